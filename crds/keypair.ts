@@ -1,0 +1,95 @@
+/**
+ * Judges a certificate and its key: do they belong together, since when and until when, for which names. A pair that
+ * cannot be used at all (unparsable, key does not match) must never replace a working one; a pair with a blemish
+ * (expired, not yet valid, other names) is served when nothing better is there, and named. Total: never throws, never
+ * quotes key material.
+ */
+import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import type { CertificateFacts } from './podstatus.ts';
+
+export type PairReason =
+  | 'CertificateMissing'
+  | 'CertificateUnreadable'
+  | 'KeyMismatch'
+  | 'CertificateExpired'
+  | 'CertificateNotYetValid'
+  | 'HostnameNotCovered';
+
+export type JudgedPair =
+  | { kind: 'usable'; facts: CertificateFacts; blemish: { reason: PairReason; message: string } | null }
+  | { kind: 'unusable'; reason: PairReason; message: string };
+
+/** `cert` and `key` are PEM text as in tls.crt and tls.key; undefined when the file is not there. */
+export function judgePair(
+  cert: string | undefined,
+  key: string | undefined,
+  hostname: string,
+  now: Date,
+): JudgedPair {
+  if (!cert || !key) return unusable('CertificateMissing', `tls.crt and tls.key must both be in the Secret`);
+  const leaf = readCertificate(cert);
+  if (!leaf) return unusable('CertificateUnreadable', 'tls.crt is not a PEM certificate');
+  const privateKey = readKey(key);
+  if (!privateKey) return unusable('CertificateUnreadable', 'tls.key is not an unencrypted PEM private key');
+  if (!leaf.checkPrivateKey(privateKey)) {
+    return unusable('KeyMismatch', 'tls.key does not belong to tls.crt; write both from the same issue');
+  }
+  return { kind: 'usable', facts: factsOf(leaf), blemish: blemishOf(leaf, hostname, now) };
+}
+
+function blemishOf(leaf: X509Certificate, hostname: string, now: Date) {
+  if (leaf.validToDate < now) {
+    return {
+      reason: 'CertificateExpired' as const,
+      message: `the certificate expired on ${instant(leaf.validToDate)}`,
+    };
+  }
+  if (leaf.validFromDate > now) {
+    const message = `the certificate is not valid before ${instant(leaf.validFromDate)}; check the clocks`;
+    return { reason: 'CertificateNotYetValid' as const, message };
+  }
+  if (leaf.checkHost(hostname) === undefined) {
+    const message = `the certificate names ${namesOf(leaf).join(', ') || 'no host'}, not ${hostname}`;
+    return { reason: 'HostnameNotCovered' as const, message };
+  }
+  return null;
+}
+
+function factsOf(leaf: X509Certificate): CertificateFacts {
+  return {
+    serial: leaf.serialNumber,
+    fingerprint: leaf.fingerprint256,
+    notBefore: instant(leaf.validFromDate),
+    notAfter: instant(leaf.validToDate),
+    names: namesOf(leaf),
+    issuer: leaf.issuer.replaceAll('\n', ', '),
+  };
+}
+
+function namesOf(leaf: X509Certificate): string[] {
+  return [...(leaf.subjectAltName ?? '').matchAll(/DNS:([^,\s]+)/g)].map(([, name]) => name ?? '');
+}
+
+function instant(date: Date): string {
+  return date.toISOString().replace(/\.\d+Z$/, 'Z');
+}
+
+function unusable(reason: PairReason, message: string): JudgedPair {
+  return { kind: 'unusable', reason, message };
+}
+
+function readCertificate(pem: string): X509Certificate | undefined {
+  try {
+    return new X509Certificate(pem);
+  } catch {
+    return undefined;
+  }
+}
+
+function readKey(pem: string): KeyObject | undefined {
+  try {
+    return createPrivateKey(pem);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,77 @@
+/**
+ * What a relay says about itself: the body of `GET /status`, read by the operator and by `mailrelay`. The operator
+ * keeps one long poll per pod, `GET /status?since=<revision>`, which answers as soon as the revision differs (or after
+ * a minute). Figures that move with the traffic do not raise the revision more than once a minute.
+ * Readers accept unknown fields, because a relay may be newer than its reader.
+ */
+import { z } from 'zod';
+
+const certificateFacts = z.object({
+  /** Upper-case hex, as openssl prints it. */
+  serial: z.string(),
+  /** SHA-256 of the DER, colon-separated hex. */
+  fingerprint: z.string(),
+  /** RFC 3339, UTC, whole seconds. */
+  notBefore: z.string(),
+  notAfter: z.string(),
+  names: z.array(z.string()),
+  issuer: z.string(),
+});
+export type CertificateFacts = z.infer<typeof certificateFacts>;
+
+/** Why the mounted pair is not (or not happily) served. The reasons of conditions.ts. */
+const certificateProblem = z.object({ reason: z.string(), message: z.string() });
+
+const podStatus = z.object({
+  format: z.literal(1),
+  /** Changes with every fact below that the operator should see; opaque, unique across restarts. */
+  revision: z.string(),
+  version: z.string(),
+  /** False from the moment the relay was told to stop. */
+  ready: z.boolean(),
+  /** Why it is not ready; empty when it is. */
+  notReady: z.array(z.string()),
+  policy: z.object({
+    /** Hash of the policy in force for every new session and delivery; null before the first. */
+    hash: z.string().nullable(),
+    /** A policy that was read and not taken; the one above stays in force. */
+    refused: z.object({ hash: z.string().nullable(), message: z.string() }).nullable(),
+  }),
+  /** Fields of the policy that this relay does not enforce yet, each with what it does instead. */
+  notInForce: z.array(z.string()),
+  certificate: certificateFacts.nullable(),
+  certificateProblem: certificateProblem.nullable(),
+  tasks: z.object({
+    /** How often each task was started since the relay was: a restart contract can be checked by it. */
+    listenerStarts: z.int(),
+    routerStarts: z.int(),
+  }),
+  sessions: z.object({
+    open: z.int(),
+    /** Open sessions that began under an earlier policy, and when the last of them is ended at the latest. */
+    ofOldPolicy: z.int(),
+    oldPolicyEnds: z.string().nullable(),
+    /** Distinct clients of the last 24 hours that sent mail in plain text: Required would have refused them. */
+    plaintextClients: z.int(),
+  }),
+  queue: z.object({
+    depth: z.int(),
+    /** Messages that wait for a person: refused for good by the next hop, or set aside as damaged. */
+    held: z.int(),
+    /** Age of the oldest, in seconds; null when empty. */
+    oldestSeconds: z.number().nullable(),
+    /** The last reason a delivery was put off, by destination; at most ten destinations. */
+    deferrals: z.array(z.object({ destination: z.string(), message: z.string() })),
+  }),
+});
+export type PodStatus = z.infer<typeof podStatus>;
+
+/** The status in a reply body, or undefined when the body is not one that this reader understands. */
+export function parsePodStatus(text: string): PodStatus | undefined {
+  try {
+    const result = podStatus.safeParse(JSON.parse(text));
+    return result.success ? result.data : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,38 @@
+/**
+ * The two notations of the manifest that are more than plain numbers: durations (Go style, or whole days) and
+ * Kubernetes quantities of bytes. Both parsers are total: text that is not in the notation gives undefined.
+ */
+
+export const DURATION_PATTERN = '^([0-9]{1,4}d|([0-9]{1,6}(h|m|s))+)$';
+export const SIZE_PATTERN = '^[0-9]{1,12}(\\.[0-9]{1,3})?(Ki|Mi|Gi|Ti|k|M|G|T)?$';
+
+const SECONDS_PER_UNIT: Readonly<Record<string, number>> = { d: 86_400, h: 3_600, m: 60, s: 1 };
+const BYTES_PER_UNIT: Readonly<Record<string, number>> = {
+  '': 1,
+  k: 1e3,
+  M: 1e6,
+  G: 1e9,
+  T: 1e12,
+  Ki: 2 ** 10,
+  Mi: 2 ** 20,
+  Gi: 2 ** 30,
+  Ti: 2 ** 40,
+};
+
+/** Seconds in `5d`, `90m`, `1h30m`. */
+export function parseDuration(text: string): number | undefined {
+  if (!new RegExp(DURATION_PATTERN).test(text)) return undefined;
+  let seconds = 0;
+  for (const [, count, unit] of text.matchAll(/([0-9]+)([dhms])/g)) {
+    seconds += Number(count) * (SECONDS_PER_UNIT[unit ?? ''] ?? 0);
+  }
+  return seconds;
+}
+
+/** Bytes in a Kubernetes quantity such as `25Mi`, `1.5Gi`, `1000000`; fractions of a byte are rounded up. */
+export function parseSize(text: string): number | undefined {
+  const match = /^([0-9.]+)([A-Za-z]*)$/.exec(text);
+  if (!match || !new RegExp(SIZE_PATTERN).test(text)) return undefined;
+  const unit = BYTES_PER_UNIT[match[2] ?? ''];
+  return unit === undefined ? undefined : Math.ceil(Number(match[1]) * unit);
+}

@@ -1,0 +1,44 @@
+/**
+ * Names that more than one room must spell the same way: API group, labels, annotations, mounted paths and ports.
+ * No behaviour beyond deriving one name from another; changing a value here is an upgrade question.
+ */
+export const GROUP = 'mailrelay.dev';
+export const VERSION = 'v1alpha1';
+export const API_VERSION = `${GROUP}/${VERSION}`;
+export const KIND = 'MailRelay';
+export const PLURAL = 'mailrelays';
+
+/** The single field manager of everything that the operator applies. */
+export const FIELD_MANAGER = 'mailrelay-operator';
+
+/** Where a relay finds its inputs and keeps its state inside a pod. */
+export const POD_PATHS = {
+  policy: '/etc/mailrelay/policy',
+  certificate: '/etc/mailrelay/tls',
+  trust: '/etc/mailrelay/trust',
+  state: '/var/spool/mailrelay',
+} as const;
+
+/** Health, metrics and status of a relay: plain HTTP, for kubelet, operator and Prometheus only. */
+export const ADMIN_PORT = 9090;
+
+/** Ports below 1024 are served at 10000 + port, in pods and by `mailrelay run`, so that nothing needs root. */
+export function servedPort(port: number): number {
+  return port < 1024 ? port + 10_000 : port;
+}
+
+export const ANNOTATIONS = {
+  /** On a pod: touched so that its kubelet refreshes mounted files at once (otherwise 60 to 90 s). */
+  refresh: `${GROUP}/refresh`,
+  /** On a MailRelay: "true" pauses reconciling. */
+  paused: `${GROUP}/paused`,
+} as const;
+
+/** Labels of every object that belongs to one MailRelay; selectors use exactly these three. */
+export function selectorLabels(relayName: string): Record<string, string> {
+  return {
+    'app.kubernetes.io/name': 'mailrelay',
+    'app.kubernetes.io/instance': relayName,
+    'app.kubernetes.io/component': 'relay',
+  };
+}
