@@ -1,0 +1,155 @@
+/**
+ * Condition types and reasons: part of the API, documented one by one in docs/conditions.md, which is generated from
+ * here. Each reason says its cause and its cure; polarity and presence follow kstatus. Pure data.
+ */
+
+export const CONDITION_TYPES = [
+  'Ready',
+  'Reconciling',
+  'Stalled',
+  'CertificateReady',
+  'PolicyApplied',
+  'QueueHealthy',
+] as const;
+export type ConditionType = (typeof CONDITION_TYPES)[number];
+
+/** What each type says, and when it is there at all. */
+export const CONDITION_MEANING: Readonly<Record<ConditionType, string>> = {
+  Ready:
+    'True when mail flows as the spec says: policy in force on every pod, certificate good. Always present.',
+  Reconciling: 'True while the operator brings the world to the spec; absent otherwise (kstatus).',
+  Stalled: 'True when a person must act before anything can go on; absent otherwise (kstatus).',
+  CertificateReady:
+    'True when every pod serves a valid certificate for the host name. Absent where no TLS is wanted.',
+  PolicyApplied: 'True when the wanted policy is in force for every new session on every pod.',
+  QueueHealthy: 'False when mail waits longer than it should, or for a person.',
+};
+
+interface Reason {
+  readonly type: ConditionType;
+  readonly cause: string;
+  readonly cure: string;
+}
+
+/** Reason -> what it means. A reason has the same meaning wherever it stands; `type` is where it comes from. */
+export const REASONS = {
+  Serving: {
+    type: 'Ready',
+    cause: 'Every pod is ready and serves the wanted policy.',
+    cure: 'Nothing to do.',
+  },
+  ScaledToZero: { type: 'Ready', cause: 'replicas is 0.', cure: 'Scale up when mail should flow again.' },
+  PodsNotReady: {
+    type: 'Ready',
+    cause: 'Fewer pods are ready than wanted.',
+    cure: 'The message names the pods and what they report; "kubectl describe pod" tells the rest.',
+  },
+  RollingOut: {
+    type: 'Reconciling',
+    cause: 'Pods are being started or replaced.',
+    cure: 'Wait; pods go one at a time.',
+  },
+  PolicyChanging: {
+    type: 'Reconciling',
+    cause: 'A new policy is on its way to the pods.',
+    cure: 'Wait; it takes seconds.',
+  },
+  Paused: {
+    type: 'Reconciling',
+    cause: 'The annotation mailrelay.dev/paused is "true".',
+    cure: 'Remove the annotation to let the operator go on.',
+  },
+  NameTaken: {
+    type: 'Stalled',
+    cause: 'An object of a wanted name belongs to someone else; it is left alone.',
+    cure: 'Rename or remove the object that the message names, or rename the MailRelay.',
+  },
+  Denied: {
+    type: 'Stalled',
+    cause: 'The API server refuses an object of this relay (admission, quota or RBAC).',
+    cure: 'The message quotes the API server; mend what it names.',
+  },
+  SpecInvalid: {
+    type: 'Stalled',
+    cause: 'The spec breaks a rule of this version (stored before the rule existed).',
+    cure: 'Change the field that the message names.',
+  },
+  CertManagerMissing: {
+    type: 'Stalled',
+    cause: 'tls.issuerRef is set, but the cluster has no cert-manager.',
+    cure: 'Install cert-manager, or fill the Secret yourself and remove issuerRef.',
+  },
+  CertificateServed: {
+    type: 'CertificateReady',
+    cause: 'Every pod serves a valid certificate.',
+    cure: 'Nothing to do.',
+  },
+  CertificateNotIssued: {
+    type: 'CertificateReady',
+    cause: 'cert-manager has not issued the certificate yet.',
+    cure: 'The message quotes the Certificate; look at its events and at the issuer.',
+  },
+  CertificateUpdating: {
+    type: 'CertificateReady',
+    cause: 'Pods serve different certificates while a new one arrives.',
+    cure: 'Wait; it takes seconds.',
+  },
+  CertificateMissing: {
+    type: 'CertificateReady',
+    cause: 'The Secret does not exist or lacks tls.crt or tls.key.',
+    cure: 'Create the Secret of type kubernetes.io/tls, or set tls.issuerRef.',
+  },
+  CertificateUnreadable: {
+    type: 'CertificateReady',
+    cause: 'tls.crt or tls.key cannot be parsed; the last good pair stays in service.',
+    cure: 'Write PEM text, the key unencrypted.',
+  },
+  KeyMismatch: {
+    type: 'CertificateReady',
+    cause: 'tls.key does not belong to tls.crt; the last good pair stays in service.',
+    cure: 'Write both from the same issue.',
+  },
+  CertificateExpired: {
+    type: 'CertificateReady',
+    cause: 'The certificate has ended; it is still served, so that senders can encrypt.',
+    cure: 'Renew it.',
+  },
+  CertificateNotYetValid: {
+    type: 'CertificateReady',
+    cause: 'The certificate begins in the future.',
+    cure: 'Check the clocks, or wait.',
+  },
+  HostnameNotCovered: {
+    type: 'CertificateReady',
+    cause: 'The certificate does not name spec.hostname.',
+    cure: 'Issue one that does, or correct spec.hostname.',
+  },
+  PolicyInForce: {
+    type: 'PolicyApplied',
+    cause: 'Every pod has the wanted policy in force.',
+    cure: 'Nothing to do.',
+  },
+  PolicyPending: {
+    type: 'PolicyApplied',
+    cause: 'Some pods do not report the wanted policy yet.',
+    cure: 'Wait; the message counts them.',
+  },
+  PolicyRefused: {
+    type: 'PolicyApplied',
+    cause: 'A pod refused the policy; the one before stays in force.',
+    cure: 'The message quotes the pod.',
+  },
+  QueueMoving: { type: 'QueueHealthy', cause: 'Mail goes out as it comes in.', cure: 'Nothing to do.' },
+  MailWaiting: {
+    type: 'QueueHealthy',
+    cause: 'The oldest message waits for more than an hour.',
+    cure: 'The message names the destinations and why they defer.',
+  },
+  MailHeld: {
+    type: 'QueueHealthy',
+    cause: 'A next hop refused mail for good, or an entry is damaged: it waits for a person.',
+    cure: 'See the log of the pods for the reason.',
+  },
+} as const satisfies Record<string, Reason>;
+
+export type ReasonName = keyof typeof REASONS;

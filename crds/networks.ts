@@ -1,0 +1,28 @@
+/**
+ * Client networks as the manifest writes them: a CIDR or a single address, of either family. One parser for the
+ * schema's rules and for the listener, so that what was accepted is what is matched.
+ */
+import { type BlockList, isIP } from 'node:net';
+
+/** Adds `text` to `list`; false when it is neither an address nor a CIDR. */
+export function networkOf(text: string, list: BlockList): boolean {
+  const [address = '', prefix, ...rest] = text.split('/');
+  const version = isIP(address);
+  if (version === 0 || rest.length > 0 || address.includes('%')) return false;
+  const family = version === 4 ? 'ipv4' : 'ipv6';
+  if (prefix === undefined) {
+    list.addAddress(address, family);
+    return true;
+  }
+  const bits = Number(prefix);
+  if (!/^[0-9]{1,3}$/.test(prefix) || bits > (version === 4 ? 32 : 128)) return false;
+  list.addSubnet(address, bits, family);
+  return true;
+}
+
+/** True when `address` (as a socket reports it, IPv4-mapped included) is in the list. */
+export function listCovers(list: BlockList, address: string): boolean {
+  const plain = address.replace(/^::ffff:(?=[0-9.]+$)/i, '');
+  const version = isIP(plain);
+  return version !== 0 && list.check(plain, version === 4 ? 'ipv4' : 'ipv6');
+}
