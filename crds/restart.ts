@@ -1,0 +1,72 @@
+/**
+ * The restart contract: which change of the spec restarts what. Published as docs/restart-contract.md, obeyed by the
+ * relay's supervisor (plan.ts) and by the rendering of the StatefulSet, and held against both by tests. Pure data.
+ */
+export type RestartEffect =
+  | 'nothing'
+  | 'listener task'
+  | 'router task'
+  | 'both tasks'
+  | 'pods, one at a time'
+  | 'refused';
+
+export interface RestartRule {
+  readonly field: string;
+  readonly effect: RestartEffect;
+  readonly gloss: string;
+}
+
+export const RESTART_CONTRACT: readonly RestartRule[] = [
+  {
+    field: 'contents of the Secret in spec.tls.secretName',
+    effect: 'nothing',
+    gloss:
+      'The next handshake uses the new pair; a pair that does not match is not taken, the last good one stays.',
+  },
+  {
+    field: 'contents of the ConfigMap in spec.outbound.tls.trustConfigMapName',
+    effect: 'nothing',
+    gloss: 'The next connection to a next hop is verified against the new bundle.',
+  },
+  {
+    field: 'spec.hostname',
+    effect: 'both tasks',
+    gloss: 'The name is in the banner and in EHLO. A Certificate that the operator owns is issued anew.',
+  },
+  {
+    field: 'spec.inbound (all of it), spec.tls.minVersion',
+    effect: 'listener task',
+    gloss:
+      'A new listener task takes over; sessions that are open end under the old policy, at the latest after five minutes.',
+  },
+  {
+    field: 'spec.outbound (all but trustConfigMapName)',
+    effect: 'router task',
+    gloss: 'Deliveries under way end, then a new router task takes the queue; the listener keeps accepting.',
+  },
+  {
+    field: 'spec.queue.expireAfter',
+    effect: 'router task',
+    gloss: 'As for spec.outbound.',
+  },
+  {
+    field: 'spec.service, spec.replicas',
+    effect: 'nothing',
+    gloss: 'The Service or the number of pods changes; the pods that stay are not touched.',
+  },
+  {
+    field: 'spec.tls.secretName, spec.outbound.tls.trustConfigMapName',
+    effect: 'pods, one at a time',
+    gloss: 'Another name is another mount: the StatefulSet rolls, each pod is drained first.',
+  },
+  {
+    field: 'spec.queue.storage.size, larger',
+    effect: 'nothing',
+    gloss: 'The claims are patched and the StatefulSet is made anew around its running pods.',
+  },
+  {
+    field: 'spec.queue.storage.size, smaller; spec.queue.mode; spec.queue.storage.className',
+    effect: 'refused',
+    gloss: 'The API server answers with the way to move.',
+  },
+];

@@ -1,0 +1,116 @@
+/**
+ * Renders the CustomResourceDefinition from the Zod source: a structural OpenAPI v3 schema with the CEL rules, list
+ * types and subresources that the API server needs. Pure; generate.ts writes the files.
+ */
+import { z } from 'zod';
+import { mailRelaySpec, mailRelayStatus } from './mailrelay.ts';
+import { NAME_RULE, RULES, TRANSITION_RULES } from './rules.ts';
+import { GROUP, KIND, PLURAL, VERSION } from './wellknown.ts';
+
+export interface Schema {
+  type?: string;
+  description?: string;
+  properties?: Record<string, Schema>;
+  items?: Schema;
+  required?: string[];
+  [keyword: string]: unknown;
+}
+
+/** The schema of one part, as the API server wants it: no $schema, no additionalProperties. */
+function openApi(part: z.ZodType): Schema {
+  const schema = z.toJSONSchema(part, { target: 'openapi-3.0', io: 'input' }) as Schema;
+  return cleaned(schema);
+}
+
+function cleaned(schema: Schema): Schema {
+  const { $schema: _, additionalProperties: __, ...rest } = schema;
+  if (rest.properties) rest.properties = mapValues(rest.properties, cleaned);
+  if (rest.items) rest.items = cleaned(rest.items);
+  return rest;
+}
+
+function mapValues(
+  record: Record<string, Schema>,
+  change: (schema: Schema) => Schema,
+): Record<string, Schema> {
+  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, change(value)]));
+}
+
+/** The schema of a whole MailRelay. */
+export function mailRelaySchema(): Schema {
+  const spec = openApi(mailRelaySpec);
+  spec.description = 'What the relay shall do.';
+  spec['x-kubernetes-validations'] = [...RULES, ...TRANSITION_RULES].map(({ cel, message }) => ({
+    rule: cel,
+    message,
+  }));
+  const status = openApi(mailRelayStatus);
+  status.description = 'What the relay does, as its pods report it.';
+  return {
+    type: 'object',
+    description:
+      'A MailRelay is a set of pods that take mail over SMTP by one STARTTLS policy, keep it on disk, and deliver it by another.',
+    required: ['spec'],
+    properties: {
+      apiVersion: { type: 'string', description: 'The version of this schema.' },
+      kind: { type: 'string', description: 'Always MailRelay.' },
+      metadata: { type: 'object', description: 'Name, namespace and labels.' },
+      spec,
+      status,
+    },
+    'x-kubernetes-validations': [{ rule: NAME_RULE.cel, message: NAME_RULE.message }],
+  };
+}
+
+const READY = `.status.conditions[?(@.type=='Ready')]`;
+
+const COLUMNS = [
+  { name: 'Ready', type: 'string', jsonPath: `${READY}.status` },
+  { name: 'STARTTLS', type: 'string', jsonPath: '.status.starttls' },
+  { name: 'Replicas', type: 'integer', jsonPath: '.status.readyReplicas' },
+  { name: 'Queue', type: 'integer', jsonPath: '.status.queue.depth' },
+  { name: 'Certificate', type: 'date', jsonPath: '.status.certificate.notAfter' },
+  { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
+  { name: 'Hostname', type: 'string', jsonPath: '.spec.hostname', priority: 1 },
+  { name: 'Reason', type: 'string', jsonPath: `${READY}.reason`, priority: 1 },
+  { name: 'Message', type: 'string', jsonPath: `${READY}.message`, priority: 1 },
+];
+
+/** The whole CustomResourceDefinition object. */
+export function customResourceDefinition() {
+  return {
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: { name: `${PLURAL}.${GROUP}` },
+    spec: {
+      group: GROUP,
+      scope: 'Namespaced',
+      names: {
+        kind: KIND,
+        listKind: `${KIND}List`,
+        plural: PLURAL,
+        singular: 'mailrelay',
+        shortNames: ['mr'],
+        categories: ['mailrelay'],
+      },
+      versions: [
+        {
+          name: VERSION,
+          served: true,
+          storage: true,
+          additionalPrinterColumns: COLUMNS,
+          selectableFields: [{ jsonPath: '.spec.tls.secretName' }, { jsonPath: '.spec.inbound.starttls' }],
+          subresources: {
+            status: {},
+            scale: {
+              specReplicasPath: '.spec.replicas',
+              statusReplicasPath: '.status.replicas',
+              labelSelectorPath: '.status.selector',
+            },
+          },
+          schema: { openAPIV3Schema: mailRelaySchema() },
+        },
+      ],
+    },
+  };
+}

@@ -1,0 +1,66 @@
+/**
+ * The Received header that a relay adds (RFC 5321 section 4.4, protocol names of RFC 3848), and the count of those
+ * already there, by which loops are found. Pure.
+ */
+export interface Trace {
+  readonly helo: string;
+  readonly client: string;
+  readonly hostname: string;
+  readonly queueId: string;
+  readonly esmtp: boolean;
+  readonly tls: { readonly version: string; readonly cipher: string } | null;
+  readonly recipient: string | undefined;
+  readonly at: Date;
+}
+
+/** RFC 5321 section 6.3 asks for a limit of at least 100. */
+const HOPS_BEFORE_LOOP = 100;
+
+export function receivedHeader({
+  helo,
+  client,
+  hostname,
+  queueId,
+  esmtp,
+  tls,
+  recipient,
+  at,
+}: Trace): string {
+  const address = client.includes(':') ? `IPv6:${client}` : client;
+  const protocol = `${esmtp || tls ? 'ESMTP' : 'SMTP'}${tls ? 'S' : ''}`;
+  const lines = [
+    `Received: from ${harmless(helo)} ([${address}])`,
+    `by ${hostname} (mailrelay) with ${protocol} id ${queueId}`,
+    ...(tls ? [`(using ${tls.version} with cipher ${tls.cipher})`] : []),
+    ...(recipient ? [`for <${recipient}>`] : []),
+  ];
+  return `${lines.join('\r\n\t')};\r\n\t${rfc5322Date(at)}\r\n`;
+}
+
+/** Counts the Received headers of a message as it streams by; carries a few bytes from chunk to chunk. */
+export class LoopGuard {
+  #inHeaders = true;
+  #carry = '\r\n';
+  #hops = 0;
+
+  /** False as soon as there are more hops than an honest path makes. */
+  passes(chunk: Buffer): boolean {
+    if (!this.#inHeaders) return true;
+    const text = this.#carry + chunk.toString('latin1');
+    const end = text.indexOf('\r\n\r\n');
+    this.#inHeaders = end === -1;
+    const headers = this.#inHeaders ? text : text.slice(0, end);
+    this.#hops += headers.match(/\r\nreceived:/gi)?.length ?? 0;
+    this.#carry = headers.slice(-('\r\nreceived:'.length - 1));
+    return this.#hops <= HOPS_BEFORE_LOOP;
+  }
+}
+
+/** What a client calls itself goes into a header: anything that is not a host name or literal is blotted out. */
+function harmless(helo: string): string {
+  return helo.slice(0, 255).replace(/[^A-Za-z0-9.:[\]_-]/g, '?') || 'unknown';
+}
+
+function rfc5322Date(at: Date): string {
+  return at.toUTCString().replace('GMT', '+0000');
+}

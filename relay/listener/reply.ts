@@ -1,0 +1,54 @@
+/**
+ * Every reply text of our own, in one table: code, then enhanced status code (RFC 3463) and words. smtp-server's own
+ * enhanced codes stay off, because they would change the 24 bytes of "220 Ready to start TLS". Pure data.
+ */
+export interface Reply {
+  readonly code: number;
+  readonly text: string;
+  /** Label of the refusal in the metrics. */
+  readonly reason: string;
+}
+
+const reply = (code: number, reason: string, text: string): Reply => ({ code, text, reason });
+
+export const REPLIES = {
+  mustStartTls: reply(530, 'starttls_required', '5.7.0 Must issue a STARTTLS command first'),
+  mustLogIn: reply(530, 'auth_required', '5.7.0 Authentication required'),
+  noStartTls: reply(502, 'starttls_disabled', '5.5.1 STARTTLS is not available here'),
+  noAuth: reply(502, 'auth_disabled', '5.5.1 AUTH is not available here'),
+  tlsDown: reply(454, 'tls_unavailable', '4.7.0 TLS not available due to temporary reason'),
+  listenerDown: reply(421, 'tls_unavailable', '4.3.2 No certificate is loaded, try again later'),
+  tooManyErrors: reply(421, 'too_many_errors', '4.7.0 Too many refused commands'),
+  tooManyConnections: reply(421, 'connections', '4.7.0 Too many connections from your address'),
+  tooManyMessages: reply(450, 'rate', '4.7.1 Too many messages from your address, try again in a minute'),
+  tooManyRecipients: reply(
+    452,
+    'recipients',
+    '4.5.3 Too many recipients, send the rest in another transaction',
+  ),
+  closing: reply(421, 'closing', '4.3.2 Service is restarting, try again'),
+  badSender: reply(553, 'bad_address', '5.1.7 This sender address cannot be relayed'),
+  badRecipient: reply(553, 'bad_address', '5.1.3 This recipient address cannot be relayed'),
+  noRelaying: reply(
+    550,
+    'relaying_denied',
+    '5.7.1 Relaying denied: neither your address nor the domain is permitted',
+  ),
+  diskFull: reply(452, 'disk_full', '4.3.1 Insufficient system storage'),
+  diskFailed: reply(451, 'disk_error', '4.3.0 The message could not be stored, try again later'),
+  tooLarge: reply(552, 'too_large', '5.3.4 Message exceeds the size limit'),
+  bareLine: reply(554, 'bare_line_break', '5.6.0 Bare CR or LF in the message, lines end with CRLF'),
+  mailLoop: reply(554, 'loop', '5.4.6 Too many hops, this looks like a mail loop'),
+} as const satisfies Record<string, Reply>;
+
+/** The error that smtp-server turns into this reply. */
+export class Refusal extends Error {
+  readonly responseCode: number;
+  readonly reason: string;
+
+  constructor({ code, text, reason }: Reply) {
+    super(text);
+    this.responseCode = code;
+    this.reason = reason;
+  }
+}

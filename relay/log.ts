@@ -1,0 +1,22 @@
+/**
+ * One JSON line per event, on one file descriptor. Values come from clients and peers, so JSON escapes every control
+ * character (RFC 8259 section 7): a line is always one line. Never given bodies, keys or credentials.
+ */
+import { writeSync } from 'node:fs';
+
+type Value = string | number | boolean | null | undefined | readonly string[];
+
+export type Log = (event: string, fields?: Readonly<Record<string, Value>>) => void;
+
+/** `clock` gives milliseconds; `fd` is 1 or 2. A closed descriptor must not end a relay, so EPIPE is ignored. */
+export function jsonLog(task: string, fd: number, clock: () => number): Log {
+  return (event, fields = {}) => {
+    const line = JSON.stringify({ time: new Date(clock()).toISOString(), task, event, ...fields });
+    try {
+      writeSync(fd, `${line}\n`);
+    } catch (error) {
+      // EAGAIN: the reader of a non-blocking pipe is too slow; a lost log line is better than a stuck relay.
+      if (!['EPIPE', 'EAGAIN'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error;
+    }
+  };
+}

@@ -1,0 +1,35 @@
+/**
+ * What the queue knows of delivery: a courier takes one message to one next hop and says what became of each
+ * recipient. The queue does not know SMTP (smtp.ts does), so that its behaviour can be tested with any courier.
+ */
+import type { Readable } from 'node:stream';
+import type { Hop } from '#crds/policyfile.ts';
+import type { Verdict } from './classify.ts';
+
+export interface Parcel {
+  readonly from: string;
+  readonly to: readonly string[];
+  readonly bytes: number;
+  readonly smtpUtf8: boolean;
+  readonly eightBit: boolean;
+  /** A fresh stream for each attempt. */
+  readonly open: () => Readable;
+}
+
+export interface TlsFacts {
+  readonly version: string;
+  readonly cipher: string;
+  readonly verified: boolean;
+}
+
+export type HopResult =
+  /** The next hop answered: a verdict for each recipient, in order. `tls` is null in plain text. */
+  | { kind: 'answered'; verdicts: readonly Verdict[]; tls: TlsFacts | null }
+  /** No session as the policy wants it; says which rule decided. Another hop may do. */
+  | { kind: 'unreachable'; reason: string };
+
+export interface Courier {
+  deliver(hop: Hop, parcel: Parcel): Promise<HopResult>;
+  /** Ends idle connections; those in use end with their delivery. */
+  close(): void;
+}

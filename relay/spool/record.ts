@@ -1,0 +1,72 @@
+/**
+ * One queued message as it lies in the store: envelope and progress, as checksummed JSON behind a format byte. A torn
+ * or foreign entry decodes to `damaged`, never to mail. The body lies beside it (spool.ts). Pure.
+ */
+import { randomBytes } from 'node:crypto';
+import { crc32 } from 'node:zlib';
+
+const FORMAT = 1;
+const HEADER_BYTES = 5;
+
+export interface Recipient {
+  readonly address: string;
+  /** `held`: the next hop refused it for good; it waits for a person, with the reason. */
+  readonly state: 'queued' | 'held';
+  readonly reason?: string;
+}
+
+export interface Envelope {
+  /** Empty for the null sender of bounces. */
+  readonly from: string;
+  readonly recipients: readonly Recipient[];
+  /** Milliseconds since the epoch. */
+  readonly receivedAt: number;
+  readonly smtpUtf8: boolean;
+  readonly eightBit: boolean;
+}
+
+export interface QueueRecord extends Envelope {
+  /** Bytes of the body, and its checksum; 'file' bodies have one of zero: they were synced before the record. */
+  readonly bytes: number;
+  readonly crc: number;
+  readonly body: 'store' | 'file';
+}
+
+export type Decoded = { kind: 'record'; record: QueueRecord } | { kind: 'damaged'; message: string };
+
+export function encodeRecord(record: QueueRecord): Buffer {
+  const json = Buffer.from(JSON.stringify(record));
+  const header = Buffer.alloc(HEADER_BYTES);
+  header.writeUInt8(FORMAT, 0);
+  header.writeUInt32LE(crc32(json), 1);
+  return Buffer.concat([header, json]);
+}
+
+export function decodeRecord(bytes: Buffer): Decoded {
+  if (bytes.length <= HEADER_BYTES) return { kind: 'damaged', message: 'the entry is cut short' };
+  if (bytes.readUInt8(0) !== FORMAT) {
+    return {
+      kind: 'damaged',
+      message: `the entry has format ${bytes.readUInt8(0)}, this relay reads ${FORMAT}`,
+    };
+  }
+  const json = bytes.subarray(HEADER_BYTES);
+  if (crc32(json) !== bytes.readUInt32LE(1))
+    return { kind: 'damaged', message: 'the checksum does not match' };
+  return { kind: 'record', record: JSON.parse(json.toString()) as QueueRecord };
+}
+
+/** A queue id: sorts by time of arrival, unique, printable, 16 characters. */
+export function newQueueId(nowMs: number): string {
+  const time = nowMs.toString(32).padStart(9, '0');
+  const random = BigInt(`0x${randomBytes(5).toString('hex')}`)
+    .toString(32)
+    .padStart(8, '0')
+    .slice(-7);
+  return `${time}${random}`;
+}
+
+/** Milliseconds since the epoch in a queue id. */
+export function timeOfQueueId(id: string): number {
+  return Number.parseInt(id.slice(0, 9), 32);
+}
