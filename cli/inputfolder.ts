@@ -1,0 +1,40 @@
+/**
+ * Writes the folders that a relay reads, the way a kubelet does: all files of a change appear at once, by the swap of
+ * one link. The same contents again write nothing.
+ */
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+
+export function publishFolder(dir: string, files: Readonly<Record<string, string>>): void {
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  if (holds(join(dir, '..data'), files)) return;
+  const fresh = `..${Date.now()}.${process.pid}`;
+  mkdirSync(join(dir, fresh), { mode: 0o700 });
+  for (const [name, text] of Object.entries(files))
+    writeFileSync(join(dir, fresh, name), text, { mode: 0o600 });
+  symlinkSync(fresh, join(dir, '..data.new'));
+  renameSync(join(dir, '..data.new'), join(dir, '..data'));
+  for (const name of readdirSync(dir)) {
+    if (name !== fresh && name !== '..data') rmSync(join(dir, name), { recursive: true, force: true });
+  }
+}
+
+function holds(dir: string, files: Readonly<Record<string, string>>): boolean {
+  try {
+    const names = readdirSync(dir);
+    return (
+      names.length === Object.keys(files).length &&
+      names.every((name) => readFileSync(join(dir, name), 'utf8') === files[name])
+    );
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,38 @@
+/** `mailrelay lint`: judges manifests as the API server would, without one. Transition rules need the old object. */
+import { lintManifests } from './documents.ts';
+import { options, UsageError } from './usage.ts';
+
+const HELP = `Usage: mailrelay lint -f FILE [-o json]
+
+Checks every MailRelay in a file or folder: schema, unknown fields and cross-field rules, as the API server does. What
+compares with a stored object (a smaller queue.storage.size, another queue.mode) only the API server can check.
+Exit status 1 when something is wrong.
+
+  -f, --file PATH     file or folder of YAML documents
+  -o, --output json   machine-readable result
+`;
+
+export async function lint(argv: string[]): Promise<number> {
+  const parsed = options(
+    argv,
+    { file: { type: 'string', short: 'f' }, output: { type: 'string', short: 'o', default: 'text' } },
+    HELP,
+  );
+  if (!parsed) return 0;
+  const { file, output } = parsed.values;
+  if (file === undefined) throw new UsageError('Name the manifest: mailrelay lint -f FILE');
+  if (output !== 'text' && output !== 'json')
+    throw new UsageError(`--output must be text or json, not "${output}"`);
+  const results = lintManifests(file);
+  if (results.length === 0)
+    throw new Error(`There is no MailRelay in ${file}: add a document of kind MailRelay`);
+  process.stdout.write(
+    output === 'json' ? `${JSON.stringify(results, null, 2)}\n` : results.map(lineOf).join(''),
+  );
+  return results.some(({ faults }) => faults.length > 0) ? 1 : 0;
+}
+
+function lineOf({ file, name, faults }: { file: string; name: string; faults: string[] }): string {
+  if (faults.length === 0) return `${file}: MailRelay ${name}: ok\n`;
+  return faults.map((fault) => `${file}: MailRelay ${name}: ${fault}\n`).join('');
+}

@@ -1,0 +1,76 @@
+/**
+ * `mailrelay relay`: the relay of a pod, on the paths that the operator mounts. SIGTERM drains and ends with 0; a
+ * second one ends at once.
+ */
+import { ADMIN_PORT, POD_PATHS } from '#crds/wellknown.ts';
+import { jsonLog } from '#relay/log.ts';
+import { listenerProcesses } from '#relay/supervisor/cpus.ts';
+import { type Relay, startRelay } from '#relay/supervisor/relay.ts';
+import { options, portOption } from './usage.ts';
+import { projectVersion } from './version.ts';
+
+const HELP = `Usage: mailrelay relay [options]
+
+The relay of a pod. Reads the policy, the certificate and the trust bundle from folders and follows their changes.
+
+  --policy DIR        folder of the policy file        (${POD_PATHS.policy})
+  --certificate DIR   folder of tls.crt and tls.key    (${POD_PATHS.certificate})
+  --trust DIR         folder of trusted certificates   (${POD_PATHS.trust})
+  --state DIR         folder of the queue              (${POD_PATHS.state})
+  --listen ADDRESS    address of the listeners         (::, both families)
+  --admin-port N      port of health and metrics       (${ADMIN_PORT})
+  --processes N       listener processes               (the CPU limit in whole cores)
+  --grace SECONDS     how long connections are answered after SIGTERM  (10)
+  --drain SECONDS     how long open sessions may go on after that      (300)
+`;
+
+export async function relay(argv: string[]): Promise<number> {
+  const parsed = options(
+    argv,
+    {
+      policy: { type: 'string', default: POD_PATHS.policy },
+      certificate: { type: 'string', default: POD_PATHS.certificate },
+      trust: { type: 'string', default: POD_PATHS.trust },
+      state: { type: 'string', default: POD_PATHS.state },
+      listen: { type: 'string', default: '::' },
+      'admin-port': { type: 'string', default: String(ADMIN_PORT) },
+      processes: { type: 'string' },
+      grace: { type: 'string', default: '10' },
+      drain: { type: 'string', default: '300' },
+    },
+    HELP,
+  );
+  if (!parsed) return 0;
+  const { values } = parsed;
+  const started = await startRelay({
+    policyDir: values.policy,
+    certificateDir: values.certificate,
+    trustDir: values.trust,
+    stateDir: values.state,
+    address: values.listen,
+    adminAddress: values.listen,
+    adminPort: portOption('admin-port', values['admin-port']),
+    processes: values.processes === undefined ? listenerProcesses() : Number(values.processes),
+    version: projectVersion(),
+    log: jsonLog('supervisor', 1, Date.now),
+    logFd: 1,
+    graceMs: Number(values.grace) * 1000,
+    drainMs: Number(values.drain) * 1000,
+  });
+  await untilStopped(started);
+  return 0;
+}
+
+/** Resolves when a signal came and the relay has drained. */
+export async function untilStopped(started: Relay): Promise<void> {
+  await new Promise<void>((resolve) => {
+    let asked = false;
+    const stop = () => {
+      if (asked) process.exit(1);
+      asked = true;
+      started.stop().then(resolve);
+    };
+    process.on('SIGTERM', stop);
+    process.on('SIGINT', stop);
+  });
+}

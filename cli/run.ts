@@ -1,0 +1,206 @@
+/**
+ * `mailrelay run`: a MailRelay without a cluster. The same schema, the same policy file and the same supervisor as in
+ * a pod; the manifest is watched and its changes are applied as the operator would. A manifest that is not valid
+ * changes nothing and is named in one sentence. Human lines on standard output, the JSON log on standard error.
+ */
+import { readdirSync, readFileSync, statSync, watch } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { certificateSecretName, effectivePolicy, needsKeyPair } from '#crds/effective.ts';
+import { judgePair } from '#crds/keypair.ts';
+import { hashOf, POLICY_FILE_NAME, type Policy, printPolicy } from '#crds/policyfile.ts';
+import { ADMIN_PORT } from '#crds/wellknown.ts';
+import { jsonLog, type Log } from '#relay/log.ts';
+import { type Relay, startRelay } from '#relay/supervisor/relay.ts';
+import { type Manifests, readManifests } from './documents.ts';
+import { publishFolder } from './inputfolder.ts';
+import { localPair } from './localca.ts';
+import { untilStopped } from './relay.ts';
+import { describeChange, describeStart } from './runtext.ts';
+import { options, portOption, UsageError } from './usage.ts';
+import { projectVersion } from './version.ts';
+
+const HELP = `Usage: mailrelay run -f FILE [options]
+
+Runs the MailRelay of a manifest as local processes: no root, no cluster. Ports below 1024 are served at 10000 + port.
+The manifest is watched: an edit is applied as the operator would apply it. Secrets and ConfigMaps that the MailRelay
+names may be documents of the same file or folder; without its Secret the relay uses a throw-away local CA.
+
+  -f, --file PATH     file or folder of YAML documents
+      --state DIR     folder of the queue and the local CA   (.state/NAMESPACE-NAME beside the manifest's folder)
+      --listen ADDR   address of all listeners               (127.0.0.1)
+      --admin-port N  port of health, status and metrics     (${ADMIN_PORT})
+`;
+
+const WATCH_MS = 1_000;
+
+interface Target {
+  readonly stateDir: string;
+  readonly policyDir: string;
+  readonly certificateDir: string;
+  readonly trustDir: string;
+}
+
+interface Published {
+  readonly policy: Policy;
+  /** Where clients find the authority of a throw-away certificate. */
+  readonly caFile: string | undefined;
+}
+
+export async function run(argv: string[]): Promise<number> {
+  const parsed = options(
+    argv,
+    {
+      file: { type: 'string', short: 'f' },
+      state: { type: 'string' },
+      listen: { type: 'string', default: '127.0.0.1' },
+      'admin-port': { type: 'string', default: String(ADMIN_PORT) },
+    },
+    HELP,
+  );
+  if (!parsed) return 0;
+  const { file, state, listen } = parsed.values;
+  const [stray] = parsed.positionals;
+  if (file === undefined) throw new UsageError('Name the manifest: mailrelay run -f FILE');
+  if (stray !== undefined) throw new UsageError(`"${stray}" is not an option of run: see --help`);
+  const adminPort = portOption('admin-port', parsed.values['admin-port']);
+  const manifests = readManifests(file);
+  const target = targetOf(state ?? join('.state', `${manifests.relay.namespace}-${manifests.relay.name}`));
+  const published = await publish(manifests, target, true);
+  const relay = await startRelay({
+    ...target,
+    address: listen,
+    adminAddress: listen,
+    adminPort,
+    processes: 1,
+    version: projectVersion(),
+    log: tellingLog(jsonLog('supervisor', 2, Date.now)),
+    logFd: 2,
+    graceMs: 0,
+    drainMs: 30_000,
+  });
+  process.stdout.write(describeStart({ ...published, address: listen, adminPort, status: relay.status() }));
+  const unwatch = follow(file, target, relay);
+  await untilStopped(relay);
+  unwatch();
+  return 0;
+}
+
+function targetOf(stateDir: string): Target {
+  const root = resolve(stateDir);
+  const inputs = join(root, 'inputs');
+  return {
+    stateDir: root,
+    policyDir: join(inputs, 'policy'),
+    certificateDir: join(inputs, 'tls'),
+    trustDir: join(inputs, 'trust'),
+  };
+}
+
+/** Writes what the relay reads. At the start a pair that cannot be used is an error; later the last good one stays. */
+async function publish(manifests: Manifests, target: Target, first: boolean): Promise<Published> {
+  const { relay } = manifests;
+  const policy = effectivePolicy(relay, relay.spec);
+  const trust = trustOf(manifests);
+  const pair = needsKeyPair(policy) ? await pairOf(manifests, target.stateDir, policy) : undefined;
+  const judged = pair && judgePair(pair.files['tls.crt'], pair.files['tls.key'], policy.hostname, new Date());
+  if (first && judged?.kind === 'unusable') {
+    throw new Error(`Secret "${certificateSecretName(relay.name, relay.spec)}": ${judged.message}`);
+  }
+  publishOrExplain(target.trustDir, trust);
+  publishOrExplain(target.certificateDir, pair?.files ?? {});
+  publishOrExplain(target.policyDir, { [POLICY_FILE_NAME]: printPolicy(policy) });
+  return { policy, caFile: pair?.caFile };
+}
+
+function publishOrExplain(dir: string, files: Readonly<Record<string, string>>): void {
+  try {
+    publishFolder(dir, files);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    throw new Error(
+      `Cannot write to "${dir}" (${code}): make it writable, or choose another folder by --state`,
+    );
+  }
+}
+
+async function pairOf(manifests: Manifests, stateDir: string, policy: Policy) {
+  const { relay } = manifests;
+  const name = certificateSecretName(relay.name, relay.spec);
+  const secret = name === undefined ? undefined : manifests.secret(name);
+  if (secret) {
+    const { 'tls.crt': cert = '', 'tls.key': key = '' } = secret;
+    return { files: { 'tls.crt': cert, 'tls.key': key }, caFile: undefined };
+  }
+  const { cert, key, caFile } = await localPairOrExplain(stateDir, policy.hostname);
+  return { files: { 'tls.crt': cert, 'tls.key': key }, caFile };
+}
+
+async function localPairOrExplain(stateDir: string, hostname: string) {
+  try {
+    return await localPair(stateDir, hostname);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new Error(
+      `Cannot write to the state folder "${stateDir}" (${code ?? message}): choose another by --state`,
+    );
+  }
+}
+
+function trustOf(manifests: Manifests): Readonly<Record<string, string>> {
+  const name = manifests.relay.spec.outbound?.tls?.trustConfigMapName;
+  if (name === undefined) return {};
+  const bundle = manifests.configMap(name);
+  if (bundle) return bundle;
+  throw new Error(
+    `${manifests.file}: spec.outbound.tls.trustConfigMapName: there is no ConfigMap "${name}" among the documents: add it`,
+  );
+}
+
+/** Applies what changes in the manifest from now on; returns how to stop. */
+function follow(path: string, target: Target, relay: Relay): () => void {
+  let seen = contentsOf(path);
+  const look = async () => {
+    const contents = contentsOf(path);
+    if (contents === seen) return;
+    seen = contents;
+    try {
+      const manifests = readManifests(path);
+      const { policy } = await publish(manifests, target, false);
+      await relay.reload();
+      if (relay.status().policy.hash === hashOf(policy))
+        process.stdout.write(`Manifest applied: ${hashOf(policy)}\n`);
+    } catch (error) {
+      process.stdout.write(`Manifest not applied, nothing changed: ${(error as Error).message}\n`);
+    }
+  };
+  let work = Promise.resolve();
+  const lookInTurn = () => {
+    work = work.then(look);
+  };
+  const poll = setInterval(lookInTurn, WATCH_MS);
+  const watcher = watch(path, lookInTurn);
+  watcher.on('error', () => watcher.close());
+  return () => {
+    clearInterval(poll);
+    watcher.close();
+  };
+}
+
+function contentsOf(path: string): string {
+  try {
+    if (!statSync(path).isDirectory()) return readFileSync(path, 'utf8');
+    const names = readdirSync(path).toSorted();
+    return names.map((name) => readFileSync(join(path, name), 'utf8')).join('\n');
+  } catch (error) {
+    return `unreadable: ${(error as NodeJS.ErrnoException).code}`;
+  }
+}
+
+/** The JSON log, with a human line on standard output for what changes while it runs. */
+function tellingLog(log: Log): Log {
+  return (event, fields) => {
+    log(event, fields);
+    const text = describeChange(event, fields ?? {});
+    if (text) process.stdout.write(`${text}\n`);
+  };
+}

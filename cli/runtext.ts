@@ -1,0 +1,97 @@
+/** What `mailrelay run` prints for a person: the start, and the changes. Pure. */
+import type { PodStatus } from '#crds/podstatus.ts';
+import { hashOf, type Listener, type Policy } from '#crds/policyfile.ts';
+import { servedPort } from '#crds/wellknown.ts';
+
+interface Start {
+  readonly policy: Policy;
+  readonly caFile: string | undefined;
+  readonly address: string;
+  readonly adminPort: number;
+  readonly status: PodStatus;
+}
+
+export function describeStart({ policy, caFile, address, adminPort, status }: Start): string {
+  const { listeners } = policy.inbound;
+  const lines = [
+    `MailRelay ${policy.namespace}/${policy.name} is ${status.ready ? 'ready' : `not ready: ${status.notReady.join('; ')}`}`,
+    '',
+    ...listeners.map((listener) =>
+      row(listener.name, `${address}:${servedPort(listener.port)}`, protection(listener)),
+    ),
+    row('health', `http://${address}:${adminPort}/readyz`, '/status /metrics'),
+    '',
+    row('policy', hashOf(policy), `outbound ${policy.outbound.tlsLevel}, ${nextHops(policy)}`),
+    ...certificateLines(status, caFile),
+    ...status.notInForce.map((gap) => `  not in force yet: ${gap}`),
+    ...sendLines(policy, address, caFile),
+    '',
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+/** One line for an event of the supervisor that a person would want to see, or undefined. */
+export function describeChange(event: string, fields: Readonly<Record<string, unknown>>): string | undefined {
+  switch (event) {
+    case 'policy_changed':
+      return `Policy ${fields['hash']} in force: listener ${fields['listener']}, router ${fields['router']}`;
+    case 'policy_refused':
+      return `Policy refused, the one before stays in force: ${fields['message']}`;
+    case 'certificate_replaced':
+      return `Certificate ${fields['serial']} in service until ${fields['notAfter']}`;
+    case 'certificate_not_taken':
+      return `Certificate not as it should be: ${fields['message']}`;
+    case 'task_died':
+      return `The ${fields['died']} task died and is started again`;
+    case 'stopping':
+      return `Stopping: ${fields['sessions']} sessions are open`;
+    default:
+      return undefined;
+  }
+}
+
+function row(name: string, first: string, rest: string): string {
+  return `  ${name.padEnd(14)} ${first.padEnd(24)} ${rest}`.trimEnd();
+}
+
+function protection({ implicitTLS, starttls, auth }: Listener): string {
+  const login = auth === 'Disabled' ? '' : `, login ${auth}`;
+  return `${implicitTLS ? 'TLS from the first byte' : `STARTTLS ${starttls}`}${login}`;
+}
+
+function nextHops({ outbound }: Policy): string {
+  const routes = outbound.routes.length > 0 ? `${outbound.routes.length} routes, ` : '';
+  const rest = outbound.smartHosts.map(({ host, port }) => `${host}:${port}`).join(', ');
+  return `${routes}${rest ? `smart hosts ${rest}` : 'else by MX'}`;
+}
+
+function certificateLines(
+  { certificate, certificateProblem }: PodStatus,
+  caFile: string | undefined,
+): string[] {
+  if (!certificate) return [];
+  return [
+    row(
+      'certificate',
+      certificate.names.join(', '),
+      `until ${certificate.notAfter}, serial ${certificate.serial}`,
+    ),
+    ...(caFile ? [`  throw-away local CA: ${caFile}`] : []),
+    ...(certificateProblem ? [`  ${certificateProblem.message}`] : []),
+  ];
+}
+
+/** A command that works as pasted: with STARTTLS where the listener has it, verified where the CA is known. */
+function sendLines({ inbound, hostname }: Policy, address: string, caFile: string | undefined): string[] {
+  const listener = inbound.listeners.find(({ auth }) => auth !== 'Required');
+  if (!listener) return [];
+  const tls = listener.implicitTLS ? 'implicit' : listener.starttls === 'Disabled' ? 'none' : 'starttls';
+  const trust = tls === 'none' ? '' : ` --server-name ${hostname}${caFile ? ` --ca ${caFile}` : ''}`;
+  const to = `postmaster@${inbound.acceptDomains[0] ?? 'example.com'}`;
+  return [
+    '',
+    'Send a message through it:',
+    '',
+    `  bin/mailrelay send --server ${address}:${servedPort(listener.port)} --tls ${tls}${trust} --from me@${hostname} --to ${to}`,
+  ];
+}

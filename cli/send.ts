@@ -1,0 +1,118 @@
+/**
+ * `mailrelay send`: sends one message and says what the server answered and how the session was protected. Verifies
+ * the certificate unless TLS is off; never falls back to plain text.
+ */
+import { readFileSync } from 'node:fs';
+import type { TLSSocket } from 'node:tls';
+import SMTPConnection from 'nodemailer/lib/smtp-connection/index.js';
+import { options, portOption, UsageError } from './usage.ts';
+
+const HELP = `Usage: mailrelay send --server HOST:PORT --from ADDRESS --to ADDRESS [options]
+
+Sends one message. The certificate of the server is verified; nothing is sent in plain text unless --tls none.
+
+  --server HOST:PORT    where to send
+  --tls MODE            starttls (default), implicit or none
+  --server-name NAME    name that the certificate must have   (the host of --server)
+  --ca FILE             certificates to trust                 (the public roots)
+  --from, --to ADDRESS  envelope; --to can be repeated
+  --subject TEXT        subject of the message
+`;
+
+interface Options {
+  readonly server: string;
+  readonly from: string;
+  readonly to: string[];
+  readonly tls: string;
+  readonly subject: string;
+  readonly serverName: string | undefined;
+  readonly ca: string | undefined;
+}
+
+export async function send(argv: string[]): Promise<number> {
+  const parsed = options(
+    argv,
+    {
+      server: { type: 'string' },
+      tls: { type: 'string', default: 'starttls' },
+      'server-name': { type: 'string' },
+      ca: { type: 'string' },
+      from: { type: 'string' },
+      to: { type: 'string', multiple: true },
+      subject: { type: 'string', default: 'A message through the relay' },
+    },
+    HELP,
+  );
+  if (!parsed) return 0;
+  const { server, from, to, tls, subject, ca } = parsed.values;
+  if (!server || from === undefined || !to)
+    throw new UsageError('Name --server, --from and --to: see --help');
+  if (!['starttls', 'implicit', 'none'].includes(tls)) {
+    throw new UsageError(`--tls must be starttls, implicit or none, not "${tls}"`);
+  }
+  const session = await connect({
+    server,
+    from,
+    to,
+    tls,
+    subject,
+    ca,
+    serverName: parsed.values['server-name'],
+  });
+  const socket = session._socket as TLSSocket;
+  const protection = session.secure ? `${socket.getProtocol()} ${socket.getCipher().name}` : 'plain text';
+  const reply = await submit(session, from, to, subject);
+  session.quit();
+  process.stdout.write(`${reply}\n${protection}\n`);
+  return 0;
+}
+
+function connect({ server, tls, ca, serverName }: Options): Promise<SMTPConnection> {
+  const colon = server.lastIndexOf(':');
+  if (colon < 1) throw new UsageError(`--server must be HOST:PORT, not "${server}"`);
+  const host = server.slice(0, colon);
+  const session = new SMTPConnection({
+    host,
+    port: portOption('server', server.slice(colon + 1)),
+    name: 'localhost',
+    allowInternalNetworkInterfaces: true,
+    secure: tls === 'implicit',
+    requireTLS: tls === 'starttls',
+    ignoreTLS: tls === 'none',
+    tls: {
+      ...(serverName ? { servername: serverName } : {}),
+      ...(ca ? { ca: readFileSync(ca, 'utf8') } : {}),
+    },
+  });
+  return new Promise((resolve, reject) => {
+    const fail = (error: Error) =>
+      reject(new Error(`Cannot send through ${server}: ${error.message.split('\n')[0]}`));
+    session.on('error', fail);
+    session.connect((error) => (error ? fail(error) : resolve(session)));
+  });
+}
+
+function submit(
+  session: SMTPConnection,
+  from: string,
+  to: readonly string[],
+  subject: string,
+): Promise<string> {
+  const headers = [
+    `From: <${from}>`,
+    `To: ${to.map((address) => `<${address}>`).join(', ')}`,
+    `Subject: ${subject.replace(/[\r\n]+/g, ' ')}`,
+    `Date: ${new Date().toUTCString().replace('GMT', '+0000')}`,
+    `Message-ID: <${crypto.randomUUID()}@localhost>`,
+  ];
+  return new Promise((resolve, reject) => {
+    session.send(
+      { from, to: [...to] },
+      `${headers.join('\r\n')}\r\n\r\nSent by mailrelay send.\r\n`,
+      (error, info) => {
+        if (error) reject(new Error(`The message was not taken: ${error.message.split('\n')[0]}`));
+        else resolve(info?.response ?? '');
+      },
+    );
+  });
+}
