@@ -11,26 +11,19 @@ export interface PairText {
 }
 
 export type ToListener =
-  | {
-      kind: 'configure';
-      policy: Policy;
-      pair: PairText | null;
-      processes: number;
-      stateDir: string;
-      logFd: number;
-    }
+  | { kind: 'configure'; policy: Policy; pair: PairText | null; stateDir: string }
   | { kind: 'pair'; pair: PairText }
   /** With an accepted, paused socket as the handle. */
-  | { kind: 'connection'; listener: string }
+  | { kind: 'connection'; listener: string; client: string }
   /** No further connections; end those that are open after `deadlineMs`. */
   | { kind: 'drain'; deadlineMs: number };
 
 export type ToRouter =
-  | { kind: 'configure'; policy: Policy; trust: string | null; stateDir: string; logFd: number }
+  | { kind: 'configure'; policy: Policy; trust: string | null; stateDir: string }
   | { kind: 'trust'; trust: string | null }
   /** The router before this one has let go of the queue: begin. */
   | { kind: 'start' }
-  | { kind: 'entered'; ids: string[] }
+  | { kind: 'entered'; ids: readonly string[] }
   | { kind: 'drain'; deadlineMs: number };
 
 /** Monotonic counts since the task started, by name and label; see serve/metrics.ts. */
@@ -39,9 +32,10 @@ export type Counts = Readonly<Record<string, number>>;
 export type FromListener =
   | { kind: 'ready' }
   | { kind: 'failed'; message: string }
-  | { kind: 'sessions'; open: number }
+  /** Connections that are over, one entry each: the supervisor counts per client. */
+  | { kind: 'ended'; clients: readonly string[] }
   | { kind: 'plaintext'; client: string }
-  | { kind: 'entered'; ids: string[] }
+  | { kind: 'entered'; ids: readonly string[] }
   | { kind: 'counts'; counts: Counts };
 
 export interface QueueFigures {

@@ -3,18 +3,19 @@
  * this process, because a listener without a router would take mail that nobody delivers.
  */
 import type { Socket } from 'node:net';
-import { jsonLog, type Log } from '../log.ts';
+import { jsonLog } from '../log.ts';
 import type { FromListener, ToListener } from '../messages.ts';
 import { Spool } from '../spool/spool.ts';
 import { ListenerTask } from './task.ts';
 
 const REPORT_MS = 250;
+/** A moment for the last replies to leave. */
+const LEAVE_MS = 500;
 
 let task: ListenerTask | undefined;
 let spool: Spool | undefined;
-let log: Log = () => undefined;
 let entered: string[] = [];
-let reportedOpen = -1;
+let ended: string[] = [];
 
 process.on('message', (message: ToListener, socket?: Socket) => handle(message, socket));
 process.on('disconnect', () => process.exit(0));
@@ -23,18 +24,23 @@ process.on('SIGTERM', () => undefined);
 process.on('SIGINT', () => undefined);
 
 function tell(message: FromListener): void {
-  if (message.kind !== 'entered') {
-    process.send?.(message);
-    return;
-  }
-  // Ids that become durable together travel together.
-  if (entered.length === 0) setImmediate(flushEntered);
-  entered.push(...message.ids);
+  process.send?.(message);
 }
 
-function flushEntered(): void {
-  process.send?.({ kind: 'entered', ids: entered } satisfies FromListener);
+/** Ids that become durable together travel together, and so do the sessions that end. */
+function collectEntered(id: string): void {
+  if (entered.push(id) === 1) setImmediate(flush);
+}
+
+function collectEnded(client: string): void {
+  if (ended.push(client) === 1) setImmediate(flush);
+}
+
+function flush(): void {
+  if (entered.length > 0) tell({ kind: 'entered', ids: entered });
+  if (ended.length > 0) tell({ kind: 'ended', clients: ended });
   entered = [];
+  ended = [];
 }
 
 function handle(message: ToListener, socket?: Socket): void {
@@ -46,8 +52,7 @@ function handle(message: ToListener, socket?: Socket): void {
       task?.usePair(message.pair);
       break;
     case 'connection':
-      // The client may have gone while the socket was on its way.
-      if (socket) task?.receive(message.listener, socket);
+      receive(message.listener, message.client, socket);
       break;
     case 'drain':
       drain(message.deadlineMs);
@@ -57,16 +62,22 @@ function handle(message: ToListener, socket?: Socket): void {
   }
 }
 
+function receive(listener: string, client: string, socket: Socket | undefined): void {
+  // The client may have gone while the socket was on its way.
+  if (socket && task) task.receive(listener, client, socket, () => collectEnded(client));
+  else collectEnded(client);
+}
+
 function configure(message: Extract<ToListener, { kind: 'configure' }>): void {
-  log = jsonLog('listener', message.logFd, Date.now);
+  const log = jsonLog('listener', 1, Date.now);
   try {
     spool = new Spool(message.stateDir);
     task = new ListenerTask(message.policy, message.pair, {
       spool,
       log,
       clock: Date.now,
-      processes: message.processes,
-      tell,
+      onEntered: collectEntered,
+      onPlaintext: (client) => tell({ kind: 'plaintext', client }),
     });
     tell({ kind: 'ready' });
     setInterval(report, REPORT_MS);
@@ -76,19 +87,14 @@ function configure(message: Extract<ToListener, { kind: 'configure' }>): void {
 }
 
 function report(): void {
-  if (!task) return;
-  const open = task.openSessions;
-  if (open !== reportedOpen) tell({ kind: 'sessions', open });
-  reportedOpen = open;
-  const counts = task.counters.takeChanged();
+  const counts = task?.counters.takeChanged();
   if (counts) tell({ kind: 'counts', counts });
 }
 
 function drain(deadlineMs: number): void {
   const deadline = setTimeout(() => {
     task?.endAll();
-    // A moment for the 421s to leave.
-    setTimeout(leave, 500);
+    setTimeout(leave, LEAVE_MS);
   }, deadlineMs);
   const poll = setInterval(() => {
     if (task && task.openSessions > 0) return;
@@ -100,7 +106,7 @@ function drain(deadlineMs: number): void {
 
 async function leave(): Promise<void> {
   report();
-  if (entered.length > 0) flushEntered();
+  flush();
   await spool?.close();
   // Disconnecting flushes what was sent, and ends the process.
   process.disconnect?.();

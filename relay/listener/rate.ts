@@ -1,26 +1,13 @@
 /**
- * Messages per client in the current minute, and connections per client: what one listener process counts to keep
- * its share of a pod's limits. Memory is bounded: the window is cleared every minute, counts go when they reach zero.
+ * Messages per client in the current minute, as one listener process counts them. Memory is bounded: the window is
+ * cleared every minute. The supervisor sends a client whose messages are counted always to the same process.
  */
-export class ClientCounts {
-  readonly #open = new Map<string, number>();
+export class MessageRate {
   #window = new Map<string, number>();
   #minute = 0;
 
-  opened(client: string): number {
-    const count = (this.#open.get(client) ?? 0) + 1;
-    this.#open.set(client, count);
-    return count;
-  }
-
-  closed(client: string): void {
-    const count = (this.#open.get(client) ?? 1) - 1;
-    if (count > 0) this.#open.set(client, count);
-    else this.#open.delete(client);
-  }
-
   /** Counts one message; the number in this minute, this one included. */
-  message(client: string, nowMs: number): number {
+  count(client: string, nowMs: number): number {
     const minute = Math.floor(nowMs / 60_000);
     if (minute !== this.#minute) {
       this.#minute = minute;

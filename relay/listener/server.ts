@@ -9,15 +9,26 @@ import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js';
 import type { PairText } from '../messages.ts';
 import type { Reply } from './reply.ts';
 
+type ConnectionOptions = ConstructorParameters<typeof SMTPConnection>[2];
+
 /** Decides on a command before the library sees it; `connection` answers and closes. */
 export type Gate = (connection: GatedConnection, verb: string, line: Buffer) => Reply | undefined;
 
 export class GatedConnection extends SMTPConnection {
   readonly #gate: Gate;
 
-  constructor(server: GatedServer, socket: Socket, options: ConstructorParameters<typeof SMTPConnection>[2]) {
+  readonly #onEnd: () => void;
+
+  constructor(server: GatedServer, socket: Socket, options: ConnectionOptions, onEnd: () => void) {
     super(server, socket, options);
     this.#gate = server.gate;
+    this.#onEnd = onEnd;
+  }
+
+  /** After STARTTLS the raw socket never says `close`: it is the session that ends. */
+  override _onClose(): void {
+    super._onClose();
+    this.#onEnd();
   }
 
   override _onCommand(command: Buffer, callback?: () => void): void {
@@ -37,26 +48,38 @@ export class GatedConnection extends SMTPConnection {
 export class GatedServer extends SMTPServer {
   readonly gate: Gate;
 
+  readonly #ends = new WeakMap<Socket, () => void>();
+
   constructor(options: SMTPServerOptions, gate: Gate) {
     super(options);
     this.gate = gate;
+    // Without our own pair the library would use one whose key is public: rather have none.
+    if (!options.key) this.secureContext = new Map();
   }
 
-  override connect(socket: Socket, options: ConstructorParameters<typeof SMTPConnection>[2]): void {
-    const connection = new GatedConnection(this, socket, options);
+  override connect(socket: Socket, options: ConnectionOptions): void {
+    const connection = new GatedConnection(
+      this,
+      socket,
+      options,
+      this.#ends.get(socket) ?? (() => undefined),
+    );
     this.connections.add(connection);
     connection.on('error', (error: Error) => this.emit('error', error));
     connection.init();
   }
 
-  /** Takes over a socket that the supervisor accepted. */
-  receive(socket: Socket): void {
+  /** Takes over a socket that the supervisor accepted; `onEnd` is called once, however it ends. */
+  receive(socket: Socket, onEnd: () => void): void {
+    let ended = false;
+    const once = () => {
+      if (!ended) onEnd();
+      ended = true;
+    };
+    // The session tells its end, and before there is one (a first handshake that fails) the socket does.
+    this.#ends.set(socket, once);
+    socket.once('close', once);
     this.server.emit('connection', socket);
-  }
-
-  /** Sessions, and sockets that are still in their first handshake. */
-  get openSessions(): number {
-    return this.connections.size + this._pendingSockets.size;
   }
 
   /** Takes a checked pair for new handshakes. */

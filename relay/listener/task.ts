@@ -6,15 +6,14 @@ import { createHash } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { SMTPServerAddress, SMTPServerOptions, SMTPServerSession } from 'smtp-server';
-import { listenerNeedsKeyPair } from '#crds/effective.ts';
 import type { Listener, Policy } from '#crds/policyfile.ts';
 import { Counters } from '../counts.ts';
 import type { Log } from '../log.ts';
-import type { FromListener, PairText } from '../messages.ts';
+import type { PairText } from '../messages.ts';
 import type { Spool } from '../spool/spool.ts';
 import { rawPathIsPlain, relayableDomain } from './address.ts';
 import { refusalOf, type SessionRules, starttlsOfSession } from './policy.ts';
-import { ClientCounts } from './rate.ts';
+import { MessageRate } from './rate.ts';
 import { receiveMessage } from './receive.ts';
 import { type Relaying, relayingOf } from './relaying.ts';
 import { REPLIES, Refusal, type Reply } from './reply.ts';
@@ -23,8 +22,6 @@ import { type GatedConnection, GatedServer } from './server.ts';
 /** RFC 5321 section 4.5.3.2.7. */
 const IDLE_MS = 5 * 60_000;
 const REFUSALS_PER_SESSION = 50;
-/** Clients outside the trusted networks, unless the policy says otherwise. */
-const STRANGER_CONNECTIONS = 50;
 /** Commands of smtp-server that this relay does not have. */
 const NEVER_AVAILABLE = ['AUTH', 'XCLIENT', 'XFORWARD', 'WIZ', 'SHELL', 'KILL'];
 const PLAINTEXT_CLIENTS = 10_000;
@@ -33,8 +30,10 @@ export interface Surroundings {
   readonly spool: Spool;
   readonly log: Log;
   readonly clock: () => number;
-  readonly processes: number;
-  readonly tell: (message: FromListener) => void;
+  /** A message is durable. */
+  readonly onEntered: (id: string) => void;
+  /** A client said MAIL in plain text: Required would have refused it. */
+  readonly onPlaintext: (client: string) => void;
 }
 
 type Callback = (error?: Error | null, message?: string) => void;
@@ -43,12 +42,13 @@ export class ListenerTask {
   readonly #policy: Policy;
   readonly #around: Surroundings;
   readonly #relaying: Relaying;
-  readonly #clients = new ClientCounts();
+  readonly #rate = new MessageRate();
   readonly #servers = new Map<string, { listener: Listener; server: GatedServer }>();
   readonly #refusals = new WeakMap<object, number>();
   readonly #plaintextClients = new Set<string>();
   readonly counters = new Counters();
   #plaintextHour = 0;
+  #open = 0;
   #pair: PairText | null;
 
   constructor(policy: Policy, pair: PairText | null, around: Surroundings) {
@@ -66,28 +66,33 @@ export class ListenerTask {
     for (const { server } of this.#servers.values()) server.usePair(pair);
   }
 
-  /** Takes over an accepted socket. Without a pair, a listener that needs one refuses: never quietly plain text. */
-  receive(name: string, socket: Socket): void {
+  /** Takes over an accepted socket. Without a pair, a session that needs one is refused: never quietly plain text. */
+  receive(name: string, client: string, socket: Socket, onEnd: () => void): void {
     const found = this.#servers.get(name);
     // A peer may reset at any time, and an unheard 'error' would end the process.
     socket.on('error', () => socket.destroy());
-    if (!found) {
-      socket.destroy();
+    this.#open += 1;
+    const ended = () => {
+      this.#open -= 1;
+      onEnd();
+    };
+    if (found && (this.#pair || !this.#needsPair(found.listener, client))) {
+      found.server.receive(socket, ended);
       return;
     }
-    if (!this.#pair && listenerNeedsKeyPair(found.listener)) {
-      const { code, text } = REPLIES.listenerDown;
-      this.counters.add('refused', REPLIES.listenerDown.reason);
-      socket.end(found.listener.implicitTLS ? '' : `${code} ${text}\r\n`, () => socket.destroy());
-      return;
-    }
-    found.server.receive(socket);
+    const { code, text, reason } = REPLIES.listenerDown;
+    this.counters.add('refused', reason);
+    socket.once('close', ended);
+    socket.end(found?.listener.implicitTLS ? '' : `${code} ${text}\r\n`, () => socket.destroy());
   }
 
+  /** Sessions, and sockets that are still in their first handshake. */
   get openSessions(): number {
-    let open = 0;
-    for (const { server } of this.#servers.values()) open += server.openSessions;
-    return open;
+    return this.#open;
+  }
+
+  #needsPair(listener: Listener, client: string): boolean {
+    return listener.implicitTLS || this.#rulesOf(listener, client).starttls !== 'Disabled';
   }
 
   /** Ends every session that is still open. */
@@ -132,10 +137,7 @@ export class ListenerTask {
           (error: Error) => callback(error),
         );
       },
-      onClose: (session) => {
-        this.#clients.closed(session.remoteAddress);
-        this.counters.add('sessions_closed', listener.name);
-      },
+      onClose: () => this.counters.add('sessions_closed', listener.name),
     } as SMTPServerOptions;
   }
 
@@ -167,7 +169,7 @@ export class ListenerTask {
     this.#plaintextHour = hour;
     if (this.#plaintextClients.has(client)) return;
     this.#plaintextClients.add(client);
-    this.#around.tell({ kind: 'plaintext', client });
+    this.#around.onPlaintext(client);
   }
 
   #refused<T extends Reply>(reply: T): T {
@@ -178,13 +180,6 @@ export class ListenerTask {
   #onConnect(listener: Listener, session: SMTPServerSession, callback: Callback): void {
     const client = session.remoteAddress;
     this.counters.add('sessions', listener.name);
-    const open = this.#clients.opened(client);
-    const stranger = this.#relaying.trusts(client) ? Number.POSITIVE_INFINITY : STRANGER_CONNECTIONS;
-    const limit = this.#policy.inbound.limits.connectionsPerClient ?? stranger;
-    if (open > Math.ceil(limit / this.#around.processes)) {
-      callback(new Refusal(this.#refused(REPLIES.tooManyConnections)));
-      return;
-    }
     const { starttls, canEncrypt } = this.#rulesOf(listener, client);
     if (!listener.implicitTLS && (starttls === 'Disabled' || !canEncrypt)) {
       (session as { disabledCommands?: string[] }).disabledCommands = ['STARTTLS', ...NEVER_AVAILABLE];
@@ -209,7 +204,7 @@ export class ListenerTask {
     const { messagesPerClientPerMinute: limit } = this.#policy.inbound.limits;
     if (address.address !== '' && relayableDomain(address.address) === undefined) {
       callback(new Refusal(this.#refused(REPLIES.badSender)));
-    } else if (limit !== null && this.#clients.message(client, this.#around.clock()) > limit) {
+    } else if (limit !== null && this.#rate.count(client, this.#around.clock()) > limit) {
       callback(new Refusal(this.#refused(REPLIES.tooManyMessages)));
     } else if (!this.#around.spool.hasRoom()) {
       callback(new Refusal(this.#refused(REPLIES.diskFull)));
@@ -261,7 +256,7 @@ export class ListenerTask {
       bytes,
     });
     this.counters.add('accepted', listener.name);
-    this.#around.tell({ kind: 'entered', ids: [id] });
+    this.#around.onEntered(id);
   }
 
   #arrivalOf(session: SMTPServerSession) {

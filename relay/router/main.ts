@@ -2,7 +2,7 @@
  * The router process. It comes up beside the one before it and begins only when it is told that the other has let go
  * of the queue, so that no message is delivered by both. Ends with its supervisor.
  */
-import { jsonLog, type Log } from '../log.ts';
+import { jsonLog } from '../log.ts';
 import type { FromRouter, ToRouter } from '../messages.ts';
 import { Spool } from '../spool/spool.ts';
 import { Runner } from './runner.ts';
@@ -13,7 +13,6 @@ const REPORT_MS = 500;
 let runner: Runner | undefined;
 let courier: SmtpCourier | undefined;
 let spool: Spool | undefined;
-let log: Log = () => undefined;
 let reported = '';
 
 process.on('message', (message: ToRouter) => handle(message));
@@ -50,7 +49,7 @@ function handle(message: ToRouter): void {
 }
 
 function configure(message: Extract<ToRouter, { kind: 'configure' }>): void {
-  log = jsonLog('router', message.logFd, Date.now);
+  const log = jsonLog('router', 1, Date.now);
   try {
     spool = new Spool(message.stateDir);
     courier = new SmtpCourier(message.policy.hostname, message.trust);

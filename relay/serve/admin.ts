@@ -3,6 +3,7 @@
  * until there is something new, a minute at most. Says nothing secret; accepts nothing but GET.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import type { PodStatus } from '#crds/podstatus.ts';
 
 const POLL_MS = 60_000;
@@ -14,6 +15,7 @@ export interface AdminSource {
 }
 
 export interface AdminServer {
+  readonly bound: { address: string; port: number };
   close(): Promise<void>;
 }
 
@@ -24,11 +26,15 @@ export function startAdmin(address: string, port: number, source: AdminSource): 
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) => {
       const cure =
-        error.code === 'EADDRINUSE' ? 'the port is in use; choose another by --admin-port' : error.message;
-      reject(new Error(`Cannot serve health and metrics on ${address}:${port}: ${cure}`));
+        error.code === 'EADDRINUSE'
+          ? 'the port is in use; stop what uses it or choose another port'
+          : error.message;
+      reject(new Error(`Cannot serve health and metrics at ${address} port ${port}: ${cure}`));
     });
     server.listen(port, address, () => {
+      const bound = server.address() as AddressInfo;
       resolve({
+        bound: { address: bound.address, port: bound.port },
         close: () =>
           new Promise((closed) => {
             server.close(() => closed());

@@ -70,13 +70,13 @@ export class Metrics {
   }
 
   /** Takes the counts of one process, which only grow. */
-  take(process: string, counts: Counts): void {
+  take(pid: number, counts: Counts): void {
     for (const [key, value] of Object.entries(counts)) {
       const [, name = '', label] = /^([a-z_]+)(?:\{(.*)\})?$/.exec(key) ?? [];
       const labels = COUNTERS[name]?.labels ?? [];
       const values = (label ?? '').split(',');
-      const since = this.#last.get(`${process} ${key}`) ?? 0;
-      this.#last.set(`${process} ${key}`, value);
+      const since = this.#last.get(`${pid} ${key}`) ?? 0;
+      this.#last.set(`${pid} ${key}`, value);
       this.#counters
         .get(name)
         ?.inc(

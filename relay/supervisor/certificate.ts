@@ -3,45 +3,61 @@
  * wrong with what is mounted. Dates are judged anew whenever asked, so an expiry shows while nothing else happens.
  */
 import { type JudgedPair, judgePair } from '#crds/keypair.ts';
-import type { CertificateFacts } from '#crds/podstatus.ts';
+import type { CertificateFacts, PodStatus } from '#crds/podstatus.ts';
 import type { PairText } from '../messages.ts';
 import type { Inputs } from './inputs.ts';
 
-interface Problem {
-  readonly reason: string;
-  readonly message: string;
-}
+type Problem = PodStatus['certificateProblem'];
+
+export type Seen =
+  | { kind: 'same' }
+  | { kind: 'taken'; first: boolean; pair: PairText; facts: CertificateFacts; blemish: string | null }
+  | { kind: 'refused'; reason: string; message: string };
 
 export class CertificateInService {
   #pair: PairText | null = null;
-  #mounted: JudgedPair | undefined;
+  #facts: CertificateFacts | null = null;
+  /** What was mounted at the last look, and why it was not taken. */
+  #mounted = '';
+  #refusal: Problem = null;
 
   get pair(): PairText | null {
     return this.#pair;
   }
 
-  /** True when another pair than before is in service now. */
-  look({ cert, key }: Inputs, hostname: string, now: Date): boolean {
-    this.#mounted = judgePair(cert, key, hostname, now);
-    if (this.#mounted.kind === 'unusable' || !cert || !key) return false;
-    if (this.#pair?.cert === cert && this.#pair.key === key) return false;
+  look({ cert, key }: Inputs, hostname: string, now: Date): Seen {
+    const mounted = JSON.stringify([cert, key]);
+    if (mounted === this.#mounted) return { kind: 'same' };
+    this.#mounted = mounted;
+    const judged = judgePair(cert, key, hostname, now);
+    if (judged.kind === 'unusable' || !cert || !key) return this.#refuse(judged);
+    this.#refusal = null;
+    if (this.#pair?.cert === cert && this.#pair.key === key) return { kind: 'same' };
+    const first = this.#pair === null;
     this.#pair = { cert, key };
-    return true;
+    this.#facts = judged.facts;
+    const blemish = judged.blemish?.message ?? null;
+    return { kind: 'taken', first, pair: this.#pair, facts: judged.facts, blemish };
   }
 
-  /** What is served, judged at `now`. */
-  facts(hostname: string, now: Date): CertificateFacts | null {
-    const served = this.#pair && judgePair(this.#pair.cert, this.#pair.key, hostname, now);
-    return served?.kind === 'usable' ? served.facts : null;
+  facts(): CertificateFacts | null {
+    return this.#facts;
   }
 
-  /** What is wrong with the mounted pair, or with the one in service. */
-  problem(hostname: string, now: Date): Problem | null {
-    if (this.#mounted?.kind === 'unusable') {
-      const { reason, message } = this.#mounted;
-      return { reason, message: this.#pair ? `${message}; the last good pair stays in service` : message };
-    }
+  /** What is wrong with the mounted pair, or else with the one in service, at `now`. */
+  problem(hostname: string, now: Date): Problem {
+    if (this.#refusal) return this.#refusal;
     const served = this.#pair && judgePair(this.#pair.cert, this.#pair.key, hostname, now);
     return served?.kind === 'usable' ? served.blemish : null;
+  }
+
+  #refuse(judged: JudgedPair): Seen {
+    if (judged.kind === 'usable') return { kind: 'same' };
+    const { reason, message } = judged;
+    this.#refusal = {
+      reason,
+      message: this.#pair ? `${message}; the last good pair stays in service` : message,
+    };
+    return { kind: 'refused', ...this.#refusal };
   }
 }

@@ -25,7 +25,7 @@ export interface Inputs {
 export function readInputs({ policyDir, certificateDir, trustDir }: InputDirs): Inputs {
   const pairDir = resolvedFolder(certificateDir);
   return {
-    policy: textOf(join(policyDir, POLICY_FILE_NAME)),
+    policy: textOf(join(resolvedFolder(policyDir), POLICY_FILE_NAME)),
     cert: textOf(join(pairDir, 'tls.crt')),
     key: textOf(join(pairDir, 'tls.key')),
     trust: trustOf(resolvedFolder(trustDir)),

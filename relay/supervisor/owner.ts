@@ -1,62 +1,40 @@
 /**
- * One owner per state folder: a Unix socket that the living relay listens on. A relay that was killed leaves the file
- * but nobody behind it, so the next one takes over; a second relay, in another container on the same kernel too, finds
- * somebody there and stops. Fails with one sentence.
+ * One owner per state folder: an exclusive lock on a file in it, held by the kernel for the living process. A relay
+ * that was killed holds nothing, whatever files it left; a second relay is refused, also from another container on the
+ * same kernel. SQLite is used for its lock alone (Node has no other), so there is no path limit and no race.
  */
-import { unlinkSync } from 'node:fs';
-import { connect, createServer, type Server } from 'node:net';
-import { join, relative } from 'node:path';
-
-const LOCK_NAME = 'owner.sock';
-/** A path of a Unix socket has at most 107 bytes: a long one is tried relative to the working folder. */
-const MAX_PATH_BYTES = 107;
+import { realpathSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 
 export interface Ownership {
   release(): void;
 }
 
-export async function takeOwnership(stateDir: string): Promise<Ownership> {
-  const path = socketPath(stateDir);
-  for (let attempt = 0; attempt < 2; attempt++) {
-    const server = await listenOn(path);
-    if (server) return { release: () => server.close() };
-    if (await isAlive(path)) break;
-    unlinkSync(path);
+/** File locks belong to processes: a second open in the same one would succeed, and its close would end the first. */
+const ownedHere = new Set<string>();
+
+/** Throws with one sentence when the folder belongs to a living relay. */
+export function takeOwnership(stateDir: string): Ownership {
+  const path = join(realpathSync(stateDir), 'owner.lock');
+  if (ownedHere.has(path)) throw owned(stateDir);
+  const lock = new DatabaseSync(path, { timeout: 0 });
+  try {
+    // Nothing is ever written: the lock is the transaction, and a journal would be a file more.
+    lock.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
+  } catch (error) {
+    lock.close();
+    if (/locked/.test((error as Error).message)) throw owned(stateDir);
+    throw new Error(`Cannot lock "${path}": ${(error as Error).message}`, { cause: error });
   }
-  throw new Error(`Another relay uses the state folder "${stateDir}": stop it, or choose another folder`);
+  ownedHere.add(path);
+  return {
+    release: () => {
+      if (ownedHere.delete(path)) lock.close();
+    },
+  };
 }
 
-function socketPath(stateDir: string): string {
-  const absolute = join(stateDir, LOCK_NAME);
-  if (Buffer.byteLength(absolute) <= MAX_PATH_BYTES) return absolute;
-  const near = relative(process.cwd(), absolute);
-  if (Buffer.byteLength(near) <= MAX_PATH_BYTES) return near;
-  throw new Error(
-    `The path of the state folder "${stateDir}" is too long for its lock: choose a shorter one`,
-  );
-}
-
-/** Undefined when the name is taken. */
-function listenOn(path: string): Promise<Server | undefined> {
-  return new Promise((resolve, reject) => {
-    // Being connected to is all it is for.
-    const server = createServer((socket) => socket.destroy());
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'EADDRINUSE') resolve(undefined);
-      else reject(new Error(`Cannot lock the state folder by "${path}": ${error.code}`));
-    });
-    server.listen(path, () => resolve(server));
-    server.unref();
-  });
-}
-
-function isAlive(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(path);
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', () => resolve(false));
-  });
+function owned(stateDir: string): Error {
+  return new Error(`Another relay uses the state folder "${stateDir}": stop it, or choose another folder`);
 }

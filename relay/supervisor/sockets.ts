@@ -1,93 +1,100 @@
 /**
- * The listening sockets. They belong to the supervisor and stay open while the relay lives, whatever its tasks do, so
- * that no connection is refused or reset by a restart of a task. Accepted sockets are handed over paused; while no task
- * is ready they wait, a bounded number of them.
+ * The listening sockets, one per port. They belong to the supervisor and outlive every task, so that no policy change
+ * refuses or resets a connection; only a listener that leaves the policy closes its own. Accepted sockets come out
+ * paused: nothing is read here. A port that cannot be had is told as a value.
  */
-import { createServer, type Server, type Socket } from 'node:net';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import type { Listener } from '#crds/policyfile.ts';
 import { servedPort } from '#crds/wellknown.ts';
 
-const BACKLOG = 511;
+const BACKLOG = 1_024;
 
-export type Accept = (listener: string, socket: Socket) => void;
+export type Bound = { kind: 'bound' } | { kind: 'failed'; message: string };
 
-interface Open {
-  name: string;
-  readonly server: Server;
-}
-
-export class Sockets {
+export class ListeningSockets {
   readonly #address: string;
-  readonly #accept: Accept;
-  readonly #open = new Map<number, Open>();
+  readonly #onConnection: (socket: Socket, port: number) => void;
+  readonly #servers = new Map<number, Server>();
 
-  constructor(address: string, accept: Accept) {
+  constructor(address: string, onConnection: (socket: Socket, port: number) => void) {
     this.#address = address;
-    this.#accept = accept;
+    this.#onConnection = onConnection;
   }
 
-  /** Opens the ports that are not open yet. On failure those opened by this call are closed again. */
-  async open(listeners: readonly Listener[]): Promise<void> {
+  /** Opens what `listeners` have and is not open yet; on failure what this call opened is closed again. */
+  async open(listeners: readonly Listener[]): Promise<Bound> {
     const opened: number[] = [];
-    try {
-      for (const listener of listeners) {
-        const port = servedPort(listener.port);
-        if (this.#open.has(port)) continue;
-        this.#open.set(port, await this.#listen(listener, port));
-        opened.push(port);
+    for (const { name, port } of listeners) {
+      if (this.#servers.has(port)) continue;
+      const result = await this.#bind(name, port);
+      if (result.kind === 'failed') {
+        for (const other of opened) this.#close(other);
+        return result;
       }
+      opened.push(port);
+    }
+    return { kind: 'bound' };
+  }
+
+  /** Closes what `listeners` do not have. */
+  keepOnly(listeners: readonly Listener[]): void {
+    const kept = new Set(listeners.map(({ port }) => port));
+    for (const port of [...this.#servers.keys()]) if (!kept.has(port)) this.#close(port);
+  }
+
+  addressOf(port: number): { address: string; port: number } | undefined {
+    const address = this.#servers.get(port)?.address() as AddressInfo | null | undefined;
+    return address ? { address: address.address, port: address.port } : undefined;
+  }
+
+  async #bind(name: string, port: number): Promise<Bound> {
+    const served = servedPort(port);
+    const server = createServer({ pauseOnConnect: true, noDelay: true, keepAlive: true }, (socket) =>
+      this.#onConnection(socket, port),
+    );
+    try {
+      await listen(server, served, this.#address);
     } catch (error) {
-      for (const port of opened) this.#close(port);
-      throw error;
+      return { kind: 'failed', message: bindFailure(name, this.#address, served, error) };
     }
-  }
-
-  /** Names the ports by these listeners, and closes the ports of no listener. */
-  keep(listeners: readonly Listener[]): void {
-    const names = new Map(listeners.map(({ name, port }) => [servedPort(port), name]));
-    for (const [port, open] of this.#open) {
-      const name = names.get(port);
-      if (name === undefined) this.#close(port);
-      else open.name = name;
-    }
-  }
-
-  closeAll(): void {
-    for (const port of [...this.#open.keys()]) this.#close(port);
-  }
-
-  #listen({ name, port }: Listener, served: number): Promise<Open> {
-    return new Promise((resolve, reject) => {
-      const server = createServer({ pauseOnConnect: true });
-      const open: Open = { name, server };
-      server.on('connection', (socket) => {
-        // Between here and the task nobody else would hear a reset.
-        socket.on('error', () => socket.destroy());
-        this.#accept(open.name, socket);
-      });
-      server.once('error', (error: NodeJS.ErrnoException) => {
-        reject(new Error(listenProblem(this.#address, name, port, served, error)));
-      });
-      server.listen({ host: this.#address, port: served, backlog: BACKLOG }, () => resolve(open));
-    });
+    // Out of descriptors, say: what was accepted goes on, and the backlog waits.
+    server.on('error', () => undefined);
+    this.#servers.set(port, server);
+    return { kind: 'bound' };
   }
 
   #close(port: number): void {
-    this.#open.get(port)?.server.close();
-    this.#open.delete(port);
+    // Not waited for: the connections that came through it live on in their tasks.
+    this.#servers.get(port)?.close();
+    this.#servers.delete(port);
   }
 }
 
-function listenProblem(
-  address: string,
-  name: string,
-  port: number,
-  served: number,
-  error: NodeJS.ErrnoException,
-) {
-  const where = `${address}:${served} for listener "${name}" (port ${port})`;
-  if (error.code === 'EADDRINUSE') {
-    return `Cannot listen on ${where}: the port is in use; stop the other program, or choose another port`;
+/** Listens on `address`; `::` falls back to `0.0.0.0` where the kernel has no IPv6. */
+export async function listen(server: Server, port: number, address: string): Promise<void> {
+  try {
+    await listenOnce(server, port, address);
+  } catch (error) {
+    const noIpv6 = ['EAFNOSUPPORT', 'EADDRNOTAVAIL'].includes((error as NodeJS.ErrnoException).code ?? '');
+    if (address !== '::' || !noIpv6) throw error;
+    await listenOnce(server, port, '0.0.0.0');
   }
-  return `Cannot listen on ${where}: ${error.code ?? error.message}`;
+}
+
+function listenOnce(server: Server, port: number, host: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ port, host, backlog: BACKLOG }, () => {
+      server.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+function bindFailure(name: string, address: string, port: number, error: unknown): string {
+  const { code } = error as NodeJS.ErrnoException;
+  const where = `listener "${name}" at ${address} port ${port}`;
+  if (code === 'EADDRINUSE')
+    return `Cannot serve ${where}: the port is in use; stop what uses it or change the port`;
+  return `Cannot serve ${where}: ${(error as Error).message}`;
 }

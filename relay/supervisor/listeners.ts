@@ -1,0 +1,299 @@
+/**
+ * The listener tasks. A generation is the set of processes that serve one policy; a new one comes up beside the one in
+ * service, and only when all of it is ready do new connections go there, while the old one drains. Accepted sockets
+ * are passed by hand to the least busy process; while none is ready they wait, paused. Connections are counted per
+ * client here, over all generations. A process that dies is replaced; the sockets stay open.
+ */
+
+import type { Socket } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import type { Policy } from '#crds/policyfile.ts';
+import { relayingOf } from '../listener/relaying.ts';
+import { REPLIES, type Reply } from '../listener/reply.ts';
+import type { Log } from '../log.ts';
+import type { Counts, FromListener, PairText, ToListener } from '../messages.ts';
+import { Backoff } from './backoff.ts';
+import { TaskProcess } from './process.ts';
+
+const ENTRY = fileURLToPath(new URL('../listener/main.ts', import.meta.url));
+/** Connections that wait while no process is ready. */
+const MOST_WAITING = 1_024;
+/** For clients outside the trusted networks, unless the policy says otherwise. */
+const STRANGER_CONNECTIONS = 50;
+
+export interface ListenerSurroundings {
+  readonly stateDir: string;
+  readonly processes: number;
+  readonly logFd: number;
+  readonly drainMs: number;
+  readonly clock: () => number;
+  readonly log: Log;
+  readonly onEntered: (ids: readonly string[]) => void;
+  readonly onPlaintext: (client: string) => void;
+  readonly onCounts: (pid: number, counts: Counts) => void;
+  /** Sessions came or went, a process came or died. */
+  readonly onChange: () => void;
+}
+
+interface Member {
+  readonly process: TaskProcess<ToListener, FromListener>;
+  readonly open: Map<string, number>;
+  readonly since: number;
+  sessions: number;
+  ready: boolean;
+}
+
+export interface Generation {
+  readonly policy: Policy;
+  readonly trusts: (client: string) => boolean;
+  readonly backoff: Backoff;
+  members: Member[];
+  /** Milliseconds since the epoch at which its last session ends; undefined while in service. */
+  endsAt: number | undefined;
+}
+
+export class ListenerTasks {
+  readonly #around: ListenerSurroundings;
+  readonly #clients = new Map<string, number>();
+  #generation: Generation | undefined;
+  readonly #draining = new Set<Generation>();
+  #waiting: { socket: Socket; port: number }[] = [];
+  #pair: PairText | null = null;
+  #starts = 0;
+
+  constructor(around: ListenerSurroundings) {
+    this.#around = around;
+  }
+
+  get starts(): number {
+    return this.#starts;
+  }
+
+  get isReady(): boolean {
+    const { policy, members = [] } = this.#generation ?? {};
+    return policy?.inbound.listeners.length === 0 || members.some(({ ready }) => ready);
+  }
+
+  get openSessions(): number {
+    return sessionsOf(this.#generation) + this.oldSessions;
+  }
+
+  get oldSessions(): number {
+    return [...this.#draining].reduce((sum, generation) => sum + sessionsOf(generation), 0);
+  }
+
+  /** When the last session of an earlier policy is ended at the latest. */
+  get oldSessionsEnd(): number | null {
+    const ends = [...this.#draining].filter((old) => sessionsOf(old) > 0).map(({ endsAt = 0 }) => endsAt);
+    return ends.length > 0 ? Math.max(...ends) : null;
+  }
+
+  /** Takes a checked pair: for the next handshakes, in every process, without restarting any. */
+  usePair(pair: PairText): void {
+    this.#pair = pair;
+    for (const generation of [this.#generation, ...this.#draining]) {
+      for (const { process } of generation?.members ?? []) process.send({ kind: 'pair', pair });
+    }
+  }
+
+  /** Brings up a generation beside the one in service. Gives it once all of it is ready, or says why it is not. */
+  async raise(policy: Policy): Promise<Generation | { kind: 'failed'; message: string }> {
+    const trusts = relayingOf(policy).trusts;
+    const generation: Generation = { policy, trusts, backoff: new Backoff(), members: [], endsAt: undefined };
+    const count = policy.inbound.listeners.length > 0 ? this.#around.processes : 0;
+    const raised = await Promise.all(Array.from({ length: count }, () => this.#addMember(generation)));
+    const failed = raised.find(({ kind }) => kind === 'failed');
+    if (!failed || failed.kind === 'ready') return generation;
+    this.abandon(generation);
+    return failed;
+  }
+
+  /** Sends new connections to `generation` from now on, and drains the one before. */
+  putInService(generation: Generation): void {
+    const old = this.#generation;
+    this.#generation = generation;
+    this.#starts += 1;
+    for (const { process } of generation.members)
+      this.#around.log('task_started', { started: 'listener', pid: process.pid });
+    if (old) this.#drain(old, this.#around.drainMs);
+    this.#passWaiting();
+  }
+
+  /** Ends a generation that was never in service. */
+  abandon(generation: Generation): void {
+    generation.endsAt = this.#around.clock();
+    for (const { process } of generation.members) process.kill();
+  }
+
+  /** Passes an accepted socket on, or keeps it waiting, or refuses it. */
+  accept(socket: Socket, port: number): void {
+    // A reset while the socket is in our hands must not end the relay.
+    socket.on('error', () => socket.destroy());
+    const generation = this.#generation;
+    const listener = generation?.policy.inbound.listeners.find((one) => one.port === port);
+    if (generation && !listener) {
+      socket.destroy();
+      return;
+    }
+    const member = generation && chooseMember(generation, clientOf(socket));
+    if (!generation || !listener || !member) {
+      this.#wait(socket, port);
+      return;
+    }
+    const client = clientOf(socket);
+    if (client === '') socket.destroy();
+    else if (this.#isOverLimit(generation, client))
+      refuse(socket, listener.implicitTLS, REPLIES.tooManyConnections);
+    else this.#pass(member, socket, listener.name, client);
+  }
+
+  /** Drains everything; resolves when the last process is gone. */
+  async stop(deadlineMs: number): Promise<void> {
+    for (const { socket } of this.#waiting.splice(0)) socket.destroy();
+    const all = [this.#generation, ...this.#draining].filter((one) => one !== undefined);
+    this.#generation = undefined;
+    for (const generation of all) this.#drain(generation, deadlineMs);
+    await Promise.all(all.flatMap(({ members }) => members.map(({ process }) => process.exited)));
+  }
+
+  async #addMember(generation: Generation) {
+    const { stateDir, logFd, clock } = this.#around;
+    const process = new TaskProcess<ToListener, FromListener>(ENTRY, logFd, (message) =>
+      this.#heard(member, message),
+    );
+    const member: Member = { process, open: new Map(), since: clock(), sessions: 0, ready: false };
+    generation.members.push(member);
+    process.exited.then(() => this.#gone(generation, member));
+    const pair = this.#pair;
+    const raised = await process.raise({ kind: 'configure', policy: generation.policy, pair, stateDir });
+    member.ready = raised.kind === 'ready';
+    // The pair may have changed while the process was starting.
+    if (this.#pair !== null && this.#pair !== pair) process.send({ kind: 'pair', pair: this.#pair });
+    return raised;
+  }
+
+  #heard(member: Member, message: FromListener): void {
+    switch (message.kind) {
+      case 'ended':
+        for (const client of message.clients) this.#ended(member, client);
+        this.#around.onChange();
+        break;
+      case 'entered':
+        this.#around.onEntered(message.ids);
+        break;
+      case 'plaintext':
+        this.#around.onPlaintext(message.client);
+        break;
+      case 'counts':
+        this.#around.onCounts(member.process.pid, message.counts);
+        break;
+      default:
+        break;
+    }
+  }
+
+  #gone(generation: Generation, member: Member): void {
+    const { clock, log, onChange } = this.#around;
+    const wasReady = member.ready;
+    member.ready = false;
+    for (const [client, count] of member.open) for (let i = 0; i < count; i++) this.#ended(member, client);
+    generation.members = generation.members.filter((one) => one !== member);
+    if (generation.endsAt !== undefined) {
+      if (generation.members.length === 0) this.#draining.delete(generation);
+      if (wasReady) log('task_drained', { drained: 'listener', pid: member.process.pid });
+    } else if (generation === this.#generation) {
+      const restartMs = generation.backoff.afterDeath(clock() - member.since);
+      log('task_died', { died: 'listener', pid: member.process.pid, restartMs });
+      setTimeout(() => this.#replace(generation), restartMs);
+    }
+    onChange();
+  }
+
+  async #replace(generation: Generation): Promise<void> {
+    if (generation !== this.#generation) return;
+    const raised = await this.#addMember(generation);
+    // One that fails ends, and `#gone` tries again.
+    if (raised.kind !== 'ready') return;
+    this.#starts += 1;
+    this.#passWaiting();
+    this.#around.onChange();
+  }
+
+  #drain(generation: Generation, deadlineMs: number): void {
+    generation.endsAt = Math.min(
+      generation.endsAt ?? Number.POSITIVE_INFINITY,
+      this.#around.clock() + deadlineMs,
+    );
+    if (generation.members.length > 0) this.#draining.add(generation);
+    for (const { process } of generation.members) process.drain({ kind: 'drain', deadlineMs }, deadlineMs);
+  }
+
+  #pass(member: Member, socket: Socket, listener: string, client: string): void {
+    member.sessions += 1;
+    member.open.set(client, (member.open.get(client) ?? 0) + 1);
+    this.#clients.set(client, (this.#clients.get(client) ?? 0) + 1);
+    member.process.send({ kind: 'connection', listener, client }, socket);
+    this.#around.onChange();
+  }
+
+  #ended(member: Member, client: string): void {
+    if (!decrement(member.open, client)) return;
+    member.sessions -= 1;
+    decrement(this.#clients, client);
+  }
+
+  #isOverLimit({ policy, trusts }: Generation, client: string): boolean {
+    const limit =
+      policy.inbound.limits.connectionsPerClient ??
+      (trusts(client) ? Number.POSITIVE_INFINITY : STRANGER_CONNECTIONS);
+    return (this.#clients.get(client) ?? 0) >= limit;
+  }
+
+  #wait(socket: Socket, port: number): void {
+    if (this.#waiting.length >= MOST_WAITING) socket.destroy();
+    else this.#waiting.push({ socket, port });
+  }
+
+  #passWaiting(): void {
+    for (const { socket, port } of this.#waiting.splice(0)) this.accept(socket, port);
+  }
+}
+
+function sessionsOf(generation: Generation | undefined): number {
+  return generation?.members.reduce((sum, { sessions }) => sum + sessions, 0) ?? 0;
+}
+
+/** The least busy process; always the same for a client whose messages are counted, so that the count is exact. */
+function chooseMember({ policy, members }: Generation, client: string): Member | undefined {
+  const ready = members.filter((member) => member.ready);
+  if (policy.inbound.limits.messagesPerClientPerMinute !== null) return ready[hashOf(client) % ready.length];
+  return ready.reduce<Member | undefined>(
+    (best, member) => (best && best.sessions <= member.sessions ? best : member),
+    undefined,
+  );
+}
+
+function hashOf(text: string): number {
+  let hash = 0;
+  for (let i = 0; i < text.length; i++) hash = (hash * 31 + text.charCodeAt(i)) >>> 0;
+  return hash;
+}
+
+/** Empty when the client has already gone. */
+function clientOf(socket: Socket): string {
+  return (socket.remoteAddress ?? '').replace(/^::ffff:(?=[0-9.]+$)/i, '');
+}
+
+/** Says why, where a plain text is understood, and closes. */
+function refuse(socket: Socket, implicitTLS: boolean, { code, text }: Reply): void {
+  if (implicitTLS) socket.destroy();
+  else socket.end(`${code} ${text}\r\n`, () => socket.destroy());
+}
+
+function decrement(counts: Map<string, number>, key: string): boolean {
+  const count = counts.get(key);
+  if (count === undefined) return false;
+  if (count > 1) counts.set(key, count - 1);
+  else counts.delete(key);
+  return true;
+}

@@ -1,0 +1,136 @@
+/**
+ * The router task: one process that delivers. A new policy brings up a second one beside it; the old one stops taking,
+ * finishes what is under way, and only when it is gone does the new one begin, so that no message is delivered by
+ * both. A router that dies is replaced; the queue is in the spool.
+ */
+import { fileURLToPath } from 'node:url';
+import type { Policy } from '#crds/policyfile.ts';
+import type { Log } from '../log.ts';
+import type { Counts, FromRouter, QueueFigures, ToRouter } from '../messages.ts';
+import { Backoff } from './backoff.ts';
+import { TaskProcess } from './process.ts';
+
+const ENTRY = fileURLToPath(new URL('../router/main.ts', import.meta.url));
+
+export interface RouterSurroundings {
+  readonly stateDir: string;
+  readonly logFd: number;
+  readonly drainMs: number;
+  readonly clock: () => number;
+  readonly log: Log;
+  readonly onQueue: (figures: QueueFigures) => void;
+  readonly onCounts: (pid: number, counts: Counts) => void;
+  readonly onChange: () => void;
+}
+
+export interface RaisedRouter {
+  readonly policy: Policy;
+  readonly process: TaskProcess<ToRouter, FromRouter>;
+  readonly since: number;
+}
+
+export class RouterTask {
+  readonly #around: RouterSurroundings;
+  readonly #backoff = new Backoff();
+  #current: RaisedRouter | undefined;
+  /** The end of the router before the current one: the next begins after it. */
+  #released: Promise<void> = Promise.resolve();
+  #trust: string | null = null;
+  #starts = 0;
+  #stopping = false;
+
+  constructor(around: RouterSurroundings) {
+    this.#around = around;
+  }
+
+  get starts(): number {
+    return this.#starts;
+  }
+
+  get isReady(): boolean {
+    return this.#current !== undefined;
+  }
+
+  /** A changed bundle: for the next connection. */
+  useTrust(trust: string | null): void {
+    if (trust === this.#trust) return;
+    this.#trust = trust;
+    this.#current?.process.send({ kind: 'trust', trust });
+  }
+
+  /** The bundle that the next router begins with. */
+  useTrustForNext(trust: string | null): void {
+    this.#trust = trust;
+  }
+
+  entered(ids: readonly string[]): void {
+    this.#current?.process.send({ kind: 'entered', ids });
+  }
+
+  /** Brings up a router beside the one in service; it does nothing yet. */
+  async raise(policy: Policy): Promise<RaisedRouter | { kind: 'failed'; message: string }> {
+    const { stateDir, logFd, clock } = this.#around;
+    const process = new TaskProcess<ToRouter, FromRouter>(ENTRY, logFd, (message) =>
+      this.#heard(process, message),
+    );
+    const trust = this.#trust;
+    const raised = await process.raise({ kind: 'configure', policy, trust, stateDir });
+    if (raised.kind === 'failed') return raised;
+    if (this.#trust !== trust) process.send({ kind: 'trust', trust: this.#trust });
+    return { policy, process, since: clock() };
+  }
+
+  putInService(next: RaisedRouter): void {
+    const { drainMs, log, onChange } = this.#around;
+    const old = this.#current;
+    this.#current = next;
+    this.#starts += 1;
+    log('task_started', { started: 'router', pid: next.process.pid });
+    next.process.exited.then(() => this.#gone(next));
+    if (old) {
+      old.process.drain({ kind: 'drain', deadlineMs: drainMs }, drainMs);
+      this.#released = old.process.exited;
+    }
+    this.#released.then(() => next.process.send({ kind: 'start' }));
+    onChange();
+  }
+
+  abandon({ process }: RaisedRouter): void {
+    process.kill();
+  }
+
+  async stop(deadlineMs: number): Promise<void> {
+    this.#stopping = true;
+    const last = this.#current;
+    last?.process.drain({ kind: 'drain', deadlineMs }, deadlineMs);
+    await Promise.all([this.#released, last?.process.exited]);
+  }
+
+  #heard(from: TaskProcess<ToRouter, FromRouter>, message: FromRouter): void {
+    if (message.kind === 'counts') this.#around.onCounts(from.pid, message.counts);
+    // A router that drains knows only a part of the queue.
+    if (message.kind === 'queue' && from === this.#current?.process) this.#around.onQueue(message.figures);
+  }
+
+  #gone(router: RaisedRouter): void {
+    const { clock, log, onChange } = this.#around;
+    const { pid } = router.process;
+    if (this.#stopping || router !== this.#current) {
+      log('task_drained', { drained: 'router', pid });
+      return;
+    }
+    const restartMs = this.#backoff.afterDeath(clock() - router.since);
+    log('task_died', { died: 'router', pid, restartMs });
+    this.#current = undefined;
+    onChange();
+    setTimeout(() => this.#replace(router.policy), restartMs);
+  }
+
+  async #replace(policy: Policy): Promise<void> {
+    if (this.#stopping || this.#current) return;
+    const raised = await this.raise(policy);
+    if ('kind' in raised) setTimeout(() => this.#replace(policy), this.#backoff.afterDeath(0));
+    else if (this.#stopping || this.#current) this.abandon(raised);
+    else this.putInService(raised);
+  }
+}

@@ -1,0 +1,78 @@
+/**
+ * What a relay says about itself, put together from what its parts know. Pure: the time comes in. The reasons why it
+ * is not ready are sentences for people.
+ */
+import { listenerNeedsKeyPair, needsKeyPair } from '#crds/effective.ts';
+import { fieldsNotInForce } from '#crds/notinforce.ts';
+import type { PodStatus } from '#crds/podstatus.ts';
+import { hashOf, type Policy } from '#crds/policyfile.ts';
+import type { PairText, QueueFigures } from '../messages.ts';
+
+export interface Known {
+  readonly version: string;
+  readonly stopping: boolean;
+  readonly policy: Policy | undefined;
+  readonly refused: PodStatus['policy']['refused'];
+  readonly certificate: {
+    readonly pair: PairText | null;
+    facts(hostname: string, now: Date): PodStatus['certificate'];
+    problem(hostname: string, now: Date): PodStatus['certificateProblem'];
+  };
+  readonly listeners: {
+    readonly isReady: boolean;
+    readonly starts: number;
+    readonly openSessions: number;
+    readonly oldSessions: number;
+    readonly oldSessionsEnd: number | null;
+  };
+  readonly router: { readonly isReady: boolean; readonly starts: number };
+  readonly plaintextClients: number;
+  readonly queue: QueueFigures;
+  readonly now: Date;
+}
+
+export function podStatusOf(known: Known): Omit<PodStatus, 'revision'> {
+  const { policy, now, certificate, listeners, router, queue } = known;
+  const notReady = whyNotReady(known);
+  const wanted = policy !== undefined && needsKeyPair(policy);
+  return {
+    format: 1,
+    version: known.version,
+    ready: notReady.length === 0,
+    notReady,
+    policy: { hash: policy ? hashOf(policy) : null, refused: known.refused },
+    notInForce: policy ? fieldsNotInForce(policy) : [],
+    certificate: policy ? certificate.facts(policy.hostname, now) : null,
+    certificateProblem: wanted ? certificate.problem(policy.hostname, now) : null,
+    tasks: { listenerStarts: listeners.starts, routerStarts: router.starts },
+    sessions: {
+      open: listeners.openSessions,
+      ofOldPolicy: listeners.oldSessions,
+      oldPolicyEnds: listeners.oldSessionsEnd === null ? null : instant(listeners.oldSessionsEnd),
+      plaintextClients: known.plaintextClients,
+    },
+    queue: {
+      depth: queue.depth,
+      held: queue.held,
+      oldestSeconds:
+        queue.oldest === null ? null : Math.max(0, Math.round((now.getTime() - queue.oldest) / 1000)),
+      deferrals: [...queue.deferrals],
+    },
+  };
+}
+
+function whyNotReady({ stopping, policy, certificate, listeners, router, now }: Known): string[] {
+  if (stopping) return ['the relay is stopping'];
+  if (!policy) return ['no policy is in force yet'];
+  const reasons: string[] = [];
+  if (!listeners.isReady) reasons.push('the listener task is starting');
+  if (!router.isReady) reasons.push('the router task is starting');
+  if (policy.inbound.listeners.some(listenerNeedsKeyPair) && !certificate.pair) {
+    reasons.push(`no usable certificate: ${certificate.problem(policy.hostname, now)?.message}`);
+  }
+  return reasons;
+}
+
+function instant(ms: number): string {
+  return new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
+}
