@@ -1,0 +1,14 @@
+# One image for operator and relay: "operator" and "relay" are verbs of its entrypoint. Nothing is built here: Node runs
+# the sources as they are, outside node_modules, where type stripping works. The context is made by "make image".
+ARG BASE=docker.io/library/node:26-slim
+FROM ${BASE}
+WORKDIR /app
+ENV NODE_ENV=production
+COPY package.json package-lock.json /app/
+COPY node_modules /app/node_modules
+COPY crds /app/crds
+COPY relay /app/relay
+COPY operator /app/operator
+COPY cli /app/cli
+USER 65532:65532
+ENTRYPOINT ["node", "/app/cli/main.ts"]

@@ -1,0 +1,111 @@
+/**
+ * The processes of a test cluster: started in its network namespace with their output in files, ended by process id in
+ * reverse order, and only those that were started here. A record of what was made lies on disk, so that the remains of
+ * a killed run can be cleared by the next one.
+ */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { appendFileSync, existsSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+
+const END_MS = 5_000;
+
+export class Processes {
+  readonly #dir: string;
+  readonly #record: string;
+  readonly #prefix: readonly string[];
+  readonly #running: { name: string; child: ChildProcess }[] = [];
+
+  /** `prefix`: the command that enters the namespace. */
+  constructor(dir: string, prefix: readonly string[]) {
+    this.#dir = dir;
+    this.#record = join(dir, 'pids');
+    this.#prefix = prefix;
+  }
+
+  start(name: string, command: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): void {
+    const log = openSync(join(this.#dir, `${name}.log`), 'a');
+    const [first = command, ...rest] = [...this.#prefix, command, ...args];
+    const child = spawn(first, rest, {
+      stdio: ['ignore', log, log],
+      env: { ...process.env, ...env },
+      // A group of its own: Ctrl-C reaches us, and we end them in order.
+      detached: true,
+    });
+    child.unref();
+    this.#running.push({ name, child });
+    if (child.pid !== undefined) appendFileSync(this.#record, `${child.pid} ${startTimeOf(child.pid)}\n`);
+  }
+
+  /** The last lines of the log of a process, for an error message. */
+  tail(name: string, lines = 5): string {
+    const path = join(this.#dir, `${name}.log`);
+    return existsSync(path)
+      ? readFileSync(path, 'utf8').trim().split('\n').slice(-lines).join(' | ')
+      : 'no log';
+  }
+
+  async stop(): Promise<void> {
+    for (const { child } of this.#running.toReversed()) await end(child.pid);
+    rmSync(this.#record, { force: true });
+  }
+}
+
+/** Ends what an earlier run recorded in `dir` and did not end. A pid that was reused since is left alone. */
+export async function endRecorded(dir: string): Promise<void> {
+  const record = join(dir, 'pids');
+  if (!existsSync(record)) return;
+  for (const line of readFileSync(record, 'utf8').trim().split('\n').toReversed()) {
+    const [pid, started] = line.split(' ');
+    if (pid && startTimeOf(Number(pid)) === started) await end(Number(pid));
+  }
+  rmSync(record, { force: true });
+}
+
+/** Clock ticks since boot at which a process began: with the pid, its identity. */
+function startTimeOf(pid: number): string {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+  } catch {
+    return '';
+  }
+}
+
+async function end(pid: number | undefined): Promise<void> {
+  if (pid === undefined || !signal(pid, 'SIGTERM')) return;
+  const deadline = Date.now() + END_MS;
+  while (signal(pid, 0) && !isZombie(pid)) {
+    if (Date.now() > deadline) {
+      signal(pid, 'SIGKILL');
+      return;
+    }
+    await new Promise((tick) => setTimeout(tick, 50));
+  }
+}
+
+function signal(pid: number, name: NodeJS.Signals | 0): boolean {
+  try {
+    return process.kill(pid, name);
+  } catch {
+    return false;
+  }
+}
+
+function isZombie(pid: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2).startsWith('Z');
+  } catch {
+    return true;
+  }
+}
+
+/** Runs a command to its end; throws with what it wrote to standard error. */
+export function command(name: string, args: readonly string[], input?: string): string {
+  return execFileSync(name, [...args], {
+    encoding: 'utf8',
+    stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
+    maxBuffer: 64 * 2 ** 20,
+    ...(input === undefined ? {} : { input }),
+  });
+}
