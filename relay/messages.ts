@@ -11,7 +11,14 @@ export interface PairText {
 }
 
 export type ToListener =
-  | { kind: 'configure'; policy: Policy; pair: PairText | null; stateDir: string }
+  | {
+      kind: 'configure';
+      policy: Policy;
+      pair: PairText | null;
+      /** 48 bytes in base64, the same for all processes of a relay. */
+      ticketKeys: string;
+      stateDir: string;
+    }
   | { kind: 'pair'; pair: PairText }
   /** With an accepted, paused socket as the handle. */
   | { kind: 'connection'; listener: string; client: string }
@@ -35,6 +42,8 @@ export type FromListener =
   /** Connections that are over, one entry each: the supervisor counts per client. */
   | { kind: 'ended'; clients: readonly string[] }
   | { kind: 'plaintext'; client: string }
+  /** The disk failed: this process takes no further mail and ends. */
+  | { kind: 'broken' }
   | { kind: 'entered'; ids: readonly string[] }
   | { kind: 'counts'; counts: Counts };
 

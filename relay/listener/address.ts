@@ -2,16 +2,31 @@
  * Which addresses a relay passes on. Other servers read `%`, `!` and quoted `@` as routing instructions, so an address
  * that means one thing to us may mean another to the next hop: such forms are refused rather than guessed at. Pure.
  */
+import { domainToASCII } from 'node:url';
 
-/** The domain in lower case, without a trailing dot; undefined when the address must not be relayed. */
-export function relayableDomain(address: string): string | undefined {
+export interface RelayableAddress {
+  readonly local: string;
+  /** Lower case, as DNS has it (IDNA), without a trailing dot; or an address literal. */
+  readonly domain: string;
+}
+
+/** The address in the form that is relayed, or undefined when it must not be. */
+export function relayable(address: string): RelayableAddress | undefined {
   const at = address.lastIndexOf('@');
-  if (at <= 0 || !isPlainLocalPart(address.slice(0, at)) || address.includes('\uFFFD')) return undefined;
-  const domain = address
-    .slice(at + 1)
-    .toLowerCase()
-    .replace(/\.$/, '');
-  return domain === '' ? undefined : domain;
+  const local = address.slice(0, at);
+  if (at <= 0 || !isPlainLocalPart(local) || address.includes('\uFFFD')) return undefined;
+  const domain = domainOf(address.slice(at + 1));
+  return domain === '' ? undefined : { local, domain };
+}
+
+export function printAddress({ local, domain }: RelayableAddress): string {
+  return `${local}@${domain}`;
+}
+
+/** Empty when it is no domain. smtp-server hands international domains over in Unicode. */
+function domainOf(text: string): string {
+  const lower = text.toLowerCase();
+  return lower.startsWith('[') ? lower : domainToASCII(lower.replace(/\.$/, ''));
 }
 
 function isPlainLocalPart(local: string): boolean {

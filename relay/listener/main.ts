@@ -6,17 +6,30 @@ import type { Socket } from 'node:net';
 import { jsonLog } from '../log.ts';
 import type { FromListener, ToListener } from '../messages.ts';
 import { Spool } from '../spool/spool.ts';
+import { ignoreStrayRejections } from '../spool/stray.ts';
 import { ListenerTask } from './task.ts';
 
 const REPORT_MS = 250;
 /** A moment for the last replies to leave. */
 const LEAVE_MS = 500;
+/** After an I/O error: how long open sessions may go on, each message answered 451. */
+const BROKEN_MS = 30_000;
+/** A client in plain text is told again after this long. */
+const PLAINTEXT_EVERY_MS = 3_600_000;
+const PLAINTEXT_CLIENTS = 10_000;
 
 let task: ListenerTask | undefined;
 let spool: Spool | undefined;
 let entered: string[] = [];
 let ended: string[] = [];
+let brokenTold = false;
+let draining = false;
+let drainEnd = 0;
+let deadline: NodeJS.Timeout | undefined;
+let leaving = false;
+const plaintextTold = new Map<string, number>();
 
+ignoreStrayRejections();
 process.on('message', (message: ToListener, socket?: Socket) => handle(message, socket));
 process.on('disconnect', () => process.exit(0));
 // The supervisor decides when to stop; a signal to the whole group must not cut sessions short.
@@ -24,7 +37,8 @@ process.on('SIGTERM', () => undefined);
 process.on('SIGINT', () => undefined);
 
 function tell(message: FromListener): void {
-  process.send?.(message);
+  // Where the channel is gone the process is about to be.
+  if (process.connected) process.send?.(message);
 }
 
 /** Ids that become durable together travel together, and so do the sessions that end. */
@@ -41,6 +55,14 @@ function flush(): void {
   if (ended.length > 0) tell({ kind: 'ended', clients: ended });
   entered = [];
   ended = [];
+}
+
+function tellPlaintext(client: string): void {
+  const last = plaintextTold.get(client);
+  if (last !== undefined && Date.now() - last < PLAINTEXT_EVERY_MS) return;
+  if (plaintextTold.size >= PLAINTEXT_CLIENTS) plaintextTold.clear();
+  plaintextTold.set(client, Date.now());
+  tell({ kind: 'plaintext', client });
 }
 
 function handle(message: ToListener, socket?: Socket): void {
@@ -62,22 +84,18 @@ function handle(message: ToListener, socket?: Socket): void {
   }
 }
 
-function receive(listener: string, client: string, socket: Socket | undefined): void {
-  // The client may have gone while the socket was on its way.
-  if (socket && task) task.receive(listener, client, socket, () => collectEnded(client));
-  else collectEnded(client);
-}
-
-function configure(message: Extract<ToListener, { kind: 'configure' }>): void {
-  const log = jsonLog('listener', 1, Date.now);
+function configure({ policy, pair, ticketKeys, stateDir }: Extract<ToListener, { kind: 'configure' }>): void {
   try {
-    spool = new Spool(message.stateDir);
-    task = new ListenerTask(message.policy, message.pair, {
+    spool = new Spool(stateDir);
+    task = new ListenerTask({
+      policy,
+      pair,
+      ticketKeys: Buffer.from(ticketKeys, 'base64'),
       spool,
-      log,
+      log: jsonLog('listener', 1, Date.now),
       clock: Date.now,
       onEntered: collectEntered,
-      onPlaintext: (client) => tell({ kind: 'plaintext', client }),
+      onPlaintext: tellPlaintext,
     });
     tell({ kind: 'ready' });
     setInterval(report, REPORT_MS);
@@ -86,25 +104,47 @@ function configure(message: Extract<ToListener, { kind: 'configure' }>): void {
   }
 }
 
+function receive(listener: string, client: string, socket: Socket | undefined): void {
+  // The client may have gone while the socket was on its way.
+  if (socket && task) task.receive(listener, client, socket, () => collectEnded(client));
+  else collectEnded(client);
+}
+
 function report(): void {
   const counts = task?.counters.takeChanged();
   if (counts) tell({ kind: 'counts', counts });
+  if (!spool?.isBroken || brokenTold) return;
+  brokenTold = true;
+  tell({ kind: 'broken' });
+  drain(BROKEN_MS);
 }
 
+/** A later call can only bring the end nearer. */
 function drain(deadlineMs: number): void {
-  const deadline = setTimeout(() => {
+  const end = Date.now() + deadlineMs;
+  if (draining && end >= drainEnd) return;
+  if (!draining) pollUntilIdle();
+  draining = true;
+  drainEnd = end;
+  clearTimeout(deadline);
+  deadline = setTimeout(() => {
     task?.endAll();
     setTimeout(leave, LEAVE_MS);
   }, deadlineMs);
+}
+
+function pollUntilIdle(): void {
   const poll = setInterval(() => {
     if (task && task.openSessions > 0) return;
-    clearTimeout(deadline);
     clearInterval(poll);
+    clearTimeout(deadline);
     leave();
   }, 50);
 }
 
 async function leave(): Promise<void> {
+  if (leaving) return;
+  leaving = true;
   report();
   flush();
   await spool?.close();

@@ -3,17 +3,18 @@
  * smuggled line breaks and loops, and enters the message. Gives the queue id once the message is durable; throws a
  * Refusal otherwise, and leaves nothing behind.
  */
+import { constants } from 'node:os';
 import type { SMTPServerDataStream } from 'smtp-server';
-import { type Envelope, newQueueId } from '../spool/record.ts';
+import { newQueueId } from '../spool/record.ts';
 import type { Spool } from '../spool/spool.ts';
+import type { Arrival } from './arrival.ts';
 import { LineBreakGuard } from './linebreaks.ts';
-import { LoopGuard, receivedHeader, type Trace } from './received.ts';
+import { LoopGuard, receivedHeader } from './received.ts';
 import { REPLIES, Refusal } from './reply.ts';
 
-export interface Arrival {
-  readonly envelope: Envelope;
-  readonly trace: Omit<Trace, 'queueId'>;
-}
+/** The client went away in the middle of the message. */
+const ABORTED = new Set<unknown>(['ECONNECTION', 'ERR_STREAM_PREMATURE_CLOSE']);
+const FULL = new Set<unknown>(['ENOSPC', 'EDQUOT', constants.errno.ENOSPC, constants.errno.EDQUOT]);
 
 export async function receiveMessage(
   spool: Spool,
@@ -56,7 +57,7 @@ async function writeBody(
 
 function asRefusal(error: unknown): Refusal {
   if (error instanceof Refusal) return error;
-  const full =
-    (error as NodeJS.ErrnoException).code === 'ENOSPC' || /no space|MDB_MAP_FULL/i.test(String(error));
-  return new Refusal(full ? REPLIES.diskFull : REPLIES.diskFailed);
+  const { code } = error as { code?: string | number };
+  if (ABORTED.has(code)) return new Refusal(REPLIES.aborted);
+  return new Refusal(FULL.has(code) ? REPLIES.diskFull : REPLIES.diskFailed);
 }

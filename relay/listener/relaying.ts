@@ -5,7 +5,7 @@
 import { BlockList } from 'node:net';
 import { listCovers, networkOf } from '#crds/networks.ts';
 import type { Policy } from '#crds/policyfile.ts';
-import { relayableDomain } from './address.ts';
+import { relayable } from './address.ts';
 import { REPLIES, type Reply } from './reply.ts';
 
 export interface Relaying {
@@ -26,9 +26,9 @@ export function relayingOf({ inbound }: Policy): Relaying {
       return list !== undefined && listCovers(list, client);
     },
     refusalOfRecipient: (client, address) => {
-      const domain = relayableDomain(address);
-      if (domain === undefined) return REPLIES.badRecipient;
-      return trusts(client) || accepted.has(domain) ? undefined : REPLIES.noRelaying;
+      const recipient = relayable(address);
+      if (!recipient) return REPLIES.badRecipient;
+      return trusts(client) || accepted.has(recipient.domain) ? undefined : REPLIES.noRelaying;
     },
   };
 }

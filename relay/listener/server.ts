@@ -4,25 +4,38 @@
  * The library's `close()` is no drain (it answers 421 at once), so it is never called.
  */
 import type { Socket } from 'node:net';
-import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
+import { SMTPServer, type SMTPServerOptions, type SMTPServerSession } from 'smtp-server';
 import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js';
 import type { PairText } from '../messages.ts';
 import type { Reply } from './reply.ts';
 
 type ConnectionOptions = ConstructorParameters<typeof SMTPConnection>[2];
 
-/** Decides on a command before the library sees it; `connection` answers and closes. */
-export type Gate = (connection: GatedConnection, verb: string, line: Buffer) => Reply | undefined;
+/** Decides on a command before the library sees it: a reply refuses it. */
+export type Gate = (command: { verb: string; line: Buffer; secure: boolean }) => Reply | undefined;
 
-export class GatedConnection extends SMTPConnection {
+/** Makes the gate of one session, when its client is known. */
+export type GateMaker = (client: string, session: SMTPServerSession) => Gate;
+
+class GatedConnection extends SMTPConnection {
   readonly #gate: Gate;
-
   readonly #onEnd: () => void;
 
   constructor(server: GatedServer, socket: Socket, options: ConnectionOptions, onEnd: () => void) {
     super(server, socket, options);
-    this.#gate = server.gate;
+    this.#gate = server.gateOf(this.remoteAddress, this.session);
     this.#onEnd = onEnd;
+  }
+
+  override _onCommand(command: Buffer, callback?: () => void): void {
+    // Before the greeting and during a handshake the library refuses or drops input by itself.
+    const refusal = this._ready && !this._upgrading ? this.#refusalOf(command) : undefined;
+    if (!refusal) {
+      super._onCommand(command, callback);
+      return;
+    }
+    this.send(refusal.code, refusal.text, false);
+    if (refusal.code !== 421 && callback) this._whenWritable(() => setImmediate(callback));
   }
 
   /** After STARTTLS the raw socket never says `close`: it is the session that ends. */
@@ -31,42 +44,22 @@ export class GatedConnection extends SMTPConnection {
     this.#onEnd();
   }
 
-  override _onCommand(command: Buffer, callback?: () => void): void {
-    // Before the greeting and during a handshake the library drops or refuses input by itself.
-    const ours = this._ready && !this._upgrading && !this._nextHandler;
-    const verb = ours ? (command.toString('latin1').split(/\s/, 1)[0] ?? '').toUpperCase() : '';
-    const refusal = ours ? this.#gate(this, verb, command) : undefined;
-    if (!refusal) {
-      super._onCommand(command, callback);
-      return;
-    }
-    this.send(refusal.code, refusal.text, false);
-    if (refusal.code !== 421 && callback) setImmediate(callback);
+  #refusalOf(line: Buffer): Reply | undefined {
+    const end = line.indexOf(0x20);
+    const verb = line.toString('latin1', 0, end === -1 ? line.length : end).toUpperCase();
+    return this.#gate({ verb, line, secure: this.secure });
   }
 }
 
 export class GatedServer extends SMTPServer {
-  readonly gate: Gate;
-
+  readonly gateOf: GateMaker;
   readonly #ends = new WeakMap<Socket, () => void>();
 
-  constructor(options: SMTPServerOptions, gate: Gate) {
+  constructor(options: SMTPServerOptions, gateOf: GateMaker) {
     super(options);
-    this.gate = gate;
+    this.gateOf = gateOf;
     // Without our own pair the library would use one whose key is public: rather have none.
     if (!options.key) this.secureContext = new Map();
-  }
-
-  override connect(socket: Socket, options: ConnectionOptions): void {
-    const connection = new GatedConnection(
-      this,
-      socket,
-      options,
-      this.#ends.get(socket) ?? (() => undefined),
-    );
-    this.connections.add(connection);
-    connection.on('error', (error: Error) => this.emit('error', error));
-    connection.init();
   }
 
   /** Takes over a socket that the supervisor accepted; `onEnd` is called once, however it ends. */
@@ -82,15 +75,23 @@ export class GatedServer extends SMTPServer {
     this.server.emit('connection', socket);
   }
 
+  override connect(socket: Socket, options: ConnectionOptions): void {
+    const onEnd = this.#ends.get(socket) ?? (() => undefined);
+    const connection = new GatedConnection(this, socket, options, onEnd);
+    this.connections.add(connection);
+    connection.on('error', (error: Error) => this.emit('error', error));
+    connection.init();
+  }
+
   /** Takes a checked pair for new handshakes. */
   usePair({ cert, key }: PairText): void {
     this.updateSecureContext({ cert, key });
   }
 
-  /** Ends what is still open, with a 421 where the protocol allows one. */
-  endAll(reply: Reply): void {
+  /** Ends what is still open, with a reply where the protocol allows one. */
+  endAll({ code, text }: Reply): void {
     for (const connection of this.connections) {
-      connection.send(reply.code, reply.text, false);
+      connection.send(code, text, false);
       connection.close();
     }
     for (const socket of this._pendingSockets.values()) socket.destroy();

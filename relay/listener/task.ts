@@ -1,32 +1,40 @@
 /**
- * The listener task of one policy: a server per listener, the rules of each session, and what is told to the
- * supervisor. Lives in its own process (main.ts). Mail is answered 250 only by `receiveMessage`.
+ * The listener task of one policy: a server per listener, the rules of each session, and what is told about it. Lives
+ * in its own process (main.ts). Mail is answered 250 only by `receiveMessage`.
  */
 import { createHash } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import type { SMTPServerAddress, SMTPServerOptions, SMTPServerSession } from 'smtp-server';
+import type {
+  SMTPServerAddress,
+  SMTPServerDataStream,
+  SMTPServerOptions,
+  SMTPServerSession,
+} from 'smtp-server';
 import type { Listener, Policy } from '#crds/policyfile.ts';
 import { Counters } from '../counts.ts';
 import type { Log } from '../log.ts';
 import type { PairText } from '../messages.ts';
 import type { Spool } from '../spool/spool.ts';
-import { rawPathIsPlain, relayableDomain } from './address.ts';
-import { refusalOf, type SessionRules, starttlsOfSession } from './policy.ts';
+import { relayable } from './address.ts';
+import { arrivalOf, type TlsFacts } from './arrival.ts';
+import { NEVER_AVAILABLE, refusalOf, refusalOfLine, type SessionRules, starttlsOfSession } from './policy.ts';
 import { MessageRate } from './rate.ts';
 import { receiveMessage } from './receive.ts';
 import { type Relaying, relayingOf } from './relaying.ts';
 import { REPLIES, Refusal, type Reply } from './reply.ts';
-import { type GatedConnection, GatedServer } from './server.ts';
+import { type Gate, GatedServer } from './server.ts';
 
 /** RFC 5321 section 4.5.3.2.7. */
 const IDLE_MS = 5 * 60_000;
+/** Refused commands and recipients after which a session is ended. */
 const REFUSALS_PER_SESSION = 50;
-/** Commands of smtp-server that this relay does not have. */
-const NEVER_AVAILABLE = ['AUTH', 'XCLIENT', 'XFORWARD', 'WIZ', 'SHELL', 'KILL'];
-const PLAINTEXT_CLIENTS = 10_000;
 
-export interface Surroundings {
+export interface ListenerOptions {
+  readonly policy: Policy;
+  readonly pair: PairText | null;
+  /** Shared by all processes of a relay, so that a ticket of one is good at another. */
+  readonly ticketKeys: Buffer;
   readonly spool: Spool;
   readonly log: Log;
   readonly clock: () => number;
@@ -38,27 +46,34 @@ export interface Surroundings {
 
 type Callback = (error?: Error | null, message?: string) => void;
 
+/** What we know of a session beyond what the library does. */
+interface SessionFacts {
+  refusals: number;
+  tls: TlsFacts | null;
+}
+
 export class ListenerTask {
-  readonly #policy: Policy;
-  readonly #around: Surroundings;
+  readonly #options: ListenerOptions;
   readonly #relaying: Relaying;
   readonly #rate = new MessageRate();
   readonly #servers = new Map<string, { listener: Listener; server: GatedServer }>();
-  readonly #refusals = new WeakMap<object, number>();
-  readonly #plaintextClients = new Set<string>();
+  readonly #facts = new WeakMap<SMTPServerSession, SessionFacts>();
   readonly counters = new Counters();
-  #plaintextHour = 0;
-  #open = 0;
   #pair: PairText | null;
+  #open = 0;
 
-  constructor(policy: Policy, pair: PairText | null, around: Surroundings) {
-    this.#policy = policy;
-    this.#pair = pair;
-    this.#around = around;
-    this.#relaying = relayingOf(policy);
-    for (const listener of policy.inbound.listeners) {
+  constructor(options: ListenerOptions) {
+    this.#options = options;
+    this.#pair = options.pair;
+    this.#relaying = relayingOf(options.policy);
+    for (const listener of options.policy.inbound.listeners) {
       this.#servers.set(listener.name, { listener, server: this.#serverOf(listener) });
     }
+  }
+
+  /** Sessions, and sockets that are still in their first handshake. */
+  get openSessions(): number {
+    return this.#open;
   }
 
   usePair(pair: PairText): void {
@@ -80,19 +95,9 @@ export class ListenerTask {
       found.server.receive(socket, ended);
       return;
     }
-    const { code, text, reason } = REPLIES.listenerDown;
-    this.counters.add('refused', reason);
+    const { code, text } = this.#refused(REPLIES.listenerDown);
     socket.once('close', ended);
     socket.end(found?.listener.implicitTLS ? '' : `${code} ${text}\r\n`, () => socket.destroy());
-  }
-
-  /** Sessions, and sockets that are still in their first handshake. */
-  get openSessions(): number {
-    return this.#open;
-  }
-
-  #needsPair(listener: Listener, client: string): boolean {
-    return listener.implicitTLS || this.#rulesOf(listener, client).starttls !== 'Disabled';
   }
 
   /** Ends every session that is still open. */
@@ -100,194 +105,143 @@ export class ListenerTask {
     for (const { server } of this.#servers.values()) server.endAll(REPLIES.closing);
   }
 
+  #needsPair(listener: Listener, client: string): boolean {
+    return listener.implicitTLS || this.#rulesOf(listener, client).starttls !== 'Disabled';
+  }
+
   #serverOf(listener: Listener): GatedServer {
-    const server = new GatedServer(this.#optionsOf(listener), (connection, verb, line) =>
-      this.#gate(connection, verb, line, listener),
+    const server = new GatedServer(this.#libraryOptions(listener), (client, session) =>
+      this.#gateOf(listener, client, session),
     );
     // Resets, failed handshakes, early closes: the peer's affair, counted and never fatal.
     server.on('error', () => this.counters.add('session_errors', listener.name));
     return server;
   }
 
-  #optionsOf(listener: Listener): SMTPServerOptions {
-    const { hostname, inbound } = this.#policy;
+  #libraryOptions(listener: Listener): SMTPServerOptions {
+    const { policy, ticketKeys } = this.#options;
     return {
-      name: hostname,
+      name: policy.hostname,
       banner: 'mailrelay',
       heloResponse: '%s',
       secure: listener.implicitTLS,
       disableReverseLookup: true,
       authOptional: true,
       disabledCommands: [...NEVER_AVAILABLE],
-      size: inbound.limits.messageBytes,
-      rejectOversized: true,
+      size: policy.inbound.limits.messageBytes,
       socketTimeout: IDLE_MS,
-      minVersion: inbound.minTlsVersion,
+      minVersion: policy.inbound.minTlsVersion,
       // Old and new tasks, and all replicas, share session tickets only under one context name.
-      sessionIdContext: createHash('sha256').update(hostname).digest('hex').slice(0, 32),
+      sessionIdContext: createHash('sha256').update(policy.hostname).digest('hex').slice(0, 32),
+      ticketKeys,
       ...(this.#pair ? { key: this.#pair.key, cert: this.#pair.cert } : {}),
       logger: false,
       onConnect: (session, callback) => this.#onConnect(listener, session, callback),
-      onSecure: (socket, session, callback) => this.#onSecure(listener, socket, session, callback),
-      onMailFrom: (address, session, callback) => this.#onMailFrom(address, session, callback),
-      onRcptTo: (address, session, callback) => this.#onRcptTo(address, session, callback),
+      onSecure: (socket, session, callback) =>
+        this.#onSecure(listener, socket as TLSSocket, session, callback),
+      onMailFrom: (address, session, callback) => answer(callback, this.#refusalOfSender(address, session)),
+      onRcptTo: (address, session, callback) => answer(callback, this.#refusalOfRecipient(address, session)),
       onData: (stream, session, callback) => {
-        this.#onData(listener, stream, session).then(
-          (text) => callback(null, text),
-          (error: Error) => callback(error),
-        );
+        this.#onData(listener, stream, session).then((text) => callback(null, text), callback);
       },
       onClose: () => this.counters.add('sessions_closed', listener.name),
-    } as SMTPServerOptions;
+    };
   }
 
   #rulesOf(listener: Listener, client: string): SessionRules {
     const matches = this.#relaying.clientPolicyMatches(client);
     return {
-      starttls: starttlsOfSession(listener, this.#policy.inbound.clientPolicies, matches),
+      starttls: starttlsOfSession(listener, this.#options.policy.inbound.clientPolicies, matches),
       authRequired: listener.auth === 'Required',
-      canEncrypt: this.#pair !== null,
+      messageBytes: this.#options.policy.inbound.limits.messageBytes,
     };
   }
 
-  #gate(connection: GatedConnection, verb: string, line: Buffer, listener: Listener): Reply | undefined {
-    const { remoteAddress: client } = connection;
-    if (verb === 'MAIL' && !connection.secure) this.#sawPlaintext(client);
-    const refusal =
-      refusalOf(verb, this.#rulesOf(listener, client), connection.secure) ?? refusalOfRawPath(verb, line);
-    if (!refusal) return undefined;
-    const refusals = (this.#refusals.get(connection) ?? 0) + 1;
-    this.#refusals.set(connection, refusals);
-    return this.#refused(refusals > REFUSALS_PER_SESSION ? REPLIES.tooManyErrors : refusal);
+  #gateOf(listener: Listener, client: string, session: SMTPServerSession): Gate {
+    const rules = this.#rulesOf(listener, client);
+    return ({ verb, line, secure }) => {
+      if (verb === 'MAIL' && !secure) this.#options.onPlaintext(client);
+      const refusal = refusalOf(verb, rules, secure) ?? refusalOfLine(verb, line, rules);
+      return refusal && this.#refusedIn(session, refusal);
+    };
   }
 
-  /** Told once an hour per client: the supervisor keeps the count of a day. */
-  #sawPlaintext(client: string): void {
-    const hour = Math.floor(this.#around.clock() / 3_600_000);
-    if (this.#plaintextHour !== hour || this.#plaintextClients.size >= PLAINTEXT_CLIENTS)
-      this.#plaintextClients.clear();
-    this.#plaintextHour = hour;
-    if (this.#plaintextClients.has(client)) return;
-    this.#plaintextClients.add(client);
-    this.#around.onPlaintext(client);
+  #factsOf(session: SMTPServerSession): SessionFacts {
+    const known = this.#facts.get(session);
+    if (known) return known;
+    const facts: SessionFacts = { refusals: 0, tls: null };
+    this.#facts.set(session, facts);
+    return facts;
   }
 
-  #refused<T extends Reply>(reply: T): T {
+  #refused(reply: Reply): Reply {
     this.counters.add('refused', reply.reason);
     return reply;
   }
 
+  /** A client that goes on being refused is guessing. */
+  #refusedIn(session: SMTPServerSession, reply: Reply): Reply {
+    const facts = this.#factsOf(session);
+    facts.refusals += 1;
+    return this.#refused(facts.refusals > REFUSALS_PER_SESSION ? REPLIES.tooManyErrors : reply);
+  }
+
   #onConnect(listener: Listener, session: SMTPServerSession, callback: Callback): void {
-    const client = session.remoteAddress;
     this.counters.add('sessions', listener.name);
-    const { starttls, canEncrypt } = this.#rulesOf(listener, client);
-    if (!listener.implicitTLS && (starttls === 'Disabled' || !canEncrypt)) {
+    const { starttls } = this.#rulesOf(listener, session.remoteAddress);
+    if (!listener.implicitTLS && starttls === 'Disabled') {
       (session as { disabledCommands?: string[] }).disabledCommands = ['STARTTLS', ...NEVER_AVAILABLE];
     }
     callback();
   }
 
-  #onSecure(
-    listener: Listener,
-    socket: Socket | TLSSocket,
-    session: SMTPServerSession,
-    callback: Callback,
-  ): void {
-    const version = (socket as TLSSocket).getProtocol() ?? 'TLS';
-    (session as { tlsVersion?: string }).tlsVersion = version;
-    this.counters.add('tls_sessions', `${listener.name},${version}`);
+  #onSecure(listener: Listener, socket: TLSSocket, session: SMTPServerSession, callback: Callback): void {
+    const tls = { version: socket.getProtocol() ?? 'TLS', cipher: socket.getCipher()?.name ?? 'unknown' };
+    this.#factsOf(session).tls = tls;
+    this.counters.add('tls_sessions', `${listener.name},${tls.version}`);
     callback();
   }
 
-  #onMailFrom(address: SMTPServerAddress, session: SMTPServerSession, callback: Callback): void {
-    const client = session.remoteAddress;
-    const { messagesPerClientPerMinute: limit } = this.#policy.inbound.limits;
-    if (address.address !== '' && relayableDomain(address.address) === undefined) {
-      callback(new Refusal(this.#refused(REPLIES.badSender)));
-    } else if (limit !== null && this.#rate.count(client, this.#around.clock()) > limit) {
-      callback(new Refusal(this.#refused(REPLIES.tooManyMessages)));
-    } else if (!this.#around.spool.hasRoom()) {
-      callback(new Refusal(this.#refused(REPLIES.diskFull)));
-    } else {
-      callback();
-    }
+  #refusalOfSender({ address }: SMTPServerAddress, session: SMTPServerSession): Reply | undefined {
+    const { policy, spool, clock } = this.#options;
+    const { messagesPerClientPerMinute: limit } = policy.inbound.limits;
+    if (address !== '' && !relayable(address)) return this.#refusedIn(session, REPLIES.badSender);
+    if (limit !== null && this.#rate.count(session.remoteAddress, clock()) > limit)
+      return this.#refused(REPLIES.tooManyMessages);
+    return spool.hasRoom() ? undefined : this.#refused(REPLIES.diskFull);
   }
 
-  #onRcptTo(address: SMTPServerAddress, session: SMTPServerSession, callback: Callback): void {
-    const { recipients } = this.#policy.inbound.limits;
-    const refusal =
-      this.#relaying.refusalOfRecipient(session.remoteAddress, address.address) ??
-      (session.envelope.rcptTo.length >= recipients ? REPLIES.tooManyRecipients : undefined);
-    callback(refusal ? new Refusal(this.#refused(refusal)) : null);
+  #refusalOfRecipient({ address }: SMTPServerAddress, session: SMTPServerSession): Reply | undefined {
+    const { recipients } = this.#options.policy.inbound.limits;
+    const refusal = this.#relaying.refusalOfRecipient(session.remoteAddress, address);
+    if (refusal) return this.#refusedIn(session, refusal);
+    return session.envelope.rcptTo.length < recipients ? undefined : this.#refused(REPLIES.tooManyRecipients);
   }
 
   async #onData(
     listener: Listener,
-    stream: Parameters<NonNullable<SMTPServerOptions['onData']>>[0],
+    stream: SMTPServerDataStream,
     session: SMTPServerSession,
   ): Promise<string> {
-    const arrival = this.#arrivalOf(session);
+    const { spool, clock, policy, log, onEntered } = this.#options;
+    const { tls } = this.#factsOf(session);
+    const arrival = arrivalOf(session, tls, policy.hostname, clock());
     try {
-      const { id, bytes } = await receiveMessage(this.#around.spool, stream, arrival);
-      this.#accepted(listener, session, id, bytes);
+      const { id, bytes } = await receiveMessage(spool, stream, arrival);
+      const { from, recipients } = arrival.envelope;
+      const to = recipients.map(({ address }) => address);
+      const client = session.remoteAddress;
+      log('accepted', { id, from, to, client, listener: listener.name, tls: tls?.version ?? 'none', bytes });
+      this.counters.add('accepted', listener.name);
+      onEntered(id);
       return `2.0.0 Ok: queued as ${id}`;
     } catch (error) {
       if (error instanceof Refusal) this.counters.add('refused', error.reason);
       throw error;
     }
   }
-
-  #accepted(
-    listener: Listener,
-    { remoteAddress, envelope, ...session }: SMTPServerSession,
-    id: string,
-    bytes: number,
-  ) {
-    const from = envelope.mailFrom === false ? '' : envelope.mailFrom.address;
-    const to = envelope.rcptTo.map(({ address }) => address);
-    const tls = session.secure ? (session as { tlsVersion?: string }).tlsVersion : 'none';
-    this.#around.log('accepted', {
-      id,
-      from,
-      to,
-      client: remoteAddress,
-      listener: listener.name,
-      tls,
-      bytes,
-    });
-    this.counters.add('accepted', listener.name);
-    this.#around.onEntered(id);
-  }
-
-  #arrivalOf(session: SMTPServerSession) {
-    const { envelope } = session;
-    const receivedAt = this.#around.clock();
-    const to = envelope.rcptTo.map(({ address }) => address);
-    const cipher = (session.tlsOptions as { name?: string } | false | undefined) || undefined;
-    const version = (session as { tlsVersion?: string }).tlsVersion;
-    return {
-      envelope: {
-        from: envelope.mailFrom === false ? '' : envelope.mailFrom.address,
-        recipients: to.map((address) => ({ address, state: 'queued' as const })),
-        receivedAt,
-        smtpUtf8: envelope.smtpUtf8 === true,
-        eightBit: envelope.bodyType === '8bitmime',
-      },
-      trace: {
-        helo: String(session.hostNameAppearsAs || ''),
-        client: session.remoteAddress,
-        hostname: this.#policy.hostname,
-        esmtp: session.openingCommand === 'EHLO',
-        tls: session.secure ? { version: version ?? 'TLS', cipher: cipher?.name ?? 'unknown' } : null,
-        recipient: to.length === 1 ? to[0] : undefined,
-        at: new Date(receivedAt),
-      },
-    };
-  }
 }
 
-function refusalOfRawPath(verb: string, line: Buffer): Reply | undefined {
-  if (verb !== 'MAIL' && verb !== 'RCPT') return undefined;
-  if (rawPathIsPlain(line)) return undefined;
-  return verb === 'MAIL' ? REPLIES.badSender : REPLIES.badRecipient;
+function answer(callback: Callback, refusal: Reply | undefined): void {
+  callback(refusal ? new Refusal(refusal) : null);
 }

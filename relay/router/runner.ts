@@ -8,7 +8,7 @@ import type { Policy } from '#crds/policyfile.ts';
 import { Counters } from '../counts.ts';
 import type { Log } from '../log.ts';
 import type { QueueFigures } from '../messages.ts';
-import { type QueueRecord, type Recipient, timeOfQueueId } from '../spool/record.ts';
+import { type Recipient, timeOfQueueId } from '../spool/record.ts';
 import type { Spool } from '../spool/spool.ts';
 import type { Verdict } from './classify.ts';
 import type { Courier, TlsFacts } from './courier.ts';
@@ -65,8 +65,12 @@ export class Runner {
   /** A message that is durable in the spool. */
   add(id: string): void {
     if (!this.#running || this.#known.has(id)) return;
-    const record = this.#recordOf(id);
-    if (!record) return;
+    const read = this.#options.spool.read(id);
+    if (read.kind !== 'message') {
+      this.#lost(id, read);
+      return;
+    }
+    const { record } = read;
     const lanes = new Set(record.recipients.filter(isQueued).map(({ address }) => this.#laneOf(address)));
     this.#known.set(id, lanes.size);
     if (record.recipients.some(({ state }) => state === 'held')) this.#held.add(id);
@@ -146,8 +150,9 @@ export class Runner {
 
   async #attempt(lane: Lane, waiting: Waiting): Promise<void> {
     const { id } = waiting;
-    const record = this.#recordOf(id);
-    if (!record) return;
+    const taken = this.#options.spool.take(id);
+    if (taken.kind !== 'message') return this.#lost(id, taken);
+    const { record } = taken;
     const to = record.recipients
       .filter((recipient) => isQueued(recipient) && this.#laneOf(recipient.address) === lane)
       .map(({ address }) => address);
@@ -163,7 +168,7 @@ export class Runner {
         bytes: record.bytes,
         smtpUtf8: record.smtpUtf8,
         eightBit: record.eightBit,
-        open: () => this.#options.spool.body(id, record),
+        open: taken.open,
       });
       if (result.kind === 'answered') {
         lane.failures = 0;
@@ -230,7 +235,7 @@ export class Runner {
     const before = this.#writes.get(id);
     const write = (async () => {
       await before;
-      const taken = this.#options.spool.take(id);
+      const taken = this.#options.spool.read(id);
       if (taken.kind !== 'message') return;
       const recipients = change(taken.record.recipients);
       if (recipients.some(({ state }) => state === 'held')) this.#held.add(id);
@@ -276,18 +281,13 @@ export class Runner {
     });
   }
 
-  /** The record, or undefined where the entry is gone or was set aside as damaged. */
-  #recordOf(id: string): QueueRecord | undefined {
-    const taken = this.#options.spool.take(id);
-    if (taken.kind === 'message') return taken.record;
+  /** An entry that is gone, or cannot be read and is set aside for a person. */
+  #lost(id: string, read: { kind: 'gone' } | { kind: 'damaged'; message: string }): void {
+    const { log, spool } = this.#options;
     this.#known.delete(id);
-    if (taken.kind === 'damaged') {
-      this.#options.log('set_aside', { id, reason: taken.message });
-      this.#options.spool.setAside(id).catch((error: Error) => {
-        this.#options.log('set_aside_failed', { id, message: error.message });
-      });
-    }
-    return undefined;
+    if (read.kind === 'gone') return;
+    log('set_aside', { id, reason: read.message });
+    spool.setAside(id).catch((error: Error) => log('set_aside_failed', { id, message: error.message }));
   }
 }
 

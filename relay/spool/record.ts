@@ -32,7 +32,7 @@ export interface QueueRecord extends Envelope {
   readonly body: 'store' | 'file';
 }
 
-export type Decoded = { kind: 'record'; record: QueueRecord } | { kind: 'damaged'; message: string };
+export type Decoded = { kind: 'message'; record: QueueRecord } | { kind: 'damaged'; message: string };
 
 export function encodeRecord(record: QueueRecord): Buffer {
   const json = Buffer.from(JSON.stringify(record));
@@ -53,7 +53,7 @@ export function decodeRecord(bytes: Buffer): Decoded {
   const json = bytes.subarray(HEADER_BYTES);
   if (crc32(json) !== bytes.readUInt32LE(1))
     return { kind: 'damaged', message: 'the checksum does not match' };
-  return { kind: 'record', record: JSON.parse(json.toString()) as QueueRecord };
+  return { kind: 'message', record: JSON.parse(json.toString()) as QueueRecord };
 }
 
 /** A queue id: sorts by time of arrival, unique, printable, 16 characters. */

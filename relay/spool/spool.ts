@@ -6,8 +6,10 @@
  */
 import { createReadStream, mkdirSync, readdirSync, statfsSync, statSync, unlinkSync } from 'node:fs';
 import { unlink } from 'node:fs/promises';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
 import { type Database, open, type RootDatabase } from 'lmdb';
 import { BodyWriter, type SealedBody } from './body.ts';
@@ -21,10 +23,17 @@ const RESERVE_AT_MOST = 0.25;
 /** Address space, not disk: lmdb maps it sparsely. */
 const MAP_BYTES = 64 * 2 ** 30;
 
-export type Taken =
+const READ_BYTES = 256 * 1024;
+/** lmdb tells why a commit failed a moment after that it failed. */
+const CAUSE_WITHIN_MS = 1_000;
+
+export type Read =
   | { kind: 'message'; record: QueueRecord }
   | { kind: 'gone' }
   | { kind: 'damaged'; message: string };
+
+/** `open` gives the body from its first byte, as often as asked. */
+export type Taken = (Read & { kind: 'message'; open: () => Readable }) | Exclude<Read, { kind: 'message' }>;
 
 type WriteResult = Promise<boolean> & { flushed?: Promise<unknown> };
 
@@ -35,19 +44,28 @@ export class Spool {
   readonly #damaged: Database<Buffer, string>;
   readonly #bodyDir: string;
   readonly #stateDir: string;
+  #broken = false;
 
   constructor(stateDir: string) {
     this.#stateDir = stateDir;
     this.#bodyDir = join(stateDir, 'bodies');
     mkdirSync(this.#bodyDir, { recursive: true, mode: 0o700 });
     const binary = { encoding: 'binary', keyEncoding: 'ordered-binary' } as const;
-    this.#root = open<Buffer, string>({
-      ...binary,
-      path: join(stateDir, 'queue'),
-      mapSize: MAP_BYTES,
-      maxDbs: 4,
-      separateFlushed: true,
-    });
+    const path = join(stateDir, 'queue');
+    try {
+      this.#root = open<Buffer, string>({
+        ...binary,
+        path,
+        mapSize: MAP_BYTES,
+        maxDbs: 4,
+        separateFlushed: true,
+      });
+    } catch (error) {
+      const { message } = error as Error;
+      throw new Error(`Cannot open the queue in "${path}": ${message}`, { cause: error });
+    }
+    // A reader that was killed would keep old pages from being used again for ever.
+    this.#root.readerCheck();
     this.#records = this.#root.openDB({ ...binary, name: 'records' });
     this.#bodies = this.#root.openDB({ ...binary, name: 'bodies' });
     this.#damaged = this.#root.openDB({ ...binary, name: 'damaged' });
@@ -74,32 +92,38 @@ export class Spool {
       crc: inline ? crc32(inline) : 0,
       body: inline ? 'store' : 'file',
     };
-    // Both puts are made in one event turn and so are one transaction.
-    if (inline) this.#bodies.put(id, inline);
-    const write = this.#records.put(id, encodeRecord(record)) as WriteResult;
-    await write;
-    await write.flushed;
-  }
-
-  take(id: string): Taken {
-    const bytes = this.#records.getBinary(id) ?? this.#freshBinary(id);
-    if (!bytes) return { kind: 'gone' };
-    const decoded = decodeRecord(bytes);
-    if (decoded.kind === 'damaged') return decoded;
-    if (!this.#bodyIsWhole(id, decoded.record))
-      return { kind: 'damaged', message: 'the body is missing or cut short' };
-    return { kind: 'message', record: decoded.record };
-  }
-
-  /** The bytes of a message; an inline body is checked against its checksum by the reader of `take`. */
-  body(id: string, record: QueueRecord): Readable {
-    if (record.body === 'file')
-      return createReadStream(join(this.#bodyDir, id), { highWaterMark: 256 * 1024 });
-    const bytes = this.#bodies.getBinary(id);
-    if (!bytes || crc32(bytes) !== record.crc) {
-      throw new Error(`The body of ${id} is damaged`);
+    if (this.#broken) throw new Error('The queue had an I/O error and is not written any more');
+    try {
+      // Both puts are made in one event turn and so are one transaction.
+      const bodyWrite = inline ? this.#bodies.put(id, inline) : undefined;
+      const write = this.#records.put(id, encodeRecord(record)) as WriteResult;
+      await Promise.all([bodyWrite, write]);
+      await write.flushed;
+    } catch (error) {
+      throw await this.#failed(id, error);
     }
-    return Readable.from([bytes], { objectMode: false });
+  }
+
+  /** True after an I/O error: what this process wrote may not be what the disk has, so it must not write on. */
+  get isBroken(): boolean {
+    return this.#broken;
+  }
+
+  /** The envelope and progress of a message. */
+  read(id: string): Read {
+    const bytes = this.#records.getBinary(id) ?? this.#freshBinary(id);
+    return bytes ? decodeRecord(bytes) : { kind: 'gone' };
+  }
+
+  /** A message with its body, which was found whole. */
+  take(id: string): Taken {
+    const read = this.read(id);
+    if (read.kind !== 'message') return read;
+    const { record } = read;
+    const open = this.#openerOf(id, record);
+    return open
+      ? { ...read, open }
+      : { kind: 'damaged', message: 'the body is missing, cut short or altered' };
   }
 
   /** Writes progress. Not waited for on disk: what a crash forgets is delivered again (at least once). */
@@ -108,15 +132,18 @@ export class Spool {
   }
 
   async remove(id: string, record: QueueRecord): Promise<void> {
-    if (record.body === 'store') this.#bodies.remove(id);
-    await this.#records.remove(id);
-    if (record.body === 'file') await unlink(join(this.#bodyDir, id));
+    const write = this.#removeBoth(id);
+    await write;
+    if (record.body === 'store') return;
+    // The name must outlive the record on disk too, or a power loss would leave a message without its body.
+    await write.flushed;
+    await unlink(join(this.#bodyDir, id));
   }
 
   /** Moves an entry that cannot be read out of the way, so that a person can look at it. */
   async setAside(id: string): Promise<void> {
     const bytes = this.#records.getBinary(id);
-    if (bytes) this.#damaged.put(id, Buffer.from(bytes));
+    if (bytes) this.#damaged.put(id, Buffer.from(bytes)).catch(() => undefined);
     await this.#records.remove(id);
   }
 
@@ -132,6 +159,17 @@ export class Spool {
 
   get damaged(): number {
     return this.#damaged.getKeysCount();
+  }
+
+  /** Takes back what was set aside but can be read now: an older relay may not have known the format. */
+  async restore(): Promise<void> {
+    for (const id of [...this.#damaged.getKeys()]) {
+      const bytes = this.#damaged.getBinary(id);
+      const decoded = bytes && decodeRecord(bytes);
+      if (!bytes || decoded?.kind !== 'message' || !this.#openerOf(id, decoded.record)) continue;
+      this.#damaged.remove(id).catch(() => undefined);
+      await this.#records.put(id, Buffer.from(bytes));
+    }
   }
 
   /** Removes body files that no record names: what a crash in mid-message left. Only while nobody writes. */
@@ -151,8 +189,42 @@ export class Spool {
     return this.#records.getBinary(id);
   }
 
-  #bodyIsWhole(id: string, record: QueueRecord): boolean {
-    if (record.body === 'store') return this.#bodies.doesExist(id);
-    return (statSync(join(this.#bodyDir, id), { throwIfNoEntry: false })?.size ?? -1) === record.bytes;
+  /** Undefined where the body is not whole. */
+  #openerOf(id: string, record: QueueRecord): (() => Readable) | undefined {
+    return record.body === 'file' ? this.#openFile(id, record) : this.#openInline(id, record);
   }
+
+  #openFile(id: string, { bytes }: QueueRecord): (() => Readable) | undefined {
+    const path = join(this.#bodyDir, id);
+    if (statSync(path, { throwIfNoEntry: false })?.size !== bytes) return undefined;
+    return () => createReadStream(path, { highWaterMark: READ_BYTES });
+  }
+
+  #openInline(id: string, { crc }: QueueRecord): (() => Readable) | undefined {
+    const bytes = this.#bodies.getBinary(id);
+    if (!bytes || crc32(bytes) !== crc) return undefined;
+    return () => Readable.from([bytes], { objectMode: false });
+  }
+
+  #removeBoth(id: string): WriteResult {
+    // One transaction, so one promise tells of both; the other must not go unheard when it fails.
+    this.#bodies.remove(id).catch(() => undefined);
+    return this.#records.remove(id) as WriteResult;
+  }
+
+  /** No trace may be left of what was not acknowledged: a failed sync leaves the entry visible. */
+  async #failed(id: string, error: unknown): Promise<Error> {
+    const cause = await causeOf(error);
+    // After a failed sync the kernel may call pages clean that the disk never got.
+    if ((cause as { code?: number }).code !== constants.errno.ENOSPC) this.#broken = true;
+    await this.#removeBoth(id).catch(causeOf);
+    return cause;
+  }
+}
+
+/** The error behind a failed commit, which lmdb gives as a promise of its own. */
+async function causeOf(error: unknown): Promise<Error> {
+  const { commitError } = error as { commitError?: Promise<never> };
+  const late = sleep(CAUSE_WITHIN_MS, error as Error);
+  return commitError ? Promise.race([commitError.catch((cause: Error) => cause), late]) : (error as Error);
 }

@@ -5,6 +5,7 @@
  * client here, over all generations. A process that dies is replaced; the sockets stay open.
  */
 
+import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import type { Policy } from '#crds/policyfile.ts';
@@ -41,6 +42,7 @@ interface Member {
   readonly since: number;
   sessions: number;
   ready: boolean;
+  lost: boolean;
 }
 
 export interface Generation {
@@ -58,6 +60,7 @@ export class ListenerTasks {
   #generation: Generation | undefined;
   readonly #draining = new Set<Generation>();
   #waiting: { socket: Socket; port: number }[] = [];
+  readonly #ticketKeys = randomBytes(48).toString('base64');
   #pair: PairText | null = null;
   #starts = 0;
 
@@ -159,20 +162,29 @@ export class ListenerTasks {
   async #addMember(generation: Generation) {
     const { stateDir, logFd, clock } = this.#around;
     const process = new TaskProcess<ToListener, FromListener>(ENTRY, logFd, (message) =>
-      this.#heard(member, message),
+      this.#heard(generation, member, message),
     );
-    const member: Member = { process, open: new Map(), since: clock(), sessions: 0, ready: false };
+    const member: Member = {
+      process,
+      open: new Map(),
+      since: clock(),
+      sessions: 0,
+      ready: false,
+      lost: false,
+    };
     generation.members.push(member);
     process.exited.then(() => this.#gone(generation, member));
     const pair = this.#pair;
-    const raised = await process.raise({ kind: 'configure', policy: generation.policy, pair, stateDir });
+    const { policy } = generation;
+    const ticketKeys = this.#ticketKeys;
+    const raised = await process.raise({ kind: 'configure', policy, pair, ticketKeys, stateDir });
     member.ready = raised.kind === 'ready';
     // The pair may have changed while the process was starting.
     if (this.#pair !== null && this.#pair !== pair) process.send({ kind: 'pair', pair: this.#pair });
     return raised;
   }
 
-  #heard(member: Member, message: FromListener): void {
+  #heard(generation: Generation, member: Member, message: FromListener): void {
     switch (message.kind) {
       case 'ended':
         for (const client of message.clients) this.#ended(member, client);
@@ -187,26 +199,32 @@ export class ListenerTasks {
       case 'counts':
         this.#around.onCounts(member.process.pid, message.counts);
         break;
+      case 'broken':
+        this.#lose(generation, member);
+        break;
       default:
         break;
     }
   }
 
   #gone(generation: Generation, member: Member): void {
-    const { clock, log, onChange } = this.#around;
-    const wasReady = member.ready;
-    member.ready = false;
     for (const [client, count] of member.open) for (let i = 0; i < count; i++) this.#ended(member, client);
     generation.members = generation.members.filter((one) => one !== member);
-    if (generation.endsAt !== undefined) {
-      if (generation.members.length === 0) this.#draining.delete(generation);
-      if (wasReady) log('task_drained', { drained: 'listener', pid: member.process.pid });
-    } else if (generation === this.#generation) {
-      const restartMs = generation.backoff.afterDeath(clock() - member.since);
-      log('task_died', { died: 'listener', pid: member.process.pid, restartMs });
-      setTimeout(() => this.#replace(generation), restartMs);
-    }
-    onChange();
+    if (generation.endsAt === undefined) this.#lose(generation, member);
+    else if (member.ready) this.#around.log('task_drained', { drained: 'listener', pid: member.process.pid });
+    if (generation.members.length === 0) this.#draining.delete(generation);
+    this.#around.onChange();
+  }
+
+  /** A process of the generation in service is of no more use, dead or not: another one takes its place, once. */
+  #lose(generation: Generation, member: Member): void {
+    if (member.lost || generation !== this.#generation) return;
+    member.lost = true;
+    member.ready = false;
+    const { clock, log } = this.#around;
+    const restartMs = generation.backoff.afterDeath(clock() - member.since);
+    log('task_died', { died: 'listener', pid: member.process.pid, restartMs });
+    setTimeout(() => this.#replace(generation), restartMs);
   }
 
   async #replace(generation: Generation): Promise<void> {

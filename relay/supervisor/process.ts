@@ -61,6 +61,7 @@ export class TaskProcess<To extends { kind: string }, From extends Said> {
   /** Asks the process to end by itself, and ends it when it does not. */
   drain(message: To, deadlineMs: number): void {
     this.send(message);
+    clearTimeout(this.#killTimer);
     this.#killTimer = setTimeout(() => this.kill(), deadlineMs + AFTER_DEADLINE_MS);
   }
 
