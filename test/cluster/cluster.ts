@@ -44,6 +44,8 @@ const PACKAGES: Readonly<Record<string, string>> = {
 
 const CGROUPS = '/sys/fs/cgroup';
 const WAIT_MS = 120_000;
+/** Where the host-path provisioner makes volumes; it knows no other place. */
+const PROVISIONED = '/tmp/hostpath_pv';
 
 export interface Cluster {
   /** Folder of logs, kubeconfigs and the audit log. */
@@ -148,7 +150,12 @@ async function startControlPlane({ dir, enter, processes, built, say }: Starting
     'kube-apiserver',
     () => kubectl(['get', '--raw', '/readyz']) === 'ok',
   );
-  processes.start('kube-controller-manager', program('kube-controller-manager'), [
+  // The provisioner makes folders by the umask, and pods that are not root must be able to write to them.
+  processes.start('kube-controller-manager', 'sh', [
+    '-c',
+    'umask 0; exec "$@"',
+    'sh',
+    program('kube-controller-manager'),
     `--kubeconfig=${join(dir, 'controller-manager.kubeconfig')}`,
     `--service-account-private-key-file=${pki('accounts.key')}`,
     `--root-ca-file=${pki('ca.crt')}`,
@@ -309,6 +316,7 @@ async function clear(dir: string, name: string): Promise<void> {
   if (existsSync(`/run/netns/${netns(name)}`)) command('ip', ['netns', 'delete', netns(name)]);
   for (const hierarchy of hierarchies()) removeGroups(join(hierarchy, cgroup(name)));
   rmSync(dir, { recursive: true, force: true });
+  rmSync(PROVISIONED, { recursive: true, force: true });
 }
 
 /** Shims and containers are not our children: they are the processes in the groups that we made, or below our folder. */

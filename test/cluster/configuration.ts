@@ -218,7 +218,6 @@ state = "${join(dir, 'containerd', 'state')}"
 
 function corefile(dir: string): string {
   return `.:53 {
-  bind ${NODE_ADDRESS}
   errors
   kubernetes ${CLUSTER_DOMAIN} in-addr.arpa {
     kubeconfig ${join(dir, 'coredns.kubeconfig')}

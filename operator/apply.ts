@@ -1,0 +1,160 @@
+/**
+ * Brings the objects of one MailRelay to what is wanted: server-side apply where a live object differs, deletion where
+ * one that we own is no longer wanted. Takes nothing over that belongs to someone else. What only a person can mend
+ * comes back as an obstacle; anything else that fails is thrown, for a retry.
+ */
+import { FIELD_MANAGER } from '#crds/wellknown.ts';
+import { covers, isOwnedBy, isUpToDate, stamped } from './compare.ts';
+import type { Client, KubeObject } from './kube/client.ts';
+import { isKubeError } from './kube/errors.ts';
+import { CERTIFICATE, CLAIM, type Kind, OWNED, pathOf, STATEFUL_SET } from './kube/kinds.ts';
+import type { Rendered } from './render/index.ts';
+import type { Obstacle, World } from './world.ts';
+
+export type Writer = Pick<Client, 'request'>;
+
+/** One line for the log for each write. */
+export type OnWrite = (verb: 'applied' | 'deleted' | 'patched', object: string) => void;
+
+export async function applyAll(
+  writer: Writer,
+  world: World,
+  wanted: readonly Rendered[],
+  onWrite: OnWrite,
+): Promise<Obstacle[]> {
+  const obstacles: Obstacle[] = [];
+  for (const object of wanted) {
+    if (object.kind === CERTIFICATE.kind && !world.certManager) continue;
+    const obstacle = await applyOne(writer, world, object, onWrite);
+    if (obstacle) obstacles.push(obstacle);
+  }
+  await prune(writer, world, wanted, onWrite);
+  return obstacles;
+}
+
+async function applyOne(
+  writer: Writer,
+  world: World,
+  wanted: Rendered,
+  onWrite: OnWrite,
+): Promise<Obstacle | undefined> {
+  const kind = kindOf(wanted);
+  const name = `${wanted.kind}/${wanted.metadata.name}`;
+  const path = pathOf(kind, wanted.metadata.namespace, wanted.metadata.name);
+  const cached = world.objects.get(name);
+  if (cached && isOwnedBy(cached, world.relay.metadata.uid) && isUpToDate(cached, wanted)) return undefined;
+  try {
+    // The caches hold only what carries our label: what they do not have may still be somebody else's.
+    const live = cached ?? (await read(writer, path));
+    if (live && !isOwnedBy(live, world.relay.metadata.uid)) return { kind: 'nameTaken', object: name };
+    if (live && kind === STATEFUL_SET) await growStorage(writer, world, live, wanted, onWrite);
+    await writer.request({
+      method: 'PATCH',
+      path,
+      query: { fieldManager: FIELD_MANAGER, force: 'true' },
+      contentType: 'application/apply-patch+yaml',
+      body: stamped(wanted),
+    });
+    onWrite('applied', name);
+    return undefined;
+  } catch (error) {
+    if (isKubeError(error, 'forbidden', 'invalid'))
+      return { kind: 'denied', object: name, message: error.message };
+    throw error;
+  }
+}
+
+/**
+ * Claim templates cannot change: the claims are patched, and the StatefulSet is deleted around its running pods, to be
+ * made anew. Each step is safe to repeat.
+ */
+async function growStorage(
+  writer: Writer,
+  { objects }: World,
+  live: KubeObject,
+  wanted: Rendered,
+  onWrite: OnWrite,
+): Promise<void> {
+  const templates = (object: { readonly [field: string]: unknown }) =>
+    (object['spec'] as { volumeClaimTemplates: { spec: { resources: unknown } }[] }).volumeClaimTemplates;
+  const [template] = templates(wanted);
+  if (covers(templates(live)[0]?.spec, { resources: template?.spec.resources })) return;
+  const claims = [...objects.values()].filter(({ kind }) => kind === CLAIM.kind);
+  for (const claim of claims) {
+    if (covers(claim['spec'], { resources: template?.spec.resources })) continue;
+    await mergePatch(writer, CLAIM, claim, { spec: { resources: template?.spec.resources } });
+    onWrite('patched', `${CLAIM.kind}/${claim.metadata.name}`);
+  }
+  await remove(writer, STATEFUL_SET, live, 'Orphan');
+  onWrite('deleted', `${STATEFUL_SET.kind}/${live.metadata.name}`);
+}
+
+async function prune(
+  writer: Writer,
+  world: World,
+  wanted: readonly Rendered[],
+  onWrite: OnWrite,
+): Promise<void> {
+  const names = new Set(wanted.map(({ kind, metadata }) => `${kind}/${metadata.name}`));
+  for (const [name, object] of world.objects) {
+    const kind = OWNED.find((known) => known.kind === object.kind);
+    if (!kind || names.has(name) || object.metadata.deletionTimestamp) continue;
+    if (!isOwnedBy(object, world.relay.metadata.uid)) continue;
+    await remove(writer, kind, object, 'Background');
+    onWrite('deleted', name);
+  }
+}
+
+async function read(writer: Writer, path: string): Promise<KubeObject | undefined> {
+  try {
+    return await writer.request<KubeObject>({ method: 'GET', path });
+  } catch (error) {
+    if (isKubeError(error, 'notFound')) return undefined;
+    throw error;
+  }
+}
+
+/** Deletes this very object, not one of the same name that came after it. */
+async function remove(
+  writer: Writer,
+  kind: Kind,
+  { metadata }: KubeObject,
+  propagationPolicy: string,
+): Promise<void> {
+  try {
+    await writer.request({
+      method: 'DELETE',
+      path: pathOf(kind, metadata.namespace, metadata.name),
+      body: {
+        apiVersion: 'v1',
+        kind: 'DeleteOptions',
+        propagationPolicy,
+        preconditions: { uid: metadata.uid },
+      },
+    });
+  } catch (error) {
+    if (!isKubeError(error, 'notFound', 'conflict')) throw error;
+  }
+}
+
+/** Changes fields of an object that is not ours to apply as a whole. */
+export async function mergePatch(
+  writer: Writer,
+  kind: Kind,
+  { metadata }: { readonly metadata: { readonly name: string; readonly namespace?: string } },
+  patch: unknown,
+): Promise<void> {
+  await writer.request({
+    method: 'PATCH',
+    path: pathOf(kind, metadata.namespace, metadata.name),
+    query: { fieldManager: FIELD_MANAGER },
+    contentType: 'application/merge-patch+json',
+    body: patch,
+  });
+}
+
+function kindOf({ kind }: Rendered): Kind {
+  const known = OWNED.find((candidate) => candidate.kind === kind);
+  if (!known) throw new TypeError(`${kind} is not among the kinds that the operator owns`);
+  return known;
+}

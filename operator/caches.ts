@@ -1,0 +1,121 @@
+/**
+ * The caches of everything that is watched, indexed by MailRelay, and the news that one of them concerns a relay. In
+ * namespaced mode one set of caches per namespace. Holds no opinion; never reads from the API server by itself.
+ */
+import type { MailRelay } from '#crds/mailrelay.ts';
+import type { Client, KubeObject } from './kube/client.ts';
+import { CERTIFICATE, CLAIM, type Kind, MAIL_RELAY, OWNED, OWNED_SELECTOR, POD } from './kube/kinds.ts';
+import { ListWatch } from './kube/listwatch.ts';
+
+const INSTANCE = 'app.kubernetes.io/instance';
+
+export interface CacheOptions {
+  readonly client: Pick<Client, 'request' | 'lines'>;
+  /** Undefined: all namespaces. */
+  readonly namespaces: readonly string[] | undefined;
+  readonly random: () => number;
+  /** A MailRelay, or something of it, changed. */
+  readonly onNews: (key: string) => void;
+  readonly onTrouble: (kind: Kind, message: string) => void;
+}
+
+export class Caches {
+  readonly #options: CacheOptions;
+  readonly #watches: ListWatch[] = [];
+  readonly #relays = new Map<string, MailRelay>();
+  /** By relay key, then by `Kind/name`. */
+  readonly #objects = new Map<string, Map<string, KubeObject>>();
+
+  constructor(options: CacheOptions) {
+    this.#options = options;
+    for (const namespace of options.namespaces ?? [undefined]) {
+      this.#watches.push(this.#relayWatch(namespace));
+      for (const kind of [...OWNED, POD, CLAIM]) this.#watches.push(this.#objectWatch(kind, namespace));
+    }
+  }
+
+  start(): void {
+    for (const watch of this.#watches) watch.start();
+  }
+
+  stop(): void {
+    for (const watch of this.#watches) watch.stop();
+  }
+
+  get synced(): boolean {
+    return this.#watches.every(({ synced }) => synced);
+  }
+
+  get restarts(): number {
+    return this.#watches.reduce((sum, { restarts }) => sum + restarts, 0);
+  }
+
+  /** Milliseconds since the epoch of the oldest of the caches' last news. */
+  get lastEventAt(): number {
+    return Math.min(...this.#watches.map(({ lastEventAt }) => lastEventAt));
+  }
+
+  /** True where the cluster knows the kind. */
+  knows(kind: Kind): boolean {
+    return this.#watches.some((watch) => watch.kind === kind && watch.exists);
+  }
+
+  relay(key: string): MailRelay | undefined {
+    return this.#relays.get(key);
+  }
+
+  keys(): Iterable<string> {
+    return this.#relays.keys();
+  }
+
+  objectsOf(key: string): ReadonlyMap<string, KubeObject> {
+    return this.#objects.get(key) ?? new Map();
+  }
+
+  #relayWatch(namespace: string | undefined): ListWatch {
+    return new ListWatch({
+      ...this.#common(MAIL_RELAY, namespace),
+      labelSelector: undefined,
+      onChange: (before, after) => {
+        const object = (after ?? before) as KubeObject;
+        const key = `${object.metadata.namespace}/${object.metadata.name}`;
+        if (after) this.#relays.set(key, after as unknown as MailRelay);
+        else this.#relays.delete(key);
+        this.#options.onNews(key);
+      },
+    });
+  }
+
+  #objectWatch(kind: Kind, namespace: string | undefined): ListWatch {
+    return new ListWatch({
+      ...this.#common(kind, namespace),
+      labelSelector: OWNED_SELECTOR,
+      optional: kind === CERTIFICATE,
+      onChange: (before, after) => this.#store(kind, before, after),
+    });
+  }
+
+  #common(kind: Kind, namespace: string | undefined) {
+    const { client, random, onTrouble } = this.#options;
+    return { client, kind, namespace, random, onTrouble };
+  }
+
+  #store(kind: Kind, before: KubeObject | undefined, after: KubeObject | undefined): void {
+    const object = (after ?? before) as KubeObject;
+    const instance = object.metadata.labels?.[INSTANCE];
+    if (instance === undefined) return;
+    const key = `${object.metadata.namespace}/${instance}`;
+    const objects = this.#objects.get(key) ?? new Map<string, KubeObject>();
+    // Items of a list carry neither kind nor version.
+    if (after)
+      objects.set(`${kind.kind}/${object.metadata.name}`, {
+        ...after,
+        kind: kind.kind,
+        apiVersion: kind.apiVersion,
+      });
+    else objects.delete(`${kind.kind}/${object.metadata.name}`);
+    if (objects.size > 0) this.#objects.set(key, objects);
+    else this.#objects.delete(key);
+    this.#options.onNews(key);
+  }
+}

@@ -1,0 +1,138 @@
+/**
+ * Drives reconciling: news from caches and pods become keys in the queue, and each key is one run of the story. Runs
+ * only while this process leads. A run that fails is logged once per reason and tried again.
+ */
+import { Caches } from './caches.ts';
+import { gatherWorld } from './gather.ts';
+import type { Client } from './kube/client.ts';
+import { isKubeError } from './kube/errors.ts';
+import { writeEvent } from './kube/events.ts';
+import { POD } from './kube/kinds.ts';
+import { WorkQueue } from './kube/workqueue.ts';
+import type { Log } from './log.ts';
+import type { OperatorMetrics } from './metrics.ts';
+import { PodPoller, type PollTarget } from './pods/poller.ts';
+import { Refresher } from './pods/refresh.ts';
+import { reconcile } from './reconcile.ts';
+import type { RenderSettings } from './render/index.ts';
+
+export interface ControllerOptions {
+  readonly client: Client;
+  readonly namespaces: readonly string[] | undefined;
+  readonly settings: RenderSettings;
+  readonly workers: number;
+  readonly identity: string;
+  readonly log: Log;
+  readonly metrics: OperatorMetrics;
+}
+
+export class Controller {
+  readonly #options: ControllerOptions;
+  readonly #caches: Caches;
+  readonly #queue: WorkQueue;
+  readonly #poller: PodPoller;
+  readonly #refresher = new Refresher();
+  readonly #failing = new Map<string, string>();
+  #leading = false;
+
+  constructor(options: ControllerOptions) {
+    this.#options = options;
+    this.#queue = new WorkQueue((key) => this.#work(key), options.workers, Math.random);
+    this.#poller = new PodPoller((key) => this.#queue.add(key));
+    this.#caches = new Caches({
+      client: options.client,
+      namespaces: options.namespaces,
+      random: Math.random,
+      onNews: (key) => this.#heard(key),
+      onTrouble: (kind, message) => options.log('cannot_watch', { kind: kind.plural, message }),
+    });
+  }
+
+  /** Fills the caches; nothing is written before `lead`. */
+  start(): void {
+    this.#caches.start();
+  }
+
+  get synced(): boolean {
+    return this.#caches.synced;
+  }
+
+  get figures() {
+    return {
+      queueDepth: this.#queue.depth,
+      watchRestarts: this.#caches.restarts,
+      lastEventAt: this.#caches.lastEventAt,
+      leading: this.#leading,
+    };
+  }
+
+  /** From now on this process writes. Resolves when the caches are complete and every MailRelay is queued. */
+  async lead(): Promise<void> {
+    while (!this.#caches.synced) await new Promise((tick) => setTimeout(tick, 50));
+    this.#leading = true;
+    for (const key of this.#caches.keys()) this.#heard(key);
+  }
+
+  async stop(): Promise<void> {
+    this.#leading = false;
+    this.#caches.stop();
+    await this.#queue.stop();
+    await this.#poller.stop();
+  }
+
+  #heard(key: string): void {
+    // A half-filled cache would look like a world without pods.
+    if (this.#leading) this.#queue.add(key);
+  }
+
+  async #work(key: string): Promise<void> {
+    const { client, settings, identity, log, metrics } = this.#options;
+    this.#poller.follow(key, this.#targetsOf(key));
+    const world = gatherWorld(key, {
+      caches: this.#caches,
+      reportOf: (namespace, pod, uid) => this.#poller.reportOf(namespace, pod, uid),
+      now: Date.now,
+    });
+    if (!world) return;
+    const begun = performance.now();
+    try {
+      const { lookAgainMs } = await reconcile(world, {
+        writer: client,
+        settings,
+        refresher: this.#refresher,
+        onWrite: (verb, object) => log(verb, { relay: key, object }),
+        tell: async (relay, event) => {
+          log('event', { relay: key, reason: event.reason, note: event.note });
+          await writeEvent(client, identity, relay, event).catch((error: Error) => {
+            log('event_not_written', { relay: key, message: error.message });
+          });
+        },
+      });
+      if (lookAgainMs !== undefined) this.#queue.addAfter(key, lookAgainMs);
+      this.#failing.delete(key);
+      metrics.reconciled('ok', performance.now() - begun);
+    } catch (error) {
+      metrics.reconciled('error', performance.now() - begun);
+      this.#failed(key, error);
+      throw error;
+    }
+  }
+
+  /** Once per reason: conflicts are everyday, and an API server that is away has been reported by the client. */
+  #failed(key: string, error: unknown): void {
+    const { message } = error as Error;
+    if (isKubeError(error, 'conflict', 'unavailable') || this.#failing.get(key) === message) return;
+    this.#failing.set(key, message);
+    this.#options.log('reconcile_failed', { relay: key, message });
+  }
+
+  #targetsOf(key: string): Map<string, PollTarget> {
+    const targets = new Map<string, PollTarget>();
+    for (const object of this.#caches.objectsOf(key).values()) {
+      const { podIP: ip, phase } = (object['status'] ?? {}) as { podIP?: string; phase?: string };
+      if (object.kind !== POD.kind || !ip || phase !== 'Running') continue;
+      targets.set(object.metadata.name, { uid: object.metadata.uid ?? '', ip });
+    }
+    return targets;
+  }
+}

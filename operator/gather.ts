@@ -1,0 +1,64 @@
+/** Puts a World together from the caches and the pods' reports. Reads nothing from the API server. */
+import { effectivePolicy } from '#crds/effective.ts';
+import type { PodStatus } from '#crds/podstatus.ts';
+import { RULES } from '#crds/rules.ts';
+import { ANNOTATIONS } from '#crds/wellknown.ts';
+import type { Caches } from './caches.ts';
+import type { KubeObject } from './kube/client.ts';
+import { CERTIFICATE } from './kube/kinds.ts';
+import type { PodView, World } from './world.ts';
+
+export interface Sources {
+  readonly caches: Pick<Caches, 'relay' | 'objectsOf' | 'knows'>;
+  readonly reportOf: (namespace: string, pod: string, uid: string) => PodStatus | undefined;
+  readonly now: () => number;
+}
+
+/** Undefined when the MailRelay is gone, or going: its objects go with it. */
+export function gatherWorld(key: string, { caches, reportOf, now }: Sources): World | undefined {
+  const relay = caches.relay(key);
+  if (!relay || relay.metadata.deletionTimestamp) return undefined;
+  const objects = caches.objectsOf(key);
+  const faults = RULES.filter((rule) => !rule.holds(relay.spec));
+  return {
+    relay,
+    faults,
+    policy: faults.length > 0 ? undefined : effectivePolicy(relay.metadata, relay.spec),
+    objects,
+    pods: podsOf(objects, relay.spec.replicas, reportOf),
+    certManager: caches.knows(CERTIFICATE),
+    now: now(),
+  };
+}
+
+function podsOf(
+  objects: ReadonlyMap<string, KubeObject>,
+  replicas: number,
+  reportOf: Sources['reportOf'],
+): PodView[] {
+  return [...objects.values()]
+    .filter(({ kind, metadata }) => isPod(kind, metadata.name) && ordinalOf(metadata.name) < replicas)
+    .toSorted((a, b) => ordinalOf(a.metadata.name) - ordinalOf(b.metadata.name))
+    .map((pod) => viewOf(pod, reportOf));
+}
+
+function viewOf(pod: KubeObject, reportOf: Sources['reportOf']): PodView {
+  const { name, namespace = '', uid = '', annotations, deletionTimestamp } = pod.metadata;
+  const status = (pod['status'] ?? {}) as { podIP?: string; conditions?: { type: string; status: string }[] };
+  return {
+    name,
+    ip: status.podIP,
+    ready: status.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True') ?? false,
+    deleting: deletionTimestamp !== undefined,
+    refresh: annotations?.[ANNOTATIONS.refresh],
+    report: reportOf(namespace, name, uid),
+  };
+}
+
+function isPod(kind: string | undefined, name: string): boolean {
+  return kind === 'Pod' && /-\d+$/.test(name);
+}
+
+function ordinalOf(name: string): number {
+  return Number(name.slice(name.lastIndexOf('-') + 1));
+}

@@ -1,0 +1,35 @@
+/** Health and metrics of the operator over plain HTTP. Ready means that the caches are complete. */
+import { createServer, type Server } from 'node:http';
+
+export interface HealthSource {
+  readonly ready: () => boolean;
+  readonly metrics: () => Promise<string>;
+}
+
+export function startHealth(port: number, source: HealthSource): Promise<Server> {
+  const server = createServer(async (request, response) => {
+    switch (request.url) {
+      case '/healthz':
+        response.end('ok\n');
+        break;
+      case '/readyz':
+        response
+          .writeHead(source.ready() ? 200 : 503)
+          .end(source.ready() ? 'ok\n' : 'the caches are not complete yet\n');
+        break;
+      case '/metrics':
+        response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4' }).end(await source.metrics());
+        break;
+      default:
+        response.writeHead(404).end('try /healthz, /readyz or /metrics\n');
+    }
+  });
+  return new Promise((resolve, reject) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      reject(
+        new Error(`Cannot serve health on port ${port} (${error.code}): choose another by --health-port`),
+      );
+    });
+    server.listen(port, () => resolve(server));
+  });
+}

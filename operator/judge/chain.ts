@@ -1,0 +1,66 @@
+/**
+ * The specification of the conditions: for each type its checks in order of precedence; the first that finds something
+ * decides. A type whose checks find nothing is absent. Pure.
+ */
+import type { ConditionType } from '#crds/conditions.ts';
+import type { Check, Finding, Judged } from './checks.ts';
+import * as check from './checks.ts';
+
+const STALLED: readonly Check[] = [
+  check.specInvalid, // stored before a rule existed, or by a newer operator
+  check.nameTaken, // an object of our name is not ours
+  check.denied, // admission, quota or RBAC
+  check.certManagerMissing, // an issuer is named and nobody is there to ask
+  check.policyRefusedByPods, // the relay could not bring it up
+];
+
+const RECONCILING: readonly Check[] = [
+  check.rollingOut, // pods are started or replaced
+  check.policyChanging, // pods run and do not report the wanted policy
+];
+
+const CERTIFICATE: readonly Check[] = [
+  check.certificateNotIssued, // nothing mounted, and cert-manager says why
+  check.certificateProblem, // mounted and not as it should be
+  check.certificateUpdating, // pods disagree, or have not said
+  check.certificateServed,
+];
+
+const POLICY: readonly Check[] = [check.policyRefused, check.policyPending, check.policyInForce];
+
+const QUEUE: readonly Check[] = [
+  check.mailHeld, // waits for a person
+  check.mailWaiting, // older than an hour
+  check.queueMoving,
+];
+
+const READY: readonly Check[] = [
+  check.scaledToZero, // as wanted, though no mail flows
+  check.podsNotReady,
+  check.policyNotYet, // ready means: as the spec says
+  check.serving,
+];
+
+/** The verdicts of one moment, by condition type; absent types are not in it. */
+export function judge(world: Judged): Partial<Record<ConditionType, Finding>> {
+  const stalled = first(STALLED, world);
+  const ready = stalled ? { ...stalled, status: 'False' as const } : first(READY, world);
+  const reconciling = stalled ? undefined : first(RECONCILING, world);
+  const certificate = check.wantsCertificate(world) ? first(CERTIFICATE, world) : undefined;
+  return {
+    ...(ready ? { Ready: ready } : {}),
+    ...(reconciling ? { Reconciling: reconciling } : {}),
+    ...(stalled ? { Stalled: stalled } : {}),
+    ...(certificate ? { CertificateReady: certificate } : {}),
+    PolicyApplied: first(POLICY, world) as Finding,
+    QueueHealthy: first(QUEUE, world) as Finding,
+  };
+}
+
+function first(checks: readonly Check[], world: Judged): Finding | undefined {
+  for (const look of checks) {
+    const finding = look(world);
+    if (finding) return finding;
+  }
+  return undefined;
+}

@@ -1,0 +1,225 @@
+/**
+ * The checks that make a status: each looks at the world and says what it violates, or nothing. One line each in
+ * chain.ts, with its gloss; the order there is the precedence. Pure and total.
+ */
+
+import { REASONS, type ReasonName } from '#crds/conditions.ts';
+import { needsKeyPair } from '#crds/effective.ts';
+import { hashOf } from '#crds/policyfile.ts';
+import type { Obstacle, PodView, World } from '../world.ts';
+
+export interface Finding {
+  readonly status: 'True' | 'False' | 'Unknown';
+  readonly reason: ReasonName;
+  readonly message: string;
+}
+
+export interface Judged extends World {
+  readonly obstacles: readonly Obstacle[];
+}
+
+export type Check = (world: Judged) => Finding | undefined;
+
+const HOUR_SECONDS = 3_600;
+
+const is = (status: Finding['status'], reason: ReasonName, message: string): Finding => ({
+  status,
+  reason,
+  message,
+});
+
+export const specInvalid: Check = ({ faults }) => {
+  const [fault] = faults;
+  return fault && is('True', 'SpecInvalid', `${fault.path}: ${fault.message}`);
+};
+
+export const nameTaken: Check = ({ obstacles }) => {
+  const taken = obstacles.find(({ kind }) => kind === 'nameTaken');
+  return (
+    taken && is('True', 'NameTaken', `${taken.object} belongs to someone else: rename it, or this MailRelay`)
+  );
+};
+
+export const denied: Check = ({ obstacles }) => {
+  const refused = obstacles.find((obstacle) => obstacle.kind === 'denied');
+  return refused && is('True', 'Denied', `The API server refuses ${refused.object}: ${refused.message}`);
+};
+
+export const certManagerMissing: Check = ({ relay, certManager }) =>
+  relay.spec.tls?.issuerRef && !certManager
+    ? is(
+        'True',
+        'CertManagerMissing',
+        'tls.issuerRef is set, but there is no cert-manager: install it, or fill the Secret yourself and remove issuerRef',
+      )
+    : undefined;
+
+export const policyRefusedByPods: Check = (world) => {
+  const pod = reported(world).find(({ report }) => report?.policy.refused);
+  return (
+    pod &&
+    is('True', 'PolicyRefused', `Pod ${pod.name} refused the policy: ${pod.report?.policy.refused?.message}`)
+  );
+};
+
+export const certificateNotIssued: Check = (world) => {
+  const certificate = certificateOf(world);
+  const missing = reported(world).some(
+    ({ report }) => report?.certificateProblem?.reason === 'CertificateMissing',
+  );
+  if (!missing || !certificate) return undefined;
+  return is(
+    'False',
+    'CertificateNotIssued',
+    `cert-manager has not issued the certificate: ${certificate.message}`,
+  );
+};
+
+export const certificateProblem: Check = (world) => {
+  const pod = reported(world).find(({ report }) => report?.certificateProblem);
+  const problem = pod?.report?.certificateProblem;
+  if (!pod || !problem) return undefined;
+  const reason = problem.reason in REASONS ? (problem.reason as ReasonName) : 'CertificateUnreadable';
+  return is('False', reason, `Pod ${pod.name}: ${problem.message}`);
+};
+
+export const certificateUpdating: Check = (world) => {
+  const serials = new Set(world.pods.map(({ report }) => report?.certificate?.serial));
+  if (world.pods.length === 0) return is('Unknown', 'CertificateUpdating', 'No pod runs that could serve it');
+  if (serials.size === 1 && !serials.has(undefined)) return undefined;
+  return is('Unknown', 'CertificateUpdating', 'Not every pod serves the same certificate yet');
+};
+
+export const certificateServed: Check = ({ pods }) => {
+  const facts = pods[0]?.report?.certificate;
+  return is('True', 'CertificateServed', `Every pod serves ${facts?.serial}, valid until ${facts?.notAfter}`);
+};
+
+export const policyRefused: Check = (world) => {
+  const stalled = policyRefusedByPods(world);
+  return stalled && { ...stalled, status: 'False' };
+};
+
+export const policyPending: Check = (world) => {
+  const wanted = world.policy && hashOf(world.policy);
+  const serving = podsWithPolicy(world).length;
+  if (wanted === undefined) return is('False', 'PolicyPending', 'The spec gives no policy');
+  if (serving === world.pods.length) return undefined;
+  return is(
+    'False',
+    'PolicyPending',
+    `Policy ${wanted} is in force on ${serving} of ${world.pods.length} pods`,
+  );
+};
+
+export const policyInForce: Check = (world) => {
+  const { pods, policy } = world;
+  const text = `Policy ${policy && hashOf(policy)} is in force on all ${pods.length} pods`;
+  const gaps = new Set(pods.flatMap(({ report }) => report?.notInForce ?? []));
+  const rest = gaps.size > 0 ? `; ${gaps.size} fields are not in force yet, see status.notInForce` : '';
+  return is('True', 'PolicyInForce', `${text}${rest}`);
+};
+
+export const mailHeld: Check = (world) => {
+  const held = reported(world).reduce((sum, { report }) => sum + (report?.queue.held ?? 0), 0);
+  return held > 0
+    ? is('False', 'MailHeld', 'Mail waits for a person: the log of the pods has the reason, look for "held"')
+    : undefined;
+};
+
+export const mailWaiting: Check = (world) => {
+  const pod = reported(world).find(({ report }) => (report?.queue.oldestSeconds ?? 0) > HOUR_SECONDS);
+  const deferral = pod?.report?.queue.deferrals[0];
+  const why = deferral ? `${deferral.destination}: ${deferral.message}` : 'see the log of the pod';
+  return (
+    pod && is('False', 'MailWaiting', `Pod ${pod.name} has mail that waits for more than an hour: ${why}`)
+  );
+};
+
+export const queueMoving: Check = () => is('True', 'QueueMoving', 'Mail goes out as it comes in');
+
+export const scaledToZero: Check = ({ relay }) =>
+  relay.spec.replicas === 0 ? is('True', 'ScaledToZero', 'No pods are wanted') : undefined;
+
+export const podsNotReady: Check = ({ relay, pods }) => {
+  const ready = pods.filter((pod) => pod.ready && !pod.deleting).length;
+  if (ready >= relay.spec.replicas) return undefined;
+  const why = pods.find(({ report }) => report && report.notReady.length > 0);
+  const rest = why ? `; pod ${why.name}: ${why.report?.notReady.join('; ')}` : '';
+  return is('False', 'PodsNotReady', `${ready} of ${relay.spec.replicas} pods are ready${rest}`);
+};
+
+/** Ready waits for the policy too: ready means "as the spec says". */
+export const policyNotYet: Check = (world) => policyPending(world);
+
+export const serving: Check = ({ relay }) =>
+  is('True', 'Serving', `All ${relay.spec.replicas} pods serve the wanted policy`);
+
+export const rollingOut: Check = (world) => {
+  const { relay, objects } = world;
+  const set = objects.get(`StatefulSet/${relay.metadata.name}`);
+  const status = (set?.['status'] ?? {}) as {
+    observedGeneration?: number;
+    updatedReplicas?: number;
+    readyReplicas?: number;
+    replicas?: number;
+  };
+  const wanted = relay.spec.replicas;
+  const done =
+    set !== undefined &&
+    status.observedGeneration === set.metadata.generation &&
+    (status.replicas ?? 0) === wanted &&
+    (status.updatedReplicas ?? 0) === wanted &&
+    (status.readyReplicas ?? 0) === wanted;
+  return done
+    ? undefined
+    : is('True', 'RollingOut', `${status.readyReplicas ?? 0} of ${wanted} pods are ready`);
+};
+
+export const policyChanging: Check = (world) => {
+  const pending = policyPending(world);
+  return pending && is('True', 'PolicyChanging', pending.message);
+};
+
+/** Pods that have the wanted policy in force for every new session. */
+export function podsWithPolicy({ policy, pods }: World): PodView[] {
+  const wanted = policy && hashOf(policy);
+  return pods.filter(({ report }) => report !== undefined && report.policy.hash === wanted);
+}
+
+export function wantsCertificate({ policy }: World): boolean {
+  return policy !== undefined && needsKeyPair(policy);
+}
+
+interface CertificateView {
+  readonly ready: boolean;
+  readonly message: string;
+  /** Changes with every issue. */
+  readonly revision: string;
+  readonly notAfter: string | undefined;
+}
+
+/** cert-manager's word on the Certificate that we own, if there is one. */
+export function certificateOf({ objects, relay }: World): CertificateView | undefined {
+  const object = objects.get(`Certificate/${relay.metadata.name}`);
+  if (!object) return undefined;
+  const status = (object['status'] ?? {}) as {
+    revision?: number;
+    notAfter?: string;
+    conditions?: { type: string; status: string; message?: string }[];
+  };
+  const ready = status.conditions?.find(({ type }) => type === 'Ready');
+  const issuing = status.conditions?.find(({ type }) => type === 'Issuing');
+  return {
+    ready: ready?.status === 'True',
+    message:
+      (ready?.status === 'True' ? ready.message : (issuing?.message ?? ready?.message)) ??
+      'it has not been looked at yet',
+    revision: String(status.revision ?? 0),
+    notAfter: status.notAfter,
+  };
+}
+
+function reported({ pods }: World): PodView[] {
+  return pods.filter(({ report }) => report !== undefined);
+}

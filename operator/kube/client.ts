@@ -1,0 +1,152 @@
+/**
+ * The door to the API server: client-node's KubeConfig for address, TLS and tokens (read anew as they rotate), and one
+ * request function over it. Every failure is a KubeError. Says once that the server is away and once that it is back,
+ * however many requests fail meanwhile.
+ */
+import { createInterface } from 'node:readline';
+import { Readable } from 'node:stream';
+import { HttpMethod, KubeConfig, RequestContext } from '@kubernetes/client-node';
+import { fetch } from 'undici';
+import { KubeError, kindOfStatus } from './errors.ts';
+
+const REQUEST_MS = 30_000;
+
+export interface KubeObject {
+  readonly apiVersion?: string;
+  readonly kind?: string;
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace?: string;
+    readonly uid?: string;
+    readonly resourceVersion?: string;
+    readonly generation?: number;
+    readonly labels?: Readonly<Record<string, string>>;
+    readonly annotations?: Readonly<Record<string, string>>;
+    readonly ownerReferences?: readonly { readonly uid: string; readonly controller?: boolean }[];
+    readonly deletionTimestamp?: string;
+    readonly creationTimestamp?: string;
+  };
+  readonly [field: string]: unknown;
+}
+
+export interface Request {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string | undefined>>;
+  readonly contentType?: string;
+  readonly body?: unknown;
+}
+
+export type ConnectionNews = (news: { kind: 'away'; message: string } | { kind: 'back' }) => void;
+
+export class Client {
+  readonly #config: KubeConfig;
+  readonly #news: ConnectionNews;
+  #away = false;
+
+  constructor(config: KubeConfig, news: ConnectionNews) {
+    this.#config = config;
+    this.#news = news;
+  }
+
+  /** The namespace that the kubeconfig or the ServiceAccount names. */
+  get namespace(): string | undefined {
+    return this.#config.getContextObject(this.#config.getCurrentContext())?.namespace;
+  }
+
+  async request<T>(request: Request): Promise<T> {
+    const response = await this.#send(request, AbortSignal.timeout(REQUEST_MS));
+    return (await response.json()) as T;
+  }
+
+  /** The lines of a streamed answer, until the server ends it or `signal` aborts. */
+  async *lines(request: Request, signal: AbortSignal): AsyncIterable<string> {
+    const response = await this.#send(request, signal);
+    if (!response.body) return;
+    const body = Readable.fromWeb(response.body);
+    // The error reaches the loop below as a thrown one; an unheard event would end the process.
+    body.on('error', () => undefined);
+    yield* createInterface(body);
+  }
+
+  async #send({ method, path, query, contentType, body }: Request, signal: AbortSignal) {
+    const url = new URL((this.#config.getCurrentCluster()?.server ?? '') + path);
+    for (const [key, value] of Object.entries(query ?? {}))
+      if (value !== undefined) url.searchParams.set(key, value);
+    const context = new RequestContext(url.toString(), HttpMethod.GET);
+    let response: Awaited<ReturnType<typeof fetch>>;
+    try {
+      await this.#config.applySecurityAuthentication(context);
+      const dispatcher = context.getDispatcher();
+      response = await fetch(url, {
+        method,
+        signal,
+        headers: {
+          ...context.getHeaders(),
+          ...(body === undefined ? {} : { 'content-type': contentType ?? 'application/json' }),
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        ...(dispatcher ? { dispatcher } : {}),
+      });
+    } catch (error) {
+      throw this.#noted(new KubeError('unavailable', reasonOf(error), undefined, undefined, error));
+    }
+    if (response.ok) {
+      this.#wentWell();
+      return response;
+    }
+    const text = await response.text().catch(() => '');
+    const retryAfter = Number(response.headers.get('retry-after')) || undefined;
+    throw this.#noted(
+      new KubeError(
+        kindOfStatus(response.status),
+        messageOf(text, response.status),
+        response.status,
+        retryAfter,
+      ),
+    );
+  }
+
+  #noted(error: KubeError): KubeError {
+    if (error.kind !== 'unavailable' && error.kind !== 'unauthenticated') {
+      this.#wentWell();
+    } else if (!this.#away) {
+      this.#away = true;
+      this.#news({ kind: 'away', message: error.message });
+    }
+    return error;
+  }
+
+  #wentWell(): void {
+    if (!this.#away) return;
+    this.#away = false;
+    this.#news({ kind: 'back' });
+  }
+}
+
+/** From a file, or from the pod's ServiceAccount, or from the usual places. Throws with one sentence. */
+export function loadConfig(kubeconfig: string | undefined): KubeConfig {
+  const config = new KubeConfig();
+  try {
+    if (kubeconfig !== undefined) config.loadFromFile(kubeconfig);
+    else config.loadFromDefault();
+  } catch (error) {
+    throw new Error(`Cannot read the kubeconfig ${kubeconfig ?? ''}: ${(error as Error).message}`);
+  }
+  if (!config.getCurrentCluster())
+    throw new Error('There is no API server to talk to: name one by --kubeconfig');
+  return config;
+}
+
+function reasonOf(error: unknown): string {
+  const { message, cause } = error as Error & { cause?: Error & { code?: string } };
+  return cause?.code ?? cause?.message ?? message;
+}
+
+function messageOf(text: string, status: number): string {
+  try {
+    return (JSON.parse(text) as { message?: string }).message ?? `HTTP ${status}`;
+  } catch {
+    return `HTTP ${status}`;
+  }
+}

@@ -1,0 +1,53 @@
+/**
+ * What an API server says when it does not do what was asked, as one class with a stable `kind`. Callers decide by
+ * kind, never by text.
+ */
+export type KubeErrorKind =
+  /** No answer: refused, reset, timed out, or the server is overloaded or broken (429, 5xx). */
+  | 'unavailable'
+  | 'conflict'
+  | 'notFound'
+  /** The resource version is too old: list again. */
+  | 'expired'
+  /** 401: the token is not (or no longer) known. */
+  | 'unauthenticated'
+  | 'forbidden'
+  /** The object is refused: validation, admission, quota. A person must act. */
+  | 'invalid';
+
+export class KubeError extends Error {
+  readonly kind: KubeErrorKind;
+  readonly status: number | undefined;
+  /** Seconds that the server asked to wait. */
+  readonly retryAfter: number | undefined;
+
+  constructor(kind: KubeErrorKind, message: string, status?: number, retryAfter?: number, cause?: unknown) {
+    super(message, { cause });
+    this.kind = kind;
+    this.status = status;
+    this.retryAfter = retryAfter;
+  }
+}
+
+export function kindOfStatus(status: number): KubeErrorKind {
+  switch (status) {
+    case 401:
+      return 'unauthenticated';
+    case 403:
+      return 'forbidden';
+    case 404:
+      return 'notFound';
+    case 409:
+      return 'conflict';
+    case 410:
+      return 'expired';
+    case 429:
+      return 'unavailable';
+    default:
+      return status >= 500 ? 'unavailable' : 'invalid';
+  }
+}
+
+export function isKubeError(error: unknown, ...kinds: KubeErrorKind[]): error is KubeError {
+  return error instanceof KubeError && (kinds.length === 0 || kinds.includes(error.kind));
+}

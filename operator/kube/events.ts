@@ -1,0 +1,40 @@
+/**
+ * Writes events.k8s.io/v1 events about a MailRelay. An event that cannot be written is logged and forgotten: it must
+ * never hold up the reconciling that it tells of.
+ */
+import { randomBytes } from 'node:crypto';
+import type { MailRelay } from '#crds/mailrelay.ts';
+import { API_VERSION, FIELD_MANAGER, KIND } from '#crds/wellknown.ts';
+import type { RelayEvent } from '../report/events.ts';
+import type { Client } from './client.ts';
+import { pathOf } from './kinds.ts';
+
+const EVENT = { kind: 'Event', apiVersion: 'events.k8s.io/v1', plural: 'events' };
+/** The API server refuses longer notes. */
+const NOTE_LENGTH = 1024;
+
+export async function writeEvent(
+  client: Pick<Client, 'request'>,
+  instance: string,
+  { metadata }: MailRelay,
+  { type, reason, note }: RelayEvent,
+): Promise<void> {
+  const { name, namespace, uid, resourceVersion } = metadata;
+  await client.request({
+    method: 'POST',
+    path: pathOf(EVENT, namespace),
+    body: {
+      apiVersion: EVENT.apiVersion,
+      kind: EVENT.kind,
+      metadata: { name: `${name}.${Date.now().toString(16)}${randomBytes(3).toString('hex')}`, namespace },
+      eventTime: new Date().toISOString().replace('Z', '000Z'),
+      reportingController: FIELD_MANAGER,
+      reportingInstance: instance,
+      action: 'Reconcile',
+      type,
+      reason,
+      note: note.slice(0, NOTE_LENGTH),
+      regarding: { apiVersion: API_VERSION, kind: KIND, name, namespace, uid, resourceVersion },
+    },
+  });
+}

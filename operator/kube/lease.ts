@@ -1,0 +1,156 @@
+/**
+ * Leader election over a Lease (coordination.k8s.io/v1), with the field's usual times: 15 s lease, 10 s to renew, a try
+ * every 2 s. Time is monotonic and local: a lease counts as held until 15 s after it was last seen to change. A lease
+ * does not fence, so every write of the operator is safe with two writers; losing it ends the process.
+ */
+import type { Client } from './client.ts';
+import { isKubeError } from './errors.ts';
+import { pathOf } from './kinds.ts';
+
+const LEASE_MS = 15_000;
+const RENEW_MS = 10_000;
+const TRY_MS = 2_000;
+
+const LEASE_KIND = { kind: 'Lease', apiVersion: 'coordination.k8s.io/v1', plural: 'leases' };
+
+interface LeaseObject {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly namespace: string; readonly resourceVersion?: string };
+  readonly spec: {
+    readonly holderIdentity?: string;
+    readonly leaseDurationSeconds?: number;
+    readonly acquireTime?: string;
+    readonly renewTime?: string;
+    readonly leaseTransitions?: number;
+  };
+}
+
+export interface LeaseOptions {
+  readonly client: Pick<Client, 'request'>;
+  readonly namespace: string;
+  readonly name: string;
+  readonly identity: string;
+  /** Milliseconds of a clock that never jumps. */
+  readonly monotonic: () => number;
+  readonly onLost: () => void;
+}
+
+export class Lease {
+  readonly #options: LeaseOptions;
+  #seen: { text: string; at: number } | undefined;
+  #held: LeaseObject | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #stopped = false;
+
+  constructor(options: LeaseOptions) {
+    this.#options = options;
+  }
+
+  get held(): boolean {
+    return this.#held !== undefined;
+  }
+
+  /** Resolves when this process leads; then keeps renewing until `release`. */
+  async acquire(): Promise<void> {
+    while (!this.#stopped && !(await this.#attempt())) await pause(TRY_MS);
+    if (!this.#stopped) this.#keep(this.#options.monotonic());
+  }
+
+  /** Gives the lease up, so that another can lead at once. */
+  async release(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    const held = this.#held;
+    this.#held = undefined;
+    if (!held) return;
+    const { holderIdentity: _, ...spec } = held.spec;
+    await this.#write({ ...held, spec: { ...spec, leaseDurationSeconds: 1 } }).catch(() => undefined);
+  }
+
+  #keep(renewedAt: number): void {
+    this.#timer = setTimeout(async () => {
+      const begun = this.#options.monotonic();
+      const renewed = await this.#attempt();
+      if (this.#stopped) return;
+      if (renewed) this.#keep(begun);
+      else if (begun - renewedAt > RENEW_MS) this.#options.onLost();
+      else this.#keep(renewedAt);
+    }, TRY_MS);
+  }
+
+  /** One try to get or renew; false when another holds it or the server does not answer. */
+  async #attempt(): Promise<boolean> {
+    try {
+      const current = await this.#read();
+      if (current && !this.#isFree(current)) {
+        this.#held = undefined;
+        return false;
+      }
+      this.#held = await this.#write(this.#claim(current));
+      return true;
+    } catch (error) {
+      if (isKubeError(error)) return false;
+      throw error;
+    }
+  }
+
+  async #read(): Promise<LeaseObject | undefined> {
+    const { client, namespace, name } = this.#options;
+    // What we wrote last is what is there, unless somebody took it: the write's version check tells.
+    if (this.#held) return this.#held;
+    try {
+      return await client.request<LeaseObject>({ method: 'GET', path: pathOf(LEASE_KIND, namespace, name) });
+    } catch (error) {
+      if (isKubeError(error, 'notFound')) return undefined;
+      throw error;
+    }
+  }
+
+  #isFree(lease: LeaseObject): boolean {
+    const { identity, monotonic } = this.#options;
+    const holder = lease.spec.holderIdentity;
+    if (!holder || holder === identity) return true;
+    const text = JSON.stringify(lease.spec);
+    if (this.#seen?.text !== text) this.#seen = { text, at: monotonic() };
+    return monotonic() - this.#seen.at > (lease.spec.leaseDurationSeconds ?? LEASE_MS / 1000) * 1000;
+  }
+
+  #claim(current: LeaseObject | undefined): LeaseObject {
+    const { namespace, name, identity } = this.#options;
+    const now = new Date().toISOString().replace('Z', '000Z');
+    const mine = current?.spec.holderIdentity === identity;
+    return {
+      apiVersion: LEASE_KIND.apiVersion,
+      kind: LEASE_KIND.kind,
+      metadata: current?.metadata ?? { name, namespace },
+      spec: {
+        holderIdentity: identity,
+        leaseDurationSeconds: LEASE_MS / 1000,
+        acquireTime: mine ? (current.spec.acquireTime ?? now) : now,
+        renewTime: now,
+        leaseTransitions: (current?.spec.leaseTransitions ?? 0) + (mine || !current ? 0 : 1),
+      },
+    };
+  }
+
+  async #write(lease: LeaseObject): Promise<LeaseObject> {
+    const { client, namespace, name } = this.#options;
+    const create = lease.metadata.resourceVersion === undefined;
+    try {
+      return await client.request<LeaseObject>({
+        method: create ? 'POST' : 'PUT',
+        path: create ? pathOf(LEASE_KIND, namespace) : pathOf(LEASE_KIND, namespace, name),
+        body: lease,
+      });
+    } catch (error) {
+      // Somebody else wrote: read it anew next time.
+      if (isKubeError(error, 'conflict', 'notFound')) this.#held = undefined;
+      throw error;
+    }
+  }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

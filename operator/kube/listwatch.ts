@@ -1,0 +1,231 @@
+/**
+ * A cache of one collection that never stops: list, then watch with bookmarks; a watch that ends is taken up where it
+ * was, an expired one lists again, a failing one is retried with growing pauses and jitter, and one that is silent for
+ * too long is given up. Callers see a map and hear of each change; they never see a failure.
+ */
+import type { Client, KubeObject, Request } from './client.ts';
+import { isKubeError } from './errors.ts';
+import { type Kind, pathOf } from './kinds.ts';
+
+const PAGE = 500;
+const WATCH_SECONDS = 290;
+/** Bookmarks come about once a minute: this much silence means that the connection is dead. */
+const SILENCE_MS = 150_000;
+const RETRY_FIRST_MS = 500;
+const RETRY_LAST_MS = 30_000;
+const HASTY_MS = 1_000;
+
+export interface ListWatchOptions {
+  readonly client: Pick<Client, 'request' | 'lines'>;
+  readonly kind: Kind;
+  readonly namespace: string | undefined;
+  readonly labelSelector: string | undefined;
+  /** `before` is undefined for a new object, `after` for one that is gone. */
+  readonly onChange: (before: KubeObject | undefined, after: KubeObject | undefined) => void;
+  /** A reason that retrying alone will not mend, once per reason. */
+  readonly onTrouble: (kind: Kind, message: string) => void;
+  readonly random: () => number;
+  /** Milliseconds; silence after which a watch is given up. */
+  readonly silenceMs?: number;
+  /** True where the kind may not exist in the cluster: then the cache is empty until it does. */
+  readonly optional?: boolean;
+}
+
+interface WatchEvent {
+  readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK' | 'ERROR';
+  readonly object: KubeObject & { readonly code?: number; readonly message?: string };
+}
+
+export class ListWatch {
+  readonly #options: ListWatchOptions;
+  readonly #objects = new Map<string, KubeObject>();
+  readonly #stopped = new AbortController();
+  #version: string | undefined;
+  #failures = 0;
+  #trouble = '';
+  #synced = false;
+  #exists = false;
+  /** Watches that ended other than by the server's own time-out. */
+  restarts = 0;
+  /** Milliseconds since the epoch of the last event or bookmark. */
+  lastEventAt = 0;
+
+  constructor(options: ListWatchOptions) {
+    this.#options = options;
+  }
+
+  get kind(): Kind {
+    return this.#options.kind;
+  }
+
+  /** True from the first complete list on. */
+  get synced(): boolean {
+    return this.#synced;
+  }
+
+  /** False while the cluster does not know the kind. */
+  get exists(): boolean {
+    return this.#exists;
+  }
+
+  start(): void {
+    void this.#run();
+  }
+
+  stop(): void {
+    this.#stopped.abort();
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stopped.signal.aborted) {
+      try {
+        if (this.#version === undefined) await this.#list();
+        const begun = Date.now();
+        await this.#watch();
+        // A server that ends watches at once would otherwise be asked in a tight loop.
+        if (Date.now() - begun < HASTY_MS) throw new Error('the watch ended at once');
+      } catch (error) {
+        await this.#failed(error);
+      }
+    }
+  }
+
+  async #list(): Promise<void> {
+    const found = new Map<string, KubeObject>();
+    let next: string | undefined;
+    let version: string | undefined;
+    do {
+      const page: ListPage = await this.#options.client.request<ListPage>(
+        this.#request({ limit: String(PAGE), continue: next }),
+      );
+      for (const item of page.items) found.set(keyOf(item), slim(item));
+      version = page.metadata.resourceVersion;
+      next = page.metadata.continue || undefined;
+    } while (next);
+    this.#replaceAll(found);
+    this.#version = version;
+    this.#exists = true;
+    this.#synced = true;
+    this.#wentWell();
+  }
+
+  #replaceAll(found: ReadonlyMap<string, KubeObject>): void {
+    for (const [key, before] of this.#objects) {
+      if (found.has(key)) continue;
+      this.#objects.delete(key);
+      this.#options.onChange(before, undefined);
+    }
+    for (const object of found.values()) this.#store(object);
+  }
+
+  async #watch(): Promise<void> {
+    const { client, random, silenceMs = SILENCE_MS } = this.#options;
+    const silence = new AbortController();
+    let timer = setTimeout(() => silence.abort(), silenceMs);
+    const query = {
+      watch: 'true',
+      allowWatchBookmarks: 'true',
+      resourceVersion: this.#version,
+      timeoutSeconds: String(Math.round(WATCH_SECONDS + 20 * random())),
+    };
+    try {
+      const signal = AbortSignal.any([silence.signal, this.#stopped.signal]);
+      for await (const line of client.lines(this.#request(query), signal)) {
+        clearTimeout(timer);
+        timer = setTimeout(() => silence.abort(), silenceMs);
+        this.#hear(JSON.parse(line) as WatchEvent);
+      }
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #hear({ type, object }: WatchEvent): void {
+    this.lastEventAt = Date.now();
+    if (type === 'ERROR') {
+      // 410 as an event: what we know is too old to go on from.
+      this.#version = undefined;
+      throw new Error(object.message ?? `watch error ${object.code}`);
+    }
+    this.#version = object.metadata.resourceVersion;
+    this.#wentWell();
+    if (type === 'BOOKMARK') return;
+    if (type !== 'DELETED') {
+      this.#store(slim(object));
+      return;
+    }
+    const before = this.#objects.get(keyOf(object));
+    this.#objects.delete(keyOf(object));
+    this.#options.onChange(before ?? object, undefined);
+  }
+
+  #store(object: KubeObject): void {
+    const key = keyOf(object);
+    const before = this.#objects.get(key);
+    if (before?.metadata.resourceVersion === object.metadata.resourceVersion) return;
+    this.#objects.set(key, object);
+    this.#options.onChange(before, object);
+  }
+
+  async #failed(error: unknown): Promise<void> {
+    if (this.#stopped.signal.aborted) return;
+    this.restarts += 1;
+    if (isKubeError(error, 'expired')) this.#version = undefined;
+    if (isKubeError(error, 'notFound') && this.#options.optional) {
+      this.#replaceAll(new Map());
+      this.#version = undefined;
+      this.#exists = false;
+      this.#synced = true;
+      // Somebody may install it: look again now and then.
+      this.#failures = 10;
+    } else if (isKubeError(error, 'forbidden', 'notFound') && this.#trouble !== error.message) {
+      this.#trouble = error.message;
+      this.#options.onTrouble(this.#options.kind, error.message);
+    }
+    this.#failures += 1;
+    const { random } = this.#options;
+    const pause = Math.min(RETRY_FIRST_MS * 2 ** (this.#failures - 1), RETRY_LAST_MS) * (0.5 + random());
+    const asked = isKubeError(error) ? (error.retryAfter ?? 0) * 1000 : 0;
+    await sleep(Math.max(pause, asked), this.#stopped.signal);
+  }
+
+  #wentWell(): void {
+    this.lastEventAt = Date.now();
+    this.#failures = 0;
+    this.#trouble = '';
+  }
+
+  #request(query: Record<string, string | undefined>): Request {
+    const { kind, namespace, labelSelector } = this.#options;
+    return { method: 'GET', path: pathOf(kind, namespace), query: { ...query, labelSelector } };
+  }
+}
+
+interface ListPage {
+  readonly items: KubeObject[];
+  readonly metadata: { readonly resourceVersion?: string; readonly continue?: string };
+}
+
+function keyOf({ metadata }: KubeObject): string {
+  return `${metadata.namespace}/${metadata.name}`;
+}
+
+/** Managed fields are more than half of a small object, and nobody here reads them. */
+function slim(object: KubeObject): KubeObject {
+  const { managedFields: _, ...metadata } = object.metadata as KubeObject['metadata'] & {
+    managedFields?: unknown;
+  };
+  return { ...object, metadata };
+}
+
+function sleep(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(done, ms);
+    function done() {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    }
+    signal.addEventListener('abort', done);
+  });
+}

@@ -1,0 +1,74 @@
+/**
+ * Everything that the operator may do, in one table; the RBAC of the chart is generated from it. No Secrets, no
+ * pods/exec, no wildcards: pods mount what is secret, and report what they serve. Pure data.
+ */
+export interface Permission {
+  readonly group: string;
+  readonly resources: readonly string[];
+  readonly verbs: readonly string[];
+  readonly why: string;
+}
+
+/** In each namespace whose MailRelays it reconciles. */
+export const RELAY_PERMISSIONS: readonly Permission[] = [
+  {
+    group: 'mailrelay.dev',
+    resources: ['mailrelays'],
+    verbs: ['get', 'list', 'watch'],
+    why: 'what is wanted',
+  },
+  { group: 'mailrelay.dev', resources: ['mailrelays/status'], verbs: ['patch'], why: 'what is' },
+  {
+    group: '',
+    resources: ['serviceaccounts', 'configmaps', 'services'],
+    verbs: ['get', 'list', 'watch', 'create', 'patch', 'delete'],
+    why: 'objects of a relay',
+  },
+  {
+    group: 'apps',
+    resources: ['statefulsets'],
+    verbs: ['get', 'list', 'watch', 'create', 'patch', 'delete'],
+    why: 'the pods of a relay',
+  },
+  {
+    group: 'policy',
+    resources: ['poddisruptionbudgets'],
+    verbs: ['get', 'list', 'watch', 'create', 'patch', 'delete'],
+    why: 'objects of a relay',
+  },
+  {
+    group: 'networking.k8s.io',
+    resources: ['networkpolicies'],
+    verbs: ['get', 'list', 'watch', 'create', 'patch', 'delete'],
+    why: 'objects of a relay',
+  },
+  {
+    group: 'cert-manager.io',
+    resources: ['certificates'],
+    verbs: ['get', 'list', 'watch', 'create', 'patch', 'delete'],
+    why: 'the certificate of a relay, where it names an issuer',
+  },
+  {
+    group: '',
+    resources: ['pods'],
+    verbs: ['get', 'list', 'watch', 'patch'],
+    why: 'addresses, and the refresh annotation',
+  },
+  {
+    group: '',
+    resources: ['persistentvolumeclaims'],
+    verbs: ['get', 'list', 'watch', 'patch'],
+    why: 'larger queues',
+  },
+  { group: 'events.k8s.io', resources: ['events'], verbs: ['create'], why: 'what happened' },
+];
+
+/** In its own namespace. */
+export const OWN_PERMISSIONS: readonly Permission[] = [
+  {
+    group: 'coordination.k8s.io',
+    resources: ['leases'],
+    verbs: ['get', 'create', 'update'],
+    why: 'leader election',
+  },
+];

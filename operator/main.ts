@@ -1,0 +1,84 @@
+/**
+ * The operator process: settings, caches, leader election, controller. Two replicas may run; the one that leads writes.
+ * Losing the Lease ends the process; SIGTERM gives it up and ends with 0.
+ */
+import { Controller } from './controller.ts';
+import { startHealth } from './health.ts';
+import { Client, loadConfig } from './kube/client.ts';
+import { Lease } from './kube/lease.ts';
+import { logLine as log } from './log.ts';
+import { OperatorMetrics } from './metrics.ts';
+import { HELP, parseSettings, type Settings } from './settings.ts';
+
+const LEASE_NAME = 'mailrelay-operator';
+
+/** The exit status. */
+export async function runOperator(argv: string[]): Promise<number> {
+  const parsed = parseSettings(argv, process.env);
+  if (parsed.kind === 'help') {
+    process.stdout.write(HELP);
+    return 0;
+  }
+  if (parsed.kind === 'usage') {
+    process.stderr.write(`mailrelay: ${parsed.message}\n`);
+    return 2;
+  }
+  return operate(parsed.settings);
+}
+
+async function operate(settings: Settings): Promise<number> {
+  const client = new Client(loadConfig(settings.kubeconfig), (news) => {
+    if (news.kind === 'away') log('api_server_away', { message: news.message });
+    else log('api_server_back');
+  });
+  const namespace = settings.namespace ?? client.namespace ?? 'default';
+  const metrics = new OperatorMetrics();
+  const controller = new Controller({
+    client,
+    namespaces: settings.namespaces,
+    settings: { ...settings.render, operatorNamespace: namespace },
+    workers: settings.workers,
+    identity: settings.identity,
+    log,
+    metrics,
+  });
+  const health = await startHealth(settings.healthPort, {
+    ready: () => controller.synced,
+    metrics: () => metrics.render(controller.figures),
+  });
+  const lease = new Lease({
+    client,
+    namespace,
+    name: LEASE_NAME,
+    identity: settings.identity,
+    monotonic: () => performance.now(),
+    onLost: () => {
+      log('lease_lost');
+      process.exit(1);
+    },
+  });
+  controller.start();
+  void follow(controller, settings.leaderElection ? lease : undefined);
+  await signalled();
+  log('stopping');
+  await controller.stop();
+  await lease.release();
+  health.close();
+  health.closeAllConnections();
+  return 0;
+}
+
+async function follow(controller: Controller, lease: Lease | undefined): Promise<void> {
+  await lease?.acquire();
+  if (lease && !lease.held) return;
+  log('leading');
+  await controller.lead();
+  log('caches_complete');
+}
+
+function signalled(): Promise<void> {
+  return new Promise((resolve) => {
+    process.once('SIGTERM', () => resolve());
+    process.once('SIGINT', () => resolve());
+  });
+}

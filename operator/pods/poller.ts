@@ -1,0 +1,113 @@
+/**
+ * Asks every relay pod for its status by one long poll: an answer comes when there is news, so that changes arrive at
+ * once and idle costs nothing. A pod that cannot be reached has no report, and is asked again with growing pauses.
+ */
+import { Agent, fetch } from 'undici';
+import { type PodStatus, parsePodStatus } from '#crds/podstatus.ts';
+import { ADMIN_PORT } from '#crds/wellknown.ts';
+
+const POLL_MS = 75_000;
+const RETRY_FIRST_MS = 250;
+const RETRY_LAST_MS = 15_000;
+
+export interface PollTarget {
+  readonly uid: string;
+  readonly ip: string;
+}
+
+interface Polled {
+  readonly target: PollTarget;
+  readonly stop: AbortController;
+  report: PodStatus | undefined;
+}
+
+export class PodPoller {
+  readonly #onReport: (relayKey: string) => void;
+  readonly #polled = new Map<string, Polled>();
+  readonly #agent = new Agent({ connections: 1, headersTimeout: POLL_MS, bodyTimeout: POLL_MS });
+
+  /** Hears the key of the MailRelay whose pod has news. */
+  constructor(onReport: (relayKey: string) => void) {
+    this.#onReport = onReport;
+  }
+
+  /** The last report of this very pod, not of one of the same name before it. */
+  reportOf(namespace: string, pod: string, uid: string): PodStatus | undefined {
+    const polled = this.#polled.get(`${namespace}/${pod}`);
+    return polled?.target.uid === uid ? polled.report : undefined;
+  }
+
+  /** Follows exactly these pods of a relay: name to target. */
+  follow(relayKey: string, pods: ReadonlyMap<string, PollTarget>): void {
+    const [namespace] = relayKey.split('/');
+    const prefix = `${relayKey}-`;
+    for (const [key, { target, stop }] of this.#polled) {
+      if (!key.startsWith(prefix) || !/^\d+$/.test(key.slice(prefix.length))) continue;
+      const wanted = pods.get(key.slice((namespace?.length ?? 0) + 1));
+      if (wanted?.uid === target.uid && wanted.ip === target.ip) continue;
+      stop.abort();
+      this.#polled.delete(key);
+    }
+    for (const [name, target] of pods) {
+      const key = `${namespace}/${name}`;
+      if (this.#polled.has(key)) continue;
+      const polled: Polled = { target, stop: new AbortController(), report: undefined };
+      this.#polled.set(key, polled);
+      void this.#poll(relayKey, polled);
+    }
+  }
+
+  async stop(): Promise<void> {
+    for (const { stop } of this.#polled.values()) stop.abort();
+    this.#polled.clear();
+    await this.#agent.destroy();
+  }
+
+  async #poll(relayKey: string, polled: Polled): Promise<void> {
+    const { signal } = polled.stop;
+    let failures = 0;
+    while (!signal.aborted) {
+      const report = await this.#ask(polled);
+      if (signal.aborted) return;
+      failures = report ? 0 : failures + 1;
+      if (
+        report?.revision !== polled.report?.revision ||
+        (report === undefined) !== (polled.report === undefined)
+      ) {
+        // One lost answer is no news: the pod may be answered by a new connection at once.
+        if (report || failures > 2) {
+          polled.report = report;
+          this.#onReport(relayKey);
+        }
+      }
+      if (!report) await pause(Math.min(RETRY_FIRST_MS * 2 ** Math.min(failures, 10), RETRY_LAST_MS), signal);
+    }
+  }
+
+  async #ask({ target, report, stop }: Polled): Promise<PodStatus | undefined> {
+    const host = target.ip.includes(':') ? `[${target.ip}]` : target.ip;
+    const since = report ? `?since=${encodeURIComponent(report.revision)}` : '';
+    try {
+      const response = await fetch(`http://${host}:${ADMIN_PORT}/status${since}`, {
+        dispatcher: this.#agent,
+        signal: AbortSignal.any([stop.signal, AbortSignal.timeout(POLL_MS)]),
+      });
+      return response.ok ? parsePodStatus(await response.text()) : undefined;
+    } catch {
+      // Not reachable, or not yet: the pod's own readiness tells the rest.
+      return undefined;
+    }
+  }
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(done, ms);
+    function done() {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    }
+    signal.addEventListener('abort', done);
+  });
+}

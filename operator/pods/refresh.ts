@@ -1,0 +1,67 @@
+/**
+ * A kubelet refreshes mounted files every 60 to 90 seconds by itself, and at once when the pod changes. Which pods to
+ * touch: those that do not report the wanted policy, or not the newest certificate, again and again with growing
+ * pauses until they do. The value of the annotation tells what it was touched for. Pure but for what it remembers.
+ */
+import { hashOf } from '#crds/policyfile.ts';
+import { certificateOf } from '../judge/checks.ts';
+import type { PodView, World } from '../world.ts';
+
+/** After these many milliseconds of disagreement a pod is touched once more. */
+const ATTEMPTS_MS = [0, 1_500, 3_000, 6_000, 12_000, 30_000, 60_000];
+
+export interface Touch {
+  readonly pod: string;
+  readonly value: string;
+}
+
+export interface RefreshPlan {
+  readonly touches: readonly Touch[];
+  /** Milliseconds until another look is due, or undefined. */
+  readonly lookAgainMs: number | undefined;
+}
+
+export class Refresher {
+  /** Since when a pod disagrees with what is wanted, by pod and what is wanted. */
+  readonly #since = new Map<string, number>();
+
+  plan(world: World): RefreshPlan {
+    const touches: Touch[] = [];
+    let lookAgainMs: number | undefined;
+    for (const pod of world.pods) {
+      const wanted = wantedBy(world, pod);
+      const memory = `${world.relay.metadata.namespace}/${pod.name}`;
+      if (wanted === undefined) {
+        this.#forget(memory);
+        continue;
+      }
+      const key = `${memory} ${wanted}`;
+      if (!this.#since.has(key)) this.#forget(memory);
+      const since = this.#since.get(key) ?? world.now;
+      this.#since.set(key, since);
+      const attempt = ATTEMPTS_MS.findLastIndex((after) => world.now - since >= after);
+      const value = `${wanted}.${attempt}`;
+      if (pod.refresh !== value) touches.push({ pod: pod.name, value });
+      const next = ATTEMPTS_MS[attempt + 1];
+      if (next !== undefined)
+        lookAgainMs = Math.min(lookAgainMs ?? Number.POSITIVE_INFINITY, since + next - world.now);
+    }
+    return { touches, lookAgainMs };
+  }
+
+  #forget(memory: string): void {
+    for (const key of this.#since.keys()) if (key.startsWith(`${memory} `)) this.#since.delete(key);
+  }
+}
+
+/** What the pod should report and does not, as a word; undefined when all is as wanted, or nothing is known of it. */
+function wantedBy(world: World, { report, deleting }: PodView): string | undefined {
+  if (!report || deleting || !world.policy) return undefined;
+  const hash = hashOf(world.policy);
+  const certificate = certificateOf(world);
+  // cert-manager tells the end of what it issued; the pod tells the end of what it serves.
+  const stale = certificate?.notAfter !== undefined && report.certificate?.notAfter !== certificate.notAfter;
+  if (report.policy.hash === hash && !stale) return undefined;
+  if (report.policy.refused?.hash === hash && !stale) return undefined;
+  return stale ? `${hash}.${certificate.revision}` : hash;
+}

@@ -1,0 +1,93 @@
+/**
+ * The story of one MailRelay: gather what is known, judge it, render what is wanted, apply the difference, report once.
+ * Reconciling the same world twice writes nothing the second time. Throws when something failed that a retry may mend;
+ * what only a person can mend is in the status.
+ */
+import type { MailRelay, MailRelayStatus } from '#crds/mailrelay.ts';
+import { hashOf } from '#crds/policyfile.ts';
+import { ANNOTATIONS, FIELD_MANAGER } from '#crds/wellknown.ts';
+import { applyAll, mergePatch, type OnWrite, type Writer } from './apply.ts';
+import { isKubeError } from './kube/errors.ts';
+import { MAIL_RELAY, POD, pathOf } from './kube/kinds.ts';
+import type { Refresher } from './pods/refresh.ts';
+import { type RenderSettings, renderAll } from './render/index.ts';
+import { eventsOf, type RelayEvent } from './report/events.ts';
+import { renderStatus } from './report/status.ts';
+import type { Obstacle, World } from './world.ts';
+
+export interface Hands {
+  readonly writer: Writer;
+  readonly settings: RenderSettings;
+  readonly refresher: Refresher;
+  readonly onWrite: OnWrite;
+  readonly tell: (relay: MailRelay, event: RelayEvent) => Promise<void>;
+}
+
+/** What is left to do later, if anything. */
+export interface Reconciled {
+  readonly lookAgainMs: number | undefined;
+}
+
+export async function reconcile(world: World, hands: Hands): Promise<Reconciled> {
+  if (isPaused(world.relay)) return { lookAgainMs: undefined };
+  const obstacles = world.policy ? await apply(world, hands) : [];
+  const lookAgainMs = await refresh(world, hands);
+  await report(world, obstacles, hands);
+  return { lookAgainMs };
+}
+
+/** A person may stop the operator from touching a relay; the pods go on. */
+function isPaused({ metadata }: MailRelay): boolean {
+  return metadata.annotations?.[ANNOTATIONS.paused] === 'true';
+}
+
+async function apply(world: World, { writer, settings, onWrite }: Hands): Promise<Obstacle[]> {
+  if (!world.policy) return [];
+  return applyAll(writer, world, renderAll(world.relay, world.policy, settings), onWrite);
+}
+
+async function refresh(world: World, { writer, refresher, onWrite }: Hands): Promise<number | undefined> {
+  const { touches, lookAgainMs } = refresher.plan(world);
+  const { namespace } = world.relay.metadata;
+  for (const { pod, value } of touches) {
+    const patch = { metadata: { annotations: { [ANNOTATIONS.refresh]: value } } };
+    try {
+      await mergePatch(writer, POD, { metadata: { name: pod, namespace } }, patch);
+      onWrite('patched', `Pod/${pod}`);
+    } catch (error) {
+      // It went meanwhile; the one after it mounts what is current.
+      if (!isKubeError(error, 'notFound')) throw error;
+    }
+  }
+  return lookAgainMs;
+}
+
+async function report(
+  world: World,
+  obstacles: readonly Obstacle[],
+  { writer, tell, onWrite }: Hands,
+): Promise<void> {
+  const { relay } = world;
+  const status = renderStatus({ ...world, obstacles });
+  if (hashOf(status) === hashOf(relay.status ?? {})) return;
+  await writeStatus(writer, relay, status);
+  onWrite('patched', `MailRelay/${relay.metadata.name} status`);
+  for (const event of eventsOf(relay.status, status)) await tell(relay, event);
+}
+
+async function writeStatus(writer: Writer, relay: MailRelay, status: MailRelayStatus): Promise<void> {
+  const { name, namespace, uid } = relay.metadata;
+  await writer.request({
+    method: 'PATCH',
+    path: `${pathOf(MAIL_RELAY, namespace, name)}/status`,
+    query: { fieldManager: FIELD_MANAGER, force: 'true' },
+    contentType: 'application/apply-patch+yaml',
+    // The uid makes sure that it is this object and not one of the same name after it.
+    body: {
+      apiVersion: relay.apiVersion ?? MAIL_RELAY.apiVersion,
+      kind: MAIL_RELAY.kind,
+      metadata: { name, namespace, uid },
+      status,
+    },
+  });
+}

@@ -1,0 +1,26 @@
+/** Everything that one MailRelay wants to exist, in the order in which it is applied. Pure. */
+import type { MailRelay } from '#crds/mailrelay.ts';
+import type { Policy } from '#crds/policyfile.ts';
+import { renderCertificate } from './certificate.ts';
+import { renderConfigMap } from './configmap.ts';
+import { renderDisruptionBudget } from './disruption.ts';
+import { renderNetworkPolicy } from './networkpolicy.ts';
+import type { Rendered, RenderSettings } from './rendered.ts';
+import { renderServiceAccount } from './serviceaccount.ts';
+import { renderClientService, renderPodsService } from './services.ts';
+import { renderStatefulSet } from './statefulset.ts';
+
+export type { Rendered, RenderSettings } from './rendered.ts';
+
+export function renderAll(relay: MailRelay, policy: Policy, settings: RenderSettings): Rendered[] {
+  return [
+    renderServiceAccount(relay),
+    renderConfigMap(relay, policy),
+    renderCertificate(relay),
+    renderNetworkPolicy(relay, policy, settings),
+    renderDisruptionBudget(relay),
+    renderPodsService(relay),
+    renderClientService(relay, policy),
+    renderStatefulSet(relay, settings),
+  ].filter((object) => object !== undefined);
+}

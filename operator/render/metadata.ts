@@ -1,0 +1,38 @@
+/**
+ * Names, labels and owner of the objects of one MailRelay. Labels follow the recommended scheme; nothing of the user's
+ * own labels is propagated, because tools such as Argo CD read ownership from them. Pure.
+ */
+import type { MailRelay } from '#crds/mailrelay.ts';
+import { API_VERSION, FIELD_MANAGER, KIND, selectorLabels } from '#crds/wellknown.ts';
+import type { Rendered } from './rendered.ts';
+
+export function metadataOf(relay: MailRelay, name: string): Rendered['metadata'] {
+  return {
+    name,
+    namespace: relay.metadata.namespace,
+    labels: labelsOf(relay.metadata.name),
+    ownerReferences: [
+      {
+        apiVersion: API_VERSION,
+        kind: KIND,
+        name: relay.metadata.name,
+        uid: relay.metadata.uid,
+        controller: true,
+        blockOwnerDeletion: true,
+      },
+    ],
+  };
+}
+
+export function labelsOf(relayName: string): Record<string, string> {
+  return {
+    ...selectorLabels(relayName),
+    'app.kubernetes.io/managed-by': FIELD_MANAGER,
+    'app.kubernetes.io/part-of': 'mailrelay',
+  };
+}
+
+export const objectNames = {
+  policy: (relay: string) => `${relay}-policy`,
+  pods: (relay: string) => `${relay}-pods`,
+};

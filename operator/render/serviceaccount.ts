@@ -1,0 +1,13 @@
+/** The identity of the relay pods: it may do nothing, and its token is mounted nowhere. Pure. */
+import type { MailRelay } from '#crds/mailrelay.ts';
+import { metadataOf } from './metadata.ts';
+import type { Rendered } from './rendered.ts';
+
+export function renderServiceAccount(relay: MailRelay): Rendered {
+  return {
+    apiVersion: 'v1',
+    kind: 'ServiceAccount',
+    metadata: metadataOf(relay, relay.metadata.name),
+    automountServiceAccountToken: false,
+  };
+}

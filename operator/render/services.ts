@@ -1,0 +1,49 @@
+/**
+ * The Service that clients connect to, with one port per listener, and the headless one that gives the pods their
+ * names. A port below 1024 maps to the unprivileged one that the pod serves. Pure.
+ */
+import type { MailRelay } from '#crds/mailrelay.ts';
+import type { Policy } from '#crds/policyfile.ts';
+import { ADMIN_PORT, selectorLabels, servedPort } from '#crds/wellknown.ts';
+import { metadataOf, objectNames } from './metadata.ts';
+import type { Rendered } from './rendered.ts';
+
+/** Undefined where nothing listens: a Service must have a port. */
+export function renderClientService(relay: MailRelay, policy: Policy): Rendered | undefined {
+  const { listeners } = policy.inbound;
+  if (listeners.length === 0) return undefined;
+  const type = relay.spec.service?.type ?? 'ClusterIP';
+  const external = type === 'ClusterIP' ? undefined : (relay.spec.service?.externalTrafficPolicy ?? 'Local');
+  return {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: metadataOf(relay, relay.metadata.name),
+    spec: {
+      type,
+      ...(external ? { externalTrafficPolicy: external } : {}),
+      selector: selectorLabels(relay.metadata.name),
+      ports: listeners.map(({ name, port }) => ({
+        name,
+        port,
+        targetPort: servedPort(port),
+        protocol: 'TCP',
+      })),
+    },
+  };
+}
+
+export function renderPodsService(relay: MailRelay): Rendered {
+  return {
+    apiVersion: 'v1',
+    kind: 'Service',
+    metadata: metadataOf(relay, objectNames.pods(relay.metadata.name)),
+    spec: {
+      type: 'ClusterIP',
+      clusterIP: 'None',
+      // A pod that is not ready still has a queue and a status to ask for.
+      publishNotReadyAddresses: true,
+      selector: selectorLabels(relay.metadata.name),
+      ports: [{ name: 'admin', port: ADMIN_PORT, targetPort: ADMIN_PORT, protocol: 'TCP' }],
+    },
+  };
+}

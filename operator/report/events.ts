@@ -1,0 +1,66 @@
+/**
+ * What happened, from the status before and the status after: one event per transition, with the value. Pure.
+ */
+import type { Condition, MailRelayStatus } from '#crds/mailrelay.ts';
+
+export interface RelayEvent {
+  readonly type: 'Normal' | 'Warning';
+  readonly reason: string;
+  readonly note: string;
+}
+
+export function eventsOf(before: MailRelayStatus | undefined, after: MailRelayStatus): RelayEvent[] {
+  return [
+    ...policyEvents(before, after),
+    ...certificateEvents(before, after),
+    ...transitions(before, after, 'Stalled', 'True', 'Warning'),
+    ...transitions(before, after, 'CertificateReady', 'False', 'Warning'),
+    ...transitions(before, after, 'QueueHealthy', 'False', 'Warning'),
+    ...transitions(before, after, 'Ready', 'True', 'Normal'),
+  ];
+}
+
+function policyEvents(before: MailRelayStatus | undefined, after: MailRelayStatus): RelayEvent[] {
+  const inForce = (status: MailRelayStatus | undefined) =>
+    conditionOf(status, 'PolicyApplied')?.status === 'True' ? status?.policy?.hash : undefined;
+  const hash = inForce(after);
+  if (hash === undefined || hash === inForce(before)) return [];
+  const open = after.policy?.oldSessions ?? 0;
+  const rest =
+    open > 0
+      ? `; ${open} sessions of the policy before are open, until ${after.policy?.oldSessionsEnd} at the latest`
+      : '';
+  const note = `Policy ${hash} is in force on all ${after.policy?.podsServing} pods${rest}`;
+  return [{ type: 'Normal', reason: 'PolicyChanged', note }];
+}
+
+function certificateEvents(before: MailRelayStatus | undefined, after: MailRelayStatus): RelayEvent[] {
+  const served = (status: MailRelayStatus | undefined) =>
+    conditionOf(status, 'CertificateReady')?.status === 'True' ? status?.certificate?.serial : undefined;
+  const serial = served(after);
+  if (serial === undefined || serial === served(before)) return [];
+  return [
+    {
+      type: 'Normal',
+      reason: 'CertificateLoaded',
+      note: `Every pod serves ${serial}, valid until ${after.certificate?.notAfter}`,
+    },
+  ];
+}
+
+/** One event when a condition comes to `status`, or changes its reason there. */
+function transitions(
+  before: MailRelayStatus | undefined,
+  after: MailRelayStatus,
+  type: string,
+  status: Condition['status'],
+  severity: RelayEvent['type'],
+): RelayEvent[] {
+  const [old, now] = [conditionOf(before, type), conditionOf(after, type)];
+  if (now?.status !== status || (old?.status === status && old.reason === now.reason)) return [];
+  return [{ type: severity, reason: now.reason, note: now.message }];
+}
+
+function conditionOf(status: MailRelayStatus | undefined, type: string): Condition | undefined {
+  return status?.conditions?.find((condition) => condition.type === type);
+}

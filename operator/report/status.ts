@@ -1,0 +1,113 @@
+/**
+ * The status of a MailRelay from the world and its verdicts. Deterministic: the same world gives the same bytes, and a
+ * transition time is kept unless the status of its condition changed. Figures that move with the traffic are taken as
+ * the pods tell them, which is once a minute at most, and written coarsely. Pure: the time comes with the world.
+ */
+import { CONDITION_TYPES } from '#crds/conditions.ts';
+import { startTlsSummary } from '#crds/effective.ts';
+import type { Condition, MailRelayStatus } from '#crds/mailrelay.ts';
+import { fieldsNotInForce } from '#crds/notinforce.ts';
+import { hashOf } from '#crds/policyfile.ts';
+import { selectorLabels } from '#crds/wellknown.ts';
+import { judge } from '../judge/chain.ts';
+import { type Finding, type Judged, podsWithPolicy } from '../judge/checks.ts';
+import type { PodView } from '../world.ts';
+
+export function renderStatus(world: Judged): MailRelayStatus {
+  const { relay, pods, policy } = world;
+  const verdicts = judge(world);
+  const conditions = CONDITION_TYPES.flatMap((type) => {
+    const finding = verdicts[type];
+    return finding ? [conditionOf(world, type, finding)] : [];
+  });
+  const labels = Object.entries(selectorLabels(relay.metadata.name));
+  return {
+    observedGeneration: relay.metadata.generation,
+    conditions,
+    replicas: pods.length,
+    readyReplicas: pods.filter((pod) => pod.ready && !pod.deleting).length,
+    selector: labels.map(([key, value]) => `${key}=${value}`).join(','),
+    ...(policy ? { starttls: startTlsSummary(policy) } : {}),
+    ...certificateStatus(pods),
+    ...policyStatus(world),
+    ...gapsStatus(world),
+    ...queueStatus(pods),
+  };
+}
+
+function conditionOf({ relay, now }: Judged, type: string, finding: Finding): Condition {
+  const before = relay.status?.conditions?.find((condition) => condition.type === type);
+  const lastTransitionTime =
+    before?.status === finding.status
+      ? before.lastTransitionTime
+      : new Date(now).toISOString().replace(/\.\d+Z$/, 'Z');
+  return { type, ...finding, lastTransitionTime, observedGeneration: relay.metadata.generation };
+}
+
+function certificateStatus(pods: readonly PodView[]): Pick<MailRelayStatus, 'certificate'> {
+  const served = pods.flatMap(({ report }) => report?.certificate ?? []);
+  // While a new one arrives, the newest is shown.
+  const newest = served.toSorted((a, b) => (a.notBefore < b.notBefore ? 1 : -1))[0];
+  if (!newest) return {};
+  const podsServing = served.filter(({ serial }) => serial === newest.serial).length;
+  const { serial, notAfter, names } = newest;
+  return { certificate: { serial, notAfter, names: [...names], podsServing } };
+}
+
+function policyStatus(world: Judged): Pick<MailRelayStatus, 'policy'> {
+  const { policy, pods } = world;
+  if (!policy) return {};
+  const sessions = pods.flatMap(({ report }) => report?.sessions ?? []);
+  const ends = sessions.flatMap(({ oldPolicyEnds }) => oldPolicyEnds ?? []).toSorted();
+  const last = ends.at(-1);
+  return {
+    policy: {
+      hash: hashOf(policy),
+      podsServing: podsWithPolicy(world).length,
+      oldSessions: sessions.reduce((sum, { ofOldPolicy }) => sum + ofOldPolicy, 0),
+      ...(last ? { oldSessionsEnd: last } : {}),
+    },
+  };
+}
+
+/** What the pods themselves say, because their version may differ from ours; ours while none has said anything. */
+function gapsStatus({ policy, pods }: Judged): Pick<MailRelayStatus, 'notInForce'> {
+  const reports = pods.flatMap(({ report }) => report ?? []);
+  const gaps =
+    reports.length > 0
+      ? reports.flatMap(({ notInForce }) => notInForce)
+      : policy
+        ? fieldsNotInForce(policy)
+        : [];
+  const distinct = [...new Set(gaps)];
+  return distinct.length > 0 ? { notInForce: distinct } : {};
+}
+
+function queueStatus(pods: readonly PodView[]): Pick<MailRelayStatus, 'queue' | 'plaintextClients'> {
+  const reports = pods.flatMap(({ report }) => report ?? []);
+  if (reports.length === 0) return {};
+  const sum = (figure: (report: (typeof reports)[number]) => number) =>
+    reports.reduce((all, one) => all + figure(one), 0);
+  const oldest = Math.max(...reports.map(({ queue }) => queue.oldestSeconds ?? 0));
+  return {
+    queue: {
+      depth: coarse(sum(({ queue }) => queue.depth)),
+      held: sum(({ queue }) => queue.held),
+      ...(oldest > 0 ? { oldestAge: coarseAge(oldest) } : {}),
+    },
+    plaintextClients: coarse(sum(({ sessions }) => sessions.plaintextClients)),
+  };
+}
+
+/** Two significant digits: enough for a dashboard, and rarely a write. */
+function coarse(count: number): number {
+  if (count < 100) return count;
+  const unit = 10 ** (Math.floor(Math.log10(count)) - 1);
+  return Math.round(count / unit) * unit;
+}
+
+function coarseAge(seconds: number): string {
+  if (seconds < 60) return '<1m';
+  if (seconds < 3_600) return `${Math.floor(seconds / 600) * 10 || 1}m`;
+  return seconds < 86_400 ? `${Math.floor(seconds / 3_600)}h` : `${Math.floor(seconds / 86_400)}d`;
+}

@@ -1,0 +1,108 @@
+/**
+ * The settings of the operator, from its command line and environment. Wrong usage is one sentence; nothing has a
+ * default that could differ between operator and chart.
+ */
+import { hostname } from 'node:os';
+import { parseArgs } from 'node:util';
+import type { RenderSettings } from './render/index.ts';
+
+export const HELP = `Usage: mailrelay operator --relay-image IMAGE [options]
+
+Reconciles MailRelays: makes relay pods, asks cert-manager for certificates, and reports what the pods serve.
+
+  --relay-image IMAGE        image of the relay pods                     (env RELAY_IMAGE)
+  --relay-image-pull-policy  Always, IfNotPresent or Never               (IfNotPresent)
+  --image-pull-secrets A,B   pull secrets of the relay pods
+  --namespaces A,B           reconcile only in these namespaces          (all)
+  --namespace NAME           namespace of the operator and of its Lease  (that of its ServiceAccount)
+  --kubeconfig FILE          how to reach the API server                 (the ServiceAccount)
+  --health-port N            port of /healthz, /readyz and /metrics      (8080)
+  --workers N                MailRelays worked on at the same time       (8)
+  --no-leader-election       for a single replica that is run by hand
+`;
+
+export interface Settings {
+  readonly render: Omit<RenderSettings, 'operatorNamespace'>;
+  readonly namespaces: readonly string[] | undefined;
+  readonly namespace: string | undefined;
+  readonly kubeconfig: string | undefined;
+  readonly healthPort: number;
+  readonly workers: number;
+  readonly leaderElection: boolean;
+  /** Names this process in the Lease and in events. */
+  readonly identity: string;
+}
+
+export type Parsed =
+  | { kind: 'settings'; settings: Settings }
+  | { kind: 'help' }
+  | { kind: 'usage'; message: string };
+
+const PULL_POLICIES = ['Always', 'IfNotPresent', 'Never'];
+
+export function parseSettings(argv: readonly string[], env: NodeJS.ProcessEnv): Parsed {
+  let values: ReturnType<typeof parse>;
+  try {
+    values = parse(argv);
+  } catch (error) {
+    return usage(`${(error as Error).message.split('. ')[0]}: see "mailrelay operator --help"`);
+  }
+  if (values.help) return { kind: 'help' };
+  const relayImage = values['relay-image'] ?? env['RELAY_IMAGE'];
+  if (!relayImage) return usage('Name the image of the relay pods: --relay-image IMAGE');
+  const imagePullPolicy = values['relay-image-pull-policy'];
+  if (!PULL_POLICIES.includes(imagePullPolicy)) {
+    return usage(
+      `--relay-image-pull-policy must be one of ${PULL_POLICIES.join(', ')}, not "${imagePullPolicy}"`,
+    );
+  }
+  const healthPort = Number(values['health-port']);
+  if (!(healthPort >= 1 && healthPort <= 65_535))
+    return usage(`--health-port must be a port, not "${values['health-port']}"`);
+  const workers = Number(values.workers);
+  if (!(workers >= 1 && workers <= 100))
+    return usage(`--workers must be from 1 to 100, not "${values.workers}"`);
+  const namespaces = listOf(values.namespaces);
+  return {
+    kind: 'settings',
+    settings: {
+      render: { relayImage, imagePullPolicy, imagePullSecrets: listOf(values['image-pull-secrets']) },
+      namespaces: namespaces.length > 0 ? namespaces : undefined,
+      namespace: values.namespace,
+      kubeconfig: values.kubeconfig,
+      healthPort,
+      workers,
+      leaderElection: !values['no-leader-election'],
+      identity: env['POD_NAME'] ?? `${hostname()}-${process.pid}`,
+    },
+  };
+}
+
+function parse(argv: readonly string[]) {
+  return parseArgs({
+    args: [...argv],
+    options: {
+      'relay-image': { type: 'string' },
+      'relay-image-pull-policy': { type: 'string', default: 'IfNotPresent' },
+      'image-pull-secrets': { type: 'string', default: '' },
+      namespaces: { type: 'string', default: '' },
+      namespace: { type: 'string' },
+      kubeconfig: { type: 'string' },
+      'health-port': { type: 'string', default: '8080' },
+      workers: { type: 'string', default: '8' },
+      'no-leader-election': { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  }).values;
+}
+
+function usage(message: string): Parsed {
+  return { kind: 'usage', message };
+}
+
+function listOf(text: string): string[] {
+  return text
+    .split(',')
+    .map((item) => item.trim())
+    .filter(Boolean);
+}

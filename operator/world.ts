@@ -1,0 +1,40 @@
+/**
+ * Everything that is known about one MailRelay at one moment: what judging, rendering and reporting see. Built by
+ * gather.ts; plain data, so that tests can write it down.
+ */
+import type { MailRelay } from '#crds/mailrelay.ts';
+import type { PodStatus } from '#crds/podstatus.ts';
+import type { Policy } from '#crds/policyfile.ts';
+import type { KubeObject } from './kube/client.ts';
+
+export interface PodView {
+  readonly name: string;
+  readonly ip: string | undefined;
+  /** The Ready condition, as the kubelet reports it. */
+  readonly ready: boolean;
+  readonly deleting: boolean;
+  /** Value of the annotation that makes the kubelet refresh its mounts. */
+  readonly refresh: string | undefined;
+  /** What the relay in it said last; undefined while it cannot be reached. */
+  readonly report: PodStatus | undefined;
+}
+
+export interface World {
+  readonly relay: MailRelay;
+  /** Faults of the spec by the rules of this version; the policy is there only without them. */
+  readonly faults: readonly { readonly path: string; readonly message: string }[];
+  readonly policy: Policy | undefined;
+  /** Managed objects with this relay's instance label, by `Kind/name`. */
+  readonly objects: ReadonlyMap<string, KubeObject>;
+  /** Pods that the spec wants, by ordinal. */
+  readonly pods: readonly PodView[];
+  /** False where the cluster has no cert-manager. */
+  readonly certManager: boolean;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+}
+
+/** What came of applying: nothing, or why an object could not be as wanted. */
+export type Obstacle =
+  | { kind: 'nameTaken'; object: string }
+  | { kind: 'denied'; object: string; message: string };
