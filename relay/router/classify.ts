@@ -7,11 +7,12 @@ export type Verdict =
   | { kind: 'deferred'; reason: string }
   | { kind: 'refused'; reason: string };
 
+/** These speak of the session and not of the mail: a wrong order of commands, a login that is wanted or wrong. */
+const ABOUT_THE_SESSION = new Set([503, 530, 534, 535, 538]);
+
 export function classifyReply(code: number | undefined, reply: string): Verdict {
   const reason = reply.slice(0, 500);
   if (code !== undefined && code >= 200 && code < 300) return { kind: 'delivered', reply: reason };
-  // 530 and 535 speak of the session, not of the mail: a login is wanted, or wrong.
-  const aboutSession = code === 530 || code === 535 || code === 538;
-  if (code !== undefined && code >= 500 && code < 600 && !aboutSession) return { kind: 'refused', reason };
-  return { kind: 'deferred', reason };
+  const isFinal = code !== undefined && code >= 500 && code < 600 && !ABOUT_THE_SESSION.has(code);
+  return isFinal ? { kind: 'refused', reason } : { kind: 'deferred', reason };
 }

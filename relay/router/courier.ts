@@ -6,11 +6,16 @@ import type { Readable } from 'node:stream';
 import type { Hop } from '#crds/policyfile.ts';
 import type { Verdict } from './classify.ts';
 
+/** A hop of the policy, or one that an MX record named. */
+export interface NextHop extends Hop {
+  /** The domain whose MX record named the host: DNS is not signed, so the name must prove itself against this. */
+  readonly mxOf?: string;
+}
+
 export interface Parcel {
   readonly from: string;
   readonly to: readonly string[];
   readonly bytes: number;
-  readonly smtpUtf8: boolean;
   readonly eightBit: boolean;
   /** A fresh stream for each attempt. */
   readonly open: () => Readable;
@@ -29,7 +34,7 @@ export type HopResult =
   | { kind: 'unreachable'; reason: string };
 
 export interface Courier {
-  deliver(hop: Hop, parcel: Parcel): Promise<HopResult>;
-  /** Ends idle connections; those in use end with their delivery. */
+  deliver(hop: NextHop, parcel: Parcel): Promise<HopResult>;
+  /** Ends idle connections and those that are still being made; those in use end with their delivery. */
   close(): void;
 }

@@ -5,6 +5,7 @@
 import { jsonLog } from '../log.ts';
 import type { FromRouter, ToRouter } from '../messages.ts';
 import { Spool } from '../spool/spool.ts';
+import { ignoreStrayRejections } from '../spool/stray.ts';
 import { Runner } from './runner.ts';
 import { SmtpCourier } from './smtp.ts';
 
@@ -14,7 +15,9 @@ let runner: Runner | undefined;
 let courier: SmtpCourier | undefined;
 let spool: Spool | undefined;
 let reported = '';
+const log = jsonLog('router', 1, Date.now);
 
+ignoreStrayRejections();
 process.on('message', (message: ToRouter) => handle(message));
 process.on('disconnect', () => process.exit(0));
 // The supervisor decides when to stop.
@@ -31,10 +34,10 @@ function handle(message: ToRouter): void {
       configure(message);
       break;
     case 'trust':
-      courier?.useTrust(message.trust);
+      useTrust(message.trust);
       break;
     case 'start':
-      runner?.start();
+      void runner?.start();
       setInterval(report, REPORT_MS);
       break;
     case 'entered':
@@ -49,7 +52,6 @@ function handle(message: ToRouter): void {
 }
 
 function configure(message: Extract<ToRouter, { kind: 'configure' }>): void {
-  const log = jsonLog('router', 1, Date.now);
   try {
     spool = new Spool(message.stateDir);
     courier = new SmtpCourier(message.policy.hostname, message.trust);
@@ -58,6 +60,15 @@ function configure(message: Extract<ToRouter, { kind: 'configure' }>): void {
     tell({ kind: 'ready' });
   } catch (error) {
     tell({ kind: 'failed', message: (error as Error).message });
+  }
+}
+
+/** A bundle that cannot be read never replaces one that could. */
+function useTrust(trust: string | null): void {
+  try {
+    courier?.useTrust(trust);
+  } catch (error) {
+    log('trust_not_taken', { message: (error as Error).message });
   }
 }
 

@@ -4,11 +4,11 @@
  * final. An MX that is this relay is a loop.
  */
 import { resolveMx } from 'node:dns/promises';
-import type { Hop } from '#crds/policyfile.ts';
 import type { TlsLevel } from '#crds/tlslevel.ts';
+import type { NextHop } from './courier.ts';
 
 export type Resolved =
-  | { kind: 'hops'; hops: Hop[] }
+  | { kind: 'hops'; hops: readonly NextHop[] }
   | { kind: 'deferred'; reason: string }
   | { kind: 'refused'; reason: string };
 
@@ -19,7 +19,7 @@ export async function resolveHops(domain: string, tlsLevel: TlsLevel, ourName: s
     return hopsOf(domain, records, tlsLevel, ourName);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENODATA') return { kind: 'hops', hops: [hopTo(domain, tlsLevel)] };
+    if (code === 'ENODATA') return { kind: 'hops', hops: [hopTo(domain, domain, tlsLevel)] };
     if (code === 'ENOTFOUND') return { kind: 'refused', reason: `5.1.2 The domain ${domain} does not exist` };
     return { kind: 'deferred', reason: `4.4.3 Cannot look up the MX of ${domain}: ${code ?? 'no answer'}` };
   }
@@ -40,14 +40,14 @@ function hopsOf(
   const better =
     own === -1 ? sorted : sorted.filter(({ priority }) => priority < (sorted[own]?.priority ?? 0));
   if (better.length === 0) return { kind: 'refused', reason: `5.4.6 The best MX of ${domain} is this relay` };
-  return { kind: 'hops', hops: better.map(({ exchange }) => hopTo(exchange, tlsLevel)) };
+  return { kind: 'hops', hops: better.map(({ exchange }) => hopTo(exchange, domain, tlsLevel)) };
 }
 
 function literalHop(domain: string, tlsLevel: TlsLevel): Resolved {
   const address = domain.slice(1, -1).replace(/^ipv6:/i, '');
-  return { kind: 'hops', hops: [hopTo(address, tlsLevel)] };
+  return { kind: 'hops', hops: [hopTo(address, address, tlsLevel)] };
 }
 
-function hopTo(host: string, tlsLevel: TlsLevel): Hop {
-  return { host, port: 25, implicitTLS: false, tlsLevel, needsCredentials: false };
+function hopTo(host: string, mxOf: string, tlsLevel: TlsLevel): NextHop {
+  return { host, mxOf, port: 25, implicitTLS: false, tlsLevel, needsCredentials: false };
 }

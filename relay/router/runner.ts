@@ -1,34 +1,31 @@
 /**
- * Drives the queue: each message's recipients wait at their destinations, a bounded number of deliveries per
- * destination is under way, a destination that cannot be reached is probed by one delivery at a growing pace and never
- * delays the others. Progress is written after each answer; a message goes when its last recipient is settled. What a
- * next hop refuses for good is held for a person, because bounces do not exist yet. Delivers at least once.
+ * Drives the queue: each message's recipients wait at their destinations (lane.ts), a bounded number of deliveries is
+ * under way, progress is written after each answer, and a message goes when its last recipient is settled. What a next
+ * hop refuses for good is held for a person, because bounces do not exist yet. Delivers at least once.
  */
+import { setImmediate as turn } from 'node:timers/promises';
 import type { Policy } from '#crds/policyfile.ts';
 import { Counters } from '../counts.ts';
 import type { Log } from '../log.ts';
 import type { QueueFigures } from '../messages.ts';
 import { type Recipient, timeOfQueueId } from '../spool/record.ts';
-import type { Spool } from '../spool/spool.ts';
+import type { Spool, Taken } from '../spool/spool.ts';
 import type { Verdict } from './classify.ts';
-import type { Courier, TlsFacts } from './courier.ts';
-import { type Waiting, WaitingLine } from './queue.ts';
-import { type Resolved, resolveHops } from './resolver.ts';
+import type { Courier, NextHop, TlsFacts } from './courier.ts';
+import { Lane } from './lane.ts';
+import { Progress } from './progress.ts';
+import type { Waiting } from './queue.ts';
+import { resolveHops } from './resolver.ts';
 import { type Destination, routeOf } from './route.ts';
 import { destinationRetryMs, messageRetryMs } from './schedule.ts';
 
-const CONCURRENT_PER_DESTINATION = 20;
+/** Over all destinations: bounds memory and descriptors. */
+const CONCURRENT = 400;
+/** Next hops commonly take a hundred recipients at once (RFC 5321 section 4.5.3.1.8). */
+const RECIPIENTS_AT_ONCE = 100;
 const REPORTED_DEFERRALS = 10;
-
-interface Lane {
-  readonly destination: Destination;
-  readonly line: WaitingLine;
-  active: number;
-  failures: number;
-  pausedUntil: number;
-  timer: NodeJS.Timeout | undefined;
-  deferral: string | undefined;
-}
+/** Messages taken up at the start before others get their turn. */
+const LISTED_AT_ONCE = 500;
 
 export interface RunnerOptions {
   readonly policy: Policy;
@@ -39,27 +36,39 @@ export interface RunnerOptions {
   readonly random: () => number;
 }
 
+type Outcome =
+  | { kind: 'answered'; hop: string; verdicts: readonly Verdict[]; tls: TlsFacts | null }
+  | { kind: 'unreachable'; reason: string };
+
 export class Runner {
   readonly #options: RunnerOptions;
+  readonly #progress: Progress;
   readonly #route: (address: string) => Destination;
   readonly #lanes = new Map<string, Lane>();
-  /** Every queued id, with the number of its deliveries that wait or run; held ones have none. */
+  readonly #timers = new Map<Lane, NodeJS.Timeout>();
+  /** Lanes that could begin a delivery but for the bound over all. */
+  readonly #blocked = new Set<Lane>();
+  /** Every queued id, with the number of its lanes that are not done; 0 where only held recipients are left. */
   readonly #known = new Map<string, number>();
   readonly #held = new Set<string>();
-  readonly #writes = new Map<string, Promise<void>>();
   readonly counters = new Counters();
   #running = false;
   #inFlight = 0;
 
   constructor(options: RunnerOptions) {
     this.#options = options;
+    this.#progress = new Progress(options.spool, options.log);
     this.#route = routeOf(options.policy);
   }
 
   /** Takes up everything in the spool and begins to deliver. */
-  start(): void {
+  async start(): Promise<void> {
     this.#running = true;
-    for (const id of [...this.#options.spool.list()]) this.add(id);
+    let listed = 0;
+    for (const id of [...this.#options.spool.list()]) {
+      this.add(id);
+      if (++listed % LISTED_AT_ONCE === 0) await turn();
+    }
   }
 
   /** A message that is durable in the spool. */
@@ -70,12 +79,12 @@ export class Runner {
       this.#lost(id, read);
       return;
     }
-    const { record } = read;
-    const lanes = new Set(record.recipients.filter(isQueued).map(({ address }) => this.#laneOf(address)));
+    const { recipients } = read.record;
+    const lanes = new Set(recipients.filter(isQueued).map(({ address }) => this.#laneOf(address)));
     this.#known.set(id, lanes.size);
-    if (record.recipients.some(({ state }) => state === 'held')) this.#held.add(id);
+    if (recipients.some(isHeld)) this.#held.add(id);
     for (const lane of lanes) {
-      lane.line.add({ id, attempts: 0 });
+      lane.add({ id, attempts: 0 });
       this.#pump(lane);
     }
   }
@@ -83,20 +92,20 @@ export class Runner {
   /** Begins nothing more; resolves when what is under way has ended, or at the deadline. */
   async drain(deadlineMs: number): Promise<void> {
     this.#running = false;
-    for (const lane of this.#lanes.values()) clearTimeout(lane.timer);
+    for (const timer of this.#timers.values()) clearTimeout(timer);
+    this.#options.courier.close();
     const end = this.#options.clock() + deadlineMs;
     while (this.#inFlight > 0 && this.#options.clock() < end)
-      await new Promise((tick) => setTimeout(tick, 20));
-    this.#options.courier.close();
-    await Promise.allSettled(this.#writes.values());
+      await new Promise((tick) => setTimeout(tick, 10));
   }
 
   get figures(): QueueFigures {
     const [oldest] = this.#known.keys();
-    const deferrals = [...this.#lanes.values()]
-      .filter(({ deferral, line, active }) => deferral !== undefined && line.size + active > 0)
-      .slice(0, REPORTED_DEFERRALS)
-      .map(({ destination, deferral = '' }) => ({ destination: destination.key, message: deferral }));
+    const deferrals: { destination: string; message: string }[] = [];
+    for (const { destination, deferral } of this.#lanes.values()) {
+      if (deferral !== undefined) deferrals.push({ destination: destination.key, message: deferral });
+      if (deferrals.length === REPORTED_DEFERRALS) break;
+    }
     return {
       depth: this.#known.size,
       held: this.#held.size + this.#options.spool.damaged,
@@ -109,182 +118,185 @@ export class Runner {
     const destination = this.#route(address);
     const known = this.#lanes.get(destination.key);
     if (known) return known;
-    const state = { active: 0, failures: 0, pausedUntil: 0, timer: undefined, deferral: undefined };
-    const lane: Lane = { destination, line: new WaitingLine(), ...state };
+    const lane = new Lane(destination);
     this.#lanes.set(destination.key, lane);
     return lane;
   }
 
-  /** Starts what may start now, and wakes up for what is due later. */
+  /** Begins what may begin now, and wakes up for what is due later. */
   #pump(lane: Lane): void {
     if (!this.#running) return;
-    clearTimeout(lane.timer);
     const now = this.#options.clock();
-    // A destination that failed is probed by one delivery, not by twenty.
-    const allowed = lane.failures > 0 ? 1 : CONCURRENT_PER_DESTINATION;
-    while (now >= lane.pausedUntil && lane.active < allowed) {
-      const waiting = lane.line.next(now);
+    while (this.#inFlight < CONCURRENT) {
+      const waiting = lane.begin(now);
       if (!waiting) break;
       this.#begin(lane, waiting);
     }
-    const due = lane.line.nextDue(now);
-    if (due === undefined || lane.active >= allowed) return;
-    lane.timer = setTimeout(() => this.#pump(lane), Math.max(due, lane.pausedUntil) - now);
+    if (lane.isIdle) this.#forget(lane);
+    else this.#wakeUp(lane, now);
+  }
+
+  #wakeUp(lane: Lane, now: number): void {
+    clearTimeout(this.#timers.get(lane));
+    const due = lane.nextLook(now);
+    if (due === undefined) return;
+    if (due <= now) this.#blocked.add(lane);
+    else
+      this.#timers.set(
+        lane,
+        setTimeout(() => this.#pump(lane), due - now),
+      );
+  }
+
+  /** A relay that delivers by MX meets many domains; one that nothing waits for costs nothing. */
+  #forget(lane: Lane): void {
+    clearTimeout(this.#timers.get(lane));
+    this.#timers.delete(lane);
+    this.#lanes.delete(lane.destination.key);
   }
 
   #begin(lane: Lane, waiting: Waiting): void {
-    lane.active += 1;
     this.#inFlight += 1;
-    this.#attempt(lane, waiting)
+    this.#deliver(lane, waiting)
       .catch((error: Error) => {
-        // The disk failed, or a bug: the entry is still in the spool, so it waits.
-        this.#options.log('delivery_error', { id: waiting.id, message: error.message });
-        this.#putOff(lane, waiting);
+        // A bug, or the disk failed to read: the entry is still in the spool, so it waits.
+        this.#options.log('delivery_failed', { id: waiting.id, message: error.message });
+        this.#putOff(lane, waiting, error.message);
       })
       .finally(() => {
-        lane.active -= 1;
+        lane.ended();
         this.#inFlight -= 1;
         this.#pump(lane);
+        for (const blocked of this.#blocked) {
+          this.#blocked.delete(blocked);
+          this.#pump(blocked);
+          if (this.#inFlight >= CONCURRENT) break;
+        }
       });
   }
 
-  async #attempt(lane: Lane, waiting: Waiting): Promise<void> {
+  async #deliver(lane: Lane, waiting: Waiting): Promise<void> {
     const { id } = waiting;
     const taken = this.#options.spool.take(id);
-    if (taken.kind !== 'message') return this.#lost(id, taken);
-    const { record } = taken;
-    const to = record.recipients
-      .filter((recipient) => isQueued(recipient) && this.#laneOf(recipient.address) === lane)
-      .map(({ address }) => address);
-    const hops = await this.#hopsOf(lane);
-    if (hops.kind === 'deferred') return this.#destinationFailed(lane, waiting, hops.reason);
-    if (hops.kind === 'refused')
-      return this.#settle(lane, waiting, to, repeat(hops, to), null, lane.destination.key);
-    let reason = 'no next hop';
-    for (const hop of hops.hops) {
-      const result = await this.#options.courier.deliver(hop, {
-        from: record.from,
-        to,
-        bytes: record.bytes,
-        smtpUtf8: record.smtpUtf8,
-        eightBit: record.eightBit,
-        open: taken.open,
-      });
-      if (result.kind === 'answered') {
-        lane.failures = 0;
-        return this.#settle(lane, waiting, to, result.verdicts, result.tls, `${hop.host}:${hop.port}`);
-      }
-      reason = result.reason;
+    if (taken.kind !== 'message') {
+      this.#lost(id, taken);
+      return;
     }
-    return this.#destinationFailed(lane, waiting, reason);
+    const all = taken.record.recipients.filter((one) => isQueued(one) && this.#isFor(lane, one));
+    const to = all.slice(0, RECIPIENTS_AT_ONCE).map(({ address }) => address);
+    const outcome = await this.#attempt(lane.destination, taken, to);
+    if (outcome.kind === 'unreachable') {
+      this.#unreachable(lane, waiting, outcome.reason);
+      return;
+    }
+    lane.answered();
+    const deferral = await this.#settle(lane, id, to, outcome);
+    if (deferral !== undefined) this.#putOff(lane, waiting, deferral);
+    else if (all.length > to.length) lane.add(waiting);
+    else this.#laneDone(id);
   }
 
-  async #hopsOf({ destination }: Lane): Promise<Resolved> {
-    if (destination.kind === 'hops') return { kind: 'hops', hops: [...destination.hops] };
+  #isFor(lane: Lane, { address }: Recipient): boolean {
+    return this.#route(address).key === lane.destination.key;
+  }
+
+  /** Tries the next hops in order, until one gives an answer. */
+  async #attempt(
+    destination: Destination,
+    taken: Taken & { kind: 'message' },
+    to: string[],
+  ): Promise<Outcome> {
+    const hops = await this.#hopsOf(destination);
+    if (hops.kind === 'deferred') return { kind: 'unreachable', reason: hops.reason };
+    if (hops.kind === 'refused') {
+      return { kind: 'answered', hop: destination.key, verdicts: to.map(() => hops), tls: null };
+    }
+    const { from, bytes, eightBit } = taken.record;
+    const reasons: string[] = [];
+    for (const hop of hops.hops) {
+      const result = await this.#options.courier.deliver(hop, {
+        from,
+        to,
+        bytes,
+        eightBit,
+        open: taken.open,
+      });
+      if (result.kind === 'answered') return { ...result, hop: `${hop.host}:${hop.port}` };
+      reasons.push(result.reason);
+    }
+    return { kind: 'unreachable', reason: reasons.join('; ') };
+  }
+
+  async #hopsOf(destination: Destination) {
+    if (destination.kind === 'hops') return { kind: 'hops' as const, hops: destination.hops as NextHop[] };
     return resolveHops(destination.domain, destination.tlsLevel, this.#options.policy.hostname);
   }
 
-  /** The next hop gave no session: everything for it waits; the message itself did nothing wrong. */
-  #destinationFailed(lane: Lane, waiting: Waiting, reason: string): void {
+  /** Everything for this destination waits. */
+  #unreachable(lane: Lane, waiting: Waiting, reason: string): void {
     const { clock, random, log } = this.#options;
-    lane.failures += 1;
-    lane.deferral = reason;
-    lane.pausedUntil = clock() + destinationRetryMs(lane.failures, random());
-    lane.line.putOff(waiting, lane.pausedUntil);
+    // A drain ends attempts that had not begun to send: no fault of the destination, and nothing to tell.
+    if (!this.#running) return;
+    lane.unreachable(waiting, reason, (failures) => destinationRetryMs(failures, random()), clock());
     this.counters.add('deferred', 'destination');
-    log('deferred', {
-      id: waiting.id,
-      destination: lane.destination.key,
-      rule: lane.destination.rule,
-      reason,
-    });
+    const { key, rule } = lane.destination;
+    log('deferred', { id: waiting.id, destination: key, rule, reason, failures: lane.failures });
   }
 
-  async #settle(
-    lane: Lane,
-    waiting: Waiting,
-    to: readonly string[],
-    verdicts: readonly Verdict[],
-    tls: TlsFacts | null,
-    hop: string,
-  ): Promise<void> {
-    const verdictOf = new Map(to.map((address, index) => [address, verdicts[index]]));
-    for (const [address, verdict] of verdictOf) this.#report(lane, waiting.id, address, verdict, tls, hop);
-    await this.#write(waiting.id, (recipients) =>
-      recipients.flatMap((recipient) => settled(recipient, verdictOf.get(recipient.address))),
+  /** Reports and writes each verdict; gives the reason where a recipient has to wait. */
+  async #settle(lane: Lane, id: string, to: readonly string[], outcome: Outcome & { kind: 'answered' }) {
+    const verdicts = new Map(to.map((address, index) => [address, outcome.verdicts[index]]));
+    for (const [address, verdict] of verdicts) this.#report(lane, id, address, verdict, outcome);
+    const left = await this.#progress.write(id, (recipients) =>
+      recipients.flatMap((recipient) => settled(recipient, verdicts.get(recipient.address))),
     );
-    if (verdicts.some(({ kind }) => kind === 'deferred')) this.#putOff(lane, waiting);
-    else this.#ended(waiting.id);
+    if (left.some(isHeld)) this.#held.add(id);
+    const deferred = outcome.verdicts.find(({ kind }) => kind === 'deferred');
+    return deferred?.kind === 'deferred' ? deferred.reason : undefined;
   }
 
-  #putOff(lane: Lane, waiting: Waiting): void {
-    const attempts = waiting.attempts + 1;
+  #putOff(lane: Lane, { id, attempts }: Waiting, reason: string): void {
     const { clock, random } = this.#options;
-    lane.line.putOff({ id: waiting.id, attempts }, clock() + messageRetryMs(attempts, random()));
+    const due = clock() + messageRetryMs(attempts + 1, random());
+    lane.putOff({ id, attempts: attempts + 1 }, due, reason);
   }
 
-  /** One delivery of a message has ended for good. */
-  #ended(id: string): void {
+  #laneDone(id: string): void {
     const left = (this.#known.get(id) ?? 1) - 1;
     if (left > 0 || this.#held.has(id)) this.#known.set(id, Math.max(left, 0));
     else this.#known.delete(id);
   }
 
-  /** Changes the recipients of a message, one change at a time; without recipients the message goes. */
-  async #write(id: string, change: (recipients: readonly Recipient[]) => Recipient[]): Promise<void> {
-    const before = this.#writes.get(id);
-    const write = (async () => {
-      await before;
-      const taken = this.#options.spool.read(id);
-      if (taken.kind !== 'message') return;
-      const recipients = change(taken.record.recipients);
-      if (recipients.some(({ state }) => state === 'held')) this.#held.add(id);
-      if (recipients.length === 0) await this.#options.spool.remove(id, taken.record);
-      else if (!sameRecipients(recipients, taken.record.recipients)) {
-        await this.#options.spool.settle(id, { ...taken.record, recipients });
-      }
-    })();
-    this.#writes.set(id, write);
-    try {
-      await write;
-    } finally {
-      if (this.#writes.get(id) === write) this.#writes.delete(id);
-    }
-  }
-
   #report(
-    lane: Lane,
+    { destination }: Lane,
     id: string,
     to: string,
     verdict: Verdict | undefined,
-    tls: TlsFacts | null,
-    hop: string,
+    { hop, tls }: Outcome & { kind: 'answered' },
   ): void {
     if (!verdict) return;
-    const facts = { id, to, hop, rule: lane.destination.rule, tls: tls?.version ?? 'none' };
+    const { log } = this.#options;
+    const facts = { id, to, hop, rule: destination.rule, tls: tls?.version ?? 'none' };
     if (verdict.kind === 'delivered') {
-      lane.deferral = undefined;
       this.counters.add('delivered');
-      this.#options.log('delivered', {
+      log('delivered', {
         ...facts,
         cipher: tls?.cipher,
         verified: tls?.verified ?? false,
         reply: verdict.reply,
       });
-      return;
+    } else {
+      const event = verdict.kind === 'deferred' ? 'deferred' : 'held';
+      this.counters.add(event, 'reply');
+      log(event, { ...facts, reason: verdict.reason });
     }
-    if (verdict.kind === 'deferred') lane.deferral = verdict.reason;
-    this.counters.add(verdict.kind === 'deferred' ? 'deferred' : 'held', 'reply');
-    this.#options.log(verdict.kind === 'deferred' ? 'deferred' : 'held', {
-      ...facts,
-      reason: verdict.reason,
-    });
   }
 
   /** An entry that is gone, or cannot be read and is set aside for a person. */
   #lost(id: string, read: { kind: 'gone' } | { kind: 'damaged'; message: string }): void {
     const { log, spool } = this.#options;
     this.#known.delete(id);
+    this.#held.delete(id);
     if (read.kind === 'gone') return;
     log('set_aside', { id, reason: read.message });
     spool.setAside(id).catch((error: Error) => log('set_aside_failed', { id, message: error.message }));
@@ -295,17 +307,12 @@ function isQueued({ state }: Recipient): boolean {
   return state === 'queued';
 }
 
-function repeat(verdict: Verdict, to: readonly string[]): Verdict[] {
-  return to.map(() => verdict);
+function isHeld({ state }: Recipient): boolean {
+  return state === 'held';
 }
 
 function settled(recipient: Recipient, verdict: Verdict | undefined): Recipient[] {
   if (verdict?.kind === 'delivered') return [];
-  if (verdict?.kind === 'refused')
-    return [{ address: recipient.address, state: 'held', reason: verdict.reason }];
-  return [recipient];
-}
-
-function sameRecipients(a: readonly Recipient[], b: readonly Recipient[]): boolean {
-  return a.length === b.length && a.every((recipient, index) => recipient.state === b[index]?.state);
+  if (verdict?.kind !== 'refused') return [recipient];
+  return [{ address: recipient.address, state: 'held', reason: verdict.reason }];
 }

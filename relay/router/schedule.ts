@@ -1,22 +1,30 @@
 /**
- * When to try again. A message that was put off waits longer each time, up to half an hour; a destination that cannot
- * be reached is probed from one second on, so that mail leaves soon after it is back. Jitter spreads retries by a
- * fifth either way. Pure: randomness comes in. There is no end: bounces do not exist yet, so nothing expires.
+ * When to try again. A message that was put off waits longer each time, up to half an hour. A destination that cannot
+ * be reached is probed from one second on, at most half a minute apart for the first five minutes and a quarter of an
+ * hour apart in the end, so that mail leaves soon after it is back. Jitter spreads retries by a fifth either way. Pure:
+ * randomness comes in. There is no end: bounces do not exist yet, so nothing expires.
  */
-const MINUTE = 60_000;
-const STEPS_MS = [1, 2, 5, 10, 20, 30].map((minutes) => minutes * MINUTE);
-const PROBE_FIRST_MS = 1_000;
-const PROBE_LAST_MS = 5 * MINUTE;
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+const MESSAGE_STEPS = [1, 2, 5, 10, 20, 30].map((minutes) => minutes * MINUTE);
+const PROBE_STEPS = [
+  ...[1, 2, 4, 8, 16].map((seconds) => seconds * SECOND),
+  ...Array.from({ length: 9 }, () => 30 * SECOND),
+  ...[1, 2, 4, 8, 15].map((minutes) => minutes * MINUTE),
+];
 
 /** Milliseconds until a message is tried again after `attempts` (from 1) deferrals; `random` in [0, 1). */
 export function messageRetryMs(attempts: number, random: number): number {
-  const step = STEPS_MS[Math.min(attempts, STEPS_MS.length) - 1] ?? MINUTE;
-  return jittered(step, random);
+  return jittered(stepOf(MESSAGE_STEPS, attempts), random);
 }
 
 /** Milliseconds until a destination is probed again after `failures` (from 1) in a row. */
 export function destinationRetryMs(failures: number, random: number): number {
-  return jittered(Math.min(PROBE_FIRST_MS * 2 ** Math.min(failures - 1, 20), PROBE_LAST_MS), random);
+  return jittered(stepOf(PROBE_STEPS, failures), random);
+}
+
+function stepOf(steps: readonly number[], count: number): number {
+  return steps[Math.min(count, steps.length) - 1] ?? MINUTE;
 }
 
 function jittered(ms: number, random: number): number {
