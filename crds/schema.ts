@@ -54,7 +54,8 @@ export function mailRelaySchema(): Schema {
     properties: {
       apiVersion: { type: 'string', description: 'The version of this schema.' },
       kind: { type: 'string', description: 'Always MailRelay.' },
-      metadata: { type: 'object', description: 'Name, namespace and labels.' },
+      // The API server allows nothing but the type here.
+      metadata: { type: 'object' },
       spec,
       status,
     },
@@ -69,7 +70,8 @@ const COLUMNS = [
   { name: 'STARTTLS', type: 'string', jsonPath: '.status.starttls' },
   { name: 'Replicas', type: 'integer', jsonPath: '.status.readyReplicas' },
   { name: 'Queue', type: 'integer', jsonPath: '.status.queue.depth' },
-  { name: 'Certificate', type: 'date', jsonPath: '.status.certificate.notAfter' },
+  // Not of type date: kubectl prints the age of a date, and one in the future as <invalid>.
+  { name: 'Certificate', type: 'string', jsonPath: '.status.certificate.notAfter' },
   { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
   { name: 'Hostname', type: 'string', jsonPath: '.spec.hostname', priority: 1 },
   { name: 'Reason', type: 'string', jsonPath: `${READY}.reason`, priority: 1 },

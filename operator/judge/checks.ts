@@ -113,8 +113,8 @@ export const policyPending: Check = (world) => {
 };
 
 export const policyInForce: Check = (world) => {
-  const { pods, policy } = world;
-  const text = `Policy ${policy && hashOf(policy)} is in force on all ${pods.length} pods`;
+  const { pods, policy, relay } = world;
+  const text = `Policy ${policy && hashOf(policy)} is in force on all ${relay.spec.replicas} pods`;
   const gaps = new Set(pods.flatMap(({ report }) => report?.notInForce ?? []));
   const rest = gaps.size > 0 ? `; ${gaps.size} fields are not in force yet, see status.notInForce` : '';
   return is('True', 'PolicyInForce', `${text}${rest}`);

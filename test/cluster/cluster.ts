@@ -150,12 +150,7 @@ async function startControlPlane({ dir, enter, processes, built, say }: Starting
     'kube-apiserver',
     () => kubectl(['get', '--raw', '/readyz']) === 'ok',
   );
-  // The provisioner makes folders by the umask, and pods that are not root must be able to write to them.
-  processes.start('kube-controller-manager', 'sh', [
-    '-c',
-    'umask 0; exec "$@"',
-    'sh',
-    program('kube-controller-manager'),
+  processes.start('kube-controller-manager', program('kube-controller-manager'), [
     `--kubeconfig=${join(dir, 'controller-manager.kubeconfig')}`,
     `--service-account-private-key-file=${pki('accounts.key')}`,
     `--root-ca-file=${pki('ca.crt')}`,
@@ -163,6 +158,11 @@ async function startControlPlane({ dir, enter, processes, built, say }: Starting
     '--leader-elect=false',
     '--enable-hostpath-provisioner=true',
     '--allocate-node-cidrs=false',
+  ]);
+  // Volumes of this provisioner belong to root and ignore fsGroup, which real drivers honour.
+  processes.start('volume-modes', 'sh', [
+    '-c',
+    `while sleep 0.2; do chmod 0777 ${PROVISIONED}/* 2>/dev/null; done; true`,
   ]);
   processes.start('kube-scheduler', program('kube-scheduler'), [
     `--kubeconfig=${join(dir, 'scheduler.kubeconfig')}`,
