@@ -1,8 +1,8 @@
 /**
  * The single place where bytes become durable: the queue of one relay, shared by its listener processes and its
- * router over one lmdb store. `enter` resolves only after the sync (group commit: messages that wait together share
- * it), so that a 250 may follow. Entries that cannot be read are set aside and counted, never deleted. Errors of the
- * disk reject; nothing of a message that failed to enter remains.
+ * router over one lmdb store. `enter` resolves only after the sync (group commit: what one process writes while a sync
+ * is under way shares the next), so that a 250 may follow. Entries that cannot be read are set aside and counted, never
+ * deleted. Errors of the disk reject; nothing of a message that failed to enter remains.
  */
 import { createReadStream, mkdirSync, readdirSync, statfsSync, statSync, unlinkSync } from 'node:fs';
 import { unlink } from 'node:fs/promises';
@@ -35,8 +35,6 @@ export type Read =
 /** `open` gives the body from its first byte, as often as asked. */
 export type Taken = (Read & { kind: 'message'; open: () => Readable }) | Exclude<Read, { kind: 'message' }>;
 
-type WriteResult = Promise<boolean> & { flushed?: Promise<unknown> };
-
 export class Spool {
   readonly #root: RootDatabase<Buffer, string>;
   readonly #records: Database<Buffer, string>;
@@ -58,7 +56,9 @@ export class Spool {
         path,
         mapSize: MAP_BYTES,
         maxDbs: 4,
-        separateFlushed: true,
+        // A commit is synced before it resolves and before the next one begins. With lmdb's default, a writer that is
+        // killed makes the others fall back behind commits that were flushed already: measured, 20 lost of 346,000.
+        overlappingSync: false,
       });
     } catch (error) {
       const { message } = error as Error;
@@ -96,11 +96,9 @@ export class Spool {
     try {
       // Both puts are made in one event turn and so are one transaction.
       const bodyWrite = inline ? this.#bodies.put(id, inline) : undefined;
-      const write = this.#records.put(id, encodeRecord(record)) as WriteResult;
-      await Promise.all([bodyWrite, write]);
-      await write.flushed;
+      await Promise.all([bodyWrite, this.#records.put(id, encodeRecord(record))]);
     } catch (error) {
-      throw await this.#failed(id, error);
+      throw await this.#failed(error);
     }
   }
 
@@ -132,12 +130,9 @@ export class Spool {
   }
 
   async remove(id: string, record: QueueRecord): Promise<void> {
-    const write = this.#removeBoth(id);
-    await write;
-    if (record.body === 'store') return;
-    // The name must outlive the record on disk too, or a power loss would leave a message without its body.
-    await write.flushed;
-    await unlink(join(this.#bodyDir, id));
+    // The file outlives the record, or a power loss would leave a message without its body.
+    await this.#removeBoth(id);
+    if (record.body === 'file') await unlink(join(this.#bodyDir, id));
   }
 
   /** Moves an entry that cannot be read out of the way, so that a person can look at it. */
@@ -206,18 +201,17 @@ export class Spool {
     return () => Readable.from([bytes], { objectMode: false });
   }
 
-  #removeBoth(id: string): WriteResult {
+  #removeBoth(id: string): Promise<boolean> {
     // One transaction, so one promise tells of both; the other must not go unheard when it fails.
     this.#bodies.remove(id).catch(() => undefined);
-    return this.#records.remove(id) as WriteResult;
+    return this.#records.remove(id);
   }
 
-  /** No trace may be left of what was not acknowledged: a failed sync leaves the entry visible. */
-  async #failed(id: string, error: unknown): Promise<Error> {
+  /** A commit that fails leaves no trace of what it had to write. */
+  async #failed(error: unknown): Promise<Error> {
     const cause = await causeOf(error);
     // After a failed sync the kernel may call pages clean that the disk never got.
     if ((cause as { code?: number }).code !== constants.errno.ENOSPC) this.#broken = true;
-    await this.#removeBoth(id).catch(causeOf);
     return cause;
   }
 }
