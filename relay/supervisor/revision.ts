@@ -44,6 +44,8 @@ export class Revisions {
     if (since !== this.current) return;
     await new Promise<void>((resolve) => {
       const timer = setTimeout(wake, waitMs);
+      // A poller that waits must not keep a stopped relay alive.
+      timer.unref();
       const waiting = this.#waiting;
       function wake() {
         clearTimeout(timer);
