@@ -64,7 +64,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   prepareStateDir(options.stateDir);
   const ownership = takeOwnership(options.stateDir);
   try {
-    await sweepSpool(options.stateDir);
+    await recoverSpool(options.stateDir);
     const supervisor = new Supervisor(options, () => ownership.release());
     await supervisor.start();
     return supervisor;
@@ -87,8 +87,9 @@ function prepareStateDir(stateDir: string): void {
 }
 
 /** Nobody writes yet, so what a crash left half-way can go. */
-async function sweepSpool(stateDir: string): Promise<void> {
+async function recoverSpool(stateDir: string): Promise<void> {
   const spool = new Spool(stateDir);
   spool.sweep();
+  await spool.restore();
   await spool.close();
 }

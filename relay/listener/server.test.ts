@@ -1,0 +1,299 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { type AddressInfo, createServer, type Server } from 'node:net';
+import { after, before, test } from 'node:test';
+import { SMTPServer } from 'smtp-server';
+import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js';
+import type { Policy } from '#crds/policyfile.ts';
+import type { PairText } from '../messages.ts';
+import { Spool } from '../spool/spool.ts';
+import { eventually, listenerAt, makePair, type PodDirs, podDirs, policyOf, Talker } from '../testrig.ts';
+import { ListenerTask } from './task.ts';
+
+test('the parts of smtp-server that we override are those of the pinned version', () => {
+  const pinned = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    dependencies: Record<string, string>;
+  };
+  assert.equal(pinned.dependencies['smtp-server'], '3.21.6');
+  for (const method of ['_onCommand', '_onClose', '_whenWritable', 'init', 'send', 'close']) {
+    assert.equal(typeof SMTPConnection.prototype[method as keyof SMTPConnection], 'function', method);
+  }
+  const server = new SMTPServer({ logger: false });
+  assert.equal(typeof server.connect, 'function');
+  assert.ok(server.connections instanceof Set);
+  assert.ok(server._pendingSockets instanceof Map);
+  assert.ok(server.secureContext instanceof Map);
+});
+
+interface Serving {
+  readonly port: number;
+  readonly task: ListenerTask;
+  readonly plaintext: string[];
+  readonly entered: string[];
+  readonly ended: () => number;
+  close(): void;
+}
+
+let dirs: PodDirs;
+let spool: Spool;
+let pair: PairText;
+const servers: Server[] = [];
+
+before(async () => {
+  dirs = podDirs();
+  spool = new Spool(dirs.stateDir);
+  pair = await makePair();
+});
+
+after(async () => {
+  for (const server of servers) server.close();
+  await spool.close();
+  dirs.remove();
+});
+
+/** A listener task in this process, fed by a server as the supervisor would. */
+async function serve(
+  inbound: Partial<Policy['inbound']>,
+  withPair: PairText | null = pair,
+): Promise<Serving> {
+  const plaintext: string[] = [];
+  const entered: string[] = [];
+  let ended = 0;
+  const task = new ListenerTask({
+    policy: policyOf({ listeners: [listenerAt(25)], ...inbound }),
+    pair: withPair,
+    ticketKeys: randomBytes(48),
+    spool,
+    log: () => undefined,
+    clock: Date.now,
+    onEntered: (id) => entered.push(id),
+    onPlaintext: (client) => plaintext.push(client),
+  });
+  const server = createServer({ pauseOnConnect: true }, (socket) => {
+    task.receive('smtp', '127.0.0.1', socket, () => {
+      ended += 1;
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  servers.push(server);
+  const { port } = server.address() as AddressInfo;
+  return { port, task, plaintext, entered, ended: () => ended, close: () => server.close() };
+}
+
+async function greeted(port: number): Promise<Talker> {
+  const talker = Talker.to(port);
+  assert.match(await talker.reply(), /^220 /);
+  return talker;
+}
+
+async function secured(port: number): Promise<Talker> {
+  const talker = await greeted(port);
+  await talker.say('EHLO client.example');
+  await talker.say('STARTTLS');
+  await talker.secure();
+  return talker;
+}
+
+test('Required: the banner and EHLO are plain, mail is 530 until STARTTLS, then 250', async () => {
+  const { port, entered, plaintext } = await serve({ listeners: [listenerAt(25, { starttls: 'Required' })] });
+  const talker = await greeted(port);
+  const ehlo = await talker.say('EHLO client.example');
+  assert.match(ehlo, /^250[ -]STARTTLS\r\n/m);
+  assert.doesNotMatch(ehlo, /AUTH/);
+  assert.equal(
+    await talker.say('MAIL FROM:<me@example.com>'),
+    '530 5.7.0 Must issue a STARTTLS command first\r\n',
+  );
+  assert.deepEqual(
+    await talker.codes('AUTH PLAIN AAAA', 'VRFY you', 'DATA', 'NOOP', 'RSET'),
+    [530, 530, 530, 250, 250],
+  );
+  const ready = await talker.say('STARTTLS');
+  assert.equal(ready, '220 Ready to start TLS\r\n');
+  assert.equal(ready.length, 24);
+  await talker.secure();
+  assert.doesNotMatch(await talker.say('EHLO client.example'), /STARTTLS|AUTH/);
+  const codes = await talker.codes(
+    'MAIL FROM:<me@example.com>',
+    'RCPT TO:<you@example.net>',
+    'DATA',
+    'Hi\r\n.',
+  );
+  assert.deepEqual(codes, [250, 250, 354, 250]);
+  assert.equal(entered.length, 1);
+  assert.deepEqual(plaintext, ['127.0.0.1']);
+  talker.end();
+});
+
+test('Disabled: STARTTLS is not offered and not obeyed', async () => {
+  const { port } = await serve({ listeners: [listenerAt(25, { starttls: 'Disabled' })] });
+  const talker = await greeted(port);
+  assert.doesNotMatch(await talker.say('EHLO client.example'), /STARTTLS|AUTH/);
+  assert.deepEqual(await talker.codes('STARTTLS', 'AUTH LOGIN', 'MAIL FROM:<>'), [502, 502, 250]);
+  talker.end();
+});
+
+test('a client policy is the policy of its clients', async () => {
+  const clientPolicies = [{ networks: ['127.0.0.1'], starttls: 'Required' as const }];
+  const { port } = await serve({ clientPolicies });
+  const talker = await greeted(port);
+  assert.deepEqual(await talker.codes('EHLO client.example', 'MAIL FROM:<>'), [250, 530]);
+  talker.end();
+});
+
+test('commands that smtp-server has and a relay must not have are refused', async () => {
+  const { port } = await serve({});
+  const talker = await greeted(port);
+  const codes = await talker.codes(
+    'WIZ x',
+    'SHELL',
+    'KILL',
+    'XCLIENT ADDR=1.2.3.4',
+    'XFORWARD NAME=x',
+    'LHLO x',
+  );
+  assert.deepEqual(codes, [502, 502, 502, 502, 502, 502]);
+  assert.deepEqual(await talker.codes('EHLO client.example', 'VRFY root', 'EXPN list'), [250, 252, 500]);
+  talker.end();
+});
+
+test('a command that only Unicode folds into MAIL is not MAIL', async () => {
+  const { port } = await serve({ listeners: [listenerAt(25, { auth: 'Required' })] });
+  const talker = await secured(port);
+  await talker.say('EHLO client.example');
+  assert.deepEqual(
+    await talker.codes('MAıL FROM:<me@example.com>', 'MAIL FROM:<me@example.com>'),
+    [500, 530],
+  );
+  talker.end();
+});
+
+test('what is pipelined in clear text behind STARTTLS is never executed', async () => {
+  const { port } = await serve({});
+  const talker = await greeted(port);
+  await talker.say('EHLO client.example');
+  talker.write('STARTTLS\r\nRSET\r\nMAIL FROM:<evil@example.com>\r\n');
+  assert.match(await talker.reply(), /^220 /);
+  await talker.secure();
+  // The session starts anew: no HELO, no sender, and no reply to what was injected.
+  assert.match(await talker.say('NOOP'), /^250 OK/);
+  assert.deepEqual(
+    await talker.codes('MAIL FROM:<me@example.com>', 'EHLO x', 'RCPT TO:<you@example.net>'),
+    [503, 250, 503],
+  );
+  talker.end();
+});
+
+for (const [name, body] of [
+  ['a bare LF', 'one\ntwo\r\n'],
+  ['a bare CR', 'one\rtwo\r\n'],
+  ['LF.LF', 'one\n.\nMAIL FROM:<evil@example.com>\r\n'],
+  ['LF.CRLF', 'one\n.\r\nMAIL FROM:<evil@example.com>\r\n'],
+  ['CR.CR', 'one\r.\rMAIL FROM:<evil@example.com>\r\n'],
+  ['CRLF.CR', 'one\r\n.\rMAIL FROM:<evil@example.com>\r\n'],
+] as const) {
+  test(`a message with ${name} is refused whole, and the session stays in step`, async () => {
+    const { port, entered } = await serve({});
+    const talker = await greeted(port);
+    await talker.codes('EHLO client.example', 'MAIL FROM:<>', 'RCPT TO:<you@example.net>', 'DATA');
+    talker.write(`Subject: x\r\n\r\n${body}.\r\n`);
+    assert.match(await talker.reply(), /^554 5\.6\.0 /);
+    assert.deepEqual(await talker.codes('NOOP', 'MAIL FROM:<>'), [250, 250]);
+    assert.deepEqual(entered, []);
+    talker.end();
+  });
+}
+
+test('a message beyond the limit is refused at MAIL and in flight, and the session stays in step', async () => {
+  const { port, entered } = await serve({});
+  const talker = await greeted(port);
+  await talker.say('EHLO client.example');
+  assert.match(await talker.say('MAIL FROM:<> SIZE=1000001'), /^552 5\.3\.4 /);
+  await talker.codes('MAIL FROM:<>', 'RCPT TO:<you@example.net>', 'DATA');
+  talker.write(`${'x'.repeat(998)}\r\n`.repeat(1001));
+  talker.write('.\r\n');
+  assert.match(await talker.reply(), /^552 5\.3\.4 /);
+  assert.deepEqual(await talker.codes('NOOP'), [250]);
+  assert.deepEqual(entered, []);
+  talker.end();
+});
+
+test('recipients beyond the limit wait for another transaction', async () => {
+  const { port } = await serve({
+    limits: { messageBytes: 1000, recipients: 2, connectionsPerClient: null, messagesPerClientPerMinute: 2 },
+  });
+  const talker = await greeted(port);
+  const rcpt = (name: string) => `RCPT TO:<${name}@example.net>`;
+  await talker.codes('EHLO client.example', 'MAIL FROM:<>');
+  assert.deepEqual(await talker.codes(rcpt('a'), rcpt('b'), rcpt('c')), [250, 250, 452]);
+  assert.deepEqual(await talker.codes('RSET', 'MAIL FROM:<>', 'RSET', 'MAIL FROM:<>'), [250, 250, 250, 450]);
+  talker.end();
+});
+
+test('without a pair a listener that needs one takes nobody in, and never has the key of the library', async () => {
+  const enabled = await serve({}, null);
+  assert.match(await Talker.to(enabled.port).reply(), /^421 4\.3\.2 /);
+  const implicit = await serve(
+    { listeners: [listenerAt(25, { implicitTLS: true, starttls: 'Disabled' })] },
+    null,
+  );
+  await Talker.toTls(implicit.port).closed;
+  const disabled = await serve({ listeners: [listenerAt(25, { starttls: 'Disabled' })] }, null);
+  const talker = await greeted(disabled.port);
+  assert.deepEqual(await talker.codes('EHLO client.example', 'STARTTLS', 'MAIL FROM:<>'), [250, 502, 250]);
+  await eventually(() => enabled.ended() === 1 && implicit.ended() === 1);
+  talker.end();
+});
+
+test('a pair that arrives later is used for the next handshake', async () => {
+  const { port, task } = await serve(
+    { listeners: [listenerAt(25, { implicitTLS: true, starttls: 'Disabled' })] },
+    null,
+  );
+  await Talker.toTls(port).closed;
+  task.usePair(pair);
+  const talker = Talker.toTls(port);
+  assert.match(await talker.reply(), /^220 /);
+  talker.end();
+});
+
+test('a client that goes on being refused is ended', async () => {
+  const { port } = await serve({ relayNetworks: [] });
+  const talker = await greeted(port);
+  await talker.codes('EHLO client.example', 'MAIL FROM:<>');
+  const codes = await talker.codes(...Array.from({ length: 51 }, () => 'RCPT TO:<you@example.net>'));
+  assert.deepEqual([codes[0], codes[49], codes[50]], [550, 550, 421]);
+  await talker.closed;
+});
+
+test('a reset at any step ends one session, is counted once, and hurts nobody', async () => {
+  const steps = [
+    'EHLO client.example',
+    'MAIL FROM:<>',
+    'RCPT TO:<you@example.net>',
+    'DATA',
+    'half a message',
+  ];
+  const { port, task, ended } = await serve({});
+  for (let count = 0; count <= steps.length; count++) {
+    const talker = await greeted(port);
+    for (const step of steps.slice(0, count)) {
+      if (step === 'half a message') talker.write(step);
+      else await talker.say(step);
+    }
+    talker.reset();
+    await eventually(() => ended() === count + 1);
+  }
+  const inHandshake = await greeted(port);
+  await inHandshake.codes('EHLO client.example', 'STARTTLS');
+  inHandshake.write('this is no TLS');
+  await inHandshake.closed;
+  const inTls = await secured(port);
+  inTls.reset();
+  Talker.to(port).reset();
+  await eventually(() => task.openSessions === 0);
+  const talker = await greeted(port);
+  assert.deepEqual(await talker.codes('EHLO client.example', 'QUIT'), [250, 221]);
+  await eventually(() => task.openSessions === 0);
+});
