@@ -17,11 +17,9 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
-  API_SERVER,
   FIRST_OBJECTS,
   NODE_ADDRESS,
   NODE_NAME,
-  POD_RANGE,
   SERVICE_RANGE,
   writeConfiguration,
 } from './configuration.ts';
@@ -99,6 +97,11 @@ export async function startCluster(name: string, say: Say): Promise<Cluster> {
     await stop();
     throw error;
   }
+}
+
+/** Ends and removes a cluster that was left running. */
+export function stopCluster(name: string): Promise<void> {
+  return clear(join(tmpdir(), `mailrelay-cluster-${name}`), name);
 }
 
 interface Starting {
@@ -406,4 +409,4 @@ rules:
   - level: None
 `;
 
-export { API_SERVER, POD_RANGE };
+export { NODE_ADDRESS };

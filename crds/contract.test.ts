@@ -1,0 +1,214 @@
+import assert from 'node:assert/strict';
+import { BlockList } from 'node:net';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { changed, document } from '#test/fixtures/manifests.ts';
+import { effectivePolicy, needsKeyPair, startTlsSummary } from './effective.ts';
+import { listCovers, networkOf } from './networks.ts';
+import { fieldsNotInForce } from './notinforce.ts';
+import { hashOf, type Policy, parsePolicy, printPolicy } from './policyfile.ts';
+import { mailRelaySchema, type Schema } from './schema.ts';
+import { compareTlsLevels, TLS_LEVELS } from './tlslevel.ts';
+import { parseDuration, parseSize } from './units.ts';
+import { validateMailRelay } from './validate.ts';
+import { servedPort } from './wellknown.ts';
+
+function policyOf(changes: Record<string, unknown> = {}): Policy {
+  const judged = validateMailRelay(document(changed(changes)));
+  assert.equal(judged.kind, 'valid', JSON.stringify(judged));
+  const { manifest } = judged as Extract<typeof judged, { kind: 'valid' }>;
+  return effectivePolicy(manifest, manifest.spec);
+}
+
+test('parseDuration reads the notation of the manifest and nothing else', () => {
+  const good: [string, number][] = [
+    ['5d', 432_000],
+    ['90m', 5_400],
+    ['1h30m', 5_400],
+    ['45s', 45],
+  ];
+  for (const [text, seconds] of good) assert.equal(parseDuration(text), seconds, text);
+  for (const text of ['', '5', 'd', '1.5h', '-1h', '5 d', '1d2h'])
+    assert.equal(parseDuration(text), undefined, text);
+});
+
+test('parseSize reads Kubernetes quantities of bytes and nothing else', () => {
+  const good: [string, number][] = [
+    ['25Mi', 26_214_400],
+    ['1.5Gi', 1_610_612_736],
+    ['1000', 1000],
+    ['2k', 2000],
+  ];
+  for (const [text, bytes] of good) assert.equal(parseSize(text), bytes, text);
+  for (const text of ['', 'Mi', '25MB', '1e3', '-1', '1,5Gi']) assert.equal(parseSize(text), undefined, text);
+});
+
+test('networkOf and listCovers agree on addresses and CIDRs of both families', () => {
+  const list = new BlockList();
+  for (const text of ['10.20.0.0/16', '192.0.2.7', '2001:db8::/32']) assert.ok(networkOf(text, list), text);
+  for (const text of ['10.0.0.0/33', '10.0.0', 'fe80::1%eth0', '::/129', 'a/8', '10.0.0.0/8/8', '']) {
+    assert.equal(networkOf(text, new BlockList()), false, text);
+  }
+  for (const inside of ['10.20.3.4', '::ffff:10.20.3.4', '192.0.2.7', '2001:db8::5'])
+    assert.ok(listCovers(list, inside), inside);
+  for (const outside of ['10.21.0.1', '192.0.2.8', '2001:db9::1', 'nonsense', ''])
+    assert.ok(!listCovers(list, outside), outside);
+});
+
+test('the order of TLS levels is the order of the list', () => {
+  fc.assert(
+    fc.property(fc.constantFrom(...TLS_LEVELS), fc.constantFrom(...TLS_LEVELS), (a, b) => {
+      assert.equal(
+        Math.sign(compareTlsLevels(a, b)),
+        Math.sign(TLS_LEVELS.indexOf(a) - TLS_LEVELS.indexOf(b)),
+      );
+    }),
+  );
+});
+
+test('a policy survives printing and parsing, and its hash does not depend on the order of keys', () => {
+  const policy = policyOf();
+  assert.deepEqual(parsePolicy(printPolicy(policy)), { kind: 'policy', policy });
+  const shuffled = Object.fromEntries(Object.entries(policy).toReversed());
+  assert.equal(hashOf(shuffled), hashOf(policy));
+  assert.equal(printPolicy(shuffled as Policy), printPolicy(policy));
+});
+
+test('parsePolicy names the field that is wrong and never throws', () => {
+  for (const text of ['', '{', '[]', '{"format":2}']) assert.equal(parsePolicy(text).kind, 'invalid', text);
+  const broken = JSON.stringify({ ...policyOf(), hostname: 5 });
+  assert.match((parsePolicy(broken) as { message: string }).message, /^hostname: /);
+});
+
+test('effectivePolicy applies the defaults of the reference', () => {
+  const policy = policyOf();
+  assert.equal(policy.inbound.minTlsVersion, 'TLSv1.2');
+  assert.equal(policy.inbound.limits.messageBytes, 25 * 2 ** 20);
+  assert.equal(policy.outbound.tlsLevel, 'Opportunistic');
+  assert.equal(policy.queue.expireAfterSeconds, 5 * 86_400);
+  assert.deepEqual(policy.inbound.listeners, [
+    { name: 'smtp', port: 25, starttls: 'Enabled', implicitTLS: false, auth: 'Disabled' },
+  ]);
+});
+
+test('effectivePolicy gives hops the level of the hop, else of the route, else of outbound', () => {
+  const { outbound } = policyOf({
+    outbound: {
+      tls: { level: 'Encrypt' },
+      smartHosts: [{ host: 'a.example' }, { host: 'b.example', implicitTLS: true, tls: { level: 'Verify' } }],
+      routes: [
+        {
+          recipientDomains: ['c.example'],
+          tls: { level: 'None' },
+          hosts: [{ host: 'c.example', port: 2525 }],
+        },
+      ],
+    },
+  });
+  assert.deepEqual(
+    outbound.smartHosts.map(({ tlsLevel, port }) => [tlsLevel, port]),
+    [
+      ['Encrypt', 25],
+      ['Verify', 465],
+    ],
+  );
+  assert.equal(outbound.routes[0]?.hosts[0]?.tlsLevel, 'None');
+});
+
+test('a listener that is not enabled is in no policy, and without TLS anywhere no pair is needed', () => {
+  const off = policyOf({
+    inbound: {
+      listeners: [
+        { name: 'a', port: 25 },
+        { name: 'b', port: 26, enabled: false },
+      ],
+    },
+  });
+  assert.deepEqual(
+    off.inbound.listeners.map(({ name }) => name),
+    ['a'],
+  );
+  const plain = policyOf({
+    tls: null,
+    inbound: { starttls: 'Disabled', listeners: [{ name: 'a', port: 25 }] },
+  });
+  assert.equal(needsKeyPair(plain), false);
+  assert.equal(needsKeyPair(policyOf()), true);
+  assert.deepEqual(
+    policyOf({ inbound: { enabled: false, listeners: [{ name: 'a', port: 25 }] } }).inbound.listeners,
+    [],
+  );
+});
+
+test('startTlsSummary is one word where all agree, and names the listeners where not', () => {
+  assert.equal(startTlsSummary(policyOf()), 'Enabled');
+  const mixed = policyOf({
+    inbound: {
+      listeners: [
+        { name: 'a', port: 25 },
+        { name: 'b', port: 587, starttls: 'Required' },
+      ],
+    },
+  });
+  assert.equal(startTlsSummary(mixed), 'a=Enabled,b=Required');
+});
+
+test('every field that is not enforced is named', () => {
+  const policy = policyOf({
+    inbound: {
+      listeners: [
+        { name: 'smtp', port: 25 },
+        { name: 'submission', port: 587, auth: 'Required' },
+      ],
+      clients: { credentialsSecretName: 'users' },
+    },
+    outbound: { smartHosts: [{ host: 'a.example', credentialsSecretName: 'login' }] },
+    trace: { level: 2 },
+  });
+  const gaps = fieldsNotInForce(policy).join('\n');
+  for (const field of [
+    'inbound.listeners[submission].auth',
+    'inbound.clients.credentialsSecretName',
+    'outbound.tls.discover',
+    'a.example',
+    'queue.expireAfter',
+    'trace.level',
+  ]) {
+    assert.ok(gaps.includes(field), field);
+  }
+});
+
+test('servedPort keeps unprivileged ports and moves the others', () => {
+  assert.deepEqual(
+    [25, 587, 465, 1023, 1024, 2525].map(servedPort),
+    [10_025, 10_587, 10_465, 11_023, 1024, 2525],
+  );
+});
+
+test('no field of the schema is without a description', () => {
+  const bare: string[] = [];
+  walk(mailRelaySchema(), 'MailRelay', bare);
+  // The API server allows no description here.
+  assert.deepEqual(bare, ['MailRelay.metadata']);
+});
+
+function walk(schema: Schema, path: string, bare: string[]): void {
+  for (const [name, field] of Object.entries(schema.properties ?? {})) {
+    if (!field.description) bare.push(`${path}.${name}`);
+    walk(field.items ?? field, `${path}.${name}`, bare);
+  }
+}
+
+test('every string and list of the schema is bounded, so that CEL rules have a cost', () => {
+  const unbounded: string[] = [];
+  walkBounds(mailRelaySchema().properties?.['spec'] ?? {}, 'spec', unbounded);
+  assert.deepEqual(unbounded, []);
+});
+
+function walkBounds(schema: Schema, path: string, unbounded: string[]): void {
+  if (schema.type === 'array' && schema['maxItems'] === undefined) unbounded.push(path);
+  if (schema.type === 'string' && schema['maxLength'] === undefined && !schema['enum']) unbounded.push(path);
+  if (schema.items) walkBounds(schema.items, `${path}[]`, unbounded);
+  for (const [name, field] of Object.entries(schema.properties ?? {}))
+    walkBounds(field, `${path}.${name}`, unbounded);
+}

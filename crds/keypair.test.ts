@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { before, test } from 'node:test';
+import { type Authority, makeAuthority, type Pair } from '#test/kit/ca.ts';
+import { judgePair } from './keypair.ts';
+
+const HOST = 'relay.example.com';
+const NOW = new Date();
+let authority: Authority;
+let good: Pair;
+
+before(async () => {
+  authority = await makeAuthority();
+  good = await authority.issue([HOST]);
+});
+
+const judge = (pair: { cert?: string; key?: string }) => judgePair(pair.cert, pair.key, HOST, NOW);
+
+test('judgePair takes a pair that matches, is valid and names the host', () => {
+  const judged = judge(good);
+  assert.equal(judged.kind, 'usable');
+  assert.equal(judged.kind === 'usable' && judged.blemish, null);
+  assert.deepEqual(judged.kind === 'usable' && judged.facts.names, [HOST]);
+  assert.equal(judged.kind === 'usable' && judged.facts.serial, good.serial);
+});
+
+test('judgePair refuses what cannot be used at all, with a reason', async () => {
+  const other = await authority.issue([HOST]);
+  const cases: [string, { cert?: string; key?: string }][] = [
+    ['CertificateMissing', {}],
+    ['CertificateMissing', { cert: good.cert }],
+    ['CertificateUnreadable', { cert: 'nonsense', key: good.key }],
+    ['CertificateUnreadable', { cert: good.cert, key: 'nonsense' }],
+    ['KeyMismatch', { cert: good.cert, key: other.key }],
+  ];
+  for (const [reason, pair] of cases) {
+    const judged = judge(pair);
+    assert.equal(judged.kind === 'unusable' && judged.reason, reason);
+  }
+});
+
+test('judgePair serves a pair with a blemish, and names it', async () => {
+  const cases: [string, Pair][] = [
+    ['CertificateExpired', await authority.issue([HOST], { from: -10, until: -1 })],
+    ['CertificateNotYetValid', await authority.issue([HOST], { from: 5 })],
+    ['HostnameNotCovered', await authority.issue(['other.example.com'])],
+  ];
+  for (const [reason, pair] of cases) {
+    const judged = judge(pair);
+    assert.equal(judged.kind === 'usable' && judged.blemish?.reason, reason);
+  }
+});
+
+test('judgePair never quotes key material', async () => {
+  const other = await authority.issue([HOST]);
+  const text = JSON.stringify([
+    judge({ cert: good.cert, key: other.key }),
+    judge({ cert: good.key, key: good.cert }),
+  ]);
+  assert.ok(!text.includes('PRIVATE KEY'));
+});

@@ -1,0 +1,226 @@
+/**
+ * What the cluster tests do as users: kubectl and helm against the cluster that run.ts prepared, and a few questions.
+ * The tests run inside the cluster's network namespace, so pods and Services are reached directly.
+ */
+import { readFileSync } from 'node:fs';
+import { type PodStatus, parsePodStatus } from '#crds/podstatus.ts';
+import { ADMIN_PORT } from '#crds/wellknown.ts';
+import { until } from '#test/kit/wait.ts';
+import { command } from './supervise.ts';
+
+/** Written by run.ts into the environment of the tests. */
+export interface Prepared {
+  readonly kubeconfig: string;
+  readonly kubectl: string;
+  readonly helm: string;
+  readonly image: { readonly repository: string; readonly tag: string };
+  /** Empty on a cluster that was given. */
+  readonly auditLog: string;
+  /** An address of this machine that pods reach. */
+  readonly nodeAddress: string;
+}
+
+export const OPERATOR_NAMESPACE = 'mailrelay-system';
+const CHART = new URL('../../charts/mailrelay-operator', import.meta.url).pathname;
+
+export function prepared(): Prepared {
+  const text = process.env['MAILRELAY_CLUSTER'];
+  if (!text) throw new Error('Run the cluster tests by "make test": they need a cluster');
+  return JSON.parse(text) as Prepared;
+}
+
+export function kubectl(args: readonly string[], input?: string): string {
+  const { kubectl: program, kubeconfig } = prepared();
+  return command(program, ['--kubeconfig', kubeconfig, ...args], input).trim();
+}
+
+export function helm(args: readonly string[]): string {
+  const { helm: program, kubeconfig } = prepared();
+  return command(program, ['--kubeconfig', kubeconfig, ...args]).trim();
+}
+
+export function apply(manifest: string): void {
+  kubectl(['apply', '-f', '-'], manifest);
+}
+
+/** Installs or upgrades the operator as a user would, and waits for it. */
+export function installOperator(...settings: string[]): void {
+  const { image } = prepared();
+  const values = [
+    `image.repository=${image.repository}`,
+    `image.tag=${image.tag}`,
+    `relay.image.repository=${image.repository}`,
+    `relay.image.tag=${image.tag}`,
+    ...settings,
+  ];
+  helm([
+    ...['upgrade', '--install', 'mailrelay', CHART, '--namespace', OPERATOR_NAMESPACE, '--create-namespace'],
+    ...values.flatMap((value) => ['--set', value]),
+    ...['--wait', '--timeout', '120s'],
+  ]);
+}
+
+/** A restricted namespace, and an issuer whose CA the test can trust. */
+export function makeNamespace(name: string): void {
+  apply(`
+apiVersion: v1
+kind: Namespace
+metadata: {name: ${name}, labels: {pod-security.kubernetes.io/enforce: restricted}}
+---
+apiVersion: cert-manager.io/v1
+kind: Issuer
+metadata: {name: self, namespace: ${name}}
+spec: {selfSigned: {}}
+---
+apiVersion: cert-manager.io/v1
+kind: Certificate
+metadata: {name: ca, namespace: ${name}}
+spec: {isCA: true, commonName: test CA, secretName: ca, issuerRef: {name: self}, privateKey: {algorithm: ECDSA, size: 256}}
+---
+apiVersion: cert-manager.io/v1
+kind: Issuer
+metadata: {name: ca, namespace: ${name}}
+spec: {ca: {secretName: ca}}
+`);
+  kubectl(['wait', '--for=condition=Ready', 'certificate/ca', '-n', name, '--timeout=60s']);
+}
+
+export function secretText(namespace: string, name: string, key: string): string {
+  const encoded = kubectl([
+    'get',
+    'secret',
+    name,
+    '-n',
+    namespace,
+    '-o',
+    `jsonpath={.data.${key.replaceAll('.', '\\.')}}`,
+  ]);
+  return Buffer.from(encoded, 'base64').toString();
+}
+
+export function get<T>(kind: string, name: string, namespace: string): T {
+  return JSON.parse(kubectl(['get', kind, name, '-n', namespace, '-o', 'json'])) as T;
+}
+
+export interface RelayObject {
+  readonly metadata: { readonly generation: number; readonly resourceVersion: string };
+  readonly status: {
+    readonly conditions: {
+      readonly type: string;
+      readonly status: string;
+      readonly reason: string;
+      readonly message: string;
+    }[];
+    readonly certificate?: {
+      readonly serial: string;
+      readonly notAfter: string;
+      readonly podsServing: number;
+    };
+    readonly policy: { readonly hash: string; readonly podsServing: number; readonly oldSessions: number };
+    readonly queue?: { readonly depth: number };
+    readonly notInForce?: string[];
+  };
+}
+
+export function relayOf(namespace: string, name = 'relay'): RelayObject {
+  return get<RelayObject>('mailrelay', name, namespace);
+}
+
+export function conditionOf(relay: RelayObject, type: string) {
+  return relay.status.conditions.find((condition) => condition.type === type);
+}
+
+export function waitReady(namespace: string, name = 'relay'): void {
+  kubectl(['wait', '--for=condition=Ready', `mailrelay/${name}`, '-n', namespace, '--timeout=120s']);
+}
+
+interface PodList {
+  readonly items: {
+    readonly metadata: { name: string; uid: string };
+    readonly status: { podIP?: string; containerStatuses?: { restartCount: number }[] };
+  }[];
+}
+
+export interface RelayPod {
+  readonly name: string;
+  readonly uid: string;
+  readonly ip: string;
+  readonly restarts: number;
+}
+
+/** The relay's pods, by name. */
+export function podsOf(namespace: string, name = 'relay'): RelayPod[] {
+  const list = JSON.parse(
+    kubectl(['get', 'pods', '-n', namespace, '-l', `app.kubernetes.io/instance=${name}`, '-o', 'json']),
+  ) as PodList;
+  return list.items.map(({ metadata, status }) => ({
+    name: metadata.name,
+    uid: metadata.uid,
+    ip: status.podIP ?? '',
+    restarts: status.containerStatuses?.[0]?.restartCount ?? 0,
+  }));
+}
+
+export async function podStatus(ip: string): Promise<PodStatus> {
+  const response = await fetch(`http://${ip}:${ADMIN_PORT}/status`);
+  const status = parsePodStatus(await response.text());
+  if (!status) throw new Error(`The pod at ${ip} gave no status that can be read`);
+  return status;
+}
+
+export function serviceAddress(namespace: string, name = 'relay'): string {
+  return kubectl(['get', 'service', name, '-n', namespace, '-o', 'jsonpath={.spec.clusterIP}']);
+}
+
+export function eventsOf(namespace: string, reason: string): string[] {
+  const text = kubectl([
+    'get',
+    'events.events.k8s.io',
+    '-n',
+    namespace,
+    '-o',
+    `jsonpath={range .items[?(@.reason=="${reason}")]}{.note}{"\\n"}{end}`,
+  ]);
+  return text.split('\n').filter(Boolean);
+}
+
+/** Writes of the operator since `since` (milliseconds), by the API server's own record; its Lease is not counted. */
+export function operatorWrites(since: number): string[] {
+  const { auditLog } = prepared();
+  return readFileSync(auditLog, 'utf8')
+    .split('\n')
+    .filter((line) => line.includes(`system:serviceaccount:${OPERATOR_NAMESPACE}:mailrelay"`))
+    .map((line) => JSON.parse(line) as AuditEntry)
+    .filter(
+      ({ verb, requestReceivedTimestamp }) =>
+        WRITES.has(verb) && Date.parse(requestReceivedTimestamp) >= since,
+    )
+    .filter(({ objectRef }) => objectRef?.resource !== 'leases')
+    .map(({ verb, requestURI }) => `${verb} ${requestURI}`);
+}
+
+interface AuditEntry {
+  readonly verb: string;
+  readonly requestURI: string;
+  readonly requestReceivedTimestamp: string;
+  readonly objectRef?: { readonly resource: string };
+}
+
+const WRITES = new Set(['create', 'update', 'patch', 'delete', 'deletecollection']);
+
+/** Resolves when the relay's status says what `holds` asks for. */
+export function statusUntil(
+  what: string,
+  namespace: string,
+  holds: (relay: RelayObject) => boolean,
+  withinMs = 60_000,
+) {
+  return until(
+    what,
+    () => {
+      const relay = relayOf(namespace);
+      return holds(relay) ? relay : undefined;
+    },
+    withinMs,
+  );
+}

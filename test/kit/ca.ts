@@ -1,0 +1,72 @@
+/** Throw-away certificate authorities and pairs for the tests, with any names and dates. */
+import 'reflect-metadata';
+import * as x509 from '@peculiar/x509';
+
+const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
+const DAY_MS = 86_400_000;
+
+export interface Pair {
+  readonly cert: string;
+  readonly key: string;
+  /** As openssl prints it. */
+  readonly serial: string;
+}
+
+export interface Authority {
+  /** PEM that a client trusts. */
+  readonly cert: string;
+  issue(names: readonly string[], days?: { from?: number; until?: number }): Promise<Pair>;
+}
+
+export async function makeAuthority(name = 'test CA'): Promise<Authority> {
+  const keys = await crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
+    name: `CN=${name}`,
+    notBefore: inDays(-400),
+    notAfter: inDays(400),
+    keys,
+    signingAlgorithm: ALGORITHM,
+    extensions: [new x509.BasicConstraintsExtension(true, 0, true)],
+  });
+  return {
+    cert: `${certificate.toString('pem')}\n`,
+    issue: (names, { from = -1, until = 90 } = {}) =>
+      issue(names, inDays(from), inDays(until), certificate, keys.privateKey),
+  };
+}
+
+async function issue(
+  names: readonly string[],
+  notBefore: Date,
+  notAfter: Date,
+  issuer: x509.X509Certificate,
+  signingKey: CryptoKey,
+): Promise<Pair> {
+  const keys = await crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
+  const serialNumber = Buffer.from(crypto.getRandomValues(new Uint8Array(8)))
+    .toString('hex')
+    .replace(/^./, '4');
+  const certificate = await x509.X509CertificateGenerator.create({
+    serialNumber,
+    subject: `CN=${names[0]}`,
+    issuer: issuer.subject,
+    notBefore,
+    notAfter,
+    publicKey: keys.publicKey,
+    signingKey,
+    signingAlgorithm: ALGORITHM,
+    extensions: [
+      new x509.SubjectAlternativeNameExtension(names.map((value) => ({ type: 'dns' as const, value }))),
+      new x509.ExtendedKeyUsageExtension([x509.ExtendedKeyUsage.serverAuth]),
+    ],
+  });
+  const key = x509.PemConverter.encode(
+    await crypto.subtle.exportKey('pkcs8', keys.privateKey),
+    'PRIVATE KEY',
+  );
+  return { cert: `${certificate.toString('pem')}\n`, key: `${key}\n`, serial: serialNumber.toUpperCase() };
+}
+
+function inDays(days: number): Date {
+  return new Date(Date.now() + days * DAY_MS);
+}

@@ -1,0 +1,163 @@
+/**
+ * A real Postfix as a next hop: its own configuration, queue and port, delivering everything into one maildir that the
+ * test reads. Installed from the distribution when missing and allowed. Ended by the pid of its own master process.
+ */
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Pair } from './ca.ts';
+import { until } from './wait.ts';
+
+export interface PostfixOptions {
+  readonly address: string;
+  readonly port: number;
+  readonly pair?: Pair;
+  /** Postfix's own words: may, encrypt. */
+  readonly level?: 'none' | 'may' | 'encrypt';
+  /** Command that enters another network namespace. */
+  readonly enter?: readonly string[];
+}
+
+/** Why there can be no Postfix here, or undefined. */
+export function postfixProblem(): string | undefined {
+  if (process.getuid?.() !== 0) return 'Postfix needs root';
+  if (existsSync('/usr/sbin/postfix')) return undefined;
+  try {
+    process.stderr.write('installing postfix\n');
+    run([
+      'env',
+      'DEBIAN_FRONTEND=noninteractive',
+      'apt-get',
+      'install',
+      '-y',
+      '-qq',
+      '--no-install-recommends',
+      'postfix',
+    ]);
+    return undefined;
+  } catch {
+    return 'Postfix is not installed and cannot be: apt-get install postfix';
+  }
+}
+
+export class Postfix {
+  readonly #dir: string;
+  readonly #enter: readonly string[];
+
+  private constructor(dir: string, enter: readonly string[]) {
+    this.#dir = dir;
+    this.#enter = enter;
+  }
+
+  static async start(options: PostfixOptions): Promise<Postfix> {
+    const dir = mkdtempSync(join(tmpdir(), 'mailrelay-postfix-'));
+    chmodSync(dir, 0o755);
+    const postfix = new Postfix(dir, options.enter ?? []);
+    postfix.#configure(options);
+    postfix.#postfix('start');
+    await until('Postfix to listen', () => existsSync(join(dir, 'queue', 'pid', 'master.pid')));
+    return postfix;
+  }
+
+  /** The messages that have arrived, headers included. */
+  messages(): string[] {
+    const dir = join(this.#dir, 'mail', 'all', 'new');
+    return existsSync(dir) ? readdirSync(dir).map((name) => readFileSync(join(dir, name), 'utf8')) : [];
+  }
+
+  /** The first message with this test id; waits for it. */
+  async message(id: string, withinMs?: number): Promise<string> {
+    return until(
+      `message ${id} at Postfix`,
+      () => this.messages().find((text) => text.includes(`X-Test-Id: ${id}`)),
+      withinMs,
+    );
+  }
+
+  stop(): void {
+    try {
+      this.#postfix('stop');
+    } catch {
+      // It has ended already; what matters is that nothing is left.
+    }
+    rmSync(this.#dir, { recursive: true, force: true });
+  }
+
+  #configure({ address, port, pair, level = pair ? 'may' : 'none' }: PostfixOptions): void {
+    const path = (name: string) => join(this.#dir, name);
+    for (const name of ['conf', 'queue', 'data', 'mail']) mkdirSync(path(name));
+    run(['chown', 'postfix', path('data'), path('mail')]);
+    const uid = run(['id', '-u', 'postfix']).trim();
+    const gid = run(['id', '-g', 'postfix']).trim();
+    writeFileSync(
+      path('conf/main.cf'),
+      `compatibility_level = 3.6
+queue_directory = ${path('queue')}
+data_directory = ${path('data')}
+maillog_file = ${path('mail.log')}
+maillog_file_prefixes = ${this.#dir}
+myhostname = store.example.com
+mydestination =
+mynetworks = 0.0.0.0/0, [::]/0
+inet_interfaces = ${address}
+inet_protocols = ipv4
+alias_maps =
+smtpd_peername_lookup = no
+smtpd_recipient_restrictions = permit_mynetworks
+virtual_mailbox_domains = static:all
+virtual_mailbox_maps = static:all/
+virtual_mailbox_base = ${path('mail')}
+virtual_minimum_uid = 1
+virtual_uid_maps = static:${uid}
+virtual_gid_maps = static:${gid}
+smtpd_tls_security_level = ${level}
+smtpd_tls_received_header = yes
+smtpd_tls_loglevel = 1
+${pair ? `smtpd_tls_chain_files = ${path('conf/pair.pem')}` : ''}
+`,
+    );
+    if (pair) writeFileSync(path('conf/pair.pem'), `${pair.key}${pair.cert}`, { mode: 0o600 });
+    writeFileSync(path('conf/master.cf'), masterConfiguration(address, port));
+  }
+
+  #postfix(verb: string): void {
+    run([...this.#enter, '/usr/sbin/postfix', '-c', join(this.#dir, 'conf'), verb]);
+  }
+}
+
+/** Only the services that taking and storing mail need; no chroot, so that nothing is copied. */
+function masterConfiguration(address: string, port: number): string {
+  const services = [
+    `${address}:${port} inet n - n - - smtpd`,
+    'pickup unix n - n 60 1 pickup',
+    'cleanup unix n - n - 0 cleanup',
+    'qmgr unix n - n 300 1 qmgr',
+    'tlsmgr unix - - n 1000? 1 tlsmgr',
+    'rewrite unix - - n - - trivial-rewrite',
+    'bounce unix - - n - 0 bounce',
+    'defer unix - - n - 0 bounce',
+    'trace unix - - n - 0 bounce',
+    'virtual unix - n n - - virtual',
+    'error unix - - n - - error',
+    'retry unix - - n - - error',
+    'anvil unix - - n - 1 anvil',
+    'proxymap unix - - n - - proxymap',
+    'scache unix - - n - 1 scache',
+    'postlog unix-dgram n - n - 1 postlogd',
+  ];
+  return `${services.join('\n')}\n`;
+}
+
+function run([command = '', ...args]: readonly string[]): string {
+  return execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+}

@@ -1,0 +1,184 @@
+/**
+ * A real relay for the tests: `bin/mailrelay run` in a folder of its own, on free ports. Everything a test does to it
+ * is what a user could do: edit the manifest, read the status, signal the process.
+ */
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type PodStatus, parsePodStatus } from '#crds/podstatus.ts';
+import type { Pair } from './ca.ts';
+import { freePort } from './ports.ts';
+import { until } from './wait.ts';
+
+const LAUNCHER = new URL('../../bin/mailrelay', import.meta.url).pathname;
+
+export interface Ended {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs the command to its end. */
+export async function mailrelay(args: readonly string[], cwd = tmpdir()): Promise<Ended> {
+  const child = spawn(LAUNCHER, [...args], { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+  const output = collect(child);
+  const status = await new Promise<number | null>((resolve) => child.once('close', resolve));
+  return { status, ...output() };
+}
+
+export interface TestRelayOptions {
+  /** The manifest, as a function of what is free here. */
+  readonly manifest: (ports: readonly number[]) => string;
+  readonly ports?: number;
+  readonly dir?: string;
+}
+
+export class TestRelay {
+  readonly dir: string;
+  readonly ports: readonly number[];
+  readonly adminPort: number;
+  readonly #manifest: string;
+  #child: ChildProcess | undefined;
+  #output: () => { stdout: string; stderr: string } = () => ({ stdout: '', stderr: '' });
+
+  private constructor(dir: string, ports: readonly number[], adminPort: number) {
+    this.dir = dir;
+    this.ports = ports;
+    this.adminPort = adminPort;
+    this.#manifest = join(dir, 'relay.yaml');
+  }
+
+  static async start({ manifest, ports: count = 1, dir }: TestRelayOptions): Promise<TestRelay> {
+    const ports: number[] = [];
+    while (ports.length < count) ports.push(await freePort());
+    const relay = new TestRelay(
+      dir ?? mkdtempSync(join(tmpdir(), 'mailrelay-test-')),
+      ports,
+      await freePort(),
+    );
+    relay.edit(manifest(ports));
+    await relay.up();
+    return relay;
+  }
+
+  get stateDir(): string {
+    return join(this.dir, 'state');
+  }
+
+  get stdout(): string {
+    return this.#output().stdout;
+  }
+
+  get stderr(): string {
+    return this.#output().stderr;
+  }
+
+  get pid(): number {
+    return this.#child?.pid ?? 0;
+  }
+
+  /** Starts (again) on the same manifest, ports and state; resolves when it is ready. */
+  async up(): Promise<void> {
+    const args = [
+      'run',
+      '-f',
+      this.#manifest,
+      '--state',
+      this.stateDir,
+      '--admin-port',
+      String(this.adminPort),
+    ];
+    const child = spawn(LAUNCHER, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#child = child;
+    this.#output = collect(child);
+    await until('the relay to be up', async () => {
+      if (child.exitCode !== null) throw new Error(`the relay ended: ${this.stderr}`);
+      return (await this.status()).policy.hash !== null && this.stdout.includes('MailRelay');
+    });
+  }
+
+  edit(manifest: string): void {
+    writeFileSync(this.#manifest, manifest);
+  }
+
+  async status(): Promise<PodStatus> {
+    const response = await fetch(`http://127.0.0.1:${this.adminPort}/status`);
+    const status = parsePodStatus(await response.text());
+    if (!status) throw new Error('the status cannot be read');
+    return status;
+  }
+
+  /** The CA of the throw-away certificate. */
+  ca(): string {
+    return readFileSync(join(this.stateDir, 'local-ca', 'ca.crt'), 'utf8');
+  }
+
+  /** All processes of the relay: the supervisor and its tasks. */
+  tree(): number[] {
+    const children = execFileSync('ps', ['-o', 'pid=', '--ppid', String(this.pid)], { encoding: 'utf8' });
+    return [this.pid, ...children.trim().split(/\s+/).filter(Boolean).map(Number)];
+  }
+
+  /** Kills the whole relay at once, as a power cut would. */
+  async kill9(): Promise<void> {
+    const pids = this.tree();
+    const ended = this.#ended();
+    for (const pid of pids) {
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch {
+        // It ended in the meantime.
+      }
+    }
+    await ended;
+  }
+
+  /** The exit status after SIGTERM. */
+  async stop(): Promise<number | null> {
+    const child = this.#child;
+    if (!child || child.exitCode !== null) return child?.exitCode ?? null;
+    const ended = this.#ended();
+    child.kill('SIGTERM');
+    return ended;
+  }
+
+  async remove(): Promise<void> {
+    await this.stop();
+    rmSync(this.dir, { recursive: true, force: true });
+  }
+
+  #ended(): Promise<number | null> {
+    const child = this.#child;
+    if (!child || child.exitCode !== null || child.signalCode !== null)
+      return Promise.resolve(child?.exitCode ?? null);
+    return new Promise((resolve) => child.once('exit', resolve));
+  }
+}
+
+/** A Secret document with this pair. */
+export function secretOf(name: string, { cert, key }: Pick<Pair, 'cert' | 'key'>): string {
+  const indented = (text: string) => text.trim().replaceAll('\n', '\n    ');
+  return `---
+apiVersion: v1
+kind: Secret
+metadata: {name: ${name}}
+type: kubernetes.io/tls
+stringData:
+  tls.crt: |
+    ${indented(cert)}
+  tls.key: |
+    ${indented(key)}
+`;
+}
+
+function collect(child: ChildProcess): () => { stdout: string; stderr: string } {
+  let [stdout, stderr] = ['', ''];
+  child.stdout?.on('data', (chunk) => {
+    stdout += chunk;
+  });
+  child.stderr?.on('data', (chunk) => {
+    stderr += chunk;
+  });
+  return () => ({ stdout, stderr });
+}

@@ -1,0 +1,103 @@
+/**
+ * A next hop for the tests: takes mail, remembers what arrived under which id, and can be told to misbehave. Listens
+ * on one port of the loopback, so that it can go away and come back.
+ */
+import type { TLSSocket } from 'node:tls';
+import { SMTPServer } from 'smtp-server';
+import type { Pair } from './ca.ts';
+
+export interface Arrived {
+  readonly id: string;
+  readonly from: string;
+  readonly to: readonly string[];
+  readonly text: string;
+  /** Protocol version, or undefined in plain text. */
+  readonly tls: string | undefined;
+}
+
+export interface SinkOptions {
+  readonly port: number;
+  readonly host?: string;
+  /** Without a pair STARTTLS is not offered. */
+  readonly pair?: Pair;
+  /** STARTTLS is offered and the handshake always fails. */
+  readonly brokenHandshake?: boolean;
+  /** A code to answer RCPT with, by address. */
+  readonly refuse?: (address: string) => number | undefined;
+}
+
+export class Sink {
+  readonly #options: SinkOptions;
+  #server: SMTPServer | undefined;
+  readonly arrived: Arrived[] = [];
+
+  private constructor(options: SinkOptions) {
+    this.#options = options;
+  }
+
+  static async start(options: SinkOptions): Promise<Sink> {
+    const sink = new Sink(options);
+    await sink.up();
+    return sink;
+  }
+
+  /** How often each id arrived. */
+  counts(): ReadonlyMap<string, number> {
+    const counts = new Map<string, number>();
+    for (const { id } of this.arrived) counts.set(id, (counts.get(id) ?? 0) + 1);
+    return counts;
+  }
+
+  async up(): Promise<void> {
+    const { port, host = '127.0.0.1', pair, brokenHandshake, refuse } = this.#options;
+    const server = new SMTPServer({
+      authOptional: true,
+      disableReverseLookup: true,
+      logger: false,
+      ...(pair ? { key: pair.key, cert: pair.cert } : { disabledCommands: ['STARTTLS'] }),
+      // No cipher in common with anybody.
+      ...(brokenHandshake ? { ciphers: 'PSK', maxVersion: 'TLSv1.2' as const } : {}),
+      onRcptTo: (address, _session, callback) => {
+        const code = refuse?.(address.address);
+        callback(code ? Object.assign(new Error(`refused ${code}`), { responseCode: code }) : null);
+      },
+      onSecure: (socket, session, callback) => {
+        Object.assign(session, { version: (socket as TLSSocket).getProtocol() });
+        callback();
+      },
+      onData: (stream, session, callback) => {
+        const chunks: Buffer[] = [];
+        stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+        stream.on('end', () => {
+          const text = Buffer.concat(chunks).toString('latin1');
+          const { mailFrom, rcptTo } = session.envelope;
+          this.arrived.push({
+            id: /^X-Test-Id: (.*)$/im.exec(text)?.[1]?.trim() ?? '',
+            from: mailFrom === false ? '' : mailFrom.address,
+            to: rcptTo.map(({ address }) => address),
+            text,
+            tls: session.secure ? (session as { version?: string }).version : undefined,
+          });
+          callback();
+        });
+      },
+    });
+    server.on('error', () => undefined);
+    await new Promise<void>((resolve, reject) => {
+      server.server.once('error', reject);
+      server.listen(port, host, () => resolve());
+    });
+    this.#server = server;
+  }
+
+  /** Goes away: open connections are cut. */
+  async down(): Promise<void> {
+    const server = this.#server;
+    this.#server = undefined;
+    if (!server) return;
+    for (const connection of server.connections) connection._socket.destroy();
+    await new Promise<void>((resolve) => {
+      server.server.close(() => resolve());
+    });
+  }
+}

@@ -1,0 +1,166 @@
+/**
+ * An SMTP client that does exactly what it is told: writes bytes, reads replies, upgrades to TLS, resets. Tests that
+ * look at single replies use this; nothing is sent or retried on its own.
+ */
+import { connect, type Socket } from 'node:net';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
+
+const REPLY_MS = 15_000;
+
+export interface TlsWish {
+  /** PEM to trust; without it the certificate is not verified. */
+  readonly ca?: string;
+  readonly servername?: string;
+  readonly maxVersion?: 'TLSv1.1' | 'TLSv1.2';
+}
+
+export class SmtpClient {
+  #socket: Socket;
+  #buffer = '';
+  #ended = false;
+  #wake: () => void = () => undefined;
+  readonly #raw: Socket;
+
+  private constructor(socket: Socket) {
+    this.#socket = socket;
+    this.#raw = socket;
+    this.#listen(socket);
+  }
+
+  static async connect(port: number, host = '127.0.0.1', localAddress?: string): Promise<SmtpClient> {
+    const socket = connect({ port, host, ...(localAddress ? { localAddress } : {}) });
+    await new Promise<void>((resolve, reject) => {
+      socket.once('connect', resolve);
+      socket.once('error', reject);
+    });
+    return new SmtpClient(socket);
+  }
+
+  /** Connects and speaks TLS from the first byte. */
+  static async connectTls(port: number, wish: TlsWish, host = '127.0.0.1'): Promise<SmtpClient> {
+    const client = await SmtpClient.connect(port, host);
+    await client.startTls(wish);
+    return client;
+  }
+
+  get tls(): TLSSocket | undefined {
+    return this.#socket === this.#raw ? undefined : (this.#socket as TLSSocket);
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  write(text: string | Buffer): void {
+    this.#socket.write(text);
+  }
+
+  /** The next whole reply, its lines joined by newlines; rejects when the connection ends first. */
+  async reply(): Promise<string> {
+    const deadline = Date.now() + REPLY_MS;
+    for (;;) {
+      const match = /^(?:\d{3}-[^\n]*\r?\n)*\d{3}(?: [^\n]*)?\r?\n/.exec(this.#buffer);
+      if (match) {
+        this.#buffer = this.#buffer.slice(match[0].length);
+        return match[0].trimEnd().replaceAll('\r', '');
+      }
+      if (this.#ended) throw new Error(`The connection ended, last heard: "${this.#buffer}"`);
+      const rest = deadline - Date.now();
+      if (rest <= 0) throw new Error(`No reply in ${REPLY_MS} ms`);
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, rest);
+        this.#wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+  }
+
+  /** Bytes that were heard and belong to no reply that was asked for. */
+  get unread(): string {
+    return this.#buffer;
+  }
+
+  async command(line: string): Promise<string> {
+    this.write(`${line}\r\n`);
+    return this.reply();
+  }
+
+  /** Greeting and EHLO; the lines of the EHLO reply. */
+  async hello(): Promise<string> {
+    await this.reply();
+    return this.command('EHLO client.example');
+  }
+
+  /** STARTTLS, the handshake and a new EHLO. */
+  async secure(wish: TlsWish = {}): Promise<string> {
+    const reply = await this.command('STARTTLS');
+    if (!reply.startsWith('220')) throw new Error(`STARTTLS was answered "${reply}"`);
+    await this.startTls(wish);
+    return this.command('EHLO client.example');
+  }
+
+  async startTls({ ca, servername, maxVersion }: TlsWish): Promise<void> {
+    this.#raw.removeAllListeners('data');
+    this.#buffer = '';
+    const secure = connectTls({
+      socket: this.#raw,
+      ...(servername ? { servername } : {}),
+      ...(ca ? { ca } : { rejectUnauthorized: false }),
+      ...(maxVersion ? { maxVersion, minVersion: 'TLSv1' } : {}),
+    });
+    await new Promise<void>((resolve, reject) => {
+      secure.once('secureConnect', resolve);
+      secure.once('error', reject);
+      secure.once('close', () => reject(new Error('The handshake was cut')));
+    });
+    this.#socket = secure;
+    this.#listen(secure);
+  }
+
+  /** One message in an open session; the reply to its end. Throws with the reply that refused it. */
+  async send(from: string, to: readonly string[], body: string): Promise<string> {
+    const steps = [`MAIL FROM:<${from}>`, ...to.map((address) => `RCPT TO:<${address}>`), 'DATA'];
+    for (const step of steps) {
+      const reply = await this.command(step);
+      if (!/^[23]/.test(reply)) throw new Error(`${step} was answered "${reply}"`);
+    }
+    return this.command(`${body.replace(/^\./gm, '..')}\r\n.`);
+  }
+
+  async quit(): Promise<void> {
+    await this.command('QUIT').catch(() => '');
+    this.#socket.destroy();
+  }
+
+  reset(): void {
+    this.#raw.resetAndDestroy();
+  }
+
+  close(): void {
+    this.#socket.destroy();
+    this.#raw.destroy();
+  }
+
+  #listen(socket: Socket): void {
+    socket.on('data', (chunk) => {
+      this.#buffer += chunk.toString('latin1');
+      this.#wake();
+    });
+    const end = () => {
+      this.#ended = true;
+      this.#wake();
+    };
+    socket.on('end', end);
+    socket.on('close', end);
+    socket.on('error', end);
+  }
+}
+
+/** A whole small message with an id that a sink can find. */
+export function messageText(id: string, bytes = 200): string {
+  const head = `From: <a@client.example>\r\nTo: <b@example.com>\r\nSubject: test\r\nX-Test-Id: ${id}\r\n\r\n`;
+  const line = `${'x'.repeat(70)}\r\n`;
+  return `${head}${line.repeat(Math.ceil(bytes / line.length))}end`;
+}

@@ -1,0 +1,26 @@
+/** Waiting for a condition, never for a time: looks again and again until it holds, and fails with what it waited for. */
+const EVERY_MS = 25;
+
+/** The first truthy value that `look` gives; throws after `withinMs` with `what` and the last error. */
+export async function until<T>(
+  what: string,
+  look: () => T | Promise<T>,
+  withinMs = 15_000,
+): Promise<NonNullable<T> & (T extends false ? never : T)> {
+  const deadline = Date.now() + withinMs;
+  let last: unknown;
+  for (;;) {
+    try {
+      const found = await look();
+      if (found) return found as NonNullable<T> & (T extends false ? never : T);
+    } catch (error) {
+      last = error;
+    }
+    if (Date.now() > deadline) {
+      throw new Error(
+        `Waited ${withinMs} ms in vain for ${what}${last ? `: ${(last as Error).message}` : ''}`,
+      );
+    }
+    await new Promise((tick) => setTimeout(tick, EVERY_MS));
+  }
+}
