@@ -63,11 +63,16 @@ export class Lane {
     this.#deferral = undefined;
   }
 
-  /** The destination gave no session: the delivery did nothing wrong and goes first when the pause is over. */
+  /**
+   * The destination gave no session: the delivery did nothing wrong and goes first when the pause is over. Deliveries
+   * that had begun before the pause tell nothing new.
+   */
   unreachable(waiting: Waiting, reason: string, pauseMs: (failures: number) => number, now: number): void {
-    this.#failures += 1;
+    if (now >= this.#pausedUntil) {
+      this.#failures += 1;
+      this.#pausedUntil = now + pauseMs(this.#failures);
+    }
     this.#deferral = reason;
-    this.#pausedUntil = now + pauseMs(this.#failures);
     this.#line.putOff(waiting, this.#pausedUntil);
   }
 

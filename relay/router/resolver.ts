@@ -25,7 +25,7 @@ export async function resolveHops(domain: string, tlsLevel: TlsLevel, ourName: s
   }
 }
 
-function hopsOf(
+export function hopsOf(
   domain: string,
   records: readonly { exchange: string; priority: number }[],
   tlsLevel: TlsLevel,

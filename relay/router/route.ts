@@ -6,11 +6,18 @@ import type { Hop, Policy } from '#crds/policyfile.ts';
 import type { TlsLevel } from '#crds/tlslevel.ts';
 
 /** A destination: mail with the same key waits, is paced and is retried together. */
-export type Destination =
-  | { kind: 'hops'; key: string; rule: string; hops: readonly Hop[] }
-  | { kind: 'mx'; key: string; rule: string; domain: string; tlsLevel: TlsLevel };
+interface Paced {
+  readonly key: string;
+  /** For people. */
+  readonly name: string;
+  /** The part of the spec that decided, for logs. */
+  readonly rule: string;
+}
 
-/** `rule` names the part of the spec that decided, for logs. */
+export type Destination =
+  | (Paced & { kind: 'hops'; hops: readonly Hop[] })
+  | (Paced & { kind: 'mx'; domain: string; tlsLevel: TlsLevel });
+
 export function routeOf({ outbound }: Policy): (address: string) => Destination {
   const byDomain = new Map<string, Destination>();
   outbound.routes.forEach(({ recipientDomains, hosts }, index) => {
@@ -29,9 +36,11 @@ export function routeOf({ outbound }: Policy): (address: string) => Destination 
 }
 
 function hopsDestination(rule: string, hops: readonly Hop[]): Destination {
-  return { kind: 'hops', key: hops.map(({ host, port }) => `${host}:${port}`).join(','), rule, hops };
+  const name = hops.map(({ host, port }) => `${host}:${port}`).join(',');
+  // Hosts that are promised another level are another destination.
+  return { kind: 'hops', key: JSON.stringify(hops), name, rule, hops };
 }
 
 function mxDestination(domain: string, tlsLevel: TlsLevel): Destination {
-  return { kind: 'mx', key: domain, rule: 'outbound.tls (MX)', domain, tlsLevel };
+  return { kind: 'mx', key: domain, name: domain, rule: 'outbound.tls (MX)', domain, tlsLevel };
 }

@@ -103,7 +103,7 @@ export class Runner {
     const [oldest] = this.#known.keys();
     const deferrals: { destination: string; message: string }[] = [];
     for (const { destination, deferral } of this.#lanes.values()) {
-      if (deferral !== undefined) deferrals.push({ destination: destination.key, message: deferral });
+      if (deferral !== undefined) deferrals.push({ destination: destination.name, message: deferral });
       if (deferrals.length === REPORTED_DEFERRALS) break;
     }
     return {
@@ -209,7 +209,7 @@ export class Runner {
     const hops = await this.#hopsOf(destination);
     if (hops.kind === 'deferred') return { kind: 'unreachable', reason: hops.reason };
     if (hops.kind === 'refused') {
-      return { kind: 'answered', hop: destination.key, verdicts: to.map(() => hops), tls: null };
+      return { kind: 'answered', hop: destination.name, verdicts: to.map(() => hops), tls: null };
     }
     const { from, bytes, eightBit } = taken.record;
     const reasons: string[] = [];
@@ -239,8 +239,8 @@ export class Runner {
     if (!this.#running) return;
     lane.unreachable(waiting, reason, (failures) => destinationRetryMs(failures, random()), clock());
     this.counters.add('deferred', 'destination');
-    const { key, rule } = lane.destination;
-    log('deferred', { id: waiting.id, destination: key, rule, reason, failures: lane.failures });
+    const { name, rule } = lane.destination;
+    log('deferred', { id: waiting.id, destination: name, rule, reason, failures: lane.failures });
   }
 
   /** Reports and writes each verdict; gives the reason where a recipient has to wait. */

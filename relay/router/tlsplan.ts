@@ -19,7 +19,7 @@ export interface TlsPlan {
 export type Attempt = 'First' | 'AfterBrokenHandshake';
 
 export function planTls(level: TlsLevel, implicitTLS: boolean, attempt: Attempt): TlsPlan {
-  const plain = level === 'None' || attempt === 'AfterBrokenHandshake';
+  const plain = level === 'None' || (level === 'Opportunistic' && attempt === 'AfterBrokenHandshake');
   return {
     secure: implicitTLS,
     ignoreTLS: !implicitTLS && plain,

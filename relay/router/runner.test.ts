@@ -1,0 +1,206 @@
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, test } from 'node:test';
+import type { Policy } from '#crds/policyfile.ts';
+import { newQueueId } from '../spool/record.ts';
+import { Spool } from '../spool/spool.ts';
+import { eventually, hopTo, type PodDirs, podDirs, policyOf } from '../testrig.ts';
+import type { Courier, HopResult, NextHop, Parcel } from './courier.ts';
+import { Runner } from './runner.ts';
+
+let dirs: PodDirs;
+let spool: Spool;
+let events: { event: string; fields: Record<string, unknown> }[];
+
+beforeEach(() => {
+  dirs = podDirs();
+  spool = new Spool(dirs.stateDir);
+  events = [];
+});
+afterEach(async () => {
+  await spool.close();
+  dirs.remove();
+});
+
+const outbound: Partial<Policy['outbound']> = {
+  smartHosts: [hopTo(1, { host: 'first' }), hopTo(2, { host: 'second' })],
+  routes: [{ recipientDomains: ['dead.example'], hosts: [hopTo(3, { host: 'dead' })] }],
+};
+
+type Answer = (hop: NextHop, parcel: Parcel) => HopResult | Promise<HopResult>;
+
+function runnerWith(answer: Answer, clock: () => number = Date.now): Runner {
+  const courier: Courier = {
+    deliver: async (hop, parcel) => answer(hop, parcel),
+    close: () => undefined,
+  };
+  const log = (event: string, fields = {}) => events.push({ event, fields });
+  return new Runner({ policy: policyOf({}, outbound), spool, courier, log, clock, random: () => 0.5 });
+}
+
+async function enter(...to: string[]): Promise<string> {
+  const id = newQueueId(Date.now());
+  const recipients = to.map((address) => ({ address, state: 'queued' as const }));
+  const envelope = { from: '', recipients, receivedAt: 1, smtpUtf8: false, eightBit: false };
+  await spool.enter(id, envelope, { kind: 'inline', bytes: Buffer.from('body') });
+  return id;
+}
+
+const all = (parcel: Parcel, code: number): HopResult => {
+  const kinds = { 2: 'delivered', 4: 'deferred', 5: 'refused' } as const;
+  const kind = kinds[Math.floor(code / 100) as 2 | 4 | 5];
+  const verdict = kind === 'delivered' ? { kind, reply: 'ok' } : { kind, reason: `${code} no` };
+  return { kind: 'answered', verdicts: parcel.to.map(() => verdict), tls: null };
+};
+const unreachable: HopResult = { kind: 'unreachable', reason: 'nobody there' };
+const queuedIn = (id: string) => {
+  const read = spool.read(id);
+  return read.kind === 'message'
+    ? read.record.recipients.map(({ address, state }) => `${address} ${state}`)
+    : read.kind;
+};
+
+test('what was in the spool and what comes later is delivered once and goes', async () => {
+  const sent: string[] = [];
+  const runner = runnerWith((_hop, parcel) => {
+    sent.push(...parcel.to);
+    return all(parcel, 250);
+  });
+  await enter('a@x.example');
+  await runner.start();
+  const later = await enter('b@x.example');
+  runner.add(later);
+  runner.add(later);
+  await eventually(() => spool.depth === 0);
+  assert.deepEqual(sent, ['a@x.example', 'b@x.example']);
+  assert.deepEqual(runner.figures, { depth: 0, held: 0, oldest: null, deferrals: [] });
+});
+
+test('hops are tried in order until one answers', async () => {
+  const tried: string[] = [];
+  const runner = runnerWith((hop, parcel) => {
+    tried.push(hop.host);
+    return hop.host === 'first' ? unreachable : all(parcel, 250);
+  });
+  await enter('a@x.example');
+  await runner.start();
+  await eventually(() => spool.depth === 0);
+  assert.deepEqual(tried, ['first', 'second']);
+});
+
+test('a dead destination holds up nobody else, is probed by one delivery, and says why', async () => {
+  let probes = 0;
+  const runner = runnerWith(
+    (hop, parcel) => {
+      if (hop.host !== 'dead') return all(parcel, 250);
+      probes += 1;
+      return unreachable;
+    },
+    () => 1_000_000,
+  );
+  for (let index = 0; index < 30; index++) await enter(`a${index}@dead.example`);
+  await runner.start();
+  await eventually(() => probes > 0);
+  for (let index = 0; index < 30; index++) runner.add(await enter(`a${index}@x.example`));
+  await eventually(() => spool.depth === 30);
+  // Twenty were under way before the first failed; nothing more begins within its pause.
+  assert.ok(probes <= 20, `${probes}`);
+  assert.deepEqual(runner.figures.deferrals, [{ destination: 'dead:3', message: 'nobody there' }]);
+  await runner.drain(0);
+});
+
+test('mail goes out soon after its destination is back', async () => {
+  let down = true;
+  const runner = runnerWith((_hop, parcel) => (down ? unreachable : all(parcel, 250)));
+  for (let index = 0; index < 5; index++) await enter(`a${index}@x.example`);
+  await runner.start();
+  await eventually(() => runner.figures.deferrals.length === 1);
+  down = false;
+  await eventually(() => spool.depth === 0);
+});
+
+test('a recipient that is refused for good is held, the delivered one is not delivered again', async () => {
+  const sent: string[] = [];
+  const runner = runnerWith((_hop, parcel) => {
+    sent.push(...parcel.to);
+    return all(parcel, parcel.to[0] === 'a@dead.example' ? 550 : 250);
+  });
+  const id = await enter('a@dead.example', 'b@x.example');
+  await runner.start();
+  await eventually(() => runner.figures.held === 1 && sent.length === 2);
+  await eventually(() => (queuedIn(id) as string[]).length === 1);
+  assert.deepEqual(queuedIn(id), ['a@dead.example held']);
+  assert.equal(runner.figures.depth, 1);
+  await runner.drain(1000);
+  const again = runnerWith((_hop, parcel) => all(parcel, 250));
+  await again.start();
+  assert.deepEqual([again.figures.depth, again.figures.held], [1, 1]);
+  assert.equal(events.filter(({ event }) => event === 'held').length, 1);
+});
+
+test('a recipient that is put off is tried again, and alone', async () => {
+  const tries: string[][] = [];
+  let now = 1_000_000;
+  const runner = runnerWith(
+    (_hop, parcel) => {
+      tries.push([...parcel.to]);
+      const verdicts = parcel.to.map((address) =>
+        address.startsWith('later') && tries.length === 1
+          ? { kind: 'deferred' as const, reason: '450 later' }
+          : { kind: 'delivered' as const, reply: 'ok' },
+      );
+      return { kind: 'answered', verdicts, tls: null };
+    },
+    () => now,
+  );
+  const id = await enter('a@x.example', 'later@x.example');
+  await runner.start();
+  await eventually(() => runner.figures.deferrals.length === 1);
+  assert.deepEqual(queuedIn(id), ['later@x.example queued']);
+  now += 120_000;
+  runner.add(await enter('b@x.example'));
+  await eventually(() => spool.depth === 0);
+  assert.deepEqual(tries, [['a@x.example', 'later@x.example'], ['later@x.example'], ['b@x.example']]);
+});
+
+test('many recipients go in groups that next hops take', async () => {
+  const groups: number[] = [];
+  const runner = runnerWith((_hop, parcel) => {
+    groups.push(parcel.to.length);
+    return all(parcel, 250);
+  });
+  await enter(...Array.from({ length: 250 }, (_, index) => `a${index}@x.example`));
+  await runner.start();
+  await eventually(() => spool.depth === 0);
+  assert.deepEqual(groups, [100, 100, 50]);
+});
+
+test('an entry that is damaged is set aside, counted, and does not stop the others', async () => {
+  const runner = runnerWith((_hop, parcel) => all(parcel, 250));
+  const id = await enter('a@x.example');
+  const read = spool.read(id);
+  assert.ok(read.kind === 'message');
+  await spool.settle(id, { ...read.record, crc: read.record.crc + 1 });
+  await enter('b@x.example');
+  await runner.start();
+  await eventually(() => spool.depth === 0);
+  assert.equal(runner.figures.held, 1);
+  assert.deepEqual(events.map(({ event }) => event).toSorted(), ['delivered', 'set_aside']);
+});
+
+test('a drain begins nothing more and waits for what is under way', async () => {
+  const gate = Promise.withResolvers<void>();
+  let begun = 0;
+  const runner = runnerWith(async (_hop, parcel) => {
+    begun += 1;
+    await gate.promise;
+    return all(parcel, 250);
+  });
+  await enter('a@x.example');
+  await runner.start();
+  await eventually(() => begun === 1);
+  const drained = runner.drain(60_000);
+  runner.add(await enter('b@x.example'));
+  gate.resolve();
+  await drained;
+  assert.deepEqual([begun, spool.depth], [1, 1]);
+});
