@@ -91,6 +91,7 @@ export class Controller {
     const world = gatherWorld(key, {
       caches: this.#caches,
       reportOf: (namespace, pod, uid) => this.#poller.reportOf(namespace, pod, uid),
+      asked: (relay) => this.#poller.hasAsked(relay),
       now: Date.now,
     });
     if (!world) return;

@@ -11,11 +11,12 @@ import type { PodView, World } from './world.ts';
 export interface Sources {
   readonly caches: Pick<Caches, 'relay' | 'objectsOf' | 'knows'>;
   readonly reportOf: (namespace: string, pod: string, uid: string) => PodStatus | undefined;
+  readonly asked: (key: string) => boolean;
   readonly now: () => number;
 }
 
 /** Undefined when the MailRelay is gone, or going: its objects go with it. */
-export function gatherWorld(key: string, { caches, reportOf, now }: Sources): World | undefined {
+export function gatherWorld(key: string, { caches, reportOf, asked, now }: Sources): World | undefined {
   const relay = caches.relay(key);
   if (!relay || relay.metadata.deletionTimestamp) return undefined;
   const objects = caches.objectsOf(key);
@@ -26,6 +27,7 @@ export function gatherWorld(key: string, { caches, reportOf, now }: Sources): Wo
     policy: faults.length > 0 ? undefined : effectivePolicy(relay.metadata, relay.spec),
     objects,
     pods: podsOf(objects, relay.spec.replicas, reportOf),
+    asked: asked(key),
     certManager: caches.knows(CERTIFICATE),
     now: now(),
   };

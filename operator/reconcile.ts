@@ -31,6 +31,7 @@ export interface Reconciled {
 export async function reconcile(world: World, hands: Hands): Promise<Reconciled> {
   if (isPaused(world.relay)) return { lookAgainMs: undefined };
   const obstacles = world.policy ? await apply(world, hands) : [];
+  if (!world.asked) return { lookAgainMs: undefined };
   const lookAgainMs = await refresh(world, hands);
   await report(world, obstacles, hands);
   return { lookAgainMs };

@@ -28,6 +28,8 @@ export interface World {
   readonly objects: ReadonlyMap<string, KubeObject>;
   /** Pods that the spec wants, by ordinal. */
   readonly pods: readonly PodView[];
+  /** False while a pod has not been asked for its status yet, as after a start of the operator: nothing is reported. */
+  readonly asked: boolean;
   /** False where the cluster has no cert-manager. */
   readonly certManager: boolean;
   /** Milliseconds since the epoch. */

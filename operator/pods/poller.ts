@@ -7,6 +7,7 @@ import { type PodStatus, parsePodStatus } from '#crds/podstatus.ts';
 import { ADMIN_PORT } from '#crds/wellknown.ts';
 
 const POLL_MS = 75_000;
+const CONNECT_MS = 2_000;
 const RETRY_FIRST_MS = 250;
 const RETRY_LAST_MS = 15_000;
 
@@ -18,13 +19,20 @@ export interface PollTarget {
 interface Polled {
   readonly target: PollTarget;
   readonly stop: AbortController;
+  /** True from the first answer, or the first failure, on. */
+  asked: boolean;
   report: PodStatus | undefined;
 }
 
 export class PodPoller {
   readonly #onReport: (relayKey: string) => void;
   readonly #polled = new Map<string, Polled>();
-  readonly #agent = new Agent({ connections: 1, headersTimeout: POLL_MS, bodyTimeout: POLL_MS });
+  readonly #agent = new Agent({
+    connections: 1,
+    headersTimeout: POLL_MS,
+    bodyTimeout: POLL_MS,
+    connect: { timeout: CONNECT_MS },
+  });
 
   /** Hears the key of the MailRelay whose pod has news. */
   constructor(onReport: (relayKey: string) => void) {
@@ -37,12 +45,17 @@ export class PodPoller {
     return polled?.target.uid === uid ? polled.report : undefined;
   }
 
+  /** True when every pod of the relay that is followed has been asked: before that nothing can be said of them. */
+  hasAsked(relayKey: string): boolean {
+    for (const [key, { asked }] of this.#polled) if (!asked && isPodOf(relayKey, key)) return false;
+    return true;
+  }
+
   /** Follows exactly these pods of a relay: name to target. */
   follow(relayKey: string, pods: ReadonlyMap<string, PollTarget>): void {
     const [namespace] = relayKey.split('/');
-    const prefix = `${relayKey}-`;
     for (const [key, { target, stop }] of this.#polled) {
-      if (!key.startsWith(prefix) || !/^\d+$/.test(key.slice(prefix.length))) continue;
+      if (!isPodOf(relayKey, key)) continue;
       const wanted = pods.get(key.slice((namespace?.length ?? 0) + 1));
       if (wanted?.uid === target.uid && wanted.ip === target.ip) continue;
       stop.abort();
@@ -51,7 +64,7 @@ export class PodPoller {
     for (const [name, target] of pods) {
       const key = `${namespace}/${name}`;
       if (this.#polled.has(key)) continue;
-      const polled: Polled = { target, stop: new AbortController(), report: undefined };
+      const polled: Polled = { target, stop: new AbortController(), asked: false, report: undefined };
       this.#polled.set(key, polled);
       void this.#poll(relayKey, polled);
     }
@@ -70,15 +83,10 @@ export class PodPoller {
       const report = await this.#ask(polled);
       if (signal.aborted) return;
       failures = report ? 0 : failures + 1;
-      if (
-        report?.revision !== polled.report?.revision ||
-        (report === undefined) !== (polled.report === undefined)
-      ) {
-        // One lost answer is no news: the pod may be answered by a new connection at once.
-        if (report || failures > 2) {
-          polled.report = report;
-          this.#onReport(relayKey);
-        }
+      if (isNews(polled, report, failures)) {
+        polled.asked = true;
+        polled.report = report;
+        this.#onReport(relayKey);
       }
       if (!report) await pause(Math.min(RETRY_FIRST_MS * 2 ** Math.min(failures, 10), RETRY_LAST_MS), signal);
     }
@@ -98,6 +106,18 @@ export class PodPoller {
       return undefined;
     }
   }
+}
+
+/** Pods of a StatefulSet are named after it, with an ordinal. */
+function isPodOf(relayKey: string, podKey: string): boolean {
+  return podKey.startsWith(`${relayKey}-`) && /^\d+$/.test(podKey.slice(relayKey.length + 1));
+}
+
+function isNews({ asked, report: before }: Polled, report: PodStatus | undefined, failures: number): boolean {
+  if (!asked) return true;
+  if (report) return report.revision !== before?.revision;
+  // One lost answer is no news: the pod may be answered by a new connection at once.
+  return before !== undefined && failures > 2;
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {

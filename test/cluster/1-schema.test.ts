@@ -1,0 +1,95 @@
+/** The CRD on a real API server: what is valid, what is refused and with which words, and that nothing drifts. */
+import assert from 'node:assert/strict';
+import { globSync, readFileSync } from 'node:fs';
+import { after, before, test } from 'node:test';
+import { parseAllDocuments } from 'yaml';
+import { changed, document, MISSHAPEN, WRONG } from '#test/fixtures/manifests.ts';
+import { kubectl } from './kube.ts';
+
+const CRD = new URL('../../crds/mailrelay.yaml', import.meta.url).pathname;
+const EXAMPLES = new URL('../../examples/', import.meta.url).pathname;
+
+before(() => {
+  kubectl(['apply', '--server-side', '-f', CRD]);
+  kubectl(['wait', '--for=condition=Established', 'crd/mailrelays.mailrelay.dev', '--timeout=30s']);
+  kubectl(['apply', '-f', '-'], 'apiVersion: v1\nkind: Namespace\nmetadata: {name: mail}\n');
+});
+
+// The tests after this one install it by the chart.
+after(() => {
+  kubectl(['delete', '-f', CRD]);
+});
+
+/** What the API server says to a document; empty when it is taken. */
+function dryRun(value: unknown): string {
+  try {
+    kubectl(['apply', '--server-side', '--dry-run=server', '-f', '-'], JSON.stringify(value));
+    return '';
+  } catch (error) {
+    return (error as { stderr?: string }).stderr ?? String(error);
+  }
+}
+
+test('the good manifest is taken', () => {
+  assert.equal(dryRun(document(changed({}))), '');
+});
+
+for (const { what, spec, says } of WRONG) {
+  test(`the API server refuses ${what}, in the words of lint`, () => {
+    const answer = dryRun(document(changed(spec)));
+    assert.ok(answer.includes(says), answer || 'it was taken');
+  });
+}
+
+for (const { what, spec } of MISSHAPEN) {
+  test(`the API server refuses ${what}`, () => {
+    assert.notEqual(dryRun(document(changed(spec))), '');
+  });
+}
+
+test('a name that cannot be that of a Service is refused', () => {
+  assert.match(dryRun(document(changed({}), 'a.b')), /metadata\.name names the Service too/);
+});
+
+test('a server-side dry run of every example shows no difference to what is stored', () => {
+  for (const file of globSync(`${EXAMPLES}/**/*.yaml`)) {
+    for (const parsed of parseAllDocuments(readFileSync(file, 'utf8'))) {
+      const wanted = parsed.toJS() as { kind: string; spec: unknown };
+      if (wanted.kind !== 'MailRelay') continue;
+      const stored = kubectl(
+        ['apply', '--server-side', '--dry-run=server', '-o', 'json', '-f', '-'],
+        JSON.stringify(wanted),
+      );
+      assert.deepEqual((JSON.parse(stored) as { spec: unknown }).spec, wanted.spec, file);
+    }
+  }
+});
+
+test('an update may not shrink the storage, change its class, or change the mode; and it says how to move', () => {
+  const stored = document(changed({ queue: { storage: { size: '2Gi' } } }), 'moving', 'mail');
+  kubectl(['apply', '--server-side', '-f', '-'], JSON.stringify(stored));
+  const updates: [Record<string, unknown>, RegExp][] = [
+    [{ queue: { storage: { size: '1Gi' } } }, /size cannot shrink: make a second MailRelay/],
+    [{}, /size cannot shrink/],
+    [
+      { queue: { storage: { size: '2Gi', className: 'other' } } },
+      /className cannot change: make a second MailRelay/,
+    ],
+    [
+      { queue: { mode: 'CutThrough', storage: { size: '2Gi' } } },
+      /queue\.mode cannot change: make a second MailRelay/,
+    ],
+  ];
+  for (const [queue, words] of updates)
+    assert.match(dryRun(document(changed(queue), 'moving', 'mail')), words);
+  assert.equal(dryRun(document(changed({ queue: { storage: { size: '3Gi' } } }), 'moving', 'mail')), '');
+  kubectl(['delete', 'mailrelay', 'moving', '-n', 'mail']);
+});
+
+test('kubectl explain knows every part, and the short name and the scale subresource work', () => {
+  assert.match(kubectl(['explain', 'mailrelay.spec.inbound.starttls']), /530 5\.7\.0/);
+  kubectl(['apply', '--server-side', '-f', '-'], JSON.stringify(document(changed({}), 'scaled', 'mail')));
+  kubectl(['scale', 'mr/scaled', '-n', 'mail', '--replicas=3']);
+  assert.equal(kubectl(['get', 'mr', 'scaled', '-n', 'mail', '-o', 'jsonpath={.spec.replicas}']), '3');
+  kubectl(['delete', 'mr', 'scaled', '-n', 'mail']);
+});

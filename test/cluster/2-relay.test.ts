@@ -1,0 +1,404 @@
+/**
+ * One MailRelay on a real cluster, as its users live with it: applied, changed, renewed, broken, deleted and applied
+ * again; with a real Postfix as its next hop. The steps build on each other and run in order.
+ */
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { makeAuthority } from '#test/kit/ca.ts';
+import { Postfix, postfixProblem } from '#test/kit/postfix.ts';
+import { messageText, SmtpClient } from '#test/kit/smtpclient.ts';
+import { streamOfConnections } from '#test/kit/stream.ts';
+import { until } from '#test/kit/wait.ts';
+import {
+  apply,
+  conditionOf,
+  eventsOf,
+  get,
+  installOperator,
+  kubectl,
+  makeNamespace,
+  podStatus,
+  podsOf,
+  prepared,
+  relayOf,
+  secretText,
+  serviceAddress,
+  statusUntil,
+  waitReady,
+} from './kube.ts';
+
+const NAMESPACE = 'story';
+const HOSTNAME = 'relay.example.com';
+const STORE_PORT = 2525;
+
+interface Wish {
+  readonly starttls?: string;
+  readonly level?: string;
+  readonly tls?: string;
+  readonly name?: string;
+}
+
+function manifest({
+  starttls = 'Enabled',
+  level = 'Encrypt',
+  tls = 'issuerRef: {name: ca}',
+  name = 'relay',
+}: Wish = {}): string {
+  return `
+apiVersion: mailrelay.dev/v1alpha1
+kind: MailRelay
+metadata: {name: ${name}, namespace: ${NAMESPACE}}
+spec:
+  hostname: ${HOSTNAME}
+  replicas: 2
+  tls: {${tls}}
+  inbound:
+    starttls: ${starttls}
+    listeners: [{name: smtp, port: 25}]
+    clients: {networks: [10.0.0.0/8]}
+  outbound:
+    tls: {discover: []}
+    smartHosts: [{host: ${prepared().nodeAddress}, port: ${STORE_PORT}, tls: {level: ${level}}}]
+`;
+}
+
+let store: Postfix;
+let issuingCa = '';
+
+async function startStore(): Promise<Postfix> {
+  const authority = await makeAuthority();
+  const pair = await authority.issue(['store.example.com']);
+  return Postfix.start({ address: prepared().nodeAddress, port: STORE_PORT, pair, level: 'encrypt' });
+}
+
+/** Sends with STARTTLS, chain and host name verified. */
+async function sendSecurely(id: string, host: string): Promise<string> {
+  const client = await SmtpClient.connect(25, host);
+  await client.hello();
+  await client.secure({ ca: issuingCa, servername: HOSTNAME });
+  const reply = await client.send('a@client.example', ['b@example.com'], messageText(id));
+  await client.quit();
+  return reply;
+}
+
+async function servedSerials(): Promise<string[]> {
+  const statuses = await Promise.all(podsOf(NAMESPACE).map(({ ip }) => podStatus(ip)));
+  return statuses.map(({ certificate }) => certificate?.serial ?? 'none');
+}
+
+async function taskStarts() {
+  return Promise.all(podsOf(NAMESPACE).map(async ({ ip }) => (await podStatus(ip)).tasks));
+}
+
+const identities = () => podsOf(NAMESPACE).map(({ uid, restarts }) => `${uid} ${restarts}`);
+
+describe('a MailRelay on a cluster', { concurrency: false }, () => {
+  before(async () => {
+    assert.equal(postfixProblem(), undefined);
+    installOperator();
+    makeNamespace(NAMESPACE);
+    issuingCa = secretText(NAMESPACE, 'ca', 'tls.crt');
+    store = await startStore();
+  });
+
+  after(() => store?.stop());
+
+  test('applied with an issuer in a restricted namespace, it becomes Ready with a certificate from cert-manager', async () => {
+    apply(manifest());
+    waitReady(NAMESPACE);
+    const relay = relayOf(NAMESPACE);
+    assert.equal(conditionOf(relay, 'CertificateReady')?.status, 'True');
+    assert.equal(relay.status.certificate?.podsServing, 2);
+    assert.equal(relay.status.policy.podsServing, 2);
+    assert.equal(podsOf(NAMESPACE).length, 2);
+  });
+
+  test('a verified STARTTLS message arrives at a real Postfix over STARTTLS', async () => {
+    assert.match(await sendSecurely('first', serviceAddress(NAMESPACE)), /^250 2\.0\.0 Ok: queued as /);
+    const arrived = await store.message('first', 30_000);
+    assert.match(arrived, /by store\.example\.com \(Postfix\) with ESMTPS/);
+    assert.match(arrived, /by relay\.example\.com \(mailrelay\) with ESMTPS id \w+\s+\(using TLSv1\.3/);
+  });
+
+  test('the Secret is never readable to the operator, and its key is in no object', () => {
+    const account = 'system:serviceaccount:mailrelay-system:mailrelay';
+    for (const verb of ['get', 'list', 'watch']) {
+      assert.throws(
+        () => kubectl(['auth', 'can-i', verb, 'secrets', '-n', NAMESPACE, '--as', account]),
+        verb,
+      );
+    }
+  });
+
+  test('Enabled to Required is in force on every pod within 5 s, and disturbs nobody', async () => {
+    const before = { identities: identities(), starts: await taskStarts() };
+    const service = serviceAddress(NAMESPACE);
+    const pods = podsOf(NAMESPACE);
+    const inTransaction = await SmtpClient.connect(25, service);
+    await inTransaction.hello();
+    assert.match(await inTransaction.command('MAIL FROM:<a@client.example>'), /^250/);
+    const underTls = await SmtpClient.connect(25, service);
+    await underTls.hello();
+    await underTls.secure({ ca: issuingCa, servername: HOSTNAME });
+    const stream = await streamOfConnections(25, service);
+
+    const appliedAt = Date.now();
+    apply(manifest({ starttls: 'Required' }));
+    for (const { ip } of pods) await until('530 for a new session', () => isRequired(ip), 5_000);
+    const took = Date.now() - appliedAt;
+
+    assert.ok(took <= 5_000, `it took ${took} ms`);
+    // Both old sessions run under the old policy to their end.
+    assert.match(await inTransaction.command('RCPT TO:<b@example.com>'), /^250/);
+    assert.match(await inTransaction.command('DATA'), /^354/);
+    assert.match(await inTransaction.command(`${messageText('in-transaction')}\r\n.`), /^250/);
+    assert.match(
+      await underTls.send('a@client.example', ['b@example.com'], messageText('under-tls')),
+      /^250/,
+    );
+    const told = await statusUntil(
+      'the status to tell',
+      NAMESPACE,
+      (relay) =>
+        relay.status.policy.podsServing === 2 && conditionOf(relay, 'PolicyApplied')?.status === 'True',
+    );
+    assert.equal(conditionOf(told, 'Ready')?.status, 'True');
+    await inTransaction.quit();
+    await underTls.quit();
+
+    const { connections, failures } = await stream.stop();
+    assert.deepEqual(failures, []);
+    assert.ok(connections > 20, `only ${connections} connections were made`);
+    assert.deepEqual(identities(), before.identities);
+    const starts = await taskStarts();
+    assert.deepEqual(
+      starts.map(({ routerStarts }) => routerStarts),
+      before.starts.map(({ routerStarts }) => routerStarts),
+    );
+    assert.deepEqual(
+      starts.map(({ listenerStarts }) => listenerStarts),
+      before.starts.map(({ listenerStarts }) => listenerStarts + 1),
+    );
+    assert.ok(
+      await until('the event', () =>
+        eventsOf(NAMESPACE, 'PolicyChanged').some((note) => note.includes(told.status.policy.hash)),
+      ),
+    );
+    for (const id of ['in-transaction', 'under-tls']) await store.message(id, 30_000);
+  });
+
+  test('the sessions of an old policy are counted in the status until they end', async () => {
+    const client = await SmtpClient.connect(25, serviceAddress(NAMESPACE));
+    await client.hello();
+    apply(manifest({ starttls: 'Enabled' }));
+    await statusUntil(
+      'one old session',
+      NAMESPACE,
+      (relay) => relay.status.policy.podsServing === 2 && relay.status.policy.oldSessions === 1,
+    );
+    await client.quit();
+    await statusUntil('no old session', NAMESPACE, (relay) => relay.status.policy.oldSessions === 0);
+  });
+
+  test('back to Disabled, STARTTLS is no longer offered', async () => {
+    apply(manifest({ starttls: 'Disabled' }));
+    for (const { ip } of podsOf(NAMESPACE)) {
+      await until('no STARTTLS', async () => !(await greetingOf(ip)).includes('STARTTLS'), 10_000);
+    }
+    apply(manifest());
+    for (const { ip } of podsOf(NAMESPACE)) {
+      await until('STARTTLS', async () => (await greetingOf(ip)).includes('STARTTLS'), 10_000);
+    }
+    waitReady(NAMESPACE);
+  });
+
+  test('a change of the outbound policy restarts the router task only', async () => {
+    const before = await taskStarts();
+    const pods = identities();
+    apply(manifest({ level: 'Opportunistic' }));
+    await until('new routers', async () => {
+      const starts = await taskStarts();
+      return starts.every(
+        ({ routerStarts }, index) => routerStarts === (before[index]?.routerStarts ?? 0) + 1,
+      );
+    });
+    const starts = await taskStarts();
+    assert.deepEqual(
+      starts.map(({ listenerStarts }) => listenerStarts),
+      before.map(({ listenerStarts }) => listenerStarts),
+    );
+    assert.deepEqual(identities(), pods);
+    await sendSecurely('after-outbound', serviceAddress(NAMESPACE));
+    await store.message('after-outbound', 30_000);
+  });
+
+  test('a renewed certificate is served by every pod with no restart of anything', async () => {
+    const before = { serials: await servedSerials(), starts: await taskStarts(), pods: identities() };
+    renew('relay');
+    await until(
+      'a new serial on every pod',
+      async () => {
+        const serials = await servedSerials();
+        return new Set(serials).size === 1 && serials[0] !== before.serials[0];
+      },
+      60_000,
+    );
+    const [serial = ''] = await servedSerials();
+    const relay = await statusUntil(
+      'the status to tell',
+      NAMESPACE,
+      ({ status }) => status.certificate?.serial === serial && status.certificate.podsServing === 2,
+    );
+    const certificate = get<{ status: { notAfter: string } }>('certificate', 'relay', NAMESPACE);
+    assert.equal(relay.status.certificate?.notAfter, certificate.status.notAfter);
+    for (const { ip } of podsOf(NAMESPACE)) assert.equal(await handshakeSerial(ip), serial);
+    assert.deepEqual(await taskStarts(), before.starts);
+    assert.deepEqual(identities(), before.pods);
+  });
+
+  test('the same manifest again changes nothing', async () => {
+    const before = { version: relayOf(NAMESPACE).metadata.resourceVersion, starts: await taskStarts() };
+    apply(manifest({ level: 'Opportunistic' }));
+    assert.equal(relayOf(NAMESPACE).metadata.resourceVersion, before.version);
+    assert.deepEqual(await taskStarts(), before.starts);
+  });
+
+  test('with the next hop down mail waits, outlives its pods and its MailRelay, and goes out at the end', async () => {
+    store.stop();
+    await sendSecurely('waiting', serviceAddress(NAMESPACE));
+    const holder = await until('the waiting message', () => podWithQueue());
+    kubectl(['delete', 'pod', holder, '-n', NAMESPACE]);
+    await until('the pod with its queue again', async () => (await podWithQueue()) === holder, 120_000);
+
+    kubectl(['delete', 'mailrelay', 'relay', '-n', NAMESPACE]);
+    await until('everything to go', () => leftovers() === '', 120_000);
+    const claims = kubectl(['get', 'pvc', '-n', NAMESPACE, '-o', 'name']).split('\n');
+    assert.deepEqual(claims, ['persistentvolumeclaim/spool-relay-0', 'persistentvolumeclaim/spool-relay-1']);
+    assert.match(kubectl(['get', 'secret', '-n', NAMESPACE, '-o', 'name']), /secret\/relay-tls/);
+
+    apply(manifest());
+    waitReady(NAMESPACE);
+    store = await startStore();
+    await store.message('waiting', 60_000);
+    await until('empty queues', async () => (await podWithQueue()) === undefined, 30_000);
+  });
+});
+
+describe('a MailRelay with a Secret of its user', { concurrency: false }, () => {
+  const NAME = 'own';
+
+  async function own(pair: { cert: string; key: string }): Promise<void> {
+    const encoded = (text: string) => Buffer.from(text).toString('base64');
+    apply(`
+apiVersion: v1
+kind: Secret
+metadata: {name: own-pair, namespace: ${NAMESPACE}}
+type: kubernetes.io/tls
+data: {tls.crt: ${encoded(pair.cert)}, tls.key: ${encoded(pair.key)}}
+`);
+  }
+
+  const certificateReason = () => conditionOf(relayOf(NAMESPACE, NAME), 'CertificateReady')?.reason;
+
+  test('it is not Ready without the Secret, and says so', async () => {
+    apply(manifest({ name: NAME, tls: 'secretName: own-pair' }));
+    await until('the reason', () => certificateReason() === 'CertificateMissing', 60_000);
+    assert.equal(conditionOf(relayOf(NAMESPACE, NAME), 'Ready')?.status, 'False');
+  });
+
+  test('it becomes Ready with the Secret, and serves it', async () => {
+    const authority = await makeAuthority();
+    const pair = await authority.issue([HOSTNAME]);
+    await own(pair);
+    kubectl(['wait', '--for=condition=Ready', `mailrelay/${NAME}`, '-n', NAMESPACE, '--timeout=180s']);
+    const client = await SmtpClient.connect(25, serviceAddress(NAMESPACE, NAME));
+    await client.hello();
+    await client.secure({ ca: authority.cert, servername: HOSTNAME });
+    assert.match(await client.send('a@client.example', ['b@example.com'], messageText('own-secret')), /^250/);
+    await client.quit();
+  });
+
+  test('a key that does not match keeps the last good certificate in service, and CertificateReady says so', async () => {
+    const authority = await makeAuthority();
+    const [good, other] = [await authority.issue([HOSTNAME]), await authority.issue([HOSTNAME])];
+    const [pod] = podsOf(NAMESPACE, NAME);
+    const served = await handshakeSerial(pod?.ip ?? '');
+    await own({ cert: good.cert, key: other.key });
+    await until('the reason', () => certificateReason() === 'KeyMismatch', 180_000);
+    assert.match(
+      conditionOf(relayOf(NAMESPACE, NAME), 'CertificateReady')?.message ?? '',
+      /last good pair stays in service/,
+    );
+    assert.equal(await handshakeSerial(pod?.ip ?? ''), served);
+    assert.equal(conditionOf(relayOf(NAMESPACE, NAME), 'Ready')?.status, 'True');
+    kubectl(['delete', 'mailrelay', NAME, '-n', NAMESPACE]);
+  });
+});
+
+/** Asks cert-manager for a new issue, as `cmctl renew` does. */
+function renew(name: string): void {
+  const now = new Date().toISOString().replace(/\.\d+Z$/, 'Z');
+  const condition = {
+    type: 'Issuing',
+    status: 'True',
+    reason: 'ManuallyTriggered',
+    message: 'asked for by a test',
+    lastTransitionTime: now,
+  };
+  const certificate = get<{ status: { conditions: { type: string }[] } }>('certificate', name, NAMESPACE);
+  const conditions = [...certificate.status.conditions.filter(({ type }) => type !== 'Issuing'), condition];
+  kubectl([
+    'patch',
+    'certificate',
+    name,
+    '-n',
+    NAMESPACE,
+    '--subresource=status',
+    '--type=merge',
+    '-p',
+    JSON.stringify({ status: { conditions } }),
+  ]);
+}
+
+async function isRequired(ip: string): Promise<boolean> {
+  const client = await SmtpClient.connect(10_025, ip);
+  try {
+    await client.hello();
+    return (await client.command('MAIL FROM:<a@client.example>')).startsWith('530 5.7.0');
+  } finally {
+    client.close();
+  }
+}
+
+async function greetingOf(ip: string): Promise<string> {
+  const client = await SmtpClient.connect(10_025, ip);
+  try {
+    return await client.hello();
+  } finally {
+    client.close();
+  }
+}
+
+async function handshakeSerial(ip: string): Promise<string> {
+  const client = await SmtpClient.connect(10_025, ip);
+  await client.hello();
+  await client.secure();
+  const serial = client.tls?.getPeerCertificate().serialNumber ?? 'none';
+  client.close();
+  return serial;
+}
+
+async function podWithQueue(): Promise<string | undefined> {
+  for (const { name, ip } of podsOf(NAMESPACE)) {
+    if (!ip) continue;
+    const status = await podStatus(ip).catch(() => undefined);
+    if (status && status.queue.depth > 0) return name;
+  }
+  return undefined;
+}
+
+function leftovers(): string {
+  const kinds =
+    'statefulset,pod,service,configmap,serviceaccount,poddisruptionbudget,networkpolicy,certificate,lease';
+  return kubectl(['get', kinds, '-n', NAMESPACE, '-l', 'app.kubernetes.io/instance=relay', '-o', 'name']);
+}

@@ -1,0 +1,165 @@
+/** The operator in its own life: quiet at rest, restarted, upgraded and uninstalled, without touching what runs. */
+import assert from 'node:assert/strict';
+import { before, describe, test } from 'node:test';
+import { until } from '#test/kit/wait.ts';
+import {
+  apply,
+  helm,
+  installOperator,
+  kubectl,
+  makeNamespace,
+  OPERATOR_NAMESPACE,
+  operatorWrites,
+  podsOf,
+  prepared,
+  relayOf,
+  waitReady,
+} from './kube.ts';
+
+const NAMESPACE = 'rest';
+
+const MANIFEST = `
+apiVersion: mailrelay.dev/v1alpha1
+kind: MailRelay
+metadata: {name: relay, namespace: ${NAMESPACE}}
+spec:
+  hostname: relay.example.com
+  tls: {issuerRef: {name: ca}}
+  inbound:
+    listeners: [{name: smtp, port: 25}]
+    acceptDomains: [example.com]
+`;
+
+const identities = () => podsOf(NAMESPACE).map(({ uid, restarts }) => `${uid} ${restarts}`);
+
+/** Lets the operator come to rest: no write for three seconds. */
+async function untilQuiet(): Promise<void> {
+  await until('the operator to be quiet', () => operatorWrites(Date.now() - 3_000).length === 0, 60_000);
+}
+
+async function operatorPod(): Promise<string> {
+  return until(
+    'the operator to lead',
+    () => {
+      const names = kubectl([
+        'get',
+        'pods',
+        '-n',
+        OPERATOR_NAMESPACE,
+        '--field-selector=status.phase=Running',
+        '-o',
+        'name',
+      ]).split('\n');
+      const [name = ''] = names;
+      return names.length === 1 &&
+        kubectl(['logs', name, '-n', OPERATOR_NAMESPACE]).includes('caches_complete')
+        ? name
+        : undefined;
+    },
+    60_000,
+  );
+}
+
+describe('the operator', { concurrency: false }, () => {
+  before(async () => {
+    installOperator();
+    makeNamespace(NAMESPACE);
+    apply(MANIFEST);
+    waitReady(NAMESPACE);
+    await untilQuiet();
+  });
+
+  test('writes nothing but its Lease when the same manifest is applied again, and when it restarts', {
+    skip: prepared().auditLog === '' && 'needs the audit log',
+  }, async () => {
+    const before = identities();
+    const since = Date.now();
+    apply(MANIFEST);
+    const old = await operatorPod();
+    kubectl(['delete', old, '-n', OPERATOR_NAMESPACE]);
+    const fresh = await operatorPod();
+    assert.notEqual(fresh, old);
+    // A few looks of every part: polls of the pods, resyncs, the Lease.
+    await new Promise((resolve) => setTimeout(resolve, 5_000));
+    assert.deepEqual(operatorWrites(since), []);
+    assert.deepEqual(identities(), before);
+  });
+
+  test('repairs an object that was edited or deleted by hand', async () => {
+    kubectl(['delete', 'service', 'relay', '-n', NAMESPACE]);
+    await until('the Service again', () =>
+      kubectl(['get', 'service', 'relay', '-n', NAMESPACE, '-o', 'name']),
+    );
+    kubectl([
+      'patch',
+      'configmap',
+      'relay-policy',
+      '-n',
+      NAMESPACE,
+      '--type=merge',
+      '-p',
+      '{"data":{"policy.v1.json":"{}"}}',
+    ]);
+    await until('the policy again', () =>
+      kubectl(['get', 'configmap', 'relay-policy', '-n', NAMESPACE, '-o', 'jsonpath={.data}']).includes(
+        'hostname',
+      ),
+    );
+  });
+
+  test('never takes over an object of someone else', async () => {
+    kubectl(['create', 'configmap', 'taken-policy', '-n', NAMESPACE, '--from-literal=mine=yes']);
+    apply(MANIFEST.replace('name: relay, ', 'name: taken, '));
+    await until(
+      'Stalled',
+      () =>
+        relayOf(NAMESPACE, 'taken').status.conditions.find(({ type }) => type === 'Stalled')?.reason ===
+        'NameTaken',
+    );
+    assert.equal(
+      kubectl(['get', 'configmap', 'taken-policy', '-n', NAMESPACE, '-o', 'jsonpath={.data.mine}']),
+      'yes',
+    );
+    kubectl(['delete', 'mailrelay', 'taken', '-n', NAMESPACE]);
+    kubectl(['delete', 'configmap', 'taken-policy', '-n', NAMESPACE]);
+  });
+
+  test('helm upgrade in namespaced mode narrows its rights to the namespaces that are named', async () => {
+    installOperator(`watchNamespaces={${NAMESPACE}}`);
+    const account = `system:serviceaccount:${OPERATOR_NAMESPACE}:mailrelay`;
+    const may = (namespace: string) => {
+      try {
+        return (
+          kubectl(['auth', 'can-i', 'patch', 'statefulsets.apps', '-n', namespace, '--as', account]) === 'yes'
+        );
+      } catch {
+        return false;
+      }
+    };
+    assert.equal(may(NAMESPACE), true);
+    assert.equal(may('default'), false);
+    kubectl(['scale', 'mr/relay', '-n', NAMESPACE, '--replicas=2']);
+    await until('two pods', () => podsOf(NAMESPACE).length === 2, 60_000);
+    installOperator('watchNamespaces=null');
+  });
+
+  test('helm uninstall leaves the CRD, the MailRelays and the running pods alone', async () => {
+    await operatorPod();
+    waitReady(NAMESPACE);
+    const before = identities();
+    helm(['uninstall', 'mailrelay', '--namespace', OPERATOR_NAMESPACE, '--wait']);
+    assert.match(kubectl(['get', 'crd', 'mailrelays.mailrelay.dev', '-o', 'name']), /mailrelays/);
+    assert.match(kubectl(['get', 'mr', '-n', NAMESPACE, '-o', 'name']), /mailrelay.mailrelay.dev\/relay/);
+    assert.deepEqual(identities(), before);
+  });
+
+  test('installed again over the CRD that was kept, it takes everything up without a restart', async () => {
+    const before = identities();
+    installOperator();
+    await operatorPod();
+    await untilQuiet();
+    assert.deepEqual(identities(), before);
+    waitReady(NAMESPACE);
+    kubectl(['delete', 'mailrelay', 'relay', '-n', NAMESPACE]);
+  });
+});

@@ -1,0 +1,64 @@
+/**
+ * A continuous stream of SMTP connections from a thread of its own, so that a test that blocks does not interrupt it.
+ * Each greets and quits; one that is refused, reset or left without a reply is a failure.
+ */
+import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import { SmtpClient } from './smtpclient.ts';
+
+const BESIDE_EACH_OTHER = 4;
+
+export interface StreamResult {
+  readonly connections: number;
+  readonly failures: readonly string[];
+}
+
+export interface ConnectionStream {
+  stop(): Promise<StreamResult>;
+}
+
+/** Resolves when the first connection was made. */
+export async function streamOfConnections(port: number, host = '127.0.0.1'): Promise<ConnectionStream> {
+  const worker = new Worker(new URL(import.meta.url), { workerData: { port, host } });
+  await new Promise<void>((resolve, reject) => {
+    worker.once('message', () => resolve());
+    worker.once('error', reject);
+  });
+  return {
+    stop: async () => {
+      const result = new Promise<StreamResult>((resolve) => worker.once('message', resolve));
+      worker.postMessage('stop');
+      const told = await result;
+      await worker.terminate();
+      return told;
+    },
+  };
+}
+
+async function work(port: number, host: string): Promise<void> {
+  let [connections, running] = [0, true];
+  const failures: string[] = [];
+  parentPort?.once('message', () => {
+    running = false;
+  });
+  const loop = async () => {
+    while (running) {
+      try {
+        const client = await SmtpClient.connect(port, host);
+        await client.hello();
+        await client.quit();
+        connections += 1;
+        if (connections === 1) parentPort?.postMessage('flowing');
+      } catch (error) {
+        failures.push((error as Error).message);
+        if (failures.length === 1 && connections === 0) parentPort?.postMessage('failing');
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: BESIDE_EACH_OTHER }, loop));
+  parentPort?.postMessage({ connections, failures } satisfies StreamResult);
+}
+
+if (!isMainThread) {
+  const { port, host } = workerData as { port: number; host: string };
+  await work(port, host);
+}
