@@ -7,6 +7,7 @@ import { jsonLog } from '../log.ts';
 import type { FromListener, ToListener } from '../messages.ts';
 import { Spool } from '../spool/spool.ts';
 import { ignoreStrayRejections } from '../spool/stray.ts';
+import { shareOwnership } from '../supervisor/owner.ts';
 import { ListenerTask } from './task.ts';
 
 const REPORT_MS = 250;
@@ -86,6 +87,7 @@ function handle(message: ToListener, socket?: Socket): void {
 
 function configure({ policy, pair, ticketKeys, stateDir }: Extract<ToListener, { kind: 'configure' }>): void {
   try {
+    shareOwnership(stateDir);
     spool = new Spool(stateDir);
     task = new ListenerTask({
       policy,

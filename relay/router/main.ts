@@ -6,6 +6,7 @@ import { jsonLog } from '../log.ts';
 import type { FromRouter, ToRouter } from '../messages.ts';
 import { Spool } from '../spool/spool.ts';
 import { ignoreStrayRejections } from '../spool/stray.ts';
+import { shareOwnership } from '../supervisor/owner.ts';
 import { Runner } from './runner.ts';
 import { SmtpCourier } from './smtp.ts';
 
@@ -53,6 +54,7 @@ function handle(message: ToRouter): void {
 
 function configure(message: Extract<ToRouter, { kind: 'configure' }>): void {
   try {
+    shareOwnership(message.stateDir);
     spool = new Spool(message.stateDir);
     courier = new SmtpCourier(message.policy.hostname, message.trust);
     const { policy } = message;

@@ -1,11 +1,15 @@
 /**
  * One owner per state folder: an exclusive lock on a file in it, held by the kernel for the living process. A relay
  * that was killed holds nothing, whatever files it left; a second relay is refused, also from another container on the
- * same kernel. SQLite is used for its lock alone (Node has no other), so there is no path limit and no race.
+ * same kernel. Tasks share a second lock, so that a new relay waits for those that outlived their supervisor by a
+ * moment. SQLite is used for its locks alone (Node has no other), so there is no path limit and no race.
  */
 import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+
+/** Tasks end as soon as they notice that their supervisor is gone. */
+const TASKS_GONE_WITHIN_MS = 10_000;
 
 export interface Ownership {
   release(): void;
@@ -18,14 +22,12 @@ const ownedHere = new Set<string>();
 export function takeOwnership(stateDir: string): Ownership {
   const path = join(realpathSync(stateDir), 'owner.lock');
   if (ownedHere.has(path)) throw owned(stateDir);
-  const lock = new DatabaseSync(path, { timeout: 0 });
+  const lock = exclusive(path, 0, stateDir);
   try {
-    // Nothing is ever written: the lock is the transaction, and a journal would be a file more.
-    lock.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
+    exclusive(join(stateDir, 'tasks.lock'), TASKS_GONE_WITHIN_MS, stateDir).close();
   } catch (error) {
     lock.close();
-    if (/locked/.test((error as Error).message)) throw owned(stateDir);
-    throw new Error(`Cannot lock "${path}": ${(error as Error).message}`, { cause: error });
+    throw error;
   }
   ownedHere.add(path);
   return {
@@ -33,6 +35,30 @@ export function takeOwnership(stateDir: string): Ownership {
       if (ownedHere.delete(path)) lock.close();
     },
   };
+}
+
+/** What nothing refers to is collected, and its lock goes with it. */
+const sharedHere: DatabaseSync[] = [];
+
+/** For the life of a task process. */
+export function shareOwnership(stateDir: string): void {
+  const lock = new DatabaseSync(join(stateDir, 'tasks.lock'));
+  // Reading takes the shared lock, and the transaction keeps it.
+  lock.exec('BEGIN; SELECT count(*) FROM sqlite_schema');
+  sharedHere.push(lock);
+}
+
+function exclusive(path: string, timeout: number, stateDir: string): DatabaseSync {
+  const lock = new DatabaseSync(path, { timeout });
+  try {
+    // Nothing is ever written: the lock is the transaction, and a journal would be a file more.
+    lock.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
+    return lock;
+  } catch (error) {
+    lock.close();
+    if (/locked/.test((error as Error).message)) throw owned(stateDir);
+    throw new Error(`Cannot lock "${path}": ${(error as Error).message}`, { cause: error });
+  }
 }
 
 function owned(stateDir: string): Error {

@@ -199,6 +199,7 @@ export class Supervisor implements Relay {
     }
     const applied = await this.#apply(policy, inputs);
     if (applied.kind === 'failed') this.#refuse(printPolicy(policy), applied.message);
+    else this.#refused = null;
   }
 
   /** Brings a policy into force, or leaves everything as it was. */
@@ -214,7 +215,6 @@ export class Supervisor implements Relay {
     }
     const first = this.#policy === undefined;
     this.#policy = policy;
-    this.#refused = null;
     if (raised.listeners) this.#listeners.putInService(raised.listeners);
     if (raised.router) this.#router.putInService(raised.router);
     this.#sockets.keepOnly(policy.inbound.listeners);

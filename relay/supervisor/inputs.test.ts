@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { POLICY_FILE_NAME } from '#crds/policyfile.ts';
+import { eventually, mount, podDirs } from '../testrig.ts';
+import { digestOf, readInputs, watchInputs } from './inputs.ts';
+
+const dirs = podDirs();
+after(() => dirs.remove());
+
+test('nothing mounted is nothing read', () => {
+  const missing = join(dirs.root, 'nowhere');
+  const inputs = readInputs({ policyDir: missing, certificateDir: missing, trustDir: missing });
+  assert.deepEqual(inputs, { policy: undefined, cert: undefined, key: undefined, trust: null });
+});
+
+test('files are read through the link that a kubelet swaps, and plain files too', () => {
+  mount(dirs.policyDir, { [POLICY_FILE_NAME]: 'one' });
+  mount(dirs.certificateDir, { 'tls.crt': 'cert', 'tls.key': 'key' });
+  writeFileSync(join(dirs.trustDir, 'b.pem'), 'B');
+  writeFileSync(join(dirs.trustDir, 'a.pem'), 'A');
+  assert.deepEqual(readInputs(dirs), { policy: 'one', cert: 'cert', key: 'key', trust: 'A\nB' });
+});
+
+test('contents are compared, not times', () => {
+  const before = digestOf(readInputs(dirs));
+  mount(dirs.policyDir, { [POLICY_FILE_NAME]: 'one' });
+  assert.equal(digestOf(readInputs(dirs)), before);
+  mount(dirs.policyDir, { [POLICY_FILE_NAME]: 'two' });
+  assert.notEqual(digestOf(readInputs(dirs)), before);
+});
+
+for (const pollMs of [20, 3_600_000]) {
+  const by = pollMs === 20 ? 'the poll' : 'the watch alone';
+  test(`ten rotations are each seen by ${by}`, async () => {
+    let seen = '';
+    const stop = watchInputs(
+      dirs,
+      () => {
+        seen = readInputs(dirs).policy ?? '';
+      },
+      pollMs,
+    );
+    for (let round = 0; round < 10; round++) {
+      mount(dirs.policyDir, { [POLICY_FILE_NAME]: `${by} ${round}` });
+      await eventually(() => seen === `${by} ${round}`);
+    }
+    stop();
+  });
+}
+
+test('a folder that appears later is found', async () => {
+  const policyDir = join(dirs.root, 'later');
+  let seen: string | undefined;
+  const stop = watchInputs(
+    { ...dirs, policyDir },
+    () => {
+      seen = readInputs({ ...dirs, policyDir }).policy;
+    },
+    20,
+  );
+  mkdirSync(policyDir);
+  mount(policyDir, { [POLICY_FILE_NAME]: 'here' });
+  await eventually(() => seen === 'here');
+  rmSync(policyDir, { recursive: true });
+  await eventually(() => seen === undefined);
+  stop();
+});

@@ -1,0 +1,32 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { hashOf, type Policy, printPolicy } from '#crds/policyfile.ts';
+import { hopTo, policyOf } from '../testrig.ts';
+import { hashOfText, judgeText } from './judge.ts';
+
+const refused = (name: string, text: string | undefined, message: RegExp) =>
+  test(`${name} is refused, saying why`, () => {
+    const judged = judgeText(text);
+    assert.ok(judged.kind === 'invalid');
+    assert.match(judged.message, message);
+  });
+const dane = hopTo(25, { tlsLevel: 'Dane' });
+const routes: Policy['outbound']['routes'] = [{ recipientDomains: ['x.example'], hosts: [dane] }];
+
+refused('no file', undefined, /missing/);
+refused('no JSON', '{', /not JSON/);
+refused('a later format', JSON.stringify({ ...policyOf(), format: 2 }), /^format: /);
+refused('a floor of level Dane', printPolicy(policyOf({}, { tlsLevel: 'Dane' })), /Dane.*use Verify/);
+refused('a smart host of level Dane', printPolicy(policyOf({}, { smartHosts: [dane] })), /Dane.*use Verify/);
+refused('a route of level Dane', printPolicy(policyOf({}, { routes })), /Dane.*use Verify/);
+refused(
+  'CutThrough',
+  printPolicy(policyOf({}, {}, { queue: { mode: 'CutThrough', expireAfterSeconds: null } })),
+  /CutThrough.*use Durable/,
+);
+
+test('a policy is named by its hash, also where it cannot be served', () => {
+  const policy = policyOf({}, { tlsLevel: 'Dane' });
+  assert.equal(hashOfText(printPolicy(policy)), hashOf(policy));
+  assert.deepEqual([hashOfText('{'), hashOfText(undefined)], [null, null]);
+});

@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { effectivePolicy } from '#crds/effective.ts';
+import type { MailRelaySpec } from '#crds/mailrelay.ts';
+import { RESTART_CONTRACT, type RestartEffect } from '#crds/restart.ts';
+import { planRestart } from './plan.ts';
+
+const base: MailRelaySpec = {
+  hostname: 'relay.example.com',
+  replicas: 2,
+  tls: { secretName: 'relay-tls' },
+  inbound: {
+    listeners: [{ name: 'smtp', port: 25 }],
+    clients: { networks: ['10.0.0.0/8'] },
+    limits: { recipients: 10 },
+  },
+  outbound: { smartHosts: [{ host: 'mx.example.net' }], tls: { trustConfigMapName: 'one' } },
+  queue: { expireAfter: '5d', storage: { size: '1Gi' } },
+  service: { type: 'ClusterIP' },
+};
+
+const relay = { name: 'relay', namespace: 'mail' };
+const plan = (changed: MailRelaySpec) =>
+  planRestart(effectivePolicy(relay, base), effectivePolicy(relay, changed));
+
+/** A change for each rule of the contract that names fields of the spec. */
+const CHANGES: Readonly<Record<string, MailRelaySpec[]>> = {
+  'spec.hostname': [{ ...base, hostname: 'other.example.com' }],
+  'spec.inbound (all of it), spec.tls.minVersion': [
+    { ...base, tls: { secretName: 'relay-tls', minVersion: 'TLSv1.3' } },
+    { ...base, inbound: { ...base.inbound, starttls: 'Required' } },
+    { ...base, inbound: { ...base.inbound, enabled: false } },
+    {
+      ...base,
+      inbound: { ...base.inbound, listeners: [...base.inbound.listeners, { name: 'two', port: 587 }] },
+    },
+    { ...base, inbound: { ...base.inbound, clients: { networks: ['10.0.0.0/9'] } } },
+    { ...base, inbound: { ...base.inbound, limits: { recipients: 11 } } },
+    { ...base, inbound: { ...base.inbound, acceptDomains: ['example.com'] } },
+    {
+      ...base,
+      inbound: { ...base.inbound, clientPolicies: [{ networks: ['10.1.0.0/16'], starttls: 'Required' }] },
+    },
+  ],
+  'spec.outbound (all but trustConfigMapName)': [
+    { ...base, outbound: { ...base.outbound, smartHosts: [{ host: 'mx.example.net', port: 26 }] } },
+    { ...base, outbound: { ...base.outbound, tls: { ...base.outbound?.tls, level: 'Encrypt' } } },
+    {
+      ...base,
+      outbound: {
+        ...base.outbound,
+        routes: [{ recipientDomains: ['x.example'], hosts: [{ host: 'y.example' }] }],
+      },
+    },
+  ],
+  'spec.queue.expireAfter': [{ ...base, queue: { ...base.queue, expireAfter: '4d' } }],
+  'spec.service, spec.replicas': [
+    { ...base, service: { type: 'NodePort' } },
+    { ...base, replicas: 3 },
+  ],
+  'spec.tls.secretName, spec.outbound.tls.trustConfigMapName': [
+    { ...base, tls: { secretName: 'another' } },
+    { ...base, outbound: { ...base.outbound, tls: { trustConfigMapName: 'two' } } },
+    { ...base, outbound: { ...base.outbound, tls: {} } },
+  ],
+  'spec.queue.storage.size, larger': [{ ...base, queue: { ...base.queue, storage: { size: '2Gi' } } }],
+};
+
+/** What the tasks of one pod do; the pods themselves are the operator's. */
+const TASKS: Readonly<Record<RestartEffect, { listener: boolean; router: boolean }>> = {
+  nothing: { listener: false, router: false },
+  'listener task': { listener: true, router: false },
+  'router task': { listener: false, router: true },
+  'both tasks': { listener: true, router: true },
+  'pods, one at a time': { listener: false, router: false },
+  refused: { listener: false, router: false },
+};
+
+for (const { field, effect } of RESTART_CONTRACT.filter((rule) => rule.field in CHANGES)) {
+  test(`${field}: ${effect}`, () => {
+    for (const changed of CHANGES[field] ?? [])
+      assert.deepEqual(plan(changed), TASKS[effect], JSON.stringify(changed));
+  });
+}
+
+test('every rule of the contract that a policy can show is tried', () => {
+  const fields = RESTART_CONTRACT.filter(
+    ({ field, effect }) => field.startsWith('spec.') && effect !== 'refused',
+  );
+  assert.deepEqual(fields.map(({ field }) => field).toSorted(), Object.keys(CHANGES).toSorted());
+});
+
+test('the same policy restarts nothing, the first one everything', () => {
+  assert.deepEqual(plan(structuredClone(base)), { listener: false, router: false });
+  assert.deepEqual(planRestart(undefined, effectivePolicy(relay, base)), { listener: true, router: true });
+});

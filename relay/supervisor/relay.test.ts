@@ -1,0 +1,427 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { afterEach, beforeEach, test } from 'node:test';
+import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { promisify } from 'node:util';
+import { parsePodStatus } from '#crds/podstatus.ts';
+import { hashOf, POLICY_FILE_NAME, type Policy, printPolicy } from '#crds/policyfile.ts';
+import { jsonLog } from '../log.ts';
+import type { PairText } from '../messages.ts';
+import {
+  eventually,
+  freePort,
+  hopTo,
+  listenerAt,
+  makePair,
+  mount,
+  openSink,
+  type PodDirs,
+  podDirs,
+  policyOf,
+  type Sink,
+  Talker,
+} from '../testrig.ts';
+import { type Relay, type RelayOptions, startRelay } from './relay.ts';
+
+let dirs: PodDirs;
+let sink: Sink;
+let relay: Relay | undefined;
+let port: number;
+const pair = await makePair();
+
+beforeEach(async () => {
+  dirs = podDirs();
+  port = await freePort();
+  sink = await openSink(await makePair('mx.example.net'));
+});
+afterEach(async () => {
+  await relay?.stop();
+  relay = undefined;
+  sink.close();
+  dirs.remove();
+});
+
+const mountPolicy = (policy: Policy) => mount(dirs.policyDir, { [POLICY_FILE_NAME]: printPolicy(policy) });
+const mountPair = ({ cert, key }: PairText) =>
+  mount(dirs.certificateDir, { 'tls.crt': cert, 'tls.key': key });
+const outbound = () => ({ smartHosts: [hopTo(sink.port, { tlsLevel: 'Encrypt' })] });
+const policyWith = (starttls: 'Disabled' | 'Enabled' | 'Required', more: Partial<Policy['inbound']> = {}) =>
+  policyOf({ listeners: [listenerAt(port, { starttls })], ...more }, outbound());
+
+async function start(changes: Partial<RelayOptions> = {}): Promise<Relay> {
+  const logFd = openSync(join(dirs.root, 'log'), 'a');
+  relay = await startRelay({
+    ...dirs,
+    address: '127.0.0.1',
+    adminAddress: '127.0.0.1',
+    adminPort: 0,
+    processes: 2,
+    version: 'test',
+    log: jsonLog('supervisor', logFd, Date.now),
+    logFd,
+    drainMs: 2_000,
+    pollMs: 50,
+    ...changes,
+  });
+  return relay;
+}
+
+const log = () =>
+  readFileSync(join(dirs.root, 'log'), 'utf8')
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+const rejects = (message: RegExp) =>
+  assert.rejects(start(), (error: Error) => message.test(error.message) && !error.message.includes('\n'));
+
+async function greeted(): Promise<Talker> {
+  const talker = Talker.to(port);
+  assert.match(await talker.reply(), /^220 /);
+  return talker;
+}
+
+async function secured(): Promise<Talker> {
+  const talker = await greeted();
+  assert.deepEqual(await talker.codes('EHLO client.example', 'STARTTLS'), [250, 220]);
+  await talker.secure();
+  await talker.say('EHLO client.example');
+  return talker;
+}
+
+const send = (talker: Talker, subject = 'x') =>
+  talker.codes(
+    'MAIL FROM:<me@example.com>',
+    'RCPT TO:<you@example.net>',
+    'DATA',
+    `Subject: ${subject}\r\n\r\nhi\r\n.`,
+  );
+const SENT = [250, 250, 354, 250];
+
+test('a message goes from a client to the next hop, over STARTTLS on both sides', async () => {
+  mountPair(pair);
+  mountPolicy(policyWith('Required'));
+  const started = await start();
+  assert.equal(started.ready(), true);
+  assert.deepEqual(started.addresses(), [{ name: 'smtp', address: '127.0.0.1', port }]);
+  const talker = await secured();
+  assert.deepEqual(await send(talker), SENT);
+  await sink.until(1);
+  assert.match(sink.mail[0]?.body ?? '', /^Received: from .* with ESMTPS id \w{16}\r\n\t\(using TLSv1\.3 /s);
+  assert.equal(sink.mail[0]?.secure, true);
+  await eventually(() => log().some(({ event, tls }) => event === 'delivered' && tls === 'TLSv1.3'));
+  talker.end();
+});
+
+test('a change of the inbound policy is in force for new sessions, old ones end normally, nobody is refused', async () => {
+  mountPair(pair);
+  mountPolicy(policyWith('Enabled'));
+  const started = await start({ drainMs: 60_000 });
+  const inTransaction = await greeted();
+  await inTransaction.codes('EHLO client.example', 'MAIL FROM:<me@example.com>', 'RCPT TO:<you@example.net>');
+  const inTls = await secured();
+  let going = true;
+  let sessions = 0;
+  const streams = Array.from({ length: 4 }, async () => {
+    while (going) {
+      const talker = await greeted();
+      assert.deepEqual(await talker.codes('EHLO client.example', 'QUIT'), [250, 221]);
+      sessions += 1;
+    }
+  });
+  const wanted = policyWith('Required');
+  mountPolicy(wanted);
+  await eventually(() => started.status().policy.hash === hashOf(wanted));
+  const before = sessions;
+  await eventually(() => sessions > before + 8);
+  const plain = await greeted();
+  assert.deepEqual(await plain.codes('EHLO client.example', 'MAIL FROM:<me@example.com>'), [250, 530]);
+  const status = started.status();
+  assert.deepEqual(status.tasks, { listenerStarts: 2, routerStarts: 1 });
+  assert.ok(status.sessions.ofOldPolicy >= 2 && status.sessions.oldPolicyEnds !== null);
+  assert.deepEqual(await inTransaction.codes('DATA', 'Subject: old\r\n\r\nhi\r\n.'), [354, 250]);
+  assert.deepEqual(await send(inTls), SENT);
+  for (const talker of [inTransaction, inTls, plain]) talker.end();
+  going = false;
+  await Promise.all(streams);
+  await eventually(() => started.status().sessions.ofOldPolicy === 0);
+  await sink.until(2);
+});
+
+test('sessions of an old policy are ended at the deadline, with 421', async () => {
+  mountPair(pair);
+  mountPolicy(policyWith('Enabled'));
+  const started = await start({ drainMs: 300 });
+  const talker = await greeted();
+  mountPolicy(policyWith('Required'));
+  assert.match(await talker.reply(), /^421 4\.3\.2 /);
+  await talker.closed;
+  await eventually(() => started.status().sessions.open === 0);
+});
+
+test('a change of the outbound policy restarts the router only; mail goes the new way', async () => {
+  mountPair(pair);
+  mountPolicy(policyWith('Enabled'));
+  const started = await start();
+  const talker = await secured();
+  const other = await openSink();
+  mountPolicy(policyOf({ listeners: [listenerAt(port)] }, { smartHosts: [hopTo(other.port)] }));
+  await eventually(() => started.status().tasks.routerStarts === 2);
+  assert.equal(started.status().tasks.listenerStarts, 1);
+  assert.deepEqual(await send(talker), SENT);
+  await other.until(1);
+  assert.equal(sink.mail.length, 0);
+  talker.end();
+  other.close();
+});
+
+test('the same policy again restarts nothing', async () => {
+  mountPair(pair);
+  mountPolicy(policyWith('Enabled'));
+  const started = await start();
+  const { revision, tasks } = started.status();
+  for (let round = 0; round < 3; round++) {
+    mountPolicy(policyWith('Enabled'));
+    mountPair(pair);
+    await started.reload();
+  }
+  assert.deepEqual([started.status().revision, started.status().tasks], [revision, tasks]);
+});
+
+test('a policy that cannot be taken is refused by name, the old one stays in force', async () => {
+  mountPair(pair);
+  const good = policyWith('Enabled');
+  mountPolicy(good);
+  const started = await start();
+  const taken = createServer().listen(0, '127.0.0.1');
+  await once(taken, 'listening');
+  const busy = (taken.address() as { port: number }).port;
+  const bad: [Policy, RegExp][] = [
+    [policyOf({ listeners: [listenerAt(port)] }, { tlsLevel: 'Dane' }), /Dane/],
+    [
+      policyOf({ listeners: [listenerAt(port), listenerAt(busy, { name: 'two' })] }),
+      /listener "two".*in use/,
+    ],
+  ];
+  for (const [policy, message] of bad) {
+    mountPolicy(policy);
+    await started.reload();
+    assert.match(started.status().policy.refused?.message ?? '', message);
+    assert.equal(started.status().policy.refused?.hash, hashOf(policy));
+  }
+  mount(dirs.policyDir, { [POLICY_FILE_NAME]: '{"format": 1}' });
+  await started.reload();
+  assert.equal(started.status().policy.refused?.hash, null);
+  assert.deepEqual([started.status().policy.hash, started.ready()], [hashOf(good), true]);
+  assert.deepEqual(started.status().tasks, { listenerStarts: 1, routerStarts: 1 });
+  mountPolicy(good);
+  await started.reload();
+  assert.equal(started.status().policy.refused, null);
+  taken.close();
+});
+
+test('a listener that is added is served, one that is removed closes its port', async () => {
+  mountPair(pair);
+  mountPolicy(policyWith('Enabled'));
+  const started = await start();
+  const second = await freePort();
+  mountPolicy(policyOf({ listeners: [listenerAt(second, { name: 'two' })] }, outbound()));
+  await started.reload();
+  assert.deepEqual(started.addresses(), [{ name: 'two', address: '127.0.0.1', port: second }]);
+  const talker = Talker.to(second);
+  assert.match(await talker.reply(), /^220 /);
+  talker.end();
+  const gone = Talker.to(port);
+  assert.equal(await gone.reply(), '');
+});
+
+async function serialServed(): Promise<string> {
+  const socket: TLSSocket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false });
+  await once(socket, 'secureConnect');
+  const { serialNumber } = socket.getPeerCertificate();
+  socket.destroy();
+  return serialNumber;
+}
+
+test('a renewed pair is served at once and a mismatched key is not, without restarting anything', async () => {
+  const listeners = [listenerAt(port, { starttls: 'Disabled', implicitTLS: true })];
+  mountPair(pair);
+  mountPolicy(policyOf({ listeners }, outbound()));
+  const started = await start();
+  const open = Talker.toTls(port);
+  assert.match(await open.reply(), /^220 /);
+  let last = pair;
+  for (let rotation = 0; rotation < 3; rotation++) {
+    last = await makePair();
+    mountPair(last);
+    const before = started.status().certificate?.serial;
+    await eventually(() => started.status().certificate?.serial !== before);
+    await eventually(async () => (await serialServed()) === started.status().certificate?.serial);
+  }
+  mountPair({ cert: last.cert, key: pair.key });
+  await eventually(() => started.status().certificateProblem?.reason === 'KeyMismatch');
+  assert.equal(await serialServed(), started.status().certificate?.serial);
+  assert.equal(started.ready(), true);
+  assert.deepEqual(started.status().tasks, { listenerStarts: 1, routerStarts: 1 });
+  assert.deepEqual(await open.codes('EHLO client.example', 'QUIT'), [250, 221]);
+});
+
+test('without a pair the relay is not ready and takes nobody in; when the pair comes it is ready', async () => {
+  mountPolicy(policyWith('Enabled'));
+  const started = await start();
+  assert.match(started.status().notReady.join(), /no usable certificate/);
+  const refused = Talker.to(port);
+  assert.match(await refused.reply(), /^421 4\.3\.2 /);
+  mountPair(pair);
+  await eventually(() => started.ready());
+  const talker = await secured();
+  talker.end();
+  assert.equal(started.status().tasks.listenerStarts, 1);
+});
+
+test('connections of one client are bounded over all processes, and given free again', async () => {
+  mountPair(pair);
+  const limits = {
+    messageBytes: 1000,
+    recipients: 10,
+    connectionsPerClient: 3,
+    messagesPerClientPerMinute: null,
+  };
+  mountPolicy(policyWith('Enabled', { limits }));
+  const started = await start();
+  const talkers = [await greeted(), await greeted(), await greeted()];
+  const fourth = Talker.to(port);
+  assert.match(await fourth.reply(), /^421 4\.7\.0 /);
+  assert.equal(started.status().sessions.open, 3);
+  talkers[0]?.end();
+  await eventually(() => started.status().sessions.open === 2);
+  talkers.push(await greeted());
+  for (const talker of talkers) talker.end();
+  await eventually(() => started.status().sessions.open === 0);
+});
+
+/** The processes of the relay in this process, by the task that their arguments name. */
+async function pidsOf(task: 'listener' | 'router'): Promise<number[]> {
+  const { stdout } = await promisify(execFile)('ps', ['-o', 'pid=,args=', '--ppid', String(process.pid)]);
+  const lines = stdout.split('\n').filter((line) => line.includes(`${task}/main.ts`));
+  return lines.map((line) => Number.parseInt(line, 10));
+}
+
+test('a task that dies is replaced; connections wait and the queue goes on', async () => {
+  mountPair(pair);
+  mountPolicy(policyWith('Enabled'));
+  const started = await start();
+  for (const task of ['listener', 'router'] as const) {
+    const pids = await pidsOf(task);
+    assert.ok(pids.length > 0);
+    for (const pid of pids) process.kill(pid, 'SIGKILL');
+  }
+  const talker = await secured();
+  assert.deepEqual(await send(talker), SENT);
+  talker.end();
+  await sink.until(1);
+  await eventually(() => started.ready());
+});
+
+test('the queue survives a stop, and what was queued goes out when the next hop is back', async () => {
+  mountPair(pair);
+  mountPolicy(policyWith('Enabled'));
+  const { port: hop } = sink;
+  sink.close();
+  const first = await start();
+  const talker = await secured();
+  assert.deepEqual(await send(talker, 'kept'), SENT);
+  talker.end();
+  await eventually(() => first.status().queue.deferrals.length === 1);
+  assert.equal(first.status().queue.depth, 1);
+  await first.stop();
+  sink = await openSink(await makePair('mx.example.net'), hop);
+  const second = await start();
+  await sink.until(1);
+  assert.match(sink.mail[0]?.body ?? '', /Subject: kept/);
+  await eventually(() => second.status().queue.depth === 0);
+});
+
+test('the last good policy serves where the mounted one is gone or broken', async () => {
+  mountPair(pair);
+  const good = policyWith('Required');
+  mountPolicy(good);
+  await (await start()).stop();
+  mount(dirs.policyDir, { [POLICY_FILE_NAME]: 'broken' });
+  const again = await start();
+  const { hash, refused } = again.status().policy;
+  assert.deepEqual([hash, refused?.message], [hashOf(good), 'the policy file is not JSON']);
+});
+
+test('without any policy, with a port in use, or beside another relay, one sentence says what to do', async () => {
+  await rejects(/^Cannot start without a policy: the policy file is missing/);
+  mountPair(pair);
+  const taken = createServer().listen(port, '127.0.0.1');
+  await once(taken, 'listening');
+  mountPolicy(policyWith('Enabled'));
+  await rejects(new RegExp(`listener "smtp" at 127\\.0\\.0\\.1 port ${port}: the port is in use`));
+  taken.close();
+  await once(taken, 'close');
+  const first = await start();
+  await rejects(/^Another relay uses the state folder/);
+  relay = first;
+});
+
+test('a state folder that cannot be used is one sentence', async () => {
+  mountPolicy(policyWith('Disabled'));
+  const stateDir = join(dirs.root, 'file');
+  writeFileSync(stateDir, '');
+  await assert.rejects(start({ stateDir }), /^Error: Cannot write to the state folder ".*file" \(EEXIST\)/);
+  const broken = join(dirs.root, 'broken');
+  mkdirSync(broken);
+  writeFileSync(join(broken, 'queue'), 'not a store');
+  await assert.rejects(start({ stateDir: broken }), /^Error: Cannot open the queue in /);
+});
+
+test('health, status with its long poll, and metrics', async () => {
+  mountPair(pair);
+  mountPolicy(policyWith('Enabled'));
+  const started = await start();
+  const base = `http://127.0.0.1:${started.admin().port}`;
+  const get = async (path: string) => {
+    const response = await fetch(base + path);
+    return { code: response.status, text: await response.text() };
+  };
+  assert.deepEqual(await get('/healthz'), { code: 200, text: 'ok\n' });
+  assert.deepEqual(await get('/readyz'), { code: 200, text: 'ok\n' });
+  const status = parsePodStatus((await get('/status')).text);
+  assert.deepEqual(status, started.status());
+  const polled = get(`/status?since=${status?.revision}`);
+  mountPolicy(policyWith('Required'));
+  const news = parsePodStatus((await polled).text);
+  assert.notEqual(news?.revision, status?.revision);
+  const talker = await secured();
+  await send(talker);
+  talker.end();
+  await sink.until(1);
+  await eventually(async () =>
+    /^mailrelay_recipients_delivered_total 1$/m.test((await get('/metrics')).text),
+  );
+  const metrics = (await get('/metrics')).text;
+  assert.match(metrics, /^mailrelay_messages_accepted_total\{listener="smtp"\} 1$/m);
+  assert.match(metrics, /^mailrelay_certificate_not_after_timestamp_seconds [1-9]\d{9}$/m);
+  assert.equal((await get('/nowhere')).code, 404);
+  assert.equal((await fetch(`${base}/status`, { method: 'POST' })).status, 405);
+});
+
+test('a stopped relay leaves no process, no port and no lock', async () => {
+  mountPair(pair);
+  mountPolicy(policyWith('Enabled'));
+  const started = await start();
+  const talker = await greeted();
+  const stopped = started.stop();
+  assert.deepEqual(started.status().notReady, ['the relay is stopping']);
+  assert.deepEqual(await talker.codes('EHLO client.example', 'QUIT'), [250, 221]);
+  await stopped;
+  assert.deepEqual([await pidsOf('listener'), await pidsOf('router')], [[], []]);
+  assert.deepEqual(readdirSync(join(dirs.stateDir, 'bodies')), []);
+  await (await start()).stop();
+});
