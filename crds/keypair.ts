@@ -7,7 +7,7 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import type { CertificateFacts } from './podstatus.ts';
 
-export type PairReason =
+type PairReason =
   | 'CertificateMissing'
   | 'CertificateUnreadable'
   | 'KeyMismatch'

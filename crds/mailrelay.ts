@@ -5,23 +5,10 @@
  * needs: defaults in lists or deep objects show up as drift in GitOps tools).
  */
 import { z } from 'zod';
-import { STARTTLS_POLICIES } from './policyfile.ts';
+import { domains, hopHost, host, networks, objectName, port, starttls, text } from './shapes.ts';
+import type { MailRelayStatus } from './status.ts';
 import { TLS_LEVELS } from './tlslevel.ts';
 import { DURATION_PATTERN, SIZE_PATTERN } from './units.ts';
-
-const HOST_PATTERN = '^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?(\\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?)*$';
-const OBJECT_NAME_PATTERN = '^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$';
-
-const text = (pattern: string, maxLength: number) =>
-  z.string().min(1).max(maxLength).regex(new RegExp(pattern));
-const host = () => text(HOST_PATTERN, 253);
-/** A next hop may also be an address. */
-const hopHost = () => text(`${HOST_PATTERN}|^[0-9a-fA-F.:]+$`, 253);
-const objectName = () => text(OBJECT_NAME_PATTERN, 253);
-const port = () => z.int().min(1).max(65_535);
-const networks = () => z.array(text('^[0-9a-fA-F.:]+(/[0-9]{1,3})?$', 49)).min(1).max(64);
-const domains = (max: number) => z.array(host()).min(1).max(max);
-const starttls = () => z.enum(STARTTLS_POLICIES);
 
 const tls = z
   .object({
@@ -34,7 +21,7 @@ const tls = z
       .object({
         name: objectName().describe('Name of the cert-manager issuer.'),
         kind: z.enum(['Issuer', 'ClusterIssuer']).optional().describe('Kind of the issuer. Default: Issuer.'),
-        group: text('^[a-z0-9.-]+$', 253)
+        group: text('^[a-z0-9.-]+$', 253, 'an API group')
           .optional()
           .describe('API group of the issuer. Default: cert-manager.io.'),
       })
@@ -50,9 +37,11 @@ const tls = z
   .describe('The certificate of the relay. Mandatory unless every listener is Disabled for TLS.');
 
 const listener = z.object({
-  name: text('^[a-z]([-a-z0-9]*[a-z0-9])?$', 15).describe(
-    'Name of the listener: the name of the port on the Service.',
-  ),
+  name: text(
+    '^[a-z]([-a-z0-9]*[a-z0-9])?$',
+    15,
+    'a port name: lower-case letters, digits and hyphens',
+  ).describe('Name of the listener: the name of the port on the Service.'),
   port: port().describe(
     'Port of the Service. Inside the pod, and by "mailrelay run", ports below 1024 are served at 10000 + port, so that nothing needs a privilege.',
   ),
@@ -122,7 +111,7 @@ const inbound = z
       ),
     limits: z
       .object({
-        messageSize: text(SIZE_PATTERN, 16)
+        messageSize: text(SIZE_PATTERN, 16, 'a quantity of bytes, such as 25Mi')
           .optional()
           .describe('Largest message, as a quantity. Default: 25Mi.'),
         recipients: z
@@ -230,7 +219,7 @@ const queue = z
       ),
     storage: z
       .object({
-        size: text(SIZE_PATTERN, 16)
+        size: text(SIZE_PATTERN, 16, 'a quantity of bytes, such as 25Mi')
           .optional()
           .describe('Size of the claim of each pod. Default: 1Gi. Can only grow.'),
         className: objectName()
@@ -239,7 +228,7 @@ const queue = z
       })
       .optional()
       .describe('The volume that keeps the queue of a pod.'),
-    expireAfter: text(DURATION_PATTERN, 16)
+    expireAfter: text(DURATION_PATTERN, 16, 'a duration, such as 5d, 36h or 1h30m')
       .optional()
       .describe(
         'How long mail is retried before it is returned to its sender, such as 5d or 36h. Default: 5d.',
@@ -287,104 +276,9 @@ const spec = z.object({
     .describe('A trace of the SMTP sessions, as SMTPDebugIO has it; logins and message bodies are masked.'),
 });
 
-const condition = z.object({
-  type: z
-    .string()
-    .max(316)
-    .describe(
-      'What is judged: Ready, Reconciling, Stalled, CertificateReady, PolicyApplied or QueueHealthy.',
-    ),
-  status: z.enum(['True', 'False', 'Unknown']).describe('The verdict.'),
-  reason: text('^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$', 1024).describe(
-    'A stable word for the verdict; all are documented.',
-  ),
-  message: z.string().max(32_768).describe('What it means and what to do.'),
-  lastTransitionTime: z.string().meta({ format: 'date-time' }).describe('When the status last changed.'),
-  observedGeneration: z
-    .int()
-    .min(0)
-    .max(Number.MAX_SAFE_INTEGER)
-    .optional()
-    .describe('The generation that was judged.'),
-});
-
-const count = () => z.int().min(0).max(2_147_483_647);
-
-const status = z.object({
-  observedGeneration: z
-    .int()
-    .min(0)
-    .max(Number.MAX_SAFE_INTEGER)
-    .optional()
-    .describe('The generation that this status speaks of.'),
-  conditions: z
-    .array(condition)
-    .max(16)
-    .optional()
-    .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['type'] })
-    .describe('Verdicts, by the rules of kstatus.'),
-  replicas: count().optional().describe('Number of relay pods that exist.'),
-  readyReplicas: count().optional().describe('Number of relay pods that are ready.'),
-  selector: z
-    .string()
-    .max(1024)
-    .optional()
-    .describe('Label selector of the pods, for the scale subresource.'),
-  starttls: z
-    .string()
-    .max(64)
-    .optional()
-    .describe('The STARTTLS policy of the listeners: one word where all agree.'),
-  certificate: z
-    .object({
-      serial: z.string().max(128).optional().describe('Serial number that the pods serve.'),
-      notAfter: z.string().meta({ format: 'date-time' }).optional().describe('When the certificate ends.'),
-      names: z.array(z.string().max(253)).max(128).optional().describe('Host names of the certificate.'),
-      podsServing: count().optional().describe('Number of pods that serve this serial.'),
-    })
-    .optional()
-    .describe('The certificate that the pods serve.'),
-  policy: z
-    .object({
-      hash: z.string().max(64).optional().describe('Hash of the wanted policy.'),
-      podsServing: count()
-        .optional()
-        .describe('Number of pods on which it is in force for every new session.'),
-      oldSessions: count().optional().describe('Open sessions that still run under an earlier policy.'),
-      oldSessionsEnd: z
-        .string()
-        .meta({ format: 'date-time' })
-        .optional()
-        .describe('When the last of them is ended at the latest.'),
-    })
-    .optional()
-    .describe('How far the wanted policy is in force.'),
-  notInForce: z
-    .array(z.string().max(1024))
-    .max(64)
-    .optional()
-    .describe('Fields of the spec that this version does not enforce yet, each with what happens instead.'),
-  queue: z
-    .object({
-      depth: count()
-        .optional()
-        .describe('Messages in the queues of all pods; coarse, the exact figure is a metric.'),
-      held: count().optional().describe('Messages that wait for a person.'),
-      oldestAge: z.string().max(16).optional().describe('Age of the oldest message; coarse.'),
-    })
-    .optional()
-    .describe('The queues of all pods.'),
-  plaintextClients: count()
-    .optional()
-    .describe('Clients of the last 24 hours that sent in plain text: Required refuses them.'),
-});
-
 export const mailRelaySpec = spec;
-export const mailRelayStatus = status;
 
 export type MailRelaySpec = z.infer<typeof spec>;
-export type MailRelayStatus = z.infer<typeof status>;
-export type Condition = z.infer<typeof condition>;
 
 /** A MailRelay as the API server stores it; only the metadata that this project reads. */
 export interface MailRelay {

@@ -3,8 +3,9 @@
  * types and subresources that the API server needs. Pure; generate.ts writes the files.
  */
 import { z } from 'zod';
-import { mailRelaySpec, mailRelayStatus } from './mailrelay.ts';
+import { mailRelaySpec } from './mailrelay.ts';
 import { NAME_RULE, RULES, TRANSITION_RULES } from './rules.ts';
+import { mailRelayStatus } from './status.ts';
 import { GROUP, KIND, PLURAL, VERSION } from './wellknown.ts';
 
 export interface Schema {

@@ -7,7 +7,7 @@ import { type MailRelaySpec, mailRelaySpec } from './mailrelay.ts';
 import { NAME_RULE, RULES } from './rules.ts';
 import { API_VERSION, KIND } from './wellknown.ts';
 
-export interface Fault {
+interface Fault {
   readonly path: string;
   readonly message: string;
 }

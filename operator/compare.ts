@@ -8,7 +8,7 @@ import { GROUP } from '#crds/wellknown.ts';
 import type { KubeObject } from './kube/client.ts';
 import type { Rendered } from './render/index.ts';
 
-export const APPLIED_ANNOTATION = `${GROUP}/applied`;
+const APPLIED_ANNOTATION = `${GROUP}/applied`;
 
 /** The object as it is sent: with the hash of itself. */
 export function stamped(wanted: Rendered): Rendered {

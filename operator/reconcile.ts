@@ -3,8 +3,9 @@
  * Reconciling the same world twice writes nothing the second time. Throws when something failed that a retry may mend;
  * what only a person can mend is in the status.
  */
-import type { MailRelay, MailRelayStatus } from '#crds/mailrelay.ts';
+import type { MailRelay } from '#crds/mailrelay.ts';
 import { hashOf } from '#crds/policyfile.ts';
+import type { MailRelayStatus } from '#crds/status.ts';
 import { ANNOTATIONS, FIELD_MANAGER } from '#crds/wellknown.ts';
 import { applyAll, mergePatch, type OnWrite, type Writer } from './apply.ts';
 import { isKubeError } from './kube/errors.ts';

@@ -10,7 +10,7 @@ import type { PodView, World } from '../world.ts';
 /** After these many milliseconds of disagreement a pod is touched once more. */
 const ATTEMPTS_MS = [0, 1_500, 3_000, 6_000, 12_000, 30_000, 60_000];
 
-export interface Touch {
+interface Touch {
   readonly pod: string;
   readonly value: string;
 }

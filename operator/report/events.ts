@@ -1,7 +1,7 @@
 /**
  * What happened, from the status before and the status after: one event per transition, with the value. Pure.
  */
-import type { Condition, MailRelayStatus } from '#crds/mailrelay.ts';
+import type { Condition, MailRelayStatus } from '#crds/status.ts';
 
 export interface RelayEvent {
   readonly type: 'Normal' | 'Warning';

@@ -5,9 +5,9 @@
  */
 import { CONDITION_TYPES } from '#crds/conditions.ts';
 import { startTlsSummary } from '#crds/effective.ts';
-import type { Condition, MailRelayStatus } from '#crds/mailrelay.ts';
 import { fieldsNotInForce } from '#crds/notinforce.ts';
 import { hashOf } from '#crds/policyfile.ts';
+import type { Condition, MailRelayStatus } from '#crds/status.ts';
 import { selectorLabels } from '#crds/wellknown.ts';
 import { judge } from '../judge/chain.ts';
 import { type Finding, type Judged, podsWithPolicy } from '../judge/checks.ts';

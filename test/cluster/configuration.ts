@@ -8,7 +8,7 @@ import { command } from './supervise.ts';
 
 export const NODE_NAME = 'node';
 export const NODE_ADDRESS = '10.77.0.1';
-export const DNS_ADDRESS = '10.96.0.10';
+const DNS_ADDRESS = '10.96.0.10';
 export const SERVICE_RANGE = '10.96.0.0/16';
 const POD_RANGE = '10.78.0.0/16';
 const API_SERVER = `https://${NODE_ADDRESS}:6443`;

@@ -20,8 +20,8 @@ export interface Image {
   readonly archive: string;
 }
 
-/** Builds the image of the checkout, or of the folder `sources`. */
-export function buildImage(say: Say, sources = ROOT): Image {
+/** Builds the image of the checkout, or of the folder `sources`; on a base of our own where none is named. */
+export function buildImage(say: Say, sources = ROOT, wantedBase?: string): Image {
   const tag = digestOf(
     SOURCES.map((dir) => join(sources, dir)).concat(
       join(sources, 'package-lock.json'),
@@ -32,11 +32,19 @@ export function buildImage(say: Say, sources = ROOT): Image {
   if (existsSync(archive)) return { repository: REPOSITORY, tag, archive };
   say('building the image');
   mkdirSync(join(archive, '..'), { recursive: true });
-  const base = baseImage(say);
+  const base = wantedBase ?? baseImage(say);
   const context = imageContext(say, sources);
   const reference = `${REPOSITORY}:${tag}`;
   command('buildah', [
-    ...['bud', '--isolation', 'chroot', '--pull-never', '--quiet', '--build-arg', `BASE=${base}`],
+    ...[
+      'bud',
+      '--isolation',
+      'chroot',
+      ...(wantedBase ? [] : ['--pull-never']),
+      '--quiet',
+      '--build-arg',
+      `BASE=${base}`,
+    ],
     ...['--file', join(ROOT, 'Dockerfile'), '--tag', reference, context],
   ]);
   rmSync(`${archive}.new`, { force: true });
@@ -46,7 +54,7 @@ export function buildImage(say: Say, sources = ROOT): Image {
 }
 
 /** A folder with what the Dockerfile copies. */
-export function imageContext(say: Say, sources = ROOT): string {
+function imageContext(say: Say, sources = ROOT): string {
   const context = join(cacheDir(), 'images', 'context');
   rmSync(context, { recursive: true, force: true });
   mkdirSync(context, { recursive: true });

@@ -103,10 +103,13 @@ async function main([verb = 'test', ...rest]: string[]): Promise<number> {
     case 'down':
       await stopCluster('dev');
       return 0;
+    case 'image':
+      process.stdout.write(`${buildImage(say, undefined, process.env['BASE']).archive}\n`);
+      return 0;
     case 'test':
       return test(rest);
     default:
-      process.stderr.write('usage: node test/cluster/run.ts [build | up | down | test [FILES]]\n');
+      process.stderr.write('usage: node test/cluster/run.ts [build | image | up | down | test [FILES]]\n');
       return 2;
   }
 }

@@ -1,0 +1,81 @@
+# Two commands do all there is to set up: "make run" and "make test". Everything runs on the Node that package-lock.json
+# pins; the distribution's own Node and npm are only used to install it.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+NODE := node_modules/node/bin/node
+BIN := node_modules/.bin
+UNIT := 'crds/**/*.test.ts' 'operator/**/*.test.ts' 'relay/**/*.test.ts' 'cli/**/*.test.ts' 'test/arch/*.test.ts' 'test/golden/*.test.ts'
+STORIES := 'test/dialog/*.test.ts' 'test/local/*.test.ts' 'test/interop/*.test.ts' 'test/crash/*.test.ts'
+TEST := $(NODE) --test --test-reporter=spec
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
+
+setup: node_modules/.installed ## install what package-lock.json pins
+
+node_modules/.installed: package.json package-lock.json
+	npm ci --no-audit --no-fund --loglevel=error
+	@test -x $(NODE) || npm rebuild node --foreground-scripts
+	@touch $@
+
+run: setup ## run examples/mailrelay.yaml as local processes
+	bin/mailrelay run -f examples/mailrelay.yaml
+
+test: setup ## every test there is: units, stories against real processes, the cluster
+	@echo "== units"
+	$(TEST) --test-concurrency=2 $(UNIT)
+	@echo "== stories: real relay processes and real peers, some take half a minute"
+	$(TEST) --test-concurrency=1 $(STORIES)
+	@echo "== cluster: a real Kubernetes"
+	$(NODE) test/cluster/run.ts test
+
+unit: setup ## the tests that take seconds
+	$(TEST) --test-concurrency=2 $(UNIT)
+
+stories: setup ## the tests against real relay processes
+	$(TEST) --test-concurrency=1 $(STORIES)
+
+cluster: setup ## the tests on a real Kubernetes
+	$(NODE) test/cluster/run.ts test
+
+cluster-up: setup ## start a cluster and leave it running
+	$(NODE) test/cluster/run.ts up
+
+cluster-down: setup ## end the cluster that cluster-up started
+	$(NODE) test/cluster/run.ts down
+
+verify: setup lint types dead generated ## everything that is checked without running a relay
+
+lint: setup ## Biome: format and lint
+	$(BIN)/biome check --error-on-warnings .
+
+fmt: setup ## format, and mend what can be mended
+	$(BIN)/biome check --write .
+
+types: setup ## TypeScript in strict mode
+	$(BIN)/tsc
+
+dead: setup ## knip: exports, files and dependencies that nobody uses
+	$(NODE) node_modules/knip/bin/knip.js
+
+generate: setup ## write the CRD, its pages and the RBAC of the chart
+	$(NODE) crds/generate.ts
+	$(NODE) operator/generate.ts
+
+generated: setup ## fail when a generated file is stale
+	$(NODE) crds/generate.ts --check
+	$(NODE) operator/generate.ts --check
+
+golden: setup ## refresh the golden files
+	UPDATE_GOLDEN=1 $(TEST) 'test/golden/*.test.ts'
+
+image: setup ## the image, as a docker-archive (BASE=..., needs buildah)
+	$(NODE) test/cluster/run.ts image
+
+soak: setup ## the full numbers; writes a dated report under docs/reports
+	$(NODE) test/soak.ts
+
+clean: ## remove what was installed and the state of "make run"
+	rm -rf node_modules .state
+
+.PHONY: help setup run test unit stories cluster cluster-up cluster-down verify lint fmt types dead generate generated golden image soak clean

@@ -1,0 +1,103 @@
+/**
+ * The status of a MailRelay: what the operator reports of its pods. Part of the CRD's one source of truth; what the
+ * conditions mean is in conditions.ts.
+ */
+import { z } from 'zod';
+
+const condition = z.object({
+  type: z
+    .string()
+    .max(316)
+    .describe(
+      'What is judged: Ready, Reconciling, Stalled, CertificateReady, PolicyApplied or QueueHealthy.',
+    ),
+  status: z.enum(['True', 'False', 'Unknown']).describe('The verdict.'),
+  reason: z
+    .string()
+    .min(1)
+    .max(1024)
+    .regex(/^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$/)
+    .describe('A stable word for the verdict; all are documented.'),
+  message: z.string().max(32_768).describe('What it means and what to do.'),
+  lastTransitionTime: z.string().meta({ format: 'date-time' }).describe('When the status last changed.'),
+  observedGeneration: z
+    .int()
+    .min(0)
+    .max(Number.MAX_SAFE_INTEGER)
+    .optional()
+    .describe('The generation that was judged.'),
+});
+
+const count = () => z.int().min(0).max(2_147_483_647);
+
+export const mailRelayStatus = z.object({
+  observedGeneration: z
+    .int()
+    .min(0)
+    .max(Number.MAX_SAFE_INTEGER)
+    .optional()
+    .describe('The generation that this status speaks of.'),
+  conditions: z
+    .array(condition)
+    .max(16)
+    .optional()
+    .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['type'] })
+    .describe('Verdicts, by the rules of kstatus.'),
+  replicas: count().optional().describe('Number of relay pods that exist.'),
+  readyReplicas: count().optional().describe('Number of relay pods that are ready.'),
+  selector: z
+    .string()
+    .max(1024)
+    .optional()
+    .describe('Label selector of the pods, for the scale subresource.'),
+  starttls: z
+    .string()
+    .max(64)
+    .optional()
+    .describe('The STARTTLS policy of the listeners: one word where all agree.'),
+  certificate: z
+    .object({
+      serial: z.string().max(128).optional().describe('Serial number that the pods serve.'),
+      notAfter: z.string().meta({ format: 'date-time' }).optional().describe('When the certificate ends.'),
+      names: z.array(z.string().max(253)).max(128).optional().describe('Host names of the certificate.'),
+      podsServing: count().optional().describe('Number of pods that serve this serial.'),
+    })
+    .optional()
+    .describe('The certificate that the pods serve.'),
+  policy: z
+    .object({
+      hash: z.string().max(64).optional().describe('Hash of the wanted policy.'),
+      podsServing: count()
+        .optional()
+        .describe('Number of pods on which it is in force for every new session.'),
+      oldSessions: count().optional().describe('Open sessions that still run under an earlier policy.'),
+      oldSessionsEnd: z
+        .string()
+        .meta({ format: 'date-time' })
+        .optional()
+        .describe('When the last of them is ended at the latest.'),
+    })
+    .optional()
+    .describe('How far the wanted policy is in force.'),
+  notInForce: z
+    .array(z.string().max(1024))
+    .max(64)
+    .optional()
+    .describe('Fields of the spec that this version does not enforce yet, each with what happens instead.'),
+  queue: z
+    .object({
+      depth: count()
+        .optional()
+        .describe('Messages in the queues of all pods; coarse, the exact figure is a metric.'),
+      held: count().optional().describe('Messages that wait for a person.'),
+      oldestAge: z.string().max(16).optional().describe('Age of the oldest message; coarse.'),
+    })
+    .optional()
+    .describe('The queues of all pods.'),
+  plaintextClients: count()
+    .optional()
+    .describe('Clients of the last 24 hours that sent in plain text: Required refuses them.'),
+});
+
+export type MailRelayStatus = z.infer<typeof mailRelayStatus>;
+export type Condition = z.infer<typeof condition>;
