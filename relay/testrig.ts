@@ -214,7 +214,7 @@ export class Talker {
   }
 }
 
-export interface Arrived {
+interface Arrived {
   readonly from: string;
   readonly to: readonly string[];
   readonly body: string;

@@ -9,13 +9,14 @@ import { Counters } from '../counts.ts';
 import type { Log } from '../log.ts';
 import type { QueueFigures } from '../messages.ts';
 import { type Recipient, timeOfQueueId } from '../spool/record.ts';
-import type { Spool, Taken } from '../spool/spool.ts';
+import type { Spool } from '../spool/spool.ts';
+import { attempt, type Outcome } from './attempt.ts';
 import type { Verdict } from './classify.ts';
-import type { Courier, NextHop, TlsFacts } from './courier.ts';
+import type { Courier } from './courier.ts';
 import { Lane } from './lane.ts';
 import { Progress } from './progress.ts';
 import type { Waiting } from './queue.ts';
-import { resolveHops } from './resolver.ts';
+import { reportVerdict } from './report.ts';
 import { type Destination, routeOf } from './route.ts';
 import { destinationRetryMs, messageRetryMs } from './schedule.ts';
 
@@ -24,6 +25,7 @@ const CONCURRENT = 400;
 /** Next hops commonly take a hundred recipients at once (RFC 5321 section 4.5.3.1.8). */
 const RECIPIENTS_AT_ONCE = 100;
 const REPORTED_DEFERRALS = 10;
+const COUNTED_AS = { delivered: 'delivered', deferred: 'deferred', refused: 'held' } as const;
 /** Messages taken up at the start before others get their turn. */
 const LISTED_AT_ONCE = 500;
 
@@ -35,10 +37,6 @@ export interface RunnerOptions {
   readonly clock: () => number;
   readonly random: () => number;
 }
-
-type Outcome =
-  | { kind: 'answered'; hop: string; verdicts: readonly Verdict[]; tls: TlsFacts | null }
-  | { kind: 'unreachable'; reason: string };
 
 export class Runner {
   readonly #options: RunnerOptions;
@@ -184,7 +182,8 @@ export class Runner {
     }
     const all = taken.record.recipients.filter((one) => isQueued(one) && this.#isFor(lane, one));
     const to = all.slice(0, RECIPIENTS_AT_ONCE).map(({ address }) => address);
-    const outcome = await this.#attempt(lane.destination, taken, to);
+    const { courier, policy } = this.#options;
+    const outcome = await attempt(lane.destination, taken, to, { courier, ourName: policy.hostname });
     if (outcome.kind === 'unreachable') {
       this.#unreachable(lane, waiting, outcome.reason);
       return;
@@ -198,38 +197,6 @@ export class Runner {
 
   #isFor(lane: Lane, { address }: Recipient): boolean {
     return this.#route(address).key === lane.destination.key;
-  }
-
-  /** Tries the next hops in order, until one gives an answer. */
-  async #attempt(
-    destination: Destination,
-    taken: Taken & { kind: 'message' },
-    to: string[],
-  ): Promise<Outcome> {
-    const hops = await this.#hopsOf(destination);
-    if (hops.kind === 'deferred') return { kind: 'unreachable', reason: hops.reason };
-    if (hops.kind === 'refused') {
-      return { kind: 'answered', hop: destination.name, verdicts: to.map(() => hops), tls: null };
-    }
-    const { from, bytes, eightBit } = taken.record;
-    const reasons: string[] = [];
-    for (const hop of hops.hops) {
-      const result = await this.#options.courier.deliver(hop, {
-        from,
-        to,
-        bytes,
-        eightBit,
-        open: taken.open,
-      });
-      if (result.kind === 'answered') return { ...result, hop: `${hop.host}:${hop.port}` };
-      reasons.push(result.reason);
-    }
-    return { kind: 'unreachable', reason: reasons.join('; ') };
-  }
-
-  async #hopsOf(destination: Destination) {
-    if (destination.kind === 'hops') return { kind: 'hops' as const, hops: destination.hops as NextHop[] };
-    return resolveHops(destination.domain, destination.tlsLevel, this.#options.policy.hostname);
   }
 
   /** Everything for this destination waits. */
@@ -246,7 +213,17 @@ export class Runner {
   /** Reports and writes each verdict; gives the reason where a recipient has to wait. */
   async #settle(lane: Lane, id: string, to: readonly string[], outcome: Outcome & { kind: 'answered' }) {
     const verdicts = new Map(to.map((address, index) => [address, outcome.verdicts[index]]));
-    for (const [address, verdict] of verdicts) this.#report(lane, id, address, verdict, outcome);
+    outcome.verdicts.forEach((verdict, index) => {
+      this.counters.add(COUNTED_AS[verdict.kind], verdict.kind === 'delivered' ? undefined : 'reply');
+      const fact = {
+        id,
+        to: to[index] ?? '',
+        hop: outcome.hop,
+        rule: lane.destination.rule,
+        tls: outcome.tls,
+      };
+      reportVerdict(this.#options.log, verdict, fact);
+    });
     const left = await this.#progress.write(id, (recipients) =>
       recipients.flatMap((recipient) => settled(recipient, verdicts.get(recipient.address))),
     );
@@ -265,31 +242,6 @@ export class Runner {
     const left = (this.#known.get(id) ?? 1) - 1;
     if (left > 0 || this.#held.has(id)) this.#known.set(id, Math.max(left, 0));
     else this.#known.delete(id);
-  }
-
-  #report(
-    { destination }: Lane,
-    id: string,
-    to: string,
-    verdict: Verdict | undefined,
-    { hop, tls }: Outcome & { kind: 'answered' },
-  ): void {
-    if (!verdict) return;
-    const { log } = this.#options;
-    const facts = { id, to, hop, rule: destination.rule, tls: tls?.version ?? 'none' };
-    if (verdict.kind === 'delivered') {
-      this.counters.add('delivered');
-      log('delivered', {
-        ...facts,
-        cipher: tls?.cipher,
-        verified: tls?.verified ?? false,
-        reply: verdict.reply,
-      });
-    } else {
-      const event = verdict.kind === 'deferred' ? 'deferred' : 'held';
-      this.counters.add(event, 'reply');
-      log(event, { ...facts, reason: verdict.reason });
-    }
   }
 
   /** An entry that is gone, or cannot be read and is set aside for a person. */

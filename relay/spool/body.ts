@@ -64,7 +64,7 @@ export class BodyWriter {
 }
 
 /** Makes names in a directory durable; a file alone may lose its name in a crash. */
-export async function syncDirectory(path: string): Promise<void> {
+async function syncDirectory(path: string): Promise<void> {
   const directory = await open(path, 'r');
   try {
     await directory.sync();

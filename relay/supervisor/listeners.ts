@@ -8,12 +8,14 @@
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import type { Policy } from '#crds/policyfile.ts';
+import type { Listener, Policy } from '#crds/policyfile.ts';
 import { relayingOf } from '../listener/relaying.ts';
 import { REPLIES, type Reply } from '../listener/reply.ts';
 import type { Log } from '../log.ts';
 import type { Counts, FromListener, PairText, ToListener } from '../messages.ts';
 import { Backoff } from './backoff.ts';
+import { ClientCounts } from './clientcounts.ts';
+import { chooseMember, type Generation, type Member, sessionsOf } from './generation.ts';
 import { TaskProcess } from './process.ts';
 
 const ENTRY = fileURLToPath(new URL('../listener/main.ts', import.meta.url));
@@ -36,27 +38,9 @@ export interface ListenerSurroundings {
   readonly onChange: () => void;
 }
 
-interface Member {
-  readonly process: TaskProcess<ToListener, FromListener>;
-  readonly open: Map<string, number>;
-  readonly since: number;
-  sessions: number;
-  ready: boolean;
-  lost: boolean;
-}
-
-export interface Generation {
-  readonly policy: Policy;
-  readonly trusts: (client: string) => boolean;
-  readonly backoff: Backoff;
-  members: Member[];
-  /** Milliseconds since the epoch at which its last session ends; undefined while in service. */
-  endsAt: number | undefined;
-}
-
 export class ListenerTasks {
   readonly #around: ListenerSurroundings;
-  readonly #clients = new Map<string, number>();
+  readonly #clients = new ClientCounts();
   #generation: Generation | undefined;
   readonly #draining = new Set<Generation>();
   #waiting: { socket: Socket; port: number }[] = [];
@@ -132,21 +116,13 @@ export class ListenerTasks {
   accept(socket: Socket, port: number): void {
     // A reset while the socket is in our hands must not end the relay.
     socket.on('error', () => socket.destroy());
+    const client = clientOf(socket);
     const generation = this.#generation;
     const listener = generation?.policy.inbound.listeners.find((one) => one.port === port);
-    if (generation && !listener) {
-      socket.destroy();
-      return;
-    }
-    const member = generation && chooseMember(generation, clientOf(socket));
-    if (!generation || !listener || !member) {
-      this.#wait(socket, port);
-      return;
-    }
-    const client = clientOf(socket);
-    if (client === '') socket.destroy();
-    else if (this.#isOverLimit(generation, client))
-      refuse(socket, listener.implicitTLS, REPLIES.tooManyConnections);
+    const member = generation && chooseMember(generation, client);
+    if (client === '' || (generation && !listener)) socket.destroy();
+    else if (!generation || !listener || !member) this.#wait(socket, port);
+    else if (this.#isOverLimit(generation, client)) refuse(socket, listener, REPLIES.tooManyConnections);
     else this.#pass(member, socket, listener.name, client);
   }
 
@@ -164,14 +140,7 @@ export class ListenerTasks {
     const process = new TaskProcess<ToListener, FromListener>(ENTRY, logFd, (message) =>
       this.#heard(generation, member, message),
     );
-    const member: Member = {
-      process,
-      open: new Map(),
-      since: clock(),
-      sessions: 0,
-      ready: false,
-      lost: false,
-    };
+    const member: Member = { process, open: new ClientCounts(), since: clock(), ready: false, lost: false };
     generation.members.push(member);
     process.exited.then(() => this.#gone(generation, member));
     const pair = this.#pair;
@@ -187,7 +156,7 @@ export class ListenerTasks {
   #heard(generation: Generation, member: Member, message: FromListener): void {
     switch (message.kind) {
       case 'ended':
-        for (const client of message.clients) this.#ended(member, client);
+        for (const client of message.clients) if (member.open.remove(client)) this.#clients.remove(client);
         this.#around.onChange();
         break;
       case 'entered':
@@ -208,7 +177,7 @@ export class ListenerTasks {
   }
 
   #gone(generation: Generation, member: Member): void {
-    for (const [client, count] of member.open) for (let i = 0; i < count; i++) this.#ended(member, client);
+    this.#clients.subtract(member.open);
     generation.members = generation.members.filter((one) => one !== member);
     if (generation.endsAt === undefined) this.#lose(generation, member);
     else if (member.ready) this.#around.log('task_drained', { drained: 'listener', pid: member.process.pid });
@@ -247,24 +216,17 @@ export class ListenerTasks {
   }
 
   #pass(member: Member, socket: Socket, listener: string, client: string): void {
-    member.sessions += 1;
-    member.open.set(client, (member.open.get(client) ?? 0) + 1);
-    this.#clients.set(client, (this.#clients.get(client) ?? 0) + 1);
+    member.open.add(client);
+    this.#clients.add(client);
     member.process.send({ kind: 'connection', listener, client }, socket);
     this.#around.onChange();
-  }
-
-  #ended(member: Member, client: string): void {
-    if (!decrement(member.open, client)) return;
-    member.sessions -= 1;
-    decrement(this.#clients, client);
   }
 
   #isOverLimit({ policy, trusts }: Generation, client: string): boolean {
     const limit =
       policy.inbound.limits.connectionsPerClient ??
       (trusts(client) ? Number.POSITIVE_INFINITY : STRANGER_CONNECTIONS);
-    return (this.#clients.get(client) ?? 0) >= limit;
+    return this.#clients.of(client) >= limit;
   }
 
   #wait(socket: Socket, port: number): void {
@@ -277,41 +239,13 @@ export class ListenerTasks {
   }
 }
 
-function sessionsOf(generation: Generation | undefined): number {
-  return generation?.members.reduce((sum, { sessions }) => sum + sessions, 0) ?? 0;
-}
-
-/** The least busy process; always the same for a client whose messages are counted, so that the count is exact. */
-function chooseMember({ policy, members }: Generation, client: string): Member | undefined {
-  const ready = members.filter((member) => member.ready);
-  if (policy.inbound.limits.messagesPerClientPerMinute !== null) return ready[hashOf(client) % ready.length];
-  return ready.reduce<Member | undefined>(
-    (best, member) => (best && best.sessions <= member.sessions ? best : member),
-    undefined,
-  );
-}
-
-function hashOf(text: string): number {
-  let hash = 0;
-  for (let i = 0; i < text.length; i++) hash = (hash * 31 + text.charCodeAt(i)) >>> 0;
-  return hash;
+/** Says why, where a plain text is understood, and closes. */
+function refuse(socket: Socket, { implicitTLS }: Listener, { code, text }: Reply): void {
+  if (implicitTLS) socket.destroy();
+  else socket.end(`${code} ${text}\r\n`, () => socket.destroy());
 }
 
 /** Empty when the client has already gone. */
 function clientOf(socket: Socket): string {
   return (socket.remoteAddress ?? '').replace(/^::ffff:(?=[0-9.]+$)/i, '');
-}
-
-/** Says why, where a plain text is understood, and closes. */
-function refuse(socket: Socket, implicitTLS: boolean, { code, text }: Reply): void {
-  if (implicitTLS) socket.destroy();
-  else socket.end(`${code} ${text}\r\n`, () => socket.destroy());
-}
-
-function decrement(counts: Map<string, number>, key: string): boolean {
-  const count = counts.get(key);
-  if (count === undefined) return false;
-  if (count > 1) counts.set(key, count - 1);
-  else counts.delete(key);
-  return true;
 }

@@ -71,7 +71,7 @@ export class ListeningSockets {
 }
 
 /** Listens on `address`; `::` falls back to `0.0.0.0` where the kernel has no IPv6. */
-export async function listen(server: Server, port: number, address: string): Promise<void> {
+async function listen(server: Server, port: number, address: string): Promise<void> {
   try {
     await listenOnce(server, port, address);
   } catch (error) {

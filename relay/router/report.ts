@@ -1,0 +1,34 @@
+/** The log line of one recipient: what became of it, where, how protected, and which rule decided. */
+import type { Log } from '../log.ts';
+import type { Verdict } from './classify.ts';
+import type { TlsFacts } from './courier.ts';
+
+export interface DeliveryFacts {
+  readonly id: string;
+  readonly to: string;
+  readonly hop: string;
+  readonly rule: string;
+  readonly tls: TlsFacts | null;
+}
+
+export function reportVerdict(log: Log, verdict: Verdict, { id, to, hop, rule, tls }: DeliveryFacts): void {
+  const facts = { id, to, hop, rule, tls: tls?.version ?? 'none' };
+  switch (verdict.kind) {
+    case 'delivered':
+      log('delivered', {
+        ...facts,
+        cipher: tls?.cipher,
+        verified: tls?.verified ?? false,
+        reply: verdict.reply,
+      });
+      break;
+    case 'deferred':
+      log('deferred', { ...facts, reason: verdict.reason });
+      break;
+    case 'refused':
+      log('held', { ...facts, reason: verdict.reason });
+      break;
+    default:
+      verdict satisfies never;
+  }
+}

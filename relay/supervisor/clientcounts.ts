@@ -1,0 +1,32 @@
+/** Connections by client address. Memory is bounded by the connections that are open: a count goes when it is zero. */
+export class ClientCounts {
+  readonly #counts = new Map<string, number>();
+  #total = 0;
+
+  get total(): number {
+    return this.#total;
+  }
+
+  of(client: string): number {
+    return this.#counts.get(client) ?? 0;
+  }
+
+  add(client: string, count = 1): void {
+    this.#counts.set(client, this.of(client) + count);
+    this.#total += count;
+  }
+
+  /** False when there is nothing to remove. */
+  remove(client: string, count = 1): boolean {
+    const left = this.of(client) - count;
+    if (left < 0) return false;
+    if (left > 0) this.#counts.set(client, left);
+    else this.#counts.delete(client);
+    this.#total -= count;
+    return true;
+  }
+
+  subtract(other: ClientCounts): void {
+    for (const [client, count] of other.#counts) this.remove(client, count);
+  }
+}
