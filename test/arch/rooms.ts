@@ -106,6 +106,5 @@ export const DOORS = [
   'operator/main.ts',
   'relay/log.ts',
   'relay/supervisor/relay.ts',
-  'relay/supervisor/events.ts',
   'relay/supervisor/cpus.ts',
 ];
