@@ -1,23 +1,25 @@
 /**
- * Counters of one task: `name` or `name{label}` to a number that only grows. A task sends them to its supervisor,
- * which adds up the tasks (those that have ended too) for /metrics.
+ * What one task counts between two reports to its supervisor: `name` or `name{label,label}`. Only increments travel, so
+ * that a task that dies takes nothing with it but its last moment.
  */
 import type { Counts } from './messages.ts';
 
 export class Counters {
-  readonly #values = new Map<string, number>();
-  #changed = false;
+  #counts: Record<string, number> = {};
+  #any = false;
 
   add(name: string, label?: string): void {
     const key = label === undefined ? name : `${name}{${label}}`;
-    this.#values.set(key, (this.#values.get(key) ?? 0) + 1);
-    this.#changed = true;
+    this.#counts[key] = (this.#counts[key] ?? 0) + 1;
+    this.#any = true;
   }
 
-  /** The counts, if any changed since the last call. */
-  takeChanged(): Counts | undefined {
-    if (!this.#changed) return undefined;
-    this.#changed = false;
-    return Object.fromEntries(this.#values);
+  /** What was counted since the last call, if anything. */
+  take(): Counts | undefined {
+    if (!this.#any) return undefined;
+    const counts = this.#counts;
+    this.#counts = {};
+    this.#any = false;
+    return counts;
   }
 }

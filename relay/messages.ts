@@ -33,7 +33,7 @@ export type ToRouter =
   | { kind: 'entered'; ids: readonly string[] }
   | { kind: 'drain'; deadlineMs: number };
 
-/** Monotonic counts since the task started, by name and label; see serve/metrics.ts. */
+/** Increments since the last report, by name and label; see serve/metrics.ts. */
 export type Counts = Readonly<Record<string, number>>;
 
 export type FromListener =

@@ -113,7 +113,7 @@ function receive(listener: string, client: string, socket: Socket | undefined): 
 }
 
 function report(): void {
-  const counts = task?.counters.takeChanged();
+  const counts = task?.counters.take();
   if (counts) tell({ kind: 'counts', counts });
   if (!spool?.isBroken || brokenTold) return;
   brokenTold = true;

@@ -76,7 +76,7 @@ function useTrust(trust: string | null): void {
 
 function report(): void {
   if (!runner) return;
-  const counts = runner.counters.takeChanged();
+  const counts = runner.counters.take();
   if (counts) tell({ kind: 'counts', counts });
   const { figures } = runner;
   const text = JSON.stringify(figures);

@@ -44,7 +44,6 @@ const COUNTERS: Readonly<Record<string, Metric>> = {
 export class Metrics {
   readonly #registry = new Registry();
   readonly #counters = new Map<string, Counter>();
-  readonly #last = new Map<string, number>();
   readonly #gauges: Readonly<
     Record<'open' | 'old' | 'plain' | 'depth' | 'held' | 'oldest' | 'expiry' | 'ready', Gauge>
   >;
@@ -69,20 +68,16 @@ export class Metrics {
     };
   }
 
-  /** Takes the counts of one process, which only grow. */
-  take(pid: number, counts: Counts): void {
-    for (const [key, value] of Object.entries(counts)) {
-      const [, name = '', label] = /^([a-z_]+)(?:\{(.*)\})?$/.exec(key) ?? [];
-      const labels = COUNTERS[name]?.labels ?? [];
-      const values = (label ?? '').split(',');
-      const since = this.#last.get(`${pid} ${key}`) ?? 0;
-      this.#last.set(`${pid} ${key}`, value);
-      this.#counters
-        .get(name)
-        ?.inc(
-          Object.fromEntries(labels.map((labelName, index) => [labelName, values[index] ?? ''])),
-          value - since,
-        );
+  /** Adds what a task counted. */
+  add(counts: Counts): void {
+    for (const [key, count] of Object.entries(counts)) {
+      const [, name = '', label = ''] = /^([a-z_]+)(?:\{(.*)\})?$/.exec(key) ?? [];
+      const values = label.split(',');
+      const labels = (COUNTERS[name]?.labels ?? []).map((labelName, index) => [
+        labelName,
+        values[index] ?? '',
+      ]);
+      this.#counters.get(name)?.inc(Object.fromEntries(labels), count);
     }
   }
 

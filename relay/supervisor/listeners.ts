@@ -33,7 +33,7 @@ export interface ListenerSurroundings {
   readonly log: Log;
   readonly onEntered: (ids: readonly string[]) => void;
   readonly onPlaintext: (client: string) => void;
-  readonly onCounts: (pid: number, counts: Counts) => void;
+  readonly onCounts: (counts: Counts) => void;
   /** Sessions came or went, a process came or died. */
   readonly onChange: () => void;
 }
@@ -166,7 +166,7 @@ export class ListenerTasks {
         this.#around.onPlaintext(message.client);
         break;
       case 'counts':
-        this.#around.onCounts(member.process.pid, message.counts);
+        this.#around.onCounts(message.counts);
         break;
       case 'broken':
         this.#lose(generation, member);

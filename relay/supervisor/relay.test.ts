@@ -318,6 +318,7 @@ test('a task that dies is replaced; connections wait and the queue goes on', asy
     const pids = await pidsOf(task);
     assert.ok(pids.length > 0);
     for (const pid of pids) process.kill(pid, 'SIGKILL');
+    await eventually(() => log().filter(({ died }) => died === task).length === pids.length);
   }
   const talker = await secured();
   assert.deepEqual(await send(talker), SENT);

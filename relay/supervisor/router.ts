@@ -19,7 +19,7 @@ export interface RouterSurroundings {
   readonly clock: () => number;
   readonly log: Log;
   readonly onQueue: (figures: QueueFigures) => void;
-  readonly onCounts: (pid: number, counts: Counts) => void;
+  readonly onCounts: (counts: Counts) => void;
   readonly onChange: () => void;
 }
 
@@ -107,7 +107,7 @@ export class RouterTask {
   }
 
   #heard(from: TaskProcess<ToRouter, FromRouter>, message: FromRouter): void {
-    if (message.kind === 'counts') this.#around.onCounts(from.pid, message.counts);
+    if (message.kind === 'counts') this.#around.onCounts(message.counts);
     // A router that drains knows only a part of the queue.
     if (message.kind === 'queue' && from === this.#current?.process) this.#around.onQueue(message.figures);
   }

@@ -8,7 +8,7 @@ import { needsKeyPair } from '#crds/effective.ts';
 import type { PodStatus } from '#crds/podstatus.ts';
 import { hashOf, type Policy, printPolicy } from '#crds/policyfile.ts';
 import type { Log } from '../log.ts';
-import type { QueueFigures } from '../messages.ts';
+import type { Counts, QueueFigures } from '../messages.ts';
 import { type AdminServer, startAdmin } from '../serve/admin.ts';
 import { Metrics } from '../serve/metrics.ts';
 import { CertificateInService } from './certificate.ts';
@@ -69,7 +69,7 @@ export class Supervisor implements Relay {
       logFd: options.logFd,
       clock: Date.now,
       log: options.log,
-      onCounts: (pid: number, counts: Readonly<Record<string, number>>) => this.#metrics.take(pid, counts),
+      onCounts: (counts: Counts) => this.#metrics.add(counts),
       onChange: () => this.#changed(),
     };
     this.#listeners = new ListenerTasks({

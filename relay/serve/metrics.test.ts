@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { PodStatus } from '#crds/podstatus.ts';
+import { Counters } from '../counts.ts';
+import { Metrics } from './metrics.ts';
+
+const status = {
+  ready: true,
+  certificate: { notAfter: '2027-01-01T00:00:00Z' },
+  sessions: { open: 3, ofOldPolicy: 1, plaintextClients: 2 },
+  queue: { depth: 5, held: 4, oldestSeconds: null },
+} as PodStatus;
+
+test('what tasks count adds up by label; gauges tell the status', async () => {
+  const metrics = new Metrics();
+  for (let task = 0; task < 2; task++) {
+    const counters = new Counters();
+    assert.equal(counters.take(), undefined);
+    counters.add('accepted', 'smtp');
+    counters.add('tls_sessions', 'smtp,TLSv1.3');
+    counters.add('delivered');
+    metrics.add(counters.take() ?? {});
+    counters.add('accepted', 'smtp');
+    metrics.add(counters.take() ?? {});
+  }
+  metrics.add({ 'unknown{x}': 1 });
+  const text = await metrics.render(status);
+  const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+  assert.deepEqual(lines, [
+    'mailrelay_tls_sessions_total{listener="smtp",version="TLSv1.3"} 2',
+    'mailrelay_messages_accepted_total{listener="smtp"} 4',
+    'mailrelay_recipients_delivered_total 2',
+    'mailrelay_sessions_open 3',
+    'mailrelay_sessions_of_old_policy 1',
+    'mailrelay_plaintext_clients 2',
+    'mailrelay_queue_messages 5',
+    'mailrelay_queue_held_messages 4',
+    'mailrelay_queue_oldest_age_seconds 0',
+    'mailrelay_certificate_not_after_timestamp_seconds 1798761600',
+    'mailrelay_ready 1',
+  ]);
+});
