@@ -202,13 +202,14 @@ export class ListenerTask {
     callback();
   }
 
-  #refusalOfSender({ address }: SMTPServerAddress, session: SMTPServerSession): Reply | undefined {
+  #refusalOfSender({ address, args }: SMTPServerAddress, session: SMTPServerSession): Reply | undefined {
     const { policy, spool, clock } = this.#options;
     const { messagesPerClientPerMinute: limit } = policy.inbound.limits;
     if (address !== '' && !relayable(address)) return this.#refusedIn(session, REPLIES.badSender);
     if (limit !== null && this.#rate.count(session.remoteAddress, clock()) > limit)
       return this.#refused(REPLIES.tooManyMessages);
-    return spool.hasRoom() ? undefined : this.#refused(REPLIES.diskFull);
+    const announced = Number(args ? args['SIZE'] : 0) || 0;
+    return spool.hasRoom(announced) ? undefined : this.#refused(REPLIES.diskFull);
   }
 
   #refusalOfRecipient({ address }: SMTPServerAddress, session: SMTPServerSession): Reply | undefined {

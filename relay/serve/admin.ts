@@ -5,6 +5,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { PodStatus } from '#crds/podstatus.ts';
+import { bind } from '../bind.ts';
 
 const POLL_MS = 60_000;
 
@@ -19,30 +20,28 @@ export interface AdminServer {
   close(): Promise<void>;
 }
 
-export function startAdmin(address: string, port: number, source: AdminSource): Promise<AdminServer> {
+/** Rejects with one sentence when the port cannot be had. */
+export async function startAdmin(address: string, port: number, source: AdminSource): Promise<AdminServer> {
   const server = createServer((request, response) => {
     answer(source, request, response).catch(() => response.writeHead(500).end());
   });
-  return new Promise((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      const cure =
-        error.code === 'EADDRINUSE'
-          ? 'the port is in use; stop what uses it or choose another port'
-          : error.message;
-      reject(new Error(`Cannot serve health and metrics at ${address} port ${port}: ${cure}`));
-    });
-    server.listen(port, address, () => {
-      const bound = server.address() as AddressInfo;
-      resolve({
-        bound: { address: bound.address, port: bound.port },
-        close: () =>
-          new Promise((closed) => {
-            server.close(() => closed());
-            server.closeAllConnections();
-          }),
-      });
-    });
-  });
+  try {
+    await bind(server, port, address);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const why =
+      code === 'EADDRINUSE' ? 'the port is in use; stop what uses it or choose another port' : message;
+    throw new Error(`Cannot serve health and metrics at ${address} port ${port}: ${why}`, { cause: error });
+  }
+  const bound = server.address() as AddressInfo;
+  return {
+    bound: { address: bound.address, port: bound.port },
+    close: () =>
+      new Promise((closed) => {
+        server.close(() => closed());
+        server.closeAllConnections();
+      }),
+  };
 }
 
 async function answer(

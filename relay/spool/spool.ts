@@ -71,12 +71,12 @@ export class Spool {
     this.#damaged = this.#root.openDB({ ...binary, name: 'damaged' });
   }
 
-  /** True while a message may be taken. */
-  hasRoom(): boolean {
+  /** True while a message of so many bytes may be taken. */
+  hasRoom(bytes: number): boolean {
     const { bavail, blocks, bsize } = statfsSync(this.#stateDir);
     const total = blocks * bsize;
     const reserve = Math.min(Math.max(RESERVE_BYTES, total * RESERVE_SHARE), total * RESERVE_AT_MOST);
-    return bavail * bsize > reserve;
+    return bavail * bsize - bytes > reserve;
   }
 
   bodyWriter(id: string): BodyWriter {

@@ -6,6 +6,7 @@
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import type { Listener } from '#crds/policyfile.ts';
 import { servedPort } from '#crds/wellknown.ts';
+import { bind } from '../bind.ts';
 
 const BACKLOG = 1_024;
 
@@ -53,7 +54,7 @@ export class ListeningSockets {
       this.#onConnection(socket, port),
     );
     try {
-      await listen(server, served, this.#address);
+      await bind(server, served, this.#address, BACKLOG);
     } catch (error) {
       return { kind: 'failed', message: bindFailure(name, this.#address, served, error) };
     }
@@ -68,27 +69,6 @@ export class ListeningSockets {
     this.#servers.get(port)?.close();
     this.#servers.delete(port);
   }
-}
-
-/** Listens on `address`; `::` falls back to `0.0.0.0` where the kernel has no IPv6. */
-async function listen(server: Server, port: number, address: string): Promise<void> {
-  try {
-    await listenOnce(server, port, address);
-  } catch (error) {
-    const noIpv6 = ['EAFNOSUPPORT', 'EADDRNOTAVAIL'].includes((error as NodeJS.ErrnoException).code ?? '');
-    if (address !== '::' || !noIpv6) throw error;
-    await listenOnce(server, port, '0.0.0.0');
-  }
-}
-
-function listenOnce(server: Server, port: number, host: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ port, host, backlog: BACKLOG }, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
 }
 
 function bindFailure(name: string, address: string, port: number, error: unknown): string {

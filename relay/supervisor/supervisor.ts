@@ -33,6 +33,7 @@ const ROUTER_DRAIN_MS = 30_000;
 const POLL_MS = 2_000;
 /** Dates pass without any event, and figures are told once a minute. */
 const TICK_MS = 5_000;
+const TELL_WITHIN_MS = 50;
 
 type Applied = { kind: 'applied' } | { kind: 'failed'; message: string };
 
@@ -56,6 +57,7 @@ export class Supervisor implements Relay {
   #admin: AdminServer | undefined;
   #unwatch: () => void = () => undefined;
   #ticker: NodeJS.Timeout | undefined;
+  #telling: NodeJS.Timeout | undefined;
 
   constructor(options: RelayOptions, release: () => void) {
     this.#options = options;
@@ -105,7 +107,7 @@ export class Supervisor implements Relay {
     }
     this.#unwatch = watchInputs(this.#options, () => void this.reload(), pollMs);
     this.#ticker = setInterval(() => this.#changed(), TICK_MS);
-    this.#changed();
+    this.#revisions.consider(this.#facts());
   }
 
   ready(): boolean {
@@ -272,8 +274,12 @@ export class Supervisor implements Relay {
     });
   }
 
+  /** Many changes come together, and putting a status together is not free. */
   #changed(): void {
-    this.#revisions.consider(this.#facts());
+    this.#telling ??= setTimeout(() => {
+      this.#telling = undefined;
+      this.#revisions.consider(this.#facts());
+    }, TELL_WITHIN_MS);
   }
 
   async #end(drainMs: number): Promise<void> {
@@ -281,6 +287,7 @@ export class Supervisor implements Relay {
     this.#sockets.keepOnly([]);
     await this.#listeners.stop(drainMs);
     await this.#router.stop(Math.min(drainMs, ROUTER_DRAIN_MS));
+    clearTimeout(this.#telling);
     await this.#admin?.close();
   }
 }
