@@ -1,0 +1,49 @@
+/** The manifest that most stories use: one listener, trusted loopback, one next hop. */
+export interface Wish {
+  readonly port: number | undefined;
+  readonly nextHop: number;
+  readonly starttls?: 'Disabled' | 'Enabled' | 'Required';
+  readonly level?: 'None' | 'Opportunistic' | 'Encrypt' | 'Verify';
+  /** Name of the next hop, where its certificate is verified. */
+  readonly host?: string;
+  readonly trust?: string;
+  /** Further documents. */
+  readonly documents?: string;
+}
+
+export function storyManifest({
+  port,
+  nextHop,
+  starttls = 'Enabled',
+  level = 'Opportunistic',
+  host = '127.0.0.1',
+  trust,
+  documents = '',
+}: Wish): string {
+  const bundle = trust ? `, trustConfigMapName: trust` : '';
+  return `apiVersion: mailrelay.dev/v1alpha1
+kind: MailRelay
+metadata: {name: story}
+spec:
+  hostname: relay.example.com
+  tls: {secretName: relay-tls}
+  inbound:
+    starttls: ${starttls}
+    listeners: [{name: smtp, port: ${port}}]
+    clients: {networks: [127.0.0.0/8]}
+  outbound:
+    tls: {level: ${level}, discover: []${bundle}}
+    smartHosts: [{host: ${host}, port: ${nextHop}}]
+${trust ? configMap(trust) : ''}${documents}`;
+}
+
+function configMap(pem: string): string {
+  return `---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: trust}
+data:
+  ca.crt: |
+    ${pem.trim().replaceAll('\n', '\n    ')}
+`;
+}

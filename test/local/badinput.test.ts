@@ -1,0 +1,204 @@
+/** Bad input: one clear sentence that names the field or file and the cure, status 1 (2 for usage), no stack trace. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+import { makeAuthority } from '#test/kit/ca.ts';
+import { storyManifest } from '#test/kit/manifest.ts';
+import { freePort } from '#test/kit/ports.ts';
+import { type Ended, mailrelay, secretOf, TestRelay } from '#test/kit/relay.ts';
+
+let dir = '';
+let port = 0;
+let admin = 0;
+
+before(async () => {
+  dir = mkdtempSync(join(tmpdir(), 'mailrelay-bad-'));
+  port = await freePort();
+  admin = await freePort();
+});
+
+after(() => rmSync(dir, { recursive: true, force: true }));
+
+function fileOf(name: string, text: string): string {
+  const path = join(dir, name);
+  writeFileSync(path, text);
+  return path;
+}
+
+const good = () => storyManifest({ port, nextHop: 1 });
+const run = (manifest: string, ...rest: string[]) =>
+  mailrelay([
+    'run',
+    '-f',
+    fileOf('relay.yaml', manifest),
+    '--state',
+    join(dir, 'state'),
+    '--admin-port',
+    String(admin),
+    ...rest,
+  ]);
+
+function assertOneSentence({ status, stdout, stderr }: Ended, expected: number, ...words: string[]): void {
+  const lines = stderr
+    .trim()
+    .split('\n')
+    .filter((line) => !line.startsWith('{'));
+  assert.equal(status, expected, `${stdout}${stderr}`);
+  assert.equal(lines.length, 1, stderr);
+  assert.ok(!/\n\s+at |node:internal/.test(stderr), stderr);
+  for (const word of words) assert.ok(lines[0]?.includes(word), `"${word}" is not in: ${lines[0]}`);
+}
+
+test('wrong usage ends with 2', async () => {
+  assertOneSentence(await mailrelay(['run', '--frobnicate']), 2, '--frobnicate', '--help');
+  assertOneSentence(await mailrelay(['run']), 2, 'mailrelay run -f FILE');
+  assertOneSentence(await mailrelay(['frobnicate']), 2, '"frobnicate"', '--help');
+  assertOneSentence(await mailrelay(['run', '-f', 'x', '--admin-port', 'many']), 2, '--admin-port', '"many"');
+  assertOneSentence(await mailrelay(['operator', '--frobnicate']), 2, '--frobnicate');
+  assertOneSentence(await mailrelay(['operator']), 2, '--relay-image');
+  assertOneSentence(await mailrelay(['send', '--server', 'x']), 2, '--from');
+});
+
+test('help ends with 0 and goes to standard output', async () => {
+  for (const verb of [[], ['run'], ['lint'], ['send'], ['relay'], ['operator']]) {
+    const { status, stdout, stderr } = await mailrelay([...verb, '--help']);
+    assert.equal(status, 0, stderr);
+    assert.match(stdout, /Usage: mailrelay/);
+  }
+});
+
+test('a manifest that cannot be read, parsed or found', async () => {
+  assertOneSentence(await mailrelay(['run', '-f', join(dir, 'nothing.yaml')]), 1, 'nothing.yaml', 'ENOENT');
+  assertOneSentence(await run('a: [b\n'), 1, 'relay.yaml');
+  assertOneSentence(await run('kind: Pod\n'), 1, 'no MailRelay', 'add a document');
+  assertOneSentence(await run(`${good()}---\n${good()}`), 1, '2 MailRelays');
+});
+
+test('a manifest that does not validate names the field and the cure', async () => {
+  assertOneSentence(
+    await run(good().replace('starttls: Enabled', 'starttls: Maybe')),
+    1,
+    'spec.inbound.starttls',
+  );
+  assertOneSentence(
+    await run(good().replace('tls: {secretName: relay-tls}', 'tls: {}')),
+    1,
+    'set spec.tls.secretName',
+  );
+  assertOneSentence(
+    await run(good().replace('hostname: relay.example.com', 'hostname: "a b"')),
+    1,
+    'spec.hostname',
+    'must be a host name',
+  );
+  assertOneSentence(
+    await run(good().replace('starttls:', 'startls:')),
+    1,
+    'spec.inbound.startls',
+    'no such field',
+  );
+  assertOneSentence(await run(good().replace('level: Opportunistic', 'level: Dane')), 1, 'use Verify');
+});
+
+test('a trust bundle that is not among the documents', async () => {
+  const text = good().replace('discover: []', 'discover: [], trustConfigMapName: roots');
+  assertOneSentence(await run(text), 1, 'trustConfigMapName', '"roots"', 'add it');
+});
+
+test('a Secret that is empty, unreadable or mismatched', async () => {
+  const authority = await makeAuthority();
+  const [one, two] = [
+    await authority.issue(['relay.example.com']),
+    await authority.issue(['relay.example.com']),
+  ];
+  assertOneSentence(
+    await run(good() + secretOf('relay-tls', { cert: '', key: '' })),
+    1,
+    'Secret "relay-tls"',
+    'tls.crt',
+  );
+  assertOneSentence(
+    await run(good() + secretOf('relay-tls', { cert: 'x', key: one.key })),
+    1,
+    'not a PEM certificate',
+  );
+  assertOneSentence(
+    await run(good() + secretOf('relay-tls', { cert: one.cert, key: two.key })),
+    1,
+    'does not belong to tls.crt',
+  );
+});
+
+test('a port in use, of a listener and of the health server', async () => {
+  const taken = createServer().unref();
+  await new Promise<void>((resolve) => taken.listen(port, '127.0.0.1', resolve));
+  assertOneSentence(await run(good()), 1, '127.0.0.1', `${port}`, '"smtp"', 'in use');
+  taken.close();
+  const takenAdmin = createServer().unref();
+  await new Promise<void>((resolve) => takenAdmin.listen(admin, '127.0.0.1', resolve));
+  assertOneSentence(await run(good()), 1, `${admin}`, 'choose another port');
+  takenAdmin.close();
+});
+
+test('a state folder that cannot be written', async () => {
+  const file = fileOf('not-a-folder', '');
+  assertOneSentence(
+    await mailrelay(['run', '-f', fileOf('relay.yaml', good()), '--state', join(file, 'state')]),
+    1,
+    'not-a-folder',
+    '--state',
+  );
+});
+
+test('a state folder without permission', {
+  skip: spawnSync('which', ['setpriv']).status !== 0 && 'needs setpriv',
+}, () => {
+  const locked = join(dir, 'locked');
+  mkdirSync(locked, { mode: 0o755 });
+  chmodSync(dir, 0o755);
+  const launcher = new URL('../../bin/mailrelay', import.meta.url).pathname;
+  const args = [
+    '--reuid=65534',
+    '--clear-groups',
+    launcher,
+    'run',
+    '-f',
+    fileOf('relay.yaml', good()),
+    '--state',
+    join(locked, 'state'),
+  ];
+  const { status, stdout, stderr } = spawnSync('setpriv', args, { encoding: 'utf8' });
+  assertOneSentence({ status, stdout, stderr }, 1, 'EACCES', '--state');
+});
+
+test('a second relay on the same state folder', async () => {
+  const relay = await TestRelay.start({ manifest: ([first]) => storyManifest({ port: first, nextHop: 1 }) });
+  try {
+    const args = [
+      'run',
+      '-f',
+      fileOf('relay.yaml', good()),
+      '--state',
+      relay.stateDir,
+      '--admin-port',
+      String(admin),
+    ];
+    assertOneSentence(await mailrelay(args), 1, relay.stateDir, 'Another relay');
+  } finally {
+    await relay.remove();
+  }
+});
+
+test('lint names every fault, in text and as JSON, and ends with 1', async () => {
+  const file = fileOf('lint.yaml', good().replace('starttls: Enabled', 'starttls: Maybe'));
+  const { status, stdout } = await mailrelay(['lint', '-f', file]);
+  assert.equal(status, 1);
+  assert.match(stdout, /spec\.inbound\.starttls: /);
+  const json = await mailrelay(['lint', '-f', file, '-o', 'json']);
+  assert.equal((JSON.parse(json.stdout) as { faults: string[] }[])[0]?.faults.length, 1);
+  assert.equal((await mailrelay(['lint', '-f', fileOf('fine.yaml', good())])).status, 0);
+});
