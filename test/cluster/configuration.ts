@@ -4,21 +4,16 @@
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Place } from './place.ts';
 import { command } from './supervise.ts';
 
 export const NODE_NAME = 'node';
 export const NODE_ADDRESS = '10.77.0.1';
-const DNS_ADDRESS = '10.96.0.10';
+export const DNS_ADDRESS = '10.96.0.10';
 export const SERVICE_RANGE = '10.96.0.0/16';
 const POD_RANGE = '10.78.0.0/16';
 const API_SERVER = `https://${NODE_ADDRESS}:6443`;
 const CLUSTER_DOMAIN = 'cluster.local';
-
-export interface ClusterPaths {
-  readonly dir: string;
-  readonly cgroup: string;
-  readonly containerdSocket: string;
-}
 
 /** Users that log in with client certificates: name -> (common name, group). */
 const USERS: Readonly<Record<string, readonly [string, string]>> = {
@@ -31,17 +26,24 @@ const USERS: Readonly<Record<string, readonly [string, string]>> = {
   coredns: ['coredns', 'system:masters'],
 };
 
-export function writeConfiguration({ dir, cgroup, containerdSocket }: ClusterPaths): void {
+export function writeConfiguration({ dir, cgroup, socket }: Place): void {
   for (const folder of ['pki', 'cni', 'containerd', 'kubelet', 'manifests'])
     mkdirSync(join(dir, folder), { recursive: true });
   writeKeys(join(dir, 'pki'));
   for (const user of Object.keys(USERS))
-    writeFileSync(join(dir, `${user}.kubeconfig`), kubeconfig(dir, user));
-  write(join(dir, 'kubelet.json'), kubeletConfiguration(dir, cgroup, containerdSocket));
+    write(join(dir, `${user}.kubeconfig`), kubeconfig(dir, user, API_SERVER));
+  write(join(dir, 'kubelet.json'), kubeletConfiguration(dir, cgroup, socket));
   write(join(dir, 'proxy.json'), proxyConfiguration(dir));
   write(join(dir, 'cni', '10-pods.conflist'), cniConfiguration(dir));
-  writeFileSync(join(dir, 'containerd.toml'), containerdConfiguration(dir, containerdSocket));
+  writeFileSync(join(dir, 'containerd.toml'), containerdConfiguration(dir, socket));
   writeFileSync(join(dir, 'Corefile'), corefile(dir));
+}
+
+/** For the machine, which sees the API server behind a port of its own loopback. */
+export function writeOutsideKubeconfig(dir: string, port: number): string {
+  const path = join(dir, 'outside.kubeconfig');
+  write(path, kubeconfig(dir, 'admin', `https://127.0.0.1:${port}`));
+  return path;
 }
 
 function write(path: string, value: unknown): void {
@@ -108,14 +110,12 @@ function writeKeys(pki: string): void {
   openssl('genrsa', '-out', join(pki, 'accounts.key'), '2048');
 }
 
-function kubeconfig(dir: string, user: string): string {
+function kubeconfig(dir: string, user: string, server: string) {
   const pki = join(dir, 'pki');
-  return JSON.stringify({
+  return {
     apiVersion: 'v1',
     kind: 'Config',
-    clusters: [
-      { name: 'test', cluster: { server: API_SERVER, 'certificate-authority': join(pki, 'ca.crt') } },
-    ],
+    clusters: [{ name: 'test', cluster: { server, 'certificate-authority': join(pki, 'ca.crt') } }],
     users: [
       {
         name: user,
@@ -124,7 +124,7 @@ function kubeconfig(dir: string, user: string): string {
     ],
     contexts: [{ name: 'test', context: { cluster: 'test', user } }],
     'current-context': 'test',
-  });
+  };
 }
 
 function kubeletConfiguration(dir: string, cgroup: string, containerdSocket: string) {

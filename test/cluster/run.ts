@@ -1,14 +1,33 @@
 /**
- * Runs the cluster tests: on the cluster of MAILRELAY_KUBECONFIG where that is set, else on one that is started for
- * them. Without root or Go they are skipped, loudly; with CI set a skip is a failure. `up` and `down` keep a cluster
- * running between runs: `node test/cluster/run.ts up`, `test`, `down`.
+ * The command line of the test cluster. `test` runs the cluster tests on a cluster that is started for them; on the
+ * one that `up` keeps where MAILRELAY_CLUSTER=reuse is set; on that of MAILRELAY_KUBECONFIG where that is set. Without
+ * root or Go they are skipped, loudly; with CI set a skip is a failure.
  */
 import { spawn } from 'node:child_process';
 import { globSync } from 'node:fs';
-import { type Cluster, clusterProblem, NODE_ADDRESS, startCluster, stopCluster } from './cluster.ts';
+import { join } from 'node:path';
+import {
+  type Cluster,
+  clusterAvailability,
+  keptCluster,
+  startCluster,
+  startKeptCluster,
+  stopKeptCluster,
+} from './cluster.ts';
 import { buildImage } from './image.ts';
 import type { Prepared } from './kube.ts';
 import { programs } from './programs.ts';
+
+const KEPT = 'dev';
+const USAGE = `usage: node test/cluster/run.ts VERB
+  build         build the programs of the cluster
+  up            start a cluster and leave it running
+  env           how a shell uses it: eval "$(node test/cluster/run.ts env)"
+  load          build the image and import it there
+  down          end it
+  image         build the image only (BASE=... names another base)
+  test [FILES]  run the cluster tests (MAILRELAY_CLUSTER=reuse: on the cluster that is up)
+`;
 
 const started = Date.now();
 
@@ -17,43 +36,49 @@ function say(line: string): void {
 }
 
 async function test(patterns: readonly string[]): Promise<number> {
-  const given = process.env['MAILRELAY_KUBECONFIG'];
-  if (given) return testGiven(given, patterns);
-  const problem = clusterProblem();
-  if (problem) {
-    process.stderr.write(`\n*** THE CLUSTER TESTS ARE SKIPPED: ${problem} ***\n\n`);
-    return process.env['CI'] ? 1 : 0;
-  }
-  const cluster = await startCluster('test', say);
-  const stop = async () => {
-    say('stopping');
-    await cluster.stop();
-  };
-  for (const signal of ['SIGINT', 'SIGTERM'] as const)
-    process.once(signal, () => void stop().then(() => process.exit(1)));
-  try {
-    return await runTests(await prepare(cluster), cluster.enter, patterns);
-  } finally {
-    await stop();
+  const availability = clusterAvailability();
+  switch (availability.kind) {
+    case 'given':
+      return runTests(preparedGiven(availability.kubeconfig), [], patterns);
+    case 'unavailable':
+      process.stderr.write(`\n*** THE CLUSTER TESTS ARE SKIPPED: ${availability.reason} ***\n\n`);
+      return process.env['CI'] ? 1 : 0;
+    case 'available':
+      return process.env['MAILRELAY_CLUSTER'] === 'reuse' ? testOn(running(), patterns) : testOnNew(patterns);
   }
 }
 
-async function prepare(cluster: Cluster): Promise<Prepared> {
+async function testOnNew(patterns: readonly string[]): Promise<number> {
+  const cluster = await startCluster(say);
+  try {
+    return await testOn(cluster, patterns);
+  } finally {
+    say('stopping');
+    await cluster.stop();
+  }
+}
+
+function testOn(cluster: Cluster, patterns: readonly string[]): Promise<number> {
+  const prepared: Prepared = {
+    kubeconfig: cluster.kubeconfig,
+    kubectl: join(cluster.bin, 'kubectl'),
+    helm: join(cluster.bin, 'helm'),
+    image: load(cluster),
+    auditLog: cluster.auditLog,
+    nodeAddress: cluster.nodeAddress,
+  };
+  return runTests(prepared, cluster.enter, patterns);
+}
+
+function load(cluster: Cluster): Prepared['image'] {
   const { archive, ...image } = buildImage(say);
   say('importing the image');
   cluster.importImage(archive);
-  return {
-    kubeconfig: cluster.kubeconfig,
-    kubectl: cluster.programs.get('kubectl') ?? 'kubectl',
-    helm: cluster.programs.get('helm') ?? 'helm',
-    image,
-    auditLog: `${cluster.dir}/audit.log`,
-    nodeAddress: NODE_ADDRESS,
-  };
+  return image;
 }
 
 /** The image must be where that cluster finds it: MAILRELAY_IMAGE=repository:tag. */
-async function testGiven(kubeconfig: string, patterns: readonly string[]): Promise<number> {
+function preparedGiven(kubeconfig: string): Prepared {
   const [repository, tag] = (process.env['MAILRELAY_IMAGE'] ?? '').split(/:(?=[^/:]+$)/);
   const nodeAddress = process.env['MAILRELAY_NODE_ADDRESS'];
   if (!repository || !tag || !nodeAddress) {
@@ -61,7 +86,7 @@ async function testGiven(kubeconfig: string, patterns: readonly string[]): Promi
       'With MAILRELAY_KUBECONFIG set, MAILRELAY_IMAGE=repository:tag and MAILRELAY_NODE_ADDRESS (an address of this machine that pods reach) are needed',
     );
   }
-  const prepared = {
+  return {
     kubeconfig,
     kubectl: 'kubectl',
     helm: 'helm',
@@ -69,7 +94,6 @@ async function testGiven(kubeconfig: string, patterns: readonly string[]): Promi
     auditLog: '',
     nodeAddress,
   };
-  return runTests(prepared, [], patterns);
 }
 
 function runTests(
@@ -87,7 +111,26 @@ function runTests(
       env: { ...process.env, MAILRELAY_CLUSTER: JSON.stringify(prepared) },
     },
   );
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => child.kill(signal));
   return new Promise((resolve) => child.once('exit', (code) => resolve(code ?? 1)));
+}
+
+function running(): Cluster {
+  const cluster = keptCluster(KEPT);
+  if (!cluster) throw new Error('No cluster is running: start one with "make cluster-up"');
+  return cluster;
+}
+
+async function up(): Promise<void> {
+  const cluster = keptCluster(KEPT) ?? (await startKeptCluster(say, KEPT));
+  say(`running; logs are in ${cluster.dir}`);
+  process.stdout.write(environment(cluster));
+}
+
+function environment({ outsideKubeconfig, bin, enter }: Cluster): string {
+  return `export KUBECONFIG='${outsideKubeconfig}' PATH='${bin}':"$PATH"
+# For what must reach pods and Services: ${enter.join(' ')} COMMAND
+`;
 }
 
 async function main([verb = 'test', ...rest]: string[]): Promise<number> {
@@ -95,13 +138,19 @@ async function main([verb = 'test', ...rest]: string[]): Promise<number> {
     case 'build':
       await programs(say);
       return 0;
-    case 'up': {
-      const cluster = await startCluster('dev', say);
-      process.stdout.write(`${cluster.enter.join(' ')}\nKUBECONFIG=${cluster.kubeconfig}\n`);
+    case 'up':
+      await up();
+      return 0;
+    case 'env':
+      process.stdout.write(environment(running()));
+      return 0;
+    case 'load': {
+      const { repository, tag } = load(running());
+      process.stdout.write(`${repository}:${tag}\n`);
       return 0;
     }
     case 'down':
-      await stopCluster('dev');
+      await stopKeptCluster(KEPT);
       return 0;
     case 'image':
       process.stdout.write(`${buildImage(say, undefined, process.env['BASE']).archive}\n`);
@@ -109,9 +158,14 @@ async function main([verb = 'test', ...rest]: string[]): Promise<number> {
     case 'test':
       return test(rest);
     default:
-      process.stderr.write('usage: node test/cluster/run.ts [build | image | up | down | test [FILES]]\n');
+      process.stderr.write(USAGE);
       return 2;
   }
 }
 
-process.exit(await main(process.argv.slice(2)));
+try {
+  process.exit(await main(process.argv.slice(2)));
+} catch (error) {
+  process.stderr.write(`cluster: ${(error as Error).message}\n`);
+  process.exit(1);
+}

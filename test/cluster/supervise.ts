@@ -4,7 +4,7 @@
  * a killed run can be cleared by the next one.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { appendFileSync, existsSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { appendFileSync, closeSync, existsSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
 const END_MS = 5_000;
@@ -12,28 +12,31 @@ const END_MS = 5_000;
 export class Processes {
   readonly #dir: string;
   readonly #record: string;
-  readonly #prefix: readonly string[];
   readonly #running: { name: string; child: ChildProcess }[] = [];
+  #stopped = false;
 
-  /** `prefix`: the command that enters the namespace. */
-  constructor(dir: string, prefix: readonly string[]) {
+  constructor(dir: string) {
     this.#dir = dir;
     this.#record = join(dir, 'pids');
-    this.#prefix = prefix;
   }
 
-  start(name: string, command: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): void {
+  /** `name` is that of its log. Throws once all is being stopped: a start that goes on beside a stop ends there. */
+  start(name: string, [program = '', ...args]: readonly string[]): number {
+    if (this.#stopped) throw new Error(`The cluster is being stopped: ${name} is not started`);
     const log = openSync(join(this.#dir, `${name}.log`), 'a');
-    const [first = command, ...rest] = [...this.#prefix, command, ...args];
-    const child = spawn(first, rest, {
-      stdio: ['ignore', log, log],
-      env: { ...process.env, ...env },
-      // A group of its own: Ctrl-C reaches us, and we end them in order.
-      detached: true,
-    });
+    // In a group of its own: Ctrl-C reaches us, and we end them in order.
+    const child = spawn(program, args, { stdio: ['ignore', log, log], detached: true });
+    closeSync(log);
     child.unref();
     this.#running.push({ name, child });
-    if (child.pid !== undefined) appendFileSync(this.#record, `${child.pid} ${startTimeOf(child.pid)}\n`);
+    if (child.pid === undefined) throw new Error(`Cannot start ${name}: ${program} does not run`);
+    appendFileSync(this.#record, `${child.pid} ${startTimeOf(child.pid)}\n`);
+    return child.pid;
+  }
+
+  hasEnded(name: string): boolean {
+    const found = this.#running.find((running) => running.name === name);
+    return found !== undefined && (found.child.exitCode ?? found.child.signalCode) !== null;
   }
 
   /** The last lines of the log of a process, for an error message. */
@@ -45,6 +48,7 @@ export class Processes {
   }
 
   async stop(): Promise<void> {
+    this.#stopped = true;
     for (const { child } of this.#running.toReversed()) await end(child.pid);
     rmSync(this.#record, { force: true });
   }
@@ -56,19 +60,23 @@ export async function endRecorded(dir: string): Promise<void> {
   if (!existsSync(record)) return;
   for (const line of readFileSync(record, 'utf8').trim().split('\n').toReversed()) {
     const [pid, started] = line.split(' ');
-    if (pid && startTimeOf(Number(pid)) === started) await end(Number(pid));
+    if (isRunning(Number(pid), started)) await end(Number(pid));
   }
   rmSync(record, { force: true });
 }
 
 /** Clock ticks since boot at which a process began: with the pid, its identity. */
-function startTimeOf(pid: number): string {
+export function startTimeOf(pid: number): string {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
     return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
   } catch {
     return '';
   }
+}
+
+export function isRunning(pid: number, started: string | undefined): boolean {
+  return started !== undefined && started !== '' && startTimeOf(pid) === started && !isZombie(pid);
 }
 
 async function end(pid: number | undefined): Promise<void> {

@@ -1,0 +1,39 @@
+/**
+ * The Debian packages that a test cluster stands on. Installs what is missing, and says so; fails with the package
+ * manager's own words.
+ */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Say } from './programs.ts';
+import { command } from './supervise.ts';
+
+/** A program that shows that the package is there: the package. */
+const PACKAGES: Readonly<Record<string, string>> = {
+  containerd: 'containerd',
+  runc: 'runc',
+  '/usr/lib/cni/ptp': 'containernetworking-plugins',
+  iptables: 'iptables',
+  conntrack: 'conntrack',
+  ethtool: 'ethtool',
+  socat: 'socat',
+  buildah: 'buildah',
+  ip: 'iproute2',
+  openssl: 'openssl',
+  busybox: 'busybox-static',
+};
+
+export function installPackages(say: Say): void {
+  const missing = Object.entries(PACKAGES)
+    .filter(([program]) => !onPath(program))
+    .map(([, name]) => name);
+  if (missing.length === 0) return;
+  say(`installing ${missing.join(' ')}`);
+  command('apt-get', ['update', '-qq']);
+  command('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...missing]);
+}
+
+export function onPath(program: string): boolean {
+  if (program.startsWith('/')) return existsSync(program);
+  const folders = `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`.split(':');
+  return folders.some((folder) => existsSync(join(folder, program)));
+}
