@@ -103,13 +103,10 @@ export const policyRefused: Check = (world) => {
 export const policyPending: Check = (world) => {
   const wanted = world.policy && hashOf(world.policy);
   const serving = podsWithPolicy(world).length;
+  const { replicas } = world.relay.spec;
   if (wanted === undefined) return is('False', 'PolicyPending', 'The spec gives no policy');
-  if (serving === world.pods.length) return undefined;
-  return is(
-    'False',
-    'PolicyPending',
-    `Policy ${wanted} is in force on ${serving} of ${world.pods.length} pods`,
-  );
+  if (serving >= replicas) return undefined;
+  return is('False', 'PolicyPending', `Policy ${wanted} is in force on ${serving} of ${replicas} pods`);
 };
 
 export const policyInForce: Check = (world) => {

@@ -3,13 +3,21 @@
  * request function over it. Every failure is a KubeError. Says once that the server is away and once that it is back,
  * however many requests fail meanwhile.
  */
-import { createInterface } from 'node:readline';
-import { Readable } from 'node:stream';
 import { HttpMethod, KubeConfig, RequestContext } from '@kubernetes/client-node';
-import { fetch } from 'undici';
+import { type Dispatcher, fetch } from 'undici';
 import { KubeError, kindOfStatus } from './errors.ts';
 
 const REQUEST_MS = 30_000;
+const ACCESS_MS = 30_000;
+const POOL_MS = 10 * 60_000;
+
+interface Access {
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+  readonly pooledAt: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly dispatcher: Dispatcher | undefined;
+}
 
 export interface KubeObject {
   readonly apiVersion?: string;
@@ -43,6 +51,7 @@ export class Client {
   readonly #config: KubeConfig;
   readonly #news: ConnectionNews;
   #away = false;
+  #kept: Access | undefined;
 
   constructor(config: KubeConfig, news: ConnectionNews) {
     this.#config = config;
@@ -63,26 +72,27 @@ export class Client {
   async *lines(request: Request, signal: AbortSignal): AsyncIterable<string> {
     const response = await this.#send(request, signal);
     if (!response.body) return;
-    const body = Readable.fromWeb(response.body);
-    // The error reaches the loop below as a thrown one; an unheard event would end the process.
-    body.on('error', () => undefined);
-    yield* createInterface(body);
+    const decoder = new TextDecoder();
+    let rest = '';
+    for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
+      const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n');
+      rest = lines.pop() ?? '';
+      yield* lines;
+    }
   }
 
   async #send({ method, path, query, contentType, body }: Request, signal: AbortSignal) {
     const url = new URL((this.#config.getCurrentCluster()?.server ?? '') + path);
     for (const [key, value] of Object.entries(query ?? {}))
       if (value !== undefined) url.searchParams.set(key, value);
-    const context = new RequestContext(url.toString(), HttpMethod.GET);
     let response: Awaited<ReturnType<typeof fetch>>;
     try {
-      await this.#config.applySecurityAuthentication(context);
-      const dispatcher = context.getDispatcher();
+      const { headers, dispatcher } = await this.#access();
       response = await fetch(url, {
         method,
         signal,
         headers: {
-          ...context.getHeaders(),
+          ...headers,
           ...(body === undefined ? {} : { 'content-type': contentType ?? 'application/json' }),
         },
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
@@ -107,7 +117,30 @@ export class Client {
     );
   }
 
+  /**
+   * Headers and connections. client-node makes a new pool for each request, which would be a handshake for each; here
+   * they are kept, and renewed often enough for tokens and client certificates that rotate.
+   */
+  async #access(): Promise<Access> {
+    const now = Date.now();
+    if (this.#kept && now - this.#kept.at < ACCESS_MS) return this.#kept;
+    const context = new RequestContext(this.#config.getCurrentCluster()?.server ?? '', HttpMethod.GET);
+    await this.#config.applySecurityAuthentication(context);
+    const keepPool = this.#kept !== undefined && now - this.#kept.pooledAt < POOL_MS;
+    const fresh = context.getDispatcher() as Dispatcher | undefined;
+    // What is under way on the old pool ends there.
+    if (!keepPool) this.#kept?.dispatcher?.close().catch(() => undefined);
+    this.#kept = {
+      at: now,
+      headers: context.getHeaders(),
+      pooledAt: keepPool ? (this.#kept?.pooledAt ?? now) : now,
+      dispatcher: keepPool ? this.#kept?.dispatcher : fresh,
+    };
+    return this.#kept;
+  }
+
   #noted(error: KubeError): KubeError {
+    if (error.kind === 'unauthenticated') this.#kept = undefined;
     if (error.kind !== 'unavailable' && error.kind !== 'unauthenticated') {
       this.#wentWell();
     } else if (!this.#away) {

@@ -23,7 +23,7 @@ export function importsOf({ text }: Source): string[] {
   return [...text.matchAll(IMPORT)].map(([, from, bare, dynamic]) => from ?? bare ?? dynamic ?? '');
 }
 
-export function roomOf(path: string): Room | undefined {
+function roomOf(path: string): Room | undefined {
   return ROOMS.find(({ files }) => files.test(path));
 }
 

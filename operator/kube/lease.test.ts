@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { Request } from './client.ts';
+import { KubeError } from './errors.ts';
+import { Lease } from './lease.ts';
+
+interface Stored {
+  metadata: { name: string; namespace: string; resourceVersion: string };
+  spec: { holderIdentity?: string; leaseDurationSeconds?: number; leaseTransitions?: number };
+}
+
+/** An API server that keeps one Lease, with optimistic concurrency. */
+function leaseServer() {
+  let stored: Stored | undefined;
+  let version = 0;
+  return {
+    stored: () => stored,
+    request: async <T>({ method, body }: Request): Promise<T> => {
+      if (method === 'GET') {
+        if (!stored) throw new KubeError('notFound', 'not found', 404);
+        return structuredClone(stored) as T;
+      }
+      const wanted = structuredClone(body) as Stored;
+      if (method === 'POST' && stored) throw new KubeError('conflict', 'exists', 409);
+      if (method === 'PUT' && wanted.metadata.resourceVersion !== stored?.metadata.resourceVersion) {
+        throw new KubeError('conflict', 'changed', 409);
+      }
+      stored = { ...wanted, metadata: { ...wanted.metadata, resourceVersion: String(++version) } };
+      return structuredClone(stored) as T;
+    },
+  };
+}
+
+const leaseOf = (
+  client: ReturnType<typeof leaseServer>,
+  identity: string,
+  monotonic: () => number,
+  onLost = () => undefined,
+) => new Lease({ client, namespace: 'system', name: 'lease', identity, monotonic, onLost });
+
+test('the first to ask leads; it gives the Lease up on release, and the next leads at once', async () => {
+  const server = leaseServer();
+  const [first, second] = [leaseOf(server, 'first', () => 0), leaseOf(server, 'second', () => 0)];
+  await first.acquire();
+  assert.ok(first.held);
+  assert.equal(server.stored()?.spec.holderIdentity, 'first');
+  await first.release();
+  assert.equal(server.stored()?.spec.holderIdentity, undefined);
+  await second.acquire();
+  assert.equal(server.stored()?.spec.holderIdentity, 'second');
+  await second.release();
+});
+
+test('a Lease of a dead holder is taken over when it was not seen to change for its duration, and not before', async () => {
+  const server = leaseServer();
+  const spec = { holderIdentity: 'dead', leaseDurationSeconds: 15, leaseTransitions: 0 };
+  await server.request({
+    method: 'POST',
+    path: '',
+    body: { metadata: { name: 'lease', namespace: 'system' }, spec },
+  });
+  let now = 0;
+  const next = leaseOf(server, 'next', () => now);
+  const acquired = next.acquire();
+  await new Promise((seen) => setImmediate(seen));
+  assert.equal(next.held, false);
+  now = 15_001;
+  await acquired;
+  assert.equal(server.stored()?.spec.holderIdentity, 'next');
+  assert.equal(server.stored()?.spec.leaseTransitions, 1);
+  await next.release();
+});
+
+test('a holder that comes back late does not take the Lease from the one after it', async () => {
+  const server = leaseServer();
+  const paused = leaseOf(server, 'paused', () => 0);
+  await paused.acquire();
+  const stored = server.stored();
+  assert.ok(stored);
+  const { resourceVersion } = stored.metadata;
+  await server.request({
+    method: 'PUT',
+    path: '',
+    body: { ...stored, metadata: { ...stored.metadata, resourceVersion }, spec: { holderIdentity: 'next' } },
+  });
+  await paused.release();
+  assert.equal(server.stored()?.spec.holderIdentity, 'next');
+});

@@ -1,0 +1,200 @@
+/** The supervised list-watch against a real HTTP server that speaks the watch protocol, and misbehaves. */
+import assert from 'node:assert/strict';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { after, afterEach, before, test } from 'node:test';
+import { until } from '#test/kit/wait.ts';
+import { Client, type KubeObject } from './client.ts';
+import { POD } from './kinds.ts';
+import { ListWatch } from './listwatch.ts';
+
+type Answer = (request: IncomingMessage, response: ServerResponse, url: URL) => void;
+
+let server: Server;
+let client: Client;
+let lists: URL[] = [];
+let watches: URL[] = [];
+let onList: Answer;
+let onWatch: Answer;
+let running: ListWatch | undefined;
+const news: string[] = [];
+
+const pod = (name: string, resourceVersion: string): KubeObject => ({
+  metadata: { name, namespace: 'mail', resourceVersion },
+});
+const json = (response: ServerResponse, status: number, body: unknown) =>
+  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+const listOf =
+  (version: string, ...items: KubeObject[]): Answer =>
+  (_request, response) =>
+    json(response, 200, { items, metadata: { resourceVersion: version } });
+const fails =
+  (status: number, message = 'no'): Answer =>
+  (_request, response) =>
+    json(response, status, { message });
+/** Sends events and stays open. */
+const events =
+  (...lines: unknown[]): Answer =>
+  (_request, response) => {
+    response.writeHead(200);
+    for (const line of lines) response.write(`${JSON.stringify(line)}\n`);
+  };
+/** The answers one after the other; the last one stays. */
+function inTurn(...answers: Answer[]): Answer {
+  return (request, response, url) =>
+    (answers.length > 1 ? answers.shift() : answers[0])?.(request, response, url);
+}
+
+before(async () => {
+  server = createServer((request, response) => {
+    const url = new URL(request.url ?? '', 'http://api');
+    const watching = url.searchParams.get('watch') === 'true';
+    (watching ? watches : lists).push(url);
+    (watching ? onWatch : onList)(request, response, url);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { KubeConfig } = await import('@kubernetes/client-node');
+  const config = new KubeConfig();
+  config.loadFromClusterAndUser(
+    {
+      name: 'test',
+      server: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+      skipTLSVerify: true,
+    },
+    { name: 'test' },
+  );
+  client = new Client(config, ({ kind }) => news.push(kind));
+});
+
+afterEach(() => {
+  running?.stop();
+  server.closeAllConnections();
+  lists = [];
+  watches = [];
+  news.length = 0;
+});
+
+after(() => server.close());
+
+function start(options: Partial<ConstructorParameters<typeof ListWatch>[0]> = {}) {
+  const seen = new Map<string, string | undefined>();
+  const troubles: string[] = [];
+  running = new ListWatch({
+    client,
+    kind: POD,
+    namespace: 'mail',
+    labelSelector: 'a=b',
+    random: () => 0,
+    onChange: (before, now) => {
+      const { name } = ((now ?? before) as KubeObject).metadata;
+      if (now) seen.set(name, now.metadata.resourceVersion);
+      else seen.delete(name);
+    },
+    onTrouble: (_kind, message) => troubles.push(message),
+    ...options,
+  });
+  running.start();
+  return { seen, troubles, cache: running };
+}
+
+test('lists, then watches from there with bookmarks and the selector, and hears changes', async () => {
+  onList = listOf('5', pod('a', '3'), pod('b', '4'));
+  onWatch = events(
+    { type: 'MODIFIED', object: pod('a', '6') },
+    { type: 'DELETED', object: pod('b', '7') },
+    { type: 'ADDED', object: pod('c', '8') },
+  );
+  const { seen, cache } = start();
+  await until('the changes', () => seen.get('c') === '8');
+  assert.deepEqual(
+    [...seen],
+    [
+      ['a', '6'],
+      ['c', '8'],
+    ],
+  );
+  assert.ok(cache.synced);
+  const query = watches[0]?.searchParams;
+  assert.equal(query?.get('resourceVersion'), '5');
+  assert.equal(query?.get('allowWatchBookmarks'), 'true');
+  assert.equal(query?.get('labelSelector'), 'a=b');
+  assert.ok(Number(query?.get('timeoutSeconds')) >= 290);
+});
+
+test('a watch that is cut goes on from the last bookmark, without a list', async () => {
+  onList = listOf('5');
+  onWatch = inTurn((_request, response) => {
+    response.writeHead(200);
+    response.write(
+      `${JSON.stringify({ type: 'BOOKMARK', object: { metadata: { resourceVersion: '42' } } })}\n`,
+    );
+    setTimeout(() => response.destroy(), 50);
+  }, events());
+  start();
+  await until('the second watch', () => watches.length === 2);
+  assert.equal(watches[1]?.searchParams.get('resourceVersion'), '42');
+  assert.equal(lists.length, 1);
+});
+
+test('410, as a status and as an event, lists again and drops what is gone', async () => {
+  for (const expired of [
+    fails(410),
+    events({ type: 'ERROR', object: { code: 410, message: 'too old', metadata: {} } }),
+  ]) {
+    running?.stop();
+    lists = [];
+    onList = inTurn(listOf('5', pod('a', '3'), pod('b', '4')), listOf('9', pod('b', '8')));
+    onWatch = inTurn(expired, events());
+    const { seen } = start();
+    await until('the second list', () => seen.size === 1 && seen.get('b') === '8');
+    assert.equal(lists.length, 2);
+  }
+});
+
+for (const status of [401, 403, 429, 500, 503]) {
+  test(`${status} never stops it, and it recovers by itself`, async () => {
+    onList = inTurn(fails(status), fails(status), listOf('5', pod('a', '3')));
+    onWatch = inTurn(fails(status), events({ type: 'ADDED', object: pod('c', '8') }));
+    const { seen, troubles } = start();
+    await until('the change', () => seen.has('c'));
+    assert.deepEqual(troubles, status === 403 ? ['no', 'no'] : []);
+    assert.deepEqual(news, status === 403 ? [] : ['away', 'back', 'away', 'back']);
+  });
+}
+
+test('a connection that is reset, or sends what is not JSON, is taken up again', async () => {
+  onList = inTurn((request) => request.socket.destroy(), listOf('5'));
+  onWatch = inTurn(
+    (_request, response) => response.writeHead(200).end('not json\n'),
+    events({ type: 'ADDED', object: pod('c', '8') }),
+  );
+  const { seen } = start();
+  await until('the change', () => seen.has('c'));
+});
+
+test('a watch that is silent for too long is given up', async () => {
+  onList = listOf('5');
+  onWatch = inTurn(events(), events({ type: 'ADDED', object: pod('c', '8') }));
+  const { seen, cache } = start({ silenceMs: 200 });
+  await until('the change', () => seen.has('c'));
+  assert.ok(cache.restarts >= 1);
+});
+
+test('a list of many pages is one world', async () => {
+  onList = (_request, response, url) =>
+    url.searchParams.get('continue') === 'more'
+      ? json(response, 200, { items: [pod('b', '2')], metadata: { resourceVersion: '5' } })
+      : json(response, 200, { items: [pod('a', '1')], metadata: { resourceVersion: '5', continue: 'more' } });
+  onWatch = events();
+  const { seen, cache } = start();
+  await until('both pages', () => cache.synced);
+  assert.deepEqual([...seen.keys()], ['a', 'b']);
+});
+
+test('a kind that the cluster does not know is an empty cache, where that is allowed', async () => {
+  onList = fails(404);
+  const { cache, troubles } = start({ optional: true });
+  await until('the cache', () => cache.synced);
+  assert.equal(cache.exists, false);
+  assert.deepEqual(troubles, []);
+});

@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { until } from '#test/kit/wait.ts';
+import { WorkQueue } from './workqueue.ts';
+
+/** A queue whose work ends when it is told to. */
+function held(workers: number) {
+  const begun: string[] = [];
+  const ends = new Map<string, (error?: Error) => void>();
+  const queue = new WorkQueue(
+    (key) =>
+      new Promise((resolve, reject) => {
+        begun.push(key);
+        ends.set(key, (error) => (error ? reject(error) : resolve()));
+      }),
+    workers,
+    () => 0.5,
+  );
+  return { queue, begun, end: (key: string, error?: Error) => ends.get(key)?.(error) };
+}
+
+test('a key that waits is worked on once, however often it was added', async () => {
+  const { queue, begun, end } = held(1);
+  queue.add('busy');
+  for (let count = 0; count < 5; count++) queue.add('a');
+  end('busy');
+  await until('a', () => begun.length === 2);
+  end('a');
+  await queue.stop();
+  assert.deepEqual(begun, ['busy', 'a']);
+});
+
+test('two workers never have the same key, and a change in the meantime is worked on afterwards', async () => {
+  const { queue, begun, end } = held(2);
+  queue.add('a');
+  queue.add('a');
+  queue.add('b');
+  assert.deepEqual(begun, ['a', 'b']);
+  end('a');
+  await until('a again', () => begun.length === 3);
+  assert.deepEqual(begun, ['a', 'b', 'a']);
+  end('a');
+  end('b');
+  await queue.stop();
+});
+
+test('a key whose work failed is taken again, and one that works is not', async () => {
+  const { queue, begun, end } = held(1);
+  queue.add('a');
+  end('a', new Error('no'));
+  await until('the retry', () => begun.length === 2);
+  end('a');
+  await queue.stop();
+  assert.equal(queue.depth, 0);
+});
+
+test('addAfter keeps the earliest wish', async () => {
+  const { queue, begun, end } = held(1);
+  queue.addAfter('a', 60_000);
+  queue.addAfter('a', 1);
+  queue.addAfter('a', 60_000);
+  await until('a', () => begun.length === 1);
+  end('a');
+  await queue.stop();
+});
+
+test('stop waits for what is under way and takes nothing more', async () => {
+  const { queue, begun, end } = held(1);
+  queue.add('a');
+  queue.add('b');
+  const stopped = queue.stop();
+  queue.add('c');
+  end('a');
+  await stopped;
+  assert.deepEqual(begun, ['a']);
+});

@@ -1,0 +1,224 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { MailRelayStatus } from '#crds/status.ts';
+import {
+  liveObjects,
+  podReport,
+  podView,
+  relayObject,
+  SETTINGS,
+  settledWorld,
+} from '#test/fixtures/world.ts';
+import type { Request } from './kube/client.ts';
+import { KubeError } from './kube/errors.ts';
+import { Refresher } from './pods/refresh.ts';
+import { type Hands, reconcile } from './reconcile.ts';
+import { renderStatus } from './report/status.ts';
+import type { World } from './world.ts';
+
+/** Takes every request down, and answers by `answer`. */
+function recordingHands(
+  answer: (request: Request) => unknown = () => ({}),
+): Hands & { requests: Request[]; events: string[] } {
+  const requests: Request[] = [];
+  const events: string[] = [];
+  return {
+    requests,
+    events,
+    writer: {
+      request: async <T>(request: Request) => {
+        requests.push(request);
+        return answer(request) as T;
+      },
+    },
+    settings: SETTINGS,
+    refresher: new Refresher(),
+    onWrite: () => undefined,
+    tell: async (_relay, { reason }) => {
+      events.push(reason);
+    },
+  };
+}
+
+const withStatus = (world: World): World => {
+  const status = renderStatus({ ...world, obstacles: [] }) as MailRelayStatus;
+  return { ...world, relay: { ...world.relay, status } };
+};
+
+const notFound = (request: Request) => {
+  if (request.method === 'GET') throw new KubeError('notFound', 'not found', 404);
+  return {};
+};
+
+describe('reconcile', () => {
+  test('writes nothing and tells nothing when the world is as wanted', async () => {
+    const hands = recordingHands();
+    await reconcile(withStatus(settledWorld()), hands);
+    assert.deepEqual(hands.requests, []);
+    assert.deepEqual(hands.events, []);
+  });
+
+  test('the same world twice gives the same status bytes', () => {
+    const world = { ...settledWorld(), obstacles: [] };
+    assert.equal(JSON.stringify(renderStatus(world)), JSON.stringify(renderStatus(world)));
+  });
+
+  test('makes everything of a new MailRelay, the pods last, and a status with Ready from the first time', async () => {
+    const hands = recordingHands(notFound);
+    await reconcile(settledWorld({ objects: new Map(), pods: [] }), hands);
+    const patched = hands.requests
+      .filter(({ method }) => method === 'PATCH')
+      .map(({ path }) => path.split('/').slice(-2).join('/'));
+    assert.equal(patched.at(-2), 'statefulsets/relay');
+    assert.equal(patched.at(-1), 'relay/status');
+    const { body } = hands.requests.at(-1) as { body: { status: MailRelayStatus } };
+    assert.equal(body.status.conditions?.[0]?.type, 'Ready');
+    assert.equal(body.status.observedGeneration, 3);
+  });
+
+  test('repairs what was edited, and only that', async () => {
+    const relay = relayObject();
+    const objects = liveObjects(relay);
+    const service = objects.get('Service/relay') as unknown as { spec: { type: string } };
+    objects.set('Service/relay', { ...service, spec: { ...service.spec, type: 'NodePort' } } as never);
+    const hands = recordingHands();
+    await reconcile(withStatus(settledWorld({ objects })), hands);
+    assert.deepEqual(
+      hands.requests.map(({ method, path }) => `${method} ${path}`),
+      ['PATCH /api/v1/namespaces/mail/services/relay'],
+    );
+  });
+
+  test('fields that a server adds, and defaults, are no difference', async () => {
+    const objects = liveObjects(relayObject());
+    const service = objects.get('Service/relay') as unknown as { spec: object };
+    objects.set('Service/relay', {
+      ...service,
+      spec: { ...service.spec, clusterIP: '10.0.0.1', sessionAffinity: 'None' },
+      status: {},
+    } as never);
+    const hands = recordingHands();
+    await reconcile(withStatus(settledWorld({ objects })), hands);
+    assert.deepEqual(hands.requests, []);
+  });
+
+  test('removes what is ours and no longer wanted, and nothing else', async () => {
+    const relay = relayObject();
+    const objects = liveObjects(relay);
+    const own = liveObjects(relayObject({ tls: { issuerRef: { name: 'ca' } } })).get('Certificate/relay');
+    objects.set('Certificate/relay', own as never);
+    objects.set('ConfigMap/foreign', {
+      kind: 'ConfigMap',
+      metadata: { name: 'foreign', namespace: 'mail', uid: 'x' },
+    } as never);
+    const hands = recordingHands();
+    await reconcile(withStatus(settledWorld({ objects })), hands);
+    assert.deepEqual(
+      hands.requests.map(({ method, path }) => `${method} ${path}`),
+      ['DELETE /apis/cert-manager.io/v1/namespaces/mail/certificates/relay'],
+    );
+  });
+
+  test('never takes over an object of someone else', async () => {
+    const objects = liveObjects(relayObject());
+    objects.delete('Service/relay');
+    const hands = recordingHands(({ method }) =>
+      method === 'GET' ? { metadata: { name: 'relay', namespace: 'mail' } } : {},
+    );
+    await reconcile(withStatus(settledWorld({ objects })), hands);
+    assert.ok(
+      !hands.requests.some(({ method, path }) => method === 'PATCH' && path.endsWith('services/relay')),
+    );
+    assert.deepEqual(hands.events, ['NameTaken']);
+  });
+
+  test('touches the pods that do not report the wanted policy, with a value that tells what for', async () => {
+    const relay = relayObject();
+    const pods = [
+      podView('relay-0', podReport(relay)),
+      podView('relay-1', podReport(relay, { policy: { hash: 'old', refused: null } })),
+    ];
+    const hands = recordingHands();
+    const { lookAgainMs } = await reconcile(withStatus(settledWorld({ pods })), hands);
+    const touched = hands.requests.filter(({ path }) => path.includes('/pods/'));
+    assert.deepEqual(
+      touched.map(({ path }) => path),
+      ['/api/v1/namespaces/mail/pods/relay-1'],
+    );
+    assert.equal(lookAgainMs, 1_500);
+  });
+
+  test('says nothing of pods that have not been asked yet', async () => {
+    const hands = recordingHands();
+    const pods = [podView('relay-0', undefined), podView('relay-1', undefined)];
+    await reconcile({ ...withStatus(settledWorld()), pods, asked: false }, hands);
+    assert.deepEqual(hands.requests, []);
+  });
+
+  test('leaves a paused relay alone', async () => {
+    const hands = recordingHands();
+    const relay = relayObject();
+    const paused = {
+      ...relay,
+      metadata: { ...relay.metadata, annotations: { 'mailrelay.dev/paused': 'true' } },
+    };
+    await reconcile(settledWorld({ relay: paused, objects: new Map() }), hands);
+    assert.deepEqual(hands.requests, []);
+  });
+
+  test('grows the claims and makes the StatefulSet anew around its pods', async () => {
+    const objects = liveObjects(relayObject());
+    const claim = {
+      kind: 'PersistentVolumeClaim',
+      metadata: { name: 'spool-relay-0', namespace: 'mail', uid: 'c' },
+      spec: { resources: { requests: { storage: '1Gi' } } },
+    };
+    objects.set('PersistentVolumeClaim/spool-relay-0', claim as never);
+    const relay = relayObject({ queue: { storage: { size: '2Gi' } } });
+    const hands = recordingHands();
+    await reconcile(settledWorld({ relay, objects }), hands);
+    const steps = hands.requests.map(({ method, path }) => `${method} ${path.split('/').at(-1)}`);
+    const at = (step: string) => steps.indexOf(step);
+    assert.ok(
+      at('PATCH spool-relay-0') !== -1 && at('PATCH spool-relay-0') < at('DELETE relay'),
+      steps.join(', '),
+    );
+    const deletion = hands.requests.find(({ method }) => method === 'DELETE') as {
+      body: { propagationPolicy: string };
+    };
+    assert.equal(deletion.body.propagationPolicy, 'Orphan');
+  });
+
+  for (const kind of ['conflict', 'unavailable', 'unauthenticated', 'expired'] as const) {
+    test(`whichever call fails with ${kind}, the next run sends the rest and ends in the same place`, async () => {
+      const world = settledWorld({ objects: new Map(), pods: [] });
+      const fault = recordingHands(notFound);
+      await reconcile(world, fault);
+      const writes = fault.requests.length;
+      for (let nth = 0; nth < writes; nth++) {
+        let count = 0;
+        const hands = recordingHands((request) => {
+          if (count++ === nth) throw new KubeError(kind, 'injected');
+          return notFound(request);
+        });
+        await assert.rejects(reconcile(world, hands), /injected/);
+        const again = recordingHands(notFound);
+        await reconcile(world, again);
+        assert.deepEqual(again.requests, fault.requests);
+      }
+    });
+  }
+
+  for (const kind of ['forbidden', 'invalid'] as const) {
+    test(`an object that the server refuses as ${kind} is Stalled, and the others are applied all the same`, async () => {
+      const hands = recordingHands((request) => {
+        if (request.method === 'PATCH' && request.path.includes('/services/'))
+          throw new KubeError(kind, 'by policy', 403);
+        return notFound(request);
+      });
+      await reconcile(settledWorld({ objects: new Map(), pods: [] }), hands);
+      assert.ok(hands.requests.some(({ path }) => path.includes('/statefulsets/')));
+      assert.ok(hands.events.includes('Denied'));
+    });
+  }
+});
