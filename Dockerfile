@@ -1,5 +1,6 @@
 # One image for operator and relay: "operator" and "relay" are verbs of its entrypoint. Nothing is built here: Node runs
-# the sources as they are, outside node_modules, where type stripping works. The context is made by "make image".
+# the sources as they are, outside node_modules, where type stripping works. "make image" builds it without a registry;
+# a plain build wants "npm ci --omit=dev" first.
 ARG BASE=docker.io/library/node:26-slim
 FROM ${BASE}
 WORKDIR /app

@@ -38,7 +38,7 @@ export interface Cluster {
   exec(args: readonly string[], input?: string): string;
   kubectl(args: readonly string[], input?: string): string;
   helm(args: readonly string[]): string;
-  importImage(archive: string): void;
+  importImage(archive: string, reference: string): void;
   stop(): Promise<void>;
 }
 
@@ -169,7 +169,7 @@ function clusterAt(place: Place, stop: () => Promise<void>): Cluster {
     exec,
     kubectl: (args, input) => exec([join(bin, 'kubectl'), '--kubeconfig', kubeconfig, ...args], input),
     helm: (args) => exec([join(bin, 'helm'), '--kubeconfig', kubeconfig, ...args]),
-    importImage: (archive) => importImage(place, archive),
+    importImage: (archive, reference) => importImage(place, archive, reference),
     stop,
   };
 }

@@ -13,6 +13,7 @@ export const DNS_ADDRESS = '10.96.0.10';
 export const SERVICE_RANGE = '10.96.0.0/16';
 const POD_RANGE = '10.78.0.0/16';
 const API_SERVER = `https://${NODE_ADDRESS}:6443`;
+export const PAUSE_IMAGE = 'mailrelay.test/pause:1';
 const CLUSTER_DOMAIN = 'cluster.local';
 
 /** Users that log in with client certificates: name -> (common name, group). */
@@ -202,7 +203,7 @@ state = "${join(dir, 'containerd', 'state')}"
   address = "${socket}"
 
 [plugins."io.containerd.grpc.v1.cri"]
-  sandbox_image = "mailrelay.test/pause:1"
+  sandbox_image = "${PAUSE_IMAGE}"
   # Without CAP_SYS_RESOURCE every pod fails when its score is lowered.
   restrict_oom_score_adj = true
   disable_apparmor = true

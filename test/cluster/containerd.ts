@@ -1,5 +1,6 @@
 /** Images in a cluster's containerd: docker-archives come in from files, nothing is ever pulled. */
 import { join } from 'node:path';
+import { PAUSE_IMAGE } from './configuration.ts';
 import type { Place } from './place.ts';
 import { command } from './supervise.ts';
 
@@ -7,8 +8,10 @@ export function ctr({ socket }: Place, args: readonly string[]): string {
   return command('ctr', ['--address', socket, ...args]);
 }
 
-export function importImage(place: Place, archive: string): void {
-  ctr(place, ['-n', 'k8s.io', 'images', 'import', archive]);
+/** Reads the whole archive, so one that is there already is left alone. */
+export function importImage(place: Place, archive: string, reference: string): void {
+  const present = ctr(place, ['-n', 'k8s.io', 'images', 'ls', '-q', `name==${reference}`]);
+  if (present.trim() === '') ctr(place, ['-n', 'k8s.io', 'images', 'import', archive]);
 }
 
 /** The image that holds a pod's namespaces, of one static program. */
@@ -17,7 +20,6 @@ export function importPauseImage(place: Place, program: string): void {
   const container = command('buildah', ['from', 'scratch']).trim();
   command('buildah', ['copy', container, program, '/pause']);
   command('buildah', ['config', '--entrypoint', '["/pause"]', container]);
-  const target = `docker-archive:${archive}:mailrelay.test/pause:1`;
-  command('buildah', ['commit', '--quiet', '--rm', container, target]);
-  importImage(place, archive);
+  command('buildah', ['commit', '--quiet', '--rm', container, `docker-archive:${archive}:${PAUSE_IMAGE}`]);
+  importImage(place, archive, PAUSE_IMAGE);
 }

@@ -73,7 +73,7 @@ function testOn(cluster: Cluster, patterns: readonly string[]): Promise<number> 
 function load(cluster: Cluster): Prepared['image'] {
   const { archive, ...image } = buildImage(say);
   say('importing the image');
-  cluster.importImage(archive);
+  cluster.importImage(archive, `${image.repository}:${image.tag}`);
   return image;
 }
 
