@@ -1,0 +1,43 @@
+/**
+ * The full numbers, run by hand: the same stories as `make test` at their full length. Writes a dated report with what
+ * was run, on what, and what it printed; the report is committed. Exit status 1 when something failed.
+ */
+import { spawn } from 'node:child_process';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { cpus, release, totalmem } from 'node:os';
+
+const STORIES = ['test/crash/kill.test.ts', 'test/crash/changes.test.ts', 'test/crash/disk.test.ts'];
+const REPORTS = new URL('../docs/reports/', import.meta.url);
+
+async function run(file: string): Promise<{ status: number; lines: string[] }> {
+  const child = spawn(process.execPath, ['--test', '--test-reporter=spec', file], {
+    env: { ...process.env, MAILRELAY_SOAK: '1' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let text = '';
+  child.stdout.on('data', (chunk) => {
+    text += chunk;
+    process.stdout.write(chunk);
+  });
+  const status = await new Promise<number>((resolve) => child.once('exit', (code) => resolve(code ?? 1)));
+  const lines = text
+    .split('\n')
+    .filter((line) => /^\s*(✔|✖|ℹ) /.test(line) && !/ℹ (suites|cancelled|skipped|todo)/.test(line));
+  return { status, lines };
+}
+
+const day = new Date().toISOString().slice(0, 10);
+const sections: string[] = [];
+let failed = 0;
+for (const file of STORIES) {
+  const { status, lines } = await run(file);
+  failed += status === 0 ? 0 : 1;
+  sections.push(`## ${file}\n\n\`\`\`\n${lines.join('\n')}\n\`\`\`\n`);
+}
+const machine = `${cpus().length} cores (${cpus()[0]?.model.trim()}), ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}, Node ${process.version}`;
+mkdirSync(REPORTS, { recursive: true });
+writeFileSync(
+  new URL(`${day}-soak.md`, REPORTS),
+  `# Soak of ${day}\n\n${machine}. ${failed === 0 ? 'All passed.' : `${failed} of ${STORIES.length} failed.`}\n\n${sections.join('\n')}`,
+);
+process.exitCode = failed === 0 ? 0 : 1;
