@@ -43,6 +43,8 @@ export interface Request {
   readonly query?: Readonly<Record<string, string | undefined>>;
   readonly contentType?: string;
   readonly body?: unknown;
+  /** Default: half a minute. */
+  readonly timeoutMs?: number;
 }
 
 export type ConnectionNews = (news: { kind: 'away'; message: string } | { kind: 'back' }) => void;
@@ -64,7 +66,7 @@ export class Client {
   }
 
   async request<T>(request: Request): Promise<T> {
-    const response = await this.#send(request, AbortSignal.timeout(REQUEST_MS));
+    const response = await this.#send(request, AbortSignal.timeout(request.timeoutMs ?? REQUEST_MS));
     return (await response.json()) as T;
   }
 

@@ -10,6 +10,8 @@ import { pathOf } from './kinds.ts';
 const LEASE_MS = 15_000;
 const RENEW_MS = 10_000;
 const TRY_MS = 2_000;
+/** A renewal that hangs must not outlast the time there is to renew. */
+const REQUEST_MS = 4_000;
 
 const LEASE_KIND = { kind: 'Lease', apiVersion: 'coordination.k8s.io/v1', plural: 'leases' };
 
@@ -100,7 +102,11 @@ export class Lease {
     // What we wrote last is what is there, unless somebody took it: the write's version check tells.
     if (this.#held) return this.#held;
     try {
-      return await client.request<LeaseObject>({ method: 'GET', path: pathOf(LEASE_KIND, namespace, name) });
+      return await client.request<LeaseObject>({
+        method: 'GET',
+        path: pathOf(LEASE_KIND, namespace, name),
+        timeoutMs: REQUEST_MS,
+      });
     } catch (error) {
       if (isKubeError(error, 'notFound')) return undefined;
       throw error;
@@ -142,6 +148,7 @@ export class Lease {
         method: create ? 'POST' : 'PUT',
         path: create ? pathOf(LEASE_KIND, namespace) : pathOf(LEASE_KIND, namespace, name),
         body: lease,
+        timeoutMs: REQUEST_MS,
       });
     } catch (error) {
       // Somebody else wrote: read it anew next time.

@@ -1,6 +1,7 @@
 /** The operator in its own life: quiet at rest, restarted, upgraded and uninstalled, without touching what runs. */
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';
+import { SmtpClient } from '#test/kit/smtpclient.ts';
 import { until } from '#test/kit/wait.ts';
 import {
   apply,
@@ -13,8 +14,11 @@ import {
   podsOf,
   prepared,
   relayOf,
+  serviceAddress,
+  statusUntil,
   waitReady,
 } from './kube.ts';
+import { command } from './supervise.ts';
 
 const NAMESPACE = 'rest';
 
@@ -83,6 +87,56 @@ describe('the operator', { concurrency: false }, () => {
     await new Promise((resolve) => setTimeout(resolve, 5_000));
     assert.deepEqual(operatorWrites(since), []);
     assert.deepEqual(identities(), before);
+  });
+
+  test('with the API server out of reach it says so once, the relays go on, and it is right again by itself', {
+    skip: prepared().auditLog === '' && 'cuts the network of its own cluster',
+  }, async () => {
+    const before = identities();
+    const pod = await operatorPod();
+    const rule = [
+      'INPUT',
+      '-s',
+      '10.78.0.0/16',
+      '-p',
+      'tcp',
+      '--dport',
+      '6443',
+      '-j',
+      'REJECT',
+      '--reject-with',
+      'tcp-reset',
+    ];
+    command('iptables', ['-I', ...rule]);
+    try {
+      const said = () => kubectl(['logs', pod, '-n', OPERATOR_NAMESPACE]).split('api_server_away').length - 1;
+      await until('the operator to say so', () => said() > 0, 30_000);
+      // Its Lease is tried every two seconds, and its watches are taken up again: all of that fails meanwhile.
+      await new Promise((resolve) => setTimeout(resolve, 5_000));
+      assert.equal(said(), 1);
+      const client = await SmtpClient.connect(25, serviceAddress(NAMESPACE));
+      assert.match(await client.hello(), /^250/);
+      await client.quit();
+      kubectl([
+        'patch',
+        'mailrelay',
+        'relay',
+        '-n',
+        NAMESPACE,
+        '--type=merge',
+        '-p',
+        '{"spec":{"inbound":{"starttls":"Required"}}}',
+      ]);
+    } finally {
+      command('iptables', ['-D', ...rule]);
+    }
+    await statusUntil('the change that was missed', NAMESPACE, ({ metadata, status }) => {
+      const applied = status.conditions.find(({ type }) => type === 'PolicyApplied');
+      return applied?.status === 'True' && applied.observedGeneration === metadata.generation;
+    });
+    assert.deepEqual(identities(), before);
+    apply(MANIFEST.replace('  inbound:', '  inbound:\n    starttls: Enabled'));
+    await untilQuiet();
   });
 
   test('repairs an object that was edited or deleted by hand', async () => {

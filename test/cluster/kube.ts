@@ -110,6 +110,7 @@ export interface RelayObject {
       readonly status: string;
       readonly reason: string;
       readonly message: string;
+      readonly observedGeneration?: number;
     }[];
     readonly certificate?: {
       readonly serial: string;
