@@ -11,13 +11,15 @@ import { shareOwnership } from '../supervisor/owner.ts';
 import { ListenerTask } from './task.ts';
 
 const REPORT_MS = 250;
-/** A moment for the last replies to leave. */
-const LEAVE_MS = 500;
+/** After the deadline: how long a message that is on its way to disk may take to hear its reply. */
+const LEAVE_MS = 10_000;
 /** After an I/O error: how long open sessions may go on, each message answered 451. */
 const BROKEN_MS = 30_000;
 /** A client in plain text is told again after this long. */
 const PLAINTEXT_EVERY_MS = 3_600_000;
 const PLAINTEXT_CLIENTS = 10_000;
+
+const log = jsonLog('listener', 1, Date.now);
 
 let task: ListenerTask | undefined;
 let spool: Spool | undefined;
@@ -94,7 +96,7 @@ function configure({ policy, pair, ticketKeys, stateDir }: Extract<ToListener, {
       pair,
       ticketKeys: Buffer.from(ticketKeys, 'base64'),
       spool,
-      log: jsonLog('listener', 1, Date.now),
+      log,
       clock: Date.now,
       onEntered: collectEntered,
       onPlaintext: tellPlaintext,
@@ -117,6 +119,7 @@ function report(): void {
   if (counts) tell({ kind: 'counts', counts });
   if (!spool?.isBroken || brokenTold) return;
   brokenTold = true;
+  log('spool_broken', { message: spool.fault });
   tell({ kind: 'broken' });
   drain(BROKEN_MS);
 }

@@ -20,6 +20,7 @@ export type GateMaker = (client: string, session: SMTPServerSession) => Gate;
 class GatedConnection extends SMTPConnection {
   readonly #gate: Gate;
   readonly #onEnd: () => void;
+  #lastReply: Reply | undefined;
 
   constructor(server: GatedServer, socket: Socket, options: ConnectionOptions, onEnd: () => void) {
     super(server, socket, options);
@@ -36,6 +37,23 @@ class GatedConnection extends SMTPConnection {
     }
     this.send(refusal.code, refusal.text, false);
     if (refusal.code !== 421 && callback) this._whenWritable(() => setImmediate(callback));
+  }
+
+  /**
+   * Ends the session with this reply: at once, or after the reply that it waits for. A message that is complete and on
+   * its way to disk must hear its own 250, or its sender would send it again.
+   */
+  end(reply: Reply): void {
+    this.#lastReply = reply;
+    const isDeciding = this._handlerPending || (this._dataStream && this._parser && !this._parser._dataMode);
+    if (!isDeciding) this.send(reply.code, reply.text, false);
+  }
+
+  override send(code: number, data?: string | string[] | null, context?: string | false): void {
+    super.send(code, data, context);
+    const last = this.#lastReply;
+    // A 421 closes the session by itself.
+    if (last && code !== 421) super.send(last.code, last.text, false);
   }
 
   /** After STARTTLS the raw socket never says `close`: it is the session that ends. */
@@ -88,12 +106,9 @@ export class GatedServer extends SMTPServer {
     this.updateSecureContext({ cert, key });
   }
 
-  /** Ends what is still open, with a reply where the protocol allows one. */
-  endAll({ code, text }: Reply): void {
-    for (const connection of this.connections) {
-      connection.send(code, text, false);
-      connection.close();
-    }
+  /** Ends what is still open, with a 421 where the protocol allows one. */
+  endAll(reply: Reply): void {
+    for (const connection of this.connections) (connection as GatedConnection).end(reply);
     for (const socket of this._pendingSockets.values()) socket.destroy();
   }
 }

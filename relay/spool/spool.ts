@@ -42,7 +42,7 @@ export class Spool {
   readonly #damaged: Database<Buffer, string>;
   readonly #bodyDir: string;
   readonly #stateDir: string;
-  #broken = false;
+  #fault: string | undefined;
 
   constructor(stateDir: string) {
     this.#stateDir = stateDir;
@@ -92,7 +92,7 @@ export class Spool {
       crc: inline ? crc32(inline) : 0,
       body: inline ? 'store' : 'file',
     };
-    if (this.#broken) throw new Error('The queue had an I/O error and is not written any more');
+    if (this.isBroken) throw new Error('The queue had an I/O error and is not written any more');
     try {
       // Both puts are made in one event turn and so are one transaction.
       const bodyWrite = inline ? this.#bodies.put(id, inline) : undefined;
@@ -104,7 +104,12 @@ export class Spool {
 
   /** True after an I/O error: what this process wrote may not be what the disk has, so it must not write on. */
   get isBroken(): boolean {
-    return this.#broken;
+    return this.#fault !== undefined;
+  }
+
+  /** What that error was. */
+  get fault(): string | undefined {
+    return this.#fault;
   }
 
   /** The envelope and progress of a message. */
@@ -211,7 +216,7 @@ export class Spool {
   async #failed(error: unknown): Promise<Error> {
     const cause = await causeOf(error);
     // After a failed sync the kernel may call pages clean that the disk never got.
-    if ((cause as { code?: number }).code !== constants.errno.ENOSPC) this.#broken = true;
+    if ((cause as { code?: number }).code !== constants.errno.ENOSPC) this.#fault ??= cause.message;
     return cause;
   }
 }

@@ -112,8 +112,9 @@ describe('the disk', { concurrency: false }, () => {
         '-e',
         'inject=fdatasync:error=EIO',
       ]);
-      assert.match(await sendOne(port, 'unsynced'), /^451 4\.3\.0/);
-      ledger.refused.add('unsynced');
+      const reply = await sendOne(port, 'unsynced');
+      assert.match(reply, /^451 4\.3\.0/);
+      ledger.refused.set('unsynced', reply);
       await injection.stop();
       await until('mail to be taken again', async () => (await sendOne(port, 'after')).startsWith('250'));
       ledger.promised.add('after');

@@ -8,8 +8,13 @@ import type { Sink } from './sink.ts';
 export class Ledger {
   /** Answered 250. */
   readonly promised = new Set<string>();
-  /** Answered 4xx or 5xx. */
-  readonly refused = new Set<string>();
+  /** Answered 4xx or 5xx: the reply. */
+  readonly refused = new Map<string, string>();
+
+  /** The different replies that refused something. */
+  refusals(): string[] {
+    return [...new Set(this.refused.values())];
+  }
 
   missingAt(sink: Sink): string[] {
     const counts = sink.counts();
@@ -21,7 +26,7 @@ export class Ledger {
     assert.deepEqual(this.missingAt(sink), [], 'promised and lost');
     const counts = sink.counts();
     assert.deepEqual(
-      [...this.refused].filter((id) => counts.has(id)),
+      [...this.refused].filter(([id]) => counts.has(id)),
       [],
       'refused and delivered',
     );

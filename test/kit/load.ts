@@ -30,7 +30,8 @@ export function startLoad(port: number, ledger: Ledger, name: string, clients = 
       for (let count = 0; running; count++) {
         const id = `${name}-${client}-${round}-${count}`;
         const reply = await session.send('a@client.example', ['b@example.com'], messageText(id, bytes));
-        (reply.startsWith('250') ? ledger.promised : ledger.refused).add(id);
+        if (reply.startsWith('250')) ledger.promised.add(id);
+        else ledger.refused.set(id, reply);
       }
       await session.quit();
     } finally {
