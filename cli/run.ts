@@ -26,7 +26,7 @@ The manifest is watched: an edit is applied as the operator would apply it. Secr
 names may be documents of the same file or folder; without its Secret the relay uses a throw-away local CA.
 
   -f, --file PATH     file or folder of YAML documents
-      --state DIR     folder of the queue and the local CA   (.state/NAMESPACE-NAME beside the manifest's folder)
+      --state DIR     folder of the queue and the local CA   (.state/NAMESPACE-NAME in the working folder)
       --listen ADDR   address of all listeners               (127.0.0.1)
       --admin-port N  port of health, status and metrics     (${ADMIN_PORT})
 `;

@@ -10,8 +10,8 @@ import { labelsOf, metadataOf, objectNames } from './metadata.ts';
 import type { Rendered, RenderSettings } from './rendered.ts';
 
 const USER = 65532;
-/** Grace, drain and a margin: see `mailrelay relay --help`. */
-const TERMINATION_SECONDS = 330;
+/** Grace, drain of sessions, drain of deliveries, and a margin: see `mailrelay relay --help`. */
+const TERMINATION_SECONDS = 360;
 
 export function renderStatefulSet(relay: MailRelay, settings: RenderSettings): Rendered {
   const { name } = relay.metadata;
