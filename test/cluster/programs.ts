@@ -119,31 +119,47 @@ export async function certManagerCrds(): Promise<string[]> {
 }
 
 async function cached(program: Program, say: Say): Promise<string> {
-  const recipe = createHash('sha256')
-    .update(`${program.build}${ownSource(program.name)}`)
-    .digest('hex')
-    .slice(0, 12);
-  const path = join(cacheDir(), 'cluster', `${program.name}-${program.version}-${recipe}`);
+  const folder = join(cacheDir(), 'cluster');
+  const path = join(folder, `${program.name}-${program.version}-${recipeOf(program)}`);
   if (existsSync(path)) return path;
-  mkdirSync(join(path, '..'), { recursive: true });
-  const dir = mkdtempSync(join(path, '..', `${program.name}.building-`));
-  const started = Date.now();
-  const seconds = () => Math.round((Date.now() - started) / 1000);
-  const title = `${program.name} ${program.version}`;
-  say(`building ${title}, about ${program.seconds} s on two cores`);
-  const progress = setInterval(() => say(`building ${title}, ${seconds()} s so far`), PROGRESS_MS);
+  mkdirSync(folder, { recursive: true });
+  await withProgress(program, say, () => buildWhole(program, folder, path));
+  return path;
+}
+
+/** Changes with everything that decides about the program, so that no old one is taken for it. */
+function recipeOf({ name, build }: Program): string {
+  const steps = [build, module, kubernetesModule, goBuild, goEnvironment].join('\n');
+  return createHash('sha256').update(steps).update(ownSource(name)).digest('hex').slice(0, 12);
+}
+
+async function buildWhole({ name, version, build }: Program, folder: string, path: string): Promise<void> {
+  const dir = mkdtempSync(join(folder, `${name}.building-`));
   try {
-    await program.build(dir, join(dir, 'program'));
+    await build(dir, join(dir, 'program'));
     renameSync(join(dir, 'program'), path);
   } catch (error) {
     const { stderr, message } = error as ExecFileException & { stderr?: string };
-    throw new Error(`Cannot build ${title}: ${(stderr || message).trim().split('\n').slice(-5).join(' | ')}`);
+    const words = (stderr || message).trim().split('\n').slice(-5).join(' | ');
+    throw new Error(`Cannot build ${name} ${version}: ${words}`);
   } finally {
-    clearInterval(progress);
     rmSync(dir, { recursive: true, force: true });
   }
-  say(`built ${title} in ${seconds()} s`);
-  return path;
+}
+
+async function withProgress(program: Program, say: Say, work: () => Promise<void>): Promise<void> {
+  const title = `${program.name} ${program.version}`;
+  const about = `about ${program.seconds} s on two cores`;
+  const started = Date.now();
+  const seconds = () => Math.round((Date.now() - started) / 1000);
+  say(`building ${title}, ${about}`);
+  const progress = setInterval(() => say(`building ${title}, ${seconds()} s so far, ${about}`), PROGRESS_MS);
+  try {
+    await work();
+    say(`built ${title} in ${seconds()} s`);
+  } finally {
+    clearInterval(progress);
+  }
 }
 
 function ownMain(name: string, version: string, seconds: number, modulePath: string): Program {
