@@ -6,7 +6,6 @@ import type { Socket } from 'node:net';
 import { jsonLog } from '../log.ts';
 import type { FromListener, ToListener } from '../messages.ts';
 import { Spool } from '../spool/spool.ts';
-import { ignoreStrayRejections } from '../spool/stray.ts';
 import { shareOwnership } from '../supervisor/owner.ts';
 import { ListenerTask } from './task.ts';
 
@@ -32,7 +31,6 @@ let deadline: NodeJS.Timeout | undefined;
 let leaving = false;
 const plaintextTold = new Map<string, number>();
 
-ignoreStrayRejections();
 process.on('message', (message: ToListener, socket?: Socket) => handle(message, socket));
 process.on('disconnect', () => process.exit(0));
 // The supervisor decides when to stop; a signal to the whole group must not cut sessions short.

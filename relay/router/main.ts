@@ -5,7 +5,6 @@
 import { jsonLog } from '../log.ts';
 import type { FromRouter, ToRouter } from '../messages.ts';
 import { Spool } from '../spool/spool.ts';
-import { ignoreStrayRejections } from '../spool/stray.ts';
 import { shareOwnership } from '../supervisor/owner.ts';
 import { Runner } from './runner.ts';
 import { SmtpCourier } from './smtp.ts';
@@ -18,7 +17,6 @@ let spool: Spool | undefined;
 let reported = '';
 const log = jsonLog('router', 1, Date.now);
 
-ignoreStrayRejections();
 process.on('message', (message: ToRouter) => handle(message));
 process.on('disconnect', () => process.exit(0));
 // The supervisor decides when to stop.

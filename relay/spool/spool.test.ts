@@ -4,9 +4,9 @@ import { once } from 'node:events';
 import { mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { buffer } from 'node:stream/consumers';
 import { after, test } from 'node:test';
-import { open } from 'lmdb';
 import { type Envelope, newQueueId } from './record.ts';
 import { Spool } from './spool.ts';
 
@@ -129,9 +129,9 @@ test('an inline body that was altered is damage', async () => {
   const spool = new Spool(stateDir);
   const id = await enter(spool, Buffer.from('the body'));
   await spool.close();
-  const raw = open<Buffer, string>({ path: join(stateDir, 'queue'), maxDbs: 4, overlappingSync: false });
-  await raw.openDB<Buffer, string>({ name: 'bodies', encoding: 'binary' }).put(id, Buffer.from('thebody '));
-  await raw.close();
+  const raw = new DatabaseSync(join(stateDir, 'queue.db'));
+  raw.prepare('UPDATE bodies SET value = ? WHERE key = ?').run(Buffer.from('thebody '), id);
+  raw.close();
   const again = new Spool(stateDir);
   assert.equal(again.take(id).kind, 'damaged');
   await again.close();
@@ -139,8 +139,8 @@ test('an inline body that was altered is damage', async () => {
 
 test('a store that cannot be opened is one sentence that names the folder', () => {
   const stateDir = folder();
-  writeFileSync(join(stateDir, 'queue'), 'not a store');
-  assert.throws(() => new Spool(stateDir), /^Error: Cannot open the queue in ".*queue"/);
+  writeFileSync(join(stateDir, 'queue.db'), 'not a store '.repeat(1000));
+  assert.throws(() => new Spool(stateDir), /^Error: Cannot open the queue in ".*queue\.db"/);
 });
 
 test('what was entered before a SIGKILL is there afterwards, with several processes writing', async () => {

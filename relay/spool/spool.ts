@@ -1,31 +1,25 @@
 /**
  * The single place where bytes become durable: the queue of one relay, shared by its listener processes and its
- * router over one lmdb store. `enter` resolves only after the sync (group commit: what one process writes while a sync
- * is under way shares the next), so that a 250 may follow. Entries that cannot be read are set aside and counted, never
- * deleted. Errors of the disk reject; nothing of a message that failed to enter remains.
+ * router over one SQLite store. `enter` resolves only after the sync (group commit: what one process writes in one turn
+ * of its event loop shares a transaction, and so a sync), so that a 250 may follow. Entries that cannot be read are set
+ * aside and counted, never deleted. Errors of the disk reject; nothing of a message that failed to enter remains.
  */
 import { createReadStream, mkdirSync, readdirSync, statfsSync, statSync, unlinkSync } from 'node:fs';
 import { unlink } from 'node:fs/promises';
-import { constants } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { crc32 } from 'node:zlib';
-import { type Database, open, type RootDatabase } from 'lmdb';
 import { BodyWriter, type SealedBody } from './body.ts';
 import { decodeRecord, type Envelope, encodeRecord, type QueueRecord } from './record.ts';
+import { Store } from './store.ts';
 
-/** Below this much free space nothing is taken: lmdb reports a full disk as an I/O error, far too late. */
+/** Below this much free space nothing is taken: what is queued needs room to be settled. */
 const RESERVE_BYTES = 64 * 2 ** 20;
 const RESERVE_SHARE = 0.05;
 /** A small claim must not be all reserve. */
 const RESERVE_AT_MOST = 0.25;
-/** Address space, not disk: lmdb maps it sparsely. */
-const MAP_BYTES = 64 * 2 ** 30;
 
 const READ_BYTES = 256 * 1024;
-/** lmdb tells why a commit failed a moment after that it failed. */
-const CAUSE_WITHIN_MS = 1_000;
 
 export type Read =
   | { kind: 'message'; record: QueueRecord }
@@ -36,39 +30,15 @@ export type Read =
 export type Taken = (Read & { kind: 'message'; open: () => Readable }) | Exclude<Read, { kind: 'message' }>;
 
 export class Spool {
-  readonly #root: RootDatabase<Buffer, string>;
-  readonly #records: Database<Buffer, string>;
-  readonly #bodies: Database<Buffer, string>;
-  readonly #damaged: Database<Buffer, string>;
+  readonly #store: Store;
   readonly #bodyDir: string;
   readonly #stateDir: string;
-  #fault: string | undefined;
 
   constructor(stateDir: string) {
     this.#stateDir = stateDir;
     this.#bodyDir = join(stateDir, 'bodies');
     mkdirSync(this.#bodyDir, { recursive: true, mode: 0o700 });
-    const binary = { encoding: 'binary', keyEncoding: 'ordered-binary' } as const;
-    const path = join(stateDir, 'queue');
-    try {
-      this.#root = open<Buffer, string>({
-        ...binary,
-        path,
-        mapSize: MAP_BYTES,
-        maxDbs: 4,
-        // A commit is synced before it resolves and before the next one begins. With lmdb's default, a writer that is
-        // killed makes the others fall back behind commits that were flushed already: measured, 20 lost of 346,000.
-        overlappingSync: false,
-      });
-    } catch (error) {
-      const { message } = error as Error;
-      throw new Error(`Cannot open the queue in "${path}": ${message}`, { cause: error });
-    }
-    // A reader that was killed would keep old pages from being used again for ever.
-    this.#root.readerCheck();
-    this.#records = this.#root.openDB({ ...binary, name: 'records' });
-    this.#bodies = this.#root.openDB({ ...binary, name: 'bodies' });
-    this.#damaged = this.#root.openDB({ ...binary, name: 'damaged' });
+    this.#store = new Store(join(stateDir, 'queue.db'));
   }
 
   /** True while a message of so many bytes may be taken. */
@@ -93,28 +63,25 @@ export class Spool {
       body: inline ? 'store' : 'file',
     };
     if (this.isBroken) throw new Error('The queue had an I/O error and is not written any more');
-    try {
-      // Both puts are made in one event turn and so are one transaction.
-      const bodyWrite = inline ? this.#bodies.put(id, inline) : undefined;
-      await Promise.all([bodyWrite, this.#records.put(id, encodeRecord(record))]);
-    } catch (error) {
-      throw await this.#failed(error);
-    }
+    await this.#store.write((tables) => {
+      if (inline) tables.bodies.put(id, inline);
+      tables.records.put(id, encodeRecord(record));
+    });
   }
 
   /** True after an I/O error: what this process wrote may not be what the disk has, so it must not write on. */
   get isBroken(): boolean {
-    return this.#fault !== undefined;
+    return this.fault !== undefined;
   }
 
   /** What that error was. */
   get fault(): string | undefined {
-    return this.#fault;
+    return this.#store.fault;
   }
 
   /** The envelope and progress of a message. */
   read(id: string): Read {
-    const bytes = this.#records.getBinary(id) ?? this.#freshBinary(id);
+    const bytes = this.#store.tables.records.get(id);
     return bytes ? decodeRecord(bytes) : { kind: 'gone' };
   }
 
@@ -129,64 +96,68 @@ export class Spool {
       : { kind: 'damaged', message: 'the body is missing, cut short or altered' };
   }
 
-  /** Writes progress. Not waited for on disk: what a crash forgets is delivered again (at least once). */
+  /** Writes progress. What a crash forgets of it is delivered again (at least once). */
   async settle(id: string, record: QueueRecord): Promise<void> {
-    await this.#records.put(id, encodeRecord(record));
+    await this.#store.write(({ records }) => records.put(id, encodeRecord(record)));
   }
 
   async remove(id: string, record: QueueRecord): Promise<void> {
     // The file outlives the record, or a power loss would leave a message without its body.
-    await this.#removeBoth(id);
+    await this.#store.write(({ records, bodies }) => {
+      bodies.remove(id);
+      records.remove(id);
+    });
     if (record.body === 'file') await unlink(join(this.#bodyDir, id));
   }
 
   /** Moves an entry that cannot be read out of the way, so that a person can look at it. */
   async setAside(id: string): Promise<void> {
-    const bytes = this.#records.getBinary(id);
-    if (bytes) this.#damaged.put(id, Buffer.from(bytes)).catch(() => undefined);
-    await this.#records.remove(id);
+    await this.#store.write(({ records, damaged }) => {
+      const bytes = records.get(id);
+      if (bytes) damaged.put(id, bytes);
+      records.remove(id);
+    });
   }
 
   /** Ids in order of arrival. */
-  *list(): Iterable<string> {
-    for (const key of this.#records.getKeys({ snapshot: false })) yield key;
+  list(): string[] {
+    return this.#store.tables.records.keys();
   }
 
   /** Queued messages; what was set aside is counted apart. */
   get depth(): number {
-    return this.#records.getKeysCount();
+    return this.#store.tables.records.count();
   }
 
   get damaged(): number {
-    return this.#damaged.getKeysCount();
+    return this.#store.tables.damaged.count();
   }
 
   /** Takes back what was set aside but can be read now: an older relay may not have known the format. */
   async restore(): Promise<void> {
-    for (const id of [...this.#damaged.getKeys()]) {
-      const bytes = this.#damaged.getBinary(id);
+    const { tables } = this.#store;
+    for (const id of tables.damaged.keys()) {
+      const bytes = tables.damaged.get(id);
       const decoded = bytes && decodeRecord(bytes);
       if (!bytes || decoded?.kind !== 'message' || !this.#openerOf(id, decoded.record)) continue;
-      this.#damaged.remove(id).catch(() => undefined);
-      await this.#records.put(id, Buffer.from(bytes));
+      await this.#store.write(({ records, damaged }) => {
+        damaged.remove(id);
+        records.put(id, bytes);
+      });
     }
   }
 
   /** Removes body files that no record names: what a crash in mid-message left. Only while nobody writes. */
   sweep(): void {
+    const { records, damaged } = this.#store.tables;
     for (const id of readdirSync(this.#bodyDir)) {
-      if (!this.#records.doesExist(id) && !this.#damaged.doesExist(id)) unlinkSync(join(this.#bodyDir, id));
+      if (!records.get(id) && !damaged.get(id)) unlinkSync(join(this.#bodyDir, id));
     }
   }
 
+  /** Ends what is under way first. */
   close(): Promise<void> {
-    return this.#root.close();
-  }
-
-  /** Another process may have committed after this one's read transaction began: look again in a new one. */
-  #freshBinary(id: string): Buffer | undefined {
-    this.#root.resetReadTxn();
-    return this.#records.getBinary(id);
+    return this.#store.close();
   }
 
   /** Undefined where the body is not whole. */
@@ -201,29 +172,8 @@ export class Spool {
   }
 
   #openInline(id: string, { crc }: QueueRecord): (() => Readable) | undefined {
-    const bytes = this.#bodies.getBinary(id);
+    const bytes = this.#store.tables.bodies.get(id);
     if (!bytes || crc32(bytes) !== crc) return undefined;
     return () => Readable.from([bytes], { objectMode: false });
   }
-
-  #removeBoth(id: string): Promise<boolean> {
-    // One transaction, so one promise tells of both; the other must not go unheard when it fails.
-    this.#bodies.remove(id).catch(() => undefined);
-    return this.#records.remove(id);
-  }
-
-  /** A commit that fails leaves no trace of what it had to write. */
-  async #failed(error: unknown): Promise<Error> {
-    const cause = await causeOf(error);
-    // After a failed sync the kernel may call pages clean that the disk never got.
-    if ((cause as { code?: number }).code !== constants.errno.ENOSPC) this.#fault ??= cause.message;
-    return cause;
-  }
-}
-
-/** The error behind a failed commit, which lmdb gives as a promise of its own. */
-async function causeOf(error: unknown): Promise<Error> {
-  const { commitError } = error as { commitError?: Promise<never> };
-  const late = sleep(CAUSE_WITHIN_MS, error as Error);
-  return commitError ? Promise.race([commitError.catch((cause: Error) => cause), late]) : (error as Error);
 }

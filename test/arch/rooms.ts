@@ -73,7 +73,7 @@ export const ROOMS: readonly Room[] = [
     name: 'relay spool',
     files: /^relay\/spool\//,
     rooms: ['contract', 'relay pure'],
-    packages: ['lmdb', 'node:*'],
+    packages: ['node:*'],
     why: 'the single place where bytes become durable',
   },
   {

@@ -42,7 +42,16 @@ test(`${ROUNDS} rounds of inbound change, outbound change and renewal disturb no
     await load.stop();
     assert.deepEqual(failures, []);
     assert.deepEqual(ledger.refusals(), []);
-    await until('everything to arrive', () => ledger.missingAt(sink).length === 0, 60_000);
+    await until(
+      'everything to arrive',
+      async () => {
+        const missing = ledger.missingAt(sink);
+        if (missing.length === 0) return true;
+        const { queue } = await relay.status();
+        throw new Error(`${missing.length} are missing, the queue is ${JSON.stringify(queue)}`);
+      },
+      150_000,
+    );
     assert.equal(ledger.settle(sink), 0, 'doubled without a crash');
     context.diagnostic(
       `${connections} connections, ${ledger.promised.size} messages, none refused, lost or doubled`,

@@ -108,9 +108,9 @@ describe('the disk', { concurrency: false }, () => {
       const port = relay.ports[0] ?? 0;
       const injection = await trace(taskOf(relay, 'listener/main.ts'), [
         '-e',
-        'trace=fdatasync',
+        'trace=fdatasync,fsync',
         '-e',
-        'inject=fdatasync:error=EIO',
+        'inject=fdatasync,fsync:error=EIO',
       ]);
       const reply = await sendOne(port, 'unsynced');
       assert.match(reply, /^451 4\.3\.0/);

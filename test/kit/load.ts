@@ -6,6 +6,8 @@ import type { Ledger } from './ledger.ts';
 import { messageText, SmtpClient } from './smtpclient.ts';
 
 const PAUSE_MS = 20;
+/** Of one session: a client that never quits would meet the deadline of every drain. */
+const MESSAGES = 50;
 
 export interface Load {
   stop(): Promise<void>;
@@ -27,7 +29,7 @@ export function startLoad(port: number, ledger: Ledger, name: string, clients = 
     const session = await SmtpClient.connect(port);
     try {
       await session.hello();
-      for (let count = 0; running; count++) {
+      for (let count = 0; running && count < MESSAGES; count++) {
         const id = `${name}-${client}-${round}-${count}`;
         const reply = await session.send('a@client.example', ['b@example.com'], messageText(id, bytes));
         if (reply.startsWith('250')) ledger.promised.add(id);
