@@ -11,7 +11,7 @@ const BUSY_MS = 10_000;
 const SQLITE_BUSY = 5;
 const SQLITE_FULL = 13;
 
-export class Table {
+class Table {
   readonly #get: StatementSync;
   readonly #put: StatementSync;
   readonly #remove: StatementSync;
