@@ -109,7 +109,7 @@ export function stopKeptCluster(name: string): Promise<void> {
   return clear(placeOf(name));
 }
 
-/** Ends the cluster once, when asked to or when the process is told to end. */
+/** Ends the cluster once: when asked to, when the process is told to end, or when it fails where nobody catches. */
 function stopOnce(place: Place, processes: Processes): () => Promise<void> {
   let stopped: Promise<void> | undefined;
   const stop = () => {
@@ -117,9 +117,15 @@ function stopOnce(place: Place, processes: Processes): () => Promise<void> {
     return stopped;
   };
   const interrupted = () => void stop().finally(() => process.exit(1));
+  const failed = (error: Error) => {
+    process.stderr.write(`${error.stack}\n`);
+    interrupted();
+  };
   for (const signal of SIGNALS) process.once(signal, interrupted);
+  process.once('uncaughtException', failed);
   return () => {
     for (const signal of SIGNALS) process.off(signal, interrupted);
+    process.off('uncaughtException', failed);
     return stop();
   };
 }

@@ -20,6 +20,8 @@ const PACKAGES: Readonly<Record<string, string>> = {
   ip: 'iproute2',
   openssl: 'openssl',
   busybox: 'busybox-static',
+  cc: 'gcc',
+  '/usr/include/unistd.h': 'libc6-dev',
 };
 
 export function installPackages(say: Say): void {

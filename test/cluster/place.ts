@@ -3,7 +3,15 @@
  * clusters share nothing, so that a test run never meets another one or a cluster that was left running. What a killed
  * run left behind is found by its folder, whose owner has ended, and cleared; a cluster that is kept is never stale.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { endContainers, removeCgroups, removeNetwork } from './isolation.ts';
@@ -33,11 +41,12 @@ export function placeOf(name: string): Place {
   };
 }
 
-/** Makes the folder, empty, and writes down that this process answers for it. */
+/** Makes the folder, with nothing in it but that this process answers for it: never for a moment without an owner. */
 export async function take(place: Place): Promise<void> {
   await clear(place);
-  mkdirSync(place.dir, { recursive: true });
-  writeFileSync(ownerFile(place), `${process.pid} ${startTimeOf(process.pid)}`);
+  const dir = mkdtempSync(join(tmpdir(), 'mailrelay-place-'));
+  writeFileSync(ownerFile({ ...place, dir }), `${process.pid} ${startTimeOf(process.pid)}`);
+  renameSync(dir, place.dir);
 }
 
 /** The cluster outlives the process that started it. */

@@ -27,6 +27,8 @@ export class Processes {
     // In a group of its own: Ctrl-C reaches us, and we end them in order.
     const child = spawn(program, args, { stdio: ['ignore', log, log], detached: true });
     closeSync(log);
+    // Told by the missing process id, below.
+    child.once('error', () => undefined);
     child.unref();
     this.#running.push({ name, child });
     if (child.pid === undefined) throw new Error(`Cannot start ${name}: ${program} does not run`);
