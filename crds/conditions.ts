@@ -54,11 +54,6 @@ export const REASONS = {
     cause: 'A new policy is on its way to the pods.',
     cure: 'Wait; it takes seconds.',
   },
-  Paused: {
-    type: 'Reconciling',
-    cause: 'The annotation mailrelay.dev/paused is "true".',
-    cure: 'Remove the annotation to let the operator go on.',
-  },
   NameTaken: {
     type: 'Stalled',
     cause: 'An object of a wanted name belongs to someone else; it is left alone.',

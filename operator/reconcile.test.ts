@@ -125,7 +125,8 @@ describe('reconcile', () => {
     const hands = recordingHands(({ method }) =>
       method === 'GET' ? { metadata: { name: 'relay', namespace: 'mail' } } : {},
     );
-    await reconcile(withStatus(settledWorld({ objects })), hands);
+    const { lookAgainMs } = await reconcile(withStatus(settledWorld({ objects })), hands);
+    assert.equal(lookAgainMs, 30_000, 'nobody else tells when the name is free');
     assert.ok(
       !hands.requests.some(({ method, path }) => method === 'PATCH' && path.endsWith('services/relay')),
     );

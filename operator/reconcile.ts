@@ -16,6 +16,8 @@ import { eventsOf, type RelayEvent } from './report/events.ts';
 import { renderStatus } from './report/status.ts';
 import type { Obstacle, World } from './world.ts';
 
+const BLOCKED_MS = 30_000;
+
 export interface Hands {
   readonly writer: Writer;
   readonly settings: RenderSettings;
@@ -33,9 +35,16 @@ export async function reconcile(world: World, hands: Hands): Promise<Reconciled>
   if (isPaused(world.relay)) return { lookAgainMs: undefined };
   const obstacles = world.policy ? await apply(world, hands) : [];
   if (!world.asked) return { lookAgainMs: undefined };
-  const lookAgainMs = await refresh(world, hands);
+  const refreshMs = await refresh(world, hands);
   await report(world, obstacles, hands);
-  return { lookAgainMs };
+  return {
+    lookAgainMs: isBlocked(world, obstacles) ? Math.min(refreshMs ?? BLOCKED_MS, BLOCKED_MS) : refreshMs,
+  };
+}
+
+/** What stands in the way is not ours, so no watch tells when it goes: a quota, a foreign object, a missing CRD. */
+function isBlocked({ relay, certManager }: World, obstacles: readonly Obstacle[]): boolean {
+  return obstacles.length > 0 || (relay.spec.tls?.issuerRef !== undefined && !certManager);
 }
 
 /** A person may stop the operator from touching a relay; the pods go on. */
