@@ -7,7 +7,8 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { appendFileSync, closeSync, existsSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
-const END_MS = 5_000;
+/** An API server waits long for those that watch it; nothing of a test cluster is worth it. */
+const END_MS = 2_000;
 
 export class Processes {
   readonly #dir: string;
