@@ -11,7 +11,7 @@ import { ListenerTask } from './task.ts';
 
 const REPORT_MS = 250;
 /** After the deadline: how long a message that is on its way to disk may take to hear its reply. */
-const LEAVE_MS = 10_000;
+const LEAVE_MS = 8_000;
 /** After an I/O error: how long open sessions may go on, each message answered 451. */
 const BROKEN_MS = 30_000;
 /** A client in plain text is told again after this long. */
