@@ -378,7 +378,7 @@ test('a state folder that cannot be used is one sentence', async () => {
   await assert.rejects(start({ stateDir }), /^Error: Cannot write to the state folder ".*file" \(EEXIST\)/);
   const broken = join(dirs.root, 'broken');
   mkdirSync(broken);
-  writeFileSync(join(broken, 'queue'), 'not a store');
+  writeFileSync(join(broken, 'queue.db'), 'not a store '.repeat(1000));
   await assert.rejects(start({ stateDir: broken }), /^Error: Cannot open the queue in /);
 });
 
