@@ -111,6 +111,8 @@ describe('a MailRelay on a cluster', { concurrency: false }, () => {
     assert.equal(relay.status.certificate?.podsServing, 2);
     assert.equal(relay.status.policy.podsServing, 2);
     assert.equal(podsOf(NAMESPACE).length, 2);
+    // The Service is kube-proxy's: it may take a moment to learn of the pods.
+    await until('the Service to reach a pod', () => greetingOf(serviceAddress(NAMESPACE), 25), 60_000);
   });
 
   test('a verified STARTTLS message arrives at a real Postfix over STARTTLS', async () => {
@@ -311,6 +313,7 @@ data: {tls.crt: ${encoded(pair.cert)}, tls.key: ${encoded(pair.key)}}
     const pair = await authority.issue([HOSTNAME]);
     await own(pair);
     kubectl(['wait', '--for=condition=Ready', `mailrelay/${NAME}`, '-n', NAMESPACE, '--timeout=180s']);
+    await until('the Service to reach a pod', () => greetingOf(serviceAddress(NAMESPACE, NAME), 25), 60_000);
     const client = await SmtpClient.connect(25, serviceAddress(NAMESPACE, NAME));
     await client.hello();
     await client.secure({ ca: authority.cert, servername: HOSTNAME });
@@ -370,8 +373,8 @@ async function isRequired(ip: string): Promise<boolean> {
   }
 }
 
-async function greetingOf(ip: string): Promise<string> {
-  const client = await SmtpClient.connect(10_025, ip);
+async function greetingOf(host: string, port = 10_025): Promise<string> {
+  const client = await SmtpClient.connect(port, host);
   try {
     return await client.hello();
   } finally {

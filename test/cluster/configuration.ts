@@ -169,7 +169,8 @@ function proxyConfiguration(dir: string) {
     hostnameOverride: NODE_NAME,
     // These sysctls are not writable in a network namespace.
     conntrack: { maxPerCore: 0, min: 0, tcpEstablishedTimeout: '0s', tcpCloseWaitTimeout: '0s' },
-    iptables: { minSyncPeriod: '0s', syncPeriod: '30s' },
+    // A sync that fails is tried again only after the whole period.
+    iptables: { minSyncPeriod: '0s', syncPeriod: '2s' },
   };
 }
 
