@@ -6,6 +6,7 @@
 import type { Client, KubeObject, Request } from './client.ts';
 import { isKubeError } from './errors.ts';
 import { type Kind, pathOf } from './kinds.ts';
+import { sleepUnlessAborted } from './sleep.ts';
 
 const PAGE = 500;
 const WATCH_SECONDS = 290;
@@ -186,7 +187,7 @@ export class ListWatch {
     const { random } = this.#options;
     const pause = Math.min(RETRY_FIRST_MS * 2 ** (this.#failures - 1), RETRY_LAST_MS) * (0.5 + random());
     const asked = isKubeError(error) ? (error.retryAfter ?? 0) * 1000 : 0;
-    await sleep(Math.max(pause, asked), this.#stopped.signal);
+    await sleepUnlessAborted(Math.max(pause, asked), this.#stopped.signal);
   }
 
   #wentWell(): void {
@@ -216,16 +217,4 @@ function slim(object: KubeObject): KubeObject {
     managedFields?: unknown;
   };
   return { ...object, metadata };
-}
-
-function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(done, ms);
-    function done() {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    }
-    signal.addEventListener('abort', done);
-  });
 }

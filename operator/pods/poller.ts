@@ -5,6 +5,7 @@
 import { Agent, fetch } from 'undici';
 import { type PodStatus, parsePodStatus } from '#crds/podstatus.ts';
 import { ADMIN_PORT } from '#crds/wellknown.ts';
+import { sleepUnlessAborted } from '../kube/sleep.ts';
 
 const POLL_MS = 75_000;
 const CONNECT_MS = 2_000;
@@ -88,7 +89,11 @@ export class PodPoller {
         polled.report = report;
         this.#onReport(relayKey);
       }
-      if (!report) await pause(Math.min(RETRY_FIRST_MS * 2 ** Math.min(failures, 10), RETRY_LAST_MS), signal);
+      if (!report)
+        await sleepUnlessAborted(
+          Math.min(RETRY_FIRST_MS * 2 ** Math.min(failures, 10), RETRY_LAST_MS),
+          signal,
+        );
     }
   }
 
@@ -118,16 +123,4 @@ function isNews({ asked, report: before }: Polled, report: PodStatus | undefined
   if (report) return report.revision !== before?.revision;
   // One lost answer is no news: the pod may be answered by a new connection at once.
   return before !== undefined && failures > 2;
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(done, ms);
-    function done() {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    }
-    signal.addEventListener('abort', done);
-  });
 }
