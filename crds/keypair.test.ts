@@ -1,5 +1,7 @@
+import 'reflect-metadata';
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
+import * as x509 from '@peculiar/x509';
 import { type Authority, makeAuthority, type Pair } from '#test/kit/ca.ts';
 import { judgePair } from './keypair.ts';
 
@@ -48,6 +50,24 @@ test('judgePair serves a pair with a blemish, and names it', async () => {
     const judged = judge(pair);
     assert.equal(judged.kind === 'usable' && judged.blemish?.reason, reason);
   }
+});
+
+test('judgePair takes a certificate with empty names, as a self-signed issuer of cert-manager makes it', async () => {
+  const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
+  const keys = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
+    name: '',
+    keys,
+    signingAlgorithm: algorithm,
+    extensions: [new x509.SubjectAlternativeNameExtension([{ type: 'dns', value: HOST }])],
+  });
+  const key = x509.PemConverter.encode(
+    await crypto.subtle.exportKey('pkcs8', keys.privateKey),
+    'PRIVATE KEY',
+  );
+  const judged = judge({ cert: certificate.toString('pem'), key });
+  assert.equal(judged.kind, 'usable');
+  assert.equal(judged.kind === 'usable' && judged.facts.issuer, '');
 });
 
 test('judgePair never quotes key material', async () => {

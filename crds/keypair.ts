@@ -62,7 +62,8 @@ function factsOf(leaf: X509Certificate): CertificateFacts {
     notBefore: instant(leaf.validFromDate),
     notAfter: instant(leaf.validToDate),
     names: namesOf(leaf),
-    issuer: leaf.issuer.replaceAll('\n', ', '),
+    // Node gives undefined for an empty name, such as a self-signed issuer of cert-manager makes.
+    issuer: (leaf.issuer ?? '').replaceAll('\n', ', '),
   };
 }
 
