@@ -10,6 +10,7 @@ export const CONDITION_TYPES = [
   'CertificateReady',
   'PolicyApplied',
   'QueueHealthy',
+  'ConfigurationSound',
 ] as const;
 export type ConditionType = (typeof CONDITION_TYPES)[number];
 
@@ -23,6 +24,8 @@ export const CONDITION_MEANING: Readonly<Record<ConditionType, string>> = {
     'True when every pod serves a valid certificate for the host name. Absent where no TLS is wanted.',
   PolicyApplied: 'True when the wanted policy is in force for every new session on every pod.',
   QueueHealthy: 'False when mail waits longer than it should, or for a person.',
+  ConfigurationSound:
+    'False when the spec is valid but will probably not do what is meant; mail flows as it says all the same.',
 };
 
 interface Reason {
@@ -143,7 +146,29 @@ export const REASONS = {
   MailHeld: {
     type: 'QueueHealthy',
     cause: 'A next hop refused mail for good, or an entry is damaged: it waits for a person.',
-    cure: 'See the log of the pods for the reason.',
+    cure: 'See the log of the pods, or "mailrelay queue list --held", for the reason.',
+  },
+  LoginRefused: {
+    type: 'QueueHealthy',
+    cause: 'A next hop refuses the login of the relay; its mail is held back, not returned.',
+    cure: 'Correct the Secret that the hop names; the relay tries again by itself.',
+  },
+  NothingToNote: { type: 'ConfigurationSound', cause: 'Nothing was found.', cure: 'Nothing to do.' },
+  ReferenceMissing: {
+    type: 'ConfigurationSound',
+    cause: 'A Secret or ConfigMap that the spec names is missing, or cannot be used.',
+    cure: 'The message names it, the field, and what does not work until it is there.',
+  },
+  AddressMayBeNode: {
+    type: 'ConfigurationSound',
+    cause:
+      'Client networks are set, but with externalTrafficPolicy: Cluster the relay may see the address of a node instead of that of the client.',
+    cure: 'Set service.externalTrafficPolicy: Local, or proxyProtocol on the listeners.',
+  },
+  AcceptedDomainReturns: {
+    type: 'ConfigurationSound',
+    cause: 'An accepted domain has no route, so that a smart host gets its mail, and would send it back.',
+    cure: 'Add a route for the domain that the message names.',
   },
 } as const satisfies Record<string, Reason>;
 

@@ -4,15 +4,25 @@
  * validate.ts. Pure.
  */
 import type { MailRelaySpec } from './mailrelay.ts';
-import { type Hop, type Listener, POLICY_FORMAT, type Policy, type StartTlsPolicy } from './policyfile.ts';
+import {
+  type Clients,
+  type Hop,
+  type Listener,
+  POLICY_FORMAT,
+  type Policy,
+  type StartTlsPolicy,
+} from './policyfile.ts';
 import type { TlsLevel } from './tlslevel.ts';
 import { parseDuration, parseSize } from './units.ts';
 
-type HopSpec = NonNullable<NonNullable<MailRelaySpec['outbound']>['smartHosts']>[number];
+type OutboundSpec = NonNullable<MailRelaySpec['outbound']>;
+type HopSpec = NonNullable<OutboundSpec['smartHosts']>[number];
+type ClientsSpec = NonNullable<MailRelaySpec['inbound']['clients']>;
 
 const DEFAULT_MESSAGE_SIZE = '25Mi';
 export const DEFAULT_STORAGE_SIZE = '1Gi';
 const DEFAULT_EXPIRE_AFTER = '5d';
+const DEFAULT_DELAY_WARNING = '4h';
 
 /** The policy of one relay. Throws only on a spec that was never validated. */
 export function effectivePolicy(relay: { name: string; namespace: string }, spec: MailRelaySpec): Policy {
@@ -23,11 +33,13 @@ export function effectivePolicy(relay: { name: string; namespace: string }, spec
     hostname: spec.hostname,
     inbound: effectiveInbound(spec),
     outbound: effectiveOutbound(spec),
-    queue: {
-      mode: spec.queue?.mode ?? 'Durable',
-      expireAfterSeconds: parsed(parseDuration, spec.queue?.expireAfter ?? DEFAULT_EXPIRE_AFTER),
+    queue: effectiveQueue(spec.queue),
+    trace: {
+      level: spec.trace?.level ?? 0,
+      networks: spec.trace?.networks ?? null,
+      recipientDomains: spec.trace?.recipientDomains ?? null,
+      until: spec.trace?.until ?? null,
     },
-    trace: { level: spec.trace?.level ?? 0 },
   };
 }
 
@@ -53,7 +65,8 @@ export function needsKeyPair(policy: Policy): boolean {
   const { listeners, clientPolicies } = policy.inbound;
   return (
     listeners.some(listenerNeedsKeyPair) ||
-    (listeners.length > 0 && clientPolicies.some(({ starttls }) => starttls !== 'Disabled'))
+    (listeners.length > 0 &&
+      clientPolicies.some(({ starttls }) => starttls !== null && starttls !== 'Disabled'))
   );
 }
 
@@ -69,23 +82,37 @@ function effectiveInbound(spec: MailRelaySpec): Policy['inbound'] {
     inbound.enabled === false ? [] : inbound.listeners.filter(({ enabled }) => enabled !== false);
   return {
     minTlsVersion: spec.tls?.minVersion ?? 'TLSv1.2',
-    listeners: listeners.map((listener) => effectiveListener(listener, fallback)),
-    clientPolicies: (inbound.clientPolicies ?? []).map(({ networks, starttls }) => ({ networks, starttls })),
-    relayNetworks: inbound.clients?.networks ?? [],
-    usesCredentials: inbound.clients?.credentialsSecretName !== undefined,
+    listeners: listeners.map((listener) => effectiveListener(listener, fallback, inbound.clients)),
+    clientPolicies: (inbound.clientPolicies ?? []).map(({ networks, starttls, minVersion }) => ({
+      networks,
+      starttls: starttls ?? null,
+      minTlsVersion: minVersion ?? null,
+    })),
     acceptDomains: inbound.acceptDomains ?? [],
-    limits: {
-      messageBytes: parsed(parseSize, inbound.limits?.messageSize ?? DEFAULT_MESSAGE_SIZE),
-      recipients: inbound.limits?.recipients ?? 100,
-      connectionsPerClient: inbound.limits?.connectionsPerClient ?? null,
-      messagesPerClientPerMinute: inbound.limits?.messagesPerClientPerMinute ?? null,
-    },
+    masqueradeDomains: inbound.masqueradeDomains ?? [],
+    alwaysBcc: inbound.alwaysBcc ?? null,
+    limits: effectiveLimits(inbound.limits),
+  };
+}
+
+function effectiveLimits(limits: MailRelaySpec['inbound']['limits']): Policy['inbound']['limits'] {
+  return {
+    messageBytes: parsed(parseSize, limits?.messageSize ?? DEFAULT_MESSAGE_SIZE),
+    recipients: limits?.recipients ?? 100,
+    connections: limits?.connections ?? 10_000,
+    connectionsPerClient: limits?.connectionsPerClient ?? null,
+    messagesPerClientPerMinute: limits?.messagesPerClientPerMinute ?? null,
+    messagesPerLoginPerMinute: limits?.messagesPerLoginPerMinute ?? null,
+    errorsPerSession: limits?.errorsPerSession ?? 50,
+    idleSeconds: Math.max(1, parsed(parseDuration, limits?.idleTimeout ?? '5m')),
+    messageSeconds: Math.max(1, parsed(parseDuration, limits?.messageTimeout ?? '30m')),
   };
 }
 
 function effectiveListener(
   listener: MailRelaySpec['inbound']['listeners'][number],
   fallback: StartTlsPolicy,
+  clients: ClientsSpec | undefined,
 ): Listener {
   const implicitTLS = listener.implicitTLS ?? false;
   return {
@@ -95,32 +122,85 @@ function effectiveListener(
     starttls: implicitTLS ? 'Disabled' : (listener.starttls ?? fallback),
     implicitTLS,
     auth: listener.auth ?? 'Disabled',
+    proxyNetworks: listener.proxyProtocol?.networks ?? [],
+    clients: effectiveClients(listener.clients ?? clients ?? {}),
   };
 }
 
-function effectiveOutbound(spec: MailRelaySpec): Policy['outbound'] {
-  const { outbound } = spec;
-  const floor = outbound?.tls?.level ?? 'Opportunistic';
+function effectiveClients({ certificates, oauth, ...clients }: ClientsSpec): Clients {
+  return {
+    networks: clients.networks ?? [],
+    usersSecret: clients.credentialsSecretName ?? null,
+    certificates: certificates
+      ? { trustConfigMap: certificates.trustConfigMapName, names: certificates.names }
+      : null,
+    oauth: oauth
+      ? {
+          issuer: oauth.issuer,
+          audience: oauth.audience,
+          subjects: oauth.subjects,
+          keysConfigMap: oauth.keysConfigMapName ?? null,
+          trustConfigMap: oauth.trustConfigMapName ?? null,
+        }
+      : null,
+    senderDomains: clients.senderDomains ?? null,
+    recipientDomains: clients.recipientDomains ?? null,
+  };
+}
+
+function effectiveOutbound({ outbound = {} }: MailRelaySpec): Policy['outbound'] {
+  const floor = outbound.tls?.level ?? 'Opportunistic';
+  const { limits } = outbound;
   return {
     tlsLevel: floor,
-    discover: outbound?.tls?.discover ?? ['DANE', 'MTASTS'],
-    usesTrustBundle: outbound?.tls?.trustConfigMapName !== undefined,
-    smartHosts: (outbound?.smartHosts ?? []).map((hop) => effectiveHop(hop, floor)),
-    routes: (outbound?.routes ?? []).map(({ recipientDomains, hosts, tls }) => ({
-      recipientDomains,
-      hosts: hosts.map((hop) => effectiveHop(hop, tls?.level ?? floor)),
+    discover: outbound.tls?.discover ?? ['DANE', 'MTASTS'],
+    trustConfigMap: outbound.tls?.trustConfigMapName ?? null,
+    ipFamily: outbound.ipFamily ?? 'Any',
+    smartHosts: (outbound.smartHosts ?? []).map((hop) => effectiveHop(hop, floor, outbound)),
+    routes: (outbound.routes ?? []).map(({ recipientDomains, senders, hosts, tls }) => ({
+      recipientDomains: recipientDomains ?? null,
+      senders: senders ?? null,
+      hosts: hosts?.map((hop) => effectiveHop(hop, tls?.level ?? floor, outbound)) ?? null,
+      tlsLevel: tls?.level ?? floor,
     })),
+    dkim: (outbound.dkim ?? []).map(({ domain, selector, secretName }) => ({
+      domain,
+      selector,
+      secret: secretName,
+    })),
+    limits: {
+      connectionsPerDestination: limits?.connectionsPerDestination ?? 20,
+      messagesPerConnection: limits?.messagesPerConnection ?? 100,
+      messagesPerDestinationPerMinute: limits?.messagesPerDestinationPerMinute ?? null,
+    },
   };
 }
 
-function effectiveHop(hop: HopSpec, level: TlsLevel): Hop {
+function effectiveHop(hop: HopSpec, level: TlsLevel, outbound: OutboundSpec): Hop {
   const implicitTLS = hop.implicitTLS ?? false;
   return {
     host: hop.host,
     port: hop.port ?? (implicitTLS ? 465 : 25),
     implicitTLS,
     tlsLevel: hop.tls?.level ?? level,
-    needsCredentials: hop.credentialsSecretName !== undefined,
+    serverName: hop.tls?.serverName ?? null,
+    trustConfigMap: hop.tls?.trustConfigMapName ?? outbound.tls?.trustConfigMapName ?? null,
+    clientCertificateSecret: hop.tls?.clientCertificateSecretName ?? null,
+    credentialsSecret: hop.credentialsSecretName ?? null,
+    priority: hop.priority ?? 0,
+    weight: hop.weight ?? null,
+    ipFamily: hop.ipFamily ?? outbound.ipFamily ?? 'Any',
+  };
+}
+
+function effectiveQueue(queue: MailRelaySpec['queue']): Policy['queue'] {
+  const warning = parsed(parseDuration, queue?.delayWarningAfter ?? DEFAULT_DELAY_WARNING);
+  return {
+    mode: queue?.mode ?? 'Durable',
+    expireAfterSeconds: Math.max(1, parsed(parseDuration, queue?.expireAfter ?? DEFAULT_EXPIRE_AFTER)),
+    delayWarningSeconds: warning === 0 ? null : warning,
+    maxMessages: queue?.maxMessages ?? null,
+    maxBytes: queue?.maxSize === undefined ? null : Math.max(1, parsed(parseSize, queue.maxSize)),
   };
 }
 

@@ -39,6 +39,8 @@ const podStatus = z.object({
   }),
   /** Fields of the policy that this relay does not enforce yet, each with what it does instead. */
   notInForce: z.array(z.string()),
+  /** Secrets and ConfigMaps that the policy names and that are missing or unusable, each with what does not work. */
+  missing: z.array(z.string()).default([]),
   certificate: certificateFacts.nullable(),
   certificateProblem: certificateProblem.nullable(),
   tasks: z.object({
@@ -53,6 +55,18 @@ const podStatus = z.object({
     oldPolicyEnds: z.string().nullable(),
     /** Distinct clients of the last 24 hours that sent mail in plain text: Required would have refused them. */
     plaintextClients: z.int(),
+    /** Whom Required would refuse: who sent in plain text in the last seven days, the latest first, at most fifty. */
+    plaintext: z
+      .array(
+        z.object({
+          /** CIDR: /24 of IPv4, /64 of IPv6. */
+          network: z.string(),
+          helo: z.string(),
+          /** RFC 3339, UTC, whole hours. */
+          lastSeen: z.string(),
+        }),
+      )
+      .default([]),
   }),
   queue: z.object({
     depth: z.int(),
@@ -62,6 +76,8 @@ const podStatus = z.object({
     oldestSeconds: z.number().nullable(),
     /** The last reason a delivery was put off, by destination; at most ten destinations. */
     deferrals: z.array(z.object({ destination: z.string(), message: z.string() })),
+    /** Next hops that refuse our login: what waits for them is held back, not returned. */
+    loginsRefused: z.array(z.object({ destination: z.string(), message: z.string() })).default([]),
   }),
 });
 export type PodStatus = z.infer<typeof podStatus>;

@@ -14,13 +14,50 @@ export const POLICY_FILE_NAME = `policy.v${POLICY_FORMAT}.json`;
 export const STARTTLS_POLICIES = ['Disabled', 'Enabled', 'Required'] as const;
 export type StartTlsPolicy = (typeof STARTTLS_POLICIES)[number];
 
+export const TLS_VERSIONS = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'] as const;
+export type TlsVersion = (typeof TLS_VERSIONS)[number];
+
+export const IP_FAMILIES = ['Any', 'PreferIPv4', 'PreferIPv6', 'IPv4', 'IPv6'] as const;
+export type IpFamily = (typeof IP_FAMILIES)[number];
+
+/** Secrets and ConfigMaps are named here and mounted beside the policy: see references.ts. */
+const objectName = z.string();
+
 const hop = z.strictObject({
   host: z.string(),
   port: z.int().min(1).max(65_535),
   implicitTLS: z.boolean(),
   tlsLevel: z.enum(TLS_LEVELS),
-  /** True where the manifest names credentials: a hop that wants a login is never tried without one. */
-  needsCredentials: z.boolean(),
+  /** What its certificate must name; null: the host. */
+  serverName: z.string().nullable(),
+  /** ConfigMap with the authorities; null: the public roots of the runtime. */
+  trustConfigMap: objectName.nullable(),
+  clientCertificateSecret: objectName.nullable(),
+  /** A hop that wants a login is never tried without one. */
+  credentialsSecret: objectName.nullable(),
+  /** The lowest is tried first; among equals `weight` shares, and null leaves the order of the list. */
+  priority: z.int().min(0),
+  weight: z.int().positive().nullable(),
+  ipFamily: z.enum(IP_FAMILIES),
+});
+
+const clients = z.strictObject({
+  /** CIDRs (or single addresses). */
+  networks: z.array(z.string()),
+  usersSecret: objectName.nullable(),
+  certificates: z.strictObject({ trustConfigMap: objectName, names: z.array(z.string()) }).nullable(),
+  oauth: z
+    .strictObject({
+      issuer: z.string(),
+      audience: z.string(),
+      subjects: z.array(z.string()),
+      keysConfigMap: objectName.nullable(),
+      trustConfigMap: objectName.nullable(),
+    })
+    .nullable(),
+  /** Domains and *.domains; null: any. */
+  senderDomains: z.array(z.string()).nullable(),
+  recipientDomains: z.array(z.string()).nullable(),
 });
 
 const listener = z.strictObject({
@@ -30,6 +67,10 @@ const listener = z.strictObject({
   starttls: z.enum(STARTTLS_POLICIES),
   implicitTLS: z.boolean(),
   auth: z.enum(['Disabled', 'Optional', 'Required']),
+  /** Connections from here begin with a PROXY header. */
+  proxyNetworks: z.array(z.string()),
+  /** Who may relay on this port. */
+  clients,
 });
 
 const inbound = z.strictObject({
@@ -37,19 +78,28 @@ const inbound = z.strictObject({
   /** Only the enabled ones; empty when the listener task is disabled. */
   listeners: z.array(listener),
   clientPolicies: z.array(
-    z.strictObject({ networks: z.array(z.string()), starttls: z.enum(STARTTLS_POLICIES) }),
+    z.strictObject({
+      networks: z.array(z.string()),
+      /** null: what the listener says. */
+      starttls: z.enum(STARTTLS_POLICIES).nullable(),
+      minTlsVersion: z.enum(TLS_VERSIONS).nullable(),
+    }),
   ),
-  /** CIDRs (or single addresses) that may relay anywhere. */
-  relayNetworks: z.array(z.string()),
-  usesCredentials: z.boolean(),
   /** Lower case; mail to exactly these domains is accepted from anyone. */
   acceptDomains: z.array(z.string()),
+  masqueradeDomains: z.array(z.string()),
+  alwaysBcc: z.string().nullable(),
   limits: z.strictObject({
     messageBytes: z.int().positive(),
     recipients: z.int().positive(),
+    connections: z.int().positive(),
     /** null: unlimited. */
     connectionsPerClient: z.int().positive().nullable(),
     messagesPerClientPerMinute: z.int().positive().nullable(),
+    messagesPerLoginPerMinute: z.int().positive().nullable(),
+    errorsPerSession: z.int().positive(),
+    idleSeconds: z.int().positive(),
+    messageSeconds: z.int().positive(),
   }),
 });
 
@@ -57,11 +107,30 @@ const outbound = z.strictObject({
   /** The floor for destinations that have no route and no smart host. */
   tlsLevel: z.enum(TLS_LEVELS),
   discover: z.array(z.enum(['DANE', 'MTASTS'])),
-  /** True: peers are verified against the mounted trust bundle only; false: against the runtime's public roots. */
-  usesTrustBundle: z.boolean(),
-  /** In order of preference; empty: deliver by MX. */
+  /** ConfigMap that MX hosts are verified against; null: the public roots of the runtime. */
+  trustConfigMap: objectName.nullable(),
+  ipFamily: z.enum(IP_FAMILIES),
+  /** Empty: deliver by MX. */
   smartHosts: z.array(hop),
-  routes: z.array(z.strictObject({ recipientDomains: z.array(z.string()), hosts: z.array(hop).min(1) })),
+  /** In order: the first that matches decides. */
+  routes: z.array(
+    z.strictObject({
+      /** Domains and *.domains; null: any. */
+      recipientDomains: z.array(z.string()).nullable(),
+      /** Domains, *.domains and addresses; null: any. */
+      senders: z.array(z.string()).nullable(),
+      /** null: the MX hosts of the recipient domain, at `tlsLevel`. */
+      hosts: z.array(hop).min(1).nullable(),
+      tlsLevel: z.enum(TLS_LEVELS),
+    }),
+  ),
+  dkim: z.array(z.strictObject({ domain: z.string(), selector: z.string(), secret: objectName })),
+  limits: z.strictObject({
+    connectionsPerDestination: z.int().positive(),
+    messagesPerConnection: z.int().positive(),
+    /** null: unlimited. */
+    messagesPerDestinationPerMinute: z.int().positive().nullable(),
+  }),
 });
 
 const policy = z.strictObject({
@@ -71,12 +140,28 @@ const policy = z.strictObject({
   hostname: z.string(),
   inbound,
   outbound,
-  queue: z.strictObject({ mode: z.enum(['Durable', 'CutThrough']), expireAfterSeconds: z.int().nullable() }),
-  trace: z.strictObject({ level: z.int().min(0).max(4) }),
+  queue: z.strictObject({
+    mode: z.enum(['Durable', 'CutThrough']),
+    expireAfterSeconds: z.int().positive(),
+    /** null: never. */
+    delayWarningSeconds: z.int().positive().nullable(),
+    /** null: unlimited. */
+    maxMessages: z.int().positive().nullable(),
+    maxBytes: z.int().positive().nullable(),
+  }),
+  trace: z.strictObject({
+    level: z.int().min(0).max(4),
+    /** null: all. */
+    networks: z.array(z.string()).nullable(),
+    recipientDomains: z.array(z.string()).nullable(),
+    /** RFC 3339, UTC; null: without end. */
+    until: z.string().nullable(),
+  }),
 });
 
 export type Policy = z.infer<typeof policy>;
 export type Listener = Policy['inbound']['listeners'][number];
+export type Clients = Listener['clients'];
 export type Hop = Policy['outbound']['smartHosts'][number];
 
 export type ParsedPolicy = { kind: 'policy'; policy: Policy } | { kind: 'invalid'; message: string };

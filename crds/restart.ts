@@ -24,9 +24,10 @@ export const RESTART_CONTRACT: readonly RestartRule[] = [
       'The next handshake uses the new pair; a pair that does not match is not taken, the last good one stays.',
   },
   {
-    field: 'contents of the ConfigMap in spec.outbound.tls.trustConfigMapName',
+    field: 'contents of any other Secret or ConfigMap that the spec names',
     effect: 'nothing',
-    gloss: 'The next connection to a next hop is verified against the new bundle.',
+    gloss:
+      'The next login, signature or connection uses it: users, credentials, trust bundles, keys of an issuer, DKIM keys.',
   },
   {
     field: 'spec.hostname',
@@ -40,14 +41,25 @@ export const RESTART_CONTRACT: readonly RestartRule[] = [
       'A new listener task takes over; sessions that are open end under the old policy, at the latest after five minutes.',
   },
   {
-    field: 'spec.outbound (all but trustConfigMapName)',
+    field: 'spec.outbound',
     effect: 'router task',
-    gloss: 'Deliveries under way end, then a new router task takes the queue; the listener keeps accepting.',
+    gloss:
+      'Deliveries under way end, then a new router task takes the queue; the listener keeps accepting. In mode CutThrough the listener delivers, and restarts.',
   },
   {
-    field: 'spec.queue.expireAfter',
+    field: 'spec.queue.expireAfter, spec.queue.delayWarningAfter',
     effect: 'router task',
     gloss: 'As for spec.outbound.',
+  },
+  {
+    field: 'spec.queue.maxMessages, spec.queue.maxSize',
+    effect: 'listener task',
+    gloss: 'As for spec.inbound.',
+  },
+  {
+    field: 'spec.trace',
+    effect: 'both tasks',
+    gloss: 'The trace begins with the sessions of the new tasks.',
   },
   {
     field: 'spec.service, spec.replicas',
@@ -55,7 +67,7 @@ export const RESTART_CONTRACT: readonly RestartRule[] = [
     gloss: 'The Service or the number of pods changes; the pods that stay are not touched.',
   },
   {
-    field: 'spec.tls.secretName, spec.outbound.tls.trustConfigMapName',
+    field: 'the name of any Secret or ConfigMap in the spec',
     effect: 'pods, one at a time',
     gloss: 'Another name is another mount: the StatefulSet rolls, each pod is drained first.',
   },

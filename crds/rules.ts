@@ -26,14 +26,28 @@ const starttlsOf = ({ inbound }: MailRelaySpec, listener: { starttls?: string | 
 
 const everyHop = ({ outbound }: MailRelaySpec) => [
   ...(outbound?.smartHosts ?? []),
-  ...(outbound?.routes ?? []).flatMap(({ hosts }) => hosts),
+  ...(outbound?.routes ?? []).flatMap(({ hosts }) => hosts ?? []),
 ];
+
+const mayLogIn = ({ inbound }: MailRelaySpec, listener: MailRelaySpec['inbound']['listeners'][number]) => {
+  const clients = listener.clients ?? inbound.clients;
+  return (
+    clients?.credentialsSecretName !== undefined ||
+    clients?.oauth !== undefined ||
+    clients?.certificates !== undefined
+  );
+};
 
 const everyLevel = (spec: MailRelaySpec) => [
   spec.outbound?.tls?.level,
   ...(spec.outbound?.routes ?? []).map(({ tls }) => tls?.level),
   ...everyHop(spec).map(({ tls }) => tls?.level),
 ];
+
+const NO_NETWORK =
+  'a client network is not an address or a CIDR: write it as 10.20.0.0/16, 192.0.2.7 or 2001:db8::/32';
+
+const isNetwork = (text: string) => networkOf(text, new BlockList());
 
 const unique = (values: readonly unknown[]) => new Set(values).size === values.length;
 
@@ -44,25 +58,40 @@ const CEL_IMPLICIT = '(has(l.implicitTLS) && l.implicitTLS)';
 const CEL_OFF = '((has(l.enabled) && !l.enabled) || (has(self.inbound.enabled) && !self.inbound.enabled))';
 const CEL_AUTH = "(has(l.auth) && l.auth != 'Disabled')";
 
-/** CEL over every TLS level of the spec: `test` is written over `level`. */
+const celLogins = (clients: string) =>
+  `(has(${clients}.credentialsSecretName) || has(${clients}.oauth) || has(${clients}.certificates))`;
+const CEL_NETWORKS = '.networks.all(n, isCIDR(n) || isIP(n))';
+
+/** CEL over every next hop of the spec: `test` is written over `h`. */
+const celEveryHop = (test: string) =>
+  [
+    `(!has(self.outbound.smartHosts) || self.outbound.smartHosts.all(h, ${test}))`,
+    `(!has(self.outbound.routes) || self.outbound.routes.all(r, !has(r.hosts) || r.hosts.all(h, ${test})))`,
+  ].join(' && ');
+
+/** CEL over every TLS level of the spec: `is` is the end of a comparison. */
 const celEveryLevel = (is: string) =>
   [
     `(!has(self.outbound.tls) || !has(self.outbound.tls.level) || self.outbound.tls.level ${is})`,
-    `(!has(self.outbound.smartHosts) || self.outbound.smartHosts.all(h, !has(h.tls) || h.tls.level ${is}))`,
-    `(!has(self.outbound.routes) || self.outbound.routes.all(r, (!has(r.tls) || r.tls.level ${is}) && r.hosts.all(h, !has(h.tls) || h.tls.level ${is})))`,
+    `(!has(self.outbound.routes) || self.outbound.routes.all(r, !has(r.tls) || r.tls.level ${is}))`,
+    celEveryHop(`!has(h.tls) || !has(h.tls.level) || h.tls.level ${is}`),
   ].join(' && ');
+const CEL_LEVEL_NONE = "(has(h.tls) && has(h.tls.level) && h.tls.level == 'None')";
+const CEL_CUT_THROUGH = "(has(self.queue) && has(self.queue.mode) && self.queue.mode == 'CutThrough')";
+
+const isCutThrough = ({ queue }: MailRelaySpec) => queue?.mode === 'CutThrough';
 
 export const RULES: readonly Rule[] = [
   {
     path: 'spec',
-    cel: `(has(self.tls) && (has(self.tls.secretName) || has(self.tls.issuerRef))) || (self.inbound.listeners.all(l, ${CEL_OFF} || (!${CEL_IMPLICIT} && ${CEL_STARTTLS} == 'Disabled')) && (!has(self.inbound.clientPolicies) || self.inbound.clientPolicies.all(p, p.starttls == 'Disabled')))`,
+    cel: `(has(self.tls) && (has(self.tls.secretName) || has(self.tls.issuerRef))) || (self.inbound.listeners.all(l, ${CEL_OFF} || (!${CEL_IMPLICIT} && ${CEL_STARTTLS} == 'Disabled')) && (!has(self.inbound.clientPolicies) || self.inbound.clientPolicies.all(p, !has(p.starttls) || p.starttls == 'Disabled')))`,
     message:
       'TLS needs a certificate: set spec.tls.secretName (a kubernetes.io/tls Secret) or spec.tls.issuerRef (a cert-manager issuer), or set starttls: Disabled on every listener and client policy',
     holds: (spec) =>
       spec.tls?.secretName !== undefined ||
       spec.tls?.issuerRef !== undefined ||
       (enabledListeners(spec).every((l) => l.implicitTLS !== true && starttlsOf(spec, l) === 'Disabled') &&
-        (spec.inbound.clientPolicies ?? []).every(({ starttls }) => starttls === 'Disabled')),
+        (spec.inbound.clientPolicies ?? []).every(({ starttls }) => (starttls ?? 'Disabled') === 'Disabled')),
   },
   {
     path: 'spec.inbound.listeners',
@@ -87,11 +116,11 @@ export const RULES: readonly Rule[] = [
   },
   {
     path: 'spec.inbound.listeners',
-    cel: `self.inbound.listeners.all(l, !${CEL_AUTH}) || (has(self.inbound.clients) && has(self.inbound.clients.credentialsSecretName))`,
-    message: 'a listener with auth needs users: set inbound.clients.credentialsSecretName, or remove auth',
+    cel: `self.inbound.listeners.all(l, !${CEL_AUTH} || (has(l.clients) ? ${celLogins('l.clients')} : (has(self.inbound.clients) && ${celLogins('self.inbound.clients')})))`,
+    message:
+      'a listener with auth needs somebody who can log in: set inbound.clients.credentialsSecretName, oauth or certificates (or those of the listener), or remove auth',
     holds: (spec) =>
-      spec.inbound.listeners.every((l) => (l.auth ?? 'Disabled') === 'Disabled') ||
-      spec.inbound.clients?.credentialsSecretName !== undefined,
+      spec.inbound.listeners.every((l) => (l.auth ?? 'Disabled') === 'Disabled' || mayLogIn(spec, l)),
   },
   {
     path: 'spec.inbound.listeners',
@@ -114,14 +143,41 @@ export const RULES: readonly Rule[] = [
   },
   {
     path: 'spec.inbound',
-    cel: '(!has(self.inbound.clientPolicies) || self.inbound.clientPolicies.all(p, p.networks.all(n, isCIDR(n) || isIP(n)))) && (!has(self.inbound.clients) || !has(self.inbound.clients.networks) || self.inbound.clients.networks.all(n, isCIDR(n) || isIP(n)))',
-    message:
-      'a client network is not an address or a CIDR: write it as 10.20.0.0/16, 192.0.2.7 or 2001:db8::/32',
-    holds: ({ inbound }) =>
+    cel: `(!has(self.inbound.clientPolicies) || self.inbound.clientPolicies.all(p, p${CEL_NETWORKS})) && (!has(self.inbound.clients) || !has(self.inbound.clients.networks) || self.inbound.clients${CEL_NETWORKS}) && (!has(self.trace) || !has(self.trace.networks) || self.trace${CEL_NETWORKS})`,
+    message: NO_NETWORK,
+    holds: ({ inbound, trace }) =>
       [
         ...(inbound.clients?.networks ?? []),
         ...(inbound.clientPolicies ?? []).flatMap((p) => p.networks),
-      ].every((network) => networkOf(network, new BlockList())),
+        ...(trace?.networks ?? []),
+      ].every(isNetwork),
+  },
+  {
+    path: 'spec.inbound.listeners',
+    cel: `self.inbound.listeners.all(l, (!has(l.proxyProtocol) || l.proxyProtocol${CEL_NETWORKS}) && (!has(l.clients) || !has(l.clients.networks) || l.clients${CEL_NETWORKS}))`,
+    message: NO_NETWORK,
+    holds: ({ inbound }) =>
+      inbound.listeners
+        .flatMap(({ proxyProtocol, clients }) => [
+          ...(proxyProtocol?.networks ?? []),
+          ...(clients?.networks ?? []),
+        ])
+        .every(isNetwork),
+  },
+  {
+    path: 'spec.inbound.clientPolicies',
+    cel: '!has(self.inbound.clientPolicies) || self.inbound.clientPolicies.all(p, has(p.starttls) || has(p.minVersion))',
+    message: 'a client policy changes nothing: set its starttls or its minVersion, or remove it',
+    holds: ({ inbound }) =>
+      (inbound.clientPolicies ?? []).every((p) => p.starttls !== undefined || p.minVersion !== undefined),
+  },
+  {
+    path: 'spec.outbound.routes',
+    cel: '!has(self.outbound) || !has(self.outbound.routes) || self.outbound.routes.all(r, has(r.recipientDomains) || has(r.senders))',
+    message:
+      'a route matches everything: set its recipientDomains or its senders, or use outbound.smartHosts',
+    holds: ({ outbound }) =>
+      (outbound?.routes ?? []).every((r) => r.recipientDomains !== undefined || r.senders !== undefined),
   },
   {
     path: 'spec.outbound',
@@ -131,21 +187,32 @@ export const RULES: readonly Rule[] = [
   },
   {
     path: 'spec.outbound',
-    cel: "!has(self.outbound) || ((!has(self.outbound.smartHosts) || self.outbound.smartHosts.all(h, !(has(h.implicitTLS) && h.implicitTLS && has(h.tls) && h.tls.level == 'None'))) && (!has(self.outbound.routes) || self.outbound.routes.all(r, r.hosts.all(h, !(has(h.implicitTLS) && h.implicitTLS && has(h.tls) && h.tls.level == 'None')))))",
+    cel: `!has(self.outbound) || (${celEveryHop(`!(has(h.implicitTLS) && h.implicitTLS && ${CEL_LEVEL_NONE})`)})`,
     message: 'a next hop cannot have both implicitTLS and TLS level None: remove one of them',
     holds: (spec) => everyHop(spec).every((h) => !(h.implicitTLS === true && h.tls?.level === 'None')),
   },
   {
-    path: 'spec.queue',
-    cel: "!has(self.queue) || !has(self.queue.mode) || self.queue.mode != 'CutThrough'",
-    message: 'queue.mode CutThrough is not available in this version: use Durable',
-    holds: (spec) => spec.queue?.mode !== 'CutThrough',
+    path: 'spec.outbound',
+    cel: `!has(self.outbound) || (${celEveryHop(`!(has(h.credentialsSecretName) && ${CEL_LEVEL_NONE})`)})`,
+    message:
+      'a login is never sent in clear: remove TLS level None from the next hop, or its credentialsSecretName',
+    holds: (spec) =>
+      everyHop(spec).every((h) => !(h.credentialsSecretName !== undefined && h.tls?.level === 'None')),
   },
   {
     path: 'spec.queue',
-    cel: "!has(self.queue) || !has(self.queue.mode) || self.queue.mode != 'CutThrough' || !has(self.queue.storage)",
-    message: 'queue.mode CutThrough keeps nothing on disk: remove queue.storage, or use Durable',
-    holds: (spec) => spec.queue?.mode !== 'CutThrough' || spec.queue.storage === undefined,
+    cel: `!${CEL_CUT_THROUGH} || !(has(self.queue.storage) || has(self.queue.expireAfter) || has(self.queue.delayWarningAfter) || has(self.queue.maxMessages) || has(self.queue.maxSize))`,
+    message:
+      'queue.mode CutThrough keeps nothing on disk: remove storage, expireAfter, delayWarningAfter, maxMessages and maxSize, or use Durable',
+    holds: (spec) => !isCutThrough(spec) || Object.keys(spec.queue ?? {}).length === 1,
+  },
+  {
+    path: 'spec.queue',
+    cel: `!${CEL_CUT_THROUGH} || !(has(self.inbound.alwaysBcc) || (has(self.outbound) && has(self.outbound.dkim)))`,
+    message:
+      'queue.mode CutThrough passes a message on as it comes, to one recipient: remove inbound.alwaysBcc and outbound.dkim, or use Durable',
+    holds: (spec) =>
+      !isCutThrough(spec) || (spec.inbound.alwaysBcc === undefined && spec.outbound?.dkim === undefined),
   },
   {
     path: 'spec.service',

@@ -3,9 +3,11 @@
  * rules have a cost, and each fault completes a sentence.
  */
 import { z } from 'zod';
-import { STARTTLS_POLICIES } from './policyfile.ts';
+import { IP_FAMILIES, STARTTLS_POLICIES } from './policyfile.ts';
+import { DURATION_PATTERN, SIZE_PATTERN } from './units.ts';
 
 const HOST_PATTERN = '^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?(\\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?)*$';
+const DOMAIN_PATTERN = `^(\\*\\.)?${HOST_PATTERN.slice(1)}`;
 const OBJECT_NAME_PATTERN = '^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$';
 
 /** `what` completes "must be ...": the sentence that lint and `mailrelay run` print. */
@@ -28,4 +30,25 @@ export const networks = () =>
     .min(1)
     .max(64);
 export const domains = (max: number) => z.array(host()).min(1).max(max);
+/** `*.example.com` stands for every sub-domain of example.com, and not for itself. */
+export const domainPatterns = (max: number) =>
+  z
+    .array(text(DOMAIN_PATTERN, 255, 'a domain in lower case, such as example.com or *.example.com'))
+    .min(1)
+    .max(max);
+/** An address, or the domains of domainPatterns. */
+export const senderPatterns = (max: number) =>
+  z
+    .array(
+      text(
+        `${DOMAIN_PATTERN}|^[^@\\s]{1,64}@${HOST_PATTERN.slice(1)}`,
+        320,
+        'a domain such as example.com or *.example.com, or an address',
+      ),
+    )
+    .min(1)
+    .max(max);
+export const size = () => text(SIZE_PATTERN, 16, 'a quantity of bytes, such as 25Mi');
+export const duration = () => text(DURATION_PATTERN, 16, 'a duration, such as 5d, 36h or 1h30m');
+export const ipFamily = () => z.enum(IP_FAMILIES);
 export const starttls = () => z.enum(STARTTLS_POLICIES);

@@ -9,7 +9,7 @@ const condition = z.object({
     .string()
     .max(316)
     .describe(
-      'What is judged: Ready, Reconciling, Stalled, CertificateReady, PolicyApplied or QueueHealthy.',
+      'What is judged: Ready, Reconciling, Stalled, CertificateReady, PolicyApplied, QueueHealthy or ConfigurationSound.',
     ),
   status: z.enum(['True', 'False', 'Unknown']).describe('The verdict.'),
   reason: z
@@ -55,6 +55,11 @@ export const mailRelayStatus = z.object({
     .max(64)
     .optional()
     .describe('The STARTTLS policy of the listeners: one word where all agree.'),
+  clientPolicies: z
+    .array(z.string().max(4096))
+    .max(64)
+    .optional()
+    .describe('Client networks that have a policy of their own, and which.'),
   certificate: z
     .object({
       serial: z.string().max(128).optional().describe('Serial number that the pods serve.'),

@@ -15,7 +15,9 @@ export const FIELD_MANAGER = 'mailrelay-operator';
 export const POD_PATHS = {
   policy: '/etc/mailrelay/policy',
   certificate: '/etc/mailrelay/tls',
-  trust: '/etc/mailrelay/trust',
+  /** A folder for each Secret, and each ConfigMap, that the policy names. */
+  secrets: '/etc/mailrelay/secrets',
+  configMaps: '/etc/mailrelay/configmaps',
   state: '/var/spool/mailrelay',
 } as const;
 

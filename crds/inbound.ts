@@ -1,0 +1,202 @@
+/** The receiving half of a MailRelay spec: shapes and bounds. Part of the one source of truth, see mailrelay.ts. */
+import { z } from 'zod';
+import {
+  domainPatterns,
+  domains,
+  duration,
+  networks,
+  objectName,
+  port,
+  size,
+  starttls,
+  text,
+} from './shapes.ts';
+
+const clients = () =>
+  z.object({
+    networks: networks()
+      .optional()
+      .describe(
+        'Client networks that may relay. Only meaningful where the real client address is seen: behind a Service with externalTrafficPolicy: Cluster it may be the address of a node.',
+      ),
+    credentialsSecretName: objectName()
+      .optional()
+      .describe(
+        'Name of the Secret with the users who may log in (AUTH PLAIN, LOGIN, SCRAM-SHA-256) and relay: each key is a user name, each value a line of "mailrelay hash".',
+      ),
+    certificates: z
+      .object({
+        trustConfigMapName: objectName().describe(
+          'Name of the ConfigMap with the authorities (PEM, any keys) of client certificates.',
+        ),
+        names: z
+          .array(text('^[^\\s]+$', 253, 'a name of a certificate, such as app.example.com or *.example.com'))
+          .min(1)
+          .max(256)
+          .describe(
+            'Names that may relay: a subject alternative name (DNS, e-mail or URI), exactly or as *.example.com for any host one label below.',
+          ),
+      })
+      .optional()
+      .describe('Clients that prove themselves by a TLS certificate. Others are not asked to have one.'),
+    oauth: z
+      .object({
+        issuer: text('^https://[^\\s]+$', 512, 'an https URL').describe(
+          'Issuer of the tokens, exactly as their "iss" claim has it; keys are found by OpenID Connect discovery.',
+        ),
+        audience: text('^[^\\s]+$', 512, 'an audience without blanks').describe(
+          'What the "aud" claim of a token must have.',
+        ),
+        subjects: z
+          .array(text('^[^\\s]+$', 512, 'a subject without blanks'))
+          .min(1)
+          .max(256)
+          .describe(
+            'Who may relay: values of the "sub" claim, such as system:serviceaccount:shop:mailer. A trailing * stands for any rest.',
+          ),
+        keysConfigMapName: objectName()
+          .optional()
+          .describe(
+            'Name of the ConfigMap whose key jwks.json has the keys of the issuer. Default: they are fetched by discovery.',
+          ),
+        trustConfigMapName: objectName()
+          .optional()
+          .describe(
+            'Name of the ConfigMap with the authorities of the issuer, such as kube-root-ca.crt. Default: the public roots.',
+          ),
+      })
+      .optional()
+      .describe('Clients that log in with a token of an OpenID Connect issuer (OAUTHBEARER, XOAUTH2).'),
+    senderDomains: domainPatterns(256)
+      .optional()
+      .describe(
+        'Sender domains that those who may relay are held to. Default: any. The null sender is always taken.',
+      ),
+    recipientDomains: domainPatterns(256)
+      .optional()
+      .describe('Recipient domains that those who may relay are held to. Default: any.'),
+  });
+
+const listener = z.object({
+  name: text(
+    '^[a-z]([-a-z0-9]*[a-z0-9])?$',
+    15,
+    'a port name: lower-case letters, digits and hyphens',
+  ).describe('Name of the listener: the name of the port on the Service.'),
+  port: port().describe(
+    'Port of the Service. Inside the pod, and by "mailrelay run", ports below 1024 are served at 10000 + port, so that nothing needs a privilege.',
+  ),
+  enabled: z.boolean().optional().describe('Whether this port is served. Default: true.'),
+  starttls: starttls()
+    .optional()
+    .describe('STARTTLS policy of this port. Default: inbound.starttls. Not together with implicitTLS.'),
+  implicitTLS: z
+    .boolean()
+    .optional()
+    .describe(
+      'TLS from the first byte (RFC 8314, port 465). Never guessed from the port number. Default: false.',
+    ),
+  auth: z
+    .enum(['Disabled', 'Optional', 'Required'])
+    .optional()
+    .describe(
+      'Whether clients log in here; only ever under TLS. Required refuses mail without a login, from trusted networks too; a client certificate that may relay counts as one. Default: Disabled.',
+    ),
+  proxyProtocol: z
+    .object({
+      networks: networks().describe(
+        'Networks of the proxies. A connection from one must begin with a PROXY header (version 1 or 2), which gives the address of the client; one from elsewhere must not.',
+      ),
+    })
+    .optional()
+    .describe('The PROXY protocol of HAProxy and of many cloud load balancers.'),
+  clients: clients()
+    .optional()
+    .describe('Who may relay on this port. Default: inbound.clients; not merged with it.'),
+});
+
+const count = (max: number) => z.int().min(1).max(max);
+
+const limits = z.object({
+  messageSize: size().optional().describe('Largest message, as a quantity. Default: 25Mi.'),
+  recipients: count(10_000).optional().describe('Most recipients of one message. Default: 100.'),
+  connections: count(100_000).optional().describe('Most open connections, per pod. Default: 10000.'),
+  connectionsPerClient: count(100_000)
+    .optional()
+    .describe(
+      'Most open connections of one client address, per pod. Default: 50 for clients outside clients.networks, unlimited for those inside.',
+    ),
+  messagesPerClientPerMinute: count(1_000_000)
+    .optional()
+    .describe('Most messages of one client address in a minute, per pod. Default: unlimited.'),
+  messagesPerLoginPerMinute: count(1_000_000)
+    .optional()
+    .describe('Most messages of one login in a minute, per pod. Default: unlimited.'),
+  errorsPerSession: count(10_000)
+    .optional()
+    .describe('Refused commands and recipients after which a session ends. Default: 50.'),
+  idleTimeout: duration()
+    .optional()
+    .describe(
+      'How long a session may go without a complete command, or a message without a byte. Default: 5m (RFC 5321 section 4.5.3.2.7).',
+    ),
+  messageTimeout: duration()
+    .optional()
+    .describe('How long the bytes of one message may take to arrive. Default: 30m.'),
+});
+
+export const inbound = z
+  .object({
+    enabled: z.boolean().optional().describe('Whether the listener task runs at all. Default: true.'),
+    starttls: starttls()
+      .optional()
+      .describe(
+        'STARTTLS policy of all listeners that name none. Disabled: never offered. Enabled (the default, and advised): offered, plain text is accepted too. Required: every sender must encrypt, others are answered "530 5.7.0"; on a public port 25 this loses mail.',
+      ),
+    listeners: z
+      .array(listener)
+      .min(1)
+      .max(16)
+      .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['name'] })
+      .describe('The ports that the relay serves.'),
+    clientPolicies: z
+      .array(
+        z.object({
+          networks: networks().describe(
+            'Client networks (CIDR notation, or single addresses) this policy is for.',
+          ),
+          starttls: starttls()
+            .optional()
+            .describe('STARTTLS policy for clients of these networks. Default: that of the listener.'),
+          minVersion: z
+            .enum(['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'])
+            .optional()
+            .describe(
+              'Oldest TLS version for clients of these networks; below TLSv1.2 only for old devices that know no better. Default: tls.minVersion.',
+            ),
+        }),
+      )
+      .max(64)
+      .optional()
+      .describe(
+        'STARTTLS policies for given client networks: a partner that must encrypt, or old devices that cannot. The first match wins over the listener, but never weakens one with auth: Required or implicitTLS.',
+      ),
+    clients: clients()
+      .optional()
+      .describe('Who may relay to anywhere. Nobody else can; mail for acceptDomains is taken from anyone.'),
+    acceptDomains: domains(256)
+      .optional()
+      .describe(
+        'Domains whose mail is accepted from anyone. Give each a route, or a default smart host would return it.',
+      ),
+    masqueradeDomains: domains(64)
+      .optional()
+      .describe(
+        'Domains that hide their hosts: user@host.example.com becomes user@example.com, in the envelope sender and in the From, Sender and Reply-To headers of those who may relay.',
+      ),
+    alwaysBcc: text('^[^@\\s]{1,64}@[^@\\s]+$', 320, 'an address')
+      .optional()
+      .describe('An address that gets a copy of every message.'),
+    limits: limits.optional().describe('Limits; beyond them a client gets a 421, 450, 452 or 552 reply.'),
+  })
+  .describe('Receiving: the listener task. It restarts itself when anything here changes.');

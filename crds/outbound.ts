@@ -1,0 +1,163 @@
+/** The delivering half of a MailRelay spec: shapes and bounds. Part of the one source of truth, see mailrelay.ts. */
+import { z } from 'zod';
+import { domainPatterns, hopHost, host, ipFamily, objectName, port, senderPatterns, text } from './shapes.ts';
+import { TLS_LEVELS } from './tlslevel.ts';
+
+const level = () => z.enum(TLS_LEVELS);
+
+const hop = z.object({
+  host: hopHost().describe('Host name or address of the next hop.'),
+  port: port().optional().describe('Port of the next hop. Default: 25, or 465 with implicitTLS.'),
+  implicitTLS: z
+    .boolean()
+    .optional()
+    .describe('TLS from the first byte. Never guessed from the port. Default: false.'),
+  priority: z
+    .int()
+    .min(0)
+    .max(65_535)
+    .optional()
+    .describe(
+      'Hosts of the lowest priority are tried first, the next ones when none of them can be had. Default: 0.',
+    ),
+  weight: z
+    .int()
+    .min(1)
+    .max(65_535)
+    .optional()
+    .describe(
+      'Share of the deliveries among hosts of the same priority; 1 where only others have one. Default: without any weight the order of the list decides.',
+    ),
+  tls: z
+    .object({
+      level: level().optional().describe('TLS level for this hop. See outbound.tls.level.'),
+      serverName: host()
+        .optional()
+        .describe('Name that the certificate must have, and that SNI asks for. Default: host.'),
+      trustConfigMapName: objectName()
+        .optional()
+        .describe(
+          'Name of a ConfigMap with the authorities of this hop. Default: outbound.tls.trustConfigMapName.',
+        ),
+      clientCertificateSecretName: objectName()
+        .optional()
+        .describe('Name of a kubernetes.io/tls Secret that the relay presents to this hop. Default: none.'),
+    })
+    .optional()
+    .describe('TLS towards this hop. Default: the level of its route, or of outbound.tls.'),
+  credentialsSecretName: objectName()
+    .optional()
+    .describe(
+      'Name of the Secret with the login for this hop: username and password (PLAIN, LOGIN), or username and token, or username, clientId, clientSecret, refreshToken and tokenURL (XOAUTH2). Sent only under TLS. Without it the hop is never used.',
+    ),
+  ipFamily: ipFamily()
+    .optional()
+    .describe('Addresses of this hop that are used. Default: outbound.ipFamily.'),
+});
+
+const route = z.object({
+  recipientDomains: domainPatterns(256)
+    .optional()
+    .describe('Recipient domains that go this way; *.example.com stands for its sub-domains. Default: any.'),
+  senders: senderPatterns(256)
+    .optional()
+    .describe('Senders whose mail goes this way: domains, *.example.com, or addresses. Default: any.'),
+  hosts: z
+    .array(hop)
+    .min(1)
+    .max(16)
+    .optional()
+    .describe('Next hops. Default: the MX hosts of the recipient domain.'),
+  tls: z
+    .object({
+      level: level().describe('TLS level for the hosts of this route. See outbound.tls.level.'),
+    })
+    .optional()
+    .describe('TLS towards the hosts of this route. Default: outbound.tls.'),
+});
+
+export const outbound = z
+  .object({
+    tls: z
+      .object({
+        level: level()
+          .optional()
+          .describe(
+            'How mail is protected on its way out. None: never TLS. Opportunistic (the default): TLS where offered, not verified, plain text where not. Encrypt: TLS or the mail waits. Verify: TLS with a verified chain and host name, or the mail waits. Dane: DNSSEC-signed TLSA match, or the mail waits.',
+          ),
+        discover: z
+          .array(z.enum(['DANE', 'MTASTS']))
+          .max(2)
+          .optional()
+          .describe(
+            'Published policies to look up per destination; they raise the level, never lower it. Default: both. Empty: none.',
+          ),
+        trustConfigMapName: objectName()
+          .optional()
+          .describe(
+            'Name of a ConfigMap with the certificates (PEM, any keys) that level Verify trusts. Default: the public roots that come with the relay. A change is taken up without any restart.',
+          ),
+      })
+      .optional()
+      .describe('TLS towards destinations that have no level of their own.'),
+    smartHosts: z
+      .array(hop)
+      .max(16)
+      .optional()
+      .describe('Where mail without a route goes. Default: the MX hosts of its domain.'),
+    routes: z
+      .array(route)
+      .max(256)
+      .optional()
+      .describe('Next hops by recipient domain and sender; the first route that matches is taken.'),
+    ipFamily: ipFamily()
+      .optional()
+      .describe(
+        'Addresses of next hops that are used, and in which order. Default: Any, as the resolver orders them.',
+      ),
+    dkim: z
+      .array(
+        z.object({
+          domain: host().describe('Domain that signs (d=): for messages whose From is in it or below.'),
+          selector: text(
+            '^[a-z0-9]([a-z0-9_.-]*[a-z0-9])?$',
+            63,
+            'a DKIM selector: lower-case letters, digits, hyphens and dots',
+          ).describe('Selector (s=): the key is published at SELECTOR._domainkey.DOMAIN.'),
+          secretName: objectName().describe(
+            'Name of the Secret whose key private.key has the private key (PEM), RSA or Ed25519.',
+          ),
+        }),
+      )
+      .max(64)
+      .optional()
+      .describe(
+        'DKIM signatures (RFC 6376) for mail of those who may relay. Several keys of a domain all sign. Mail waits while its key cannot be used.',
+      ),
+    limits: z
+      .object({
+        connectionsPerDestination: z
+          .int()
+          .min(1)
+          .max(1_000)
+          .optional()
+          .describe('Most connections to one destination at a time, per pod. Default: 20.'),
+        messagesPerConnection: z
+          .int()
+          .min(1)
+          .max(100_000)
+          .optional()
+          .describe('Messages after which a connection is ended. Default: 100.'),
+        messagesPerDestinationPerMinute: z
+          .int()
+          .min(1)
+          .max(1_000_000)
+          .optional()
+          .describe('Most messages to one destination in a minute, per pod. Default: unlimited.'),
+      })
+      .optional()
+      .describe('How hard destinations are used.'),
+  })
+  .describe(
+    'Delivering: the router task. It restarts itself when anything here changes; the queue survives.',
+  );

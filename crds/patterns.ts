@@ -1,0 +1,35 @@
+/**
+ * How the manifest writes sets of domains and senders: `example.com` is that domain alone, `*.example.com` every
+ * domain below it, `a@example.com` one address. One matcher for routes, restrictions and the trace. Pure.
+ */
+export type Matcher = (address: string) => boolean;
+
+/** Matches addresses by pattern; domains are compared in lower case, local parts of whole addresses too. */
+export function matcherOf(patterns: readonly string[]): Matcher {
+  const exact = new Set(patterns.filter((pattern) => !pattern.startsWith('*.')).map(lower));
+  const below = new Set(
+    patterns.filter((pattern) => pattern.startsWith('*.')).map((pattern) => lower(pattern.slice(2))),
+  );
+  return (address) => {
+    const whole = lower(address);
+    const domain = domainOf(whole);
+    return exact.has(domain) || (whole.includes('@') && exact.has(whole)) || isBelow(domain, below);
+  };
+}
+
+/** The domain of an address, in lower case and without a final dot; a text without `@` is a domain already. */
+export function domainOf(address: string): string {
+  return lower(address.slice(address.lastIndexOf('@') + 1)).replace(/\.$/, '');
+}
+
+function isBelow(domain: string, parents: ReadonlySet<string>): boolean {
+  if (parents.size === 0) return false;
+  for (let dot = domain.indexOf('.'); dot !== -1; dot = domain.indexOf('.', dot + 1)) {
+    if (parents.has(domain.slice(dot + 1))) return true;
+  }
+  return false;
+}
+
+function lower(text: string): string {
+  return text.toLowerCase();
+}

@@ -1,0 +1,81 @@
+/**
+ * The Secrets and ConfigMaps that a policy names beyond the certificate of the relay itself: what the pods mount beside
+ * the policy, and what for. One list for the rendering of the pods, for `mailrelay run` and for the relay. Pure.
+ */
+import type { Policy } from './policyfile.ts';
+
+export interface Reference {
+  readonly kind: 'Secret' | 'ConfigMap';
+  readonly name: string;
+  /** The field that names it, for people. */
+  readonly field: string;
+  /** What does not work without it. */
+  readonly without: string;
+}
+
+/** Every object once for each field that names it, in the order of the policy. */
+export function referencesOf({ inbound, outbound }: Policy): Reference[] {
+  return [
+    ...inbound.listeners.flatMap(({ name, clients }) =>
+      ofClients(`inbound.listeners[${name}].clients`, clients),
+    ),
+    ...maybe(
+      'ConfigMap',
+      outbound.trustConfigMap,
+      'outbound.tls.trustConfigMapName',
+      'nothing can be verified',
+    ),
+    ...outbound.smartHosts.flatMap((hop, index) => ofHop(`outbound.smartHosts[${index}]`, hop)),
+    ...outbound.routes.flatMap(({ hosts }, index) =>
+      (hosts ?? []).flatMap((hop, at) => ofHop(`outbound.routes[${index}].hosts[${at}]`, hop)),
+    ),
+    ...outbound.dkim.flatMap(({ secret, domain }, index) =>
+      maybe('Secret', secret, `outbound.dkim[${index}].secretName`, `mail from ${domain} waits`),
+    ),
+  ];
+}
+
+/** The names of one kind, each once, in order. */
+export function namesOf(references: readonly Reference[], kind: Reference['kind']): string[] {
+  return [...new Set(references.filter((one) => one.kind === kind).map(({ name }) => name))].toSorted();
+}
+
+function ofClients(
+  field: string,
+  { usersSecret, certificates, oauth }: Policy['inbound']['listeners'][number]['clients'],
+) {
+  return [
+    ...maybe('Secret', usersSecret, `${field}.credentialsSecretName`, 'nobody can log in by password'),
+    ...maybe(
+      'ConfigMap',
+      certificates?.trustConfigMap,
+      `${field}.certificates.trustConfigMapName`,
+      'no client certificate is trusted',
+    ),
+    ...maybe('ConfigMap', oauth?.keysConfigMap, `${field}.oauth.keysConfigMapName`, 'no token is taken'),
+    ...maybe('ConfigMap', oauth?.trustConfigMap, `${field}.oauth.trustConfigMapName`, 'no token is taken'),
+  ];
+}
+
+function ofHop(field: string, hop: Policy['outbound']['smartHosts'][number]): Reference[] {
+  const waits = `mail for ${hop.host} waits`;
+  return [
+    ...maybe(
+      'ConfigMap',
+      hop.trustConfigMap,
+      `${field}.tls.trustConfigMapName`,
+      'the host cannot be verified',
+    ),
+    ...maybe('Secret', hop.clientCertificateSecret, `${field}.tls.clientCertificateSecretName`, waits),
+    ...maybe('Secret', hop.credentialsSecret, `${field}.credentialsSecretName`, waits),
+  ];
+}
+
+function maybe(
+  kind: Reference['kind'],
+  name: string | null | undefined,
+  field: string,
+  without: string,
+): Reference[] {
+  return name === null || name === undefined ? [] : [{ kind, name, field, without }];
+}

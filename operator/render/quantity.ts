@@ -1,0 +1,41 @@
+/**
+ * Kubernetes quantities of bytes, exactly: what one is worth, and how the API server writes it down. It stores `1024Mi`
+ * as `1Gi`; a wanted object that said `1024Mi` would differ from the stored one for ever. Pure and total.
+ */
+const BINARY = ['', 'Ki', 'Mi', 'Gi', 'Ti', 'Pi', 'Ei'];
+const DECIMAL = ['', 'k', 'M', 'G', 'T', 'P', 'E'];
+/** The API server caps what is more. */
+const MOST = 2n ** 63n - 1n;
+
+/** Bytes, a part of one rounded up; undefined where the text is no amount of bytes. */
+export function bytesOf(text: string): bigint | undefined {
+  const [, whole, fraction = '', suffix = ''] = /^(\d+)(?:\.(\d*))?([A-Za-z]*)$/.exec(text) ?? [];
+  const unit = unitOf(suffix);
+  if (whole === undefined || unit === undefined) return undefined;
+  const scale = 10n ** BigInt(fraction.length);
+  const bytes = (BigInt(whole + fraction) * unit + scale - 1n) / scale;
+  return bytes < MOST ? bytes : MOST;
+}
+
+/** The same amount as the API server writes it; text that is no amount is left to it as it is. */
+export function canonicalQuantity(text: string): string {
+  const bytes = bytesOf(text);
+  if (bytes === undefined) return text;
+  const isBinary = text.endsWith('i') && bytes % 1024n === 0n;
+  return isBinary ? shortened(bytes, 1024n, BINARY) : shortened(bytes, 1000n, DECIMAL);
+}
+
+function unitOf(suffix: string): bigint | undefined {
+  const [binary, decimal] = [BINARY.indexOf(suffix), DECIMAL.indexOf(suffix)];
+  if (binary >= 0) return 1024n ** BigInt(binary);
+  return decimal >= 0 ? 1000n ** BigInt(decimal) : undefined;
+}
+
+function shortened(bytes: bigint, base: bigint, suffixes: readonly string[]): string {
+  let [rest, power] = [bytes, 0];
+  while (rest > 0n && rest % base === 0n && power < suffixes.length - 1) {
+    rest /= base;
+    power += 1;
+  }
+  return `${rest}${suffixes[power]}`;
+}
