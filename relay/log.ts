@@ -10,8 +10,13 @@ export type Log = (event: string, fields?: Readonly<Record<string, Value>>) => v
 
 /** `clock` gives milliseconds; `fd` is 1 or 2. A closed descriptor must not end a relay, so EPIPE is ignored. */
 export function jsonLog(task: string, fd: number, clock: () => number): Log {
-  return (event, fields = {}) => {
-    const line = JSON.stringify({ time: new Date(clock()).toISOString(), task, event, ...fields });
+  const write = lineWriter(fd);
+  return (event, fields = {}) =>
+    write(JSON.stringify({ time: new Date(clock()).toISOString(), task, event, ...fields }));
+}
+
+export function lineWriter(fd: number): (line: string) => void {
+  return (line) => {
     try {
       writeSync(fd, `${line}\n`);
     } catch (error) {

@@ -3,6 +3,7 @@
  * `failed`, and ends after `drain`. Key material crosses this channel only: it is never on disk or in a log.
  */
 import type { Policy } from '#crds/policyfile.ts';
+import type { Materials } from './materials.ts';
 
 /** PEM text of a pair that was judged usable. */
 export interface PairText {
@@ -18,16 +19,22 @@ export type ToListener =
       /** 48 bytes in base64, the same for all processes of a relay. */
       ticketKeys: string;
       stateDir: string;
+      materials: Materials;
     }
   | { kind: 'pair'; pair: PairText }
-  /** With an accepted, paused socket as the handle. */
-  | { kind: 'connection'; listener: string; client: string }
+  | { kind: 'materials'; materials: Materials }
+  /** How full the queue is, where it is limited. */
+  | { kind: 'queue'; depth: number; bytes: number }
+  /** The answer to `count`: messages of this minute, this one included. */
+  | { kind: 'counted'; ask: number; count: number }
+  /** With an accepted, paused socket as the handle; `early` is what was read of it already, in base64. */
+  | { kind: 'connection'; listener: string; client: string; early?: string }
   /** No further connections; end those that are open after `deadlineMs`. */
   | { kind: 'drain'; deadlineMs: number };
 
 export type ToRouter =
-  | { kind: 'configure'; policy: Policy; trust: string | null; stateDir: string }
-  | { kind: 'trust'; trust: string | null }
+  | { kind: 'configure'; policy: Policy; materials: Materials; stateDir: string }
+  | { kind: 'materials'; materials: Materials }
   /** The router before this one has let go of the queue: begin. */
   | { kind: 'start' }
   | { kind: 'entered'; ids: readonly string[] }
@@ -36,27 +43,39 @@ export type ToRouter =
 /** Increments since the last report, by name and label; see serve/metrics.ts. */
 export type Counts = Readonly<Record<string, number>>;
 
+export interface Counted {
+  readonly counts: Counts;
+  readonly observations: Observations;
+}
+
+/** Single measurements since the last report, by name. */
+export type Observations = Readonly<Record<string, readonly number[]>>;
+
 export type FromListener =
   | { kind: 'ready' }
   | { kind: 'failed'; message: string }
   /** Connections that are over, one entry each: the supervisor counts per client. */
   | { kind: 'ended'; clients: readonly string[] }
-  | { kind: 'plaintext'; client: string }
+  | { kind: 'plaintext'; client: string; helo: string }
+  /** A message of this client, or login, is about to come. */
+  | { kind: 'count'; ask: number; of: 'client' | 'login'; who: string }
   /** The disk failed: this process takes no further mail and ends. */
   | { kind: 'broken' }
   | { kind: 'entered'; ids: readonly string[] }
-  | { kind: 'counts'; counts: Counts };
+  | ({ kind: 'counts' } & Counted);
 
 export interface QueueFigures {
   readonly depth: number;
+  readonly bytes: number;
   readonly held: number;
   /** Milliseconds since the epoch at which the oldest message was received. */
   readonly oldest: number | null;
   readonly deferrals: readonly { destination: string; message: string }[];
+  readonly loginsRefused: readonly { destination: string; message: string }[];
 }
 
 export type FromRouter =
   | { kind: 'ready' }
   | { kind: 'failed'; message: string }
   | { kind: 'queue'; figures: QueueFigures }
-  | { kind: 'counts'; counts: Counts };
+  | ({ kind: 'counts' } & Counted);

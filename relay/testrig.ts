@@ -12,7 +12,8 @@ import { connect as connectTls } from 'node:tls';
 import 'reflect-metadata';
 import * as x509 from '@peculiar/x509';
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
-import type { Hop, Listener, Policy } from '#crds/policyfile.ts';
+import type { Clients, Hop, Listener, Policy } from '#crds/policyfile.ts';
+import type { Materials } from './materials.ts';
 import type { PairText } from './messages.ts';
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
@@ -42,12 +43,57 @@ export async function freePort(): Promise<number> {
 }
 
 export function listenerAt(port: number, changes: Partial<Listener> = {}): Listener {
-  return { name: 'smtp', port, starttls: 'Enabled', implicitTLS: false, auth: 'Disabled', ...changes };
+  return {
+    name: 'smtp',
+    port,
+    starttls: 'Enabled',
+    implicitTLS: false,
+    auth: 'Disabled',
+    proxyNetworks: [],
+    clients: clientsOf(),
+    ...changes,
+  };
+}
+
+/** Who may relay: this machine, unless `changes` says otherwise. */
+export function clientsOf(changes: Partial<Clients> = {}): Clients {
+  return {
+    networks: ['127.0.0.0/8'],
+    usersSecret: null,
+    certificates: null,
+    oauth: null,
+    senderDomains: null,
+    recipientDomains: null,
+    ...changes,
+  };
 }
 
 export function hopTo(port: number, changes: Partial<Hop> = {}): Hop {
-  const hop = { host: '127.0.0.1', port, implicitTLS: false, needsCredentials: false };
-  return { ...hop, tlsLevel: 'Opportunistic', ...changes };
+  return {
+    host: '127.0.0.1',
+    port,
+    implicitTLS: false,
+    tlsLevel: 'Opportunistic',
+    serverName: null,
+    trustConfigMap: null,
+    clientCertificateSecret: null,
+    credentialsSecret: null,
+    priority: 0,
+    weight: null,
+    ipFamily: 'Any',
+    ...changes,
+  };
+}
+
+type Routed = Policy['outbound']['routes'][number];
+
+export function routeTo(
+  recipientDomains: readonly string[],
+  hosts: readonly Hop[],
+  changes: Partial<Routed> = {},
+): Routed {
+  const floor = { senders: null, tlsLevel: 'Opportunistic' as const };
+  return { recipientDomains: [...recipientDomains], hosts: [...hosts], ...floor, ...changes };
 }
 
 export function policyOf(
@@ -55,7 +101,17 @@ export function policyOf(
   outbound: Partial<Policy['outbound']> = {},
   changes: Partial<Policy> = {},
 ): Policy {
-  const limits = { messageBytes: 1_000_000, recipients: 100 };
+  const limits = {
+    messageBytes: 1_000_000,
+    recipients: 100,
+    connections: 10_000,
+    connectionsPerClient: null,
+    messagesPerClientPerMinute: null,
+    messagesPerLoginPerMinute: null,
+    errorsPerSession: 50,
+    idleSeconds: 300,
+    messageSeconds: 1_800,
+  };
   return {
     format: 1,
     name: 'relay',
@@ -65,48 +121,68 @@ export function policyOf(
       minTlsVersion: 'TLSv1.2',
       listeners: [],
       clientPolicies: [],
-      relayNetworks: ['127.0.0.0/8'],
-      usesCredentials: false,
       acceptDomains: [],
-      limits: { ...limits, connectionsPerClient: null, messagesPerClientPerMinute: null },
+      masqueradeDomains: [],
+      alwaysBcc: null,
+      limits,
       ...inbound,
     },
     outbound: {
       tlsLevel: 'Opportunistic',
       discover: [],
-      usesTrustBundle: false,
+      trustConfigMap: null,
+      ipFamily: 'Any',
       smartHosts: [],
       routes: [],
+      dkim: [],
+      limits: {
+        connectionsPerDestination: 20,
+        messagesPerConnection: 100,
+        messagesPerDestinationPerMinute: null,
+      },
       ...outbound,
     },
-    queue: { mode: 'Durable', expireAfterSeconds: null },
-    trace: { level: 0 },
+    queue: {
+      mode: 'Durable',
+      expireAfterSeconds: 5 * 86_400,
+      delayWarningSeconds: null,
+      maxMessages: null,
+      maxBytes: null,
+    },
+    trace: { level: 0, networks: null, recipientDomains: null, until: null },
     ...changes,
   };
+}
+
+/** Materials with one trust bundle, as a ConfigMap of this name. */
+export function trusting(name: string, pem: string): Materials {
+  return { secrets: {}, configMaps: { [name]: pem === '' ? {} : { 'ca.crt': pem } } };
 }
 
 export interface PodDirs {
   readonly root: string;
   readonly policyDir: string;
   readonly certificateDir: string;
-  readonly trustDir: string;
+  readonly secretsDir: string;
+  readonly configMapsDir: string;
   readonly stateDir: string;
   remove(): void;
 }
 
 export function podDirs(): PodDirs {
   const root = mkdtempSync(join(tmpdir(), 'mailrelay-'));
-  const [policyDir = '', certificateDir = '', trustDir = '', stateDir = ''] = [
+  const [policyDir = '', certificateDir = '', secretsDir = '', configMapsDir = '', stateDir = ''] = [
     'policy',
     'tls',
-    'trust',
+    'secrets',
+    'configmaps',
     'state',
   ].map((name) => {
     mkdirSync(join(root, name));
     return join(root, name);
   });
   const remove = () => rmSync(root, { recursive: true, force: true });
-  return { root, policyDir, certificateDir, trustDir, stateDir, remove };
+  return { root, policyDir, certificateDir, secretsDir, configMapsDir, stateDir, remove };
 }
 
 let mounts = 0;

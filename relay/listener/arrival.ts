@@ -1,12 +1,27 @@
-/** From what smtp-server knows of a session to the envelope that is queued and the trace that is written. Pure. */
-import type { SMTPServerSession } from 'smtp-server';
-import type { Envelope } from '../spool/record.ts';
+/** From what is known of a session to the envelope that is queued and the trace that is written. Pure. */
+import type { SMTPServerAddress, SMTPServerSession } from 'smtp-server';
+import { masqueradedAddress } from '../headers/masquerade.ts';
+import type { Envelope, Recipient } from '../spool/record.ts';
 import { printAddress, relayable } from './address.ts';
 import type { Trace } from './received.ts';
 
 export interface TlsFacts {
   readonly version: string;
   readonly cipher: string;
+  /** Key exchange, where the runtime tells it. */
+  readonly group: string | null;
+}
+
+export interface ArrivalTerms {
+  readonly tls: TlsFacts | null;
+  readonly hostname: string;
+  readonly receivedAt: number;
+  readonly login: string | null;
+  /** It comes from somebody who may relay. */
+  readonly ours: boolean;
+  readonly masqueradeDomains: readonly string[];
+  /** Gets a copy; null: nobody. */
+  readonly alwaysBcc: string | null;
 }
 
 export interface Arrival {
@@ -14,21 +29,21 @@ export interface Arrival {
   readonly trace: Omit<Trace, 'queueId'>;
 }
 
-export function arrivalOf(
-  session: SMTPServerSession,
-  tls: TlsFacts | null,
-  hostname: string,
-  receivedAt: number,
-): Arrival {
+export function arrivalOf(session: SMTPServerSession, terms: ArrivalTerms): Arrival {
   const { envelope } = session;
-  const to = envelope.rcptTo.map(({ address }) => canonical(address));
+  const { tls, hostname, receivedAt, login, ours } = terms;
+  const recipients = envelope.rcptTo.map(recipientOf);
+  const { ret, envid } = envelope.dsn ?? {};
   return {
     envelope: {
-      from: envelope.mailFrom === false ? '' : canonical(envelope.mailFrom.address),
-      recipients: to.map((address) => ({ address, state: 'queued' })),
+      from: senderOf(envelope.mailFrom, terms),
+      recipients: withBcc(recipients, terms.alwaysBcc),
       receivedAt,
       smtpUtf8: envelope.smtpUtf8 === true,
       eightBit: envelope.bodyType === '8bitmime',
+      ...(ret === 'FULL' || ret === 'HDRS' ? { ret } : {}),
+      ...(envid ? { envid } : {}),
+      ...(ours ? { ours } : {}),
     },
     trace: {
       helo: String(session.hostNameAppearsAs || ''),
@@ -36,10 +51,32 @@ export function arrivalOf(
       hostname,
       esmtp: session.openingCommand === 'EHLO',
       tls,
-      recipient: to.length === 1 ? to[0] : undefined,
+      authenticated: login !== null,
+      recipient: recipients.length === 1 ? recipients[0]?.address : undefined,
       at: new Date(receivedAt),
     },
   };
+}
+
+function senderOf(from: SMTPServerAddress | false, { ours, masqueradeDomains }: ArrivalTerms): string {
+  const address = from === false ? '' : canonical(from.address);
+  return ours && address !== '' ? masqueradedAddress(address, masqueradeDomains) : address;
+}
+
+function recipientOf({ address, dsn }: SMTPServerAddress): Recipient {
+  const { notify, orcpt } = dsn ?? {};
+  return {
+    address: canonical(address),
+    state: 'queued',
+    ...(notify && notify.length > 0 ? { notify } : {}),
+    ...(orcpt ? { orcpt } : {}),
+  };
+}
+
+/** The sender knows nothing of the copy, so nothing of it is told to him. */
+function withBcc(recipients: readonly Recipient[], bcc: string | null): readonly Recipient[] {
+  if (bcc === null || recipients.some(({ address }) => address === bcc)) return recipients;
+  return [...recipients, { address: bcc, state: 'queued', notify: ['NEVER'] }];
 }
 
 /** Domains as DNS has them, so that a next hop without SMTPUTF8 understands them. */

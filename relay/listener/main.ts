@@ -3,10 +3,12 @@
  * this process, because a listener without a router would take mail that nobody delivers.
  */
 import type { Socket } from 'node:net';
-import { jsonLog } from '../log.ts';
+import { jsonLog, lineWriter } from '../log.ts';
 import type { FromListener, ToListener } from '../messages.ts';
-import { Spool } from '../spool/spool.ts';
 import { shareOwnership } from '../supervisor/owner.ts';
+import { traceOf } from '../trace.ts';
+import { CountedElsewhere } from './countedelsewhere.ts';
+import { type Intake, intakeOf } from './intake.ts';
 import { ListenerTask } from './task.ts';
 
 const REPORT_MS = 250;
@@ -21,7 +23,7 @@ const PLAINTEXT_CLIENTS = 10_000;
 const log = jsonLog('listener', 1, Date.now);
 
 let task: ListenerTask | undefined;
-let spool: Spool | undefined;
+let intake: Intake | undefined;
 let entered: string[] = [];
 let ended: string[] = [];
 let brokenTold = false;
@@ -30,6 +32,7 @@ let drainEnd = 0;
 let deadline: NodeJS.Timeout | undefined;
 let leaving = false;
 const plaintextTold = new Map<string, number>();
+const counted = new CountedElsewhere((ask, of, who) => tell({ kind: 'count', ask, of, who }));
 
 process.on('message', (message: ToListener, socket?: Socket) => handle(message, socket));
 process.on('disconnect', () => process.exit(0));
@@ -58,12 +61,13 @@ function flush(): void {
   ended = [];
 }
 
-function tellPlaintext(client: string): void {
-  const last = plaintextTold.get(client);
+function tellPlaintext(client: string, helo: string): void {
+  const key = `${client} ${helo}`;
+  const last = plaintextTold.get(key);
   if (last !== undefined && Date.now() - last < PLAINTEXT_EVERY_MS) return;
   if (plaintextTold.size >= PLAINTEXT_CLIENTS) plaintextTold.clear();
-  plaintextTold.set(client, Date.now());
-  tell({ kind: 'plaintext', client });
+  plaintextTold.set(key, Date.now());
+  tell({ kind: 'plaintext', client, helo });
 }
 
 function handle(message: ToListener, socket?: Socket): void {
@@ -74,8 +78,18 @@ function handle(message: ToListener, socket?: Socket): void {
     case 'pair':
       task?.usePair(message.pair);
       break;
+    case 'materials':
+      task?.useMaterials(message.materials);
+      intake?.useMaterials(message.materials);
+      break;
+    case 'queue':
+      intake?.learnQueue(message);
+      break;
+    case 'counted':
+      counted.answered(message.ask, message.count);
+      break;
     case 'connection':
-      receive(message.listener, message.client, socket);
+      receive(message, socket);
       break;
     case 'drain':
       drain(message.deadlineMs);
@@ -85,18 +99,24 @@ function handle(message: ToListener, socket?: Socket): void {
   }
 }
 
-function configure({ policy, pair, ticketKeys, stateDir }: Extract<ToListener, { kind: 'configure' }>): void {
+function configure(message: Extract<ToListener, { kind: 'configure' }>): void {
+  const { policy, pair, materials, ticketKeys, stateDir } = message;
   try {
     shareOwnership(stateDir);
-    spool = new Spool(stateDir);
+    const tracer = traceOf(policy.trace, lineWriter(1), Date.now);
+    const taking = intakeOf(policy, materials, stateDir, { log, tracer, onEntered: collectEntered });
+    intake = taking;
     task = new ListenerTask({
       policy,
       pair,
+      materials,
       ticketKeys: Buffer.from(ticketKeys, 'base64'),
-      spool,
+      take: (stream, arrival) => taking.take(stream, arrival),
+      refusalOfMore: (bytes) => taking.refusalOfMore(bytes),
+      countMessage: (of, who) => counted.count(of, who),
       log,
+      tracer,
       clock: Date.now,
-      onEntered: collectEntered,
       onPlaintext: tellPlaintext,
     });
     tell({ kind: 'ready' });
@@ -106,18 +126,25 @@ function configure({ policy, pair, ticketKeys, stateDir }: Extract<ToListener, {
   }
 }
 
-function receive(listener: string, client: string, socket: Socket | undefined): void {
+function receive(
+  { listener, client, early }: Extract<ToListener, { kind: 'connection' }>,
+  socket: Socket | undefined,
+): void {
   // The client may have gone while the socket was on its way.
-  if (socket && task) task.receive(listener, client, socket, () => collectEnded(client));
-  else collectEnded(client);
+  if (!socket || !task) {
+    collectEnded(client);
+    return;
+  }
+  if (early !== undefined) socket.unshift(Buffer.from(early, 'base64'));
+  task.receive(listener, client, socket, () => collectEnded(client));
 }
 
 function report(): void {
   const counts = task?.counters.take();
-  if (counts) tell({ kind: 'counts', counts });
-  if (!spool?.isBroken || brokenTold) return;
+  if (counts) tell({ kind: 'counts', ...counts });
+  if (intake?.fault === undefined || brokenTold) return;
   brokenTold = true;
-  log('spool_broken', { message: spool.fault });
+  log('spool_broken', { message: intake.fault });
   tell({ kind: 'broken' });
   drain(BROKEN_MS);
 }
@@ -150,7 +177,7 @@ async function leave(): Promise<void> {
   leaving = true;
   report();
   flush();
-  await spool?.close();
+  await intake?.close();
   // Disconnecting flushes what was sent, and ends the process.
   process.disconnect?.();
 }

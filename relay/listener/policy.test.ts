@@ -1,15 +1,24 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Listener, STARTTLS_POLICIES, type StartTlsPolicy } from '#crds/policyfile.ts';
-import { refusalOf, refusalOfLine, type SessionRules, starttlsOfSession } from './policy.ts';
+import { listenerAt } from '../testrig.ts';
+import {
+  refusalOf,
+  refusalOfLine,
+  type SessionRules,
+  starttlsOfSession,
+  tlsFloorOfSession,
+} from './policy.ts';
 import { REPLIES } from './reply.ts';
 
-const rules = (starttls: StartTlsPolicy, authRequired = false): SessionRules => ({
-  starttls,
-  authRequired,
-  messageBytes: 1000,
-});
-const codeOf = (verb: string, of: SessionRules, secure: boolean) => refusalOf(verb, of, secure)?.code;
+const rules = (
+  starttls: StartTlsPolicy,
+  auth: Listener['auth'] = 'Disabled',
+  hasPair = true,
+): SessionRules => ({ starttls, auth, messageBytes: 1000, hasPair });
+const clear = { secure: false, loggedIn: false };
+const secure = { secure: true, loggedIn: false };
+const codeOf = (verb: string, of: SessionRules) => refusalOf(verb, of, clear)?.code;
 
 const VERBS = [
   'EHLO',
@@ -29,7 +38,7 @@ const VERBS = [
 test('every verb under every policy, before TLS', () => {
   const table = STARTTLS_POLICIES.map((starttls) => [
     starttls,
-    Object.fromEntries(VERBS.map((verb) => [verb, codeOf(verb, rules(starttls), false) ?? 'ok'])),
+    Object.fromEntries(VERBS.map((verb) => [verb, codeOf(verb, rules(starttls)) ?? 'ok'])),
   ]);
   const allowed = { EHLO: 'ok', HELO: 'ok', NOOP: 'ok', RSET: 'ok', QUIT: 'ok' };
   assert.deepEqual(Object.fromEntries(table), {
@@ -68,20 +77,51 @@ test('every verb under every policy, before TLS', () => {
 
 test('after TLS only AUTH is refused, whatever the policy', () => {
   for (const starttls of STARTTLS_POLICIES) {
-    const refused = VERBS.filter((verb) => refusalOf(verb, rules(starttls), true));
+    const refused = VERBS.filter((verb) => refusalOf(verb, rules(starttls), secure));
     assert.deepEqual(refused, ['AUTH'], starttls);
   }
 });
 
-test('a listener with auth Required refuses MAIL until somebody can log in', () => {
-  assert.equal(refusalOf('MAIL', rules('Enabled', true), true), REPLIES.mustLogIn);
-  assert.equal(refusalOf('MAIL', rules('Required', true), false), REPLIES.mustStartTls);
+test('a listener with auth Required refuses MAIL without a login', () => {
+  assert.equal(refusalOf('MAIL', rules('Enabled', 'Required'), secure), REPLIES.mustLogIn);
+  assert.equal(refusalOf('MAIL', rules('Enabled', 'Optional'), secure), undefined);
+  assert.equal(refusalOf('MAIL', rules('Required', 'Required'), clear), REPLIES.mustStartTls);
+  assert.equal(refusalOf('MAIL', rules('Enabled', 'Required'), { ...secure, loggedIn: true }), undefined);
+});
+
+test('a login is heard under TLS only', () => {
+  for (const auth of ['Optional', 'Required'] as const) {
+    assert.equal(refusalOf('AUTH', rules('Enabled', auth), clear), REPLIES.authNeedsTls);
+    assert.equal(refusalOf('AUTH', rules('Disabled', auth), clear), REPLIES.notAvailable);
+    assert.equal(refusalOf('AUTH', rules('Enabled', auth), secure), undefined);
+  }
+});
+
+test('without a pair TLS is unavailable for now, and mail that could have had it waits', () => {
+  const without = (starttls: StartTlsPolicy) =>
+    ['EHLO', 'STARTTLS', 'MAIL', 'DATA'].map(
+      (verb) => codeOf(verb, rules(starttls, 'Disabled', false)) ?? 'ok',
+    );
+  assert.deepEqual(without('Enabled'), ['ok', 454, 451, 451]);
+  assert.deepEqual(without('Required'), ['ok', 454, 530, 530]);
+  assert.deepEqual(without('Disabled'), ['ok', 502, 'ok', 'ok']);
+});
+
+test('an older TLS version is for the clients that a policy names, and never for a login', () => {
+  const old = { networks: ['a'], starttls: null, minTlsVersion: 'TLSv1' as const };
+  assert.equal(tlsFloorOfSession(listener('Enabled'), undefined, 'TLSv1.2'), 'TLSv1.2');
+  assert.equal(tlsFloorOfSession(listener('Enabled'), old, 'TLSv1.2'), 'TLSv1');
+  assert.equal(tlsFloorOfSession(listener('Enabled', 'Required'), old, 'TLSv1.2'), 'TLSv1.2');
+  assert.equal(
+    tlsFloorOfSession(listener('Enabled'), { ...old, minTlsVersion: 'TLSv1.3' }, 'TLSv1.2'),
+    'TLSv1.3',
+  );
 });
 
 test('a verb that is not plain ASCII is never taken for another', () => {
   // The library upper-cases by Unicode, where "ı" is an I and "ſ" an S.
   for (const verb of ['MAıL', 'ſTARTTLS', 'DATA\t', '', 'MA\0IL', 'MÄIL', 'mail']) {
-    assert.equal(refusalOf(verb, rules('Enabled', true), true), REPLIES.notUnderstood, verb);
+    assert.equal(refusalOf(verb, rules('Enabled', 'Required'), secure), REPLIES.notUnderstood, verb);
   }
 });
 
@@ -89,31 +129,22 @@ const listener = (
   starttls: StartTlsPolicy,
   auth: Listener['auth'] = 'Disabled',
   implicitTLS = false,
-): Listener => ({
-  name: 'smtp',
-  port: 25,
-  starttls,
-  implicitTLS,
-  auth,
-});
+): Listener => listenerAt(25, { starttls, auth, implicitTLS });
 
-test('the first client policy that matches wins over the listener, either way', () => {
-  const policies = [
-    { networks: ['a'], starttls: 'Required' as const },
-    { networks: ['b'], starttls: 'Disabled' as const },
-  ];
-  const of = (matching: number[]) =>
-    starttlsOfSession(listener('Enabled'), policies, (index) => matching.includes(index));
-  assert.deepEqual([of([]), of([0]), of([1]), of([0, 1])], ['Enabled', 'Required', 'Disabled', 'Required']);
+const policyOf = (starttls: StartTlsPolicy) => ({ networks: ['a'], starttls, minTlsVersion: null });
+
+test('a client policy wins over the listener, either way', () => {
+  assert.equal(starttlsOfSession(listener('Enabled'), undefined), 'Enabled');
+  assert.equal(starttlsOfSession(listener('Enabled'), policyOf('Required')), 'Required');
+  assert.equal(starttlsOfSession(listener('Enabled'), policyOf('Disabled')), 'Disabled');
+  const floorOnly = { networks: ['a'], starttls: null, minTlsVersion: 'TLSv1' as const };
+  assert.equal(starttlsOfSession(listener('Required'), floorOnly), 'Required');
 });
 
 test('a client policy never weakens a listener with auth Required, nor one with implicit TLS', () => {
-  const weak = [{ networks: ['a'], starttls: 'Disabled' as const }];
-  const strong = [{ networks: ['a'], starttls: 'Required' as const }];
-  const all = () => true;
-  assert.equal(starttlsOfSession(listener('Required', 'Required'), weak, all), 'Required');
-  assert.equal(starttlsOfSession(listener('Enabled', 'Required'), strong, all), 'Required');
-  assert.equal(starttlsOfSession(listener('Disabled', 'Disabled', true), strong, all), 'Disabled');
+  assert.equal(starttlsOfSession(listener('Required', 'Required'), policyOf('Disabled')), 'Required');
+  assert.equal(starttlsOfSession(listener('Enabled', 'Required'), policyOf('Required')), 'Required');
+  assert.equal(starttlsOfSession(listener('Disabled', 'Disabled', true), policyOf('Required')), 'Disabled');
 });
 
 test('MAIL and RCPT lines that mean different things to different servers are refused', () => {

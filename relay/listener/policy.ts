@@ -2,7 +2,7 @@
  * What a session may do before and after TLS: (STARTTLS policy, facts) -> go on, or a reply. smtp-server knows no
  * "STARTTLS required"; this is where it is decided, for every command. Pure.
  */
-import type { Listener, Policy, StartTlsPolicy } from '#crds/policyfile.ts';
+import type { Listener, Policy, StartTlsPolicy, TlsVersion } from '#crds/policyfile.ts';
 import { rawPathIsPlain } from './address.ts';
 import { REPLIES, type Reply } from './reply.ts';
 
@@ -10,39 +10,72 @@ import { REPLIES, type Reply } from './reply.ts';
 const BEFORE_TLS = new Set(['EHLO', 'HELO', 'NOOP', 'STARTTLS', 'RSET', 'QUIT']);
 
 /** Commands of smtp-server that this relay does not have. */
-export const NEVER_AVAILABLE = new Set(['AUTH', 'XCLIENT', 'XFORWARD', 'WIZ', 'SHELL', 'KILL', 'LHLO']);
+export const NEVER_AVAILABLE = new Set(['XCLIENT', 'XFORWARD', 'WIZ', 'SHELL', 'KILL', 'LHLO']);
+
+type ClientPolicy = Policy['inbound']['clientPolicies'][number];
 
 export interface SessionRules {
   readonly starttls: StartTlsPolicy;
-  readonly authRequired: boolean;
+  readonly auth: Listener['auth'];
   readonly messageBytes: number;
+  /** False while no pair is loaded: TLS that the session needs cannot be had. */
+  readonly hasPair: boolean;
+}
+
+export interface SessionState {
+  readonly secure: boolean;
+  /** Logged in, or a certificate that counts as a login. */
+  readonly loggedIn: boolean;
 }
 
 /**
- * The policy of one session: client policy, else listener. A client policy never weakens a listener whose clients log
- * in, nor one with implicit TLS. `matches` tells whether the client is in the networks of the policy at an index.
+ * The STARTTLS policy of one session: client policy, else listener. A client policy never weakens a listener whose
+ * clients log in, nor one with implicit TLS.
  */
 export function starttlsOfSession(
   listener: Listener,
-  clientPolicies: Policy['inbound']['clientPolicies'],
-  matches: (index: number) => boolean,
+  clientPolicy: ClientPolicy | undefined,
 ): StartTlsPolicy {
   if (listener.implicitTLS) return 'Disabled';
-  const chosen = clientPolicies.find((_, index) => matches(index))?.starttls ?? listener.starttls;
+  const chosen = clientPolicy?.starttls ?? listener.starttls;
   const order: readonly StartTlsPolicy[] = ['Disabled', 'Enabled', 'Required'];
   const weaker = order.indexOf(chosen) < order.indexOf(listener.starttls);
   return weaker && listener.auth === 'Required' ? listener.starttls : chosen;
 }
 
+/** The oldest TLS version of one session. Clients that log in are never allowed an older one than the others. */
+export function tlsFloorOfSession(
+  listener: Listener,
+  clientPolicy: ClientPolicy | undefined,
+  floor: TlsVersion,
+): TlsVersion {
+  const chosen = clientPolicy?.minTlsVersion ?? floor;
+  return chosen < floor && listener.auth === 'Required' ? floor : chosen;
+}
+
 /** The reply that refuses this command, or undefined when the session goes on. */
-export function refusalOf(verb: string, rules: SessionRules, secure: boolean): Reply | undefined {
+export function refusalOf(verb: string, rules: SessionRules, state: SessionState): Reply | undefined {
   // The library folds case by Unicode: "MAıL" would be a MAIL to it and pass every rule below.
   if (!/^[A-Z]{1,12}$/.test(verb)) return REPLIES.notUnderstood;
-  if (!secure && rules.starttls === 'Required' && !BEFORE_TLS.has(verb)) return REPLIES.mustStartTls;
-  if (verb === 'STARTTLS' && !secure && rules.starttls === 'Disabled') return REPLIES.noStartTls;
+  if (!state.secure) {
+    const refusal = refusalInClear(verb, rules);
+    if (refusal) return refusal;
+  }
   if (NEVER_AVAILABLE.has(verb)) return REPLIES.notAvailable;
-  if (verb === 'MAIL' && rules.authRequired) return REPLIES.mustLogIn;
+  if (verb === 'AUTH' && rules.auth === 'Disabled') return REPLIES.notAvailable;
+  if (verb === 'MAIL' && rules.auth === 'Required' && !state.loggedIn) return REPLIES.mustLogIn;
   return undefined;
+}
+
+function refusalInClear(verb: string, { starttls, hasPair, auth }: SessionRules): Reply | undefined {
+  const wantsTls = starttls !== 'Disabled';
+  if (wantsTls && !hasPair && verb === 'STARTTLS') return REPLIES.tlsUnavailable;
+  if (starttls === 'Required' && !BEFORE_TLS.has(verb)) return REPLIES.mustStartTls;
+  // Never quietly in plain text: the sender comes again when there is a certificate.
+  if (wantsTls && !hasPair && !BEFORE_TLS.has(verb)) return REPLIES.noCertificate;
+  if (verb === 'STARTTLS' && !wantsTls) return REPLIES.noStartTls;
+  if (verb !== 'AUTH') return undefined;
+  return auth !== 'Disabled' && wantsTls ? REPLIES.authNeedsTls : REPLIES.notAvailable;
 }
 
 /** The reply that refuses a MAIL or RCPT for how it is written, or undefined. */

@@ -1,15 +1,14 @@
 /**
- * From DATA to the spool: adds the Received header, streams the body into a writer that is bounded in memory, refuses
- * smuggled line breaks and loops, and enters the message. Gives the queue id once the message is durable; throws a
- * Refusal otherwise, and leaves nothing behind.
+ * From DATA to the spool: streams the message into a writer that is bounded in memory, and enters it. Gives the queue
+ * id once the message is durable; throws a Refusal otherwise, and leaves nothing behind.
  */
 import { constants } from 'node:os';
 import type { SMTPServerDataStream } from 'smtp-server';
+import type { HeaderWork } from '../headers/header.ts';
 import { newQueueId } from '../spool/record.ts';
 import type { Spool } from '../spool/spool.ts';
 import type { Arrival } from './arrival.ts';
-import { LineBreakGuard } from './linebreaks.ts';
-import { LoopGuard, receivedHeader } from './received.ts';
+import { contentOf } from './content.ts';
 import { REPLIES, Refusal } from './reply.ts';
 
 /** The client went away in the middle of the message. */
@@ -19,14 +18,18 @@ const FULL = new Set<unknown>(['ENOSPC', 'EDQUOT', constants.errno.ENOSPC, const
 export async function receiveMessage(
   spool: Spool,
   stream: SMTPServerDataStream,
-  arrival: Arrival,
+  { envelope, trace }: Arrival,
+  work: HeaderWork | null,
 ): Promise<{ id: string; bytes: number }> {
-  const id = newQueueId(arrival.envelope.receivedAt);
+  const id = newQueueId(envelope.receivedAt);
   const body = spool.bodyWriter(id);
+  let bytes = 0;
   try {
-    await body.write(Buffer.from(receivedHeader({ ...arrival.trace, queueId: id })));
-    const bytes = await writeBody(stream, (chunk) => body.write(chunk));
-    await spool.enter(id, arrival.envelope, await body.seal());
+    for await (const chunk of contentOf(stream, { trace: { ...trace, queueId: id }, work })) {
+      bytes += chunk.length;
+      await body.write(chunk);
+    }
+    await spool.enter(id, envelope, await body.seal());
     return { id, bytes };
   } catch (error) {
     await body.discard();
@@ -35,27 +38,8 @@ export async function receiveMessage(
   }
 }
 
-async function writeBody(
-  stream: SMTPServerDataStream,
-  write: (chunk: Buffer) => Promise<void>,
-): Promise<number> {
-  const lines = new LineBreakGuard();
-  const loop = new LoopGuard();
-  let bytes = 0;
-  // A refused message is read to its end all the same, so that the reply comes where the client expects it.
-  for await (const chunk of stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-    if (stream.sizeExceeded) throw new Refusal(REPLIES.tooLarge);
-    if (!lines.passes(chunk)) throw new Refusal(REPLIES.bareLine);
-    if (!loop.passes(chunk)) throw new Refusal(REPLIES.mailLoop);
-    bytes += chunk.length;
-    await write(chunk);
-  }
-  if (stream.sizeExceeded) throw new Refusal(REPLIES.tooLarge);
-  if (!lines.passesEnd()) throw new Refusal(REPLIES.bareLine);
-  return bytes;
-}
-
-function asRefusal(error: unknown): Refusal {
+/** What the client hears: our own refusal, or what the disk or the client's own end of the connection did. */
+export function asRefusal(error: unknown): Refusal {
   if (error instanceof Refusal) return error;
   const { code } = error as { code?: string | number };
   if (ABORTED.has(code)) return new Refusal(REPLIES.aborted);

@@ -8,7 +8,8 @@ const trace: Trace = {
   hostname: 'relay.example.com',
   queueId: '1k86ld9njg720qjr',
   esmtp: true,
-  tls: { version: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384' },
+  authenticated: false,
+  tls: { version: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384', group: null },
   recipient: 'you@example.net',
   at: new Date(Date.UTC(2026, 10, 24, 11, 22, 33)),
 };

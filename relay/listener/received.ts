@@ -8,7 +8,9 @@ export interface Trace {
   readonly hostname: string;
   readonly queueId: string;
   readonly esmtp: boolean;
-  readonly tls: { readonly version: string; readonly cipher: string } | null;
+  readonly tls: { readonly version: string; readonly cipher: string; readonly group: string | null } | null;
+  /** The client logged in (RFC 3848: the final A). */
+  readonly authenticated: boolean;
   readonly recipient: string | undefined;
   readonly at: Date;
 }
@@ -23,15 +25,18 @@ export function receivedHeader({
   queueId,
   esmtp,
   tls,
+  authenticated,
   recipient,
   at,
 }: Trace): string {
   const address = client.includes(':') ? `IPv6:${client}` : client;
-  const protocol = `${esmtp || tls ? 'ESMTP' : 'SMTP'}${tls ? 'S' : ''}`;
+  const protocol = `${esmtp || tls ? 'ESMTP' : 'SMTP'}${tls ? 'S' : ''}${authenticated ? 'A' : ''}`;
   const lines = [
     `Received: from ${harmless(helo)} ([${address}])`,
     `by ${hostname} (mailrelay) with ${protocol} id ${queueId}`,
-    ...(tls ? [`(using ${tls.version} with cipher ${tls.cipher})`] : []),
+    ...(tls
+      ? [`(using ${tls.version} with cipher ${tls.cipher}${tls.group ? ` group ${tls.group}` : ''})`]
+      : []),
     ...(recipient ? [`for <${recipient}>`] : []),
   ];
   return `${lines.join('\r\n\t')};\r\n\t${rfc5322Date(at)}\r\n`;

@@ -1,19 +1,23 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Policy } from '#crds/policyfile.ts';
-import { relayingOf } from './relaying.ts';
+import type { Clients } from '#crds/policyfile.ts';
+import { clientsOf } from '../testrig.ts';
+import { clientPolicyOf, type Identity, relayingOf } from './relaying.ts';
 
-const relaying = relayingOf({
-  inbound: {
-    relayNetworks: ['10.20.0.0/16', '2001:db8::/32', '192.0.2.7'],
-    acceptDomains: ['example.com', 'xn--mller-kva.example'],
-    clientPolicies: [{ networks: ['198.51.100.0/24'], starttls: 'Required' }],
-  },
-} as unknown as Policy);
+const accepted = ['example.com', 'xn--mller-kva.example'];
+const networks = ['10.20.0.0/16', '2001:db8::/32', '192.0.2.7'];
+const relaying = relayingOf(clientsOf({ networks }), accepted);
+const who = (changes: Partial<Identity> = {}): Identity => ({
+  client: '203.0.113.1',
+  login: null,
+  certificateNames: [],
+  ...changes,
+});
 
 const INSIDE = ['10.20.255.255', '::ffff:10.20.0.1', '2001:db8::1', '192.0.2.7'];
 const OUTSIDE = ['10.21.0.1', '::ffff:10.21.0.1', '2001:db9::1', '192.0.2.8', '127.0.0.1', '', 'nonsense'];
-const codeOf = (client: string, to: string) => relaying.refusalOfRecipient(client, to)?.code;
+const codeOf = (client: string, to: string) =>
+  relaying.refusalOfRecipient(who({ client }), 'me@x.example', to)?.code;
 
 test('clients in the trusted networks may send anywhere', () => {
   for (const client of INSIDE) assert.equal(codeOf(client, 'you@anywhere.example'), undefined, client);
@@ -36,8 +40,43 @@ test('routing in disguise is refused from everyone', () => {
   }
 });
 
-test('client policies match by network', () => {
-  assert.equal(relaying.clientPolicyMatches('198.51.100.9')(0), true);
-  assert.equal(relaying.clientPolicyMatches('198.51.101.9')(0), false);
-  assert.equal(relaying.clientPolicyMatches('198.51.100.9')(1), false);
+test('a login relays from anywhere, and so does a certificate with an allowed name', () => {
+  const certificates = { trustConfigMap: 'ca', names: ['app.example.com', '*.jobs.example.com'] };
+  const mixed = relayingOf(clientsOf({ networks: [], certificates }), []);
+  const may = (identity: Partial<Identity>) =>
+    mixed.refusalOfRecipient(who(identity), '', 'you@anywhere.example') === undefined;
+  assert.equal(may({}), false);
+  assert.equal(may({ login: 'alice' }), true);
+  assert.equal(may({ certificateNames: ['app.example.com'] }), true);
+  assert.equal(may({ certificateNames: ['a.jobs.example.com'] }), true);
+  assert.equal(may({ certificateNames: ['a.b.jobs.example.com', 'other.example.com'] }), false);
+});
+
+test('those who may relay are held to their domains, and may still write to accepted ones', () => {
+  const restricted: Partial<Clients> = {
+    networks,
+    senderDomains: ['shop.example', '*.shop.example'],
+    recipientDomains: ['partner.example'],
+  };
+  const held = relayingOf(clientsOf(restricted), accepted);
+  const code = (from: string, to: string) =>
+    held.refusalOfRecipient(who({ client: '10.20.0.1' }), from, to)?.code ?? 'ok';
+  assert.equal(code('a@shop.example', 'you@partner.example'), 'ok');
+  assert.equal(code('a@eu.shop.example', 'you@partner.example'), 'ok');
+  assert.equal(code('', 'you@partner.example'), 'ok');
+  assert.equal(code('a@other.example', 'you@partner.example'), 553);
+  assert.equal(code('a@shop.example', 'you@other.example'), 550);
+  assert.equal(code('a@other.example', 'you@example.com'), 'ok');
+});
+
+test('the first client policy that names the network is that of the client', () => {
+  const of = clientPolicyOf({
+    clientPolicies: [
+      { networks: ['198.51.100.0/24'], starttls: 'Required', minTlsVersion: null },
+      { networks: ['198.51.0.0/16'], starttls: 'Disabled', minTlsVersion: null },
+    ],
+  } as never);
+  assert.equal(of('198.51.100.9')?.starttls, 'Required');
+  assert.equal(of('198.51.101.9')?.starttls, 'Disabled');
+  assert.equal(of('198.52.100.9'), undefined);
 });

@@ -1,40 +1,71 @@
 /**
- * Who may relay. Clients in the trusted networks may send anywhere; everyone else only to the accepted domains. The
- * default is nobody and nothing. Pure over a prebuilt BlockList.
+ * Who may relay, and where to. Whoever is in a trusted network, logged in or showed a certificate with an allowed name
+ * may send where the restrictions allow; everyone else only to the accepted domains. The default is nobody and nothing.
+ * Pure over prebuilt lists.
  */
 import { BlockList } from 'node:net';
 import { listCovers, networkOf } from '#crds/networks.ts';
-import type { Policy } from '#crds/policyfile.ts';
+import { domainOf, type Matcher, matcherOf } from '#crds/patterns.ts';
+import type { Clients, Policy } from '#crds/policyfile.ts';
+import { nameIsAllowed } from '../auth/certificatenames.ts';
 import { relayable } from './address.ts';
 import { REPLIES, type Reply } from './reply.ts';
 
-export interface Relaying {
-  readonly trusts: (client: string) => boolean;
-  readonly clientPolicyMatches: (client: string) => (index: number) => boolean;
-  readonly refusalOfRecipient: (client: string, address: string) => Reply | undefined;
+/** What is known of whoever is at the other end of a session. */
+export interface Identity {
+  readonly client: string;
+  /** User name, or subject of a token; only ever set under TLS. */
+  readonly login: string | null;
+  /** Names of a client certificate of a trusted authority. */
+  readonly certificateNames: readonly string[];
 }
 
-export function relayingOf({ inbound }: Policy): Relaying {
-  const trusted = listOf(inbound.relayNetworks);
-  const policies = inbound.clientPolicies.map(({ networks }) => listOf(networks));
-  const accepted = new Set(inbound.acceptDomains);
-  const trusts = (client: string) => listCovers(trusted, client);
+export interface Relaying {
+  readonly trustsNetworkOf: (client: string) => boolean;
+  readonly mayRelay: (identity: Identity) => boolean;
+  /** A login, or what counts as one. */
+  readonly isLoggedIn: (identity: Identity) => boolean;
+  readonly refusalOfRecipient: (identity: Identity, from: string, to: string) => Reply | undefined;
+}
+
+export function relayingOf(clients: Clients, acceptDomains: readonly string[]): Relaying {
+  const trusted = listOf(clients.networks);
+  const accepted = new Set(acceptDomains);
+  const isAllowedSender = restriction(clients.senderDomains);
+  const isAllowedRecipient = restriction(clients.recipientDomains);
+  const trustsNetworkOf = (client: string) => listCovers(trusted, client);
+  const isLoggedIn = ({ login, certificateNames }: Identity) =>
+    login !== null || nameIsAllowed(certificateNames, clients.certificates?.names ?? []);
+  const mayRelay = (identity: Identity) => isLoggedIn(identity) || trustsNetworkOf(identity.client);
   return {
-    trusts,
-    clientPolicyMatches: (client) => (index) => {
-      const list = policies[index];
-      return list !== undefined && listCovers(list, client);
-    },
-    refusalOfRecipient: (client, address) => {
-      const recipient = relayable(address);
+    trustsNetworkOf,
+    mayRelay,
+    isLoggedIn,
+    refusalOfRecipient: (identity, from, to) => {
+      const recipient = relayable(to);
       if (!recipient) return REPLIES.badRecipient;
-      return trusts(client) || accepted.has(recipient.domain) ? undefined : REPLIES.noRelaying;
+      if (accepted.has(recipient.domain)) return undefined;
+      if (!mayRelay(identity)) return REPLIES.noRelaying;
+      if (from !== '' && !isAllowedSender(from)) return REPLIES.senderNotAllowed;
+      return isAllowedRecipient(recipient.domain) ? undefined : REPLIES.recipientNotAllowed;
     },
   };
 }
 
-function listOf(networks: readonly string[]): BlockList {
+/** Which of the client policies is that of a client: the index of the first that names its network. */
+export function clientPolicyOf({ clientPolicies }: Policy['inbound']) {
+  const lists = clientPolicies.map(({ networks }) => listOf(networks));
+  return (client: string) => clientPolicies[lists.findIndex((list) => listCovers(list, client))];
+}
+
+export function listOf(networks: readonly string[]): BlockList {
   const list = new BlockList();
   for (const network of networks) networkOf(network, list);
   return list;
+}
+
+function restriction(patterns: readonly string[] | null): Matcher {
+  if (patterns === null) return () => true;
+  const matches = matcherOf(patterns);
+  return (address) => matches(domainOf(address));
 }

@@ -6,9 +6,20 @@ import { after, before, test } from 'node:test';
 import { SMTPServer } from 'smtp-server';
 import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js';
 import type { Policy } from '#crds/policyfile.ts';
+import { NO_MATERIALS } from '../materials.ts';
 import type { PairText } from '../messages.ts';
-import { Spool } from '../spool/spool.ts';
-import { eventually, listenerAt, makePair, type PodDirs, podDirs, policyOf, Talker } from '../testrig.ts';
+import { MessageRate } from '../supervisor/rate.ts';
+import {
+  clientsOf,
+  eventually,
+  listenerAt,
+  makePair,
+  type PodDirs,
+  podDirs,
+  policyOf,
+  Talker,
+} from '../testrig.ts';
+import { type Intake, intakeOf } from './intake.ts';
 import { ListenerTask } from './task.ts';
 
 test('the parts of smtp-server that we override are those of the pinned version', () => {
@@ -16,7 +27,17 @@ test('the parts of smtp-server that we override are those of the pinned version'
     dependencies: Record<string, string>;
   };
   assert.equal(pinned.dependencies['smtp-server'], '3.21.6');
-  for (const method of ['_onCommand', '_onClose', '_whenWritable', 'init', 'send', 'close']) {
+  for (const method of [
+    '_onCommand',
+    '_onClose',
+    '_whenWritable',
+    '_isSupported',
+    'handler_AUTH',
+    'handler_DATA',
+    'init',
+    'send',
+    'close',
+  ]) {
     assert.equal(typeof SMTPConnection.prototype[method as keyof SMTPConnection], 'function', method);
   }
   const server = new SMTPServer({ logger: false });
@@ -36,19 +57,18 @@ interface Serving {
 }
 
 let dirs: PodDirs;
-let spool: Spool;
 let pair: PairText;
 const servers: Server[] = [];
+const intakes: Intake[] = [];
 
 before(async () => {
   dirs = podDirs();
-  spool = new Spool(dirs.stateDir);
   pair = await makePair();
 });
 
 after(async () => {
   for (const server of servers) server.close();
-  await spool.close();
+  for (const intake of intakes) await intake.close();
   dirs.remove();
 });
 
@@ -60,14 +80,24 @@ async function serve(
   const plaintext: string[] = [];
   const entered: string[] = [];
   let ended = 0;
+  const policy = policyOf({ listeners: [listenerAt(25)], ...inbound });
+  const log = () => undefined;
+  const onEntered = (id: string) => entered.push(id);
+  const tracer = { session: () => undefined };
+  const intake = intakeOf(policy, NO_MATERIALS, dirs.stateDir, { log, tracer, onEntered });
+  intakes.push(intake);
+  const rates = { client: new MessageRate(), login: new MessageRate() };
   const task = new ListenerTask({
-    policy: policyOf({ listeners: [listenerAt(25)], ...inbound }),
+    policy,
     pair: withPair,
     ticketKeys: randomBytes(48),
-    spool,
+    materials: NO_MATERIALS,
+    take: (stream, arrival) => intake.take(stream, arrival),
+    refusalOfMore: (bytes) => intake.refusalOfMore(bytes),
+    countMessage: async (of, who) => rates[of].count(who, Date.now()),
+    tracer,
     log: () => undefined,
     clock: Date.now,
-    onEntered: (id) => entered.push(id),
     onPlaintext: (client) => plaintext.push(client),
   });
   const server = createServer({ pauseOnConnect: true }, (socket) => {
@@ -135,7 +165,7 @@ test('Disabled: STARTTLS is not offered and not obeyed', async () => {
 });
 
 test('a client policy is the policy of its clients', async () => {
-  const clientPolicies = [{ networks: ['127.0.0.1'], starttls: 'Required' as const }];
+  const clientPolicies = [{ networks: ['127.0.0.1'], starttls: 'Required' as const, minTlsVersion: null }];
   const { port } = await serve({ clientPolicies });
   const talker = await greeted(port);
   assert.deepEqual(await talker.codes('EHLO client.example', 'MAIL FROM:<>'), [250, 530]);
@@ -221,7 +251,7 @@ test('a message beyond the limit is refused at MAIL and in flight, and the sessi
 
 test('recipients beyond the limit wait for another transaction', async () => {
   const { port } = await serve({
-    limits: { messageBytes: 1000, recipients: 2, connectionsPerClient: null, messagesPerClientPerMinute: 2 },
+    limits: { ...policyOf().inbound.limits, recipients: 2, messagesPerClientPerMinute: 2 },
   });
   const talker = await greeted(port);
   const rcpt = (name: string) => `RCPT TO:<${name}@example.net>`;
@@ -233,7 +263,11 @@ test('recipients beyond the limit wait for another transaction', async () => {
 
 test('without a pair a listener that needs one takes nobody in, and never has the key of the library', async () => {
   const enabled = await serve({}, null);
-  assert.match(await Talker.to(enabled.port).reply(), /^421 4\.3\.2 /);
+  const waiting = await greeted(enabled.port);
+  assert.doesNotMatch(await waiting.say('EHLO client.example'), /STARTTLS|AUTH/);
+  assert.equal(await waiting.say('STARTTLS'), '454 4.7.0 TLS is not available now, try again later\r\n');
+  assert.match(await waiting.say('MAIL FROM:<>'), /^451 4\.3\.2 /);
+  waiting.end();
   const implicit = await serve(
     { listeners: [listenerAt(25, { implicitTLS: true, starttls: 'Disabled' })] },
     null,
@@ -259,7 +293,7 @@ test('a pair that arrives later is used for the next handshake', async () => {
 });
 
 test('a client that goes on being refused is ended', async () => {
-  const { port } = await serve({ relayNetworks: [] });
+  const { port } = await serve({ listeners: [listenerAt(25, { clients: clientsOf({ networks: [] }) })] });
   const talker = await greeted(port);
   await talker.codes('EHLO client.example', 'MAIL FROM:<>');
   const codes = await talker.codes(...Array.from({ length: 51 }, () => 'RCPT TO:<you@example.net>'));

@@ -1,36 +1,61 @@
 /**
  * The one file that touches what smtp-server keeps to itself: a server that is fed with accepted sockets, and a
- * connection that asks our gate before each command. Pinned by server.test.ts against the version in package.json.
- * The library's `close()` is no drain (it answers 421 at once), so it is never called.
+ * connection that asks our gate before each command, knows further ways to log in, and ends when its client makes no
+ * progress. Pinned by server.test.ts against the version in package.json. The library's `close()` is no drain (it
+ * answers 421 at once), so it is never called.
  */
 import type { Socket } from 'node:net';
 import { SMTPServer, type SMTPServerOptions, type SMTPServerSession } from 'smtp-server';
 import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js';
-import type { PairText } from '../messages.ts';
-import type { Reply } from './reply.ts';
+import type { SessionTrace } from '../trace.ts';
+import type { Exchange } from './exchange.ts';
+import { REPLIES, type Reply } from './reply.ts';
 
 type ConnectionOptions = ConstructorParameters<typeof SMTPConnection>[2];
 
 /** Decides on a command before the library sees it: a reply refuses it. */
 export type Gate = (command: { verb: string; line: Buffer; secure: boolean }) => Reply | undefined;
 
-/** Makes the gate of one session, when its client is known. */
-export type GateMaker = (client: string, session: SMTPServerSession) => Gate;
+/** What a session is given when its client is known. */
+export interface SessionParts {
+  readonly gate: Gate;
+  /** A login by a mechanism that the library does not know; undefined: there is no such mechanism. */
+  readonly exchange: (mechanism: string) => Exchange | undefined;
+  readonly trace: SessionTrace | undefined;
+}
+export type SessionMaker = (client: string, session: SMTPServerSession) => SessionParts;
+
+export interface Patience {
+  /** Without a complete command, and while a handshake lasts. */
+  readonly idleMs: number;
+  /** From DATA to the final dot. */
+  readonly messageMs: number;
+}
+
+const HANDSHAKE_MS = 60_000;
+const LOOK_MS = 1_000;
 
 class GatedConnection extends SMTPConnection {
-  readonly #gate: Gate;
+  readonly #parts: SessionParts;
   readonly #onEnd: () => void;
   #lastReply: Reply | undefined;
+  #progressAt = Date.now();
+  #dataSince: number | undefined;
 
   constructor(server: GatedServer, socket: Socket, options: ConnectionOptions, onEnd: () => void) {
     super(server, socket, options);
-    this.#gate = server.gateOf(this.remoteAddress, this.session);
+    this.#parts = server.partsOf(this.remoteAddress, this.session);
     this.#onEnd = onEnd;
   }
 
   override _onCommand(command: Buffer, callback?: () => void): void {
-    // Before the greeting and during a handshake the library refuses or drops input by itself.
-    const refusal = this._ready && !this._upgrading ? this.#refusalOf(command) : undefined;
+    this.#progressAt = Date.now();
+    this.#dataSince = undefined;
+    this.#parts.trace?.received(command);
+    // Before the greeting and during a handshake the library refuses or drops input by itself, and a line of a login
+    // is no command.
+    const isCommand = this._ready && !this._upgrading && !this._nextHandler;
+    const refusal = isCommand ? this.#refusalOf(command) : undefined;
     if (!refusal) {
       super._onCommand(command, callback);
       return;
@@ -39,18 +64,46 @@ class GatedConnection extends SMTPConnection {
     if (refusal.code !== 421 && callback) this._whenWritable(() => setImmediate(callback));
   }
 
+  /** Logins are offered and taken under TLS only. */
+  override _isSupported(command: string): boolean {
+    return (command !== 'AUTH' || this.secure) && super._isSupported(command);
+  }
+
+  override handler_AUTH(command: Buffer, callback: () => void): void {
+    const [, name = '', initial, ...rest] = command.toString().trim().split(/\s+/);
+    const exchange =
+      rest.length === 0 && !this.session.user ? this.#parts.exchange(name.toUpperCase()) : undefined;
+    if (!exchange) super.handler_AUTH(command, callback);
+    else if (initial === undefined) this.#ask('', exchange, callback);
+    else this.#step(exchange, initial === '=' ? '' : initial, callback);
+  }
+
+  override handler_DATA(command: Buffer, callback: () => void): void {
+    super.handler_DATA(command, callback);
+    if (this._dataStream) this.#dataSince = Date.now();
+  }
+
   /**
    * Ends the session with this reply: at once, or after the reply that it waits for. A message that is complete and on
    * its way to disk must hear its own 250, or its sender would send it again.
    */
   end(reply: Reply): void {
     this.#lastReply = reply;
-    const isDeciding = this._handlerPending || (this._dataStream && this._parser && !this._parser._dataMode);
-    if (!isDeciding) this.send(reply.code, reply.text, false);
+    if (!this.#isDeciding) this.send(reply.code, reply.text, false);
+  }
+
+  /** The reply that ends a session whose client makes no progress, or undefined. Bytes alone are no progress. */
+  impatience(now: number, { idleMs, messageMs }: Patience): Reply | undefined {
+    if (this.#isDeciding) this.#progressAt = now;
+    if (this.#dataSince !== undefined && this._dataStream)
+      return now - this.#dataSince > messageMs ? REPLIES.messageTooSlow : undefined;
+    const patience = this._upgrading ? Math.min(idleMs, HANDSHAKE_MS) : idleMs;
+    return now - this.#progressAt > patience ? REPLIES.idle : undefined;
   }
 
   override send(code: number, data?: string | string[] | null, context?: string | false): void {
     super.send(code, data, context);
+    if (!this._upgrading) this.#traceSent(code, data);
     const last = this.#lastReply;
     // A 421 closes the session by itself.
     if (last && code !== 421) super.send(last.code, last.text, false);
@@ -62,26 +115,67 @@ class GatedConnection extends SMTPConnection {
     this.#onEnd();
   }
 
+  /** We owe the client a reply. */
+  get #isDeciding(): boolean {
+    return Boolean(this._handlerPending || (this._dataStream && this._parser && !this._parser._dataMode));
+  }
+
   #refusalOf(line: Buffer): Reply | undefined {
     const end = line.indexOf(0x20);
     const verb = line.toString('latin1', 0, end === -1 ? line.length : end).toUpperCase();
-    return this.#gate({ verb, line, secure: this.secure });
+    return this.#parts.gate({ verb, line, secure: this.secure });
+  }
+
+  #ask(challenge: string, exchange: Exchange, callback: () => void): void {
+    this._nextHandler = (line, done) => this.#step(exchange, line.toString().trim(), done);
+    this.send(334, challenge);
+    callback();
+  }
+
+  #step(exchange: Exchange, response: string, callback: () => void): void {
+    exchange(response).then((said) => {
+      if (said.kind === 'challenge') return this.#ask(said.text, exchange, callback);
+      if (said.kind === 'refused') this.send(said.reply.code, said.reply.text, false);
+      else {
+        this.session.user = said.login;
+        this.send(235, '2.7.0 Authentication successful', false);
+      }
+      callback();
+    });
+  }
+
+  #traceSent(code: number, data?: string | string[] | null): void {
+    const { trace } = this.#parts;
+    if (!trace) return;
+    const lines = Array.isArray(data) ? data : [data ?? ''];
+    for (const [index, line] of lines.entries())
+      trace.sent(`${code}${index < lines.length - 1 ? '-' : ' '}${line}`);
   }
 }
 
 export class GatedServer extends SMTPServer {
-  readonly gateOf: GateMaker;
+  readonly partsOf: SessionMaker;
   readonly #ends = new WeakMap<Socket, () => void>();
+  readonly #clients = new WeakMap<Socket, string>();
+  readonly #since = new WeakMap<Socket, number>();
+  readonly #patience: Patience;
+  readonly #looking: NodeJS.Timeout;
 
-  constructor(options: SMTPServerOptions, gateOf: GateMaker) {
+  constructor(options: SMTPServerOptions, partsOf: SessionMaker, patience: Patience) {
     super(options);
-    this.gateOf = gateOf;
+    this.partsOf = partsOf;
+    this.#patience = patience;
     // Without our own pair the library would use one whose key is public: rather have none.
     if (!options.key) this.secureContext = new Map();
+    this.#looking = setInterval(() => this.#look(), LOOK_MS);
+    this.#looking.unref();
   }
 
-  /** Takes over a socket that the supervisor accepted; `onEnd` is called once, however it ends. */
-  receive(socket: Socket, onEnd: () => void): void {
+  /**
+   * Takes over a socket that the supervisor accepted from `client` (behind a proxy not the one that connected); `onEnd`
+   * is called once, however it ends.
+   */
+  receive(socket: Socket, client: string, onEnd: () => void): void {
     let ended = false;
     const once = () => {
       if (!ended) onEnd();
@@ -89,26 +183,37 @@ export class GatedServer extends SMTPServer {
     };
     // The session tells its end, and before there is one (a first handshake that fails) the socket does.
     this.#ends.set(socket, once);
+    this.#clients.set(socket, client);
+    this.#since.set(socket, Date.now());
     socket.once('close', once);
     this.server.emit('connection', socket);
   }
 
   override connect(socket: Socket, options: ConnectionOptions): void {
-    const onEnd = this.#ends.get(socket) ?? (() => undefined);
-    const connection = new GatedConnection(this, socket, options, onEnd);
+    const raw = ((socket as { _parent?: Socket })._parent ?? socket) as Socket;
+    const onEnd = this.#ends.get(raw) ?? (() => undefined);
+    const remoteAddress = this.#clients.get(raw) ?? raw.remoteAddress ?? '';
+    const connection = new GatedConnection(this, socket, { ...options, remoteAddress }, onEnd);
     this.connections.add(connection);
     connection.on('error', (error: Error) => this.emit('error', error));
     connection.init();
-  }
-
-  /** Takes a checked pair for new handshakes. */
-  usePair({ cert, key }: PairText): void {
-    this.updateSecureContext({ cert, key });
   }
 
   /** Ends what is still open, with a 421 where the protocol allows one. */
   endAll(reply: Reply): void {
     for (const connection of this.connections) (connection as GatedConnection).end(reply);
     for (const socket of this._pendingSockets.values()) socket.destroy();
+  }
+
+  #look(): void {
+    const now = Date.now();
+    for (const connection of this.connections) {
+      const reply = (connection as GatedConnection).impatience(now, this.#patience);
+      if (reply) (connection as GatedConnection).send(reply.code, reply.text, false);
+    }
+    const patience = Math.min(this.#patience.idleMs, HANDSHAKE_MS);
+    for (const [raw, top] of this._pendingSockets) {
+      if (now - (this.#since.get(raw) ?? now) > patience) top.destroy();
+    }
   }
 }

@@ -1,73 +1,63 @@
 /**
- * The listener task of one policy: a server per listener, the rules of each session, and what is told about it. Lives
- * in its own process (main.ts). Mail is answered 250 only by `receiveMessage`.
+ * The listener task of one policy: for each listener a desk, and a server for each TLS floor that its clients have.
+ * Lives in its own process (main.ts).
  */
-import { createHash } from 'node:crypto';
+import { constants, createHash } from 'node:crypto';
 import type { Socket } from 'node:net';
-import type { TLSSocket } from 'node:tls';
-import type {
-  SMTPServerAddress,
-  SMTPServerDataStream,
-  SMTPServerOptions,
-  SMTPServerSession,
-} from 'smtp-server';
-import type { Listener, Policy } from '#crds/policyfile.ts';
+import type { SMTPServerOptions } from 'smtp-server';
+import type { Listener, Policy, TlsVersion } from '#crds/policyfile.ts';
 import { Counters } from '../counts.ts';
 import type { Log } from '../log.ts';
+import { bundleOf, type Materials } from '../materials.ts';
 import type { PairText } from '../messages.ts';
-import type { Spool } from '../spool/spool.ts';
-import { relayable } from './address.ts';
-import { arrivalOf, type TlsFacts } from './arrival.ts';
-import { NEVER_AVAILABLE, refusalOf, refusalOfLine, type SessionRules, starttlsOfSession } from './policy.ts';
-import { MessageRate } from './rate.ts';
-import { receiveMessage } from './receive.ts';
-import { type Relaying, relayingOf } from './relaying.ts';
-import { REPLIES, Refusal, type Reply } from './reply.ts';
-import { type Gate, GatedServer } from './server.ts';
-
-/** RFC 5321 section 4.5.3.2.7. */
-const IDLE_MS = 5 * 60_000;
-/** Refused commands and recipients after which a session is ended. */
-const REFUSALS_PER_SESSION = 50;
+import type { Tracer } from '../trace.ts';
+import { Desk, type Taker } from './desk.ts';
+import { REPLIES, type Reply } from './reply.ts';
+import { GatedServer } from './server.ts';
 
 export interface ListenerOptions {
   readonly policy: Policy;
   readonly pair: PairText | null;
+  readonly materials: Materials;
   /** Shared by all processes of a relay, so that a ticket of one is good at another. */
   readonly ticketKeys: Buffer;
-  readonly spool: Spool;
+  readonly take: Taker;
+  readonly refusalOfMore: (bytes: number) => Reply | undefined;
+  readonly countMessage: (kind: 'client' | 'login', who: string) => Promise<number>;
   readonly log: Log;
+  readonly tracer: Tracer;
   readonly clock: () => number;
-  /** A message is durable. */
-  readonly onEntered: (id: string) => void;
   /** A client said MAIL in plain text: Required would have refused it. */
-  readonly onPlaintext: (client: string) => void;
+  readonly onPlaintext: (client: string, helo: string) => void;
 }
 
-type Callback = (error?: Error | null, message?: string) => void;
-
-/** What we know of a session beyond what the library does. */
-interface SessionFacts {
-  refusals: number;
-  tls: TlsFacts | null;
+interface Served {
+  readonly listener: Listener;
+  readonly desk: Desk;
+  readonly servers: Map<TlsVersion, GatedServer>;
 }
 
 export class ListenerTask {
   readonly #options: ListenerOptions;
-  readonly #relaying: Relaying;
-  readonly #rate = new MessageRate();
-  readonly #servers = new Map<string, { listener: Listener; server: GatedServer }>();
-  readonly #facts = new WeakMap<SMTPServerSession, SessionFacts>();
+  readonly #served = new Map<string, Served>();
   readonly counters = new Counters();
   #pair: PairText | null;
+  #materials: Materials;
   #open = 0;
 
   constructor(options: ListenerOptions) {
+    const { policy, pair, materials } = options;
     this.#options = options;
-    this.#pair = options.pair;
-    this.#relaying = relayingOf(options.policy);
-    for (const listener of options.policy.inbound.listeners) {
-      this.#servers.set(listener.name, { listener, server: this.#serverOf(listener) });
+    this.#pair = pair;
+    this.#materials = materials;
+    for (const listener of policy.inbound.listeners) {
+      const around = {
+        ...options,
+        listener,
+        counters: this.counters,
+        hasPair: () => this.#pair !== null,
+      };
+      this.#served.set(listener.name, { listener, desk: new Desk(around, materials), servers: new Map() });
     }
   }
 
@@ -78,12 +68,22 @@ export class ListenerTask {
 
   usePair(pair: PairText): void {
     this.#pair = pair;
-    for (const { server } of this.#servers.values()) server.usePair(pair);
+    for (const { servers } of this.#served.values()) {
+      for (const server of servers.values()) server.updateSecureContext({ cert: pair.cert, key: pair.key });
+    }
   }
 
-  /** Takes over an accepted socket. Without a pair, a session that needs one is refused: never quietly plain text. */
+  useMaterials(materials: Materials): void {
+    this.#materials = materials;
+    for (const { listener, desk, servers } of this.#served.values()) {
+      desk.logins.use(materials);
+      for (const server of servers.values()) server.updateSecureContext(this.#clientAuthorities(listener));
+    }
+  }
+
+  /** Takes over an accepted socket. Without a pair, a session that cannot do without is refused: never plain text. */
   receive(name: string, client: string, socket: Socket, onEnd: () => void): void {
-    const found = this.#servers.get(name);
+    const served = this.#served.get(name);
     // A peer may reset at any time, and an unheard 'error' would end the process.
     socket.on('error', () => socket.destroy());
     this.#open += 1;
@@ -91,35 +91,46 @@ export class ListenerTask {
       this.#open -= 1;
       onEnd();
     };
-    if (found && (this.#pair || !this.#needsPair(found.listener, client))) {
-      found.server.receive(socket, ended);
+    if (served && (this.#pair || !served.listener.implicitTLS)) {
+      this.#serverFor(served, client).receive(socket, client, ended);
       return;
     }
-    const { code, text } = this.#refused(REPLIES.listenerDown);
+    this.counters.add('refused', REPLIES.noCertificate.reason);
     socket.once('close', ended);
-    socket.end(found?.listener.implicitTLS ? '' : `${code} ${text}\r\n`, () => socket.destroy());
+    socket.destroy();
   }
 
   /** Ends every session that is still open. */
   endAll(): void {
-    for (const { server } of this.#servers.values()) server.endAll(REPLIES.closing);
+    for (const { servers } of this.#served.values())
+      for (const server of servers.values()) server.endAll(REPLIES.closing);
   }
 
-  #needsPair(listener: Listener, client: string): boolean {
-    return listener.implicitTLS || this.#rulesOf(listener, client).starttls !== 'Disabled';
+  #serverFor(served: Served, client: string): GatedServer {
+    const floor = served.desk.tlsFloorOf(client);
+    const known = served.servers.get(floor);
+    if (known) return known;
+    const server = this.#serverOf(served, floor);
+    served.servers.set(floor, server);
+    return server;
   }
 
-  #serverOf(listener: Listener): GatedServer {
-    const server = new GatedServer(this.#libraryOptions(listener), (client, session) =>
-      this.#gateOf(listener, client, session),
+  #serverOf({ listener, desk }: Served, floor: TlsVersion): GatedServer {
+    const { idleSeconds, messageSeconds } = this.#options.policy.inbound.limits;
+    const patience = { idleMs: idleSeconds * 1000, messageMs: messageSeconds * 1000 };
+    const server = new GatedServer(
+      { ...this.#libraryOptions(listener, floor), ...desk.handlers() },
+      (client, session) => desk.partsOf(client, session),
+      patience,
     );
     // Resets, failed handshakes, early closes: the peer's affair, counted and never fatal.
     server.on('error', () => this.counters.add('session_errors', listener.name));
     return server;
   }
 
-  #libraryOptions(listener: Listener): SMTPServerOptions {
+  #libraryOptions(listener: Listener, floor: TlsVersion): SMTPServerOptions {
     const { policy, ticketKeys } = this.#options;
+    const { limits } = policy.inbound;
     return {
       name: policy.hostname,
       banner: 'mailrelay',
@@ -127,122 +138,33 @@ export class ListenerTask {
       secure: listener.implicitTLS,
       disableReverseLookup: true,
       authOptional: true,
-      disabledCommands: [...NEVER_AVAILABLE],
-      size: policy.inbound.limits.messageBytes,
-      socketTimeout: IDLE_MS,
-      minVersion: policy.inbound.minTlsVersion,
-      // Old and new tasks, and all replicas, share session tickets only under one context name.
-      sessionIdContext: createHash('sha256').update(policy.hostname).digest('hex').slice(0, 32),
+      hideDSN: false,
+      size: limits.messageBytes,
+      socketTimeout: limits.idleSeconds * 1000,
+      minVersion: floor,
+      // Nobody needs it in SMTP, and each one costs us a handshake.
+      secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
+      // What OpenSSL has for such devices lies below its own security level.
+      ...(floor < 'TLSv1.2' ? { ciphers: 'DEFAULT:@SECLEVEL=0' } : {}),
       ticketKeys,
       ...(this.#pair ? { key: this.#pair.key, cert: this.#pair.cert } : {}),
+      ...this.#clientAuthorities(listener),
       logger: false,
-      onConnect: (session, callback) => this.#onConnect(listener, session, callback),
-      onSecure: (socket, session, callback) =>
-        this.#onSecure(listener, socket as TLSSocket, session, callback),
-      onMailFrom: (address, session, callback) => answer(callback, this.#refusalOfSender(address, session)),
-      onRcptTo: (address, session, callback) => answer(callback, this.#refusalOfRecipient(address, session)),
-      onData: (stream, session, callback) => {
-        this.#onData(listener, stream, session).then((text) => callback(null, text), callback);
-      },
-      onClose: () => this.counters.add('sessions_closed', listener.name),
     };
   }
 
-  #rulesOf(listener: Listener, client: string): SessionRules {
-    const matches = this.#relaying.clientPolicyMatches(client);
+  /**
+   * Whom client certificates are verified by, and the name under which tickets are good. Old and new tasks, and all
+   * replicas, share tickets only under one name; a session that was verified by other authorities is not resumed. A
+   * bundle that is missing trusts nobody.
+   */
+  #clientAuthorities({ clients }: Listener): SMTPServerOptions {
+    const name = clients.certificates?.trustConfigMap;
+    const ca = name === undefined ? undefined : (bundleOf(this.#materials, name) ?? []);
+    const context = `${this.#options.policy.hostname}\n${ca ?? ''}`;
     return {
-      starttls: starttlsOfSession(listener, this.#options.policy.inbound.clientPolicies, matches),
-      authRequired: listener.auth === 'Required',
-      messageBytes: this.#options.policy.inbound.limits.messageBytes,
+      sessionIdContext: createHash('sha256').update(context).digest('hex').slice(0, 32),
+      ...(ca === undefined ? {} : { ca, requestCert: true, rejectUnauthorized: false }),
     };
   }
-
-  #gateOf(listener: Listener, client: string, session: SMTPServerSession): Gate {
-    const rules = this.#rulesOf(listener, client);
-    return ({ verb, line, secure }) => {
-      if (verb === 'MAIL' && !secure) this.#options.onPlaintext(client);
-      const refusal = refusalOf(verb, rules, secure) ?? refusalOfLine(verb, line, rules);
-      return refusal && this.#refusedIn(session, refusal);
-    };
-  }
-
-  #factsOf(session: SMTPServerSession): SessionFacts {
-    const known = this.#facts.get(session);
-    if (known) return known;
-    const facts: SessionFacts = { refusals: 0, tls: null };
-    this.#facts.set(session, facts);
-    return facts;
-  }
-
-  #refused(reply: Reply): Reply {
-    this.counters.add('refused', reply.reason);
-    return reply;
-  }
-
-  /** A client that goes on being refused is guessing. */
-  #refusedIn(session: SMTPServerSession, reply: Reply): Reply {
-    const facts = this.#factsOf(session);
-    facts.refusals += 1;
-    return this.#refused(facts.refusals > REFUSALS_PER_SESSION ? REPLIES.tooManyErrors : reply);
-  }
-
-  #onConnect(listener: Listener, session: SMTPServerSession, callback: Callback): void {
-    this.counters.add('sessions', listener.name);
-    const { starttls } = this.#rulesOf(listener, session.remoteAddress);
-    if (!listener.implicitTLS && starttls === 'Disabled') {
-      (session as { disabledCommands?: string[] }).disabledCommands = ['STARTTLS', ...NEVER_AVAILABLE];
-    }
-    callback();
-  }
-
-  #onSecure(listener: Listener, socket: TLSSocket, session: SMTPServerSession, callback: Callback): void {
-    const tls = { version: socket.getProtocol() ?? 'TLS', cipher: socket.getCipher()?.name ?? 'unknown' };
-    this.#factsOf(session).tls = tls;
-    this.counters.add('tls_sessions', `${listener.name},${tls.version}`);
-    callback();
-  }
-
-  #refusalOfSender({ address, args }: SMTPServerAddress, session: SMTPServerSession): Reply | undefined {
-    const { policy, spool, clock } = this.#options;
-    const { messagesPerClientPerMinute: limit } = policy.inbound.limits;
-    if (address !== '' && !relayable(address)) return this.#refusedIn(session, REPLIES.badSender);
-    if (limit !== null && this.#rate.count(session.remoteAddress, clock()) > limit)
-      return this.#refused(REPLIES.tooManyMessages);
-    const announced = Number(args ? args['SIZE'] : 0) || 0;
-    return spool.hasRoom(announced) ? undefined : this.#refused(REPLIES.diskFull);
-  }
-
-  #refusalOfRecipient({ address }: SMTPServerAddress, session: SMTPServerSession): Reply | undefined {
-    const { recipients } = this.#options.policy.inbound.limits;
-    const refusal = this.#relaying.refusalOfRecipient(session.remoteAddress, address);
-    if (refusal) return this.#refusedIn(session, refusal);
-    return session.envelope.rcptTo.length < recipients ? undefined : this.#refused(REPLIES.tooManyRecipients);
-  }
-
-  async #onData(
-    listener: Listener,
-    stream: SMTPServerDataStream,
-    session: SMTPServerSession,
-  ): Promise<string> {
-    const { spool, clock, policy, log, onEntered } = this.#options;
-    const { tls } = this.#factsOf(session);
-    const arrival = arrivalOf(session, tls, policy.hostname, clock());
-    try {
-      const { id, bytes } = await receiveMessage(spool, stream, arrival);
-      const { from, recipients } = arrival.envelope;
-      const to = recipients.map(({ address }) => address);
-      const client = session.remoteAddress;
-      log('accepted', { id, from, to, client, listener: listener.name, tls: tls?.version ?? 'none', bytes });
-      this.counters.add('accepted', listener.name);
-      onEntered(id);
-      return `2.0.0 Ok: queued as ${id}`;
-    } catch (error) {
-      if (error instanceof Refusal) this.counters.add('refused', error.reason);
-      throw error;
-    }
-  }
-}
-
-function answer(callback: Callback, refusal: Reply | undefined): void {
-  callback(refusal ? new Refusal(refusal) : null);
 }

@@ -2,42 +2,65 @@
  * One attempt to deliver a message to a destination: its next hops in order, until one of them answers. What none of
  * them takes in is `unreachable`, with the reason of each.
  */
-import type { Taken } from '../spool/spool.ts';
+import type { Policy } from '#crds/policyfile.ts';
 import type { Verdict } from './classify.ts';
-import type { Courier, NextHop, TlsFacts } from './courier.ts';
-import { type Resolved, resolveHops } from './resolver.ts';
+import type { Courier, Parcel, TlsFacts } from './courier.ts';
+import { orderHops } from './hoporder.ts';
+import { addressHops, type Resolved, resolveHops } from './resolver.ts';
 import type { Destination } from './route.ts';
 
 export type Outcome =
-  | { kind: 'answered'; hop: string; verdicts: readonly Verdict[]; tls: TlsFacts | null }
-  | { kind: 'unreachable'; reason: string };
+  | {
+      kind: 'answered';
+      hop: string;
+      verdicts: readonly Verdict[];
+      tls: TlsFacts | null;
+      tellsSender: boolean;
+    }
+  | { kind: 'unreachable'; reason: string; loginRefused: boolean };
 
-export async function attempt(
-  destination: Destination,
-  { record, open }: Taken & { kind: 'message' },
-  to: readonly string[],
-  { courier, ourName }: { courier: Courier; ourName: string },
-): Promise<Outcome> {
-  const resolved = await hopsOf(destination, ourName);
-  if (resolved.kind === 'deferred') return { kind: 'unreachable', reason: resolved.reason };
-  if (resolved.kind === 'refused') {
-    return { kind: 'answered', hop: destination.name, verdicts: to.map(() => resolved), tls: null };
-  }
-  const { from, bytes, eightBit } = record;
+export interface Means {
+  readonly courier: Courier;
+  readonly policy: Policy;
+  readonly random: () => number;
+}
+
+export async function attempt(destination: Destination, parcel: Parcel, means: Means): Promise<Outcome> {
+  const resolved = await hopsOf(destination, means.policy);
+  if (resolved.kind === 'deferred')
+    return { kind: 'unreachable', reason: resolved.reason, loginRefused: false };
+  if (resolved.kind === 'refused') return refusedByDns(destination, parcel, resolved);
   const reasons: string[] = [];
-  for (const hop of resolved.hops) {
-    const result = await courier.deliver(hop, { from, to, bytes, eightBit, open });
-    if (result.kind === 'answered') return { ...result, hop: nameOf(hop) };
-    reasons.push(result.reason);
+  let loginRefused = false;
+  for (const hop of orderHops(resolved.hops, means.random)) {
+    const addresses = await addressHops(hop);
+    if (addresses.kind !== 'hops') reasons.push(addresses.reason);
+    for (const one of addresses.kind === 'hops' ? addresses.hops : []) {
+      const result = await means.courier.deliver(one, parcel);
+      if (result.kind === 'answered') return { ...result, hop: `${hop.host}:${hop.port}` };
+      reasons.push(result.reason);
+      loginRefused ||= result.loginRefused;
+    }
   }
-  return { kind: 'unreachable', reason: reasons.join('; ') };
+  return { kind: 'unreachable', reason: reasons.join('; '), loginRefused };
 }
 
-async function hopsOf(destination: Destination, ourName: string): Promise<Resolved> {
+function refusedByDns(destination: Destination, { to }: Parcel, verdict: Verdict): Outcome {
+  return {
+    kind: 'answered',
+    hop: destination.name,
+    verdicts: to.map(() => verdict),
+    tls: null,
+    tellsSender: false,
+  };
+}
+
+async function hopsOf(destination: Destination, { hostname, outbound }: Policy): Promise<Resolved> {
   if (destination.kind === 'hops') return { kind: 'hops', hops: destination.hops };
-  return resolveHops(destination.domain, destination.tlsLevel, ourName);
-}
-
-function nameOf({ host, port }: NextHop): string {
-  return `${host}:${port}`;
+  const { trustConfigMap, ipFamily } = outbound;
+  return resolveHops(
+    destination.domain,
+    { tlsLevel: destination.tlsLevel, trustConfigMap, ipFamily },
+    hostname,
+  );
 }

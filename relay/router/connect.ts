@@ -1,13 +1,15 @@
 /**
  * Makes one connection to a next hop over nodemailer's SMTPConnection, by a plan of tlsplan.ts: up to the reply to
- * EHLO, encrypted as planned. A failure is a value that says whether it was the handshake that broke, because only that
- * may ever be followed by plain text.
+ * EHLO, encrypted as planned, and logged in where the hop wants it. A failure is a value that says whether it was the
+ * handshake that broke, because only that may ever be followed by plain text, or the login that was refused.
  */
-import { checkServerIdentity, type PeerCertificate, type TLSSocket } from 'node:tls';
+import { isIP } from 'node:net';
+import { checkServerIdentity, type PeerCertificate, type SecureContext, type TLSSocket } from 'node:tls';
 import SMTPConnection from 'nodemailer/lib/smtp-connection/index.js';
+import type { SessionTrace } from '../trace.ts';
 import type { NextHop, TlsFacts } from './courier.ts';
+import type { Login } from './login.ts';
 import type { TlsPlan } from './tlsplan.ts';
-import type { TlsContexts } from './trust.ts';
 
 /** From the look-up of the name to the end of the handshake. */
 const CONNECT_MS = 60_000;
@@ -21,11 +23,12 @@ export interface Session {
   used: number;
   /** True once the connection has ended, for whatever reason. */
   broken: boolean;
+  readonly trace: SessionTrace | undefined;
 }
 
 export type Opened =
   | { kind: 'session'; session: Session }
-  | { kind: 'failed'; reason: string; brokenHandshake: boolean };
+  | { kind: 'failed'; reason: string; brokenHandshake: boolean; loginRefused: boolean };
 
 export interface Connecting {
   readonly opened: Promise<Opened>;
@@ -38,9 +41,21 @@ export interface SmtpError extends Error {
   readonly code?: string | undefined;
 }
 
-export function connect(hop: NextHop, plan: TlsPlan, hostname: string, contexts: TlsContexts): Connecting {
+export interface ConnectTerms {
+  readonly plan: TlsPlan;
+  /** What we say in EHLO. */
+  readonly hostname: string;
+  readonly context: SecureContext;
+  /** null: the hop wants none. */
+  readonly login: Exclude<Login, { kind: 'unusable' }> | null;
+  readonly trace: SessionTrace | undefined;
+}
+
+export function connect(hop: NextHop, { plan, hostname, context, login, trace }: ConnectTerms): Connecting {
+  const servername = hop.serverName ?? (isIP(hop.host) === 0 ? hop.host : undefined);
   const connection = new SMTPConnection({
-    host: hop.host,
+    host: hop.address ?? hop.host,
+    ...(servername === undefined ? {} : { servername }),
     port: hop.port,
     name: hostname,
     secure: plan.secure,
@@ -52,33 +67,82 @@ export function connect(hop: NextHop, plan: TlsPlan, hostname: string, contexts:
     connectionTimeout: CONNECT_MS,
     greetingTimeout: CONNECT_MS,
     socketTimeout: SILENCE_MS,
-    logger: false,
+    ...(trace ? { logger: tracing(trace), transactionLog: true } : { logger: false }),
     tls: {
-      secureContext: plan.rejectUnauthorized ? contexts.verifying : contexts.unverifying,
+      secureContext: context,
       rejectUnauthorized: plan.rejectUnauthorized,
-      ...(hop.mxOf === undefined ? {} : { checkServerIdentity: identityOf(hop.mxOf) }),
+      ...(hop.mxOf === undefined || hop.serverName !== null
+        ? {}
+        : { checkServerIdentity: identityOf(hop.mxOf) }),
     },
   });
   const { promise, resolve } = Promise.withResolvers<Opened>();
-  const session: Session = { connection, tls: null, used: 0, broken: false };
-  const ended = (error: SmtpError) => {
+  const session: Session = { connection, tls: null, used: 0, broken: false, trace };
+  const ended = (error: SmtpError, loginRefused = false) => {
     if (session.broken) return;
     session.broken = true;
+    trace?.ended(oneLine(error.message));
     // Asked before closing; after the session was given out this only marks it.
     const brokenHandshake = isInHandshake(connection, plan);
     connection.close();
-    resolve({ kind: 'failed', reason: reasonOf(error, hop, brokenHandshake), brokenHandshake });
+    const reason = loginRefused ? loginReason(error, hop) : reasonOf(error, hop, brokenHandshake);
+    resolve({ kind: 'failed', reason, brokenHandshake, loginRefused });
   };
   connection.on('error', ended);
   connection.on('end', () => ended(new Error('the connection was closed')));
   connection.connect((error) => {
+    session.tls = error ? null : tlsFactsOf(connection, plan);
+    if (session.tls) trace?.tls(session.tls);
     if (error) ended(error);
-    else {
-      session.tls = tlsFactsOf(connection, plan);
-      resolve({ kind: 'session', session });
-    }
+    else if (login === null) resolve({ kind: 'session', session });
+    else logIn(session, login, hop, resolve, ended);
   });
   return { opened: promise, abort: () => ended(new Error('the router is stopping')) };
+}
+
+/** The library tells what is said, logins masked; to it the next hop is the server. */
+function tracing(trace: SessionTrace) {
+  const tell = ({ tnx }: { tnx?: string }, text: unknown) => {
+    if (tnx !== 'client' && tnx !== 'server') return;
+    for (const line of String(text).split(/\r?\n/)) {
+      if (tnx === 'client') trace.sent(line);
+      else trace.received(line);
+    }
+  };
+  const silent = () => undefined;
+  return { debug: tell, info: silent, warn: silent, error: silent, trace: silent, fatal: silent };
+}
+
+function logIn(
+  session: Session,
+  login: NonNullable<ConnectTerms['login']>,
+  { host, port }: NextHop,
+  resolve: (opened: Opened) => void,
+  ended: (error: SmtpError, loginRefused?: boolean) => void,
+): void {
+  // The plan demands TLS wherever there is a login; this is the last door.
+  if (session.tls === null) {
+    ended(new Error(`${host}:${port} is not encrypted: the login is not sent`));
+    return;
+  }
+  const { user } = login;
+  const auth =
+    login.kind === 'password'
+      ? { user, credentials: { user, pass: login.pass } }
+      : { user, method: 'XOAUTH2', oauth2: login.oauth2 };
+  session.connection.login(auth as Parameters<SMTPConnection['login']>[0], (error?: SmtpError | null) => {
+    if (!error) resolve({ kind: 'session', session });
+    else ended(error, isAboutLogin(error));
+  });
+}
+
+/** A 5xx to AUTH, or a token service that refuses: people must act. What is temporary (454) is not. */
+function isAboutLogin({ responseCode, code }: SmtpError): boolean {
+  return responseCode === undefined ? code === 'EOAUTH2' : responseCode >= 500;
+}
+
+function loginReason({ response, message }: SmtpError, { host, port }: NextHop): string {
+  return `4.7.8 ${host}:${port} refuses our login: ${oneLine(response ?? message)}`;
 }
 
 /** During STARTTLS the library says so itself; with implicit TLS it is everything before the greeting. */

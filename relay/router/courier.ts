@@ -10,6 +10,17 @@ import type { Verdict } from './classify.ts';
 export interface NextHop extends Hop {
   /** The domain whose MX record named the host: DNS is not signed, so the name must prove itself against this. */
   readonly mxOf?: string;
+  /** The one address to connect to, where the family of addresses is not left to the resolver. */
+  readonly address?: string;
+}
+
+/** What the sender wants to be told (RFC 3461), as the next hop is told of it. */
+export interface DsnRequest {
+  readonly ret: 'FULL' | 'HDRS' | null;
+  readonly envid: string | null;
+  /** The same for all recipients of a parcel; null: not said. */
+  readonly notify: readonly string[] | null;
+  readonly orcpt: string | null;
 }
 
 export interface Parcel {
@@ -17,6 +28,7 @@ export interface Parcel {
   readonly to: readonly string[];
   readonly bytes: number;
   readonly eightBit: boolean;
+  readonly dsn: DsnRequest;
   /** A fresh stream for each attempt. */
   readonly open: () => Readable;
 }
@@ -29,9 +41,15 @@ export interface TlsFacts {
 
 export type HopResult =
   /** The next hop answered: a verdict for each recipient, in order. `tls` is null in plain text. */
-  | { kind: 'answered'; verdicts: readonly Verdict[]; tls: TlsFacts | null }
+  | {
+      kind: 'answered';
+      verdicts: readonly Verdict[];
+      tls: TlsFacts | null;
+      /** The hop knows DSN: what the sender wants to be told is its affair now. */
+      tellsSender: boolean;
+    }
   /** No session as the policy wants it; says which rule decided. Another hop may do. */
-  | { kind: 'unreachable'; reason: string };
+  | { kind: 'unreachable'; reason: string; loginRefused: boolean };
 
 export interface Courier {
   deliver(hop: NextHop, parcel: Parcel): Promise<HopResult>;

@@ -3,27 +3,43 @@
  * destination that failed is probed by one delivery at a growing pace; what waits for it waits, and nothing else does.
  * No clock of its own.
  */
-
 import { type Waiting, WaitingLine } from './queue.ts';
 import type { Destination } from './route.ts';
 
-const CONCURRENT = 20;
+const MINUTE_MS = 60_000;
+
+export interface LaneLimits {
+  /** Deliveries, and so connections, at a time. */
+  readonly concurrent: number;
+  /** Deliveries begun in a minute; null: unlimited. */
+  readonly perMinute: number | null;
+}
+
+export interface Fault {
+  readonly reason: string;
+  /** The next hop refuses our login: what waits is held back until a person mends it. */
+  readonly loginRefused: boolean;
+}
 
 export class Lane {
   readonly destination: Destination;
+  readonly #limits: LaneLimits;
   readonly #line = new WaitingLine();
-  #active = 0;
+  readonly #active = new Set<string>();
   #failures = 0;
   #pausedUntil = 0;
-  #deferral: string | undefined;
+  #fault: Fault | undefined;
+  #minute = 0;
+  #begun = 0;
 
-  constructor(destination: Destination) {
+  constructor(destination: Destination, limits: LaneLimits) {
     this.destination = destination;
+    this.#limits = limits;
   }
 
   /** The last reason why something here was put off, while something waits. */
-  get deferral(): string | undefined {
-    return this.#line.size + this.#active > 0 ? this.#deferral : undefined;
+  get fault(): Fault | undefined {
+    return this.isIdle ? undefined : this.#fault;
   }
 
   get failures(): number {
@@ -32,7 +48,11 @@ export class Lane {
 
   /** True when nothing is known of this destination that is worth keeping. */
   get isIdle(): boolean {
-    return this.#line.size + this.#active === 0;
+    return this.#line.size + this.#active.size === 0;
+  }
+
+  isDelivering(id: string): boolean {
+    return this.#active.has(id);
   }
 
   add(waiting: Waiting): void {
@@ -41,48 +61,76 @@ export class Lane {
 
   /** Takes the next delivery that may begin at `now`, or undefined. */
   begin(now: number): Waiting | undefined {
-    if (now < this.#pausedUntil || this.#active >= this.#allowed) return undefined;
+    if (now < this.#pausedUntil || this.#active.size >= this.#allowed || now < this.#rateAllowsAt(now))
+      return undefined;
     const waiting = this.#line.next(now);
-    if (waiting) this.#active += 1;
+    if (!waiting) return undefined;
+    this.#active.add(waiting.id);
+    this.#begun += 1;
     return waiting;
   }
 
-  ended(): void {
-    this.#active -= 1;
+  ended({ id }: Waiting): void {
+    this.#active.delete(id);
   }
 
   /** When to look again: undefined while deliveries are under way or nothing waits. */
   nextLook(now: number): number | undefined {
     const due = this.#line.nextDue(now);
-    if (due === undefined || this.#active >= this.#allowed) return undefined;
-    return Math.max(due, this.#pausedUntil);
+    if (due === undefined || this.#active.size >= this.#allowed) return undefined;
+    return Math.max(due, this.#pausedUntil, this.#rateAllowsAt(now));
+  }
+
+  /** When this message is tried next; undefined where it does not wait here. */
+  dueOf(id: string, now: number): number | undefined {
+    const due = this.#line.dueOf(id, now);
+    return due === undefined ? undefined : Math.max(due, this.#pausedUntil);
   }
 
   answered(): void {
     this.#failures = 0;
-    this.#deferral = undefined;
+    this.#fault = undefined;
   }
 
   /**
    * The destination gave no session: the delivery did nothing wrong and goes first when the pause is over. Deliveries
    * that had begun before the pause tell nothing new.
    */
-  unreachable(waiting: Waiting, reason: string, pauseMs: (failures: number) => number, now: number): void {
+  unreachable(waiting: Waiting, fault: Fault, pauseMs: (failures: number) => number, now: number): void {
     if (now >= this.#pausedUntil) {
       this.#failures += 1;
       this.#pausedUntil = now + pauseMs(this.#failures);
     }
-    this.#deferral = reason;
+    this.#fault = fault;
+    this.#active.delete(waiting.id);
     this.#line.putOff(waiting, this.#pausedUntil);
   }
 
   /** The delivery itself is tried again at `due`. */
   putOff(waiting: Waiting, due: number, reason: string): void {
-    this.#deferral = reason;
+    this.#fault = { reason, loginRefused: false };
+    this.#active.delete(waiting.id);
     this.#line.putOff(waiting, due);
   }
 
+  /** A person wants it tried now: those that `wanted` names are due, and a pause ends. */
+  hurry(wanted: (id: string) => boolean): void {
+    this.#line.hurry(wanted);
+    this.#pausedUntil = 0;
+  }
+
   get #allowed(): number {
-    return this.#failures > 0 ? 1 : CONCURRENT;
+    return this.#failures > 0 ? 1 : this.#limits.concurrent;
+  }
+
+  /** `now`, or the next minute where this one is used up. */
+  #rateAllowsAt(now: number): number {
+    const { perMinute } = this.#limits;
+    const minute = Math.floor(now / MINUTE_MS);
+    if (minute !== this.#minute) {
+      this.#minute = minute;
+      this.#begun = 0;
+    }
+    return perMinute !== null && this.#begun >= perMinute ? (minute + 1) * MINUTE_MS : now;
   }
 }

@@ -2,18 +2,31 @@
  * The router process. It comes up beside the one before it and begins only when it is told that the other has let go
  * of the queue, so that no message is delivered by both. Ends with its supervisor.
  */
-import { jsonLog } from '../log.ts';
+import { join } from 'node:path';
+import { CONTROL_SOCKET } from '#crds/wellknown.ts';
+import { jsonLog, lineWriter } from '../log.ts';
 import type { FromRouter, ToRouter } from '../messages.ts';
+import { type ControlServer, serveControl } from '../serve/control.ts';
 import { Spool } from '../spool/spool.ts';
 import { shareOwnership } from '../supervisor/owner.ts';
+import { traceOf } from '../trace.ts';
 import { Runner } from './runner.ts';
+import { DkimSigner } from './signer.ts';
 import { SmtpCourier } from './smtp.ts';
+import { QueueTools } from './tools.ts';
 
 const REPORT_MS = 500;
 
-let runner: Runner | undefined;
-let courier: SmtpCourier | undefined;
-let spool: Spool | undefined;
+interface Router {
+  readonly runner: Runner;
+  readonly courier: SmtpCourier;
+  readonly signer: DkimSigner;
+  readonly spool: Spool;
+  readonly stateDir: string;
+}
+
+let router: Router | undefined;
+let control: ControlServer | undefined;
 let reported = '';
 const log = jsonLog('router', 1, Date.now);
 
@@ -32,15 +45,15 @@ function handle(message: ToRouter): void {
     case 'configure':
       configure(message);
       break;
-    case 'trust':
-      useTrust(message.trust);
+    case 'materials':
+      router?.courier.useMaterials(message.materials);
+      router?.signer.use(message.materials);
       break;
     case 'start':
-      void runner?.start();
-      setInterval(report, REPORT_MS);
+      void start();
       break;
     case 'entered':
-      for (const id of message.ids) runner?.add(id);
+      for (const id of message.ids) router?.runner.add(id);
       break;
     case 'drain':
       void drain(message.deadlineMs);
@@ -50,41 +63,50 @@ function handle(message: ToRouter): void {
   }
 }
 
-function configure(message: Extract<ToRouter, { kind: 'configure' }>): void {
+function configure({ policy, materials, stateDir }: Extract<ToRouter, { kind: 'configure' }>): void {
   try {
-    shareOwnership(message.stateDir);
-    spool = new Spool(message.stateDir);
-    courier = new SmtpCourier(message.policy.hostname, message.trust);
-    const { policy } = message;
-    runner = new Runner({ policy, spool, courier, log, clock: Date.now, random: Math.random });
+    shareOwnership(stateDir);
+    const spool = new Spool(stateDir);
+    const tracer = traceOf(policy.trace, lineWriter(1), Date.now);
+    const courier = new SmtpCourier(policy, materials, tracer);
+    const signer = new DkimSigner(policy, materials);
+    const sign: DkimSigner['sign'] = (record, open) => signer.sign(record, open);
+    const { random } = Math;
+    const runner = new Runner({ policy, spool, courier, signer: sign, log, clock: Date.now, random });
+    router = { runner, courier, signer, spool, stateDir };
     tell({ kind: 'ready' });
   } catch (error) {
     tell({ kind: 'failed', message: (error as Error).message });
   }
 }
 
-/** A bundle that cannot be read never replaces one that could. */
-function useTrust(trust: string | null): void {
+async function start(): Promise<void> {
+  if (!router) return;
+  setInterval(report, REPORT_MS);
+  void router.runner.start();
   try {
-    courier?.useTrust(trust);
+    const tools = new QueueTools(router.runner, router.spool);
+    control = await serveControl(join(router.stateDir, CONTROL_SOCKET), tools);
   } catch (error) {
-    log('trust_not_taken', { message: (error as Error).message });
+    // Mail flows without it.
+    log('no_queue_tools', { message: (error as Error).message });
   }
 }
 
 function report(): void {
-  if (!runner) return;
-  const counts = runner.counters.take();
-  if (counts) tell({ kind: 'counts', counts });
-  const { figures } = runner;
+  if (!router) return;
+  const counted = router.runner.counters.take();
+  if (counted) tell({ kind: 'counts', ...counted });
+  const { figures } = router.runner;
   const text = JSON.stringify(figures);
   if (text !== reported) tell({ kind: 'queue', figures });
   reported = text;
 }
 
 async function drain(deadlineMs: number): Promise<void> {
-  await runner?.drain(deadlineMs);
+  control?.close();
+  await router?.runner.drain(deadlineMs);
   report();
-  await spool?.close();
+  await router?.spool.close();
   process.disconnect?.();
 }

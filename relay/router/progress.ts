@@ -1,28 +1,35 @@
 /**
- * Writes what became of recipients, one change of a message at a time. A change that cannot be written is tried again
- * and again, and its delivery counts as under way meanwhile: forgetting it would deliver the message a second time.
+ * Writes what became of a message, one change at a time. A change that cannot be written is tried again and again, and
+ * its delivery counts as under way meanwhile: forgetting it would deliver the message a second time.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '../log.ts';
-import type { Recipient } from '../spool/record.ts';
-import type { Spool } from '../spool/spool.ts';
+import type { QueueRecord } from '../spool/record.ts';
+import type { NewMessage, Spool } from '../spool/spool.ts';
 
 const AGAIN_MS = 1_000;
 
-export type Change = (recipients: readonly Recipient[]) => readonly Recipient[];
+export interface Changed {
+  /** The same object where nothing changes; without recipients the message goes. */
+  readonly record: QueueRecord;
+  /** Enter the queue together with the change. */
+  readonly news: readonly NewMessage[];
+}
+
+export type Change = (record: QueueRecord) => Changed | Promise<Changed>;
 
 export class Progress {
   readonly #spool: Spool;
   readonly #log: Log;
-  readonly #writes = new Map<string, Promise<readonly Recipient[]>>();
+  readonly #writes = new Map<string, Promise<Changed | undefined>>();
 
   constructor(spool: Spool, log: Log) {
     this.#spool = spool;
     this.#log = log;
   }
 
-  /** Resolves with the recipients that are left; without any the message is gone. */
-  async write(id: string, change: Change): Promise<readonly Recipient[]> {
+  /** Resolves with what was written; undefined where the message is gone. */
+  async write(id: string, change: Change): Promise<Changed | undefined> {
     const before = this.#writes.get(id);
     const write = (before ?? Promise.resolve()).then(() => this.#untilWritten(id, change));
     this.#writes.set(id, write);
@@ -33,7 +40,7 @@ export class Progress {
     }
   }
 
-  async #untilWritten(id: string, change: Change): Promise<readonly Recipient[]> {
+  async #untilWritten(id: string, change: Change): Promise<Changed | undefined> {
     for (let tries = 1; ; tries++) {
       try {
         return await this.#write(id, change);
@@ -44,17 +51,12 @@ export class Progress {
     }
   }
 
-  async #write(id: string, change: Change): Promise<readonly Recipient[]> {
+  async #write(id: string, change: Change): Promise<Changed | undefined> {
     const read = this.#spool.read(id);
-    if (read.kind !== 'message') return [];
-    const recipients = change(read.record.recipients);
-    if (recipients.length === 0) await this.#spool.remove(id, read.record);
-    else if (!areSame(recipients, read.record.recipients))
-      await this.#spool.settle(id, { ...read.record, recipients });
-    return recipients;
+    if (read.kind !== 'message') return undefined;
+    const changed = await change(read.record);
+    if (changed.record !== read.record || changed.news.length > 0)
+      await this.#spool.settle(id, changed.record, changed.news);
+    return changed;
   }
-}
-
-function areSame(a: readonly Recipient[], b: readonly Recipient[]): boolean {
-  return a.length === b.length && a.every((recipient, index) => recipient.state === b[index]?.state);
 }

@@ -26,7 +26,7 @@ export function reportVerdict(log: Log, verdict: Verdict, { id, to, hop, rule, t
       log('deferred', { ...facts, reason: verdict.reason });
       break;
     case 'refused':
-      log('held', { ...facts, reason: verdict.reason });
+      log('bounced', { ...facts, reason: verdict.reason });
       break;
     default:
       verdict satisfies never;

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { hopsOf, resolveHops } from './resolver.ts';
+import { hopsOf, type MxTerms, resolveHops, wantedAddresses } from './resolver.ts';
+
+const terms: MxTerms = { tlsLevel: 'Opportunistic', trustConfigMap: null, ipFamily: 'Any' };
 
 const of = (records: [number, string][]) => {
   const resolved = hopsOf(
     'example.net',
     records.map(([priority, exchange]) => ({ priority, exchange })),
-    'Opportunistic',
+    terms,
     'relay.example.com',
   );
   return resolved.kind === 'hops'
@@ -41,7 +43,7 @@ test('where this relay is an MX itself, only better hosts get the mail', () => {
 });
 
 test('each MX host knows the domain that it must prove', () => {
-  const resolved = hopsOf('example.net', [{ priority: 1, exchange: 'mx.other.example' }], 'Verify', 'x');
+  const resolved = hopsOf('example.net', [{ priority: 1, exchange: 'mx.other.example' }], terms, 'x');
   assert.equal(resolved.kind === 'hops' && resolved.hops[0]?.mxOf, 'example.net');
 });
 
@@ -50,7 +52,19 @@ test('an address literal is its own next hop', async () => {
     ['[192.0.2.1]', '192.0.2.1'],
     ['[ipv6:2001:db8::1]', '2001:db8::1'],
   ] as const) {
-    const resolved = await resolveHops(domain, 'None', 'x');
+    const resolved = await resolveHops(domain, terms, 'x');
     assert.equal(resolved.kind === 'hops' && resolved.hops[0]?.host, host);
   }
+});
+
+test('addresses are those of the wanted family, the preferred one first', () => {
+  const found = [
+    { address: '192.0.2.1', family: 4 },
+    { address: '2001:db8::1', family: 6 },
+  ];
+  const of = (family: Parameters<typeof wantedAddresses>[0]) => wantedAddresses(family, found);
+  assert.deepEqual(of('IPv4'), ['192.0.2.1']);
+  assert.deepEqual(of('IPv6'), ['2001:db8::1']);
+  assert.deepEqual(of('PreferIPv4'), ['192.0.2.1', '2001:db8::1']);
+  assert.deepEqual(of('PreferIPv6'), ['2001:db8::1', '192.0.2.1']);
 });

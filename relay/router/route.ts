@@ -1,7 +1,8 @@
 /**
- * Where a recipient's mail goes: the route of its domain, else the smart hosts, else the MX hosts of the domain. Pure;
- * looking up MX hosts is resolver.ts.
+ * Where a recipient's mail goes: the first route that matches recipient and sender, else the smart hosts, else the MX
+ * hosts of the domain. Pure; looking up MX hosts is resolver.ts.
  */
+import { domainOf, matcherOf } from '#crds/patterns.ts';
 import type { Hop, Policy } from '#crds/policyfile.ts';
 import type { TlsLevel } from '#crds/tlslevel.ts';
 
@@ -18,21 +19,41 @@ export type Destination =
   | (Paced & { kind: 'hops'; hops: readonly Hop[] })
   | (Paced & { kind: 'mx'; domain: string; tlsLevel: TlsLevel });
 
-export function routeOf({ outbound }: Policy): (address: string) => Destination {
-  const byDomain = new Map<string, Destination>();
-  outbound.routes.forEach(({ recipientDomains, hosts }, index) => {
-    const destination = hopsDestination(`outbound.routes[${index}]`, hosts);
-    for (const domain of recipientDomains) if (!byDomain.has(domain)) byDomain.set(domain, destination);
+export type Route = (from: string, to: string) => Destination;
+
+type Policied = Policy['outbound']['routes'][number];
+
+export function routeOf({ outbound }: Policy): Route {
+  const ways = outbound.routes.map((route, index) => ({
+    matches: matchOf(route),
+    towards: towards(`outbound.routes[${index}]`, route),
+  }));
+  const rest = towards('outbound.smartHosts', {
+    hosts: outbound.smartHosts.length > 0 ? outbound.smartHosts : null,
+    tlsLevel: outbound.tlsLevel,
   });
-  const smart =
-    outbound.smartHosts.length > 0 ? hopsDestination('outbound.smartHosts', outbound.smartHosts) : undefined;
-  return (address) => {
-    const domain = address
-      .slice(address.lastIndexOf('@') + 1)
-      .toLowerCase()
-      .replace(/\.$/, '');
-    return byDomain.get(domain) ?? smart ?? mxDestination(domain, outbound.tlsLevel);
+  return (from, to) => {
+    const way = ways.find(({ matches }) => matches(from, to));
+    return (way?.towards ?? rest)(domainOf(to));
   };
+}
+
+function matchOf({ recipientDomains, senders }: Policied): (from: string, to: string) => boolean {
+  const isTo = recipientDomains === null ? () => true : matcherOf(recipientDomains);
+  const isFrom = senders === null ? () => true : matcherOf(senders);
+  return (from, to) => isTo(domainOf(to)) && isFrom(from);
+}
+
+function towards(
+  rule: string,
+  { hosts, tlsLevel }: Pick<Policied, 'hosts' | 'tlsLevel'>,
+): (domain: string) => Destination {
+  if (hosts === null) {
+    const by = rule === 'outbound.smartHosts' ? 'outbound.tls (MX)' : `${rule} (MX)`;
+    return (domain) => mxDestination(by, domain, tlsLevel);
+  }
+  const destination = hopsDestination(rule, hosts);
+  return () => destination;
 }
 
 function hopsDestination(rule: string, hops: readonly Hop[]): Destination {
@@ -41,6 +62,6 @@ function hopsDestination(rule: string, hops: readonly Hop[]): Destination {
   return { kind: 'hops', key: JSON.stringify(hops), name, rule, hops };
 }
 
-function mxDestination(domain: string, tlsLevel: TlsLevel): Destination {
-  return { kind: 'mx', key: domain, name: domain, rule: 'outbound.tls (MX)', domain, tlsLevel };
+function mxDestination(rule: string, domain: string, tlsLevel: TlsLevel): Destination {
+  return { kind: 'mx', key: `${domain} ${tlsLevel}`, name: domain, rule, domain, tlsLevel };
 }

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, test } from 'node:test';
 import type { Policy } from '#crds/policyfile.ts';
 import { newQueueId } from '../spool/record.ts';
 import { Spool } from '../spool/spool.ts';
-import { eventually, hopTo, type PodDirs, podDirs, policyOf } from '../testrig.ts';
+import { eventually, hopTo, type PodDirs, podDirs, policyOf, routeTo } from '../testrig.ts';
 import type { Courier, HopResult, NextHop, Parcel } from './courier.ts';
 import { Runner } from './runner.ts';
 
@@ -23,7 +23,7 @@ afterEach(async () => {
 
 const outbound: Partial<Policy['outbound']> = {
   smartHosts: [hopTo(1, { host: 'first' }), hopTo(2, { host: 'second' })],
-  routes: [{ recipientDomains: ['dead.example'], hosts: [hopTo(3, { host: 'dead' })] }],
+  routes: [routeTo(['dead.example'], [hopTo(3, { host: 'dead' })])],
 };
 
 type Answer = (hop: NextHop, parcel: Parcel) => HopResult | Promise<HopResult>;
@@ -34,7 +34,9 @@ function runnerWith(answer: Answer, clock: () => number = Date.now): Runner {
     close: () => undefined,
   };
   const log = (event: string, fields = {}) => events.push({ event, fields });
-  return new Runner({ policy: policyOf({}, outbound), spool, courier, log, clock, random: () => 0.5 });
+  const signer = async () => ({ kind: 'header', header: null }) as const;
+  const policy = policyOf({}, outbound);
+  return new Runner({ policy, spool, courier, signer, log, clock, random: () => 0.5 });
 }
 
 async function enter(...to: string[]): Promise<string> {
@@ -49,9 +51,9 @@ const all = (parcel: Parcel, code: number): HopResult => {
   const kinds = { 2: 'delivered', 4: 'deferred', 5: 'refused' } as const;
   const kind = kinds[Math.floor(code / 100) as 2 | 4 | 5];
   const verdict = kind === 'delivered' ? { kind, reply: 'ok' } : { kind, reason: `${code} no` };
-  return { kind: 'answered', verdicts: parcel.to.map(() => verdict), tls: null };
+  return { kind: 'answered', verdicts: parcel.to.map(() => verdict), tls: null, tellsSender: false };
 };
-const unreachable: HopResult = { kind: 'unreachable', reason: 'nobody there' };
+const unreachable: HopResult = { kind: 'unreachable', reason: 'nobody there', loginRefused: false };
 const queuedIn = (id: string) => {
   const read = spool.read(id);
   return read.kind === 'message'
@@ -72,7 +74,14 @@ test('what was in the spool and what comes later is delivered once and goes', as
   runner.add(later);
   await eventually(() => spool.depth === 0);
   assert.deepEqual(sent, ['a@x.example', 'b@x.example']);
-  assert.deepEqual(runner.figures, { depth: 0, held: 0, oldest: null, deferrals: [] });
+  assert.deepEqual(runner.figures, {
+    depth: 0,
+    bytes: 0,
+    held: 0,
+    oldest: null,
+    deferrals: [],
+    loginsRefused: [],
+  });
 });
 
 test('hops are tried in order until one answers', async () => {
@@ -148,7 +157,7 @@ test('a recipient that is put off is tried again, and alone', async () => {
           ? { kind: 'deferred' as const, reason: '450 later' }
           : { kind: 'delivered' as const, reply: 'ok' },
       );
-      return { kind: 'answered', verdicts, tls: null };
+      return { kind: 'answered', verdicts, tls: null, tellsSender: false };
     },
     () => now,
   );

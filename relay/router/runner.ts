@@ -1,31 +1,30 @@
 /**
  * Drives the queue: each message's recipients wait at their destinations (lane.ts), a bounded number of deliveries is
- * under way, progress is written after each answer, and a message goes when its last recipient is settled. What a next
- * hop refuses for good is held for a person, because bounces do not exist yet. Delivers at least once.
+ * under way, progress is written after each answer, and a message goes when its last recipient is settled. Delivers at
+ * least once. What becomes of a message otherwise (returned, held, removed) is keeper.ts.
  */
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Policy } from '#crds/policyfile.ts';
 import { Counters } from '../counts.ts';
 import type { Log } from '../log.ts';
 import type { QueueFigures } from '../messages.ts';
-import { type Recipient, timeOfQueueId } from '../spool/record.ts';
-import type { Spool } from '../spool/spool.ts';
+import type { QueueRecord, Recipient } from '../spool/record.ts';
+import type { Spool, Taken } from '../spool/spool.ts';
 import { attempt, type Outcome } from './attempt.ts';
-import type { Verdict } from './classify.ts';
 import type { Courier } from './courier.ts';
-import { Lane } from './lane.ts';
-import { Progress } from './progress.ts';
+import { Keeper } from './keeper.ts';
+import { KnownMessages } from './known.ts';
+import { type Fault, Lane } from './lane.ts';
+import { batchFor, parcelOf, type Signer } from './parcel.ts';
 import type { Waiting } from './queue.ts';
 import { reportVerdict } from './report.ts';
-import { type Destination, routeOf } from './route.ts';
+import { type Route, routeOf } from './route.ts';
 import { destinationRetryMs, messageRetryMs } from './schedule.ts';
 
 /** Over all destinations: bounds memory and descriptors. */
 const CONCURRENT = 400;
-/** Next hops commonly take a hundred recipients at once (RFC 5321 section 4.5.3.1.8). */
-const RECIPIENTS_AT_ONCE = 100;
-const REPORTED_DEFERRALS = 10;
-const COUNTED_AS = { delivered: 'delivered', deferred: 'deferred', refused: 'held' } as const;
+const REPORTED_DESTINATIONS = 10;
+const COUNTED_AS = { delivered: 'delivered', deferred: 'deferred', refused: 'bounced' } as const;
 /** Messages taken up at the start before others get their turn. */
 const LISTED_AT_ONCE = 500;
 
@@ -33,6 +32,7 @@ export interface RunnerOptions {
   readonly policy: Policy;
   readonly spool: Spool;
   readonly courier: Courier;
+  readonly signer: Signer;
   readonly log: Log;
   readonly clock: () => number;
   readonly random: () => number;
@@ -40,28 +40,27 @@ export interface RunnerOptions {
 
 export class Runner {
   readonly #options: RunnerOptions;
-  readonly #progress: Progress;
-  readonly #route: (address: string) => Destination;
+  readonly #route: Route;
   readonly #lanes = new Map<string, Lane>();
   readonly #timers = new Map<Lane, NodeJS.Timeout>();
   /** Lanes that could begin a delivery but for the bound over all. */
   readonly #blocked = new Set<Lane>();
-  /** Every queued id, with the number of its lanes that are not done; 0 where only held recipients are left. */
-  readonly #known = new Map<string, number>();
-  readonly #held = new Set<string>();
+  readonly #known = new KnownMessages();
   readonly counters = new Counters();
+  readonly keeper: Keeper;
   #running = false;
   #inFlight = 0;
 
   constructor(options: RunnerOptions) {
     this.#options = options;
-    this.#progress = new Progress(options.spool, options.log);
     this.#route = routeOf(options.policy);
+    this.keeper = new Keeper({ ...options, counters: this.counters, queue: this });
   }
 
   /** Takes up everything in the spool and begins to deliver. */
   async start(): Promise<void> {
     this.#running = true;
+    this.keeper.start();
     let listed = 0;
     for (const id of [...this.#options.spool.list()]) {
       this.add(id);
@@ -77,12 +76,49 @@ export class Runner {
       this.#lost(id, read);
       return;
     }
-    const { recipients } = read.record;
-    const lanes = new Set(recipients.filter(isQueued).map(({ address }) => this.#laneOf(address)));
-    this.#known.set(id, lanes.size);
-    if (recipients.some(isHeld)) this.#held.add(id);
-    for (const lane of lanes) {
-      lane.add({ id, attempts: 0 });
+    const { record } = read;
+    const lanes = record.hold ? new Set<Lane>() : this.#lanesOf(record);
+    const held = record.hold === true || record.recipients.some(({ state }) => state === 'held');
+    this.#known.add(id, { lanes: lanes.size, held, bytes: record.bytes });
+    this.#queueIn(lanes, id);
+  }
+
+  /** Its recipients or its hold changed by other hands: takes it up anew. */
+  renew(id: string): void {
+    this.forget(id);
+    this.add(id);
+  }
+
+  /** It is gone, or about to be taken up anew; what waits for it in lanes is dropped when its turn comes. */
+  forget(id: string): void {
+    this.#known.forget(id);
+  }
+
+  /** The oldest first. */
+  ids(): Iterable<string> {
+    return this.#known.ids();
+  }
+
+  isDelivering(id: string): boolean {
+    return [...this.#lanes.values()].some((lane) => lane.isDelivering(id));
+  }
+
+  /** What is known of the way of one recipient: when it is tried next, and why not before. */
+  prospectOf(
+    id: string,
+    from: string,
+    to: string,
+  ): { destination: string; due: number | undefined; fault: Fault | undefined } {
+    const destination = this.#route(from, to);
+    const lane = this.#lanes.get(destination.key);
+    const due = lane?.dueOf(id, this.#options.clock());
+    return { destination: destination.name, due, fault: lane?.fault };
+  }
+
+  /** Tries what `wanted` names now, whatever pause its destination has. */
+  hurry(wanted: (id: string) => boolean): void {
+    for (const lane of [...this.#lanes.values()]) {
+      lane.hurry(wanted);
       this.#pump(lane);
     }
   }
@@ -90,6 +126,7 @@ export class Runner {
   /** Begins nothing more; resolves when what is under way has ended, or at the deadline. */
   async drain(deadlineMs: number): Promise<void> {
     this.#running = false;
+    this.keeper.stop();
     for (const timer of this.#timers.values()) clearTimeout(timer);
     this.#options.courier.close();
     const end = this.#options.clock() + deadlineMs;
@@ -98,27 +135,49 @@ export class Runner {
   }
 
   get figures(): QueueFigures {
-    const [oldest] = this.#known.keys();
-    const deferrals: { destination: string; message: string }[] = [];
-    for (const { destination, deferral } of this.#lanes.values()) {
-      if (deferral !== undefined) deferrals.push({ destination: destination.name, message: deferral });
-      if (deferrals.length === REPORTED_DEFERRALS) break;
-    }
+    const faults = [...this.#lanes.values()].flatMap(({ destination, fault }) =>
+      fault
+        ? [{ destination: destination.name, message: fault.reason, loginRefused: fault.loginRefused }]
+        : [],
+    );
+    const told = (refused: boolean) =>
+      faults
+        .filter(({ loginRefused }) => loginRefused === refused)
+        .slice(0, REPORTED_DESTINATIONS)
+        .map(({ destination, message }) => ({ destination, message }));
     return {
       depth: this.#known.size,
-      held: this.#held.size + this.#options.spool.damaged,
-      oldest: oldest === undefined ? null : timeOfQueueId(oldest),
-      deferrals,
+      bytes: this.#known.bytes,
+      held: this.#known.held + this.#options.spool.damaged,
+      oldest: this.#known.oldest,
+      deferrals: told(false),
+      loginsRefused: told(true),
     };
   }
 
-  #laneOf(address: string): Lane {
-    const destination = this.#route(address);
+  #lanesOf({ from, recipients }: QueueRecord): Set<Lane> {
+    return new Set(recipients.filter(isQueued).map(({ address }) => this.#laneOf(from, address)));
+  }
+
+  #laneOf(from: string, address: string): Lane {
+    const destination = this.#route(from, address);
     const known = this.#lanes.get(destination.key);
     if (known) return known;
-    const lane = new Lane(destination);
+    const { connectionsPerDestination, messagesPerDestinationPerMinute } =
+      this.#options.policy.outbound.limits;
+    const lane = new Lane(destination, {
+      concurrent: connectionsPerDestination,
+      perMinute: messagesPerDestinationPerMinute,
+    });
     this.#lanes.set(destination.key, lane);
     return lane;
+  }
+
+  #queueIn(lanes: Iterable<Lane>, id: string): void {
+    for (const lane of lanes) {
+      if (!lane.isDelivering(id)) lane.add({ id, attempts: 0 });
+      this.#pump(lane);
+    }
   }
 
   /** Begins what may begin now, and wakes up for what is due later. */
@@ -130,7 +189,7 @@ export class Runner {
       if (!waiting) break;
       this.#begin(lane, waiting);
     }
-    if (lane.isIdle) this.#forget(lane);
+    if (lane.isIdle) this.#forgetLane(lane);
     else this.#wakeUp(lane, now);
   }
 
@@ -147,7 +206,7 @@ export class Runner {
   }
 
   /** A relay that delivers by MX meets many domains; one that nothing waits for costs nothing. */
-  #forget(lane: Lane): void {
+  #forgetLane(lane: Lane): void {
     clearTimeout(this.#timers.get(lane));
     this.#timers.delete(lane);
     this.#lanes.delete(lane.destination.key);
@@ -162,7 +221,7 @@ export class Runner {
         this.#putOff(lane, waiting, error.message);
       })
       .finally(() => {
-        lane.ended();
+        lane.ended(waiting);
         this.#inFlight -= 1;
         this.#pump(lane);
         for (const blocked of this.#blocked) {
@@ -176,59 +235,66 @@ export class Runner {
   async #deliver(lane: Lane, waiting: Waiting): Promise<void> {
     const { id } = waiting;
     const taken = this.#options.spool.take(id);
-    if (taken.kind !== 'message') {
-      this.#lost(id, taken);
-      return;
-    }
-    const all = taken.record.recipients.filter((one) => isQueued(one) && this.#isFor(lane, one));
-    const to = all.slice(0, RECIPIENTS_AT_ONCE).map(({ address }) => address);
-    const { courier, policy } = this.#options;
-    const outcome = await attempt(lane.destination, taken, to, { courier, ourName: policy.hostname });
-    if (outcome.kind === 'unreachable') {
-      this.#unreachable(lane, waiting, outcome.reason);
-      return;
-    }
+    if (taken.kind !== 'message') return this.#lost(id, taken);
+    const isHere = (one: Recipient) => this.#isFor(lane, taken.record, one);
+    const { batch, more } = batchFor(taken.record.recipients.filter((one) => isQueued(one) && isHere(one)));
+    // Returned, removed or held by a person in the meantime.
+    if (batch.length === 0 || taken.record.hold) return;
+    const packed = await parcelOf(taken, batch, this.#options.signer);
+    if (packed.kind === 'waits') return this.#putOff(lane, waiting, packed.reason);
+    const outcome =
+      packed.kind === 'refused'
+        ? refusedByUs(batch, packed)
+        : await attempt(lane.destination, packed.parcel, this.#options);
+    if (outcome.kind === 'unreachable') return this.#unreachable(lane, waiting, outcome);
     lane.answered();
-    const deferral = await this.#settle(lane, id, to, outcome);
+    const deferral = await this.#settle(lane, taken, batch, outcome);
     if (deferral !== undefined) this.#putOff(lane, waiting, deferral);
-    else if (all.length > to.length) lane.add(waiting);
-    else this.#laneDone(id);
+    else if (more) lane.add(waiting);
+    else this.#known.laneDone(id);
   }
 
-  #isFor(lane: Lane, { address }: Recipient): boolean {
-    return this.#route(address).key === lane.destination.key;
+  #isFor(lane: Lane, { from }: QueueRecord, { address }: Recipient): boolean {
+    return this.#route(from, address).key === lane.destination.key;
   }
 
   /** Everything for this destination waits. */
-  #unreachable(lane: Lane, waiting: Waiting, reason: string): void {
+  #unreachable(lane: Lane, waiting: Waiting, fault: Fault): void {
     const { clock, random, log } = this.#options;
     // A drain ends attempts that had not begun to send: no fault of the destination, and nothing to tell.
     if (!this.#running) return;
-    lane.unreachable(waiting, reason, (failures) => destinationRetryMs(failures, random()), clock());
+    lane.unreachable(waiting, fault, (failures) => destinationRetryMs(failures, random()), clock());
     this.counters.add('deferred', 'destination');
     const { name, rule } = lane.destination;
-    log('deferred', { id: waiting.id, destination: name, rule, reason, failures: lane.failures });
+    log('deferred', {
+      id: waiting.id,
+      destination: name,
+      rule,
+      reason: fault.reason,
+      failures: lane.failures,
+    });
   }
 
   /** Reports and writes each verdict; gives the reason where a recipient has to wait. */
-  async #settle(lane: Lane, id: string, to: readonly string[], outcome: Outcome & { kind: 'answered' }) {
-    const verdicts = new Map(to.map((address, index) => [address, outcome.verdicts[index]]));
-    outcome.verdicts.forEach((verdict, index) => {
-      this.counters.add(COUNTED_AS[verdict.kind], verdict.kind === 'delivered' ? undefined : 'reply');
-      const fact = {
-        id,
-        to: to[index] ?? '',
-        hop: outcome.hop,
-        rule: lane.destination.rule,
-        tls: outcome.tls,
-      };
-      reportVerdict(this.#options.log, verdict, fact);
+  async #settle(
+    lane: Lane,
+    taken: Taken & { kind: 'message' },
+    batch: readonly Recipient[],
+    outcome: Outcome & { kind: 'answered' },
+  ): Promise<string | undefined> {
+    const { id } = taken;
+    const { rule } = lane.destination;
+    const { hop, tls, verdicts, tellsSender } = outcome;
+    verdicts.forEach((verdict, index) => {
+      this.counters.add(
+        COUNTED_AS[verdict.kind],
+        verdict.kind === 'deferred' ? 'reply' : lane.destination.kind,
+      );
+      reportVerdict(this.#options.log, verdict, { id, to: batch[index]?.address ?? '', hop, rule, tls });
     });
-    const left = await this.#progress.write(id, (recipients) =>
-      recipients.flatMap((recipient) => settled(recipient, verdicts.get(recipient.address))),
-    );
-    if (left.some(isHeld)) this.#held.add(id);
-    const deferred = outcome.verdicts.find(({ kind }) => kind === 'deferred');
+    this.counters.observe('delivery_seconds', (this.#options.clock() - taken.record.receivedAt) / 1000);
+    await this.keeper.settle(taken, batch, { verdicts, tellsSender, hop });
+    const deferred = verdicts.find(({ kind }) => kind === 'deferred');
     return deferred?.kind === 'deferred' ? deferred.reason : undefined;
   }
 
@@ -238,33 +304,21 @@ export class Runner {
     lane.putOff({ id, attempts: attempts + 1 }, due, reason);
   }
 
-  #laneDone(id: string): void {
-    const left = (this.#known.get(id) ?? 1) - 1;
-    if (left > 0 || this.#held.has(id)) this.#known.set(id, Math.max(left, 0));
-    else this.#known.delete(id);
-  }
-
   /** An entry that is gone, or cannot be read and is set aside for a person. */
   #lost(id: string, read: { kind: 'gone' } | { kind: 'damaged'; message: string }): void {
     const { log, spool } = this.#options;
-    this.#known.delete(id);
-    this.#held.delete(id);
+    this.forget(id);
     if (read.kind === 'gone') return;
     log('set_aside', { id, reason: read.message });
     spool.setAside(id).catch((error: Error) => log('set_aside_failed', { id, message: error.message }));
   }
 }
 
+function refusedByUs(batch: readonly Recipient[], verdict: { kind: 'refused'; reason: string }): Outcome {
+  const verdicts = batch.map(() => verdict);
+  return { kind: 'answered', hop: 'this relay', verdicts, tls: null, tellsSender: false };
+}
+
 function isQueued({ state }: Recipient): boolean {
   return state === 'queued';
-}
-
-function isHeld({ state }: Recipient): boolean {
-  return state === 'held';
-}
-
-function settled(recipient: Recipient, verdict: Verdict | undefined): Recipient[] {
-  if (verdict?.kind === 'delivered') return [];
-  if (verdict?.kind !== 'refused') return [recipient];
-  return [{ address: recipient.address, state: 'held', reason: verdict.reason }];
 }

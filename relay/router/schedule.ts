@@ -2,7 +2,7 @@
  * When to try again. A message that was put off waits longer each time, up to half an hour. A destination that cannot
  * be reached is probed from one second on, at most half a minute apart for the first five minutes and a quarter of an
  * hour apart in the end, so that mail leaves soon after it is back. Jitter spreads retries by a fifth either way. Pure:
- * randomness comes in. There is no end: bounces do not exist yet, so nothing expires.
+ * randomness comes in. When it ends is sweep.ts.
  */
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;

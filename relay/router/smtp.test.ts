@@ -3,7 +3,8 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { Readable } from 'node:stream';
 import { after, test } from 'node:test';
 import { TLS_LEVELS, type TlsLevel } from '#crds/tlslevel.ts';
-import { hopTo, makePair, openSink, type Sink } from '../testrig.ts';
+import { NO_MATERIALS } from '../materials.ts';
+import { hopTo, makePair, openSink, policyOf, type Sink, trusting } from '../testrig.ts';
 import type { HopResult, Parcel } from './courier.ts';
 import { SmtpCourier } from './smtp.ts';
 
@@ -21,13 +22,16 @@ function parcel(changes: Partial<Parcel> = {}): Parcel {
     to: ['you@example.net'],
     bytes: body.length,
     eightBit: false,
+    dsn: { ret: null, envid: null, notify: null, orcpt: null },
     open: () => Readable.from([Buffer.from(body)], { objectMode: false }),
     ...changes,
   };
 }
 
-function courier(trust: string | null = null): SmtpCourier {
-  const made = new SmtpCourier('relay.example.com', trust);
+const TRUST = 'roots';
+
+function courier(materials = NO_MATERIALS): SmtpCourier {
+  const made = new SmtpCourier(policyOf(), materials, { session: () => undefined });
   ends.push(() => made.close());
   return made;
 }
@@ -63,13 +67,12 @@ function summary(result: HopResult): string {
   return `${result.verdicts.map(({ kind }) => kind).join(',')} ${how}`;
 }
 
-async function byLevel(
-  port: number,
-  trust: string | null = null,
-): Promise<Partial<Record<TlsLevel, string>>> {
+async function byLevel(port: number, materials = NO_MATERIALS): Promise<Partial<Record<TlsLevel, string>>> {
   const outcomes: Partial<Record<TlsLevel, string>> = {};
   for (const tlsLevel of LEVELS) {
-    outcomes[tlsLevel] = summary(await courier(trust).deliver(hopTo(port, { tlsLevel }), parcel()));
+    outcomes[tlsLevel] = summary(
+      await courier(materials).deliver(hopTo(port, { tlsLevel, trustConfigMap: TRUST }), parcel()),
+    );
   }
   return outcomes;
 }
@@ -133,13 +136,13 @@ test('each level against a next hop that refuses STARTTLS', async () => {
 
 test('Verify wants the chain and the name, by the bundle alone', async () => {
   const { port } = await sink(pair);
-  const verify = hopTo(port, { tlsLevel: 'Verify', host: 'localhost' });
-  const wrongName = await courier(pair.cert).deliver(verify, parcel());
+  const verify = hopTo(port, { tlsLevel: 'Verify', host: 'localhost', trustConfigMap: TRUST });
+  const wrongName = await courier(trusting(TRUST, pair.cert)).deliver(verify, parcel());
   assert.match(wrongName.kind === 'unreachable' ? wrongName.reason : '', /altnames|does not match/i);
-  const nobody = await courier('').deliver(verify, parcel());
+  const nobody = await courier(trusting(TRUST, '')).deliver(verify, parcel());
   assert.equal(summary(nobody), 'unreachable 4.7.5');
   const named = await sink(await makePair('localhost'));
-  const other = await courier(pair.cert).deliver({ ...verify, port: named.port }, parcel());
+  const other = await courier(trusting(TRUST, pair.cert)).deliver({ ...verify, port: named.port }, parcel());
   assert.equal(summary(other), 'unreachable 4.7.5');
 });
 
@@ -147,10 +150,10 @@ test('Verify delivers where both hold, also over implicit TLS, and a new bundle 
   const local = await makePair('localhost');
   const starttls = await sink(local);
   const implicit = await sink({ ...local, secure: true });
-  const one = courier('');
-  const verify = { tlsLevel: 'Verify', host: 'localhost' } as const;
+  const one = courier(trusting(TRUST, ''));
+  const verify = { tlsLevel: 'Verify', host: 'localhost', trustConfigMap: TRUST } as const;
   assert.equal(summary(await one.deliver(hopTo(starttls.port, verify), parcel())), 'unreachable 4.7.5');
-  one.useTrust(local.cert);
+  one.useMaterials(trusting(TRUST, local.cert));
   assert.equal(summary(await one.deliver(hopTo(starttls.port, verify), parcel())), 'delivered verified');
   const secure = hopTo(implicit.port, { ...verify, implicitTLS: true });
   assert.equal(summary(await one.deliver(secure, parcel())), 'delivered verified');
@@ -159,12 +162,15 @@ test('Verify delivers where both hold, also over implicit TLS, and a new bundle 
 test('an MX host must prove the domain, because the record that named it is not signed', async () => {
   const { port } = await sink(await makePair('localhost'));
   const cert = (await makePair('localhost')).cert;
-  const hop = { ...hopTo(port, { tlsLevel: 'Verify', host: 'localhost' }), mxOf: 'example.net' };
-  assert.equal(summary(await courier(cert).deliver(hop, parcel())), 'unreachable 4.7.5');
+  const hop = {
+    ...hopTo(port, { tlsLevel: 'Verify', host: 'localhost', trustConfigMap: TRUST }),
+    mxOf: 'example.net',
+  };
+  assert.equal(summary(await courier(trusting(TRUST, cert)).deliver(hop, parcel())), 'unreachable 4.7.5');
   const proven = await makePair('example.net');
   const good = await sink(proven);
   assert.equal(
-    summary(await courier(proven.cert).deliver({ ...hop, port: good.port }, parcel())),
+    summary(await courier(trusting(TRUST, proven.cert)).deliver({ ...hop, port: good.port }, parcel())),
     'delivered verified',
   );
 });
@@ -253,7 +259,7 @@ test('an international address is not sent to a next hop that does not take it',
 
 test('a hop that wants a login is not used without one', async () => {
   const { port, mail } = await sink();
-  const result = await courier().deliver(hopTo(port, { needsCredentials: true }), parcel());
+  const result = await courier().deliver(hopTo(port, { credentialsSecret: 'login' }), parcel());
   assert.equal(summary(result), 'unreachable 4.7.0');
   assert.deepEqual(mail, []);
 });

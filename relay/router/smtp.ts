@@ -1,17 +1,22 @@
 /**
  * The courier that speaks SMTP: keeps connections and reuses them, makes new ones by the plan of the TLS level
- * (connect.ts), and sends over them (transaction.ts). A message is never offered twice for one `deliver`: where it may
+ * (connect.ts), logged in where the hop wants it, and sends over them (transaction.ts). A message is never offered twice for one `deliver`: where it may
  * have been taken, the answer is a deferral and not another attempt.
  */
-import type { Hop } from '#crds/policyfile.ts';
+
+import { domainOf } from '#crds/patterns.ts';
+import type { Policy } from '#crds/policyfile.ts';
+import { requiresTls, type TlsLevel } from '#crds/tlslevel.ts';
+import type { Materials } from '../materials.ts';
+import type { Tracer } from '../trace.ts';
 import { type Connecting, connect, type Opened, type Session } from './connect.ts';
 import type { Courier, HopResult, NextHop, Parcel } from './courier.ts';
+import { Logins } from './login.ts';
 import { planTls } from './tlsplan.ts';
 import { sendOver } from './transaction.ts';
 import { TlsContexts } from './trust.ts';
 
-/** Reuse pays most (a handshake costs more than a message); the limits keep next hops from hanging up on us. */
-const MESSAGES_PER_CONNECTION = 100;
+/** Reuse pays most (a handshake costs more than a message); its limits keep next hops from hanging up on us. */
 const IDLE_MS = 20_000;
 
 interface Kept {
@@ -21,33 +26,41 @@ interface Kept {
 
 export class SmtpCourier implements Courier {
   readonly #hostname: string;
+  readonly #messagesPerConnection: number;
   readonly #contexts: TlsContexts;
+  readonly #logins: Logins;
+  readonly #tracer: Tracer;
+  #sessions = 0;
   readonly #idle = new Map<string, Kept[]>();
   readonly #connecting = new Set<Connecting>();
   #closed = false;
 
-  /** `trust`: PEM of the bundle, or null for the public roots of the runtime. Throws where it is not PEM. */
-  constructor(hostname: string, trust: string | null) {
+  constructor({ hostname, outbound }: Policy, materials: Materials, tracer: Tracer) {
+    this.#tracer = tracer;
     this.#hostname = hostname;
-    this.#contexts = new TlsContexts(trust);
+    this.#messagesPerConnection = outbound.limits.messagesPerConnection;
+    this.#contexts = new TlsContexts(materials);
+    this.#logins = new Logins(materials);
   }
 
-  /** Takes a changed bundle for new connections; idle ones, verified by the old, are ended. Throws as above. */
-  useTrust(trust: string | null): void {
-    if (this.#contexts.use(trust)) this.#endIdle();
+  /** For new connections; idle ones, made with what was before, are ended. */
+  useMaterials(materials: Materials): void {
+    this.#contexts.use(materials);
+    this.#logins.use(materials);
+    this.#endIdle();
   }
 
   async deliver(hop: NextHop, parcel: Parcel): Promise<HopResult> {
-    if (hop.needsCredentials) {
-      return { kind: 'unreachable', reason: `4.7.0 ${hop.host} wants a login, which is not in force yet` };
-    }
     for (let kept = this.#takeIdle(hop); kept; kept = this.#takeIdle(hop)) {
       const result = await this.#send(hop, kept, parcel);
       // A kept connection may have been ended by its server; then the next one is tried at once.
       if (result.kind === 'answered') return result;
     }
-    const opened = await this.#open(hop);
-    if (opened.kind === 'failed') return { kind: 'unreachable', reason: opened.reason };
+    const opened = await this.#open(hop, domainOf(parcel.to[0] ?? ''));
+    if (opened.kind === 'failed') {
+      const { reason, loginRefused } = opened;
+      return { kind: 'unreachable', reason, loginRefused };
+    }
     return this.#send(hop, opened.session, parcel);
   }
 
@@ -58,17 +71,25 @@ export class SmtpCourier implements Courier {
   }
 
   /** Opportunistic alone has a second attempt, in plain text, after a handshake that broke. */
-  async #open(hop: NextHop): Promise<Opened> {
-    const first = await this.#connect(hop, 'First');
-    const mayFallBack = planTls(hop.tlsLevel, hop.implicitTLS, 'First').mayFallBack;
+  async #open(hop: NextHop, domain: string): Promise<Opened> {
+    const first = await this.#connect(hop, 'First', domain);
+    const mayFallBack = planTls(levelOf(hop), hop.implicitTLS, 'First').mayFallBack;
     if (first.kind === 'session' || !first.brokenHandshake || !mayFallBack) return first;
-    return this.#connect(hop, 'AfterBrokenHandshake');
+    return this.#connect(hop, 'AfterBrokenHandshake', domain);
   }
 
-  async #connect(hop: NextHop, attempt: 'First' | 'AfterBrokenHandshake'): Promise<Opened> {
-    if (this.#closed) return { kind: 'failed', reason: 'the router is stopping', brokenHandshake: false };
-    const plan = planTls(hop.tlsLevel, hop.implicitTLS, attempt);
-    const connecting = connect(hop, plan, this.#hostname, this.#contexts);
+  async #connect(hop: NextHop, attempt: 'First' | 'AfterBrokenHandshake', domain: string): Promise<Opened> {
+    if (this.#closed) return failed('the router is stopping');
+    const plan = planTls(levelOf(hop), hop.implicitTLS, attempt);
+    const made = this.#contexts.for(hop, plan.rejectUnauthorized);
+    const login = hop.credentialsSecret === null ? null : this.#logins.for(hop.credentialsSecret);
+    const unusable = [made, login].find((one) => one?.kind === 'unusable');
+    if (made.kind === 'unusable' || login?.kind === 'unusable')
+      return failed(`4.7.0 ${hop.host}:${hop.port}: ${(unusable as { reason: string }).reason}`);
+    const { context } = made;
+    const id = `out-${process.pid}-${++this.#sessions}`;
+    const trace = this.#tracer.session('outbound', { id, hop: `${hop.host}:${hop.port}`, domain });
+    const connecting = connect(hop, { plan, hostname: this.#hostname, context, login, trace });
     this.#connecting.add(connecting);
     const opened = await connecting.opened;
     this.#connecting.delete(connecting);
@@ -78,18 +99,19 @@ export class SmtpCourier implements Courier {
   async #send(hop: NextHop, session: Session, parcel: Parcel): Promise<HopResult> {
     session.used += 1;
     const sent = await sendOver(session.connection, parcel);
+    session.trace?.body(parcel.bytes);
     if (sent.kind === 'unsent') {
       session.connection.close();
-      return { kind: 'unreachable', reason: `${hop.host}:${hop.port}: ${sent.reason}` };
+      return { kind: 'unreachable', reason: `${hop.host}:${hop.port}: ${sent.reason}`, loginRefused: false };
     }
     if (sent.reusable && !session.broken) this.#keep(hop, session);
     else if (sent.inOrder && !session.broken) session.connection.quit();
     else session.connection.close();
-    return { kind: 'answered', verdicts: sent.verdicts, tls: session.tls };
+    return { kind: 'answered', verdicts: sent.verdicts, tls: session.tls, tellsSender: sent.tellsSender };
   }
 
   #keep(hop: NextHop, session: Session): void {
-    if (this.#closed || session.used >= MESSAGES_PER_CONNECTION) {
+    if (this.#closed || session.used >= this.#messagesPerConnection) {
       session.connection.quit();
       return;
     }
@@ -128,6 +150,15 @@ export class SmtpCourier implements Courier {
 }
 
 /** Connections are only shared where every promise is the same. */
-function keyOf({ host, port, implicitTLS, tlsLevel, mxOf = '' }: Hop & { mxOf?: string }): string {
-  return `${host} ${port} ${implicitTLS} ${tlsLevel} ${mxOf}`;
+function keyOf({ priority: _, weight: __, ...hop }: NextHop): string {
+  return JSON.stringify(hop);
+}
+
+/** A login is never sent in clear, whatever the level says. */
+function levelOf({ tlsLevel, credentialsSecret }: NextHop): TlsLevel {
+  return credentialsSecret !== null && !requiresTls(tlsLevel) ? 'Encrypt' : tlsLevel;
+}
+
+function failed(reason: string): Opened {
+  return { kind: 'failed', reason, brokenHandshake: false, loginRefused: false };
 }

@@ -6,7 +6,7 @@
 import type SMTPConnection from 'nodemailer/lib/smtp-connection/index.js';
 import { classifyReply, type Verdict } from './classify.ts';
 import { oneLine, type SmtpError } from './connect.ts';
-import type { Parcel } from './courier.ts';
+import type { DsnRequest, Parcel } from './courier.ts';
 
 export type Sent =
   | { kind: 'unsent'; reason: string }
@@ -17,6 +17,7 @@ export type Sent =
       reusable: boolean;
       /** The last reply was read in full, so that QUIT makes sense. */
       inOrder: boolean;
+      tellsSender: boolean;
     };
 
 interface Rejection extends SmtpError {
@@ -45,9 +46,11 @@ export function sendOver(connection: SMTPConnection, parcel: Parcel): Promise<Se
       offered = true;
     });
     const { from, bytes: size, eightBit: use8BitMime } = parcel;
-    connection.send({ from, to: [...parcel.to], size, use8BitMime }, body, (error, info) => {
-      if (error) resolve(failed(error, parcel, offered));
-      else resolve(taken((info ?? {}) as SendInfo, parcel));
+    const tellsSender = hasExtension(connection, 'DSN');
+    const dsn = tellsSender ? { dsn: dsnOf(parcel.dsn) } : {};
+    connection.send({ from, to: [...parcel.to], size, use8BitMime, ...dsn }, body, (error, info) => {
+      const sent = error ? failed(error, parcel, offered) : taken((info ?? {}) as SendInfo, parcel);
+      resolve(sent.kind === 'unsent' ? sent : { ...sent, tellsSender });
     });
   });
 }
@@ -78,7 +81,17 @@ function answered(
   verdict: (address: string) => Verdict,
   reusable: boolean,
 ): Sent & { kind: 'answered' } {
-  return { kind: 'answered', verdicts: parcel.to.map(verdict), reusable, inOrder: true };
+  return { kind: 'answered', verdicts: parcel.to.map(verdict), reusable, inOrder: true, tellsSender: false };
+}
+
+/** In the words of the library; what the sender did not say is not said on. */
+function dsnOf({ ret, envid, notify, orcpt }: DsnRequest) {
+  return {
+    ...(ret === null ? {} : { ret }),
+    ...(envid === null ? {} : { envid }),
+    ...(notify === null ? {} : { notify: [...notify] }),
+    ...(orcpt === null ? {} : { orcpt }),
+  };
 }
 
 function rejectionsOf(errors: readonly Rejection[] = []): Map<string, Verdict> {

@@ -13,6 +13,10 @@ export interface Recipient {
   /** `held`: the next hop refused it for good; it waits for a person, with the reason. */
   readonly state: 'queued' | 'held';
   readonly reason?: string;
+  /** What its sender wants to be told of it (RFC 3461 section 4.1); absent: not said. */
+  readonly notify?: readonly string[];
+  /** The address as the sender first had it, "rfc822;..." (RFC 3461 section 4.2). */
+  readonly orcpt?: string;
 }
 
 export interface Envelope {
@@ -23,6 +27,15 @@ export interface Envelope {
   readonly receivedAt: number;
   readonly smtpUtf8: boolean;
   readonly eightBit: boolean;
+  /** How much of the message its sender wants back, and under which name (RFC 3461 section 4.3 and 4.4). */
+  readonly ret?: 'FULL' | 'HDRS';
+  readonly envid?: string;
+  /** It came from somebody who may relay, or from us: our DKIM keys may sign it. */
+  readonly ours?: boolean;
+  /** A person holds it back: it is neither delivered nor returned. */
+  readonly hold?: boolean;
+  /** Its sender was told that it is late. */
+  readonly warned?: boolean;
 }
 
 export interface QueueRecord extends Envelope {

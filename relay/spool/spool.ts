@@ -11,7 +11,7 @@ import { Readable } from 'node:stream';
 import { crc32 } from 'node:zlib';
 import { BodyWriter, type SealedBody } from './body.ts';
 import { decodeRecord, type Envelope, encodeRecord, type QueueRecord } from './record.ts';
-import { Store } from './store.ts';
+import { Store, type Tables } from './store.ts';
 
 /** Below this much free space nothing is taken: what is queued needs room to be settled. */
 const RESERVE_BYTES = 64 * 2 ** 20;
@@ -27,7 +27,15 @@ export type Read =
   | { kind: 'damaged'; message: string };
 
 /** `open` gives the body from its first byte, as often as asked. */
-export type Taken = (Read & { kind: 'message'; open: () => Readable }) | Exclude<Read, { kind: 'message' }>;
+export type Taken =
+  | { kind: 'message'; id: string; record: QueueRecord; open: () => Readable }
+  | Exclude<Read, { kind: 'message' }>;
+
+export interface NewMessage {
+  readonly id: string;
+  readonly envelope: Envelope;
+  readonly body: SealedBody;
+}
 
 export class Spool {
   readonly #store: Store;
@@ -55,18 +63,8 @@ export class Spool {
 
   /** Resolves when the message is on disk: the 250 may be sent. */
   async enter(id: string, envelope: Envelope, body: SealedBody): Promise<void> {
-    const inline = body.kind === 'inline' ? body.bytes : undefined;
-    const record: QueueRecord = {
-      ...envelope,
-      bytes: body.kind === 'inline' ? body.bytes.length : body.bytes,
-      crc: inline ? crc32(inline) : 0,
-      body: inline ? 'store' : 'file',
-    };
     if (this.isBroken) throw new Error('The queue had an I/O error and is not written any more');
-    await this.#store.write((tables) => {
-      if (inline) tables.bodies.put(id, inline);
-      tables.records.put(id, encodeRecord(record));
-    });
+    await this.#store.write((tables) => put(tables, { id, envelope, body }));
   }
 
   /** True after an I/O error: what this process wrote may not be what the disk has, so it must not write on. */
@@ -92,22 +90,26 @@ export class Spool {
     const { record } = read;
     const open = this.#openerOf(id, record);
     return open
-      ? { ...read, open }
+      ? { ...read, id, open }
       : { kind: 'damaged', message: 'the body is missing, cut short or altered' };
   }
 
-  /** Writes progress. What a crash forgets of it is delivered again (at least once). */
-  async settle(id: string, record: QueueRecord): Promise<void> {
-    await this.#store.write(({ records }) => records.put(id, encodeRecord(record)));
-  }
-
-  async remove(id: string, record: QueueRecord): Promise<void> {
-    // The file outlives the record, or a power loss would leave a message without its body.
-    await this.#store.write(({ records, bodies }) => {
-      bodies.remove(id);
-      records.remove(id);
+  /**
+   * Writes progress, and with it the messages that tell of it, or neither. Without recipients the message goes. What a
+   * crash forgets is delivered again (at least once).
+   */
+  async settle(id: string, record: QueueRecord, news: readonly NewMessage[] = []): Promise<void> {
+    const ends = record.recipients.length === 0;
+    await this.#store.write((tables) => {
+      for (const message of news) put(tables, message);
+      if (!ends) tables.records.put(id, encodeRecord(record));
+      else {
+        tables.bodies.remove(id);
+        tables.records.remove(id);
+      }
     });
-    if (record.body === 'file') await unlink(join(this.#bodyDir, id));
+    // The file outlives the record, or a power loss would leave a message without its body.
+    if (ends && record.body === 'file') await unlink(join(this.#bodyDir, id));
   }
 
   /** Moves an entry that cannot be read out of the way, so that a person can look at it. */
@@ -176,4 +178,17 @@ export class Spool {
     if (!bytes || crc32(bytes) !== crc) return undefined;
     return () => Readable.from([bytes], { objectMode: false });
   }
+}
+
+/** Only inside a write. */
+function put({ bodies, records }: Tables, { id, envelope, body }: NewMessage): void {
+  const inline = body.kind === 'inline' ? body.bytes : undefined;
+  const record: QueueRecord = {
+    ...envelope,
+    bytes: body.kind === 'inline' ? body.bytes.length : body.bytes,
+    crc: inline ? crc32(inline) : 0,
+    body: inline ? 'store' : 'file',
+  };
+  if (inline) bodies.put(id, inline);
+  records.put(id, encodeRecord(record));
 }

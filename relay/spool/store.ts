@@ -50,7 +50,7 @@ class Table {
   }
 }
 
-interface Tables {
+export interface Tables {
   readonly records: Table;
   readonly bodies: Table;
   readonly damaged: Table;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { NO_MATERIALS } from '../materials.ts';
 import { HOSTNAME, makePair } from '../testrig.ts';
 import { CertificateInService } from './certificate.ts';
 
@@ -8,7 +9,7 @@ const first = await makePair();
 const second = await makePair();
 const expired = await makePair(HOSTNAME, -1);
 const foreign = await makePair('other.example.com');
-const none = { policy: undefined, cert: undefined, key: undefined, trust: null };
+const none = { policy: undefined, cert: undefined, key: undefined, materials: NO_MATERIALS };
 const mounted = (pair: { cert?: string; key?: string }) => ({ ...none, ...pair });
 
 test('a usable pair is taken, the next one replaces it, the same one is nothing new', () => {

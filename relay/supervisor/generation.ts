@@ -2,8 +2,9 @@
  * The processes that serve one policy, and which of them gets the next connection. Data and a pure choice; listeners.ts
  * brings generations up and ends them.
  */
-import { crc32 } from 'node:zlib';
-import type { Policy } from '#crds/policyfile.ts';
+import { listCovers } from '#crds/networks.ts';
+import type { Listener, Policy } from '#crds/policyfile.ts';
+import { listOf, relayingOf } from '../listener/relaying.ts';
 import type { FromListener, ToListener } from '../messages.ts';
 import type { Backoff } from './backoff.ts';
 import type { ClientCounts } from './clientcounts.ts';
@@ -18,26 +19,45 @@ export interface Member {
   lost: boolean;
 }
 
+export interface Door {
+  readonly listener: Listener;
+  readonly trusts: (client: string) => boolean;
+  /** Connections from there begin with a PROXY header. */
+  readonly isProxy: (address: string) => boolean;
+}
+
 export interface Generation {
   readonly policy: Policy;
-  readonly trusts: (client: string) => boolean;
+  /** What is needed of each listener before its connections are passed on, by port. */
+  readonly doors: ReadonlyMap<number, Door>;
   readonly backoff: Backoff;
   members: Member[];
   /** Milliseconds since the epoch at which its last session ends; undefined while in service. */
   endsAt: number | undefined;
 }
 
+export function doorsOf({ inbound }: Policy): Map<number, Door> {
+  return new Map(
+    inbound.listeners.map((listener) => {
+      const proxies = listOf(listener.proxyNetworks);
+      const { trustsNetworkOf } = relayingOf(listener.clients, inbound.acceptDomains);
+      const isProxy = (address: string) => listCovers(proxies, address);
+      return [listener.port, { listener, trusts: trustsNetworkOf, isProxy }];
+    }),
+  );
+}
+
 export function sessionsOf(generation: Generation | undefined): number {
   return generation?.members.reduce((sum, { open }) => sum + open.total, 0) ?? 0;
 }
 
-/** The least busy process; always the same for a client whose messages are counted, so that the count is exact. */
-export function chooseMember<Some extends Pick<Member, 'ready' | 'open'>>(
-  { policy, members }: { policy: Policy; members: readonly Some[] },
-  client: string,
-): Some | undefined {
+/** The least busy process. */
+export function chooseMember<Some extends Pick<Member, 'ready' | 'open'>>({
+  members,
+}: {
+  members: readonly Some[];
+}): Some | undefined {
   const ready = members.filter((member) => member.ready);
-  if (policy.inbound.limits.messagesPerClientPerMinute !== null) return ready[crc32(client) % ready.length];
   return ready.reduce<Some | undefined>(
     (best, member) => (best && best.open.total <= member.open.total ? best : member),
     undefined,

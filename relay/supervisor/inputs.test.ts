@@ -3,6 +3,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { POLICY_FILE_NAME } from '#crds/policyfile.ts';
+import { NO_MATERIALS } from '../materials.ts';
 import { eventually, mount, podDirs } from '../testrig.ts';
 import { digestOf, readInputs, watchInputs } from './inputs.ts';
 
@@ -11,16 +12,33 @@ after(() => dirs.remove());
 
 test('nothing mounted is nothing read', () => {
   const missing = join(dirs.root, 'nowhere');
-  const inputs = readInputs({ policyDir: missing, certificateDir: missing, trustDir: missing });
-  assert.deepEqual(inputs, { policy: undefined, cert: undefined, key: undefined, trust: null });
+  const inputs = readInputs({
+    policyDir: missing,
+    certificateDir: missing,
+    secretsDir: missing,
+    configMapsDir: missing,
+  });
+  assert.deepEqual(inputs, {
+    policy: undefined,
+    cert: undefined,
+    key: undefined,
+    materials: NO_MATERIALS,
+  });
 });
 
 test('files are read through the link that a kubelet swaps, and plain files too', () => {
   mount(dirs.policyDir, { [POLICY_FILE_NAME]: 'one' });
   mount(dirs.certificateDir, { 'tls.crt': 'cert', 'tls.key': 'key' });
-  writeFileSync(join(dirs.trustDir, 'b.pem'), 'B');
-  writeFileSync(join(dirs.trustDir, 'a.pem'), 'A');
-  assert.deepEqual(readInputs(dirs), { policy: 'one', cert: 'cert', key: 'key', trust: 'A\nB' });
+  mkdirSync(join(dirs.configMapsDir, 'roots'));
+  writeFileSync(join(dirs.configMapsDir, 'roots', 'b.pem'), 'B');
+  writeFileSync(join(dirs.configMapsDir, 'roots', 'a.pem'), 'A');
+  mkdirSync(join(dirs.secretsDir, 'users'));
+  mount(join(dirs.secretsDir, 'users'), { 'me@example.com': 'hash' });
+  const materials = {
+    secrets: { users: { 'me@example.com': 'hash' } },
+    configMaps: { roots: { 'a.pem': 'A', 'b.pem': 'B' } },
+  };
+  assert.deepEqual(readInputs(dirs), { policy: 'one', cert: 'cert', key: 'key', materials });
 });
 
 test('contents are compared, not times', () => {

@@ -7,28 +7,30 @@ import { createHash } from 'node:crypto';
 import { type FSWatcher, readdirSync, readFileSync, realpathSync, watch } from 'node:fs';
 import { join } from 'node:path';
 import { POLICY_FILE_NAME } from '#crds/policyfile.ts';
+import type { Files, Materials } from '../materials.ts';
 
 export interface InputDirs {
   readonly policyDir: string;
   readonly certificateDir: string;
-  readonly trustDir: string;
+  /** A folder for each Secret, and each ConfigMap, that the policy names. */
+  readonly secretsDir: string;
+  readonly configMapsDir: string;
 }
 
 export interface Inputs {
   readonly policy: string | undefined;
   readonly cert: string | undefined;
   readonly key: string | undefined;
-  /** All files of the trust folder after each other; null when there is none. */
-  readonly trust: string | null;
+  readonly materials: Materials;
 }
 
-export function readInputs({ policyDir, certificateDir, trustDir }: InputDirs): Inputs {
+export function readInputs({ policyDir, certificateDir, secretsDir, configMapsDir }: InputDirs): Inputs {
   const pairDir = resolvedFolder(certificateDir);
   return {
     policy: textOf(join(resolvedFolder(policyDir), POLICY_FILE_NAME)),
     cert: textOf(join(pairDir, 'tls.crt')),
     key: textOf(join(pairDir, 'tls.key')),
-    trust: trustOf(resolvedFolder(trustDir)),
+    materials: { secrets: foldersOf(secretsDir), configMaps: foldersOf(configMapsDir) },
   };
 }
 
@@ -50,7 +52,7 @@ export function watchInputs(dirs: InputDirs, look: () => void, everyMs = 2_000):
   };
   const arm = () => {
     for (const watcher of watchers) watcher.close();
-    watchers = Object.values(dirs).flatMap((dir: string) => watcherOf(dir, hint));
+    watchers = watchedFolders(dirs).flatMap((dir) => watcherOf(dir, hint));
   };
   arm();
   const poll = setInterval(look, everyMs);
@@ -90,12 +92,37 @@ function textOf(path: string): string | undefined {
   }
 }
 
-function trustOf(dir: string): string | null {
+/** The folders whose links a kubelet swaps: those of the objects lie one deeper. */
+function watchedFolders({ policyDir, certificateDir, secretsDir, configMapsDir }: InputDirs): string[] {
+  const parents = [secretsDir, configMapsDir];
+  return [
+    policyDir,
+    certificateDir,
+    ...parents,
+    ...parents.flatMap((dir) => namesIn(dir).map((name) => join(dir, name))),
+  ];
+}
+
+function foldersOf(dir: string): Readonly<Record<string, Files>> {
+  return Object.fromEntries(namesIn(dir).map((name) => [name, filesOf(resolvedFolder(join(dir, name)))]));
+}
+
+function filesOf(dir: string): Files {
+  return Object.fromEntries(
+    namesIn(dir).flatMap((name) => {
+      const text = textOf(join(dir, name));
+      return text === undefined ? [] : [[name, text]];
+    }),
+  );
+}
+
+/** Sorted, without what a kubelet keeps for itself; none where there is no such folder. */
+function namesIn(dir: string): string[] {
   try {
-    const names = readdirSync(dir).filter((name) => !name.startsWith('.'));
-    const texts = names.toSorted().map((name) => textOf(join(dir, name)) ?? '');
-    return texts.length === 0 ? null : texts.join('\n');
+    return readdirSync(dir)
+      .filter((name) => !name.startsWith('..'))
+      .toSorted();
   } catch {
-    return null;
+    return [];
   }
 }

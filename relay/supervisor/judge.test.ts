@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { hashOf, type Policy, printPolicy } from '#crds/policyfile.ts';
-import { hopTo, policyOf } from '../testrig.ts';
+import { hopTo, policyOf, routeTo } from '../testrig.ts';
 import { hashOfText, judgeText } from './judge.ts';
 
 const refused = (name: string, text: string | undefined, message: RegExp) =>
@@ -11,7 +11,7 @@ const refused = (name: string, text: string | undefined, message: RegExp) =>
     assert.match(judged.message, message);
   });
 const dane = hopTo(25, { tlsLevel: 'Dane' });
-const routes: Policy['outbound']['routes'] = [{ recipientDomains: ['x.example'], hosts: [dane] }];
+const routes: Policy['outbound']['routes'] = [routeTo(['x.example'], [dane])];
 
 refused('no file', undefined, /missing/);
 refused('no JSON', '{', /not JSON/);
@@ -19,11 +19,6 @@ refused('a later format', JSON.stringify({ ...policyOf(), format: 2 }), /^format
 refused('a floor of level Dane', printPolicy(policyOf({}, { tlsLevel: 'Dane' })), /Dane.*use Verify/);
 refused('a smart host of level Dane', printPolicy(policyOf({}, { smartHosts: [dane] })), /Dane.*use Verify/);
 refused('a route of level Dane', printPolicy(policyOf({}, { routes })), /Dane.*use Verify/);
-refused(
-  'CutThrough',
-  printPolicy(policyOf({}, {}, { queue: { mode: 'CutThrough', expireAfterSeconds: null } })),
-  /CutThrough.*use Durable/,
-);
 
 test('a policy is named by its hash, also where it cannot be served', () => {
   const policy = policyOf({}, { tlsLevel: 'Dane' });

@@ -17,11 +17,10 @@ export function hashOfText(text: string | undefined): string | null {
 }
 
 /** Why this version cannot serve the policy at all: what is not enforced fails closed. */
-function unservable({ outbound, queue }: Policy): string | undefined {
-  const hops = [...outbound.smartHosts, ...outbound.routes.flatMap(({ hosts }) => hosts)];
+function unservable({ outbound }: Policy): string | undefined {
+  const hops = [...outbound.smartHosts, ...outbound.routes.flatMap(({ hosts }) => hosts ?? [])];
   if (outbound.tlsLevel === 'Dane' || hops.some(({ tlsLevel }) => tlsLevel === 'Dane')) {
     return 'TLS level Dane is not available in this version: use Verify';
   }
-  if (queue.mode === 'Durable') return undefined;
-  return `queue.mode ${queue.mode} is not available in this version: use Durable`;
+  return undefined;
 }

@@ -8,21 +8,36 @@
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import type { Listener, Policy } from '#crds/policyfile.ts';
-import { relayingOf } from '../listener/relaying.ts';
+import { isDeepStrictEqual } from 'node:util';
+import type { Policy } from '#crds/policyfile.ts';
 import { REPLIES, type Reply } from '../listener/reply.ts';
 import type { Log } from '../log.ts';
-import type { Counts, FromListener, PairText, ToListener } from '../messages.ts';
+import { type Materials, NO_MATERIALS } from '../materials.ts';
+import type { Counted, FromListener, PairText, QueueFigures, ToListener } from '../messages.ts';
 import { Backoff } from './backoff.ts';
 import { ClientCounts } from './clientcounts.ts';
-import { chooseMember, type Generation, type Member, sessionsOf } from './generation.ts';
+import { chooseMember, type Door, doorsOf, type Generation, type Member, sessionsOf } from './generation.ts';
 import { TaskProcess } from './process.ts';
+import { clientBehind } from './proxy.ts';
+import { MessageRate } from './rate.ts';
 
 const ENTRY = fileURLToPath(new URL('../listener/main.ts', import.meta.url));
 /** Connections that wait while no process is ready. */
 const MOST_WAITING = 1_024;
 /** For clients outside the trusted networks, unless the policy says otherwise. */
 const STRANGER_CONNECTIONS = 50;
+
+const PROXY_CURE =
+  'turn the PROXY protocol on at the load balancer, or take its network out of proxyProtocol.networks';
+
+interface Accepted {
+  readonly socket: Socket;
+  readonly port: number;
+  /** Behind a proxy: whom it names. */
+  readonly client: string;
+  /** What came behind the PROXY header. */
+  readonly early?: Buffer;
+}
 
 export interface ListenerSurroundings {
   readonly stateDir: string;
@@ -32,8 +47,8 @@ export interface ListenerSurroundings {
   readonly clock: () => number;
   readonly log: Log;
   readonly onEntered: (ids: readonly string[]) => void;
-  readonly onPlaintext: (client: string) => void;
-  readonly onCounts: (counts: Counts) => void;
+  readonly onPlaintext: (client: string, helo: string) => void;
+  readonly onCounts: (counted: Counted) => void;
   /** Sessions came or went, a process came or died. */
   readonly onChange: () => void;
 }
@@ -43,9 +58,11 @@ export class ListenerTasks {
   readonly #clients = new ClientCounts();
   #generation: Generation | undefined;
   readonly #draining = new Set<Generation>();
-  #waiting: { socket: Socket; port: number }[] = [];
+  #waiting: Accepted[] = [];
   readonly #ticketKeys = randomBytes(48).toString('base64');
   #pair: PairText | null = null;
+  #materials = NO_MATERIALS;
+  readonly #rates = { client: new MessageRate(), login: new MessageRate() };
   #starts = 0;
 
   constructor(around: ListenerSurroundings) {
@@ -83,10 +100,22 @@ export class ListenerTasks {
     }
   }
 
+  /** Contents that changed: for the next login and handshake, in every process. */
+  useMaterials(materials: Materials): void {
+    if (isDeepStrictEqual(materials, this.#materials)) return;
+    this.#materials = materials;
+    for (const { process } of this.#generation?.members ?? []) process.send({ kind: 'materials', materials });
+  }
+
+  /** What the next generation begins with. */
+  useMaterialsForNext(materials: Materials): void {
+    this.#materials = materials;
+  }
+
   /** Brings up a generation beside the one in service. Gives it once all of it is ready, or says why it is not. */
   async raise(policy: Policy): Promise<Generation | { kind: 'failed'; message: string }> {
-    const trusts = relayingOf(policy).trusts;
-    const generation: Generation = { policy, trusts, backoff: new Backoff(), members: [], endsAt: undefined };
+    const doors = doorsOf(policy);
+    const generation: Generation = { policy, doors, backoff: new Backoff(), members: [], endsAt: undefined };
     const count = policy.inbound.listeners.length > 0 ? this.#around.processes : 0;
     const raised = await Promise.all(Array.from({ length: count }, () => this.#addMember(generation)));
     const failed = raised.find(({ kind }) => kind === 'failed');
@@ -99,11 +128,16 @@ export class ListenerTasks {
   putInService(generation: Generation): void {
     const old = this.#generation;
     this.#generation = generation;
-    this.#starts += 1;
     for (const { process } of generation.members)
       this.#around.log('task_started', { started: 'listener', pid: process.pid });
+    this.#started(old ? 'policy' : 'start');
     if (old) this.#drain(old, this.#around.drainMs);
     this.#passWaiting();
+  }
+
+  #started(cause: 'start' | 'policy' | 'died'): void {
+    this.#starts += 1;
+    this.#around.onCounts({ counts: { [`task_starts{listener,${cause}}`]: 1 }, observations: {} });
   }
 
   /** Ends a generation that was never in service. */
@@ -112,18 +146,50 @@ export class ListenerTasks {
     for (const { process } of generation.members) process.kill();
   }
 
+  /** How full the queue is: those listeners need to know that limit it. */
+  learnQueue({ depth, bytes }: QueueFigures): void {
+    const { policy, members = [] } = this.#generation ?? {};
+    if (policy?.queue.maxMessages === null && policy.queue.maxBytes === null) return;
+    for (const { process } of members) process.send({ kind: 'queue', depth, bytes });
+  }
+
   /** Passes an accepted socket on, or keeps it waiting, or refuses it. */
   accept(socket: Socket, port: number): void {
     // A reset while the socket is in our hands must not end the relay.
     socket.on('error', () => socket.destroy());
-    const client = clientOf(socket);
+    const address = clientOf(socket);
+    const door = this.#generation?.doors.get(port);
+    if (address === '' || (this.#generation && !door)) socket.destroy();
+    else if (door?.isProxy(address)) this.#acceptBehind(socket, port, address);
+    else this.#admit({ socket, port, client: address });
+  }
+
+  /** The proxy says who the client is. */
+  async #acceptBehind(socket: Socket, port: number, proxy: string): Promise<void> {
+    const behind = await clientBehind(socket);
+    if (behind.kind === 'client') {
+      const { address, early } = behind;
+      this.#admit({ socket, port, client: address ?? proxy, ...(early ? { early } : {}) });
+      return;
+    }
+    socket.destroy();
+    // Health checks of a load balancer would fill the log.
+    if (this.#rates.client.count(`PROXY ${proxy}`, this.#around.clock()) > 1) return;
+    this.#around.log('proxy_header_missing', { proxy, port, reason: behind.reason, cure: PROXY_CURE });
+  }
+
+  #admit(accepted: Accepted): void {
+    const { socket, port, client } = accepted;
     const generation = this.#generation;
-    const listener = generation?.policy.inbound.listeners.find((one) => one.port === port);
-    const member = generation && chooseMember(generation, client);
-    if (client === '' || (generation && !listener)) socket.destroy();
-    else if (!generation || !listener || !member) this.#wait(socket, port);
-    else if (this.#isOverLimit(generation, client)) refuse(socket, listener, REPLIES.tooManyConnections);
-    else this.#pass(member, socket, listener.name, client);
+    const door = generation?.doors.get(port);
+    const member = generation && chooseMember(generation);
+    if (generation && !door) socket.destroy();
+    else if (!generation || !door || !member) this.#wait(accepted);
+    else if (this.openSessions >= generation.policy.inbound.limits.connections)
+      this.#refuse(accepted, door, REPLIES.tooManySessions);
+    else if (this.#isOverLimit(generation, door, client))
+      this.#refuse(accepted, door, REPLIES.tooManyConnections);
+    else this.#pass(member, accepted, door.listener.name);
   }
 
   /** Drains everything; resolves when the last process is gone. */
@@ -145,11 +211,13 @@ export class ListenerTasks {
     process.exited.then(() => this.#gone(generation, member));
     const pair = this.#pair;
     const { policy } = generation;
+    const materials = this.#materials;
     const ticketKeys = this.#ticketKeys;
-    const raised = await process.raise({ kind: 'configure', policy, pair, ticketKeys, stateDir });
+    const raised = await process.raise({ kind: 'configure', policy, pair, ticketKeys, stateDir, materials });
     member.ready = raised.kind === 'ready';
-    // The pair may have changed while the process was starting.
+    // Either may have changed while the process was starting.
     if (this.#pair !== null && this.#pair !== pair) process.send({ kind: 'pair', pair: this.#pair });
+    if (this.#materials !== materials) process.send({ kind: 'materials', materials: this.#materials });
     return raised;
   }
 
@@ -163,10 +231,13 @@ export class ListenerTasks {
         this.#around.onEntered(message.ids);
         break;
       case 'plaintext':
-        this.#around.onPlaintext(message.client);
+        this.#around.onPlaintext(message.client, message.helo);
         break;
       case 'counts':
-        this.#around.onCounts(message.counts);
+        this.#around.onCounts(message);
+        break;
+      case 'count':
+        this.#count(member, message);
         break;
       case 'broken':
         this.#lose(generation, member);
@@ -201,7 +272,7 @@ export class ListenerTasks {
     const raised = await this.#addMember(generation);
     // One that fails ends, and `#gone` tries again.
     if (raised.kind !== 'ready') return;
-    this.#starts += 1;
+    this.#started('died');
     this.#passWaiting();
     this.#around.onChange();
   }
@@ -215,34 +286,41 @@ export class ListenerTasks {
     for (const { process } of generation.members) process.drain({ kind: 'drain', deadlineMs }, deadlineMs);
   }
 
-  #pass(member: Member, socket: Socket, listener: string, client: string): void {
+  #pass(member: Member, { socket, client, early }: Accepted, listener: string): void {
     member.open.add(client);
     this.#clients.add(client);
-    member.process.send({ kind: 'connection', listener, client }, socket);
+    const rest = early ? { early: early.toString('base64') } : {};
+    member.process.send({ kind: 'connection', listener, client, ...rest }, socket);
     this.#around.onChange();
   }
 
-  #isOverLimit({ policy, trusts }: Generation, client: string): boolean {
+  #isOverLimit({ policy }: Generation, { trusts }: Door, client: string): boolean {
     const limit =
       policy.inbound.limits.connectionsPerClient ??
       (trusts(client) ? Number.POSITIVE_INFINITY : STRANGER_CONNECTIONS);
     return this.#clients.of(client) >= limit;
   }
 
-  #wait(socket: Socket, port: number): void {
-    if (this.#waiting.length >= MOST_WAITING) socket.destroy();
-    else this.#waiting.push({ socket, port });
+  /** Says why, where a plain text is understood, and closes. */
+  #refuse({ socket }: Accepted, { listener }: Door, { code, text, reason }: Reply): void {
+    this.#around.onCounts({ counts: { [`refused{${reason}}`]: 1 }, observations: {} });
+    if (listener.implicitTLS) socket.destroy();
+    else socket.end(`${code} ${text}\r\n`, () => socket.destroy());
+  }
+
+  #count({ process }: Member, { ask, of, who }: Extract<FromListener, { kind: 'count' }>): void {
+    const count = this.#rates[of].count(who, this.#around.clock());
+    process.send({ kind: 'counted', ask, count });
+  }
+
+  #wait(accepted: Accepted): void {
+    if (this.#waiting.length >= MOST_WAITING) accepted.socket.destroy();
+    else this.#waiting.push(accepted);
   }
 
   #passWaiting(): void {
-    for (const { socket, port } of this.#waiting.splice(0)) this.accept(socket, port);
+    for (const accepted of this.#waiting.splice(0)) this.#admit(accepted);
   }
-}
-
-/** Says why, where a plain text is understood, and closes. */
-function refuse(socket: Socket, { implicitTLS }: Listener, { code, text }: Reply): void {
-  if (implicitTLS) socket.destroy();
-  else socket.end(`${code} ${text}\r\n`, () => socket.destroy());
 }
 
 /** Empty when the client has already gone. */

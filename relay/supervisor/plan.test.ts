@@ -42,7 +42,7 @@ const CHANGES: Readonly<Record<string, MailRelaySpec[]>> = {
       inbound: { ...base.inbound, clientPolicies: [{ networks: ['10.1.0.0/16'], starttls: 'Required' }] },
     },
   ],
-  'spec.outbound (all but trustConfigMapName)': [
+  'spec.outbound': [
     { ...base, outbound: { ...base.outbound, smartHosts: [{ host: 'mx.example.net', port: 26 }] } },
     { ...base, outbound: { ...base.outbound, tls: { ...base.outbound?.tls, level: 'Encrypt' } } },
     {
@@ -53,15 +53,18 @@ const CHANGES: Readonly<Record<string, MailRelaySpec[]>> = {
       },
     },
   ],
-  'spec.queue.expireAfter': [{ ...base, queue: { ...base.queue, expireAfter: '4d' } }],
+  'spec.queue.expireAfter, spec.queue.delayWarningAfter': [
+    { ...base, queue: { ...base.queue, expireAfter: '4d' } },
+    { ...base, queue: { ...base.queue, delayWarningAfter: '1h' } },
+  ],
+  'spec.queue.maxMessages, spec.queue.maxSize': [
+    { ...base, queue: { ...base.queue, maxMessages: 10 } },
+    { ...base, queue: { ...base.queue, maxSize: '1Gi' } },
+  ],
+  'spec.trace': [{ ...base, trace: { level: 2 } }],
   'spec.service, spec.replicas': [
     { ...base, service: { type: 'NodePort' } },
     { ...base, replicas: 3 },
-  ],
-  'spec.tls.secretName, spec.outbound.tls.trustConfigMapName': [
-    { ...base, tls: { secretName: 'another' } },
-    { ...base, outbound: { ...base.outbound, tls: { trustConfigMapName: 'two' } } },
-    { ...base, outbound: { ...base.outbound, tls: {} } },
   ],
   'spec.queue.storage.size, larger': [{ ...base, queue: { ...base.queue, storage: { size: '2Gi' } } }],
 };
@@ -88,6 +91,14 @@ test('every rule of the contract that a policy can show is tried', () => {
     ({ field, effect }) => field.startsWith('spec.') && effect !== 'refused',
   );
   assert.deepEqual(fields.map(({ field }) => field).toSorted(), Object.keys(CHANGES).toSorted());
+});
+
+test('in mode CutThrough the listener delivers: there is no router, and outbound restarts the listener', () => {
+  const cut: MailRelaySpec = { ...base, queue: { mode: 'CutThrough' } };
+  const other = { ...cut, outbound: { smartHosts: [{ host: 'other.example.net' }] } };
+  const [before, after] = [effectivePolicy(relay, cut), effectivePolicy(relay, other)];
+  assert.deepEqual(planRestart(undefined, before), { listener: true, router: false });
+  assert.deepEqual(planRestart(before, after), { listener: true, router: false });
 });
 
 test('the same policy restarts nothing, the first one everything', () => {

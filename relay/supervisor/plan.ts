@@ -1,6 +1,6 @@
 /**
- * Which tasks a new policy restarts: the inbound side is the listener's, the outbound side and the queue are the
- * router's, the names are both's. Held against crds/restart.ts by its test. Pure.
+ * Which tasks a new policy restarts: the inbound side is the listener's, the outbound side and the schedule are the
+ * router's, the names and the trace are both's. In mode CutThrough there is no router. Held against crds/restart.ts by its test. Pure.
  */
 import { hashOf, type Policy } from '#crds/policyfile.ts';
 
@@ -12,16 +12,20 @@ export interface RestartPlan {
 export function planRestart(old: Policy | undefined, next: Policy): RestartPlan {
   return {
     listener: old === undefined || hashOf(listenerSlice(old)) !== hashOf(listenerSlice(next)),
-    router: old === undefined || hashOf(routerSlice(old)) !== hashOf(routerSlice(next)),
+    router:
+      next.queue.mode === 'Durable' &&
+      (old === undefined || hashOf(routerSlice(old)) !== hashOf(routerSlice(next))),
   };
 }
 
-function listenerSlice({ name, namespace, hostname, inbound }: Policy) {
-  return { name, namespace, hostname, inbound };
+function listenerSlice({ name, namespace, hostname, inbound, outbound, queue, trace }: Policy) {
+  const { mode, maxMessages, maxBytes } = queue;
+  // Without a queue the listener delivers by itself.
+  const delivery = mode === 'CutThrough' ? outbound : null;
+  return { name, namespace, hostname, inbound, mode, maxMessages, maxBytes, delivery, trace };
 }
 
-/** `usesTrustBundle` is left out: the bundle itself is hot, and so is having one. */
-function routerSlice({ hostname, outbound, queue }: Policy) {
-  const { usesTrustBundle: _, ...rest } = outbound;
-  return { hostname, outbound: rest, queue };
+function routerSlice({ hostname, outbound, queue, trace }: Policy) {
+  const { mode, expireAfterSeconds, delayWarningSeconds } = queue;
+  return { hostname, outbound, mode, expireAfterSeconds, delayWarningSeconds, trace };
 }

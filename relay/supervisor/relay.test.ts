@@ -284,12 +284,7 @@ test('without a pair the relay is not ready and takes nobody in; when the pair c
 
 test('connections of one client are bounded over all processes, and given free again', async () => {
   mountPair(pair);
-  const limits = {
-    messageBytes: 1000,
-    recipients: 10,
-    connectionsPerClient: 3,
-    messagesPerClientPerMinute: null,
-  };
+  const limits = { ...policyOf().inbound.limits, connectionsPerClient: 3 };
   mountPolicy(policyWith('Enabled', { limits }));
   const started = await start();
   const talkers = [await greeted(), await greeted(), await greeted()];

@@ -15,8 +15,9 @@ export interface RelayOptions {
   readonly policyDir: string;
   /** Holds tls.crt and tls.key; may be empty or missing. */
   readonly certificateDir: string;
-  /** Holds PEM files of any name, for policies that use a trust bundle; may be missing. */
-  readonly trustDir: string;
+  /** Each holds a folder for each Secret, or ConfigMap, that the policy names; may be missing. */
+  readonly secretsDir: string;
+  readonly configMapsDir: string;
   /** Holds the queue, the last good policy and the lock; made when missing. */
   readonly stateDir: string;
   /** Where listeners bind: "::" (falls back to "0.0.0.0" without IPv6), "127.0.0.1", ... */

@@ -4,9 +4,11 @@
  * both. A router that dies is replaced; the queue is in the spool.
  */
 import { fileURLToPath } from 'node:url';
+import { isDeepStrictEqual } from 'node:util';
 import type { Policy } from '#crds/policyfile.ts';
 import type { Log } from '../log.ts';
-import type { Counts, FromRouter, QueueFigures, ToRouter } from '../messages.ts';
+import { type Materials, NO_MATERIALS } from '../materials.ts';
+import type { Counted, FromRouter, QueueFigures, ToRouter } from '../messages.ts';
 import { Backoff } from './backoff.ts';
 import { TaskProcess } from './process.ts';
 
@@ -19,7 +21,7 @@ export interface RouterSurroundings {
   readonly clock: () => number;
   readonly log: Log;
   readonly onQueue: (figures: QueueFigures) => void;
-  readonly onCounts: (counts: Counts) => void;
+  readonly onCounts: (counted: Counted) => void;
   readonly onChange: () => void;
 }
 
@@ -35,7 +37,7 @@ export class RouterTask {
   #current: RaisedRouter | undefined;
   /** The end of the router before the current one: the next begins after it. */
   #released: Promise<void> = Promise.resolve();
-  #trust: string | null = null;
+  #materials = NO_MATERIALS;
   #starts = 0;
   #stopping = false;
 
@@ -51,16 +53,16 @@ export class RouterTask {
     return this.#current !== undefined;
   }
 
-  /** A changed bundle: for the next connection. */
-  useTrust(trust: string | null): void {
-    if (trust === this.#trust) return;
-    this.#trust = trust;
-    this.#current?.process.send({ kind: 'trust', trust });
+  /** Contents that changed: for the next connection, login and signature. */
+  useMaterials(materials: Materials): void {
+    if (isDeepStrictEqual(materials, this.#materials)) return;
+    this.#materials = materials;
+    this.#current?.process.send({ kind: 'materials', materials });
   }
 
-  /** The bundle that the next router begins with. */
-  useTrustForNext(trust: string | null): void {
-    this.#trust = trust;
+  /** What the next router begins with. */
+  useMaterialsForNext(materials: Materials): void {
+    this.#materials = materials;
   }
 
   entered(ids: readonly string[]): void {
@@ -73,18 +75,20 @@ export class RouterTask {
     const process = new TaskProcess<ToRouter, FromRouter>(ENTRY, logFd, (message) =>
       this.#heard(process, message),
     );
-    const trust = this.#trust;
-    const raised = await process.raise({ kind: 'configure', policy, trust, stateDir });
+    const materials = this.#materials;
+    const raised = await process.raise({ kind: 'configure', policy, materials, stateDir });
     if (raised.kind === 'failed') return raised;
-    if (this.#trust !== trust) process.send({ kind: 'trust', trust: this.#trust });
+    if (this.#materials !== materials) process.send({ kind: 'materials', materials: this.#materials });
     return { policy, process, since: clock() };
   }
 
   putInService(next: RaisedRouter): void {
-    const { drainMs, log, onChange } = this.#around;
+    const { drainMs, log, onChange, onCounts } = this.#around;
     const old = this.#current;
     this.#current = next;
+    const cause = old ? 'policy' : this.#starts === 0 ? 'start' : 'died';
     this.#starts += 1;
+    onCounts({ counts: { [`task_starts{router,${cause}}`]: 1 }, observations: {} });
     log('task_started', { started: 'router', pid: next.process.pid });
     next.process.exited.then(() => this.#gone(next));
     if (old) {
@@ -107,7 +111,7 @@ export class RouterTask {
   }
 
   #heard(from: TaskProcess<ToRouter, FromRouter>, message: FromRouter): void {
-    if (message.kind === 'counts') this.#around.onCounts(message.counts);
+    if (message.kind === 'counts') this.#around.onCounts(message);
     // A router that drains knows only a part of the queue.
     if (message.kind === 'queue' && from === this.#current?.process) this.#around.onQueue(message.figures);
   }

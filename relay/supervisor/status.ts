@@ -26,7 +26,8 @@ export interface Known {
     readonly oldSessionsEnd: number | null;
   };
   readonly router: { readonly isReady: boolean; readonly starts: number };
-  readonly plaintextClients: number;
+  readonly missing: readonly string[];
+  readonly plaintext: { readonly count: number; readonly list: PodStatus['sessions']['plaintext'] };
   readonly queue: QueueFigures;
   readonly now: Date;
 }
@@ -42,6 +43,7 @@ export function podStatusOf(known: Known): Omit<PodStatus, 'revision'> {
     notReady,
     policy: { hash: policy ? hashOf(policy) : null, refused: known.refused },
     notInForce: policy ? fieldsNotInForce(policy) : [],
+    missing: [...known.missing],
     certificate: policy ? certificate.facts(policy.hostname, now) : null,
     certificateProblem: wanted ? certificate.problem(policy.hostname, now) : null,
     tasks: { listenerStarts: listeners.starts, routerStarts: router.starts },
@@ -49,7 +51,8 @@ export function podStatusOf(known: Known): Omit<PodStatus, 'revision'> {
       open: listeners.openSessions,
       ofOldPolicy: listeners.oldSessions,
       oldPolicyEnds: listeners.oldSessionsEnd === null ? null : instant(listeners.oldSessionsEnd),
-      plaintextClients: known.plaintextClients,
+      plaintextClients: known.plaintext.count,
+      plaintext: [...known.plaintext.list],
     },
     queue: {
       depth: queue.depth,
@@ -57,6 +60,7 @@ export function podStatusOf(known: Known): Omit<PodStatus, 'revision'> {
       oldestSeconds:
         queue.oldest === null ? null : Math.max(0, Math.round((now.getTime() - queue.oldest) / 1000)),
       deferrals: [...queue.deferrals],
+      loginsRefused: [...queue.loginsRefused],
     },
   };
 }
@@ -66,7 +70,7 @@ function whyNotReady({ stopping, policy, certificate, listeners, router, now }: 
   if (!policy) return ['no policy is in force yet'];
   const reasons: string[] = [];
   if (!listeners.isReady) reasons.push('the listener task is starting');
-  if (!router.isReady) reasons.push('the router task is starting');
+  if (!router.isReady && policy.queue.mode === 'Durable') reasons.push('the router task is starting');
   if (policy.inbound.listeners.some(listenerNeedsKeyPair) && !certificate.pair) {
     reasons.push(`no usable certificate: ${certificate.problem(policy.hostname, now)?.message}`);
   }

@@ -7,8 +7,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { needsKeyPair } from '#crds/effective.ts';
 import type { PodStatus } from '#crds/podstatus.ts';
 import { hashOf, type Policy, printPolicy } from '#crds/policyfile.ts';
+import { inboundReferences, outboundReferences } from '#crds/references.ts';
 import type { Log } from '../log.ts';
-import type { Counts, QueueFigures } from '../messages.ts';
+import { type Materials, materialsFor, NO_MATERIALS } from '../materials.ts';
+import type { Counted, QueueFigures } from '../messages.ts';
 import { type AdminServer, startAdmin } from '../serve/admin.ts';
 import { Metrics } from '../serve/metrics.ts';
 import { CertificateInService } from './certificate.ts';
@@ -18,6 +20,7 @@ import { digestOf, type Inputs, readInputs, watchInputs } from './inputs.ts';
 import { hashOfText, judgeText } from './judge.ts';
 import { readLastGood, writeLastGood } from './lastgood.ts';
 import { ListenerTasks } from './listeners.ts';
+import { awaitsMount, missingOf } from './missing.ts';
 import { PlaintextClients } from './plaintext.ts';
 import { planRestart, type RestartPlan } from './plan.ts';
 import type { BoundAddress, Relay, RelayOptions } from './relay.ts';
@@ -26,7 +29,14 @@ import { type RaisedRouter, RouterTask } from './router.ts';
 import { ListeningSockets } from './sockets.ts';
 import { podStatusOf } from './status.ts';
 
-const QUEUE_UNKNOWN: QueueFigures = { depth: 0, held: 0, oldest: null, deferrals: [] };
+const QUEUE_UNKNOWN: QueueFigures = {
+  depth: 0,
+  bytes: 0,
+  held: 0,
+  oldest: null,
+  deferrals: [],
+  loginsRefused: [],
+};
 const DRAIN_MS = 5 * 60_000;
 /** Deliveries under way at a change of policy end within this, or return to the queue. */
 const ROUTER_DRAIN_MS = 30_000;
@@ -49,6 +59,7 @@ export class Supervisor implements Relay {
   readonly #plaintext = new PlaintextClients(Date.now);
   readonly #revisions = new Revisions(Date.now);
   #policy: Policy | undefined;
+  #materials = NO_MATERIALS;
   #refused: PodStatus['policy']['refused'] = null;
   #queue = QUEUE_UNKNOWN;
   #stopping = false;
@@ -71,7 +82,7 @@ export class Supervisor implements Relay {
       logFd: options.logFd,
       clock: Date.now,
       log: options.log,
-      onCounts: (counts: Counts) => this.#metrics.add(counts),
+      onCounts: (counted: Counted) => this.#metrics.add(counted),
       onChange: () => this.#changed(),
     };
     this.#listeners = new ListenerTasks({
@@ -79,13 +90,14 @@ export class Supervisor implements Relay {
       processes: options.processes ?? listenerProcesses(),
       drainMs: options.drainMs ?? DRAIN_MS,
       onEntered: (ids) => this.#router.entered(ids),
-      onPlaintext: (client) => this.#plaintext.saw(client),
+      onPlaintext: (client, helo) => this.#plaintext.saw(client, helo),
     });
     this.#router = new RouterTask({
       ...around,
       drainMs: ROUTER_DRAIN_MS,
       onQueue: (figures) => {
         this.#queue = figures;
+        this.#listeners.learnQueue(figures);
         this.#changed();
       },
     });
@@ -164,6 +176,7 @@ export class Supervisor implements Relay {
     this.#lookAtPair(inputs, first.policy);
     const applied = await this.#apply(first.policy, inputs);
     if (applied.kind === 'failed') throw new Error(applied.message);
+    this.#useMaterials(inputs);
   }
 
   /** Takes up what the files say now, where it differs from what they said. */
@@ -177,7 +190,7 @@ export class Supervisor implements Relay {
     if (policy) this.#lookAtPair(inputs, policy);
     if (mounted.kind === 'invalid') this.#refuse(inputs.policy, mounted.message);
     else await this.#take(mounted.policy, inputs);
-    if (this.#policy) this.#router.useTrust(trustOf(this.#policy, inputs));
+    this.#useMaterials(inputs);
     this.#changed();
   }
 
@@ -195,9 +208,25 @@ export class Supervisor implements Relay {
     this.#log(event, { serial, notAfter, names, blemish: seen.blemish });
   }
 
+  #useMaterials(inputs: Inputs): void {
+    if (!this.#policy) return;
+    this.#materials = inputs.materials;
+    this.#listeners.useMaterials(listenerMaterials(this.#policy, inputs));
+    this.#router.useMaterials(routerMaterials(this.#policy, inputs));
+  }
+
   async #take(policy: Policy, inputs: Inputs): Promise<void> {
     if (this.#policy && hashOf(this.#policy) === hashOf(policy)) {
       this.#refused = null;
+      return;
+    }
+    if (this.#policy && this.#policy.queue.mode !== policy.queue.mode) {
+      this.#refuse(printPolicy(policy), 'queue.mode cannot change while the relay runs');
+      return;
+    }
+    // The pod is about to be replaced by one that has the mount; until then the old policy is right.
+    if (this.#policy && awaitsMount(policy, inputs.materials)) {
+      this.#log('policy_awaits_mount', { hash: hashOf(policy) });
       return;
     }
     const applied = await this.#apply(policy, inputs);
@@ -210,7 +239,8 @@ export class Supervisor implements Relay {
     const plan = planRestart(this.#policy, policy);
     const bound = await this.#sockets.open(policy.inbound.listeners);
     if (bound.kind === 'failed') return bound;
-    if (plan.router) this.#router.useTrustForNext(trustOf(policy, inputs));
+    if (plan.listener) this.#listeners.useMaterialsForNext(listenerMaterials(policy, inputs));
+    if (plan.router) this.#router.useMaterialsForNext(routerMaterials(policy, inputs));
     const raised = await this.#raise(policy, plan);
     if (raised.kind === 'failed') {
       this.#sockets.keepOnly(this.#policy?.inbound.listeners ?? []);
@@ -268,7 +298,8 @@ export class Supervisor implements Relay {
       certificate: this.#certificate,
       listeners: this.#listeners,
       router: this.#router,
-      plaintextClients: this.#plaintext.count,
+      missing: this.#policy ? missingOf(this.#policy, this.#materials) : [],
+      plaintext: this.#plaintext,
       queue: this.#queue,
       now: new Date(),
     });
@@ -296,6 +327,12 @@ type Raised =
   | { kind: 'raised'; listeners: Generation | undefined; router: RaisedRouter | undefined }
   | { kind: 'failed'; message: string };
 
-function trustOf({ outbound }: Policy, inputs: Inputs): string | null {
-  return outbound.usesTrustBundle ? (inputs.trust ?? '') : null;
+/** Nobody gets keys that he does not need: the listener has those of the way out only where it delivers by itself. */
+function listenerMaterials(policy: Policy, { materials }: Inputs): Materials {
+  const outbound = policy.queue.mode === 'CutThrough' ? outboundReferences(policy) : [];
+  return materialsFor([...inboundReferences(policy), ...outbound], materials);
+}
+
+function routerMaterials(policy: Policy, { materials }: Inputs): Materials {
+  return materialsFor(outboundReferences(policy), materials);
 }

@@ -1,6 +1,6 @@
 /**
- * Messages per client in the current minute, as one listener process counts them. Memory is bounded: the window is
- * cleared every minute. The supervisor sends a client whose messages are counted always to the same process.
+ * Messages in the current minute, by whoever sends them. Kept by the supervisor for all listener processes, so that
+ * limits are exact and outlive a change of policy. Memory is bounded: the window is cleared every minute.
  */
 export class MessageRate {
   #window = new Map<string, number>();

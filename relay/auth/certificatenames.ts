@@ -1,0 +1,40 @@
+/**
+ * Names of a client certificate, and whether one of them is allowed. Names come from the subject alternative names
+ * only; the common name means nothing (RFC 9525 section 2). Pure.
+ */
+
+/** `subjectAltName` as Node gives it: `DNS:a.example, email:b@example, URI:"..."`, with JSON quotes where needed. */
+export function namesOfCertificate(subjectAltName: string | undefined): string[] {
+  const names: string[] = [];
+  const entry = /(DNS|email|URI):("(?:[^"\\]|\\.)*"|[^,"]*)(?:, |$)|[^,]*(?:, |$)/gy;
+  const text = subjectAltName ?? '';
+  for (let match = entry.exec(text); match && match[0] !== ''; match = entry.exec(text)) {
+    const name = unquoted(match[2]);
+    if (name !== undefined && name !== '') names.push(match[1] === 'DNS' ? name.toLowerCase() : name);
+  }
+  return names;
+}
+
+/** Exactly, or as `*.example.com` for hosts one label below (RFC 9525 section 6.3). */
+export function nameIsAllowed(names: readonly string[], allowed: readonly string[]): boolean {
+  return names.some((name) =>
+    allowed.some((pattern) =>
+      pattern.startsWith('*.') ? isOneBelow(name, pattern.slice(2).toLowerCase()) : name === pattern,
+    ),
+  );
+}
+
+function isOneBelow(name: string, parent: string): boolean {
+  const dot = name.indexOf('.');
+  return dot > 0 && name.slice(dot + 1) === parent && /^[a-z0-9-]+$/.test(name.slice(0, dot));
+}
+
+/** Undefined where the quoting is broken: a name that cannot be read is no name. */
+function unquoted(value: string | undefined): string | undefined {
+  if (value === undefined || !value.startsWith('"')) return value;
+  try {
+    return JSON.parse(value) as string;
+  } catch {
+    return undefined;
+  }
+}

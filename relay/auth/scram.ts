@@ -1,0 +1,59 @@
+/**
+ * The server's side of SCRAM-SHA-256 (RFC 5802 section 5, RFC 7677), without channel binding: two messages each way.
+ * What cannot be read, a channel binding that is demanded, a wrong nonce and a wrong proof are all refusals, and a user
+ * that does not exist is refused exactly where a wrong password is. Pure: the nonce comes in.
+ */
+import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import type { PasswordHash } from '#crds/passwordhash.ts';
+
+export type ScramFirst =
+  | { kind: 'challenge'; user: string; text: string; finish: (clientFinal: string) => ScramFinal }
+  | { kind: 'unreadable' };
+
+export type ScramFinal = { kind: 'verified'; text: string } | { kind: 'refused' };
+
+/** `find` gives a decoy, and says so, for a user that does not exist. */
+export function scramFirst(
+  clientFirst: string,
+  nonce: string,
+  find: (user: string) => { exists: boolean; hash: PasswordHash },
+): ScramFirst {
+  // gs2-header: n (no binding), y (the client could bind, and believes that we cannot, which is so).
+  const [, gs2 = '', bare = '', name = '', clientNonce = ''] =
+    /^([ny],(?:a=[^,]*)?,)(n=([^,]+),r=([\x21-\x2b\x2d-\x7e]+)(?:,.*)?)$/s.exec(clientFirst) ?? [];
+  const user = nameOf(name);
+  if (bare === '' || user === undefined) return { kind: 'unreadable' };
+  const { exists, hash } = find(user);
+  const whole = `${clientNonce}${nonce}`;
+  const text = `r=${whole},s=${hash.salt.toString('base64')},i=${hash.iterations}`;
+  const finish = (clientFinal: string): ScramFinal => {
+    const final = finalOf(clientFinal);
+    const isBound = final && Buffer.from(final.binding, 'base64').toString() === gs2 && final.nonce === whole;
+    const message = `${bare},${text},${final?.withoutProof}`;
+    const isProven = final !== undefined && proves(hash, message, Buffer.from(final.proof, 'base64'));
+    if (!isBound || !isProven || !exists) return { kind: 'refused' };
+    const signature = createHmac('sha256', hash.serverKey).update(message).digest('base64');
+    return { kind: 'verified', text: `v=${signature}` };
+  };
+  return { kind: 'challenge', user, text, finish };
+}
+
+function finalOf(text: string) {
+  const [, withoutProof, binding, nonce, proof] =
+    /^(c=([A-Za-z0-9+/=]+),r=([\x21-\x2b\x2d-\x7e]+)(?:,[^,]*)*?),p=([A-Za-z0-9+/=]+)$/.exec(text) ?? [];
+  if (withoutProof === undefined || binding === undefined || nonce === undefined || proof === undefined)
+    return undefined;
+  return { withoutProof, binding, nonce, proof };
+}
+
+function proves({ storedKey }: PasswordHash, message: string, proof: Buffer): boolean {
+  const signature = createHmac('sha256', storedKey).update(message).digest();
+  if (proof.length !== signature.length) return false;
+  const clientKey = Buffer.from(proof.map((byte, index) => byte ^ (signature[index] ?? 0)));
+  return timingSafeEqual(createHash('sha256').update(clientKey).digest(), storedKey);
+}
+
+/** `=2C` is a comma and `=3D` an equals sign; any other `=` is an error (RFC 5802 section 5.1). */
+function nameOf(text: string): string | undefined {
+  return /=(?!2C|3D)/.test(text) ? undefined : text.replaceAll('=2C', ',').replaceAll('=3D', '=');
+}

@@ -1,0 +1,162 @@
+/**
+ * Judges the tokens of one OpenID Connect issuer: signature, issuer, audience, time, and whether its subject is allowed.
+ * Keys come from a mounted file or by discovery, over HTTPS only, and are kept for a while. An issuer that cannot be
+ * reached is a temporary failure; nothing else ever is. Tokens are never part of a reason.
+ */
+import { request } from 'node:https';
+import {
+  createLocalJWKSet,
+  errors,
+  type JSONWebKeySet,
+  type JWTHeaderParameters,
+  type JWTPayload,
+  jwtVerify,
+} from 'jose';
+import type { Clients } from '#crds/policyfile.ts';
+
+const KEYS_FOR_MS = 10 * 60_000;
+/** An unknown key is asked for anew, but not at the pace of whoever sends unknown keys. */
+const AGAIN_AFTER_MS = 30_000;
+const REQUEST_MS = 5_000;
+const ANSWER_BYTES = 1024 * 1024;
+const CLOCK_TOLERANCE_SECONDS = 60;
+/** Never none, and never a shared secret: a public key would be one. */
+const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'];
+
+export type TokenVerdict =
+  | { kind: 'subject'; subject: string }
+  | { kind: 'refused'; reason: string }
+  | { kind: 'unavailable'; reason: string };
+
+export interface IssuerTerms extends Pick<NonNullable<Clients['oauth']>, 'issuer' | 'audience' | 'subjects'> {
+  /** Text of a JWK set; null: by discovery. */
+  readonly keys: string | null;
+  /** PEM of the authorities of the issuer; null: the public roots. */
+  readonly trust: string | null;
+}
+
+export class TokenJudge {
+  readonly #terms: IssuerTerms;
+  readonly #clock: () => number;
+  #keys: JSONWebKeySet | undefined;
+  #fetchedAt = Number.NEGATIVE_INFINITY;
+  #fetching: Promise<JSONWebKeySet> | undefined;
+
+  constructor(terms: IssuerTerms, clock: () => number) {
+    this.#terms = terms;
+    this.#clock = clock;
+  }
+
+  async judge(token: string): Promise<TokenVerdict> {
+    try {
+      const payload = await this.#verified(token);
+      const { sub } = payload;
+      if (sub === undefined) return refused('the token has no subject');
+      return isAllowed(sub, this.#terms.subjects)
+        ? { kind: 'subject', subject: sub }
+        : refused(`subject ${sub} is not allowed`);
+    } catch (error) {
+      if (error instanceof errors.JOSEError) return refused(error.code);
+      if (error instanceof IssuerUnavailable) return { kind: 'unavailable', reason: error.message };
+      return refused('the token cannot be read');
+    }
+  }
+
+  async #verified(token: string): Promise<JWTPayload> {
+    const { issuer, audience } = this.#terms;
+    const options = {
+      issuer,
+      audience,
+      algorithms: ALGORITHMS,
+      clockTolerance: CLOCK_TOLERANCE_SECONDS,
+      currentDate: new Date(this.#clock()),
+      requiredClaims: ['exp'],
+    };
+    const keyOf = async (header: JWTHeaderParameters) => {
+      const keys = createLocalJWKSet(await this.#keysFor(header.kid));
+      return keys(header);
+    };
+    const { payload } = await jwtVerify(token, keyOf, options);
+    return payload;
+  }
+
+  async #keysFor(kid: string | undefined): Promise<JSONWebKeySet> {
+    if (this.#terms.keys !== null) return mounted(this.#terms.keys);
+    const age = this.#clock() - this.#fetchedAt;
+    const isKnown = this.#keys?.keys.some((key) => key.kid === kid) ?? false;
+    if (this.#keys && age < (isKnown ? KEYS_FOR_MS : AGAIN_AFTER_MS)) return this.#keys;
+    this.#fetching ??= this.#fetch().finally(() => {
+      this.#fetching = undefined;
+    });
+    return this.#fetching;
+  }
+
+  async #fetch(): Promise<JSONWebKeySet> {
+    const { issuer, trust } = this.#terms;
+    const found = await getJson(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`, trust);
+    const { issuer: said, jwks_uri: uri } = found as { issuer?: unknown; jwks_uri?: unknown };
+    if (said !== issuer || typeof uri !== 'string')
+      throw new IssuerUnavailable(`${issuer} does not describe itself as that issuer`);
+    const keys = (await getJson(uri, trust)) as JSONWebKeySet;
+    if (!Array.isArray(keys.keys)) throw new IssuerUnavailable(`${uri} has no keys`);
+    this.#keys = keys;
+    this.#fetchedAt = this.#clock();
+    return keys;
+  }
+}
+
+class IssuerUnavailable extends Error {}
+
+function mounted(text: string): JSONWebKeySet {
+  try {
+    const keys = JSON.parse(text) as JSONWebKeySet;
+    if (Array.isArray(keys.keys)) return keys;
+  } catch {
+    // Said below.
+  }
+  throw new IssuerUnavailable('the mounted jwks.json is not a JWK set');
+}
+
+function isAllowed(subject: string, allowed: readonly string[]): boolean {
+  return allowed.some((one) => (one.endsWith('*') ? subject.startsWith(one.slice(0, -1)) : subject === one));
+}
+
+function refused(reason: string): TokenVerdict {
+  return { kind: 'refused', reason };
+}
+
+/** No redirects, and nothing but HTTPS: whoever answers here decides who may relay. */
+function getJson(url: string, ca: string | null): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const fail = (why: string) => reject(new IssuerUnavailable(`Cannot get ${url}: ${why}`));
+    if (!url.startsWith('https://')) {
+      fail('not an https URL');
+      return;
+    }
+    const signal = AbortSignal.timeout(REQUEST_MS);
+    const asked = request(url, { signal, ...(ca === null ? {} : { ca }) }, (response) => {
+      if (response.statusCode !== 200) {
+        response.resume();
+        fail(`status ${response.statusCode}`);
+        return;
+      }
+      const chunks: Buffer[] = [];
+      let bytes = 0;
+      response.on('data', (chunk: Buffer) => {
+        chunks.push(chunk);
+        bytes += chunk.length;
+        if (bytes > ANSWER_BYTES) response.destroy(new Error('the answer is too long'));
+      });
+      response.on('error', (error) => fail(error.message));
+      response.on('end', () => {
+        try {
+          resolve(JSON.parse(Buffer.concat(chunks).toString()));
+        } catch {
+          fail('the answer is not JSON');
+        }
+      });
+    });
+    asked.on('error', (error) => fail(error.message));
+    asked.end();
+  });
+}

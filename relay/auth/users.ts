@@ -1,0 +1,46 @@
+/**
+ * The users of a Secret: each file is a user, its text the stored form of the password. A text that is none is a fault,
+ * told by the name of the user and never by its text, and that user cannot log in. For users that do not exist there
+ * is a decoy, so that neither time nor a SCRAM challenge tells who does.
+ */
+import { createHmac, randomBytes } from 'node:crypto';
+import { DEFAULT_ITERATIONS, type PasswordHash, parsePasswordHash } from '#crds/passwordhash.ts';
+import type { Files } from '../materials.ts';
+
+export class Users {
+  readonly #hashes = new Map<string, PasswordHash>();
+  readonly #secret = randomBytes(32);
+  readonly #iterations: number;
+  /** Users whose text is no stored password. */
+  readonly faults: readonly string[];
+
+  constructor(files: Files) {
+    const faults: string[] = [];
+    for (const [name, text] of Object.entries(files)) {
+      const hash = parsePasswordHash(text);
+      if (hash) this.#hashes.set(name, hash);
+      else faults.push(name);
+    }
+    this.faults = faults;
+    const [first] = this.#hashes.values();
+    // As dear as the real ones, which a Secret commonly has of one kind.
+    this.#iterations = first?.iterations ?? DEFAULT_ITERATIONS;
+  }
+
+  /** `exists` must only be looked at after the work is done that a login costs. */
+  find(name: string): { exists: boolean; hash: PasswordHash } {
+    const hash = this.#hashes.get(name);
+    return hash ? { exists: true, hash } : { exists: false, hash: this.#decoyFor(name) };
+  }
+
+  /** Always the same for a name, as a real one would be. */
+  #decoyFor(name: string): PasswordHash {
+    const bytes = (what: string) => createHmac('sha256', this.#secret).update(`${what} ${name}`).digest();
+    return {
+      iterations: this.#iterations,
+      salt: bytes('salt').subarray(0, 16),
+      storedKey: bytes('stored'),
+      serverKey: bytes('server'),
+    };
+  }
+}

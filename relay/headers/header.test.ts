@@ -1,0 +1,165 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { HeaderEditor, type HeaderWork } from './header.ts';
+import { SECTION_BYTES } from './section.ts';
+
+const WORK: HeaderWork = {
+  addMissing: true,
+  masqueradeDomains: ['example.com', 'eu.example.com'],
+  hostname: 'mx.example.com',
+};
+const MASQUERADE: HeaderWork = { ...WORK, addMissing: false };
+const NOTHING: HeaderWork = { ...MASQUERADE, masqueradeDomains: [] };
+
+const DATE = 'Date: Fri, 02 Jan 2026 03:04:05 +0000\r\n';
+const ID = 'Message-ID: <unique@mx.example.com>\r\n';
+
+function editor(work: HeaderWork): HeaderEditor {
+  return new HeaderEditor(
+    work,
+    () => 'unique',
+    () => new Date('2026-01-02T03:04:05Z'),
+  );
+}
+
+function edit(work: HeaderWork, ...chunks: readonly Buffer[]): Buffer {
+  const of = editor(work);
+  return Buffer.concat([...chunks.flatMap((chunk) => of.push(chunk)), ...of.end()]);
+}
+
+function edited(text: string, work = WORK): string {
+  return edit(work, Buffer.from(text, 'latin1')).toString('latin1');
+}
+
+function cut(bytes: Buffer, sizes: readonly number[]): Buffer[] {
+  const chunks: Buffer[] = [];
+  let at = 0;
+  for (const size of sizes) {
+    chunks.push(bytes.subarray(at, at + size));
+    at += size;
+  }
+  return [...chunks, bytes.subarray(at)];
+}
+
+const ADDED: readonly [string, string, string][] = [
+  ['both', 'Subject: x\r\n\r\nbody\r\n', `Subject: x\r\n${DATE}${ID}\r\nbody\r\n`],
+  ['a date', 'message-id : <a@b>\r\n\r\n', `message-id : <a@b>\r\n${DATE}\r\n`],
+  ['an id', 'DATE: today\r\n\r\nMessage-ID: x\r\n', `DATE: today\r\n${ID}\r\nMessage-ID: x\r\n`],
+  ['nothing', 'Date: x\r\nMessage-Id:\r\n <a@b>\r\n\r\n', 'Date: x\r\nMessage-Id:\r\n <a@b>\r\n\r\n'],
+  [
+    'both, where names only begin so, or are folded text',
+    'Date-X: x\r\nSubject: a\r\n Date: x\r\nMessage-IDs: x\r\n\r\n',
+    `Date-X: x\r\nSubject: a\r\n Date: x\r\nMessage-IDs: x\r\n${DATE}${ID}\r\n`,
+  ],
+  ['both, without an empty line', 'Subject: x\r\n', `Subject: x\r\n${DATE}${ID}`],
+  ['both, without a last line break', 'Subject: x', `Subject: x\r\n${DATE}${ID}`],
+  ['both, without a header', '\r\nDate: x\r\n', `${DATE}${ID}\r\nDate: x\r\n`],
+  ['both, to nothing at all', '', `${DATE}${ID}`],
+  ['nothing to what is no header', 'hello\r\nSubject: x\r\n\r\n', 'hello\r\nSubject: x\r\n\r\n'],
+  ['nothing behind a line that is no field', 'A: b\r\nhello\r\n\r\n', 'A: b\r\nhello\r\n\r\n'],
+];
+
+for (const [what, before, after] of ADDED) {
+  test(`a relay adds ${what}`, () => assert.equal(edited(before), after));
+}
+
+test('only sender fields of the header are masqueraded', () => {
+  const fields = (host: string) =>
+    `From: Bob <bob@${host}>\r\nSENDER :a@${host}\r\nReply-To: a@${host}, "x, y" <b@${host}>\r\n` +
+    `Resent-From: a@${host}\r\nResent-Sender:\r\n <a@${host}>\r\n`;
+  const others = 'To: c@h.example.com\r\nCc: c@h.example.com\r\nFromage: c@h.example.com\r\n';
+  const body = '\r\nFrom: a@h.example.com\r\n';
+  assert.equal(
+    edited(`${fields('h.example.com')}${others}${body}`, MASQUERADE),
+    `${fields('example.com')}${others}${body}`,
+  );
+});
+
+test('a section up to the limit is edited, a longer one passes unchanged, however it is cut', () => {
+  for (const excess of [0, 1]) {
+    const filler = SECTION_BYTES + excess - 'From: a@h.example.com\r\nX: \r\n\r\n'.length;
+    const text = `From: a@h.example.com\r\nX: ${'x'.repeat(filler)}\r\n\r\nbody`;
+    const wanted = excess === 0 ? text.replace('h.', '') : text;
+    for (const size of [1, 4096, text.length]) {
+      const sizes = new Array<number>(Math.floor(text.length / size)).fill(size);
+      assert.equal(edit(MASQUERADE, ...cut(Buffer.from(text), sizes)).toString(), wanted, `${size}`);
+    }
+  }
+});
+
+test('chunks of the body, and all where nothing is to do, are not copied', () => {
+  const header = Buffer.from('Subject: x\r\n\r\nbody');
+  const body = Buffer.from('more');
+  const idle = editor(NOTHING);
+  assert.equal(idle.push(header)[0], header);
+  assert.deepEqual(idle.end(), []);
+  for (const work of [WORK, MASQUERADE]) {
+    const busy = editor(work);
+    assert.equal(busy.push(header).at(-1)?.buffer, header.buffer);
+    assert.equal(busy.push(body)[0], body);
+    assert.deepEqual(busy.end(), []);
+  }
+  assert.equal(editor(MASQUERADE).push(header)[0], header, 'a section that did not change');
+});
+
+test('nothing but the header section is held back', () => {
+  const of = editor(WORK);
+  assert.deepEqual(of.push(Buffer.from('Subject: x\r\n\r')), []);
+  assert.equal(
+    Buffer.concat(of.push(Buffer.from('\nbody'))).toString(),
+    `Subject: x\r\n${DATE}${ID}\r\nbody`,
+  );
+});
+
+/** Pieces of a header with what becomes of them. */
+const FIELDS = fc.constantFrom<[string, string]>(
+  ['From: a@h.example.com\r\n', 'From: a@example.com\r\n'],
+  ['from:"h.example.com" \r\n <a@H.Example.COM>\r\n', 'from:"h.example.com" \r\n <a@Example.COM>\r\n'],
+  [
+    'Reply-To: =?utf-8?q?a=40h.example.com?= <a@x.eu.example.com>,\r\n\tb@h.example.com (x@h.example.com)\r\n',
+    'Reply-To: =?utf-8?q?a=40h.example.com?= <a@eu.example.com>,\r\n\tb@example.com (x@h.example.com)\r\n',
+  ],
+  ['Sender: J\xf6rg <j@eu.example.com>\r\n', 'Sender: J\xf6rg <j@eu.example.com>\r\n'],
+  ['From: staff: a@h.example.com;\r\n', 'From: staff: a@h.example.com;\r\n'],
+  ['To: a@h.example.com\r\n', 'To: a@h.example.com\r\n'],
+  ['X-\xe4: no field\r\n', 'X-\xe4: no field\r\n'],
+  ['Subject: \xff\r\n \r\n\tx\r\n', 'Subject: \xff\r\n \r\n\tx\r\n'],
+);
+const SIZES = fc.array(fc.nat(40), { maxLength: 12 });
+
+test('exactly the intended bytes change, however the message is cut', () => {
+  const body = fc.constantFrom('', '\r\n', '\r\nFrom: a@h.example.com\r\n\r\n\xff\x00');
+  fc.assert(
+    fc.property(fc.array(FIELDS, { maxLength: 8 }), body, SIZES, (pieces, rest, sizes) => {
+      const noField = pieces.findIndex(([piece]) => piece.startsWith('X-'));
+      const inHeader = (at: number) => noField === -1 || at < noField;
+      const added = noField === -1 ? DATE + ID : '';
+      const before = pieces.map(([piece]) => piece).join('') + rest;
+      const after = pieces.map(([piece, becomes], at) => (inHeader(at) ? becomes : piece)).join('');
+      const chunks = cut(Buffer.from(before, 'latin1'), sizes);
+      assert.equal(edit(WORK, ...chunks).toString('latin1'), after + added + rest);
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+test('arbitrary bytes pass, but for lines added to what looks like a header', () => {
+  const garbage = fc.oneof(
+    fc.uint8Array({ maxLength: 60 }).map((bytes) => Buffer.from(bytes)),
+    fc
+      .array(fc.constantFrom('\r', '\n', '\r\n', ':', 'From:', ' ', 'a@', '"', '(', '\\', '<', '\xff', 'b'))
+      .map((parts) => Buffer.from(parts.join(''), 'latin1')),
+  );
+  fc.assert(
+    fc.property(garbage, SIZES, (bytes, sizes) => {
+      const chunks = cut(bytes, sizes);
+      assert.deepEqual(edit(MASQUERADE, ...chunks), bytes);
+      const result = edit(WORK, ...chunks).toString('latin1');
+      const text = bytes.toString('latin1');
+      assert.ok([text, `${text}\r\n`].includes(result.replace(DATE + ID, '')), JSON.stringify(result));
+      assert.equal(result, edit(WORK, bytes).toString('latin1'));
+    }),
+    { numRuns: 2000 },
+  );
+});

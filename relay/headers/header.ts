@@ -1,0 +1,90 @@
+/**
+ * What a relay changes in the header section of a submitted message: adds Date and Message-ID where they are missing
+ * (RFC 6409 sections 8.2 and 8.3), and masquerades senders. Nothing else changes by a byte, and nothing here fails:
+ * a section that is too long or no header section is passed on as it is. Pure: clock and randomness come in.
+ */
+import { masqueradedField } from './masquerade.ts';
+import { type Field, fieldsOf, SectionFinder } from './section.ts';
+
+export interface HeaderWork {
+  /** Adds Date and Message-ID where they are missing. */
+  readonly addMissing: boolean;
+  /** Domains whose sub-domains are hidden in sender fields; ASCII, as DNS has them. */
+  readonly masqueradeDomains: readonly string[];
+  /** Stands behind the @ of a Message-ID. */
+  readonly hostname: string;
+}
+
+/** Edits a message as it streams by. Holds the header section, at most SECTION_BYTES and a chunk; the body flows. */
+export class HeaderEditor {
+  readonly #work: HeaderWork;
+  readonly #messageId: () => string;
+  readonly #date: () => Date;
+  /** Undefined as soon as everything passes. */
+  #finder: SectionFinder | undefined;
+  #held: Buffer[] = [];
+
+  /** `messageId` gives the part in front of the @: unique, and a dot-atom. */
+  constructor(work: HeaderWork, messageId: () => string, date: () => Date) {
+    this.#work = work;
+    this.#messageId = messageId;
+    this.#date = date;
+    const isNeeded = work.addMissing || work.masqueradeDomains.length > 0;
+    this.#finder = isNeeded ? new SectionFinder() : undefined;
+  }
+
+  /** What may go on now. Chunks in which nothing changes are given as they came. */
+  push(chunk: Buffer): Buffer[] {
+    if (!this.#finder) return [chunk];
+    const end = this.#finder.push(chunk);
+    this.#held.push(chunk);
+    if (end === undefined) return [];
+    return end === 'too long' ? this.#release() : this.#edited(end);
+  }
+
+  /** What was held back when the message ended, which it may do within its header section. */
+  end(): Buffer[] {
+    return this.#finder ? this.#edited(Number.POSITIVE_INFINITY) : [];
+  }
+
+  #release(): Buffer[] {
+    const held = this.#held;
+    this.#held = [];
+    this.#finder = undefined;
+    return held;
+  }
+
+  /** `end` lies in the last chunk, or behind it. */
+  #edited(end: number): Buffer[] {
+    const held = this.#release();
+    const before = Buffer.concat(held);
+    const section = before.toString('latin1', 0, Math.min(end, before.length));
+    const edited = this.#edit(section);
+    if (edited === section) return held;
+    const last = held.at(-1);
+    const body = last?.subarray(last.length - Math.max(0, before.length - end));
+    return [Buffer.from(edited, 'latin1'), ...(body?.length ? [body] : [])];
+  }
+
+  #edit(section: string): string {
+    const { fields, rest } = fieldsOf(section);
+    const texts = fields.map((field) => masqueradedField(field, this.#work.masqueradeDomains));
+    const endsInOrder = rest === '' || rest.startsWith('\r\n');
+    // Behind a line that is no field, readers disagree whether this is header or body: nothing can be added there.
+    const added = this.#work.addMissing && endsInOrder ? this.#missing(fields) : '';
+    const isCutShort = added !== '' && fields.length > 0 && !fields.at(-1)?.text.endsWith('\r\n');
+    return `${texts.join('')}${isCutShort ? '\r\n' : ''}${added}${rest}`;
+  }
+
+  #missing(fields: readonly Field[]): string {
+    const has = (name: string) => fields.some((field) => field.name === name);
+    const date = has('date') ? '' : `Date: ${rfc5322Date(this.#date())}\r\n`;
+    const id = has('message-id') ? '' : `Message-ID: <${this.#messageId()}@${this.#work.hostname}>\r\n`;
+    return date + id;
+  }
+}
+
+/** RFC 5322 section 3.3. */
+function rfc5322Date(at: Date): string {
+  return at.toUTCString().replace('GMT', '+0000');
+}

@@ -1,0 +1,26 @@
+/**
+ * Counts that the supervisor keeps for all listener processes, so that a limit is exact and outlives a change of policy:
+ * asks, and waits for the answer. Without a supervisor nothing is answered, but then this process ends.
+ */
+export class CountedElsewhere {
+  readonly #ask: (ask: number, of: 'client' | 'login', who: string) => void;
+  readonly #waiting = new Map<number, (count: number) => void>();
+  #last = 0;
+
+  constructor(ask: (ask: number, of: 'client' | 'login', who: string) => void) {
+    this.#ask = ask;
+  }
+
+  count(of: 'client' | 'login', who: string): Promise<number> {
+    const ask = ++this.#last;
+    const { promise, resolve } = Promise.withResolvers<number>();
+    this.#waiting.set(ask, resolve);
+    this.#ask(ask, of, who);
+    return promise;
+  }
+
+  answered(ask: number, count: number): void {
+    this.#waiting.get(ask)?.(count);
+    this.#waiting.delete(ask);
+  }
+}

@@ -1,0 +1,304 @@
+/**
+ * What happens in the sessions of one listener: the rules each has, who it is, and what becomes of its commands and
+ * messages. The library calls; the decisions are in policy.ts, relaying.ts and logins.ts. Mail is answered 250 only when
+ * it is durable, or when the next hop has it.
+ */
+import type { TLSSocket } from 'node:tls';
+import type {
+  SMTPServerAddress,
+  SMTPServerAuthentication,
+  SMTPServerAuthenticationResponse,
+  SMTPServerDataStream,
+  SMTPServerOptions,
+  SMTPServerSession,
+} from 'smtp-server';
+import type { Listener, Policy, TlsVersion } from '#crds/policyfile.ts';
+import { namesOfCertificate } from '../auth/certificatenames.ts';
+import type { Counters } from '../counts.ts';
+import type { Log } from '../log.ts';
+import type { Materials } from '../materials.ts';
+import type { SessionTrace, Tracer } from '../trace.ts';
+import { relayable } from './address.ts';
+import { type Arrival, arrivalOf, type TlsFacts } from './arrival.ts';
+import { Logins } from './logins.ts';
+import {
+  NEVER_AVAILABLE,
+  refusalOf,
+  refusalOfLine,
+  type SessionRules,
+  starttlsOfSession,
+  tlsFloorOfSession,
+} from './policy.ts';
+import { clientPolicyOf, type Identity, type Relaying, relayingOf } from './relaying.ts';
+import { REPLIES, Refusal, type Reply } from './reply.ts';
+import type { SessionParts } from './server.ts';
+
+export type Callback = (error?: Error | null, message?: string) => void;
+
+/** Takes a message in: to disk, or to its next hop. Throws a Refusal. */
+export type Taker = (
+  stream: SMTPServerDataStream,
+  arrival: Arrival,
+) => Promise<{ id: string; bytes: number; reply: string }>;
+
+export interface DeskOptions {
+  readonly policy: Policy;
+  readonly listener: Listener;
+  readonly log: Log;
+  readonly clock: () => number;
+  readonly counters: Counters;
+  readonly tracer: Tracer;
+  readonly hasPair: () => boolean;
+  readonly take: Taker;
+  /** Why no further message can be taken, of so many announced bytes. */
+  readonly refusalOfMore: (bytes: number) => Reply | undefined;
+  /** Counts a message of this minute; the number so far, over all processes. */
+  readonly countMessage: (kind: 'client' | 'login', who: string) => Promise<number>;
+  readonly onPlaintext: (client: string, helo: string) => void;
+}
+
+/** What we know of a session beyond what the library does. */
+interface SessionFacts {
+  refusals: number;
+  tls: TlsFacts | null;
+  certificateNames: readonly string[];
+  trace: SessionTrace | undefined;
+  /** It offered mail without TLS. */
+  inClear: boolean;
+}
+
+export class Desk {
+  readonly #options: DeskOptions;
+  readonly #relaying: Relaying;
+  readonly #clientPolicyOf: ReturnType<typeof clientPolicyOf>;
+  readonly #facts = new WeakMap<SMTPServerSession, SessionFacts>();
+  readonly logins: Logins;
+
+  constructor(options: DeskOptions, materials: Materials) {
+    const { policy, listener } = options;
+    this.#options = options;
+    this.#relaying = relayingOf(listener.clients, policy.inbound.acceptDomains);
+    this.#clientPolicyOf = clientPolicyOf(policy.inbound);
+    this.logins = new Logins(options, materials);
+  }
+
+  /** Oldest TLS version of a client's sessions. */
+  tlsFloorOf(client: string): TlsVersion {
+    const { listener, policy } = this.#options;
+    return tlsFloorOfSession(listener, this.#clientPolicyOf(client), policy.inbound.minTlsVersion);
+  }
+
+  partsOf(client: string, session: SMTPServerSession): SessionParts {
+    const { listener, tracer } = this.#options;
+    const { name } = listener;
+    const facts = this.#factsOf(session);
+    facts.trace = tracer.session('inbound', { id: String(session.id), client, listener: name });
+    return {
+      gate: ({ verb, line, secure }) => {
+        if (verb === 'MAIL' && !secure) this.#inClear(client, session);
+        const rules = this.#rulesOf(client);
+        const loggedIn = this.#relaying.isLoggedIn(this.#identityOf(session));
+        const refusal = refusalOf(verb, rules, { secure, loggedIn }) ?? refusalOfLine(verb, line, rules);
+        return refusal && this.#refusedIn(session, refusal);
+      },
+      exchange: (mechanism) => this.logins.exchange(mechanism, client),
+      trace: facts.trace,
+    };
+  }
+
+  handlers(): SMTPServerOptions {
+    const { listener, counters } = this.#options;
+    return {
+      authMethods: [...this.logins.mechanisms],
+      disabledCommands: [...NEVER_AVAILABLE, ...(listener.auth === 'Disabled' ? ['AUTH'] : [])],
+      onConnect: (session, callback) => this.#onConnect(session, callback),
+      onSecure: (socket, session, callback) => this.#onSecure(socket as TLSSocket, session, callback),
+      onAuth: (auth, session, callback) => this.#onAuth(auth, session, callback),
+      onMailFrom: (address, session, callback) => {
+        this.#refusalOfSender(address, session).then((refusal) => answer(callback, refusal), callback);
+      },
+      onRcptTo: (address, session, callback) => answer(callback, this.#refusalOfRecipient(address, session)),
+      onData: (stream, session, callback) => {
+        this.#onData(stream, session).then((text) => callback(null, text), callback);
+      },
+      onClose: (session) => {
+        this.#factsOf(session).trace?.ended('closed');
+        counters.add('sessions_closed', listener.name);
+      },
+    };
+  }
+
+  #inClear(client: string, session: SMTPServerSession): void {
+    const { onPlaintext, counters, listener } = this.#options;
+    onPlaintext(client, heloOf(session));
+    const facts = this.#factsOf(session);
+    if (!facts.inClear) counters.add('plaintext_sessions', listener.name);
+    facts.inClear = true;
+  }
+
+  #rulesOf(client: string): SessionRules {
+    const { listener, policy, hasPair } = this.#options;
+    return {
+      starttls: starttlsOfSession(listener, this.#clientPolicyOf(client)),
+      auth: listener.auth,
+      messageBytes: policy.inbound.limits.messageBytes,
+      hasPair: hasPair(),
+    };
+  }
+
+  #factsOf(session: SMTPServerSession): SessionFacts {
+    const known = this.#facts.get(session);
+    if (known) return known;
+    const facts: SessionFacts = {
+      refusals: 0,
+      tls: null,
+      certificateNames: [],
+      trace: undefined,
+      inClear: false,
+    };
+    this.#facts.set(session, facts);
+    return facts;
+  }
+
+  #identityOf(session: SMTPServerSession): Identity {
+    const { user, remoteAddress, secure } = session;
+    const login = secure && typeof user === 'string' ? user : null;
+    return { client: remoteAddress, login, certificateNames: this.#factsOf(session).certificateNames };
+  }
+
+  #refused(reply: Reply): Reply {
+    this.#options.counters.add('refused', reply.reason);
+    return reply;
+  }
+
+  /** A client that goes on being refused is guessing. */
+  #refusedIn(session: SMTPServerSession, reply: Reply): Reply {
+    const facts = this.#factsOf(session);
+    facts.refusals += 1;
+    const { errorsPerSession } = this.#options.policy.inbound.limits;
+    return this.#refused(facts.refusals > errorsPerSession ? REPLIES.tooManyErrors : reply);
+  }
+
+  #onConnect(session: SMTPServerSession, callback: Callback): void {
+    const { counters, listener } = this.#options;
+    counters.add('sessions', listener.name);
+    const { starttls, hasPair } = this.#rulesOf(session.remoteAddress);
+    if (!listener.implicitTLS && (starttls === 'Disabled' || !hasPair)) {
+      (session as { disabledCommands?: string[] }).disabledCommands = [
+        'STARTTLS',
+        'AUTH',
+        ...NEVER_AVAILABLE,
+      ];
+    }
+    callback();
+  }
+
+  #onSecure(socket: TLSSocket, session: SMTPServerSession, callback: Callback): void {
+    const { counters, listener } = this.#options;
+    const facts = this.#factsOf(session);
+    const group = (socket.getEphemeralKeyInfo() as { name?: string } | null)?.name ?? null;
+    const cipher = socket.getCipher()?.name ?? 'unknown';
+    const tls = { version: socket.getProtocol() ?? 'TLS', cipher, group };
+    facts.tls = tls;
+    if (socket.authorized && listener.clients.certificates)
+      facts.certificateNames = namesOfCertificate(socket.getPeerCertificate().subjectaltname);
+    counters.add('tls_sessions', `${listener.name},${tls.version},${cipher},${group ?? 'unknown'}`);
+    facts.trace?.tls({ version: tls.version, cipher, ...(group ? { group } : {}) });
+    callback();
+  }
+
+  #onAuth(
+    auth: SMTPServerAuthentication,
+    session: SMTPServerSession,
+    callback: (error: Error | null, response?: SMTPServerAuthenticationResponse) => void,
+  ): void {
+    this.logins.judge(auth, session.remoteAddress).then((said) => {
+      if (said.kind === 'login') callback(null, { user: said.login });
+      else if (said.kind === 'tokenRefused') callback(null, { data: said.data });
+      else callback(new Refusal(this.#refusedIn(session, said.reply)));
+    });
+  }
+
+  async #refusalOfSender({ address, args }: SMTPServerAddress, session: SMTPServerSession) {
+    const { policy, countMessage, refusalOfMore } = this.#options;
+    const { messagesPerClientPerMinute: perClient, messagesPerLoginPerMinute: perLogin } =
+      policy.inbound.limits;
+    if (address !== '' && !relayable(address)) return this.#refusedIn(session, REPLIES.badSender);
+    const { client, login } = this.#identityOf(session);
+    if (perClient !== null && (await countMessage('client', client)) > perClient)
+      return this.#refused(REPLIES.tooManyMessages);
+    if (perLogin !== null && login !== null && (await countMessage('login', login)) > perLogin)
+      return this.#refused(REPLIES.tooManyOfLogin);
+    const full = refusalOfMore(Number(args ? args['SIZE'] : 0) || 0);
+    return full && this.#refused(full);
+  }
+
+  #refusalOfRecipient({ address }: SMTPServerAddress, session: SMTPServerSession): Reply | undefined {
+    const { policy } = this.#options;
+    const { mailFrom, rcptTo } = session.envelope;
+    const from = mailFrom === false ? '' : mailFrom.address;
+    const refusal = this.#relaying.refusalOfRecipient(this.#identityOf(session), from, address);
+    if (refusal) return this.#refusedIn(session, refusal);
+    if (policy.queue.mode === 'CutThrough' && rcptTo.length > 0) return this.#refused(REPLIES.oneRecipient);
+    return rcptTo.length < policy.inbound.limits.recipients
+      ? undefined
+      : this.#refused(REPLIES.tooManyRecipients);
+  }
+
+  async #onData(stream: SMTPServerDataStream, session: SMTPServerSession): Promise<string> {
+    const { clock, log, counters, listener, take } = this.#options;
+    const began = clock();
+    const { tls, trace } = this.#factsOf(session);
+    const identity = this.#identityOf(session);
+    const arrival = this.#arrivalOf(session, identity, tls, began);
+    try {
+      const { id, bytes, reply } = await take(stream, arrival);
+      const { from, recipients } = arrival.envelope;
+      const to = recipients.map(({ address }) => address);
+      const { client, login } = identity;
+      log('accepted', {
+        id,
+        from,
+        to,
+        client,
+        login: login ?? undefined,
+        listener: listener.name,
+        tls: tls?.version ?? 'none',
+        bytes,
+      });
+      trace?.body(bytes);
+      counters.add('accepted', listener.name);
+      counters.observe('accept_seconds', (clock() - began) / 1000);
+      return reply;
+    } catch (error) {
+      if (error instanceof Refusal) counters.add('refused', error.reason);
+      throw error;
+    }
+  }
+
+  #arrivalOf(
+    session: SMTPServerSession,
+    identity: Identity,
+    tls: TlsFacts | null,
+    receivedAt: number,
+  ): Arrival {
+    const { hostname, inbound } = this.#options.policy;
+    return arrivalOf(session, {
+      tls,
+      hostname,
+      receivedAt,
+      login: identity.login,
+      ours: this.#relaying.mayRelay(identity),
+      masqueradeDomains: inbound.masqueradeDomains,
+      alwaysBcc: inbound.alwaysBcc,
+    });
+  }
+}
+
+function heloOf(session: SMTPServerSession): string {
+  return String(session.hostNameAppearsAs || '');
+}
+
+function answer(callback: Callback, refusal: Reply | undefined): void {
+  callback(refusal ? new Refusal(refusal) : null);
+}

@@ -1,0 +1,129 @@
+/**
+ * Where messages go that a listener takes: into the spool, or, in mode CutThrough, straight to their next hop. Knows
+ * when no more can be taken: no room on disk, or a queue that is as long as it may be.
+ */
+import type { SMTPServerDataStream } from 'smtp-server';
+import type { Policy } from '#crds/policyfile.ts';
+import type { HeaderWork } from '../headers/header.ts';
+import type { Log } from '../log.ts';
+import type { Materials } from '../materials.ts';
+import { SmtpCourier } from '../router/smtp.ts';
+import { Spool } from '../spool/spool.ts';
+import type { Tracer } from '../trace.ts';
+import type { Arrival } from './arrival.ts';
+import { PassOn } from './passon.ts';
+import { receiveMessage } from './receive.ts';
+import { REPLIES, type Reply } from './reply.ts';
+
+export interface Intake {
+  /** Throws a Refusal. */
+  take(stream: SMTPServerDataStream, arrival: Arrival): Promise<{ id: string; bytes: number; reply: string }>;
+  /** Why no message of so many bytes can be taken now, if so. */
+  refusalOfMore(bytes: number): Reply | undefined;
+  useMaterials(materials: Materials): void;
+  /** How full the queue is, as its router tells. */
+  learnQueue(figures: { depth: number; bytes: number }): void;
+  /** After an I/O error nothing more may be taken; what it was. */
+  readonly fault: string | undefined;
+  close(): Promise<void>;
+}
+
+export function intakeOf(
+  policy: Policy,
+  materials: Materials,
+  stateDir: string,
+  around: { log: Log; tracer: Tracer; onEntered: (id: string) => void },
+): Intake {
+  const { log, tracer, onEntered } = around;
+  if (policy.queue.mode === 'CutThrough') return new CutThrough(policy, materials, log, tracer);
+  return new Durable(policy, stateDir, onEntered);
+}
+
+class Durable implements Intake {
+  readonly #policy: Policy;
+  readonly #spool: Spool;
+  readonly #onEntered: (id: string) => void;
+  #depth = 0;
+  #bytes = 0;
+
+  constructor(policy: Policy, stateDir: string, onEntered: (id: string) => void) {
+    this.#policy = policy;
+    this.#spool = new Spool(stateDir);
+    this.#onEntered = onEntered;
+  }
+
+  get fault(): string | undefined {
+    return this.#spool.fault;
+  }
+
+  async take(stream: SMTPServerDataStream, arrival: Arrival) {
+    const taken = await receiveMessage(this.#spool, stream, arrival, workOf(this.#policy, arrival));
+    // The router tells twice a second; until then our own are counted here.
+    this.#depth += 1;
+    this.#bytes += taken.bytes;
+    this.#onEntered(taken.id);
+    return { ...taken, reply: `2.0.0 Ok: queued as ${taken.id}` };
+  }
+
+  refusalOfMore(bytes: number): Reply | undefined {
+    const { maxMessages, maxBytes } = this.#policy.queue;
+    const isFull =
+      (maxMessages !== null && this.#depth >= maxMessages) ||
+      (maxBytes !== null && this.#bytes + bytes > maxBytes);
+    if (isFull) return REPLIES.queueFull;
+    return this.#spool.hasRoom(bytes) ? undefined : REPLIES.diskFull;
+  }
+
+  useMaterials(): void {
+    // Nothing of them is needed here.
+  }
+
+  learnQueue({ depth, bytes }: { depth: number; bytes: number }): void {
+    this.#depth = depth;
+    this.#bytes = bytes;
+  }
+
+  close(): Promise<void> {
+    return this.#spool.close();
+  }
+}
+
+class CutThrough implements Intake {
+  readonly #policy: Policy;
+  readonly #courier: SmtpCourier;
+  readonly #passOn: PassOn;
+  readonly fault = undefined;
+
+  constructor(policy: Policy, materials: Materials, log: Log, tracer: Tracer) {
+    this.#policy = policy;
+    this.#courier = new SmtpCourier(policy, materials, tracer);
+    this.#passOn = new PassOn(policy, this.#courier, log);
+  }
+
+  async take(stream: SMTPServerDataStream, arrival: Arrival) {
+    const { id, bytes, reply } = await this.#passOn.pass(stream, arrival, workOf(this.#policy, arrival));
+    return { id, bytes, reply: `2.0.0 Ok: delivered as ${id}: ${reply.replace(/^\d{3} /, '')}` };
+  }
+
+  refusalOfMore(): undefined {
+    return undefined;
+  }
+
+  useMaterials(materials: Materials): void {
+    this.#courier.useMaterials(materials);
+  }
+
+  learnQueue(): void {
+    // There is no queue.
+  }
+
+  async close(): Promise<void> {
+    this.#courier.close();
+  }
+}
+
+/** Headers are only touched for those who may relay: what strangers send passes as it is. */
+function workOf({ inbound, hostname }: Policy, { envelope }: Arrival): HeaderWork | null {
+  if (!envelope.ours) return null;
+  return { addMissing: true, masqueradeDomains: inbound.masqueradeDomains, hostname };
+}

@@ -1,0 +1,200 @@
+/**
+ * The logins of one listener: which mechanisms there are, and what becomes of an attempt. Whatever goes wrong with a
+ * login sounds the same to its client, so that nobody learns whether a user exists; failures are slowed and counted.
+ * Only called under TLS.
+ */
+import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { SMTPServerAuthentication } from 'smtp-server';
+import { passwordFault, passwordMatches } from '#crds/passwordhash.ts';
+import type { Listener } from '#crds/policyfile.ts';
+import { BEARER_REFUSED, oauthBearerToken } from '../auth/bearer.ts';
+import { scramFirst } from '../auth/scram.ts';
+import { LoginThrottle } from '../auth/throttle.ts';
+import { TokenJudge } from '../auth/tokens.ts';
+import { Users } from '../auth/users.ts';
+import type { Counters } from '../counts.ts';
+import type { Log } from '../log.ts';
+import { bundleOf, type Materials } from '../materials.ts';
+import type { Exchange, Said } from './exchange.ts';
+import { REPLIES, type Reply } from './reply.ts';
+
+/** Password checks at a time in this process: each takes a thread for milliseconds. */
+const CHECKS_AT_ONCE = 8;
+
+export interface LoginSurroundings {
+  readonly listener: Listener;
+  readonly log: Log;
+  readonly clock: () => number;
+  readonly counters: Counters;
+}
+
+/** The result of a mechanism that the library knows; `data` of a refused token is what it answers by 334. */
+export type Judged =
+  | { kind: 'login'; login: string }
+  | { kind: 'refused'; reply: Reply }
+  | { kind: 'tokenRefused'; data: Record<string, string> };
+
+interface Attempt {
+  readonly mechanism: string;
+  readonly client: string;
+  readonly user: string;
+}
+
+export class Logins {
+  readonly #around: LoginSurroundings;
+  readonly #throttle: LoginThrottle;
+  readonly mechanisms: readonly string[];
+  #users: Users = new Users({});
+  #tokens: TokenJudge | undefined;
+  #checking = 0;
+
+  constructor(around: LoginSurroundings, materials: Materials) {
+    this.#around = around;
+    this.#throttle = new LoginThrottle(around.clock);
+    const { usersSecret, oauth } = around.listener.clients;
+    this.mechanisms = [
+      ...(usersSecret === null ? [] : ['PLAIN', 'LOGIN', 'SCRAM-SHA-256']),
+      ...(oauth === null ? [] : ['OAUTHBEARER', 'XOAUTH2']),
+    ];
+    this.use(materials);
+  }
+
+  /** For the next login. */
+  use(materials: Materials): void {
+    const { listener, log, clock } = this.#around;
+    const { usersSecret, oauth } = listener.clients;
+    this.#users = new Users(usersSecret === null ? {} : (materials.secrets[usersSecret] ?? {}));
+    const { faults } = this.#users;
+    if (faults.length > 0)
+      log('users_not_taken', { listener: listener.name, users: faults, cure: 'mailrelay hash' });
+    if (!oauth) return;
+    const { issuer, audience, subjects, keysConfigMap, trustConfigMap } = oauth;
+    const keys = keysConfigMap && (materials.configMaps[keysConfigMap]?.['jwks.json'] ?? '');
+    const trust = trustConfigMap && (bundleOf(materials, trustConfigMap) ?? '');
+    this.#tokens = new TokenJudge({ issuer, audience, subjects, keys, trust }, clock);
+  }
+
+  /** PLAIN, LOGIN and XOAUTH2: the library has read what the client said. */
+  async judge(
+    { method, username = '', password, accessToken }: SMTPServerAuthentication,
+    client: string,
+  ): Promise<Judged> {
+    const attempt = { mechanism: method, client, user: username };
+    if (!this.mechanisms.includes(method)) return { kind: 'refused', reply: REPLIES.authFailed };
+    if (method !== 'XOAUTH2')
+      return this.#settled(attempt, () => this.#checkPassword(username, password ?? ''));
+    const said = await this.#settled(attempt, () => this.#checkToken(accessToken ?? ''));
+    const isRefusedToken = said.kind === 'refused' && said.reply === REPLIES.authFailed;
+    return isRefusedToken ? { kind: 'tokenRefused', data: { status: '401', schemes: 'bearer' } } : said;
+  }
+
+  /** The mechanisms that the library does not know. */
+  exchange(mechanism: string, client: string): Exchange | undefined {
+    if (!this.mechanisms.includes(mechanism)) return undefined;
+    if (mechanism === 'SCRAM-SHA-256') return this.#scram(client);
+    return mechanism === 'OAUTHBEARER' ? this.#oauthBearer(client) : undefined;
+  }
+
+  /** RFC 5802: first message, challenge, final message, our proof as a last challenge, an empty response. */
+  #scram(client: string): Exchange {
+    let step: (response: string) => Promise<Said> = async (response) => {
+      const first = scramFirst(decoded(response), randomBytes(18).toString('base64'), (user) =>
+        this.#users.find(user),
+      );
+      if (first.kind === 'unreadable') return { kind: 'refused', reply: REPLIES.authBadSyntax };
+      step = (final) => prove(first, final);
+      return challenge(first.text);
+    };
+    const prove = async (
+      first: Extract<ReturnType<typeof scramFirst>, { kind: 'challenge' }>,
+      response: string,
+    ) => {
+      const attempt = { mechanism: 'SCRAM-SHA-256', client, user: first.user };
+      let proof = '';
+      const said = await this.#settled(attempt, async () => {
+        const final = first.finish(decoded(response));
+        if (final.kind === 'refused') return { kind: 'wrong', reason: 'wrong password or unknown user' };
+        proof = final.text;
+        return { kind: 'right', login: first.user };
+      });
+      if (said.kind !== 'login') return said;
+      step = async () => said;
+      return challenge(proof);
+    };
+    return (response) =>
+      response === '*' ? Promise.resolve({ kind: 'refused', reply: REPLIES.authAborted }) : step(response);
+  }
+
+  #oauthBearer(client: string): Exchange {
+    let refusal: Said | undefined;
+    return async (response) => {
+      // The client has read why, and says so by an empty line (RFC 7628 section 3.2.3).
+      if (refusal) return refusal;
+      if (response === '*') return { kind: 'refused', reply: REPLIES.authAborted };
+      if (response === '') return { kind: 'challenge', text: '' };
+      const token = oauthBearerToken(decoded(response));
+      if (token === undefined) return { kind: 'refused', reply: REPLIES.authBadSyntax };
+      const attempt = { mechanism: 'OAUTHBEARER', client, user: '' };
+      const said = await this.#settled(attempt, () => this.#checkToken(token));
+      if (said.kind === 'login' || said.reply !== REPLIES.authFailed) return said;
+      refusal = said;
+      return { kind: 'challenge', text: BEARER_REFUSED };
+    };
+  }
+
+  /** What the client hears, when: counts, slows down, and tells the log without telling the client. */
+  async #settled(
+    { mechanism, client, user }: Attempt,
+    check: () => Promise<Checked>,
+  ): Promise<Exclude<Judged, { kind: 'tokenRefused' }>> {
+    const { counters, log, listener } = this.#around;
+    if (this.#throttle.isDeaf(client)) return { kind: 'refused', reply: REPLIES.tooManyFailures };
+    const waitMs = this.#throttle.delayMs(client, user);
+    if (waitMs > 0) await sleep(waitMs);
+    const checked = await check();
+    counters.add('logins', `${mechanism},${checked.kind === 'right' ? 'accepted' : checked.kind}`);
+    if (checked.kind === 'right') {
+      this.#throttle.succeeded(client, user);
+      return { kind: 'login', login: checked.login };
+    }
+    log('login_failed', { client, user, mechanism, listener: listener.name, reason: checked.reason });
+    if (checked.kind === 'unavailable') return { kind: 'refused', reply: REPLIES.authUnavailable };
+    this.#throttle.failed(client, user);
+    return { kind: 'refused', reply: REPLIES.authFailed };
+  }
+
+  async #checkPassword(user: string, password: string): Promise<Checked> {
+    if (this.#checking >= CHECKS_AT_ONCE) return { kind: 'unavailable', reason: 'too many logins at a time' };
+    const { exists, hash } = this.#users.find(user);
+    this.#checking += 1;
+    try {
+      const isRight =
+        (await passwordMatches(hash, password)) && exists && passwordFault(password) === undefined;
+      return isRight
+        ? { kind: 'right', login: user }
+        : { kind: 'wrong', reason: exists ? 'wrong password' : 'unknown user' };
+    } finally {
+      this.#checking -= 1;
+    }
+  }
+
+  async #checkToken(token: string): Promise<Checked> {
+    const verdict = await this.#tokens?.judge(token);
+    if (verdict?.kind === 'subject') return { kind: 'right', login: verdict.subject };
+    return { kind: verdict?.kind === 'unavailable' ? 'unavailable' : 'wrong', reason: verdict?.reason ?? '' };
+  }
+}
+
+type Checked =
+  | { kind: 'right'; login: string }
+  | { kind: 'wrong'; reason: string }
+  | { kind: 'unavailable'; reason: string };
+
+function decoded(response: string): string {
+  return Buffer.from(response, 'base64').toString();
+}
+
+function challenge(text: string): Said {
+  return { kind: 'challenge', text: Buffer.from(text).toString('base64') };
+}

@@ -1,0 +1,105 @@
+/**
+ * Mode CutThrough: a message goes to its next hop while it arrives, and is answered as the next hop answers. Nothing is
+ * kept, so nothing can be lost or doubled by us; what the next hop does not take, the client keeps. One recipient, one
+ * message, one answer. A message that is refused while it streams never reaches its end at the next hop.
+ */
+import { Readable } from 'node:stream';
+import type { SMTPServerDataStream } from 'smtp-server';
+import type { Policy } from '#crds/policyfile.ts';
+import type { HeaderWork } from '../headers/header.ts';
+import type { Log } from '../log.ts';
+import { attempt, type Outcome } from '../router/attempt.ts';
+import type { Verdict } from '../router/classify.ts';
+import type { Courier } from '../router/courier.ts';
+import { reportVerdict } from '../router/report.ts';
+import { type Destination, type Route, routeOf } from '../router/route.ts';
+import { newQueueId, type Recipient } from '../spool/record.ts';
+import type { Arrival } from './arrival.ts';
+import { contentOf } from './content.ts';
+import { asRefusal } from './receive.ts';
+import { Refusal } from './reply.ts';
+
+export interface Passed {
+  readonly id: string;
+  readonly bytes: number;
+  /** What the next hop said. */
+  readonly reply: string;
+}
+
+export class PassOn {
+  readonly #policy: Policy;
+  readonly #courier: Courier;
+  readonly #log: Log;
+  readonly #route: Route;
+
+  constructor(policy: Policy, courier: Courier, log: Log) {
+    this.#policy = policy;
+    this.#courier = courier;
+    this.#log = log;
+    this.#route = routeOf(policy);
+  }
+
+  /** Throws a Refusal where the next hop, or we ourselves, did not take the message. */
+  async pass(
+    stream: SMTPServerDataStream,
+    { envelope, trace }: Arrival,
+    work: HeaderWork | null,
+  ): Promise<Passed> {
+    const id = newQueueId(envelope.receivedAt);
+    const [recipient] = envelope.recipients as readonly [Recipient];
+    const destination = this.#route(envelope.from, recipient.address);
+    let bytes = 0;
+    let fault: unknown;
+    async function* content() {
+      try {
+        for await (const chunk of contentOf(stream, { trace: { ...trace, queueId: id }, work })) {
+          bytes += chunk.length;
+          yield chunk;
+        }
+      } catch (error) {
+        fault = error;
+        throw error;
+      }
+    }
+    const { from, eightBit, ret = null, envid = null } = envelope;
+    const { notify = null, orcpt = null } = recipient;
+    const parcel = {
+      from,
+      to: [recipient.address],
+      // Not known before it has come, and so not announced.
+      bytes: 0,
+      eightBit,
+      dsn: { ret, envid, notify, orcpt },
+      // A generator reads nothing before it is asked: the next hop that takes the envelope gets the stream.
+      open: () => Readable.from(content(), { objectMode: false }),
+    };
+    const means = { courier: this.#courier, policy: this.#policy, random: Math.random };
+    const outcome = await attempt(destination, parcel, means);
+    stream.resume();
+    if (fault) throw asRefusal(fault);
+    const { verdict, hop, tls } = this.#verdictOf(outcome, destination);
+    reportVerdict(this.#log, verdict, { id, to: recipient.address, hop, rule: destination.rule, tls });
+    if (verdict.kind !== 'delivered') throw refusalOf(verdict);
+    return { id, bytes, reply: verdict.reply };
+  }
+
+  close(): void {
+    this.#courier.close();
+  }
+
+  #verdictOf(outcome: Outcome, { name }: Destination) {
+    if (outcome.kind === 'unreachable')
+      return { verdict: { kind: 'deferred', reason: outcome.reason } as const, hop: name, tls: null };
+    const verdict: Verdict = outcome.verdicts[0] ?? { kind: 'deferred', reason: '4.3.0 No answer' };
+    return { verdict, hop: outcome.hop, tls: outcome.tls };
+  }
+}
+
+/** The words of the next hop under a code of ours, so that the client knows who speaks. */
+function refusalOf({ kind, reason }: Exclude<Verdict, { kind: 'delivered' }>): Refusal {
+  const words = reason.replace(/^\d{3}[ -]/, '').slice(0, 400);
+  const status = /^[245]\.\d{1,3}\.\d{1,3} /.test(words) ? '' : kind === 'refused' ? '5.0.0 ' : '4.0.0 ';
+  return kind === 'refused'
+    ? new Refusal({ code: 554, reason: 'next_hop_refused', text: `${status}${words}` })
+    : new Refusal({ code: 451, reason: 'next_hop_deferred', text: `${status}${words}` });
+}

@@ -1,0 +1,30 @@
+/**
+ * The contents of the Secrets and ConfigMaps that a policy names: texts by file, by name of the object. They cross the
+ * channel between supervisor and tasks only; a task gets what it needs and no more. Pure.
+ */
+import { namesOf, type Reference } from '#crds/references.ts';
+
+export type Files = Readonly<Record<string, string>>;
+
+export interface Materials {
+  readonly secrets: Readonly<Record<string, Files>>;
+  readonly configMaps: Readonly<Record<string, Files>>;
+}
+
+export const NO_MATERIALS: Materials = { secrets: {}, configMaps: {} };
+
+/** What these references name, of all there is. */
+export function materialsFor(
+  references: readonly Reference[],
+  { secrets, configMaps }: Materials,
+): Materials {
+  const only = (kind: Reference['kind'], all: Readonly<Record<string, Files>>) =>
+    Object.fromEntries(namesOf(references, kind).flatMap((name) => (all[name] ? [[name, all[name]]] : [])));
+  return { secrets: only('Secret', secrets), configMaps: only('ConfigMap', configMaps) };
+}
+
+/** All files of a ConfigMap after each other, by name; undefined where it is not there or empty. */
+export function bundleOf({ configMaps }: Materials, name: string): string | undefined {
+  const files = Object.entries(configMaps[name] ?? {}).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return files.length === 0 ? undefined : files.map(([, text]) => text).join('\n');
+}

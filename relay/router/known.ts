@@ -1,0 +1,65 @@
+/**
+ * Every message that is queued, the oldest first, with what is asked of it often: how many destinations are not done
+ * with it, whether it waits for a person, how large it is. Holds no texts, so that a long queue costs little memory.
+ */
+import { timeOfQueueId } from '../spool/record.ts';
+
+interface Known {
+  lanes: number;
+  readonly held: boolean;
+  readonly bytes: number;
+}
+
+export class KnownMessages {
+  readonly #messages = new Map<string, Known>();
+  #bytes = 0;
+  #held = 0;
+
+  get size(): number {
+    return this.#messages.size;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get held(): number {
+    return this.#held;
+  }
+
+  /** Milliseconds since the epoch at which the oldest was received; null when there is none. */
+  get oldest(): number | null {
+    const [oldest] = this.#messages.keys();
+    return oldest === undefined ? null : timeOfQueueId(oldest);
+  }
+
+  has(id: string): boolean {
+    return this.#messages.has(id);
+  }
+
+  ids(): Iterable<string> {
+    return this.#messages.keys();
+  }
+
+  add(id: string, known: { lanes: number; held: boolean; bytes: number }): void {
+    this.#messages.set(id, known);
+    this.#bytes += known.bytes;
+    if (known.held) this.#held += 1;
+  }
+
+  forget(id: string): void {
+    const known = this.#messages.get(id);
+    if (!known) return;
+    this.#messages.delete(id);
+    this.#bytes -= known.bytes;
+    if (known.held) this.#held -= 1;
+  }
+
+  /** One destination is done with it; the last one ends it, unless it waits for a person. */
+  laneDone(id: string): void {
+    const known = this.#messages.get(id);
+    if (!known) return;
+    known.lanes = Math.max(0, known.lanes - 1);
+    if (known.lanes === 0 && !known.held) this.forget(id);
+  }
+}

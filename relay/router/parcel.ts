@@ -1,0 +1,66 @@
+/**
+ * From a queued message to what a next hop is given: which recipients go together, what their sender wants to be told,
+ * and the signatures in front. A message whose key cannot be used waits. Pure but for the signer.
+ */
+import { Readable } from 'node:stream';
+import type { QueueRecord, Recipient } from '../spool/record.ts';
+import type { Taken } from '../spool/spool.ts';
+import type { Parcel } from './courier.ts';
+
+/** Next hops commonly take a hundred recipients at once (RFC 5321 section 4.5.3.1.8). */
+const RECIPIENTS_AT_ONCE = 100;
+
+/** Header lines to put in front, if any. */
+export type Signed = { kind: 'header'; header: Buffer | null } | Unsigned;
+
+/** The key is at fault, and may be mended; or the message is. */
+export type Unsigned = { kind: 'waits'; reason: string } | { kind: 'refused'; reason: string };
+
+export type Signer = (record: QueueRecord, open: () => Readable) => Promise<Signed>;
+
+export type Packed = { kind: 'parcel'; parcel: Parcel } | Unsigned;
+
+/** The first recipients that may share a transaction: those who want to be told the same (RFC 3461 section 5.2.7). */
+export function batchFor(recipients: readonly Recipient[]): { batch: Recipient[]; more: boolean } {
+  const [first] = recipients;
+  const wish = first && wishOf(first);
+  const alike = recipients.filter((one) => wishOf(one) === wish);
+  const batch = alike.slice(0, RECIPIENTS_AT_ONCE);
+  return { batch, more: batch.length < recipients.length };
+}
+
+export async function parcelOf(
+  { record, open }: Taken & { kind: 'message' },
+  batch: readonly Recipient[],
+  sign: Signer,
+): Promise<Packed> {
+  const signed = await sign(record, open);
+  if (signed.kind !== 'header') return signed;
+  const { from, bytes, eightBit, ret = null, envid = null } = record;
+  const { notify = null, orcpt = null } = batch[0] ?? {};
+  const { header } = signed;
+  const parcel: Parcel = {
+    from,
+    to: batch.map(({ address }) => address),
+    bytes: bytes + (header?.length ?? 0),
+    eightBit,
+    dsn: { ret, envid, notify, orcpt },
+    open: header ? () => prefixed(header, open) : open,
+  };
+  return { kind: 'parcel', parcel };
+}
+
+function wishOf({ notify, orcpt }: Recipient): string {
+  return `${notify?.join(',') ?? ''} ${orcpt ?? ''}`;
+}
+
+/** Nothing of the message is read before the header is. */
+function prefixed(header: Buffer, open: () => Readable): Readable {
+  return Readable.from(
+    (async function* () {
+      yield header;
+      yield* open();
+    })(),
+    { objectMode: false },
+  );
+}

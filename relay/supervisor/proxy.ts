@@ -1,0 +1,47 @@
+/**
+ * Reads the PROXY header at the beginning of a connection, and nothing of what follows is lost: what came with it is
+ * given back. A proxy that sends none, or garbage, or takes too long, is a reason.
+ */
+import type { Socket } from 'node:net';
+import { readProxyHeader } from './proxyheader.ts';
+
+const HEADER_MS = 5_000;
+
+export type Behind =
+  /** `address` null: the proxy speaks for itself, as health checks do. */
+  { kind: 'client'; address: string | null; early: Buffer | undefined } | { kind: 'failed'; reason: string };
+
+export function clientBehind(socket: Socket): Promise<Behind> {
+  return new Promise((resolve) => {
+    let bytes = Buffer.alloc(0);
+    const settle = (behind: Behind) => {
+      clearTimeout(timer);
+      socket.off('data', read);
+      socket.off('close', gone);
+      stopReading(socket);
+      resolve(behind);
+    };
+    const read = (chunk: Buffer) => {
+      bytes = Buffer.concat([bytes, chunk]);
+      const header = readProxyHeader(bytes);
+      if (header.kind === 'invalid') settle({ kind: 'failed', reason: header.reason });
+      if (header.kind !== 'header') return;
+      const early = bytes.length > header.length ? bytes.subarray(header.length) : undefined;
+      settle({ kind: 'client', address: header.client?.address ?? null, early });
+    };
+    const gone = () => settle({ kind: 'failed', reason: 'the connection ended before its PROXY header' });
+    const timer = setTimeout(
+      () => settle({ kind: 'failed', reason: `no PROXY header within ${HEADER_MS / 1000} s` }),
+      HEADER_MS,
+    );
+    socket.on('data', read);
+    socket.once('close', gone);
+    socket.resume();
+  });
+}
+
+/** At once: what the kernel still has must stay there, for the process that gets the socket. */
+function stopReading(socket: Socket): void {
+  socket.pause();
+  (socket as unknown as { _handle?: { reading: boolean; readStop(): void } })._handle?.readStop();
+}
