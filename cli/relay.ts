@@ -11,11 +11,13 @@ import { projectVersion } from './version.ts';
 
 const HELP = `Usage: mailrelay relay [options]
 
-The relay of a pod. Reads the policy, the certificate and the trust bundle from folders and follows their changes.
+The relay of a pod. Reads the policy, the certificate and what the policy names from folders, and follows
+their changes.
 
   --policy DIR        folder of the policy file        (${POD_PATHS.policy})
   --certificate DIR   folder of tls.crt and tls.key    (${POD_PATHS.certificate})
-  --trust DIR         folder of trusted certificates   (${POD_PATHS.trust})
+  --secrets DIR       a folder in it for each Secret    (${POD_PATHS.secrets})
+  --configmaps DIR    a folder in it for each ConfigMap (${POD_PATHS.configMaps})
   --state DIR         folder of the queue              (${POD_PATHS.state})
   --listen ADDRESS    address of the listeners         (::, both families)
   --admin-port N      port of health and metrics       (${ADMIN_PORT})
@@ -30,7 +32,8 @@ export async function relay(argv: string[]): Promise<number> {
     {
       policy: { type: 'string', default: POD_PATHS.policy },
       certificate: { type: 'string', default: POD_PATHS.certificate },
-      trust: { type: 'string', default: POD_PATHS.trust },
+      secrets: { type: 'string', default: POD_PATHS.secrets },
+      configmaps: { type: 'string', default: POD_PATHS.configMaps },
       state: { type: 'string', default: POD_PATHS.state },
       listen: { type: 'string', default: '::' },
       'admin-port': { type: 'string', default: String(ADMIN_PORT) },
@@ -45,7 +48,8 @@ export async function relay(argv: string[]): Promise<number> {
   const started = await startRelay({
     policyDir: values.policy,
     certificateDir: values.certificate,
-    trustDir: values.trust,
+    secretsDir: values.secrets,
+    configMapsDir: values.configmaps,
     stateDir: values.state,
     address: values.listen,
     adminAddress: values.listen,

@@ -8,6 +8,7 @@ import { join, resolve } from 'node:path';
 import { certificateSecretName, effectivePolicy, needsKeyPair } from '#crds/effective.ts';
 import { judgePair } from '#crds/keypair.ts';
 import { hashOf, POLICY_FILE_NAME, type Policy, printPolicy } from '#crds/policyfile.ts';
+import { namesOf, referencesOf } from '#crds/references.ts';
 import { ADMIN_PORT } from '#crds/wellknown.ts';
 import { jsonLog, type Log } from '#relay/log.ts';
 import { type Relay, startRelay } from '#relay/supervisor/relay.ts';
@@ -37,7 +38,8 @@ interface Target {
   readonly stateDir: string;
   readonly policyDir: string;
   readonly certificateDir: string;
-  readonly trustDir: string;
+  readonly secretsDir: string;
+  readonly configMapsDir: string;
 }
 
 interface Published {
@@ -92,7 +94,8 @@ function targetOf(stateDir: string): Target {
     stateDir: root,
     policyDir: join(inputs, 'policy'),
     certificateDir: join(inputs, 'tls'),
-    trustDir: join(inputs, 'trust'),
+    secretsDir: join(inputs, 'secrets'),
+    configMapsDir: join(inputs, 'configmaps'),
   };
 }
 
@@ -100,13 +103,13 @@ function targetOf(stateDir: string): Target {
 async function publish(manifests: Manifests, target: Target, first: boolean): Promise<Published> {
   const { relay } = manifests;
   const policy = effectivePolicy(relay, relay.spec);
-  const trust = trustOf(manifests);
+  const objects = objectsOf(manifests, target, policy);
   const pair = needsKeyPair(policy) ? await pairOf(manifests, target.stateDir, policy) : undefined;
   const judged = pair && judgePair(pair.files['tls.crt'], pair.files['tls.key'], policy.hostname, new Date());
   if (first && judged?.kind === 'unusable') {
     throw new Error(`Secret "${certificateSecretName(relay.name, relay.spec)}": ${judged.message}`);
   }
-  publishOrExplain(target.trustDir, trust);
+  for (const [dir, files] of objects) publishOrExplain(dir, files);
   publishOrExplain(target.certificateDir, pair?.files ?? {});
   publishOrExplain(target.policyDir, { [POLICY_FILE_NAME]: printPolicy(policy) });
   return { policy, caFile: pair?.caFile };
@@ -146,14 +149,23 @@ async function localPairOrExplain(stateDir: string, hostname: string) {
   }
 }
 
-function trustOf(manifests: Manifests): Readonly<Record<string, string>> {
-  const name = manifests.relay.spec.outbound?.tls?.trustConfigMapName;
-  if (name === undefined) return {};
-  const bundle = manifests.configMap(name);
-  if (bundle) return bundle;
-  throw new Error(
-    `${manifests.file}: spec.outbound.tls.trustConfigMapName: there is no ConfigMap "${name}" among the documents: add it`,
-  );
+/** A folder for each Secret and ConfigMap that the policy names; what is not among the documents is an empty one. */
+function objectsOf(
+  manifests: Manifests,
+  target: Target,
+  policy: Policy,
+): [string, Readonly<Record<string, string>>][] {
+  const references = referencesOf(policy);
+  return [
+    ...namesOf(references, 'Secret').map((name): [string, Readonly<Record<string, string>>] => [
+      join(target.secretsDir, name),
+      manifests.secret(name) ?? {},
+    ]),
+    ...namesOf(references, 'ConfigMap').map((name): [string, Readonly<Record<string, string>>] => [
+      join(target.configMapsDir, name),
+      manifests.configMap(name) ?? {},
+    ]),
+  ];
 }
 
 /** Applies what changes in the manifest from now on; returns how to stop. */

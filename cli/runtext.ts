@@ -24,6 +24,7 @@ export function describeStart({ policy, caFile, address, adminPort, status }: St
     row('policy', hashOf(policy), `outbound ${policy.outbound.tlsLevel}, ${nextHops(policy)}`),
     ...certificateLines(status, caFile),
     ...status.notInForce.map((gap) => `  not in force yet: ${gap}`),
+    ...status.missing.map((gap) => `  missing: ${gap}`),
     ...sendLines(policy, address, caFile),
     '',
   ];
