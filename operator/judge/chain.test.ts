@@ -161,7 +161,9 @@ const CASES: readonly [string, Partial<Judged>, ConditionType, string | undefine
       pods: [0, 1].map((n) =>
         podView(
           `relay-${n}`,
-          podReport(relay, { queue: { depth: 1, held: 1, oldestSeconds: 5, deferrals: [] } }),
+          podReport(relay, {
+            queue: { depth: 1, held: 1, oldestSeconds: 5, deferrals: [], loginsRefused: [] },
+          }),
         ),
       ),
     },
@@ -175,7 +177,9 @@ const CASES: readonly [string, Partial<Judged>, ConditionType, string | undefine
       pods: [0, 1].map((n) =>
         podView(
           `relay-${n}`,
-          podReport(relay, { queue: { depth: 1, held: 0, oldestSeconds: 7_200, deferrals: [] } }),
+          podReport(relay, {
+            queue: { depth: 1, held: 0, oldestSeconds: 7_200, deferrals: [], loginsRefused: [] },
+          }),
         ),
       ),
     },

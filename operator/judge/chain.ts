@@ -29,9 +29,17 @@ const CERTIFICATE: readonly Check[] = [
 const POLICY: readonly Check[] = [check.policyRefused, check.policyPending, check.policyInForce];
 
 const QUEUE: readonly Check[] = [
+  check.loginRefused, // a next hop refuses our login
   check.mailHeld, // waits for a person
   check.mailWaiting, // older than an hour
   check.queueMoving,
+];
+
+const SOUND: readonly Check[] = [
+  check.referenceMissing, // a Secret or ConfigMap that the spec names
+  check.addressMayBeNode, // client networks behind a Service that hides clients
+  check.acceptedDomainReturns, // accepted, and without a route
+  check.nothingToNote,
 ];
 
 const READY: readonly Check[] = [
@@ -54,6 +62,7 @@ export function judge(world: Judged): Partial<Record<ConditionType, Finding>> {
     ...(certificate ? { CertificateReady: certificate } : {}),
     PolicyApplied: first(POLICY, world) as Finding,
     QueueHealthy: first(QUEUE, world) as Finding,
+    ConfigurationSound: first(SOUND, world) as Finding,
   };
 }
 

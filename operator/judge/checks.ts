@@ -5,6 +5,7 @@
 
 import { REASONS, type ReasonName } from '#crds/conditions.ts';
 import { needsKeyPair } from '#crds/effective.ts';
+import { matcherOf } from '#crds/patterns.ts';
 import { hashOf } from '#crds/policyfile.ts';
 import type { Obstacle, PodView, World } from '../world.ts';
 
@@ -120,9 +121,56 @@ export const policyInForce: Check = (world) => {
 export const mailHeld: Check = (world) => {
   const held = reported(world).reduce((sum, { report }) => sum + (report?.queue.held ?? 0), 0);
   return held > 0
-    ? is('False', 'MailHeld', 'Mail waits for a person: the log of the pods has the reason, look for "held"')
+    ? is(
+        'False',
+        'MailHeld',
+        'Mail waits for a person: "mailrelay queue list --held" in the pods has the reason',
+      )
     : undefined;
 };
+
+export const loginRefused: Check = (world) => {
+  const pod = reported(world).find(({ report }) => (report?.queue.loginsRefused.length ?? 0) > 0);
+  const refusal = pod?.report?.queue.loginsRefused[0];
+  if (!pod || !refusal) return undefined;
+  const text = `Mail for ${refusal.destination} is held back: ${refusal.message}`;
+  return is('False', 'LoginRefused', `Pod ${pod.name}: ${text}`);
+};
+
+export const referenceMissing: Check = (world) => {
+  const pod = reported(world).find(({ report }) => (report?.missing.length ?? 0) > 0);
+  return pod && is('False', 'ReferenceMissing', `Pod ${pod.name}: spec.${pod.report?.missing[0]}`);
+};
+
+/** Behind such a Service kube-proxy may put the address of a node in place of that of the client. */
+export const addressMayBeNode: Check = ({ relay, policy }) => {
+  const { type = 'ClusterIP', externalTrafficPolicy } = relay.spec.service ?? {};
+  if (type === 'ClusterIP' || externalTrafficPolicy !== 'Cluster' || !policy) return undefined;
+  const { listeners, clientPolicies } = policy.inbound;
+  const blind = listeners.find(
+    ({ clients, proxyNetworks }) =>
+      proxyNetworks.length === 0 && (clients.networks.length > 0 || clientPolicies.length > 0),
+  );
+  if (!blind) return undefined;
+  const text = `Client networks are set for listener ${blind.name}, but with service.externalTrafficPolicy: Cluster the address may be that of a node`;
+  return is('False', 'AddressMayBeNode', `${text}: set Local, or proxyProtocol`);
+};
+
+export const acceptedDomainReturns: Check = ({ policy }) => {
+  if (!policy || policy.outbound.smartHosts.length === 0) return undefined;
+  const { routes } = policy.outbound;
+  const returned = policy.inbound.acceptDomains.find(
+    (domain) =>
+      !routes.some(
+        ({ recipientDomains }) => recipientDomains === null || matcherOf(recipientDomains)(domain),
+      ),
+  );
+  if (returned === undefined) return undefined;
+  const text = `Mail for ${returned} is accepted and goes to a smart host, which would send it back`;
+  return is('False', 'AcceptedDomainReturns', `${text}: add a route for it`);
+};
+
+export const nothingToNote: Check = () => is('True', 'NothingToNote', 'Nothing to note');
 
 export const mailWaiting: Check = (world) => {
   const pod = reported(world).find(({ report }) => (report?.queue.oldestSeconds ?? 0) > HOUR_SECONDS);

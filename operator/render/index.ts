@@ -21,6 +21,6 @@ export function renderAll(relay: MailRelay, policy: Policy, settings: RenderSett
     renderDisruptionBudget(relay),
     renderPodsService(relay),
     renderClientService(relay, policy),
-    renderStatefulSet(relay, settings),
+    renderStatefulSet(relay, policy, settings),
   ].filter((object) => object !== undefined);
 }

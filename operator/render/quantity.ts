@@ -8,7 +8,7 @@ const DECIMAL = ['', 'k', 'M', 'G', 'T', 'P', 'E'];
 const MOST = 2n ** 63n - 1n;
 
 /** Bytes, a part of one rounded up; undefined where the text is no amount of bytes. */
-export function bytesOf(text: string): bigint | undefined {
+function bytesOf(text: string): bigint | undefined {
   const [, whole, fraction = '', suffix = ''] = /^(\d+)(?:\.(\d*))?([A-Za-z]*)$/.exec(text) ?? [];
   const unit = unitOf(suffix);
   if (whole === undefined || unit === undefined) return undefined;

@@ -5,15 +5,18 @@
  */
 import { certificateSecretName, DEFAULT_STORAGE_SIZE } from '#crds/effective.ts';
 import type { MailRelay } from '#crds/mailrelay.ts';
+import type { Policy } from '#crds/policyfile.ts';
+import { namesOf, referencesOf } from '#crds/references.ts';
 import { ADMIN_PORT, POD_PATHS, selectorLabels } from '#crds/wellknown.ts';
 import { labelsOf, metadataOf, objectNames } from './metadata.ts';
+import { canonicalQuantity } from './quantity.ts';
 import type { Rendered, RenderSettings } from './rendered.ts';
 
 const USER = 65532;
 /** Grace, drain of sessions, drain of deliveries, and a margin: see `mailrelay relay --help`. */
 const TERMINATION_SECONDS = 360;
 
-export function renderStatefulSet(relay: MailRelay, settings: RenderSettings): Rendered {
+export function renderStatefulSet(relay: MailRelay, policy: Policy, settings: RenderSettings): Rendered {
   const { name } = relay.metadata;
   return {
     apiVersion: 'apps/v1',
@@ -27,14 +30,15 @@ export function renderStatefulSet(relay: MailRelay, settings: RenderSettings): R
       updateStrategy: { type: 'RollingUpdate' },
       persistentVolumeClaimRetentionPolicy: { whenDeleted: 'Retain', whenScaled: 'Retain' },
       selector: { matchLabels: selectorLabels(name) },
-      template: { metadata: { labels: labelsOf(name) }, spec: podSpec(relay, settings) },
-      volumeClaimTemplates: [claimTemplate(relay)],
+      template: { metadata: { labels: labelsOf(name) }, spec: podSpec(relay, policy, settings) },
+      ...(isCutThrough(relay) ? {} : { volumeClaimTemplates: [claimTemplate(relay)] }),
     },
   };
 }
 
-function podSpec(relay: MailRelay, settings: RenderSettings) {
+function podSpec(relay: MailRelay, policy: Policy, settings: RenderSettings) {
   const { name } = relay.metadata;
+  const references = mountedOf(policy);
   return {
     serviceAccountName: name,
     automountServiceAccountToken: false,
@@ -59,12 +63,12 @@ function podSpec(relay: MailRelay, settings: RenderSettings) {
         labelSelector: { matchLabels: selectorLabels(name) },
       },
     ],
-    containers: [container(settings)],
-    volumes: volumes(relay),
+    containers: [container(settings, references)],
+    volumes: volumes(relay, references),
   };
 }
 
-function container(settings: RenderSettings) {
+function container(settings: RenderSettings, references: readonly Mounted[]) {
   const probe = (path: string) => ({ httpGet: { path, port: ADMIN_PORT, scheme: 'HTTP' } });
   return {
     name: 'relay',
@@ -83,15 +87,14 @@ function container(settings: RenderSettings) {
     volumeMounts: [
       { name: 'policy', mountPath: POD_PATHS.policy, readOnly: true },
       { name: 'certificate', mountPath: POD_PATHS.certificate, readOnly: true },
-      { name: 'trust', mountPath: POD_PATHS.trust, readOnly: true },
+      ...references.map(({ volume, path }) => ({ name: volume, mountPath: path, readOnly: true })),
       { name: 'spool', mountPath: POD_PATHS.state },
     ],
   };
 }
 
-function volumes(relay: MailRelay) {
+function volumes(relay: MailRelay, references: readonly Mounted[]) {
   const secretName = certificateSecretName(relay.metadata.name, relay.spec);
-  const trust = relay.spec.outbound?.tls?.trustConfigMapName;
   return [
     { name: 'policy', configMap: { name: objectNames.policy(relay.metadata.name) } },
     // 0440: the key is read by the pod's group and by nobody else.
@@ -99,8 +102,37 @@ function volumes(relay: MailRelay) {
       name: 'certificate',
       ...(secretName ? { secret: { secretName, optional: true, defaultMode: 0o440 } } : { emptyDir: {} }),
     },
-    { name: 'trust', ...(trust ? { configMap: { name: trust, optional: true } } : { emptyDir: {} }) },
+    ...references.map(({ volume, source }) => ({ name: volume, ...source })),
+    ...(isCutThrough(relay) ? [{ name: 'spool', emptyDir: {} }] : []),
   ];
+}
+
+interface Mounted {
+  readonly volume: string;
+  readonly path: string;
+  readonly source: Readonly<Record<string, unknown>>;
+}
+
+/** Volumes are named by number: names of objects may be longer, and have dots. */
+function mountedOf(policy: Policy): Mounted[] {
+  const references = referencesOf(policy);
+  return [
+    ...namesOf(references, 'Secret').map((name, index) => ({
+      volume: `secret-${index}`,
+      path: `${POD_PATHS.secrets}/${name}`,
+      source: { secret: { secretName: name, optional: true, defaultMode: 0o440 } },
+    })),
+    ...namesOf(references, 'ConfigMap').map((name, index) => ({
+      volume: `configmap-${index}`,
+      path: `${POD_PATHS.configMaps}/${name}`,
+      source: { configMap: { name, optional: true } },
+    })),
+  ];
+}
+
+/** Nothing is kept: a folder that ends with the pod is enough. */
+function isCutThrough({ spec }: MailRelay): boolean {
+  return spec.queue?.mode === 'CutThrough';
 }
 
 function claimTemplate(relay: MailRelay) {
@@ -112,7 +144,7 @@ function claimTemplate(relay: MailRelay) {
     spec: {
       accessModes: ['ReadWriteOnce'],
       ...(className ? { storageClassName: className } : {}),
-      resources: { requests: { storage: size } },
+      resources: { requests: { storage: canonicalQuantity(size) } },
     },
   };
 }

@@ -28,6 +28,7 @@ export function renderStatus(world: Judged): MailRelayStatus {
     readyReplicas: pods.filter((pod) => pod.ready && !pod.deleting).length,
     selector: labels.map(([key, value]) => `${key}=${value}`).join(','),
     ...(policy ? { starttls: startTlsSummary(policy) } : {}),
+    ...clientPolicyStatus(policy),
     ...certificateStatus(pods),
     ...policyStatus(world),
     ...gapsStatus(world),
@@ -42,6 +43,18 @@ function conditionOf({ relay, now }: Judged, type: string, finding: Finding): Co
       ? before.lastTransitionTime
       : new Date(now).toISOString().replace(/\.\d+Z$/, 'Z');
   return { type, ...finding, lastTransitionTime, observedGeneration: relay.metadata.generation };
+}
+
+/** One line for each client policy: for whom, and what. */
+function clientPolicyStatus(policy: Judged['policy']): Pick<MailRelayStatus, 'clientPolicies'> {
+  const lines = (policy?.inbound.clientPolicies ?? []).map(({ networks, starttls, minTlsVersion }) => {
+    const what = [
+      ...(starttls === null ? [] : [`starttls ${starttls}`]),
+      ...(minTlsVersion === null ? [] : [`minVersion ${minTlsVersion}`]),
+    ];
+    return `${networks.join(', ')}: ${what.join(', ')}`;
+  });
+  return lines.length > 0 ? { clientPolicies: lines } : {};
 }
 
 function certificateStatus(pods: readonly PodView[]): Pick<MailRelayStatus, 'certificate'> {
