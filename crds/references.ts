@@ -14,11 +14,18 @@ export interface Reference {
 }
 
 /** Every object once for each field that names it, in the order of the policy. */
-export function referencesOf({ inbound, outbound }: Policy): Reference[] {
+export function referencesOf(policy: Policy): Reference[] {
+  return [...inboundReferences(policy), ...outboundReferences(policy)];
+}
+
+export function inboundReferences({ inbound }: Policy): Reference[] {
+  return inbound.listeners.flatMap(({ name, clients }) =>
+    ofClients(`inbound.listeners[${name}].clients`, clients),
+  );
+}
+
+export function outboundReferences({ outbound }: Policy): Reference[] {
   return [
-    ...inbound.listeners.flatMap(({ name, clients }) =>
-      ofClients(`inbound.listeners[${name}].clients`, clients),
-    ),
     ...maybe(
       'ConfigMap',
       outbound.trustConfigMap,

@@ -21,6 +21,9 @@ export const POD_PATHS = {
   state: '/var/spool/mailrelay',
 } as const;
 
+/** In the state folder: where `mailrelay queue` reaches the relay. */
+export const CONTROL_SOCKET = 'queue.sock';
+
 /** Health, metrics and status of a relay: plain HTTP, for kubelet, operator and Prometheus only. */
 export const ADMIN_PORT = 9090;
 
