@@ -18,7 +18,8 @@ import { buildImage } from './image.ts';
 import type { Prepared } from './kube.ts';
 import { programs } from './programs.ts';
 
-const KEPT = 'dev';
+/** Several clusters may be kept side by side, each under a name of its own. */
+const KEPT = process.env['MAILRELAY_CLUSTER_NAME'] ?? 'dev';
 const USAGE = `usage: node test/cluster/run.ts VERB
   build         build the programs of the cluster
   up            start a cluster and leave it running
