@@ -9,14 +9,17 @@ import { Runner } from './runner.ts';
 
 let dirs: PodDirs;
 let spool: Spool;
+let runners: Runner[];
 let events: { event: string; fields: Record<string, unknown> }[];
 
 beforeEach(() => {
   dirs = podDirs();
   spool = new Spool(dirs.stateDir);
+  runners = [];
   events = [];
 });
 afterEach(async () => {
+  for (const runner of runners) await runner.drain(0);
   await spool.close();
   dirs.remove();
 });
@@ -36,13 +39,17 @@ function runnerWith(answer: Answer, clock: () => number = Date.now): Runner {
   const log = (event: string, fields = {}) => events.push({ event, fields });
   const signer = async () => ({ kind: 'header', header: null }) as const;
   const policy = policyOf({}, outbound);
-  return new Runner({ policy, spool, courier, signer, log, clock, random: () => 0.5 });
+  const runner = new Runner({ policy, spool, courier, signer, log, clock, random: () => 0.5 });
+  runners.push(runner);
+  return runner;
 }
 
-async function enter(...to: string[]): Promise<string> {
+const enter = (...to: string[]) => enterFrom('', ...to);
+
+async function enterFrom(from: string, ...to: string[]): Promise<string> {
   const id = newQueueId(Date.now());
   const recipients = to.map((address) => ({ address, state: 'queued' as const }));
-  const envelope = { from: '', recipients, receivedAt: 1, smtpUtf8: false, eightBit: false };
+  const envelope = { from, recipients, receivedAt: 1, smtpUtf8: false, eightBit: false };
   await spool.enter(id, envelope, { kind: 'inline', bytes: Buffer.from('body') });
   return id;
 }
@@ -127,23 +134,36 @@ test('mail goes out soon after its destination is back', async () => {
   await eventually(() => spool.depth === 0);
 });
 
-test('a recipient that is refused for good is held, the delivered one is not delivered again', async () => {
-  const sent: string[] = [];
-  const runner = runnerWith((_hop, parcel) => {
-    sent.push(...parcel.to);
-    return all(parcel, parcel.to[0] === 'a@dead.example' ? 550 : 250);
+test('a recipient that is refused for good is told of, and the delivered one not delivered again', async () => {
+  const sent: { from: string; to: readonly string[] }[] = [];
+  const runner = runnerWith((_hop, { from, to, ...parcel }) => {
+    sent.push({ from, to });
+    return all({ from, to, ...parcel }, to[0] === 'a@dead.example' ? 550 : 250);
   });
-  const id = await enter('a@dead.example', 'b@x.example');
+  const id = await enterFrom('me@x.example', 'a@dead.example', 'b@x.example');
   await runner.start();
-  await eventually(() => runner.figures.held === 1 && sent.length === 2);
-  await eventually(() => (queuedIn(id) as string[]).length === 1);
-  assert.deepEqual(queuedIn(id), ['a@dead.example held']);
-  assert.equal(runner.figures.depth, 1);
-  await runner.drain(1000);
-  const again = runnerWith((_hop, parcel) => all(parcel, 250));
-  await again.start();
-  assert.deepEqual([again.figures.depth, again.figures.held], [1, 1]);
-  assert.equal(events.filter(({ event }) => event === 'held').length, 1);
+  await eventually(() => runner.figures.depth === 0);
+  assert.equal(queuedIn(id), 'gone');
+  assert.deepEqual(
+    sent.toSorted((a, b) => (a.to < b.to ? -1 : 1)),
+    [
+      { from: 'me@x.example', to: ['a@dead.example'] },
+      { from: 'me@x.example', to: ['b@x.example'] },
+      { from: '', to: ['me@x.example'] },
+    ],
+  );
+});
+
+test('what has no sender is told to nobody', async () => {
+  const runner = runnerWith((_hop, parcel) => all(parcel, 550));
+  const id = await enter('a@x.example');
+  await runner.start();
+  await eventually(() => runner.figures.depth === 0);
+  assert.equal(queuedIn(id), 'gone');
+  assert.deepEqual(
+    events.map(({ event }) => event),
+    ['bounced', 'discarded'],
+  );
 });
 
 test('a recipient that is put off is tried again, and alone', async () => {
