@@ -17,6 +17,9 @@ let watches: URL[] = [];
 let onList: Answer;
 let onWatch: Answer;
 let running: ListWatch | undefined;
+/** Each list-watch asks for a namespace of its own: the last request of the one before is not taken for this one's. */
+let namespace = 'mail-0';
+let starts = 0;
 const news: string[] = [];
 
 const pod = (name: string, resourceVersion: string): KubeObject => ({
@@ -48,6 +51,7 @@ function inTurn(...answers: Answer[]): Answer {
 before(async () => {
   server = createServer((request, response) => {
     const url = new URL(request.url ?? '', 'http://api');
+    if (!url.pathname.includes(`/${namespace}/`)) return void request.socket.destroy();
     const watching = url.searchParams.get('watch') === 'true';
     (watching ? watches : lists).push(url);
     (watching ? onWatch : onList)(request, response, url);
@@ -79,10 +83,11 @@ after(() => server.close());
 function start(options: Partial<ConstructorParameters<typeof ListWatch>[0]> = {}) {
   const seen = new Map<string, string | undefined>();
   const troubles: string[] = [];
+  namespace = `mail-${++starts}`;
   running = new ListWatch({
     client,
     kind: POD,
-    namespace: 'mail',
+    namespace,
     labelSelector: 'a=b',
     random: () => 0,
     onChange: (before, now) => {
