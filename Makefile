@@ -6,7 +6,8 @@ NODE := node_modules/node/bin/node
 BIN := node_modules/.bin
 UNIT := 'crds/**/*.test.ts' 'operator/**/*.test.ts' 'relay/**/*.test.ts' 'cli/**/*.test.ts' 'test/arch/*.test.ts' 'test/golden/*.test.ts'
 STORIES := 'test/dialog/*.test.ts' 'test/local/*.test.ts' 'test/interop/*.test.ts' 'test/crash/*.test.ts'
-TEST := $(NODE) --test --test-reporter=spec
+# A test that hangs is a failure, not a wait.
+TEST := $(NODE) --test --test-reporter=spec --test-timeout=300000
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'

@@ -344,7 +344,13 @@ export async function openSink(options: SMTPServerOptions = {}, port = 0): Promi
   };
 }
 
-/** Asks again and again until it holds. The test's own time-out is the limit. */
+const PATIENCE_MS = 20_000;
+
+/** Asks again and again until it holds; rejects, naming what was asked, when it does not within twenty seconds. */
 export async function eventually(holds: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await holds())) await new Promise((resolve) => setTimeout(resolve, 10));
+  const end = Date.now() + PATIENCE_MS;
+  while (!(await holds())) {
+    if (Date.now() > end) throw new Error(`Waited ${PATIENCE_MS} ms in vain for ${holds}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
 }

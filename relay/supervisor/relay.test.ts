@@ -273,8 +273,11 @@ test('without a pair the relay is not ready and takes nobody in; when the pair c
   mountPolicy(policyWith('Enabled'));
   const started = await start();
   assert.match(started.status().notReady.join(), /no usable certificate/);
-  const refused = Talker.to(port);
-  assert.match(await refused.reply(), /^421 4\.3\.2 /);
+  const refused = await greeted();
+  assert.doesNotMatch(await refused.say('EHLO client.example'), /STARTTLS|AUTH/);
+  assert.match(await refused.say('STARTTLS'), /^454 4\.7\.0 /);
+  assert.match(await refused.say('MAIL FROM:<me@example.com>'), /^451 4\.3\.2 /);
+  refused.end();
   mountPair(pair);
   await eventually(() => started.ready());
   const talker = await secured();
@@ -399,7 +402,7 @@ test('health, status with its long poll, and metrics', async () => {
   talker.end();
   await sink.until(1);
   await eventually(async () =>
-    /^mailrelay_recipients_delivered_total 1$/m.test((await get('/metrics')).text),
+    /^mailrelay_recipients_delivered_total\{class="hops"\} 1$/m.test((await get('/metrics')).text),
   );
   const metrics = (await get('/metrics')).text;
   assert.match(metrics, /^mailrelay_messages_accepted_total\{listener="smtp"\} 1$/m);
