@@ -7,7 +7,7 @@ import { FIELD_MANAGER } from '#crds/wellknown.ts';
 import { covers, isOwnedBy, isUpToDate, stamped } from './compare.ts';
 import type { Client, KubeObject } from './kube/client.ts';
 import { isKubeError } from './kube/errors.ts';
-import { CERTIFICATE, CLAIM, type Kind, OWNED, pathOf, STATEFUL_SET } from './kube/kinds.ts';
+import { CLAIM, type Kind, OWNED, pathOf, STATEFUL_SET } from './kube/kinds.ts';
 import type { Rendered } from './render/index.ts';
 import type { Obstacle, World } from './world.ts';
 
@@ -24,7 +24,7 @@ export async function applyAll(
 ): Promise<Obstacle[]> {
   const obstacles: Obstacle[] = [];
   for (const object of wanted) {
-    if (object.kind === CERTIFICATE.kind && !world.certManager) continue;
+    if (world.absentKinds.includes(object.kind)) continue;
     const obstacle = await applyOne(writer, world, object, onWrite);
     if (obstacle) obstacles.push(obstacle);
   }
@@ -47,7 +47,12 @@ async function applyOne(
     // The caches hold only what carries our label: what they do not have may still be somebody else's.
     const live = cached ?? (await read(writer, path));
     if (live && !isOwnedBy(live, world.relay.metadata.uid)) return { kind: 'nameTaken', object: name };
-    if (live && kind === STATEFUL_SET) await growStorage(writer, world, live, wanted, onWrite);
+    // Its end is news, and then it is made anew.
+    if (live?.metadata.deletionTimestamp) return undefined;
+    if (live && kind === STATEFUL_SET && storageDiffers(live, wanted)) {
+      await growStorage(writer, world, live, wanted, onWrite);
+      return undefined;
+    }
     await writer.request({
       method: 'PATCH',
       path,
@@ -65,8 +70,8 @@ async function applyOne(
 }
 
 /**
- * Claim templates cannot change: the claims are patched, and the StatefulSet is deleted around its running pods, to be
- * made anew. Each step is safe to repeat.
+ * Claim templates cannot change: the claims are patched, and the StatefulSet is deleted around its running pods; when
+ * it is gone it is made anew. Each step is safe to repeat.
  */
 async function growStorage(
   writer: Writer,
@@ -75,18 +80,29 @@ async function growStorage(
   wanted: Rendered,
   onWrite: OnWrite,
 ): Promise<void> {
-  const templates = (object: { readonly [field: string]: unknown }) =>
-    (object['spec'] as { volumeClaimTemplates: { spec: { resources: unknown } }[] }).volumeClaimTemplates;
-  const [template] = templates(wanted);
-  if (covers(templates(live)[0]?.spec, { resources: template?.spec.resources })) return;
+  const resources = storageOf(wanted);
   const claims = [...objects.values()].filter(({ kind }) => kind === CLAIM.kind);
   for (const claim of claims) {
-    if (covers(claim['spec'], { resources: template?.spec.resources })) continue;
-    await mergePatch(writer, CLAIM, claim, { spec: { resources: template?.spec.resources } });
+    if (covers(claim['spec'], { resources })) continue;
+    await mergePatch(writer, CLAIM, claim, { spec: { resources } });
     onWrite('patched', `${CLAIM.kind}/${claim.metadata.name}`);
   }
   await remove(writer, STATEFUL_SET, live, 'Orphan');
   onWrite('deleted', `${STATEFUL_SET.kind}/${live.metadata.name}`);
+}
+
+function storageDiffers(live: KubeObject, wanted: Rendered): boolean {
+  return !covers(storageOf(live), storageOf(wanted));
+}
+
+/** What each claim asks for; an empty object in mode CutThrough, which has no claims. */
+function storageOf(set: { readonly [field: string]: unknown }): unknown {
+  const { volumeClaimTemplates = [] } = set['spec'] as { volumeClaimTemplates?: ClaimTemplate[] };
+  return volumeClaimTemplates[0]?.spec.resources ?? {};
+}
+
+interface ClaimTemplate {
+  readonly spec: { readonly resources: unknown };
 }
 
 async function prune(

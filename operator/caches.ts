@@ -4,7 +4,16 @@
  */
 import type { MailRelay } from '#crds/mailrelay.ts';
 import type { Client, KubeObject } from './kube/client.ts';
-import { CERTIFICATE, CLAIM, type Kind, MAIL_RELAY, OWNED, OWNED_SELECTOR, POD } from './kube/kinds.ts';
+import {
+  CERTIFICATE_REQUEST,
+  CLAIM,
+  type Kind,
+  MAIL_RELAY,
+  OPTIONAL,
+  OWNED,
+  OWNED_SELECTOR,
+  POD,
+} from './kube/kinds.ts';
 import { ListWatch } from './kube/listwatch.ts';
 
 const INSTANCE = 'app.kubernetes.io/instance';
@@ -30,7 +39,8 @@ export class Caches {
     this.#options = options;
     for (const namespace of options.namespaces ?? [undefined]) {
       this.#watches.push(this.#relayWatch(namespace));
-      for (const kind of [...OWNED, POD, CLAIM]) this.#watches.push(this.#objectWatch(kind, namespace));
+      for (const kind of [...OWNED, CERTIFICATE_REQUEST, POD, CLAIM])
+        this.#watches.push(this.#objectWatch(kind, namespace));
     }
   }
 
@@ -90,7 +100,7 @@ export class Caches {
     return new ListWatch({
       ...this.#common(kind, namespace),
       labelSelector: OWNED_SELECTOR,
-      optional: kind === CERTIFICATE,
+      absentMs: OPTIONAL.get(kind),
       onChange: (before, after) => this.#store(kind, before, after),
     });
   }

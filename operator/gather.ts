@@ -5,7 +5,7 @@ import { RULES } from '#crds/rules.ts';
 import { ANNOTATIONS } from '#crds/wellknown.ts';
 import type { Caches } from './caches.ts';
 import type { KubeObject } from './kube/client.ts';
-import { CERTIFICATE } from './kube/kinds.ts';
+import { OPTIONAL } from './kube/kinds.ts';
 import type { PodView, World } from './world.ts';
 
 export interface Sources {
@@ -28,7 +28,7 @@ export function gatherWorld(key: string, { caches, reportOf, asked, now }: Sourc
     objects,
     pods: podsOf(objects, relay.spec.replicas, reportOf),
     asked: asked(key),
-    certManager: caches.knows(CERTIFICATE),
+    absentKinds: [...OPTIONAL.keys()].flatMap((kind) => (caches.knows(kind) ? [] : [kind.kind])),
     now: now(),
   };
 }

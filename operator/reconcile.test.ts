@@ -9,7 +9,7 @@ import {
   SETTINGS,
   settledWorld,
 } from '#test/fixtures/world.ts';
-import type { Request } from './kube/client.ts';
+import type { KubeObject, Request } from './kube/client.ts';
 import { KubeError } from './kube/errors.ts';
 import { Refresher } from './pods/refresh.ts';
 import { type Hands, reconcile } from './reconcile.ts';
@@ -188,6 +188,22 @@ describe('reconcile', () => {
       body: { propagationPolicy: string };
     };
     assert.equal(deletion.body.propagationPolicy, 'Orphan');
+    assert.ok(!steps.includes('PATCH relay'), 'it cannot be applied before the old one is gone');
+  });
+
+  test('waits for an object that is being deleted', async () => {
+    const objects = liveObjects(relayObject());
+    const going = objects.get('StatefulSet/relay') as KubeObject;
+    objects.set('StatefulSet/relay', {
+      ...going,
+      metadata: { ...going.metadata, annotations: {}, deletionTimestamp: '2026-01-01T00:00:00Z' },
+    });
+    const hands = recordingHands();
+    await reconcile(withStatus(settledWorld({ objects })), hands);
+    assert.deepEqual(
+      hands.requests.filter(({ path }) => path.includes('statefulsets')),
+      [],
+    );
   });
 
   for (const kind of ['conflict', 'unavailable', 'unauthenticated', 'expired'] as const) {

@@ -43,8 +43,10 @@ export async function reconcile(world: World, hands: Hands): Promise<Reconciled>
 }
 
 /** What stands in the way is not ours, so no watch tells when it goes: a quota, a foreign object, a missing CRD. */
-function isBlocked({ relay, certManager }: World, obstacles: readonly Obstacle[]): boolean {
-  return obstacles.length > 0 || (relay.spec.tls?.issuerRef !== undefined && !certManager);
+function isBlocked({ relay, absentKinds }: World, obstacles: readonly Obstacle[]): boolean {
+  return (
+    obstacles.length > 0 || (relay.spec.tls?.issuerRef !== undefined && absentKinds.includes('Certificate'))
+  );
 }
 
 /** A person may stop the operator from touching a relay; the pods go on. */

@@ -30,8 +30,8 @@ export interface World {
   readonly pods: readonly PodView[];
   /** False while a pod has not been asked for its status yet, as after a start of the operator: nothing is reported. */
   readonly asked: boolean;
-  /** False where the cluster has no cert-manager. */
-  readonly certManager: boolean;
+  /** Kinds that we may want and that this cluster does not know: those of cert-manager, and PodMonitor. */
+  readonly absentKinds: readonly string[];
   /** Milliseconds since the epoch. */
   readonly now: number;
 }

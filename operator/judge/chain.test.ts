@@ -137,7 +137,7 @@ const CASES: readonly [string, Partial<Judged>, ConditionType, string | undefine
   ],
   [
     'an issuer without cert-manager',
-    { relay: relayObject({ tls: { issuerRef: { name: 'ca' } } }), certManager: false },
+    { relay: relayObject({ tls: { issuerRef: { name: 'ca' } } }), absentKinds: ['Certificate'] },
     'Stalled',
     'True',
     'CertManagerMissing',

@@ -46,8 +46,8 @@ export const denied: Check = ({ obstacles }) => {
   return refused && is('True', 'Denied', `The API server refuses ${refused.object}: ${refused.message}`);
 };
 
-export const certManagerMissing: Check = ({ relay, certManager }) =>
-  relay.spec.tls?.issuerRef && !certManager
+export const certManagerMissing: Check = ({ relay, absentKinds }) =>
+  relay.spec.tls?.issuerRef && absentKinds.includes('Certificate')
     ? is(
         'True',
         'CertManagerMissing',

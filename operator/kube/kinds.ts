@@ -20,6 +20,19 @@ export const POD = kind('Pod', 'v1', 'pods');
 export const CLAIM = kind('PersistentVolumeClaim', 'v1', 'persistentvolumeclaims');
 export const STATEFUL_SET = kind('StatefulSet', 'apps/v1', 'statefulsets');
 export const CERTIFICATE = kind('Certificate', 'cert-manager.io/v1', 'certificates');
+/** cert-manager's; it carries the labels of its Certificate, and says why nothing is issued. */
+export const CERTIFICATE_REQUEST = kind('CertificateRequest', 'cert-manager.io/v1', 'certificaterequests');
+const POD_MONITOR = kind('PodMonitor', 'monitoring.coreos.com/v1', 'podmonitors');
+
+/**
+ * What a cluster may not know, and how often it is looked for until it does, in milliseconds: relays may be waiting for
+ * cert-manager; nobody waits for a PodMonitor, and rest shall cost nothing.
+ */
+export const OPTIONAL: ReadonlyMap<Kind, number> = new Map([
+  [CERTIFICATE, 30_000],
+  [CERTIFICATE_REQUEST, 30_000],
+  [POD_MONITOR, 3_600_000],
+]);
 
 /** What a MailRelay owns, in the order in which it is applied: the pods last, when all they need is there. */
 export const OWNED: readonly Kind[] = [
@@ -29,6 +42,7 @@ export const OWNED: readonly Kind[] = [
   kind('NetworkPolicy', 'networking.k8s.io/v1', 'networkpolicies'),
   kind('PodDisruptionBudget', 'policy/v1', 'poddisruptionbudgets'),
   kind('Service', 'v1', 'services'),
+  POD_MONITOR,
   STATEFUL_SET,
 ];
 

@@ -198,7 +198,7 @@ test('a list of many pages is one world', async () => {
 
 test('a kind that the cluster does not know is an empty cache, where that is allowed', async () => {
   onList = fails(404);
-  const { cache, troubles } = start({ optional: true });
+  const { cache, troubles } = start({ absentMs: 30_000 });
   await until('the cache', () => cache.synced);
   assert.equal(cache.exists, false);
   assert.deepEqual(troubles, []);

@@ -28,8 +28,8 @@ export interface ListWatchOptions {
   readonly random: () => number;
   /** Milliseconds; silence after which a watch is given up. */
   readonly silenceMs?: number;
-  /** True where the kind may not exist in the cluster: then the cache is empty until it does. */
-  readonly optional?: boolean;
+  /** Set where the kind may not exist in the cluster: the cache is empty until it does, looked for this often. */
+  readonly absentMs?: number | undefined;
 }
 
 interface WatchEvent {
@@ -172,14 +172,18 @@ export class ListWatch {
     if (this.#stopped.signal.aborted) return;
     this.restarts += 1;
     if (isKubeError(error, 'expired')) this.#version = undefined;
-    if (isKubeError(error, 'notFound') && this.#options.optional) {
+    if (isKubeError(error, 'notFound') && this.#options.absentMs !== undefined) {
       this.#replaceAll(new Map());
       this.#version = undefined;
       this.#exists = false;
       this.#synced = true;
-      // Somebody may install it: look again now and then.
-      this.#failures = 10;
-    } else if (isKubeError(error, 'forbidden', 'notFound') && this.#trouble !== error.message) {
+      await sleepUnlessAborted(
+        this.#options.absentMs * (0.75 + this.#options.random() / 2),
+        this.#stopped.signal,
+      );
+      return;
+    }
+    if (isKubeError(error, 'forbidden', 'notFound') && this.#trouble !== error.message) {
       this.#trouble = error.message;
       this.#options.onTrouble(this.#options.kind, error.message);
     }

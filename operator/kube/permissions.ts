@@ -49,6 +49,18 @@ export const RELAY_PERMISSIONS: readonly Permission[] = [
     why: 'the certificate of a relay, where it names an issuer',
   },
   {
+    group: 'cert-manager.io',
+    resources: ['certificaterequests'],
+    verbs: ['get', 'list', 'watch'],
+    why: 'why a certificate is not issued',
+  },
+  {
+    group: 'monitoring.coreos.com',
+    resources: ['podmonitors'],
+    verbs: ['get', 'list', 'watch', 'create', 'patch', 'delete'],
+    why: 'where to find the metrics of a relay, where the cluster has such objects',
+  },
+  {
     group: '',
     resources: ['pods'],
     verbs: ['get', 'list', 'watch', 'patch'],

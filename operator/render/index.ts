@@ -5,6 +5,7 @@ import { renderCertificate } from './certificate.ts';
 import { renderConfigMap } from './configmap.ts';
 import { renderDisruptionBudget } from './disruption.ts';
 import { renderNetworkPolicy } from './networkpolicy.ts';
+import { renderPodMonitor } from './podmonitor.ts';
 import type { Rendered, RenderSettings } from './rendered.ts';
 import { renderServiceAccount } from './serviceaccount.ts';
 import { renderClientService, renderPodsService } from './services.ts';
@@ -21,6 +22,7 @@ export function renderAll(relay: MailRelay, policy: Policy, settings: RenderSett
     renderDisruptionBudget(relay),
     renderPodsService(relay),
     renderClientService(relay, policy),
+    renderPodMonitor(relay),
     renderStatefulSet(relay, policy, settings),
   ].filter((object) => object !== undefined);
 }
