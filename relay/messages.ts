@@ -41,7 +41,7 @@ export type ToRouter =
   | { kind: 'drain'; deadlineMs: number };
 
 /** Increments since the last report, by name and label; see serve/metrics.ts. */
-export type Counts = Readonly<Record<string, number>>;
+type Counts = Readonly<Record<string, number>>;
 
 export interface Counted {
   readonly counts: Counts;
@@ -49,7 +49,7 @@ export interface Counted {
 }
 
 /** Single measurements since the last report, by name. */
-export type Observations = Readonly<Record<string, readonly number[]>>;
+type Observations = Readonly<Record<string, readonly number[]>>;
 
 export type FromListener =
   | { kind: 'ready' }
@@ -73,6 +73,16 @@ export interface QueueFigures {
   readonly deferrals: readonly { destination: string; message: string }[];
   readonly loginsRefused: readonly { destination: string; message: string }[];
 }
+
+/** Before the router has told any. */
+export const NO_FIGURES: QueueFigures = {
+  depth: 0,
+  bytes: 0,
+  held: 0,
+  oldest: null,
+  deferrals: [],
+  loginsRefused: [],
+};
 
 export type FromRouter =
   | { kind: 'ready' }

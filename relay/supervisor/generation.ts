@@ -10,6 +10,9 @@ import type { Backoff } from './backoff.ts';
 import type { ClientCounts } from './clientcounts.ts';
 import type { TaskProcess } from './process.ts';
 
+/** For clients outside the trusted networks, unless the policy says otherwise. */
+const STRANGER_CONNECTIONS = 50;
+
 export interface Member {
   readonly process: TaskProcess<ToListener, FromListener>;
   readonly open: ClientCounts;
@@ -21,7 +24,7 @@ export interface Member {
 
 export interface Door {
   readonly listener: Listener;
-  readonly trusts: (client: string) => boolean;
+  readonly mostConnectionsOf: (client: string) => number;
   /** Connections from there begin with a PROXY header. */
   readonly isProxy: (address: string) => boolean;
 }
@@ -42,7 +45,10 @@ export function doorsOf({ inbound }: Policy): Map<number, Door> {
       const proxies = listOf(listener.proxyNetworks);
       const { trustsNetworkOf } = relayingOf(listener.clients, inbound.acceptDomains);
       const isProxy = (address: string) => listCovers(proxies, address);
-      return [listener.port, { listener, trusts: trustsNetworkOf, isProxy }];
+      const mostConnectionsOf = (client: string) =>
+        inbound.limits.connectionsPerClient ??
+        (trustsNetworkOf(client) ? Number.POSITIVE_INFINITY : STRANGER_CONNECTIONS);
+      return [listener.port, { listener, mostConnectionsOf, isProxy }];
     }),
   );
 }

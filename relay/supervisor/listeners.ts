@@ -24,11 +24,6 @@ import { MessageRate } from './rate.ts';
 const ENTRY = fileURLToPath(new URL('../listener/main.ts', import.meta.url));
 /** Connections that wait while no process is ready. */
 const MOST_WAITING = 1_024;
-/** For clients outside the trusted networks, unless the policy says otherwise. */
-const STRANGER_CONNECTIONS = 50;
-
-const PROXY_CURE =
-  'turn the PROXY protocol on at the load balancer, or take its network out of proxyProtocol.networks';
 
 interface Accepted {
   readonly socket: Socket;
@@ -175,7 +170,8 @@ export class ListenerTasks {
     socket.destroy();
     // Health checks of a load balancer would fill the log.
     if (this.#rates.client.count(`PROXY ${proxy}`, this.#around.clock()) > 1) return;
-    this.#around.log('proxy_header_missing', { proxy, port, reason: behind.reason, cure: PROXY_CURE });
+    const { reason, cure } = behind;
+    this.#around.log('proxy_header_missing', { proxy, port, reason, cure });
   }
 
   #admit(accepted: Accepted): void {
@@ -187,7 +183,7 @@ export class ListenerTasks {
     else if (!generation || !door || !member) this.#wait(accepted);
     else if (this.openSessions >= generation.policy.inbound.limits.connections)
       this.#refuse(accepted, door, REPLIES.tooManySessions);
-    else if (this.#isOverLimit(generation, door, client))
+    else if (this.#clients.of(client) >= door.mostConnectionsOf(client))
       this.#refuse(accepted, door, REPLIES.tooManyConnections);
     else this.#pass(member, accepted, door.listener.name);
   }
@@ -292,13 +288,6 @@ export class ListenerTasks {
     const rest = early ? { early: early.toString('base64') } : {};
     member.process.send({ kind: 'connection', listener, client, ...rest }, socket);
     this.#around.onChange();
-  }
-
-  #isOverLimit({ policy }: Generation, { trusts }: Door, client: string): boolean {
-    const limit =
-      policy.inbound.limits.connectionsPerClient ??
-      (trusts(client) ? Number.POSITIVE_INFINITY : STRANGER_CONNECTIONS);
-    return this.#clients.of(client) >= limit;
   }
 
   /** Says why, where a plain text is understood, and closes. */

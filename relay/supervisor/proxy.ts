@@ -6,10 +6,13 @@ import type { Socket } from 'node:net';
 import { readProxyHeader } from './proxyheader.ts';
 
 const HEADER_MS = 5_000;
+const CURE =
+  'turn the PROXY protocol on at the load balancer, or take its network out of proxyProtocol.networks';
 
 export type Behind =
   /** `address` null: the proxy speaks for itself, as health checks do. */
-  { kind: 'client'; address: string | null; early: Buffer | undefined } | { kind: 'failed'; reason: string };
+  | { kind: 'client'; address: string | null; early: Buffer | undefined }
+  | { kind: 'failed'; reason: string; cure: string };
 
 export function clientBehind(socket: Socket): Promise<Behind> {
   return new Promise((resolve) => {
@@ -21,19 +24,17 @@ export function clientBehind(socket: Socket): Promise<Behind> {
       stopReading(socket);
       resolve(behind);
     };
+    const fail = (reason: string) => settle({ kind: 'failed', reason, cure: CURE });
     const read = (chunk: Buffer) => {
       bytes = Buffer.concat([bytes, chunk]);
       const header = readProxyHeader(bytes);
-      if (header.kind === 'invalid') settle({ kind: 'failed', reason: header.reason });
+      if (header.kind === 'invalid') fail(header.reason);
       if (header.kind !== 'header') return;
       const early = bytes.length > header.length ? bytes.subarray(header.length) : undefined;
       settle({ kind: 'client', address: header.client?.address ?? null, early });
     };
-    const gone = () => settle({ kind: 'failed', reason: 'the connection ended before its PROXY header' });
-    const timer = setTimeout(
-      () => settle({ kind: 'failed', reason: `no PROXY header within ${HEADER_MS / 1000} s` }),
-      HEADER_MS,
-    );
+    const gone = () => fail('the connection ended before its PROXY header');
+    const timer = setTimeout(() => fail(`no PROXY header within ${HEADER_MS / 1000} s`), HEADER_MS);
     socket.on('data', read);
     socket.once('close', gone);
     socket.resume();

@@ -7,10 +7,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { needsKeyPair } from '#crds/effective.ts';
 import type { PodStatus } from '#crds/podstatus.ts';
 import { hashOf, type Policy, printPolicy } from '#crds/policyfile.ts';
-import { inboundReferences, outboundReferences } from '#crds/references.ts';
 import type { Log } from '../log.ts';
-import { type Materials, materialsFor, NO_MATERIALS } from '../materials.ts';
-import type { Counted, QueueFigures } from '../messages.ts';
+import { listenerMaterials, NO_MATERIALS, routerMaterials } from '../materials.ts';
+import { type Counted, NO_FIGURES } from '../messages.ts';
 import { type AdminServer, startAdmin } from '../serve/admin.ts';
 import { Metrics } from '../serve/metrics.ts';
 import { CertificateInService } from './certificate.ts';
@@ -29,14 +28,6 @@ import { type RaisedRouter, RouterTask } from './router.ts';
 import { ListeningSockets } from './sockets.ts';
 import { podStatusOf } from './status.ts';
 
-const QUEUE_UNKNOWN: QueueFigures = {
-  depth: 0,
-  bytes: 0,
-  held: 0,
-  oldest: null,
-  deferrals: [],
-  loginsRefused: [],
-};
 const DRAIN_MS = 5 * 60_000;
 /** Deliveries under way at a change of policy end within this, or return to the queue. */
 const ROUTER_DRAIN_MS = 30_000;
@@ -61,7 +52,7 @@ export class Supervisor implements Relay {
   #policy: Policy | undefined;
   #materials = NO_MATERIALS;
   #refused: PodStatus['policy']['refused'] = null;
-  #queue = QUEUE_UNKNOWN;
+  #queue = NO_FIGURES;
   #stopping = false;
   #seen = '';
   #work: Promise<void> = Promise.resolve();
@@ -211,8 +202,8 @@ export class Supervisor implements Relay {
   #useMaterials(inputs: Inputs): void {
     if (!this.#policy) return;
     this.#materials = inputs.materials;
-    this.#listeners.useMaterials(listenerMaterials(this.#policy, inputs));
-    this.#router.useMaterials(routerMaterials(this.#policy, inputs));
+    this.#listeners.useMaterials(listenerMaterials(this.#policy, inputs.materials));
+    this.#router.useMaterials(routerMaterials(this.#policy, inputs.materials));
   }
 
   async #take(policy: Policy, inputs: Inputs): Promise<void> {
@@ -239,8 +230,8 @@ export class Supervisor implements Relay {
     const plan = planRestart(this.#policy, policy);
     const bound = await this.#sockets.open(policy.inbound.listeners);
     if (bound.kind === 'failed') return bound;
-    if (plan.listener) this.#listeners.useMaterialsForNext(listenerMaterials(policy, inputs));
-    if (plan.router) this.#router.useMaterialsForNext(routerMaterials(policy, inputs));
+    if (plan.listener) this.#listeners.useMaterialsForNext(listenerMaterials(policy, inputs.materials));
+    if (plan.router) this.#router.useMaterialsForNext(routerMaterials(policy, inputs.materials));
     const raised = await this.#raise(policy, plan);
     if (raised.kind === 'failed') {
       this.#sockets.keepOnly(this.#policy?.inbound.listeners ?? []);
@@ -326,13 +317,3 @@ export class Supervisor implements Relay {
 type Raised =
   | { kind: 'raised'; listeners: Generation | undefined; router: RaisedRouter | undefined }
   | { kind: 'failed'; message: string };
-
-/** Nobody gets keys that he does not need: the listener has those of the way out only where it delivers by itself. */
-function listenerMaterials(policy: Policy, { materials }: Inputs): Materials {
-  const outbound = policy.queue.mode === 'CutThrough' ? outboundReferences(policy) : [];
-  return materialsFor([...inboundReferences(policy), ...outbound], materials);
-}
-
-function routerMaterials(policy: Policy, { materials }: Inputs): Materials {
-  return materialsFor(outboundReferences(policy), materials);
-}

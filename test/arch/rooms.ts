@@ -20,6 +20,7 @@ export const ROOMS: readonly Room[] = [
     files: /\.test\.ts$|^test\/|^relay\/testrig\.ts$/,
     rooms: [
       'contract',
+      'password',
       'generators',
       'operator pure',
       'operator',
@@ -38,6 +39,13 @@ export const ROOMS: readonly Room[] = [
     rooms: ['contract', 'operator door'],
     packages: ['node:fs', 'yaml'],
     why: 'they write files and are not part of any program',
+  },
+  {
+    name: 'password',
+    files: /^crds\/passwordhash\.ts$/,
+    rooms: [],
+    packages: ['node:crypto', 'node:util'],
+    why: 'the command writes hashes and the relay checks them: one form, and salt is random',
   },
   {
     name: 'contract',
@@ -79,7 +87,7 @@ export const ROOMS: readonly Room[] = [
   {
     name: 'relay pure',
     files:
-      /^relay\/(messages|listener\/(policy|reply|address|linebreaks|rate|received|relaying)|router\/(route|tlsplan|schedule|classify|courier|queue)|supervisor\/plan)\.ts$/,
+      /^relay\/(messages|materials|auth\/(certificatenames|bearer)|headers\/\w+|listener\/(policy|reply|address|linebreaks|received|relaying)|router\/(route|tlsplan|schedule|classify|courier|queue|hoporder|outcome|signable)|supervisor\/(plan|proxyheader|missing))\.ts$/,
     rooms: ['contract', 'relay spool'],
     packages: ['node:net', 'node:stream', 'node:url'],
     pure: true,
@@ -88,14 +96,14 @@ export const ROOMS: readonly Room[] = [
   {
     name: 'relay',
     files: /^relay\//,
-    rooms: ['contract', 'relay pure', 'relay spool'],
-    packages: ['smtp-server', 'nodemailer', 'prom-client', 'node:*'],
+    rooms: ['contract', 'password', 'relay pure', 'relay spool'],
+    packages: ['smtp-server', 'nodemailer', 'prom-client', 'jose', 'mailauth', 'node:*'],
     why: 'the adaptors and processes of the data plane; never client-node, which costs 85 MB, and never the operator',
   },
   {
     name: 'cli',
     files: /^cli\//,
-    rooms: ['contract', 'relay', 'operator', 'relay pure'],
+    rooms: ['contract', 'password', 'relay', 'operator', 'relay pure'],
     packages: ['yaml', '@peculiar/x509', 'reflect-metadata', 'nodemailer', 'node:*'],
     why: '"mailrelay run" is both halves in one place, through their doors',
   },
