@@ -32,6 +32,7 @@ import {
 import { clientPolicyOf, type Identity, type Relaying, relayingOf } from './relaying.ts';
 import { REPLIES, Refusal, type Reply } from './reply.ts';
 import type { SessionParts } from './server.ts';
+import { groupOfSession } from './tlsgroup.ts';
 
 export type Callback = (error?: Error | null, message?: string) => void;
 
@@ -196,7 +197,7 @@ export class Desk {
   #onSecure(socket: TLSSocket, session: SMTPServerSession, callback: Callback): void {
     const { counters, listener } = this.#options;
     const facts = this.#factsOf(session);
-    const group = (socket.getEphemeralKeyInfo() as { name?: string } | null)?.name ?? null;
+    const group = groupOfSession(socket.getSession()) ?? null;
     const cipher = socket.getCipher()?.name ?? 'unknown';
     const tls = { version: socket.getProtocol() ?? 'TLS', cipher, group };
     facts.tls = tls;
