@@ -61,7 +61,7 @@ export class PassOn {
         throw error;
       }
     }
-    const { from, eightBit, ret = null, envid = null } = envelope;
+    const { from, eightBit, smtpUtf8, ret = null, envid = null } = envelope;
     const { notify = null, orcpt = null } = recipient;
     const parcel = {
       from,
@@ -69,7 +69,10 @@ export class PassOn {
       // Not known before it has come, and so not announced.
       bytes: 0,
       eightBit,
-      dsn: { ret, envid, notify, orcpt },
+      smtpUtf8,
+      dsn: { ret, envid, recipients: [{ notify, orcpt }] },
+      // It cannot be looked at before it has come: what its sender says of it decides.
+      beyondAscii: async () => ({ header: smtpUtf8, body: eightBit }),
       // A generator reads nothing before it is asked: the next hop that takes the envelope gets the stream.
       open: () => Readable.from(content(), { objectMode: false }),
     };

@@ -4,7 +4,7 @@
  */
 import type { Policy } from '#crds/policyfile.ts';
 import type { Verdict } from './classify.ts';
-import type { Courier, Parcel, TlsFacts } from './courier.ts';
+import type { Courier, NextHop, Parcel, TlsFacts } from './courier.ts';
 import { orderHops } from './hoporder.ts';
 import { addressHops, type Resolved, resolveHops } from './resolver.ts';
 import type { Destination } from './route.ts';
@@ -17,7 +17,7 @@ export type Outcome =
       tls: TlsFacts | null;
       tellsSender: boolean;
     }
-  | { kind: 'unreachable'; reason: string; loginRefused: boolean };
+  | { kind: 'unreachable'; reason: string; loginRefused: boolean; hadSession: boolean };
 
 export interface Means {
   readonly courier: Courier;
@@ -28,21 +28,33 @@ export interface Means {
 export async function attempt(destination: Destination, parcel: Parcel, means: Means): Promise<Outcome> {
   const resolved = await hopsOf(destination, means.policy);
   if (resolved.kind === 'deferred')
-    return { kind: 'unreachable', reason: resolved.reason, loginRefused: false };
+    return { kind: 'unreachable', reason: resolved.reason, loginRefused: false, hadSession: false };
   if (resolved.kind === 'refused') return refusedByDns(destination, parcel, resolved);
+  return firstOf(orderHops(resolved.hops, means.random), parcel, means.courier);
+}
+
+/** RFC 5321 section 5.1: one hop after the other. A deferral counts once no other hop has given more. */
+async function firstOf(hops: readonly NextHop[], parcel: Parcel, courier: Courier): Promise<Outcome> {
   const reasons: string[] = [];
-  let loginRefused = false;
-  for (const hop of orderHops(resolved.hops, means.random)) {
+  let [loginRefused, hadSession] = [false, false];
+  let deferral: Outcome | undefined;
+  for (const hop of hops) {
     const addresses = await addressHops(hop);
     if (addresses.kind !== 'hops') reasons.push(addresses.reason);
     for (const one of addresses.kind === 'hops' ? addresses.hops : []) {
-      const result = await means.courier.deliver(one, parcel);
-      if (result.kind === 'answered') return { ...result, hop: `${hop.host}:${hop.port}` };
+      const result = await courier.deliver(one, parcel);
+      if (result.kind === 'answered') {
+        const answer: Outcome = { ...result, hop: `${hop.host}:${hop.port}` };
+        if (!result.mayTryAnother) return answer;
+        deferral ??= answer;
+        break;
+      }
       reasons.push(result.reason);
       loginRefused ||= result.loginRefused;
+      hadSession ||= result.hadSession;
     }
   }
-  return { kind: 'unreachable', reason: reasons.join('; '), loginRefused };
+  return deferral ?? { kind: 'unreachable', reason: reasons.join('; '), loginRefused, hadSession };
 }
 
 function refusedByDns(destination: Destination, { to }: Parcel, verdict: Verdict): Outcome {

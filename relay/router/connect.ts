@@ -4,11 +4,11 @@
  * handshake that broke, because only that may ever be followed by plain text, or the login that was refused.
  */
 import { isIP } from 'node:net';
-import { checkServerIdentity, type PeerCertificate, type SecureContext, type TLSSocket } from 'node:tls';
-import SMTPConnection from 'nodemailer/lib/smtp-connection/index.js';
+import { checkServerIdentity, type PeerCertificate, type SecureContext } from 'node:tls';
 import type { SessionTrace } from '../trace.ts';
 import type { NextHop, TlsFacts } from './courier.ts';
-import type { Login } from './login.ts';
+import { HopConnection } from './hopconnection.ts';
+import { type Login, renewsToken } from './login.ts';
 import type { TlsPlan } from './tlsplan.ts';
 
 /** From the look-up of the name to the end of the handshake. */
@@ -17,7 +17,7 @@ const CONNECT_MS = 60_000;
 const SILENCE_MS = 10 * 60_000;
 
 export interface Session {
-  readonly connection: SMTPConnection;
+  readonly connection: HopConnection;
   tls: TlsFacts | null;
   /** Messages that were offered over it. */
   used: number;
@@ -39,6 +39,10 @@ export interface SmtpError extends Error {
   readonly responseCode?: number | undefined;
   readonly response?: string | undefined;
   readonly code?: string | undefined;
+  /** Where the library put its own code over another one. */
+  readonly originalCode?: string | undefined;
+  /** The command that was answered; "API" where none was said. */
+  readonly command?: string | undefined;
 }
 
 export interface ConnectTerms {
@@ -53,7 +57,7 @@ export interface ConnectTerms {
 
 export function connect(hop: NextHop, { plan, hostname, context, login, trace }: ConnectTerms): Connecting {
   const servername = hop.serverName ?? (isIP(hop.host) === 0 ? hop.host : undefined);
-  const connection = new SMTPConnection({
+  const connection = new HopConnection({
     host: hop.address ?? hop.host,
     ...(servername === undefined ? {} : { servername }),
     port: hop.port,
@@ -83,7 +87,7 @@ export function connect(hop: NextHop, { plan, hostname, context, login, trace }:
     session.broken = true;
     trace?.ended(oneLine(error.message));
     // Asked before closing; after the session was given out this only marks it.
-    const brokenHandshake = isInHandshake(connection, plan);
+    const brokenHandshake = connection.isInHandshake;
     connection.close();
     const reason = loginRefused ? loginReason(error, hop) : reasonOf(error, hop, brokenHandshake);
     resolve({ kind: 'failed', reason, brokenHandshake, loginRefused });
@@ -126,29 +130,24 @@ function logIn(
     return;
   }
   const { user } = login;
+  const kept = login.kind === 'token' && login.oauth2.accessToken;
   const auth =
     login.kind === 'password'
       ? { user, credentials: { user, pass: login.pass } }
       : { user, method: 'XOAUTH2', oauth2: login.oauth2 };
-  session.connection.login(auth as Parameters<SMTPConnection['login']>[0], (error?: SmtpError | null) => {
+  session.connection.login(auth as Parameters<HopConnection['login']>[0], (error?: SmtpError | null) => {
     if (!error) resolve({ kind: 'session', session });
-    else ended(error, isAboutLogin(error));
+    else ended(error, isAboutLogin(error) && !(login.kind === 'token' && renewsToken(login.oauth2, kept)));
   });
 }
 
 /** A 5xx to AUTH, or a token service that refuses: people must act. What is temporary (454) is not. */
-function isAboutLogin({ responseCode, code }: SmtpError): boolean {
-  return responseCode === undefined ? code === 'EOAUTH2' : responseCode >= 500;
+function isAboutLogin({ responseCode, originalCode }: SmtpError): boolean {
+  return responseCode === undefined ? originalCode === 'EOAUTH2' : responseCode >= 500;
 }
 
 function loginReason({ response, message }: SmtpError, { host, port }: NextHop): string {
   return `4.7.8 ${host}:${port} refuses our login: ${oneLine(response ?? message)}`;
-}
-
-/** During STARTTLS the library says so itself; with implicit TLS it is everything before the greeting. */
-function isInHandshake(connection: SMTPConnection, { secure }: TlsPlan): boolean {
-  const { upgrading, stage } = connection as { upgrading?: boolean; stage?: string };
-  return upgrading === true || (secure && stage === 'init');
 }
 
 /** As Postfix's "secure": the domain itself, or a host below it; never a name that only DNS vouches for. */
@@ -173,9 +172,8 @@ export function oneLine(text: string): string {
   return text.replace(/[\r\n]+/g, ' ').slice(0, 300);
 }
 
-function tlsFactsOf(connection: SMTPConnection, plan: TlsPlan): TlsFacts | null {
-  if (!connection.secure) return null;
-  const socket = connection._socket as TLSSocket;
+function tlsFactsOf({ tlsSocket: socket }: HopConnection, plan: TlsPlan): TlsFacts | null {
+  if (!socket) return null;
   const version = socket.getProtocol() ?? 'unknown';
   return { version, cipher: socket.getCipher()?.name ?? 'unknown', verified: plan.rejectUnauthorized };
 }

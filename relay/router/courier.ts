@@ -18,7 +18,12 @@ export interface NextHop extends Hop {
 export interface DsnRequest {
   readonly ret: 'FULL' | 'HDRS' | null;
   readonly envid: string | null;
-  /** The same for all recipients of a parcel; null: not said. */
+  /** In the order of the recipients. */
+  readonly recipients: readonly RecipientWish[];
+}
+
+/** null: not said. */
+export interface RecipientWish {
   readonly notify: readonly string[] | null;
   readonly orcpt: string | null;
 }
@@ -27,8 +32,12 @@ export interface Parcel {
   readonly from: string;
   readonly to: readonly string[];
   readonly bytes: number;
+  /** Its sender said so; what is there is `beyondAscii`. */
   readonly eightBit: boolean;
+  readonly smtpUtf8: boolean;
   readonly dsn: DsnRequest;
+  /** Which parts of the message have bytes beyond ASCII. */
+  readonly beyondAscii: () => Promise<{ readonly header: boolean; readonly body: boolean }>;
   /** A fresh stream for each attempt. */
   readonly open: () => Readable;
 }
@@ -47,9 +56,11 @@ export type HopResult =
       tls: TlsFacts | null;
       /** The hop knows DSN: what the sender wants to be told is its affair now. */
       tellsSender: boolean;
+      /** All recipients wait, and the message itself was not on its way yet: another hop may take it now. */
+      mayTryAnother: boolean;
     }
-  /** No session as the policy wants it; says which rule decided. Another hop may do. */
-  | { kind: 'unreachable'; reason: string; loginRefused: boolean };
+  /** No session as the policy wants it, or one that ended before the message; says why. Another hop may do. */
+  | { kind: 'unreachable'; reason: string; loginRefused: boolean; hadSession: boolean };
 
 export interface Courier {
   deliver(hop: NextHop, parcel: Parcel): Promise<HopResult>;

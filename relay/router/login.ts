@@ -33,6 +33,16 @@ export class Logins {
   }
 }
 
+/**
+ * True where `kept`, a token from before, was refused and can be had anew: it was withdrawn before its time, which is
+ * nobody's fault yet.
+ */
+export function renewsToken(oauth2: XOAuth2, kept: string | false): boolean {
+  if (!kept || oauth2.accessToken !== kept || !oauth2.options.refreshToken) return false;
+  oauth2.accessToken = false;
+  return true;
+}
+
 function loginOf(secret: string, files: Files): Login {
   const text = (key: string) => files[key]?.trim();
   const [user, pass, token, refreshToken] = ['username', 'password', 'token', 'refreshToken'].map(text);

@@ -5,7 +5,8 @@
 import { Readable } from 'node:stream';
 import type { QueueRecord, Recipient } from '../spool/record.ts';
 import type { Taken } from '../spool/spool.ts';
-import type { Parcel } from './courier.ts';
+import { beyondAscii } from './beyondascii.ts';
+import type { Parcel, RecipientWish } from './courier.ts';
 
 /** Next hops commonly take a hundred recipients at once (RFC 5321 section 4.5.3.1.8). */
 const RECIPIENTS_AT_ONCE = 100;
@@ -20,12 +21,9 @@ export type Signer = (record: QueueRecord, open: () => Readable) => Promise<Sign
 
 export type Packed = { kind: 'parcel'; parcel: Parcel } | Unsigned;
 
-/** The first recipients that may share a transaction: those who want to be told the same (RFC 3461 section 5.2.7). */
+/** The first recipients, as many as may share a transaction. */
 export function batchFor(recipients: readonly Recipient[]): { batch: Recipient[]; more: boolean } {
-  const [first] = recipients;
-  const wish = first && wishOf(first);
-  const alike = recipients.filter((one) => wishOf(one) === wish);
-  const batch = alike.slice(0, RECIPIENTS_AT_ONCE);
+  const batch = recipients.slice(0, RECIPIENTS_AT_ONCE);
   return { batch, more: batch.length < recipients.length };
 }
 
@@ -36,22 +34,23 @@ export async function parcelOf(
 ): Promise<Packed> {
   const signed = await sign(record, open);
   if (signed.kind !== 'header') return signed;
-  const { from, bytes, eightBit, ret = null, envid = null } = record;
-  const { notify = null, orcpt = null } = batch[0] ?? {};
+  const { from, bytes, eightBit, smtpUtf8, ret = null, envid = null } = record;
   const { header } = signed;
   const parcel: Parcel = {
     from,
     to: batch.map(({ address }) => address),
     bytes: bytes + (header?.length ?? 0),
     eightBit,
-    dsn: { ret, envid, notify, orcpt },
+    smtpUtf8,
+    dsn: { ret, envid, recipients: batch.map(wishOf) },
+    beyondAscii: () => beyondAscii(open()),
     open: header ? () => prefixed(header, open) : open,
   };
   return { kind: 'parcel', parcel };
 }
 
-function wishOf({ notify, orcpt }: Recipient): string {
-  return `${notify?.join(',') ?? ''} ${orcpt ?? ''}`;
+function wishOf({ notify, orcpt }: Recipient): RecipientWish {
+  return { notify: notify ?? null, orcpt: orcpt ?? null };
 }
 
 /** Nothing of the message is read before the header is. */

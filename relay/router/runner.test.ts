@@ -58,9 +58,20 @@ const all = (parcel: Parcel, code: number): HopResult => {
   const kinds = { 2: 'delivered', 4: 'deferred', 5: 'refused' } as const;
   const kind = kinds[Math.floor(code / 100) as 2 | 4 | 5];
   const verdict = kind === 'delivered' ? { kind, reply: 'ok' } : { kind, reason: `${code} no` };
-  return { kind: 'answered', verdicts: parcel.to.map(() => verdict), tls: null, tellsSender: false };
+  return {
+    kind: 'answered',
+    verdicts: parcel.to.map(() => verdict),
+    tls: null,
+    tellsSender: false,
+    mayTryAnother: false,
+  };
 };
-const unreachable: HopResult = { kind: 'unreachable', reason: 'nobody there', loginRefused: false };
+const unreachable: HopResult = {
+  kind: 'unreachable',
+  reason: 'nobody there',
+  loginRefused: false,
+  hadSession: false,
+};
 const queuedIn = (id: string) => {
   const read = spool.read(id);
   return read.kind === 'message'
@@ -177,7 +188,7 @@ test('a recipient that is put off is tried again, and alone', async () => {
           ? { kind: 'deferred' as const, reason: '450 later' }
           : { kind: 'delivered' as const, reply: 'ok' },
       );
-      return { kind: 'answered', verdicts, tls: null, tellsSender: false };
+      return { kind: 'answered', verdicts, tls: null, tellsSender: false, mayTryAnother: false };
     },
     () => now,
   );

@@ -22,7 +22,9 @@ function parcel(changes: Partial<Parcel> = {}): Parcel {
     to: ['you@example.net'],
     bytes: body.length,
     eightBit: false,
-    dsn: { ret: null, envid: null, notify: null, orcpt: null },
+    smtpUtf8: false,
+    dsn: { ret: null, envid: null, recipients: [] },
+    beyondAscii: async () => ({ header: false, body: false }),
     open: () => Readable.from([Buffer.from(body)], { objectMode: false }),
     ...changes,
   };

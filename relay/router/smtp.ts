@@ -59,7 +59,7 @@ export class SmtpCourier implements Courier {
     const opened = await this.#open(hop, domainOf(parcel.to[0] ?? ''));
     if (opened.kind === 'failed') {
       const { reason, loginRefused } = opened;
-      return { kind: 'unreachable', reason, loginRefused };
+      return { kind: 'unreachable', reason, loginRefused, hadSession: false };
     }
     return this.#send(hop, opened.session, parcel);
   }
@@ -102,12 +102,14 @@ export class SmtpCourier implements Courier {
     session.trace?.body(parcel.bytes);
     if (sent.kind === 'unsent') {
       session.connection.close();
-      return { kind: 'unreachable', reason: `${hop.host}:${hop.port}: ${sent.reason}`, loginRefused: false };
+      const reason = `${hop.host}:${hop.port}: ${sent.reason}`;
+      return { kind: 'unreachable', reason, loginRefused: false, hadSession: true };
     }
     if (sent.reusable && !session.broken) this.#keep(hop, session);
     else if (sent.inOrder && !session.broken) session.connection.quit();
     else session.connection.close();
-    return { kind: 'answered', verdicts: sent.verdicts, tls: session.tls, tellsSender: sent.tellsSender };
+    const { verdicts, tellsSender, mayTryAnother } = sent;
+    return { kind: 'answered', verdicts, tls: session.tls, tellsSender, mayTryAnother };
   }
 
   #keep(hop: NextHop, session: Session): void {

@@ -3,10 +3,15 @@
  * have the message: the session ended before the body was offered, so another attempt is no duplicate. Whatever else
  * goes wrong is an answer for the recipients.
  */
-import type SMTPConnection from 'nodemailer/lib/smtp-connection/index.js';
 import { classifyReply, type Verdict } from './classify.ts';
 import { oneLine, type SmtpError } from './connect.ts';
 import type { DsnRequest, Parcel } from './courier.ts';
+import type { HopConnection } from './hopconnection.ts';
+import { parametersOf, refusalOfContent } from './parameters.ts';
+
+/** A hop that answers a byte now and then would keep its delivery for ever: beyond this, and 10 kB a second, it ends. */
+const PATIENCE_MS = 60 * 60_000;
+const BYTES_PER_MS = 10;
 
 export type Sent =
   | { kind: 'unsent'; reason: string }
@@ -18,6 +23,7 @@ export type Sent =
       /** The last reply was read in full, so that QUIT makes sense. */
       inOrder: boolean;
       tellsSender: boolean;
+      mayTryAnother: boolean;
     };
 
 interface Rejection extends SmtpError {
@@ -33,22 +39,31 @@ interface SendInfo {
   readonly rejectedErrors?: readonly Rejection[] | undefined;
 }
 
-export function sendOver(connection: SMTPConnection, parcel: Parcel): Promise<Sent> {
-  if (needsSmtpUtf8(parcel) && !hasExtension(connection, 'SMTPUTF8')) {
-    const reason = '5.6.7 The next hop does not take international addresses (SMTPUTF8)';
-    return Promise.resolve(answered(parcel, () => ({ kind: 'refused', reason }), true));
-  }
+export async function sendOver(connection: HopConnection, parcel: Parcel): Promise<Sent> {
+  const offers = connection.offers.bind(connection);
+  const refusal = await refusalOfContent(parcel, offers);
+  if (refusal) return answered(parcel, () => refusal, true);
+  const body = parcel.open();
+  // The body flows only after the next hop said 354: before that, nothing can have been delivered.
+  let offered = false;
+  body.once('resume', () => {
+    offered = true;
+  });
+  const { from, bytes: size, eightBit: use8BitMime } = parcel;
+  const tellsSender = offers('DSN');
+  connection.say(parametersOf(parcel, offers));
+  const envelope = {
+    from,
+    to: [...parcel.to],
+    size,
+    use8BitMime,
+    ...(tellsSender ? { dsn: dsnOf(parcel.dsn) } : {}),
+  };
+  const patienceMs = PATIENCE_MS + parcel.bytes / BYTES_PER_MS;
+  const patience = setTimeout(() => connection.cut('the next hop takes too long'), patienceMs);
   return new Promise((resolve) => {
-    const body = parcel.open();
-    // The body flows only after the next hop said 354: before that, nothing can have been delivered.
-    let offered = false;
-    body.once('resume', () => {
-      offered = true;
-    });
-    const { from, bytes: size, eightBit: use8BitMime } = parcel;
-    const tellsSender = hasExtension(connection, 'DSN');
-    const dsn = tellsSender ? { dsn: dsnOf(parcel.dsn) } : {};
-    connection.send({ from, to: [...parcel.to], size, use8BitMime, ...dsn }, body, (error, info) => {
+    connection.send(envelope, body, (error, info) => {
+      clearTimeout(patience);
       const sent = error ? failed(error, parcel, offered) : taken((info ?? {}) as SendInfo, parcel);
       resolve(sent.kind === 'unsent' ? sent : { ...sent, tellsSender });
     });
@@ -61,11 +76,16 @@ function taken({ response = '', rejectedErrors }: SendInfo, parcel: Parcel): Sen
 }
 
 function failed(error: SendError, parcel: Parcel, offered: boolean): Sent {
-  const { responseCode, code } = error;
+  const { responseCode, code, command } = error;
   const isClosing = responseCode === undefined || responseCode === 421;
   if (code === 'EMESSAGE' && responseCode === undefined && !offered) {
     // Larger than the next hop announced: it was not even asked.
     const reason = `5.3.4 ${oneLine(error.message)}`;
+    return answered(parcel, () => ({ kind: 'refused', reason }), true);
+  }
+  if (code === 'EENVELOPE' && command === 'API') {
+    // An address that the library cannot say: no fault of the next hop, and it stays so.
+    const reason = `5.1.3 ${oneLine(error.message)}`;
     return answered(parcel, () => ({ kind: 'refused', reason }), true);
   }
   if (isClosing && !offered) return { kind: 'unsent', reason: oneLine(error.message) };
@@ -73,7 +93,8 @@ function failed(error: SendError, parcel: Parcel, offered: boolean): Sent {
   const whole = verdictOf(error);
   const result = answered(parcel, (address) => rejected.get(address) ?? whole, false);
   // The envelope of a refused message is still open at the next hop: the session is not used again.
-  return { ...result, inOrder: !isClosing };
+  const mayTryAnother = !offered && result.verdicts.every(({ kind }) => kind === 'deferred');
+  return { ...result, inOrder: !isClosing, mayTryAnother };
 }
 
 function answered(
@@ -81,17 +102,13 @@ function answered(
   verdict: (address: string) => Verdict,
   reusable: boolean,
 ): Sent & { kind: 'answered' } {
-  return { kind: 'answered', verdicts: parcel.to.map(verdict), reusable, inOrder: true, tellsSender: false };
+  const verdicts = parcel.to.map(verdict);
+  return { kind: 'answered', verdicts, reusable, inOrder: true, tellsSender: false, mayTryAnother: false };
 }
 
 /** In the words of the library; what the sender did not say is not said on. */
-function dsnOf({ ret, envid, notify, orcpt }: DsnRequest) {
-  return {
-    ...(ret === null ? {} : { ret }),
-    ...(envid === null ? {} : { envid }),
-    ...(notify === null ? {} : { notify: [...notify] }),
-    ...(orcpt === null ? {} : { orcpt }),
-  };
+function dsnOf({ ret, envid }: DsnRequest) {
+  return { ...(ret === null ? {} : { ret }), ...(envid === null ? {} : { envid }) };
 }
 
 function rejectionsOf(errors: readonly Rejection[] = []): Map<string, Verdict> {
@@ -100,14 +117,4 @@ function rejectionsOf(errors: readonly Rejection[] = []): Map<string, Verdict> {
 
 function verdictOf({ responseCode, response, message }: SmtpError): Verdict {
   return classifyReply(responseCode, oneLine(response ?? message));
-}
-
-function needsSmtpUtf8({ from, to }: Parcel): boolean {
-  return [from, ...to].some((address) => /[^\x20-\x7e]/.test(address));
-}
-
-function hasExtension(connection: SMTPConnection, name: string): boolean {
-  // What EHLO told is not part of the public surface; transaction.test.ts pins it.
-  const { _supportedExtensions: extensions } = connection as unknown as { _supportedExtensions: string[] };
-  return extensions.includes(name);
 }
