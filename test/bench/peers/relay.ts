@@ -1,0 +1,118 @@
+/** Our relay, as a pod runs it: `mailrelay relay` on folders. */
+import { spawn } from 'node:child_process';
+import { openSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { publishFolder } from '#cli/inputfolder.ts';
+import { projectVersion } from '#cli/version.ts';
+import { effectivePolicy } from '#crds/effective.ts';
+import { POLICY_FILE_NAME, type Policy, printPolicy } from '#crds/policyfile.ts';
+import type { Pair } from '#test/kit/ca.ts';
+import { freePort } from '#test/kit/ports.ts';
+import { until } from '#test/kit/wait.ts';
+import type { Peer, Running, Setting } from '../peer.ts';
+
+const MAIN = new URL('../../../cli/main.ts', import.meta.url).pathname;
+
+export const relay: Peer = {
+  name: 'mailrelay',
+  problem: () => undefined,
+  version: () => `mailrelay ${projectVersion()}, Node ${process.version}`,
+  start: (setting) => RunningRelay.start(setting),
+};
+
+export class RunningRelay implements Running {
+  readonly #dir: string;
+  readonly #adminPort: number;
+  readonly #child: ReturnType<typeof spawn>;
+
+  private constructor(dir: string, adminPort: number, child: ReturnType<typeof spawn>) {
+    this.#dir = dir;
+    this.#adminPort = adminPort;
+    this.#child = child;
+  }
+
+  static async start(setting: Setting, processes = availableParallelism()): Promise<RunningRelay> {
+    const { dir, pair } = setting;
+    const adminPort = await freePort();
+    const log = openSync(join(dir, 'relay.log'), 'a');
+    const folders = ['policy', 'certificate', 'secrets', 'configmaps', 'state'];
+    publishPair(dir, pair);
+    publishPolicy(dir, policyOf(setting));
+    const flags = [
+      ...folders.flatMap((name) => [`--${name}`, join(dir, name)]),
+      ...['--listen', '127.0.0.1', '--admin-port', String(adminPort), '--grace', '0'],
+      ...['--processes', String(processes)],
+    ];
+    // BENCH_NODE_FLAGS: --cpu-prof, say; tasks take their flags from NODE_OPTIONS.
+    const child = spawn(process.execPath, [MAIN, 'relay', ...flags], {
+      cwd: dir,
+      stdio: ['ignore', log, log],
+      env: { ...process.env, NODE_OPTIONS: process.env['BENCH_NODE_OPTIONS'] ?? '' },
+    });
+    const relay = new RunningRelay(dir, adminPort, child);
+    await until('the relay to be ready', async () => (await relay.#get('/readyz')).ok);
+    return relay;
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  /** Takes effect as in a pod: the relay sees that the folder changed. */
+  change(policy: Policy): void {
+    publishPolicy(this.#dir, policy);
+  }
+
+  renew(pair: Pair): void {
+    publishPair(this.#dir, pair);
+  }
+
+  async status(): Promise<unknown> {
+    return (await this.#get('/status')).json();
+  }
+
+  async syncs(): Promise<number> {
+    const text = await (await this.#get('/metrics')).text();
+    return Number(/^mailrelay_spool_syncs_total (\d+)/m.exec(text)?.[1] ?? 0);
+  }
+
+  async stop(): Promise<void> {
+    const ended = new Promise<void>((resolve) => this.#child.once('exit', () => resolve()));
+    this.#child.kill('SIGTERM');
+    await ended;
+  }
+
+  #get(path: string): Promise<Response> {
+    return fetch(`http://127.0.0.1:${this.#adminPort}${path}`);
+  }
+}
+
+export function policyOf({ port, sinkPort, tls, cutThrough }: Setting): Policy {
+  return effectivePolicy(
+    { name: 'bench', namespace: 'bench' },
+    {
+      hostname: 'relay.bench.example',
+      replicas: 1,
+      tls: { secretName: 'relay-tls' },
+      inbound: {
+        starttls: tls ? 'Enabled' : 'Disabled',
+        listeners: [{ name: 'smtp', port }],
+        clients: { networks: ['127.0.0.0/8'] },
+      },
+      outbound: {
+        tls: { level: tls ? 'Encrypt' : 'None' },
+        smartHosts: [{ host: '127.0.0.1', port: sinkPort }],
+      },
+      queue: { mode: cutThrough ? 'CutThrough' : 'Durable' },
+    },
+  );
+}
+
+function publishPolicy(dir: string, policy: Policy): void {
+  publishFolder(join(dir, 'policy'), { [POLICY_FILE_NAME]: printPolicy(policy) });
+}
+
+function publishPair(dir: string, { cert, key }: Pair): void {
+  publishFolder(join(dir, 'certificate'), { 'tls.crt': cert, 'tls.key': key });
+}

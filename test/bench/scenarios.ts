@@ -1,0 +1,27 @@
+/** The scenarios that peers are compared in. What each adds to the one before it stands in docs/performance.md. */
+import type { LoadTerms } from './load.ts';
+
+export interface Scenario {
+  readonly letter: string;
+  readonly title: string;
+  readonly load: LoadTerms;
+  readonly cutThrough: boolean;
+}
+
+const A: LoadTerms = { starttls: true, connections: 50, perConnection: 10, bytes: 10_240 };
+
+const scenario = (letter: string, title: string, change: Partial<LoadTerms>, cutThrough = false): Scenario => ({
+  letter,
+  title,
+  load: { ...A, ...change },
+  cutThrough,
+});
+
+export const SCENARIOS: readonly Scenario[] = [
+  scenario('A', '10 KB, STARTTLS in and out, 10 messages a connection', {}),
+  scenario('B', 'as A, 1 message a connection', { perConnection: 1 }),
+  scenario('C', 'as A, in plain text', { starttls: false }),
+  scenario('D', 'as A, 1 KB', { bytes: 1_024 }),
+  scenario('E', 'as A, 1 MB', { bytes: 1_048_576 }),
+  scenario('F', 'as A, cut-through', {}, true),
+];
