@@ -5,7 +5,7 @@ SHELL := /bin/sh
 NODE := node_modules/node/bin/node
 BIN := node_modules/.bin
 UNIT := 'crds/**/*.test.ts' 'operator/**/*.test.ts' 'relay/**/*.test.ts' 'cli/**/*.test.ts' 'test/arch/*.test.ts' 'test/golden/*.test.ts'
-STORIES := 'test/dialog/*.test.ts' 'test/local/*.test.ts' 'test/interop/*.test.ts' 'test/crash/*.test.ts'
+STORIES := 'test/dialog/*.test.ts' 'test/local/*.test.ts' 'test/interop/*.test.ts' 'test/crash/*.test.ts' 'test/bench/*.test.ts'
 # A test that hangs is a failure, not a wait.
 TEST := $(NODE) --test --test-reporter=spec --test-timeout=300000
 
@@ -76,7 +76,10 @@ image: setup ## the image, as a docker-archive (BASE=..., needs buildah)
 soak: setup ## the full numbers; writes a dated report under docs/reports
 	$(NODE) test/soak.ts
 
+bench: setup ## our relay and its peers under the same load (BENCH="--scenarios A --rounds 5 ...")
+	$(NODE) test/bench/run.ts $(BENCH)
+
 clean: ## remove what was installed and the state of "make run"
 	rm -rf node_modules .state
 
-.PHONY: help setup run test unit stories cluster cluster-up cluster-down verify lint fmt types dead generate generated golden image soak clean
+.PHONY: help setup run test unit stories cluster cluster-up cluster-down verify lint fmt types dead generate generated golden image soak bench clean

@@ -10,7 +10,12 @@ export interface Scenario {
 
 const A: LoadTerms = { starttls: true, connections: 50, perConnection: 10, bytes: 10_240 };
 
-const scenario = (letter: string, title: string, change: Partial<LoadTerms>, cutThrough = false): Scenario => ({
+const scenario = (
+  letter: string,
+  title: string,
+  change: Partial<LoadTerms>,
+  cutThrough = false,
+): Scenario => ({
   letter,
   title,
   load: { ...A, ...change },

@@ -27,10 +27,8 @@ export function cpuMsOf(root: number): number {
 
 /** Of all processors, without waiting for disks. */
 export function busyMs(): number {
-  const [, user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0] = readFileSync('/proc/stat', 'utf8')
-    .split('\n', 1)[0]
-    ?.split(/\s+/)
-    .map(Number) as number[];
+  const [line = ''] = readFileSync('/proc/stat', 'utf8').split('\n', 1);
+  const [, user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0] = line.split(/\s+/).map(Number);
   return ((user + nice + system + irq + softirq) * 1000) / TICKS_PER_SECOND;
 }
 
@@ -59,7 +57,10 @@ function below(root: number, stats: readonly Stat[]): number[] {
 function allStats(): Stat[] {
   const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
   return pids.flatMap((pid) => {
-    const fields = textOf(`/proc/${pid}/stat`).replace(/^.*\) /s, '').split(' ').map(Number);
+    const fields = textOf(`/proc/${pid}/stat`)
+      .replace(/^.*\) /s, '')
+      .split(' ')
+      .map(Number);
     // After the name: state, parent, ...; user, system and those of children that were waited for are 14 to 17.
     const [, parent, user = 0, system = 0, childUser = 0, childSystem = 0] = [
       0,

@@ -12,7 +12,7 @@ import { freePort } from '#test/kit/ports.ts';
 import { until } from '#test/kit/wait.ts';
 import type { Peer, Running, Setting } from '../peer.ts';
 
-const MAIN = new URL('../../../cli/main.ts', import.meta.url).pathname;
+const LAUNCHER = new URL('../../../bin/mailrelay', import.meta.url).pathname;
 
 export const relay: Peer = {
   name: 'mailrelay',
@@ -44,12 +44,7 @@ export class RunningRelay implements Running {
       ...['--listen', '127.0.0.1', '--admin-port', String(adminPort), '--grace', '0'],
       ...['--processes', String(processes)],
     ];
-    // BENCH_NODE_FLAGS: --cpu-prof, say; tasks take their flags from NODE_OPTIONS.
-    const child = spawn(process.execPath, [MAIN, 'relay', ...flags], {
-      cwd: dir,
-      stdio: ['ignore', log, log],
-      env: { ...process.env, NODE_OPTIONS: process.env['BENCH_NODE_OPTIONS'] ?? '' },
-    });
+    const child = spawn(LAUNCHER, ['relay', ...flags], { cwd: dir, stdio: ['ignore', log, log] });
     const relay = new RunningRelay(dir, adminPort, child);
     await until('the relay to be ready', async () => (await relay.#get('/readyz')).ok);
     return relay;
