@@ -81,6 +81,11 @@ export class Keeper {
     }
   }
 
+  /** Undefined unless somebody is changing it right now; resolves when he has done. */
+  changing(id: string): Promise<unknown> | undefined {
+    return this.#progress.pending(id);
+  }
+
   /** Writes what a next hop said of these recipients, with the messages that tell of it. */
   async settle(
     taken: Taken & { kind: 'message' },
@@ -132,14 +137,14 @@ export class Keeper {
 
   async #expire(id: string): Promise<void> {
     const { queue, spool, log, counters } = this.#options;
-    const taken = spool.take(id);
-    if (taken.kind !== 'message' || taken.record.hold || queue.isDelivering(id)) return;
-    const late = this.#late(taken);
+    const read = spool.read(id);
+    if (read.kind !== 'message' || read.record.hold || queue.isDelivering(id)) return;
     // Those whose next hop refuses our login wait for a person, and so does what was set aside before.
-    const ending = late.filter(
+    const ending = this.#late(id, read.record).filter(
       ({ fault, recipient }) => recipient.state === 'queued' && !fault?.loginRefused,
     );
-    if (ending.length === 0) return;
+    const taken = ending.length > 0 ? spool.take(id) : undefined;
+    if (taken?.kind !== 'message') return;
     const gone = new Set(ending.map(({ recipient }) => recipient));
     const verdicts = new Map(
       ending.map(({ recipient, reason }) => [
@@ -159,11 +164,13 @@ export class Keeper {
 
   async #warn(id: string): Promise<void> {
     const { spool, queue } = this.#options;
+    const read = spool.read(id);
+    if (read.kind !== 'message') return;
+    const { warned, hold, from } = read.record;
+    if (warned || hold || from === '' || queue.isDelivering(id)) return;
     const taken = spool.take(id);
     if (taken.kind !== 'message') return;
-    const { record } = taken;
-    if (record.warned || record.hold || record.from === '' || queue.isDelivering(id)) return;
-    const tales = this.#late(taken)
+    const tales = this.#late(id, taken.record)
       .filter(({ recipient: { state, notify } }) => state === 'queued' && notifyWants(notify, 'delay'))
       .map(({ recipient, reason }): Tale => ({ kind: 'delay', recipient, reason }));
     await this.#change(id, async (now) => {
@@ -173,7 +180,7 @@ export class Keeper {
   }
 
   /** Each recipient with the reason why it is late. */
-  #late({ id, record }: Taken & { kind: 'message' }) {
+  #late(id: string, record: QueueRecord) {
     return record.recipients.map((recipient) => {
       const { fault, destination } = this.#options.queue.prospectOf(id, record.from, recipient.address);
       return { recipient, fault, reason: fault?.reason ?? `4.4.1 ${destination} has not taken it yet` };

@@ -41,16 +41,22 @@ export class KnownMessages {
     return this.#messages.keys();
   }
 
-  add(id: string, known: { lanes: number; held: boolean; bytes: number }): void {
+  /** Adds it, or replaces what is known of it in its place. */
+  put(id: string, known: { lanes: number; held: boolean; bytes: number }): void {
+    this.#uncount(id);
     this.#messages.set(id, known);
     this.#bytes += known.bytes;
     if (known.held) this.#held += 1;
   }
 
   forget(id: string): void {
+    this.#uncount(id);
+    this.#messages.delete(id);
+  }
+
+  #uncount(id: string): void {
     const known = this.#messages.get(id);
     if (!known) return;
-    this.#messages.delete(id);
     this.#bytes -= known.bytes;
     if (known.held) this.#held -= 1;
   }

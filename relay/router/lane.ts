@@ -7,6 +7,8 @@ import { type Waiting, WaitingLine } from './queue.ts';
 import type { Destination } from './route.ts';
 
 const MINUTE_MS = 60_000;
+/** Deliveries at a time to a destination that has not answered yet: one that hangs must not keep many. */
+const UNPROVEN = 5;
 
 export interface LaneLimits {
   /** Deliveries, and so connections, at a time. */
@@ -27,6 +29,7 @@ export class Lane {
   readonly #line = new WaitingLine();
   readonly #active = new Set<string>();
   #failures = 0;
+  #answers = 0;
   #pausedUntil = 0;
   #fault: Fault | undefined;
   #minute = 0;
@@ -88,22 +91,28 @@ export class Lane {
   }
 
   answered(): void {
+    this.#answers += 1;
     this.#failures = 0;
     this.#fault = undefined;
   }
 
   /**
-   * The destination gave no session: the delivery did nothing wrong and goes first when the pause is over. Deliveries
+   * The destination took nothing: everything for it waits. A delivery that got no session did nothing wrong and goes
+   * first when the pause is over; one that had a session may itself be why it ended, and waits until `due`. Deliveries
    * that had begun before the pause tell nothing new.
    */
-  unreachable(waiting: Waiting, fault: Fault, pauseMs: (failures: number) => number, now: number): void {
+  unreachable(
+    waiting: Waiting,
+    fault: Fault,
+    { pauseMs, due, now }: { pauseMs: (failures: number) => number; due: number | undefined; now: number },
+  ): void {
     if (now >= this.#pausedUntil) {
       this.#failures += 1;
       this.#pausedUntil = now + pauseMs(this.#failures);
     }
     this.#fault = fault;
     this.#active.delete(waiting.id);
-    this.#line.putOff(waiting, this.#pausedUntil);
+    this.#line.putOff(waiting, Math.max(this.#pausedUntil, due ?? 0));
   }
 
   /** The delivery itself is tried again at `due`. */
@@ -113,14 +122,15 @@ export class Lane {
     this.#line.putOff(waiting, due);
   }
 
-  /** A person wants it tried now: those that `wanted` names are due, and a pause ends. */
-  hurry(wanted: (id: string) => boolean): void {
-    this.#line.hurry(wanted);
-    this.#pausedUntil = 0;
+  /** It is wanted now: those that `wanted` names are due, and a pause ends. True where any of them waits here. */
+  hurry(wanted: (id: string) => boolean): boolean {
+    const any = this.#line.hurry(wanted);
+    if (any) this.#pausedUntil = 0;
+    return any;
   }
 
   get #allowed(): number {
-    return this.#failures > 0 ? 1 : this.#limits.concurrent;
+    return this.#failures > 0 ? 1 : Math.min(this.#limits.concurrent, UNPROVEN + this.#answers);
   }
 
   /** `now`, or the next minute where this one is used up. */

@@ -28,6 +28,11 @@ export class Progress {
     this.#log = log;
   }
 
+  /** Resolves when nothing is being written of it any more; undefined where nothing is. */
+  pending(id: string): Promise<unknown> | undefined {
+    return this.#writes.get(id);
+  }
+
   /** Resolves with what was written; undefined where the message is gone. */
   async write(id: string, change: Change): Promise<Changed | undefined> {
     const before = this.#writes.get(id);

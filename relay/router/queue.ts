@@ -7,9 +7,12 @@ export interface Waiting {
   readonly id: string;
   /** Deferrals so far. */
   readonly attempts: number;
+  /** Recipients that were put off in this round: the others have their turn first. */
+  readonly tried?: { readonly addresses: readonly string[]; readonly reason: string };
 }
 
-interface Later extends Waiting {
+interface Later {
+  readonly waiting: Waiting;
   readonly due: number;
 }
 
@@ -17,31 +20,31 @@ export class WaitingLine {
   #ready: Waiting[] = [];
   #head = 0;
   #later: Later[] = [];
-  readonly #ids = new Set<string>();
+  /** When each is due; 0 where it is ready. */
+  readonly #dues = new Map<string, number>();
 
   get size(): number {
-    return this.#ids.size;
+    return this.#dues.size;
   }
 
   add(waiting: Waiting): void {
-    if (this.#ids.has(waiting.id)) return;
-    this.#ids.add(waiting.id);
+    if (this.#dues.has(waiting.id)) return;
+    this.#dues.set(waiting.id, 0);
     this.#ready.push(waiting);
   }
 
   /** Puts a delivery off until `due`; later ones are kept sorted. */
   putOff(waiting: Waiting, due: number): void {
-    if (this.#ids.has(waiting.id)) return;
-    this.#ids.add(waiting.id);
-    const at = this.#later.findLastIndex((other) => other.due <= due) + 1;
-    this.#later.splice(at, 0, { ...waiting, due });
+    if (this.#dues.has(waiting.id)) return;
+    this.#dues.set(waiting.id, due);
+    this.#later.splice(this.#placeOf(due), 0, { waiting, due });
   }
 
   /** The next delivery that is due at `now`, oldest deferral first, or undefined. */
   next(now: number): Waiting | undefined {
     const first = this.#later[0];
-    const waiting = first && first.due <= now ? this.#later.shift() : this.#nextReady();
-    if (waiting) this.#ids.delete(waiting.id);
+    const waiting = first && first.due <= now ? this.#later.shift()?.waiting : this.#nextReady();
+    if (waiting) this.#dues.delete(waiting.id);
     return waiting;
   }
 
@@ -52,15 +55,28 @@ export class WaitingLine {
 
   /** When this delivery is due; undefined where it does not wait here. */
   dueOf(id: string, now: number): number | undefined {
-    if (!this.#ids.has(id)) return undefined;
-    return this.#later.find((one) => one.id === id)?.due ?? now;
+    const due = this.#dues.get(id);
+    return due === undefined ? undefined : Math.max(due, now);
   }
 
-  /** Those that `wanted` names are due at once. */
-  hurry(wanted: (id: string) => boolean): void {
-    const hurried = this.#later.filter(({ id }) => wanted(id));
-    this.#later = this.#later.filter(({ id }) => !wanted(id));
-    this.#ready.push(...hurried.map(({ id, attempts }) => ({ id, attempts })));
+  /** Those that `wanted` names are due at once, before all others that were put off; true where there are any. */
+  hurry(wanted: (id: string) => boolean): boolean {
+    const hurried = this.#later.filter(({ waiting }) => wanted(waiting.id));
+    for (const { waiting } of hurried) this.#dues.set(waiting.id, 0);
+    const others = this.#later.filter(({ waiting }) => !wanted(waiting.id));
+    this.#later = [...hurried.map(({ waiting }) => ({ waiting, due: 0 })), ...others];
+    return hurried.length > 0 || this.#ready.slice(this.#head).some(({ id }) => wanted(id));
+  }
+
+  /** Behind those that are due no later. */
+  #placeOf(due: number): number {
+    let [low, high] = [0, this.#later.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.#later[middle]?.due ?? 0) <= due) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 
   #nextReady(): Waiting | undefined {

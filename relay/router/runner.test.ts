@@ -244,3 +244,63 @@ test('a drain begins nothing more and waits for what is under way', async () => 
   await drained;
   assert.deepEqual([begun, spool.depth], [1, 1]);
 });
+
+test('a recipient that is put off holds up no other group of its message', async () => {
+  const sent: number[] = [];
+  const runner = runnerWith((_hop, parcel) => {
+    sent.push(parcel.to.length);
+    const verdicts = parcel.to.map((address) =>
+      address === 'a0@x.example'
+        ? ({ kind: 'deferred', reason: '450 later' } as const)
+        : ({ kind: 'delivered', reply: 'ok' } as const),
+    );
+    return { kind: 'answered', verdicts, tls: null, tellsSender: false, mayTryAnother: false };
+  });
+  const id = await enter(...Array.from({ length: 250 }, (_, index) => `a${index}@x.example`));
+  await runner.start();
+  await eventually(() => runner.figures.deferrals.length === 1);
+  assert.deepEqual(queuedIn(id), ['a0@x.example queued']);
+  assert.deepEqual(sent, [100, 100, 50]);
+  assert.deepEqual(runner.figures.deferrals, [{ destination: 'first:1,second:2', message: '450 later' }]);
+});
+
+test('a message that ends every session gives way to the others', async () => {
+  let now = 1_000_000;
+  const runner = runnerWith(
+    (_hop, parcel) =>
+      parcel.to[0] === 'poison@x.example' ? { ...unreachable, hadSession: true } : all(parcel, 250),
+    () => now,
+  );
+  const poison = await enter('poison@x.example');
+  await runner.start();
+  await eventually(() => runner.figures.deferrals.length === 1);
+  const other = await enter('a@x.example');
+  runner.add(other);
+  now += 2_000;
+  runner.add(await enter('b@x.example'));
+  await eventually(() => spool.depth === 1);
+  assert.deepEqual([queuedIn(poison), queuedIn(other)], [['poison@x.example queued'], 'gone']);
+});
+
+test('mail that is too old goes back, whatever was released, held or refused a login before it', async () => {
+  let now = Date.now();
+  const runner = runnerWith(
+    (hop) => ({ ...unreachable, loginRefused: hop.host === 'dead' }),
+    () => now,
+  );
+  const held = await enterFrom('me@x.example', 'held@x.example');
+  const waits = await enterFrom('me@x.example', 'a@dead.example');
+  const released = await enterFrom('me@x.example', 'b@x.example');
+  await runner.start();
+  await eventually(() => runner.figures.deferrals.length === 1 && runner.figures.loginsRefused.length === 1);
+  await eventually(async () => (await runner.keeper.hold(held)) === 'done');
+  await eventually(async () => (await runner.keeper.hold(released)) === 'done');
+  await runner.keeper.release(released);
+  await eventually(() => !runner.isDelivering(released));
+  now += 6 * 86_400_000;
+  await runner.keeper.sweep();
+  assert.deepEqual(
+    [held, waits, released].map((id) => queuedIn(id)),
+    [['held@x.example queued'], ['a@dead.example queued'], 'gone'],
+  );
+});

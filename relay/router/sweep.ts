@@ -1,12 +1,12 @@
 /**
  * What time alone does to a queue: mail that is too old is returned, and a sender whose mail is late is told once.
- * Looks from the oldest on and stops at the first that is young enough, so a long queue costs little. Messages that a
- * person holds, and those whose next hop refuses our login, are left alone.
+ * Each look takes a bounded number of messages and the next one goes on behind them, so that a long queue costs little
+ * and those that are left alone (held by a person, refused a login, being delivered) are in nobody's way.
  */
-import { timeOfQueueId } from '../spool/record.ts';
+import { oldestQueueId } from '../spool/record.ts';
 
-/** Messages that one look may touch, so that deliveries are not held up. */
-const AT_ONCE = 500;
+/** Messages of one look, so that deliveries are not held up. */
+const AT_ONCE = 1_000;
 
 export interface SweepTerms {
   readonly expireMs: number;
@@ -15,7 +15,7 @@ export interface SweepTerms {
 }
 
 export interface Sweepable {
-  /** Queued ids, the oldest first. */
+  /** Queued ids, in any order. */
   ids(): Iterable<string>;
   /** Gives what waits back to its sender. */
   expire(id: string): Promise<void>;
@@ -26,7 +26,8 @@ export interface Sweepable {
 export class Sweep {
   readonly #terms: SweepTerms;
   readonly #queue: Sweepable;
-  /** The youngest id whose sender was considered. */
+  /** The youngest ids that the last look considered; empty: begin again. */
+  #expiredUpTo = '';
   #warnedUpTo = '';
 
   constructor(terms: SweepTerms, queue: Sweepable) {
@@ -36,21 +37,26 @@ export class Sweep {
 
   async look(now: number): Promise<void> {
     const { expireMs, warnMs } = this.#terms;
-    const old = this.#olderThan(now - expireMs, '');
-    for (const id of old) await this.#queue.expire(id);
+    const expiring = this.#olderThan(now - expireMs, this.#expiredUpTo);
+    this.#expiredUpTo = nextBegin(expiring);
+    for (const id of expiring) await this.#queue.expire(id);
     if (warnMs === null) return;
-    for (const id of this.#olderThan(now - warnMs, this.#warnedUpTo)) {
-      this.#warnedUpTo = id;
-      await this.#queue.warn(id);
-    }
+    const late = this.#olderThan(now - warnMs, this.#warnedUpTo);
+    this.#warnedUpTo = nextBegin(late);
+    for (const id of late) await this.#queue.warn(id);
   }
 
   #olderThan(time: number, after: string): string[] {
+    const before = oldestQueueId(time);
     const found: string[] = [];
     for (const id of this.#queue.ids()) {
-      if (timeOfQueueId(id) > time || found.length === AT_ONCE) break;
-      if (id > after) found.push(id);
+      if (id > after && id < before) found.push(id);
+      if (found.length === AT_ONCE) break;
     }
     return found;
   }
+}
+
+function nextBegin(looked: readonly string[]): string {
+  return looked.length < AT_ONCE ? '' : (looked.toSorted().at(-1) ?? '');
 }

@@ -41,7 +41,12 @@ export const COUNTERS: Readonly<Record<string, Metric>> = {
     'Recipients delivered; class: hops (of the spec) or mx',
     'class',
   ),
-  deferred: counter('mailrelay_deferrals_total', 'Deliveries put off; by: destination or reply', 'by'),
+  deferred: counter(
+    'mailrelay_deferrals_total',
+    'Deliveries put off; class: hops or mx; by: destination or reply',
+    'class',
+    'by',
+  ),
   bounced: counter(
     'mailrelay_recipients_bounced_total',
     'Recipients given up; class: hops, mx, or expired',
@@ -67,7 +72,7 @@ export const HISTOGRAMS: Readonly<Record<string, Omit<Metric, 'labels'> & { buck
   },
   delivery_seconds: {
     name: 'mailrelay_delivery_duration_seconds',
-    help: 'From receipt to an answer of the next hop',
+    help: 'From receipt to the 250 of the next hop',
     buckets: [0.05, 0.1, 0.5, 1, 5, 30, 60, 600, 3_600, 14_400, 86_400],
   },
 };

@@ -71,12 +71,17 @@ export function decodeRecord(bytes: Buffer): Decoded {
 
 /** A queue id: sorts by time of arrival, unique, printable, 16 characters. */
 export function newQueueId(nowMs: number): string {
-  const time = nowMs.toString(32).padStart(9, '0');
+  const time = oldestQueueId(nowMs);
   const random = BigInt(`0x${randomBytes(5).toString('hex')}`)
     .toString(32)
     .padStart(8, '0')
     .slice(-7);
   return `${time}${random}`;
+}
+
+/** What queue ids of this time, in milliseconds since the epoch, begin with: all older ones are less. */
+export function oldestQueueId(nowMs: number): string {
+  return Math.max(0, nowMs).toString(32).padStart(9, '0');
 }
 
 /** Milliseconds since the epoch in a queue id. */
