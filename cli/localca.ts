@@ -26,7 +26,7 @@ export async function localPair(stateDir: string, hostname: string): Promise<Loc
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const caFile = join(dir, 'ca.crt');
   const [cert, key] = [textOf(join(dir, 'tls.crt')), textOf(join(dir, 'tls.key'))];
-  const judged = judgePair(cert, key, hostname, new Date(Date.now() + 30 * DAY_MS));
+  const judged = judgePair(cert, key, [hostname], new Date(Date.now() + 30 * DAY_MS));
   if (cert && key && textOf(caFile) && judged.kind === 'usable' && judged.blemish === null)
     return { cert, key, caFile };
   const made = await issue(hostname);

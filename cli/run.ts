@@ -105,7 +105,8 @@ async function publish(manifests: Manifests, target: Target, first: boolean): Pr
   const policy = effectivePolicy(relay, relay.spec);
   const objects = objectsOf(manifests, target, policy);
   const pair = needsKeyPair(policy) ? await pairOf(manifests, target.stateDir, policy) : undefined;
-  const judged = pair && judgePair(pair.files['tls.crt'], pair.files['tls.key'], policy.hostname, new Date());
+  const judged =
+    pair && judgePair(pair.files['tls.crt'], pair.files['tls.key'], [policy.hostname], new Date());
   if (first && judged?.kind === 'unusable') {
     throw new Error(`Secret "${certificateSecretName(relay.name, relay.spec)}": ${judged.message}`);
   }

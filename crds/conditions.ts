@@ -17,11 +17,11 @@ export type ConditionType = (typeof CONDITION_TYPES)[number];
 /** What each type says, and when it is there at all. */
 export const CONDITION_MEANING: Readonly<Record<ConditionType, string>> = {
   Ready:
-    'True when mail flows as the spec says: policy in force on every pod, certificate good. Always present.',
+    'True when mail flows as the spec says: every pod is ready and has the policy in force. Always present.',
   Reconciling: 'True while the operator brings the world to the spec; absent otherwise (kstatus).',
   Stalled: 'True when a person must act before anything can go on; absent otherwise (kstatus).',
   CertificateReady:
-    'True when every pod serves a valid certificate for the host name. Absent where no TLS is wanted.',
+    'True when every pod serves a valid certificate for the host name, and one for its names inside the cluster where that is wanted. May be False while Ready is True: a certificate with a fault is better than plain text. Absent where no TLS is wanted.',
   PolicyApplied: 'True when the wanted policy is in force for every new session on every pod.',
   QueueHealthy: 'False when mail waits longer than it should, or for a person.',
   ConfigurationSound:
@@ -84,8 +84,9 @@ export const REASONS = {
   },
   CertificateNotIssued: {
     type: 'CertificateReady',
-    cause: 'cert-manager has not issued the certificate yet.',
-    cure: 'The message quotes the Certificate; look at its events and at the issuer.',
+    cause:
+      'cert-manager has not issued the certificate yet; where that has failed, or the issuer does not exist, and no other is served, it is Stalled too.',
+    cure: 'The message quotes cert-manager; correct tls.issuerRef or mend the issuer.',
   },
   CertificateUpdating: {
     type: 'CertificateReady',
@@ -94,23 +95,31 @@ export const REASONS = {
   },
   CertificateMissing: {
     type: 'CertificateReady',
-    cause: 'The Secret does not exist or lacks tls.crt or tls.key.',
+    cause:
+      'The Secret does not exist or lacks tls.crt or tls.key. Stalled too while no certificate is served.',
     cure: 'Create the Secret of type kubernetes.io/tls, or set tls.issuerRef.',
   },
   CertificateUnreadable: {
     type: 'CertificateReady',
-    cause: 'tls.crt or tls.key cannot be parsed; the last good pair stays in service.',
+    cause:
+      'tls.crt or tls.key cannot be parsed; the last good pair stays in service. Without one it is Stalled too.',
     cure: 'Write PEM text, the key unencrypted.',
   },
   KeyMismatch: {
     type: 'CertificateReady',
-    cause: 'tls.key does not belong to tls.crt; the last good pair stays in service.',
+    cause:
+      'tls.key does not belong to tls.crt; the last good pair stays in service. Without one it is Stalled too.',
     cure: 'Write both from the same issue.',
   },
   CertificateExpired: {
     type: 'CertificateReady',
     cause: 'The certificate has ended; it is still served, so that senders can encrypt.',
-    cure: 'Renew it.',
+    cure: 'Renew it; where cert-manager should have, the message quotes it.',
+  },
+  CertificateExpiringSoon: {
+    type: 'CertificateReady',
+    cause: 'Less than a tenth of its time is left (a week at most), and there is no new one.',
+    cure: 'Renew it; where cert-manager should have, the message quotes it.',
   },
   CertificateNotYetValid: {
     type: 'CertificateReady',
@@ -119,7 +128,8 @@ export const REASONS = {
   },
   HostnameNotCovered: {
     type: 'CertificateReady',
-    cause: 'The certificate does not name spec.hostname.',
+    cause:
+      'The certificate does not name spec.hostname, or that of tls.internal not all names of the Service.',
     cure: 'Issue one that does, or correct spec.hostname.',
   },
   PolicyInForce: {

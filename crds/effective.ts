@@ -24,14 +24,19 @@ export const DEFAULT_STORAGE_SIZE = '1Gi';
 const DEFAULT_EXPIRE_AFTER = '5d';
 const DEFAULT_DELAY_WARNING = '4h';
 
+interface RelayName {
+  readonly name: string;
+  readonly namespace: string;
+}
+
 /** The policy of one relay. Throws only on a spec that was never validated. */
-export function effectivePolicy(relay: { name: string; namespace: string }, spec: MailRelaySpec): Policy {
+export function effectivePolicy(relay: RelayName, spec: MailRelaySpec): Policy {
   return {
     format: POLICY_FORMAT,
     name: relay.name,
     namespace: relay.namespace,
     hostname: spec.hostname,
-    inbound: effectiveInbound(spec),
+    inbound: effectiveInbound(relay, spec),
     outbound: effectiveOutbound(spec),
     queue: effectiveQueue(spec.queue),
     trace: {
@@ -46,6 +51,17 @@ export function effectivePolicy(relay: { name: string; namespace: string }, spec
 /** Name of the Secret that the pods mount, or undefined where no TLS is wanted. */
 export function certificateSecretName(relayName: string, spec: MailRelaySpec): string | undefined {
   return spec.tls?.secretName ?? (spec.tls?.issuerRef ? `${relayName}-tls` : undefined);
+}
+
+/** The same for the certificate of the names inside the cluster. */
+export function internalSecretName(relayName: string, spec: MailRelaySpec): string | undefined {
+  return spec.tls?.internal && (spec.tls.internal.secretName ?? `${relayName}-internal-tls`);
+}
+
+/** What clients inside the cluster call the relay: its Service, from within its namespace and from without. */
+function internalNames({ name, namespace }: RelayName, clusterDomain = 'cluster.local'): string[] {
+  const service = `${name}.${namespace}.svc`;
+  return [name, `${name}.${namespace}`, service, `${service}.${clusterDomain}`];
 }
 
 /** One word where all enabled listeners agree, else each with its name; `Disabled` without listeners. */
@@ -75,13 +91,14 @@ export function listenerNeedsKeyPair({ implicitTLS, starttls }: Listener): boole
   return implicitTLS || starttls !== 'Disabled';
 }
 
-function effectiveInbound(spec: MailRelaySpec): Policy['inbound'] {
+function effectiveInbound(relay: RelayName, spec: MailRelaySpec): Policy['inbound'] {
   const { inbound } = spec;
   const fallback = inbound.starttls ?? 'Enabled';
   const listeners =
     inbound.enabled === false ? [] : inbound.listeners.filter(({ enabled }) => enabled !== false);
   return {
     minTlsVersion: spec.tls?.minVersion ?? 'TLSv1.2',
+    internalTls: effectiveInternalTls(relay, spec),
     listeners: listeners.map((listener) => effectiveListener(listener, fallback, inbound.clients)),
     clientPolicies: (inbound.clientPolicies ?? []).map(({ networks, starttls, minVersion }) => ({
       networks,
@@ -93,6 +110,13 @@ function effectiveInbound(spec: MailRelaySpec): Policy['inbound'] {
     alwaysBcc: inbound.alwaysBcc ?? null,
     limits: effectiveLimits(inbound.limits),
   };
+}
+
+function effectiveInternalTls(relay: RelayName, spec: MailRelaySpec): Policy['inbound']['internalTls'] {
+  const secret = internalSecretName(relay.name, spec);
+  return secret === undefined
+    ? null
+    : { secret, names: internalNames(relay, spec.tls?.internal?.clusterDomain) };
 }
 
 function effectiveLimits(limits: MailRelaySpec['inbound']['limits']): Policy['inbound']['limits'] {

@@ -15,7 +15,7 @@ before(async () => {
   good = await authority.issue([HOST]);
 });
 
-const judge = (pair: { cert?: string; key?: string }) => judgePair(pair.cert, pair.key, HOST, NOW);
+const judge = (pair: { cert?: string; key?: string }) => judgePair(pair.cert, pair.key, [HOST], NOW);
 
 test('judgePair takes a pair that matches, is valid and names the host', () => {
   const judged = judge(good);
@@ -45,11 +45,20 @@ test('judgePair serves a pair with a blemish, and names it', async () => {
     ['CertificateExpired', await authority.issue([HOST], { from: -10, until: -1 })],
     ['CertificateNotYetValid', await authority.issue([HOST], { from: 5 })],
     ['HostnameNotCovered', await authority.issue(['other.example.com'])],
+    ['CertificateExpiringSoon', await authority.issue([HOST], { from: -84, until: 6 })],
+    ['CertificateExpiringSoon', await authority.issue([HOST], { from: -9.5, until: 0.5 })],
   ];
   for (const [reason, pair] of cases) {
     const judged = judge(pair);
     assert.equal(judged.kind === 'usable' && judged.blemish?.reason, reason);
   }
+});
+
+test('judgePair is content with a short certificate that is not near its end, and wants every name', async () => {
+  const short = judge(await authority.issue([HOST], { from: -3, until: 3 }));
+  assert.equal(short.kind === 'usable' && short.blemish, null);
+  const judged = judgePair(good.cert, good.key, [HOST, 'relay.mail.svc'], NOW);
+  assert.match(JSON.stringify(judged), /names relay\.example\.com, not relay\.mail\.svc/);
 });
 
 test('judgePair takes a certificate with empty names, as a self-signed issuer of cert-manager makes it', async () => {

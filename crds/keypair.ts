@@ -1,7 +1,7 @@
 /**
  * Judges a certificate and its key: do they belong together, since when and until when, for which names. A pair that
  * cannot be used at all (unparsable, key does not match) must never replace a working one; a pair with a blemish
- * (expired, not yet valid, other names) is served when nothing better is there, and named. Total: never throws, never
+ * (expired or about to, not yet valid, other names) is served when nothing better is there, and named. Total: never throws, never
  * quotes key material.
  */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
@@ -13,17 +13,20 @@ type PairReason =
   | 'KeyMismatch'
   | 'CertificateExpired'
   | 'CertificateNotYetValid'
+  | 'CertificateExpiringSoon'
   | 'HostnameNotCovered';
 
 export type JudgedPair =
   | { kind: 'usable'; facts: CertificateFacts; blemish: { reason: PairReason; message: string } | null }
   | { kind: 'unusable'; reason: PairReason; message: string };
 
+const DAY_MS = 86_400_000;
+
 /** `cert` and `key` are PEM text as in tls.crt and tls.key; undefined when the file is not there. */
 export function judgePair(
   cert: string | undefined,
   key: string | undefined,
-  hostname: string,
+  hosts: readonly string[],
   now: Date,
 ): JudgedPair {
   if (!cert || !key) return unusable('CertificateMissing', `tls.crt and tls.key must both be in the Secret`);
@@ -34,10 +37,10 @@ export function judgePair(
   if (!leaf.checkPrivateKey(privateKey)) {
     return unusable('KeyMismatch', 'tls.key does not belong to tls.crt; write both from the same issue');
   }
-  return { kind: 'usable', facts: factsOf(leaf), blemish: blemishOf(leaf, hostname, now) };
+  return { kind: 'usable', facts: factsOf(leaf), blemish: blemishOf(leaf, hosts, now) };
 }
 
-function blemishOf(leaf: X509Certificate, hostname: string, now: Date) {
+function blemishOf(leaf: X509Certificate, hosts: readonly string[], now: Date) {
   if (leaf.validToDate < now) {
     return {
       reason: 'CertificateExpired' as const,
@@ -48,11 +51,21 @@ function blemishOf(leaf: X509Certificate, hostname: string, now: Date) {
     const message = `the certificate is not valid before ${instant(leaf.validFromDate)}; check the clocks`;
     return { reason: 'CertificateNotYetValid' as const, message };
   }
-  if (leaf.checkHost(hostname) === undefined) {
-    const message = `the certificate names ${namesOf(leaf).join(', ') || 'no host'}, not ${hostname}`;
+  const uncovered = hosts.find((host) => leaf.checkHost(host) === undefined);
+  if (uncovered !== undefined) {
+    const message = `the certificate names ${namesOf(leaf).join(', ') || 'no host'}, not ${uncovered}`;
     return { reason: 'HostnameNotCovered' as const, message };
   }
+  if (leaf.validToDate.getTime() - now.getTime() < warningMs(leaf)) {
+    const message = `the certificate ends on ${instant(leaf.validToDate)} and was not renewed`;
+    return { reason: 'CertificateExpiringSoon' as const, message };
+  }
   return null;
+}
+
+/** How long before its end a certificate should have been renewed by all means: a tenth of its time, at most a week. */
+function warningMs({ validFromDate, validToDate }: X509Certificate): number {
+  return Math.min((validToDate.getTime() - validFromDate.getTime()) / 10, 7 * DAY_MS);
 }
 
 function factsOf(leaf: X509Certificate): CertificateFacts {
@@ -77,6 +90,13 @@ function instant(date: Date): string {
 
 function unusable(reason: PairReason, message: string): JudgedPair {
   return { kind: 'unusable', reason, message };
+}
+
+/** The certificates of a PEM text, printed anew, so that nothing else of it goes along; null where it has none. */
+export function certificatesIn(pem: string | undefined): string | null {
+  const blocks = pem?.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  const certificates = blocks.flatMap((block) => readCertificate(block)?.toString() ?? []);
+  return certificates.length > 0 ? certificates.join('') : null;
 }
 
 function readCertificate(pem: string): X509Certificate | undefined {

@@ -1,6 +1,6 @@
 /**
  * The MailRelay resource: the one source of truth for the CRD, the TypeScript types, the reference page and the check
- * that `mailrelay run` makes. Shapes and bounds live here, in inbound.ts and in outbound.ts; what spans several fields
+ * that `mailrelay run` makes. Shapes and bounds live here, in tls.ts, inbound.ts and outbound.ts; what spans several fields
  * lives in rules.ts; what a missing field means lives in effective.ts (the schema itself has one default, `replicas`,
  * which the scale subresource needs: defaults in lists or deep objects show up as drift in GitOps tools).
  */
@@ -9,32 +9,7 @@ import { inbound } from './inbound.ts';
 import { outbound } from './outbound.ts';
 import { domainPatterns, duration, host, networks, objectName, size, text } from './shapes.ts';
 import type { MailRelayStatus } from './status.ts';
-
-const tls = z
-  .object({
-    secretName: objectName()
-      .optional()
-      .describe(
-        'Name of the kubernetes.io/tls Secret that the relay pods mount. Default: the name of the MailRelay followed by "-tls" when issuerRef is set. A renewed Secret is served without any restart.',
-      ),
-    issuerRef: z
-      .object({
-        name: objectName().describe('Name of the cert-manager issuer.'),
-        kind: z.enum(['Issuer', 'ClusterIssuer']).optional().describe('Kind of the issuer. Default: Issuer.'),
-        group: text('^[a-z0-9.-]+$', 253, 'an API group')
-          .optional()
-          .describe('API group of the issuer. Default: cert-manager.io.'),
-      })
-      .optional()
-      .describe(
-        'The cert-manager issuer to ask for a certificate. When set, the operator owns a Certificate that fills the Secret; when absent, the Secret is yours to fill.',
-      ),
-    minVersion: z
-      .enum(['TLSv1.2', 'TLSv1.3'])
-      .optional()
-      .describe('Oldest TLS version that inbound sessions may negotiate. Default: TLSv1.2.'),
-  })
-  .describe('The certificate of the relay. Mandatory unless every listener is Disabled for TLS.');
+import { tls } from './tls.ts';
 
 const queue = z
   .object({

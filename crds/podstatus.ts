@@ -43,6 +43,11 @@ const podStatus = z.object({
   missing: z.array(z.string()).default([]),
   certificate: certificateFacts.nullable(),
   certificateProblem: certificateProblem.nullable(),
+  /** The same of the certificate for names inside the cluster, where one is wanted. */
+  internalCertificate: certificateFacts.nullable().default(null),
+  internalCertificateProblem: certificateProblem.nullable().default(null),
+  /** Who issued it, from ca.crt: certificates as PEM, which are public. */
+  internalAuthority: z.string().nullable().default(null),
   tasks: z.object({
     /** How often each task was started since the relay was: a restart contract can be checked by it. */
     listenerStarts: z.int(),

@@ -75,6 +75,8 @@ const listener = z.strictObject({
 
 const inbound = z.strictObject({
   minTlsVersion: z.enum(['TLSv1.2', 'TLSv1.3']),
+  /** The pair that clients get who ask for one of these names; all others get that of the host name. */
+  internalTls: z.strictObject({ secret: objectName, names: z.array(z.string()).min(1) }).nullable(),
   /** Only the enabled ones; empty when the listener task is disabled. */
   listeners: z.array(listener),
   clientPolicies: z.array(

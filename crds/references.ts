@@ -15,7 +15,17 @@ export interface Reference {
 
 /** Every object once for each field that names it, in the order of the policy. */
 export function referencesOf(policy: Policy): Reference[] {
-  return [...inboundReferences(policy), ...outboundReferences(policy)];
+  return [...internalTlsReferences(policy), ...inboundReferences(policy), ...outboundReferences(policy)];
+}
+
+/** Apart from the others, because it is judged as a certificate. */
+function internalTlsReferences({ inbound }: Policy): Reference[] {
+  return maybe(
+    'Secret',
+    inbound.internalTls?.secret,
+    'tls.internal.secretName',
+    'names inside the cluster get the certificate of the host name',
+  );
 }
 
 export function inboundReferences({ inbound }: Policy): Reference[] {

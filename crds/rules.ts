@@ -7,6 +7,7 @@
 import { BlockList } from 'node:net';
 import type { MailRelaySpec } from './mailrelay.ts';
 import { networkOf } from './networks.ts';
+import { TLS_RULES } from './tlsrules.ts';
 import { ADMIN_PORT, servedPort } from './wellknown.ts';
 
 export interface Rule {
@@ -222,6 +223,7 @@ export const RULES: readonly Rule[] = [
       service?.externalTrafficPolicy === undefined ||
       (service.type !== undefined && service.type !== 'ClusterIP'),
   },
+  ...TLS_RULES,
 ];
 
 const effectiveSize = (object: string) =>

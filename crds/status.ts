@@ -30,6 +30,14 @@ const condition = z.object({
 
 const count = () => z.int().min(0).max(2_147_483_647);
 
+const certificate = () =>
+  z.object({
+    serial: z.string().max(128).optional().describe('Serial number that the pods serve.'),
+    notAfter: z.string().meta({ format: 'date-time' }).optional().describe('When the certificate ends.'),
+    names: z.array(z.string().max(253)).max(128).optional().describe('Host names of the certificate.'),
+    podsServing: count().optional().describe('Number of pods that serve this serial.'),
+  });
+
 export const mailRelayStatus = z.object({
   observedGeneration: z
     .int()
@@ -60,15 +68,10 @@ export const mailRelayStatus = z.object({
     .max(64)
     .optional()
     .describe('Client networks that have a policy of their own, and which.'),
-  certificate: z
-    .object({
-      serial: z.string().max(128).optional().describe('Serial number that the pods serve.'),
-      notAfter: z.string().meta({ format: 'date-time' }).optional().describe('When the certificate ends.'),
-      names: z.array(z.string().max(253)).max(128).optional().describe('Host names of the certificate.'),
-      podsServing: count().optional().describe('Number of pods that serve this serial.'),
-    })
+  certificate: certificate().optional().describe('The certificate that the pods serve.'),
+  internalCertificate: certificate()
     .optional()
-    .describe('The certificate that the pods serve.'),
+    .describe('The certificate that the pods serve to clients inside the cluster.'),
   policy: z
     .object({
       hash: z.string().max(64).optional().describe('Hash of the wanted policy.'),

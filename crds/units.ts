@@ -36,3 +36,10 @@ export function parseSize(text: string): number | undefined {
   const unit = BYTES_PER_UNIT[match[2] ?? ''];
   return unit === undefined ? undefined : Math.ceil(Number(match[1]) * unit);
 }
+
+/** The same duration as Go prints it, which is how cert-manager writes its own. Undefined text gives the text itself. */
+export function goDuration(text: string): string {
+  const seconds = parseDuration(text);
+  if (seconds === undefined) return text;
+  return `${Math.floor(seconds / 3_600)}h${Math.floor((seconds % 3_600) / 60)}m${seconds % 60}s`;
+}

@@ -8,9 +8,11 @@ import { hashOf } from '#crds/policyfile.ts';
 import type { MailRelayStatus } from '#crds/status.ts';
 import { ANNOTATIONS, FIELD_MANAGER } from '#crds/wellknown.ts';
 import { applyAll, mergePatch, type OnWrite, type Writer } from './apply.ts';
+import { wantsIssuer } from './judge/certificate.ts';
 import { isKubeError } from './kube/errors.ts';
 import { MAIL_RELAY, POD, pathOf } from './kube/kinds.ts';
 import type { Refresher } from './pods/refresh.ts';
+import { authorityOf } from './render/authority.ts';
 import { type RenderSettings, renderAll } from './render/index.ts';
 import { eventsOf, type RelayEvent } from './report/events.ts';
 import { renderStatus } from './report/status.ts';
@@ -44,9 +46,7 @@ export async function reconcile(world: World, hands: Hands): Promise<Reconciled>
 
 /** What stands in the way is not ours, so no watch tells when it goes: a quota, a foreign object, a missing CRD. */
 function isBlocked({ relay, absentKinds }: World, obstacles: readonly Obstacle[]): boolean {
-  return (
-    obstacles.length > 0 || (relay.spec.tls?.issuerRef !== undefined && absentKinds.includes('Certificate'))
-  );
+  return obstacles.length > 0 || (wantsIssuer(relay) && absentKinds.includes('Certificate'));
 }
 
 /** A person may stop the operator from touching a relay; the pods go on. */
@@ -56,7 +56,7 @@ function isPaused({ metadata }: MailRelay): boolean {
 
 async function apply(world: World, { writer, settings, onWrite }: Hands): Promise<Obstacle[]> {
   if (!world.policy) return [];
-  return applyAll(writer, world, renderAll(world.relay, world.policy, settings), onWrite);
+  return applyAll(writer, world, renderAll(world.relay, world.policy, settings, authorityOf(world)), onWrite);
 }
 
 async function refresh(world: World, { writer, refresher, onWrite }: Hands): Promise<number | undefined> {

@@ -11,17 +11,23 @@ export interface PairText {
   readonly key: string;
 }
 
+export interface Pairs {
+  readonly host: PairText | null;
+  /** For clients that ask for a name inside the cluster. */
+  readonly internal: PairText | null;
+}
+
 export type ToListener =
   | {
       kind: 'configure';
       policy: Policy;
-      pair: PairText | null;
+      pairs: Pairs;
       /** 48 bytes in base64, the same for all processes of a relay. */
       ticketKeys: string;
       stateDir: string;
       materials: Materials;
     }
-  | { kind: 'pair'; pair: PairText }
+  | { kind: 'pairs'; pairs: Pairs }
   | { kind: 'materials'; materials: Materials }
   /** How full the queue is, where it is limited. */
   | { kind: 'queue'; depth: number; bytes: number }

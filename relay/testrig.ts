@@ -119,6 +119,7 @@ export function policyOf(
     hostname: HOSTNAME,
     inbound: {
       minTlsVersion: 'TLSv1.2',
+      internalTls: null,
       listeners: [],
       clientPolicies: [],
       acceptDomains: [],

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import type { ConditionType } from '#crds/conditions.ts';
 import { podReport, podView, relayObject, settledWorld } from '#test/fixtures/world.ts';
 import { judge } from './chain.ts';
-import type { Judged } from './checks.ts';
+import type { Judged } from './finding.ts';
 
 const world = (changes: Partial<Judged> = {}): Judged => ({
   obstacles: [],

@@ -3,15 +3,17 @@
  * decides. A type whose checks find nothing is absent. Pure.
  */
 import type { ConditionType } from '#crds/conditions.ts';
-import type { Check, Finding, Judged } from './checks.ts';
+import * as certificate from './certificate.ts';
 import * as check from './checks.ts';
+import type { Check, Finding, Judged } from './finding.ts';
 
 const STALLED: readonly Check[] = [
   check.specInvalid, // stored before a rule existed, or by a newer operator
   check.nameTaken, // an object of our name is not ours
   check.denied, // admission, quota or RBAC
-  check.certManagerMissing, // an issuer is named and nobody is there to ask
+  certificate.certManagerMissing, // an issuer is named and nobody is there to ask
   check.policyRefusedByPods, // the relay could not bring it up
+  certificate.certificateStalled, // no pair is served, and none will come by itself
 ];
 
 const RECONCILING: readonly Check[] = [
@@ -20,10 +22,9 @@ const RECONCILING: readonly Check[] = [
 ];
 
 const CERTIFICATE: readonly Check[] = [
-  check.certificateNotIssued, // nothing mounted, and cert-manager says why
-  check.certificateProblem, // mounted and not as it should be
-  check.certificateUpdating, // pods disagree, or have not said
-  check.certificateServed,
+  certificate.certificateFault, // nothing mounted, or not as it should be; cert-manager's word beside it
+  certificate.certificateUpdating, // pods disagree, or have not said
+  certificate.certificateServed,
 ];
 
 const POLICY: readonly Check[] = [check.policyRefused, check.policyPending, check.policyInForce];
@@ -54,12 +55,12 @@ export function judge(world: Judged): Partial<Record<ConditionType, Finding>> {
   const stalled = first(STALLED, world);
   const ready = stalled ? { ...stalled, status: 'False' as const } : first(READY, world);
   const reconciling = stalled ? undefined : first(RECONCILING, world);
-  const certificate = check.wantsCertificate(world) ? first(CERTIFICATE, world) : undefined;
+  const pairs = certificate.wantsCertificate(world) ? first(CERTIFICATE, world) : undefined;
   return {
     ...(ready ? { Ready: ready } : {}),
     ...(reconciling ? { Reconciling: reconciling } : {}),
     ...(stalled ? { Stalled: stalled } : {}),
-    ...(certificate ? { CertificateReady: certificate } : {}),
+    ...(pairs ? { CertificateReady: pairs } : {}),
     PolicyApplied: first(POLICY, world) as Finding,
     QueueHealthy: first(QUEUE, world) as Finding,
     ConfigurationSound: first(SOUND, world) as Finding,

@@ -3,31 +3,12 @@
  * chain.ts, with its gloss; the order there is the precedence. Pure and total.
  */
 
-import { REASONS, type ReasonName } from '#crds/conditions.ts';
-import { needsKeyPair } from '#crds/effective.ts';
 import { matcherOf } from '#crds/patterns.ts';
 import { hashOf } from '#crds/policyfile.ts';
-import type { Obstacle, PodView, World } from '../world.ts';
-
-export interface Finding {
-  readonly status: 'True' | 'False' | 'Unknown';
-  readonly reason: ReasonName;
-  readonly message: string;
-}
-
-export interface Judged extends World {
-  readonly obstacles: readonly Obstacle[];
-}
-
-export type Check = (world: Judged) => Finding | undefined;
+import type { PodView, World } from '../world.ts';
+import { type Check, is, reported } from './finding.ts';
 
 const HOUR_SECONDS = 3_600;
-
-const is = (status: Finding['status'], reason: ReasonName, message: string): Finding => ({
-  status,
-  reason,
-  message,
-});
 
 export const specInvalid: Check = ({ faults }) => {
   const [fault] = faults;
@@ -46,54 +27,12 @@ export const denied: Check = ({ obstacles }) => {
   return refused && is('True', 'Denied', `The API server refuses ${refused.object}: ${refused.message}`);
 };
 
-export const certManagerMissing: Check = ({ relay, absentKinds }) =>
-  relay.spec.tls?.issuerRef && absentKinds.includes('Certificate')
-    ? is(
-        'True',
-        'CertManagerMissing',
-        'tls.issuerRef is set, but there is no cert-manager: install it, or fill the Secret yourself and remove issuerRef',
-      )
-    : undefined;
-
 export const policyRefusedByPods: Check = (world) => {
   const pod = reported(world).find(({ report }) => report?.policy.refused);
   return (
     pod &&
     is('True', 'PolicyRefused', `Pod ${pod.name} refused the policy: ${pod.report?.policy.refused?.message}`)
   );
-};
-
-export const certificateNotIssued: Check = (world) => {
-  const certificate = certificateOf(world);
-  const missing = reported(world).some(
-    ({ report }) => report?.certificateProblem?.reason === 'CertificateMissing',
-  );
-  if (!missing || !certificate) return undefined;
-  return is(
-    'False',
-    'CertificateNotIssued',
-    `cert-manager has not issued the certificate: ${certificate.message}`,
-  );
-};
-
-export const certificateProblem: Check = (world) => {
-  const pod = reported(world).find(({ report }) => report?.certificateProblem);
-  const problem = pod?.report?.certificateProblem;
-  if (!pod || !problem) return undefined;
-  const reason = problem.reason in REASONS ? (problem.reason as ReasonName) : 'CertificateUnreadable';
-  return is('False', reason, `Pod ${pod.name}: ${problem.message}`);
-};
-
-export const certificateUpdating: Check = (world) => {
-  const serials = new Set(world.pods.map(({ report }) => report?.certificate?.serial));
-  if (world.pods.length === 0) return is('Unknown', 'CertificateUpdating', 'No pod runs that could serve it');
-  if (serials.size === 1 && !serials.has(undefined)) return undefined;
-  return is('Unknown', 'CertificateUpdating', 'Not every pod serves the same certificate yet');
-};
-
-export const certificateServed: Check = ({ pods }) => {
-  const facts = pods[0]?.report?.certificate;
-  return is('True', 'CertificateServed', `Every pod serves ${facts?.serial}, valid until ${facts?.notAfter}`);
 };
 
 export const policyRefused: Check = (world) => {
@@ -230,41 +169,4 @@ export const policyChanging: Check = (world) => {
 export function podsWithPolicy({ policy, pods }: World): PodView[] {
   const wanted = policy && hashOf(policy);
   return pods.filter(({ report }) => report !== undefined && report.policy.hash === wanted);
-}
-
-export function wantsCertificate({ policy }: World): boolean {
-  return policy !== undefined && needsKeyPair(policy);
-}
-
-interface CertificateView {
-  readonly ready: boolean;
-  readonly message: string;
-  /** Changes with every issue. */
-  readonly revision: string;
-  readonly notAfter: string | undefined;
-}
-
-/** cert-manager's word on the Certificate that we own, if there is one. */
-export function certificateOf({ objects, relay }: World): CertificateView | undefined {
-  const object = objects.get(`Certificate/${relay.metadata.name}`);
-  if (!object) return undefined;
-  const status = (object['status'] ?? {}) as {
-    revision?: number;
-    notAfter?: string;
-    conditions?: { type: string; status: string; message?: string }[];
-  };
-  const ready = status.conditions?.find(({ type }) => type === 'Ready');
-  const issuing = status.conditions?.find(({ type }) => type === 'Issuing');
-  return {
-    ready: ready?.status === 'True',
-    message:
-      (ready?.status === 'True' ? ready.message : (issuing?.message ?? ready?.message)) ??
-      'it has not been looked at yet',
-    revision: String(status.revision ?? 0),
-    notAfter: status.notAfter,
-  };
-}
-
-function reported({ pods }: World): PodView[] {
-  return pods.filter(({ report }) => report !== undefined);
 }

@@ -3,8 +3,10 @@
  * touch: those that do not report the wanted policy, or not the newest certificate, again and again with growing
  * pauses until they do. The value of the annotation tells what it was touched for. Pure but for what it remembers.
  */
+import type { PodStatus } from '#crds/podstatus.ts';
 import { hashOf } from '#crds/policyfile.ts';
-import { certificateOf } from '../judge/checks.ts';
+import { issueOf } from '../judge/issue.ts';
+import { objectNames } from '../render/metadata.ts';
 import type { PodView, World } from '../world.ts';
 
 /** After these many milliseconds of disagreement a pod is touched once more. */
@@ -58,10 +60,19 @@ export class Refresher {
 function wantedBy(world: World, { report, deleting }: PodView): string | undefined {
   if (!report || deleting || !world.policy) return undefined;
   const hash = hashOf(world.policy);
-  const certificate = certificateOf(world);
-  // cert-manager tells the end of what it issued; the pod tells the end of what it serves.
-  const stale = certificate?.notAfter !== undefined && report.certificate?.notAfter !== certificate.notAfter;
-  if (report.policy.hash === hash && !stale) return undefined;
-  if (report.policy.refused?.hash === hash && !stale) return undefined;
-  return stale ? `${hash}.${certificate.revision}` : hash;
+  const unserved = unservedIssues(world, report);
+  const hasPolicy = report.policy.hash === hash || report.policy.refused?.hash === hash;
+  return hasPolicy && unserved.length === 0 ? undefined : [hash, ...unserved].join('.');
+}
+
+/** Issues that the pod does not serve: cert-manager tells the end of what it issued, the pod that of what it serves. */
+function unservedIssues(world: World, report: PodStatus): string[] {
+  const { name } = world.relay.metadata;
+  const pairs = [
+    [issueOf(world, name), report.certificate],
+    [issueOf(world, objectNames.internalCertificate(name)), report.internalCertificate],
+  ] as const;
+  return pairs.flatMap(([issue, served]) =>
+    issue?.notAfter === undefined || issue.notAfter === served?.notAfter ? [] : [issue.revision],
+  );
 }

@@ -1,31 +1,71 @@
 /**
- * The cert-manager Certificate that fills the Secret, where the MailRelay names an issuer. Only serverAuth: public
- * issuers no longer give clientAuth. No duration: ACME issuers decide that themselves. Pure.
+ * The cert-manager Certificates that fill the Secrets, where the MailRelay names issuers: one for the host name, one for
+ * the names inside the cluster. Only serverAuth: public issuers no longer give clientAuth. No duration unless asked for:
+ * ACME issuers decide that themselves. Pure.
  */
-import { certificateSecretName } from '#crds/effective.ts';
+import { certificateSecretName, internalSecretName } from '#crds/effective.ts';
 import type { MailRelay } from '#crds/mailrelay.ts';
-import { metadataOf } from './metadata.ts';
+import type { Policy } from '#crds/policyfile.ts';
+import type { CertificateSource } from '#crds/tls.ts';
+import { goDuration } from '#crds/units.ts';
+import { metadataOf, objectNames } from './metadata.ts';
 import type { Rendered } from './rendered.ts';
 
-export function renderCertificate(relay: MailRelay): Rendered | undefined {
-  const issuer = relay.spec.tls?.issuerRef;
-  const secretName = certificateSecretName(relay.metadata.name, relay.spec);
-  if (!issuer || secretName === undefined) return undefined;
-  return {
-    apiVersion: 'cert-manager.io/v1',
-    kind: 'Certificate',
-    metadata: metadataOf(relay, relay.metadata.name),
-    spec: {
-      secretName,
-      dnsNames: [relay.spec.hostname],
-      issuerRef: {
-        name: issuer.name,
-        kind: issuer.kind ?? 'Issuer',
-        group: issuer.group ?? 'cert-manager.io',
+export function renderCertificates(relay: MailRelay, policy: Policy): Rendered[] {
+  const { metadata, spec } = relay;
+  const { internalTls } = policy.inbound;
+  const forHost = { name: metadata.name, secretName: certificateSecretName(metadata.name, spec) };
+  const inside = {
+    name: objectNames.internalCertificate(metadata.name),
+    secretName: internalSecretName(metadata.name, spec),
+  };
+  return [
+    ...certificate(relay, forHost, [spec.hostname], spec.tls),
+    ...certificate(relay, inside, internalTls?.names ?? [], spec.tls?.internal),
+  ];
+}
+
+function certificate(
+  relay: MailRelay,
+  { name, secretName }: { readonly name: string; readonly secretName: string | undefined },
+  dnsNames: readonly string[],
+  source: CertificateSource | undefined,
+): Rendered[] {
+  const issuer = source?.issuerRef;
+  if (!issuer || secretName === undefined) return [];
+  return [
+    {
+      apiVersion: 'cert-manager.io/v1',
+      kind: 'Certificate',
+      metadata: metadataOf(relay, name),
+      spec: {
+        secretName,
+        dnsNames,
+        issuerRef: {
+          name: issuer.name,
+          kind: issuer.kind ?? 'Issuer',
+          group: issuer.group ?? 'cert-manager.io',
+        },
+        ...keyOf(source),
+        ...timesOf(source),
       },
-      usages: ['digital signature', 'server auth'],
-      privateKey: { algorithm: 'ECDSA', size: 256, rotationPolicy: 'Always' },
-      renewBeforePercentage: 33,
     },
+  ];
+}
+
+/** RSA keys also encrypt, in the key exchange of TLS before 1.3. */
+function keyOf({ privateKey }: CertificateSource) {
+  const algorithm = privateKey?.algorithm ?? 'ECDSA';
+  const size = privateKey?.size ?? { ECDSA: 256, RSA: 2048, Ed25519: undefined }[algorithm];
+  return {
+    usages: ['digital signature', ...(algorithm === 'RSA' ? ['key encipherment'] : []), 'server auth'],
+    privateKey: { algorithm, ...(size === undefined ? {} : { size }), rotationPolicy: 'Always' },
+  };
+}
+
+function timesOf({ duration, renewBefore }: CertificateSource) {
+  return {
+    ...(duration === undefined ? {} : { duration: goDuration(duration) }),
+    ...(renewBefore === undefined ? { renewBeforePercentage: 33 } : { renewBefore: goDuration(renewBefore) }),
   };
 }

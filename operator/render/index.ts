@@ -1,7 +1,8 @@
 /** Everything that one MailRelay wants to exist, in the order in which it is applied. Pure. */
 import type { MailRelay } from '#crds/mailrelay.ts';
 import type { Policy } from '#crds/policyfile.ts';
-import { renderCertificate } from './certificate.ts';
+import { renderAuthority } from './authority.ts';
+import { renderCertificates } from './certificate.ts';
 import { renderConfigMap } from './configmap.ts';
 import { renderDisruptionBudget } from './disruption.ts';
 import { renderNetworkPolicy } from './networkpolicy.ts';
@@ -13,11 +14,17 @@ import { renderStatefulSet } from './statefulset.ts';
 
 export type { Rendered, RenderSettings } from './rendered.ts';
 
-export function renderAll(relay: MailRelay, policy: Policy, settings: RenderSettings): Rendered[] {
+export function renderAll(
+  relay: MailRelay,
+  policy: Policy,
+  settings: RenderSettings,
+  authority = '',
+): Rendered[] {
   return [
     renderServiceAccount(relay),
     renderConfigMap(relay, policy),
-    renderCertificate(relay),
+    renderAuthority(relay, authority),
+    ...renderCertificates(relay, policy),
     renderNetworkPolicy(relay, policy, settings),
     renderDisruptionBudget(relay),
     renderPodsService(relay),

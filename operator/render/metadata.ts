@@ -35,4 +35,6 @@ export function labelsOf(relayName: string): Record<string, string> {
 export const objectNames = {
   policy: (relay: string) => `${relay}-policy`,
   pods: (relay: string) => `${relay}-pods`,
+  internalCertificate: (relay: string) => `${relay}-internal`,
+  authority: (relay: string) => `${relay}-ca`,
 };

@@ -6,11 +6,13 @@
 import { CONDITION_TYPES } from '#crds/conditions.ts';
 import { startTlsSummary } from '#crds/effective.ts';
 import { fieldsNotInForce } from '#crds/notinforce.ts';
+import type { PodStatus } from '#crds/podstatus.ts';
 import { hashOf } from '#crds/policyfile.ts';
 import type { Condition, MailRelayStatus } from '#crds/status.ts';
 import { selectorLabels } from '#crds/wellknown.ts';
 import { judge } from '../judge/chain.ts';
-import { type Finding, type Judged, podsWithPolicy } from '../judge/checks.ts';
+import { podsWithPolicy } from '../judge/checks.ts';
+import type { Finding, Judged } from '../judge/finding.ts';
 import type { PodView } from '../world.ts';
 
 export function renderStatus(world: Judged): MailRelayStatus {
@@ -57,14 +59,24 @@ function clientPolicyStatus(policy: Judged['policy']): Pick<MailRelayStatus, 'cl
   return lines.length > 0 ? { clientPolicies: lines } : {};
 }
 
-function certificateStatus(pods: readonly PodView[]): Pick<MailRelayStatus, 'certificate'> {
-  const served = pods.flatMap(({ report }) => report?.certificate ?? []);
+function certificateStatus(pods: readonly PodView[]): Pick<MailRelayStatus, CertificateField> {
+  const reports = pods.flatMap(({ report }) => report ?? []);
+  return {
+    ...servedAs('certificate', reports),
+    ...servedAs('internalCertificate', reports),
+  };
+}
+
+type CertificateField = 'certificate' | 'internalCertificate';
+
+function servedAs(field: CertificateField, reports: readonly PodStatus[]) {
+  const served = reports.flatMap((report) => report[field] ?? []);
   // While a new one arrives, the newest is shown.
   const newest = served.toSorted((a, b) => (a.notBefore < b.notBefore ? 1 : -1))[0];
   if (!newest) return {};
   const podsServing = served.filter(({ serial }) => serial === newest.serial).length;
   const { serial, notAfter, names } = newest;
-  return { certificate: { serial, notAfter, names: [...names], podsServing } };
+  return { [field]: { serial, notAfter, names: [...names], podsServing } };
 }
 
 function policyStatus(world: Judged): Pick<MailRelayStatus, 'policy'> {

@@ -75,8 +75,8 @@ function handle(message: ToListener, socket?: Socket): void {
     case 'configure':
       configure(message);
       break;
-    case 'pair':
-      task?.usePair(message.pair);
+    case 'pairs':
+      task?.usePairs(message.pairs);
       break;
     case 'materials':
       task?.useMaterials(message.materials);
@@ -100,7 +100,7 @@ function handle(message: ToListener, socket?: Socket): void {
 }
 
 function configure(message: Extract<ToListener, { kind: 'configure' }>): void {
-  const { policy, pair, materials, ticketKeys, stateDir } = message;
+  const { policy, pairs, materials, ticketKeys, stateDir } = message;
   try {
     shareOwnership(stateDir);
     const tracer = traceOf(policy.trace, lineWriter(1), Date.now);
@@ -108,7 +108,7 @@ function configure(message: Extract<ToListener, { kind: 'configure' }>): void {
     intake = taking;
     task = new ListenerTask({
       policy,
-      pair,
+      pairs,
       materials,
       ticketKeys: Buffer.from(ticketKeys, 'base64'),
       take: (stream, arrival) => taking.take(stream, arrival),

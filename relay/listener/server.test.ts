@@ -89,7 +89,7 @@ async function serve(
   const rates = { client: new MessageRate(), login: new MessageRate() };
   const task = new ListenerTask({
     policy,
-    pair: withPair,
+    pairs: { host: withPair, internal: null },
     ticketKeys: randomBytes(48),
     materials: NO_MATERIALS,
     take: (stream, arrival) => intake.take(stream, arrival),
@@ -286,7 +286,7 @@ test('a pair that arrives later is used for the next handshake', async () => {
     null,
   );
   await Talker.toTls(port).closed;
-  task.usePair(pair);
+  task.usePairs({ host: pair, internal: null });
   const talker = Talker.toTls(port);
   assert.match(await talker.reply(), /^220 /);
   talker.end();

@@ -9,7 +9,7 @@ import type { Listener, Policy, TlsVersion } from '#crds/policyfile.ts';
 import { Counters } from '../counts.ts';
 import type { Log } from '../log.ts';
 import { bundleOf, type Materials } from '../materials.ts';
-import type { PairText } from '../messages.ts';
+import type { Pairs, PairText } from '../messages.ts';
 import type { Tracer } from '../trace.ts';
 import { Desk, type Taker } from './desk.ts';
 import { REPLIES, type Reply } from './reply.ts';
@@ -17,7 +17,7 @@ import { GatedServer } from './server.ts';
 
 export interface ListenerOptions {
   readonly policy: Policy;
-  readonly pair: PairText | null;
+  readonly pairs: Pairs;
   readonly materials: Materials;
   /** Shared by all processes of a relay, so that a ticket of one is good at another. */
   readonly ticketKeys: Buffer;
@@ -41,21 +41,21 @@ export class ListenerTask {
   readonly #options: ListenerOptions;
   readonly #served = new Map<string, Served>();
   readonly counters = new Counters();
-  #pair: PairText | null;
+  #pairs: Pairs;
   #materials: Materials;
   #open = 0;
 
   constructor(options: ListenerOptions) {
-    const { policy, pair, materials } = options;
+    const { policy, pairs, materials } = options;
     this.#options = options;
-    this.#pair = pair;
+    this.#pairs = pairs;
     this.#materials = materials;
     for (const listener of policy.inbound.listeners) {
       const around = {
         ...options,
         listener,
         counters: this.counters,
-        hasPair: () => this.#pair !== null,
+        hasPair: () => this.#pairs.host !== null,
       };
       this.#served.set(listener.name, { listener, desk: new Desk(around, materials), servers: new Map() });
     }
@@ -66,19 +66,15 @@ export class ListenerTask {
     return this.#open;
   }
 
-  usePair(pair: PairText): void {
-    this.#pair = pair;
-    for (const { servers } of this.#served.values()) {
-      for (const server of servers.values()) server.updateSecureContext({ cert: pair.cert, key: pair.key });
-    }
+  usePairs(pairs: Pairs): void {
+    this.#pairs = pairs;
+    this.#renewContexts();
   }
 
   useMaterials(materials: Materials): void {
     this.#materials = materials;
-    for (const { listener, desk, servers } of this.#served.values()) {
-      desk.logins.use(materials);
-      for (const server of servers.values()) server.updateSecureContext(this.#clientAuthorities(listener));
-    }
+    for (const { desk } of this.#served.values()) desk.logins.use(materials);
+    this.#renewContexts();
   }
 
   /** Takes over an accepted socket. Without a pair, a session that cannot do without is refused: never plain text. */
@@ -91,7 +87,7 @@ export class ListenerTask {
       this.#open -= 1;
       onEnd();
     };
-    if (served && (this.#pair || !served.listener.implicitTLS)) {
+    if (served && (this.#pairs.host || !served.listener.implicitTLS)) {
       this.#serverFor(served, client).receive(socket, client, ended);
       return;
     }
@@ -104,6 +100,15 @@ export class ListenerTask {
   endAll(): void {
     for (const { servers } of this.#served.values())
       for (const server of servers.values()) server.endAll(REPLIES.closing);
+  }
+
+  /** For the next handshakes; sessions that are open keep what they have. */
+  #renewContexts(): void {
+    const { host } = this.#pairs;
+    if (host === null) return;
+    for (const { listener, servers } of this.#served.values())
+      for (const [floor, server] of servers)
+        server.updateSecureContext(this.#contexts(listener, floor, host));
   }
 
   #serverFor(served: Served, client: string): GatedServer {
@@ -129,7 +134,7 @@ export class ListenerTask {
   }
 
   #libraryOptions(listener: Listener, floor: TlsVersion): SMTPServerOptions {
-    const { policy, ticketKeys } = this.#options;
+    const { policy } = this.#options;
     const { limits } = policy.inbound;
     return {
       name: policy.hostname,
@@ -141,15 +146,31 @@ export class ListenerTask {
       hideDSN: false,
       size: limits.messageBytes,
       socketTimeout: limits.idleSeconds * 1000,
+      ...(this.#pairs.host ? this.#contexts(listener, floor, this.#pairs.host) : {}),
+      logger: false,
+    };
+  }
+
+  /** One context for all names, and one for each name inside the cluster while there is a pair for them. */
+  #contexts(listener: Listener, floor: TlsVersion, host: PairText): SMTPServerOptions {
+    const { policy, ticketKeys } = this.#options;
+    const common: SMTPServerOptions = {
       minVersion: floor,
       // Nobody needs it in SMTP, and each one costs us a handshake.
       secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
       // What OpenSSL has for such devices lies below its own security level.
       ...(floor < 'TLSv1.2' ? { ciphers: 'DEFAULT:@SECLEVEL=0' } : {}),
       ticketKeys,
-      ...(this.#pair ? { key: this.#pair.key, cert: this.#pair.cert } : {}),
       ...this.#clientAuthorities(listener),
-      logger: false,
+    };
+    const { internal } = this.#pairs;
+    const names = internal ? (policy.inbound.internalTls?.names ?? []) : [];
+    const inside = { ...common, key: internal?.key, cert: internal?.cert };
+    return {
+      ...common,
+      key: host.key,
+      cert: host.cert,
+      sniOptions: Object.fromEntries(names.map((name) => [name, inside])),
     };
   }
 

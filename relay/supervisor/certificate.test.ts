@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { NO_MATERIALS } from '../materials.ts';
 import { HOSTNAME, makePair } from '../testrig.ts';
 import { CertificateInService } from './certificate.ts';
 
@@ -9,18 +8,17 @@ const first = await makePair();
 const second = await makePair();
 const expired = await makePair(HOSTNAME, -1);
 const foreign = await makePair('other.example.com');
-const none = { policy: undefined, cert: undefined, key: undefined, materials: NO_MATERIALS };
-const mounted = (pair: { cert?: string; key?: string }) => ({ ...none, ...pair });
+const HOSTS = [HOSTNAME];
 
 test('a usable pair is taken, the next one replaces it, the same one is nothing new', () => {
   const service = new CertificateInService();
-  const kinds = [first, first, second].map((pair) => service.look(mounted(pair), HOSTNAME, now));
+  const kinds = [first, first, second].map((pair) => service.look(pair, HOSTS, now));
   assert.deepEqual(
     kinds.map((seen) => (seen.kind === 'taken' ? `taken ${seen.first}` : seen.kind)),
     ['taken true', 'same', 'taken false'],
   );
   assert.deepEqual(service.pair, second);
-  assert.equal(service.problem(HOSTNAME, now), null);
+  assert.equal(service.problem(HOSTS, now), null);
 });
 
 test('a pair that cannot be used never replaces one that can, and the reason says so', () => {
@@ -30,28 +28,28 @@ test('a pair that cannot be used never replaces one that can, and the reason say
     [{}, 'CertificateMissing'],
   ] as const) {
     const service = new CertificateInService();
-    service.look(mounted(first), HOSTNAME, now);
-    assert.equal(service.look(mounted(bad), HOSTNAME, now).kind, 'refused');
+    service.look(first, HOSTS, now);
+    assert.equal(service.look(bad, HOSTS, now).kind, 'refused');
     assert.deepEqual(service.pair, first);
-    assert.equal(service.problem(HOSTNAME, now)?.reason, reason);
-    assert.match(service.problem(HOSTNAME, now)?.message ?? '', /last good pair stays in service/);
-    service.look(mounted(first), HOSTNAME, now);
-    assert.equal(service.problem(HOSTNAME, now), null);
+    assert.equal(service.problem(HOSTS, now)?.reason, reason);
+    assert.match(service.problem(HOSTS, now)?.message ?? '', /last good pair stays in service/);
+    service.look(first, HOSTS, now);
+    assert.equal(service.problem(HOSTS, now), null);
   }
 });
 
 test('a blemished pair is served and its blemish told', () => {
   const service = new CertificateInService();
-  assert.equal(service.look(mounted(expired), HOSTNAME, now).kind, 'taken');
-  assert.equal(service.problem(HOSTNAME, now)?.reason, 'CertificateExpired');
-  service.look(mounted(foreign), HOSTNAME, now);
-  assert.equal(service.problem(HOSTNAME, now)?.reason, 'HostnameNotCovered');
-  assert.equal(service.problem('other.example.com', now), null);
+  assert.equal(service.look(expired, HOSTS, now).kind, 'taken');
+  assert.equal(service.problem(HOSTS, now)?.reason, 'CertificateExpired');
+  service.look(foreign, HOSTS, now);
+  assert.equal(service.problem(HOSTS, now)?.reason, 'HostnameNotCovered');
+  assert.equal(service.problem(['other.example.com'], now), null);
 });
 
 test('a pair that expires while it is served is told when asked', () => {
   const service = new CertificateInService();
-  service.look(mounted(first), HOSTNAME, now);
+  service.look(first, HOSTS, now);
   const later = new Date(now.getTime() + 31 * 86_400_000);
-  assert.equal(service.problem(HOSTNAME, later)?.reason, 'CertificateExpired');
+  assert.equal(service.problem(HOSTS, later)?.reason, 'CertificateExpired');
 });

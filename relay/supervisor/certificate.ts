@@ -5,9 +5,13 @@
 import { type JudgedPair, judgePair } from '#crds/keypair.ts';
 import type { CertificateFacts, PodStatus } from '#crds/podstatus.ts';
 import type { PairText } from '../messages.ts';
-import type { Inputs } from './inputs.ts';
 
 type Problem = PodStatus['certificateProblem'];
+
+export interface MountedPair {
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
+}
 
 export type Seen =
   | { kind: 'same' }
@@ -25,11 +29,11 @@ export class CertificateInService {
     return this.#pair;
   }
 
-  look({ cert, key }: Inputs, hostname: string, now: Date): Seen {
+  look({ cert, key }: MountedPair, hosts: readonly string[], now: Date): Seen {
     const mounted = JSON.stringify([cert, key]);
     if (mounted === this.#mounted) return { kind: 'same' };
     this.#mounted = mounted;
-    const judged = judgePair(cert, key, hostname, now);
+    const judged = judgePair(cert, key, hosts, now);
     if (judged.kind === 'unusable' || !cert || !key) return this.#refuse(judged);
     this.#refusal = null;
     if (this.#pair?.cert === cert && this.#pair.key === key) return { kind: 'same' };
@@ -40,14 +44,14 @@ export class CertificateInService {
     return { kind: 'taken', first, pair: this.#pair, facts: judged.facts, blemish };
   }
 
-  facts(): CertificateFacts | null {
+  get facts(): CertificateFacts | null {
     return this.#facts;
   }
 
   /** What is wrong with the mounted pair, or else with the one in service, at `now`. */
-  problem(hostname: string, now: Date): Problem {
+  problem(hosts: readonly string[], now: Date): Problem {
     if (this.#refusal) return this.#refusal;
-    const served = this.#pair && judgePair(this.#pair.cert, this.#pair.key, hostname, now);
+    const served = this.#pair && judgePair(this.#pair.cert, this.#pair.key, hosts, now);
     return served?.kind === 'usable' ? served.blemish : null;
   }
 

@@ -13,7 +13,7 @@ import type { Policy } from '#crds/policyfile.ts';
 import { REPLIES, type Reply } from '../listener/reply.ts';
 import type { Log } from '../log.ts';
 import { type Materials, NO_MATERIALS } from '../materials.ts';
-import type { Counted, FromListener, PairText, QueueFigures, ToListener } from '../messages.ts';
+import type { Counted, FromListener, Pairs, QueueFigures, ToListener } from '../messages.ts';
 import { Backoff } from './backoff.ts';
 import { ClientCounts } from './clientcounts.ts';
 import { chooseMember, type Door, doorsOf, type Generation, type Member, sessionsOf } from './generation.ts';
@@ -55,7 +55,7 @@ export class ListenerTasks {
   readonly #draining = new Set<Generation>();
   #waiting: Accepted[] = [];
   readonly #ticketKeys = randomBytes(48).toString('base64');
-  #pair: PairText | null = null;
+  #pairs: Pairs = { host: null, internal: null };
   #materials = NO_MATERIALS;
   readonly #rates = { client: new MessageRate(), login: new MessageRate() };
   #starts = 0;
@@ -87,11 +87,11 @@ export class ListenerTasks {
     return ends.length > 0 ? Math.max(...ends) : null;
   }
 
-  /** Takes a checked pair: for the next handshakes, in every process, without restarting any. */
-  usePair(pair: PairText): void {
-    this.#pair = pair;
+  /** Takes checked pairs: for the next handshakes, in every process, without restarting any. */
+  usePairs(pairs: Pairs): void {
+    this.#pairs = pairs;
     for (const generation of [this.#generation, ...this.#draining]) {
-      for (const { process } of generation?.members ?? []) process.send({ kind: 'pair', pair });
+      for (const { process } of generation?.members ?? []) process.send({ kind: 'pairs', pairs });
     }
   }
 
@@ -205,14 +205,14 @@ export class ListenerTasks {
     const member: Member = { process, open: new ClientCounts(), since: clock(), ready: false, lost: false };
     generation.members.push(member);
     process.exited.then(() => this.#gone(generation, member));
-    const pair = this.#pair;
+    const pairs = this.#pairs;
     const { policy } = generation;
     const materials = this.#materials;
     const ticketKeys = this.#ticketKeys;
-    const raised = await process.raise({ kind: 'configure', policy, pair, ticketKeys, stateDir, materials });
+    const raised = await process.raise({ kind: 'configure', policy, pairs, ticketKeys, stateDir, materials });
     member.ready = raised.kind === 'ready';
     // Either may have changed while the process was starting.
-    if (this.#pair !== null && this.#pair !== pair) process.send({ kind: 'pair', pair: this.#pair });
+    if (this.#pairs !== pairs) process.send({ kind: 'pairs', pairs: this.#pairs });
     if (this.#materials !== materials) process.send({ kind: 'materials', materials: this.#materials });
     return raised;
   }

@@ -3,7 +3,13 @@
  * each, with what does not work meanwhile. Never quotes contents. Pure.
  */
 import type { Policy } from '#crds/policyfile.ts';
-import { namesOf, type Reference, referencesOf } from '#crds/references.ts';
+import {
+  inboundReferences,
+  namesOf,
+  outboundReferences,
+  type Reference,
+  referencesOf,
+} from '#crds/references.ts';
 import type { Files, Materials } from '../materials.ts';
 
 /** Files that a Secret must have, by the end of the field that names it; of each list one is enough. */
@@ -19,7 +25,7 @@ const NEEDED: readonly { readonly field: RegExp; readonly keys: readonly (readon
 
 /** One sentence for each field whose object is missing or incomplete. */
 export function missingOf(policy: Policy, materials: Materials): string[] {
-  return referencesOf(policy).flatMap((reference) => {
+  return [...inboundReferences(policy), ...outboundReferences(policy)].flatMap((reference) => {
     const files = filesOf(reference, materials);
     const fault = faultOf(reference, files);
     if (fault === undefined) return [];

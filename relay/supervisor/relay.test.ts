@@ -14,6 +14,7 @@ import type { PairText } from '../messages.ts';
 import {
   eventually,
   freePort,
+  HOSTNAME,
   hopTo,
   listenerAt,
   makePair,
@@ -238,8 +239,9 @@ test('a listener that is added is served, one that is removed closes its port', 
   assert.equal(await gone.reply(), '');
 });
 
-async function serialServed(): Promise<string> {
-  const socket: TLSSocket = connectTls({ port, host: '127.0.0.1', rejectUnauthorized: false });
+/** With a name the client asks for it (SNI). */
+async function serialServed(servername = ''): Promise<string> {
+  const socket: TLSSocket = connectTls({ port, host: '127.0.0.1', servername, rejectUnauthorized: false });
   await once(socket, 'secureConnect');
   const { serialNumber } = socket.getPeerCertificate();
   socket.destroy();
@@ -267,6 +269,52 @@ test('a renewed pair is served at once and a mismatched key is not, without rest
   assert.equal(started.ready(), true);
   assert.deepEqual(started.status().tasks, { listenerStarts: 1, routerStarts: 1 });
   assert.deepEqual(await open.codes('EHLO client.example', 'QUIT'), [250, 221]);
+});
+
+test('names inside the cluster get a pair of their own, renewed by itself, and its authority is told', async () => {
+  const inside = 'relay.mail.svc';
+  const secretDir = join(dirs.secretsDir, 'inside');
+  const mountInside = ({ cert, key }: PairText, authority = cert) =>
+    mount(secretDir, { 'tls.crt': cert, 'tls.key': key, 'ca.crt': `${authority}\n${key}` });
+  mkdirSync(secretDir);
+  mountPair(pair);
+  mountPolicy(
+    policyOf({
+      listeners: [listenerAt(port, { starttls: 'Disabled', implicitTLS: true })],
+      internalTls: { secret: 'inside', names: [inside] },
+    }),
+  );
+  const started = await start();
+  assert.equal(started.ready(), true, 'the pair of the host name is enough');
+  assert.equal(started.status().internalCertificateProblem?.reason, 'CertificateMissing');
+  const hostSerial = await serialServed();
+  assert.equal(await serialServed(inside), hostSerial);
+
+  const [first, second] = [await makePair(inside), await makePair(inside)];
+  const served: string[] = [];
+  for (const fresh of [first, second]) {
+    mountInside(fresh);
+    await eventually(async () => !served.concat(hostSerial).includes(await serialServed(inside)));
+    served.push(await serialServed(inside));
+    assert.equal(await serialServed(), hostSerial);
+    assert.equal(await serialServed(HOSTNAME), hostSerial);
+  }
+  const { internalCertificate, internalCertificateProblem, internalAuthority } = started.status();
+  assert.equal(internalCertificate?.serial, served[1]);
+  assert.equal(internalCertificateProblem, null);
+  assert.equal(
+    internalAuthority?.trim(),
+    second.cert.trim(),
+    'certificates alone, whatever else is in ca.crt',
+  );
+
+  mountInside({ cert: second.cert, key: first.key });
+  await eventually(() => started.status().internalCertificateProblem?.reason === 'KeyMismatch');
+  assert.equal(await serialServed(inside), served[1]);
+  mountPair(await makePair());
+  await eventually(async () => (await serialServed()) !== hostSerial);
+  assert.equal(await serialServed(inside), served[1]);
+  assert.deepEqual(started.status().tasks, { listenerStarts: 1, routerStarts: 1 });
 });
 
 test('without a pair the relay is not ready and takes nobody in; when the pair comes it is ready', async () => {

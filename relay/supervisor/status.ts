@@ -2,22 +2,19 @@
  * What a relay says about itself, put together from what its parts know. Pure: the time comes in. The reasons why it
  * is not ready are sentences for people.
  */
-import { listenerNeedsKeyPair, needsKeyPair } from '#crds/effective.ts';
+import { listenerNeedsKeyPair } from '#crds/effective.ts';
 import { fieldsNotInForce } from '#crds/notinforce.ts';
 import type { PodStatus } from '#crds/podstatus.ts';
 import { hashOf, type Policy } from '#crds/policyfile.ts';
-import type { PairText, QueueFigures } from '../messages.ts';
+import type { QueueFigures } from '../messages.ts';
+import type { CertificateStatus } from './certificates.ts';
 
 export interface Known {
   readonly version: string;
   readonly stopping: boolean;
   readonly policy: Policy | undefined;
   readonly refused: PodStatus['policy']['refused'];
-  readonly certificate: {
-    readonly pair: PairText | null;
-    facts(hostname: string, now: Date): PodStatus['certificate'];
-    problem(hostname: string, now: Date): PodStatus['certificateProblem'];
-  };
+  readonly certificates: CertificateStatus;
   readonly listeners: {
     readonly isReady: boolean;
     readonly starts: number;
@@ -33,9 +30,8 @@ export interface Known {
 }
 
 export function podStatusOf(known: Known): Omit<PodStatus, 'revision'> {
-  const { policy, now, certificate, listeners, router, queue } = known;
+  const { policy, now, certificates, listeners, router, queue } = known;
   const notReady = whyNotReady(known);
-  const wanted = policy !== undefined && needsKeyPair(policy);
   return {
     format: 1,
     version: known.version,
@@ -44,8 +40,7 @@ export function podStatusOf(known: Known): Omit<PodStatus, 'revision'> {
     policy: { hash: policy ? hashOf(policy) : null, refused: known.refused },
     notInForce: policy ? fieldsNotInForce(policy) : [],
     missing: [...known.missing],
-    certificate: policy ? certificate.facts(policy.hostname, now) : null,
-    certificateProblem: wanted ? certificate.problem(policy.hostname, now) : null,
+    ...certificates,
     tasks: { listenerStarts: listeners.starts, routerStarts: router.starts },
     sessions: {
       open: listeners.openSessions,
@@ -65,14 +60,14 @@ export function podStatusOf(known: Known): Omit<PodStatus, 'revision'> {
   };
 }
 
-function whyNotReady({ stopping, policy, certificate, listeners, router, now }: Known): string[] {
+function whyNotReady({ stopping, policy, certificates, listeners, router }: Known): string[] {
   if (stopping) return ['the relay is stopping'];
   if (!policy) return ['no policy is in force yet'];
   const reasons: string[] = [];
   if (!listeners.isReady) reasons.push('the listener task is starting');
   if (!router.isReady && policy.queue.mode === 'Durable') reasons.push('the router task is starting');
-  if (policy.inbound.listeners.some(listenerNeedsKeyPair) && !certificate.pair) {
-    reasons.push(`no usable certificate: ${certificate.problem(policy.hostname, now)?.message}`);
+  if (policy.inbound.listeners.some(listenerNeedsKeyPair) && !certificates.certificate) {
+    reasons.push(`no usable certificate: ${certificates.certificateProblem?.message}`);
   }
   return reasons;
 }

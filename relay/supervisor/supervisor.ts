@@ -4,7 +4,6 @@
  * is refused and the old one stays. Nothing here throws once `start` has resolved.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { needsKeyPair } from '#crds/effective.ts';
 import type { PodStatus } from '#crds/podstatus.ts';
 import { hashOf, type Policy, printPolicy } from '#crds/policyfile.ts';
 import type { Log } from '../log.ts';
@@ -12,7 +11,7 @@ import { listenerMaterials, NO_MATERIALS, routerMaterials } from '../materials.t
 import { type Counted, NO_FIGURES } from '../messages.ts';
 import { type AdminServer, startAdmin } from '../serve/admin.ts';
 import { Metrics } from '../serve/metrics.ts';
-import { CertificateInService } from './certificate.ts';
+import { Certificates } from './certificates.ts';
 import { listenerProcesses } from './cpus.ts';
 import type { Generation } from './generation.ts';
 import { digestOf, type Inputs, readInputs, watchInputs } from './inputs.ts';
@@ -45,7 +44,7 @@ export class Supervisor implements Relay {
   readonly #sockets: ListeningSockets;
   readonly #listeners: ListenerTasks;
   readonly #router: RouterTask;
-  readonly #certificate = new CertificateInService();
+  readonly #certificates: Certificates;
   readonly #metrics = new Metrics();
   readonly #plaintext = new PlaintextClients(Date.now);
   readonly #revisions = new Revisions(Date.now);
@@ -65,6 +64,7 @@ export class Supervisor implements Relay {
     this.#options = options;
     this.#release = release;
     this.#log = options.log;
+    this.#certificates = new Certificates(options.log);
     this.#sockets = new ListeningSockets(options.address, (socket, port) =>
       this.#listeners.accept(socket, port),
     );
@@ -164,7 +164,7 @@ export class Supervisor implements Relay {
       );
     }
     if (mounted.kind === 'invalid') this.#refuse(inputs.policy, mounted.message);
-    this.#lookAtPair(inputs, first.policy);
+    this.#lookAtPairs(inputs, first.policy);
     const applied = await this.#apply(first.policy, inputs);
     if (applied.kind === 'failed') throw new Error(applied.message);
     this.#useMaterials(inputs);
@@ -178,25 +178,16 @@ export class Supervisor implements Relay {
     this.#seen = digest;
     const mounted = judgeText(inputs.policy);
     const policy = mounted.kind === 'policy' ? mounted.policy : this.#policy;
-    if (policy) this.#lookAtPair(inputs, policy);
+    if (policy) this.#lookAtPairs(inputs, policy);
     if (mounted.kind === 'invalid') this.#refuse(inputs.policy, mounted.message);
     else await this.#take(mounted.policy, inputs);
     this.#useMaterials(inputs);
     this.#changed();
   }
 
-  #lookAtPair(inputs: Inputs, policy: Policy): void {
-    const seen = this.#certificate.look(inputs, policy.hostname, new Date());
-    if (seen.kind === 'same') return;
-    if (seen.kind === 'refused') {
-      if (needsKeyPair(policy))
-        this.#log('certificate_not_taken', { reason: seen.reason, message: seen.message });
-      return;
-    }
-    this.#listeners.usePair(seen.pair);
-    const { serial, notAfter, names } = seen.facts;
-    const event = seen.first ? 'certificate_loaded' : 'certificate_replaced';
-    this.#log(event, { serial, notAfter, names, blemish: seen.blemish });
+  #lookAtPairs(inputs: Inputs, policy: Policy): void {
+    if (this.#certificates.look(inputs, policy, new Date()))
+      this.#listeners.usePairs(this.#certificates.pairs);
   }
 
   #useMaterials(inputs: Inputs): void {
@@ -281,18 +272,19 @@ export class Supervisor implements Relay {
   }
 
   #facts(): Omit<PodStatus, 'revision'> {
+    const now = new Date();
     return podStatusOf({
       version: this.#options.version,
       stopping: this.#stopping,
       policy: this.#policy,
       refused: this.#refused,
-      certificate: this.#certificate,
+      certificates: this.#certificates.status(this.#policy, now),
       listeners: this.#listeners,
       router: this.#router,
       missing: this.#policy ? missingOf(this.#policy, this.#materials) : [],
       plaintext: this.#plaintext,
       queue: this.#queue,
-      now: new Date(),
+      now,
     });
   }
 

@@ -1,0 +1,75 @@
+/**
+ * Where the certificates of a relay come from: shapes and bounds. Part of the one source of truth, see mailrelay.ts.
+ * The fields of a source are those of cert-manager's Certificate, by the same names.
+ */
+import { z } from 'zod';
+import { duration, host, objectName, text } from './shapes.ts';
+
+const source = (secretName: string) => ({
+  secretName: objectName()
+    .optional()
+    .describe(
+      `Name of the kubernetes.io/tls Secret that the relay pods mount. Default: the name of the MailRelay followed by "${secretName}" when issuerRef is set. A renewed Secret is served without any restart.`,
+    ),
+  issuerRef: z
+    .object({
+      name: objectName().describe('Name of the cert-manager issuer.'),
+      kind: z.enum(['Issuer', 'ClusterIssuer']).optional().describe('Kind of the issuer. Default: Issuer.'),
+      group: text('^[a-z0-9.-]+$', 253, 'an API group')
+        .optional()
+        .describe('API group of the issuer. Default: cert-manager.io.'),
+    })
+    .optional()
+    .describe(
+      'The cert-manager issuer to ask for a certificate. When set, the operator owns a Certificate that fills the Secret; when absent, the Secret is yours to fill.',
+    ),
+  duration: duration()
+    .optional()
+    .describe(
+      'How long a certificate shall be valid, such as 90d; at least 1h. Some issuers decide that themselves. Only with issuerRef. Default: what the issuer gives, mostly 90d.',
+    ),
+  renewBefore: duration()
+    .optional()
+    .describe(
+      'How long before its end a certificate is renewed, such as 30d; at least 5m, and less than its duration. Only with issuerRef. Default: a third of its time.',
+    ),
+  privateKey: z
+    .object({
+      algorithm: z.enum(['ECDSA', 'RSA', 'Ed25519']).optional().describe('Default: ECDSA.'),
+      size: z
+        .int()
+        .min(256)
+        .max(8192)
+        .optional()
+        .describe(
+          'Bits. ECDSA: 256 (the default), 384 or 521. RSA: 2048 (the default) to 8192. Ed25519 has none.',
+        ),
+    })
+    .optional()
+    .describe(
+      'The key that cert-manager makes, a new one for each certificate. Only with issuerRef. Default: ECDSA P-256.',
+    ),
+});
+
+export const tls = z
+  .object({
+    ...source('-tls'),
+    minVersion: z
+      .enum(['TLSv1.2', 'TLSv1.3'])
+      .optional()
+      .describe('Oldest TLS version that inbound sessions may negotiate. Default: TLSv1.2.'),
+    internal: z
+      .object({
+        ...source('-internal-tls'),
+        clusterDomain: host().optional().describe('DNS domain of the cluster. Default: cluster.local.'),
+      })
+      .optional()
+      .describe(
+        'A second certificate, for the names of the Service inside the cluster (NAME, NAME.NAMESPACE, NAME.NAMESPACE.svc, NAME.NAMESPACE.svc.cluster.local): served on the same ports to clients that ask for one of these names (SNI). Its authority, ca.crt of the Secret, is published in the ConfigMap NAME-ca, so that workloads can verify the relay.',
+      ),
+  })
+  .describe('The certificate of the relay. Mandatory unless every listener is Disabled for TLS.');
+
+export type TlsSpec = z.infer<typeof tls>;
+/** Of either certificate. */
+export type CertificateSource = Omit<TlsSpec, 'minVersion' | 'internal'>;

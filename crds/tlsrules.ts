@@ -1,0 +1,96 @@
+/** What spans several fields of spec.tls: see rules.ts, whose list these are part of. */
+import type { MailRelaySpec } from './mailrelay.ts';
+import type { Rule } from './rules.ts';
+import type { CertificateSource } from './tls.ts';
+import { parseDuration } from './units.ts';
+
+const HOUR_SECONDS = 3_600;
+/** What cert-manager asks for unless it is told. */
+const USUAL_DAYS = 90;
+const KEY_SIZES: Readonly<Record<string, (bits: number) => boolean>> = {
+  ECDSA: (bits) => [256, 384, 521].includes(bits),
+  RSA: (bits) => bits >= 2048,
+  Ed25519: () => false,
+};
+
+const sources = ({ tls }: MailRelaySpec): CertificateSource[] => [
+  ...(tls ? [tls] : []),
+  ...(tls?.internal ? [tls.internal] : []),
+];
+
+const isNamed = (source: CertificateSource | undefined) =>
+  source?.secretName !== undefined || source?.issuerRef !== undefined;
+
+const seconds = (text: string | undefined, usual: number) =>
+  text === undefined ? usual : (parseDuration(text) ?? Number.NaN);
+
+// The same notions in CEL; `source` is the path of one.
+const celEverySource = (test: (source: string) => string) =>
+  `!has(self.tls) || ((${test('self.tls')}) && (!has(self.tls.internal) || (${test('self.tls.internal')})))`;
+const celNamed = (source: string) => `(has(${source}.secretName) || has(${source}.issuerRef))`;
+/** CEL knows no days. */
+const celDuration = (field: string, usual: string) =>
+  `(has(${field}) ? (${field}.endsWith('d') ? duration(string(int(${field}.replace('d', '')) * 24) + 'h') : duration(${field})) : duration('${usual}'))`;
+const celLength = (source: string) => celDuration(`${source}.duration`, `${USUAL_DAYS * 24}h`);
+const celRenewal = (source: string) => celDuration(`${source}.renewBefore`, '5m');
+const celSize = (source: string) =>
+  `!has(${source}.privateKey) || !has(${source}.privateKey.size) || (has(${source}.privateKey.algorithm) && ${source}.privateKey.algorithm != 'ECDSA' ? ${source}.privateKey.algorithm == 'RSA' && ${source}.privateKey.size >= 2048 : ${source}.privateKey.size in [256, 384, 521])`;
+
+export const TLS_RULES: readonly Rule[] = [
+  {
+    path: 'spec.tls',
+    cel: celEverySource(
+      (s) => `has(${s}.issuerRef) || !(has(${s}.duration) || has(${s}.renewBefore) || has(${s}.privateKey))`,
+    ),
+    message:
+      'duration, renewBefore and privateKey are asked of cert-manager: set issuerRef beside them, or remove them',
+    holds: (spec) =>
+      sources(spec).every(
+        ({ issuerRef, duration, renewBefore, privateKey }) =>
+          issuerRef !== undefined ||
+          (duration === undefined && renewBefore === undefined && privateKey === undefined),
+      ),
+  },
+  {
+    path: 'spec.tls',
+    cel: celEverySource(
+      (s) =>
+        `${celLength(s)} >= duration('1h') && ${celRenewal(s)} >= duration('5m') && ${celRenewal(s)} < ${celLength(s)}`,
+    ),
+    message: `a certificate is valid for at least 1h, and renewBefore is at least 5m and less than duration (${USUAL_DAYS}d unless set): correct tls.duration or tls.renewBefore`,
+    holds: (spec) =>
+      sources(spec).every(({ duration, renewBefore }) => {
+        const length = seconds(duration, USUAL_DAYS * 24 * HOUR_SECONDS);
+        const renewal = seconds(renewBefore, 300);
+        return length >= HOUR_SECONDS && renewal >= 300 && renewal < length;
+      }),
+  },
+  {
+    path: 'spec.tls',
+    cel: celEverySource(celSize),
+    message:
+      'the size of the private key does not suit its algorithm: ECDSA has 256, 384 or 521 bits, RSA 2048 to 8192, Ed25519 none',
+    holds: (spec) =>
+      sources(spec).every(
+        ({ privateKey }) =>
+          privateKey?.size === undefined ||
+          KEY_SIZES[privateKey.algorithm ?? 'ECDSA']?.(privateKey.size) === true,
+      ),
+  },
+  {
+    path: 'spec.tls',
+    cel: `!has(self.tls) || !has(self.tls.internal) || (${celNamed('self.tls')} && ${celNamed('self.tls.internal')})`,
+    message:
+      'tls.internal is a second certificate: set tls.internal.issuerRef or tls.internal.secretName, beside tls.issuerRef or tls.secretName',
+    holds: ({ tls }) => tls?.internal === undefined || (isNamed(tls) && isNamed(tls.internal)),
+  },
+  {
+    path: 'spec.tls',
+    cel: '!has(self.tls) || !has(self.tls.internal) || !has(self.tls.secretName) || !has(self.tls.internal.secretName) || self.tls.secretName != self.tls.internal.secretName',
+    message: 'two certificates need two Secrets: give tls.internal.secretName another name',
+    holds: ({ tls }) =>
+      tls?.secretName === undefined ||
+      tls.internal?.secretName === undefined ||
+      tls.secretName !== tls.internal.secretName,
+  },
+];

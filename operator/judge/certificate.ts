@@ -1,0 +1,114 @@
+/**
+ * The checks of the certificates: that of the host name first, then, where one is wanted, that of the names inside the
+ * cluster. What the pods report is the truth; cert-manager's word is quoted beside it, where there is one. Pure.
+ */
+import { REASONS, type ReasonName } from '#crds/conditions.ts';
+import { certificateSecretName, internalSecretName, needsKeyPair } from '#crds/effective.ts';
+import type { MailRelay } from '#crds/mailrelay.ts';
+import type { PodStatus } from '#crds/podstatus.ts';
+import { objectNames } from '../render/metadata.ts';
+import type { World } from '../world.ts';
+import { type Check, is, reported } from './finding.ts';
+import { type Issue, issueOf } from './issue.ts';
+
+interface Face {
+  readonly what: string;
+  /** Name of the Certificate, where there is an issuer. */
+  readonly certificate: (relay: MailRelay) => string;
+  readonly secret: (relay: MailRelay) => string | undefined;
+  readonly facts: (report: PodStatus) => PodStatus['certificate'];
+  readonly problem: (report: PodStatus) => PodStatus['certificateProblem'];
+}
+
+const HOST: Face = {
+  what: 'the certificate',
+  certificate: ({ metadata }) => metadata.name,
+  secret: ({ metadata, spec }) => certificateSecretName(metadata.name, spec),
+  facts: ({ certificate }) => certificate,
+  problem: ({ certificateProblem }) => certificateProblem,
+};
+
+const INTERNAL: Face = {
+  what: 'the certificate inside the cluster',
+  certificate: ({ metadata }) => objectNames.internalCertificate(metadata.name),
+  secret: ({ metadata, spec }) => internalSecretName(metadata.name, spec),
+  facts: ({ internalCertificate }) => internalCertificate,
+  problem: ({ internalCertificateProblem }) => internalCertificateProblem,
+};
+
+const facesOf = ({ policy }: World) => (policy?.inbound.internalTls ? [HOST, INTERNAL] : [HOST]);
+
+export function wantsCertificate({ policy }: World): boolean {
+  return policy !== undefined && needsKeyPair(policy);
+}
+
+export function wantsIssuer({ spec }: MailRelay): boolean {
+  return spec.tls?.issuerRef !== undefined || spec.tls?.internal?.issuerRef !== undefined;
+}
+
+export const certManagerMissing: Check = ({ relay, absentKinds }) =>
+  wantsIssuer(relay) && absentKinds.includes('Certificate')
+    ? is(
+        'True',
+        'CertManagerMissing',
+        'tls.issuerRef is set, but there is no cert-manager: install it, or fill the Secret yourself and remove issuerRef',
+      )
+    : undefined;
+
+/** Nothing is served, and nothing is under way that would change it. */
+export const certificateStalled: Check = (world) => {
+  const unserved = problemsOf(world, HOST).find(({ report }) => HOST.facts(report) === null);
+  if (!unserved) return undefined;
+  const { issuerRef } = world.relay.spec.tls ?? {};
+  if (!issuerRef) return is('True', reasonOf(unserved.problem), unserved.text);
+  const issue = issueOf(world, HOST.certificate(world.relay));
+  return issue?.isFailed ? is('True', 'CertificateNotIssued', notIssued(HOST, issue)) : undefined;
+};
+
+export const certificateFault: Check = (world) => {
+  for (const face of facesOf(world)) {
+    const [found] = problemsOf(world, face);
+    if (!found) continue;
+    const issue = issueOf(world, face.certificate(world.relay));
+    if (issue && found.problem.reason === 'CertificateMissing')
+      return is('False', 'CertificateNotIssued', notIssued(face, issue));
+    const quote = issue && !issue.isReady ? `; cert-manager: ${issue.message}` : '';
+    return is('False', reasonOf(found.problem), `${found.text}${quote}`);
+  }
+  return undefined;
+};
+
+export const certificateUpdating: Check = (world) => {
+  if (world.pods.length === 0) return is('Unknown', 'CertificateUpdating', 'No pod runs that could serve it');
+  for (const face of facesOf(world)) {
+    const serials = new Set(world.pods.map(({ report }) => report && face.facts(report)?.serial));
+    if (serials.size === 1 && !serials.has(undefined)) continue;
+    return is(
+      'Unknown',
+      'CertificateUpdating',
+      `Not every pod serves ${face.what} yet that the others serve`,
+    );
+  }
+  return undefined;
+};
+
+export const certificateServed: Check = ({ pods }) => {
+  const facts = pods[0]?.report?.certificate;
+  return is('True', 'CertificateServed', `Every pod serves ${facts?.serial}, valid until ${facts?.notAfter}`);
+};
+
+function problemsOf(world: World, face: Face) {
+  return reported(world).flatMap(({ name, report }) => {
+    const problem = report && face.problem(report);
+    if (!problem) return [];
+    return [{ report, problem, text: `Pod ${name}, Secret ${face.secret(world.relay)}: ${problem.message}` }];
+  });
+}
+
+function notIssued({ what }: Face, { message }: Issue): string {
+  return `cert-manager has not issued ${what}: ${message}`;
+}
+
+function reasonOf({ reason }: { readonly reason: string }): ReasonName {
+  return reason in REASONS ? (reason as ReasonName) : 'CertificateUnreadable';
+}

@@ -1,0 +1,26 @@
+/** What a check is, and what it finds: the common part of the files of checks. Pure. */
+import type { ReasonName } from '#crds/conditions.ts';
+import type { Obstacle, PodView, World } from '../world.ts';
+
+export interface Finding {
+  readonly status: 'True' | 'False' | 'Unknown';
+  readonly reason: ReasonName;
+  readonly message: string;
+}
+
+export interface Judged extends World {
+  readonly obstacles: readonly Obstacle[];
+}
+
+export type Check = (world: Judged) => Finding | undefined;
+
+export const is = (status: Finding['status'], reason: ReasonName, message: string): Finding => ({
+  status,
+  reason,
+  message,
+});
+
+/** Pods that have said something. */
+export function reported({ pods }: World): PodView[] {
+  return pods.filter(({ report }) => report !== undefined);
+}

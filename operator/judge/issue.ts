@@ -1,0 +1,71 @@
+/**
+ * cert-manager's word on a Certificate that we own: issued, under way, or failed, and in which words. The newest
+ * CertificateRequest is asked before the Certificate, which says "issuing" even where the issuer does not exist. Pure.
+ */
+import type { KubeObject } from '../kube/client.ts';
+import type { World } from '../world.ts';
+
+export interface Issue {
+  readonly isReady: boolean;
+  /** It will not come about by waiting. */
+  readonly isFailed: boolean;
+  readonly message: string;
+  /** Changes with every issue. */
+  readonly revision: string;
+  readonly notAfter: string | undefined;
+}
+
+interface Condition {
+  readonly type: string;
+  readonly status: string;
+  readonly reason?: string;
+  readonly message?: string;
+}
+
+const NAME = 'cert-manager.io/certificate-name';
+const REVISION = 'cert-manager.io/certificate-revision';
+
+export function issueOf({ objects }: World, certificateName: string): Issue | undefined {
+  const certificate = objects.get(`Certificate/${certificateName}`);
+  if (!certificate) return undefined;
+  const { revision = 0, notAfter } = (certificate['status'] ?? {}) as {
+    revision?: number;
+    notAfter?: string;
+  };
+  const [ready, issuing] = [conditionOf(certificate, 'Ready'), conditionOf(certificate, 'Issuing')];
+  const isReady = ready?.status === 'True';
+  const request = isReady ? undefined : requestOf(objects, certificateName);
+  return {
+    isReady,
+    isFailed: !isReady && (issuing?.status === 'False' || isRefused(request)),
+    message: request?.message ?? issuing?.message ?? ready?.message ?? 'it has not been looked at yet',
+    revision: String(revision),
+    notAfter,
+  };
+}
+
+/** What the newest request waits for, or was refused for. */
+function requestOf(objects: World['objects'], certificateName: string): Condition | undefined {
+  const [newest] = [...objects.values()]
+    .filter(
+      ({ kind, metadata }) =>
+        kind === 'CertificateRequest' && metadata.annotations?.[NAME] === certificateName,
+    )
+    .toSorted((a, b) => revisionOf(b) - revisionOf(a));
+  const ready = newest && conditionOf(newest, 'Ready');
+  return ready?.status === 'True' ? undefined : ready;
+}
+
+function isRefused(request: Condition | undefined): boolean {
+  const { reason, message = '' } = request ?? {};
+  return reason === 'Failed' || reason === 'Denied' || (reason === 'Pending' && / not found$/.test(message));
+}
+
+function revisionOf({ metadata }: KubeObject): number {
+  return Number(metadata.annotations?.[REVISION] ?? 0);
+}
+
+function conditionOf(object: KubeObject, type: string): Condition | undefined {
+  const { conditions = [] } = (object['status'] ?? {}) as { conditions?: Condition[] };
+  return conditions.find((condition) => condition.type === type);
+}

@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { podReport, podView, relayObject } from '#test/fixtures/world.ts';
+import { authorityOf, renderAuthority } from './authority.ts';
+
+const relay = relayObject({ tls: { secretName: 'relay-tls', internal: { issuerRef: { name: 'ca' } } } });
+const pem = (body: string) => `-----BEGIN CERTIFICATE-----\n${body}\n-----END CERTIFICATE-----`;
+const pod = (n: number, authority: string | null) =>
+  podView(`relay-${n}`, podReport(relay, { internalAuthority: authority }));
+const silent = podView('relay-1', undefined);
+const published = (authority: string) =>
+  new Map([['ConfigMap/relay-ca', { metadata: { name: 'relay-ca' }, data: { 'ca.crt': `${authority}\n` } }]]);
+
+test('pods that agree give one certificate, in whatever order they come', () => {
+  const objects = new Map();
+  assert.equal(authorityOf({ relay, objects, pods: [pod(0, pem('A')), pod(1, pem('A'))] }), pem('A'));
+  const mixed = authorityOf({ relay, objects, pods: [pod(0, pem('B')), pod(1, pem('A'))] });
+  assert.equal(mixed, `${pem('A')}\n${pem('B')}`);
+  assert.equal(authorityOf({ relay, objects, pods: [pod(1, pem('A')), pod(0, pem('B'))] }), mixed);
+});
+
+test('what is published stays while a pod has not told, and goes when all have', () => {
+  const objects = published(pem('OLD'));
+  for (const pods of [[], [silent], [pod(0, null)]])
+    assert.equal(authorityOf({ relay, objects, pods }), pem('OLD'));
+  assert.equal(
+    authorityOf({ relay, objects, pods: [pod(0, pem('A')), silent] }),
+    `${pem('A')}\n${pem('OLD')}`,
+  );
+  assert.equal(authorityOf({ relay, objects, pods: [pod(0, pem('A')), pod(1, pem('A'))] }), pem('A'));
+});
+
+test('nothing is published where nothing is known, or nothing is wanted', () => {
+  assert.equal(renderAuthority(relay, ''), undefined);
+  assert.equal(renderAuthority(relayObject(), pem('A')), undefined);
+  assert.deepEqual(renderAuthority(relay, pem('A'))?.['data'], { 'ca.crt': `${pem('A')}\n` });
+});

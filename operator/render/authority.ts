@@ -1,0 +1,37 @@
+/**
+ * The ConfigMap with the authority of the certificate inside the cluster, for workloads that verify the relay. The pods
+ * tell it: it is public, and the operator reads no Secrets. While a pod has not told, what stands there stays beside
+ * what the others tell, so that nobody loses trust because a pod is away. Pure.
+ */
+import type { MailRelay } from '#crds/mailrelay.ts';
+import type { World } from '../world.ts';
+import { metadataOf, objectNames } from './metadata.ts';
+import type { Rendered } from './rendered.ts';
+
+const FILE = 'ca.crt';
+
+/** The certificates to publish, each once, in one order; empty when nothing is known. */
+export function authorityOf({ relay, pods, objects }: Pick<World, 'relay' | 'pods' | 'objects'>): string {
+  const told = pods.map(({ report }) => report?.internalAuthority ?? undefined);
+  const isComplete = told.length > 0 && !told.includes(undefined);
+  const stands = isComplete ? undefined : publishedIn(relay, objects);
+  const certificates = [...told, stands].flatMap(
+    (text) => text?.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [],
+  );
+  return [...new Set(certificates)].toSorted().join('\n');
+}
+
+export function renderAuthority(relay: MailRelay, authority: string): Rendered | undefined {
+  if (!relay.spec.tls?.internal || authority === '') return undefined;
+  return {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: metadataOf(relay, objectNames.authority(relay.metadata.name)),
+    data: { [FILE]: `${authority}\n` },
+  };
+}
+
+function publishedIn(relay: MailRelay, objects: World['objects']): string | undefined {
+  const live = objects.get(`ConfigMap/${objectNames.authority(relay.metadata.name)}`);
+  return (live?.['data'] as Record<string, string> | undefined)?.[FILE];
+}

@@ -1,0 +1,78 @@
+/**
+ * The pairs of a relay: that of its host name, and where the policy wants one that of its names inside the cluster.
+ * Each is judged by itself. A pair that is taken or refused is logged; who issued the second one is told, because
+ * workloads verify the relay by it.
+ */
+import { needsKeyPair } from '#crds/effective.ts';
+import { certificatesIn } from '#crds/keypair.ts';
+import type { PodStatus } from '#crds/podstatus.ts';
+import type { Policy } from '#crds/policyfile.ts';
+import type { Log } from '../log.ts';
+import type { Files } from '../materials.ts';
+import type { Pairs } from '../messages.ts';
+import { CertificateInService, type MountedPair } from './certificate.ts';
+import type { Inputs } from './inputs.ts';
+
+export type CertificateStatus = Pick<
+  PodStatus,
+  | 'certificate'
+  | 'certificateProblem'
+  | 'internalCertificate'
+  | 'internalCertificateProblem'
+  | 'internalAuthority'
+>;
+
+export class Certificates {
+  readonly #log: Log;
+  readonly #host = new CertificateInService();
+  readonly #internal = new CertificateInService();
+  #authority: string | null = null;
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  get pairs(): Pairs {
+    return { host: this.#host.pair, internal: this.#internal.pair };
+  }
+
+  /** Takes what is mounted now, where it can be used; true when there is a new pair. */
+  look(inputs: Inputs, policy: Policy, now: Date): boolean {
+    const { internalTls } = policy.inbound;
+    const isNew = this.#lookAt(this.#host, inputs, [policy.hostname], needsKeyPair(policy), now);
+    if (internalTls === null) return isNew;
+    const files: Files = inputs.materials.secrets[internalTls.secret] ?? {};
+    this.#authority = certificatesIn(files['ca.crt']);
+    const mounted = { cert: files['tls.crt'], key: files['tls.key'] };
+    return this.#lookAt(this.#internal, mounted, internalTls.names, true, now) || isNew;
+  }
+
+  /** What to say of them under this policy. */
+  status(policy: Policy | undefined, now: Date): CertificateStatus {
+    const internalTls = policy?.inbound.internalTls ?? null;
+    return {
+      certificate: policy ? this.#host.facts : null,
+      certificateProblem: policy && needsKeyPair(policy) ? this.#host.problem([policy.hostname], now) : null,
+      internalCertificate: internalTls && this.#internal.facts,
+      internalCertificateProblem: internalTls && this.#internal.problem(internalTls.names, now),
+      internalAuthority: internalTls && this.#authority,
+    };
+  }
+
+  #lookAt(
+    service: CertificateInService,
+    mounted: MountedPair,
+    hosts: readonly string[],
+    isWanted: boolean,
+    now: Date,
+  ): boolean {
+    const seen = service.look(mounted, hosts, now);
+    if (seen.kind === 'refused' && isWanted)
+      this.#log('certificate_not_taken', { names: hosts, reason: seen.reason, message: seen.message });
+    if (seen.kind !== 'taken') return false;
+    const { serial, notAfter, names } = seen.facts;
+    const event = seen.first ? 'certificate_loaded' : 'certificate_replaced';
+    this.#log(event, { serial, notAfter, names, blemish: seen.blemish });
+    return true;
+  }
+}
