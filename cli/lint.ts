@@ -1,6 +1,6 @@
 /** `mailrelay lint`: judges manifests as the API server would, without one. Transition rules need the old object. */
 import { lintManifests } from './documents.ts';
-import { options, UsageError } from './usage.ts';
+import { options, outputOption, UsageError } from './usage.ts';
 
 const HELP = `Usage: mailrelay lint -f FILE [-o json]
 
@@ -21,13 +21,12 @@ export async function lint(argv: string[]): Promise<number> {
   if (!parsed) return 0;
   const { file, output } = parsed.values;
   if (file === undefined) throw new UsageError('Name the manifest: mailrelay lint -f FILE');
-  if (output !== 'text' && output !== 'json')
-    throw new UsageError(`--output must be text or json, not "${output}"`);
+  const format = outputOption(output);
   const results = lintManifests(file);
   if (results.length === 0)
     throw new Error(`There is no MailRelay in ${file}: add a document of kind MailRelay`);
   process.stdout.write(
-    output === 'json' ? `${JSON.stringify(results, null, 2)}\n` : results.map(lineOf).join(''),
+    format === 'json' ? `${JSON.stringify(results, null, 2)}\n` : results.map(lineOf).join(''),
   );
   return results.some(({ faults }) => faults.length > 0) ? 1 : 0;
 }

@@ -19,6 +19,26 @@ const VERBS: Readonly<
     summary: 'send one message through a relay, verifying its certificate',
     load: async () => (await import('./send.ts')).send,
   },
+  queue: {
+    summary: 'the queue of a running relay: list, show, hold, release, retry, remove, export',
+    load: async () => (await import('./queue.ts')).queue,
+  },
+  status: {
+    summary: 'what a running relay serves, and whom Required would refuse',
+    load: async () => (await import('./status.ts')).status,
+  },
+  hash: {
+    summary: 'turn a password into what a Secret of users holds',
+    load: async () => (await import('./hash.ts')).hash,
+  },
+  explain: {
+    summary: 'which rule decides for an address; what a condition reason means',
+    load: async () => (await import('./explain.ts')).explain,
+  },
+  trace: {
+    summary: 'pick the SMTP trace out of the log of a relay',
+    load: async () => (await import('./trace.ts')).trace,
+  },
   relay: {
     summary: 'the relay of a pod (used by the image)',
     load: async () => (await import('./relay.ts')).relay,
@@ -48,6 +68,11 @@ async function main([verb, ...argv]: string[]): Promise<number> {
   if (!known) throw new UsageError(`There is no verb "${verb}": see "mailrelay --help"`);
   return (await known.load())(argv);
 }
+
+// A reader that has seen enough ("| head") ends nothing.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+});
 
 try {
   process.exitCode = await main(process.argv.slice(2));

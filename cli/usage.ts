@@ -28,6 +28,12 @@ function parseOrExplain(argv: string[], spec: NonNullable<ParseArgsConfig['optio
   }
 }
 
+/** `--output`: for people, or for programs. */
+export function outputOption(text: string): 'text' | 'json' {
+  if (text === 'text' || text === 'json') return text;
+  throw new UsageError(`--output must be text or json, not "${text}"`);
+}
+
 /** A port number from an option, or a usage error that names the option. */
 export function portOption(name: string, text: string): number {
   const port = Number(text);

@@ -3,7 +3,7 @@
  * a local socket (serve/control.ts). Nothing here changes a message while it is being delivered.
  */
 import type { Readable } from 'node:stream';
-import type { QueueRecord } from '../spool/record.ts';
+import { type QueueRecord, timeOfQueueId } from '../spool/record.ts';
 import type { Spool } from '../spool/spool.ts';
 import type { Touched } from './keeper.ts';
 import type { Runner } from './runner.ts';
@@ -14,8 +14,8 @@ export interface QueueEntry {
   readonly from: string;
   readonly received: string;
   readonly bytes: number;
-  /** held: by a person, or refused for good by an earlier version. */
-  readonly state: 'queued' | 'held';
+  /** held: by a person, or refused for good by an earlier version. damaged: cannot be read, and was set aside. */
+  readonly state: 'queued' | 'held' | 'damaged';
   readonly recipients: readonly {
     readonly address: string;
     readonly destination: string;
@@ -30,7 +30,8 @@ export const DEEDS: readonly Deed[] = ['hold', 'release', 'retry', 'remove'];
 
 export interface Done {
   readonly id: string;
-  readonly result: Touched;
+  /** held, damaged: so it cannot be retried, or not be anything but removed. */
+  readonly result: Touched | 'held' | 'damaged';
 }
 
 export class QueueTools {
@@ -42,17 +43,19 @@ export class QueueTools {
     this.#spool = spool;
   }
 
-  /** The oldest first, one at a time, so that a long queue costs no memory. */
+  /** The oldest first, one at a time, so that a long queue costs no memory; what was set aside at the end. */
   *list(): Generator<QueueEntry> {
     for (const id of [...this.#runner.ids()]) {
       const entry = this.show(id);
       if (entry) yield entry;
     }
+    for (const id of this.#spool.listDamaged()) yield damagedEntry(id);
   }
 
   show(id: string): QueueEntry | undefined {
     const read = this.#spool.read(id);
-    return read.kind === 'message' ? this.#entryOf(id, read.record) : undefined;
+    if (read.kind === 'message') return this.#entryOf(id, read.record);
+    return this.#isDamaged(id) ? damagedEntry(id) : undefined;
   }
 
   /** The message as it was received, our Received header in front. */
@@ -61,19 +64,37 @@ export class QueueTools {
     return taken.kind === 'message' ? taken.open() : undefined;
   }
 
-  /** `ids` empty: every message. One after the other; what is being delivered right now is left alone. */
+  /** One after the other; what is being delivered right now is left alone. */
   async do(deed: Deed, ids: readonly string[]): Promise<Done[]> {
-    const wanted = ids.length > 0 ? ids : [...this.#runner.ids()];
-    if (deed === 'retry') return this.#retry(wanted);
+    if (deed === 'retry') return this.#retry(ids);
     const done: Done[] = [];
-    for (const id of wanted) done.push({ id, result: await this.#runner.keeper[deed](id) });
+    for (const id of ids) done.push({ id, result: await this.#touch(deed, id) });
     return done;
   }
 
-  #retry(wanted: readonly string[]): Done[] {
-    const known = new Set(wanted.filter((id) => this.show(id) !== undefined));
-    this.#runner.hurry((id) => known.has(id));
-    return wanted.map((id) => ({ id, result: known.has(id) ? 'done' : 'gone' }));
+  async #touch(deed: Exclude<Deed, 'retry'>, id: string): Promise<Done['result']> {
+    const result = await this.#runner.keeper[deed](id);
+    if (result !== 'gone' || !this.#isDamaged(id)) return result;
+    if (deed !== 'remove') return 'damaged';
+    return (await this.#spool.discard(id)) ? 'done' : 'gone';
+  }
+
+  #retry(ids: readonly string[]): Done[] {
+    const done = ids.map((id): Done => ({ id, result: this.#retryable(id) }));
+    const wanted = new Set(done.filter(({ result }) => result === 'done').map(({ id }) => id));
+    this.#runner.hurry((id) => wanted.has(id));
+    return done;
+  }
+
+  #retryable(id: string): Done['result'] {
+    const state = this.show(id)?.state;
+    if (state === 'held' || state === 'damaged') return state;
+    if (state === undefined) return 'gone';
+    return this.#runner.isDelivering(id) ? 'delivering' : 'done';
+  }
+
+  #isDamaged(id: string): boolean {
+    return this.#spool.listDamaged().includes(id);
   }
 
   #entryOf(id: string, record: QueueRecord): QueueEntry {
@@ -97,6 +118,17 @@ export class QueueTools {
       }),
     };
   }
+}
+
+function damagedEntry(id: string): QueueEntry {
+  return {
+    id,
+    from: '',
+    received: instant(timeOfQueueId(id)),
+    bytes: 0,
+    state: 'damaged',
+    recipients: [],
+  };
 }
 
 function instant(ms: number): string {

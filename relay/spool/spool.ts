@@ -5,7 +5,7 @@
  * aside and counted, never deleted. Errors of the disk reject; nothing of a message that failed to enter remains.
  */
 import { createReadStream, mkdirSync, readdirSync, statfsSync, statSync, unlinkSync } from 'node:fs';
-import { unlink } from 'node:fs/promises';
+import { rm, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { crc32 } from 'node:zlib';
@@ -133,6 +133,22 @@ export class Spool {
 
   get damaged(): number {
     return this.#store.tables.damaged.count();
+  }
+
+  /** Ids of what was set aside, in order of arrival. */
+  listDamaged(): string[] {
+    return this.#store.tables.damaged.keys();
+  }
+
+  /** Gives up what was set aside: a person wants it so. False where there is no such entry. */
+  async discard(id: string): Promise<boolean> {
+    if (!this.#store.tables.damaged.get(id)) return false;
+    await this.#store.write(({ damaged, bodies }) => {
+      damaged.remove(id);
+      bodies.remove(id);
+    });
+    await rm(join(this.#bodyDir, id), { force: true });
+    return true;
   }
 
   /** Takes back what was set aside but can be read now: an older relay may not have known the format. */

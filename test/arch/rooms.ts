@@ -113,6 +113,8 @@ export const ROOMS: readonly Room[] = [
 export const DOORS = [
   'operator/main.ts',
   'relay/log.ts',
+  'relay/router/tools.ts',
+  'relay/router/route.ts',
   'relay/supervisor/relay.ts',
   'relay/supervisor/cpus.ts',
 ];

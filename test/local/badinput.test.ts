@@ -63,8 +63,40 @@ test('wrong usage ends with 2', async () => {
   assertOneSentence(await mailrelay(['send', '--server', 'x']), 2, '--from');
 });
 
+test('wrong usage of the verbs that speak to a running relay', async () => {
+  const cases: [string[], ...string[]][] = [
+    [['queue'], 'queue list', '--help'],
+    [['queue', 'flush'], '"queue flush"', '--help'],
+    [['queue', 'list', '--frobnicate'], '--frobnicate', '--help'],
+    [['queue', 'list', '--older', 'long'], '--older', '"long"'],
+    [['queue', 'list', '-o', 'xml'], '--output', '"xml"'],
+    [['queue', 'hold', 'x', '--all'], 'not both', '--help'],
+    [['status', '--admin-port', 'many'], '--admin-port', '"many"'],
+    [['status', 'now'], '"now"', '--help'],
+    [['explain'], 'mailrelay explain ADDRESS', '--help'],
+    [['explain', 'a@example.com'], '-f FILE'],
+    [['explain', 'NoSuchReason'], '"NoSuchReason"', 'KeyMismatch'],
+    [['trace', '--level', '3'], '--level', '--help'],
+  ];
+  for (const [args, ...words] of cases) assertOneSentence(await mailrelay(args), 2, ...words);
+});
+
+test('no relay to speak to', async () => {
+  const port = String(await freePort());
+  assertOneSentence(await mailrelay(['status', '--admin-port', port]), 1, 'No relay answers', '--admin-port');
+  assertOneSentence(
+    await mailrelay(['queue', 'list', '--state', join(dir, 'none')]),
+    1,
+    'No relay',
+    '--state',
+  );
+  assertOneSentence(await mailrelay(['queue', 'list', '--state', dir]), 1, 'No relay', '--state');
+  assertOneSentence(await mailrelay(['queue', 'remove', '--state', dir]), 2, 'which messages to remove');
+});
+
 test('help ends with 0 and goes to standard output', async () => {
-  for (const verb of [[], ['run'], ['lint'], ['send'], ['relay'], ['operator']]) {
+  const verbs = ['run', 'lint', 'send', 'queue', 'status', 'hash', 'explain', 'trace', 'relay', 'operator'];
+  for (const verb of [[], ...verbs.map((name) => [name])]) {
     const { status, stdout, stderr } = await mailrelay([...verb, '--help']);
     assert.equal(status, 0, stderr);
     assert.match(stdout, /Usage: mailrelay/);

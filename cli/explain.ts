@@ -1,0 +1,64 @@
+/**
+ * `mailrelay explain`: which rule of a manifest decides what becomes of mail for an address, and what a condition reason
+ * means and wants. Looks nothing up and connects to nobody.
+ */
+import { CONDITION_MEANING, REASONS } from '#crds/conditions.ts';
+import { effectivePolicy } from '#crds/effective.ts';
+import { readManifests } from './documents.ts';
+import { describeWay, wayOf } from './explaintext.ts';
+import { options, outputOption, UsageError } from './usage.ts';
+
+const HELP = `Usage: mailrelay explain ADDRESS -f FILE [--from ADDRESS]
+       mailrelay explain REASON
+
+ADDRESS: from whom the MailRelay of a manifest takes mail for it, which route and which next hops it goes by, at which
+TLS level, and which part of the spec decides. Nothing is looked up.
+REASON: cause and cure of a condition reason, such as CertificateMissing.
+
+  -f, --file PATH      file or folder of YAML documents
+      --from ADDRESS   the sender, where there are routes by sender   (the null sender)
+  -o, --output json    machine-readable
+`;
+
+export async function explain(argv: string[]): Promise<number> {
+  const parsed = options(
+    argv,
+    {
+      file: { type: 'string', short: 'f' },
+      from: { type: 'string', default: '' },
+      output: { type: 'string', short: 'o', default: 'text' },
+    },
+    HELP,
+  );
+  if (!parsed) return 0;
+  const { values, positionals } = parsed;
+  const [what, ...more] = positionals;
+  if (what === undefined || more.length > 0)
+    throw new UsageError('Name one address or one reason: mailrelay explain ADDRESS -f FILE, or see --help');
+  const isJson = outputOption(values.output) === 'json';
+  const isAddress = /[@.]/.test(what);
+  if (isAddress && values.file === undefined)
+    throw new UsageError('Name the manifest: mailrelay explain ADDRESS -f FILE');
+  const { value, text } = isAddress
+    ? explainAddress(what, values.from, values.file ?? '')
+    : explainReason(what);
+  process.stdout.write(isJson ? `${JSON.stringify(value, null, 2)}\n` : text);
+  return 0;
+}
+
+function explainAddress(to: string, from: string, file: string) {
+  const { relay } = readManifests(file);
+  const way = wayOf(effectivePolicy(relay, relay.spec), from, to);
+  return { value: way, text: describeWay(way) };
+}
+
+function explainReason(word: string) {
+  const found = Object.entries(REASONS).find(([name]) => name.toLowerCase() === word.toLowerCase());
+  if (!found)
+    throw new UsageError(`There is no reason "${word}": there are ${Object.keys(REASONS).join(', ')}`);
+  const [name, { type, cause, cure }] = found;
+  return {
+    value: { reason: name, type, cause, cure },
+    text: `${name} (${type}: ${CONDITION_MEANING[type]})\n  cause: ${cause}\n  cure:  ${cure}\n`,
+  };
+}

@@ -1,0 +1,112 @@
+/** What a policy does with mail for one address, as data and in words. Pure. */
+import { fieldsNotInForce } from '#crds/notinforce.ts';
+import { domainOf } from '#crds/patterns.ts';
+import type { Hop, Listener, Policy } from '#crds/policyfile.ts';
+import type { TlsLevel } from '#crds/tlslevel.ts';
+import { routeOf } from '#relay/router/route.ts';
+import { note, row } from './terminal.ts';
+
+interface Way {
+  readonly to: string;
+  readonly from: string;
+  /** Who may hand it in, by listener. */
+  readonly takenFrom: readonly { readonly listener: string; readonly whom: string }[];
+  /** The part of the spec that decides where it goes. */
+  readonly rule: string;
+  /** In the order in which they are tried; empty: the MX hosts of the domain, at `tlsLevel`. */
+  readonly hosts: readonly Hop[];
+  readonly tlsLevel: TlsLevel | null;
+  readonly notes: readonly string[];
+}
+
+const LEVEL: Readonly<Record<TlsLevel, string>> = {
+  None: 'never TLS',
+  Opportunistic: 'TLS where offered, not verified, plain text where not',
+  Encrypt: 'TLS, not verified, or the mail waits',
+  Verify: 'TLS with a verified chain and name, or the mail waits',
+  Dane: 'a TLSA record that matches, or the mail waits',
+};
+
+export function wayOf(policy: Policy, from: string, to: string): Way {
+  const destination = routeOf(policy)(from, to);
+  const { rule } = destination;
+  return {
+    to,
+    from,
+    takenFrom: policy.inbound.listeners.map((listener) => ({
+      listener: listener.name,
+      whom: whomOf(policy, listener, to),
+    })),
+    rule,
+    hosts: destination.kind === 'hops' ? destination.hops.toSorted((a, b) => a.priority - b.priority) : [],
+    tlsLevel: destination.kind === 'mx' ? destination.tlsLevel : null,
+    notes: notesOf(policy, from, to, rule),
+  };
+}
+
+export function describeWay({ to, from, takenFrom, rule, hosts, tlsLevel, notes }: Way): string {
+  const mx = tlsLevel === null ? [] : [note(`MX hosts of ${domainOf(to)}: ${tlsLevel}: ${LEVEL[tlsLevel]}`)];
+  const lines = [
+    `${to}, from ${from === '' ? '<>' : from}`,
+    ...takenFrom.map(({ listener, whom }) => row('taken on', `${listener}: ${whom}`)),
+    row('goes by', rule),
+    ...hosts.map((hop) => note(describeHop(hop))),
+    ...mx,
+    ...notes.map((text) => row('note', text)),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function whomOf({ inbound }: Policy, { auth, clients }: Listener, to: string): string {
+  const isOwn = inbound.acceptDomains.includes(domainOf(to));
+  const { networks, usersSecret, certificates, oauth, senderDomains, recipientDomains } = clients;
+  const logins = [
+    ...(usersSecret === null ? [] : [`users of Secret "${usersSecret}"`]),
+    ...(oauth === null ? [] : [`tokens of ${oauth.issuer} for ${oauth.subjects.join(', ')}`]),
+  ];
+  const whom = [
+    ...(auth === 'Required' ? [] : networks),
+    ...(auth === 'Disabled' ? [] : logins),
+    ...(certificates === null ? [] : [`certificates for ${certificates.names.join(', ')}`]),
+  ];
+  if (isOwn && auth !== 'Required') return 'anyone (inbound.acceptDomains)';
+  if (whom.length === 0) return 'nobody (no inbound.clients)';
+  const held = [
+    ...(senderDomains === null ? [] : [`senders in ${senderDomains.join(', ')} only`]),
+    ...(recipientDomains === null ? [] : [`recipients in ${recipientDomains.join(', ')} only`]),
+  ];
+  return [whom.join(', '), ...(isOwn ? [] : held)].join('; ');
+}
+
+function describeHop({
+  host,
+  port,
+  implicitTLS,
+  tlsLevel,
+  serverName,
+  credentialsSecret,
+  priority,
+}: Hop): string {
+  const words = [
+    `${host}:${port}${implicitTLS ? ', TLS from the first byte' : ''}`,
+    `${tlsLevel}: ${LEVEL[tlsLevel]}`,
+    ...(tlsLevel === 'Verify' ? [`name ${serverName ?? host}`] : []),
+    ...(credentialsSecret === null ? [] : [`login of Secret "${credentialsSecret}"`]),
+    ...(priority === 0 ? [] : [`priority ${priority}`]),
+  ];
+  return words.join('; ');
+}
+
+function notesOf(policy: Policy, from: string, to: string, rule: string): string[] {
+  const { routes, smartHosts } = policy.outbound;
+  const bySender = from === '' && routes.some(({ senders }) => senders !== null);
+  const returns =
+    rule === 'outbound.smartHosts' &&
+    smartHosts.length > 0 &&
+    policy.inbound.acceptDomains.includes(domainOf(to));
+  return [
+    ...(bySender ? ['there are routes by sender, which do not match the null sender: see --from'] : []),
+    ...(returns ? ['the domain is accepted and has no route: the smart host may send its mail back'] : []),
+    ...fieldsNotInForce(policy),
+  ];
+}

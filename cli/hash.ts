@@ -1,0 +1,56 @@
+/**
+ * `mailrelay hash`: turns a password into the line that a Secret of users holds, from which nobody gets the password
+ * back. Prints the whole Secret where a user is named.
+ */
+import { stringify } from 'yaml';
+import { hashPassword } from '#crds/passwordhash.ts';
+import { readPassword } from './password.ts';
+import { options, UsageError } from './usage.ts';
+
+const HELP = `Usage: mailrelay hash [--user NAME [--secret NAME] [--namespace NAME]]
+
+Reads a password from the terminal (unseen, twice) or from standard input (its first line), and prints what a Secret of
+users holds for it. A password is never an argument.
+
+  --user NAME        print a Secret document with this user
+  --secret NAME      name of that Secret         (relay-users)
+  --namespace NAME   namespace of that Secret    (none: that of kubectl)
+
+To add a user to a Secret that exists:
+  kubectl patch secret relay-users --patch "{\\"stringData\\": {\\"alice\\": \\"$(mailrelay hash)\\"}}"
+`;
+
+export async function hash(argv: string[]): Promise<number> {
+  const parsed = options(
+    argv,
+    { user: { type: 'string' }, secret: { type: 'string' }, namespace: { type: 'string' } },
+    HELP,
+  );
+  if (!parsed) return 0;
+  const { user, secret, namespace } = parsed.values;
+  // Not quoted: it may be the password.
+  if (parsed.positionals.length > 0)
+    throw new UsageError('A password is never an argument: type it when asked, or give it on standard input');
+  if (user === undefined && (secret !== undefined || namespace !== undefined))
+    throw new UsageError('A Secret needs a user: add --user NAME');
+  if (user !== undefined && !/^[-._a-zA-Z0-9]{1,253}$/.test(user))
+    throw new UsageError(
+      `--user must be letters, digits, ".", "_" and "-", because it is a key of a Secret, not "${user}"`,
+    );
+  const line = await hashPassword(await readPassword());
+  process.stdout.write(user === undefined ? `${line}\n` : secretOf(user, line, secret, namespace));
+  return 0;
+}
+
+function secretOf(user: string, line: string, name = 'relay-users', namespace?: string): string {
+  return stringify(
+    {
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name, ...(namespace === undefined ? {} : { namespace }) },
+      type: 'Opaque',
+      stringData: { [user]: line },
+    },
+    { lineWidth: 0 },
+  );
+}

@@ -1,0 +1,89 @@
+/**
+ * Speaks to the queue of a running relay over the socket in its state folder. Every failure is one sentence: no relay,
+ * no permission, or a router that was replaced in the middle of the question.
+ */
+import { existsSync } from 'node:fs';
+import { type IncomingMessage, type RequestOptions, request } from 'node:http';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
+import { json } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CONTROL_SOCKET } from '#crds/wellknown.ts';
+import type { Deed, Done, QueueEntry } from '#relay/router/tools.ts';
+
+/** Between two routers of a relay there is no socket for a moment. */
+const PATIENCE_MS = 2_000;
+const AGAIN_MS = 100;
+
+export class QueueClient {
+  readonly #stateDir: string;
+
+  constructor(stateDir: string) {
+    this.#stateDir = stateDir;
+  }
+
+  /** The oldest first, as they are read. */
+  async *list(): AsyncGenerator<QueueEntry> {
+    const response = await this.#ask('GET', '/queue');
+    for await (const line of createInterface({ input: response })) yield JSON.parse(line) as QueueEntry;
+  }
+
+  /** Undefined where there is no such message. */
+  async show(id: string): Promise<QueueEntry | undefined> {
+    const response = await this.#ask('GET', `/queue/${encodeURIComponent(id)}`);
+    const answer = await json(response);
+    return response.statusCode === 200 ? (answer as QueueEntry) : undefined;
+  }
+
+  /** The bytes of a message; undefined where there is none, or its body is damaged. */
+  async message(id: string): Promise<Readable | undefined> {
+    const response = await this.#ask('GET', `/queue/${encodeURIComponent(id)}/message`);
+    if (response.statusCode === 200) return response;
+    response.resume();
+    return undefined;
+  }
+
+  async do(deed: Deed, ids: readonly string[]): Promise<Done[]> {
+    const response = await this.#ask('POST', `/${deed}`, JSON.stringify({ ids }));
+    const answer = await json(response);
+    if (response.statusCode !== 200) throw new Error(`The relay did not ${deed}: ${JSON.stringify(answer)}`);
+    return answer as Done[];
+  }
+
+  async #ask(method: 'GET' | 'POST', path: string, body?: string): Promise<IncomingMessage> {
+    const options = { socketPath: join(this.#stateDir, CONTROL_SOCKET), method, path };
+    const mayComeBack = existsSync(this.#stateDir);
+    for (let waited = 0; ; waited += AGAIN_MS) {
+      try {
+        return await asked(options, body);
+      } catch (error) {
+        const { code = '', message } = error as NodeJS.ErrnoException;
+        const isAway = ['ENOENT', 'ECONNREFUSED'].includes(code);
+        if (!isAway || !mayComeBack || waited >= PATIENCE_MS) throw new Error(this.#explain(code, message));
+        await sleep(AGAIN_MS);
+      }
+    }
+  }
+
+  #explain(code: string, message: string): string {
+    const where = `"${this.#stateDir}"`;
+    switch (code) {
+      case 'ENOENT':
+      case 'ECONNREFUSED':
+        return `No relay runs with the state folder ${where}: start it, or name the folder of the one that runs by --state DIR`;
+      case 'EACCES':
+        return `You may not use the queue in ${where}: run this as the user of the relay`;
+      default:
+        return `The relay in ${where} ended in the middle of the answer, ask again: ${message}`;
+    }
+  }
+}
+
+function asked(options: RequestOptions, body: string | undefined): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    const sent = request(options, resolve);
+    sent.once('error', reject);
+    sent.end(body);
+  });
+}

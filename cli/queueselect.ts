@@ -1,0 +1,62 @@
+/** Which messages of a queue a command is for: those that are named, or all that a filter matches. Pure. */
+import { matcherOf } from '#crds/patterns.ts';
+import { parseDuration } from '#crds/units.ts';
+import type { QueueEntry } from '#relay/router/tools.ts';
+import { UsageError } from './usage.ts';
+
+/** Options of every verb that selects; `all` stands for no filter. */
+export const SELECTING = {
+  all: { type: 'boolean', default: false },
+  held: { type: 'boolean', default: false },
+  sender: { type: 'string' },
+  domain: { type: 'string' },
+  older: { type: 'string' },
+} as const;
+
+export interface Wish {
+  readonly all: boolean;
+  readonly held: boolean;
+  readonly sender?: string | undefined;
+  readonly domain?: string | undefined;
+  readonly older?: string | undefined;
+}
+
+/** `any`: nothing was said, which a verb may take for all. */
+export type Selection =
+  | { kind: 'ids'; ids: readonly string[] }
+  | { kind: 'filter'; matches: (entry: QueueEntry, now: number) => boolean }
+  | { kind: 'any' };
+
+export function selectionOf(ids: readonly string[], wish: Wish): Selection {
+  const filters = filtersOf(wish);
+  const isFilter = filters.length > 0 || wish.all;
+  if (ids.length > 0 && isFilter)
+    throw new UsageError('Name messages, or choose them by options, not both: see --help');
+  if (ids.length > 0) return { kind: 'ids', ids: [...new Set(ids)] };
+  if (!isFilter) return { kind: 'any' };
+  return { kind: 'filter', matches: (entry, now) => filters.every((fits) => fits(entry, now)) };
+}
+
+function filtersOf({ held, sender, domain, older }: Wish): ((entry: QueueEntry, now: number) => boolean)[] {
+  const filters: ((entry: QueueEntry, now: number) => boolean)[] = [];
+  if (held) filters.push(({ state }) => state !== 'queued');
+  if (sender !== undefined) filters.push(senderFilter(sender));
+  if (domain !== undefined) {
+    const isIt = matcherOf([domain]);
+    filters.push(({ recipients }) => recipients.some(({ address }) => isIt(address)));
+  }
+  if (older !== undefined) {
+    const seconds = parseDuration(older);
+    if (seconds === undefined)
+      throw new UsageError(`--older must be a time such as 2h or 3d, not "${older}"`);
+    filters.push(({ received }, now) => now - Date.parse(received) > seconds * 1000);
+  }
+  return filters;
+}
+
+/** `<>` is the null sender of bounces. What was set aside has no sender that could be read. */
+function senderFilter(sender: string): (entry: QueueEntry) => boolean {
+  if (sender === '<>') return ({ from, state }) => from === '' && state !== 'damaged';
+  const isIt = matcherOf([sender]);
+  return ({ from }) => from !== '' && isIt(from);
+}

@@ -1,0 +1,24 @@
+/**
+ * Finds the relay that runs on this machine: the state folder that the user names, else that of a pod, else the one
+ * below the working folder that `mailrelay run` made. Says what to do where there is none, or more than one.
+ */
+import { existsSync, globSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { CONTROL_SOCKET, POD_PATHS } from '#crds/wellknown.ts';
+
+export function stateFolder(named: string | undefined): string {
+  if (named !== undefined) return resolve(named);
+  if (existsSync(join(POD_PATHS.state, CONTROL_SOCKET))) return POD_PATHS.state;
+  const [found, ...others] = globSync(join('.state', '*', CONTROL_SOCKET))
+    .map(dirname)
+    .toSorted();
+  if (found === undefined)
+    throw new Error(
+      'No relay runs here: name its state folder by --state DIR, or start it by "mailrelay run"',
+    );
+  if (others.length > 0)
+    throw new Error(
+      `There is more than one relay here: choose by --state ${[found, ...others].join(' or ')}`,
+    );
+  return resolve(found);
+}

@@ -1,0 +1,86 @@
+/** What `mailrelay status` prints for people. Pure. */
+import type { PodStatus } from '#crds/podstatus.ts';
+import { age, note, row } from './terminal.ts';
+
+export function describeStatus(status: PodStatus, now: number): string {
+  const lines = [
+    row('relay', `${status.version}, ${status.ready ? 'ready' : 'not ready'}`),
+    ...status.notReady.map(note),
+    ...policyLines(status),
+    ...certificateLines(status, now),
+    ...queueLines(status),
+    ...sessionLines(status),
+    ...status.missing.map((gap) => row('missing', gap)),
+    ...status.notInForce.map((gap) => row('not in force', gap)),
+    ...plaintextLines(status),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function policyLines({ policy }: PodStatus): string[] {
+  const refused = policy.refused;
+  return [
+    row('policy', policy.hash === null ? 'none yet' : `${policy.hash} in force`),
+    ...(refused ? [note(`refused ${refused.hash ?? 'a policy'}: ${refused.message}`)] : []),
+  ];
+}
+
+function certificateLines({ certificate, certificateProblem }: PodStatus, now: number): string[] {
+  const problem = certificateProblem
+    ? [note(`${certificateProblem.reason}: ${certificateProblem.message}`)]
+    : [];
+  if (!certificate) return [row('certificate', 'none'), ...problem];
+  const { names, notAfter, serial, issuer } = certificate;
+  const end = Date.parse(notAfter);
+  const left = end > now ? `for ${age(now, end)} more` : `ended ${age(end, now)} ago`;
+  return [
+    row('certificate', `${names.join(', ')}, until ${notAfter} (${left})`),
+    note(`serial ${serial}, issued by ${issuer}`),
+    ...problem,
+  ];
+}
+
+function queueLines({ queue }: PodStatus): string[] {
+  const { depth, held, oldestSeconds, deferrals, loginsRefused } = queue;
+  const oldest = oldestSeconds === null ? '' : `, the oldest for ${age(0, oldestSeconds * 1000)}`;
+  return [
+    row('queue', `${count(depth, 'message')}, ${held} held${oldest}`),
+    ...deferrals.map(({ destination, message }) => note(`${destination}: ${message}`)),
+    ...loginsRefused.map(({ destination, message }) => note(`login refused by ${destination}: ${message}`)),
+  ];
+}
+
+function sessionLines({ sessions, tasks }: PodStatus): string[] {
+  const { open, ofOldPolicy, oldPolicyEnds } = sessions;
+  const old = ofOldPolicy > 0 ? `, ${ofOldPolicy} of the policy before, until ${oldPolicyEnds} at most` : '';
+  const { listenerStarts, routerStarts } = tasks;
+  return [
+    row('sessions', `${open} open${old}`),
+    row('tasks', `listener started ${times(listenerStarts)}, router ${times(routerStarts)}`),
+  ];
+}
+
+/** Who would Required refuse? */
+function plaintextLines({ sessions: { plaintext, plaintextClients } }: PodStatus): string[] {
+  if (plaintext.length === 0)
+    return [
+      row(
+        'plain text',
+        'nobody sent in plain text since the start (7 days at most): Required would have refused nobody',
+      ),
+    ];
+  return [
+    row('plain text', `${count(plaintextClients, 'client')} in the last day; Required would have refused:`),
+    ...plaintext.map(({ network, helo, lastSeen }) =>
+      note(`${network}  ${helo || '-'}  last at ${lastSeen}`),
+    ),
+  ];
+}
+
+function count(number: number, what: string): string {
+  return `${number} ${what}${number === 1 ? '' : 's'}`;
+}
+
+function times(number: number): string {
+  return number === 1 ? 'once' : `${number} times`;
+}

@@ -1,0 +1,185 @@
+/** `mailrelay queue` against a relay that is running, with mail waiting for a next hop that is down. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { after, before, describe, test } from 'node:test';
+import type { Done, QueueEntry } from '#relay/router/tools.ts';
+import { storyManifest } from '#test/kit/manifest.ts';
+import { freePort } from '#test/kit/ports.ts';
+import { mailrelay, TestRelay } from '#test/kit/relay.ts';
+import { Sink } from '#test/kit/sink.ts';
+import { messageText, SmtpClient } from '#test/kit/smtpclient.ts';
+import { until } from '#test/kit/wait.ts';
+
+const LAUNCHER = new URL('../../bin/mailrelay', import.meta.url).pathname;
+
+describe('mailrelay queue', { concurrency: false }, () => {
+  let relay: TestRelay;
+  let sink: Sink | undefined;
+  let nextHop = 0;
+  /** Queue ids by the id of the test message. */
+  const ids: Record<string, string> = {};
+
+  const queue = (...args: string[]) => mailrelay(['queue', ...args, '--state', relay.stateDir]);
+  const listed = async (...args: string[]) =>
+    JSON.parse((await queue('list', '-o', 'json', ...args)).stdout) as QueueEntry[];
+  const idsOf = async (...args: string[]) => (await listed(...args)).map(({ id }) => id);
+  const id = (name: string) => ids[name] ?? assert.fail(`${name} was not sent`);
+
+  before(async () => {
+    nextHop = await freePort();
+    relay = await TestRelay.start({ manifest: ([first]) => storyManifest({ port: first, nextHop }) });
+    const client = await SmtpClient.connect(relay.ports[0] ?? 0);
+    await client.hello();
+    for (const [name, from, to] of [
+      ['first', 'a@client.example', 'b@example.com'],
+      ['second', 'a@client.example', 'b@sub.example.org'],
+      ['bounce', '', 'b@example.com'],
+      ['last', 'boss@client.example', 'b@example.com'],
+    ] as const) {
+      const reply = await client.send(from, [to], messageText(name));
+      ids[name] = /queued as (\S+)/.exec(reply)?.[1] ?? assert.fail(reply);
+    }
+    await client.quit();
+    await until('the next hop to be missed', async () => (await relay.status()).queue.deferrals.length > 0);
+  });
+
+  after(async () => {
+    await relay?.remove();
+    await sink?.down();
+  });
+
+  test('list tells what waits, since when, for whom and why; show the same of one', async () => {
+    const { status, stdout } = await queue('list');
+    assert.equal(status, 0);
+    assert.match(stdout, /^ID +STATE +AGE +SIZE +SENDER, RECIPIENTS\n/);
+    assert.match(
+      stdout,
+      new RegExp(`${id('first')} +queued +\\d+s +\\d+B +<a@client\\.example>\\n +to b@example\\.com`),
+    );
+    assert.match(stdout, new RegExp(`4\\.4\\.1 127\\.0\\.0\\.1:${nextHop}: connect ECONNREFUSED`));
+    assert.match(stdout, /-- 4 messages, [\d.]+Ki\n$/);
+    const [entry] = await listed();
+    assert.equal(entry?.id, id('first'));
+    assert.equal(entry?.recipients[0]?.destination, `127.0.0.1:${nextHop}`);
+    const shown = await queue('show', id('bounce'), id('first'), '-o', 'json');
+    assert.deepEqual(
+      (JSON.parse(shown.stdout) as QueueEntry[]).map(({ from }) => from),
+      ['', 'a@client.example'],
+    );
+  });
+
+  test('messages are chosen by sender, recipient domain and age, all of which must apply', async () => {
+    assert.deepEqual(await idsOf('--sender', 'client.example'), ['first', 'second', 'last'].map(id));
+    assert.deepEqual(await idsOf('--sender', 'boss@client.example'), [id('last')]);
+    assert.deepEqual(await idsOf('--sender', '<>'), [id('bounce')]);
+    assert.deepEqual(await idsOf('--domain', '*.example.org', '--sender', 'a@client.example'), [
+      id('second'),
+    ]);
+    assert.deepEqual(await idsOf('--older', '1h'), []);
+    assert.match((await queue('list', '--older', '1h')).stdout, /^There is nothing to show/);
+  });
+
+  test('what is held is listed as held, counted, and not tried', async () => {
+    const held = await queue('hold', id('first'), id('second'));
+    assert.deepEqual([held.status, held.stderr], [0, '']);
+    assert.match(held.stdout, new RegExp(`^${id('first')} held back\\n${id('second')} held back\\n$`));
+    assert.deepEqual(await idsOf('--held'), ['first', 'second'].map(id));
+    await until('the status to count them', async () => (await relay.status()).queue.held === 2);
+    const retried = await queue('retry', id('first'));
+    assert.equal(retried.status, 1);
+    assert.match(retried.stderr, /is held: release it first/);
+  });
+
+  test('export gives the message as it will go out; several go into a folder', async () => {
+    const { status, stdout } = await queue('export', id('last'));
+    assert.equal(status, 0);
+    assert.match(stdout, new RegExp(`^Received: from client\\.example .*id ${id('last')}`, 's'));
+    assert.ok(stdout.endsWith('end\r\n'));
+    const dir = join(relay.dir, 'exported');
+    mkdirSync(dir);
+    assert.equal((await queue('export', '--all', '--to', dir)).status, 0);
+    assert.deepEqual(
+      readdirSync(dir).toSorted(),
+      Object.values(ids)
+        .map((one) => `${one}.eml`)
+        .toSorted(),
+    );
+    assert.equal(readFileSync(join(dir, `${id('last')}.eml`), 'latin1'), stdout);
+  });
+
+  test('removal asks first, and without a terminal wants --yes', async () => {
+    const unasked = await queue('remove', id('last'));
+    assert.equal(unasked.status, 2);
+    assert.match(unasked.stderr, /Remove message \S+ for good.* add --yes/);
+    for (const [answer, status] of [
+      ['n', 1],
+      ['', 1],
+      ['y', 0],
+    ] as const) {
+      assert.equal(await atTerminal(`queue remove ${id('last')} --state ${relay.stateDir}`, answer), status);
+      assert.equal((await idsOf()).includes(id('last')), status === 1, `answered "${answer}"`);
+    }
+    const done = await queue('remove', '--sender', '<>', '--yes', '-o', 'json');
+    assert.deepEqual(JSON.parse(done.stdout), [{ id: id('bounce'), result: 'done' }] satisfies Done[]);
+    assert.deepEqual(await idsOf(), ['first', 'second'].map(id));
+  });
+
+  test('what is released goes out, what is held stays', async () => {
+    sink = await Sink.start({ port: nextHop });
+    assert.equal((await queue('release', id('first'))).status, 0);
+    await queue('retry', '--all');
+    await until('the message', () => sink?.counts().get('first') === 1);
+    await until('the other one alone', async () => (await idsOf()).join() === id('second'));
+    assert.equal((await queue('release', '--all')).status, 0);
+    await queue('retry', '--all');
+    await until('the queue to be empty', async () => (await idsOf()).length === 0);
+    assert.deepEqual(
+      [...(sink?.counts() ?? [])],
+      [
+        ['first', 1],
+        ['second', 1],
+      ],
+    );
+  });
+
+  test('an entry that cannot be read is listed, and can be given up', async () => {
+    await sink?.down();
+    const client = await SmtpClient.connect(relay.ports[0] ?? 0);
+    await client.hello();
+    await client.send('a@client.example', ['b@example.com'], messageText('damaged'));
+    await client.quit();
+    await relay.stop();
+    const database = new DatabaseSync(join(relay.stateDir, 'queue.db'));
+    database.exec("UPDATE records SET value = x'00'");
+    database.close();
+    await relay.up();
+    const [entry] = await listed('--held');
+    assert.equal(entry?.state, 'damaged');
+    const released = await queue('release', '--held');
+    assert.equal(released.status, 1);
+    assert.match(released.stderr, /cannot be read: it can only be removed/);
+    assert.equal((await queue('remove', '--held', '--yes')).status, 0);
+    assert.deepEqual(await listed(), []);
+    await until('the status to forget it', async () => (await relay.status()).queue.held === 0);
+  });
+
+  test('what is not there is named, and the rest is done', async () => {
+    for (const verb of ['hold', 'release', 'retry', 'remove', 'show', 'export']) {
+      const { status, stderr } = await queue(verb, id('first'), '--yes');
+      assert.equal(status, 1, verb);
+      assert.ok(stderr.includes(id('first')) && stderr.trim().split('\n').length === 1, `${verb}: ${stderr}`);
+    }
+  });
+});
+
+/** Runs the command at a terminal of its own and types one answer; its exit status. */
+async function atTerminal(command: string, answer: string): Promise<number | null> {
+  const child = spawn('script', ['--quiet', '--return', '--command', `${LAUNCHER} ${command}`, '/dev/null']);
+  child.stdout.on('data', (chunk) => {
+    if (String(chunk).includes('[y/N]')) child.stdin.write(`${answer}\n`);
+  });
+  return new Promise((resolve) => child.once('close', resolve));
+}

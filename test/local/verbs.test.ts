@@ -1,0 +1,135 @@
+/** The smaller verbs of the command: a hash that lets somebody log in, the status, what explains, the trace. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import type { PodStatus } from '#crds/podstatus.ts';
+import { storyManifest } from '#test/kit/manifest.ts';
+import { mailrelay, TestRelay } from '#test/kit/relay.ts';
+import { messageText, SmtpClient } from '#test/kit/smtpclient.ts';
+import { until } from '#test/kit/wait.ts';
+
+const LAUNCHER = new URL('../../bin/mailrelay', import.meta.url).pathname;
+const EXAMPLES = new URL('../../examples/', import.meta.url).pathname;
+const PASSWORD = 'correct horse battery';
+
+function withInput(input: string, ...args: string[]) {
+  return spawnSync(LAUNCHER, args, { input, encoding: 'utf8' });
+}
+
+describe('mailrelay hash, status, explain and trace', { concurrency: false }, () => {
+  let relay: TestRelay;
+  let hashed = '';
+  const status = (...args: string[]) =>
+    mailrelay(['status', '--admin-port', String(relay.adminPort), ...args]);
+
+  const manifest = (ports: readonly number[]) =>
+    storyManifest({ port: ports[0], nextHop: 1, documents: `---\n${hashed}` })
+      .replace(
+        '}]\n    clients: {',
+        `}, {name: submission, port: ${ports[1]}, auth: Required}]\n    clients: {`,
+      )
+      .replace('networks: [127.0.0.0/8]', 'networks: [127.0.0.0/8], credentialsSecretName: relay-users')
+      .replace('  outbound:', '  trace: {level: 3}\n  outbound:');
+
+  before(async () => {
+    hashed = withInput(`${PASSWORD}\n`, 'hash', '--user', 'alice').stdout;
+    relay = await TestRelay.start({ ports: 2, manifest });
+  });
+
+  after(() => relay?.remove());
+
+  async function logIn(password: string): Promise<string> {
+    const client = await SmtpClient.connect(relay.ports[1] ?? 0);
+    await client.hello();
+    await client.secure({ ca: relay.ca(), servername: 'relay.example.com' });
+    const said = await client.command(`AUTH PLAIN ${Buffer.from(`\0alice\0${password}`).toString('base64')}`);
+    await client.quit();
+    return said;
+  }
+
+  test('what hash made lets its user log in, by its password alone', async () => {
+    assert.match(hashed, /^kind: Secret\n(.*\n)*stringData:\n {2}alice: SCRAM-SHA-256\$32768:/m);
+    assert.ok(!hashed.includes(PASSWORD));
+    assert.match(await logIn(PASSWORD), /^235/);
+    assert.match(await logIn('correct horse'), /^535/);
+  });
+
+  test('hash takes a password from standard input only, and refuses what no client could send', () => {
+    const line = withInput('secret', 'hash');
+    assert.match(line.stdout, /^SCRAM-SHA-256\$32768:[A-Za-z0-9+/=]+\$[A-Za-z0-9+/=]+:[A-Za-z0-9+/=]+\n$/);
+    for (const [input, args, code, words] of [
+      ['', [], 1, 'the password is empty'],
+      ['a\tb', [], 1, 'control characters'],
+      ['secret', ['hunter2'], 2, 'never an argument'],
+      ['secret', ['--secret', 'users'], 2, '--user'],
+      ['secret', ['--user', 'alice@example.com'], 2, 'key of a Secret'],
+    ] as const) {
+      const { status: ended, stdout, stderr } = withInput(input, 'hash', ...args);
+      assert.deepEqual([ended, stdout], [code, ''], stderr);
+      assert.ok(stderr.includes(words) && !stderr.includes('hunter2'), stderr);
+    }
+  });
+
+  test('status tells policy, certificate, queue, and whom Required would refuse', async () => {
+    const client = await SmtpClient.connect(relay.ports[0] ?? 0);
+    await client.reply();
+    await client.command('EHLO old-device.example');
+    await client.send('a@client.example', ['b@example.com'], messageText('plain'));
+    await client.quit();
+    await until(
+      'the plain text to be seen',
+      async () => (await relay.status()).sessions.plaintext.length === 1,
+    );
+    await until('the queue to be seen', async () => (await relay.status()).queue.deferrals.length === 1);
+    const { policy, certificate } = await relay.status();
+    const text = await status();
+    assert.equal(text.status, 0, text.stderr);
+    for (const words of [
+      /^relay +0\.\d+\.\d+, ready$/m,
+      new RegExp(`^policy +${policy.hash} in force$`, 'm'),
+      new RegExp(`serial ${certificate?.serial}`),
+      /^queue +1 message, 0 held, the oldest for \d+s\n +127\.0\.0\.1:1: 4\.4\.1 /m,
+      /^plain text +1 client in the last day; Required would have refused:\n +127\.0\.0\.0\/24 {2}old-device\.example {2}last at /m,
+    ])
+      assert.match(text.stdout, words);
+    const json = JSON.parse((await status('-o', 'json')).stdout) as PodStatus;
+    assert.equal(json.policy.hash, policy.hash);
+  });
+
+  test('trace picks its lines, and those of one session, out of the log', async () => {
+    const log = join(relay.dir, 'relay.log');
+    await until('the end of the session', () => /235 .*\n(.*\n)*.*session ends/.test(relay.stderr));
+    writeFileSync(log, relay.stderr);
+    const { stdout } = await mailrelay(['trace', '-f', log]);
+    assert.ok(!stdout.includes('{"time"') && relay.stderr.includes('{"time"'));
+    assert.match(stdout, /S: 220 Ready to start TLS<CRLF>\n\S+ \[\w+\] Sent 24 bytes to 127\.0\.0\.1\n/);
+    assert.match(stdout, /R: AUTH PLAIN \*\*\*\*<CRLF>/);
+    const session = /\[(\w+)\] \S+ session begins: submission/.exec(stdout)?.[1] ?? '';
+    const one = withInput(relay.stderr, 'trace', '--session', session).stdout.trimEnd().split('\n');
+    assert.ok(one.length > 10 && one.every((line) => line.includes(`[${session}]`)));
+    assert.equal(withInput(relay.stderr, 'trace', '--peer', '192.0.2.1').stdout, '');
+  });
+
+  test('explain names the rule that decides for an address', async () => {
+    const explain = (...args: string[]) => mailrelay(['explain', ...args, '-f', join(EXAMPLES, 'full.yaml')]);
+    const own = await explain('a@example.com');
+    assert.match(own.stdout, /^taken on +smtp: anyone \(inbound\.acceptDomains\)$/m);
+    assert.match(
+      own.stdout,
+      /^goes by +outbound\.routes\[1\]\n +mailstore\.mail\.svc:2525; Opportunistic: /m,
+    );
+    const other = JSON.parse((await explain('a@other.example', '-o', 'json')).stdout) as {
+      rule: string;
+      hosts: { tlsLevel: string }[];
+    };
+    assert.deepEqual([other.rule, other.hosts[0]?.tlsLevel], ['outbound.smartHosts', 'Verify']);
+  });
+
+  test('explain tells cause and cure of a condition reason', async () => {
+    const { status: ended, stdout } = await mailrelay(['explain', 'keymismatch']);
+    assert.equal(ended, 0);
+    assert.match(stdout, /^KeyMismatch \(CertificateReady: .*\n +cause: .*\n +cure: +Write both/);
+  });
+});
