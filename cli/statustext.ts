@@ -7,7 +7,8 @@ export function describeStatus(status: PodStatus, now: number): string {
     row('relay', `${status.version}, ${status.ready ? 'ready' : 'not ready'}`),
     ...status.notReady.map(note),
     ...policyLines(status),
-    ...certificateLines(status, now),
+    ...certificateLines('certificate', status.certificate, status.certificateProblem, now),
+    ...internalLines(status, now),
     ...queueLines(status),
     ...sessionLines(status),
     ...status.missing.map((gap) => row('missing', gap)),
@@ -25,18 +26,29 @@ function policyLines({ policy }: PodStatus): string[] {
   ];
 }
 
-function certificateLines({ certificate, certificateProblem }: PodStatus, now: number): string[] {
-  const problem = certificateProblem
-    ? [note(`${certificateProblem.reason}: ${certificateProblem.message}`)]
-    : [];
-  if (!certificate) return [row('certificate', 'none'), ...problem];
-  const { names, notAfter, serial, issuer } = certificate;
+function internalLines(
+  { internalCertificate, internalCertificateProblem }: PodStatus,
+  now: number,
+): string[] {
+  if (!internalCertificate && !internalCertificateProblem) return [];
+  return certificateLines('internal', internalCertificate, internalCertificateProblem, now);
+}
+
+function certificateLines(
+  name: string,
+  facts: PodStatus['certificate'],
+  problem: PodStatus['certificateProblem'],
+  now: number,
+): string[] {
+  const notes = problem ? [note(`${problem.reason}: ${problem.message}`)] : [];
+  if (!facts) return [row(name, 'none'), ...notes];
+  const { names, notAfter, serial, issuer } = facts;
   const end = Date.parse(notAfter);
   const left = end > now ? `for ${age(now, end)} more` : `ended ${age(end, now)} ago`;
   return [
-    row('certificate', `${names.join(', ')}, until ${notAfter} (${left})`),
+    row(name, `${names.join(', ')}, until ${notAfter} (${left})`),
     note(`serial ${serial}, issued by ${issuer}`),
-    ...problem,
+    ...notes,
   ];
 }
 

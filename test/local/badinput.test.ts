@@ -136,11 +136,6 @@ test('a manifest that does not validate names the field and the cure', async () 
   assertOneSentence(await run(good().replace('level: Opportunistic', 'level: Dane')), 1, 'use Verify');
 });
 
-test('a trust bundle that is not among the documents', async () => {
-  const text = good().replace('discover: []', 'discover: [], trustConfigMapName: roots');
-  assertOneSentence(await run(text), 1, 'trustConfigMapName', '"roots"', 'add it');
-});
-
 test('a Secret that is empty, unreadable or mismatched', async () => {
   const authority = await makeAuthority();
   const [one, two] = [

@@ -31,6 +31,7 @@ describe('mailrelay hash, status, explain and trace', { concurrency: false }, ()
         `}, {name: submission, port: ${ports[1]}, auth: Required}]\n    clients: {`,
       )
       .replace('networks: [127.0.0.0/8]', 'networks: [127.0.0.0/8], credentialsSecretName: relay-users')
+      .replace('discover: []', 'discover: [], trustConfigMapName: roots')
       .replace('  outbound:', '  trace: {level: 3}\n  outbound:');
 
   before(async () => {
@@ -48,6 +49,13 @@ describe('mailrelay hash, status, explain and trace', { concurrency: false }, ()
     await client.quit();
     return said;
   }
+
+  test('what the manifest names and nobody wrote is told at the start', () => {
+    assert.match(
+      relay.stdout,
+      /^ +missing: outbound\.tls\.trustConfigMapName: ConfigMap "roots" does not exist/m,
+    );
+  });
 
   test('what hash made lets its user log in, by its password alone', async () => {
     assert.match(hashed, /^kind: Secret\n(.*\n)*stringData:\n {2}alice: SCRAM-SHA-256\$32768:/m);
@@ -91,6 +99,7 @@ describe('mailrelay hash, status, explain and trace', { concurrency: false }, ()
       new RegExp(`^policy +${policy.hash} in force$`, 'm'),
       new RegExp(`serial ${certificate?.serial}`),
       /^queue +1 message, 0 held, the oldest for \d+s\n +127\.0\.0\.1:1: 4\.4\.1 /m,
+      /^missing +outbound\.tls\.trustConfigMapName: ConfigMap "roots" does not exist/m,
       /^plain text +1 client in the last day; Required would have refused:\n +127\.0\.0\.0\/24 {2}old-device\.example {2}last at /m,
     ])
       assert.match(text.stdout, words);
