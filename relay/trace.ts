@@ -7,7 +7,8 @@
  *
  * `R:` is what came in and `S:` what went out, on either side of the relay. Level 1 has sessions and TLS facts, 2
  * commands and replies, 3 their byte counts, 4 the byte counts of messages. Logins are masked from the first word after
- * the mechanism to the end of the exchange; message data is never shown. Stops by itself at `until`.
+ * the mechanism to the end of the exchange, and after a refused one whatever is no command: it may be the rest of it.
+ * Message data is never shown. Stops by itself at `until`.
  */
 
 import { BlockList } from 'node:net';
@@ -17,6 +18,9 @@ import type { Policy } from '#crds/policyfile.ts';
 
 const LONGEST = 500;
 const MASK = '****';
+const MECHANISMS =
+  /^(?:PLAIN|LOGIN|XOAUTH2|OAUTHBEARER|SCRAM-[A-Z0-9-]{1,16}|CRAM-MD5|EXTERNAL|NTLM|GSSAPI)$/i;
+const COMMANDS = /^(?:EHLO|HELO|MAIL|RCPT|DATA|RSET|NOOP|QUIT|VRFY|HELP|STARTTLS)(?: |$)/i;
 
 export interface InboundFacts {
   readonly id: string;
@@ -92,6 +96,7 @@ class Session implements SessionTrace {
   /** The side that answers a login: its 334 goes on, everything else ends it. */
   readonly #server: 'R' | 'S';
   #inLogin = false;
+  #triedLogin = false;
   #isOver = false;
 
   constructor(
@@ -155,10 +160,12 @@ class Session implements SessionTrace {
       return challenge ? `334 ${MASK}` : text;
     }
     if (this.#inLogin) return MASK;
-    const [, command] = /^(\s*AUTH(?:\s+\S+)?)/i.exec(text) ?? [];
-    if (command === undefined || !/^\s*AUTH(?:\s|$)/i.test(text)) return text;
+    const [, verb, mechanism, rest] = /^\s*(AUTH)(?:\s+(\S+)(\s.*)?)?\s*$/is.exec(text) ?? [];
+    if (verb === undefined) return this.#triedLogin && !COMMANDS.test(text) ? MASK : text;
     this.#inLogin = true;
-    return text.length > command.length ? `${command} ${MASK}` : command;
+    this.#triedLogin = true;
+    if (mechanism === undefined) return verb;
+    return `${verb} ${MECHANISMS.test(mechanism) ? mechanism : MASK}${rest === undefined ? '' : ` ${MASK}`}`;
   }
 }
 

@@ -19,9 +19,14 @@ export function namesOfCertificate(subjectAltName: string | undefined): string[]
 export function nameIsAllowed(names: readonly string[], allowed: readonly string[]): boolean {
   return names.some((name) =>
     allowed.some((pattern) =>
-      pattern.startsWith('*.') ? isOneBelow(name, pattern.slice(2).toLowerCase()) : name === pattern,
+      pattern.startsWith('*.') ? isOneBelow(name, pattern.slice(2).toLowerCase()) : name === spelled(pattern),
     ),
   );
+}
+
+/** Host names are alike in any case; a URI or an address is only itself. */
+function spelled(pattern: string): string {
+  return /[@:]/.test(pattern) ? pattern : pattern.toLowerCase();
 }
 
 function isOneBelow(name: string, parent: string): boolean {

@@ -50,6 +50,8 @@ export class LoginThrottle {
   }
 
   #add(failures: Map<string, Failures>, key: string): void {
+    // A token names no user before it is believed.
+    if (key === '') return;
     const count = this.#of(failures, key) + 1;
     failures.delete(key);
     failures.set(key, { count, lastAt: this.#clock() });

@@ -19,6 +19,12 @@ export function relayable(address: string): RelayableAddress | undefined {
   return domain === '' ? undefined : { local, domain };
 }
 
+/** RFC 5321 section 4.1.1.3: the postmaster without a domain is that of the first domain that is accepted here. */
+export function withPostmasterDomain(address: string, acceptDomains: readonly string[]): string {
+  const [domain] = acceptDomains;
+  return address.toLowerCase() === 'postmaster' && domain !== undefined ? `${address}@${domain}` : address;
+}
+
 export function printAddress({ local, domain }: RelayableAddress): string {
   return `${local}@${domain}`;
 }

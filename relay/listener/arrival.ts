@@ -2,7 +2,7 @@
 import type { SMTPServerAddress, SMTPServerSession } from 'smtp-server';
 import { masqueradedAddress } from '../headers/masquerade.ts';
 import type { Envelope, Recipient } from '../spool/record.ts';
-import { printAddress, relayable } from './address.ts';
+import { printAddress, relayable, withPostmasterDomain } from './address.ts';
 import type { Trace } from './received.ts';
 
 export interface TlsFacts {
@@ -19,6 +19,7 @@ export interface ArrivalTerms {
   readonly login: string | null;
   /** It comes from somebody who may relay. */
   readonly ours: boolean;
+  readonly acceptDomains: readonly string[];
   readonly masqueradeDomains: readonly string[];
   /** Gets a copy; null: nobody. */
   readonly alwaysBcc: string | null;
@@ -32,7 +33,7 @@ export interface Arrival {
 export function arrivalOf(session: SMTPServerSession, terms: ArrivalTerms): Arrival {
   const { envelope } = session;
   const { tls, hostname, receivedAt, login, ours } = terms;
-  const recipients = envelope.rcptTo.map(recipientOf);
+  const recipients = envelope.rcptTo.map((one) => recipientOf(one, terms));
   const { ret, envid } = envelope.dsn ?? {};
   return {
     envelope: {
@@ -50,6 +51,7 @@ export function arrivalOf(session: SMTPServerSession, terms: ArrivalTerms): Arri
       client: session.remoteAddress,
       hostname,
       esmtp: session.openingCommand === 'EHLO',
+      smtpUtf8: envelope.smtpUtf8 === true,
       tls,
       authenticated: login !== null,
       recipient: recipients.length === 1 ? recipients[0]?.address : undefined,
@@ -63,10 +65,10 @@ function senderOf(from: SMTPServerAddress | false, { ours, masqueradeDomains }: 
   return ours && address !== '' ? masqueradedAddress(address, masqueradeDomains) : address;
 }
 
-function recipientOf({ address, dsn }: SMTPServerAddress): Recipient {
+function recipientOf({ address, dsn }: SMTPServerAddress, { acceptDomains }: ArrivalTerms): Recipient {
   const { notify, orcpt } = dsn ?? {};
   return {
-    address: canonical(address),
+    address: canonical(withPostmasterDomain(address, acceptDomains)),
     state: 'queued',
     ...(notify && notify.length > 0 ? { notify } : {}),
     ...(orcpt ? { orcpt } : {}),

@@ -18,7 +18,7 @@ import type { Counters } from '../counts.ts';
 import type { Log } from '../log.ts';
 import type { Materials } from '../materials.ts';
 import type { SessionTrace, Tracer } from '../trace.ts';
-import { relayable } from './address.ts';
+import { relayable, withPostmasterDomain } from './address.ts';
 import { type Arrival, arrivalOf, type TlsFacts } from './arrival.ts';
 import { Logins } from './logins.ts';
 import {
@@ -60,7 +60,10 @@ export interface DeskOptions {
 
 /** What we know of a session beyond what the library does. */
 interface SessionFacts {
+  /** Commands refused for good. */
   refusals: number;
+  /** Why the next reply will be a refusal, where it is ours. */
+  reason: string | undefined;
   tls: TlsFacts | null;
   certificateNames: readonly string[];
   trace: SessionTrace | undefined;
@@ -99,26 +102,37 @@ export class Desk {
         if (verb === 'MAIL' && !secure) this.#inClear(client, session);
         const rules = this.#rulesOf(client);
         const loggedIn = this.#relaying.isLoggedIn(this.#identityOf(session));
-        const refusal = refusalOf(verb, rules, { secure, loggedIn }) ?? refusalOfLine(verb, line, rules);
-        return refusal && this.#refusedIn(session, refusal);
+        const inTransaction = Boolean(session.envelope?.mailFrom);
+        const state = { secure, loggedIn, inTransaction };
+        return refusalOf(verb, rules, state) ?? refusalOfLine(verb, line, rules);
       },
       exchange: (mechanism) => this.logins.exchange(mechanism, client),
+      refused: (code, reason) => this.#refused(session, code, reason),
       trace: facts.trace,
     };
   }
 
   handlers(): SMTPServerOptions {
     const { listener, counters } = this.#options;
+    // Certificates may be all that counts as a login here.
+    const isLogin = listener.auth !== 'Disabled' && this.logins.mechanisms.length > 0;
     return {
       authMethods: [...this.logins.mechanisms],
-      disabledCommands: [...NEVER_AVAILABLE, ...(listener.auth === 'Disabled' ? ['AUTH'] : [])],
-      onConnect: (session, callback) => this.#onConnect(session, callback),
+      disabledCommands: [...NEVER_AVAILABLE, ...(isLogin ? [] : ['AUTH'])],
+      onConnect: (_session, callback) => {
+        counters.add('sessions', listener.name);
+        callback();
+      },
       onSecure: (socket, session, callback) => this.#onSecure(socket as TLSSocket, session, callback),
       onAuth: (auth, session, callback) => this.#onAuth(auth, session, callback),
       onMailFrom: (address, session, callback) => {
-        this.#refusalOfSender(address, session).then((refusal) => answer(callback, refusal), callback);
+        const answer = (reply?: Reply) => callback(reply ? this.#refusal(session, reply) : null);
+        this.#refusalOfSender(address, session).then(answer, callback);
       },
-      onRcptTo: (address, session, callback) => answer(callback, this.#refusalOfRecipient(address, session)),
+      onRcptTo: (address, session, callback) => {
+        const reply = this.#refusalOfRecipient(address, session);
+        callback(reply ? this.#refusal(session, reply) : null);
+      },
       onData: (stream, session, callback) => {
         this.#onData(stream, session).then((text) => callback(null, text), callback);
       },
@@ -152,6 +166,7 @@ export class Desk {
     if (known) return known;
     const facts: SessionFacts = {
       refusals: 0,
+      reason: undefined,
       tls: null,
       certificateNames: [],
       trace: undefined,
@@ -167,31 +182,21 @@ export class Desk {
     return { client: remoteAddress, login, certificateNames: this.#factsOf(session).certificateNames };
   }
 
-  #refused(reply: Reply): Reply {
-    this.#options.counters.add('refused', reply.reason);
-    return reply;
-  }
-
-  /** A client that goes on being refused is guessing. */
-  #refusedIn(session: SMTPServerSession, reply: Reply): Reply {
+  /** Counts a refusal, by its reason or that of the library. A client that goes on being refused is guessing. */
+  #refused(session: SMTPServerSession, code: number, reason: string | undefined): Reply | undefined {
+    const { counters, policy } = this.#options;
     const facts = this.#factsOf(session);
+    counters.add('refused', reason ?? facts.reason ?? 'protocol');
+    facts.reason = undefined;
+    if (code < 500) return undefined;
     facts.refusals += 1;
-    const { errorsPerSession } = this.#options.policy.inbound.limits;
-    return this.#refused(facts.refusals > errorsPerSession ? REPLIES.tooManyErrors : reply);
+    return facts.refusals > policy.inbound.limits.errorsPerSession ? REPLIES.tooManyErrors : undefined;
   }
 
-  #onConnect(session: SMTPServerSession, callback: Callback): void {
-    const { counters, listener } = this.#options;
-    counters.add('sessions', listener.name);
-    const { starttls, hasPair } = this.#rulesOf(session.remoteAddress);
-    if (!listener.implicitTLS && (starttls === 'Disabled' || !hasPair)) {
-      (session as { disabledCommands?: string[] }).disabledCommands = [
-        'STARTTLS',
-        'AUTH',
-        ...NEVER_AVAILABLE,
-      ];
-    }
-    callback();
+  /** For the library, which passes on code and text only. */
+  #refusal(session: SMTPServerSession, reply: Reply): Refusal {
+    this.#factsOf(session).reason = reply.reason;
+    return new Refusal(reply);
   }
 
   #onSecure(socket: TLSSocket, session: SMTPServerSession, callback: Callback): void {
@@ -215,8 +220,11 @@ export class Desk {
   ): void {
     this.logins.judge(auth, session.remoteAddress).then((said) => {
       if (said.kind === 'login') callback(null, { user: said.login });
-      else if (said.kind === 'tokenRefused') callback(null, { data: said.data });
-      else callback(new Refusal(this.#refusedIn(session, said.reply)));
+      else if (said.kind === 'tokenRefused') {
+        // Its 535 follows what the client says to this.
+        this.#factsOf(session).reason = REPLIES.authFailed.reason;
+        callback(null, { data: said.data });
+      } else callback(this.#refusal(session, said.reply));
     });
   }
 
@@ -224,26 +232,26 @@ export class Desk {
     const { policy, countMessage, refusalOfMore } = this.#options;
     const { messagesPerClientPerMinute: perClient, messagesPerLoginPerMinute: perLogin } =
       policy.inbound.limits;
-    if (address !== '' && !relayable(address)) return this.#refusedIn(session, REPLIES.badSender);
+    if (address !== '' && !relayable(address)) return REPLIES.badSender;
+    if (!isWithin(session, address)) return REPLIES.needsSmtpUtf8;
     const { client, login } = this.#identityOf(session);
     if (perClient !== null && (await countMessage('client', client)) > perClient)
-      return this.#refused(REPLIES.tooManyMessages);
+      return REPLIES.tooManyMessages;
     if (perLogin !== null && login !== null && (await countMessage('login', login)) > perLogin)
-      return this.#refused(REPLIES.tooManyOfLogin);
-    const full = refusalOfMore(Number(args ? args['SIZE'] : 0) || 0);
-    return full && this.#refused(full);
+      return REPLIES.tooManyOfLogin;
+    return refusalOfMore(Number(args ? args['SIZE'] : 0) || 0);
   }
 
   #refusalOfRecipient({ address }: SMTPServerAddress, session: SMTPServerSession): Reply | undefined {
-    const { policy } = this.#options;
+    const { inbound, queue } = this.#options.policy;
     const { mailFrom, rcptTo } = session.envelope;
     const from = mailFrom === false ? '' : mailFrom.address;
-    const refusal = this.#relaying.refusalOfRecipient(this.#identityOf(session), from, address);
-    if (refusal) return this.#refusedIn(session, refusal);
-    if (policy.queue.mode === 'CutThrough' && rcptTo.length > 0) return this.#refused(REPLIES.oneRecipient);
-    return rcptTo.length < policy.inbound.limits.recipients
-      ? undefined
-      : this.#refused(REPLIES.tooManyRecipients);
+    const to = withPostmasterDomain(address, inbound.acceptDomains);
+    const refusal = this.#relaying.refusalOfRecipient(this.#identityOf(session), from, to);
+    if (refusal) return refusal;
+    if (!isWithin(session, address)) return REPLIES.needsSmtpUtf8;
+    if (queue.mode === 'CutThrough' && rcptTo.length > 0) return REPLIES.oneRecipient;
+    return rcptTo.length < inbound.limits.recipients ? undefined : REPLIES.tooManyRecipients;
   }
 
   async #onData(stream: SMTPServerDataStream, session: SMTPServerSession): Promise<string> {
@@ -272,7 +280,7 @@ export class Desk {
       counters.observe('accept_seconds', (clock() - began) / 1000);
       return reply;
     } catch (error) {
-      if (error instanceof Refusal) counters.add('refused', error.reason);
+      if (error instanceof Refusal) this.#factsOf(session).reason = error.reason;
       throw error;
     }
   }
@@ -290,6 +298,7 @@ export class Desk {
       receivedAt,
       login: identity.login,
       ours: this.#relaying.mayRelay(identity),
+      acceptDomains: inbound.acceptDomains,
       masqueradeDomains: inbound.masqueradeDomains,
       alwaysBcc: inbound.alwaysBcc,
     });
@@ -300,6 +309,8 @@ function heloOf(session: SMTPServerSession): string {
   return String(session.hostNameAppearsAs || '');
 }
 
-function answer(callback: Callback, refusal: Reply | undefined): void {
-  callback(refusal ? new Refusal(refusal) : null);
+/** A local part beyond ASCII is for those who said SMTPUTF8 (RFC 6531 section 3.4); domains are written in ASCII. */
+function isWithin({ envelope }: SMTPServerSession, address: string): boolean {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII is meant
+  return envelope.smtpUtf8 === true || /^[\x00-\x7f]*$/.test(address.slice(0, address.lastIndexOf('@')));
 }

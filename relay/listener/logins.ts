@@ -19,8 +19,12 @@ import { bundleOf, type Materials } from '../materials.ts';
 import type { Exchange, Said } from './exchange.ts';
 import { REPLIES, type Reply } from './reply.ts';
 
-/** Password checks at a time in this process: each takes a thread for milliseconds. */
-const CHECKS_AT_ONCE = 8;
+/** Password checks at a time in this process: each takes a thread for milliseconds, and the disk wants some too. */
+const CHECKS_AT_ONCE = 2;
+/** Logins that wait for their check. */
+const MOST_WAITING = 500;
+/** Of a user name, for memory and log. */
+const LONGEST_NAME = 255;
 
 export interface LoginSurroundings {
   readonly listener: Listener;
@@ -47,7 +51,8 @@ export class Logins {
   readonly mechanisms: readonly string[];
   #users: Users = new Users({});
   #tokens: TokenJudge | undefined;
-  #checking = 0;
+  #waiting = 0;
+  readonly #lanes: Promise<unknown>[] = Array.from({ length: CHECKS_AT_ONCE }, () => Promise.resolve());
 
   constructor(around: LoginSurroundings, materials: Materials) {
     this.#around = around;
@@ -80,7 +85,7 @@ export class Logins {
     { method, username = '', password, accessToken }: SMTPServerAuthentication,
     client: string,
   ): Promise<Judged> {
-    const attempt = { mechanism: method, client, user: username };
+    const attempt = { mechanism: method, client, user: username.slice(0, LONGEST_NAME) };
     if (!this.mechanisms.includes(method)) return { kind: 'refused', reply: REPLIES.authFailed };
     if (method !== 'XOAUTH2')
       return this.#settled(attempt, () => this.#checkPassword(username, password ?? ''));
@@ -110,7 +115,7 @@ export class Logins {
       first: Extract<ReturnType<typeof scramFirst>, { kind: 'challenge' }>,
       response: string,
     ) => {
-      const attempt = { mechanism: 'SCRAM-SHA-256', client, user: first.user };
+      const attempt = { mechanism: 'SCRAM-SHA-256', client, user: first.user.slice(0, LONGEST_NAME) };
       let proof = '';
       const said = await this.#settled(attempt, async () => {
         const final = first.finish(decoded(response));
@@ -165,18 +170,20 @@ export class Logins {
   }
 
   async #checkPassword(user: string, password: string): Promise<Checked> {
-    if (this.#checking >= CHECKS_AT_ONCE) return { kind: 'unavailable', reason: 'too many logins at a time' };
+    if (this.#waiting >= MOST_WAITING) return { kind: 'unavailable', reason: 'too many logins at a time' };
     const { exists, hash } = this.#users.find(user);
-    this.#checking += 1;
-    try {
-      const isRight =
-        (await passwordMatches(hash, password)) && exists && passwordFault(password) === undefined;
-      return isRight
-        ? { kind: 'right', login: user }
-        : { kind: 'wrong', reason: exists ? 'wrong password' : 'unknown user' };
-    } finally {
-      this.#checking -= 1;
-    }
+    const matches = await this.#inTurn(() => passwordMatches(hash, password));
+    if (matches && exists && passwordFault(password) === undefined) return { kind: 'right', login: user };
+    return { kind: 'wrong', reason: exists ? 'wrong password' : 'unknown user' };
+  }
+
+  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const lane = this.#waiting++ % CHECKS_AT_ONCE;
+    const result = (this.#lanes[lane] ?? Promise.resolve()).then(work);
+    this.#lanes[lane] = result.catch(() => undefined);
+    return result.finally(() => {
+      this.#waiting -= 1;
+    });
   }
 
   async #checkToken(token: string): Promise<Checked> {

@@ -16,8 +16,8 @@ const rules = (
   auth: Listener['auth'] = 'Disabled',
   hasPair = true,
 ): SessionRules => ({ starttls, auth, messageBytes: 1000, hasPair });
-const clear = { secure: false, loggedIn: false };
-const secure = { secure: true, loggedIn: false };
+const clear = { secure: false, loggedIn: false, inTransaction: false };
+const secure = { secure: true, loggedIn: false, inTransaction: false };
 const codeOf = (verb: string, of: SessionRules) => refusalOf(verb, of, clear)?.code;
 
 const VERBS = [
@@ -94,6 +94,8 @@ test('a login is heard under TLS only', () => {
     assert.equal(refusalOf('AUTH', rules('Enabled', auth), clear), REPLIES.authNeedsTls);
     assert.equal(refusalOf('AUTH', rules('Disabled', auth), clear), REPLIES.notAvailable);
     assert.equal(refusalOf('AUTH', rules('Enabled', auth), secure), undefined);
+    const inside = { ...secure, inTransaction: true };
+    assert.equal(refusalOf('AUTH', rules('Enabled', auth), inside), REPLIES.authInTransaction);
   }
 });
 
@@ -107,11 +109,12 @@ test('without a pair TLS is unavailable for now, and mail that could have had it
   assert.deepEqual(without('Disabled'), ['ok', 502, 'ok', 'ok']);
 });
 
-test('an older TLS version is for the clients that a policy names, and never for a login', () => {
+test('an older TLS version is for the clients that a policy names, and never for a login or implicit TLS', () => {
   const old = { networks: ['a'], starttls: null, minTlsVersion: 'TLSv1' as const };
   assert.equal(tlsFloorOfSession(listener('Enabled'), undefined, 'TLSv1.2'), 'TLSv1.2');
   assert.equal(tlsFloorOfSession(listener('Enabled'), old, 'TLSv1.2'), 'TLSv1');
   assert.equal(tlsFloorOfSession(listener('Enabled', 'Required'), old, 'TLSv1.2'), 'TLSv1.2');
+  assert.equal(tlsFloorOfSession(listener('Disabled', 'Disabled', true), old, 'TLSv1.2'), 'TLSv1.2');
   assert.equal(
     tlsFloorOfSession(listener('Enabled'), { ...old, minTlsVersion: 'TLSv1.3' }, 'TLSv1.2'),
     'TLSv1.3',

@@ -26,6 +26,8 @@ export interface SessionState {
   readonly secure: boolean;
   /** Logged in, or a certificate that counts as a login. */
   readonly loggedIn: boolean;
+  /** MAIL was accepted. */
+  readonly inTransaction: boolean;
 }
 
 /**
@@ -43,14 +45,14 @@ export function starttlsOfSession(
   return weaker && listener.auth === 'Required' ? listener.starttls : chosen;
 }
 
-/** The oldest TLS version of one session. Clients that log in are never allowed an older one than the others. */
+/** The oldest TLS version of one session. Where clients must log in, or TLS is implicit, nothing lowers it. */
 export function tlsFloorOfSession(
   listener: Listener,
   clientPolicy: ClientPolicy | undefined,
   floor: TlsVersion,
 ): TlsVersion {
   const chosen = clientPolicy?.minTlsVersion ?? floor;
-  return chosen < floor && listener.auth === 'Required' ? floor : chosen;
+  return chosen < floor && (listener.implicitTLS || listener.auth === 'Required') ? floor : chosen;
 }
 
 /** The reply that refuses this command, or undefined when the session goes on. */
@@ -63,6 +65,8 @@ export function refusalOf(verb: string, rules: SessionRules, state: SessionState
   }
   if (NEVER_AVAILABLE.has(verb)) return REPLIES.notAvailable;
   if (verb === 'AUTH' && rules.auth === 'Disabled') return REPLIES.notAvailable;
+  // RFC 4954 section 4; it would also pass by what is counted for each login.
+  if (verb === 'AUTH' && state.inTransaction) return REPLIES.authInTransaction;
   if (verb === 'MAIL' && rules.auth === 'Required' && !state.loggedIn) return REPLIES.mustLogIn;
   return undefined;
 }

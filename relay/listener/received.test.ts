@@ -8,6 +8,7 @@ const trace: Trace = {
   hostname: 'relay.example.com',
   queueId: '1k86ld9njg720qjr',
   esmtp: true,
+  smtpUtf8: false,
   authenticated: false,
   tls: { version: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384', group: null },
   recipient: 'you@example.net',
@@ -28,13 +29,16 @@ test('the header names client, protocol, TLS, id, recipient and time', () => {
   );
 });
 
-test('protocols by RFC 3848', () => {
-  const protocol = (esmtp: boolean, tls: Trace['tls']) =>
-    / with (\S+) id /.exec(receivedHeader({ ...trace, esmtp, tls }))?.[1];
-  assert.deepEqual(
-    [protocol(false, null), protocol(true, null), protocol(true, trace.tls)],
-    ['SMTP', 'ESMTP', 'ESMTPS'],
-  );
+test('protocols by RFC 3848 and RFC 6531', () => {
+  const protocol = (changes: Partial<Trace>) =>
+    / with (\S+) id /.exec(receivedHeader({ ...trace, ...changes }))?.[1];
+  assert.equal(protocol({ esmtp: false, tls: null }), 'SMTP');
+  assert.equal(protocol({ tls: null }), 'ESMTP');
+  assert.equal(protocol({}), 'ESMTPS');
+  assert.equal(protocol({ authenticated: true }), 'ESMTPSA');
+  assert.equal(protocol({ tls: null, smtpUtf8: true }), 'UTF8SMTP');
+  assert.equal(protocol({ smtpUtf8: true }), 'UTF8SMTPS');
+  assert.equal(protocol({ smtpUtf8: true, authenticated: true }), 'UTF8SMTPSA');
 });
 
 test('what a client calls itself cannot add a header, and IPv6 is marked', () => {

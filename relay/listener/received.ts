@@ -8,6 +8,8 @@ export interface Trace {
   readonly hostname: string;
   readonly queueId: string;
   readonly esmtp: boolean;
+  /** The message was sent with SMTPUTF8 (RFC 6531 section 4.3). */
+  readonly smtpUtf8: boolean;
   readonly tls: { readonly version: string; readonly cipher: string; readonly group: string | null } | null;
   /** The client logged in (RFC 3848: the final A). */
   readonly authenticated: boolean;
@@ -24,13 +26,15 @@ export function receivedHeader({
   hostname,
   queueId,
   esmtp,
+  smtpUtf8,
   tls,
   authenticated,
   recipient,
   at,
 }: Trace): string {
   const address = client.includes(':') ? `IPv6:${client}` : client;
-  const protocol = `${esmtp || tls ? 'ESMTP' : 'SMTP'}${tls ? 'S' : ''}${authenticated ? 'A' : ''}`;
+  const service = smtpUtf8 ? 'UTF8SMTP' : esmtp || tls ? 'ESMTP' : 'SMTP';
+  const protocol = `${service}${tls ? 'S' : ''}${authenticated ? 'A' : ''}`;
   const lines = [
     `Received: from ${harmless(helo)} ([${address}])`,
     `by ${hostname} (mailrelay) with ${protocol} id ${queueId}`,

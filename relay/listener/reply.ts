@@ -21,6 +21,7 @@ export const REPLIES = {
   tlsUnavailable: reply(454, 'tls_unavailable', '4.7.0 TLS is not available now, try again later'),
   noCertificate: reply(451, 'tls_unavailable', '4.3.2 No certificate is loaded, try again later'),
   authNeedsTls: reply(530, 'starttls_required', '5.7.0 Must issue a STARTTLS command first'),
+  authInTransaction: reply(503, 'protocol', '5.5.1 No login inside a mail transaction'),
   authFailed: reply(535, 'auth_failed', '5.7.8 Authentication credentials invalid'),
   authUnavailable: reply(454, 'auth_unavailable', '4.7.0 Temporary authentication failure'),
   authBadSyntax: reply(501, 'auth_failed', '5.5.2 Cannot read this authentication response'),
@@ -46,6 +47,7 @@ export const REPLIES = {
   closing: reply(421, 'closing', '4.3.2 Service is restarting, try again'),
   badSender: reply(553, 'bad_address', '5.1.7 This sender address cannot be relayed'),
   badRecipient: reply(553, 'bad_address', '5.1.3 This recipient address cannot be relayed'),
+  needsSmtpUtf8: reply(553, 'bad_address', '5.6.7 This address needs SMTPUTF8'),
   noRelaying: reply(
     550,
     'relaying_denied',

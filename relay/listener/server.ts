@@ -21,6 +21,8 @@ export interface SessionParts {
   readonly gate: Gate;
   /** A login by a mechanism that the library does not know; undefined: there is no such mechanism. */
   readonly exchange: (mechanism: string) => Exchange | undefined;
+  /** Hears of every refusal, whoever made it; a reply is the end of the session. */
+  readonly refused: (code: number, reason: string | undefined) => Reply | undefined;
   readonly trace: SessionTrace | undefined;
 }
 export type SessionMaker = (client: string, session: SMTPServerSession) => SessionParts;
@@ -34,6 +36,7 @@ export interface Patience {
 
 const HANDSHAKE_MS = 60_000;
 const LOOK_MS = 1_000;
+const STARTTLS = Buffer.from('STARTTLS');
 
 class GatedConnection extends SMTPConnection {
   readonly #parts: SessionParts;
@@ -60,13 +63,22 @@ class GatedConnection extends SMTPConnection {
       super._onCommand(command, callback);
       return;
     }
-    this.send(refusal.code, refusal.text, false);
+    this.#refuse(refusal);
     if (refusal.code !== 421 && callback) this._whenWritable(() => setImmediate(callback));
   }
 
-  /** Logins are offered and taken under TLS only. */
+  /** Logins are offered and taken under TLS only, and TLS where the gate lets it through at this moment. */
   override _isSupported(command: string): boolean {
-    return (command !== 'AUTH' || this.secure) && super._isSupported(command);
+    if (command === 'AUTH' && !this.secure) return false;
+    if (command === 'STARTTLS' && this.#parts.gate({ verb: command, line: STARTTLS, secure: this.secure }))
+      return false;
+    return super._isSupported(command);
+  }
+
+  /** What a refused MAIL said of its message is not said of the next one. */
+  override handler_MAIL(command: Buffer, callback: () => void): void {
+    if (!this.session.envelope.mailFrom) this._resetSession();
+    super.handler_MAIL(command, callback);
   }
 
   override handler_AUTH(command: Buffer, callback: () => void): void {
@@ -89,7 +101,7 @@ class GatedConnection extends SMTPConnection {
    */
   end(reply: Reply): void {
     this.#lastReply = reply;
-    if (!this.#isDeciding) this.send(reply.code, reply.text, false);
+    if (!this.#isDeciding) this.#refuse(reply);
   }
 
   /** The reply that ends a session whose client makes no progress, or undefined. Bytes alone are no progress. */
@@ -102,11 +114,7 @@ class GatedConnection extends SMTPConnection {
   }
 
   override send(code: number, data?: string | string[] | null, context?: string | false): void {
-    super.send(code, data, context);
-    if (!this._upgrading) this.#traceSent(code, data);
-    const last = this.#lastReply;
-    // A 421 closes the session by itself.
-    if (last && code !== 421) super.send(last.code, last.text, false);
+    this.#say(code, data, context);
   }
 
   /** After STARTTLS the raw socket never says `close`: it is the session that ends. */
@@ -118,6 +126,22 @@ class GatedConnection extends SMTPConnection {
   /** We owe the client a reply. */
   get #isDeciding(): boolean {
     return Boolean(this._handlerPending || (this._dataStream && this._parser && !this._parser._dataMode));
+  }
+
+  #refuse({ code, text, reason }: Reply): void {
+    this.#say(code, text, false, reason);
+  }
+
+  #say(code: number, data?: string | string[] | null, context?: string | false, reason?: string): void {
+    const end = code >= 400 ? this.#parts.refused(code, reason) : undefined;
+    if (end) {
+      this.#refuse(end);
+      return;
+    }
+    super.send(code, data, context);
+    if (!this._upgrading) this.#traceSent(code, data);
+    // A 421 closes the session by itself.
+    if (this.#lastReply && code !== 421) this.#refuse(this.#lastReply);
   }
 
   #refusalOf(line: Buffer): Reply | undefined {
@@ -135,7 +159,7 @@ class GatedConnection extends SMTPConnection {
   #step(exchange: Exchange, response: string, callback: () => void): void {
     exchange(response).then((said) => {
       if (said.kind === 'challenge') return this.#ask(said.text, exchange, callback);
-      if (said.kind === 'refused') this.send(said.reply.code, said.reply.text, false);
+      if (said.kind === 'refused') this.#refuse(said.reply);
       else {
         this.session.user = said.login;
         this.send(235, '2.7.0 Authentication successful', false);
@@ -165,10 +189,15 @@ export class GatedServer extends SMTPServer {
     super(options);
     this.partsOf = partsOf;
     this.#patience = patience;
-    // Without our own pair the library would use one whose key is public: rather have none.
-    if (!options.key) this.secureContext = new Map();
     this.#looking = setInterval(() => this.#look(), LOOK_MS);
     this.#looking.unref();
+  }
+
+  /** Without a pair of ours the library would use one whose key is public: rather have none. */
+  override updateSecureContext(options?: SMTPServerOptions): void {
+    Object.assign(this.options, options);
+    if (this.options.key) super.updateSecureContext();
+    else this.secureContext = new Map();
   }
 
   /**
@@ -209,7 +238,7 @@ export class GatedServer extends SMTPServer {
     const now = Date.now();
     for (const connection of this.connections) {
       const reply = (connection as GatedConnection).impatience(now, this.#patience);
-      if (reply) (connection as GatedConnection).send(reply.code, reply.text, false);
+      if (reply) (connection as GatedConnection).end(reply);
     }
     const patience = Math.min(this.#patience.idleMs, HANDSHAKE_MS);
     for (const [raw, top] of this._pendingSockets) {
