@@ -2,7 +2,7 @@
  * `mailrelay relay`: the relay of a pod, on the paths that the operator mounts. SIGTERM drains and ends with 0; a
  * second one ends at once.
  */
-import { ADMIN_PORT, POD_PATHS } from '#crds/wellknown.ts';
+import { ADMIN_PORT, HANDOVER_PORT, POD_PATHS } from '#crds/wellknown.ts';
 import { jsonLog } from '#relay/log.ts';
 import { listenerProcesses } from '#relay/supervisor/cpus.ts';
 import { type Relay, startRelay } from '#relay/supervisor/relay.ts';
@@ -21,6 +21,7 @@ their changes.
   --state DIR         folder of the queue              (${POD_PATHS.state})
   --listen ADDRESS    address of the listeners         (::, both families)
   --admin-port N      port of health and metrics       (${ADMIN_PORT})
+  --pod-name NAME     name of the pod, by which it leaves when it is no longer wanted (env POD_NAME)
   --processes N       listener processes               (the CPU limit in whole cores)
   --grace SECONDS     how long connections are answered after SIGTERM  (10)
   --drain SECONDS     how long open sessions may go on after that      (300)
@@ -37,6 +38,7 @@ export async function relay(argv: string[]): Promise<number> {
       state: { type: 'string', default: POD_PATHS.state },
       listen: { type: 'string', default: '::' },
       'admin-port': { type: 'string', default: String(ADMIN_PORT) },
+      'pod-name': { type: 'string' },
       processes: { type: 'string' },
       grace: { type: 'string', default: '10' },
       drain: { type: 'string', default: '300' },
@@ -45,6 +47,7 @@ export async function relay(argv: string[]): Promise<number> {
   );
   if (!parsed) return 0;
   const { values } = parsed;
+  const podName = values['pod-name'] ?? process.env['POD_NAME'];
   const started = await startRelay({
     policyDir: values.policy,
     certificateDir: values.certificate,
@@ -55,6 +58,7 @@ export async function relay(argv: string[]): Promise<number> {
     adminAddress: values.listen,
     adminPort: portOption('admin-port', values['admin-port']),
     processes: values.processes === undefined ? listenerProcesses() : Number(values.processes),
+    ...(podName === undefined ? {} : { among: { podName, port: HANDOVER_PORT } }),
     version: projectVersion(),
     log: jsonLog('supervisor', 1, Date.now),
     logFd: 1,

@@ -22,6 +22,13 @@ export type CertificateFacts = z.infer<typeof certificateFacts>;
 /** Why the mounted pair is not (or not happily) served. The reasons of conditions.ts. */
 const certificateProblem = z.object({ reason: z.string(), message: z.string() });
 
+/** How far a pod that leaves is; `Emptied`: it takes no mail any more and its disk has none. */
+const evacuation = z.object({
+  state: z.enum(['HandingOver', 'Delivering', 'Emptied']),
+  /** What stands in the way, or why the queue is delivered instead of handed over; null: nothing. */
+  message: z.string().nullable(),
+});
+
 const podStatus = z.object({
   format: z.literal(1),
   /** Changes with every fact below that the operator should see; opaque, unique across restarts. */
@@ -41,6 +48,8 @@ const podStatus = z.object({
   notInForce: z.array(z.string()),
   /** Secrets and ConfigMaps that the policy names and that are missing or unusable, each with what does not work. */
   missing: z.array(z.string()).default([]),
+  /** null: it stays. Older relays do not say, and cannot hand over. */
+  evacuation: evacuation.nullable().optional(),
   certificate: certificateFacts.nullable(),
   certificateProblem: certificateProblem.nullable(),
   /** The same of the certificate for names inside the cluster, where one is wanted. */

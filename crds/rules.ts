@@ -8,7 +8,7 @@ import { BlockList } from 'node:net';
 import type { MailRelaySpec } from './mailrelay.ts';
 import { networkOf } from './networks.ts';
 import { TLS_RULES } from './tlsrules.ts';
-import { ADMIN_PORT, servedPort } from './wellknown.ts';
+import { ADMIN_PORT, HANDOVER_PORT, servedPort } from './wellknown.ts';
 
 export interface Rule {
   /** Where the API server reports it, below the MailRelay. */
@@ -141,6 +141,12 @@ export const RULES: readonly Rule[] = [
     cel: `self.inbound.listeners.all(l, l.port != ${ADMIN_PORT})`,
     message: `port ${ADMIN_PORT} serves health and metrics inside the pod: choose another port for the listener`,
     holds: (spec) => spec.inbound.listeners.every(({ port }) => port !== ADMIN_PORT),
+  },
+  {
+    path: 'spec.inbound.listeners',
+    cel: `self.inbound.listeners.all(l, l.port != ${HANDOVER_PORT})`,
+    message: `port ${HANDOVER_PORT} takes over the queues of pods that leave: choose another port for the listener`,
+    holds: (spec) => spec.inbound.listeners.every(({ port }) => port !== HANDOVER_PORT),
   },
   {
     path: 'spec.inbound',

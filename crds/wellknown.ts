@@ -27,6 +27,9 @@ export const CONTROL_SOCKET = 'queue.sock';
 /** Health, metrics and status of a relay: plain HTTP, for kubelet, operator and Prometheus only. */
 export const ADMIN_PORT = 9090;
 
+/** Where a relay takes over the queue of a sibling that leaves: TLS, both ends with the certificate of the relay. */
+export const HANDOVER_PORT = 9465;
+
 /** Ports below 1024 are served at 10000 + port, in pods and by `mailrelay run`, so that nothing needs root. */
 export function servedPort(port: number): number {
   return port < 1024 ? port + 10_000 : port;
@@ -37,6 +40,8 @@ export const ANNOTATIONS = {
   refresh: `${GROUP}/refresh`,
   /** On a MailRelay: "true" pauses reconciling. */
   paused: `${GROUP}/paused`,
+  /** On a claim: the uid of the pod that reported it empty. */
+  emptied: `${GROUP}/emptied`,
 } as const;
 
 /** Labels of every object that belongs to one MailRelay; selectors use exactly these three. */

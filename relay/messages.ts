@@ -38,8 +38,15 @@ export type ToListener =
   /** No further connections; end those that are open after `deadlineMs`. */
   | { kind: 'drain'; deadlineMs: number };
 
+/** To whom the queue of a pod that leaves goes, and the pair that both ends show. */
+export interface Handover {
+  readonly siblings: readonly { readonly host: string; readonly port: number }[];
+  readonly pair: PairText;
+}
+
+/** A giver (relay/handover) stands in the place of the router, and hears the same. */
 export type ToRouter =
-  | { kind: 'configure'; policy: Policy; materials: Materials; stateDir: string }
+  | { kind: 'configure'; policy: Policy; materials: Materials; stateDir: string; handover: Handover | null }
   | { kind: 'materials'; materials: Materials }
   /** The router before this one has let go of the queue: begin. */
   | { kind: 'start' }
@@ -95,3 +102,15 @@ export type FromRouter =
   | { kind: 'failed'; message: string }
   | { kind: 'queue'; figures: QueueFigures }
   | ({ kind: 'counts' } & Counted);
+
+export type ToReceiver =
+  | { kind: 'configure'; stateDir: string; pair: PairText }
+  | { kind: 'pair'; pair: PairText }
+  /** With an accepted, paused socket as the handle. */
+  | { kind: 'connection' }
+  | { kind: 'drain' };
+
+export type FromReceiver =
+  | { kind: 'ready' }
+  | { kind: 'failed'; message: string }
+  | { kind: 'entered'; ids: readonly string[] };

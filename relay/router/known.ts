@@ -11,7 +11,9 @@ interface Known {
 }
 
 export class KnownMessages {
-  readonly #messages = new Map<string, Known>();
+  #messages = new Map<string, Known>();
+  #newest = '';
+  #isSorted = true;
   #bytes = 0;
   #held = 0;
 
@@ -29,7 +31,7 @@ export class KnownMessages {
 
   /** Milliseconds since the epoch at which the oldest was received; null when there is none. */
   get oldest(): number | null {
-    const [oldest] = this.#messages.keys();
+    const [oldest] = this.ids();
     return oldest === undefined ? null : timeOfQueueId(oldest);
   }
 
@@ -38,12 +40,18 @@ export class KnownMessages {
   }
 
   ids(): Iterable<string> {
+    if (!this.#isSorted)
+      this.#messages = new Map([...this.#messages].toSorted(([a], [b]) => (a < b ? -1 : 1)));
+    this.#isSorted = true;
     return this.#messages.keys();
   }
 
   /** Adds it, or replaces what is known of it in its place. */
   put(id: string, known: { lanes: number; held: boolean; bytes: number }): void {
     this.#uncount(id);
+    // A sibling that leaves hands over what is older than all we have.
+    if (id < this.#newest && !this.#messages.has(id)) this.#isSorted = false;
+    else if (id > this.#newest) this.#newest = id;
     this.#messages.set(id, known);
     this.#bytes += known.bytes;
     if (known.held) this.#held += 1;

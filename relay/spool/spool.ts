@@ -4,7 +4,7 @@
  * of its event loop shares a transaction, and so a sync), so that a 250 may follow. Entries that cannot be read are set
  * aside and counted, never deleted. Errors of the disk reject; nothing of a message that failed to enter remains.
  */
-import { createReadStream, mkdirSync, readdirSync, statfsSync, statSync, unlinkSync } from 'node:fs';
+import { createReadStream, mkdirSync, readdirSync, rmSync, statfsSync, statSync, unlinkSync } from 'node:fs';
 import { rm, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -59,6 +59,11 @@ export class Spool {
 
   bodyWriter(id: string): BodyWriter {
     return new BodyWriter(this.#bodyDir, id);
+  }
+
+  /** Removes what was left of the body of a message that did not enter; only where nobody else writes one of that id. */
+  removeStray(id: string): void {
+    if (this.read(id).kind === 'gone') rmSync(join(this.#bodyDir, id), { force: true });
   }
 
   /** Resolves when the message is on disk: the 250 may be sent. */

@@ -20,6 +20,7 @@ test('nothing mounted is nothing read', () => {
   });
   assert.deepEqual(inputs, {
     policy: undefined,
+    scale: undefined,
     cert: undefined,
     key: undefined,
     materials: NO_MATERIALS,
@@ -38,7 +39,13 @@ test('files are read through the link that a kubelet swaps, and plain files too'
     secrets: { users: { 'me@example.com': 'hash' } },
     configMaps: { roots: { 'a.pem': 'A', 'b.pem': 'B' } },
   };
-  assert.deepEqual(readInputs(dirs), { policy: 'one', cert: 'cert', key: 'key', materials });
+  assert.deepEqual(readInputs(dirs), {
+    policy: 'one',
+    scale: undefined,
+    cert: 'cert',
+    key: 'key',
+    materials,
+  });
 });
 
 test('contents are compared, not times', () => {

@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto';
 import { type FSWatcher, readdirSync, readFileSync, realpathSync, watch } from 'node:fs';
 import { join } from 'node:path';
 import { POLICY_FILE_NAME } from '#crds/policyfile.ts';
+import { SCALE_FILE_NAME } from '#crds/scalefile.ts';
 import type { Files, Materials } from '../materials.ts';
 
 export interface InputDirs {
@@ -19,15 +20,17 @@ export interface InputDirs {
 
 export interface Inputs {
   readonly policy: string | undefined;
+  readonly scale: string | undefined;
   readonly cert: string | undefined;
   readonly key: string | undefined;
   readonly materials: Materials;
 }
 
 export function readInputs({ policyDir, certificateDir, secretsDir, configMapsDir }: InputDirs): Inputs {
-  const pairDir = resolvedFolder(certificateDir);
+  const [orderDir, pairDir] = [resolvedFolder(policyDir), resolvedFolder(certificateDir)];
   return {
-    policy: textOf(join(resolvedFolder(policyDir), POLICY_FILE_NAME)),
+    policy: textOf(join(orderDir, POLICY_FILE_NAME)),
+    scale: textOf(join(orderDir, SCALE_FILE_NAME)),
     cert: textOf(join(pairDir, 'tls.crt')),
     key: textOf(join(pairDir, 'tls.key')),
     materials: { secrets: foldersOf(secretsDir), configMaps: foldersOf(configMapsDir) },

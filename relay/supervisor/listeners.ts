@@ -18,7 +18,7 @@ import { Backoff } from './backoff.ts';
 import { ClientCounts } from './clientcounts.ts';
 import { chooseMember, type Door, doorsOf, type Generation, type Member, sessionsOf } from './generation.ts';
 import { TaskProcess } from './process.ts';
-import { clientBehind } from './proxy.ts';
+import { clientBehind, clientOf } from './proxy.ts';
 import { MessageRate } from './rate.ts';
 
 const ENTRY = fileURLToPath(new URL('../listener/main.ts', import.meta.url));
@@ -71,6 +71,11 @@ export class ListenerTasks {
   get isReady(): boolean {
     const { policy, members = [] } = this.#generation ?? {};
     return policy?.inbound.listeners.length === 0 || members.some(({ ready }) => ready);
+  }
+
+  /** True when no process is left that could take mail. */
+  get isIdle(): boolean {
+    return (this.#generation?.members.length ?? 0) === 0 && this.#draining.size === 0;
   }
 
   get openSessions(): number {
@@ -310,9 +315,4 @@ export class ListenerTasks {
   #passWaiting(): void {
     for (const accepted of this.#waiting.splice(0)) this.#admit(accepted);
   }
-}
-
-/** Empty when the client has already gone. */
-function clientOf(socket: Socket): string {
-  return (socket.remoteAddress ?? '').replace(/^::ffff:(?=[0-9.]+$)/i, '');
 }

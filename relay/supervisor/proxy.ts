@@ -46,3 +46,8 @@ function stopReading(socket: Socket): void {
   socket.pause();
   (socket as unknown as { _handle?: { reading: boolean; readStop(): void } })._handle?.readStop();
 }
+
+/** Empty when the client has already gone. */
+export function clientOf(socket: Socket): string {
+  return (socket.remoteAddress ?? '').replace(/^::ffff:(?=[0-9.]+$)/i, '');
+}

@@ -7,6 +7,7 @@ import { accessSync, constants, mkdirSync } from 'node:fs';
 import type { PodStatus } from '#crds/podstatus.ts';
 import type { Log } from '../log.ts';
 import { Spool } from '../spool/spool.ts';
+import type { AmongSiblings } from './leaving.ts';
 import { takeOwnership } from './owner.ts';
 import { Supervisor } from './supervisor.ts';
 
@@ -27,6 +28,8 @@ export interface RelayOptions {
   readonly adminPort: number;
   /** Listener processes; default: what the CPU limit is worth. */
   readonly processes?: number;
+  /** In a pod of a StatefulSet: without it this relay neither leaves nor takes over. */
+  readonly among?: AmongSiblings;
   readonly version: string;
   /** Told of each transition of policy, certificate and tasks, those of the start included. */
   readonly log: Log;

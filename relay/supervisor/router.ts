@@ -1,18 +1,21 @@
 /**
- * The router task: one process that delivers. A new policy brings up a second one beside it; the old one stops taking,
- * finishes what is under way, and only when it is gone does the new one begin, so that no message is delivered by
- * both. A router that dies is replaced; the queue is in the spool.
+ * The router task: one process that delivers, or hands the queue over where the pod leaves. A new policy brings up a
+ * second one beside it; the old one stops taking, finishes what is under way, and only when it is gone does the new one
+ * begin, so that no message is in the hands of both. One that dies is replaced; the queue is in the spool.
  */
 import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 import type { Policy } from '#crds/policyfile.ts';
 import type { Log } from '../log.ts';
 import { type Materials, NO_MATERIALS } from '../materials.ts';
-import type { Counted, FromRouter, QueueFigures, ToRouter } from '../messages.ts';
+import type { Counted, FromRouter, Handover, QueueFigures, ToRouter } from '../messages.ts';
 import { Backoff } from './backoff.ts';
 import { TaskProcess } from './process.ts';
 
-const ENTRY = fileURLToPath(new URL('../router/main.ts', import.meta.url));
+const ROUTER = fileURLToPath(new URL('../router/main.ts', import.meta.url));
+/** Before a hand-over nothing else waits: an answer to DATA may take as long (RFC 5321 section 4.5.3.2.6). */
+const PATIENT_DRAIN_MS = 10 * 60_000;
+const GIVER = fileURLToPath(new URL('../handover/giving.ts', import.meta.url));
 
 export interface RouterSurroundings {
   readonly stateDir: string;
@@ -27,6 +30,7 @@ export interface RouterSurroundings {
 
 export interface RaisedRouter {
   readonly policy: Policy;
+  readonly handover: Handover | null;
   readonly process: TaskProcess<ToRouter, FromRouter>;
   readonly since: number;
 }
@@ -36,7 +40,8 @@ export class RouterTask {
   readonly #backoff = new Backoff();
   #current: RaisedRouter | undefined;
   /** The end of the router before the current one: the next begins after it. */
-  #released: Promise<void> = Promise.resolve();
+  #released: Promise<unknown> = Promise.resolve();
+  readonly #draining = new Set<RaisedRouter>();
   #materials = NO_MATERIALS;
   #starts = 0;
   #stopping = false;
@@ -70,16 +75,19 @@ export class RouterTask {
   }
 
   /** Brings up a router beside the one in service; it does nothing yet. */
-  async raise(policy: Policy): Promise<RaisedRouter | { kind: 'failed'; message: string }> {
+  async raise(
+    policy: Policy,
+    handover: Handover | null,
+  ): Promise<RaisedRouter | { kind: 'failed'; message: string }> {
     const { stateDir, logFd, clock } = this.#around;
-    const process = new TaskProcess<ToRouter, FromRouter>(ENTRY, logFd, (message) =>
+    const process = new TaskProcess<ToRouter, FromRouter>(handover ? GIVER : ROUTER, logFd, (message) =>
       this.#heard(process, message),
     );
     const materials = this.#materials;
-    const raised = await process.raise({ kind: 'configure', policy, materials, stateDir });
+    const raised = await process.raise({ kind: 'configure', policy, materials, stateDir, handover });
     if (raised.kind === 'failed') return raised;
     if (this.#materials !== materials) process.send({ kind: 'materials', materials: this.#materials });
-    return { policy, process, since: clock() };
+    return { policy, handover, process, since: clock() };
   }
 
   putInService(next: RaisedRouter): void {
@@ -92,8 +100,10 @@ export class RouterTask {
     log('task_started', { started: 'router', pid: next.process.pid });
     next.process.exited.then(() => this.#gone(next));
     if (old) {
-      old.process.drain({ kind: 'drain', deadlineMs: drainMs }, drainMs);
-      this.#released = old.process.exited;
+      drain(old, next.handover ? PATIENT_DRAIN_MS : drainMs);
+      this.#draining.add(old);
+      old.process.exited.then(() => this.#draining.delete(old));
+      this.#released = Promise.all([this.#released, old.process.exited]);
     }
     this.#released.then(() => next.process.send({ kind: 'start' }));
     onChange();
@@ -106,7 +116,7 @@ export class RouterTask {
   async stop(deadlineMs: number): Promise<void> {
     this.#stopping = true;
     const last = this.#current;
-    last?.process.drain({ kind: 'drain', deadlineMs }, deadlineMs);
+    for (const router of [...this.#draining, ...(last ? [last] : [])]) drain(router, deadlineMs);
     await Promise.all([this.#released, last?.process.exited]);
   }
 
@@ -127,14 +137,18 @@ export class RouterTask {
     log('task_died', { died: 'router', pid, restartMs });
     this.#current = undefined;
     onChange();
-    setTimeout(() => this.#replace(router.policy), restartMs);
+    setTimeout(() => this.#replace(router), restartMs);
   }
 
-  async #replace(policy: Policy): Promise<void> {
+  async #replace(router: RaisedRouter): Promise<void> {
     if (this.#stopping || this.#current) return;
-    const raised = await this.raise(policy);
-    if ('kind' in raised) setTimeout(() => this.#replace(policy), this.#backoff.afterDeath(0));
+    const raised = await this.raise(router.policy, router.handover);
+    if ('kind' in raised) setTimeout(() => this.#replace(router), this.#backoff.afterDeath(0));
     else if (this.#stopping || this.#current) this.abandon(raised);
     else this.putInService(raised);
   }
+}
+
+function drain({ process }: RaisedRouter, deadlineMs: number): void {
+  process.drain({ kind: 'drain', deadlineMs }, deadlineMs);
 }

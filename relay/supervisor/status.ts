@@ -12,6 +12,9 @@ import type { CertificateStatus } from './certificates.ts';
 export interface Known {
   readonly version: string;
   readonly stopping: boolean;
+  /** It is going to, or does. */
+  readonly leaving: boolean;
+  readonly evacuation: PodStatus['evacuation'];
   readonly policy: Policy | undefined;
   readonly refused: PodStatus['policy']['refused'];
   readonly certificates: CertificateStatus;
@@ -40,6 +43,7 @@ export function podStatusOf(known: Known): Omit<PodStatus, 'revision'> {
     policy: { hash: policy ? hashOf(policy) : null, refused: known.refused },
     notInForce: policy ? fieldsNotInForce(policy) : [],
     missing: [...known.missing],
+    evacuation: known.evacuation,
     ...certificates,
     tasks: { listenerStarts: listeners.starts, routerStarts: router.starts },
     sessions: {
@@ -60,8 +64,9 @@ export function podStatusOf(known: Known): Omit<PodStatus, 'revision'> {
   };
 }
 
-function whyNotReady({ stopping, policy, certificates, listeners, router }: Known): string[] {
+function whyNotReady({ stopping, leaving, policy, certificates, listeners, router }: Known): string[] {
   if (stopping) return ['the relay is stopping'];
+  if (leaving) return ['the relay leaves: no replica is wanted in its place'];
   if (!policy) return ['no policy is in force yet'];
   const reasons: string[] = [];
   if (!listeners.isReady) reasons.push('the listener task is starting');

@@ -1,58 +1,52 @@
 /**
- * What holds a relay together: it reads the mounted files, brings a new policy up beside the old one, hands a new pair
- * to the tasks, and says what is in force. One change at a time; a policy that is invalid or whose tasks do not come up
- * is refused and the old one stays. Nothing here throws once `start` has resolved.
+ * What holds a relay together: it reads the mounted files, orders what they say to be brought into service beside what
+ * serves, hands a new pair to the tasks, and says what is in force. One change at a time; a policy that is invalid or
+ * whose tasks do not come up is refused and the old one stays. Nothing here throws once `start` has resolved.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PodStatus } from '#crds/podstatus.ts';
 import { hashOf, type Policy, printPolicy } from '#crds/policyfile.ts';
+import { parseScale } from '#crds/scalefile.ts';
 import type { Log } from '../log.ts';
-import { listenerMaterials, NO_MATERIALS, routerMaterials } from '../materials.ts';
+import { NO_MATERIALS } from '../materials.ts';
 import { type Counted, NO_FIGURES } from '../messages.ts';
 import { type AdminServer, startAdmin } from '../serve/admin.ts';
 import { Metrics } from '../serve/metrics.ts';
 import { Certificates } from './certificates.ts';
 import { listenerProcesses } from './cpus.ts';
-import type { Generation } from './generation.ts';
 import { digestOf, type Inputs, readInputs, watchInputs } from './inputs.ts';
 import { hashOfText, judgeText } from './judge.ts';
 import { readLastGood, writeLastGood } from './lastgood.ts';
-import { ListenerTasks } from './listeners.ts';
+import { evacuationOf, type Leaving, leavingOf } from './leaving.ts';
 import { awaitsMount, missingOf } from './missing.ts';
 import { PlaintextClients } from './plaintext.ts';
-import { planRestart, type RestartPlan } from './plan.ts';
+import type { RestartPlan } from './plan.ts';
 import type { BoundAddress, Relay, RelayOptions } from './relay.ts';
 import { Revisions } from './revision.ts';
-import { type RaisedRouter, RouterTask } from './router.ts';
-import { ListeningSockets } from './sockets.ts';
+import { Service } from './service.ts';
 import { podStatusOf } from './status.ts';
 
 const DRAIN_MS = 5 * 60_000;
-/** Deliveries under way at a change of policy end within this, or return to the queue. */
-const ROUTER_DRAIN_MS = 30_000;
 const POLL_MS = 2_000;
 /** Dates pass without any event, and figures are told once a minute. */
 const TICK_MS = 5_000;
 const TELL_WITHIN_MS = 50;
 
-type Applied = { kind: 'applied' } | { kind: 'failed'; message: string };
-
 export class Supervisor implements Relay {
   readonly #options: RelayOptions;
   readonly #release: () => void;
   readonly #log: Log;
-  readonly #sockets: ListeningSockets;
-  readonly #listeners: ListenerTasks;
-  readonly #router: RouterTask;
+  readonly #service: Service;
   readonly #certificates: Certificates;
   readonly #metrics = new Metrics();
   readonly #plaintext = new PlaintextClients(Date.now);
   readonly #revisions = new Revisions(Date.now);
-  #policy: Policy | undefined;
   #materials = NO_MATERIALS;
   #refused: PodStatus['policy']['refused'] = null;
   #queue = NO_FIGURES;
   #stopping = false;
+  /** It is told that this pod leaves: no new client is to come. */
+  #announced = false;
   #seen = '';
   #work: Promise<void> = Promise.resolve();
   #admin: AdminServer | undefined;
@@ -65,30 +59,18 @@ export class Supervisor implements Relay {
     this.#release = release;
     this.#log = options.log;
     this.#certificates = new Certificates(options.log);
-    this.#sockets = new ListeningSockets(options.address, (socket, port) =>
-      this.#listeners.accept(socket, port),
-    );
-    const around = {
+    this.#service = new Service(options, {
       stateDir: options.stateDir,
       logFd: options.logFd,
       clock: Date.now,
       log: options.log,
-      onCounts: (counted: Counted) => this.#metrics.add(counted),
-      onChange: () => this.#changed(),
-    };
-    this.#listeners = new ListenerTasks({
-      ...around,
       processes: options.processes ?? listenerProcesses(),
       drainMs: options.drainMs ?? DRAIN_MS,
-      onEntered: (ids) => this.#router.entered(ids),
+      onCounts: (counted: Counted) => this.#metrics.add(counted),
+      onChange: () => this.#changed(),
       onPlaintext: (client, helo) => this.#plaintext.saw(client, helo),
-    });
-    this.#router = new RouterTask({
-      ...around,
-      drainMs: ROUTER_DRAIN_MS,
       onQueue: (figures) => {
         this.#queue = figures;
-        this.#listeners.learnQueue(figures);
         this.#changed();
       },
     });
@@ -122,11 +104,7 @@ export class Supervisor implements Relay {
   }
 
   addresses(): BoundAddress[] {
-    const listeners = this.#policy?.inbound.listeners ?? [];
-    return listeners.flatMap(({ name, port }) => {
-      const bound = this.#sockets.addressOf(port);
-      return bound ? [{ name, ...bound }] : [];
-    });
+    return this.#service.addresses;
   }
 
   admin(): { address: string; port: number } {
@@ -144,7 +122,7 @@ export class Supervisor implements Relay {
     this.#stopping = true;
     this.#unwatch();
     this.#changed();
-    this.#log('stopping', { sessions: this.#listeners.openSessions });
+    this.#log('stopping', { sessions: this.#service.listeners.openSessions });
     await this.#work;
     await sleep(this.#options.graceMs ?? 0);
     await this.#end(this.#options.drainMs ?? DRAIN_MS);
@@ -165,8 +143,9 @@ export class Supervisor implements Relay {
     }
     if (mounted.kind === 'invalid') this.#refuse(inputs.policy, mounted.message);
     this.#lookAtPairs(inputs, first.policy);
-    const applied = await this.#apply(first.policy, inputs);
-    if (applied.kind === 'failed') throw new Error(applied.message);
+    this.#announced = this.#leavingBy(inputs) !== null;
+    const failure = await this.#apply(first.policy, inputs);
+    if (failure !== undefined) throw new Error(failure);
     this.#useMaterials(inputs);
   }
 
@@ -175,85 +154,81 @@ export class Supervisor implements Relay {
     const inputs = readInputs(this.#options);
     const digest = digestOf(inputs);
     if (digest === this.#seen || this.#stopping) return;
+    if (await this.#announce(inputs)) return this.#look();
     this.#seen = digest;
     const mounted = judgeText(inputs.policy);
-    const policy = mounted.kind === 'policy' ? mounted.policy : this.#policy;
+    const policy = mounted.kind === 'policy' ? mounted.policy : this.#service.policy;
     if (policy) this.#lookAtPairs(inputs, policy);
     if (mounted.kind === 'invalid') this.#refuse(inputs.policy, mounted.message);
     else await this.#take(mounted.policy, inputs);
+    // Whatever became of the policy: whether this pod leaves is followed, and siblings may come.
+    if (this.#service.policy) await this.#apply(this.#service.policy, inputs);
+    await this.#service.lookAtDoor(this.#certificates.pairs.host);
     this.#useMaterials(inputs);
     this.#changed();
   }
 
-  #lookAtPairs(inputs: Inputs, policy: Policy): void {
-    if (this.#certificates.look(inputs, policy, new Date()))
-      this.#listeners.usePairs(this.#certificates.pairs);
+  /** A pod that begins to leave says so first, and serves on while its clients learn of it. True when it waited. */
+  async #announce(inputs: Inputs): Promise<boolean> {
+    const leaves = this.#leavingBy(inputs) !== null;
+    const begins = leaves && !this.#announced;
+    this.#announced = leaves;
+    if (!begins) return false;
+    this.#log('leaving', { sessions: this.#service.listeners.openSessions });
+    this.#changed();
+    await sleep(this.#options.graceMs ?? 0);
+    return true;
   }
 
-  #useMaterials(inputs: Inputs): void {
-    if (!this.#policy) return;
-    this.#materials = inputs.materials;
-    this.#listeners.useMaterials(listenerMaterials(this.#policy, inputs.materials));
-    this.#router.useMaterials(routerMaterials(this.#policy, inputs.materials));
+  #leavingBy({ scale }: Inputs): Leaving | null {
+    return leavingOf(parseScale(scale ?? ''), this.#options.among, this.#certificates.pairs.host);
+  }
+
+  #lookAtPairs(inputs: Inputs, policy: Policy): void {
+    if (this.#certificates.look(inputs, policy, new Date())) this.#service.usePairs(this.#certificates.pairs);
+  }
+
+  #useMaterials({ materials }: Inputs): void {
+    this.#materials = materials;
+    this.#service.useMaterials(materials);
   }
 
   async #take(policy: Policy, inputs: Inputs): Promise<void> {
-    if (this.#policy && hashOf(this.#policy) === hashOf(policy)) {
-      this.#refused = null;
-      return;
-    }
-    if (this.#policy && this.#policy.queue.mode !== policy.queue.mode) {
+    const { policy: current } = this.#service;
+    if (current && current.queue.mode !== policy.queue.mode) {
       this.#refuse(printPolicy(policy), 'queue.mode cannot change while the relay runs');
       return;
     }
     // The pod is about to be replaced by one that has the mount; until then the old policy is right.
-    if (this.#policy && awaitsMount(policy, inputs.materials)) {
+    if (current && hashOf(current) !== hashOf(policy) && awaitsMount(policy, inputs.materials)) {
       this.#log('policy_awaits_mount', { hash: hashOf(policy) });
       return;
     }
-    const applied = await this.#apply(policy, inputs);
-    if (applied.kind === 'failed') this.#refuse(printPolicy(policy), applied.message);
+    const failure = await this.#apply(policy, inputs);
+    if (failure !== undefined) this.#refuse(printPolicy(policy), failure);
     else this.#refused = null;
   }
 
-  /** Brings a policy into force, or leaves everything as it was. */
-  async #apply(policy: Policy, inputs: Inputs): Promise<Applied> {
-    const plan = planRestart(this.#policy, policy);
-    const bound = await this.#sockets.open(policy.inbound.listeners);
-    if (bound.kind === 'failed') return bound;
-    if (plan.listener) this.#listeners.useMaterialsForNext(listenerMaterials(policy, inputs.materials));
-    if (plan.router) this.#router.useMaterialsForNext(routerMaterials(policy, inputs.materials));
-    const raised = await this.#raise(policy, plan);
-    if (raised.kind === 'failed') {
-      this.#sockets.keepOnly(this.#policy?.inbound.listeners ?? []);
-      return raised;
-    }
-    const first = this.#policy === undefined;
-    this.#policy = policy;
-    if (raised.listeners) this.#listeners.putInService(raised.listeners);
-    if (raised.router) this.#router.putInService(raised.router);
-    this.#sockets.keepOnly(policy.inbound.listeners);
+  /** Brings a policy into force, as a pod that stays or leaves; gives the reason why everything is left as it was. */
+  async #apply(policy: Policy, inputs: Inputs): Promise<string | undefined> {
+    const order = { policy, leaving: policy.queue.mode === 'Durable' ? this.#leavingBy(inputs) : null };
+    if (this.#service.isOrdered(order)) return undefined;
+    const before = this.#service.policy;
+    const applied = await this.#service.apply(order, inputs.materials, this.#certificates.pairs.host);
+    if (applied.kind === 'failed') return applied.message;
     this.#remember(policy);
-    this.#log(first ? 'policy_in_force' : 'policy_changed', {
-      hash: hashOf(policy),
-      listener: plan.listener ? 'restarted' : 'kept',
-      router: plan.router ? 'restarted' : 'kept',
-    });
+    this.#tell(before, policy, applied.plan);
     this.#changed();
-    return { kind: 'applied' };
+    return undefined;
   }
 
-  /** Brings up what the plan restarts: all of it, or nothing. */
-  async #raise(policy: Policy, plan: RestartPlan): Promise<Raised> {
-    const [listeners, router] = await Promise.all([
-      plan.listener ? this.#listeners.raise(policy) : undefined,
-      plan.router ? this.#router.raise(policy) : undefined,
-    ]);
-    const failed = [listeners, router].find((one) => one !== undefined && 'kind' in one);
-    if (failed === undefined) return { kind: 'raised', listeners, router } as Raised;
-    if (listeners && !('kind' in listeners)) this.#listeners.abandon(listeners);
-    if (router && !('kind' in router)) this.#router.abandon(router);
-    return failed as Extract<Raised, { kind: 'failed' }>;
+  #tell(before: Policy | undefined, policy: Policy, { listener, router }: RestartPlan): void {
+    const what = before && hashOf(before) === hashOf(policy) ? 'scale_changed' : 'policy_changed';
+    this.#log(before ? what : 'policy_in_force', {
+      hash: hashOf(policy),
+      listener: listener ? 'restarted' : 'kept',
+      router: router ? 'restarted' : 'kept',
+    });
   }
 
   #refuse(text: string | undefined, message: string): void {
@@ -272,16 +247,19 @@ export class Supervisor implements Relay {
   }
 
   #facts(): Omit<PodStatus, 'revision'> {
+    const { policy, leaving, listeners, router } = this.#service;
     const now = new Date();
     return podStatusOf({
       version: this.#options.version,
       stopping: this.#stopping,
-      policy: this.#policy,
+      leaving: this.#announced,
+      evacuation: evacuationOf(leaving, this.#queue, this.#service.isEmptied(this.#queue)),
+      policy,
       refused: this.#refused,
-      certificates: this.#certificates.status(this.#policy, now),
-      listeners: this.#listeners,
-      router: this.#router,
-      missing: this.#policy ? missingOf(this.#policy, this.#materials) : [],
+      certificates: this.#certificates.status(policy, now),
+      listeners,
+      router,
+      missing: policy ? missingOf(policy, this.#materials) : [],
       plaintext: this.#plaintext,
       queue: this.#queue,
       now,
@@ -298,14 +276,8 @@ export class Supervisor implements Relay {
 
   async #end(drainMs: number): Promise<void> {
     clearInterval(this.#ticker);
-    this.#sockets.keepOnly([]);
-    await this.#listeners.stop(drainMs);
-    await this.#router.stop(Math.min(drainMs, ROUTER_DRAIN_MS));
+    await this.#service.end(drainMs);
     clearTimeout(this.#telling);
     await this.#admin?.close();
   }
 }
-
-type Raised =
-  | { kind: 'raised'; listeners: Generation | undefined; router: RaisedRouter | undefined }
-  | { kind: 'failed'; message: string };

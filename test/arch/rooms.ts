@@ -27,6 +27,7 @@ export const ROOMS: readonly Room[] = [
       'operator door',
       'relay pure',
       'relay spool',
+      'relay handover',
       'relay',
       'cli',
     ],
@@ -87,11 +88,18 @@ export const ROOMS: readonly Room[] = [
   {
     name: 'relay pure',
     files:
-      /^relay\/(messages|materials|auth\/(certificatenames|bearer)|headers\/\w+|listener\/(policy|reply|address|linebreaks|received|relaying|tlsgroup)|router\/(route|tlsplan|schedule|classify|courier|queue|hoporder|outcome|signable)|supervisor\/(plan|proxyheader|missing))\.ts$/,
+      /^relay\/(messages|materials|auth\/(certificatenames|bearer)|headers\/\w+|listener\/(policy|reply|address|linebreaks|received|relaying|tlsgroup)|router\/(route|tlsplan|schedule|classify|courier|queue|hoporder|outcome|signable)|supervisor\/(plan|proxyheader|missing|leaving))\.ts$/,
     rooms: ['contract', 'relay spool'],
     packages: ['node:net', 'node:stream', 'node:url'],
     pure: true,
     why: 'the decisions of mail: testable without a socket (of the spool only types are used)',
+  },
+  {
+    name: 'relay handover',
+    files: /^relay\/handover\//,
+    rooms: ['contract', 'relay pure', 'relay spool', 'relay'],
+    packages: ['node:*'],
+    why: 'the door for other pods: nobody imports it, and of the rest it needs the log, the messages and the lock',
   },
   {
     name: 'relay',

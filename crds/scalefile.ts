@@ -1,0 +1,43 @@
+/**
+ * The scale file: how many pods a relay is to have, and where they are found. The operator writes it beside the policy
+ * file, and a pod whose ordinal is not below that number hands its queue to its siblings. It is no part of the policy,
+ * so that scaling restarts nothing; a relay that finds none stays. Readers accept unknown fields. Pure.
+ */
+import { z } from 'zod';
+
+const SCALE_FORMAT = 1;
+export const SCALE_FILE_NAME = `scale.v${SCALE_FORMAT}.json`;
+
+const scale = z.object({
+  format: z.literal(SCALE_FORMAT),
+  replicas: z.int().min(0),
+  /** Host names of the pods that stay. */
+  siblings: z.array(z.string()),
+});
+
+export type Scale = z.infer<typeof scale>;
+
+export function printScale(replicas: number, siblings: readonly string[]): string {
+  const value: Scale = { format: SCALE_FORMAT, replicas, siblings: [...siblings] };
+  return `${JSON.stringify(value, null, 2)}\n`;
+}
+
+/** Undefined where the text is not a scale file that this reader understands. */
+export function parseScale(text: string): Scale | undefined {
+  try {
+    const result = scale.safeParse(JSON.parse(text));
+    return result.success ? result.data : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The number at the end of the name of a pod, or claim, of a StatefulSet; NaN where there is none. */
+export function ordinalOf(name: string): number {
+  return Number.parseInt(/-(\d+)$/.exec(name)?.[1] ?? '', 10);
+}
+
+/** True for a pod that this number of replicas has no place for. */
+export function isBeyond(name: string, replicas: number): boolean {
+  return ordinalOf(name) >= replicas;
+}

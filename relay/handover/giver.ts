@@ -1,0 +1,136 @@
+/**
+ * The giving end: hands every entry of the queue to a sibling, and removes it here when it is durable there. A crash in
+ * between hands it over again, to the same sibling, which knows it. An entry that nobody takes stays; siblings that
+ * are away are asked again with growing pauses. Entries that cannot be read are set aside for a person, and stay too.
+ */
+import { crc32 } from 'node:zlib';
+import type { Log } from '../log.ts';
+import type { QueueFigures } from '../messages.ts';
+import { timeOfQueueId } from '../spool/record.ts';
+import type { Spool, Taken } from '../spool/spool.ts';
+import type { Sibling } from './sibling.ts';
+
+/** Entries under way at a time; shares the syncs of both ends, and bounds memory. */
+const CONCURRENT = 16;
+/** How often the queue is looked at again; less and less often while nobody takes any of it. */
+const LOOK_MS = 500;
+const LOOK_LAST_MS = 15_000;
+
+export interface GiverOptions {
+  readonly spool: Spool;
+  readonly siblings: readonly Sibling[];
+  readonly log: Log;
+  readonly clock: () => number;
+}
+
+export class Giver {
+  readonly #options: GiverOptions;
+  #running = true;
+  #work: Promise<void> = Promise.resolve();
+  /** The oldest first. */
+  #left = new Set<string>();
+  #wake: () => void = () => undefined;
+
+  constructor(options: GiverOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#work = this.#run();
+  }
+
+  /** Begins nothing more; resolves when what is under way is answered. */
+  async drain(): Promise<void> {
+    this.#running = false;
+    this.#wake();
+    await this.#work;
+    for (const sibling of this.#options.siblings) sibling.close();
+  }
+
+  get figures(): QueueFigures {
+    const [oldest] = this.#left;
+    const { siblings, spool } = this.#options;
+    return {
+      depth: this.#left.size,
+      // Only a listener wants to know, and there is none.
+      bytes: 0,
+      held: spool.damaged,
+      oldest: oldest === undefined ? null : timeOfQueueId(oldest),
+      deferrals: siblings.flatMap(({ address, fault }) =>
+        fault === undefined ? [] : [{ destination: `hand-over to ${address.host}`, message: fault }],
+      ),
+      loginsRefused: [],
+    };
+  }
+
+  async #run(): Promise<void> {
+    for (let inVain = 0; this.#running; ) {
+      this.#left = new Set(this.#options.spool.list());
+      const before = this.#left.size;
+      await this.#giveAll([...this.#left]);
+      inVain = this.#left.size < before || before === 0 ? 0 : inVain + 1;
+      if (this.#running) await this.#pause(Math.min(LOOK_MS * 2 ** inVain, LOOK_LAST_MS));
+    }
+  }
+
+  async #giveAll(ids: readonly string[]): Promise<void> {
+    const next = ids.values();
+    const work = async () => {
+      for (const id of next) {
+        if (!this.#running || !this.#isAnyoneThere) return;
+        await this.#give(id);
+      }
+    };
+    await Promise.all(Array.from({ length: CONCURRENT }, work));
+  }
+
+  get #isAnyoneThere(): boolean {
+    const now = this.#options.clock();
+    return this.#options.siblings.some(({ askAgainAt }) => askAgainAt <= now);
+  }
+
+  async #give(id: string): Promise<void> {
+    const { spool, log } = this.#options;
+    try {
+      const taken = spool.take(id);
+      if (taken.kind === 'damaged') await spool.setAside(id);
+      if (taken.kind === 'message') await this.#handOver(taken);
+    } catch (error) {
+      // The entry is still here, and is handed over again.
+      log('handover_failed', { id, message: (error as Error).message });
+    }
+  }
+
+  async #handOver(taken: Taken & { kind: 'message' }): Promise<void> {
+    const { spool, log, clock } = this.#options;
+    for (const sibling of this.#inOrderFor(taken.id)) {
+      if (sibling.askAgainAt > clock()) continue;
+      const offered = await sibling.offer(taken);
+      if (offered.kind === 'taken') {
+        await spool.settle(taken.id, { ...taken.record, recipients: [] });
+        this.#left.delete(taken.id);
+        log('handed_over', { id: taken.id, to: sibling.address.host });
+        return;
+      }
+      log('not_handed_over', { id: taken.id, to: sibling.address.host, reason: offered.reason });
+      if (offered.kind === 'unanswered') return;
+    }
+  }
+
+  /** The same for the same entry, so that a repeat meets the one that has it; spread over all. */
+  #inOrderFor(id: string): Sibling[] {
+    const { siblings } = this.#options;
+    const first = crc32(id) % Math.max(1, siblings.length);
+    return [...siblings.slice(first), ...siblings.slice(0, first)];
+  }
+
+  #pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  }
+}

@@ -1,0 +1,60 @@
+/**
+ * The process of the giving end. It stands in the place of the router while a pod leaves: it begins when the router has
+ * let go of the queue, and lets go itself when it is told to drain. Ends with its supervisor.
+ */
+import { jsonLog } from '../log.ts';
+import type { FromRouter, ToRouter } from '../messages.ts';
+import { Spool } from '../spool/spool.ts';
+import { shareOwnership } from '../supervisor/owner.ts';
+import { Giver } from './giver.ts';
+import { Sibling } from './sibling.ts';
+
+const REPORT_MS = 500;
+
+let giver: Giver | undefined;
+let spool: Spool | undefined;
+const log = jsonLog('giver', 1, Date.now);
+
+process.on('message', (message: ToRouter) => handle(message));
+process.on('disconnect', () => process.exit(0));
+// The supervisor decides when to stop.
+process.on('SIGTERM', () => undefined);
+process.on('SIGINT', () => undefined);
+
+function tell(message: FromRouter): void {
+  if (process.connected) process.send?.(message);
+}
+
+function handle(message: ToRouter): void {
+  if (message.kind === 'configure') configure(message);
+  if (message.kind === 'start') start();
+  if (message.kind === 'drain') void drain();
+}
+
+function configure({ stateDir, handover }: Extract<ToRouter, { kind: 'configure' }>): void {
+  try {
+    if (!handover) throw new TypeError('a giver needs siblings');
+    shareOwnership(stateDir);
+    spool = new Spool(stateDir);
+    const siblings = handover.siblings.map((address) => new Sibling(address, handover.pair, Date.now));
+    giver = new Giver({ spool, siblings, log, clock: Date.now });
+    tell({ kind: 'ready' });
+  } catch (error) {
+    tell({ kind: 'failed', message: (error as Error).message });
+  }
+}
+
+function start(): void {
+  giver?.start();
+  setInterval(report, REPORT_MS);
+}
+
+function report(): void {
+  if (giver) tell({ kind: 'queue', figures: giver.figures });
+}
+
+async function drain(): Promise<void> {
+  await giver?.drain();
+  await spool?.close();
+  process.disconnect?.();
+}

@@ -1,0 +1,251 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import { afterEach, test } from 'node:test';
+import { connect as connectTls } from 'node:tls';
+import type { Log } from '../log.ts';
+import type { PairText } from '../messages.ts';
+import { type Envelope, encodeRecord, newQueueId, type QueueRecord } from '../spool/record.ts';
+import { Spool } from '../spool/spool.ts';
+import { eventually, freePort, makePair } from '../testrig.ts';
+import { HEADERS, pathOf } from './entry.ts';
+import { Giver } from './giver.ts';
+import { connectPinned } from './pin.ts';
+import { Receiver } from './receiver.ts';
+import { Sibling } from './sibling.ts';
+
+const [pair, otherPair] = [await makePair(), await makePair()];
+const expired = await makePair('relay.example.com', -1);
+const quiet: Log = () => undefined;
+const LARGE = 700 * 1024;
+
+const ends: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const end of ends.splice(0).reverse()) await end();
+});
+
+function openSpool(): Spool & { readonly stateDir: string } {
+  const stateDir = mkdtempSync(join(tmpdir(), 'mailrelay-handover-'));
+  const spool = Object.assign(new Spool(stateDir), { stateDir });
+  ends.push(async () => {
+    await spool.close();
+    rmSync(stateDir, { recursive: true });
+  });
+  return spool;
+}
+
+const envelope = (changes: Partial<Envelope> = {}): Envelope => ({
+  from: 'a@client.example',
+  recipients: [
+    { address: 'b@example.com', state: 'queued', notify: ['FAILURE'] },
+    { address: 'c@example.com', state: 'held', reason: '550 no' },
+  ],
+  receivedAt: 1_700_000_000_000,
+  smtpUtf8: false,
+  eightBit: true,
+  envid: 'one',
+  ...changes,
+});
+
+async function enter(spool: Spool, body: Buffer, changes: Partial<Envelope> = {}): Promise<string> {
+  const id = newQueueId(Date.now());
+  const writer = spool.bodyWriter(id);
+  await writer.write(body);
+  await spool.enter(id, envelope(changes), await writer.seal());
+  return id;
+}
+
+interface Door {
+  readonly port: number;
+  readonly spool: ReturnType<typeof openSpool>;
+  readonly receiver: Receiver;
+  readonly entered: string[];
+}
+
+/** A pod that stays. */
+async function openDoor(served: PairText = pair, port = 0, spool = openSpool()): Promise<Door> {
+  const entered: string[] = [];
+  const receiver = new Receiver({ spool, pair: served, log: quiet, onEntered: (id) => entered.push(id) });
+  const server: Server = createServer({ pauseOnConnect: true }, (socket: Socket) => receiver.receive(socket));
+  server.listen(port, '127.0.0.1');
+  await once(server, 'listening');
+  ends.push(async () => {
+    server.close();
+    await receiver.drain();
+  });
+  return { port: (server.address() as AddressInfo).port, spool, receiver, entered };
+}
+
+/** A pod that leaves, with its queue. */
+function startGiver(spool: Spool, ports: readonly number[], shown: PairText = pair): Giver {
+  const siblings = ports.map((port) => new Sibling({ host: '127.0.0.1', port }, shown, Date.now));
+  const giver = new Giver({ spool, siblings, log: quiet, clock: Date.now });
+  ends.push(() => giver.drain());
+  giver.start();
+  return giver;
+}
+
+async function contentOf(spool: Spool, id: string): Promise<{ record: QueueRecord; body: Buffer }> {
+  const taken = spool.take(id);
+  assert.ok(taken.kind === 'message', JSON.stringify(taken));
+  return { record: taken.record, body: await buffer(taken.open()) };
+}
+
+/** Offers an entry as a sibling does, but says what it likes. */
+async function put(
+  port: number,
+  id: string,
+  record: QueueRecord,
+  body: Buffer,
+  headers: Readonly<Record<string, number>> = {},
+): Promise<number> {
+  const socket = await connectPinned(pair, { host: '127.0.0.1', port });
+  const head = encodeRecord(record);
+  const sizes = { [HEADERS.recordBytes]: head.length, [HEADERS.bodyBytes]: record.bytes, ...headers };
+  const call = request({ method: 'PUT', path: pathOf(id), headers: sizes, createConnection: () => socket });
+  call.end(Buffer.concat([head, body]));
+  const [response] = await once(call, 'response');
+  response.resume();
+  await once(response, 'end');
+  socket.destroy();
+  return response.statusCode;
+}
+
+test('a queue goes to the siblings whole: small and large bodies, progress, holds, and nothing twice', async () => {
+  const from = openSpool();
+  const sent = new Map<string, { record: QueueRecord; body: Buffer }>();
+  for (let count = 0; count < 60; count++) {
+    const body = Buffer.alloc(count % 20 === 0 ? LARGE : 2_000 + count, count);
+    const id = await enter(from, body, count === 7 ? { hold: true } : {});
+    sent.set(id, await contentOf(from, id));
+  }
+  const doors = [await openDoor(), await openDoor()];
+  startGiver(
+    from,
+    doors.map(({ port }) => port),
+  );
+  await eventually(() => from.depth === 0);
+  const arrived = doors.flatMap(({ spool }) => spool.list());
+  assert.deepEqual(arrived.toSorted(), [...sent.keys()].toSorted());
+  assert.deepEqual(doors.flatMap(({ entered }) => entered).toSorted(), arrived.toSorted());
+  for (const { spool } of doors) {
+    assert.ok(spool.depth > 0, 'both took some');
+    for (const id of spool.list()) assert.deepEqual(await contentOf(spool, id), sent.get(id));
+  }
+  assert.deepEqual(readdirSync(join(from.stateDir, 'bodies')), []);
+});
+
+test('an entry that is offered again is acknowledged and not entered again', async () => {
+  const [from, door] = [openSpool(), await openDoor()];
+  const id = await enter(from, Buffer.from('once'));
+  const { record, body } = await contentOf(from, id);
+  assert.equal(await put(door.port, id, record, body), 201);
+  assert.equal(await put(door.port, id, record, body), 200);
+  // The crash between acknowledgement and removal: it is still here, and goes.
+  startGiver(from, [door.port]);
+  await eventually(() => from.depth === 0);
+  assert.deepEqual(door.entered, [id]);
+  assert.equal(door.spool.depth, 1);
+});
+
+test('what an attempt that broke off left behind is no hindrance', async () => {
+  const [from, door] = [openSpool(), await openDoor()];
+  const id = await enter(from, Buffer.alloc(LARGE, 'x'));
+  writeFileSync(join(door.spool.stateDir, 'bodies', id), 'half a body');
+  startGiver(from, [door.port]);
+  await eventually(() => from.depth === 0);
+  assert.equal((await contentOf(door.spool, id)).body.length, LARGE);
+});
+
+test('an entry that is cut short, altered, or not named as ours is refused, and leaves nothing', async () => {
+  const [from, door] = [openSpool(), await openDoor()];
+  const id = await enter(from, Buffer.alloc(LARGE, 'x'));
+  const { record, body } = await contentOf(from, id);
+  assert.equal(await put(door.port, id, record, body.subarray(1)), 500);
+  assert.equal(await put(door.port, id, record, Buffer.concat([body, body])), 500);
+  assert.equal(await put(door.port, id, record, body, { [HEADERS.recordBytes]: 7 }), 422);
+  assert.equal(await put(door.port, '../../queue.db', record, body), 400);
+  assert.equal(await put(door.port, id, record, body, { [HEADERS.recordBytes]: 2 ** 40 }), 400);
+  assert.equal(await put(door.port, id, record, body, { [HEADERS.bodyBytes]: 2 ** 50 }), 507);
+  assert.equal(door.spool.depth, 0);
+  assert.deepEqual(readdirSync(join(door.spool.stateDir, 'bodies')), []);
+});
+
+test('dates do not matter: an expired pair is as good as any, as long as both have it', async () => {
+  const [from, door] = [openSpool(), await openDoor(expired)];
+  await enter(from, Buffer.from('late'));
+  startGiver(from, [door.port], expired);
+  await eventually(() => from.depth === 0);
+});
+
+test('nobody without the pair of this relay gets a word in, and nothing is given to a stranger', async () => {
+  const door = await openDoor();
+  const cutOff = async (shown: Partial<PairText>) => {
+    const socket = connectTls({ port: door.port, host: '127.0.0.1', rejectUnauthorized: false, ...shown });
+    let heard = '';
+    socket.on('data', (chunk) => {
+      heard += chunk;
+    });
+    socket.on('error', () => undefined);
+    socket.write(`PUT ${pathOf(newQueueId(1))} HTTP/1.1\r\nhost: a\r\n\r\n`);
+    await new Promise((closed) => socket.once('close', closed));
+    return heard;
+  };
+  assert.equal(await cutOff({}), '');
+  assert.equal(await cutOff(otherPair), '');
+  await assert.rejects(
+    connectPinned(otherPair, { host: '127.0.0.1', port: door.port }),
+    /another certificate/,
+  );
+  const from = openSpool();
+  await enter(from, Buffer.from('mine'));
+  const giver = startGiver(from, [door.port], otherPair);
+  await eventually(() => giver.figures.deferrals.some(({ message }) => /another certificate/.test(message)));
+  assert.equal(from.depth, 1);
+  assert.equal(door.spool.depth, 0);
+});
+
+test('a new pair is proven by from the next connection on', async () => {
+  const [from, door] = [openSpool(), await openDoor()];
+  door.receiver.usePair(otherPair);
+  await enter(from, Buffer.from('renewed'));
+  startGiver(from, [door.port], otherPair);
+  await eventually(() => from.depth === 0);
+});
+
+test('while siblings are away the queue stays, and goes when one is back', async () => {
+  const from = openSpool();
+  const port = await freePort();
+  for (let count = 0; count < 5; count++) await enter(from, Buffer.from(`${count}`));
+  const giver = startGiver(from, [port]);
+  await eventually(() => giver.figures.deferrals.length === 1);
+  assert.equal(giver.figures.depth, 5);
+  const door = await openDoor(pair, port);
+  await eventually(() => from.depth === 0);
+  assert.equal(door.spool.depth, 5);
+});
+
+test('a sibling that leaves too takes nothing; another one does', async () => {
+  const [from, leaving, staying] = [openSpool(), await openDoor(), await openDoor()];
+  await leaving.receiver.drain();
+  for (let count = 0; count < 8; count++) await enter(from, Buffer.from(`${count}`));
+  startGiver(from, [leaving.port, staying.port]);
+  await eventually(() => from.depth === 0);
+  assert.equal(leaving.spool.depth, 0);
+  assert.equal(staying.spool.depth, 8);
+});
+
+test('an entry that cannot be read is set aside, counted, and does not go', async () => {
+  const [from, door] = [openSpool(), await openDoor()];
+  const id = await enter(from, Buffer.alloc(LARGE, 'x'));
+  writeFileSync(join(from.stateDir, 'bodies', id), 'cut short');
+  const giver = startGiver(from, [door.port]);
+  await eventually(() => from.damaged === 1);
+  assert.equal(giver.figures.held, 1);
+  assert.equal(door.spool.depth, 0);
+});

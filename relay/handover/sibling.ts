@@ -1,0 +1,142 @@
+/**
+ * One sibling, as the pod that leaves sees it: a few pinned connections, and a pause that grows while it cannot be
+ * reached. An offer that was sent and not answered is told apart from one that was never sent: only the latter may go
+ * to another sibling, because the former may have arrived.
+ */
+import { Agent, type ClientRequest, type IncomingMessage, request } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { text } from 'node:stream/consumers';
+import { pipeline } from 'node:stream/promises';
+import type { PairText } from '../messages.ts';
+import { encodeRecord } from '../spool/record.ts';
+import type { Taken } from '../spool/spool.ts';
+import { HEADERS, pathOf } from './entry.ts';
+import { connectPinned } from './pin.ts';
+
+const CONNECTIONS = 8;
+const ANSWER_MS = 60_000;
+const PAUSE_FIRST_MS = 500;
+const PAUSE_LAST_MS = 30_000;
+
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+export type Offered =
+  /** Durable there. */
+  | { kind: 'taken' }
+  /** Certainly not there, and the entry is why: another sibling may have it. */
+  | { kind: 'refused'; reason: string }
+  /** Certainly not there, and the sibling is why: it is left alone for a while. */
+  | { kind: 'away'; reason: string }
+  /** Perhaps there: this one is asked again. */
+  | { kind: 'unanswered'; reason: string };
+
+export class Sibling {
+  readonly address: Address;
+  readonly #agent: PinnedAgent;
+  readonly #clock: () => number;
+  #failures = 0;
+  #pausedUntil = 0;
+  /** Why it took nothing the last time; undefined while it takes. */
+  fault: string | undefined;
+
+  constructor(address: Address, pair: PairText, clock: () => number) {
+    this.address = address;
+    this.#agent = new PinnedAgent(pair);
+    this.#clock = clock;
+  }
+
+  /** When it may be asked again: in the past, or the end of its pause. */
+  get askAgainAt(): number {
+    return this.#pausedUntil;
+  }
+
+  async offer(taken: Taken & { kind: 'message' }): Promise<Offered> {
+    const offered = await this.#put(taken);
+    this.#learn(offered);
+    return offered;
+  }
+
+  close(): void {
+    this.#agent.destroy();
+  }
+
+  /** Offers that were under way beside each other tell one failure. */
+  #learn(offered: Offered): void {
+    const now = this.#clock();
+    if (offered.kind === 'taken') {
+      this.#failures = 0;
+      this.fault = undefined;
+      return;
+    }
+    this.fault = offered.reason;
+    if (offered.kind === 'refused' || now < this.#pausedUntil) return;
+    this.#failures += 1;
+    this.#pausedUntil = now + Math.min(PAUSE_FIRST_MS * 2 ** (this.#failures - 1), PAUSE_LAST_MS);
+  }
+
+  async #put({ id, record, open }: Taken & { kind: 'message' }): Promise<Offered> {
+    const head = encodeRecord(record);
+    const call = request({
+      ...this.address,
+      agent: this.#agent,
+      method: 'PUT',
+      path: pathOf(id),
+      headers: {
+        // A refusal then costs no body, and leaves nothing in doubt.
+        expect: '100-continue',
+        'transfer-encoding': 'chunked',
+        [HEADERS.recordBytes]: head.length,
+        [HEADERS.bodyBytes]: record.bytes,
+      },
+    });
+    call.setTimeout(ANSWER_MS, () => call.destroy(new Error(`no answer within ${ANSWER_MS / 1000} s`)));
+    let sent = false;
+    call.once('continue', () => {
+      sent = true;
+      call.write(head);
+      pipeline(open(), call).catch((error: Error) => call.destroy(error));
+    });
+    call.flushHeaders();
+    try {
+      const response = await responseTo(call);
+      const answer = await text(response);
+      if (!sent) call.end();
+      const { statusCode = 0 } = response;
+      if (statusCode < 300) return { kind: 'taken' };
+      return { kind: statusCode < 500 ? 'refused' : 'away', reason: answer.trim() };
+    } catch (error) {
+      return { kind: sent ? 'unanswered' : 'away', reason: (error as Error).message };
+    }
+  }
+}
+
+function responseTo(call: ClientRequest): Promise<IncomingMessage> {
+  return new Promise((resolve, reject) => {
+    call.once('response', resolve);
+    call.on('error', reject);
+  });
+}
+
+/** Keeps a few connections whose other end was judged before anything was sent. */
+class PinnedAgent extends Agent {
+  readonly #pair: PairText;
+
+  constructor(pair: PairText) {
+    super({ keepAlive: true, maxSockets: CONNECTIONS });
+    this.#pair = pair;
+  }
+
+  override createConnection(
+    { host, port }: { host?: string | null; port?: number | string | null },
+    done: (error: Error | null, socket: Duplex) => void,
+  ): undefined {
+    connectPinned(this.#pair, { host: host ?? '', port: Number(port) }).then(
+      (socket) => done(null, socket),
+      // The type of Node's own callback wants a socket beside an error.
+      (error: Error) => (done as (error: Error) => void)(error),
+    );
+  }
+}

@@ -1,0 +1,186 @@
+import assert from 'node:assert/strict';
+import { openSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, test } from 'node:test';
+import { POLICY_FILE_NAME, printPolicy } from '#crds/policyfile.ts';
+import { parseScale, printScale, SCALE_FILE_NAME } from '#crds/scalefile.ts';
+import { jsonLog } from '../log.ts';
+import { NO_FIGURES } from '../messages.ts';
+import { Spool } from '../spool/spool.ts';
+import {
+  eventually,
+  freePort,
+  hopTo,
+  listenerAt,
+  makePair,
+  mount,
+  openSink,
+  type PodDirs,
+  podDirs,
+  policyOf,
+  Talker,
+} from '../testrig.ts';
+import { evacuationOf, leavingOf } from './leaving.ts';
+import { type Relay, startRelay } from './relay.ts';
+
+const pair = await makePair();
+const scale = parseScale(printScale(1, ['relay-0.relay-pods.mail.svc']));
+
+describe('whether a pod leaves, and what becomes of its queue', () => {
+  const among = (podName: string) => ({ podName, port: 1 });
+  test('it stays below the number of replicas, outside of a StatefulSet, and while nobody says otherwise', () => {
+    assert.equal(leavingOf(scale, among('relay-0'), pair), null);
+    assert.equal(leavingOf(scale, undefined, pair), null);
+    assert.equal(leavingOf(undefined, among('relay-1'), pair), null);
+    assert.equal(leavingOf(parseScale('{}'), among('relay-1'), pair), null);
+  });
+  test('its queue goes to the pods that stay, or to the next hops where none can prove itself', () => {
+    const { handover } = leavingOf(scale, among('relay-1'), pair) ?? {};
+    assert.deepEqual(handover?.siblings, [{ host: 'relay-0.relay-pods.mail.svc', port: 1 }]);
+    assert.match(leavingOf(scale, among('relay-1'), null)?.why ?? '', /certificate/);
+    assert.match(leavingOf(parseScale(printScale(0, [])), among('relay-0'), pair)?.why ?? '', /no pod stays/);
+  });
+  test('it tells what stands in the way', () => {
+    const leaving = leavingOf(scale, among('relay-1'), pair);
+    const queue = { ...NO_FIGURES, deferrals: [{ destination: 'hand-over to relay-0', message: 'away' }] };
+    assert.equal(evacuationOf(leaving, queue, false)?.message, 'hand-over to relay-0: away');
+    assert.equal(evacuationOf(leaving, queue, true)?.state, 'Emptied');
+  });
+});
+
+describe('two pods of one relay', { concurrency: false }, () => {
+  const pods = ['127.0.0.2', '127.0.0.3'];
+  let dirs: PodDirs[];
+  let relays: Relay[];
+  let port: number;
+  let hop: number;
+
+  beforeEach(async () => {
+    [port, hop] = [await freePort(), await freePort()];
+    const handoverPort = await freePort();
+    dirs = pods.map(() => podDirs());
+    for (const { policyDir, certificateDir } of dirs) {
+      mount(certificateDir, { 'tls.crt': pair.cert, 'tls.key': pair.key });
+      mountScale(policyDir, 2);
+    }
+    relays = await Promise.all(
+      dirs.map((one, ordinal) => {
+        const logFd = openSync(join(one.root, 'log'), 'a');
+        const address = pods[ordinal] ?? '';
+        return startRelay({
+          ...one,
+          address,
+          adminAddress: address,
+          adminPort: 0,
+          processes: 1,
+          among: { podName: `relay-${ordinal}`, port: handoverPort },
+          version: 'test',
+          log: jsonLog('supervisor', logFd, Date.now),
+          logFd,
+          drainMs: 2_000,
+          pollMs: 50,
+        });
+      }),
+    );
+  });
+  afterEach(async () => {
+    await Promise.all(relays.map((relay) => relay.stop()));
+    for (const one of dirs) one.remove();
+  });
+
+  /** As the operator writes it, beside the policy. */
+  function mountScale(policyDir: string, replicas: number, siblings = pods.slice(0, replicas)): void {
+    const policy = policyOf({ listeners: [listenerAt(port)] }, { smartHosts: [hopTo(hop)] });
+    mount(policyDir, {
+      [POLICY_FILE_NAME]: printPolicy(policy),
+      [SCALE_FILE_NAME]: printScale(replicas, siblings),
+    });
+  }
+
+  const scaleTo = (replicas: number) => {
+    for (const { policyDir } of dirs) mountScale(policyDir, replicas);
+  };
+
+  async function send(pod: string | undefined, count: number): Promise<void> {
+    const client = new Talker(connect(port, pod));
+    await client.reply();
+    assert.deepEqual(await client.codes('EHLO a'), [250]);
+    for (let sent = 0; sent < count; sent++) {
+      const codes = await client.codes('MAIL FROM:<a@client.example>', 'RCPT TO:<b@example.com>', 'DATA');
+      assert.deepEqual(codes, [250, 250, 354]);
+      assert.match(await client.say(`X-Test-Id: ${pod}-${sent}\r\n\r\nhello\r\n.`), /^250/);
+    }
+    await client.codes('QUIT');
+    client.end();
+  }
+
+  const evacuation = (ordinal: number) => relays[ordinal]?.status().evacuation;
+  const depthOf = (ordinal: number): number => {
+    const spool = new Spool(dirs[ordinal]?.stateDir ?? '');
+    const { depth } = spool;
+    void spool.close();
+    return depth;
+  };
+
+  test('the one that leaves takes no mail, and its queue is the other one’s, which delivers it once', async () => {
+    assert.equal(evacuation(1), null);
+    await send(pods[1], 30);
+    scaleTo(1);
+    await eventually(() => evacuation(1)?.state === 'Emptied');
+    assert.equal(relays[1]?.ready(), false);
+    assert.match(relays[1]?.status().notReady.join() ?? '', /leaves/);
+    assert.equal(evacuation(0), null);
+    assert.deepEqual([depthOf(0), depthOf(1)], [30, 0]);
+    const refused = new Talker(connect(port, pods[1]));
+    await refused.closed;
+    const sink = await openSink({}, hop);
+    try {
+      // A new policy: the router tries what waits at once.
+      for (const { policyDir } of dirs) {
+        const policy = policyOf(
+          { listeners: [listenerAt(port)] },
+          { smartHosts: [hopTo(hop, { weight: 1 })] },
+        );
+        mount(policyDir, {
+          [POLICY_FILE_NAME]: printPolicy(policy),
+          [SCALE_FILE_NAME]: printScale(1, pods.slice(0, 1)),
+        });
+      }
+      await sink.until(30);
+      await eventually(() => depthOf(0) === 0);
+      assert.equal(new Set(sink.mail.map(({ body }) => /X-Test-Id: (\S+)/.exec(body)?.[1])).size, 30);
+      assert.equal(sink.mail.length, 30);
+    } finally {
+      sink.close();
+    }
+  });
+
+  test('wanted again before it is empty, it serves again with what it still has', async () => {
+    await send(pods[1], 3);
+    // Nobody is where the siblings should be.
+    for (const { policyDir } of dirs) mountScale(policyDir, 1, ['127.0.0.4']);
+    await eventually(() => evacuation(1)?.message != null);
+    assert.equal(evacuation(1)?.state, 'HandingOver');
+    scaleTo(2);
+    await eventually(() => relays[1]?.ready() === true && evacuation(1) === null);
+    assert.equal(depthOf(1), 3);
+    await send(pods[1], 1);
+    assert.equal(depthOf(1), 4);
+  });
+
+  test('where no pod stays, the queue is delivered, and the pod is empty after that', async () => {
+    await send(pods[0], 3);
+    scaleTo(0);
+    await eventually(() => evacuation(0)?.state === 'Delivering');
+    assert.match(evacuation(0)?.message ?? '', /no pod stays/);
+    assert.equal(depthOf(0), 3);
+    const sink = await openSink({}, hop);
+    try {
+      await eventually(() => evacuation(0)?.state === 'Emptied');
+      assert.equal(sink.mail.length, 3);
+    } finally {
+      sink.close();
+    }
+  });
+});

@@ -1,0 +1,47 @@
+/**
+ * Whether this pod is to leave, what becomes of its queue, and how far that is. A pod that leaves takes no mail; its
+ * queue goes to its siblings, or, where there is none or nothing to prove itself by, to the next hops. It may go when
+ * its disk has nothing left and nobody is left who could write to it. Pure.
+ */
+import type { PodStatus } from '#crds/podstatus.ts';
+import { isBeyond, type Scale } from '#crds/scalefile.ts';
+import type { Handover, PairText, QueueFigures } from '../messages.ts';
+
+export interface Leaving {
+  /** null: the queue is delivered. */
+  readonly handover: Handover | null;
+  /** Why it is delivered and not handed over. */
+  readonly why: string | null;
+}
+
+/** In a pod: its own name, and the port at which its siblings take over queues. */
+export interface AmongSiblings {
+  readonly podName: string;
+  readonly port: number;
+}
+
+/** null: it stays. */
+export function leavingOf(
+  scale: Scale | undefined,
+  among: AmongSiblings | undefined,
+  pair: PairText | null,
+): Leaving | null {
+  if (!scale || !among || !isBeyond(among.podName, scale.replicas)) return null;
+  if (scale.siblings.length === 0) return { handover: null, why: 'no pod stays that could take the queue' };
+  if (!pair) return { handover: null, why: 'without a certificate no sibling takes the queue' };
+  const siblings = scale.siblings.map((host) => ({ host, port: among.port }));
+  return { handover: { siblings, pair }, why: null };
+}
+
+export function evacuationOf(
+  leaving: Leaving | null,
+  queue: QueueFigures,
+  isEmptied: boolean,
+): PodStatus['evacuation'] {
+  if (!leaving) return null;
+  if (isEmptied) return { state: 'Emptied', message: null };
+  if (!leaving.handover) return { state: 'Delivering', message: leaving.why };
+  const [first] = queue.deferrals;
+  const message = first ? `${first.destination}: ${first.message}` : null;
+  return { state: 'HandingOver', message };
+}

@@ -1,0 +1,121 @@
+/**
+ * The door for siblings that leave: a port of its own, and a process that is begun by the first connection and ends
+ * when it is idle. Open only while this pod stays and has a pair to show. A port that cannot be had is logged, and
+ * siblings go elsewhere: mail flows without it.
+ */
+import { createServer, type Server, type Socket } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { bind } from '../bind.ts';
+import type { Log } from '../log.ts';
+import type { FromReceiver, PairText, ToReceiver } from '../messages.ts';
+import { Spool } from '../spool/spool.ts';
+import { type Raised, TaskProcess } from './process.ts';
+
+const ENTRY = fileURLToPath(new URL('../handover/receiving.ts', import.meta.url));
+const DRAIN_MS = 30_000;
+
+interface Task {
+  readonly process: TaskProcess<ToReceiver, FromReceiver>;
+  readonly isReady: Promise<boolean>;
+}
+
+export interface ReceiverSurroundings {
+  readonly stateDir: string;
+  readonly address: string;
+  readonly port: number;
+  readonly logFd: number;
+  readonly log: Log;
+  readonly onEntered: (ids: readonly string[]) => void;
+  readonly onChange: () => void;
+}
+
+export class ReceiverDoor {
+  readonly #around: ReceiverSurroundings;
+  #pair: PairText | null = null;
+  #server: Server | undefined;
+  #task: Task | undefined;
+  /** Processes that have not ended, the one in service included. */
+  #living = 0;
+
+  constructor(around: ReceiverSurroundings) {
+    this.#around = around;
+  }
+
+  /** True when nothing can come in any more. */
+  get isClosed(): boolean {
+    return this.#server === undefined && this.#living === 0;
+  }
+
+  async open(pair: PairText): Promise<void> {
+    this.usePair(pair);
+    if (this.#server) return;
+    const { port, address, log } = this.#around;
+    const server = createServer({ pauseOnConnect: true, noDelay: true }, (socket) => this.#accept(socket));
+    this.#server = server;
+    try {
+      await bind(server, port, address);
+      server.on('error', (error) => log('handover_port', { message: error.message }));
+    } catch (error) {
+      this.#server = undefined;
+      log('handover_port_not_open', { port, message: (error as Error).message });
+    }
+  }
+
+  /** For the next connections. */
+  usePair(pair: PairText): void {
+    if (this.#pair?.cert === pair.cert && this.#pair.key === pair.key) return;
+    this.#pair = pair;
+    this.#task?.process.send({ kind: 'pair', pair });
+  }
+
+  /** Nothing new comes in; what is under way ends by itself, and `onChange` tells. */
+  close(): void {
+    this.#server?.close();
+    this.#server = undefined;
+    this.#task?.process.drain({ kind: 'drain' }, DRAIN_MS);
+    this.#task = undefined;
+  }
+
+  async stop(): Promise<void> {
+    const last = this.#task?.process;
+    this.close();
+    await last?.exited;
+  }
+
+  async #accept(socket: Socket): Promise<void> {
+    // A reset while the socket is in our hands must not end the relay.
+    socket.on('error', () => socket.destroy());
+    const task = this.#pair && (this.#task ?? this.#begin(this.#pair));
+    if (task && (await task.isReady)) task.process.send({ kind: 'connection' }, socket);
+    else socket.destroy();
+  }
+
+  #begin(pair: PairText): Task {
+    const { stateDir, logFd, onEntered } = this.#around;
+    const process = new TaskProcess<ToReceiver, FromReceiver>(ENTRY, logFd, (message) => {
+      if (message.kind === 'entered') onEntered(message.ids);
+    });
+    const raised = process.raise({ kind: 'configure', stateDir, pair });
+    const task = { process, isReady: raised.then((one) => this.#raised(one)) };
+    this.#task = task;
+    this.#living += 1;
+    process.exited.then(() => this.#gone(task));
+    return task;
+  }
+
+  #raised(raised: Raised): boolean {
+    if (raised.kind === 'failed') this.#around.log('handover_not_taken', { message: raised.message });
+    return raised.kind === 'ready';
+  }
+
+  /** What it entered last it may not have told. */
+  async #gone(task: Task): Promise<void> {
+    const { stateDir, onEntered, onChange } = this.#around;
+    if (this.#task === task) this.#task = undefined;
+    this.#living -= 1;
+    const spool = new Spool(stateDir);
+    onEntered(spool.list());
+    await spool.close();
+    onChange();
+  }
+}

@@ -1,0 +1,166 @@
+/**
+ * What is in service: listening sockets, listeners, router, and the door for siblings. It is brought from one order to
+ * the next beside what serves, all of it or nothing: what cannot be brought up changes nothing. A pod that leaves is an
+ * order like any other: one without listeners, and with a giver in the place of the router.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import type { Policy } from '#crds/policyfile.ts';
+import { listenerMaterials, type Materials, routerMaterials } from '../materials.ts';
+import type { Pairs, PairText, QueueFigures } from '../messages.ts';
+import { Spool } from '../spool/spool.ts';
+import type { Generation } from './generation.ts';
+import type { Leaving } from './leaving.ts';
+import { type ListenerSurroundings, ListenerTasks } from './listeners.ts';
+import { planRestart, type RestartPlan } from './plan.ts';
+import { ReceiverDoor } from './receiver.ts';
+import type { BoundAddress, RelayOptions } from './relay.ts';
+import { type RaisedRouter, RouterTask } from './router.ts';
+import { ListeningSockets } from './sockets.ts';
+
+/** Deliveries under way at a change of policy end within this, or return to the queue. */
+const ROUTER_DRAIN_MS = 30_000;
+
+export interface Order {
+  readonly policy: Policy;
+  readonly leaving: Leaving | null;
+}
+
+export type Applied = { kind: 'applied'; plan: RestartPlan } | { kind: 'failed'; message: string };
+
+export interface ServiceSurroundings extends Omit<ListenerSurroundings, 'onEntered'> {
+  readonly onQueue: (figures: QueueFigures) => void;
+}
+
+export class Service {
+  readonly #options: RelayOptions;
+  readonly #sockets: ListeningSockets;
+  readonly listeners: ListenerTasks;
+  readonly router: RouterTask;
+  readonly #door: ReceiverDoor | undefined;
+  #order: Order | undefined;
+  #emptied = false;
+
+  constructor(options: RelayOptions, around: ServiceSurroundings) {
+    this.#options = options;
+    this.#sockets = new ListeningSockets(options.address, (socket, port) =>
+      this.listeners.accept(socket, port),
+    );
+    const onEntered = (ids: readonly string[]) => this.router.entered(ids);
+    this.listeners = new ListenerTasks({ ...around, onEntered });
+    this.router = new RouterTask({
+      ...around,
+      drainMs: ROUTER_DRAIN_MS,
+      onQueue: (figures) => {
+        this.listeners.learnQueue(figures);
+        around.onQueue(figures);
+      },
+    });
+    const { among, address } = options;
+    if (among) this.#door = new ReceiverDoor({ ...around, address, port: among.port, onEntered });
+  }
+
+  get policy(): Policy | undefined {
+    return this.#order?.policy;
+  }
+
+  get leaving(): Leaving | null {
+    return this.#order?.leaving ?? null;
+  }
+
+  get addresses(): BoundAddress[] {
+    return (this.policy?.inbound.listeners ?? []).flatMap(({ name, port }) => {
+      const bound = this.#sockets.addressOf(port);
+      return bound ? [{ name, ...bound }] : [];
+    });
+  }
+
+  /** True when nothing is on the disk of a pod that leaves, and nobody is left who could write to it. Looks at the disk. */
+  isEmptied(figures: QueueFigures): boolean {
+    if (!this.leaving || !this.listeners.isIdle || this.#door?.isClosed === false) return false;
+    if (this.#emptied || figures.depth + figures.held > 0) return this.#emptied;
+    const spool = new Spool(this.#options.stateDir);
+    this.#emptied = spool.depth + spool.damaged === 0;
+    void spool.close();
+    return this.#emptied;
+  }
+
+  isOrdered(order: Order): boolean {
+    return isDeepStrictEqual(this.#order, order);
+  }
+
+  usePairs(pairs: Pairs): void {
+    this.listeners.usePairs(pairs);
+    if (pairs.host) this.#door?.usePair(pairs.host);
+  }
+
+  useMaterials(materials: Materials): void {
+    if (!this.policy) return;
+    this.listeners.useMaterials(listenerMaterials(this.policy, materials));
+    this.router.useMaterials(routerMaterials(this.policy, materials));
+  }
+
+  /** Brings an order into force, or leaves everything as it was. */
+  async apply(order: Order, materials: Materials, pair: PairText | null): Promise<Applied> {
+    const served = servedBy(order);
+    const plan = this.#planFor(order, served);
+    const bound = await this.#sockets.open(served.inbound.listeners);
+    if (bound.kind === 'failed') return bound;
+    if (plan.listener) this.listeners.useMaterialsForNext(listenerMaterials(served, materials));
+    if (plan.router) this.router.useMaterialsForNext(routerMaterials(served, materials));
+    const raised = await this.#raise(served, order.leaving, plan);
+    if (raised.kind === 'failed') {
+      this.#sockets.keepOnly(this.#order ? servedBy(this.#order).inbound.listeners : []);
+      return raised;
+    }
+    this.#order = order;
+    this.#emptied = false;
+    if (raised.listeners) this.listeners.putInService(raised.listeners);
+    if (raised.router) this.router.putInService(raised.router);
+    this.#sockets.keepOnly(served.inbound.listeners);
+    await this.lookAtDoor(pair);
+    return { kind: 'applied', plan };
+  }
+
+  /** Siblings are let in where this pod stays, has a queue, and can prove itself. */
+  async lookAtDoor(pair: PairText | null): Promise<void> {
+    const isOpen = this.#order?.leaving === null && this.policy?.queue.mode === 'Durable';
+    if (isOpen && pair) await this.#door?.open(pair);
+    if (!isOpen) this.#door?.close();
+  }
+
+  async end(drainMs: number): Promise<void> {
+    this.#sockets.keepOnly([]);
+    await this.#door?.stop();
+    await this.listeners.stop(drainMs);
+    await this.router.stop(Math.min(drainMs, ROUTER_DRAIN_MS));
+  }
+
+  #planFor({ leaving }: Order, served: Policy): RestartPlan {
+    const plan = planRestart(this.#order && servedBy(this.#order), served);
+    const isDurable = served.queue.mode === 'Durable';
+    const changed = !isDeepStrictEqual(this.leaving?.handover ?? null, leaving?.handover ?? null);
+    return { listener: plan.listener, router: plan.router || (isDurable && changed) };
+  }
+
+  /** Brings up what the plan restarts: all of it, or nothing. */
+  async #raise(policy: Policy, leaving: Leaving | null, plan: RestartPlan): Promise<Raised> {
+    const [listeners, router] = await Promise.all([
+      plan.listener ? this.listeners.raise(policy) : undefined,
+      plan.router ? this.router.raise(policy, leaving?.handover ?? null) : undefined,
+    ]);
+    const failed = [listeners, router].find((one) => one !== undefined && 'kind' in one);
+    if (failed === undefined) return { kind: 'raised', listeners, router } as Raised;
+    if (listeners && !('kind' in listeners)) this.listeners.abandon(listeners);
+    if (router && !('kind' in router)) this.router.abandon(router);
+    return failed as Extract<Raised, { kind: 'failed' }>;
+  }
+}
+
+type Raised =
+  | { kind: 'raised'; listeners: Generation | undefined; router: RaisedRouter | undefined }
+  | { kind: 'failed'; message: string };
+
+/** A pod that leaves listens to nobody. */
+function servedBy({ policy, leaving }: Order): Policy {
+  return leaving ? { ...policy, inbound: { ...policy.inbound, listeners: [] } } : policy;
+}
