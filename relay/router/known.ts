@@ -4,6 +4,9 @@
  */
 import { timeOfQueueId } from '../spool/record.ts';
 
+/** Listeners tell of their messages a little out of order, which is no matter. */
+const DISORDER_MS = 10_000;
+
 interface Known {
   lanes: number;
   readonly held: boolean;
@@ -12,7 +15,8 @@ interface Known {
 
 export class KnownMessages {
   #messages = new Map<string, Known>();
-  #newest = '';
+  /** Milliseconds since the epoch. */
+  #newest = 0;
   #isSorted = true;
   #bytes = 0;
   #held = 0;
@@ -49,9 +53,10 @@ export class KnownMessages {
   /** Adds it, or replaces what is known of it in its place. */
   put(id: string, known: { lanes: number; held: boolean; bytes: number }): void {
     this.#uncount(id);
+    const time = timeOfQueueId(id);
     // A sibling that leaves hands over what is older than all we have.
-    if (id < this.#newest && !this.#messages.has(id)) this.#isSorted = false;
-    else if (id > this.#newest) this.#newest = id;
+    if (time < this.#newest - DISORDER_MS && !this.#messages.has(id)) this.#isSorted = false;
+    this.#newest = Math.max(this.#newest, time);
     this.#messages.set(id, known);
     this.#bytes += known.bytes;
     if (known.held) this.#held += 1;
