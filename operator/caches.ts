@@ -16,6 +16,13 @@ import {
 } from './kube/kinds.ts';
 import { ListWatch } from './kube/listwatch.ts';
 
+export interface WatchFigures {
+  readonly kind: string;
+  readonly restarts: number;
+  /** Milliseconds since the epoch; 0 before the first. */
+  readonly lastEventAt: number;
+}
+
 const INSTANCE = 'app.kubernetes.io/instance';
 
 export interface CacheOptions {
@@ -56,13 +63,23 @@ export class Caches {
     return this.#watches.every(({ synced }) => synced);
   }
 
-  get restarts(): number {
-    return this.#watches.reduce((sum, { restarts }) => sum + restarts, 0);
+  /** After the API server was away: connections may be dead without anybody having said so. */
+  renew(): void {
+    for (const watch of this.#watches) watch.renew();
   }
 
-  /** Milliseconds since the epoch of the oldest of the caches' last news. */
-  get lastEventAt(): number {
-    return Math.min(...this.#watches.map(({ lastEventAt }) => lastEventAt));
+  /** What the server answered to a write of ours. What is not watched is not taken. */
+  learn(object: KubeObject): void {
+    this.#watches.find((watch) => watch.watches(object))?.learn(object);
+  }
+
+  /** Of each watch; in namespaced mode a kind has several. */
+  get figures(): WatchFigures[] {
+    return this.#watches.map(({ kind, restarts, lastEventAt }) => ({
+      kind: kind.kind,
+      restarts,
+      lastEventAt,
+    }));
   }
 
   /** True where the cluster knows the kind. */
@@ -116,13 +133,7 @@ export class Caches {
     if (instance === undefined) return;
     const key = `${object.metadata.namespace}/${instance}`;
     const objects = this.#objects.get(key) ?? new Map<string, KubeObject>();
-    // Items of a list carry neither kind nor version.
-    if (after)
-      objects.set(`${kind.kind}/${object.metadata.name}`, {
-        ...after,
-        kind: kind.kind,
-        apiVersion: kind.apiVersion,
-      });
+    if (after) objects.set(`${kind.kind}/${object.metadata.name}`, after);
     else objects.delete(`${kind.kind}/${object.metadata.name}`);
     if (objects.size > 0) this.#objects.set(key, objects);
     else this.#objects.delete(key);

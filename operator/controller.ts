@@ -1,8 +1,10 @@
 /**
  * Drives reconciling: news from caches and pods become keys in the queue, and each key is one run of the story. Runs
- * only while this process leads. A run that fails is logged once per reason and tried again.
+ * only while this process leads. A run that fails is logged once per reason and tried again; one that wrote something
+ * is a line with where its time went.
  */
 import { Caches } from './caches.ts';
+import { Errand } from './errand.ts';
 import { gatherWorld } from './gather.ts';
 import type { Client } from './kube/client.ts';
 import { isKubeError } from './kube/errors.ts';
@@ -15,6 +17,7 @@ import { PodPoller, type PollTarget } from './pods/poller.ts';
 import { Refresher } from './pods/refresh.ts';
 import { reconcile } from './reconcile.ts';
 import type { RenderSettings } from './render/index.ts';
+import type { World } from './world.ts';
 
 export interface ControllerOptions {
   readonly client: Client;
@@ -24,6 +27,8 @@ export interface ControllerOptions {
   readonly identity: string;
   readonly log: Log;
   readonly metrics: OperatorMetrics;
+  /** False when another may lead by now. */
+  readonly mayWrite: () => boolean;
 }
 
 export class Controller {
@@ -37,8 +42,8 @@ export class Controller {
 
   constructor(options: ControllerOptions) {
     this.#options = options;
-    this.#queue = new WorkQueue((key) => this.#work(key), options.workers, Math.random);
-    this.#poller = new PodPoller((key) => this.#queue.add(key));
+    this.#queue = new WorkQueue((key, waitedMs) => this.#work(key, waitedMs), options.workers, Math.random);
+    this.#poller = new PodPoller((key, priority) => this.#queue.add(key, priority));
     this.#caches = new Caches({
       client: options.client,
       namespaces: options.namespaces,
@@ -60,8 +65,8 @@ export class Controller {
   get figures() {
     return {
       queueDepth: this.#queue.depth,
-      watchRestarts: this.#caches.restarts,
-      lastEventAt: this.#caches.lastEventAt,
+      queueOldestMs: this.#queue.oldestMs,
+      watches: this.#caches.figures,
       leading: this.#leading,
     };
   }
@@ -70,7 +75,13 @@ export class Controller {
   async lead(): Promise<void> {
     while (!this.#caches.synced) await new Promise((tick) => setTimeout(tick, 50));
     this.#leading = true;
-    for (const key of this.#caches.keys()) this.#heard(key);
+    for (const key of this.#caches.keys()) this.#queue.add(key, 'routine');
+  }
+
+  /** After the API server was away for long: watches are taken up again, and what failed meanwhile is tried again. */
+  apiServerBack(): void {
+    this.#caches.renew();
+    this.#queue.retryNow();
   }
 
   async stop(): Promise<void> {
@@ -85,31 +96,23 @@ export class Controller {
     if (this.#leading) this.#queue.add(key);
   }
 
-  async #work(key: string): Promise<void> {
-    const { client, settings, identity, log, metrics } = this.#options;
+  async #work(key: string, queuedMs: number): Promise<void> {
+    const { metrics } = this.#options;
     this.#poller.follow(key, this.#targetsOf(key));
+    const begun = performance.now();
     const world = gatherWorld(key, {
       caches: this.#caches,
-      reportOf: (namespace, pod, uid) => this.#poller.reportOf(namespace, pod, uid),
+      reportOf: (_namespace, pod, uid) => this.#poller.reportOf(key, pod, uid),
       asked: (relay) => this.#poller.hasAsked(relay),
       now: Date.now,
     });
-    if (!world) return;
-    const begun = performance.now();
+    if (!world) {
+      this.#failing.delete(key);
+      this.#refresher.forget(key);
+      return;
+    }
     try {
-      const { lookAgainMs } = await reconcile(world, {
-        writer: client,
-        settings,
-        refresher: this.#refresher,
-        onWrite: (verb, object) => log(verb, { relay: key, object }),
-        tell: async (relay, event) => {
-          log('event', { relay: key, reason: event.reason, note: event.note });
-          await writeEvent(client, identity, relay, event).catch((error: Error) => {
-            log('event_not_written', { relay: key, message: error.message });
-          });
-        },
-      });
-      if (lookAgainMs !== undefined) this.#queue.addAfter(key, lookAgainMs);
+      await this.#reconcile(key, world, begun - queuedMs);
       this.#failing.delete(key);
       metrics.reconciled('ok', performance.now() - begun);
     } catch (error) {
@@ -117,6 +120,36 @@ export class Controller {
       this.#failed(key, error);
       throw error;
     }
+  }
+
+  async #reconcile(key: string, world: World, heardAt: number): Promise<void> {
+    const { client, settings, identity, log, metrics, mayWrite } = this.#options;
+    const errand = new Errand({
+      client,
+      caches: this.#caches,
+      mayWrite,
+      onAnswer: (method, ms) => metrics.answered(method, ms),
+    });
+    const { lookAgainMs } = await reconcile(world, {
+      writer: errand,
+      settings,
+      refresher: this.#refresher,
+      onWrite: (verb, object) => log(verb, { relay: key, object }),
+      tell: async (relay, event) => {
+        log('event', { relay: key, reason: event.reason, note: event.note });
+        await writeEvent(errand, identity, relay, event).catch((error: Error) => {
+          log('event_not_written', { relay: key, message: error.message });
+        });
+      },
+    });
+    if (lookAgainMs !== undefined) this.#queue.addAfter(key, lookAgainMs);
+    if (errand.writes === 0) return;
+    const ownMs = performance.now() - heardAt - errand.waitedMs;
+    log('reconciled', {
+      relay: key,
+      writes: errand.writes,
+      ...rounded({ ownMs, waitedMs: errand.waitedMs }),
+    });
   }
 
   /** Once per reason: conflicts are everyday, and an API server that is away has been reported by the client. */
@@ -136,4 +169,8 @@ export class Controller {
     }
     return targets;
   }
+}
+
+function rounded(figures: Readonly<Record<string, number>>): Record<string, number> {
+  return Object.fromEntries(Object.entries(figures).map(([name, ms]) => [name, Math.round(ms * 10) / 10]));
 }

@@ -11,6 +11,8 @@ import { OperatorMetrics } from './metrics.ts';
 import { HELP, parseSettings, type Settings } from './settings.ts';
 
 const LEASE_NAME = 'mailrelay-operator';
+/** An API server that was away for longer than this may have forgotten our connections. */
+const LONG_AWAY_MS = 5_000;
 
 /** The exit status. */
 export async function runOperator(argv: string[]): Promise<number> {
@@ -27,25 +29,15 @@ export async function runOperator(argv: string[]): Promise<number> {
 }
 
 async function operate(settings: Settings): Promise<number> {
-  const client = new Client(loadConfig(settings.kubeconfig), (news) => {
-    if (news.kind === 'away') log('api_server_away', { message: news.message });
-    else log('api_server_back');
+  const client: Client = new Client(loadConfig(settings.kubeconfig), (news) => {
+    if (news.kind === 'away') {
+      log('api_server_away', { message: news.message });
+      return;
+    }
+    log('api_server_back', { afterMs: Math.round(news.afterMs) });
+    if (news.afterMs > LONG_AWAY_MS) controller.apiServerBack();
   });
   const namespace = settings.namespace ?? client.namespace ?? 'default';
-  const metrics = new OperatorMetrics();
-  const controller = new Controller({
-    client,
-    namespaces: settings.namespaces,
-    settings: { ...settings.render, operatorNamespace: namespace },
-    workers: settings.workers,
-    identity: settings.identity,
-    log,
-    metrics,
-  });
-  const health = await startHealth(settings.healthPort, {
-    ready: () => controller.synced,
-    metrics: () => metrics.render(controller.figures),
-  });
   const lease = new Lease({
     client,
     namespace,
@@ -57,6 +49,21 @@ async function operate(settings: Settings): Promise<number> {
       process.exit(1);
     },
   });
+  const metrics = new OperatorMetrics();
+  const controller = new Controller({
+    client,
+    namespaces: settings.namespaces,
+    settings: { ...settings.render, operatorNamespace: namespace },
+    workers: settings.workers,
+    identity: settings.identity,
+    log,
+    metrics,
+    mayWrite: () => !settings.leaderElection || lease.isFresh,
+  });
+  const health = await startHealth(settings.healthPort, {
+    ready: () => controller.synced,
+    metrics: () => metrics.render(controller.figures),
+  });
   controller.start();
   void follow(controller, settings.leaderElection ? lease : undefined);
   await signalled();
@@ -65,6 +72,7 @@ async function operate(settings: Settings): Promise<number> {
   await lease.release();
   health.close();
   health.closeAllConnections();
+  log('stopped');
   return 0;
 }
 

@@ -1,49 +1,81 @@
-/** The Prometheus metrics of the operator. Gauges are read when asked. */
+/** The Prometheus metrics of the operator; docs/operator-metrics.md has them as a table. Gauges are read when asked. */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { WatchFigures } from './caches.ts';
 
 export interface ControllerFigures {
   readonly queueDepth: number;
-  readonly watchRestarts: number;
-  readonly lastEventAt: number;
+  readonly queueOldestMs: number;
+  readonly watches: readonly WatchFigures[];
   readonly leading: boolean;
 }
+
+const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5];
 
 export class OperatorMetrics {
   readonly #registry = new Registry();
   readonly #reconciles = new Counter({
-    name: 'mailrelay_operator_reconciles_total',
-    help: 'Reconciles by result',
+    ...this.#named('reconciles_total', 'Looks at a MailRelay, by how they ended'),
     labelNames: ['result'],
-    registers: [this.#registry],
   });
   readonly #seconds = new Histogram({
-    name: 'mailrelay_operator_reconcile_seconds',
-    help: 'Duration of a reconcile',
-    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5],
-    registers: [this.#registry],
+    ...this.#named('reconcile_seconds', 'Duration of a look at a MailRelay'),
+    buckets: SECONDS,
   });
-  readonly #depth = this.#gauge('mailrelay_operator_queue_depth', 'MailRelays that wait to be reconciled');
-  readonly #restarts = this.#gauge(
-    'mailrelay_operator_watch_restarts',
-    'Watches that had to be taken up again',
-  );
-  readonly #age = this.#gauge('mailrelay_operator_last_event_age_seconds', 'Age of the oldest watch news');
-  readonly #leader = this.#gauge('mailrelay_operator_leader', '1 while this process leads');
+  readonly #answers = new Histogram({
+    ...this.#named('api_answer_seconds', 'How long the API server took for requests about MailRelays'),
+    labelNames: ['method'],
+    buckets: SECONDS,
+  });
+  readonly #depth = new Gauge(this.#named('queue_depth', 'MailRelays that wait to be looked at'));
+  readonly #oldest = new Gauge(this.#named('queue_oldest_seconds', 'How long the first of them has waited'));
+  readonly #restarts = new Counter({
+    ...this.#named('watch_restarts_total', 'Lists and watches that failed and were taken up again'),
+    labelNames: ['kind'],
+  });
+  readonly #age = new Gauge({
+    ...this.#named(
+      'last_event_age_seconds',
+      'Time since a watch last heard anything; bookmarks come every minute',
+    ),
+    labelNames: ['kind'],
+  });
+  readonly #leader = new Gauge(this.#named('leader', '1 while this process leads'));
 
   reconciled(result: 'ok' | 'error', ms: number): void {
     this.#reconciles.inc({ result });
     this.#seconds.observe(ms / 1000);
   }
 
-  render({ queueDepth, watchRestarts, lastEventAt, leading }: ControllerFigures): Promise<string> {
+  answered(method: string, ms: number): void {
+    this.#answers.observe({ method }, ms / 1000);
+  }
+
+  render({ queueDepth, queueOldestMs, watches, leading }: ControllerFigures): Promise<string> {
     this.#depth.set(queueDepth);
-    this.#restarts.set(watchRestarts);
-    this.#age.set(lastEventAt > 0 ? (Date.now() - lastEventAt) / 1000 : 0);
+    this.#oldest.set(queueOldestMs / 1000);
     this.#leader.set(leading ? 1 : 0);
+    this.#restarts.reset();
+    this.#age.reset();
+    const oldest = new Map<string, number>();
+    for (const { kind, restarts, lastEventAt } of watches) {
+      this.#restarts.inc({ kind }, restarts);
+      // A kind that the cluster does not know has never told anything.
+      if (lastEventAt > 0) oldest.set(kind, Math.min(lastEventAt, oldest.get(kind) ?? lastEventAt));
+    }
+    for (const [kind, at] of oldest) this.#age.set({ kind }, (Date.now() - at) / 1000);
     return this.#registry.metrics();
   }
 
-  #gauge(name: string, help: string): Gauge {
-    return new Gauge({ name, help, registers: [this.#registry] });
+  /** Name, type, labels and help of each, for the page that lists them. */
+  async list(): Promise<{ name: string; type: string; help: string }[]> {
+    return (await this.#registry.getMetricsAsJSON()).map(({ name, type, help }) => ({
+      name,
+      type: String(type),
+      help,
+    }));
+  }
+
+  #named(name: string, help: string) {
+    return { name: `mailrelay_operator_${name}`, help, registers: [this.#registry] };
   }
 }

@@ -7,7 +7,8 @@ import { HttpMethod, KubeConfig, RequestContext } from '@kubernetes/client-node'
 import { type Dispatcher, fetch } from 'undici';
 import { KubeError, kindOfStatus } from './errors.ts';
 
-const REQUEST_MS = 30_000;
+/** Until the answer is there; of a stream, until it begins. */
+const REQUEST_MS = 15_000;
 const ACCESS_MS = 30_000;
 const POOL_MS = 10 * 60_000;
 
@@ -43,16 +44,19 @@ export interface Request {
   readonly query?: Readonly<Record<string, string | undefined>>;
   readonly contentType?: string;
   readonly body?: unknown;
-  /** Default: half a minute. */
+  /** Default: a quarter of a minute. */
   readonly timeoutMs?: number;
 }
 
-export type ConnectionNews = (news: { kind: 'away'; message: string } | { kind: 'back' }) => void;
+export type ConnectionNews = (
+  news: { kind: 'away'; message: string } | { kind: 'back'; afterMs: number },
+) => void;
 
 export class Client {
   readonly #config: KubeConfig;
   readonly #news: ConnectionNews;
-  #away = false;
+  /** Since when, in milliseconds of a clock that never jumps. */
+  #awaySince: number | undefined;
   #kept: Access | undefined;
 
   constructor(config: KubeConfig, news: ConnectionNews) {
@@ -70,9 +74,13 @@ export class Client {
     return (await response.json()) as T;
   }
 
-  /** The lines of a streamed answer, until the server ends it or `signal` aborts. */
+  /** The lines of a streamed answer, until the server ends it or `signal` aborts, which is no news of the server. */
   async *lines(request: Request, signal: AbortSignal): AsyncIterable<string> {
-    const response = await this.#send(request, signal);
+    const opening = new AbortController();
+    const timer = setTimeout(() => opening.abort(), request.timeoutMs ?? REQUEST_MS);
+    const response = await this.#send(request, AbortSignal.any([signal, opening.signal]), signal).finally(
+      () => clearTimeout(timer),
+    );
     if (!response.body) return;
     const decoder = new TextDecoder();
     let rest = '';
@@ -83,7 +91,11 @@ export class Client {
     }
   }
 
-  async #send({ method, path, query, contentType, body }: Request, signal: AbortSignal) {
+  async #send(
+    { method, path, query, contentType, body }: Request,
+    signal: AbortSignal,
+    givenUp?: AbortSignal,
+  ) {
     const url = new URL((this.#config.getCurrentCluster()?.server ?? '') + path);
     for (const [key, value] of Object.entries(query ?? {}))
       if (value !== undefined) url.searchParams.set(key, value);
@@ -101,7 +113,8 @@ export class Client {
         ...(dispatcher ? { dispatcher } : {}),
       });
     } catch (error) {
-      throw this.#noted(new KubeError('unavailable', reasonOf(error), undefined, undefined, error));
+      const failure = new KubeError('unavailable', reasonOf(error), undefined, undefined, error);
+      throw givenUp?.aborted ? failure : this.#noted(failure);
     }
     if (response.ok) {
       this.#wentWell();
@@ -145,17 +158,18 @@ export class Client {
     if (error.kind === 'unauthenticated') this.#kept = undefined;
     if (error.kind !== 'unavailable' && error.kind !== 'unauthenticated') {
       this.#wentWell();
-    } else if (!this.#away) {
-      this.#away = true;
+    } else if (this.#awaySince === undefined) {
+      this.#awaySince = performance.now();
       this.#news({ kind: 'away', message: error.message });
     }
     return error;
   }
 
   #wentWell(): void {
-    if (!this.#away) return;
-    this.#away = false;
-    this.#news({ kind: 'back' });
+    if (this.#awaySince === undefined) return;
+    const afterMs = performance.now() - this.#awaySince;
+    this.#awaySince = undefined;
+    this.#news({ kind: 'back', afterMs });
   }
 }
 

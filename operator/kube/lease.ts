@@ -1,7 +1,8 @@
 /**
  * Leader election over a Lease (coordination.k8s.io/v1), with the field's usual times: 15 s lease, 10 s to renew, a try
  * every 2 s. Time is monotonic and local: a lease counts as held until 15 s after it was last seen to change. A lease
- * does not fence, so every write of the operator is safe with two writers; losing it ends the process.
+ * does not fence: `isFresh` keeps a process that was paused from writing when it wakes, but a write that was already on
+ * its way arrives, so every write of the operator is safe with two writers. Losing the lease ends the process.
  */
 import type { Client } from './client.ts';
 import { isKubeError } from './errors.ts';
@@ -40,8 +41,10 @@ export interface LeaseOptions {
 
 export class Lease {
   readonly #options: LeaseOptions;
-  #seen: { text: string; at: number } | undefined;
+  #seen: { text: string; at: number; lastsMs: number } | undefined;
   #held: LeaseObject | undefined;
+  /** When the last successful renewal was begun. */
+  #renewedAt = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
 
@@ -53,10 +56,15 @@ export class Lease {
     return this.#held !== undefined;
   }
 
+  /** True while nobody else can have taken it. */
+  get isFresh(): boolean {
+    return this.held && this.#options.monotonic() - this.#renewedAt < LEASE_MS;
+  }
+
   /** Resolves when this process leads; then keeps renewing until `release`. */
   async acquire(): Promise<void> {
-    while (!this.#stopped && !(await this.#attempt())) await pause(TRY_MS);
-    if (!this.#stopped) this.#keep(this.#options.monotonic());
+    while (!this.#stopped && !(await this.#attempt())) await pause(this.#untilNextMs());
+    if (!this.#stopped) this.#keep();
   }
 
   /** Gives the lease up, so that another can lead at once. */
@@ -70,14 +78,13 @@ export class Lease {
     await this.#write({ ...held, spec: { ...spec, leaseDurationSeconds: 1 } }).catch(() => undefined);
   }
 
-  #keep(renewedAt: number): void {
+  #keep(): void {
     this.#timer = setTimeout(async () => {
       const begun = this.#options.monotonic();
       const renewed = await this.#attempt();
       if (this.#stopped) return;
-      if (renewed) this.#keep(begun);
-      else if (begun - renewedAt > RENEW_MS) this.#options.onLost();
-      else this.#keep(renewedAt);
+      if (renewed || begun - this.#renewedAt <= RENEW_MS) this.#keep();
+      else this.#options.onLost();
     }, TRY_MS);
   }
 
@@ -89,7 +96,9 @@ export class Lease {
         this.#held = undefined;
         return false;
       }
+      const begun = this.#options.monotonic();
       this.#held = await this.#write(this.#claim(current));
+      this.#renewedAt = begun;
       return true;
     } catch (error) {
       if (isKubeError(error)) return false;
@@ -118,8 +127,21 @@ export class Lease {
     const holder = lease.spec.holderIdentity;
     if (!holder || holder === identity) return true;
     const text = JSON.stringify(lease.spec);
-    if (this.#seen?.text !== text) this.#seen = { text, at: monotonic() };
-    return monotonic() - this.#seen.at > (lease.spec.leaseDurationSeconds ?? LEASE_MS / 1000) * 1000;
+    const lastsMs = (lease.spec.leaseDurationSeconds ?? LEASE_MS / 1000) * 1000;
+    if (this.#seen?.text !== text) this.#seen = { text, at: monotonic(), lastsMs };
+    return this.#expiresInMs() < 0;
+  }
+
+  /** To the point where it is free, and no later: every second without a leader counts. */
+  #untilNextMs(): number {
+    const freeInMs = this.#expiresInMs() + 1;
+    return freeInMs > 0 && freeInMs < TRY_MS ? freeInMs : TRY_MS;
+  }
+
+  /** Until the lease that another holds is free, if it is not seen to change. */
+  #expiresInMs(): number {
+    if (!this.#seen) return TRY_MS;
+    return this.#seen.at + this.#seen.lastsMs - this.#options.monotonic();
   }
 
   #claim(current: LeaseObject | undefined): LeaseObject {

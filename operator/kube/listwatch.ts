@@ -11,9 +11,9 @@ import { sleepUnlessAborted } from './sleep.ts';
 const PAGE = 500;
 const WATCH_SECONDS = 290;
 /** Bookmarks come about once a minute: this much silence means that the connection is dead. */
-const SILENCE_MS = 150_000;
+const SILENCE_MS = 80_000;
 const RETRY_FIRST_MS = 500;
-const RETRY_LAST_MS = 30_000;
+const RETRY_LAST_MS = 15_000;
 const HASTY_MS = 1_000;
 
 export interface ListWatchOptions {
@@ -41,12 +41,13 @@ export class ListWatch {
   readonly #options: ListWatchOptions;
   readonly #objects = new Map<string, KubeObject>();
   readonly #stopped = new AbortController();
+  #renewal = new AbortController();
   #version: string | undefined;
   #failures = 0;
   #trouble = '';
   #synced = false;
   #exists = false;
-  /** Watches that ended other than by the server's own time-out. */
+  /** Watches and lists that ended other than they should. */
   restarts = 0;
   /** Milliseconds since the epoch of the last event or bookmark. */
   lastEventAt = 0;
@@ -77,6 +78,30 @@ export class ListWatch {
     this.#stopped.abort();
   }
 
+  /** Takes the watch up again at once, from where it is: its connection may be dead, or it waits for a next try. */
+  renew(): void {
+    this.#renewal.abort();
+  }
+
+  /** True where the object is one that this cache holds, or would. */
+  watches({ kind, metadata }: KubeObject): boolean {
+    const { kind: own, namespace, labelSelector } = this.#options;
+    const [label = '', value] = labelSelector?.split('=') ?? [];
+    return (
+      kind === own.kind &&
+      (namespace === undefined || namespace === metadata.namespace) &&
+      (labelSelector === undefined || metadata.labels?.[label] === value)
+    );
+  }
+
+  /**
+   * An object as the server just answered it, so that what was written is seen before the watch tells of it. What the
+   * watch has passed already is not taken: the object may be gone since.
+   */
+  learn(object: KubeObject): void {
+    if (isNewer(object.metadata.resourceVersion, this.#version)) this.#store(slim(object, this.kind));
+  }
+
   async #run(): Promise<void> {
     while (!this.#stopped.signal.aborted) {
       try {
@@ -86,9 +111,15 @@ export class ListWatch {
         // A server that ends watches at once would otherwise be asked in a tight loop.
         if (Date.now() - begun < HASTY_MS) throw new Error('the watch ended at once');
       } catch (error) {
-        await this.#failed(error);
+        if (!this.#isRenewed()) await this.#failed(error);
       }
     }
+  }
+
+  #isRenewed(): boolean {
+    const renewed = this.#renewal.signal.aborted;
+    if (renewed) this.#renewal = new AbortController();
+    return renewed;
   }
 
   async #list(): Promise<void> {
@@ -99,7 +130,7 @@ export class ListWatch {
       const page: ListPage = await this.#options.client.request<ListPage>(
         this.#request({ limit: String(PAGE), continue: next }),
       );
-      for (const item of page.items) found.set(keyOf(item), slim(item));
+      for (const item of page.items) found.set(keyOf(item), slim(item, this.kind));
       version = page.metadata.resourceVersion;
       next = page.metadata.continue || undefined;
     } while (next);
@@ -130,7 +161,7 @@ export class ListWatch {
       timeoutSeconds: String(Math.round(WATCH_SECONDS + 20 * random())),
     };
     try {
-      const signal = AbortSignal.any([silence.signal, this.#stopped.signal]);
+      const signal = AbortSignal.any([silence.signal, this.#stopped.signal, this.#renewal.signal]);
       for await (const line of client.lines(this.#request(query), signal)) {
         clearTimeout(timer);
         timer = setTimeout(() => silence.abort(), silenceMs);
@@ -152,10 +183,11 @@ export class ListWatch {
     this.#wentWell();
     if (type === 'BOOKMARK') return;
     if (type !== 'DELETED') {
-      this.#store(slim(object));
+      this.#store(slim(object, this.kind));
       return;
     }
     const before = this.#objects.get(keyOf(object));
+    if (isNewer(before?.metadata.resourceVersion, object.metadata.resourceVersion)) return;
     this.#objects.delete(keyOf(object));
     this.#options.onChange(before ?? object, undefined);
   }
@@ -163,26 +195,24 @@ export class ListWatch {
   #store(object: KubeObject): void {
     const key = keyOf(object);
     const before = this.#objects.get(key);
-    if (before?.metadata.resourceVersion === object.metadata.resourceVersion) return;
+    const [known, told] = [before?.metadata.resourceVersion, object.metadata.resourceVersion];
+    if (known === told || isNewer(known, told)) return;
     this.#objects.set(key, object);
     this.#options.onChange(before, object);
   }
 
   async #failed(error: unknown): Promise<void> {
     if (this.#stopped.signal.aborted) return;
-    this.restarts += 1;
     if (isKubeError(error, 'expired')) this.#version = undefined;
     if (isKubeError(error, 'notFound') && this.#options.absentMs !== undefined) {
       this.#replaceAll(new Map());
       this.#version = undefined;
       this.#exists = false;
       this.#synced = true;
-      await sleepUnlessAborted(
-        this.#options.absentMs * (0.75 + this.#options.random() / 2),
-        this.#stopped.signal,
-      );
+      await this.#pause(this.#options.absentMs * (0.75 + this.#options.random() / 2));
       return;
     }
+    this.restarts += 1;
     if (isKubeError(error, 'forbidden', 'notFound') && this.#trouble !== error.message) {
       this.#trouble = error.message;
       this.#options.onTrouble(this.#options.kind, error.message);
@@ -191,7 +221,12 @@ export class ListWatch {
     const { random } = this.#options;
     const pause = Math.min(RETRY_FIRST_MS * 2 ** (this.#failures - 1), RETRY_LAST_MS) * (0.5 + random());
     const asked = isKubeError(error) ? (error.retryAfter ?? 0) * 1000 : 0;
-    await sleepUnlessAborted(Math.max(pause, asked), this.#stopped.signal);
+    await this.#pause(Math.max(pause, asked));
+  }
+
+  async #pause(ms: number): Promise<void> {
+    await sleepUnlessAborted(ms, AbortSignal.any([this.#stopped.signal, this.#renewal.signal]));
+    if (this.#isRenewed()) this.#failures = 0;
   }
 
   #wentWell(): void {
@@ -215,10 +250,18 @@ function keyOf({ metadata }: KubeObject): string {
   return `${metadata.namespace}/${metadata.name}`;
 }
 
-/** Managed fields are more than half of a small object, and nobody here reads them. */
-function slim(object: KubeObject): KubeObject {
+/** Resource versions of one kind grow; false where they cannot be compared. */
+function isNewer(version: string | undefined, than: string | undefined): boolean {
+  return Number(version) > Number(than);
+}
+
+/**
+ * Managed fields are more than half of a small object, and nobody here reads them; items of a list carry neither kind
+ * nor version.
+ */
+function slim(object: KubeObject, { kind, apiVersion }: Kind): KubeObject {
   const { managedFields: _, ...metadata } = object.metadata as KubeObject['metadata'] & {
     managedFields?: unknown;
   };
-  return { ...object, metadata };
+  return { ...object, apiVersion, kind, metadata };
 }

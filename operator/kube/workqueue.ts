@@ -1,19 +1,28 @@
 /**
  * Keys that wait to be worked on: each at most once, never two workers on one key, a key that changes while it is
- * worked on is taken again afterwards. Failures wait longer each time, with jitter; a time can be asked for.
+ * worked on is taken again afterwards. What just happened goes before what is only looked at again (a start, a retry).
+ * Failures wait longer each time, with jitter; a time can be asked for.
  */
 const RETRY_FIRST_MS = 20;
 const RETRY_LAST_MS = 120_000;
 
-export type Work = (key: string) => Promise<void>;
+/** `fresh`: something happened to it. `routine`: it is looked at again. */
+export type Priority = 'fresh' | 'routine';
+
+/** Is told how long the key has waited, in milliseconds. */
+export type Work = (key: string, waitedMs: number) => Promise<void>;
 
 export class WorkQueue {
   readonly #work: Work;
   readonly #workers: number;
   readonly #random: () => number;
-  readonly #waiting = new Set<string>();
+  /** Since when each waits, the longest first. */
+  readonly #waiting: Readonly<Record<Priority, Map<string, number>>> = {
+    fresh: new Map(),
+    routine: new Map(),
+  };
   readonly #active = new Set<string>();
-  readonly #again = new Set<string>();
+  readonly #again = new Map<string, Priority>();
   readonly #timers = new Map<string, { timer: NodeJS.Timeout; at: number }>();
   readonly #failures = new Map<string, number>();
   #stopped = false;
@@ -25,13 +34,20 @@ export class WorkQueue {
   }
 
   get depth(): number {
-    return this.#waiting.size;
+    return this.#waiting.fresh.size + this.#waiting.routine.size;
   }
 
-  add(key: string): void {
+  /** Milliseconds that the longest waiting key has waited; 0 when none waits. */
+  get oldestMs(): number {
+    const now = performance.now();
+    const since = Object.values(this.#waiting).map((keys) => keys.values().next().value ?? now);
+    return now - Math.min(...since);
+  }
+
+  add(key: string, priority: Priority = 'fresh'): void {
     if (this.#stopped) return;
-    if (this.#active.has(key)) this.#again.add(key);
-    else this.#waiting.add(key);
+    if (this.#active.has(key)) this.#again.set(key, this.#again.get(key) === 'fresh' ? 'fresh' : priority);
+    else this.#wait(key, priority);
     this.#pump();
   }
 
@@ -43,31 +59,51 @@ export class WorkQueue {
     clearTimeout(wished?.timer);
     const timer = setTimeout(() => {
       this.#timers.delete(key);
-      this.add(key);
+      this.add(key, 'routine');
     }, ms);
     this.#timers.set(key, { timer, at });
+  }
+
+  /** What failed is taken again now: what it failed of has passed. */
+  retryNow(): void {
+    const failed = [...this.#failures.keys()];
+    this.#failures.clear();
+    for (const key of failed) this.add(key, 'routine');
   }
 
   /** Takes nothing more; resolves when what is under way has ended. */
   async stop(): Promise<void> {
     this.#stopped = true;
-    this.#waiting.clear();
+    for (const keys of Object.values(this.#waiting)) keys.clear();
     for (const { timer } of this.#timers.values()) clearTimeout(timer);
     while (this.#active.size > 0) await new Promise((tick) => setTimeout(tick, 10));
   }
 
-  #pump(): void {
-    for (const key of this.#waiting) {
-      if (this.#active.size >= this.#workers) return;
-      this.#waiting.delete(key);
-      this.#active.add(key);
-      void this.#run(key);
+  #wait(key: string, priority: Priority): void {
+    const { fresh, routine } = this.#waiting;
+    if (fresh.has(key)) return;
+    if (priority === 'fresh') {
+      fresh.set(key, performance.now());
+      routine.delete(key);
+    } else if (!routine.has(key)) {
+      routine.set(key, performance.now());
     }
   }
 
-  async #run(key: string): Promise<void> {
+  #pump(): void {
+    for (const keys of [this.#waiting.fresh, this.#waiting.routine]) {
+      for (const [key, since] of keys) {
+        if (this.#active.size >= this.#workers) return;
+        keys.delete(key);
+        this.#active.add(key);
+        void this.#run(key, performance.now() - since);
+      }
+    }
+  }
+
+  async #run(key: string, waitedMs: number): Promise<void> {
     try {
-      await this.#work(key);
+      await this.#work(key, waitedMs);
       this.#failures.delete(key);
     } catch {
       // The worker has reported it; here it only means "again, later".
@@ -76,7 +112,9 @@ export class WorkQueue {
       this.addAfter(key, Math.min(RETRY_FIRST_MS * 2 ** failures, RETRY_LAST_MS) * (0.5 + this.#random()));
     }
     this.#active.delete(key);
-    if (this.#again.delete(key)) this.add(key);
+    const again = this.#again.get(key);
+    this.#again.delete(key);
+    if (again) this.add(key, again);
     this.#pump();
   }
 }

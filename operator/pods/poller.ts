@@ -6,6 +6,7 @@ import { Agent, fetch } from 'undici';
 import { type PodStatus, parsePodStatus } from '#crds/podstatus.ts';
 import { ADMIN_PORT } from '#crds/wellknown.ts';
 import { sleepUnlessAborted } from '../kube/sleep.ts';
+import type { Priority } from '../kube/workqueue.ts';
 
 const POLL_MS = 75_000;
 const CONNECT_MS = 2_000;
@@ -26,8 +27,9 @@ interface Polled {
 }
 
 export class PodPoller {
-  readonly #onReport: (relayKey: string) => void;
-  readonly #polled = new Map<string, Polled>();
+  readonly #onReport: (relayKey: string, priority: Priority) => void;
+  /** By relay, then by pod. */
+  readonly #relays = new Map<string, Map<string, Polled>>();
   readonly #agent = new Agent({
     connections: 1,
     headersTimeout: POLL_MS,
@@ -35,45 +37,45 @@ export class PodPoller {
     connect: { timeout: CONNECT_MS },
   });
 
-  /** Hears the key of the MailRelay whose pod has news. */
-  constructor(onReport: (relayKey: string) => void) {
+  /** Hears the key of the MailRelay whose pod has news; the first word of a pod is routine, as after a start. */
+  constructor(onReport: (relayKey: string, priority: Priority) => void) {
     this.#onReport = onReport;
   }
 
   /** The last report of this very pod, not of one of the same name before it. */
-  reportOf(namespace: string, pod: string, uid: string): PodStatus | undefined {
-    const polled = this.#polled.get(`${namespace}/${pod}`);
+  reportOf(relayKey: string, pod: string, uid: string): PodStatus | undefined {
+    const polled = this.#relays.get(relayKey)?.get(pod);
     return polled?.target.uid === uid ? polled.report : undefined;
   }
 
   /** True when every pod of the relay that is followed has been asked: before that nothing can be said of them. */
   hasAsked(relayKey: string): boolean {
-    for (const [key, { asked }] of this.#polled) if (!asked && isPodOf(relayKey, key)) return false;
+    for (const { asked } of this.#relays.get(relayKey)?.values() ?? []) if (!asked) return false;
     return true;
   }
 
   /** Follows exactly these pods of a relay: name to target. */
   follow(relayKey: string, pods: ReadonlyMap<string, PollTarget>): void {
-    const [namespace] = relayKey.split('/');
-    for (const [key, { target, stop }] of this.#polled) {
-      if (!isPodOf(relayKey, key)) continue;
-      const wanted = pods.get(key.slice((namespace?.length ?? 0) + 1));
+    const polled = this.#relays.get(relayKey) ?? new Map<string, Polled>();
+    for (const [name, { target, stop }] of polled) {
+      const wanted = pods.get(name);
       if (wanted?.uid === target.uid && wanted.ip === target.ip) continue;
       stop.abort();
-      this.#polled.delete(key);
+      polled.delete(name);
     }
     for (const [name, target] of pods) {
-      const key = `${namespace}/${name}`;
-      if (this.#polled.has(key)) continue;
-      const polled: Polled = { target, stop: new AbortController(), asked: false, report: undefined };
-      this.#polled.set(key, polled);
-      void this.#poll(relayKey, polled);
+      if (polled.has(name)) continue;
+      const pod: Polled = { target, stop: new AbortController(), asked: false, report: undefined };
+      polled.set(name, pod);
+      void this.#poll(relayKey, pod);
     }
+    if (polled.size > 0) this.#relays.set(relayKey, polled);
+    else this.#relays.delete(relayKey);
   }
 
   async stop(): Promise<void> {
-    for (const { stop } of this.#polled.values()) stop.abort();
-    this.#polled.clear();
+    for (const pods of this.#relays.values()) for (const { stop } of pods.values()) stop.abort();
+    this.#relays.clear();
     await this.#agent.destroy();
   }
 
@@ -85,9 +87,10 @@ export class PodPoller {
       if (signal.aborted) return;
       failures = report ? 0 : failures + 1;
       if (isNews(polled, report, failures)) {
+        const priority = polled.asked ? 'fresh' : 'routine';
         polled.asked = true;
         polled.report = report;
-        this.#onReport(relayKey);
+        this.#onReport(relayKey, priority);
       }
       if (!report)
         await sleepUnlessAborted(
@@ -111,11 +114,6 @@ export class PodPoller {
       return undefined;
     }
   }
-}
-
-/** Pods of a StatefulSet are named after it, with an ordinal. */
-function isPodOf(relayKey: string, podKey: string): boolean {
-  return podKey.startsWith(`${relayKey}-`) && /^\d+$/.test(podKey.slice(relayKey.length + 1));
 }
 
 function isNews({ asked, report: before }: Polled, report: PodStatus | undefined, failures: number): boolean {

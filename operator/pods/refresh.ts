@@ -51,6 +51,13 @@ export class Refresher {
     return { touches, lookAgainMs };
   }
 
+  /** The MailRelay is gone. */
+  forget(relayKey: string): void {
+    const isItsPod = (key: string) =>
+      key.startsWith(`${relayKey}-`) && /^\d+ /.test(key.slice(relayKey.length + 1));
+    for (const key of this.#since.keys()) if (isItsPod(key)) this.#since.delete(key);
+  }
+
   #forget(memory: string): void {
     for (const key of this.#since.keys()) if (key.startsWith(`${memory} `)) this.#since.delete(key);
   }

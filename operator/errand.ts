@@ -1,0 +1,45 @@
+/**
+ * The API server as one reconcile sees it: knows how long it waited for answers, puts what it wrote into the caches at
+ * once, so that the next look does not take its own write for somebody else's, and writes only while the Lease is
+ * surely ours.
+ */
+import type { Writer } from './apply.ts';
+import type { Caches } from './caches.ts';
+import type { Client, KubeObject, Request } from './kube/client.ts';
+import { KubeError } from './kube/errors.ts';
+
+export interface ErrandOptions {
+  readonly client: Pick<Client, 'request'>;
+  readonly caches: Pick<Caches, 'learn'>;
+  readonly mayWrite: () => boolean;
+  readonly onAnswer: (method: Request['method'], ms: number) => void;
+}
+
+export class Errand implements Writer {
+  readonly #options: ErrandOptions;
+  /** Milliseconds. */
+  waitedMs = 0;
+  writes = 0;
+
+  constructor(options: ErrandOptions) {
+    this.#options = options;
+  }
+
+  async request<T>(request: Request): Promise<T> {
+    const { client, caches, mayWrite, onAnswer } = this.#options;
+    const { method } = request;
+    if (method !== 'GET' && !mayWrite())
+      throw new KubeError('unavailable', 'the Lease was not renewed in time');
+    const begun = performance.now();
+    try {
+      const answer = await client.request<T>(request);
+      if (method === 'PATCH') caches.learn(answer as KubeObject);
+      if (method !== 'GET') this.writes += 1;
+      return answer;
+    } finally {
+      const ms = performance.now() - begun;
+      this.waitedMs += ms;
+      onAnswer(method, ms);
+    }
+  }
+}
