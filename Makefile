@@ -27,6 +27,8 @@ test: setup ## every test there is: units, stories against real processes, the c
 	$(TEST) --test-concurrency=2 $(UNIT)
 	@echo "== stories: real relay processes and real peers, some take half a minute"
 	$(TEST) --test-concurrency=1 $(STORIES)
+	@echo "== operator: a real API server"
+	$(NODE) test/operator/run.ts test
 	@echo "== cluster: a real Kubernetes"
 	$(NODE) test/cluster/run.ts test
 
@@ -35,6 +37,9 @@ unit: setup ## the tests that take seconds
 
 stories: setup ## the tests against real relay processes
 	$(TEST) --test-concurrency=1 $(STORIES)
+
+operator: setup ## the stories of the operator beside a real API server
+	$(NODE) test/operator/run.ts test
 
 cluster: setup ## the tests on a real Kubernetes
 	$(NODE) test/cluster/run.ts test
@@ -82,4 +87,4 @@ bench: setup ## our relay and its peers under the same load (BENCH="--scenarios 
 clean: ## remove what was installed and the state of "make run"
 	rm -rf node_modules .state
 
-.PHONY: help setup run test unit stories cluster cluster-up cluster-down verify lint fmt types dead generate generated golden image soak bench clean
+.PHONY: help setup run test unit stories operator cluster cluster-up cluster-down verify lint fmt types dead generate generated golden image soak bench clean

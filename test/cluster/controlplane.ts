@@ -8,17 +8,21 @@ import { kubectl, type Starting, startInside, waitFor } from './starting.ts';
 export async function startControlPlane(starting: Starting): Promise<void> {
   startEtcd(starting);
   startApiServer(starting);
-  await waitFor(
+  await waitForApiServer(starting);
+  startControllers(starting);
+  kubectl(starting, ['apply', '--server-side', '-f', '-'], FIRST_OBJECTS);
+}
+
+export function waitForApiServer(starting: Starting): Promise<void> {
+  return waitFor(
     starting,
     'the API server',
     'kube-apiserver',
     () => kubectl(starting, ['get', '--raw', '/readyz']) === 'ok',
   );
-  startControllers(starting);
-  kubectl(starting, ['apply', '--server-side', '-f', '-'], FIRST_OBJECTS);
 }
 
-function startEtcd(starting: Starting): void {
+export function startEtcd(starting: Starting): void {
   startInside(starting, 'etcd', [
     `--data-dir=${join(starting.place.dir, 'etcd')}`,
     '--listen-client-urls=http://127.0.0.1:2379',
@@ -28,7 +32,7 @@ function startEtcd(starting: Starting): void {
   ]);
 }
 
-function startApiServer(starting: Starting): void {
+export function startApiServer(starting: Starting): void {
   const { dir } = starting.place;
   const pki = (file: string) => join(dir, 'pki', file);
   writeFileSync(join(dir, 'audit.yaml'), AUDIT_POLICY);
@@ -55,8 +59,18 @@ function startApiServer(starting: Starting): void {
 }
 
 function startControllers(starting: Starting): void {
+  startControllerManager(starting, '*');
+  openVolumes(starting);
+  startInside(starting, 'kube-scheduler', [
+    `--kubeconfig=${join(starting.place.dir, 'scheduler.kubeconfig')}`,
+    '--leader-elect=false',
+  ]);
+}
+
+export function startControllerManager(starting: Starting, controllers: string): void {
   const { dir } = starting.place;
   startInside(starting, 'kube-controller-manager', [
+    `--controllers=${controllers}`,
     `--kubeconfig=${join(dir, 'controller-manager.kubeconfig')}`,
     `--service-account-private-key-file=${join(dir, 'pki', 'accounts.key')}`,
     `--root-ca-file=${join(dir, 'pki', 'ca.crt')}`,
@@ -64,11 +78,6 @@ function startControllers(starting: Starting): void {
     '--leader-elect=false',
     '--enable-hostpath-provisioner=true',
     '--allocate-node-cidrs=false',
-  ]);
-  openVolumes(starting);
-  startInside(starting, 'kube-scheduler', [
-    `--kubeconfig=${join(dir, 'scheduler.kubeconfig')}`,
-    '--leader-elect=false',
   ]);
 }
 

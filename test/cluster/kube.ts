@@ -2,10 +2,10 @@
  * What the cluster tests do as users: kubectl and helm against the cluster that run.ts prepared, and a few questions.
  * The tests run inside the cluster's network namespace, so pods and Services are reached directly.
  */
-import { readFileSync } from 'node:fs';
 import { type PodStatus, parsePodStatus } from '#crds/podstatus.ts';
 import { ADMIN_PORT } from '#crds/wellknown.ts';
 import { until } from '#test/kit/wait.ts';
+import { callsOf } from './audit.ts';
 import { command } from './supervise.ts';
 
 /** Written by run.ts into the environment of the tests. */
@@ -187,27 +187,11 @@ export function eventsOf(namespace: string, reason: string): string[] {
 
 /** Writes of the operator since `since` (milliseconds), by the API server's own record; its Lease is not counted. */
 export function operatorWrites(since: number): string[] {
-  const { auditLog } = prepared();
-  return readFileSync(auditLog, 'utf8')
-    .split('\n')
-    .filter((line) => line.includes(`system:serviceaccount:${OPERATOR_NAMESPACE}:mailrelay"`))
-    .map((line) => JSON.parse(line) as AuditEntry)
-    .filter(
-      ({ verb, requestReceivedTimestamp }) =>
-        WRITES.has(verb) && Date.parse(requestReceivedTimestamp) >= since,
-    )
-    .filter(({ objectRef }) => objectRef?.resource !== 'leases')
-    .map(({ verb, requestURI }) => `${verb} ${requestURI}`);
+  const user = `system:serviceaccount:${OPERATOR_NAMESPACE}:mailrelay`;
+  return callsOf(prepared().auditLog, user, since)
+    .filter(({ kind, resource }) => kind === 'write' && resource !== 'leases')
+    .map(({ verb, uri }) => `${verb} ${uri}`);
 }
-
-interface AuditEntry {
-  readonly verb: string;
-  readonly requestURI: string;
-  readonly requestReceivedTimestamp: string;
-  readonly objectRef?: { readonly resource: string };
-}
-
-const WRITES = new Set(['create', 'update', 'patch', 'delete', 'deletecollection']);
 
 /** Resolves when the relay's status says what `holds` asks for. */
 export function statusUntil(

@@ -42,6 +42,12 @@ export class Processes {
     return found !== undefined && (found.child.exitCode ?? found.child.signalCode) !== null;
   }
 
+  /** Ends one, which may then be started again. */
+  async end(name: string): Promise<void> {
+    const index = this.#running.findIndex((running) => running.name === name);
+    for (const { child } of this.#running.splice(index, index < 0 ? 0 : 1)) await end(child.pid);
+  }
+
   /** The last lines of the log of a process, for an error message. */
   tail(name: string, lines = 5): string {
     const path = join(this.#dir, `${name}.log`);

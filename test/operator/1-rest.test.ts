@@ -1,0 +1,52 @@
+/** At rest the operator asks nothing of the API server but its watches and its Lease. */
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { until } from '#test/kit/wait.ts';
+import { type Plane, plane } from './plane.ts';
+import { Pods } from './pods.ts';
+import { Operator } from './process.ts';
+import { makeRelays, settled } from './relays.ts';
+
+const RELAYS = process.env['MAILRELAY_SOAK'] ? 200 : 50;
+/** In full: ten minutes. */
+const REST_MS = process.env['MAILRELAY_SOAK'] ? 600_000 : 10_000;
+
+describe('the operator at rest', { concurrency: false }, () => {
+  let api: Plane;
+  let pods: Pods;
+  let operator: Operator;
+
+  before(async () => {
+    api = await plane();
+    pods = new Pods(api);
+    await pods.start();
+    operator = await Operator.start(api, { identity: 'rest' });
+    await makeRelays(api, 'rest', RELAYS);
+    await operator.leads();
+    await settled(api, 'rest', RELAYS);
+  });
+
+  after(async () => {
+    await operator.end('SIGTERM');
+    await pods.stop();
+  });
+
+  test('asks nothing beside watches and the Lease', async () => {
+    await until('quiet', () => api.calls(Date.now() - 3_000).every(isRest), 60_000);
+    const since = Date.now();
+    await new Promise((resolve) => setTimeout(resolve, REST_MS));
+    const calls = api.calls(since);
+    assert.deepEqual(
+      calls.filter((call) => !isRest(call)),
+      [],
+    );
+    assert.ok(
+      calls.some(({ resource }) => resource === 'leases'),
+      'nothing is counted',
+    );
+  });
+});
+
+function isRest({ kind, resource }: { kind: string; resource: string }): boolean {
+  return kind === 'watch' || resource === 'leases';
+}

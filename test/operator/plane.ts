@@ -1,0 +1,148 @@
+/**
+ * A real API server with etcd and the garbage collector, and no nodes: what the operator talks to. Lives in the network
+ * namespace that run.ts made, once for all stories; run.ts ends it. Parts can be taken away and given back.
+ */
+import { join } from 'node:path';
+import { Client, type KubeObject, loadConfig } from '#operator/kube/client.ts';
+import { CERTIFICATE_REQUEST, MAIL_RELAY, pathOf } from '#operator/kube/kinds.ts';
+import { OWN_PERMISSIONS, type Permission, RELAY_PERMISSIONS } from '#operator/kube/permissions.ts';
+import { type Call, callsOf } from '#test/cluster/audit.ts';
+import { NODE_ADDRESS, writeConfiguration } from '#test/cluster/configuration.ts';
+import {
+  auditLogOf,
+  startApiServer,
+  startControllerManager,
+  startEtcd,
+  waitForApiServer,
+} from '#test/cluster/controlplane.ts';
+import { placeOf } from '#test/cluster/place.ts';
+import { certManagerCrds } from '#test/cluster/programs.ts';
+import { kubectl, type Starting } from '#test/cluster/starting.ts';
+import { Processes } from '#test/cluster/supervise.ts';
+import { until } from '#test/kit/wait.ts';
+
+export const SYSTEM = 'mailrelay-system';
+const OPERATOR = `system:serviceaccount:${SYSTEM}:mailrelay`;
+const OUR_CRD = new URL('../../crds/mailrelay.yaml', import.meta.url).pathname;
+
+/** Written by run.ts into the environment. */
+export interface Given {
+  readonly name: string;
+  readonly programs: readonly (readonly [string, string])[];
+}
+
+let started: Promise<Plane> | undefined;
+
+/** The one plane of this process. */
+export function plane(): Promise<Plane> {
+  started ??= Plane.start();
+  return started;
+}
+
+export class Plane {
+  readonly #starting: Starting;
+  /** Of a person who may do everything; not counted. */
+  readonly admin: Client;
+  /** Of the operator's ServiceAccount. */
+  readonly token: string;
+
+  private constructor(starting: Starting, admin: Client, token: string) {
+    this.#starting = starting;
+    this.admin = admin;
+    this.token = token;
+  }
+
+  static async start(): Promise<Plane> {
+    const { name, programs } = JSON.parse(process.env['MAILRELAY_PLANE'] ?? '{}') as Given;
+    if (!name) throw new Error('Run these tests by test/operator/run.ts: they need an API server');
+    const place = placeOf(name);
+    const starting: Starting = {
+      place,
+      processes: new Processes(place.dir),
+      programs: new Map(programs),
+      enter: ['env'],
+      enterAll: [],
+      say: () => undefined,
+    };
+    writeConfiguration(place);
+    startEtcd(starting);
+    startApiServer(starting);
+    await waitForApiServer(starting);
+    startControllerManager(starting, 'garbage-collector-controller,namespace-controller');
+    await makeOperatorAccount(starting);
+    const token = kubectl(starting, ['create', 'token', 'mailrelay', '-n', SYSTEM, '--duration=24h']).trim();
+    const admin = new Client(loadConfig(join(place.dir, 'admin.kubeconfig')), () => undefined);
+    // A CRD that is established may still be unknown for a moment.
+    for (const kind of [CERTIFICATE_REQUEST, MAIL_RELAY])
+      await until(kind.plural, () => admin.request({ method: 'GET', path: pathOf(kind) }));
+    return new Plane(starting, admin, token);
+  }
+
+  get dir(): string {
+    return this.#starting.place.dir;
+  }
+
+  get server(): string {
+    return `https://${NODE_ADDRESS}:6443`;
+  }
+
+  get authority(): string {
+    return join(this.dir, 'pki', 'ca.crt');
+  }
+
+  /** What the operator asked of the API server. */
+  calls(since: number): Call[] {
+    return callsOf(auditLogOf(this.dir), OPERATOR, since);
+  }
+
+  async makeNamespace(name: string): Promise<void> {
+    await this.put({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } }, 'namespaces');
+  }
+
+  /** Server-side apply, as a user does it. */
+  put(object: KubeObject, plural: string): Promise<KubeObject> {
+    const { apiVersion = 'v1', kind = '', metadata } = object;
+    return this.admin.request<KubeObject>({
+      method: 'PATCH',
+      path: pathOf({ apiVersion, kind, plural }, metadata.namespace, metadata.name),
+      query: { fieldManager: 'user', force: 'true' },
+      contentType: 'application/apply-patch+yaml',
+      body: object,
+    });
+  }
+
+  async takeAway(...names: readonly ('kube-apiserver' | 'etcd')[]): Promise<void> {
+    for (const name of names) await this.#starting.processes.end(name);
+  }
+
+  async giveBack(...names: readonly ('kube-apiserver' | 'etcd')[]): Promise<void> {
+    if (names.includes('etcd')) startEtcd(this.#starting);
+    if (names.includes('kube-apiserver')) startApiServer(this.#starting);
+    await waitForApiServer(this.#starting);
+  }
+}
+
+/** The operator may do here what its chart lets it do, and nothing more. */
+async function makeOperatorAccount(starting: Starting): Promise<void> {
+  const certManager = (await certManagerCrds()).filter((path) => /_certificate(request)?s\.yaml$/.test(path));
+  for (const crd of [...certManager, OUR_CRD]) kubectl(starting, ['apply', '--server-side', '-f', crd]);
+  const subjects = [{ kind: 'ServiceAccount', name: 'mailrelay', namespace: SYSTEM }];
+  const metadata = { name: 'mailrelay', namespace: SYSTEM };
+  const rbac = 'rbac.authorization.k8s.io/v1';
+  const roleRef = (kind: string) => ({ apiGroup: 'rbac.authorization.k8s.io', kind, name: 'mailrelay' });
+  const objects = [
+    { apiVersion: 'v1', kind: 'Namespace', metadata: { name: SYSTEM } },
+    { apiVersion: 'v1', kind: 'ServiceAccount', metadata },
+    { apiVersion: rbac, kind: 'ClusterRole', metadata, rules: rules(RELAY_PERMISSIONS) },
+    { apiVersion: rbac, kind: 'ClusterRoleBinding', metadata, subjects, roleRef: roleRef('ClusterRole') },
+    { apiVersion: rbac, kind: 'Role', metadata, rules: rules(OWN_PERMISSIONS) },
+    { apiVersion: rbac, kind: 'RoleBinding', metadata, subjects, roleRef: roleRef('Role') },
+  ];
+  const list = { apiVersion: 'v1', kind: 'List', items: objects };
+  kubectl(starting, ['apply', '--server-side', '-f', '-'], JSON.stringify(list));
+  kubectl(starting, ['wait', '--for=condition=Established', 'crd', '--all', '--timeout=60s']);
+}
+
+function rules(permissions: readonly Permission[]) {
+  return permissions.map(({ group, resources, verbs }) => ({ apiGroups: [group], resources, verbs }));
+}

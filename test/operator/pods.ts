@@ -1,0 +1,208 @@
+/**
+ * Stands in for StatefulSet controller, kubelets and relays: for each StatefulSet bare pod objects with addresses of
+ * the loopback, and at these addresses one server that answers `/status` as a relay does, by long polls, and serves
+ * whatever policy the ConfigMap holds. A pod hears of a new policy at once.
+ */
+import { createServer, type ServerResponse } from 'node:http';
+import type { PodStatus } from '#crds/podstatus.ts';
+import { hashOf, POLICY_FILE_NAME, parsePolicy } from '#crds/policyfile.ts';
+import { ADMIN_PORT } from '#crds/wellknown.ts';
+import type { KubeObject } from '#operator/kube/client.ts';
+import { OWNED_SELECTOR, POD, pathOf, STATEFUL_SET } from '#operator/kube/kinds.ts';
+import { ListWatch } from '#operator/kube/listwatch.ts';
+import { WorkQueue } from '#operator/kube/workqueue.ts';
+import { podReport, relayObject } from '#test/fixtures/world.ts';
+import type { Plane } from './plane.ts';
+
+const POLL_MS = 60_000;
+const CONFIG_MAP = { kind: 'ConfigMap', apiVersion: 'v1', plural: 'configmaps' };
+const REPORT = podReport(relayObject());
+
+interface Poll {
+  readonly response: ServerResponse;
+  readonly since: string | null;
+  readonly timer: NodeJS.Timeout;
+}
+
+interface SetSpec {
+  readonly replicas: number;
+  readonly template: { readonly metadata: object; readonly spec: { readonly containers: object[] } };
+}
+
+export class Pods {
+  readonly #plane: Plane;
+  readonly #sets = new Map<string, KubeObject>();
+  readonly #queue = new WorkQueue((key) => this.#try(key), 8, Math.random);
+  readonly #watches: ListWatch[];
+  /** Policy hash by relay key. */
+  readonly #hashes = new Map<string, string>();
+  /** Relay key by address, and address by pod key. */
+  readonly #relays = new Map<string, string>();
+  readonly #addresses = new Map<string, string>();
+  readonly #polls = new Map<string, Set<Poll>>();
+  readonly #server = createServer((request, response) => {
+    const url = new URL(request.url ?? '', 'http://pod');
+    this.#answer(request.socket.localAddress ?? '', url.searchParams.get('since'), response);
+  });
+
+  constructor(plane: Plane) {
+    this.#plane = plane;
+    this.#watches = [
+      this.#watch(STATEFUL_SET, (key, set) => {
+        if (set) this.#sets.set(key, set);
+        else this.#sets.delete(key);
+        this.#queue.add(key);
+      }),
+      this.#watch(CONFIG_MAP, (key, map) => this.#policyChanged(key, map)),
+    ];
+  }
+
+  async start(): Promise<void> {
+    await new Promise<void>((resolve) => this.#server.listen(ADMIN_PORT, '0.0.0.0', resolve));
+    for (const watch of this.#watches) watch.start();
+  }
+
+  async stop(): Promise<void> {
+    for (const watch of this.#watches) watch.stop();
+    await this.#queue.stop();
+    for (const polls of this.#polls.values()) for (const { timer } of polls) clearTimeout(timer);
+    this.#server.closeAllConnections();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+
+  #watch(kind: typeof POD, hear: (key: string, object: KubeObject | undefined) => void): ListWatch {
+    return new ListWatch({
+      client: this.#plane.admin,
+      kind,
+      namespace: undefined,
+      labelSelector: OWNED_SELECTOR,
+      random: Math.random,
+      onTrouble: () => undefined,
+      onChange: (before, after) => {
+        const { namespace, labels } = ((after ?? before) as KubeObject).metadata;
+        hear(`${namespace}/${labels?.['app.kubernetes.io/instance']}`, after);
+      },
+    });
+  }
+
+  async #try(key: string): Promise<void> {
+    try {
+      await this.#bringAbout(key);
+    } catch (error) {
+      process.stderr.write(`pods of ${key}: ${(error as Error).message}\n`);
+      throw error;
+    }
+  }
+
+  async #bringAbout(key: string): Promise<void> {
+    const set = this.#sets.get(key);
+    if (!set) return;
+    const spec = set['spec'] as unknown as SetSpec;
+    for (let ordinal = 0; ordinal < spec.replicas; ordinal++) await this.#makePod(set, spec, key, ordinal);
+    const { generation } = set.metadata;
+    const done = { observedGeneration: generation, currentRevision: 'r', updateRevision: 'r' };
+    const { replicas } = spec;
+    const status = { ...done, replicas, updatedReplicas: replicas, readyReplicas: replicas };
+    const live = (set['status'] ?? {}) as Record<string, unknown>;
+    if (Object.entries(status).every(([field, value]) => live[field] === value)) return;
+    await this.#setStatus(STATEFUL_SET, set.metadata, status);
+  }
+
+  async #makePod(set: KubeObject, { template }: SetSpec, key: string, ordinal: number): Promise<void> {
+    const { name: setName, namespace = '', uid } = set.metadata;
+    const name = `${setName}-${ordinal}`;
+    const podKey = `${namespace}/${name}`;
+    const address = this.#addresses.get(podKey) ?? addressOf(this.#addresses.size);
+    this.#addresses.set(podKey, address);
+    this.#relays.set(address, key);
+    const owner = { apiVersion: 'apps/v1', kind: 'StatefulSet', name: setName, uid, controller: true };
+    await this.#plane.put(
+      {
+        apiVersion: 'v1',
+        kind: 'Pod',
+        metadata: {
+          ...template.metadata,
+          name,
+          namespace,
+          ownerReferences: [owner],
+        } as KubeObject['metadata'],
+        spec: {
+          serviceAccountName: setName,
+          automountServiceAccountToken: false,
+          containers: [{ name: 'relay', image: 'mailrelay.test/relay:1' }],
+        },
+      },
+      POD.plural,
+    );
+    await this.#setStatus(
+      POD,
+      { name, namespace },
+      {
+        phase: 'Running',
+        podIP: address,
+        podIPs: [{ ip: address }],
+        conditions: [{ type: 'Ready', status: 'True' }],
+      },
+    );
+  }
+
+  async #setStatus(
+    kind: typeof POD,
+    { name, namespace }: { name: string; namespace?: string },
+    status: object,
+  ): Promise<void> {
+    await this.#plane.admin.request({
+      method: 'PATCH',
+      path: `${pathOf(kind, namespace, name)}/status`,
+      contentType: 'application/merge-patch+json',
+      body: { status },
+    });
+  }
+
+  #policyChanged(key: string, map: KubeObject | undefined): void {
+    const text = (map?.['data'] as Record<string, string> | undefined)?.[POLICY_FILE_NAME];
+    if (text === undefined) return;
+    const parsed = parsePolicy(text);
+    if (parsed.kind !== 'policy') throw new Error(`The operator wrote ${parsed.message}`);
+    this.#hashes.set(key, hashOf(parsed.policy));
+    for (const poll of this.#polls.get(key) ?? []) this.#settle(key, poll);
+    this.#polls.delete(key);
+  }
+
+  #answer(address: string, since: string | null, response: ServerResponse): void {
+    const key = this.#relays.get(address);
+    const hash = key && this.#hashes.get(key);
+    if (!hash) return void response.writeHead(503).end();
+    const polls = this.#polls.get(key) ?? new Set();
+    const poll: Poll = {
+      response,
+      since,
+      timer: setTimeout(() => {
+        polls.delete(poll);
+        this.#settle(key, poll);
+      }, POLL_MS),
+    };
+    if (since !== hash) {
+      this.#settle(key, poll);
+      return;
+    }
+    polls.add(poll);
+    this.#polls.set(key, polls);
+    response.once('close', () => {
+      clearTimeout(poll.timer);
+      polls.delete(poll);
+    });
+  }
+
+  #settle(key: string, { response, timer }: Poll): void {
+    clearTimeout(timer);
+    const hash = this.#hashes.get(key) ?? '';
+    const status: PodStatus = { ...REPORT, revision: hash, policy: { hash, refused: null } };
+    response.end(JSON.stringify(status));
+  }
+}
+
+/** Addresses of the loopback, away from those that anybody else uses. */
+function addressOf(count: number): string {
+  return `127.100.${Math.floor(count / 250)}.${(count % 250) + 1}`;
+}

@@ -1,0 +1,122 @@
+/** A real operator process, as the image runs it, and what can be seen of it from outside: log, health, memory, CPU. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { freePort } from '#test/kit/ports.ts';
+import { until } from '#test/kit/wait.ts';
+import { type Plane, SYSTEM } from './plane.ts';
+
+const COMMAND = new URL('../../cli/main.ts', import.meta.url).pathname;
+const CLOCK_TICKS_PER_SECOND = 100;
+
+export interface LogLine {
+  readonly time: string;
+  readonly event: string;
+  readonly [field: string]: unknown;
+}
+
+export interface OperatorOptions {
+  readonly identity: string;
+  /** Where it finds the API server: that itself, or something between. */
+  readonly server?: string;
+  readonly args?: readonly string[];
+}
+
+export class Operator {
+  readonly identity: string;
+  readonly log: LogLine[] = [];
+  readonly #child: ChildProcess;
+  readonly #healthPort: number;
+  readonly #ended: Promise<number | null>;
+  #errors = '';
+
+  private constructor(identity: string, child: ChildProcess, healthPort: number) {
+    this.identity = identity;
+    this.#child = child;
+    this.#healthPort = healthPort;
+    this.#ended = new Promise((resolve) => child.once('exit', resolve));
+    if (child.stdout)
+      createInterface({ input: child.stdout }).on('line', (line) => this.log.push(JSON.parse(line)));
+    child.stderr?.on('data', (chunk) => {
+      this.#errors += chunk;
+    });
+  }
+
+  static async start(plane: Plane, { identity, server, args = [] }: OperatorOptions): Promise<Operator> {
+    const healthPort = await freePort();
+    const kubeconfig = join(plane.dir, `${identity}.kubeconfig`);
+    writeFileSync(kubeconfig, JSON.stringify(kubeconfigOf(plane, server ?? plane.server)));
+    const settings = [
+      ...['--kubeconfig', kubeconfig, '--namespace', SYSTEM, '--health-port', String(healthPort)],
+      ...['--relay-image', 'mailrelay.test/relay:1'],
+    ];
+    const child = spawn(process.execPath, [COMMAND, 'operator', ...settings, ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, POD_NAME: identity },
+    });
+    return new Operator(identity, child, healthPort);
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  said(event: string): LogLine | undefined {
+    return this.log.findLast((line) => line.event === event);
+  }
+
+  /** Resolves when it leads with complete caches. */
+  leads(withinMs = 60_000): Promise<unknown> {
+    return until(
+      `${this.identity} to lead`,
+      () => {
+        if (this.#child.exitCode !== null) throw new Error(`it ended: ${this.#errors}`);
+        return this.said('caches_complete');
+      },
+      withinMs,
+    );
+  }
+
+  /** Resolves with its exit status, null where a signal ended it. */
+  end(signal: NodeJS.Signals): Promise<number | null> {
+    this.#child.kill(signal);
+    return this.#ended;
+  }
+
+  pause(): void {
+    this.#child.kill('SIGSTOP');
+  }
+
+  resume(): void {
+    this.#child.kill('SIGCONT');
+  }
+
+  async health(path: '/healthz' | '/readyz' | '/metrics'): Promise<{ status: number; text: string }> {
+    const response = await fetch(`http://127.0.0.1:${this.#healthPort}${path}`);
+    return { status: response.status, text: await response.text() };
+  }
+
+  get anonymousMiB(): number {
+    const rollup = readFileSync(`/proc/${this.pid}/smaps_rollup`, 'utf8');
+    return Number(/Pss_Anon:\s+(\d+)/.exec(rollup)?.[1]) / 1024;
+  }
+
+  /** Of all its threads, since it began. */
+  get cpuMs(): number {
+    const stat = readFileSync(`/proc/${this.pid}/stat`, 'utf8');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return ((Number(fields[11]) + Number(fields[12])) * 1000) / CLOCK_TICKS_PER_SECOND;
+  }
+}
+
+function kubeconfigOf(plane: Plane, server: string) {
+  return {
+    apiVersion: 'v1',
+    kind: 'Config',
+    clusters: [{ name: 'plane', cluster: { server, 'certificate-authority': plane.authority } }],
+    users: [{ name: 'operator', user: { token: plane.token } }],
+    contexts: [{ name: 'plane', context: { cluster: 'plane', user: 'operator' } }],
+    'current-context': 'plane',
+  };
+}

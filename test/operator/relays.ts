@@ -1,0 +1,68 @@
+/** MailRelays by the dozen, and when all of them are settled. */
+import type { KubeObject } from '#operator/kube/client.ts';
+import { MAIL_RELAY, pathOf } from '#operator/kube/kinds.ts';
+import { changed } from '#test/fixtures/manifests.ts';
+import { until } from '#test/kit/wait.ts';
+import type { Plane } from './plane.ts';
+
+const AT_ONCE = 16;
+
+export function relayNamed(
+  namespace: string,
+  name: string,
+  changes: Readonly<Record<string, unknown>> = {},
+): KubeObject {
+  const { apiVersion, kind } = MAIL_RELAY;
+  return { apiVersion, kind, metadata: { name, namespace }, spec: changed(changes) };
+}
+
+export async function putRelay(plane: Plane, relay: KubeObject): Promise<KubeObject> {
+  return plane.put(relay, MAIL_RELAY.plural);
+}
+
+export async function makeRelays(plane: Plane, namespace: string, count: number, from = 0): Promise<void> {
+  await plane.makeNamespace(namespace);
+  const names = Array.from({ length: count - from }, (_, index) => `relay-${from + index}x`);
+  const maker = async () => {
+    for (let name = names.pop(); name; name = names.pop()) await putRelay(plane, relayNamed(namespace, name));
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, maker));
+}
+
+interface Settled extends KubeObject {
+  readonly status?: {
+    readonly observedGeneration?: number;
+    readonly conditions?: readonly { readonly type: string; readonly status: string }[];
+  };
+}
+
+function isSettled({ metadata, status }: Settled): boolean {
+  const is = (type: string) => status?.conditions?.find((condition) => condition.type === type)?.status;
+  return (
+    status?.observedGeneration === metadata.generation &&
+    is('Ready') === 'True' &&
+    is('Reconciling') === undefined
+  );
+}
+
+/** Resolves when all of the namespace's MailRelays say that they are as wanted. */
+export async function settled(
+  plane: Plane,
+  namespace: string,
+  count: number,
+  withinMs = 120_000,
+): Promise<void> {
+  await until(
+    `${count} settled MailRelays in ${namespace}`,
+    async () => {
+      const { items } = await plane.admin.request<{ items: Settled[] }>({
+        method: 'GET',
+        path: pathOf(MAIL_RELAY, namespace),
+      });
+      const done = items.filter(isSettled).length;
+      if (done < count) throw new Error(`${done} of ${items.length} are`);
+      return true;
+    },
+    withinMs,
+  );
+}
