@@ -7,7 +7,7 @@ import type { Plane } from './plane.ts';
 
 const AT_ONCE = 16;
 
-export function relayNamed(
+function relayNamed(
   namespace: string,
   name: string,
   changes: Readonly<Record<string, unknown>> = {},
@@ -16,7 +16,7 @@ export function relayNamed(
   return { apiVersion, kind, metadata: { name, namespace }, spec: changed(changes) };
 }
 
-export async function putRelay(plane: Plane, relay: KubeObject): Promise<KubeObject> {
+async function putRelay(plane: Plane, relay: KubeObject): Promise<KubeObject> {
   return plane.put(relay, MAIL_RELAY.plural);
 }
 
