@@ -32,11 +32,11 @@ export function intakeOf(
   policy: Policy,
   materials: Materials,
   stateDir: string,
-  around: { log: Log; tracer: Tracer; onEntered: (id: string) => void },
+  around: { log: Log; tracer: Tracer; onEntered: (id: string) => void; onSync: () => void },
 ): Intake {
-  const { log, tracer, onEntered } = around;
+  const { log, tracer, onEntered, onSync } = around;
   if (policy.queue.mode === 'CutThrough') return new CutThrough(policy, materials, log, tracer);
-  return new Durable(policy, stateDir, onEntered);
+  return new Durable(policy, new Spool(stateDir, onSync), onEntered);
 }
 
 class Durable implements Intake {
@@ -46,9 +46,9 @@ class Durable implements Intake {
   #depth = 0;
   #bytes = 0;
 
-  constructor(policy: Policy, stateDir: string, onEntered: (id: string) => void) {
+  constructor(policy: Policy, spool: Spool, onEntered: (id: string) => void) {
     this.#policy = policy;
-    this.#spool = new Spool(stateDir);
+    this.#spool = spool;
     this.#onEntered = onEntered;
   }
 

@@ -104,7 +104,12 @@ function configure(message: Extract<ToListener, { kind: 'configure' }>): void {
   try {
     shareOwnership(stateDir);
     const tracer = traceOf(policy.trace, lineWriter(1), Date.now);
-    const taking = intakeOf(policy, materials, stateDir, { log, tracer, onEntered: collectEntered });
+    const taking = intakeOf(policy, materials, stateDir, {
+      log,
+      tracer,
+      onEntered: collectEntered,
+      onSync: () => task?.counters.add('spool_syncs', 'listener'),
+    });
     intake = taking;
     task = new ListenerTask({
       policy,

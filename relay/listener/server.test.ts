@@ -84,7 +84,12 @@ async function serve(
   const log = () => undefined;
   const onEntered = (id: string) => entered.push(id);
   const tracer = { session: () => undefined };
-  const intake = intakeOf(policy, NO_MATERIALS, dirs.stateDir, { log, tracer, onEntered });
+  const intake = intakeOf(policy, NO_MATERIALS, dirs.stateDir, {
+    log,
+    tracer,
+    onEntered,
+    onSync: () => undefined,
+  });
   intakes.push(intake);
   const rates = { client: new MessageRate(), login: new MessageRate() };
   const task = new ListenerTask({

@@ -68,7 +68,7 @@ function handle(message: ToRouter): void {
 function configure({ policy, materials, stateDir }: Extract<ToRouter, { kind: 'configure' }>): void {
   try {
     shareOwnership(stateDir);
-    const spool = new Spool(stateDir);
+    const spool = new Spool(stateDir, () => router?.runner.counters.add('spool_syncs', 'router'));
     const tracer = traceOf(policy.trace, lineWriter(1), Date.now);
     const courier = new SmtpCourier(policy, materials, tracer);
     const signer = new DkimSigner(policy, materials);

@@ -56,6 +56,7 @@ export const COUNTERS: Readonly<Record<string, Metric>> = {
     'mailrelay_recipients_discarded_total',
     'Recipients given up whose sender cannot, or does not want to, be told',
   ),
+  spool_syncs: counter('mailrelay_spool_syncs_total', 'Syncs of the queue to disk', 'task'),
   task_starts: counter(
     'mailrelay_task_starts_total',
     'Starts of tasks; cause: start, policy or died',

@@ -1,7 +1,7 @@
 /**
  * The single place where bytes become durable: the queue of one relay, shared by its listener processes and its
- * router over one SQLite store. `enter` resolves only after the sync (group commit: what one process writes in one turn
- * of its event loop shares a transaction, and so a sync), so that a 250 may follow. Entries that cannot be read are set
+ * router over one SQLite store. `enter` resolves only after the sync (group commit: what one process writes within
+ * a few milliseconds shares a transaction and a sync), so that a 250 may follow. Entries that cannot be read are set
  * aside and counted, never deleted. Errors of the disk reject; nothing of a message that failed to enter remains.
  */
 import { createReadStream, mkdirSync, readdirSync, rmSync, statfsSync, statSync, unlinkSync } from 'node:fs';
@@ -42,11 +42,12 @@ export class Spool {
   readonly #bodyDir: string;
   readonly #stateDir: string;
 
-  constructor(stateDir: string) {
+  /** `onSync` is called at each sync of the store. */
+  constructor(stateDir: string, onSync: () => void = () => undefined) {
     this.#stateDir = stateDir;
     this.#bodyDir = join(stateDir, 'bodies');
     mkdirSync(this.#bodyDir, { recursive: true, mode: 0o700 });
-    this.#store = new Store(join(stateDir, 'queue.db'));
+    this.#store = new Store(join(stateDir, 'queue.db'), onSync);
   }
 
   /** True while a message of so many bytes may be taken. */
@@ -69,7 +70,13 @@ export class Spool {
   /** Resolves when the message is on disk: the 250 may be sent. */
   async enter(id: string, envelope: Envelope, body: SealedBody): Promise<void> {
     if (this.isBroken) throw new Error('The queue had an I/O error and is not written any more');
-    await this.#store.write((tables) => put(tables, { id, envelope, body }));
+    try {
+      await this.#store.write((tables) => put(tables, { id, envelope, body }));
+    } catch (error) {
+      // Where the sync failed it was committed before: its client hears 4xx and will send it again.
+      await this.#store.note((tables) => remove(tables, id)).catch(() => undefined);
+      throw error;
+    }
   }
 
   /** True after an I/O error: what this process wrote may not be what the disk has, so it must not write on. */
@@ -105,14 +112,14 @@ export class Spool {
    */
   async settle(id: string, record: QueueRecord, news: readonly NewMessage[] = []): Promise<void> {
     const ends = record.recipients.length === 0;
-    await this.#store.write((tables) => {
+    const change = (tables: Tables) => {
       for (const message of news) put(tables, message);
-      if (!ends) tables.records.put(id, encodeRecord(record));
-      else {
-        tables.bodies.remove(id);
-        tables.records.remove(id);
-      }
-    });
+      if (ends) remove(tables, id);
+      else tables.records.put(id, encodeRecord(record));
+    };
+    // A power loss may bring back a message that went, and it is delivered again; news it must not take away.
+    if (ends && news.length === 0 && record.body === 'store') await this.#store.note(change);
+    else await this.#store.write(change);
     // The file outlives the record, or a power loss would leave a message without its body.
     if (ends && record.body === 'file') await unlink(join(this.#bodyDir, id));
   }
@@ -201,7 +208,7 @@ export class Spool {
   }
 }
 
-/** Only inside a write. */
+/** Only inside a write, as `remove`. */
 function put({ bodies, records }: Tables, { id, envelope, body }: NewMessage): void {
   const inline = body.kind === 'inline' ? body.bytes : undefined;
   const record: QueueRecord = {
@@ -212,4 +219,9 @@ function put({ bodies, records }: Tables, { id, envelope, body }: NewMessage): v
   };
   if (inline) bodies.put(id, inline);
   records.put(id, encodeRecord(record));
+}
+
+function remove({ bodies, records }: Tables, id: string): void {
+  bodies.remove(id);
+  records.remove(id);
 }

@@ -3,6 +3,7 @@
  * ranges; with --out FOLDER also writes every run as JSON.
  *
  *   run.ts [--scenarios ABCDEF] [--peers mailrelay,postfix,haraka] [--rounds 5] [--seconds 8] [--out FOLDER]
+ *          [--before CHECKOUT]    an earlier state of our relay, as the peer "before"
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -12,21 +13,24 @@ import { measure, type Result } from './measure.ts';
 import type { Peer } from './peer.ts';
 import { haraka } from './peers/haraka.ts';
 import { postfix } from './peers/postfix.ts';
-import { relay } from './peers/relay.ts';
+import { relay, relayOf } from './peers/relay.ts';
 import { SCENARIOS } from './scenarios.ts';
 import { ratiosOf, tableOf } from './table.ts';
 
-const PEERS: readonly Peer[] = [relay, postfix, haraka];
+const PEERS: Peer[] = [relay, postfix, haraka];
 
 const { values } = parseArgs({
   options: {
     scenarios: { type: 'string', default: 'ABCDEF' },
-    peers: { type: 'string', default: PEERS.map(({ name }) => name).join() },
+    peers: { type: 'string', default: 'mailrelay,before,postfix,haraka' },
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '8' },
     out: { type: 'string' },
+    before: { type: 'string' },
   },
 });
+
+if (values.before !== undefined) PEERS.push(relayOf('before', values.before));
 
 const peers = PEERS.filter(({ name }) => values.peers.split(',').includes(name));
 const scenarios = SCENARIOS.filter(({ letter }) => values.scenarios.includes(letter));

@@ -12,14 +12,19 @@ import { freePort } from '#test/kit/ports.ts';
 import { until } from '#test/kit/wait.ts';
 import type { Peer, Running, Setting } from '../peer.ts';
 
-const LAUNCHER = new URL('../../../bin/mailrelay', import.meta.url).pathname;
+const ROOT = new URL('../../../', import.meta.url).pathname;
 
-export const relay: Peer = {
-  name: 'mailrelay',
-  problem: () => undefined,
-  version: () => `mailrelay ${projectVersion()}, Node ${process.version}`,
-  start: (setting) => RunningRelay.start(setting),
-};
+export const relay = relayOf('mailrelay', ROOT);
+
+/** The relay of a checkout: of this one, or of an earlier one to compare with. */
+export function relayOf(name: string, checkout: string): Peer {
+  return {
+    name,
+    problem: () => undefined,
+    version: () => `${name} ${projectVersion()}, Node ${process.version}`,
+    start: (setting) => RunningRelay.start(setting, { checkout }),
+  };
+}
 
 export class RunningRelay implements Running {
   readonly #dir: string;
@@ -32,7 +37,11 @@ export class RunningRelay implements Running {
     this.#child = child;
   }
 
-  static async start(setting: Setting, processes = availableParallelism()): Promise<RunningRelay> {
+  static async start(
+    setting: Setting,
+    how: { checkout?: string; processes?: number } = {},
+  ): Promise<RunningRelay> {
+    const { checkout = ROOT, processes = availableParallelism() } = how;
     const { dir, pair } = setting;
     const adminPort = await freePort();
     const log = openSync(join(dir, 'relay.log'), 'a');
@@ -44,7 +53,10 @@ export class RunningRelay implements Running {
       ...['--listen', '127.0.0.1', '--admin-port', String(adminPort), '--grace', '0'],
       ...['--processes', String(processes)],
     ];
-    const child = spawn(LAUNCHER, ['relay', ...flags], { cwd: dir, stdio: ['ignore', log, log] });
+    const child = spawn(join(checkout, 'bin', 'mailrelay'), ['relay', ...flags], {
+      cwd: dir,
+      stdio: ['ignore', log, log],
+    });
     const relay = new RunningRelay(dir, adminPort, child);
     await until('the relay to be ready', async () => (await relay.#get('/readyz')).ok);
     return relay;
@@ -69,7 +81,8 @@ export class RunningRelay implements Running {
 
   async syncs(): Promise<number> {
     const text = await (await this.#get('/metrics')).text();
-    return Number(/^mailrelay_spool_syncs_total (\d+)/m.exec(text)?.[1] ?? 0);
+    const counts = text.matchAll(/^mailrelay_spool_syncs_total\{.*\} (\d+)/gm);
+    return [...counts].reduce((sum, [, count]) => sum + Number(count), 0);
   }
 
   async stop(): Promise<void> {
