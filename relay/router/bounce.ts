@@ -45,22 +45,28 @@ const WORDS: Readonly<Record<ReportKind, { subject: string; action: string; open
 /** The whole message, lines ended by CRLF. */
 export function renderReport(facts: ReportFacts): Buffer {
   const boundary = `=_${facts.reportId}`;
-  const is8Bit =
-    !isAscii(facts.original.bytes) || facts.tales.some(({ recipient }) => !isAscii(recipient.address));
-  const part = (type: string, content: string | Buffer) => [
-    Buffer.from(`--${boundary}\r\nContent-Type: ${type}\r\n${encodingOf(content)}\r\n`),
-    Buffer.from(content),
-    Buffer.from('\r\n'),
-  ];
-  const { kind, bytes } = facts.original;
-  const copy = withoutBoundary(bytes, boundary);
-  return Buffer.concat([
-    Buffer.from(headerOf(facts, boundary, is8Bit)),
-    ...part('text/plain; charset=utf-8', wordsOf(facts)),
-    ...part('message/delivery-status', statusOf(facts)),
-    ...part(kind === 'message' ? 'message/rfc822' : 'text/rfc822-headers', copy),
+  const part = (type: string, content: string | Buffer) =>
+    Buffer.concat([
+      Buffer.from(`--${boundary}\r\nContent-Type: ${type}\r\n${encodingOf(content)}\r\n`),
+      Buffer.from(content),
+      Buffer.from('\r\n'),
+    ]);
+  const { bytes } = facts.original;
+  const parts = Buffer.concat([
+    part('text/plain; charset=utf-8', wordsOf(facts)),
+    part('message/delivery-status', statusOf(facts)),
+    part(typeOfOriginal(facts), withoutBoundary(bytes, boundary)),
     Buffer.from(`--${boundary}--\r\n`),
   ]);
+  return Buffer.concat([Buffer.from(headerOf(facts, boundary, encodingOf(parts))), parts]);
+}
+
+/** RFC 6522; where the header of the original has more than ASCII, RFC 6533. */
+function typeOfOriginal({ original: { kind, bytes } }: ReportFacts): string {
+  const end = bytes.indexOf('\r\n\r\n');
+  const isInternational = !isAscii(end === -1 ? bytes : bytes.subarray(0, end));
+  if (kind === 'message') return isInternational ? 'message/global' : 'message/rfc822';
+  return isInternational ? 'message/global-headers' : 'text/rfc822-headers';
 }
 
 /** The x.y.z of a reply such as "550 5.1.1 no such user" (RFC 3463), where its class fits; else x.0.0. */
@@ -70,7 +76,11 @@ export function enhancedStatusOf(reason: string, kind: ReportKind): string {
   return found?.startsWith(digit) ? found : `${digit}.0.0`;
 }
 
-function headerOf({ kind, reportId, hostname, sender, now }: ReportFacts, boundary: string, is8Bit: boolean) {
+function headerOf(
+  { kind, reportId, hostname, sender, now }: ReportFacts,
+  boundary: string,
+  encoding: string,
+) {
   return lines([
     `Date: ${rfc5322Date(now)}`,
     `From: Mail Delivery System <MAILER-DAEMON@${hostname}>`,
@@ -80,9 +90,7 @@ function headerOf({ kind, reportId, hostname, sender, now }: ReportFacts, bounda
     'Auto-Submitted: auto-replied',
     'MIME-Version: 1.0',
     `Content-Type: multipart/report; report-type=delivery-status;\r\n\tboundary="${boundary}"`,
-    ...(is8Bit ? ['Content-Transfer-Encoding: 8bit'] : []),
-    '',
-    '',
+    `${encoding}\r\n`,
   ]);
 }
 
@@ -117,13 +125,13 @@ function statusOf(facts: ReportFacts): string {
 function recipientStatus({ kind, now, hop, willRetryUntil }: ReportFacts, { recipient, reason }: Tale) {
   const { address, orcpt } = recipient;
   return [
-    ...(orcpt === undefined ? [] : [`Original-Recipient: ${harmless(orcpt)}`]),
-    `Final-Recipient: ${isAscii(address) ? 'rfc822' : 'utf-8'}; ${harmless(address)}`,
+    ...(orcpt === undefined ? [] : [`Original-Recipient: ${inAscii(harmless(orcpt))}`]),
+    `Final-Recipient: ${isAscii(address) ? 'rfc822' : 'utf-8'}; ${inAscii(harmless(address))}`,
     `Action: ${WORDS[kind].action}`,
     `Status: ${enhancedStatusOf(reason, kind)}`,
     ...(hop === null ? [] : [`Remote-MTA: dns; ${harmless(hop.replace(/:\d+$/, ''))}`]),
     // Without a next hop they are our own words (RFC 3464 section 2.3.6 wants a type all the same).
-    `Diagnostic-Code: ${/^\d{3}[ -]/.test(reason) ? 'smtp' : 'X-mailrelay'}; ${harmless(reason)}`,
+    `Diagnostic-Code: ${/^\d{3}[ -]/.test(reason) ? 'smtp' : 'X-mailrelay'}; ${inAscii(harmless(reason))}`,
     `Last-Attempt-Date: ${rfc5322Date(now)}`,
     ...(kind === 'delay' ? [`Will-Retry-Until: ${rfc5322Date(willRetryUntil)}`] : []),
   ];
@@ -143,6 +151,14 @@ function withoutBoundary(bytes: Buffer, boundary: string): Buffer {
 function harmless(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: this is what must not get through
   return text.replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029]+/g, ' ').slice(0, 500);
+}
+
+/** A delivery status is ASCII; RFC 6533 section 3 has the notation for addresses. */
+function inAscii(text: string): string {
+  return text.replace(
+    /[\u0080-\u{10ffff}]/gu,
+    (char) => `\\x{${char.codePointAt(0)?.toString(16).toUpperCase()}}`,
+  );
 }
 
 function isAscii(content: string | Buffer): boolean {

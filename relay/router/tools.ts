@@ -69,6 +69,8 @@ export class QueueTools {
     if (deed === 'retry') return this.#retry(ids);
     const done: Done[] = [];
     for (const id of ids) done.push({ id, result: await this.#touch(deed, id) });
+    // Who releases a message wants it to go.
+    if (deed === 'release') this.#hurry(done);
     return done;
   }
 
@@ -81,8 +83,7 @@ export class QueueTools {
 
   #retry(ids: readonly string[]): Done[] {
     const done = ids.map((id): Done => ({ id, result: this.#retryable(id) }));
-    const wanted = new Set(done.filter(({ result }) => result === 'done').map(({ id }) => id));
-    this.#runner.hurry((id) => wanted.has(id));
+    this.#hurry(done);
     return done;
   }
 
@@ -95,6 +96,11 @@ export class QueueTools {
 
   #isDamaged(id: string): boolean {
     return this.#spool.listDamaged().includes(id);
+  }
+
+  #hurry(all: readonly Done[]): void {
+    const wanted = new Set(all.filter(({ result }) => result === 'done').map(({ id }) => id));
+    this.#runner.hurry((id) => wanted.has(id));
   }
 
   #entryOf(id: string, record: QueueRecord): QueueEntry {

@@ -35,9 +35,12 @@ export async function serveControl(path: string, tools: QueueTools): Promise<Con
   };
 }
 
-/** GET /queue, GET /queue/ID, GET /queue/ID/message, POST /DEED with {"ids": [...]}. */
+/**
+ * GET /queue, GET /queue/ID, GET /queue/ID/message, POST /DEED with {"ids": [...]}. What is no such request is answered 400 or
+ * 404, with the reason as {"error": ...}.
+ */
 async function answer(tools: QueueTools, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const [, what = '', id, part] = (request.url ?? '').split('/').map(decodeURIComponent);
+  const [, what = '', id, part] = (request.url ?? '').split('/');
   if (request.method === 'POST') return act(tools, what, request, response);
   if (what !== 'queue') return send(response, 404, { error: `there is no /${what}` });
   if (id === undefined) return list(tools, response);
@@ -53,8 +56,14 @@ async function act(
   response: ServerResponse,
 ): Promise<void> {
   if (!DEEDS.includes(deed as Deed)) return send(response, 404, { error: `there is no deed "${deed}"` });
-  const { ids } = (await json(request)) as { ids: string[] };
+  const ids = await idsOf(request);
+  if (!ids) return send(response, 400, { error: 'the body must be {"ids": [...]}, with ids of messages' });
   send(response, 200, await tools.do(deed as Deed, ids));
+}
+
+async function idsOf(request: IncomingMessage): Promise<string[] | undefined> {
+  const { ids } = ((await json(request).catch(() => null)) ?? {}) as { ids?: unknown };
+  return Array.isArray(ids) && ids.every((id) => typeof id === 'string') ? ids : undefined;
 }
 
 /** One line of JSON for each message, as they are read. */

@@ -58,6 +58,7 @@ export class ListenerTasks {
   #pairs: Pairs = { host: null, internal: null };
   #materials = NO_MATERIALS;
   readonly #rates = { client: new MessageRate(), login: new MessageRate() };
+  #queue = { depth: 0, bytes: 0 };
   #starts = 0;
 
   constructor(around: ListenerSurroundings) {
@@ -147,7 +148,8 @@ export class ListenerTasks {
   }
 
   /** How full the queue is: those listeners need to know that limit it. */
-  learnQueue({ depth, bytes }: QueueFigures): void {
+  learnQueue({ depth, bytes }: Pick<QueueFigures, 'depth' | 'bytes'>): void {
+    this.#queue = { depth, bytes };
     const { policy, members = [] } = this.#generation ?? {};
     if (policy?.queue.maxMessages === null && policy.queue.maxBytes === null) return;
     for (const { process } of members) process.send({ kind: 'queue', depth, bytes });
@@ -210,12 +212,11 @@ export class ListenerTasks {
     const member: Member = { process, open: new ClientCounts(), since: clock(), ready: false, lost: false };
     generation.members.push(member);
     process.exited.then(() => this.#gone(generation, member));
-    const pairs = this.#pairs;
     const { policy } = generation;
-    const materials = this.#materials;
-    const ticketKeys = this.#ticketKeys;
+    const [pairs, materials, ticketKeys] = [this.#pairs, this.#materials, this.#ticketKeys];
     const raised = await process.raise({ kind: 'configure', policy, pairs, ticketKeys, stateDir, materials });
     member.ready = raised.kind === 'ready';
+    process.send({ kind: 'queue', ...this.#queue });
     // Either may have changed while the process was starting.
     if (this.#pairs !== pairs) process.send({ kind: 'pairs', pairs: this.#pairs });
     if (this.#materials !== materials) process.send({ kind: 'materials', materials: this.#materials });
