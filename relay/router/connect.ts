@@ -161,7 +161,8 @@ function identityOf(domain: string): (host: string, certificate: PeerCertificate
 
 function reasonOf(error: SmtpError, hop: NextHop, brokenHandshake: boolean): string {
   const where = `${hop.host}:${hop.port}`;
-  const said = oneLine(error.message);
+  // What the runtime advises is for people at a keyboard.
+  const said = oneLine(error.message).replace(/; if the root CA is installed locally.*/, '');
   const aboutTls = brokenHandshake || error.code === 'ETLS';
   return aboutTls
     ? `4.7.5 ${where}: TLS level ${hop.tlsLevel} is not met: ${said}`

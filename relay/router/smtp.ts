@@ -89,7 +89,10 @@ export class SmtpCourier implements Courier {
     const { context } = made;
     const id = `out-${process.pid}-${++this.#sessions}`;
     const trace = this.#tracer.session('outbound', { id, hop: `${hop.host}:${hop.port}`, domain });
-    const connecting = connect(hop, { plan, hostname: this.#hostname, context, login, trace });
+    const connecting = connect(
+      { ...hop, tlsLevel: levelOf(hop) },
+      { plan, hostname: this.#hostname, context, login, trace },
+    );
     this.#connecting.add(connecting);
     const opened = await connecting.opened;
     this.#connecting.delete(connecting);

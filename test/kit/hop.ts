@@ -1,0 +1,273 @@
+/**
+ * A next hop that does what a test tells it, step by step: answers as it likes, hangs, drops, speaks garbage. It
+ * remembers every line it heard and every message it took. What a test says nothing about goes as in any SMTP server.
+ */
+import { createServer, type Server, type Socket } from 'node:net';
+import { createSecureContext, type SecureContext, TLSSocket } from 'node:tls';
+import type { Pair } from './ca.ts';
+
+export type Step =
+  | 'greeting'
+  | 'EHLO'
+  | 'HELO'
+  | 'STARTTLS'
+  | 'AUTH'
+  | 'login'
+  | 'MAIL'
+  | 'RCPT'
+  | 'DATA'
+  | 'message'
+  | 'RSET'
+  | 'QUIT';
+
+export interface Said {
+  readonly step: Step;
+  /** Without its CRLF; of a message its text. */
+  readonly line: string;
+  readonly secure: boolean;
+  /** Sessions from 1. */
+  readonly session: number;
+}
+
+/** A reply, of several lines where it has line breaks; or what happens in its place. */
+export type Answer = string | { readonly raw: string } | 'hang' | 'drop' | undefined;
+
+export interface HopOptions {
+  readonly port: number;
+  readonly host?: string;
+  readonly pair?: Pair | undefined;
+  readonly implicitTls?: boolean;
+  /** What a client certificate must be signed by, where one is wanted. */
+  readonly clientAuthority?: string;
+  /** Lines of the EHLO reply besides STARTTLS, which is offered where there is a pair. */
+  readonly offers?: readonly string[];
+  readonly answer?: (said: Said) => Answer | Promise<Answer>;
+}
+
+export interface Taken {
+  readonly from: string;
+  readonly to: readonly string[];
+  readonly text: string;
+  /** Protocol version; undefined in plain text. */
+  readonly tls: string | undefined;
+  /** Names of the client certificate and SNI. */
+  readonly client: string | undefined;
+  readonly servername: string | undefined;
+  readonly session: number;
+}
+
+export class Hop {
+  readonly #options: HopOptions;
+  readonly #context: SecureContext | undefined;
+  #server: Server | undefined;
+  readonly #sockets = new Set<Socket>();
+  readonly said: Said[] = [];
+  readonly taken: Taken[] = [];
+  sessions = 0;
+  /** Most sessions that were open at the same time. */
+  most = 0;
+
+  private constructor(options: HopOptions) {
+    this.#options = options;
+    const { pair, clientAuthority } = options;
+    this.#context =
+      pair && createSecureContext({ ...pair, ...(clientAuthority ? { ca: clientAuthority } : {}) });
+  }
+
+  static async start(options: HopOptions): Promise<Hop> {
+    const hop = new Hop(options);
+    await hop.up();
+    return hop;
+  }
+
+  /** The lines of one step, in order. */
+  lines(step: Step): string[] {
+    return this.said.filter((said) => said.step === step).map(({ line }) => line);
+  }
+
+  /** Ids of the messages taken, as messageText makes them. */
+  ids(): string[] {
+    return this.taken.map(({ text }) => /^X-Test-Id: (.*)$/m.exec(text)?.[1]?.trim() ?? '');
+  }
+
+  async up(): Promise<void> {
+    const { port, host = '127.0.0.1' } = this.#options;
+    const server = createServer((socket) => this.#receive(socket));
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(port, host, resolve);
+    });
+    this.#server = server;
+  }
+
+  /** Goes away: open connections are cut. */
+  async down(): Promise<void> {
+    const server = this.#server;
+    this.#server = undefined;
+    if (!server) return;
+    this.cut();
+    await new Promise((resolve) => server.close(resolve));
+  }
+
+  /** Ends what is open, whatever it is doing. */
+  cut(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  #receive(socket: Socket): void {
+    this.#sockets.add(socket);
+    this.most = Math.max(this.most, this.#sockets.size);
+    // A client may reset at any time.
+    socket.on('error', () => undefined);
+    socket.once('close', () => this.#sockets.delete(socket));
+    this.sessions += 1;
+    const session = new HopSession(this, this.#options, this.#context, this.sessions);
+    void session.begin(socket);
+  }
+}
+
+class HopSession {
+  readonly #hop: Hop;
+  readonly #options: HopOptions;
+  readonly #context: SecureContext | undefined;
+  readonly #number: number;
+  #socket: Socket | TLSSocket | undefined;
+  #heard = '';
+  #work: Promise<void> = Promise.resolve();
+  #expects: 'line' | 'message' | 'login' | 'nothing' = 'line';
+  #from = '';
+  #to: string[] = [];
+
+  constructor(hop: Hop, options: HopOptions, context: SecureContext | undefined, number: number) {
+    this.#hop = hop;
+    this.#options = options;
+    this.#context = context;
+    this.#number = number;
+  }
+
+  async begin(raw: Socket): Promise<void> {
+    if (this.#options.implicitTls) this.#secure(raw);
+    else this.#listen(raw);
+    await this.#react('greeting', '', '220 hop.example ESMTP');
+  }
+
+  get #secured(): TLSSocket | undefined {
+    return this.#socket instanceof TLSSocket ? this.#socket : undefined;
+  }
+
+  #listen(socket: Socket): void {
+    this.#socket = socket;
+    socket.on('data', (chunk) => {
+      this.#heard += chunk.toString('latin1');
+      this.#work = this.#work.then(() => this.#read());
+    });
+  }
+
+  #secure(raw: Socket): void {
+    raw.removeAllListeners('data');
+    const socket = new TLSSocket(raw, {
+      isServer: true,
+      ...(this.#context ? { secureContext: this.#context } : {}),
+      ...(this.#options.clientAuthority ? { requestCert: true, rejectUnauthorized: true } : {}),
+    });
+    socket.on('error', () => undefined);
+    this.#heard = '';
+    this.#listen(socket);
+  }
+
+  async #read(): Promise<void> {
+    for (;;) {
+      const end = this.#heard.indexOf(this.#expects === 'message' ? '\r\n.\r\n' : '\r\n');
+      if (end === -1 || this.#expects === 'nothing') return;
+      const text = this.#heard.slice(0, end);
+      this.#heard = this.#heard.slice(end + (this.#expects === 'message' ? 5 : 2));
+      if (this.#expects === 'message') await this.#take(`${text}\r\n`);
+      else if (this.#expects === 'login') await this.#react('login', text, '235 welcome');
+      else await this.#command(text);
+    }
+  }
+
+  async #command(line: string): Promise<void> {
+    const verb = line.split(/[ :]/, 1)[0]?.toUpperCase() ?? '';
+    const argument = /<(.*)>/.exec(line)?.[1] ?? '';
+    switch (verb) {
+      case 'EHLO':
+        return this.#react('EHLO', line, ['250 hop.example', ...this.#offers()].join('\n250 '));
+      case 'HELO':
+        return this.#react('HELO', line, '250 hop.example');
+      case 'STARTTLS':
+        return this.#react('STARTTLS', line, this.#context ? '220 go ahead' : '502 no');
+      case 'AUTH':
+        return this.#react('AUTH', line, '235 welcome');
+      case 'MAIL':
+        [this.#from, this.#to] = [argument, []];
+        return this.#react('MAIL', line, '250 sender fine');
+      case 'RCPT':
+        return this.#react('RCPT', line, '250 recipient fine', () => this.#to.push(argument));
+      case 'DATA':
+        return this.#react('DATA', line, this.#to.length > 0 ? '354 send it' : '503 no recipients');
+      case 'QUIT':
+        return this.#react('QUIT', line, '221 bye');
+      case 'RSET':
+        return this.#react('RSET', line, '250 forgotten');
+      default:
+        this.#reply('500 what?');
+    }
+  }
+
+  #offers(): string[] {
+    const { offers = ['PIPELINING', '8BITMIME', 'SMTPUTF8', 'DSN', 'SIZE 100000000'] } = this.#options;
+    return this.#context && !this.#secured ? [...offers, 'STARTTLS'] : [...offers];
+  }
+
+  async #take(text: string): Promise<void> {
+    this.#expects = 'line';
+    await this.#react('message', text, '250 2.0.0 taken', () => {
+      const socket = this.#secured;
+      this.#hop.taken.push({
+        from: this.#from,
+        to: this.#to,
+        text: text.replace(/^\.\./gm, '.'),
+        tls: socket?.getProtocol() ?? undefined,
+        client: namedBy(socket),
+        servername: (socket as { servername?: string } | undefined)?.servername || undefined,
+        session: this.#number,
+      });
+      this.#to = [];
+    });
+  }
+
+  /** `taken` happens where the answer is good. */
+  async #react(step: Step, line: string, usual: string, taken: () => void = () => undefined): Promise<void> {
+    const said = { step, line, secure: this.#secured !== undefined, session: this.#number };
+    if (step !== 'greeting') this.#hop.said.push(said);
+    const answer = (await this.#options.answer?.(said)) ?? usual;
+    if (answer === 'hang') this.#expects = 'nothing';
+    else if (answer === 'drop') this.#socket?.destroy();
+    else if (typeof answer === 'object') this.#socket?.write(answer.raw, 'latin1');
+    else this.#go(step, answer, taken);
+  }
+
+  #go(step: Step, answer: string, taken: () => void): void {
+    if (answer.startsWith('2')) taken();
+    this.#reply(answer);
+    if (step === 'DATA' && answer.startsWith('354')) this.#expects = 'message';
+    if (step === 'AUTH' || step === 'login') this.#expects = answer.startsWith('334') ? 'login' : 'line';
+    if (step === 'STARTTLS' && answer.startsWith('220')) this.#secure(this.#socket as Socket);
+    if (step === 'QUIT') this.#socket?.end();
+  }
+
+  /** Every line but the last has a hyphen behind its code. */
+  #reply(answer: string): void {
+    const lines = answer.split('\n');
+    const whole = lines.map((line, index) =>
+      index < lines.length - 1 ? line.replace(/^(\d{3}) /, '$1-') : line,
+    );
+    this.#socket?.write(`${whole.join('\r\n')}\r\n`);
+  }
+}
+
+function namedBy(socket: TLSSocket | undefined): string | undefined {
+  const { CN } = socket?.getPeerCertificate().subject ?? {};
+  return CN === undefined ? undefined : String(CN);
+}

@@ -1,0 +1,39 @@
+/** What `mailrelay queue` says to a relay over the socket in its state folder. */
+import { request } from 'node:http';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { CONTROL_SOCKET } from '#crds/wellknown.ts';
+import type { Deed, Done, QueueEntry } from '#relay/router/tools.ts';
+import type { TestRelay } from './relay.ts';
+
+export interface Said {
+  readonly status: number;
+  readonly body: string;
+}
+
+export async function askQueue(relay: TestRelay, method: string, path: string, body = ''): Promise<Said> {
+  const socketPath = join(relay.stateDir, CONTROL_SOCKET);
+  const { promise, resolve, reject } = Promise.withResolvers<Said>();
+  const asked = request({ socketPath, method, path }, (response) => {
+    text(response).then((said) => resolve({ status: response.statusCode ?? 0, body: said }), reject);
+  });
+  asked.once('error', reject);
+  asked.end(body);
+  return promise;
+}
+
+/** Every queued message, the oldest first. */
+export async function listQueue(relay: TestRelay): Promise<QueueEntry[]> {
+  const { body } = await askQueue(relay, 'GET', '/queue');
+  return body
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line) as QueueEntry);
+}
+
+/** The results by id; without ids it is done to every message. */
+export async function doToQueue(relay: TestRelay, deed: Deed, ...ids: string[]): Promise<readonly Done[]> {
+  const { status, body } = await askQueue(relay, 'POST', `/${deed}`, JSON.stringify({ ids }));
+  if (status !== 200) throw new Error(`${deed} was answered ${status} ${body}`);
+  return JSON.parse(body) as Done[];
+}
