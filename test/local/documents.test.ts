@@ -1,0 +1,80 @@
+/** The documents of the project against what they speak of: examples are valid and show every field; no page is stale. */
+import assert from 'node:assert/strict';
+import { globSync, readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { parseAllDocuments } from 'yaml';
+import { mailRelaySchema, type Schema } from '#crds/schema.ts';
+import { COUNTERS, GAUGES, HISTOGRAMS } from '#relay/serve/metrics.ts';
+import { mailrelay } from '#test/kit/relay.ts';
+
+const TOP = new URL('../../', import.meta.url).pathname;
+const textOf = (path: string) => readFileSync(`${TOP}${path}`, 'utf8');
+
+/** The first manifest of this project: it stays valid, as it is written, as long as the version is v1alpha1. */
+const FIRST_MANIFEST = 'examples/full.yaml';
+
+test('every example is valid', async () => {
+  const { status, stdout } = await mailrelay(['lint', '-f', `${TOP}examples`]);
+  assert.equal(status, 0, stdout);
+  assert.ok(stdout.includes(`${TOP}${FIRST_MANIFEST}: MailRelay relay: ok`), stdout);
+});
+
+test('the examples show every field', () => {
+  const shown = new Set<string>();
+  for (const file of globSync('examples/*.yaml', { cwd: TOP })) {
+    for (const document of parseAllDocuments(textOf(file))) {
+      const value = document.toJS() as { kind?: string; spec?: unknown } | null;
+      if (value?.kind === 'MailRelay') addFields(shown, 'spec', value.spec);
+    }
+  }
+  const fields = fieldsOf('spec', mailRelaySchema().properties?.['spec'] ?? {});
+  assert.ok(fields.length > 80);
+  // The same clients, hops and certificate sources stand in several places: one place shows them.
+  const places = (field: string) =>
+    field
+      .replace('spec.inbound.listeners[].clients', 'spec.inbound.clients')
+      .replace('spec.outbound.smartHosts[]', 'spec.outbound.routes[].hosts[]');
+  const all = new Set([...shown].map(places));
+  assert.deepEqual(
+    fields.filter((field) => !all.has(places(field))),
+    [],
+  );
+});
+
+test('docs/metrics.md lists every metric with its labels and its meaning, and no other', () => {
+  const counted = Object.values({ ...COUNTERS }).map(({ name, help, labels }) => row(name, labels, help));
+  const measured = Object.values(HISTOGRAMS).map(({ name, help }) => row(name, [], help));
+  const read = Object.values(GAUGES).map(([name, help]) => row(name, [], help));
+  const listed = textOf('docs/metrics.md')
+    .split('\n')
+    .filter((line) => line.startsWith('| `mailrelay_') && !line.includes('mailrelay_policy_info'));
+  assert.deepEqual(listed.toSorted(), [...counted, ...measured, ...read].toSorted());
+});
+
+test('every link of a page leads somewhere', () => {
+  const pages = ['README.md', ...globSync('docs/*.md', { cwd: TOP })];
+  const targets = pages.flatMap((page) =>
+    [...textOf(page).matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)].map(
+      ([, target = '']) => new URL(target, `file://${TOP}${page}`).pathname,
+    ),
+  );
+  for (const target of targets) assert.ok(globSync(target).length === 1, `${target} is linked and not there`);
+});
+
+function row(name: string, labels: readonly string[], help: string): string {
+  return `| \`${name}\` | ${labels.map((label) => `\`${label}\``).join(', ')} | ${help} |`.replace('|  |', '| |');
+}
+
+/** Paths of the values in a document, lists by `[]`. */
+function addFields(shown: Set<string>, path: string, value: unknown): void {
+  shown.add(path);
+  if (Array.isArray(value)) for (const item of value) addFields(shown, `${path}[]`, item);
+  else if (value !== null && typeof value === 'object')
+    for (const [key, inner] of Object.entries(value)) addFields(shown, `${path}.${key}`, inner);
+}
+
+function fieldsOf(path: string, { properties, items }: Schema): string[] {
+  if (items) return fieldsOf(`${path}[]`, items);
+  if (!properties) return [path];
+  return Object.entries(properties).flatMap(([key, schema]) => fieldsOf(`${path}.${key}`, schema));
+}
