@@ -13,7 +13,10 @@ test('docs/metrics.md lists every metric', () => {
   const read = Object.values(GAUGES).map(([name, help]) => row(name, help));
   const tables = [table('Counters', counted), table('Histograms', measured), table('Gauges', read)];
   const page = readFileSync(new URL(`files/${PAGE}`, import.meta.url), 'utf8');
-  assertGolden(PAGE, page.replace(TABLES, () => `${tables.join('')}\n`));
+  assertGolden(
+    PAGE,
+    page.replace(TABLES, () => `${tables.join('')}\n`),
+  );
 });
 
 function table(title: string, rows: readonly string[]): string {
