@@ -1,6 +1,6 @@
 /**
  * Does a live object already say what is wanted? The API server adds defaults and other managers add fields, so only
- * the wanted fields are compared, in depth; fields that we wanted once and no longer do are found by the hash of what
+ * the wanted fields are compared, in depth, as the API server would merge them; fields that we wanted once and no longer do are found by the hash of what
  * was applied, which the object carries. Sending nothing when nothing differs is what keeps idle free. Pure.
  */
 import { hashOf } from '#crds/policyfile.ts';
@@ -20,7 +20,17 @@ export function isUpToDate(live: KubeObject, wanted: Rendered): boolean {
   return covers(live, stamped(wanted));
 }
 
-/** True where `live` has everything that `wanted` has, with the same values; lists must agree item by item. */
+/** Fields that the API server takes as one: what others add to them changes what they mean. */
+const WHOLE = new Set(['selector', 'podSelector', 'namespaceSelector', 'labelSelector']);
+/** Lists that the API server merges by key: what others add beside ours stays, as with fields. */
+const KEYED: Readonly<Record<string, string>> = {
+  ports: 'port',
+  containers: 'name',
+  volumes: 'name',
+  volumeMounts: 'mountPath',
+};
+
+/** True where `live` has everything that `wanted` has, with the same values. */
 export function covers(live: unknown, wanted: unknown): boolean {
   if (Array.isArray(wanted)) {
     return (
@@ -34,8 +44,20 @@ export function covers(live: unknown, wanted: unknown): boolean {
     // An empty object is what the API server leaves out.
     return live === undefined && Object.keys(wanted).length === 0;
   }
-  return Object.entries(wanted).every(([key, value]) =>
-    covers((live as Record<string, unknown>)[key], value),
+  return Object.entries(wanted).every(([field, value]) =>
+    coversField(field, (live as Record<string, unknown>)[field], value),
+  );
+}
+
+function coversField(field: string, live: unknown, wanted: unknown): boolean {
+  if (WHOLE.has(field)) return hashOf(live ?? {}) === hashOf(wanted);
+  const key = KEYED[field];
+  if (key === undefined || !Array.isArray(wanted) || !Array.isArray(live)) return covers(live, wanted);
+  return wanted.every((item) =>
+    covers(
+      live.find((other) => other[key] === item[key]),
+      item,
+    ),
   );
 }
 

@@ -102,6 +102,26 @@ describe('reconcile', () => {
     assert.deepEqual(hands.requests, []);
   });
 
+  test('what others add beside ours is no difference, but for what changes the meaning of ours', async () => {
+    const edited = (change: (spec: { ports: object[]; selector: object }) => object) => {
+      const objects = liveObjects(relayObject());
+      const service = objects.get('Service/relay') as unknown as {
+        spec: { ports: object[]; selector: object };
+      };
+      objects.set('Service/relay', { ...service, spec: change(service.spec) } as never);
+      return objects;
+    };
+    const writes = async (objects: World['objects']) => {
+      const hands = recordingHands();
+      await reconcile(withStatus(settledWorld({ objects })), hands);
+      return hands.requests.length;
+    };
+    const port = { name: 'other', port: 1, targetPort: 1, protocol: 'TCP' };
+    assert.equal(await writes(edited((spec) => ({ ...spec, ports: [port, ...spec.ports] }))), 0);
+    assert.equal(await writes(edited((spec) => ({ ...spec, ports: [port] }))), 1);
+    assert.equal(await writes(edited((spec) => ({ ...spec, selector: { ...spec.selector, a: 'b' } }))), 1);
+  });
+
   test('removes what is ours and no longer wanted, and nothing else', async () => {
     const relay = relayObject();
     const objects = liveObjects(relay);

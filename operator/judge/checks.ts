@@ -16,9 +16,13 @@ export const specInvalid: Check = ({ faults }) => {
 };
 
 export const nameTaken: Check = ({ obstacles }) => {
-  const taken = obstacles.find(({ kind }) => kind === 'nameTaken');
-  return (
-    taken && is('True', 'NameTaken', `${taken.object} belongs to someone else: rename it, or this MailRelay`)
+  const taken = obstacles.filter(({ kind }) => kind === 'nameTaken').map(({ object }) => object);
+  if (taken.length === 0) return undefined;
+  const belong = taken.length === 1 ? 'belongs' : 'belong';
+  return is(
+    'True',
+    'NameTaken',
+    `${taken.join(', ')} ${belong} to someone else: rename it, or this MailRelay`,
   );
 };
 

@@ -1,24 +1,11 @@
 /** What tools make of our status by the rules of kstatus (sigs.k8s.io/cli-utils), for a table of worlds. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { MailRelay } from '#crds/mailrelay.ts';
 import type { MailRelayStatus } from '#crds/status.ts';
 import { liveObjects, podReport, podView, relayObject, settledWorld } from '#test/fixtures/world.ts';
+import { kstatus, type Verdict } from '#test/kit/kstatus.ts';
 import type { Judged } from '../judge/finding.ts';
 import { renderStatus } from './status.ts';
-
-type Verdict = 'Terminating' | 'InProgress' | 'Failed' | 'Current';
-
-/** The order and the words of the library: a missing Ready counts as Current, and Ready=False never as Failed. */
-function kstatus({ metadata, status }: MailRelay): Verdict {
-  if (metadata.deletionTimestamp) return 'Terminating';
-  const is = (type: string) => status?.conditions?.find((condition) => condition.type === type)?.status;
-  if (status?.observedGeneration !== undefined && status.observedGeneration !== metadata.generation)
-    return 'InProgress';
-  if (is('Reconciling') === 'True') return 'InProgress';
-  if (is('Stalled') === 'True') return 'Failed';
-  return is('Ready') === 'False' || is('Ready') === 'Unknown' ? 'InProgress' : 'Current';
-}
 
 const relay = relayObject();
 const both = (changes: Parameters<typeof podReport>[1]) => ({

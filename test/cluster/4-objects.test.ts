@@ -1,0 +1,333 @@
+/**
+ * What a MailRelay owns, and how its status reads: every object, repaired, pruned, never taken over; by the rules of
+ * kstatus at every moment. The steps build on each other and run in order.
+ */
+import assert from 'node:assert/strict';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { after, before, describe, test } from 'node:test';
+import { parseAllDocuments } from 'yaml';
+import { kstatus } from '#test/kit/kstatus.ts';
+import { until } from '#test/kit/wait.ts';
+import {
+  apply,
+  conditionOf,
+  get,
+  installOperator,
+  kubectl,
+  makeNamespace,
+  OPERATOR_NAMESPACE,
+  podsOf,
+  prepared,
+  type RelayObject,
+  relayOf,
+  waitReady,
+} from './kube.ts';
+
+const NAMESPACE = 'objects';
+
+const manifest = (name: string, inbound = 'listeners: [{name: smtp, port: 25}]') => `
+apiVersion: mailrelay.dev/v1alpha1
+kind: MailRelay
+metadata: {name: ${name}, namespace: ${NAMESPACE}, labels: {team: mail}}
+spec:
+  hostname: relay.example.com
+  tls: {issuerRef: {name: ca}, internal: {issuerRef: {name: ca}}}
+  inbound: {${inbound}}
+`;
+
+/** Stands for that of the Prometheus operator, which is not installed here. */
+const POD_MONITORS = `
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: podmonitors.monitoring.coreos.com}
+spec:
+  group: monitoring.coreos.com
+  scope: Namespaced
+  names: {kind: PodMonitor, plural: podmonitors}
+  versions:
+    - name: v1
+      served: true
+      storage: true
+      schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+`;
+
+/** Each object of a relay, an edit by hand, and what shows that it was made good. */
+const objectsOf = (relay: string): readonly { object: string; edit: string; shows: string }[] => [
+  {
+    object: `serviceaccount/${relay}`,
+    edit: '{"automountServiceAccountToken":true}',
+    shows: 'automountServiceAccountToken',
+  },
+  { object: `configmap/${relay}-policy`, edit: '{"data":{"policy.v1.json":"{}"}}', shows: 'data' },
+  { object: `configmap/${relay}-ca`, edit: '{"data":{"ca.crt":"nobody"}}', shows: 'data' },
+  { object: `certificate/${relay}`, edit: '{"spec":{"dnsNames":["a.example"]}}', shows: 'spec.dnsNames' },
+  { object: `certificate/${relay}-internal`, edit: '{"spec":{"usages":["any"]}}', shows: 'spec.usages' },
+  { object: `networkpolicy/${relay}`, edit: '{"spec":{"ingress":[{}]}}', shows: 'spec.ingress' },
+  {
+    object: `poddisruptionbudget/${relay}`,
+    edit: '{"spec":{"maxUnavailable":9}}',
+    shows: 'spec.maxUnavailable',
+  },
+  {
+    object: `service/${relay}-pods`,
+    edit: '{"spec":{"publishNotReadyAddresses":false}}',
+    shows: 'spec.publishNotReadyAddresses',
+  },
+  { object: `service/${relay}`, edit: '{"spec":{"selector":{"team":"other"}}}', shows: 'spec.selector' },
+  {
+    object: `podmonitor/${relay}`,
+    edit: '{"spec":{"podMetricsEndpoints":[]}}',
+    shows: 'spec.podMetricsEndpoints',
+  },
+  {
+    object: `statefulset/${relay}`,
+    edit: '{"metadata":{"labels":{"app.kubernetes.io/part-of":"other"}}}',
+    shows: 'metadata.labels',
+  },
+];
+
+interface Owned {
+  readonly kind: string;
+  readonly metadata: {
+    readonly name: string;
+    readonly uid: string;
+    readonly resourceVersion: string;
+    readonly labels: Readonly<Record<string, string>>;
+    readonly ownerReferences: readonly {
+      readonly kind: string;
+      readonly name: string;
+      readonly controller: boolean;
+    }[];
+    readonly managedFields: readonly { readonly manager: string; readonly operation: string }[];
+  };
+  readonly spec?: { readonly selector?: unknown };
+}
+
+function ownedOf(relay: string): Owned[] {
+  const names = objectsOf(relay).map(({ object }) => object);
+  const list = kubectl(['get', ...names, '-n', NAMESPACE, '-o', 'json', '--show-managed-fields']);
+  return (JSON.parse(list) as { items: Owned[] }).items;
+}
+
+const field = (object: string, path: string) =>
+  kubectl(['get', object, '-n', NAMESPACE, '-o', `jsonpath={.${path}}`]);
+
+/** Every version of the relay that the API server shows, as documents after each other. */
+class Watched {
+  readonly #child: ChildProcess;
+  #text = '';
+
+  constructor(name: string) {
+    const { kubectl: program, kubeconfig } = prepared();
+    const which = ['-n', NAMESPACE, '--field-selector', `metadata.name=${name}`];
+    const args = ['--kubeconfig', kubeconfig, 'get', 'mailrelay', ...which, '-w', '-o', 'yaml'];
+    const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    child.stdout.on('data', (chunk: Buffer) => {
+      this.#text += chunk.toString();
+    });
+    this.#child = child;
+  }
+
+  /** Up to the version that there is now. */
+  async versions(): Promise<RelayObject[]> {
+    const { resourceVersion } = relayOf(NAMESPACE).metadata;
+    await until('the last version', () => this.#text.includes(`resourceVersion: "${resourceVersion}"`));
+    return parseAllDocuments(this.#text).map((document) => document.toJS() as RelayObject);
+  }
+
+  stop(): void {
+    this.#child.kill();
+  }
+}
+
+describe('what a MailRelay owns', { concurrency: false }, () => {
+  let watched: Watched;
+
+  before(() => {
+    apply(POD_MONITORS);
+    installOperator();
+    // It looks for such kinds rarely.
+    kubectl(['rollout', 'restart', 'deployment/mailrelay', '-n', OPERATOR_NAMESPACE]);
+    kubectl(['rollout', 'status', 'deployment/mailrelay', '-n', OPERATOR_NAMESPACE, '--timeout=60s']);
+    makeNamespace(NAMESPACE);
+    watched = new Watched('relay');
+  });
+
+  after(() => {
+    watched.stop();
+    kubectl(['delete', 'mailrelay', '--all', '-n', NAMESPACE]);
+    kubectl(['delete', 'configmap', 'clash-ca', '-n', NAMESPACE]);
+    kubectl(['delete', 'crd', 'podmonitors.monitoring.coreos.com', '--wait=false']);
+  });
+
+  test('from the first status to the last kstatus is InProgress, then Current, and never Failed', async () => {
+    apply(manifest('relay'));
+    waitReady(NAMESPACE);
+    await until('the authority', () => field('configmap/relay-ca', 'data').includes('BEGIN CERTIFICATE'));
+    const told = (await watched.versions()).filter(({ status }) => status !== undefined);
+    assert.ok(told.length > 1, `only ${told.length} versions were seen`);
+    for (const relay of told) {
+      assert.ok(conditionOf(relay, 'Ready'), 'Ready is there from the first status on');
+      for (const { observedGeneration } of relay.status.conditions)
+        assert.equal(observedGeneration, relay.metadata.generation);
+    }
+    const verdicts = told.map(kstatus).filter((verdict, index, all) => verdict !== all[index - 1]);
+    assert.deepEqual(verdicts, ['InProgress', 'Current']);
+  });
+
+  test('kubectl get mr reads like a dashboard', () => {
+    const [head = '', row = ''] = kubectl(['get', 'mr', '-n', NAMESPACE]).split('\n');
+    assert.deepEqual(head.split(/\s+/), [
+      'NAME',
+      'READY',
+      'STARTTLS',
+      'REPLICAS',
+      'QUEUE',
+      'CERTIFICATE',
+      'AGE',
+    ]);
+    assert.match(row, /^relay\s+True\s+Enabled\s+1\s+0\s+\d{4}-\d\d-\d\dT[\d:]+Z\s+\d+s$/);
+  });
+
+  test('every object is there, with our labels alone, one owner and one field manager', () => {
+    const owned = ownedOf('relay');
+    assert.equal(owned.length, objectsOf('relay').length);
+    for (const { kind, metadata, spec } of owned) {
+      const name = `${kind}/${metadata.name}`;
+      assert.deepEqual(
+        metadata.labels,
+        {
+          'app.kubernetes.io/name': 'mailrelay',
+          'app.kubernetes.io/instance': 'relay',
+          'app.kubernetes.io/component': 'relay',
+          'app.kubernetes.io/managed-by': 'mailrelay-operator',
+          'app.kubernetes.io/part-of': 'mailrelay',
+        },
+        name,
+      );
+      assert.deepEqual(
+        metadata.ownerReferences.map((owner) => `${owner.kind}/${owner.name} ${owner.controller}`),
+        ['MailRelay/relay true'],
+      );
+      const managers = metadata.managedFields.filter(({ operation }) => operation === 'Apply');
+      assert.deepEqual(
+        managers.map(({ manager }) => manager),
+        ['mailrelay-operator'],
+        name,
+      );
+      const selector = JSON.stringify(spec?.selector ?? '');
+      assert.doesNotMatch(selector, /managed-by|part-of/, `${name}: a selector cannot change`);
+    }
+  });
+
+  test('what is edited by hand is repaired, each kind, and no pod is replaced', async () => {
+    const before = podsOf(NAMESPACE).map(({ uid }) => uid);
+    const was = new Map(objectsOf('relay').map(({ object, shows }) => [object, field(object, shows)]));
+    for (const { object, edit } of objectsOf('relay'))
+      kubectl(['patch', object, '-n', NAMESPACE, '--type=merge', '-p', edit]);
+    for (const { object, shows } of objectsOf('relay'))
+      await until(`${object} to be repaired`, () => field(object, shows) === was.get(object));
+    assert.deepEqual(
+      podsOf(NAMESPACE).map(({ uid }) => uid),
+      before,
+    );
+  });
+
+  test('what is deleted by hand comes back, each kind, and no pod is replaced', async () => {
+    const before = podsOf(NAMESPACE).map(({ uid }) => uid);
+    const uids = new Set(ownedOf('relay').map(({ metadata }) => metadata.uid));
+    const names = objectsOf('relay').map(({ object }) => object);
+    kubectl(['delete', ...names, '-n', NAMESPACE, '--cascade=orphan', '--wait=false']);
+    await until('all of them again', () => {
+      const owned = ownedOf('relay');
+      return owned.length === names.length && owned.every(({ metadata }) => !uids.has(metadata.uid));
+    });
+    assert.deepEqual(
+      podsOf(NAMESPACE).map(({ uid }) => uid),
+      before,
+    );
+    waitReady(NAMESPACE);
+  });
+
+  test('what is no longer wanted goes, and the Secrets with the keys stay', async () => {
+    apply(manifest('relay', 'enabled: false, listeners: [{name: smtp, port: 25}]'));
+    await until('the Service to go', () => !names('service').split('\n').includes('service/relay'));
+    kubectl([
+      'patch',
+      'mr',
+      'relay',
+      '-n',
+      NAMESPACE,
+      '--type=json',
+      '-p',
+      '[{"op":"remove","path":"/spec/tls"}]',
+    ]);
+    await until('the Certificates to go', () => names('certificate') === 'certificate.cert-manager.io/ca');
+    await until('the authority to go', () => !names('configmap').includes('relay-ca'));
+    assert.match(names('service'), /relay-pods/);
+    assert.match(names('secret'), /relay-internal-tls\n.*relay-tls/);
+    kubectl(['delete', 'mr', 'relay', '-n', NAMESPACE]);
+  });
+
+  test('names that belong to others are Stalled, each kind, and nothing of theirs is touched', async () => {
+    for (const object of foreign('clash')) apply(object);
+    const versions = () =>
+      ownedOf('clash').map(({ kind, metadata }) => `${kind}/${metadata.name} ${metadata.resourceVersion}`);
+    const before = versions();
+    apply(manifest('clash'));
+    kubectl(['wait', 'mr/clash', '-n', NAMESPACE, '--for=condition=Stalled', '--timeout=30s']);
+    const stalled = relayOf(NAMESPACE, 'clash');
+    assert.equal(kstatus(stalled), 'Failed');
+    assert.equal(conditionOf(stalled, 'Stalled')?.reason, 'NameTaken');
+    const message = conditionOf(stalled, 'Stalled')?.message ?? '';
+    // The authority is not wanted before a pod has told it.
+    for (const name of before
+      .map((line) => line.split(' ')[0] ?? '')
+      .filter((one) => one !== 'ConfigMap/clash-ca'))
+      assert.ok(message.split(/[ ,]+/).includes(name), `${name} is not named: ${message}`);
+    assert.deepEqual(versions(), before);
+    assert.deepEqual(podsOf(NAMESPACE, 'clash'), []);
+  });
+
+  test('when the names are free it goes on by itself', async () => {
+    const names = objectsOf('clash')
+      .map(({ object }) => object)
+      .filter((name) => name !== 'configmap/clash-ca');
+    kubectl(['delete', ...names, '-n', NAMESPACE]);
+    await until(
+      'the authority to be in the way',
+      () =>
+        conditionOf(relayOf(NAMESPACE, 'clash'), 'Stalled')?.message.startsWith('ConfigMap/clash-ca belongs'),
+      90_000,
+    );
+    assert.equal(get<{ data: unknown }>('configmap', 'clash-ca', NAMESPACE).data, undefined);
+  });
+});
+
+const names = (kind: string) => kubectl(['get', kind, '-n', NAMESPACE, '-o', 'name']);
+
+/** Objects of someone else under every name that the relay wants; one of them looks like ours, but for its owner. */
+function foreign(relay: string): string[] {
+  const bodies: Readonly<Record<string, string>> = {
+    serviceaccount: 'apiVersion: v1\nkind: ServiceAccount',
+    configmap: 'apiVersion: v1\nkind: ConfigMap',
+    certificate:
+      'apiVersion: cert-manager.io/v1\nkind: Certificate\nspec: {secretName: foreign, dnsNames: [a.example], issuerRef: {name: ca}}',
+    networkpolicy:
+      'apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nspec: {podSelector: {matchLabels: {a: b}}}',
+    poddisruptionbudget:
+      'apiVersion: policy/v1\nkind: PodDisruptionBudget\nspec: {selector: {matchLabels: {a: b}}}',
+    service: 'apiVersion: v1\nkind: Service\nspec: {ports: [{port: 1}]}',
+    podmonitor: 'apiVersion: monitoring.coreos.com/v1\nkind: PodMonitor',
+    statefulset:
+      'apiVersion: apps/v1\nkind: StatefulSet\nspec: {replicas: 0, serviceName: x, selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}, spec: {containers: [{name: a, image: a}]}}}',
+  };
+  return objectsOf(relay).map(({ object }) => {
+    const [kind = '', name] = object.split('/');
+    const labels =
+      kind === 'service'
+        ? `, labels: {app.kubernetes.io/managed-by: mailrelay-operator, app.kubernetes.io/instance: ${relay}}`
+        : '';
+    return `${bodies[kind]}\nmetadata: {name: ${name}, namespace: ${NAMESPACE}${labels}}\n`;
+  });
+}
