@@ -4,6 +4,7 @@
  */
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
+import type { Pair } from './ca.ts';
 
 const REPLY_MS = 15_000;
 
@@ -11,7 +12,9 @@ export interface TlsWish {
   /** PEM to trust; without it the certificate is not verified. */
   readonly ca?: string;
   readonly servername?: string;
-  readonly maxVersion?: 'TLSv1.1' | 'TLSv1.2';
+  readonly maxVersion?: 'TLSv1' | 'TLSv1.1' | 'TLSv1.2';
+  /** Shown to a server that asks for a client certificate. */
+  readonly pair?: Pick<Pair, 'cert' | 'key'>;
 }
 
 export class SmtpClient {
@@ -101,14 +104,16 @@ export class SmtpClient {
     return this.command('EHLO client.example');
   }
 
-  async startTls({ ca, servername, maxVersion }: TlsWish): Promise<void> {
+  async startTls({ ca, servername, maxVersion, pair }: TlsWish): Promise<void> {
     this.#raw.removeAllListeners('data');
     this.#buffer = '';
     const secure = connectTls({
       socket: this.#raw,
       ...(servername ? { servername } : {}),
       ...(ca ? { ca } : { rejectUnauthorized: false }),
-      ...(maxVersion ? { maxVersion, minVersion: 'TLSv1' } : {}),
+      // What OpenSSL has below 1.2 lies below its own security level.
+      ...(maxVersion ? { maxVersion, minVersion: 'TLSv1', ciphers: 'DEFAULT:@SECLEVEL=0' } : {}),
+      ...(pair ? { cert: pair.cert, key: pair.key } : {}),
     });
     await new Promise<void>((resolve, reject) => {
       secure.once('secureConnect', resolve);
