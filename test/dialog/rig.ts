@@ -25,12 +25,14 @@ export interface Story {
 export class Rig {
   readonly relay: TestRelay;
   readonly hop: Sink;
+  readonly #hopPort: number;
   readonly #ports: ReadonlyMap<string, number>;
   readonly #clients: SmtpClient[] = [];
 
-  private constructor(relay: TestRelay, hop: Sink, ports: ReadonlyMap<string, number>) {
+  private constructor(relay: TestRelay, hop: Sink, hopPort: number, ports: ReadonlyMap<string, number>) {
     this.relay = relay;
     this.hop = hop;
+    this.#hopPort = hopPort;
     this.#ports = ports;
   }
 
@@ -40,7 +42,7 @@ export class Rig {
     const hop = await Sink.start({ port: hopPort });
     const manifest = (ports: readonly number[]) => manifestOf(story, hopPort, ports);
     const relay = await TestRelay.start({ manifest, ports: names.length });
-    return new Rig(relay, hop, new Map(names.map((name, index) => [name, relay.ports[index] ?? 0])));
+    return new Rig(relay, hop, hopPort, new Map(names.map((name, index) => [name, relay.ports[index] ?? 0])));
   }
 
   port(listener: string): number {
@@ -76,6 +78,14 @@ export class Rig {
     const client = await this.client(listener, from);
     await client.secure(wish);
     return client;
+  }
+
+  /** As a user edits the manifest: resolves when it is applied. */
+  async edit(story: Story): Promise<void> {
+    const applied = () => this.relay.stdout.split('Manifest applied').length;
+    const before = applied();
+    this.relay.edit(manifestOf(story, this.#hopPort, this.relay.ports));
+    await until('the manifest to be applied', () => applied() > before);
   }
 
   /** What the next hop got with this id. */
@@ -115,7 +125,7 @@ export class Rig {
 }
 
 /** JSON is YAML. */
-export function manifestOf(story: Story, hopPort: number, ports: readonly number[]): string {
+function manifestOf(story: Story, hopPort: number, ports: readonly number[]): string {
   const { listeners, inbound, spec, secrets = {}, configMaps = {} } = story;
   const relay = {
     apiVersion: 'mailrelay.dev/v1alpha1',

@@ -1,0 +1,153 @@
+/** Logins by password: every mechanism, never before TLS, and nothing that tells who exists. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { hashPassword } from '#crds/passwordhash.ts';
+import { base64, loginByLogin, loginByScram, plain } from '#test/kit/sasl.ts';
+import { messageText, type SmtpClient } from '#test/kit/smtpclient.ts';
+import { until } from '#test/kit/wait.ts';
+import { Rig, type Story } from './rig.ts';
+
+const OK = /^235 /;
+const FAILED = '535 5.7.8 Authentication credentials invalid';
+/** Failures slow their client down, so each test that fails has a client of its own. */
+const CLIENTS = ['127.0.0.20', '127.0.0.21', '127.0.0.22', '127.0.0.23', '127.0.0.24'] as const;
+
+const story = async (password: string): Promise<Story> => ({
+  listeners: {
+    submission: { auth: 'Required', starttls: 'Required' },
+    submissions: { auth: 'Required', implicitTLS: true },
+    smtp: { auth: 'Optional' },
+  },
+  inbound: { clients: { credentialsSecretName: 'users' } },
+  secrets: { users: { 'app@example.com': await hashPassword(password, 4096) } },
+});
+
+let rig: Rig;
+
+before(async () => {
+  rig = await Rig.start(await story('correct horse'));
+});
+
+after(() => rig?.end());
+
+test('PLAIN, LOGIN and SCRAM-SHA-256 log in, and who has may relay', async () => {
+  const ways: Record<string, (client: SmtpClient) => Promise<string>> = {
+    plain: (client) => client.command(`AUTH PLAIN ${plain('app@example.com', 'correct horse')}`),
+    plainLater: async (client) => {
+      assert.equal(await client.command('AUTH PLAIN'), '334');
+      return client.command(plain('app@example.com', 'correct horse'));
+    },
+    login: (client) => loginByLogin(client, 'app@example.com', 'correct horse'),
+    scram: (client) => loginByScram(client, 'app@example.com', 'correct horse'),
+  };
+  for (const [id, logIn] of Object.entries(ways)) {
+    const client = await rig.secureClient('submission');
+    assert.match(await logIn(client), OK, id);
+    assert.match(await client.send('a@x.example', ['b@y.example'], messageText(id)), /^250/);
+    assert.match((await rig.arrived(id)).text, /with ESMTPSA id /);
+  }
+  await rig.metric('mailrelay_logins_total{mechanism="SCRAM-SHA-256",result="accepted"} 1');
+});
+
+test('a login is for one session, once, outside transactions, and can be given up', async () => {
+  const client = await rig.tlsClient('submissions');
+  assert.match(await client.command('AUTH SCRAM-SHA-256'), /^334/);
+  assert.match(await client.command('*'), /^501 5\.7\.0/);
+  assert.match(await client.command('AUTH SCRAM-SHA-256 !!!!'), /^501 5\.5\.2/);
+  assert.match(await client.command('AUTH CRAM-MD5'), /^504/);
+  assert.match(await loginByScram(client, 'app@example.com', 'correct horse'), OK);
+  assert.doesNotMatch(await client.command('EHLO client.example'), /AUTH/);
+  assert.match(await client.command(`AUTH PLAIN ${plain('x', 'y')}`), /^503/);
+  const other = await rig.tlsClient('submissions');
+  assert.match(await other.command('MAIL FROM:<a@x.example>'), /^530/);
+  const optional = await rig.secureClient('smtp');
+  await optional.command('MAIL FROM:<a@x.example>');
+  assert.match(
+    await optional.command(`AUTH PLAIN ${plain('app@example.com', 'correct horse')}`),
+    /^503 5\.5\.1/,
+  );
+});
+
+test('never before TLS: not offered, not obeyed, whatever else is said', async () => {
+  for (const listener of ['smtp', 'submission']) {
+    const client = await rig.client(listener);
+    assert.doesNotMatch(await client.command('EHLO client.example'), /AUTH/);
+    for (const command of [
+      `AUTH PLAIN ${plain('app@example.com', 'correct horse')}`,
+      'AUTH LOGIN',
+      'auth plain',
+    ])
+      assert.match(await client.command(command), /^530 5\.7\.0 Must issue a STARTTLS command first/);
+  }
+});
+
+test('a wrong password, an unknown user and a bad proof sound alike, are slowed down, counted and logged', async () => {
+  const attempts: ((client: SmtpClient) => Promise<string>)[] = [
+    (client) => client.command(`AUTH PLAIN ${plain('app@example.com', 'wrong')}`),
+    (client) => client.command(`AUTH PLAIN ${plain('nobody', 'correct horse')}`),
+    (client) => loginByLogin(client, 'nobody', 'x'),
+    (client) => loginByScram(client, 'app@example.com', 'wrong'),
+    (client) => loginByScram(client, 'nobody', 'wrong'),
+  ];
+  const replies = await Promise.all(
+    attempts.map(async (attempt, index) => attempt(await rig.secureClient('submission', {}, CLIENTS[index]))),
+  );
+  assert.deepEqual(
+    replies,
+    attempts.map(() => FAILED),
+  );
+  const secure = await rig.secureClient('submission', {}, CLIENTS[0]);
+  const began = Date.now();
+  assert.equal(await secure.command(`AUTH PLAIN ${plain('app@example.com', 'wrong')}`), FAILED);
+  assert.ok(Date.now() - began >= 500, 'the second failure was answered at once');
+  await rig.logged({ event: 'login_failed', client: CLIENTS[1], user: 'nobody', reason: 'unknown user' });
+  await rig.logged({ event: 'login_failed', client: CLIENTS[3], reason: 'wrong password or unknown user' });
+  await rig.metric('mailrelay_logins_total{mechanism="SCRAM-SHA-256",result="wrong"} 2');
+  await rig.metric('mailrelay_refusals_total{reason="auth_failed"} 8');
+});
+
+test('a SCRAM challenge tells nothing either: an unknown user has a salt that stays', async () => {
+  const challengeOf = async (user: string) => {
+    const client = await rig.secureClient('submission');
+    const reply = await client.command(`AUTH SCRAM-SHA-256 ${base64(`n,,n=${user},r=abc`)}`);
+    return Buffer.from(reply.slice(4), 'base64')
+      .toString()
+      .replace(/^r=[^,]+/, '');
+  };
+  const [real, decoy, again] = [
+    await challengeOf('app@example.com'),
+    await challengeOf('x'),
+    await challengeOf('x'),
+  ];
+  assert.match(real, /^,s=[A-Za-z0-9+/]{22}==,i=4096$/);
+  assert.match(decoy, /^,s=[A-Za-z0-9+/]{22}==,i=4096$/);
+  assert.equal(decoy, again);
+});
+
+test('a client that guesses on and on is not heard any more, others are', async () => {
+  const guesser = '127.0.0.30';
+  const clients = await Promise.all(
+    Array.from({ length: 20 }, () => rig.secureClient('submission', {}, guesser)),
+  );
+  const replies = await Promise.all(
+    clients.map((client, index) => client.command(`AUTH PLAIN ${plain(`user${index}`, 'guess')}`)),
+  );
+  assert.deepEqual(new Set(replies), new Set([FAILED]));
+  const deaf = await rig.secureClient('submission', {}, guesser);
+  assert.match(
+    await deaf.command(`AUTH PLAIN ${plain('app@example.com', 'correct horse')}`),
+    /^421 4\.7\.0 Too many failed logins/,
+  );
+  await until('the session to end', () => deaf.ended);
+  const honest = await rig.secureClient('submission');
+  assert.match(await honest.command(`AUTH PLAIN ${plain('app@example.com', 'correct horse')}`), OK);
+});
+
+test('a changed Secret is in force for the next login, and nothing restarts', async () => {
+  const { tasks } = await rig.relay.status();
+  await rig.edit(await story('new password'));
+  const client = await rig.secureClient('submission');
+  assert.equal(await client.command(`AUTH PLAIN ${plain('app@example.com', 'correct horse')}`), FAILED);
+  assert.match(await client.command(`AUTH PLAIN ${plain('app@example.com', 'new password')}`), OK);
+  assert.equal((await rig.relay.status()).tasks.listenerStarts, tasks.listenerStarts);
+});
