@@ -5,6 +5,7 @@
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import type { Pair } from './ca.ts';
+import { until } from './wait.ts';
 
 const REPLY_MS = 15_000;
 
@@ -15,12 +16,15 @@ export interface TlsWish {
   readonly maxVersion?: 'TLSv1' | 'TLSv1.1' | 'TLSv1.2';
   /** Shown to a server that asks for a client certificate. */
   readonly pair?: Pick<Pair, 'cert' | 'key'>;
+  /** To be resumed. */
+  readonly session?: Buffer;
 }
 
 export class SmtpClient {
   #socket: Socket;
   #buffer = '';
   #ended = false;
+  #session: Buffer | undefined;
   #wake: () => void = () => undefined;
   readonly #raw: Socket;
 
@@ -80,6 +84,11 @@ export class SmtpClient {
     }
   }
 
+  /** What the TLS session can be resumed by. */
+  session(): Promise<Buffer> {
+    return until('a session ticket', () => this.#session);
+  }
+
   /** Bytes that were heard and belong to no reply that was asked for. */
   get unread(): string {
     return this.#buffer;
@@ -104,7 +113,7 @@ export class SmtpClient {
     return this.command('EHLO client.example');
   }
 
-  async startTls({ ca, servername, maxVersion, pair }: TlsWish): Promise<void> {
+  async startTls({ ca, servername, maxVersion, pair, session }: TlsWish): Promise<void> {
     this.#raw.removeAllListeners('data');
     this.#buffer = '';
     const secure = connectTls({
@@ -114,6 +123,7 @@ export class SmtpClient {
       // What OpenSSL has below 1.2 lies below its own security level.
       ...(maxVersion ? { maxVersion, minVersion: 'TLSv1', ciphers: 'DEFAULT:@SECLEVEL=0' } : {}),
       ...(pair ? { cert: pair.cert, key: pair.key } : {}),
+      ...(session ? { session } : {}),
     });
     await new Promise<void>((resolve, reject) => {
       secure.once('secureConnect', resolve);
@@ -121,6 +131,9 @@ export class SmtpClient {
       secure.once('close', () => reject(new Error('The handshake was cut')));
     });
     this.#socket = secure;
+    secure.on('session', (ticket) => {
+      this.#session = ticket;
+    });
     this.#listen(secure);
   }
 

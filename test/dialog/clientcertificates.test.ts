@@ -1,0 +1,79 @@
+/** Client certificates: whose authority is trusted and whose name is allowed may relay, and that counts as a login. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { type Authority, makeAuthority } from '#test/kit/ca.ts';
+import { messageText } from '#test/kit/smtpclient.ts';
+import { Rig } from './rig.ts';
+
+let trusted: Authority;
+let rig: Rig;
+
+before(async () => {
+  trusted = await makeAuthority('clients CA');
+  rig = await Rig.start({
+    listeners: {
+      smtp: {},
+      submissions: { implicitTLS: true, auth: 'Required' },
+      unasked: { clients: {} },
+    },
+    inbound: {
+      clients: {
+        certificates: { trustConfigMapName: 'clients-ca', names: ['app.example.com', '*.Pods.example.com'] },
+      },
+    },
+    configMaps: { 'clients-ca': { 'ca.crt': trusted.cert } },
+  });
+});
+
+after(() => rig?.end());
+
+async function recipientReply(listener: string, names: readonly string[], authority = trusted) {
+  const client = await rig.secureClient(listener, { pair: await authority.issue(names) });
+  await client.command('MAIL FROM:<a@x.example>');
+  return client.command('RCPT TO:<b@y.example>');
+}
+
+test('an allowed name of the trusted authority may relay, exactly or by its pattern', async () => {
+  const client = await rig.secureClient('smtp', { pair: await trusted.issue(['APP.example.com']) });
+  assert.match(await client.send('a@x.example', ['b@y.example'], messageText('certificate')), /^250/);
+  // No AUTH was said (RFC 3848).
+  assert.match((await rig.arrived('certificate')).text, /with ESMTPS id /);
+  assert.match(await recipientReply('smtp', ['other.example', 'one.pods.example.com']), /^250/);
+});
+
+test('another name, another authority, an expired certificate or none may not', async () => {
+  const denied = /^550 5\.7\.1 Relaying denied/;
+  assert.match(await recipientReply('smtp', ['other.example.com']), denied);
+  assert.match(await recipientReply('smtp', ['a.b.pods.example.com']), denied);
+  assert.match(await recipientReply('smtp', ['app.example.com'], await makeAuthority('another CA')), denied);
+  const expired = await trusted.issue(['app.example.com'], { from: -20, until: -10 });
+  const late = await rig.secureClient('smtp', { pair: expired });
+  await late.command('MAIL FROM:<a@x.example>');
+  assert.match(await late.command('RCPT TO:<b@y.example>'), denied);
+  const none = await rig.secureClient('smtp');
+  await none.command('MAIL FROM:<a@x.example>');
+  assert.match(await none.command('RCPT TO:<b@y.example>'), denied);
+});
+
+test('where a login is required, the certificate is one, and nothing else is offered', async () => {
+  const pair = await trusted.issue(['app.example.com']);
+  const client = await rig.tlsClient('submissions', { pair });
+  assert.doesNotMatch(await client.command('EHLO client.example'), /AUTH/);
+  assert.match(await client.send('a@x.example', ['b@y.example'], messageText('required')), /^250/);
+  const none = await rig.tlsClient('submissions');
+  assert.match(await none.command('MAIL FROM:<a@x.example>'), /^530 5\.7\.0 Authentication required/);
+});
+
+test('a listener that trusts no certificates asks for none, and takes none', async () => {
+  assert.match(await recipientReply('unasked', ['app.example.com']), /^550 5\.7\.1/);
+});
+
+test('a resumed session is who its certificate said', async () => {
+  const pair = await trusted.issue(['app.example.com']);
+  const first = await rig.secureClient('smtp', { pair });
+  const session = await first.session();
+  const resumed = await rig.secureClient('smtp', { session });
+  assert.equal(resumed.tls?.isSessionReused(), true);
+  await resumed.command('MAIL FROM:<a@x.example>');
+  assert.match(await resumed.command('RCPT TO:<b@y.example>'), /^250/);
+});
