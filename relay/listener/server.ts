@@ -117,6 +117,11 @@ class GatedConnection extends SMTPConnection {
     this.#say(code, data, context);
   }
 
+  override _onTimeout(): void {
+    if (this._closing || this.#isDeciding) super._onTimeout();
+    else this.#refuse(REPLIES.idle);
+  }
+
   /** After STARTTLS the raw socket never says `close`: it is the session that ends. */
   override _onClose(): void {
     super._onClose();
