@@ -98,6 +98,7 @@ export class Desk {
     const facts = this.#factsOf(session);
     facts.trace = tracer.session('inbound', { id: String(session.id), client, listener: name });
     return {
+      isTrusted: this.#relaying.trustsNetworkOf(client),
       gate: ({ verb, line, secure }) => {
         if (verb === 'MAIL' && !secure) this.#inClear(client, session);
         const rules = this.#rulesOf(client);

@@ -18,6 +18,8 @@ export type Gate = (command: { verb: string; line: Buffer; secure: boolean }) =>
 
 /** What a session is given when its client is known. */
 export interface SessionParts {
+  /** The client is one of those who may relay by their address. */
+  readonly isTrusted: boolean;
   readonly gate: Gate;
   /** A login by a mechanism that the library does not know; undefined: there is no such mechanism. */
   readonly exchange: (mechanism: string) => Exchange | undefined;
@@ -49,6 +51,12 @@ class GatedConnection extends SMTPConnection {
     super(server, socket, options);
     this.#parts = server.partsOf(this.remoteAddress, this.session);
     this.#onEnd = onEnd;
+  }
+
+  /** Those who talk before they are greeted show themselves within 100 ms; whom we trust is not made to wait for that. */
+  override init(): void {
+    if (this.#parts.isTrusted) this._setListeners(() => this.connectionReady());
+    else super.init();
   }
 
   override _onCommand(command: Buffer, callback?: () => void): void {

@@ -4,6 +4,7 @@
  * Pinned by smtp.test.ts against the version in package.json.
  */
 import type { Socket } from 'node:net';
+import type { Transform } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import SMTPConnection from 'nodemailer/lib/smtp-connection/index.js';
 
@@ -12,6 +13,7 @@ interface Kept {
   readonly upgrading?: boolean;
   readonly stage: string;
   _sendCommand(line: string, shown?: string): void;
+  _createSendStream(callback: unknown): Transform;
 }
 
 const Library = SMTPConnection as unknown as new (
@@ -19,6 +21,9 @@ const Library = SMTPConnection as unknown as new (
 ) => SMTPConnection & Kept;
 
 export type Extension = 'DSN' | 'SMTPUTF8' | '8BITMIME';
+
+const LINE_WITH_DOT = Buffer.from('\n.');
+const LF = 0x0a;
 
 export class HopConnection extends Library {
   #parameters: ReadonlyMap<string, string> = new Map();
@@ -46,9 +51,40 @@ export class HopConnection extends Library {
     (this._socket as Socket).destroy(new Error(reason));
   }
 
+  /** Commands that are pipelined leave together, as one TLS record. */
+  override send(...message: Parameters<SMTPConnection['send']>): void {
+    const socket = this._socket as Socket;
+    socket.cork();
+    super.send(...message);
+    process.nextTick(() => socket.uncork());
+  }
+
+  /** The library looks at each byte. What is queued has CRLF only, so that a native search finds what is to be stuffed. */
+  override _createSendStream(callback: unknown): Transform {
+    const stream = super._createSendStream(callback) as Transform & { lastByte: number | false };
+    stream._transform = (chunk: Buffer, _encoding, done) => {
+      const startsLine = stream.lastByte === false || stream.lastByte === LF;
+      stream.lastByte = chunk.at(-1) ?? stream.lastByte;
+      done(null, dotStuffed(chunk, startsLine));
+    };
+    return stream;
+  }
+
   override _sendCommand(line: string, shown?: string): void {
     const end = line.indexOf('>');
     const more = end === -1 ? undefined : this.#parameters.get(line.slice(0, end + 1));
     super._sendCommand(more ? `${line} ${more}` : line, shown);
   }
+}
+
+/** RFC 5321 section 4.5.2. */
+function dotStuffed(chunk: Buffer, startsLine: boolean): Buffer {
+  const parts: Buffer[] = startsLine && chunk[0] === LINE_WITH_DOT[1] ? [LINE_WITH_DOT.subarray(1)] : [];
+  let from = 0;
+  for (let at = chunk.indexOf(LINE_WITH_DOT); at !== -1; at = chunk.indexOf(LINE_WITH_DOT, from)) {
+    // The dot ends one part and begins the next.
+    parts.push(chunk.subarray(from, at + LINE_WITH_DOT.length));
+    from = at + 1;
+  }
+  return parts.length === 0 ? chunk : Buffer.concat([...parts, chunk.subarray(from)]);
 }

@@ -19,6 +19,9 @@ const RESERVE_SHARE = 0.05;
 /** A small claim must not be all reserve. */
 const RESERVE_AT_MOST = 0.25;
 
+/** A disk does not fill within this, or the reserve is there for it. */
+const ROOM_KNOWN_MS = 100;
+
 const READ_BYTES = 256 * 1024;
 
 export type Read =
@@ -41,6 +44,8 @@ export class Spool {
   readonly #store: Store;
   readonly #bodyDir: string;
   readonly #stateDir: string;
+  #room = 0;
+  #roomAt = 0;
 
   /** `onSync` is called at each sync of the store. */
   constructor(stateDir: string, onSync: () => void = () => undefined) {
@@ -52,10 +57,14 @@ export class Spool {
 
   /** True while a message of so many bytes may be taken. */
   hasRoom(bytes: number): boolean {
-    const { bavail, blocks, bsize } = statfsSync(this.#stateDir);
-    const total = blocks * bsize;
-    const reserve = Math.min(Math.max(RESERVE_BYTES, total * RESERVE_SHARE), total * RESERVE_AT_MOST);
-    return bavail * bsize - bytes > reserve;
+    if (Date.now() - this.#roomAt > ROOM_KNOWN_MS) {
+      const { bavail, blocks, bsize } = statfsSync(this.#stateDir);
+      const total = blocks * bsize;
+      const reserve = Math.min(Math.max(RESERVE_BYTES, total * RESERVE_SHARE), total * RESERVE_AT_MOST);
+      this.#room = bavail * bsize - reserve;
+      this.#roomAt = Date.now();
+    }
+    return this.#room > bytes;
   }
 
   bodyWriter(id: string): BodyWriter {

@@ -24,6 +24,8 @@ export class CertificateInService {
   /** What was mounted at the last look, and why it was not taken. */
   #mounted = '';
   #refusal: Problem = null;
+  /** Statuses are put together many times a second, and judging takes a millisecond: it is done once for each second. */
+  #judged: { of: string; problem: Problem } = { of: '', problem: null };
 
   get pair(): PairText | null {
     return this.#pair;
@@ -51,8 +53,12 @@ export class CertificateInService {
   /** What is wrong with the mounted pair, or else with the one in service, at `now`. */
   problem(hosts: readonly string[], now: Date): Problem {
     if (this.#refusal) return this.#refusal;
-    const served = this.#pair && judgePair(this.#pair.cert, this.#pair.key, hosts, now);
-    return served?.kind === 'usable' ? served.blemish : null;
+    const of = JSON.stringify([Math.floor(now.getTime() / 1000), hosts, this.#facts?.fingerprint]);
+    if (of !== this.#judged.of) {
+      const served = this.#pair && judgePair(this.#pair.cert, this.#pair.key, hosts, now);
+      this.#judged = { of, problem: served?.kind === 'usable' ? served.blemish : null };
+    }
+    return this.#judged.problem;
   }
 
   #refuse(judged: JudgedPair): Seen {

@@ -32,7 +32,7 @@ type load struct {
 
 func source(args []string) {
 	fs := flag.NewFlagSet("source", flag.ExitOnError)
-	l := &load{errors: map[string]int{}, cfg: pinned(&tls.Config{InsecureSkipVerify: true, ServerName: "localhost"})}
+	l := &load{errors: map[string]int{}, cfg: pinned(&tls.Config{InsecureSkipVerify: true, ServerName: "localhost", DynamicRecordSizingDisabled: true})}
 	fs.StringVar(&l.to, "to", "127.0.0.1:2525", "")
 	fs.StringVar(&l.run, "run", "", "prefix of the ids")
 	fs.BoolVar(&l.starttls, "starttls", false, "")
