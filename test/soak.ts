@@ -6,7 +6,14 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 
-const STORIES = ['test/crash/kill.test.ts', 'test/crash/changes.test.ts', 'test/crash/disk.test.ts'];
+const STORIES = [
+  'test/crash/kill.test.ts',
+  'test/crash/changes.test.ts',
+  'test/crash/disk.test.ts',
+  'test/load/idle.test.ts',
+  'test/load/large.test.ts',
+  'test/load/slowloris.test.ts',
+];
 const REPORTS = new URL('../docs/reports/', import.meta.url);
 
 async function run(file: string): Promise<{ status: number; lines: string[] }> {

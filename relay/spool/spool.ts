@@ -22,7 +22,7 @@ const RESERVE_AT_MOST = 0.25;
 /** A disk does not fill within this, or the reserve is there for it. */
 const ROOM_KNOWN_MS = 100;
 
-const READ_BYTES = 256 * 1024;
+const READ_BYTES = 64 * 1024;
 
 export type Read =
   | { kind: 'message'; record: QueueRecord }

@@ -12,6 +12,11 @@ type Said = { kind: string; message?: string };
 
 const READY_WITHIN_MS = 30_000;
 const AFTER_DEADLINE_MS = 10_000;
+/**
+ * In MiB. V8 lets twice its nursery of dead buffers lie: by its default a 100 MiB message leaves 90 MiB behind at its
+ * peak, so 45 MiB, for 1 to 2 % more CPU time per message.
+ */
+const SMALL_NURSERY = '--max-semi-space-size=2';
 
 export class TaskProcess<To extends { kind: string }, From extends Said> {
   readonly #child: ChildProcess;
@@ -22,7 +27,7 @@ export class TaskProcess<To extends { kind: string }, From extends Said> {
   /** `logFd` becomes the standard output of the task, where it writes its log. */
   constructor(entry: string, logFd: number, onMessage: (message: From) => void) {
     // No flags of this process (a test runner's, a debugger's) may reach a task.
-    this.#child = fork(entry, { execArgv: [], stdio: ['ignore', logFd, 'inherit', 'ipc'] });
+    this.#child = fork(entry, { execArgv: [SMALL_NURSERY], stdio: ['ignore', logFd, 'inherit', 'ipc'] });
     this.#child.on('message', (message) => this.#heard(message as From, onMessage));
     this.#child.on('error', (error) => this.#raised.resolve({ kind: 'failed', message: error.message }));
     this.exited = new Promise((resolve) => this.#child.once('exit', () => resolve()));

@@ -7,6 +7,10 @@ export interface Wish {
   /** Name of the next hop, where its certificate is verified. */
   readonly host?: string;
   readonly trust?: string;
+  /** A further field of spec.inbound, as a line of YAML. */
+  readonly inbound?: string;
+  /** A further field of spec.outbound, as a line of YAML. */
+  readonly outbound?: string;
   /** Further documents. */
   readonly documents?: string;
 }
@@ -18,6 +22,8 @@ export function storyManifest({
   level = 'Opportunistic',
   host = '127.0.0.1',
   trust,
+  inbound,
+  outbound,
   documents = '',
 }: Wish): string {
   const bundle = trust ? `, trustConfigMapName: trust` : '';
@@ -31,10 +37,14 @@ spec:
     starttls: ${starttls}
     listeners: [{name: smtp, port: ${port}}]
     clients: {networks: [127.0.0.0/8]}
-  outbound:
+${line(inbound)}  outbound:
     tls: {level: ${level}, discover: []${bundle}}
     smartHosts: [{host: ${host}, port: ${nextHop}}]
-${trust ? configMap(trust) : ''}${documents}`;
+${line(outbound)}${trust ? configMap(trust) : ''}${documents}`;
+}
+
+function line(field: string | undefined): string {
+  return field === undefined ? '' : `    ${field}\n`;
 }
 
 function configMap(pem: string): string {

@@ -35,7 +35,7 @@ export class SmtpClient {
   }
 
   static async connect(port: number, host = '127.0.0.1', localAddress?: string): Promise<SmtpClient> {
-    const socket = connect({ port, host, ...(localAddress ? { localAddress } : {}) });
+    const socket = connect({ port, host, noDelay: true, ...(localAddress ? { localAddress } : {}) });
     await new Promise<void>((resolve, reject) => {
       socket.once('connect', resolve);
       socket.once('error', reject);
