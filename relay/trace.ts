@@ -56,6 +56,8 @@ export interface Tracer {
   /** Undefined where the session is not traced: an untraced session costs one check. */
   session(kind: 'inbound', facts: InboundFacts): SessionTrace | undefined;
   session(kind: 'outbound', facts: OutboundFacts): SessionTrace | undefined;
+  /** Whether deliveries to this domain are traced at this moment. */
+  follows(domain: string): boolean;
 }
 
 export function traceOf(trace: Policy['trace'], write: (line: string) => void, clock: () => number): Tracer {
@@ -68,11 +70,11 @@ export function traceOf(trace: Policy['trace'], write: (line: string) => void, c
     else if (!state.ended) write(`${trace.until} The trace ended, as trace.until says`);
     state.ended = now >= until;
   };
+  const isOn = () => trace.level > 0 && clock() < until;
   return {
-    session: (kind: 'inbound' | 'outbound', facts: InboundFacts | OutboundFacts) => {
-      if (trace.level === 0 || clock() >= until || !isWanted(kind, facts)) return undefined;
-      return new Session(trace.level, line, kind, facts);
-    },
+    session: (kind: 'inbound' | 'outbound', facts: InboundFacts | OutboundFacts) =>
+      isOn() && isWanted(kind, facts) ? new Session(trace.level, line, kind, facts) : undefined,
+    follows: (domain) => isOn() && isWanted('outbound', { id: '', hop: '', domain }),
   };
 }
 

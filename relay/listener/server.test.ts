@@ -83,7 +83,7 @@ async function serve(
   const policy = policyOf({ listeners: [listenerAt(25)], ...inbound });
   const log = () => undefined;
   const onEntered = (id: string) => entered.push(id);
-  const tracer = { session: () => undefined };
+  const tracer = { session: () => undefined, follows: () => false };
   const intake = intakeOf(policy, NO_MATERIALS, dirs.stateDir, {
     log,
     tracer,

@@ -33,7 +33,7 @@ function parcel(changes: Partial<Parcel> = {}): Parcel {
 const TRUST = 'roots';
 
 function courier(materials = NO_MATERIALS): SmtpCourier {
-  const made = new SmtpCourier(policyOf(), materials, { session: () => undefined });
+  const made = new SmtpCourier(policyOf(), materials, { session: () => undefined, follows: () => false });
   ends.push(() => made.close());
   return made;
 }

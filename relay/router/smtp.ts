@@ -1,7 +1,7 @@
 /**
  * The courier that speaks SMTP: keeps connections and reuses them, makes new ones by the plan of the TLS level
- * (connect.ts), logged in where the hop wants it, and sends over them (transaction.ts). A message is never offered twice for one `deliver`: where it may
- * have been taken, the answer is a deferral and not another attempt.
+ * (connect.ts), logged in where the hop wants it, and sends over them (transaction.ts). A message is never offered
+ * twice for one `deliver`: where it may have been taken, the answer is a deferral and not another attempt.
  */
 
 import { domainOf } from '#crds/patterns.ts';
@@ -51,12 +51,15 @@ export class SmtpCourier implements Courier {
   }
 
   async deliver(hop: NextHop, parcel: Parcel): Promise<HopResult> {
-    for (let kept = this.#takeIdle(hop); kept; kept = this.#takeIdle(hop)) {
+    // A delivery that is traced goes over a session that is, and no other does.
+    const traced = parcel.to.map(domainOf).find((domain) => this.#tracer.follows(domain));
+    const key = keyOf(hop, traced !== undefined);
+    for (let kept = this.#takeIdle(key); kept; kept = this.#takeIdle(key)) {
       const result = await this.#send(hop, kept, parcel);
       // A kept connection may have been ended by its server; then the next one is tried at once.
       if (result.kind === 'answered') return result;
     }
-    const opened = await this.#open(hop, domainOf(parcel.to[0] ?? ''));
+    const opened = await this.#open(hop, traced ?? '');
     if (opened.kind === 'failed') {
       const { reason, loginRefused } = opened;
       return { kind: 'unreachable', reason, loginRefused, hadSession: false };
@@ -120,14 +123,13 @@ export class SmtpCourier implements Courier {
       session.connection.quit();
       return;
     }
-    const key = keyOf(hop);
+    const key = keyOf(hop, session.trace !== undefined);
     const timer = setTimeout(() => this.#endOne(key, session), IDLE_MS);
     this.#idle.set(key, [...(this.#idle.get(key) ?? []), { session, timer }]);
   }
 
   /** The one used last: the others grow idle and end. */
-  #takeIdle(hop: NextHop): Session | undefined {
-    const key = keyOf(hop);
+  #takeIdle(key: string): Session | undefined {
     const kept = this.#idle.get(key) ?? [];
     for (let last = kept.pop(); last; last = kept.pop()) {
       clearTimeout(last.timer);
@@ -155,8 +157,8 @@ export class SmtpCourier implements Courier {
 }
 
 /** Connections are only shared where every promise is the same. */
-function keyOf({ priority: _, weight: __, ...hop }: NextHop): string {
-  return JSON.stringify(hop);
+function keyOf({ priority: _, weight: __, ...hop }: NextHop, traced: boolean): string {
+  return JSON.stringify({ ...hop, traced });
 }
 
 /** A login is never sent in clear, whatever the level says. */

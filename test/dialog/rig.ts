@@ -4,7 +4,7 @@
  */
 import { freePort } from '#test/kit/ports.ts';
 import { TestRelay } from '#test/kit/relay.ts';
-import { type Arrived, Sink } from '#test/kit/sink.ts';
+import { type Arrived, Sink, type SinkOptions } from '#test/kit/sink.ts';
 import { SmtpClient, type TlsWish } from '#test/kit/smtpclient.ts';
 import { until } from '#test/kit/wait.ts';
 
@@ -17,6 +17,8 @@ export interface Story {
   readonly inbound?: Json;
   /** More of the spec, in place of the defaults here. */
   readonly spec?: (hop: number) => Json;
+  /** How the next hop misbehaves. */
+  readonly hop?: Omit<SinkOptions, 'port'>;
   /** Data of Secrets and ConfigMaps, by name. */
   readonly secrets?: Readonly<Record<string, Readonly<Record<string, string>>>>;
   readonly configMaps?: Readonly<Record<string, Readonly<Record<string, string>>>>;
@@ -39,7 +41,7 @@ export class Rig {
   static async start(story: Story): Promise<Rig> {
     const names = Object.keys(story.listeners);
     const hopPort = await freePort();
-    const hop = await Sink.start({ port: hopPort });
+    const hop = await Sink.start({ ...story.hop, port: hopPort });
     const manifest = (ports: readonly number[]) => manifestOf(story, hopPort, ports);
     const relay = await TestRelay.start({ manifest, ports: names.length });
     return new Rig(relay, hop, hopPort, new Map(names.map((name, index) => [name, relay.ports[index] ?? 0])));

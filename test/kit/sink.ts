@@ -24,6 +24,8 @@ export interface SinkOptions {
   readonly brokenHandshake?: boolean;
   /** A code to answer RCPT with, by address. */
   readonly refuse?: (address: string) => number | undefined;
+  /** A code to answer the end of a message with, by id. */
+  readonly refuseMessage?: (id: string) => number | undefined;
 }
 
 export class Sink {
@@ -49,7 +51,7 @@ export class Sink {
   }
 
   async up(): Promise<void> {
-    const { port, host = '127.0.0.1', pair, brokenHandshake, refuse } = this.#options;
+    const { port, host = '127.0.0.1', pair, brokenHandshake, refuse, refuseMessage } = this.#options;
     const server = new SMTPServer({
       authOptional: true,
       disableReverseLookup: true,
@@ -71,8 +73,11 @@ export class Sink {
         stream.on('end', () => {
           const text = Buffer.concat(chunks).toString('latin1');
           const { mailFrom, rcptTo } = session.envelope;
+          const id = /^X-Test-Id: (.*)$/im.exec(text)?.[1]?.trim() ?? '';
+          const code = refuseMessage?.(id);
+          if (code) return callback(Object.assign(new Error(`refused ${code}`), { responseCode: code }));
           this.arrived.push({
-            id: /^X-Test-Id: (.*)$/im.exec(text)?.[1]?.trim() ?? '',
+            id,
             from: mailFrom === false ? '' : mailFrom.address,
             to: rcptTo.map(({ address }) => address),
             text,
