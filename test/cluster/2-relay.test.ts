@@ -21,6 +21,7 @@ import {
   podsOf,
   prepared,
   relayOf,
+  renew,
   secretText,
   serviceAddress,
   statusUntil,
@@ -236,7 +237,7 @@ describe('a MailRelay on a cluster', { concurrency: false }, () => {
 
   test('a renewed certificate is served by every pod with no restart of anything', async () => {
     const before = { serials: await servedSerials(), starts: await taskStarts(), pods: identities() };
-    renew('relay');
+    renew(NAMESPACE, 'relay');
     await until(
       'a new serial on every pod',
       async () => {
@@ -285,83 +286,6 @@ describe('a MailRelay on a cluster', { concurrency: false }, () => {
     await until('empty queues', async () => (await podWithQueue()) === undefined, 30_000);
   });
 });
-
-describe('a MailRelay with a Secret of its user', { concurrency: false }, () => {
-  const NAME = 'own';
-
-  async function own(pair: { cert: string; key: string }): Promise<void> {
-    const encoded = (text: string) => Buffer.from(text).toString('base64');
-    apply(`
-apiVersion: v1
-kind: Secret
-metadata: {name: own-pair, namespace: ${NAMESPACE}}
-type: kubernetes.io/tls
-data: {tls.crt: ${encoded(pair.cert)}, tls.key: ${encoded(pair.key)}}
-`);
-  }
-
-  const certificateReason = () => conditionOf(relayOf(NAMESPACE, NAME), 'CertificateReady')?.reason;
-
-  test('it is not Ready without the Secret, and says so', async () => {
-    apply(manifest({ name: NAME, tls: 'secretName: own-pair' }));
-    await until('the reason', () => certificateReason() === 'CertificateMissing', 60_000);
-    assert.equal(conditionOf(relayOf(NAMESPACE, NAME), 'Ready')?.status, 'False');
-  });
-
-  test('it becomes Ready with the Secret, and serves it', async () => {
-    const authority = await makeAuthority();
-    const pair = await authority.issue([HOSTNAME]);
-    await own(pair);
-    kubectl(['wait', '--for=condition=Ready', `mailrelay/${NAME}`, '-n', NAMESPACE, '--timeout=180s']);
-    await until('the Service to reach a pod', () => greetingOf(serviceAddress(NAMESPACE, NAME), 25), 60_000);
-    const client = await SmtpClient.connect(25, serviceAddress(NAMESPACE, NAME));
-    await client.hello();
-    await client.secure({ ca: authority.cert, servername: HOSTNAME });
-    assert.match(await client.send('a@client.example', ['b@example.com'], messageText('own-secret')), /^250/);
-    await client.quit();
-  });
-
-  test('a key that does not match keeps the last good certificate in service, and CertificateReady says so', async () => {
-    const authority = await makeAuthority();
-    const [good, other] = [await authority.issue([HOSTNAME]), await authority.issue([HOSTNAME])];
-    const [pod] = podsOf(NAMESPACE, NAME);
-    const served = await handshakeSerial(pod?.ip ?? '');
-    await own({ cert: good.cert, key: other.key });
-    await until('the reason', () => certificateReason() === 'KeyMismatch', 180_000);
-    assert.match(
-      conditionOf(relayOf(NAMESPACE, NAME), 'CertificateReady')?.message ?? '',
-      /last good pair stays in service/,
-    );
-    assert.equal(await handshakeSerial(pod?.ip ?? ''), served);
-    assert.equal(conditionOf(relayOf(NAMESPACE, NAME), 'Ready')?.status, 'True');
-    kubectl(['delete', 'mailrelay', NAME, '-n', NAMESPACE]);
-  });
-});
-
-/** Asks cert-manager for a new issue, as `cmctl renew` does. */
-function renew(name: string): void {
-  const now = new Date().toISOString().replace(/\.\d+Z$/, 'Z');
-  const condition = {
-    type: 'Issuing',
-    status: 'True',
-    reason: 'ManuallyTriggered',
-    message: 'asked for by a test',
-    lastTransitionTime: now,
-  };
-  const certificate = get<{ status: { conditions: { type: string }[] } }>('certificate', name, NAMESPACE);
-  const conditions = [...certificate.status.conditions.filter(({ type }) => type !== 'Issuing'), condition];
-  kubectl([
-    'patch',
-    'certificate',
-    name,
-    '-n',
-    NAMESPACE,
-    '--subresource=status',
-    '--type=merge',
-    '-p',
-    JSON.stringify({ status: { conditions } }),
-  ]);
-}
 
 async function isRequired(ip: string): Promise<boolean> {
   const client = await SmtpClient.connect(10_025, ip);

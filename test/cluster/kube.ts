@@ -117,6 +117,7 @@ export interface RelayObject {
       readonly notAfter: string;
       readonly podsServing: number;
     };
+    readonly internalCertificate?: { readonly serial: string };
     readonly policy: { readonly hash: string; readonly podsServing: number; readonly oldSessions: number };
     readonly queue?: { readonly depth: number };
     readonly notInForce?: string[];
@@ -167,6 +168,31 @@ export async function podStatus(ip: string): Promise<PodStatus> {
   const status = parsePodStatus(await response.text());
   if (!status) throw new Error(`The pod at ${ip} gave no status that can be read`);
   return status;
+}
+
+/** Asks cert-manager for a new issue, as `cmctl renew` does. */
+export function renew(namespace: string, name: string): void {
+  const now = new Date().toISOString().replace(/\.\d+Z$/, 'Z');
+  const condition = {
+    type: 'Issuing',
+    status: 'True',
+    reason: 'ManuallyTriggered',
+    message: 'asked for by a test',
+    lastTransitionTime: now,
+  };
+  const certificate = get<{ status: { conditions: { type: string }[] } }>('certificate', name, namespace);
+  const conditions = [...certificate.status.conditions.filter(({ type }) => type !== 'Issuing'), condition];
+  kubectl([
+    'patch',
+    'certificate',
+    name,
+    '-n',
+    namespace,
+    '--subresource=status',
+    '--type=merge',
+    '-p',
+    JSON.stringify({ status: { conditions } }),
+  ]);
 }
 
 export function serviceAddress(namespace: string, name = 'relay'): string {
