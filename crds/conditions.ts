@@ -52,6 +52,17 @@ export const REASONS = {
     cause: 'Pods are being started or replaced.',
     cure: 'Wait; pods go one at a time.',
   },
+  ScalingIn: {
+    type: 'Reconciling',
+    cause: 'Fewer pods are wanted: those with the highest numbers take no mail and hand their queues over.',
+    cure: 'Wait; a pod and its claim go as soon as its queue is empty.',
+  },
+  ScaleInWaits: {
+    type: 'Reconciling',
+    cause:
+      'A pod that is no longer wanted still has mail: its siblings are away or full, or none stays, or there is no certificate, so that its queue is delivered.',
+    cure: 'The message says why; mend what it names, or the next hops. Or raise replicas again: the pod then stays.',
+  },
   PolicyChanging: {
     type: 'Reconciling',
     cause: 'A new policy is on its way to the pods.',

@@ -2,6 +2,7 @@
 import { effectivePolicy } from '#crds/effective.ts';
 import type { PodStatus } from '#crds/podstatus.ts';
 import { RULES } from '#crds/rules.ts';
+import { isBeyond, ordinalOf } from '#crds/scalefile.ts';
 import { ANNOTATIONS } from '#crds/wellknown.ts';
 import type { Caches } from './caches.ts';
 import type { KubeObject } from './kube/client.ts';
@@ -20,26 +21,24 @@ export function gatherWorld(key: string, { caches, reportOf, asked, now }: Sourc
   const relay = caches.relay(key);
   if (!relay || relay.metadata.deletionTimestamp) return undefined;
   const objects = caches.objectsOf(key);
+  const pods = podsOf(objects, reportOf);
   const faults = RULES.filter((rule) => !rule.holds(relay.spec));
   return {
     relay,
     faults,
     policy: faults.length > 0 ? undefined : effectivePolicy(relay.metadata, relay.spec),
     objects,
-    pods: podsOf(objects, relay.spec.replicas, reportOf),
+    pods: pods.filter(({ name }) => !isBeyond(name, relay.spec.replicas)),
+    leaving: pods.filter(({ name }) => isBeyond(name, relay.spec.replicas)),
     asked: asked(key),
     absentKinds: [...OPTIONAL.keys()].flatMap((kind) => (caches.knows(kind) ? [] : [kind.kind])),
     now: now(),
   };
 }
 
-function podsOf(
-  objects: ReadonlyMap<string, KubeObject>,
-  replicas: number,
-  reportOf: Sources['reportOf'],
-): PodView[] {
+function podsOf(objects: ReadonlyMap<string, KubeObject>, reportOf: Sources['reportOf']): PodView[] {
   return [...objects.values()]
-    .filter(({ kind, metadata }) => isPod(kind, metadata.name) && ordinalOf(metadata.name) < replicas)
+    .filter(({ kind, metadata }) => kind === 'Pod' && ordinalOf(metadata.name) >= 0)
     .toSorted((a, b) => ordinalOf(a.metadata.name) - ordinalOf(b.metadata.name))
     .map((pod) => viewOf(pod, reportOf));
 }
@@ -49,18 +48,11 @@ function viewOf(pod: KubeObject, reportOf: Sources['reportOf']): PodView {
   const status = (pod['status'] ?? {}) as { podIP?: string; conditions?: { type: string; status: string }[] };
   return {
     name,
+    uid,
     ip: status.podIP,
     ready: status.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True') ?? false,
     deleting: deletionTimestamp !== undefined,
     refresh: annotations?.[ANNOTATIONS.refresh],
     report: reportOf(namespace, name, uid),
   };
-}
-
-function isPod(kind: string | undefined, name: string): boolean {
-  return kind === 'Pod' && /-\d+$/.test(name);
-}
-
-function ordinalOf(name: string): number {
-  return Number(name.slice(name.lastIndexOf('-') + 1));
 }

@@ -8,7 +8,9 @@ import { hashOf } from '#crds/policyfile.ts';
 import type { MailRelayStatus } from '#crds/status.ts';
 import { ANNOTATIONS, FIELD_MANAGER } from '#crds/wellknown.ts';
 import { applyAll, mergePatch, type OnWrite, type Writer } from './apply.ts';
+import { settleClaims, unmarkClaims } from './claims.ts';
 import { wantsIssuer } from './judge/certificate.ts';
+import { scalingOf } from './judge/scaling.ts';
 import { isKubeError } from './kube/errors.ts';
 import { MAIL_RELAY, POD, pathOf } from './kube/kinds.ts';
 import type { Refresher } from './pods/refresh.ts';
@@ -55,8 +57,14 @@ function isPaused({ metadata }: MailRelay): boolean {
 }
 
 async function apply(world: World, { writer, settings, onWrite }: Hands): Promise<Obstacle[]> {
-  if (!world.policy) return [];
-  return applyAll(writer, world, renderAll(world.relay, world.policy, settings, authorityOf(world)), onWrite);
+  const { relay, policy } = world;
+  if (!policy) return [];
+  const scaling = scalingOf(world);
+  await unmarkClaims(writer, scaling, onWrite);
+  const wanted = renderAll(relay, policy, settings, authorityOf(world), scaling.replicas);
+  const obstacles = await applyAll(writer, world, wanted, onWrite);
+  await settleClaims(writer, scaling, onWrite);
+  return obstacles;
 }
 
 async function refresh(world: World, { writer, refresher, onWrite }: Hands): Promise<number | undefined> {

@@ -9,6 +9,7 @@ import type { KubeObject } from './kube/client.ts';
 
 export interface PodView {
   readonly name: string;
+  readonly uid: string;
   readonly ip: string | undefined;
   /** The Ready condition, as the kubelet reports it. */
   readonly ready: boolean;
@@ -28,6 +29,8 @@ export interface World {
   readonly objects: ReadonlyMap<string, KubeObject>;
   /** Pods that the spec wants, by ordinal. */
   readonly pods: readonly PodView[];
+  /** Pods that it has no place for. */
+  readonly leaving: readonly PodView[];
   /** False while a pod has not been asked for its status yet, as after a start of the operator: nothing is reported. */
   readonly asked: boolean;
   /** Kinds that we may want and that this cluster does not know: those of cert-manager, and PodMonitor. */

@@ -6,6 +6,7 @@ import type { ConditionType } from '#crds/conditions.ts';
 import * as certificate from './certificate.ts';
 import * as check from './checks.ts';
 import type { Check, Finding, Judged } from './finding.ts';
+import * as scaling from './scaling.ts';
 
 const STALLED: readonly Check[] = [
   check.specInvalid, // stored before a rule existed, or by a newer operator
@@ -17,6 +18,8 @@ const STALLED: readonly Check[] = [
 ];
 
 const RECONCILING: readonly Check[] = [
+  scaling.scaleInWaits, // a pod leaves and its queue does not
+  scaling.scalingIn, // pods leave
   check.rollingOut, // pods are started or replaced
   check.policyChanging, // pods run and do not report the wanted policy
 ];

@@ -69,8 +69,8 @@ export const RELAY_PERMISSIONS: readonly Permission[] = [
   {
     group: '',
     resources: ['persistentvolumeclaims'],
-    verbs: ['get', 'list', 'watch', 'patch'],
-    why: 'larger queues',
+    verbs: ['get', 'list', 'watch', 'patch', 'delete'],
+    why: 'larger queues, and those that were handed over',
   },
   { group: 'events.k8s.io', resources: ['events'], verbs: ['create'], why: 'what happened' },
 ];

@@ -5,6 +5,7 @@
  */
 import type { PodStatus } from '#crds/podstatus.ts';
 import { hashOf } from '#crds/policyfile.ts';
+import { isBeyond } from '#crds/scalefile.ts';
 import { issueOf } from '../judge/issue.ts';
 import { objectNames } from '../render/metadata.ts';
 import type { PodView, World } from '../world.ts';
@@ -30,7 +31,7 @@ export class Refresher {
   plan(world: World): RefreshPlan {
     const touches: Touch[] = [];
     let lookAgainMs: number | undefined;
-    for (const pod of world.pods) {
+    for (const pod of [...world.pods, ...world.leaving]) {
       const wanted = wantedBy(world, pod);
       const memory = `${world.relay.metadata.namespace}/${pod.name}`;
       if (wanted === undefined) {
@@ -64,12 +65,20 @@ export class Refresher {
 }
 
 /** What the pod should report and does not, as a word; undefined when all is as wanted, or nothing is known of it. */
-function wantedBy(world: World, { report, deleting }: PodView): string | undefined {
+function wantedBy(world: World, { name, report, deleting }: PodView): string | undefined {
   if (!report || deleting || !world.policy) return undefined;
   const hash = hashOf(world.policy);
   const unserved = unservedIssues(world, report);
   const hasPolicy = report.policy.hash === hash || report.policy.refused?.hash === hash;
-  return hasPolicy && unserved.length === 0 ? undefined : [hash, ...unserved].join('.');
+  const scale = hasScale(world, name, report) ? [] : [`of-${world.relay.spec.replicas}`];
+  const missing = [...scale, ...unserved];
+  return hasPolicy && missing.length === 0 ? undefined : [hash, ...missing].join('.');
+}
+
+/** It leaves, or stays, as the spec has it. Where there is no queue nothing is said, and older relays say nothing. */
+function hasScale({ policy, relay }: World, name: string, { evacuation }: PodStatus): boolean {
+  if (evacuation === undefined || policy?.queue.mode !== 'Durable') return true;
+  return (evacuation !== null) === isBeyond(name, relay.spec.replicas);
 }
 
 /** Issues that the pod does not serve: cert-manager tells the end of what it issued, the pod that of what it serves. */

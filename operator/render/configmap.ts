@@ -1,14 +1,23 @@
-/** The policy file, as the pods mount it; the file name carries the version of its format. Pure. */
+/**
+ * What the pods are told, as they mount it: the policy file, and beside it the scale file, which is no part of the
+ * policy. Each file name carries the version of its format, so that a relay finds the one that it can read. Pure.
+ */
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { POLICY_FILE_NAME, type Policy, printPolicy } from '#crds/policyfile.ts';
+import { printScale, SCALE_FILE_NAME } from '#crds/scalefile.ts';
 import { metadataOf, objectNames } from './metadata.ts';
 import type { Rendered } from './rendered.ts';
 
 export function renderConfigMap(relay: MailRelay, policy: Policy): Rendered {
+  const { name, namespace } = relay.metadata;
+  const { replicas } = relay.spec;
+  const siblings = Array.from({ length: replicas }, (_, ordinal) =>
+    objectNames.host(name, namespace, ordinal),
+  );
   return {
     apiVersion: 'v1',
     kind: 'ConfigMap',
     metadata: metadataOf(relay, objectNames.policy(relay.metadata.name)),
-    data: { [POLICY_FILE_NAME]: printPolicy(policy) },
+    data: { [POLICY_FILE_NAME]: printPolicy(policy), [SCALE_FILE_NAME]: printScale(replicas, siblings) },
   };
 }

@@ -19,6 +19,8 @@ export function renderAll(
   policy: Policy,
   settings: RenderSettings,
   authority = '',
+  /** More than the spec has while pods that leave still have mail. */
+  replicas = relay.spec.replicas,
 ): Rendered[] {
   return [
     renderServiceAccount(relay),
@@ -30,6 +32,6 @@ export function renderAll(
     renderPodsService(relay),
     renderClientService(relay, policy),
     renderPodMonitor(relay),
-    renderStatefulSet(relay, policy, settings),
+    renderStatefulSet(relay, policy, settings, replicas),
   ].filter((object) => object !== undefined);
 }

@@ -35,6 +35,9 @@ export function labelsOf(relayName: string): Record<string, string> {
 export const objectNames = {
   policy: (relay: string) => `${relay}-policy`,
   pods: (relay: string) => `${relay}-pods`,
+  /** Where a pod is found from the others. */
+  host: (relay: string, namespace: string, ordinal: number) =>
+    `${relay}-${ordinal}.${relay}-pods.${namespace}.svc`,
   internalCertificate: (relay: string) => `${relay}-internal`,
   authority: (relay: string) => `${relay}-ca`,
 };

@@ -1,10 +1,10 @@
 /**
  * Who may reach a relay pod: anyone on the listeners' ports (the relay itself decides who may relay), the operator and
- * namespaces that are labelled for monitoring on the admin port. Outgoing mail may go anywhere. Pure.
+ * namespaces that are labelled for monitoring on the admin port, its siblings on the port for queues. Outgoing mail may go anywhere. Pure.
  */
 import type { MailRelay } from '#crds/mailrelay.ts';
 import type { Policy } from '#crds/policyfile.ts';
-import { ADMIN_PORT, GROUP, selectorLabels, servedPort } from '#crds/wellknown.ts';
+import { ADMIN_PORT, GROUP, HANDOVER_PORT, selectorLabels, servedPort } from '#crds/wellknown.ts';
 import { metadataOf } from './metadata.ts';
 import type { Rendered, RenderSettings } from './rendered.ts';
 
@@ -31,6 +31,10 @@ export function renderNetworkPolicy(relay: MailRelay, policy: Policy, settings: 
             { namespaceSelector: { matchLabels: { [MONITORING_LABEL]: 'true' } } },
           ],
           ports: [{ protocol: 'TCP', port: ADMIN_PORT }],
+        },
+        {
+          from: [{ podSelector: { matchLabels: selectorLabels(relay.metadata.name) } }],
+          ports: [{ protocol: 'TCP', port: HANDOVER_PORT }],
         },
       ],
     },

@@ -4,7 +4,7 @@
  */
 import type { MailRelay } from '#crds/mailrelay.ts';
 import type { Policy } from '#crds/policyfile.ts';
-import { ADMIN_PORT, selectorLabels, servedPort } from '#crds/wellknown.ts';
+import { ADMIN_PORT, HANDOVER_PORT, selectorLabels, servedPort } from '#crds/wellknown.ts';
 import { metadataOf, objectNames } from './metadata.ts';
 import type { Rendered } from './rendered.ts';
 
@@ -43,7 +43,10 @@ export function renderPodsService(relay: MailRelay): Rendered {
       // A pod that is not ready still has a queue and a status to ask for.
       publishNotReadyAddresses: true,
       selector: selectorLabels(relay.metadata.name),
-      ports: [{ name: 'admin', port: ADMIN_PORT, targetPort: ADMIN_PORT, protocol: 'TCP' }],
+      ports: [
+        { name: 'admin', port: ADMIN_PORT, targetPort: ADMIN_PORT, protocol: 'TCP' },
+        { name: 'handover', port: HANDOVER_PORT, targetPort: HANDOVER_PORT, protocol: 'TCP' },
+      ],
     },
   };
 }

@@ -16,14 +16,19 @@ const USER = 65532;
 /** Grace, drain of sessions, drain of deliveries, and a margin: see `mailrelay relay --help`. */
 const TERMINATION_SECONDS = 360;
 
-export function renderStatefulSet(relay: MailRelay, policy: Policy, settings: RenderSettings): Rendered {
+export function renderStatefulSet(
+  relay: MailRelay,
+  policy: Policy,
+  settings: RenderSettings,
+  replicas: number,
+): Rendered {
   const { name } = relay.metadata;
   return {
     apiVersion: 'apps/v1',
     kind: 'StatefulSet',
     metadata: metadataOf(relay, name),
     spec: {
-      replicas: relay.spec.replicas,
+      replicas,
       serviceName: objectNames.pods(name),
       // A first pod that is not ready must not hold back the others, nor a corrected template.
       podManagementPolicy: 'Parallel',
@@ -75,6 +80,7 @@ function container(settings: RenderSettings, references: readonly Mounted[]) {
     image: settings.relayImage,
     imagePullPolicy: settings.imagePullPolicy,
     args: ['relay'],
+    env: [{ name: 'POD_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } }],
     securityContext: {
       allowPrivilegeEscalation: false,
       readOnlyRootFilesystem: true,

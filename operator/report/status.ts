@@ -16,7 +16,7 @@ import type { Finding, Judged } from '../judge/finding.ts';
 import type { PodView } from '../world.ts';
 
 export function renderStatus(world: Judged): MailRelayStatus {
-  const { relay, pods, policy } = world;
+  const { relay, pods, leaving, policy } = world;
   const verdicts = judge(world);
   const conditions = CONDITION_TYPES.flatMap((type) => {
     const finding = verdicts[type];
@@ -26,7 +26,7 @@ export function renderStatus(world: Judged): MailRelayStatus {
   return {
     observedGeneration: relay.metadata.generation,
     conditions,
-    replicas: pods.length,
+    replicas: pods.length + leaving.length,
     readyReplicas: pods.filter((pod) => pod.ready && !pod.deleting).length,
     selector: labels.map(([key, value]) => `${key}=${value}`).join(','),
     ...(policy ? { starttls: startTlsSummary(policy) } : {}),
@@ -34,7 +34,7 @@ export function renderStatus(world: Judged): MailRelayStatus {
     ...certificateStatus(pods),
     ...policyStatus(world),
     ...gapsStatus(world),
-    ...queueStatus(pods),
+    ...queueStatus([...pods, ...leaving]),
   };
 }
 

@@ -46,7 +46,7 @@ export class Supervisor implements Relay {
   #queue = NO_FIGURES;
   #stopping = false;
   /** It is told that this pod leaves: no new client is to come. */
-  #announced = false;
+  #announced: Leaving | null = null;
   #seen = '';
   #work: Promise<void> = Promise.resolve();
   #admin: AdminServer | undefined;
@@ -143,7 +143,7 @@ export class Supervisor implements Relay {
     }
     if (mounted.kind === 'invalid') this.#refuse(inputs.policy, mounted.message);
     this.#lookAtPairs(inputs, first.policy);
-    this.#announced = this.#leavingBy(inputs) !== null;
+    this.#announced = this.#leavingBy(inputs);
     const failure = await this.#apply(first.policy, inputs);
     if (failure !== undefined) throw new Error(failure);
     this.#useMaterials(inputs);
@@ -170,9 +170,9 @@ export class Supervisor implements Relay {
 
   /** A pod that begins to leave says so first, and serves on while its clients learn of it. True when it waited. */
   async #announce(inputs: Inputs): Promise<boolean> {
-    const leaves = this.#leavingBy(inputs) !== null;
-    const begins = leaves && !this.#announced;
-    this.#announced = leaves;
+    const leaving = this.#leavingBy(inputs);
+    const begins = leaving !== null && this.#announced === null;
+    this.#announced = leaving;
     if (!begins) return false;
     this.#log('leaving', { sessions: this.#service.listeners.openSessions });
     this.#changed();
@@ -247,12 +247,14 @@ export class Supervisor implements Relay {
   }
 
   #facts(): Omit<PodStatus, 'revision'> {
-    const { policy, leaving, listeners, router } = this.#service;
+    const { policy, listeners, router } = this.#service;
     const now = new Date();
+    // Without a queue there is nothing to hand over.
+    const leaving = policy?.queue.mode === 'Durable' ? this.#announced : null;
     return podStatusOf({
       version: this.#options.version,
       stopping: this.#stopping,
-      leaving: this.#announced,
+      leaving: this.#announced !== null,
       evacuation: evacuationOf(leaving, this.#queue, this.#service.isEmptied(this.#queue)),
       policy,
       refused: this.#refused,

@@ -1,0 +1,142 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { PodStatus } from '#crds/podstatus.ts';
+import { ANNOTATIONS } from '#crds/wellknown.ts';
+import { liveObjects, podReport, podView, relayObject, settledWorld } from '#test/fixtures/world.ts';
+import type { KubeObject } from '../kube/client.ts';
+import type { PodView, World } from '../world.ts';
+import { judge } from './chain.ts';
+import { scalingOf } from './scaling.ts';
+
+const relay = relayObject();
+
+function claim(ordinal: number, mark?: string, changes: Partial<KubeObject['metadata']> = {}): KubeObject {
+  const annotations = mark === undefined ? {} : { annotations: { [ANNOTATIONS.emptied]: mark } };
+  const name = `spool-relay-${ordinal}`;
+  const metadata = { name, namespace: 'mail', uid: `uid-of-${name}`, ...annotations, ...changes };
+  return { kind: 'PersistentVolumeClaim', metadata } as KubeObject;
+}
+
+function leaver(
+  ordinal: number,
+  evacuation: PodStatus['evacuation'],
+  changes: Partial<PodView> = {},
+): PodView {
+  return podView(`relay-${ordinal}`, podReport(relay, { evacuation }), changes);
+}
+
+const EMPTIED = { state: 'Emptied', message: null } as const;
+const HANDING_OVER = { state: 'HandingOver', message: null } as const;
+
+/** Two pods are wanted; `places` is what the StatefulSet has. */
+function world(claims: readonly KubeObject[], leaving: readonly PodView[], places = 2): World {
+  const objects = liveObjects(relay);
+  const set = objects.get('StatefulSet/relay') as KubeObject;
+  objects.set('StatefulSet/relay', { ...set, spec: { ...(set['spec'] as object), replicas: places } });
+  for (const one of [claim(0), claim(1), ...claims])
+    objects.set(`PersistentVolumeClaim/${one.metadata.name}`, one);
+  return settledWorld({ relay, objects, leaving });
+}
+
+function decided(of: World) {
+  const { replicas, unmarked, marked, removed } = scalingOf(of);
+  const names = (objects: readonly KubeObject[]) => objects.map(({ metadata }) => metadata.name);
+  return {
+    replicas,
+    unmarked: names(unmarked),
+    marked: marked.map(({ claim: { metadata }, podUid }) => `${metadata.name} ${podUid}`),
+    removed: names(removed),
+  };
+}
+
+const nothing = { unmarked: [], marked: [], removed: [] };
+
+describe('scaling in', () => {
+  test('a relay of the wanted size has nothing to do', () => {
+    assert.deepEqual(decided(world([], [])), { replicas: 2, ...nothing });
+  });
+
+  test('a pod with mail keeps its place, and so does one that has not said anything', () => {
+    for (const pod of [leaver(2, HANDING_OVER), leaver(2, undefined), podView('relay-2', undefined)])
+      assert.deepEqual(decided(world([claim(2)], [pod], 3)), { replicas: 3, ...nothing });
+  });
+
+  test('the word of a pod that it is empty goes on its claim first', () => {
+    assert.deepEqual(decided(world([claim(2)], [leaver(2, EMPTIED)], 3)), {
+      ...nothing,
+      replicas: 3,
+      marked: ['spool-relay-2 uid-of-relay-2'],
+    });
+  });
+
+  test('then its place goes, and the claim only after the pod was told to go', () => {
+    const marked = claim(2, 'uid-of-relay-2');
+    assert.deepEqual(decided(world([marked], [leaver(2, EMPTIED)], 3)), { replicas: 2, ...nothing });
+    assert.deepEqual(decided(world([marked], [leaver(2, EMPTIED)], 2)), { replicas: 2, ...nothing });
+    const going = leaver(2, EMPTIED, { deleting: true });
+    assert.deepEqual(decided(world([marked], [going], 2)).removed, ['spool-relay-2']);
+    assert.deepEqual(decided(world([marked], [], 2)).removed, ['spool-relay-2']);
+  });
+
+  test('several pods leave at once, and places go from the top', () => {
+    const claims = [claim(2), claim(3), claim(4, 'uid-of-relay-4')];
+    const pods = [leaver(2, EMPTIED), leaver(3, HANDING_OVER), leaver(4, EMPTIED)];
+    assert.deepEqual(decided(world(claims, pods, 5)), {
+      ...nothing,
+      replicas: 4,
+      marked: ['spool-relay-2 uid-of-relay-2'],
+    });
+  });
+
+  test('the word of an earlier pod is not that of the one which uses the claim now', () => {
+    const replaced = leaver(2, HANDING_OVER, { uid: 'another' });
+    assert.deepEqual(decided(world([claim(2, 'uid-of-relay-2')], [replaced], 3)), {
+      replicas: 3,
+      ...nothing,
+    });
+  });
+
+  test('a claim with mail whose pod is gone brings the pod back', () => {
+    assert.deepEqual(decided(world([claim(3)], [], 2)), { replicas: 4, ...nothing });
+  });
+
+  test('wanted again, the word comes off, and the claim stays', () => {
+    const again = world([], [], 2);
+    const objects = new Map(again.objects).set(
+      'PersistentVolumeClaim/spool-relay-1',
+      claim(1, 'uid-of-relay-1'),
+    );
+    assert.deepEqual(decided({ ...again, objects }), {
+      ...nothing,
+      replicas: 2,
+      unmarked: ['spool-relay-1'],
+    });
+  });
+
+  test('a claim that goes already is let go', () => {
+    const going = claim(2, 'uid-of-relay-2', { deletionTimestamp: '2026-01-01T00:00:00Z' });
+    assert.deepEqual(decided(world([going], [], 2)), { replicas: 2, ...nothing });
+  });
+
+  test('without a queue nothing is waited for', () => {
+    const cutThrough = relayObject({ queue: { mode: 'CutThrough' } });
+    const of = { ...world([], [leaver(2, null)], 3), relay: cutThrough };
+    assert.equal(scalingOf(of).replicas, 2);
+  });
+});
+
+describe('what the status says of pods that leave', () => {
+  const reasonOf = (pod: PodView) => judge({ ...world([claim(2)], [pod], 3), obstacles: [] }).Reconciling;
+  test('they leave', () => {
+    assert.equal(reasonOf(leaver(2, HANDING_OVER))?.reason, 'ScalingIn');
+  });
+  test('or something is in the way', () => {
+    const stuck = reasonOf(leaver(2, { state: 'Delivering', message: 'no pod stays' }));
+    assert.equal(stuck?.reason, 'ScaleInWaits');
+    assert.match(stuck?.message ?? '', /relay-2 .*no pod stays/);
+  });
+  test('an older relay cannot hand over', () => {
+    const { evacuation: _, ...older } = podReport(relay);
+    assert.match(reasonOf(podView('relay-2', older))?.message ?? '', /version 0\.1\.0 cannot/);
+  });
+});

@@ -1,0 +1,122 @@
+/**
+ * How a relay gets smaller without stranding mail. A pod that the spec has no place for leaves; its place is kept until
+ * it reports an empty disk. That report is written on its claim, by the uid of the pod: only a claim that carries the
+ * word of the last pod that used it is removed, and a claim without it is mail, so that its pod is brought back and
+ * leaves anew. The mark comes off before a pod is wanted again. Pure; claims.ts does it.
+ */
+import { ordinalOf } from '#crds/scalefile.ts';
+import { ANNOTATIONS } from '#crds/wellknown.ts';
+import type { KubeObject } from '../kube/client.ts';
+import type { PodView, World } from '../world.ts';
+import { type Check, is } from './finding.ts';
+
+export interface Scaling {
+  /** Pods that the StatefulSet is to have: those wanted, and those that still have mail. */
+  readonly replicas: number;
+  /** Claims of pods that are wanted again. */
+  readonly unmarked: readonly KubeObject[];
+  /** Claims whose pod reports that they are empty, with its uid. */
+  readonly marked: readonly { readonly claim: KubeObject; readonly podUid: string }[];
+  /** Claims that are empty and that nobody uses. */
+  readonly removed: readonly KubeObject[];
+}
+
+export function scalingOf(world: World): Scaling {
+  const { spec } = world.relay;
+  const claims = claimsOf(world);
+  const beyond = claims.filter(({ metadata }) => ordinalOf(metadata.name) >= spec.replicas);
+  const withMail = [
+    ...beyond.filter((claim) => !isEmptied(claim, podOf(world, claim))).map(({ metadata }) => metadata.name),
+    ...world.leaving.filter((pod) => mayHaveMail(pod, world)).map(({ name }) => name),
+  ];
+  const replicas = Math.max(spec.replicas, ...withMail.map((name) => ordinalOf(name) + 1));
+  return {
+    replicas,
+    unmarked: claims.filter(
+      (claim) => ordinalOf(claim.metadata.name) < spec.replicas && markOf(claim) !== undefined,
+    ),
+    marked: beyond.flatMap((claim) => {
+      const pod = podOf(world, claim);
+      const isNews = pod?.report?.evacuation?.state === 'Emptied' && markOf(claim) !== pod.uid;
+      return pod && isNews ? [{ claim, podUid: pod.uid }] : [];
+    }),
+    removed: beyond.filter((claim) => isRemovable(claim, world, replicas)),
+  };
+}
+
+/** Pods leave, and nothing is in their way. */
+export const scalingIn: Check = ({ leaving, relay }) =>
+  leaving.length > 0
+    ? is(
+        'True',
+        'ScalingIn',
+        `${namesOf(leaving)} go as soon as their queues are empty: ${relay.spec.replicas} pods stay`,
+      )
+    : undefined;
+
+/** A pod leaves, and its queue does not. */
+export const scaleInWaits: Check = ({ leaving }) => {
+  const [stuck] = leaving.flatMap((pod) => {
+    const why = whyItWaits(pod);
+    return why === undefined ? [] : [{ pod, why }];
+  });
+  return (
+    stuck && is('True', 'ScaleInWaits', `Pod ${stuck.pod.name} stays until its queue is empty: ${stuck.why}`)
+  );
+};
+
+function whyItWaits({ report }: PodView): string | undefined {
+  if (!report) return undefined;
+  if (report.evacuation === undefined)
+    return `version ${report.version} cannot hand it over, so the pod must be replaced by a newer one`;
+  const { held, depth } = report.queue;
+  if (report.evacuation?.state === 'HandingOver' && held > 0 && depth === 0)
+    return 'it has damaged entries, which wait for a person';
+  return report.evacuation?.message ?? undefined;
+}
+
+function isRemovable(claim: KubeObject, world: World, replicas: number): boolean {
+  const ordinal = ordinalOf(claim.metadata.name);
+  const pod = podOf(world, claim);
+  const set = world.objects.get(`StatefulSet/${world.relay.metadata.name}`);
+  const { replicas: places = 0 } = (set?.['spec'] ?? {}) as { replicas?: number };
+  return (
+    ordinal >= replicas &&
+    ordinal >= places &&
+    isEmptied(claim, pod) &&
+    (pod === undefined || pod.deleting) &&
+    claim.metadata.deletionTimestamp === undefined
+  );
+}
+
+/** One that is on its way out was found empty before. */
+function isEmptied(claim: KubeObject, pod: PodView | undefined): boolean {
+  const mark = markOf(claim);
+  return claim.metadata.deletionTimestamp !== undefined || (mark !== undefined && (!pod || pod.uid === mark));
+}
+
+/** A pod without a claim of its own has its mail in itself, or none at all in mode CutThrough. */
+function mayHaveMail(pod: PodView, world: World): boolean {
+  if (world.relay.spec.queue?.mode === 'CutThrough' || pod.deleting) return false;
+  return claimOf(world, pod) === undefined && pod.report?.evacuation?.state !== 'Emptied';
+}
+
+function claimsOf({ objects }: World): KubeObject[] {
+  return [...objects.values()].filter(({ kind }) => kind === 'PersistentVolumeClaim');
+}
+
+function claimOf(world: World, pod: PodView): KubeObject | undefined {
+  return claimsOf(world).find(({ metadata }) => ordinalOf(metadata.name) === ordinalOf(pod.name));
+}
+
+function podOf({ leaving }: World, { metadata }: KubeObject): PodView | undefined {
+  return leaving.find(({ name }) => ordinalOf(name) === ordinalOf(metadata.name));
+}
+
+function markOf({ metadata }: KubeObject): string | undefined {
+  return metadata.annotations?.[ANNOTATIONS.emptied];
+}
+
+function namesOf(pods: readonly PodView[]): string {
+  return pods.map(({ name }) => name).join(', ');
+}
