@@ -13,7 +13,14 @@ export interface Load {
   stop(): Promise<void>;
 }
 
-export function startLoad(port: number, ledger: Ledger, name: string, clients = 8, bytes = 2_000): Load {
+export function startLoad(
+  port: number,
+  ledger: Ledger,
+  name: string,
+  clients = 8,
+  bytes = 2_000,
+  host = '127.0.0.1',
+): Load {
   let running = true;
   const work = async (client: number) => {
     for (let round = 0; running; round++) {
@@ -26,7 +33,7 @@ export function startLoad(port: number, ledger: Ledger, name: string, clients = 
     }
   };
   const converse = async (client: number, round: number) => {
-    const session = await SmtpClient.connect(port);
+    const session = await SmtpClient.connect(port, host);
     try {
       await session.hello();
       for (let count = 0; running && count < MESSAGES; count++) {
