@@ -124,7 +124,8 @@ export class Supervisor implements Relay {
     this.#changed();
     this.#log('stopping', { sessions: this.#service.listeners.openSessions });
     await this.#work;
-    await sleep(this.#options.graceMs ?? 0);
+    // A pod that leaves has no clients any more.
+    if (!this.#announced) await sleep(this.#options.graceMs ?? 0);
     await this.#end(this.#options.drainMs ?? DRAIN_MS);
     this.#log('stopped');
     this.#release();

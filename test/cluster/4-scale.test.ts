@@ -29,15 +29,14 @@ const MESSAGES = SOAK ? 10_000 : 300;
 const SENDERS = 8;
 const WITHIN_MS = SOAK ? 600_000 : 120_000;
 
-const manifest = (tls: string) => `
+const manifest = () => `
 apiVersion: mailrelay.dev/v1alpha1
 kind: MailRelay
 metadata: {name: relay, namespace: ${NAMESPACE}}
 spec:
   hostname: relay.example.com
-  ${tls}
+  tls: {issuerRef: {name: ca}}
   inbound:
-    starttls: ${tls === '' ? 'Disabled' : 'Enabled'}
     listeners: [{name: smtp, port: 25}]
     clients: {networks: [10.0.0.0/8]}
   outbound: {smartHosts: [{host: ${prepared().nodeAddress}, port: ${HOP_PORT}}]}
@@ -51,6 +50,18 @@ const claims = () =>
     .split('\n')
     .map((name) => name.slice(name.indexOf('/') + 1));
 const scale = (replicas: number) => kubectl(['scale', 'mr/relay', '-n', NAMESPACE, `--replicas=${replicas}`]);
+/** Its bounds act without any figures of load. */
+const autoscale = (minReplicas: number, maxReplicas: number) =>
+  apply(`
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: relay, namespace: ${NAMESPACE}}
+spec:
+  scaleTargetRef: {apiVersion: mailrelay.dev/v1alpha1, kind: MailRelay, name: relay}
+  minReplicas: ${minReplicas}
+  maxReplicas: ${maxReplicas}
+  metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 80}}}]
+`);
 const podNames = () => podsOf(NAMESPACE).map(({ name }) => name);
 const reasonOf = (type: string) => conditionOf(relayOf(NAMESPACE), type)?.reason;
 
@@ -76,11 +87,19 @@ async function depthOf(pod: string): Promise<number> {
   return (await podStatus(ip)).queue.depth;
 }
 
+/** The exit status is that of a message which is being delivered already. */
+function retryNow(pod: string): void {
+  try {
+    kubectl(['exec', pod, '-n', NAMESPACE, '--', 'mailrelay', 'queue', 'retry', '--all']);
+  } catch (error) {
+    if (!/being delivered/.test((error as Error).message)) throw error;
+  }
+}
+
 /** Everything that was promised is at the next hop, once; nothing waits for a pause to end. */
 async function deliverAll(...pods: string[]): Promise<void> {
   await sink.up();
-  for (const pod of pods)
-    kubectl(['exec', pod, '-n', NAMESPACE, '--', 'mailrelay', 'queue', 'retry', '--all']);
+  for (const pod of pods) retryNow(pod);
   await until('every message', () => ledger.missingAt(sink).length === 0, WITHIN_MS);
   assert.equal(ledger.settle(sink), 0, 'arrived twice');
   await sink.down();
@@ -92,25 +111,33 @@ describe('a relay that scales', { concurrency: false }, () => {
     makeNamespace(NAMESPACE);
     sink = await Sink.start({ port: HOP_PORT, host: prepared().nodeAddress });
     await sink.down();
-    apply(manifest('tls: {issuerRef: {name: ca}}'));
+    apply(manifest());
     waitReady(NAMESPACE);
   });
   after(() => sink?.down());
 
   test('kubectl scale makes more pods, each with a claim of its own', async () => {
-    scale(3);
-    await statusUntil('three pods', NAMESPACE, ({ status }) => status.policy.podsServing === 3);
-    assert.deepEqual(claims(), ['spool-relay-0', 'spool-relay-1', 'spool-relay-2']);
+    scale(2);
+    await statusUntil('two pods', NAMESPACE, ({ status }) => status.policy.podsServing === 2);
+    assert.deepEqual(claims(), ['spool-relay-0', 'spool-relay-1']);
   });
 
-  test(`scaled in with ${MESSAGES} messages and the next hop down, the queues go to the pod that stays`, async () => {
+  test('a HorizontalPodAutoscaler on the MailRelay decides, and nobody takes it back', async () => {
+    autoscale(3, 3);
+    await statusUntil('three pods', NAMESPACE, ({ status }) => status.policy.podsServing === 3);
+    apply(manifest());
+    assert.deepEqual(podNames(), ['relay-0', 'relay-1', 'relay-2']);
+  });
+
+  test(`it scales in with ${MESSAGES} messages and the next hop down: the queues go to the pod that stays`, async () => {
     await fill('relay-1', MESSAGES / 2);
     await fill('relay-2', MESSAGES / 2);
-    scale(1);
+    autoscale(1, 1);
     await statusUntil('the status to say so', NAMESPACE, () => reasonOf('Reconciling') === 'ScalingIn');
     await until('one pod', () => podNames().join() === 'relay-0', WITHIN_MS);
     await until('one claim', () => claims().join() === 'spool-relay-0');
     assert.equal(await depthOf('relay-0'), MESSAGES);
+    kubectl(['delete', 'hpa', 'relay', '-n', NAMESPACE]);
     waitReady(NAMESPACE);
     await deliverAll('relay-0');
   });
@@ -133,35 +160,11 @@ describe('a relay that scales', { concurrency: false }, () => {
     kubectl(['delete', 'mailrelay', 'relay', '-n', NAMESPACE]);
     await until('no pod', () => podNames().length === 0, 60_000);
     assert.deepEqual(claims(), ['spool-relay-0', 'spool-relay-1']);
-    apply(manifest('tls: {issuerRef: {name: ca}}'));
+    apply(manifest());
     await until('one claim', () => claims().join() === 'spool-relay-0', WITHIN_MS);
     await until('one pod', () => podNames().join() === 'relay-0');
     assert.equal(await depthOf('relay-0'), 10);
     await deliverAll('relay-0');
-  });
-
-  test('a HorizontalPodAutoscaler on the MailRelay decides, and nobody takes it back', async () => {
-    const autoscale = (minReplicas: number, maxReplicas: number) =>
-      apply(`
-apiVersion: autoscaling/v2
-kind: HorizontalPodAutoscaler
-metadata: {name: relay, namespace: ${NAMESPACE}}
-spec:
-  scaleTargetRef: {apiVersion: mailrelay.dev/v1alpha1, kind: MailRelay, name: relay}
-  minReplicas: ${minReplicas}
-  maxReplicas: ${maxReplicas}
-  metrics: [{type: Resource, resource: {name: cpu, target: {type: Utilization, averageUtilization: 80}}}]
-`);
-    autoscale(2, 3);
-    await statusUntil('two pods', NAMESPACE, ({ status }) => status.policy.podsServing === 2);
-    apply(manifest('tls: {issuerRef: {name: ca}}'));
-    await fill('relay-1', 10);
-    assert.deepEqual(podNames(), ['relay-0', 'relay-1']);
-    autoscale(1, 1);
-    await until('one pod', () => podNames().join() === 'relay-0', WITHIN_MS);
-    await until('one claim', () => claims().join() === 'spool-relay-0');
-    await deliverAll('relay-0');
-    kubectl(['delete', 'hpa', 'relay', '-n', NAMESPACE]);
     kubectl(['delete', 'mailrelay', 'relay', '-n', NAMESPACE]);
   });
 });
