@@ -44,6 +44,9 @@ export interface Handover {
   readonly pair: PairText;
 }
 
+/** How the figures of a giver name a sibling that takes nothing. */
+export const handoverTo = (host: string) => `hand-over to ${host}`;
+
 /** A giver (relay/handover) stands in the place of the router, and hears the same. */
 export type ToRouter =
   | { kind: 'configure'; policy: Policy; materials: Materials; stateDir: string; handover: Handover | null }

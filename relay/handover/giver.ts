@@ -5,7 +5,7 @@
  */
 import { crc32 } from 'node:zlib';
 import type { Log } from '../log.ts';
-import type { QueueFigures } from '../messages.ts';
+import { handoverTo, type QueueFigures } from '../messages.ts';
 import { timeOfQueueId } from '../spool/record.ts';
 import type { Spool, Taken } from '../spool/spool.ts';
 import type { Sibling } from './sibling.ts';
@@ -57,7 +57,7 @@ export class Giver {
       held: spool.damaged,
       oldest: oldest === undefined ? null : timeOfQueueId(oldest),
       deferrals: siblings.flatMap(({ address, fault }) =>
-        fault === undefined ? [] : [{ destination: `hand-over to ${address.host}`, message: fault }],
+        fault === undefined ? [] : [{ destination: handoverTo(address.host), message: fault }],
       ),
       loginsRefused: [],
     };

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, test } from 'node:test';
 import { POLICY_FILE_NAME, printPolicy } from '#crds/policyfile.ts';
 import { parseScale, printScale, SCALE_FILE_NAME } from '#crds/scalefile.ts';
 import { jsonLog } from '../log.ts';
-import { NO_FIGURES } from '../messages.ts';
+import { handoverTo, NO_FIGURES } from '../messages.ts';
 import { Spool } from '../spool/spool.ts';
 import {
   eventually,
@@ -43,8 +43,14 @@ describe('whether a pod leaves, and what becomes of its queue', () => {
   });
   test('it tells what stands in the way', () => {
     const leaving = leavingOf(scale, among('relay-1'), pair);
-    const queue = { ...NO_FIGURES, deferrals: [{ destination: 'hand-over to relay-0', message: 'away' }] };
-    assert.equal(evacuationOf(leaving, queue, false)?.message, 'hand-over to relay-0: away');
+    const queue = {
+      ...NO_FIGURES,
+      deferrals: [{ destination: handoverTo('relay-0.relay-pods.mail.svc'), message: 'away' }],
+    };
+    assert.equal(
+      evacuationOf(leaving, queue, false)?.message,
+      'hand-over to relay-0.relay-pods.mail.svc: away',
+    );
     assert.equal(evacuationOf(leaving, queue, true)?.state, 'Emptied');
   });
 });

@@ -5,7 +5,7 @@
  */
 import type { PodStatus } from '#crds/podstatus.ts';
 import { isBeyond, type Scale } from '#crds/scalefile.ts';
-import type { Handover, PairText, QueueFigures } from '../messages.ts';
+import { type Handover, handoverTo, type PairText, type QueueFigures } from '../messages.ts';
 
 export interface Leaving {
   /** null: the queue is delivered. */
@@ -41,7 +41,8 @@ export function evacuationOf(
   if (!leaving) return null;
   if (isEmptied) return { state: 'Emptied', message: null };
   if (!leaving.handover) return { state: 'Delivering', message: leaving.why };
-  const [first] = queue.deferrals;
-  const message = first ? `${first.destination}: ${first.message}` : null;
-  return { state: 'HandingOver', message };
+  // Those of the router, which delivers until the giver takes its place, are another matter.
+  const siblings = new Set(leaving.handover.siblings.map(({ host }) => handoverTo(host)));
+  const fault = queue.deferrals.find(({ destination }) => siblings.has(destination));
+  return { state: 'HandingOver', message: fault ? `${fault.destination}: ${fault.message}` : null };
 }

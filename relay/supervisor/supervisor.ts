@@ -255,7 +255,7 @@ export class Supervisor implements Relay {
     return podStatusOf({
       version: this.#options.version,
       stopping: this.#stopping,
-      leaving: this.#announced !== null,
+      leaving: this.#announced !== null || this.#service.leaving !== null,
       evacuation: evacuationOf(leaving, this.#queue, this.#service.isEmptied(this.#queue)),
       policy,
       refused: this.#refused,
