@@ -101,7 +101,9 @@ before(async () => {
   plain = await add({
     answer: login('PLAIN', ({ step, line }) => {
       if (step !== 'AUTH') return undefined;
-      return line === `AUTH PLAIN ${base64(`\0${USER}\0${known}`)}` ? undefined : '535 5.7.8 no\nsuch login';
+      return line === `AUTH PLAIN ${base64(`\0${USER}\0${known}`)}`
+        ? undefined
+        : '535 5.7.8 no\n535 such login';
     }),
   });
   words = await add({

@@ -65,7 +65,10 @@ export interface Mail {
 }
 
 /** Sends over a connection of its own; the last reply, which is that to the message where all went well. */
-async function submit(relay: TestRelay, { id, from = 'me@client.example', to, mail, rcpt, text }: Mail) {
+export async function submit(
+  relay: TestRelay,
+  { id, from = 'me@client.example', to, mail, rcpt, text }: Mail,
+) {
   const client = await SmtpClient.connect(relay.ports[0] ?? 0);
   try {
     await client.hello();
