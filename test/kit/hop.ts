@@ -29,8 +29,11 @@ export interface Said {
   readonly session: number;
 }
 
-/** A reply, of several lines where it has line breaks; or what happens in its place. */
-export type Answer = string | { readonly raw: string } | 'hang' | 'drop' | undefined;
+/**
+ * A reply, of several lines where it has line breaks; or what happens in its place. `break` goes ahead with STARTTLS and
+ * spoils the handshake.
+ */
+export type Answer = string | { readonly raw: string } | 'hang' | 'drop' | 'break' | undefined;
 
 export interface HopOptions {
   readonly port: number;
@@ -244,8 +247,20 @@ class HopSession {
     const answer = (await this.#options.answer?.(said)) ?? usual;
     if (answer === 'hang') this.#expects = 'nothing';
     else if (answer === 'drop') this.#socket?.destroy();
-    else if (typeof answer === 'object') this.#socket?.write(answer.raw, 'latin1');
+    else if (answer === 'break') this.#break();
+    else if (typeof answer === 'object') this.#raw(step, answer.raw);
     else this.#go(step, answer, taken);
+  }
+
+  #break(): void {
+    this.#reply('220 go ahead');
+    this.#socket?.removeAllListeners('data');
+    this.#socket?.once('data', () => this.#socket?.end('this is no handshake'));
+  }
+
+  #raw(step: Step, bytes: string): void {
+    this.#socket?.write(bytes, 'latin1');
+    if (step === 'STARTTLS' && bytes.startsWith('220')) this.#secure(this.#socket as Socket);
   }
 
   #go(step: Step, answer: string, taken: () => void): void {
