@@ -37,7 +37,7 @@ export async function hash(argv: string[]): Promise<number> {
     throw new UsageError(
       `--user must be letters, digits, ".", "_" and "-", because it is a key of a Secret, not "${user}"`,
     );
-  const line = await hashPassword(await readPassword());
+  const line = await hashPassword(await readPassword('new'));
   process.stdout.write(user === undefined ? `${line}\n` : secretOf(user, line, secret, namespace));
   return 0;
 }

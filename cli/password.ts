@@ -1,5 +1,5 @@
 /**
- * Reads a password: from the terminal without showing it, twice; else the first line of standard input. Never from the
+ * Reads a password: from the terminal without showing it, else the first line of standard input. Never from the
  * arguments, which everybody on the machine can see.
  */
 import { createInterface, type Interface } from 'node:readline';
@@ -7,8 +7,9 @@ import { Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { passwordFault } from '#crds/passwordhash.ts';
 
-export async function readPassword(): Promise<string> {
-  const password = process.stdin.isTTY ? await typedTwice() : await firstLine();
+/** A new one is typed twice, because nobody sees what is typed. */
+export async function readPassword(kind: 'new' | 'known'): Promise<string> {
+  const password = process.stdin.isTTY ? await typedUnseen(kind === 'new') : await firstLine();
   const fault = passwordFault(password);
   if (fault !== undefined) throw new Error(`The password cannot be used: ${fault}`);
   return password;
@@ -19,14 +20,14 @@ async function firstLine(): Promise<string> {
   return line;
 }
 
-async function typedTwice(): Promise<string> {
+async function typedUnseen(twice: boolean): Promise<string> {
   // The editor of lines would show what is typed: it writes into nothing, and the prompts go past it.
   const output = new Writable({ write: (_chunk, _encoding, done) => done() });
   const lines = createInterface({ input: process.stdin, output, terminal: true, historySize: 0 });
   try {
     const password = await typed(lines, 'Password: ');
-    if ((await typed(lines, 'The same again: ')) !== password)
-      throw new Error('The two passwords are not the same: nothing was made, try again');
+    if (twice && (await typed(lines, 'The same again: ')) !== password)
+      throw new Error('The two passwords are not the same: try again');
     return password;
   } finally {
     lines.close();
@@ -36,7 +37,7 @@ async function typedTwice(): Promise<string> {
 function typed(lines: Interface, prompt: string): Promise<string> {
   process.stderr.write(prompt);
   return new Promise((resolve, reject) => {
-    lines.once('close', () => reject(new Error('Nothing was made: no password was typed')));
+    lines.once('close', () => reject(new Error('No password was typed')));
     lines.question('', (line) => {
       process.stderr.write('\n');
       resolve(line);

@@ -59,7 +59,8 @@ export class QueueClient {
         return await asked(options, body);
       } catch (error) {
         const { code = '', message } = error as NodeJS.ErrnoException;
-        const isAway = ['ENOENT', 'ECONNREFUSED'].includes(code);
+        // Cut off before the answer began: what only asks may ask again.
+        const isAway = ['ENOENT', 'ECONNREFUSED', ...(method === 'GET' ? ['ECONNRESET'] : [])].includes(code);
         if (!isAway || !mayComeBack || waited >= PATIENCE_MS) throw new Error(this.#explain(code, message));
         await sleep(AGAIN_MS);
       }

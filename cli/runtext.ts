@@ -1,4 +1,6 @@
 /** What `mailrelay run` prints for a person: the start, and the changes. Pure. */
+import { BlockList } from 'node:net';
+import { listCovers, networkOf } from '#crds/networks.ts';
 import type { PodStatus } from '#crds/podstatus.ts';
 import { hashOf, type Listener, type Policy } from '#crds/policyfile.ts';
 import { servedPort } from '#crds/wellknown.ts';
@@ -41,7 +43,7 @@ export function describeChange(event: string, fields: Readonly<Record<string, un
     case 'certificate_replaced':
       return `Certificate ${fields['serial']} in service until ${fields['notAfter']}`;
     case 'certificate_not_taken':
-      return `Certificate not as it should be: ${fields['message']}`;
+      return `Certificate for ${fields['names']} not as it should be: ${fields['message']}`;
     case 'task_died':
       return `The ${fields['died']} task died and is started again`;
     case 'stopping':
@@ -82,9 +84,12 @@ function certificateLines(
   ];
 }
 
-/** A command that works as pasted: with STARTTLS where the listener has it, verified where the CA is known. */
+/** A command that works as pasted, on a listener that takes mail from here: with TLS where it has it, verified. */
 function sendLines({ inbound, hostname }: Policy, address: string, caFile: string | undefined): string[] {
-  const listener = inbound.listeners.find(({ auth }) => auth !== 'Required');
+  const listener = inbound.listeners.find(
+    ({ auth, clients }) =>
+      auth !== 'Required' && (inbound.acceptDomains.length > 0 || covers(clients.networks, address)),
+  );
   if (!listener) return [];
   const tls = listener.implicitTLS ? 'implicit' : listener.starttls === 'Disabled' ? 'none' : 'starttls';
   const trust = tls === 'none' ? '' : ` --server-name ${hostname}${caFile ? ` --ca ${caFile}` : ''}`;
@@ -95,4 +100,10 @@ function sendLines({ inbound, hostname }: Policy, address: string, caFile: strin
     '',
     `  bin/mailrelay send --server ${address}:${servedPort(listener.port)} --tls ${tls}${trust} --from me@${hostname} --to ${to}`,
   ];
+}
+
+function covers(networks: readonly string[], address: string): boolean {
+  const list = new BlockList();
+  for (const network of networks) networkOf(network, list);
+  return listCovers(list, address);
 }

@@ -1,10 +1,12 @@
 /**
  * `mailrelay send`: sends one message and says what the server answered and how the session was protected. Verifies
- * the certificate unless TLS is off; never falls back to plain text.
+ * the certificate unless TLS is off; never falls back to plain text, and never logs in there.
  */
 import { readFileSync } from 'node:fs';
 import type { TLSSocket } from 'node:tls';
 import SMTPConnection from 'nodemailer/lib/smtp-connection/index.js';
+import XOAuth2 from 'nodemailer/lib/xoauth2';
+import { readPassword } from './password.ts';
 import { options, portOption, UsageError } from './usage.ts';
 
 const HELP = `Usage: mailrelay send --server HOST:PORT --from ADDRESS --to ADDRESS [options]
@@ -15,6 +17,8 @@ Sends one message. The certificate of the server is verified; nothing is sent in
   --tls MODE            starttls (default), implicit or none
   --server-name NAME    name that the certificate must have   (the host of --server)
   --ca FILE             certificates to trust                 (the public roots)
+  --user NAME           log in; the password is asked for, or is the first line of standard input
+  --token-file FILE     log in with the token in FILE (XOAUTH2), such as that of a ServiceAccount
   --from, --to ADDRESS  envelope; --to can be repeated
   --subject TEXT        subject of the message
 `;
@@ -37,6 +41,8 @@ export async function send(argv: string[]): Promise<number> {
       tls: { type: 'string', default: 'starttls' },
       'server-name': { type: 'string' },
       ca: { type: 'string' },
+      user: { type: 'string' },
+      'token-file': { type: 'string' },
       from: { type: 'string' },
       to: { type: 'string', multiple: true },
       subject: { type: 'string', default: 'A message through the relay' },
@@ -50,6 +56,11 @@ export async function send(argv: string[]): Promise<number> {
   if (!['starttls', 'implicit', 'none'].includes(tls)) {
     throw new UsageError(`--tls must be starttls, implicit or none, not "${tls}"`);
   }
+  const { user, 'token-file': tokenFile } = parsed.values;
+  const wantsLogin = user !== undefined || tokenFile !== undefined;
+  if (wantsLogin && tls === 'none')
+    throw new UsageError('A login is never sent in clear: leave --tls none out');
+  const login = wantsLogin ? await loginOf(user, tokenFile) : undefined;
   const session = await connect({
     server,
     from,
@@ -61,10 +72,17 @@ export async function send(argv: string[]): Promise<number> {
   });
   const socket = session._socket as TLSSocket;
   const protection = session.secure ? `${socket.getProtocol()} ${socket.getCipher().name}` : 'plain text';
-  const reply = await submit(session, from, to, subject);
-  session.quit();
-  process.stdout.write(`${reply}\n${protection}\n`);
-  return 0;
+  try {
+    if (login) await logIn(session, login);
+    const reply = await submit(session, from, to, subject);
+    session.quit();
+    process.stdout.write(`${reply}\n${protection}\n`);
+    return 0;
+  } catch (error) {
+    // Left open it would keep the command waiting.
+    session.close();
+    throw error;
+  }
 }
 
 function connect({ server, tls, ca, serverName }: Options): Promise<SMTPConnection> {
@@ -89,6 +107,24 @@ function connect({ server, tls, ca, serverName }: Options): Promise<SMTPConnecti
       reject(new Error(`Cannot send through ${server}: ${error.message.split('\n')[0]}`));
     session.on('error', fail);
     session.connect((error) => (error ? fail(error) : resolve(session)));
+  });
+}
+
+type Login = Parameters<SMTPConnection['login']>[0];
+
+async function loginOf(user = 'token', tokenFile: string | undefined): Promise<Login> {
+  if (tokenFile === undefined)
+    return { user, credentials: { user, pass: await readPassword('known') } } as Login;
+  const accessToken = readFileSync(tokenFile, 'utf8').trim();
+  return { user, method: 'XOAUTH2', oauth2: new XOAuth2({ user, accessToken }) } as Login;
+}
+
+function logIn(session: SMTPConnection, login: Login): Promise<void> {
+  return new Promise((resolve, reject) => {
+    session.login(login, (error) => {
+      if (error) reject(new Error(`The login was not taken: ${error.message.split('\n')[0]}`));
+      else resolve();
+    });
   });
 }
 

@@ -5,6 +5,7 @@ import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, before, describe, test } from 'node:test';
+import { QueueClient } from '#cli/queueclient.ts';
 import type { Done, QueueEntry } from '#relay/router/tools.ts';
 import { storyManifest } from '#test/kit/manifest.ts';
 import { freePort } from '#test/kit/ports.ts';
@@ -125,6 +126,19 @@ describe('mailrelay queue', { concurrency: false }, () => {
     const done = await queue('remove', '--sender', '<>', '--yes', '-o', 'json');
     assert.deepEqual(JSON.parse(done.stdout), [{ id: id('bounce'), result: 'done' }] satisfies Done[]);
     assert.deepEqual(await idsOf(), ['first', 'second'].map(id));
+  });
+
+  test('while a policy changes, and with it the router, the queue is there for whoever asks', async () => {
+    const client = new QueueClient(relay.stateDir);
+    const { routerStarts } = (await relay.status()).tasks;
+    relay.edit(storyManifest({ port: relay.ports[0], nextHop, level: 'None' }));
+    for (let asked = 0; (await relay.status()).tasks.routerStarts === routerStarts; asked++) {
+      assert.ok(asked < 2_000, 'the router was not replaced');
+      const seen: string[] = [];
+      for await (const entry of client.list()) seen.push(entry.id);
+      assert.deepEqual(seen, ['first', 'second'].map(id));
+    }
+    assert.deepEqual(await idsOf('--held'), ['first', 'second'].map(id));
   });
 
   test('what is released goes out, what is held stays', async () => {

@@ -64,6 +64,22 @@ describe('mailrelay hash, status, explain and trace', { concurrency: false }, ()
     assert.match(await logIn('correct horse'), /^535/);
   });
 
+  test('send logs in, with the password from standard input', async () => {
+    writeFileSync(join(relay.dir, 'ca.crt'), relay.ca());
+    const send = (password: string, ...more: string[]) =>
+      withInput(
+        `${password}\n`,
+        ...['send', '--server', `127.0.0.1:${relay.ports[1]}`, '--server-name', 'relay.example.com'],
+        ...['--ca', join(relay.dir, 'ca.crt'), '--from', 'a@client.example', '--to', 'b@example.com'],
+        ...['--user', 'alice', ...more],
+      );
+    assert.match(send(PASSWORD).stdout, /^250 2\.0\.0 Ok: queued as /);
+    const wrong = send('wrong');
+    assert.deepEqual([wrong.status, wrong.stdout], [1, '']);
+    assert.match(wrong.stderr, /^mailrelay: The login was not taken: .*535/);
+    assert.equal(send(PASSWORD, '--tls', 'none').status, 2);
+  });
+
   test('hash takes a password from standard input only, and refuses what no client could send', () => {
     const line = withInput('secret', 'hash');
     assert.match(line.stdout, /^SCRAM-SHA-256\$32768:[A-Za-z0-9+/=]+\$[A-Za-z0-9+/=]+:[A-Za-z0-9+/=]+\n$/);
@@ -98,7 +114,7 @@ describe('mailrelay hash, status, explain and trace', { concurrency: false }, ()
       /^relay +0\.\d+\.\d+, ready$/m,
       new RegExp(`^policy +${policy.hash} in force$`, 'm'),
       new RegExp(`serial ${certificate?.serial}`),
-      /^queue +1 message, 0 held, the oldest for \d+s\n +127\.0\.0\.1:1: 4\.4\.1 /m,
+      /^queue +2 messages, 0 held, the oldest for \d+s\n +127\.0\.0\.1:1: 4\.4\.1 /m,
       /^missing +outbound\.tls\.trustConfigMapName: ConfigMap "roots" does not exist/m,
       /^plain text +1 client in the last day; Required would have refused:\n +127\.0\.0\.0\/24 {2}old-device\.example {2}last at /m,
     ])
