@@ -76,13 +76,13 @@ function sessionLines({ sessions, tasks }: PodStatus): string[] {
 function plaintextLines({ sessions: { plaintext, plaintextClients } }: PodStatus): string[] {
   if (plaintext.length === 0)
     return [
-      row(
-        'plain text',
-        'nobody sent in plain text since the start (7 days at most): Required would have refused nobody',
-      ),
+      row('plain text', 'nobody sent in plain text in the last 7 days: Required would have refused nobody'),
     ];
   return [
-    row('plain text', `${count(plaintextClients, 'client')} in the last day; Required would have refused:`),
+    row(
+      'plain text',
+      `${count(plaintextClients, 'client')} in the last 7 days; Required would have refused:`,
+    ),
     ...plaintext.map(({ network, helo, lastSeen }) =>
       note(`${network}  ${helo || '-'}  last at ${lastSeen}`),
     ),

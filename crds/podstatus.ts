@@ -67,7 +67,7 @@ const podStatus = z.object({
     /** Open sessions that began under an earlier policy, and when the last of them is ended at the latest. */
     ofOldPolicy: z.int(),
     oldPolicyEnds: z.string().nullable(),
-    /** Distinct clients of the last 24 hours that sent mail in plain text: Required would have refused them. */
+    /** Distinct clients of the last seven days that sent mail in plain text: Required would have refused them. */
     plaintextClients: z.int(),
     /** Whom Required would refuse: who sent in plain text in the last seven days, the latest first, at most fifty. */
     plaintext: z

@@ -104,7 +104,7 @@ export const mailRelayStatus = z.object({
     .describe('The queues of all pods.'),
   plaintextClients: count()
     .optional()
-    .describe('Clients of the last 24 hours that sent in plain text: Required refuses them.'),
+    .describe('Clients of the last 7 days that sent in plain text: Required would have refused them.'),
 });
 
 export type MailRelayStatus = z.infer<typeof mailRelayStatus>;

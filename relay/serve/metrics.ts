@@ -81,7 +81,7 @@ export const HISTOGRAMS: Readonly<Record<string, Omit<Metric, 'labels'> & { buck
 export const GAUGES = {
   open: ['mailrelay_sessions_open', 'Open sessions'],
   old: ['mailrelay_sessions_of_old_policy', 'Open sessions that began under an earlier policy'],
-  plain: ['mailrelay_plaintext_clients', 'Clients of the last 24 hours that sent in plain text'],
+  plain: ['mailrelay_plaintext_clients', 'Clients of the last 7 days that sent in plain text'],
   depth: ['mailrelay_queue_messages', 'Messages in the queue'],
   held: ['mailrelay_queue_held_messages', 'Messages that wait for a person'],
   oldest: ['mailrelay_queue_oldest_age_seconds', 'Age of the oldest message'],

@@ -1,27 +1,28 @@
 /**
- * Who sent mail in plain text: what Required would refuse. Counted by client address for a day, and listed by network
- * and HELO name for a week. Both are bounded: beyond that the longest unseen are forgotten, so the count is a floor.
+ * Who sent mail in plain text in the last seven days: what Required would refuse. Counted by client address, and listed
+ * by network and HELO name. Both are bounded: beyond that the longest unseen are forgotten, so the count is a floor.
+ * What was seen outlives a restart as text; a text that cannot be read is none.
  */
 import type { PodStatus } from '#crds/podstatus.ts';
 
 const HOUR_MS = 3_600_000;
-const DAY_MS = 24 * HOUR_MS;
-const WEEK_MS = 7 * DAY_MS;
-const CLIENTS = 100_000;
+const WEEK_MS = 7 * 24 * HOUR_MS;
+const CLIENTS = 10_000;
 const SENDERS = 1_000;
 const LISTED = 50;
+
+type Seen = readonly [key: string, at: number][];
 
 type Listed = PodStatus['sessions']['plaintext'][number];
 
 /** Keys with the time of their last sight, the longest unseen first. */
 class LastSeen {
   readonly #most: number;
-  readonly #forMs: number;
-  readonly #seen = new Map<string, number>();
+  readonly #seen: Map<string, number>;
 
-  constructor(most: number, forMs: number) {
+  constructor(most: number, seen: Seen) {
     this.#most = most;
-    this.#forMs = forMs;
+    this.#seen = new Map(seen);
   }
 
   saw(key: string, now: number): void {
@@ -32,7 +33,7 @@ class LastSeen {
 
   entries(now: number): [string, number][] {
     for (const at of this.#seen.values()) {
-      if (at > now - this.#forMs) break;
+      if (at > now - WEEK_MS) break;
       this.#forgetOldest();
     }
     return [...this.#seen];
@@ -50,17 +51,30 @@ class LastSeen {
 
 export class PlaintextClients {
   readonly #clock: () => number;
-  readonly #clients = new LastSeen(CLIENTS, DAY_MS);
-  readonly #senders = new LastSeen(SENDERS, WEEK_MS);
+  readonly #clients: LastSeen;
+  readonly #senders: LastSeen;
+  #isNew = false;
 
-  constructor(clock: () => number) {
+  constructor(clock: () => number, text?: string) {
+    const { clients, senders } = read(text);
     this.#clock = clock;
+    this.#clients = new LastSeen(CLIENTS, clients);
+    this.#senders = new LastSeen(SENDERS, senders);
   }
 
   saw(client: string, helo: string): void {
     const now = this.#clock();
+    this.#isNew = true;
     this.#clients.saw(client, now);
     this.#senders.saw(`${networkOf(client)} ${helo.slice(0, 255)}`, now);
+  }
+
+  /** All of it as text, where something was seen since the last call. */
+  news(): string | undefined {
+    if (!this.#isNew) return undefined;
+    this.#isNew = false;
+    const now = this.#clock();
+    return JSON.stringify({ clients: this.#clients.entries(now), senders: this.#senders.entries(now) });
   }
 
   get count(): number {
@@ -74,6 +88,17 @@ export class PlaintextClients {
       .slice(-LISTED)
       .toReversed()
       .map(([key, at]) => listed(key, at));
+  }
+}
+
+function read(text: string | undefined): { clients: Seen; senders: Seen } {
+  const pairs = (value: Seen) =>
+    value.filter(([key, at]) => typeof key === 'string' && typeof at === 'number');
+  try {
+    const { clients, senders } = JSON.parse(text ?? '') as { clients: Seen; senders: Seen };
+    return { clients: pairs(clients), senders: pairs(senders) };
+  } catch {
+    return { clients: [], senders: [] };
   }
 }
 

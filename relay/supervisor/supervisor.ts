@@ -16,7 +16,7 @@ import { Certificates } from './certificates.ts';
 import { listenerProcesses } from './cpus.ts';
 import { digestOf, type Inputs, readInputs, watchInputs } from './inputs.ts';
 import { hashOfText, judgeText } from './judge.ts';
-import { readLastGood, writeLastGood } from './lastgood.ts';
+import { type Kept, readKept, writeKept } from './keptfile.ts';
 import { evacuationOf, type Leaving, leavingOf } from './leaving.ts';
 import { awaitsMount, missingOf } from './missing.ts';
 import { PlaintextClients } from './plaintext.ts';
@@ -30,6 +30,7 @@ const DRAIN_MS = 5 * 60_000;
 const POLL_MS = 2_000;
 /** Dates pass without any event, and figures are told once a minute. */
 const TICK_MS = 5_000;
+const KEEP_MS = 60_000;
 const TELL_WITHIN_MS = 50;
 
 export class Supervisor implements Relay {
@@ -39,7 +40,7 @@ export class Supervisor implements Relay {
   readonly #service: Service;
   readonly #certificates: Certificates;
   readonly #metrics = new Metrics();
-  readonly #plaintext = new PlaintextClients(Date.now);
+  readonly #plaintext: PlaintextClients;
   readonly #revisions = new Revisions(Date.now);
   #materials = NO_MATERIALS;
   #refused: PodStatus['policy']['refused'] = null;
@@ -52,6 +53,7 @@ export class Supervisor implements Relay {
   #admin: AdminServer | undefined;
   #unwatch: () => void = () => undefined;
   #ticker: NodeJS.Timeout | undefined;
+  #keeper: NodeJS.Timeout | undefined;
   #telling: NodeJS.Timeout | undefined;
 
   constructor(options: RelayOptions, release: () => void) {
@@ -59,6 +61,7 @@ export class Supervisor implements Relay {
     this.#release = release;
     this.#log = options.log;
     this.#certificates = new Certificates(options.log);
+    this.#plaintext = new PlaintextClients(Date.now, readKept(options.stateDir, 'plaintext'));
     this.#service = new Service(options, {
       stateDir: options.stateDir,
       logFd: options.logFd,
@@ -92,6 +95,7 @@ export class Supervisor implements Relay {
     }
     this.#unwatch = watchInputs(this.#options, () => void this.reload(), pollMs);
     this.#ticker = setInterval(() => this.#changed(), TICK_MS);
+    this.#keeper = setInterval(() => this.#keepPlaintext(), KEEP_MS);
     this.#revisions.consider(this.#facts());
   }
 
@@ -135,7 +139,8 @@ export class Supervisor implements Relay {
     const inputs = readInputs(this.#options);
     this.#seen = digestOf(inputs);
     const mounted = judgeText(inputs.policy);
-    const first = mounted.kind === 'policy' ? mounted : judgeText(readLastGood(this.#options.stateDir));
+    const first =
+      mounted.kind === 'policy' ? mounted : judgeText(readKept(this.#options.stateDir, 'lastGood'));
     if (first.kind === 'invalid') {
       const reason = mounted.kind === 'invalid' ? mounted.message : first.message;
       throw new Error(
@@ -217,7 +222,7 @@ export class Supervisor implements Relay {
     const before = this.#service.policy;
     const applied = await this.#service.apply(order, inputs.materials, this.#certificates.pairs.host);
     if (applied.kind === 'failed') return applied.message;
-    this.#remember(policy);
+    this.#keep('lastGood', printPolicy(policy));
     this.#tell(before, policy, applied.plan);
     this.#changed();
     return undefined;
@@ -239,11 +244,16 @@ export class Supervisor implements Relay {
     this.#changed();
   }
 
-  #remember(policy: Policy): void {
+  #keepPlaintext(): void {
+    const news = this.#plaintext.news();
+    if (news !== undefined) this.#keep('plaintext', news);
+  }
+
+  #keep(what: Kept, text: string): void {
     try {
-      writeLastGood(this.#options.stateDir, printPolicy(policy));
+      writeKept(this.#options.stateDir, what, text);
     } catch (error) {
-      this.#log('last_good_not_written', { message: (error as Error).message });
+      this.#log('not_kept', { what, message: (error as Error).message });
     }
   }
 
@@ -279,7 +289,9 @@ export class Supervisor implements Relay {
 
   async #end(drainMs: number): Promise<void> {
     clearInterval(this.#ticker);
+    clearInterval(this.#keeper);
     await this.#service.end(drainMs);
+    this.#keepPlaintext();
     clearTimeout(this.#telling);
     await this.#admin?.close();
   }

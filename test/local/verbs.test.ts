@@ -116,7 +116,7 @@ describe('mailrelay hash, status, explain and trace', { concurrency: false }, ()
       new RegExp(`serial ${certificate?.serial}`),
       /^queue +2 messages, 0 held, the oldest for \d+s\n +127\.0\.0\.1:1: 4\.4\.1 /m,
       /^missing +outbound\.tls\.trustConfigMapName: ConfigMap "roots" does not exist/m,
-      /^plain text +1 client in the last day; Required would have refused:\n +127\.0\.0\.0\/24 {2}old-device\.example {2}last at /m,
+      /^plain text +1 client in the last 7 days; Required would have refused:\n +127\.0\.0\.0\/24 {2}old-device\.example {2}last at /m,
     ])
       assert.match(text.stdout, words);
     const json = JSON.parse((await status('-o', 'json')).stdout) as PodStatus;

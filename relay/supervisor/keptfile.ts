@@ -1,0 +1,34 @@
+/**
+ * Small files that a relay keeps beside its queue, so that one that restarts has them: the last policy that was in
+ * force, and who sent in plain text. Written atomically; a failure to write is the caller's to tell, and changes nothing.
+ */
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { POLICY_FORMAT } from '#crds/policyfile.ts';
+
+export const KEPT = {
+  lastGood: `last-good.policy.v${POLICY_FORMAT}.json`,
+  plaintext: 'plaintext.json',
+} as const;
+
+export type Kept = keyof typeof KEPT;
+
+export function readKept(stateDir: string, what: Kept): string | undefined {
+  try {
+    return readFileSync(join(stateDir, KEPT[what]), 'utf8');
+  } catch {
+    return undefined;
+  }
+}
+
+export function writeKept(stateDir: string, what: Kept, text: string): void {
+  const path = join(stateDir, KEPT[what]);
+  const file = openSync(`${path}.new`, 'w', 0o600);
+  try {
+    writeSync(file, text);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+  renameSync(`${path}.new`, path);
+}

@@ -1,0 +1,41 @@
+/** Who would Required refuse? The status tells, for a week, and a restart does not make it forget. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { until } from '#test/kit/wait.ts';
+import { Rig } from './rig.ts';
+
+let rig: Rig;
+
+before(async () => {
+  rig = await Rig.start({ listeners: { smtp: {}, strict: { starttls: 'Required' } } });
+});
+
+after(() => rig?.end());
+
+const told = async () =>
+  (await rig.relay.status()).sessions.plaintext.map(({ network, helo }) => `${network} ${helo}`).toSorted();
+
+test('who says MAIL without TLS is listed by network and name, once, also where it is refused already', async () => {
+  for (const from of ['127.0.7.1', '127.0.7.2']) {
+    const client = await rig.client('smtp', from);
+    await client.command('MAIL FROM:<a@x.example>');
+    await client.quit();
+  }
+  const strict = await rig.client('strict', '127.0.8.1');
+  assert.match(await strict.command('MAIL FROM:<a@x.example>'), /^530/);
+  await strict.quit();
+  const secure = await rig.secureClient('smtp', {}, '127.0.9.1');
+  await secure.command('MAIL FROM:<a@x.example>');
+  await secure.quit();
+  await until('three clients', async () => (await rig.relay.status()).sessions.plaintextClients === 3);
+  assert.deepEqual(await told(), ['127.0.7.0/24 client.example', '127.0.8.0/24 client.example']);
+  await rig.metric('mailrelay_plaintext_clients 3');
+});
+
+test('it is still known after a restart', async () => {
+  const before = await told();
+  await rig.relay.stop();
+  await rig.relay.up();
+  assert.deepEqual(await told(), before);
+  assert.equal((await rig.relay.status()).sessions.plaintextClients, 3);
+});
