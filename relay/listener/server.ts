@@ -7,7 +7,9 @@
 import type { Socket } from 'node:net';
 import { SMTPServer, type SMTPServerOptions, type SMTPServerSession } from 'smtp-server';
 import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js';
+import type { SMTPStream } from 'smtp-server/lib/smtp-stream.js';
 import type { SessionTrace } from '../trace.ts';
+import { feedData } from './dataparser.ts';
 import type { Exchange } from './exchange.ts';
 import { REPLIES, type Reply } from './reply.ts';
 
@@ -51,6 +53,12 @@ class GatedConnection extends SMTPConnection {
     super(server, socket, options);
     this.#parts = server.partsOf(this.remoteAddress, this.session);
     this.#onEnd = onEnd;
+  }
+
+  override _createParser(): SMTPStream {
+    const parser = super._createParser();
+    parser._feedDataStream = (chunk, done) => feedData(parser, chunk, done);
+    return parser;
   }
 
   /** Those who talk before they are greeted show themselves within 100 ms; whom we trust is not made to wait for that. */

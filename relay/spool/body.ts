@@ -17,6 +17,8 @@ export class BodyWriter {
   #chunks: Buffer[] = [];
   #file: FileHandle | undefined;
   #bytes = 0;
+  /** Not yet in the file: written in large pieces, because each costs a turn through the thread pool. */
+  #held = 0;
 
   constructor(directory: string, id: string) {
     this.#directory = directory;
@@ -26,8 +28,8 @@ export class BodyWriter {
   async write(chunk: Buffer): Promise<void> {
     this.#chunks.push(chunk);
     this.#bytes += chunk.length;
-    const pending = this.#file ? chunk.length : this.#bytes;
-    if (pending <= INLINE_BYTES && !this.#file) return;
+    this.#held += chunk.length;
+    if (this.#held <= INLINE_BYTES) return;
     this.#file ??= await open(this.#path, 'wx', 0o600);
     await this.#flush(this.#file);
   }
@@ -52,12 +54,13 @@ export class BodyWriter {
 
   async #flush(file: FileHandle): Promise<void> {
     const chunks = this.#chunks;
+    const wanted = this.#held;
     this.#chunks = [];
-    let rest = chunks.reduce((sum, chunk) => sum + chunk.length, 0);
+    this.#held = 0;
     const { bytesWritten } = await file.writev(chunks);
-    if (bytesWritten < rest) {
+    if (bytesWritten < wanted) {
       // A short write is how a full disk shows first; the next one says ENOSPC.
-      rest -= bytesWritten;
+      const rest = wanted - bytesWritten;
       throw Object.assign(new Error(`Cannot write ${rest} bytes of a message body`), { code: 'ENOSPC' });
     }
   }

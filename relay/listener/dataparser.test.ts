@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { SMTPStream } from 'smtp-server/lib/smtp-stream.js';
+import { feedData } from './dataparser.ts';
+
+interface Parsed {
+  readonly content: string;
+  readonly ended: boolean;
+  readonly bytes: number;
+  readonly commands: readonly string[];
+}
+
+/** What a parser makes of these chunks when it is in the data of a message. */
+async function parse(parser: SMTPStream, chunks: readonly string[]): Promise<Parsed> {
+  const commands: string[] = [];
+  parser.oncommand = (command, callback) => {
+    commands.push(command.toString());
+    callback?.();
+  };
+  let content = '';
+  let ended = false;
+  const stream = parser.startDataMode();
+  stream.on('data', (chunk: Buffer) => {
+    content += chunk.toString('latin1');
+  });
+  stream.on('end', () => {
+    ended = true;
+    parser.continue();
+  });
+  for (const chunk of chunks) {
+    const taken = Promise.withResolvers<void>();
+    parser.write(Buffer.from(chunk, 'latin1'), () => taken.resolve());
+    await taken.promise;
+  }
+  // The end of a message, and what came behind it, take a few turns.
+  for (let turn = 0; turn < 3; turn++) await new Promise((next) => setImmediate(next));
+  return { content, ended, bytes: stream.byteLength, commands };
+}
+
+function ours(): SMTPStream {
+  const parser = new SMTPStream();
+  parser._feedDataStream = (chunk, done) => feedData(parser, chunk, done);
+  return parser;
+}
+
+const CUTS = [
+  ['a\r\n.\r\n'],
+  ['.\r\nNOOP\r\n'],
+  ['..\r\n.\r\n'],
+  ['.', '.\r\n.\r\n'],
+  ['..', '\r\n', '.\r\n'],
+  ['a\r\n', '.', '\r', '\nQUIT\r\n'],
+  ['a\r\n..\r\n..b\r\n.c\r\n.\r\nNOOP\r\nQUIT\r\n'],
+  ['a\n.\r\n.\n\r\n.\r\n'],
+];
+
+for (const chunks of CUTS) {
+  test(`as the library: ${JSON.stringify(chunks)}`, async () => {
+    assert.deepEqual(await parse(ours(), chunks), await parse(new SMTPStream(), chunks));
+  });
+}
+
+test('as the library, whatever the message and however it is cut', async () => {
+  const piece = fc.constantFrom('.', '..', '\r', '\n', '\r\n', '\r\n.', '\r\n..', '\r\n.\r\n', 'a', 'bcd');
+  const chunk = fc.array(piece, { minLength: 1, maxLength: 6 }).map((pieces) => pieces.join(''));
+  await fc.assert(
+    fc.asyncProperty(fc.array(chunk, { minLength: 1, maxLength: 6 }), async (chunks) => {
+      assert.deepEqual(await parse(ours(), chunks), await parse(new SMTPStream(), chunks));
+    }),
+    { numRuns: 2_000 },
+  );
+});

@@ -1,0 +1,65 @@
+/**
+ * Another way for the library's parser through the data of a message: it looks at each byte, and this lets a native
+ * search find the lines that begin with a dot. What is kept from chunk to chunk and what ends a message are the same:
+ * dataparser.test.ts holds one against the other, because none of it is public in the library.
+ */
+import type { SMTPStream } from 'smtp-server/lib/smtp-stream.js';
+
+const DOT = 0x2e;
+const LINE_WITH_DOT = Buffer.from('\n.');
+const END = Buffer.from('\r\n.\r\n');
+const END_AT_START = END.subarray(2);
+/** So much of a chunk waits for the next one, because END may begin in it. */
+const KEPT = END.length - 1;
+
+/** In place of the parser's own `_feedDataStream`. */
+export function feedData(parser: SMTPStream, chunk: Buffer, done: () => void): void {
+  const data = parser._lastBytes ? Buffer.concat([parser._lastBytes, chunk]) : chunk;
+  parser._lastBytes = false;
+  if (parser._atDataStart && data.subarray(0, END_AT_START.length).equals(END_AT_START)) {
+    parser._endDataMode(false, data.subarray(END_AT_START.length), done);
+    return;
+  }
+  const isStuffedAtStart = parser._atDataStart && data[0] === DOT && data[1] === DOT;
+  // From here on a dot is content, however the rest is cut.
+  if (isStuffedAtStart) parser._atDataStart = false;
+  const whole: Buffer[] = [];
+  let from = isStuffedAtStart ? 1 : 0;
+  for (let at = data.indexOf(LINE_WITH_DOT, 1); at !== -1; at = data.indexOf(LINE_WITH_DOT, at + 1)) {
+    const dot = at + 1;
+    if (dot >= data.length - 2) break;
+    if (data.subarray(at - 1, at - 1 + END.length).equals(END)) {
+      const last = joined(whole, data.subarray(from, dot));
+      parser._countDataBytes(last.length);
+      parser._endDataMode(last, data.subarray(dot + END_AT_START.length), done);
+      return;
+    }
+    if (data[dot + 1] !== DOT) continue;
+    whole.push(data.subarray(from, dot));
+    from = dot + 1;
+  }
+  const end = Math.max(from, data.length - KEPT);
+  parser._lastBytes = data.subarray(end);
+  emit(parser, joined(whole, data.subarray(from, end)), done);
+}
+
+/** Reads on when there is room; a stream that is destroyed never drains, it only closes. */
+function emit(parser: SMTPStream, content: Buffer, done: () => void): void {
+  const stream = parser._dataStream;
+  parser._countDataBytes(content.length);
+  if (!stream?.writable || content.length === 0 || stream.write(content) || stream.destroyed) {
+    done();
+    return;
+  }
+  const goOn = () => {
+    stream.off('drain', goOn);
+    stream.off('close', goOn);
+    done();
+  };
+  stream.once('drain', goOn);
+  stream.once('close', goOn);
+}
+
+function joined(parts: readonly Buffer[], last: Buffer): Buffer {
+  return parts.length === 0 ? last : Buffer.concat([...parts, last]);
+}
