@@ -39,6 +39,10 @@ const VERBS: Readonly<
     summary: 'pick the SMTP trace out of the log of a relay',
     load: async () => (await import('./trace.ts')).trace,
   },
+  cert: {
+    summary: 'judge a certificate and its key as a relay does',
+    load: async () => (await import('./cert.ts')).cert,
+  },
   relay: {
     summary: 'the relay of a pod (used by the image)',
     load: async () => (await import('./relay.ts')).relay,

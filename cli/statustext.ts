@@ -7,7 +7,7 @@ export function describeStatus(status: PodStatus, now: number): string {
     row('relay', `${status.version}, ${status.ready ? 'ready' : 'not ready'}`),
     ...status.notReady.map(note),
     ...policyLines(status),
-    ...certificateLines('certificate', status.certificate, status.certificateProblem, now),
+    ...describeCertificate('certificate', status.certificate, status.certificateProblem, now),
     ...internalLines(status, now),
     ...queueLines(status),
     ...sessionLines(status),
@@ -31,10 +31,10 @@ function internalLines(
   now: number,
 ): string[] {
   if (!internalCertificate && !internalCertificateProblem) return [];
-  return certificateLines('internal', internalCertificate, internalCertificateProblem, now);
+  return describeCertificate('internal', internalCertificate, internalCertificateProblem, now);
 }
 
-function certificateLines(
+export function describeCertificate(
   name: string,
   facts: PodStatus['certificate'],
   problem: PodStatus['certificateProblem'],

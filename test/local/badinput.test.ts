@@ -77,6 +77,7 @@ test('wrong usage of the verbs that speak to a running relay', async () => {
     [['explain', 'a@example.com'], '-f FILE'],
     [['explain', 'NoSuchReason'], '"NoSuchReason"', 'KeyMismatch'],
     [['trace', '--level', '3'], '--level', '--help'],
+    [['cert', '--cert', 'x'], '--key FILE'],
   ];
   for (const [args, ...words] of cases) assertOneSentence(await mailrelay(args), 2, ...words);
 });
@@ -95,7 +96,19 @@ test('no relay to speak to', async () => {
 });
 
 test('help ends with 0 and goes to standard output', async () => {
-  const verbs = ['run', 'lint', 'send', 'queue', 'status', 'hash', 'explain', 'trace', 'relay', 'operator'];
+  const verbs = [
+    'run',
+    'lint',
+    'send',
+    'queue',
+    'status',
+    'hash',
+    'explain',
+    'trace',
+    'cert',
+    'relay',
+    'operator',
+  ];
   for (const verb of [[], ...verbs.map((name) => [name])]) {
     const { status, stdout, stderr } = await mailrelay([...verb, '--help']);
     assert.equal(status, 0, stderr);

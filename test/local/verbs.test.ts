@@ -5,6 +5,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { PodStatus } from '#crds/podstatus.ts';
+import { makeAuthority } from '#test/kit/ca.ts';
 import { storyManifest } from '#test/kit/manifest.ts';
 import { mailrelay, TestRelay } from '#test/kit/relay.ts';
 import { messageText, SmtpClient } from '#test/kit/smtpclient.ts';
@@ -150,6 +151,30 @@ describe('mailrelay hash, status, explain and trace', { concurrency: false }, ()
       hosts: { tlsLevel: string }[];
     };
     assert.deepEqual([other.rule, other.hosts[0]?.tlsLevel], ['outbound.smartHosts', 'Verify']);
+  });
+
+  test('cert judges a pair as the relay does', async () => {
+    const authority = await makeAuthority();
+    const [one, two] = [
+      await authority.issue(['relay.example.com']),
+      await authority.issue(['relay.example.com']),
+    ];
+    writeFileSync(join(relay.dir, 'tls.crt'), one.cert);
+    const cert = (key: string, hostname: string) => {
+      writeFileSync(join(relay.dir, 'tls.key'), key);
+      const files = ['--cert', join(relay.dir, 'tls.crt'), '--key', join(relay.dir, 'tls.key')];
+      return mailrelay(['cert', ...files, '--hostname', hostname]);
+    };
+    const good = await cert(one.key, 'relay.example.com');
+    assert.equal(good.status, 0, good.stdout);
+    assert.match(
+      good.stdout,
+      new RegExp(`^certificate +relay\\.example\\.com, until .*\\n +serial ${one.serial}`),
+    );
+    const other = await cert(one.key, 'other.example.com');
+    assert.deepEqual([other.status, /HostnameNotCovered: /.test(other.stdout)], [1, true]);
+    const mismatched = await cert(two.key, 'relay.example.com');
+    assert.deepEqual([mismatched.status, /KeyMismatch: /.test(mismatched.stdout)], [1, true]);
   });
 
   test('explain tells cause and cure of a condition reason', async () => {
