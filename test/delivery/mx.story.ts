@@ -1,0 +1,145 @@
+/** The story of mx.test.ts: a small DNS server on port 53 and next hops on port 25, nothing else in the network. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { type Authority, makeAuthority } from '#test/kit/ca.ts';
+import { Hop } from '#test/kit/hop.ts';
+import { NameServer, type Names } from '#test/kit/nameserver.ts';
+import type { TestRelay } from '#test/kit/relay.ts';
+import { until } from '#test/kit/wait.ts';
+import { accepted, objectOf, startRelay } from './story.ts';
+
+const NAMES: Names = {
+  'best.example': {
+    MX: [
+      [20, 'second.host.example'],
+      [10, 'first.host.example'],
+    ],
+  },
+  'failover.example': {
+    MX: [
+      [10, 'dead.host.example'],
+      [20, 'second.host.example'],
+    ],
+  },
+  'nomx.example': { A: ['127.0.1.1'] },
+  'null.example': { MX: [[0, '.']] },
+  'ours.example': {
+    MX: [
+      [10, 'relay.example.com'],
+      [20, 'second.host.example'],
+    ],
+  },
+  'behind.example': {
+    MX: [
+      [10, 'first.host.example'],
+      [20, 'relay.example.com'],
+      [30, 'second.host.example'],
+    ],
+  },
+  'broken.example': { broken: true },
+  'verified.example': { MX: [[10, 'mx.verified.example']] },
+  'mx.verified.example': { A: ['127.0.1.3'] },
+  'pretended.example': { MX: [[10, 'mx.verified.example']] },
+  'both.example': { MX: [[10, 'both.host.example']] },
+  'six.example': { MX: [[10, 'both.host.example']] },
+  'first.host.example': { A: ['127.0.1.1'] },
+  'second.host.example': { A: ['127.0.1.2'] },
+  'dead.host.example': { A: ['127.0.1.9'] },
+  'both.host.example': { A: ['127.0.1.4'], AAAA: ['::1'] },
+  'client.example': { A: ['127.0.1.1'] },
+};
+
+let names: NameServer;
+let relay: TestRelay;
+let authority: Authority;
+const hops: Hop[] = [];
+let first: Hop;
+let second: Hop;
+let verified: Hop;
+let four: Hop;
+let six: Hop;
+
+before(async () => {
+  names = await NameServer.start(NAMES);
+  authority = await makeAuthority();
+  const pair = await authority.issue(['mx.verified.example']);
+  const open = async (host: string, options: object = {}) => {
+    const hop = await Hop.start({ port: 25, host, ...options });
+    hops.push(hop);
+    return hop;
+  };
+  first = await open('127.0.1.1');
+  second = await open('127.0.1.2');
+  verified = await open('127.0.1.3', { pair });
+  four = await open('127.0.1.4');
+  six = await open('::1');
+  relay = await startRelay({
+    outbound: `
+tls: {level: Opportunistic, discover: [], trustConfigMapName: roots}
+ipFamily: IPv4
+routes:
+  - {recipientDomains: [verified.example, pretended.example], tls: {level: Verify}}
+  - {recipientDomains: [six.example], hosts: [{host: both.host.example, ipFamily: PreferIPv6}]}
+`,
+    documents: objectOf('ConfigMap', 'roots', { 'ca.crt': authority.cert }),
+  });
+});
+
+after(async () => {
+  await relay?.remove();
+  for (const hop of hops) await hop.down();
+  names?.stop();
+});
+
+async function arrives(to: string, hop: Hop): Promise<void> {
+  const id = to.replaceAll(/\W/g, '-');
+  await accepted(relay, { id, to: [to] });
+  await until(`${id} to arrive`, () => hop.ids().includes(id));
+}
+
+async function returned(to: string, why: RegExp): Promise<void> {
+  await accepted(relay, { id: to, to: [to] });
+  const report = await until('the report', () =>
+    first.taken.find(({ from, text }) => from === '' && text.includes(to)),
+  );
+  assert.match(report.text, why);
+}
+
+async function waits(to: string, why: RegExp): Promise<void> {
+  await accepted(relay, { id: to, to: [to] });
+  await until(`the reason ${why}`, async () =>
+    (await relay.status()).queue.deferrals.some(({ message }) => why.test(message)),
+  );
+}
+
+test('the best MX gets the mail, the next one when it cannot be had, the domain itself without any', async () => {
+  await arrives('a@best.example', first);
+  await arrives('a@failover.example', second);
+  await arrives('a@nomx.example', first);
+  await arrives('a@[127.0.1.2]', second);
+});
+
+test('a null MX, a domain that does not exist, and an MX that is this relay go back at once', async () => {
+  await returned('a@null.example', /5\.1\.10 .*null MX/);
+  await returned('a@missing.example', /5\.1\.2 .*does not exist/);
+  await returned('a@ours.example', /5\.4\.6 The best MX of ours\.example is this relay/);
+  // Better ones than ourselves may have it.
+  await arrives('a@behind.example', first);
+});
+
+test('a name server that fails makes mail wait, and not its neighbours', async () => {
+  await waits('a@broken.example', /^4\.4\.3 Cannot look up the MX of broken\.example/);
+  await arrives('b@best.example', first);
+});
+
+test('a certificate must name the domain, or a host below it: DNS alone proves nothing', async () => {
+  await arrives('a@verified.example', verified);
+  assert.match(verified.taken[0]?.tls ?? '', /^TLS/);
+  await waits('a@pretended.example', /TLS level Verify is not met: .*pretended\.example/);
+  assert.equal(verified.taken.length, 1);
+});
+
+test('the family of addresses is chosen', async () => {
+  await arrives('a@both.example', four);
+  await arrives('a@six.example', six);
+});
