@@ -70,7 +70,7 @@ function typeOfOriginal({ original: { kind, bytes } }: ReportFacts): string {
 }
 
 /** The x.y.z of a reply such as "550 5.1.1 no such user" (RFC 3463), where its class fits; else x.0.0. */
-export function enhancedStatusOf(reason: string, kind: ReportKind): string {
+function enhancedStatusOf(reason: string, kind: ReportKind): string {
   const digit = kind === 'failure' ? '5' : kind === 'delay' ? '4' : '2';
   const [found] = /\b[245]\.\d{1,3}\.\d{1,3}\b/.exec(reason.slice(0, 40)) ?? [];
   return found?.startsWith(digit) ? found : `${digit}.0.0`;

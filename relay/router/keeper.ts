@@ -15,10 +15,10 @@ import { type Changed, Progress } from './progress.ts';
 import { type Reporting, reportsOf } from './returns.ts';
 import { Sweep } from './sweep.ts';
 
-const SWEEP_MS = 10_000;
+const SWEEP_MS = 5_000;
 
 /** The queue, as far as it is needed here; runner.ts. */
-export interface KeptQueue {
+interface KeptQueue {
   add(id: string): void;
   renew(id: string): void;
   ids(): Iterable<string>;

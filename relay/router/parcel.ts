@@ -15,7 +15,7 @@ const RECIPIENTS_AT_ONCE = 100;
 export type Signed = { kind: 'header'; header: Buffer | null } | Unsigned;
 
 /** The key is at fault, and may be mended; or the message is. */
-export type Unsigned = { kind: 'waits'; reason: string } | { kind: 'refused'; reason: string };
+type Unsigned = { kind: 'waits'; reason: string } | { kind: 'refused'; reason: string };
 
 export type Signer = (record: QueueRecord, open: () => Readable) => Promise<Signed>;
 
