@@ -67,7 +67,17 @@ export const RESTART_CONTRACT: readonly RestartRule[] = [
     gloss: 'The Service or the number of pods changes; the pods that stay are not touched.',
   },
   {
-    field: 'the name of any Secret or ConfigMap in the spec',
+    field: 'spec.tls: issuerRef, duration, renewBefore, privateKey',
+    effect: 'nothing',
+    gloss: 'cert-manager issues anew, and the next handshake uses it. The same below spec.tls.internal.',
+  },
+  {
+    field: 'spec.tls.internal.clusterDomain',
+    effect: 'listener task',
+    gloss: 'As for spec.inbound; the certificate is issued anew.',
+  },
+  {
+    field: 'the name of any Secret or ConfigMap in the spec; tls.internal, added or removed',
     effect: 'pods, one at a time',
     gloss: 'Another name is another mount: the StatefulSet rolls, each pod is drained first.',
   },

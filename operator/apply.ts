@@ -4,7 +4,7 @@
  * comes back as an obstacle; anything else that fails is thrown, for a retry.
  */
 import { FIELD_MANAGER } from '#crds/wellknown.ts';
-import { covers, isOwnedBy, isUpToDate, stamped } from './compare.ts';
+import { covers, isLabelledFor, isOwnedBy, isUpToDate, stamped } from './compare.ts';
 import type { Client, KubeObject } from './kube/client.ts';
 import { isKubeError } from './kube/errors.ts';
 import { CLAIM, type Kind, OWNED, pathOf, STATEFUL_SET } from './kube/kinds.ts';
@@ -53,13 +53,9 @@ async function applyOne(
       await growStorage(writer, world, live, wanted, onWrite);
       return undefined;
     }
-    await writer.request({
-      method: 'PATCH',
-      path,
-      query: { fieldManager: FIELD_MANAGER, force: 'true' },
-      contentType: 'application/apply-patch+yaml',
-      body: stamped(wanted),
-    });
+    const claim = kind === STATEFUL_SET ? await foreignClaim(writer, world, wanted) : undefined;
+    if (claim !== undefined) return { kind: 'nameTaken', object: claim };
+    await send(writer, path, wanted, live);
     onWrite('applied', name);
     return undefined;
   } catch (error) {
@@ -67,6 +63,57 @@ async function applyOne(
       return { kind: 'denied', object: name, message: error.message };
     throw error;
   }
+}
+
+/**
+ * To the very object that was looked at; and where there was none, without force, so that one that somebody made
+ * meanwhile is a conflict and not ours.
+ */
+async function send(
+  writer: Writer,
+  path: string,
+  wanted: Rendered,
+  live: KubeObject | undefined,
+): Promise<void> {
+  const body = stamped(wanted);
+  await writer.request({
+    method: 'PATCH',
+    path,
+    query: { fieldManager: FIELD_MANAGER, ...(live ? { force: 'true' } : {}) },
+    contentType: 'application/apply-patch+yaml',
+    body: live ? { ...body, metadata: { ...body.metadata, uid: live.metadata.uid } } : body,
+  });
+}
+
+/** A StatefulSet takes any claim of the right name, with all that is on it: the first that is not of this relay. */
+async function foreignClaim(
+  writer: Writer,
+  { objects, relay }: World,
+  wanted: Rendered,
+): Promise<string | undefined> {
+  const { name: relayName, namespace } = relay.metadata;
+  for (const claim of claimNames(wanted)) {
+    const object = `${CLAIM.kind}/${claim}`;
+    if (objects.has(object)) continue;
+    const live = await read(writer, pathOf(CLAIM, namespace, claim));
+    if (live && !isLabelledFor(live, relayName)) return object;
+  }
+  return undefined;
+}
+
+function claimNames({ metadata, spec }: Rendered): string[] {
+  const { replicas, volumeClaimTemplates = [] } = spec as StatefulSetSpec;
+  return volumeClaimTemplates.flatMap((template) =>
+    Array.from({ length: replicas }, (_, n) => `${template.metadata.name}-${metadata.name}-${n}`),
+  );
+}
+
+interface StatefulSetSpec {
+  readonly replicas: number;
+  readonly volumeClaimTemplates?: readonly {
+    readonly metadata: { readonly name: string };
+    readonly spec: { readonly resources: unknown };
+  }[];
 }
 
 /**
@@ -97,12 +144,8 @@ function storageDiffers(live: KubeObject, wanted: Rendered): boolean {
 
 /** What each claim asks for; an empty object in mode CutThrough, which has no claims. */
 function storageOf(set: { readonly [field: string]: unknown }): unknown {
-  const { volumeClaimTemplates = [] } = set['spec'] as { volumeClaimTemplates?: ClaimTemplate[] };
+  const { volumeClaimTemplates = [] } = set['spec'] as StatefulSetSpec;
   return volumeClaimTemplates[0]?.spec.resources ?? {};
-}
-
-interface ClaimTemplate {
-  readonly spec: { readonly resources: unknown };
 }
 
 async function prune(

@@ -4,7 +4,7 @@
  * was applied, which the object carries. Sending nothing when nothing differs is what keeps idle free. Pure.
  */
 import { hashOf } from '#crds/policyfile.ts';
-import { GROUP } from '#crds/wellknown.ts';
+import { GROUP, selectorLabels } from '#crds/wellknown.ts';
 import type { KubeObject } from './kube/client.ts';
 import type { Rendered } from './render/index.ts';
 
@@ -66,4 +66,9 @@ export function isOwnedBy(object: KubeObject, uid: string): boolean {
   return (
     object.metadata.ownerReferences?.some((owner) => owner.uid === uid && owner.controller === true) ?? false
   );
+}
+
+/** True where the object carries the labels of this relay: claims outlive their owner, and carry nothing else. */
+export function isLabelledFor({ metadata }: KubeObject, relayName: string): boolean {
+  return covers(metadata.labels, selectorLabels(relayName));
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { MailRelayStatus } from '#crds/status.ts';
+import { selectorLabels } from '#crds/wellknown.ts';
 import {
   liveObjects,
   podReport,
@@ -151,6 +152,35 @@ describe('reconcile', () => {
       !hands.requests.some(({ method, path }) => method === 'PATCH' && path.endsWith('services/relay')),
     );
     assert.deepEqual(hands.events, ['NameTaken']);
+  });
+
+  test('never lets a StatefulSet take the claim of someone else, and takes that of a relay of the same name before', async () => {
+    const run = async (labels: Record<string, string>) => {
+      const hands = recordingHands((request) =>
+        request.path.endsWith('/spool-relay-1') && request.method === 'GET'
+          ? { metadata: { name: 'spool-relay-1', labels } }
+          : notFound(request),
+      );
+      await reconcile(settledWorld({ objects: new Map(), pods: [] }), hands);
+      return hands.requests.some(({ method, path }) => method === 'PATCH' && path.includes('/statefulsets/'));
+    };
+    assert.equal(await run({ app: 'database' }), false);
+    assert.equal(await run(selectorLabels('relay')), true);
+  });
+
+  test('writes to the object that it looked at, and makes a new one only where there is none', async () => {
+    const hands = recordingHands(notFound);
+    await reconcile(settledWorld({ objects: new Map(), pods: [] }), hands);
+    const made = hands.requests.filter(({ method, path }) => method === 'PATCH' && !path.endsWith('/status'));
+    assert.ok(made.every(({ query }) => query?.['force'] === undefined));
+    const objects = liveObjects(relayObject());
+    const service = objects.get('Service/relay') as KubeObject;
+    objects.set('Service/relay', { ...service, spec: {} });
+    const repairing = recordingHands();
+    await reconcile(withStatus(settledWorld({ objects })), repairing);
+    const [{ body, query = {} }] = repairing.requests as [Request];
+    assert.equal((body as KubeObject).metadata.uid, service.metadata.uid);
+    assert.equal(query['force'], 'true');
   });
 
   test('touches the pods that do not report the wanted policy, with a value that tells what for', async () => {

@@ -5,10 +5,11 @@ import type { MailRelaySpec } from '#crds/mailrelay.ts';
 import { RESTART_CONTRACT, type RestartEffect } from '#crds/restart.ts';
 import { planRestart } from './plan.ts';
 
+const inside = { secretName: 'inside' };
 const base: MailRelaySpec = {
   hostname: 'relay.example.com',
   replicas: 2,
-  tls: { secretName: 'relay-tls' },
+  tls: { secretName: 'relay-tls', internal: inside },
   inbound: {
     listeners: [{ name: 'smtp', port: 25 }],
     clients: { networks: ['10.0.0.0/8'] },
@@ -27,7 +28,7 @@ const plan = (changed: MailRelaySpec) =>
 const CHANGES: Readonly<Record<string, MailRelaySpec[]>> = {
   'spec.hostname': [{ ...base, hostname: 'other.example.com' }],
   'spec.inbound (all of it), spec.tls.minVersion': [
-    { ...base, tls: { secretName: 'relay-tls', minVersion: 'TLSv1.3' } },
+    { ...base, tls: { ...base.tls, minVersion: 'TLSv1.3' } },
     { ...base, inbound: { ...base.inbound, starttls: 'Required' } },
     { ...base, inbound: { ...base.inbound, enabled: false } },
     {
@@ -41,6 +42,19 @@ const CHANGES: Readonly<Record<string, MailRelaySpec[]>> = {
       ...base,
       inbound: { ...base.inbound, clientPolicies: [{ networks: ['10.1.0.0/16'], starttls: 'Required' }] },
     },
+  ],
+  'spec.tls: issuerRef, duration, renewBefore, privateKey': [
+    {
+      ...base,
+      tls: { secretName: 'relay-tls', internal: inside, issuerRef: { name: 'ca' }, duration: '30d' },
+    },
+    {
+      ...base,
+      tls: { secretName: 'relay-tls', internal: { ...inside, privateKey: { algorithm: 'RSA' } } },
+    },
+  ],
+  'spec.tls.internal.clusterDomain': [
+    { ...base, tls: { secretName: 'relay-tls', internal: { ...inside, clusterDomain: 'corp.example' } } },
   ],
   'spec.outbound': [
     { ...base, outbound: { ...base.outbound, smartHosts: [{ host: 'mx.example.net', port: 26 }] } },

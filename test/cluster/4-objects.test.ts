@@ -237,7 +237,10 @@ describe('what a MailRelay owns', { concurrency: false }, () => {
     const before = podsOf(NAMESPACE).map(({ uid }) => uid);
     const uids = new Set(ownedOf('relay').map(({ metadata }) => metadata.uid));
     const names = objectsOf('relay').map(({ object }) => object);
-    kubectl(['delete', ...names, '-n', NAMESPACE, '--cascade=orphan', '--wait=false']);
+    const set = 'statefulset/relay';
+    kubectl(['delete', ...names.filter((name) => name !== set), '-n', NAMESPACE, '--wait=false']);
+    // Its pods would go with it.
+    kubectl(['delete', set, '-n', NAMESPACE, '--cascade=orphan', '--wait=false']);
     await until('all of them again', () => {
       const owned = ownedOf('relay');
       return owned.length === names.length && owned.every(({ metadata }) => !uids.has(metadata.uid));
