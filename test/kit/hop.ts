@@ -264,6 +264,7 @@ class HopSession {
   }
 
   #go(step: Step, answer: string, taken: () => void): void {
+    if (this.#socket?.destroyed) return;
     if (answer.startsWith('2')) taken();
     this.#reply(answer);
     if (step === 'DATA' && answer.startsWith('354')) this.#expects = 'message';
