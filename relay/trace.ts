@@ -22,20 +22,20 @@ const MECHANISMS =
   /^(?:PLAIN|LOGIN|XOAUTH2|OAUTHBEARER|SCRAM-[A-Z0-9-]{1,16}|CRAM-MD5|EXTERNAL|NTLM|GSSAPI)$/i;
 const COMMANDS = /^(?:EHLO|HELO|MAIL|RCPT|DATA|RSET|NOOP|QUIT|VRFY|HELP|STARTTLS)(?: |$)/i;
 
-export interface InboundFacts {
+interface InboundFacts {
   readonly id: string;
   readonly client: string;
   readonly listener: string;
 }
 
-export interface OutboundFacts {
+interface OutboundFacts {
   readonly id: string;
   readonly hop: string;
   /** Of the recipients. */
   readonly domain: string;
 }
 
-export interface TracedTls {
+interface TracedTls {
   readonly version: string;
   readonly cipher: string;
   readonly group?: string;

@@ -10,7 +10,7 @@ export type ScramFirst =
   | { kind: 'challenge'; user: string; text: string; finish: (clientFinal: string) => ScramFinal }
   | { kind: 'unreadable' };
 
-export type ScramFinal = { kind: 'verified'; text: string } | { kind: 'refused' };
+type ScramFinal = { kind: 'verified'; text: string } | { kind: 'refused' };
 
 /** `find` gives a decoy, and says so, for a user that does not exist. */
 export function scramFirst(

@@ -39,6 +39,8 @@ export type Judged =
   | { kind: 'refused'; reply: Reply }
   | { kind: 'tokenRefused'; data: Record<string, string> };
 
+type Shown = Pick<SMTPServerAuthentication, 'method' | 'username' | 'password' | 'accessToken'>;
+
 interface Attempt {
   readonly mechanism: string;
   readonly client: string;
@@ -81,10 +83,7 @@ export class Logins {
   }
 
   /** PLAIN, LOGIN and XOAUTH2: the library has read what the client said. */
-  async judge(
-    { method, username = '', password, accessToken }: SMTPServerAuthentication,
-    client: string,
-  ): Promise<Judged> {
+  async judge({ method, username = '', password, accessToken }: Shown, client: string): Promise<Judged> {
     const attempt = { mechanism: method, client, user: username.slice(0, LONGEST_NAME) };
     if (!this.mechanisms.includes(method)) return { kind: 'refused', reply: REPLIES.authFailed };
     if (method !== 'XOAUTH2')

@@ -16,7 +16,7 @@ import { REPLIES, type Reply } from './reply.ts';
 type ConnectionOptions = ConstructorParameters<typeof SMTPConnection>[2];
 
 /** Decides on a command before the library sees it: a reply refuses it. */
-export type Gate = (command: { verb: string; line: Buffer; secure: boolean }) => Reply | undefined;
+type Gate = (command: { verb: string; line: Buffer; secure: boolean }) => Reply | undefined;
 
 /** What a session is given when its client is known. */
 export interface SessionParts {

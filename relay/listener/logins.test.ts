@@ -1,0 +1,101 @@
+/** Logins beyond what a conversation shows: whatever a client says is an answer, and the tokens of an issuer's keys. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { exportJWK, generateKeyPair, SignJWT } from 'jose';
+import { hashPassword } from '#crds/passwordhash.ts';
+import { Counters } from '../counts.ts';
+import { clientsOf, listenerAt } from '../testrig.ts';
+import { Logins } from './logins.ts';
+import { REPLIES } from './reply.ts';
+
+const issuer = 'https://issuer.example';
+const keys = await generateKeyPair('ES256');
+const jwks = { keys: [{ ...(await exportJWK(keys.publicKey)), kid: 'one' }] };
+
+function loginsAt(clock: () => number, materials: { users?: Record<string, string>; keys?: string }) {
+  const clients = clientsOf({
+    usersSecret: 'users',
+    oauth: { issuer, audience: 'a', subjects: ['app'], keysConfigMap: 'keys', trustConfigMap: null },
+  });
+  const around = {
+    listener: listenerAt(587, { auth: 'Required', clients }),
+    log: () => undefined,
+    clock,
+    counters: new Counters(),
+  };
+  const configMaps: Record<string, Record<string, string>> = materials.keys === undefined
+    ? {}
+    : { keys: { 'jwks.json': materials.keys } };
+  return new Logins(around, { secrets: { users: materials.users ?? {} }, configMaps });
+}
+
+test('whatever a client says in whatever step, it is an answer', async () => {
+  // Failures are long ago at once, so that nobody waits.
+  let now = 0;
+  const logins = loginsAt(() => (now += 3_600_000), { keys: JSON.stringify(jwks) });
+  const said = fc.oneof(
+    fc.string(),
+    fc.string({ unit: 'binary' }).map((text) => Buffer.from(text).toString('base64')),
+    fc.constantFrom('*', '=', '', Buffer.from('n,,n=x,r=y').toString('base64')),
+  );
+  const mechanism = fc.constantFrom('SCRAM-SHA-256', 'OAUTHBEARER');
+  await fc.assert(
+    fc.asyncProperty(mechanism, fc.array(said, { maxLength: 4 }), async (name, responses) => {
+      const exchange = logins.exchange(name, 'client');
+      assert.ok(exchange);
+      for (const response of responses) {
+        const answer = await exchange(response);
+        assert.notEqual(answer.kind, 'login');
+        if (answer.kind === 'refused') break;
+      }
+    }),
+  );
+});
+
+test('a token is good from its beginning to its end, with a minute of grace for clocks', async () => {
+  let now = Date.UTC(2026, 0, 1);
+  const logins = loginsAt(() => now, { keys: JSON.stringify(jwks) });
+  const seconds = now / 1000;
+  const token = await new SignJWT({
+    iss: issuer,
+    aud: ['b', 'a'],
+    sub: 'app',
+    nbf: seconds,
+    exp: seconds + 600,
+  })
+    .setProtectedHeader({ alg: 'ES256', kid: 'one' })
+    .sign(keys.privateKey);
+  let client = 0;
+  const judged = async (at: number) => {
+    now = Date.UTC(2026, 0, 1) + at * 1000;
+    const auth = { method: 'XOAUTH2' as const, username: 'x', accessToken: token };
+    return (await logins.judge(auth, `client${++client}`)).kind;
+  };
+  assert.equal(await judged(-70), 'tokenRefused');
+  assert.equal(await judged(-50), 'login');
+  assert.equal(await judged(650), 'login');
+  assert.equal(await judged(670), 'tokenRefused');
+});
+
+test('keys that are missing or no key set are a failure for now', async () => {
+  for (const text of [undefined, '', '{}', 'keys']) {
+    const logins = loginsAt(Date.now, text === undefined ? {} : { keys: text });
+    const token = await new SignJWT().setProtectedHeader({ alg: 'ES256', kid: 'one' }).sign(keys.privateKey);
+    const judged = await logins.judge(
+      { method: 'XOAUTH2' as const, username: 'x', accessToken: token },
+      'client',
+    );
+    assert.deepEqual(judged, { kind: 'refused', reply: REPLIES.authUnavailable });
+  }
+});
+
+test('many logins at a time wait for their turn, and all are answered', async () => {
+  const logins = loginsAt(() => 0, { users: { app: await hashPassword('secret', 4_096) } });
+  const auth = { method: 'PLAIN' as const, username: 'app', password: 'secret' };
+  const judged = await Promise.all(Array.from({ length: 60 }, (_, n) => logins.judge(auth, `client${n}`)));
+  assert.deepEqual(new Set(judged.map(({ kind }) => kind)), new Set(['login']));
+  // A password beyond any that can be set is wrong before it is looked at.
+  const long = { ...auth, password: 'x'.repeat(5_000) };
+  assert.deepEqual(await logins.judge(long, 'other'), { kind: 'refused', reply: REPLIES.authFailed });
+});
