@@ -6,7 +6,7 @@ import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } f
 import { join } from 'node:path';
 import { POLICY_FORMAT } from '#crds/policyfile.ts';
 
-export const KEPT = {
+const KEPT = {
   lastGood: `last-good.policy.v${POLICY_FORMAT}.json`,
   plaintext: 'plaintext.json',
 } as const;
