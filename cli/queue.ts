@@ -47,6 +47,15 @@ interface Asked {
   readonly to: string | undefined;
 }
 
+/** Of what a filter matches, a deed is for those that it can change. */
+const CONCERNS: Readonly<Record<Deed | 'export', readonly QueueEntry['state'][]>> = {
+  hold: ['queued'],
+  release: ['held'],
+  retry: ['queued'],
+  remove: ['queued', 'held', 'damaged'],
+  export: ['queued', 'held'],
+};
+
 const DO: Readonly<Record<string, (asked: Asked) => Promise<number>>> = {
   list,
   show,
@@ -138,12 +147,17 @@ async function exportMessages({ queue: client, selection, to }: Asked): Promise<
 }
 
 /** What was named, or what the filter matches now; never all where nothing was said. */
-async function idsOf(verb: string, client: QueueClient, selection: Selection): Promise<readonly string[]> {
+async function idsOf(
+  verb: keyof typeof CONCERNS,
+  client: QueueClient,
+  selection: Selection,
+): Promise<readonly string[]> {
   if (selection.kind === 'ids') return selection.ids;
   if (selection.kind === 'any')
     throw new UsageError(`Say which messages to ${verb}: ids, --all, or what --help lists`);
   const ids: string[] = [];
-  for await (const { id } of chosenFrom(client, selection)) ids.push(id);
+  for await (const { id, state } of chosenFrom(client, selection))
+    if (CONCERNS[verb].includes(state)) ids.push(id);
   return ids;
 }
 

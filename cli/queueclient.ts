@@ -15,6 +15,8 @@ import type { Deed, Done, QueueEntry } from '#relay/router/tools.ts';
 /** Between two routers of a relay there is no socket for a moment. */
 const PATIENCE_MS = 2_000;
 const AGAIN_MS = 100;
+/** No relay yet, or cut off before it answered: what is asked here may be asked twice. */
+const AWAY = ['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE'];
 
 export class QueueClient {
   readonly #stateDir: string;
@@ -59,9 +61,8 @@ export class QueueClient {
         return await asked(options, body);
       } catch (error) {
         const { code = '', message } = error as NodeJS.ErrnoException;
-        // Cut off before the answer began: what only asks may ask again.
-        const isAway = ['ENOENT', 'ECONNREFUSED', ...(method === 'GET' ? ['ECONNRESET'] : [])].includes(code);
-        if (!isAway || !mayComeBack || waited >= PATIENCE_MS) throw new Error(this.#explain(code, message));
+        if (!AWAY.includes(code) || !mayComeBack || waited >= PATIENCE_MS)
+          throw new Error(this.#explain(code, message));
         await sleep(AGAIN_MS);
       }
     }
@@ -83,7 +84,7 @@ export class QueueClient {
 
 function asked(options: RequestOptions, body: string | undefined): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
-    const sent = request(options, resolve);
+    const sent = request({ ...options, agent: false }, resolve);
     sent.once('error', reject);
     sent.end(body);
   });

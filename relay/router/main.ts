@@ -106,9 +106,10 @@ function report(): void {
 }
 
 async function drain(deadlineMs: number): Promise<void> {
-  control?.close();
+  control?.retire();
   await router?.runner.drain(deadlineMs);
   report();
+  control?.close();
   await router?.spool.close();
   process.disconnect?.();
 }

@@ -10,6 +10,9 @@ import { pipeline } from 'node:stream/promises';
 import { DEEDS, type Deed, type QueueTools } from '../router/tools.ts';
 
 export interface ControlServer {
+  /** Takes no further question; what is being answered goes on. */
+  retire(): void;
+  /** Ends that too. */
   close(): void;
 }
 
@@ -28,10 +31,8 @@ export async function serveControl(path: string, tools: QueueTools): Promise<Con
   });
   chmodSync(path, 0o600);
   return {
-    close: () => {
-      server.close();
-      server.closeAllConnections();
-    },
+    retire: () => server.close(),
+    close: () => server.closeAllConnections(),
   };
 }
 

@@ -172,7 +172,7 @@ describe('mailrelay queue', { concurrency: false }, () => {
     await relay.up();
     const [entry] = await listed('--held');
     assert.equal(entry?.state, 'damaged');
-    const released = await queue('release', '--held');
+    const released = await queue('release', entry?.id ?? '');
     assert.equal(released.status, 1);
     assert.match(released.stderr, /cannot be read: it can only be removed/);
     assert.equal((await queue('remove', '--held', '--yes')).status, 0);
