@@ -84,7 +84,10 @@ soak: setup ## the full numbers; writes a dated report under docs/reports
 bench: setup ## our relay and its peers under the same load (BENCH="--scenarios A --rounds 5 ...")
 	$(NODE) test/bench/run.ts $(BENCH)
 
+bench-operator: setup ## what the operator costs with many MailRelays (BENCH="--relays 100,1000 --edits 100 ...")
+	$(NODE) test/operator/run.ts bench $(BENCH)
+
 clean: ## remove what was installed and the state of "make run"
 	rm -rf node_modules .state
 
-.PHONY: help setup run test unit stories operator cluster cluster-up cluster-down verify lint fmt types dead generate generated golden image soak bench clean
+.PHONY: help setup run test unit stories operator cluster cluster-up cluster-down verify lint fmt types dead generate generated golden image soak bench bench-operator clean

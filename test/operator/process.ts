@@ -1,6 +1,6 @@
-/** A real operator process, as the image runs it, and what can be seen of it from outside: log, health, memory, CPU. */
+/** A real operator process, as the image runs it, and what can be seen of it from outside: log and health. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { freePort } from '#test/kit/ports.ts';
@@ -8,7 +8,6 @@ import { until } from '#test/kit/wait.ts';
 import { type Plane, SYSTEM } from './plane.ts';
 
 const COMMAND = new URL('../../cli/main.ts', import.meta.url).pathname;
-const CLOCK_TICKS_PER_SECOND = 100;
 
 export interface LogLine {
   readonly time: string;
@@ -95,18 +94,6 @@ export class Operator {
   async health(path: '/healthz' | '/readyz' | '/metrics'): Promise<{ status: number; text: string }> {
     const response = await fetch(`http://127.0.0.1:${this.#healthPort}${path}`);
     return { status: response.status, text: await response.text() };
-  }
-
-  get anonymousMiB(): number {
-    const rollup = readFileSync(`/proc/${this.pid}/smaps_rollup`, 'utf8');
-    return Number(/Pss_Anon:\s+(\d+)/.exec(rollup)?.[1]) / 1024;
-  }
-
-  /** Of all its threads, since it began. */
-  get cpuMs(): number {
-    const stat = readFileSync(`/proc/${this.pid}/stat`, 'utf8');
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return ((Number(fields[11]) + Number(fields[12])) * 1000) / CLOCK_TICKS_PER_SECOND;
   }
 }
 

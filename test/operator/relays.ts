@@ -7,7 +7,7 @@ import type { Plane } from './plane.ts';
 
 const AT_ONCE = 16;
 
-function relayNamed(
+export function relayNamed(
   namespace: string,
   name: string,
   changes: Readonly<Record<string, unknown>> = {},
@@ -16,13 +16,18 @@ function relayNamed(
   return { apiVersion, kind, metadata: { name, namespace }, spec: changed(changes) };
 }
 
-async function putRelay(plane: Plane, relay: KubeObject): Promise<KubeObject> {
+export async function putRelay(plane: Plane, relay: KubeObject): Promise<KubeObject> {
   return plane.put(relay, MAIL_RELAY.plural);
+}
+
+/** Not a number at the end, which pods have. */
+export function nameOf(index: number): string {
+  return `relay-${index}x`;
 }
 
 export async function makeRelays(plane: Plane, namespace: string, count: number, from = 0): Promise<void> {
   await plane.makeNamespace(namespace);
-  const names = Array.from({ length: count - from }, (_, index) => `relay-${from + index}x`);
+  const names = Array.from({ length: count - from }, (_, index) => nameOf(from + index));
   const maker = async () => {
     for (let name = names.pop(); name; name = names.pop()) await putRelay(plane, relayNamed(namespace, name));
   };
@@ -65,4 +70,14 @@ export async function settled(
     },
     withinMs,
   );
+}
+
+export async function whenSettled(plane: Plane, namespace: string, name: string): Promise<Settled> {
+  return until(`${namespace}/${name} to settle`, async () => {
+    const relay = await plane.admin.request<Settled>({
+      method: 'GET',
+      path: pathOf(MAIL_RELAY, namespace, name),
+    });
+    return isSettled(relay) ? relay : undefined;
+  });
 }
