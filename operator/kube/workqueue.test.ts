@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { until } from '#test/kit/wait.ts';
+import { KubeError } from './errors.ts';
 import { WorkQueue } from './workqueue.ts';
 
 /** A queue whose work ends when it is told to. */
@@ -73,4 +74,46 @@ test('stop waits for what is under way and takes nothing more', async () => {
   end('a');
   await stopped;
   assert.deepEqual(begun, ['a']);
+});
+
+test('what just happened goes before what is only looked at again', async () => {
+  const { queue, begun, end } = held(1);
+  queue.add('busy');
+  queue.add('a', 'routine');
+  queue.add('b', 'routine');
+  queue.add('fresh');
+  queue.add('b');
+  for (const key of ['busy', 'fresh', 'b', 'a']) {
+    await until(key, () => begun.at(-1) === key);
+    end(key);
+  }
+  await queue.stop();
+  assert.deepEqual(begun, ['busy', 'fresh', 'b', 'a']);
+});
+
+test('a server that asks for a pause gets it, unless what failed is over', async () => {
+  const { queue, begun, end } = held(1);
+  queue.add('a');
+  end('a', new KubeError('unavailable', 'slow down', 429, 3_600));
+  queue.add('b');
+  await until('b', () => begun.length === 2);
+  end('b');
+  queue.retryNow();
+  await until('a again', () => begun.length === 3);
+  end('a');
+  await queue.stop();
+  assert.deepEqual(begun, ['a', 'b', 'a']);
+});
+
+test('the age of the queue is that of the key that waits longest', async () => {
+  const { queue, end } = held(1);
+  queue.add('a');
+  assert.equal(queue.oldestMs, 0);
+  queue.add('b', 'routine');
+  await until('time to pass', () => queue.oldestMs > 0);
+  assert.equal(queue.depth, 1);
+  end('a');
+  const stopped = queue.stop();
+  end('b');
+  await stopped;
 });

@@ -1,8 +1,10 @@
 /**
  * Keys that wait to be worked on: each at most once, never two workers on one key, a key that changes while it is
  * worked on is taken again afterwards. What just happened goes before what is only looked at again (a start, a retry).
- * Failures wait longer each time, with jitter; a time can be asked for.
+ * Failures wait longer each time, with jitter, and as long as the server asked; a time can be asked for.
  */
+import { isKubeError } from './errors.ts';
+
 const RETRY_FIRST_MS = 20;
 const RETRY_LAST_MS = 120_000;
 
@@ -105,11 +107,13 @@ export class WorkQueue {
     try {
       await this.#work(key, waitedMs);
       this.#failures.delete(key);
-    } catch {
+    } catch (error) {
       // The worker has reported it; here it only means "again, later".
       const failures = (this.#failures.get(key) ?? 0) + 1;
       this.#failures.set(key, failures);
-      this.addAfter(key, Math.min(RETRY_FIRST_MS * 2 ** failures, RETRY_LAST_MS) * (0.5 + this.#random()));
+      const pause = Math.min(RETRY_FIRST_MS * 2 ** failures, RETRY_LAST_MS) * (0.5 + this.#random());
+      const asked = isKubeError(error) ? (error.retryAfter ?? 0) * 1000 : 0;
+      this.addAfter(key, Math.max(pause, asked));
     }
     this.#active.delete(key);
     const again = this.#again.get(key);

@@ -13,7 +13,15 @@ import { until } from '#test/kit/wait.ts';
 import { type Plane, plane } from '#test/operator/plane.ts';
 import { Pods } from '#test/operator/pods.ts';
 import { Operator } from '#test/operator/process.ts';
-import { makeRelays, nameOf, putRelay, relayNamed, settled, whenSettled } from '#test/operator/relays.ts';
+import {
+  isRest,
+  makeRelays,
+  nameOf,
+  putRelay,
+  relayNamed,
+  settled,
+  whenSettled,
+} from '#test/operator/relays.ts';
 import { cpuMsOf, memoryOf } from './tree.ts';
 
 const NAMESPACE = 'bench';
@@ -71,7 +79,7 @@ async function measure(api: Plane, relays: number, edits: number, idleMs: number
   try {
     await until('a steady operator', () => isSteady(operator, relays), STEADY_MS);
     const steadyS = (Date.now() - since) / 1000;
-    const atStart = api.calls(since).filter(counts);
+    const atStart = api.calls(since).filter((call) => !isRest(call));
     const rest = await measureRest(api, operator, idleMs);
     return {
       relays,
@@ -100,7 +108,7 @@ async function measureRest(api: Plane, operator: Operator, idleMs: number) {
   return {
     anonMb: memoryOf(operator.pid).anonMb,
     idleCpu: (100 * (cpuMsOf(operator.pid) - cpu)) / (Date.now() - since),
-    callsAtRest: api.calls(since).filter(counts).length,
+    callsAtRest: api.calls(since).filter((call) => !isRest(call)).length,
   };
 }
 
@@ -119,7 +127,7 @@ async function measureEdits(api: Plane, operator: Operator, relays: number, coun
     wallP50Ms: percentile(wall, 50),
     wallP99Ms: percentile(wall, 99),
     cpuMsPerEdit: (cpuMsOf(operator.pid) - cpu) / count,
-    callsPerEdit: api.calls(since).filter(counts).length / count,
+    callsPerEdit: api.calls(since).filter((call) => !isRest(call)).length / count,
   };
 }
 
@@ -140,10 +148,6 @@ async function edit(api: Plane, operator: Operator, name: string): Promise<Edit>
   if (!last) throw new Error(`The edit of ${name} changed nothing: ${JSON.stringify(relay['spec'])}`);
   await whenSettled(api, NAMESPACE, name);
   return { ownMs: Number(written.at(-1)?.['ownMs']), wallMs: Date.parse(last.time) - begun };
-}
-
-function counts({ kind, resource }: { kind: string; resource: string }): boolean {
-  return kind !== 'watch' && resource !== 'leases';
 }
 
 function percentile(values: readonly number[], percent: number): number {

@@ -1,11 +1,10 @@
 /** At rest the operator asks nothing of the API server but its watches and its Lease. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { until } from '#test/kit/wait.ts';
 import { type Plane, plane } from './plane.ts';
 import { Pods } from './pods.ts';
 import { Operator } from './process.ts';
-import { makeRelays, settled } from './relays.ts';
+import { isRest, makeRelays, settled, whenQuiet } from './relays.ts';
 
 const RELAYS = process.env['MAILRELAY_SOAK'] ? 200 : 50;
 /** In full: ten minutes. */
@@ -32,7 +31,7 @@ describe('the operator at rest', { concurrency: false }, () => {
   });
 
   test('asks nothing beside watches and the Lease', async () => {
-    await until('quiet', () => api.calls(Date.now() - 3_000).every(isRest), 60_000);
+    await whenQuiet(api, 3_000);
     const since = Date.now();
     await new Promise((resolve) => setTimeout(resolve, REST_MS));
     const calls = api.calls(since);
@@ -46,7 +45,3 @@ describe('the operator at rest', { concurrency: false }, () => {
     );
   });
 });
-
-function isRest({ kind, resource }: { kind: string; resource: string }): boolean {
-  return kind === 'watch' || resource === 'leases';
-}

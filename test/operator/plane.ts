@@ -22,6 +22,8 @@ import { Processes } from '#test/cluster/supervise.ts';
 import { until } from '#test/kit/wait.ts';
 
 export const SYSTEM = 'mailrelay-system';
+/** Claims of it may grow. */
+export const STORAGE_CLASS = 'growing';
 const OPERATOR = `system:serviceaccount:${SYSTEM}:mailrelay`;
 const OUR_CRD = new URL('../../crds/mailrelay.yaml', import.meta.url).pathname;
 
@@ -133,6 +135,13 @@ async function makeOperatorAccount(starting: Starting): Promise<void> {
   const objects = [
     { apiVersion: 'v1', kind: 'Namespace', metadata: { name: SYSTEM } },
     { apiVersion: 'v1', kind: 'ServiceAccount', metadata },
+    {
+      apiVersion: 'storage.k8s.io/v1',
+      kind: 'StorageClass',
+      metadata: { name: STORAGE_CLASS },
+      provisioner: 'mailrelay.test/none',
+      allowVolumeExpansion: true,
+    },
     { apiVersion: rbac, kind: 'ClusterRole', metadata, rules: rules(RELAY_PERMISSIONS) },
     { apiVersion: rbac, kind: 'ClusterRoleBinding', metadata, subjects, roleRef: roleRef('ClusterRole') },
     { apiVersion: rbac, kind: 'Role', metadata, rules: rules(OWN_PERMISSIONS) },

@@ -1,5 +1,5 @@
 /**
- * Stands in for StatefulSet controller, kubelets and relays: for each StatefulSet bare pod objects with addresses of
+ * Stands in for StatefulSet controller, kubelets and relays: for each StatefulSet claims, and bare pod objects with addresses of
  * the loopback, and at these addresses one server that answers `/status` as a relay does, by long polls, and serves
  * whatever policy the ConfigMap holds. A pod hears of a new policy at once.
  */
@@ -8,11 +8,12 @@ import type { PodStatus } from '#crds/podstatus.ts';
 import { hashOf, POLICY_FILE_NAME, parsePolicy } from '#crds/policyfile.ts';
 import { ADMIN_PORT } from '#crds/wellknown.ts';
 import type { KubeObject } from '#operator/kube/client.ts';
-import { OWNED_SELECTOR, POD, pathOf, STATEFUL_SET } from '#operator/kube/kinds.ts';
+import { isKubeError } from '#operator/kube/errors.ts';
+import { CLAIM, OWNED_SELECTOR, POD, pathOf, STATEFUL_SET } from '#operator/kube/kinds.ts';
 import { ListWatch } from '#operator/kube/listwatch.ts';
 import { WorkQueue } from '#operator/kube/workqueue.ts';
 import { podReport, relayObject } from '#test/fixtures/world.ts';
-import type { Plane } from './plane.ts';
+import { type Plane, STORAGE_CLASS } from './plane.ts';
 
 const POLL_MS = 60_000;
 const CONFIG_MAP = { kind: 'ConfigMap', apiVersion: 'v1', plural: 'configmaps' };
@@ -26,6 +27,10 @@ interface Poll {
 
 interface SetSpec {
   readonly replicas: number;
+  readonly volumeClaimTemplates?: readonly {
+    readonly metadata: { readonly name: string };
+    readonly spec: object;
+  }[];
   readonly template: { readonly metadata: object; readonly spec: { readonly containers: object[] } };
 }
 
@@ -89,7 +94,9 @@ export class Pods {
     try {
       await this.#bringAbout(key);
     } catch (error) {
-      process.stderr.write(`pods of ${key}: ${(error as Error).message}\n`);
+      // A StatefulSet may go meanwhile, to be made anew.
+      if (!isKubeError(error, 'notFound'))
+        process.stderr.write(`pods of ${key}: ${(error as Error).message}\n`);
       throw error;
     }
   }
@@ -98,7 +105,10 @@ export class Pods {
     const set = this.#sets.get(key);
     if (!set) return;
     const spec = set['spec'] as unknown as SetSpec;
-    for (let ordinal = 0; ordinal < spec.replicas; ordinal++) await this.#makePod(set, spec, key, ordinal);
+    for (let ordinal = 0; ordinal < spec.replicas; ordinal++) {
+      await this.#makeClaims(set, spec, ordinal);
+      await this.#makePod(set, spec, key, ordinal);
+    }
     const { generation } = set.metadata;
     const done = { observedGeneration: generation, currentRevision: 'r', updateRevision: 'r' };
     const { replicas } = spec;
@@ -108,24 +118,36 @@ export class Pods {
     await this.#setStatus(STATEFUL_SET, set.metadata, status);
   }
 
+  async #makeClaims({ metadata }: KubeObject, spec: SetSpec, ordinal: number): Promise<void> {
+    const { namespace = '' } = metadata;
+    for (const template of spec.volumeClaimTemplates ?? []) {
+      const name = `${template.metadata.name}-${metadata.name}-${ordinal}`;
+      const body = {
+        metadata: { ...template.metadata, name, namespace },
+        spec: { ...template.spec, volumeName: name, storageClassName: STORAGE_CLASS },
+      };
+      try {
+        await this.#plane.admin.request({ method: 'POST', path: pathOf(CLAIM, namespace), body });
+      } catch (error) {
+        // It is there: claims outlive their pods.
+        if (!isKubeError(error, 'conflict')) throw error;
+      }
+      await this.#setStatus(CLAIM, { name, namespace }, { phase: 'Bound' });
+    }
+  }
+
   async #makePod(set: KubeObject, { template }: SetSpec, key: string, ordinal: number): Promise<void> {
-    const { name: setName, namespace = '', uid } = set.metadata;
+    const { name: setName, namespace = '' } = set.metadata;
     const name = `${setName}-${ordinal}`;
     const podKey = `${namespace}/${name}`;
     const address = this.#addresses.get(podKey) ?? addressOf(this.#addresses.size);
     this.#addresses.set(podKey, address);
     this.#relays.set(address, key);
-    const owner = { apiVersion: 'apps/v1', kind: 'StatefulSet', name: setName, uid, controller: true };
     await this.#plane.put(
       {
         apiVersion: 'v1',
         kind: 'Pod',
-        metadata: {
-          ...template.metadata,
-          name,
-          namespace,
-          ownerReferences: [owner],
-        } as KubeObject['metadata'],
+        metadata: { ...template.metadata, name, namespace },
         spec: {
           serviceAccountName: setName,
           automountServiceAccountToken: false,

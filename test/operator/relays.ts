@@ -1,6 +1,7 @@
 /** MailRelays by the dozen, and when all of them are settled. */
 import type { KubeObject } from '#operator/kube/client.ts';
 import { MAIL_RELAY, pathOf } from '#operator/kube/kinds.ts';
+import type { Call } from '#test/cluster/audit.ts';
 import { changed } from '#test/fixtures/manifests.ts';
 import { until } from '#test/kit/wait.ts';
 import type { Plane } from './plane.ts';
@@ -72,12 +73,31 @@ export async function settled(
   );
 }
 
-export async function whenSettled(plane: Plane, namespace: string, name: string): Promise<Settled> {
-  return until(`${namespace}/${name} to settle`, async () => {
-    const relay = await plane.admin.request<Settled>({
-      method: 'GET',
-      path: pathOf(MAIL_RELAY, namespace, name),
-    });
-    return isSettled(relay) ? relay : undefined;
-  });
+export async function whenSettled(
+  plane: Plane,
+  namespace: string,
+  name: string,
+  withinMs = 60_000,
+): Promise<Settled> {
+  return until(
+    `${namespace}/${name} to settle`,
+    async () => {
+      const relay = await plane.admin.request<Settled>({
+        method: 'GET',
+        path: pathOf(MAIL_RELAY, namespace, name),
+      });
+      return isSettled(relay) ? relay : undefined;
+    },
+    withinMs,
+  );
+}
+
+/** Resolves when the operator has asked nothing for a while but what it always asks. */
+export async function whenQuiet(plane: Plane, forMs = 1_000): Promise<void> {
+  await until('quiet', () => plane.calls(Date.now() - forMs).every(isRest), 90_000);
+}
+
+/** Watches and the Lease go on at rest. */
+export function isRest({ kind, resource }: Call): boolean {
+  return kind === 'watch' || resource === 'leases';
 }

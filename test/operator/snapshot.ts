@@ -1,0 +1,57 @@
+/** Everything of a namespace that the operator answers for, in a form in which two worlds can be compared. */
+import type { KubeObject } from '#operator/kube/client.ts';
+import { isKubeError } from '#operator/kube/errors.ts';
+import { CLAIM, type Kind, MAIL_RELAY, OPTIONAL, OWNED, POD, pathOf } from '#operator/kube/kinds.ts';
+import type { Plane } from './plane.ts';
+
+const EVENT: Kind = { kind: 'Event', apiVersion: 'events.k8s.io/v1', plural: 'events' };
+/** What the server chooses, or what tells only of the way. */
+const NOISE = new Set([
+  ...['uid', 'resourceVersion', 'generation', 'creationTimestamp', 'managedFields', 'observedGeneration'],
+  ...['clusterIP', 'clusterIPs', 'lastTransitionTime', 'mailrelay.dev/refresh'],
+]);
+const TOLD_BY_STATUS = new Set<Kind>([MAIL_RELAY]);
+
+/** `Kind/name` to what it is, without what cannot be the same twice. */
+export async function snapshot(plane: Plane, namespace: string): Promise<Record<string, unknown>> {
+  const found: Record<string, unknown> = {};
+  for (const kind of [MAIL_RELAY, ...OWNED, POD, CLAIM]) {
+    for (const { status, ...object } of await listed(plane, kind, namespace)) {
+      const shown = TOLD_BY_STATUS.has(kind) ? { ...object, status } : object;
+      found[`${kind.kind}/${object.metadata.name}`] = comparable(shown, namespace);
+    }
+  }
+  return found;
+}
+
+/** Reason and note of every event, one line each. */
+export async function eventsOf(plane: Plane, namespace: string): Promise<string[]> {
+  const events = await listed(plane, EVENT, namespace);
+  return events.map((event) => `${event['reason']}: ${event['note']}`).toSorted();
+}
+
+async function listed(plane: Plane, kind: Kind, namespace: string): Promise<KubeObject[]> {
+  try {
+    const path = pathOf(kind, namespace);
+    return (await plane.admin.request<{ items: KubeObject[] }>({ method: 'GET', path })).items;
+  } catch (error) {
+    if (isKubeError(error, 'notFound') && OPTIONAL.has(kind)) return [];
+    throw error;
+  }
+}
+
+function comparable(value: unknown, namespace: string): unknown {
+  const text = JSON.stringify(value, (key, inner) => (NOISE.has(key) || isBare(inner) ? undefined : inner));
+  // Hashes and serial numbers follow from names of the namespace.
+  return JSON.parse(text.replaceAll(namespace, 'NAMESPACE').replace(/\b[0-9a-f]{16}\b/g, 'HASH'));
+}
+
+/** Annotations of which only noise was there, and annotations that were never there, are the same. */
+function isBare(value: unknown): boolean {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    !Array.isArray(value) &&
+    Object.keys(value).every((key) => NOISE.has(key))
+  );
+}

@@ -1,0 +1,157 @@
+/**
+ * The wire between an operator and the API server: forwards everything, and does to chosen calls what networks and
+ * servers do. Watches can be made to fall silent: their connections stay and bring nothing more.
+ */
+import { readFileSync } from 'node:fs';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { Agent, request as forward } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+import { Transform } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import type { Plane } from './plane.ts';
+
+export interface WireCall {
+  readonly method: string;
+  /** With its query. */
+  readonly uri: string;
+}
+
+export type Fault =
+  | { readonly kind: 'answer'; readonly status: number; readonly retryAfterSeconds?: number }
+  /** No answer, ever. */
+  | { readonly kind: 'silence' }
+  | { readonly kind: 'reset' }
+  /** The server does it, and nobody hears of it. */
+  | { readonly kind: 'lostAnswer' }
+  /** It is forwarded when the promise resolves. */
+  | { readonly kind: 'held'; readonly until: Promise<void> };
+
+export interface WireHooks {
+  readonly faultOf?: (call: WireCall) => Fault | undefined;
+  /** The server has answered, the operator has not heard yet. */
+  readonly onAnswered?: (call: WireCall) => void;
+}
+
+export class Wire {
+  readonly #plane: Plane;
+  readonly #hooks: WireHooks;
+  readonly #agent: Agent;
+  readonly #sockets = new Set<Socket>();
+  readonly #server = createServer((request, response) => {
+    this.#serve(request, response).catch(() => response.destroy());
+  });
+  /** Watches of before this count bring nothing more. */
+  #silenced = 0;
+  #watches = 0;
+  #blackHole = false;
+
+  constructor(plane: Plane, hooks: WireHooks = {}) {
+    this.#plane = plane;
+    this.#hooks = hooks;
+    this.#agent = new Agent({ keepAlive: true, ca: readFileSync(plane.authority) });
+    this.#server.on('connection', (socket) => {
+      this.#sockets.add(socket);
+      socket.once('close', () => this.#sockets.delete(socket));
+    });
+  }
+
+  async start(): Promise<string> {
+    await new Promise<void>((resolve) => this.#server.listen(0, '127.0.0.1', resolve));
+    return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  async stop(): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy();
+    this.#agent.destroy();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+
+  /** Every watch that is open stays open and says nothing more. */
+  silenceWatches(): void {
+    this.#silenced = this.#watches;
+  }
+
+  /** Nothing goes through, and nobody is told; what was open stays dead afterwards. */
+  swallow(everything: boolean): void {
+    this.#blackHole = everything;
+    this.silenceWatches();
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const call = { method: request.method ?? '', uri: request.url ?? '' };
+    const body = await bodyOf(request);
+    if (this.#blackHole) return;
+    const fault = this.#hooks.faultOf?.(call);
+    switch (fault?.kind) {
+      case 'answer':
+        answer(response, fault);
+        return;
+      case 'silence':
+        return;
+      case 'reset':
+        request.socket.resetAndDestroy();
+        return;
+      case 'held':
+        await fault.until;
+        break;
+    }
+    const upstream = await this.#forward(request, body, response);
+    this.#hooks.onAnswered?.(call);
+    if (fault?.kind === 'lostAnswer') {
+      upstream.resume();
+      request.socket.resetAndDestroy();
+      return;
+    }
+    response.writeHead(upstream.statusCode ?? 502, upstream.headers);
+    response.flushHeaders();
+    if (call.uri.includes('watch=true')) await pipeline(upstream, this.#muffler(), response);
+    else await pipeline(upstream, response);
+  }
+
+  /** Lets a watch through until it is silenced. */
+  #muffler(): Transform {
+    this.#watches += 1;
+    const number = this.#watches;
+    return new Transform({
+      transform: (chunk, _encoding, done) => done(null, number > this.#silenced ? chunk : undefined),
+      // Not even its end is told.
+      flush: (done) => {
+        if (number > this.#silenced) done();
+      },
+    });
+  }
+
+  #forward(request: IncomingMessage, body: Buffer, response: ServerResponse): Promise<IncomingMessage> {
+    const { method, headers } = request;
+    const target = new URL(request.url ?? '', this.#plane.server);
+    return new Promise((resolve, reject) => {
+      const sent = forward(
+        target,
+        { method, agent: this.#agent, headers: { ...headers, host: target.host } },
+        resolve,
+      );
+      sent.once('error', reject);
+      response.once('close', () => sent.destroy());
+      sent.end(body);
+    });
+  }
+}
+
+async function bodyOf(request: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks);
+}
+
+function answer(
+  response: ServerResponse,
+  { status, retryAfterSeconds }: { status: number; retryAfterSeconds?: number },
+): void {
+  const message = `injected ${status}`;
+  response
+    .writeHead(status, {
+      'content-type': 'application/json',
+      ...(retryAfterSeconds === undefined ? {} : { 'retry-after': String(retryAfterSeconds) }),
+    })
+    .end(JSON.stringify({ kind: 'Status', status: 'Failure', message, code: status }));
+}
