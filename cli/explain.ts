@@ -1,18 +1,22 @@
 /**
- * `mailrelay explain`: which rule of a manifest decides what becomes of mail for an address, and what a condition reason
- * means and wants. Looks nothing up and connects to nobody.
+ * `mailrelay explain`: which rule of a manifest decides what becomes of mail for an address, or of the sessions of a
+ * client, and what a condition reason means and wants. Looks nothing up and connects to nobody.
  */
 import { CONDITION_MEANING, REASONS } from '#crds/conditions.ts';
 import { effectivePolicy } from '#crds/effective.ts';
 import { readManifests } from './documents.ts';
+import { describeSessions, isClient, sessionsOf } from './explainclient.ts';
 import { describeWay, wayOf } from './explaintext.ts';
 import { options, outputOption, UsageError } from './usage.ts';
 
 const HELP = `Usage: mailrelay explain ADDRESS -f FILE [--from ADDRESS]
+       mailrelay explain CLIENT -f FILE
        mailrelay explain REASON
 
 ADDRESS: from whom the MailRelay of a manifest takes mail for it, which route and which next hops it goes by, at which
 TLS level, and which part of the spec decides. Nothing is looked up.
+CLIENT: an IP address: its STARTTLS policy and oldest TLS version on each listener, what decides them, and whether its
+network may relay.
 REASON: cause and cure of a condition reason, such as CertificateMissing.
 
   -f, --file PATH      file or folder of YAML documents
@@ -34,9 +38,11 @@ export async function explain(argv: string[]): Promise<number> {
   const { values, positionals } = parsed;
   const [what, ...more] = positionals;
   if (what === undefined || more.length > 0)
-    throw new UsageError('Name one address or one reason: mailrelay explain ADDRESS -f FILE, or see --help');
+    throw new UsageError(
+      'Name one address, client or reason: mailrelay explain ADDRESS -f FILE, or see --help',
+    );
   const isJson = outputOption(values.output) === 'json';
-  const isAddress = /[@.]/.test(what);
+  const isAddress = isClient(what) || /[@.]/.test(what);
   if (isAddress && values.file === undefined)
     throw new UsageError('Name the manifest: mailrelay explain ADDRESS -f FILE');
   const { value, text } = isAddress
@@ -48,7 +54,12 @@ export async function explain(argv: string[]): Promise<number> {
 
 function explainAddress(to: string, from: string, file: string) {
   const { relay } = readManifests(file);
-  const way = wayOf(effectivePolicy(relay, relay.spec), from, to);
+  const policy = effectivePolicy(relay, relay.spec);
+  if (isClient(to)) {
+    const sessions = sessionsOf(policy, to);
+    return { value: sessions, text: describeSessions(to, sessions) };
+  }
+  const way = wayOf(policy, from, to);
   return { value: way, text: describeWay(way) };
 }
 

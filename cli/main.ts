@@ -32,7 +32,7 @@ const VERBS: Readonly<
     load: async () => (await import('./hash.ts')).hash,
   },
   explain: {
-    summary: 'which rule decides for an address; what a condition reason means',
+    summary: 'which rule decides for an address or a client; what a condition reason means',
     load: async () => (await import('./explain.ts')).explain,
   },
   trace: {

@@ -121,6 +121,8 @@ export const ROOMS: readonly Room[] = [
 export const DOORS = [
   'operator/main.ts',
   'relay/log.ts',
+  'relay/listener/policy.ts',
+  'relay/listener/relaying.ts',
   'relay/router/tools.ts',
   'relay/router/route.ts',
   'relay/supervisor/relay.ts',

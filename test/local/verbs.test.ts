@@ -107,7 +107,10 @@ describe('mailrelay hash, status, explain and trace', { concurrency: false }, ()
       'the plain text to be seen',
       async () => (await relay.status()).sessions.plaintext.length === 1,
     );
-    await until('the queue to be seen', async () => (await relay.status()).queue.deferrals.length === 1);
+    await until('the queue to be seen', async () => {
+      const { depth, deferrals } = (await relay.status()).queue;
+      return depth === 2 && deferrals.length === 1;
+    });
     const { policy, certificate } = await relay.status();
     const text = await status();
     assert.equal(text.status, 0, text.stderr);
@@ -151,6 +154,23 @@ describe('mailrelay hash, status, explain and trace', { concurrency: false }, ()
       hosts: { tlsLevel: string }[];
     };
     assert.deepEqual([other.rule, other.hosts[0]?.tlsLevel], ['outbound.smartHosts', 'Verify']);
+  });
+
+  test('explain names the policy that a client has on each listener', async () => {
+    const explain = (client: string) =>
+      mailrelay(['explain', client, '-f', join(EXAMPLES, 'submission.yaml')]).then(({ stdout }) => stdout);
+    assert.equal(
+      await explain('10.20.30.40'),
+      `10.20.30.40
+submission    STARTTLS Required, TLSv1.2 or later, by the listener; may not relay by its network
+submissions   TLS from the first byte, TLSv1.2 or later, by the listener; may not relay by its network
+printers      STARTTLS Disabled, TLSv1.2 or later, by inbound.clientPolicies[0]; may relay by its network
+`,
+    );
+    assert.match(
+      await explain('10.20.30.7'),
+      /^printers +STARTTLS Enabled, TLSv1 or later, by inbound\.clientPolicies\[1\]/m,
+    );
   });
 
   test('cert judges a pair as the relay does', async () => {
