@@ -8,6 +8,7 @@ import { cpus, release, totalmem } from 'node:os';
 
 const STORIES = [
   'test/crash/kill.test.ts',
+  'test/crash/router.test.ts',
   'test/crash/changes.test.ts',
   'test/crash/disk.test.ts',
   'test/load/idle.test.ts',

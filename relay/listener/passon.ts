@@ -13,6 +13,7 @@ import type { Verdict } from '../router/classify.ts';
 import type { Courier } from '../router/courier.ts';
 import { reportVerdict } from '../router/report.ts';
 import { type Destination, type Route, routeOf } from '../router/route.ts';
+import { ShunnedHops } from '../router/shunned.ts';
 import { newQueueId, type Recipient } from '../spool/record.ts';
 import type { Arrival } from './arrival.ts';
 import { contentOf } from './content.ts';
@@ -31,6 +32,7 @@ export class PassOn {
   readonly #courier: Courier;
   readonly #log: Log;
   readonly #route: Route;
+  readonly #shunned = new ShunnedHops(Date.now);
 
   constructor(policy: Policy, courier: Courier, log: Log) {
     this.#policy = policy;
@@ -76,7 +78,12 @@ export class PassOn {
       // A generator reads nothing before it is asked: the next hop that takes the envelope gets the stream.
       open: () => Readable.from(content(), { objectMode: false }),
     };
-    const means = { courier: this.#courier, policy: this.#policy, random: Math.random };
+    const means = {
+      courier: this.#courier,
+      policy: this.#policy,
+      random: Math.random,
+      shunned: this.#shunned,
+    };
     const outcome = await attempt(destination, parcel, means);
     stream.resume();
     if (fault) throw asRefusal(fault);

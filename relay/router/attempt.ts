@@ -8,6 +8,7 @@ import type { Courier, NextHop, Parcel, TlsFacts } from './courier.ts';
 import { orderHops } from './hoporder.ts';
 import { addressHops, type Resolved, resolveHops } from './resolver.ts';
 import type { Destination } from './route.ts';
+import type { ShunnedHops } from './shunned.ts';
 
 export type Outcome =
   | {
@@ -23,6 +24,7 @@ export interface Means {
   readonly courier: Courier;
   readonly policy: Policy;
   readonly random: () => number;
+  readonly shunned: ShunnedHops;
 }
 
 export async function attempt(destination: Destination, parcel: Parcel, means: Means): Promise<Outcome> {
@@ -30,11 +32,15 @@ export async function attempt(destination: Destination, parcel: Parcel, means: M
   if (resolved.kind === 'deferred')
     return { kind: 'unreachable', reason: resolved.reason, loginRefused: false, hadSession: false };
   if (resolved.kind === 'refused') return refusedByDns(destination, parcel, resolved);
-  return firstOf(orderHops(resolved.hops, means.random), parcel, means.courier);
+  return firstOf(means.shunned.last(orderHops(resolved.hops, means.random)), parcel, means);
 }
 
 /** RFC 5321 section 5.1: one hop after the other. A deferral counts once no other hop has given more. */
-async function firstOf(hops: readonly NextHop[], parcel: Parcel, courier: Courier): Promise<Outcome> {
+async function firstOf(
+  hops: readonly NextHop[],
+  parcel: Parcel,
+  { courier, shunned }: Means,
+): Promise<Outcome> {
   const reasons: string[] = [];
   let [loginRefused, hadSession] = [false, false];
   let deferral: Outcome | undefined;
@@ -44,6 +50,7 @@ async function firstOf(hops: readonly NextHop[], parcel: Parcel, courier: Courie
     for (const one of addresses.kind === 'hops' ? addresses.hops : []) {
       const result = await courier.deliver(one, parcel);
       if (result.kind === 'answered') {
+        shunned.answered(hop);
         const answer: Outcome = { ...result, hop: `${hop.host}:${hop.port}` };
         if (!result.mayTryAnother) return answer;
         deferral ??= answer;
@@ -52,6 +59,7 @@ async function firstOf(hops: readonly NextHop[], parcel: Parcel, courier: Courie
       reasons.push(result.reason);
       loginRefused ||= result.loginRefused;
       hadSession ||= result.hadSession;
+      if (!result.hadSession) shunned.failed(hop);
     }
   }
   return deferral ?? { kind: 'unreachable', reason: reasons.join('; '), loginRefused, hadSession };

@@ -64,6 +64,6 @@ export type HopResult =
 
 export interface Courier {
   deliver(hop: NextHop, parcel: Parcel): Promise<HopResult>;
-  /** Ends idle connections and those that are still being made; those in use end with their delivery. */
+  /** Ends connections, but for those over which a message is on its way: they end with it. */
   close(): void;
 }

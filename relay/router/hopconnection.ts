@@ -27,6 +27,8 @@ const LF = 0x0a;
 
 export class HopConnection extends Library {
   #parameters: ReadonlyMap<string, string> = new Map();
+  /** The message that is being sent is on its way: it may have been taken, whatever happens now. */
+  offered = false;
 
   offers(extension: Extension): boolean {
     return this._supportedExtensions.includes(extension);

@@ -21,6 +21,7 @@ import type { Waiting } from './queue.ts';
 import { reportVerdict } from './report.ts';
 import { type Route, routeOf } from './route.ts';
 import { destinationRetryMs, messageRetryMs } from './schedule.ts';
+import { ShunnedHops } from './shunned.ts';
 
 const REPORTED_DESTINATIONS = 10;
 const COUNTED_AS = { delivered: 'delivered', deferred: 'deferred', refused: 'bounced' } as const;
@@ -42,6 +43,7 @@ export class Runner {
   readonly #route: Route;
   readonly #lanes: Lanes;
   readonly #known = new KnownMessages();
+  readonly #shunned: ShunnedHops;
   readonly counters = new Counters();
   readonly keeper: Keeper;
   #running = false;
@@ -49,6 +51,7 @@ export class Runner {
   constructor(options: RunnerOptions) {
     this.#options = options;
     this.#route = routeOf(options.policy);
+    this.#shunned = new ShunnedHops(options.clock);
     const { connectionsPerDestination, messagesPerDestinationPerMinute } = options.policy.outbound.limits;
     this.#lanes = new Lanes({
       limits: { concurrent: connectionsPerDestination, perMinute: messagesPerDestinationPerMinute },
@@ -188,7 +191,7 @@ export class Runner {
     const outcome =
       packed.kind === 'refused'
         ? refusedByUs(batch, packed)
-        : await attempt(lane.destination, packed.parcel, this.#options);
+        : await attempt(lane.destination, packed.parcel, { ...this.#options, shunned: this.#shunned });
     if (outcome.kind === 'unreachable') return this.#unreachable(lane, waiting, outcome);
     lane.answered();
     await this.#settle(lane, taken, batch, outcome);

@@ -33,6 +33,7 @@ export class SmtpCourier implements Courier {
   #sessions = 0;
   readonly #idle = new Map<string, Kept[]>();
   readonly #connecting = new Set<Connecting>();
+  readonly #sending = new Set<Session>();
   #closed = false;
 
   constructor({ hostname, outbound }: Policy, materials: Materials, tracer: Tracer) {
@@ -71,6 +72,8 @@ export class SmtpCourier implements Courier {
     this.#closed = true;
     this.#endIdle();
     for (const connecting of this.#connecting) connecting.abort();
+    for (const { connection } of this.#sending)
+      if (!connection.offered) connection.cut('the router is stopping');
   }
 
   /** Opportunistic alone has a second attempt, in plain text, after a handshake that broke. */
@@ -104,7 +107,8 @@ export class SmtpCourier implements Courier {
 
   async #send(hop: NextHop, session: Session, parcel: Parcel): Promise<HopResult> {
     session.used += 1;
-    const sent = await sendOver(session.connection, parcel);
+    this.#sending.add(session);
+    const sent = await sendOver(session.connection, parcel).finally(() => this.#sending.delete(session));
     session.trace?.body(parcel.bytes);
     if (sent.kind === 'unsent') {
       session.connection.close();

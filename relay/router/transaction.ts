@@ -41,13 +41,16 @@ interface SendInfo {
 
 export async function sendOver(connection: HopConnection, parcel: Parcel): Promise<Sent> {
   const offers = connection.offers.bind(connection);
-  const refusal = await refusalOfContent(parcel, offers);
+  // The body flows only after the next hop said 354: before that, nothing can have been delivered.
+  connection.offered = false;
+  const refusal = await refusalOfContent(parcel, offers).catch((error) => {
+    connection.close();
+    throw error;
+  });
   if (refusal) return answered(parcel, () => refusal, true);
   const body = parcel.open();
-  // The body flows only after the next hop said 354: before that, nothing can have been delivered.
-  let offered = false;
   body.once('resume', () => {
-    offered = true;
+    connection.offered = true;
   });
   const { from, bytes: size, eightBit: use8BitMime } = parcel;
   const tellsSender = offers('DSN');
@@ -64,7 +67,9 @@ export async function sendOver(connection: HopConnection, parcel: Parcel): Promi
   return new Promise((resolve) => {
     connection.send(envelope, body, (error, info) => {
       clearTimeout(patience);
-      const sent = error ? failed(error, parcel, offered) : taken((info ?? {}) as SendInfo, parcel);
+      const sent = error
+        ? failed(error, parcel, connection.offered)
+        : taken((info ?? {}) as SendInfo, parcel);
       resolve(sent.kind === 'unsent' ? sent : { ...sent, tellsSender });
     });
   });

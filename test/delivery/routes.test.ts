@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { type Authority, makeAuthority } from '#test/kit/ca.ts';
-import { Hop } from '#test/kit/hop.ts';
+import { Hop, type Said } from '#test/kit/hop.ts';
 import { freePort } from '#test/kit/ports.ts';
 import type { TestRelay } from '#test/kit/relay.ts';
 import { until } from '#test/kit/wait.ts';
@@ -13,6 +13,7 @@ const NAMES = [
   'below',
   'sender',
   'second',
+  'sick',
   'heavy',
   'light',
   'implicit',
@@ -32,6 +33,7 @@ before(async () => {
   const ports = {} as Record<Name | 'nobody', number>;
   for (const name of [...NAMES, 'nobody'] as const) ports[name] = await freePort();
   const special: Partial<Record<Name, object>> = {
+    sick: { answer: ({ step }: Said) => (step === 'greeting' ? 'drop' : undefined) },
     implicit: { pair, implicitTls: true },
     named: { pair },
     mutual: { pair, clientAuthority: authority.cert },
@@ -44,6 +46,7 @@ tls: {level: Opportunistic, discover: [], trustConfigMapName: roots}
 smartHosts:
   - ${to('second', ', priority: 20')}
   - ${to('nobody', ', priority: 10')}
+  - ${to('sick', ', priority: 15')}
 routes:
   - {senders: [boss@client.example, "*.bulk.example"], hosts: [${to('sender')}]}
   - {recipientDomains: [partner.example], hosts: [${to('exact')}]}
@@ -85,7 +88,10 @@ test('a recipient domain and its sub-domains go their own ways', async () => {
 });
 
 test('what has no route goes to the first smart host that can be had', async () => {
-  await arrives('fallback', 'a@elsewhere.example', 'second');
+  for (const id of ['fallback-1', 'fallback-2', 'fallback-3'])
+    await arrives(id, 'a@elsewhere.example', 'second');
+  // One that failed a moment ago is not asked again with each message.
+  assert.equal(hops.sick.sessions, 1);
 });
 
 test('hosts of one priority share by weight', async () => {

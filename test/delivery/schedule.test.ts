@@ -20,7 +20,7 @@ let relay: TestRelay;
 let impatient: TestRelay;
 
 const answers: Partial<Record<Domain, (said: Said) => Answer | Promise<Answer>>> = {
-  hanging: ({ step }) => (step === 'greeting' ? 'hang' : undefined),
+  hanging: ({ step }) => (step === 'MAIL' ? 'hang' : undefined),
   narrow: async ({ step }) => {
     if (step === 'message') await gate.promise;
     return undefined;
