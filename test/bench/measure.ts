@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import type { Pair } from '#test/kit/ca.ts';
 import { freePort } from '#test/kit/ports.ts';
 import { type Sent, Sink, send, type Taken } from './load.ts';
-import type { Peer, Running } from './peer.ts';
+import type { Peer, Running, Setting } from './peer.ts';
 import type { Scenario } from './scenarios.ts';
 import { busyMs, cpuMsOf, type Memory, memoryOf } from './tree.ts';
 
@@ -40,28 +40,28 @@ export interface Result {
   readonly foreignCores: number;
 }
 
-export interface Bench {
-  readonly dir: string;
+export interface Bench<R extends Running> {
+  readonly setting: Setting;
   readonly sink: Sink;
-  readonly port: number;
-  readonly running: Running;
+  readonly running: R;
 }
 
 /** Brings a peer and its sink up in a folder of their own, on disk, and down again whatever happens. */
-export async function withPeer<T>(
-  peer: Peer,
+export async function withPeer<T, R extends Running>(
+  peer: Peer<R>,
   scenario: Scenario,
   pair: Pair,
-  work: (bench: Bench) => Promise<T>,
+  work: (bench: Bench<R>) => Promise<T>,
 ): Promise<T> {
   const dir = mkdtempSync(`/var/tmp/mailrelay-bench-${peer.name}-`);
   const [port, sinkPort] = [await freePort(), await freePort()];
   const tls = scenario.load.starttls;
   const sink = await Sink.start(dir, sinkPort, 'run-', { pair, starttls: tls });
   try {
-    const running = await peer.start({ dir, port, sinkPort, pair, tls, cutThrough: scenario.cutThrough });
+    const setting = { dir, port, sinkPort, pair, tls, cutThrough: scenario.cutThrough };
+    const running = await peer.start(setting);
     try {
-      return await work({ dir, sink, port, running });
+      return await work({ setting, sink, running });
     } finally {
       await running.stop();
     }
@@ -72,7 +72,7 @@ export async function withPeer<T>(
 }
 
 export function measure(peer: Peer, scenario: Scenario, pair: Pair, seconds: number): Promise<Result> {
-  return withPeer(peer, scenario, pair, async ({ sink, port, running }) => {
+  return withPeer(peer, scenario, pair, async ({ sink, setting: { port }, running }) => {
     const warm = await send(port, 'warm-', scenario.load, { seconds: Math.min(WARM_SECONDS, seconds) });
     await delivered(sink, ({ other }) => other, warm.accepted);
     const watch = watchMemory(running.pid);
@@ -85,13 +85,18 @@ export function measure(peer: Peer, scenario: Scenario, pair: Pair, seconds: num
 }
 
 /** Resolves when so many have come, or nothing comes any more. */
-export async function delivered(sink: Sink, count: (taken: Taken) => number, wanted: number): Promise<void> {
+export async function delivered(
+  sink: Sink,
+  count: (taken: Taken) => number,
+  wanted: number,
+  patienceMs = PATIENCE_MS,
+): Promise<void> {
   let [last, since] = [-1, Date.now()];
   for (;;) {
     const now = count(sink.taken());
     if (now >= wanted) return;
     if (now !== last) [last, since] = [now, Date.now()];
-    else if (Date.now() - since > PATIENCE_MS) return;
+    else if (Date.now() - since > patienceMs) return;
     await new Promise((tick) => setTimeout(tick, 100));
   }
 }

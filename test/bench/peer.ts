@@ -20,10 +20,10 @@ export interface Running {
   stop(): Promise<void>;
 }
 
-export interface Peer {
+export interface Peer<R extends Running = Running> {
   readonly name: string;
   /** Why it cannot run here, or undefined. */
   problem(): string | undefined;
   version(): string;
-  start(setting: Setting): Promise<Running>;
+  start(setting: Setting): Promise<R>;
 }

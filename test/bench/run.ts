@@ -1,60 +1,99 @@
 /**
- * `make bench`: our relay and its peers under the same load, in turn, several rounds. Prints a table of medians and
- * ranges; with --out FOLDER also writes every run as JSON.
+ * `make bench`: our relay and its peers under the same load, in turn, several rounds; then the stories of our relay alone.
+ * Prints tables of medians and ranges; --out FOLDER also writes every run as JSON, the tables, and a plot.
  *
- *   run.ts [--scenarios ABCDEF] [--peers mailrelay,postfix,haraka] [--rounds 5] [--seconds 8] [--out FOLDER]
+ *   run.ts [--scenarios ABCDEFGHIRKS] [--peers mailrelay,postfix,haraka] [--rounds 5] [--seconds 8] [--out FOLDER]
+ *          [--down 60]            seconds that the next hop is away in G
  *          [--before CHECKOUT]    an earlier state of our relay, as the peer "before"
+ *
+ * A to F are in scenarios.ts, G to I and R (at rest) in stories.ts, K are calibrations, S syncs as strace sees them.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { availableParallelism, cpus, release } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { makeAuthority } from '#test/kit/ca.ts';
+import { groupCommitCurve, straightIntoSink } from './calibrate.ts';
 import { measure, type Result } from './measure.ts';
 import type { Peer } from './peer.ts';
 import { haraka } from './peers/haraka.ts';
 import { postfix } from './peers/postfix.ts';
 import { relay, relayOf } from './peers/relay.ts';
-import { SCENARIOS } from './scenarios.ts';
+import { plotOf } from './plot.ts';
+import { SCENARIOS, type Scenario } from './scenarios.ts';
+import { atRest, changesUnderLoad, type Figures, longQueue, nextHopAway } from './stories.ts';
+import { syncsOf } from './syncs.ts';
 import { ratiosOf, tableOf } from './table.ts';
-
-const PEERS: Peer[] = [relay, postfix, haraka];
 
 const { values } = parseArgs({
   options: {
-    scenarios: { type: 'string', default: 'ABCDEF' },
+    scenarios: { type: 'string', default: 'ABCDEFGHIRKS' },
     peers: { type: 'string', default: 'mailrelay,before,postfix,haraka' },
     rounds: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '8' },
+    down: { type: 'string', default: '60' },
     out: { type: 'string' },
     before: { type: 'string' },
   },
 });
+const seconds = Number(values.seconds);
+const earlier = values.before === undefined ? [] : [relayOf('before', values.before)];
+const peers = [relay, ...earlier, postfix, haraka].filter(({ name }) =>
+  values.peers.split(',').includes(name),
+);
+const isWanted = (letter: string) => values.scenarios.includes(letter);
+const [A] = SCENARIOS as readonly [Scenario];
+const told: string[] = [];
 
-if (values.before !== undefined) PEERS.push(relayOf('before', values.before));
-
-const peers = PEERS.filter(({ name }) => values.peers.split(',').includes(name));
-const scenarios = SCENARIOS.filter(({ letter }) => values.scenarios.includes(letter));
-for (const peer of peers) {
-  const problem = peer.problem();
-  if (problem) throw new Error(problem);
-  console.log(peer.version());
+function tell(text: string): void {
+  console.log(text);
+  told.push(text);
 }
 
-const pair = await (await makeAuthority()).issue(['relay.bench.example', 'localhost']);
-const results: Result[] = [];
-for (const scenario of scenarios) {
+async function compare(scenario: Scenario, results: Result[]): Promise<void> {
+  // Only we know cut-through.
+  const able: readonly Peer[] = scenario.cutThrough
+    ? peers.filter(({ name }) => name !== postfix.name && name !== haraka.name)
+    : peers;
   for (let round = 0; round < Number(values.rounds); round++) {
-    for (const peer of peers) {
-      // Only we know it.
-      if (scenario.cutThrough && peer !== relay) continue;
-      const result = await measure(peer, scenario, pair, Number(values.seconds));
+    for (const peer of able) {
+      const result = await measure(peer, scenario, pair, seconds);
       results.push(result);
       console.log(JSON.stringify(result));
     }
   }
 }
-console.log(`\n${tableOf(results)}\n\n${ratiosOf(results, relay.name)}`);
+
+async function tellStory(letter: string, title: string, story: () => Promise<Figures>): Promise<void> {
+  if (!isWanted(letter)) return;
+  const rows = Object.entries(await story()).map(([name, value]) => `| ${name} | ${value} |`);
+  tell([`\n${letter}: ${title}\n`, '| | |', '| --- | --- |', ...rows].join('\n'));
+}
+
+tell(`${availableParallelism()} cores (${cpus()[0]?.model.trim()}), Linux ${release()}`);
+for (const peer of peers) {
+  const problem = peer.problem();
+  if (problem) throw new Error(problem);
+  tell(peer.version());
+}
+const pair = await (await makeAuthority()).issue(['relay.bench.example', 'localhost']);
+if (isWanted('K')) {
+  tell(`load straight into the sink, A: ${await straightIntoSink(A, 3)}`);
+  tell(`10 KB appended and synced, so many to a sync: ${groupCommitCurve([1, 5, 20, 50, 100])}`);
+}
+const results: Result[] = [];
+for (const scenario of SCENARIOS) if (isWanted(scenario.letter)) await compare(scenario, results);
+if (results.length > 0) tell(`\n${tableOf(results)}\n\n${ratiosOf(results, relay.name)}`);
+if (isWanted('S')) for (const peer of peers) tell(`${peer.name}: ${await syncsOf(peer, A, pair)}`);
+await tellStory('G', `the next hop is away for ${values.down} s`, () => nextHopAway(Number(values.down)));
+await tellStory('H', 'a renewal every second and a policy change every ten, under A', () =>
+  changesUnderLoad(31),
+);
+await tellStory('I', 'a long queue', () => longQueue(50_000));
+await tellStory('R', 'at rest, one listener process', atRest);
 if (values.out !== undefined) {
   mkdirSync(values.out, { recursive: true });
   writeFileSync(join(values.out, 'results.json'), `${JSON.stringify(results, null, 1)}\n`);
+  writeFileSync(join(values.out, 'tables.md'), `${told.join('\n')}\n`);
+  if (results.length > 0) writeFileSync(join(values.out, 'cpu.svg'), plotOf(results));
 }

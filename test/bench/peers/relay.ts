@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { publishFolder } from '#cli/inputfolder.ts';
 import { projectVersion } from '#cli/version.ts';
 import { effectivePolicy } from '#crds/effective.ts';
+import { type PodStatus, parsePodStatus } from '#crds/podstatus.ts';
 import { POLICY_FILE_NAME, type Policy, printPolicy } from '#crds/policyfile.ts';
 import type { Pair } from '#test/kit/ca.ts';
 import { freePort } from '#test/kit/ports.ts';
@@ -17,13 +18,19 @@ const ROOT = new URL('../../../', import.meta.url).pathname;
 export const relay = relayOf('mailrelay', ROOT);
 
 /** The relay of a checkout: of this one, or of an earlier one to compare with. */
-export function relayOf(name: string, checkout: string): Peer {
+export function relayOf(name: string, checkout: string): Peer<RunningRelay> {
   return {
     name,
     problem: () => undefined,
     version: () => `${name} ${projectVersion()}, Node ${process.version}`,
     start: (setting) => RunningRelay.start(setting, { checkout }),
   };
+}
+
+interface How {
+  readonly checkout?: string;
+  readonly processes?: number;
+  readonly policy?: Policy;
 }
 
 export class RunningRelay implements Running {
@@ -37,17 +44,14 @@ export class RunningRelay implements Running {
     this.#child = child;
   }
 
-  static async start(
-    setting: Setting,
-    how: { checkout?: string; processes?: number } = {},
-  ): Promise<RunningRelay> {
-    const { checkout = ROOT, processes = availableParallelism() } = how;
+  static async start(setting: Setting, how: How = {}): Promise<RunningRelay> {
+    const { checkout = ROOT, processes = availableParallelism(), policy = policyOf(setting) } = how;
     const { dir, pair } = setting;
     const adminPort = await freePort();
     const log = openSync(join(dir, 'relay.log'), 'a');
     const folders = ['policy', 'certificate', 'secrets', 'configmaps', 'state'];
     publishPair(dir, pair);
-    publishPolicy(dir, policyOf(setting));
+    publishPolicy(dir, policy);
     const flags = [
       ...folders.flatMap((name) => [`--${name}`, join(dir, name)]),
       ...['--listen', '127.0.0.1', '--admin-port', String(adminPort), '--grace', '0'],
@@ -75,8 +79,10 @@ export class RunningRelay implements Running {
     publishPair(this.#dir, pair);
   }
 
-  async status(): Promise<unknown> {
-    return (await this.#get('/status')).json();
+  async status(): Promise<PodStatus> {
+    const status = parsePodStatus(await (await this.#get('/status')).text());
+    if (!status) throw new Error('the status cannot be read');
+    return status;
   }
 
   async syncs(): Promise<number> {
