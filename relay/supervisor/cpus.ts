@@ -1,13 +1,18 @@
 /**
- * How many listener processes are worth their memory: the CPU limit of the container in whole cores, at least one.
- * Reads the quota of cgroup v2 or v1; without one, the number of cores.
+ * How many listener processes are worth their memory: the CPU limit of the container in whole cores without the one that
+ * the router keeps busy, at least one. A process for each core cost a quarter more CPU a message on two cores: what many
+ * sessions share (commits, warm code) is shared by fewer. Reads the quota of cgroup v2 or v1; without one, the number of
+ * cores.
  */
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 
-export function listenerProcesses(read: (path: string) => string | undefined = textOf): number {
+export function listenerProcesses(
+  read: (path: string) => string | undefined = textOf,
+  available = availableParallelism(),
+): number {
   const quota = quotaV2(read('/sys/fs/cgroup/cpu.max')) ?? quotaV1(read);
-  return Math.max(1, Math.floor(Math.min(quota ?? Number.POSITIVE_INFINITY, availableParallelism())));
+  return Math.max(1, Math.floor(Math.min(quota ?? Number.POSITIVE_INFINITY, available)) - 1);
 }
 
 function quotaV2(text: string | undefined): number | undefined {

@@ -4,7 +4,8 @@
  *
  *   run.ts [--scenarios ABCDEFGHIRKS] [--peers mailrelay,postfix,haraka] [--rounds 5] [--seconds 8] [--out FOLDER]
  *          [--down 60]            seconds that the next hop is away in G
- *          [--before CHECKOUT]    an earlier state of our relay, as the peer "before"
+ *          [--before CHECKOUT]    an earlier state of our relay, as the peer "before"; the peer "process-per-core"
+ *                                 is our relay with a listener process for each core
  *
  * A to F are in scenarios.ts, G to I and R (at rest) in stories.ts, K are calibrations, S syncs as strace sees them.
  */
@@ -37,8 +38,9 @@ const { values } = parseArgs({
   },
 });
 const seconds = Number(values.seconds);
-const earlier = values.before === undefined ? [] : [relayOf('before', values.before)];
-const peers = [relay, ...earlier, postfix, haraka].filter(({ name }) =>
+const earlier = values.before === undefined ? [] : [relayOf('before', { checkout: values.before })];
+const perCore = relayOf('process-per-core', { processes: availableParallelism() });
+const peers = [relay, perCore, ...earlier, postfix, haraka].filter(({ name }) =>
   values.peers.split(',').includes(name),
 );
 const isWanted = (letter: string) => values.scenarios.includes(letter);

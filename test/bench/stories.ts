@@ -4,12 +4,12 @@
  */
 import { mkdirSync } from 'node:fs';
 import { connect } from 'node:net';
-import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hashOf, type Policy } from '#crds/policyfile.ts';
 import { newQueueId } from '#relay/spool/record.ts';
 import { Spool } from '#relay/spool/spool.ts';
+import { listenerProcesses } from '#relay/supervisor/cpus.ts';
 import { type Authority, makeAuthority } from '#test/kit/ca.ts';
 import { freePort } from '#test/kit/ports.ts';
 import { until } from '#test/kit/wait.ts';
@@ -131,10 +131,7 @@ async function costOfChanges(
       running.change(policy);
       await until('the policy', async () => (await running.status()).policy.hash === hashOf(policy));
       // The supervisor, a listener process for each core and the router: the old ones are gone.
-      await until(
-        'the old processes to end',
-        () => treeOf(running.pid).length === 2 + availableParallelism(),
-      );
+      await until('the old processes to end', () => treeOf(running.pid).length === 2 + listenerProcesses());
     }),
   };
 }

@@ -1,13 +1,13 @@
 /** Our relay, as a pod runs it: `mailrelay relay` on folders. */
 import { spawn } from 'node:child_process';
 import { openSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { publishFolder } from '#cli/inputfolder.ts';
 import { projectVersion } from '#cli/version.ts';
 import { effectivePolicy } from '#crds/effective.ts';
 import { type PodStatus, parsePodStatus } from '#crds/podstatus.ts';
 import { POLICY_FILE_NAME, type Policy, printPolicy } from '#crds/policyfile.ts';
+import { listenerProcesses } from '#relay/supervisor/cpus.ts';
 import type { Pair } from '#test/kit/ca.ts';
 import { freePort } from '#test/kit/ports.ts';
 import { until } from '#test/kit/wait.ts';
@@ -15,15 +15,15 @@ import type { Peer, Running, Setting } from '../peer.ts';
 
 const ROOT = new URL('../../../', import.meta.url).pathname;
 
-export const relay = relayOf('mailrelay', ROOT);
+export const relay = relayOf('mailrelay', {});
 
-/** The relay of a checkout: of this one, or of an earlier one to compare with. */
-export function relayOf(name: string, checkout: string): Peer<RunningRelay> {
+/** Our relay run in another way, to compare with: of an earlier checkout, or with another number of processes. */
+export function relayOf(name: string, how: How): Peer<RunningRelay> {
   return {
     name,
     problem: () => undefined,
     version: () => `${name} ${projectVersion()}, Node ${process.version}`,
-    start: (setting) => RunningRelay.start(setting, { checkout }),
+    start: (setting) => RunningRelay.start(setting, how),
   };
 }
 
@@ -45,7 +45,7 @@ export class RunningRelay implements Running {
   }
 
   static async start(setting: Setting, how: How = {}): Promise<RunningRelay> {
-    const { checkout = ROOT, processes = availableParallelism(), policy = policyOf(setting) } = how;
+    const { checkout = ROOT, processes = listenerProcesses(), policy = policyOf(setting) } = how;
     const { dir, pair } = setting;
     const adminPort = await freePort();
     const log = openSync(join(dir, 'relay.log'), 'a');
