@@ -76,6 +76,8 @@ export class QueueClient {
         return `No relay with a queue runs with the state folder ${where}: start it, or name the folder of the one that runs by --state DIR`;
       case 'EACCES':
         return `You may not use the queue in ${where}: run this as the user of the relay`;
+      case 'EINVAL':
+        return `The path ${where} is too long for the socket of a queue (about 95 characters): choose a shorter state folder`;
       default:
         return `The relay in ${where} ended in the middle of the answer, ask again: ${message}`;
     }

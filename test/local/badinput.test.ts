@@ -92,6 +92,8 @@ test('no relay to speak to', async () => {
     '--state',
   );
   assertOneSentence(await mailrelay(['queue', 'list', '--state', dir]), 1, 'No relay', '--state');
+  const long = join(dir, 'x'.repeat(120));
+  assertOneSentence(await mailrelay(['queue', 'list', '--state', long]), 1, 'too long', 'state folder');
   assertOneSentence(await mailrelay(['queue', 'remove', '--state', dir]), 2, 'which messages to remove');
 });
 
