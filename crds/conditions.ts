@@ -52,6 +52,11 @@ export const REASONS = {
     cause: 'Pods are being started or replaced.',
     cure: 'Wait; pods go one at a time.',
   },
+  RolloutWaits: {
+    type: 'Reconciling',
+    cause: 'A new operator wants new pods, and other relays are being replaced: a few go at a time.',
+    cure: 'Wait; if nothing moves, look for relays whose pods do not become ready. What you change in the spec does not wait.',
+  },
   ScalingIn: {
     type: 'Reconciling',
     cause: 'Fewer pods are wanted: those with the highest numbers take no mail and hand their queues over.',

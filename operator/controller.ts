@@ -17,6 +17,7 @@ import { PodPoller, type PollTarget } from './pods/poller.ts';
 import { Refresher } from './pods/refresh.ts';
 import { reconcile } from './reconcile.ts';
 import type { RenderSettings } from './render/index.ts';
+import { Rollouts } from './rollouts.ts';
 import type { World } from './world.ts';
 
 export interface ControllerOptions {
@@ -24,6 +25,7 @@ export interface ControllerOptions {
   readonly namespaces: readonly string[] | undefined;
   readonly settings: RenderSettings;
   readonly workers: number;
+  readonly rollingRelays: number;
   readonly identity: string;
   readonly log: Log;
   readonly metrics: OperatorMetrics;
@@ -37,11 +39,13 @@ export class Controller {
   readonly #queue: WorkQueue;
   readonly #poller: PodPoller;
   readonly #refresher = new Refresher();
+  readonly #rollouts: Rollouts;
   readonly #failing = new Map<string, string>();
   #leading = false;
 
   constructor(options: ControllerOptions) {
     this.#options = options;
+    this.#rollouts = new Rollouts(options.rollingRelays);
     this.#queue = new WorkQueue((key, waitedMs) => this.#work(key, waitedMs), options.workers, Math.random);
     this.#poller = new PodPoller((key, priority) => this.#queue.add(key, priority));
     this.#caches = new Caches({
@@ -109,6 +113,7 @@ export class Controller {
     if (!world) {
       this.#failing.delete(key);
       this.#refresher.forget(key);
+      this.#rollouts.forget(key);
       return;
     }
     try {
@@ -134,6 +139,7 @@ export class Controller {
       writer: errand,
       settings,
       refresher: this.#refresher,
+      rollouts: this.#rollouts,
       onWrite: (verb, object) => log(verb, { relay: key, object }),
       tell: async (relay, event) => {
         log('event', { relay: key, reason: event.reason, note: event.note });

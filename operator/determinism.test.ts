@@ -14,6 +14,7 @@ import { type Hands, reconcile } from './reconcile.ts';
 import { authorityOf } from './render/authority.ts';
 import { renderAll } from './render/index.ts';
 import { renderStatus } from './report/status.ts';
+import { Rollouts } from './rollouts.ts';
 import type { World } from './world.ts';
 
 const PROBLEM = fc.constantFrom('CertificateMissing', 'KeyMismatch', 'CertificateExpired', 'unheard of');
@@ -161,6 +162,7 @@ test('a world that was reconciled once is not written to again', async () => {
         writer: server,
         settings: SETTINGS,
         refresher: new Refresher(),
+        rollouts: new Rollouts(1),
         onWrite: () => undefined,
         tell: async () => undefined,
       };

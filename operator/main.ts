@@ -55,6 +55,7 @@ async function operate(settings: Settings): Promise<number> {
     namespaces: settings.namespaces,
     settings: { ...settings.render, operatorNamespace: namespace },
     workers: settings.workers,
+    rollingRelays: settings.rollingRelays,
     identity: settings.identity,
     log,
     metrics,

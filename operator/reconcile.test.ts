@@ -15,6 +15,7 @@ import { KubeError } from './kube/errors.ts';
 import { Refresher } from './pods/refresh.ts';
 import { type Hands, reconcile } from './reconcile.ts';
 import { renderStatus } from './report/status.ts';
+import { Rollouts } from './rollouts.ts';
 import type { World } from './world.ts';
 
 /** Takes every request down, and answers by `answer`. */
@@ -34,6 +35,7 @@ function recordingHands(
     },
     settings: SETTINGS,
     refresher: new Refresher(),
+    rollouts: new Rollouts(1),
     onWrite: () => undefined,
     tell: async (_relay, { reason }) => {
       events.push(reason);

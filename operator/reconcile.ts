@@ -12,20 +12,24 @@ import { settleClaims, unmarkClaims } from './claims.ts';
 import { wantsIssuer } from './judge/certificate.ts';
 import { scalingOf } from './judge/scaling.ts';
 import { isKubeError } from './kube/errors.ts';
-import { MAIL_RELAY, POD, pathOf } from './kube/kinds.ts';
+import { MAIL_RELAY, POD, pathOf, STATEFUL_SET } from './kube/kinds.ts';
 import type { Refresher } from './pods/refresh.ts';
 import { authorityOf } from './render/authority.ts';
 import { type RenderSettings, renderAll } from './render/index.ts';
 import { eventsOf, type RelayEvent } from './report/events.ts';
 import { renderStatus } from './report/status.ts';
+import type { Rollouts } from './rollouts.ts';
 import type { Obstacle, World } from './world.ts';
 
 const BLOCKED_MS = 30_000;
+/** Until a relay that waits asks again whether it is its turn. */
+const TURN_MS = 5_000;
 
 export interface Hands {
   readonly writer: Writer;
   readonly settings: RenderSettings;
   readonly refresher: Refresher;
+  readonly rollouts: Rollouts;
   readonly onWrite: OnWrite;
   readonly tell: (relay: MailRelay, event: RelayEvent) => Promise<void>;
 }
@@ -41,14 +45,15 @@ export async function reconcile(world: World, hands: Hands): Promise<Reconciled>
   if (!world.asked) return { lookAgainMs: undefined };
   const refreshMs = await refresh(world, hands);
   await report(world, obstacles, hands);
-  return {
-    lookAgainMs: isBlocked(world, obstacles) ? Math.min(refreshMs ?? BLOCKED_MS, BLOCKED_MS) : refreshMs,
-  };
+  const blockedMs = blockedFor(world, obstacles);
+  return { lookAgainMs: blockedMs === undefined ? refreshMs : Math.min(refreshMs ?? blockedMs, blockedMs) };
 }
 
 /** What stands in the way is not ours, so no watch tells when it goes: a quota, a foreign object, a missing CRD. */
-function isBlocked({ relay, absentKinds }: World, obstacles: readonly Obstacle[]): boolean {
-  return obstacles.length > 0 || (wantsIssuer(relay) && absentKinds.includes('Certificate'));
+function blockedFor({ relay, absentKinds }: World, obstacles: readonly Obstacle[]): number | undefined {
+  if (obstacles.some(({ kind }) => kind === 'waitsForTurn')) return TURN_MS;
+  const lacksCertManager = wantsIssuer(relay) && absentKinds.includes('Certificate');
+  return obstacles.length > 0 || lacksCertManager ? BLOCKED_MS : undefined;
 }
 
 /** A person may stop the operator from touching a relay; the pods go on. */
@@ -56,15 +61,22 @@ function isPaused({ metadata }: MailRelay): boolean {
   return metadata.annotations?.[ANNOTATIONS.paused] === 'true';
 }
 
-async function apply(world: World, { writer, settings, onWrite }: Hands): Promise<Obstacle[]> {
+async function apply(world: World, { writer, settings, rollouts, onWrite }: Hands): Promise<Obstacle[]> {
   const { relay, policy } = world;
   if (!policy) return [];
   const scaling = scalingOf(world);
   await unmarkClaims(writer, scaling, onWrite);
-  const wanted = renderAll(relay, policy, settings, authorityOf(world), scaling.replicas);
+  const rendered = renderAll(relay, policy, settings, authorityOf(world), scaling.replicas);
+  const waiting: Obstacle[] = [];
+  const wanted = rendered.map((object) => {
+    if (object.kind !== STATEFUL_SET.kind) return object;
+    const { set, waits } = rollouts.inTurn(world, object);
+    if (waits) waiting.push({ kind: 'waitsForTurn', object: `${set.kind}/${set.metadata.name}` });
+    return set;
+  });
   const obstacles = await applyAll(writer, world, wanted, onWrite);
   await settleClaims(writer, scaling, onWrite);
-  return obstacles;
+  return [...waiting, ...obstacles];
 }
 
 async function refresh(world: World, { writer, refresher, onWrite }: Hands): Promise<number | undefined> {

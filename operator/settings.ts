@@ -18,6 +18,7 @@ Reconciles MailRelays: makes relay pods, asks cert-manager for certificates, and
   --kubeconfig FILE          how to reach the API server                 (the ServiceAccount)
   --health-port N            port of /healthz, /readyz and /metrics      (8080)
   --workers N                MailRelays worked on at the same time       (8)
+  --rolling-relays N         relays whose pods are replaced at a time    (5)
   --no-leader-election       for a single replica that is run by hand
 `;
 
@@ -28,6 +29,7 @@ export interface Settings {
   readonly kubeconfig: string | undefined;
   readonly healthPort: number;
   readonly workers: number;
+  readonly rollingRelays: number;
   readonly leaderElection: boolean;
   /** Names this process in the Lease and in events. */
   readonly identity: string;
@@ -62,6 +64,9 @@ export function parseSettings(argv: readonly string[], env: NodeJS.ProcessEnv): 
   const workers = Number(values.workers);
   if (!(workers >= 1 && workers <= 100))
     return usage(`--workers must be from 1 to 100, not "${values.workers}"`);
+  const rollingRelays = Number(values['rolling-relays']);
+  if (!(rollingRelays >= 1))
+    return usage(`--rolling-relays must be 1 or more, not "${values['rolling-relays']}"`);
   const namespaces = listOf(values.namespaces);
   return {
     kind: 'settings',
@@ -72,6 +77,7 @@ export function parseSettings(argv: readonly string[], env: NodeJS.ProcessEnv): 
       kubeconfig: values.kubeconfig,
       healthPort,
       workers,
+      rollingRelays,
       leaderElection: !values['no-leader-election'],
       identity: env['POD_NAME'] ?? `${hostname()}-${process.pid}`,
     },
@@ -90,6 +96,7 @@ function parse(argv: readonly string[]) {
       kubeconfig: { type: 'string' },
       'health-port': { type: 'string', default: '8080' },
       workers: { type: 'string', default: '8' },
+      'rolling-relays': { type: 'string', default: '5' },
       'no-leader-election': { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
     },

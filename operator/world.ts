@@ -42,4 +42,6 @@ export interface World {
 /** What came of applying: nothing, or why an object could not be as wanted. */
 export type Obstacle =
   | { kind: 'nameTaken'; object: string }
+  /** Its pods are replaced after those of other relays. */
+  | { kind: 'waitsForTurn'; object: string }
   | { kind: 'denied'; object: string; message: string };

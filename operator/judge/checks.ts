@@ -143,6 +143,11 @@ export const policyNotYet: Check = (world) => policyPending(world);
 export const serving: Check = ({ relay }) =>
   is('True', 'Serving', `All ${relay.spec.replicas} pods serve the wanted policy`);
 
+export const rolloutWaits: Check = ({ obstacles }) =>
+  obstacles.some(({ kind }) => kind === 'waitsForTurn')
+    ? is('True', 'RolloutWaits', 'New pods wait for their turn: a few relays are replaced at a time')
+    : undefined;
+
 export const rollingOut: Check = (world) => {
   const { relay, objects } = world;
   const set = objects.get(`StatefulSet/${relay.metadata.name}`);

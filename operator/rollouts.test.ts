@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { effectivePolicy } from '#crds/effective.ts';
+import { liveObjects, relayObject, SETTINGS, settledWorld } from '#test/fixtures/world.ts';
+import type { KubeObject } from './kube/client.ts';
+import { type Rendered, renderAll } from './render/index.ts';
+import { Rollouts } from './rollouts.ts';
+import type { World } from './world.ts';
+
+const NEWER = { ...SETTINGS, relayImage: 'registry.example/mailrelay:2.0.0' };
+const MINUTE_MS = 60_000;
+
+function relayCalled(name: string, observedGeneration = 3) {
+  const relay = relayObject();
+  return { ...relay, metadata: { ...relay.metadata, name }, status: { observedGeneration } };
+}
+
+/** A relay whose pods are as an operator with `settings` wants them. */
+function worldOf(name: string, { settings = SETTINGS, revision = 'a', observed = 3, later = 0 } = {}): World {
+  const relay = relayCalled(name, observed);
+  const objects = liveObjects(relay);
+  const key = `StatefulSet/${name}`;
+  const live = objects.get(key) as KubeObject;
+  const { spec } = setOf(relay, settings);
+  const status = { observedGeneration: 1, currentRevision: 'a', updateRevision: revision };
+  objects.set(key, { ...live, spec, status });
+  const world = settledWorld({ relay, objects });
+  return { ...world, now: world.now + later };
+}
+
+function setOf(relay: World['relay'], settings = NEWER): Rendered {
+  const all = renderAll(relay, effectivePolicy(relay.metadata, relay.spec), settings);
+  return all.find(({ kind }) => kind === 'StatefulSet') as Rendered;
+}
+
+const waits = (rollouts: Rollouts, world: World) => rollouts.inTurn(world, setOf(world.relay)).waits;
+
+describe('replacing the pods of many relays', () => {
+  test('a few at a time; the next one when one has done', () => {
+    const rollouts = new Rollouts(2);
+    assert.deepEqual(
+      ['a', 'b', 'c'].map((name) => waits(rollouts, worldOf(name))),
+      [false, false, true],
+    );
+    // Asked again while it rolls, nothing changes.
+    assert.equal(waits(rollouts, worldOf('a', { settings: NEWER, revision: 'b' })), false);
+    assert.equal(waits(rollouts, worldOf('c')), true);
+    assert.equal(waits(rollouts, worldOf('a', { settings: NEWER })), false);
+    assert.equal(waits(rollouts, worldOf('c')), false);
+    assert.equal(waits(rollouts, worldOf('d')), true);
+  });
+
+  test('the one that waits keeps its template, and is scaled all the same', () => {
+    const rollouts = new Rollouts(0);
+    const world = worldOf('a');
+    const wanted = setOf({ ...world.relay, spec: { ...world.relay.spec, replicas: 5 } });
+    const { set } = rollouts.inTurn(world, wanted);
+    const { spec } = set as unknown as { spec: { replicas: number; template: unknown } };
+    assert.equal(spec.replicas, 5);
+    assert.deepEqual(
+      spec.template,
+      (world.objects.get('StatefulSet/a') as { spec?: { template: unknown } }).spec?.template,
+    );
+  });
+
+  test('what a user changed does not wait', () => {
+    assert.equal(waits(new Rollouts(0), worldOf('a', { observed: 2 })), false);
+  });
+
+  test('nothing waits where nothing rolls', () => {
+    assert.equal(waits(new Rollouts(0), worldOf('a', { settings: NEWER })), false);
+    const fresh = worldOf('b');
+    assert.equal(waits(new Rollouts(0), { ...fresh, objects: new Map() }), false);
+  });
+
+  test('a relay that does not come up holds the others back for ten minutes', () => {
+    const rollouts = new Rollouts(1);
+    assert.equal(waits(rollouts, worldOf('a')), false);
+    assert.equal(waits(rollouts, worldOf('b', { later: 9 * MINUTE_MS })), true);
+    assert.equal(waits(rollouts, worldOf('b', { later: 10 * MINUTE_MS })), false);
+  });
+
+  test('after a start, relays that roll are counted as soon as they are seen', () => {
+    const rollouts = new Rollouts(1);
+    assert.equal(waits(rollouts, worldOf('a', { settings: NEWER, revision: 'b' })), false);
+    assert.equal(waits(rollouts, worldOf('b')), true);
+  });
+});
