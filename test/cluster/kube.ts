@@ -14,6 +14,8 @@ export interface Prepared {
   readonly kubectl: string;
   readonly helm: string;
   readonly image: { readonly repository: string; readonly tag: string };
+  /** Tag of an older version; empty on a cluster that was given. */
+  readonly olderTag: string;
   /** Empty on a cluster that was given. */
   readonly auditLog: string;
   /** An address of this machine that pods reach. */

@@ -14,8 +14,9 @@ import {
   startKeptCluster,
   stopKeptCluster,
 } from './cluster.ts';
-import { buildImage } from './image.ts';
+import { buildImage, type Image } from './image.ts';
 import type { Prepared } from './kube.ts';
+import { withOlderSources } from './older.ts';
 import { programs } from './programs.ts';
 
 /** Several clusters may be kept side by side, each under a name of its own. */
@@ -65,6 +66,7 @@ function testOn(cluster: Cluster, patterns: readonly string[]): Promise<number> 
     kubectl: join(cluster.bin, 'kubectl'),
     helm: join(cluster.bin, 'helm'),
     image: load(cluster),
+    olderTag: loadOlder(cluster),
     auditLog: cluster.auditLog,
     nodeAddress: cluster.nodeAddress,
   };
@@ -72,7 +74,17 @@ function testOn(cluster: Cluster, patterns: readonly string[]): Promise<number> 
 }
 
 function load(cluster: Cluster): Prepared['image'] {
-  const { archive, ...image } = buildImage(say);
+  return importInto(cluster, buildImage(say));
+}
+
+function loadOlder(cluster: Cluster): string {
+  return importInto(
+    cluster,
+    withOlderSources((sources) => buildImage(say, sources)),
+  ).tag;
+}
+
+function importInto(cluster: Cluster, { archive, ...image }: Image): Prepared['image'] {
   say('importing the image');
   cluster.importImage(archive, `${image.repository}:${image.tag}`);
   return image;
@@ -92,6 +104,7 @@ function preparedGiven(kubeconfig: string): Prepared {
     kubectl: 'kubectl',
     helm: 'helm',
     image: { repository, tag },
+    olderTag: '',
     auditLog: '',
     nodeAddress,
   };

@@ -1,0 +1,196 @@
+/**
+ * Back to an older version and up again, operator and relay apart, with mail in the queues and clients at work: what
+ * was promised arrives, nobody is refused, and pods are replaced only where they must, a few relays at a time.
+ */
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { projectVersion } from '#cli/version.ts';
+import { Ledger } from '#test/kit/ledger.ts';
+import { type Load, startLoad } from '#test/kit/load.ts';
+import { Sink } from '#test/kit/sink.ts';
+import { type ConnectionStream, streamOfConnections } from '#test/kit/stream.ts';
+import { until } from '#test/kit/wait.ts';
+import {
+  apply,
+  conditionOf,
+  installOperator,
+  kubectl,
+  makeNamespace,
+  podStatus,
+  podsOf,
+  prepared,
+  type RelayPod,
+  relayOf,
+  serviceAddress,
+  statusUntil,
+  waitReady,
+} from './kube.ts';
+import { OLDER_VERSION } from './older.ts';
+
+const NAMESPACE = 'versions';
+const HOP_PORT = 2527;
+const ROLL_MS = 180_000;
+const CLIENTS = 3;
+const SOAK = process.env['MAILRELAY_SOAK'] !== undefined;
+const RELAYS: readonly (readonly [string, number])[] = SOAK
+  ? [
+      ['relay', 2],
+      ['other', 1],
+    ]
+  : [['relay', 2]];
+
+const manifest = (name: string, replicas: number, starttls = 'Enabled') => `
+apiVersion: mailrelay.dev/v1alpha1
+kind: MailRelay
+metadata: {name: ${name}, namespace: ${NAMESPACE}}
+spec:
+  hostname: relay.example.com
+  replicas: ${replicas}
+  tls: {issuerRef: {name: ca}}
+  inbound:
+    starttls: ${starttls}
+    listeners: [{name: smtp, port: 25}]
+    clients: {networks: [10.0.0.0/8]}
+  outbound: {smartHosts: [{host: ${prepared().nodeAddress}, port: ${HOP_PORT}}]}
+`;
+
+const ledger = new Ledger();
+let sink: Sink;
+let load: Load;
+let stream: ConnectionStream;
+
+/** One relay at a time. */
+const install = (operatorTag: string, relayTag: string) =>
+  installOperator(
+    `image.tag=${operatorTag}`,
+    `relay.image.tag=${relayTag}`,
+    'extraArgs={--rolling-relays=1}',
+  );
+const identities = (name: string) => podsOf(NAMESPACE, name).map(({ uid, restarts }) => `${uid} ${restarts}`);
+const reasonOf = (name: string) => conditionOf(relayOf(NAMESPACE, name), 'Reconciling')?.reason;
+
+async function versionsOf(name: string): Promise<string> {
+  const statuses = await Promise.all(podsOf(NAMESPACE, name).map(({ ip }) => podStatus(ip)));
+  return statuses.map(({ version, ready }) => `${version}${ready ? '' : ' not ready'}`).join();
+}
+
+function isSettled(name: string, replicas: number): boolean {
+  const relay = relayOf(NAMESPACE, name);
+  return relay.status.policy.podsServing === replicas && conditionOf(relay, 'Reconciling') === undefined;
+}
+
+async function rolled(version: string): Promise<void> {
+  for (const [name, replicas] of RELAYS) {
+    const wanted = Array.from({ length: replicas }, () => version).join();
+    await until(
+      `every pod of ${name} to be of version ${version}`,
+      async () => (await versionsOf(name)) === wanted && isSettled(name, replicas),
+      ROLL_MS,
+    );
+  }
+}
+
+describe('versions', {
+  concurrency: false,
+  skip: prepared().olderTag === '' && 'needs an older image',
+}, () => {
+  const { image, olderTag } = prepared();
+
+  before(async () => {
+    install(olderTag, olderTag);
+    makeNamespace(NAMESPACE);
+    sink = await Sink.start({ port: HOP_PORT, host: prepared().nodeAddress });
+    await sink.down();
+    for (const [name, replicas] of RELAYS) apply(manifest(name, replicas));
+    for (const [name] of RELAYS) waitReady(NAMESPACE, name);
+    assert.equal(await versionsOf('relay'), `${OLDER_VERSION},${OLDER_VERSION}`);
+    const service = serviceAddress(NAMESPACE);
+    await until('the Service to reach a pod', async () => {
+      stream = await streamOfConnections(25, service);
+      return true;
+    });
+    load = startLoad(25, ledger, 'versions', CLIENTS, 2_000, service);
+    await until('mail to wait', () => ledger.promised.size > 20);
+  });
+
+  after(async () => {
+    await load?.stop();
+    await sink?.down();
+  });
+
+  test('a new operator leaves relays alone whose image is what it was, and changes their policy all the same', async () => {
+    await operatorAlone(image.tag, olderTag);
+  });
+
+  test('then the relays: each pod comes back with its queue', async () => {
+    install(image.tag, image.tag);
+    await rolled(projectVersion());
+  });
+
+  test('back to the older operator, newer relays are left alone', async () => {
+    await operatorAlone(olderTag, image.tag);
+  });
+
+  test('a pod that is evicted comes back with its queue', async () => {
+    const [pod] = podsOf(NAMESPACE);
+    const metadata = { name: pod?.name, namespace: NAMESPACE };
+    const eviction = JSON.stringify({ apiVersion: 'policy/v1', kind: 'Eviction', metadata });
+    kubectl(
+      ['create', '--raw', `/api/v1/namespaces/${NAMESPACE}/pods/${pod?.name}/eviction`, '-f', '-'],
+      eviction,
+    );
+    await until('another pod in its place', () => isReplaced(pod), ROLL_MS);
+  });
+
+  if (SOAK) {
+    test('in full: back with the relays too, one relay at a time, a pod that is deleted, and up again', async () => {
+      install(olderTag, olderTag);
+      await until('one to wait for the other', () =>
+        RELAYS.some(([name]) => reasonOf(name) === 'RolloutWaits'),
+      );
+      await rolled(OLDER_VERSION);
+      const [pod] = podsOf(NAMESPACE);
+      kubectl(['delete', 'pod', pod?.name ?? '', '-n', NAMESPACE, '--wait=false']);
+      await until('another pod in its place', () => isReplaced(pod), ROLL_MS);
+      install(image.tag, image.tag);
+      await rolled(projectVersion());
+    });
+  }
+
+  test('nobody was refused, and everything that was promised arrives', async () => {
+    const { connections, failures } = await stream.stop();
+    assert.deepEqual(failures, []);
+    assert.ok(connections > 100, `only ${connections} connections were made`);
+    await load.stop();
+    assert.ok(ledger.promised.size > 100, `only ${ledger.promised.size} messages were sent`);
+    await sink.up();
+    // A router that begins anew tries everything at once.
+    const limits = '{"spec":{"outbound":{"limits":{"connectionsPerDestination":10}}}}';
+    kubectl(['patch', 'mr', 'relay', '-n', NAMESPACE, '--type=merge', '-p', limits]);
+    await until('every message', () => ledger.missingAt(sink).length === 0, ROLL_MS);
+    assert.equal(ledger.settle(sink), 0, 'arrived twice');
+    kubectl(['delete', 'mailrelay', '--all', '-n', NAMESPACE]);
+  });
+});
+
+/** Another operator, with the relays as they are: it takes a change of policy to them, and replaces none. */
+async function operatorAlone(operatorTag: string, relayTag: string): Promise<void> {
+  const before = { pods: identities('relay'), versions: await versionsOf('relay') };
+  install(operatorTag, relayTag);
+  apply(manifest('relay', 2, 'Required'));
+  await statusUntil('the policy in force', NAMESPACE, ({ metadata, status }) =>
+    status.conditions.some(
+      ({ type, status: is, observedGeneration }) =>
+        type === 'PolicyApplied' && is === 'True' && observedGeneration === metadata.generation,
+    ),
+  );
+  apply(manifest('relay', 2));
+  await until('the policy back', () => isSettled('relay', 2), 60_000);
+  assert.deepEqual({ pods: identities('relay'), versions: await versionsOf('relay') }, before);
+}
+
+function isReplaced(pod: RelayPod | undefined): boolean {
+  return (
+    podsOf(NAMESPACE).some(({ name, uid }) => name === pod?.name && uid !== pod.uid) && isSettled('relay', 2)
+  );
+}
