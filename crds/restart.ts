@@ -64,7 +64,8 @@ export const RESTART_CONTRACT: readonly RestartRule[] = [
   {
     field: 'spec.service, spec.replicas',
     effect: 'nothing',
-    gloss: 'The Service or the number of pods changes; the pods that stay are not touched. Those that leave hand their queues over first.',
+    gloss:
+      'The Service or the number of pods changes; the pods that stay are not touched. Those that leave hand their queues over first.',
   },
   {
     field: 'spec.tls: issuerRef, duration, renewBefore, privateKey',
