@@ -68,7 +68,8 @@ async function main([verb, ...argv]: string[]): Promise<number> {
     (verb === undefined ? process.stderr : process.stdout).write(HELP);
     return verb === undefined ? 2 : 0;
   }
-  const known = VERBS[verb === '--version' ? 'version' : verb];
+  const name = verb === '--version' ? 'version' : verb;
+  const known = Object.hasOwn(VERBS, name) ? VERBS[name] : undefined;
   if (!known) throw new UsageError(`There is no verb "${verb}": see "mailrelay --help"`);
   return (await known.load())(argv);
 }

@@ -56,7 +56,7 @@ const CONCERNS: Readonly<Record<Deed | 'export', readonly QueueEntry['state'][]>
   export: ['queued', 'held'],
 };
 
-const DO: Readonly<Record<string, (asked: Asked) => Promise<number>>> = {
+const VERBS: Readonly<Record<string, (asked: Asked) => Promise<number>>> = {
   list,
   show,
   hold: (asked) => act('hold', asked),
@@ -81,7 +81,7 @@ export async function queue(argv: string[]): Promise<number> {
   if (!parsed) return 0;
   const { values, positionals } = parsed;
   const [verb, ...ids] = positionals;
-  const chosen = verb === undefined ? undefined : DO[verb];
+  const chosen = verb !== undefined && Object.hasOwn(VERBS, verb) ? VERBS[verb] : undefined;
   if (!chosen)
     throw new UsageError(
       verb === undefined

@@ -67,6 +67,7 @@ test('wrong usage of the verbs that speak to a running relay', async () => {
   const cases: [string[], ...string[]][] = [
     [['queue'], 'queue list', '--help'],
     [['queue', 'flush'], '"queue flush"', '--help'],
+    [['queue', 'constructor'], '"queue constructor"', '--help'],
     [['queue', 'list', '--frobnicate'], '--frobnicate', '--help'],
     [['queue', 'list', '--older', 'long'], '--older', '"long"'],
     [['queue', 'list', '-o', 'xml'], '--output', '"xml"'],
