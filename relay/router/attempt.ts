@@ -17,6 +17,8 @@ export type Outcome =
       verdicts: readonly Verdict[];
       tls: TlsFacts | null;
       tellsSender: boolean;
+      /** Why other hops were not the one. */
+      passedOver: readonly string[];
     }
   | { kind: 'unreachable'; reason: string; loginRefused: boolean; hadSession: boolean };
 
@@ -51,7 +53,7 @@ async function firstOf(
       const result = await courier.deliver(one, parcel);
       if (result.kind === 'answered') {
         shunned.answered(hop);
-        const answer: Outcome = { ...result, hop: `${hop.host}:${hop.port}` };
+        const answer: Outcome = { ...result, hop: `${hop.host}:${hop.port}`, passedOver: [...reasons] };
         if (!result.mayTryAnother) return answer;
         deferral ??= answer;
         break;
@@ -72,6 +74,7 @@ function refusedByDns(destination: Destination, { to }: Parcel, verdict: Verdict
     verdicts: to.map(() => verdict),
     tls: null,
     tellsSender: false,
+    passedOver: [],
   };
 }
 

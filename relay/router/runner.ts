@@ -236,10 +236,11 @@ export class Runner {
     lane: Lane,
     taken: Taken & { kind: 'message' },
     batch: readonly Recipient[],
-    { hop, tls, verdicts, tellsSender }: Outcome & { kind: 'answered' },
+    { hop, tls, verdicts, tellsSender, passedOver }: Outcome & { kind: 'answered' },
   ): Promise<void> {
     const { id } = taken;
     const { rule, kind } = lane.destination;
+    if (passedOver.length > 0) this.#options.log('passed_over', { id, hop, rule, reasons: passedOver });
     verdicts.forEach((verdict, index) => {
       this.counters.add(COUNTED_AS[verdict.kind], verdict.kind === 'deferred' ? `${kind},reply` : kind);
       reportVerdict(this.#options.log, verdict, { id, to: batch[index]?.address ?? '', hop, rule, tls });
@@ -268,7 +269,7 @@ export class Runner {
 function refusedByUs(batch: readonly Recipient[], verdict: { kind: 'refused'; reason: string }): Outcome {
   const verdicts = batch.map(() => verdict);
   const hop = 'this relay';
-  return { kind: 'answered', hop, verdicts, tls: null, tellsSender: false };
+  return { kind: 'answered', hop, verdicts, tls: null, tellsSender: false, passedOver: [] };
 }
 
 function withDeferred(

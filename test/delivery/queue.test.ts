@@ -36,6 +36,12 @@ after(async () => {
   await hop?.down();
 });
 
+async function change(to: Sections): Promise<void> {
+  const before = (await relay.status()).policy.hash;
+  relay.edit(manifestOf(relay.ports[0], to));
+  await until('the policy', async () => (await relay.status()).policy.hash !== before);
+}
+
 const send = (id: string) => accepted(relay, { id, to: [`${id}@far.example`] });
 const listed = async () =>
   Object.fromEntries(
@@ -86,8 +92,7 @@ test('a queue that is full answers 452 4.3.1, under a new policy too, and takes 
   })) as string;
   assert.match(refusal, /^452 4\.3\.1 /);
   const before = await listed();
-  relay.edit(manifestOf(relay.ports[0], { ...sections, inbound: 'limits: {recipients: 7}' }));
-  await until('the policy', () => /"listener":"restarted","router":"kept"/.test(relay.stderr));
+  await change({ ...sections, inbound: 'limits: {recipients: 7}' });
   assert.match(await submit(relay, { id: 'five', to: ['five@far.example'] }), /^452 4\.3\.1 /);
   assert.deepEqual(await doToQueue(relay, 'remove', four), [{ id: four, result: 'done' }]);
   await until(
@@ -98,6 +103,16 @@ test('a queue that is full answers 452 4.3.1, under a new policy too, and takes 
   assert.deepEqual(await listed(), { ...others, six: 'queued' });
   for (const { id, recipients } of await listQueue(relay))
     if (!/^(one|two|three)@/.test(recipients[0]?.address ?? '')) await doToQueue(relay, 'remove', id);
+});
+
+test('a queue that has as many bytes as it may answers 452 4.3.1 to what would be too much', async () => {
+  const before = await listed();
+  await change({ ...sections, queue: '{maxSize: 20k}' });
+  const announced = { id: 'big', to: ['big@far.example'], mail: 'SIZE=30000' };
+  assert.match(await submit(relay, announced), /^452 4\.3\.1 /);
+  await doToQueue(relay, 'remove', await send('small'));
+  assert.deepEqual(await listed(), before);
+  await change(sections);
 });
 
 test('what is held stays, over a restart too, until it is released', async () => {

@@ -92,6 +92,7 @@ test('what has no route goes to the first smart host that can be had', async () 
     await arrives(id, 'a@elsewhere.example', 'second');
   // One that failed a moment ago is not asked again with each message.
   assert.equal(hops.sick.sessions, 1);
+  assert.equal(relay.stderr.split('"event":"passed_over"').length - 1, 1);
 });
 
 test('hosts of one priority share by weight', async () => {
