@@ -1,5 +1,5 @@
 /** Free ports on the loopback, one after the other, so that tests that run beside each other do not meet. */
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 
 /** Ports are tried from a place that depends on the process. */
 let next = 20_000 + (process.pid % 400) * 25;
@@ -16,5 +16,16 @@ function isFree(port: number, host: string): Promise<boolean> {
     const server = createServer();
     server.once('error', () => resolve(false));
     server.listen({ port, host }, () => server.close(() => resolve(true)));
+  });
+}
+
+/** Somebody takes connections there. */
+export function isListening(port: number, host = '127.0.0.1'): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ port, host }, () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
   });
 }

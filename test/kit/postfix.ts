@@ -3,19 +3,11 @@
  * test reads. Installed from the distribution when missing and allowed. Ended by the pid of its own master process.
  */
 import { execFileSync } from 'node:child_process';
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Pair } from './ca.ts';
+import { messagesIn, type PeerOptions, storedMessage } from './peer.ts';
 import { until } from './wait.ts';
 
 export interface PostfixOptions {
@@ -24,6 +16,8 @@ export interface PostfixOptions {
   readonly pair?: Pair;
   /** Postfix's own words: may, encrypt. */
   readonly level?: 'none' | 'may' | 'encrypt';
+  /** Stores only what is for `domain`, and hands everything else to this relay. Without it everything is stored. */
+  readonly forwards?: Pick<PeerOptions, 'domain' | 'relay'>;
   /** Command that enters another network namespace. */
   readonly enter?: readonly string[];
 }
@@ -71,17 +65,12 @@ export class Postfix {
 
   /** The messages that have arrived, headers included. */
   messages(): string[] {
-    const dir = join(this.#dir, 'mail', 'all', 'new');
-    return existsSync(dir) ? readdirSync(dir).map((name) => readFileSync(join(dir, name), 'utf8')) : [];
+    return messagesIn(this.#maildir);
   }
 
   /** The first message with this test id; waits for it. */
-  async message(id: string, withinMs?: number): Promise<string> {
-    return until(
-      `message ${id} at Postfix`,
-      () => this.messages().find((text) => text.includes(`X-Test-Id: ${id}`)),
-      withinMs,
-    );
+  message(id: string, withinMs?: number): Promise<string> {
+    return storedMessage(this.#maildir, id, withinMs);
   }
 
   stop(): void {
@@ -93,7 +82,11 @@ export class Postfix {
     rmSync(this.#dir, { recursive: true, force: true });
   }
 
-  #configure({ address, port, pair, level = pair ? 'may' : 'none' }: PostfixOptions): void {
+  get #maildir(): string {
+    return join(this.#dir, 'mail', 'all');
+  }
+
+  #configure({ address, port, pair, level = pair ? 'may' : 'none', forwards }: PostfixOptions): void {
     const path = (name: string) => join(this.#dir, name);
     for (const name of ['conf', 'queue', 'data', 'mail']) mkdirSync(path(name));
     run(['chown', 'postfix', path('data'), path('mail')]);
@@ -114,7 +107,7 @@ inet_protocols = ipv4
 alias_maps =
 smtpd_peername_lookup = no
 smtpd_recipient_restrictions = permit_mynetworks
-virtual_mailbox_domains = static:all
+virtual_mailbox_domains = ${forwards?.domain ?? 'static:all'}
 virtual_mailbox_maps = static:all/
 virtual_mailbox_base = ${path('mail')}
 virtual_minimum_uid = 1
@@ -124,8 +117,9 @@ smtpd_tls_security_level = ${level}
 smtpd_tls_received_header = yes
 smtpd_tls_loglevel = 1
 ${pair ? `smtpd_tls_chain_files = ${path('conf/pair.pem')}` : ''}
-`,
+${forwards ? forwarding(forwards.relay.port, path('conf/ca.pem')) : ''}`,
     );
+    if (forwards) writeFileSync(path('conf/ca.pem'), forwards.relay.ca);
     if (pair) writeFileSync(path('conf/pair.pem'), `${pair.key}${pair.cert}`, { mode: 0o600 });
     writeFileSync(path('conf/master.cf'), masterConfiguration(address, port));
   }
@@ -133,6 +127,16 @@ ${pair ? `smtpd_tls_chain_files = ${path('conf/pair.pem')}` : ''}
   #postfix(verb: string): void {
     run([...this.#enter, '/usr/sbin/postfix', '-c', join(this.#dir, 'conf'), verb]);
   }
+}
+
+/** To the one relay, whose certificate must be verified. */
+function forwarding(port: number, ca: string): string {
+  return `relayhost = [localhost]:${port}
+smtp_host_lookup = native
+smtp_tls_security_level = secure
+smtp_tls_secure_cert_match = hostname
+smtp_tls_CAfile = ${ca}
+`;
 }
 
 /** Only the services that taking and storing mail need; no chroot, so that nothing is copied. */
@@ -148,6 +152,8 @@ function masterConfiguration(address: string, port: number): string {
     'defer unix - - n - 0 bounce',
     'trace unix - - n - 0 bounce',
     'virtual unix - n n - - virtual',
+    'smtp unix - - n - - smtp',
+    'relay unix - - n - - smtp',
     'error unix - - n - - error',
     'retry unix - - n - - error',
     'anvil unix - - n - 1 anvil',

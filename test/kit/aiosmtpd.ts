@@ -1,0 +1,55 @@
+/** A real aiosmtpd, which takes mail under STARTTLS only and stores it. Python's own TLS. */
+import { spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Pair } from './ca.ts';
+import { unpacked } from './debian.ts';
+import { type Peer, storedMessage } from './peer.ts';
+import { isListening } from './ports.ts';
+import { until } from './wait.ts';
+
+/** Its own Mailbox handler would add header fields. */
+const PROGRAM = `
+import os, signal, ssl, sys
+from aiosmtpd.controller import Controller
+
+port, folder = int(sys.argv[1]), sys.argv[2]
+
+class Store:
+    async def handle_DATA(self, server, session, envelope):
+        name = str(len(os.listdir(folder + '/new')))
+        with open(folder + '/tmp-' + name, 'wb') as file:
+            file.write(envelope.original_content)
+        os.rename(folder + '/tmp-' + name, folder + '/new/' + name)
+        return '250 2.0.0 stored'
+
+context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+context.load_cert_chain(folder + '/pair.pem')
+Controller(Store(), hostname='127.0.0.1', port=port, tls_context=context, require_starttls=True).start()
+signal.pause()
+`;
+
+export async function startAiosmtpd({ port, pair }: { port: number; pair: Pair }): Promise<Peer> {
+  const packages = unpacked('python3-aiosmtpd', ['python3-attr', 'python3-public']);
+  const dir = mkdtempSync(join(tmpdir(), 'mailrelay-aiosmtpd-'));
+  mkdirSync(join(dir, 'new'));
+  writeFileSync(join(dir, 'pair.pem'), `${pair.key}${pair.cert}`);
+  const child = spawn('python3', ['-c', PROGRAM, String(port), dir], {
+    env: { ...process.env, PYTHONPATH: join(packages, 'usr/lib/python3/dist-packages') },
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+  await until('aiosmtpd to listen', () => {
+    if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}`);
+    return isListening(port);
+  });
+  return {
+    message: (id) => storedMessage(dir, id),
+    stop: async () => {
+      const ended = new Promise((resolve) => child.once('exit', resolve));
+      child.kill('SIGTERM');
+      await ended;
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}

@@ -1,0 +1,55 @@
+/**
+ * Debian packages that are used without being installed: mail servers conflict with each other as packages. Downloaded
+ * with what they need and the machine has not, and unpacked into a folder that is kept, named after the version. Fails
+ * with the package manager's own words.
+ */
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+
+const CACHE = join(homedir(), '.cache', 'mailrelay', 'debian');
+
+/** The folder with the files of the package and of what it needs: what an installation would add, unless told. */
+export function unpacked(name: string, needs?: readonly string[]): string {
+  const folder = join(CACHE, `${name}_${versionOf(name)}`);
+  if (existsSync(folder)) return folder;
+  process.stderr.write(`downloading ${name}\n`);
+  mkdirSync(CACHE, { recursive: true });
+  const work = mkdtempSync(join(CACHE, 'unpacking-'));
+  try {
+    run(['apt-get', 'download', '-qq', name, ...(needs ?? missingFor(name))], work);
+    const root = join(work, 'root');
+    mkdirSync(root);
+    for (const file of readdirSync(work).filter((entry) => entry.endsWith('.deb')))
+      run(['dpkg-deb', '-x', file, root], work);
+    renameSync(root, folder);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+  return folder;
+}
+
+function versionOf(name: string): string {
+  const show = () => run(['apt-cache', 'show', '--no-all-versions', name]);
+  let text: string;
+  try {
+    text = show();
+  } catch {
+    // The lists of a fresh machine are empty.
+    run(['apt-get', 'update', '-qq']);
+    text = show();
+  }
+  return (/^Version: (\S+)$/m.exec(text)?.[1] ?? '').replaceAll(':', '_');
+}
+
+function missingFor(name: string): string[] {
+  const plan = run(['apt-get', 'install', '--simulate', '--no-install-recommends', name]);
+  return [...plan.matchAll(/^Inst (\S+) /gm)]
+    .map(([, found = '']) => found)
+    .filter((found) => found !== name);
+}
+
+function run([command = '', ...args]: readonly string[], cwd?: string): string {
+  return execFileSync(command, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+}

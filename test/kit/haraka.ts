@@ -1,0 +1,69 @@
+/**
+ * A real Haraka, of its npm package: its plugins tls and queue/smtp_forward, and one of ours that stores what is for its
+ * domain.
+ */
+import { spawn } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Peer, type PeerOptions, storedMessage } from './peer.ts';
+import { isListening } from './ports.ts';
+import { until } from './wait.ts';
+
+const PACKAGE = new URL('../../node_modules/Haraka/', import.meta.url).pathname;
+
+export async function startHaraka(options: PeerOptions): Promise<Peer> {
+  const dir = mkdtempSync(join(tmpdir(), 'mailrelay-haraka-'));
+  const stored = join(dir, 'stored');
+  cpSync(join(PACKAGE, 'config'), join(dir, 'config'), { recursive: true });
+  for (const name of ['plugins', 'queue', 'stored', 'stored/new']) mkdirSync(join(dir, name));
+  for (const [name, text] of Object.entries(files(options, stored))) writeFileSync(join(dir, name), text);
+  const child = spawn(process.execPath, [join(PACKAGE, 'bin/haraka'), '-c', dir], {
+    // The one way to tell its client whom to trust.
+    env: { ...process.env, NODE_EXTRA_CA_CERTS: join(dir, 'ca.pem') },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  child.stdout.on('data', (chunk) => {
+    output += chunk;
+  });
+  child.stderr.on('data', (chunk) => {
+    output += chunk;
+  });
+  await until('Haraka to listen', () => {
+    if (child.exitCode !== null) throw new Error(`it ended: ${output}`);
+    return isListening(options.port);
+  });
+  return {
+    message: (id) => storedMessage(stored, id),
+    stop: async () => {
+      const ended = new Promise((resolve) => child.once('exit', resolve));
+      child.kill('SIGKILL');
+      await ended;
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+function files({ port, domain, pair, relay }: PeerOptions, stored: string): Readonly<Record<string, string>> {
+  return {
+    'ca.pem': relay.ca,
+    'config/me': domain,
+    'config/smtp.ini': `listen=127.0.0.1:${port}\nnodes=0\n`,
+    'config/plugins': 'tls\nstore\nqueue/smtp_forward\n',
+    'config/tls.ini': 'key=tls_key.pem\ncert=tls_cert.pem\n',
+    'config/tls_key.pem': pair.key,
+    'config/tls_cert.pem': pair.cert,
+    'config/smtp_forward.ini': `host=localhost\nport=${relay.port}\nenable_tls=true\n[tls]\nrejectUnauthorized=true\n`,
+    'plugins/store.js': `'use strict'
+const { createWriteStream } = require('node:fs')
+exports.hook_rcpt = (next) => next(OK)
+exports.hook_queue = (next, { transaction }) => {
+  if (transaction.rcpt_to[0].host !== ${JSON.stringify(domain)}) return next()
+  const file = createWriteStream(${JSON.stringify(`${stored}/new/`)} + transaction.uuid)
+  file.on('close', () => next(OK))
+  transaction.message_stream.pipe(file)
+}
+`,
+  };
+}

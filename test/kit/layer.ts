@@ -1,0 +1,123 @@
+/**
+ * A server in a file system of its own: that of the machine, with a Debian package and its configuration laid over it,
+ * so that it has its fixed paths and its users, and the machine does not change. What it writes is in memory and gone
+ * with its last process. Needs root, and the mount namespaces and overlays of Linux. Ended by its pid.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { unpacked } from './debian.ts';
+import { until } from './wait.ts';
+
+export interface LayerOptions {
+  /** Debian package. */
+  readonly name: string;
+  /** Stays in the foreground. */
+  readonly command: readonly string[];
+  readonly files: Readonly<Record<string, string>>;
+  /** Its system users, and the folders that belong to each. */
+  readonly users: Readonly<Record<string, readonly string[]>>;
+}
+
+const FIRST_UID = 64_100;
+
+/** `$1` a folder of ours, `$2` the package; then the command. The mounts vanish with the last process. */
+const ENTER = `set -eu
+mount -t tmpfs -o mode=755 layer "$1/mount"
+mkdir "$1/mount/upper" "$1/mount/work" "$1/mount/root"
+mount -t overlay -o "lowerdir=/,upperdir=$1/mount/upper,workdir=$1/mount/work" overlay "$1/mount/root"
+cd "$1/mount/root"
+for layer in "$2" "$1/files"; do tar -C "$layer" -c . | tar -x --keep-directory-symlink; done
+sh "$1/folders"
+for each in proc dev sys; do mount --rbind "/$each" "$each"; done
+shift 2
+exec chroot . "$@"`;
+
+export function layerProblem(): string | undefined {
+  return process.getuid?.() === 0 ? undefined : 'a file system of its own needs root';
+}
+
+export class Layer {
+  readonly #dir: string;
+  readonly #child: ChildProcess;
+  #output = '';
+
+  private constructor(dir: string, child: ChildProcess) {
+    this.#dir = dir;
+    this.#child = child;
+    for (const stream of [child.stdout, child.stderr]) {
+      stream?.on('data', (chunk) => {
+        this.#output += chunk;
+      });
+    }
+  }
+
+  /** Resolves when `listens` says so. */
+  static async start(options: LayerOptions, listens: () => Promise<boolean>): Promise<Layer> {
+    const dir = mkdtempSync(join(tmpdir(), `mailrelay-${options.name}-`));
+    prepare(dir, options);
+    const args = ['--mount', 'sh', '-c', ENTER, 'sh', dir, unpacked(options.name), ...options.command];
+    const layer = new Layer(dir, spawn('unshare', args, { stdio: ['ignore', 'pipe', 'pipe'] }));
+    await until(`${options.name} to listen`, async () => {
+      if (layer.#child.exitCode !== null) throw new Error(`it ended: ${layer.#output}`);
+      return listens();
+    });
+    return layer;
+  }
+
+  get output(): string {
+    return this.#output;
+  }
+
+  /** A path inside, seen from outside. */
+  path(inside: string): string {
+    return `/proc/${this.#child.pid}/root${inside}`;
+  }
+
+  async stop(): Promise<void> {
+    if (this.#child.exitCode === null) {
+      const ended = new Promise((resolve) => this.#child.once('exit', resolve));
+      this.#child.kill('SIGTERM');
+      await ended;
+    }
+    rmSync(this.#dir, { recursive: true, force: true });
+  }
+}
+
+function prepare(dir: string, { files, users }: LayerOptions): void {
+  mkdirSync(join(dir, 'mount'));
+  const names = Object.keys(users);
+  const all: Readonly<Record<string, string>> = {
+    ...files,
+    '/etc/passwd': withLines(
+      '/etc/passwd',
+      names,
+      (name, id) => `${name}:x:${id}:${id}::/:/usr/sbin/nologin`,
+    ),
+    '/etc/group': withLines('/etc/group', names, (name, id) => `${name}:x:${id}:`),
+  };
+  for (const [path, text] of Object.entries(all)) {
+    const target = join(dir, 'files', path);
+    mkdirSync(dirname(target), { recursive: true });
+    writeFileSync(target, text);
+  }
+  const folders = Object.entries(users).flatMap(([user, paths], index) =>
+    paths.map(
+      (path) => `mkdir -p .${path} && chown ${FIRST_UID + index}:${FIRST_UID + index} .${path} # ${user}`,
+    ),
+  );
+  writeFileSync(join(dir, 'folders'), `set -eu\n${folders.join('\n')}\n`);
+}
+
+/** The machine's own users and groups, and ours in place of those of the same name. */
+function withLines(
+  path: string,
+  names: readonly string[],
+  line: (name: string, id: number) => string,
+): string {
+  const kept = readFileSync(path, 'utf8')
+    .split('\n')
+    .filter((entry) => entry !== '' && !names.includes(entry.split(':')[0] ?? ''));
+  return `${[...kept, ...names.map((name, index) => line(name, FIRST_UID + index))].join('\n')}\n`;
+}
