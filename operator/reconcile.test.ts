@@ -201,6 +201,23 @@ describe('reconcile', () => {
     assert.equal(lookAgainMs, 1_500);
   });
 
+  test('touches a pod that misses a Secret for a minute, in case it comes, and then no more', async () => {
+    const problem = { reason: 'CertificateMissing', message: 'none' };
+    const report = podReport(relayObject(), { certificate: null, certificateProblem: problem });
+    const hands = recordingHands();
+    let refresh: string | undefined;
+    for (let seconds = 0; seconds <= 300; seconds += 0.5) {
+      const base = settledWorld({ pods: [podView('relay-0', report, { refresh })] });
+      const before = hands.requests.length;
+      await reconcile({ ...withStatus(base), now: base.now + seconds * 1_000 }, hands);
+      const touch = hands.requests.slice(before).find(({ path }) => path.includes('/pods/'));
+      const { metadata } = (touch?.body ?? { metadata: {} }) as Partial<KubeObject>;
+      refresh = metadata?.annotations?.['mailrelay.dev/refresh'] ?? refresh;
+    }
+    const touches = hands.requests.filter(({ path }) => path.includes('/pods/'));
+    assert.equal(touches.length, 7);
+  });
+
   test('says nothing of pods that have not been asked yet', async () => {
     const hands = recordingHands();
     const pods = [podView('relay-0', undefined), podView('relay-1', undefined)];

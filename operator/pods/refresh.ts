@@ -1,7 +1,7 @@
 /**
  * A kubelet refreshes mounted files every 60 to 90 seconds by itself, and at once when the pod changes. Which pods to
- * touch: those that do not report the wanted policy, or not the newest certificate, again and again with growing
- * pauses until they do. The value of the annotation tells what it was touched for. Pure but for what it remembers.
+ * touch: those that do not report the wanted policy, or not the newest certificate, or miss what the spec names, again
+ * and again with growing pauses until they do, for a minute. The value of the annotation tells what it was touched for. Pure but for what it remembers.
  */
 import type { PodStatus } from '#crds/podstatus.ts';
 import { hashOf } from '#crds/policyfile.ts';
@@ -71,7 +71,7 @@ function wantedBy(world: World, { name, report, deleting }: PodView): string | u
   const unserved = unservedIssues(world, report);
   const hasPolicy = report.policy.hash === hash || report.policy.refused?.hash === hash;
   const scale = hasScale(world, name, report) ? [] : [`of-${world.relay.spec.replicas}`];
-  const missing = [...scale, ...unserved];
+  const missing = [...scale, ...unserved, ...(lacksObjects(report) ? ['objects'] : [])];
   return hasPolicy && missing.length === 0 ? undefined : [hash, ...missing].join('.');
 }
 
@@ -79,6 +79,12 @@ function wantedBy(world: World, { name, report, deleting }: PodView): string | u
 function hasScale({ policy, relay }: World, name: string, { evacuation }: PodStatus): boolean {
   if (evacuation === undefined || policy?.queue.mode !== 'Durable') return true;
   return (evacuation !== null) === isBeyond(name, relay.spec.replicas);
+}
+
+/** What the spec names often comes a little after the pod, out of the same folder; nobody tells us when. */
+function lacksObjects({ certificateProblem, internalCertificateProblem, missing }: PodStatus): boolean {
+  const isMissing = (problem: PodStatus['certificateProblem']) => problem?.reason === 'CertificateMissing';
+  return isMissing(certificateProblem) || isMissing(internalCertificateProblem) || missing.length > 0;
 }
 
 /** Issues that the pod does not serve: cert-manager tells the end of what it issued, the pod that of what it serves. */
