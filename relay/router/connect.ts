@@ -169,8 +169,9 @@ function reasonOf(error: SmtpError, hop: NextHop, brokenHandshake: boolean): str
     : `4.4.1 ${where}: ${said}`;
 }
 
+/** What a next hop says ends up in logs, in terminals and in replies of ours: it must not control any of them. */
 export function oneLine(text: string): string {
-  return text.replace(/[\r\n]+/g, ' ').slice(0, 300);
+  return text.replace(/\p{Cc}+/gu, ' ').slice(0, 300);
 }
 
 function tlsFactsOf({ tlsSocket: socket }: HopConnection, plan: TlsPlan): TlsFacts | null {

@@ -23,11 +23,16 @@ interface KeptQueue {
   renew(id: string): void;
   ids(): Iterable<string>;
   isDelivering(id: string): boolean;
-  prospectOf(
-    id: string,
-    from: string,
-    to: string,
-  ): { destination: string; due: number | undefined; fault: Fault | undefined };
+  prospectOf(id: string, from: string, to: string): Prospect;
+}
+
+/** What is known of the way of one recipient: when it is tried next, and why not before. */
+export interface Prospect {
+  readonly destination: string;
+  readonly due: number | undefined;
+  readonly fault: Fault | undefined;
+  /** Nobody has tried this destination since the router began. */
+  readonly isUntried: boolean;
 }
 
 export interface KeeperOptions {
@@ -139,9 +144,10 @@ export class Keeper {
     const { queue, spool, log, counters } = this.#options;
     const read = spool.read(id);
     if (read.kind !== 'message' || read.record.hold || queue.isDelivering(id)) return;
-    // Those whose next hop refuses our login wait for a person, and so does what was set aside before.
+    // Those whose next hop refuses our login wait for a person, and so does what was set aside before. Whether it does is
+    // only known when it was tried.
     const ending = this.#late(id, read.record).filter(
-      ({ fault, recipient }) => recipient.state === 'queued' && !fault?.loginRefused,
+      ({ fault, isUntried, recipient }) => recipient.state === 'queued' && !isUntried && !fault?.loginRefused,
     );
     const taken = ending.length > 0 ? spool.take(id) : undefined;
     if (taken?.kind !== 'message') return;
@@ -182,8 +188,17 @@ export class Keeper {
   /** Each recipient with the reason why it is late. */
   #late(id: string, record: QueueRecord) {
     return record.recipients.map((recipient) => {
-      const { fault, destination } = this.#options.queue.prospectOf(id, record.from, recipient.address);
-      return { recipient, fault, reason: fault?.reason ?? `4.4.1 ${destination} has not taken it yet` };
+      const { fault, destination, isUntried } = this.#options.queue.prospectOf(
+        id,
+        record.from,
+        recipient.address,
+      );
+      return {
+        recipient,
+        fault,
+        isUntried,
+        reason: fault?.reason ?? `4.4.1 ${destination} has not taken it yet`,
+      };
     });
   }
 

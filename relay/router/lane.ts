@@ -30,6 +30,7 @@ export class Lane {
   readonly #active = new Set<string>();
   #failures = 0;
   #answers = 0;
+  #isUntried = true;
   #pausedUntil = 0;
   #fault: Fault | undefined;
   #minute = 0;
@@ -43,6 +44,11 @@ export class Lane {
   /** The last reason why something here was put off, while something waits. */
   get fault(): Fault | undefined {
     return this.isIdle ? undefined : this.#fault;
+  }
+
+  /** Nothing has come of any attempt yet, so there is no reason to give for what waits. */
+  get isUntried(): boolean {
+    return this.#isUntried;
   }
 
   get failures(): number {
@@ -74,6 +80,7 @@ export class Lane {
   }
 
   ended({ id }: Waiting): void {
+    this.#isUntried = false;
     this.#active.delete(id);
   }
 

@@ -12,9 +12,9 @@ import type { QueueRecord, Recipient } from '../spool/record.ts';
 import type { Spool, Taken } from '../spool/spool.ts';
 import { attempt, type Outcome } from './attempt.ts';
 import type { Courier } from './courier.ts';
-import { Keeper } from './keeper.ts';
+import { Keeper, type Prospect } from './keeper.ts';
 import { KnownMessages } from './known.ts';
-import type { Fault, Lane } from './lane.ts';
+import type { Lane } from './lane.ts';
 import { Lanes } from './lanes.ts';
 import { batchFor, parcelOf, type Signer } from './parcel.ts';
 import type { Waiting } from './queue.ts';
@@ -104,16 +104,11 @@ export class Runner {
     return this.#lanes.isDelivering(id);
   }
 
-  /** What is known of the way of one recipient: when it is tried next, and why not before. */
-  prospectOf(
-    id: string,
-    from: string,
-    to: string,
-  ): { destination: string; due: number | undefined; fault: Fault | undefined } {
+  prospectOf(id: string, from: string, to: string): Prospect {
     const destination = this.#route(from, to);
     const lane = this.#lanes.known(destination);
     const due = lane?.dueOf(id, this.#options.clock());
-    return { destination: destination.name, due, fault: lane?.fault };
+    return { destination: destination.name, due, fault: lane?.fault, isUntried: lane?.isUntried ?? false };
   }
 
   /** Tries what `wanted` names now, whatever pause its destination has. */

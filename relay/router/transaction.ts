@@ -77,7 +77,7 @@ export async function sendOver(connection: HopConnection, parcel: Parcel): Promi
 
 function taken({ response = '', rejectedErrors }: SendInfo, parcel: Parcel): Sent {
   const rejected = rejectionsOf(rejectedErrors);
-  return answered(parcel, (address) => rejected.get(address) ?? classifyReply(250, response), true);
+  return answered(parcel, (address) => rejected.get(address) ?? classifyReply(250, oneLine(response)), true);
 }
 
 function failed(error: SendError, parcel: Parcel, offered: boolean): Sent {

@@ -130,7 +130,8 @@ export class Spool {
     if (ends && news.length === 0 && record.body === 'store') await this.#store.note(change);
     else await this.#store.write(change);
     // The file outlives the record, or a power loss would leave a message without its body.
-    if (ends && record.body === 'file') await unlink(join(this.#bodyDir, id));
+    // One that cannot be removed now is swept at the next start.
+    if (ends && record.body === 'file') await unlink(join(this.#bodyDir, id)).catch(() => undefined);
   }
 
   /** Moves an entry that cannot be read out of the way, so that a person can look at it. */

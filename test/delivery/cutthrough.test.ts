@@ -51,7 +51,7 @@ test('the 250 comes after that of the next hop, with its words', async () => {
   const gate = Promise.withResolvers<void>();
   answer = async ({ step }) => {
     if (step === 'message') await gate.promise;
-    return step === 'message' ? '250 2.6.0 kept as far-1' : undefined;
+    return step === 'message' ? '250 2.6.0 kept as far-1\n250 \x1b[2Jand\ttabs' : undefined;
   };
   const client = await SmtpClient.connect(relay.ports[0] ?? 0);
   await client.hello();
@@ -61,7 +61,10 @@ test('the 250 comes after that of the next hop, with its words', async () => {
   await until('the message at the hop', () => hop.lines('message').length === 1);
   assert.equal(client.unread, '');
   gate.resolve();
-  assert.match(await client.reply(), /^250 2\.0\.0 Ok: delivered as \w+: .*kept as far-1/);
+  assert.match(
+    await client.reply(),
+    /^250 2\.0\.0 Ok: delivered as \w+: 250-2\.6\.0 kept as far-1 250 +\[2Jand tabs$/,
+  );
   await client.quit();
   assert.deepEqual(hop.ids(), ['slow']);
 });
