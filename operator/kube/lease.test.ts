@@ -86,3 +86,17 @@ test('a holder that comes back late does not take the Lease from the one after i
   await paused.release();
   assert.equal(server.stored()?.spec.holderIdentity, 'next');
 });
+
+test('a holder that could not renew for the time of the Lease no longer takes it for its own', async () => {
+  const server = leaseServer();
+  let now = 0;
+  const lease = leaseOf(server, 'first', () => now);
+  assert.equal(lease.isFresh, false);
+  await lease.acquire();
+  now = 14_999;
+  assert.ok(lease.isFresh);
+  now = 15_000;
+  assert.equal(lease.isFresh, false);
+  assert.ok(lease.held);
+  await lease.release();
+});

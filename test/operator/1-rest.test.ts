@@ -6,7 +6,7 @@ import { Pods } from './pods.ts';
 import { Operator } from './process.ts';
 import { isRest, makeRelays, settled, whenQuiet } from './relays.ts';
 
-const RELAYS = process.env['MAILRELAY_SOAK'] ? 200 : 50;
+const RELAYS = process.env['MAILRELAY_SOAK'] ? 200 : 30;
 /** In full: ten minutes. */
 const REST_MS = process.env['MAILRELAY_SOAK'] ? 600_000 : 10_000;
 

@@ -27,14 +27,14 @@ export class Operator {
   readonly log: LogLine[] = [];
   readonly #child: ChildProcess;
   readonly #healthPort: number;
-  readonly #ended: Promise<number | null>;
+  readonly ended: Promise<number | null>;
   #errors = '';
 
   private constructor(identity: string, child: ChildProcess, healthPort: number) {
     this.identity = identity;
     this.#child = child;
     this.#healthPort = healthPort;
-    this.#ended = new Promise((resolve) => child.once('exit', resolve));
+    this.ended = new Promise((resolve) => child.once('exit', resolve));
     if (child.stdout)
       createInterface({ input: child.stdout }).on('line', (line) => this.log.push(JSON.parse(line)));
     child.stderr?.on('data', (chunk) => {
@@ -80,7 +80,7 @@ export class Operator {
   /** Resolves with its exit status, null where a signal ended it. */
   end(signal: NodeJS.Signals): Promise<number | null> {
     this.#child.kill(signal);
-    return this.#ended;
+    return this.ended;
   }
 
   pause(): void {

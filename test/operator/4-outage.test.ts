@@ -1,0 +1,116 @@
+/**
+ * The API server away, etcd restarted, connections that swallow everything: afterwards the operator is right again by
+ * itself, restarted as a kubelet would where it gave up. In full each absence lasts two minutes, and being right again
+ * may take thirty seconds.
+ */
+import assert from 'node:assert/strict';
+import { after, before, describe, type TestContext, test } from 'node:test';
+import { until } from '#test/kit/wait.ts';
+import { type Plane, plane } from './plane.ts';
+import { Pods } from './pods.ts';
+import { Operator } from './process.ts';
+import { putRelay, relayNamed, whenQuiet, whenSettled } from './relays.ts';
+import { Wire } from './wire.ts';
+
+const FULL = process.env['MAILRELAY_SOAK'] !== undefined;
+/** In small shorter than the Lease lasts, and long enough to be taken for an absence. */
+const AWAY_MS = FULL ? 120_000 : 7_000;
+const RIGHT_AGAIN_MS = 30_000;
+const PATIENCE_MS = 60_000;
+/** A watch that says nothing is given up after 80 s. */
+const SILENCE_MS = 90_000;
+const NAMESPACE = 'outage';
+
+const lasts = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+describe('an absence', { concurrency: false }, () => {
+  let api: Plane;
+  let pods: Pods;
+  let wire: Wire;
+  let edits = 0;
+  let stopped = false;
+  let operator: Operator;
+
+  before(async () => {
+    api = await plane();
+    pods = new Pods(api);
+    await pods.start();
+    await api.makeNamespace(NAMESPACE);
+    wire = new Wire(api);
+    const server = await wire.start();
+    const run = async () => {
+      operator = await Operator.start(api, { identity: 'outage', server });
+      void operator.ended.then(() => (stopped ? undefined : run()));
+    };
+    await run();
+    await edited();
+    await whenQuiet(api);
+  });
+  after(async () => {
+    stopped = true;
+    await operator.end('SIGTERM');
+    await wire.stop();
+    await pods.stop();
+  });
+
+  async function edited(): Promise<void> {
+    edits += 1;
+    const limits = { recipients: 100 + edits };
+    const listeners = [{ name: 'smtp', port: 25 }];
+    await putRelay(api, relayNamed(NAMESPACE, 'relay', { inbound: { listeners, limits } }));
+    await whenSettled(api, NAMESPACE, 'relay', PATIENCE_MS);
+  }
+
+  /** The first edit after the return. */
+  async function isRightAgain(context: TestContext): Promise<void> {
+    const since = Date.now();
+    await edited();
+    const tookMs = Date.now() - since;
+    context.diagnostic(`right again after ${tookMs} ms`);
+    if (FULL) assert.ok(tookMs < RIGHT_AGAIN_MS, `${tookMs} ms`);
+    await whenQuiet(api);
+  }
+
+  test('the API server is away', async (context) => {
+    await api.takeAway('kube-apiserver');
+    await lasts(AWAY_MS);
+    await api.giveBack('kube-apiserver');
+    await isRightAgain(context);
+  });
+
+  test('etcd is restarted', async (context) => {
+    await api.takeAway('etcd');
+    await lasts(FULL ? 10_000 : 1_000);
+    await api.giveBack('etcd');
+    await isRightAgain(context);
+  });
+
+  test('the network swallows everything, and what was open stays dead', async (context) => {
+    wire.swallow(true);
+    await lasts(AWAY_MS);
+    wire.swallow(false);
+    await isRightAgain(context);
+  });
+
+  test('it is ready when the caches are complete, and not before', async () => {
+    const late = new Wire(api);
+    const server = await late.start();
+    late.swallow(true);
+    const other = await Operator.start(api, { identity: 'late', server });
+    await until('its health', async () => (await other.health('/healthz')).status === 200);
+    assert.equal((await other.health('/readyz')).status, 503);
+    late.swallow(false);
+    await until('it to be ready', async () => (await other.health('/readyz')).status === 200, PATIENCE_MS);
+    await other.end('SIGTERM');
+    await late.stop();
+  });
+
+  // Takes a minute and a half: bookmarks come every minute, and only their absence tells.
+  if (FULL) {
+    test('only the watches fall silent', async (context) => {
+      wire.silenceWatches();
+      await lasts(SILENCE_MS);
+      await isRightAgain(context);
+    });
+  }
+});
