@@ -93,13 +93,13 @@ describe('an absence', { concurrency: false }, () => {
   });
 
   test('it is ready when the caches are complete, and not before', async () => {
-    const late = new Wire(api);
+    let open = false;
+    const late = new Wire(api, { faultOf: () => (open ? undefined : { kind: 'reset' }) });
     const server = await late.start();
-    late.swallow(true);
     const other = await Operator.start(api, { identity: 'late', server });
     await until('its health', async () => (await other.health('/healthz')).status === 200);
     assert.equal((await other.health('/readyz')).status, 503);
-    late.swallow(false);
+    open = true;
     await until('it to be ready', async () => (await other.health('/readyz')).status === 200, PATIENCE_MS);
     await other.end('SIGTERM');
     await late.stop();
