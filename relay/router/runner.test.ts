@@ -304,3 +304,19 @@ test('mail that is too old goes back, whatever was released, held or refused a l
     [['held@x.example queued'], ['a@dead.example queued'], 'gone'],
   );
 });
+
+test('what is being held or removed at this moment is not begun', async () => {
+  let tries = 0;
+  const runner = runnerWith((_hop, parcel) => {
+    tries += 1;
+    return all(parcel, 450);
+  });
+  const [held, removed] = [await enter('a@x.example'), await enter('b@x.example')];
+  await runner.start();
+  await eventually(() => tries === 2 && !runner.isDelivering(held) && !runner.isDelivering(removed));
+  const changes = [runner.keeper.hold(held), runner.keeper.remove(removed)];
+  runner.hurry(() => true);
+  assert.deepEqual(await Promise.all(changes), ['done', 'done']);
+  await eventually(() => !runner.isDelivering(held) && !runner.isDelivering(removed));
+  assert.deepEqual([tries, queuedIn(held), queuedIn(removed)], [2, ['a@x.example queued'], 'gone']);
+});

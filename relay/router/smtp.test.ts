@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { Readable } from 'node:stream';
-import { after, test } from 'node:test';
+import { after, type TestContext, test } from 'node:test';
 import { TLS_LEVELS, type TlsLevel } from '#crds/tlslevel.ts';
 import { NO_MATERIALS } from '../materials.ts';
 import { hopTo, makePair, openSink, policyOf, type Sink, trusting } from '../testrig.ts';
@@ -274,4 +274,47 @@ test('closing ends a connection that is still being made', async () => {
   const result = one.deliver(hopTo((silent.address() as AddressInfo).port), parcel());
   one.close();
   assert.equal((await result).kind, 'unreachable');
+});
+
+/** Time passes by hand: what waits for the network does not. */
+async function passing(
+  ms: number,
+  context: TestContext,
+  begun: Promise<unknown>,
+  result: Promise<HopResult>,
+) {
+  await begun;
+  context.mock.timers.tick(ms);
+  return result;
+}
+
+test('a next hop that accepts and says nothing is given up after a minute', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const connected = Promise.withResolvers<void>();
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined);
+    connected.resolve();
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  ends.push(() => server.close());
+  const { port } = server.address() as AddressInfo;
+  const delivery = courier().deliver(hopTo(port, { tlsLevel: 'None' }), parcel());
+  const result = await passing(61_000, context, connected.promise, delivery);
+  assert.ok(result.kind === 'unreachable' && !result.hadSession);
+  assert.match(result.reason, /^4\.4\.1 127\.0\.0\.1:\d+: (Greeting never received|Connection timeout)/);
+});
+
+test('a next hop that answers a byte now and then is given up after an hour', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const asked = Promise.withResolvers<void>();
+  const slow = await peer((line, socket) => {
+    if (!line.startsWith('MAIL')) return line.startsWith('EHLO') ? '250 peer' : undefined;
+    socket.write('2');
+    asked.resolve();
+    return undefined;
+  });
+  const delivery = courier().deliver(hopTo(slow.port, { tlsLevel: 'None' }), parcel());
+  const result = await passing(61 * 60_000, context, asked.promise, delivery);
+  assert.ok(result.kind === 'unreachable' && result.hadSession);
+  assert.match(result.reason, /takes too long/);
 });
