@@ -14,11 +14,15 @@ const STORIES = [
   'test/load/idle.test.ts',
   'test/load/large.test.ts',
   'test/load/slowloris.test.ts',
+  'test/cluster/4-scale.test.ts',
+  'test/cluster/6-versions.test.ts',
 ];
+const TESTS = ['--test', '--test-reporter=spec'];
 const REPORTS = new URL('../docs/reports/', import.meta.url);
 
 async function run(file: string): Promise<{ status: number; lines: string[] }> {
-  const child = spawn(process.execPath, ['--test', '--test-reporter=spec', file], {
+  const tests = file.startsWith('test/cluster/') ? ['test/cluster/run.ts', 'test'] : TESTS;
+  const child = spawn(process.execPath, [...tests, file], {
     env: { ...process.env, MAILRELAY_SOAK: '1' },
     stdio: ['ignore', 'pipe', 'inherit'],
   });

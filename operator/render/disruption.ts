@@ -1,4 +1,7 @@
-/** At most one pod of a relay may be away for a voluntary disruption. Pure. */
+/**
+ * At most one pod of a relay may be away for a voluntary disruption. One that is not ready, as one that leaves, takes no
+ * mail anyway: it must not keep a node from being drained. Pure.
+ */
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { selectorLabels } from '#crds/wellknown.ts';
 import { metadataOf } from './metadata.ts';
@@ -9,6 +12,10 @@ export function renderDisruptionBudget(relay: MailRelay): Rendered {
     apiVersion: 'policy/v1',
     kind: 'PodDisruptionBudget',
     metadata: metadataOf(relay, relay.metadata.name),
-    spec: { maxUnavailable: 1, selector: { matchLabels: selectorLabels(relay.metadata.name) } },
+    spec: {
+      maxUnavailable: 1,
+      unhealthyPodEvictionPolicy: 'AlwaysAllow',
+      selector: { matchLabels: selectorLabels(relay.metadata.name) },
+    },
   };
 }

@@ -13,6 +13,7 @@ const REPORT_MS = 500;
 
 let giver: Giver | undefined;
 let spool: Spool | undefined;
+let reported = '';
 const log = jsonLog('giver', 1, Date.now);
 
 process.on('message', (message: ToRouter) => handle(message));
@@ -50,7 +51,11 @@ function start(): void {
 }
 
 function report(): void {
-  if (giver) tell({ kind: 'queue', figures: giver.figures });
+  if (!giver) return;
+  const { figures } = giver;
+  const text = JSON.stringify(figures);
+  if (text !== reported) tell({ kind: 'queue', figures });
+  reported = text;
 }
 
 async function drain(): Promise<void> {
