@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { openSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
@@ -121,6 +122,15 @@ describe('two pods of one relay', { concurrency: false }, () => {
     client.end();
   }
 
+  /** Of both pods: the relays run in this process, and their tasks below it. */
+  function handoverProcesses(): number[] {
+    const list = execFileSync('ps', ['-ww', '-o', 'pid=,args=', '--ppid', String(process.pid)], {
+      encoding: 'utf8',
+    });
+    const lines = list.split('\n').filter((line) => /relay\/handover\/\w+\.ts/.test(line));
+    return lines.map((line) => Number.parseInt(line, 10));
+  }
+
   const evacuation = (ordinal: number) => relays[ordinal]?.status().evacuation;
   const depthOf = (ordinal: number): number => {
     const spool = new Spool(dirs[ordinal]?.stateDir ?? '');
@@ -160,6 +170,19 @@ describe('two pods of one relay', { concurrency: false }, () => {
     } finally {
       sink.close();
     }
+  });
+
+  test('both ends killed in the middle, nothing is lost, and what arrived is known', async () => {
+    await send(pods[1], 150);
+    scaleTo(1);
+    await eventually(() => depthOf(0) > 5);
+    const killed = handoverProcesses();
+    for (const pid of killed) process.kill(pid, 'SIGKILL');
+    assert.equal(killed.length, 2);
+    await eventually(() => evacuation(1)?.state === 'Emptied');
+    assert.deepEqual([depthOf(0), depthOf(1)], [150, 0]);
+    // The router has them all, those included that the killed process had not told of.
+    await eventually(() => relays[0]?.status().queue.depth === 150);
   });
 
   test('wanted again before it is empty, it serves again with what it still has', async () => {
