@@ -11,7 +11,7 @@ interface Parsed {
   readonly commands: readonly string[];
 }
 
-/** What a parser makes of these chunks when it is in the data of a message. */
+/** What a parser makes of these chunks, and an end of the message behind them, when it is in the data of a message. */
 async function parse(parser: SMTPStream, chunks: readonly string[]): Promise<Parsed> {
   const commands: string[] = [];
   parser.oncommand = (command, callback) => {
@@ -28,7 +28,7 @@ async function parse(parser: SMTPStream, chunks: readonly string[]): Promise<Par
     ended = true;
     parser.continue();
   });
-  for (const chunk of chunks) {
+  for (const chunk of [...chunks, '\r\n.\r\n']) {
     const taken = Promise.withResolvers<void>();
     parser.write(Buffer.from(chunk, 'latin1'), () => taken.resolve());
     await taken.promise;

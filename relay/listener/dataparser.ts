@@ -9,8 +9,9 @@ const DOT = 0x2e;
 const LINE_WITH_DOT = Buffer.from('\n.');
 const END = Buffer.from('\r\n.\r\n');
 const END_AT_START = END.subarray(2);
-/** So much of a chunk waits for the next one, because END may begin in it. */
-const KEPT = END.length - 1;
+/** How a chunk may end that only the next one explains, the longest first. Most end within a line and are passed on whole. */
+const OPEN_ENDS = ['\r\n.\r', '\r\n.', '\r\n', '\n.', '\r', '\n'];
+const OPEN_STARTS = ['.\r', '.'];
 
 /** In place of the parser's own `_feedDataStream`. */
 export function feedData(parser: SMTPStream, chunk: Buffer, done: () => void): void {
@@ -21,14 +22,13 @@ export function feedData(parser: SMTPStream, chunk: Buffer, done: () => void): v
     return;
   }
   const isStuffedAtStart = parser._atDataStart && data[0] === DOT && data[1] === DOT;
-  // From here on a dot is content, however the rest is cut.
-  if (isStuffedAtStart) parser._atDataStart = false;
   const whole: Buffer[] = [];
   let from = isStuffedAtStart ? 1 : 0;
-  for (let at = data.indexOf(LINE_WITH_DOT, 1); at !== -1; at = data.indexOf(LINE_WITH_DOT, at + 1)) {
+  // What is kept of an earlier chunk begins with the line break; a message does not.
+  const first = parser._atDataStart ? 1 : 0;
+  for (let at = data.indexOf(LINE_WITH_DOT, first); at !== -1; at = data.indexOf(LINE_WITH_DOT, at + 1)) {
     const dot = at + 1;
-    if (dot >= data.length - 2) break;
-    if (data.subarray(at - 1, at - 1 + END.length).equals(END)) {
+    if (at > 0 && data.subarray(at - 1, at - 1 + END.length).equals(END)) {
       const last = joined(whole, data.subarray(from, dot));
       parser._countDataBytes(last.length);
       parser._endDataMode(last, data.subarray(dot + END_AT_START.length), done);
@@ -38,9 +38,18 @@ export function feedData(parser: SMTPStream, chunk: Buffer, done: () => void): v
     whole.push(data.subarray(from, dot));
     from = dot + 1;
   }
-  const end = Math.max(from, data.length - KEPT);
-  parser._lastBytes = data.subarray(end);
-  emit(parser, joined(whole, data.subarray(from, end)), done);
+  const rest = data.subarray(from);
+  // From here on a dot is content, however the rest is cut.
+  if (isStuffedAtStart) parser._atDataStart = false;
+  const kept = keptOf(rest, parser._atDataStart);
+  if (kept > 0) parser._lastBytes = rest.subarray(rest.length - kept);
+  emit(parser, joined(whole, rest.subarray(0, rest.length - kept)), done);
+}
+
+function keptOf(rest: Buffer, isAtStart: boolean): number {
+  const end = rest.toString('latin1', Math.max(0, rest.length - END.length + 1));
+  if (isAtStart && OPEN_STARTS.includes(end)) return end.length;
+  return OPEN_ENDS.find((open) => end.endsWith(open))?.length ?? 0;
 }
 
 /** Reads on when there is room; a stream that is destroyed never drains, it only closes. */

@@ -208,7 +208,8 @@ export class Spool {
   #openFile(id: string, { bytes }: QueueRecord): (() => Readable) | undefined {
     const path = join(this.#bodyDir, id);
     if (statSync(path, { throwIfNoEntry: false })?.size !== bytes) return undefined;
-    return () => createReadStream(path, { highWaterMark: READ_BYTES });
+    // Without its end a stream would read once more to find it.
+    return () => createReadStream(path, { highWaterMark: READ_BYTES, end: bytes - 1 });
   }
 
   #openInline(id: string, { crc }: QueueRecord): (() => Readable) | undefined {
