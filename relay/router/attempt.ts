@@ -61,7 +61,7 @@ async function firstOf(
       reasons.push(result.reason);
       loginRefused ||= result.loginRefused;
       hadSession ||= result.hadSession;
-      if (!result.hadSession) shunned.failed(hop);
+      if (!result.hadSession) shunned.failed(hop, result);
     }
   }
   return deferral ?? { kind: 'unreachable', reason: reasons.join('; '), loginRefused, hadSession };

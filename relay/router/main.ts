@@ -48,8 +48,7 @@ function handle(message: ToRouter): void {
     case 'materials':
       router?.courier.useMaterials(message.materials);
       router?.signer.use(message.materials);
-      // What waits for a login, a key or a trust bundle may go now.
-      router?.runner.hurry(() => true);
+      router?.runner.materialsChanged();
       break;
     case 'start':
       void start();

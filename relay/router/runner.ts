@@ -116,6 +116,12 @@ export class Runner {
     this.#lanes.hurry(wanted);
   }
 
+  /** What waits for a login, a key or a trust bundle may go now. */
+  materialsChanged(): void {
+    this.#shunned.forgive();
+    this.hurry(() => true);
+  }
+
   /** Begins nothing more; resolves when what is under way has ended, or at the deadline. */
   async drain(deadlineMs: number): Promise<void> {
     this.#running = false;
@@ -128,19 +134,17 @@ export class Runner {
   }
 
   get figures(): QueueFigures {
-    const faults = this.#lanes.faults();
-    const told = (refused: boolean) =>
-      faults
-        .filter(({ loginRefused }) => loginRefused === refused)
-        .slice(0, REPORTED_DESTINATIONS)
-        .map(({ destination, reason }) => ({ destination, message: reason }));
+    const deferrals = this.#lanes
+      .faults()
+      .filter(({ loginRefused }) => !loginRefused)
+      .map(({ destination, reason }) => ({ destination, message: reason }));
     return {
       depth: this.#known.size,
       bytes: this.#known.bytes,
       held: this.#known.held + this.#options.spool.damaged,
       oldest: this.#known.oldest,
-      deferrals: told(false),
-      loginsRefused: told(true),
+      deferrals: deferrals.slice(0, REPORTED_DESTINATIONS),
+      loginsRefused: this.#shunned.refusals().slice(0, REPORTED_DESTINATIONS),
     };
   }
 

@@ -132,6 +132,7 @@ routes:
   - {recipientDomains: [words.example], ${to(ports[1], 'password')}}
   - {recipientDomains: [modern.example], ${to(ports[2], 'refreshed')}}
   - {recipientDomains: [clear.example], ${to(ports[3], 'password')}}
+  - {recipientDomains: [spare.example], hosts: [{host: 127.0.0.1, port: ${ports[0]}, credentialsSecretName: password}, {host: 127.0.0.1, port: ${ports[3]}}]}
   - {recipientDomains: [half.example], ${to(ports[0], 'half')}}
 `,
   };
@@ -207,12 +208,22 @@ test('a refused login holds the queue of its hop alone, is told, and ends with a
   assert.match(told?.message ?? '', /^4\.7\.8 127\.0\.0\.1:\d+ refuses our login: 535[ -]5\.7\.8 no/);
   assert.match(await metrics(), /mailrelay_logins_refused_destinations 1\n/);
   await arrives('others-go', 'a@words.example', words);
+  await arrives('spare', 'a@spare.example', clear);
   relay.edit(manifestOf(relay.ports[0], { ...sections, documents: secrets('swordfish') }));
   await until('both', () => plain.ids().filter((id) => id.startsWith('held')).length === 2);
   await until('no refusal', async () => (await refused()).length === 0);
   // The condition came from the first: nobody hammers with a login that is known to be wrong.
   const wrong = plain.lines('AUTH').filter((line) => line === `AUTH PLAIN ${PLAIN}`);
   assert.ok(wrong.length <= 4, `${wrong.length} logins with the old password`);
+});
+
+test('a refused login is told too where another host takes the mail', async () => {
+  known = 'open sesame';
+  await arrives('spare-again', 'a@spare.example', clear);
+  await until('the refusal', async () => (await refused()).length === 1);
+  known = 'swordfish';
+  await arrives('plain-again', 'a@plain.example', plain);
+  await until('no refusal', async () => (await refused()).length === 0);
 });
 
 test('a refresh token that is refused is a refused login too', async () => {
