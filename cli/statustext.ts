@@ -6,6 +6,7 @@ export function describeStatus(status: PodStatus, now: number): string {
   const lines = [
     row('relay', `${status.version}, ${status.ready ? 'ready' : 'not ready'}`),
     ...status.notReady.map(note),
+    ...leavingLines(status),
     ...policyLines(status),
     ...describeCertificate('certificate', status.certificate, status.certificateProblem, now),
     ...internalLines(status, now),
@@ -24,6 +25,18 @@ function policyLines({ policy }: PodStatus): string[] {
     row('policy', policy.hash === null ? 'none yet' : `${policy.hash} in force`),
     ...(refused ? [note(`refused ${refused.hash ?? 'a policy'}: ${refused.message}`)] : []),
   ];
+}
+
+const LEAVING = {
+  HandingOver: 'its queue goes to the pods that stay',
+  Delivering: 'its queue is delivered',
+  Emptied: 'its queue is empty: it may go',
+} as const;
+
+function leavingLines({ evacuation }: PodStatus): string[] {
+  if (!evacuation) return [];
+  const { state, message } = evacuation;
+  return [row('leaves', LEAVING[state]), ...(message === null ? [] : [note(message)])];
 }
 
 function internalLines(

@@ -79,6 +79,7 @@ export class Controller {
   async lead(): Promise<void> {
     while (!this.#caches.synced) await new Promise((tick) => setTimeout(tick, 50));
     this.#leading = true;
+    for (const key of this.#caches.keys()) this.#rollouts.learn(key, this.#caches.objectsOf(key), Date.now());
     for (const key of this.#caches.keys()) this.#queue.add(key, 'routine');
   }
 

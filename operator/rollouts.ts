@@ -2,7 +2,7 @@
  * How many relays are replaced pod by pod at a time because the operator says so: a new image, or a new way to render.
  * The others keep the template that they have until it is their turn, and are scaled and reconfigured all the same. A
  * relay that does not come up keeps its turn for a while, so that a bad image does not reach all of them at once. What
- * a user changes is his own affair, and does not wait. Knows nothing after a start but what StatefulSets tell.
+ * a user changes is his own affair, and does not wait.
  */
 import { covers } from './compare.ts';
 import type { KubeObject } from './kube/client.ts';
@@ -28,6 +28,12 @@ export class Rollouts {
 
   constructor(limit: number) {
     this.#limit = limit;
+  }
+
+  /** A relay that rolls already, at a start of the operator. */
+  learn(key: string, objects: World['objects'], now: number): void {
+    const set = objects.get(`StatefulSet/${key.slice(key.indexOf('/') + 1)}`);
+    if (set && isRolling(set)) this.#turns.set(key, now);
   }
 
   /** The StatefulSet as it may be applied now: `wanted`, or with the template that it has while it waits. */
