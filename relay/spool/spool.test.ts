@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { buffer } from 'node:stream/consumers';
 import { after, test } from 'node:test';
+import { until } from '#test/kit/wait.ts';
 import { type Envelope, newQueueId } from './record.ts';
 import { Spool } from './spool.ts';
 
@@ -73,6 +74,23 @@ for (const size of [1, 128 * 1024, 128 * 1024 + 1, LARGE]) {
     await spool.close();
   });
 }
+
+test('messages that come together share a sync; that one went waits for none, and is synced soon', async () => {
+  let syncs = 0;
+  const spool = new Spool(folder(), () => {
+    syncs += 1;
+  });
+  const ids = await Promise.all(Array.from({ length: 20 }, () => enter(spool, Buffer.from('x'))));
+  assert.equal(syncs, 1);
+  const [id = ''] = ids;
+  const read = spool.read(id);
+  assert.ok(read.kind === 'message');
+  await spool.settle(id, { ...read.record, recipients: [] });
+  assert.equal(syncs, 1);
+  assert.deepEqual(spool.read(id), { kind: 'gone' });
+  await until('the sync', () => syncs === 2);
+  await spool.close();
+});
 
 test('progress of a recipient is kept', async () => {
   const spool = new Spool(folder());
