@@ -207,8 +207,11 @@ export class Desk {
     const cipher = socket.getCipher()?.name ?? 'unknown';
     const tls = { version: socket.getProtocol() ?? 'TLS', cipher, group };
     facts.tls = tls;
-    if (socket.authorized && listener.clients.certificates)
-      facts.certificateNames = namesOfCertificate(socket.getPeerCertificate().subjectaltname);
+    if (listener.clients.certificates) {
+      // Asked for in any case: a signature that was wrong leaves an error behind, which would end the session by chance.
+      const { subjectaltname } = socket.getPeerCertificate();
+      facts.certificateNames = socket.authorized ? namesOfCertificate(subjectaltname) : [];
+    }
     counters.add('tls_sessions', `${listener.name},${tls.version},${cipher},${group ?? 'unknown'}`);
     facts.trace?.tls({ version: tls.version, cipher, ...(group ? { group } : {}) });
     callback();
