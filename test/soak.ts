@@ -11,6 +11,7 @@ const STORIES = [
   'test/crash/router.test.ts',
   'test/crash/changes.test.ts',
   'test/crash/disk.test.ts',
+  'test/interop/testssl.test.ts',
   'test/load/idle.test.ts',
   'test/load/large.test.ts',
   'test/load/slowloris.test.ts',

@@ -1,10 +1,11 @@
 /** The clients that postmasters have at hand, through a relay that requires STARTTLS. */
 import assert from 'node:assert/strict';
-import { execFileSync, type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process';
+import { type SpawnSyncReturns, spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { installProblem } from '#test/kit/debian.ts';
 import { storyManifest } from '#test/kit/manifest.ts';
 import { bytesOf, hardMessage } from '#test/kit/peer.ts';
 import { freePort } from '#test/kit/ports.ts';
@@ -137,14 +138,7 @@ with smtplib.SMTP('localhost', port) as client:
 });
 
 function swaksProblem(): string | undefined {
-  const speaksTls = spawnSync('perl', ['-MNet::SSLeay', '-e', '1']).status === 0;
-  if (existsSync('/usr/bin/swaks') && speaksTls) return undefined;
-  if (process.getuid?.() !== 0) return 'swaks is not installed';
-  process.stderr.write('installing swaks\n');
-  execFileSync(
-    'apt-get',
-    ['install', '-y', '-qq', '--no-install-recommends', 'swaks', 'libnet-ssleay-perl'],
-    { stdio: 'ignore' },
-  );
-  return undefined;
+  const works = () =>
+    existsSync('/usr/bin/swaks') && spawnSync('perl', ['-MNet::SSLeay', '-e', '1']).status === 0;
+  return installProblem(works, 'swaks', 'libnet-ssleay-perl');
 }

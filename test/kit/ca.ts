@@ -3,6 +3,12 @@ import 'reflect-metadata';
 import * as x509 from '@peculiar/x509';
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
+const RSA = {
+  name: 'RSASSA-PKCS1-v1_5',
+  hash: 'SHA-256',
+  publicExponent: new Uint8Array([1, 0, 1]),
+  modulusLength: 2048,
+} as const;
 const DAY_MS = 86_400_000;
 
 export interface Pair {
@@ -15,7 +21,7 @@ export interface Pair {
 export interface Authority {
   /** PEM that a client trusts. */
   readonly cert: string;
-  issue(names: readonly string[], days?: { from?: number; until?: number }): Promise<Pair>;
+  issue(names: readonly string[], wish?: { from?: number; until?: number; rsa?: boolean }): Promise<Pair>;
 }
 
 export async function makeAuthority(name = 'test CA'): Promise<Authority> {
@@ -30,19 +36,21 @@ export async function makeAuthority(name = 'test CA'): Promise<Authority> {
   });
   return {
     cert: `${certificate.toString('pem')}\n`,
-    issue: (names, { from = -1, until = 90 } = {}) =>
-      issue(names, inDays(from), inDays(until), certificate, keys.privateKey),
+    issue: async (names, { from = -1, until = 90, rsa = false } = {}) => {
+      const subject = await crypto.subtle.generateKey(rsa ? RSA : ALGORITHM, true, ['sign', 'verify']);
+      return issue(names, subject, inDays(from), inDays(until), certificate, keys.privateKey);
+    },
   };
 }
 
 async function issue(
   names: readonly string[],
+  keys: { readonly publicKey: CryptoKey; readonly privateKey: CryptoKey },
   notBefore: Date,
   notAfter: Date,
   issuer: x509.X509Certificate,
   signingKey: CryptoKey,
 ): Promise<Pair> {
-  const keys = await crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
   const serialNumber = Buffer.from(crypto.getRandomValues(new Uint8Array(8)))
     .toString('hex')
     .replace(/^./, '4');

@@ -1,7 +1,7 @@
 /**
- * Debian packages that are used without being installed: mail servers conflict with each other as packages. Downloaded
- * with what they need and the machine has not, and unpacked into a folder that is kept, named after the version. Fails
- * with the package manager's own words.
+ * Debian packages: tools are installed; mail servers, which conflict with each other as packages, are downloaded with what
+ * they need and the machine has not, and unpacked into a folder that is kept, named after the version. Fails with the
+ * package manager's own words.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
@@ -9,6 +9,15 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 
 const CACHE = join(homedir(), '.cache', 'mailrelay', 'debian');
+
+/** Installs the packages where `works` says no; why that cannot be, or undefined. */
+export function installProblem(works: () => boolean, ...packages: readonly string[]): string | undefined {
+  if (works()) return undefined;
+  if (process.getuid?.() !== 0) return `not installed: ${packages.join(' ')}`;
+  process.stderr.write(`installing ${packages.join(' ')}\n`);
+  run(['apt-get', 'install', '-y', '-qq', '--no-install-recommends', ...packages]);
+  return undefined;
+}
 
 /** The folder with the files of the package and of what it needs: what an installation would add, unless told. */
 export function unpacked(name: string, needs?: readonly string[]): string {
