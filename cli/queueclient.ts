@@ -14,6 +14,7 @@ import type { Deed, Done, QueueEntry } from '#relay/router/tools.ts';
 
 /** Between two routers of a relay there is no socket for a moment. */
 const PATIENCE_MS = 2_000;
+const DELIVERY_MS = 5_000;
 const AGAIN_MS = 100;
 /** No relay yet, or cut off before it answered: what is asked here may be asked twice. */
 const AWAY = ['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE'];
@@ -46,7 +47,19 @@ export class QueueClient {
     return undefined;
   }
 
+  /** What is being delivered at this moment is asked for again: an attempt is mostly over soon. */
   async do(deed: Deed, ids: readonly string[]): Promise<Done[]> {
+    const done = new Map<string, Done>();
+    let left = ids;
+    for (let waited = 0; ; waited += AGAIN_MS) {
+      for (const one of await this.#doOnce(deed, left)) done.set(one.id, one);
+      left = left.filter((id) => done.get(id)?.result === 'delivering');
+      if (left.length === 0 || waited >= DELIVERY_MS) return [...done.values()];
+      await sleep(AGAIN_MS);
+    }
+  }
+
+  async #doOnce(deed: Deed, ids: readonly string[]): Promise<Done[]> {
     const response = await this.#ask('POST', `/${deed}`, JSON.stringify({ ids }));
     const answer = await json(response);
     if (response.statusCode !== 200) throw new Error(`The relay did not ${deed}: ${JSON.stringify(answer)}`);
