@@ -4,11 +4,12 @@
  * comes back as an obstacle; anything else that fails is thrown, for a retry.
  */
 import { FIELD_MANAGER } from '#crds/wellknown.ts';
-import { covers, isLabelledFor, isOwnedBy, isUpToDate, stamped } from './compare.ts';
+import { isLabelledFor, isOwnedBy, isUpToDate, stamped } from './compare.ts';
 import type { Client, KubeObject } from './kube/client.ts';
 import { isKubeError } from './kube/errors.ts';
 import { CLAIM, type Kind, OWNED, pathOf, STATEFUL_SET } from './kube/kinds.ts';
 import type { Rendered } from './render/index.ts';
+import { isAtLeast } from './render/quantity.ts';
 import type { Obstacle, World } from './world.ts';
 
 export type Writer = Pick<Client, 'request'>;
@@ -49,7 +50,7 @@ async function applyOne(
     if (live && !isOwnedBy(live, world.relay.metadata.uid)) return { kind: 'nameTaken', object: name };
     // Its end is news, and then it is made anew.
     if (live?.metadata.deletionTimestamp) return undefined;
-    if (live && kind === STATEFUL_SET && storageDiffers(live, wanted)) {
+    if (live && kind === STATEFUL_SET && storageOf(live) !== storageOf(wanted)) {
       await growStorage(writer, world, live, wanted, onWrite);
       return undefined;
     }
@@ -112,8 +113,12 @@ interface StatefulSetSpec {
   readonly replicas: number;
   readonly volumeClaimTemplates?: readonly {
     readonly metadata: { readonly name: string };
-    readonly spec: { readonly resources: unknown };
+    readonly spec: ClaimSpec;
   }[];
+}
+
+interface ClaimSpec {
+  readonly resources: { readonly requests: { readonly storage: string } };
 }
 
 /**
@@ -127,25 +132,23 @@ async function growStorage(
   wanted: Rendered,
   onWrite: OnWrite,
 ): Promise<void> {
-  const resources = storageOf(wanted);
+  const storage = storageOf(wanted);
   const claims = [...objects.values()].filter(({ kind }) => kind === CLAIM.kind);
   for (const claim of claims) {
-    if (covers(claim['spec'], { resources })) continue;
-    await mergePatch(writer, CLAIM, claim, { spec: { resources } });
+    const { resources } = claim['spec'] as ClaimSpec;
+    // A claim that somebody made larger stays so: none can shrink.
+    if (isAtLeast(resources.requests.storage, storage)) continue;
+    await mergePatch(writer, CLAIM, claim, { spec: { resources: { requests: { storage } } } });
     onWrite('patched', `${CLAIM.kind}/${claim.metadata.name}`);
   }
   await remove(writer, STATEFUL_SET, live, 'Orphan');
   onWrite('deleted', `${STATEFUL_SET.kind}/${live.metadata.name}`);
 }
 
-function storageDiffers(live: KubeObject, wanted: Rendered): boolean {
-  return !covers(storageOf(live), storageOf(wanted));
-}
-
-/** What each claim asks for; an empty object in mode CutThrough, which has no claims. */
-function storageOf(set: { readonly [field: string]: unknown }): unknown {
+/** What each claim asks for; nothing in mode CutThrough, which has no claims. */
+function storageOf(set: { readonly [field: string]: unknown }): string {
   const { volumeClaimTemplates = [] } = set['spec'] as StatefulSetSpec;
-  return volumeClaimTemplates[0]?.spec.resources ?? {};
+  return volumeClaimTemplates[0]?.spec.resources.requests.storage ?? '0';
 }
 
 async function prune(

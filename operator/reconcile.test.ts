@@ -238,12 +238,12 @@ describe('reconcile', () => {
 
   test('grows the claims and makes the StatefulSet anew around its pods', async () => {
     const objects = liveObjects(relayObject());
-    const claim = {
-      kind: 'PersistentVolumeClaim',
-      metadata: { name: 'spool-relay-0', namespace: 'mail', uid: 'c' },
-      spec: { resources: { requests: { storage: '1Gi' } } },
-    };
-    objects.set('PersistentVolumeClaim/spool-relay-0', claim as never);
+    for (const [ordinal, storage] of ['1Gi', '1536Mi', '3Gi'].entries()) {
+      const name = `spool-relay-${ordinal}`;
+      const spec = { resources: { requests: { storage } } };
+      const metadata = { name, namespace: 'mail', uid: name };
+      objects.set(`PersistentVolumeClaim/${name}`, { kind: 'PersistentVolumeClaim', metadata, spec });
+    }
     const relay = relayObject({ queue: { storage: { size: '2Gi' } } });
     const hands = recordingHands();
     await reconcile(settledWorld({ relay, objects }), hands);
@@ -253,6 +253,8 @@ describe('reconcile', () => {
       at('PATCH spool-relay-0') !== -1 && at('PATCH spool-relay-0') < at('DELETE relay'),
       steps.join(', '),
     );
+    assert.ok(steps.includes('PATCH spool-relay-1'), steps.join(', '));
+    assert.ok(!steps.includes('PATCH spool-relay-2'), 'it is larger already');
     const deletion = hands.requests.find(({ method }) => method === 'DELETE') as {
       body: { propagationPolicy: string };
     };

@@ -25,6 +25,12 @@ export function canonicalQuantity(text: string): string {
   return isBinary ? shortened(bytes, 1024n, BINARY) : shortened(bytes, 1000n, DECIMAL);
 }
 
+/** True where `text` is as much as `least`, or more. */
+export function isAtLeast(text: string, least: string): boolean {
+  const [bytes, fewest] = [bytesOf(text), bytesOf(least)];
+  return bytes !== undefined && fewest !== undefined && bytes >= fewest;
+}
+
 function unitOf(suffix: string): bigint | undefined {
   const [binary, decimal] = [BINARY.indexOf(suffix), DECIMAL.indexOf(suffix)];
   if (binary >= 0) return 1024n ** BigInt(binary);
