@@ -13,7 +13,6 @@ import {
   operatorWrites,
   podsOf,
   prepared,
-  relayOf,
   serviceAddress,
   statusUntil,
   waitReady,
@@ -137,45 +136,6 @@ describe('the operator', { concurrency: false }, () => {
     assert.deepEqual(identities(), before);
     apply(MANIFEST.replace('  inbound:', '  inbound:\n    starttls: Enabled'));
     await untilQuiet();
-  });
-
-  test('repairs an object that was edited or deleted by hand', async () => {
-    kubectl(['delete', 'service', 'relay', '-n', NAMESPACE]);
-    await until('the Service again', () =>
-      kubectl(['get', 'service', 'relay', '-n', NAMESPACE, '-o', 'name']),
-    );
-    kubectl([
-      'patch',
-      'configmap',
-      'relay-policy',
-      '-n',
-      NAMESPACE,
-      '--type=merge',
-      '-p',
-      '{"data":{"policy.v1.json":"{}"}}',
-    ]);
-    await until('the policy again', () =>
-      kubectl(['get', 'configmap', 'relay-policy', '-n', NAMESPACE, '-o', 'jsonpath={.data}']).includes(
-        'hostname',
-      ),
-    );
-  });
-
-  test('never takes over an object of someone else', async () => {
-    kubectl(['create', 'configmap', 'taken-policy', '-n', NAMESPACE, '--from-literal=mine=yes']);
-    apply(MANIFEST.replace('name: relay, ', 'name: taken, '));
-    await until(
-      'Stalled',
-      () =>
-        relayOf(NAMESPACE, 'taken').status.conditions.find(({ type }) => type === 'Stalled')?.reason ===
-        'NameTaken',
-    );
-    assert.equal(
-      kubectl(['get', 'configmap', 'taken-policy', '-n', NAMESPACE, '-o', 'jsonpath={.data.mine}']),
-      'yes',
-    );
-    kubectl(['delete', 'mailrelay', 'taken', '-n', NAMESPACE]);
-    kubectl(['delete', 'configmap', 'taken-policy', '-n', NAMESPACE]);
   });
 
   test('helm upgrade in namespaced mode narrows its rights to the namespaces that are named', async () => {

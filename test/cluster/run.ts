@@ -119,7 +119,7 @@ function runTests(
   const [program = process.execPath, ...args] = [...enter, process.execPath];
   const child = spawn(
     program,
-    [...args, '--test', '--test-concurrency=1', '--test-reporter=spec', ...files],
+    [...args, '--test', '--test-concurrency=1', '--test-force-exit', '--test-reporter=spec', ...files],
     {
       stdio: 'inherit',
       env: { ...process.env, MAILRELAY_CLUSTER: JSON.stringify(prepared) },
