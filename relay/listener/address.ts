@@ -29,6 +29,12 @@ export function printAddress({ local, domain }: RelayableAddress): string {
   return `${local}@${domain}`;
 }
 
+/** A local part beyond ASCII is for those who said SMTPUTF8 (RFC 6531 section 3.4); domains are written in ASCII. */
+export function needsSmtpUtf8(address: string): boolean {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII is meant
+  return !/^[\x00-\x7f]*$/.test(address.slice(0, address.lastIndexOf('@')));
+}
+
 /** Empty when it is no domain. smtp-server hands international domains over in Unicode. */
 function domainOf(text: string): string {
   const lower = text.toLowerCase();

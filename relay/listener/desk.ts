@@ -18,7 +18,7 @@ import type { Counters } from '../counts.ts';
 import type { Log } from '../log.ts';
 import type { Materials } from '../materials.ts';
 import type { SessionTrace, Tracer } from '../trace.ts';
-import { relayable, withPostmasterDomain } from './address.ts';
+import { needsSmtpUtf8, relayable, withPostmasterDomain } from './address.ts';
 import { type Arrival, arrivalOf, type TlsFacts } from './arrival.ts';
 import { Logins } from './logins.ts';
 import {
@@ -237,7 +237,7 @@ export class Desk {
     const { messagesPerClientPerMinute: perClient, messagesPerLoginPerMinute: perLogin } =
       policy.inbound.limits;
     if (address !== '' && !relayable(address)) return REPLIES.badSender;
-    if (!isWithin(session, address)) return REPLIES.needsSmtpUtf8;
+    if (needsSmtpUtf8(address) && !session.envelope.smtpUtf8) return REPLIES.needsSmtpUtf8;
     const { client, login } = this.#identityOf(session);
     if (perClient !== null && (await countMessage('client', client)) > perClient)
       return REPLIES.tooManyMessages;
@@ -253,7 +253,7 @@ export class Desk {
     const to = withPostmasterDomain(address, inbound.acceptDomains);
     const refusal = this.#relaying.refusalOfRecipient(this.#identityOf(session), from, to);
     if (refusal) return refusal;
-    if (!isWithin(session, address)) return REPLIES.needsSmtpUtf8;
+    if (needsSmtpUtf8(address) && !session.envelope.smtpUtf8) return REPLIES.needsSmtpUtf8;
     if (queue.mode === 'CutThrough' && rcptTo.length > 0) return REPLIES.oneRecipient;
     return rcptTo.length < inbound.limits.recipients ? undefined : REPLIES.tooManyRecipients;
   }
@@ -311,10 +311,4 @@ export class Desk {
 
 function heloOf(session: SMTPServerSession): string {
   return String(session.hostNameAppearsAs || '');
-}
-
-/** A local part beyond ASCII is for those who said SMTPUTF8 (RFC 6531 section 3.4); domains are written in ASCII. */
-function isWithin({ envelope }: SMTPServerSession, address: string): boolean {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: all of ASCII is meant
-  return envelope.smtpUtf8 === true || /^[\x00-\x7f]*$/.test(address.slice(0, address.lastIndexOf('@')));
 }
