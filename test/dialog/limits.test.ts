@@ -5,29 +5,31 @@ import { hashPassword } from '#crds/passwordhash.ts';
 import { plain } from '#test/kit/sasl.ts';
 import { messageText } from '#test/kit/smtpclient.ts';
 import { until } from '#test/kit/wait.ts';
-import { Rig } from './rig.ts';
+import { Rig, type Story } from './rig.ts';
+
+const clients = { networks: ['127.0.0.0/8'] };
+
+const story = async (times: Readonly<Record<string, string>>): Promise<Story> => ({
+  listeners: { smtp: {}, login: { auth: 'Required', clients: { credentialsSecretName: 'users' } } },
+  inbound: {
+    clients,
+    limits: {
+      messageSize: '10k',
+      recipients: 2,
+      messagesPerClientPerMinute: 3,
+      messagesPerLoginPerMinute: 1,
+      errorsPerSession: 5,
+      ...times,
+    },
+  },
+  secrets: { users: { app: await hashPassword('secret', 4096) } },
+});
 
 let rig: Rig;
 let small: Rig;
 
 before(async () => {
-  const clients = { networks: ['127.0.0.0/8'] };
-  rig = await Rig.start({
-    listeners: { smtp: {}, login: { auth: 'Required', clients: { credentialsSecretName: 'users' } } },
-    inbound: {
-      clients,
-      limits: {
-        messageSize: '10k',
-        recipients: 2,
-        messagesPerClientPerMinute: 3,
-        messagesPerLoginPerMinute: 1,
-        errorsPerSession: 5,
-        idleTimeout: '2s',
-        messageTimeout: '3s',
-      },
-    },
-    secrets: { users: { app: await hashPassword('secret', 4096) } },
-  });
+  rig = await Rig.start(await story({}));
   small = await Rig.start({
     listeners: { smtp: {} },
     inbound: { clients, limits: { connections: 2 } },
@@ -102,21 +104,6 @@ test('errors: 421 4.7.0 beyond them, whoever finds them', async () => {
   await rig.metric('mailrelay_refusals_total{reason="too_many_errors"} 1');
 });
 
-test('a session without a command, and a message that takes too long: 421 4.4.2', async () => {
-  const idle = await rig.client('smtp', '127.0.0.10');
-  const slow = await rig.client('smtp', '127.0.0.11');
-  await slow.command('MAIL FROM:<a@x.example>');
-  await slow.command('RCPT TO:<b@y.example>');
-  await slow.command('DATA');
-  const drip = setInterval(() => slow.write('x\r\n'), 500);
-  try {
-    assert.match(await idle.reply(), /^421 4\.4\.2 Idle for too long/);
-    assert.match(await slow.reply(), /^421 4\.4\.2 The message takes too long/);
-  } finally {
-    clearInterval(drip);
-  }
-});
-
 test('sessions in all: 421 4.3.2, until one ends', async () => {
   const open = [await small.client('smtp'), await small.client('smtp')];
   const refused = await small.connect('smtp');
@@ -137,4 +124,20 @@ test('messages in the queue: 452 4.3.1 beyond them', async () => {
   const client = await small.client('smtp');
   assert.match(await client.send('a@x.example', ['b@y.example'], messageText('first')), /^250/);
   assert.match(await client.command('MAIL FROM:<a@x.example>'), /^452 4\.3\.1 The queue is full/);
+});
+
+test('a session without a command, and a message that takes too long: 421 4.4.2', async () => {
+  await rig.edit(await story({ idleTimeout: '2s', messageTimeout: '3s' }));
+  const idle = await rig.client('smtp', '127.0.0.10');
+  const slow = await rig.client('smtp', '127.0.0.11');
+  await slow.command('MAIL FROM:<a@x.example>');
+  await slow.command('RCPT TO:<b@y.example>');
+  await slow.command('DATA');
+  const drip = setInterval(() => slow.write('x\r\n'), 500);
+  try {
+    assert.match(await idle.reply(), /^421 4\.4\.2 Idle for too long/);
+    assert.match(await slow.reply(), /^421 4\.4\.2 The message takes too long/);
+  } finally {
+    clearInterval(drip);
+  }
 });
