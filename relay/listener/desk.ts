@@ -29,6 +29,7 @@ import {
   starttlsOfSession,
   tlsFloorOfSession,
 } from './policy.ts';
+import { Refusals } from './refusals.ts';
 import { clientPolicyOf, type Identity, type Relaying, relayingOf } from './relaying.ts';
 import { REPLIES, Refusal, type Reply } from './reply.ts';
 import type { SessionParts } from './server.ts';
@@ -60,10 +61,6 @@ export interface DeskOptions {
 
 /** What we know of a session beyond what the library does. */
 interface SessionFacts {
-  /** Commands refused for good. */
-  refusals: number;
-  /** Why the next reply will be a refusal, where it is ours. */
-  reason: string | undefined;
   tls: TlsFacts | null;
   certificateNames: readonly string[];
   trace: SessionTrace | undefined;
@@ -76,6 +73,7 @@ export class Desk {
   readonly #relaying: Relaying;
   readonly #clientPolicyOf: ReturnType<typeof clientPolicyOf>;
   readonly #facts = new WeakMap<SMTPServerSession, SessionFacts>();
+  readonly #refusals: Refusals;
   readonly logins: Logins;
 
   constructor(options: DeskOptions, materials: Materials) {
@@ -83,6 +81,7 @@ export class Desk {
     this.#options = options;
     this.#relaying = relayingOf(listener.clients, policy.inbound.acceptDomains);
     this.#clientPolicyOf = clientPolicyOf(policy.inbound);
+    this.#refusals = new Refusals(options.counters, policy.inbound.limits.errorsPerSession);
     this.logins = new Logins(options, materials);
   }
 
@@ -108,7 +107,7 @@ export class Desk {
         return refusalOf(verb, rules, state) ?? refusalOfLine(verb, line, rules);
       },
       exchange: (mechanism) => this.logins.exchange(mechanism, client),
-      refused: (code, reason) => this.#refused(session, code, reason),
+      refused: (code, reason) => this.#refusals.sent(session, code, reason),
       trace: facts.trace,
     };
   }
@@ -127,12 +126,12 @@ export class Desk {
       onSecure: (socket, session, callback) => this.#onSecure(socket as TLSSocket, session, callback),
       onAuth: (auth, session, callback) => this.#onAuth(auth, session, callback),
       onMailFrom: (address, session, callback) => {
-        const answer = (reply?: Reply) => callback(reply ? this.#refusal(session, reply) : null);
+        const answer = (reply?: Reply) => callback(reply ? this.#refusals.by(session, reply) : null);
         this.#refusalOfSender(address, session).then(answer, callback);
       },
       onRcptTo: (address, session, callback) => {
         const reply = this.#refusalOfRecipient(address, session);
-        callback(reply ? this.#refusal(session, reply) : null);
+        callback(reply ? this.#refusals.by(session, reply) : null);
       },
       onData: (stream, session, callback) => {
         this.#onData(stream, session).then((text) => callback(null, text), callback);
@@ -166,8 +165,6 @@ export class Desk {
     const known = this.#facts.get(session);
     if (known) return known;
     const facts: SessionFacts = {
-      refusals: 0,
-      reason: undefined,
       tls: null,
       certificateNames: [],
       trace: undefined,
@@ -181,23 +178,6 @@ export class Desk {
     const { user, remoteAddress, secure } = session;
     const login = secure && typeof user === 'string' ? user : null;
     return { client: remoteAddress, login, certificateNames: this.#factsOf(session).certificateNames };
-  }
-
-  /** Counts a refusal, by its reason or that of the library. A client that goes on being refused is guessing. */
-  #refused(session: SMTPServerSession, code: number, reason: string | undefined): Reply | undefined {
-    const { counters, policy } = this.#options;
-    const facts = this.#factsOf(session);
-    counters.add('refused', reason ?? facts.reason ?? 'protocol');
-    facts.reason = undefined;
-    if (code < 500) return undefined;
-    facts.refusals += 1;
-    return facts.refusals > policy.inbound.limits.errorsPerSession ? REPLIES.tooManyErrors : undefined;
-  }
-
-  /** For the library, which passes on code and text only. */
-  #refusal(session: SMTPServerSession, reply: Reply): Refusal {
-    this.#factsOf(session).reason = reply.reason;
-    return new Refusal(reply);
   }
 
   #onSecure(socket: TLSSocket, session: SMTPServerSession, callback: Callback): void {
@@ -226,9 +206,9 @@ export class Desk {
       if (said.kind === 'login') callback(null, { user: said.login });
       else if (said.kind === 'tokenRefused') {
         // Its 535 follows what the client says to this.
-        this.#factsOf(session).reason = REPLIES.authFailed.reason;
+        this.#refusals.expect(session, REPLIES.authFailed.reason);
         callback(null, { data: said.data });
-      } else callback(this.#refusal(session, said.reply));
+      } else callback(this.#refusals.by(session, said.reply));
     });
   }
 
@@ -284,7 +264,7 @@ export class Desk {
       counters.observe('accept_seconds', (clock() - began) / 1000);
       return reply;
     } catch (error) {
-      if (error instanceof Refusal) this.#factsOf(session).reason = error.reason;
+      if (error instanceof Refusal) this.#refusals.expect(session, error.reason);
       throw error;
     }
   }
