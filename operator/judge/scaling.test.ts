@@ -113,6 +113,13 @@ describe('scaling in', () => {
     });
   });
 
+  test('a claim without a volume, as of a pod that no node had room for, holds nothing', () => {
+    const unbound = { ...claim(2), status: { phase: 'Pending' } } as KubeObject;
+    const pending = podView('relay-2', undefined, { ip: undefined });
+    assert.deepEqual(decided(world([unbound], [pending], 3)), { replicas: 2, ...nothing });
+    assert.deepEqual(decided(world([unbound], [], 2)).removed, ['spool-relay-2']);
+  });
+
   test('a claim that goes already is let go', () => {
     const going = claim(2, 'uid-of-relay-2', { deletionTimestamp: '2026-01-01T00:00:00Z' });
     assert.deepEqual(decided(world([going], [], 2)), { replicas: 2, ...nothing });
@@ -134,6 +141,9 @@ describe('what the status says of pods that leave', () => {
     const stuck = reasonOf(leaver(2, { state: 'Delivering', message: 'no pod stays' }));
     assert.equal(stuck?.reason, 'ScaleInWaits');
     assert.match(stuck?.message ?? '', /relay-2 .*no pod stays/);
+  });
+  test('a pod that does not start cannot say what its claim holds', () => {
+    assert.match(reasonOf(podView('relay-2', undefined, { ip: undefined }))?.message ?? '', /does not start/);
   });
   test('an older relay cannot hand over', () => {
     const { evacuation: _, ...older } = podReport(relay);

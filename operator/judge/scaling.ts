@@ -65,8 +65,8 @@ export const scaleInWaits: Check = ({ leaving }) => {
   );
 };
 
-function whyItWaits({ report }: PodView): string | undefined {
-  if (!report) return undefined;
+function whyItWaits({ report, ip }: PodView): string | undefined {
+  if (!report) return ip === undefined ? 'it does not start, and its claim may hold mail' : undefined;
   if (report.evacuation === undefined)
     return `version ${report.version} cannot hand it over, so the pod must be replaced by a newer one`;
   const { held, depth } = report.queue;
@@ -89,10 +89,12 @@ function isRemovable(claim: KubeObject, world: World, replicas: number): boolean
   );
 }
 
-/** One that is on its way out was found empty before. */
+/** One that is on its way out was found empty before, or a person gave it up; one without a volume never had any mail. */
 function isEmptied(claim: KubeObject, pod: PodView | undefined): boolean {
   const mark = markOf(claim);
-  return claim.metadata.deletionTimestamp !== undefined || (mark !== undefined && (!pod || pod.uid === mark));
+  const { phase } = (claim['status'] ?? {}) as { phase?: string };
+  if (claim.metadata.deletionTimestamp !== undefined || phase === 'Pending') return true;
+  return mark !== undefined && (!pod || pod.uid === mark);
 }
 
 /** A pod without a claim of its own has its mail in itself, or none at all in mode CutThrough. */
