@@ -4,6 +4,7 @@
  * are away are asked again with growing pauses. Entries that cannot be read are set aside for a person, and stay too.
  */
 import { crc32 } from 'node:zlib';
+import { Counters } from '../counts.ts';
 import type { Log } from '../log.ts';
 import { handoverTo, type QueueFigures } from '../messages.ts';
 import { timeOfQueueId } from '../spool/record.ts';
@@ -25,6 +26,7 @@ export interface GiverOptions {
 
 export class Giver {
   readonly #options: GiverOptions;
+  readonly counters = new Counters();
   #running = true;
   #work: Promise<void> = Promise.resolve();
   /** The oldest first. */
@@ -109,6 +111,7 @@ export class Giver {
       if (offered.kind === 'taken') {
         await spool.settle(taken.id, { ...taken.record, recipients: [] });
         this.#left.delete(taken.id);
+        this.counters.add('handed_over', 'out');
         log('handed_over', { id: taken.id, to: sibling.address.host });
         return;
       }

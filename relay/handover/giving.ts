@@ -52,6 +52,8 @@ function start(): void {
 
 function report(): void {
   if (!giver) return;
+  const counted = giver.counters.take();
+  if (counted) tell({ kind: 'counts', ...counted });
   const { figures } = giver;
   const text = JSON.stringify(figures);
   if (text !== reported) tell({ kind: 'queue', figures });
@@ -60,6 +62,7 @@ function report(): void {
 
 async function drain(): Promise<void> {
   await giver?.drain();
+  report();
   await spool?.close();
   process.disconnect?.();
 }

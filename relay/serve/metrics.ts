@@ -57,6 +57,11 @@ export const COUNTERS: Readonly<Record<string, Metric>> = {
     'Recipients given up whose sender cannot, or does not want to, be told',
   ),
   spool_syncs: counter('mailrelay_spool_syncs_total', 'Syncs of the queue to disk', 'task'),
+  handed_over: counter(
+    'mailrelay_messages_handed_over_total',
+    'Messages that went to a sibling, or came from one; direction: out or in',
+    'direction',
+  ),
   task_starts: counter(
     'mailrelay_task_starts_total',
     'Starts of tasks; cause: start, policy or died',

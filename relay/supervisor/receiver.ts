@@ -7,7 +7,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { bind } from '../bind.ts';
 import type { Log } from '../log.ts';
-import type { FromReceiver, PairText, ToReceiver } from '../messages.ts';
+import type { Counted, FromReceiver, PairText, ToReceiver } from '../messages.ts';
 import { Spool } from '../spool/spool.ts';
 import { type Raised, TaskProcess } from './process.ts';
 
@@ -26,6 +26,7 @@ export interface ReceiverSurroundings {
   readonly logFd: number;
   readonly log: Log;
   readonly onEntered: (ids: readonly string[]) => void;
+  readonly onCounts: (counted: Counted) => void;
   readonly onChange: () => void;
 }
 
@@ -91,9 +92,11 @@ export class ReceiverDoor {
   }
 
   #begin(pair: PairText): Task {
-    const { stateDir, logFd, onEntered } = this.#around;
+    const { stateDir, logFd, onEntered, onCounts } = this.#around;
     const process = new TaskProcess<ToReceiver, FromReceiver>(ENTRY, logFd, (message) => {
-      if (message.kind === 'entered') onEntered(message.ids);
+      if (message.kind !== 'entered') return;
+      onEntered(message.ids);
+      onCounts({ counts: { 'handed_over{in}': message.ids.length }, observations: {} });
     });
     const raised = process.raise({ kind: 'configure', stateDir, pair });
     const task = { process, isReady: raised.then((one) => this.#raised(one)) };
