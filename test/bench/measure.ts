@@ -10,7 +10,7 @@ import type { Peer, Running, Setting } from './peer.ts';
 import type { Scenario } from './scenarios.ts';
 import { busyMs, cpuMsOf, type Memory, memoryOf } from './tree.ts';
 
-const WARM_SECONDS = 3;
+const MOST_SECONDS = 120;
 const MEMORY_EVERY_MS = 500;
 /** Nothing more came for this long: what is missing is lost. */
 const PATIENCE_MS = 20_000;
@@ -71,13 +71,18 @@ export async function withPeer<T, R extends Running>(
   }
 }
 
-export function measure(peer: Peer, scenario: Scenario, pair: Pair, seconds: number): Promise<Result> {
+/** `length` 1 is that of scenarios.ts. Counts messages and not seconds, so that all are equally warm. */
+export function measure(peer: Peer, scenario: Scenario, pair: Pair, length: number): Promise<Result> {
+  const messages = Math.ceil(scenario.messages * length);
   return withPeer(peer, scenario, pair, async ({ sink, setting: { port }, running }) => {
-    const warm = await send(port, 'warm-', scenario.load, { seconds: Math.min(WARM_SECONDS, seconds) });
+    const warm = await send(port, 'warm-', scenario.load, {
+      seconds: MOST_SECONDS,
+      messages: Math.ceil(messages / 2),
+    });
     await delivered(sink, ({ other }) => other, warm.accepted);
     const watch = watchMemory(running.pid);
     const before = await readings(running, sink);
-    const sent = await send(port, 'run-', scenario.load, { seconds });
+    const sent = await send(port, 'run-', scenario.load, { seconds: MOST_SECONDS, messages });
     await delivered(sink, ({ distinct }) => distinct, sent.accepted);
     const after = await readings(running, sink);
     return resultOf(peer.name, scenario.letter, { sent, taken: sink.taken(), before, after, peak: watch() });

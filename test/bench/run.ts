@@ -2,7 +2,7 @@
  * `make bench`: our relay and its peers under the same load, in turn, several rounds; then the stories of our relay alone.
  * Prints tables of medians and ranges; --out FOLDER also writes every run as JSON, the tables, and a plot.
  *
- *   run.ts [--scenarios ABCDEFGHIRKS] [--peers mailrelay,postfix,haraka] [--rounds 5] [--seconds 8] [--out FOLDER]
+ *   run.ts [--scenarios ABCDEFGHIRKS] [--peers mailrelay,postfix,haraka] [--rounds 5] [--length 1] [--out FOLDER]
  *          [--down 60]            seconds that the next hop is away in G
  *          [--before CHECKOUT]    an earlier state of our relay, as the peer "before"; the peer "process-per-core"
  *                                 is our relay with a listener process for each core
@@ -31,13 +31,12 @@ const { values } = parseArgs({
     scenarios: { type: 'string', default: 'ABCDEFGHIRKS' },
     peers: { type: 'string', default: 'mailrelay,before,postfix,haraka' },
     rounds: { type: 'string', default: '5' },
-    seconds: { type: 'string', default: '8' },
+    length: { type: 'string', default: '1' },
     down: { type: 'string', default: '60' },
     out: { type: 'string' },
     before: { type: 'string' },
   },
 });
-const seconds = Number(values.seconds);
 const earlier = values.before === undefined ? [] : [relayOf('before', { checkout: values.before })];
 const perCore = relayOf('process-per-core', { processes: availableParallelism() });
 const peers = [relay, perCore, ...earlier, postfix, haraka].filter(({ name }) =>
@@ -59,7 +58,7 @@ async function compare(scenario: Scenario, results: Result[]): Promise<void> {
     : peers;
   for (let round = 0; round < Number(values.rounds); round++) {
     for (const peer of able) {
-      const result = await measure(peer, scenario, pair, seconds);
+      const result = await measure(peer, scenario, pair, Number(values.length));
       results.push(result);
       console.log(JSON.stringify(result));
     }

@@ -1,5 +1,5 @@
 /** Haraka of package-lock.json, on the same Node as our relay: a process for each core, queue on disk, TLS and relaying only. */
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +7,7 @@ import { SmtpClient } from '#test/kit/smtpclient.ts';
 import { until } from '#test/kit/wait.ts';
 import type { Peer, Running, Setting } from '../peer.ts';
 
+const FFDHE2048 = ['genpkey', '-genparam', '-algorithm', 'DH', '-pkeyopt', 'group:ffdhe2048'];
 const PACKAGE = new URL('../../../node_modules/Haraka/', import.meta.url).pathname;
 
 export const haraka: Peer = {
@@ -33,6 +34,8 @@ async function startHaraka({ dir, port, sinkPort, pair, tls }: Setting): Promise
     relay_acl_allow: '127.0.0.0/8\n',
     'relay_dest_domains.ini': `[domains]\ndest.example={"action":"continue","nexthop":"127.0.0.1:${sinkPort}"}\n`,
     'outbound.ini': `enable_tls=${tls}\nlocal_mx_ok=true\nconcurrency_max=50\ninet_prefer=v4\n`,
+    // Without it a process is started that looks for primes for minutes. TLS 1.3 has no use for it.
+    'dhparams.pem': execFileSync('openssl', FFDHE2048, { encoding: 'utf8' }),
     'tls_key.pem': pair.key,
     'tls_cert.pem': pair.cert,
     'tls.ini': 'rejectUnauthorized=false\n[redis]\ndisable_for_failed_hosts=false\n',
