@@ -33,23 +33,23 @@ export async function hash(argv: string[]): Promise<number> {
     throw new UsageError('A password is never an argument: type it when asked, or give it on standard input');
   if (user === undefined && (secret !== undefined || namespace !== undefined))
     throw new UsageError('A Secret needs a user: add --user NAME');
-  if (user !== undefined && !/^[-._a-zA-Z0-9]{1,253}$/.test(user))
-    throw new UsageError(
-      `--user must be letters, digits, ".", "_" and "-", because it is a key of a Secret, not "${user}"`,
-    );
+  if (user !== undefined && !/^[^\s:]{1,255}$/.test(user))
+    throw new UsageError(`--user must be a name without blanks and colons, not "${user}"`);
   const line = await hashPassword(await readPassword('new'));
   process.stdout.write(user === undefined ? `${line}\n` : secretOf(user, line, secret, namespace));
   return 0;
 }
 
 function secretOf(user: string, line: string, name = 'relay-users', namespace?: string): string {
+  // A key of a Secret has few characters; other names stand in a list.
+  const isKey = /^[-._a-zA-Z0-9]{1,253}$/.test(user);
   return stringify(
     {
       apiVersion: 'v1',
       kind: 'Secret',
       metadata: { name, ...(namespace === undefined ? {} : { namespace }) },
       type: 'Opaque',
-      stringData: { [user]: line },
+      stringData: isKey ? { [user]: line } : { users: `${user}:${line}\n` },
     },
     { lineWidth: 0 },
   );

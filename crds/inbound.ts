@@ -22,7 +22,7 @@ const clients = () =>
     credentialsSecretName: objectName()
       .optional()
       .describe(
-        'Name of the Secret with the users who may log in (AUTH PLAIN, LOGIN, SCRAM-SHA-256) and relay: each key is a user name, each value a line of "mailrelay hash".',
+        'Name of the Secret with the users who may log in (AUTH PLAIN, LOGIN, SCRAM-SHA-256) and relay: each key is a user name, each value a line of "mailrelay hash"; or a value is a list, a line USER:HASH each, for names that cannot be keys.',
       ),
     certificates: z
       .object({

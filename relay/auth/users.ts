@@ -1,7 +1,8 @@
 /**
- * The users of a Secret: each file is a user, its text the stored form of the password. A text that is none is a fault,
- * told by the name of the user and never by its text, and that user cannot log in. For users that do not exist there
- * is a decoy, so that neither time nor a SCRAM challenge tells who does.
+ * The users of a Secret: each file is a user, its text the stored form of the password; or a list, a line
+ * `USER:STORED FORM` each, for names that cannot be keys of a Secret (joe@example.com). What is neither is a fault, told
+ * by the name of the user or the file and never by its text, and nobody logs in by it. For users that do not exist
+ * there is a decoy, so that neither time nor a SCRAM challenge tells who does.
  */
 import { createHmac, randomBytes } from 'node:crypto';
 import { DEFAULT_ITERATIONS, type PasswordHash, parsePasswordHash } from '#crds/passwordhash.ts';
@@ -11,12 +12,12 @@ export class Users {
   readonly #hashes = new Map<string, PasswordHash>();
   readonly #secret = randomBytes(32);
   readonly #iterations: number;
-  /** Users whose text is no stored password. */
+  /** Users, and lists with a line, whose text is no stored password. */
   readonly faults: readonly string[];
 
   constructor(files: Files) {
     const faults: string[] = [];
-    for (const [name, text] of Object.entries(files)) {
+    for (const [name, text] of Object.entries(files).flatMap(entriesOf)) {
       const hash = parsePasswordHash(text);
       if (hash) this.#hashes.set(name, hash);
       else faults.push(name);
@@ -43,4 +44,14 @@ export class Users {
       serverKey: bytes('server'),
     };
   }
+}
+
+/** User and stored form, of each that a file of the Secret has. */
+function entriesOf([file, text]: [string, string]): [string, string][] {
+  const lines = text.split(/\r?\n/).filter((line) => line.trim() !== '');
+  const parts = lines.map((line): [string, string] => {
+    const [, user, stored] = /^([^:]+):(SCRAM-SHA-256\$.*)$/.exec(line) ?? [];
+    return user === undefined || stored === undefined ? [file, ''] : [user, stored];
+  });
+  return parts.some(([, stored]) => stored !== '') ? parts : [[file, text]];
 }

@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { FEWEST_ITERATIONS, hashPassword, passwordMatches } from '#crds/passwordhash.ts';
+import { Users } from './users.ts';
+
+const stored = (password: string) => hashPassword(password, FEWEST_ITERATIONS);
+
+test('a key is a user, and a list names users that cannot be keys', async () => {
+  const [alice, joe, ann] = [await stored('one'), await stored('two'), await stored('three')];
+  const users = new Users({ alice, users: `joe@example.com:${joe}\n\nann@example.com:${ann}\n` });
+  assert.deepEqual(users.faults, []);
+  for (const [name, password] of [
+    ['alice', 'one'],
+    ['joe@example.com', 'two'],
+    ['ann@example.com', 'three'],
+  ] as const) {
+    const { exists, hash } = users.find(name);
+    assert.equal(exists, true, name);
+    assert.equal(await passwordMatches(hash, password), true, name);
+    assert.equal(await passwordMatches(hash, 'another'), false, name);
+  }
+  for (const name of ['users', 'joe', 'nobody']) assert.equal(users.find(name).exists, false, name);
+});
+
+test('what is no stored password is told by name, and lets nobody in', async () => {
+  const users = new Users({ bob: 'secret', list: `joe@example.com:${await stored('two')}\nann:secret\n` });
+  assert.deepEqual(users.faults, ['bob', 'list']);
+  assert.equal(users.find('bob').exists, false);
+  assert.equal(users.find('ann').exists, false);
+  assert.equal(users.find('joe@example.com').exists, true);
+});
+
+test('a decoy is the same each time, and as dear as the real ones', async () => {
+  const users = new Users({ alice: await stored('one') });
+  const [one, again] = [users.find('nobody').hash, users.find('nobody').hash];
+  assert.deepEqual(one, again);
+  assert.equal(one.iterations, FEWEST_ITERATIONS);
+  assert.notDeepEqual(one.salt, users.find('somebody').hash.salt);
+});
