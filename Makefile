@@ -78,8 +78,8 @@ golden: setup ## refresh the golden files
 image: setup ## the image, as a docker-archive (BASE=..., needs buildah)
 	$(NODE) test/cluster/run.ts image
 
-soak: setup ## the full numbers; writes a dated report under docs/reports
-	$(NODE) test/soak.ts
+soak: setup ## the full numbers; writes dated reports under docs/reports
+	$(NODE) test/soak.ts; relay=$$?; $(NODE) test/soak-operator.ts && exit $$relay
 
 bench: setup ## our relay and its peers under the same load (BENCH="--scenarios A --rounds 5 ...")
 	$(NODE) test/bench/run.ts $(BENCH)
