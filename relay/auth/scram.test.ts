@@ -88,3 +88,15 @@ test('a stored password that cannot be read is a fault by name, and nobody logs 
     4096,
   );
 });
+
+test('a decoy is the same in every process that has the users, and stays when others come and go', async () => {
+  const files = { app: await hashPassword('secret', 4096), zoe: await hashPassword('secret', 4096) };
+  const saltOf = (users: Users, name: string) => users.find(name).hash.salt.toString('hex');
+  const [one, other] = [
+    new Users(files),
+    new Users({ zoe: await hashPassword('new', 4096), app: files.app }),
+  ];
+  assert.equal(saltOf(one, 'nobody'), saltOf(other, 'nobody'));
+  assert.notEqual(saltOf(one, 'nobody'), saltOf(one, 'nobody2'));
+  assert.equal(one.find('nobody').hash.salt.length, one.find('app').hash.salt.length);
+});

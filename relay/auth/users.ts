@@ -4,13 +4,13 @@
  * by the name of the user or the file and never by its text, and nobody logs in by it. For users that do not exist
  * there is a decoy, so that neither time nor a SCRAM challenge tells who does.
  */
-import { createHmac, randomBytes } from 'node:crypto';
+import { createHmac } from 'node:crypto';
 import { DEFAULT_ITERATIONS, type PasswordHash, parsePasswordHash } from '#crds/passwordhash.ts';
 import type { Files } from '../materials.ts';
 
 export class Users {
   readonly #hashes = new Map<string, PasswordHash>();
-  readonly #secret = randomBytes(32);
+  readonly #secret: Buffer;
   readonly #iterations: number;
   /** Users, and lists with a line, whose text is no stored password. */
   readonly faults: readonly string[];
@@ -23,7 +23,9 @@ export class Users {
       else faults.push(name);
     }
     this.faults = faults;
-    const [first] = this.#hashes.values();
+    const [, first] = [...this.#hashes].toSorted(([a], [b]) => (a < b ? -1 : 1))[0] ?? [];
+    // The same in every process and pod, and after a restart: a salt that changes would tell a decoy by it.
+    this.#secret = first?.serverKey ?? Buffer.alloc(0);
     // As dear as the real ones, which a Secret commonly has of one kind.
     this.#iterations = first?.iterations ?? DEFAULT_ITERATIONS;
   }

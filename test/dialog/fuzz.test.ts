@@ -92,6 +92,7 @@ test('no task dies of whatever clients say', async () => {
     { numRuns: Number(process.env['FUZZ_RUNS'] ?? 5), endOnFailure: true },
   );
   assert.deepEqual((await rig.relay.status()).tasks, tasks);
+  assert.ok((await rig.metrics()).split('\n').length < 250, 'clients make series');
   const honest = await rig.client('smtp', '127.0.0.99');
   assert.match(await honest.send('a@x.example', ['b@y.example'], messageText('honest')), /^250/);
   await rig.arrived('honest');
