@@ -124,6 +124,7 @@ before(async () => {
   const to = (port: number | undefined, secret: string) =>
     `hosts: [{host: 127.0.0.1, port: ${port}, credentialsSecretName: ${secret}}]`;
   sections = {
+    trace: '{level: 4}',
     outbound: `
 tls: {level: Opportunistic, discover: []}
 limits: {messagesPerConnection: 1}
@@ -239,9 +240,12 @@ test('a refresh token that is refused is a refused login too', async () => {
   assert.equal(tokens.asked.at(-1)?.get('refresh_token'), 'refresh-2');
 });
 
-test('no log line, status or metric has shown a secret', async () => {
+test('no line of log or trace, no status and no metric has shown a secret', async () => {
+  for (const said of ['S: AUTH PLAIN ****', 'S: AUTH XOAUTH2 ****', 'S: AUTH LOGIN', 'R: 535 5.7.8 no'])
+    assert.ok(relay.stderr.includes(said), said);
   const shown = relay.stdout + relay.stderr + JSON.stringify(await relay.status()) + (await metrics());
-  for (const secret of ['open sesame', 'swordfish', PLAIN, 'client-secret-1', 'refresh-1', 'token-1'])
+  const words = ['open sesame', 'swordfish', 'client-secret-1', 'refresh-1', 'token-1'];
+  for (const secret of [...words, PLAIN, ...words.map(base64), bearer('token-1'), bearer('token-2')])
     assert.equal(shown.includes(secret), false, secret);
 });
 

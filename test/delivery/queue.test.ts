@@ -139,8 +139,10 @@ test('what is held stays, over a restart too, until it is released', async () =>
   await lists({ one: 'held', two: 'queued', three: 'queued' });
   gate.resolve();
   await hop.up();
-  await doToQueue(relay, 'retry', ...(await listQueue(relay)).map(({ id }) => id));
-  await until('the others', async () => (await relay.status()).queue.depth === 1);
+  await until('the others', async () => {
+    await doToQueue(relay, 'retry', ...(await listQueue(relay)).map(({ id }) => id));
+    return (await relay.status()).queue.depth === 1;
+  });
   assert.deepEqual(hop.ids().toSorted(), ['three', 'two']);
   await does('release', one?.id ?? '');
   await until('the released one', () => hop.ids().includes('one'));
