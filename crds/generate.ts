@@ -64,6 +64,11 @@ function typeOf(field: Schema): string {
   return field.items ? `list of ${typeOf(field.items)}` : (field.type ?? 'object');
 }
 
+const CONDITIONS_PREFACE = `They follow the rules of kstatus, which Helm, Flux and others judge by: \`Ready\` is there from the first look on,
+\`Reconciling\` and \`Stalled\` only while they are True, and each says which generation of the spec it speaks of.
+\`kubectl wait --for=condition=Ready mailrelay/NAME\` returns when mail flows as the spec says;
+\`--for=condition=Stalled\` when a person must act. Reasons are stable; messages are for people.`;
+
 function conditionsPage(): string {
   const sections = CONDITION_TYPES.map((type) => {
     const rows = Object.entries(REASONS)
@@ -71,7 +76,7 @@ function conditionsPage(): string {
       .map(([name, { cause, cure }]) => `| \`${name}\` | ${cause} | ${cure} |`);
     return `## ${type}\n\n${CONDITION_MEANING[type]}\n\n| reason | cause | cure |\n| --- | --- | --- |\n${rows.join('\n')}\n`;
   });
-  return `# Conditions\n\n<!-- ${HEAD} -->\n\n${sections.join('\n')}`;
+  return `# Conditions\n\n<!-- ${HEAD} -->\n\n${CONDITIONS_PREFACE}\n\n${sections.join('\n')}`;
 }
 
 function restartPage(): string {

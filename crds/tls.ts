@@ -70,6 +70,5 @@ export const tls = z
   })
   .describe('The certificate of the relay. Mandatory unless every listener is Disabled for TLS.');
 
-export type TlsSpec = z.infer<typeof tls>;
 /** Of either certificate. */
-export type CertificateSource = Omit<TlsSpec, 'minVersion' | 'internal'>;
+export type CertificateSource = Omit<z.infer<typeof tls>, 'minVersion' | 'internal'>;

@@ -60,6 +60,8 @@ describe('certificates of issuers', { concurrency: false }, () => {
   before(() => {
     installOperator();
     makeNamespace(NAMESPACE);
+    // On a cluster that is kept: Secrets outlive their relays.
+    kubectl(['delete', 'secret', 'relay-tls', 'relay-internal-tls', '-n', NAMESPACE, '--ignore-not-found']);
     apply(
       'apiVersion: cert-manager.io/v1\nkind: ClusterIssuer\nmetadata: {name: self}\nspec: {selfSigned: {}}\n',
     );
