@@ -124,9 +124,9 @@ export class Store {
   }
 
   async close(): Promise<void> {
-    clearTimeout(this.#syncLater);
     this.#commit();
     await this.#syncing;
+    await this.#sync([]);
     closeSync(this.#log);
     this.#database.close();
   }
