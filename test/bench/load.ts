@@ -45,7 +45,7 @@ export interface Taken {
 }
 
 /** Path of the program. Throws what the compiler says. */
-export async function smtpbench(): Promise<string> {
+async function smtpbench(): Promise<string> {
   const sources = readdirSync(SOURCE).map((name) => readFileSync(join(SOURCE, name), 'utf8'));
   const recipe = createHash('sha256').update(sources.join()).digest('hex').slice(0, 12);
   const folder = join(cacheDir(), 'bench');
