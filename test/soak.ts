@@ -1,6 +1,7 @@
 /**
  * The full numbers, run by hand: the same stories as `make test` at their full length. Writes a dated report with what
- * was run, on what, and what it printed; the report is committed. Exit status 1 when something failed.
+ * was run, on what, and what it printed; the report is committed. Exit status 1 when something failed. Arguments choose
+ * among the stories (`load` for all of test/load), and the report is named after them.
  */
 import { spawn } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -39,10 +40,12 @@ async function run(file: string): Promise<{ status: number; lines: string[] }> {
   return { status, lines };
 }
 
+const parts = process.argv.slice(2);
+const stories = STORIES.filter((file) => parts.length === 0 || parts.some((part) => file.includes(part)));
 const day = new Date().toISOString().slice(0, 10);
 const sections: string[] = [];
 let failed = 0;
-for (const file of STORIES) {
+for (const file of stories) {
   const { status, lines } = await run(file);
   failed += status === 0 ? 0 : 1;
   sections.push(`## ${file}\n\n\`\`\`\n${lines.join('\n')}\n\`\`\`\n`);
@@ -50,7 +53,7 @@ for (const file of STORIES) {
 const machine = `${cpus().length} cores (${cpus()[0]?.model.trim()}), ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}, Node ${process.version}`;
 mkdirSync(REPORTS, { recursive: true });
 writeFileSync(
-  new URL(`${day}-soak.md`, REPORTS),
-  `# Soak of ${day}\n\n${machine}. ${failed === 0 ? 'All passed.' : `${failed} of ${STORIES.length} failed.`}\n\n${sections.join('\n')}`,
+  new URL(`${[day, 'soak', ...parts].join('-')}.md`, REPORTS),
+  `${['# Soak of', day, ...parts].join(' ')}\n\n${machine}. ${failed === 0 ? 'All passed.' : `${failed} of ${stories.length} failed.`}\n\n${sections.join('\n')}`,
 );
 process.exitCode = failed === 0 ? 0 : 1;

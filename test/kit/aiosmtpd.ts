@@ -1,13 +1,11 @@
 /** A real aiosmtpd, which takes mail under STARTTLS only and stores it. Python's own TLS. */
-import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Pair } from './ca.ts';
 import { unpacked } from './debian.ts';
+import { Foreground } from './foreground.ts';
 import { type Peer, storedMessage } from './peer.ts';
-import { isListening } from './ports.ts';
-import { until } from './wait.ts';
 
 /** Its own Mailbox handler would add header fields. */
 const PROGRAM = `
@@ -35,20 +33,16 @@ export async function startAiosmtpd({ port, pair }: { port: number; pair: Pair }
   const dir = mkdtempSync(join(tmpdir(), 'mailrelay-aiosmtpd-'));
   mkdirSync(join(dir, 'new'));
   writeFileSync(join(dir, 'pair.pem'), `${pair.key}${pair.cert}`);
-  const child = spawn('python3', ['-c', PROGRAM, String(port), dir], {
-    env: { ...process.env, PYTHONPATH: join(packages, 'usr/lib/python3/dist-packages') },
-    stdio: ['ignore', 'inherit', 'inherit'],
-  });
-  await until('aiosmtpd to listen', () => {
-    if (child.exitCode !== null) throw new Error(`it ended with ${child.exitCode}`);
-    return isListening(port);
+  const server = await Foreground.start({
+    name: 'aiosmtpd',
+    command: ['python3', '-c', PROGRAM, String(port), dir],
+    port,
+    env: { PYTHONPATH: join(packages, 'usr/lib/python3/dist-packages') },
   });
   return {
     message: (id) => storedMessage(dir, id),
     stop: async () => {
-      const ended = new Promise((resolve) => child.once('exit', resolve));
-      child.kill('SIGTERM');
-      await ended;
+      await server.stop();
       rmSync(dir, { recursive: true, force: true });
     },
   };

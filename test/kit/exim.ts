@@ -1,24 +1,21 @@
 /** A real Exim, which speaks TLS by GnuTLS. */
 import { Layer } from './layer.ts';
 import { type Peer, type PeerOptions, storedMessage } from './peer.ts';
-import { isListening } from './ports.ts';
 
 const MAIL = '/var/mail/stored';
 
 export async function startExim(options: PeerOptions): Promise<Peer> {
-  const layer = await Layer.start(
-    {
-      name: 'exim4-daemon-light',
-      command: ['/usr/sbin/exim4', '-bdf', '-q1s'],
-      files: {
-        '/etc/exim4/exim4.conf': configuration(options),
-        '/etc/exim4/pair.pem': `${options.pair.key}${options.pair.cert}`,
-        '/etc/exim4/ca.pem': options.relay.ca,
-      },
-      users: { 'Debian-exim': ['/var/spool/exim4', '/var/log/exim4', '/run/exim4', MAIL] },
+  const layer = await Layer.start({
+    name: 'exim4-daemon-light',
+    port: options.port,
+    command: ['/usr/sbin/exim4', '-bdf', '-q1s'],
+    files: {
+      '/etc/exim4/exim4.conf': configuration(options),
+      '/etc/exim4/pair.pem': `${options.pair.key}${options.pair.cert}`,
+      '/etc/exim4/ca.pem': options.relay.ca,
     },
-    () => isListening(options.port),
-  );
+    users: { 'Debian-exim': ['/var/spool/exim4', '/var/log/exim4', '/run/exim4', MAIL] },
+  });
   return { message: (id) => storedMessage(layer.path(MAIL), id), stop: () => layer.stop() };
 }
 

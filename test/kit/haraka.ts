@@ -2,13 +2,11 @@
  * A real Haraka, of its npm package: its plugins tls and queue/smtp_forward, and one of ours that stores what is for its
  * domain.
  */
-import { spawn } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Foreground } from './foreground.ts';
 import { type Peer, type PeerOptions, storedMessage } from './peer.ts';
-import { isListening } from './ports.ts';
-import { until } from './wait.ts';
 
 const PACKAGE = new URL('../../node_modules/Haraka/', import.meta.url).pathname;
 
@@ -18,28 +16,19 @@ export async function startHaraka(options: PeerOptions): Promise<Peer> {
   cpSync(join(PACKAGE, 'config'), join(dir, 'config'), { recursive: true });
   for (const name of ['plugins', 'queue', 'stored', 'stored/new']) mkdirSync(join(dir, name));
   for (const [name, text] of Object.entries(files(options, stored))) writeFileSync(join(dir, name), text);
-  const child = spawn(process.execPath, [join(PACKAGE, 'bin/haraka'), '-c', dir], {
+  const server = await Foreground.start({
+    name: 'Haraka',
+    command: [process.execPath, join(PACKAGE, 'bin/haraka'), '-c', dir],
+    port: options.port,
     // The one way to tell its client whom to trust.
-    env: { ...process.env, NODE_EXTRA_CA_CERTS: join(dir, 'ca.pem') },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let output = '';
-  child.stdout.on('data', (chunk) => {
-    output += chunk;
-  });
-  child.stderr.on('data', (chunk) => {
-    output += chunk;
-  });
-  await until('Haraka to listen', () => {
-    if (child.exitCode !== null) throw new Error(`it ended: ${output}`);
-    return isListening(options.port);
+    env: { NODE_EXTRA_CA_CERTS: join(dir, 'ca.pem') },
+    // It would wait for its connections.
+    signal: 'SIGKILL',
   });
   return {
     message: (id) => storedMessage(stored, id),
     stop: async () => {
-      const ended = new Promise((resolve) => child.once('exit', resolve));
-      child.kill('SIGKILL');
-      await ended;
+      await server.stop();
       rmSync(dir, { recursive: true, force: true });
     },
   };

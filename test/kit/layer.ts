@@ -3,18 +3,18 @@
  * so that it has its fixed paths and its users, and the machine does not change. What it writes is in memory and gone
  * with its last process. Needs root, and the mount namespaces and overlays of Linux. Ended by its pid.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { unpacked } from './debian.ts';
-import { until } from './wait.ts';
+import { Foreground } from './foreground.ts';
 
 export interface LayerOptions {
   /** Debian package. */
   readonly name: string;
   /** Stays in the foreground. */
   readonly command: readonly string[];
+  readonly port: number;
   readonly files: Readonly<Record<string, string>>;
   /** Its system users, and the folders that belong to each. */
   readonly users: Readonly<Record<string, readonly string[]>>;
@@ -40,47 +40,28 @@ export function layerProblem(): string | undefined {
 
 export class Layer {
   readonly #dir: string;
-  readonly #child: ChildProcess;
-  #output = '';
+  readonly #server: Foreground;
 
-  private constructor(dir: string, child: ChildProcess) {
+  private constructor(dir: string, server: Foreground) {
     this.#dir = dir;
-    this.#child = child;
-    for (const stream of [child.stdout, child.stderr]) {
-      stream?.on('data', (chunk) => {
-        this.#output += chunk;
-      });
-    }
+    this.#server = server;
   }
 
-  /** Resolves when `listens` says so. */
-  static async start(options: LayerOptions, listens: () => Promise<boolean>): Promise<Layer> {
-    const dir = mkdtempSync(join(tmpdir(), `mailrelay-${options.name}-`));
+  static async start(options: LayerOptions): Promise<Layer> {
+    const { name, port } = options;
+    const dir = mkdtempSync(join(tmpdir(), `mailrelay-${name}-`));
     prepare(dir, options);
-    const args = ['--mount', 'sh', '-c', ENTER, 'sh', dir, unpacked(options.name), ...options.command];
-    const layer = new Layer(dir, spawn('unshare', args, { stdio: ['ignore', 'pipe', 'pipe'] }));
-    await until(`${options.name} to listen`, async () => {
-      if (layer.#child.exitCode !== null) throw new Error(`it ended: ${layer.#output}`);
-      return listens();
-    });
-    return layer;
-  }
-
-  get output(): string {
-    return this.#output;
+    const command = ['unshare', '--mount', 'sh', '-c', ENTER, 'sh', dir, unpacked(name), ...options.command];
+    return new Layer(dir, await Foreground.start({ name, command, port }));
   }
 
   /** A path inside, seen from outside. */
   path(inside: string): string {
-    return `/proc/${this.#child.pid}/root${inside}`;
+    return `/proc/${this.#server.pid}/root${inside}`;
   }
 
   async stop(): Promise<void> {
-    if (this.#child.exitCode === null) {
-      const ended = new Promise((resolve) => this.#child.once('exit', resolve));
-      this.#child.kill('SIGTERM');
-      await ended;
-    }
+    await this.#server.stop();
     rmSync(this.#dir, { recursive: true, force: true });
   }
 }
@@ -102,11 +83,10 @@ function prepare(dir: string, { files, users }: LayerOptions): void {
     mkdirSync(dirname(target), { recursive: true });
     writeFileSync(target, text);
   }
-  const folders = Object.entries(users).flatMap(([user, paths], index) =>
-    paths.map(
-      (path) => `mkdir -p .${path} && chown ${FIRST_UID + index}:${FIRST_UID + index} .${path} # ${user}`,
-    ),
-  );
+  const folders = Object.values(users).flatMap((paths, index) => {
+    const id = FIRST_UID + index;
+    return paths.map((path) => `mkdir -p .${path} && chown ${id}:${id} .${path}`);
+  });
   writeFileSync(join(dir, 'folders'), `set -eu\n${folders.join('\n')}\n`);
 }
 

@@ -1,24 +1,21 @@
 /** A real OpenSMTPD, in plain text on either side: Debian's build cannot do its own STARTTLS with OpenSSL 3. */
 import { Layer } from './layer.ts';
 import { type Peer, type PeerOptions, storedMessage } from './peer.ts';
-import { isListening } from './ports.ts';
 
 const MAIL = '/var/mail/stored';
 
 export async function startOpenSmtpd(options: PeerOptions): Promise<Peer> {
-  const layer = await Layer.start(
-    {
-      name: 'opensmtpd',
-      command: ['/usr/sbin/smtpd', '-d'],
-      files: { '/etc/smtpd.conf': configuration(options) },
-      users: {
-        opensmtpd: ['/var/lib/opensmtpd/empty'],
-        opensmtpq: [],
-        stored: [MAIL],
-      },
+  const layer = await Layer.start({
+    name: 'opensmtpd',
+    port: options.port,
+    command: ['/usr/sbin/smtpd', '-d'],
+    files: { '/etc/smtpd.conf': configuration(options) },
+    users: {
+      opensmtpd: ['/var/lib/opensmtpd/empty'],
+      opensmtpq: [],
+      stored: [MAIL],
     },
-    () => isListening(options.port),
-  );
+  });
   return { message: (id) => storedMessage(layer.path(MAIL), id), stop: () => layer.stop() };
 }
 

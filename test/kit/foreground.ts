@@ -1,0 +1,66 @@
+/** A server that stays in the foreground: started, listening, ended by its pid. Fails with what it printed. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { isListening } from './ports.ts';
+import { until } from './wait.ts';
+
+const START_MS = 30_000;
+
+export interface ForegroundOptions {
+  readonly name: string;
+  readonly command: readonly string[];
+  readonly port: number;
+  readonly env?: Readonly<Record<string, string>>;
+  /** How it is ended. */
+  readonly signal?: 'SIGTERM' | 'SIGKILL';
+}
+
+export class Foreground {
+  readonly #child: ChildProcess;
+  readonly #exited: Promise<void>;
+  readonly #signal: 'SIGTERM' | 'SIGKILL';
+  #output = '';
+
+  private constructor({ command: [program = '', ...args], env, signal = 'SIGTERM' }: ForegroundOptions) {
+    const child = spawn(program, args, {
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.#child = child;
+    this.#signal = signal;
+    this.#exited = new Promise((resolve) => child.once('exit', () => resolve()));
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on('data', (chunk) => {
+        this.#output += chunk;
+      });
+    }
+  }
+
+  static async start(options: ForegroundOptions): Promise<Foreground> {
+    const server = new Foreground(options);
+    try {
+      const listens = () => {
+        if (server.#ended) throw new Error(`it ended: ${server.#output}`);
+        return isListening(options.port);
+      };
+      await until(`${options.name} to listen`, listens, START_MS);
+    } catch (error) {
+      await server.stop();
+      throw error;
+    }
+    return server;
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  async stop(): Promise<void> {
+    if (this.#ended) return;
+    this.#child.kill(this.#signal);
+    await this.#exited;
+  }
+
+  get #ended(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null;
+  }
+}
