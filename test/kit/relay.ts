@@ -58,7 +58,13 @@ export class TestRelay {
       await freePort(),
     );
     relay.edit(manifest(ports));
-    await relay.up();
+    try {
+      await relay.up();
+    } catch (error) {
+      // Nobody else would end it.
+      await relay.stop();
+      throw error;
+    }
     return relay;
   }
 
