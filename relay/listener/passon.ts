@@ -63,8 +63,7 @@ export class PassOn {
         throw error;
       }
     }
-    const { from, eightBit, smtpUtf8, ret = null, envid = null } = envelope;
-    const { notify = null, orcpt = null } = recipient;
+    const { from, eightBit, smtpUtf8 } = envelope;
     const parcel = {
       from,
       to: [recipient.address],
@@ -72,7 +71,8 @@ export class PassOn {
       bytes: 0,
       eightBit,
       smtpUtf8,
-      dsn: { ret, envid, recipients: [{ notify, orcpt }] },
+      // DSN is not offered in this mode.
+      dsn: { ret: null, envid: null, recipients: [] },
       // It cannot be looked at before it has come: what its sender says of it decides.
       beyondAscii: async () => ({ header: smtpUtf8, body: eightBit }),
       // A generator reads nothing before it is asked: the next hop that takes the envelope gets the stream.

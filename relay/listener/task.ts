@@ -143,7 +143,8 @@ export class ListenerTask {
       secure: listener.implicitTLS,
       disableReverseLookup: true,
       authOptional: true,
-      hideDSN: false,
+      // Without a queue there is nobody who could report later: who passes mail on to us does (RFC 3461 section 5.2.2).
+      hideDSN: policy.queue.mode === 'CutThrough',
       size: limits.messageBytes,
       socketTimeout: limits.idleSeconds * 1000,
       ...(this.#pairs.host ? this.#contexts(listener, floor, this.#pairs.host) : {}),

@@ -98,10 +98,14 @@ export class TestRelay {
     const child = spawn(LAUNCHER, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     this.#child = child;
     this.#output = collect(child);
-    await until('the relay to be up', async () => {
-      if (child.exitCode !== null) throw new Error(`the relay ended: ${this.stderr}`);
-      return (await this.status()).policy.hash !== null && this.stdout.includes('MailRelay');
-    });
+    await until(
+      'the relay to be up',
+      async () => {
+        if (child.exitCode !== null) throw new Error(`the relay ended: ${this.stderr}`);
+        return (await this.status()).policy.hash !== null && this.stdout.includes('MailRelay');
+      },
+      30_000,
+    );
   }
 
   edit(manifest: string): void {
