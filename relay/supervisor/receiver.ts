@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { bind } from '../bind.ts';
 import type { Log } from '../log.ts';
 import type { Counted, FromReceiver, PairText, ToReceiver } from '../messages.ts';
-import { Spool } from '../spool/spool.ts';
+import { glance } from './glance.ts';
 import { type Raised, TaskProcess } from './process.ts';
 
 const ENTRY = fileURLToPath(new URL('../handover/receiving.ts', import.meta.url));
@@ -112,13 +112,11 @@ export class ReceiverDoor {
   }
 
   /** What it entered last it may not have told. */
-  async #gone(task: Task): Promise<void> {
-    const { stateDir, onEntered, onChange } = this.#around;
+  #gone(task: Task): void {
+    const { stateDir, log, onEntered, onChange } = this.#around;
     if (this.#task === task) this.#task = undefined;
     this.#living -= 1;
-    const spool = new Spool(stateDir);
-    onEntered(spool.list());
-    await spool.close();
+    onEntered(glance(stateDir, log, (spool) => spool.list()) ?? []);
     onChange();
   }
 }

@@ -7,8 +7,8 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Policy } from '#crds/policyfile.ts';
 import { listenerMaterials, type Materials, routerMaterials } from '../materials.ts';
 import type { Pairs, PairText, QueueFigures } from '../messages.ts';
-import { Spool } from '../spool/spool.ts';
 import type { Generation } from './generation.ts';
+import { glance } from './glance.ts';
 import type { Leaving } from './leaving.ts';
 import { type ListenerSurroundings, ListenerTasks } from './listeners.ts';
 import { planRestart, type RestartPlan } from './plan.ts';
@@ -78,9 +78,8 @@ export class Service {
   isEmptied(figures: QueueFigures): boolean {
     if (!this.leaving || !this.listeners.isIdle || this.#door?.isClosed === false) return false;
     if (this.#emptied || figures.depth + figures.held > 0) return this.#emptied;
-    const spool = new Spool(this.#options.stateDir);
-    this.#emptied = spool.depth + spool.damaged === 0;
-    void spool.close();
+    const { stateDir, log } = this.#options;
+    this.#emptied = glance(stateDir, log, ({ depth, damaged }) => depth + damaged) === 0;
     return this.#emptied;
   }
 
