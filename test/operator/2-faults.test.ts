@@ -95,7 +95,7 @@ describe('a fault at any call', { concurrency: false }, () => {
   }
 
   async function assertAsExpected(namespace: string): Promise<void> {
-    await whenSettled(api, namespace, 'relay', 90_000);
+    await whenSettled(api, namespace, 'relay');
     assert.deepEqual(await snapshot(api, namespace), expected, namespace);
     // Once when it was made, and once when it was changed.
     const events = Object.entries(Object.groupBy(await eventsOf(api, namespace), (event) => event));
@@ -137,7 +137,7 @@ describe('a fault at any call', { concurrency: false }, () => {
     };
     await operate({ faultOf }, '--workers', '50');
     for (const { namespace } of cases) await make(namespace);
-    for (const { namespace } of cases) await whenSettled(api, namespace, 'relay', 90_000);
+    for (const { namespace } of cases) await whenSettled(api, namespace, 'relay');
     await whenQuiet(api);
     for (const { namespace } of cases) {
       calls.take(namespace);
@@ -155,7 +155,7 @@ describe('a fault at any call', { concurrency: false }, () => {
       await killedAfter(namespaceOf(number), number);
     }
     const between = await operate({});
-    for (const number of numbers(made)) await whenSettled(api, namespaceOf(number), 'relay', 90_000);
+    for (const number of numbers(made)) await whenSettled(api, namespaceOf(number), 'relay');
     await between.end('SIGTERM');
     for (const number of numbers(made)) {
       await put(CHANGED, namespaceOf(number));
@@ -178,7 +178,7 @@ describe('a fault at any call', { concurrency: false }, () => {
         if (seen.namespace === namespace && seen.number === number) kill();
       },
     });
-    await Promise.race([killed, whenSettled(api, namespace, 'relay', 90_000)]);
+    await Promise.race([killed, whenSettled(api, namespace, 'relay')]);
     await operator.end('SIGKILL');
   }
 });

@@ -17,7 +17,7 @@ const FULL = process.env['MAILRELAY_SOAK'] !== undefined;
 const AFTER_STOP_MS = 3_000;
 const AFTER_DEATH_MS = 20_000;
 /** A busy machine is no reason to fail in small. */
-const PATIENCE_MS = 40_000;
+const PATIENCE_MS = 120_000;
 const NAMESPACE = 'leaders';
 
 describe('two operators', { concurrency: false }, () => {

@@ -16,7 +16,7 @@ const FULL = process.env['MAILRELAY_SOAK'] !== undefined;
 /** In small shorter than the Lease lasts, and long enough to be taken for an absence. */
 const AWAY_MS = FULL ? 120_000 : 7_000;
 const RIGHT_AGAIN_MS = 30_000;
-const PATIENCE_MS = 60_000;
+const PATIENCE_MS = 180_000;
 /** A watch that says nothing is given up after 80 s. */
 const SILENCE_MS = 90_000;
 const NAMESPACE = 'outage';

@@ -66,7 +66,7 @@ export class Operator {
   }
 
   /** Resolves when it leads with complete caches. */
-  leads(withinMs = 60_000): Promise<unknown> {
+  leads(withinMs = 120_000): Promise<unknown> {
     return until(
       `${this.identity} to lead`,
       () => {

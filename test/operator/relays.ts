@@ -56,7 +56,7 @@ export async function settled(
   plane: Plane,
   namespace: string,
   count: number,
-  withinMs = 120_000,
+  withinMs = 300_000,
 ): Promise<void> {
   await until(
     `${count} settled MailRelays in ${namespace}`,
@@ -77,7 +77,7 @@ export async function whenSettled(
   plane: Plane,
   namespace: string,
   name: string,
-  withinMs = 60_000,
+  withinMs = 180_000,
 ): Promise<Settled> {
   return until(
     `${namespace}/${name} to settle`,
@@ -94,7 +94,7 @@ export async function whenSettled(
 
 /** Resolves when the operator has asked nothing for a while but what it always asks. */
 export async function whenQuiet(plane: Plane, forMs = 1_000): Promise<void> {
-  await until('quiet', () => plane.calls(Date.now() - forMs).every(isRest), 90_000);
+  await until('quiet', () => plane.calls(Date.now() - forMs).every(isRest), 180_000);
 }
 
 /** Watches and the Lease go on at rest. */
