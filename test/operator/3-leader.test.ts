@@ -86,6 +86,7 @@ describe('two operators', { concurrency: false }, () => {
         inbound: { listeners: [{ name: 'smtp', port: 25 }], limits: { messageSize } },
       });
     const { held, release, written, server, wire } = await wireThatHolds(api, 'policy');
+    context.after(() => wire.stop());
     const [first, second] = await pair(server);
     await putRelay(api, relay('1Mi'));
     await held;
@@ -112,7 +113,6 @@ describe('two operators', { concurrency: false }, () => {
     assert.ok(said.includes('lease_lost'), said.join(', '));
     assert.ok(!said.some((event) => ['applied', 'patched', 'deleted'].includes(event)), said.join(', '));
     assert.deepEqual(await snapshot(api, NAMESPACE), expected);
-    await wire.stop();
   });
 });
 

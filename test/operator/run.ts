@@ -23,8 +23,8 @@ function argumentsOf([verb, ...rest]: readonly string[]): string[] | undefined {
   if (verb === 'bench') return [BENCH, ...rest];
   if (verb !== 'test') return undefined;
   const files = globSync(rest.length > 0 ? rest : ['test/operator/*.test.ts']).toSorted();
-  // One process: the stories share one API server.
-  return ['--test', '--test-isolation=none', '--test-reporter=spec', ...files];
+  // One process: the stories share one API server. What a story that failed left open does not hold up the rest.
+  return ['--test', '--test-isolation=none', '--test-force-exit', '--test-reporter=spec', ...files];
 }
 
 async function inNamespace(args: readonly string[]): Promise<number> {
