@@ -25,7 +25,7 @@ import {
 import { cpuMsOf, memoryOf } from './tree.ts';
 
 const NAMESPACE = 'bench';
-const STEADY_MS = 180_000;
+const STEADY_MS = 600_000;
 const LISTENERS = [
   { name: 'smtp', port: 25 },
   { name: 'submission', port: 587 },
@@ -181,7 +181,7 @@ for (const relays of values.relays.split(',').map(Number)) {
   const maker = await Operator.start(api, { identity: `make-${relays}` });
   await makeRelays(api, NAMESPACE, relays, made);
   made = relays;
-  await settled(api, NAMESPACE, relays, 600_000);
+  await settled(api, NAMESPACE, relays, 1_800_000);
   await maker.end('SIGTERM');
   const result = await measure(api, relays, Number(values.edits), Number(values['idle-seconds']) * 1000);
   results.push(result);

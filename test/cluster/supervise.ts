@@ -12,13 +12,11 @@ const END_MS = 2_000;
 
 export class Processes {
   readonly #dir: string;
-  readonly #record: string;
   readonly #running: { name: string; child: ChildProcess }[] = [];
   #stopped = false;
 
   constructor(dir: string) {
     this.#dir = dir;
-    this.#record = join(dir, 'pids');
   }
 
   /** `name` is that of its log. Throws once all is being stopped: a start that goes on beside a stop ends there. */
@@ -33,7 +31,7 @@ export class Processes {
     child.unref();
     this.#running.push({ name, child });
     if (child.pid === undefined) throw new Error(`Cannot start ${name}: ${program} does not run`);
-    appendFileSync(this.#record, `${child.pid} ${startTimeOf(child.pid)}\n`);
+    record(this.#dir, child.pid);
     return child.pid;
   }
 
@@ -59,19 +57,25 @@ export class Processes {
   async stop(): Promise<void> {
     this.#stopped = true;
     for (const { child } of this.#running.toReversed()) await end(child.pid);
-    rmSync(this.#record, { force: true });
+    rmSync(recordOf(this.#dir), { force: true });
   }
+}
+
+const recordOf = (dir: string) => join(dir, 'pids');
+
+/** A process that ends with what lives in `dir`, whoever started it. */
+export function record(dir: string, pid: number): void {
+  appendFileSync(recordOf(dir), `${pid} ${startTimeOf(pid)}\n`);
 }
 
 /** Ends what an earlier run recorded in `dir` and did not end. A pid that was reused since is left alone. */
 export async function endRecorded(dir: string): Promise<void> {
-  const record = join(dir, 'pids');
-  if (!existsSync(record)) return;
-  for (const line of readFileSync(record, 'utf8').trim().split('\n').toReversed()) {
+  if (!existsSync(recordOf(dir))) return;
+  for (const line of readFileSync(recordOf(dir), 'utf8').trim().split('\n').toReversed()) {
     const [pid, started] = line.split(' ');
     if (isRunning(Number(pid), started)) await end(Number(pid));
   }
-  rmSync(record, { force: true });
+  rmSync(recordOf(dir), { force: true });
 }
 
 /** Clock ticks since boot at which a process began: with the pid, its identity. */

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { record } from '#test/cluster/supervise.ts';
 import { freePort } from '#test/kit/ports.ts';
 import { until } from '#test/kit/wait.ts';
 import { type Plane, SYSTEM } from './plane.ts';
@@ -54,6 +55,7 @@ export class Operator {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, POD_NAME: identity },
     });
+    if (child.pid !== undefined) record(plane.dir, child.pid);
     return new Operator(identity, child, healthPort);
   }
 
