@@ -139,11 +139,15 @@ async function edit(api: Plane, operator: Operator, name: string): Promise<Edit>
   const begun = Date.now();
   const relay = await putRelay(api, relayNamed(NAMESPACE, name, { inbound: { listeners } }));
   const lines = () => operator.log.slice(seen).filter((line) => line['relay'] === `${NAMESPACE}/${name}`);
-  const written = await until('the objects', () => {
-    const all = lines();
-    const end = all.findIndex(({ event }) => event === 'reconciled');
-    return end > 0 ? all.slice(0, end + 1) : undefined;
-  });
+  const written = await until(
+    'the objects',
+    () => {
+      const all = lines();
+      const end = all.findIndex(({ event }) => event === 'reconciled');
+      return end > 0 ? all.slice(0, end + 1) : undefined;
+    },
+    60_000,
+  );
   const last = written.findLast(({ event }) => event === 'applied');
   if (!last) throw new Error(`The edit of ${name} changed nothing: ${JSON.stringify(relay['spec'])}`);
   await whenSettled(api, NAMESPACE, name);

@@ -50,7 +50,11 @@ describe('two operators', { concurrency: false }, () => {
     const first = await operate('first', server);
     await first.leads();
     const second = await operate('second');
-    await until('the second to be ready', async () => (await second.health('/readyz')).status === 200);
+    await until(
+      'the second to be ready',
+      async () => (await second.health('/readyz')).status === 200,
+      PATIENCE_MS,
+    );
     assert.equal(second.said('leading'), undefined);
     return [first, second];
   }

@@ -97,7 +97,7 @@ describe('an absence', { concurrency: false }, () => {
     const late = new Wire(api, { faultOf: () => (open ? undefined : { kind: 'reset' }) });
     const server = await late.start();
     const other = await Operator.start(api, { identity: 'late', server });
-    await until('its health', async () => (await other.health('/healthz')).status === 200);
+    await until('its health', async () => (await other.health('/healthz')).status === 200, PATIENCE_MS);
     assert.equal((await other.health('/readyz')).status, 503);
     open = true;
     await until('it to be ready', async () => (await other.health('/readyz')).status === 200, PATIENCE_MS);
