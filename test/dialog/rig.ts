@@ -43,7 +43,10 @@ export class Rig {
     const hopPort = await freePort();
     const hop = await Sink.start({ ...story.hop, port: hopPort });
     const manifest = (ports: readonly number[]) => manifestOf(story, hopPort, ports);
-    const relay = await TestRelay.start({ manifest, ports: names.length });
+    const relay = await TestRelay.start({ manifest, ports: names.length }).catch(async (error) => {
+      await hop.down();
+      throw error;
+    });
     return new Rig(relay, hop, hopPort, new Map(names.map((name, index) => [name, relay.ports[index] ?? 0])));
   }
 

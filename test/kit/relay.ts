@@ -105,7 +105,11 @@ export class TestRelay {
         return (await this.status()).policy.hash !== null && this.stdout.includes('MailRelay');
       },
       30_000,
-    );
+    ).catch((error) => {
+      // Whoever waits for this process would wait for its child too.
+      child.kill('SIGKILL');
+      throw error;
+    });
   }
 
   edit(manifest: string): void {
