@@ -53,7 +53,7 @@ before(async () => {
     child.kill('SIGTERM');
     await ended;
   };
-  await until('the relay to answer', async () => (await hello(enabled)) !== undefined);
+  await until('the relay to answer', async () => (await hello(enabled)) !== undefined, 30_000);
 });
 
 after(async () => {
