@@ -9,7 +9,6 @@ import type { Log } from '../log.ts';
 import type { QueueRecord, Recipient } from '../spool/record.ts';
 import type { Spool, Taken } from '../spool/spool.ts';
 import type { Verdict } from './classify.ts';
-import type { Fault } from './lane.ts';
 import { notifyWants, settle, type Tale } from './outcome.ts';
 import { type Changed, Progress } from './progress.ts';
 import { type Reporting, reportsOf } from './returns.ts';
@@ -30,7 +29,8 @@ interface KeptQueue {
 export interface Prospect {
   readonly destination: string;
   readonly due: number | undefined;
-  readonly fault: Fault | undefined;
+  readonly reason: string | undefined;
+  readonly loginRefused: boolean;
   /** Nobody has tried this destination since the router began. */
   readonly isUntried: boolean;
 }
@@ -147,7 +147,7 @@ export class Keeper {
     // Those whose next hop refuses our login wait for a person, and so does what was set aside before. Whether it does is
     // only known when it was tried.
     const ending = this.#late(id, read.record).filter(
-      ({ fault, isUntried, recipient }) => recipient.state === 'queued' && !isUntried && !fault?.loginRefused,
+      ({ loginRefused, isUntried, recipient }) => recipient.state === 'queued' && !isUntried && !loginRefused,
     );
     const taken = ending.length > 0 ? spool.take(id) : undefined;
     if (taken?.kind !== 'message') return;
@@ -188,17 +188,9 @@ export class Keeper {
   /** Each recipient with the reason why it is late. */
   #late(id: string, record: QueueRecord) {
     return record.recipients.map((recipient) => {
-      const { fault, destination, isUntried } = this.#options.queue.prospectOf(
-        id,
-        record.from,
-        recipient.address,
-      );
-      return {
-        recipient,
-        fault,
-        isUntried,
-        reason: fault?.reason ?? `4.4.1 ${destination} has not taken it yet`,
-      };
+      const prospect = this.#options.queue.prospectOf(id, record.from, recipient.address);
+      const reason = prospect.reason ?? `4.4.1 ${prospect.destination} has not taken it yet`;
+      return { ...prospect, recipient, reason };
     });
   }
 

@@ -97,6 +97,12 @@ export class Lane {
     return due === undefined ? undefined : Math.max(due, this.#pausedUntil);
   }
 
+  /** Why this message waits: that of the destination where nobody can be had, else its own. */
+  reasonFor(id: string): string | undefined {
+    const own = this.#failures > 0 ? undefined : this.#line.reasonOf(id);
+    return own ?? this.#fault?.reason;
+  }
+
   answered(): void {
     this.#answers += 1;
     this.#failures = 0;
@@ -126,7 +132,7 @@ export class Lane {
   putOff(waiting: Waiting, due: number, reason: string): void {
     this.#fault = { reason, loginRefused: false };
     this.#active.delete(waiting.id);
-    this.#line.putOff(waiting, due);
+    this.#line.putOff({ ...waiting, reason }, due);
   }
 
   /** It is wanted now: those that `wanted` names are due, and a pause ends. True where any of them waits here. */

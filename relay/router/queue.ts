@@ -1,12 +1,14 @@
 /**
  * The deliveries that wait for one destination: those that are due in order of arrival, and those that were put off,
- * by the time they are due again. Holds ids only, each once, so that a long queue costs little memory. No clock of its
- * own.
+ * by the time they are due again. Holds ids, each once, and why they were put off, so that a long queue costs little
+ * memory. No clock of its own.
  */
 export interface Waiting {
   readonly id: string;
   /** Deferrals so far. */
   readonly attempts: number;
+  /** Why it was put off last. */
+  readonly reason?: string;
   /** Recipients that were put off in this round: the others have their turn first. */
   readonly tried?: { readonly addresses: readonly string[]; readonly reason: string };
 }
@@ -20,23 +22,23 @@ export class WaitingLine {
   #ready: Waiting[] = [];
   #head = 0;
   #later: Later[] = [];
-  /** When each is due; 0 where it is ready. */
-  readonly #dues = new Map<string, number>();
+  /** When each is due; 0 where it is ready. And why it was put off. */
+  readonly #known = new Map<string, { readonly due: number; readonly reason: string | undefined }>();
 
   get size(): number {
-    return this.#dues.size;
+    return this.#known.size;
   }
 
   add(waiting: Waiting): void {
-    if (this.#dues.has(waiting.id)) return;
-    this.#dues.set(waiting.id, 0);
+    if (this.#known.has(waiting.id)) return;
+    this.#known.set(waiting.id, { due: 0, reason: waiting.reason });
     this.#ready.push(waiting);
   }
 
   /** Puts a delivery off until `due`; later ones are kept sorted. */
   putOff(waiting: Waiting, due: number): void {
-    if (this.#dues.has(waiting.id)) return;
-    this.#dues.set(waiting.id, due);
+    if (this.#known.has(waiting.id)) return;
+    this.#known.set(waiting.id, { due, reason: waiting.reason });
     this.#later.splice(this.#placeOf(due), 0, { waiting, due });
   }
 
@@ -44,7 +46,7 @@ export class WaitingLine {
   next(now: number): Waiting | undefined {
     const first = this.#later[0];
     const waiting = first && first.due <= now ? this.#later.shift()?.waiting : this.#nextReady();
-    if (waiting) this.#dues.delete(waiting.id);
+    if (waiting) this.#known.delete(waiting.id);
     return waiting;
   }
 
@@ -55,14 +57,19 @@ export class WaitingLine {
 
   /** When this delivery is due; undefined where it does not wait here. */
   dueOf(id: string, now: number): number | undefined {
-    const due = this.#dues.get(id);
-    return due === undefined ? undefined : Math.max(due, now);
+    const known = this.#known.get(id);
+    return known && Math.max(known.due, now);
+  }
+
+  /** Why this delivery was put off, where it waits here and was. */
+  reasonOf(id: string): string | undefined {
+    return this.#known.get(id)?.reason;
   }
 
   /** Those that `wanted` names are due at once, before all others that were put off; true where there are any. */
   hurry(wanted: (id: string) => boolean): boolean {
     const hurried = this.#later.filter(({ waiting }) => wanted(waiting.id));
-    for (const { waiting } of hurried) this.#dues.set(waiting.id, 0);
+    for (const { waiting } of hurried) this.#known.set(waiting.id, { due: 0, reason: waiting.reason });
     const others = this.#later.filter(({ waiting }) => !wanted(waiting.id));
     this.#later = [...hurried.map(({ waiting }) => ({ waiting, due: 0 })), ...others];
     return hurried.length > 0 || this.#ready.slice(this.#head).some(({ id }) => wanted(id));

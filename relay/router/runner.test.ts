@@ -264,6 +264,25 @@ test('a recipient that is put off holds up no other group of its message', async
   assert.deepEqual(runner.figures.deferrals, [{ destination: 'first:1,second:2', message: '450 later' }]);
 });
 
+test('a message that was put off keeps its reason, whatever else its destination takes', async () => {
+  let now = Date.now();
+  const runner = runnerWith(
+    (_hop, parcel) => all(parcel, parcel.to[0] === 'full@x.example' ? 452 : 250),
+    () => now,
+  );
+  const full = await enterFrom('me@x.example', 'full@x.example');
+  await runner.start();
+  await eventually(() => runner.figures.deferrals.length === 1);
+  runner.add(await enter('a@x.example'));
+  await eventually(() => spool.depth === 1);
+  assert.equal(runner.prospectOf(full, 'me@x.example', 'full@x.example').reason, '452 no');
+  now += 6 * 86_400_000;
+  await runner.keeper.sweep();
+  assert.equal(queuedIn(full), 'gone');
+  assert.ok(events.some(({ event }) => event === 'returned'));
+  await eventually(() => runner.figures.depth === 0);
+});
+
 test('a message that ends every session gives way to the others', async () => {
   let now = 1_000_000;
   const runner = runnerWith(

@@ -107,8 +107,13 @@ export class Runner {
   prospectOf(id: string, from: string, to: string): Prospect {
     const destination = this.#route(from, to);
     const lane = this.#lanes.known(destination);
-    const due = lane?.dueOf(id, this.#options.clock());
-    return { destination: destination.name, due, fault: lane?.fault, isUntried: lane?.isUntried ?? false };
+    return {
+      destination: destination.name,
+      due: lane?.dueOf(id, this.#options.clock()),
+      reason: lane?.reasonFor(id),
+      loginRefused: lane?.fault?.loginRefused ?? false,
+      isUntried: lane?.isUntried ?? false,
+    };
   }
 
   /** Tries what `wanted` names now, whatever pause its destination has. */

@@ -113,8 +113,8 @@ export class QueueTools {
       bytes,
       state: isHeld ? 'held' : 'queued',
       recipients: recipients.map(({ address, reason, state }) => {
-        const { destination, due, fault } = this.#runner.prospectOf(id, from, address);
-        const why = reason ?? fault?.reason;
+        const { destination, due, reason: lately } = this.#runner.prospectOf(id, from, address);
+        const why = reason ?? lately;
         return {
           address,
           destination,
