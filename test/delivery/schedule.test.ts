@@ -44,7 +44,7 @@ before(async () => {
   relay = await startRelay(sections('messagesPerConnection: 3, connectionsPerDestination: 2'));
   impatient = await startRelay({
     ...sections('connectionsPerDestination: 20'),
-    queue: '{expireAfter: 6s, delayWarningAfter: 1s}',
+    queue: '{expireAfter: 9s, delayWarningAfter: 1s}',
   });
   await accepted(impatient, {
     id: 'late',
@@ -132,10 +132,14 @@ test('a sender hears once that its mail is late, and in the end gets it back', a
   assert.match(late ?? '', /^Will-Retry-Until: /m);
   assert.match(late ?? '', /^Final-Recipient: rfc822; a@closed\.example\r$/m);
   assert.doesNotMatch(late ?? '', /b@closed/);
-  const [back] = await until('the return', () => {
-    const all = told('Undelivered mail returned to sender');
-    return all.length > 0 ? all : undefined;
-  });
+  const [back] = await until(
+    'the return',
+    () => {
+      const all = told('Undelivered mail returned to sender');
+      return all.length > 0 ? all : undefined;
+    },
+    30_000,
+  );
   assert.match(back ?? '', /^Status: 5\.4\.7\r$/m);
   assert.match(back ?? '', /last reason: 4\.4\.1 127\.0\.0\.1:\d+: connect ECONNREFUSED/);
   for (const recipient of ['a', 'b'])
