@@ -22,6 +22,7 @@ const KEYS = SOAK ? ['RSA', 'ECDSA'] : ['RSA'];
 const HARMLESS = new Set(['OK', 'INFO', 'LOW', 'DEBUG']);
 const EXEMPT = new Map([
   ['cert_revocation', 'a private authority has no address to ask for revocations'],
+  ['sessionresumption_ticket', 'its client may leave before the ticket of TLS 1.3 has come'],
   ['engine_problem', 'a notice about the OpenSSL that testssl.sh runs on'],
 ]);
 
