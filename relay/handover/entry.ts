@@ -8,8 +8,8 @@ import { Buffer } from 'node:buffer';
 const PATH = '/queue/';
 /** As newQueueId makes them: nothing else may become the name of a file. */
 const QUEUE_ID = /^[0-9a-v]{16}$/;
-/** Recipients are limited, and so are their addresses; far more than a record can have. */
-export const RECORD_AT_MOST = 8 * 2 ** 20;
+/** Recipients are limited, and so is the line that names each: more than a record can have. */
+export const RECORD_AT_MOST = 32 * 2 ** 20;
 
 export const HEADERS = { recordBytes: 'mailrelay-record-bytes', bodyBytes: 'mailrelay-body-bytes' } as const;
 

@@ -164,4 +164,7 @@ test('MAIL and RCPT lines that mean different things to different servers are re
   assert.equal(refused(Buffer.from('RCPT TO:<y\xffu@example.net>', 'latin1')), 553);
   assert.equal(refused('RCPT TO:<jürgen@example.net>'), undefined);
   assert.equal(refused('NOOP <@x:y>'), undefined);
+  const original = (length: number) => `RCPT TO:<you@example.net> ORCPT=rfc822;${'x'.repeat(length)}`;
+  assert.equal(refused(original(500)), undefined);
+  assert.equal(refused(original(2_048)), 500);
 });

@@ -55,7 +55,7 @@ test('a login relays from anywhere, and so does a certificate with an allowed na
 test('those who may relay are held to their domains, and may still write to accepted ones', () => {
   const restricted: Partial<Clients> = {
     networks,
-    senderDomains: ['shop.example', '*.shop.example'],
+    senderDomains: ['shop.example', '*.shop.example', 'xn--mller-kva.example'],
     recipientDomains: ['partner.example'],
   };
   const held = relayingOf(clientsOf(restricted), accepted);
@@ -63,6 +63,7 @@ test('those who may relay are held to their domains, and may still write to acce
     held.refusalOfRecipient(who({ client: '10.20.0.1' }), from, to)?.code ?? 'ok';
   assert.equal(code('a@shop.example', 'you@partner.example'), 'ok');
   assert.equal(code('a@eu.shop.example', 'you@partner.example'), 'ok');
+  assert.equal(code('a@müller.example', 'you@partner.example'), 'ok');
   assert.equal(code('', 'you@partner.example'), 'ok');
   assert.equal(code('a@other.example', 'you@partner.example'), 553);
   assert.equal(code('a@shop.example', 'you@other.example'), 550);

@@ -5,7 +5,7 @@
  */
 import { BlockList } from 'node:net';
 import { listCovers, networkOf } from '#crds/networks.ts';
-import { domainOf, type Matcher, matcherOf } from '#crds/patterns.ts';
+import { type Matcher, matcherOf } from '#crds/patterns.ts';
 import type { Clients, Policy } from '#crds/policyfile.ts';
 import { nameIsAllowed } from '../auth/certificatenames.ts';
 import { relayable } from './address.ts';
@@ -46,7 +46,7 @@ export function relayingOf(clients: Clients, acceptDomains: readonly string[]): 
       if (!recipient) return REPLIES.badRecipient;
       if (accepted.has(recipient.domain)) return undefined;
       if (!mayRelay(identity)) return REPLIES.noRelaying;
-      if (from !== '' && !isAllowedSender(from)) return REPLIES.senderNotAllowed;
+      if (from !== '' && !isAllowedSender(relayable(from)?.domain ?? '')) return REPLIES.senderNotAllowed;
       return isAllowedRecipient(recipient.domain) ? undefined : REPLIES.recipientNotAllowed;
     },
   };
@@ -65,7 +65,5 @@ export function listOf(networks: readonly string[]): BlockList {
 }
 
 function restriction(patterns: readonly string[] | null): Matcher {
-  if (patterns === null) return () => true;
-  const matches = matcherOf(patterns);
-  return (address) => matches(domainOf(address));
+  return patterns === null ? () => true : matcherOf(patterns);
 }

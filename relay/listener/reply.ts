@@ -17,6 +17,7 @@ export const REPLIES = {
   noStartTls: reply(502, 'starttls_disabled', '5.5.1 STARTTLS is not available here'),
   notAvailable: reply(502, 'not_available', '5.5.1 Command not implemented'),
   notUnderstood: reply(500, 'syntax', '5.5.2 Command not recognized'),
+  lineTooLong: reply(500, 'syntax', '5.5.2 Line too long'),
   aborted: reply(451, 'aborted', '4.4.2 The connection ended before the message did'),
   tlsUnavailable: reply(454, 'tls_unavailable', '4.7.0 TLS is not available now, try again later'),
   noCertificate: reply(451, 'tls_unavailable', '4.3.2 No certificate is loaded, try again later'),

@@ -100,7 +100,8 @@ export class Lanes {
   }
 
   #pumpBlocked(): void {
-    for (const blocked of [...this.#blocked]) {
+    // Not over a copy: there may be very many, and mostly the first takes what room there is.
+    for (const blocked of this.#blocked) {
       if (this.#inFlight >= CONCURRENT) return;
       this.#blocked.delete(blocked);
       this.pump(blocked);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, openSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
@@ -115,6 +115,20 @@ test('a message goes from a client to the next hop, over STARTTLS on both sides'
   assert.equal(sink.mail[0]?.secure, true);
   await eventually(() => log().some(({ event, tls }) => event === 'delivered' && tls === 'TLSv1.3'));
   talker.end();
+});
+
+test('nobody else can read what a relay keeps, in an open folder neither', async () => {
+  process.umask(0o022);
+  mkdirSync(dirs.stateDir, { mode: 0o755, recursive: true });
+  mountPair(pair);
+  mountPolicy(policyWith('Disabled'));
+  await start();
+  const talker = await greeted();
+  assert.deepEqual(await talker.codes('EHLO client.example'), [250]);
+  assert.deepEqual(await send(talker), SENT);
+  talker.end();
+  const open = readdirSync(dirs.stateDir).filter((name) => statSync(join(dirs.stateDir, name)).mode & 0o077);
+  assert.deepEqual(open, []);
 });
 
 test('a change of the inbound policy is in force for new sessions, old ones end normally, nobody is refused', async () => {

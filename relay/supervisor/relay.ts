@@ -65,6 +65,8 @@ export interface Relay {
 
 /** Rejects with one sentence when the relay cannot start at all. */
 export async function startRelay(options: RelayOptions): Promise<Relay> {
+  // The queue is mail of others, and the folder that holds it may be open to everybody. Tasks inherit this.
+  process.umask(0o077);
   prepareStateDir(options.stateDir);
   const ownership = takeOwnership(options.stateDir);
   try {
