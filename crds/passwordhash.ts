@@ -14,7 +14,7 @@ const SALT_BYTES = 16;
 export const DEFAULT_ITERATIONS = 32_768;
 export const FEWEST_ITERATIONS = 4_096;
 /** A Secret must not be able to stall a relay. */
-export const MOST_ITERATIONS = 1_000_000;
+const MOST_ITERATIONS = 1_000_000;
 
 export interface PasswordHash {
   readonly iterations: number;

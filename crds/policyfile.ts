@@ -14,7 +14,7 @@ export const POLICY_FILE_NAME = `policy.v${POLICY_FORMAT}.json`;
 export const STARTTLS_POLICIES = ['Disabled', 'Enabled', 'Required'] as const;
 export type StartTlsPolicy = (typeof STARTTLS_POLICIES)[number];
 
-export const TLS_VERSIONS = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'] as const;
+const TLS_VERSIONS = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'] as const;
 export type TlsVersion = (typeof TLS_VERSIONS)[number];
 
 export const IP_FAMILIES = ['Any', 'PreferIPv4', 'PreferIPv6', 'IPv4', 'IPv6'] as const;
