@@ -130,6 +130,18 @@ async function secured(port: number): Promise<Talker> {
   return talker;
 }
 
+test('a stranger who talks before the greeting is sent away; whom we trust is greeted at once', async () => {
+  const { clients } = listenerAt(25);
+  const open = await serve({ listeners: [listenerAt(25, { clients: { ...clients, networks: [] } })] });
+  const stranger = Talker.to(open.port);
+  assert.match(await stranger.say('EHLO client.example'), /^421 .*You talk too soon/);
+  const { port } = await serve({});
+  const trusted = Talker.to(port);
+  assert.match(await trusted.say('EHLO client.example'), /^220 /);
+  assert.match(await trusted.reply(), /^250[ -]/);
+  assert.match(await trusted.say('QUIT'), /^221 /);
+});
+
 test('Required: the banner and EHLO are plain, mail is 530 until STARTTLS, then 250', async () => {
   const { port, entered, plaintext } = await serve({ listeners: [listenerAt(25, { starttls: 'Required' })] });
   const talker = await greeted(port);
