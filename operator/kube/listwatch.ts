@@ -10,7 +10,10 @@ import { sleepUnlessAborted } from './sleep.ts';
 
 const PAGE = 500;
 const WATCH_SECONDS = 290;
-/** Bookmarks come about once a minute: this much silence means that the connection is dead. */
+/**
+ * Bookmarks come about once a minute: this much silence means that the connection is dead. A busy server may miss a
+ * beat; then a watch is taken up for nothing, which costs one request, and to be deaf for another minute costs more.
+ */
 const SILENCE_MS = 80_000;
 const RETRY_FIRST_MS = 500;
 const RETRY_LAST_MS = 15_000;
