@@ -37,6 +37,11 @@ export function ordinalOf(name: string): number {
   return Number.parseInt(/-(\d+)$/.exec(name)?.[1] ?? '', 10);
 }
 
+/** True for a pod, or claim, that a StatefulSet makes of this name: the name, a hyphen and the ordinal. */
+export function isNumbered(name: string, prefix: string): boolean {
+  return name === `${prefix}-${ordinalOf(name)}`;
+}
+
 /** True for a pod that this number of replicas has no place for. */
 export function isBeyond(name: string, replicas: number): boolean {
   return ordinalOf(name) >= replicas;

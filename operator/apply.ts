@@ -3,12 +3,14 @@
  * one that we own is no longer wanted. Takes nothing over that belongs to someone else. What only a person can mend
  * comes back as an obstacle; anything else that fails is thrown, for a retry.
  */
+import { isNumbered } from '#crds/scalefile.ts';
 import { FIELD_MANAGER } from '#crds/wellknown.ts';
 import { isLabelledFor, isOwnedBy, isUpToDate, stamped } from './compare.ts';
 import type { Client, KubeObject } from './kube/client.ts';
 import { isKubeError } from './kube/errors.ts';
 import { CLAIM, type Kind, OWNED, pathOf, STATEFUL_SET } from './kube/kinds.ts';
 import type { Rendered } from './render/index.ts';
+import { objectNames } from './render/metadata.ts';
 import { isAtLeast } from './render/quantity.ts';
 import type { Obstacle, World } from './world.ts';
 
@@ -127,13 +129,16 @@ interface ClaimSpec {
  */
 async function growStorage(
   writer: Writer,
-  { objects }: World,
+  { objects, relay }: World,
   live: KubeObject,
   wanted: Rendered,
   onWrite: OnWrite,
 ): Promise<void> {
   const storage = storageOf(wanted);
-  const claims = [...objects.values()].filter(({ kind }) => kind === CLAIM.kind);
+  const prefix = objectNames.claim(relay.metadata.name);
+  const claims = [...objects.values()].filter(
+    ({ kind, metadata }) => kind === CLAIM.kind && isNumbered(metadata.name, prefix),
+  );
   for (const claim of claims) {
     const { resources } = claim['spec'] as ClaimSpec;
     // A claim that somebody made larger stays so: none can shrink.

@@ -3,6 +3,7 @@
  * only while this process leads. A run that fails is logged once per reason and tried again; one that wrote something
  * is a line with where its time went.
  */
+import { isNumbered } from '#crds/scalefile.ts';
 import { Caches } from './caches.ts';
 import { Errand } from './errand.ts';
 import { gatherWorld } from './gather.ts';
@@ -169,9 +170,11 @@ export class Controller {
 
   #targetsOf(key: string): Map<string, PollTarget> {
     const targets = new Map<string, PollTarget>();
+    const relayName = key.slice(key.indexOf('/') + 1);
     for (const object of this.#caches.objectsOf(key).values()) {
       const { podIP: ip, phase } = (object['status'] ?? {}) as { podIP?: string; phase?: string };
       if (object.kind !== POD.kind || !ip || phase !== 'Running') continue;
+      if (!isNumbered(object.metadata.name, relayName)) continue;
       targets.set(object.metadata.name, { uid: object.metadata.uid ?? '', ip });
     }
     return targets;

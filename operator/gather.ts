@@ -2,7 +2,7 @@
 import { effectivePolicy } from '#crds/effective.ts';
 import type { PodStatus } from '#crds/podstatus.ts';
 import { RULES } from '#crds/rules.ts';
-import { isBeyond, ordinalOf } from '#crds/scalefile.ts';
+import { isBeyond, isNumbered, ordinalOf } from '#crds/scalefile.ts';
 import { ANNOTATIONS } from '#crds/wellknown.ts';
 import type { Caches } from './caches.ts';
 import type { KubeObject } from './kube/client.ts';
@@ -21,7 +21,7 @@ export function gatherWorld(key: string, { caches, reportOf, asked, now }: Sourc
   const relay = caches.relay(key);
   if (!relay || relay.metadata.deletionTimestamp) return undefined;
   const objects = caches.objectsOf(key);
-  const pods = podsOf(objects, reportOf);
+  const pods = podsOf(relay.metadata.name, objects, reportOf);
   const faults = RULES.filter((rule) => !rule.holds(relay.spec));
   return {
     relay,
@@ -36,9 +36,14 @@ export function gatherWorld(key: string, { caches, reportOf, asked, now }: Sourc
   };
 }
 
-function podsOf(objects: ReadonlyMap<string, KubeObject>, reportOf: Sources['reportOf']): PodView[] {
+/** By their names: a copy for debugging carries our labels, and must not speak for the pod of its number. */
+function podsOf(
+  relayName: string,
+  objects: ReadonlyMap<string, KubeObject>,
+  reportOf: Sources['reportOf'],
+): PodView[] {
   return [...objects.values()]
-    .filter(({ kind, metadata }) => kind === 'Pod' && ordinalOf(metadata.name) >= 0)
+    .filter(({ kind, metadata }) => kind === 'Pod' && isNumbered(metadata.name, relayName))
     .toSorted((a, b) => ordinalOf(a.metadata.name) - ordinalOf(b.metadata.name))
     .map((pod) => viewOf(pod, reportOf));
 }

@@ -125,6 +125,20 @@ describe('scaling in', () => {
     assert.deepEqual(decided(world([going], [], 2)), { replicas: 2, ...nothing });
   });
 
+  test('a copy of a claim, with all its labels, is not ours: it is neither removed nor waited for', () => {
+    const copies = [{}, { status: { phase: 'Pending' } }].map((status, n) => {
+      const copy = claim(2, undefined, { name: `restored-${n + 7}` });
+      return { ...copy, ...status } as KubeObject;
+    });
+    assert.deepEqual(decided(world(copies, [], 2)), { replicas: 2, ...nothing });
+  });
+
+  test('claims of an earlier relay of this name, which had a queue, are let alone', () => {
+    const cutThrough = relayObject({ queue: { mode: 'CutThrough' } });
+    const of = { ...world([claim(2), claim(3, 'uid-of-relay-3')], [], 2), relay: cutThrough };
+    assert.deepEqual(decided(of), { replicas: 2, ...nothing });
+  });
+
   test('without a queue nothing is waited for', () => {
     const cutThrough = relayObject({ queue: { mode: 'CutThrough' } });
     const of = { ...world([], [leaver(2, null)], 3), relay: cutThrough };

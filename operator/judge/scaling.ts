@@ -4,9 +4,10 @@
  * word of the last pod that used it is removed, and a claim without it is mail, so that its pod is brought back and
  * leaves anew. The mark comes off before a pod is wanted again. Pure; claims.ts does it.
  */
-import { ordinalOf } from '#crds/scalefile.ts';
+import { isNumbered, ordinalOf } from '#crds/scalefile.ts';
 import { ANNOTATIONS } from '#crds/wellknown.ts';
 import type { KubeObject } from '../kube/client.ts';
+import { objectNames } from '../render/metadata.ts';
 import type { PodView, World } from '../world.ts';
 import { type Check, is } from './finding.ts';
 
@@ -99,12 +100,22 @@ function isEmptied(claim: KubeObject, pod: PodView | undefined): boolean {
 
 /** A pod without a claim of its own has its mail in itself, or none at all in mode CutThrough. */
 function mayHaveMail(pod: PodView, world: World): boolean {
-  if (world.relay.spec.queue?.mode === 'CutThrough' || pod.deleting) return false;
+  if (isCutThrough(world.relay) || pod.deleting) return false;
   return claimOf(world, pod) === undefined && pod.report?.evacuation?.state !== 'Emptied';
 }
 
-function claimsOf({ objects }: World): KubeObject[] {
-  return [...objects.values()].filter(({ kind }) => kind === 'PersistentVolumeClaim');
+/** By their names: a copy that somebody made carries our labels, and is not ours. Without a queue there are none. */
+function claimsOf({ objects, relay }: World): KubeObject[] {
+  if (isCutThrough(relay)) return [];
+  const prefix = objectNames.claim(relay.metadata.name);
+  return [...objects.values()].filter(
+    ({ kind, metadata }) => kind === 'PersistentVolumeClaim' && isNumbered(metadata.name, prefix),
+  );
+}
+
+/** Claims of its name are left from an earlier relay, and nothing in the pods can empty them: they are let alone. */
+function isCutThrough({ spec }: World['relay']): boolean {
+  return spec.queue?.mode === 'CutThrough';
 }
 
 function claimOf(world: World, pod: PodView): KubeObject | undefined {

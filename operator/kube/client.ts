@@ -71,7 +71,12 @@ export class Client {
 
   async request<T>(request: Request): Promise<T> {
     const response = await this.#send(request, AbortSignal.timeout(request.timeoutMs ?? REQUEST_MS));
-    return (await response.json()) as T;
+    try {
+      return (await response.json()) as T;
+    } catch (error) {
+      // Cut off or too slow after it began, or no JSON: whether it was done is not known.
+      throw this.#noted(new KubeError('unavailable', reasonOf(error), undefined, undefined, error));
+    }
   }
 
   /** The lines of a streamed answer, until the server ends it or `signal` aborts, which is no news of the server. */

@@ -1,6 +1,7 @@
 /**
  * Asks every relay pod for its status by one long poll: an answer comes when there is news, so that changes arrive at
- * once and idle costs nothing. A pod that cannot be reached has no report, and is asked again with growing pauses.
+ * once and idle costs nothing. A pod that cannot be reached has no report, and is asked again with growing pauses. What
+ * answers is not trusted to be a relay: an answer is bounded in size and time, and so is how often one is asked for.
  */
 import { Agent, request } from 'undici';
 import { type PodStatus, parsePodStatus } from '#crds/podstatus.ts';
@@ -9,9 +10,17 @@ import { sleepUnlessAborted } from '../kube/sleep.ts';
 import type { Priority } from '../kube/workqueue.ts';
 
 const POLL_MS = 75_000;
+/** Without `since` there is nothing to wait for. */
+const FIRST_MS = 10_000;
+/** An authority may be as large as a Secret, 1 MiB; the rest of a report is small. */
+const REPORT_BYTES = 4 * 1024 * 1024;
 const CONNECT_MS = 2_000;
 const RETRY_FIRST_MS = 250;
 const RETRY_LAST_MS = 15_000;
+/** So many answers in a row that came faster than this are no long poll any more. */
+const HASTY_MS = 100;
+const HASTY_ANSWERS = 20;
+const HASTY_PAUSE_MS = 1_000;
 
 export interface PollTarget {
   readonly uid: string;
@@ -81,22 +90,21 @@ export class PodPoller {
 
   async #poll(relayKey: string, polled: Polled): Promise<void> {
     const { signal } = polled.stop;
-    let failures = 0;
+    let [failures, hasty] = [0, 0];
     while (!signal.aborted) {
+      const begun = performance.now();
       const report = await this.#ask(polled);
       if (signal.aborted) return;
       failures = report ? 0 : failures + 1;
+      hasty = performance.now() - begun < HASTY_MS ? hasty + 1 : 0;
       if (isNews(polled, report, failures)) {
         const priority = polled.asked ? 'fresh' : 'routine';
         polled.asked = true;
         polled.report = report;
         this.#onReport(relayKey, priority);
       }
-      if (!report)
-        await sleepUnlessAborted(
-          Math.min(RETRY_FIRST_MS * 2 ** Math.min(failures, 10), RETRY_LAST_MS),
-          signal,
-        );
+      const pause = pauseMs(failures, hasty);
+      if (pause > 0) await sleepUnlessAborted(pause, signal);
     }
   }
 
@@ -107,15 +115,33 @@ export class PodPoller {
       // Not fetch: with a thousand polls waiting that costs 50 MB more.
       const { statusCode, body } = await request(`http://${host}:${ADMIN_PORT}/status${since}`, {
         dispatcher: this.#agent,
-        signal: stop.signal,
+        signal: AbortSignal.any([stop.signal, AbortSignal.timeout(report ? POLL_MS : FIRST_MS)]),
       });
-      const text = await body.text();
+      const text = await textOf(body);
       return statusCode === 200 ? parsePodStatus(text) : undefined;
     } catch {
       // Not reachable, or not yet: the pod's own readiness tells the rest.
       return undefined;
     }
   }
+}
+
+/** Leaving the loop ends the connection. */
+async function textOf(body: AsyncIterable<Buffer>): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of body) {
+    bytes += chunk.length;
+    if (bytes > REPORT_BYTES) throw new Error('the answer is too large for a report');
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
+}
+
+/** Until the next question, after so many failures, or quick answers, in a row. */
+export function pauseMs(failures: number, hasty: number): number {
+  if (failures > 0) return Math.min(RETRY_FIRST_MS * 2 ** Math.min(failures, 10), RETRY_LAST_MS);
+  return hasty < HASTY_ANSWERS ? 0 : HASTY_PAUSE_MS;
 }
 
 function isNews({ asked, report: before }: Polled, report: PodStatus | undefined, failures: number): boolean {

@@ -40,4 +40,6 @@ export const objectNames = {
     `${relay}-${ordinal}.${relay}-pods.${namespace}.svc`,
   internalCertificate: (relay: string) => `${relay}-internal`,
   authority: (relay: string) => `${relay}-ca`,
+  /** Of all claims, before the ordinal. */
+  claim: (relay: string) => `spool-${relay}`,
 };

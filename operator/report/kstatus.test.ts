@@ -1,7 +1,7 @@
 /** What tools make of our status by the rules of kstatus (sigs.k8s.io/cli-utils), for a table of worlds. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { MailRelayStatus } from '#crds/status.ts';
+import { type MailRelayStatus, mailRelayStatus } from '#crds/status.ts';
 import { liveObjects, podReport, podView, relayObject, settledWorld } from '#test/fixtures/world.ts';
 import { kstatus, type Verdict } from '#test/kit/kstatus.ts';
 import type { Judged } from '../judge/finding.ts';
@@ -67,4 +67,12 @@ test('kstatus: an edit that was not looked at yet is InProgress', () => {
   const status = renderStatus(world);
   const edited = { ...relay, metadata: { ...relay.metadata, generation: 4 }, status };
   assert.equal(kstatus(edited), 'InProgress');
+});
+
+test('a certificate with more names than the schema takes does not cost the status', () => {
+  const { certificate } = podReport(relay);
+  const names = Array.from({ length: 250 }, (_, n) => `host-${n}.example.com`);
+  const pods = both({ certificate: certificate && { ...certificate, names } });
+  const status = renderStatus({ ...settledWorld(pods), obstacles: [] });
+  assert.deepEqual(mailRelayStatus.parse(status), status);
 });

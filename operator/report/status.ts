@@ -15,6 +15,9 @@ import { podsWithPolicy } from '../judge/checks.ts';
 import type { Finding, Judged } from '../judge/finding.ts';
 import type { PodView } from '../world.ts';
 
+/** The schema takes no more, and a certificate may have more: the whole status would be refused. */
+const CERTIFICATE_NAMES = 128;
+
 export function renderStatus(world: Judged): MailRelayStatus {
   const { relay, pods, leaving, policy } = world;
   const verdicts = judge(world);
@@ -76,7 +79,7 @@ function servedAs(field: CertificateField, reports: readonly PodStatus[]) {
   if (!newest) return {};
   const podsServing = served.filter(({ serial }) => serial === newest.serial).length;
   const { serial, notAfter, names } = newest;
-  return { [field]: { serial, notAfter, names: [...names], podsServing } };
+  return { [field]: { serial, notAfter, names: names.slice(0, CERTIFICATE_NAMES), podsServing } };
 }
 
 function policyStatus(world: Judged): Pick<MailRelayStatus, 'policy'> {

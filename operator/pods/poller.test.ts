@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { createServer, type ServerResponse } from 'node:http';
+import { test } from 'node:test';
+import { ADMIN_PORT } from '#crds/wellknown.ts';
+import { podReport, relayObject } from '#test/fixtures/world.ts';
+import { until } from '#test/kit/wait.ts';
+import { PodPoller, pauseMs } from './poller.ts';
+
+/** The port is the same for all pods: each process of the tests takes an address of its own. */
+const IP = `127.89.${(process.pid >> 8) & 255}.${process.pid & 255 || 255}`;
+const REPORT = podReport(relayObject());
+
+test('a pod that answers without end is given up, as one that cannot be reached', async (t) => {
+  const more = Buffer.alloc(64 * 1024, ' ');
+  const pour = (response: ServerResponse) => void response.write(more, (error) => error ?? pour(response));
+  const server = createServer((_, response) => pour(response));
+  await new Promise<void>((listening) => server.listen(ADMIN_PORT, IP, listening));
+  const told: string[] = [];
+  const poller = new PodPoller((key) => told.push(key));
+  t.after(async () => {
+    await poller.stop();
+    server.closeAllConnections();
+    server.close();
+  });
+  poller.follow('mail/relay', new Map([['relay-0', { uid: 'a', ip: IP }]]));
+  await until('the word that the pod was asked', () => told.length > 0, 20_000);
+  assert.ok(poller.hasAsked('mail/relay'));
+  assert.equal(poller.reportOf('mail/relay', 'relay-0', 'a'), undefined);
+});
+
+test('a report of the size of a Secret is read', async (t) => {
+  const report = { ...REPORT, internalAuthority: 'x'.repeat(1024 * 1024) };
+  const server = createServer(({ url }, response) => {
+    if (url === '/status') response.end(JSON.stringify(report));
+  });
+  await new Promise<void>((listening) => server.listen(ADMIN_PORT, IP, listening));
+  const poller = new PodPoller(() => undefined);
+  t.after(async () => {
+    await poller.stop();
+    server.closeAllConnections();
+    server.close();
+  });
+  poller.follow('mail/relay', new Map([['relay-0', { uid: 'a', ip: IP }]]));
+  const known = await until('the report', () => poller.reportOf('mail/relay', 'relay-0', 'a'));
+  assert.deepEqual(known, report);
+});
+
+test('answers that always come at once are asked for once a second, failures less and less often', () => {
+  assert.deepEqual(
+    [0, 19, 20, 1_000].map((hasty) => pauseMs(0, hasty)),
+    [0, 0, 1_000, 1_000],
+  );
+  assert.deepEqual(
+    [1, 2, 6, 1_000].map((failures) => pauseMs(failures, 0)),
+    [500, 1_000, 15_000, 15_000],
+  );
+});
