@@ -1,5 +1,6 @@
 import 'reflect-metadata';
 import assert from 'node:assert/strict';
+import type { webcrypto } from 'node:crypto';
 import { before, test } from 'node:test';
 import * as x509 from '@peculiar/x509';
 import { type Authority, makeAuthority, type Pair } from '#test/kit/ca.ts';
@@ -40,6 +41,20 @@ test('judgePair refuses what cannot be used at all, with a reason', async () => 
   }
 });
 
+test('judgePair refuses a good pair with which no TLS could be served: a torn chain, a key of 1024 bits', async () => {
+  const torn = `${good.cert}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n`;
+  const weak = await selfSigned({ ...RSA, modulusLength: 1024 });
+  for (const [pair, fault] of [
+    [{ cert: torn, key: good.key }, /TLS cannot serve tls\.crt: .*; the whole chain must be readable/],
+    [weak, /TLS cannot serve tls\.crt: ee key too small/],
+  ] as const) {
+    const judged = judge(pair);
+    assert.equal(judged.kind, 'unusable');
+    assert.match(JSON.stringify(judged), fault);
+  }
+  assert.equal(judge(await selfSigned({ ...RSA, modulusLength: 2048 })).kind, 'usable');
+});
+
 test('judgePair serves a pair with a blemish, and names it', async () => {
   const cases: [string, Pair][] = [
     ['CertificateExpired', await authority.issue([HOST], { from: -10, until: -1 })],
@@ -62,19 +77,7 @@ test('judgePair is content with a short certificate that is not near its end, an
 });
 
 test('judgePair takes a certificate with empty names, as a self-signed issuer of cert-manager makes it', async () => {
-  const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
-  const keys = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify']);
-  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
-    name: '',
-    keys,
-    signingAlgorithm: algorithm,
-    extensions: [new x509.SubjectAlternativeNameExtension([{ type: 'dns', value: HOST }])],
-  });
-  const key = x509.PemConverter.encode(
-    await crypto.subtle.exportKey('pkcs8', keys.privateKey),
-    'PRIVATE KEY',
-  );
-  const judged = judge({ cert: certificate.toString('pem'), key });
+  const judged = judge(await selfSigned({ name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }));
   assert.equal(judged.kind, 'usable');
   assert.equal(judged.kind === 'usable' && judged.facts.issuer, '');
 });
@@ -87,3 +90,23 @@ test('judgePair never quotes key material', async () => {
   ]);
   assert.ok(!text.includes('PRIVATE KEY'));
 });
+
+const RSA = { name: 'RSASSA-PKCS1-v1_5', publicExponent: new Uint8Array([1, 0, 1]), hash: 'SHA-256' };
+
+/** With an empty name, as issuers of cert-manager make it. */
+async function selfSigned(
+  algorithm: { name: string } & Record<string, unknown>,
+): Promise<{ cert: string; key: string }> {
+  const keys = (await crypto.subtle.generateKey(algorithm, true, [
+    'sign',
+    'verify',
+  ])) as webcrypto.CryptoKeyPair;
+  const certificate = await x509.X509CertificateGenerator.createSelfSigned({
+    name: '',
+    keys,
+    signingAlgorithm: algorithm,
+    extensions: [new x509.SubjectAlternativeNameExtension([{ type: 'dns', value: HOST }])],
+  });
+  const pkcs8 = await crypto.subtle.exportKey('pkcs8', keys.privateKey);
+  return { cert: certificate.toString('pem'), key: x509.PemConverter.encode(pkcs8, 'PRIVATE KEY') };
+}

@@ -5,6 +5,7 @@
  * quotes key material.
  */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
+import { createSecureContext } from 'node:tls';
 import type { CertificateFacts } from './podstatus.ts';
 
 type PairReason =
@@ -37,7 +38,24 @@ export function judgePair(
   if (!leaf.checkPrivateKey(privateKey)) {
     return unusable('KeyMismatch', 'tls.key does not belong to tls.crt; write both from the same issue');
   }
+  const fault = faultInTls(cert, key);
+  if (fault !== undefined) {
+    const cure = 'the whole chain must be readable, and RSA keys in it have 2048 bits or more';
+    return unusable('CertificateUnreadable', `TLS cannot serve tls.crt: ${fault}; ${cure}`);
+  }
   return { kind: 'usable', facts: factsOf(leaf), blemish: blemishOf(leaf, hosts, now) };
+}
+
+/** What OpenSSL has against the pair, the rest of its chain included. A context would throw it in the midst of service. */
+function faultInTls(cert: string, key: string): string | undefined {
+  try {
+    // With a list of authorities, though empty, the public roots are not loaded.
+    createSecureContext({ cert, key, ca: [] });
+    return undefined;
+  } catch (error) {
+    const { reason, message } = error as Error & { reason?: string };
+    return reason ?? message;
+  }
 }
 
 function blemishOf(leaf: X509Certificate, hosts: readonly string[], now: Date) {

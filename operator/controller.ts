@@ -84,7 +84,7 @@ export class Controller {
     for (const key of this.#caches.keys()) this.#queue.add(key, 'routine');
   }
 
-  /** After the API server was away for long: watches are taken up again, and what failed meanwhile is tried again. */
+  /** After the API server was away: watches are taken up again, and what failed meanwhile is tried again. */
   apiServerBack(): void {
     this.#caches.renew();
     this.#queue.retryNow();

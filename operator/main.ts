@@ -11,7 +11,7 @@ import { OperatorMetrics } from './metrics.ts';
 import { HELP, parseSettings, type Settings } from './settings.ts';
 
 const LEASE_NAME = 'mailrelay-operator';
-/** An API server that was away for longer than this may have forgotten our connections. */
+/** After an API server was unwell for longer than this, what failed meanwhile is not left to wait for its turn. */
 const LONG_AWAY_MS = 5_000;
 
 /** The exit status. */
@@ -35,7 +35,7 @@ async function operate(settings: Settings): Promise<number> {
       return;
     }
     log('api_server_back', { afterMs: Math.round(news.afterMs) });
-    if (news.afterMs > LONG_AWAY_MS) controller.apiServerBack();
+    if (news.unanswered || news.afterMs > LONG_AWAY_MS) controller.apiServerBack();
   });
   const namespace = settings.namespace ?? client.namespace ?? 'default';
   const lease = new Lease({

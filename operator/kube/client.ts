@@ -4,7 +4,7 @@
  * however many requests fail meanwhile.
  */
 import { HttpMethod, KubeConfig, RequestContext } from '@kubernetes/client-node';
-import { type Dispatcher, fetch } from 'undici';
+import { type Dispatcher, request as send } from 'undici';
 import { KubeError, kindOfStatus } from './errors.ts';
 
 /** Until the answer is there; of a stream, until it begins. */
@@ -49,14 +49,17 @@ export interface Request {
 }
 
 export type ConnectionNews = (
-  news: { kind: 'away'; message: string } | { kind: 'back'; afterMs: number },
+  news:
+    | { kind: 'away'; message: string }
+    /** `unanswered`: it was not merely unwell, and may have forgotten our connections. */
+    | { kind: 'back'; afterMs: number; unanswered: boolean },
 ) => void;
 
 export class Client {
   readonly #config: KubeConfig;
   readonly #news: ConnectionNews;
   /** Since when, in milliseconds of a clock that never jumps. */
-  #awaySince: number | undefined;
+  #away: { readonly since: number; unanswered: boolean } | undefined;
   #kept: Access | undefined;
 
   constructor(config: KubeConfig, news: ConnectionNews) {
@@ -72,7 +75,7 @@ export class Client {
   async request<T>(request: Request): Promise<T> {
     const response = await this.#send(request, AbortSignal.timeout(request.timeoutMs ?? REQUEST_MS));
     try {
-      return (await response.json()) as T;
+      return (await response.body.json()) as T;
     } catch (error) {
       // Cut off or too slow after it began, or no JSON: whether it was done is not known.
       throw this.#noted(new KubeError('unavailable', reasonOf(error), undefined, undefined, error));
@@ -86,7 +89,6 @@ export class Client {
     const response = await this.#send(request, AbortSignal.any([signal, opening.signal]), signal).finally(
       () => clearTimeout(timer),
     );
-    if (!response.body) return;
     const decoder = new TextDecoder();
     let rest = '';
     for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
@@ -104,10 +106,10 @@ export class Client {
     const url = new URL((this.#config.getCurrentCluster()?.server ?? '') + path);
     for (const [key, value] of Object.entries(query ?? {}))
       if (value !== undefined) url.searchParams.set(key, value);
-    let response: Awaited<ReturnType<typeof fetch>>;
+    let response: Dispatcher.ResponseData;
     try {
       const { headers, dispatcher } = await this.#access();
-      response = await fetch(url, {
+      response = await send(url, {
         method,
         signal,
         headers: {
@@ -121,20 +123,14 @@ export class Client {
       const failure = new KubeError('unavailable', reasonOf(error), undefined, undefined, error);
       throw givenUp?.aborted ? failure : this.#noted(failure);
     }
-    if (response.ok) {
+    const status = response.statusCode;
+    if (status < 300) {
       this.#wentWell();
       return response;
     }
-    const text = await response.text().catch(() => '');
-    const retryAfter = Number(response.headers.get('retry-after')) || undefined;
-    throw this.#noted(
-      new KubeError(
-        kindOfStatus(response.status),
-        messageOf(text, response.status),
-        response.status,
-        retryAfter,
-      ),
-    );
+    const text = await response.body.text().catch(() => '');
+    const retryAfter = Number(response.headers['retry-after']) || undefined;
+    throw this.#noted(new KubeError(kindOfStatus(status), messageOf(text, status), status, retryAfter));
   }
 
   /**
@@ -163,18 +159,20 @@ export class Client {
     if (error.kind === 'unauthenticated') this.#kept = undefined;
     if (error.kind !== 'unavailable' && error.kind !== 'unauthenticated') {
       this.#wentWell();
-    } else if (this.#awaySince === undefined) {
-      this.#awaySince = performance.now();
-      this.#news({ kind: 'away', message: error.message });
+      return error;
     }
+    const before = this.#away;
+    this.#away ??= { since: performance.now(), unanswered: false };
+    if (error.status === undefined) this.#away.unanswered = true;
+    if (!before) this.#news({ kind: 'away', message: error.message });
     return error;
   }
 
   #wentWell(): void {
-    if (this.#awaySince === undefined) return;
-    const afterMs = performance.now() - this.#awaySince;
-    this.#awaySince = undefined;
-    this.#news({ kind: 'back', afterMs });
+    if (!this.#away) return;
+    const { since, unanswered } = this.#away;
+    this.#away = undefined;
+    this.#news({ kind: 'back', afterMs: performance.now() - since, unanswered });
   }
 }
 
@@ -193,8 +191,8 @@ export function loadConfig(kubeconfig: string | undefined): KubeConfig {
 }
 
 function reasonOf(error: unknown): string {
-  const { message, cause } = error as Error & { cause?: Error & { code?: string } };
-  return cause?.code ?? cause?.message ?? message;
+  const { message, code } = error as Error & { code?: unknown };
+  return typeof code === 'string' && code !== '' ? code : message;
 }
 
 function messageOf(text: string, status: number): string {

@@ -177,6 +177,47 @@ test('a connection that is reset, or sends what is not JSON, is taken up again',
   await until('the change', () => seen.has('c'));
 });
 
+test('an answer that is cut in the middle is an absence of the server', async () => {
+  onList = inTurn(
+    (_request, response) => {
+      response.writeHead(200, { 'content-type': 'application/json', 'content-length': '100' });
+      response.write('{"items": [');
+      setTimeout(() => response.destroy(), 50);
+    },
+    listOf('5', pod('a', '3')),
+  );
+  onWatch = events();
+  const { seen } = start();
+  await until('the whole list', () => seen.has('a'));
+  assert.deepEqual(news, ['away', 'back']);
+});
+
+test('what a write was answered is seen before the watch tells of it, and never what is older', async () => {
+  onList = listOf('5', pod('a', '3'));
+  onWatch = events({ type: 'MODIFIED', object: pod('a', '7') }, { type: 'DELETED', object: pod('b', '8') });
+  const { seen, cache } = start();
+  await until('the events', () => seen.get('a') === '7');
+  cache.learn(pod('c', '9'));
+  assert.equal(seen.get('c'), '9');
+  cache.learn(pod('b', '6'));
+  assert.equal(seen.has('b'), false, 'it is gone since');
+  cache.learn(pod('a', '4'));
+  assert.equal(seen.get('a'), '7');
+});
+
+test('a watch that is renewed goes on from where it was at once, and is no failure', async () => {
+  onList = listOf('5');
+  onWatch = inTurn(events({ type: 'ADDED', object: pod('a', '6') }), events());
+  const { seen, cache } = start();
+  await until('the watch', () => seen.has('a'));
+  cache.renew();
+  await until('the second watch', () => watches.length === 2);
+  assert.equal(watches[1]?.searchParams.get('resourceVersion'), '6');
+  assert.equal(cache.restarts, 0);
+  assert.equal(lists.length, 1);
+  assert.deepEqual(news, []);
+});
+
 test('a watch that is silent for too long is given up', async () => {
   onList = listOf('5');
   onWatch = inTurn(events(), events({ type: 'ADDED', object: pod('c', '8') }));

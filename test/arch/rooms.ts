@@ -52,7 +52,7 @@ export const ROOMS: readonly Room[] = [
     name: 'contract',
     files: /^crds\//,
     rooms: [],
-    packages: ['zod', 'node:crypto', 'node:net'],
+    packages: ['zod', 'node:crypto', 'node:net', 'node:tls'],
     pure: true,
     why: 'the contract between operator and relay belongs to neither and outlives both',
   },
