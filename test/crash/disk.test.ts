@@ -143,13 +143,22 @@ describe('the disk', { concurrency: false }, () => {
       const port = relay.ports[0] ?? 0;
       assert.match(await sendOne(port, 'before'), /^250/);
       writeFileSync(join(dir, 'ballast'), Buffer.alloc(40 * 2 ** 20));
-      await assert.rejects(sendOne(port, 'full'), /452 4\.3\.1 Insufficient system storage/);
+      // Room is asked for ten times a second: the reserve is there for what is taken meanwhile.
+      const taken = ['before', 'again'];
+      const full = await until('a refusal', async () => {
+        const id = `full-${taken.length}`;
+        const answer = await sendOne(port, id).catch(({ message }: Error) => message);
+        if (!answer.startsWith('250')) return { id, answer };
+        taken.push(id);
+        return undefined;
+      });
+      assert.match(full.answer, /452 4\.3\.1 Insufficient system storage/);
       rmSync(join(dir, 'ballast'));
       await until('room', async () => (await sendOne(port, 'again')).startsWith('250'));
       sink = await Sink.start({ port: nextHop });
       const arrived = sink;
-      await until('both messages', () => ['before', 'again'].every((id) => arrived.counts().has(id)), 30_000);
-      assert.equal(sink.counts().has('full'), false);
+      await until('all messages', () => taken.every((id) => arrived.counts().has(id)), 30_000);
+      assert.equal(sink.counts().has(full.id), false);
     } finally {
       await relay?.stop();
       await sink?.down();

@@ -89,7 +89,7 @@ describe('mailrelay hash, status, explain and trace', { concurrency: false }, ()
       ['a\tb', [], 1, 'control characters'],
       ['secret', ['hunter2'], 2, 'never an argument'],
       ['secret', ['--secret', 'users'], 2, '--user'],
-      ['secret', ['--user', 'alice@example.com'], 2, 'key of a Secret'],
+      ['secret', ['--user', 'alice:bob'], 2, 'without blanks and colons'],
     ] as const) {
       const { status: ended, stdout, stderr } = withInput(input, 'hash', ...args);
       assert.deepEqual([ended, stdout], [code, ''], stderr);
