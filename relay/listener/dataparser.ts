@@ -22,20 +22,21 @@ export function feedData(parser: SMTPStream, chunk: Buffer, done: () => void): v
     return;
   }
   const isStuffedAtStart = parser._atDataStart && data[0] === DOT && data[1] === DOT;
-  const whole: Buffer[] = [];
-  let from = isStuffedAtStart ? 1 : 0;
+  // The bytes are ours alone: dots go by moving what is behind them, which costs no second buffer.
+  let [from, to] = [isStuffedAtStart ? 1 : 0, 0];
   // What is kept of an earlier chunk begins with the line break; a message does not.
   const first = parser._atDataStart ? 1 : 0;
   for (let at = data.indexOf(LINE_WITH_DOT, first); at !== -1; at = data.indexOf(LINE_WITH_DOT, at + 1)) {
     const dot = at + 1;
     if (at > 0 && data.subarray(at - 1, at - 1 + END.length).equals(END)) {
-      const last = joined(whole, data.subarray(from, dot));
+      const last = moved(data, to, from, dot);
       parser._countDataBytes(last.length);
       parser._endDataMode(last, data.subarray(dot + END_AT_START.length), done);
       return;
     }
     if (data[dot + 1] !== DOT) continue;
-    whole.push(data.subarray(from, dot));
+    if (to !== from) data.copyWithin(to, from, dot);
+    to += dot - from;
     from = dot + 1;
   }
   const rest = data.subarray(from);
@@ -43,7 +44,7 @@ export function feedData(parser: SMTPStream, chunk: Buffer, done: () => void): v
   if (isStuffedAtStart) parser._atDataStart = false;
   const kept = keptOf(rest, parser._atDataStart);
   if (kept > 0) parser._lastBytes = rest.subarray(rest.length - kept);
-  emit(parser, joined(whole, rest.subarray(0, rest.length - kept)), done);
+  emit(parser, moved(data, to, from, data.length - kept), done);
 }
 
 function keptOf(rest: Buffer, isAtStart: boolean): number {
@@ -69,6 +70,9 @@ function emit(parser: SMTPStream, content: Buffer, done: () => void): void {
   stream.once('close', goOn);
 }
 
-function joined(parts: readonly Buffer[], last: Buffer): Buffer {
-  return parts.length === 0 ? last : Buffer.concat([...parts, last]);
+/** What is before `end`, with the bytes between `to` and `from` left out. */
+function moved(data: Buffer, to: number, from: number, end: number): Buffer {
+  if (to === from || to === 0) return data.subarray(from, end);
+  data.copyWithin(to, from, end);
+  return data.subarray(0, to + end - from);
 }

@@ -24,6 +24,8 @@ export type Extension = 'DSN' | 'SMTPUTF8' | '8BITMIME';
 
 const LINE_WITH_DOT = Buffer.from('\n.');
 const LF = 0x0a;
+/** A message of dots: each part is a write, and so many cost more than a copy. */
+const MANY_PARTS = 100;
 
 export class HopConnection extends Library {
   #parameters: ReadonlyMap<string, string> = new Map();
@@ -67,7 +69,8 @@ export class HopConnection extends Library {
     stream._transform = (chunk: Buffer, _encoding, done) => {
       const startsLine = stream.lastByte === false || stream.lastByte === LF;
       stream.lastByte = chunk.at(-1) ?? stream.lastByte;
-      done(null, dotStuffed(chunk, startsLine));
+      for (const part of dotStuffed(chunk, startsLine)) stream.push(part);
+      done();
     };
     return stream;
   }
@@ -79,8 +82,8 @@ export class HopConnection extends Library {
   }
 }
 
-/** RFC 5321 section 4.5.2. */
-function dotStuffed(chunk: Buffer, startsLine: boolean): Buffer {
+/** RFC 5321 section 4.5.2. Parts of the chunk itself: a copy for a dot here and there would be a second one of the message. */
+function dotStuffed(chunk: Buffer, startsLine: boolean): Buffer[] {
   const parts: Buffer[] = startsLine && chunk[0] === LINE_WITH_DOT[1] ? [LINE_WITH_DOT.subarray(1)] : [];
   let from = 0;
   for (let at = chunk.indexOf(LINE_WITH_DOT); at !== -1; at = chunk.indexOf(LINE_WITH_DOT, from)) {
@@ -88,5 +91,6 @@ function dotStuffed(chunk: Buffer, startsLine: boolean): Buffer {
     parts.push(chunk.subarray(from, at + LINE_WITH_DOT.length));
     from = at + 1;
   }
-  return parts.length === 0 ? chunk : Buffer.concat([...parts, chunk.subarray(from)]);
+  parts.push(chunk.subarray(from));
+  return parts.length > MANY_PARTS ? [Buffer.concat(parts)] : parts;
 }

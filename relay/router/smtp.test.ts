@@ -90,6 +90,19 @@ test('each level against a next hop that offers STARTTLS with a certificate nobo
   assert.equal(mail[0]?.body, 'Subject: x\r\n\r\n.dot\r\nend\r\n');
 });
 
+test('a message of dots arrives as it is, however it is cut', async () => {
+  const { port, mail } = await sink(pair);
+  const body = '.\r\n..\r\nx\r\n'.repeat(1_000);
+  const cut = [1, 3, 1_000, 1_003, 5_000].map((at, index, all) => body.slice(all[index - 1] ?? 0, at));
+  const pieces = [...cut, body.slice(5_000)].map((piece) => Buffer.from(piece));
+  const open = () => Readable.from(pieces, { objectMode: false });
+  assert.equal(
+    summary(await courier().deliver(hopTo(port), parcel({ bytes: body.length, open }))),
+    'delivered encrypted',
+  );
+  assert.equal(mail[0]?.body, body);
+});
+
 test('each level against a next hop without STARTTLS', async () => {
   const { port } = await sink();
   assert.deepEqual(await byLevel(port), {
