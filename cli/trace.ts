@@ -17,7 +17,7 @@ Prints the lines of the SMTP trace that a relay's log has, as they come, and not
 The trace is turned on in the MailRelay, without any restart of a pod, and ends by itself:
 
   spec:
-    trace: {level: 3, networks: [192.0.2.0/24], until: "2026-01-31T18:00:00Z"}
+    trace: {level: 3, networks: [192.0.2.0/24], until: "2030-01-31T18:00:00Z"}
 
   -f, --file FILE      a log to read                       (standard input)
       --session ID     only the session of this id

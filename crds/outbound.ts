@@ -83,14 +83,14 @@ export const outbound = z
         level: level()
           .optional()
           .describe(
-            'How mail is protected on its way out. None: never TLS. Opportunistic (the default): TLS where offered, not verified, plain text where not. Encrypt: TLS or the mail waits. Verify: TLS with a verified chain and host name, or the mail waits. Dane: DNSSEC-signed TLSA match, or the mail waits.',
+            'How mail is protected on its way out. None: never TLS. Opportunistic (the default): TLS where offered, not verified, plain text where not. Encrypt: TLS or the mail waits. Verify: TLS with a verified chain and host name, or the mail waits. Dane: DNSSEC-signed TLSA match, or the mail waits; refused in this version.',
           ),
         discover: z
           .array(z.enum(['DANE', 'MTASTS']))
           .max(2)
           .optional()
           .describe(
-            'Published policies to look up per destination; they raise the level, never lower it. Default: both. Empty: none.',
+            'Published policies to look up per destination; they raise the level, never lower it. Default: both. Empty: none. Not looked up in this version: see status.notInForce.',
           ),
         trustConfigMapName: objectName()
           .optional()

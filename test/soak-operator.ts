@@ -38,7 +38,7 @@ sections.push(await run('make bench-operator', 'bench'));
 
 const failed = sections.filter(({ status }) => status !== 0).map(({ title }) => title);
 const day = new Date().toISOString().slice(0, 10);
-const machine = `${cpus().length} cores (${cpus()[0]?.model.trim()}), ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}, Node ${process.version}, load ${loadavg()[2]?.toFixed(1)}`;
+const machine = `${cpus().length} cores (${cpus()[0]?.model.trim()}), ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release().split('-')[0]}, Node ${process.version}, load ${loadavg()[2]?.toFixed(1)}`;
 const verdict = failed.length === 0 ? 'All passed.' : `Failed: ${failed.join(', ')}.`;
 const texts = sections.map(({ title, lines }) => `## ${title}\n\n\`\`\`\n${lines.join('\n')}\n\`\`\`\n`);
 mkdirSync(REPORTS, { recursive: true });

@@ -50,7 +50,7 @@ for (const file of stories) {
   failed += status === 0 ? 0 : 1;
   sections.push(`## ${file}\n\n\`\`\`\n${lines.join('\n')}\n\`\`\`\n`);
 }
-const machine = `${cpus().length} cores (${cpus()[0]?.model.trim()}), ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release()}, Node ${process.version}`;
+const machine = `${cpus().length} cores (${cpus()[0]?.model.trim()}), ${Math.round(totalmem() / 2 ** 30)} GiB, Linux ${release().split('-')[0]}, Node ${process.version}`;
 mkdirSync(REPORTS, { recursive: true });
 writeFileSync(
   new URL(`${[day, 'soak', ...parts].join('-')}.md`, REPORTS),

@@ -71,7 +71,7 @@ async function tellStory(letter: string, title: string, story: () => Promise<Fig
   tell([`\n${letter}: ${title}\n`, '| | |', '| --- | --- |', ...rows].join('\n'));
 }
 
-tell(`${availableParallelism()} cores (${cpus()[0]?.model.trim()}), Linux ${release()}`);
+tell(`${availableParallelism()} cores (${cpus()[0]?.model.trim()}), Linux ${release().split('-')[0]}`);
 for (const peer of peers) {
   const problem = peer.problem();
   if (problem) throw new Error(problem);

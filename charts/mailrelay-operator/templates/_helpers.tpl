@@ -22,5 +22,6 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{/* Takes a list of the image's values and the chart's context. */}}
 {{- define "mailrelay.image" -}}
 {{- $image := index . 0 }}{{ $chart := index . 1 -}}
-{{- if $image.digest }}{{ $image.repository }}@{{ $image.digest }}{{ else }}{{ $image.repository }}:{{ $image.tag | default $chart.Chart.AppVersion }}{{ end -}}
+{{- $repository := $image.repository | default $chart.Values.image.repository | required "image.repository is not set: name where you pushed the image, such as --set image.repository=registry.example.com/mailrelay" -}}
+{{- if $image.digest }}{{ $repository }}@{{ $image.digest }}{{ else }}{{ $repository }}:{{ $image.tag | default $chart.Chart.AppVersion }}{{ end -}}
 {{- end }}
