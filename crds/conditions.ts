@@ -1,6 +1,6 @@
 /**
- * Condition types and reasons: part of the API, documented one by one in docs/conditions.md, which is generated from
- * here. Each reason says its cause and its cure; polarity and presence follow kstatus. Pure data.
+ * Condition types and reasons, and what becomes an event: part of the API, documented one by one in docs/conditions.md,
+ * which is generated from here. Each reason says its cause and its cure; polarity and presence follow kstatus. Pure data.
  */
 
 export const CONDITION_TYPES = [
@@ -171,8 +171,8 @@ export const REASONS = {
   },
   MailHeld: {
     type: 'QueueHealthy',
-    cause: 'A next hop refused mail for good, or an entry is damaged: it waits for a person.',
-    cure: 'See the log of the pods, or "mailrelay queue list --held", for the reason.',
+    cause: 'A person holds mail back, or an entry is damaged: it waits for a person.',
+    cure: 'See "mailrelay queue list --held" for the reason; "mailrelay queue release" lets go what is held.',
   },
   LoginRefused: {
     type: 'QueueHealthy',
@@ -199,3 +199,25 @@ export const REASONS = {
 } as const satisfies Record<string, Reason>;
 
 export type ReasonName = keyof typeof REASONS;
+
+interface ToldTransition {
+  readonly condition: ConditionType;
+  readonly status: 'True' | 'False';
+  readonly event: 'Normal' | 'Warning';
+}
+
+/** A condition that comes to this status, or changes its reason there, is an event of that reason. */
+export const TOLD_TRANSITIONS: readonly ToldTransition[] = [
+  { condition: 'Stalled', status: 'True', event: 'Warning' },
+  { condition: 'CertificateReady', status: 'False', event: 'Warning' },
+  { condition: 'QueueHealthy', status: 'False', event: 'Warning' },
+  { condition: 'Ready', status: 'True', event: 'Normal' },
+];
+
+/** Events with a reason of their own, and when they are told. */
+export const CHANGE_EVENTS = {
+  PolicyChanged:
+    'A wanted policy is in force on every pod. The note has its hash, and how many sessions of the one before are open, until when.',
+  CertificateLoaded:
+    'Every pod serves a valid certificate of another serial number. The note has that number, and when it ends.',
+} as const;

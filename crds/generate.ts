@@ -5,10 +5,16 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { stringify } from 'yaml';
-import { CONDITION_MEANING, CONDITION_TYPES, REASONS } from './conditions.ts';
+import {
+  CHANGE_EVENTS,
+  CONDITION_MEANING,
+  CONDITION_TYPES,
+  REASONS,
+  TOLD_TRANSITIONS,
+} from './conditions.ts';
 import { RESTART_CONTRACT } from './restart.ts';
 import { customResourceDefinition, mailRelaySchema, type Schema } from './schema.ts';
-import { API_VERSION } from './wellknown.ts';
+import { ANNOTATIONS, API_VERSION } from './wellknown.ts';
 
 // The API server reads YAML 1.1, where a bare y, no or off is a boolean.
 const yaml = (value: unknown) =>
@@ -67,7 +73,27 @@ function typeOf(field: Schema): string {
 const CONDITIONS_PREFACE = `They follow the rules of kstatus, which Helm, Flux and others judge by: \`Ready\` is there from the first look on,
 \`Reconciling\` and \`Stalled\` only while they are True, and each says which generation of the spec it speaks of.
 \`kubectl wait --for=condition=Ready mailrelay/NAME\` returns when mail flows as the spec says;
-\`--for=condition=Stalled\` when a person must act. Reasons are stable; messages are for people.`;
+\`--for=condition=Stalled\` when a person must act. Reasons are stable; messages are for people.
+
+The annotation \`${ANNOTATIONS.paused}: "true"\` on a MailRelay stops the operator from touching it; its pods go on. Its status stays
+what it was last: an edit is not looked at (\`observedGeneration\` is behind, which kstatus calls InProgress), and neither are
+the pods. \`kubectl get mr -o wide\` shows it. Without the annotation everything is caught up on.`;
+
+function eventsSection(): string {
+  const changes = Object.entries(CHANGE_EVENTS).map(([name, when]) => `| \`${name}\` | Normal | ${when} |`);
+  const transitions = TOLD_TRANSITIONS.map(
+    ({ condition, status, event }) =>
+      `| that of the condition | ${event} | \`${condition}\` comes to be ${status}, or changes its reason there. The note is its message. |`,
+  );
+  return `## Events
+
+They regard the MailRelay, one for each transition.
+
+| reason | type | when |
+| --- | --- | --- |
+${[...changes, ...transitions].join('\n')}
+`;
+}
 
 function conditionsPage(): string {
   const sections = CONDITION_TYPES.map((type) => {
@@ -76,7 +102,7 @@ function conditionsPage(): string {
       .map(([name, { cause, cure }]) => `| \`${name}\` | ${cause} | ${cure} |`);
     return `## ${type}\n\n${CONDITION_MEANING[type]}\n\n| reason | cause | cure |\n| --- | --- | --- |\n${rows.join('\n')}\n`;
   });
-  return `# Conditions\n\n<!-- ${HEAD} -->\n\n${CONDITIONS_PREFACE}\n\n${sections.join('\n')}`;
+  return `# Conditions\n\n<!-- ${HEAD} -->\n\n${CONDITIONS_PREFACE}\n\n${[...sections, eventsSection()].join('\n')}`;
 }
 
 function restartPage(): string {

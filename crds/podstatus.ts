@@ -84,7 +84,7 @@ const podStatus = z.object({
   }),
   queue: z.object({
     depth: z.int(),
-    /** Messages that wait for a person: refused for good by the next hop, or set aside as damaged. */
+    /** Messages that wait for a person: held back by one, or set aside as damaged. */
     held: z.int(),
     /** Age of the oldest, in seconds; null when empty. */
     oldestSeconds: z.number().nullable(),

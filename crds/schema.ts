@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { mailRelaySpec } from './mailrelay.ts';
 import { NAME_RULE, RULES, TRANSITION_RULES } from './rules.ts';
 import { mailRelayStatus } from './status.ts';
-import { GROUP, KIND, PLURAL, VERSION } from './wellknown.ts';
+import { ANNOTATIONS, GROUP, KIND, PLURAL, VERSION } from './wellknown.ts';
 
 export interface Schema {
   type?: string;
@@ -66,8 +66,11 @@ export function mailRelaySchema(): Schema {
 
 const READY = `.status.conditions[?(@.type=='Ready')]`;
 
+const PAUSED = `.metadata.annotations.${ANNOTATIONS.paused.replaceAll('.', '\\.')}`;
+
 const COLUMNS = [
   { name: 'Ready', type: 'string', jsonPath: `${READY}.status` },
+  { name: 'Reason', type: 'string', jsonPath: `${READY}.reason` },
   { name: 'STARTTLS', type: 'string', jsonPath: '.status.starttls' },
   { name: 'Replicas', type: 'integer', jsonPath: '.status.readyReplicas' },
   { name: 'Queue', type: 'integer', jsonPath: '.status.queue.depth' },
@@ -75,7 +78,7 @@ const COLUMNS = [
   { name: 'Certificate', type: 'string', jsonPath: '.status.certificate.notAfter' },
   { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
   { name: 'Hostname', type: 'string', jsonPath: '.spec.hostname', priority: 1 },
-  { name: 'Reason', type: 'string', jsonPath: `${READY}.reason`, priority: 1 },
+  { name: 'Paused', type: 'string', jsonPath: PAUSED, priority: 1 },
   { name: 'Message', type: 'string', jsonPath: `${READY}.message`, priority: 1 },
 ];
 

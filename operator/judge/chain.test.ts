@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { ConditionType } from '#crds/conditions.ts';
+import { type ConditionType, REASONS } from '#crds/conditions.ts';
+import type { PodStatus } from '#crds/podstatus.ts';
 import { podReport, podView, relayObject, settledWorld } from '#test/fixtures/world.ts';
 import { judge } from './chain.ts';
 import type { Judged } from './finding.ts';
@@ -11,9 +12,64 @@ const world = (changes: Partial<Judged> = {}): Judged => ({
   ...changes,
 });
 const relay = relayObject();
+const IDLE = podReport(relay).queue;
+
+/** Both pods say it. */
+const both = (report: Partial<PodStatus>, of = relay) => ({
+  pods: [0, 1].map((n) => podView(`relay-${n}`, podReport(of, report))),
+});
+const blemished = (reason: string) => both({ certificateProblem: { reason, message: 'as it says' } });
+const unserved = { certificate: null, certificateProblem: { reason: 'CertificateMissing', message: 'none' } };
+
+/** A pod that the spec has no place for, and what it says of its queue. */
+const leaving = (message: string | null) => ({
+  leaving: [podView('relay-2', podReport(relay, { evacuation: { state: 'HandingOver', message } }))],
+});
+
+const ISSUED = relayObject({ tls: { issuerRef: { name: 'ca' } } });
+const notIssued: Partial<Judged> = {
+  relay: ISSUED,
+  ...both(unserved, ISSUED),
+  objects: new Map([
+    ...settledWorld({ relay: ISSUED }).objects,
+    [
+      'Certificate/relay',
+      {
+        kind: 'Certificate',
+        metadata: { name: 'relay' },
+        status: { conditions: [{ type: 'Ready', status: 'False', message: 'issuer "ca" not found' }] },
+      },
+    ],
+  ]),
+};
+
+/** Client networks behind a Service that others reach from outside. */
+const exposed = (service: object, listener: object = {}) => ({
+  relay: relayObject({
+    service: { type: 'LoadBalancer', ...service },
+    inbound: {
+      listeners: [{ name: 'smtp', port: 25, ...listener }],
+      clients: { networks: ['10.0.0.0/8'] },
+    },
+  }),
+});
+const CLUSTER = { externalTrafficPolicy: 'Cluster' };
+
+/** Everything goes to a smart host, but for what has a route. */
+const accepting = (...routed: string[]) => ({
+  relay: relayObject({
+    inbound: { listeners: [{ name: 'smtp', port: 25 }], acceptDomains: ['a.example'] },
+    outbound: {
+      smartHosts: [{ host: 'hop.example' }],
+      routes: routed.map((domain) => ({ recipientDomains: [domain], hosts: [{ host: 'mx.example' }] })),
+    },
+  }),
+});
+
+type Case = [string, Partial<Judged>, ConditionType, string | undefined, string | undefined];
 
 /** What is known, and which condition says what of it. */
-const CASES: readonly [string, Partial<Judged>, ConditionType, string | undefined, string | undefined][] = [
+const CASES: readonly Case[] = [
   ['all is as wanted', {}, 'Ready', 'True', 'Serving'],
   ['all is as wanted', {}, 'Stalled', undefined, undefined],
   ['all is as wanted', {}, 'Reconciling', undefined, undefined],
@@ -67,34 +123,8 @@ const CASES: readonly [string, Partial<Judged>, ConditionType, string | undefine
     'True',
     'PolicyRefused',
   ],
-  [
-    'the mounted key does not match',
-    {
-      pods: [0, 1].map((n) =>
-        podView(
-          `relay-${n}`,
-          podReport(relay, { certificateProblem: { reason: 'KeyMismatch', message: 'no match' } }),
-        ),
-      ),
-    },
-    'CertificateReady',
-    'False',
-    'KeyMismatch',
-  ],
-  [
-    'the mounted key does not match',
-    {
-      pods: [0, 1].map((n) =>
-        podView(
-          `relay-${n}`,
-          podReport(relay, { certificateProblem: { reason: 'KeyMismatch', message: 'no match' } }),
-        ),
-      ),
-    },
-    'Ready',
-    'True',
-    'Serving',
-  ],
+  ['the mounted key does not match', blemished('KeyMismatch'), 'CertificateReady', 'False', 'KeyMismatch'],
+  ['the mounted key does not match', blemished('KeyMismatch'), 'Ready', 'True', 'Serving'],
   [
     'pods serve different certificates',
     {
@@ -155,38 +185,78 @@ const CASES: readonly [string, Partial<Judged>, ConditionType, string | undefine
     undefined,
     undefined,
   ],
-  [
-    'mail is held',
-    {
-      pods: [0, 1].map((n) =>
-        podView(
-          `relay-${n}`,
-          podReport(relay, {
-            queue: { depth: 1, held: 1, oldestSeconds: 5, deferrals: [], loginsRefused: [] },
-          }),
-        ),
-      ),
-    },
-    'QueueHealthy',
-    'False',
-    'MailHeld',
-  ],
+  ['mail is held', both({ queue: { ...IDLE, depth: 1, held: 1 } }), 'QueueHealthy', 'False', 'MailHeld'],
   [
     'mail waits for two hours',
-    {
-      pods: [0, 1].map((n) =>
-        podView(
-          `relay-${n}`,
-          podReport(relay, {
-            queue: { depth: 1, held: 0, oldestSeconds: 7_200, deferrals: [], loginsRefused: [] },
-          }),
-        ),
-      ),
-    },
+    both({ queue: { ...IDLE, depth: 1, oldestSeconds: 7_200 } }),
     'QueueHealthy',
     'False',
     'MailWaiting',
   ],
+  [
+    'a next hop refuses the login, and mail is held too',
+    both({
+      queue: {
+        ...IDLE,
+        held: 1,
+        loginsRefused: [{ destination: 'hop.example', message: '535 5.7.8 no' }],
+      },
+    }),
+    'QueueHealthy',
+    'False',
+    'LoginRefused',
+  ],
+  ['all is as wanted', {}, 'QueueHealthy', 'True', 'QueueMoving'],
+  ['all is as wanted', {}, 'ConfigurationSound', 'True', 'NothingToNote'],
+  [
+    'a Secret is missing',
+    both({ missing: ['inbound.clients.credentialsSecretName: Secret users does not exist'] }),
+    'ConfigurationSound',
+    'False',
+    'ReferenceMissing',
+  ],
+  ['nodes may hide the clients', exposed(CLUSTER), 'ConfigurationSound', 'False', 'AddressMayBeNode'],
+  [
+    'traffic keeps to the node',
+    exposed({ externalTrafficPolicy: 'Local' }),
+    'ConfigurationSound',
+    'True',
+    'NothingToNote',
+  ],
+  ['no traffic policy is named', exposed({}), 'ConfigurationSound', 'True', 'NothingToNote'],
+  [
+    'nodes may hide the clients, and a proxy names them',
+    exposed(CLUSTER, { proxyProtocol: { networks: ['192.0.2.0/24'] } }),
+    'ConfigurationSound',
+    'True',
+    'NothingToNote',
+  ],
+  [
+    'an accepted domain has no route',
+    accepting('b.example'),
+    'ConfigurationSound',
+    'False',
+    'AcceptedDomainReturns',
+  ],
+  ['an accepted domain has a route', accepting('a.example'), 'ConfigurationSound', 'True', 'NothingToNote'],
+  [
+    'other relays are replaced first',
+    { obstacles: [{ kind: 'waitsForTurn', object: 'StatefulSet/relay' }] },
+    'Reconciling',
+    'True',
+    'RolloutWaits',
+  ],
+  ['a pod leaves', leaving(null), 'Reconciling', 'True', 'ScalingIn'],
+  ['a pod leaves and cannot', leaving('no sibling has room'), 'Reconciling', 'True', 'ScaleInWaits'],
+  ['the Secret is not filled', both(unserved), 'Stalled', 'True', 'CertificateMissing'],
+  ['cert-manager has issued nothing', notIssued, 'CertificateReady', 'False', 'CertificateNotIssued'],
+  ...[
+    'CertificateUnreadable',
+    'CertificateExpired',
+    'CertificateExpiringSoon',
+    'CertificateNotYetValid',
+    'HostnameNotCovered',
+  ].map((reason): Case => [`the pods say ${reason}`, blemished(reason), 'CertificateReady', 'False', reason]),
 ];
 
 for (const [what, changes, type, status, reason] of CASES) {
@@ -198,16 +268,10 @@ for (const [what, changes, type, status, reason] of CASES) {
 }
 
 test('judge quotes cert-manager while nothing is issued', () => {
-  const missing = { reason: 'CertificateMissing', message: 'missing' };
-  const wanting = relayObject({ tls: { issuerRef: { name: 'ca' } } });
-  const base = settledWorld({ relay: wanting });
-  const certificate = {
-    ...base.objects.get('Certificate/relay'),
-    status: { conditions: [{ type: 'Ready', status: 'False', message: 'issuer "ca" not found' }] },
-  };
-  const objects = new Map([...base.objects, ['Certificate/relay', certificate as never]]);
-  const pods = [podView('relay-0', podReport(wanting, { certificate: null, certificateProblem: missing }))];
-  const finding = judge(world({ relay: wanting, objects, pods, policy: base.policy })).CertificateReady;
-  assert.equal(finding?.reason, 'CertificateNotIssued');
-  assert.match(finding?.message ?? '', /issuer "ca" not found/);
+  assert.match(judge(world(notIssued)).CertificateReady?.message ?? '', /issuer "ca" not found/);
+});
+
+test('every documented reason has a case above, and no other', () => {
+  const reasons = new Set(CASES.flatMap(([, , , , reason]) => reason ?? []));
+  assert.deepEqual([...reasons].toSorted(), Object.keys(REASONS).toSorted());
 });

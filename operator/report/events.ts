@@ -1,6 +1,7 @@
 /**
  * What happened, from the status before and the status after: one event per transition, with the value. Pure.
  */
+import { type CHANGE_EVENTS, TOLD_TRANSITIONS } from '#crds/conditions.ts';
 import type { Condition, MailRelayStatus } from '#crds/status.ts';
 
 export interface RelayEvent {
@@ -13,14 +14,13 @@ export function eventsOf(before: MailRelayStatus | undefined, after: MailRelaySt
   return [
     ...policyEvents(before, after),
     ...certificateEvents(before, after),
-    ...transitions(before, after, 'Stalled', 'True', 'Warning'),
-    ...transitions(before, after, 'CertificateReady', 'False', 'Warning'),
-    ...transitions(before, after, 'QueueHealthy', 'False', 'Warning'),
-    ...transitions(before, after, 'Ready', 'True', 'Normal'),
+    ...TOLD_TRANSITIONS.flatMap((told) => transitions(before, after, told)),
   ];
 }
 
-function policyEvents(before: MailRelayStatus | undefined, after: MailRelayStatus): RelayEvent[] {
+type ChangeEvent = RelayEvent & { readonly reason: keyof typeof CHANGE_EVENTS };
+
+function policyEvents(before: MailRelayStatus | undefined, after: MailRelayStatus): ChangeEvent[] {
   const inForce = (status: MailRelayStatus | undefined) =>
     conditionOf(status, 'PolicyApplied')?.status === 'True' ? status?.policy?.hash : undefined;
   const hash = inForce(after);
@@ -34,7 +34,7 @@ function policyEvents(before: MailRelayStatus | undefined, after: MailRelayStatu
   return [{ type: 'Normal', reason: 'PolicyChanged', note }];
 }
 
-function certificateEvents(before: MailRelayStatus | undefined, after: MailRelayStatus): RelayEvent[] {
+function certificateEvents(before: MailRelayStatus | undefined, after: MailRelayStatus): ChangeEvent[] {
   const served = (status: MailRelayStatus | undefined) =>
     conditionOf(status, 'CertificateReady')?.status === 'True' ? status?.certificate?.serial : undefined;
   const serial = served(after);
@@ -52,13 +52,11 @@ function certificateEvents(before: MailRelayStatus | undefined, after: MailRelay
 function transitions(
   before: MailRelayStatus | undefined,
   after: MailRelayStatus,
-  type: string,
-  status: Condition['status'],
-  severity: RelayEvent['type'],
+  { condition, status, event }: (typeof TOLD_TRANSITIONS)[number],
 ): RelayEvent[] {
-  const [old, now] = [conditionOf(before, type), conditionOf(after, type)];
+  const [old, now] = [conditionOf(before, condition), conditionOf(after, condition)];
   if (now?.status !== status || (old?.status === status && old.reason === now.reason)) return [];
-  return [{ type: severity, reason: now.reason, note: now.message }];
+  return [{ type: event, reason: now.reason, note: now.message }];
 }
 
 function conditionOf(status: MailRelayStatus | undefined, type: string): Condition | undefined {
