@@ -1,6 +1,7 @@
 /**
  * `make bench-operator`: what the operator costs with many MailRelays, on a real API server with bare pods that answer
- * as relays do. Prints one table, or with --json one line for each number of MailRelays.
+ * as relays do. Prints a table of figures and one of the bars that they meet or miss, or with --json one line for each
+ * number of MailRelays.
  *
  *   run.ts bench [--relays 100,200,1000] [--edits 100] [--idle-seconds 60] [--json]
  *
@@ -22,6 +23,7 @@ import {
   settled,
   whenSettled,
 } from '#test/operator/relays.ts';
+import { barsOf, type Measured } from './bars.ts';
 import { cpuMsOf, memoryOf } from './tree.ts';
 
 const NAMESPACE = 'bench';
@@ -31,22 +33,12 @@ const LISTENERS = [
   { name: 'submission', port: 587 },
 ];
 
-interface Result {
-  readonly relays: number;
-  /** From the start of the process to every MailRelay looked at with what its pods say. */
-  readonly steadyS: number;
-  readonly writesAtStart: number;
+interface Result extends Measured {
   readonly readsAtStart: number;
-  readonly anonMb: number;
   /** Percent of one core, with everything settled. */
   readonly idleCpu: number;
-  readonly callsAtRest: number;
-  readonly ownP50Ms: number;
-  readonly ownP99Ms: number;
   readonly wallP50Ms: number;
   readonly wallP99Ms: number;
-  readonly cpuMsPerEdit: number;
-  readonly callsPerEdit: number;
 }
 
 const COLUMNS: readonly [string, keyof Result, number][] = [
@@ -191,5 +183,5 @@ for (const relays of values.relays.split(',').map(Number)) {
   results.push(result);
   if (values.json) console.log(JSON.stringify(result));
 }
-if (!values.json) console.log(tableOf(results));
+if (!values.json) console.log(`${tableOf(results)}\n\n${barsOf(results)}`);
 await pods.stop();

@@ -1,11 +1,7 @@
 /**
  * `make bench`: our relay and its peers under the same load, in turn, several rounds; then the stories of our relay alone.
- * Prints tables of medians and ranges; --out FOLDER also writes every run as JSON, the tables, and a plot.
- *
- *   run.ts [--scenarios ABCDEFGHIRKS] [--peers mailrelay,postfix,haraka] [--rounds 5] [--length 1] [--out FOLDER]
- *          [--down 60]            seconds that the next hop is away in G
- *          [--before CHECKOUT]    an earlier state of our relay, as the peer "before"; the peer "process-per-core"
- *                                 is our relay with a listener process for each core
+ * Prints tables of medians and ranges; --out FOLDER also writes every run as JSON, the tables, and a plot; --help tells
+ * the options.
  *
  * A to F are in scenarios.ts, G to I and R (at rest) in stories.ts, K are calibrations, S syncs as strace sees them.
  */
@@ -26,8 +22,22 @@ import { atRest, changesUnderLoad, type Figures, longQueue, nextHopAway } from '
 import { syncsOf } from './syncs.ts';
 import { ratiosOf, tableOf } from './table.ts';
 
+const USAGE = `usage: make bench BENCH="[--scenarios ABCDEFGHIRKS] [--peers mailrelay,before,process-per-core,postfix,haraka] [--rounds 5]
+                          [--length 1] [--out FOLDER] [--down 60] [--before CHECKOUT]"
+
+  --scenarios  A to F load with different messages (test/bench/scenarios.ts), G the next hop away, H changes under load,
+               I a long queue, R at rest, K calibrations, S syncs as strace sees them
+  --peers      process-per-core is our relay with a listener process for each core
+  --rounds     of A to F; the peers take turns in each
+  --length     share of the messages of a full run, such as 0.1
+  --down       seconds that the next hop is away in G
+  --before     a checkout with an earlier state of our relay, as the peer "before"
+  --out        writes every run as JSON, the tables, and a plot there too
+`;
+
 const { values } = parseArgs({
   options: {
+    help: { type: 'boolean', short: 'h', default: false },
     scenarios: { type: 'string', default: 'ABCDEFGHIRKS' },
     peers: { type: 'string', default: 'mailrelay,before,postfix,haraka' },
     rounds: { type: 'string', default: '5' },
@@ -37,6 +47,10 @@ const { values } = parseArgs({
     before: { type: 'string' },
   },
 });
+if (values.help) {
+  process.stdout.write(USAGE);
+  process.exit(0);
+}
 const earlier = values.before === undefined ? [] : [relayOf('before', { checkout: values.before })];
 const perCore = relayOf('process-per-core', { processes: availableParallelism() });
 const peers = [relay, perCore, ...earlier, postfix, haraka].filter(({ name }) =>
