@@ -180,13 +180,14 @@ describe('what a MailRelay owns', { concurrency: false }, () => {
     assert.deepEqual(head.split(/\s+/), [
       'NAME',
       'READY',
+      'REASON',
       'STARTTLS',
       'REPLICAS',
       'QUEUE',
       'CERTIFICATE',
       'AGE',
     ]);
-    assert.match(row, /^relay\s+True\s+Enabled\s+1\s+0\s+\d{4}-\d\d-\d\dT[\d:]+Z\s+\d+s$/);
+    assert.match(row, /^relay\s+True\s+Serving\s+Enabled\s+1\s+0\s+\d{4}-\d\d-\d\dT[\d:]+Z\s+\d+s$/);
   });
 
   test('every object is there, with our labels alone, one owner and one field manager', () => {
