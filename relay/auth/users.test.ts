@@ -37,3 +37,17 @@ test('a decoy is the same each time, and as dear as the real ones', async () => 
   assert.equal(one.iterations, FEWEST_ITERATIONS);
   assert.notDeepEqual(one.salt, users.find('somebody').hash.salt);
 });
+
+test('where the real ones are of several kinds the decoys are too, and another user changes few of them', async () => {
+  const files: Record<string, string> = {};
+  for (let index = 0; index < 20; index++)
+    files[`user${index}`] = await hashPassword('one', FEWEST_ITERATIONS + (index % 4 === 0 ? 1 : 0));
+  const iterationsIn = (users: Users) =>
+    Array.from({ length: 400 }, (_, index) => users.find(`nobody${index}`).hash.iterations);
+  const before = iterationsIn(new Users(files));
+  const rare = before.filter((iterations) => iterations > FEWEST_ITERATIONS).length;
+  assert.ok(rare > 0 && rare < 350, `${rare} of 400`);
+  const after = iterationsIn(new Users({ ...files, zoe: await hashPassword('one', FEWEST_ITERATIONS + 2) }));
+  const changed = after.filter((iterations, index) => iterations !== before[index]).length;
+  assert.ok(changed < 200, `${changed} of 400`);
+});

@@ -11,7 +11,7 @@ import type { Files } from '../materials.ts';
 export class Users {
   readonly #hashes = new Map<string, PasswordHash>();
   readonly #secret: Buffer;
-  readonly #iterations: number;
+  readonly #ring: readonly { readonly at: string; readonly iterations: number }[];
   /** Users, and lists with a line, whose text is no stored password. */
   readonly faults: readonly string[];
 
@@ -26,8 +26,9 @@ export class Users {
     const [, first] = [...this.#hashes].toSorted(([a], [b]) => (a < b ? -1 : 1))[0] ?? [];
     // The same in every process and pod, and after a restart: a salt that changes would tell a decoy by it.
     this.#secret = first?.serverKey ?? Buffer.alloc(0);
-    // As dear as the real ones, which a Secret commonly has of one kind.
-    this.#iterations = first?.iterations ?? DEFAULT_ITERATIONS;
+    this.#ring = [...this.#hashes]
+      .map(([name, { iterations }]) => ({ at: this.#bytes('place', name).toString('hex'), iterations }))
+      .toSorted((a, b) => (a.at < b.at ? -1 : 1));
   }
 
   /** `exists` must only be looked at after the work is done that a login costs. */
@@ -38,13 +39,23 @@ export class Users {
 
   /** Always the same for a name, as a real one would be. */
   #decoyFor(name: string): PasswordHash {
-    const bytes = (what: string) => createHmac('sha256', this.#secret).update(`${what} ${name}`).digest();
     return {
-      iterations: this.#iterations,
-      salt: bytes('salt').subarray(0, 16),
-      storedKey: bytes('stored'),
-      serverKey: bytes('server'),
+      iterations: this.#iterationsFor(name),
+      salt: this.#bytes('salt', name).subarray(0, 16),
+      storedKey: this.#bytes('stored', name),
+      serverKey: this.#bytes('server', name),
     };
+  }
+
+  /** Those of the next user on a ring of hashes: as mixed as the real ones, and few change with the users. */
+  #iterationsFor(name: string): number {
+    const place = this.#bytes('place', name).toString('hex');
+    const next = this.#ring.find(({ at }) => at >= place) ?? this.#ring[0];
+    return next?.iterations ?? DEFAULT_ITERATIONS;
+  }
+
+  #bytes(what: string, name: string): Buffer {
+    return createHmac('sha256', this.#secret).update(`${what} ${name}`).digest();
   }
 }
 
