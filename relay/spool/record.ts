@@ -10,7 +10,7 @@ const HEADER_BYTES = 5;
 
 export interface Recipient {
   readonly address: string;
-  /** `held`: the next hop refused it for good; it waits for a person, with the reason. */
+  /** `held`: an earlier version set it aside, with the reason, where the next hop refused it; a person may release it. */
   readonly state: 'queued' | 'held';
   readonly reason?: string;
   /** What its sender wants to be told of it (RFC 3461 section 4.1); absent: not said. */
