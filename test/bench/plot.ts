@@ -7,6 +7,7 @@ const COLOURS: Readonly<Record<string, string>> = {
   mailrelay: '#2a7ab9',
   postfix: '#8a8a8a',
   haraka: '#c2a14d',
+  exim: '#7fb27f',
 };
 
 export function plotOf(results: readonly Result[]): string {

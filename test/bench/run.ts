@@ -13,6 +13,7 @@ import { makeAuthority } from '#test/kit/ca.ts';
 import { groupCommitCurve, straightIntoSink } from './calibrate.ts';
 import { measure, type Result } from './measure.ts';
 import type { Peer } from './peer.ts';
+import { exim } from './peers/exim.ts';
 import { haraka } from './peers/haraka.ts';
 import { postfix } from './peers/postfix.ts';
 import { relay, relayOf } from './peers/relay.ts';
@@ -53,7 +54,7 @@ if (values.help) {
 }
 const earlier = values.before === undefined ? [] : [relayOf('before', { checkout: values.before })];
 const perCore = relayOf('process-per-core', { processes: availableParallelism() });
-const peers = [relay, perCore, ...earlier, postfix, haraka].filter(({ name }) =>
+const peers = [relay, perCore, ...earlier, postfix, haraka, exim].filter(({ name }) =>
   values.peers.split(',').includes(name),
 );
 const isWanted = (letter: string) => values.scenarios.includes(letter);
@@ -68,7 +69,7 @@ function tell(text: string): void {
 async function compare(scenario: Scenario, results: Result[]): Promise<void> {
   // Only we know cut-through.
   const able: readonly Peer[] = scenario.cutThrough
-    ? peers.filter(({ name }) => name !== postfix.name && name !== haraka.name)
+    ? peers.filter((peer) => ![postfix, haraka, exim].includes(peer))
     : peers;
   for (let round = 0; round < Number(values.rounds); round++) {
     for (const peer of able) {

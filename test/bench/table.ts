@@ -50,10 +50,15 @@ export function spread(runs: readonly Result[], figure: Figure): Spread | undefi
 export function tableOf(results: readonly Result[]): string {
   const rows = [...groupsOf(results)].map(([key, runs]) => {
     const cells = COLUMNS.map(([, figure, digits]) => cell(spread(runs, figure), digits));
-    return [key, String(runs.length), ...cells];
+    return [key, String(runs.length), ...cells, sidesOf(runs)];
   });
-  const head = ['', 'runs', ...COLUMNS.map(([title]) => title)];
+  const head = ['', 'runs', ...COLUMNS.map(([title]) => title), 'TLS in; out'];
   return [head, head.map(() => '---'), ...rows].map((row) => `| ${row.join(' | ')} |`).join('\n');
+}
+
+/** Version, group and cipher, as client and sink saw them. */
+function sidesOf(runs: readonly Result[]): string {
+  return [...new Set(runs.map(({ tlsIn, tlsOut }) => `${tlsIn || 'none'}; ${tlsOut || 'none'}`))].join(', ');
 }
 
 /** Ours to another peer, in pairs of the same round. */

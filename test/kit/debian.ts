@@ -39,7 +39,8 @@ export function unpacked(name: string, needs?: readonly string[]): string {
   return folder;
 }
 
-function versionOf(name: string): string {
+/** Of the package that the machine would install. */
+export function versionOf(name: string): string {
   const show = () => run(['apt-cache', 'show', '--no-all-versions', name]);
   let text: string;
   try {

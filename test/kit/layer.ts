@@ -1,7 +1,8 @@
 /**
  * A server in a file system of its own: that of the machine, with a Debian package and its configuration laid over it,
  * so that it has its fixed paths and its users, and the machine does not change. What it writes is in memory and gone
- * with its last process. Needs root, and the mount namespaces and overlays of Linux. Ended by its pid.
+ * with its last process, but for folders that are shared. Needs root, and the mount namespaces and overlays of Linux.
+ * Ended by its pid.
  */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -18,6 +19,10 @@ export interface LayerOptions {
   readonly files: Readonly<Record<string, string>>;
   /** Its system users, and the folders that belong to each. */
   readonly users: Readonly<Record<string, readonly string[]>>;
+  /** Folders of the machine that it writes to as they are. */
+  readonly shared?: readonly string[];
+  /** Processes that lose their parent stay in its tree, and end with it: for who counts what they cost. No `path` then. */
+  readonly isContained?: boolean;
 }
 
 const FIRST_UID = 64_100;
@@ -29,8 +34,8 @@ mkdir "$1/mount/upper" "$1/mount/work" "$1/mount/root"
 mount -t overlay -o "lowerdir=/,upperdir=$1/mount/upper,workdir=$1/mount/work" overlay "$1/mount/root"
 cd "$1/mount/root"
 for layer in "$2" "$1/files"; do tar -C "$layer" -c . | tar -x --keep-directory-symlink; done
+while read -r each; do mount --rbind "$each" ".$each"; done <"$1/shared"
 sh "$1/folders"
-for each in proc dev sys; do mount --rbind "/$each" "$each"; done
 shift 2
 exec chroot . "$@"`;
 
@@ -41,18 +46,26 @@ export function layerProblem(): string | undefined {
 export class Layer {
   readonly #dir: string;
   readonly #server: Foreground;
+  readonly #isContained: boolean;
 
-  private constructor(dir: string, server: Foreground) {
+  private constructor(dir: string, server: Foreground, isContained: boolean) {
     this.#dir = dir;
     this.#server = server;
+    this.#isContained = isContained;
   }
 
   static async start(options: LayerOptions): Promise<Layer> {
-    const { name, port } = options;
+    const { name, port, isContained = false } = options;
     const dir = mkdtempSync(join(tmpdir(), `mailrelay-${name}-`));
     prepare(dir, options);
-    const command = ['unshare', '--mount', 'sh', '-c', ENTER, 'sh', dir, unpacked(name), ...options.command];
-    return new Layer(dir, await Foreground.start({ name, command, port }));
+    const spaces = isContained ? ['--mount', '--pid', '--fork'] : ['--mount'];
+    const enter = ['sh', '-c', ENTER, 'sh', dir, unpacked(name), ...options.command];
+    const command = ['unshare', ...spaces, ...enter];
+    return new Layer(dir, await Foreground.start({ name, command, port }), isContained);
+  }
+
+  get pid(): number {
+    return this.#server.pid;
   }
 
   /** A path inside, seen from outside. */
@@ -61,13 +74,22 @@ export class Layer {
   }
 
   async stop(): Promise<void> {
+    // With the first process of its space all others go; the one that waits outside hears no signal.
+    const inside = this.#isContained
+      ? readFileSync(`/proc/${this.pid}/task/${this.pid}/children`, 'utf8')
+      : '';
+    for (const child of inside.split(' ').filter(Boolean)) process.kill(Number(child), 'SIGKILL');
     await this.#server.stop();
     rmSync(this.#dir, { recursive: true, force: true });
   }
 }
 
-function prepare(dir: string, { files, users }: LayerOptions): void {
+function prepare(dir: string, { files, users, shared = [] }: LayerOptions): void {
   mkdirSync(join(dir, 'mount'));
+  writeFileSync(
+    join(dir, 'shared'),
+    ['/proc', '/dev', '/sys', ...shared].map((path) => `${path}\n`).join(''),
+  );
   const names = Object.keys(users);
   const all: Readonly<Record<string, string>> = {
     ...files,
