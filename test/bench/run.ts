@@ -23,7 +23,7 @@ import { atRest, changesUnderLoad, type Figures, longQueue, nextHopAway } from '
 import { syncsOf } from './syncs.ts';
 import { ratiosOf, tableOf } from './table.ts';
 
-const USAGE = `usage: make bench BENCH="[--scenarios ABCDEFGHIRKS] [--peers mailrelay,before,process-per-core,postfix,haraka] [--rounds 5]
+const USAGE = `usage: make bench BENCH="[--scenarios ABCDEFGHIRKS] [--peers mailrelay,before,process-per-core,postfix,haraka,exim] [--rounds 5]
                           [--length 1] [--out FOLDER] [--down 60] [--before CHECKOUT]"
 
   --scenarios  A to F load with different messages (test/bench/scenarios.ts), G the next hop away, H changes under load,
