@@ -17,6 +17,12 @@ export interface LaneLimits {
   readonly perMinute: number | null;
 }
 
+/**
+ * What a lane asks for: a delivery to a destination that answers; the first of one that has not answered yet, or no
+ * longer; or a further one of these.
+ */
+export type Standing = 'proven' | 'first' | 'further';
+
 export interface Fault {
   readonly reason: string;
   /** The next hop refuses our login: what waits is held back until a person mends it. */
@@ -49,6 +55,11 @@ export class Lane {
   /** Nothing has come of any attempt yet, so there is no reason to give for what waits. */
   get isUntried(): boolean {
     return this.#isUntried;
+  }
+
+  get standing(): Standing {
+    if (this.#answers > 0 && this.#failures === 0) return 'proven';
+    return this.#active.size === 0 ? 'first' : 'further';
   }
 
   get failures(): number {
