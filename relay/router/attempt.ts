@@ -6,7 +6,7 @@ import type { Policy } from '#crds/policyfile.ts';
 import type { Verdict } from './classify.ts';
 import type { Courier, NextHop, Parcel, TlsFacts } from './courier.ts';
 import { orderHops } from './hoporder.ts';
-import { addressHops, type Resolved, resolveHops } from './resolver.ts';
+import { type Resolved, resolveHops } from './resolver.ts';
 import type { Destination } from './route.ts';
 import type { ShunnedHops } from './shunned.ts';
 
@@ -47,17 +47,13 @@ async function firstOf(
   let [loginRefused, hadSession] = [false, false];
   let deferral: Outcome | undefined;
   for (const hop of hops) {
-    const addresses = await addressHops(hop);
-    if (addresses.kind !== 'hops') reasons.push(addresses.reason);
-    for (const one of addresses.kind === 'hops' ? addresses.hops : []) {
-      const result = await courier.deliver(one, parcel);
-      if (result.kind === 'answered') {
-        shunned.answered(hop);
-        const answer: Outcome = { ...result, hop: `${hop.host}:${hop.port}`, passedOver: [...reasons] };
-        if (!result.mayTryAnother) return answer;
-        deferral ??= answer;
-        break;
-      }
+    const result = await courier.deliver(hop, parcel);
+    if (result.kind === 'answered') {
+      shunned.answered(hop);
+      const answer: Outcome = { ...result, hop: `${hop.host}:${hop.port}`, passedOver: [...reasons] };
+      if (!result.mayTryAnother) return answer;
+      deferral ??= answer;
+    } else {
       reasons.push(result.reason);
       loginRefused ||= result.loginRefused;
       hadSession ||= result.hadSession;

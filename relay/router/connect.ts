@@ -11,7 +11,7 @@ import { HopConnection } from './hopconnection.ts';
 import { type Login, renewsToken } from './login.ts';
 import type { TlsPlan } from './tlsplan.ts';
 
-/** From the look-up of the name to the end of the handshake. */
+/** To the end of the handshake. */
 const CONNECT_MS = 60_000;
 /** RFC 5321 section 4.5.3.2.6: ten minutes for the reply to the final dot. */
 const SILENCE_MS = 10 * 60_000;
@@ -46,6 +46,8 @@ export interface SmtpError extends Error {
 }
 
 export interface ConnectTerms {
+  /** One of the hop's. The library gets no names: it would keep what it found for minutes, in an order of its own. */
+  readonly address: string;
   readonly plan: TlsPlan;
   /** What we say in EHLO. */
   readonly hostname: string;
@@ -55,10 +57,11 @@ export interface ConnectTerms {
   readonly trace: SessionTrace | undefined;
 }
 
-export function connect(hop: NextHop, { plan, hostname, context, login, trace }: ConnectTerms): Connecting {
+export function connect(hop: NextHop, terms: ConnectTerms): Connecting {
+  const { address, plan, hostname, context, login, trace } = terms;
   const servername = hop.serverName ?? (isIP(hop.host) === 0 ? hop.host : undefined);
   const connection = new HopConnection({
-    host: hop.address ?? hop.host,
+    host: address,
     ...(servername === undefined ? {} : { servername }),
     port: hop.port,
     name: hostname,

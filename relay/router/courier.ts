@@ -10,8 +10,6 @@ import type { Verdict } from './classify.ts';
 export interface NextHop extends Hop {
   /** The domain whose MX record named the host: DNS is not signed, so the name must prove itself against this. */
   readonly mxOf?: string;
-  /** The one address to connect to, where the family of addresses is not left to the resolver. */
-  readonly address?: string;
 }
 
 /** What the sender wants to be told (RFC 3461), as the next hop is told of it. */

@@ -57,12 +57,13 @@ test('an address literal is its own next hop', async () => {
   }
 });
 
-test('addresses are those of the wanted family, the preferred one first', () => {
+test('addresses are those of the wanted family, the preferred one first, or all in their order', () => {
   const found = [
     { address: '192.0.2.1', family: 4 },
     { address: '2001:db8::1', family: 6 },
   ];
   const of = (family: Parameters<typeof wantedAddresses>[0]) => wantedAddresses(family, found);
+  assert.deepEqual(of('Any'), ['192.0.2.1', '2001:db8::1']);
   assert.deepEqual(of('IPv4'), ['192.0.2.1']);
   assert.deepEqual(of('IPv6'), ['2001:db8::1']);
   assert.deepEqual(of('PreferIPv4'), ['192.0.2.1', '2001:db8::1']);

@@ -3,7 +3,8 @@
  * MX, nothing at all for a null MX (RFC 7505); and from a host to the addresses of the wanted family. A failing
  * resolver is always temporary; only the domain's own answer is final. An MX that is this relay is a loop.
  */
-import { lookup, resolveMx } from 'node:dns/promises';
+import type { LookupAddress } from 'node:dns';
+import { lookup, resolve4, resolve6, resolveMx } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import type { IpFamily, Policy } from '#crds/policyfile.ts';
 import type { TlsLevel } from '#crds/tlslevel.ts';
@@ -14,11 +15,17 @@ export type Resolved =
   | { kind: 'deferred'; reason: string }
   | { kind: 'refused'; reason: string };
 
+export type Addresses =
+  | { kind: 'addresses'; addresses: readonly string[] }
+  | { kind: 'none'; reason: string };
+
 /** What hops of MX records share. */
 export type MxTerms = Pick<Policy['outbound'], 'trustConfigMap' | 'ipFamily'> & { tlsLevel: TlsLevel };
 
 /** Addresses of one host that are tried. */
 const ADDRESSES = 4;
+const NO_RECORD = new Set<unknown>(['ENODATA', 'ENOTFOUND']);
+const asking = new Map<string, Promise<LookupAddress[]>>();
 
 export async function resolveHops(domain: string, terms: MxTerms, ourName: string): Promise<Resolved> {
   if (domain.startsWith('[')) return literalHop(domain, terms);
@@ -27,10 +34,21 @@ export async function resolveHops(domain: string, terms: MxTerms, ourName: strin
     return hopsOf(domain, records, terms, ourName);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENODATA') return { kind: 'hops', hops: [hopTo(domain, domain, 0, terms)] };
+    if (code === 'ENODATA') return implicitHop(domain, terms);
     if (code === 'ENOTFOUND') return { kind: 'refused', reason: `5.1.2 The domain ${domain} does not exist` };
     return { kind: 'deferred', reason: `4.4.3 Cannot look up the MX of ${domain}: ${code ?? 'no answer'}` };
   }
+}
+
+/** Refused only where DNS says that there is neither kind of address: what it cannot say now it may say later. */
+async function implicitHop(domain: string, terms: MxTerms): Promise<Resolved> {
+  const answers = await Promise.allSettled([resolve4(domain), resolve6(domain)]);
+  const hasNone = answers.every(
+    (answer) => answer.status === 'rejected' && NO_RECORD.has((answer.reason as { code?: unknown }).code),
+  );
+  return hasNone
+    ? { kind: 'refused', reason: `5.4.4 The domain ${domain} has neither an MX nor an address` }
+    : { kind: 'hops', hops: [hopTo(domain, domain, 0, terms)] };
 }
 
 export function hopsOf(
@@ -54,35 +72,39 @@ export function hopsOf(
   };
 }
 
-/** The hop once for each address of its family, preferred ones first; a host that has none is told as a reason. */
-export async function addressHops(hop: NextHop): Promise<Resolved> {
-  if (hop.ipFamily === 'Any' || isIP(hop.host) !== 0) return { kind: 'hops', hops: [hop] };
+/** Asked anew for every connection, so that a name that moves is followed; one question at a time for each name. */
+export async function addressesOf({ host, ipFamily }: NextHop): Promise<Addresses> {
+  if (isIP(host) !== 0) return { kind: 'addresses', addresses: [host] };
   try {
-    const found = await lookup(hop.host, { all: true, order: 'verbatim' });
-    const addresses = wantedAddresses(hop.ipFamily, found).slice(0, ADDRESSES);
-    if (addresses.length > 0)
-      return { kind: 'hops', hops: addresses.map((address) => ({ ...hop, address })) };
-    return { kind: 'deferred', reason: `4.4.3 ${hop.host} has no ${hop.ipFamily} address` };
+    const addresses = wantedAddresses(ipFamily, await lookUp(host)).slice(0, ADDRESSES);
+    if (addresses.length > 0) return { kind: 'addresses', addresses };
+    return { kind: 'none', reason: `4.4.3 ${host} has no ${ipFamily} address` };
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    return { kind: 'deferred', reason: `4.4.3 Cannot look up ${hop.host}: ${code ?? 'no answer'}` };
+    return { kind: 'none', reason: `4.4.3 Cannot look up ${host}: ${code ?? 'no answer'}` };
   }
 }
 
-/** Addresses of the family, or all with the preferred family first. */
-export function wantedAddresses(
-  wanted: IpFamily,
-  found: readonly { address: string; family: number }[],
-): string[] {
-  const of = (family: number) => found.filter((one) => one.family === family).map(({ address }) => address);
-  const order: Readonly<Record<IpFamily, readonly number[]>> = {
-    Any: [6, 4],
-    PreferIPv4: [4, 6],
-    PreferIPv6: [6, 4],
-    IPv4: [4],
-    IPv6: [6],
+/** As the system resolves names, /etc/hosts included. It has few threads for it, which a dead name keeps for long. */
+function lookUp(host: string): Promise<LookupAddress[]> {
+  const asked = asking.get(host);
+  if (asked) return asked;
+  const answer = lookup(host, { all: true, order: 'verbatim' }).finally(() => asking.delete(host));
+  asking.set(host, answer);
+  return answer;
+}
+
+/** Addresses of the family, or all with the preferred family first; Any: in the order in which they were found. */
+export function wantedAddresses(wanted: IpFamily, found: readonly LookupAddress[]): string[] {
+  const order: Readonly<Record<IpFamily, readonly number[][]>> = {
+    Any: [[4, 6]],
+    PreferIPv4: [[4], [6]],
+    PreferIPv6: [[6], [4]],
+    IPv4: [[4]],
+    IPv6: [[6]],
   };
-  return order[wanted].flatMap(of);
+  const of = (families: readonly number[]) => found.filter(({ family }) => families.includes(family));
+  return order[wanted].flatMap(of).map(({ address }) => address);
 }
 
 function literalHop(domain: string, terms: MxTerms): Resolved {

@@ -12,12 +12,15 @@ import type { Tracer } from '../trace.ts';
 import { type Connecting, connect, type Opened, type Session } from './connect.ts';
 import type { Courier, HopResult, NextHop, Parcel } from './courier.ts';
 import { Logins } from './login.ts';
+import { addressesOf } from './resolver.ts';
 import { planTls } from './tlsplan.ts';
 import { sendOver } from './transaction.ts';
 import { TlsContexts } from './trust.ts';
 
 /** Reuse pays most (a handshake costs more than a message); its limits keep next hops from hanging up on us. */
 const IDLE_MS = 20_000;
+
+type Unreachable = HopResult & { kind: 'unreachable' };
 
 interface Kept {
   readonly session: Session;
@@ -60,12 +63,7 @@ export class SmtpCourier implements Courier {
       // A kept connection may have been ended by its server; then the next one is tried at once.
       if (result.kind === 'answered') return result;
     }
-    const opened = await this.#open(hop, traced ?? '');
-    if (opened.kind === 'failed') {
-      const { reason, loginRefused } = opened;
-      return { kind: 'unreachable', reason, loginRefused, hadSession: false };
-    }
-    return this.#send(hop, opened.session, parcel);
+    return this.#deliverAnew(hop, parcel, traced ?? '');
   }
 
   close(): void {
@@ -76,15 +74,41 @@ export class SmtpCourier implements Courier {
       if (!connection.offered) connection.cut('the router is stopping');
   }
 
-  /** Opportunistic alone has a second attempt, in plain text, after a handshake that broke. */
-  async #open(hop: NextHop, domain: string): Promise<Opened> {
-    const first = await this.#connect(hop, 'First', domain);
-    const mayFallBack = planTls(levelOf(hop), hop.implicitTLS, 'First').mayFallBack;
-    if (first.kind === 'session' || !first.brokenHandshake || !mayFallBack) return first;
-    return this.#connect(hop, 'AfterBrokenHandshake', domain);
+  /** One address after the other until one answers; none more once our login is refused, which may lock the account. */
+  async #deliverAnew(hop: NextHop, parcel: Parcel, domain: string): Promise<HopResult> {
+    const found = await addressesOf(hop);
+    if (found.kind === 'none') return unreachable(found);
+    const failures: Unreachable[] = [];
+    for (const address of found.addresses) {
+      const opened = await this.#open(hop, address, domain);
+      const result =
+        opened.kind === 'session' ? await this.#send(hop, opened.session, parcel) : unreachable(opened);
+      if (result.kind === 'answered') return result;
+      failures.push(result);
+      if (result.loginRefused) break;
+    }
+    return {
+      kind: 'unreachable',
+      reason: failures.map(({ reason }) => reason).join('; '),
+      loginRefused: failures.some(({ loginRefused }) => loginRefused),
+      hadSession: failures.some(({ hadSession }) => hadSession),
+    };
   }
 
-  async #connect(hop: NextHop, attempt: 'First' | 'AfterBrokenHandshake', domain: string): Promise<Opened> {
+  /** Opportunistic alone has a second attempt, in plain text, after a handshake that broke. */
+  async #open(hop: NextHop, address: string, domain: string): Promise<Opened> {
+    const first = await this.#connect(hop, address, 'First', domain);
+    const mayFallBack = planTls(levelOf(hop), hop.implicitTLS, 'First').mayFallBack;
+    if (first.kind === 'session' || !first.brokenHandshake || !mayFallBack) return first;
+    return this.#connect(hop, address, 'AfterBrokenHandshake', domain);
+  }
+
+  async #connect(
+    hop: NextHop,
+    address: string,
+    attempt: 'First' | 'AfterBrokenHandshake',
+    domain: string,
+  ): Promise<Opened> {
     if (this.#closed) return failed('the router is stopping');
     const plan = planTls(levelOf(hop), hop.implicitTLS, attempt);
     const made = this.#contexts.for(hop, plan.rejectUnauthorized);
@@ -97,7 +121,7 @@ export class SmtpCourier implements Courier {
     const trace = this.#tracer.session('outbound', { id, hop: `${hop.host}:${hop.port}`, domain });
     const connecting = connect(
       { ...hop, tlsLevel: levelOf(hop) },
-      { plan, hostname: this.#hostname, context, login, trace },
+      { address, plan, hostname: this.#hostname, context, login, trace },
     );
     this.#connecting.add(connecting);
     const opened = await connecting.opened;
@@ -168,6 +192,16 @@ function keyOf({ priority: _, weight: __, ...hop }: NextHop, traced: boolean): s
 /** A login is never sent in clear, whatever the level says. */
 function levelOf({ tlsLevel, credentialsSecret }: NextHop): TlsLevel {
   return credentialsSecret !== null && !requiresTls(tlsLevel) ? 'Encrypt' : tlsLevel;
+}
+
+function unreachable({
+  reason,
+  loginRefused = false,
+}: {
+  reason: string;
+  loginRefused?: boolean;
+}): Unreachable {
+  return { kind: 'unreachable', reason, loginRefused, hadSession: false };
 }
 
 function failed(reason: string): Opened {

@@ -17,6 +17,8 @@ const AFTER_DEADLINE_MS = 10_000;
  * peak, so 45 MiB, for 1 to 2 % more CPU time per message.
  */
 const SMALL_NURSERY = '--max-semi-space-size=2';
+/** Half of these look names up, and one that nobody answers for keeps its thread for ten seconds or more. */
+const THREADS = '16';
 
 export class TaskProcess<To extends { kind: string }, From extends Said> {
   readonly #child: ChildProcess;
@@ -27,7 +29,11 @@ export class TaskProcess<To extends { kind: string }, From extends Said> {
   /** `logFd` becomes the standard output of the task, where it writes its log. */
   constructor(entry: string, logFd: number, onMessage: (message: From) => void) {
     // No flags of this process (a test runner's, a debugger's) may reach a task.
-    this.#child = fork(entry, { execArgv: [SMALL_NURSERY], stdio: ['ignore', logFd, 'inherit', 'ipc'] });
+    this.#child = fork(entry, {
+      execArgv: [SMALL_NURSERY],
+      env: { ...process.env, UV_THREADPOOL_SIZE: THREADS },
+      stdio: ['ignore', logFd, 'inherit', 'ipc'],
+    });
     this.#child.on('message', (message) => this.#heard(message as From, onMessage));
     this.#child.on('error', (error) => this.#raised.resolve({ kind: 'failed', message: error.message }));
     this.exited = new Promise((resolve) => this.#child.once('exit', () => resolve()));

@@ -8,6 +8,9 @@ import type { TestRelay } from '#test/kit/relay.ts';
 import { until } from '#test/kit/wait.ts';
 import { accepted, objectOf, startRelay } from './story.ts';
 
+/** What a failover, or the pods of a headless Service, do to a name. */
+const moving = { A: ['127.0.1.9'] };
+
 const NAMES: Names = {
   'best.example': {
     MX: [
@@ -22,6 +25,8 @@ const NAMES: Names = {
     ],
   },
   'nomx.example': { A: ['127.0.1.1'] },
+  'nothing.example': {},
+  'half.example': { broken: ['AAAA'] },
   'null.example': { MX: [[0, '.']] },
   'ours.example': {
     MX: [
@@ -46,6 +51,9 @@ const NAMES: Names = {
   'second.host.example': { A: ['127.0.1.2'] },
   'dead.host.example': { A: ['127.0.1.9'] },
   'both.host.example': { A: ['127.0.1.4'], AAAA: ['::1'] },
+  'moving.host.example': moving,
+  // The file of hosts says another one.
+  'listed.host.example': { A: ['127.0.1.9'] },
   'client.example': { A: ['127.0.1.1'] },
 };
 
@@ -80,6 +88,8 @@ ipFamily: IPv4
 routes:
   - {recipientDomains: [verified.example, pretended.example], tls: {level: Verify}}
   - {recipientDomains: [six.example], hosts: [{host: both.host.example, ipFamily: PreferIPv6}]}
+  - {recipientDomains: [moving.example], hosts: [{host: moving.host.example, ipFamily: Any}]}
+  - {recipientDomains: [listed.example], hosts: [{host: listed.host.example, ipFamily: Any}]}
 `,
     documents: objectOf('ConfigMap', 'roots', { 'ca.crt': authority.cert }),
   });
@@ -119,8 +129,9 @@ test('the best MX gets the mail, the next one when it cannot be had, the domain 
   await arrives('a@[127.0.1.2]', second);
 });
 
-test('a null MX, a domain that does not exist, and an MX that is this relay go back at once', async () => {
+test('a null MX, a domain that does not exist or has no address, and an MX that is this relay go back at once', async () => {
   await returned('a@null.example', /5\.1\.10 .*null MX/);
+  await returned('a@nothing.example', /5\.4\.4 .*neither an MX nor an address/);
   await returned('a@missing.example', /5\.1\.2 .*does not exist/);
   await returned('a@ours.example', /5\.4\.6 The best MX of ours\.example is this relay/);
   // Better ones than ourselves may have it.
@@ -129,6 +140,7 @@ test('a null MX, a domain that does not exist, and an MX that is this relay go b
 
 test('a name server that fails makes mail wait, and not its neighbours', async () => {
   await waits('a@broken.example', /^4\.4\.3 Cannot look up the MX of broken\.example/);
+  await waits('a@half.example', /^4\.4\.3 .*half\.example/);
   await arrives('b@best.example', first);
 });
 
@@ -142,4 +154,11 @@ test('a certificate must name the domain, or a host below it: DNS alone proves n
 test('the family of addresses is chosen', async () => {
   await arrives('a@both.example', four);
   await arrives('a@six.example', six);
+});
+
+test('a name that moves is followed, and the file of hosts comes before DNS', async () => {
+  await arrives('a@listed.example', second);
+  await waits('a@moving.example', /moving\.host\.example:25: .*127\.0\.1\.9/);
+  moving.A = ['127.0.1.2'];
+  await until('it to arrive', () => second.ids().includes('a@moving.example'));
 });

@@ -8,8 +8,8 @@ export interface Names {
     readonly AAAA?: readonly string[];
     /** Preference and exchange; an exchange of "." is a null MX. */
     readonly MX?: readonly (readonly [number, string])[];
-    /** Answers SERVFAIL. */
-    readonly broken?: boolean;
+    /** Answers SERVFAIL, to everything or to these questions. */
+    readonly broken?: true | readonly ('A' | 'AAAA')[];
   };
 }
 
@@ -40,13 +40,15 @@ export class NameServer {
     const name = question?.name.toLowerCase() ?? '';
     this.asked.push(`${question?.type} ${name}`);
     const known = this.#names[name];
-    const code = known?.broken ? 2 : known ? 0 : 3;
+    const { broken } = known ?? {};
+    const isBroken = broken === true || broken?.some((type) => type === question?.type) === true;
+    const code = isBroken ? 2 : known ? 0 : 3;
     return packet.encode({
       type: 'response',
       ...(id === undefined ? {} : { id }),
       flags: packet.RECURSION_DESIRED | packet.RECURSION_AVAILABLE | code,
       questions: questions ?? [],
-      answers: known && !known.broken && question ? this.#records(question, known) : [],
+      answers: known && !isBroken && question ? this.#records(question, known) : [],
     });
   }
 
