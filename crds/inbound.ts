@@ -70,7 +70,7 @@ const clients = () =>
     senderDomains: domainPatterns(256)
       .optional()
       .describe(
-        'Sender domains that those who may relay are held to. Default: any. The null sender is always taken.',
+        'Sender domains that those who may relay are held to. Default: any. The null sender is always taken; DKIM signs no other From.',
       ),
     recipientDomains: domainPatterns(256)
       .optional()

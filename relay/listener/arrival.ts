@@ -19,6 +19,8 @@ export interface ArrivalTerms {
   readonly login: string | null;
   /** It comes from somebody who may relay. */
   readonly ours: boolean;
+  /** What those who may relay are held to; null: nothing. */
+  readonly senderDomains: readonly string[] | null;
   readonly acceptDomains: readonly string[];
   readonly masqueradeDomains: readonly string[];
   /** Gets a copy; null: nobody. */
@@ -44,7 +46,7 @@ export function arrivalOf(session: SMTPServerSession, terms: ArrivalTerms): Arri
       eightBit: envelope.bodyType === '8bitmime',
       ...(ret === 'FULL' || ret === 'HDRS' ? { ret } : {}),
       ...(envid ? { envid } : {}),
-      ...(ours ? { ours } : {}),
+      ...(ours ? { ours, ...heldTo(terms) } : {}),
     },
     trace: {
       helo: String(session.hostNameAppearsAs || ''),
@@ -63,6 +65,13 @@ export function arrivalOf(session: SMTPServerSession, terms: ArrivalTerms): Arri
 function senderOf(from: SMTPServerAddress | false, { ours, masqueradeDomains }: ArrivalTerms): string {
   const address = from === false ? '' : canonical(from.address);
   return ours && address !== '' ? masqueradedAddress(address, masqueradeDomains) : address;
+}
+
+/** A host that is hidden goes out under the domain that hides it. */
+function heldTo({ senderDomains, masqueradeDomains }: ArrivalTerms): Pick<Envelope, 'senderDomains'> {
+  if (senderDomains === null) return {};
+  const shown = senderDomains.map((domain) => masqueradedAddress(`@${domain}`, masqueradeDomains).slice(1));
+  return { senderDomains: [...new Set([...senderDomains, ...shown])] };
 }
 
 function recipientOf({ address, dsn }: SMTPServerAddress, { acceptDomains }: ArrivalTerms): Recipient {

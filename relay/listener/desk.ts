@@ -275,13 +275,15 @@ export class Desk {
     tls: TlsFacts | null,
     receivedAt: number,
   ): Arrival {
-    const { hostname, inbound } = this.#options.policy;
+    const { policy, listener } = this.#options;
+    const { hostname, inbound } = policy;
     return arrivalOf(session, {
       tls,
       hostname,
       receivedAt,
       login: identity.login,
       ours: this.#relaying.mayRelay(identity),
+      senderDomains: listener.clients.senderDomains,
       acceptDomains: inbound.acceptDomains,
       masqueradeDomains: inbound.masqueradeDomains,
       alwaysBcc: inbound.alwaysBcc,

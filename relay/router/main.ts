@@ -70,8 +70,8 @@ function configure({ policy, materials, stateDir }: Extract<ToRouter, { kind: 'c
     const spool = new Spool(stateDir, () => router?.runner.counters.add('spool_syncs', 'router'));
     const tracer = traceOf(policy.trace, lineWriter(1), Date.now);
     const courier = new SmtpCourier(policy, materials, tracer);
-    const signer = new DkimSigner(policy, materials);
-    const sign: DkimSigner['sign'] = (record, open) => signer.sign(record, open);
+    const signer = new DkimSigner(policy, materials, log);
+    const sign: DkimSigner['sign'] = (message) => signer.sign(message);
     const { random } = Math;
     const runner = new Runner({ policy, spool, courier, signer: sign, log, clock: Date.now, random });
     router = { runner, courier, signer, spool, stateDir };

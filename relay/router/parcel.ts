@@ -3,7 +3,7 @@
  * and the signatures in front. A message whose key cannot be used waits. Pure but for the signer.
  */
 import { Readable } from 'node:stream';
-import type { QueueRecord, Recipient } from '../spool/record.ts';
+import type { Recipient } from '../spool/record.ts';
 import type { Taken } from '../spool/spool.ts';
 import { beyondAscii } from './beyondascii.ts';
 import type { Parcel, RecipientWish } from './courier.ts';
@@ -11,13 +11,15 @@ import type { Parcel, RecipientWish } from './courier.ts';
 /** Next hops commonly take a hundred recipients at once (RFC 5321 section 4.5.3.1.8). */
 const RECIPIENTS_AT_ONCE = 100;
 
+type TakenMessage = Taken & { kind: 'message' };
+
 /** Header lines to put in front, if any. */
 export type Signed = { kind: 'header'; header: Buffer | null } | Unsigned;
 
 /** The key is at fault, and may be mended; or the message is. */
 type Unsigned = { kind: 'waits'; reason: string } | { kind: 'refused'; reason: string };
 
-export type Signer = (record: QueueRecord, open: () => Readable) => Promise<Signed>;
+export type Signer = (message: TakenMessage) => Promise<Signed>;
 
 export type Packed = { kind: 'parcel'; parcel: Parcel } | Unsigned;
 
@@ -28,11 +30,12 @@ export function batchFor(recipients: readonly Recipient[]): { batch: Recipient[]
 }
 
 export async function parcelOf(
-  { record, open }: Taken & { kind: 'message' },
+  message: TakenMessage,
   batch: readonly Recipient[],
   sign: Signer,
 ): Promise<Packed> {
-  const signed = await sign(record, open);
+  const { record, open } = message;
+  const signed = await sign(message);
   if (signed.kind !== 'header') return signed;
   const { from, bytes, eightBit, smtpUtf8, ret = null, envid = null } = record;
   const { header } = signed;

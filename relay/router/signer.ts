@@ -1,12 +1,14 @@
 /**
  * DKIM for mail of those who may relay: finds the keys of the From domain and signs with all of them. Mail of strangers
- * is never signed, or anybody could send in our name. Where a key of the domain cannot be used the message waits: sent
- * without its signature it might be refused for good. A message that cannot be signed by any key is refused.
+ * is never signed, or anybody could send in our name; nor what a client that is held to its domains writes under another
+ * one. Where a key of the domain cannot be used the message waits: sent without its signature it might be refused for
+ * good. A message that cannot be signed by any key is refused.
  */
-import type { Readable } from 'node:stream';
+import { matcherOf } from '#crds/patterns.ts';
 import type { Policy } from '#crds/policyfile.ts';
+import type { Log } from '../log.ts';
 import type { Materials } from '../materials.ts';
-import type { QueueRecord } from '../spool/record.ts';
+import type { Taken } from '../spool/spool.ts';
 import { type DkimKey, fromDomainOf, judgeKey, type KeyVerdict, keysFor, signMessage } from './dkim.ts';
 import type { Signed } from './parcel.ts';
 
@@ -14,11 +16,13 @@ const NONE: Signed = { kind: 'header', header: null };
 
 export class DkimSigner {
   readonly #wanted: Policy['outbound']['dkim'];
+  readonly #log: Log;
   #keys: DkimKey[] = [];
   readonly #judged = new WeakMap<DkimKey, KeyVerdict>();
 
-  constructor({ outbound }: Policy, materials: Materials) {
+  constructor({ outbound }: Policy, materials: Materials, log: Log) {
     this.#wanted = outbound.dkim;
+    this.#log = log;
     this.use(materials);
   }
 
@@ -30,11 +34,16 @@ export class DkimSigner {
     }));
   }
 
-  async sign(record: QueueRecord, open: () => Readable): Promise<Signed> {
-    if (!record.ours || this.#keys.length === 0) return NONE;
+  async sign({ id, record, open }: Taken & { kind: 'message' }): Promise<Signed> {
+    const { ours, senderDomains } = record;
+    if (!ours || this.#keys.length === 0) return NONE;
     const domain = await fromDomainOf(open);
     const keys = domain === undefined ? [] : keysFor(this.#keys, domain);
-    if (keys.length === 0) return NONE;
+    if (domain === undefined || keys.length === 0) return NONE;
+    if (senderDomains && !matcherOf(senderDomains)(domain)) {
+      this.#log('not_signed', { id, domain, reason: 'it is not among the senderDomains of the client' });
+      return NONE;
+    }
     for (const key of keys) {
       const judged = this.#judged.get(key) ?? judgeKey(key.pem);
       this.#judged.set(key, judged);

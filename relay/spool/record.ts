@@ -32,6 +32,8 @@ export interface Envelope {
   readonly envid?: string;
   /** It came from somebody who may relay, or from us: our DKIM keys may sign it. */
   readonly ours?: boolean;
+  /** Domains, and *.domains, that its client may send as: our keys sign for no other From. Absent: any. */
+  readonly senderDomains?: readonly string[];
   /** A person holds it back: it is neither delivered nor returned. */
   readonly hold?: boolean;
   /** Its sender was told that it is late. */

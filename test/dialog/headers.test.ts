@@ -16,7 +16,10 @@ let rig: Rig;
 before(async () => {
   const pem = (key: KeyObject) => String(key.export({ type: 'pkcs8', format: 'pem' }));
   rig = await Rig.start({
-    listeners: { smtp: {} },
+    listeners: {
+      smtp: {},
+      held: { clients: { networks: [OURS], senderDomains: ['*.example.com'] } },
+    },
     inbound: {
       clients: { networks: [OURS] },
       acceptDomains: ['y.example'],
@@ -30,6 +33,7 @@ before(async () => {
         dkim: [
           { domain: 'example.com', selector: 'rsa', secretName: 'dkim-rsa' },
           { domain: 'example.com', selector: 'ed', secretName: 'dkim-ed' },
+          { domain: 'boss.example', selector: 'ed', secretName: 'dkim-ed' },
         ],
       },
     }),
@@ -42,8 +46,8 @@ before(async () => {
 
 after(() => rig?.end());
 
-async function send(id: string, headers: string, from = OURS): Promise<string> {
-  const client = await rig.client('smtp', from);
+async function send(id: string, headers: string, from = OURS, listener = 'smtp'): Promise<string> {
+  const client = await rig.client(listener, from);
   const reply = await client.send(
     'app@web1.example.com',
     ['b@y.example'],
@@ -110,4 +114,15 @@ test('both signatures of a submission verify, over what was masqueraded and adde
   };
   assert.deepEqual(await verified(text), ['ed pass', 'rsa pass']);
   assert.deepEqual(await verified(text.replace('hello', 'hallo')), ['ed fail', 'rsa fail']);
+});
+
+test('a client that is held to its domains gets no signature of another one, whatever its From says', async () => {
+  const signature = /^DKIM-Signature: .*\bd=([\w.]+)/m;
+  const signedBy = async (id: string, author: string, listener: string) =>
+    signature.exec(await send(id, `From: ${author}\r\n`, OURS, listener))?.[1];
+  assert.equal(await signedBy('free', 'a@boss.example', 'smtp'), 'boss.example');
+  assert.equal(await signedBy('pretended', 'a@boss.example', 'held'), undefined);
+  assert.match(rig.relay.stderr, /"event":"not_signed",.*"domain":"boss\.example"/);
+  // Its host is hidden behind the domain that signs.
+  assert.equal(await signedBy('own', 'app@web1.example.com', 'held'), 'example.com');
 });
