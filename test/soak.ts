@@ -12,6 +12,7 @@ const STORIES = [
   'test/crash/router.test.ts',
   'test/crash/changes.test.ts',
   'test/crash/disk.test.ts',
+  'test/delivery/retry.soak.ts',
   'test/interop/testssl.test.ts',
   'test/load/idle.test.ts',
   'test/load/large.test.ts',

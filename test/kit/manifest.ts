@@ -11,6 +11,8 @@ export interface Wish {
   readonly inbound?: string;
   /** A further field of spec.outbound, as a line of YAML. */
   readonly outbound?: string;
+  /** One line: spec.queue. */
+  readonly queue?: string;
   /** Further documents. */
   readonly documents?: string;
 }
@@ -24,6 +26,7 @@ export function storyManifest({
   trust,
   inbound,
   outbound,
+  queue,
   documents = '',
 }: Wish): string {
   const bundle = trust ? `, trustConfigMapName: trust` : '';
@@ -40,7 +43,7 @@ spec:
 ${line(inbound)}  outbound:
     tls: {level: ${level}, discover: []${bundle}}
     smartHosts: [{host: ${host}, port: ${nextHop}}]
-${line(outbound)}${trust ? configMap(trust) : ''}${documents}`;
+${line(outbound)}${queue === undefined ? '' : `  queue: ${queue}\n`}${trust ? configMap(trust) : ''}${documents}`;
 }
 
 function line(field: string | undefined): string {
