@@ -222,6 +222,16 @@ export const RULES: readonly Rule[] = [
       !isCutThrough(spec) || (spec.inbound.alwaysBcc === undefined && spec.outbound?.dkim === undefined),
   },
   {
+    path: 'spec.outbound',
+    cel: `!${CEL_CUT_THROUGH} || !has(self.outbound) || !has(self.outbound.limits) || !(has(self.outbound.limits.connectionsPerDestination) || has(self.outbound.limits.messagesPerDestinationPerMinute))`,
+    message:
+      'queue.mode CutThrough delivers as fast as clients send, because nothing can wait: remove connectionsPerDestination and messagesPerDestinationPerMinute from outbound.limits and limit clients by inbound.limits, or use Durable',
+    holds: (spec) =>
+      !isCutThrough(spec) ||
+      (spec.outbound?.limits?.connectionsPerDestination === undefined &&
+        spec.outbound?.limits?.messagesPerDestinationPerMinute === undefined),
+  },
+  {
     path: 'spec.service',
     cel: "!has(self.service) || !has(self.service.externalTrafficPolicy) || (has(self.service.type) && self.service.type != 'ClusterIP')",
     message: 'service.externalTrafficPolicy is for NodePort and LoadBalancer: set service.type, or remove it',
