@@ -78,6 +78,8 @@ export type FromListener =
   /** The disk failed: this process takes no further mail and ends. */
   | { kind: 'broken' }
   | { kind: 'entered'; ids: readonly string[] }
+  /** All of them; only where it delivers by itself. */
+  | { kind: 'logins'; refused: LoginsRefused }
   | ({ kind: 'counts' } & Counted);
 
 export interface QueueFigures {
@@ -87,8 +89,11 @@ export interface QueueFigures {
   /** Milliseconds since the epoch at which the oldest message was received. */
   readonly oldest: number | null;
   readonly deferrals: readonly { destination: string; message: string }[];
-  readonly loginsRefused: readonly { destination: string; message: string }[];
+  readonly loginsRefused: LoginsRefused;
 }
+
+/** Next hops that refuse our login, and what they say. */
+export type LoginsRefused = readonly { readonly destination: string; readonly message: string }[];
 
 /** Before the router has told any. */
 export const NO_FIGURES: QueueFigures = {

@@ -4,9 +4,11 @@
  */
 import type { SMTPServerDataStream } from 'smtp-server';
 import type { Policy } from '#crds/policyfile.ts';
+import type { Counters } from '../counts.ts';
 import type { HeaderWork } from '../headers/header.ts';
 import type { Log } from '../log.ts';
 import type { Materials } from '../materials.ts';
+import type { LoginsRefused } from '../messages.ts';
 import { SmtpCourier } from '../router/smtp.ts';
 import { Spool } from '../spool/spool.ts';
 import type { Tracer } from '../trace.ts';
@@ -25,17 +27,27 @@ export interface Intake {
   learnQueue(figures: { depth: number; bytes: number }): void;
   /** After an I/O error nothing more may be taken; what it was. */
   readonly fault: string | undefined;
+  /** Next hops that refuse our login, where messages go straight to them. */
+  readonly loginsRefused: LoginsRefused;
   close(): Promise<void>;
+}
+
+export interface IntakeSurroundings {
+  readonly log: Log;
+  readonly tracer: Tracer;
+  readonly counters: Counters;
+  readonly onEntered: (id: string) => void;
 }
 
 export function intakeOf(
   policy: Policy,
   materials: Materials,
   stateDir: string,
-  around: { log: Log; tracer: Tracer; onEntered: (id: string) => void; onSync: () => void },
+  around: IntakeSurroundings,
 ): Intake {
-  const { log, tracer, onEntered, onSync } = around;
-  if (policy.queue.mode === 'CutThrough') return new CutThrough(policy, materials, log, tracer);
+  const { counters, onEntered } = around;
+  if (policy.queue.mode === 'CutThrough') return new CutThrough(policy, materials, around);
+  const onSync = () => counters.add('spool_syncs', 'listener');
   return new Durable(policy, new Spool(stateDir, onSync), onEntered);
 }
 
@@ -43,6 +55,7 @@ class Durable implements Intake {
   readonly #policy: Policy;
   readonly #spool: Spool;
   readonly #onEntered: (id: string) => void;
+  readonly loginsRefused: LoginsRefused = [];
   #depth = 0;
   #bytes = 0;
 
@@ -94,10 +107,14 @@ class CutThrough implements Intake {
   readonly #passOn: PassOn;
   readonly fault = undefined;
 
-  constructor(policy: Policy, materials: Materials, log: Log, tracer: Tracer) {
+  constructor(policy: Policy, materials: Materials, { log, tracer, counters }: IntakeSurroundings) {
     this.#policy = policy;
     this.#courier = new SmtpCourier(policy, materials, tracer);
-    this.#passOn = new PassOn(policy, this.#courier, log);
+    this.#passOn = new PassOn(policy, this.#courier, log, counters);
+  }
+
+  get loginsRefused(): LoginsRefused {
+    return this.#passOn.loginsRefused;
   }
 
   async take(stream: SMTPServerDataStream, arrival: Arrival) {
@@ -111,6 +128,7 @@ class CutThrough implements Intake {
 
   useMaterials(materials: Materials): void {
     this.#courier.useMaterials(materials);
+    this.#passOn.materialsChanged();
   }
 
   learnQueue(): void {

@@ -3,8 +3,10 @@
  * this process, because a listener without a router would take mail that nobody delivers.
  */
 import type { Socket } from 'node:net';
+import { isDeepStrictEqual } from 'node:util';
+import { Counters } from '../counts.ts';
 import { jsonLog, lineWriter } from '../log.ts';
-import type { FromListener, ToListener } from '../messages.ts';
+import type { FromListener, LoginsRefused, ToListener } from '../messages.ts';
 import { shareOwnership } from '../supervisor/owner.ts';
 import { traceOf } from '../trace.ts';
 import { CountedElsewhere } from './countedelsewhere.ts';
@@ -22,11 +24,14 @@ const PLAINTEXT_CLIENTS = 10_000;
 
 const log = jsonLog('listener', 1, Date.now);
 
+const counters = new Counters();
+
 let task: ListenerTask | undefined;
 let intake: Intake | undefined;
 let entered: string[] = [];
 let ended: string[] = [];
 let brokenTold = false;
+let loginsTold: LoginsRefused = [];
 let draining = false;
 let drainEnd = 0;
 let deadline: NodeJS.Timeout | undefined;
@@ -70,6 +75,12 @@ function tellPlaintext(client: string, helo: string): void {
   tell({ kind: 'plaintext', client, helo });
 }
 
+function tellLogins(refused: LoginsRefused): void {
+  if (isDeepStrictEqual(refused, loginsTold)) return;
+  loginsTold = refused;
+  tell({ kind: 'logins', refused });
+}
+
 function handle(message: ToListener, socket?: Socket): void {
   switch (message.kind) {
     case 'configure':
@@ -107,8 +118,8 @@ function configure(message: Extract<ToListener, { kind: 'configure' }>): void {
     const taking = intakeOf(policy, materials, stateDir, {
       log,
       tracer,
+      counters,
       onEntered: collectEntered,
-      onSync: () => task?.counters.add('spool_syncs', 'listener'),
     });
     intake = taking;
     task = new ListenerTask({
@@ -119,6 +130,7 @@ function configure(message: Extract<ToListener, { kind: 'configure' }>): void {
       take: (stream, arrival) => taking.take(stream, arrival),
       refusalOfMore: (bytes) => taking.refusalOfMore(bytes),
       countMessage: (of, who) => counted.count(of, who),
+      counters,
       log,
       tracer,
       clock: Date.now,
@@ -145,8 +157,9 @@ function receive(
 }
 
 function report(): void {
-  const counts = task?.counters.take();
+  const counts = counters.take();
   if (counts) tell({ kind: 'counts', ...counts });
+  tellLogins(intake?.loginsRefused ?? []);
   if (intake?.fault === undefined || brokenTold) return;
   brokenTold = true;
   log('spool_broken', { message: intake.fault });

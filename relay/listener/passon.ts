@@ -6,12 +6,14 @@
 import { Readable } from 'node:stream';
 import type { SMTPServerDataStream } from 'smtp-server';
 import type { Policy } from '#crds/policyfile.ts';
+import type { Counters } from '../counts.ts';
 import type { HeaderWork } from '../headers/header.ts';
 import type { Log } from '../log.ts';
+import type { LoginsRefused } from '../messages.ts';
 import { attempt, type Outcome } from '../router/attempt.ts';
 import type { Verdict } from '../router/classify.ts';
 import type { Courier } from '../router/courier.ts';
-import { reportVerdict } from '../router/report.ts';
+import { countVerdict, reportVerdict } from '../router/report.ts';
 import { type Destination, type Route, routeOf } from '../router/route.ts';
 import { ShunnedHops } from '../router/shunned.ts';
 import { newQueueId, type Recipient } from '../spool/record.ts';
@@ -31,13 +33,15 @@ export class PassOn {
   readonly #policy: Policy;
   readonly #courier: Courier;
   readonly #log: Log;
+  readonly #counters: Counters;
   readonly #route: Route;
   readonly #shunned = new ShunnedHops(Date.now);
 
-  constructor(policy: Policy, courier: Courier, log: Log) {
+  constructor(policy: Policy, courier: Courier, log: Log, counters: Counters) {
     this.#policy = policy;
     this.#courier = courier;
     this.#log = log;
+    this.#counters = counters;
     this.#route = routeOf(policy);
   }
 
@@ -88,13 +92,27 @@ export class PassOn {
     stream.resume();
     if (fault) throw asRefusal(fault);
     const { verdict, hop, tls } = this.#verdictOf(outcome, destination);
+    this.#count(outcome, verdict, destination, envelope.receivedAt);
     reportVerdict(this.#log, verdict, { id, to: recipient.address, hop, rule: destination.rule, tls });
     if (verdict.kind !== 'delivered') throw refusalOf(verdict);
     return { id, bytes, reply: verdict.reply };
   }
 
-  close(): void {
-    this.#courier.close();
+  /** Next hops that refuse our login. */
+  get loginsRefused(): LoginsRefused {
+    return this.#shunned.refusals();
+  }
+
+  /** A login that was refused may be right now. */
+  materialsChanged(): void {
+    this.#shunned.forgive();
+  }
+
+  #count({ kind }: Outcome, verdict: Verdict, destination: Destination, receivedAt: number): void {
+    if (kind === 'unreachable') this.#counters.add('deferred', `${destination.kind},destination`);
+    else countVerdict(this.#counters, verdict, destination.kind);
+    if (verdict.kind === 'delivered')
+      this.#counters.observe('delivery_seconds', (Date.now() - receivedAt) / 1000);
   }
 
   #verdictOf(outcome: Outcome, { name }: Destination) {

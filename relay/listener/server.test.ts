@@ -6,6 +6,7 @@ import { after, before, test } from 'node:test';
 import { SMTPServer } from 'smtp-server';
 import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js';
 import type { Policy } from '#crds/policyfile.ts';
+import { Counters } from '../counts.ts';
 import { NO_MATERIALS } from '../materials.ts';
 import type { PairText } from '../messages.ts';
 import { MessageRate } from '../supervisor/rate.ts';
@@ -83,12 +84,13 @@ async function serve(
   const policy = policyOf({ listeners: [listenerAt(25)], ...inbound });
   const log = () => undefined;
   const onEntered = (id: string) => entered.push(id);
+  const counters = new Counters();
   const tracer = { session: () => undefined, follows: () => false };
   const intake = intakeOf(policy, NO_MATERIALS, dirs.stateDir, {
     log,
     tracer,
+    counters,
     onEntered,
-    onSync: () => undefined,
   });
   intakes.push(intake);
   const rates = { client: new MessageRate(), login: new MessageRate() };
@@ -101,6 +103,7 @@ async function serve(
     refusalOfMore: (bytes) => intake.refusalOfMore(bytes),
     countMessage: async (of, who) => rates[of].count(who, Date.now()),
     tracer,
+    counters,
     log: () => undefined,
     clock: Date.now,
     onPlaintext: (client) => plaintext.push(client),

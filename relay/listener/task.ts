@@ -6,7 +6,7 @@ import { constants, createHash } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { SMTPServerOptions } from 'smtp-server';
 import type { Listener, Policy, TlsVersion } from '#crds/policyfile.ts';
-import { Counters } from '../counts.ts';
+import type { Counters } from '../counts.ts';
 import type { Log } from '../log.ts';
 import { bundleOf, type Materials } from '../materials.ts';
 import type { Pairs, PairText } from '../messages.ts';
@@ -24,6 +24,7 @@ export interface ListenerOptions {
   readonly take: Taker;
   readonly refusalOfMore: (bytes: number) => Reply | undefined;
   readonly countMessage: (kind: 'client' | 'login', who: string) => Promise<number>;
+  readonly counters: Counters;
   readonly log: Log;
   readonly tracer: Tracer;
   readonly clock: () => number;
@@ -40,7 +41,6 @@ interface Served {
 export class ListenerTask {
   readonly #options: ListenerOptions;
   readonly #served = new Map<string, Served>();
-  readonly counters = new Counters();
   #pairs: Pairs;
   #materials: Materials;
   #open = 0;
@@ -54,7 +54,6 @@ export class ListenerTask {
       const around = {
         ...options,
         listener,
-        counters: this.counters,
         hasPair: () => this.#pairs.host !== null,
       };
       this.#served.set(listener.name, { listener, desk: new Desk(around, materials), servers: new Map() });
@@ -91,7 +90,7 @@ export class ListenerTask {
       this.#serverFor(served, client).receive(socket, client, ended);
       return;
     }
-    this.counters.add('refused', REPLIES.noCertificate.reason);
+    this.#options.counters.add('refused', REPLIES.noCertificate.reason);
     socket.once('close', ended);
     socket.destroy();
   }
@@ -129,7 +128,7 @@ export class ListenerTask {
       patience,
     );
     // Resets, failed handshakes, early closes: the peer's affair, counted and never fatal.
-    server.on('error', () => this.counters.add('session_errors', listener.name));
+    server.on('error', () => this.#options.counters.add('session_errors', listener.name));
     return server;
   }
 

@@ -1,7 +1,11 @@
-/** The log line of one recipient: what became of it, where, how protected, and which rule decided. */
+/** The log line of one recipient: what became of it, where, how protected, and which rule decided; and its count. */
+import type { Counters } from '../counts.ts';
 import type { Log } from '../log.ts';
 import type { Verdict } from './classify.ts';
 import type { TlsFacts } from './courier.ts';
+import type { Destination } from './route.ts';
+
+const COUNTED_AS = { delivered: 'delivered', deferred: 'deferred', refused: 'bounced' } as const;
 
 export interface DeliveryFacts {
   readonly id: string;
@@ -9,6 +13,10 @@ export interface DeliveryFacts {
   readonly hop: string;
   readonly rule: string;
   readonly tls: TlsFacts | null;
+}
+
+export function countVerdict(counters: Counters, { kind }: Verdict, to: Destination['kind']): void {
+  counters.add(COUNTED_AS[kind], kind === 'deferred' ? `${to},reply` : to);
 }
 
 export function reportVerdict(log: Log, verdict: Verdict, { id, to, hop, rule, tls }: DeliveryFacts): void {

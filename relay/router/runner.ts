@@ -18,13 +18,12 @@ import type { Lane } from './lane.ts';
 import { Lanes } from './lanes.ts';
 import { batchFor, parcelOf, type Signer } from './parcel.ts';
 import type { Waiting } from './queue.ts';
-import { reportVerdict } from './report.ts';
+import { countVerdict, reportVerdict } from './report.ts';
 import { type Route, routeOf } from './route.ts';
 import { destinationRetryMs, messageRetryMs } from './schedule.ts';
 import { ShunnedHops } from './shunned.ts';
 
 const REPORTED_DESTINATIONS = 10;
-const COUNTED_AS = { delivered: 'delivered', deferred: 'deferred', refused: 'bounced' } as const;
 /** Messages taken up at the start before others get their turn. */
 const LISTED_AT_ONCE = 500;
 
@@ -246,7 +245,7 @@ export class Runner {
     const { rule, kind } = lane.destination;
     if (passedOver.length > 0) this.#options.log('passed_over', { id, hop, rule, reasons: passedOver });
     verdicts.forEach((verdict, index) => {
-      this.counters.add(COUNTED_AS[verdict.kind], verdict.kind === 'deferred' ? `${kind},reply` : kind);
+      countVerdict(this.counters, verdict, kind);
       reportVerdict(this.#options.log, verdict, { id, to: batch[index]?.address ?? '', hop, rule, tls });
     });
     if (verdicts.some((verdict) => verdict.kind === 'delivered'))

@@ -5,13 +5,15 @@
 import { listCovers } from '#crds/networks.ts';
 import type { Listener, Policy } from '#crds/policyfile.ts';
 import { listOf, relayingOf } from '../listener/relaying.ts';
-import type { FromListener, ToListener } from '../messages.ts';
+import type { Materials } from '../materials.ts';
+import type { FromListener, LoginsRefused, ToListener } from '../messages.ts';
 import type { Backoff } from './backoff.ts';
 import type { ClientCounts } from './clientcounts.ts';
 import type { TaskProcess } from './process.ts';
 
 /** For clients outside the trusted networks, unless the policy says otherwise. */
 const STRANGER_CONNECTIONS = 50;
+const REPORTED_DESTINATIONS = 10;
 
 export interface Member {
   readonly process: TaskProcess<ToListener, FromListener>;
@@ -20,6 +22,8 @@ export interface Member {
   ready: boolean;
   /** Another process takes its place. */
   lost: boolean;
+  /** What it has met where it delivers by itself. */
+  loginsRefused: LoginsRefused;
 }
 
 export interface Door {
@@ -34,6 +38,8 @@ export interface Generation {
   /** What is needed of each listener before its connections are passed on, by port. */
   readonly doors: ReadonlyMap<number, Door>;
   readonly backoff: Backoff;
+  /** What its policy names. */
+  materials: Materials;
   members: Member[];
   /** Milliseconds since the epoch at which its last session ends; undefined while in service. */
   endsAt: number | undefined;
@@ -55,6 +61,12 @@ export function doorsOf({ inbound }: Policy): Map<number, Door> {
 
 export function sessionsOf(generation: Generation | undefined): number {
   return generation?.members.reduce((sum, { open }) => sum + open.total, 0) ?? 0;
+}
+
+/** Each next hop once, whichever process met it. */
+export function loginsRefusedOf(generation: Generation | undefined): LoginsRefused {
+  const all = (generation?.members ?? []).flatMap(({ loginsRefused }) => loginsRefused);
+  return [...new Map(all.map((one) => [one.destination, one])).values()].slice(0, REPORTED_DESTINATIONS);
 }
 
 /** The least busy process. */

@@ -1,8 +1,8 @@
 /**
  * The listener tasks. A generation is the set of processes that serve one policy; a new one comes up beside the one in
  * service, and only when all of it is ready do new connections go there, while the old one drains. Accepted sockets
- * are passed by hand to the least busy process; while none is ready they wait, paused. Connections are counted per
- * client here, over all generations. A process that dies is replaced; the sockets stay open.
+ * are passed by hand to the least busy process. Connections are counted per client here, over all generations. A process
+ * that dies is replaced; the sockets stay open.
  */
 
 import { randomBytes } from 'node:crypto';
@@ -12,27 +12,24 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Policy } from '#crds/policyfile.ts';
 import { REPLIES, type Reply } from '../listener/reply.ts';
 import type { Log } from '../log.ts';
-import { type Materials, NO_MATERIALS } from '../materials.ts';
-import type { Counted, FromListener, Pairs, QueueFigures, ToListener } from '../messages.ts';
+import { listenerMaterials, type Materials } from '../materials.ts';
+import type { Counted, FromListener, LoginsRefused, Pairs, QueueFigures, ToListener } from '../messages.ts';
 import { Backoff } from './backoff.ts';
 import { ClientCounts } from './clientcounts.ts';
-import { chooseMember, type Door, doorsOf, type Generation, type Member, sessionsOf } from './generation.ts';
+import {
+  chooseMember,
+  type Door,
+  doorsOf,
+  type Generation,
+  loginsRefusedOf,
+  type Member,
+  sessionsOf,
+} from './generation.ts';
 import { TaskProcess } from './process.ts';
-import { clientBehind, clientOf } from './proxy.ts';
 import { MessageRate } from './rate.ts';
+import { type Accepted, Reception } from './reception.ts';
 
 const ENTRY = fileURLToPath(new URL('../listener/main.ts', import.meta.url));
-/** Connections that wait while no process is ready. */
-const MOST_WAITING = 1_024;
-
-interface Accepted {
-  readonly socket: Socket;
-  readonly port: number;
-  /** Behind a proxy: whom it names. */
-  readonly client: string;
-  /** What came behind the PROXY header. */
-  readonly early?: Buffer;
-}
 
 export interface ListenerSurroundings {
   readonly stateDir: string;
@@ -50,19 +47,24 @@ export interface ListenerSurroundings {
 
 export class ListenerTasks {
   readonly #around: ListenerSurroundings;
+  readonly #reception: Reception;
   readonly #clients = new ClientCounts();
   #generation: Generation | undefined;
   readonly #draining = new Set<Generation>();
-  #waiting: Accepted[] = [];
   readonly #ticketKeys = randomBytes(48).toString('base64');
   #pairs: Pairs = { host: null, internal: null };
-  #materials = NO_MATERIALS;
   readonly #rates = { client: new MessageRate(), login: new MessageRate() };
   #queue = { depth: 0, bytes: 0 };
   #starts = 0;
 
   constructor(around: ListenerSurroundings) {
     this.#around = around;
+    this.#reception = new Reception({
+      ...around,
+      doors: () => this.#generation?.doors,
+      admit: (accepted) => this.#admit(accepted),
+      countRefusal: (reason) => this.#countRefusal(reason),
+    });
   }
 
   get starts(): number {
@@ -93,30 +95,31 @@ export class ListenerTasks {
     return ends.length > 0 ? Math.max(...ends) : null;
   }
 
+  get loginsRefused(): LoginsRefused {
+    return loginsRefusedOf(this.#generation);
+  }
+
   /** Takes checked pairs: for the next handshakes, in every process, without restarting any. */
   usePairs(pairs: Pairs): void {
     this.#pairs = pairs;
-    for (const generation of [this.#generation, ...this.#draining]) {
-      for (const { process } of generation?.members ?? []) process.send({ kind: 'pairs', pairs });
+    for (const generation of this.#all()) tell(generation, { kind: 'pairs', pairs });
+  }
+
+  /** Contents that changed: for the next login and handshake, in every process, those of old policies too. */
+  useMaterials(all: Materials): void {
+    for (const generation of this.#all()) {
+      const materials = listenerMaterials(generation.policy, all);
+      if (isDeepStrictEqual(materials, generation.materials)) continue;
+      generation.materials = materials;
+      tell(generation, { kind: 'materials', materials });
     }
   }
 
-  /** Contents that changed: for the next login and handshake, in every process. */
-  useMaterials(materials: Materials): void {
-    if (isDeepStrictEqual(materials, this.#materials)) return;
-    this.#materials = materials;
-    for (const { process } of this.#generation?.members ?? []) process.send({ kind: 'materials', materials });
-  }
-
-  /** What the next generation begins with. */
-  useMaterialsForNext(materials: Materials): void {
-    this.#materials = materials;
-  }
-
   /** Brings up a generation beside the one in service. Gives it once all of it is ready, or says why it is not. */
-  async raise(policy: Policy): Promise<Generation | { kind: 'failed'; message: string }> {
-    const doors = doorsOf(policy);
-    const generation: Generation = { policy, doors, backoff: new Backoff(), members: [], endsAt: undefined };
+  async raise(policy: Policy, all: Materials): Promise<Generation | { kind: 'failed'; message: string }> {
+    const materials = listenerMaterials(policy, all);
+    const [doors, backoff] = [doorsOf(policy), new Backoff()];
+    const generation: Generation = { policy, materials, doors, backoff, members: [], endsAt: undefined };
     const count = policy.inbound.listeners.length > 0 ? this.#around.processes : 0;
     const raised = await Promise.all(Array.from({ length: count }, () => this.#addMember(generation)));
     const failed = raised.find(({ kind }) => kind === 'failed');
@@ -133,7 +136,7 @@ export class ListenerTasks {
       this.#around.log('task_started', { started: 'listener', pid: process.pid });
     this.#started(old ? 'policy' : 'start');
     if (old) this.#drain(old, this.#around.drainMs);
-    this.#passWaiting();
+    this.#reception.admitWaiting();
   }
 
   #started(cause: 'start' | 'policy' | 'died'): void {
@@ -150,58 +153,44 @@ export class ListenerTasks {
   /** How full the queue is: those listeners need to know that limit it. */
   learnQueue({ depth, bytes }: Pick<QueueFigures, 'depth' | 'bytes'>): void {
     this.#queue = { depth, bytes };
-    const { policy, members = [] } = this.#generation ?? {};
-    if (policy?.queue.maxMessages === null && policy.queue.maxBytes === null) return;
-    for (const { process } of members) process.send({ kind: 'queue', depth, bytes });
+    for (const generation of this.#all()) {
+      const { maxMessages, maxBytes } = generation.policy.queue;
+      if (maxMessages !== null || maxBytes !== null) tell(generation, { kind: 'queue', depth, bytes });
+    }
   }
 
   /** Passes an accepted socket on, or keeps it waiting, or refuses it. */
   accept(socket: Socket, port: number): void {
-    // A reset while the socket is in our hands must not end the relay.
-    socket.on('error', () => socket.destroy());
-    const address = clientOf(socket);
-    const door = this.#generation?.doors.get(port);
-    if (address === '' || (this.#generation && !door)) socket.destroy();
-    else if (door?.isProxy(address)) this.#acceptBehind(socket, port, address);
-    else this.#admit({ socket, port, client: address });
+    this.#reception.accept(socket, port);
   }
 
-  /** The proxy says who the client is. */
-  async #acceptBehind(socket: Socket, port: number, proxy: string): Promise<void> {
-    const behind = await clientBehind(socket);
-    if (behind.kind === 'client') {
-      const { address, early } = behind;
-      this.#admit({ socket, port, client: address ?? proxy, ...(early ? { early } : {}) });
-      return;
-    }
-    socket.destroy();
-    // Health checks of a load balancer would fill the log.
-    if (this.#rates.client.count(`PROXY ${proxy}`, this.#around.clock()) > 1) return;
-    const { reason, cure } = behind;
-    this.#around.log('proxy_header_missing', { proxy, port, reason, cure });
-  }
-
-  #admit(accepted: Accepted): void {
+  /** False while no process is ready. */
+  #admit(accepted: Accepted): boolean {
     const { socket, port, client } = accepted;
     const generation = this.#generation;
     const door = generation?.doors.get(port);
     const member = generation && chooseMember(generation);
     if (generation && !door) socket.destroy();
-    else if (!generation || !door || !member) this.#wait(accepted);
+    else if (!generation || !door || !member) return false;
     else if (this.openSessions >= generation.policy.inbound.limits.connections)
       this.#refuse(accepted, door, REPLIES.tooManySessions);
     else if (this.#clients.of(client) >= door.mostConnectionsOf(client))
       this.#refuse(accepted, door, REPLIES.tooManyConnections);
     else this.#pass(member, accepted, door.listener.name);
+    return true;
   }
 
   /** Drains everything; resolves when the last process is gone. */
   async stop(deadlineMs: number): Promise<void> {
-    for (const { socket } of this.#waiting.splice(0)) socket.destroy();
-    const all = [this.#generation, ...this.#draining].filter((one) => one !== undefined);
+    this.#reception.endWaiting();
+    const all = this.#all();
     this.#generation = undefined;
     for (const generation of all) this.#drain(generation, deadlineMs);
     await Promise.all(all.flatMap(({ members }) => members.map(({ process }) => process.exited)));
+  }
+
+  #all(): Generation[] {
+    return [...(this.#generation ? [this.#generation] : []), ...this.#draining];
   }
 
   async #addMember(generation: Generation) {
@@ -209,17 +198,19 @@ export class ListenerTasks {
     const process = new TaskProcess<ToListener, FromListener>(ENTRY, logFd, (message) =>
       this.#heard(generation, member, message),
     );
-    const member: Member = { process, open: new ClientCounts(), since: clock(), ready: false, lost: false };
+    const open = new ClientCounts();
+    const member = { process, open, since: clock(), ready: false, lost: false, loginsRefused: [] };
     generation.members.push(member);
     process.exited.then(() => this.#gone(generation, member));
-    const { policy } = generation;
-    const [pairs, materials, ticketKeys] = [this.#pairs, this.#materials, this.#ticketKeys];
+    const { policy, materials } = generation;
+    const [pairs, ticketKeys] = [this.#pairs, this.#ticketKeys];
     const raised = await process.raise({ kind: 'configure', policy, pairs, ticketKeys, stateDir, materials });
     member.ready = raised.kind === 'ready';
     process.send({ kind: 'queue', ...this.#queue });
     // Either may have changed while the process was starting.
     if (this.#pairs !== pairs) process.send({ kind: 'pairs', pairs: this.#pairs });
-    if (this.#materials !== materials) process.send({ kind: 'materials', materials: this.#materials });
+    if (generation.materials !== materials)
+      process.send({ kind: 'materials', materials: generation.materials });
     return raised;
   }
 
@@ -240,6 +231,10 @@ export class ListenerTasks {
         break;
       case 'count':
         this.#count(member, message);
+        break;
+      case 'logins':
+        member.loginsRefused = message.refused;
+        this.#around.onChange();
         break;
       case 'broken':
         this.#lose(generation, member);
@@ -275,7 +270,7 @@ export class ListenerTasks {
     // One that fails ends, and `#gone` tries again.
     if (raised.kind !== 'ready') return;
     this.#started('died');
-    this.#passWaiting();
+    this.#reception.admitWaiting();
     this.#around.onChange();
   }
 
@@ -298,22 +293,21 @@ export class ListenerTasks {
 
   /** Says why, where a plain text is understood, and closes. */
   #refuse({ socket }: Accepted, { listener }: Door, { code, text, reason }: Reply): void {
-    this.#around.onCounts({ counts: { [`refused{${reason}}`]: 1 }, observations: {} });
+    this.#countRefusal(reason);
     if (listener.implicitTLS) socket.destroy();
     else socket.end(`${code} ${text}\r\n`, () => socket.destroy());
+  }
+
+  #countRefusal(reason: string): void {
+    this.#around.onCounts({ counts: { [`refused{${reason}}`]: 1 }, observations: {} });
   }
 
   #count({ process }: Member, { ask, of, who }: Extract<FromListener, { kind: 'count' }>): void {
     const count = this.#rates[of].count(who, this.#around.clock());
     process.send({ kind: 'counted', ask, count });
   }
+}
 
-  #wait(accepted: Accepted): void {
-    if (this.#waiting.length >= MOST_WAITING) accepted.socket.destroy();
-    else this.#waiting.push(accepted);
-  }
-
-  #passWaiting(): void {
-    for (const accepted of this.#waiting.splice(0)) this.#admit(accepted);
-  }
+function tell({ members }: Generation, message: ToListener): void {
+  for (const { process } of members) process.send(message);
 }

@@ -5,7 +5,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Policy } from '#crds/policyfile.ts';
-import { listenerMaterials, type Materials, routerMaterials } from '../materials.ts';
+import { type Materials, routerMaterials } from '../materials.ts';
 import type { Pairs, PairText, QueueFigures } from '../messages.ts';
 import type { Generation } from './generation.ts';
 import { glance } from './glance.ts';
@@ -94,7 +94,7 @@ export class Service {
 
   useMaterials(materials: Materials): void {
     if (!this.policy) return;
-    this.listeners.useMaterials(listenerMaterials(this.policy, materials));
+    this.listeners.useMaterials(materials);
     this.router.useMaterials(routerMaterials(this.policy, materials));
   }
 
@@ -104,9 +104,8 @@ export class Service {
     const plan = this.#planFor(order, served);
     const bound = await this.#sockets.open(served.inbound.listeners);
     if (bound.kind === 'failed') return bound;
-    if (plan.listener) this.listeners.useMaterialsForNext(listenerMaterials(served, materials));
     if (plan.router) this.router.useMaterialsForNext(routerMaterials(served, materials));
-    const raised = await this.#raise(served, order.leaving, plan);
+    const raised = await this.#raise(served, materials, order.leaving, plan);
     if (raised.kind === 'failed') {
       this.#sockets.keepOnly(this.#order ? servedBy(this.#order).inbound.listeners : []);
       return raised;
@@ -142,9 +141,14 @@ export class Service {
   }
 
   /** Brings up what the plan restarts: all of it, or nothing. */
-  async #raise(policy: Policy, leaving: Leaving | null, plan: RestartPlan): Promise<Raised> {
+  async #raise(
+    policy: Policy,
+    materials: Materials,
+    leaving: Leaving | null,
+    plan: RestartPlan,
+  ): Promise<Raised> {
     const [listeners, router] = await Promise.all([
-      plan.listener ? this.listeners.raise(policy) : undefined,
+      plan.listener ? this.listeners.raise(policy, materials) : undefined,
       plan.router ? this.router.raise(policy, leaving?.handover ?? null) : undefined,
     ]);
     const failed = [listeners, router].find((one) => one !== undefined && 'kind' in one);

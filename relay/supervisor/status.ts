@@ -6,7 +6,7 @@ import { listenerNeedsKeyPair } from '#crds/effective.ts';
 import { fieldsNotInForce } from '#crds/notinforce.ts';
 import type { PodStatus } from '#crds/podstatus.ts';
 import { hashOf, type Policy } from '#crds/policyfile.ts';
-import type { QueueFigures } from '../messages.ts';
+import type { LoginsRefused, QueueFigures } from '../messages.ts';
 import type { CertificateStatus } from './certificates.ts';
 
 export interface Known {
@@ -24,6 +24,8 @@ export interface Known {
     readonly openSessions: number;
     readonly oldSessions: number;
     readonly oldSessionsEnd: number | null;
+    /** In mode CutThrough it is they who deliver. */
+    readonly loginsRefused: LoginsRefused;
   };
   readonly router: { readonly isReady: boolean; readonly starts: number };
   readonly missing: readonly string[];
@@ -59,7 +61,7 @@ export function podStatusOf(known: Known): Omit<PodStatus, 'revision'> {
       oldestSeconds:
         queue.oldest === null ? null : Math.max(0, Math.round((now.getTime() - queue.oldest) / 1000)),
       deferrals: [...queue.deferrals],
-      loginsRefused: [...queue.loginsRefused],
+      loginsRefused: [...queue.loginsRefused, ...listeners.loginsRefused],
     },
   };
 }

@@ -8,7 +8,7 @@ import { type Answer, Hop, type Said } from '#test/kit/hop.ts';
 import { freePort } from '#test/kit/ports.ts';
 import type { TestRelay } from '#test/kit/relay.ts';
 import { until } from '#test/kit/wait.ts';
-import { accepted, manifestOf, objectOf, type Sections, startRelay } from './story.ts';
+import { accepted, manifestOf, objectOf, type Sections, startRelay, submit } from './story.ts';
 
 const USER = 'relay@provider.example';
 const PLAIN = Buffer.from(`\0${USER}\0open sesame`).toString('base64');
@@ -238,6 +238,25 @@ test('a refresh token that is refused is a refused login too', async () => {
   relay.edit(manifestOf(relay.ports[0], { ...sections, documents: secrets('swordfish', 'refresh-2') }));
   await until('the message', () => modern.ids().includes('modern-4'));
   assert.equal(tokens.asked.at(-1)?.get('refresh_token'), 'refresh-2');
+});
+
+test('a refused login is told too where nothing waits in a queue', async () => {
+  const cut = (password: string): Sections => ({
+    ...sections,
+    queue: '{mode: CutThrough}',
+    documents: secrets(password),
+  });
+  const direct = await startRelay(cut('outdated'));
+  try {
+    const heard = await submit(direct, { id: 'direct', to: ['a@plain.example'] });
+    assert.match(heard, /^451 4\.7\.8 .* refuses our login/);
+    await until('the refusal', async () => (await direct.status()).queue.loginsRefused.length === 1);
+    direct.edit(manifestOf(direct.ports[0], cut('swordfish')));
+    await until('no refusal', async () => (await direct.status()).queue.loginsRefused.length === 0);
+    await accepted(direct, { id: 'direct-again', to: ['a@plain.example'] });
+  } finally {
+    await direct.remove();
+  }
 });
 
 test('no line of log or trace, no status and no metric has shown a secret', async () => {

@@ -49,6 +49,10 @@ test('what the next hop refuses for good is 554, what it puts off is 451, in its
   assert.match(await send('after'), /^250/);
   await rig.metric('mailrelay_refusals_total{reason="next_hop_refused"} 2');
   await rig.metric('mailrelay_refusals_total{reason="next_hop_deferred"} 2');
+  await rig.metric('mailrelay_recipients_bounced_total{class="hops"} 2');
+  await rig.metric('mailrelay_deferrals_total{class="hops",by="reply"} 2');
+  await rig.metric('mailrelay_recipients_delivered_total{class="hops"} 2');
+  await rig.metric('mailrelay_delivery_duration_seconds_count 2');
 });
 
 test('one recipient at a time: 452 for the others', async () => {
@@ -88,6 +92,7 @@ test('what is refused, or breaks off, while it streams never arrives', async () 
 test('without a next hop the message stays with its client: 451', async () => {
   await rig.hop.down();
   assert.match(await send('down'), /^451 4\.\S+ /);
+  await rig.metric('mailrelay_deferrals_total{class="hops",by="destination"} 1');
   await rig.hop.up();
   assert.match(await send('up'), /^250/);
 });

@@ -1,0 +1,88 @@
+/**
+ * Accepted sockets until a listener process has them: behind a proxy they wait, paused, for whom it names, and while no
+ * process is ready for one. What is ended here is counted as a refusal.
+ */
+import type { Socket } from 'node:net';
+import type { Log } from '../log.ts';
+import type { Door } from './generation.ts';
+import { clientBehind, clientOf } from './proxy.ts';
+import { MessageRate } from './rate.ts';
+
+/** Connections that wait while no process is ready. */
+const MOST_WAITING = 1_024;
+
+export interface Accepted {
+  readonly socket: Socket;
+  readonly port: number;
+  /** Behind a proxy: whom it names. */
+  readonly client: string;
+  /** What came behind the PROXY header. */
+  readonly early?: Buffer;
+}
+
+export interface ReceptionSurroundings {
+  readonly clock: () => number;
+  readonly log: Log;
+  /** By port; undefined before the first policy is in force. */
+  readonly doors: () => ReadonlyMap<number, Door> | undefined;
+  /** Passes it on or ends it; false where it has to wait. */
+  readonly admit: (accepted: Accepted) => boolean;
+  readonly countRefusal: (reason: string) => void;
+}
+
+export class Reception {
+  readonly #around: ReceptionSurroundings;
+  readonly #told = new MessageRate();
+  #waiting: Accepted[] = [];
+
+  constructor(around: ReceptionSurroundings) {
+    this.#around = around;
+  }
+
+  accept(socket: Socket, port: number): void {
+    // A reset while the socket is in our hands must not end the relay.
+    socket.on('error', () => socket.destroy());
+    const address = clientOf(socket);
+    const doors = this.#around.doors();
+    const door = doors?.get(port);
+    if (address === '' || (doors && !door)) socket.destroy();
+    else if (door?.isProxy(address)) this.#acceptBehind(socket, port, address);
+    else this.#admit({ socket, port, client: address });
+  }
+
+  /** A process is ready for those that wait. */
+  admitWaiting(): void {
+    for (const accepted of this.#waiting.splice(0)) this.#admit(accepted);
+  }
+
+  endWaiting(): void {
+    for (const { socket } of this.#waiting.splice(0)) socket.destroy();
+  }
+
+  /** The proxy says who the client is. */
+  async #acceptBehind(socket: Socket, port: number, proxy: string): Promise<void> {
+    const { clock, log, countRefusal } = this.#around;
+    const behind = await clientBehind(socket);
+    if (behind.kind === 'client') {
+      const { address, early } = behind;
+      this.#admit({ socket, port, client: address ?? proxy, ...(early ? { early } : {}) });
+      return;
+    }
+    socket.destroy();
+    countRefusal('proxy_header');
+    // Health checks of a load balancer would fill the log.
+    if (this.#told.count(proxy, clock()) > 1) return;
+    const { reason, cure } = behind;
+    log('proxy_header_missing', { proxy, port, reason, cure });
+  }
+
+  #admit(accepted: Accepted): void {
+    if (this.#around.admit(accepted)) return;
+    if (this.#waiting.length < MOST_WAITING) {
+      this.#waiting.push(accepted);
+      return;
+    }
+    accepted.socket.destroy();
+    this.#around.countRefusal('not_ready');
+  }
+}
