@@ -124,11 +124,13 @@ const limits = z.object({
   connectionsPerClient: count(100_000)
     .optional()
     .describe(
-      'Most open connections of one client address, per pod. Default: 50 for clients outside clients.networks, unlimited for those inside.',
+      'Most open connections of one client, per pod: an address, or the /64 of IPv6 outside clients.networks. Default: 50 for clients outside clients.networks, unlimited for those inside.',
     ),
   messagesPerClientPerMinute: count(1_000_000)
     .optional()
-    .describe('Most messages of one client address in a minute, per pod. Default: unlimited.'),
+    .describe(
+      'Most messages of one client in a minute, per pod: an address, or the /64 of IPv6 outside clients.networks. Default: unlimited.',
+    ),
   messagesPerLoginPerMinute: count(1_000_000)
     .optional()
     .describe('Most messages of one login in a minute, per pod. Default: unlimited.'),

@@ -33,8 +33,11 @@ export type ToListener =
   | { kind: 'queue'; depth: number; bytes: number }
   /** The answer to `count`: messages of this minute, this one included. */
   | { kind: 'counted'; ask: number; count: number }
-  /** With an accepted, paused socket as the handle; `early` is what was read of it already, in base64. */
-  | { kind: 'connection'; listener: string; client: string; early?: string }
+  /**
+   * With an accepted, paused socket as the handle. `countedAs` comes back when it has ended; `early` is what was read of
+   * it already, in base64.
+   */
+  | { kind: 'connection'; listener: string; client: string; countedAs: string; early?: string }
   /** No further connections; end those that are open after `deadlineMs`. */
   | { kind: 'drain'; deadlineMs: number };
 
@@ -70,7 +73,7 @@ type Observations = Readonly<Record<string, readonly number[]>>;
 export type FromListener =
   | { kind: 'ready' }
   | { kind: 'failed'; message: string }
-  /** Connections that are over, one entry each: the supervisor counts per client. */
+  /** Connections that are over, one entry each, as they were counted. */
   | { kind: 'ended'; clients: readonly string[] }
   | { kind: 'plaintext'; client: string; helo: string }
   /** A message of this client, or login, is about to come. */

@@ -82,7 +82,7 @@ export class Desk {
     this.#relaying = relayingOf(listener.clients, policy.inbound.acceptDomains);
     this.#clientPolicyOf = clientPolicyOf(policy.inbound);
     this.#refusals = new Refusals(options.counters, policy.inbound.limits.errorsPerSession);
-    this.logins = new Logins(options, materials);
+    this.logins = new Logins({ ...options, countedAs: this.#relaying.countedAs }, materials);
   }
 
   /** Oldest TLS version of a client's sessions. */
@@ -219,7 +219,7 @@ export class Desk {
     if (address !== '' && !relayable(address)) return REPLIES.badSender;
     if (needsSmtpUtf8(address) && !session.envelope.smtpUtf8) return REPLIES.needsSmtpUtf8;
     const { client, login } = this.#identityOf(session);
-    if (perClient !== null && (await countMessage('client', client)) > perClient)
+    if (perClient !== null && (await countMessage('client', this.#relaying.countedAs(client))) > perClient)
       return REPLIES.tooManyMessages;
     if (perLogin !== null && login !== null && (await countMessage('login', login)) > perLogin)
       return REPLIES.tooManyOfLogin;

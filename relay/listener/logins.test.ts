@@ -23,6 +23,7 @@ function loginsAt(clock: () => number, materials: { users?: Record<string, strin
     log: () => undefined,
     clock,
     counters: new Counters(),
+    countedAs: (client: string) => client,
   };
   const configMaps: Record<string, Record<string, string>> = materials.keys === undefined
     ? {}

@@ -31,6 +31,8 @@ export interface LoginSurroundings {
   readonly log: Log;
   readonly clock: () => number;
   readonly counters: Counters;
+  /** Whom the failures of a client count for. */
+  readonly countedAs: (client: string) => string;
 }
 
 /** The result of a mechanism that the library knows; `data` of a refused token is what it answers by 334. */
@@ -152,19 +154,20 @@ export class Logins {
     { mechanism, client, user }: Attempt,
     check: () => Promise<Checked>,
   ): Promise<Exclude<Judged, { kind: 'tokenRefused' }>> {
-    const { counters, log, listener } = this.#around;
-    if (this.#throttle.isDeaf(client)) return { kind: 'refused', reply: REPLIES.tooManyFailures };
-    const waitMs = this.#throttle.delayMs(client, user);
+    const { counters, log, listener, countedAs } = this.#around;
+    const counted = countedAs(client);
+    if (this.#throttle.isDeaf(counted)) return { kind: 'refused', reply: REPLIES.tooManyFailures };
+    const waitMs = this.#throttle.delayMs(counted, user);
     if (waitMs > 0) await sleep(waitMs);
     const checked = await check();
     counters.add('logins', `${mechanism},${checked.kind === 'right' ? 'accepted' : checked.kind}`);
     if (checked.kind === 'right') {
-      this.#throttle.succeeded(client, user);
+      this.#throttle.succeeded(counted, user);
       return { kind: 'login', login: checked.login };
     }
     log('login_failed', { client, user, mechanism, listener: listener.name, reason: checked.reason });
     if (checked.kind === 'unavailable') return { kind: 'refused', reply: REPLIES.authUnavailable };
-    this.#throttle.failed(client, user);
+    this.#throttle.failed(counted, user);
     return { kind: 'refused', reply: REPLIES.authFailed };
   }
 

@@ -144,16 +144,16 @@ function configure(message: Extract<ToListener, { kind: 'configure' }>): void {
 }
 
 function receive(
-  { listener, client, early }: Extract<ToListener, { kind: 'connection' }>,
+  { listener, client, countedAs, early }: Extract<ToListener, { kind: 'connection' }>,
   socket: Socket | undefined,
 ): void {
   // The client may have gone while the socket was on its way.
   if (!socket || !task) {
-    collectEnded(client);
+    collectEnded(countedAs);
     return;
   }
   if (early !== undefined) socket.unshift(Buffer.from(early, 'base64'));
-  task.receive(listener, client, socket, () => collectEnded(client));
+  task.receive(listener, client, socket, () => collectEnded(countedAs));
 }
 
 function report(): void {

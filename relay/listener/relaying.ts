@@ -9,6 +9,7 @@ import { type Matcher, matcherOf } from '#crds/patterns.ts';
 import type { Clients, Policy } from '#crds/policyfile.ts';
 import { nameIsAllowed } from '../auth/certificatenames.ts';
 import { relayable } from './address.ts';
+import { countedAs } from './clientnetwork.ts';
 import { REPLIES, type Reply } from './reply.ts';
 
 /** What is known of whoever is at the other end of a session. */
@@ -22,6 +23,8 @@ export interface Identity {
 
 export interface Relaying {
   readonly trustsNetworkOf: (client: string) => boolean;
+  /** Whom limits count a client as; pods share a /64, so whoever is trusted by network is counted by address. */
+  readonly countedAs: (client: string) => string;
   readonly mayRelay: (identity: Identity) => boolean;
   /** A login, or what counts as one. */
   readonly isLoggedIn: (identity: Identity) => boolean;
@@ -39,6 +42,7 @@ export function relayingOf(clients: Clients, acceptDomains: readonly string[]): 
   const mayRelay = (identity: Identity) => isLoggedIn(identity) || trustsNetworkOf(identity.client);
   return {
     trustsNetworkOf,
+    countedAs: (client) => (trustsNetworkOf(client) ? client : countedAs(client)),
     mayRelay,
     isLoggedIn,
     refusalOfRecipient: (identity, from, to) => {

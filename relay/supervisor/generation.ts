@@ -29,6 +29,7 @@ export interface Member {
 export interface Door {
   readonly listener: Listener;
   readonly mostConnectionsOf: (client: string) => number;
+  readonly countedAs: (client: string) => string;
   /** Connections from there begin with a PROXY header. */
   readonly isProxy: (address: string) => boolean;
 }
@@ -49,12 +50,12 @@ export function doorsOf({ inbound }: Policy): Map<number, Door> {
   return new Map(
     inbound.listeners.map((listener) => {
       const proxies = listOf(listener.proxyNetworks);
-      const { trustsNetworkOf } = relayingOf(listener.clients, inbound.acceptDomains);
+      const { trustsNetworkOf, countedAs } = relayingOf(listener.clients, inbound.acceptDomains);
       const isProxy = (address: string) => listCovers(proxies, address);
       const mostConnectionsOf = (client: string) =>
         inbound.limits.connectionsPerClient ??
         (trustsNetworkOf(client) ? Number.POSITIVE_INFINITY : STRANGER_CONNECTIONS);
-      return [listener.port, { listener, mostConnectionsOf, isProxy }];
+      return [listener.port, { listener, mostConnectionsOf, countedAs, isProxy }];
     }),
   );
 }

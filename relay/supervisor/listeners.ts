@@ -174,9 +174,9 @@ export class ListenerTasks {
     else if (!generation || !door || !member) return false;
     else if (this.openSessions >= generation.policy.inbound.limits.connections)
       this.#refuse(accepted, door, REPLIES.tooManySessions);
-    else if (this.#clients.of(client) >= door.mostConnectionsOf(client))
+    else if (this.#clients.of(door.countedAs(client)) >= door.mostConnectionsOf(client))
       this.#refuse(accepted, door, REPLIES.tooManyConnections);
-    else this.#pass(member, accepted, door.listener.name);
+    else this.#pass(member, accepted, door);
     return true;
   }
 
@@ -283,11 +283,13 @@ export class ListenerTasks {
     for (const { process } of generation.members) process.drain({ kind: 'drain', deadlineMs }, deadlineMs);
   }
 
-  #pass(member: Member, { socket, client, early }: Accepted, listener: string): void {
-    member.open.add(client);
-    this.#clients.add(client);
+  #pass(member: Member, { socket, client, early }: Accepted, door: Door): void {
+    const listener = door.listener.name;
+    const countedAs = door.countedAs(client);
+    member.open.add(countedAs);
+    this.#clients.add(countedAs);
     const rest = early ? { early: early.toString('base64') } : {};
-    member.process.send({ kind: 'connection', listener, client, ...rest }, socket);
+    member.process.send({ kind: 'connection', listener, client, countedAs, ...rest }, socket);
     this.#around.onChange();
   }
 

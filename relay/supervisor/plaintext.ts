@@ -4,6 +4,7 @@
  * What was seen outlives a restart as text; a text that cannot be read is none.
  */
 import type { PodStatus } from '#crds/podstatus.ts';
+import { networkOf } from '../listener/clientnetwork.ts';
 
 const HOUR_MS = 3_600_000;
 const WEEK_MS = 7 * 24 * HOUR_MS;
@@ -107,15 +108,4 @@ function listed(key: string, at: number): Listed {
   // Whole hours, so that a busy client does not change the status with every message.
   const hour = new Date(at - (at % HOUR_MS)).toISOString().replace(/\.\d+Z$/, 'Z');
   return { network: key.slice(0, blank), helo: key.slice(blank + 1), lastSeen: hour };
-}
-
-/** /24 of IPv4, /64 of IPv6. */
-function networkOf(client: string): string {
-  if (!client.includes(':')) return `${client.split('.').slice(0, 3).join('.')}.0/24`;
-  const [head = '', tail] = client.split('::');
-  const groups = head.split(':').filter((group) => group !== '');
-  const rest = (tail ?? '').split(':').filter((group) => group !== '');
-  const zeros = tail === undefined ? 0 : Math.max(0, 8 - groups.length - rest.length);
-  const all = [...groups, ...Array.from({ length: zeros }, () => '0'), ...rest];
-  return `${all.slice(0, 4).join(':')}::/64`;
 }

@@ -1,0 +1,20 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { countedAs, networkOf } from './clientnetwork.ts';
+
+test('of IPv6 a /64 is one client, of IPv4 an address, however it comes', () => {
+  const cases: [string, string][] = [
+    ['192.0.2.7', '192.0.2.7'],
+    ['2001:db8:1:2:3:4:5:6', '2001:db8:1:2::/64'],
+    ['2001:db8:1:2::9', '2001:db8:1:2::/64'],
+    ['2001:db8::7', '2001:db8:0:0::/64'],
+    ['::1', '0:0:0:0::/64'],
+    ['64:ff9b::c000:207', '64:ff9b::c000:207'],
+  ];
+  for (const [client, counted] of cases) assert.equal(countedAs(client), counted, client);
+});
+
+test('people are shown networks of a size that says something', () => {
+  assert.equal(networkOf('192.0.2.7'), '192.0.2.0/24');
+  assert.equal(networkOf('2001:db8:1:2::9'), '2001:db8:1:2::/64');
+});
