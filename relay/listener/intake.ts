@@ -15,7 +15,7 @@ import type { Tracer } from '../trace.ts';
 import type { Arrival } from './arrival.ts';
 import { PassOn } from './passon.ts';
 import { receiveMessage } from './receive.ts';
-import { REPLIES, type Reply } from './reply.ts';
+import { REPLIES, Refusal, type Reply } from './reply.ts';
 
 export interface Intake {
   /** Throws a Refusal. */
@@ -70,20 +70,24 @@ class Durable implements Intake {
   }
 
   async take(stream: SMTPServerDataStream, arrival: Arrival) {
-    const taken = await receiveMessage(this.#spool, stream, arrival, workOf(this.#policy, arrival));
-    // The router tells twice a second; until then our own are counted here.
-    this.#depth += 1;
-    this.#bytes += taken.bytes;
-    this.#onEntered(taken.id);
-    return { ...taken, reply: `2.0.0 Ok: queued as ${taken.id}` };
+    const work = workOf(this.#policy, arrival);
+    let admitted: number | undefined;
+    try {
+      const taken = await receiveMessage(this.#spool, stream, arrival, work, (bytes) => {
+        if (this.#isFull(bytes)) throw new Refusal(REPLIES.queueFull);
+        admitted = bytes;
+        this.#count(1, bytes);
+      });
+      this.#onEntered(taken.id);
+      return { ...taken, reply: `2.0.0 Ok: queued as ${taken.id}` };
+    } catch (error) {
+      if (admitted !== undefined) this.#count(-1, -admitted);
+      throw error;
+    }
   }
 
   refusalOfMore(bytes: number): Reply | undefined {
-    const { maxMessages, maxBytes } = this.#policy.queue;
-    const isFull =
-      (maxMessages !== null && this.#depth >= maxMessages) ||
-      (maxBytes !== null && this.#bytes + bytes > maxBytes);
-    if (isFull) return REPLIES.queueFull;
+    if (this.#isFull(bytes)) return REPLIES.queueFull;
     return this.#spool.hasRoom(bytes) ? undefined : REPLIES.diskFull;
   }
 
@@ -98,6 +102,21 @@ class Durable implements Intake {
 
   close(): Promise<void> {
     return this.#spool.close();
+  }
+
+  /** The router tells twice a second; until then our own are counted here. */
+  #count(messages: number, bytes: number): void {
+    this.#depth += messages;
+    this.#bytes += bytes;
+  }
+
+  /** Asked twice: many may have said MAIL while there was room for one. */
+  #isFull(bytes: number): boolean {
+    const { maxMessages, maxBytes } = this.#policy.queue;
+    return (
+      (maxMessages !== null && this.#depth >= maxMessages) ||
+      (maxBytes !== null && this.#bytes + bytes > maxBytes)
+    );
   }
 }
 

@@ -6,6 +6,7 @@ import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { hashPassword } from '#crds/passwordhash.ts';
 import { Counters } from '../counts.ts';
 import { clientsOf, listenerAt } from '../testrig.ts';
+import { countedAs } from './clientnetwork.ts';
 import { Logins } from './logins.ts';
 import { REPLIES } from './reply.ts';
 
@@ -23,7 +24,7 @@ function loginsAt(clock: () => number, materials: { users?: Record<string, strin
     log: () => undefined,
     clock,
     counters: new Counters(),
-    countedAs: (client: string) => client,
+    countedAs,
   };
   const configMaps: Record<string, Record<string, string>> = materials.keys === undefined
     ? {}
@@ -99,4 +100,16 @@ test('many logins at a time wait for their turn, and all are answered', async ()
   // A password beyond any that can be set is wrong before it is looked at.
   const long = { ...auth, password: 'x'.repeat(5_000) };
   assert.deepEqual(await logins.judge(long, 'other'), { kind: 'refused', reply: REPLIES.authFailed });
+});
+
+test('whoever has many addresses of IPv6 has no more attempts than others', async () => {
+  const logins = loginsAt(() => 0, { users: { app: await hashPassword('secret', 4_096) } });
+  const from = (client: string, user: string) =>
+    logins.judge({ method: 'PLAIN', username: user, password: 'wrong' }, client);
+  await Promise.all(Array.from({ length: 20 }, (_, n) => from(`2001:db8:1:2::${n + 1}`, `user${n}`)));
+  assert.deepEqual(await from('2001:db8:1:2::99', 'app'), {
+    kind: 'refused',
+    reply: REPLIES.tooManyFailures,
+  });
+  assert.deepEqual(await from('2001:db8:1:3::99', 'app'), { kind: 'refused', reply: REPLIES.authFailed });
 });

@@ -23,7 +23,6 @@ const PLAINTEXT_EVERY_MS = 3_600_000;
 const PLAINTEXT_CLIENTS = 10_000;
 
 const log = jsonLog('listener', 1, Date.now);
-
 const counters = new Counters();
 
 let task: ListenerTask | undefined;

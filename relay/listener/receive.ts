@@ -20,6 +20,8 @@ export async function receiveMessage(
   stream: SMTPServerDataStream,
   { envelope, trace }: Arrival,
   work: HeaderWork | null,
+  /** Hears its true size, and may throw a Refusal. */
+  admit: (bytes: number) => void,
 ): Promise<{ id: string; bytes: number }> {
   const id = newQueueId(envelope.receivedAt);
   const body = spool.bodyWriter(id);
@@ -29,6 +31,7 @@ export async function receiveMessage(
       bytes += chunk.length;
       await body.write(chunk);
     }
+    admit(bytes);
     await spool.enter(id, envelope, await body.seal());
     return { id, bytes };
   } catch (error) {

@@ -55,6 +55,8 @@ function handle(message: ToRouter): void {
       break;
     case 'entered':
       for (const id of message.ids) router?.runner.add(id);
+      // Whoever took them has counted them, and hears of it even where they are gone by the next report.
+      reported = '';
       break;
     case 'drain':
       void drain(message.deadlineMs);

@@ -1,4 +1,4 @@
-/** Connections by client, as it is counted. Memory is bounded by the connections that are open: a count goes when it is zero. */
+/** Connections by client. Memory is bounded by the connections that are open: a count goes when it is zero. */
 export class ClientCounts {
   readonly #counts = new Map<string, number>();
   #total = 0;

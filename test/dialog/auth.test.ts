@@ -140,3 +140,16 @@ test('a changed Secret is in force for the next login, and nothing restarts', as
   assert.match(await client.command(`AUTH PLAIN ${plain('app', 'new password')}`), OK);
   assert.equal((await rig.relay.status()).tasks.listenerStarts, tasks.listenerStarts);
 });
+
+test('whoever is revoked cannot log in in a session of an earlier policy either', async () => {
+  const changed = async (password: string): Promise<Story> => {
+    const one = await story(password);
+    return { ...one, inbound: { ...one.inbound, limits: { recipients: 7 } } };
+  };
+  const old = await rig.secureClient('submission', {}, '127.0.0.26');
+  await rig.edit(await changed('new password'));
+  await until('its policy to be of before', async () => (await rig.relay.status()).sessions.ofOldPolicy > 0);
+  await rig.edit(await changed('newer password'));
+  assert.equal(await old.command(`AUTH PLAIN ${plain('app', 'new password')}`), FAILED);
+  assert.match(await old.command(`AUTH PLAIN ${plain('app', 'newer password')}`), OK);
+});

@@ -22,6 +22,7 @@ const story = async (times: Readonly<Record<string, string>>): Promise<Story> =>
       ...times,
     },
   },
+  spec: () => ({ queue: { maxMessages: 2 } }),
   secrets: { users: { app: await hashPassword('secret', 4096) } },
 });
 
@@ -121,9 +122,30 @@ test('sessions in all: 421 4.3.2, until one ends', async () => {
 
 test('messages in the queue: 452 4.3.1 beyond them', async () => {
   await until('the sessions to be gone', async () => (await small.relay.status()).sessions.open === 0);
-  const client = await small.client('smtp');
-  assert.match(await client.send('a@x.example', ['b@y.example'], messageText('first')), /^250/);
+  const [client, other] = [await small.client('smtp'), await small.client('smtp')];
+  // Both begin while there is room for one.
+  for (const line of ['MAIL FROM:<a@x.example>', 'RCPT TO:<b@y.example>', 'DATA'])
+    for (const one of [client, other]) assert.match(await one.command(line), /^[23]5/);
+  assert.match(await client.command(`${messageText('first')}\r\n.`), /^250/);
+  assert.match(await other.command(`${messageText('second')}\r\n.`), /^452 4\.3\.1 The queue is full/);
   assert.match(await client.command('MAIL FROM:<a@x.example>'), /^452 4\.3\.1 The queue is full/);
+});
+
+test('messages that leave the queue as fast as they come do not fill it', async () => {
+  // The next process to count is the router, which tells twice a second.
+  let asked = 0;
+  for (let n = 0; n < 6; n++) {
+    await until(`room for message ${n}`, async () => {
+      const client = await rig.client('smtp', `127.1.${n}.${1 + (asked++ % 250)}`);
+      const reply = await client.command('MAIL FROM:<a@x.example>');
+      if (reply.startsWith('250'))
+        for (const line of ['RCPT TO:<b@y.example>', 'DATA', `${messageText(`quick-${n}`)}\r\n.`])
+          assert.match(await client.command(line), /^[23]5/);
+      client.close();
+      return reply.startsWith('250');
+    });
+    await rig.arrived(`quick-${n}`);
+  }
 });
 
 test('a session without a command, and a message that takes too long: 421 4.4.2', async () => {

@@ -92,6 +92,18 @@ test('client policies and limits are those of the client, not of the proxy', asy
   assert.match(await other.reply(), /^220/);
 });
 
+test('of IPv6 a /64 is one client, but whoever is trusted by network is an address', async () => {
+  const greeted = async (network: string, host: number) => {
+    const address = Buffer.from(`${network}000000000000000${host}`, 'hex');
+    return (await behind(version2(1, 0x21, Buffer.concat([address, IPV6_BODY.subarray(16)])))).reply();
+  };
+  const [stranger, neighbour, trusted] = ['20010db900000001', '20010db900000002', '20010db800000001'];
+  for (const host of [1, 2]) assert.match(await greeted(stranger, host), /^220/);
+  assert.match(await greeted(stranger, 3), /^421 4\.7\.0 Too many connections/);
+  assert.match(await greeted(neighbour, 3), /^220/);
+  for (const host of [1, 2, 3]) assert.match(await greeted(trusted, host), /^220/);
+});
+
 test('a proxy that speaks for itself is the client', async () => {
   for (const header of ['PROXY UNKNOWN\r\n', version2(0, 0, Buffer.alloc(0))]) {
     const client = await behind(header);
@@ -129,4 +141,5 @@ test('garbage, and silence, end the connection; the log names the cure', async (
     reason: 'no PROXY header within 5 s',
     cure,
   });
+  await rig.metric('mailrelay_refusals_total{reason="proxy_header"} 4');
 });
