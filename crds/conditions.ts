@@ -196,6 +196,11 @@ export const REASONS = {
     cause: 'An accepted domain has no route, so that a smart host gets its mail, and would send it back.',
     cure: 'Add a route for the domain that the message names.',
   },
+  NobodyCanLogIn: {
+    type: 'ConfigurationSound',
+    cause: 'There are users or tokens for logins, but no listener has auth.',
+    cure: 'Set auth: Optional or Required on a listener, or remove credentialsSecretName and oauth.',
+  },
 } as const satisfies Record<string, Reason>;
 
 export type ReasonName = keyof typeof REASONS;

@@ -66,6 +66,15 @@ const accepting = (...routed: string[]) => ({
   }),
 });
 
+const withUsers = (auth: 'Disabled' | 'Optional') => ({
+  relay: relayObject({
+    inbound: {
+      listeners: [{ name: 'smtp', port: 25, auth }],
+      clients: { credentialsSecretName: 'users' },
+    },
+  }),
+});
+
 type Case = [string, Partial<Judged>, ConditionType, string | undefined, string | undefined];
 
 /** What is known, and which condition says what of it. */
@@ -238,6 +247,8 @@ const CASES: readonly Case[] = [
     'False',
     'AcceptedDomainReturns',
   ],
+  ['there are users and no auth', withUsers('Disabled'), 'ConfigurationSound', 'False', 'NobodyCanLogIn'],
+  ['there are users and auth', withUsers('Optional'), 'ConfigurationSound', 'True', 'NothingToNote'],
   ['an accepted domain has a route', accepting('a.example'), 'ConfigurationSound', 'True', 'NothingToNote'],
   [
     'other relays are replaced first',

@@ -44,6 +44,7 @@ const SOUND: readonly Check[] = [
   check.referenceMissing, // a Secret or ConfigMap that the spec names
   check.addressMayBeNode, // client networks behind a Service that hides clients
   check.acceptedDomainReturns, // accepted, and without a route
+  check.nobodyCanLogIn, // users, and no listener for them
   check.nothingToNote,
 ];
 

@@ -113,6 +113,15 @@ export const acceptedDomainReturns: Check = ({ policy }) => {
   return is('False', 'AcceptedDomainReturns', `${text}: add a route for it`);
 };
 
+export const nobodyCanLogIn: Check = ({ policy }) => {
+  const listeners = policy?.inbound.listeners ?? [];
+  const hasUsers = listeners.some(({ clients }) => clients.usersSecret !== null || clients.oauth !== null);
+  if (!hasUsers || listeners.some(({ auth }) => auth !== 'Disabled')) return undefined;
+  const text =
+    'clients has credentialsSecretName or oauth, but no listener has auth, so that nobody can log in';
+  return is('False', 'NobodyCanLogIn', `${text}: set auth on a listener`);
+};
+
 export const nothingToNote: Check = () => is('True', 'NothingToNote', 'Nothing to note');
 
 export const mailWaiting: Check = (world) => {
