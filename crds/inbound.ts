@@ -1,6 +1,7 @@
 /** The receiving half of a MailRelay spec: shapes and bounds. Part of the one source of truth, see mailrelay.ts. */
 import { z } from 'zod';
 import {
+  address,
   domainPatterns,
   domains,
   duration,
@@ -196,9 +197,7 @@ export const inbound = z
       .describe(
         'Domains that hide their hosts: user@host.example.com becomes user@example.com, in the envelope sender and in the From, Sender and Reply-To headers of those who may relay.',
       ),
-    alwaysBcc: text('^[^@\\s]{1,64}@[^@\\s]+$', 320, 'an address')
-      .optional()
-      .describe('An address that gets a copy of every message.'),
+    alwaysBcc: address().optional().describe('An address that gets a copy of every message.'),
     limits: limits.optional().describe('Limits; beyond them a client gets a 421, 450, 452 or 552 reply.'),
   })
   .describe('Receiving: the listener task. It restarts itself when anything here changes.');

@@ -103,7 +103,7 @@ const spec = z.object({
         .optional()
         .describe('Only deliveries to these domains. Default: all deliveries.'),
       until: text(
-        '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z$',
+        '^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]Z$',
         20,
         'a time in UTC, such as 2026-01-31T18:00:00Z',
       )

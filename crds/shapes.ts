@@ -48,6 +48,13 @@ export const senderPatterns = (max: number) =>
     )
     .min(1)
     .max(max);
+/** One that is relayed as it stands: see `relayable` of the listener. */
+export const address = () =>
+  text(
+    `^[^@\\s%!\\\\:;,<>]{1,64}@${HOST_PATTERN.slice(1)}`,
+    320,
+    'an address whose domain is in lower case, such as archive@example.com',
+  );
 export const size = () => text(SIZE_PATTERN, 16, 'a quantity of bytes, such as 25Mi');
 export const duration = () => text(DURATION_PATTERN, 16, 'a duration, such as 5d, 36h or 1h30m');
 export const ipFamily = () => z.enum(IP_FAMILIES);
