@@ -21,6 +21,7 @@ export function describeStart({ policy, caFile, address, adminPort, status }: St
     ...listeners.map((listener) =>
       row(listener.name, `${address}:${servedPort(listener.port)}`, protection(listener)),
     ),
+    ...policy.inbound.clientPolicies.map(clientPolicyRow),
     row('health', `http://${address}:${adminPort}/readyz`, '/status /metrics'),
     '',
     row('policy', hashOf(policy), `outbound ${policy.outbound.tlsLevel}, ${nextHops(policy)}`),
@@ -60,6 +61,14 @@ function row(name: string, first: string, rest: string): string {
 function protection({ implicitTLS, starttls, auth }: Listener): string {
   const login = auth === 'Disabled' ? '' : `, login ${auth}`;
   return `${implicitTLS ? 'TLS from the first byte' : `STARTTLS ${starttls}`}${login}`;
+}
+
+function clientPolicyRow({ networks, starttls, minTlsVersion }: Policy['inbound']['clientPolicies'][number]) {
+  const changes = [
+    ...(starttls === null ? [] : [`STARTTLS ${starttls}`]),
+    ...(minTlsVersion === null ? [] : [`${minTlsVersion} or later`]),
+  ];
+  return row('clients of', networks.join(', '), changes.join(', '));
 }
 
 function nextHops({ outbound }: Policy): string {

@@ -58,6 +58,11 @@ for (const file of files) {
   });
 }
 
+test('the start names what client policies change', () => {
+  assert.match(relay.stdout, /clients of +127\.0\.0\.3 +STARTTLS Required\n/);
+  assert.match(relay.stdout, /clients of +127\.0\.0\.4\/32 +STARTTLS Disabled\n/);
+});
+
 test('the reply to STARTTLS is exactly 24 bytes', async () => {
   const client = await SmtpClient.connect(relay.ports[1] ?? 0);
   await client.hello();
