@@ -115,3 +115,14 @@ test('refusals are counted by reason', async () => {
   ])
     assert.match(metrics, new RegExp(`mailrelay_refusals_total\\{reason="${reason}"\\} [1-9]`));
 });
+
+test('unless limits say otherwise a stranger has fifty connections, and whoever is trusted has no limit', async () => {
+  const refusedOf = async (from: string) => {
+    const clients = await Promise.all(Array.from({ length: 51 }, () => rig.connect('smtp', from)));
+    const replies = await Promise.all(clients.map((client) => client.reply()));
+    for (const client of clients) client.close();
+    return replies.filter((reply) => reply.startsWith('421 4.7.0 Too many connections')).length;
+  };
+  assert.equal(await refusedOf('127.0.0.9'), 1);
+  assert.equal(await refusedOf(OURS), 0);
+});

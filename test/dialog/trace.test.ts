@@ -87,6 +87,9 @@ test('levels below show less, and the trace ends by itself at its time, in open 
   await until('the time to be over', () => Date.now() > Date.parse(end));
   await client.quit();
   await until('the trace to say so', () => rig.relay.stderr.includes('The trace ended, as trace.until says'));
-  await rig.client('smtp', '127.0.0.4');
+  const later = await rig.client('smtp', '127.0.0.4');
+  await later.send('a@x.example', ['b@y.example'], messageText('later'));
+  // What comes in one stream has come in its order.
+  await rig.logged({ event: 'accepted', client: '127.0.0.4' });
   assert.equal(lines('127.0.0.4').length, 2);
 });

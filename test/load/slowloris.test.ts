@@ -1,6 +1,6 @@
 /**
  * A thousand sessions that stay half open and trickle bytes: in the middle of a command, of a handshake, of a message.
- * An honest client is served beside them; how much slower is measured, and bounded, by `make soak`.
+ * An honest client is served beside them, not many times slower; `make soak` looks more closely.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -14,7 +14,8 @@ import { messageText, SmtpClient } from '#test/kit/smtpclient.ts';
 const SOAK = Boolean(process.env['MAILRELAY_SOAK']);
 const ATTACKERS = 1_000;
 const MESSAGES = SOAK ? 100 : 10;
-const MOST_TIMES_SLOWER = 2;
+/** Of few messages the median says less. */
+const MOST_TIMES_SLOWER = SOAK ? 2 : 5;
 /** Each of them sends a byte a second, a few of them at a time. */
 const TRICKLE_MS = 20;
 const AT_A_TIME = (ATTACKERS * TRICKLE_MS) / 1000;
@@ -38,7 +39,7 @@ test(`${ATTACKERS} half-open sessions do not keep an honest client from being se
     context.diagnostic(
       `handshake and message: ${alone.toFixed(1)} ms alone, ${beside.toFixed(1)} ms beside ${ATTACKERS} half-open sessions`,
     );
-    if (SOAK) assert.ok(beside < alone * MOST_TIMES_SLOWER, `${beside / alone} times slower`);
+    assert.ok(beside < alone * MOST_TIMES_SLOWER, `${beside / alone} times slower`);
   } finally {
     clearInterval(trickle);
     crowd?.leave();
