@@ -68,6 +68,11 @@ export const REASONS = {
       'A pod that is no longer wanted still has mail: its siblings are away or full, or none stays, or there is no certificate, so that its queue is delivered.',
     cure: 'The message says why; mend what it names, or the next hops. Or raise replicas again: the pod then stays.',
   },
+  WriteFailed: {
+    type: 'Reconciling',
+    cause: 'The API server fails at a write for this relay, most often because an admission webhook is down.',
+    cure: 'The message quotes the API server; mend what it names. It is tried again, after three minutes at the latest.',
+  },
   PolicyChanging: {
     type: 'Reconciling',
     cause: 'A new policy is on its way to the pods.',

@@ -1,7 +1,7 @@
 /**
  * Brings the objects of one MailRelay to what is wanted: server-side apply where a live object differs, deletion where
- * one that we own is no longer wanted. Takes nothing over that belongs to someone else. What only a person can mend
- * comes back as an obstacle; anything else that fails is thrown, for a retry.
+ * one that we own is no longer wanted. Takes nothing over that belongs to someone else. What the API server refuses, or
+ * fails at, comes back as an obstacle, and the rest goes on; where it does not answer, that is thrown.
  */
 import { isNumbered } from '#crds/scalefile.ts';
 import { FIELD_MANAGER } from '#crds/wellknown.ts';
@@ -31,8 +31,24 @@ export async function applyAll(
     const obstacle = await applyOne(writer, world, object, onWrite);
     if (obstacle) obstacles.push(obstacle);
   }
-  await prune(writer, world, wanted, onWrite);
-  return obstacles;
+  return [...obstacles, ...(await prune(writer, world, wanted, onWrite))];
+}
+
+/** One write of several, which do not wait for each other. */
+export async function attempt(object: string, write: () => Promise<void>): Promise<Obstacle[]> {
+  try {
+    await write();
+    return [];
+  } catch (error) {
+    return [obstacleOf(object, error)];
+  }
+}
+
+/** What a failed write means for the relay; throws what says nothing of this one object. */
+function obstacleOf(object: string, error: unknown): Obstacle {
+  if (isKubeError(error, 'forbidden', 'invalid')) return { kind: 'denied', object, message: error.message };
+  if (isKubeError(error, 'failed')) return { kind: 'failed', object, error };
+  throw error;
 }
 
 async function applyOne(
@@ -62,9 +78,7 @@ async function applyOne(
     onWrite('applied', name);
     return undefined;
   } catch (error) {
-    if (isKubeError(error, 'forbidden', 'invalid'))
-      return { kind: 'denied', object: name, message: error.message };
-    throw error;
+    return obstacleOf(name, error);
   }
 }
 
@@ -161,15 +175,20 @@ async function prune(
   world: World,
   wanted: readonly Rendered[],
   onWrite: OnWrite,
-): Promise<void> {
+): Promise<Obstacle[]> {
+  const obstacles: Obstacle[] = [];
   const names = new Set(wanted.map(({ kind, metadata }) => `${kind}/${metadata.name}`));
   for (const [name, object] of world.objects) {
     const kind = OWNED.find((known) => known.kind === object.kind);
     if (!kind || names.has(name) || object.metadata.deletionTimestamp) continue;
     if (!isOwnedBy(object, world.relay.metadata.uid)) continue;
-    await remove(writer, kind, object, 'Background');
-    onWrite('deleted', name);
+    const removed = await attempt(name, async () => {
+      await remove(writer, kind, object, 'Background');
+      onWrite('deleted', name);
+    });
+    obstacles.push(...removed);
   }
+  return obstacles;
 }
 
 async function read(writer: Writer, path: string): Promise<KubeObject | undefined> {

@@ -3,48 +3,63 @@
  * judged: one that changed meanwhile, by another hand or another leader, is left alone and judged anew.
  */
 import { ANNOTATIONS } from '#crds/wellknown.ts';
-import { mergePatch, type OnWrite, type Writer } from './apply.ts';
+import { attempt, mergePatch, type OnWrite, type Writer } from './apply.ts';
 import type { Scaling } from './judge/scaling.ts';
 import type { KubeObject } from './kube/client.ts';
 import { isKubeError } from './kube/errors.ts';
 import { CLAIM, pathOf } from './kube/kinds.ts';
+import type { Obstacle } from './world.ts';
 
 /** Before anything that could bring a pod back to serve: what it takes then is not empty any more. */
-export async function unmarkClaims(writer: Writer, { unmarked }: Scaling, onWrite: OnWrite): Promise<void> {
-  for (const claim of unmarked) await mark(writer, claim, null, onWrite);
+export async function unmarkClaims(
+  writer: Writer,
+  { unmarked }: Scaling,
+  onWrite: OnWrite,
+): Promise<Obstacle[]> {
+  const obstacles: Obstacle[] = [];
+  for (const claim of unmarked) obstacles.push(...(await mark(writer, claim, null, onWrite)));
+  return obstacles;
 }
 
 export async function settleClaims(
   writer: Writer,
   { marked, removed }: Scaling,
   onWrite: OnWrite,
-): Promise<void> {
-  for (const { claim, podUid } of marked) await mark(writer, claim, podUid, onWrite);
-  for (const claim of removed) await remove(writer, claim, onWrite);
+): Promise<Obstacle[]> {
+  const obstacles: Obstacle[] = [];
+  for (const { claim, podUid } of marked) obstacles.push(...(await mark(writer, claim, podUid, onWrite)));
+  for (const claim of removed) obstacles.push(...(await remove(writer, claim, onWrite)));
+  return obstacles;
 }
 
-async function mark(
+function mark(
   writer: Writer,
   claim: KubeObject,
   podUid: string | null,
   onWrite: OnWrite,
-): Promise<void> {
+): Promise<Obstacle[]> {
   const { resourceVersion } = claim.metadata;
   const annotations = { [ANNOTATIONS.emptied]: podUid };
-  await mergePatch(writer, CLAIM, claim, { metadata: { resourceVersion, annotations } });
-  onWrite('patched', `${CLAIM.kind}/${claim.metadata.name}`);
+  const object = `${CLAIM.kind}/${claim.metadata.name}`;
+  return attempt(object, async () => {
+    await mergePatch(writer, CLAIM, claim, { metadata: { resourceVersion, annotations } });
+    onWrite('patched', object);
+  });
 }
 
-async function remove(writer: Writer, { metadata }: KubeObject, onWrite: OnWrite): Promise<void> {
+function remove(writer: Writer, { metadata }: KubeObject, onWrite: OnWrite): Promise<Obstacle[]> {
   const { uid, resourceVersion, namespace, name } = metadata;
-  try {
-    await writer.request({
-      method: 'DELETE',
-      path: pathOf(CLAIM, namespace, name),
-      body: { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { uid, resourceVersion } },
-    });
-    onWrite('deleted', `${CLAIM.kind}/${name}`);
-  } catch (error) {
-    if (!isKubeError(error, 'notFound', 'conflict')) throw error;
-  }
+  const object = `${CLAIM.kind}/${name}`;
+  return attempt(object, async () => {
+    try {
+      await writer.request({
+        method: 'DELETE',
+        path: pathOf(CLAIM, namespace, name),
+        body: { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { uid, resourceVersion } },
+      });
+      onWrite('deleted', object);
+    } catch (error) {
+      if (!isKubeError(error, 'notFound', 'conflict')) throw error;
+    }
+  });
 }

@@ -2,55 +2,16 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { MailRelayStatus } from '#crds/status.ts';
 import { selectorLabels } from '#crds/wellknown.ts';
-import {
-  liveObjects,
-  podReport,
-  podView,
-  relayObject,
-  SETTINGS,
-  settledWorld,
-} from '#test/fixtures/world.ts';
+import { notFound, recordingHands } from '#test/fixtures/hands.ts';
+import { liveObjects, podReport, podView, relayObject, settledWorld } from '#test/fixtures/world.ts';
 import type { KubeObject, Request } from './kube/client.ts';
-import { KubeError } from './kube/errors.ts';
-import { Refresher } from './pods/refresh.ts';
-import { type Hands, reconcile } from './reconcile.ts';
+import { reconcile } from './reconcile.ts';
 import { renderStatus } from './report/status.ts';
-import { Rollouts } from './rollouts.ts';
 import type { World } from './world.ts';
-
-/** Takes every request down, and answers by `answer`. */
-function recordingHands(
-  answer: (request: Request) => unknown = () => ({}),
-): Hands & { requests: Request[]; events: string[] } {
-  const requests: Request[] = [];
-  const events: string[] = [];
-  return {
-    requests,
-    events,
-    writer: {
-      request: async <T>(request: Request) => {
-        requests.push(request);
-        return answer(request) as T;
-      },
-    },
-    settings: SETTINGS,
-    refresher: new Refresher(),
-    rollouts: new Rollouts(1),
-    onWrite: () => undefined,
-    tell: async (_relay, { reason }) => {
-      events.push(reason);
-    },
-  };
-}
 
 const withStatus = (world: World): World => {
   const status = renderStatus({ ...world, obstacles: [] }) as MailRelayStatus;
   return { ...world, relay: { ...world.relay, status } };
-};
-
-const notFound = (request: Request) => {
-  if (request.method === 'GET') throw new KubeError('notFound', 'not found', 404);
-  return {};
 };
 
 describe('reconcile', () => {
@@ -276,37 +237,4 @@ describe('reconcile', () => {
       [],
     );
   });
-
-  for (const kind of ['conflict', 'unavailable', 'unauthenticated', 'expired'] as const) {
-    test(`whichever call fails with ${kind}, the next run sends the rest and ends in the same place`, async () => {
-      const world = settledWorld({ objects: new Map(), pods: [] });
-      const fault = recordingHands(notFound);
-      await reconcile(world, fault);
-      const writes = fault.requests.length;
-      for (let nth = 0; nth < writes; nth++) {
-        let count = 0;
-        const hands = recordingHands((request) => {
-          if (count++ === nth) throw new KubeError(kind, 'injected');
-          return notFound(request);
-        });
-        await assert.rejects(reconcile(world, hands), /injected/);
-        const again = recordingHands(notFound);
-        await reconcile(world, again);
-        assert.deepEqual(again.requests, fault.requests);
-      }
-    });
-  }
-
-  for (const kind of ['forbidden', 'invalid'] as const) {
-    test(`an object that the server refuses as ${kind} is Stalled, and the others are applied all the same`, async () => {
-      const hands = recordingHands((request) => {
-        if (request.method === 'PATCH' && request.path.includes('/services/'))
-          throw new KubeError(kind, 'by policy', 403);
-        return notFound(request);
-      });
-      await reconcile(settledWorld({ objects: new Map(), pods: [] }), hands);
-      assert.ok(hands.requests.some(({ path }) => path.includes('/statefulsets/')));
-      assert.ok(hands.events.includes('Denied'));
-    });
-  }
 });

@@ -1,13 +1,13 @@
 /**
  * The story of one MailRelay: gather what is known, judge it, render what is wanted, apply the difference, report once.
- * Reconciling the same world twice writes nothing the second time. Throws when something failed that a retry may mend;
- * what only a person can mend is in the status.
+ * Reconciling the same world twice writes nothing the second time. Throws when something failed that a retry may mend,
+ * with the status told where the API server answers; what only a person can mend is in the status alone.
  */
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { hashOf } from '#crds/policyfile.ts';
 import type { MailRelayStatus } from '#crds/status.ts';
 import { ANNOTATIONS, FIELD_MANAGER } from '#crds/wellknown.ts';
-import { applyAll, mergePatch, type OnWrite, type Writer } from './apply.ts';
+import { applyAll, attempt, mergePatch, type OnWrite, type Writer } from './apply.ts';
 import { settleClaims, unmarkClaims } from './claims.ts';
 import { wantsIssuer } from './judge/certificate.ts';
 import { scalingOf } from './judge/scaling.ts';
@@ -41,12 +41,22 @@ export interface Reconciled {
 
 export async function reconcile(world: World, hands: Hands): Promise<Reconciled> {
   if (isPaused(world.relay)) return { lookAgainMs: undefined };
-  const obstacles = world.policy ? await apply(world, hands) : [];
-  if (!world.asked) return { lookAgainMs: undefined };
-  const refreshMs = await refresh(world, hands);
+  const applied = world.policy ? await apply(world, hands) : [];
+  if (!world.asked) {
+    throwFailed(applied);
+    return { lookAgainMs: undefined };
+  }
+  const { obstacles: untouched, lookAgainMs: refreshMs } = await refresh(world, hands);
+  const obstacles = [...applied, ...untouched];
   await report(world, obstacles, hands);
+  throwFailed(obstacles);
   const blockedMs = blockedFor(world, obstacles);
   return { lookAgainMs: blockedMs === undefined ? refreshMs : Math.min(refreshMs ?? blockedMs, blockedMs) };
+}
+
+/** For a retry, with the growing pauses of the queue. */
+function throwFailed(obstacles: readonly Obstacle[]): void {
+  for (const obstacle of obstacles) if (obstacle.kind === 'failed') throw obstacle.error;
 }
 
 /** What stands in the way is not ours, so no watch tells when it goes: a quota, a foreign object, a missing CRD. */
@@ -65,7 +75,9 @@ async function apply(world: World, { writer, settings, rollouts, onWrite }: Hand
   const { relay, policy } = world;
   if (!policy) return [];
   const scaling = scalingOf(world);
-  await unmarkClaims(writer, scaling, onWrite);
+  const marked = await unmarkClaims(writer, scaling, onWrite);
+  // A pod that comes back to serve before its mark is off could lose its claim.
+  if (marked.length > 0) return marked;
   const rendered = renderAll(relay, policy, settings, authorityOf(world), scaling.replicas);
   const waiting: Obstacle[] = [];
   const wanted = rendered.map((object) => {
@@ -75,24 +87,30 @@ async function apply(world: World, { writer, settings, rollouts, onWrite }: Hand
     return set;
   });
   const obstacles = await applyAll(writer, world, wanted, onWrite);
-  await settleClaims(writer, scaling, onWrite);
-  return [...waiting, ...obstacles];
+  return [...waiting, ...obstacles, ...(await settleClaims(writer, scaling, onWrite))];
 }
 
-async function refresh(world: World, { writer, refresher, onWrite }: Hands): Promise<number | undefined> {
+async function refresh(
+  world: World,
+  { writer, refresher, onWrite }: Hands,
+): Promise<{ obstacles: Obstacle[]; lookAgainMs: number | undefined }> {
   const { touches, lookAgainMs } = refresher.plan(world);
   const { namespace } = world.relay.metadata;
+  const obstacles: Obstacle[] = [];
   for (const { pod, value } of touches) {
     const patch = { metadata: { annotations: { [ANNOTATIONS.refresh]: value } } };
-    try {
-      await mergePatch(writer, POD, { metadata: { name: pod, namespace } }, patch);
-      onWrite('patched', `Pod/${pod}`);
-    } catch (error) {
-      // It went meanwhile; the one after it mounts what is current.
-      if (!isKubeError(error, 'notFound')) throw error;
-    }
+    const touched = await attempt(`${POD.kind}/${pod}`, async () => {
+      try {
+        await mergePatch(writer, POD, { metadata: { name: pod, namespace } }, patch);
+        onWrite('patched', `${POD.kind}/${pod}`);
+      } catch (error) {
+        // It went meanwhile; the one after it mounts what is current.
+        if (!isKubeError(error, 'notFound')) throw error;
+      }
+    });
+    obstacles.push(...touched);
   }
-  return lookAgainMs;
+  return { obstacles, lookAgainMs };
 }
 
 async function report(

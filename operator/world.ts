@@ -6,6 +6,7 @@ import type { MailRelay } from '#crds/mailrelay.ts';
 import type { PodStatus } from '#crds/podstatus.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import type { KubeObject } from './kube/client.ts';
+import type { KubeError } from './kube/errors.ts';
 
 export interface PodView {
   readonly name: string;
@@ -44,4 +45,6 @@ export type Obstacle =
   | { kind: 'nameTaken'; object: string }
   /** Its pods are replaced after those of other relays. */
   | { kind: 'waitsForTurn'; object: string }
-  | { kind: 'denied'; object: string; message: string };
+  | { kind: 'denied'; object: string; message: string }
+  /** The API server failed at it: tried again, once the status tells of it. */
+  | { kind: 'failed'; object: string; error: KubeError };

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { type ConditionType, REASONS } from '#crds/conditions.ts';
 import type { PodStatus } from '#crds/podstatus.ts';
 import { podReport, podView, relayObject, settledWorld } from '#test/fixtures/world.ts';
+import { KubeError } from '../kube/errors.ts';
 import { judge } from './chain.ts';
 import type { Judged } from './finding.ts';
 
@@ -256,6 +257,13 @@ const CASES: readonly Case[] = [
     'Reconciling',
     'True',
     'RolloutWaits',
+  ],
+  [
+    'a webhook is down',
+    { obstacles: [{ kind: 'failed', object: 'Service/relay', error: new KubeError('failed', 'no', 500) }] },
+    'Reconciling',
+    'True',
+    'WriteFailed',
   ],
   ['a pod leaves', leaving(null), 'Reconciling', 'True', 'ScalingIn'],
   ['a pod leaves and cannot', leaving('no sibling has room'), 'Reconciling', 'True', 'ScaleInWaits'],

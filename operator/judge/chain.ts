@@ -18,6 +18,7 @@ const STALLED: readonly Check[] = [
 ];
 
 const RECONCILING: readonly Check[] = [
+  check.writeFailed, // an admission webhook that is down, most often
   check.rolloutWaits, // other relays first
   scaling.scaleInWaits, // a pod leaves and its queue does not
   scaling.scalingIn, // pods leave

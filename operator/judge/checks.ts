@@ -31,6 +31,13 @@ export const denied: Check = ({ obstacles }) => {
   return refused && is('True', 'Denied', `The API server refuses ${refused.object}: ${refused.message}`);
 };
 
+export const writeFailed: Check = ({ obstacles }) => {
+  const failed = obstacles.find((obstacle) => obstacle.kind === 'failed');
+  if (!failed) return undefined;
+  const text = `The API server fails at ${failed.object}, which is tried again`;
+  return is('True', 'WriteFailed', `${text}: ${failed.error.message}`);
+};
+
 export const policyRefusedByPods: Check = (world) => {
   const pod = reported(world).find(({ report }) => report?.policy.refused);
   return (

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { KubeConfig } from '@kubernetes/client-node';
-import { Client } from './client.ts';
-import { isKubeError } from './errors.ts';
+import { Client, type ConnectionNews } from './client.ts';
+import { isKubeError, type KubeErrorKind } from './errors.ts';
 
 const CUT: Readonly<Record<string, (response: ServerResponse) => void>> = {
   'ends in the middle': (response) => {
@@ -14,18 +14,42 @@ const CUT: Readonly<Record<string, (response: ServerResponse) => void>> = {
   'is no JSON': (response) => void response.end('<html>'),
 };
 
+/** Of a server that always answers so. */
+async function clientOf(
+  t: TestContext,
+  answer: (response: ServerResponse) => void,
+  news: ConnectionNews = () => undefined,
+): Promise<Client> {
+  const server = createServer((_, response) => answer(response));
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+  t.after(() => server.close());
+  const config = new KubeConfig();
+  const { port } = server.address() as AddressInfo;
+  const cluster = { name: 'test', server: `http://127.0.0.1:${port}`, skipTLSVerify: true };
+  config.loadFromClusterAndUser(cluster, { name: 'test' });
+  return new Client(config, news);
+}
+
 for (const [what, answer] of Object.entries(CUT)) {
   test(`an answer that ${what} is a KubeError, as every failure`, async (t) => {
-    const server = createServer((_, response) => answer(response));
-    await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
-    t.after(() => server.close());
-    const config = new KubeConfig();
-    const { port } = server.address() as AddressInfo;
-    const cluster = { name: 'test', server: `http://127.0.0.1:${port}`, skipTLSVerify: true };
-    config.loadFromClusterAndUser(cluster, { name: 'test' });
-    const client = new Client(config, () => undefined);
+    const client = await clientOf(t, answer);
     await assert.rejects(client.request({ method: 'GET', path: '/' }), (error) =>
       isKubeError(error, 'unavailable'),
     );
+  });
+}
+
+const FAILING: readonly [string, string, KubeErrorKind, string[]][] = [
+  ['in the words of the API server is of this one request', '{"kind":"Status","message":"no"}', 'failed', []],
+  ['of something before it is an absence', '<html>', 'unavailable', ['away']],
+];
+
+for (const [what, body, kind, expected] of FAILING) {
+  test(`a 500 ${what}`, async (t) => {
+    const news: string[] = [];
+    const answer = (response: ServerResponse) => void response.writeHead(500).end(body);
+    const client = await clientOf(t, answer, (one) => news.push(one.kind));
+    await assert.rejects(client.request({ method: 'GET', path: '/' }), (error) => isKubeError(error, kind));
+    assert.deepEqual(news, expected);
   });
 }

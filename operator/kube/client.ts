@@ -130,7 +130,8 @@ export class Client {
     }
     const text = await response.body.text().catch(() => '');
     const retryAfter = Number(response.headers['retry-after']) || undefined;
-    throw this.#noted(new KubeError(kindOfStatus(status), messageOf(text, status), status, retryAfter));
+    const { kind, message = `HTTP ${status}` } = saidIn(text);
+    throw this.#noted(new KubeError(kindOfStatus(status, kind === 'Status'), message, status, retryAfter));
   }
 
   /**
@@ -195,10 +196,11 @@ function reasonOf(error: unknown): string {
   return typeof code === 'string' && code !== '' ? code : message;
 }
 
-function messageOf(text: string, status: number): string {
+/** The Status object of the API server, or whatever stands before it said. */
+function saidIn(text: string): { readonly kind?: string; readonly message?: string } {
   try {
-    return (JSON.parse(text) as { message?: string }).message ?? `HTTP ${status}`;
+    return JSON.parse(text) ?? {};
   } catch {
-    return `HTTP ${status}`;
+    return {};
   }
 }

@@ -5,6 +5,8 @@
 export type KubeErrorKind =
   /** No answer: refused, reset, timed out, or the server is overloaded or broken (429, 5xx). */
   | 'unavailable'
+  /** 500 in the server's own words: this one request failed, as where an admission webhook is down. */
+  | 'failed'
   | 'conflict'
   | 'notFound'
   /** The resource version is too old: list again. */
@@ -29,7 +31,8 @@ export class KubeError extends Error {
   }
 }
 
-export function kindOfStatus(status: number): KubeErrorKind {
+/** `explained`: with a Status object of the API server. */
+export function kindOfStatus(status: number, explained: boolean): KubeErrorKind {
   switch (status) {
     case 401:
       return 'unauthenticated';
@@ -43,6 +46,8 @@ export function kindOfStatus(status: number): KubeErrorKind {
       return 'expired';
     case 429:
       return 'unavailable';
+    case 500:
+      return explained ? 'failed' : 'unavailable';
     default:
       return status >= 500 ? 'unavailable' : 'invalid';
   }

@@ -26,7 +26,7 @@ export interface ListWatchOptions {
   readonly labelSelector: string | undefined;
   /** `before` is undefined for a new object, `after` for one that is gone. */
   readonly onChange: (before: KubeObject | undefined, after: KubeObject | undefined) => void;
-  /** A reason that retrying alone will not mend, once per reason. */
+  /** A reason that retrying alone may not mend, once per reason. */
   readonly onTrouble: (kind: Kind, message: string) => void;
   readonly random: () => number;
   /** Milliseconds; silence after which a watch is given up. */
@@ -216,7 +216,7 @@ export class ListWatch {
       return;
     }
     this.restarts += 1;
-    if (isKubeError(error, 'forbidden', 'notFound') && this.#trouble !== error.message) {
+    if (isKubeError(error, 'forbidden', 'notFound', 'failed') && this.#trouble !== error.message) {
       this.#trouble = error.message;
       this.#options.onTrouble(this.#options.kind, error.message);
     }

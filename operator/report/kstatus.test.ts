@@ -5,6 +5,7 @@ import { type MailRelayStatus, mailRelayStatus } from '#crds/status.ts';
 import { liveObjects, podReport, podView, relayObject, settledWorld } from '#test/fixtures/world.ts';
 import { kstatus, type Verdict } from '#test/kit/kstatus.ts';
 import type { Judged } from '../judge/finding.ts';
+import { KubeError } from '../kube/errors.ts';
 import { renderStatus } from './status.ts';
 
 const relay = relayObject();
@@ -29,6 +30,11 @@ const TABLE: readonly [string, Partial<Judged>, Verdict][] = [
   ['a policy refused', both({ policy: { hash: 'old', refused: { hash: 'x', message: 'no' } } }), 'Failed'],
   ['a name taken', { obstacles: [{ kind: 'nameTaken', object: 'Service/relay' }] }, 'Failed'],
   ['a quota', { obstacles: [{ kind: 'denied', object: 'Service/relay', message: 'no' }] }, 'Failed'],
+  [
+    'a write that fails',
+    { obstacles: [{ kind: 'failed', object: 'Service/relay', error: new KubeError('failed', 'no', 500) }] },
+    'InProgress',
+  ],
   ['a spec that breaks a rule', { faults: [{ path: 'spec', message: 'no' }], policy: undefined }, 'Failed'],
   [
     'no certificate, and nobody who was asked for one',

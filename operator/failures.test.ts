@@ -1,0 +1,136 @@
+/** What becomes of a look when a write fails: the rest is written, the status tells of it, and the queue hears of it. */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { MailRelayStatus } from '#crds/status.ts';
+import { ANNOTATIONS } from '#crds/wellknown.ts';
+import { notFound, recordingHands } from '#test/fixtures/hands.ts';
+import { liveObjects, podReport, podView, relayObject, settledWorld } from '#test/fixtures/world.ts';
+import type { KubeObject, Request } from './kube/client.ts';
+import { KubeError } from './kube/errors.ts';
+import { reconcile } from './reconcile.ts';
+
+const WORDS = 'Internal error occurred: failed calling webhook "policy.example"';
+
+/** A server whose webhook is down for the chosen writes. */
+const failingAt = (isIt: (request: Request) => boolean) => (request: Request) => {
+  if (request.method !== 'GET' && isIt(request)) throw new KubeError('failed', WORDS, 500);
+  return notFound(request);
+};
+
+const isStatus = ({ path }: Request) => path.endsWith('/status');
+const statusIn = (requests: readonly Request[]) =>
+  (requests.find(isStatus)?.body as { status: MailRelayStatus } | undefined)?.status;
+const conditionIn = (requests: readonly Request[], type: string) =>
+  statusIn(requests)?.conditions?.find((condition) => condition.type === type);
+
+describe('a write that fails', () => {
+  for (const kind of ['conflict', 'unavailable', 'unauthenticated', 'expired'] as const) {
+    test(`whichever call fails with ${kind}, the next run sends the rest and ends in the same place`, async () => {
+      const world = settledWorld({ objects: new Map(), pods: [] });
+      const fault = recordingHands(notFound);
+      await reconcile(world, fault);
+      const writes = fault.requests.length;
+      for (let nth = 0; nth < writes; nth++) {
+        let count = 0;
+        const hands = recordingHands((request) => {
+          if (count++ === nth) throw new KubeError(kind, 'injected');
+          return notFound(request);
+        });
+        await assert.rejects(reconcile(world, hands), /injected/);
+        const again = recordingHands(notFound);
+        await reconcile(world, again);
+        assert.deepEqual(again.requests, fault.requests);
+      }
+    });
+  }
+
+  test('at one object: the others are written, the status quotes the server, and it is tried again', async () => {
+    const world = settledWorld({ objects: new Map(), pods: [] });
+    const hands = recordingHands(failingAt(({ path }) => path.includes('/services/')));
+    await assert.rejects(reconcile(world, hands), /failed calling webhook/);
+    assert.ok(hands.requests.some(({ path }) => path.includes('/statefulsets/')));
+    assert.equal(conditionIn(hands.requests, 'Ready')?.status, 'False');
+    const { status, reason, message } = conditionIn(hands.requests, 'Reconciling') ?? {};
+    assert.deepEqual([status, reason], ['True', 'WriteFailed']);
+    assert.match(message ?? '', /Service\/relay.*failed calling webhook "policy.example"$/);
+    assert.deepEqual(hands.events, []);
+  });
+
+  test('in the same way twice is told once', async () => {
+    const world = settledWorld({ objects: new Map(), pods: [] });
+    const fault = failingAt((request) => !isStatus(request));
+    const [first, second] = [recordingHands(fault), recordingHands(fault)];
+    await assert.rejects(reconcile(world, first), /failed calling webhook/);
+    const status = statusIn(first.requests);
+    assert.ok(status);
+    const told = { ...world, relay: { ...world.relay, status } };
+    await assert.rejects(reconcile(told, second), /failed calling webhook/);
+    assert.deepEqual(second.requests.filter(isStatus), []);
+  });
+
+  test('at a pod, at what is no longer wanted, or at a claim is told as well', async () => {
+    const relay = relayObject();
+    const objects = liveObjects(relay);
+    const unwanted = liveObjects(relayObject({ tls: { issuerRef: { name: 'ca' } } })).get(
+      'Certificate/relay',
+    );
+    objects.set('Certificate/relay', unwanted as KubeObject);
+    const name = 'spool-relay-2';
+    const annotations = { [ANNOTATIONS.emptied]: 'uid-of-relay-2' };
+    objects.set(`PersistentVolumeClaim/${name}`, {
+      kind: 'PersistentVolumeClaim',
+      metadata: { name, namespace: 'mail', annotations },
+    });
+    const pods = [
+      podView('relay-0', podReport(relay, { policy: { hash: 'old', refused: null } })),
+      podView('relay-1', podReport(relay)),
+    ];
+    for (const object of ['Pod/relay-0', 'Certificate/relay', `PersistentVolumeClaim/${name}`]) {
+      const [kind = '', named = ''] = object.split('/');
+      const path = `/${kind.toLowerCase()}s/${named}`;
+      const hands = recordingHands(failingAt((request) => request.path.endsWith(path)));
+      await assert.rejects(
+        reconcile(settledWorld({ relay, objects, pods }), hands),
+        /failed calling webhook/,
+      );
+      const { reason, message = '' } = conditionIn(hands.requests, 'Reconciling') ?? {};
+      assert.equal(reason, 'WriteFailed', object);
+      assert.ok(message.includes(object), message);
+    }
+  });
+
+  test('at the mark of a claim whose pod is wanted again keeps the pod from being wanted', async () => {
+    const relay = relayObject();
+    const objects = liveObjects(relayObject({ replicas: 1 }));
+    const name = 'spool-relay-1';
+    const annotations = { [ANNOTATIONS.emptied]: 'uid-of-relay-1' };
+    objects.set(`PersistentVolumeClaim/${name}`, {
+      kind: 'PersistentVolumeClaim',
+      metadata: { name, namespace: 'mail', annotations },
+    });
+    const hands = recordingHands(failingAt(({ path }) => path.endsWith(name)));
+    await assert.rejects(reconcile(settledWorld({ relay, objects }), hands), /failed calling webhook/);
+    assert.ok(!hands.requests.some(({ path }) => path.includes('/statefulsets/')));
+    assert.equal(conditionIn(hands.requests, 'Reconciling')?.reason, 'WriteFailed');
+  });
+
+  test('before the pods were asked is thrown all the same', async () => {
+    const hands = recordingHands(failingAt(() => true));
+    const world = settledWorld({ objects: new Map(), pods: [], asked: false });
+    await assert.rejects(reconcile(world, hands), /failed calling webhook/);
+    assert.ok(!hands.requests.some(isStatus));
+  });
+
+  for (const kind of ['forbidden', 'invalid'] as const) {
+    test(`an object that the server refuses as ${kind} is Stalled, and the others are applied all the same`, async () => {
+      const hands = recordingHands((request) => {
+        if (request.method === 'PATCH' && request.path.includes('/services/'))
+          throw new KubeError(kind, 'by policy', 403);
+        return notFound(request);
+      });
+      await reconcile(settledWorld({ objects: new Map(), pods: [] }), hands);
+      assert.ok(hands.requests.some(({ path }) => path.includes('/statefulsets/')));
+      assert.ok(hands.events.includes('Denied'));
+    });
+  }
+});
