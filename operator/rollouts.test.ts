@@ -33,6 +33,8 @@ function setOf(relay: World['relay'], settings = NEWER): Rendered {
   return all.find(({ kind }) => kind === 'StatefulSet') as Rendered;
 }
 
+const templateOf = (set: unknown) => (set as { spec: { template: unknown } }).spec.template;
+
 const waits = (rollouts: Rollouts, world: World) => rollouts.inTurn(world, setOf(world.relay)).waits;
 
 describe('replacing the pods of many relays', () => {
@@ -63,8 +65,22 @@ describe('replacing the pods of many relays', () => {
     );
   });
 
-  test('what a user changed does not wait', () => {
-    assert.equal(waits(new Rollouts(0), worldOf('a', { observed: 2 })), false);
+  test('an edit or a step of an autoscaler is no turn', () => {
+    const world = worldOf('a', { observed: 2 });
+    const { set, waits: itWaits } = new Rollouts(0).inTurn(world, setOf(world.relay));
+    assert.equal(itWaits, true);
+    assert.deepEqual(templateOf(set), templateOf(world.objects.get('StatefulSet/a')));
+  });
+
+  test('what a user wants mounted is mounted at once, by the pods that there are', () => {
+    const world = worldOf('a', { observed: 2 });
+    const inbound = { listeners: [{ name: 'smtp', port: 25 }] };
+    const relay = { ...world.relay, spec: { ...world.relay.spec, inbound, tls: { secretName: 'users' } } };
+    const { set, waits: itWaits } = new Rollouts(0).inTurn({ ...world, relay }, setOf(relay));
+    assert.equal(itWaits, true);
+    assert.deepEqual(templateOf(set), templateOf(setOf(relay, SETTINGS)));
+    // Where only that is new, nothing waits.
+    assert.equal(new Rollouts(0).inTurn({ ...world, relay }, setOf(relay, SETTINGS)).waits, false);
   });
 
   test('nothing waits where nothing rolls', () => {

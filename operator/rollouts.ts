@@ -2,7 +2,7 @@
  * How many relays are replaced pod by pod at a time because the operator says so: a new image, or a new way to render.
  * The others keep the template that they have until it is their turn, and are scaled and reconfigured all the same. A
  * relay that does not come up keeps its turn for a while, so that a bad image does not reach all of them at once. What
- * a user changes is his own affair, and does not wait.
+ * a user changes is his own affair and does not wait; of a template that is only which Secrets and ConfigMaps it mounts.
  */
 import { covers } from './compare.ts';
 import type { KubeObject } from './kube/client.ts';
@@ -13,11 +13,21 @@ import type { World } from './world.ts';
 const PATIENCE_MS = 10 * 60_000;
 
 interface StatefulSet {
-  readonly spec: { readonly template: unknown };
+  readonly spec: { readonly template: Template };
   readonly status?: {
     readonly observedGeneration?: number;
     readonly currentRevision?: string;
     readonly updateRevision?: string;
+  };
+}
+
+interface Template {
+  readonly spec: {
+    readonly volumes?: readonly {
+      readonly secret?: { readonly secretName: string };
+      readonly configMap?: { readonly name: string };
+    }[];
+    readonly containers: readonly { readonly name: string; readonly volumeMounts?: unknown }[];
   };
 }
 
@@ -39,9 +49,11 @@ export class Rollouts {
   /** The StatefulSet as it may be applied now: `wanted`, or with the template that it has while it waits. */
   inTurn(world: World, wanted: Rendered): { set: Rendered; waits: boolean } {
     const live = world.objects.get(`StatefulSet/${wanted.metadata.name}`);
-    if (!live || this.#mayRoll(world, live, wanted)) return { set: wanted, waits: false };
-    const spec = { ...(wanted['spec'] as object), template: specOf(live).template };
-    return { set: { ...wanted, spec }, waits: true };
+    if (!live) return { set: wanted, waits: false };
+    const template = keptTemplate(specOf(live).template, specOf(wanted).template);
+    if (this.#mayRoll(world, live, covers(template, specOf(wanted).template)))
+      return { set: wanted, waits: false };
+    return { set: { ...wanted, spec: { ...specOf(wanted), template } }, waits: true };
   }
 
   /** The MailRelay is gone. */
@@ -49,15 +61,14 @@ export class Rollouts {
     this.#turns.delete(key);
   }
 
-  #mayRoll({ relay, now }: World, live: KubeObject, wanted: Rendered): boolean {
+  #mayRoll({ relay, now }: World, live: KubeObject, isAsWanted: boolean): boolean {
     const key = `${relay.metadata.namespace}/${relay.metadata.name}`;
-    if (covers(specOf(live).template, (wanted['spec'] as { template: unknown }).template)) {
+    if (isAsWanted) {
       if (!isRolling(live)) this.#turns.delete(key);
       else if (!this.#turns.has(key)) this.#turns.set(key, now);
       return true;
     }
-    const isUsers = relay.status?.observedGeneration !== relay.metadata.generation;
-    if (!isUsers && !this.#turns.has(key) && this.#under(now) >= this.#limit) return false;
+    if (!this.#turns.has(key) && this.#under(now) >= this.#limit) return false;
     if (!this.#turns.has(key)) this.#turns.set(key, now);
     return true;
   }
@@ -73,6 +84,32 @@ function isRolling(set: KubeObject): boolean {
   return !isSeen || status?.currentRevision !== status?.updateRevision;
 }
 
-function specOf(set: KubeObject): StatefulSet['spec'] {
+/** The live one; with what is mounted now where the user names what it does not mount yet. */
+function keptTemplate(live: Template, wanted: Template): Template {
+  const mounted = sourcesOf(live);
+  if (sourcesOf(wanted).every((source) => mounted.includes(source))) return live;
+  const { volumes = [], containers } = wanted.spec;
+  const mountsOf = new Map(containers.map(({ name, volumeMounts }) => [name, { volumeMounts }]));
+  return {
+    ...live,
+    spec: {
+      ...live.spec,
+      volumes,
+      containers: live.spec.containers.map((container) => ({
+        ...container,
+        ...mountsOf.get(container.name),
+      })),
+    },
+  };
+}
+
+function sourcesOf({ spec }: Template): string[] {
+  return (spec.volumes ?? []).flatMap(({ secret, configMap }) => [
+    ...(secret ? [`Secret/${secret.secretName}`] : []),
+    ...(configMap ? [`ConfigMap/${configMap.name}`] : []),
+  ]);
+}
+
+function specOf(set: KubeObject | Rendered): StatefulSet['spec'] {
   return (set as unknown as StatefulSet).spec;
 }
