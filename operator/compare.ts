@@ -1,7 +1,8 @@
 /**
  * Does a live object already say what is wanted? The API server adds defaults and other managers add fields, so only
- * the wanted fields are compared, in depth, as the API server would merge them; fields that we wanted once and no longer do are found by the hash of what
- * was applied, which the object carries. Sending nothing when nothing differs is what keeps idle free. Pure.
+ * the wanted fields are compared, in depth, as the API server would merge them; fields that we wanted once and no longer
+ * do are found by the hash of what was applied, which the object carries. Sending nothing when nothing differs is what
+ * keeps idle free, and an addition that no apply of ours would take away is no difference. Pure.
  */
 import { hashOf } from '#crds/policyfile.ts';
 import { GROUP, selectorLabels } from '#crds/wellknown.ts';
@@ -21,13 +22,20 @@ export function isUpToDate(live: KubeObject, wanted: Rendered): boolean {
 }
 
 /** Fields that the API server takes as one: what others add to them changes what they mean. */
-const WHOLE = new Set(['selector', 'podSelector', 'namespaceSelector', 'labelSelector']);
-/** Lists that the API server merges by key: what others add beside ours stays, as with fields. */
-const KEYED: Readonly<Record<string, string>> = {
-  ports: 'port',
-  containers: 'name',
-  volumes: 'name',
-  volumeMounts: 'mountPath',
+const WHOLE = new Set(['selector', 'podSelector', 'namespaceSelector', 'labelSelector', 'ingress']);
+/**
+ * Lists that the API server merges by key (`x-kubernetes-list-map-keys`): what others add beside ours stays, as with
+ * fields.
+ */
+const KEYED: Readonly<Record<string, readonly string[]>> = {
+  ownerReferences: ['uid'],
+  ports: ['port', 'protocol'],
+  containers: ['name'],
+  env: ['name'],
+  volumes: ['name'],
+  volumeMounts: ['mountPath'],
+  imagePullSecrets: ['name'],
+  topologySpreadConstraints: ['topologyKey', 'whenUnsatisfiable'],
 };
 
 /** True where `live` has everything that `wanted` has, with the same values. */
@@ -51,11 +59,11 @@ export function covers(live: unknown, wanted: unknown): boolean {
 
 function coversField(field: string, live: unknown, wanted: unknown): boolean {
   if (WHOLE.has(field)) return hashOf(live ?? {}) === hashOf(wanted);
-  const key = KEYED[field];
-  if (key === undefined || !Array.isArray(wanted) || !Array.isArray(live)) return covers(live, wanted);
+  const keys = KEYED[field];
+  if (keys === undefined || !Array.isArray(wanted) || !Array.isArray(live)) return covers(live, wanted);
   return wanted.every((item) =>
     covers(
-      live.find((other) => other[key] === item[key]),
+      live.find((other) => keys.every((key) => other[key] === item[key])),
       item,
     ),
   );
