@@ -160,8 +160,7 @@ async function growStorage(
     await mergePatch(writer, CLAIM, claim, { spec: { resources: { requests: { storage } } } });
     onWrite('patched', `${CLAIM.kind}/${claim.metadata.name}`);
   }
-  await remove(writer, STATEFUL_SET, live, 'Orphan');
-  onWrite('deleted', `${STATEFUL_SET.kind}/${live.metadata.name}`);
+  await remove(writer, STATEFUL_SET, live, 'Orphan', onWrite);
 }
 
 /** What each claim asks for; nothing in mode CutThrough, which has no claims. */
@@ -182,11 +181,7 @@ async function prune(
     const kind = OWNED.find((known) => known.kind === object.kind);
     if (!kind || names.has(name) || object.metadata.deletionTimestamp) continue;
     if (!isOwnedBy(object, world.relay.metadata.uid)) continue;
-    const removed = await attempt(name, async () => {
-      await remove(writer, kind, object, 'Background');
-      onWrite('deleted', name);
-    });
-    obstacles.push(...removed);
+    obstacles.push(...(await attempt(name, () => remove(writer, kind, object, 'Background', onWrite))));
   }
   return obstacles;
 }
@@ -200,24 +195,30 @@ async function read(writer: Writer, path: string): Promise<KubeObject | undefine
   }
 }
 
-/** Deletes this very object, not one of the same name that came after it. */
+/**
+ * Deletes this very object as it was judged, not one of the same name that came after it, nor what another leader has
+ * made of it since, for whom it may be wanted again. Its change is news, and it is judged anew.
+ */
 async function remove(
   writer: Writer,
   kind: Kind,
   { metadata }: KubeObject,
   propagationPolicy: string,
+  onWrite: OnWrite,
 ): Promise<void> {
+  const { namespace, name, uid, resourceVersion } = metadata;
   try {
     await writer.request({
       method: 'DELETE',
-      path: pathOf(kind, metadata.namespace, metadata.name),
+      path: pathOf(kind, namespace, name),
       body: {
         apiVersion: 'v1',
         kind: 'DeleteOptions',
         propagationPolicy,
-        preconditions: { uid: metadata.uid },
+        preconditions: { uid, resourceVersion },
       },
     });
+    onWrite('deleted', `${kind.kind}/${name}`);
   } catch (error) {
     if (!isKubeError(error, 'notFound', 'conflict')) throw error;
   }

@@ -5,6 +5,7 @@ import { selectorLabels } from '#crds/wellknown.ts';
 import { notFound, recordingHands } from '#test/fixtures/hands.ts';
 import { liveObjects, podReport, podView, relayObject, settledWorld } from '#test/fixtures/world.ts';
 import type { KubeObject, Request } from './kube/client.ts';
+import { KubeError } from './kube/errors.ts';
 import { reconcile } from './reconcile.ts';
 import { renderStatus } from './report/status.ts';
 import type { World } from './world.ts';
@@ -101,6 +102,21 @@ describe('reconcile', () => {
       hands.requests.map(({ method, path }) => `${method} ${path}`),
       ['DELETE /apis/cert-manager.io/v1/namespaces/mail/certificates/relay'],
     );
+    // A paused leader's comes late: the next one may want it again, and has written to it.
+    const { body } = hands.requests[0] as { body: { preconditions: unknown } };
+    assert.deepEqual(body.preconditions, { uid: 'uid-of-Certificate', resourceVersion: '1' });
+  });
+
+  test('what changed since it was judged is not deleted, which is no failure: its change is news', async () => {
+    const objects = liveObjects(relayObject());
+    const own = liveObjects(relayObject({ tls: { issuerRef: { name: 'ca' } } })).get('Certificate/relay');
+    objects.set('Certificate/relay', own as KubeObject);
+    const hands = recordingHands(({ method }) => {
+      if (method === 'DELETE') throw new KubeError('conflict', 'changed', 409);
+      return {};
+    });
+    await reconcile(withStatus(settledWorld({ objects })), hands);
+    assert.equal(hands.requests.length, 1);
   });
 
   test('never takes over an object of someone else', async () => {
