@@ -3,6 +3,7 @@
  * only while this process leads. A run that fails is logged once per reason and tried again; one that wrote something
  * is a line with where its time went.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isNumbered } from '#crds/scalefile.ts';
 import { Caches } from './caches.ts';
 import { Errand } from './errand.ts';
@@ -20,6 +21,9 @@ import { reconcile } from './reconcile.ts';
 import type { RenderSettings } from './render/index.ts';
 import { Rollouts } from './rollouts.ts';
 import type { World } from './world.ts';
+
+/** A slow API server must not keep the Lease from the next one. */
+const ENDING_MS = 2_000;
 
 export interface ControllerOptions {
   readonly client: Client;
@@ -78,7 +82,7 @@ export class Controller {
 
   /** From now on this process writes. Resolves when the caches are complete and every MailRelay is queued. */
   async lead(): Promise<void> {
-    while (!this.#caches.synced) await new Promise((tick) => setTimeout(tick, 50));
+    while (!this.#caches.synced) await sleep(50);
     this.#leading = true;
     for (const key of this.#caches.keys()) this.#rollouts.learn(key, this.#caches.objectsOf(key), Date.now());
     for (const key of this.#caches.keys()) this.#queue.add(key, 'routine');
@@ -90,10 +94,11 @@ export class Controller {
     this.#queue.retryNow();
   }
 
+  /** Begins no write more; what is under way gets a moment, and is harmless where it arrives after that. */
   async stop(): Promise<void> {
     this.#leading = false;
     this.#caches.stop();
-    await this.#queue.stop();
+    await Promise.race([this.#queue.stop(), sleep(ENDING_MS)]);
     await this.#poller.stop();
   }
 
@@ -134,7 +139,7 @@ export class Controller {
     const errand = new Errand({
       client,
       caches: this.#caches,
-      mayWrite,
+      mayWrite: () => this.#leading && mayWrite(),
       onAnswer: (method, ms) => metrics.answered(method, ms),
     });
     const { lookAgainMs } = await reconcile(world, {

@@ -1,7 +1,7 @@
 /**
  * The API server as one reconcile sees it: knows how long it waited for answers, puts what it wrote into the caches at
- * once, so that the next look does not take its own write for somebody else's, and writes only while the Lease is
- * surely ours.
+ * once, so that the next look does not take its own write for somebody else's, and writes only while this process leads
+ * and the Lease is surely ours.
  */
 import type { Writer } from './apply.ts';
 import type { Caches } from './caches.ts';
@@ -29,7 +29,7 @@ export class Errand implements Writer {
     const { client, caches, mayWrite, onAnswer } = this.#options;
     const { method } = request;
     if (method !== 'GET' && !mayWrite())
-      throw new KubeError('unavailable', 'the Lease was not renewed in time');
+      throw new KubeError('unavailable', 'this process leads no more, or did not renew the Lease in time');
     const begun = performance.now();
     try {
       const answer = await client.request<T>(request);

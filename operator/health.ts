@@ -1,4 +1,7 @@
-/** Health and metrics of the operator over plain HTTP. Ready means that the caches are complete. */
+/**
+ * Health and metrics of the operator over plain HTTP. Ready means that the caches are complete. Metrics that cannot be
+ * had are a 500, never the end of the process.
+ */
 import { createServer, type Server } from 'node:http';
 
 export interface HealthSource {
@@ -8,7 +11,7 @@ export interface HealthSource {
 
 export function startHealth(port: number, source: HealthSource): Promise<Server> {
   const server = createServer(async (request, response) => {
-    switch (request.url) {
+    switch (request.url?.split('?')[0]) {
       case '/healthz':
         response.end('ok\n');
         break;
@@ -18,7 +21,10 @@ export function startHealth(port: number, source: HealthSource): Promise<Server>
           .end(source.ready() ? 'ok\n' : 'the caches are not complete yet\n');
         break;
       case '/metrics':
-        response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4' }).end(await source.metrics());
+        await source.metrics().then(
+          (text) => response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4' }).end(text),
+          (error: Error) => response.writeHead(500).end(`${error.message}\n`),
+        );
         break;
       default:
         response.writeHead(404).end('try /healthz, /readyz or /metrics\n');

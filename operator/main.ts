@@ -61,7 +61,7 @@ async function operate(settings: Settings): Promise<number> {
     metrics,
     mayWrite: () => !settings.leaderElection || lease.isFresh,
   });
-  const health = await startHealth(settings.healthPort, {
+  await startHealth(settings.healthPort, {
     ready: () => controller.synced,
     metrics: () => metrics.render(controller.figures),
   });
@@ -71,10 +71,9 @@ async function operate(settings: Settings): Promise<number> {
   log('stopping');
   await controller.stop();
   await lease.release();
-  health.close();
-  health.closeAllConnections();
   log('stopped');
-  return 0;
+  // Nor does an answer that never comes hold it up.
+  process.exit(0);
 }
 
 async function follow(controller: Controller, lease: Lease | undefined): Promise<void> {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { until } from '#test/kit/wait.ts';
 import type { Request } from './client.ts';
 import { KubeError } from './errors.ts';
 import { Lease } from './lease.ts';
@@ -99,4 +100,25 @@ test('a holder that could not renew for the time of the Lease no longer takes it
   assert.equal(lease.isFresh, false);
   assert.ok(lease.held);
   await lease.release();
+});
+
+test('what is released while it is being got is free afterwards', async () => {
+  const server = leaseServer();
+  const { promise: answered, resolve: answer } = Promise.withResolvers<void>();
+  const slow = {
+    ...server,
+    request: async <T>(request: Request): Promise<T> => {
+      const done = await server.request<T>(request);
+      if (request.method === 'POST') await answered;
+      return done;
+    },
+  };
+  const lease = leaseOf(slow, 'first', () => 0);
+  const acquired = lease.acquire();
+  await until('it to be written', () => server.stored() !== undefined);
+  const released = lease.release();
+  answer();
+  await Promise.all([acquired, released]);
+  assert.equal(server.stored()?.spec.holderIdentity, undefined);
+  assert.equal(lease.held, false);
 });

@@ -46,6 +46,7 @@ export class Lease {
   /** When the last successful renewal was begun. */
   #renewedAt = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
+  #underWay: Promise<boolean> | undefined;
   #stopped = false;
 
   constructor(options: LeaseOptions) {
@@ -71,6 +72,8 @@ export class Lease {
   async release(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#timer);
+    // What an attempt writes after us, or has just got, would stay with a process that is gone.
+    await this.#underWay?.catch(() => undefined);
     const held = this.#held;
     this.#held = undefined;
     if (!held) return;
@@ -88,8 +91,13 @@ export class Lease {
     }, TRY_MS);
   }
 
-  /** One try to get or renew; false when another holds it or the server does not answer. */
-  async #attempt(): Promise<boolean> {
+  #attempt(): Promise<boolean> {
+    this.#underWay = this.#getOrRenew();
+    return this.#underWay;
+  }
+
+  /** One try; false when another holds it or the server does not answer. */
+  async #getOrRenew(): Promise<boolean> {
     try {
       const current = await this.#read();
       if (current && !this.#isFree(current)) {

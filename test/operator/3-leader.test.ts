@@ -74,6 +74,23 @@ describe('two operators', { concurrency: false }, () => {
     assert.match((await second.health('/metrics')).text, /^mailrelay_operator_leader 1$/m);
   });
 
+  test('a leader that is told to stop while its write hangs gives the Lease up all the same', async (context) => {
+    const { held, release, server, wire } = await wireThatHolds(api, 'hanging-policy');
+    context.after(async () => {
+      release();
+      await wire.stop();
+    });
+    const [first, second] = await pair(server);
+    await putRelay(api, relayNamed(NAMESPACE, 'hanging'));
+    await held;
+    const since = Date.now();
+    assert.equal(await first.end('SIGTERM'), 0);
+    const said = first.log.map(({ event }) => event);
+    assert.deepEqual(said.slice(said.indexOf('stopping')), ['stopping', 'stopped'], 'it waited in vain');
+    await leadsAfter(context, second, since, 2 * AFTER_STOP_MS);
+    await whenSettled(api, NAMESPACE, 'hanging');
+  });
+
   // In small the pause below stands for it: the Lease runs out in the same way.
   if (FULL) {
     test('when the leader dies, the other leads', async (context) => {
@@ -89,7 +106,7 @@ describe('two operators', { concurrency: false }, () => {
       relayNamed(NAMESPACE, 'relay', {
         inbound: { listeners: [{ name: 'smtp', port: 25 }], limits: { messageSize } },
       });
-    const { held, release, written, server, wire } = await wireThatHolds(api, 'policy');
+    const { held, release, written, server, wire } = await wireThatHolds(api, 'relay-policy');
     context.after(() => wire.stop());
     const [first, second] = await pair(server);
     await putRelay(api, relay('1Mi'));
@@ -120,10 +137,10 @@ describe('two operators', { concurrency: false }, () => {
   });
 });
 
-/** Holds the first write of a ConfigMap back, and tells when it is held and when it has been done. */
-async function wireThatHolds(api: Plane, what: string) {
+/** Holds the first write of that ConfigMap back, and tells when it is held and when it has been done. */
+async function wireThatHolds(api: Plane, name: string) {
   const [held, released, written] = [signal(), signal(), signal()];
-  const isIt = ({ method, uri }: WireCall) => method === 'PATCH' && uri.includes(`/configmaps/relay-${what}`);
+  const isIt = ({ method, uri }: WireCall) => method === 'PATCH' && uri.includes(`/configmaps/${name}`);
   let taken = false;
   const wire = new Wire(api, {
     faultOf: (call) => {
