@@ -61,11 +61,11 @@ async function applyOne(
   const name = `${wanted.kind}/${wanted.metadata.name}`;
   const path = pathOf(kind, wanted.metadata.namespace, wanted.metadata.name);
   const cached = world.objects.get(name);
-  if (cached && isOwnedBy(cached, world.relay.metadata.uid) && isUpToDate(cached, wanted)) return undefined;
+  if (cached && isOwnedBy(cached, world.relay) && isUpToDate(cached, wanted)) return undefined;
   try {
     // The caches hold only what carries our label: what they do not have may still be somebody else's.
     const live = cached ?? (await read(writer, path));
-    if (live && !isOwnedBy(live, world.relay.metadata.uid)) return { kind: 'nameTaken', object: name };
+    if (live && !isOwnedBy(live, world.relay)) return { kind: 'nameTaken', object: name };
     // Its end is news, and then it is made anew.
     if (live?.metadata.deletionTimestamp) return undefined;
     if (live && kind === STATEFUL_SET && storageOf(live) !== storageOf(wanted)) {
@@ -180,7 +180,7 @@ async function prune(
   for (const [name, object] of world.objects) {
     const kind = OWNED.find((known) => known.kind === object.kind);
     if (!kind || names.has(name) || object.metadata.deletionTimestamp) continue;
-    if (!isOwnedBy(object, world.relay.metadata.uid)) continue;
+    if (!isOwnedBy(object, world.relay)) continue;
     obstacles.push(...(await attempt(name, () => remove(writer, kind, object, 'Background', onWrite))));
   }
   return obstacles;

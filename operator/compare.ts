@@ -4,6 +4,7 @@
  * do are found by the hash of what was applied, which the object carries. Sending nothing when nothing differs is what
  * keeps idle free, and an addition that no apply of ours would take away is no difference. Pure.
  */
+import type { MailRelay } from '#crds/mailrelay.ts';
 import { hashOf } from '#crds/policyfile.ts';
 import { GROUP, selectorLabels } from '#crds/wellknown.ts';
 import type { KubeObject } from './kube/client.ts';
@@ -69,11 +70,15 @@ function coversField(field: string, live: unknown, wanted: unknown): boolean {
   );
 }
 
-/** True where the object belongs to the MailRelay with this uid. */
-export function isOwnedBy(object: KubeObject, uid: string): boolean {
-  return (
-    object.metadata.ownerReferences?.some((owner) => owner.uid === uid && owner.controller === true) ?? false
-  );
+/**
+ * True where the object belongs to this MailRelay: by its controller, or where it has none by what we left on it, as
+ * after `kubectl delete --cascade=orphan` and a new MailRelay of the name.
+ */
+export function isOwnedBy(object: KubeObject, { metadata }: MailRelay): boolean {
+  const { ownerReferences = [], annotations } = object.metadata;
+  const owner = ownerReferences.find(({ controller }) => controller === true);
+  if (owner) return owner.uid === metadata.uid;
+  return annotations?.[APPLIED_ANNOTATION] !== undefined && isLabelledFor(object, metadata.name);
 }
 
 /** True where the object carries the labels of this relay: claims outlive their owner, and carry nothing else. */

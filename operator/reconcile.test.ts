@@ -133,6 +133,23 @@ describe('reconcile', () => {
     assert.deepEqual(hands.events, ['NameTaken']);
   });
 
+  test('takes back what lost its owner, and nothing that has another or was never ours', async () => {
+    const writes = async (change: (metadata: KubeObject['metadata']) => Partial<KubeObject['metadata']>) => {
+      const objects = liveObjects(relayObject());
+      const service = objects.get('Service/relay') as KubeObject;
+      const { ownerReferences: _, ...metadata } = service.metadata;
+      objects.set('Service/relay', { ...service, metadata: { ...metadata, ...change(metadata) } });
+      const hands = recordingHands();
+      await reconcile(withStatus(settledWorld({ objects })), hands);
+      return hands.requests.filter(({ path }) => path.endsWith('/services/relay'));
+    };
+    const [{ body } = { body: undefined }] = await writes(() => ({}));
+    assert.equal((body as KubeObject).metadata.ownerReferences?.[0]?.uid, 'uid-of-relay');
+    assert.deepEqual(await writes(() => ({ ownerReferences: [{ uid: 'other', controller: true }] })), []);
+    assert.deepEqual(await writes(() => ({ annotations: {} })), []);
+    assert.deepEqual(await writes(() => ({ labels: selectorLabels('other') })), []);
+  });
+
   test('never lets a StatefulSet take the claim of someone else, and takes that of a relay of the same name before', async () => {
     const run = async (labels: Record<string, string>) => {
       const hands = recordingHands((request) =>
