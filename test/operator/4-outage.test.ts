@@ -1,10 +1,12 @@
 /**
  * The API server away, etcd restarted, connections that swallow everything: afterwards the operator is right again by
- * itself, restarted as a kubelet would where it gave up. In full each absence lasts two minutes, and being right again
- * may take thirty seconds.
+ * itself, restarted as a kubelet would where it gave up; and it has seen what others changed meanwhile. In full each
+ * absence lasts two minutes, and being right again may take thirty seconds.
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, type TestContext, test } from 'node:test';
+import type { KubeObject, Request } from '#operator/kube/client.ts';
+import { isKubeError } from '#operator/kube/errors.ts';
 import { until } from '#test/kit/wait.ts';
 import { type Plane, plane } from './plane.ts';
 import { Pods } from './pods.ts';
@@ -53,21 +55,39 @@ describe('an absence', { concurrency: false }, () => {
     await pods.stop();
   });
 
-  async function edited(): Promise<void> {
+  async function edit(): Promise<void> {
     edits += 1;
     const limits = { recipients: 100 + edits };
     const listeners = [{ name: 'smtp', port: 25 }];
     await putRelay(api, relayNamed(NAMESPACE, 'relay', { inbound: { listeners, limits } }));
+  }
+
+  async function edited(): Promise<void> {
+    await edit();
     await whenSettled(api, NAMESPACE, 'relay', PATIENCE_MS);
+  }
+
+  function told(context: TestContext, what: string, since: number): void {
+    const tookMs = Date.now() - since;
+    context.diagnostic(`${what} after ${tookMs} ms`);
+    if (FULL) assert.ok(tookMs < RIGHT_AGAIN_MS, `${tookMs} ms`);
+  }
+
+  async function exists(get: Request): Promise<boolean> {
+    try {
+      await api.admin.request(get);
+      return true;
+    } catch (error) {
+      if (isKubeError(error, 'notFound')) return false;
+      throw error;
+    }
   }
 
   /** The first edit after the return. */
   async function isRightAgain(context: TestContext): Promise<void> {
     const since = Date.now();
     await edited();
-    const tookMs = Date.now() - since;
-    context.diagnostic(`right again after ${tookMs} ms`);
-    if (FULL) assert.ok(tookMs < RIGHT_AGAIN_MS, `${tookMs} ms`);
+    told(context, 'right again', since);
     await whenQuiet(api);
   }
 
@@ -85,10 +105,25 @@ describe('an absence', { concurrency: false }, () => {
     await isRightAgain(context);
   });
 
-  test('the network swallows everything, and what was open stays dead', async (context) => {
+  test('the network swallows everything, and what was open stays dead; others edit and delete meanwhile', async (context) => {
+    const policy = {
+      method: 'GET',
+      path: `/api/v1/namespaces/${NAMESPACE}/configmaps/relay-policy`,
+    } as const;
+    const { metadata: before } = await api.admin.request<KubeObject>(policy);
     wire.swallow(true);
+    await edit();
+    await api.admin.request({ ...policy, method: 'DELETE' });
     await lasts(AWAY_MS);
+    assert.equal(await exists(policy), false, 'it was not cut off');
     wire.swallow(false);
+    const since = Date.now();
+    await until('the deleted object', () => exists(policy), PATIENCE_MS);
+    await whenSettled(api, NAMESPACE, 'relay', PATIENCE_MS);
+    told(context, 'the edit and the deletion are seen', since);
+    const { metadata, data } = await api.admin.request<KubeObject & { data: object }>(policy);
+    assert.notEqual(metadata.uid, before.uid);
+    assert.match(JSON.stringify(data), new RegExp(`recipients[^,]*${100 + edits}`));
     await isRightAgain(context);
   });
 

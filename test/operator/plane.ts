@@ -25,6 +25,12 @@ export const SYSTEM = 'mailrelay-system';
 /** Claims of it may grow. */
 export const STORAGE_CLASS = 'growing';
 const OPERATOR = `system:serviceaccount:${SYSTEM}:mailrelay`;
+/** What is deleted goes; nothing is brought about. */
+const CONTROLLERS = [
+  'garbage-collector-controller',
+  'namespace-controller',
+  'persistentvolumeclaim-protection-controller',
+];
 const OUR_CRD = new URL('../../crds/mailrelay.yaml', import.meta.url).pathname;
 
 /** Written by run.ts into the environment. */
@@ -70,7 +76,7 @@ export class Plane {
     startEtcd(starting);
     startApiServer(starting);
     await waitForApiServer(starting);
-    startControllerManager(starting, 'garbage-collector-controller,namespace-controller');
+    startControllerManager(starting, CONTROLLERS.join(','));
     await makeOperatorAccount(starting);
     const token = kubectl(starting, ['create', 'token', 'mailrelay', '-n', SYSTEM, '--duration=24h']).trim();
     const admin = new Client(loadConfig(join(place.dir, 'admin.kubeconfig')), () => undefined);

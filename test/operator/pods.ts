@@ -1,11 +1,13 @@
 /**
  * Stands in for StatefulSet controller, kubelets and relays: for each StatefulSet claims, and bare pod objects with addresses of
  * the loopback, and at these addresses one server that answers `/status` as a relay does, by long polls, and serves
- * whatever policy the ConfigMap holds. A pod hears of a new policy at once.
+ * whatever policy the ConfigMap holds. A pod hears of a new policy at once, and one that the scale file has no place for
+ * has handed its queue over at once.
  */
 import { createServer, type ServerResponse } from 'node:http';
 import type { PodStatus } from '#crds/podstatus.ts';
-import { hashOf, POLICY_FILE_NAME, parsePolicy } from '#crds/policyfile.ts';
+import { hashOf, POLICY_FILE_NAME, type Policy, parsePolicy } from '#crds/policyfile.ts';
+import { parseScale, SCALE_FILE_NAME } from '#crds/scalefile.ts';
 import { ADMIN_PORT } from '#crds/wellknown.ts';
 import type { KubeObject } from '#operator/kube/client.ts';
 import { isKubeError } from '#operator/kube/errors.ts';
@@ -18,10 +20,22 @@ import { type Plane, STORAGE_CLASS } from './plane.ts';
 const POLL_MS = 60_000;
 const CONFIG_MAP = { kind: 'ConfigMap', apiVersion: 'v1', plural: 'configmaps' };
 const REPORT = podReport(relayObject());
+const AUTHORITY = '-----BEGIN CERTIFICATE-----\nAUTHORITY\n-----END CERTIFICATE-----\n';
+
+/** What the pods of one relay are told. */
+interface Orders {
+  readonly policy: Policy;
+  readonly replicas: number;
+}
+
+interface Place {
+  readonly key: string;
+  readonly ordinal: number;
+}
 
 interface Poll {
   readonly response: ServerResponse;
-  readonly since: string | null;
+  readonly place: Place;
   readonly timer: NodeJS.Timeout;
 }
 
@@ -39,10 +53,10 @@ export class Pods {
   readonly #sets = new Map<string, KubeObject>();
   readonly #queue = new WorkQueue((key) => this.#try(key), 8, Math.random);
   readonly #watches: ListWatch[];
-  /** Policy hash by relay key. */
-  readonly #hashes = new Map<string, string>();
-  /** Relay key by address, and address by pod key. */
-  readonly #relays = new Map<string, string>();
+  /** By relay key. */
+  readonly #orders = new Map<string, Orders>();
+  /** Whose pod is at an address, and address by pod key. */
+  readonly #places = new Map<string, Place>();
   readonly #addresses = new Map<string, string>();
   readonly #polls = new Map<string, Set<Poll>>();
   readonly #server = createServer((request, response) => {
@@ -58,7 +72,7 @@ export class Pods {
         else this.#sets.delete(key);
         this.#queue.add(key);
       }),
-      this.#watch(CONFIG_MAP, (key, map) => this.#policyChanged(key, map)),
+      this.#watch(CONFIG_MAP, (key, map) => this.#ordersChanged(key, map)),
     ];
   }
 
@@ -109,6 +123,7 @@ export class Pods {
       await this.#makeClaims(set, spec, ordinal);
       await this.#makePod(set, spec, key, ordinal);
     }
+    await this.#endPods(set, spec.replicas);
     const { generation } = set.metadata;
     const done = { observedGeneration: generation, currentRevision: 'r', updateRevision: 'r' };
     const { replicas } = spec;
@@ -140,9 +155,9 @@ export class Pods {
     const { name: setName, namespace = '' } = set.metadata;
     const name = `${setName}-${ordinal}`;
     const podKey = `${namespace}/${name}`;
-    const address = this.#addresses.get(podKey) ?? addressOf(this.#addresses.size);
+    const address = this.#addresses.get(podKey) ?? addressOf(this.#places.size);
     this.#addresses.set(podKey, address);
-    this.#relays.set(address, key);
+    this.#places.set(address, { key, ordinal });
     await this.#plane.put(
       {
         apiVersion: 'v1',
@@ -168,6 +183,17 @@ export class Pods {
     );
   }
 
+  /** Those that the StatefulSet has no place for. */
+  async #endPods({ metadata }: KubeObject, from: number): Promise<void> {
+    for (let ordinal = from; ; ordinal++) {
+      const name = `${metadata.name}-${ordinal}`;
+      const podKey = `${metadata.namespace}/${name}`;
+      if (!this.#addresses.has(podKey)) return;
+      await this.#plane.admin.request({ method: 'DELETE', path: pathOf(POD, metadata.namespace, name) });
+      this.#addresses.delete(podKey);
+    }
+  }
+
   async #setStatus(
     kind: typeof POD,
     { name, namespace }: { name: string; namespace?: string },
@@ -181,31 +207,35 @@ export class Pods {
     });
   }
 
-  #policyChanged(key: string, map: KubeObject | undefined): void {
-    const text = (map?.['data'] as Record<string, string> | undefined)?.[POLICY_FILE_NAME];
+  #ordersChanged(key: string, map: KubeObject | undefined): void {
+    const files = map?.['data'] as Record<string, string> | undefined;
+    const text = files?.[POLICY_FILE_NAME];
     if (text === undefined) return;
     const parsed = parsePolicy(text);
     if (parsed.kind !== 'policy') throw new Error(`The operator wrote ${parsed.message}`);
-    this.#hashes.set(key, hashOf(parsed.policy));
-    for (const poll of this.#polls.get(key) ?? []) this.#settle(key, poll);
+    const replicas = parseScale(files?.[SCALE_FILE_NAME] ?? '')?.replicas;
+    if (replicas === undefined) throw new Error('The operator wrote no scale file');
+    this.#orders.set(key, { policy: parsed.policy, replicas });
+    for (const poll of this.#polls.get(key) ?? []) this.#settle(poll);
     this.#polls.delete(key);
   }
 
   #answer(address: string, since: string | null, response: ServerResponse): void {
-    const key = this.#relays.get(address);
-    const hash = key && this.#hashes.get(key);
-    if (!hash) return void response.writeHead(503).end();
+    const place = this.#places.get(address);
+    const status = place && this.#statusOf(place);
+    if (!place || !status) return void response.writeHead(503).end();
+    const { key } = place;
     const polls = this.#polls.get(key) ?? new Set();
     const poll: Poll = {
       response,
-      since,
+      place,
       timer: setTimeout(() => {
         polls.delete(poll);
-        this.#settle(key, poll);
+        this.#settle(poll);
       }, POLL_MS),
     };
-    if (since !== hash) {
-      this.#settle(key, poll);
+    if (since !== status.revision) {
+      this.#settle(poll);
       return;
     }
     polls.add(poll);
@@ -216,12 +246,29 @@ export class Pods {
     });
   }
 
-  #settle(key: string, { response, timer }: Poll): void {
+  #settle({ place, response, timer }: Poll): void {
     clearTimeout(timer);
-    const hash = this.#hashes.get(key) ?? '';
-    const status: PodStatus = { ...REPORT, revision: hash, policy: { hash, refused: null } };
-    response.end(JSON.stringify(status));
+    response.end(JSON.stringify(this.#statusOf(place)));
   }
+
+  #statusOf({ key, ordinal }: Place): PodStatus | undefined {
+    const orders = this.#orders.get(key);
+    return orders && reportOf(orders, ordinal);
+  }
+}
+
+function reportOf({ policy, replicas }: Orders, ordinal: number): PodStatus {
+  const hash = hashOf(policy);
+  const leaves = ordinal >= replicas;
+  return {
+    ...REPORT,
+    revision: leaves ? `${hash}.leaves` : hash,
+    policy: { hash, refused: null },
+    evacuation: leaves ? { state: 'Emptied', message: null } : null,
+    ...(policy.inbound.internalTls
+      ? { internalCertificate: REPORT.certificate, internalAuthority: AUTHORITY }
+      : {}),
+  };
 }
 
 /** Addresses of the loopback, away from those that anybody else uses. */
