@@ -10,10 +10,14 @@ const PATH = new URL('../charts/mailrelay-operator/templates/rbac.yaml', import.
 function rules(permissions: readonly Permission[]): string {
   return permissions
     .map(
-      ({ group, resources, verbs, why }) =>
-        `  - apiGroups: ["${group}"] # ${why}\n    resources: [${resources.join(', ')}]\n    verbs: [${verbs.join(', ')}]`,
+      ({ group, resources, resourceNames, verbs, why }) =>
+        `  - apiGroups: ["${group}"] # ${why}\n    resources: [${resources.join(', ')}]\n${named(resourceNames)}    verbs: [${verbs.join(', ')}]`,
     )
     .join('\n');
+}
+
+function named(names: readonly string[] | undefined): string {
+  return names ? `    resourceNames: [${names.join(', ')}]\n` : '';
 }
 
 function role(

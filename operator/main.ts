@@ -5,12 +5,11 @@
 import { Controller } from './controller.ts';
 import { startHealth } from './health.ts';
 import { Client, loadConfig } from './kube/client.ts';
-import { Lease } from './kube/lease.ts';
+import { LEASE_NAME, Lease } from './kube/lease.ts';
 import { logLine as log } from './log.ts';
 import { OperatorMetrics } from './metrics.ts';
 import { HELP, parseSettings, type Settings } from './settings.ts';
 
-const LEASE_NAME = 'mailrelay-operator';
 /** After an API server was unwell for longer than this, what failed meanwhile is not left to wait for its turn. */
 const LONG_AWAY_MS = 5_000;
 

@@ -8,6 +8,9 @@ import type { Client } from './client.ts';
 import { isKubeError } from './errors.ts';
 import { pathOf } from './kinds.ts';
 
+/** Of the operator: its rights are for this one. */
+export const LEASE_NAME = 'mailrelay-operator';
+
 const LEASE_MS = 15_000;
 const RENEW_MS = 10_000;
 const TRY_MS = 2_000;

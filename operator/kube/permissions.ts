@@ -2,9 +2,13 @@
  * Everything that the operator may do, in one table; the RBAC of the chart is generated from it. No Secrets, no
  * pods/exec, no wildcards: pods mount what is secret, and report what they serve. Pure data.
  */
+import { LEASE_NAME } from './lease.ts';
+
 export interface Permission {
   readonly group: string;
   readonly resources: readonly string[];
+  /** Of these names alone. */
+  readonly resourceNames?: readonly string[];
   readonly verbs: readonly string[];
   readonly why: string;
 }
@@ -14,7 +18,7 @@ export const RELAY_PERMISSIONS: readonly Permission[] = [
   {
     group: 'mailrelay.dev',
     resources: ['mailrelays'],
-    verbs: ['get', 'list', 'watch'],
+    verbs: ['list', 'watch'],
     why: 'what is wanted',
   },
   { group: 'mailrelay.dev', resources: ['mailrelays/status'], verbs: ['patch'], why: 'what is' },
@@ -51,7 +55,7 @@ export const RELAY_PERMISSIONS: readonly Permission[] = [
   {
     group: 'cert-manager.io',
     resources: ['certificaterequests'],
-    verbs: ['get', 'list', 'watch'],
+    verbs: ['list', 'watch'],
     why: 'why a certificate is not issued',
   },
   {
@@ -63,7 +67,7 @@ export const RELAY_PERMISSIONS: readonly Permission[] = [
   {
     group: '',
     resources: ['pods'],
-    verbs: ['get', 'list', 'watch', 'patch'],
+    verbs: ['list', 'watch', 'patch'],
     why: 'addresses, and the refresh annotation',
   },
   {
@@ -80,7 +84,14 @@ export const OWN_PERMISSIONS: readonly Permission[] = [
   {
     group: 'coordination.k8s.io',
     resources: ['leases'],
-    verbs: ['get', 'create', 'update'],
+    resourceNames: [LEASE_NAME],
+    verbs: ['get', 'update'],
     why: 'leader election',
+  },
+  {
+    group: 'coordination.k8s.io',
+    resources: ['leases'],
+    verbs: ['create'],
+    why: 'leader election; what is made cannot be limited by name',
   },
 ];

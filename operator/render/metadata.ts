@@ -11,6 +11,7 @@ export function metadataOf(relay: MailRelay, name: string): Rendered['metadata']
     name,
     namespace: relay.metadata.namespace,
     labels: labelsOf(relay.metadata.name),
+    // Not blockOwnerDeletion: where owners are checked it takes a right on mailrelays/finalizers, and nobody waits.
     ownerReferences: [
       {
         apiVersion: API_VERSION,
@@ -18,7 +19,6 @@ export function metadataOf(relay: MailRelay, name: string): Rendered['metadata']
         name: relay.metadata.name,
         uid: relay.metadata.uid,
         controller: true,
-        blockOwnerDeletion: true,
       },
     ],
   };

@@ -13,7 +13,6 @@ export interface Rendered {
       readonly name: string;
       readonly uid: string;
       readonly controller: true;
-      readonly blockOwnerDeletion: true;
     }[];
   };
   readonly [field: string]: unknown;

@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { Client, loadConfig } from '#operator/kube/client.ts';
+import { LEASE_NAME } from '#operator/kube/lease.ts';
 import { OWN_PERMISSIONS, type Permission, RELAY_PERMISSIONS } from '#operator/kube/permissions.ts';
 import { installOperator, kubectl, makeNamespace, OPERATOR_NAMESPACE, prepared } from './kube.ts';
 
@@ -17,6 +18,8 @@ interface Resource {
   readonly group: string;
   readonly resource: string;
   readonly subresource: string;
+  /** Of this one object. */
+  readonly name?: string;
 }
 
 interface Question {
@@ -24,8 +27,14 @@ interface Question {
   readonly verb: string;
 }
 
-/** Not among those that discovery tells, and worth as much as a key. */
+/** Not among those that discovery tells: what is limited to a name, and what is worth as much as a key. */
 const HIDDEN: readonly Question[] = [
+  ...[LEASE_NAME, 'other'].flatMap((name) =>
+    ['get', 'update', 'patch', 'delete'].map((verb) => ({
+      resource: { group: 'coordination.k8s.io', resource: 'leases', subresource: '', name },
+      verb,
+    })),
+  ),
   ...['users', 'groups', 'serviceaccounts'].map((resource) => ({
     resource: { group: '', resource, subresource: '' },
     verb: 'impersonate',
@@ -120,15 +129,18 @@ async function ownRights(namespace: string): Promise<string[]> {
   return rights.filter((line) => !common.has(line));
 }
 
-function lineOf(verb: string, { group, resource, subresource }: Resource): string {
-  return `${verb} ${resource}${subresource ? `/${subresource}` : ''}${group ? `.${group}` : ''}`;
+function lineOf(verb: string, { group, resource, subresource, name }: Resource): string {
+  const what = `${resource}${subresource ? `/${subresource}` : ''}${group ? `.${group}` : ''}`;
+  return `${verb} ${what}${name ? ` ${name}` : ''}`;
 }
 
 function linesOf(permissions: readonly Permission[]): string[] {
-  const lines = permissions.flatMap(({ group, resources: named, verbs }) =>
-    named.flatMap((name) => {
-      const [resource = '', subresource = ''] = name.split('/');
-      return verbs.map((verb) => lineOf(verb, { group, resource, subresource }));
+  const lines = permissions.flatMap(({ group, resources, resourceNames = [''], verbs }) =>
+    resources.flatMap((path) => {
+      const [resource = '', subresource = ''] = path.split('/');
+      return resourceNames.flatMap((name) =>
+        verbs.map((verb) => lineOf(verb, { group, resource, subresource, name })),
+      );
     }),
   );
   return [...new Set(lines)].toSorted();
@@ -136,7 +148,7 @@ function linesOf(permissions: readonly Permission[]): string[] {
 
 /** What the table has and this cluster knows: there need not be a Prometheus. */
 function known(lines: readonly string[]): string[] {
-  const asked = new Set(questions.map(({ verb, resource }) => lineOf(verb, resource)));
+  const asked = new Set([...questions, ...HIDDEN].map(({ verb, resource }) => lineOf(verb, resource)));
   return lines.filter((line) => asked.has(line));
 }
 

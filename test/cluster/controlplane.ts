@@ -54,7 +54,7 @@ export function startApiServer(starting: Starting): void {
     '--service-account-issuer=https://kubernetes.default.svc',
     `--audit-policy-file=${join(dir, 'audit.yaml')}`,
     `--audit-log-path=${auditLogOf(dir)}`,
-    '--enable-admission-plugins=NodeRestriction',
+    '--enable-admission-plugins=NodeRestriction,OwnerReferencesPermissionEnforcement',
   ]);
 }
 

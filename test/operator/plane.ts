@@ -159,5 +159,8 @@ async function makeOperatorAccount(starting: Starting): Promise<void> {
 }
 
 function rules(permissions: readonly Permission[]) {
-  return permissions.map(({ group, resources, verbs }) => ({ apiGroups: [group], resources, verbs }));
+  return permissions.map(({ group, resources, resourceNames = [], verbs }) => ({
+    ...{ apiGroups: [group], resources, verbs },
+    ...(resourceNames.length > 0 ? { resourceNames } : {}),
+  }));
 }
