@@ -22,7 +22,7 @@ their changes.
   --listen ADDRESS    address of the listeners         (::, both families)
   --admin-port N      port of health and metrics       (${ADMIN_PORT})
   --pod-name NAME     name of the pod, by which it leaves when it is no longer wanted (env POD_NAME)
-  --processes N       listener processes               (the CPU limit in whole cores but one)
+  --processes N       listener processes               (the CPU limit in whole cores but one; 4 at most without a limit)
   --grace SECONDS     how long connections are answered after SIGTERM  (10)
   --drain SECONDS     how long open sessions may go on after that      (300)
 `;

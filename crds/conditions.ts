@@ -85,7 +85,7 @@ export const REASONS = {
   },
   Denied: {
     type: 'Stalled',
-    cause: 'The API server refuses an object of this relay (admission, quota or RBAC).',
+    cause: 'The API server refuses an object of this relay (its own rules, admission, quota or RBAC).',
     cure: 'The message quotes the API server; mend what it names. Claims grow where their StorageClass has allowVolumeExpansion.',
   },
   SpecInvalid: {

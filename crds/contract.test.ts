@@ -9,7 +9,7 @@ import { fieldsNotInForce } from './notinforce.ts';
 import { hashOf, type Policy, parsePolicy, printPolicy } from './policyfile.ts';
 import { mailRelaySchema, type Schema } from './schema.ts';
 import { compareTlsLevels, TLS_LEVELS } from './tlslevel.ts';
-import { parseDuration, parseSize } from './units.ts';
+import { parseCpu, parseDuration, parseSize } from './units.ts';
 import { validateMailRelay } from './validate.ts';
 import { servedPort } from './wellknown.ts';
 
@@ -41,6 +41,18 @@ test('parseSize reads Kubernetes quantities of bytes and nothing else', () => {
   ];
   for (const [text, bytes] of good) assert.equal(parseSize(text), bytes, text);
   for (const text of ['', 'Mi', '25MB', '1e3', '-1', '1,5Gi']) assert.equal(parseSize(text), undefined, text);
+});
+
+test('parseCpu reads Kubernetes quantities of cores and nothing else', () => {
+  const good: [string, number][] = [
+    ['500m', 500],
+    ['2', 2000],
+    ['1.5', 1500],
+    ['0.001', 1],
+  ];
+  for (const [text, thousandths] of good) assert.equal(parseCpu(text), thousandths, text);
+  for (const text of ['', 'm', '1.5m', '2k', '-1', '1,5', '0.0001'])
+    assert.equal(parseCpu(text), undefined, text);
 });
 
 test('networkOf and listCovers agree on addresses and CIDRs of both families', () => {
@@ -186,7 +198,7 @@ function walk(schema: Schema, path: string, bare: string[]): void {
   }
 }
 
-test('every string and list of the schema is bounded, so that CEL rules have a cost', () => {
+test('every string, list and map of the schema is bounded, so that CEL rules have a cost', () => {
   const unbounded: string[] = [];
   walkBounds(mailRelaySchema().properties?.['spec'] ?? {}, 'spec', unbounded);
   assert.deepEqual(unbounded, []);
@@ -195,7 +207,9 @@ test('every string and list of the schema is bounded, so that CEL rules have a c
 function walkBounds(schema: Schema, path: string, unbounded: string[]): void {
   if (schema.type === 'array' && schema['maxItems'] === undefined) unbounded.push(path);
   if (schema.type === 'string' && schema['maxLength'] === undefined && !schema['enum']) unbounded.push(path);
+  if (schema.additionalProperties && schema['maxProperties'] === undefined) unbounded.push(path);
   if (schema.items) walkBounds(schema.items, `${path}[]`, unbounded);
+  if (schema.additionalProperties) walkBounds(schema.additionalProperties, `${path}{}`, unbounded);
   for (const [name, field] of Object.entries(schema.properties ?? {}))
     walkBounds(field, `${path}.${name}`, unbounded);
 }

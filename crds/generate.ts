@@ -67,6 +67,7 @@ function rowsOf(schema: Schema, path: string): string[] {
 
 function typeOf(field: Schema): string {
   if (Array.isArray(field['enum'])) return field['enum'].join(' \\| ');
+  if (field.additionalProperties) return `map of ${typeOf(field.additionalProperties)}`;
   return field.items ? `list of ${typeOf(field.items)}` : (field.type ?? 'object');
 }
 

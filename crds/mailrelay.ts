@@ -1,7 +1,7 @@
 /**
  * The MailRelay resource: the one source of truth for the CRD, the TypeScript types, the reference page and the check
- * that `mailrelay run` makes. Shapes and bounds live here, in tls.ts, inbound.ts and outbound.ts; what spans several fields
- * lives in rules.ts; what a missing field means lives in effective.ts (the schema itself has one default, `replicas`,
+ * that `mailrelay run` makes. Shapes and bounds live here, in tls.ts, inbound.ts, outbound.ts and workload.ts; what spans
+ * several fields lives in rules.ts; what a missing field means lives in effective.ts (the schema itself has one default, `replicas`,
  * which the scale subresource needs: defaults in lists or deep objects show up as drift in GitOps tools).
  */
 import { z } from 'zod';
@@ -10,6 +10,7 @@ import { outbound } from './outbound.ts';
 import { domainPatterns, duration, host, networks, objectName, size, text } from './shapes.ts';
 import type { MailRelayStatus } from './status.ts';
 import { tls } from './tls.ts';
+import { pod, service } from './workload.ts';
 
 const queue = z
   .object({
@@ -54,21 +55,6 @@ const queue = z
   })
   .describe('The queue of each pod.');
 
-const service = z
-  .object({
-    type: z
-      .enum(['ClusterIP', 'NodePort', 'LoadBalancer'])
-      .optional()
-      .describe('Type of the Service. Default: ClusterIP.'),
-    externalTrafficPolicy: z
-      .enum(['Cluster', 'Local'])
-      .optional()
-      .describe(
-        'Local keeps the address of the client, which clients.networks and clientPolicies need. Only for NodePort and LoadBalancer. Default: Local.',
-      ),
-  })
-  .describe('The Service that clients connect to.');
-
 const spec = z.object({
   hostname: host().describe(
     'Host name of the relay: in the banner, in EHLO, and the name of its certificate.',
@@ -85,6 +71,7 @@ const spec = z.object({
   inbound,
   outbound: outbound.optional(),
   queue: queue.optional(),
+  pod: pod.optional(),
   service: service.optional(),
   trace: z
     .object({

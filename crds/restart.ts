@@ -65,7 +65,7 @@ export const RESTART_CONTRACT: readonly RestartRule[] = [
     field: 'spec.service, spec.replicas',
     effect: 'nothing',
     gloss:
-      'The Service or the number of pods changes; the pods that stay are not touched. Those that leave hand their queues over first.',
+      'The Service, with its annotations, or the number of pods changes; the pods that stay are not touched. Those that leave hand their queues over first.',
   },
   {
     field: 'spec.tls: issuerRef, duration, renewBefore, privateKey',
@@ -81,6 +81,12 @@ export const RESTART_CONTRACT: readonly RestartRule[] = [
     field: 'the name of any Secret or ConfigMap in the spec; tls.internal, added or removed',
     effect: 'pods, one at a time',
     gloss: 'Another name is another mount: the StatefulSet rolls, each pod is drained first.',
+  },
+  {
+    field: 'spec.pod',
+    effect: 'pods, one at a time',
+    gloss:
+      'The StatefulSet rolls, each pod is drained first. What the API server refuses of it is told in the status, and the pods run on as they are.',
   },
   {
     field: 'spec.queue.storage.size, larger',

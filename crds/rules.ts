@@ -9,6 +9,7 @@ import type { MailRelaySpec } from './mailrelay.ts';
 import { networkOf } from './networks.ts';
 import { TLS_RULES } from './tlsrules.ts';
 import { ADMIN_PORT, HANDOVER_PORT, servedPort } from './wellknown.ts';
+import { WORKLOAD_RULES } from './workloadrules.ts';
 
 export interface Rule {
   /** Where the API server reports it, below the MailRelay. */
@@ -231,15 +232,8 @@ export const RULES: readonly Rule[] = [
       (spec.outbound?.limits?.connectionsPerDestination === undefined &&
         spec.outbound?.limits?.messagesPerDestinationPerMinute === undefined),
   },
-  {
-    path: 'spec.service',
-    cel: "!has(self.service) || !has(self.service.externalTrafficPolicy) || (has(self.service.type) && self.service.type != 'ClusterIP')",
-    message: 'service.externalTrafficPolicy is for NodePort and LoadBalancer: set service.type, or remove it',
-    holds: ({ service }) =>
-      service?.externalTrafficPolicy === undefined ||
-      (service.type !== undefined && service.type !== 'ClusterIP'),
-  },
   ...TLS_RULES,
+  ...WORKLOAD_RULES,
 ];
 
 const effectiveSize = (object: string) =>

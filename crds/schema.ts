@@ -13,21 +13,24 @@ export interface Schema {
   description?: string;
   properties?: Record<string, Schema>;
   items?: Schema;
+  /** Of the values of a map. */
+  additionalProperties?: Schema;
   required?: string[];
   [keyword: string]: unknown;
 }
 
-/** The schema of one part, as the API server wants it: no $schema, no additionalProperties. */
+/** The schema of one part, as the API server wants it: without $schema, and without what it does not know. */
 function openApi(part: z.ZodType): Schema {
   const schema = z.toJSONSchema(part, { target: 'openapi-3.0', io: 'input' }) as Schema;
   return cleaned(schema);
 }
 
 function cleaned(schema: Schema): Schema {
-  const { $schema: _, additionalProperties: __, ...rest } = schema;
+  const { $schema: _, propertyNames: __, additionalProperties: values, ...rest } = schema;
   if (rest.properties) rest.properties = mapValues(rest.properties, cleaned);
   if (rest.items) rest.items = cleaned(rest.items);
-  return rest;
+  // Only a map says what its values are.
+  return values?.type ? { ...rest, additionalProperties: cleaned(values) } : rest;
 }
 
 function mapValues(

@@ -4,11 +4,13 @@
  */
 import { z } from 'zod';
 import { IP_FAMILIES, STARTTLS_POLICIES } from './policyfile.ts';
-import { DURATION_PATTERN, SIZE_PATTERN } from './units.ts';
+import { CPU_PATTERN, DURATION_PATTERN, SIZE_PATTERN } from './units.ts';
 
 const HOST_PATTERN = '^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?(\\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?)*$';
 const DOMAIN_PATTERN = `^(\\*\\.)?${HOST_PATTERN.slice(1)}`;
 const OBJECT_NAME_PATTERN = '^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$';
+const LABEL_VALUE_PATTERN = '^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$';
+const MOST_ENTRIES = 64;
 
 /** `what` completes "must be ...": the sentence that lint and `mailrelay run` print. */
 export const text = (pattern: string, maxLength: number, what: string) =>
@@ -29,6 +31,7 @@ export const networks = () =>
     .array(text('^[0-9a-fA-F.:]+(/[0-9]{1,3})?$', 49, 'an address or a CIDR, such as 10.20.0.0/16'))
     .min(1)
     .max(64);
+export const cidr = () => text('^[0-9a-fA-F.:]+/[0-9]{1,3}$', 49, 'a CIDR, such as 203.0.113.0/24');
 export const domains = (max: number) => z.array(host()).min(1).max(max);
 /** `*.example.com` stands for every sub-domain of example.com, and not for itself. */
 export const domainPatterns = (max: number) =>
@@ -56,6 +59,25 @@ export const address = () =>
     'an address whose domain is in lower case, such as archive@example.com',
   );
 export const size = () => text(SIZE_PATTERN, 16, 'a quantity of bytes, such as 25Mi');
+export const cpu = () => text(CPU_PATTERN, 16, 'an amount of cores, such as 500m, 2 or 1.5');
 export const duration = () => text(DURATION_PATTERN, 16, 'a duration, such as 5d, 36h or 1h30m');
 export const ipFamily = () => z.enum(IP_FAMILIES);
 export const starttls = () => z.enum(STARTTLS_POLICIES);
+/** May be empty, as those of many labels are. */
+export const labelValue = () =>
+  z
+    .string()
+    .max(63)
+    .regex(
+      new RegExp(LABEL_VALUE_PATTERN),
+      'must be the value of a label: letters, digits, hyphens, dots and underscores',
+    );
+/** Keys are judged by the API server where it gets them: a CRD cannot. */
+export const map = <Value extends z.ZodType>(value: Value) =>
+  z
+    .record(z.string(), value)
+    .refine(
+      (entries) => Object.keys(entries).length <= MOST_ENTRIES,
+      `must have at most ${MOST_ENTRIES} entries`,
+    )
+    .meta({ maxProperties: MOST_ENTRIES });

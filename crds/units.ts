@@ -1,10 +1,11 @@
 /**
- * The two notations of the manifest that are more than plain numbers: durations (Go style, or whole days) and
- * Kubernetes quantities of bytes. Both parsers are total: text that is not in the notation gives undefined.
+ * The notations of the manifest that are more than plain numbers: durations (Go style, or whole days) and Kubernetes
+ * quantities of bytes and of cores. The parsers are total: text that is not in the notation gives undefined.
  */
 
 export const DURATION_PATTERN = '^([0-9]{1,4}d|([0-9]{1,6}(h|m|s))+)$';
 export const SIZE_PATTERN = '^[0-9]{1,12}(\\.[0-9]{1,3})?(Ki|Mi|Gi|Ti|k|M|G|T)?$';
+export const CPU_PATTERN = '^([0-9]{1,9}m|[0-9]{1,6}(\\.[0-9]{1,3})?)$';
 
 const SECONDS_PER_UNIT: Readonly<Record<string, number>> = { d: 86_400, h: 3_600, m: 60, s: 1 };
 const BYTES_PER_UNIT: Readonly<Record<string, number>> = {
@@ -35,6 +36,12 @@ export function parseSize(text: string): number | undefined {
   if (!match || !new RegExp(SIZE_PATTERN).test(text)) return undefined;
   const unit = BYTES_PER_UNIT[match[2] ?? ''];
   return unit === undefined ? undefined : Math.ceil(Number(match[1]) * unit);
+}
+
+/** Thousandths of a core in `500m`, `2`, `1.5`. */
+export function parseCpu(text: string): number | undefined {
+  if (!new RegExp(CPU_PATTERN).test(text)) return undefined;
+  return text.endsWith('m') ? Number(text.slice(0, -1)) : Math.round(Number(text) * 1000);
 }
 
 /** The same duration as Go prints it, which is how cert-manager writes its own. Undefined text gives the text itself. */

@@ -41,6 +41,7 @@ const KEYED: Readonly<Record<string, readonly string[]>> = {
 
 /** True where `live` has everything that `wanted` has, with the same values. */
 export function covers(live: unknown, wanted: unknown): boolean {
+  if (live === undefined && isEmpty(wanted)) return true;
   if (Array.isArray(wanted)) {
     return (
       Array.isArray(live) &&
@@ -49,13 +50,15 @@ export function covers(live: unknown, wanted: unknown): boolean {
     );
   }
   if (wanted === null || typeof wanted !== 'object') return live === wanted;
-  if (live === null || typeof live !== 'object') {
-    // An empty object is what the API server leaves out.
-    return live === undefined && Object.keys(wanted).length === 0;
-  }
+  if (live === null || typeof live !== 'object') return false;
   return Object.entries(wanted).every(([field, value]) =>
     coversField(field, (live as Record<string, unknown>)[field], value),
   );
+}
+
+/** What the API server leaves out. */
+function isEmpty(wanted: unknown): boolean {
+  return wanted === null || (typeof wanted === 'object' && Object.keys(wanted).length === 0);
 }
 
 function coversField(field: string, live: unknown, wanted: unknown): boolean {

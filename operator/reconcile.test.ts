@@ -87,6 +87,57 @@ describe('reconcile', () => {
     assert.equal(await writes(edited((spec) => ({ ...spec, selector: { ...spec.selector, a: 'b' } }))), 1);
   });
 
+  describe('annotations and placement of the spec', () => {
+    const said = {
+      pod: {
+        annotations: { 'example.com/scrape': 'true' },
+        affinity: {
+          podAffinity: null,
+          nodeAffinity: { preferredDuringSchedulingIgnoredDuringExecution: [] },
+        },
+      },
+      service: { annotations: { 'example.com/internal': 'true' } },
+    };
+    const written = async (changes: Readonly<Record<string, unknown>>, objects: World['objects']) => {
+      const hands = recordingHands(notFound);
+      await reconcile(withStatus(settledWorld({ relay: relayObject(changes), objects })), hands);
+      const writes = hands.requests.filter(({ method }) => method !== 'GET');
+      return writes.map(({ path, body }) => ({ at: path.split('/').at(-2), body: body as KubeObject }));
+    };
+
+    test('what others add beside them stays, and what the API server leaves out is no difference', async () => {
+      const objects = liveObjects(relayObject(said));
+      const service = objects.get('Service/relay') as KubeObject;
+      const annotations = { ...service.metadata.annotations, 'cloud.example/id': '1' };
+      objects.set('Service/relay', { ...service, metadata: { ...service.metadata, annotations } });
+      const set = objects.get('StatefulSet/relay') as KubeObject & { spec: { template: { spec: object } } };
+      const { template } = set.spec;
+      const spec = { ...template.spec, affinity: { nodeAffinity: {} } };
+      objects.set('StatefulSet/relay', { ...set, spec: { ...set.spec, template: { ...template, spec } } });
+      assert.deepEqual(await written(said, objects), []);
+    });
+
+    test('one of the Service that changes or goes is sent with the Service alone', async () => {
+      const objects = liveObjects(relayObject(said));
+      for (const annotations of [{ 'example.com/internal': 'false' }, {}]) {
+        const writes = await written({ ...said, service: { annotations } }, objects);
+        assert.deepEqual(
+          writes.map(({ at, body }) => [at, body.metadata.annotations?.['example.com/internal']]),
+          [['services', Object.values(annotations)[0]]],
+        );
+      }
+    });
+
+    test('one of the pods that changes is sent with the StatefulSet alone', async () => {
+      const objects = liveObjects(relayObject(said));
+      const writes = await written({ ...said, pod: {} }, objects);
+      assert.deepEqual(
+        writes.map(({ at }) => at),
+        ['statefulsets'],
+      );
+    });
+  });
+
   test('removes what is ours and no longer wanted, and nothing else', async () => {
     const relay = relayObject();
     const objects = liveObjects(relay);

@@ -41,6 +41,12 @@ for (const [what, answer] of Object.entries(CUT)) {
 
 const FAILING: readonly [string, string, KubeErrorKind, string[]][] = [
   ['in the words of the API server is of this one request', '{"kind":"Status","message":"no"}', 'failed', []],
+  [
+    'about a field that the API server does not know is a refusal',
+    '{"kind":"Status","message":"failed to create typed patch object (mail/relay; apps/v1, Kind=StatefulSet): .spec.x: field not declared in schema"}',
+    'invalid',
+    [],
+  ],
   ['of something before it is an absence', '<html>', 'unavailable', ['away']],
 ];
 

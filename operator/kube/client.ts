@@ -131,7 +131,14 @@ export class Client {
     const text = await response.body.text().catch(() => '');
     const retryAfter = Number(response.headers['retry-after']) || undefined;
     const { kind, message = `HTTP ${status}` } = saidIn(text);
-    throw this.#noted(new KubeError(kindOfStatus(status, kind === 'Status'), message, status, retryAfter));
+    throw this.#noted(
+      new KubeError(
+        kindOfStatus(status, kind === 'Status' ? message : undefined),
+        message,
+        status,
+        retryAfter,
+      ),
+    );
   }
 
   /**

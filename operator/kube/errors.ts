@@ -31,8 +31,11 @@ export class KubeError extends Error {
   }
 }
 
-/** `explained`: with a Status object of the API server. */
-export function kindOfStatus(status: number, explained: boolean): KubeErrorKind {
+/** Begins the answer to an apply of a field that the server does not know, which is a 500 without a reason. */
+const UNKNOWN_FIELD = 'failed to create typed patch object';
+
+/** `words`: those of the Status object of the API server, where there is one. */
+export function kindOfStatus(status: number, words: string | undefined): KubeErrorKind {
   switch (status) {
     case 401:
       return 'unauthenticated';
@@ -47,7 +50,8 @@ export function kindOfStatus(status: number, explained: boolean): KubeErrorKind 
     case 429:
       return 'unavailable';
     case 500:
-      return explained ? 'failed' : 'unavailable';
+      if (words?.startsWith(UNKNOWN_FIELD)) return 'invalid';
+      return words === undefined ? 'unavailable' : 'failed';
     default:
       return status >= 500 ? 'unavailable' : 'invalid';
   }

@@ -1,6 +1,6 @@
 /**
- * Names, labels and owner of the objects of one MailRelay. Labels follow the recommended scheme; nothing of the user's
- * own labels is propagated, because tools such as Argo CD read ownership from them. Pure.
+ * Names, labels and owner of the objects of one MailRelay. Labels follow the recommended scheme; nothing of the
+ * MailRelay's own labels and annotations is propagated, because tools such as Argo CD read ownership from them. Pure.
  */
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { API_VERSION, FIELD_MANAGER, KIND, selectorLabels } from '#crds/wellknown.ts';

@@ -1,7 +1,9 @@
 /**
- * Kubernetes quantities of bytes, exactly: what one is worth, and how the API server writes it down. It stores `1024Mi`
- * as `1Gi`; a wanted object that said `1024Mi` would differ from the stored one for ever. Pure and total.
+ * Kubernetes quantities of bytes, exactly: what one is worth, and how the API server writes it down; and of cores. It
+ * stores `1024Mi` as `1Gi`; a wanted object that said `1024Mi` would differ from the stored one for ever. Pure and total.
  */
+import { parseCpu } from '#crds/units.ts';
+
 const BINARY = ['', 'Ki', 'Mi', 'Gi', 'Ti', 'Pi', 'Ei'];
 const DECIMAL = ['', 'k', 'M', 'G', 'T', 'P', 'E'];
 /** The API server caps what is more. */
@@ -23,6 +25,13 @@ export function canonicalQuantity(text: string): string {
   if (bytes === undefined) return text;
   const isBinary = text.endsWith('i') && bytes % 1024n === 0n;
   return isBinary ? shortened(bytes, 1024n, BINARY) : shortened(bytes, 1000n, DECIMAL);
+}
+
+/** The same for cores, which it counts in thousandths. */
+export function canonicalCpu(text: string): string {
+  const thousandths = parseCpu(text);
+  if (thousandths === undefined) return text;
+  return thousandths % 1000 === 0 ? canonicalQuantity(String(thousandths / 1000)) : `${thousandths}m`;
 }
 
 /** True where `text` is as much as `least`, or more. */

@@ -5,6 +5,7 @@
 import type { MailRelay } from '#crds/mailrelay.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import { ADMIN_PORT, HANDOVER_PORT, selectorLabels, servedPort } from '#crds/wellknown.ts';
+import { given } from './given.ts';
 import { metadataOf, objectNames } from './metadata.ts';
 import type { Rendered } from './rendered.ts';
 
@@ -12,15 +13,17 @@ import type { Rendered } from './rendered.ts';
 export function renderClientService(relay: MailRelay, policy: Policy): Rendered | undefined {
   const { listeners } = policy.inbound;
   if (listeners.length === 0) return undefined;
-  const type = relay.spec.service?.type ?? 'ClusterIP';
-  const external = type === 'ClusterIP' ? undefined : (relay.spec.service?.externalTrafficPolicy ?? 'Local');
+  const { service } = relay.spec;
+  const type = service?.type ?? 'ClusterIP';
+  const external = type === 'ClusterIP' ? undefined : (service?.externalTrafficPolicy ?? 'Local');
   return {
     apiVersion: 'v1',
     kind: 'Service',
-    metadata: metadataOf(relay, relay.metadata.name),
+    metadata: { ...metadataOf(relay, relay.metadata.name), ...given(service, ['annotations']) },
     spec: {
       type,
       ...(external ? { externalTrafficPolicy: external } : {}),
+      ...given(service, ['loadBalancerClass', 'loadBalancerSourceRanges', 'ipFamilyPolicy']),
       selector: selectorLabels(relay.metadata.name),
       ports: listeners.map(({ name, port }) => ({
         name,

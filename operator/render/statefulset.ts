@@ -8,8 +8,10 @@ import type { MailRelay } from '#crds/mailrelay.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import { namesOf, referencesOf } from '#crds/references.ts';
 import { ADMIN_PORT, POD_PATHS, selectorLabels } from '#crds/wellknown.ts';
+import { type Amounts, DEFAULT_REQUESTS, type Resources } from '#crds/workload.ts';
+import { given } from './given.ts';
 import { labelsOf, metadataOf, objectNames } from './metadata.ts';
-import { canonicalQuantity } from './quantity.ts';
+import { canonicalCpu, canonicalQuantity } from './quantity.ts';
 import type { Rendered, RenderSettings } from './rendered.ts';
 
 const USER = 65532;
@@ -35,7 +37,10 @@ export function renderStatefulSet(
       updateStrategy: { type: 'RollingUpdate' },
       persistentVolumeClaimRetentionPolicy: { whenDeleted: 'Retain', whenScaled: 'Retain' },
       selector: { matchLabels: selectorLabels(name) },
-      template: { metadata: { labels: labelsOf(name) }, spec: podSpec(relay, policy, settings) },
+      template: {
+        metadata: { labels: labelsOf(name), ...given(relay.spec.pod, ['annotations']) },
+        spec: podSpec(relay, policy, settings),
+      },
       ...(isCutThrough(relay) ? {} : { volumeClaimTemplates: [claimTemplate(relay)] }),
     },
   };
@@ -68,12 +73,13 @@ function podSpec(relay: MailRelay, policy: Policy, settings: RenderSettings) {
         labelSelector: { matchLabels: selectorLabels(name) },
       },
     ],
-    containers: [container(settings, references)],
+    ...given(relay.spec.pod, ['nodeSelector', 'tolerations', 'affinity', 'priorityClassName']),
+    containers: [container(settings, references, relay.spec.pod?.resources)],
     volumes: volumes(relay, references),
   };
 }
 
-function container(settings: RenderSettings, references: readonly Mounted[]) {
+function container(settings: RenderSettings, references: readonly Mounted[], resources: Resources = {}) {
   const probe = (path: string) => ({ httpGet: { path, port: ADMIN_PORT, scheme: 'HTTP' } });
   return {
     name: 'relay',
@@ -86,7 +92,10 @@ function container(settings: RenderSettings, references: readonly Mounted[]) {
       readOnlyRootFilesystem: true,
       capabilities: { drop: ['ALL'] },
     },
-    resources: { requests: { cpu: '100m', memory: '192Mi' } },
+    resources: {
+      requests: canonical({ ...DEFAULT_REQUESTS, ...resources.requests }),
+      ...(resources.limits ? { limits: canonical(resources.limits) } : {}),
+    },
     startupProbe: { ...probe('/healthz'), periodSeconds: 1, failureThreshold: 60 },
     livenessProbe: { ...probe('/healthz'), periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 6 },
     readinessProbe: { ...probe('/readyz'), periodSeconds: 2, timeoutSeconds: 2, failureThreshold: 2 },
@@ -96,6 +105,13 @@ function container(settings: RenderSettings, references: readonly Mounted[]) {
       ...references.map(({ volume, path }) => ({ name: volume, mountPath: path, readOnly: true })),
       { name: 'spool', mountPath: POD_PATHS.state },
     ],
+  };
+}
+
+function canonical({ cpu, memory }: Amounts) {
+  return {
+    ...(cpu === undefined ? {} : { cpu: canonicalCpu(cpu) }),
+    ...(memory === undefined ? {} : { memory: canonicalQuantity(memory) }),
   };
 }
 

@@ -15,8 +15,14 @@ test('the CPU limit in whole cores but one, at least one, never more than there 
   assert.equal(of({ [V2]: '99900000 100000\n' }), CORES - 1);
 });
 
-test('without a limit, all cores but one', () => {
-  assert.equal(of({}), CORES - 1);
-  assert.equal(of({ [V2]: 'max 100000\n' }), CORES - 1);
-  assert.equal(of({ [`${V1}quota_us`]: '-1', [`${V1}period_us`]: '100000' }), CORES - 1);
+test('without a limit, all cores but one, and no more than four of a large node', () => {
+  const without = (cores: number, cpuMax?: string) =>
+    listenerProcesses((path) => (path === V2 ? cpuMax : undefined), cores);
+  assert.deepEqual(
+    [1, 2, 3, 5, 6, 64].map((cores) => without(cores)),
+    [1, 1, 2, 4, 4, 4],
+  );
+  assert.equal(without(64, 'max 100000\n'), 4);
+  assert.equal(without(64, '3200000 100000\n'), 31);
+  assert.equal(of({ [`${V1}quota_us`]: '-1', [`${V1}period_us`]: '100000' }), 4);
 });

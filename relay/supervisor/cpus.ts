@@ -1,18 +1,21 @@
 /**
  * How many listener processes are worth their memory: the CPU limit of the container in whole cores without the one that
  * the router keeps busy, at least one. A process for each core cost a quarter more CPU a message on two cores: what many
- * sessions share (commits, warm code) is shared by fewer. Reads the quota of cgroup v2 or v1; without one, the number of
- * cores.
+ * sessions share (commits, warm code) is shared by fewer. Reads the quota of cgroup v2 or v1. Without one the cores are
+ * those of a node, which others use too: on 64 cores a small pod would start 63 processes and need gigabytes, so a few
+ * must do; who wants more sets a limit.
  */
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+
+const MOST_WITHOUT_LIMIT = 4;
 
 export function listenerProcesses(
   read: (path: string) => string | undefined = textOf,
   available = availableParallelism(),
 ): number {
   const quota = quotaV2(read('/sys/fs/cgroup/cpu.max')) ?? quotaV1(read);
-  return Math.max(1, Math.floor(Math.min(quota ?? Number.POSITIVE_INFINITY, available)) - 1);
+  return Math.max(1, Math.floor(Math.min(quota ?? MOST_WITHOUT_LIMIT + 1, available)) - 1);
 }
 
 function quotaV2(text: string | undefined): number | undefined {

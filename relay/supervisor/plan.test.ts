@@ -78,8 +78,10 @@ const CHANGES: Readonly<Record<string, MailRelaySpec[]>> = {
   'spec.trace': [{ ...base, trace: { level: 2 } }],
   'spec.service, spec.replicas': [
     { ...base, service: { type: 'NodePort' } },
+    { ...base, service: { annotations: { 'example.com/a': 'b' } } },
     { ...base, replicas: 3 },
   ],
+  'spec.pod': [{ ...base, pod: { resources: { limits: { cpu: '2' } }, nodeSelector: { pool: 'mail' } } }],
   'spec.queue.storage.size, larger': [{ ...base, queue: { ...base.queue, storage: { size: '2Gi' } } }],
 };
 

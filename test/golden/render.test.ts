@@ -35,9 +35,15 @@ function rendered(value: unknown): string {
     .join('---\n');
 }
 
+const example = (name: string) =>
+  parse(readFileSync(new URL(`../../examples/${name}`, import.meta.url), 'utf8'));
+
 test('the full example renders as reviewed', () => {
-  const full = readFileSync(new URL('../../examples/full.yaml', import.meta.url), 'utf8');
-  assertGolden('full.yaml', rendered(parse(full)));
+  assertGolden('full.yaml', rendered(example('full.yaml')));
+});
+
+test('pods and a Service of which everything is said render as reviewed', () => {
+  assertGolden('loadbalancer.yaml', rendered(example('loadbalancer.yaml')));
 });
 
 test('the smallest MailRelay renders as reviewed', () => {

@@ -13,6 +13,8 @@ export interface Wish {
   readonly outbound?: string;
   /** One line: spec.queue. */
   readonly queue?: string;
+  /** A further field of the spec, as a line of YAML. */
+  readonly spec?: string;
   /** Further documents. */
   readonly documents?: string;
 }
@@ -27,6 +29,7 @@ export function storyManifest({
   inbound,
   outbound,
   queue,
+  spec,
   documents = '',
 }: Wish): string {
   const bundle = trust ? `, trustConfigMapName: trust` : '';
@@ -43,7 +46,7 @@ spec:
 ${line(inbound)}  outbound:
     tls: {level: ${level}, discover: []${bundle}}
     smartHosts: [{host: ${host}, port: ${nextHop}}]
-${line(outbound)}${queue === undefined ? '' : `  queue: ${queue}\n`}${trust ? configMap(trust) : ''}${documents}`;
+${line(outbound)}${queue === undefined ? '' : `  queue: ${queue}\n`}${spec === undefined ? '' : `  ${spec}\n`}${trust ? configMap(trust) : ''}${documents}`;
 }
 
 function line(field: string | undefined): string {

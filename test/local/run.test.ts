@@ -151,9 +151,9 @@ describe('mailrelay run', { concurrency: false }, () => {
     await until('no problem', async () => (await relay.status()).certificateProblem === null);
   });
 
-  test('the same manifest again does nothing', async () => {
+  test('the same manifest again does nothing, nor does what it says of pods and of a Service', async () => {
     const before = await relay.status();
-    edit();
+    edit({ spec: 'pod: {resources: {limits: {cpu: "2"}}}\n  service: {annotations: {example.com/a: b}}' });
     await relay.status();
     await until('the next look at the files', async () => {
       const client = await SmtpClient.connect(port);

@@ -1,0 +1,189 @@
+/**
+ * What a MailRelay says of its pods and of its Service, on the API server that has to agree: it arrives, goes again, leaves
+ * alone what others added, and where it is refused the status says so in the words of the API server.
+ */
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import type { KubeObject } from '#operator/kube/client.ts';
+import { MAIL_RELAY, OWNED, POD, pathOf, STATEFUL_SET } from '#operator/kube/kinds.ts';
+import { until } from '#test/kit/wait.ts';
+import { type Plane, plane } from './plane.ts';
+import { Pods } from './pods.ts';
+import { Operator } from './process.ts';
+import { putRelay, relayNamed, whenQuiet, whenSettled } from './relays.ts';
+
+const NAMESPACE = 'workload';
+const SERVICE = OWNED.find(({ kind }) => kind === 'Service') ?? assert.fail();
+const FOREIGN = 'cloud.example/id';
+
+const AFFINITY = {
+  podAntiAffinity: {
+    preferredDuringSchedulingIgnoredDuringExecution: [
+      {
+        weight: 100,
+        podAffinityTerm: {
+          topologyKey: 'topology.kubernetes.io/zone',
+          labelSelector: { matchLabels: { 'app.kubernetes.io/instance': 'relay' } },
+        },
+      },
+    ],
+  },
+};
+const POD_SAID = {
+  // Not as the API server writes them down.
+  resources: { requests: { cpu: '0.5', memory: '512Mi' }, limits: { cpu: '2000m', memory: '1024Mi' } },
+  nodeSelector: { 'node-role.kubernetes.io/mail': '' },
+  tolerations: [{ key: 'example.com/pool', operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 60 }],
+  affinity: { ...AFFINITY, podAffinity: null, nodeAffinity: {} },
+  priorityClassName: 'mail',
+  annotations: { 'example.com/scrape': 'true' },
+};
+const SERVICE_SAID = {
+  type: 'LoadBalancer',
+  loadBalancerClass: 'example.com/nlb',
+  loadBalancerSourceRanges: ['203.0.113.0/24', '2001:db8::/32'],
+  ipFamilyPolicy: 'PreferDualStack',
+  annotations: { 'example.com/internal': 'true', 'example.com/name': 'relay' },
+};
+
+interface Template {
+  readonly metadata: { readonly annotations?: Readonly<Record<string, string>> };
+  readonly spec: Readonly<Record<string, unknown>> & {
+    readonly containers: readonly { resources: unknown }[];
+  };
+}
+
+describe('what a MailRelay says of its workload', { concurrency: false }, () => {
+  let api: Plane;
+  let pods: Pods;
+  let operator: Operator;
+
+  const get = (kind: typeof POD, name = 'relay') =>
+    api.admin.request<KubeObject>({ method: 'GET', path: pathOf(kind, NAMESPACE, name) });
+  const templateOf = (set: KubeObject) => (set['spec'] as { template: Template }).template;
+  const put = (changes: Readonly<Record<string, unknown>>) =>
+    putRelay(api, relayNamed(NAMESPACE, 'relay', changes));
+
+  async function settledWith(changes: Readonly<Record<string, unknown>>): Promise<void> {
+    await put(changes);
+    await whenSettled(api, NAMESPACE, 'relay');
+    await whenQuiet(api);
+  }
+
+  async function stalledWith(changes: Readonly<Record<string, unknown>>): Promise<string> {
+    await put(changes);
+    return until('a refusal', async () => {
+      const { metadata, status } = await get(MAIL_RELAY);
+      const { conditions = [] } = (status ?? {}) as {
+        conditions?: { type: string; reason: string; message: string; observedGeneration: number }[];
+      };
+      return conditions.find(
+        ({ type, reason, observedGeneration }) =>
+          type === 'Stalled' && reason === 'Denied' && observedGeneration === metadata.generation,
+      )?.message;
+    });
+  }
+
+  before(async () => {
+    api = await plane();
+    pods = new Pods(api);
+    await pods.start();
+    operator = await Operator.start(api, { identity: 'workload' });
+    await api.makeNamespace(NAMESPACE);
+    await settledWith({ pod: POD_SAID, service: SERVICE_SAID });
+  });
+  after(async () => {
+    await operator.end('SIGTERM');
+    await pods.stop();
+  });
+
+  test('all of it is on the StatefulSet and on the Service, and nothing is sent twice', async () => {
+    const { metadata, spec } = templateOf(await get(STATEFUL_SET));
+    assert.deepEqual(metadata.annotations, POD_SAID.annotations);
+    assert.deepEqual(spec.containers[0]?.resources, {
+      requests: { cpu: '500m', memory: '512Mi' },
+      limits: { cpu: '2', memory: '1Gi' },
+    });
+    const { nodeSelector, tolerations, affinity, priorityClassName } = spec;
+    assert.deepEqual(
+      { nodeSelector, tolerations, affinity, priorityClassName },
+      {
+        nodeSelector: POD_SAID.nodeSelector,
+        tolerations: POD_SAID.tolerations,
+        affinity: { ...AFFINITY, nodeAffinity: {} },
+        priorityClassName: 'mail',
+      },
+    );
+    const service = await get(SERVICE);
+    for (const [field, value] of Object.entries({ ...SERVICE_SAID, annotations: undefined }))
+      if (value !== undefined)
+        assert.deepEqual((service['spec'] as Record<string, unknown>)[field], value, field);
+    const since = Date.now();
+    await settledWith({ pod: POD_SAID, service: SERVICE_SAID, trace: { level: 1 } });
+    const sent = api.calls(since).filter(({ kind }) => kind === 'write');
+    assert.deepEqual(
+      sent.filter(({ resource }) => resource === 'services' || resource === 'statefulsets'),
+      [],
+      'it differs from what is stored for ever',
+    );
+    assert.ok(
+      sent.some(({ resource }) => resource === 'configmaps'),
+      'it did not look',
+    );
+  });
+
+  test('an annotation of the Service changes or goes, that of others stays, and no pod is touched', async () => {
+    const set = await get(STATEFUL_SET);
+    const pod = await get(POD, 'relay-0');
+    await api.admin.request({
+      method: 'PATCH',
+      path: pathOf(SERVICE, NAMESPACE, 'relay'),
+      contentType: 'application/merge-patch+json',
+      body: { metadata: { annotations: { [FOREIGN]: '1' } } },
+    });
+    const annotations = { 'example.com/internal': 'false' };
+    await settledWith({ pod: POD_SAID, service: { ...SERVICE_SAID, annotations } });
+    const { 'mailrelay.dev/applied': _, ...found } = (await get(SERVICE)).metadata.annotations ?? {};
+    assert.deepEqual(found, { ...annotations, [FOREIGN]: '1' });
+    assert.equal((await get(STATEFUL_SET)).metadata.generation, set.metadata.generation);
+    assert.equal((await get(POD, 'relay-0')).metadata.resourceVersion, pod.metadata.resourceVersion);
+  });
+
+  test('an annotation of the pods goes from their template', async () => {
+    await settledWith({ pod: { ...POD_SAID, annotations: {} }, service: SERVICE_SAID });
+    assert.equal(templateOf(await get(STATEFUL_SET)).metadata.annotations, undefined);
+  });
+
+  const REFUSED: Readonly<Record<string, { changes: Readonly<Record<string, unknown>>; says: RegExp }>> = {
+    'an affinity without the field that it needs': {
+      changes: {
+        pod: { affinity: { podAffinity: { requiredDuringSchedulingIgnoredDuringExecution: [{}] } } },
+      },
+      says: /StatefulSet\/relay: .*topologyKey: Required value/,
+    },
+    'an affinity that Kubernetes does not know': {
+      changes: { pod: { affinity: { nodeAfinity: {} } } },
+      says: /StatefulSet\/relay: .*\.nodeAfinity: field not declared in schema/,
+    },
+    'a toleration that contradicts itself': {
+      changes: { pod: { tolerations: [{ operator: 'Exists', key: 'a', value: 'b' }] } },
+      says: /StatefulSet\/relay: .*tolerations\[0\]/,
+    },
+    'an annotation with a key that is none': {
+      changes: { service: { annotations: { 'two words': 'x' } } },
+      says: /Service\/relay: .*two words/,
+    },
+  };
+
+  for (const [what, { changes, says }] of Object.entries(REFUSED)) {
+    test(`${what} is Stalled in the words of the API server, and the pods stay as they are`, async () => {
+      await settledWith({});
+      const template = templateOf(await get(STATEFUL_SET));
+      assert.match(await stalledWith(changes), says);
+      assert.deepEqual(templateOf(await get(STATEFUL_SET)), template);
+      await whenQuiet(api);
+    });
+  }
+
+  test('and when it is taken back, all is well', () => settledWith({}));
+});
