@@ -68,12 +68,14 @@ async function applyOne(
     if (live && !isOwnedBy(live, world.relay)) return { kind: 'nameTaken', object: name };
     // Its end is news, and then it is made anew.
     if (live?.metadata.deletionTimestamp) return undefined;
+    const claim = kind === STATEFUL_SET ? await foreignClaim(writer, world, wanted) : undefined;
+    if (claim !== undefined) return { kind: 'nameTaken', object: claim };
     if (live && kind === STATEFUL_SET && storageOf(live) !== storageOf(wanted)) {
+      // The rest of it first: nothing is taken away for one that the API server then refuses.
+      await send(writer, path, withClaimsOf(live, wanted), live);
       await growStorage(writer, world, live, wanted, onWrite);
       return undefined;
     }
-    const claim = kind === STATEFUL_SET ? await foreignClaim(writer, world, wanted) : undefined;
-    if (claim !== undefined) return { kind: 'nameTaken', object: claim };
     await send(writer, path, wanted, live);
     onWrite('applied', name);
     return undefined;
@@ -161,6 +163,11 @@ async function growStorage(
     onWrite('patched', `${CLAIM.kind}/${claim.metadata.name}`);
   }
   await remove(writer, STATEFUL_SET, live, 'Orphan', onWrite);
+}
+
+function withClaimsOf(live: KubeObject, wanted: Rendered): Rendered {
+  const { volumeClaimTemplates } = live['spec'] as StatefulSetSpec;
+  return { ...wanted, spec: { ...(wanted['spec'] as StatefulSetSpec), volumeClaimTemplates } };
 }
 
 /** What each claim asks for; nothing in mode CutThrough, which has no claims. */

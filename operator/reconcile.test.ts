@@ -304,7 +304,32 @@ describe('reconcile', () => {
       body: { propagationPolicy: string };
     };
     assert.equal(deletion.body.propagationPolicy, 'Orphan');
-    assert.ok(!steps.includes('PATCH relay'), 'it cannot be applied before the old one is gone');
+    const ofSet = hands.requests.filter(({ path }) => path.endsWith('/statefulsets/relay'));
+    const [applied, ...more] = ofSet as [Request, ...Request[]];
+    const { spec } = applied.body as { spec: { volumeClaimTemplates: unknown } };
+    const { spec: live } = objects.get('StatefulSet/relay') as unknown as { spec: typeof spec };
+    assert.deepEqual(
+      spec.volumeClaimTemplates,
+      live.volumeClaimTemplates,
+      'claims cannot change before it is gone',
+    );
+    assert.deepEqual(
+      more.map(({ method }) => method),
+      ['DELETE'],
+    );
+  });
+
+  test('grows nothing while the API server refuses the StatefulSet for something else', async () => {
+    const objects = liveObjects(relayObject());
+    const relay = relayObject({ queue: { storage: { size: '2Gi' } } });
+    const hands = recordingHands((request) => {
+      if (request.method === 'PATCH' && request.path.includes('/statefulsets/'))
+        throw new KubeError('invalid', 'no such affinity', 422);
+      return notFound(request);
+    });
+    await reconcile(settledWorld({ relay, objects }), hands);
+    assert.ok(!hands.requests.some(({ method }) => method === 'DELETE'));
+    assert.ok(hands.events.includes('Denied'));
   });
 
   test('waits for an object that is being deleted', async () => {
