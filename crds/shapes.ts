@@ -75,7 +75,7 @@ export const labelValue = () =>
 /** Keys are judged by the API server where it gets them: a CRD cannot. */
 export const map = <Value extends z.ZodType>(value: Value) =>
   z
-    .record(z.string(), value)
+    .record(z.string(), value, 'must be an object of names and values')
     .refine(
       (entries) => Object.keys(entries).length <= MOST_ENTRIES,
       `must have at most ${MOST_ENTRIES} entries`,

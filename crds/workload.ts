@@ -64,7 +64,7 @@ export const pod = z
       .optional()
       .describe('Taints of nodes that the pods may run on all the same.'),
     affinity: z
-      .record(z.string(), z.unknown())
+      .record(z.string(), z.unknown(), 'must be an object, as the affinity of a pod')
       .meta({ 'x-kubernetes-preserve-unknown-fields': true })
       .optional()
       .describe(
