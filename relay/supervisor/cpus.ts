@@ -2,8 +2,8 @@
  * How many listener processes are worth their memory: the CPU limit of the container in whole cores without the one that
  * the router keeps busy, at least one. A process for each core cost a quarter more CPU a message on two cores: what many
  * sessions share (commits, warm code) is shared by fewer. Reads the quota of cgroup v2 or v1. Without one the cores are
- * those of a node, which others use too: on 64 cores a small pod would start 63 processes and need gigabytes, so a few
- * must do; who wants more sets a limit.
+ * those of a node, which others use too: on 64 cores a small pod would start 63 processes of 25 MiB each, so a few must
+ * do; who wants more sets a limit.
  */
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';

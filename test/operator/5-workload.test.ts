@@ -45,6 +45,7 @@ const SERVICE_SAID = {
   ipFamilyPolicy: 'PreferDualStack',
   annotations: { 'example.com/internal': 'true', 'example.com/name': 'relay' },
 };
+const SAID = { pod: POD_SAID, service: SERVICE_SAID };
 
 interface Template {
   readonly metadata: { readonly annotations?: Readonly<Record<string, string>> };
@@ -90,7 +91,7 @@ describe('what a MailRelay says of its workload', { concurrency: false }, () => 
     await pods.start();
     operator = await Operator.start(api, { identity: 'workload' });
     await api.makeNamespace(NAMESPACE);
-    await settledWith({ pod: POD_SAID, service: SERVICE_SAID });
+    await settledWith(SAID);
   });
   after(async () => {
     await operator.end('SIGTERM');
@@ -119,7 +120,7 @@ describe('what a MailRelay says of its workload', { concurrency: false }, () => 
       if (value !== undefined)
         assert.deepEqual((service['spec'] as Record<string, unknown>)[field], value, field);
     const since = Date.now();
-    await settledWith({ pod: POD_SAID, service: SERVICE_SAID, trace: { level: 1 } });
+    await settledWith({ ...SAID, trace: { level: 1 } });
     const sent = api.calls(since).filter(({ kind }) => kind === 'write');
     assert.deepEqual(
       sent.filter(({ resource }) => resource === 'services' || resource === 'statefulsets'),
@@ -133,6 +134,7 @@ describe('what a MailRelay says of its workload', { concurrency: false }, () => 
   });
 
   test('an annotation of the Service changes or goes, that of others stays, and no pod is touched', async () => {
+    await settledWith(SAID);
     const set = await get(STATEFUL_SET);
     const pod = await get(POD, 'relay-0');
     await api.admin.request({
@@ -142,7 +144,7 @@ describe('what a MailRelay says of its workload', { concurrency: false }, () => 
       body: { metadata: { annotations: { [FOREIGN]: '1' } } },
     });
     const annotations = { 'example.com/internal': 'false' };
-    await settledWith({ pod: POD_SAID, service: { ...SERVICE_SAID, annotations } });
+    await settledWith({ ...SAID, service: { ...SERVICE_SAID, annotations } });
     const { 'mailrelay.dev/applied': _, ...found } = (await get(SERVICE)).metadata.annotations ?? {};
     assert.deepEqual(found, { ...annotations, [FOREIGN]: '1' });
     assert.equal((await get(STATEFUL_SET)).metadata.generation, set.metadata.generation);
@@ -150,7 +152,8 @@ describe('what a MailRelay says of its workload', { concurrency: false }, () => 
   });
 
   test('an annotation of the pods goes from their template', async () => {
-    await settledWith({ pod: { ...POD_SAID, annotations: {} }, service: SERVICE_SAID });
+    const { annotations: _, ...rest } = POD_SAID;
+    await settledWith({ ...SAID, pod: rest });
     assert.equal(templateOf(await get(STATEFUL_SET)).metadata.annotations, undefined);
   });
 
