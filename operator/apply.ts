@@ -73,6 +73,7 @@ async function applyOne(
     if (live && kind === STATEFUL_SET && storageOf(live) !== storageOf(wanted)) {
       // The rest of it first: nothing is taken away for one that the API server then refuses.
       await send(writer, path, withClaimsOf(live, wanted), live);
+      onWrite('applied', name);
       await growStorage(writer, world, live, wanted, onWrite);
       return undefined;
     }
