@@ -88,10 +88,14 @@ test('an update may not shrink the storage, change its class, or change the mode
   kubectl(['delete', 'mailrelay', 'moving', '-n', 'mail']);
 });
 
-test('kubectl explain knows every part, and the short name and the scale subresource work', () => {
+test('kubectl explain knows every part, and the short name, the scale subresource and the columns work', () => {
   assert.match(kubectl(['explain', 'mailrelay.spec.inbound.starttls']), /530 5\.7\.0/);
   kubectl(['apply', '--server-side', '-f', '-'], JSON.stringify(document(changed({}), 'scaled', 'mail')));
   kubectl(['scale', 'mr/scaled', '-n', 'mail', '--replicas=3']);
   assert.equal(kubectl(['get', 'mr', 'scaled', '-n', 'mail', '-o', 'jsonpath={.spec.replicas}']), '3');
+  kubectl(['annotate', 'mr', 'scaled', '-n', 'mail', 'mailrelay.dev/paused=true']);
+  const [head = '', row = ''] = kubectl(['get', 'mr', 'scaled', '-n', 'mail', '-o', 'wide']).split('\n');
+  assert.match(head, /^NAME +READY +REASON +STARTTLS /);
+  assert.equal(row.slice(head.indexOf('PAUSED'), head.indexOf('MESSAGE')).trim(), 'true');
   kubectl(['delete', 'mr', 'scaled', '-n', 'mail']);
 });

@@ -254,6 +254,8 @@ describe('a MailRelay on a cluster', { concurrency: false }, () => {
     );
     const certificate = get<{ status: { notAfter: string } }>('certificate', 'relay', NAMESPACE);
     assert.equal(relay.status.certificate?.notAfter, certificate.status.notAfter);
+    // It sent in plain text while the policy changed.
+    assert.ok((relay.status.plaintextClients ?? 0) > 0);
     for (const { ip } of podsOf(NAMESPACE)) assert.equal(await handshakeSerial(ip), serial);
     assert.deepEqual(await taskStarts(), before.starts);
     assert.deepEqual(identities(), before.pods);

@@ -3,6 +3,7 @@
  * was promised arrives, nobody is refused, and pods are replaced only where they must, a few relays at a time.
  */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { after, before, describe, test } from 'node:test';
 import { projectVersion } from '#cli/version.ts';
 import { Ledger } from '#test/kit/ledger.ts';
@@ -147,6 +148,19 @@ describe('versions', {
       install(image.tag, image.tag);
       await rolled(projectVersion());
     });
+
+    test('in full: kubectl drain moves one pod after the other', async () => {
+      const pods = podsOf(NAMESPACE);
+      const node = kubectl(['get', 'nodes', '-o', 'name']);
+      const drained = drain(node);
+      const uids = () => podsOf(NAMESPACE).map(({ uid }) => uid);
+      await until('the first to go', () => pods.some(({ uid }) => !uids().includes(uid)), ROLL_MS);
+      // There is no other node to go to: the budget holds the second back until the first serves again.
+      kubectl(['uncordon', node]);
+      assert.equal(await drained, 0);
+      for (const pod of pods)
+        await until(`another pod in place of ${pod.name}`, () => isReplaced(pod), ROLL_MS);
+    });
   }
 
   test('nobody was refused, and everything that was promised arrives', async () => {
@@ -169,6 +183,15 @@ function evict(name: string): void {
   const metadata = { name, namespace: NAMESPACE };
   const eviction = JSON.stringify({ apiVersion: 'policy/v1', kind: 'Eviction', metadata });
   kubectl(['create', '--raw', `/api/v1/namespaces/${NAMESPACE}/pods/${name}/eviction`, '-f', '-'], eviction);
+}
+
+/** As a person empties a node, of this relay; resolves with the exit status. */
+function drain(node: string): Promise<number | null> {
+  const { kubectl: program, kubeconfig } = prepared();
+  const which = '--pod-selector=app.kubernetes.io/instance=relay';
+  const args = ['--kubeconfig', kubeconfig, 'drain', node, which, `--timeout=${ROLL_MS / 1_000}s`];
+  const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'inherit'] });
+  return new Promise((resolve) => child.once('exit', resolve));
 }
 
 /** Another operator, with the relays as they are: it takes a change of policy to them, and replaces none. */

@@ -123,6 +123,8 @@ export interface RelayObject {
     readonly policy: { readonly hash: string; readonly podsServing: number; readonly oldSessions: number };
     readonly queue?: { readonly depth: number };
     readonly notInForce?: string[];
+    readonly clientPolicies?: string[];
+    readonly plaintextClients?: number;
   };
 }
 
