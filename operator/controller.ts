@@ -50,7 +50,7 @@ export class Controller {
 
   constructor(options: ControllerOptions) {
     this.#options = options;
-    this.#rollouts = new Rollouts(options.rollingRelays);
+    this.#rollouts = new Rollouts(options.rollingRelays, (key) => this.#queue.add(key, 'routine'));
     this.#queue = new WorkQueue((key, waitedMs) => this.#work(key, waitedMs), options.workers, Math.random);
     this.#poller = new PodPoller((key, priority) => this.#queue.add(key, priority));
     this.#caches = new Caches({
@@ -120,7 +120,7 @@ export class Controller {
     if (!world) {
       this.#failing.delete(key);
       this.#refresher.forget(key);
-      this.#rollouts.forget(key);
+      this.#rollouts.forget(key, Date.now());
       return;
     }
     try {

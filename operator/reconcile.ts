@@ -22,8 +22,8 @@ import type { Rollouts } from './rollouts.ts';
 import type { Obstacle, World } from './world.ts';
 
 const BLOCKED_MS = 30_000;
-/** Until a relay that waits asks again whether it is its turn. */
-const TURN_MS = 5_000;
+/** A relay that waits is told when it is its turn, but not when patience with another one ends. */
+const TURN_MS = 60_000;
 
 export interface Hands {
   readonly writer: Writer;

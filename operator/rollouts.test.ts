@@ -52,6 +52,21 @@ describe('replacing the pods of many relays', () => {
     assert.equal(waits(rollouts, worldOf('d')), true);
   });
 
+  test('who waits longest is told when a turn ends, and the one after it when that has none to take', () => {
+    const told: string[] = [];
+    const rollouts = new Rollouts(1, (key) => told.push(key));
+    for (const name of ['a', 'b', 'c', 'd']) waits(rollouts, worldOf(name));
+    assert.deepEqual(told, []);
+    waits(rollouts, worldOf('a', { settings: NEWER }));
+    assert.deepEqual(told, ['mail/b']);
+    // An older operator may be back, or the MailRelay gone.
+    waits(rollouts, worldOf('b', { settings: NEWER }));
+    assert.deepEqual(told, ['mail/b', 'mail/c']);
+    rollouts.forget('mail/c', worldOf('c').now);
+    assert.deepEqual(told, ['mail/b', 'mail/c', 'mail/d']);
+    assert.equal(waits(rollouts, worldOf('d')), false);
+  });
+
   test('the one that waits keeps its template, and is scaled all the same', () => {
     const rollouts = new Rollouts(0);
     const world = worldOf('a');

@@ -33,11 +33,16 @@ interface Template {
 
 export class Rollouts {
   readonly #limit: number;
+  readonly #onFree: (key: string) => void;
   /** Relays that have their turn, and since when. */
   readonly #turns = new Map<string, number>();
+  /** The others, the longest first. */
+  readonly #waiting = new Set<string>();
 
-  constructor(limit: number) {
+  /** `onFree`: this relay may have its turn, if it asks now. */
+  constructor(limit: number, onFree: (key: string) => void = () => undefined) {
     this.#limit = limit;
+    this.#onFree = onFree;
   }
 
   /** A relay that rolls already, at a start of the operator. */
@@ -57,24 +62,38 @@ export class Rollouts {
   }
 
   /** The MailRelay is gone. */
-  forget(key: string): void {
-    this.#turns.delete(key);
+  forget(key: string, now: number): void {
+    this.#end(key, now);
   }
 
   #mayRoll({ relay, now }: World, live: KubeObject, isAsWanted: boolean): boolean {
     const key = `${relay.metadata.namespace}/${relay.metadata.name}`;
-    if (isAsWanted) {
-      if (!isRolling(live)) this.#turns.delete(key);
-      else if (!this.#turns.has(key)) this.#turns.set(key, now);
+    if (isAsWanted && !isRolling(live)) {
+      this.#end(key, now);
       return true;
     }
-    if (!this.#turns.has(key) && this.#under(now) >= this.#limit) return false;
+    if (!isAsWanted && !this.#turns.has(key) && this.#free(now) <= 0) {
+      this.#waiting.add(key);
+      return false;
+    }
+    this.#waiting.delete(key);
     if (!this.#turns.has(key)) this.#turns.set(key, now);
     return true;
   }
 
-  #under(now: number): number {
-    return [...this.#turns.values()].filter((since) => now - since < PATIENCE_MS).length;
+  #end(key: string, now: number): void {
+    const [hadTurn, waited] = [this.#turns.delete(key), this.#waiting.delete(key)];
+    if (!hadTurn && !waited) return;
+    for (const next of [...this.#waiting].slice(0, Math.max(0, this.#free(now)))) {
+      // One that does not ask, because it is paused, shall not keep the others from it again.
+      this.#waiting.delete(next);
+      this.#waiting.add(next);
+      this.#onFree(next);
+    }
+  }
+
+  #free(now: number): number {
+    return this.#limit - [...this.#turns.values()].filter((since) => now - since < PATIENCE_MS).length;
   }
 }
 
