@@ -188,5 +188,15 @@ describe('what a MailRelay says of its workload', { concurrency: false }, () => 
     });
   }
 
+  test('another class of load balancer is refused, until the Service is deleted', async () => {
+    await settledWith(SAID);
+    const changes = { ...SAID, service: { ...SERVICE_SAID, loadBalancerClass: 'example.com/other' } };
+    assert.match(await stalledWith(changes), /Service\/relay: .*loadBalancerClass.*may not change once set/);
+    await api.admin.request({ method: 'DELETE', path: pathOf(SERVICE, NAMESPACE, 'relay') });
+    await whenSettled(api, NAMESPACE, 'relay');
+    const { loadBalancerClass } = (await get(SERVICE))['spec'] as { loadBalancerClass?: string };
+    assert.equal(loadBalancerClass, 'example.com/other');
+  });
+
   test('and when it is taken back, all is well', () => settledWith({}));
 });
