@@ -151,9 +151,10 @@ stringData: {username: relay, password: ${name}-password}
     assert.deepEqual(identity('fixed'), before);
   });
 
-  test('another Secret named rolls the pod, which mounts it and keeps its queue', async () => {
+  test('another Secret named, and another size of the pod, roll it: it has both and keeps its queue', async () => {
     const [before] = podsOf(NAMESPACE);
-    apply(manifest({ size: '2Gi', login: 'second' }));
+    const limits = '{cpu: "2", memory: 1Gi}';
+    apply(`${manifest({ size: '2Gi', login: 'second' })}  pod: {resources: {limits: ${limits}}}\n`);
     await until(
       'another pod',
       () => {
@@ -165,6 +166,12 @@ stringData: {username: relay, password: ${name}-password}
     waitReady(NAMESPACE);
     const { missing } = await podStatus(podsOf(NAMESPACE)[0]?.ip ?? '');
     assert.deepEqual(missing, []);
+    const { spec } = get<{ spec: { containers: { resources: { limits: unknown } }[] } }>(
+      'pod',
+      'relay-0',
+      NAMESPACE,
+    );
+    assert.deepEqual(spec.containers[0]?.resources.limits, { cpu: '2', memory: '1Gi' });
     await until('the queue of the pod before', async () => (await depthOf()) === 1);
   });
 
