@@ -3,7 +3,7 @@
  * Prints tables of medians and ranges; --out FOLDER also writes every run as JSON, the tables, and a plot; --help tells
  * the options.
  *
- * A to F are in scenarios.ts, G to I and R (at rest) in stories.ts, K are calibrations, S syncs as strace sees them.
+ * A to F are in scenarios.ts, G to I and R (at rest) in stories.ts, K are calibrations, S syncs as strace sees them, L in growth.ts.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, release } from 'node:os';
@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { makeAuthority } from '#test/kit/ca.ts';
 import { groupCommitCurve, straightIntoSink } from './calibrate.ts';
+import { growth } from './growth.ts';
 import { measure, type Result } from './measure.ts';
 import type { Peer } from './peer.ts';
 import { exim } from './peers/exim.ts';
@@ -23,11 +24,12 @@ import { atRest, changesUnderLoad, type Figures, longQueue, nextHopAway } from '
 import { syncsOf } from './syncs.ts';
 import { ratiosOf, tableOf } from './table.ts';
 
-const USAGE = `usage: make bench BENCH="[--scenarios ABCDEFGHIRKS] [--peers mailrelay,before,process-per-core,postfix,haraka,exim] [--rounds 5]
+const USAGE = `usage: make bench BENCH="[--scenarios ABCDEFGHIRKSL] [--peers mailrelay,before,process-per-core,postfix,haraka,exim] [--rounds 5]
                           [--length 1] [--out FOLDER] [--down 60] [--before CHECKOUT]"
 
   --scenarios  A to F load with different messages (test/bench/scenarios.ts), G the next hop away, H changes under load,
-               I a long queue, R at rest, K calibrations, S syncs as strace sees them
+               I a long queue, R at rest, K calibrations, S syncs as strace sees them,
+               L more of a core and more pods
   --peers      process-per-core is our relay with a listener process for each core
   --rounds     of A to F; the peers take turns in each
   --length     share of the messages of a full run, such as 0.1
@@ -39,7 +41,7 @@ const USAGE = `usage: make bench BENCH="[--scenarios ABCDEFGHIRKS] [--peers mail
 const { values } = parseArgs({
   options: {
     help: { type: 'boolean', short: 'h', default: false },
-    scenarios: { type: 'string', default: 'ABCDEFGHIRKS' },
+    scenarios: { type: 'string', default: 'ABCDEFGHIRKSL' },
     peers: { type: 'string', default: 'mailrelay,before,postfix,haraka' },
     rounds: { type: 'string', default: '5' },
     length: { type: 'string', default: '1' },
@@ -106,6 +108,7 @@ await tellStory('H', 'a renewal every second and a policy change every ten, unde
   changesUnderLoad(31),
 );
 await tellStory('I', 'a long queue', () => longQueue(50_000));
+await tellStory('L', 'more of a core, and more pods, under A', () => growth(A, pair, 10));
 await tellStory('R', 'at rest, one listener process', atRest);
 if (values.out !== undefined) {
   mkdirSync(values.out, { recursive: true });
