@@ -55,12 +55,9 @@ export class HopConnection extends Library {
     (this._socket as Socket).destroy(new Error(reason));
   }
 
-  /** Commands that are pipelined leave together, as one TLS record. */
   override send(...message: Parameters<SMTPConnection['send']>): void {
-    const socket = this._socket as Socket;
-    socket.cork();
+    this.#together();
     super.send(...message);
-    process.nextTick(() => socket.uncork());
   }
 
   /** The library looks at each byte. What is queued has CRLF only, so that a native search finds what is to be stuffed. */
@@ -69,6 +66,7 @@ export class HopConnection extends Library {
     stream._transform = (chunk: Buffer, _encoding, done) => {
       const startsLine = stream.lastByte === false || stream.lastByte === LF;
       stream.lastByte = chunk.at(-1) ?? stream.lastByte;
+      this.#together();
       for (const part of dotStuffed(chunk, startsLine)) stream.push(part);
       done();
     };
@@ -79,6 +77,13 @@ export class HopConnection extends Library {
     const end = line.indexOf('>');
     const more = end === -1 ? undefined : this.#parameters.get(line.slice(0, end + 1));
     super._sendCommand(more ? `${line} ${more}` : line, shown);
+  }
+
+  /** Pipelined commands, or the parts of a body: what is written in this turn of the event loop leaves as one TLS record. */
+  #together(): void {
+    const socket = this._socket as Socket;
+    socket.cork();
+    setImmediate(() => socket.uncork());
   }
 }
 
