@@ -67,7 +67,8 @@ describe('what others do', { concurrency: false }, () => {
     const path = pathOf(MAIL_RELAY, namespace, 'relay');
     const body = { apiVersion: 'v1', kind: 'DeleteOptions', propagationPolicy: 'Orphan' };
     await api.admin.request({ method: 'DELETE', path, body });
-    await until('it to be gone', async () => (await statusOf(api, namespace)) === undefined);
+    // The garbage collector learns of our kind up to half a minute after it was defined.
+    await until('it to be gone', async () => (await statusOf(api, namespace)) === undefined, 60_000);
     await putRelay(api, relayNamed(namespace, 'relay'));
     await whenSettled(api, namespace, 'relay');
     assert.deepEqual(await uidsOf(api, namespace), before);
