@@ -16,13 +16,19 @@ export interface ConnectionStream {
   stop(): Promise<StreamResult>;
 }
 
-/** Resolves when the first connection was made. */
+const FLOWING = 'flowing';
+
+/** Resolves when the first connection was made; rejects, and leaves nothing, when it failed. */
 export async function streamOfConnections(port: number, host = '127.0.0.1'): Promise<ConnectionStream> {
   const worker = new Worker(new URL(import.meta.url), { workerData: { port, host } });
-  await new Promise<void>((resolve, reject) => {
-    worker.once('message', () => resolve());
+  const first = await new Promise<string>((resolve, reject) => {
+    worker.once('message', resolve);
     worker.once('error', reject);
   });
+  if (first !== FLOWING) {
+    await worker.terminate();
+    throw new Error(`the first connection failed: ${first}`);
+  }
   return {
     stop: async () => {
       const result = new Promise<StreamResult>((resolve) => worker.once('message', resolve));
@@ -47,10 +53,11 @@ async function work(port: number, host: string): Promise<void> {
         await client.hello();
         await client.quit();
         connections += 1;
-        if (connections === 1) parentPort?.postMessage('flowing');
+        if (connections === 1) parentPort?.postMessage(FLOWING);
       } catch (error) {
-        failures.push((error as Error).message);
-        if (failures.length === 1 && connections === 0) parentPort?.postMessage('failing');
+        const { message } = error as Error;
+        failures.push(message);
+        if (failures.length === 1 && connections === 0) parentPort?.postMessage(message);
       }
     }
   };
