@@ -207,7 +207,7 @@ async function read(writer: Writer, path: string): Promise<KubeObject | undefine
  * Deletes this very object as it was judged, not one of the same name that came after it, nor what another leader has
  * made of it since, for whom it may be wanted again. Its change is news, and it is judged anew.
  */
-async function remove(
+export async function remove(
   writer: Writer,
   kind: Kind,
   { metadata }: KubeObject,

@@ -3,11 +3,10 @@
  * judged: one that changed meanwhile, by another hand or another leader, is left alone and judged anew.
  */
 import { ANNOTATIONS } from '#crds/wellknown.ts';
-import { attempt, mergePatch, type OnWrite, type Writer } from './apply.ts';
+import { attempt, mergePatch, type OnWrite, remove, type Writer } from './apply.ts';
 import type { Scaling } from './judge/scaling.ts';
 import type { KubeObject } from './kube/client.ts';
-import { isKubeError } from './kube/errors.ts';
-import { CLAIM, pathOf } from './kube/kinds.ts';
+import { CLAIM } from './kube/kinds.ts';
 import type { Obstacle } from './world.ts';
 
 /** Before anything that could bring a pod back to serve: what it takes then is not empty any more. */
@@ -28,7 +27,10 @@ export async function settleClaims(
 ): Promise<Obstacle[]> {
   const obstacles: Obstacle[] = [];
   for (const { claim, podUid } of marked) obstacles.push(...(await mark(writer, claim, podUid, onWrite)));
-  for (const claim of removed) obstacles.push(...(await remove(writer, claim, onWrite)));
+  for (const claim of removed) {
+    const object = `${CLAIM.kind}/${claim.metadata.name}`;
+    obstacles.push(...(await attempt(object, () => remove(writer, CLAIM, claim, 'Background', onWrite))));
+  }
   return obstacles;
 }
 
@@ -44,22 +46,5 @@ function mark(
   return attempt(object, async () => {
     await mergePatch(writer, CLAIM, claim, { metadata: { resourceVersion, annotations } });
     onWrite('patched', object);
-  });
-}
-
-function remove(writer: Writer, { metadata }: KubeObject, onWrite: OnWrite): Promise<Obstacle[]> {
-  const { uid, resourceVersion, namespace, name } = metadata;
-  const object = `${CLAIM.kind}/${name}`;
-  return attempt(object, async () => {
-    try {
-      await writer.request({
-        method: 'DELETE',
-        path: pathOf(CLAIM, namespace, name),
-        body: { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { uid, resourceVersion } },
-      });
-      onWrite('deleted', object);
-    } catch (error) {
-      if (!isKubeError(error, 'notFound', 'conflict')) throw error;
-    }
   });
 }
