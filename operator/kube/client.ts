@@ -9,6 +9,8 @@ import { KubeError, kindOfStatus } from './errors.ts';
 
 /** Until the answer is there; of a stream, until it begins. */
 const REQUEST_MS = 15_000;
+/** Every request has a signal that ends it; the library's own clocks would tick twice a second while a watch is open. */
+const NO_TIMERS = { headersTimeout: 0, bodyTimeout: 0 };
 const ACCESS_MS = 30_000;
 const POOL_MS = 10 * 60_000;
 
@@ -112,6 +114,7 @@ export class Client {
       response = await send(url, {
         method,
         signal,
+        ...NO_TIMERS,
         headers: {
           ...headers,
           ...(body === undefined ? {} : { 'content-type': contentType ?? 'application/json' }),

@@ -1,8 +1,9 @@
 /**
  * Leader election over a Lease (coordination.k8s.io/v1), with the field's usual times: 15 s lease, 10 s to renew, a try
- * every 2 s. Time is monotonic and local: a lease counts as held until 15 s after it was last seen to change. A lease
- * does not fence: `isFresh` keeps a process that was paused from writing when it wakes, but a write that was already on
- * its way arrives, so every write of the operator is safe with two writers. Losing the lease ends the process.
+ * every 2 s, but for a rest of 5 s after a renewal. Time is monotonic and local: a lease counts as held until 15 s after
+ * it was last seen to change. A lease does not fence: `isFresh` keeps a process that was paused from writing when it
+ * wakes, but a write that was already on its way arrives, so every write of the operator is safe with two writers. Losing
+ * the lease ends the process.
  */
 import type { Client } from './client.ts';
 import { isKubeError } from './errors.ts';
@@ -14,6 +15,8 @@ export const LEASE_NAME = 'mailrelay-operator';
 const LEASE_MS = 15_000;
 const RENEW_MS = 10_000;
 const TRY_MS = 2_000;
+/** After a renewal: two more tries fit into the time there is to renew. */
+const REST_MS = 5_000;
 /** A renewal that hangs must not outlast the time there is to renew. */
 const REQUEST_MS = 4_000;
 
@@ -68,7 +71,7 @@ export class Lease {
   /** Resolves when this process leads; then keeps renewing until `release`. */
   async acquire(): Promise<void> {
     while (!this.#stopped && !(await this.#attempt())) await pause(this.#untilNextMs());
-    if (!this.#stopped) this.#keep();
+    if (!this.#stopped) this.#keep(REST_MS);
   }
 
   /** Gives the lease up, so that another can lead at once. */
@@ -84,14 +87,15 @@ export class Lease {
     await this.#write({ ...held, spec: { ...spec, leaseDurationSeconds: 1 } }).catch(() => undefined);
   }
 
-  #keep(): void {
+  #keep(afterMs: number): void {
     this.#timer = setTimeout(async () => {
       const begun = this.#options.monotonic();
       const renewed = await this.#attempt();
       if (this.#stopped) return;
-      if (renewed || begun - this.#renewedAt <= RENEW_MS) this.#keep();
+      if (renewed) this.#keep(REST_MS);
+      else if (begun - this.#renewedAt <= RENEW_MS) this.#keep(TRY_MS);
       else this.#options.onLost();
-    }, TRY_MS);
+    }, afterMs);
   }
 
   #attempt(): Promise<boolean> {

@@ -41,8 +41,9 @@ export class PodPoller {
   readonly #relays = new Map<string, Map<string, Polled>>();
   readonly #agent = new Agent({
     connections: 1,
-    headersTimeout: POLL_MS,
-    bodyTimeout: POLL_MS,
+    // Each request has a signal that ends it; the library's clocks would tick twice a second.
+    headersTimeout: 0,
+    bodyTimeout: 0,
     connect: { timeout: CONNECT_MS },
   });
 

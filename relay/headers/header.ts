@@ -57,7 +57,7 @@ export class HeaderEditor {
   /** `end` lies in the last chunk, or behind it. */
   #edited(end: number): Buffer[] {
     const held = this.#release();
-    const before = Buffer.concat(held);
+    const before = held.length === 1 && held[0] ? held[0] : Buffer.concat(held);
     const section = before.toString('latin1', 0, Math.min(end, before.length));
     const edited = this.#edit(section);
     if (edited === section) return held;

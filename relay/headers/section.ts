@@ -29,13 +29,19 @@ export class SectionFinder {
    * not within SECTION_BYTES, however the message is cut; undefined before that. Not called again after an answer.
    */
   push(chunk: Buffer): number | 'too long' | undefined {
-    const text = this.#carry + chunk.toString('latin1', 0, SECTION_BYTES - this.#bytes);
+    const text = this.#carry + headOf(chunk, SECTION_BYTES - this.#bytes);
     const at = text.indexOf(EMPTY_LINE);
     if (at !== -1) return this.#bytes - this.#carry.length + at + EMPTY_LINE.length;
     this.#bytes += chunk.length;
     this.#carry = text.slice(1 - EMPTY_LINE.length);
     return this.#bytes < SECTION_BYTES ? undefined : 'too long';
   }
+}
+
+/** What a chunk has of the header section, as text, and no more of the body than the native search needs to know. */
+export function headOf(chunk: Buffer, atMost = chunk.length): string {
+  const end = chunk.indexOf(EMPTY_LINE);
+  return chunk.toString('latin1', 0, end === -1 ? atMost : Math.min(end + EMPTY_LINE.length, atMost));
 }
 
 /** The leading fields of a section; `rest` is empty, or begins with the empty line or with a line that is no field. */

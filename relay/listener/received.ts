@@ -2,6 +2,8 @@
  * The Received header that a relay adds (RFC 5321 section 4.4, protocol names of RFC 3848), and the count of those
  * already there, by which loops are found. Pure.
  */
+import { headOf } from '../headers/section.ts';
+
 export interface Trace {
   readonly helo: string;
   readonly client: string;
@@ -55,7 +57,7 @@ export class LoopGuard {
   /** False as soon as there are more hops than an honest path makes. */
   passes(chunk: Buffer): boolean {
     if (!this.#inHeaders) return true;
-    const text = this.#carry + chunk.toString('latin1');
+    const text = this.#carry + headOf(chunk);
     const end = text.indexOf('\r\n\r\n');
     this.#inHeaders = end === -1;
     const headers = this.#inHeaders ? text : text.slice(0, end);

@@ -36,8 +36,8 @@ export interface Parcel {
   readonly dsn: DsnRequest;
   /** Which parts of the message have bytes beyond ASCII. */
   readonly beyondAscii: () => Promise<{ readonly header: boolean; readonly body: boolean }>;
-  /** A fresh stream for each attempt. */
-  readonly open: () => Readable;
+  /** All of it where it is in memory, else a fresh stream for each attempt. */
+  readonly open: () => Buffer | Readable;
 }
 
 export interface TlsFacts {

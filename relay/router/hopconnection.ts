@@ -12,8 +12,10 @@ interface Kept {
   readonly _supportedExtensions: readonly string[];
   readonly upgrading?: boolean;
   readonly stage: string;
+  readonly _responseActions: ((reply: string) => void)[];
   _sendCommand(line: string, shown?: string): void;
   _createSendStream(callback: unknown): Transform;
+  _actionSMTPStream(reply: string, callback: unknown): void;
 }
 
 const Library = SMTPConnection as unknown as new (
@@ -24,11 +26,14 @@ export type Extension = 'DSN' | 'SMTPUTF8' | '8BITMIME';
 
 const LINE_WITH_DOT = Buffer.from('\n.');
 const LF = 0x0a;
+const END = '.\r\n';
+const END_OF_LINE = `\r\n${END}`;
 /** A message of dots: each part is a write, and so many cost more than a copy. */
 const MANY_PARTS = 100;
 
 export class HopConnection extends Library {
   #parameters: ReadonlyMap<string, string> = new Map();
+  #isWhole = false;
   /** The message that is being sent is on its way: it may have been taken, whatever happens now. */
   offered = false;
 
@@ -56,12 +61,16 @@ export class HopConnection extends Library {
   }
 
   override send(...message: Parameters<SMTPConnection['send']>): void {
+    this.#isWhole = Buffer.isBuffer(message[1]);
     this.#together();
     super.send(...message);
   }
 
-  /** The library looks at each byte. What is queued has CRLF only, so that a native search finds what is to be stuffed. */
+  /** Called when the next hop said 354. */
   override _createSendStream(callback: unknown): Transform {
+    this.offered = true;
+    if (this.#isWhole) return this.#wholeBody(callback) as unknown as Transform;
+    // The library looks at each byte. What is queued has CRLF only, so that a native search finds what is to be stuffed.
     const stream = super._createSendStream(callback) as Transform & { lastByte: number | false };
     stream._transform = (chunk: Buffer, _encoding, done) => {
       const startsLine = stream.lastByte === false || stream.lastByte === LF;
@@ -71,6 +80,20 @@ export class HopConnection extends Library {
       done();
     };
     return stream;
+  }
+
+  /** What the library writes a body to that is all in memory: three streams for it would cost as much as its encryption. */
+  #wholeBody(callback: unknown) {
+    const socket = this._socket as Socket;
+    this._responseActions.push((reply) => this._actionSMTPStream(reply, callback));
+    this.#together();
+    return {
+      write: (body: Buffer) => {
+        for (const part of dotStuffed(body, true)) socket.write(part);
+        socket.write(body.at(-1) === LF ? END : END_OF_LINE);
+      },
+      end: () => undefined,
+    };
   }
 
   override _sendCommand(line: string, shown?: string): void {

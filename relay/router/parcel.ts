@@ -34,7 +34,7 @@ export async function parcelOf(
   batch: readonly Recipient[],
   sign: Signer,
 ): Promise<Packed> {
-  const { record, open } = message;
+  const { record } = message;
   const signed = await sign(message);
   if (signed.kind !== 'header') return signed;
   const { from, bytes, eightBit, smtpUtf8, ret = null, envid = null } = record;
@@ -46,14 +46,19 @@ export async function parcelOf(
     eightBit,
     smtpUtf8,
     dsn: { ret, envid, recipients: batch.map(wishOf) },
-    beyondAscii: () => beyondAscii(open()),
-    open: header ? () => prefixed(header, open) : open,
+    beyondAscii: () => beyondAscii(message.open()),
+    open: openerOf(header, message),
   };
   return { kind: 'parcel', parcel };
 }
 
 function wishOf({ notify, orcpt }: Recipient): RecipientWish {
   return { notify: notify ?? null, orcpt: orcpt ?? null };
+}
+
+function openerOf(header: Buffer | null, { open, whole }: TakenMessage): Parcel['open'] {
+  if (whole) return () => (header ? Buffer.concat([header, whole]) : whole);
+  return header ? () => prefixed(header, open) : open;
 }
 
 /** Nothing of the message is read before the header is. */

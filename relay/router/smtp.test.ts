@@ -90,17 +90,30 @@ test('each level against a next hop that offers STARTTLS with a certificate nobo
   assert.equal(mail[0]?.body, 'Subject: x\r\n\r\n.dot\r\nend\r\n');
 });
 
-test('a message of dots arrives as it is, however it is cut', async () => {
+test('a message of dots arrives as it is, however it is cut, and whole', async () => {
   const { port, mail } = await sink(pair);
   const body = '.\r\n..\r\nx\r\n'.repeat(1_000);
   const cut = [1, 3, 1_000, 1_003, 5_000].map((at, index, all) => body.slice(all[index - 1] ?? 0, at));
   const pieces = [...cut, body.slice(5_000)].map((piece) => Buffer.from(piece));
-  const open = () => Readable.from(pieces, { objectMode: false });
-  assert.equal(
-    summary(await courier().deliver(hopTo(port), parcel({ bytes: body.length, open }))),
-    'delivered encrypted',
+  const ways = [() => Readable.from(pieces, { objectMode: false }), () => Buffer.from(body)];
+  for (const [index, open] of ways.entries()) {
+    const result = await courier().deliver(hopTo(port), parcel({ bytes: body.length, open }));
+    assert.equal(summary(result), 'delivered encrypted');
+    assert.equal(mail[index]?.body, body);
+  }
+});
+
+test('a whole message whose last line has no end gets one, and the session takes another', async () => {
+  const { port, mail } = await sink(pair);
+  const over = courier();
+  for (const text of ['Subject: x\r\n\r\nno end', 'Subject: y\r\n\r\n']) {
+    const result = await over.deliver(hopTo(port), parcel({ open: () => Buffer.from(text) }));
+    assert.equal(summary(result), 'delivered encrypted');
+  }
+  assert.deepEqual(
+    mail.map(({ body }) => body),
+    ['Subject: x\r\n\r\nno end\r\n', 'Subject: y\r\n\r\n'],
   );
-  assert.equal(mail[0]?.body, body);
 });
 
 test('each level against a next hop without STARTTLS', async () => {

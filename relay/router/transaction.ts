@@ -48,10 +48,6 @@ export async function sendOver(connection: HopConnection, parcel: Parcel): Promi
     throw error;
   });
   if (refusal) return answered(parcel, () => refusal, true);
-  const body = parcel.open();
-  body.once('resume', () => {
-    connection.offered = true;
-  });
   const { from, bytes: size, eightBit: use8BitMime } = parcel;
   const tellsSender = offers('DSN');
   connection.say(parametersOf(parcel, offers));
@@ -65,7 +61,7 @@ export async function sendOver(connection: HopConnection, parcel: Parcel): Promi
   const patienceMs = PATIENCE_MS + parcel.bytes / BYTES_PER_MS;
   const patience = setTimeout(() => connection.cut('the next hop takes too long'), patienceMs);
   return new Promise((resolve) => {
-    connection.send(envelope, body, (error, info) => {
+    connection.send(envelope, parcel.open(), (error, info) => {
       clearTimeout(patience);
       const sent = error
         ? failed(error, parcel, connection.offered)

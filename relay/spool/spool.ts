@@ -29,10 +29,15 @@ export type Read =
   | { kind: 'gone' }
   | { kind: 'damaged'; message: string };
 
-/** `open` gives the body from its first byte, as often as asked. */
+/** `open` gives the body from its first byte, as often as asked; `whole` is all of it, where it is in memory. */
 export type Taken =
-  | { kind: 'message'; id: string; record: QueueRecord; open: () => Readable }
+  | ({ kind: 'message'; id: string; record: QueueRecord } & Body)
   | Exclude<Read, { kind: 'message' }>;
+
+interface Body {
+  readonly open: () => Readable;
+  readonly whole?: Buffer;
+}
 
 export interface NewMessage {
   readonly id: string;
@@ -109,9 +114,9 @@ export class Spool {
     const read = this.read(id);
     if (read.kind !== 'message') return read;
     const { record } = read;
-    const open = this.#openerOf(id, record);
-    return open
-      ? { ...read, id, open }
+    const body = this.#bodyOf(id, record);
+    return body
+      ? { ...read, id, ...body }
       : { kind: 'damaged', message: 'the body is missing, cut short or altered' };
   }
 
@@ -179,7 +184,7 @@ export class Spool {
     for (const id of tables.damaged.keys()) {
       const bytes = tables.damaged.get(id);
       const decoded = bytes && decodeRecord(bytes);
-      if (!bytes || decoded?.kind !== 'message' || !this.#openerOf(id, decoded.record)) continue;
+      if (!bytes || decoded?.kind !== 'message' || !this.#bodyOf(id, decoded.record)) continue;
       await this.#store.write(({ records, damaged }) => {
         damaged.remove(id);
         records.put(id, bytes);
@@ -201,21 +206,21 @@ export class Spool {
   }
 
   /** Undefined where the body is not whole. */
-  #openerOf(id: string, record: QueueRecord): (() => Readable) | undefined {
-    return record.body === 'file' ? this.#openFile(id, record) : this.#openInline(id, record);
+  #bodyOf(id: string, record: QueueRecord): Body | undefined {
+    return record.body === 'file' ? this.#fileOf(id, record) : this.#inlineOf(id, record);
   }
 
-  #openFile(id: string, { bytes }: QueueRecord): (() => Readable) | undefined {
+  #fileOf(id: string, { bytes }: QueueRecord): Body | undefined {
     const path = join(this.#bodyDir, id);
     if (statSync(path, { throwIfNoEntry: false })?.size !== bytes) return undefined;
     // Without its end a stream would read once more to find it.
-    return () => createReadStream(path, { highWaterMark: READ_BYTES, end: bytes - 1 });
+    return { open: () => createReadStream(path, { highWaterMark: READ_BYTES, end: bytes - 1 }) };
   }
 
-  #openInline(id: string, { crc }: QueueRecord): (() => Readable) | undefined {
-    const bytes = this.#store.tables.bodies.get(id);
-    if (!bytes || crc32(bytes) !== crc) return undefined;
-    return () => Readable.from([bytes], { objectMode: false });
+  #inlineOf(id: string, { crc }: QueueRecord): Body | undefined {
+    const whole = this.#store.tables.bodies.get(id);
+    if (!whole || crc32(whole) !== crc) return undefined;
+    return { open: () => Readable.from([whole], { objectMode: false }), whole };
   }
 }
 

@@ -117,7 +117,7 @@ describe('the operator', { concurrency: false }, () => {
     try {
       const said = () => kubectl(['logs', pod, '-n', OPERATOR_NAMESPACE]).split('api_server_away').length - 1;
       await until('the operator to say so', () => said() > 0, 30_000);
-      // Its Lease is tried every two seconds, and its watches are taken up again: all of that fails meanwhile.
+      // Its Lease is renewed, and its watches are taken up again: all of that fails meanwhile.
       await new Promise((resolve) => setTimeout(resolve, 5_000));
       assert.equal(said(), 1);
       const client = await SmtpClient.connect(25, serviceAddress(NAMESPACE));
