@@ -59,6 +59,7 @@ smtpd_peername_lookup = no
 smtpd_relay_restrictions = permit_mynetworks, reject
 smtpd_recipient_restrictions =
 smtpd_tls_security_level = ${tls ? 'may' : 'none'}
+tls_preempt_cipherlist = yes
 smtpd_tls_chain_files = ${path('conf/pair.pem')}
 smtp_tls_security_level = ${tls ? 'encrypt' : 'none'}
 smtpd_tls_session_cache_database = btree:${path('data')}/smtpd_scache
