@@ -17,7 +17,8 @@ export function masqueradedAddress(address: string, domains: readonly string[]):
 
 /** The text of a field, with the domains of its addresses masqueraded if it names a sender. */
 export function masqueradedField({ name, text }: Field, domains: readonly string[]): string {
-  const mailboxes = SENDER_FIELDS.has(name) ? mailboxesOf(text, text.indexOf(':') + 1) : undefined;
+  if (domains.length === 0 || !SENDER_FIELDS.has(name)) return text;
+  const mailboxes = mailboxesOf(text, text.indexOf(':') + 1);
   let result = '';
   let done = 0;
   for (const { domain, domainAt } of mailboxes ?? []) {
