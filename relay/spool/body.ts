@@ -8,78 +8,125 @@ import { join } from 'node:path';
 
 /** Above this a body is a file: measured, larger values in the store cost more than a file and its sync. */
 const INLINE_BYTES = 128 * 1024;
-
-const EMPTY = Buffer.alloc(0);
+/** Up to here the chunks are kept as they come; more of them are gathered. */
+const LOOSE_BYTES = 32 * 1024;
+const SPARE_PIECES = 32;
 
 export type SealedBody = { kind: 'inline'; bytes: Buffer } | { kind: 'file'; bytes: number };
+
+/**
+ * Where bodies are gathered: in large pieces, because each costs a turn through the thread pool. Copies, so that the
+ * chunks of the socket die young, and used again: V8 collects its whole heap when buffers that live grow.
+ */
+class Pieces {
+  readonly #spare: Buffer[] = [];
+
+  take(): Buffer {
+    return this.#spare.pop() ?? Buffer.allocUnsafeSlow(INLINE_BYTES);
+  }
+
+  giveBack(piece: Buffer): void {
+    if (this.#spare.length < SPARE_PIECES) this.#spare.push(piece);
+  }
+}
+
+const pieces = new Pieces();
 
 export class BodyWriter {
   readonly #path: string;
   readonly #directory: string;
   #chunks: Buffer[] = [];
-  #file: FileHandle | undefined;
   #bytes = 0;
-  /**
-   * Of a file, what is not written yet: in large pieces, because each costs a turn through the thread pool. A copy, so
-   * that the chunks of the socket die young: V8 collects its whole heap when those that live grow.
-   */
-  #piece = EMPTY;
+  #piece: Buffer | undefined;
+  /** Bytes in the piece. */
   #held = 0;
+  #file: FileHandle | undefined;
+  /** The piece before, on its way to the file: one at a time, while the next one fills. */
+  #writing: Promise<void> = Promise.resolve();
 
   constructor(directory: string, id: string) {
     this.#directory = directory;
     this.#path = join(directory, id);
   }
 
+  /** The chunk is taken as it is; what holds it may be used again once this resolves. */
   async write(chunk: Buffer): Promise<void> {
     this.#bytes += chunk.length;
-    if (this.#file) return this.#append(this.#file, chunk);
-    this.#chunks.push(chunk);
-    if (this.#bytes <= INLINE_BYTES) return;
-    this.#file = await open(this.#path, 'wx', 0o600);
-    this.#piece = Buffer.allocUnsafeSlow(INLINE_BYTES);
+    if (!this.#piece && this.#bytes <= LOOSE_BYTES) {
+      this.#chunks.push(chunk);
+      return;
+    }
+    this.#piece ??= pieces.take();
     const chunks = this.#chunks;
     this.#chunks = [];
-    for (const each of chunks) await this.#append(this.#file, each);
+    for (const each of chunks) await this.#append(each);
+    await this.#append(chunk);
   }
 
   /** Everything is in memory, or on disk and synced, name included. */
   async seal(): Promise<SealedBody> {
-    if (!this.#file) return { kind: 'inline', bytes: Buffer.concat(this.#chunks, this.#bytes) };
-    await this.#flush(this.#file);
+    if (!this.#file) return { kind: 'inline', bytes: this.#gathered() };
+    await this.#spill(this.#file);
+    await this.#writing;
     await this.#file.datasync();
     await this.#file.close();
     await syncDirectory(this.#directory);
+    this.#letGo();
     return { kind: 'file', bytes: this.#bytes };
   }
 
   /** Gives the body up. Never rejects: what cannot be removed now is swept at the next start. */
   async discard(): Promise<void> {
     this.#chunks = [];
+    await this.#writing.catch(() => undefined);
+    this.#letGo();
     if (!this.#file) return;
     await this.#file.close().catch(() => undefined);
     await unlink(this.#path).catch(() => undefined);
   }
 
-  async #append(file: FileHandle, chunk: Buffer): Promise<void> {
+  async #append(chunk: Buffer): Promise<void> {
     for (let from = 0; from < chunk.length; ) {
-      const copied = chunk.copy(this.#piece, this.#held, from);
+      if (this.#held === this.#piece?.length) {
+        this.#file ??= await open(this.#path, 'wx', 0o600);
+        await this.#spill(this.#file);
+      }
+      const copied = this.#piece ? chunk.copy(this.#piece, this.#held, from) : 0;
       this.#held += copied;
       from += copied;
-      if (this.#held === this.#piece.length) await this.#flush(file);
     }
   }
 
-  async #flush(file: FileHandle): Promise<void> {
-    const wanted = this.#held;
+  /** Begins to write what is held, and goes on with another piece. */
+  async #spill(file: FileHandle): Promise<void> {
+    await this.#writing;
+    const [piece, held] = [this.#piece ?? pieces.take(), this.#held];
+    this.#piece = pieces.take();
     this.#held = 0;
-    const { bytesWritten } = await file.write(this.#piece, 0, wanted);
-    if (bytesWritten < wanted) {
-      // A short write is how a full disk shows first; the next one says ENOSPC.
-      const rest = wanted - bytesWritten;
-      throw Object.assign(new Error(`Cannot write ${rest} bytes of a message body`), { code: 'ENOSPC' });
-    }
+    this.#writing = writeWhole(file, piece, held).finally(() => pieces.giveBack(piece));
+    // Whoever waits for it hears of it; until then it is no unhandled rejection.
+    this.#writing.catch(() => undefined);
   }
+
+  #gathered(): Buffer {
+    if (!this.#piece) return Buffer.concat(this.#chunks, this.#bytes);
+    const bytes = Buffer.from(this.#piece.subarray(0, this.#held));
+    this.#letGo();
+    return bytes;
+  }
+
+  #letGo(): void {
+    if (this.#piece) pieces.giveBack(this.#piece);
+    this.#piece = undefined;
+  }
+}
+
+async function writeWhole(file: FileHandle, piece: Buffer, bytes: number): Promise<void> {
+  const { bytesWritten } = await file.write(piece, 0, bytes);
+  if (bytesWritten === bytes) return;
+  // A short write is how a full disk shows first; the next one says ENOSPC.
+  const rest = bytes - bytesWritten;
+  throw Object.assign(new Error(`Cannot write ${rest} bytes of a message body`), { code: 'ENOSPC' });
 }
 
 /** Makes names in a directory durable; a file alone may lose its name in a crash. */

@@ -93,7 +93,9 @@ export class Store {
     this.#onSync = onSync;
     try {
       this.#database = new DatabaseSync(path, { timeout: BUSY_MS });
-      this.#database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 4000');
+      this.#database.exec(
+        'PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 4000',
+      );
       for (const name of ['records', 'bodies', 'damaged']) {
         this.#database.exec(`CREATE TABLE IF NOT EXISTS ${name} (key TEXT PRIMARY KEY, value BLOB NOT NULL)`);
       }
