@@ -3,7 +3,6 @@
  * kept, so nothing can be lost or doubled by us; what the next hop does not take, the client keeps. One recipient, one
  * message, one answer. A message that is refused while it streams never reaches its end at the next hop.
  */
-import { Readable } from 'node:stream';
 import type { SMTPServerDataStream } from 'smtp-server';
 import type { Policy } from '#crds/policyfile.ts';
 import type { Counters } from '../counts.ts';
@@ -80,7 +79,7 @@ export class PassOn {
       // It cannot be looked at before it has come: what its sender says of it decides.
       beyondAscii: async () => ({ header: smtpUtf8, body: eightBit }),
       // A generator reads nothing before it is asked: the next hop that takes the envelope gets the stream.
-      open: () => Readable.from(content(), { objectMode: false }),
+      body: content,
     };
     const means = {
       courier: this.#courier,

@@ -2,7 +2,6 @@
  * What the queue knows of delivery: a courier takes one message to one next hop and says what became of each
  * recipient. The queue does not know SMTP (smtp.ts does), so that its behaviour can be tested with any courier.
  */
-import type { Readable } from 'node:stream';
 import type { Hop } from '#crds/policyfile.ts';
 import type { Verdict } from './classify.ts';
 
@@ -36,8 +35,8 @@ export interface Parcel {
   readonly dsn: DsnRequest;
   /** Which parts of the message have bytes beyond ASCII. */
   readonly beyondAscii: () => Promise<{ readonly header: boolean; readonly body: boolean }>;
-  /** All of it where it is in memory, else a fresh stream for each attempt. */
-  readonly open: () => Buffer | Readable;
+  /** For each attempt: all of it where it is in memory, else pieces, each good until the next is asked for. */
+  readonly body: () => Buffer | AsyncIterable<Buffer>;
 }
 
 export interface TlsFacts {

@@ -22,6 +22,9 @@ const Library = SMTPConnection as unknown as new (
   options: ConstructorParameters<typeof SMTPConnection>[0],
 ) => SMTPConnection & Kept;
 
+type Envelope = Parameters<SMTPConnection['send']>[0];
+type Done = Parameters<SMTPConnection['send']>[2];
+
 export type Extension = 'DSN' | 'SMTPUTF8' | '8BITMIME';
 
 const LINE_WITH_DOT = Buffer.from('\n.');
@@ -30,12 +33,16 @@ const END = '.\r\n';
 const END_OF_LINE = `\r\n${END}`;
 /** A message of dots: each part is a write, and so many cost more than a copy. */
 const MANY_PARTS = 100;
+/** As large as a TLS record. */
+const COPIED_BYTES = 16 * 1024;
+const WAITING_BYTES = 64 * 1024;
 
 export class HopConnection extends Library {
   #parameters: ReadonlyMap<string, string> = new Map();
-  #isWhole = false;
   /** The message that is being sent is on its way: it may have been taken, whatever happens now. */
   offered = false;
+  /** Its end is not written yet. */
+  isWriting = false;
 
   offers(extension: Extension): boolean {
     return this._supportedExtensions.includes(extension);
@@ -44,6 +51,11 @@ export class HopConnection extends Library {
   /** During STARTTLS the library says so itself; with implicit TLS it is everything before the greeting. */
   get isInHandshake(): boolean {
     return this.upgrading === true || (this.secureConnection && this.stage === 'init');
+  }
+
+  /** The library forgets it only when it says that the connection has ended. */
+  get #socket(): Socket {
+    return this._socket as Socket;
   }
 
   get tlsSocket(): TLSSocket | null {
@@ -57,43 +69,74 @@ export class HopConnection extends Library {
 
   /** Ends it for this reason, and what is being sent fails with it. */
   cut(reason: string): void {
-    (this._socket as Socket).destroy(new Error(reason));
+    this.#socket.destroy(new Error(reason));
   }
 
-  override send(...message: Parameters<SMTPConnection['send']>): void {
-    this.#isWhole = Buffer.isBuffer(message[1]);
+  /** In place of `send`, which takes streams: three of them for a message cost as much as its encryption. */
+  deliver(envelope: Envelope, body: Buffer | AsyncIterable<Buffer>, done: Done): void {
     this.#together();
-    super.send(...message);
+    // What the library is given it hands on to `write`, unless it looks like a stream.
+    super.send(envelope, { body } as unknown as Buffer, done);
   }
 
-  /** Called when the next hop said 354. */
+  /** Called when the next hop said 354; the library writes the body to what is given here. */
   override _createSendStream(callback: unknown): Transform {
     this.offered = true;
-    if (this.#isWhole) return this.#wholeBody(callback) as unknown as Transform;
-    // The library looks at each byte. What is queued has CRLF only, so that a native search finds what is to be stuffed.
-    const stream = super._createSendStream(callback) as Transform & { lastByte: number | false };
-    stream._transform = (chunk: Buffer, _encoding, done) => {
-      const startsLine = stream.lastByte === false || stream.lastByte === LF;
-      stream.lastByte = chunk.at(-1) ?? stream.lastByte;
-      this.#together();
-      for (const part of dotStuffed(chunk, startsLine)) stream.push(part);
-      done();
+    this.isWriting = true;
+    this._responseActions.push((reply) => {
+      if (this.isWriting && reply.startsWith('2')) this.cut('the next hop answered before the message ended');
+      else this._actionSMTPStream(reply, callback);
+    });
+    const write = ({ body }: { body: Buffer | AsyncIterable<Buffer> }) => {
+      if (Buffer.isBuffer(body)) this.#writeWhole(body);
+      else void this.#writePieces(body);
     };
-    return stream;
+    return { write, end: () => undefined } as unknown as Transform;
   }
 
-  /** What the library writes a body to that is all in memory: three streams for it would cost as much as its encryption. */
-  #wholeBody(callback: unknown) {
-    const socket = this._socket as Socket;
-    this._responseActions.push((reply) => this._actionSMTPStream(reply, callback));
+  #writeWhole(body: Buffer): void {
     this.#together();
-    return {
-      write: (body: Buffer) => {
-        for (const part of dotStuffed(body, true)) socket.write(part);
-        socket.write(body.at(-1) === LF ? END : END_OF_LINE);
-      },
-      end: () => undefined,
-    };
+    for (const part of dotStuffed(body, true)) this.#socket.write(part);
+    this.#writeEnd(endsLine(body));
+  }
+
+  /** What fails cuts the connection: the message must not end. */
+  async #writePieces(body: AsyncIterable<Buffer>): Promise<void> {
+    try {
+      let startsLine = true;
+      for await (const piece of body) {
+        if (piece.length === 0) continue;
+        await this.#written(dotStuffed(piece, startsLine));
+        startsLine = endsLine(piece);
+      }
+      this.#writeEnd(startsLine);
+    } catch (error) {
+      this.cut((error as Error).message);
+    }
+  }
+
+  /** Its bytes are the giver's again: small pieces are copied and leave together, for others it is waited. */
+  #written(parts: readonly Buffer[]): Promise<void> | undefined {
+    const socket = this.#socket;
+    const bytes = parts.reduce((sum, { length }) => sum + length, 0);
+    if (bytes <= COPIED_BYTES && socket.writableLength < WAITING_BYTES) {
+      this.#together();
+      socket.write(Buffer.concat(parts));
+      return undefined;
+    }
+    return new Promise((resolve, reject) => {
+      socket.cork();
+      parts.forEach((part, index) => {
+        if (index < parts.length - 1) socket.write(part);
+        else socket.write(part, (error) => (error ? reject(error) : resolve()));
+      });
+      socket.uncork();
+    });
+  }
+
+  #writeEnd(isLineEnded: boolean): void {
+    this.isWriting = false;
+    this.#socket.write(isLineEnded ? END : END_OF_LINE);
   }
 
   override _sendCommand(line: string, shown?: string): void {
@@ -104,13 +147,17 @@ export class HopConnection extends Library {
 
   /** Pipelined commands, or the parts of a body: what is written in this turn of the event loop leaves as one TLS record. */
   #together(): void {
-    const socket = this._socket as Socket;
+    const socket = this.#socket;
     socket.cork();
     setImmediate(() => socket.uncork());
   }
 }
 
-/** RFC 5321 section 4.5.2. Parts of the chunk itself: a copy for a dot here and there would be a second one of the message. */
+function endsLine(bytes: Buffer): boolean {
+  return bytes.at(-1) === LF;
+}
+
+/** RFC 5321 section 4.5.2, natively searched: what is queued has CRLF only. Parts of the chunk itself: a copy for a dot here and there would be a second one of the message. */
 function dotStuffed(chunk: Buffer, startsLine: boolean): Buffer[] {
   const parts: Buffer[] = startsLine && chunk[0] === LINE_WITH_DOT[1] ? [LINE_WITH_DOT.subarray(1)] : [];
   let from = 0;

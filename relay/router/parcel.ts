@@ -2,7 +2,6 @@
  * From a queued message to what a next hop is given: which recipients go together, what their sender wants to be told,
  * and the signatures in front. A message whose key cannot be used waits. Pure but for the signer.
  */
-import { Readable } from 'node:stream';
 import type { Recipient } from '../spool/record.ts';
 import type { Taken } from '../spool/spool.ts';
 import { beyondAscii } from './beyondascii.ts';
@@ -47,7 +46,7 @@ export async function parcelOf(
     smtpUtf8,
     dsn: { ret, envid, recipients: batch.map(wishOf) },
     beyondAscii: () => beyondAscii(message.open()),
-    open: openerOf(header, message),
+    body: header ? () => behind(header, message.pieces()) : message.pieces,
   };
   return { kind: 'parcel', parcel };
 }
@@ -56,18 +55,11 @@ function wishOf({ notify, orcpt }: Recipient): RecipientWish {
   return { notify: notify ?? null, orcpt: orcpt ?? null };
 }
 
-function openerOf(header: Buffer | null, { open, whole }: TakenMessage): Parcel['open'] {
-  if (whole) return () => (header ? Buffer.concat([header, whole]) : whole);
-  return header ? () => prefixed(header, open) : open;
+function behind(header: Buffer, body: Buffer | AsyncIterable<Buffer>): Buffer | AsyncIterable<Buffer> {
+  return Buffer.isBuffer(body) ? Buffer.concat([header, body]) : prefixed(header, body);
 }
 
-/** Nothing of the message is read before the header is. */
-function prefixed(header: Buffer, open: () => Readable): Readable {
-  return Readable.from(
-    (async function* () {
-      yield header;
-      yield* open();
-    })(),
-    { objectMode: false },
-  );
+async function* prefixed(header: Buffer, body: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  yield header;
+  yield* body;
 }

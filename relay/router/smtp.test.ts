@@ -25,7 +25,7 @@ function parcel(changes: Partial<Parcel> = {}): Parcel {
     smtpUtf8: false,
     dsn: { ret: null, envid: null, recipients: [] },
     beyondAscii: async () => ({ header: false, body: false }),
-    open: () => Readable.from([Buffer.from(body)], { objectMode: false }),
+    body: () => Readable.from([Buffer.from(body)], { objectMode: false }),
     ...changes,
   };
 }
@@ -96,8 +96,8 @@ test('a message of dots arrives as it is, however it is cut, and whole', async (
   const cut = [1, 3, 1_000, 1_003, 5_000].map((at, index, all) => body.slice(all[index - 1] ?? 0, at));
   const pieces = [...cut, body.slice(5_000)].map((piece) => Buffer.from(piece));
   const ways = [() => Readable.from(pieces, { objectMode: false }), () => Buffer.from(body)];
-  for (const [index, open] of ways.entries()) {
-    const result = await courier().deliver(hopTo(port), parcel({ bytes: body.length, open }));
+  for (const [index, way] of ways.entries()) {
+    const result = await courier().deliver(hopTo(port), parcel({ bytes: body.length, body: way }));
     assert.equal(summary(result), 'delivered encrypted');
     assert.equal(mail[index]?.body, body);
   }
@@ -107,13 +107,56 @@ test('a whole message whose last line has no end gets one, and the session takes
   const { port, mail } = await sink(pair);
   const over = courier();
   for (const text of ['Subject: x\r\n\r\nno end', 'Subject: y\r\n\r\n']) {
-    const result = await over.deliver(hopTo(port), parcel({ open: () => Buffer.from(text) }));
+    const result = await over.deliver(hopTo(port), parcel({ body: () => Buffer.from(text) }));
     assert.equal(summary(result), 'delivered encrypted');
   }
   assert.deepEqual(
     mail.map(({ body }) => body),
     ['Subject: x\r\n\r\nno end\r\n', 'Subject: y\r\n\r\n'],
   );
+});
+
+/** A body of which the second piece comes when the next hop has answered. */
+function slowBody(answered: Promise<void>) {
+  return async function* () {
+    yield Buffer.from('Subject: x\r\n\r\nfirst\r\n');
+    await answered;
+    yield Buffer.from('second\r\n');
+  };
+}
+
+for (const [reply, outcome] of [
+  ['250 taken', 'deferred plain'],
+  ['552 too large', 'refused plain'],
+]) {
+  test(`"${reply}" in the middle of a message is ${outcome}, and nothing more is said in its session`, async () => {
+    const answered = Promise.withResolvers<void>();
+    const { port, lines } = await peer((line, socket) => {
+      if (line.startsWith('EHLO')) return '250 peer';
+      if (line === 'DATA') return '354 go on';
+      if (line !== 'first') return /^(MAIL|RCPT|QUIT)/.test(line) ? '250 ok' : undefined;
+      socket.once('close', () => answered.resolve());
+      return reply;
+    });
+    const body = slowBody(answered.promise);
+    assert.equal(
+      summary(await courier().deliver(hopTo(port, { tlsLevel: 'None' }), parcel({ body }))),
+      outcome,
+    );
+    await answered.promise;
+    assert.equal(lines.at(-1), 'first');
+  });
+}
+
+test('a body that cannot be read to its end never ends at the next hop, and waits', async () => {
+  const { port, mail } = await sink(pair);
+  async function* body() {
+    yield Buffer.from('Subject: x\r\n\r\nfirst\r\n');
+    throw new Error('the disk does not answer');
+  }
+  const result = await courier().deliver(hopTo(port), parcel({ body }));
+  assert.equal(summary(result), 'deferred encrypted');
+  assert.equal(mail.length, 0);
 });
 
 test('each level against a next hop without STARTTLS', async () => {

@@ -61,11 +61,9 @@ export async function sendOver(connection: HopConnection, parcel: Parcel): Promi
   const patienceMs = PATIENCE_MS + parcel.bytes / BYTES_PER_MS;
   const patience = setTimeout(() => connection.cut('the next hop takes too long'), patienceMs);
   return new Promise((resolve) => {
-    connection.send(envelope, parcel.open(), (error, info) => {
+    connection.deliver(envelope, parcel.body(), (error, info) => {
       clearTimeout(patience);
-      const sent = error
-        ? failed(error, parcel, connection.offered)
-        : taken((info ?? {}) as SendInfo, parcel);
+      const sent = error ? failed(error, parcel, connection) : taken((info ?? {}) as SendInfo, parcel);
       resolve(sent.kind === 'unsent' ? sent : { ...sent, tellsSender });
     });
   });
@@ -76,7 +74,7 @@ function taken({ response = '', rejectedErrors }: SendInfo, parcel: Parcel): Sen
   return answered(parcel, (address) => rejected.get(address) ?? classifyReply(250, oneLine(response)), true);
 }
 
-function failed(error: SendError, parcel: Parcel, offered: boolean): Sent {
+function failed(error: SendError, parcel: Parcel, { offered, isWriting }: HopConnection): Sent {
   const { responseCode, code, command } = error;
   const isClosing = responseCode === undefined || responseCode === 421;
   if (code === 'EMESSAGE' && responseCode === undefined && !offered) {
@@ -95,7 +93,7 @@ function failed(error: SendError, parcel: Parcel, offered: boolean): Sent {
   const result = answered(parcel, (address) => rejected.get(address) ?? whole, false);
   // The envelope of a refused message is still open at the next hop: the session is not used again.
   const mayTryAnother = !offered && result.verdicts.every(({ kind }) => kind === 'deferred');
-  return { ...result, inOrder: !isClosing, mayTryAnother };
+  return { ...result, inOrder: !isClosing && !isWriting, mayTryAnother };
 }
 
 function answered(

@@ -1,36 +1,16 @@
 /**
- * A message body on its way to disk. Small bodies stay in memory until the store takes them with their envelope;
- * larger ones stream into a file beside the store, so that memory per session is bounded whatever the size. A body
- * that is given up leaves nothing behind. Errors of the disk reject; the caller answers 4xx.
+ * A message body on its way to disk. What fits into a piece stays in memory until the store takes it with its envelope
+ * (measured, larger values in the store cost more than a file and its sync); larger ones stream into a file beside the
+ * store, so that memory per session is bounded whatever the size. A body that is given up leaves nothing behind. Errors of the disk reject; the caller answers 4xx.
  */
 import { type FileHandle, open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { giveBack, takePiece } from './pieces.ts';
 
-/** Above this a body is a file: measured, larger values in the store cost more than a file and its sync. */
-const INLINE_BYTES = 128 * 1024;
-/** Up to here the chunks are kept as they come; more of them are gathered. */
+/** Up to here the chunks are kept as they come; more of them are copied into pieces, so that they die young. */
 const LOOSE_BYTES = 32 * 1024;
-const SPARE_PIECES = 32;
 
 export type SealedBody = { kind: 'inline'; bytes: Buffer } | { kind: 'file'; bytes: number };
-
-/**
- * Where bodies are gathered: in large pieces, because each costs a turn through the thread pool. Copies, so that the
- * chunks of the socket die young, and used again: V8 collects its whole heap when buffers that live grow.
- */
-class Pieces {
-  readonly #spare: Buffer[] = [];
-
-  take(): Buffer {
-    return this.#spare.pop() ?? Buffer.allocUnsafeSlow(INLINE_BYTES);
-  }
-
-  giveBack(piece: Buffer): void {
-    if (this.#spare.length < SPARE_PIECES) this.#spare.push(piece);
-  }
-}
-
-const pieces = new Pieces();
 
 export class BodyWriter {
   readonly #path: string;
@@ -56,7 +36,7 @@ export class BodyWriter {
       this.#chunks.push(chunk);
       return;
     }
-    this.#piece ??= pieces.take();
+    this.#piece ??= takePiece();
     const chunks = this.#chunks;
     this.#chunks = [];
     for (const each of chunks) await this.#append(each);
@@ -100,10 +80,10 @@ export class BodyWriter {
   /** Begins to write what is held, and goes on with another piece. */
   async #spill(file: FileHandle): Promise<void> {
     await this.#writing;
-    const [piece, held] = [this.#piece ?? pieces.take(), this.#held];
-    this.#piece = pieces.take();
+    const [piece, held] = [this.#piece ?? takePiece(), this.#held];
+    this.#piece = takePiece();
     this.#held = 0;
-    this.#writing = writeWhole(file, piece, held).finally(() => pieces.giveBack(piece));
+    this.#writing = writeWhole(file, piece, held).finally(() => giveBack(piece));
     // Whoever waits for it hears of it; until then it is no unhandled rejection.
     this.#writing.catch(() => undefined);
   }
@@ -116,7 +96,7 @@ export class BodyWriter {
   }
 
   #letGo(): void {
-    if (this.#piece) pieces.giveBack(this.#piece);
+    if (this.#piece) giveBack(this.#piece);
     this.#piece = undefined;
   }
 }

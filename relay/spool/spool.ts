@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { crc32 } from 'node:zlib';
 import { BodyWriter, type SealedBody } from './body.ts';
+import { readPieces } from './pieces.ts';
 import { decodeRecord, type Envelope, encodeRecord, type QueueRecord } from './record.ts';
 import { Store, type Tables } from './store.ts';
 
@@ -22,21 +23,20 @@ const RESERVE_AT_MOST = 0.25;
 /** A disk does not fill within this, or the reserve is there for it. */
 const ROOM_KNOWN_MS = 100;
 
-const READ_BYTES = 64 * 1024;
-
 export type Read =
   | { kind: 'message'; record: QueueRecord }
   | { kind: 'gone' }
   | { kind: 'damaged'; message: string };
 
-/** `open` gives the body from its first byte, as often as asked; `whole` is all of it, where it is in memory. */
 export type Taken =
   | ({ kind: 'message'; id: string; record: QueueRecord } & Body)
   | Exclude<Read, { kind: 'message' }>;
 
-interface Body {
+/** Both give the body from its first byte, as often as asked. */
+export interface Body {
   readonly open: () => Readable;
-  readonly whole?: Buffer;
+  /** All of it where it is in memory; else pieces, each good until the next is asked for. */
+  readonly pieces: () => Buffer | AsyncIterable<Buffer>;
 }
 
 export interface NewMessage {
@@ -213,14 +213,13 @@ export class Spool {
   #fileOf(id: string, { bytes }: QueueRecord): Body | undefined {
     const path = join(this.#bodyDir, id);
     if (statSync(path, { throwIfNoEntry: false })?.size !== bytes) return undefined;
-    // Without its end a stream would read once more to find it.
-    return { open: () => createReadStream(path, { highWaterMark: READ_BYTES, end: bytes - 1 }) };
+    return { open: () => createReadStream(path), pieces: () => readPieces(path, bytes) };
   }
 
   #inlineOf(id: string, { crc }: QueueRecord): Body | undefined {
     const whole = this.#store.tables.bodies.get(id);
     if (!whole || crc32(whole) !== crc) return undefined;
-    return { open: () => Readable.from([whole], { objectMode: false }), whole };
+    return { open: () => Readable.from([whole], { objectMode: false }), pieces: () => whole };
   }
 }
 
