@@ -4,7 +4,7 @@
  * store, so that memory per session is bounded whatever the size. A body that is given up leaves nothing behind. Errors of the disk reject; the caller answers 4xx.
  */
 import { type FileHandle, open, unlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import type { BodyFolder } from './bodyfolder.ts';
 import { giveBack, takePiece } from './pieces.ts';
 
 /** Up to here the chunks are kept as they come; more of them are copied into pieces, so that they die young. */
@@ -14,7 +14,7 @@ export type SealedBody = { kind: 'inline'; bytes: Buffer } | { kind: 'file'; byt
 
 export class BodyWriter {
   readonly #path: string;
-  readonly #directory: string;
+  readonly #folder: BodyFolder;
   #chunks: Buffer[] = [];
   #bytes = 0;
   #piece: Buffer | undefined;
@@ -24,9 +24,9 @@ export class BodyWriter {
   /** The piece before, on its way to the file: one at a time, while the next one fills. */
   #writing: Promise<void> = Promise.resolve();
 
-  constructor(directory: string, id: string) {
-    this.#directory = directory;
-    this.#path = join(directory, id);
+  constructor(folder: BodyFolder, id: string) {
+    this.#folder = folder;
+    this.#path = folder.pathOf(id);
   }
 
   /** The chunk is taken as it is; what holds it may be used again once this resolves. */
@@ -50,7 +50,7 @@ export class BodyWriter {
     await this.#writing;
     await this.#file.datasync();
     await this.#file.close();
-    await syncDirectory(this.#directory);
+    await this.#folder.sync();
     this.#letGo();
     return { kind: 'file', bytes: this.#bytes };
   }
@@ -107,14 +107,4 @@ async function writeWhole(file: FileHandle, piece: Buffer, bytes: number): Promi
   // A short write is how a full disk shows first; the next one says ENOSPC.
   const rest = bytes - bytesWritten;
   throw Object.assign(new Error(`Cannot write ${rest} bytes of a message body`), { code: 'ENOSPC' });
-}
-
-/** Makes names in a directory durable; a file alone may lose its name in a crash. */
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
 }

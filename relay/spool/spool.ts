@@ -4,12 +4,13 @@
  * a few milliseconds shares a transaction and a sync), so that a 250 may follow. Entries that cannot be read are set
  * aside and counted, never deleted. Errors of the disk reject; nothing of a message that failed to enter remains.
  */
-import { createReadStream, mkdirSync, readdirSync, rmSync, statfsSync, statSync, unlinkSync } from 'node:fs';
+import { createReadStream, rmSync, statfsSync, statSync, unlinkSync } from 'node:fs';
 import { rm, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { crc32 } from 'node:zlib';
 import { BodyWriter, type SealedBody } from './body.ts';
+import { BodyFolder } from './bodyfolder.ts';
 import { readPieces } from './pieces.ts';
 import { decodeRecord, type Envelope, encodeRecord, type QueueRecord } from './record.ts';
 import { Store, type Tables } from './store.ts';
@@ -47,7 +48,7 @@ export interface NewMessage {
 
 export class Spool {
   readonly #store: Store;
-  readonly #bodyDir: string;
+  readonly #bodies: BodyFolder;
   readonly #stateDir: string;
   #room = 0;
   #roomAt = 0;
@@ -55,8 +56,7 @@ export class Spool {
   /** `onSync` is called at each sync of the store. */
   constructor(stateDir: string, onSync: () => void = () => undefined) {
     this.#stateDir = stateDir;
-    this.#bodyDir = join(stateDir, 'bodies');
-    mkdirSync(this.#bodyDir, { recursive: true, mode: 0o700 });
+    this.#bodies = new BodyFolder(join(stateDir, 'bodies'));
     this.#store = new Store(join(stateDir, 'queue.db'), onSync);
   }
 
@@ -73,12 +73,12 @@ export class Spool {
   }
 
   bodyWriter(id: string): BodyWriter {
-    return new BodyWriter(this.#bodyDir, id);
+    return new BodyWriter(this.#bodies, id);
   }
 
   /** Removes what was left of the body of a message that did not enter; only where nobody else writes one of that id. */
   removeStray(id: string): void {
-    if (this.read(id).kind === 'gone') rmSync(join(this.#bodyDir, id), { force: true });
+    if (this.read(id).kind === 'gone') rmSync(this.#bodies.pathOf(id), { force: true });
   }
 
   /** Resolves when the message is on disk: the 250 may be sent. */
@@ -136,7 +136,7 @@ export class Spool {
     else await this.#store.write(change);
     // The file outlives the record, or a power loss would leave a message without its body.
     // One that cannot be removed now is swept at the next start.
-    if (ends && record.body === 'file') await unlink(join(this.#bodyDir, id)).catch(() => undefined);
+    if (ends && record.body === 'file') await unlink(this.#bodies.pathOf(id)).catch(() => undefined);
   }
 
   /** Moves an entry that cannot be read out of the way, so that a person can look at it. */
@@ -174,7 +174,7 @@ export class Spool {
       damaged.remove(id);
       bodies.remove(id);
     });
-    await rm(join(this.#bodyDir, id), { force: true });
+    await rm(this.#bodies.pathOf(id), { force: true });
     return true;
   }
 
@@ -195,14 +195,15 @@ export class Spool {
   /** Removes body files that no record names: what a crash in mid-message left. Only while nobody writes. */
   sweep(): void {
     const { records, damaged } = this.#store.tables;
-    for (const id of readdirSync(this.#bodyDir)) {
-      if (!records.get(id) && !damaged.get(id)) unlinkSync(join(this.#bodyDir, id));
+    for (const id of this.#bodies.ids()) {
+      if (!records.get(id) && !damaged.get(id)) unlinkSync(this.#bodies.pathOf(id));
     }
   }
 
   /** Ends what is under way first. */
-  close(): Promise<void> {
-    return this.#store.close();
+  async close(): Promise<void> {
+    await this.#store.close();
+    this.#bodies.close();
   }
 
   /** Undefined where the body is not whole. */
@@ -211,7 +212,7 @@ export class Spool {
   }
 
   #fileOf(id: string, { bytes }: QueueRecord): Body | undefined {
-    const path = join(this.#bodyDir, id);
+    const path = this.#bodies.pathOf(id);
     if (statSync(path, { throwIfNoEntry: false })?.size !== bytes) return undefined;
     return { open: () => createReadStream(path), pieces: () => readPieces(path, bytes) };
   }

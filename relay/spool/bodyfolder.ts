@@ -1,0 +1,48 @@
+/**
+ * The folder of the bodies that are files, and its sync: a file alone may lose its name in a crash. One sync serves all
+ * who asked for it before it began.
+ */
+import { closeSync, fsync, mkdirSync, openSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+const fullsync = promisify(fsync);
+
+export class BodyFolder {
+  readonly #path: string;
+  readonly #handle: number;
+  #running: Promise<void> = Promise.resolve();
+  #next: Promise<void> | undefined;
+
+  constructor(path: string) {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    this.#path = path;
+    this.#handle = openSync(path, 'r');
+  }
+
+  pathOf(id: string): string {
+    return join(this.#path, id);
+  }
+
+  ids(): string[] {
+    return readdirSync(this.#path);
+  }
+
+  /** Resolves when the names that are there now are on disk. */
+  sync(): Promise<void> {
+    this.#next ??= this.#begin();
+    return this.#next;
+  }
+
+  /** Only when nothing is under way. */
+  close(): void {
+    closeSync(this.#handle);
+  }
+
+  async #begin(): Promise<void> {
+    await this.#running.catch(() => undefined);
+    this.#next = undefined;
+    this.#running = fullsync(this.#handle);
+    await this.#running;
+  }
+}
