@@ -1,12 +1,14 @@
 /**
- * A message body on its way to disk. What fits into a piece stays in memory until the store takes it with its envelope
- * (measured, larger values in the store cost more than a file and its sync); larger ones stream into a file beside the
- * store, so that memory per session is bounded whatever the size. A body that is given up leaves nothing behind. Errors of the disk reject; the caller answers 4xx.
+ * A message body on its way to disk. Small bodies stay in memory until the store takes them with their envelope;
+ * larger ones stream into a file beside the store, so that memory per session is bounded whatever the size. A body
+ * that is given up leaves nothing behind. Errors of the disk reject; the caller answers 4xx.
  */
 import { type FileHandle, open, unlink } from 'node:fs/promises';
 import type { BodyFolder } from './bodyfolder.ts';
-import { giveBack, takePiece } from './pieces.ts';
+import { giveBack, takePiece, takeSecondPiece } from './pieces.ts';
 
+/** Above this a body is a file: measured, larger values in the store cost more than a file and its sync. */
+const INLINE_BYTES = 128 * 1024;
 /** Up to here the chunks are kept as they come; more of them are copied into pieces, so that they die young. */
 const LOOSE_BYTES = 32 * 1024;
 
@@ -29,27 +31,23 @@ export class BodyWriter {
     this.#path = folder.pathOf(id);
   }
 
-  /** The chunk is taken as it is; what holds it may be used again once this resolves. */
   async write(chunk: Buffer): Promise<void> {
     this.#bytes += chunk.length;
-    if (!this.#piece && this.#bytes <= LOOSE_BYTES) {
-      this.#chunks.push(chunk);
-      return;
-    }
-    this.#piece ??= takePiece();
+    this.#chunks.push(chunk);
+    if (this.#bytes <= LOOSE_BYTES) return;
     const chunks = this.#chunks;
     this.#chunks = [];
     for (const each of chunks) await this.#append(each);
-    await this.#append(chunk);
   }
 
   /** Everything is in memory, or on disk and synced, name included. */
   async seal(): Promise<SealedBody> {
-    if (!this.#file) return { kind: 'inline', bytes: this.#gathered() };
-    await this.#spill(this.#file);
+    if (!this.#piece) return { kind: 'inline', bytes: Buffer.concat(this.#chunks, this.#bytes) };
+    if (this.#bytes <= INLINE_BYTES) return { kind: 'inline', bytes: this.#takenOut(this.#piece) };
+    await this.#spill(this.#piece);
     await this.#writing;
-    await this.#file.datasync();
-    await this.#file.close();
+    await this.#file?.datasync();
+    await this.#file?.close();
     await this.#folder.sync();
     this.#letGo();
     return { kind: 'file', bytes: this.#bytes };
@@ -67,30 +65,30 @@ export class BodyWriter {
 
   async #append(chunk: Buffer): Promise<void> {
     for (let from = 0; from < chunk.length; ) {
-      if (this.#held === this.#piece?.length) {
-        this.#file ??= await open(this.#path, 'wx', 0o600);
-        await this.#spill(this.#file);
-      }
-      const copied = this.#piece ? chunk.copy(this.#piece, this.#held, from) : 0;
+      this.#piece ??= takePiece();
+      if (this.#held === this.#piece.length) await this.#spill(this.#piece);
+      const copied = chunk.copy(this.#piece, this.#held, from);
       this.#held += copied;
       from += copied;
     }
   }
 
-  /** Begins to write what is held, and goes on with another piece. */
-  async #spill(file: FileHandle): Promise<void> {
+  /** Begins to write what is held, and goes on with another piece, or with the same one when it is written. */
+  async #spill(piece: Buffer): Promise<void> {
+    this.#file ??= await open(this.#path, 'wx', 0o600);
     await this.#writing;
-    const [piece, held] = [this.#piece ?? takePiece(), this.#held];
-    this.#piece = takePiece();
+    this.#writing = writeWhole(this.#file, piece, this.#held);
     this.#held = 0;
-    this.#writing = writeWhole(file, piece, held).finally(() => giveBack(piece));
-    // Whoever waits for it hears of it; until then it is no unhandled rejection.
-    this.#writing.catch(() => undefined);
+    const second = takeSecondPiece();
+    if (!second) return this.#writing;
+    this.#piece = second;
+    const free = () => giveBack(piece);
+    // Whoever waits for it hears of a failure.
+    this.#writing.then(free, free);
   }
 
-  #gathered(): Buffer {
-    if (!this.#piece) return Buffer.concat(this.#chunks, this.#bytes);
-    const bytes = Buffer.from(this.#piece.subarray(0, this.#held));
+  #takenOut(piece: Buffer): Buffer {
+    const bytes = Buffer.from(piece.subarray(0, this.#held));
     this.#letGo();
     return bytes;
   }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -21,7 +22,7 @@ after(() => {
   for (const path of folders) rmSync(path, { recursive: true, force: true });
 });
 
-const LARGE = 300 * 1024;
+const LARGE = 700 * 1024;
 const envelope: Envelope = {
   from: 'me@example.com',
   recipients: [
@@ -47,15 +48,29 @@ async function bodyOf(spool: Spool, id: string): Promise<Buffer> {
   return buffer(taken.open());
 }
 
-for (const size of [1, 128 * 1024, 128 * 1024 + 1, LARGE]) {
+/** As the router reads it: each piece is looked at before the next is asked for. */
+async function piecesOf(spool: Spool, id: string): Promise<Buffer> {
+  const taken = spool.take(id);
+  assert.ok(taken.kind === 'message');
+  const body = taken.pieces();
+  if (Buffer.isBuffer(body)) return body;
+  const copies: Buffer[] = [];
+  for await (const piece of body) copies.push(Buffer.from(piece));
+  return Buffer.concat(copies);
+}
+
+const KIB = 1024;
+
+for (const size of [1, 40 * KIB, 128 * KIB, 128 * KIB + 1, 256 * KIB, 256 * KIB + 1, LARGE]) {
   test(`a message of ${size} bytes is taken as it was entered, more than once, by another handle too`, async () => {
     const stateDir = folder();
     const spool = new Spool(stateDir);
     const other = new Spool(stateDir);
-    const body = Buffer.alloc(size, 'x');
+    const body = randomBytes(size);
     const id = await enter(spool, body);
     assert.deepEqual(await bodyOf(spool, id), body);
     assert.deepEqual(await bodyOf(other, id), body);
+    assert.deepEqual(await piecesOf(spool, id), body);
     assert.deepEqual([...other.list()], [id]);
     assert.equal(readdirSync(join(stateDir, 'bodies')).length, size > 128 * 1024 ? 1 : 0);
     await Promise.all([spool.close(), other.close()]);
@@ -101,6 +116,15 @@ test('progress of a recipient is kept', async () => {
   await spool.settle(id, { ...read.record, recipients: left });
   const again = spool.read(id);
   assert.deepEqual(again.kind === 'message' && again.record.recipients, left);
+  await spool.close();
+});
+
+test('many large messages at the same time share few buffers, and each keeps its own bytes', async () => {
+  const spool = new Spool(folder());
+  const bodies = Array.from({ length: 150 }, () => randomBytes(300 * KIB));
+  const ids = await Promise.all(bodies.map((body) => enter(spool, body)));
+  const read = await Promise.all(ids.map((id) => piecesOf(spool, id)));
+  for (const [index, body] of bodies.entries()) assert.ok(read[index]?.equals(body));
   await spool.close();
 });
 
