@@ -18,12 +18,21 @@ interface Later {
   readonly due: number;
 }
 
+interface Standing {
+  /** 0 where it is ready. */
+  readonly due: number;
+  /** Why it was put off. */
+  readonly reason: string | undefined;
+}
+
+/** One for all that were never put off: a long queue is mostly of these. */
+const READY: Standing = { due: 0, reason: undefined };
+
 export class WaitingLine {
   #ready: Waiting[] = [];
   #head = 0;
   #later: Later[] = [];
-  /** When each is due; 0 where it is ready. And why it was put off. */
-  readonly #known = new Map<string, { readonly due: number; readonly reason: string | undefined }>();
+  readonly #known = new Map<string, Standing>();
 
   get size(): number {
     return this.#known.size;
@@ -31,7 +40,7 @@ export class WaitingLine {
 
   add(waiting: Waiting): void {
     if (this.#known.has(waiting.id)) return;
-    this.#known.set(waiting.id, { due: 0, reason: waiting.reason });
+    this.#known.set(waiting.id, waiting.reason === undefined ? READY : { due: 0, reason: waiting.reason });
     this.#ready.push(waiting);
   }
 

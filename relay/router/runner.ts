@@ -64,10 +64,11 @@ export class Runner {
   async start(): Promise<void> {
     this.#running = true;
     this.keeper.start();
-    let listed = 0;
-    for (const id of [...this.#options.spool.list()]) {
-      this.add(id);
-      if (++listed % LISTED_AT_ONCE === 0) await turn();
+    const { spool } = this.#options;
+    for (let ids = spool.list('', LISTED_AT_ONCE); ids.length > 0; ) {
+      for (const id of ids) this.add(id);
+      await turn();
+      ids = this.#running ? spool.list(ids.at(-1), LISTED_AT_ONCE) : [];
     }
   }
 

@@ -148,9 +148,9 @@ export class Spool {
     });
   }
 
-  /** Ids in order of arrival. */
-  list(): string[] {
-    return this.#store.tables.records.keys();
+  /** Ids in order of arrival: all, or the next so many behind one of them. */
+  list(after?: string, atMost?: number): string[] {
+    return this.#store.tables.records.keys(after, atMost);
   }
 
   /** Queued messages; what was set aside is counted apart. */

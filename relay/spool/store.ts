@@ -16,6 +16,8 @@ const BUSY_MS = 10_000;
 const GATHER_MS = 8;
 /** What need not be on disk at once is there after this. */
 const SYNC_WITHIN_MS = 1_000;
+/** As SQL has it. */
+const ALL = -1;
 const SQLITE_BUSY = 5;
 const SQLITE_FULL = 13;
 
@@ -32,7 +34,7 @@ class Table {
     this.#get = database.prepare(`SELECT value FROM ${name} WHERE key = ?`);
     this.#put = database.prepare(`INSERT OR REPLACE INTO ${name} (key, value) VALUES (?, ?)`);
     this.#remove = database.prepare(`DELETE FROM ${name} WHERE key = ?`);
-    this.#keys = database.prepare(`SELECT key FROM ${name} ORDER BY key`);
+    this.#keys = database.prepare(`SELECT key FROM ${name} WHERE key > ? ORDER BY key LIMIT ?`);
     this.#count = database.prepare(`SELECT count(*) AS count FROM ${name}`);
   }
 
@@ -51,8 +53,9 @@ class Table {
     this.#remove.run(key);
   }
 
-  keys(): string[] {
-    return this.#keys.all().map((row) => (row as { key: string }).key);
+  /** In order, those behind `after`. */
+  keys(after = '', atMost = ALL): string[] {
+    return this.#keys.all(after, atMost).map((row) => (row as { key: string }).key);
   }
 
   count(): number {

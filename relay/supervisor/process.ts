@@ -17,11 +17,6 @@ const AFTER_DEADLINE_MS = 10_000;
  * peak, so 45 MiB, for 1 to 2 % more CPU time per message.
  */
 const SMALL_NURSERY = '--max-semi-space-size=2';
-/**
- * The heap may grow to three times of what lives in it. Buffers outside the heap count too: by its default V8 marks all of
- * it again after 10 MiB of them, which under large messages is a tenth of all CPU time.
- */
-const ROOM_TO_GROW = '--heap-growing-percent=200';
 /** Half of these look names up, and one that nobody answers for keeps its thread for ten seconds or more. */
 const THREADS = '16';
 
@@ -31,11 +26,16 @@ export class TaskProcess<To extends { kind: string }, From extends Said> {
   readonly exited: Promise<void>;
   #killTimer: NodeJS.Timeout | undefined;
 
-  /** `logFd` becomes the standard output of the task, where it writes its log. */
-  constructor(entry: string, logFd: number, onMessage: (message: From) => void) {
+  /** `logFd` becomes the standard output of the task, where it writes its log; `flags` are for its V8. */
+  constructor(
+    entry: string,
+    logFd: number,
+    onMessage: (message: From) => void,
+    flags: readonly string[] = [],
+  ) {
     // No flags of this process (a test runner's, a debugger's) may reach a task.
     this.#child = fork(entry, {
-      execArgv: [SMALL_NURSERY, ROOM_TO_GROW],
+      execArgv: [SMALL_NURSERY, ...flags],
       env: { ...process.env, UV_THREADPOOL_SIZE: THREADS },
       stdio: ['ignore', logFd, 'inherit', 'ipc'],
     });
