@@ -17,5 +17,5 @@ RUN ["node", "-e", "fs.mkdirSync('/app/.compiled'); fs.chownSync('/app/.compiled
 RUN ["node", "-e", "fs.writeFileSync('/usr/local/bin/mailrelay', `#!${process.execPath}\nimport('/app/cli/main.ts');\n`, { mode: 0o755 })"]
 USER 65532:65532
 ENV NODE_COMPILE_CACHE=/app/.compiled
-RUN ["node", "-e", "for (const part of ['cli/main', 'cli/relay', 'relay/listener/main', 'relay/router/main', 'operator/main']) import(`/app/${part}.ts`)", "mailrelay", "version"]
+RUN ["node", "/app/cli/compile.ts"]
 ENTRYPOINT ["node", "/app/cli/main.ts"]

@@ -17,6 +17,7 @@ setup: node_modules/.installed ## install what package-lock.json pins
 node_modules/.installed: package.json package-lock.json
 	npm ci --no-audit --no-fund --loglevel=error
 	@test -x $(NODE) || npm rebuild node --foreground-scripts
+	@$(NODE) cli/compile.ts >/dev/null
 	@touch $@
 
 run: setup ## run examples/mailrelay.yaml as local processes

@@ -34,6 +34,7 @@ export async function nextHopAway(seconds: number): Promise<Figures> {
     const warm = await send(port, 'warm-', A.load, { seconds: 3 });
     await delivered(sink, ({ other }) => other, warm.accepted);
     sink.goDown();
+    const atFirst = memoryOf(running.pid).anonMb;
     const watch = watchMemory(running.pid);
     const before = cpuMsOf(running.pid);
     const sent = await send(port, 'run-', A.load, { seconds });
@@ -48,6 +49,7 @@ export async function nextHopAway(seconds: number): Promise<Figures> {
       'CPU ms a message accepted': (whileAway - before) / sent.accepted,
       'CPU ms a message drained': (cpuMsOf(running.pid) - whileAway) / sent.accepted,
       'drained/s, the wait for a probe included': sent.accepted / ((taken.lastMs - backAt) / 1000),
+      'anonymous MB at first': atFirst,
       'peak anonymous MB': watch().anonMb,
       'mean displacement, share of the queue': taken.displacement / sent.accepted,
       lost: sent.accepted - taken.distinct,
