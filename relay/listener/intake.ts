@@ -48,7 +48,7 @@ export function intakeOf(
   const { counters, onEntered } = around;
   if (policy.queue.mode === 'CutThrough') return new CutThrough(policy, materials, around);
   const onSync = () => counters.add('spool_syncs', 'listener');
-  return new Durable(policy, new Spool(stateDir, onSync), onEntered);
+  return new Durable(policy, new Spool(stateDir, onSync, 'late'), onEntered);
 }
 
 class Durable implements Intake {

@@ -13,7 +13,7 @@ import { BodyWriter, type SealedBody } from './body.ts';
 import { BodyFolder } from './bodyfolder.ts';
 import { readPieces } from './pieces.ts';
 import { decodeRecord, type Envelope, encodeRecord, type QueueRecord } from './record.ts';
-import { Store, type Tables } from './store.ts';
+import { type Checkpoints, Store, type Tables } from './store.ts';
 
 /** Below this much free space nothing is taken: what is queued needs room to be settled. */
 const RESERVE_BYTES = 64 * 2 ** 20;
@@ -54,10 +54,10 @@ export class Spool {
   #roomAt = 0;
 
   /** `onSync` is called at each sync of the store. */
-  constructor(stateDir: string, onSync: () => void = () => undefined) {
+  constructor(stateDir: string, onSync: () => void = () => undefined, checkpoints: Checkpoints = 'early') {
     this.#stateDir = stateDir;
     this.#bodies = new BodyFolder(join(stateDir, 'bodies'));
-    this.#store = new Store(join(stateDir, 'queue.db'), onSync);
+    this.#store = new Store(join(stateDir, 'queue.db'), onSync, checkpoints);
   }
 
   /** True while a message of so many bytes may be taken. */

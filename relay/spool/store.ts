@@ -21,6 +21,13 @@ const ALL = -1;
 const SQLITE_BUSY = 5;
 const SQLITE_FULL = 13;
 
+/**
+ * When the log is copied into the tables, in pages of 4 KiB that it has. That stops its process for some ten milliseconds:
+ * clients wait for listeners, and nobody for the router, so they leave it to the router while that does anything.
+ */
+const CHECKPOINT_PAGES = { early: 4_000, late: 8_000 };
+export type Checkpoints = keyof typeof CHECKPOINT_PAGES;
+
 const datasync = promisify(fdatasync);
 
 class Table {
@@ -92,12 +99,12 @@ export class Store {
   #fault: string | undefined;
 
   /** Throws with one sentence when the file is not a store that can be opened. */
-  constructor(path: string, onSync: () => void) {
+  constructor(path: string, onSync: () => void, checkpoints: Checkpoints) {
     this.#onSync = onSync;
     try {
       this.#database = new DatabaseSync(path, { timeout: BUSY_MS });
       this.#database.exec(
-        'PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 4000',
+        `PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES[checkpoints]}`,
       );
       for (const name of ['records', 'bodies', 'damaged']) {
         this.#database.exec(`CREATE TABLE IF NOT EXISTS ${name} (key TEXT PRIMARY KEY, value BLOB NOT NULL)`);
