@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { domainToASCII } from 'node:url';
+import fc from 'fast-check';
 import { printAddress, relayable } from './address.ts';
 
 const good = (address: string, printed: string) =>
@@ -32,3 +34,28 @@ bad('a:b@ours.example');
 bad('a b@ours.example');
 bad('a\\b@ours.example');
 bad('m\uFFFDe@example.com');
+
+test('what is taken for a plain domain is one that IDNA leaves as it is', () => {
+  const label = fc.constantFrom(
+    'a',
+    'xn--nxasmq6b',
+    'xn--',
+    '0x7f',
+    '1',
+    '10',
+    'a-',
+    '-b',
+    'ex-ample',
+    'com',
+    'ä',
+    '_x',
+    '',
+  );
+  fc.assert(
+    fc.property(fc.array(label, { minLength: 1, maxLength: 4 }), (labels) => {
+      const domain = labels.join('.');
+      assert.equal(relayable(`a@${domain}`)?.domain ?? '', domainToASCII(domain.replace(/\.$/, '')));
+    }),
+    { numRuns: 1000 },
+  );
+});

@@ -4,6 +4,9 @@
  */
 import { domainToASCII } from 'node:url';
 
+/** What IDNA leaves as it is: ASCII without encoded labels, and no number, which would be read as an address. */
+const PLAIN_DOMAIN = /^(?!.*xn--)[a-z0-9-]+(?:\.[a-z0-9-]+)*\.[a-z]+$/;
+
 export interface RelayableAddress {
   readonly local: string;
   /** Lower case, as DNS has it (IDNA), without a trailing dot; or an address literal. */
@@ -38,7 +41,8 @@ export function needsSmtpUtf8(address: string): boolean {
 /** Empty when it is no domain. smtp-server hands international domains over in Unicode. */
 function domainOf(text: string): string {
   const lower = text.toLowerCase();
-  return lower.startsWith('[') ? lower : domainToASCII(lower.replace(/\.$/, ''));
+  if (lower.startsWith('[') || PLAIN_DOMAIN.test(lower)) return lower;
+  return domainToASCII(lower.replace(/\.$/, ''));
 }
 
 function isPlainLocalPart(local: string): boolean {

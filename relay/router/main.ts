@@ -2,6 +2,7 @@
  * The router process. It comes up beside the one before it and begins only when it is told that the other has let go
  * of the queue, so that no message is delivered by both. Ends with its supervisor.
  */
+import { setPriority } from 'node:os';
 import { join } from 'node:path';
 import { CONTROL_SOCKET } from '#crds/wellknown.ts';
 import { jsonLog, lineWriter } from '../log.ts';
@@ -16,6 +17,8 @@ import { SmtpCourier } from './smtp.ts';
 import { QueueTools } from './tools.ts';
 
 const REPORT_MS = 500;
+/** Where there is too little CPU time for both, the listeners have it first: clients wait for them, and nobody for us. */
+const NICENESS = 5;
 
 interface Router {
   readonly runner: Runner;
@@ -30,11 +33,20 @@ let control: ControlServer | undefined;
 let reported = '';
 const log = jsonLog('router', 1, Date.now);
 
+giveWay();
 process.on('message', (message: ToRouter) => handle(message));
 process.on('disconnect', () => process.exit(0));
 // The supervisor decides when to stop.
 process.on('SIGTERM', () => undefined);
 process.on('SIGINT', () => undefined);
+
+function giveWay(): void {
+  try {
+    setPriority(NICENESS);
+  } catch {
+    // A sandbox may know no priorities; then all wait alike.
+  }
+}
 
 function tell(message: FromRouter): void {
   process.send?.(message);
