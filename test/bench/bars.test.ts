@@ -8,6 +8,7 @@ const FINE: Measured = {
   writesAtStart: 0,
   anonMb: 100,
   callsAtRest: 0,
+  idleCpu: 0.1,
   ownP50Ms: 10,
   ownP99Ms: 60,
   cpuMsPerEdit: 20,
@@ -16,9 +17,12 @@ const FINE: Measured = {
 const missed = (...results: Measured[]) => missedBars(barsOf(results).split('\n'));
 
 test('each bar that is met and each that is missed has its row, with what was measured', () => {
-  const all = [FINE, { ...FINE, relays: 200 }, { ...FINE, relays: 1_000, ownP99Ms: 130.456 }];
+  const all = [FINE, { ...FINE, relays: 200, idleCpu: 0.8 }, { ...FINE, relays: 1_000, ownP99Ms: 130.456 }];
   assert.match(barsOf(all), /^\| 1000 MailRelays: own share of an edit, p50 ms <= 25 \| 10 \| met \|$/m);
-  assert.deepEqual(missed(...all), ['1000 MailRelays: own share of an edit, p99 ms <= 100: 130.46']);
+  assert.deepEqual(missed(...all), [
+    '1000 MailRelays: own share of an edit, p99 ms <= 100: 130.46',
+    '200 MailRelays: CPU at rest, % of a core <= 0.5: 0.8',
+  ]);
 });
 
 test('a write at a start, a call at rest, memory, and an edit that costs more with more MailRelays are missed', () => {

@@ -7,6 +7,8 @@ export interface Measured {
   readonly writesAtStart: number;
   readonly anonMb: number;
   readonly callsAtRest: number;
+  /** Percent of a core. */
+  readonly idleCpu: number;
   readonly ownP50Ms: number;
   readonly ownP99Ms: number;
   readonly cpuMsPerEdit: number;
@@ -26,6 +28,7 @@ const BARS: readonly {
   { relays: 1_000, figure: 'steadyS', most: 60, what: 'start to steady, s' },
   { relays: 1_000, figure: 'anonMb', most: 300, what: 'anonymous memory, MB' },
   { relays: 200, figure: 'anonMb', most: 200, what: 'anonymous memory, MB' },
+  { relays: 200, figure: 'idleCpu', most: 0.5, what: 'CPU at rest, % of a core' },
   { figure: 'writesAtStart', most: 0, what: 'writes at a start with all settled' },
   { figure: 'callsAtRest', most: 0, what: 'calls at rest beside watches and Lease' },
 ];
