@@ -3,9 +3,11 @@
  * names, or where the launcher looks. Node keeps such a cache by content, so that nothing stale is ever used.
  */
 import { enableCompileCache } from 'node:module';
+import { fileURLToPath } from 'node:url';
 
 enableCompileCache(
-  process.env['NODE_COMPILE_CACHE'] ?? new URL('../node_modules/.cache/compiled', import.meta.url).pathname,
+  process.env['NODE_COMPILE_CACHE'] ??
+    fileURLToPath(new URL('../node_modules/.cache/compiled', import.meta.url)),
 );
 // Processes that are told what to do, and nobody tells them: they end at once.
 for (const part of [

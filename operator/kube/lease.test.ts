@@ -122,3 +122,40 @@ test('what is released while it is being got is free afterwards', async () => {
   assert.equal(server.stored()?.spec.holderIdentity, undefined);
   assert.equal(lease.held, false);
 });
+
+test('a renewal whose answer is lost does not cost the Lease', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const server = leaseServer();
+  let now = 0;
+  let writes = 0;
+  const lossy = {
+    ...server,
+    request: async <T>(request: Request): Promise<T> => {
+      const done = await server.request<T>(request);
+      if (request.method !== 'PUT' || ++writes > 1) return done;
+      // The server did it, and nobody hears of it before the time of the request is over.
+      await new Promise((resolve) => setTimeout(resolve, 4_000));
+      throw new KubeError('unavailable', 'timed out');
+    },
+  };
+  let lost = false;
+  const lease = leaseOf(
+    lossy,
+    'first',
+    () => now,
+    () => {
+      lost = true;
+      return undefined;
+    },
+  );
+  await lease.acquire();
+  for (let second = 0; second < 14; second++) {
+    now += 1_000;
+    context.mock.timers.tick(1_000);
+    for (let turn = 0; turn < 20; turn++) await Promise.resolve();
+  }
+  assert.equal(lost, false);
+  assert.ok(lease.isFresh);
+  context.mock.timers.reset();
+  await lease.release();
+});

@@ -1,6 +1,6 @@
 /**
  * Leader election over a Lease (coordination.k8s.io/v1), with the field's usual times: 15 s lease, 10 s to renew, a try
- * every 2 s, but for a rest of 5 s after a renewal. Time is monotonic and local: a lease counts as held until 15 s after
+ * every 2 s, but for a rest of 3 s after a renewal. Time is monotonic and local: a lease counts as held until 15 s after
  * it was last seen to change. A lease does not fence: `isFresh` keeps a process that was paused from writing when it
  * wakes, but a write that was already on its way arrives, so every write of the operator is safe with two writers. Losing
  * the lease ends the process.
@@ -15,8 +15,11 @@ export const LEASE_NAME = 'mailrelay-operator';
 const LEASE_MS = 15_000;
 const RENEW_MS = 10_000;
 const TRY_MS = 2_000;
-/** After a renewal: two more tries fit into the time there is to renew. */
-const REST_MS = 5_000;
+/**
+ * After a renewal. If the answer to the next one is lost it takes REQUEST_MS to know, a conflict to find out that it was
+ * done, and one more try: all within the time there is to renew.
+ */
+const REST_MS = 3_000;
 /** A renewal that hangs must not outlast the time there is to renew. */
 const REQUEST_MS = 4_000;
 

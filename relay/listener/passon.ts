@@ -64,6 +64,9 @@ export class PassOn {
       } catch (error) {
         fault = error;
         throw error;
+      } finally {
+        // Read to its end, whoever ends it; in this turn the stream still waits for the one who read it.
+        setImmediate(() => stream.resume());
       }
     }
     const { from, eightBit, smtpUtf8 } = envelope;

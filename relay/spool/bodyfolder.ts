@@ -10,14 +10,13 @@ const fullsync = promisify(fsync);
 
 export class BodyFolder {
   readonly #path: string;
-  readonly #handle: number;
+  #handle: number | undefined;
   #running: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;
 
   constructor(path: string) {
     mkdirSync(path, { recursive: true, mode: 0o700 });
     this.#path = path;
-    this.#handle = openSync(path, 'r');
   }
 
   pathOf(id: string): string {
@@ -36,12 +35,14 @@ export class BodyFolder {
 
   /** Only when nothing is under way. */
   close(): void {
-    closeSync(this.#handle);
+    if (this.#handle !== undefined) closeSync(this.#handle);
+    this.#handle = undefined;
   }
 
   async #begin(): Promise<void> {
     await this.#running.catch(() => undefined);
     this.#next = undefined;
+    this.#handle ??= openSync(this.#path, 'r');
     this.#running = fullsync(this.#handle);
     await this.#running;
   }

@@ -7,8 +7,9 @@ import { type FileHandle, open } from 'node:fs/promises';
 /** Measured: twice as large brings no more, half as large costs 7 % of a message of 1 MB. */
 const PIECE_BYTES = 256 * 1024;
 const SPARE = 16;
-/** With more in use a message makes do with one: many at a time cost memory, and few gain by a second. */
+/** With more in use a message makes do with one, and what is read with a small one: many at a time cost memory. */
 const PLENTY = 128;
+const SMALL_BYTES = 64 * 1024;
 
 const spare: Buffer[] = [];
 let used = 0;
@@ -21,7 +22,7 @@ export function takePiece(): Buffer {
 /** Only when nobody will look at it again. */
 export function giveBack(piece: Buffer): void {
   used -= 1;
-  if (spare.length < SPARE) spare.push(piece);
+  if (piece.length === PIECE_BYTES && spare.length < SPARE) spare.push(piece);
 }
 
 /** A second piece, to fill while the first is on its way; undefined where they are scarce. */
@@ -29,10 +30,16 @@ export function takeSecondPiece(): Buffer | undefined {
   return used < PLENTY ? takePiece() : undefined;
 }
 
+function takeForReading(): Buffer {
+  if (used < PLENTY) return takePiece();
+  used += 1;
+  return Buffer.allocUnsafeSlow(SMALL_BYTES);
+}
+
 /** A file of so many bytes, in pieces that are good until the next is asked for. Throws when it is shorter. */
 export async function* readPieces(path: string, bytes: number): AsyncGenerator<Buffer> {
   const file = await open(path, 'r');
-  let piece = takePiece();
+  let piece = takeForReading();
   let ahead = takeSecondPiece();
   let reading = readInto(file, piece);
   try {

@@ -1,6 +1,7 @@
 /** Mode CutThrough: the client hears what the next hop says, when it says it, and nothing is kept. */
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { type Answer, Hop, type Said } from '#test/kit/hop.ts';
@@ -14,10 +15,14 @@ let relay: TestRelay;
 let hop: Hop;
 let backup: Hop;
 let old: Hop;
+/** Ends a message in its middle. */
+let hasty: Server;
+let endEarly: (socket: Socket) => void = () => undefined;
 let answer: (said: Said) => Answer | Promise<Answer> = () => undefined;
 
 before(async () => {
-  const [port, backupPort, closed, oldPort] = [
+  const [port, backupPort, closed, oldPort, hastyPort] = [
+    await freePort(),
     await freePort(),
     await freePort(),
     await freePort(),
@@ -26,12 +31,14 @@ before(async () => {
   hop = await Hop.start({ port, answer: (said) => answer(said) });
   backup = await Hop.start({ port: backupPort });
   old = await Hop.start({ port: oldPort, offers: ['PIPELINING'] });
+  hasty = createServer(hastyHop).listen(hastyPort, '127.0.0.1');
   const route = (domain: string, ...ports: number[]) =>
     `  - {recipientDomains: [${domain}], hosts: [${ports.map((one) => `{host: 127.0.0.1, port: ${one}}`).join(', ')}]}`;
   const routes = [
     route('far.example', port),
     route('closed.example', closed),
     route('old.example', oldPort),
+    route('hasty.example', hastyPort),
     route('failover.example', closed, port, backupPort),
   ];
   relay = await startRelay({
@@ -45,7 +52,21 @@ after(async () => {
   await hop?.down();
   await backup?.down();
   await old?.down();
+  hasty?.close();
 });
+
+function hastyHop(socket: Socket): void {
+  let inMessage = false;
+  socket.on('error', () => undefined);
+  socket.write('220 hasty\r\n');
+  socket.on('data', (chunk) => {
+    if (inMessage) return endEarly(socket);
+    for (const line of chunk.toString().split('\r\n').slice(0, -1)) {
+      inMessage ||= line === 'DATA';
+      socket.write(inMessage ? '354 go on\r\n' : '250 ok\r\n');
+    }
+  });
+}
 
 test('the 250 comes after that of the next hop, with its words', async () => {
   const gate = Promise.withResolvers<void>();
@@ -123,6 +144,22 @@ test('a message that its client does not finish never ends at the next hop', asy
   await accepted(relay, { id: 'whole', to: ['a@far.example'] });
   assert.deepEqual(hop.ids().slice(before), ['whole']);
 });
+
+for (const [name, end, heard] of [
+  ['refuses', (socket: Socket) => socket.end('552 5.3.4 too large\r\n'), /^554 5\.3\.4 too large/],
+  ['resets', (socket: Socket) => socket.resetAndDestroy(), /^451 4\./],
+] as const) {
+  test(`a next hop that ${name} in the middle of a large message is heard by the client`, async () => {
+    endEarly = end;
+    const client = await SmtpClient.connect(relay.ports[0] ?? 0);
+    await client.hello();
+    for (const step of ['MAIL FROM:<me@client.example>', 'RCPT TO:<a@hasty.example>', 'DATA'])
+      await client.command(step);
+    client.write(`${messageText(name, 3_000_000)}\r\n.\r\n`);
+    assert.match(await client.reply(), heard);
+    await client.quit();
+  });
+}
 
 test('a message that is declared to need an extension is refused where the next hop has none', async () => {
   const eight = { id: 'eight', mail: 'BODY=8BITMIME' };
