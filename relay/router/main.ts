@@ -18,7 +18,7 @@ import { QueueTools } from './tools.ts';
 
 const REPORT_MS = 500;
 /** Where there is too little CPU time for both, the listeners have it first: clients wait for them, and nobody for us. */
-const NICENESS = 5;
+const NICENESS = 10;
 
 interface Router {
   readonly runner: Runner;
