@@ -1,7 +1,7 @@
 /**
  * The one file that touches what nodemailer's SMTPConnection keeps to itself: what the next hop offers, where a
- * connection stands, and the parameters of MAIL and RCPT that the library cannot say for each recipient, or not at all.
- * Pinned by smtp.test.ts against the version in package.json.
+ * connection stands, the parameters of MAIL and RCPT that the library cannot say for each recipient, or not at all, and
+ * the body, which is written here. Pinned by smtp.test.ts against the version in package.json.
  */
 import type { Socket } from 'node:net';
 import type { Transform } from 'node:stream';
@@ -157,7 +157,10 @@ function endsLine(bytes: Buffer): boolean {
   return bytes.at(-1) === LF;
 }
 
-/** RFC 5321 section 4.5.2, natively searched: what is queued has CRLF only. Parts of the chunk itself: a copy for a dot here and there would be a second one of the message. */
+/**
+ * RFC 5321 section 4.5.2, natively searched: what is queued has CRLF only. Parts of the chunk itself: a copy for a dot here
+ * and there would be a second one of the message.
+ */
 function dotStuffed(chunk: Buffer, startsLine: boolean): Buffer[] {
   const parts: Buffer[] = startsLine && chunk[0] === LINE_WITH_DOT[1] ? [LINE_WITH_DOT.subarray(1)] : [];
   let from = 0;

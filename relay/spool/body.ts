@@ -44,10 +44,10 @@ export class BodyWriter {
   async seal(): Promise<SealedBody> {
     if (!this.#piece) return { kind: 'inline', bytes: Buffer.concat(this.#chunks, this.#bytes) };
     if (this.#bytes <= INLINE_BYTES) return { kind: 'inline', bytes: this.#takenOut(this.#piece) };
-    await this.#spill(this.#piece);
+    const file = await this.#beginToWrite(this.#piece);
     await this.#writing;
-    await this.#file?.datasync();
-    await this.#file?.close();
+    await file.datasync();
+    await file.close();
     await this.#folder.sync();
     this.#letGo();
     return { kind: 'file', bytes: this.#bytes };
@@ -73,18 +73,23 @@ export class BodyWriter {
     }
   }
 
-  /** Begins to write what is held, and goes on with another piece, or with the same one when it is written. */
+  /** Goes on with another piece while this one is written, or with the same one when it is. */
   async #spill(piece: Buffer): Promise<void> {
-    this.#file ??= await open(this.#path, 'wx', 0o600);
-    await this.#writing;
-    this.#writing = writeWhole(this.#file, piece, this.#held);
-    this.#held = 0;
+    await this.#beginToWrite(piece);
     const second = takeSecondPiece();
     if (!second) return this.#writing;
     this.#piece = second;
     const free = () => giveBack(piece);
     // Whoever waits for it hears of a failure.
     this.#writing.then(free, free);
+  }
+
+  async #beginToWrite(piece: Buffer): Promise<FileHandle> {
+    this.#file ??= await open(this.#path, 'wx', 0o600);
+    await this.#writing;
+    this.#writing = writeWhole(this.#file, piece, this.#held);
+    this.#held = 0;
+    return this.#file;
   }
 
   #takenOut(piece: Buffer): Buffer {

@@ -4,7 +4,7 @@
  */
 import { type FileHandle, open } from 'node:fs/promises';
 
-/** Measured: twice as large brings no more, half as large costs 7 % of a message of 1 MB. */
+/** Measured: half as large costs 7 % more CPU for a message of 1 MB. */
 const PIECE_BYTES = 256 * 1024;
 const SPARE = 16;
 /** With more in use a message makes do with one, and what is read with a small one: many at a time cost memory. */
