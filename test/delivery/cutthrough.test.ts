@@ -60,7 +60,8 @@ function hastyHop(socket: Socket): void {
   socket.on('error', () => undefined);
   socket.write('220 hasty\r\n');
   socket.on('data', (chunk) => {
-    if (inMessage) return endEarly(socket);
+    // What follows is read and thrown away: bytes that nobody reads reset the connection, and take the reply along.
+    if (inMessage) return socket.writable ? endEarly(socket) : undefined;
     for (const line of chunk.toString().split('\r\n').slice(0, -1)) {
       inMessage ||= line === 'DATA';
       socket.write(inMessage ? '354 go on\r\n' : '250 ok\r\n');
