@@ -20,7 +20,7 @@ const SWEEP_MS = 5_000;
 interface KeptQueue {
   add(id: string): void;
   renew(id: string): void;
-  ids(): Iterable<string>;
+  ids(after: string): Iterable<string>;
   isDelivering(id: string): boolean;
   prospectOf(id: string, from: string, to: string): Prospect;
 }
@@ -63,7 +63,7 @@ export class Keeper {
         expireMs: expireAfterSeconds * 1000,
         warnMs: delayWarningSeconds === null ? null : delayWarningSeconds * 1000,
       },
-      { ids: () => queue.ids(), expire: (id) => this.#expire(id), warn: (id) => this.#warn(id) },
+      { ids: (after) => queue.ids(after), expire: (id) => this.#expire(id), warn: (id) => this.#warn(id) },
     );
   }
 
@@ -91,23 +91,24 @@ export class Keeper {
     return this.#progress.pending(id);
   }
 
-  /** Writes what a next hop said of these recipients, with the messages that tell of it. */
+  /** Writes what a next hop said of these recipients, with the messages that tell of it; true where nobody is left. */
   async settle(
     taken: Taken & { kind: 'message' },
     batch: readonly Recipient[],
     { verdicts, tellsSender, hop }: { verdicts: readonly Verdict[]; tellsSender: boolean; hop: string },
-  ): Promise<void> {
+  ): Promise<boolean> {
     const byAddress = new Map(
       batch.flatMap(({ address }, index) => {
         const verdict = verdicts[index];
         return verdict ? [[address, verdict] as const] : [];
       }),
     );
-    await this.#change(taken.id, async (record) => {
+    const changed = await this.#change(taken.id, async (record) => {
       const { left, tales, discarded } = settle(record, byAddress, tellsSender);
       this.#tellDiscarded(taken.id, discarded);
       return this.#told(taken, record, left, tales, hop);
     });
+    return !changed || changed.record.recipients.length === 0;
   }
 
   /** Nothing is delivered, returned or told of until it is released. */

@@ -6,7 +6,7 @@ import { KnownMessages } from './known.ts';
 test('messages of a sibling, which are older, come first', () => {
   const known = new KnownMessages();
   const [old, young] = [newQueueId(1_000), newQueueId(20_000)];
-  const facts = { lanes: 1, held: false, bytes: 1 };
+  const facts = { held: false, bytes: 1 };
   known.put(young, { ...facts });
   known.put(old, { ...facts });
   assert.deepEqual([...known.ids()], [old, young]);

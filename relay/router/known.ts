@@ -1,25 +1,15 @@
 /**
- * Every message that is queued, the oldest first, with what is asked of it often: how many destinations are not done
- * with it, whether it waits for a person, how large it is. Holds no texts, so that a long queue costs little memory.
+ * Every message that is queued, the oldest first, with what is asked of all together: how many, how large, how many wait
+ * for a person. Holds no texts, so that a long queue costs little memory.
  */
 import { timeOfQueueId } from '../spool/record.ts';
-
-/** Listeners tell of their messages a little out of order, which is no matter. */
-const DISORDER_MS = 10_000;
-
-interface Known {
-  lanes: number;
-  readonly held: boolean;
-  readonly bytes: number;
-}
+import { IdTable } from './idtable.ts';
 
 export class KnownMessages {
-  #messages = new Map<string, Known>();
-  /** Milliseconds since the epoch. */
-  #newest = 0;
-  #isSorted = true;
+  /** Bytes of each. */
+  readonly #messages = new IdTable();
+  readonly #held = new Set<string>();
   #bytes = 0;
-  #held = 0;
 
   get size(): number {
     return this.#messages.size;
@@ -30,12 +20,12 @@ export class KnownMessages {
   }
 
   get held(): number {
-    return this.#held;
+    return this.#held.size;
   }
 
   /** Milliseconds since the epoch at which the oldest was received; null when there is none. */
   get oldest(): number | null {
-    const [oldest] = this.ids();
+    const oldest = this.#messages.next();
     return oldest === undefined ? null : timeOfQueueId(oldest);
   }
 
@@ -43,42 +33,22 @@ export class KnownMessages {
     return this.#messages.has(id);
   }
 
-  ids(): Iterable<string> {
-    if (!this.#isSorted)
-      this.#messages = new Map([...this.#messages].toSorted(([a], [b]) => (a < b ? -1 : 1)));
-    this.#isSorted = true;
-    return this.#messages.keys();
+  /** Those behind `after`, the oldest first, whatever comes and goes meanwhile. */
+  ids(after?: string): Iterable<string> {
+    return this.#messages.ids(after);
   }
 
-  /** Adds it, or replaces what is known of it in its place. */
-  put(id: string, known: { lanes: number; held: boolean; bytes: number }): void {
-    this.#uncount(id);
-    const time = timeOfQueueId(id);
-    // A sibling that leaves hands over what is older than all we have.
-    if (time < this.#newest - DISORDER_MS && !this.#messages.has(id)) this.#isSorted = false;
-    this.#newest = Math.max(this.#newest, time);
-    this.#messages.set(id, known);
-    this.#bytes += known.bytes;
-    if (known.held) this.#held += 1;
+  /** Adds it, or replaces what is known of it. */
+  put(id: string, { held, bytes }: { held: boolean; bytes: number }): void {
+    this.forget(id);
+    this.#messages.set(id, bytes);
+    this.#bytes += bytes;
+    if (held) this.#held.add(id);
   }
 
   forget(id: string): void {
-    this.#uncount(id);
+    this.#bytes -= this.#messages.get(id) ?? 0;
     this.#messages.delete(id);
-  }
-
-  #uncount(id: string): void {
-    const known = this.#messages.get(id);
-    if (!known) return;
-    this.#bytes -= known.bytes;
-    if (known.held) this.#held -= 1;
-  }
-
-  /** One destination is done with it; the last one ends it, unless it waits for a person. */
-  laneDone(id: string): void {
-    const known = this.#messages.get(id);
-    if (!known) return;
-    known.lanes = Math.max(0, known.lanes - 1);
-    if (known.lanes === 0 && !known.held) this.forget(id);
+    this.#held.delete(id);
   }
 }

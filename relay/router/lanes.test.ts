@@ -18,13 +18,13 @@ function rig() {
       lane.answered();
       if (id.startsWith('slow')) await forever();
       if (id.startsWith('busy')) await turn();
-      delivered.push(id);
+      delivered.push(id.trim());
     },
   });
   const add = (name: string, count: number, ids = name) => {
     const hops = [hopTo(25, { host: name })];
     const lane = lanes.to({ kind: 'hops', key: name, name, rule: 'a route', hops });
-    for (let index = 0; index < count; index++) lane.add({ id: `${ids} ${index}`, attempts: 0 });
+    for (let index = 0; index < count; index++) lane.add({ id: `${ids} ${index}`.padEnd(16), attempts: 0 });
     lanes.pump(lane);
   };
   const arrived = async (count: number) => {

@@ -1,8 +1,10 @@
 /**
  * The deliveries that wait for one destination: those that are due in order of arrival, and those that were put off,
- * by the time they are due again. Holds ids, each once, and why they were put off, so that a long queue costs little
- * memory. No clock of its own.
+ * by the time they are due again, with the reason. Holds ids, each once, so that a long queue costs little memory. No
+ * clock of its own.
  */
+import { IdTable } from './idtable.ts';
+
 export interface Waiting {
   readonly id: string;
   /** Deferrals so far. */
@@ -18,70 +20,72 @@ interface Later {
   readonly due: number;
 }
 
-interface Standing {
-  /** 0 where it is ready. */
-  readonly due: number;
-  /** Why it was put off. */
-  readonly reason: string | undefined;
-}
-
-/** One for all that were never put off: a long queue is mostly of these. */
-const READY: Standing = { due: 0, reason: undefined };
-
 export class WaitingLine {
-  #ready: Waiting[] = [];
-  #head = 0;
+  /** With the deferrals of each; all that is known of them. */
+  readonly #ready = new IdTable();
+  /** By the time at which they are due. */
   #later: Later[] = [];
-  readonly #known = new Map<string, Standing>();
+  readonly #laterById = new Map<string, Later>();
 
   get size(): number {
-    return this.#known.size;
+    return this.#ready.size + this.#later.length;
   }
 
+  /** It is due now. */
   add(waiting: Waiting): void {
-    if (this.#known.has(waiting.id)) return;
-    this.#known.set(waiting.id, waiting.reason === undefined ? READY : { due: 0, reason: waiting.reason });
-    this.#ready.push(waiting);
+    const { id, attempts, reason, tried } = waiting;
+    if (this.#has(id)) return;
+    if (reason === undefined && tried === undefined) this.#ready.set(id, attempts);
+    else this.#insert({ waiting, due: 0 });
   }
 
-  /** Puts a delivery off until `due`; later ones are kept sorted. */
+  /** Puts a delivery off until `due`. */
   putOff(waiting: Waiting, due: number): void {
-    if (this.#known.has(waiting.id)) return;
-    this.#known.set(waiting.id, { due, reason: waiting.reason });
-    this.#later.splice(this.#placeOf(due), 0, { waiting, due });
+    if (!this.#has(waiting.id)) this.#insert({ waiting, due });
   }
 
   /** The next delivery that is due at `now`, oldest deferral first, or undefined. */
   next(now: number): Waiting | undefined {
     const first = this.#later[0];
-    const waiting = first && first.due <= now ? this.#later.shift()?.waiting : this.#nextReady();
-    if (waiting) this.#known.delete(waiting.id);
-    return waiting;
+    if (!first || first.due > now) return this.#nextReady();
+    this.#later.shift();
+    this.#laterById.delete(first.waiting.id);
+    return first.waiting;
   }
 
   /** When the next delivery is due: `now` where one is ready, undefined where none waits. */
   nextDue(now: number): number | undefined {
-    return this.#head < this.#ready.length ? now : this.#later[0]?.due;
+    return this.#ready.size > 0 ? now : this.#later[0]?.due;
   }
 
   /** When this delivery is due; undefined where it does not wait here. */
   dueOf(id: string, now: number): number | undefined {
-    const known = this.#known.get(id);
-    return known && Math.max(known.due, now);
+    const later = this.#laterById.get(id);
+    if (later) return Math.max(later.due, now);
+    return this.#ready.has(id) ? now : undefined;
   }
 
   /** Why this delivery was put off, where it waits here and was. */
   reasonOf(id: string): string | undefined {
-    return this.#known.get(id)?.reason;
+    return this.#laterById.get(id)?.waiting.reason;
   }
 
   /** Those that `wanted` names are due at once, before all others that were put off; true where there are any. */
   hurry(wanted: (id: string) => boolean): boolean {
-    const hurried = this.#later.filter(({ waiting }) => wanted(waiting.id));
-    for (const { waiting } of hurried) this.#known.set(waiting.id, { due: 0, reason: waiting.reason });
-    const others = this.#later.filter(({ waiting }) => !wanted(waiting.id));
-    this.#later = [...hurried.map(({ waiting }) => ({ waiting, due: 0 })), ...others];
-    return hurried.length > 0 || this.#ready.slice(this.#head).some(({ id }) => wanted(id));
+    const isWanted = ({ waiting: { id } }: Later) => wanted(id);
+    const hurried = this.#later.filter(isWanted).map(({ waiting }) => ({ waiting, due: 0 }));
+    for (const later of hurried) this.#laterById.set(later.waiting.id, later);
+    this.#later = [...hurried, ...this.#later.filter((later) => !isWanted(later))];
+    return hurried.length > 0 || this.#ready.ids().some(wanted);
+  }
+
+  #has(id: string): boolean {
+    return this.#laterById.has(id) || this.#ready.has(id);
+  }
+
+  #insert(later: Later): void {
+    this.#laterById.set(later.waiting.id, later);
+    this.#later.splice(this.#placeOf(later.due), 0, later);
   }
 
   /** Behind those that are due no later. */
@@ -96,14 +100,10 @@ export class WaitingLine {
   }
 
   #nextReady(): Waiting | undefined {
-    const waiting = this.#ready[this.#head];
-    if (!waiting) return undefined;
-    this.#head += 1;
-    // Dropping the consumed part now and then keeps taking cheap and memory bounded.
-    if (this.#head > 1024 && this.#head * 2 > this.#ready.length) {
-      this.#ready = this.#ready.slice(this.#head);
-      this.#head = 0;
-    }
-    return waiting;
+    const id = this.#ready.next();
+    if (id === undefined) return undefined;
+    const attempts = this.#ready.get(id) ?? 0;
+    this.#ready.delete(id);
+    return { id, attempts };
   }
 }

@@ -87,7 +87,7 @@ export class Runner {
     const { record } = read;
     const lanes = record.hold ? new Set<Lane>() : this.#lanesOf(record);
     const held = record.hold === true || record.recipients.some(({ state }) => state === 'held');
-    this.#known.put(id, { lanes: lanes.size, held, bytes: record.bytes });
+    this.#known.put(id, { held, bytes: record.bytes });
     // What waits for it in other lanes is dropped when its turn comes.
     for (const lane of lanes) {
       if (!lane.isDelivering(id)) lane.add({ id, attempts: 0 });
@@ -95,9 +95,9 @@ export class Runner {
     }
   }
 
-  /** The oldest first. */
-  ids(): Iterable<string> {
-    return this.#known.ids();
+  /** Those behind `after`, the oldest first, whatever comes and goes meanwhile. */
+  ids(after?: string): Iterable<string> {
+    return this.#known.ids(after);
   }
 
   isDelivering(id: string): boolean {
@@ -202,7 +202,6 @@ export class Runner {
     const nowTried = withDeferred(tried, batch, outcome);
     if (more) lane.add(nowTried ? { ...waiting, tried: nowTried } : waiting);
     else if (nowTried) this.#putOff(lane, waiting, nowTried.reason);
-    else this.#known.laneDone(id);
   }
 
   #isFor(lane: Lane, { from }: QueueRecord, { address }: Recipient): boolean {
@@ -251,7 +250,8 @@ export class Runner {
     });
     if (verdicts.some((verdict) => verdict.kind === 'delivered'))
       this.counters.observe('delivery_seconds', (this.#options.clock() - taken.record.receivedAt) / 1000);
-    await this.keeper.settle(taken, batch, { verdicts, tellsSender, hop });
+    const isGone = await this.keeper.settle(taken, batch, { verdicts, tellsSender, hop });
+    if (isGone) this.#known.forget(id);
   }
 
   #putOff(lane: Lane, { id, attempts }: Waiting, reason: string): void {

@@ -15,8 +15,8 @@ export interface SweepTerms {
 }
 
 export interface Sweepable {
-  /** Queued ids, in any order. */
-  ids(): Iterable<string>;
+  /** Queued ids behind `after`, the oldest first. */
+  ids(after: string): Iterable<string>;
   /** Gives what waits back to its sender. */
   expire(id: string): Promise<void>;
   /** Tells the sender that it is late. */
@@ -49,14 +49,14 @@ export class Sweep {
   #olderThan(time: number, after: string): string[] {
     const before = oldestQueueId(time);
     const found: string[] = [];
-    for (const id of this.#queue.ids()) {
-      if (id > after && id < before) found.push(id);
-      if (found.length === AT_ONCE) break;
+    for (const id of this.#queue.ids(after)) {
+      if (id >= before || found.length === AT_ONCE) break;
+      found.push(id);
     }
     return found;
   }
 }
 
 function nextBegin(looked: readonly string[]): string {
-  return looked.length < AT_ONCE ? '' : (looked.toSorted().at(-1) ?? '');
+  return looked.length < AT_ONCE ? '' : (looked.at(-1) ?? '');
 }
