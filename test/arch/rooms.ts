@@ -88,7 +88,7 @@ export const ROOMS: readonly Room[] = [
   {
     name: 'relay pure',
     files:
-      /^relay\/(messages|materials|auth\/(certificatenames|bearer)|headers\/\w+|listener\/(policy|reply|address|clientnetwork|linebreaks|received|relaying|tlsgroup)|router\/(route|tlsplan|schedule|classify|courier|queue|hoporder|outcome|signable)|supervisor\/(plan|proxyheader|missing|leaving))\.ts$/,
+      /^relay\/(messages|materials|auth\/(certificatenames|bearer)|headers\/\w+|listener\/(policy|reply|address|clientnetwork|linebreaks|received|relaying|tlsgroup)|router\/(route|tlsplan|schedule|classify|courier|queue|idtable|hoporder|outcome|signable)|supervisor\/(plan|proxyheader|missing|leaving))\.ts$/,
     rooms: ['contract', 'relay spool'],
     packages: ['node:net', 'node:stream', 'node:url'],
     pure: true,
