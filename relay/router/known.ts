@@ -34,7 +34,7 @@ export class KnownMessages {
   }
 
   /** Those behind `after`, the oldest first, whatever comes and goes meanwhile. */
-  ids(after?: string): Iterable<string> {
+  ids(after?: string): IteratorObject<string> {
     return this.#messages.ids(after);
   }
 

@@ -96,7 +96,7 @@ export class Runner {
   }
 
   /** Those behind `after`, the oldest first, whatever comes and goes meanwhile. */
-  ids(after?: string): Iterable<string> {
+  ids(after?: string): IteratorObject<string> {
     return this.#known.ids(after);
   }
 

@@ -3,7 +3,7 @@
  * a local socket (serve/control.ts). Nothing here changes a message while it is being delivered.
  */
 import type { Readable } from 'node:stream';
-import { oldestQueueId, type QueueRecord, timeOfQueueId } from '../spool/record.ts';
+import { type QueueRecord, timeOfQueueId } from '../spool/record.ts';
 import type { Spool } from '../spool/spool.ts';
 import type { Touched } from './keeper.ts';
 import type { Runner } from './runner.ts';
@@ -45,10 +45,8 @@ export class QueueTools {
 
   /** The oldest first, one at a time, so that a long queue costs no memory; what was set aside at the end. */
   *list(): Generator<QueueEntry> {
-    // What comes meanwhile might come faster than it is listed.
-    const end = oldestQueueId(Date.now() + 1);
-    for (const id of this.#runner.ids()) {
-      if (id >= end) break;
+    // No more than there are now: what comes meanwhile might come faster than it is listed.
+    for (const id of this.#runner.ids().take(this.#runner.figures.depth)) {
       const entry = this.show(id);
       if (entry) yield entry;
     }
