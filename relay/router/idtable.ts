@@ -76,7 +76,7 @@ export class IdTable {
 }
 
 class Block {
-  #ids = new Uint8Array(ROWS_AT_FIRST * ID_BYTES);
+  #ids = Buffer.alloc(ROWS_AT_FIRST * ID_BYTES);
   #values = new Float64Array(ROWS_AT_FIRST);
   #rows = 0;
 
@@ -144,7 +144,7 @@ class Block {
     const row = this.#rowOf(after);
     const next = this.#isAt(after, row) ? row + 1 : row;
     if (next >= this.#rows) return undefined;
-    return String.fromCharCode(...this.#ids.subarray(next * ID_BYTES, (next + 1) * ID_BYTES));
+    return this.#ids.toString('latin1', next * ID_BYTES, (next + 1) * ID_BYTES);
   }
 
   /** The first row that is not older, or the end. */
@@ -179,7 +179,7 @@ class Block {
 
   #resize(rows: number): void {
     const [ids, values] = [this.#ids, this.#values];
-    this.#ids = new Uint8Array(rows * ID_BYTES);
+    this.#ids = Buffer.alloc(rows * ID_BYTES);
     this.#ids.set(ids);
     this.#values = new Float64Array(rows);
     this.#values.set(values);
