@@ -33,13 +33,15 @@ export class IdTable {
     this.#size += 1;
   }
 
-  delete(id: string): boolean {
+  /** Takes it out, and gives its number. */
+  take(id: string): number | undefined {
     const index = this.#indexOf(id);
     const block = this.#blocks[index];
-    if (!block?.remove(id)) return false;
+    const value = block?.take(id);
+    if (value === undefined) return undefined;
     this.#size -= 1;
-    if (block.isEmpty) this.#blocks.splice(index, 1);
-    return true;
+    if (block?.isEmpty) this.#blocks.splice(index, 1);
+    return value;
   }
 
   /** The oldest behind `after`. */
@@ -120,12 +122,14 @@ class Block {
     this.#values[row] = value;
   }
 
-  remove(id: string): boolean {
+  take(id: string): number | undefined {
     const row = this.#rowOf(id);
-    if (!this.#isAt(id, row)) return false;
+    if (!this.#isAt(id, row)) return undefined;
+    const value = this.#values[row];
     this.#move(row + 1, row);
     this.#rows -= 1;
-    return true;
+    this.#shrink();
+    return value;
   }
 
   /** Keeps the older half. */
@@ -177,11 +181,17 @@ class Block {
     this.#values.copyWithin(to, from, this.#rows);
   }
 
+  /** The few that stay behind of a long queue, here and there, do not keep what it took. */
+  #shrink(): void {
+    const rows = this.#values.length / 2;
+    if (rows >= ROWS_AT_FIRST && this.#rows * 2 < rows) this.#resize(rows);
+  }
+
   #resize(rows: number): void {
     const [ids, values] = [this.#ids, this.#values];
     this.#ids = Buffer.alloc(rows * ID_BYTES);
-    this.#ids.set(ids);
+    this.#ids.set(ids.subarray(0, rows * ID_BYTES));
     this.#values = new Float64Array(rows);
-    this.#values.set(values);
+    this.#values.set(values.subarray(0, rows));
   }
 }

@@ -47,8 +47,7 @@ export class KnownMessages {
   }
 
   forget(id: string): void {
-    this.#bytes -= this.#messages.get(id) ?? 0;
-    this.#messages.delete(id);
+    this.#bytes -= this.#messages.take(id) ?? 0;
     this.#held.delete(id);
   }
 }

@@ -1,5 +1,5 @@
 /**
- * The deliveries that wait for one destination: those that are due in order of arrival, and those that were put off,
+ * The deliveries that wait for one destination: those that are due, the oldest first, and those that were put off,
  * by the time they are due again, with the reason. Holds ids, each once, so that a long queue costs little memory. No
  * clock of its own.
  */
@@ -102,8 +102,6 @@ export class WaitingLine {
   #nextReady(): Waiting | undefined {
     const id = this.#ready.next();
     if (id === undefined) return undefined;
-    const attempts = this.#ready.get(id) ?? 0;
-    this.#ready.delete(id);
-    return { id, attempts };
+    return { id, attempts: this.#ready.take(id) ?? 0 };
   }
 }
