@@ -3,7 +3,7 @@ import { fieldsNotInForce } from '#crds/notinforce.ts';
 import { domainOf } from '#crds/patterns.ts';
 import type { Hop, Listener, Policy } from '#crds/policyfile.ts';
 import type { TlsLevel } from '#crds/tlslevel.ts';
-import { routeOf } from '#relay/router/route.ts';
+import { routeOf } from '#relay/delivery/route.ts';
 import { note, row } from './terminal.ts';
 
 interface Way {

@@ -6,7 +6,7 @@ import { createWriteStream } from 'node:fs';
 import { join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type { Deed, Done, QueueEntry } from '#relay/router/tools.ts';
+import type { Deed, Done, QueueEntry } from '#relay/queue/tools.ts';
 import { confirmed } from './confirm.ts';
 import { QueueClient } from './queueclient.ts';
 import { SELECTING, type Selection, selectionOf, type Wish } from './queueselect.ts';

@@ -10,7 +10,7 @@ import type { Readable } from 'node:stream';
 import { json } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CONTROL_SOCKET } from '#crds/wellknown.ts';
-import type { Deed, Done, QueueEntry } from '#relay/router/tools.ts';
+import type { Deed, Done, QueueEntry } from '#relay/queue/tools.ts';
 
 /** Between two routers of a relay there is no socket for a moment. */
 const PATIENCE_MS = 2_000;

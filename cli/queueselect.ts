@@ -1,7 +1,7 @@
 /** Which messages of a queue a command is for: those that are named, or all that a filter matches. Pure. */
 import { matcherOf } from '#crds/patterns.ts';
 import { parseDuration } from '#crds/units.ts';
-import type { QueueEntry } from '#relay/router/tools.ts';
+import type { QueueEntry } from '#relay/queue/tools.ts';
 import { UsageError } from './usage.ts';
 
 /** Options of every verb that selects; `all` stands for no filter. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { QueueEntry } from '#relay/router/tools.ts';
+import type { QueueEntry } from '#relay/queue/tools.ts';
 import { selectionOf } from './queueselect.ts';
 import { describeDone, describeEntry } from './queuetext.ts';
 import { age } from './terminal.ts';

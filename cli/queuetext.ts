@@ -1,6 +1,6 @@
 /** What `mailrelay queue` prints for people. What came from elsewhere cannot steer a terminal. Pure. */
 
-import type { Deed, Done, QueueEntry } from '#relay/router/tools.ts';
+import type { Deed, Done, QueueEntry } from '#relay/queue/tools.ts';
 import { age, visible } from './terminal.ts';
 
 export const QUEUE_HEAD = `${columns('ID', 'STATE', 'AGE', 'SIZE')}  SENDER, RECIPIENTS\n`;

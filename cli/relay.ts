@@ -4,7 +4,7 @@
  */
 import { setFlagsFromString } from 'node:v8';
 import { ADMIN_PORT, HANDOVER_PORT, POD_PATHS } from '#crds/wellknown.ts';
-import { jsonLog } from '#relay/log.ts';
+import { jsonLog } from '#relay/observe/log.ts';
 import { listenerProcesses } from '#relay/supervisor/cpus.ts';
 import { type Relay, startRelay } from '#relay/supervisor/relay.ts';
 import { options, portOption } from './usage.ts';

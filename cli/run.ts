@@ -10,7 +10,7 @@ import { judgePair } from '#crds/keypair.ts';
 import { hashOf, POLICY_FILE_NAME, type Policy, printPolicy } from '#crds/policyfile.ts';
 import { namesOf, referencesOf } from '#crds/references.ts';
 import { ADMIN_PORT } from '#crds/wellknown.ts';
-import { jsonLog, type Log } from '#relay/log.ts';
+import { jsonLog, type Log } from '#relay/observe/log.ts';
 import { type Relay, startRelay } from '#relay/supervisor/relay.ts';
 import { type Manifests, readManifests } from './documents.ts';
 import { publishFolder } from './inputfolder.ts';

@@ -5,7 +5,7 @@ import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { after, before, beforeEach, test } from 'node:test';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
-import { makePair } from '../testrig.ts';
+import { makePair } from '#test/kit/relayrig.ts';
 import { type IssuerTerms, TokenJudge } from './tokens.ts';
 
 const pairs = { one: await generateKeyPair('ES256'), two: await generateKeyPair('EdDSA') };

@@ -6,7 +6,7 @@
  */
 import { createHmac } from 'node:crypto';
 import { DEFAULT_ITERATIONS, type PasswordHash, parsePasswordHash } from '#crds/passwordhash.ts';
-import type { Files } from '../materials.ts';
+import type { Files } from '../task/materials.ts';
 
 export class Users {
   readonly #hashes = new Map<string, PasswordHash>();

@@ -4,9 +4,9 @@
  * are away are asked again with growing pauses. Entries that cannot be read are set aside for a person, and stay too.
  */
 import { crc32 } from 'node:zlib';
-import { Counters } from '../counts.ts';
-import type { Log } from '../log.ts';
-import { handoverTo, type QueueFigures } from '../messages.ts';
+import { Counters } from '../task/counts.ts';
+import type { Log } from '../observe/log.ts';
+import { handoverTo, type QueueFigures } from '../task/messages.ts';
 import { timeOfQueueId } from '../spool/record.ts';
 import type { Spool, Taken } from '../spool/spool.ts';
 import type { Sibling } from './sibling.ts';

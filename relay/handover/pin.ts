@@ -5,7 +5,7 @@
  */
 import { X509Certificate } from 'node:crypto';
 import { type ConnectionOptions, connect, type TLSSocket, type TlsOptions } from 'node:tls';
-import type { PairText } from '../messages.ts';
+import type { PairText } from '../task/messages.ts';
 
 const CONNECT_MS = 10_000;
 const TERMS = { minVersion: 'TLSv1.3', rejectUnauthorized: false } as const satisfies TlsOptions;

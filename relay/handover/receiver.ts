@@ -8,8 +8,8 @@ import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:ht
 import { createServer, type Server } from 'node:https';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import type { Log } from '../log.ts';
-import type { PairText } from '../messages.ts';
+import type { Log } from '../observe/log.ts';
+import type { PairText } from '../task/messages.ts';
 import { decodeRecord, type QueueRecord } from '../spool/record.ts';
 import type { Spool } from '../spool/spool.ts';
 import { HEADERS, idOf, RECORD_AT_MOST, splitRecord } from './entry.ts';

@@ -7,7 +7,7 @@ import { Agent, type ClientRequest, type IncomingMessage, request } from 'node:h
 import type { Duplex } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
-import type { PairText } from '../messages.ts';
+import type { PairText } from '../task/messages.ts';
 import { encodeRecord } from '../spool/record.ts';
 import type { Taken } from '../spool/spool.ts';
 import { HEADERS, pathOf } from './entry.ts';

@@ -14,10 +14,10 @@ import type {
 } from 'smtp-server';
 import type { Listener, Policy, TlsVersion } from '#crds/policyfile.ts';
 import { namesOfCertificate } from '../auth/certificatenames.ts';
-import type { Counters } from '../counts.ts';
-import type { Log } from '../log.ts';
-import type { Materials } from '../materials.ts';
-import type { SessionTrace, Tracer } from '../trace.ts';
+import type { Counters } from '../task/counts.ts';
+import type { Log } from '../observe/log.ts';
+import type { Materials } from '../task/materials.ts';
+import type { SessionTrace, Tracer } from '../observe/trace.ts';
 import { needsSmtpUtf8, relayable, withPostmasterDomain } from './address.ts';
 import { type Arrival, arrivalOf, type TlsFacts } from './arrival.ts';
 import { Logins } from './logins.ts';

@@ -4,14 +4,14 @@
  */
 import type { SMTPServerDataStream } from 'smtp-server';
 import type { Policy } from '#crds/policyfile.ts';
-import type { Counters } from '../counts.ts';
+import type { Counters } from '../task/counts.ts';
 import type { HeaderWork } from '../headers/header.ts';
-import type { Log } from '../log.ts';
-import type { Materials } from '../materials.ts';
-import type { LoginsRefused } from '../messages.ts';
-import { SmtpCourier } from '../router/smtp.ts';
+import type { Log } from '../observe/log.ts';
+import type { Materials } from '../task/materials.ts';
+import type { LoginsRefused } from '../task/messages.ts';
+import { SmtpCourier } from '../delivery/smtpcourier.ts';
 import { Spool } from '../spool/spool.ts';
-import type { Tracer } from '../trace.ts';
+import type { Tracer } from '../observe/trace.ts';
 import type { Arrival } from './arrival.ts';
 import { PassOn } from './passon.ts';
 import { receiveMessage } from './receive.ts';

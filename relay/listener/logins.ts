@@ -13,9 +13,9 @@ import { scramFirst } from '../auth/scram.ts';
 import { LoginThrottle } from '../auth/throttle.ts';
 import { TokenJudge } from '../auth/tokens.ts';
 import { Users } from '../auth/users.ts';
-import type { Counters } from '../counts.ts';
-import type { Log } from '../log.ts';
-import { bundleOf, type Materials } from '../materials.ts';
+import type { Counters } from '../task/counts.ts';
+import type { Log } from '../observe/log.ts';
+import { bundleOf, type Materials } from '../task/materials.ts';
 import type { Exchange, Said } from './exchange.ts';
 import { REPLIES, type Reply } from './reply.ts';
 

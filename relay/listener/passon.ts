@@ -5,16 +5,16 @@
  */
 import type { SMTPServerDataStream } from 'smtp-server';
 import type { Policy } from '#crds/policyfile.ts';
-import type { Counters } from '../counts.ts';
+import type { Counters } from '../task/counts.ts';
 import type { HeaderWork } from '../headers/header.ts';
-import type { Log } from '../log.ts';
-import type { LoginsRefused } from '../messages.ts';
-import { attempt, type Outcome } from '../router/attempt.ts';
-import type { Verdict } from '../router/classify.ts';
-import type { Courier } from '../router/courier.ts';
-import { countVerdict, reportVerdict } from '../router/report.ts';
-import { type Destination, type Route, routeOf } from '../router/route.ts';
-import { ShunnedHops } from '../router/shunned.ts';
+import type { Log } from '../observe/log.ts';
+import type { LoginsRefused } from '../task/messages.ts';
+import { attempt, type Outcome } from '../delivery/attempt.ts';
+import type { Verdict } from '../delivery/verdict.ts';
+import type { Courier } from '../delivery/courier.ts';
+import { countVerdict, reportVerdict } from '../delivery/deliverylog.ts';
+import { type Destination, type Route, routeOf } from '../delivery/route.ts';
+import { ShunnedHops } from '../delivery/failedhops.ts';
 import { newQueueId, type Recipient } from '../spool/record.ts';
 import type { Arrival } from './arrival.ts';
 import { contentOf } from './content.ts';

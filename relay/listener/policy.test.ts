@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Listener, STARTTLS_POLICIES, type StartTlsPolicy } from '#crds/policyfile.ts';
-import { listenerAt } from '../testrig.ts';
+import { listenerAt } from '#test/kit/relayrig.ts';
 import {
   refusalOf,
   refusalOfLine,

@@ -3,7 +3,7 @@
  * that goes on being refused for good is guessing, and ends. The library passes on code and text only, so the reason of
  * a refusal of ours is remembered until its reply is sent.
  */
-import type { Counters } from '../counts.ts';
+import type { Counters } from '../task/counts.ts';
 import { REPLIES, Refusal, type Reply } from './reply.ts';
 
 interface Refused {

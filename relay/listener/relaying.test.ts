@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Clients } from '#crds/policyfile.ts';
-import { clientsOf } from '../testrig.ts';
+import { clientsOf } from '#test/kit/relayrig.ts';
 import { clientPolicyOf, type Identity, relayingOf } from './relaying.ts';
 
 const accepted = ['example.com', 'xn--mller-kva.example'];

@@ -6,9 +6,9 @@ import { after, before, test } from 'node:test';
 import { SMTPServer } from 'smtp-server';
 import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js';
 import type { Policy } from '#crds/policyfile.ts';
-import { Counters } from '../counts.ts';
-import { NO_MATERIALS } from '../materials.ts';
-import type { PairText } from '../messages.ts';
+import { Counters } from '../task/counts.ts';
+import { NO_MATERIALS } from '../task/materials.ts';
+import type { PairText } from '../task/messages.ts';
 import { MessageRate } from '../supervisor/rate.ts';
 import {
   clientsOf,
@@ -19,7 +19,7 @@ import {
   podDirs,
   policyOf,
   Talker,
-} from '../testrig.ts';
+} from '#test/kit/relayrig.ts';
 import { type Intake, intakeOf } from './intake.ts';
 import { ListenerTask } from './task.ts';
 

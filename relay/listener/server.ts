@@ -8,7 +8,7 @@ import type { Socket } from 'node:net';
 import { SMTPServer, type SMTPServerOptions, type SMTPServerSession } from 'smtp-server';
 import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js';
 import type { SMTPStream } from 'smtp-server/lib/smtp-stream.js';
-import type { SessionTrace } from '../trace.ts';
+import type { SessionTrace } from '../observe/trace.ts';
 import { feedData } from './dataparser.ts';
 import type { Exchange } from './exchange.ts';
 import { REPLIES, type Reply } from './reply.ts';

@@ -5,16 +5,16 @@
 import { setPriority } from 'node:os';
 import { join } from 'node:path';
 import { CONTROL_SOCKET } from '#crds/wellknown.ts';
-import { jsonLog, lineWriter } from '../log.ts';
-import type { FromRouter, ToRouter } from '../messages.ts';
-import { type ControlServer, serveControl } from '../serve/control.ts';
+import { jsonLog, lineWriter } from '../observe/log.ts';
+import type { FromRouter, ToRouter } from '../task/messages.ts';
+import { type ControlServer, serveControl } from '../queue/control.ts';
 import { Spool } from '../spool/spool.ts';
-import { shareOwnership } from '../supervisor/owner.ts';
-import { traceOf } from '../trace.ts';
-import { Runner } from './runner.ts';
-import { DkimSigner } from './signer.ts';
-import { SmtpCourier } from './smtp.ts';
-import { QueueTools } from './tools.ts';
+import { shareOwnership } from '../task/owner.ts';
+import { traceOf } from '../observe/trace.ts';
+import { Runner } from '../queue/manager.ts';
+import { DkimSigner } from '../dkim/signer.ts';
+import { SmtpCourier } from '../delivery/smtpcourier.ts';
+import { QueueTools } from '../queue/tools.ts';
 
 const REPORT_MS = 500;
 /** Where there is too little CPU time for both, the listeners have it first: clients wait for them, and nobody for us. */

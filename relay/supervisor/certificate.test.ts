@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { HOSTNAME, makePair } from '../testrig.ts';
+import { HOSTNAME, makePair } from '#test/kit/relayrig.ts';
 import { CertificateInService } from './certificate.ts';
 
 const now = new Date();

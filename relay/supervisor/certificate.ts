@@ -4,7 +4,7 @@
  */
 import { type JudgedPair, judgePair } from '#crds/keypair.ts';
 import type { CertificateFacts, PodStatus } from '#crds/podstatus.ts';
-import type { PairText } from '../messages.ts';
+import type { PairText } from '../task/messages.ts';
 
 type Problem = PodStatus['certificateProblem'];
 

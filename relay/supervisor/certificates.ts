@@ -7,9 +7,9 @@ import { needsKeyPair } from '#crds/effective.ts';
 import { certificatesIn } from '#crds/keypair.ts';
 import type { PodStatus } from '#crds/podstatus.ts';
 import type { Policy } from '#crds/policyfile.ts';
-import type { Log } from '../log.ts';
-import type { Files } from '../materials.ts';
-import type { Pairs } from '../messages.ts';
+import type { Log } from '../observe/log.ts';
+import type { Files } from '../task/materials.ts';
+import type { Pairs } from '../task/messages.ts';
 import { CertificateInService, type MountedPair } from './certificate.ts';
 import type { Inputs } from './inputs.ts';
 

@@ -5,11 +5,11 @@
 import { listCovers } from '#crds/networks.ts';
 import type { Listener, Policy } from '#crds/policyfile.ts';
 import { listOf, relayingOf } from '../listener/relaying.ts';
-import type { Materials } from '../materials.ts';
-import type { FromListener, LoginsRefused, ToListener } from '../messages.ts';
-import type { Backoff } from './backoff.ts';
+import type { Materials } from '../task/materials.ts';
+import type { FromListener, LoginsRefused, ToListener } from '../task/messages.ts';
+import type { Backoff } from '../task/backoff.ts';
 import type { ClientCounts } from './clientcounts.ts';
-import type { TaskProcess } from './process.ts';
+import type { TaskProcess } from '../task/process.ts';
 
 /** For clients outside the trusted networks, unless the policy says otherwise. */
 const STRANGER_CONNECTIONS = 50;

@@ -8,7 +8,7 @@ import { type FSWatcher, readdirSync, readFileSync, realpathSync, watch } from '
 import { join } from 'node:path';
 import { POLICY_FILE_NAME } from '#crds/policyfile.ts';
 import { SCALE_FILE_NAME } from '#crds/scalefile.ts';
-import type { Files, Materials } from '../materials.ts';
+import type { Files, Materials } from '../task/materials.ts';
 
 export interface InputDirs {
   readonly policyDir: string;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { hashOf, type Policy, printPolicy } from '#crds/policyfile.ts';
-import { hopTo, policyOf, routeTo } from '../testrig.ts';
+import { hopTo, policyOf, routeTo } from '#test/kit/relayrig.ts';
 import { hashOfText, judgeText } from './judge.ts';
 
 const refused = (name: string, text: string | undefined, message: RegExp) =>

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { POLICY_FILE_NAME, printPolicy } from '#crds/policyfile.ts';
 import { parseScale, printScale, SCALE_FILE_NAME } from '#crds/scalefile.ts';
-import { jsonLog } from '../log.ts';
-import { handoverTo, NO_FIGURES } from '../messages.ts';
+import { jsonLog } from '../observe/log.ts';
+import { handoverTo, NO_FIGURES } from '../task/messages.ts';
 import { Spool } from '../spool/spool.ts';
 import {
   eventually,
@@ -21,7 +21,7 @@ import {
   podDirs,
   policyOf,
   Talker,
-} from '../testrig.ts';
+} from '#test/kit/relayrig.ts';
 import { evacuationOf, leavingOf } from './leaving.ts';
 import { type Relay, startRelay } from './relay.ts';
 

@@ -5,7 +5,7 @@
  */
 import type { PodStatus } from '#crds/podstatus.ts';
 import { isBeyond, type Scale } from '#crds/scalefile.ts';
-import { type Handover, handoverTo, type PairText, type QueueFigures } from '../messages.ts';
+import { type Handover, handoverTo, type PairText, type QueueFigures } from '../task/messages.ts';
 
 export interface Leaving {
   /** null: the queue is delivered. */

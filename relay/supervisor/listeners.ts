@@ -11,10 +11,10 @@ import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 import type { Policy } from '#crds/policyfile.ts';
 import { REPLIES, type Reply } from '../listener/reply.ts';
-import type { Log } from '../log.ts';
-import { listenerMaterials, type Materials } from '../materials.ts';
-import type { Counted, FromListener, LoginsRefused, Pairs, QueueFigures, ToListener } from '../messages.ts';
-import { Backoff } from './backoff.ts';
+import type { Log } from '../observe/log.ts';
+import { listenerMaterials, type Materials } from '../task/materials.ts';
+import type { Counted, FromListener, LoginsRefused, Pairs, QueueFigures, ToListener } from '../task/messages.ts';
+import { Backoff } from '../task/backoff.ts';
 import { ClientCounts } from './clientcounts.ts';
 import {
   chooseMember,
@@ -25,7 +25,7 @@ import {
   type Member,
   sessionsOf,
 } from './generation.ts';
-import { TaskProcess } from './process.ts';
+import { TaskProcess } from '../task/process.ts';
 import { MessageRate } from './rate.ts';
 import { type Accepted, Reception } from './reception.ts';
 

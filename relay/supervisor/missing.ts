@@ -10,7 +10,7 @@ import {
   type Reference,
   referencesOf,
 } from '#crds/references.ts';
-import type { Files, Materials } from '../materials.ts';
+import type { Files, Materials } from '../task/materials.ts';
 
 /** Files that a Secret must have, by the end of the field that names it; of each list one is enough. */
 const NEEDED: readonly { readonly field: RegExp; readonly keys: readonly (readonly string[])[] }[] = [

@@ -5,13 +5,13 @@
  */
 import { createServer, type Server, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { bind } from '../bind.ts';
-import type { Log } from '../log.ts';
-import type { Counted, FromReceiver, PairText, ToReceiver } from '../messages.ts';
-import { glance } from './glance.ts';
-import { type Raised, TaskProcess } from './process.ts';
+import { bind } from '../task/bind.ts';
+import type { Log } from '../observe/log.ts';
+import type { Counted, FromReceiver, PairText, ToReceiver } from '../task/messages.ts';
+import { glance } from './peekqueue.ts';
+import { type Raised, TaskProcess } from '../task/process.ts';
 
-const ENTRY = fileURLToPath(new URL('../handover/receiving.ts', import.meta.url));
+const ENTRY = fileURLToPath(new URL('../receiver/main.ts', import.meta.url));
 const DRAIN_MS = 30_000;
 
 interface Task {

@@ -3,7 +3,7 @@
  * process is ready for one. What is ended here is counted as a refusal.
  */
 import type { Socket } from 'node:net';
-import type { Log } from '../log.ts';
+import type { Log } from '../observe/log.ts';
 import type { Door } from './generation.ts';
 import { clientBehind, clientOf } from './proxy.ts';
 import { MessageRate } from './rate.ts';

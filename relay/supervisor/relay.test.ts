@@ -9,8 +9,8 @@ import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { promisify } from 'node:util';
 import { parsePodStatus } from '#crds/podstatus.ts';
 import { hashOf, POLICY_FILE_NAME, type Policy, printPolicy } from '#crds/policyfile.ts';
-import { jsonLog } from '../log.ts';
-import type { PairText } from '../messages.ts';
+import { jsonLog } from '../observe/log.ts';
+import type { PairText } from '../task/messages.ts';
 import {
   eventually,
   freePort,
@@ -25,7 +25,7 @@ import {
   policyOf,
   type Sink,
   Talker,
-} from '../testrig.ts';
+} from '#test/kit/relayrig.ts';
 import { type Relay, type RelayOptions, startRelay } from './relay.ts';
 
 let dirs: PodDirs;

@@ -5,10 +5,10 @@
  */
 import { accessSync, constants, mkdirSync } from 'node:fs';
 import type { PodStatus } from '#crds/podstatus.ts';
-import type { Log } from '../log.ts';
+import type { Log } from '../observe/log.ts';
 import { Spool } from '../spool/spool.ts';
 import type { AmongSiblings } from './leaving.ts';
-import { takeOwnership } from './owner.ts';
+import { takeOwnership } from '../task/owner.ts';
 import { Supervisor } from './supervisor.ts';
 
 export interface RelayOptions {

@@ -6,16 +6,16 @@
 import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 import type { Policy } from '#crds/policyfile.ts';
-import type { Log } from '../log.ts';
-import { type Materials, NO_MATERIALS } from '../materials.ts';
-import type { Counted, FromRouter, Handover, QueueFigures, ToRouter } from '../messages.ts';
-import { Backoff } from './backoff.ts';
-import { TaskProcess } from './process.ts';
+import type { Log } from '../observe/log.ts';
+import { type Materials, NO_MATERIALS } from '../task/materials.ts';
+import type { Counted, FromRouter, Handover, QueueFigures, ToRouter } from '../task/messages.ts';
+import { Backoff } from '../task/backoff.ts';
+import { TaskProcess } from '../task/process.ts';
 
 const ROUTER = fileURLToPath(new URL('../router/main.ts', import.meta.url));
 /** Before a hand-over nothing else waits: an answer to DATA may take as long (RFC 5321 section 4.5.3.2.6). */
 const PATIENT_DRAIN_MS = 10 * 60_000;
-const GIVER = fileURLToPath(new URL('../handover/giving.ts', import.meta.url));
+const GIVER = fileURLToPath(new URL('../giver/main.ts', import.meta.url));
 
 export interface RouterSurroundings {
   readonly stateDir: string;

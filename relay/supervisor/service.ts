@@ -5,10 +5,10 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Policy } from '#crds/policyfile.ts';
-import { type Materials, routerMaterials } from '../materials.ts';
-import type { Pairs, PairText, QueueFigures } from '../messages.ts';
+import { type Materials, routerMaterials } from '../task/materials.ts';
+import type { Pairs, PairText, QueueFigures } from '../task/messages.ts';
 import type { Generation } from './generation.ts';
-import { glance } from './glance.ts';
+import { glance } from './peekqueue.ts';
 import type { Leaving } from './leaving.ts';
 import { type ListenerSurroundings, ListenerTasks } from './listeners.ts';
 import { planRestart, type RestartPlan } from './plan.ts';

@@ -6,7 +6,7 @@
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import type { Listener } from '#crds/policyfile.ts';
 import { servedPort } from '#crds/wellknown.ts';
-import { bind } from '../bind.ts';
+import { bind } from '../task/bind.ts';
 
 const BACKLOG = 1_024;
 

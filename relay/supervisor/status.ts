@@ -6,7 +6,7 @@ import { listenerNeedsKeyPair } from '#crds/effective.ts';
 import { fieldsNotInForce } from '#crds/notinforce.ts';
 import type { PodStatus } from '#crds/podstatus.ts';
 import { hashOf, type Policy } from '#crds/policyfile.ts';
-import type { LoginsRefused, QueueFigures } from '../messages.ts';
+import type { LoginsRefused, QueueFigures } from '../task/messages.ts';
 import type { CertificateStatus } from './certificates.ts';
 
 export interface Known {

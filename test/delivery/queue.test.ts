@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
-import type { Deed } from '#relay/router/tools.ts';
+import type { Deed } from '#relay/queue/tools.ts';
 import { Hop } from '#test/kit/hop.ts';
 import { freePort } from '#test/kit/ports.ts';
 import { askQueue, doToQueue, listQueue } from '#test/kit/queuetools.ts';

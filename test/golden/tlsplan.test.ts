@@ -1,7 +1,7 @@
 /** The whole of the TLS policy towards next hops, as a table to read: level, implicit TLS, attempt -> what is done. */
 import { test } from 'node:test';
 import { TLS_LEVELS } from '#crds/tlslevel.ts';
-import * as tlsplan from '#relay/router/tlsplan.ts';
+import * as tlsplan from '#relay/delivery/tlsplan.ts';
 import { assertGolden } from './golden.ts';
 
 test('the TLS plan of every level is as reviewed', () => {

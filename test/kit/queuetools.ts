@@ -3,7 +3,7 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { CONTROL_SOCKET } from '#crds/wellknown.ts';
-import type { Deed, Done, QueueEntry } from '#relay/router/tools.ts';
+import type { Deed, Done, QueueEntry } from '#relay/queue/tools.ts';
 import type { TestRelay } from './relay.ts';
 
 export interface Said {

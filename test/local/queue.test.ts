@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, before, describe, test } from 'node:test';
 import { QueueClient } from '#cli/queueclient.ts';
-import type { Done, QueueEntry } from '#relay/router/tools.ts';
+import type { Done, QueueEntry } from '#relay/queue/tools.ts';
 import { storyManifest } from '#test/kit/manifest.ts';
 import { freePort } from '#test/kit/ports.ts';
 import { mailrelay, TestRelay } from '#test/kit/relay.ts';

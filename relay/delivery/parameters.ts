@@ -1,0 +1,62 @@
+/**
+ * What MAIL and RCPT say besides addresses: what the sender wants to be told of each recipient (RFC 3461), and that the
+ * message is an international one (RFC 6531). Also whether a next hop can have the message at all. Pure.
+ */
+import type { Verdict } from './verdict.ts';
+import type { Parcel } from './courier.ts';
+import type { Extension } from './hopconnection.ts';
+
+type Offers = (extension: Extension) => boolean;
+
+/** By the command that they follow. */
+export function parametersOf(
+  { from, to, dsn, smtpUtf8 }: Parcel,
+  offers: Offers,
+): ReadonlyMap<string, string> {
+  const parameters = new Map<string, string>();
+  // The library sees international addresses itself, and nothing but those.
+  if (smtpUtf8 && offers('SMTPUTF8') && isAscii([from, ...to].join('')))
+    parameters.set(`MAIL FROM:<${from}>`, 'SMTPUTF8');
+  if (!offers('DSN')) return parameters;
+  to.forEach((address, index) => {
+    const { notify = null, orcpt = null } = dsn.recipients[index] ?? {};
+    const said = [
+      ...(notify === null ? [] : [`NOTIFY=${notify.join(',')}`]),
+      ...(orcpt === null ? [] : [`ORCPT=${xtext(orcpt)}`]),
+    ];
+    if (said.length > 0) parameters.set(`RCPT TO:<${address}>`, said.join(' '));
+  });
+  return parameters;
+}
+
+/**
+ * Why a next hop with these extensions cannot have the message. RFC 6152 section 3 and RFC 6531 section 3.6 leave a
+ * relay two ways, to convert or to return; we return, because converting would break every signature. The message is
+ * read only where the hop lacks an extension.
+ */
+export async function refusalOfContent(
+  { from, to, smtpUtf8, beyondAscii }: Parcel,
+  offers: Offers,
+): Promise<(Verdict & { kind: 'refused' }) | undefined> {
+  if (offers('SMTPUTF8') && offers('8BITMIME')) return undefined;
+  const international = { kind: 'refused', reason: '5.6.7 The next hop does not offer SMTPUTF8' } as const;
+  if (!offers('SMTPUTF8') && !isAscii([from, ...to].join(''))) return international;
+  const { header, body } = await beyondAscii();
+  if (!offers('SMTPUTF8') && smtpUtf8 && header) return international;
+  if (offers('8BITMIME') || !(header || body)) return undefined;
+  return {
+    kind: 'refused',
+    reason: '5.6.3 The message has 8-bit content and the next hop does not offer 8BITMIME',
+  };
+}
+
+/** RFC 3461 section 4. */
+function xtext(text: string): string {
+  return Buffer.from(text)
+    .toString('latin1')
+    .replace(/[^!-*,-<>-~]/g, (char) => `+${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`);
+}
+
+function isAscii(text: string): boolean {
+  return !/[^\x20-\x7e]/.test(text);
+}

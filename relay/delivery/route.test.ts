@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { hopTo, policyOf, routeTo } from '#test/kit/relayrig.ts';
+import { routeOf } from './route.ts';
+
+const partner = hopTo(25, { host: 'mx.partner.example', tlsLevel: 'Verify' });
+const smart = hopTo(587, { host: 'smtp.provider.example' });
+const routes = [routeTo(['partner.example'], [partner])];
+const from = 'me@example.com';
+
+test('a route wins over the smart hosts, by exactly its domain', () => {
+  const route = routeOf(policyOf({}, { routes, smartHosts: [smart] }));
+  assert.equal(route(from, 'you@partner.example').rule, 'outbound.routes[0]');
+  assert.equal(route(from, 'you@PARTNER.example.').rule, 'outbound.routes[0]');
+  assert.equal(route(from, 'you@sub.partner.example').rule, 'outbound.smartHosts');
+  assert.equal(route(from, 'you@other.example').rule, 'outbound.smartHosts');
+});
+
+test('without smart hosts the MX hosts of the domain take it, at the level of outbound.tls', () => {
+  const destination = routeOf(policyOf({}, { tlsLevel: 'Encrypt', routes }))(from, 'you@Other.example');
+  assert.deepEqual(destination, {
+    kind: 'mx',
+    key: 'other.example Encrypt',
+    name: 'other.example',
+    rule: 'outbound.tls (MX)',
+    domain: 'other.example',
+    tlsLevel: 'Encrypt',
+  });
+});
+
+test('hosts that differ only in their promises are different destinations', () => {
+  const weak = hopTo(25, { host: 'mx.partner.example', tlsLevel: 'None' });
+  const route = routeOf(policyOf({}, { routes: [...routes, routeTo(['weak.example'], [weak])] }));
+  assert.notEqual(route(from, 'a@partner.example').key, route(from, 'a@weak.example').key);
+});
+
+test('routes are tried in order, by recipient, by sender, or by both; without hosts they lead to the MX', () => {
+  const by = (name: string) => hopTo(25, { host: name });
+  const route = routeOf(
+    policyOf(
+      {},
+      {
+        smartHosts: [smart],
+        routes: [
+          routeTo(['*.partner.example'], [by('below')]),
+          routeTo(['partner.example'], [by('both')], { senders: ['vip@example.com'] }),
+          routeTo(['partner.example'], [by('exact')]),
+          {
+            recipientDomains: null,
+            senders: ['*.shop.example', 'shop.example'],
+            hosts: [by('shop')],
+            tlsLevel: 'Encrypt',
+          },
+          { recipientDomains: ['direct.example'], senders: null, hosts: null, tlsLevel: 'Verify' },
+        ],
+      },
+    ),
+  );
+  const way = (sender: string, to: string) => route(sender, to).name.replace(/:\d+$/, '');
+  assert.equal(way(from, 'a@x.partner.example'), 'below');
+  assert.equal(way('VIP@example.com', 'a@partner.example'), 'both');
+  assert.equal(way(from, 'a@partner.example'), 'exact');
+  assert.equal(way('a@eu.shop.example', 'a@other.example'), 'shop');
+  assert.equal(way('a@shop.example', 'a@other.example'), 'shop');
+  assert.equal(way('', 'a@other.example'), 'smtp.provider.example');
+  const direct = route(from, 'a@direct.example');
+  assert.deepEqual([direct.kind, direct.rule], ['mx', 'outbound.routes[4] (MX)']);
+  assert.equal(direct.kind === 'mx' && direct.tlsLevel, 'Verify');
+});

@@ -1,0 +1,119 @@
+/**
+ * Sends one message over a session, and says what became of each recipient. `unsent` means that the next hop cannot
+ * have the message: the session ended before the body was offered, so another attempt is no duplicate. Whatever else
+ * goes wrong is an answer for the recipients.
+ */
+import { classifyReply, type Verdict } from './verdict.ts';
+import { oneLine, type SmtpError } from './connect.ts';
+import type { DsnRequest, Parcel } from './courier.ts';
+import type { HopConnection } from './hopconnection.ts';
+import { parametersOf, refusalOfContent } from './parameters.ts';
+
+/** A hop that answers a byte now and then would keep its delivery for ever: beyond this, and 10 kB a second, it ends. */
+const PATIENCE_MS = 60 * 60_000;
+const BYTES_PER_MS = 10;
+
+export type Sent =
+  | { kind: 'unsent'; reason: string }
+  | {
+      kind: 'answered';
+      verdicts: Verdict[];
+      /** The session may carry another message. */
+      reusable: boolean;
+      /** The last reply was read in full, so that QUIT makes sense. */
+      inOrder: boolean;
+      tellsSender: boolean;
+      mayTryAnother: boolean;
+    };
+
+interface Rejection extends SmtpError {
+  readonly recipient?: string | undefined;
+}
+
+interface SendError extends SmtpError {
+  readonly rejectedErrors?: readonly Rejection[] | undefined;
+}
+
+interface SendInfo {
+  readonly response?: string | undefined;
+  readonly rejectedErrors?: readonly Rejection[] | undefined;
+}
+
+export async function sendOver(connection: HopConnection, parcel: Parcel): Promise<Sent> {
+  const offers = connection.offers.bind(connection);
+  // The body flows only after the next hop said 354: before that, nothing can have been delivered.
+  connection.offered = false;
+  const refusal = await refusalOfContent(parcel, offers).catch((error) => {
+    connection.close();
+    throw error;
+  });
+  if (refusal) return answered(parcel, () => refusal, true);
+  const { from, bytes: size, eightBit: use8BitMime } = parcel;
+  const tellsSender = offers('DSN');
+  connection.say(parametersOf(parcel, offers));
+  const envelope = {
+    from,
+    to: [...parcel.to],
+    size,
+    use8BitMime,
+    ...(tellsSender ? { dsn: dsnOf(parcel.dsn) } : {}),
+  };
+  const patienceMs = PATIENCE_MS + parcel.bytes / BYTES_PER_MS;
+  const patience = setTimeout(() => connection.cut('the next hop takes too long'), patienceMs);
+  return new Promise((resolve) => {
+    connection.deliver(envelope, parcel.body(), (error, info) => {
+      clearTimeout(patience);
+      const sent = error ? failed(error, parcel, connection) : taken((info ?? {}) as SendInfo, parcel);
+      resolve(sent.kind === 'unsent' ? sent : { ...sent, tellsSender });
+    });
+  });
+}
+
+function taken({ response = '', rejectedErrors }: SendInfo, parcel: Parcel): Sent {
+  const rejected = rejectionsOf(rejectedErrors);
+  return answered(parcel, (address) => rejected.get(address) ?? classifyReply(250, oneLine(response)), true);
+}
+
+function failed(error: SendError, parcel: Parcel, { offered, isWriting }: HopConnection): Sent {
+  const { responseCode, code, command } = error;
+  const isClosing = responseCode === undefined || responseCode === 421;
+  if (code === 'EMESSAGE' && responseCode === undefined && !offered) {
+    // Larger than the next hop announced: it was not even asked.
+    const reason = `5.3.4 ${oneLine(error.message)}`;
+    return answered(parcel, () => ({ kind: 'refused', reason }), true);
+  }
+  if (code === 'EENVELOPE' && command === 'API') {
+    // An address that the library cannot say: no fault of the next hop, and it stays so.
+    const reason = `5.1.3 ${oneLine(error.message)}`;
+    return answered(parcel, () => ({ kind: 'refused', reason }), true);
+  }
+  if (isClosing && !offered) return { kind: 'unsent', reason: oneLine(error.message) };
+  const rejected = rejectionsOf(error.rejectedErrors);
+  const whole = verdictOf(error);
+  const result = answered(parcel, (address) => rejected.get(address) ?? whole, false);
+  // The envelope of a refused message is still open at the next hop: the session is not used again.
+  const mayTryAnother = !offered && result.verdicts.every(({ kind }) => kind === 'deferred');
+  return { ...result, inOrder: !isClosing && !isWriting, mayTryAnother };
+}
+
+function answered(
+  parcel: Parcel,
+  verdict: (address: string) => Verdict,
+  reusable: boolean,
+): Sent & { kind: 'answered' } {
+  const verdicts = parcel.to.map(verdict);
+  return { kind: 'answered', verdicts, reusable, inOrder: true, tellsSender: false, mayTryAnother: false };
+}
+
+/** In the words of the library; what the sender did not say is not said on. */
+function dsnOf({ ret, envid }: DsnRequest) {
+  return { ...(ret === null ? {} : { ret }), ...(envid === null ? {} : { envid }) };
+}
+
+function rejectionsOf(errors: readonly Rejection[] = []): Map<string, Verdict> {
+  return new Map(errors.map((error) => [error.recipient ?? '', verdictOf(error)]));
+}
+
+function verdictOf({ responseCode, response, message }: SmtpError): Verdict {
+  return classifyReply(responseCode, oneLine(response ?? message));
+}

@@ -1,0 +1,60 @@
+/**
+ * DKIM for mail of those who may relay: finds the keys of the From domain and signs with all of them. Mail of strangers
+ * is never signed, or anybody could send in our name; nor what a client that is held to its domains writes under another
+ * one. Where a key of the domain cannot be used the message waits: sent without its signature it might be refused for
+ * good. A message that cannot be signed by any key is refused.
+ */
+import { matcherOf } from '#crds/patterns.ts';
+import type { Policy } from '#crds/policyfile.ts';
+import type { Log } from '../observe/log.ts';
+import type { Materials } from '../task/materials.ts';
+import type { Taken } from '../spool/spool.ts';
+import { type DkimKey, fromDomainOf, judgeKey, type KeyVerdict, keysFor, signMessage } from './dkim.ts';
+import type { Signed } from '../queue/parcel.ts';
+
+const NONE: Signed = { kind: 'header', header: null };
+
+export class DkimSigner {
+  readonly #wanted: Policy['outbound']['dkim'];
+  readonly #log: Log;
+  #keys: DkimKey[] = [];
+  readonly #judged = new WeakMap<DkimKey, KeyVerdict>();
+
+  constructor({ outbound }: Policy, materials: Materials, log: Log) {
+    this.#wanted = outbound.dkim;
+    this.#log = log;
+    this.use(materials);
+  }
+
+  use({ secrets }: Materials): void {
+    this.#keys = this.#wanted.map(({ domain, selector, secret }) => ({
+      domain,
+      selector,
+      pem: secrets[secret]?.['private.key'] ?? '',
+    }));
+  }
+
+  async sign({ id, record, open }: Taken & { kind: 'message' }): Promise<Signed> {
+    const { ours, senderDomains } = record;
+    if (!ours || this.#keys.length === 0) return NONE;
+    const domain = await fromDomainOf(open);
+    const keys = domain === undefined ? [] : keysFor(this.#keys, domain);
+    if (domain === undefined || keys.length === 0) return NONE;
+    if (senderDomains && !matcherOf(senderDomains)(domain)) {
+      this.#log('not_signed', { id, domain, reason: 'it is not among the senderDomains of the client' });
+      return NONE;
+    }
+    for (const key of keys) {
+      const judged = this.#judged.get(key) ?? judgeKey(key.pem);
+      this.#judged.set(key, judged);
+      if (judged.kind === 'unusable') {
+        const reason = `4.7.0 the key of ${key.selector}._domainkey.${key.domain} cannot be used: ${judged.reason}`;
+        return { kind: 'waits', reason };
+      }
+    }
+    const signed = await signMessage(open, keys);
+    return signed.kind === 'signed'
+      ? { kind: 'header', header: signed.header }
+      : { kind: 'refused', reason: `5.6.0 The message cannot be signed: ${signed.reason}` };
+  }
+}

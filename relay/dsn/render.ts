@@ -1,0 +1,175 @@
+/**
+ * The messages that tell a sender what became of its mail, as bytes: multipart/report (RFC 6522) with words for people,
+ * a delivery status for programs (RFC 3464, 3461) and the header of the original, or all of it where that was wanted.
+ * What came from elsewhere (addresses, replies, the original) can never end a line or a part. Pure.
+ */
+import type { ReportKind, Tale } from '../queue/settlement.ts';
+
+export interface ReportFacts {
+  readonly kind: ReportKind;
+  /** Names the report: in its Message-ID and its boundary. */
+  readonly reportId: string;
+  /** Of the message that is told of. */
+  readonly queueId: string;
+  readonly hostname: string;
+  readonly sender: string;
+  readonly envid: string | undefined;
+  readonly now: Date;
+  readonly receivedAt: Date;
+  /** Who said so; null: we ourselves. */
+  readonly hop: string | null;
+  readonly willRetryUntil: Date;
+  readonly tales: readonly Tale[];
+  readonly original: { readonly kind: 'headers' | 'message'; readonly bytes: Buffer };
+}
+
+const WORDS: Readonly<Record<ReportKind, { subject: string; action: string; opening: string }>> = {
+  failure: {
+    subject: 'Undelivered mail returned to sender',
+    action: 'failed',
+    opening: 'Your message could not be delivered to the recipients below. It will not be tried again.',
+  },
+  delay: {
+    subject: 'Delayed mail',
+    action: 'delayed',
+    opening: 'Your message is late. You need not send it again: it is still being tried.',
+  },
+  'success-relayed': {
+    subject: 'Mail passed on',
+    action: 'relayed',
+    opening:
+      'Your message was passed on to a mail system that does not tell what becomes of it. You will hear no more of it from here.',
+  },
+};
+
+/** The whole message, lines ended by CRLF. */
+export function renderReport(facts: ReportFacts): Buffer {
+  const boundary = `=_${facts.reportId}`;
+  const part = (type: string, content: string | Buffer) =>
+    Buffer.concat([
+      Buffer.from(`--${boundary}\r\nContent-Type: ${type}\r\n${encodingOf(content)}\r\n`),
+      Buffer.from(content),
+      Buffer.from('\r\n'),
+    ]);
+  const { bytes } = facts.original;
+  const parts = Buffer.concat([
+    part('text/plain; charset=utf-8', wordsOf(facts)),
+    part('message/delivery-status', statusOf(facts)),
+    part(typeOfOriginal(facts), withoutBoundary(bytes, boundary)),
+    Buffer.from(`--${boundary}--\r\n`),
+  ]);
+  return Buffer.concat([Buffer.from(headerOf(facts, boundary, encodingOf(parts))), parts]);
+}
+
+/** RFC 6522; where the header of the original has more than ASCII, RFC 6533. */
+function typeOfOriginal({ original: { kind, bytes } }: ReportFacts): string {
+  const end = bytes.indexOf('\r\n\r\n');
+  const isInternational = !isAscii(end === -1 ? bytes : bytes.subarray(0, end));
+  if (kind === 'message') return isInternational ? 'message/global' : 'message/rfc822';
+  return isInternational ? 'message/global-headers' : 'text/rfc822-headers';
+}
+
+/** The x.y.z of a reply such as "550 5.1.1 no such user" (RFC 3463), where its class fits; else x.0.0. */
+function enhancedStatusOf(reason: string, kind: ReportKind): string {
+  const digit = kind === 'failure' ? '5' : kind === 'delay' ? '4' : '2';
+  const [found] = /\b[245]\.\d{1,3}\.\d{1,3}\b/.exec(reason.slice(0, 40)) ?? [];
+  return found?.startsWith(digit) ? found : `${digit}.0.0`;
+}
+
+function headerOf(
+  { kind, reportId, hostname, sender, now }: ReportFacts,
+  boundary: string,
+  encoding: string,
+) {
+  return lines([
+    `Date: ${rfc5322Date(now)}`,
+    `From: Mail Delivery System <MAILER-DAEMON@${hostname}>`,
+    `To: <${harmless(sender)}>`,
+    `Subject: ${WORDS[kind].subject}`,
+    `Message-ID: <${reportId}@${hostname}>`,
+    'Auto-Submitted: auto-replied',
+    'MIME-Version: 1.0',
+    `Content-Type: multipart/report; report-type=delivery-status;\r\n\tboundary="${boundary}"`,
+    `${encoding}\r\n`,
+  ]);
+}
+
+function wordsOf({ kind, hostname, tales, hop, willRetryUntil, queueId }: ReportFacts): string {
+  return lines([
+    `This is the mail relay ${hostname}.`,
+    '',
+    WORDS[kind].opening,
+    ...(kind === 'delay' ? [`It is tried until ${rfc5322Date(willRetryUntil)}.`] : []),
+    '',
+    ...tales.flatMap(({ recipient, reason }) => [
+      `  <${harmless(recipient.address)}>`,
+      `  ${hop === null || kind === 'success-relayed' ? '' : `${harmless(hop)} said: `}${harmless(reason)}`,
+      '',
+    ]),
+    `The relay knows the message as ${queueId}.`,
+    '',
+  ]);
+}
+
+function statusOf(facts: ReportFacts): string {
+  const { hostname, envid, receivedAt, tales } = facts;
+  return lines([
+    `Reporting-MTA: dns; ${hostname}`,
+    ...(envid === undefined ? [] : [`Original-Envelope-Id: ${harmless(envid)}`]),
+    `Arrival-Date: ${rfc5322Date(receivedAt)}`,
+    ...tales.flatMap((tale) => ['', ...recipientStatus(facts, tale)]),
+    '',
+  ]);
+}
+
+function recipientStatus({ kind, now, hop, willRetryUntil }: ReportFacts, { recipient, reason }: Tale) {
+  const { address, orcpt } = recipient;
+  return [
+    ...(orcpt === undefined ? [] : [`Original-Recipient: ${inAscii(harmless(orcpt))}`]),
+    `Final-Recipient: ${isAscii(address) ? 'rfc822' : 'utf-8'}; ${inAscii(harmless(address))}`,
+    `Action: ${WORDS[kind].action}`,
+    `Status: ${enhancedStatusOf(reason, kind)}`,
+    ...(hop === null ? [] : [`Remote-MTA: dns; ${harmless(hop.replace(/:\d+$/, ''))}`]),
+    // Without a next hop they are our own words (RFC 3464 section 2.3.6 wants a type all the same).
+    `Diagnostic-Code: ${/^\d{3}[ -]/.test(reason) ? 'smtp' : 'X-mailrelay'}; ${inAscii(harmless(reason))}`,
+    `Last-Attempt-Date: ${rfc5322Date(now)}`,
+    ...(kind === 'delay' ? [`Will-Retry-Until: ${rfc5322Date(willRetryUntil)}`] : []),
+  ];
+}
+
+function encodingOf(content: string | Buffer): string {
+  return isAscii(content) ? '' : 'Content-Transfer-Encoding: 8bit\r\n';
+}
+
+/** The original may have anything, our boundary included. */
+function withoutBoundary(bytes: Buffer, boundary: string): Buffer {
+  if (!bytes.includes(`--${boundary}`)) return bytes;
+  return Buffer.from(bytes.toString('latin1').replaceAll(`--${boundary}`, `- -${boundary}`), 'latin1');
+}
+
+/** One line, without control characters, of a length that RFC 5322 section 2.1.1 allows. */
+function harmless(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: this is what must not get through
+  return text.replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029]+/g, ' ').slice(0, 500);
+}
+
+/** A delivery status is ASCII; RFC 6533 section 3 has the notation for addresses. */
+function inAscii(text: string): string {
+  return text.replace(
+    /[\u0080-\u{10ffff}]/gu,
+    (char) => `\\x{${char.codePointAt(0)?.toString(16).toUpperCase()}}`,
+  );
+}
+
+function isAscii(content: string | Buffer): boolean {
+  const bytes = typeof content === 'string' ? Buffer.from(content) : content;
+  return bytes.every((byte) => byte < 0x80);
+}
+
+function lines(all: readonly string[]): string {
+  return all.join('\r\n');
+}
+
+function rfc5322Date(at: Date): string {
+  return at.toUTCString().replace('GMT', '+0000');
+}

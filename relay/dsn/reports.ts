@@ -1,0 +1,92 @@
+/**
+ * From what became of recipients to the messages that tell their sender, ready for the queue: one for each kind, with a
+ * null sender, so that it is never answered itself.
+ */
+import type { Readable } from 'node:stream';
+import { newQueueId } from '../spool/record.ts';
+import type { NewMessage, Taken } from '../spool/spool.ts';
+import { renderReport } from './render.ts';
+import type { ReportKind, Tale } from '../queue/settlement.ts';
+
+/** What goes back at most: a bounce that carries a large message may itself be refused for its size. */
+const RETURNED_BYTES = 50 * 1024;
+
+export interface Reporting {
+  readonly hostname: string;
+  readonly now: number;
+  /** Who said so; null: we ourselves. */
+  readonly hop: string | null;
+  readonly willRetryUntil: number;
+}
+
+export async function reportsOf(
+  taken: Taken & { kind: 'message' },
+  tales: readonly Tale[],
+  reporting: Reporting,
+): Promise<NewMessage[]> {
+  const kinds: readonly ReportKind[] = ['failure', 'delay', 'success-relayed'];
+  const reports: NewMessage[] = [];
+  for (const kind of kinds) {
+    const told = tales.filter((tale) => tale.kind === kind);
+    if (told.length > 0) reports.push(await reportOf(taken, kind, told, reporting));
+  }
+  return reports;
+}
+
+async function reportOf(
+  taken: Taken & { kind: 'message' },
+  kind: ReportKind,
+  tales: readonly Tale[],
+  { hostname, now, hop, willRetryUntil }: Reporting,
+): Promise<NewMessage> {
+  const { from, receivedAt, envid, ret, bytes, smtpUtf8 } = taken.record;
+  const wantsAll = ret === 'FULL' && kind === 'failure' && bytes <= RETURNED_BYTES;
+  const beginning = await beginningOf(taken.open());
+  const id = newQueueId(now);
+  const report = renderReport({
+    kind,
+    reportId: id,
+    queueId: taken.id,
+    hostname,
+    sender: from,
+    envid,
+    now: new Date(now),
+    receivedAt: new Date(receivedAt),
+    hop,
+    willRetryUntil: new Date(willRetryUntil),
+    tales,
+    original: wantsAll
+      ? { kind: 'message', bytes: beginning }
+      : { kind: 'headers', bytes: headersOf(beginning) },
+  });
+  return {
+    id,
+    envelope: {
+      from: '',
+      recipients: [{ address: from, state: 'queued', notify: ['NEVER'] }],
+      receivedAt: now,
+      smtpUtf8,
+      eightBit: true,
+      ours: true,
+    },
+    body: { kind: 'inline', bytes: report },
+  };
+}
+
+async function beginningOf(body: Readable): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let length = 0;
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    chunks.push(chunk);
+    length += chunk.length;
+    if (length >= RETURNED_BYTES) break;
+  }
+  return Buffer.concat(chunks).subarray(0, RETURNED_BYTES);
+}
+
+/** Whole lines only. */
+function headersOf(bytes: Buffer): Buffer {
+  const end = bytes.indexOf('\r\n\r\n');
+  if (end !== -1) return bytes.subarray(0, end + 2);
+  return bytes.subarray(0, bytes.lastIndexOf('\r\n') + 2);
+}

@@ -1,0 +1,75 @@
+/**
+ * Health, status and metrics over plain HTTP, for kubelet, operator and Prometheus. `/status?since=REVISION` waits
+ * until there is something new, a minute at most. Says nothing secret; accepts nothing but GET.
+ */
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { PodStatus } from '#crds/podstatus.ts';
+import { bind } from '../task/bind.ts';
+
+const POLL_MS = 60_000;
+
+export interface AdminSource {
+  readonly status: () => PodStatus;
+  readonly metrics: () => Promise<string>;
+  readonly differsFrom: (since: string, waitMs: number) => Promise<void>;
+}
+
+export interface AdminServer {
+  readonly bound: { address: string; port: number };
+  close(): Promise<void>;
+}
+
+/** Rejects with one sentence when the port cannot be had. */
+export async function startAdmin(address: string, port: number, source: AdminSource): Promise<AdminServer> {
+  const server = createServer((request, response) => {
+    answer(source, request, response).catch(() => response.writeHead(500).end());
+  });
+  try {
+    await bind(server, port, address);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const why =
+      code === 'EADDRINUSE' ? 'the port is in use; stop what uses it or choose another port' : message;
+    throw new Error(`Cannot serve health and metrics at ${address} port ${port}: ${why}`, { cause: error });
+  }
+  const bound = server.address() as AddressInfo;
+  return {
+    bound: { address: bound.address, port: bound.port },
+    close: () =>
+      new Promise((closed) => {
+        server.close(() => closed());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+async function answer(
+  source: AdminSource,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const { pathname, searchParams } = new URL(request.url ?? '/', 'http://relay');
+  if (request.method !== 'GET') return send(response, 405, 'text/plain', 'only GET\n');
+  switch (pathname) {
+    case '/healthz':
+      return send(response, 200, 'text/plain', 'ok\n');
+    case '/readyz': {
+      const { ready, notReady } = source.status();
+      return send(response, ready ? 200 : 503, 'text/plain', `${ready ? 'ok' : notReady.join('\n')}\n`);
+    }
+    case '/status': {
+      const since = searchParams.get('since');
+      if (since !== null) await source.differsFrom(since, POLL_MS);
+      return send(response, 200, 'application/json', `${JSON.stringify(source.status())}\n`);
+    }
+    case '/metrics':
+      return send(response, 200, 'text/plain; version=0.0.4', await source.metrics());
+    default:
+      return send(response, 404, 'text/plain', 'try /healthz, /readyz, /status or /metrics\n');
+  }
+}
+
+function send(response: ServerResponse, code: number, type: string, body: string): void {
+  response.writeHead(code, { 'content-type': type }).end(body);
+}

@@ -1,0 +1,156 @@
+/**
+ * The Prometheus metrics of a relay: counters and histograms are the sums of what its task processes report (those that
+ * have ended too), gauges are read off the status when asked. Names follow the conventions: unit and `_total` in the
+ * name. Every label has a fixed, small set of values, so that no client can make series. Listed in docs/metrics.md.
+ */
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { PodStatus } from '#crds/podstatus.ts';
+import type { Counted } from '../task/messages.ts';
+
+interface Metric {
+  readonly name: string;
+  readonly help: string;
+  readonly labels: readonly string[];
+}
+
+const counter = (name: string, help: string, ...labels: string[]): Metric => ({ name, help, labels });
+
+/** By the name that the tasks count under. */
+export const COUNTERS: Readonly<Record<string, Metric>> = {
+  sessions: counter('mailrelay_sessions_total', 'Sessions begun', 'listener'),
+  sessions_closed: counter('mailrelay_sessions_closed_total', 'Sessions ended', 'listener'),
+  session_errors: counter('mailrelay_session_errors_total', 'Sessions that broke', 'listener'),
+  tls_sessions: counter(
+    'mailrelay_tls_sessions_total',
+    'TLS handshakes of clients',
+    'listener',
+    'version',
+    'cipher',
+    'group',
+  ),
+  plaintext_sessions: counter(
+    'mailrelay_plaintext_sessions_total',
+    'Sessions that offered mail without TLS',
+    'listener',
+  ),
+  logins: counter('mailrelay_logins_total', 'Logins by mechanism and result', 'mechanism', 'result'),
+  accepted: counter('mailrelay_messages_accepted_total', 'Messages answered 250', 'listener'),
+  refused: counter('mailrelay_refusals_total', 'Connections, commands and messages refused', 'reason'),
+  delivered: counter(
+    'mailrelay_recipients_delivered_total',
+    'Recipients delivered; class: hops (of the spec) or mx',
+    'class',
+  ),
+  deferred: counter(
+    'mailrelay_deferrals_total',
+    'Deliveries put off; class: hops or mx; by: destination or reply',
+    'class',
+    'by',
+  ),
+  bounced: counter(
+    'mailrelay_recipients_bounced_total',
+    'Recipients given up; class: hops, mx, or expired',
+    'class',
+  ),
+  discarded: counter(
+    'mailrelay_recipients_discarded_total',
+    'Recipients given up whose sender cannot, or does not want to, be told',
+  ),
+  spool_syncs: counter('mailrelay_spool_syncs_total', 'Syncs of the queue to disk', 'task'),
+  handed_over: counter(
+    'mailrelay_messages_handed_over_total',
+    'Messages that went to a sibling, or came from one; direction: out or in',
+    'direction',
+  ),
+  task_starts: counter(
+    'mailrelay_task_starts_total',
+    'Starts of tasks; cause: start, policy or died',
+    'task',
+    'cause',
+  ),
+};
+
+export const HISTOGRAMS: Readonly<Record<string, Omit<Metric, 'labels'> & { buckets: number[] }>> = {
+  accept_seconds: {
+    name: 'mailrelay_accept_duration_seconds',
+    help: 'From DATA to the 250',
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10],
+  },
+  delivery_seconds: {
+    name: 'mailrelay_delivery_duration_seconds',
+    help: 'From receipt to the 250 of the next hop',
+    buckets: [0.05, 0.1, 0.5, 1, 5, 30, 60, 600, 3_600, 14_400, 86_400],
+  },
+};
+
+export const GAUGES = {
+  open: ['mailrelay_sessions_open', 'Open sessions'],
+  old: ['mailrelay_sessions_of_old_policy', 'Open sessions that began under an earlier policy'],
+  plain: ['mailrelay_plaintext_clients', 'Clients of the last 7 days that sent in plain text'],
+  depth: ['mailrelay_queue_messages', 'Messages in the queue'],
+  held: ['mailrelay_queue_held_messages', 'Messages that wait for a person'],
+  oldest: ['mailrelay_queue_oldest_age_seconds', 'Age of the oldest message'],
+  refusing: ['mailrelay_logins_refused_destinations', 'Destinations that refuse our login'],
+  expiry: ['mailrelay_certificate_not_after_timestamp_seconds', 'End of the certificate served'],
+  ready: ['mailrelay_ready', '1 when the relay is ready'],
+} as const;
+
+export class Metrics {
+  readonly #registry = new Registry();
+  readonly #counters = new Map<string, Counter>();
+  readonly #histograms = new Map<string, Histogram>();
+  readonly #gauges = new Map<keyof typeof GAUGES, Gauge>();
+  readonly #policy: Gauge;
+
+  constructor() {
+    const registers = [this.#registry];
+    for (const [key, { name, help, labels }] of Object.entries(COUNTERS))
+      this.#counters.set(key, new Counter({ name, help, labelNames: [...labels], registers }));
+    for (const [key, { name, help, buckets }] of Object.entries(HISTOGRAMS))
+      this.#histograms.set(key, new Histogram({ name, help, buckets, registers }));
+    for (const [key, [name, help]] of Object.entries(GAUGES))
+      this.#gauges.set(key as keyof typeof GAUGES, new Gauge({ name, help, registers }));
+    const help = '1, with the hash of the policy in force and the version of the relay';
+    this.#policy = new Gauge({
+      name: 'mailrelay_policy_info',
+      help,
+      labelNames: ['hash', 'version'],
+      registers,
+    });
+  }
+
+  /** Adds what a task counted and measured. */
+  add({ counts, observations }: Counted): void {
+    for (const [key, count] of Object.entries(counts)) {
+      const [, name = '', label = ''] = /^([a-z_]+)(?:\{(.*)\})?$/.exec(key) ?? [];
+      const values = label.split(',');
+      const labels = (COUNTERS[name]?.labels ?? []).map((labelName, index) => [
+        labelName,
+        values[index] ?? '',
+      ]);
+      this.#counters.get(name)?.inc(Object.fromEntries(labels), count);
+    }
+    for (const [name, values] of Object.entries(observations))
+      for (const value of values) this.#histograms.get(name)?.observe(value);
+  }
+
+  render(status: PodStatus): Promise<string> {
+    const { sessions, queue, certificate, ready, policy, version } = status;
+    const figures: Record<keyof typeof GAUGES, number> = {
+      open: sessions.open,
+      old: sessions.ofOldPolicy,
+      plain: sessions.plaintextClients,
+      depth: queue.depth,
+      held: queue.held,
+      oldest: queue.oldestSeconds ?? 0,
+      refusing: queue.loginsRefused.length,
+      expiry: certificate ? Date.parse(certificate.notAfter) / 1000 : 0,
+      ready: ready ? 1 : 0,
+    };
+    for (const [key, value] of Object.entries(figures))
+      this.#gauges.get(key as keyof typeof GAUGES)?.set(value);
+    this.#policy.reset();
+    if (policy.hash) this.#policy.set({ hash: policy.hash, version }, 1);
+    return this.#registry.metrics();
+  }
+}

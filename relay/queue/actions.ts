@@ -1,0 +1,237 @@
+/**
+ * What becomes of a message besides being delivered: it is settled, returned to its sender when it is too old, told of
+ * when it is late, and held, released or removed by a person. Each change and the message that tells of it are written
+ * together (progress.ts). Nothing is done to a message while it is being delivered, or it might be told of twice.
+ */
+import type { Policy } from '#crds/policyfile.ts';
+import type { Counters } from '../task/counts.ts';
+import type { Log } from '../observe/log.ts';
+import type { QueueRecord, Recipient } from '../spool/record.ts';
+import type { Spool, Taken } from '../spool/spool.ts';
+import type { Verdict } from '../delivery/verdict.ts';
+import { notifyWants, settle, type Tale } from './settlement.ts';
+import { type Changed, Progress } from './progress.ts';
+import { type Reporting, reportsOf } from '../dsn/reports.ts';
+import { Sweep } from './sweep.ts';
+
+const SWEEP_MS = 5_000;
+
+/** The queue, as far as it is needed here; runner.ts. */
+interface KeptQueue {
+  add(id: string): void;
+  renew(id: string): void;
+  ids(after: string): Iterable<string>;
+  isDelivering(id: string): boolean;
+  prospectOf(id: string, from: string, to: string): Prospect;
+}
+
+/** What is known of the way of one recipient: when it is tried next, and why not before. */
+export interface Prospect {
+  readonly destination: string;
+  readonly due: number | undefined;
+  readonly reason: string | undefined;
+  readonly loginRefused: boolean;
+  /** Nobody has tried this destination since the router began. */
+  readonly isUntried: boolean;
+}
+
+export interface KeeperOptions {
+  readonly policy: Policy;
+  readonly spool: Spool;
+  readonly log: Log;
+  readonly clock: () => number;
+  readonly counters: Counters;
+  readonly queue: KeptQueue;
+}
+
+export type Touched = 'done' | 'gone' | 'delivering';
+
+export class Keeper {
+  readonly #options: KeeperOptions;
+  readonly #progress: Progress;
+  readonly #sweep: Sweep;
+  #timer: NodeJS.Timeout | undefined;
+  #sweeping = false;
+
+  constructor(options: KeeperOptions) {
+    const { queue, spool, log, policy } = options;
+    this.#options = options;
+    this.#progress = new Progress(spool, log);
+    const { expireAfterSeconds, delayWarningSeconds } = policy.queue;
+    this.#sweep = new Sweep(
+      {
+        expireMs: expireAfterSeconds * 1000,
+        warnMs: delayWarningSeconds === null ? null : delayWarningSeconds * 1000,
+      },
+      { ids: (after) => queue.ids(after), expire: (id) => this.#expire(id), warn: (id) => this.#warn(id) },
+    );
+  }
+
+  /** Looks for what is late or too old from now on. */
+  start(everyMs = SWEEP_MS): void {
+    this.#timer = setInterval(() => void this.sweep(), everyMs);
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  async sweep(): Promise<void> {
+    if (this.#sweeping) return;
+    this.#sweeping = true;
+    try {
+      await this.#sweep.look(this.#options.clock());
+    } finally {
+      this.#sweeping = false;
+    }
+  }
+
+  /** Undefined unless somebody is changing it right now; resolves when he has done. */
+  changing(id: string): Promise<unknown> | undefined {
+    return this.#progress.pending(id);
+  }
+
+  /** Writes what a next hop said of these recipients, with the messages that tell of it; true where nobody is left. */
+  async settle(
+    taken: Taken & { kind: 'message' },
+    batch: readonly Recipient[],
+    { verdicts, tellsSender, hop }: { verdicts: readonly Verdict[]; tellsSender: boolean; hop: string },
+  ): Promise<boolean> {
+    const byAddress = new Map(
+      batch.flatMap(({ address }, index) => {
+        const verdict = verdicts[index];
+        return verdict ? [[address, verdict] as const] : [];
+      }),
+    );
+    const changed = await this.#change(taken.id, async (record) => {
+      const { left, tales, discarded } = settle(record, byAddress, tellsSender);
+      this.#tellDiscarded(taken.id, discarded);
+      return this.#told(taken, record, left, tales, hop);
+    });
+    return !changed || changed.record.recipients.length === 0;
+  }
+
+  /** Nothing is delivered, returned or told of until it is released. */
+  hold(id: string): Promise<Touched> {
+    return this.#touch(id, (record) => ({ record: { ...record, hold: true }, news: [] }));
+  }
+
+  /** Also gives recipients a new chance that were set aside. */
+  release(id: string): Promise<Touched> {
+    return this.#touch(id, (record) => {
+      const { hold: _, ...rest } = record;
+      const recipients = record.recipients.map(({ reason: __, ...one }) => ({
+        ...one,
+        state: 'queued' as const,
+      }));
+      return { record: { ...rest, recipients }, news: [] };
+    });
+  }
+
+  /** For good; nobody is told. */
+  remove(id: string): Promise<Touched> {
+    return this.#touch(id, (record) => ({ record: { ...record, recipients: [] }, news: [] }));
+  }
+
+  async #touch(id: string, change: (record: QueueRecord) => Changed): Promise<Touched> {
+    const { queue } = this.#options;
+    if (queue.isDelivering(id)) return 'delivering';
+    const changed = await this.#change(id, change);
+    queue.renew(id);
+    return changed === undefined ? 'gone' : 'done';
+  }
+
+  async #expire(id: string): Promise<void> {
+    const { queue, spool, log, counters } = this.#options;
+    const read = spool.read(id);
+    if (read.kind !== 'message' || read.record.hold || queue.isDelivering(id)) return;
+    // Those whose next hop refuses our login wait for a person, and so does what was set aside before. Whether it does is
+    // only known when it was tried.
+    const ending = this.#late(id, read.record).filter(
+      ({ loginRefused, isUntried, recipient }) => recipient.state === 'queued' && !isUntried && !loginRefused,
+    );
+    const taken = ending.length > 0 ? spool.take(id) : undefined;
+    if (taken?.kind !== 'message') return;
+    const gone = new Set(ending.map(({ recipient }) => recipient));
+    const verdicts = new Map(
+      ending.map(({ recipient, reason }) => [
+        recipient.address,
+        { kind: 'refused', reason: `5.4.7 Delivery time expired; last reason: ${reason}` } as const,
+      ]),
+    );
+    log('expired', { id, to: [...gone].map(({ address }) => address) });
+    for (const _ of gone) counters.add('bounced', 'expired');
+    await this.#change(id, async (record) => {
+      const { left, tales, discarded } = settle(record, verdicts, false);
+      this.#tellDiscarded(id, discarded);
+      return this.#told(taken, record, left, tales, null);
+    });
+    queue.renew(id);
+  }
+
+  async #warn(id: string): Promise<void> {
+    const { spool, queue } = this.#options;
+    const read = spool.read(id);
+    if (read.kind !== 'message') return;
+    const { warned, hold, from } = read.record;
+    if (warned || hold || from === '' || queue.isDelivering(id)) return;
+    const taken = spool.take(id);
+    if (taken.kind !== 'message') return;
+    const tales = this.#late(id, taken.record)
+      .filter(({ recipient: { state, notify } }) => state === 'queued' && notifyWants(notify, 'delay'))
+      .map(({ recipient, reason }): Tale => ({ kind: 'delay', recipient, reason }));
+    await this.#change(id, async (now) => {
+      const told = await this.#told(taken, now, now.recipients, tales, null);
+      return { ...told, record: { ...now, warned: true } };
+    });
+  }
+
+  /** Each recipient with the reason why it is late. */
+  #late(id: string, record: QueueRecord) {
+    return record.recipients.map((recipient) => {
+      const prospect = this.#options.queue.prospectOf(id, record.from, recipient.address);
+      const reason = prospect.reason ?? `4.4.1 ${prospect.destination} has not taken it yet`;
+      return { ...prospect, recipient, reason };
+    });
+  }
+
+  async #told(
+    taken: Taken & { kind: 'message' },
+    record: QueueRecord,
+    left: readonly Recipient[],
+    tales: readonly Tale[],
+    hop: string | null,
+  ): Promise<Changed> {
+    const { policy, clock } = this.#options;
+    const changed = left.length === record.recipients.length ? record : { ...record, recipients: left };
+    const reporting: Reporting = {
+      hostname: policy.hostname,
+      now: clock(),
+      hop,
+      willRetryUntil: taken.record.receivedAt + policy.queue.expireAfterSeconds * 1000,
+    };
+    const news = await reportsOf(taken, tales, reporting);
+    for (const { id, envelope } of news) {
+      const to = envelope.recipients.map(({ address }) => address);
+      this.#options.log('returned', { id: taken.id, report: id, to });
+    }
+    return { record: changed, news };
+  }
+
+  #tellDiscarded(id: string, discarded: readonly Recipient[]): void {
+    for (const { address } of discarded) {
+      this.#options.counters.add('discarded');
+      this.#options.log('discarded', {
+        id,
+        to: address,
+        reason: 'its sender cannot, or does not want to, be told',
+      });
+    }
+  }
+
+  async #change(id: string, change: Parameters<Progress['write']>[1]): Promise<Changed | undefined> {
+    const changed = await this.#progress.write(id, change);
+    for (const { id: report } of changed?.news ?? []) this.#options.queue.add(report);
+    return changed;
+  }
+}

@@ -1,0 +1,89 @@
+/**
+ * The queue tools over a socket in the state folder: HTTP with JSON, for the `mailrelay queue` command. Whoever may
+ * write to the state folder may use it, and nobody else: the socket has mode 0600 in a folder of 0700. Served by the
+ * router that has the queue; between two routers there is none for a moment.
+ */
+import { chmodSync, rmSync } from 'node:fs';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { json } from 'node:stream/consumers';
+import { pipeline } from 'node:stream/promises';
+import { DEEDS, type Deed, type QueueTools } from './tools.ts';
+
+export interface ControlServer {
+  /** Takes no further question; what is being answered goes on. */
+  retire(): void;
+  /** Ends that too. */
+  close(): void;
+}
+
+/** Rejects when the socket cannot be had. What an earlier process left is taken away: it does not serve any more. */
+export async function serveControl(path: string, tools: QueueTools): Promise<ControlServer> {
+  const server = createServer((request, response) => {
+    answer(tools, request, response).catch((error: Error) => {
+      if (!response.headersSent) response.writeHead(500);
+      response.end(`${error.message}\n`);
+    });
+  });
+  rmSync(path, { force: true });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(path, resolve);
+  });
+  chmodSync(path, 0o600);
+  return {
+    retire: () => server.close(),
+    close: () => server.closeAllConnections(),
+  };
+}
+
+/**
+ * GET /queue, GET /queue/ID, GET /queue/ID/message, POST /DEED with {"ids": [...]}. What is no such request is answered 400 or
+ * 404, with the reason as {"error": ...}.
+ */
+async function answer(tools: QueueTools, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const [, what = '', id, part] = (request.url ?? '').split('/');
+  if (request.method === 'POST') return act(tools, what, request, response);
+  if (what !== 'queue') return send(response, 404, { error: `there is no /${what}` });
+  if (id === undefined) return list(tools, response);
+  if (part === 'message') return message(tools, id, response);
+  const entry = tools.show(id);
+  return entry ? send(response, 200, entry) : send(response, 404, { error: `there is no message ${id}` });
+}
+
+async function act(
+  tools: QueueTools,
+  deed: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  if (!DEEDS.includes(deed as Deed)) return send(response, 404, { error: `there is no deed "${deed}"` });
+  const ids = await idsOf(request);
+  if (!ids) return send(response, 400, { error: 'the body must be {"ids": [...]}, with ids of messages' });
+  send(response, 200, await tools.do(deed as Deed, ids));
+}
+
+async function idsOf(request: IncomingMessage): Promise<string[] | undefined> {
+  const { ids } = ((await json(request).catch(() => null)) ?? {}) as { ids?: unknown };
+  return Array.isArray(ids) && ids.every((id) => typeof id === 'string') ? ids : undefined;
+}
+
+/** One line of JSON for each message, as they are read. */
+async function list(tools: QueueTools, response: ServerResponse): Promise<void> {
+  response.writeHead(200, { 'content-type': 'application/x-ndjson' });
+  await pipeline(lines(tools), response);
+}
+
+async function* lines(tools: QueueTools): AsyncGenerator<string> {
+  for (const entry of tools.list()) yield `${JSON.stringify(entry)}\n`;
+}
+
+async function message(tools: QueueTools, id: string, response: ServerResponse): Promise<void> {
+  const body = tools.export(id);
+  if (!body) return send(response, 404, { error: `there is no message ${id}, or its body is damaged` });
+  response.writeHead(200, { 'content-type': 'message/rfc822' });
+  await pipeline(body, response);
+}
+
+function send(response: ServerResponse, code: number, value: unknown): void {
+  response.writeHead(code, { 'content-type': 'application/json' }).end(JSON.stringify(value));
+}

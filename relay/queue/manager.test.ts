@@ -1,0 +1,341 @@
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, test } from 'node:test';
+import type { Policy } from '#crds/policyfile.ts';
+import { newQueueId } from '../spool/record.ts';
+import { Spool } from '../spool/spool.ts';
+import { eventually, hopTo, type PodDirs, podDirs, policyOf, routeTo } from '#test/kit/relayrig.ts';
+import type { Courier, HopResult, NextHop, Parcel } from '../delivery/courier.ts';
+import { Runner } from './manager.ts';
+
+let dirs: PodDirs;
+let spool: Spool;
+let runners: Runner[];
+let events: { event: string; fields: Record<string, unknown> }[];
+
+beforeEach(() => {
+  dirs = podDirs();
+  spool = new Spool(dirs.stateDir);
+  runners = [];
+  events = [];
+});
+afterEach(async () => {
+  for (const runner of runners) await runner.drain(0);
+  await spool.close();
+  dirs.remove();
+});
+
+const outbound: Partial<Policy['outbound']> = {
+  smartHosts: [hopTo(1, { host: 'first' }), hopTo(2, { host: 'second' })],
+  routes: [routeTo(['dead.example'], [hopTo(3, { host: 'dead' })])],
+};
+
+type Answer = (hop: NextHop, parcel: Parcel) => HopResult | Promise<HopResult>;
+
+function runnerWith(answer: Answer, clock: () => number = Date.now): Runner {
+  const courier: Courier = {
+    deliver: async (hop, parcel) => answer(hop, parcel),
+    close: () => undefined,
+  };
+  const log = (event: string, fields = {}) => events.push({ event, fields });
+  const signer = async () => ({ kind: 'header', header: null }) as const;
+  const policy = policyOf({}, outbound);
+  const runner = new Runner({ policy, spool, courier, signer, log, clock, random: () => 0.5 });
+  runners.push(runner);
+  return runner;
+}
+
+const enter = (...to: string[]) => enterFrom('', ...to);
+
+async function enterFrom(from: string, ...to: string[]): Promise<string> {
+  const id = newQueueId(Date.now());
+  const recipients = to.map((address) => ({ address, state: 'queued' as const }));
+  const envelope = { from, recipients, receivedAt: 1, smtpUtf8: false, eightBit: false };
+  await spool.enter(id, envelope, { kind: 'inline', bytes: Buffer.from('body') });
+  return id;
+}
+
+const all = (parcel: Parcel, code: number): HopResult => {
+  const kinds = { 2: 'delivered', 4: 'deferred', 5: 'refused' } as const;
+  const kind = kinds[Math.floor(code / 100) as 2 | 4 | 5];
+  const verdict = kind === 'delivered' ? { kind, reply: 'ok' } : { kind, reason: `${code} no` };
+  return {
+    kind: 'answered',
+    verdicts: parcel.to.map(() => verdict),
+    tls: null,
+    tellsSender: false,
+    mayTryAnother: false,
+  };
+};
+const unreachable: HopResult = {
+  kind: 'unreachable',
+  reason: 'nobody there',
+  loginRefused: false,
+  hadSession: false,
+};
+const queuedIn = (id: string) => {
+  const read = spool.read(id);
+  return read.kind === 'message'
+    ? read.record.recipients.map(({ address, state }) => `${address} ${state}`)
+    : read.kind;
+};
+
+test('what was in the spool and what comes later is delivered once and goes', async () => {
+  const sent: string[] = [];
+  const runner = runnerWith((_hop, parcel) => {
+    sent.push(...parcel.to);
+    return all(parcel, 250);
+  });
+  await enter('a@x.example');
+  await runner.start();
+  const later = await enter('b@x.example');
+  runner.add(later);
+  runner.add(later);
+  await eventually(() => spool.depth === 0);
+  assert.deepEqual(sent, ['a@x.example', 'b@x.example']);
+  assert.deepEqual(runner.figures, {
+    depth: 0,
+    bytes: 0,
+    held: 0,
+    oldest: null,
+    deferrals: [],
+    loginsRefused: [],
+  });
+});
+
+test('hops are tried in order until one answers', async () => {
+  const tried: string[] = [];
+  const runner = runnerWith((hop, parcel) => {
+    tried.push(hop.host);
+    return hop.host === 'first' ? unreachable : all(parcel, 250);
+  });
+  await enter('a@x.example');
+  await runner.start();
+  await eventually(() => spool.depth === 0);
+  assert.deepEqual(tried, ['first', 'second']);
+});
+
+test('a dead destination holds up nobody else, is probed by one delivery, and says why', async () => {
+  let probes = 0;
+  const runner = runnerWith(
+    (hop, parcel) => {
+      if (hop.host !== 'dead') return all(parcel, 250);
+      probes += 1;
+      return unreachable;
+    },
+    () => 1_000_000,
+  );
+  for (let index = 0; index < 30; index++) await enter(`a${index}@dead.example`);
+  await runner.start();
+  await eventually(() => probes > 0);
+  for (let index = 0; index < 30; index++) runner.add(await enter(`a${index}@x.example`));
+  await eventually(() => spool.depth === 30);
+  // Twenty were under way before the first failed; nothing more begins within its pause.
+  assert.ok(probes <= 20, `${probes}`);
+  assert.deepEqual(runner.figures.deferrals, [{ destination: 'dead:3', message: 'nobody there' }]);
+  await runner.drain(0);
+});
+
+test('mail goes out soon after its destination is back', async () => {
+  let down = true;
+  const runner = runnerWith((_hop, parcel) => (down ? unreachable : all(parcel, 250)));
+  for (let index = 0; index < 5; index++) await enter(`a${index}@x.example`);
+  await runner.start();
+  await eventually(() => runner.figures.deferrals.length === 1);
+  down = false;
+  await eventually(() => spool.depth === 0);
+});
+
+test('a recipient that is refused for good is told of, and the delivered one not delivered again', async () => {
+  const sent: { from: string; to: readonly string[] }[] = [];
+  const runner = runnerWith((_hop, { from, to, ...parcel }) => {
+    sent.push({ from, to });
+    return all({ from, to, ...parcel }, to[0] === 'a@dead.example' ? 550 : 250);
+  });
+  const id = await enterFrom('me@x.example', 'a@dead.example', 'b@x.example');
+  await runner.start();
+  await eventually(() => runner.figures.depth === 0);
+  assert.equal(queuedIn(id), 'gone');
+  assert.deepEqual(
+    sent.toSorted((a, b) => (a.to < b.to ? -1 : 1)),
+    [
+      { from: 'me@x.example', to: ['a@dead.example'] },
+      { from: 'me@x.example', to: ['b@x.example'] },
+      { from: '', to: ['me@x.example'] },
+    ],
+  );
+});
+
+test('what has no sender is told to nobody', async () => {
+  const runner = runnerWith((_hop, parcel) => all(parcel, 550));
+  const id = await enter('a@x.example');
+  await runner.start();
+  await eventually(() => runner.figures.depth === 0);
+  assert.equal(queuedIn(id), 'gone');
+  assert.deepEqual(
+    events.map(({ event }) => event),
+    ['bounced', 'discarded'],
+  );
+});
+
+test('a recipient that is put off is tried again, and alone', async () => {
+  const tries: string[][] = [];
+  let now = 1_000_000;
+  const runner = runnerWith(
+    (_hop, parcel) => {
+      tries.push([...parcel.to]);
+      const verdicts = parcel.to.map((address) =>
+        address.startsWith('later') && tries.length === 1
+          ? { kind: 'deferred' as const, reason: '450 later' }
+          : { kind: 'delivered' as const, reply: 'ok' },
+      );
+      return { kind: 'answered', verdicts, tls: null, tellsSender: false, mayTryAnother: false };
+    },
+    () => now,
+  );
+  const id = await enter('a@x.example', 'later@x.example');
+  await runner.start();
+  await eventually(() => runner.figures.deferrals.length === 1);
+  assert.deepEqual(queuedIn(id), ['later@x.example queued']);
+  now += 120_000;
+  runner.add(await enter('b@x.example'));
+  await eventually(() => spool.depth === 0);
+  assert.deepEqual(tries, [['a@x.example', 'later@x.example'], ['later@x.example'], ['b@x.example']]);
+});
+
+test('many recipients go in groups that next hops take', async () => {
+  const groups: number[] = [];
+  const runner = runnerWith((_hop, parcel) => {
+    groups.push(parcel.to.length);
+    return all(parcel, 250);
+  });
+  await enter(...Array.from({ length: 250 }, (_, index) => `a${index}@x.example`));
+  await runner.start();
+  await eventually(() => spool.depth === 0);
+  assert.deepEqual(groups, [100, 100, 50]);
+});
+
+test('an entry that is damaged is set aside, counted, and does not stop the others', async () => {
+  const runner = runnerWith((_hop, parcel) => all(parcel, 250));
+  const id = await enter('a@x.example');
+  const read = spool.read(id);
+  assert.ok(read.kind === 'message');
+  await spool.settle(id, { ...read.record, crc: read.record.crc + 1 });
+  await enter('b@x.example');
+  await runner.start();
+  await eventually(() => spool.depth === 0);
+  assert.equal(runner.figures.held, 1);
+  assert.deepEqual(events.map(({ event }) => event).toSorted(), ['delivered', 'set_aside']);
+});
+
+test('a drain begins nothing more and waits for what is under way', async () => {
+  const gate = Promise.withResolvers<void>();
+  let begun = 0;
+  const runner = runnerWith(async (_hop, parcel) => {
+    begun += 1;
+    await gate.promise;
+    return all(parcel, 250);
+  });
+  await enter('a@x.example');
+  await runner.start();
+  await eventually(() => begun === 1);
+  const drained = runner.drain(60_000);
+  runner.add(await enter('b@x.example'));
+  gate.resolve();
+  await drained;
+  assert.deepEqual([begun, spool.depth], [1, 1]);
+});
+
+test('a recipient that is put off holds up no other group of its message', async () => {
+  const sent: number[] = [];
+  const runner = runnerWith((_hop, parcel) => {
+    sent.push(parcel.to.length);
+    const verdicts = parcel.to.map((address) =>
+      address === 'a0@x.example'
+        ? ({ kind: 'deferred', reason: '450 later' } as const)
+        : ({ kind: 'delivered', reply: 'ok' } as const),
+    );
+    return { kind: 'answered', verdicts, tls: null, tellsSender: false, mayTryAnother: false };
+  });
+  const id = await enter(...Array.from({ length: 250 }, (_, index) => `a${index}@x.example`));
+  await runner.start();
+  await eventually(() => runner.figures.deferrals.length === 1);
+  assert.deepEqual(queuedIn(id), ['a0@x.example queued']);
+  assert.deepEqual(sent, [100, 100, 50]);
+  assert.deepEqual(runner.figures.deferrals, [{ destination: 'first:1,second:2', message: '450 later' }]);
+});
+
+test('a message that was put off keeps its reason, whatever else its destination takes', async () => {
+  let now = Date.now();
+  const runner = runnerWith(
+    (_hop, parcel) => all(parcel, parcel.to[0] === 'full@x.example' ? 452 : 250),
+    () => now,
+  );
+  const full = await enterFrom('me@x.example', 'full@x.example');
+  await runner.start();
+  await eventually(() => runner.figures.deferrals.length === 1);
+  runner.add(await enter('a@x.example'));
+  await eventually(() => spool.depth === 1);
+  assert.equal(runner.prospectOf(full, 'me@x.example', 'full@x.example').reason, '452 no');
+  now += 6 * 86_400_000;
+  await runner.keeper.sweep();
+  assert.equal(queuedIn(full), 'gone');
+  assert.ok(events.some(({ event }) => event === 'returned'));
+  await eventually(() => runner.figures.depth === 0);
+});
+
+test('a message that ends every session gives way to the others', async () => {
+  let now = 1_000_000;
+  const runner = runnerWith(
+    (_hop, parcel) =>
+      parcel.to[0] === 'poison@x.example' ? { ...unreachable, hadSession: true } : all(parcel, 250),
+    () => now,
+  );
+  const poison = await enter('poison@x.example');
+  await runner.start();
+  await eventually(() => runner.figures.deferrals.length === 1);
+  const other = await enter('a@x.example');
+  runner.add(other);
+  now += 2_000;
+  runner.add(await enter('b@x.example'));
+  await eventually(() => spool.depth === 1);
+  assert.deepEqual([queuedIn(poison), queuedIn(other)], [['poison@x.example queued'], 'gone']);
+});
+
+test('mail that is too old goes back, whatever was released, held or refused a login before it', async () => {
+  let now = Date.now();
+  const runner = runnerWith(
+    (hop) => ({ ...unreachable, loginRefused: hop.host === 'dead' }),
+    () => now,
+  );
+  const held = await enterFrom('me@x.example', 'held@x.example');
+  const waits = await enterFrom('me@x.example', 'a@dead.example');
+  const released = await enterFrom('me@x.example', 'b@x.example');
+  await runner.start();
+  await eventually(() => runner.figures.deferrals.length === 1 && runner.figures.loginsRefused.length === 1);
+  await eventually(async () => (await runner.keeper.hold(held)) === 'done');
+  await eventually(async () => (await runner.keeper.hold(released)) === 'done');
+  await runner.keeper.release(released);
+  await eventually(() => !runner.isDelivering(released));
+  now += 6 * 86_400_000;
+  await runner.keeper.sweep();
+  assert.deepEqual(
+    [held, waits, released].map((id) => queuedIn(id)),
+    [['held@x.example queued'], ['a@dead.example queued'], 'gone'],
+  );
+});
+
+test('what is being held or removed at this moment is not begun', async () => {
+  let tries = 0;
+  const runner = runnerWith((_hop, parcel) => {
+    tries += 1;
+    return all(parcel, 450);
+  });
+  const [held, removed] = [await enter('a@x.example'), await enter('b@x.example')];
+  await runner.start();
+  await eventually(() => tries === 2 && !runner.isDelivering(held) && !runner.isDelivering(removed));
+  const changes = [runner.keeper.hold(held), runner.keeper.remove(removed)];
+  runner.hurry(() => true);
+  assert.deepEqual(await Promise.all(changes), ['done', 'done']);
+  await eventually(() => !runner.isDelivering(held) && !runner.isDelivering(removed));
+  assert.deepEqual([tries, queuedIn(held), queuedIn(removed)], [2, ['a@x.example queued'], 'gone']);
+});

@@ -1,0 +1,143 @@
+/**
+ * What a person can ask of the queue, as data: list, show, hold, release, retry, remove. The command speaks to it over
+ * a local socket (serve/control.ts). Nothing here changes a message while it is being delivered.
+ */
+import type { Readable } from 'node:stream';
+import { type QueueRecord, timeOfQueueId } from '../spool/record.ts';
+import type { Spool } from '../spool/spool.ts';
+import type { Touched } from './actions.ts';
+import type { Runner } from './manager.ts';
+
+/** A queued message as it is listed; times are RFC 3339, UTC. */
+export interface QueueEntry {
+  readonly id: string;
+  readonly from: string;
+  readonly received: string;
+  readonly bytes: number;
+  /** held: by a person, or refused for good by an earlier version. damaged: cannot be read, and was set aside. */
+  readonly state: 'queued' | 'held' | 'damaged';
+  readonly recipients: readonly {
+    readonly address: string;
+    readonly destination: string;
+    /** Undefined while it is held or being delivered. */
+    readonly nextAttempt?: string;
+    readonly reason?: string;
+  }[];
+}
+
+export type Deed = 'hold' | 'release' | 'retry' | 'remove';
+export const DEEDS: readonly Deed[] = ['hold', 'release', 'retry', 'remove'];
+
+export interface Done {
+  readonly id: string;
+  /** held, damaged: so it cannot be retried, or not be anything but removed. */
+  readonly result: Touched | 'held' | 'damaged';
+}
+
+export class QueueTools {
+  readonly #runner: Runner;
+  readonly #spool: Spool;
+
+  constructor(runner: Runner, spool: Spool) {
+    this.#runner = runner;
+    this.#spool = spool;
+  }
+
+  /** The oldest first, one at a time, so that a long queue costs no memory; what was set aside at the end. */
+  *list(): Generator<QueueEntry> {
+    // No more than there are now: what comes meanwhile might come faster than it is listed.
+    for (const id of this.#runner.ids().take(this.#runner.figures.depth)) {
+      const entry = this.show(id);
+      if (entry) yield entry;
+    }
+    for (const id of this.#spool.listDamaged()) yield damagedEntry(id);
+  }
+
+  show(id: string): QueueEntry | undefined {
+    const read = this.#spool.read(id);
+    if (read.kind === 'message') return this.#entryOf(id, read.record);
+    return this.#isDamaged(id) ? damagedEntry(id) : undefined;
+  }
+
+  /** The message as it was received, our Received header in front. */
+  export(id: string): Readable | undefined {
+    const taken = this.#spool.take(id);
+    return taken.kind === 'message' ? taken.open() : undefined;
+  }
+
+  /** One after the other; what is being delivered right now is left alone. */
+  async do(deed: Deed, ids: readonly string[]): Promise<Done[]> {
+    if (deed === 'retry') return this.#retry(ids);
+    const done: Done[] = [];
+    for (const id of ids) done.push({ id, result: await this.#touch(deed, id) });
+    // Who releases a message wants it to go.
+    if (deed === 'release') this.#hurry(done);
+    return done;
+  }
+
+  async #touch(deed: Exclude<Deed, 'retry'>, id: string): Promise<Done['result']> {
+    const result = await this.#runner.keeper[deed](id);
+    if (result !== 'gone' || !this.#isDamaged(id)) return result;
+    if (deed !== 'remove') return 'damaged';
+    return (await this.#spool.discard(id)) ? 'done' : 'gone';
+  }
+
+  #retry(ids: readonly string[]): Done[] {
+    const done = ids.map((id): Done => ({ id, result: this.#retryable(id) }));
+    this.#hurry(done);
+    return done;
+  }
+
+  #retryable(id: string): Done['result'] {
+    const state = this.show(id)?.state;
+    if (state === 'held' || state === 'damaged') return state;
+    if (state === undefined) return 'gone';
+    return this.#runner.isDelivering(id) ? 'delivering' : 'done';
+  }
+
+  #isDamaged(id: string): boolean {
+    return this.#spool.listDamaged().includes(id);
+  }
+
+  #hurry(all: readonly Done[]): void {
+    const wanted = new Set(all.filter(({ result }) => result === 'done').map(({ id }) => id));
+    this.#runner.hurry((id) => wanted.has(id));
+  }
+
+  #entryOf(id: string, record: QueueRecord): QueueEntry {
+    const { from, receivedAt, bytes, recipients, hold = false } = record;
+    const isHeld = hold || recipients.some(({ state }) => state === 'held');
+    return {
+      id,
+      from,
+      received: instant(receivedAt),
+      bytes,
+      state: isHeld ? 'held' : 'queued',
+      recipients: recipients.map(({ address, reason, state }) => {
+        const { destination, due, reason: lately } = this.#runner.prospectOf(id, from, address);
+        const why = reason ?? lately;
+        return {
+          address,
+          destination,
+          ...(due === undefined || hold || state === 'held' ? {} : { nextAttempt: instant(due) }),
+          ...(why === undefined ? {} : { reason: why }),
+        };
+      }),
+    };
+  }
+}
+
+function damagedEntry(id: string): QueueEntry {
+  return {
+    id,
+    from: '',
+    received: instant(timeOfQueueId(id)),
+    bytes: 0,
+    state: 'damaged',
+    recipients: [],
+  };
+}
+
+function instant(ms: number): string {
+  return new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
+}
