@@ -37,7 +37,7 @@ export async function cert(argv: string[]): Promise<number> {
   const now = new Date();
   const judged = judgePair(textOf(certFile), textOf(keyFile), hostname, now);
   const facts = judged.kind === 'usable' ? judged.facts : null;
-  const problem = judged.kind === 'usable' ? judged.blemish : judged;
+  const problem = judged.kind === 'usable' ? judged.warning : judged;
   const lines = describeCertificate('certificate', facts, problem, now.getTime());
   process.stdout.write(isJson ? `${JSON.stringify(judged, null, 2)}\n` : `${lines.join('\n')}\n`);
   return problem === null ? 0 : 1;

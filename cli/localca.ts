@@ -27,7 +27,7 @@ export async function localPair(stateDir: string, hostname: string): Promise<Loc
   const caFile = join(dir, 'ca.crt');
   const [cert, key] = [textOf(join(dir, 'tls.crt')), textOf(join(dir, 'tls.key'))];
   const judged = judgePair(cert, key, [hostname], new Date(Date.now() + 30 * DAY_MS));
-  if (cert && key && textOf(caFile) && judged.kind === 'usable' && judged.blemish === null)
+  if (cert && key && textOf(caFile) && judged.kind === 'usable' && judged.warning === null)
     return { cert, key, caFile };
   const made = await issue(hostname);
   writeFileSync(caFile, made.ca);

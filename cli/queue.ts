@@ -6,7 +6,7 @@ import { createWriteStream } from 'node:fs';
 import { join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type { Deed, Done, QueueEntry } from '#relay/queue/tools.ts';
+import type { Done, QueueAction, QueueEntry } from '#relay/queue/tools.ts';
 import { confirmed } from './confirm.ts';
 import { QueueClient } from './queueclient.ts';
 import { SELECTING, type Selection, selectionOf, type Wish } from './queueselect.ts';
@@ -47,8 +47,8 @@ interface Asked {
   readonly to: string | undefined;
 }
 
-/** Of what a filter matches, a deed is for those that it can change. */
-const CONCERNS: Readonly<Record<Deed | 'export', readonly QueueEntry['state'][]>> = {
+/** Of what a filter matches, a action is for those that it can change. */
+const CONCERNS: Readonly<Record<QueueAction | 'export', readonly QueueEntry['state'][]>> = {
   hold: ['queued'],
   release: ['held'],
   retry: ['queued'],
@@ -109,22 +109,22 @@ async function show({ queue: client, selection, isJson }: Asked): Promise<number
   return tellUnknown(selection.ids.filter((_, index) => entries[index] === undefined));
 }
 
-async function act(deed: Deed, { queue: client, selection, isJson, yes }: Asked): Promise<number> {
-  const ids = await idsOf(deed, client, selection);
-  if (deed === 'remove' && ids.length > 0 && !yes && !(await confirmed(removal(ids)))) {
+async function act(action: QueueAction, { queue: client, selection, isJson, yes }: Asked): Promise<number> {
+  const ids = await idsOf(action, client, selection);
+  if (action === 'remove' && ids.length > 0 && !yes && !(await confirmed(removal(ids)))) {
     process.stderr.write('Nothing was removed.\n');
     return 1;
   }
-  const done = ids.length === 0 ? [] : await client.do(deed, ids);
+  const done = ids.length === 0 ? [] : await client.do(action, ids);
   if (isJson) process.stdout.write(`${JSON.stringify(done, null, 2)}\n`);
-  else tell(deed, done);
+  else tell(action, done);
   return done.every(({ result }) => result === 'done') ? 0 : 1;
 }
 
-function tell(deed: Deed, done: readonly Done[]): void {
+function tell(action: QueueAction, done: readonly Done[]): void {
   if (done.length === 0) process.stdout.write('There is no such message.\n');
   for (const one of done)
-    (one.result === 'done' ? process.stdout : process.stderr).write(describeDone(deed, one));
+    (one.result === 'done' ? process.stdout : process.stderr).write(describeDone(action, one));
 }
 
 function removal(ids: readonly string[]): string {

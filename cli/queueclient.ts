@@ -10,7 +10,7 @@ import type { Readable } from 'node:stream';
 import { json } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CONTROL_SOCKET } from '#crds/wellknown.ts';
-import type { Deed, Done, QueueEntry } from '#relay/queue/tools.ts';
+import type { Done, QueueAction, QueueEntry } from '#relay/queue/tools.ts';
 
 /** Between two routers of a relay there is no socket for a moment. */
 const PATIENCE_MS = 2_000;
@@ -48,21 +48,22 @@ export class QueueClient {
   }
 
   /** What is being delivered at this moment is asked for again: an attempt is mostly over soon. */
-  async do(deed: Deed, ids: readonly string[]): Promise<Done[]> {
+  async do(action: QueueAction, ids: readonly string[]): Promise<Done[]> {
     const done = new Map<string, Done>();
     let left = ids;
     for (let waited = 0; ; waited += AGAIN_MS) {
-      for (const one of await this.#doOnce(deed, left)) done.set(one.id, one);
+      for (const one of await this.#doOnce(action, left)) done.set(one.id, one);
       left = left.filter((id) => done.get(id)?.result === 'delivering');
       if (left.length === 0 || waited >= DELIVERY_MS) return [...done.values()];
       await sleep(AGAIN_MS);
     }
   }
 
-  async #doOnce(deed: Deed, ids: readonly string[]): Promise<Done[]> {
-    const response = await this.#ask('POST', `/${deed}`, JSON.stringify({ ids }));
+  async #doOnce(action: QueueAction, ids: readonly string[]): Promise<Done[]> {
+    const response = await this.#ask('POST', `/${action}`, JSON.stringify({ ids }));
     const answer = await json(response);
-    if (response.statusCode !== 200) throw new Error(`The relay did not ${deed}: ${JSON.stringify(answer)}`);
+    if (response.statusCode !== 200)
+      throw new Error(`The relay did not ${action}: ${JSON.stringify(answer)}`);
     return answer as Done[];
   }
 

@@ -1,11 +1,11 @@
 /** What `mailrelay queue` prints for people. What came from elsewhere cannot steer a terminal. Pure. */
 
-import type { Deed, Done, QueueEntry } from '#relay/queue/tools.ts';
+import type { Done, QueueAction, QueueEntry } from '#relay/queue/tools.ts';
 import { age, visible } from './terminal.ts';
 
 export const QUEUE_HEAD = `${columns('ID', 'STATE', 'AGE', 'SIZE')}  SENDER, RECIPIENTS\n`;
 
-const DONE: Readonly<Record<Deed, string>> = {
+const DONE: Readonly<Record<QueueAction, string>> = {
   hold: 'held back',
   release: 'released',
   retry: 'tried now',
@@ -37,8 +37,8 @@ export function describeTotal(messages: number, held: number, bytes: number): st
   return `-- ${messages} ${messages === 1 ? 'message' : 'messages'}${waiting}, ${size(bytes)}\n`;
 }
 
-export function describeDone(deed: Deed, { id, result }: Done): string {
-  return result === 'done' ? `${id} ${DONE[deed]}\n` : `${id} ${NOT_DONE[result]}\n`;
+export function describeDone(action: QueueAction, { id, result }: Done): string {
+  return result === 'done' ? `${id} ${DONE[action]}\n` : `${id} ${NOT_DONE[result]}\n`;
 }
 
 function prospect({ state }: QueueEntry, { nextAttempt }: QueueEntry['recipients'][number], now: number) {

@@ -21,7 +21,7 @@ const judge = (pair: { cert?: string; key?: string }) => judgePair(pair.cert, pa
 test('judgePair takes a pair that matches, is valid and names the host', () => {
   const judged = judge(good);
   assert.equal(judged.kind, 'usable');
-  assert.equal(judged.kind === 'usable' && judged.blemish, null);
+  assert.equal(judged.kind === 'usable' && judged.warning, null);
   assert.deepEqual(judged.kind === 'usable' && judged.facts.names, [HOST]);
   assert.equal(judged.kind === 'usable' && judged.facts.serial, good.serial);
 });
@@ -55,7 +55,7 @@ test('judgePair refuses a good pair with which no TLS could be served: a torn ch
   assert.equal(judge(await selfSigned({ ...RSA, modulusLength: 2048 })).kind, 'usable');
 });
 
-test('judgePair serves a pair with a blemish, and names it', async () => {
+test('judgePair serves a pair with a warning, and names it', async () => {
   const cases: [string, Pair][] = [
     ['CertificateExpired', await authority.issue([HOST], { from: -10, until: -1 })],
     ['CertificateNotYetValid', await authority.issue([HOST], { from: 5 })],
@@ -65,13 +65,13 @@ test('judgePair serves a pair with a blemish, and names it', async () => {
   ];
   for (const [reason, pair] of cases) {
     const judged = judge(pair);
-    assert.equal(judged.kind === 'usable' && judged.blemish?.reason, reason);
+    assert.equal(judged.kind === 'usable' && judged.warning?.reason, reason);
   }
 });
 
 test('judgePair is content with a short certificate that is not near its end, and wants every name', async () => {
   const short = judge(await authority.issue([HOST], { from: -3, until: 3 }));
-  assert.equal(short.kind === 'usable' && short.blemish, null);
+  assert.equal(short.kind === 'usable' && short.warning, null);
   const judged = judgePair(good.cert, good.key, [HOST, 'relay.mail.svc'], NOW);
   assert.match(JSON.stringify(judged), /names relay\.example\.com, not relay\.mail\.svc/);
 });

@@ -1,6 +1,6 @@
 /**
  * Judges a certificate and its key: do they belong together, since when and until when, for which names. A pair that
- * cannot be used at all (unparsable, key does not match) must never replace a working one; a pair with a blemish
+ * cannot be used at all (unparsable, key does not match) must never replace a working one; a pair with a warning
  * (expired or about to, not yet valid, other names) is served when nothing better is there, and named. Total: never throws, never
  * quotes key material.
  */
@@ -18,7 +18,7 @@ type PairReason =
   | 'HostnameNotCovered';
 
 export type JudgedPair =
-  | { kind: 'usable'; facts: CertificateFacts; blemish: { reason: PairReason; message: string } | null }
+  | { kind: 'usable'; facts: CertificateFacts; warning: { reason: PairReason; message: string } | null }
   | { kind: 'unusable'; reason: PairReason; message: string };
 
 const DAY_MS = 86_400_000;
@@ -43,7 +43,7 @@ export function judgePair(
     const cure = 'the whole chain must be readable, and RSA keys in it have 2048 bits or more';
     return unusable('CertificateUnreadable', `TLS cannot serve tls.crt: ${fault}; ${cure}`);
   }
-  return { kind: 'usable', facts: factsOf(leaf), blemish: blemishOf(leaf, hosts, now) };
+  return { kind: 'usable', facts: factsOf(leaf), warning: blemishOf(leaf, hosts, now) };
 }
 
 /** What OpenSSL has against the pair, the rest of its chain included. A context would throw it in the midst of service. */

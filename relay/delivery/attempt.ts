@@ -3,67 +3,71 @@
  * them takes in is `unreachable`, with the reason of each.
  */
 import type { Policy } from '#crds/policyfile.ts';
-import type { Verdict } from './verdict.ts';
-import type { Courier, NextHop, Parcel, TlsFacts } from './courier.ts';
+import type { Courier, HopTls, NextHop, Parcel } from './courier.ts';
+import type { FailedHops } from './failedhops.ts';
 import { orderHops } from './hoporder.ts';
 import { type Resolved, resolveHops } from './resolver.ts';
 import type { Destination } from './route.ts';
-import type { ShunnedHops } from './failedhops.ts';
+import type { Verdict } from './verdict.ts';
 
-export type Outcome =
+export type AttemptResult =
   | {
       kind: 'answered';
       hop: string;
       verdicts: readonly Verdict[];
-      tls: TlsFacts | null;
+      tls: HopTls | null;
       tellsSender: boolean;
       /** Why other hops were not the one. */
       passedOver: readonly string[];
     }
   | { kind: 'unreachable'; reason: string; loginRefused: boolean; hadSession: boolean };
 
-export interface Means {
+export interface AttemptDeps {
   readonly courier: Courier;
   readonly policy: Policy;
   readonly random: () => number;
-  readonly shunned: ShunnedHops;
+  readonly failedHops: FailedHops;
 }
 
-export async function attempt(destination: Destination, parcel: Parcel, means: Means): Promise<Outcome> {
-  const resolved = await hopsOf(destination, means.policy);
+export async function attempt(
+  destination: Destination,
+  parcel: Parcel,
+  deps: AttemptDeps,
+): Promise<AttemptResult> {
+  const resolved = await hopsOf(destination, deps.policy);
   if (resolved.kind === 'deferred')
     return { kind: 'unreachable', reason: resolved.reason, loginRefused: false, hadSession: false };
   if (resolved.kind === 'refused') return refusedByDns(destination, parcel, resolved);
-  return firstOf(means.shunned.last(orderHops(resolved.hops, means.random)), parcel, means);
+  return firstOf(deps.failedHops.last(orderHops(resolved.hops, deps.random)), parcel, deps);
 }
 
 /** RFC 5321 section 5.1: one hop after the other. A deferral counts once no other hop has given more. */
 async function firstOf(
   hops: readonly NextHop[],
   parcel: Parcel,
-  { courier, shunned }: Means,
-): Promise<Outcome> {
+  { courier, failedHops }: AttemptDeps,
+): Promise<AttemptResult> {
   const reasons: string[] = [];
   let [loginRefused, hadSession] = [false, false];
-  let deferral: Outcome | undefined;
+  let deferral: AttemptResult | undefined;
   for (const hop of hops) {
     const result = await courier.deliver(hop, parcel);
     if (result.kind === 'answered') {
-      shunned.answered(hop);
-      const answer: Outcome = { ...result, hop: `${hop.host}:${hop.port}`, passedOver: [...reasons] };
+      failedHops.answered(hop);
+      const answer: AttemptResult = { ...result, hop: `${hop.host}:${hop.port}`, passedOver: [...reasons] };
       if (!result.mayTryAnother) return answer;
       deferral ??= answer;
     } else {
       reasons.push(result.reason);
       loginRefused ||= result.loginRefused;
       hadSession ||= result.hadSession;
-      if (!result.hadSession) shunned.failed(hop, result);
+      if (!result.hadSession) failedHops.failed(hop, result);
     }
   }
   return deferral ?? { kind: 'unreachable', reason: reasons.join('; '), loginRefused, hadSession };
 }
 
-function refusedByDns(destination: Destination, { to }: Parcel, verdict: Verdict): Outcome {
+function refusedByDns(destination: Destination, { to }: Parcel, verdict: Verdict): AttemptResult {
   return {
     kind: 'answered',
     hop: destination.name,

@@ -6,7 +6,7 @@
 import { isIP } from 'node:net';
 import { checkServerIdentity, type PeerCertificate, type SecureContext } from 'node:tls';
 import type { SessionTrace } from '../observe/trace.ts';
-import type { NextHop, TlsFacts } from './courier.ts';
+import type { HopTls, NextHop } from './courier.ts';
 import { HopConnection } from './hopconnection.ts';
 import { type Login, renewsToken } from './hopcredentials.ts';
 import type { TlsPlan } from './tlsplan.ts';
@@ -18,7 +18,7 @@ const SILENCE_MS = 10 * 60_000;
 
 export interface Session {
   readonly connection: HopConnection;
-  tls: TlsFacts | null;
+  tls: HopTls | null;
   /** Messages that were offered over it. */
   used: number;
   /** True once the connection has ended, for whatever reason. */
@@ -98,7 +98,7 @@ export function connect(hop: NextHop, terms: ConnectTerms): Connecting {
   connection.on('error', ended);
   connection.on('end', () => ended(new Error('the connection was closed')));
   connection.connect((error) => {
-    session.tls = error ? null : tlsFactsOf(connection, plan);
+    session.tls = error ? null : readHopTls(connection, plan);
     if (session.tls) trace?.tls(session.tls);
     if (error) ended(error);
     else if (login === null) resolve({ kind: 'session', session });
@@ -177,7 +177,7 @@ export function oneLine(text: string): string {
   return text.replace(/\p{Cc}+/gu, ' ').slice(0, 300);
 }
 
-function tlsFactsOf({ tlsSocket: socket }: HopConnection, plan: TlsPlan): TlsFacts | null {
+function readHopTls({ tlsSocket: socket }: HopConnection, plan: TlsPlan): HopTls | null {
   if (!socket) return null;
   const version = socket.getProtocol() ?? 'unknown';
   return { version, cipher: socket.getCipher()?.name ?? 'unknown', verified: plan.rejectUnauthorized };

@@ -39,7 +39,7 @@ export interface Parcel {
   readonly body: () => Buffer | AsyncIterable<Buffer>;
 }
 
-export interface TlsFacts {
+export interface HopTls {
   readonly version: string;
   readonly cipher: string;
   readonly verified: boolean;
@@ -50,7 +50,7 @@ export type HopResult =
   | {
       kind: 'answered';
       verdicts: readonly Verdict[];
-      tls: TlsFacts | null;
+      tls: HopTls | null;
       /** The hop knows DSN: what the sender wants to be told is its affair now. */
       tellsSender: boolean;
       /** All recipients wait, and the message itself was not on its way yet: another hop may take it now. */

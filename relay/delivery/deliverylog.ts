@@ -1,9 +1,10 @@
 /** The log line of one recipient: what became of it, where, how protected, and which rule decided; and its count. */
-import type { Counters } from '../task/counts.ts';
+
 import type { Log } from '../observe/log.ts';
-import type { Verdict } from './verdict.ts';
-import type { TlsFacts } from './courier.ts';
+import type { Counters } from '../task/counts.ts';
+import type { HopTls } from './courier.ts';
 import type { Destination } from './route.ts';
+import type { Verdict } from './verdict.ts';
 
 const COUNTED_AS = { delivered: 'delivered', deferred: 'deferred', refused: 'bounced' } as const;
 
@@ -12,7 +13,7 @@ export interface DeliveryFacts {
   readonly to: string;
   readonly hop: string;
   readonly rule: string;
-  readonly tls: TlsFacts | null;
+  readonly tls: HopTls | null;
 }
 
 export function countVerdict(counters: Counters, { kind }: Verdict, to: Destination['kind']): void {

@@ -3,10 +3,11 @@
  * its time-out once and not with every message. Those that refuse our login are remembered until they take it, whether
  * another hop took the mail or not. No clock of its own.
  */
-import type { NextHop } from './courier.ts';
-import type { Fault } from '../queue/destinationqueue.ts';
 
-const SHUNNED_MS = 60_000;
+import type { Fault } from '../queue/destinationqueue.ts';
+import type { NextHop } from './courier.ts';
+
+const TRIED_LAST_MS = 60_000;
 /** Hosts of MX records are many: beyond this the oldest are forgotten. */
 const REMEMBERED = 1_000;
 
@@ -16,7 +17,7 @@ interface Failed extends Fault {
   readonly until: number;
 }
 
-export class ShunnedHops {
+export class FailedHops {
   readonly #clock: () => number;
   /** The oldest first. */
   readonly #failed = new Map<string, Failed>();
@@ -28,7 +29,7 @@ export class ShunnedHops {
   failed(hop: NextHop, { reason, loginRefused }: Fault): void {
     const key = keyOf(hop);
     this.#failed.delete(key);
-    const until = this.#clock() + SHUNNED_MS;
+    const until = this.#clock() + TRIED_LAST_MS;
     this.#failed.set(key, { hop: `${hop.host}:${hop.port}`, reason, loginRefused, until });
     const [oldest] = this.#failed.keys();
     if (this.#failed.size > REMEMBERED && oldest !== undefined) this.#failed.delete(oldest);
@@ -46,8 +47,8 @@ export class ShunnedHops {
   /** In the same order, but for those that failed, which come last. */
   last(hops: readonly NextHop[]): NextHop[] {
     const now = this.#clock();
-    const isShunned = (hop: NextHop) => (this.#failed.get(keyOf(hop))?.until ?? 0) > now;
-    return [...hops.filter((hop) => !isShunned(hop)), ...hops.filter(isShunned)];
+    const isTriedLast = (hop: NextHop) => (this.#failed.get(keyOf(hop))?.until ?? 0) > now;
+    return [...hops.filter((hop) => !isTriedLast(hop)), ...hops.filter(isTriedLast)];
   }
 
   /** Those that refuse our login. */

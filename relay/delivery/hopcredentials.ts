@@ -11,7 +11,7 @@ export type Login =
   | { kind: 'token'; user: string; oauth2: XOAuth2 }
   | { kind: 'unusable'; reason: string };
 
-export class Logins {
+export class HopCredentials {
   #materials: Materials;
   readonly #made = new Map<string, Login>();
 

@@ -2,9 +2,10 @@
  * What MAIL and RCPT say besides addresses: what the sender wants to be told of each recipient (RFC 3461), and that the
  * message is an international one (RFC 6531). Also whether a next hop can have the message at all. Pure.
  */
-import type { Verdict } from './verdict.ts';
+
 import type { Parcel } from './courier.ts';
 import type { Extension } from './hopconnection.ts';
+import type { Verdict } from './verdict.ts';
 
 type Offers = (extension: Extension) => boolean;
 

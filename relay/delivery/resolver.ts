@@ -123,7 +123,7 @@ function hopTo(host: string, mxOf: string, priority: number, terms: MxTerms): Ne
     clientCertificateSecret: null,
     credentialsSecret: null,
     priority,
-    // Equal preference means: at random (RFC 5321 section 5.1).
+    // Equal preference deps: at random (RFC 5321 section 5.1).
     weight: 1,
   };
 }

@@ -1,13 +1,14 @@
 /**
- * Sends one message over a session, and says what became of each recipient. `unsent` means that the next hop cannot
+ * Sends one message over a session, and says what became of each recipient. `unsent` deps that the next hop cannot
  * have the message: the session ended before the body was offered, so another attempt is no duplicate. Whatever else
  * goes wrong is an answer for the recipients.
  */
-import { classifyReply, type Verdict } from './verdict.ts';
+
 import { oneLine, type SmtpError } from './connect.ts';
 import type { DsnRequest, Parcel } from './courier.ts';
 import type { HopConnection } from './hopconnection.ts';
 import { parametersOf, refusalOfContent } from './parameters.ts';
+import { classifyReply, type Verdict } from './verdict.ts';
 
 /** A hop that answers a byte now and then would keep its delivery for ever: beyond this, and 10 kB a second, it ends. */
 const PATIENCE_MS = 60 * 60_000;

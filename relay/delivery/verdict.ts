@@ -1,5 +1,5 @@
 /**
- * What a reply means for a recipient (RFC 5321 section 4.2.1): 2xx is delivered, 4xx waits, 5xx is refused for good.
+ * What a reply deps for a recipient (RFC 5321 section 4.2.1): 2xx is delivered, 4xx waits, 5xx is refused for good.
  * Anything else, no reply included, waits: mail is never given up for a protocol error. Pure.
  */
 export type Verdict =

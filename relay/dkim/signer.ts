@@ -7,10 +7,10 @@
 import { matcherOf } from '#crds/patterns.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import type { Log } from '../observe/log.ts';
-import type { Materials } from '../task/materials.ts';
-import type { Taken } from '../spool/spool.ts';
-import { type DkimKey, fromDomainOf, judgeKey, type KeyVerdict, keysFor, signMessage } from './dkim.ts';
 import type { Signed } from '../queue/parcel.ts';
+import type { Loaded } from '../spool/spool.ts';
+import type { Materials } from '../task/materials.ts';
+import { type DkimKey, fromDomainOf, judgeKey, type KeyVerdict, keysFor, signMessage } from './dkim.ts';
 
 const NONE: Signed = { kind: 'header', header: null };
 
@@ -34,7 +34,7 @@ export class DkimSigner {
     }));
   }
 
-  async sign({ id, record, open }: Taken & { kind: 'message' }): Promise<Signed> {
+  async sign({ id, record, open }: Loaded & { kind: 'message' }): Promise<Signed> {
     const { ours, senderDomains } = record;
     if (!ours || this.#keys.length === 0) return NONE;
     const domain = await fromDomainOf(open);

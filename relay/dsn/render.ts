@@ -3,7 +3,7 @@
  * a delivery status for programs (RFC 3464, 3461) and the header of the original, or all of it where that was wanted.
  * What came from elsewhere (addresses, replies, the original) can never end a line or a part. Pure.
  */
-import type { ReportKind, Tale } from '../queue/settlement.ts';
+import type { DsnRecipient, ReportKind } from '../queue/settlement.ts';
 
 export interface ReportFacts {
   readonly kind: ReportKind;
@@ -19,7 +19,7 @@ export interface ReportFacts {
   /** Who said so; null: we ourselves. */
   readonly hop: string | null;
   readonly willRetryUntil: Date;
-  readonly tales: readonly Tale[];
+  readonly dsnRecipients: readonly DsnRecipient[];
   readonly original: { readonly kind: 'headers' | 'message'; readonly bytes: Buffer };
 }
 
@@ -94,14 +94,14 @@ function headerOf(
   ]);
 }
 
-function wordsOf({ kind, hostname, tales, hop, willRetryUntil, queueId }: ReportFacts): string {
+function wordsOf({ kind, hostname, dsnRecipients, hop, willRetryUntil, queueId }: ReportFacts): string {
   return lines([
     `This is the mail relay ${hostname}.`,
     '',
     WORDS[kind].opening,
     ...(kind === 'delay' ? [`It is tried until ${rfc5322Date(willRetryUntil)}.`] : []),
     '',
-    ...tales.flatMap(({ recipient, reason }) => [
+    ...dsnRecipients.flatMap(({ recipient, reason }) => [
       `  <${harmless(recipient.address)}>`,
       `  ${hop === null || kind === 'success-relayed' ? '' : `${harmless(hop)} said: `}${harmless(reason)}`,
       '',
@@ -112,17 +112,20 @@ function wordsOf({ kind, hostname, tales, hop, willRetryUntil, queueId }: Report
 }
 
 function statusOf(facts: ReportFacts): string {
-  const { hostname, envid, receivedAt, tales } = facts;
+  const { hostname, envid, receivedAt, dsnRecipients } = facts;
   return lines([
     `Reporting-MTA: dns; ${hostname}`,
     ...(envid === undefined ? [] : [`Original-Envelope-Id: ${harmless(envid)}`]),
     `Arrival-Date: ${rfc5322Date(receivedAt)}`,
-    ...tales.flatMap((tale) => ['', ...recipientStatus(facts, tale)]),
+    ...dsnRecipients.flatMap((dsnRecipient) => ['', ...recipientStatus(facts, dsnRecipient)]),
     '',
   ]);
 }
 
-function recipientStatus({ kind, now, hop, willRetryUntil }: ReportFacts, { recipient, reason }: Tale) {
+function recipientStatus(
+  { kind, now, hop, willRetryUntil }: ReportFacts,
+  { recipient, reason }: DsnRecipient,
+) {
   const { address, orcpt } = recipient;
   return [
     ...(orcpt === undefined ? [] : [`Original-Recipient: ${inAscii(harmless(orcpt))}`]),

@@ -3,10 +3,10 @@
  * null sender, so that it is never answered itself.
  */
 import type { Readable } from 'node:stream';
+import type { DsnRecipient, ReportKind } from '../queue/settlement.ts';
 import { newQueueId } from '../spool/record.ts';
-import type { NewMessage, Taken } from '../spool/spool.ts';
+import type { Loaded, NewMessage } from '../spool/spool.ts';
 import { renderReport } from './render.ts';
-import type { ReportKind, Tale } from '../queue/settlement.ts';
 
 /** What goes back at most: a bounce that carries a large message may itself be refused for its size. */
 const RETURNED_BYTES = 50 * 1024;
@@ -20,23 +20,23 @@ export interface Reporting {
 }
 
 export async function reportsOf(
-  taken: Taken & { kind: 'message' },
-  tales: readonly Tale[],
+  taken: Loaded & { kind: 'message' },
+  dsnRecipients: readonly DsnRecipient[],
   reporting: Reporting,
 ): Promise<NewMessage[]> {
   const kinds: readonly ReportKind[] = ['failure', 'delay', 'success-relayed'];
   const reports: NewMessage[] = [];
   for (const kind of kinds) {
-    const told = tales.filter((tale) => tale.kind === kind);
+    const told = dsnRecipients.filter((dsnRecipient) => dsnRecipient.kind === kind);
     if (told.length > 0) reports.push(await reportOf(taken, kind, told, reporting));
   }
   return reports;
 }
 
 async function reportOf(
-  taken: Taken & { kind: 'message' },
+  taken: Loaded & { kind: 'message' },
   kind: ReportKind,
-  tales: readonly Tale[],
+  dsnRecipients: readonly DsnRecipient[],
   { hostname, now, hop, willRetryUntil }: Reporting,
 ): Promise<NewMessage> {
   const { from, receivedAt, envid, ret, bytes, smtpUtf8 } = taken.record;
@@ -54,7 +54,7 @@ async function reportOf(
     receivedAt: new Date(receivedAt),
     hop,
     willRetryUntil: new Date(willRetryUntil),
-    tales,
+    dsnRecipients,
     original: wantsAll
       ? { kind: 'message', bytes: beginning }
       : { kind: 'headers', bytes: headersOf(beginning) },

@@ -2,12 +2,13 @@
  * The process of the giving end. It stands in the place of the router while a pod leaves: it begins when the router has
  * let go of the queue, and lets go itself when it is told to drain. Ends with its supervisor.
  */
-import { jsonLog } from '../observe/log.ts';
-import type { FromRouter, ToRouter } from '../task/messages.ts';
-import { Spool } from '../spool/spool.ts';
-import { shareOwnership } from '../task/owner.ts';
+
 import { Giver } from '../handover/giver.ts';
 import { Sibling } from '../handover/sibling.ts';
+import { jsonLog } from '../observe/log.ts';
+import { Spool } from '../spool/spool.ts';
+import type { FromRouter, ToRouter } from '../task/messages.ts';
+import { shareOwnership } from '../task/owner.ts';
 
 const REPORT_MS = 500;
 

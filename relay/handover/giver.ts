@@ -4,11 +4,11 @@
  * are away are asked again with growing pauses. Entries that cannot be read are set aside for a person, and stay too.
  */
 import { crc32 } from 'node:zlib';
-import { Counters } from '../task/counts.ts';
 import type { Log } from '../observe/log.ts';
-import { handoverTo, type QueueFigures } from '../task/messages.ts';
 import { timeOfQueueId } from '../spool/record.ts';
-import type { Spool, Taken } from '../spool/spool.ts';
+import type { Loaded, Spool } from '../spool/spool.ts';
+import { Counters } from '../task/counts.ts';
+import { handoverTo, type QueueFigures } from '../task/messages.ts';
 import type { Sibling } from './sibling.ts';
 
 /** Entries under way at a time; shares the syncs of both ends, and bounds memory. */
@@ -94,7 +94,7 @@ export class Giver {
   async #give(id: string): Promise<void> {
     const { spool, log } = this.#options;
     try {
-      const taken = spool.take(id);
+      const taken = spool.load(id);
       if (taken.kind === 'damaged') await spool.setAside(id);
       if (taken.kind === 'message') await this.#handOver(taken);
     } catch (error) {
@@ -103,7 +103,7 @@ export class Giver {
     }
   }
 
-  async #handOver(taken: Taken & { kind: 'message' }): Promise<void> {
+  async #handOver(taken: Loaded & { kind: 'message' }): Promise<void> {
     const { spool, log, clock } = this.#options;
     for (const sibling of this.#inOrderFor(taken.id)) {
       if (sibling.askAgainAt > clock()) continue;

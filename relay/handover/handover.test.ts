@@ -8,11 +8,11 @@ import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { afterEach, test } from 'node:test';
 import { connect as connectTls } from 'node:tls';
+import { eventually, freePort, makePair } from '#test/kit/relayrig.ts';
 import type { Log } from '../observe/log.ts';
-import type { PairText } from '../task/messages.ts';
 import { type Envelope, encodeRecord, newQueueId, type QueueRecord } from '../spool/record.ts';
 import { Spool } from '../spool/spool.ts';
-import { eventually, freePort, makePair } from '#test/kit/relayrig.ts';
+import type { PairText } from '../task/messages.ts';
 import { HEADERS, pathOf } from './entry.ts';
 import { Giver } from './giver.ts';
 import { connectPinned } from './pin.ts';
@@ -91,7 +91,7 @@ function startGiver(spool: Spool, ports: readonly number[], shown: PairText = pa
 }
 
 async function contentOf(spool: Spool, id: string): Promise<{ record: QueueRecord; body: Buffer }> {
-  const taken = spool.take(id);
+  const taken = spool.load(id);
   assert.ok(taken.kind === 'message', JSON.stringify(taken));
   return { record: taken.record, body: await buffer(taken.open()) };
 }

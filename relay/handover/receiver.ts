@@ -9,9 +9,9 @@ import { createServer, type Server } from 'node:https';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Log } from '../observe/log.ts';
-import type { PairText } from '../task/messages.ts';
 import { decodeRecord, type QueueRecord } from '../spool/record.ts';
 import type { Spool } from '../spool/spool.ts';
+import type { PairText } from '../task/messages.ts';
 import { HEADERS, idOf, RECORD_AT_MOST, splitRecord } from './entry.ts';
 import { isPinned, receivingTerms } from './pin.ts';
 

@@ -7,9 +7,9 @@ import { Agent, type ClientRequest, type IncomingMessage, request } from 'node:h
 import type { Duplex } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
-import type { PairText } from '../task/messages.ts';
 import { encodeRecord } from '../spool/record.ts';
-import type { Taken } from '../spool/spool.ts';
+import type { Loaded } from '../spool/spool.ts';
+import type { PairText } from '../task/messages.ts';
 import { HEADERS, pathOf } from './entry.ts';
 import { connectPinned } from './pin.ts';
 
@@ -53,7 +53,7 @@ export class Sibling {
     return this.#pausedUntil;
   }
 
-  async offer(taken: Taken & { kind: 'message' }): Promise<Offered> {
+  async offer(taken: Loaded & { kind: 'message' }): Promise<Offered> {
     const offered = await this.#put(taken);
     this.#learn(offered);
     return offered;
@@ -77,7 +77,7 @@ export class Sibling {
     this.#pausedUntil = now + Math.min(PAUSE_FIRST_MS * 2 ** (this.#failures - 1), PAUSE_LAST_MS);
   }
 
-  async #put({ id, record, open }: Taken & { kind: 'message' }): Promise<Offered> {
+  async #put({ id, record, open }: Loaded & { kind: 'message' }): Promise<Offered> {
     const head = encodeRecord(record);
     const call = request({
       ...this.address,

@@ -5,7 +5,7 @@ import type { Envelope, Recipient } from '../spool/record.ts';
 import { printAddress, relayable, withPostmasterDomain } from './address.ts';
 import type { Trace } from './received.ts';
 
-export interface TlsFacts {
+export interface SessionTls {
   readonly version: string;
   readonly cipher: string;
   /** Key exchange, where the runtime tells it. */
@@ -13,7 +13,7 @@ export interface TlsFacts {
 }
 
 export interface ArrivalTerms {
-  readonly tls: TlsFacts | null;
+  readonly tls: SessionTls | null;
   readonly hostname: string;
   readonly receivedAt: number;
   readonly login: string | null;

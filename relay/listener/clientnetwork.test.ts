@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { countedAs, networkOf } from './clientnetwork.ts';
+import { clientNetwork, countedAs } from './clientnetwork.ts';
 
 test('of IPv6 a /64 is one client, of IPv4 an address, however it comes', () => {
   const cases: [string, string][] = [
@@ -15,6 +15,6 @@ test('of IPv6 a /64 is one client, of IPv4 an address, however it comes', () => 
 });
 
 test('people are shown networks of a size that says something', () => {
-  assert.equal(networkOf('192.0.2.7'), '192.0.2.0/24');
-  assert.equal(networkOf('2001:db8:1:2::9'), '2001:db8:1:2::/64');
+  assert.equal(clientNetwork('192.0.2.7'), '192.0.2.0/24');
+  assert.equal(clientNetwork('2001:db8:1:2::9'), '2001:db8:1:2::/64');
 });

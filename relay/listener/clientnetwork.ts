@@ -4,7 +4,7 @@
  */
 
 /** /24 of IPv4, /64 of IPv6. */
-export function networkOf(client: string): string {
+export function clientNetwork(client: string): string {
   return client.includes(':') ? sixtyFourOf(client) : `${client.split('.').slice(0, 3).join('.')}.0/24`;
 }
 

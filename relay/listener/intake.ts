@@ -4,14 +4,14 @@
  */
 import type { SMTPServerDataStream } from 'smtp-server';
 import type { Policy } from '#crds/policyfile.ts';
-import type { Counters } from '../task/counts.ts';
+import { SmtpClient } from '../delivery/smtpclient.ts';
 import type { HeaderWork } from '../headers/header.ts';
 import type { Log } from '../observe/log.ts';
+import type { Tracer } from '../observe/trace.ts';
+import { Spool } from '../spool/spool.ts';
+import type { Counters } from '../task/counts.ts';
 import type { Materials } from '../task/materials.ts';
 import type { LoginsRefused } from '../task/messages.ts';
-import { SmtpCourier } from '../delivery/smtpcourier.ts';
-import { Spool } from '../spool/spool.ts';
-import type { Tracer } from '../observe/trace.ts';
 import type { Arrival } from './arrival.ts';
 import { PassOn } from './passon.ts';
 import { receiveMessage } from './receive.ts';
@@ -32,21 +32,16 @@ export interface Intake {
   close(): Promise<void>;
 }
 
-export interface IntakeSurroundings {
+export interface IntakeDeps {
   readonly log: Log;
   readonly tracer: Tracer;
   readonly counters: Counters;
   readonly onEntered: (id: string) => void;
 }
 
-export function intakeOf(
-  policy: Policy,
-  materials: Materials,
-  stateDir: string,
-  around: IntakeSurroundings,
-): Intake {
-  const { counters, onEntered } = around;
-  if (policy.queue.mode === 'CutThrough') return new CutThrough(policy, materials, around);
+export function intakeOf(policy: Policy, materials: Materials, stateDir: string, deps: IntakeDeps): Intake {
+  const { counters, onEntered } = deps;
+  if (policy.queue.mode === 'CutThrough') return new CutThrough(policy, materials, deps);
   const onSync = () => counters.add('spool_syncs', 'listener');
   return new Durable(policy, new Spool(stateDir, onSync, 'late'), onEntered);
 }
@@ -122,13 +117,13 @@ class Durable implements Intake {
 
 class CutThrough implements Intake {
   readonly #policy: Policy;
-  readonly #courier: SmtpCourier;
+  readonly #courier: SmtpClient;
   readonly #passOn: PassOn;
   readonly fault = undefined;
 
-  constructor(policy: Policy, materials: Materials, { log, tracer, counters }: IntakeSurroundings) {
+  constructor(policy: Policy, materials: Materials, { log, tracer, counters }: IntakeDeps) {
     this.#policy = policy;
-    this.#courier = new SmtpCourier(policy, materials, tracer);
+    this.#courier = new SmtpClient(policy, materials, tracer);
     this.#passOn = new PassOn(policy, this.#courier, log, counters);
   }
 

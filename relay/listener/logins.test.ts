@@ -4,8 +4,8 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { hashPassword } from '#crds/passwordhash.ts';
-import { Counters } from '../task/counts.ts';
 import { clientsOf, listenerAt } from '#test/kit/relayrig.ts';
+import { Counters } from '../task/counts.ts';
 import { countedAs } from './clientnetwork.ts';
 import { Logins } from './logins.ts';
 import { REPLIES } from './reply.ts';
@@ -19,7 +19,7 @@ function loginsAt(clock: () => number, materials: { users?: Record<string, strin
     usersSecret: 'users',
     oauth: { issuer, audience: 'a', subjects: ['app'], keysConfigMap: 'keys', trustConfigMap: null },
   });
-  const around = {
+  const deps = {
     listener: listenerAt(587, { auth: 'Required', clients }),
     log: () => undefined,
     clock,
@@ -29,7 +29,7 @@ function loginsAt(clock: () => number, materials: { users?: Record<string, strin
   const configMaps: Record<string, Record<string, string>> = materials.keys === undefined
     ? {}
     : { keys: { 'jwks.json': materials.keys } };
-  return new Logins(around, { secrets: { users: materials.users ?? {} }, configMaps });
+  return new Logins(deps, { secrets: { users: materials.users ?? {} }, configMaps });
 }
 
 test('whatever a client says in whatever step, it is an answer', async () => {

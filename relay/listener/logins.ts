@@ -13,8 +13,8 @@ import { scramFirst } from '../auth/scram.ts';
 import { LoginThrottle } from '../auth/throttle.ts';
 import { TokenJudge } from '../auth/tokens.ts';
 import { Users } from '../auth/users.ts';
-import type { Counters } from '../task/counts.ts';
 import type { Log } from '../observe/log.ts';
+import type { Counters } from '../task/counts.ts';
 import { bundleOf, type Materials } from '../task/materials.ts';
 import type { Exchange, Said } from './exchange.ts';
 import { REPLIES, type Reply } from './reply.ts';
@@ -26,7 +26,7 @@ const MOST_WAITING = 500;
 /** Of a user name, for memory and log. */
 const LONGEST_NAME = 255;
 
-export interface LoginSurroundings {
+export interface LoginDeps {
   readonly listener: Listener;
   readonly log: Log;
   readonly clock: () => number;
@@ -50,7 +50,7 @@ interface Attempt {
 }
 
 export class Logins {
-  readonly #around: LoginSurroundings;
+  readonly #deps: LoginDeps;
   readonly #throttle: LoginThrottle;
   readonly mechanisms: readonly string[];
   #users: Users = new Users({});
@@ -58,10 +58,10 @@ export class Logins {
   #waiting = 0;
   readonly #lanes: Promise<unknown>[] = Array.from({ length: CHECKS_AT_ONCE }, () => Promise.resolve());
 
-  constructor(around: LoginSurroundings, materials: Materials) {
-    this.#around = around;
-    this.#throttle = new LoginThrottle(around.clock);
-    const { usersSecret, oauth } = around.listener.clients;
+  constructor(deps: LoginDeps, materials: Materials) {
+    this.#deps = deps;
+    this.#throttle = new LoginThrottle(deps.clock);
+    const { usersSecret, oauth } = deps.listener.clients;
     this.mechanisms = [
       ...(usersSecret === null ? [] : ['PLAIN', 'LOGIN', 'SCRAM-SHA-256']),
       ...(oauth === null ? [] : ['OAUTHBEARER', 'XOAUTH2']),
@@ -71,7 +71,7 @@ export class Logins {
 
   /** For the next login. */
   use(materials: Materials): void {
-    const { listener, log, clock } = this.#around;
+    const { listener, log, clock } = this.#deps;
     const { usersSecret, oauth } = listener.clients;
     this.#users = new Users(usersSecret === null ? {} : (materials.secrets[usersSecret] ?? {}));
     const { faults } = this.#users;
@@ -154,7 +154,7 @@ export class Logins {
     { mechanism, client, user }: Attempt,
     check: () => Promise<Checked>,
   ): Promise<Exclude<Judged, { kind: 'tokenRefused' }>> {
-    const { counters, log, listener, countedAs } = this.#around;
+    const { counters, log, listener, countedAs } = this.#deps;
     const counted = countedAs(client);
     if (this.#throttle.isDeaf(counted)) return { kind: 'refused', reply: REPLIES.tooManyFailures };
     const waitMs = this.#throttle.delayMs(counted, user);

@@ -4,11 +4,11 @@
  */
 import type { Socket } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
-import { Counters } from '../task/counts.ts';
 import { jsonLog, lineWriter } from '../observe/log.ts';
+import { traceOf } from '../observe/trace.ts';
+import { Counters } from '../task/counts.ts';
 import type { FromListener, LoginsRefused, ToListener } from '../task/messages.ts';
 import { shareOwnership } from '../task/owner.ts';
-import { traceOf } from '../observe/trace.ts';
 import { CountedElsewhere } from './countedelsewhere.ts';
 import { type Intake, intakeOf } from './intake.ts';
 import { ListenerTask } from './task.ts';

@@ -5,17 +5,17 @@
  */
 import type { SMTPServerDataStream } from 'smtp-server';
 import type { Policy } from '#crds/policyfile.ts';
-import type { Counters } from '../task/counts.ts';
-import type { HeaderWork } from '../headers/header.ts';
-import type { Log } from '../observe/log.ts';
-import type { LoginsRefused } from '../task/messages.ts';
-import { attempt, type Outcome } from '../delivery/attempt.ts';
-import type { Verdict } from '../delivery/verdict.ts';
+import { type AttemptResult, attempt } from '../delivery/attempt.ts';
 import type { Courier } from '../delivery/courier.ts';
 import { countVerdict, reportVerdict } from '../delivery/deliverylog.ts';
+import { FailedHops } from '../delivery/failedhops.ts';
 import { type Destination, type Route, routeOf } from '../delivery/route.ts';
-import { ShunnedHops } from '../delivery/failedhops.ts';
+import type { Verdict } from '../delivery/verdict.ts';
+import type { HeaderWork } from '../headers/header.ts';
+import type { Log } from '../observe/log.ts';
 import { newQueueId, type Recipient } from '../spool/record.ts';
+import type { Counters } from '../task/counts.ts';
+import type { LoginsRefused } from '../task/messages.ts';
 import type { Arrival } from './arrival.ts';
 import { contentOf } from './content.ts';
 import { asRefusal } from './receive.ts';
@@ -34,7 +34,7 @@ export class PassOn {
   readonly #log: Log;
   readonly #counters: Counters;
   readonly #route: Route;
-  readonly #shunned = new ShunnedHops(Date.now);
+  readonly #failedHops = new FailedHops(Date.now);
 
   constructor(policy: Policy, courier: Courier, log: Log, counters: Counters) {
     this.#policy = policy;
@@ -88,7 +88,7 @@ export class PassOn {
       courier: this.#courier,
       policy: this.#policy,
       random: Math.random,
-      shunned: this.#shunned,
+      failedHops: this.#failedHops,
     };
     const outcome = await attempt(destination, parcel, means);
     stream.resume();
@@ -102,22 +102,22 @@ export class PassOn {
 
   /** Next hops that refuse our login. */
   get loginsRefused(): LoginsRefused {
-    return this.#shunned.refusals();
+    return this.#failedHops.refusals();
   }
 
   /** A login that was refused may be right now. */
   materialsChanged(): void {
-    this.#shunned.forgive();
+    this.#failedHops.forgive();
   }
 
-  #count({ kind }: Outcome, verdict: Verdict, destination: Destination, receivedAt: number): void {
+  #count({ kind }: AttemptResult, verdict: Verdict, destination: Destination, receivedAt: number): void {
     if (kind === 'unreachable') this.#counters.add('deferred', `${destination.kind},destination`);
     else countVerdict(this.#counters, verdict, destination.kind);
     if (verdict.kind === 'delivered')
       this.#counters.observe('delivery_seconds', (Date.now() - receivedAt) / 1000);
   }
 
-  #verdictOf(outcome: Outcome, { name }: Destination) {
+  #verdictOf(outcome: AttemptResult, { name }: Destination) {
     if (outcome.kind === 'unreachable')
       return { verdict: { kind: 'deferred', reason: outcome.reason } as const, hop: name, tls: null };
     const verdict: Verdict = outcome.verdicts[0] ?? { kind: 'deferred', reason: '4.3.0 No answer' };

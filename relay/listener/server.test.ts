@@ -6,10 +6,6 @@ import { after, before, test } from 'node:test';
 import { SMTPServer } from 'smtp-server';
 import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js';
 import type { Policy } from '#crds/policyfile.ts';
-import { Counters } from '../task/counts.ts';
-import { NO_MATERIALS } from '../task/materials.ts';
-import type { PairText } from '../task/messages.ts';
-import { MessageRate } from '../supervisor/rate.ts';
 import {
   clientsOf,
   eventually,
@@ -20,6 +16,10 @@ import {
   policyOf,
   Talker,
 } from '#test/kit/relayrig.ts';
+import { MessageRate } from '../supervisor/rate.ts';
+import { Counters } from '../task/counts.ts';
+import { NO_MATERIALS } from '../task/materials.ts';
+import type { PairText } from '../task/messages.ts';
 import { type Intake, intakeOf } from './intake.ts';
 import { ListenerTask } from './task.ts';
 

@@ -1,19 +1,19 @@
 /**
- * The listener task of one policy: for each listener a desk, and a server for each TLS floor that its clients have.
+ * The listener task of one policy: for each listener a sessions, and a server for each TLS floor that its clients have.
  * Lives in its own process (main.ts).
  */
 import { constants, createHash } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { SMTPServerOptions } from 'smtp-server';
 import type { Listener, Policy, TlsVersion } from '#crds/policyfile.ts';
-import type { Counters } from '../task/counts.ts';
 import type { Log } from '../observe/log.ts';
+import type { Tracer } from '../observe/trace.ts';
+import type { Counters } from '../task/counts.ts';
 import { bundleOf, type Materials } from '../task/materials.ts';
 import type { Pairs, PairText } from '../task/messages.ts';
-import type { Tracer } from '../observe/trace.ts';
-import { Desk, type Taker } from './desk.ts';
 import { REPLIES, type Reply } from './reply.ts';
 import { GatedServer } from './server.ts';
+import { ListenerSessions, type Taker } from './sessions.ts';
 
 export interface ListenerOptions {
   readonly policy: Policy;
@@ -34,7 +34,7 @@ export interface ListenerOptions {
 
 interface Served {
   readonly listener: Listener;
-  readonly desk: Desk;
+  readonly sessions: ListenerSessions;
   readonly servers: Map<TlsVersion, GatedServer>;
 }
 
@@ -51,12 +51,16 @@ export class ListenerTask {
     this.#pairs = pairs;
     this.#materials = materials;
     for (const listener of policy.inbound.listeners) {
-      const around = {
+      const deps = {
         ...options,
         listener,
         hasPair: () => this.#pairs.host !== null,
       };
-      this.#served.set(listener.name, { listener, desk: new Desk(around, materials), servers: new Map() });
+      this.#served.set(listener.name, {
+        listener,
+        sessions: new ListenerSessions(deps, materials),
+        servers: new Map(),
+      });
     }
   }
 
@@ -72,7 +76,7 @@ export class ListenerTask {
 
   useMaterials(materials: Materials): void {
     this.#materials = materials;
-    for (const { desk } of this.#served.values()) desk.logins.use(materials);
+    for (const { sessions } of this.#served.values()) sessions.logins.use(materials);
     this.#renewContexts();
   }
 
@@ -111,7 +115,7 @@ export class ListenerTask {
   }
 
   #serverFor(served: Served, client: string): GatedServer {
-    const floor = served.desk.tlsFloorOf(client);
+    const floor = served.sessions.tlsFloorOf(client);
     const known = served.servers.get(floor);
     if (known) return known;
     const server = this.#serverOf(served, floor);
@@ -119,12 +123,12 @@ export class ListenerTask {
     return server;
   }
 
-  #serverOf({ listener, desk }: Served, floor: TlsVersion): GatedServer {
+  #serverOf({ listener, sessions }: Served, floor: TlsVersion): GatedServer {
     const { idleSeconds, messageSeconds } = this.#options.policy.inbound.limits;
     const patience = { idleMs: idleSeconds * 1000, messageMs: messageSeconds * 1000 };
     const server = new GatedServer(
-      { ...this.#libraryOptions(listener, floor), ...desk.handlers() },
-      (client, session) => desk.partsOf(client, session),
+      { ...this.#libraryOptions(listener, floor), ...sessions.handlers() },
+      (client, session) => sessions.partsOf(client, session),
       patience,
     );
     // Resets, failed handshakes, early closes: the peer's affair, counted and never fatal.

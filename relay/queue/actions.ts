@@ -4,20 +4,20 @@
  * together (progress.ts). Nothing is done to a message while it is being delivered, or it might be told of twice.
  */
 import type { Policy } from '#crds/policyfile.ts';
-import type { Counters } from '../task/counts.ts';
+import type { Verdict } from '../delivery/verdict.ts';
+import { type Reporting, reportsOf } from '../dsn/reports.ts';
 import type { Log } from '../observe/log.ts';
 import type { QueueRecord, Recipient } from '../spool/record.ts';
-import type { Spool, Taken } from '../spool/spool.ts';
-import type { Verdict } from '../delivery/verdict.ts';
-import { notifyWants, settle, type Tale } from './settlement.ts';
+import type { Loaded, Spool } from '../spool/spool.ts';
+import type { Counters } from '../task/counts.ts';
 import { type Changed, Progress } from './progress.ts';
-import { type Reporting, reportsOf } from '../dsn/reports.ts';
+import { type DsnRecipient, notifyWants, settle } from './settlement.ts';
 import { Sweep } from './sweep.ts';
 
 const SWEEP_MS = 5_000;
 
-/** The queue, as far as it is needed here; runner.ts. */
-interface KeptQueue {
+/** The queue, as far as it is needed here; manager.ts. */
+interface ActedQueue {
   add(id: string): void;
   renew(id: string): void;
   ids(after: string): Iterable<string>;
@@ -35,25 +35,25 @@ export interface Prospect {
   readonly isUntried: boolean;
 }
 
-export interface KeeperOptions {
+export interface MessageActionsDeps {
   readonly policy: Policy;
   readonly spool: Spool;
   readonly log: Log;
   readonly clock: () => number;
   readonly counters: Counters;
-  readonly queue: KeptQueue;
+  readonly queue: ActedQueue;
 }
 
-export type Touched = 'done' | 'gone' | 'delivering';
+export type ActionOutcome = 'done' | 'gone' | 'delivering';
 
-export class Keeper {
-  readonly #options: KeeperOptions;
+export class MessageActions {
+  readonly #options: MessageActionsDeps;
   readonly #progress: Progress;
   readonly #sweep: Sweep;
   #timer: NodeJS.Timeout | undefined;
   #sweeping = false;
 
-  constructor(options: KeeperOptions) {
+  constructor(options: MessageActionsDeps) {
     const { queue, spool, log, policy } = options;
     this.#options = options;
     this.#progress = new Progress(spool, log);
@@ -93,7 +93,7 @@ export class Keeper {
 
   /** Writes what a next hop said of these recipients, with the messages that tell of it; true where nobody is left. */
   async settle(
-    taken: Taken & { kind: 'message' },
+    taken: Loaded & { kind: 'message' },
     batch: readonly Recipient[],
     { verdicts, tellsSender, hop }: { verdicts: readonly Verdict[]; tellsSender: boolean; hop: string },
   ): Promise<boolean> {
@@ -104,20 +104,20 @@ export class Keeper {
       }),
     );
     const changed = await this.#change(taken.id, async (record) => {
-      const { left, tales, discarded } = settle(record, byAddress, tellsSender);
+      const { left, dsnRecipients, discarded } = settle(record, byAddress, tellsSender);
       this.#tellDiscarded(taken.id, discarded);
-      return this.#told(taken, record, left, tales, hop);
+      return this.#told(taken, record, left, dsnRecipients, hop);
     });
     return !changed || changed.record.recipients.length === 0;
   }
 
   /** Nothing is delivered, returned or told of until it is released. */
-  hold(id: string): Promise<Touched> {
+  hold(id: string): Promise<ActionOutcome> {
     return this.#touch(id, (record) => ({ record: { ...record, hold: true }, news: [] }));
   }
 
   /** Also gives recipients a new chance that were set aside. */
-  release(id: string): Promise<Touched> {
+  release(id: string): Promise<ActionOutcome> {
     return this.#touch(id, (record) => {
       const { hold: _, ...rest } = record;
       const recipients = record.recipients.map(({ reason: __, ...one }) => ({
@@ -129,11 +129,11 @@ export class Keeper {
   }
 
   /** For good; nobody is told. */
-  remove(id: string): Promise<Touched> {
+  remove(id: string): Promise<ActionOutcome> {
     return this.#touch(id, (record) => ({ record: { ...record, recipients: [] }, news: [] }));
   }
 
-  async #touch(id: string, change: (record: QueueRecord) => Changed): Promise<Touched> {
+  async #touch(id: string, change: (record: QueueRecord) => Changed): Promise<ActionOutcome> {
     const { queue } = this.#options;
     if (queue.isDelivering(id)) return 'delivering';
     const changed = await this.#change(id, change);
@@ -150,7 +150,7 @@ export class Keeper {
     const ending = this.#late(id, read.record).filter(
       ({ loginRefused, isUntried, recipient }) => recipient.state === 'queued' && !isUntried && !loginRefused,
     );
-    const taken = ending.length > 0 ? spool.take(id) : undefined;
+    const taken = ending.length > 0 ? spool.load(id) : undefined;
     if (taken?.kind !== 'message') return;
     const gone = new Set(ending.map(({ recipient }) => recipient));
     const verdicts = new Map(
@@ -162,9 +162,9 @@ export class Keeper {
     log('expired', { id, to: [...gone].map(({ address }) => address) });
     for (const _ of gone) counters.add('bounced', 'expired');
     await this.#change(id, async (record) => {
-      const { left, tales, discarded } = settle(record, verdicts, false);
+      const { left, dsnRecipients, discarded } = settle(record, verdicts, false);
       this.#tellDiscarded(id, discarded);
-      return this.#told(taken, record, left, tales, null);
+      return this.#told(taken, record, left, dsnRecipients, null);
     });
     queue.renew(id);
   }
@@ -175,13 +175,13 @@ export class Keeper {
     if (read.kind !== 'message') return;
     const { warned, hold, from } = read.record;
     if (warned || hold || from === '' || queue.isDelivering(id)) return;
-    const taken = spool.take(id);
+    const taken = spool.load(id);
     if (taken.kind !== 'message') return;
-    const tales = this.#late(id, taken.record)
+    const dsnRecipients = this.#late(id, taken.record)
       .filter(({ recipient: { state, notify } }) => state === 'queued' && notifyWants(notify, 'delay'))
-      .map(({ recipient, reason }): Tale => ({ kind: 'delay', recipient, reason }));
+      .map(({ recipient, reason }): DsnRecipient => ({ kind: 'delay', recipient, reason }));
     await this.#change(id, async (now) => {
-      const told = await this.#told(taken, now, now.recipients, tales, null);
+      const told = await this.#told(taken, now, now.recipients, dsnRecipients, null);
       return { ...told, record: { ...now, warned: true } };
     });
   }
@@ -196,10 +196,10 @@ export class Keeper {
   }
 
   async #told(
-    taken: Taken & { kind: 'message' },
+    taken: Loaded & { kind: 'message' },
     record: QueueRecord,
     left: readonly Recipient[],
-    tales: readonly Tale[],
+    dsnRecipients: readonly DsnRecipient[],
     hop: string | null,
   ): Promise<Changed> {
     const { policy, clock } = this.#options;
@@ -210,7 +210,7 @@ export class Keeper {
       hop,
       willRetryUntil: taken.record.receivedAt + policy.queue.expireAfterSeconds * 1000,
     };
-    const news = await reportsOf(taken, tales, reporting);
+    const news = await reportsOf(taken, dsnRecipients, reporting);
     for (const { id, envelope } of news) {
       const to = envelope.recipients.map(({ address }) => address);
       this.#options.log('returned', { id: taken.id, report: id, to });

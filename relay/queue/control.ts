@@ -7,7 +7,7 @@ import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { json } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
-import { DEEDS, type Deed, type QueueTools } from './tools.ts';
+import { QUEUE_ACTIONS, type QueueAction, type QueueTools } from './tools.ts';
 
 export interface ControlServer {
   /** Takes no further question; what is being answered goes on. */
@@ -52,14 +52,15 @@ async function answer(tools: QueueTools, request: IncomingMessage, response: Ser
 
 async function act(
   tools: QueueTools,
-  deed: string,
+  action: string,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  if (!DEEDS.includes(deed as Deed)) return send(response, 404, { error: `there is no deed "${deed}"` });
+  if (!QUEUE_ACTIONS.includes(action as QueueAction))
+    return send(response, 404, { error: `there is no action "${action}"` });
   const ids = await idsOf(request);
   if (!ids) return send(response, 400, { error: 'the body must be {"ids": [...]}, with ids of messages' });
-  send(response, 200, await tools.do(deed as Deed, ids));
+  send(response, 200, await tools.do(action as QueueAction, ids));
 }
 
 async function idsOf(request: IncomingMessage): Promise<string[] | undefined> {

@@ -3,14 +3,15 @@
  * destination that failed is probed by one delivery at a growing pace; what waits for it waits, and nothing else does.
  * No clock of its own.
  */
-import { type Waiting, WaitingLine } from './waiting.ts';
+
 import type { Destination } from '../delivery/route.ts';
+import { type Waiting, WaitingMessages } from './waiting.ts';
 
 const MINUTE_MS = 60_000;
 /** Deliveries at a time to a destination that has not answered yet: one that hangs must not keep many. */
 const UNPROVEN = 5;
 
-export interface LaneLimits {
+export interface DestinationLimits {
   /** Deliveries, and so connections, at a time. */
   readonly concurrent: number;
   /** Deliveries begun in a minute; null: unlimited. */
@@ -18,7 +19,7 @@ export interface LaneLimits {
 }
 
 /**
- * What a lane asks for: a delivery to a destination that answers; the first of one that has not answered yet, or no
+ * What a queue asks for: a delivery to a destination that answers; the first of one that has not answered yet, or no
  * longer; or a further one of these.
  */
 export type Standing = 'proven' | 'first' | 'further';
@@ -29,10 +30,10 @@ export interface Fault {
   readonly loginRefused: boolean;
 }
 
-export class Lane {
+export class DestinationQueue {
   readonly destination: Destination;
-  readonly #limits: LaneLimits;
-  readonly #line = new WaitingLine();
+  readonly #limits: DestinationLimits;
+  readonly #line = new WaitingMessages();
   readonly #active = new Set<string>();
   #failures = 0;
   #answers = 0;
@@ -42,7 +43,7 @@ export class Lane {
   #minute = 0;
   #begun = 0;
 
-  constructor(destination: Destination, limits: LaneLimits) {
+  constructor(destination: Destination, limits: DestinationLimits) {
     this.destination = destination;
     this.#limits = limits;
   }

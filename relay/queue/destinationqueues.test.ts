@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { hopTo } from '#test/kit/relayrig.ts';
-import { Lanes } from './destinationqueues.ts';
+import { DestinationQueues } from './destinationqueues.ts';
 
 const TURNS = 2_000;
 const forever = () => new Promise<never>(() => undefined);
@@ -10,12 +10,12 @@ const forever = () => new Promise<never>(() => undefined);
 /** Deliveries whose id begins with "hang" hear nothing; one of "slow" is answered, and goes on; "busy" takes a while. */
 function rig() {
   const delivered: string[] = [];
-  const lanes = new Lanes({
+  const queues = new DestinationQueues({
     limits: { concurrent: 20, perMinute: null },
     clock: () => 1_000_000,
-    deliver: async (lane, { id }) => {
+    deliver: async (queue, { id }) => {
       if (id.startsWith('hang')) await forever();
-      lane.answered();
+      queue.answered();
       if (id.startsWith('slow')) await forever();
       if (id.startsWith('busy')) await turn();
       delivered.push(id.trim());
@@ -23,34 +23,34 @@ function rig() {
   });
   const add = (name: string, count: number, ids = name) => {
     const hops = [hopTo(25, { host: name })];
-    const lane = lanes.to({ kind: 'hops', key: name, name, rule: 'a route', hops });
-    for (let index = 0; index < count; index++) lane.add({ id: `${ids} ${index}`.padEnd(16), attempts: 0 });
-    lanes.pump(lane);
+    const queue = queues.to({ kind: 'hops', key: name, name, rule: 'a route', hops });
+    for (let index = 0; index < count; index++) queue.add({ id: `${ids} ${index}`.padEnd(16), attempts: 0 });
+    queues.pump(queue);
   };
   const arrived = async (count: number) => {
     for (let turns = 0; delivered.length < count && turns < TURNS; turns++) await turn();
     assert.ok(delivered.length >= count, `${delivered.length}`);
   };
-  return { lanes, add, arrived, delivered };
+  return { queues, add, arrived, delivered };
 }
 
 test('a hundred destinations that hang leave room for one that is new', async () => {
-  const { lanes, add, arrived } = rig();
+  const { queues, add, arrived } = rig();
   for (let index = 0; index < 100; index++) add(`hang${index}`, 30);
-  assert.ok(lanes.inFlight > 100, 'each of them is tried');
+  assert.ok(queues.inFlight > 100, 'each of them is tried');
   add('good', 500);
   await arrived(500);
 });
 
 test('however many hang, one that answers goes on, and whoever waits gets its turn', async () => {
-  const { lanes, add, arrived } = rig();
+  const { queues, add, arrived } = rig();
   add('good', 1, 'slow');
   for (let index = 0; index < 1_000; index++) add(`hang${index}`, 30);
-  const hanging = lanes.inFlight;
+  const hanging = queues.inFlight;
   add('new', 1);
   add('good', 500);
   await arrived(500);
-  assert.equal(lanes.inFlight, hanging);
+  assert.equal(queues.inFlight, hanging);
 });
 
 test('destinations that have very much to do take turns with others', async () => {

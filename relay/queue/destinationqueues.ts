@@ -1,11 +1,12 @@
 /**
- * All destinations that something waits for (lane.ts): begins what may begin, within the bound over all, and wakes up
+ * All destinations that something waits for (queue.ts): begins what may begin, within the bound over all, and wakes up
  * for what is due later. A destination that nothing waits for is forgotten, so that many domains cost nothing.
  */
-import type { Fault, LaneLimits, Standing } from './destinationqueue.ts';
-import { Lane } from './destinationqueue.ts';
-import type { Waiting } from './waiting.ts';
+
 import type { Destination } from '../delivery/route.ts';
+import type { DestinationLimits, Fault, Standing } from './destinationqueue.ts';
+import { DestinationQueue } from './destinationqueue.ts';
+import type { Waiting } from './waiting.ts';
 
 /** Over all destinations: bounds memory and descriptors. */
 const CONCURRENT = 400;
@@ -15,26 +16,30 @@ const CONCURRENT = 400;
  */
 const UNPROVEN: Readonly<Record<Exclude<Standing, 'proven'>, number>> = { first: 300, further: 100 };
 
-export interface LanesOptions {
-  readonly limits: LaneLimits;
+export interface DestinationQueuesDeps {
+  readonly limits: DestinationLimits;
   readonly clock: () => number;
   /** Never rejects. */
-  readonly deliver: (lane: Lane, waiting: Waiting) => Promise<void>;
+  readonly deliver: (queue: DestinationQueue, waiting: Waiting) => Promise<void>;
 }
 
-export class Lanes {
-  readonly #options: LanesOptions;
-  readonly #lanes = new Map<string, Lane>();
-  readonly #timers = new Map<Lane, NodeJS.Timeout>();
+export class DestinationQueues {
+  readonly #options: DestinationQueuesDeps;
+  readonly #queues = new Map<string, DestinationQueue>();
+  readonly #timers = new Map<DestinationQueue, NodeJS.Timeout>();
   /** Those that could begin a delivery but for the bounds over all, in the order in which they are asked again. */
-  readonly #blocked = { first: new Set<Lane>(), further: new Set<Lane>(), proven: new Set<Lane>() };
+  readonly #blocked = {
+    first: new Set<DestinationQueue>(),
+    further: new Set<DestinationQueue>(),
+    proven: new Set<DestinationQueue>(),
+  };
   /** Deliveries under way, by message: each of its destinations has one. */
   readonly #delivering = new Map<string, number>();
   #inFlight = 0;
   #unproven = 0;
   #stopped = false;
 
-  constructor(options: LanesOptions) {
+  constructor(options: DestinationQueuesDeps) {
     this.#options = options;
   }
 
@@ -43,16 +48,16 @@ export class Lanes {
     return this.#inFlight;
   }
 
-  to(destination: Destination): Lane {
-    const known = this.#lanes.get(destination.key);
+  to(destination: Destination): DestinationQueue {
+    const known = this.#queues.get(destination.key);
     if (known) return known;
-    const lane = new Lane(destination, this.#options.limits);
-    this.#lanes.set(destination.key, lane);
-    return lane;
+    const queue = new DestinationQueue(destination, this.#options.limits);
+    this.#queues.set(destination.key, queue);
+    return queue;
   }
 
-  known({ key }: Destination): Lane | undefined {
-    return this.#lanes.get(key);
+  known({ key }: Destination): DestinationQueue | undefined {
+    return this.#queues.get(key);
   }
 
   isDelivering(id: string): boolean {
@@ -61,14 +66,14 @@ export class Lanes {
 
   /** Why destinations put things off. */
   faults(): (Fault & { readonly destination: string })[] {
-    return [...this.#lanes.values()].flatMap(({ destination, fault }) =>
+    return [...this.#queues.values()].flatMap(({ destination, fault }) =>
       fault ? [{ ...fault, destination: destination.name }] : [],
     );
   }
 
   /** Tries what `wanted` names now, whatever pause its destination has. */
   hurry(wanted: (id: string) => boolean): void {
-    for (const lane of [...this.#lanes.values()]) if (lane.hurry(wanted)) this.pump(lane);
+    for (const queue of [...this.#queues.values()]) if (queue.hurry(wanted)) this.pump(queue);
   }
 
   /** Begins nothing more. */
@@ -78,27 +83,27 @@ export class Lanes {
   }
 
   /** Begins what may begin now, and wakes up for what is due later. */
-  pump(lane: Lane): void {
+  pump(queue: DestinationQueue): void {
     if (this.#stopped) return;
-    this.#unblock(lane);
+    this.#unblock(queue);
     const now = this.#options.clock();
-    while (this.#hasRoomFor(lane.standing)) {
-      const waiting = lane.begin(now);
+    while (this.#hasRoomFor(queue.standing)) {
+      const waiting = queue.begin(now);
       if (!waiting) break;
-      this.#begin(lane, waiting);
+      this.#begin(queue, waiting);
     }
-    if (lane.isIdle) this.#forget(lane);
-    else this.#wakeUp(lane, now);
+    if (queue.isIdle) this.#forget(queue);
+    else this.#wakeUp(queue, now);
   }
 
-  #begin(lane: Lane, waiting: Waiting): void {
+  #begin(queue: DestinationQueue, waiting: Waiting): void {
     const { id } = waiting;
-    const unproven = lane.standing === 'proven' ? 0 : 1;
+    const unproven = queue.standing === 'proven' ? 0 : 1;
     this.#inFlight += 1;
     this.#unproven += unproven;
     this.#delivering.set(id, (this.#delivering.get(id) ?? 0) + 1);
-    void this.#options.deliver(lane, waiting).then(() => {
-      lane.ended(waiting);
+    void this.#options.deliver(queue, waiting).then(() => {
+      queue.ended(waiting);
       this.#inFlight -= 1;
       this.#unproven -= unproven;
       const others = (this.#delivering.get(id) ?? 1) - 1;
@@ -106,7 +111,7 @@ export class Lanes {
       else this.#delivering.delete(id);
       // Its own next one last, so that all have their turn.
       this.#pumpBlocked();
-      this.pump(lane);
+      this.pump(queue);
     });
   }
 
@@ -125,26 +130,26 @@ export class Lanes {
     }
   }
 
-  #unblock(lane: Lane): void {
-    for (const lanes of Object.values(this.#blocked)) lanes.delete(lane);
+  #unblock(queue: DestinationQueue): void {
+    for (const queues of Object.values(this.#blocked)) queues.delete(queue);
   }
 
-  #wakeUp(lane: Lane, now: number): void {
-    clearTimeout(this.#timers.get(lane));
-    const due = lane.nextLook(now);
+  #wakeUp(queue: DestinationQueue, now: number): void {
+    clearTimeout(this.#timers.get(queue));
+    const due = queue.nextLook(now);
     if (due === undefined) return;
-    if (due <= now) this.#blocked[lane.standing].add(lane);
+    if (due <= now) this.#blocked[queue.standing].add(queue);
     else
       this.#timers.set(
-        lane,
-        setTimeout(() => this.pump(lane), due - now),
+        queue,
+        setTimeout(() => this.pump(queue), due - now),
       );
   }
 
-  #forget(lane: Lane): void {
-    clearTimeout(this.#timers.get(lane));
-    this.#timers.delete(lane);
-    this.#unblock(lane);
-    this.#lanes.delete(lane.destination.key);
+  #forget(queue: DestinationQueue): void {
+    clearTimeout(this.#timers.get(queue));
+    this.#timers.delete(queue);
+    this.#unblock(queue);
+    this.#queues.delete(queue.destination.key);
   }
 }

@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
 import type { Policy } from '#crds/policyfile.ts';
-import { newQueueId } from '../spool/record.ts';
-import { Spool } from '../spool/spool.ts';
 import { eventually, hopTo, type PodDirs, podDirs, policyOf, routeTo } from '#test/kit/relayrig.ts';
 import type { Courier, HopResult, NextHop, Parcel } from '../delivery/courier.ts';
-import { Runner } from './manager.ts';
+import { newQueueId } from '../spool/record.ts';
+import { Spool } from '../spool/spool.ts';
+import { QueueManager } from './manager.ts';
 
 let dirs: PodDirs;
 let spool: Spool;
-let runners: Runner[];
+let runners: QueueManager[];
 let events: { event: string; fields: Record<string, unknown> }[];
 
 beforeEach(() => {
@@ -19,7 +19,7 @@ beforeEach(() => {
   events = [];
 });
 afterEach(async () => {
-  for (const runner of runners) await runner.drain(0);
+  for (const manager of runners) await manager.drain(0);
   await spool.close();
   dirs.remove();
 });
@@ -31,7 +31,7 @@ const outbound: Partial<Policy['outbound']> = {
 
 type Answer = (hop: NextHop, parcel: Parcel) => HopResult | Promise<HopResult>;
 
-function runnerWith(answer: Answer, clock: () => number = Date.now): Runner {
+function runnerWith(answer: Answer, clock: () => number = Date.now): QueueManager {
   const courier: Courier = {
     deliver: async (hop, parcel) => answer(hop, parcel),
     close: () => undefined,
@@ -39,9 +39,9 @@ function runnerWith(answer: Answer, clock: () => number = Date.now): Runner {
   const log = (event: string, fields = {}) => events.push({ event, fields });
   const signer = async () => ({ kind: 'header', header: null }) as const;
   const policy = policyOf({}, outbound);
-  const runner = new Runner({ policy, spool, courier, signer, log, clock, random: () => 0.5 });
-  runners.push(runner);
-  return runner;
+  const manager = new QueueManager({ policy, spool, courier, signer, log, clock, random: () => 0.5 });
+  runners.push(manager);
+  return manager;
 }
 
 const enter = (...to: string[]) => enterFrom('', ...to);
@@ -81,18 +81,18 @@ const queuedIn = (id: string) => {
 
 test('what was in the spool and what comes later is delivered once and goes', async () => {
   const sent: string[] = [];
-  const runner = runnerWith((_hop, parcel) => {
+  const manager = runnerWith((_hop, parcel) => {
     sent.push(...parcel.to);
     return all(parcel, 250);
   });
   await enter('a@x.example');
-  await runner.start();
+  await manager.start();
   const later = await enter('b@x.example');
-  runner.add(later);
-  runner.add(later);
+  manager.add(later);
+  manager.add(later);
   await eventually(() => spool.depth === 0);
   assert.deepEqual(sent, ['a@x.example', 'b@x.example']);
-  assert.deepEqual(runner.figures, {
+  assert.deepEqual(manager.figures, {
     depth: 0,
     bytes: 0,
     held: 0,
@@ -104,19 +104,19 @@ test('what was in the spool and what comes later is delivered once and goes', as
 
 test('hops are tried in order until one answers', async () => {
   const tried: string[] = [];
-  const runner = runnerWith((hop, parcel) => {
+  const manager = runnerWith((hop, parcel) => {
     tried.push(hop.host);
     return hop.host === 'first' ? unreachable : all(parcel, 250);
   });
   await enter('a@x.example');
-  await runner.start();
+  await manager.start();
   await eventually(() => spool.depth === 0);
   assert.deepEqual(tried, ['first', 'second']);
 });
 
 test('a dead destination holds up nobody else, is probed by one delivery, and says why', async () => {
   let probes = 0;
-  const runner = runnerWith(
+  const manager = runnerWith(
     (hop, parcel) => {
       if (hop.host !== 'dead') return all(parcel, 250);
       probes += 1;
@@ -125,35 +125,35 @@ test('a dead destination holds up nobody else, is probed by one delivery, and sa
     () => 1_000_000,
   );
   for (let index = 0; index < 30; index++) await enter(`a${index}@dead.example`);
-  await runner.start();
+  await manager.start();
   await eventually(() => probes > 0);
-  for (let index = 0; index < 30; index++) runner.add(await enter(`a${index}@x.example`));
+  for (let index = 0; index < 30; index++) manager.add(await enter(`a${index}@x.example`));
   await eventually(() => spool.depth === 30);
   // Twenty were under way before the first failed; nothing more begins within its pause.
   assert.ok(probes <= 20, `${probes}`);
-  assert.deepEqual(runner.figures.deferrals, [{ destination: 'dead:3', message: 'nobody there' }]);
-  await runner.drain(0);
+  assert.deepEqual(manager.figures.deferrals, [{ destination: 'dead:3', message: 'nobody there' }]);
+  await manager.drain(0);
 });
 
 test('mail goes out soon after its destination is back', async () => {
   let down = true;
-  const runner = runnerWith((_hop, parcel) => (down ? unreachable : all(parcel, 250)));
+  const manager = runnerWith((_hop, parcel) => (down ? unreachable : all(parcel, 250)));
   for (let index = 0; index < 5; index++) await enter(`a${index}@x.example`);
-  await runner.start();
-  await eventually(() => runner.figures.deferrals.length === 1);
+  await manager.start();
+  await eventually(() => manager.figures.deferrals.length === 1);
   down = false;
   await eventually(() => spool.depth === 0);
 });
 
 test('a recipient that is refused for good is told of, and the delivered one not delivered again', async () => {
   const sent: { from: string; to: readonly string[] }[] = [];
-  const runner = runnerWith((_hop, { from, to, ...parcel }) => {
+  const manager = runnerWith((_hop, { from, to, ...parcel }) => {
     sent.push({ from, to });
     return all({ from, to, ...parcel }, to[0] === 'a@dead.example' ? 550 : 250);
   });
   const id = await enterFrom('me@x.example', 'a@dead.example', 'b@x.example');
-  await runner.start();
-  await eventually(() => runner.figures.depth === 0);
+  await manager.start();
+  await eventually(() => manager.figures.depth === 0);
   assert.equal(queuedIn(id), 'gone');
   assert.deepEqual(
     sent.toSorted((a, b) => (a.to < b.to ? -1 : 1)),
@@ -166,10 +166,10 @@ test('a recipient that is refused for good is told of, and the delivered one not
 });
 
 test('what has no sender is told to nobody', async () => {
-  const runner = runnerWith((_hop, parcel) => all(parcel, 550));
+  const manager = runnerWith((_hop, parcel) => all(parcel, 550));
   const id = await enter('a@x.example');
-  await runner.start();
-  await eventually(() => runner.figures.depth === 0);
+  await manager.start();
+  await eventually(() => manager.figures.depth === 0);
   assert.equal(queuedIn(id), 'gone');
   assert.deepEqual(
     events.map(({ event }) => event),
@@ -180,7 +180,7 @@ test('what has no sender is told to nobody', async () => {
 test('a recipient that is put off is tried again, and alone', async () => {
   const tries: string[][] = [];
   let now = 1_000_000;
-  const runner = runnerWith(
+  const manager = runnerWith(
     (_hop, parcel) => {
       tries.push([...parcel.to]);
       const verdicts = parcel.to.map((address) =>
@@ -193,53 +193,53 @@ test('a recipient that is put off is tried again, and alone', async () => {
     () => now,
   );
   const id = await enter('a@x.example', 'later@x.example');
-  await runner.start();
-  await eventually(() => runner.figures.deferrals.length === 1);
+  await manager.start();
+  await eventually(() => manager.figures.deferrals.length === 1);
   assert.deepEqual(queuedIn(id), ['later@x.example queued']);
   now += 120_000;
-  runner.add(await enter('b@x.example'));
+  manager.add(await enter('b@x.example'));
   await eventually(() => spool.depth === 0);
   assert.deepEqual(tries, [['a@x.example', 'later@x.example'], ['later@x.example'], ['b@x.example']]);
 });
 
 test('many recipients go in groups that next hops take', async () => {
   const groups: number[] = [];
-  const runner = runnerWith((_hop, parcel) => {
+  const manager = runnerWith((_hop, parcel) => {
     groups.push(parcel.to.length);
     return all(parcel, 250);
   });
   await enter(...Array.from({ length: 250 }, (_, index) => `a${index}@x.example`));
-  await runner.start();
+  await manager.start();
   await eventually(() => spool.depth === 0);
   assert.deepEqual(groups, [100, 100, 50]);
 });
 
 test('an entry that is damaged is set aside, counted, and does not stop the others', async () => {
-  const runner = runnerWith((_hop, parcel) => all(parcel, 250));
+  const manager = runnerWith((_hop, parcel) => all(parcel, 250));
   const id = await enter('a@x.example');
   const read = spool.read(id);
   assert.ok(read.kind === 'message');
   await spool.settle(id, { ...read.record, crc: read.record.crc + 1 });
   await enter('b@x.example');
-  await runner.start();
+  await manager.start();
   await eventually(() => spool.depth === 0);
-  assert.equal(runner.figures.held, 1);
+  assert.equal(manager.figures.held, 1);
   assert.deepEqual(events.map(({ event }) => event).toSorted(), ['delivered', 'set_aside']);
 });
 
 test('a drain begins nothing more and waits for what is under way', async () => {
   const gate = Promise.withResolvers<void>();
   let begun = 0;
-  const runner = runnerWith(async (_hop, parcel) => {
+  const manager = runnerWith(async (_hop, parcel) => {
     begun += 1;
     await gate.promise;
     return all(parcel, 250);
   });
   await enter('a@x.example');
-  await runner.start();
+  await manager.start();
   await eventually(() => begun === 1);
-  const drained = runner.drain(60_000);
-  runner.add(await enter('b@x.example'));
+  const drained = manager.drain(60_000);
+  manager.add(await enter('b@x.example'));
   gate.resolve();
   await drained;
   assert.deepEqual([begun, spool.depth], [1, 1]);
@@ -247,7 +247,7 @@ test('a drain begins nothing more and waits for what is under way', async () => 
 
 test('a recipient that is put off holds up no other group of its message', async () => {
   const sent: number[] = [];
-  const runner = runnerWith((_hop, parcel) => {
+  const manager = runnerWith((_hop, parcel) => {
     sent.push(parcel.to.length);
     const verdicts = parcel.to.map((address) =>
       address === 'a0@x.example'
@@ -257,67 +257,69 @@ test('a recipient that is put off holds up no other group of its message', async
     return { kind: 'answered', verdicts, tls: null, tellsSender: false, mayTryAnother: false };
   });
   const id = await enter(...Array.from({ length: 250 }, (_, index) => `a${index}@x.example`));
-  await runner.start();
-  await eventually(() => runner.figures.deferrals.length === 1);
+  await manager.start();
+  await eventually(() => manager.figures.deferrals.length === 1);
   assert.deepEqual(queuedIn(id), ['a0@x.example queued']);
   assert.deepEqual(sent, [100, 100, 50]);
-  assert.deepEqual(runner.figures.deferrals, [{ destination: 'first:1,second:2', message: '450 later' }]);
+  assert.deepEqual(manager.figures.deferrals, [{ destination: 'first:1,second:2', message: '450 later' }]);
 });
 
 test('a message that was put off keeps its reason, whatever else its destination takes', async () => {
   let now = Date.now();
-  const runner = runnerWith(
+  const manager = runnerWith(
     (_hop, parcel) => all(parcel, parcel.to[0] === 'full@x.example' ? 452 : 250),
     () => now,
   );
   const full = await enterFrom('me@x.example', 'full@x.example');
-  await runner.start();
-  await eventually(() => runner.figures.deferrals.length === 1);
-  runner.add(await enter('a@x.example'));
+  await manager.start();
+  await eventually(() => manager.figures.deferrals.length === 1);
+  manager.add(await enter('a@x.example'));
   await eventually(() => spool.depth === 1);
-  assert.equal(runner.prospectOf(full, 'me@x.example', 'full@x.example').reason, '452 no');
+  assert.equal(manager.prospectOf(full, 'me@x.example', 'full@x.example').reason, '452 no');
   now += 6 * 86_400_000;
-  await runner.keeper.sweep();
+  await manager.actions.sweep();
   assert.equal(queuedIn(full), 'gone');
   assert.ok(events.some(({ event }) => event === 'returned'));
-  await eventually(() => runner.figures.depth === 0);
+  await eventually(() => manager.figures.depth === 0);
 });
 
 test('a message that ends every session gives way to the others', async () => {
   let now = 1_000_000;
-  const runner = runnerWith(
+  const manager = runnerWith(
     (_hop, parcel) =>
       parcel.to[0] === 'poison@x.example' ? { ...unreachable, hadSession: true } : all(parcel, 250),
     () => now,
   );
   const poison = await enter('poison@x.example');
-  await runner.start();
-  await eventually(() => runner.figures.deferrals.length === 1);
+  await manager.start();
+  await eventually(() => manager.figures.deferrals.length === 1);
   const other = await enter('a@x.example');
-  runner.add(other);
+  manager.add(other);
   now += 2_000;
-  runner.add(await enter('b@x.example'));
+  manager.add(await enter('b@x.example'));
   await eventually(() => spool.depth === 1);
   assert.deepEqual([queuedIn(poison), queuedIn(other)], [['poison@x.example queued'], 'gone']);
 });
 
 test('mail that is too old goes back, whatever was released, held or refused a login before it', async () => {
   let now = Date.now();
-  const runner = runnerWith(
+  const manager = runnerWith(
     (hop) => ({ ...unreachable, loginRefused: hop.host === 'dead' }),
     () => now,
   );
   const held = await enterFrom('me@x.example', 'held@x.example');
   const waits = await enterFrom('me@x.example', 'a@dead.example');
   const released = await enterFrom('me@x.example', 'b@x.example');
-  await runner.start();
-  await eventually(() => runner.figures.deferrals.length === 1 && runner.figures.loginsRefused.length === 1);
-  await eventually(async () => (await runner.keeper.hold(held)) === 'done');
-  await eventually(async () => (await runner.keeper.hold(released)) === 'done');
-  await runner.keeper.release(released);
-  await eventually(() => !runner.isDelivering(released));
+  await manager.start();
+  await eventually(
+    () => manager.figures.deferrals.length === 1 && manager.figures.loginsRefused.length === 1,
+  );
+  await eventually(async () => (await manager.actions.hold(held)) === 'done');
+  await eventually(async () => (await manager.actions.hold(released)) === 'done');
+  await manager.actions.release(released);
+  await eventually(() => !manager.isDelivering(released));
   now += 6 * 86_400_000;
-  await runner.keeper.sweep();
+  await manager.actions.sweep();
   assert.deepEqual(
     [held, waits, released].map((id) => queuedIn(id)),
     [['held@x.example queued'], ['a@dead.example queued'], 'gone'],
@@ -326,16 +328,16 @@ test('mail that is too old goes back, whatever was released, held or refused a l
 
 test('what is being held or removed at this moment is not begun', async () => {
   let tries = 0;
-  const runner = runnerWith((_hop, parcel) => {
+  const manager = runnerWith((_hop, parcel) => {
     tries += 1;
     return all(parcel, 450);
   });
   const [held, removed] = [await enter('a@x.example'), await enter('b@x.example')];
-  await runner.start();
-  await eventually(() => tries === 2 && !runner.isDelivering(held) && !runner.isDelivering(removed));
-  const changes = [runner.keeper.hold(held), runner.keeper.remove(removed)];
-  runner.hurry(() => true);
+  await manager.start();
+  await eventually(() => tries === 2 && !manager.isDelivering(held) && !manager.isDelivering(removed));
+  const changes = [manager.actions.hold(held), manager.actions.remove(removed)];
+  manager.hurry(() => true);
   assert.deepEqual(await Promise.all(changes), ['done', 'done']);
-  await eventually(() => !runner.isDelivering(held) && !runner.isDelivering(removed));
+  await eventually(() => !manager.isDelivering(held) && !manager.isDelivering(removed));
   assert.deepEqual([tries, queuedIn(held), queuedIn(removed)], [2, ['a@x.example queued'], 'gone']);
 });

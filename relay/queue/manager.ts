@@ -1,33 +1,33 @@
 /**
- * Drives the queue: each message's recipients wait at their destinations (lane.ts), a bounded number of deliveries is
+ * Drives the queue: each message's recipients wait at their destinations (queue.ts), a bounded number of deliveries is
  * under way, progress is written after each answer, and a message goes when its last recipient is settled. Delivers at
- * least once. What becomes of a message otherwise (returned, held, removed) is keeper.ts.
+ * least once. What becomes of a message otherwise (returned, held, removed) is actions.ts.
  */
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Policy } from '#crds/policyfile.ts';
-import { Counters } from '../task/counts.ts';
-import type { Log } from '../observe/log.ts';
-import type { QueueFigures } from '../task/messages.ts';
-import type { QueueRecord, Recipient } from '../spool/record.ts';
-import type { Spool, Taken } from '../spool/spool.ts';
-import { attempt, type Outcome } from '../delivery/attempt.ts';
+import { type AttemptResult, attempt } from '../delivery/attempt.ts';
 import type { Courier } from '../delivery/courier.ts';
-import { Keeper, type Prospect } from './actions.ts';
-import { KnownMessages } from './queueindex.ts';
-import type { Lane } from './destinationqueue.ts';
-import { Lanes } from './destinationqueues.ts';
-import { batchFor, parcelOf, type Signer } from './parcel.ts';
-import type { Waiting } from './waiting.ts';
 import { countVerdict, reportVerdict } from '../delivery/deliverylog.ts';
+import { FailedHops } from '../delivery/failedhops.ts';
 import { type Route, routeOf } from '../delivery/route.ts';
+import type { Log } from '../observe/log.ts';
+import type { QueueRecord, Recipient } from '../spool/record.ts';
+import type { Loaded, Spool } from '../spool/spool.ts';
+import { Counters } from '../task/counts.ts';
+import type { QueueFigures } from '../task/messages.ts';
+import { MessageActions, type Prospect } from './actions.ts';
+import type { DestinationQueue } from './destinationqueue.ts';
+import { DestinationQueues } from './destinationqueues.ts';
+import { batchFor, parcelOf, type Signer } from './parcel.ts';
+import { QueueIndex } from './queueindex.ts';
 import { destinationRetryMs, messageRetryMs } from './schedule.ts';
-import { ShunnedHops } from '../delivery/failedhops.ts';
+import type { Waiting } from './waiting.ts';
 
 const REPORTED_DESTINATIONS = 10;
 /** Messages taken up at the start before others get their turn. */
 const LISTED_AT_ONCE = 500;
 
-export interface RunnerOptions {
+export interface QueueManagerDeps {
   readonly policy: Policy;
   readonly spool: Spool;
   readonly courier: Courier;
@@ -37,33 +37,33 @@ export interface RunnerOptions {
   readonly random: () => number;
 }
 
-export class Runner {
-  readonly #options: RunnerOptions;
+export class QueueManager {
+  readonly #options: QueueManagerDeps;
   readonly #route: Route;
-  readonly #lanes: Lanes;
-  readonly #known = new KnownMessages();
-  readonly #shunned: ShunnedHops;
+  readonly #queues: DestinationQueues;
+  readonly #known = new QueueIndex();
+  readonly #failedHops: FailedHops;
   readonly counters = new Counters();
-  readonly keeper: Keeper;
+  readonly actions: MessageActions;
   #running = false;
 
-  constructor(options: RunnerOptions) {
+  constructor(options: QueueManagerDeps) {
     this.#options = options;
     this.#route = routeOf(options.policy);
-    this.#shunned = new ShunnedHops(options.clock);
+    this.#failedHops = new FailedHops(options.clock);
     const { connectionsPerDestination, messagesPerDestinationPerMinute } = options.policy.outbound.limits;
-    this.#lanes = new Lanes({
+    this.#queues = new DestinationQueues({
       limits: { concurrent: connectionsPerDestination, perMinute: messagesPerDestinationPerMinute },
       clock: options.clock,
-      deliver: (lane, waiting) => this.#deliverSafely(lane, waiting),
+      deliver: (queue, waiting) => this.#deliverSafely(queue, waiting),
     });
-    this.keeper = new Keeper({ ...options, counters: this.counters, queue: this });
+    this.actions = new MessageActions({ ...options, counters: this.counters, queue: this });
   }
 
   /** Takes up everything in the spool and begins to deliver. */
   async start(): Promise<void> {
     this.#running = true;
-    this.keeper.start();
+    this.actions.start();
     const { spool } = this.#options;
     for (let ids = spool.list('', LISTED_AT_ONCE); ids.length > 0; ) {
       for (const id of ids) this.add(id);
@@ -85,13 +85,13 @@ export class Runner {
       return;
     }
     const { record } = read;
-    const lanes = record.hold ? new Set<Lane>() : this.#lanesOf(record);
+    const queues = record.hold ? new Set<DestinationQueue>() : this.#queuesFor(record);
     const held = record.hold === true || record.recipients.some(({ state }) => state === 'held');
     this.#known.put(id, { held, bytes: record.bytes });
-    // What waits for it in other lanes is dropped when its turn comes.
-    for (const lane of lanes) {
-      if (!lane.isDelivering(id)) lane.add({ id, attempts: 0 });
-      this.#lanes.pump(lane);
+    // What waits for it in other queues is dropped when its turn comes.
+    for (const queue of queues) {
+      if (!queue.isDelivering(id)) queue.add({ id, attempts: 0 });
+      this.#queues.pump(queue);
     }
   }
 
@@ -101,45 +101,45 @@ export class Runner {
   }
 
   isDelivering(id: string): boolean {
-    return this.#lanes.isDelivering(id);
+    return this.#queues.isDelivering(id);
   }
 
   prospectOf(id: string, from: string, to: string): Prospect {
     const destination = this.#route(from, to);
-    const lane = this.#lanes.known(destination);
+    const queue = this.#queues.known(destination);
     return {
       destination: destination.name,
-      due: lane?.dueOf(id, this.#options.clock()),
-      reason: lane?.reasonFor(id),
-      loginRefused: lane?.fault?.loginRefused ?? false,
-      isUntried: lane?.isUntried ?? false,
+      due: queue?.dueOf(id, this.#options.clock()),
+      reason: queue?.reasonFor(id),
+      loginRefused: queue?.fault?.loginRefused ?? false,
+      isUntried: queue?.isUntried ?? false,
     };
   }
 
   /** Tries what `wanted` names now, whatever pause its destination has. */
   hurry(wanted: (id: string) => boolean): void {
-    this.#lanes.hurry(wanted);
+    this.#queues.hurry(wanted);
   }
 
   /** What waits for a login, a key or a trust bundle may go now. */
   materialsChanged(): void {
-    this.#shunned.forgive();
+    this.#failedHops.forgive();
     this.hurry(() => true);
   }
 
   /** Begins nothing more; resolves when what is under way has ended, or at the deadline. */
   async drain(deadlineMs: number): Promise<void> {
     this.#running = false;
-    this.keeper.stop();
-    this.#lanes.stop();
+    this.actions.stop();
+    this.#queues.stop();
     this.#options.courier.close();
     const end = this.#options.clock() + deadlineMs;
-    while (this.#lanes.inFlight > 0 && this.#options.clock() < end)
+    while (this.#queues.inFlight > 0 && this.#options.clock() < end)
       await new Promise((tick) => setTimeout(tick, 10));
   }
 
   get figures(): QueueFigures {
-    const deferrals = this.#lanes
+    const deferrals = this.#queues
       .faults()
       .filter(({ loginRefused }) => !loginRefused)
       .map(({ destination, reason }) => ({ destination, message: reason }));
@@ -149,67 +149,71 @@ export class Runner {
       held: this.#known.held + this.#options.spool.damaged,
       oldest: this.#known.oldest,
       deferrals: deferrals.slice(0, REPORTED_DESTINATIONS),
-      loginsRefused: this.#shunned.refusals().slice(0, REPORTED_DESTINATIONS),
+      loginsRefused: this.#failedHops.refusals().slice(0, REPORTED_DESTINATIONS),
     };
   }
 
-  #lanesOf({ from, recipients }: QueueRecord): Set<Lane> {
-    return new Set(recipients.filter(isQueued).map(({ address }) => this.#laneOf(from, address)));
+  #queuesFor({ from, recipients }: QueueRecord): Set<DestinationQueue> {
+    return new Set(recipients.filter(isQueued).map(({ address }) => this.#queueFor(from, address)));
   }
 
-  #laneOf(from: string, address: string): Lane {
-    return this.#lanes.to(this.#route(from, address));
+  #queueFor(from: string, address: string): DestinationQueue {
+    return this.#queues.to(this.#route(from, address));
   }
 
-  async #deliverSafely(lane: Lane, waiting: Waiting): Promise<void> {
+  async #deliverSafely(queue: DestinationQueue, waiting: Waiting): Promise<void> {
     try {
-      await this.#deliver(lane, waiting);
+      await this.#deliver(queue, waiting);
     } catch (error) {
       // A bug, or the disk failed to read: the entry is still in the spool, so it waits.
       const { message } = error as Error;
       this.#options.log('delivery_failed', { id: waiting.id, message });
-      this.#putOff(lane, waiting, message);
+      this.#putOff(queue, waiting, message);
     }
   }
 
-  async #deliver(lane: Lane, waiting: Waiting): Promise<void> {
+  async #deliver(queue: DestinationQueue, waiting: Waiting): Promise<void> {
     const { id, tried } = waiting;
     // Whoever is changing it may take it away.
-    await this.keeper.changing(id);
-    const taken = this.#options.spool.take(id);
+    await this.actions.changing(id);
+    const taken = this.#options.spool.load(id);
     if (taken.kind !== 'message') return this.#lost(id, taken);
     const { batch, more } = batchFor(
       taken.record.recipients.filter(
         (one) =>
-          isQueued(one) && this.#isFor(lane, taken.record, one) && !tried?.addresses.includes(one.address),
+          isQueued(one) && this.#isFor(queue, taken.record, one) && !tried?.addresses.includes(one.address),
       ),
     );
     // Returned, removed or held by a person in the meantime.
     if (taken.record.hold) return;
     if (batch.length === 0) {
-      if (tried) this.#putOff(lane, waiting, tried.reason);
+      if (tried) this.#putOff(queue, waiting, tried.reason);
       return;
     }
     const packed = await parcelOf(taken, batch, this.#options.signer);
-    if (packed.kind === 'waits') return this.#putOff(lane, waiting, packed.reason);
+    if (packed.kind === 'waits') return this.#putOff(queue, waiting, packed.reason);
     const outcome =
       packed.kind === 'refused'
         ? refusedByUs(batch, packed)
-        : await attempt(lane.destination, packed.parcel, { ...this.#options, shunned: this.#shunned });
-    if (outcome.kind === 'unreachable') return this.#unreachable(lane, waiting, outcome);
-    lane.answered();
-    await this.#settle(lane, taken, batch, outcome);
+        : await attempt(queue.destination, packed.parcel, { ...this.#options, failedHops: this.#failedHops });
+    if (outcome.kind === 'unreachable') return this.#unreachable(queue, waiting, outcome);
+    queue.answered();
+    await this.#settle(queue, taken, batch, outcome);
     const nowTried = withDeferred(tried, batch, outcome);
-    if (more) lane.add(nowTried ? { ...waiting, tried: nowTried } : waiting);
-    else if (nowTried) this.#putOff(lane, waiting, nowTried.reason);
+    if (more) queue.add(nowTried ? { ...waiting, tried: nowTried } : waiting);
+    else if (nowTried) this.#putOff(queue, waiting, nowTried.reason);
   }
 
-  #isFor(lane: Lane, { from }: QueueRecord, { address }: Recipient): boolean {
-    return this.#route(from, address).key === lane.destination.key;
+  #isFor(queue: DestinationQueue, { from }: QueueRecord, { address }: Recipient): boolean {
+    return this.#route(from, address).key === queue.destination.key;
   }
 
   /** Everything for this destination waits. */
-  #unreachable(lane: Lane, waiting: Waiting, outcome: Outcome & { kind: 'unreachable' }): void {
+  #unreachable(
+    queue: DestinationQueue,
+    waiting: Waiting,
+    outcome: AttemptResult & { kind: 'unreachable' },
+  ): void {
     const { clock, random, log } = this.#options;
     // A drain ends attempts that had not begun to send: no fault of the destination, and nothing to tell.
     if (!this.#running) return;
@@ -218,31 +222,31 @@ export class Runner {
     const attempts = waiting.attempts + (hadSession ? 1 : 0);
     // Many wrong logins in a row may lock an account.
     const retryMs = fault.loginRefused ? messageRetryMs : destinationRetryMs;
-    lane.unreachable({ ...waiting, attempts }, fault, {
+    queue.unreachable({ ...waiting, attempts }, fault, {
       pauseMs: (failures) => retryMs(failures, random()),
       due: hadSession ? now + messageRetryMs(attempts, random()) : undefined,
       now,
     });
-    const { name, rule, kind } = lane.destination;
+    const { name, rule, kind } = queue.destination;
     this.counters.add('deferred', `${kind},destination`);
     log('deferred', {
       id: waiting.id,
       destination: name,
       rule,
       reason: fault.reason,
-      failures: lane.failures,
+      failures: queue.failures,
     });
   }
 
   /** Reports and writes each verdict. */
   async #settle(
-    lane: Lane,
-    taken: Taken & { kind: 'message' },
+    queue: DestinationQueue,
+    taken: Loaded & { kind: 'message' },
     batch: readonly Recipient[],
-    { hop, tls, verdicts, tellsSender, passedOver }: Outcome & { kind: 'answered' },
+    { hop, tls, verdicts, tellsSender, passedOver }: AttemptResult & { kind: 'answered' },
   ): Promise<void> {
     const { id } = taken;
-    const { rule, kind } = lane.destination;
+    const { rule, kind } = queue.destination;
     if (passedOver.length > 0) this.#options.log('passed_over', { id, hop, rule, reasons: passedOver });
     verdicts.forEach((verdict, index) => {
       countVerdict(this.counters, verdict, kind);
@@ -250,14 +254,14 @@ export class Runner {
     });
     if (verdicts.some((verdict) => verdict.kind === 'delivered'))
       this.counters.observe('delivery_seconds', (this.#options.clock() - taken.record.receivedAt) / 1000);
-    const isGone = await this.keeper.settle(taken, batch, { verdicts, tellsSender, hop });
+    const isGone = await this.actions.settle(taken, batch, { verdicts, tellsSender, hop });
     if (isGone) this.#known.forget(id);
   }
 
-  #putOff(lane: Lane, { id, attempts }: Waiting, reason: string): void {
+  #putOff(queue: DestinationQueue, { id, attempts }: Waiting, reason: string): void {
     const { clock, random } = this.#options;
     const due = clock() + messageRetryMs(attempts + 1, random());
-    lane.putOff({ id, attempts: attempts + 1 }, due, reason);
+    queue.putOff({ id, attempts: attempts + 1 }, due, reason);
   }
 
   /** An entry that is gone, or cannot be read and is set aside for a person. */
@@ -270,7 +274,10 @@ export class Runner {
   }
 }
 
-function refusedByUs(batch: readonly Recipient[], verdict: { kind: 'refused'; reason: string }): Outcome {
+function refusedByUs(
+  batch: readonly Recipient[],
+  verdict: { kind: 'refused'; reason: string },
+): AttemptResult {
   const verdicts = batch.map(() => verdict);
   const hop = 'this relay';
   return { kind: 'answered', hop, verdicts, tls: null, tellsSender: false, passedOver: [] };
@@ -279,7 +286,7 @@ function refusedByUs(batch: readonly Recipient[], verdict: { kind: 'refused'; re
 function withDeferred(
   tried: Waiting['tried'],
   batch: readonly Recipient[],
-  { verdicts }: Outcome & { kind: 'answered' },
+  { verdicts }: AttemptResult & { kind: 'answered' },
 ): Waiting['tried'] {
   const deferred = batch.flatMap(({ address }, index) => {
     const verdict = verdicts[index];

@@ -2,15 +2,16 @@
  * From a queued message to what a next hop is given: which recipients go together, what their sender wants to be told,
  * and the signatures in front. A message whose key cannot be used waits. Pure but for the signer.
  */
-import type { Recipient } from '../spool/record.ts';
-import type { Taken } from '../spool/spool.ts';
-import { beyondAscii } from '../delivery/beyondascii.ts';
+
 import type { Parcel, RecipientWish } from '../delivery/courier.ts';
+import { beyondAscii } from '../headers/beyondascii.ts';
+import type { Recipient } from '../spool/record.ts';
+import type { Loaded } from '../spool/spool.ts';
 
 /** Next hops commonly take a hundred recipients at once (RFC 5321 section 4.5.3.1.8). */
 const RECIPIENTS_AT_ONCE = 100;
 
-type TakenMessage = Taken & { kind: 'message' };
+type LoadedMessage = Loaded & { kind: 'message' };
 
 /** Header lines to put in front, if any. */
 export type Signed = { kind: 'header'; header: Buffer | null } | Unsigned;
@@ -18,7 +19,7 @@ export type Signed = { kind: 'header'; header: Buffer | null } | Unsigned;
 /** The key is at fault, and may be mended; or the message is. */
 type Unsigned = { kind: 'waits'; reason: string } | { kind: 'refused'; reason: string };
 
-export type Signer = (message: TakenMessage) => Promise<Signed>;
+export type Signer = (message: LoadedMessage) => Promise<Signed>;
 
 export type Packed = { kind: 'parcel'; parcel: Parcel } | Unsigned;
 
@@ -29,7 +30,7 @@ export function batchFor(recipients: readonly Recipient[]): { batch: Recipient[]
 }
 
 export async function parcelOf(
-  message: TakenMessage,
+  message: LoadedMessage,
   batch: readonly Recipient[],
   sign: Signer,
 ): Promise<Packed> {

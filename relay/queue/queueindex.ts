@@ -5,7 +5,7 @@
 import { timeOfQueueId } from '../spool/record.ts';
 import { IdTable } from './idtable.ts';
 
-export class KnownMessages {
+export class QueueIndex {
   /** Bytes of each. */
   readonly #messages = new IdTable();
   readonly #held = new Set<string>();

@@ -2,8 +2,9 @@
  * What the verdicts of a next hop mean for a message: which recipients are left, and of which their sender is told
  * (RFC 3461). A null sender is told nothing, so that no bounce ever answers a bounce. Pure.
  */
-import type { QueueRecord, Recipient } from '../spool/record.ts';
+
 import type { Verdict } from '../delivery/verdict.ts';
+import type { QueueRecord, Recipient } from '../spool/record.ts';
 
 export type ReportKind = 'failure' | 'delay' | 'success-relayed';
 
@@ -20,7 +21,7 @@ export function notifyWants(notify: readonly string[] | undefined, kind: ReportK
 }
 
 /** A recipient of whom the sender is told, and what. */
-export interface Tale {
+export interface DsnRecipient {
   readonly kind: ReportKind;
   readonly recipient: Recipient;
   /** The reply of the next hop, or our own words with an enhanced status code. */
@@ -29,7 +30,7 @@ export interface Tale {
 
 export interface Settled {
   readonly left: readonly Recipient[];
-  readonly tales: readonly Tale[];
+  readonly dsnRecipients: readonly DsnRecipient[];
   /** Recipients that are given up, and whose sender does not want to know or cannot be told. */
   readonly discarded: readonly Recipient[];
 }
@@ -41,16 +42,17 @@ export function settle(
   tellsSender: boolean,
 ): Settled {
   const left: Recipient[] = [];
-  const tales: Tale[] = [];
+  const dsnRecipients: DsnRecipient[] = [];
   const discarded: Recipient[] = [];
   for (const recipient of recipients) {
     const verdict = recipient.state === 'queued' ? verdicts.get(recipient.address) : undefined;
     const told = (kind: ReportKind) => from !== '' && notifyWants(recipient.notify, kind);
     if (verdict === undefined || verdict.kind === 'deferred') left.push(recipient);
     else if (verdict.kind === 'refused' && !told('failure')) discarded.push(recipient);
-    else if (verdict.kind === 'refused') tales.push({ kind: 'failure', recipient, reason: verdict.reason });
+    else if (verdict.kind === 'refused')
+      dsnRecipients.push({ kind: 'failure', recipient, reason: verdict.reason });
     else if (!tellsSender && told('success-relayed'))
-      tales.push({ kind: 'success-relayed', recipient, reason: verdict.reply });
+      dsnRecipients.push({ kind: 'success-relayed', recipient, reason: verdict.reply });
   }
-  return { left, tales, discarded };
+  return { left, dsnRecipients, discarded };
 }

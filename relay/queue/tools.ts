@@ -5,8 +5,8 @@
 import type { Readable } from 'node:stream';
 import { type QueueRecord, timeOfQueueId } from '../spool/record.ts';
 import type { Spool } from '../spool/spool.ts';
-import type { Touched } from './actions.ts';
-import type { Runner } from './manager.ts';
+import type { ActionOutcome } from './actions.ts';
+import type { QueueManager } from './manager.ts';
 
 /** A queued message as it is listed; times are RFC 3339, UTC. */
 export interface QueueEntry {
@@ -25,28 +25,28 @@ export interface QueueEntry {
   }[];
 }
 
-export type Deed = 'hold' | 'release' | 'retry' | 'remove';
-export const DEEDS: readonly Deed[] = ['hold', 'release', 'retry', 'remove'];
+export type QueueAction = 'hold' | 'release' | 'retry' | 'remove';
+export const QUEUE_ACTIONS: readonly QueueAction[] = ['hold', 'release', 'retry', 'remove'];
 
 export interface Done {
   readonly id: string;
   /** held, damaged: so it cannot be retried, or not be anything but removed. */
-  readonly result: Touched | 'held' | 'damaged';
+  readonly result: ActionOutcome | 'held' | 'damaged';
 }
 
 export class QueueTools {
-  readonly #runner: Runner;
+  readonly #manager: QueueManager;
   readonly #spool: Spool;
 
-  constructor(runner: Runner, spool: Spool) {
-    this.#runner = runner;
+  constructor(manager: QueueManager, spool: Spool) {
+    this.#manager = manager;
     this.#spool = spool;
   }
 
   /** The oldest first, one at a time, so that a long queue costs no memory; what was set aside at the end. */
   *list(): Generator<QueueEntry> {
     // No more than there are now: what comes meanwhile might come faster than it is listed.
-    for (const id of this.#runner.ids().take(this.#runner.figures.depth)) {
+    for (const id of this.#manager.ids().take(this.#manager.figures.depth)) {
       const entry = this.show(id);
       if (entry) yield entry;
     }
@@ -61,24 +61,24 @@ export class QueueTools {
 
   /** The message as it was received, our Received header in front. */
   export(id: string): Readable | undefined {
-    const taken = this.#spool.take(id);
+    const taken = this.#spool.load(id);
     return taken.kind === 'message' ? taken.open() : undefined;
   }
 
   /** One after the other; what is being delivered right now is left alone. */
-  async do(deed: Deed, ids: readonly string[]): Promise<Done[]> {
-    if (deed === 'retry') return this.#retry(ids);
+  async do(action: QueueAction, ids: readonly string[]): Promise<Done[]> {
+    if (action === 'retry') return this.#retry(ids);
     const done: Done[] = [];
-    for (const id of ids) done.push({ id, result: await this.#touch(deed, id) });
+    for (const id of ids) done.push({ id, result: await this.#touch(action, id) });
     // Who releases a message wants it to go.
-    if (deed === 'release') this.#hurry(done);
+    if (action === 'release') this.#hurry(done);
     return done;
   }
 
-  async #touch(deed: Exclude<Deed, 'retry'>, id: string): Promise<Done['result']> {
-    const result = await this.#runner.keeper[deed](id);
+  async #touch(action: Exclude<QueueAction, 'retry'>, id: string): Promise<Done['result']> {
+    const result = await this.#manager.actions[action](id);
     if (result !== 'gone' || !this.#isDamaged(id)) return result;
-    if (deed !== 'remove') return 'damaged';
+    if (action !== 'remove') return 'damaged';
     return (await this.#spool.discard(id)) ? 'done' : 'gone';
   }
 
@@ -92,7 +92,7 @@ export class QueueTools {
     const state = this.show(id)?.state;
     if (state === 'held' || state === 'damaged') return state;
     if (state === undefined) return 'gone';
-    return this.#runner.isDelivering(id) ? 'delivering' : 'done';
+    return this.#manager.isDelivering(id) ? 'delivering' : 'done';
   }
 
   #isDamaged(id: string): boolean {
@@ -101,7 +101,7 @@ export class QueueTools {
 
   #hurry(all: readonly Done[]): void {
     const wanted = new Set(all.filter(({ result }) => result === 'done').map(({ id }) => id));
-    this.#runner.hurry((id) => wanted.has(id));
+    this.#manager.hurry((id) => wanted.has(id));
   }
 
   #entryOf(id: string, record: QueueRecord): QueueEntry {
@@ -114,7 +114,7 @@ export class QueueTools {
       bytes,
       state: isHeld ? 'held' : 'queued',
       recipients: recipients.map(({ address, reason, state }) => {
-        const { destination, due, reason: lately } = this.#runner.prospectOf(id, from, address);
+        const { destination, due, reason: lately } = this.#manager.prospectOf(id, from, address);
         const why = reason ?? lately;
         return {
           address,

@@ -20,7 +20,7 @@ interface Later {
   readonly due: number;
 }
 
-export class WaitingLine {
+export class WaitingMessages {
   /** With the deferrals of each; all that is known of them. */
   readonly #ready = new IdTable();
   /** By the time at which they are due. */

@@ -3,11 +3,11 @@
  * while, so that it costs nothing at rest. Ends with its supervisor too, and after an error of the disk.
  */
 import type { Socket } from 'node:net';
-import { jsonLog } from '../observe/log.ts';
-import type { FromReceiver, ToReceiver } from '../task/messages.ts';
-import { Spool } from '../spool/spool.ts';
-import { shareOwnership } from '../task/owner.ts';
 import { Receiver } from '../handover/receiver.ts';
+import { jsonLog } from '../observe/log.ts';
+import { Spool } from '../spool/spool.ts';
+import type { FromReceiver, ToReceiver } from '../task/messages.ts';
+import { shareOwnership } from '../task/owner.ts';
 
 const LOOK_MS = 1_000;
 const IDLE_LOOKS = 30;

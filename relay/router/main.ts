@@ -5,24 +5,24 @@
 import { setPriority } from 'node:os';
 import { join } from 'node:path';
 import { CONTROL_SOCKET } from '#crds/wellknown.ts';
-import { jsonLog, lineWriter } from '../observe/log.ts';
-import type { FromRouter, ToRouter } from '../task/messages.ts';
-import { type ControlServer, serveControl } from '../queue/control.ts';
-import { Spool } from '../spool/spool.ts';
-import { shareOwnership } from '../task/owner.ts';
-import { traceOf } from '../observe/trace.ts';
-import { Runner } from '../queue/manager.ts';
+import { SmtpClient } from '../delivery/smtpclient.ts';
 import { DkimSigner } from '../dkim/signer.ts';
-import { SmtpCourier } from '../delivery/smtpcourier.ts';
+import { jsonLog, lineWriter } from '../observe/log.ts';
+import { traceOf } from '../observe/trace.ts';
+import { type ControlServer, serveControl } from '../queue/control.ts';
+import { QueueManager } from '../queue/manager.ts';
 import { QueueTools } from '../queue/tools.ts';
+import { Spool } from '../spool/spool.ts';
+import type { FromRouter, ToRouter } from '../task/messages.ts';
+import { shareOwnership } from '../task/owner.ts';
 
 const REPORT_MS = 500;
 /** Where there is too little CPU time for both, the listeners have it first: clients wait for them, and nobody for us. */
 const NICENESS = 10;
 
 interface Router {
-  readonly runner: Runner;
-  readonly courier: SmtpCourier;
+  readonly manager: QueueManager;
+  readonly courier: SmtpClient;
   readonly signer: DkimSigner;
   readonly spool: Spool;
   readonly stateDir: string;
@@ -60,13 +60,13 @@ function handle(message: ToRouter): void {
     case 'materials':
       router?.courier.useMaterials(message.materials);
       router?.signer.use(message.materials);
-      router?.runner.materialsChanged();
+      router?.manager.materialsChanged();
       break;
     case 'start':
       void start();
       break;
     case 'entered':
-      for (const id of message.ids) router?.runner.add(id);
+      for (const id of message.ids) router?.manager.add(id);
       // Whoever took them has counted them, and hears of it even where they are gone by the next report.
       reported = '';
       break;
@@ -81,14 +81,14 @@ function handle(message: ToRouter): void {
 function configure({ policy, materials, stateDir }: Extract<ToRouter, { kind: 'configure' }>): void {
   try {
     shareOwnership(stateDir);
-    const spool = new Spool(stateDir, () => router?.runner.counters.add('spool_syncs', 'router'));
+    const spool = new Spool(stateDir, () => router?.manager.counters.add('spool_syncs', 'router'));
     const tracer = traceOf(policy.trace, lineWriter(1), Date.now);
-    const courier = new SmtpCourier(policy, materials, tracer);
+    const courier = new SmtpClient(policy, materials, tracer);
     const signer = new DkimSigner(policy, materials, log);
     const sign: DkimSigner['sign'] = (message) => signer.sign(message);
     const { random } = Math;
-    const runner = new Runner({ policy, spool, courier, signer: sign, log, clock: Date.now, random });
-    router = { runner, courier, signer, spool, stateDir };
+    const manager = new QueueManager({ policy, spool, courier, signer: sign, log, clock: Date.now, random });
+    router = { manager, courier, signer, spool, stateDir };
     tell({ kind: 'ready' });
   } catch (error) {
     tell({ kind: 'failed', message: (error as Error).message });
@@ -98,9 +98,9 @@ function configure({ policy, materials, stateDir }: Extract<ToRouter, { kind: 'c
 async function start(): Promise<void> {
   if (!router) return;
   setInterval(report, REPORT_MS);
-  void router.runner.start();
+  void router.manager.start();
   try {
-    const tools = new QueueTools(router.runner, router.spool);
+    const tools = new QueueTools(router.manager, router.spool);
     control = await serveControl(join(router.stateDir, CONTROL_SOCKET), tools);
   } catch (error) {
     // Mail flows without it.
@@ -110,9 +110,9 @@ async function start(): Promise<void> {
 
 function report(): void {
   if (!router) return;
-  const counted = router.runner.counters.take();
+  const counted = router.manager.counters.take();
   if (counted) tell({ kind: 'counts', ...counted });
-  const { figures } = router.runner;
+  const { figures } = router.manager;
   const text = JSON.stringify(figures);
   if (text !== reported) tell({ kind: 'queue', figures });
   reported = text;
@@ -120,7 +120,7 @@ function report(): void {
 
 async function drain(deadlineMs: number): Promise<void> {
   control?.retire();
-  await router?.runner.drain(deadlineMs);
+  await router?.manager.drain(deadlineMs);
   report();
   control?.close();
   await router?.spool.close();

@@ -1,6 +1,6 @@
 /**
  * One queued message as it lies in the store: envelope and progress, as checksummed JSON behind a format byte. A torn
- * or foreign entry decodes to `damaged`, never to mail. The body lies beside it (spool.ts). Pure.
+ * or foreign entry decodes to `damaged`, never to mail. The body lies beside it (spool.ts).
  */
 import { randomUUID } from 'node:crypto';
 import { crc32 } from 'node:zlib';

@@ -43,14 +43,14 @@ async function enter(spool: Spool, body: Buffer): Promise<string> {
 }
 
 async function bodyOf(spool: Spool, id: string): Promise<Buffer> {
-  const taken = spool.take(id);
+  const taken = spool.load(id);
   assert.ok(taken.kind === 'message');
   return buffer(taken.open());
 }
 
 /** As the router reads it: each piece is looked at before the next is asked for. */
 async function piecesOf(spool: Spool, id: string): Promise<Buffer> {
-  const taken = spool.take(id);
+  const taken = spool.load(id);
   assert.ok(taken.kind === 'message');
   const body = taken.pieces();
   if (Buffer.isBuffer(body)) return body;
@@ -83,7 +83,7 @@ for (const size of [1, 40 * KIB, 128 * KIB, 128 * KIB + 1, 256 * KIB, 256 * KIB 
     const read = spool.read(id);
     assert.ok(read.kind === 'message');
     await spool.settle(id, { ...read.record, recipients: [] });
-    assert.deepEqual(spool.take(id), { kind: 'gone' });
+    assert.deepEqual(spool.load(id), { kind: 'gone' });
     assert.equal(spool.depth, 0);
     assert.deepEqual(readdirSync(join(stateDir, 'bodies')), []);
     await spool.close();
@@ -154,7 +154,7 @@ test('a body file that was cut short is damage, is set aside, counted, and never
   const spool = new Spool(stateDir);
   const id = await enter(spool, Buffer.alloc(LARGE));
   truncateSync(join(stateDir, 'bodies', id), LARGE - 1);
-  assert.equal(spool.take(id).kind, 'damaged');
+  assert.equal(spool.load(id).kind, 'damaged');
   await spool.setAside(id);
   spool.sweep();
   assert.deepEqual([spool.depth, spool.damaged, readdirSync(join(stateDir, 'bodies'))], [0, 1, [id]]);
@@ -175,7 +175,7 @@ test('an inline body that was altered is damage', async () => {
   raw.prepare('UPDATE bodies SET value = ? WHERE key = ?').run(Buffer.from('thebody '), id);
   raw.close();
   const again = new Spool(stateDir);
-  assert.equal(again.take(id).kind, 'damaged');
+  assert.equal(again.load(id).kind, 'damaged');
   await again.close();
 });
 
@@ -199,7 +199,7 @@ test('what was entered before a SIGKILL is there afterwards, with several proces
   const present = new Set(spool.list());
   assert.ok(acknowledged.size >= 4 * 80);
   assert.deepEqual(
-    [...acknowledged].filter((id) => !present.has(id) || spool.take(id).kind !== 'message'),
+    [...acknowledged].filter((id) => !present.has(id) || spool.load(id).kind !== 'message'),
     [],
   );
   await spool.close();

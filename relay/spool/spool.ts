@@ -29,7 +29,7 @@ export type Read =
   | { kind: 'gone' }
   | { kind: 'damaged'; message: string };
 
-export type Taken =
+export type Loaded =
   | ({ kind: 'message'; id: string; record: QueueRecord } & Body)
   | Exclude<Read, { kind: 'message' }>;
 
@@ -110,7 +110,7 @@ export class Spool {
   }
 
   /** A message with its body, which was found whole. */
-  take(id: string): Taken {
+  load(id: string): Loaded {
     const read = this.read(id);
     if (read.kind !== 'message') return read;
     const { record } = read;

@@ -38,7 +38,7 @@ test('a pair that cannot be used never replaces one that can, and the reason say
   }
 });
 
-test('a blemished pair is served and its blemish told', () => {
+test('a blemished pair is served and its warning told', () => {
   const service = new CertificateInService();
   assert.equal(service.look(expired, HOSTS, now).kind, 'taken');
   assert.equal(service.problem(HOSTS, now)?.reason, 'CertificateExpired');

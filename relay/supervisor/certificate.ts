@@ -15,7 +15,7 @@ export interface MountedPair {
 
 export type Seen =
   | { kind: 'same' }
-  | { kind: 'taken'; first: boolean; pair: PairText; facts: CertificateFacts; blemish: string | null }
+  | { kind: 'taken'; first: boolean; pair: PairText; facts: CertificateFacts; warning: string | null }
   | { kind: 'refused'; reason: string; message: string };
 
 export class CertificateInService {
@@ -42,8 +42,8 @@ export class CertificateInService {
     const first = this.#pair === null;
     this.#pair = { cert, key };
     this.#facts = judged.facts;
-    const blemish = judged.blemish?.message ?? null;
-    return { kind: 'taken', first, pair: this.#pair, facts: judged.facts, blemish };
+    const warning = judged.warning?.message ?? null;
+    return { kind: 'taken', first, pair: this.#pair, facts: judged.facts, warning };
   }
 
   get facts(): CertificateFacts | null {
@@ -56,7 +56,7 @@ export class CertificateInService {
     const of = JSON.stringify([Math.floor(now.getTime() / 1000), hosts, this.#facts?.fingerprint]);
     if (of !== this.#judged.of) {
       const served = this.#pair && judgePair(this.#pair.cert, this.#pair.key, hosts, now);
-      this.#judged = { of, problem: served?.kind === 'usable' ? served.blemish : null };
+      this.#judged = { of, problem: served?.kind === 'usable' ? served.warning : null };
     }
     return this.#judged.problem;
   }

@@ -72,7 +72,7 @@ export class Certificates {
     if (seen.kind !== 'taken') return false;
     const { serial, notAfter, names } = seen.facts;
     const event = seen.first ? 'certificate_loaded' : 'certificate_replaced';
-    this.#log(event, { serial, notAfter, names, blemish: seen.blemish });
+    this.#log(event, { serial, notAfter, names, warning: seen.warning });
     return true;
   }
 }

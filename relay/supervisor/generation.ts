@@ -5,11 +5,11 @@
 import { listCovers } from '#crds/networks.ts';
 import type { Listener, Policy } from '#crds/policyfile.ts';
 import { listOf, relayingOf } from '../listener/relaying.ts';
+import type { Backoff } from '../task/backoff.ts';
 import type { Materials } from '../task/materials.ts';
 import type { FromListener, LoginsRefused, ToListener } from '../task/messages.ts';
-import type { Backoff } from '../task/backoff.ts';
-import type { ClientCounts } from './clientcounts.ts';
 import type { TaskProcess } from '../task/process.ts';
+import type { ClientCounts } from './clientcounts.ts';
 
 /** For clients outside the trusted networks, unless the policy says otherwise. */
 const STRANGER_CONNECTIONS = 50;
@@ -26,7 +26,7 @@ export interface Member {
   loginsRefused: LoginsRefused;
 }
 
-export interface Door {
+export interface ServedPort {
   readonly listener: Listener;
   readonly mostConnectionsOf: (client: string) => number;
   readonly countedAs: (client: string) => string;
@@ -37,7 +37,7 @@ export interface Door {
 export interface Generation {
   readonly policy: Policy;
   /** What is needed of each listener before its connections are passed on, by port. */
-  readonly doors: ReadonlyMap<number, Door>;
+  readonly ports: ReadonlyMap<number, ServedPort>;
   readonly backoff: Backoff;
   /** What its policy names. */
   materials: Materials;
@@ -46,7 +46,7 @@ export interface Generation {
   endsAt: number | undefined;
 }
 
-export function doorsOf({ inbound }: Policy): Map<number, Door> {
+export function describePorts({ inbound }: Policy): Map<number, ServedPort> {
   return new Map(
     inbound.listeners.map((listener) => {
       const proxies = listOf(listener.proxyNetworks);

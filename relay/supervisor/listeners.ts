@@ -12,20 +12,27 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Policy } from '#crds/policyfile.ts';
 import { REPLIES, type Reply } from '../listener/reply.ts';
 import type { Log } from '../observe/log.ts';
-import { listenerMaterials, type Materials } from '../task/materials.ts';
-import type { Counted, FromListener, LoginsRefused, Pairs, QueueFigures, ToListener } from '../task/messages.ts';
 import { Backoff } from '../task/backoff.ts';
+import { listenerMaterials, type Materials } from '../task/materials.ts';
+import type {
+  Counted,
+  FromListener,
+  LoginsRefused,
+  Pairs,
+  QueueFigures,
+  ToListener,
+} from '../task/messages.ts';
+import { TaskProcess } from '../task/process.ts';
 import { ClientCounts } from './clientcounts.ts';
 import {
   chooseMember,
-  type Door,
-  doorsOf,
+  describePorts,
   type Generation,
   loginsRefusedOf,
   type Member,
+  type ServedPort,
   sessionsOf,
 } from './generation.ts';
-import { TaskProcess } from '../task/process.ts';
 import { MessageRate } from './rate.ts';
 import { type Accepted, Reception } from './reception.ts';
 
@@ -36,7 +43,7 @@ const ENTRY = fileURLToPath(new URL('../listener/main.ts', import.meta.url));
  */
 const ROOM_TO_GROW = '--heap-growing-percent=200';
 
-export interface ListenerSurroundings {
+export interface ListenerDeps {
   readonly stateDir: string;
   readonly processes: number;
   readonly logFd: number;
@@ -51,7 +58,7 @@ export interface ListenerSurroundings {
 }
 
 export class ListenerTasks {
-  readonly #around: ListenerSurroundings;
+  readonly #deps: ListenerDeps;
   readonly #reception: Reception;
   readonly #clients = new ClientCounts();
   #generation: Generation | undefined;
@@ -62,11 +69,11 @@ export class ListenerTasks {
   #queue = { depth: 0, bytes: 0 };
   #starts = 0;
 
-  constructor(around: ListenerSurroundings) {
-    this.#around = around;
+  constructor(deps: ListenerDeps) {
+    this.#deps = deps;
     this.#reception = new Reception({
-      ...around,
-      doors: () => this.#generation?.doors,
+      ...deps,
+      ports: () => this.#generation?.ports,
       admit: (accepted) => this.#admit(accepted),
       countRefusal: (reason) => this.#countRefusal(reason),
     });
@@ -123,9 +130,9 @@ export class ListenerTasks {
   /** Brings up a generation beside the one in service. Gives it once all of it is ready, or says why it is not. */
   async raise(policy: Policy, all: Materials): Promise<Generation | { kind: 'failed'; message: string }> {
     const materials = listenerMaterials(policy, all);
-    const [doors, backoff] = [doorsOf(policy), new Backoff()];
-    const generation: Generation = { policy, materials, doors, backoff, members: [], endsAt: undefined };
-    const count = policy.inbound.listeners.length > 0 ? this.#around.processes : 0;
+    const [ports, backoff] = [describePorts(policy), new Backoff()];
+    const generation: Generation = { policy, materials, ports, backoff, members: [], endsAt: undefined };
+    const count = policy.inbound.listeners.length > 0 ? this.#deps.processes : 0;
     const raised = await Promise.all(Array.from({ length: count }, () => this.#addMember(generation)));
     const failed = raised.find(({ kind }) => kind === 'failed');
     if (!failed || failed.kind === 'ready') return generation;
@@ -138,20 +145,20 @@ export class ListenerTasks {
     const old = this.#generation;
     this.#generation = generation;
     for (const { process } of generation.members)
-      this.#around.log('task_started', { started: 'listener', pid: process.pid });
+      this.#deps.log('task_started', { started: 'listener', pid: process.pid });
     this.#started(old ? 'policy' : 'start');
-    if (old) this.#drain(old, this.#around.drainMs);
+    if (old) this.#drain(old, this.#deps.drainMs);
     this.#reception.admitWaiting();
   }
 
   #started(cause: 'start' | 'policy' | 'died'): void {
     this.#starts += 1;
-    this.#around.onCounts({ counts: { [`task_starts{listener,${cause}}`]: 1 }, observations: {} });
+    this.#deps.onCounts({ counts: { [`task_starts{listener,${cause}}`]: 1 }, observations: {} });
   }
 
   /** Ends a generation that was never in service. */
   abandon(generation: Generation): void {
-    generation.endsAt = this.#around.clock();
+    generation.endsAt = this.#deps.clock();
     for (const { process } of generation.members) process.kill();
   }
 
@@ -173,15 +180,15 @@ export class ListenerTasks {
   #admit(accepted: Accepted): boolean {
     const { socket, port, client } = accepted;
     const generation = this.#generation;
-    const door = generation?.doors.get(port);
+    const servedPort = generation?.ports.get(port);
     const member = generation && chooseMember(generation);
-    if (generation && !door) socket.destroy();
-    else if (!generation || !door || !member) return false;
+    if (generation && !servedPort) socket.destroy();
+    else if (!generation || !servedPort || !member) return false;
     else if (this.openSessions >= generation.policy.inbound.limits.connections)
-      this.#refuse(accepted, door, REPLIES.tooManySessions);
-    else if (this.#clients.of(door.countedAs(client)) >= door.mostConnectionsOf(client))
-      this.#refuse(accepted, door, REPLIES.tooManyConnections);
-    else this.#pass(member, accepted, door);
+      this.#refuse(accepted, servedPort, REPLIES.tooManySessions);
+    else if (this.#clients.of(servedPort.countedAs(client)) >= servedPort.mostConnectionsOf(client))
+      this.#refuse(accepted, servedPort, REPLIES.tooManyConnections);
+    else this.#pass(member, accepted, servedPort);
     return true;
   }
 
@@ -199,7 +206,7 @@ export class ListenerTasks {
   }
 
   async #addMember(generation: Generation) {
-    const { stateDir, logFd, clock } = this.#around;
+    const { stateDir, logFd, clock } = this.#deps;
     const heard = (message: FromListener) => this.#heard(generation, member, message);
     const process = new TaskProcess<ToListener, FromListener>(ENTRY, logFd, heard, [ROOM_TO_GROW]);
     const open = new ClientCounts();
@@ -222,23 +229,23 @@ export class ListenerTasks {
     switch (message.kind) {
       case 'ended':
         for (const client of message.clients) if (member.open.remove(client)) this.#clients.remove(client);
-        this.#around.onChange();
+        this.#deps.onChange();
         break;
       case 'entered':
-        this.#around.onEntered(message.ids);
+        this.#deps.onEntered(message.ids);
         break;
       case 'plaintext':
-        this.#around.onPlaintext(message.client, message.helo);
+        this.#deps.onPlaintext(message.client, message.helo);
         break;
       case 'counts':
-        this.#around.onCounts(message);
+        this.#deps.onCounts(message);
         break;
       case 'count':
         this.#count(member, message);
         break;
       case 'logins':
         member.loginsRefused = message.refused;
-        this.#around.onChange();
+        this.#deps.onChange();
         break;
       case 'broken':
         this.#lose(generation, member);
@@ -252,9 +259,9 @@ export class ListenerTasks {
     this.#clients.subtract(member.open);
     generation.members = generation.members.filter((one) => one !== member);
     if (generation.endsAt === undefined) this.#lose(generation, member);
-    else if (member.ready) this.#around.log('task_drained', { drained: 'listener', pid: member.process.pid });
+    else if (member.ready) this.#deps.log('task_drained', { drained: 'listener', pid: member.process.pid });
     if (generation.members.length === 0) this.#draining.delete(generation);
-    this.#around.onChange();
+    this.#deps.onChange();
   }
 
   /** A process of the generation in service is of no more use, dead or not: another one takes its place, once. */
@@ -262,7 +269,7 @@ export class ListenerTasks {
     if (member.lost || generation !== this.#generation) return;
     member.lost = true;
     member.ready = false;
-    const { clock, log } = this.#around;
+    const { clock, log } = this.#deps;
     const restartMs = generation.backoff.afterDeath(clock() - member.since);
     log('task_died', { died: 'listener', pid: member.process.pid, restartMs });
     setTimeout(() => this.#replace(generation), restartMs);
@@ -275,41 +282,41 @@ export class ListenerTasks {
     if (raised.kind !== 'ready') return;
     this.#started('died');
     this.#reception.admitWaiting();
-    this.#around.onChange();
+    this.#deps.onChange();
   }
 
   #drain(generation: Generation, deadlineMs: number): void {
     generation.endsAt = Math.min(
       generation.endsAt ?? Number.POSITIVE_INFINITY,
-      this.#around.clock() + deadlineMs,
+      this.#deps.clock() + deadlineMs,
     );
     if (generation.members.length > 0) this.#draining.add(generation);
     for (const { process } of generation.members) process.drain({ kind: 'drain', deadlineMs }, deadlineMs);
   }
 
-  #pass(member: Member, { socket, client, early }: Accepted, door: Door): void {
-    const listener = door.listener.name;
-    const countedAs = door.countedAs(client);
+  #pass(member: Member, { socket, client, early }: Accepted, servedPort: ServedPort): void {
+    const listener = servedPort.listener.name;
+    const countedAs = servedPort.countedAs(client);
     member.open.add(countedAs);
     this.#clients.add(countedAs);
     const rest = early ? { early: early.toString('base64') } : {};
     member.process.send({ kind: 'connection', listener, client, countedAs, ...rest }, socket);
-    this.#around.onChange();
+    this.#deps.onChange();
   }
 
   /** Says why, where a plain text is understood, and closes. */
-  #refuse({ socket }: Accepted, { listener }: Door, { code, text, reason }: Reply): void {
+  #refuse({ socket }: Accepted, { listener }: ServedPort, { code, text, reason }: Reply): void {
     this.#countRefusal(reason);
     if (listener.implicitTLS) socket.destroy();
     else socket.end(`${code} ${text}\r\n`, () => socket.destroy());
   }
 
   #countRefusal(reason: string): void {
-    this.#around.onCounts({ counts: { [`refused{${reason}}`]: 1 }, observations: {} });
+    this.#deps.onCounts({ counts: { [`refused{${reason}}`]: 1 }, observations: {} });
   }
 
   #count({ process }: Member, { ask, of, who }: Extract<FromListener, { kind: 'count' }>): void {
-    const count = this.#rates[of].count(who, this.#around.clock());
+    const count = this.#rates[of].count(who, this.#deps.clock());
     process.send({ kind: 'counted', ask, count });
   }
 }

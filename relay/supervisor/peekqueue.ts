@@ -2,7 +2,7 @@
 import type { Log } from '../observe/log.ts';
 import { Spool } from '../spool/spool.ts';
 
-export function glance<T>(stateDir: string, log: Log, look: (spool: Spool) => T): T | undefined {
+export function peekQueue<T>(stateDir: string, log: Log, look: (spool: Spool) => T): T | undefined {
   const told = (error: Error) => log('queue_not_read', { message: error.message });
   try {
     const spool = new Spool(stateDir);

@@ -4,7 +4,7 @@
  * What was seen outlives a restart as text; a text that cannot be read is none.
  */
 import type { PodStatus } from '#crds/podstatus.ts';
-import { networkOf } from '../listener/clientnetwork.ts';
+import { clientNetwork } from '../listener/clientnetwork.ts';
 
 const HOUR_MS = 3_600_000;
 const WEEK_MS = 7 * 24 * HOUR_MS;
@@ -67,7 +67,7 @@ export class PlaintextClients {
     const now = this.#clock();
     this.#isNew = true;
     this.#clients.saw(client, now);
-    this.#senders.saw(`${networkOf(client)} ${helo.slice(0, 255)}`, now);
+    this.#senders.saw(`${clientNetwork(client)} ${helo.slice(0, 255)}`, now);
   }
 
   /** All of it as text, where something was seen since the last call. */

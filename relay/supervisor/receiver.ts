@@ -1,15 +1,15 @@
 /**
- * The door for siblings that leave: a port of its own, and a process that is begun by the first connection and ends
+ * The servedPort for siblings that leave: a port of its own, and a process that is begun by the first connection and ends
  * when it is idle. Open only while this pod stays and has a pair to show. A port that cannot be had is logged, and
  * siblings go elsewhere: mail flows without it.
  */
 import { createServer, type Server, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { bind } from '../task/bind.ts';
 import type { Log } from '../observe/log.ts';
+import { bind } from '../task/bind.ts';
 import type { Counted, FromReceiver, PairText, ToReceiver } from '../task/messages.ts';
-import { glance } from './peekqueue.ts';
 import { type Raised, TaskProcess } from '../task/process.ts';
+import { peekQueue } from './peekqueue.ts';
 
 const ENTRY = fileURLToPath(new URL('../receiver/main.ts', import.meta.url));
 const DRAIN_MS = 30_000;
@@ -19,7 +19,7 @@ interface Task {
   readonly isReady: Promise<boolean>;
 }
 
-export interface ReceiverSurroundings {
+export interface ReceiverDeps {
   readonly stateDir: string;
   readonly address: string;
   readonly port: number;
@@ -30,16 +30,16 @@ export interface ReceiverSurroundings {
   readonly onChange: () => void;
 }
 
-export class ReceiverDoor {
-  readonly #around: ReceiverSurroundings;
+export class ReceiverPort {
+  readonly #deps: ReceiverDeps;
   #pair: PairText | null = null;
   #server: Server | undefined;
   #task: Task | undefined;
   /** Processes that have not ended, the one in service included. */
   #living = 0;
 
-  constructor(around: ReceiverSurroundings) {
-    this.#around = around;
+  constructor(deps: ReceiverDeps) {
+    this.#deps = deps;
   }
 
   /** True when nothing can come in any more. */
@@ -50,7 +50,7 @@ export class ReceiverDoor {
   async open(pair: PairText): Promise<void> {
     this.usePair(pair);
     if (this.#server) return;
-    const { port, address, log } = this.#around;
+    const { port, address, log } = this.#deps;
     const server = createServer({ pauseOnConnect: true, noDelay: true }, (socket) => this.#accept(socket));
     this.#server = server;
     try {
@@ -92,7 +92,7 @@ export class ReceiverDoor {
   }
 
   #begin(pair: PairText): Task {
-    const { stateDir, logFd, onEntered, onCounts } = this.#around;
+    const { stateDir, logFd, onEntered, onCounts } = this.#deps;
     const process = new TaskProcess<ToReceiver, FromReceiver>(ENTRY, logFd, (message) => {
       if (message.kind !== 'entered') return;
       onEntered(message.ids);
@@ -107,16 +107,16 @@ export class ReceiverDoor {
   }
 
   #raised(raised: Raised): boolean {
-    if (raised.kind === 'failed') this.#around.log('handover_not_taken', { message: raised.message });
+    if (raised.kind === 'failed') this.#deps.log('handover_not_taken', { message: raised.message });
     return raised.kind === 'ready';
   }
 
   /** What it entered last it may not have told. */
   #gone(task: Task): void {
-    const { stateDir, log, onEntered, onChange } = this.#around;
+    const { stateDir, log, onEntered, onChange } = this.#deps;
     if (this.#task === task) this.#task = undefined;
     this.#living -= 1;
-    onEntered(glance(stateDir, log, (spool) => spool.list()) ?? []);
+    onEntered(peekQueue(stateDir, log, (spool) => spool.list()) ?? []);
     onChange();
   }
 }

@@ -4,7 +4,7 @@
  */
 import type { Socket } from 'node:net';
 import type { Log } from '../observe/log.ts';
-import type { Door } from './generation.ts';
+import type { ServedPort } from './generation.ts';
 import { clientBehind, clientOf } from './proxy.ts';
 import { MessageRate } from './rate.ts';
 
@@ -20,33 +20,33 @@ export interface Accepted {
   readonly early?: Buffer;
 }
 
-export interface ReceptionSurroundings {
+export interface ReceptionDeps {
   readonly clock: () => number;
   readonly log: Log;
   /** By port; undefined before the first policy is in force. */
-  readonly doors: () => ReadonlyMap<number, Door> | undefined;
+  readonly ports: () => ReadonlyMap<number, ServedPort> | undefined;
   /** Passes it on or ends it; false where it has to wait. */
   readonly admit: (accepted: Accepted) => boolean;
   readonly countRefusal: (reason: string) => void;
 }
 
 export class Reception {
-  readonly #around: ReceptionSurroundings;
+  readonly #deps: ReceptionDeps;
   readonly #told = new MessageRate();
   #waiting: Accepted[] = [];
 
-  constructor(around: ReceptionSurroundings) {
-    this.#around = around;
+  constructor(deps: ReceptionDeps) {
+    this.#deps = deps;
   }
 
   accept(socket: Socket, port: number): void {
     // A reset while the socket is in our hands must not end the relay.
     socket.on('error', () => socket.destroy());
     const address = clientOf(socket);
-    const doors = this.#around.doors();
-    const door = doors?.get(port);
-    if (address === '' || (doors && !door)) socket.destroy();
-    else if (door?.isProxy(address)) this.#acceptBehind(socket, port, address);
+    const ports = this.#deps.ports();
+    const servedPort = ports?.get(port);
+    if (address === '' || (ports && !servedPort)) socket.destroy();
+    else if (servedPort?.isProxy(address)) this.#acceptBehind(socket, port, address);
     else this.#admit({ socket, port, client: address });
   }
 
@@ -61,7 +61,7 @@ export class Reception {
 
   /** The proxy says who the client is. */
   async #acceptBehind(socket: Socket, port: number, proxy: string): Promise<void> {
-    const { clock, log, countRefusal } = this.#around;
+    const { clock, log, countRefusal } = this.#deps;
     const behind = await clientBehind(socket);
     if (behind.kind === 'client') {
       const { address, early } = behind;
@@ -77,12 +77,12 @@ export class Reception {
   }
 
   #admit(accepted: Accepted): void {
-    if (this.#around.admit(accepted)) return;
+    if (this.#deps.admit(accepted)) return;
     if (this.#waiting.length < MOST_WAITING) {
       this.#waiting.push(accepted);
       return;
     }
     accepted.socket.destroy();
-    this.#around.countRefusal('not_ready');
+    this.#deps.countRefusal('not_ready');
   }
 }

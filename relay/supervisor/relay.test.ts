@@ -9,8 +9,6 @@ import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { promisify } from 'node:util';
 import { parsePodStatus } from '#crds/podstatus.ts';
 import { hashOf, POLICY_FILE_NAME, type Policy, printPolicy } from '#crds/policyfile.ts';
-import { jsonLog } from '../observe/log.ts';
-import type { PairText } from '../task/messages.ts';
 import {
   eventually,
   freePort,
@@ -26,6 +24,8 @@ import {
   type Sink,
   Talker,
 } from '#test/kit/relayrig.ts';
+import { jsonLog } from '../observe/log.ts';
+import type { PairText } from '../task/messages.ts';
 import { type Relay, type RelayOptions, startRelay } from './relay.ts';
 
 let dirs: PodDirs;

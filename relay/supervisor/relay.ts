@@ -1,5 +1,5 @@
 /**
- * The door of the relay, for `mailrelay relay` in a pod and `mailrelay run` on a laptop. Starting rejects with one
+ * The servedPort of the relay, for `mailrelay relay` in a pod and `mailrelay run` on a laptop. Starting rejects with one
  * sentence when the relay cannot serve at all (a port in use, a state folder that is not writable or belongs to a living
  * relay, no policy and no last good one); after that nothing throws, and what goes wrong is in the status.
  */
@@ -7,8 +7,8 @@ import { accessSync, constants, mkdirSync } from 'node:fs';
 import type { PodStatus } from '#crds/podstatus.ts';
 import type { Log } from '../observe/log.ts';
 import { Spool } from '../spool/spool.ts';
-import type { AmongSiblings } from './leaving.ts';
 import { takeOwnership } from '../task/owner.ts';
+import type { AmongSiblings } from './evacuation.ts';
 import { Supervisor } from './supervisor.ts';
 
 export interface RelayOptions {

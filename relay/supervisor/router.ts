@@ -7,9 +7,9 @@ import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 import type { Policy } from '#crds/policyfile.ts';
 import type { Log } from '../observe/log.ts';
+import { Backoff } from '../task/backoff.ts';
 import { type Materials, NO_MATERIALS } from '../task/materials.ts';
 import type { Counted, FromRouter, Handover, QueueFigures, ToRouter } from '../task/messages.ts';
-import { Backoff } from '../task/backoff.ts';
 import { TaskProcess } from '../task/process.ts';
 
 const ROUTER = fileURLToPath(new URL('../router/main.ts', import.meta.url));
@@ -17,7 +17,7 @@ const ROUTER = fileURLToPath(new URL('../router/main.ts', import.meta.url));
 const PATIENT_DRAIN_MS = 10 * 60_000;
 const GIVER = fileURLToPath(new URL('../giver/main.ts', import.meta.url));
 
-export interface RouterSurroundings {
+export interface RouterDeps {
   readonly stateDir: string;
   readonly logFd: number;
   readonly drainMs: number;
@@ -36,7 +36,7 @@ export interface RaisedRouter {
 }
 
 export class RouterTask {
-  readonly #around: RouterSurroundings;
+  readonly #deps: RouterDeps;
   readonly #backoff = new Backoff();
   #current: RaisedRouter | undefined;
   /** The end of the router before the current one: the next begins after it. */
@@ -46,8 +46,8 @@ export class RouterTask {
   #starts = 0;
   #stopping = false;
 
-  constructor(around: RouterSurroundings) {
-    this.#around = around;
+  constructor(deps: RouterDeps) {
+    this.#deps = deps;
   }
 
   get starts(): number {
@@ -79,7 +79,7 @@ export class RouterTask {
     policy: Policy,
     handover: Handover | null,
   ): Promise<RaisedRouter | { kind: 'failed'; message: string }> {
-    const { stateDir, logFd, clock } = this.#around;
+    const { stateDir, logFd, clock } = this.#deps;
     const process = new TaskProcess<ToRouter, FromRouter>(handover ? GIVER : ROUTER, logFd, (message) =>
       this.#heard(process, message),
     );
@@ -91,7 +91,7 @@ export class RouterTask {
   }
 
   putInService(next: RaisedRouter): void {
-    const { drainMs, log, onChange, onCounts } = this.#around;
+    const { drainMs, log, onChange, onCounts } = this.#deps;
     const old = this.#current;
     this.#current = next;
     const cause = old ? 'policy' : this.#starts === 0 ? 'start' : 'died';
@@ -121,13 +121,13 @@ export class RouterTask {
   }
 
   #heard(from: TaskProcess<ToRouter, FromRouter>, message: FromRouter): void {
-    if (message.kind === 'counts') this.#around.onCounts(message);
+    if (message.kind === 'counts') this.#deps.onCounts(message);
     // A router that drains knows only a part of the queue.
-    if (message.kind === 'queue' && from === this.#current?.process) this.#around.onQueue(message.figures);
+    if (message.kind === 'queue' && from === this.#current?.process) this.#deps.onQueue(message.figures);
   }
 
   #gone(router: RaisedRouter): void {
-    const { clock, log, onChange } = this.#around;
+    const { clock, log, onChange } = this.#deps;
     const { pid } = router.process;
     if (this.#stopping || router !== this.#current) {
       log('task_drained', { drained: 'router', pid });

@@ -1,5 +1,5 @@
 /**
- * What is in service: listening sockets, listeners, router, and the door for siblings. It is brought from one order to
+ * What is in service: listening sockets, listeners, router, and the servedPort for siblings. It is brought from one order to
  * the next beside what serves, all of it or nothing: what cannot be brought up changes nothing. A pod that leaves is an
  * order like any other: one without listeners, and with a giver in the place of the router.
  */
@@ -7,12 +7,12 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Policy } from '#crds/policyfile.ts';
 import { type Materials, routerMaterials } from '../task/materials.ts';
 import type { Pairs, PairText, QueueFigures } from '../task/messages.ts';
+import type { Evacuation } from './evacuation.ts';
 import type { Generation } from './generation.ts';
-import { glance } from './peekqueue.ts';
-import type { Leaving } from './leaving.ts';
-import { type ListenerSurroundings, ListenerTasks } from './listeners.ts';
+import { type ListenerDeps, ListenerTasks } from './listeners.ts';
+import { peekQueue } from './peekqueue.ts';
 import { planRestart, type RestartPlan } from './plan.ts';
-import { ReceiverDoor } from './receiver.ts';
+import { ReceiverPort } from './receiver.ts';
 import type { BoundAddress, RelayOptions } from './relay.ts';
 import { type RaisedRouter, RouterTask } from './router.ts';
 import { ListeningSockets } from './sockets.ts';
@@ -22,12 +22,12 @@ const ROUTER_DRAIN_MS = 30_000;
 
 export interface Order {
   readonly policy: Policy;
-  readonly leaving: Leaving | null;
+  readonly leaving: Evacuation | null;
 }
 
 export type Applied = { kind: 'applied'; plan: RestartPlan } | { kind: 'failed'; message: string };
 
-export interface ServiceSurroundings extends Omit<ListenerSurroundings, 'onEntered'> {
+export interface ServiceDeps extends Omit<ListenerDeps, 'onEntered'> {
   readonly onQueue: (figures: QueueFigures) => void;
 }
 
@@ -36,34 +36,34 @@ export class Service {
   readonly #sockets: ListeningSockets;
   readonly listeners: ListenerTasks;
   readonly router: RouterTask;
-  readonly #door: ReceiverDoor | undefined;
+  readonly #servedPort: ReceiverPort | undefined;
   #order: Order | undefined;
   #emptied = false;
 
-  constructor(options: RelayOptions, around: ServiceSurroundings) {
+  constructor(options: RelayOptions, deps: ServiceDeps) {
     this.#options = options;
     this.#sockets = new ListeningSockets(options.address, (socket, port) =>
       this.listeners.accept(socket, port),
     );
     const onEntered = (ids: readonly string[]) => this.router.entered(ids);
-    this.listeners = new ListenerTasks({ ...around, onEntered });
+    this.listeners = new ListenerTasks({ ...deps, onEntered });
     this.router = new RouterTask({
-      ...around,
+      ...deps,
       drainMs: ROUTER_DRAIN_MS,
       onQueue: (figures) => {
         this.listeners.learnQueue(figures);
-        around.onQueue(figures);
+        deps.onQueue(figures);
       },
     });
     const { among, address } = options;
-    if (among) this.#door = new ReceiverDoor({ ...around, address, port: among.port, onEntered });
+    if (among) this.#servedPort = new ReceiverPort({ ...deps, address, port: among.port, onEntered });
   }
 
   get policy(): Policy | undefined {
     return this.#order?.policy;
   }
 
-  get leaving(): Leaving | null {
+  get leaving(): Evacuation | null {
     return this.#order?.leaving ?? null;
   }
 
@@ -76,10 +76,10 @@ export class Service {
 
   /** True when nothing is on the disk of a pod that leaves, and nobody is left who could write to it. Looks at the disk. */
   isEmptied(figures: QueueFigures): boolean {
-    if (!this.leaving || !this.listeners.isIdle || this.#door?.isClosed === false) return false;
+    if (!this.leaving || !this.listeners.isIdle || this.#servedPort?.isClosed === false) return false;
     if (this.#emptied || figures.depth + figures.held > 0) return this.#emptied;
     const { stateDir, log } = this.#options;
-    this.#emptied = glance(stateDir, log, ({ depth, damaged }) => depth + damaged) === 0;
+    this.#emptied = peekQueue(stateDir, log, ({ depth, damaged }) => depth + damaged) === 0;
     return this.#emptied;
   }
 
@@ -89,7 +89,7 @@ export class Service {
 
   usePairs(pairs: Pairs): void {
     this.listeners.usePairs(pairs);
-    if (pairs.host) this.#door?.usePair(pairs.host);
+    if (pairs.host) this.#servedPort?.usePair(pairs.host);
   }
 
   useMaterials(materials: Materials): void {
@@ -115,20 +115,20 @@ export class Service {
     if (raised.listeners) this.listeners.putInService(raised.listeners);
     if (raised.router) this.router.putInService(raised.router);
     this.#sockets.keepOnly(served.inbound.listeners);
-    await this.lookAtDoor(pair);
+    await this.lookAtReceiverPort(pair);
     return { kind: 'applied', plan };
   }
 
   /** Siblings are let in where this pod stays, has a queue, and can prove itself. */
-  async lookAtDoor(pair: PairText | null): Promise<void> {
+  async lookAtReceiverPort(pair: PairText | null): Promise<void> {
     const isOpen = this.#order?.leaving === null && this.policy?.queue.mode === 'Durable';
-    if (isOpen && pair) await this.#door?.open(pair);
-    if (!isOpen) this.#door?.close();
+    if (isOpen && pair) await this.#servedPort?.open(pair);
+    if (!isOpen) this.#servedPort?.close();
   }
 
   async end(drainMs: number): Promise<void> {
     this.#sockets.keepOnly([]);
-    await this.#door?.stop();
+    await this.#servedPort?.stop();
     await this.listeners.stop(drainMs);
     await this.router.stop(Math.min(drainMs, ROUTER_DRAIN_MS));
   }
@@ -144,7 +144,7 @@ export class Service {
   async #raise(
     policy: Policy,
     materials: Materials,
-    leaving: Leaving | null,
+    leaving: Evacuation | null,
     plan: RestartPlan,
   ): Promise<Raised> {
     const [listeners, router] = await Promise.all([

@@ -7,17 +7,17 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { PodStatus } from '#crds/podstatus.ts';
 import { hashOf, type Policy, printPolicy } from '#crds/policyfile.ts';
 import { parseScale } from '#crds/scalefile.ts';
+import { type AdminServer, startAdmin } from '../observe/admin.ts';
 import type { Log } from '../observe/log.ts';
+import { Metrics } from '../observe/metrics.ts';
 import { NO_MATERIALS } from '../task/materials.ts';
 import { type Counted, NO_FIGURES } from '../task/messages.ts';
-import { type AdminServer, startAdmin } from '../observe/admin.ts';
-import { Metrics } from '../observe/metrics.ts';
 import { Certificates } from './certificates.ts';
 import { listenerProcesses } from './cpus.ts';
+import { describeEvacuation, type Evacuation, planEvacuation } from './evacuation.ts';
 import { digestOf, type Inputs, readInputs, watchInputs } from './inputs.ts';
 import { hashOfText, judgeText } from './judge.ts';
 import { type Kept, readKept, writeKept } from './keptfile.ts';
-import { evacuationOf, type Leaving, leavingOf } from './leaving.ts';
 import { awaitsMount, missingOf } from './missing.ts';
 import { PlaintextClients } from './plaintext.ts';
 import type { RestartPlan } from './plan.ts';
@@ -47,7 +47,7 @@ export class Supervisor implements Relay {
   #queue = NO_FIGURES;
   #stopping = false;
   /** It is told that this pod leaves: no new client is to come. */
-  #announced: Leaving | null = null;
+  #announced: Evacuation | null = null;
   #seen = '';
   #work: Promise<void> = Promise.resolve();
   #admin: AdminServer | undefined;
@@ -169,7 +169,7 @@ export class Supervisor implements Relay {
     else await this.#take(mounted.policy, inputs);
     // Whatever became of the policy: whether this pod leaves is followed, and siblings may come.
     if (this.#service.policy) await this.#apply(this.#service.policy, inputs);
-    await this.#service.lookAtDoor(this.#certificates.pairs.host);
+    await this.#service.lookAtReceiverPort(this.#certificates.pairs.host);
     this.#useMaterials(inputs);
     this.#changed();
   }
@@ -186,8 +186,8 @@ export class Supervisor implements Relay {
     return true;
   }
 
-  #leavingBy({ scale }: Inputs): Leaving | null {
-    return leavingOf(parseScale(scale ?? ''), this.#options.among, this.#certificates.pairs.host);
+  #leavingBy({ scale }: Inputs): Evacuation | null {
+    return planEvacuation(parseScale(scale ?? ''), this.#options.among, this.#certificates.pairs.host);
   }
 
   #lookAtPairs(inputs: Inputs, policy: Policy): void {
@@ -266,7 +266,7 @@ export class Supervisor implements Relay {
       version: this.#options.version,
       stopping: this.#stopping,
       leaving: this.#announced !== null || this.#service.leaving !== null,
-      evacuation: evacuationOf(leaving, this.#queue, this.#service.isEmptied(this.#queue)),
+      evacuation: describeEvacuation(leaving, this.#queue, this.#service.isEmptied(this.#queue)),
       policy,
       refused: this.#refused,
       certificates: this.#certificates.status(policy, now),

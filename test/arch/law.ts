@@ -16,41 +16,61 @@ const IMPURE = [
   [/\bprocess\.(env|argv|exit|stdout|stderr)\b/, 'the process'],
   [/\bsetTimeout\(|\bsetInterval\(/, 'timers'],
 ] as const;
-const LINES = 320;
+/** Of Node's modules, those that reach the world; an import of types alone reaches nothing. */
+const IMPURE_PACKAGE =
+  /^node:(fs|child_process|dgram|dns|http|https|http2|os|process|timers|worker_threads|sqlite)\b/;
+const LINES = 330;
 const SHAPELESS = /(^|\/)(utils?|common|lib|types|helpers)(\/|\.ts$)/;
 
-export function importsOf({ text }: Source): string[] {
+export function listImports({ text }: Source): string[] {
   return [...text.matchAll(IMPORT)].map(([, from, bare, dynamic]) => from ?? bare ?? dynamic ?? '');
 }
 
-function roomOf(path: string): Room | undefined {
+function findRoom(path: string): Room | undefined {
   return ROOMS.find(({ files }) => files.test(path));
 }
 
 /** Every breach of the law, as sentences. */
 export function breaches(sources: readonly Source[]): string[] {
-  return [...sources.flatMap(breachesOf), ...cycles(sources)];
+  return [...sources.flatMap(checkSource), ...cycles(sources)];
 }
 
-function breachesOf(source: Source): string[] {
+function checkSource(source: Source): string[] {
   const { path, text } = source;
-  const room = roomOf(path);
+  const room = findRoom(path);
   if (!room) return [`${path} is in no room: give it one in test/arch/rooms.ts`];
-  const found = importsOf(source).flatMap((specifier) => breachOfImport(path, room, specifier));
+  const found = listImports(source).flatMap((specifier) => checkImport(path, room, specifier));
   if (SHAPELESS.test(path)) found.push(`${path} is named after nothing: name it after what it owns`);
   const lines = text.split('\n').length;
   if (lines > LINES && room.name !== 'tests')
     found.push(`${path} has ${lines} lines: more than ${LINES} are more than one subject`);
   if (!/^(#!.*\n)?\/\*\*/.test(text) && !path.endsWith('.test.ts'))
     found.push(`${path} has no head that says what it owns`);
-  for (const [pattern, what] of room.pure ? IMPURE : []) {
-    if (pattern.test(text)) found.push(`${path} is pure and uses ${what}: let it come in as an argument`);
-  }
+  if (room.pure || claimsPure(text)) found.push(...impurities(path, text));
   return found;
 }
 
-function breachOfImport(path: string, room: Room, specifier: string): string[] {
-  const target = targetOf(path, specifier);
+/** A head that says "Pure" is a promise: it is held wherever it stands. */
+function claimsPure(text: string): boolean {
+  return /\bPure\b/.test(/^(?:#!.*\n)?\/\*\*[\s\S]*?\*\//.exec(text)?.[0] ?? '');
+}
+
+function impurities(path: string, text: string): string[] {
+  const packages = listImports({ path, text: withoutTypes(text) }).filter((name) =>
+    IMPURE_PACKAGE.test(name),
+  );
+  return [
+    ...IMPURE.filter(([pattern]) => pattern.test(text)).map(
+      ([, what]) => `${path} is pure and uses ${what}: let it come in as an argument`,
+    ),
+    ...packages.map(
+      (name) => `${path} is pure and imports ${name}: let what it gives come in as an argument`,
+    ),
+  ];
+}
+
+function checkImport(path: string, room: Room, specifier: string): string[] {
+  const target = findTarget(path, specifier);
   if (target === undefined) {
     const name = specifier.startsWith('@')
       ? specifier.split('/').slice(0, 2).join('/')
@@ -60,10 +80,14 @@ function breachOfImport(path: string, room: Room, specifier: string): string[] {
     );
     return allowed ? [] : [`${path} imports ${name}: not in "${room.name}" (${room.why})`];
   }
-  const other = roomOf(target);
+  const other = findRoom(target);
   if (!other || other === room) return [];
   if (!room.rooms.includes(other.name))
     return [`${path} imports ${target}: "${room.name}" may not see "${other.name}" (${room.why})`];
+  if (other.doors && room.name !== 'tests' && !other.doors.some((door) => target.endsWith(`/${door}`)))
+    return [
+      `${path} imports ${target}: "${other.name}" is entered by ${other.doors.join(', ')} (${other.why})`,
+    ];
   const crosses = room.name === 'cli' && !target.startsWith('crds/');
   return crosses && !DOORS.includes(target)
     ? [`${path} imports ${target}: only the doors of a half (${room.why})`]
@@ -71,16 +95,19 @@ function breachOfImport(path: string, room: Room, specifier: string): string[] {
 }
 
 /** The file that a specifier names, or undefined for a package. */
-function targetOf(path: string, specifier: string): string | undefined {
+function findTarget(path: string, specifier: string): string | undefined {
   if (specifier.startsWith('#')) return specifier.slice(1);
   return specifier.startsWith('.') ? normalize(join(path, '..', specifier)) : undefined;
 }
 
+/** Files that import each other, types included: what needs the other's types cannot be understood without it. */
 function cycles(sources: readonly Source[]): string[] {
   const graph = new Map(
     sources.map((source) => [
       source.path,
-      valueImports(source).flatMap((specifier) => targetOf(source.path, specifier) ?? []),
+      listImports({ ...source, text: withoutTypes(source.text) }).flatMap(
+        (specifier) => findTarget(source.path, specifier) ?? [],
+      ),
     ]),
   );
   const found: string[] = [];
@@ -98,7 +125,6 @@ function cycles(sources: readonly Source[]): string[] {
   return found;
 }
 
-/** Types are erased before anything runs: they make no cycle. */
-function valueImports(source: Source): string[] {
-  return importsOf({ ...source, text: source.text.replace(/^\s*(import|export) type [^;]*;/gm, '') });
+function withoutTypes(text: string): string {
+  return text.replace(/^\s*(import|export) type [^;]*;/gm, '');
 }

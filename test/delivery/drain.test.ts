@@ -10,9 +10,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { POLICY_FILE_NAME, printPolicy } from '#crds/policyfile.ts';
-import { hopTo, listenerAt, policyOf, routeTo } from '#test/kit/relayrig.ts';
 import { Hop } from '#test/kit/hop.ts';
 import { freePort } from '#test/kit/ports.ts';
+import { hopTo, listenerAt, policyOf, routeTo } from '#test/kit/relayrig.ts';
 import { messageText, SmtpClient } from '#test/kit/smtpclient.ts';
 import { until } from '#test/kit/wait.ts';
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
-import type { Deed } from '#relay/queue/tools.ts';
+import type { QueueAction } from '#relay/queue/tools.ts';
 import { Hop } from '#test/kit/hop.ts';
 import { freePort } from '#test/kit/ports.ts';
 import { askQueue, doToQueue, listQueue } from '#test/kit/queuetools.ts';
@@ -51,7 +51,7 @@ const listed = async () =>
   );
 
 /** It may be tried at this very moment, and is left alone then. */
-async function does(deed: Deed, id: string): Promise<void> {
+async function does(deed: QueueAction, id: string): Promise<void> {
   await until(`the ${deed}`, async () => (await doToQueue(relay, deed, id))[0]?.result === 'done');
 }
 

@@ -3,7 +3,7 @@ import { request } from 'node:http';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { CONTROL_SOCKET } from '#crds/wellknown.ts';
-import type { Deed, Done, QueueEntry } from '#relay/queue/tools.ts';
+import type { Done, QueueAction, QueueEntry } from '#relay/queue/tools.ts';
 import type { TestRelay } from './relay.ts';
 
 export interface Said {
@@ -32,7 +32,11 @@ export async function listQueue(relay: TestRelay): Promise<QueueEntry[]> {
 }
 
 /** The results by id; without ids it is done to every message. */
-export async function doToQueue(relay: TestRelay, deed: Deed, ...ids: string[]): Promise<readonly Done[]> {
+export async function doToQueue(
+  relay: TestRelay,
+  deed: QueueAction,
+  ...ids: string[]
+): Promise<readonly Done[]> {
   const { status, body } = await askQueue(relay, 'POST', `/${deed}`, JSON.stringify({ ids }));
   if (status !== 200) throw new Error(`${deed} was answered ${status} ${body}`);
   return JSON.parse(body) as Done[];

@@ -7,11 +7,11 @@
 import { domainOf } from '#crds/patterns.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import { requiresTls, type TlsLevel } from '#crds/tlslevel.ts';
-import type { Materials } from '../task/materials.ts';
 import type { Tracer } from '../observe/trace.ts';
+import type { Materials } from '../task/materials.ts';
 import { type Connecting, connect, type Opened, type Session } from './connect.ts';
 import type { Courier, HopResult, NextHop, Parcel } from './courier.ts';
-import { Logins } from './hopcredentials.ts';
+import { HopCredentials } from './hopcredentials.ts';
 import { addressesOf } from './resolver.ts';
 import { planTls } from './tlsplan.ts';
 import { sendOver } from './transaction.ts';
@@ -27,11 +27,11 @@ interface Kept {
   readonly timer: NodeJS.Timeout;
 }
 
-export class SmtpCourier implements Courier {
+export class SmtpClient implements Courier {
   readonly #hostname: string;
   readonly #messagesPerConnection: number;
   readonly #contexts: TlsContexts;
-  readonly #logins: Logins;
+  readonly #logins: HopCredentials;
   readonly #tracer: Tracer;
   #sessions = 0;
   readonly #idle = new Map<string, Kept[]>();
@@ -44,7 +44,7 @@ export class SmtpCourier implements Courier {
     this.#hostname = hostname;
     this.#messagesPerConnection = outbound.limits.messagesPerConnection;
     this.#contexts = new TlsContexts(materials);
-    this.#logins = new Logins(materials);
+    this.#logins = new HopCredentials(materials);
   }
 
   /** For new connections; idle ones, made with what was before, are ended. */

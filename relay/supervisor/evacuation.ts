@@ -7,7 +7,7 @@ import type { PodStatus } from '#crds/podstatus.ts';
 import { isBeyond, type Scale } from '#crds/scalefile.ts';
 import { type Handover, handoverTo, type PairText, type QueueFigures } from '../task/messages.ts';
 
-export interface Leaving {
+export interface Evacuation {
   /** null: the queue is delivered. */
   readonly handover: Handover | null;
   /** Why it is delivered and not handed over. */
@@ -21,11 +21,11 @@ export interface AmongSiblings {
 }
 
 /** null: it stays. */
-export function leavingOf(
+export function planEvacuation(
   scale: Scale | undefined,
   among: AmongSiblings | undefined,
   pair: PairText | null,
-): Leaving | null {
+): Evacuation | null {
   if (!scale || !among || !isBeyond(among.podName, scale.replicas)) return null;
   if (scale.siblings.length === 0) return { handover: null, why: 'no pod stays that could take the queue' };
   if (!pair) return { handover: null, why: 'without a certificate no sibling takes the queue' };
@@ -33,8 +33,8 @@ export function leavingOf(
   return { handover: { siblings, pair }, why: null };
 }
 
-export function evacuationOf(
-  leaving: Leaving | null,
+export function describeEvacuation(
+  leaving: Evacuation | null,
   queue: QueueFigures,
   isEmptied: boolean,
 ): PodStatus['evacuation'] {

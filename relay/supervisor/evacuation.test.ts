@@ -6,9 +6,6 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { POLICY_FILE_NAME, printPolicy } from '#crds/policyfile.ts';
 import { parseScale, printScale, SCALE_FILE_NAME } from '#crds/scalefile.ts';
-import { jsonLog } from '../observe/log.ts';
-import { handoverTo, NO_FIGURES } from '../task/messages.ts';
-import { Spool } from '../spool/spool.ts';
 import {
   eventually,
   freePort,
@@ -22,7 +19,10 @@ import {
   policyOf,
   Talker,
 } from '#test/kit/relayrig.ts';
-import { evacuationOf, leavingOf } from './leaving.ts';
+import { jsonLog } from '../observe/log.ts';
+import { Spool } from '../spool/spool.ts';
+import { handoverTo, NO_FIGURES } from '../task/messages.ts';
+import { describeEvacuation, planEvacuation } from './evacuation.ts';
 import { type Relay, startRelay } from './relay.ts';
 
 const pair = await makePair();
@@ -31,28 +31,31 @@ const scale = parseScale(printScale(1, ['relay-0.relay-pods.mail.svc']));
 describe('whether a pod leaves, and what becomes of its queue', () => {
   const among = (podName: string) => ({ podName, port: 1 });
   test('it stays below the number of replicas, outside of a StatefulSet, and while nobody says otherwise', () => {
-    assert.equal(leavingOf(scale, among('relay-0'), pair), null);
-    assert.equal(leavingOf(scale, undefined, pair), null);
-    assert.equal(leavingOf(undefined, among('relay-1'), pair), null);
-    assert.equal(leavingOf(parseScale('{}'), among('relay-1'), pair), null);
+    assert.equal(planEvacuation(scale, among('relay-0'), pair), null);
+    assert.equal(planEvacuation(scale, undefined, pair), null);
+    assert.equal(planEvacuation(undefined, among('relay-1'), pair), null);
+    assert.equal(planEvacuation(parseScale('{}'), among('relay-1'), pair), null);
   });
   test('its queue goes to the pods that stay, or to the next hops where none can prove itself', () => {
-    const { handover } = leavingOf(scale, among('relay-1'), pair) ?? {};
+    const { handover } = planEvacuation(scale, among('relay-1'), pair) ?? {};
     assert.deepEqual(handover?.siblings, [{ host: 'relay-0.relay-pods.mail.svc', port: 1 }]);
-    assert.match(leavingOf(scale, among('relay-1'), null)?.why ?? '', /certificate/);
-    assert.match(leavingOf(parseScale(printScale(0, [])), among('relay-0'), pair)?.why ?? '', /no pod stays/);
+    assert.match(planEvacuation(scale, among('relay-1'), null)?.why ?? '', /certificate/);
+    assert.match(
+      planEvacuation(parseScale(printScale(0, [])), among('relay-0'), pair)?.why ?? '',
+      /no pod stays/,
+    );
   });
   test('it tells what stands in the way', () => {
-    const leaving = leavingOf(scale, among('relay-1'), pair);
+    const leaving = planEvacuation(scale, among('relay-1'), pair);
     const queue = {
       ...NO_FIGURES,
       deferrals: [{ destination: handoverTo('relay-0.relay-pods.mail.svc'), message: 'away' }],
     };
     assert.equal(
-      evacuationOf(leaving, queue, false)?.message,
+      describeEvacuation(leaving, queue, false)?.message,
       'hand-over to relay-0.relay-pods.mail.svc: away',
     );
-    assert.equal(evacuationOf(leaving, queue, true)?.state, 'Emptied');
+    assert.equal(describeEvacuation(leaving, queue, true)?.state, 'Emptied');
   });
 });
 
@@ -127,7 +130,7 @@ describe('two pods of one relay', { concurrency: false }, () => {
     const list = execFileSync('ps', ['-ww', '-o', 'pid=,args=', '--ppid', String(process.pid)], {
       encoding: 'utf8',
     });
-    const lines = list.split('\n').filter((line) => /relay\/handover\/\w+\.ts/.test(line));
+    const lines = list.split('\n').filter((line) => /relay\/(giver|receiver)\/main\.ts/.test(line));
     return lines.map((line) => Number.parseInt(line, 10));
   }
 

@@ -3,10 +3,10 @@ import { type AddressInfo, createServer, type Server, type Socket } from 'node:n
 import { Readable } from 'node:stream';
 import { after, type TestContext, test } from 'node:test';
 import { TLS_LEVELS, type TlsLevel } from '#crds/tlslevel.ts';
-import { NO_MATERIALS } from '../task/materials.ts';
 import { hopTo, makePair, openSink, policyOf, type Sink, trusting } from '#test/kit/relayrig.ts';
+import { NO_MATERIALS } from '../task/materials.ts';
 import type { HopResult, Parcel } from './courier.ts';
-import { SmtpCourier } from './smtpcourier.ts';
+import { SmtpClient } from './smtpclient.ts';
 
 const LEVELS = TLS_LEVELS.filter((level) => level !== 'Dane');
 const pair = await makePair('mx.example.net');
@@ -32,8 +32,8 @@ function parcel(changes: Partial<Parcel> = {}): Parcel {
 
 const TRUST = 'roots';
 
-function courier(materials = NO_MATERIALS): SmtpCourier {
-  const made = new SmtpCourier(policyOf(), materials, { session: () => undefined, follows: () => false });
+function courier(materials = NO_MATERIALS): SmtpClient {
+  const made = new SmtpClient(policyOf(), materials, { session: () => undefined, follows: () => false });
   ends.push(() => made.close());
   return made;
 }

@@ -14,12 +14,12 @@ import type {
 } from 'smtp-server';
 import type { Listener, Policy, TlsVersion } from '#crds/policyfile.ts';
 import { namesOfCertificate } from '../auth/certificatenames.ts';
-import type { Counters } from '../task/counts.ts';
 import type { Log } from '../observe/log.ts';
-import type { Materials } from '../task/materials.ts';
 import type { SessionTrace, Tracer } from '../observe/trace.ts';
+import type { Counters } from '../task/counts.ts';
+import type { Materials } from '../task/materials.ts';
 import { needsSmtpUtf8, relayable, withPostmasterDomain } from './address.ts';
-import { type Arrival, arrivalOf, type TlsFacts } from './arrival.ts';
+import { type Arrival, arrivalOf, type SessionTls } from './arrival.ts';
 import { Logins } from './logins.ts';
 import {
   NEVER_AVAILABLE,
@@ -43,7 +43,7 @@ export type Taker = (
   arrival: Arrival,
 ) => Promise<{ id: string; bytes: number; reply: string }>;
 
-export interface DeskOptions {
+export interface ListenerSessionsDeps {
   readonly policy: Policy;
   readonly listener: Listener;
   readonly log: Log;
@@ -61,22 +61,22 @@ export interface DeskOptions {
 
 /** What we know of a session beyond what the library does. */
 interface SessionFacts {
-  tls: TlsFacts | null;
+  tls: SessionTls | null;
   certificateNames: readonly string[];
   trace: SessionTrace | undefined;
   /** It offered mail without TLS. */
   inClear: boolean;
 }
 
-export class Desk {
-  readonly #options: DeskOptions;
+export class ListenerSessions {
+  readonly #options: ListenerSessionsDeps;
   readonly #relaying: Relaying;
   readonly #clientPolicyOf: ReturnType<typeof clientPolicyOf>;
   readonly #facts = new WeakMap<SMTPServerSession, SessionFacts>();
   readonly #refusals: Refusals;
   readonly logins: Logins;
 
-  constructor(options: DeskOptions, materials: Materials) {
+  constructor(options: ListenerSessionsDeps, materials: Materials) {
     const { policy, listener } = options;
     this.#options = options;
     this.#relaying = relayingOf(listener.clients, policy.inbound.acceptDomains);
@@ -272,7 +272,7 @@ export class Desk {
   #arrivalOf(
     session: SMTPServerSession,
     identity: Identity,
-    tls: TlsFacts | null,
+    tls: SessionTls | null,
     receivedAt: number,
   ): Arrival {
     const { policy, listener } = this.#options;
