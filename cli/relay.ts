@@ -3,6 +3,7 @@
  * second one ends at once.
  */
 import { setFlagsFromString } from 'node:v8';
+import type { PodIdentity } from '#crds/podstatus.ts';
 import { ADMIN_PORT, HANDOVER_PORT, POD_PATHS } from '#crds/wellknown.ts';
 import { jsonLog } from '#relay/observe/log.ts';
 import { listenerProcesses } from '#relay/supervisor/cpus.ts';
@@ -68,6 +69,7 @@ export async function relay(argv: string[]): Promise<number> {
     processes: values.processes === undefined ? listenerProcesses() : Number(values.processes),
     ...(podName === undefined ? {} : { among: { podName, port: HANDOVER_PORT } }),
     version: projectVersion(),
+    ...identityOf(process.env),
     log: jsonLog('supervisor', 1, Date.now),
     logFd: 1,
     graceMs: Number(values.grace) * 1000,
@@ -75,6 +77,13 @@ export async function relay(argv: string[]): Promise<number> {
   });
   await untilStopped(started);
   return 0;
+}
+
+/** What the operator wrote into the pod; none outside one. */
+function identityOf(env: NodeJS.ProcessEnv): { identity?: PodIdentity } {
+  const { POD_NAME: pod, POD_UID: uid, POD_NAMESPACE: namespace, RELAY_NAME: name } = env;
+  if (!pod || !uid || !namespace || !name) return {};
+  return { identity: { pod, uid, namespace, relay: name } };
 }
 
 /** Resolves when a signal came and the relay has drained. */

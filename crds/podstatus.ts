@@ -22,11 +22,22 @@ export type CertificateFacts = z.infer<typeof certificateFacts>;
 /** Why the mounted pair is not (or not happily) served. The reasons of conditions.ts. */
 const certificateProblem = z.object({ reason: z.string(), message: z.string() });
 
+/** Which pod of which relay speaks: an address may belong to another pod by now. */
+const identity = z.object({
+  pod: z.string().max(253),
+  uid: z.string().max(64),
+  namespace: z.string().max(63),
+  relay: z.string().max(253),
+});
+export type PodIdentity = z.infer<typeof identity>;
+
 /** How far a pod that leaves is; `Emptied`: it takes no mail any more and its disk has none. */
 const evacuation = z.object({
   state: z.enum(['HandingOver', 'Delivering', 'Emptied']),
   /** What stands in the way, or why the queue is delivered instead of handed over; null: nothing. */
   message: z.string().nullable(),
+  /** The order of the scale file that it obeys. Older relays do not say. */
+  order: z.string().max(128).optional(),
 });
 
 const podStatus = z.object({
@@ -34,6 +45,8 @@ const podStatus = z.object({
   /** Changes with every fact below that the operator should see; opaque, unique across restarts. */
   revision: z.string(),
   version: z.string(),
+  /** Older relays do not say, and outside a pod there is none: such a word is not enough to delete anything. */
+  identity: identity.optional(),
   /** False from the moment the relay was told to stop. */
   ready: z.boolean(),
   /** Why it is not ready; empty when it is. */

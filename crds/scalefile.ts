@@ -1,7 +1,8 @@
 /**
  * The scale file: how many pods a relay is to have, and where they are found. The operator writes it beside the policy
  * file, and a pod whose ordinal is not below that number hands its queue to its siblings. It is no part of the policy,
- * so that scaling restarts nothing; a relay that finds none stays. Readers accept unknown fields. Pure.
+ * so that scaling restarts nothing; a relay that finds none stays. Each order has a name, which a pod repeats when it
+ * obeys: what it says of an earlier order proves nothing of this one. Readers accept unknown fields. Pure.
  */
 import { z } from 'zod';
 
@@ -13,13 +14,26 @@ const scale = z.object({
   replicas: z.int().min(0),
   /** Host names of the pods that stay. */
   siblings: z.array(z.string()),
+  /** The name of this order; older operators give none. */
+  order: z.string().optional(),
 });
 
 export type Scale = z.infer<typeof scale>;
 
-export function printScale(replicas: number, siblings: readonly string[]): string {
-  const value: Scale = { format: SCALE_FORMAT, replicas, siblings: [...siblings] };
+export function printScale(replicas: number, siblings: readonly string[], order?: string): string {
+  const value: Scale = { format: SCALE_FORMAT, replicas, siblings: [...siblings], order };
   return `${JSON.stringify(value, null, 2)}\n`;
+}
+
+/** How many pods are wanted changes only with the generation of the MailRelay. */
+export function scaleOrder({
+  uid,
+  generation,
+}: {
+  readonly uid: string;
+  readonly generation: number;
+}): string {
+  return `${uid}.${generation}`;
 }
 
 /** Undefined where the text is not a scale file that this reader understands. */

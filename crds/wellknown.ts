@@ -40,9 +40,20 @@ export const ANNOTATIONS = {
   refresh: `${GROUP}/refresh`,
   /** On a MailRelay: "true" pauses reconciling. */
   paused: `${GROUP}/paused`,
-  /** On a claim: the uid of the pod that reported it empty. */
+  /** On a claim: the uid of the pod that reported it empty, or that it never had a volume. */
   emptied: `${GROUP}/emptied`,
 } as const;
+
+/**
+ * On a pod, written by the operator: whether clients are to be sent to it. A pod that leaves stays ready, because the
+ * StatefulSet controller would wait for it, and goes out of Services and budget by this label.
+ */
+export const SERVING_LABEL = `${GROUP}/serving`;
+
+/** What Services and the disruption budget select: the pods that take mail. */
+export function servingLabels(relayName: string): Record<string, string> {
+  return { ...selectorLabels(relayName), [SERVING_LABEL]: 'true' };
+}
 
 /** Labels of every object that belongs to one MailRelay; selectors use exactly these three. */
 export function selectorLabels(relayName: string): Record<string, string> {

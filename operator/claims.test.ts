@@ -73,7 +73,7 @@ test('a claim is removed as it was judged, and one that changed meanwhile is lef
 });
 
 test('a word that could not be written is an error, so that it is written again', async () => {
-  const marked = [{ claim: claim('spool-relay-2', 'before'), podUid: 'uid-of-relay-2' }];
+  const marked = [{ claim: claim('spool-relay-2', 'before'), proof: 'uid-of-relay-2' }];
   const { writer } = recorder(() => {
     throw new KubeError('conflict', 'changed', 409);
   });

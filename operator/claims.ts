@@ -26,7 +26,7 @@ export async function settleClaims(
   onWrite: OnWrite,
 ): Promise<Obstacle[]> {
   const obstacles: Obstacle[] = [];
-  for (const { claim, podUid } of marked) obstacles.push(...(await mark(writer, claim, podUid, onWrite)));
+  for (const { claim, proof } of marked) obstacles.push(...(await mark(writer, claim, proof, onWrite)));
   for (const claim of removed) {
     const object = `${CLAIM.kind}/${claim.metadata.name}`;
     obstacles.push(...(await attempt(object, () => remove(writer, CLAIM, claim, 'Background', onWrite))));
@@ -37,11 +37,11 @@ export async function settleClaims(
 function mark(
   writer: Writer,
   claim: KubeObject,
-  podUid: string | null,
+  proof: string | null,
   onWrite: OnWrite,
 ): Promise<Obstacle[]> {
   const { resourceVersion } = claim.metadata;
-  const annotations = { [ANNOTATIONS.emptied]: podUid };
+  const annotations = { [ANNOTATIONS.emptied]: proof };
   const object = `${CLAIM.kind}/${claim.metadata.name}`;
   return attempt(object, async () => {
     await mergePatch(writer, CLAIM, claim, { metadata: { resourceVersion, annotations } });

@@ -1,16 +1,19 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { PodIdentity } from '#crds/podstatus.ts';
 import { podReport, relayObject } from '#test/fixtures/world.ts';
 import { gatherWorld } from './gather.ts';
 import type { KubeObject } from './kube/client.ts';
 
+const podNamed = (name: string): KubeObject => ({
+  kind: 'Pod',
+  metadata: { name, namespace: 'mail', uid: `uid-of-${name}` },
+});
+
 test('a pod of another name does not speak for the one of its number, whatever its labels', () => {
   const relay = relayObject();
   const names = ['relay-0', 'relay-2', 'relay-debug-0', 'relay-copy-2', 'relay-02'];
-  const objects = names.map((name): [string, KubeObject] => [
-    `Pod/${name}`,
-    { kind: 'Pod', metadata: { name, namespace: 'mail', uid: `uid-of-${name}` } },
-  ]);
+  const objects = names.map((name): [string, KubeObject] => [`Pod/${name}`, podNamed(name)]);
   const world = gatherWorld('mail/relay', {
     caches: { relay: () => relay, objectsOf: () => new Map(objects), knows: () => true },
     reportOf: () => podReport(relay, { evacuation: { state: 'Emptied', message: null } }),
@@ -21,4 +24,26 @@ test('a pod of another name does not speak for the one of its number, whatever i
     [world?.pods, world?.leaving].map((pods) => pods?.map(({ name }) => name)),
     [['relay-0'], ['relay-2']],
   );
+});
+
+test('what answers at the address of a pod is believed when it says to be that pod, and an older relay as far as it goes', () => {
+  const relay = relayObject();
+  const own = { pod: 'relay-0', uid: 'uid-of-relay-0', namespace: 'mail', relay: 'relay' };
+  const viewWith = (identity: PodIdentity | undefined) =>
+    gatherWorld('mail/relay', {
+      caches: {
+        relay: () => relay,
+        objectsOf: () => new Map([['Pod/relay-0', podNamed('relay-0')]]),
+        knows: () => true,
+      },
+      reportOf: () => podReport(relay, { identity }),
+      asked: () => true,
+      now: () => 0,
+    })?.pods[0];
+  for (const identity of [own, undefined]) assert.deepEqual(viewWith(identity)?.report?.identity, identity);
+  for (const [field, value] of Object.entries({ pod: 'relay-1', uid: 'x', namespace: 'other', relay: 'r' })) {
+    const view = viewWith({ ...own, [field]: value });
+    assert.equal(view?.report, undefined, field);
+    assert.match(view?.stranger ?? '', /^pod relay-[01] of MailRelay (mail|other)\/(relay|r)$/);
+  }
 });

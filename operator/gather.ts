@@ -1,9 +1,10 @@
 /** Puts a World together from the caches and the pods' reports. Reads nothing from the API server. */
+import { isDeepStrictEqual } from 'node:util';
 import { effectivePolicy } from '#crds/effective.ts';
-import type { PodStatus } from '#crds/podstatus.ts';
+import type { PodIdentity, PodStatus } from '#crds/podstatus.ts';
 import { RULES } from '#crds/rules.ts';
 import { isBeyond, isNumbered, ordinalOf } from '#crds/scalefile.ts';
-import { ANNOTATIONS } from '#crds/wellknown.ts';
+import { ANNOTATIONS, SERVING_LABEL } from '#crds/wellknown.ts';
 import type { Caches } from './caches.ts';
 import type { KubeObject } from './kube/client.ts';
 import { OPTIONAL } from './kube/kinds.ts';
@@ -45,11 +46,11 @@ function podsOf(
   return [...objects.values()]
     .filter(({ kind, metadata }) => kind === 'Pod' && isNumbered(metadata.name, relayName))
     .toSorted((a, b) => ordinalOf(a.metadata.name) - ordinalOf(b.metadata.name))
-    .map((pod) => viewOf(pod, reportOf));
+    .map((pod) => viewOf(relayName, pod, reportOf));
 }
 
-function viewOf(pod: KubeObject, reportOf: Sources['reportOf']): PodView {
-  const { name, namespace = '', uid = '', annotations, deletionTimestamp } = pod.metadata;
+function viewOf(relay: string, pod: KubeObject, reportOf: Sources['reportOf']): PodView {
+  const { name, namespace = '', uid = '', labels, annotations, deletionTimestamp } = pod.metadata;
   const status = (pod['status'] ?? {}) as { podIP?: string; conditions?: { type: string; status: string }[] };
   return {
     name,
@@ -57,7 +58,15 @@ function viewOf(pod: KubeObject, reportOf: Sources['reportOf']): PodView {
     ip: status.podIP,
     ready: status.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True') ?? false,
     deleting: deletionTimestamp !== undefined,
+    serving: labels?.[SERVING_LABEL],
     refresh: annotations?.[ANNOTATIONS.refresh],
-    report: reportOf(namespace, name, uid),
+    ...believed(reportOf(namespace, name, uid), { pod: name, uid, namespace, relay }),
   };
+}
+
+/** An address may have gone to another pod, of another relay even: what it says is not the word of the pod that was asked. */
+function believed(report: PodStatus | undefined, asked: PodIdentity): Pick<PodView, 'report' | 'stranger'> {
+  const said = report?.identity;
+  if (!said || isDeepStrictEqual({ ...said }, asked)) return { report };
+  return { report: undefined, stranger: `pod ${said.pod} of MailRelay ${said.namespace}/${said.relay}` };
 }

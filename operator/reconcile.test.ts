@@ -41,6 +41,32 @@ describe('reconcile', () => {
     assert.equal(body.status.observedGeneration, 3);
   });
 
+  test('labels of pods come before the Service that selects by them, and before a pod is told to leave', async () => {
+    const hands = recordingHands(notFound);
+    const unlabelled = podView('relay-0', podReport(relayObject()), { serving: undefined });
+    const leaving = [podView('relay-2', podReport(relayObject()))];
+    await reconcile(settledWorld({ objects: new Map(), pods: [unlabelled], leaving }), hands);
+    const writes = hands.requests.filter(({ method }) => method !== 'GET');
+    const labels = writes.slice(0, 2).map(({ path, body }) => [path.split('/').at(-1), body]);
+    const patch = (uid: string, serving: string) => ({
+      metadata: { uid, labels: { 'mailrelay.dev/serving': serving } },
+    });
+    assert.deepEqual(labels, [
+      ['relay-0', patch('uid-of-relay-0', 'true')],
+      ['relay-2', patch('uid-of-relay-2', 'false')],
+    ]);
+    const refused = recordingHands((request) => {
+      if (request.path.includes('/pods/')) throw new KubeError('forbidden', 'no', 403);
+      return notFound(request);
+    });
+    await reconcile(settledWorld({ objects: new Map(), pods: [unlabelled] }), refused);
+    assert.deepEqual(
+      refused.requests.map(({ path }) => path.split('/').at(-1)),
+      ['relay-0', 'status'],
+      'nothing is changed for pods that cannot be labelled',
+    );
+  });
+
   test('repairs what was edited, and only that', async () => {
     const relay = relayObject();
     const objects = liveObjects(relay);

@@ -6,11 +6,12 @@
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { hashOf } from '#crds/policyfile.ts';
 import type { MailRelayStatus } from '#crds/status.ts';
-import { ANNOTATIONS, FIELD_MANAGER } from '#crds/wellknown.ts';
+import { ANNOTATIONS, FIELD_MANAGER, SERVING_LABEL } from '#crds/wellknown.ts';
 import { applyAll, attempt, mergePatch, type OnWrite, type Writer } from './apply.ts';
 import { settleClaims, unmarkClaims } from './claims.ts';
 import { wantsIssuer } from './judge/certificate.ts';
 import { scalingOf } from './judge/scaling.ts';
+import { relabelled } from './judge/serving.ts';
 import { isKubeError } from './kube/errors.ts';
 import { MAIL_RELAY, POD, pathOf, STATEFUL_SET } from './kube/kinds.ts';
 import type { Refresher } from './pods/refresh.ts';
@@ -19,7 +20,7 @@ import { type RenderSettings, renderAll } from './render/index.ts';
 import { eventsOf, type RelayEvent } from './report/events.ts';
 import { renderStatus } from './report/status.ts';
 import type { Rollouts } from './rollouts.ts';
-import type { Obstacle, World } from './world.ts';
+import type { Obstacle, PodView, World } from './world.ts';
 
 const BLOCKED_MS = 30_000;
 /** A relay that waits is told when it is its turn, but not when patience with another one ends. */
@@ -71,13 +72,19 @@ function isPaused({ metadata }: MailRelay): boolean {
   return metadata.annotations?.[ANNOTATIONS.paused] === 'true';
 }
 
-async function apply(world: World, { writer, settings, rollouts, onWrite }: Hands): Promise<Obstacle[]> {
+async function apply(world: World, hands: Hands): Promise<Obstacle[]> {
   const { relay, policy } = world;
+  const { writer, settings, rollouts, onWrite } = hands;
   if (!policy) return [];
   const scaling = scalingOf(world);
   const marked = await unmarkClaims(writer, scaling, onWrite);
   // A pod that comes back to serve before its mark is off could lose its claim.
   if (marked.length > 0) return marked;
+  // Before Services select by it, and before a pod is told to leave.
+  const labelled: Obstacle[] = [];
+  for (const { pod, serving } of relabelled(world))
+    labelled.push(...(await patchPod(pod, { labels: { [SERVING_LABEL]: serving } }, world, hands)));
+  if (labelled.length > 0) return labelled;
   const rendered = renderAll(relay, policy, settings, authorityOf(world), scaling.replicas);
   const waiting: Obstacle[] = [];
   const wanted = rendered.map((object) => {
@@ -92,25 +99,32 @@ async function apply(world: World, { writer, settings, rollouts, onWrite }: Hand
 
 async function refresh(
   world: World,
-  { writer, refresher, onWrite }: Hands,
+  hands: Hands,
 ): Promise<{ obstacles: Obstacle[]; lookAgainMs: number | undefined }> {
-  const { touches, lookAgainMs } = refresher.plan(world);
-  const { namespace } = world.relay.metadata;
+  const { touches, lookAgainMs } = hands.refresher.plan(world);
   const obstacles: Obstacle[] = [];
-  for (const { pod, value } of touches) {
-    const patch = { metadata: { annotations: { [ANNOTATIONS.refresh]: value } } };
-    const touched = await attempt(`${POD.kind}/${pod}`, async () => {
-      try {
-        await mergePatch(writer, POD, { metadata: { name: pod, namespace } }, patch);
-        onWrite('patched', `${POD.kind}/${pod}`);
-      } catch (error) {
-        // It went meanwhile; the one after it mounts what is current.
-        if (!isKubeError(error, 'notFound')) throw error;
-      }
-    });
-    obstacles.push(...touched);
-  }
+  for (const { pod, value } of touches)
+    obstacles.push(...(await patchPod(pod, { annotations: { [ANNOTATIONS.refresh]: value } }, world, hands)));
   return { obstacles, lookAgainMs };
+}
+
+function patchPod(
+  { name, uid }: PodView,
+  changes: object,
+  { relay }: World,
+  { writer, onWrite }: Hands,
+): Promise<Obstacle[]> {
+  const object = `${POD.kind}/${name}`;
+  return attempt(object, async () => {
+    try {
+      const { namespace } = relay.metadata;
+      await mergePatch(writer, POD, { metadata: { name, namespace } }, { metadata: { uid, ...changes } });
+      onWrite('patched', object);
+    } catch (error) {
+      // It went meanwhile; the one after it has what is current, and is looked at by itself.
+      if (!isKubeError(error, 'notFound', 'conflict')) throw error;
+    }
+  });
 }
 
 async function report(

@@ -15,10 +15,14 @@ export interface PodView {
   /** The Ready condition, as the kubelet reports it. */
   readonly ready: boolean;
   readonly deleting: boolean;
+  /** Value of the label by which Services find it; undefined on pods of an older operator. */
+  readonly serving: string | undefined;
   /** Value of the annotation that makes the kubelet refresh its mounts. */
   readonly refresh: string | undefined;
-  /** What the relay in it said last; undefined while it cannot be reached. */
+  /** What the relay in it said last; undefined while it cannot be reached, or where somebody else answers. */
   readonly report: PodStatus | undefined;
+  /** Who else answers at its address. */
+  readonly stranger?: string;
 }
 
 export interface World {

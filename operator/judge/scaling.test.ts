@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { PodStatus } from '#crds/podstatus.ts';
+import { scaleOrder } from '#crds/scalefile.ts';
 import { ANNOTATIONS } from '#crds/wellknown.ts';
 import { liveObjects, podReport, podView, relayObject, settledWorld } from '#test/fixtures/world.ts';
 import type { KubeObject } from '../kube/client.ts';
@@ -25,7 +26,7 @@ function leaver(
   return podView(`relay-${ordinal}`, podReport(relay, { evacuation }), changes);
 }
 
-const EMPTIED = { state: 'Emptied', message: null } as const;
+const EMPTIED = { state: 'Emptied', message: null, order: scaleOrder(relay.metadata) } as const;
 const HANDING_OVER = { state: 'HandingOver', message: null } as const;
 
 /** Two pods are wanted; `places` is what the StatefulSet has. */
@@ -44,7 +45,7 @@ function decided(of: World) {
   return {
     replicas,
     unmarked: names(unmarked),
-    marked: marked.map(({ claim: { metadata }, podUid }) => `${metadata.name} ${podUid}`),
+    marked: marked.map(({ claim: { metadata }, proof }) => `${metadata.name} ${proof}`),
     removed: names(removed),
   };
 }
@@ -116,8 +117,56 @@ describe('scaling in', () => {
   test('a claim without a volume, as of a pod that no node had room for, holds nothing', () => {
     const unbound = { ...claim(2), status: { phase: 'Pending' } } as KubeObject;
     const pending = podView('relay-2', undefined, { ip: undefined });
-    assert.deepEqual(decided(world([unbound], [pending], 3)), { replicas: 2, ...nothing });
-    assert.deepEqual(decided(world([unbound], [], 2)).removed, ['spool-relay-2']);
+    const marked = ['spool-relay-2 never-bound'];
+    assert.deepEqual(decided(world([unbound], [pending], 3)), { ...nothing, replicas: 3, marked });
+    const found = { ...claim(2, 'never-bound'), status: { phase: 'Pending' } } as KubeObject;
+    assert.deepEqual(decided(world([found], [pending], 3)), { replicas: 2, ...nothing });
+    assert.deepEqual(decided(world([found], [], 2)).removed, ['spool-relay-2']);
+  });
+
+  test('it holds something once there is a volume, or where it says what it will be made from', () => {
+    const bound = { ...claim(2, 'never-bound'), status: { phase: 'Bound' } } as KubeObject;
+    assert.deepEqual(decided(world([bound], [], 2)), { replicas: 3, ...nothing });
+    const pending = podView('relay-2', undefined, { ip: undefined });
+    const origins = [
+      { volumeName: 'restored' },
+      { selector: { matchLabels: { from: 'backup' } } },
+      { dataSource: { kind: 'VolumeSnapshot', name: 'nightly' } },
+      { dataSourceRef: { kind: 'PersistentVolumeClaim', name: 'other' } },
+    ];
+    for (const spec of origins)
+      for (const mark of [undefined, 'never-bound']) {
+        const restored = { ...claim(2, mark), spec, status: { phase: 'Pending' } } as KubeObject;
+        for (const [pods, places] of [
+          [[pending], 3],
+          [[], 2],
+        ] as const)
+          assert.deepEqual(decided(world([restored], pods, places)), { replicas: 3, ...nothing });
+      }
+  });
+
+  test('a claim that somebody made for a pod to come is not taken for one that was never used', () => {
+    const fresh = { ...claim(2), status: { phase: 'Pending' } } as KubeObject;
+    assert.deepEqual(decided(world([fresh], [], 2)), { replicas: 3, ...nothing });
+  });
+
+  test('a word proves nothing that is not of this very pod, or not of the order in force, or names neither', () => {
+    const { order: _, ...unnamed } = EMPTIED;
+    const own = { pod: 'relay-2', uid: 'uid-of-relay-2', namespace: 'mail', relay: 'relay' };
+    const words = [
+      podReport(relay, { evacuation: EMPTIED, identity: { ...own, uid: 'another' } }),
+      podReport(relay, { evacuation: EMPTIED, identity: undefined }),
+      podReport(relay, { evacuation: unnamed }),
+      podReport(relay, { evacuation: { ...EMPTIED, order: 'uid-of-relay.2' } }),
+    ];
+    for (const word of words) {
+      assert.deepEqual(decided(world([claim(2)], [podView('relay-2', word)], 3)), {
+        replicas: 3,
+        ...nothing,
+      });
+      const unclaimed = world([], [podView('relay-2', word)], 3);
+      assert.equal(decided(unclaimed).replicas, 3, 'nor has it nothing in itself');
+    }
   });
 
   test('a claim that goes already is let go', () => {

@@ -1,10 +1,11 @@
 /**
  * How a relay gets smaller without stranding mail. A pod that the spec has no place for leaves; its place is kept until
- * it reports an empty disk. That report is written on its claim, by the uid of the pod: only a claim that carries the
- * word of the last pod that used it is removed, and a claim without it is mail, so that its pod is brought back and
- * leaves anew. The mark comes off before a pod is wanted again. Pure; claims.ts does it.
+ * that very pod reports an empty disk, in obedience to the order that is in force. The report is written on its claim, by
+ * the uid of the pod: only a claim that carries the word of the last pod that used it is removed, and a claim without it
+ * is mail, so that its pod is brought back and leaves anew. The mark comes off before a pod is wanted again. Pure;
+ * claims.ts does it.
  */
-import { isNumbered, ordinalOf } from '#crds/scalefile.ts';
+import { isNumbered, ordinalOf, scaleOrder } from '#crds/scalefile.ts';
 import { ANNOTATIONS } from '#crds/wellknown.ts';
 import type { KubeObject } from '../kube/client.ts';
 import { objectNames } from '../render/metadata.ts';
@@ -16,11 +17,14 @@ export interface Scaling {
   readonly replicas: number;
   /** Claims of pods that are wanted again. */
   readonly unmarked: readonly KubeObject[];
-  /** Claims whose pod reports that they are empty, with its uid. */
-  readonly marked: readonly { readonly claim: KubeObject; readonly podUid: string }[];
+  /** Claims that are found empty, with what says so: the uid of the pod that reports it, or NEVER_BOUND. */
+  readonly marked: readonly { readonly claim: KubeObject; readonly proof: string }[];
   /** Claims that are empty and that nobody uses. */
   readonly removed: readonly KubeObject[];
 }
+
+/** The mark of a claim that waits for its first volume; it is worth nothing once there is one. */
+const NEVER_BOUND = 'never-bound';
 
 export function scalingOf(world: World): Scaling {
   const { spec } = world.relay;
@@ -37,9 +41,8 @@ export function scalingOf(world: World): Scaling {
       (claim) => ordinalOf(claim.metadata.name) < spec.replicas && markOf(claim) !== undefined,
     ),
     marked: beyond.flatMap((claim) => {
-      const pod = podOf(world, claim);
-      const isNews = pod?.report?.evacuation?.state === 'Emptied' && markOf(claim) !== pod.uid;
-      return pod && isNews ? [{ claim, podUid: pod.uid }] : [];
+      const proof = proofOf(world, claim);
+      return proof !== undefined && proof !== markOf(claim) ? [{ claim, proof }] : [];
     }),
     removed: beyond.filter((claim) => isRemovable(claim, world, replicas)),
   };
@@ -66,9 +69,10 @@ export const scaleInWaits: Check = ({ leaving }) => {
   );
 };
 
-function whyItWaits({ report, ip }: PodView): string | undefined {
+function whyItWaits({ report, ip, stranger }: PodView): string | undefined {
+  if (stranger !== undefined) return `${stranger} answers at its address`;
   if (!report) return ip === undefined ? 'it does not start, and its claim may hold mail' : undefined;
-  if (report.evacuation === undefined)
+  if (report.evacuation === undefined || !report.identity)
     return `version ${report.version} cannot hand it over, so the pod must be replaced by a newer one`;
   const { held, depth } = report.queue;
   if (report.evacuation?.state === 'HandingOver' && held > 0 && depth === 0)
@@ -90,18 +94,46 @@ function isRemovable(claim: KubeObject, world: World, replicas: number): boolean
   );
 }
 
-/** One that is on its way out was found empty before, or a person gave it up; one without a volume never had any mail. */
+/** One that is on its way out was found empty before, or a person gave it up. */
 function isEmptied(claim: KubeObject, pod: PodView | undefined): boolean {
   const mark = markOf(claim);
-  const { phase } = (claim['status'] ?? {}) as { phase?: string };
-  if (claim.metadata.deletionTimestamp !== undefined || phase === 'Pending') return true;
+  if (claim.metadata.deletionTimestamp !== undefined) return true;
+  if (mark === NEVER_BOUND) return isUnbound(claim);
   return mark !== undefined && (!pod || pod.uid === mark);
+}
+
+/** What proves that a claim has no mail: the word of its pod, or that the pod waits for the first volume of the claim. */
+function proofOf(world: World, claim: KubeObject): string | undefined {
+  const pod = podOf(world, claim);
+  if (!pod) return undefined;
+  if (saysEmptied(pod, world)) return pod.uid;
+  return isUnbound(claim) && pod.ip === undefined ? NEVER_BOUND : undefined;
+}
+
+/** An older relay does not say which pod it is, nor which order it obeys: that is not enough. */
+function saysEmptied({ report, uid }: PodView, { relay }: World): boolean {
+  const { identity, evacuation } = report ?? {};
+  return (
+    identity?.uid === uid &&
+    evacuation?.state === 'Emptied' &&
+    evacuation.order === scaleOrder(relay.metadata)
+  );
+}
+
+/** Without a volume, and without a word on where its contents come from, such as a snapshot: never used. */
+function isUnbound(claim: KubeObject): boolean {
+  const { phase } = (claim['status'] ?? {}) as { phase?: string };
+  const { volumeName, selector, dataSource, dataSourceRef } = (claim['spec'] ?? {}) as Record<
+    string,
+    unknown
+  >;
+  return phase === 'Pending' && !(volumeName || selector || dataSource || dataSourceRef);
 }
 
 /** A pod without a claim of its own has its mail in itself, or none at all in mode CutThrough. */
 function mayHaveMail(pod: PodView, world: World): boolean {
   if (isCutThrough(world.relay) || pod.deleting) return false;
-  return claimOf(world, pod) === undefined && pod.report?.evacuation?.state !== 'Emptied';
+  return claimOf(world, pod) === undefined && !saysEmptied(pod, world);
 }
 
 /** By their names: a copy that somebody made carries our labels, and is not ours. Without a queue there are none. */

@@ -68,7 +68,7 @@ export const RELAY_PERMISSIONS: readonly Permission[] = [
     group: '',
     resources: ['pods'],
     verbs: ['list', 'watch', 'patch'],
-    why: 'addresses, and the refresh annotation',
+    why: 'addresses, the refresh annotation, and the label by which Services find a pod',
   },
   {
     group: '',

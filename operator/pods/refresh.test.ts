@@ -10,7 +10,7 @@ const HANDING_OVER = { state: 'HandingOver', message: null } as const;
 const pod = (name: string, evacuation: PodStatus['evacuation']) =>
   podView(name, podReport(relay, { evacuation }));
 const touched = (changes: Parameters<typeof settledWorld>[0]) =>
-  new Refresher().plan(settledWorld({ relay, ...changes })).touches.map((touch) => touch.pod);
+  new Refresher().plan(settledWorld({ relay, ...changes })).touches.map(({ pod }) => pod.name);
 
 test('a pod that is to leave is touched until it knows', () => {
   assert.deepEqual(touched({ leaving: [pod('relay-2', null)] }), ['relay-2']);

@@ -5,7 +5,7 @@
  */
 import type { PodStatus } from '#crds/podstatus.ts';
 import { hashOf } from '#crds/policyfile.ts';
-import { isBeyond } from '#crds/scalefile.ts';
+import { isBeyond, scaleOrder } from '#crds/scalefile.ts';
 import { issueOf } from '../judge/issue.ts';
 import { objectNames } from '../render/metadata.ts';
 import type { PodView, World } from '../world.ts';
@@ -14,7 +14,7 @@ import type { PodView, World } from '../world.ts';
 const ATTEMPTS_MS = [0, 1_500, 3_000, 6_000, 12_000, 30_000, 60_000];
 
 interface Touch {
-  readonly pod: string;
+  readonly pod: PodView;
   readonly value: string;
 }
 
@@ -44,7 +44,7 @@ export class Refresher {
       this.#since.set(key, since);
       const attempt = ATTEMPTS_MS.findLastIndex((after) => world.now - since >= after);
       const value = `${wanted}.${attempt}`;
-      if (pod.refresh !== value) touches.push({ pod: pod.name, value });
+      if (pod.refresh !== value) touches.push({ pod, value });
       const next = ATTEMPTS_MS[attempt + 1];
       if (next !== undefined)
         lookAgainMs = Math.min(lookAgainMs ?? Number.POSITIVE_INFINITY, since + next - world.now);
@@ -70,7 +70,7 @@ function wantedBy(world: World, { name, report, deleting }: PodView): string | u
   const hash = hashOf(world.policy);
   const unserved = unservedIssues(world, report);
   const hasPolicy = report.policy.hash === hash || report.policy.refused?.hash === hash;
-  const scale = hasScale(world, name, report) ? [] : [`of-${world.relay.spec.replicas}`];
+  const scale = hasScale(world, name, report) ? [] : [`scale-${world.relay.metadata.generation}`];
   const missing = [...scale, ...unserved, ...(lacksObjects(report) ? ['objects'] : [])];
   return hasPolicy && missing.length === 0 ? undefined : [hash, ...missing].join('.');
 }
@@ -78,7 +78,11 @@ function wantedBy(world: World, { name, report, deleting }: PodView): string | u
 /** It leaves, or stays, as the spec has it. Where there is no queue nothing is said, and older relays say nothing. */
 function hasScale({ policy, relay }: World, name: string, { evacuation }: PodStatus): boolean {
   if (evacuation === undefined || policy?.queue.mode !== 'Durable') return true;
-  return (evacuation !== null) === isBeyond(name, relay.spec.replicas);
+  if (!isBeyond(name, relay.spec.replicas)) return evacuation === null;
+  // An older relay cannot say which order it obeys.
+  return (
+    evacuation !== null && (evacuation.order ?? scaleOrder(relay.metadata)) === scaleOrder(relay.metadata)
+  );
 }
 
 /** What the spec names often comes a little after the pod, out of the same folder; nobody tells us when. */

@@ -1,9 +1,10 @@
 /**
- * At most one pod of a relay may be away for a voluntary disruption. One that is not ready, as one that leaves, takes no
- * mail anyway: it must not keep a node from being drained. Pure.
+ * At most one pod of a relay may be away for a voluntary disruption. One that leaves is not counted, whatever becomes of
+ * it, and one that is not ready takes no mail anyway: neither keeps a node from being drained. The number is of those that
+ * stay, because a share would be of the places of the StatefulSet, which has those that leave too. Pure.
  */
 import type { MailRelay } from '#crds/mailrelay.ts';
-import { selectorLabels } from '#crds/wellknown.ts';
+import { servingLabels } from '#crds/wellknown.ts';
 import { metadataOf } from './metadata.ts';
 import type { Rendered } from './rendered.ts';
 
@@ -13,9 +14,9 @@ export function renderDisruptionBudget(relay: MailRelay): Rendered {
     kind: 'PodDisruptionBudget',
     metadata: metadataOf(relay, relay.metadata.name),
     spec: {
-      maxUnavailable: 1,
+      minAvailable: Math.max(0, relay.spec.replicas - 1),
       unhealthyPodEvictionPolicy: 'AlwaysAllow',
-      selector: { matchLabels: selectorLabels(relay.metadata.name) },
+      selector: { matchLabels: servingLabels(relay.metadata.name) },
     },
   };
 }

@@ -4,7 +4,7 @@
  */
 import type { MailRelay } from '#crds/mailrelay.ts';
 import type { Policy } from '#crds/policyfile.ts';
-import { ADMIN_PORT, HANDOVER_PORT, selectorLabels, servedPort } from '#crds/wellknown.ts';
+import { ADMIN_PORT, HANDOVER_PORT, selectorLabels, servedPort, servingLabels } from '#crds/wellknown.ts';
 import { given } from './given.ts';
 import { metadataOf, objectNames } from './metadata.ts';
 import type { Rendered } from './rendered.ts';
@@ -24,7 +24,7 @@ export function renderClientService(relay: MailRelay, policy: Policy): Rendered 
       type,
       ...(external ? { externalTrafficPolicy: external } : {}),
       ...given(service, ['loadBalancerClass', 'loadBalancerSourceRanges', 'ipFamilyPolicy']),
-      selector: selectorLabels(relay.metadata.name),
+      selector: servingLabels(relay.metadata.name),
       ports: listeners.map(({ name, port }) => ({
         name,
         port,

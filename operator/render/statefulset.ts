@@ -7,7 +7,7 @@ import { certificateSecretName, DEFAULT_STORAGE_SIZE } from '#crds/effective.ts'
 import type { MailRelay } from '#crds/mailrelay.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import { namesOf, referencesOf } from '#crds/references.ts';
-import { ADMIN_PORT, POD_PATHS, selectorLabels } from '#crds/wellknown.ts';
+import { ADMIN_PORT, POD_PATHS, SERVING_LABEL, selectorLabels } from '#crds/wellknown.ts';
 import { type Amounts, DEFAULT_REQUESTS, type Resources } from '#crds/workload.ts';
 import { given } from './given.ts';
 import { labelsOf, metadataOf, objectNames } from './metadata.ts';
@@ -38,7 +38,10 @@ export function renderStatefulSet(
       persistentVolumeClaimRetentionPolicy: { whenDeleted: 'Retain', whenScaled: 'Retain' },
       selector: { matchLabels: selectorLabels(name) },
       template: {
-        metadata: { labels: labelsOf(name), ...given(relay.spec.pod, ['annotations']) },
+        metadata: {
+          labels: { ...labelsOf(name), [SERVING_LABEL]: 'true' },
+          ...given(relay.spec.pod, ['annotations']),
+        },
         spec: podSpec(relay, policy, settings),
       },
       ...(isCutThrough(relay) ? {} : { volumeClaimTemplates: [claimTemplate(relay)] }),
@@ -74,19 +77,24 @@ function podSpec(relay: MailRelay, policy: Policy, settings: RenderSettings) {
       },
     ],
     ...given(relay.spec.pod, ['nodeSelector', 'tolerations', 'affinity', 'priorityClassName']),
-    containers: [container(settings, references, relay.spec.pod?.resources)],
+    containers: [container(name, settings, references, relay.spec.pod?.resources)],
     volumes: volumes(relay, references),
   };
 }
 
-function container(settings: RenderSettings, references: readonly Mounted[], resources: Resources = {}) {
+function container(
+  relayName: string,
+  settings: RenderSettings,
+  references: readonly Mounted[],
+  resources: Resources = {},
+) {
   const probe = (path: string) => ({ httpGet: { path, port: ADMIN_PORT, scheme: 'HTTP' } });
   return {
     name: 'relay',
     image: settings.relayImage,
     imagePullPolicy: settings.imagePullPolicy,
     args: ['relay'],
-    env: [{ name: 'POD_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } }],
+    env: identity(relayName),
     securityContext: {
       allowPrivilegeEscalation: false,
       readOnlyRootFilesystem: true,
@@ -106,6 +114,17 @@ function container(settings: RenderSettings, references: readonly Mounted[], res
       { name: 'spool', mountPath: POD_PATHS.state },
     ],
   };
+}
+
+/** By which a pod says who it is: the operator believes no other word. */
+function identity(relayName: string) {
+  const field = (name: string, fieldPath: string) => ({ name, valueFrom: { fieldRef: { fieldPath } } });
+  return [
+    field('POD_NAME', 'metadata.name'),
+    field('POD_UID', 'metadata.uid'),
+    field('POD_NAMESPACE', 'metadata.namespace'),
+    { name: 'RELAY_NAME', value: relayName },
+  ];
 }
 
 function canonical({ cpu, memory }: Amounts) {

@@ -4,7 +4,7 @@
  * relay, no policy and no last good one); after that nothing throws, and what goes wrong is in the status.
  */
 import { accessSync, constants, mkdirSync } from 'node:fs';
-import type { PodStatus } from '#crds/podstatus.ts';
+import type { PodIdentity, PodStatus } from '#crds/podstatus.ts';
 import type { Log } from '../observe/log.ts';
 import { Spool } from '../spool/spool.ts';
 import { takeOwnership } from '../task/owner.ts';
@@ -31,6 +31,8 @@ export interface RelayOptions {
   /** In a pod of a StatefulSet: without it this relay neither leaves nor takes over. */
   readonly among?: AmongSiblings;
   readonly version: string;
+  /** In a pod: who it says it is. */
+  readonly identity?: PodIdentity;
   /** Told of each transition of policy, certificate and tasks, those of the start included. */
   readonly log: Log;
   /** File descriptor that takes the log lines of the tasks, which are processes of their own. */

@@ -4,17 +4,20 @@
  */
 import { listenerNeedsKeyPair } from '#crds/effective.ts';
 import { fieldsNotInForce } from '#crds/notinforce.ts';
-import type { PodStatus } from '#crds/podstatus.ts';
+import type { PodIdentity, PodStatus } from '#crds/podstatus.ts';
 import { hashOf, type Policy } from '#crds/policyfile.ts';
 import type { LoginsRefused, QueueFigures } from '../task/messages.ts';
 import type { CertificateStatus } from './certificates.ts';
 
 export interface Known {
   readonly version: string;
+  readonly identity: PodIdentity | undefined;
   readonly stopping: boolean;
   /** It is going to, or does. */
   readonly leaving: boolean;
   readonly evacuation: PodStatus['evacuation'];
+  /** The order of the scale file that is obeyed. */
+  readonly order: string | undefined;
   readonly policy: Policy | undefined;
   readonly refused: PodStatus['policy']['refused'];
   readonly certificates: CertificateStatus;
@@ -40,12 +43,16 @@ export function podStatusOf(known: Known): Omit<PodStatus, 'revision'> {
   return {
     format: 1,
     version: known.version,
+    ...(known.identity ? { identity: known.identity } : {}),
     ready: notReady.length === 0,
     notReady,
     policy: { hash: policy ? hashOf(policy) : null, refused: known.refused },
     notInForce: policy ? fieldsNotInForce(policy) : [],
     missing: [...known.missing],
-    evacuation: known.evacuation,
+    evacuation: known.evacuation && {
+      ...known.evacuation,
+      ...(known.order === undefined ? {} : { order: known.order }),
+    },
     ...certificates,
     tasks: { listenerStarts: listeners.starts, routerStarts: router.starts },
     sessions: {
@@ -66,14 +73,14 @@ export function podStatusOf(known: Known): Omit<PodStatus, 'revision'> {
   };
 }
 
+/** A pod that leaves is ready, though it listens to nobody: see SERVING_LABEL. */
 function whyNotReady({ stopping, leaving, policy, certificates, listeners, router }: Known): string[] {
   if (stopping) return ['the relay is stopping'];
-  if (leaving) return ['the relay leaves: no replica is wanted in its place'];
   if (!policy) return ['no policy is in force yet'];
   const reasons: string[] = [];
   if (!listeners.isReady) reasons.push('the listener task is starting');
   if (!router.isReady && policy.queue.mode === 'Durable') reasons.push('the router task is starting');
-  if (policy.inbound.listeners.some(listenerNeedsKeyPair) && !certificates.certificate) {
+  if (!leaving && policy.inbound.listeners.some(listenerNeedsKeyPair) && !certificates.certificate) {
     reasons.push(`no usable certificate: ${certificates.certificateProblem?.message}`);
   }
   return reasons;

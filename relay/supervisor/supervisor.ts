@@ -48,6 +48,8 @@ export class Supervisor implements Relay {
   #stopping = false;
   /** It is told that this pod leaves: no new client is to come. */
   #announced: Evacuation | null = null;
+  /** The order of the scale file that is in force. */
+  #scaleOrder: string | undefined;
   #seen = '';
   #work: Promise<void> = Promise.resolve();
   #admin: AdminServer | undefined;
@@ -152,6 +154,7 @@ export class Supervisor implements Relay {
     this.#announced = this.#leavingBy(inputs);
     const failure = await this.#apply(first.policy, inputs);
     if (failure !== undefined) throw new Error(failure);
+    this.#scaleOrder = parseScale(inputs.scale ?? '')?.order;
     this.#useMaterials(inputs);
   }
 
@@ -168,7 +171,8 @@ export class Supervisor implements Relay {
     if (mounted.kind === 'invalid') this.#refuse(inputs.policy, mounted.message);
     else await this.#take(mounted.policy, inputs);
     // Whatever became of the policy: whether this pod leaves is followed, and siblings may come.
-    if (this.#service.policy) await this.#apply(this.#service.policy, inputs);
+    const failure = this.#service.policy && (await this.#apply(this.#service.policy, inputs));
+    if (failure === undefined) this.#scaleOrder = parseScale(inputs.scale ?? '')?.order;
     await this.#service.lookAtReceiverPort(this.#certificates.pairs.host);
     this.#useMaterials(inputs);
     this.#changed();
@@ -260,13 +264,16 @@ export class Supervisor implements Relay {
   #facts(): Omit<PodStatus, 'revision'> {
     const { policy, listeners, router } = this.#service;
     const now = new Date();
-    // Without a queue there is nothing to hand over.
-    const leaving = policy?.queue.mode === 'Durable' ? this.#announced : null;
+    // Wanted again it leaves until its listeners are back. Without a queue there is nothing to hand over.
+    const announced = this.#announced ?? this.#service.leaving;
+    const leaving = policy?.queue.mode === 'Durable' ? announced : null;
     return podStatusOf({
       version: this.#options.version,
+      identity: this.#options.identity,
       stopping: this.#stopping,
-      leaving: this.#announced !== null || this.#service.leaving !== null,
+      leaving: announced !== null,
       evacuation: describeEvacuation(leaving, this.#queue, this.#service.isEmptied(this.#queue)),
+      order: this.#scaleOrder,
       policy,
       refused: this.#refused,
       certificates: this.#certificates.status(policy, now),

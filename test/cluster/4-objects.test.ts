@@ -65,8 +65,8 @@ const objectsOf = (relay: string): readonly { object: string; edit: string; show
   { object: `networkpolicy/${relay}`, edit: '{"spec":{"ingress":[{}]}}', shows: 'spec.ingress' },
   {
     object: `poddisruptionbudget/${relay}`,
-    edit: '{"spec":{"maxUnavailable":9}}',
-    shows: 'spec.maxUnavailable',
+    edit: '{"spec":{"minAvailable":9}}',
+    shows: 'spec.minAvailable',
   },
   {
     object: `service/${relay}-pods`,

@@ -5,7 +5,7 @@
  * has handed its queue over at once.
  */
 import { createServer, type ServerResponse } from 'node:http';
-import type { PodStatus } from '#crds/podstatus.ts';
+import type { PodIdentity, PodStatus } from '#crds/podstatus.ts';
 import { hashOf, POLICY_FILE_NAME, type Policy, parsePolicy } from '#crds/policyfile.ts';
 import { parseScale, SCALE_FILE_NAME } from '#crds/scalefile.ts';
 import { ADMIN_PORT } from '#crds/wellknown.ts';
@@ -26,11 +26,13 @@ const AUTHORITY = '-----BEGIN CERTIFICATE-----\nAUTHORITY\n-----END CERTIFICATE-
 interface Orders {
   readonly policy: Policy;
   readonly replicas: number;
+  readonly order: string | undefined;
 }
 
 interface Place {
   readonly key: string;
   readonly ordinal: number;
+  readonly identity: PodIdentity;
 }
 
 interface Poll {
@@ -59,6 +61,8 @@ export class Pods {
   readonly #places = new Map<string, Place>();
   readonly #addresses = new Map<string, string>();
   readonly #polls = new Map<string, Set<Poll>>();
+  /** Addresses at which the pod of another answers. */
+  readonly #strangers = new Map<string, PodIdentity>();
   readonly #server = createServer((request, response) => {
     const url = new URL(request.url ?? '', 'http://pod');
     this.#answer(request.socket.localAddress ?? '', url.searchParams.get('since'), response);
@@ -79,6 +83,13 @@ export class Pods {
   async start(): Promise<void> {
     await new Promise<void>((resolve) => this.#server.listen(ADMIN_PORT, '0.0.0.0', resolve));
     for (const watch of this.#watches) watch.start();
+  }
+
+  /** From now on another answers at the address of this pod; undefined: itself again. */
+  answerAs(namespace: string, pod: string, identity: PodIdentity | undefined): void {
+    const address = this.#addresses.get(`${namespace}/${pod}`) ?? '';
+    if (identity) this.#strangers.set(address, identity);
+    else this.#strangers.delete(address);
   }
 
   async stop(): Promise<void> {
@@ -157,20 +168,16 @@ export class Pods {
     const podKey = `${namespace}/${name}`;
     const address = this.#addresses.get(podKey) ?? addressOf(this.#places.size);
     this.#addresses.set(podKey, address);
-    this.#places.set(address, { key, ordinal });
-    await this.#plane.put(
-      {
-        apiVersion: 'v1',
-        kind: 'Pod',
-        metadata: { ...template.metadata, name, namespace },
-        spec: {
-          serviceAccountName: setName,
-          automountServiceAccountToken: false,
-          containers: [{ name: 'relay', image: 'mailrelay.test/relay:1' }],
-        },
+    const pod = await this.#podMade({
+      metadata: { ...template.metadata, name, namespace },
+      spec: {
+        serviceAccountName: setName,
+        automountServiceAccountToken: false,
+        containers: [{ name: 'relay', image: 'mailrelay.test/relay:1' }],
       },
-      POD.plural,
-    );
+    });
+    const identity = { pod: name, uid: pod.metadata.uid ?? '', namespace, relay: setName };
+    this.#places.set(address, { key, ordinal, identity });
     await this.#setStatus(
       POD,
       { name, namespace },
@@ -181,6 +188,18 @@ export class Pods {
         conditions: [{ type: 'Ready', status: 'True' }],
       },
     );
+  }
+
+  /** As it is where it is there: others may have changed it since. */
+  async #podMade(body: KubeObject): Promise<KubeObject> {
+    const { admin } = this.#plane;
+    const { name, namespace } = body.metadata;
+    try {
+      return await admin.request<KubeObject>({ method: 'POST', path: pathOf(POD, namespace), body });
+    } catch (error) {
+      if (!isKubeError(error, 'conflict')) throw error;
+      return admin.request<KubeObject>({ method: 'GET', path: pathOf(POD, namespace, name) });
+    }
   }
 
   /** Those that the StatefulSet has no place for. */
@@ -213,9 +232,9 @@ export class Pods {
     if (text === undefined) return;
     const parsed = parsePolicy(text);
     if (parsed.kind !== 'policy') throw new Error(`The operator wrote ${parsed.message}`);
-    const replicas = parseScale(files?.[SCALE_FILE_NAME] ?? '')?.replicas;
-    if (replicas === undefined) throw new Error('The operator wrote no scale file');
-    this.#orders.set(key, { policy: parsed.policy, replicas });
+    const scale = parseScale(files?.[SCALE_FILE_NAME] ?? '');
+    if (scale === undefined) throw new Error('The operator wrote no scale file');
+    this.#orders.set(key, { policy: parsed.policy, replicas: scale.replicas, order: scale.order });
     for (const poll of this.#polls.get(key) ?? []) this.#settle(poll);
     this.#polls.delete(key);
   }
@@ -251,20 +270,21 @@ export class Pods {
     response.end(JSON.stringify(this.#statusOf(place)));
   }
 
-  #statusOf({ key, ordinal }: Place): PodStatus | undefined {
+  #statusOf({ key, ordinal, identity }: Place): PodStatus | undefined {
     const orders = this.#orders.get(key);
-    return orders && reportOf(orders, ordinal);
+    const address = this.#addresses.get(`${identity.namespace}/${identity.pod}`) ?? '';
+    return orders && { ...reportOf(orders, ordinal), identity: this.#strangers.get(address) ?? identity };
   }
 }
 
-function reportOf({ policy, replicas }: Orders, ordinal: number): PodStatus {
+function reportOf({ policy, replicas, order }: Orders, ordinal: number): PodStatus {
   const hash = hashOf(policy);
   const leaves = ordinal >= replicas;
   return {
     ...REPORT,
-    revision: leaves ? `${hash}.leaves` : hash,
+    revision: leaves ? `${hash}.${order}` : hash,
     policy: { hash, refused: null },
-    evacuation: leaves ? { state: 'Emptied', message: null } : null,
+    evacuation: leaves ? { state: 'Emptied', message: null, order } : null,
     ...(policy.inbound.internalTls
       ? { internalCertificate: REPORT.certificate, internalAuthority: AUTHORITY }
       : {}),
