@@ -10,6 +10,8 @@ const STORIES = [
   'test/crash/router.test.ts',
   'test/crash/changes.test.ts',
   'test/crash/disk.test.ts',
+  'test/crash/diskshim.test.ts',
+  'test/crash/powerloss.test.ts',
   'test/delivery/retry.soak.ts',
   'test/interop/testssl.test.ts',
   'test/load/idle.test.ts',

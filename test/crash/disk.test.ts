@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
@@ -14,18 +14,10 @@ import { freePort } from '#test/kit/ports.ts';
 import { TestRelay } from '#test/kit/relay.ts';
 import { Sink } from '#test/kit/sink.ts';
 import { messageText, SmtpClient } from '#test/kit/smtpclient.ts';
+import { straceProblem } from '#test/kit/strace.ts';
 import { until } from '#test/kit/wait.ts';
 
 const isRoot = process.getuid?.() === 0;
-
-/** Installs strace where that is allowed. */
-function straceProblem(): string | undefined {
-  if (existsSync('/usr/bin/strace')) return undefined;
-  if (!isRoot) return 'strace is not installed';
-  process.stderr.write('installing strace\n');
-  execFileSync('apt-get', ['install', '-y', '-qq', 'strace'], { stdio: 'ignore' });
-  return undefined;
-}
 
 const problem = straceProblem();
 

@@ -32,6 +32,10 @@ export interface TestRelayOptions {
   readonly manifest: (ports: readonly number[]) => string;
   readonly ports?: number;
   readonly dir?: string;
+  /** Besides that of the test. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** A command that runs the command that follows it, in the same process. */
+  readonly through?: readonly string[];
 }
 
 export class TestRelay {
@@ -39,23 +43,34 @@ export class TestRelay {
   readonly ports: readonly number[];
   readonly adminPort: number;
   readonly #manifest: string;
+  readonly #env: Readonly<Record<string, string>>;
+  readonly #through: readonly string[];
   #child: ChildProcess | undefined;
   #output: () => { stdout: string; stderr: string } = () => ({ stdout: '', stderr: '' });
 
-  private constructor(dir: string, ports: readonly number[], adminPort: number) {
+  private constructor(
+    dir: string,
+    ports: readonly number[],
+    adminPort: number,
+    { env = {}, through = [] }: TestRelayOptions,
+  ) {
     this.dir = dir;
     this.ports = ports;
     this.adminPort = adminPort;
     this.#manifest = join(dir, 'relay.yaml');
+    this.#env = env;
+    this.#through = through;
   }
 
-  static async start({ manifest, ports: count = 1, dir }: TestRelayOptions): Promise<TestRelay> {
+  static async start(options: TestRelayOptions): Promise<TestRelay> {
+    const { manifest, ports: count = 1, dir } = options;
     const ports: number[] = [];
     while (ports.length < count) ports.push(await freePort());
     const relay = new TestRelay(
       dir ?? mkdtempSync(join(tmpdir(), 'mailrelay-test-')),
       ports,
       await freePort(),
+      options,
     );
     relay.edit(manifest(ports));
     try {
@@ -86,7 +101,9 @@ export class TestRelay {
 
   /** Starts (again) on the same manifest, ports and state; resolves when it is ready. */
   async up(): Promise<void> {
-    const args = [
+    const [program = '', ...args] = [
+      ...this.#through,
+      LAUNCHER,
       'run',
       '-f',
       this.#manifest,
@@ -95,7 +112,10 @@ export class TestRelay {
       '--admin-port',
       String(this.adminPort),
     ];
-    const child = spawn(LAUNCHER, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(program, args, {
+      env: { ...process.env, ...this.#env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
     this.#child = child;
     this.#output = collect(child);
     await until(

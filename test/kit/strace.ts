@@ -1,0 +1,12 @@
+/** strace, installed where that is allowed. */
+import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+
+/** Why there is none. */
+export function straceProblem(): string | undefined {
+  if (existsSync('/usr/bin/strace')) return undefined;
+  if (process.getuid?.() !== 0) return 'strace is not installed';
+  process.stderr.write('installing strace\n');
+  execFileSync('apt-get', ['install', '-y', '-qq', 'strace'], { stdio: 'ignore' });
+  return undefined;
+}
