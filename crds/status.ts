@@ -3,6 +3,7 @@
  * conditions mean is in conditions.ts.
  */
 import { z } from 'zod';
+import { fitter } from './fit.ts';
 
 const condition = z.object({
   type: z
@@ -106,6 +107,13 @@ export const mailRelayStatus = z.object({
     .optional()
     .describe('Clients of the last 7 days that sent in plain text: Required would have refused them.'),
 });
+
+const fit = fitter(mailRelayStatus);
+
+/** What the API server takes: what is too long for a field, as words of others may be, is cut. */
+export function fitStatus(status: MailRelayStatus): MailRelayStatus {
+  return fit(status) as MailRelayStatus;
+}
 
 export type MailRelayStatus = z.infer<typeof mailRelayStatus>;
 export type Condition = z.infer<typeof condition>;

@@ -3,6 +3,7 @@
  * namespaced mode one set of caches per namespace. Holds no opinion; never reads from the API server by itself.
  */
 import type { MailRelay } from '#crds/mailrelay.ts';
+import { keptOf, relayKeysOf } from './kept.ts';
 import type { Client, KubeObject } from './kube/client.ts';
 import {
   CERTIFICATE_REQUEST,
@@ -22,8 +23,6 @@ export interface WatchFigures {
   /** Milliseconds since the epoch; 0 before the first. */
   readonly lastEventAt: number;
 }
-
-const INSTANCE = 'app.kubernetes.io/instance';
 
 export interface CacheOptions {
   readonly client: Pick<Client, 'request' | 'lines'>;
@@ -124,19 +123,24 @@ export class Caches {
 
   #common(kind: Kind, namespace: string | undefined) {
     const { client, random, onTrouble } = this.#options;
-    return { client, kind, namespace, random, onTrouble };
+    return { client, kind, namespace, random, onTrouble, keep: keptOf };
   }
 
+  /** Under every relay that it concerns now, and no longer under those that it concerned: all of them look again. */
   #store(kind: Kind, before: KubeObject | undefined, after: KubeObject | undefined): void {
-    const object = (after ?? before) as KubeObject;
-    const instance = object.metadata.labels?.[INSTANCE];
-    if (instance === undefined) return;
-    const key = `${object.metadata.namespace}/${instance}`;
-    const objects = this.#objects.get(key) ?? new Map<string, KubeObject>();
-    if (after) objects.set(`${kind.kind}/${object.metadata.name}`, after);
-    else objects.delete(`${kind.kind}/${object.metadata.name}`);
-    if (objects.size > 0) this.#objects.set(key, objects);
-    else this.#objects.delete(key);
-    this.#options.onNews(key);
+    const [were, are] = [relayKeysOf(before), relayKeysOf(after)];
+    const name = `${kind.kind}/${((after ?? before) as KubeObject).metadata.name}`;
+    for (const key of were) if (!are.has(key)) this.#drop(key, name);
+    for (const key of are) {
+      const objects = this.#objects.get(key) ?? new Map<string, KubeObject>();
+      this.#objects.set(key, objects.set(name, after as KubeObject));
+    }
+    for (const key of new Set([...were, ...are])) this.#options.onNews(key);
+  }
+
+  #drop(key: string, name: string): void {
+    const objects = this.#objects.get(key);
+    objects?.delete(name);
+    if (objects?.size === 0) this.#objects.delete(key);
   }
 }

@@ -10,7 +10,7 @@ import { GROUP, selectorLabels } from '#crds/wellknown.ts';
 import type { KubeObject } from './kube/client.ts';
 import type { Rendered } from './render/index.ts';
 
-const APPLIED_ANNOTATION = `${GROUP}/applied`;
+export const APPLIED_ANNOTATION = `${GROUP}/applied`;
 
 /** The object as it is sent: with the hash of itself. */
 export function stamped(wanted: Rendered): Rendered {

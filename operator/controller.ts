@@ -6,12 +6,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isNumbered } from '#crds/scalefile.ts';
 import { Caches } from './caches.ts';
+import { isOwnedBy } from './compare.ts';
 import { Errand } from './errand.ts';
 import { gatherWorld } from './gather.ts';
 import type { Client } from './kube/client.ts';
 import { isKubeError } from './kube/errors.ts';
 import { writeEvent } from './kube/events.ts';
-import { POD } from './kube/kinds.ts';
+import { POD, STATEFUL_SET } from './kube/kinds.ts';
 import { WorkQueue } from './kube/workqueue.ts';
 import type { Log } from './log.ts';
 import type { OperatorMetrics } from './metrics.ts';
@@ -173,14 +174,25 @@ export class Controller {
     this.#options.log('reconcile_failed', { relay: key, message });
   }
 
+  /**
+   * Labels prove nothing: only pods of the StatefulSet that this MailRelay owns are asked. While that is made anew
+   * around its pods they have no owner, and those that were asked before still are.
+   */
   #targetsOf(key: string): Map<string, PollTarget> {
     const targets = new Map<string, PollTarget>();
-    const relayName = key.slice(key.indexOf('/') + 1);
-    for (const object of this.#caches.objectsOf(key).values()) {
+    const relay = this.#caches.relay(key);
+    if (!relay) return targets;
+    const objects = this.#caches.objectsOf(key);
+    const set = objects.get(`${STATEFUL_SET.kind}/${relay.metadata.name}`);
+    const owner = set && isOwnedBy(set, relay) ? set.metadata.uid : undefined;
+    for (const { kind, metadata, ...object } of objects.values()) {
       const { podIP: ip, phase } = (object['status'] ?? {}) as { podIP?: string; phase?: string };
-      if (object.kind !== POD.kind || !ip || phase !== 'Running') continue;
-      if (!isNumbered(object.metadata.name, relayName)) continue;
-      targets.set(object.metadata.name, { uid: object.metadata.uid ?? '', ip });
+      if (kind !== POD.kind || !ip || phase !== 'Running') continue;
+      if (!isNumbered(metadata.name, relay.metadata.name)) continue;
+      const target = { uid: metadata.uid ?? '', ip };
+      const controller = metadata.ownerReferences?.find((reference) => reference.controller === true);
+      const isProven = controller === undefined && this.#poller.follows(key, metadata.name, target.uid);
+      if (isProven || (controller && controller.uid === owner)) targets.set(metadata.name, target);
     }
     return targets;
   }

@@ -5,7 +5,7 @@
  */
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { hashOf } from '#crds/policyfile.ts';
-import type { MailRelayStatus } from '#crds/status.ts';
+import { fitStatus, type MailRelayStatus } from '#crds/status.ts';
 import { ANNOTATIONS, FIELD_MANAGER, SERVING_LABEL } from '#crds/wellknown.ts';
 import { applyAll, attempt, mergePatch, type OnWrite, type Writer } from './apply.ts';
 import { settleClaims, unmarkClaims } from './claims.ts';
@@ -133,7 +133,7 @@ async function report(
   { writer, tell, onWrite }: Hands,
 ): Promise<void> {
   const { relay } = world;
-  const status = renderStatus({ ...world, obstacles });
+  const status = fitStatus(renderStatus({ ...world, obstacles }));
   if (hashOf(status) === hashOf(relay.status ?? {})) return;
   await writeStatus(writer, relay, status);
   onWrite('patched', `MailRelay/${relay.metadata.name} status`);

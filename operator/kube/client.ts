@@ -33,7 +33,12 @@ export interface KubeObject {
     readonly generation?: number;
     readonly labels?: Readonly<Record<string, string>>;
     readonly annotations?: Readonly<Record<string, string>>;
-    readonly ownerReferences?: readonly { readonly uid: string; readonly controller?: boolean }[];
+    readonly ownerReferences?: readonly {
+      readonly kind?: string;
+      readonly name?: string;
+      readonly uid: string;
+      readonly controller?: boolean;
+    }[];
     readonly deletionTimestamp?: string;
     readonly creationTimestamp?: string;
   };

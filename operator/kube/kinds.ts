@@ -19,7 +19,7 @@ export const MAIL_RELAY = kind('MailRelay', `${GROUP}/${VERSION}`, PLURAL);
 export const POD = kind('Pod', 'v1', 'pods');
 export const CLAIM = kind('PersistentVolumeClaim', 'v1', 'persistentvolumeclaims');
 export const STATEFUL_SET = kind('StatefulSet', 'apps/v1', 'statefulsets');
-const CERTIFICATE = kind('Certificate', 'cert-manager.io/v1', 'certificates');
+export const CERTIFICATE = kind('Certificate', 'cert-manager.io/v1', 'certificates');
 /** cert-manager's; it carries the labels of its Certificate, and says why nothing is issued. */
 export const CERTIFICATE_REQUEST = kind('CertificateRequest', 'cert-manager.io/v1', 'certificaterequests');
 const POD_MONITOR = kind('PodMonitor', 'monitoring.coreos.com/v1', 'podmonitors');

@@ -16,6 +16,9 @@ let lists: URL[] = [];
 let watches: URL[] = [];
 let onList: Answer;
 let onWatch: Answer;
+/** Most servers before 1.32 refuse to stream a list. */
+const REFUSED: Answer = (request, response, url) => fails(422)(request, response, url);
+let onStream = REFUSED;
 let running: ListWatch | undefined;
 /** Each list-watch asks for a namespace of its own: the last request of the one before is not taken for this one's. */
 let namespace = 'mail-0';
@@ -52,6 +55,7 @@ before(async () => {
   server = createServer((request, response) => {
     const url = new URL(request.url ?? '', 'http://api');
     if (!url.pathname.includes(`/${namespace}/`)) return void request.socket.destroy();
+    if (url.searchParams.has('sendInitialEvents')) return void onStream(request, response, url);
     const watching = url.searchParams.get('watch') === 'true';
     (watching ? watches : lists).push(url);
     (watching ? onWatch : onList)(request, response, url);
@@ -76,6 +80,7 @@ afterEach(() => {
   lists = [];
   watches = [];
   news.length = 0;
+  onStream = REFUSED;
 });
 
 after(() => server.close());
@@ -245,4 +250,52 @@ test('a kind that the cluster does not know is an empty cache, where that is all
   await until('the cache', () => cache.synced);
   assert.equal(cache.exists, false);
   assert.deepEqual(troubles, []);
+});
+
+test('a list is streamed where the server can, and is taken when it is complete', async () => {
+  const end = { 'k8s.io/initial-events-end': 'true' };
+  const added = ['a', 'b'].map((name) => ({ type: 'ADDED', object: pod(name, '3') }));
+  onStream = inTurn(
+    // Cut in the middle: nothing is known of it.
+    (_request, response) => response.writeHead(200).end(`${JSON.stringify(added[0])}\n`),
+    events(...added, {
+      type: 'BOOKMARK',
+      object: { metadata: { resourceVersion: '5', annotations: end } },
+    }),
+  );
+  onList = fails(500);
+  onWatch = events({ type: 'ADDED', object: pod('c', '6') });
+  const { seen, cache } = start();
+  await until('the change', () => seen.has('c'));
+  assert.deepEqual([...seen.keys()], ['a', 'b', 'c']);
+  assert.equal(watches[0]?.searchParams.get('resourceVersion'), '5');
+  assert.deepEqual(lists, []);
+  assert.equal(cache.restarts, 1);
+});
+
+test('only what is to be kept of an object is kept, listed, watched or learnt', async () => {
+  const large = (name: string, version: string) => ({ ...pod(name, version), data: { large: 'x' } });
+  onList = listOf('5', large('a', '3'));
+  onWatch = events({ type: 'ADDED', object: large('b', '6') });
+  const kept: (KubeObject | undefined)[] = [];
+  const { seen, cache } = start({
+    keep: ({ metadata }) => ({ metadata }),
+    onChange: (_, after) => kept.push(after),
+  });
+  await until('the change', () => kept.length === 2);
+  cache.learn(large('c', '7'));
+  assert.deepEqual(
+    kept.map((object) => Object.keys(object ?? {})),
+    [['metadata'], ['metadata'], ['metadata']],
+  );
+  assert.equal(seen.size, 0);
+});
+
+test('it is told once when a kind comes to exist', async () => {
+  onList = inTurn(fails(404), fails(404), listOf('5'));
+  onWatch = events();
+  let told = 0;
+  const { cache } = start({ absentMs: 1, onExists: () => told++ });
+  await until('the kind', () => cache.exists);
+  assert.equal(told, 1);
 });

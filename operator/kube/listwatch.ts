@@ -3,12 +3,12 @@
  * was, an expired one lists again, a failing one is retried with growing pauses and jitter, and one that is silent for
  * too long is given up. Callers see a map and hear of each change; they never see a failure.
  */
-import type { Client, KubeObject, Request } from './client.ts';
+import type { KubeObject } from './client.ts';
+import { Collection, type CollectionOptions, type WatchEvent } from './collection.ts';
 import { isKubeError } from './errors.ts';
-import { type Kind, pathOf } from './kinds.ts';
+import type { Kind } from './kinds.ts';
 import { sleepUnlessAborted } from './sleep.ts';
 
-const PAGE = 500;
 const WATCH_SECONDS = 290;
 /**
  * Bookmarks come about once a minute: this much silence means that the connection is dead. A busy server may miss a
@@ -19,11 +19,7 @@ const RETRY_FIRST_MS = 500;
 const RETRY_LAST_MS = 15_000;
 const HASTY_MS = 1_000;
 
-export interface ListWatchOptions {
-  readonly client: Pick<Client, 'request' | 'lines'>;
-  readonly kind: Kind;
-  readonly namespace: string | undefined;
-  readonly labelSelector: string | undefined;
+export interface ListWatchOptions extends CollectionOptions {
   /** `before` is undefined for a new object, `after` for one that is gone. */
   readonly onChange: (before: KubeObject | undefined, after: KubeObject | undefined) => void;
   /** A reason that retrying alone may not mend, once per reason. */
@@ -31,17 +27,17 @@ export interface ListWatchOptions {
   readonly random: () => number;
   /** Milliseconds; silence after which a watch is given up. */
   readonly silenceMs?: number;
+  /** What to keep of an object; managed fields alone are more than half of a small one. */
+  readonly keep?: (object: KubeObject) => KubeObject;
+  /** The kind has come to exist, or a first list is complete. */
+  readonly onExists?: () => void;
   /** Set where the kind may not exist in the cluster: the cache is empty until it does, looked for this often. */
   readonly absentMs?: number | undefined;
 }
 
-interface WatchEvent {
-  readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK' | 'ERROR';
-  readonly object: KubeObject & { readonly code?: number; readonly message?: string };
-}
-
 export class ListWatch {
   readonly #options: ListWatchOptions;
+  readonly #collection: Collection;
   readonly #objects = new Map<string, KubeObject>();
   readonly #stopped = new AbortController();
   #renewal = new AbortController();
@@ -57,6 +53,7 @@ export class ListWatch {
 
   constructor(options: ListWatchOptions) {
     this.#options = options;
+    this.#collection = new Collection(options);
   }
 
   get kind(): Kind {
@@ -102,7 +99,7 @@ export class ListWatch {
    * watch has passed already is not taken: the object may be gone since.
    */
   learn(object: KubeObject): void {
-    if (isNewer(object.metadata.resourceVersion, this.#version)) this.#store(slim(object, this.kind));
+    if (isNewer(object.metadata.resourceVersion, this.#version)) this.#store(this.#kept(object));
   }
 
   async #run(): Promise<void> {
@@ -127,21 +124,14 @@ export class ListWatch {
 
   async #list(): Promise<void> {
     const found = new Map<string, KubeObject>();
-    let next: string | undefined;
-    let version: string | undefined;
-    do {
-      const page: ListPage = await this.#options.client.request<ListPage>(
-        this.#request({ limit: String(PAGE), continue: next }),
-      );
-      for (const item of page.items) found.set(keyOf(item), slim(item, this.kind));
-      version = page.metadata.resourceVersion;
-      next = page.metadata.continue || undefined;
-    } while (next);
+    const take = (object: KubeObject) => void found.set(keyOf(object), this.#kept(object));
+    this.#version = await this.#collection.list(take, this.#signal);
     this.#replaceAll(found);
-    this.#version = version;
-    this.#exists = true;
     this.#synced = true;
     this.#wentWell();
+    if (this.#exists) return;
+    this.#exists = true;
+    this.#options.onExists?.();
   }
 
   #replaceAll(found: ReadonlyMap<string, KubeObject>): void {
@@ -154,25 +144,14 @@ export class ListWatch {
   }
 
   async #watch(): Promise<void> {
-    const { client, random, silenceMs = SILENCE_MS } = this.#options;
-    const silence = new AbortController();
-    let timer = setTimeout(() => silence.abort(), silenceMs);
-    const query = {
-      watch: 'true',
-      allowWatchBookmarks: 'true',
-      resourceVersion: this.#version,
-      timeoutSeconds: String(Math.round(WATCH_SECONDS + 20 * random())),
-    };
-    try {
-      const signal = AbortSignal.any([silence.signal, this.#stopped.signal, this.#renewal.signal]);
-      for await (const line of client.lines(this.#request(query), signal)) {
-        clearTimeout(timer);
-        timer = setTimeout(() => silence.abort(), silenceMs);
-        this.#hear(JSON.parse(line) as WatchEvent);
-      }
-    } finally {
-      clearTimeout(timer);
-    }
+    const { random, silenceMs = SILENCE_MS } = this.#options;
+    const seconds = Math.round(WATCH_SECONDS + 20 * random());
+    for await (const event of this.#collection.watch(this.#version, seconds, silenceMs, this.#signal))
+      this.#hear(event);
+  }
+
+  get #signal(): AbortSignal {
+    return AbortSignal.any([this.#stopped.signal, this.#renewal.signal]);
   }
 
   #hear({ type, object }: WatchEvent): void {
@@ -186,7 +165,7 @@ export class ListWatch {
     this.#wentWell();
     if (type === 'BOOKMARK') return;
     if (type !== 'DELETED') {
-      this.#store(slim(object, this.kind));
+      this.#store(this.#kept(object));
       return;
     }
     const before = this.#objects.get(keyOf(object));
@@ -228,7 +207,7 @@ export class ListWatch {
   }
 
   async #pause(ms: number): Promise<void> {
-    await sleepUnlessAborted(ms, AbortSignal.any([this.#stopped.signal, this.#renewal.signal]));
+    await sleepUnlessAborted(ms, this.#signal);
     if (this.#isRenewed()) this.#failures = 0;
   }
 
@@ -238,15 +217,12 @@ export class ListWatch {
     this.#trouble = '';
   }
 
-  #request(query: Record<string, string | undefined>): Request {
-    const { kind, namespace, labelSelector } = this.#options;
-    return { method: 'GET', path: pathOf(kind, namespace), query: { ...query, labelSelector } };
+  /** Items of a list carry neither kind nor version. */
+  #kept(object: KubeObject): KubeObject {
+    const { kind, apiVersion } = this.kind;
+    const { keep = (whole) => whole } = this.#options;
+    return keep({ ...object, apiVersion, kind });
   }
-}
-
-interface ListPage {
-  readonly items: KubeObject[];
-  readonly metadata: { readonly resourceVersion?: string; readonly continue?: string };
 }
 
 function keyOf({ metadata }: KubeObject): string {
@@ -256,15 +232,4 @@ function keyOf({ metadata }: KubeObject): string {
 /** Resource versions of one kind grow; false where they cannot be compared. */
 function isNewer(version: string | undefined, than: string | undefined): boolean {
   return Number(version) > Number(than);
-}
-
-/**
- * Managed fields are more than half of a small object, and nobody here reads them; items of a list carry neither kind
- * nor version.
- */
-function slim(object: KubeObject, { kind, apiVersion }: Kind): KubeObject {
-  const { managedFields: _, ...metadata } = object.metadata as KubeObject['metadata'] & {
-    managedFields?: unknown;
-  };
-  return { ...object, apiVersion, kind, metadata };
 }

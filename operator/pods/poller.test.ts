@@ -55,3 +55,8 @@ test('answers that always come at once are asked for once a second, failures les
     [500, 1_000, 15_000, 15_000],
   );
 });
+
+test('large answers are asked for as slowly as a connection of a megabit would bring them', () => {
+  assert.equal(pauseMs(0, 0, 32 * 1024), 0);
+  assert.equal(pauseMs(0, 0, 2 * 1024 * 1024), 16_000);
+});

@@ -13,7 +13,11 @@ const POLL_MS = 75_000;
 /** Without `since` there is nothing to wait for. */
 const FIRST_MS = 10_000;
 /** An authority may be as large as a Secret, 1 MiB; the rest of a report is small. */
-const REPORT_BYTES = 4 * 1024 * 1024;
+const REPORT_BYTES = 2 * 1024 * 1024;
+/** What is asked for of one pod in a second, on the average: a report is some kilobytes, and comes once in a while. */
+const BYTES_A_SECOND = 128 * 1024;
+/** So much of it costs no pause. */
+const FREE_BYTES = 32 * 1024;
 const CONNECT_MS = 2_000;
 const RETRY_FIRST_MS = 250;
 const RETRY_LAST_MS = 15_000;
@@ -25,6 +29,11 @@ const HASTY_PAUSE_MS = 1_000;
 export interface PollTarget {
   readonly uid: string;
   readonly ip: string;
+}
+
+interface Answer {
+  readonly report: PodStatus | undefined;
+  readonly bytes: number;
 }
 
 interface Polled {
@@ -56,6 +65,10 @@ export class PodPoller {
   reportOf(relayKey: string, pod: string, uid: string): PodStatus | undefined {
     const polled = this.#relays.get(relayKey)?.get(pod);
     return polled?.target.uid === uid ? polled.report : undefined;
+  }
+
+  follows(relayKey: string, pod: string, uid: string): boolean {
+    return this.#relays.get(relayKey)?.get(pod)?.target.uid === uid;
   }
 
   /** True when every pod of the relay that is followed has been asked: before that nothing can be said of them. */
@@ -94,7 +107,7 @@ export class PodPoller {
     let [failures, hasty] = [0, 0];
     while (!signal.aborted) {
       const begun = performance.now();
-      const report = await this.#ask(polled);
+      const { report, bytes } = await this.#ask(polled);
       if (signal.aborted) return;
       failures = report ? 0 : failures + 1;
       hasty = performance.now() - begun < HASTY_MS ? hasty + 1 : 0;
@@ -104,12 +117,12 @@ export class PodPoller {
         polled.report = report;
         this.#onReport(relayKey, priority);
       }
-      const pause = pauseMs(failures, hasty);
+      const pause = pauseMs(failures, hasty, bytes);
       if (pause > 0) await sleepUnlessAborted(pause, signal);
     }
   }
 
-  async #ask({ target, report, stop }: Polled): Promise<PodStatus | undefined> {
+  async #ask({ target, report, stop }: Polled): Promise<Answer> {
     const host = target.ip.includes(':') ? `[${target.ip}]` : target.ip;
     const since = report ? `?since=${encodeURIComponent(report.revision)}` : '';
     try {
@@ -119,10 +132,10 @@ export class PodPoller {
         signal: AbortSignal.any([stop.signal, AbortSignal.timeout(report ? POLL_MS : FIRST_MS)]),
       });
       const text = await textOf(body);
-      return statusCode === 200 ? parsePodStatus(text) : undefined;
+      return { report: statusCode === 200 ? parsePodStatus(text) : undefined, bytes: text.length };
     } catch {
       // Not reachable, or not yet: the pod's own readiness tells the rest.
-      return undefined;
+      return { report: undefined, bytes: 0 };
     }
   }
 }
@@ -139,10 +152,11 @@ async function textOf(body: AsyncIterable<Buffer>): Promise<string> {
   return Buffer.concat(chunks).toString();
 }
 
-/** Until the next question, after so many failures, or quick answers, in a row. */
-export function pauseMs(failures: number, hasty: number): number {
-  if (failures > 0) return Math.min(RETRY_FIRST_MS * 2 ** Math.min(failures, 10), RETRY_LAST_MS);
-  return hasty < HASTY_ANSWERS ? 0 : HASTY_PAUSE_MS;
+/** Until the next question, after so many failures, or quick answers, in a row, and an answer of that size. */
+export function pauseMs(failures: number, hasty: number, bytes = 0): number {
+  const forBytes = bytes <= FREE_BYTES ? 0 : (bytes / BYTES_A_SECOND) * 1_000;
+  if (failures === 0) return Math.max(forBytes, hasty < HASTY_ANSWERS ? 0 : HASTY_PAUSE_MS);
+  return Math.max(forBytes, Math.min(RETRY_FIRST_MS * 2 ** Math.min(failures, 10), RETRY_LAST_MS));
 }
 
 function isNews({ asked, report: before }: Polled, report: PodStatus | undefined, failures: number): boolean {

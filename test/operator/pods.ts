@@ -169,7 +169,7 @@ export class Pods {
     const address = this.#addresses.get(podKey) ?? addressOf(this.#places.size);
     this.#addresses.set(podKey, address);
     const pod = await this.#podMade({
-      metadata: { ...template.metadata, name, namespace },
+      metadata: { ...template.metadata, name, namespace, ownerReferences: [controllerOf(set)] },
       spec: {
         serviceAccountName: setName,
         automountServiceAccountToken: false,
@@ -190,7 +190,7 @@ export class Pods {
     );
   }
 
-  /** As it is where it is there: others may have changed it since. */
+  /** As it is where it is there, for others may have changed it since; adopted where its owner is gone. */
   async #podMade(body: KubeObject): Promise<KubeObject> {
     const { admin } = this.#plane;
     const { name, namespace } = body.metadata;
@@ -198,7 +198,16 @@ export class Pods {
       return await admin.request<KubeObject>({ method: 'POST', path: pathOf(POD, namespace), body });
     } catch (error) {
       if (!isKubeError(error, 'conflict')) throw error;
-      return admin.request<KubeObject>({ method: 'GET', path: pathOf(POD, namespace, name) });
+      const path = pathOf(POD, namespace, name);
+      const pod = await admin.request<KubeObject>({ method: 'GET', path });
+      const { ownerReferences = [], uid } = pod.metadata;
+      if (ownerReferences.some(({ controller }) => controller === true)) return pod;
+      return admin.request<KubeObject>({
+        method: 'PATCH',
+        path,
+        contentType: 'application/merge-patch+json',
+        body: { metadata: { uid, ownerReferences: body.metadata.ownerReferences } },
+      });
     }
   }
 
@@ -289,6 +298,11 @@ function reportOf({ policy, replicas, order }: Orders, ordinal: number): PodStat
       ? { internalCertificate: REPORT.certificate, internalAuthority: AUTHORITY }
       : {}),
   };
+}
+
+function controllerOf({ metadata }: KubeObject) {
+  const { apiVersion, kind } = STATEFUL_SET;
+  return { apiVersion, kind, name: metadata.name, uid: metadata.uid ?? '', controller: true };
 }
 
 /** Addresses of the loopback, away from those that anybody else uses. */

@@ -1,0 +1,47 @@
+/**
+ * Makes a value fit the bounds of a schema: strings and lists are cut, numbers are moved to the nearest allowed one.
+ * Whoever reads what a pod says, or writes a status, uses it, because one value that is too large would make the whole
+ * be refused. What is wrong otherwise stays, for the schema to refuse. Pure.
+ */
+import { z } from 'zod';
+
+interface Bounds {
+  readonly maxLength?: number;
+  readonly maxItems?: number;
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly items?: Bounds;
+  readonly properties?: Readonly<Record<string, Bounds>>;
+  readonly anyOf?: readonly Bounds[];
+  readonly type?: string;
+}
+
+/** A function, because a schema is turned into bounds once. */
+export function fitter<Value>(schema: z.ZodType<Value>): (value: unknown) => unknown {
+  let bounds: Bounds | undefined;
+  return (value) => {
+    bounds ??= z.toJSONSchema(schema, { io: 'input' }) as Bounds;
+    return fitted(bounds, value);
+  };
+}
+
+function fitted(bounds: Bounds, value: unknown): unknown {
+  const { maxLength, maxItems, minimum = -Infinity, maximum = Infinity, items, properties = {} } = bounds;
+  if (bounds.anyOf) return fitted(bounds.anyOf.find(({ type }) => type !== 'null') ?? {}, value);
+  if (typeof value === 'string') return cut(value, maxLength);
+  if (typeof value === 'number') return Math.min(Math.max(value, minimum), maximum);
+  if (Array.isArray(value)) {
+    const taken = value.slice(0, maxItems);
+    return items ? taken.map((item) => fitted(items, item)) : taken;
+  }
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([field, inner]) => [field, fitted(properties[field] ?? {}, inner)]),
+  );
+}
+
+/** Half a character would come back from the API server as another one. */
+function cut(text: string, length: number | undefined): string {
+  const short = length !== undefined && text.length > length ? text.slice(0, length) : text;
+  return short.isWellFormed() ? short : short.replace(/[\uD800-\uDBFF]$/, '').toWellFormed();
+}

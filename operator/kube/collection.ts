@@ -1,0 +1,113 @@
+/**
+ * One collection of the API server as it is read: all of it, object by object, or what changes. A list is streamed where
+ * the server can, otherwise read in small pages, so that large objects of others cost no memory. Throws what the client
+ * throws, and after too much silence.
+ */
+import type { Client, KubeObject, Request } from './client.ts';
+import { isKubeError } from './errors.ts';
+import { type Kind, pathOf } from './kinds.ts';
+
+/** An object may have more than a megabyte. */
+const PAGE = 20;
+const LIST_SILENCE_MS = 15_000;
+const WATCH = { watch: 'true', allowWatchBookmarks: 'true' };
+const INITIAL_EVENTS_END = 'k8s.io/initial-events-end';
+
+export interface CollectionOptions {
+  readonly client: Pick<Client, 'request' | 'lines'>;
+  readonly kind: Kind;
+  readonly namespace: string | undefined;
+  readonly labelSelector: string | undefined;
+}
+
+export interface WatchEvent {
+  readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK' | 'ERROR';
+  readonly object: KubeObject & { readonly code?: number; readonly message?: string };
+}
+
+interface ListPage {
+  readonly items: KubeObject[];
+  readonly metadata: { readonly resourceVersion?: string; readonly continue?: string };
+}
+
+type Query = Readonly<Record<string, string | undefined>>;
+
+export class Collection {
+  readonly #options: CollectionOptions;
+  #streams = true;
+
+  constructor(options: CollectionOptions) {
+    this.#options = options;
+  }
+
+  /** Hands over every object of one version, and resolves with that. */
+  async list(take: (object: KubeObject) => void, signal: AbortSignal): Promise<string | undefined> {
+    if (!this.#streams) return this.#listPages(take);
+    try {
+      return await this.#listStream(take, signal);
+    } catch (error) {
+      // Servers before 1.32, and those where it is switched off.
+      if (!isKubeError(error, 'invalid')) throw error;
+      this.#streams = false;
+      return this.#listPages(take);
+    }
+  }
+
+  /** Ends when the server does. */
+  watch(
+    version: string | undefined,
+    seconds: number,
+    silenceMs: number,
+    signal: AbortSignal,
+  ): AsyncIterable<WatchEvent> {
+    return this.#events({ resourceVersion: version, timeoutSeconds: String(seconds) }, silenceMs, signal);
+  }
+
+  async #listStream(take: (object: KubeObject) => void, signal: AbortSignal): Promise<string | undefined> {
+    const query = { sendInitialEvents: 'true', resourceVersionMatch: 'NotOlderThan' };
+    for await (const { type, object } of this.#events(query, LIST_SILENCE_MS, signal)) {
+      if (type === 'ERROR') throw new Error(object.message ?? `list error ${object.code}`);
+      if (type === 'ADDED') take(object);
+      if (object.metadata.annotations?.[INITIAL_EVENTS_END] === 'true')
+        return object.metadata.resourceVersion;
+    }
+    throw new Error('the list ended before it was complete');
+  }
+
+  async #listPages(take: (object: KubeObject) => void): Promise<string | undefined> {
+    let next: string | undefined;
+    let version: string | undefined;
+    do {
+      const page: ListPage = await this.#options.client.request<ListPage>(
+        this.#request({ limit: String(PAGE), continue: next }),
+      );
+      for (const item of page.items) take(item);
+      version = page.metadata.resourceVersion;
+      next = page.metadata.continue || undefined;
+    } while (next);
+    return version;
+  }
+
+  async *#events(query: Query, silenceMs: number, signal: AbortSignal): AsyncIterable<WatchEvent> {
+    const silence = new AbortController();
+    let timer = setTimeout(() => silence.abort(), silenceMs);
+    const request = this.#request({ ...WATCH, ...query });
+    try {
+      for await (const line of this.#options.client.lines(
+        request,
+        AbortSignal.any([silence.signal, signal]),
+      )) {
+        clearTimeout(timer);
+        timer = setTimeout(() => silence.abort(), silenceMs);
+        yield JSON.parse(line) as WatchEvent;
+      }
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #request(query: Query): Request {
+    const { kind, namespace, labelSelector } = this.#options;
+    return { method: 'GET', path: pathOf(kind, namespace), query: { ...query, labelSelector } };
+  }
+}
