@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { type AddressInfo, createServer, type Server } from 'node:net';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { after, before, test } from 'node:test';
 import { SMTPServer } from 'smtp-server';
 import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js';
@@ -54,6 +54,8 @@ interface Serving {
   readonly plaintext: string[];
   readonly entered: string[];
   readonly ended: () => number;
+  /** System calls that wrote to clients in plain text. */
+  readonly writes: () => number;
   close(): void;
 }
 
@@ -108,7 +110,11 @@ async function serve(
     clock: Date.now,
     onPlaintext: (client) => plaintext.push(client),
   });
+  let writes = 0;
   const server = createServer({ pauseOnConnect: true }, (socket) => {
+    countWrites(socket, () => {
+      writes += 1;
+    });
     task.receive('smtp', '127.0.0.1', socket, () => {
       ended += 1;
     });
@@ -116,7 +122,28 @@ async function serve(
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   servers.push(server);
   const { port } = server.address() as AddressInfo;
-  return { port, task, plaintext, entered, ended: () => ended, close: () => server.close() };
+  return {
+    port,
+    task,
+    plaintext,
+    entered,
+    ended: () => ended,
+    writes: () => writes,
+    close: () => server.close(),
+  };
+}
+
+/** Node turns each call of these two into one system call. */
+function countWrites(socket: Socket, count: () => void): void {
+  const { _write, _writev } = socket;
+  socket._write = (...args) => {
+    count();
+    _write.apply(socket, args);
+  };
+  socket._writev = (...args) => {
+    count();
+    _writev?.apply(socket, args);
+  };
 }
 
 async function greeted(port: number): Promise<Talker> {
@@ -232,6 +259,42 @@ test('what is pipelined in clear text behind STARTTLS is never executed', async 
     await talker.codes('MAIL FROM:<me@example.com>', 'EHLO x', 'RCPT TO:<you@example.net>'),
     [503, 250, 503],
   );
+  talker.end();
+});
+
+test('replies to commands of one read leave in one write, and what may not wait does not', async () => {
+  const { port, writes } = await serve({});
+  const talker = await greeted(port);
+  await talker.say('EHLO client.example');
+  const repliesTo = async (text: string, count: number) => {
+    const before = writes();
+    talker.write(text);
+    const codes: string[] = [];
+    for (let n = 0; n < count; n++) codes.push((await talker.reply()).slice(0, 3));
+    return { codes, writes: writes() - before };
+  };
+  const envelope = 'MAIL FROM:<me@example.com>\r\nRCPT TO:<you@example.net>\r\nRCPT TO:<bad\r\nDATA\r\n';
+  assert.deepEqual(await repliesTo(envelope, 4), { codes: ['250', '250', '501', '354'], writes: 1 });
+  assert.deepEqual(await repliesTo(`Hi\r\n.\r\n${envelope}`, 5), {
+    codes: ['250', '250', '250', '501', '354'],
+    writes: 2,
+  });
+  assert.deepEqual(await repliesTo('Hi\r\n.\r\nRSET\r\nNOOP\r\nQUIT\r\n', 4), {
+    codes: ['250', '250', '250', '221'],
+    writes: 3,
+  });
+});
+
+test('a client that pipelines without reading is answered in order, and nothing waits for ever', async () => {
+  const { port } = await serve({
+    limits: { ...policyOf().inbound.limits, errorsPerSession: 100_000, recipients: 10 },
+  });
+  const talker = await greeted(port);
+  await talker.say('EHLO client.example');
+  const many = 20_000;
+  talker.write(`MAIL FROM:<>\r\n${'RCPT TO:<you@example.net>\r\n'.repeat(many)}NOOP\r\n`);
+  for (let n = 0; n < many + 1; n++) assert.match(await talker.reply(), /^250 Accepted/);
+  assert.match(await talker.reply(), /^250 OK/);
   talker.end();
 });
 

@@ -20,6 +20,7 @@ import type { Counters } from '../task/counts.ts';
 import type { Materials } from '../task/materials.ts';
 import { needsSmtpUtf8, relayable, withPostmasterDomain } from './address.ts';
 import { type Arrival, arrivalOf, type SessionTls } from './arrival.ts';
+import type { SessionParts } from './connection.ts';
 import { Logins } from './logins.ts';
 import {
   NEVER_AVAILABLE,
@@ -32,7 +33,6 @@ import {
 import { Refusals } from './refusals.ts';
 import { clientPolicyOf, type Identity, type Relaying, relayingOf } from './relaying.ts';
 import { REPLIES, Refusal, type Reply } from './reply.ts';
-import type { SessionParts } from './server.ts';
 import { groupOfSession } from './tlsgroup.ts';
 
 export type Callback = (error?: Error | null, message?: string) => void;
