@@ -7,18 +7,10 @@
 import { BlockList } from 'node:net';
 import type { MailRelaySpec } from './mailrelay.ts';
 import { networkOf } from './networks.ts';
+import type { Rule } from './rule.ts';
 import { TLS_RULES } from './tlsrules.ts';
 import { ADMIN_PORT, HANDOVER_PORT, servedPort } from './wellknown.ts';
 import { WORKLOAD_RULES } from './workloadrules.ts';
-
-export interface Rule {
-  /** Where the API server reports it, below the MailRelay. */
-  readonly path: string;
-  /** True when the object is fine. `self` is the spec. */
-  readonly cel: string;
-  readonly message: string;
-  readonly holds: (spec: MailRelaySpec) => boolean;
-}
 
 const enabledListeners = ({ inbound }: MailRelaySpec) =>
   inbound.enabled === false ? [] : inbound.listeners.filter(({ enabled }) => enabled !== false);

@@ -1,6 +1,6 @@
 /** What spans several fields of spec.tls: see rules.ts, whose list these are part of. */
 import type { MailRelaySpec } from './mailrelay.ts';
-import type { Rule } from './rules.ts';
+import type { Rule } from './rule.ts';
 import type { CertificateSource } from './tls.ts';
 import { parseDuration } from './units.ts';
 

@@ -2,7 +2,7 @@
 import { BlockList } from 'node:net';
 import type { MailRelaySpec } from './mailrelay.ts';
 import { networkOf } from './networks.ts';
-import type { Rule } from './rules.ts';
+import type { Rule } from './rule.ts';
 import { parseCpu, parseSize } from './units.ts';
 import { GROUP } from './wellknown.ts';
 import { DEFAULT_REQUESTS } from './workload.ts';

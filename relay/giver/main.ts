@@ -1,69 +1,51 @@
 /**
- * The process of the giving end. It stands in the place of the router while a pod leaves: it begins when the router has
- * let go of the queue, and lets go itself when it is told to drain. Ends with its supervisor.
+ * The process of the giving end. It stands in the place of the router while a pod is evacuated: it begins when the
+ * router has let go of the queue, and lets go itself when it is told to drain. Ends with its supervisor.
  */
-
 import { Giver } from '../handover/giver.ts';
 import { Sibling } from '../handover/sibling.ts';
 import { jsonLog } from '../observe/log.ts';
 import { Spool } from '../spool/spool.ts';
+import { Task } from '../task/bootstrap.ts';
+import { monotonic, wall } from '../task/clock.ts';
 import type { FromRouter, ToRouter } from '../task/messages.ts';
-import { shareOwnership } from '../task/owner.ts';
+import { QueueTeller } from '../task/queueteller.ts';
 
-const REPORT_MS = 500;
+const TELL_MS = 500;
 
-let giver: Giver | undefined;
-let spool: Spool | undefined;
-let reported = '';
-const log = jsonLog('giver', 1, Date.now);
+const log = jsonLog('giver', 1, wall);
+const task = new Task<ToRouter, FromRouter>();
+const teller = new QueueTeller((message) => task.tell(message));
+let parts: { readonly giver: Giver; readonly spool: Spool } | undefined;
 
-process.on('message', (message: ToRouter) => handle(message));
-process.on('disconnect', () => process.exit(0));
-// The supervisor decides when to stop.
-process.on('SIGTERM', () => undefined);
-process.on('SIGINT', () => undefined);
-
-function tell(message: FromRouter): void {
-  if (process.connected) process.send?.(message);
-}
-
-function handle(message: ToRouter): void {
-  if (message.kind === 'configure') configure(message);
-  if (message.kind === 'start') start();
-  if (message.kind === 'drain') void drain();
-}
+task.serve({
+  configure,
+  // It gives the whole queue as it finds it, and looks again by itself.
+  look: () => undefined,
+  entered: () => undefined,
+  materials: () => undefined,
+  start,
+  drain: () => task.leave(drain),
+});
 
 function configure({ stateDir, handover }: Extract<ToRouter, { kind: 'configure' }>): void {
-  try {
-    if (!handover) throw new TypeError('a giver needs siblings');
-    shareOwnership(stateDir);
-    spool = new Spool(stateDir);
-    const siblings = handover.siblings.map((address) => new Sibling(address, handover.pair, Date.now));
-    giver = new Giver({ spool, siblings, log, clock: Date.now });
-    tell({ kind: 'ready' });
-  } catch (error) {
-    tell({ kind: 'failed', message: (error as Error).message });
-  }
+  if (!handover) throw new TypeError('a giver needs siblings');
+  const spool = new Spool(stateDir);
+  const siblings = handover.siblings.map((address) => new Sibling(address, handover.pair, monotonic));
+  parts = { spool, giver: new Giver({ spool, siblings, log, clock: monotonic }) };
 }
 
 function start(): void {
-  giver?.start();
-  setInterval(report, REPORT_MS);
+  parts?.giver.start();
+  setInterval(tell, TELL_MS);
 }
 
-function report(): void {
-  if (!giver) return;
-  const counted = giver.counters.take();
-  if (counted) tell({ kind: 'counts', ...counted });
-  const { figures } = giver;
-  const text = JSON.stringify(figures);
-  if (text !== reported) tell({ kind: 'queue', figures });
-  reported = text;
+function tell(): void {
+  if (parts) teller.tell(parts.giver);
 }
 
 async function drain(): Promise<void> {
-  await giver?.drain();
-  report();
-  await spool?.close();
-  process.disconnect?.();
+  await parts?.giver.drain();
+  tell();
+  await parts?.spool.close();
 }

@@ -13,10 +13,12 @@ import { type ControlServer, serveControl } from '../queue/control.ts';
 import { QueueManager } from '../queue/manager.ts';
 import { QueueTools } from '../queue/tools.ts';
 import { Spool } from '../spool/spool.ts';
+import { Task } from '../task/bootstrap.ts';
+import { wall } from '../task/clock.ts';
 import type { FromRouter, ToRouter } from '../task/messages.ts';
-import { shareOwnership } from '../task/owner.ts';
+import { QueueTeller } from '../task/queueteller.ts';
 
-const REPORT_MS = 500;
+const TELL_MS = 500;
 /** Where there is too little CPU time for both, the listeners have it first: clients wait for them, and nobody for us. */
 const NICENESS = 10;
 
@@ -30,15 +32,23 @@ interface Router {
 
 let router: Router | undefined;
 let control: ControlServer | undefined;
-let reported = '';
-const log = jsonLog('router', 1, Date.now);
+const log = jsonLog('router', 1, wall);
+const task = new Task<ToRouter, FromRouter>();
+const teller = new QueueTeller((message) => task.tell(message));
 
 giveWay();
-process.on('message', (message: ToRouter) => handle(message));
-process.on('disconnect', () => process.exit(0));
-// The supervisor decides when to stop.
-process.on('SIGTERM', () => undefined);
-process.on('SIGINT', () => undefined);
+task.serve({
+  configure,
+  start,
+  materials: ({ materials }) => {
+    router?.courier.useMaterials(materials);
+    router?.signer.use(materials);
+    router?.manager.materialsChanged();
+  },
+  entered: ({ ids }) => enter(ids),
+  look: () => enter(router?.spool.list() ?? []),
+  drain: ({ deadlineMs }) => task.leave(() => drain(deadlineMs)),
+});
 
 function giveWay(): void {
   try {
@@ -48,56 +58,20 @@ function giveWay(): void {
   }
 }
 
-function tell(message: FromRouter): void {
-  process.send?.(message);
-}
-
-function handle(message: ToRouter): void {
-  switch (message.kind) {
-    case 'configure':
-      configure(message);
-      break;
-    case 'materials':
-      router?.courier.useMaterials(message.materials);
-      router?.signer.use(message.materials);
-      router?.manager.materialsChanged();
-      break;
-    case 'start':
-      void start();
-      break;
-    case 'entered':
-      for (const id of message.ids) router?.manager.add(id);
-      // Whoever took them has counted them, and hears of it even where they are gone by the next report.
-      reported = '';
-      break;
-    case 'drain':
-      void drain(message.deadlineMs);
-      break;
-    default:
-      message satisfies never;
-  }
-}
-
 function configure({ policy, materials, stateDir }: Extract<ToRouter, { kind: 'configure' }>): void {
-  try {
-    shareOwnership(stateDir);
-    const spool = new Spool(stateDir, () => router?.manager.counters.add('spool_syncs', 'router'));
-    const tracer = traceOf(policy.trace, lineWriter(1), Date.now);
-    const courier = new SmtpClient(policy, materials, tracer);
-    const signer = new DkimSigner(policy, materials, log);
-    const sign: DkimSigner['sign'] = (message) => signer.sign(message);
-    const { random } = Math;
-    const manager = new QueueManager({ policy, spool, courier, signer: sign, log, clock: Date.now, random });
-    router = { manager, courier, signer, spool, stateDir };
-    tell({ kind: 'ready' });
-  } catch (error) {
-    tell({ kind: 'failed', message: (error as Error).message });
-  }
+  const spool = new Spool(stateDir, () => router?.manager.counters.add('spool_syncs', 'router'));
+  const tracer = traceOf(policy.trace, lineWriter(1), wall);
+  const courier = new SmtpClient(policy, materials, tracer);
+  const signer = new DkimSigner(policy, materials, log);
+  const sign: DkimSigner['sign'] = (message) => signer.sign(message);
+  const { random } = Math;
+  const manager = new QueueManager({ policy, spool, courier, signer: sign, log, clock: wall, random });
+  router = { manager, courier, signer, spool, stateDir };
 }
 
 async function start(): Promise<void> {
   if (!router) return;
-  setInterval(report, REPORT_MS);
+  setInterval(tell, TELL_MS);
   void router.manager.start();
   try {
     const tools = new QueueTools(router.manager, router.spool);
@@ -108,21 +82,20 @@ async function start(): Promise<void> {
   }
 }
 
-function report(): void {
-  if (!router) return;
-  const counted = router.manager.counters.take();
-  if (counted) tell({ kind: 'counts', ...counted });
-  const { figures } = router.manager;
-  const text = JSON.stringify(figures);
-  if (text !== reported) tell({ kind: 'queue', figures });
-  reported = text;
+function enter(ids: readonly string[]): void {
+  for (const id of ids) router?.manager.add(id);
+  // Whoever took them has counted them, and hears of it even where they are gone by the next time.
+  teller.forget();
+}
+
+function tell(): void {
+  if (router) teller.tell(router.manager);
 }
 
 async function drain(deadlineMs: number): Promise<void> {
   control?.retire();
   await router?.manager.drain(deadlineMs);
-  report();
+  tell();
   control?.close();
   await router?.spool.close();
-  process.disconnect?.();
 }

@@ -23,7 +23,8 @@ import { jsonLog } from '../observe/log.ts';
 import { Spool } from '../spool/spool.ts';
 import { handoverTo, NO_FIGURES } from '../task/messages.ts';
 import { describeEvacuation, planEvacuation } from './evacuation.ts';
-import { type Relay, startRelay } from './relay.ts';
+import type { Relay } from './options.ts';
+import { startRelay } from './relay.ts';
 
 const pair = await makePair();
 const scale = parseScale(printScale(1, ['relay-0.relay-pods.mail.svc']));

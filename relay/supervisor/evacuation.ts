@@ -1,7 +1,7 @@
 /**
- * Whether this pod is to leave, what becomes of its queue, and how far that is. A pod that leaves takes no mail; its
- * queue goes to its siblings, or, where there is none or nothing to prove itself by, to the next hops. It may go when
- * its disk has nothing left and nobody is left who could write to it. Pure.
+ * The evacuation of a pod that is no longer wanted, in this order: announced (it serves on while its clients
+ * learn of it); handing over, its queue to its siblings, or delivering it, where there is no sibling or nothing to
+ * prove itself by; emptied, when its disk has nothing left and nobody is left who could write to it. Pure.
  */
 import type { PodStatus } from '#crds/podstatus.ts';
 import { isBeyond, type Scale } from '#crds/scalefile.ts';
@@ -34,15 +34,15 @@ export function planEvacuation(
 }
 
 export function describeEvacuation(
-  leaving: Evacuation | null,
+  evacuation: Evacuation | null,
   queue: QueueFigures,
   isEmptied: boolean,
 ): PodStatus['evacuation'] {
-  if (!leaving) return null;
+  if (!evacuation) return null;
   if (isEmptied) return { state: 'Emptied', message: null };
-  if (!leaving.handover) return { state: 'Delivering', message: leaving.why };
+  if (!evacuation.handover) return { state: 'Delivering', message: evacuation.why };
   // Those of the router, which delivers until the giver takes its place, are another matter.
-  const siblings = new Set(leaving.handover.siblings.map(({ host }) => handoverTo(host)));
+  const siblings = new Set(evacuation.handover.siblings.map(({ host }) => handoverTo(host)));
   const fault = queue.deferrals.find(({ destination }) => siblings.has(destination));
   return { state: 'HandingOver', message: fault ? `${fault.destination}: ${fault.message}` : null };
 }

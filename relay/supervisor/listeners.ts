@@ -1,16 +1,13 @@
 /**
  * The listener tasks. A generation is the set of processes that serve one policy; a new one comes up beside the one in
  * service, and only when all of it is ready do new connections go there, while the old one drains. Accepted sockets
- * are passed by hand to the least busy process. Connections are counted per client here, over all generations. A process
- * that dies is replaced; the sockets stay open.
+ * are passed by hand to the least busy process (admission.ts). A process that dies is replaced; the sockets stay open.
  */
-
 import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 import type { Policy } from '#crds/policyfile.ts';
-import { REPLIES, type Reply } from '../listener/reply.ts';
 import type { Log } from '../observe/log.ts';
 import { Backoff } from '../task/backoff.ts';
 import { listenerMaterials, type Materials } from '../task/materials.ts';
@@ -23,18 +20,10 @@ import type {
   ToListener,
 } from '../task/messages.ts';
 import { TaskProcess } from '../task/process.ts';
+import { Admission } from './admission.ts';
 import { ClientCounts } from './clientcounts.ts';
-import {
-  chooseMember,
-  describePorts,
-  type Generation,
-  loginsRefusedOf,
-  type Member,
-  type ServedPort,
-  sessionsOf,
-} from './generation.ts';
-import { MessageRate } from './rate.ts';
-import { type Accepted, Reception } from './reception.ts';
+import { describePorts, type Generation, loginsRefusedOf, type Member, sessionsOf } from './generation.ts';
+import { Reception } from './reception.ts';
 
 const ENTRY = fileURLToPath(new URL('../listener/main.ts', import.meta.url));
 /**
@@ -53,6 +42,8 @@ export interface ListenerDeps {
   readonly onEntered: (ids: readonly string[]) => void;
   readonly onPlaintext: (client: string, helo: string) => void;
   readonly onCounts: (counted: Counted) => void;
+  /** A process has ended, which may not have told all that it entered. */
+  readonly onTaskEnd: () => void;
   /** Sessions came or went, a process came or died. */
   readonly onChange: () => void;
 }
@@ -60,22 +51,23 @@ export interface ListenerDeps {
 export class ListenerTasks {
   readonly #deps: ListenerDeps;
   readonly #reception: Reception;
-  readonly #clients = new ClientCounts();
+  readonly #admission: Admission;
   #generation: Generation | undefined;
   readonly #draining = new Set<Generation>();
   readonly #ticketKeys = randomBytes(48).toString('base64');
   #pairs: Pairs = { host: null, internal: null };
-  readonly #rates = { client: new MessageRate(), login: new MessageRate() };
   #queue = { depth: 0, bytes: 0 };
   #starts = 0;
 
   constructor(deps: ListenerDeps) {
     this.#deps = deps;
+    const admission = new Admission({ ...deps, openSessions: () => this.openSessions });
+    this.#admission = admission;
     this.#reception = new Reception({
       ...deps,
       ports: () => this.#generation?.ports,
-      admit: (accepted) => this.#admit(accepted),
-      countRefusal: (reason) => this.#countRefusal(reason),
+      admit: (accepted) => admission.admit(accepted, this.#generation),
+      countRefusal: (reason) => admission.countRefusal(reason),
     });
   }
 
@@ -176,22 +168,6 @@ export class ListenerTasks {
     this.#reception.accept(socket, port);
   }
 
-  /** False while no process is ready. */
-  #admit(accepted: Accepted): boolean {
-    const { socket, port, client } = accepted;
-    const generation = this.#generation;
-    const servedPort = generation?.ports.get(port);
-    const member = generation && chooseMember(generation);
-    if (generation && !servedPort) socket.destroy();
-    else if (!generation || !servedPort || !member) return false;
-    else if (this.openSessions >= generation.policy.inbound.limits.connections)
-      this.#refuse(accepted, servedPort, REPLIES.tooManySessions);
-    else if (this.#clients.of(servedPort.countedAs(client)) >= servedPort.mostConnectionsOf(client))
-      this.#refuse(accepted, servedPort, REPLIES.tooManyConnections);
-    else this.#pass(member, accepted, servedPort);
-    return true;
-  }
-
   /** Drains everything; resolves when the last process is gone. */
   async stop(deadlineMs: number): Promise<void> {
     this.#reception.endWaiting();
@@ -228,7 +204,7 @@ export class ListenerTasks {
   #heard(generation: Generation, member: Member, message: FromListener): void {
     switch (message.kind) {
       case 'ended':
-        for (const client of message.clients) if (member.open.remove(client)) this.#clients.remove(client);
+        this.#admission.ended(member, message.clients);
         this.#deps.onChange();
         break;
       case 'entered':
@@ -241,7 +217,7 @@ export class ListenerTasks {
         this.#deps.onCounts(message);
         break;
       case 'count':
-        this.#count(member, message);
+        member.process.send(this.#admission.countMessage(message));
         break;
       case 'logins':
         member.loginsRefused = message.refused;
@@ -256,11 +232,12 @@ export class ListenerTasks {
   }
 
   #gone(generation: Generation, member: Member): void {
-    this.#clients.subtract(member.open);
+    this.#admission.gone(member);
     generation.members = generation.members.filter((one) => one !== member);
     if (generation.endsAt === undefined) this.#lose(generation, member);
     else if (member.ready) this.#deps.log('task_drained', { drained: 'listener', pid: member.process.pid });
     if (generation.members.length === 0) this.#draining.delete(generation);
+    this.#deps.onTaskEnd();
     this.#deps.onChange();
   }
 
@@ -292,32 +269,6 @@ export class ListenerTasks {
     );
     if (generation.members.length > 0) this.#draining.add(generation);
     for (const { process } of generation.members) process.drain({ kind: 'drain', deadlineMs }, deadlineMs);
-  }
-
-  #pass(member: Member, { socket, client, early }: Accepted, servedPort: ServedPort): void {
-    const listener = servedPort.listener.name;
-    const countedAs = servedPort.countedAs(client);
-    member.open.add(countedAs);
-    this.#clients.add(countedAs);
-    const rest = early ? { early: early.toString('base64') } : {};
-    member.process.send({ kind: 'connection', listener, client, countedAs, ...rest }, socket);
-    this.#deps.onChange();
-  }
-
-  /** Says why, where a plain text is understood, and closes. */
-  #refuse({ socket }: Accepted, { listener }: ServedPort, { code, text, reason }: Reply): void {
-    this.#countRefusal(reason);
-    if (listener.implicitTLS) socket.destroy();
-    else socket.end(`${code} ${text}\r\n`, () => socket.destroy());
-  }
-
-  #countRefusal(reason: string): void {
-    this.#deps.onCounts({ counts: { [`refused{${reason}}`]: 1 }, observations: {} });
-  }
-
-  #count({ process }: Member, { ask, of, who }: Extract<FromListener, { kind: 'count' }>): void {
-    const count = this.#rates[of].count(who, this.#deps.clock());
-    process.send({ kind: 'counted', ask, count });
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * The servedPort for siblings that leave: a port of its own, and a process that is begun by the first connection and ends
+ * The port for siblings that are evacuated: a port of its own, and a process that is begun by the first connection and ends
  * when it is idle. Open only while this pod stays and has a pair to show. A port that cannot be had is logged, and
  * siblings go elsewhere: mail flows without it.
  */
@@ -9,7 +9,6 @@ import type { Log } from '../observe/log.ts';
 import { bind } from '../task/bind.ts';
 import type { Counted, FromReceiver, PairText, ToReceiver } from '../task/messages.ts';
 import { type Raised, TaskProcess } from '../task/process.ts';
-import { peekQueue } from './peekqueue.ts';
 
 const ENTRY = fileURLToPath(new URL('../receiver/main.ts', import.meta.url));
 const DRAIN_MS = 30_000;
@@ -27,6 +26,8 @@ export interface ReceiverDeps {
   readonly log: Log;
   readonly onEntered: (ids: readonly string[]) => void;
   readonly onCounts: (counted: Counted) => void;
+  /** A process has ended, which may not have told all that it entered. */
+  readonly onTaskEnd: () => void;
   readonly onChange: () => void;
 }
 
@@ -111,12 +112,11 @@ export class ReceiverPort {
     return raised.kind === 'ready';
   }
 
-  /** What it entered last it may not have told. */
   #gone(task: Task): void {
-    const { stateDir, log, onEntered, onChange } = this.#deps;
+    const { onTaskEnd, onChange } = this.#deps;
     if (this.#task === task) this.#task = undefined;
     this.#living -= 1;
-    onEntered(peekQueue(stateDir, log, (spool) => spool.list()) ?? []);
+    onTaskEnd();
     onChange();
   }
 }

@@ -26,7 +26,8 @@ import {
 } from '#test/kit/relayrig.ts';
 import { jsonLog } from '../observe/log.ts';
 import type { PairText } from '../task/messages.ts';
-import { type Relay, type RelayOptions, startRelay } from './relay.ts';
+import type { Relay, RelayOptions } from './options.ts';
+import { startRelay } from './relay.ts';
 
 let dirs: PodDirs;
 let sink: Sink;

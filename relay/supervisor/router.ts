@@ -25,6 +25,8 @@ export interface RouterDeps {
   readonly log: Log;
   readonly onQueue: (figures: QueueFigures) => void;
   readonly onCounts: (counted: Counted) => void;
+  /** A process has ended; the one in its place may have looked before that. */
+  readonly onTaskEnd: () => void;
   readonly onChange: () => void;
 }
 
@@ -74,6 +76,11 @@ export class RouterTask {
     this.#current?.process.send({ kind: 'entered', ids });
   }
 
+  /** A task has ended, which may not have told all that it entered. */
+  look(): void {
+    this.#current?.process.send({ kind: 'look' });
+  }
+
   /** Brings up a router beside the one in service; it does nothing yet. */
   async raise(
     policy: Policy,
@@ -105,6 +112,7 @@ export class RouterTask {
       old.process.exited.then(() => this.#draining.delete(old));
       this.#released = Promise.all([this.#released, old.process.exited]);
     }
+    // It takes up all that is in the spool.
     this.#released.then(() => next.process.send({ kind: 'start' }));
     onChange();
   }
@@ -127,8 +135,9 @@ export class RouterTask {
   }
 
   #gone(router: RaisedRouter): void {
-    const { clock, log, onChange } = this.#deps;
+    const { clock, log, onChange, onTaskEnd } = this.#deps;
     const { pid } = router.process;
+    onTaskEnd();
     if (this.#stopping || router !== this.#current) {
       log('task_drained', { drained: 'router', pid });
       return;

@@ -1,6 +1,6 @@
 /**
- * What is in service: listening sockets, listeners, router, and the servedPort for siblings. It is brought from one order to
- * the next beside what serves, all of it or nothing: what cannot be brought up changes nothing. A pod that leaves is an
+ * What is in service: listening sockets, listeners, router, and the port for siblings. It is brought from one order to
+ * the next beside what serves, all of it or nothing: what cannot be brought up changes nothing. An evacuation is an
  * order like any other: one without listeners, and with a giver in the place of the router.
  */
 import { isDeepStrictEqual } from 'node:util';
@@ -10,10 +10,10 @@ import type { Pairs, PairText, QueueFigures } from '../task/messages.ts';
 import type { Evacuation } from './evacuation.ts';
 import type { Generation } from './generation.ts';
 import { type ListenerDeps, ListenerTasks } from './listeners.ts';
+import type { BoundAddress, RelayOptions } from './options.ts';
 import { peekQueue } from './peekqueue.ts';
 import { planRestart, type RestartPlan } from './plan.ts';
 import { ReceiverPort } from './receiver.ts';
-import type { BoundAddress, RelayOptions } from './relay.ts';
 import { type RaisedRouter, RouterTask } from './router.ts';
 import { ListeningSockets } from './sockets.ts';
 
@@ -22,12 +22,12 @@ const ROUTER_DRAIN_MS = 30_000;
 
 export interface Order {
   readonly policy: Policy;
-  readonly leaving: Evacuation | null;
+  readonly evacuation: Evacuation | null;
 }
 
 export type Applied = { kind: 'applied'; plan: RestartPlan } | { kind: 'failed'; message: string };
 
-export interface ServiceDeps extends Omit<ListenerDeps, 'onEntered'> {
+export interface ServiceDeps extends Omit<ListenerDeps, 'onEntered' | 'onTaskEnd'> {
   readonly onQueue: (figures: QueueFigures) => void;
 }
 
@@ -36,7 +36,7 @@ export class Service {
   readonly #sockets: ListeningSockets;
   readonly listeners: ListenerTasks;
   readonly router: RouterTask;
-  readonly #servedPort: ReceiverPort | undefined;
+  readonly #receiverPort: ReceiverPort | undefined;
   #order: Order | undefined;
   #emptied = false;
 
@@ -46,25 +46,29 @@ export class Service {
       this.listeners.accept(socket, port),
     );
     const onEntered = (ids: readonly string[]) => this.router.entered(ids);
-    this.listeners = new ListenerTasks({ ...deps, onEntered });
+    // What must not be missed is found in the spool; messages between the processes only make it faster.
+    const onTaskEnd = () => this.router.look();
+    this.listeners = new ListenerTasks({ ...deps, onEntered, onTaskEnd });
     this.router = new RouterTask({
       ...deps,
       drainMs: ROUTER_DRAIN_MS,
+      onTaskEnd,
       onQueue: (figures) => {
         this.listeners.learnQueue(figures);
         deps.onQueue(figures);
       },
     });
     const { among, address } = options;
-    if (among) this.#servedPort = new ReceiverPort({ ...deps, address, port: among.port, onEntered });
+    if (among)
+      this.#receiverPort = new ReceiverPort({ ...deps, address, port: among.port, onEntered, onTaskEnd });
   }
 
   get policy(): Policy | undefined {
     return this.#order?.policy;
   }
 
-  get leaving(): Evacuation | null {
-    return this.#order?.leaving ?? null;
+  get evacuation(): Evacuation | null {
+    return this.#order?.evacuation ?? null;
   }
 
   get addresses(): BoundAddress[] {
@@ -74,9 +78,9 @@ export class Service {
     });
   }
 
-  /** True when nothing is on the disk of a pod that leaves, and nobody is left who could write to it. Looks at the disk. */
+  /** True when an evacuation has left nothing on the disk, and nobody who could write to it. Looks at the disk. */
   isEmptied(figures: QueueFigures): boolean {
-    if (!this.leaving || !this.listeners.isIdle || this.#servedPort?.isClosed === false) return false;
+    if (!this.evacuation || !this.listeners.isIdle || this.#receiverPort?.isClosed === false) return false;
     if (this.#emptied || figures.depth + figures.held > 0) return this.#emptied;
     const { stateDir, log } = this.#options;
     this.#emptied = peekQueue(stateDir, log, ({ depth, damaged }) => depth + damaged) === 0;
@@ -89,7 +93,7 @@ export class Service {
 
   usePairs(pairs: Pairs): void {
     this.listeners.usePairs(pairs);
-    if (pairs.host) this.#servedPort?.usePair(pairs.host);
+    if (pairs.host) this.#receiverPort?.usePair(pairs.host);
   }
 
   useMaterials(materials: Materials): void {
@@ -105,7 +109,7 @@ export class Service {
     const bound = await this.#sockets.open(served.inbound.listeners);
     if (bound.kind === 'failed') return bound;
     if (plan.router) this.router.useMaterialsForNext(routerMaterials(served, materials));
-    const raised = await this.#raise(served, materials, order.leaving, plan);
+    const raised = await this.#raise(served, materials, order.evacuation, plan);
     if (raised.kind === 'failed') {
       this.#sockets.keepOnly(this.#order ? servedBy(this.#order).inbound.listeners : []);
       return raised;
@@ -121,22 +125,22 @@ export class Service {
 
   /** Siblings are let in where this pod stays, has a queue, and can prove itself. */
   async lookAtReceiverPort(pair: PairText | null): Promise<void> {
-    const isOpen = this.#order?.leaving === null && this.policy?.queue.mode === 'Durable';
-    if (isOpen && pair) await this.#servedPort?.open(pair);
-    if (!isOpen) this.#servedPort?.close();
+    const isOpen = this.#order?.evacuation === null && this.policy?.queue.mode === 'Durable';
+    if (isOpen && pair) await this.#receiverPort?.open(pair);
+    if (!isOpen) this.#receiverPort?.close();
   }
 
   async end(drainMs: number): Promise<void> {
     this.#sockets.keepOnly([]);
-    await this.#servedPort?.stop();
+    await this.#receiverPort?.stop();
     await this.listeners.stop(drainMs);
     await this.router.stop(Math.min(drainMs, ROUTER_DRAIN_MS));
   }
 
-  #planFor({ leaving }: Order, served: Policy): RestartPlan {
+  #planFor({ evacuation }: Order, served: Policy): RestartPlan {
     const plan = planRestart(this.#order && servedBy(this.#order), served);
     const isDurable = served.queue.mode === 'Durable';
-    const changed = !isDeepStrictEqual(this.leaving?.handover ?? null, leaving?.handover ?? null);
+    const changed = !isDeepStrictEqual(this.evacuation?.handover ?? null, evacuation?.handover ?? null);
     return { listener: plan.listener, router: plan.router || (isDurable && changed) };
   }
 
@@ -144,12 +148,12 @@ export class Service {
   async #raise(
     policy: Policy,
     materials: Materials,
-    leaving: Evacuation | null,
+    evacuation: Evacuation | null,
     plan: RestartPlan,
   ): Promise<Raised> {
     const [listeners, router] = await Promise.all([
       plan.listener ? this.listeners.raise(policy, materials) : undefined,
-      plan.router ? this.router.raise(policy, leaving?.handover ?? null) : undefined,
+      plan.router ? this.router.raise(policy, evacuation?.handover ?? null) : undefined,
     ]);
     const failed = [listeners, router].find((one) => one !== undefined && 'kind' in one);
     if (failed === undefined) return { kind: 'raised', listeners, router } as Raised;
@@ -163,7 +167,7 @@ type Raised =
   | { kind: 'raised'; listeners: Generation | undefined; router: RaisedRouter | undefined }
   | { kind: 'failed'; message: string };
 
-/** A pod that leaves listens to nobody. */
-function servedBy({ policy, leaving }: Order): Policy {
-  return leaving ? { ...policy, inbound: { ...policy.inbound, listeners: [] } } : policy;
+/** Who is evacuated listens to nobody. */
+function servedBy({ policy, evacuation }: Order): Policy {
+  return evacuation ? { ...policy, inbound: { ...policy.inbound, listeners: [] } } : policy;
 }

@@ -13,8 +13,8 @@ export interface Known {
   readonly version: string;
   readonly identity: PodIdentity | undefined;
   readonly stopping: boolean;
-  /** It is going to, or does. */
-  readonly leaving: boolean;
+  /** Announced or under way. */
+  readonly evacuating: boolean;
   readonly evacuation: PodStatus['evacuation'];
   /** The order of the scale file that is obeyed. */
   readonly order: string | undefined;
@@ -74,13 +74,13 @@ export function podStatusOf(known: Known): Omit<PodStatus, 'revision'> {
 }
 
 /** A pod that leaves is ready, though it listens to nobody: see SERVING_LABEL. */
-function whyNotReady({ stopping, leaving, policy, certificates, listeners, router }: Known): string[] {
+function whyNotReady({ stopping, evacuating, policy, certificates, listeners, router }: Known): string[] {
   if (stopping) return ['the relay is stopping'];
   if (!policy) return ['no policy is in force yet'];
   const reasons: string[] = [];
   if (!listeners.isReady) reasons.push('the listener task is starting');
   if (!router.isReady && policy.queue.mode === 'Durable') reasons.push('the router task is starting');
-  if (!leaving && policy.inbound.listeners.some(listenerNeedsKeyPair) && !certificates.certificate) {
+  if (!evacuating && policy.inbound.listeners.some(listenerNeedsKeyPair) && !certificates.certificate) {
     reasons.push(`no usable certificate: ${certificates.certificateProblem?.message}`);
   }
   return reasons;

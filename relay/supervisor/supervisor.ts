@@ -19,9 +19,9 @@ import { digestOf, type Inputs, readInputs, watchInputs } from './inputs.ts';
 import { hashOfText, judgeText } from './judge.ts';
 import { type Kept, readKept, writeKept } from './keptfile.ts';
 import { awaitsMount, missingOf } from './missing.ts';
+import type { BoundAddress, Relay, RelayOptions } from './options.ts';
 import { PlaintextClients } from './plaintext.ts';
 import type { RestartPlan } from './plan.ts';
-import type { BoundAddress, Relay, RelayOptions } from './relay.ts';
 import { Revisions } from './revision.ts';
 import { Service } from './service.ts';
 import { podStatusOf } from './status.ts';
@@ -46,8 +46,8 @@ export class Supervisor implements Relay {
   #refused: PodStatus['policy']['refused'] = null;
   #queue = NO_FIGURES;
   #stopping = false;
-  /** It is told that this pod leaves: no new client is to come. */
-  #announced: Evacuation | null = null;
+  /** From its announcement on: no new client is to come. */
+  #evacuation: Evacuation | null = null;
   /** The order of the scale file that is in force. */
   #scaleOrder: string | undefined;
   #seen = '';
@@ -131,7 +131,7 @@ export class Supervisor implements Relay {
     this.#log('stopping', { sessions: this.#service.listeners.openSessions });
     await this.#work;
     // A pod that leaves has no clients any more.
-    if (!this.#announced) await sleep(this.#options.graceMs ?? 0);
+    if (!this.#evacuation) await sleep(this.#options.graceMs ?? 0);
     await this.#end(this.#options.drainMs ?? DRAIN_MS);
     this.#log('stopped');
     this.#release();
@@ -151,7 +151,7 @@ export class Supervisor implements Relay {
     }
     if (mounted.kind === 'invalid') this.#refuse(inputs.policy, mounted.message);
     this.#lookAtPairs(inputs, first.policy);
-    this.#announced = this.#leavingBy(inputs);
+    this.#evacuation = this.#evacuationBy(inputs);
     const failure = await this.#apply(first.policy, inputs);
     if (failure !== undefined) throw new Error(failure);
     this.#scaleOrder = parseScale(inputs.scale ?? '')?.order;
@@ -178,19 +178,19 @@ export class Supervisor implements Relay {
     this.#changed();
   }
 
-  /** A pod that begins to leave says so first, and serves on while its clients learn of it. True when it waited. */
+  /** An evacuation is announced first, and clients are served on while they learn of it. True when it waited. */
   async #announce(inputs: Inputs): Promise<boolean> {
-    const leaving = this.#leavingBy(inputs);
-    const begins = leaving !== null && this.#announced === null;
-    this.#announced = leaving;
+    const evacuation = this.#evacuationBy(inputs);
+    const begins = evacuation !== null && this.#evacuation === null;
+    this.#evacuation = evacuation;
     if (!begins) return false;
-    this.#log('leaving', { sessions: this.#service.listeners.openSessions });
+    this.#log('evacuation_announced', { sessions: this.#service.listeners.openSessions });
     this.#changed();
     await sleep(this.#options.graceMs ?? 0);
     return true;
   }
 
-  #leavingBy({ scale }: Inputs): Evacuation | null {
+  #evacuationBy({ scale }: Inputs): Evacuation | null {
     return planEvacuation(parseScale(scale ?? ''), this.#options.among, this.#certificates.pairs.host);
   }
 
@@ -219,9 +219,9 @@ export class Supervisor implements Relay {
     else this.#refused = null;
   }
 
-  /** Brings a policy into force, as a pod that stays or leaves; gives the reason why everything is left as it was. */
+  /** Brings a policy into force, for a pod that stays or is evacuated; gives the reason why everything is left as it was. */
   async #apply(policy: Policy, inputs: Inputs): Promise<string | undefined> {
-    const order = { policy, leaving: policy.queue.mode === 'Durable' ? this.#leavingBy(inputs) : null };
+    const order = { policy, evacuation: policy.queue.mode === 'Durable' ? this.#evacuationBy(inputs) : null };
     if (this.#service.isOrdered(order)) return undefined;
     const before = this.#service.policy;
     const applied = await this.#service.apply(order, inputs.materials, this.#certificates.pairs.host);
@@ -264,15 +264,15 @@ export class Supervisor implements Relay {
   #facts(): Omit<PodStatus, 'revision'> {
     const { policy, listeners, router } = this.#service;
     const now = new Date();
-    // Wanted again it leaves until its listeners are back. Without a queue there is nothing to hand over.
-    const announced = this.#announced ?? this.#service.leaving;
-    const leaving = policy?.queue.mode === 'Durable' ? announced : null;
+    // Wanted again it is evacuated until its listeners are back. Without a queue there is nothing to hand over.
+    const announced = this.#evacuation ?? this.#service.evacuation;
+    const evacuation = policy?.queue.mode === 'Durable' ? announced : null;
     return podStatusOf({
       version: this.#options.version,
       identity: this.#options.identity,
       stopping: this.#stopping,
-      leaving: announced !== null,
-      evacuation: describeEvacuation(leaving, this.#queue, this.#service.isEmptied(this.#queue)),
+      evacuating: announced !== null,
+      evacuation: describeEvacuation(evacuation, this.#queue, this.#service.isEmptied(this.#queue)),
       order: this.#scaleOrder,
       policy,
       refused: this.#refused,

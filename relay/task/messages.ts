@@ -57,9 +57,11 @@ export type ToRouter =
   /** The router before this one has let go of the queue: begin. */
   | { kind: 'start' }
   | { kind: 'entered'; ids: readonly string[] }
+  /** A task has ended that may have entered what it did not tell: what is in the spool and not known is taken up. */
+  | { kind: 'look' }
   | { kind: 'drain'; deadlineMs: number };
 
-/** Increments since the last report, by name and label; see serve/metrics.ts. */
+/** Increments since the last report, by name and label; see observe/metrics.ts. */
 type Counts = Readonly<Record<string, number>>;
 
 export interface Counted {
@@ -70,9 +72,11 @@ export interface Counted {
 /** Single measurements since the last report, by name. */
 type Observations = Readonly<Record<string, readonly number[]>>;
 
+/** What every task says. */
+export type FromTask = { kind: 'ready' } | { kind: 'failed'; message: string };
+
 export type FromListener =
-  | { kind: 'ready' }
-  | { kind: 'failed'; message: string }
+  | FromTask
   /** Connections that are over, one entry each, as they were counted. */
   | { kind: 'ended'; clients: readonly string[] }
   | { kind: 'plaintext'; client: string; helo: string }
@@ -108,11 +112,7 @@ export const NO_FIGURES: QueueFigures = {
   loginsRefused: [],
 };
 
-export type FromRouter =
-  | { kind: 'ready' }
-  | { kind: 'failed'; message: string }
-  | { kind: 'queue'; figures: QueueFigures }
-  | ({ kind: 'counts' } & Counted);
+export type FromRouter = FromTask | { kind: 'queue'; figures: QueueFigures } | ({ kind: 'counts' } & Counted);
 
 export type ToReceiver =
   | { kind: 'configure'; stateDir: string; pair: PairText }
@@ -121,7 +121,4 @@ export type ToReceiver =
   | { kind: 'connection' }
   | { kind: 'drain' };
 
-export type FromReceiver =
-  | { kind: 'ready' }
-  | { kind: 'failed'; message: string }
-  | { kind: 'entered'; ids: readonly string[] };
+export type FromReceiver = FromTask | { kind: 'entered'; ids: readonly string[] };

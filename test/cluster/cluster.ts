@@ -136,7 +136,7 @@ async function isolate(
   built: ReadonlyMap<string, string>,
   say: Say,
 ): Promise<Starting> {
-  makeNetwork(place.netns);
+  makeNetwork(place.netns, NODE_ADDRESS);
   makeCgroups(place.cgroup);
   linkPrograms(place, built);
   const enter = enterOf(place);

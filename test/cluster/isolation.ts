@@ -13,7 +13,6 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { NODE_ADDRESS } from './configuration.ts';
 import { command } from './supervise.ts';
 
 const CGROUPS = '/sys/fs/cgroup';
@@ -33,13 +32,13 @@ const COVERED = [
   '/tmp/hostpath_pv',
 ];
 
-export function makeNetwork(netns: string): void {
+export function makeNetwork(netns: string, address: string): void {
   const ip = (...args: string[]) => command('ip', args);
   ip('netns', 'add', netns);
   ip('-n', netns, 'link', 'set', 'lo', 'up');
   // A bridge without members stands for the node's network card; the dummy driver is not in every kernel.
   ip('-n', netns, 'link', 'add', 'node0', 'type', 'bridge');
-  ip('-n', netns, 'addr', 'add', `${NODE_ADDRESS}/24`, 'dev', 'node0');
+  ip('-n', netns, 'addr', 'add', `${address}/24`, 'dev', 'node0');
   ip('-n', netns, 'link', 'set', 'node0', 'up');
   ip('-n', netns, 'route', 'add', 'default', 'dev', 'node0');
   command('nsenter', [`--net=/run/netns/${netns}`, 'sh', '-c', 'echo 1 > /proc/sys/net/ipv4/ip_forward']);

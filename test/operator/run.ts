@@ -6,6 +6,7 @@
 import { spawn } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { clusterAvailability } from '#test/cluster/cluster.ts';
+import { NODE_ADDRESS } from '#test/cluster/configuration.ts';
 import { makeNetwork } from '#test/cluster/isolation.ts';
 import { installPackages } from '#test/cluster/packages.ts';
 import { clear, clearStale, placeOf, take } from '#test/cluster/place.ts';
@@ -34,7 +35,7 @@ async function inNamespace(args: readonly string[]): Promise<number> {
   const place = placeOf(`operator-${process.pid}`);
   await take(place);
   try {
-    makeNetwork(place.netns);
+    makeNetwork(place.netns, NODE_ADDRESS);
     const given: Given = { name: place.name, programs: [...built] };
     const env = { ...process.env, MAILRELAY_PLANE: JSON.stringify(given) };
     const child = spawn('nsenter', [`--net=/run/netns/${place.netns}`, process.execPath, ...args], {

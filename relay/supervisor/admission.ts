@@ -1,0 +1,78 @@
+/**
+ * Which accepted connections a listener process gets: limits are counted here, per client and in all, over every
+ * generation, and messages per minute likewise, so that they are exact and outlive a change of policy. Who is refused
+ * hears why, where plain text is understood.
+ */
+import { REPLIES, type Reply } from '../listener/reply.ts';
+import type { Counted, FromListener, ToListener } from '../task/messages.ts';
+import { ClientCounts } from './clientcounts.ts';
+import { chooseMember, type Generation, type Member, type ServedPort } from './generation.ts';
+import { MessageRate } from './rate.ts';
+import type { Accepted } from './reception.ts';
+
+export interface AdmissionDeps {
+  readonly clock: () => number;
+  readonly onCounts: (counted: Counted) => void;
+  readonly onChange: () => void;
+  /** Of every generation. */
+  readonly openSessions: () => number;
+}
+
+export class Admission {
+  readonly #deps: AdmissionDeps;
+  readonly #clients = new ClientCounts();
+  readonly #rates = { client: new MessageRate(), login: new MessageRate() };
+
+  constructor(deps: AdmissionDeps) {
+    this.#deps = deps;
+  }
+
+  /** Passes the socket on, or ends it; false while no process is ready for it. */
+  admit(accepted: Accepted, generation: Generation | undefined): boolean {
+    const { socket, port, client } = accepted;
+    const servedPort = generation?.ports.get(port);
+    const member = generation && chooseMember(generation);
+    if (generation && !servedPort) socket.destroy();
+    else if (!generation || !servedPort || !member) return false;
+    else if (this.#deps.openSessions() >= generation.policy.inbound.limits.connections)
+      this.#refuse(accepted, servedPort, REPLIES.tooManySessions);
+    else if (this.#clients.of(servedPort.countedAs(client)) >= servedPort.mostConnectionsOf(client))
+      this.#refuse(accepted, servedPort, REPLIES.tooManyConnections);
+    else this.#pass(member, accepted, servedPort);
+    return true;
+  }
+
+  /** Sessions of this process are over. */
+  ended({ open }: Member, clients: readonly string[]): void {
+    for (const client of clients) if (open.remove(client)) this.#clients.remove(client);
+  }
+
+  /** The process is over, with every session that it had. */
+  gone({ open }: Member): void {
+    this.#clients.subtract(open);
+  }
+
+  countMessage({ ask, of, who }: Extract<FromListener, { kind: 'count' }>): ToListener {
+    return { kind: 'counted', ask, count: this.#rates[of].count(who, this.#deps.clock()) };
+  }
+
+  countRefusal(reason: string): void {
+    this.#deps.onCounts({ counts: { [`refused{${reason}}`]: 1 }, observations: {} });
+  }
+
+  #pass(member: Member, { socket, client, early }: Accepted, servedPort: ServedPort): void {
+    const listener = servedPort.listener.name;
+    const countedAs = servedPort.countedAs(client);
+    member.open.add(countedAs);
+    this.#clients.add(countedAs);
+    const rest = early ? { early: early.toString('base64') } : {};
+    member.process.send({ kind: 'connection', listener, client, countedAs, ...rest }, socket);
+    this.#deps.onChange();
+  }
+
+  #refuse({ socket }: Accepted, { listener }: ServedPort, { code, text, reason }: Reply): void {
+    this.countRefusal(reason);
+    if (listener.implicitTLS) socket.destroy();
+    else socket.end(`${code} ${text}\r\n`, () => socket.destroy());
+  }
+}

@@ -1,0 +1,25 @@
+/** What the process that has the queue, router or giver, tells of it: counts, and figures where they have changed. */
+import type { Counters } from './counts.ts';
+import type { FromRouter, QueueFigures } from './messages.ts';
+
+export class QueueTeller {
+  readonly #tell: (message: FromRouter) => void;
+  #told = '';
+
+  constructor(tell: (message: FromRouter) => void) {
+    this.#tell = tell;
+  }
+
+  tell({ counters, figures }: { readonly counters: Counters; readonly figures: QueueFigures }): void {
+    const counted = counters.take();
+    if (counted) this.#tell({ kind: 'counts', ...counted });
+    const text = JSON.stringify(figures);
+    if (text !== this.#told) this.#tell({ kind: 'queue', figures });
+    this.#told = text;
+  }
+
+  /** The next figures are told even where they are the same. */
+  forget(): void {
+    this.#told = '';
+  }
+}
