@@ -1,17 +1,18 @@
 /**
  * Small files that a relay keeps beside its queue, so that one that restarts has them: the last policy that was in
- * force, and who sent in plain text. Written atomically; a failure to write is the caller's to tell, and changes nothing.
+ * force, and who sent in plain text. Written atomically; a failure to write is logged, and changes nothing.
  */
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { POLICY_FORMAT } from '#crds/policyfile.ts';
+import type { Log } from '../observe/log.ts';
 
 const KEPT = {
   lastGood: `last-good.policy.v${POLICY_FORMAT}.json`,
   plaintext: 'plaintext.json',
 } as const;
 
-export type Kept = keyof typeof KEPT;
+type Kept = keyof typeof KEPT;
 
 export function readKept(stateDir: string, what: Kept): string | undefined {
   try {
@@ -21,7 +22,15 @@ export function readKept(stateDir: string, what: Kept): string | undefined {
   }
 }
 
-export function writeKept(stateDir: string, what: Kept, text: string): void {
+export function keep(stateDir: string, log: Log, what: Kept, text: string): void {
+  try {
+    writeKept(stateDir, what, text);
+  } catch (error) {
+    log('not_kept', { what, message: (error as Error).message });
+  }
+}
+
+function writeKept(stateDir: string, what: Kept, text: string): void {
   const path = join(stateDir, KEPT[what]);
   const file = openSync(`${path}.new`, 'w', 0o600);
   try {

@@ -17,7 +17,7 @@ import { listenerProcesses } from './cpus.ts';
 import { describeEvacuation, type Evacuation, planEvacuation } from './evacuation.ts';
 import { digestOf, type Inputs, readInputs, watchInputs } from './inputs.ts';
 import { hashOfText, judgeText } from './judge.ts';
-import { type Kept, readKept, writeKept } from './keptfile.ts';
+import { keep, readKept } from './keptfile.ts';
 import { awaitsMount, missingOf } from './missing.ts';
 import type { BoundAddress, Relay, RelayOptions } from './options.ts';
 import { PlaintextClients } from './plaintext.ts';
@@ -226,7 +226,7 @@ export class Supervisor implements Relay {
     const before = this.#service.policy;
     const applied = await this.#service.apply(order, inputs.materials, this.#certificates.pairs.host);
     if (applied.kind === 'failed') return applied.message;
-    this.#keep('lastGood', printPolicy(policy));
+    keep(this.#options.stateDir, this.#log, 'lastGood', printPolicy(policy));
     this.#tell(before, policy, applied.plan);
     this.#changed();
     return undefined;
@@ -250,15 +250,7 @@ export class Supervisor implements Relay {
 
   #keepPlaintext(): void {
     const news = this.#plaintext.news();
-    if (news !== undefined) this.#keep('plaintext', news);
-  }
-
-  #keep(what: Kept, text: string): void {
-    try {
-      writeKept(this.#options.stateDir, what, text);
-    } catch (error) {
-      this.#log('not_kept', { what, message: (error as Error).message });
-    }
+    if (news !== undefined) keep(this.#options.stateDir, this.#log, 'plaintext', news);
   }
 
   #facts(): Omit<PodStatus, 'revision'> {
