@@ -12,7 +12,7 @@ import { traceOf } from '../observe/trace.ts';
 import { type ControlServer, serveControl } from '../queue/control.ts';
 import { QueueManager } from '../queue/manager.ts';
 import { QueueTools } from '../queue/tools.ts';
-import { Spool } from '../spool/spool.ts';
+import { oldestUnanswered, Spool } from '../spool/spool.ts';
 import { Task } from '../task/bootstrap.ts';
 import { wall } from '../task/clock.ts';
 import type { FromRouter, ToRouter } from '../task/messages.ts';
@@ -33,7 +33,7 @@ interface Router {
 let router: Router | undefined;
 let control: ControlServer | undefined;
 const log = jsonLog('router', 1, wall);
-const task = new Task<ToRouter, FromRouter>();
+const task = new Task<ToRouter, FromRouter>(oldestUnanswered);
 const teller = new QueueTeller((message) => task.tell(message));
 
 giveWay();

@@ -6,6 +6,7 @@
 import { type FileHandle, open, unlink } from 'node:fs/promises';
 import type { BodyFolder } from './bodyfolder.ts';
 import { giveBack, takePiece, takeSecondPiece } from './pieces.ts';
+import { answer } from './unanswered.ts';
 
 /** Above this a body is a file: measured, larger values in the store cost more than a file and its sync. */
 const INLINE_BYTES = 128 * 1024;
@@ -46,7 +47,7 @@ export class BodyWriter {
     if (this.#bytes <= INLINE_BYTES) return { kind: 'inline', bytes: this.#takenOut(this.#piece) };
     const file = await this.#beginToWrite(this.#piece);
     await this.#writing;
-    await file.datasync();
+    await answer(file.datasync());
     await file.close();
     await this.#folder.sync();
     this.#letGo();
@@ -105,7 +106,7 @@ export class BodyWriter {
 }
 
 async function writeWhole(file: FileHandle, piece: Buffer, bytes: number): Promise<void> {
-  const { bytesWritten } = await file.write(piece, 0, bytes);
+  const { bytesWritten } = await answer(file.write(piece, 0, bytes));
   if (bytesWritten === bytes) return;
   // A short write is how a full disk shows first; the next one says ENOSPC.
   const rest = bytes - bytesWritten;

@@ -5,6 +5,7 @@
 import { closeSync, fsync, mkdirSync, openSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { answer } from './unanswered.ts';
 
 const fullsync = promisify(fsync);
 
@@ -43,7 +44,7 @@ export class BodyFolder {
     await this.#running.catch(() => undefined);
     this.#next = undefined;
     this.#handle ??= openSync(this.#path, 'r');
-    this.#running = fullsync(this.#handle);
+    this.#running = answer(fullsync(this.#handle));
     await this.#running;
   }
 }

@@ -15,6 +15,8 @@ import { readPieces } from './pieces.ts';
 import { decodeRecord, type Envelope, encodeRecord, type QueueRecord } from './record.ts';
 import { type Checkpoints, Store, type Tables } from './store.ts';
 
+export { oldestUnanswered } from './unanswered.ts';
+
 /** Below this much free space nothing is taken: what is queued needs room to be settled. */
 const RESERVE_BYTES = 64 * 2 ** 20;
 const RESERVE_SHARE = 0.05;

@@ -9,6 +9,7 @@ import { closeSync, fdatasync, openSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { answer } from './unanswered.ts';
 
 /** Another process commits within milliseconds; this long a wait means that the disk is stuck. */
 const BUSY_MS = 10_000;
@@ -186,7 +187,7 @@ export class Store {
     this.#syncLater = undefined;
     this.#onSync();
     try {
-      await datasync(this.#log);
+      await answer(datasync(this.#log));
     } catch (error) {
       this.#fault ??= (error as Error).message;
       for (const { failed } of batch) failed(error as Error);

@@ -19,7 +19,7 @@ import type {
   QueueFigures,
   ToListener,
 } from '../task/messages.ts';
-import { TaskProcess } from '../task/process.ts';
+import { describeLate, TaskProcess } from '../task/process.ts';
 import { Admission } from './admission.ts';
 import { ClientCounts } from './clientcounts.ts';
 import { describePorts, type Generation, loginsRefusedOf, type Member, sessionsOf } from './generation.ts';
@@ -97,6 +97,11 @@ export class ListenerTasks {
   get oldSessionsEnd(): number | null {
     const ends = [...this.#draining].filter((old) => sessionsOf(old) > 0).map(({ endsAt = 0 }) => endsAt);
     return ends.length > 0 ? Math.max(...ends) : null;
+  }
+
+  /** Processes in service that may have to be replaced, and why. */
+  get late(): string[] {
+    return (this.#generation?.members ?? []).flatMap(({ process }) => describeLate('listener', process));
   }
 
   get loginsRefused(): LoginsRefused {
@@ -183,8 +188,13 @@ export class ListenerTasks {
 
   async #addMember(generation: Generation) {
     const { stateDir, logFd, clock } = this.#deps;
-    const heard = (message: FromListener) => this.#heard(generation, member, message);
-    const process = new TaskProcess<ToListener, FromListener>(ENTRY, logFd, heard, [ROOM_TO_GROW]);
+    const process = new TaskProcess<ToListener, FromListener>({
+      entry: ENTRY,
+      logFd,
+      flags: [ROOM_TO_GROW],
+      onMessage: (message) => this.#heard(generation, member, message),
+      onPulse: () => this.#felt(generation, member),
+    });
     const open = new ClientCounts();
     const member = { process, open, since: clock(), ready: false, lost: false, loginsRefused: [] };
     generation.members.push(member);
@@ -229,6 +239,16 @@ export class ListenerTasks {
       default:
         break;
     }
+  }
+
+  /** One that is late gets no connections; when it is killed another one takes its place. */
+  #felt(generation: Generation, member: Member): void {
+    const { log, onChange } = this.#deps;
+    const { pid, late } = member.process;
+    log(late ? 'task_late' : 'task_recovered', { of: 'listener', pid, reason: late });
+    member.ready = late === undefined && !member.lost;
+    if (generation === this.#generation) this.#reception.admitWaiting();
+    onChange();
   }
 
   #gone(generation: Generation, member: Member): void {

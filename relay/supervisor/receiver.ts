@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import type { Log } from '../observe/log.ts';
 import { bind } from '../task/bind.ts';
 import type { Counted, FromReceiver, PairText, ToReceiver } from '../task/messages.ts';
-import { type Raised, TaskProcess } from '../task/process.ts';
+import { describeLate, type Raised, TaskProcess } from '../task/process.ts';
 
 const ENTRY = fileURLToPath(new URL('../receiver/main.ts', import.meta.url));
 const DRAIN_MS = 30_000;
@@ -46,6 +46,11 @@ export class ReceiverPort {
   /** True when nothing can come in any more. */
   get isClosed(): boolean {
     return this.#server === undefined && this.#living === 0;
+  }
+
+  /** Why the process in service may have to be replaced. */
+  get late(): string[] {
+    return describeLate('receiver', this.#task?.process);
   }
 
   async open(pair: PairText): Promise<void> {
@@ -94,10 +99,14 @@ export class ReceiverPort {
 
   #begin(pair: PairText): Task {
     const { stateDir, logFd, onEntered, onCounts } = this.#deps;
-    const process = new TaskProcess<ToReceiver, FromReceiver>(ENTRY, logFd, (message) => {
-      if (message.kind !== 'entered') return;
-      onEntered(message.ids);
-      onCounts({ counts: { 'handed_over{in}': message.ids.length }, observations: {} });
+    const process = new TaskProcess<ToReceiver, FromReceiver>({
+      entry: ENTRY,
+      logFd,
+      onMessage: ({ ids }) => {
+        onEntered(ids);
+        onCounts({ counts: { 'handed_over{in}': ids.length }, observations: {} });
+      },
+      onPulse: () => this.#felt(process),
     });
     const raised = process.raise({ kind: 'configure', stateDir, pair });
     const task = { process, isReady: raised.then((one) => this.#raised(one)) };
@@ -110,6 +119,12 @@ export class ReceiverPort {
   #raised(raised: Raised): boolean {
     if (raised.kind === 'failed') this.#deps.log('handover_not_taken', { message: raised.message });
     return raised.kind === 'ready';
+  }
+
+  #felt({ pid, late }: Task['process']): void {
+    const { log, onChange } = this.#deps;
+    log(late ? 'task_late' : 'task_recovered', { of: 'receiver', pid, reason: late });
+    onChange();
   }
 
   #gone(task: Task): void {

@@ -10,7 +10,7 @@ import type { Log } from '../observe/log.ts';
 import { Backoff } from '../task/backoff.ts';
 import { type Materials, NO_MATERIALS } from '../task/materials.ts';
 import type { Counted, FromRouter, Handover, QueueFigures, ToRouter } from '../task/messages.ts';
-import { TaskProcess } from '../task/process.ts';
+import { describeLate, TaskProcess } from '../task/process.ts';
 
 const ROUTER = fileURLToPath(new URL('../router/main.ts', import.meta.url));
 /** Before a hand-over nothing else waits: an answer to DATA may take as long (RFC 5321 section 4.5.3.2.6). */
@@ -60,6 +60,12 @@ export class RouterTask {
     return this.#current !== undefined;
   }
 
+  /** Why the process in service may have to be replaced. */
+  get late(): string[] {
+    const { process, handover } = this.#current ?? {};
+    return describeLate(handover ? 'giver' : 'router', process);
+  }
+
   /** Contents that changed: for the next connection, login and signature. */
   useMaterials(materials: Materials): void {
     if (isDeepStrictEqual(materials, this.#materials)) return;
@@ -87,9 +93,12 @@ export class RouterTask {
     handover: Handover | null,
   ): Promise<RaisedRouter | { kind: 'failed'; message: string }> {
     const { stateDir, logFd, clock } = this.#deps;
-    const process = new TaskProcess<ToRouter, FromRouter>(handover ? GIVER : ROUTER, logFd, (message) =>
-      this.#heard(process, message),
-    );
+    const process = new TaskProcess<ToRouter, FromRouter>({
+      entry: handover ? GIVER : ROUTER,
+      logFd,
+      onMessage: (message) => this.#heard(process, message),
+      onPulse: () => this.#felt(process),
+    });
     const materials = this.#materials;
     const raised = await process.raise({ kind: 'configure', policy, materials, stateDir, handover });
     if (raised.kind === 'failed') return raised;
@@ -132,6 +141,12 @@ export class RouterTask {
     if (message.kind === 'counts') this.#deps.onCounts(message);
     // A router that drains knows only a part of the queue.
     if (message.kind === 'queue' && from === this.#current?.process) this.#deps.onQueue(message.figures);
+  }
+
+  #felt({ pid, late }: TaskProcess<ToRouter, FromRouter>): void {
+    const { log, onChange } = this.#deps;
+    log(late ? 'task_late' : 'task_recovered', { of: 'router', pid, reason: late });
+    onChange();
   }
 
   #gone(router: RaisedRouter): void {

@@ -71,6 +71,11 @@ export class Service {
     return this.#order?.evacuation ?? null;
   }
 
+  /** Processes that may have to be replaced, and why. */
+  get late(): string[] {
+    return [...this.listeners.late, ...this.router.late, ...(this.#receiverPort?.late ?? [])];
+  }
+
   get addresses(): BoundAddress[] {
     return (this.policy?.inbound.listeners ?? []).flatMap(({ name, port }) => {
       const bound = this.#sockets.addressOf(port);

@@ -31,6 +31,8 @@ export interface Known {
     readonly loginsRefused: LoginsRefused;
   };
   readonly router: { readonly isReady: boolean; readonly starts: number };
+  /** Sentences about processes that give no sign of life. */
+  readonly late: readonly string[];
   readonly missing: readonly string[];
   readonly plaintext: { readonly count: number; readonly list: PodStatus['sessions']['plaintext'] };
   readonly queue: QueueFigures;
@@ -74,10 +76,18 @@ export function podStatusOf(known: Known): Omit<PodStatus, 'revision'> {
 }
 
 /** A pod that leaves is ready, though it listens to nobody: see SERVING_LABEL. */
-function whyNotReady({ stopping, evacuating, policy, certificates, listeners, router }: Known): string[] {
+function whyNotReady({
+  stopping,
+  evacuating,
+  policy,
+  certificates,
+  listeners,
+  router,
+  late,
+}: Known): string[] {
   if (stopping) return ['the relay is stopping'];
   if (!policy) return ['no policy is in force yet'];
-  const reasons: string[] = [];
+  const reasons: string[] = [...late];
   if (!listeners.isReady) reasons.push('the listener task is starting');
   if (!router.isReady && policy.queue.mode === 'Durable') reasons.push('the router task is starting');
   if (!evacuating && policy.inbound.listeners.some(listenerNeedsKeyPair) && !certificates.certificate) {

@@ -271,6 +271,7 @@ export class Supervisor implements Relay {
       certificates: this.#certificates.status(policy, now),
       listeners,
       router,
+      late: this.#service.late,
       missing: policy ? missingOf(policy, this.#materials) : [],
       plaintext: this.#plaintext,
       queue: this.#queue,

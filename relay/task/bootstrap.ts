@@ -1,8 +1,10 @@
 /**
  * What every task process does: it hears its supervisor and nobody else, is configured once, says ready or why not,
- * tells together what gathers in one turn of its loop, and ends with its supervisor.
+ * tells together what gathers in one turn of its loop, beats, and ends with its supervisor.
  */
 import type { Socket } from 'node:net';
+import { monotonic } from './clock.ts';
+import { BEAT_MS, DiskWait, OwnTime } from './heartbeat.ts';
 import type { FromTask } from './messages.ts';
 import { shareOwnership } from './owner.ts';
 
@@ -19,8 +21,14 @@ type Handlers<To extends Message> = {
 };
 
 export class Task<To extends Message, From extends Message> {
+  readonly #oldestWrite: () => number | undefined;
   readonly #flushes: (() => void)[] = [];
   #leaving = false;
+
+  /** `oldestWrite`: when the oldest write began that the disk has not answered, by the monotonic clock. */
+  constructor(oldestWrite: () => number | undefined) {
+    this.#oldestWrite = oldestWrite;
+  }
 
   serve(handlers: Handlers<To>): void {
     process.on('message', (message: To, socket?: Socket) => {
@@ -67,8 +75,17 @@ export class Task<To extends Message, From extends Message> {
       shareOwnership((message as Message & { stateDir: string }).stateDir);
       configure();
       this.tell({ kind: 'ready' });
+      this.#beat();
     } catch (error) {
       this.tell({ kind: 'failed', message: (error as Error).message });
     }
+  }
+
+  #beat(): void {
+    const time = new OwnTime(monotonic, BEAT_MS);
+    const wait = new DiskWait();
+    setInterval(() => {
+      this.tell({ kind: 'beat', diskWaitMs: wait.after(time.passed(), this.#oldestWrite()) });
+    }, BEAT_MS);
   }
 }

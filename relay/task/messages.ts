@@ -73,10 +73,13 @@ export interface Counted {
 type Observations = Readonly<Record<string, readonly number[]>>;
 
 /** What every task says. */
-export type FromTask = { kind: 'ready' } | { kind: 'failed'; message: string };
+export type FromTask =
+  | { kind: 'ready' }
+  | { kind: 'failed'; message: string }
+  /** Every two seconds; how long the disk has owed the answer to a write. */
+  | { kind: 'beat'; diskWaitMs: number };
 
 export type FromListener =
-  | FromTask
   /** Connections that are over, one entry each, as they were counted. */
   | { kind: 'ended'; clients: readonly string[] }
   | { kind: 'plaintext'; client: string; helo: string }
@@ -112,7 +115,7 @@ export const NO_FIGURES: QueueFigures = {
   loginsRefused: [],
 };
 
-export type FromRouter = FromTask | { kind: 'queue'; figures: QueueFigures } | ({ kind: 'counts' } & Counted);
+export type FromRouter = { kind: 'queue'; figures: QueueFigures } | ({ kind: 'counts' } & Counted);
 
 export type ToReceiver =
   | { kind: 'configure'; stateDir: string; pair: PairText }
@@ -121,4 +124,4 @@ export type ToReceiver =
   | { kind: 'connection' }
   | { kind: 'drain' };
 
-export type FromReceiver = FromTask | { kind: 'entered'; ids: readonly string[] };
+export type FromReceiver = { kind: 'entered'; ids: readonly string[] };

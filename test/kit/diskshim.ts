@@ -32,8 +32,8 @@ const KINDS = {
   supervisor: 'cli/main.ts',
   listener: 'listener/main.ts',
   router: 'router/main.ts',
-  giver: 'handover/giving.ts',
-  receiver: 'handover/receiving.ts',
+  giver: 'giver/main.ts',
+  receiver: 'receiver/main.ts',
 } as const;
 export type ProcessKind = keyof typeof KINDS;
 export const PROCESS_KINDS = Object.keys(KINDS) as readonly ProcessKind[];

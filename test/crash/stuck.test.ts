@@ -1,0 +1,137 @@
+/**
+ * Processes that are there and do nothing: stopped, or waiting for a disk that hangs. The relay is not ready and says
+ * why, a new process takes the place of the old one, and mail flows on. And one that was killed before it could tell
+ * what it had made durable: the router finds it.
+ */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { newQueueId } from '#relay/spool/record.ts';
+import { Spool } from '#relay/spool/spool.ts';
+import { shimProblem } from '#test/kit/diskshim.ts';
+import { storyManifest } from '#test/kit/manifest.ts';
+import { freePort } from '#test/kit/ports.ts';
+import { TestRelay } from '#test/kit/relay.ts';
+import { Sink } from '#test/kit/sink.ts';
+import { messageText, SmtpClient } from '#test/kit/smtpclient.ts';
+import { until } from '#test/kit/wait.ts';
+
+/** Longer than it takes to be late, and lost. */
+const LOST_MS = 60_000;
+
+interface Story {
+  readonly relay: TestRelay;
+  readonly sink: Sink;
+}
+
+async function story(env: Readonly<Record<string, string>>, tell: (story: Story) => Promise<void>) {
+  const nextHop = await freePort();
+  const sink = await Sink.start({ port: nextHop });
+  const relay = await TestRelay.start({ env, manifest: ([port]) => storyManifest({ port, nextHop }) });
+  try {
+    await tell({ relay, sink });
+  } finally {
+    await relay.kill9();
+    await relay.remove();
+    await sink.down();
+  }
+}
+
+/** Processes of a kind that were started and have not ended, by their pids. */
+function processesOf({ stderr }: TestRelay, task: string): number[] {
+  const pids = (pattern: RegExp) => [...stderr.matchAll(pattern)].map(([, pid]) => Number(pid));
+  const ended = pids(/"event":"task_died",[^\n]*"pid":(\d+)/g);
+  return pids(new RegExp(`"event":"task_started","started":"${task}","pid":(\\d+)`, 'g')).filter(
+    (pid) => !ended.includes(pid),
+  );
+}
+
+async function notReady({ adminPort }: TestRelay): Promise<string> {
+  const response = await fetch(`http://127.0.0.1:${adminPort}/readyz`);
+  return response.status === 200 ? '' : response.text();
+}
+
+async function deliver({ relay, sink }: Story, id: string): Promise<void> {
+  const client = await SmtpClient.connect(relay.ports[0] ?? 0);
+  await client.hello();
+  assert.match(await client.send('me@client.example', ['you@example.com'], messageText(id)), /^250/);
+  await client.quit();
+  await until(`message ${id}`, () => sink.arrived.some((arrived) => arrived.id === id), 30_000);
+}
+
+test('a listener and a router that are stopped: not ready, then replaced', async () => {
+  await story({}, async (parts) => {
+    const { relay } = parts;
+    await deliver(parts, 'before');
+    for (const task of ['listener', 'router']) {
+      const stopped = processesOf(relay, task);
+      for (const pid of stopped) process.kill(pid, 'SIGSTOP');
+      const why = await until(`a ${task} to be missed`, () => notReady(relay), LOST_MS);
+      assert.match(why, new RegExp(`the ${task} process ${stopped[0]} gives no sign of life`));
+      await until('the relay to be ready', async () => (await notReady(relay)) === '', LOST_MS);
+      for (const pid of stopped) assert.throws(() => process.kill(pid, 0), 'it was replaced');
+      await deliver(parts, `without the first ${task}`);
+    }
+  });
+});
+
+test('one that is stopped for a moment is not replaced', async () => {
+  await story({}, async ({ relay }) => {
+    const [router = 0] = processesOf(relay, 'router');
+    process.kill(router, 'SIGSTOP');
+    await until('the router to be missed', () => notReady(relay), LOST_MS);
+    process.kill(router, 'SIGCONT');
+    await until('the relay to be ready', async () => (await notReady(relay)) === '', LOST_MS);
+    assert.deepEqual(processesOf(relay, 'router'), [router]);
+  });
+});
+
+test('a disk that hangs under a listener whose loop turns', { skip: shimProblem() ?? false }, async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'hungsync-'));
+  const [library, flag] = [join(dir, 'hungsync.so'), join(dir, 'hung')];
+  const source = new URL('programs/hungsync.c', import.meta.url).pathname;
+  execFileSync('cc', ['-O2', '-Wall', '-Wextra', '-Werror', '-fPIC', '-shared', '-o', library, source]);
+  await story({ LD_PRELOAD: library, HUNG_WHILE: flag }, async (parts) => {
+    const { relay } = parts;
+    await deliver(parts, 'before');
+    const before = processesOf(relay, 'listener');
+    writeFileSync(flag, '');
+    const client = await SmtpClient.connect(relay.ports[0] ?? 0);
+    await client.hello();
+    client.write('MAIL FROM:<me@client.example>\r\nRCPT TO:<you@example.com>\r\nDATA\r\n');
+    client.write(`${messageText('hung')}\r\n.\r\n`);
+    const why = await until('a listener to be missed', () => notReady(relay), LOST_MS);
+    assert.match(why, /the listener process \d+ waits for its disk, which does not answer/);
+    await until('another listener', () => processesOf(relay, 'listener').length < before.length, LOST_MS);
+    rmSync(flag);
+    await until('the relay to be ready', async () => (await notReady(relay)) === '', LOST_MS);
+    await deliver(parts, 'after');
+    client.close();
+  });
+  rmSync(dir, { recursive: true });
+});
+
+test('what a listener made durable and was killed before it told is delivered', async () => {
+  await story({}, async (parts) => {
+    const { relay, sink } = parts;
+    await deliver(parts, 'told');
+    const spool = new Spool(relay.stateDir);
+    const id = newQueueId(Date.now());
+    const body = spool.bodyWriter(id);
+    await body.write(Buffer.from(messageText('untold')));
+    const envelope = {
+      receivedAt: Date.now(),
+      from: 'me@client.example',
+      recipients: [{ address: 'you@example.com', state: 'queued' as const }],
+      eightBit: false,
+      smtpUtf8: false,
+    };
+    await spool.enter(id, envelope, await body.seal());
+    await spool.close();
+    process.kill(processesOf(relay, 'listener')[0] ?? 0, 'SIGKILL');
+    await until('the untold message', () => sink.arrived.some((arrived) => arrived.id === 'untold'));
+  });
+});
