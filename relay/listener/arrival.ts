@@ -2,7 +2,7 @@
 import type { SMTPServerAddress, SMTPServerSession } from 'smtp-server';
 import { masqueradedAddress } from '../headers/masquerade.ts';
 import type { Envelope, Recipient } from '../spool/record.ts';
-import { printAddress, relayable, withPostmasterDomain } from './address.ts';
+import { withPostmasterDomain } from './address.ts';
 import type { Trace } from './received.ts';
 
 export interface SessionTls {
@@ -63,7 +63,7 @@ export function arrivalOf(session: SMTPServerSession, terms: ArrivalTerms): Arri
 }
 
 function senderOf(from: SMTPServerAddress | false, { ours, masqueradeDomains }: ArrivalTerms): string {
-  const address = from === false ? '' : canonical(from.address);
+  const address = from === false ? '' : from.address;
   return ours && address !== '' ? masqueradedAddress(address, masqueradeDomains) : address;
 }
 
@@ -77,7 +77,7 @@ function heldTo({ senderDomains, masqueradeDomains }: ArrivalTerms): Pick<Envelo
 function recipientOf({ address, dsn }: SMTPServerAddress, { acceptDomains }: ArrivalTerms): Recipient {
   const { notify, orcpt } = dsn ?? {};
   return {
-    address: canonical(withPostmasterDomain(address, acceptDomains)),
+    address: withPostmasterDomain(address, acceptDomains),
     state: 'queued',
     ...(notify && notify.length > 0 ? { notify } : {}),
     ...(orcpt ? { orcpt } : {}),
@@ -88,10 +88,4 @@ function recipientOf({ address, dsn }: SMTPServerAddress, { acceptDomains }: Arr
 function withBcc(recipients: readonly Recipient[], bcc: string | null): readonly Recipient[] {
   if (bcc === null || recipients.some(({ address }) => address === bcc)) return recipients;
   return [...recipients, { address: bcc, state: 'queued', notify: ['NEVER'] }];
-}
-
-/** Domains as DNS has them, so that a next hop without SMTPUTF8 understands them. */
-function canonical(address: string): string {
-  const parts = relayable(address);
-  return parts ? printAddress(parts) : address;
 }

@@ -8,8 +8,10 @@ import type { SMTPServer, SMTPServerSession } from 'smtp-server';
 import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js';
 import type { SMTPStream } from 'smtp-server/lib/smtp-stream.js';
 import type { SessionTrace } from '../observe/trace.ts';
+import { printMailbox } from './address.ts';
 import { feedData } from './dataparser.ts';
 import type { Exchange } from './exchange.ts';
+import { readMailCommand } from './mailcommand.ts';
 import { REPLIES, type Reply } from './reply.ts';
 
 export type ConnectionOptions = ConstructorParameters<typeof SMTPConnection>[2];
@@ -38,6 +40,7 @@ export interface Patience {
 }
 
 export const HANDSHAKE_MS = 60_000;
+const LONGEST_HELO = 255;
 const STARTTLS = Buffer.from('STARTTLS');
 /** Replies that may wait for those of commands that came in the same read (RFC 2920 section 3.2); all others leave at once. */
 const GROUPED = new Set(['MAIL', 'RCPT', 'RSET']);
@@ -113,6 +116,28 @@ export class GatedConnection extends SMTPConnection {
     return super._isSupported(command);
   }
 
+  override handler_EHLO(command: Buffer, callback: () => void): void {
+    this.#greet(command, (line, done) => super.handler_EHLO(line, done), callback);
+  }
+
+  override handler_HELO(command: Buffer, callback: () => void): void {
+    this.#greet(command, (line, done) => super.handler_HELO(line, done), callback);
+  }
+
+  /** Read as the gate has read it; the library's own way is stricter than the field, and silent about source routes. */
+  override _parseAddressCommand(name: string, line: Buffer) {
+    const read = readMailCommand(name === 'mail from' ? 'MAIL' : 'RCPT', line.toString());
+    if (read.kind !== 'command') return false as const;
+    const { mailbox, parameters } = read.command;
+    const names = parameters.map(([key]) => key);
+    const duplicate = names.find((key, index) => names.indexOf(key) < index);
+    return {
+      address: mailbox === null ? '' : printMailbox(mailbox),
+      args: Object.fromEntries(parameters),
+      ...(duplicate === undefined ? {} : { duplicate }),
+    };
+  }
+
   /** What a refused MAIL said of its message is not said of the next one. */
   override handler_MAIL(command: Buffer, callback: () => void): void {
     if (!this.session.envelope.mailFrom) this._resetSession();
@@ -169,6 +194,18 @@ export class GatedConnection extends SMTPConnection {
   /** We owe the client a reply. */
   get #isDeciding(): boolean {
     return Boolean(this._handlerPending || (this._dataStream && this._parser && !this._parser._dataMode));
+  }
+
+  /** Some clients call themselves by several words: the library hears the first, and the trace has all. */
+  #greet(command: Buffer, handle: (line: Buffer, done: () => void) => void, callback: () => void): void {
+    const [verb = '', first = '', ...more] = command.toString().trim().split(/\s+/);
+    handle(Buffer.from(`${verb} ${first}`), () => {
+      if (more.length > 0 && this.hostNameAppearsAs) {
+        this.hostNameAppearsAs = [first, ...more].join(' ').slice(0, LONGEST_HELO).toLowerCase();
+        this.session.hostNameAppearsAs = this.hostNameAppearsAs;
+      }
+      callback();
+    });
   }
 
   #refuse({ code, text, reason }: Reply): void {

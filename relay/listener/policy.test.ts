@@ -15,7 +15,12 @@ const rules = (
   starttls: StartTlsPolicy,
   auth: Listener['auth'] = 'Disabled',
   hasPair = true,
-): SessionRules => ({ starttls, auth, messageBytes: 1000, hasPair });
+): SessionRules => ({
+  starttls,
+  auth,
+  offered: { messageBytes: 1000, dsn: true, auth: auth !== 'Disabled' },
+  hasPair,
+});
 const clear = { secure: false, loggedIn: false, inTransaction: false };
 const secure = { secure: true, loggedIn: false, inTransaction: false };
 const codeOf = (verb: string, of: SessionRules) => refusalOf(verb, of, clear)?.code;

@@ -3,7 +3,7 @@
  * "STARTTLS required"; this is where it is decided, for every command. Pure.
  */
 import type { Listener, Policy, StartTlsPolicy, TlsVersion } from '#crds/policyfile.ts';
-import { rawPathIsPlain } from './address.ts';
+import { type OfferedParameters, refusalOfCommand } from './mailcommand.ts';
 import { REPLIES, type Reply } from './reply.ts';
 
 /** What may be said in clear text where TLS is required (RFC 3207 section 4, plus HELO, RSET for old clients). */
@@ -12,15 +12,12 @@ const BEFORE_TLS = new Set(['EHLO', 'HELO', 'NOOP', 'STARTTLS', 'RSET', 'QUIT'])
 /** Commands of smtp-server that this relay does not have. */
 export const NEVER_AVAILABLE = new Set(['XCLIENT', 'XFORWARD', 'WIZ', 'SHELL', 'KILL', 'LHLO']);
 
-/** RFC 5321 section 4.5.3.1.4 with all that extensions add to it; what a recipient keeps in the queue is bounded by it. */
-const LONGEST_PATH_LINE = 2_048;
-
 type ClientPolicy = Policy['inbound']['clientPolicies'][number];
 
 export interface SessionRules {
   readonly starttls: StartTlsPolicy;
   readonly auth: Listener['auth'];
-  readonly messageBytes: number;
+  readonly offered: OfferedParameters;
   /** False while no pair is loaded: TLS that the session needs cannot be had. */
   readonly hasPair: boolean;
 }
@@ -86,10 +83,6 @@ function refusalInClear(verb: string, { starttls, hasPair, auth }: SessionRules)
 }
 
 /** The reply that refuses a MAIL or RCPT for how it is written, or undefined. */
-export function refusalOfLine(verb: string, line: Buffer, { messageBytes }: SessionRules): Reply | undefined {
-  if (verb !== 'MAIL' && verb !== 'RCPT') return undefined;
-  if (line.length > LONGEST_PATH_LINE) return REPLIES.lineTooLong;
-  if (!rawPathIsPlain(line)) return verb === 'MAIL' ? REPLIES.badSender : REPLIES.badRecipient;
-  const [, size] = /\sSIZE=(\d{1,20})(?:\s|$)/i.exec(line.toString('latin1')) ?? [];
-  return size !== undefined && Number(size) > messageBytes ? REPLIES.tooLarge : undefined;
+export function refusalOfLine(verb: string, line: Buffer, { offered }: SessionRules): Reply | undefined {
+  return verb === 'MAIL' || verb === 'RCPT' ? refusalOfCommand(verb, line, offered) : undefined;
 }

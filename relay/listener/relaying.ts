@@ -8,7 +8,7 @@ import { listCovers, networkOf } from '#crds/networks.ts';
 import { type Matcher, matcherOf } from '#crds/patterns.ts';
 import type { Clients, Policy } from '#crds/policyfile.ts';
 import { nameIsAllowed } from '../auth/certificatenames.ts';
-import { relayable } from './address.ts';
+import { isRouting, readMailbox } from './address.ts';
 import { countedAs } from './clientnetwork.ts';
 import { REPLIES, type Reply } from './reply.ts';
 
@@ -46,11 +46,11 @@ export function relayingOf(clients: Clients, acceptDomains: readonly string[]): 
     mayRelay,
     isLoggedIn,
     refusalOfRecipient: (identity, from, to) => {
-      const recipient = relayable(to);
-      if (!recipient) return REPLIES.badRecipient;
+      const recipient = readMailbox(to);
+      if (!recipient?.domain || isRouting(recipient)) return REPLIES.badRecipient;
       if (accepted.has(recipient.domain)) return undefined;
       if (!mayRelay(identity)) return REPLIES.noRelaying;
-      if (from !== '' && !isAllowedSender(relayable(from)?.domain ?? '')) return REPLIES.senderNotAllowed;
+      if (from !== '' && !isAllowedSender(readMailbox(from)?.domain ?? '')) return REPLIES.senderNotAllowed;
       return isAllowedRecipient(recipient.domain) ? undefined : REPLIES.recipientNotAllowed;
     },
   };

@@ -48,6 +48,10 @@ export const REPLIES = {
   closing: reply(421, 'closing', '4.3.2 Service is restarting, try again'),
   badSender: reply(553, 'bad_address', '5.1.7 This sender address cannot be relayed'),
   badRecipient: reply(553, 'bad_address', '5.1.3 This recipient address cannot be relayed'),
+  senderSyntax: reply(501, 'protocol', '5.1.7 Bad sender address syntax'),
+  recipientSyntax: reply(501, 'protocol', '5.1.3 Bad recipient address syntax'),
+  unqualifiedSender: reply(553, 'bad_address', '5.1.7 The sender address needs a domain'),
+  unknownParameter: reply(555, 'unknown_parameter', '5.5.4 Unsupported parameter'),
   needsSmtpUtf8: reply(553, 'bad_address', '5.6.7 This address needs SMTPUTF8'),
   noRelaying: reply(
     550,

@@ -18,10 +18,11 @@ import type { Log } from '../observe/log.ts';
 import type { SessionTrace, Tracer } from '../observe/trace.ts';
 import type { Counters } from '../task/counts.ts';
 import type { Materials } from '../task/materials.ts';
-import { needsSmtpUtf8, relayable, withPostmasterDomain } from './address.ts';
+import { needsSmtpUtf8, withPostmasterDomain } from './address.ts';
 import { type Arrival, arrivalOf, type SessionTls } from './arrival.ts';
 import type { SessionParts } from './connection.ts';
 import { Logins } from './logins.ts';
+import { offersDsn } from './mailcommand.ts';
 import {
   NEVER_AVAILABLE,
   refusalOf,
@@ -113,7 +114,7 @@ export class ListenerSessions {
   }
 
   handlers(): SMTPServerOptions {
-    const { listener, counters } = this.#options;
+    const { listener, counters, policy } = this.#options;
     // Certificates may be all that counts as a login here.
     const isLogin = listener.auth !== 'Disabled' && this.logins.mechanisms.length > 0;
     return {
@@ -126,6 +127,9 @@ export class ListenerSessions {
       onSecure: (socket, session, callback) => this.#onSecure(socket as TLSSocket, session, callback),
       onAuth: (auth, session, callback) => this.#onAuth(auth, session, callback),
       onMailFrom: (address, session, callback) => {
+        // Whoever may relay is at home here, and its programs name no domain.
+        if (address.address !== '' && !address.address.includes('@') && this.#mayRelay(session))
+          address.address += `@${policy.hostname}`;
         const answer = (reply?: Reply) => callback(reply ? this.#refusals.by(session, reply) : null);
         this.#refusalOfSender(address, session).then(answer, callback);
       },
@@ -156,7 +160,11 @@ export class ListenerSessions {
     return {
       starttls: starttlsOfSession(listener, this.#clientPolicyOf(client)),
       auth: listener.auth,
-      messageBytes: policy.inbound.limits.messageBytes,
+      offered: {
+        messageBytes: policy.inbound.limits.messageBytes,
+        dsn: offersDsn(policy),
+        auth: listener.auth !== 'Disabled',
+      },
       hasPair: hasPair(),
     };
   }
@@ -178,6 +186,10 @@ export class ListenerSessions {
     const { user, remoteAddress, secure } = session;
     const login = secure && typeof user === 'string' ? user : null;
     return { client: remoteAddress, login, certificateNames: this.#factsOf(session).certificateNames };
+  }
+
+  #mayRelay(session: SMTPServerSession): boolean {
+    return this.#relaying.mayRelay(this.#identityOf(session));
   }
 
   #onSecure(socket: TLSSocket, session: SMTPServerSession, callback: Callback): void {
@@ -216,7 +228,7 @@ export class ListenerSessions {
     const { policy, countMessage, refusalOfMore } = this.#options;
     const { messagesPerClientPerMinute: perClient, messagesPerLoginPerMinute: perLogin } =
       policy.inbound.limits;
-    if (address !== '' && !relayable(address)) return REPLIES.badSender;
+    if (address !== '' && !address.includes('@')) return REPLIES.unqualifiedSender;
     if (needsSmtpUtf8(address) && !session.envelope.smtpUtf8) return REPLIES.needsSmtpUtf8;
     const { client, login } = this.#identityOf(session);
     if (perClient !== null && (await countMessage('client', this.#relaying.countedAs(client))) > perClient)
@@ -282,7 +294,7 @@ export class ListenerSessions {
       hostname,
       receivedAt,
       login: identity.login,
-      ours: this.#relaying.mayRelay(identity),
+      ours: this.#mayRelay(session),
       senderDomains: listener.clients.senderDomains,
       acceptDomains: inbound.acceptDomains,
       masqueradeDomains: inbound.masqueradeDomains,

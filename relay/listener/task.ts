@@ -11,6 +11,7 @@ import type { Tracer } from '../observe/trace.ts';
 import type { Counters } from '../task/counts.ts';
 import { bundleOf, type Materials } from '../task/materials.ts';
 import type { Pairs, PairText } from '../task/messages.ts';
+import { offersDsn } from './mailcommand.ts';
 import { REPLIES, type Reply } from './reply.ts';
 import { GatedServer } from './server.ts';
 import { ListenerSessions, type Taker } from './sessions.ts';
@@ -146,8 +147,7 @@ export class ListenerTask {
       secure: listener.implicitTLS,
       disableReverseLookup: true,
       authOptional: true,
-      // Without a queue there is nobody who could report later: who passes mail on to us does (RFC 3461 section 5.2.2).
-      hideDSN: policy.queue.mode === 'CutThrough',
+      hideDSN: !offersDsn(policy),
       size: limits.messageBytes,
       socketTimeout: limits.idleSeconds * 1000,
       ...(this.#pairs.host ? this.#contexts(listener, floor, this.#pairs.host) : {}),

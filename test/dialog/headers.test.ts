@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { after, before, test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { dkimVerify } from 'mailauth/lib/dkim/verify.js';
 import { until } from '#test/kit/wait.ts';
 import { Rig } from './rig.ts';
@@ -89,6 +90,23 @@ test('hosts below a masqueraded domain are hidden, in the envelope and in the se
   assert.match(text, /^Reply-To: x@other\.example\r$/m);
   assert.match(text, /^To: b@web1\.example\.com\r$/m);
   assert.equal((await rig.arrived('mask')).from, 'app@example.com');
+});
+
+test('odd addresses go on as RFC 5321 has them, and a sender without a domain with that of the relay', async () => {
+  const envelopes = [
+    ['root', '"jane doe"@y.example', 'root@example.com', '"jane doe"@y.example'],
+    ['name.@host.example', 'b@y.example.', '"name."@host.example', 'b@y.example'],
+    ['a%b@host1.example', 'b..c@Y.example', 'a%b@host1.example', '"b..c"@y.example'],
+  ] as const;
+  for (const [index, [from, to, fromThen, toThen]] of envelopes.entries()) {
+    const client = await rig.client('smtp', OURS);
+    await client.send(from, [to], `X-Test-Id: odd${index}\r\n\r\nbody`);
+    await until(`${from} to ${to} at the next hop`, () =>
+      rig.hop.arrived.some(({ id, from: sender, to: [recipient] }) =>
+        isDeepStrictEqual([id, sender, recipient], [`odd${index}`, fromThen, toThen]),
+      ),
+    );
+  }
 });
 
 test('a copy of every message goes to alwaysBcc, and no header tells of it', async () => {

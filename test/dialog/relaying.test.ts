@@ -89,15 +89,18 @@ test('what other servers read as routing is refused, from those who may relay to
 });
 
 test('address literals, quoted local parts and odd but right addresses are relayed as they are', async () => {
-  const to = ['"john.doe"@anywhere.example', "o'neil+tag=x@anywhere.example", 'b@[192.0.2.1]'];
+  const to = [
+    '"john doe"@anywhere.example',
+    '"john.doe"@anywhere.example',
+    "o'neil+tag=x@anywhere.example",
+    'b@[192.0.2.1]',
+  ];
   const client = await rig.client('smtp', OURS);
   assert.match(await client.send('', to, messageText('odd')), /^250/);
   await until('all to have arrived', () => {
     const arrived = rig.hop.arrived.filter(({ id }) => id === 'odd').flatMap((one) => one.to);
     return arrived.toSorted().join() === to.toSorted().join();
   });
-  // Blanks in a local part are more than the library can read.
-  assert.match(await replyTo({ to: '<"john doe"@anywhere.example>' }), /^501/);
 });
 
 test('the null sender is taken, from strangers too', async () => {

@@ -28,6 +28,22 @@ export interface SinkOptions {
   readonly refuseMessage?: (id: string) => number | undefined;
 }
 
+/** The library cannot read every quoted local part. */
+const QUOTED = /^(?:MAIL FROM|RCPT TO):<("(?:[^"\\]|\\.)*"@[^>]*)>/i;
+
+class Server extends SMTPServer {
+  override connect(...args: Parameters<SMTPServer['connect']>): void {
+    super.connect(...args);
+    const connection = [...this.connections].at(-1);
+    const parse = connection?._parseAddressCommand;
+    if (!connection || !parse) return;
+    connection._parseAddressCommand = (name, line) => {
+      const [, address] = QUOTED.exec(line.toString()) ?? [];
+      return address === undefined ? parse.call(connection, name, line) : { address, args: false };
+    };
+  }
+}
+
 export class Sink {
   readonly #options: SinkOptions;
   #server: SMTPServer | undefined;
@@ -52,7 +68,7 @@ export class Sink {
 
   async up(): Promise<void> {
     const { port, host = '127.0.0.1', pair, brokenHandshake, refuse, refuseMessage } = this.#options;
-    const server = new SMTPServer({
+    const server = new Server({
       authOptional: true,
       disableReverseLookup: true,
       logger: false,

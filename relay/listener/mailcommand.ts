@@ -1,0 +1,108 @@
+/**
+ * MAIL and RCPT as clients write them, and what is refused of them for how they are written: the path as Postfix reads
+ * it, a source route, and each parameter that this relay does not know (RFC 5321 section 4.1.1.11), because taking one in
+ * silence is a promise that nobody keeps. Pure.
+ */
+import type { Policy } from '#crds/policyfile.ts';
+import { type Mailbox, readMailbox } from './address.ts';
+import { REPLIES, type Reply } from './reply.ts';
+
+export interface MailCommand {
+  /** null: the null sender. */
+  readonly mailbox: Mailbox | null;
+  /** In their order; the value as it came, xtext decoded, and true where there is none. */
+  readonly parameters: readonly (readonly [name: string, value: string | true])[];
+}
+
+export type ReadCommand =
+  | { kind: 'command'; command: MailCommand }
+  | { kind: 'source-route' }
+  | { kind: 'ill-formed' };
+
+export interface OfferedParameters {
+  readonly messageBytes: number;
+  readonly dsn: boolean;
+  readonly auth: boolean;
+}
+
+type Verb = 'MAIL' | 'RCPT';
+
+/** RFC 5321 section 4.5.3.1.4 with all that extensions add to it; what a recipient keeps in the queue is bounded by it. */
+const LONGEST_LINE = 2_048;
+const LONGEST_NAME = 40;
+
+/** Behind the colon: a path in brackets, in which quotes hide brackets and blanks, or a word; then the parameters. */
+const PATH =
+  /^[ \t]*(?:<((?:[^<>"]|"(?:[^"\\]|\\.)*")*)>|((?:[^\s<>"]|"(?:[^"\\]|\\.)*")+))(?:[ \t]+(.*))?$/s;
+const SOURCE_ROUTE = /^@[^"]*:/;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const CONTROL = /[\x00-\x1f\x7f]/;
+
+const WRONG = {
+  MAIL: { form: REPLIES.senderSyntax, route: REPLIES.badSender },
+  RCPT: { form: REPLIES.recipientSyntax, route: REPLIES.badRecipient },
+};
+
+/** The reply that refuses a MAIL or RCPT for how it is written, or undefined. */
+export function refusalOfCommand(verb: Verb, line: Buffer, offered: OfferedParameters): Reply | undefined {
+  if (line.length > LONGEST_LINE) return REPLIES.lineTooLong;
+  // Ill-formed UTF-8 would be read as U+FFFD.
+  const text = line.toString();
+  if (!line.equals(Buffer.from(text))) return WRONG[verb].route;
+  const read = readMailCommand(verb, text);
+  if (read.kind === 'source-route') return WRONG[verb].route;
+  if (read.kind === 'ill-formed') return WRONG[verb].form;
+  const { mailbox, parameters } = read.command;
+  if (verb === 'RCPT' && (mailbox === null || !isWhole(mailbox))) return WRONG[verb].form;
+  const known = knownParameters(verb, offered);
+  const unknown = parameters.find(([name]) => !known.includes(name));
+  if (unknown) return unsupported(unknown[0]);
+  const size = parameters.find(([name]) => name === 'SIZE')?.[1];
+  return Number(size) > offered.messageBytes ? REPLIES.tooLarge : undefined;
+}
+
+export function readMailCommand(verb: Verb, line: string): ReadCommand {
+  const begin = /^[A-Z]+[ \t]+(?:FROM|TO):/i.exec(line)?.[0] ?? '';
+  if (!begin.toUpperCase().endsWith(verb === 'MAIL' ? 'FROM:' : 'TO:')) return { kind: 'ill-formed' };
+  const [, inBrackets, word, rest = ''] = PATH.exec(line.slice(begin.length)) ?? [];
+  const path = inBrackets?.trim() ?? word;
+  if (path === undefined) return { kind: 'ill-formed' };
+  if (SOURCE_ROUTE.test(path)) return { kind: 'source-route' };
+  const mailbox = inBrackets === '' ? null : readMailbox(path);
+  const parameters = readParameters(rest);
+  if (mailbox === undefined || parameters === undefined) return { kind: 'ill-formed' };
+  return { kind: 'command', command: { mailbox, parameters } };
+}
+
+/** Undefined where a value hides a control character (RFC 3461 section 4: xtext), the matter of log injection. */
+function readParameters(text: string): MailCommand['parameters'] | undefined {
+  const words = text.split(/[ \t]+/).filter((word) => word !== '');
+  const parameters = words.map((word) => {
+    const [name = '', ...rest] = word.split('=');
+    const value = rest
+      .join('=')
+      .replace(/\+([0-9A-F]{2})/g, (_, hex) => String.fromCharCode(parseInt(hex, 16)));
+    return [name.toUpperCase(), value || true] as const;
+  });
+  return parameters.some(([, value]) => value !== true && CONTROL.test(value)) ? undefined : parameters;
+}
+
+/** A recipient without a domain is the postmaster's alone (RFC 5321 section 4.1.1.3). */
+function isWhole({ local, domain }: Mailbox): boolean {
+  return domain !== '' || local.toLowerCase() === 'postmaster';
+}
+
+/** Without a queue there is nobody who could report later: who passes mail on to us does (RFC 3461 section 5.2.2). */
+export function offersDsn({ queue }: Policy): boolean {
+  return queue.mode !== 'CutThrough';
+}
+
+function knownParameters(verb: Verb, { dsn, auth }: OfferedParameters): readonly string[] {
+  if (verb === 'RCPT') return dsn ? ['NOTIFY', 'ORCPT'] : [];
+  return ['SIZE', 'BODY', 'SMTPUTF8', ...(dsn ? ['RET', 'ENVID'] : []), ...(auth ? ['AUTH'] : [])];
+}
+
+function unsupported(name: string): Reply {
+  const shown = name.replace(/[^!-~]/g, '?').slice(0, LONGEST_NAME);
+  return { ...REPLIES.unknownParameter, text: `${REPLIES.unknownParameter.text}: ${shown}` };
+}
