@@ -7,7 +7,7 @@ import type { Policy } from '#crds/policyfile.ts';
 import { type Mailbox, readMailbox } from './address.ts';
 import { REPLIES, type Reply } from './reply.ts';
 
-export interface MailCommand {
+interface MailCommand {
   /** null: the null sender. */
   readonly mailbox: Mailbox | null;
   /** In their order; the value as it came, xtext decoded, and true where there is none. */
