@@ -6,6 +6,7 @@
  * honestly be, because what answers may be no relay: every string and list has a bound here.
  */
 import { z } from 'zod';
+import { FAILURE_CAUSES } from './failure.ts';
 import { fitter } from './fit.ts';
 
 const text = (most: number) => z.string().max(most);
@@ -113,7 +114,16 @@ export const podStatus = z.object({
     /** Age of the oldest, in seconds; null when empty. */
     oldestSeconds: z.number().min(0).max(2_147_483_647).nullable(),
     /** The last reason a delivery was put off, by destination; at most ten destinations. */
-    deferrals: destinations(),
+    deferrals: z
+      .array(
+        z.object({
+          destination: text(256),
+          /** Absent in older relays. */
+          cause: z.enum(FAILURE_CAUSES).optional().catch(undefined),
+          message: message(),
+        }),
+      )
+      .max(16),
     /** Next hops that refuse our login: what waits for them is held back, not returned. */
     loginsRefused: destinations().default([]),
   }),

@@ -5,6 +5,7 @@
  */
 import { isIP } from 'node:net';
 import { checkServerIdentity, type PeerCertificate, type SecureContext } from 'node:tls';
+import { type Failure, type FailureCause, makeFailure, oneLine } from '#crds/failure.ts';
 import type { SessionTrace } from '../observe/trace.ts';
 import type { HopTls, NextHop } from './courier.ts';
 import { HopConnection } from './hopconnection.ts';
@@ -28,7 +29,7 @@ export interface Session {
 
 export type Opened =
   | { kind: 'session'; session: Session }
-  | { kind: 'failed'; reason: string; brokenHandshake: boolean; loginRefused: boolean };
+  | { kind: 'failed'; failure: Failure; brokenHandshake: boolean };
 
 export interface Connecting {
   readonly opened: Promise<Opened>;
@@ -92,8 +93,8 @@ export function connect(hop: NextHop, terms: ConnectTerms): Connecting {
     // Asked before closing; after the session was given out this only marks it.
     const brokenHandshake = connection.isInHandshake;
     connection.close();
-    const reason = loginRefused ? loginReason(error, hop) : reasonOf(error, hop, brokenHandshake);
-    resolve({ kind: 'failed', reason, brokenHandshake, loginRefused });
+    const failure = loginRefused ? loginFailure(error, hop) : connectFailure(error, hop, brokenHandshake);
+    resolve({ kind: 'failed', failure, brokenHandshake });
   };
   connection.on('error', ended);
   connection.on('end', () => ended(new Error('the connection was closed')));
@@ -149,8 +150,9 @@ function isAboutLogin({ responseCode, originalCode }: SmtpError): boolean {
   return responseCode === undefined ? originalCode === 'EOAUTH2' : responseCode >= 500;
 }
 
-function loginReason({ response, message }: SmtpError, { host, port }: NextHop): string {
-  return `4.7.8 ${host}:${port} refuses our login: ${oneLine(response ?? message)}`;
+function loginFailure({ response, message }: SmtpError, { host, port }: NextHop): Failure {
+  const text = `${host}:${port} refuses our login: ${response ?? message}`;
+  return makeFailure({ cause: 'login', status: '4.7.8', text, command: 'AUTH' });
 }
 
 /** As Postfix's "secure": the domain itself, or a host below it; never a name that only DNS vouches for. */
@@ -162,19 +164,42 @@ function identityOf(domain: string): (host: string, certificate: PeerCertificate
   };
 }
 
-function reasonOf(error: SmtpError, hop: NextHop, brokenHandshake: boolean): string {
+function connectFailure(error: SmtpError, hop: NextHop, brokenHandshake: boolean): Failure {
   const where = `${hop.host}:${hop.port}`;
   // What the runtime advises is for people at a keyboard.
-  const said = oneLine(error.message).replace(/; if the root CA is installed locally.*/, '');
+  const said = error.message.replace(/; if the root CA is installed locally.*/s, '');
   const aboutTls = brokenHandshake || error.code === 'ETLS';
-  return aboutTls
-    ? `4.7.5 ${where}: TLS level ${hop.tlsLevel} is not met: ${said}`
-    : `4.4.1 ${where}: ${said}`;
+  if (!aboutTls)
+    return makeFailure({ cause: nameConnectCause(error), status: '4.4.1', text: `${where}: ${said}` });
+  const text = `${where}: TLS level ${hop.tlsLevel} is not met: ${said}`;
+  return makeFailure({ cause: nameTlsCause(error), status: '4.7.5', text });
 }
 
-/** What a next hop says ends up in logs, in terminals and in replies of ours: it must not control any of them. */
-export function oneLine(text: string): string {
-  return text.replace(/\p{Cc}+/gu, ' ').slice(0, 300);
+function nameConnectCause({ responseCode, command }: SmtpError): FailureCause {
+  return responseCode !== undefined || command === 'CONN' ? 'greeting' : 'connect';
+}
+
+/** RFC 8460 section 4.3.1 tells these apart. */
+const CERTIFICATE_CAUSES: Readonly<Record<string, FailureCause>> = {
+  ERR_TLS_CERT_ALTNAME_INVALID: 'certificate-host-mismatch',
+  CERT_HAS_EXPIRED: 'certificate-expired',
+  CERT_NOT_YET_VALID: 'certificate-expired',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'certificate-untrusted',
+  SELF_SIGNED_CERT_IN_CHAIN: 'certificate-untrusted',
+  UNABLE_TO_GET_ISSUER_CERT: 'certificate-untrusted',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'certificate-untrusted',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'certificate-untrusted',
+  CERT_SIGNATURE_FAILURE: 'certificate-untrusted',
+  CERT_UNTRUSTED: 'certificate-untrusted',
+  CERT_REVOKED: 'certificate-untrusted',
+  INVALID_CA: 'certificate-untrusted',
+  INVALID_PURPOSE: 'certificate-untrusted',
+};
+
+function nameTlsCause({ code, originalCode, responseCode, message }: SmtpError): FailureCause {
+  const certificate = CERTIFICATE_CAUSES[originalCode ?? ''] ?? CERTIFICATE_CAUSES[code ?? ''];
+  if (certificate) return certificate;
+  return responseCode !== undefined || /STARTTLS/.test(message) ? 'starttls-missing' : 'handshake';
 }
 
 function readHopTls({ tlsSocket: socket }: HopConnection, plan: TlsPlan): HopTls | null {

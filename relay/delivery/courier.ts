@@ -1,9 +1,30 @@
 /**
- * What the queue knows of delivery: a courier takes one message to one next hop and says what became of each
- * recipient. The queue does not know SMTP (smtp.ts does), so that its behaviour can be tested with any courier.
+ * What the rest of the relay knows of delivery: a courier says to which destination mail goes, takes one message there
+ * and says what became of each recipient. Nobody outside this room knows SMTP, so that queue and CutThrough can be
+ * tested with any courier.
  */
+
+import type { Failure } from '#crds/failure.ts';
 import type { Hop } from '#crds/policyfile.ts';
+import type { TlsLevel } from '#crds/tlslevel.ts';
+import type { Materials } from '../task/materials.ts';
+import type { LoginsRefused } from '../task/messages.ts';
 import type { Verdict } from './verdict.ts';
+
+export type { Verdict } from './verdict.ts';
+
+/** Mail with the same key waits, is paced and is retried together. */
+interface Paced {
+  readonly key: string;
+  /** For people. */
+  readonly name: string;
+  /** The part of the spec that decided, for logs. */
+  readonly rule: string;
+}
+
+export type Destination =
+  | (Paced & { readonly kind: 'hops'; readonly hops: readonly Hop[] })
+  | (Paced & { readonly kind: 'mx'; readonly domain: string; readonly tlsLevel: TlsLevel });
 
 /** A hop of the policy, or one that an MX record named. */
 export interface NextHop extends Hop {
@@ -45,22 +66,32 @@ export interface HopTls {
   readonly verified: boolean;
 }
 
-export type HopResult =
-  /** The next hop answered: a verdict for each recipient, in order. `tls` is null in plain text. */
+/** What came of one attempt. */
+export type AttemptResult =
   | {
-      kind: 'answered';
-      verdicts: readonly Verdict[];
-      tls: HopTls | null;
+      readonly kind: 'answered';
+      /** "host:port" of the next hop that answered, or our own name for what we refused ourselves. */
+      readonly hop: string;
+      /** For each recipient, in order. */
+      readonly verdicts: readonly Verdict[];
+      /** null: in plain text. */
+      readonly tls: HopTls | null;
       /** The hop knows DSN: what the sender wants to be told is its affair now. */
-      tellsSender: boolean;
-      /** All recipients wait, and the message itself was not on its way yet: another hop may take it now. */
-      mayTryAnother: boolean;
+      readonly tellsSender: boolean;
+      /** Why other hops were not the one. */
+      readonly passedOver: readonly Failure[];
     }
-  /** No session as the policy wants it, or one that ended before the message; says why. Another hop may do. */
-  | { kind: 'unreachable'; reason: string; loginRefused: boolean; hadSession: boolean };
+  /** No session as the policy wants it, or one that ended before the message was offered. */
+  | { readonly kind: 'unreachable'; readonly failure: Failure; readonly hadSession: boolean };
 
 export interface Courier {
-  deliver(hop: NextHop, parcel: Parcel): Promise<HopResult>;
+  route(from: string, to: string): Destination;
+  /** One attempt; never rejects but for a bug, or a body that cannot be read. */
+  deliver(destination: Destination, parcel: Parcel): Promise<AttemptResult>;
+  /** Next hops that refuse our login, until they take it. */
+  readonly loginsRefused: LoginsRefused;
+  /** New contents of Secrets and ConfigMaps: for the next connections. */
+  useMaterials(materials: Materials): void;
   /** Ends connections, but for those over which a message is on its way: they end with it. */
   close(): void;
 }

@@ -4,15 +4,16 @@
  * another hop took the mail or not. No clock of its own.
  */
 
-import type { Fault } from '../queue/destinationqueue.ts';
+import { describeFailure, type Failure } from '#crds/failure.ts';
 import type { NextHop } from './courier.ts';
 
 const TRIED_LAST_MS = 60_000;
 /** Hosts of MX records are many: beyond this the oldest are forgotten. */
 const REMEMBERED = 1_000;
 
-interface Failed extends Fault {
+interface Failed {
   readonly hop: string;
+  readonly failure: Failure;
   /** Until when it is tried last. */
   readonly until: number;
 }
@@ -26,11 +27,11 @@ export class FailedHops {
     this.#clock = clock;
   }
 
-  failed(hop: NextHop, { reason, loginRefused }: Fault): void {
+  failed(hop: NextHop, failure: Failure): void {
     const key = keyOf(hop);
     this.#failed.delete(key);
     const until = this.#clock() + TRIED_LAST_MS;
-    this.#failed.set(key, { hop: `${hop.host}:${hop.port}`, reason, loginRefused, until });
+    this.#failed.set(key, { hop: `${hop.host}:${hop.port}`, failure, until });
     const [oldest] = this.#failed.keys();
     if (this.#failed.size > REMEMBERED && oldest !== undefined) this.#failed.delete(oldest);
   }
@@ -54,8 +55,8 @@ export class FailedHops {
   /** Those that refuse our login. */
   refusals(): { readonly destination: string; readonly message: string }[] {
     return [...this.#failed.values()]
-      .filter(({ loginRefused }) => loginRefused)
-      .map(({ hop, reason }) => ({ destination: hop, message: reason }));
+      .filter(({ failure }) => failure.cause === 'login')
+      .map(({ hop, failure }) => ({ destination: hop, message: describeFailure(failure) }));
   }
 }
 

@@ -3,9 +3,9 @@
  * message is an international one (RFC 6531). Also whether a next hop can have the message at all. Pure.
  */
 
+import { type Failure, makeFailure } from '#crds/failure.ts';
 import type { Parcel } from './courier.ts';
 import type { Extension } from './hopconnection.ts';
-import type { Verdict } from './verdict.ts';
 
 type Offers = (extension: Extension) => boolean;
 
@@ -38,17 +38,22 @@ export function parametersOf(
 export async function refusalOfContent(
   { from, to, smtpUtf8, beyondAscii }: Parcel,
   offers: Offers,
-): Promise<(Verdict & { kind: 'refused' }) | undefined> {
+): Promise<Failure | undefined> {
   if (offers('SMTPUTF8') && offers('8BITMIME')) return undefined;
-  const international = { kind: 'refused', reason: '5.6.7 The next hop does not offer SMTPUTF8' } as const;
+  const international = makeFailure({
+    cause: 'policy',
+    status: '5.6.7',
+    text: 'The next hop does not offer SMTPUTF8',
+  });
   if (!offers('SMTPUTF8') && !isAscii([from, ...to].join(''))) return international;
   const { header, body } = await beyondAscii();
   if (!offers('SMTPUTF8') && smtpUtf8 && header) return international;
   if (offers('8BITMIME') || !(header || body)) return undefined;
-  return {
-    kind: 'refused',
-    reason: '5.6.3 The message has 8-bit content and the next hop does not offer 8BITMIME',
-  };
+  return makeFailure({
+    cause: 'policy',
+    status: '5.6.3',
+    text: 'The message has 8-bit content and the next hop does not offer 8BITMIME',
+  });
 }
 
 /** RFC 3461 section 4. */

@@ -6,18 +6,16 @@
 import type { LookupAddress } from 'node:dns';
 import { lookup, resolve4, resolve6, resolveMx } from 'node:dns/promises';
 import { isIP } from 'node:net';
+import { type Failure, makeFailure } from '#crds/failure.ts';
 import type { IpFamily, Policy } from '#crds/policyfile.ts';
 import type { TlsLevel } from '#crds/tlslevel.ts';
 import type { NextHop } from './courier.ts';
 
-export type Resolved =
-  | { kind: 'hops'; hops: readonly NextHop[] }
-  | { kind: 'deferred'; reason: string }
-  | { kind: 'refused'; reason: string };
+export type Resolved = { kind: 'hops'; hops: readonly NextHop[] } | { kind: 'none'; failure: Failure };
 
 export type Addresses =
   | { kind: 'addresses'; addresses: readonly string[] }
-  | { kind: 'none'; reason: string };
+  | { kind: 'none'; failure: Failure };
 
 /** What hops of MX records share. */
 export type MxTerms = Pick<Policy['outbound'], 'trustConfigMap' | 'ipFamily'> & { tlsLevel: TlsLevel };
@@ -35,8 +33,8 @@ export async function resolveHops(domain: string, terms: MxTerms, ourName: strin
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENODATA') return implicitHop(domain, terms);
-    if (code === 'ENOTFOUND') return { kind: 'refused', reason: `5.1.2 The domain ${domain} does not exist` };
-    return { kind: 'deferred', reason: `4.4.3 Cannot look up the MX of ${domain}: ${code ?? 'no answer'}` };
+    if (code === 'ENOTFOUND') return none('5.1.2', `The domain ${domain} does not exist`);
+    return none('4.4.3', `Cannot look up the MX of ${domain}: ${code ?? 'no answer'}`);
   }
 }
 
@@ -47,7 +45,7 @@ async function implicitHop(domain: string, terms: MxTerms): Promise<Resolved> {
     (answer) => answer.status === 'rejected' && NO_RECORD.has((answer.reason as { code?: unknown }).code),
   );
   return hasNone
-    ? { kind: 'refused', reason: `5.4.4 The domain ${domain} has neither an MX nor an address` }
+    ? none('5.4.4', `The domain ${domain} has neither an MX nor an address`)
     : { kind: 'hops', hops: [hopTo(domain, domain, 0, terms)] };
 }
 
@@ -59,13 +57,13 @@ export function hopsOf(
 ): Resolved {
   const sorted = records.toSorted((a, b) => a.priority - b.priority);
   if (sorted.length === 1 && sorted[0]?.exchange === '') {
-    return { kind: 'refused', reason: `5.1.10 The domain ${domain} accepts no mail (null MX)` };
+    return none('5.1.10', `The domain ${domain} accepts no mail (null MX)`);
   }
   // Only hosts that are preferred over ourselves may get the mail, or it would come back.
   const own = sorted.findIndex(({ exchange }) => exchange.toLowerCase() === ourName);
   const better =
     own === -1 ? sorted : sorted.filter(({ priority }) => priority < (sorted[own]?.priority ?? 0));
-  if (better.length === 0) return { kind: 'refused', reason: `5.4.6 The best MX of ${domain} is this relay` };
+  if (better.length === 0) return none('5.4.6', `The best MX of ${domain} is this relay`);
   return {
     kind: 'hops',
     hops: better.map(({ exchange, priority }) => hopTo(exchange, domain, priority, terms)),
@@ -78,10 +76,10 @@ export async function addressesOf({ host, ipFamily }: NextHop): Promise<Addresse
   try {
     const addresses = wantedAddresses(ipFamily, await lookUp(host)).slice(0, ADDRESSES);
     if (addresses.length > 0) return { kind: 'addresses', addresses };
-    return { kind: 'none', reason: `4.4.3 ${host} has no ${ipFamily} address` };
+    return none('4.4.3', `${host} has no ${ipFamily} address`);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    return { kind: 'none', reason: `4.4.3 Cannot look up ${host}: ${code ?? 'no answer'}` };
+    return none('4.4.3', `Cannot look up ${host}: ${code ?? 'no answer'}`);
   }
 }
 
@@ -126,4 +124,8 @@ function hopTo(host: string, mxOf: string, priority: number, terms: MxTerms): Ne
     // Equal preference deps: at random (RFC 5321 section 5.1).
     weight: 1,
   };
+}
+
+function none(status: string, text: string): { kind: 'none'; failure: Failure } {
+  return { kind: 'none', failure: makeFailure({ cause: 'dns', status, text }) };
 }

@@ -5,19 +5,7 @@
 import { domainOf, matcherOf } from '#crds/patterns.ts';
 import type { Hop, Policy } from '#crds/policyfile.ts';
 import type { TlsLevel } from '#crds/tlslevel.ts';
-
-/** A destination: mail with the same key waits, is paced and is retried together. */
-interface Paced {
-  readonly key: string;
-  /** For people. */
-  readonly name: string;
-  /** The part of the spec that decided, for logs. */
-  readonly rule: string;
-}
-
-export type Destination =
-  | (Paced & { kind: 'hops'; hops: readonly Hop[] })
-  | (Paced & { kind: 'mx'; domain: string; tlsLevel: TlsLevel });
+import type { Destination } from './courier.ts';
 
 export type Route = (from: string, to: string) => Destination;
 

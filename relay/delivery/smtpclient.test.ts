@@ -5,8 +5,10 @@ import { after, type TestContext, test } from 'node:test';
 import { TLS_LEVELS, type TlsLevel } from '#crds/tlslevel.ts';
 import { hopTo, makePair, openSink, policyOf, type Sink, trusting } from '#test/kit/relayrig.ts';
 import { NO_MATERIALS } from '../task/materials.ts';
-import type { HopResult, Parcel } from './courier.ts';
+import type { HopResult } from './attempt.ts';
+import type { Parcel } from './courier.ts';
 import { SmtpClient } from './smtpclient.ts';
+import type { Verdict } from './verdict.ts';
 
 const LEVELS = TLS_LEVELS.filter((level) => level !== 'Dane');
 const pair = await makePair('mx.example.net');
@@ -63,10 +65,15 @@ async function peer(answer: (line: string, socket: Socket) => string | undefined
   return { port: (server.address() as AddressInfo).port, lines };
 }
 
+function nameVerdict(verdict: Verdict): string {
+  if (verdict.kind === 'delivered') return 'delivered';
+  return verdict.failure.permanent ? 'refused' : 'deferred';
+}
+
 function summary(result: HopResult): string {
-  if (result.kind === 'unreachable') return `unreachable ${result.reason.split(' ')[0]}`;
+  if (result.kind === 'unreachable') return `unreachable ${result.failure.status}`;
   const how = result.tls ? (result.tls.verified ? 'verified' : 'encrypted') : 'plain';
-  return `${result.verdicts.map(({ kind }) => kind).join(',')} ${how}`;
+  return `${result.verdicts.map(nameVerdict).join(',')} ${how}`;
 }
 
 async function byLevel(port: number, materials = NO_MATERIALS): Promise<Partial<Record<TlsLevel, string>>> {
@@ -209,7 +216,7 @@ test('Verify wants the chain and the name, by the bundle alone', async () => {
   const { port } = await sink(pair);
   const verify = hopTo(port, { tlsLevel: 'Verify', host: 'localhost', trustConfigMap: TRUST });
   const wrongName = await courier(trusting(TRUST, pair.cert)).deliver(verify, parcel());
-  assert.match(wrongName.kind === 'unreachable' ? wrongName.reason : '', /altnames|does not match/i);
+  assert.match(wrongName.kind === 'unreachable' ? wrongName.failure.text : '', /altnames|does not match/i);
   const nobody = await courier(trusting(TRUST, '')).deliver(verify, parcel());
   assert.equal(summary(nobody), 'unreachable 4.7.5');
   const named = await sink(await makePair('localhost'));
@@ -370,7 +377,8 @@ test('a next hop that accepts and says nothing is given up after a minute', asyn
   const delivery = courier().deliver(hopTo(port, { tlsLevel: 'None' }), parcel());
   const result = await passing(61_000, context, connected.promise, delivery);
   assert.ok(result.kind === 'unreachable' && !result.hadSession);
-  assert.match(result.reason, /^4\.4\.1 127\.0\.0\.1:\d+: (Greeting never received|Connection timeout)/);
+  assert.equal(result.failure.status, '4.4.1');
+  assert.match(result.failure.text, /^127\.0\.0\.1:\d+: (Greeting never received|Connection timeout)/);
 });
 
 test('a next hop that answers a byte now and then is given up after an hour', async (context) => {
@@ -385,5 +393,5 @@ test('a next hop that answers a byte now and then is given up after an hour', as
   const delivery = courier().deliver(hopTo(slow.port, { tlsLevel: 'None' }), parcel());
   const result = await passing(61 * 60_000, context, asked.promise, delivery);
   assert.ok(result.kind === 'unreachable' && result.hadSession);
-  assert.match(result.reason, /takes too long/);
+  assert.match(result.failure.text, /takes too long/);
 });

@@ -4,13 +4,15 @@
  * twice for one `deliver`: where it may have been taken, the answer is a deferral and not another attempt.
  */
 
+import { type Failure, joinFailures, makeFailure } from '#crds/failure.ts';
 import { domainOf } from '#crds/patterns.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import { requiresTls, type TlsLevel } from '#crds/tlslevel.ts';
 import type { Tracer } from '../observe/trace.ts';
 import type { Materials } from '../task/materials.ts';
+import type { HopResult } from './attempt.ts';
 import { type Connecting, connect, type Opened, type Session } from './connect.ts';
-import type { Courier, HopResult, NextHop, Parcel } from './courier.ts';
+import type { NextHop, Parcel } from './courier.ts';
 import { HopCredentials } from './hopcredentials.ts';
 import { addressesOf } from './resolver.ts';
 import { planTls } from './tlsplan.ts';
@@ -27,7 +29,7 @@ interface Kept {
   readonly timer: NodeJS.Timeout;
 }
 
-export class SmtpClient implements Courier {
+export class SmtpClient {
   readonly #hostname: string;
   readonly #messagesPerConnection: number;
   readonly #contexts: TlsContexts;
@@ -77,20 +79,21 @@ export class SmtpClient implements Courier {
   /** One address after the other until one answers; none more once our login is refused, which may lock the account. */
   async #deliverAnew(hop: NextHop, parcel: Parcel, domain: string): Promise<HopResult> {
     const found = await addressesOf(hop);
-    if (found.kind === 'none') return unreachable(found);
+    if (found.kind === 'none') return { kind: 'unreachable', failure: found.failure, hadSession: false };
     const failures: Unreachable[] = [];
     for (const address of found.addresses) {
       const opened = await this.#open(hop, address, domain);
       const result =
-        opened.kind === 'session' ? await this.#send(hop, opened.session, parcel) : unreachable(opened);
+        opened.kind === 'session'
+          ? await this.#send(hop, opened.session, parcel)
+          : ({ kind: 'unreachable', failure: opened.failure, hadSession: false } as const);
       if (result.kind === 'answered') return result;
       failures.push(result);
-      if (result.loginRefused) break;
+      if (result.failure.cause === 'login') break;
     }
     return {
       kind: 'unreachable',
-      reason: failures.map(({ reason }) => reason).join('; '),
-      loginRefused: failures.some(({ loginRefused }) => loginRefused),
+      failure: joinFailures(failures.map(({ failure }) => failure)),
       hadSession: failures.some(({ hadSession }) => hadSession),
     };
   }
@@ -109,13 +112,12 @@ export class SmtpClient implements Courier {
     attempt: 'First' | 'AfterBrokenHandshake',
     domain: string,
   ): Promise<Opened> {
-    if (this.#closed) return failed('the router is stopping');
+    if (this.#closed) return unusable(hop, 'the relay is stopping');
     const plan = planTls(levelOf(hop), hop.implicitTLS, attempt);
     const made = this.#contexts.for(hop, plan.rejectUnauthorized);
     const login = hop.credentialsSecret === null ? null : this.#logins.for(hop.credentialsSecret);
-    const unusable = [made, login].find((one) => one?.kind === 'unusable');
-    if (made.kind === 'unusable' || login?.kind === 'unusable')
-      return failed(`4.7.0 ${hop.host}:${hop.port}: ${(unusable as { reason: string }).reason}`);
+    if (made.kind === 'unusable') return unusable(hop, made.reason);
+    if (login?.kind === 'unusable') return unusable(hop, login.reason);
     const { context } = made;
     const id = `out-${process.pid}-${++this.#sessions}`;
     const trace = this.#tracer.session('outbound', { id, hop: `${hop.host}:${hop.port}`, domain });
@@ -132,12 +134,11 @@ export class SmtpClient implements Courier {
   async #send(hop: NextHop, session: Session, parcel: Parcel): Promise<HopResult> {
     session.used += 1;
     this.#sending.add(session);
-    const sent = await sendOver(session.connection, parcel).finally(() => this.#sending.delete(session));
+    const sent = await sendOver(session.connection, hop, parcel).finally(() => this.#sending.delete(session));
     session.trace?.body(parcel.bytes);
     if (sent.kind === 'unsent') {
       session.connection.close();
-      const reason = `${hop.host}:${hop.port}: ${sent.reason}`;
-      return { kind: 'unreachable', reason, loginRefused: false, hadSession: true };
+      return { kind: 'unreachable', failure: sent.failure, hadSession: true };
     }
     if (sent.reusable && !session.broken) this.#keep(hop, session);
     else if (sent.inOrder && !session.broken) session.connection.quit();
@@ -194,16 +195,12 @@ function levelOf({ tlsLevel, credentialsSecret }: NextHop): TlsLevel {
   return credentialsSecret !== null && !requiresTls(tlsLevel) ? 'Encrypt' : tlsLevel;
 }
 
-function unreachable({
-  reason,
-  loginRefused = false,
-}: {
-  reason: string;
-  loginRefused?: boolean;
-}): Unreachable {
-  return { kind: 'unreachable', reason, loginRefused, hadSession: false };
-}
-
-function failed(reason: string): Opened {
-  return { kind: 'failed', reason, brokenHandshake: false, loginRefused: false };
+/** A fault of ours: the hop was not asked. */
+function unusable({ host, port }: NextHop, reason: string): Opened & { kind: 'failed' } {
+  const failure: Failure = makeFailure({
+    cause: 'local',
+    status: '4.7.0',
+    text: `${host}:${port}: ${reason}`,
+  });
+  return { kind: 'failed', failure, brokenHandshake: false };
 }

@@ -4,18 +4,19 @@
  * goes wrong is an answer for the recipients.
  */
 
-import { oneLine, type SmtpError } from './connect.ts';
-import type { DsnRequest, Parcel } from './courier.ts';
+import { type Failure, makeFailure } from '#crds/failure.ts';
+import type { SmtpError } from './connect.ts';
+import type { DsnRequest, NextHop, Parcel } from './courier.ts';
 import type { HopConnection } from './hopconnection.ts';
 import { parametersOf, refusalOfContent } from './parameters.ts';
-import { classifyReply, type Verdict } from './verdict.ts';
+import { failureFromReply, judgeReply, type Verdict } from './verdict.ts';
 
 /** A hop that answers a byte now and then would keep its delivery for ever: beyond this, and 10 kB a second, it ends. */
 const PATIENCE_MS = 60 * 60_000;
 const BYTES_PER_MS = 10;
 
 export type Sent =
-  | { kind: 'unsent'; reason: string }
+  | { kind: 'unsent'; failure: Failure }
   | {
       kind: 'answered';
       verdicts: Verdict[];
@@ -40,7 +41,7 @@ interface SendInfo {
   readonly rejectedErrors?: readonly Rejection[] | undefined;
 }
 
-export async function sendOver(connection: HopConnection, parcel: Parcel): Promise<Sent> {
+export async function sendOver(connection: HopConnection, hop: NextHop, parcel: Parcel): Promise<Sent> {
   const offers = connection.offers.bind(connection);
   // The body flows only after the next hop said 354: before that, nothing can have been delivered.
   connection.offered = false;
@@ -48,7 +49,7 @@ export async function sendOver(connection: HopConnection, parcel: Parcel): Promi
     connection.close();
     throw error;
   });
-  if (refusal) return answered(parcel, () => refusal, true);
+  if (refusal) return answered(parcel, () => ({ kind: 'failed', failure: refusal }), true);
   const { from, bytes: size, eightBit: use8BitMime } = parcel;
   const tellsSender = offers('DSN');
   connection.say(parametersOf(parcel, offers));
@@ -64,7 +65,7 @@ export async function sendOver(connection: HopConnection, parcel: Parcel): Promi
   return new Promise((resolve) => {
     connection.deliver(envelope, parcel.body(), (error, info) => {
       clearTimeout(patience);
-      const sent = error ? failed(error, parcel, connection) : taken((info ?? {}) as SendInfo, parcel);
+      const sent = error ? failed(error, hop, parcel, connection) : taken((info ?? {}) as SendInfo, parcel);
       resolve(sent.kind === 'unsent' ? sent : { ...sent, tellsSender });
     });
   });
@@ -72,28 +73,34 @@ export async function sendOver(connection: HopConnection, parcel: Parcel): Promi
 
 function taken({ response = '', rejectedErrors }: SendInfo, parcel: Parcel): Sent {
   const rejected = rejectionsOf(rejectedErrors);
-  return answered(parcel, (address) => rejected.get(address) ?? classifyReply(250, oneLine(response)), true);
+  return answered(parcel, (address) => rejected.get(address) ?? judgeReply(250, response), true);
 }
 
-function failed(error: SendError, parcel: Parcel, { offered, isWriting }: HopConnection): Sent {
+function failed(
+  error: SendError,
+  { host, port }: NextHop,
+  parcel: Parcel,
+  { offered, isWriting }: HopConnection,
+): Sent {
   const { responseCode, code, command } = error;
   const isClosing = responseCode === undefined || responseCode === 421;
   if (code === 'EMESSAGE' && responseCode === undefined && !offered) {
     // Larger than the next hop announced: it was not even asked.
-    const reason = `5.3.4 ${oneLine(error.message)}`;
-    return answered(parcel, () => ({ kind: 'refused', reason }), true);
+    const failure = makeFailure({ cause: 'policy', status: '5.3.4', text: error.message });
+    return answered(parcel, () => ({ kind: 'failed', failure }), true);
   }
   if (code === 'EENVELOPE' && command === 'API') {
     // An address that the library cannot say: no fault of the next hop, and it stays so.
-    const reason = `5.1.3 ${oneLine(error.message)}`;
-    return answered(parcel, () => ({ kind: 'refused', reason }), true);
+    const failure = makeFailure({ cause: 'policy', status: '5.1.3', text: error.message });
+    return answered(parcel, () => ({ kind: 'failed', failure }), true);
   }
-  if (isClosing && !offered) return { kind: 'unsent', reason: oneLine(error.message) };
+  if (isClosing && !offered) return { kind: 'unsent', failure: sessionFailure(error, `${host}:${port}`) };
   const rejected = rejectionsOf(error.rejectedErrors);
   const whole = verdictOf(error);
   const result = answered(parcel, (address) => rejected.get(address) ?? whole, false);
   // The envelope of a refused message is still open at the next hop: the session is not used again.
-  const mayTryAnother = !offered && result.verdicts.every(({ kind }) => kind === 'deferred');
+  const mayTryAnother =
+    !offered && result.verdicts.every((verdict) => verdict.kind === 'failed' && !verdict.failure.permanent);
   return { ...result, inOrder: !isClosing && !isWriting, mayTryAnother };
 }
 
@@ -115,6 +122,12 @@ function rejectionsOf(errors: readonly Rejection[] = []): Map<string, Verdict> {
   return new Map(errors.map((error) => [error.recipient ?? '', verdictOf(error)]));
 }
 
-function verdictOf({ responseCode, response, message }: SmtpError): Verdict {
-  return classifyReply(responseCode, oneLine(response ?? message));
+function verdictOf({ responseCode, response, message, command }: SmtpError): Verdict {
+  return judgeReply(responseCode, response ?? message, command);
+}
+
+/** The session ended before the message was offered: with a 421, or without a word. */
+function sessionFailure({ responseCode, response, message, command }: SmtpError, where: string): Failure {
+  const said = failureFromReply(responseCode, response ?? message, command);
+  return makeFailure({ cause: said.cause, status: '4.4.2', text: `${where}: ${said.text}` });
 }

@@ -4,13 +4,20 @@
  * one. Where a key of the domain cannot be used the message waits: sent without its signature it might be refused for
  * good. A message that cannot be signed by any key is refused.
  */
+import { type Failure, makeFailure } from '#crds/failure.ts';
 import { matcherOf } from '#crds/patterns.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import type { Log } from '../observe/log.ts';
-import type { Signed } from '../queue/parcel.ts';
 import type { Loaded } from '../spool/spool.ts';
 import type { Materials } from '../task/materials.ts';
 import { type DkimKey, fromDomainOf, judgeKey, type KeyVerdict, keysFor, signMessage } from './dkim.ts';
+
+/** Header lines to put in front, if any; or why the message cannot go: for good, or until a key is mended. */
+export type Signed =
+  | { readonly kind: 'header'; readonly header: Buffer | null }
+  | { readonly kind: 'failed'; readonly failure: Failure };
+
+export type Signer = (message: Loaded & { kind: 'message' }) => Promise<Signed>;
 
 const NONE: Signed = { kind: 'header', header: null };
 
@@ -48,13 +55,13 @@ export class DkimSigner {
       const judged = this.#judged.get(key) ?? judgeKey(key.pem);
       this.#judged.set(key, judged);
       if (judged.kind === 'unusable') {
-        const reason = `4.7.0 the key of ${key.selector}._domainkey.${key.domain} cannot be used: ${judged.reason}`;
-        return { kind: 'waits', reason };
+        const text = `the key of ${key.selector}._domainkey.${key.domain} cannot be used: ${judged.reason}`;
+        return { kind: 'failed', failure: makeFailure({ cause: 'local', status: '4.7.0', text }) };
       }
     }
     const signed = await signMessage(open, keys);
-    return signed.kind === 'signed'
-      ? { kind: 'header', header: signed.header }
-      : { kind: 'refused', reason: `5.6.0 The message cannot be signed: ${signed.reason}` };
+    if (signed.kind === 'signed') return { kind: 'header', header: signed.header };
+    const text = `The message cannot be signed: ${signed.reason}`;
+    return { kind: 'failed', failure: makeFailure({ cause: 'policy', status: '5.6.0', text }) };
   }
 }

@@ -3,7 +3,7 @@
  * a delivery status for programs (RFC 3464, 3461) and the header of the original, or all of it where that was wanted.
  * What came from elsewhere (addresses, replies, the original) can never end a line or a part. Pure.
  */
-import type { DsnRecipient, ReportKind } from '../queue/settlement.ts';
+import type { DsnRecipient, ReportKind } from './recipient.ts';
 
 export interface ReportFacts {
   readonly kind: ReportKind;
@@ -69,11 +69,28 @@ function typeOfOriginal({ original: { kind, bytes } }: ReportFacts): string {
   return isInternational ? 'message/global-headers' : 'text/rfc822-headers';
 }
 
-/** The x.y.z of a reply such as "550 5.1.1 no such user" (RFC 3463), where its class fits; else x.0.0. */
-function enhancedStatusOf(reason: string, kind: ReportKind): string {
-  const digit = kind === 'failure' ? '5' : kind === 'delay' ? '4' : '2';
-  const [found] = /\b[245]\.\d{1,3}\.\d{1,3}\b/.exec(reason.slice(0, 40)) ?? [];
-  return found?.startsWith(digit) ? found : `${digit}.0.0`;
+/** RFC 3463: of the failure; what was passed on has no finer code. */
+function readStatus(told: DsnRecipient): string {
+  if (told.kind === 'success-relayed') return '2.0.0';
+  const digit = told.kind === 'failure' ? '5' : '4';
+  return told.failure.status.startsWith(digit) ? told.failure.status : `${digit}.0.0`;
+}
+
+/** The words for a person. */
+function explain(told: DsnRecipient, hop: string | null): string {
+  if (told.kind === 'success-relayed') return told.reply;
+  const { failure } = told;
+  if (hop !== null && failure.reply) return `${hop} said: ${failure.text}`;
+  return failure.reply && failure.text === failure.reply.line
+    ? failure.text
+    : `${failure.status} ${failure.text}`;
+}
+
+/** Without a reply they are our own words (RFC 3464 section 2.3.6 wants a type all the same). */
+function diagnose(told: DsnRecipient): string {
+  if (told.kind === 'success-relayed') return `smtp; ${told.reply}`;
+  const { reply, status, text } = told.failure;
+  return reply ? `smtp; ${reply.line}` : `X-mailrelay; ${status} ${text}`;
 }
 
 function headerOf(
@@ -101,9 +118,9 @@ function wordsOf({ kind, hostname, dsnRecipients, hop, willRetryUntil, queueId }
     WORDS[kind].opening,
     ...(kind === 'delay' ? [`It is tried until ${rfc5322Date(willRetryUntil)}.`] : []),
     '',
-    ...dsnRecipients.flatMap(({ recipient, reason }) => [
-      `  <${harmless(recipient.address)}>`,
-      `  ${hop === null || kind === 'success-relayed' ? '' : `${harmless(hop)} said: `}${harmless(reason)}`,
+    ...dsnRecipients.flatMap((told) => [
+      `  <${harmless(told.recipient.address)}>`,
+      `  ${harmless(explain(told, hop))}`,
       '',
     ]),
     `The relay knows the message as ${queueId}.`,
@@ -117,24 +134,20 @@ function statusOf(facts: ReportFacts): string {
     `Reporting-MTA: dns; ${hostname}`,
     ...(envid === undefined ? [] : [`Original-Envelope-Id: ${harmless(envid)}`]),
     `Arrival-Date: ${rfc5322Date(receivedAt)}`,
-    ...dsnRecipients.flatMap((dsnRecipient) => ['', ...recipientStatus(facts, dsnRecipient)]),
+    ...dsnRecipients.flatMap((told) => ['', ...recipientStatus(facts, told)]),
     '',
   ]);
 }
 
-function recipientStatus(
-  { kind, now, hop, willRetryUntil }: ReportFacts,
-  { recipient, reason }: DsnRecipient,
-) {
-  const { address, orcpt } = recipient;
+function recipientStatus({ kind, now, hop, willRetryUntil }: ReportFacts, told: DsnRecipient) {
+  const { address, orcpt } = told.recipient;
   return [
     ...(orcpt === undefined ? [] : [`Original-Recipient: ${inAscii(harmless(orcpt))}`]),
     `Final-Recipient: ${isAscii(address) ? 'rfc822' : 'utf-8'}; ${inAscii(harmless(address))}`,
     `Action: ${WORDS[kind].action}`,
-    `Status: ${enhancedStatusOf(reason, kind)}`,
+    `Status: ${readStatus(told)}`,
     ...(hop === null ? [] : [`Remote-MTA: dns; ${harmless(hop.replace(/:\d+$/, ''))}`]),
-    // Without a next hop they are our own words (RFC 3464 section 2.3.6 wants a type all the same).
-    `Diagnostic-Code: ${/^\d{3}[ -]/.test(reason) ? 'smtp' : 'X-mailrelay'}; ${inAscii(harmless(reason))}`,
+    `Diagnostic-Code: ${inAscii(harmless(diagnose(told)))}`,
     `Last-Attempt-Date: ${rfc5322Date(now)}`,
     ...(kind === 'delay' ? [`Will-Retry-Until: ${rfc5322Date(willRetryUntil)}`] : []),
   ];

@@ -3,9 +3,9 @@
  * null sender, so that it is never answered itself.
  */
 import type { Readable } from 'node:stream';
-import type { DsnRecipient, ReportKind } from '../queue/settlement.ts';
 import { newQueueId } from '../spool/record.ts';
 import type { Loaded, NewMessage } from '../spool/spool.ts';
+import type { DsnRecipient, ReportKind } from './recipient.ts';
 import { renderReport } from './render.ts';
 
 /** What goes back at most: a bounce that carries a large message may itself be refused for its size. */

@@ -59,7 +59,9 @@ export class Giver {
       held: spool.damaged,
       oldest: oldest === undefined ? null : timeOfQueueId(oldest),
       deferrals: siblings.flatMap(({ address, fault }) =>
-        fault === undefined ? [] : [{ destination: handoverTo(address.host), message: fault }],
+        fault === undefined
+          ? []
+          : [{ destination: handoverTo(address.host), cause: 'connect' as const, message: fault }],
       ),
       loginsRefused: [],
     };

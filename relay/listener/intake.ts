@@ -4,7 +4,7 @@
  */
 import type { SMTPServerDataStream } from 'smtp-server';
 import type { Policy } from '#crds/policyfile.ts';
-import { SmtpClient } from '../delivery/smtpclient.ts';
+import { Delivery } from '../delivery/delivery.ts';
 import type { HeaderWork } from '../headers/header.ts';
 import type { Log } from '../observe/log.ts';
 import type { Tracer } from '../observe/trace.ts';
@@ -117,18 +117,18 @@ class Durable implements Intake {
 
 class CutThrough implements Intake {
   readonly #policy: Policy;
-  readonly #courier: SmtpClient;
+  readonly #courier: Delivery;
   readonly #passOn: PassOn;
   readonly fault = undefined;
 
   constructor(policy: Policy, materials: Materials, { log, tracer, counters }: IntakeDeps) {
     this.#policy = policy;
-    this.#courier = new SmtpClient(policy, materials, tracer);
-    this.#passOn = new PassOn(policy, this.#courier, log, counters);
+    this.#courier = Delivery.overSmtp(policy, materials, tracer);
+    this.#passOn = new PassOn(this.#courier, log, counters);
   }
 
   get loginsRefused(): LoginsRefused {
-    return this.#passOn.loginsRefused;
+    return this.#courier.loginsRefused;
   }
 
   async take(stream: SMTPServerDataStream, arrival: Arrival) {
@@ -142,7 +142,6 @@ class CutThrough implements Intake {
 
   useMaterials(materials: Materials): void {
     this.#courier.useMaterials(materials);
-    this.#passOn.materialsChanged();
   }
 
   learnQueue(): void {

@@ -4,18 +4,13 @@
  * message, one answer. A message that is refused while it streams never reaches its end at the next hop.
  */
 import type { SMTPServerDataStream } from 'smtp-server';
-import type { Policy } from '#crds/policyfile.ts';
-import { type AttemptResult, attempt } from '../delivery/attempt.ts';
-import type { Courier } from '../delivery/courier.ts';
-import { countVerdict, reportVerdict } from '../delivery/deliverylog.ts';
-import { FailedHops } from '../delivery/failedhops.ts';
-import { type Destination, type Route, routeOf } from '../delivery/route.ts';
-import type { Verdict } from '../delivery/verdict.ts';
+import { type Failure, makeFailure } from '#crds/failure.ts';
+import type { AttemptResult, Courier, Destination, Parcel, Verdict } from '../delivery/courier.ts';
+import { countVerdict, logVerdict } from '../delivery/deliverylog.ts';
 import type { HeaderWork } from '../headers/header.ts';
 import type { Log } from '../observe/log.ts';
 import { newQueueId, type Recipient } from '../spool/record.ts';
 import type { Counters } from '../task/counts.ts';
-import type { LoginsRefused } from '../task/messages.ts';
 import type { Arrival } from './arrival.ts';
 import { contentOf } from './content.ts';
 import { asRefusal } from './receive.ts';
@@ -29,19 +24,14 @@ export interface Passed {
 }
 
 export class PassOn {
-  readonly #policy: Policy;
   readonly #courier: Courier;
   readonly #log: Log;
   readonly #counters: Counters;
-  readonly #route: Route;
-  readonly #failedHops = new FailedHops(Date.now);
 
-  constructor(policy: Policy, courier: Courier, log: Log, counters: Counters) {
-    this.#policy = policy;
+  constructor(courier: Courier, log: Log, counters: Counters) {
     this.#courier = courier;
     this.#log = log;
     this.#counters = counters;
-    this.#route = routeOf(policy);
   }
 
   /** Throws a Refusal where the next hop, or we ourselves, did not take the message. */
@@ -52,7 +42,8 @@ export class PassOn {
   ): Promise<Passed> {
     const id = newQueueId(envelope.receivedAt);
     const [recipient] = envelope.recipients as readonly [Recipient];
-    const destination = this.#route(envelope.from, recipient.address);
+    const to = recipient.address;
+    const destination = this.#courier.route(envelope.from, to);
     let bytes = 0;
     let fault: unknown;
     async function* content() {
@@ -69,45 +60,14 @@ export class PassOn {
         setImmediate(() => stream.resume());
       }
     }
-    const { from, eightBit, smtpUtf8 } = envelope;
-    const parcel = {
-      from,
-      to: [recipient.address],
-      // Not known before it has come, and so not announced.
-      bytes: 0,
-      eightBit,
-      smtpUtf8,
-      // DSN is not offered in this mode.
-      dsn: { ret: null, envid: null, recipients: [] },
-      // It cannot be looked at before it has come: what its sender says of it decides.
-      beyondAscii: async () => ({ header: smtpUtf8, body: eightBit }),
-      // A generator reads nothing before it is asked: the next hop that takes the envelope gets the stream.
-      body: content,
-    };
-    const means = {
-      courier: this.#courier,
-      policy: this.#policy,
-      random: Math.random,
-      failedHops: this.#failedHops,
-    };
-    const outcome = await attempt(destination, parcel, means);
+    const result = await this.#courier.deliver(destination, makeParcel(envelope, to, content));
     stream.resume();
     if (fault) throw asRefusal(fault);
-    const { verdict, hop, tls } = this.#verdictOf(outcome, destination);
-    this.#count(outcome, verdict, destination, envelope.receivedAt);
-    reportVerdict(this.#log, verdict, { id, to: recipient.address, hop, rule: destination.rule, tls });
-    if (verdict.kind !== 'delivered') throw refusalOf(verdict);
+    const { verdict, hop, tls } = readResult(result, destination);
+    this.#count(result, verdict, destination, envelope.receivedAt);
+    logVerdict(this.#log, verdict, { id, to, hop, rule: destination.rule, tls });
+    if (verdict.kind === 'failed') throw refusalBecause(verdict.failure);
     return { id, bytes, reply: verdict.reply };
-  }
-
-  /** Next hops that refuse our login. */
-  get loginsRefused(): LoginsRefused {
-    return this.#failedHops.refusals();
-  }
-
-  /** A login that was refused may be right now. */
-  materialsChanged(): void {
-    this.#failedHops.forgive();
   }
 
   #count({ kind }: AttemptResult, verdict: Verdict, destination: Destination, receivedAt: number): void {
@@ -116,20 +76,42 @@ export class PassOn {
     if (verdict.kind === 'delivered')
       this.#counters.observe('delivery_seconds', (Date.now() - receivedAt) / 1000);
   }
+}
 
-  #verdictOf(outcome: AttemptResult, { name }: Destination) {
-    if (outcome.kind === 'unreachable')
-      return { verdict: { kind: 'deferred', reason: outcome.reason } as const, hop: name, tls: null };
-    const verdict: Verdict = outcome.verdicts[0] ?? { kind: 'deferred', reason: '4.3.0 No answer' };
-    return { verdict, hop: outcome.hop, tls: outcome.tls };
-  }
+function makeParcel(
+  { from, eightBit, smtpUtf8 }: Arrival['envelope'],
+  to: string,
+  body: () => AsyncIterable<Buffer>,
+): Parcel {
+  return {
+    from,
+    to: [to],
+    // Not known before it has come, and so not announced.
+    bytes: 0,
+    eightBit,
+    smtpUtf8,
+    // DSN is not offered in this mode.
+    dsn: { ret: null, envid: null, recipients: [] },
+    // It cannot be looked at before it has come: what its sender says of it decides.
+    beyondAscii: async () => ({ header: smtpUtf8, body: eightBit }),
+    // A generator reads nothing before it is asked: the next hop that takes the envelope gets the stream.
+    body,
+  };
+}
+
+function readResult(result: AttemptResult, { name }: Destination) {
+  if (result.kind === 'unreachable')
+    return { verdict: { kind: 'failed', failure: result.failure } as const, hop: name, tls: null };
+  const none = makeFailure({ cause: 'local', status: '4.3.0', text: 'No answer' });
+  const verdict: Verdict = result.verdicts[0] ?? { kind: 'failed', failure: none };
+  return { verdict, hop: result.hop, tls: result.tls };
 }
 
 /** The words of the next hop under a code of ours, so that the client knows who speaks. */
-function refusalOf({ kind, reason }: Exclude<Verdict, { kind: 'delivered' }>): Refusal {
-  const words = reason.replace(/^\d{3}[ -]/, '').slice(0, 400);
-  const status = /^[245]\.\d{1,3}\.\d{1,3} /.test(words) ? '' : kind === 'refused' ? '5.0.0 ' : '4.0.0 ';
-  return kind === 'refused'
-    ? new Refusal({ code: 554, reason: 'next_hop_refused', text: `${status}${words}` })
-    : new Refusal({ code: 451, reason: 'next_hop_deferred', text: `${status}${words}` });
+function refusalBecause({ permanent, status, text, reply }: Failure): Refusal {
+  const words = text.slice(0, 400);
+  const said = reply ? words.replace(/^\d{3}[ -](?:[245]\.\d{1,3}\.\d{1,3} )?/, '') : words;
+  return permanent
+    ? new Refusal({ code: 554, reason: 'next_hop_refused', text: `${status} ${said}` })
+    : new Refusal({ code: 451, reason: 'next_hop_deferred', text: `${status} ${said}` });
 }

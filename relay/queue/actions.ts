@@ -3,15 +3,17 @@
  * when it is late, and held, released or removed by a person. Each change and the message that tells of it are written
  * together (progress.ts). Nothing is done to a message while it is being delivered, or it might be told of twice.
  */
+import { describeFailure, type Failure, makeFailure } from '#crds/failure.ts';
 import type { Policy } from '#crds/policyfile.ts';
-import type { Verdict } from '../delivery/verdict.ts';
+import type { Verdict } from '../delivery/courier.ts';
+import { type DsnRecipient, notifyWants } from '../dsn/recipient.ts';
 import { type Reporting, reportsOf } from '../dsn/reports.ts';
 import type { Log } from '../observe/log.ts';
 import type { QueueRecord, Recipient } from '../spool/record.ts';
 import type { Loaded, Spool } from '../spool/spool.ts';
 import type { Counters } from '../task/counts.ts';
 import { type Changed, Progress } from './progress.ts';
-import { type DsnRecipient, notifyWants, settle } from './settlement.ts';
+import { applyVerdicts } from './settlement.ts';
 import { Sweep } from './sweep.ts';
 
 const SWEEP_MS = 5_000;
@@ -29,8 +31,7 @@ interface ActedQueue {
 export interface Prospect {
   readonly destination: string;
   readonly due: number | undefined;
-  readonly reason: string | undefined;
-  readonly loginRefused: boolean;
+  readonly failure: Failure | undefined;
   /** Nobody has tried this destination since the router began. */
   readonly isUntried: boolean;
 }
@@ -104,7 +105,7 @@ export class MessageActions {
       }),
     );
     const changed = await this.#change(taken.id, async (record) => {
-      const { left, dsnRecipients, discarded } = settle(record, byAddress, tellsSender);
+      const { left, dsnRecipients, discarded } = applyVerdicts(record, byAddress, tellsSender);
       this.#tellDiscarded(taken.id, discarded);
       return this.#told(taken, record, left, dsnRecipients, hop);
     });
@@ -148,21 +149,19 @@ export class MessageActions {
     // Those whose next hop refuses our login wait for a person, and so does what was set aside before. Whether it does is
     // only known when it was tried.
     const ending = this.#late(id, read.record).filter(
-      ({ loginRefused, isUntried, recipient }) => recipient.state === 'queued' && !isUntried && !loginRefused,
+      ({ failure, isUntried, recipient }) =>
+        recipient.state === 'queued' && !isUntried && failure.cause !== 'login',
     );
     const taken = ending.length > 0 ? spool.load(id) : undefined;
     if (taken?.kind !== 'message') return;
     const gone = new Set(ending.map(({ recipient }) => recipient));
     const verdicts = new Map(
-      ending.map(({ recipient, reason }) => [
-        recipient.address,
-        { kind: 'refused', reason: `5.4.7 Delivery time expired; last reason: ${reason}` } as const,
-      ]),
+      ending.map(({ recipient, failure }) => [recipient.address, expired(failure)] as const),
     );
     log('expired', { id, to: [...gone].map(({ address }) => address) });
     for (const _ of gone) counters.add('bounced', 'expired');
     await this.#change(id, async (record) => {
-      const { left, dsnRecipients, discarded } = settle(record, verdicts, false);
+      const { left, dsnRecipients, discarded } = applyVerdicts(record, verdicts, false);
       this.#tellDiscarded(id, discarded);
       return this.#told(taken, record, left, dsnRecipients, null);
     });
@@ -179,19 +178,20 @@ export class MessageActions {
     if (taken.kind !== 'message') return;
     const dsnRecipients = this.#late(id, taken.record)
       .filter(({ recipient: { state, notify } }) => state === 'queued' && notifyWants(notify, 'delay'))
-      .map(({ recipient, reason }): DsnRecipient => ({ kind: 'delay', recipient, reason }));
+      .map(({ recipient, failure }): DsnRecipient => ({ kind: 'delay', recipient, failure }));
     await this.#change(id, async (now) => {
       const told = await this.#told(taken, now, now.recipients, dsnRecipients, null);
       return { ...told, record: { ...now, warned: true } };
     });
   }
 
-  /** Each recipient with the reason why it is late. */
+  /** Each recipient with why it is late. */
   #late(id: string, record: QueueRecord) {
     return record.recipients.map((recipient) => {
       const prospect = this.#options.queue.prospectOf(id, record.from, recipient.address);
-      const reason = prospect.reason ?? `4.4.1 ${prospect.destination} has not taken it yet`;
-      return { ...prospect, recipient, reason };
+      const text = `${prospect.destination} has not taken it yet`;
+      const failure = prospect.failure ?? makeFailure({ cause: 'connect', status: '4.4.1', text });
+      return { ...prospect, recipient, failure };
     });
   }
 
@@ -234,4 +234,10 @@ export class MessageActions {
     for (const { id: report } of changed?.news ?? []) this.#options.queue.add(report);
     return changed;
   }
+}
+
+/** The last failure, which is final now. */
+function expired(last: Failure): Verdict {
+  const text = `Delivery time expired; last reason: ${describeFailure(last)}`;
+  return { kind: 'failed', failure: { ...last, permanent: true, status: '5.4.7', text } };
 }

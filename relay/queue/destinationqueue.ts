@@ -4,7 +4,8 @@
  * No clock of its own.
  */
 
-import type { Destination } from '../delivery/route.ts';
+import type { Failure } from '#crds/failure.ts';
+import type { Destination } from '../delivery/courier.ts';
 import { type Waiting, WaitingMessages } from './waiting.ts';
 
 const MINUTE_MS = 60_000;
@@ -24,12 +25,6 @@ export interface DestinationLimits {
  */
 export type Standing = 'proven' | 'first' | 'further';
 
-export interface Fault {
-  readonly reason: string;
-  /** The next hop refuses our login: what waits is held back until a person mends it. */
-  readonly loginRefused: boolean;
-}
-
 export class DestinationQueue {
   readonly destination: Destination;
   readonly #limits: DestinationLimits;
@@ -39,7 +34,7 @@ export class DestinationQueue {
   #answers = 0;
   #isUntried = true;
   #pausedUntil = 0;
-  #fault: Fault | undefined;
+  #failure: Failure | undefined;
   #minute = 0;
   #begun = 0;
 
@@ -48,9 +43,9 @@ export class DestinationQueue {
     this.#limits = limits;
   }
 
-  /** The last reason why something here was put off, while something waits. */
-  get fault(): Fault | undefined {
-    return this.isIdle ? undefined : this.#fault;
+  /** Why something here was put off last, while something waits. */
+  get failure(): Failure | undefined {
+    return this.isIdle ? undefined : this.#failure;
   }
 
   /** Nothing has come of any attempt yet, so there is no reason to give for what waits. */
@@ -110,15 +105,15 @@ export class DestinationQueue {
   }
 
   /** Why this message waits: that of the destination where nobody can be had, else its own. */
-  reasonFor(id: string): string | undefined {
-    const own = this.#failures > 0 ? undefined : this.#line.reasonOf(id);
-    return own ?? this.#fault?.reason;
+  failureFor(id: string): Failure | undefined {
+    const own = this.#failures > 0 ? undefined : this.#line.failureOf(id);
+    return own ?? this.#failure;
   }
 
   answered(): void {
     this.#answers += 1;
     this.#failures = 0;
-    this.#fault = undefined;
+    this.#failure = undefined;
   }
 
   /**
@@ -128,23 +123,23 @@ export class DestinationQueue {
    */
   unreachable(
     waiting: Waiting,
-    fault: Fault,
+    failure: Failure,
     { pauseMs, due, now }: { pauseMs: (failures: number) => number; due: number | undefined; now: number },
   ): void {
     if (now >= this.#pausedUntil) {
       this.#failures += 1;
       this.#pausedUntil = now + pauseMs(this.#failures);
     }
-    this.#fault = fault;
+    this.#failure = failure;
     this.#active.delete(waiting.id);
     this.#line.putOff(waiting, Math.max(this.#pausedUntil, due ?? 0));
   }
 
   /** The delivery itself is tried again at `due`. */
-  putOff(waiting: Waiting, due: number, reason: string): void {
-    this.#fault = { reason, loginRefused: false };
+  putOff(waiting: Waiting, due: number, failure: Failure): void {
+    this.#failure = failure;
     this.#active.delete(waiting.id);
-    this.#line.putOff({ ...waiting, reason }, due);
+    this.#line.putOff({ ...waiting, failure }, due);
   }
 
   /** It is wanted now: those that `wanted` names are due, and a pause ends. True where any of them waits here. */

@@ -3,8 +3,9 @@
  * for what is due later. A destination that nothing waits for is forgotten, so that many domains cost nothing.
  */
 
-import type { Destination } from '../delivery/route.ts';
-import type { DestinationLimits, Fault, Standing } from './destinationqueue.ts';
+import type { Failure } from '#crds/failure.ts';
+import type { Destination } from '../delivery/courier.ts';
+import type { DestinationLimits, Standing } from './destinationqueue.ts';
 import { DestinationQueue } from './destinationqueue.ts';
 import type { Waiting } from './waiting.ts';
 
@@ -65,9 +66,9 @@ export class DestinationQueues {
   }
 
   /** Why destinations put things off. */
-  faults(): (Fault & { readonly destination: string })[] {
-    return [...this.#queues.values()].flatMap(({ destination, fault }) =>
-      fault ? [{ ...fault, destination: destination.name }] : [],
+  failures(): { readonly destination: string; readonly failure: Failure }[] {
+    return [...this.#queues.values()].flatMap(({ destination, failure }) =>
+      failure ? [{ failure, destination: destination.name }] : [],
     );
   }
 

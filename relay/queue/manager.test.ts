@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
+import { makeFailure } from '#crds/failure.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import { eventually, hopTo, type PodDirs, podDirs, policyOf, routeTo } from '#test/kit/relayrig.ts';
-import type { Courier, HopResult, NextHop, Parcel } from '../delivery/courier.ts';
+import type { HopResult } from '../delivery/attempt.ts';
+import type { NextHop, Parcel } from '../delivery/courier.ts';
+import { Delivery, type HopClient } from '../delivery/delivery.ts';
+import { judgeReply } from '../delivery/verdict.ts';
 import { newQueueId } from '../spool/record.ts';
 import { Spool } from '../spool/spool.ts';
 import { QueueManager } from './manager.ts';
@@ -32,13 +36,15 @@ const outbound: Partial<Policy['outbound']> = {
 type Answer = (hop: NextHop, parcel: Parcel) => HopResult | Promise<HopResult>;
 
 function runnerWith(answer: Answer, clock: () => number = Date.now): QueueManager {
-  const courier: Courier = {
-    deliver: async (hop, parcel) => answer(hop, parcel),
-    close: () => undefined,
-  };
   const log = (event: string, fields = {}) => events.push({ event, fields });
   const signer = async () => ({ kind: 'header', header: null }) as const;
   const policy = policyOf({}, outbound);
+  const client: HopClient = {
+    deliver: async (hop, parcel) => answer(hop, parcel),
+    useMaterials: () => undefined,
+    close: () => undefined,
+  };
+  const courier = new Delivery({ policy, client, clock, random: () => 0.5 });
   const manager = new QueueManager({ policy, spool, courier, signer, log, clock, random: () => 0.5 });
   runners.push(manager);
   return manager;
@@ -55,9 +61,7 @@ async function enterFrom(from: string, ...to: string[]): Promise<string> {
 }
 
 const all = (parcel: Parcel, code: number): HopResult => {
-  const kinds = { 2: 'delivered', 4: 'deferred', 5: 'refused' } as const;
-  const kind = kinds[Math.floor(code / 100) as 2 | 4 | 5];
-  const verdict = kind === 'delivered' ? { kind, reply: 'ok' } : { kind, reason: `${code} no` };
+  const verdict = judgeReply(code, `${code} no`);
   return {
     kind: 'answered',
     verdicts: parcel.to.map(() => verdict),
@@ -68,9 +72,12 @@ const all = (parcel: Parcel, code: number): HopResult => {
 };
 const unreachable: HopResult = {
   kind: 'unreachable',
-  reason: 'nobody there',
-  loginRefused: false,
+  failure: makeFailure({ cause: 'connect', status: '4.4.1', text: 'nobody there' }),
   hadSession: false,
+};
+const loginRefused: HopResult = {
+  ...unreachable,
+  failure: makeFailure({ cause: 'login', status: '4.7.8', text: 'refuses our login' }),
 };
 const queuedIn = (id: string) => {
   const read = spool.read(id);
@@ -131,7 +138,9 @@ test('a dead destination holds up nobody else, is probed by one delivery, and sa
   await eventually(() => spool.depth === 30);
   // Twenty were under way before the first failed; nothing more begins within its pause.
   assert.ok(probes <= 20, `${probes}`);
-  assert.deepEqual(manager.figures.deferrals, [{ destination: 'dead:3', message: 'nobody there' }]);
+  assert.deepEqual(manager.figures.deferrals, [
+    { destination: 'dead:3', cause: 'connect', message: '4.4.1 nobody there' },
+  ]);
   await manager.drain(0);
 });
 
@@ -185,8 +194,8 @@ test('a recipient that is put off is tried again, and alone', async () => {
       tries.push([...parcel.to]);
       const verdicts = parcel.to.map((address) =>
         address.startsWith('later') && tries.length === 1
-          ? { kind: 'deferred' as const, reason: '450 later' }
-          : { kind: 'delivered' as const, reply: 'ok' },
+          ? judgeReply(450, '450 later')
+          : judgeReply(250, 'ok'),
       );
       return { kind: 'answered', verdicts, tls: null, tellsSender: false, mayTryAnother: false };
     },
@@ -250,9 +259,7 @@ test('a recipient that is put off holds up no other group of its message', async
   const manager = runnerWith((_hop, parcel) => {
     sent.push(parcel.to.length);
     const verdicts = parcel.to.map((address) =>
-      address === 'a0@x.example'
-        ? ({ kind: 'deferred', reason: '450 later' } as const)
-        : ({ kind: 'delivered', reply: 'ok' } as const),
+      address === 'a0@x.example' ? judgeReply(450, '450 later') : judgeReply(250, 'ok'),
     );
     return { kind: 'answered', verdicts, tls: null, tellsSender: false, mayTryAnother: false };
   });
@@ -261,7 +268,9 @@ test('a recipient that is put off holds up no other group of its message', async
   await eventually(() => manager.figures.deferrals.length === 1);
   assert.deepEqual(queuedIn(id), ['a0@x.example queued']);
   assert.deepEqual(sent, [100, 100, 50]);
-  assert.deepEqual(manager.figures.deferrals, [{ destination: 'first:1,second:2', message: '450 later' }]);
+  assert.deepEqual(manager.figures.deferrals, [
+    { destination: 'first:1,second:2', cause: 'reply', message: '450 later' },
+  ]);
 });
 
 test('a message that was put off keeps its reason, whatever else its destination takes', async () => {
@@ -275,7 +284,8 @@ test('a message that was put off keeps its reason, whatever else its destination
   await eventually(() => manager.figures.deferrals.length === 1);
   manager.add(await enter('a@x.example'));
   await eventually(() => spool.depth === 1);
-  assert.equal(manager.prospectOf(full, 'me@x.example', 'full@x.example').reason, '452 no');
+  const { failure } = manager.prospectOf(full, 'me@x.example', 'full@x.example');
+  assert.equal(failure?.reply?.line, '452 no');
   now += 6 * 86_400_000;
   await manager.actions.sweep();
   assert.equal(queuedIn(full), 'gone');
@@ -304,7 +314,7 @@ test('a message that ends every session gives way to the others', async () => {
 test('mail that is too old goes back, whatever was released, held or refused a login before it', async () => {
   let now = Date.now();
   const manager = runnerWith(
-    (hop) => ({ ...unreachable, loginRefused: hop.host === 'dead' }),
+    (hop) => (hop.host === 'dead' ? loginRefused : unreachable),
     () => now,
   );
   const held = await enterFrom('me@x.example', 'held@x.example');

@@ -4,12 +4,11 @@
  * least once. What becomes of a message otherwise (returned, held, removed) is actions.ts.
  */
 import { setImmediate as turn } from 'node:timers/promises';
+import { describeFailure, type Failure, makeFailure } from '#crds/failure.ts';
 import type { Policy } from '#crds/policyfile.ts';
-import { type AttemptResult, attempt } from '../delivery/attempt.ts';
-import type { Courier } from '../delivery/courier.ts';
-import { countVerdict, reportVerdict } from '../delivery/deliverylog.ts';
-import { FailedHops } from '../delivery/failedhops.ts';
-import { type Route, routeOf } from '../delivery/route.ts';
+import type { AttemptResult, Courier, Verdict } from '../delivery/courier.ts';
+import { countVerdict, logVerdict } from '../delivery/deliverylog.ts';
+import type { Signer } from '../dkim/signer.ts';
 import type { Log } from '../observe/log.ts';
 import type { QueueRecord, Recipient } from '../spool/record.ts';
 import type { Loaded, Spool } from '../spool/spool.ts';
@@ -18,7 +17,7 @@ import type { QueueFigures } from '../task/messages.ts';
 import { MessageActions, type Prospect } from './actions.ts';
 import type { DestinationQueue } from './destinationqueue.ts';
 import { DestinationQueues } from './destinationqueues.ts';
-import { batchFor, parcelOf, type Signer } from './parcel.ts';
+import { batchFor, parcelOf } from './parcel.ts';
 import { QueueIndex } from './queueindex.ts';
 import { destinationRetryMs, messageRetryMs } from './schedule.ts';
 import type { Waiting } from './waiting.ts';
@@ -38,33 +37,29 @@ export interface QueueManagerDeps {
 }
 
 export class QueueManager {
-  readonly #options: QueueManagerDeps;
-  readonly #route: Route;
+  readonly #deps: QueueManagerDeps;
   readonly #queues: DestinationQueues;
-  readonly #known = new QueueIndex();
-  readonly #failedHops: FailedHops;
+  readonly #index = new QueueIndex();
   readonly counters = new Counters();
   readonly actions: MessageActions;
   #running = false;
 
-  constructor(options: QueueManagerDeps) {
-    this.#options = options;
-    this.#route = routeOf(options.policy);
-    this.#failedHops = new FailedHops(options.clock);
-    const { connectionsPerDestination, messagesPerDestinationPerMinute } = options.policy.outbound.limits;
+  constructor(deps: QueueManagerDeps) {
+    this.#deps = deps;
+    const { connectionsPerDestination, messagesPerDestinationPerMinute } = deps.policy.outbound.limits;
     this.#queues = new DestinationQueues({
       limits: { concurrent: connectionsPerDestination, perMinute: messagesPerDestinationPerMinute },
-      clock: options.clock,
+      clock: deps.clock,
       deliver: (queue, waiting) => this.#deliverSafely(queue, waiting),
     });
-    this.actions = new MessageActions({ ...options, counters: this.counters, queue: this });
+    this.actions = new MessageActions({ ...deps, counters: this.counters, queue: this });
   }
 
   /** Takes up everything in the spool and begins to deliver. */
   async start(): Promise<void> {
     this.#running = true;
     this.actions.start();
-    const { spool } = this.#options;
+    const { spool } = this.#deps;
     for (let ids = spool.list('', LISTED_AT_ONCE); ids.length > 0; ) {
       for (const id of ids) this.add(id);
       await turn();
@@ -74,12 +69,12 @@ export class QueueManager {
 
   /** A message that is durable in the spool. */
   add(id: string): void {
-    if (this.#running && !this.#known.has(id)) this.renew(id);
+    if (this.#running && !this.#index.has(id)) this.renew(id);
   }
 
   /** Its recipients or its hold changed by other hands: takes it up anew. */
   renew(id: string): void {
-    const read = this.#options.spool.read(id);
+    const read = this.#deps.spool.read(id);
     if (read.kind !== 'message') {
       this.#lost(id, read);
       return;
@@ -87,7 +82,7 @@ export class QueueManager {
     const { record } = read;
     const queues = record.hold ? new Set<DestinationQueue>() : this.#queuesFor(record);
     const held = record.hold === true || record.recipients.some(({ state }) => state === 'held');
-    this.#known.put(id, { held, bytes: record.bytes });
+    this.#index.put(id, { held, bytes: record.bytes });
     // What waits for it in other queues is dropped when its turn comes.
     for (const queue of queues) {
       if (!queue.isDelivering(id)) queue.add({ id, attempts: 0 });
@@ -97,7 +92,7 @@ export class QueueManager {
 
   /** Those behind `after`, the oldest first, whatever comes and goes meanwhile. */
   ids(after?: string): IteratorObject<string> {
-    return this.#known.ids(after);
+    return this.#index.ids(after);
   }
 
   isDelivering(id: string): boolean {
@@ -105,13 +100,12 @@ export class QueueManager {
   }
 
   prospectOf(id: string, from: string, to: string): Prospect {
-    const destination = this.#route(from, to);
+    const destination = this.#deps.courier.route(from, to);
     const queue = this.#queues.known(destination);
     return {
       destination: destination.name,
-      due: queue?.dueOf(id, this.#options.clock()),
-      reason: queue?.reasonFor(id),
-      loginRefused: queue?.fault?.loginRefused ?? false,
+      due: queue?.dueOf(id, this.#deps.clock()),
+      failure: queue?.failureFor(id),
       isUntried: queue?.isUntried ?? false,
     };
   }
@@ -123,7 +117,6 @@ export class QueueManager {
 
   /** What waits for a login, a key or a trust bundle may go now. */
   materialsChanged(): void {
-    this.#failedHops.forgive();
     this.hurry(() => true);
   }
 
@@ -132,24 +125,28 @@ export class QueueManager {
     this.#running = false;
     this.actions.stop();
     this.#queues.stop();
-    this.#options.courier.close();
-    const end = this.#options.clock() + deadlineMs;
-    while (this.#queues.inFlight > 0 && this.#options.clock() < end)
+    this.#deps.courier.close();
+    const end = this.#deps.clock() + deadlineMs;
+    while (this.#queues.inFlight > 0 && this.#deps.clock() < end)
       await new Promise((tick) => setTimeout(tick, 10));
   }
 
   get figures(): QueueFigures {
     const deferrals = this.#queues
-      .faults()
-      .filter(({ loginRefused }) => !loginRefused)
-      .map(({ destination, reason }) => ({ destination, message: reason }));
+      .failures()
+      .filter(({ failure }) => failure.cause !== 'login')
+      .map(({ destination, failure }) => ({
+        destination,
+        cause: failure.cause,
+        message: describeFailure(failure),
+      }));
     return {
-      depth: this.#known.size,
-      bytes: this.#known.bytes,
-      held: this.#known.held + this.#options.spool.damaged,
-      oldest: this.#known.oldest,
+      depth: this.#index.size,
+      bytes: this.#index.bytes,
+      held: this.#index.held + this.#deps.spool.damaged,
+      oldest: this.#index.oldest,
       deferrals: deferrals.slice(0, REPORTED_DESTINATIONS),
-      loginsRefused: this.#failedHops.refusals().slice(0, REPORTED_DESTINATIONS),
+      loginsRefused: this.#deps.courier.loginsRefused.slice(0, REPORTED_DESTINATIONS),
     };
   }
 
@@ -158,7 +155,7 @@ export class QueueManager {
   }
 
   #queueFor(from: string, address: string): DestinationQueue {
-    return this.#queues.to(this.#route(from, address));
+    return this.#queues.to(this.#deps.courier.route(from, address));
   }
 
   async #deliverSafely(queue: DestinationQueue, waiting: Waiting): Promise<void> {
@@ -167,8 +164,8 @@ export class QueueManager {
     } catch (error) {
       // A bug, or the disk failed to read: the entry is still in the spool, so it waits.
       const { message } = error as Error;
-      this.#options.log('delivery_failed', { id: waiting.id, message });
-      this.#putOff(queue, waiting, message);
+      this.#deps.log('delivery_failed', { id: waiting.id, message });
+      this.#putOff(queue, waiting, makeFailure({ cause: 'local', status: '4.3.0', text: message }));
     }
   }
 
@@ -176,7 +173,7 @@ export class QueueManager {
     const { id, tried } = waiting;
     // Whoever is changing it may take it away.
     await this.actions.changing(id);
-    const taken = this.#options.spool.load(id);
+    const taken = this.#deps.spool.load(id);
     if (taken.kind !== 'message') return this.#lost(id, taken);
     const { batch, more } = batchFor(
       taken.record.recipients.filter(
@@ -187,25 +184,26 @@ export class QueueManager {
     // Returned, removed or held by a person in the meantime.
     if (taken.record.hold) return;
     if (batch.length === 0) {
-      if (tried) this.#putOff(queue, waiting, tried.reason);
+      if (tried) this.#putOff(queue, waiting, tried.failure);
       return;
     }
-    const packed = await parcelOf(taken, batch, this.#options.signer);
-    if (packed.kind === 'waits') return this.#putOff(queue, waiting, packed.reason);
+    const packed = await parcelOf(taken, batch, this.#deps.signer);
+    if (packed.kind === 'failed' && !packed.failure.permanent)
+      return this.#putOff(queue, waiting, packed.failure);
     const outcome =
-      packed.kind === 'refused'
-        ? refusedByUs(batch, packed)
-        : await attempt(queue.destination, packed.parcel, { ...this.#options, failedHops: this.#failedHops });
+      packed.kind === 'failed'
+        ? refusedByUs(batch, packed.failure)
+        : await this.#deps.courier.deliver(queue.destination, packed.parcel);
     if (outcome.kind === 'unreachable') return this.#unreachable(queue, waiting, outcome);
     queue.answered();
     await this.#settle(queue, taken, batch, outcome);
     const nowTried = withDeferred(tried, batch, outcome);
     if (more) queue.add(nowTried ? { ...waiting, tried: nowTried } : waiting);
-    else if (nowTried) this.#putOff(queue, waiting, nowTried.reason);
+    else if (nowTried) this.#putOff(queue, waiting, nowTried.failure);
   }
 
   #isFor(queue: DestinationQueue, { from }: QueueRecord, { address }: Recipient): boolean {
-    return this.#route(from, address).key === queue.destination.key;
+    return this.#deps.courier.route(from, address).key === queue.destination.key;
   }
 
   /** Everything for this destination waits. */
@@ -214,15 +212,15 @@ export class QueueManager {
     waiting: Waiting,
     outcome: AttemptResult & { kind: 'unreachable' },
   ): void {
-    const { clock, random, log } = this.#options;
+    const { clock, random, log } = this.#deps;
     // A drain ends attempts that had not begun to send: no fault of the destination, and nothing to tell.
     if (!this.#running) return;
-    const { hadSession, ...fault } = outcome;
+    const { hadSession, failure } = outcome;
     const now = clock();
     const attempts = waiting.attempts + (hadSession ? 1 : 0);
     // Many wrong logins in a row may lock an account.
-    const retryMs = fault.loginRefused ? messageRetryMs : destinationRetryMs;
-    queue.unreachable({ ...waiting, attempts }, fault, {
+    const retryMs = failure.cause === 'login' ? messageRetryMs : destinationRetryMs;
+    queue.unreachable({ ...waiting, attempts }, failure, {
       pauseMs: (failures) => retryMs(failures, random()),
       due: hadSession ? now + messageRetryMs(attempts, random()) : undefined,
       now,
@@ -233,7 +231,8 @@ export class QueueManager {
       id: waiting.id,
       destination: name,
       rule,
-      reason: fault.reason,
+      cause: failure.cause,
+      reason: describeFailure(failure),
       failures: queue.failures,
     });
   }
@@ -247,38 +246,36 @@ export class QueueManager {
   ): Promise<void> {
     const { id } = taken;
     const { rule, kind } = queue.destination;
-    if (passedOver.length > 0) this.#options.log('passed_over', { id, hop, rule, reasons: passedOver });
+    if (passedOver.length > 0)
+      this.#deps.log('passed_over', { id, hop, rule, reasons: passedOver.map(describeFailure) });
     verdicts.forEach((verdict, index) => {
       countVerdict(this.counters, verdict, kind);
-      reportVerdict(this.#options.log, verdict, { id, to: batch[index]?.address ?? '', hop, rule, tls });
+      logVerdict(this.#deps.log, verdict, { id, to: batch[index]?.address ?? '', hop, rule, tls });
     });
     if (verdicts.some((verdict) => verdict.kind === 'delivered'))
-      this.counters.observe('delivery_seconds', (this.#options.clock() - taken.record.receivedAt) / 1000);
+      this.counters.observe('delivery_seconds', (this.#deps.clock() - taken.record.receivedAt) / 1000);
     const isGone = await this.actions.settle(taken, batch, { verdicts, tellsSender, hop });
-    if (isGone) this.#known.forget(id);
+    if (isGone) this.#index.forget(id);
   }
 
-  #putOff(queue: DestinationQueue, { id, attempts }: Waiting, reason: string): void {
-    const { clock, random } = this.#options;
+  #putOff(queue: DestinationQueue, { id, attempts }: Waiting, failure: Failure): void {
+    const { clock, random } = this.#deps;
     const due = clock() + messageRetryMs(attempts + 1, random());
-    queue.putOff({ id, attempts: attempts + 1 }, due, reason);
+    queue.putOff({ id, attempts: attempts + 1 }, due, failure);
   }
 
   /** An entry that is gone, or cannot be read and is set aside for a person. */
   #lost(id: string, read: { kind: 'gone' } | { kind: 'damaged'; message: string }): void {
-    const { log, spool } = this.#options;
-    this.#known.forget(id);
+    const { log, spool } = this.#deps;
+    this.#index.forget(id);
     if (read.kind === 'gone') return;
     log('set_aside', { id, reason: read.message });
     spool.setAside(id).catch((error: Error) => log('set_aside_failed', { id, message: error.message }));
   }
 }
 
-function refusedByUs(
-  batch: readonly Recipient[],
-  verdict: { kind: 'refused'; reason: string },
-): AttemptResult {
-  const verdicts = batch.map(() => verdict);
+function refusedByUs(batch: readonly Recipient[], failure: Failure): AttemptResult {
+  const verdicts = batch.map((): Verdict => ({ kind: 'failed', failure }));
   const hop = 'this relay';
   return { kind: 'answered', hop, verdicts, tls: null, tellsSender: false, passedOver: [] };
 }
@@ -290,13 +287,14 @@ function withDeferred(
 ): Waiting['tried'] {
   const deferred = batch.flatMap(({ address }, index) => {
     const verdict = verdicts[index];
-    return verdict?.kind === 'deferred' ? [{ address, reason: verdict.reason }] : [];
+    const waits = verdict?.kind === 'failed' && !verdict.failure.permanent;
+    return waits ? [{ address, failure: verdict.failure }] : [];
   });
   const [first] = deferred;
   if (!first) return tried;
   return {
     addresses: [...(tried?.addresses ?? []), ...deferred.map(({ address }) => address)],
-    reason: first.reason,
+    failure: first.failure,
   };
 }
 

@@ -1,9 +1,11 @@
 /**
  * From a queued message to what a next hop is given: which recipients go together, what their sender wants to be told,
- * and the signatures in front. A message whose key cannot be used waits. Pure but for the signer.
+ * and the signatures in front. A message whose key cannot be used waits. The signer is an argument.
  */
 
+import type { Failure } from '#crds/failure.ts';
 import type { Parcel, RecipientWish } from '../delivery/courier.ts';
+import type { Signer } from '../dkim/signer.ts';
 import { beyondAscii } from '../headers/beyondascii.ts';
 import type { Recipient } from '../spool/record.ts';
 import type { Loaded } from '../spool/spool.ts';
@@ -13,15 +15,7 @@ const RECIPIENTS_AT_ONCE = 100;
 
 type LoadedMessage = Loaded & { kind: 'message' };
 
-/** Header lines to put in front, if any. */
-export type Signed = { kind: 'header'; header: Buffer | null } | Unsigned;
-
-/** The key is at fault, and may be mended; or the message is. */
-type Unsigned = { kind: 'waits'; reason: string } | { kind: 'refused'; reason: string };
-
-export type Signer = (message: LoadedMessage) => Promise<Signed>;
-
-export type Packed = { kind: 'parcel'; parcel: Parcel } | Unsigned;
+export type Packed = { kind: 'parcel'; parcel: Parcel } | { kind: 'failed'; failure: Failure };
 
 /** The first recipients, as many as may share a transaction. */
 export function batchFor(recipients: readonly Recipient[]): { batch: Recipient[]; more: boolean } {
@@ -36,7 +30,7 @@ export async function parcelOf(
 ): Promise<Packed> {
   const { record } = message;
   const signed = await sign(message);
-  if (signed.kind !== 'header') return signed;
+  if (signed.kind === 'failed') return signed;
   const { from, bytes, eightBit, smtpUtf8, ret = null, envid = null } = record;
   const { header } = signed;
   const parcel: Parcel = {

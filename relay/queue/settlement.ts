@@ -1,34 +1,12 @@
 /**
- * What the verdicts of a next hop mean for a message: which recipients are left, and of which their sender is told
- * (RFC 3461). A null sender is told nothing, so that no bounce ever answers a bounce. Pure.
+ * What verdicts mean for a queued message: which recipients are left, and of which their sender is told. A null sender
+ * is told nothing, so that no bounce ever answers a bounce (RFC 5321 section 6.1). Pure.
  */
-
-import type { Verdict } from '../delivery/verdict.ts';
+import type { Verdict } from '../delivery/courier.ts';
+import { type DsnRecipient, notifyWants, type ReportKind } from '../dsn/recipient.ts';
 import type { QueueRecord, Recipient } from '../spool/record.ts';
 
-export type ReportKind = 'failure' | 'delay' | 'success-relayed';
-
-/** The word of NOTIFY that asks for a report (RFC 3461 section 4.1). */
-const ASKED_BY: Readonly<Record<ReportKind, string>> = {
-  failure: 'FAILURE',
-  delay: 'DELAY',
-  'success-relayed': 'SUCCESS',
-};
-
-/** True where the sender of this recipient wants the report; without NOTIFY: failures and delays. */
-export function notifyWants(notify: readonly string[] | undefined, kind: ReportKind): boolean {
-  return notify === undefined ? kind !== 'success-relayed' : notify.includes(ASKED_BY[kind]);
-}
-
-/** A recipient of whom the sender is told, and what. */
-export interface DsnRecipient {
-  readonly kind: ReportKind;
-  readonly recipient: Recipient;
-  /** The reply of the next hop, or our own words with an enhanced status code. */
-  readonly reason: string;
-}
-
-export interface Settled {
+export interface Settlement {
   readonly left: readonly Recipient[];
   readonly dsnRecipients: readonly DsnRecipient[];
   /** Recipients that are given up, and whose sender does not want to know or cannot be told. */
@@ -36,23 +14,23 @@ export interface Settled {
 }
 
 /** `verdicts` by address; recipients without one are left alone. */
-export function settle(
+export function applyVerdicts(
   { from, recipients }: QueueRecord,
   verdicts: ReadonlyMap<string, Verdict>,
   tellsSender: boolean,
-): Settled {
+): Settlement {
   const left: Recipient[] = [];
   const dsnRecipients: DsnRecipient[] = [];
   const discarded: Recipient[] = [];
   for (const recipient of recipients) {
     const verdict = recipient.state === 'queued' ? verdicts.get(recipient.address) : undefined;
-    const told = (kind: ReportKind) => from !== '' && notifyWants(recipient.notify, kind);
-    if (verdict === undefined || verdict.kind === 'deferred') left.push(recipient);
-    else if (verdict.kind === 'refused' && !told('failure')) discarded.push(recipient);
-    else if (verdict.kind === 'refused')
-      dsnRecipients.push({ kind: 'failure', recipient, reason: verdict.reason });
-    else if (!tellsSender && told('success-relayed'))
-      dsnRecipients.push({ kind: 'success-relayed', recipient, reason: verdict.reply });
+    const wants = (kind: ReportKind) => from !== '' && notifyWants(recipient.notify, kind);
+    if (verdict?.kind === 'delivered') {
+      if (!tellsSender && wants('success-relayed'))
+        dsnRecipients.push({ kind: 'success-relayed', recipient, reply: verdict.reply });
+    } else if (!verdict?.failure.permanent) left.push(recipient);
+    else if (wants('failure')) dsnRecipients.push({ kind: 'failure', recipient, failure: verdict.failure });
+    else discarded.push(recipient);
   }
   return { left, dsnRecipients, discarded };
 }

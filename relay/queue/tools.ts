@@ -3,6 +3,7 @@
  * a local socket (serve/control.ts). Nothing here changes a message while it is being delivered.
  */
 import type { Readable } from 'node:stream';
+import { describeFailure } from '#crds/failure.ts';
 import { type QueueRecord, timeOfQueueId } from '../spool/record.ts';
 import type { Spool } from '../spool/spool.ts';
 import type { ActionOutcome } from './actions.ts';
@@ -114,8 +115,8 @@ export class QueueTools {
       bytes,
       state: isHeld ? 'held' : 'queued',
       recipients: recipients.map(({ address, reason, state }) => {
-        const { destination, due, reason: lately } = this.#manager.prospectOf(id, from, address);
-        const why = reason ?? lately;
+        const { destination, due, failure } = this.#manager.prospectOf(id, from, address);
+        const why = reason ?? (failure && describeFailure(failure));
         return {
           address,
           destination,

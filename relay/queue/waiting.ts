@@ -3,6 +3,7 @@
  * by the time they are due again, with the reason. Holds ids, each once, so that a long queue costs little memory. No
  * clock of its own.
  */
+import type { Failure } from '#crds/failure.ts';
 import { IdTable } from './idtable.ts';
 
 export interface Waiting {
@@ -10,9 +11,9 @@ export interface Waiting {
   /** Deferrals so far. */
   readonly attempts: number;
   /** Why it was put off last. */
-  readonly reason?: string;
+  readonly failure?: Failure;
   /** Recipients that were put off in this round: the others have their turn first. */
-  readonly tried?: { readonly addresses: readonly string[]; readonly reason: string };
+  readonly tried?: { readonly addresses: readonly string[]; readonly failure: Failure };
 }
 
 interface Later {
@@ -33,9 +34,9 @@ export class WaitingMessages {
 
   /** It is due now. */
   add(waiting: Waiting): void {
-    const { id, attempts, reason, tried } = waiting;
+    const { id, attempts, failure, tried } = waiting;
     if (this.#has(id)) return;
-    if (reason === undefined && tried === undefined) this.#ready.set(id, attempts);
+    if (failure === undefined && tried === undefined) this.#ready.set(id, attempts);
     else this.#insert({ waiting, due: 0 });
   }
 
@@ -66,8 +67,8 @@ export class WaitingMessages {
   }
 
   /** Why this delivery was put off, where it waits here and was. */
-  reasonOf(id: string): string | undefined {
-    return this.#laterById.get(id)?.waiting.reason;
+  failureOf(id: string): Failure | undefined {
+    return this.#laterById.get(id)?.waiting.failure;
   }
 
   /** Those that `wanted` names are due at once, before all others that were put off; true where there are any. */

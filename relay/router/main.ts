@@ -5,7 +5,7 @@
 import { setPriority } from 'node:os';
 import { join } from 'node:path';
 import { CONTROL_SOCKET } from '#crds/wellknown.ts';
-import { SmtpClient } from '../delivery/smtpclient.ts';
+import { Delivery } from '../delivery/delivery.ts';
 import { DkimSigner } from '../dkim/signer.ts';
 import { jsonLog, lineWriter } from '../observe/log.ts';
 import { traceOf } from '../observe/trace.ts';
@@ -24,7 +24,7 @@ const NICENESS = 10;
 
 interface Router {
   readonly manager: QueueManager;
-  readonly courier: SmtpClient;
+  readonly courier: Delivery;
   readonly signer: DkimSigner;
   readonly spool: Spool;
   readonly stateDir: string;
@@ -61,7 +61,7 @@ function giveWay(): void {
 function configure({ policy, materials, stateDir }: Extract<ToRouter, { kind: 'configure' }>): void {
   const spool = new Spool(stateDir, () => router?.manager.counters.add('spool_syncs', 'router'));
   const tracer = traceOf(policy.trace, lineWriter(1), wall);
-  const courier = new SmtpClient(policy, materials, tracer);
+  const courier = Delivery.overSmtp(policy, materials, tracer);
   const signer = new DkimSigner(policy, materials, log);
   const sign: DkimSigner['sign'] = (message) => signer.sign(message);
   const { random } = Math;

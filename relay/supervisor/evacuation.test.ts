@@ -50,7 +50,13 @@ describe('whether a pod leaves, and what becomes of its queue', () => {
     const leaving = planEvacuation(scale, among('relay-1'), pair);
     const queue = {
       ...NO_FIGURES,
-      deferrals: [{ destination: handoverTo('relay-0.relay-pods.mail.svc'), message: 'away' }],
+      deferrals: [
+        {
+          destination: handoverTo('relay-0.relay-pods.mail.svc'),
+          cause: 'connect' as const,
+          message: 'away',
+        },
+      ],
     };
     assert.equal(
       describeEvacuation(leaving, queue, false)?.message,

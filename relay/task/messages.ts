@@ -2,6 +2,7 @@
  * What supervisor and tasks say to each other over their channel. A task starts with `configure`, answers `ready` or
  * `failed`, and ends after `drain`. Key material crosses this channel only: it is never on disk or in a log.
  */
+import type { FailureCause } from '#crds/failure.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import type { Materials } from './materials.ts';
 
@@ -98,7 +99,11 @@ export interface QueueFigures {
   readonly held: number;
   /** Milliseconds since the epoch at which the oldest message was received. */
   readonly oldest: number | null;
-  readonly deferrals: readonly { destination: string; message: string }[];
+  readonly deferrals: readonly {
+    readonly destination: string;
+    readonly cause: FailureCause;
+    readonly message: string;
+  }[];
   readonly loginsRefused: LoginsRefused;
 }
 

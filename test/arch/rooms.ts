@@ -130,7 +130,7 @@ export const ROOMS: readonly Room[] = [
     name: 'relay dkim',
     files: /^relay\/dkim\//,
     doors: ['signer.ts'],
-    rooms: ['contract', 'relay task', 'relay observe', 'relay spool', 'relay headers', 'relay queue'],
+    rooms: ['contract', 'relay task', 'relay observe', 'relay spool', 'relay headers'],
     packages: ['mailauth', 'node:*'],
     why: 'it signs what the queue gives it and knows no destination',
   },
@@ -138,20 +138,22 @@ export const ROOMS: readonly Room[] = [
     name: 'relay delivery',
     files: /^relay\/delivery\//,
 
-    rooms: ['contract', 'relay task', 'relay observe', 'relay headers', 'relay queue'],
+    rooms: ['contract', 'relay task', 'relay observe', 'relay headers'],
+    doors: ['courier.ts', 'deliverylog.ts', 'delivery.ts', 'route.ts'],
     packages: ['nodemailer', 'node:*'],
     why: 'it takes one message to one destination; it never sees the queue or the spool',
   },
   {
     name: 'relay dsn',
     files: /^relay\/dsn\//,
-    rooms: ['contract', 'relay spool', 'relay delivery', 'relay queue'],
+    rooms: ['contract', 'relay spool'],
     packages: ['node:*'],
     why: 'it renders reports to senders and sends nothing',
   },
   {
     name: 'relay queue',
     files: /^relay\/queue\//,
+    doors: ['manager.ts', 'tools.ts', 'control.ts'],
 
     rooms: [
       'contract',

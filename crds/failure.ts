@@ -1,0 +1,84 @@
+/**
+ * A failed delivery as a value, made where it happens. Each reader renders it for itself: the log line, the status, the
+ * DSN, the metric label, `mailrelay explain`. Pure.
+ */
+
+/** Why: the words of RFC 8460 section 4.3 where it has one, else our own. */
+export const FAILURE_CAUSES = [
+  /** The name server gave no answer, or an answer without a usable host. */
+  'dns',
+  /** No TCP connection, or the connection ended. */
+  'connect',
+  /** The next hop did not greet, or refused the session. */
+  'greeting',
+  /** The level wants TLS and the next hop does not offer STARTTLS. */
+  'starttls-missing',
+  /** The TLS handshake broke. */
+  'handshake',
+  'certificate-host-mismatch',
+  'certificate-expired',
+  'certificate-untrusted',
+  /** The next hop refuses our login, or the login cannot be made. */
+  'login',
+  /** Our own rules: too old, a loop, content that the next hop cannot take. */
+  'policy',
+  /** The next hop answered a command with 4xx or 5xx. */
+  'reply',
+  /** A fault of this relay: a key, a trust bundle, a disk. */
+  'local',
+] as const;
+
+export type FailureCause = (typeof FAILURE_CAUSES)[number];
+
+/** A reply of a next hop, as one line: "550 5.1.1 No such user". */
+export interface HopReply {
+  readonly code: number;
+  readonly line: string;
+}
+
+export interface Failure {
+  /** True: the recipient is given up (5.x.x). False: the message waits. */
+  readonly permanent: boolean;
+  readonly cause: FailureCause;
+  /** RFC 3463: "4.4.1". */
+  readonly status: string;
+  /** One sentence for people, without a code. */
+  readonly text: string;
+  /** The SMTP command that was answered: "RCPT". */
+  readonly command?: string;
+  readonly reply?: HopReply;
+}
+
+export interface FailureFacts {
+  readonly cause: FailureCause;
+  /** Its first digit says whether the failure is permanent. */
+  readonly status: string;
+  readonly text: string;
+  readonly command?: string;
+}
+
+export function makeFailure({ text, ...facts }: FailureFacts): Failure {
+  return { ...facts, permanent: facts.status.startsWith('5'), text: oneLine(text) };
+}
+
+/** For a log line or a list: the reply as it was, else the code and the sentence. */
+export function describeFailure({ reply, status, text }: Failure): string {
+  return reply ? text : `${status} ${text}`;
+}
+
+/** Several hops, or addresses, failed one after the other: a refused login is the cause that a person must know. */
+export function joinFailures(failures: readonly Failure[]): Failure {
+  const [first] = failures;
+  const leading = failures.find(({ cause }) => cause === 'login') ?? first;
+  if (!leading || failures.length === 1)
+    return leading ?? makeFailure({ cause: 'dns', status: '4.4.3', text: 'there is no next hop to try' });
+  const { cause, status } = leading;
+  const others = failures.filter((one) => one !== leading);
+  const text = [leading.text, ...others.map(describeFailure)].join('; ');
+  return { permanent: false, cause, status, text };
+}
+
+/** What a next hop says ends up in logs, in terminals and in replies of ours: it must not control any of them. */
+export function oneLine(text: string): string {
+  return text.replace(/\p{Cc}+/gu, ' ').slice(0, 500);
+}

@@ -1,0 +1,22 @@
+/** A recipient of whom a sender is told (RFC 3461, 3464), and whether the sender wants to be told. Pure. */
+import type { Failure } from '#crds/failure.ts';
+import type { Recipient } from '../spool/record.ts';
+
+export type ReportKind = 'failure' | 'delay' | 'success-relayed';
+
+export type DsnRecipient =
+  | { readonly kind: 'failure' | 'delay'; readonly recipient: Recipient; readonly failure: Failure }
+  /** `reply` is that of the next hop. */
+  | { readonly kind: 'success-relayed'; readonly recipient: Recipient; readonly reply: string };
+
+/** The word of NOTIFY that asks for a report (RFC 3461 section 4.1). */
+const ASKED_BY: Readonly<Record<ReportKind, string>> = {
+  failure: 'FAILURE',
+  delay: 'DELAY',
+  'success-relayed': 'SUCCESS',
+};
+
+/** True where the sender of this recipient wants the report; without NOTIFY: failures and delays. */
+export function notifyWants(notify: readonly string[] | undefined, kind: ReportKind): boolean {
+  return notify === undefined ? kind !== 'success-relayed' : notify.includes(ASKED_BY[kind]);
+}
