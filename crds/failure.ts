@@ -31,7 +31,7 @@ export const FAILURE_CAUSES = [
 export type FailureCause = (typeof FAILURE_CAUSES)[number];
 
 /** A reply of a next hop, as one line: "550 5.1.1 No such user". */
-export interface HopReply {
+interface HopReply {
   readonly code: number;
   readonly line: string;
 }
