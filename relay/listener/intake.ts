@@ -8,7 +8,7 @@ import { Delivery } from '../delivery/delivery.ts';
 import type { HeaderWork } from '../headers/header.ts';
 import type { Log } from '../observe/log.ts';
 import type { Tracer } from '../observe/trace.ts';
-import { Spool } from '../spool/spool.ts';
+import { Spool, type SpoolOptions } from '../spool/spool.ts';
 import type { Counters } from '../task/counts.ts';
 import type { Materials } from '../task/materials.ts';
 import type { LoginsRefused } from '../task/messages.ts';
@@ -40,10 +40,11 @@ export interface IntakeDeps {
 }
 
 export function intakeOf(policy: Policy, materials: Materials, stateDir: string, deps: IntakeDeps): Intake {
-  const { counters, onEntered } = deps;
+  const { counters, log, onEntered } = deps;
   if (policy.queue.mode === 'CutThrough') return new CutThrough(policy, materials, deps);
   const onSync = () => counters.add('spool_syncs', 'listener');
-  return new Durable(policy, new Spool(stateDir, onSync, 'late'), onEntered);
+  const onRecovered: SpoolOptions['onRecovered'] = (recovered) => log('spool_recovered', { ...recovered });
+  return new Durable(policy, new Spool(stateDir, onSync, 'late', { onRecovered }), onEntered);
 }
 
 class Durable implements Intake {

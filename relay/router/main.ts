@@ -19,6 +19,8 @@ import type { FromRouter, ToRouter } from '../task/messages.ts';
 import { QueueTeller } from '../task/queueteller.ts';
 
 const TELL_MS = 500;
+/** How often in a row the store may be found broken. */
+const BROKEN_TIMES = 20;
 /** Where there is too little CPU time for both, the listeners have it first: clients wait for them, and nobody for us. */
 const NICENESS = 10;
 
@@ -32,6 +34,7 @@ interface Router {
 
 let router: Router | undefined;
 let control: ControlServer | undefined;
+let brokenTimes = 0;
 const log = jsonLog('router', 1, wall);
 const task = new Task<ToRouter, FromRouter>(oldestUnanswered);
 const teller = new QueueTeller((message) => task.tell(message));
@@ -59,7 +62,14 @@ function giveWay(): void {
 }
 
 function configure({ policy, materials, stateDir }: Extract<ToRouter, { kind: 'configure' }>): void {
-  const spool = new Spool(stateDir, () => router?.manager.counters.add('spool_syncs', 'router'));
+  const onSync = () => router?.manager.counters.add('spool_syncs', 'router');
+  const spool = new Spool(stateDir, onSync, 'early', {
+    onRecovered: (recovered) => {
+      log('spool_recovered', { ...recovered });
+      // What was entered meanwhile, and reports whose writing was not seen to succeed.
+      setImmediate(() => enter(router?.spool.list() ?? []));
+    },
+  });
   const tracer = traceOf(policy.trace, lineWriter(1), wall);
   const courier = Delivery.overSmtp(policy, materials, tracer);
   const signer = new DkimSigner(policy, materials, log);
@@ -89,7 +99,17 @@ function enter(ids: readonly string[]): void {
 }
 
 function tell(): void {
-  if (router) teller.tell(router.manager);
+  if (!router) return;
+  lookAtStore(router.spool);
+  if (!router.spool.isBroken) teller.tell(router.manager);
+}
+
+/** A store that cannot be recovered from here: another process may, and begins with all that is in it. */
+function lookAtStore({ fault }: Spool): void {
+  brokenTimes = fault === undefined ? 0 : brokenTimes + 1;
+  if (brokenTimes < BROKEN_TIMES) return;
+  log('spool_broken', { message: fault });
+  process.exit(1);
 }
 
 async function drain(deadlineMs: number): Promise<void> {

@@ -1,100 +1,133 @@
 /**
  * A message body on its way to disk. Small bodies stay in memory until the store takes them with their envelope;
- * larger ones stream into a file beside the store, so that memory per session is bounded whatever the size. A body
- * that is given up leaves nothing behind. Errors of the disk reject; the caller answers 4xx.
+ * larger ones, and all where many are on their way, stream into a file beside the store, so that memory is bounded
+ * whatever the size and the number. A body that is given up leaves nothing behind. Errors of the disk reject; the caller
+ * answers 4xx.
  */
-import { type FileHandle, open, unlink } from 'node:fs/promises';
+import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
+import { crc32 } from 'node:zlib';
 import type { BodyFolder } from './bodyfolder.ts';
-import { giveBack, takePiece, takeSecondPiece } from './pieces.ts';
+import { countLoose, giveBack, looseLimit, takePiece } from './pieces.ts';
 import { answer } from './unanswered.ts';
 
 /** Above this a body is a file: measured, larger values in the store cost more than a file and its sync. */
-const INLINE_BYTES = 128 * 1024;
-/** Up to here the chunks are kept as they come; more of them are copied into pieces, so that they die young. */
-const LOOSE_BYTES = 32 * 1024;
+export const INLINE_BYTES = 128 * 1024;
 
-export type SealedBody = { kind: 'inline'; bytes: Buffer } | { kind: 'file'; bytes: number };
+export type SealedBody = { kind: 'inline'; bytes: Buffer } | { kind: 'file'; bytes: number; crc: number };
 
 export class BodyWriter {
   readonly #path: string;
   readonly #folder: BodyFolder;
+  /** Where the file is until it is whole. */
+  readonly #unfinished: string;
   #chunks: Buffer[] = [];
+  #loose = 0;
   #bytes = 0;
+  #crc = 0;
   #piece: Buffer | undefined;
   /** Bytes in the piece. */
   #held = 0;
   #file: FileHandle | undefined;
-  /** The piece before, on its way to the file: one at a time, while the next one fills. */
+  #isWhole = false;
+  /** What was handed to the file last: one write at a time, while more gathers. */
   #writing: Promise<void> = Promise.resolve();
 
   constructor(folder: BodyFolder, id: string) {
     this.#folder = folder;
     this.#path = folder.pathOf(id);
+    this.#unfinished = folder.unfinishedPathOf(id);
   }
 
   async write(chunk: Buffer): Promise<void> {
     this.#bytes += chunk.length;
     this.#chunks.push(chunk);
-    if (this.#bytes <= LOOSE_BYTES) return;
-    const chunks = this.#chunks;
-    this.#chunks = [];
+    this.#loose += chunk.length;
+    countLoose(chunk.length);
+    if (this.#loose <= looseLimit()) return;
+    if (!this.#file) this.#piece ??= takePiece();
+    const chunks = this.#takeLoose();
+    if (!this.#piece) return this.#writeOut(chunks);
+    // Copied together, they die young.
     for (const each of chunks) await this.#append(each);
   }
 
   /** Everything is in memory, or on disk and synced, name included. */
   async seal(): Promise<SealedBody> {
-    if (!this.#piece) return { kind: 'inline', bytes: Buffer.concat(this.#chunks, this.#bytes) };
-    if (this.#bytes <= INLINE_BYTES) return { kind: 'inline', bytes: this.#takenOut(this.#piece) };
-    const file = await this.#beginToWrite(this.#piece);
+    if (!this.#file && this.#bytes <= INLINE_BYTES) return { kind: 'inline', bytes: this.#takeAll() };
+    if (this.#piece) await this.#writeOut([this.#piece.subarray(0, this.#held)]);
+    await this.#writeOut(this.#takeLoose());
     await this.#writing;
+    this.#letGo();
+    const file = await this.#open();
     await answer(file.datasync());
     await file.close();
+    await rename(this.#unfinished, this.#path);
+    this.#isWhole = true;
     await this.#folder.sync();
-    this.#letGo();
-    return { kind: 'file', bytes: this.#bytes };
+    return { kind: 'file', bytes: this.#bytes, crc: this.#crc };
   }
 
-  /** Gives the body up. Never rejects: what cannot be removed now is swept at the next start. */
+  /** Gives the body up. Never rejects: what cannot be removed now is swept later. */
   async discard(): Promise<void> {
-    this.#chunks = [];
+    this.#takeLoose();
     await this.#writing.catch(() => undefined);
     this.#letGo();
     if (!this.#file) return;
     await this.#file.close().catch(() => undefined);
-    await unlink(this.#path).catch(() => undefined);
+    await unlink(this.#isWhole ? this.#path : this.#unfinished).catch(() => undefined);
   }
 
   async #append(chunk: Buffer): Promise<void> {
     for (let from = 0; from < chunk.length; ) {
-      this.#piece ??= takePiece();
-      if (this.#held === this.#piece.length) await this.#spill(this.#piece);
+      if (!this.#piece) return this.#writeOut([chunk.subarray(from)]);
+      if (this.#held === this.#piece.length) {
+        await this.#spill(this.#piece);
+        continue;
+      }
       const copied = chunk.copy(this.#piece, this.#held, from);
       this.#held += copied;
       from += copied;
     }
   }
 
-  /** Goes on with another piece while this one is written, or with the same one when it is. */
+  /** Goes on with another piece while this one is written; where there is none, without. */
   async #spill(piece: Buffer): Promise<void> {
-    await this.#beginToWrite(piece);
-    const second = takeSecondPiece();
-    if (!second) return this.#writing;
-    this.#piece = second;
+    await this.#writeOut([piece]);
+    this.#piece = takePiece();
+    this.#held = 0;
     const free = () => giveBack(piece);
     // Whoever waits for it hears of a failure.
     this.#writing.then(free, free);
+    if (!this.#piece) await this.#writing;
   }
 
-  async #beginToWrite(piece: Buffer): Promise<FileHandle> {
-    this.#file ??= await open(this.#path, 'wx', 0o600);
+  /** Begins to write, once what was begun before is written. */
+  async #writeOut(chunks: readonly Buffer[]): Promise<void> {
+    for (const chunk of chunks) this.#crc = crc32(chunk, this.#crc);
+    const file = await this.#open();
     await this.#writing;
-    this.#writing = writeWhole(this.#file, piece, this.#held);
-    this.#held = 0;
+    if (chunks.length === 0) return;
+    this.#writing = writeWhole(file, chunks);
+    // Whoever waits for it hears of a failure.
+    this.#writing.catch(() => undefined);
+  }
+
+  async #open(): Promise<FileHandle> {
+    this.#file ??= await open(this.#unfinished, 'wx', 0o600);
     return this.#file;
   }
 
-  #takenOut(piece: Buffer): Buffer {
-    const bytes = Buffer.from(piece.subarray(0, this.#held));
+  #takeLoose(): Buffer[] {
+    const chunks = this.#chunks;
+    countLoose(-this.#loose);
+    this.#chunks = [];
+    this.#loose = 0;
+    return chunks;
+  }
+
+  #takeAll(): Buffer {
+    const piece = this.#piece?.subarray(0, this.#held) ?? Buffer.alloc(0);
+    const bytes = Buffer.concat([piece, ...this.#takeLoose()], this.#bytes);
     this.#letGo();
     return bytes;
   }
@@ -102,11 +135,13 @@ export class BodyWriter {
   #letGo(): void {
     if (this.#piece) giveBack(this.#piece);
     this.#piece = undefined;
+    this.#held = 0;
   }
 }
 
-async function writeWhole(file: FileHandle, piece: Buffer, bytes: number): Promise<void> {
-  const { bytesWritten } = await answer(file.write(piece, 0, bytes));
+async function writeWhole(file: FileHandle, chunks: readonly Buffer[]): Promise<void> {
+  const bytes = chunks.reduce((sum, { length }) => sum + length, 0);
+  const { bytesWritten } = await answer(file.writev(chunks as Buffer[]));
   if (bytesWritten === bytes) return;
   // A short write is how a full disk shows first; the next one says ENOSPC.
   const rest = bytes - bytesWritten;

@@ -1,6 +1,6 @@
 /**
  * The folder of the bodies that are files, and its sync: a file alone may lose its name in a crash. One sync serves all
- * who asked for it before it began.
+ * who asked for it before it began. A file that is not whole yet names the process that writes it.
  */
 import { closeSync, fsync, mkdirSync, openSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,22 +10,26 @@ import { answer } from './unanswered.ts';
 const fullsync = promisify(fsync);
 
 export class BodyFolder {
-  readonly #path: string;
+  readonly path: string;
   #handle: number | undefined;
   #running: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;
 
   constructor(path: string) {
     mkdirSync(path, { recursive: true, mode: 0o700 });
-    this.#path = path;
+    this.path = path;
   }
 
   pathOf(id: string): string {
-    return join(this.#path, id);
+    return join(this.path, id);
   }
 
-  ids(): string[] {
-    return readdirSync(this.#path);
+  unfinishedPathOf(id: string): string {
+    return join(this.path, `${id}.${process.pid}`);
+  }
+
+  names(): string[] {
+    return readdirSync(this.path);
   }
 
   /** Resolves when the names that are there now are on disk. */
@@ -43,8 +47,14 @@ export class BodyFolder {
   async #begin(): Promise<void> {
     await this.#running.catch(() => undefined);
     this.#next = undefined;
-    this.#handle ??= openSync(this.#path, 'r');
+    this.#handle ??= openSync(this.path, 'r');
     this.#running = answer(fullsync(this.#handle));
     await this.#running;
   }
+}
+
+/** The process that writes a file of this name; undefined where the name is that of a whole body. */
+export function writerOf(name: string): number | undefined {
+  const pid = /\.(\d+)$/.exec(name)?.[1];
+  return pid === undefined ? undefined : Number(pid);
 }

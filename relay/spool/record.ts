@@ -41,7 +41,7 @@ export interface Envelope {
 }
 
 export interface QueueRecord extends Envelope {
-  /** Bytes of the body, and its checksum; 'file' bodies have one of zero: they were synced before the record. */
+  /** Bytes of the body, and its checksum; that of a file is zero where an earlier version wrote it. */
   readonly bytes: number;
   readonly crc: number;
   readonly body: 'store' | 'file';

@@ -2,14 +2,27 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { buffer } from 'node:stream/consumers';
 import { after, test } from 'node:test';
+import { crc32 } from 'node:zlib';
 import { until } from '#test/kit/wait.ts';
+import { refuseOldSqlite } from './openstore.ts';
 import { type Envelope, newQueueId } from './record.ts';
+import type { Recovered } from './recovery.ts';
 import { Spool } from './spool.ts';
 
 const folders: string[] = [];
@@ -181,8 +194,122 @@ test('an inline body that was altered is damage', async () => {
 
 test('a store that cannot be opened is one sentence that names the folder', () => {
   const stateDir = folder();
-  writeFileSync(join(stateDir, 'queue.db'), 'not a store '.repeat(1000));
+  mkdirSync(join(stateDir, 'queue.db'));
   assert.throws(() => new Spool(stateDir), /^Error: Cannot open the queue in ".*queue\.db"/);
+});
+
+test('a file that is no store is set aside by name, a new one begins, and no body goes for good', async () => {
+  const stateDir = folder();
+  const junk = 'not a store '.repeat(1000);
+  mkdirSync(join(stateDir, 'bodies'));
+  writeFileSync(join(stateDir, 'bodies', '0123456789abcdef'), 'all that is left');
+  writeFileSync(join(stateDir, 'queue.db'), junk);
+  const told: Recovered[] = [];
+  const spool = new Spool(stateDir, undefined, 'late', { onRecovered: (recovered) => told.push(recovered) });
+  const id = await enter(spool, Buffer.from('x'));
+  assert.deepEqual(spool.list(), [id]);
+  const [recovered] = told;
+  assert.ok(told.length === 1 && recovered?.kind === 'rebuilt');
+  assert.equal(readFileSync(recovered.setAside, 'utf8'), junk);
+  assert.match(recovered.setAside, /queue\.db\.damaged-\d{8}T\d{6}Z$/);
+  spool.sweep();
+  assert.deepEqual(readdirSync(join(stateDir, 'strays')).toSorted(), ['0123456789abcdef', 'KEEP']);
+  await spool.close();
+});
+
+test('a large body with one byte changed never comes to its end, and is damage from then on', async () => {
+  const stateDir = folder();
+  const spool = new Spool(stateDir);
+  const body = randomBytes(LARGE);
+  const ids = [await enter(spool, body), await enter(spool, body)];
+  for (const [index, id] of ids.entries()) {
+    const path = join(stateDir, 'bodies', id);
+    const bytes = readFileSync(path);
+    bytes.writeUInt8((bytes.readUInt8(LARGE - 7) + 1) % 256, LARGE - 7);
+    writeFileSync(path, bytes);
+    await assert.rejects(index === 0 ? piecesOf(spool, id) : bodyOf(spool, id), /checksum/);
+    assert.equal(spool.load(id).kind, 'damaged');
+  }
+  await spool.close();
+});
+
+test('a body without a checksum, as earlier versions wrote it, is taken', async () => {
+  const spool = new Spool(folder());
+  const id = newQueueId(Date.now());
+  const body = randomBytes(LARGE);
+  const writer = spool.bodyWriter(id);
+  await writer.write(body);
+  const sealed = await writer.seal();
+  assert.ok(sealed.kind === 'file' && sealed.crc === crc32(body));
+  await spool.enter(id, envelope, { ...sealed, crc: 0 });
+  assert.deepEqual(await piecesOf(spool, id), body);
+  await spool.close();
+});
+
+test('the first SQLite that keeps a store whole under several writers is taken, and no older one', () => {
+  for (const version of ['3.51.3', '3.51.10', '3.52.0', '4.0.0']) refuseOldSqlite(version);
+  for (const version of ['3.51.2', '3.9.9', '3.50.99', '2.99.99', ''])
+    assert.throws(
+      () => refuseOldSqlite(version),
+      /^Error: SQLite .* use a Node with SQLite 3\.51\.3 or later$/,
+    );
+  refuseOldSqlite(process.versions['sqlite'] ?? '');
+});
+
+test('a store that was long gives its space back when nothing happens', async () => {
+  const stateDir = folder();
+  const spool = new Spool(stateDir);
+  const ids = await Promise.all(Array.from({ length: 200 }, () => enter(spool, Buffer.alloc(100 * KIB))));
+  const size = () =>
+    ['', '-wal'].reduce((sum, part) => sum + statSync(join(stateDir, `queue.db${part}`)).size, 0);
+  assert.ok(size() > 15 * 2 ** 20);
+  for (const id of ids.slice(1)) {
+    const read = spool.read(id);
+    assert.ok(read.kind === 'message');
+    await spool.settle(id, { ...read.record, recipients: [] });
+  }
+  await until('a small file', () => size() < 2 ** 20, 20_000);
+  assert.deepEqual(await bodyOf(spool, ids[0] ?? ''), Buffer.alloc(100 * KIB));
+  await spool.close();
+});
+
+test('what a dead process was writing is moved away while others write, and comes back when a record names it', async () => {
+  const stateDir = folder();
+  const spool = new Spool(stateDir);
+  const bodies = join(stateDir, 'bodies');
+  const dead = spawn(process.execPath, ['-e', '']);
+  await once(dead, 'exit');
+  writeFileSync(join(bodies, `dead.${dead.pid}`), 'half a message');
+  const living = spool.bodyWriter('living');
+  await living.write(Buffer.alloc(LARGE));
+  const id = await enter(spool, Buffer.alloc(LARGE));
+  spool.sweepLeft();
+  assert.deepEqual(readdirSync(bodies).toSorted(), [id, `living.${process.pid}`].toSorted());
+  assert.deepEqual(readdirSync(join(stateDir, 'strays')), [`dead.${dead.pid}`]);
+  renameSync(join(bodies, id), join(stateDir, 'strays', id));
+  assert.deepEqual(await piecesOf(spool, id), Buffer.alloc(LARGE));
+  await living.discard();
+  await spool.close();
+});
+
+test('many sessions in the middle of a message hold little memory together, and lose no byte', async () => {
+  const spool = new Spool(folder());
+  const messages = Array.from({ length: 400 }, (_, index) => {
+    const id = newQueueId(index);
+    return { id, body: randomBytes(120 * KIB), writer: spool.bodyWriter(id) };
+  });
+  const before = process.memoryUsage().arrayBuffers;
+  for (const { body, writer } of messages)
+    for (let at = 0; at < 100 * KIB; at += 10 * KIB)
+      await writer.write(Buffer.from(body.subarray(at, at + 10 * KIB)));
+  const each = (process.memoryUsage().arrayBuffers - before) / messages.length;
+  assert.ok(each < 150 * KIB, `${each} bytes for each`);
+  for (const { id, body, writer } of messages) {
+    await writer.write(body.subarray(100 * KIB));
+    await spool.enter(id, envelope, await writer.seal());
+  }
+  for (const { id, body } of messages) assert.ok(body.equals(await piecesOf(spool, id)));
+  await spool.close();
 });
 
 test('what was entered before a SIGKILL is there afterwards, with several processes writing', async () => {

@@ -2,29 +2,30 @@
  * The single place where bytes become durable: the queue of one relay, shared by its listener processes and its
  * router over one SQLite store. `enter` resolves only after the sync (group commit: what one process writes within
  * a few milliseconds shares a transaction and a sync), so that a 250 may follow. Entries that cannot be read are set
- * aside and counted, never deleted. Errors of the disk reject; nothing of a message that failed to enter remains.
+ * aside and counted, never deleted. Errors of the disk reject; nothing of a message that failed to enter remains, and the
+ * store is recovered before it is written again.
  */
-import { createReadStream, rmSync, statfsSync, statSync, unlinkSync } from 'node:fs';
+import { rmSync, statSync } from 'node:fs';
 import { rm, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { crc32 } from 'node:zlib';
 import { BodyWriter, type SealedBody } from './body.ts';
 import { BodyFolder } from './bodyfolder.ts';
-import { readPieces } from './pieces.ts';
+import { type Body, FileBodies } from './filebodies.ts';
+import type { Checkpoints } from './openstore.ts';
 import { decodeRecord, type Envelope, encodeRecord, type QueueRecord } from './record.ts';
-import { type Checkpoints, Store, type Tables } from './store.ts';
+import type { Recovered } from './recovery.ts';
+import { Room } from './room.ts';
+import { Store } from './store.ts';
+import { Strays } from './strays.ts';
+import type { Tables } from './tables.ts';
 
 export { oldestUnanswered } from './unanswered.ts';
 
-/** Below this much free space nothing is taken: what is queued needs room to be settled. */
-const RESERVE_BYTES = 64 * 2 ** 20;
-const RESERVE_SHARE = 0.05;
-/** A small claim must not be all reserve. */
-const RESERVE_AT_MOST = 0.25;
-
-/** A disk does not fill within this, or the reserve is there for it. */
-const ROOM_KNOWN_MS = 100;
+/** How often the router's end looks whether there is something to tidy, and how many of these looks go by a sweep. */
+const TIDY_MS = 2_000;
+const SWEEP_EVERY = 15;
 
 export type Read =
   | { kind: 'message'; record: QueueRecord }
@@ -35,43 +36,56 @@ export type Loaded =
   | ({ kind: 'message'; id: string; record: QueueRecord } & Body)
   | Exclude<Read, { kind: 'message' }>;
 
-/** Both give the body from its first byte, as often as asked. */
-export interface Body {
-  readonly open: () => Readable;
-  /** All of it where it is in memory; else pieces, each good until the next is asked for. */
-  readonly pieces: () => Buffer | AsyncIterable<Buffer>;
-}
-
 export interface NewMessage {
   readonly id: string;
   readonly envelope: Envelope;
   readonly body: SealedBody;
 }
 
+export interface SpoolOptions {
+  /** Nobody has it open yet. */
+  readonly isStart?: boolean;
+  /** Told of what had to be done to the store after an error. */
+  readonly onRecovered?: (recovered: Recovered) => void;
+}
+
 export class Spool {
   readonly #store: Store;
   readonly #bodies: BodyFolder;
-  readonly #stateDir: string;
-  #room = 0;
-  #roomAt = 0;
+  readonly #strays: Strays;
+  readonly #room: Room;
+  readonly #files: FileBodies;
+  readonly #tidying: NodeJS.Timeout | undefined;
 
-  /** `onSync` is called at each sync of the store. */
-  constructor(stateDir: string, onSync: () => void = () => undefined, checkpoints: Checkpoints = 'early') {
-    this.#stateDir = stateDir;
+  /** `onSync` is called at each sync of the store. Who has early checkpoints also keeps it tidy. */
+  constructor(
+    stateDir: string,
+    onSync: () => void = () => undefined,
+    checkpoints: Checkpoints = 'early',
+    { isStart = false, onRecovered = () => undefined }: SpoolOptions = {},
+  ) {
     this.#bodies = new BodyFolder(join(stateDir, 'bodies'));
-    this.#store = new Store(join(stateDir, 'queue.db'), onSync, checkpoints);
+    this.#strays = new Strays(this.#bodies, join(stateDir, 'strays'), (id) => this.#isNamed(id));
+    this.#files = new FileBodies(this.#bodies, this.#strays);
+    const path = join(stateDir, 'queue.db');
+    const isNew = statSync(path, { throwIfNoEntry: false }) === undefined;
+    if (isNew && this.#bodies.names().length > 0) this.#strays.keepAll();
+    this.#store = new Store(path, {
+      checkpoints,
+      onSync,
+      isStart,
+      onRecovered: (recovered) => {
+        if (recovered.kind === 'rebuilt') this.#strays.keepAll();
+        onRecovered(recovered);
+      },
+    });
+    this.#room = new Room(stateDir, () => this.#store.space);
+    if (checkpoints === 'early') this.#tidying = this.#keepTidy();
   }
 
   /** True while a message of so many bytes may be taken. */
   hasRoom(bytes: number): boolean {
-    if (Date.now() - this.#roomAt > ROOM_KNOWN_MS) {
-      const { bavail, blocks, bsize } = statfsSync(this.#stateDir);
-      const total = blocks * bsize;
-      const reserve = Math.min(Math.max(RESERVE_BYTES, total * RESERVE_SHARE), total * RESERVE_AT_MOST);
-      this.#room = bavail * bsize - reserve;
-      this.#roomAt = Date.now();
-    }
-    return this.#room > bytes;
+    return this.#room.has(bytes);
   }
 
   bodyWriter(id: string): BodyWriter {
@@ -85,17 +99,17 @@ export class Spool {
 
   /** Resolves when the message is on disk: the 250 may be sent. */
   async enter(id: string, envelope: Envelope, body: SealedBody): Promise<void> {
-    if (this.isBroken) throw new Error('The queue had an I/O error and is not written any more');
     try {
       await this.#store.write((tables) => put(tables, { id, envelope, body }));
     } catch (error) {
-      // Where the sync failed it was committed before: its client hears 4xx and will send it again.
+      // Where the sync failed it was committed before: its client hears 4xx and will send it again. This waits until the
+      // store is recovered.
       await this.#store.note((tables) => remove(tables, id)).catch(() => undefined);
       throw error;
     }
   }
 
-  /** True after an I/O error: what this process wrote may not be what the disk has, so it must not write on. */
+  /** True after an error of the disk, until the store is recovered. */
   get isBroken(): boolean {
     return this.fault !== undefined;
   }
@@ -107,7 +121,7 @@ export class Spool {
 
   /** The envelope and progress of a message. */
   read(id: string): Read {
-    const bytes = this.#store.tables.records.get(id);
+    const bytes = this.#store.read(({ records }) => records.get(id));
     return bytes ? decodeRecord(bytes) : { kind: 'gone' };
   }
 
@@ -152,26 +166,26 @@ export class Spool {
 
   /** Ids in order of arrival: all, or the next so many behind one of them. */
   list(after?: string, atMost?: number): string[] {
-    return this.#store.tables.records.keys(after, atMost);
+    return this.#store.read(({ records }) => records.keys(after, atMost));
   }
 
   /** Queued messages; what was set aside is counted apart. */
   get depth(): number {
-    return this.#store.tables.records.count();
+    return this.#store.read(({ records }) => records.count());
   }
 
   get damaged(): number {
-    return this.#store.tables.damaged.count();
+    return this.#store.read(({ damaged }) => damaged.count());
   }
 
   /** Ids of what was set aside, in order of arrival. */
   listDamaged(): string[] {
-    return this.#store.tables.damaged.keys();
+    return this.#store.read(({ damaged }) => damaged.keys());
   }
 
   /** Gives up what was set aside: a person wants it so. False where there is no such entry. */
   async discard(id: string): Promise<boolean> {
-    if (!this.#store.tables.damaged.get(id)) return false;
+    if (!this.#store.read(({ damaged }) => damaged.get(id))) return false;
     await this.#store.write(({ damaged, bodies }) => {
       damaged.remove(id);
       bodies.remove(id);
@@ -182,9 +196,8 @@ export class Spool {
 
   /** Takes back what was set aside but can be read now: an older relay may not have known the format. */
   async restore(): Promise<void> {
-    const { tables } = this.#store;
-    for (const id of tables.damaged.keys()) {
-      const bytes = tables.damaged.get(id);
+    for (const id of this.listDamaged()) {
+      const bytes = this.#store.read(({ damaged }) => damaged.get(id));
       const decoded = bytes && decodeRecord(bytes);
       if (!bytes || decoded?.kind !== 'message' || !this.#bodyOf(id, decoded.record)) continue;
       await this.#store.write(({ records, damaged }) => {
@@ -194,33 +207,43 @@ export class Spool {
     }
   }
 
-  /** Removes body files that no record names: what a crash in mid-message left. Only while nobody writes. */
+  /** Moves body files away that no record names: what a crash in mid-message left. Only while nobody writes. */
   sweep(): void {
-    const { records, damaged } = this.#store.tables;
-    for (const id of this.#bodies.ids()) {
-      if (!records.get(id) && !damaged.get(id)) unlinkSync(this.#bodies.pathOf(id));
-    }
+    this.#strays.sweepAll();
+  }
+
+  /** The same while others write: only what processes left that are dead. */
+  sweepLeft(): void {
+    this.#strays.sweepLeft(performance.now());
   }
 
   /** Ends what is under way first. */
   async close(): Promise<void> {
+    clearInterval(this.#tidying);
     await this.#store.close();
     this.#bodies.close();
   }
 
-  /** Undefined where the body is not whole. */
-  #bodyOf(id: string, record: QueueRecord): Body | undefined {
-    return record.body === 'file' ? this.#fileOf(id, record) : this.#inlineOf(id, record);
+  #keepTidy(): NodeJS.Timeout {
+    let looks = 0;
+    return setInterval(() => {
+      this.#store.tidyWhenQuiet();
+      looks = (looks + 1) % SWEEP_EVERY;
+      if (looks === 0 && !this.isBroken) this.sweepLeft();
+    }, TIDY_MS).unref();
   }
 
-  #fileOf(id: string, { bytes }: QueueRecord): Body | undefined {
-    const path = this.#bodies.pathOf(id);
-    if (statSync(path, { throwIfNoEntry: false })?.size !== bytes) return undefined;
-    return { open: () => createReadStream(path), pieces: () => readPieces(path, bytes) };
+  #isNamed(id: string): boolean {
+    return this.#store.read(({ records, damaged }) => records.get(id) ?? damaged.get(id)) !== undefined;
+  }
+
+  /** Undefined where the body is not whole. */
+  #bodyOf(id: string, record: QueueRecord): Body | undefined {
+    return record.body === 'file' ? this.#files.find(id, record) : this.#inlineOf(id, record);
   }
 
   #inlineOf(id: string, { crc }: QueueRecord): Body | undefined {
-    const whole = this.#store.tables.bodies.get(id);
+    const whole = this.#store.read(({ bodies }) => bodies.get(id));
     if (!whole || crc32(whole) !== crc) return undefined;
     return { open: () => Readable.from([whole], { objectMode: false }), pieces: () => whole };
   }
@@ -232,7 +255,7 @@ function put({ bodies, records }: Tables, { id, envelope, body }: NewMessage): v
   const record: QueueRecord = {
     ...envelope,
     bytes: body.kind === 'inline' ? body.bytes.length : body.bytes,
-    crc: inline ? crc32(inline) : 0,
+    crc: body.kind === 'inline' ? crc32(body.bytes) : body.crc,
     body: inline ? 'store' : 'file',
   };
   if (inline) bodies.put(id, inline);

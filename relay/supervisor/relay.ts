@@ -16,7 +16,7 @@ export async function startRelay(options: RelayOptions): Promise<Relay> {
   prepareStateDir(options.stateDir);
   const ownership = takeOwnership(options.stateDir);
   try {
-    await recoverSpool(options.stateDir);
+    await recoverSpool(options);
     const supervisor = new Supervisor(options, () => ownership.release());
     await supervisor.start();
     return supervisor;
@@ -39,8 +39,11 @@ function prepareStateDir(stateDir: string): void {
 }
 
 /** Nobody writes yet, so what a crash left half-way can go. */
-async function recoverSpool(stateDir: string): Promise<void> {
-  const spool = new Spool(stateDir);
+async function recoverSpool({ stateDir, log }: RelayOptions): Promise<void> {
+  const spool = new Spool(stateDir, undefined, 'late', {
+    isStart: true,
+    onRecovered: (recovered) => log('spool_recovered', { ...recovered }),
+  });
   spool.sweep();
   await spool.restore();
   await spool.close();

@@ -95,11 +95,6 @@ export class TestRelay {
     return this.#output().stderr;
   }
 
-  get isRunning(): boolean {
-    const child = this.#child;
-    return child !== undefined && child.exitCode === null && child.signalCode === null;
-  }
-
   get pid(): number {
     return this.#child?.pid ?? 0;
   }
@@ -126,7 +121,7 @@ export class TestRelay {
     await until(
       'the relay to be up',
       async () => {
-        if (!this.isRunning) return true;
+        if (child.exitCode !== null) throw new Error(`the relay ended: ${this.stderr}`);
         return (await this.status()).policy.hash !== null && this.stdout.includes('MailRelay');
       },
       30_000,
@@ -135,7 +130,6 @@ export class TestRelay {
       child.kill('SIGKILL');
       throw error;
     });
-    if (!this.isRunning) throw new Error(`the relay ended: ${this.stderr}`);
   }
 
   edit(manifest: string): void {

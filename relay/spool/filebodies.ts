@@ -1,0 +1,52 @@
+/**
+ * Bodies that are files, as they are read back. The checksum of a body is known when all of it was read: one that fails
+ * it, or that the disk does not give, never comes to its end, and is damaged from then on.
+ */
+import { statSync } from 'node:fs';
+import { Readable } from 'node:stream';
+import type { BodyFolder } from './bodyfolder.ts';
+import { type Expected, readChunks, readPieces } from './pieces.ts';
+import type { Strays } from './strays.ts';
+
+/** Both give the body from its first byte, as often as asked. */
+export interface Body {
+  readonly open: () => Readable;
+  /** All of it where it is in memory; else pieces, each good until the next is asked for. */
+  readonly pieces: () => Buffer | AsyncIterable<Buffer>;
+}
+
+export class FileBodies {
+  readonly #folder: BodyFolder;
+  readonly #strays: Strays;
+  readonly #unreadable = new Set<string>();
+
+  constructor(folder: BodyFolder, strays: Strays) {
+    this.#folder = folder;
+    this.#strays = strays;
+  }
+
+  /** Undefined where it is missing, cut short or known to be damaged. */
+  find(id: string, expected: Expected): Body | undefined {
+    const path = this.#folder.pathOf(id);
+    if (this.#unreadable.has(id)) return undefined;
+    if (sizeOf(path) === undefined) this.#strays.bringBack(id);
+    if (sizeOf(path) !== expected.bytes) return undefined;
+    return {
+      open: () => Readable.from(this.#noting(id, readChunks(path, expected)), { objectMode: false }),
+      pieces: () => this.#noting(id, readPieces(path, expected)),
+    };
+  }
+
+  async *#noting(id: string, pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    try {
+      yield* pieces;
+    } catch (error) {
+      this.#unreadable.add(id);
+      throw error;
+    }
+  }
+}
+
+function sizeOf(path: string): number | undefined {
+  return statSync(path, { throwIfNoEntry: false })?.size;
+}

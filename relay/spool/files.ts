@@ -1,0 +1,83 @@
+/** Copies a file so that it is on disk, as the disk has it and not as the kernel remembers it. Throws what the disk says. */
+import { closeSync, constants, fdatasyncSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
+
+const COPY_BYTES = 2 ** 20;
+/** What reading past the cache asks of the place of a buffer at most, and where in a buffer that may be. */
+const ALIGN_BYTES = 4_096;
+const STEP_BYTES = 8;
+
+export function copyDurably(from: string, to: string): void {
+  const target = openSync(to, 'w', 0o600);
+  try {
+    if (!copyFromDisk(from, target))
+      copyThrough(from, target, constants.O_RDONLY, Buffer.allocUnsafe(COPY_BYTES));
+    fdatasyncSync(target);
+  } finally {
+    closeSync(target);
+  }
+}
+
+export function syncFolderOf(path: string): void {
+  const folder = openSync(dirname(path), 'r');
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
+  }
+}
+
+/** False where the file system cannot read past the cache. */
+function copyFromDisk(from: string, target: number): boolean {
+  try {
+    const flags = constants.O_RDONLY | constants.O_DIRECT;
+    copyThrough(from, target, flags, alignedBuffer(from, flags));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function copyThrough(from: string, target: number, flags: number, buffer: Buffer): void {
+  const source = openSync(from, flags);
+  try {
+    for (let at = 0; ; ) {
+      const read = readSync(source, buffer, 0, buffer.length, at);
+      if (read === 0) return;
+      writeWhole(target, buffer.subarray(0, read), at);
+      at += read;
+    }
+  } finally {
+    closeSync(source);
+  }
+}
+
+function writeWhole(target: number, bytes: Buffer, at: number): void {
+  for (let written = 0; written < bytes.length; )
+    written += writeSync(target, bytes, written, bytes.length - written, at + written);
+}
+
+/** Node says nothing of where its buffers lie, so the kernel is asked. */
+function alignedBuffer(path: string, flags: number): Buffer {
+  const whole = Buffer.allocUnsafeSlow(COPY_BYTES + ALIGN_BYTES);
+  const source = openSync(path, flags);
+  try {
+    for (let offset = 0; offset < ALIGN_BYTES; offset += STEP_BYTES) {
+      const candidate = whole.subarray(offset, offset + COPY_BYTES);
+      if (isReadable(source, candidate)) return candidate;
+    }
+    throw new Error('no buffer suits');
+  } finally {
+    closeSync(source);
+  }
+}
+
+function isReadable(source: number, buffer: Buffer): boolean {
+  try {
+    readSync(source, buffer, 0, buffer.length, 0);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EINVAL') return false;
+    throw error;
+  }
+}

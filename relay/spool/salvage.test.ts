@@ -1,0 +1,98 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { type Envelope, newQueueId } from './record.ts';
+import type { Recovered } from './recovery.ts';
+import { Spool } from './spool.ts';
+
+const PAGE_BYTES = 4_096;
+const folder = mkdtempSync(join(tmpdir(), 'mailrelay-damage-'));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+const envelope: Envelope = {
+  from: 'me@example.com',
+  recipients: [{ address: 'you@example.net', state: 'queued', reason: 'x'.repeat(700) }],
+  receivedAt: 1,
+  smtpUtf8: false,
+  eightBit: false,
+};
+
+/** Trees of several levels, some entries gone, so that pages are free. Closed: all of it is in the one file. */
+async function makeStore(dir: string): Promise<Map<string, Buffer>> {
+  const spool = new Spool(dir);
+  const bodies = new Map<string, Buffer>();
+  const enter = async (index: number) => {
+    const id = newQueueId(1_700_000_000_000 + index);
+    const body = randomBytes(1 + ((index * 911) % 7_000));
+    await spool.enter(id, envelope, { kind: 'inline', bytes: body });
+    bodies.set(id, body);
+  };
+  await Promise.all(Array.from({ length: 60 }, (_, index) => enter(index)));
+  for (const id of [...bodies.keys()].filter((_, index) => index % 7 === 3)) {
+    const read = spool.read(id);
+    assert.ok(read.kind === 'message');
+    await spool.settle(id, { ...read.record, recipients: [] });
+    bodies.delete(id);
+  }
+  await spool.close();
+  return bodies;
+}
+
+/** As the router does at its start: what cannot be read is set aside. */
+async function takeUp(spool: Spool): Promise<Map<string, Buffer>> {
+  const arrived = new Map<string, Buffer>();
+  for (const id of spool.list()) {
+    const loaded = spool.load(id);
+    if (loaded.kind === 'damaged') await spool.setAside(id);
+    if (loaded.kind === 'message') arrived.set(id, loaded.pieces() as Buffer);
+  }
+  return arrived;
+}
+
+for (const [name, junk] of [
+  ['zeros', () => Buffer.alloc(PAGE_BYTES)],
+  ['random bytes', () => randomBytes(PAGE_BYTES)],
+  ['another page', (file: Buffer) => file.subarray(PAGE_BYTES, 2 * PAGE_BYTES)],
+] as const) {
+  test(`each page of a store overwritten with ${name}: what is whole arrives, what is not is counted`, async () => {
+    const origin = join(folder, `origin-${name}`);
+    const bodies = await makeStore(origin);
+    const file = readFileSync(join(origin, 'queue.db'));
+    const pages = file.length / PAGE_BYTES;
+    assert.ok(pages > 80);
+    const worst = { missing: 0, page: 0 };
+    for (let page = 0; page < pages; page++) {
+      const dir = join(folder, `${name}-${page}`);
+      mkdirSync(dir);
+      const damaged = Buffer.from(file);
+      junk(file).copy(damaged, page * PAGE_BYTES);
+      writeFileSync(join(dir, 'queue.db'), damaged);
+      const told: Recovered[] = [];
+      const onRecovered = (recovered: Recovered) => told.push(recovered);
+      const first = new Spool(dir, undefined, 'late', { isStart: true, onRecovered });
+      await first.restore();
+      await first.close();
+      const spool = new Spool(dir, undefined, 'early', { onRecovered });
+      const arrived = await takeUp(spool);
+      for (const [id, body] of arrived)
+        assert.ok(bodies.get(id)?.equals(body), `page ${page}: ${id} is another`);
+      const missing = [...bodies.keys()].filter((id) => !arrived.has(id));
+      const counted = spool.listDamaged();
+      assert.deepEqual(
+        missing.filter((id) => !counted.includes(id)),
+        [],
+        `page ${page}: not counted`,
+      );
+      if (missing.length > worst.missing) Object.assign(worst, { missing: missing.length, page });
+      // It goes on as any other store.
+      await spool.enter(newQueueId(Date.now()), envelope, { kind: 'inline', bytes: Buffer.from('next') });
+      await spool.close();
+      rmSync(dir, { recursive: true });
+    }
+    // No more than lie on a page.
+    assert.ok(worst.missing <= 5, JSON.stringify(worst));
+  });
+}

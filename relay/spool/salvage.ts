@@ -1,0 +1,183 @@
+/**
+ * Copies what can be read of a damaged store into a new one, and says what cannot. Each table has two trees, its rows
+ * and its keys: where a part of the rows is out of reach, the keys tell which rows are missing, and the pages that no
+ * tree reaches are searched for them. An entry whose key alone is left is set aside, so that it is counted and a person
+ * knows. Whether a record or a body is whole is judged later, by its checksum, as always.
+ */
+import { closeSync, fstatSync, openSync } from 'node:fs';
+import { type LogContents, readAt, readLog } from './logfile.ts';
+import { OpenStore } from './openstore.ts';
+import {
+  freePagesOf,
+  PAGE_BYTES,
+  type Pages,
+  type Row,
+  rootsOf,
+  rowsOnPage,
+  type Tree,
+  walkRows,
+} from './sqlitefile.ts';
+import { TABLE_NAMES, type TableName, type Tables } from './tables.ts';
+
+export interface Salvaged {
+  /** Queued messages. */
+  readonly messages: number;
+  /** Ids of entries that were set aside. */
+  readonly lost: readonly string[];
+}
+
+const AT_ONCE = 100;
+const NOTHING = Buffer.alloc(0);
+
+/** Where the tables and their keys begin where the file does not say: as they are made. */
+const USUAL_ROOTS = new Map(
+  TABLE_NAMES.flatMap((name, index) => [
+    [name as string, 2 * index + 2],
+    [keysOf(name), 2 * index + 3],
+  ]),
+);
+
+function keysOf(name: TableName): string {
+  return `sqlite_autoindex_${name}_1`;
+}
+
+/** `to` must not exist; it is whole, and closed, when this returns. */
+export function salvage(path: string, to: string): Salvaged {
+  const store = new OpenStore(to, 'late');
+  const file = new StoreFile(path);
+  try {
+    const rescue = new Rescue(file, store);
+    rescue.copyTables();
+    return rescue.setAsideLost();
+  } finally {
+    file.close();
+    store.close();
+  }
+}
+
+/** A store's file under its log. */
+class StoreFile implements Pages {
+  readonly count: number;
+  readonly #file: number;
+  readonly #log: number | undefined;
+  readonly #contents: LogContents = { taken: new Map(), behind: new Map() };
+
+  constructor(path: string) {
+    this.#file = openSync(path, 'r');
+    this.#log = openWhereThere(`${path}-wal`);
+    if (this.#log !== undefined) this.#contents = readLog(this.#log);
+    const inFile = Math.ceil(fstatSync(this.#file).size / PAGE_BYTES);
+    this.count = [...this.#contents.taken.keys()].reduce((most, page) => Math.max(most, page), inFile);
+  }
+
+  page(number: number): Buffer | undefined {
+    const place = this.#contents.taken.get(number);
+    if (place !== undefined && this.#log !== undefined) return readAt(this.#log, place, PAGE_BYTES);
+    return readAt(this.#file, (number - 1) * PAGE_BYTES, PAGE_BYTES);
+  }
+
+  close(): void {
+    closeSync(this.#file);
+    if (this.#log !== undefined) closeSync(this.#log);
+  }
+}
+
+function openWhereThere(path: string): number | undefined {
+  try {
+    return openSync(path, 'r');
+  } catch {
+    return undefined;
+  }
+}
+
+class Rescue {
+  readonly #pages: Pages;
+  readonly #store: OpenStore;
+  readonly #roots: ReadonlyMap<string, number>;
+  readonly #seen = new Set<number>();
+  /** What must be there by the keys of each table, and was not found yet. */
+  readonly #missing: Record<TableName, Set<string>>;
+  #waiting: ((tables: Tables) => void)[] = [];
+
+  constructor(pages: Pages, store: OpenStore) {
+    this.#pages = pages;
+    this.#store = store;
+    this.#roots = rootsOf(pages) ?? USUAL_ROOTS;
+    this.#missing = {
+      records: this.#keys('records'),
+      bodies: this.#keys('bodies'),
+      damaged: this.#keys('damaged'),
+    };
+  }
+
+  copyTables(): void {
+    let broken = 0;
+    for (const name of TABLE_NAMES)
+      broken += walkRows(this.#pages, this.#tree('table', name), this.#seen, (row) => this.#copy(name, row));
+    if (broken > 0 || TABLE_NAMES.some((name) => this.#missing[name].size > 0)) this.#searchStrayPages();
+    this.#write();
+  }
+
+  /** Sets aside what is missing, and bodies whose record is. */
+  setAsideLost(): Salvaged {
+    const { records, bodies, damaged } = this.#store.tables;
+    const lost = [...this.#missing.records, ...this.#missing.damaged];
+    for (const id of bodies.keys()) if (!records.get(id) && !damaged.get(id)) lost.push(id);
+    const unique = [...new Set(lost)].filter((id) => !records.get(id));
+    for (const id of unique) this.#soon((tables) => tables.damaged.put(id, NOTHING));
+    this.#write();
+    return { messages: records.count(), lost: unique.toSorted() };
+  }
+
+  #keys(name: TableName): Set<string> {
+    const keys = new Set<string>();
+    walkRows(this.#pages, this.#tree('index', keysOf(name)), this.#seen, ({ key }) => keys.add(key));
+    return keys;
+  }
+
+  #tree(kind: Tree['kind'], name: string): Tree {
+    return { kind, root: this.#roots.get(name) ?? 0 };
+  }
+
+  #copy(name: TableName, { key, value }: Row): void {
+    // A page of one table may lie in the place of one of another.
+    if (!value || (name !== 'damaged' && isRecord(value) !== (name === 'records'))) return;
+    this.#missing[name].delete(key);
+    this.#soon((tables) => tables[name].put(key, value));
+  }
+
+  /** A page that was given up may hold rows that went long ago: only those count that are missing. */
+  #searchStrayPages(): void {
+    const free = freePagesOf(this.#pages);
+    for (let number = 2; number <= this.#pages.count; number++) {
+      if (this.#seen.has(number) || free.has(number)) continue;
+      for (const row of rowsOnPage(this.#pages, number)) {
+        const name = this.#tableMissing(row);
+        if (name) this.#copy(name, row);
+      }
+    }
+  }
+
+  #tableMissing({ key, value = NOTHING }: Row): TableName | undefined {
+    const names: readonly TableName[] = [isRecord(value) ? 'records' : 'bodies', 'damaged'];
+    return names.find((name) => this.#missing[name].has(key));
+  }
+
+  #soon(change: (tables: Tables) => void): void {
+    if (this.#waiting.push(change) >= AT_ONCE) this.#write();
+  }
+
+  #write(): void {
+    const changes = this.#waiting;
+    this.#waiting = [];
+    this.#store.transact((tables) => {
+      for (const change of changes) change(tables);
+    });
+    this.#store.copyLongLog();
+  }
+}
+
+/** Of any format, whole or not. */
+function isRecord(value: Buffer): boolean {
+  return (value[0] ?? 0) < 10 && value[5] === 0x7b;
+}

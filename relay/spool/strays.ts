@@ -1,0 +1,110 @@
+/**
+ * Body files that belong to no message: what a process that was killed left behind. They are moved into a folder beside
+ * the bodies, and found there again should a record name one after all. After a week they go for good, but never where
+ * the store began anew beside bodies that were there before: then they may be all that is left of mail, and a person
+ * decides.
+ */
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { type BodyFolder, writerOf } from './bodyfolder.ts';
+
+const KEPT_MS = 7 * 24 * 3_600_000;
+/** A whole body gets its record within seconds; one that has none for so long was left. */
+const UNNAMED_MS = 10 * 60_000;
+const KEEP = 'KEEP';
+const WHY =
+  'The queue began anew while these bodies lay here. Delete this folder when none of them is wanted.\n';
+
+export class Strays {
+  readonly #bodies: BodyFolder;
+  readonly #path: string;
+  readonly #isNamed: (id: string) => boolean;
+  /** Whole bodies without a record, and since when, by the monotonic clock. */
+  #unnamed = new Map<string, number>();
+
+  constructor(bodies: BodyFolder, path: string, isNamed: (id: string) => boolean) {
+    this.#bodies = bodies;
+    this.#path = path;
+    this.#isNamed = isNamed;
+  }
+
+  /** The store is a new one: nothing that is, or will be, here may go by itself. */
+  keepAll(): void {
+    this.#prepare();
+    writeFileSync(join(this.#path, KEEP), WHY);
+  }
+
+  /** Only while nobody writes. */
+  sweepAll(): void {
+    for (const name of this.#bodies.names())
+      if (writerOf(name) !== undefined || !this.#isNamed(name)) this.#moveAway(name);
+    this.#forgetOld();
+  }
+
+  /** While others write: what dead processes left. `now` is monotonic. */
+  sweepLeft(now: number): void {
+    const unnamed = new Map<string, number>();
+    for (const name of this.#bodies.names()) {
+      const writer = writerOf(name);
+      if (writer !== undefined) {
+        if (!isAlive(writer)) this.#moveAway(name);
+      } else if (!this.#isNamed(name)) {
+        const since = this.#unnamed.get(name) ?? now;
+        if (now - since > UNNAMED_MS) this.#moveAway(name);
+        else unnamed.set(name, since);
+      }
+    }
+    this.#unnamed = unnamed;
+    this.#forgetOld();
+  }
+
+  /** Brings a body back that a record names. */
+  bringBack(id: string): void {
+    const path = join(this.#path, id);
+    if (existsSync(path)) renameSync(path, this.#bodies.pathOf(id));
+  }
+
+  #prepare(): void {
+    mkdirSync(this.#path, { recursive: true, mode: 0o700 });
+  }
+
+  #moveAway(name: string): void {
+    this.#prepare();
+    try {
+      const to = join(this.#path, name);
+      renameSync(this.#bodies.pathOf(name), to);
+      // Its week begins now.
+      utimesSync(to, new Date(), new Date());
+    } catch {
+      // Another process was faster, or the next look will do it.
+    }
+  }
+
+  #forgetOld(): void {
+    if (!existsSync(this.#path) || existsSync(join(this.#path, KEEP))) return;
+    for (const name of readdirSync(this.#path)) {
+      const path = join(this.#path, name);
+      const age = Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
+      if (age > KEPT_MS) rmSync(path, { force: true });
+    }
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    // It is there, and belongs to somebody else.
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
