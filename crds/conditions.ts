@@ -57,6 +57,17 @@ export const REASONS = {
     cause: 'A new operator wants new pods, and other relays are being replaced: a few go at a time.',
     cure: 'Wait; if nothing moves, look for relays whose pods do not become ready. What you change in the spec does not wait.',
   },
+  OtherInstallation: {
+    type: 'Stalled',
+    cause: 'An object of the name was made by another installation of the operator.',
+    cure: 'Remove the object or rename the MailRelay; or give the MailRelay to that installation, by spec.className or the annotation mailrelay.dev/installation.',
+  },
+  MakingAnew: {
+    type: 'Reconciling',
+    cause:
+      'An object of the name is being deleted and then made anew: one of an earlier MailRelay of this name, or the StatefulSet around its running pods, because the claims grow.',
+    cure: 'Wait; it takes seconds. If nothing moves, look for finalizers on the object that the message names.',
+  },
   ScalingIn: {
     type: 'Reconciling',
     cause: 'Fewer pods are wanted: those with the highest numbers take no mail and hand their queues over.',
@@ -226,6 +237,8 @@ export const TOLD_TRANSITIONS: readonly ToldTransition[] = [
 
 /** Events with a reason of their own, and when they are told. */
 export const CHANGE_EVENTS = {
+  OtherInstallation:
+    'Two operators could look after the MailRelay, and this one leaves it to the other, which was first. The note names both, and how to choose.',
   PolicyChanged:
     'A wanted policy is in force on every pod. The note has its hash, and how many sessions of the one before are open, until when.',
   CertificateLoaded:

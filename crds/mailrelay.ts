@@ -67,6 +67,11 @@ const spec = z.object({
     .describe(
       'Number of relay pods. Scaled by "kubectl scale" or by a HorizontalPodAutoscaler on the MailRelay.',
     ),
+  className: objectName()
+    .optional()
+    .describe(
+      'Which operator looks after it, as with an IngressClass: the one whose className this is. Default: those with defaultClass.',
+    ),
   tls: tls.optional(),
   inbound,
   outbound: outbound.optional(),

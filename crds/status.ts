@@ -52,6 +52,12 @@ export const mailRelayStatus = z.object({
     .optional()
     .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['type'] })
     .describe('Verdicts, by the rules of kstatus.'),
+  installation: z
+    .string()
+    .max(317)
+    .optional()
+    .describe('Namespace and release of the operator that looks after it: the first that took it.'),
+  className: z.string().max(253).optional().describe('spec.className as it was when that operator took it.'),
   replicas: count().optional().describe('Number of relay pods that exist.'),
   readyReplicas: count().optional().describe('Number of relay pods that are ready.'),
   selector: z

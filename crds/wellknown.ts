@@ -40,6 +40,11 @@ export const ANNOTATIONS = {
   refresh: `${GROUP}/refresh`,
   /** On a MailRelay: "true" pauses reconciling. */
   paused: `${GROUP}/paused`,
+  /**
+   * On an object of a relay: namespace and release of the operator that made it. On a MailRelay, by a person: the only
+   * one that may look after it.
+   */
+  installation: `${GROUP}/installation`,
   /** On a claim: the uid of the pod that reported it empty, or that it never had a volume. */
   emptied: `${GROUP}/emptied`,
 } as const;

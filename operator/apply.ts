@@ -3,12 +3,14 @@
  * one that we own is no longer wanted. Takes nothing over that belongs to someone else. What the API server refuses, or
  * fails at, comes back as an obstacle, and the rest goes on; where it does not answer, that is thrown.
  */
+import type { MailRelay } from '#crds/mailrelay.ts';
 import { isNumbered } from '#crds/scalefile.ts';
-import { FIELD_MANAGER } from '#crds/wellknown.ts';
-import { isLabelledFor, isOwnedBy, isUpToDate, stamped } from './compare.ts';
+import { ANNOTATIONS, FIELD_MANAGER } from '#crds/wellknown.ts';
+import type { Answers } from './answers.ts';
+import { hasController, isGoing, isLabelledFor, isOwnedBy, stamped } from './compare.ts';
 import type { Client, KubeObject } from './kube/client.ts';
 import { isKubeError } from './kube/errors.ts';
-import { CLAIM, type Kind, OWNED, pathOf, STATEFUL_SET } from './kube/kinds.ts';
+import { CLAIM, type Kind, MAIL_RELAY, OWNED, pathOf, STATEFUL_SET } from './kube/kinds.ts';
 import type { Rendered } from './render/index.ts';
 import { objectNames } from './render/metadata.ts';
 import { isAtLeast } from './render/quantity.ts';
@@ -21,6 +23,7 @@ export type OnWrite = (verb: 'applied' | 'deleted' | 'patched', object: string) 
 
 export async function applyAll(
   writer: Writer,
+  answers: Answers,
   world: World,
   wanted: readonly Rendered[],
   onWrite: OnWrite,
@@ -28,7 +31,7 @@ export async function applyAll(
   const obstacles: Obstacle[] = [];
   for (const object of wanted) {
     if (world.absentKinds.includes(object.kind)) continue;
-    const obstacle = await applyOne(writer, world, object, onWrite);
+    const obstacle = await applyOne(writer, answers, world, object, onWrite);
     if (obstacle) obstacles.push(obstacle);
   }
   return [...obstacles, ...(await prune(writer, world, wanted, onWrite))];
@@ -53,6 +56,7 @@ function obstacleOf(object: string, error: unknown): Obstacle {
 
 async function applyOne(
   writer: Writer,
+  answers: Answers,
   world: World,
   wanted: Rendered,
   onWrite: OnWrite,
@@ -61,13 +65,18 @@ async function applyOne(
   const name = `${wanted.kind}/${wanted.metadata.name}`;
   const path = pathOf(kind, wanted.metadata.namespace, wanted.metadata.name);
   const cached = world.objects.get(name);
-  if (cached && isOwnedBy(cached, world.relay) && isUpToDate(cached, wanted)) return undefined;
   try {
     // The caches hold only what carries our label: what they do not have may still be somebody else's.
     const live = cached ?? (await read(writer, path));
-    if (live && !isOwnedBy(live, world.relay)) return { kind: 'nameTaken', object: name };
     // Its end is news, and then it is made anew.
-    if (live?.metadata.deletionTimestamp) return undefined;
+    if (live && isGoing(live, world.relay)) return { kind: 'going', object: name };
+    const stamp = live?.metadata.annotations?.[ANNOTATIONS.installation];
+    if (live && !hasController(live) && stamp !== undefined && stamp !== world.relay.status?.installation)
+      return { kind: 'otherInstallation', object: name, installation: stamp };
+    if (live && !isOwnedBy(live, world.relay)) return { kind: 'nameTaken', object: name };
+    if (live && answers.stands(live, wanted)) return undefined;
+    if (live && !hasController(live) && !(await isThere(writer, world.relay)))
+      return { kind: 'going', object: `${MAIL_RELAY.kind}/${world.relay.metadata.name}` };
     const claim = kind === STATEFUL_SET ? await foreignClaim(writer, world, wanted) : undefined;
     if (claim !== undefined) return { kind: 'nameTaken', object: claim };
     if (live && kind === STATEFUL_SET && storageOf(live) !== storageOf(wanted)) {
@@ -75,9 +84,9 @@ async function applyOne(
       await send(writer, path, withClaimsOf(live, wanted), live);
       onWrite('applied', name);
       await growStorage(writer, world, live, wanted, onWrite);
-      return undefined;
+      return { kind: 'going', object: name };
     }
-    await send(writer, path, wanted, live);
+    answers.note(wanted, await send(writer, path, wanted, live));
     onWrite('applied', name);
     return undefined;
   } catch (error) {
@@ -94,9 +103,9 @@ async function send(
   path: string,
   wanted: Rendered,
   live: KubeObject | undefined,
-): Promise<void> {
+): Promise<KubeObject> {
   const body = stamped(wanted);
-  await writer.request({
+  return writer.request<KubeObject>({
     method: 'PATCH',
     path,
     query: { fieldManager: FIELD_MANAGER, ...(live ? { force: 'true' } : {}) },
@@ -192,6 +201,15 @@ async function prune(
     obstacles.push(...(await attempt(name, () => remove(writer, kind, object, 'Background', onWrite))));
   }
   return obstacles;
+}
+
+/**
+ * Whoever deletes a MailRelay may keep its objects, and their owner is taken from them first. Caches may tell of that
+ * before they tell of the deletion: an object that is taken back then would go with its owner after all.
+ */
+async function isThere(writer: Writer, { metadata }: MailRelay): Promise<boolean> {
+  const live = await read(writer, pathOf(MAIL_RELAY, metadata.namespace, metadata.name));
+  return live?.metadata.uid === metadata.uid && live.metadata.deletionTimestamp === undefined;
 }
 
 async function read(writer: Writer, path: string): Promise<KubeObject | undefined> {

@@ -1,6 +1,7 @@
 /**
  * The caches of everything that is watched, indexed by MailRelay, and the news that one of them concerns a relay. In
- * namespaced mode one set of caches per namespace. Holds no opinion; never reads from the API server by itself.
+ * namespaced mode one set of caches per namespace, and each by itself: one that is gone, or that may not be read, keeps
+ * nobody from the others. Holds no opinion; never reads from the API server by itself.
  */
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { keptOf, relayKeysOf } from './kept.ts';
@@ -31,12 +32,24 @@ export interface CacheOptions {
   readonly random: () => number;
   /** A MailRelay, or something of it, changed. */
   readonly onNews: (key: string) => void;
+  /** From now on everything is known of these. */
+  readonly onComplete: (keys: readonly string[]) => void;
   readonly onTrouble: (kind: Kind, message: string) => void;
+  /** In namespaced mode: one is gone, or may not be read, and can be read again. */
+  readonly onAway: (namespace: string, message: string) => void;
+  readonly onBack: (namespace: string) => void;
+}
+
+export interface NamespaceFigures {
+  readonly namespace: string;
+  readonly watched: boolean;
 }
 
 export class Caches {
   readonly #options: CacheOptions;
-  readonly #watches: ListWatch[] = [];
+  /** By namespace; of all of them where none is named. */
+  readonly #groups = new Map<string | undefined, ListWatch[]>();
+  readonly #away = new Set<string>();
   readonly #relays = new Map<string, MailRelay>();
   /** By relay key, then by `Kind/name`. */
   readonly #objects = new Map<string, Map<string, KubeObject>>();
@@ -44,10 +57,14 @@ export class Caches {
   constructor(options: CacheOptions) {
     this.#options = options;
     for (const namespace of options.namespaces ?? [undefined]) {
-      this.#watches.push(this.#relayWatch(namespace));
-      for (const kind of [...OWNED, CERTIFICATE_REQUEST, POD, CLAIM])
-        this.#watches.push(this.#objectWatch(kind, namespace));
+      const kinds = [...OWNED, CERTIFICATE_REQUEST, POD, CLAIM];
+      const watches = kinds.map((kind) => this.#objectWatch(kind, namespace));
+      this.#groups.set(namespace, [this.#relayWatch(namespace), ...watches]);
     }
+  }
+
+  get #watches(): ListWatch[] {
+    return [...this.#groups.values()].flat();
   }
 
   start(): void {
@@ -58,8 +75,27 @@ export class Caches {
     for (const watch of this.#watches) watch.stop();
   }
 
+  /** True when everything is known, but for namespaces that may not be read. */
   get synced(): boolean {
-    return this.#watches.every(({ synced }) => synced);
+    return [...this.#groups].every(([namespace, watches]) =>
+      watches.every(({ synced, refused }) => synced || (namespace !== undefined && refused)),
+    );
+  }
+
+  /** True when everything is known of a MailRelay of this key: a half-filled cache looks like a world without pods. */
+  isComplete(key: string): boolean {
+    const namespace = key.slice(0, key.indexOf('/'));
+    const watches = this.#groups.get(namespace) ?? this.#groups.get(undefined);
+    return watches?.every(({ synced }) => synced) ?? false;
+  }
+
+  /** In namespaced mode. */
+  get namespaces(): NamespaceFigures[] {
+    return [...this.#groups].flatMap(([namespace, watches]) =>
+      namespace === undefined
+        ? []
+        : [{ namespace, watched: watches.every(({ synced, refused }) => synced && !refused) }],
+    );
   }
 
   /** After the API server was away: connections may be dead without anybody having said so. */
@@ -90,8 +126,9 @@ export class Caches {
     return this.#relays.get(key);
   }
 
-  keys(): Iterable<string> {
-    return this.#relays.keys();
+  /** Of those of which everything is known. */
+  keys(): string[] {
+    return [...this.#relays.keys()].filter((key) => this.isComplete(key));
   }
 
   objectsOf(key: string): ReadonlyMap<string, KubeObject> {
@@ -122,8 +159,34 @@ export class Caches {
   }
 
   #common(kind: Kind, namespace: string | undefined) {
-    const { client, random, onTrouble } = this.#options;
-    return { client, kind, namespace, random, onTrouble, keep: keptOf };
+    const { client, random } = this.#options;
+    return {
+      ...{ client, kind, namespace, random, keep: keptOf },
+      onTrouble: (_: Kind, message: string) => this.#troubled(kind, namespace, message),
+      onRecovered: () => this.#recovered(namespace),
+      onSynced: () => this.#complete(namespace),
+      // Those at rest want something of this kind too.
+      onExists: () => this.#complete(namespace),
+    };
+  }
+
+  /** One line for a namespace, not one for each kind. */
+  #troubled(kind: Kind, namespace: string | undefined, message: string): void {
+    const isRefused = this.#groups.get(namespace)?.some(({ refused }) => refused);
+    if (namespace === undefined || !isRefused) this.#options.onTrouble(kind, message);
+    else if (!this.#away.has(namespace)) this.#options.onAway(namespace, message);
+    if (namespace !== undefined && isRefused) this.#away.add(namespace);
+  }
+
+  #recovered(namespace: string | undefined): void {
+    if (namespace === undefined || this.#groups.get(namespace)?.some(({ refused }) => refused)) return;
+    if (this.#away.delete(namespace)) this.#options.onBack(namespace);
+  }
+
+  #complete(namespace: string | undefined): void {
+    if (!this.#groups.get(namespace)?.every(({ synced }) => synced)) return;
+    const isIn = (key: string) => namespace === undefined || key.startsWith(`${namespace}/`);
+    this.#options.onComplete([...this.#relays.keys()].filter(isIn));
   }
 
   /** Under every relay that it concerns now, and no longer under those that it concerned: all of them look again. */

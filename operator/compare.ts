@@ -6,7 +6,7 @@
  */
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { hashOf } from '#crds/policyfile.ts';
-import { GROUP, selectorLabels } from '#crds/wellknown.ts';
+import { GROUP, KIND, selectorLabels } from '#crds/wellknown.ts';
 import type { KubeObject } from './kube/client.ts';
 import type { Rendered } from './render/index.ts';
 
@@ -82,6 +82,18 @@ export function isOwnedBy(object: KubeObject, { metadata }: MailRelay): boolean 
   const owner = ownerReferences.find(({ controller }) => controller === true);
   if (owner) return owner.uid === metadata.uid;
   return annotations?.[APPLIED_ANNOTATION] !== undefined && isLabelledFor(object, metadata.name);
+}
+
+export function hasController({ metadata }: KubeObject): boolean {
+  return metadata.ownerReferences?.some(({ controller }) => controller === true) ?? false;
+}
+
+/** True where the object is being deleted, or will be: an earlier MailRelay of the name made it, and is gone. */
+export function isGoing({ metadata }: KubeObject, relay: MailRelay): boolean {
+  const owner = metadata.ownerReferences?.find(({ controller }) => controller === true);
+  const { name, uid } = relay.metadata;
+  const isOfEarlier = owner?.kind === KIND && owner.name === name && owner.uid !== uid;
+  return metadata.deletionTimestamp !== undefined || isOfEarlier;
 }
 
 /** True where the object carries the labels of this relay: claims outlive their owner, and carry nothing else. */

@@ -4,11 +4,14 @@
  * is a line with where its time went.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { MailRelay } from '#crds/mailrelay.ts';
 import { isNumbered } from '#crds/scalefile.ts';
+import { Answers } from './answers.ts';
 import { Caches } from './caches.ts';
 import { isOwnedBy } from './compare.ts';
 import { Errand } from './errand.ts';
 import { gatherWorld } from './gather.ts';
+import { claimOf, type Installation, takenEvent } from './installation.ts';
 import type { Client } from './kube/client.ts';
 import { isKubeError } from './kube/errors.ts';
 import { writeEvent } from './kube/events.ts';
@@ -18,8 +21,9 @@ import type { Log } from './log.ts';
 import type { OperatorMetrics } from './metrics.ts';
 import { PodPoller, type PollTarget } from './pods/poller.ts';
 import { Refresher } from './pods/refresh.ts';
-import { reconcile } from './reconcile.ts';
+import { isPaused, reconcile, stampRelay } from './reconcile.ts';
 import type { RenderSettings } from './render/index.ts';
+import type { RelayEvent } from './report/events.ts';
 import { Rollouts } from './rollouts.ts';
 import type { World } from './world.ts';
 
@@ -30,6 +34,7 @@ export interface ControllerOptions {
   readonly client: Client;
   readonly namespaces: readonly string[] | undefined;
   readonly settings: RenderSettings;
+  readonly installation: Installation;
   readonly workers: number;
   readonly rollingRelays: number;
   readonly identity: string;
@@ -45,8 +50,11 @@ export class Controller {
   readonly #queue: WorkQueue;
   readonly #poller: PodPoller;
   readonly #refresher = new Refresher();
+  readonly #answers = new Answers();
   readonly #rollouts: Rollouts;
   readonly #failing = new Map<string, string>();
+  /** Relays of others that this was told of, by uid. */
+  readonly #told = new Map<string, string>();
   #leading = false;
 
   constructor(options: ControllerOptions) {
@@ -59,7 +67,10 @@ export class Controller {
       namespaces: options.namespaces,
       random: Math.random,
       onNews: (key) => this.#heard(key),
+      onComplete: (keys) => this.#begin(keys),
       onTrouble: (kind, message) => options.log('cannot_watch', { kind: kind.plural, message }),
+      onAway: (namespace, message) => options.log('namespace_away', { namespace, message }),
+      onBack: (namespace) => options.log('namespace_back', { namespace }),
     });
   }
 
@@ -77,16 +88,30 @@ export class Controller {
       queueDepth: this.#queue.depth,
       queueOldestMs: this.#queue.oldestMs,
       watches: this.#caches.figures,
+      namespaces: this.#caches.namespaces,
       leading: this.#leading,
     };
   }
 
-  /** From now on this process writes. Resolves when the caches are complete and every MailRelay is queued. */
+  /**
+   * From now on this process writes. Resolves when the caches are complete, but for namespaces that may not be read, and
+   * every MailRelay is queued.
+   */
   async lead(): Promise<void> {
     while (!this.#caches.synced) await sleep(50);
     this.#leading = true;
-    for (const key of this.#caches.keys()) this.#rollouts.learn(key, this.#caches.objectsOf(key), Date.now());
-    for (const key of this.#caches.keys()) this.#queue.add(key, 'routine');
+    this.#begin(this.#caches.keys());
+  }
+
+  /** Takes up MailRelays of which everything is known now: at the start, or of a namespace that came later. */
+  #begin(keys: readonly string[]): void {
+    if (!this.#leading) return;
+    for (const key of keys) {
+      const [relay, objects] = [this.#caches.relay(key), this.#caches.objectsOf(key)];
+      const claim = relay && claimOf(relay, objects, this.#options.installation);
+      if (claim?.kind === 'ours') this.#rollouts.learn(key, objects, Date.now());
+    }
+    for (const key of keys) this.#queue.add(key, 'routine');
   }
 
   /** After the API server was away: watches are taken up again, and what failed meanwhile is tried again. */
@@ -104,30 +129,24 @@ export class Controller {
   }
 
   #heard(key: string): void {
-    // A half-filled cache would look like a world without pods.
-    if (this.#leading) this.#queue.add(key);
+    if (this.#leading && this.#caches.isComplete(key)) this.#queue.add(key);
   }
 
   async #work(key: string, queuedMs: number): Promise<void> {
     const { metrics } = this.#options;
-    this.#poller.follow(key, this.#targetsOf(key));
     const begun = performance.now();
-    const world = gatherWorld(key, {
-      caches: this.#caches,
-      reportOf: (_namespace, pod, uid) => this.#poller.reportOf(key, pod, uid),
-      asked: (relay) => this.#poller.hasAsked(relay),
-      now: Date.now,
-    });
-    if (!world) {
-      this.#failing.delete(key);
-      this.#refresher.forget(key);
-      this.#rollouts.forget(key, Date.now());
-      return;
-    }
     try {
-      await this.#reconcile(key, world, begun - queuedMs);
+      const isOurs = await this.#claim(key);
+      this.#poller.follow(key, isOurs ? this.#targetsOf(key) : new Map());
+      const world = isOurs ? this.#gather(key) : undefined;
+      if (world) {
+        await this.#reconcile(key, world, begun - queuedMs);
+        metrics.reconciled('ok', performance.now() - begun);
+      } else {
+        this.#refresher.forget(key);
+        this.#rollouts.forget(key, Date.now());
+      }
       this.#failing.delete(key);
-      metrics.reconciled('ok', performance.now() - begun);
     } catch (error) {
       metrics.reconciled('error', performance.now() - begun);
       this.#failed(key, error);
@@ -135,26 +154,41 @@ export class Controller {
     }
   }
 
-  async #reconcile(key: string, world: World, heardAt: number): Promise<void> {
-    const { client, settings, identity, log, metrics, mayWrite } = this.#options;
-    const errand = new Errand({
-      client,
+  /** True where this operator looks after the MailRelay, which carries its stamp then. */
+  async #claim(key: string): Promise<boolean> {
+    const { installation, log } = this.#options;
+    const relay = this.#caches.relay(key);
+    if (!relay) return false;
+    const claim = claimOf(relay, this.#caches.objectsOf(key), installation);
+    if (claim.kind === 'taken' && this.#told.get(relay.metadata.uid) !== claim.by) {
+      this.#told.set(relay.metadata.uid, claim.by);
+      log('left_alone', { relay: key, installation: claim.by });
+      await this.#tell(this.#writer(), relay, takenEvent(relay, claim.by, installation));
+    }
+    if (claim.kind === 'free' && !isPaused(relay)) await stampRelay(this.#writer(), relay, installation);
+    return claim.kind === 'ours' || claim.kind === 'free';
+  }
+
+  #gather(key: string): World | undefined {
+    return gatherWorld(key, {
       caches: this.#caches,
-      mayWrite: () => this.#leading && mayWrite(),
-      onAnswer: (method, ms) => metrics.answered(method, ms),
+      reportOf: (_namespace, pod, uid) => this.#poller.reportOf(key, pod, uid),
+      asked: (relay) => this.#poller.hasAsked(relay),
+      now: Date.now,
     });
+  }
+
+  async #reconcile(key: string, world: World, heardAt: number): Promise<void> {
+    const { settings, log } = this.#options;
+    const errand = this.#writer();
     const { lookAgainMs } = await reconcile(world, {
       writer: errand,
       settings,
       refresher: this.#refresher,
       rollouts: this.#rollouts,
+      answers: this.#answers,
       onWrite: (verb, object) => log(verb, { relay: key, object }),
-      tell: async (relay, event) => {
-        log('event', { relay: key, reason: event.reason, note: event.note });
-        await writeEvent(errand, identity, relay, event).catch((error: Error) => {
-          log('event_not_written', { relay: key, message: error.message });
-        });
-      },
+      tell: (relay, event) => this.#tell(errand, relay, event),
     });
     if (lookAgainMs !== undefined) this.#queue.addAfter(key, lookAgainMs);
     if (errand.writes === 0) return;
@@ -163,6 +197,25 @@ export class Controller {
       relay: key,
       writes: errand.writes,
       ...rounded({ ownMs, waitedMs: errand.waitedMs }),
+    });
+  }
+
+  #writer(): Errand {
+    const { client, metrics, mayWrite } = this.#options;
+    return new Errand({
+      client,
+      caches: this.#caches,
+      mayWrite: () => this.#leading && mayWrite(),
+      onAnswer: (method, ms) => metrics.answered(method, ms),
+    });
+  }
+
+  async #tell(errand: Errand, relay: MailRelay, event: RelayEvent): Promise<void> {
+    const { identity, log } = this.#options;
+    const key = `${relay.metadata.namespace}/${relay.metadata.name}`;
+    log('event', { relay: key, reason: event.reason, note: event.note });
+    await writeEvent(errand, identity, relay, event).catch((error: Error) => {
+      log('event_not_written', { relay: key, message: error.message });
     });
   }
 

@@ -3,7 +3,7 @@
  * writes nothing and exits 1 when the file is stale. Not part of the running operator.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { OWN_PERMISSIONS, type Permission, RELAY_PERMISSIONS } from './kube/permissions.ts';
+import { ownPermissions, type Permission, RELAY_PERMISSIONS } from './kube/permissions.ts';
 
 const PATH = new URL('../charts/mailrelay-operator/templates/rbac.yaml', import.meta.url);
 
@@ -56,7 +56,7 @@ ${role('Role', '{{ . }}', '', RELAY_PERMISSIONS)}{{- end }}
 {{- else }}
 ${role('ClusterRole', undefined, '', RELAY_PERMISSIONS)}{{- end }}
 ---
-${role('Role', '{{ $.Release.Namespace }}', '-own', OWN_PERMISSIONS)}`;
+${role('Role', '{{ $.Release.Namespace }}', '-own', ownPermissions('{{ include "mailrelay.name" $ }}'))}`;
 }
 
 function main(check: boolean): number {

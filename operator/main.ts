@@ -5,7 +5,7 @@
 import { Controller } from './controller.ts';
 import { startHealth } from './health.ts';
 import { Client, loadConfig } from './kube/client.ts';
-import { LEASE_NAME, Lease } from './kube/lease.ts';
+import { Leadership } from './kube/leadership.ts';
 import { logLine as log } from './log.ts';
 import { OperatorMetrics } from './metrics.ts';
 import { HELP, parseSettings, type Settings } from './settings.ts';
@@ -37,47 +37,52 @@ async function operate(settings: Settings): Promise<number> {
     if (news.unanswered || news.afterMs > LONG_AWAY_MS) controller.apiServerBack();
   });
   const namespace = settings.namespace ?? client.namespace ?? 'default';
-  const lease = new Lease({
-    client,
-    namespace,
-    name: LEASE_NAME,
-    identity: settings.identity,
-    monotonic: () => performance.now(),
-    onLost: () => {
-      log('lease_lost');
-      process.exit(1);
+  const installation = `${namespace}/${settings.release}`;
+  const leadership = new Leadership(
+    {
+      client,
+      namespace,
+      name: settings.leaseName,
+      identity: settings.identity,
+      monotonic: () => performance.now(),
+      onLost: () => {
+        log('lease_lost');
+        process.exit(1);
+      },
     },
-  });
+    installation,
+  );
   const metrics = new OperatorMetrics();
   const controller = new Controller({
     client,
     namespaces: settings.namespaces,
     settings: { ...settings.render, operatorNamespace: namespace },
+    installation: { name: installation, className: settings.className, isDefault: settings.defaultClass },
     workers: settings.workers,
     rollingRelays: settings.rollingRelays,
     identity: settings.identity,
     log,
     metrics,
-    mayWrite: () => !settings.leaderElection || lease.isFresh,
+    mayWrite: () => !settings.leaderElection || leadership.isFresh,
   });
   await startHealth(settings.healthPort, {
     ready: () => controller.synced,
     metrics: () => metrics.render(controller.figures),
   });
   controller.start();
-  void follow(controller, settings.leaderElection ? lease : undefined);
+  void follow(controller, settings.leaderElection ? leadership : undefined);
   await signalled();
   log('stopping');
   await controller.stop();
-  await lease.release();
+  await leadership.release();
   log('stopped');
   // Nor does an answer that never comes hold it up.
   process.exit(0);
 }
 
-async function follow(controller: Controller, lease: Lease | undefined): Promise<void> {
-  await lease?.acquire();
-  if (lease && !lease.held) return;
+async function follow(controller: Controller, leadership: Leadership | undefined): Promise<void> {
+  await leadership?.acquire();
+  if (leadership && !leadership.held) return;
   log('leading');
   await controller.lead();
   log('caches_complete');

@@ -1,12 +1,13 @@
 /** The Prometheus metrics of the operator; docs/operator-metrics.md has them as a table. Gauges are read when asked. */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { WatchFigures } from './caches.ts';
+import type { NamespaceFigures, WatchFigures } from './caches.ts';
 
 export interface ControllerFigures {
   readonly queueDepth: number;
   readonly queueOldestMs: number;
   readonly watches: readonly WatchFigures[];
   readonly leading: boolean;
+  readonly namespaces?: readonly NamespaceFigures[];
 }
 
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5];
@@ -39,6 +40,13 @@ export class OperatorMetrics {
     ),
     labelNames: ['kind'],
   });
+  readonly #namespaces = new Gauge({
+    ...this.#named(
+      'namespace_watched',
+      '0 for a namespace of --namespaces that is gone, or that may not be read; absent without --namespaces',
+    ),
+    labelNames: ['namespace'],
+  });
   readonly #leader = new Gauge(this.#named('leader', '1 while this process leads'));
 
   reconciled(result: 'ok' | 'error', ms: number): void {
@@ -50,12 +58,20 @@ export class OperatorMetrics {
     this.#answers.observe({ method }, ms / 1000);
   }
 
-  render({ queueDepth, queueOldestMs, watches, leading }: ControllerFigures): Promise<string> {
+  render({
+    queueDepth,
+    queueOldestMs,
+    watches,
+    leading,
+    namespaces = [],
+  }: ControllerFigures): Promise<string> {
     this.#depth.set(queueDepth);
     this.#oldest.set(queueOldestMs / 1000);
     this.#leader.set(leading ? 1 : 0);
     this.#restarts.reset();
     this.#age.reset();
+    this.#namespaces.reset();
+    for (const { namespace, watched } of namespaces) this.#namespaces.set({ namespace }, watched ? 1 : 0);
     const oldest = new Map<string, number>();
     for (const { kind, restarts, lastEventAt } of watches) {
       this.#restarts.inc({ kind }, restarts);

@@ -211,12 +211,16 @@ describe('reconcile', () => {
   });
 
   test('takes back what lost its owner, and nothing that has another or was never ours', async () => {
-    const writes = async (change: (metadata: KubeObject['metadata']) => Partial<KubeObject['metadata']>) => {
+    type Metadata = Partial<KubeObject['metadata']>;
+    const writes = async (
+      change: (metadata: KubeObject['metadata']) => Metadata,
+      relay: Metadata = relayObject().metadata,
+    ) => {
       const objects = liveObjects(relayObject());
       const service = objects.get('Service/relay') as KubeObject;
       const { ownerReferences: _, ...metadata } = service.metadata;
       objects.set('Service/relay', { ...service, metadata: { ...metadata, ...change(metadata) } });
-      const hands = recordingHands();
+      const hands = recordingHands(({ method }) => (method === 'GET' ? { metadata: relay } : {}));
       await reconcile(withStatus(settledWorld({ objects })), hands);
       return hands.requests.filter(({ path }) => path.endsWith('/services/relay'));
     };
@@ -225,6 +229,35 @@ describe('reconcile', () => {
     assert.deepEqual(await writes(() => ({ ownerReferences: [{ uid: 'other', controller: true }] })), []);
     assert.deepEqual(await writes(() => ({ annotations: {} })), []);
     assert.deepEqual(await writes(() => ({ labels: selectorLabels('other') })), []);
+    // Its owner was taken from it because the MailRelay goes, or has gone: the caches tell later.
+    assert.deepEqual(await writes(() => ({}), { uid: 'uid-of-relay', deletionTimestamp: 'now' }), []);
+    assert.deepEqual(await writes(() => ({}), { uid: 'of-the-next' }), []);
+  });
+
+  test('what is going is in progress, is not written to, and nobody else took its name', async () => {
+    const ofEarlier = [{ kind: 'MailRelay', name: 'relay', uid: 'earlier', controller: true }];
+    for (const change of [{ deletionTimestamp: '2026-01-01T00:00:00Z' }, { ownerReferences: ofEarlier }]) {
+      for (const [name, isReady] of [
+        ['Service/relay', 'True'],
+        ['StatefulSet/relay', 'False'],
+      ] as const) {
+        const objects = liveObjects(relayObject());
+        const object = objects.get(name) as KubeObject;
+        objects.set(name, { ...object, metadata: { ...object.metadata, ...change } });
+        const hands = recordingHands();
+        await reconcile(withStatus(settledWorld({ objects })), hands);
+        assert.deepEqual(
+          hands.requests.map(({ path }) => path.split('/').slice(-2).join('/')),
+          ['relay/status'],
+        );
+        const { status } = (hands.requests[0] as { body: { status: MailRelayStatus } }).body;
+        const is = (type: string) => status.conditions?.find((condition) => condition.type === type);
+        assert.equal(is('Reconciling')?.reason, 'MakingAnew');
+        assert.match(is('Reconciling')?.message ?? '', new RegExp(name));
+        assert.equal(is('Stalled'), undefined);
+        assert.equal(is('Ready')?.status, isReady);
+      }
+    }
   });
 
   test('never lets a StatefulSet take the claim of someone else, and takes that of a relay of the same name before', async () => {

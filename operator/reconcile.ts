@@ -7,8 +7,10 @@ import type { MailRelay } from '#crds/mailrelay.ts';
 import { hashOf } from '#crds/policyfile.ts';
 import { fitStatus, type MailRelayStatus } from '#crds/status.ts';
 import { ANNOTATIONS, FIELD_MANAGER, SERVING_LABEL } from '#crds/wellknown.ts';
+import { Answers } from './answers.ts';
 import { applyAll, attempt, mergePatch, type OnWrite, type Writer } from './apply.ts';
 import { settleClaims, unmarkClaims } from './claims.ts';
+import { type Installation, stampFor, withStamp } from './installation.ts';
 import { wantsIssuer } from './judge/certificate.ts';
 import { scalingOf } from './judge/scaling.ts';
 import { relabelled } from './judge/serving.ts';
@@ -23,6 +25,8 @@ import type { Rollouts } from './rollouts.ts';
 import type { Obstacle, PodView, World } from './world.ts';
 
 const BLOCKED_MS = 30_000;
+/** What goes and is watched tells of its end. */
+const UNWATCHED_MS = 5_000;
 /** A relay that waits is told when it is its turn, but not when patience with another one ends. */
 const TURN_MS = 60_000;
 
@@ -31,6 +35,8 @@ export interface Hands {
   readonly settings: RenderSettings;
   readonly refresher: Refresher;
   readonly rollouts: Rollouts;
+  /** Without them every answer is forgotten. */
+  readonly answers?: Answers;
   readonly onWrite: OnWrite;
   readonly tell: (relay: MailRelay, event: RelayEvent) => Promise<void>;
 }
@@ -61,20 +67,25 @@ function throwFailed(obstacles: readonly Obstacle[]): void {
 }
 
 /** What stands in the way is not ours, so no watch tells when it goes: a quota, a foreign object, a missing CRD. */
-function blockedFor({ relay, absentKinds }: World, obstacles: readonly Obstacle[]): number | undefined {
+function blockedFor(
+  { relay, absentKinds, objects }: World,
+  obstacles: readonly Obstacle[],
+): number | undefined {
+  // Its labels were taken from it before it was deleted.
+  if (obstacles.some(({ kind, object }) => kind === 'going' && !objects.has(object))) return UNWATCHED_MS;
   if (obstacles.some(({ kind }) => kind === 'waitsForTurn')) return TURN_MS;
   const lacksCertManager = wantsIssuer(relay) && absentKinds.includes('Certificate');
   return obstacles.length > 0 || lacksCertManager ? BLOCKED_MS : undefined;
 }
 
 /** A person may stop the operator from touching a relay; the pods go on. */
-function isPaused({ metadata }: MailRelay): boolean {
+export function isPaused({ metadata }: MailRelay): boolean {
   return metadata.annotations?.[ANNOTATIONS.paused] === 'true';
 }
 
 async function apply(world: World, hands: Hands): Promise<Obstacle[]> {
   const { relay, policy } = world;
-  const { writer, settings, rollouts, onWrite } = hands;
+  const { writer, answers = new Answers(), settings, rollouts, onWrite } = hands;
   if (!policy) return [];
   const scaling = scalingOf(world);
   const marked = await unmarkClaims(writer, scaling, onWrite);
@@ -87,13 +98,14 @@ async function apply(world: World, hands: Hands): Promise<Obstacle[]> {
   if (labelled.length > 0) return labelled;
   const rendered = renderAll(relay, policy, settings, authorityOf(world), scaling.replicas);
   const waiting: Obstacle[] = [];
-  const wanted = rendered.map((object) => {
+  const wanted = rendered.map((unstamped) => {
+    const object = withStamp(unstamped, relay);
     if (object.kind !== STATEFUL_SET.kind) return object;
     const { set, waits } = rollouts.inTurn(world, object);
     if (waits) waiting.push({ kind: 'waitsForTurn', object: `${set.kind}/${set.metadata.name}` });
     return set;
   });
-  const obstacles = await applyAll(writer, world, wanted, onWrite);
+  const obstacles = await applyAll(writer, answers, world, wanted, onWrite);
   return [...waiting, ...obstacles, ...(await settleClaims(writer, scaling, onWrite))];
 }
 
@@ -133,11 +145,29 @@ async function report(
   { writer, tell, onWrite }: Hands,
 ): Promise<void> {
   const { relay } = world;
-  const status = fitStatus(renderStatus({ ...world, obstacles }));
+  const { installation, className } = relay.status ?? {};
+  const stamp = { ...(installation ? { installation } : {}), ...(className ? { className } : {}) };
+  const status = fitStatus({ ...renderStatus({ ...world, obstacles }), ...stamp });
   if (hashOf(status) === hashOf(relay.status ?? {})) return;
   await writeStatus(writer, relay, status);
   onWrite('patched', `MailRelay/${relay.metadata.name} status`);
   for (const event of eventsOf(relay.status, status)) await tell(relay, event);
+}
+
+/** Before anything is written for it, and only as it was looked at: of two who try one is first. */
+export async function stampRelay(
+  writer: Writer,
+  relay: MailRelay,
+  installation: Installation,
+): Promise<void> {
+  const { name, namespace, uid, resourceVersion } = relay.metadata;
+  await writer.request({
+    method: 'PATCH',
+    path: `${pathOf(MAIL_RELAY, namespace, name)}/status`,
+    query: { fieldManager: FIELD_MANAGER },
+    contentType: 'application/merge-patch+json',
+    body: { metadata: { uid, resourceVersion }, status: stampFor(relay, installation) },
+  });
 }
 
 async function writeStatus(writer: Writer, relay: MailRelay, status: MailRelayStatus): Promise<void> {

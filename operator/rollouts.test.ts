@@ -98,6 +98,37 @@ describe('replacing the pods of many relays', () => {
     assert.equal(new Rollouts(0).inTurn({ ...world, relay }, setOf(relay, SETTINGS)).waits, false);
   });
 
+  test('what a user changes of the pods does not wait, whatever it is; the image does', () => {
+    const rollouts = new Rollouts(0);
+    const world = worldOf('a');
+    const nodeSelector = { disk: 'fast' };
+    const edited = { ...world.relay, spec: { ...world.relay.spec, pod: { nodeSelector } } };
+    // Made by this operator, which the relay has waited under before.
+    const { set: made } = rollouts.inTurn({ ...world, objects: new Map() }, setOf(world.relay, SETTINGS));
+    const live = { ...world.objects.get('StatefulSet/a'), ...made } as KubeObject;
+    const objects = new Map([['StatefulSet/a', live]]);
+    const kept = rollouts.inTurn({ ...world, objects }, setOf(world.relay));
+    assert.deepEqual(templateOf(kept.set), templateOf(made));
+    const { set, waits: itWaits } = rollouts.inTurn({ ...world, relay: edited, objects }, setOf(edited));
+    assert.equal(itWaits, true);
+    assert.deepEqual(templateOf(set), templateOf(setOf(edited, SETTINGS)));
+  });
+
+  test('what others make of a StatefulSet holds no turn up', () => {
+    const rollouts = new Rollouts(1);
+    const world = worldOf('a');
+    const { set } = rollouts.inTurn(world, setOf(world.relay));
+    // A webhook turns the image into one of a mirror, each time.
+    const before = world.objects.get('StatefulSet/a') as KubeObject;
+    const metadata = { ...before.metadata, ...set.metadata };
+    const text = JSON.stringify({ ...before, ...set, metadata });
+    const live: KubeObject = JSON.parse(text.replaceAll('registry.example', 'mirror.example'));
+    assert.notDeepEqual(templateOf(live), templateOf(set));
+    assert.equal(waits(rollouts, worldOf('b')), true);
+    rollouts.inTurn({ ...world, objects: new Map([['StatefulSet/a', live]]) }, setOf(world.relay));
+    assert.equal(waits(rollouts, worldOf('b')), false);
+  });
+
   test('nothing waits where nothing rolls', () => {
     assert.equal(waits(new Rollouts(0), worldOf('a', { settings: NEWER })), false);
     const fresh = worldOf('b');

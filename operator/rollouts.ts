@@ -2,8 +2,13 @@
  * How many relays are replaced pod by pod at a time because the operator says so: a new image, or a new way to render.
  * The others keep the template that they have until it is their turn, and are scaled and reconfigured all the same. A
  * relay that does not come up keeps its turn for a while, so that a bad image does not reach all of them at once. What
- * a user changes is his own affair and does not wait; of a template that is only which Secrets and ConfigMaps it mounts.
+ * a user changes is his own affair and does not wait, though the image does. The StatefulSet carries hashes of the
+ * template that was applied, and of what its user has a say in: what others make of it holds no turn up.
  */
+import { certificateSecretName } from '#crds/effective.ts';
+import { hashOf } from '#crds/policyfile.ts';
+import { namesOf, referencesOf } from '#crds/references.ts';
+import { GROUP } from '#crds/wellknown.ts';
 import { covers } from './compare.ts';
 import type { KubeObject } from './kube/client.ts';
 import type { Rendered } from './render/index.ts';
@@ -23,13 +28,22 @@ interface StatefulSet {
 
 interface Template {
   readonly spec: {
+    readonly imagePullSecrets?: unknown;
     readonly volumes?: readonly {
       readonly secret?: { readonly secretName: string };
       readonly configMap?: { readonly name: string };
     }[];
-    readonly containers: readonly { readonly name: string; readonly volumeMounts?: unknown }[];
+    readonly containers: readonly {
+      readonly name: string;
+      readonly image?: unknown;
+      readonly imagePullPolicy?: unknown;
+    }[];
   };
 }
+
+/** Of the template as it was applied; and of the part of the spec that it follows from. */
+const TEMPLATE = `${GROUP}/template`;
+const WISHES = `${GROUP}/wishes`;
 
 export class Rollouts {
   readonly #limit: number;
@@ -54,11 +68,15 @@ export class Rollouts {
   /** The StatefulSet as it may be applied now: `wanted`, or with the template that it has while it waits. */
   inTurn(world: World, wanted: Rendered): { set: Rendered; waits: boolean } {
     const live = world.objects.get(`StatefulSet/${wanted.metadata.name}`);
-    if (!live) return { set: wanted, waits: false };
-    const template = keptTemplate(specOf(live).template, specOf(wanted).template);
-    if (this.#mayRoll(world, live, covers(template, specOf(wanted).template)))
-      return { set: wanted, waits: false };
-    return { set: { ...wanted, spec: { ...specOf(wanted), template } }, waits: true };
+    const wishes = wishesOf(world);
+    if (!live) return { set: marked(wanted, specOf(wanted).template, wishes), waits: false };
+    const { template } = specOf(wanted);
+    const kept = keptTemplate(live, template, wishes);
+    const isAsWanted = covers(kept, template) || markOf(live, TEMPLATE) === hashOf(template);
+    if (!this.#mayRoll(world, live, isAsWanted)) return { set: marked(wanted, kept, wishes), waits: true };
+    // One that an older operator made is as good without marks.
+    const isUnmarked = markOf(live, WISHES) === undefined && covers(specOf(live).template, template);
+    return { set: isUnmarked ? wanted : marked(wanted, template, wishes), waits: false };
   }
 
   /** The MailRelay is gone. */
@@ -103,23 +121,49 @@ function isRolling(set: KubeObject): boolean {
   return !isSeen || status?.currentRevision !== status?.updateRevision;
 }
 
-/** The live one; with what is mounted now where the user names what it does not mount yet. */
-function keptTemplate(live: Template, wanted: Template): Template {
-  const mounted = sourcesOf(live);
-  if (sourcesOf(wanted).every((source) => mounted.includes(source))) return live;
-  const { volumes = [], containers } = wanted.spec;
-  const mountsOf = new Map(containers.map(({ name, volumeMounts }) => [name, { volumeMounts }]));
+/** The live one; where the user changed something of it, the wanted one with the image that it has. */
+function keptTemplate(live: KubeObject, wanted: Template, wishes: string): Template {
+  const is = specOf(live).template;
+  const mounted = sourcesOf(is);
+  const known = markOf(live, WISHES);
+  // One that an older operator made does not say what it was made for.
+  const isAsWished =
+    known === undefined ? sourcesOf(wanted).every((source) => mounted.includes(source)) : known === wishes;
+  if (isAsWished) return is;
+  const { imagePullSecrets } = is.spec;
+  const { imagePullSecrets: _, ...spec } = wanted.spec;
+  const containers = wanted.spec.containers.map((container) => {
+    const { image, imagePullPolicy } = is.spec.containers.find(({ name }) => name === container.name) ?? {};
+    return { ...container, ...(image === undefined ? {} : { image, imagePullPolicy }) };
+  });
   return {
-    ...live,
-    spec: {
-      ...live.spec,
-      volumes,
-      containers: live.spec.containers.map((container) => ({
-        ...container,
-        ...mountsOf.get(container.name),
-      })),
-    },
+    ...wanted,
+    spec: { ...spec, ...(imagePullSecrets === undefined ? {} : { imagePullSecrets }), containers },
   };
+}
+
+/** What a user has a say in: see "pods, one at a time" of the restart contract. */
+function wishesOf({ relay: { metadata, spec }, policy }: World): string {
+  const references = policy ? referencesOf(policy) : [];
+  return hashOf({
+    pod: spec.pod ?? {},
+    certificate: certificateSecretName(metadata.name, spec) ?? null,
+    secrets: namesOf(references, 'Secret'),
+    configMaps: namesOf(references, 'ConfigMap'),
+  });
+}
+
+function marked(wanted: Rendered, template: Template, wishes: string): Rendered {
+  const annotations = { ...wanted.metadata.annotations, [TEMPLATE]: hashOf(template), [WISHES]: wishes };
+  return {
+    ...wanted,
+    metadata: { ...wanted.metadata, annotations },
+    spec: { ...specOf(wanted), template },
+  };
+}
+
+function markOf({ metadata }: KubeObject, name: string): string | undefined {
+  return metadata.annotations?.[name];
 }
 
 function sourcesOf({ spec }: Template): string[] {

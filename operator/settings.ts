@@ -4,6 +4,7 @@
  */
 import { hostname } from 'node:os';
 import { parseArgs } from 'node:util';
+import { LEASE_NAME } from './kube/lease.ts';
 import type { RenderSettings } from './render/index.ts';
 
 export const HELP = `Usage: mailrelay operator --relay-image IMAGE [options]
@@ -15,6 +16,12 @@ Reconciles MailRelays: makes relay pods, asks cert-manager for certificates, and
   --image-pull-secrets A,B   pull secrets of the relay pods
   --namespaces A,B           reconcile only in these namespaces          (all)
   --namespace NAME           namespace of the operator and of its Lease  (that of its ServiceAccount)
+  --release NAME             with the namespace the name of this installation, on all that
+                             it makes: another installation leaves that alone
+                             (mailrelay-operator)
+  --lease NAME               name of its Lease                           (that of the release)
+  --class-name NAME          looks after MailRelays with this spec.className (mailrelay)
+  --no-default-class         and not after those without one
   --kubeconfig FILE          how to reach the API server                 (the ServiceAccount)
   --health-port N            port of /healthz, /readyz and /metrics      (8080)
   --workers N                MailRelays worked on at the same time       (8)
@@ -26,6 +33,10 @@ export interface Settings {
   readonly render: Omit<RenderSettings, 'operatorNamespace'>;
   readonly namespaces: readonly string[] | undefined;
   readonly namespace: string | undefined;
+  readonly release: string;
+  readonly leaseName: string;
+  readonly className: string;
+  readonly defaultClass: boolean;
   readonly kubeconfig: string | undefined;
   readonly healthPort: number;
   readonly workers: number;
@@ -74,6 +85,10 @@ export function parseSettings(argv: readonly string[], env: NodeJS.ProcessEnv): 
       render: { relayImage, imagePullPolicy, imagePullSecrets: listOf(values['image-pull-secrets']) },
       namespaces: namespaces.length > 0 ? namespaces : undefined,
       namespace: values.namespace,
+      release: values.release,
+      leaseName: values.lease ?? values.release,
+      className: values['class-name'],
+      defaultClass: !values['no-default-class'],
       kubeconfig: values.kubeconfig,
       healthPort,
       workers,
@@ -93,6 +108,10 @@ function parse(argv: readonly string[]) {
       'image-pull-secrets': { type: 'string', default: '' },
       namespaces: { type: 'string', default: '' },
       namespace: { type: 'string' },
+      release: { type: 'string', default: LEASE_NAME },
+      lease: { type: 'string' },
+      'class-name': { type: 'string', default: 'mailrelay' },
+      'no-default-class': { type: 'boolean', default: false },
       kubeconfig: { type: 'string' },
       'health-port': { type: 'string', default: '8080' },
       workers: { type: 'string', default: '8' },

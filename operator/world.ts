@@ -47,6 +47,10 @@ export interface World {
 /** What came of applying: nothing, or why an object could not be as wanted. */
 export type Obstacle =
   | { kind: 'nameTaken'; object: string }
+  /** Another installation of the operator made it, for a relay that had the name before. */
+  | { kind: 'otherInstallation'; object: string; installation: string }
+  /** It is being deleted, or was of an earlier MailRelay of the name: made anew as soon as it is gone. */
+  | { kind: 'going'; object: string }
   /** Its pods are replaced after those of other relays. */
   | { kind: 'waitsForTurn'; object: string }
   | { kind: 'denied'; object: string; message: string }

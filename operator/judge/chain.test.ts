@@ -259,6 +259,27 @@ const CASES: readonly Case[] = [
     'RolloutWaits',
   ],
   [
+    'an object is of another operator',
+    { obstacles: [{ kind: 'otherInstallation', object: 'Service/relay', installation: 'a/b' }] },
+    'Stalled',
+    'True',
+    'OtherInstallation',
+  ],
+  [
+    'an object of an earlier relay goes',
+    { obstacles: [{ kind: 'going', object: 'Service/relay' }] },
+    'Reconciling',
+    'True',
+    'MakingAnew',
+  ],
+  [
+    'there is no StatefulSet, though no pods are wanted',
+    { relay: { ...relayObject(), spec: { ...relayObject().spec, replicas: 0 } }, objects: new Map() },
+    'Ready',
+    'False',
+    'MakingAnew',
+  ],
+  [
     'a webhook is down',
     { obstacles: [{ kind: 'failed', object: 'Service/relay', error: new KubeError('failed', 'no', 500) }] },
     'Reconciling',

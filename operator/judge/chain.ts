@@ -3,6 +3,7 @@
  * decides. A type whose checks find nothing is absent. Pure.
  */
 import type { ConditionType } from '#crds/conditions.ts';
+import * as anew from './anew.ts';
 import * as certificate from './certificate.ts';
 import * as check from './checks.ts';
 import type { Check, Finding, Judged } from './finding.ts';
@@ -10,6 +11,7 @@ import * as scaling from './scaling.ts';
 
 const STALLED: readonly Check[] = [
   check.specInvalid, // stored before a rule existed, or by a newer operator
+  anew.otherInstallation, // an object of our name is another operator's
   check.nameTaken, // an object of our name is not ours
   check.denied, // admission, quota or RBAC
   certificate.certManagerMissing, // an issuer is named and nobody is there to ask
@@ -19,6 +21,7 @@ const STALLED: readonly Check[] = [
 
 const RECONCILING: readonly Check[] = [
   check.writeFailed, // an admission webhook that is down, most often
+  anew.makingAnew, // something of that name goes first
   check.rolloutWaits, // other relays first
   scaling.scaleInWaits, // a pod leaves and its queue does not
   scaling.scalingIn, // pods leave
@@ -50,8 +53,9 @@ const SOUND: readonly Check[] = [
 ];
 
 const READY: readonly Check[] = [
-  check.scaledToZero, // as wanted, though no mail flows
   check.podsNotReady,
+  anew.withoutStatefulSet, // pods that run are not replaced
+  check.scaledToZero, // as wanted, though no mail flows
   check.policyNotYet, // ready means: as the spec says
   check.serving,
 ];

@@ -159,3 +159,37 @@ test('a renewal whose answer is lost does not cost the Lease', async (context) =
   context.mock.timers.reset();
   await lease.release();
 });
+
+const guardOf = (client: ReturnType<typeof leaseServer>, identity: string, monotonic: () => number) =>
+  new Lease({
+    ...{ client, namespace: 'system', name: 'lease', identity, monotonic, isGuard: true },
+    onLost: () => undefined,
+  });
+
+test('the guard is needed only where an operator of before has been, and keeps it out', async () => {
+  const server = leaseServer();
+  const guard = guardOf(server, 'system/us/a', () => 0);
+  await guard.acquire();
+  assert.ok(guard.held && guard.isFresh);
+  assert.equal(server.stored(), undefined, 'nothing is made');
+  await guard.release();
+  const older = leaseOf(server, 'older', () => 0);
+  await older.acquire();
+  let isHeld = false;
+  const next = guardOf(server, 'system/us/a', () => 0);
+  const waiting = next.acquire().then(() => {
+    isHeld = true;
+  });
+  await new Promise(setImmediate);
+  assert.equal(isHeld, false);
+  await older.release();
+  await waiting;
+  assert.equal(server.stored()?.spec.holderIdentity, 'system/us/a');
+  // Of the same installation, after that one died; and of another, which need not wait for it.
+  const [heir, other] = [guardOf(server, 'system/us/b', () => 0), guardOf(server, 'system/them/c', () => 0)];
+  await other.acquire();
+  assert.equal(server.stored()?.spec.holderIdentity, 'system/us/a');
+  await heir.acquire();
+  assert.equal(server.stored()?.spec.holderIdentity, 'system/us/b');
+  for (const lease of [next, heir, other]) await lease.release();
+});

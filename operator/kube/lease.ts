@@ -9,7 +9,7 @@ import type { Client } from './client.ts';
 import { isKubeError } from './errors.ts';
 import { pathOf } from './kinds.ts';
 
-/** Of the operator: its rights are for this one. */
+/** Of the operator that was not installed by its chart; before there were installations, of every one. */
 export const LEASE_NAME = 'mailrelay-operator';
 
 const LEASE_MS = 15_000;
@@ -46,12 +46,19 @@ export interface LeaseOptions {
   /** Milliseconds of a clock that never jumps. */
   readonly monotonic: () => number;
   readonly onLost: () => void;
+  /**
+   * The Lease that operators of before had. It is taken so that none of those leads meanwhile; where there is none, or
+   * another operator of today has it for the same purpose, it is not needed. The identity is `installation/pod` then.
+   */
+  readonly isGuard?: boolean;
 }
 
 export class Lease {
   readonly #options: LeaseOptions;
   #seen: { text: string; at: number; lastsMs: number } | undefined;
   #held: LeaseObject | undefined;
+  /** Of a guard: nobody need be kept out. */
+  #isSpared = false;
   /** When the last successful renewal was begun. */
   #renewedAt = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
@@ -63,7 +70,7 @@ export class Lease {
   }
 
   get held(): boolean {
-    return this.#held !== undefined;
+    return this.#held !== undefined || this.#isSpared;
   }
 
   /** True while nobody else can have taken it. */
@@ -109,12 +116,17 @@ export class Lease {
   /** One try; false when another holds it or the server does not answer. */
   async #getOrRenew(): Promise<boolean> {
     try {
+      const begun = this.#options.monotonic();
       const current = await this.#read();
+      this.#isSpared = this.#isNeedless(current);
+      if (this.#isSpared) {
+        this.#renewedAt = begun;
+        return true;
+      }
       if (current && !this.#isFree(current)) {
         this.#held = undefined;
         return false;
       }
-      const begun = this.#options.monotonic();
       this.#held = await this.#write(this.#claim(current));
       this.#renewedAt = begun;
       return true;
@@ -140,10 +152,21 @@ export class Lease {
     }
   }
 
+  #isNeedless(lease: LeaseObject | undefined): boolean {
+    if (!this.#options.isGuard) return false;
+    return lease === undefined || (isOfToday(lease) && !this.#isOwn(lease));
+  }
+
+  /** Of a guard: whoever leads this installation may take over what the leader before it held. */
+  #isOwn({ spec }: LeaseObject): boolean {
+    const { identity } = this.#options;
+    return spec.holderIdentity?.startsWith(identity.slice(0, identity.lastIndexOf('/') + 1)) ?? false;
+  }
+
   #isFree(lease: LeaseObject): boolean {
-    const { identity, monotonic } = this.#options;
+    const { identity, monotonic, isGuard } = this.#options;
     const holder = lease.spec.holderIdentity;
-    if (!holder || holder === identity) return true;
+    if (!holder || holder === identity || (isGuard && this.#isOwn(lease))) return true;
     const text = JSON.stringify(lease.spec);
     const lastsMs = (lease.spec.leaseDurationSeconds ?? LEASE_MS / 1000) * 1000;
     if (this.#seen?.text !== text) this.#seen = { text, at: monotonic(), lastsMs };
@@ -196,6 +219,11 @@ export class Lease {
       throw error;
     }
   }
+}
+
+/** Names of pods have no slash. */
+function isOfToday({ spec }: LeaseObject): boolean {
+  return spec.holderIdentity?.includes('/') ?? false;
 }
 
 function pause(ms: number): Promise<void> {

@@ -29,8 +29,12 @@ export interface ListWatchOptions extends CollectionOptions {
   readonly silenceMs?: number;
   /** What to keep of an object; managed fields alone are more than half of a small one. */
   readonly keep?: (object: KubeObject) => KubeObject;
-  /** The kind has come to exist, or a first list is complete. */
+  /** The kind has come to exist, or is known to. */
   readonly onExists?: () => void;
+  /** It can be read again. */
+  readonly onRecovered?: () => void;
+  /** The first complete list, be it that of a kind that does not exist. */
+  readonly onSynced?: () => void;
   /** Set where the kind may not exist in the cluster: the cache is empty until it does, looked for this often. */
   readonly absentMs?: number | undefined;
 }
@@ -46,6 +50,7 @@ export class ListWatch {
   #trouble = '';
   #synced = false;
   #exists = false;
+  #refused = false;
   /** Watches and lists that ended other than they should. */
   restarts = 0;
   /** Milliseconds since the epoch of the last event or bookmark. */
@@ -68,6 +73,11 @@ export class ListWatch {
   /** False while the cluster does not know the kind. */
   get exists(): boolean {
     return this.#exists;
+  }
+
+  /** True while it may not be read, or is not there: its namespace may be gone. */
+  get refused(): boolean {
+    return this.#refused;
   }
 
   start(): void {
@@ -127,11 +137,11 @@ export class ListWatch {
     const take = (object: KubeObject) => void found.set(keyOf(object), this.#kept(object));
     this.#version = await this.#collection.list(take, this.#signal);
     this.#replaceAll(found);
-    this.#synced = true;
     this.#wentWell();
-    if (this.#exists) return;
+    const isNew = !this.#exists;
     this.#exists = true;
-    this.#options.onExists?.();
+    this.#becomeSynced();
+    if (isNew) this.#options.onExists?.();
   }
 
   #replaceAll(found: ReadonlyMap<string, KubeObject>): void {
@@ -190,11 +200,13 @@ export class ListWatch {
       this.#replaceAll(new Map());
       this.#version = undefined;
       this.#exists = false;
-      this.#synced = true;
+      this.#refused = false;
+      this.#becomeSynced();
       await this.#pause(this.#options.absentMs * (0.75 + this.#options.random() / 2));
       return;
     }
     this.restarts += 1;
+    this.#refused = isKubeError(error, 'forbidden', 'notFound');
     if (isKubeError(error, 'forbidden', 'notFound', 'failed') && this.#trouble !== error.message) {
       this.#trouble = error.message;
       this.#options.onTrouble(this.#options.kind, error.message);
@@ -215,6 +227,15 @@ export class ListWatch {
     this.lastEventAt = Date.now();
     this.#failures = 0;
     this.#trouble = '';
+    const wasRefused = this.#refused;
+    this.#refused = false;
+    if (wasRefused) this.#options.onRecovered?.();
+  }
+
+  #becomeSynced(): void {
+    if (this.#synced) return;
+    this.#synced = true;
+    this.#options.onSynced?.();
   }
 
   /** Items of a list carry neither kind nor version. */

@@ -18,7 +18,7 @@ export const RELAY_PERMISSIONS: readonly Permission[] = [
   {
     group: 'mailrelay.dev',
     resources: ['mailrelays'],
-    verbs: ['list', 'watch'],
+    verbs: ['get', 'list', 'watch'],
     why: 'what is wanted',
   },
   { group: 'mailrelay.dev', resources: ['mailrelays/status'], verbs: ['patch'], why: 'what is' },
@@ -79,19 +79,24 @@ export const RELAY_PERMISSIONS: readonly Permission[] = [
   { group: 'events.k8s.io', resources: ['events'], verbs: ['create'], why: 'what happened' },
 ];
 
-/** In its own namespace. */
-export const OWN_PERMISSIONS: readonly Permission[] = [
-  {
-    group: 'coordination.k8s.io',
-    resources: ['leases'],
-    resourceNames: [LEASE_NAME],
-    verbs: ['get', 'update'],
-    why: 'leader election',
-  },
-  {
-    group: 'coordination.k8s.io',
-    resources: ['leases'],
-    verbs: ['create'],
-    why: 'leader election; what is made cannot be limited by name',
-  },
-];
+/** In its own namespace; the second Lease is the one of operators before there were installations. */
+export function ownPermissions(leaseName: string): Permission[] {
+  return [
+    {
+      group: 'coordination.k8s.io',
+      resources: ['leases'],
+      resourceNames: [...new Set([leaseName, LEASE_NAME])],
+      verbs: ['get', 'update'],
+      why: 'leader election',
+    },
+    {
+      group: 'coordination.k8s.io',
+      resources: ['leases'],
+      verbs: ['create'],
+      why: 'leader election; what is made cannot be limited by name',
+    },
+  ];
+}
+
+/** Of an operator that was not installed by its chart. */
+export const OWN_PERMISSIONS = ownPermissions(LEASE_NAME);

@@ -109,8 +109,9 @@ export class Pods {
       random: Math.random,
       onTrouble: () => undefined,
       onChange: (before, after) => {
-        const { namespace, labels } = ((after ?? before) as KubeObject).metadata;
-        hear(`${namespace}/${labels?.['app.kubernetes.io/instance']}`, after);
+        const { namespace, ownerReferences } = ((after ?? before) as KubeObject).metadata;
+        const owner = ownerReferences?.find(({ controller }) => controller === true);
+        if (owner) hear(`${namespace}/${owner.name}`, after);
       },
     });
   }

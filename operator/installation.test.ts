@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { MailRelay } from '#crds/mailrelay.ts';
+import { liveObjects, relayObject } from '#test/fixtures/world.ts';
+import { claimOf, type Installation, withStamp } from './installation.ts';
+import type { KubeObject } from './kube/client.ts';
+
+const US: Installation = { name: 'mail/us', className: 'blue', isDefault: true };
+const NONE = new Map<string, KubeObject>();
+
+interface Stamp {
+  readonly className?: string;
+  readonly installation?: string;
+  readonly takenAs?: string;
+  readonly given?: string;
+}
+
+function relayWith({ className, installation, takenAs, given }: Stamp): MailRelay {
+  const relay = relayObject();
+  return {
+    ...relay,
+    metadata: { ...relay.metadata, annotations: given ? { 'mailrelay.dev/installation': given } : {} },
+    spec: { ...relay.spec, ...(className ? { className } : {}) },
+    status: { ...(installation ? { installation } : {}), ...(takenAs ? { className: takenAs } : {}) },
+  };
+}
+
+const CASES: readonly [what: string, stamp: Stamp, us: Partial<Installation>, kind: string][] = [
+  ['without class and stamp', {}, {}, 'free'],
+  ['without class, and we are no default', {}, { isDefault: false }, 'notOurs'],
+  ['of our class, and we are no default', { className: 'blue' }, { isDefault: false }, 'free'],
+  ['of another class', { className: 'green' }, {}, 'notOurs'],
+  ['with our stamp', { installation: 'mail/us' }, {}, 'ours'],
+  ['with the stamp of another', { installation: 'mail/them' }, {}, 'taken'],
+  ['of the same release elsewhere', { installation: 'other/us' }, {}, 'taken'],
+  ['with our stamp and a class of another', { className: 'green', installation: 'mail/us' }, {}, 'notOurs'],
+  ['given our class since another took it', { className: 'blue', installation: 'mail/them' }, {}, 'free'],
+  [
+    'taken by another of our class',
+    { className: 'blue', installation: 'mail/them', takenAs: 'blue' },
+    {},
+    'taken',
+  ],
+  ['whose class was taken away', { installation: 'mail/them', takenAs: 'green' }, {}, 'free'],
+  ['handed over to us', { installation: 'mail/them', given: 'mail/us' }, {}, 'free'],
+  ['handed over to us and taken', { installation: 'mail/us', given: 'mail/us' }, {}, 'ours'],
+  ['handed over to another', { installation: 'mail/us', given: 'mail/them' }, {}, 'notOurs'],
+  ['handed over to us, of another class', { className: 'green', given: 'mail/us' }, {}, 'notOurs'],
+];
+
+for (const [what, stamp, us, kind] of CASES) {
+  test(`a MailRelay ${what} is ${kind}`, () => {
+    assert.equal(claimOf(relayWith(stamp), NONE, { ...US, ...us }).kind, kind);
+  });
+}
+
+test('what a relay made tells whose it is, where its status was lost', () => {
+  const relay = relayObject();
+  const objects = liveObjects(relay);
+  const stampedBy = (installation: string) => {
+    const [[name, object]] = [...objects] as [[string, KubeObject]];
+    const wanted = withStamp(object as never, { ...relay, status: { installation } });
+    return new Map([[name, wanted as unknown as KubeObject]]);
+  };
+  assert.deepEqual(claimOf(relay, stampedBy('mail/them'), US), { kind: 'taken', by: 'mail/them' });
+  assert.deepEqual(claimOf(relay, stampedBy('mail/us'), US), { kind: 'free' });
+  // Of an earlier version, which knew no installations.
+  assert.deepEqual(claimOf(relay, objects, US), { kind: 'free' });
+});
