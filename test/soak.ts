@@ -11,6 +11,8 @@ const STORIES = [
   'test/crash/changes.test.ts',
   'test/crash/disk.test.ts',
   'test/crash/diskshim.test.ts',
+  'test/crash/matrix.test.ts',
+  'test/crash/handover.test.ts',
   'test/crash/powerloss.test.ts',
   'test/delivery/retry.soak.ts',
   'test/interop/testssl.test.ts',

@@ -3,12 +3,11 @@
  * in the middle. Every promise is noted with its place in the one order of the disk's calls, the time of its making a
  * little late and that of its keeping a little early: so it is known what a relay owes after a cut at any place.
  */
-import assert from 'node:assert/strict';
 import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type DiskCall, readCalls } from '#test/kit/diskrecord.ts';
-import { DiskShim, type SyncSite } from '#test/kit/diskshim.ts';
+import { DiskShim, type Fault, type SyncSite } from '#test/kit/diskshim.ts';
 import { type Answer, Hop, type Said } from '#test/kit/hop.ts';
 import { storyManifest } from '#test/kit/manifest.ts';
 import { freePort } from '#test/kit/ports.ts';
@@ -36,12 +35,22 @@ export interface Life {
   readonly promises: readonly Promised[];
   /** Where in the order each was kept, by `fate id`. */
   readonly kept: ReadonlyMap<string, number>;
-  readonly localCa: string;
+  /** Made anew it costs time at each start. */
+  readonly localCa?: string;
   remove(): void;
 }
 
-/** `waves`: how often all kinds of mail come. Syncs of `ignored` do nothing. */
-export async function record(waves: number, bytes: number, ignored?: SyncSite): Promise<Life> {
+/** How often all kinds of mail come, and how large the small ones are. */
+interface Course {
+  readonly waves: number;
+  readonly bytes: number;
+  /** Its syncs do nothing. */
+  readonly ignored?: SyncSite;
+  /** From when the relay is up. */
+  readonly fault?: Fault;
+}
+
+export async function record({ waves, bytes, ignored, fault }: Course): Promise<Life> {
   const dir = mkdtempSync(join(tmpdir(), 'mailrelay-life-'));
   const shim = new DiskShim(dir);
   shim.recordBytes(true);
@@ -54,6 +63,7 @@ export async function record(waves: number, bytes: number, ignored?: SyncSite): 
   try {
     const manifest = ([port]: readonly number[]) => storyManifest({ port, nextHop });
     relay = await TestRelay.start({ dir, env: shim.env(), manifest });
+    if (fault) shim.arm(fault);
     for (let wave = 0; wave < waves; wave++) {
       await sendAll(relay, shim, promises, wave, bytes);
       if (wave === 0) await restart(relay);
@@ -94,6 +104,19 @@ function note(text: string, kept: Map<string, number>, at: number): void {
   if (!kept.has(key)) kept.set(key, at);
 }
 
+/** A relay whose disk failed takes it at the second attempt, or the third. */
+async function sendUntilTaken(port: number, to: readonly string[], text: string): Promise<string> {
+  return until('the message to be taken', async () => {
+    const client = await SmtpClient.connect(port);
+    try {
+      await client.hello();
+      return /queued as (\S+)/.exec(await client.send('me@client.example', to, text))?.[1];
+    } finally {
+      client.close();
+    }
+  });
+}
+
 async function sendAll(
   relay: TestRelay,
   shim: DiskShim,
@@ -101,13 +124,9 @@ async function sendAll(
   wave: number,
   bytes: number,
 ): Promise<void> {
-  const client = await SmtpClient.connect(relay.ports[0] ?? 0);
-  await client.hello();
   const send = async (name: string, to: readonly string[], size: number, fates: readonly Fate[]) => {
     const id = `${name}-${wave}`;
-    const reply = await client.send('me@client.example', to, messageText(id, size));
-    const queueId = /queued as (\S+)/.exec(reply)?.[1];
-    assert.ok(queueId, reply);
+    const queueId = await sendUntilTaken(relay.ports[0] ?? 0, to, messageText(id, size));
     promises.push(...fates.map((fate) => ({ id, fate, queueId, madeAt: shim.now })));
     return queueId;
   };
@@ -119,7 +138,6 @@ async function sendAll(
   await send('nolarge', ['no@example.com'], LARGE, ['returned']);
   await send('both', ['yes@example.com', 'no@example.com'], bytes, ['arrived', 'returned']);
   const held = await send('hold', ['wait@example.com'], bytes, []);
-  await client.quit();
   await until('the message to be held', async () => {
     const [done] = await doToQueue(relay, 'hold', held);
     return done?.result === 'done';
@@ -128,18 +146,18 @@ async function sendAll(
 }
 
 /** What is owed after a cut behind that place. */
-function owedAfter({ promises, kept }: Life, at: number): Promised[] {
+function owedAfter({ promises, kept }: Omit<Life, 'remove'>, at: number): Promised[] {
   return promises.filter(
     ({ id, fate, madeAt }) => madeAt <= at && (kept.get(`${fate} ${id}`) ?? Number.POSITIVE_INFINITY) > at,
   );
 }
 
 /** Starts a relay on what is left after a cut; what it does not keep of what is owed, or what else is wrong. */
-export async function broken(life: Life, at: number, luck: Luck): Promise<readonly string[]> {
+export async function broken(life: Omit<Life, 'remove'>, at: number, luck: Luck): Promise<readonly string[]> {
   const dir = mkdtempSync(join(tmpdir(), 'mailrelay-cut-'));
   const state = join(dir, 'state');
   mkdirSync(state, { mode: 0o700 });
-  cpSync(life.localCa, join(state, 'local-ca'), { recursive: true });
+  if (life.localCa) cpSync(life.localCa, join(state, 'local-ca'), { recursive: true });
   rebuild(
     life.calls.filter(({ end }) => end <= at),
     luck,

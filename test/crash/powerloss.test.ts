@@ -7,15 +7,15 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { type SyncSite, shimProblem } from '#test/kit/diskshim.ts';
-import { type Luck, randomFrom } from '#test/kit/powercut.ts';
+import type { Luck } from '#test/kit/powercut.ts';
+import { random, SOAK, seed } from './faults.ts';
+import { HandoverBench } from './handoverbench.ts';
 import { broken, type Life, record } from './life.ts';
 
-const SOAK = process.env['MAILRELAY_SOAK'] !== undefined;
-const CUTS = SOAK ? 1_000 : 6;
-const SMALL = 2_000;
+const CUTS = SOAK ? 1_000 : 4;
+const SHORT = { waves: 2, bytes: 2_000 };
 /** Large enough that SQLite copies its log into the tables, and begins it anew, while mail comes. */
 const LONG = { waves: 40, bytes: 120_000 };
-const seed = Number(process.env['MAILRELAY_SEED'] ?? Date.now() % 2 ** 31);
 
 const NOTHING: Luck = { writes: 'none', names: 'none', seed: 0 };
 const ONLY_NAMES: Luck = { writes: 'none', names: 'all', seed: 0 };
@@ -53,6 +53,36 @@ const SITES: readonly Site[] = [
     luck: ONLY_WRITES,
     always: true,
   },
+  {
+    by: 'router',
+    name: 'queue.db-wal',
+    thread: 'pool',
+    protects: 'a report before the body that it is about goes',
+    luck: ONLY_NAMES,
+  },
+  {
+    by: 'router',
+    name: 'queue.db',
+    thread: 'main',
+    protects: 'the tables before the log goes',
+    luck: ONLY_NAMES,
+  },
+  {
+    by: 'supervisor',
+    name: 'queue.db',
+    thread: 'main',
+    protects: 'the tables of a new store',
+    luck: ONLY_NAMES,
+  },
+  {
+    by: 'receiver',
+    name: 'queue.db-wal',
+    thread: 'pool',
+    protects: 'an entry before the other pod forgets it',
+    luck: NOTHING,
+  },
+  { by: 'receiver', name: 'bodies/*', thread: 'pool', protects: 'a large body', luck: ONLY_NAMES },
+  { by: 'receiver', name: 'bodies', thread: 'pool', protects: 'the name of a large body', luck: ONLY_WRITES },
 ];
 
 async function cut(life: Life, at: number, luck: Luck): Promise<void> {
@@ -60,9 +90,27 @@ async function cut(life: Life, at: number, luck: Luck): Promise<void> {
   assert.deepEqual(await broken(life, at, luck), [], `the power was cut ${what}`);
 }
 
-/** The first cut that shows it, where there is one. */
-async function firstBroken(life: Life, luck: Luck): Promise<readonly string[]> {
-  const places = new Set(life.promises.map(({ madeAt }) => madeAt));
+/** Of the receiving end that a queue was handed over to it, of others all kinds of mail. */
+async function lived(ignored: SyncSite): Promise<Life> {
+  if (ignored.by !== 'receiver') return record({ waves: 1, bytes: SHORT.bytes, ignored });
+  const bench = await HandoverBench.start(true, ignored);
+  try {
+    return { ...(await bench.handOver()), remove: () => undefined };
+  } finally {
+    await bench.stop();
+  }
+}
+
+/** Where a cut would show it: behind each promise, and where a name has just gone. */
+function placesOf({ calls, promises }: Life): number[] {
+  const gone = calls.filter(({ call }) => call === 'unlink').map(({ end }) => end);
+  return [...new Set([...promises.map(({ madeAt }) => madeAt), ...gone])].toSorted(
+    (one, other) => one - other,
+  );
+}
+
+/** What the first cut that shows anything shows. */
+async function firstBroken(life: Life, luck: Luck, places = placesOf(life)): Promise<readonly string[]> {
   for (const at of places) {
     const lost = await broken(life, at, luck);
     if (lost.length > 0) return lost;
@@ -73,8 +121,7 @@ async function firstBroken(life: Life, luck: Luck): Promise<readonly string[]> {
 describe('a power cut', { concurrency: false, skip: shimProblem() }, () => {
   test(`at ${CUTS} places of a life loses nothing that was acknowledged`, async (context) => {
     context.diagnostic(`seed ${seed} (MAILRELAY_SEED)`);
-    const random = randomFrom(seed);
-    const life = SOAK ? await record(LONG.waves, LONG.bytes) : await record(2, SMALL);
+    const life = await record(SOAK ? LONG : SHORT);
     try {
       for (let count = 0; count < CUTS; count++) {
         const { end } = life.calls[Math.floor(random() * life.calls.length)] ?? { end: 0 };
@@ -86,7 +133,7 @@ describe('a power cut', { concurrency: false, skip: shimProblem() }, () => {
   });
 
   test('at every sync loses nothing that was acknowledged', { skip: !SOAK }, async () => {
-    const life = await record(2, SMALL);
+    const life = await record(SHORT);
     try {
       for (const { call, end } of life.calls)
         if (call === 'synced')
@@ -96,11 +143,17 @@ describe('a power cut', { concurrency: false, skip: shimProblem() }, () => {
     }
   });
 
+  test('after a hand-over takes nothing of it from the pod that stays', async () => {
+    const life = await lived({ by: 'receiver', name: 'no such file', thread: 'any' });
+    for (const luck of [NOTHING, ONLY_NAMES, ONLY_WRITES])
+      assert.deepEqual(await firstBroken(life, luck), []);
+  });
+
   for (const { protects, luck, always, ...site } of SITES) {
     test(`is seen to take ${protects} where the ${site.by} does not sync ${site.name}`, {
       skip: !(SOAK || always),
     }, async () => {
-      const life = await record(1, SMALL, site);
+      const life = await lived(site);
       try {
         assert.notDeepEqual(await firstBroken(life, luck), []);
       } finally {

