@@ -4,8 +4,10 @@ import { once } from 'node:events';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { after, before, beforeEach, test } from 'node:test';
+import { setDefaultCACertificates } from 'node:tls';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { makePair } from '#test/kit/relayrig.ts';
+import type { Trust } from '../task/trust.ts';
 import { type IssuerTerms, TokenJudge } from './tokens.ts';
 
 const pairs = { one: await generateKeyPair('ES256'), two: await generateKeyPair('EdDSA') };
@@ -19,7 +21,7 @@ interface Answer {
 
 let server: Server;
 let issuer = '';
-let trust = '';
+let trust: Trust;
 let asked: string[] = [];
 let answers: Record<string, Answer> = {};
 
@@ -27,11 +29,14 @@ const keySet = async (...kids: Kid[]) =>
   JSON.stringify({
     keys: await Promise.all(kids.map(async (kid) => ({ ...(await exportJWK(pairs[kid].publicKey)), kid }))),
   });
+const list = (...authorities: string[]): Trust => ({ kind: 'list', authorities });
 const configuration = (changes = {}) => JSON.stringify({ issuer, jwks_uri: `${issuer}/keys`, ...changes });
 
 before(async () => {
   const pair = await makePair('localhost');
-  trust = pair.cert;
+  trust = list(pair.cert);
+  // The issuer is one of the public Web, too.
+  setDefaultCACertificates([pair.cert]);
   server = createServer({ cert: pair.cert, key: pair.key }, (request, response) => {
     const url = request.url ?? '';
     asked.push(url);
@@ -128,7 +133,7 @@ test('an issuer that cannot be trusted or understood is a failure for now, and n
     assert.match(verdict.kind === 'unavailable' ? verdict.reason : '', reason, what);
     assert.ok(!JSON.stringify(verdict).includes(good.slice(-20)), what);
   }
-  const untrusted = await judge({ trust: (await makePair('localhost')).cert }).judge.judge(good);
+  const untrusted = await judge({ trust: list((await makePair('localhost')).cert) }).judge.judge(good);
   assert.equal(untrusted.kind, 'unavailable');
 });
 
@@ -139,4 +144,12 @@ test('who may relay is exactly a subject, or what begins like one', async () => 
   assert.equal(await kind('app2'), 'refused');
   assert.equal(await kind('team'), 'refused');
   assert.equal(await kind('APP'), 'refused');
+});
+
+test('the public roots are for an issuer whose authorities nobody named, and never in the place of an empty list', async () => {
+  const good = await token('one');
+  assert.equal((await judge({ trust: { kind: 'public' } }).judge.judge(good)).kind, 'subject');
+  assert.equal((await judge({ trust: list() }).judge.judge(good)).kind, 'unavailable');
+  const { judge: named } = judge();
+  assert.equal((await named.judge(good)).kind, 'subject');
 });

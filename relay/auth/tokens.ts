@@ -3,7 +3,7 @@
  * Keys come from a mounted file or by discovery, over HTTPS only, and are kept for a while. An issuer that cannot be
  * reached is a temporary failure; nothing else ever is. Tokens are never part of a reason.
  */
-import { request } from 'node:https';
+import { Agent, request } from 'node:https';
 import {
   createLocalJWKSet,
   errors,
@@ -13,6 +13,7 @@ import {
   jwtVerify,
 } from 'jose';
 import type { Clients } from '#crds/policyfile.ts';
+import { caOf, type Trust } from '../task/trust.ts';
 
 const KEYS_FOR_MS = 10 * 60_000;
 /** An unknown key is asked for anew, but not at the pace of whoever sends unknown keys. */
@@ -31,8 +32,8 @@ export type TokenVerdict =
 export interface IssuerTerms extends Pick<NonNullable<Clients['oauth']>, 'issuer' | 'audience' | 'subjects'> {
   /** Text of a JWK set; null: by discovery. */
   readonly keys: string | null;
-  /** PEM of the authorities of the issuer; null: the public roots. */
-  readonly trust: string | null;
+  /** Whom the issuer is verified by. */
+  readonly trust: Trust;
 }
 
 export class TokenJudge {
@@ -126,7 +127,7 @@ function refused(reason: string): TokenVerdict {
 }
 
 /** No redirects, and nothing but HTTPS: whoever answers here decides who may relay. */
-function getJson(url: string, ca: string | null): Promise<unknown> {
+function getJson(url: string, trust: Trust): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const fail = (why: string) => reject(new IssuerUnavailable(`Cannot get ${url}: ${why}`));
     if (!url.startsWith('https://')) {
@@ -134,7 +135,8 @@ function getJson(url: string, ca: string | null): Promise<unknown> {
       return;
     }
     const signal = AbortSignal.timeout(REQUEST_MS);
-    const asked = request(url, { signal, ...(ca === null ? {} : { ca }) }, (response) => {
+    // A connection of its own: one that is kept was verified by others, perhaps.
+    const asked = request(url, { signal, agent: new Agent(), ...caOf(trust) }, (response) => {
       if (response.statusCode !== 200) {
         response.resume();
         fail(`status ${response.statusCode}`);

@@ -3,7 +3,8 @@
  * all connections, because making one costs as much as a handshake. New contents make new contexts.
  */
 import { createSecureContext, type SecureContext } from 'node:tls';
-import { bundleOf, type Materials } from '../task/materials.ts';
+import type { Materials } from '../task/materials.ts';
+import { caOf, trustFrom } from '../task/trust.ts';
 import type { NextHop } from './courier.ts';
 
 const MIN_VERSION = 'TLSv1.2';
@@ -35,20 +36,13 @@ export class TlsContexts {
 
   #make({ trustConfigMap, clientCertificateSecret }: NextHop, verifies: boolean): Context {
     try {
-      const ca = verifies ? this.#authorities(trustConfigMap) : [];
+      const ca = verifies ? caOf(trustFrom(this.#materials, trustConfigMap)) : { ca: [] };
       const pair = clientCertificateSecret === null ? {} : this.#pair(clientCertificateSecret);
-      const context = createSecureContext({ minVersion: MIN_VERSION, ...(ca ? { ca } : {}), ...pair });
+      const context = createSecureContext({ minVersion: MIN_VERSION, ...ca, ...pair });
       return { kind: 'context', context };
     } catch (error) {
       return { kind: 'unusable', reason: (error as Error).message };
     }
-  }
-
-  /** Undefined for the public roots. An empty bundle trusts nobody: without a list Node would take the public roots. */
-  #authorities(name: string | null): string[] | undefined {
-    if (name === null) return undefined;
-    const bundle = bundleOf(this.#materials, name) ?? '';
-    return bundle.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
   }
 
   #pair(name: string): { cert: string; key: string } {

@@ -15,7 +15,8 @@ import { TokenJudge } from '../auth/tokens.ts';
 import { Users } from '../auth/users.ts';
 import type { Log } from '../observe/log.ts';
 import type { Counters } from '../task/counts.ts';
-import { bundleOf, type Materials } from '../task/materials.ts';
+import type { Materials } from '../task/materials.ts';
+import { trustFrom } from '../task/trust.ts';
 import type { Exchange, Said } from './exchange.ts';
 import { REPLIES, type Reply } from './reply.ts';
 
@@ -80,7 +81,7 @@ export class Logins {
     if (!oauth) return;
     const { issuer, audience, subjects, keysConfigMap, trustConfigMap } = oauth;
     const keys = keysConfigMap && (materials.configMaps[keysConfigMap]?.['jwks.json'] ?? '');
-    const trust = trustConfigMap && (bundleOf(materials, trustConfigMap) ?? '');
+    const trust = trustFrom(materials, trustConfigMap);
     this.#tokens = new TokenJudge({ issuer, audience, subjects, keys, trust }, clock);
   }
 

@@ -9,8 +9,9 @@ import type { Listener, Policy, TlsVersion } from '#crds/policyfile.ts';
 import type { Log } from '../observe/log.ts';
 import type { Tracer } from '../observe/trace.ts';
 import type { Counters } from '../task/counts.ts';
-import { bundleOf, type Materials } from '../task/materials.ts';
+import type { Materials } from '../task/materials.ts';
 import type { Pairs, PairText } from '../task/messages.ts';
+import { caOf, trustFrom } from '../task/trust.ts';
 import { offersDsn } from './mailcommand.ts';
 import { REPLIES, type Reply } from './reply.ts';
 import { GatedServer } from './server.ts';
@@ -184,8 +185,8 @@ export class ListenerTask {
    * bundle that is missing trusts nobody.
    */
   #clientAuthorities({ clients }: Listener): SMTPServerOptions {
-    const name = clients.certificates?.trustConfigMap;
-    const ca = name === undefined ? undefined : (bundleOf(this.#materials, name) ?? []);
+    const { certificates } = clients;
+    const ca = certificates ? caOf(trustFrom(this.#materials, certificates.trustConfigMap)).ca : undefined;
     const context = `${this.#options.policy.hostname}\n${ca ?? ''}`;
     return {
       sessionIdContext: createHash('sha256').update(context).digest('hex').slice(0, 32),

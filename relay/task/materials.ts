@@ -29,9 +29,3 @@ function materialsFor(references: readonly Reference[], { secrets, configMaps }:
     Object.fromEntries(namesOf(references, kind).flatMap((name) => (all[name] ? [[name, all[name]]] : [])));
   return { secrets: only('Secret', secrets), configMaps: only('ConfigMap', configMaps) };
 }
-
-/** All files of a ConfigMap after each other, by name; undefined where it is not there or empty. */
-export function bundleOf({ configMaps }: Materials, name: string): string | undefined {
-  const files = Object.entries(configMaps[name] ?? {}).toSorted(([a], [b]) => (a < b ? -1 : 1));
-  return files.length === 0 ? undefined : files.map(([, text]) => text).join('\n');
-}

@@ -1,31 +1,51 @@
 /** Client certificates: whose authority is trusted and whose name is allowed may relay, and that counts as a login. */
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { type Authority, makeAuthority } from '#test/kit/ca.ts';
 import { messageText } from '#test/kit/smtpclient.ts';
 import { Rig } from './rig.ts';
 
+/** ConfigMaps without a certificate, or that are not there. */
+const NOBODY = ['missing', 'blank', 'other'];
+const certificatesOf = (trustConfigMapName: string) => ({
+  certificates: { trustConfigMapName, names: ['app.example.com', '*.Pods.example.com'] },
+});
+
 let trusted: Authority;
+let publicOne: Authority;
 let rig: Rig;
+const dir = mkdtempSync(join(tmpdir(), 'mailrelay-roots-'));
 
 before(async () => {
   trusted = await makeAuthority('clients CA');
+  publicOne = await makeAuthority('a public CA');
+  writeFileSync(join(dir, 'roots.pem'), publicOne.cert);
   rig = await Rig.start({
     listeners: {
       smtp: {},
       submissions: { implicitTLS: true, auth: 'Required' },
       unasked: { clients: {} },
+      ...Object.fromEntries(NOBODY.map((name) => [name, { clients: certificatesOf(name) }])),
     },
     inbound: {
-      clients: {
-        certificates: { trustConfigMapName: 'clients-ca', names: ['app.example.com', '*.Pods.example.com'] },
-      },
+      clients: certificatesOf('clients-ca'),
     },
-    configMaps: { 'clients-ca': { 'ca.crt': trusted.cert } },
+    configMaps: {
+      'clients-ca': { 'ca.crt': trusted.cert },
+      blank: { 'ca.crt': '' },
+      other: { 'ca.crt': 'text' },
+    },
+    env: { NODE_EXTRA_CA_CERTS: join(dir, 'roots.pem') },
   });
 });
 
-after(() => rig?.end());
+after(async () => {
+  await rig?.end();
+  rmSync(dir, { recursive: true });
+});
 
 async function recipientReply(listener: string, names: readonly string[], authority = trusted) {
   const client = await rig.secureClient(listener, { pair: await authority.issue(names) });
@@ -77,4 +97,9 @@ test('a resumed session is who its certificate said', async () => {
   assert.equal(resumed.tls?.isSessionReused(), true);
   await resumed.command('MAIL FROM:<a@x.example>');
   assert.match(await resumed.command('RCPT TO:<b@y.example>'), /^250/);
+});
+
+test('a ConfigMap without an authority trusts nobody, the public roots neither', async () => {
+  for (const listener of ['smtp', ...NOBODY])
+    assert.match(await recipientReply(listener, ['app.example.com'], publicOne), /^550 5\.7\.1/, listener);
 });

@@ -20,6 +20,8 @@ export interface Story {
   /** How the next hop misbehaves. */
   readonly hop?: Omit<SinkOptions, 'port'>;
   /** Data of Secrets and ConfigMaps, by name. */
+  /** Of the relay. */
+  readonly env?: Readonly<Record<string, string>>;
   readonly secrets?: Readonly<Record<string, Readonly<Record<string, string>>>>;
   readonly configMaps?: Readonly<Record<string, Readonly<Record<string, string>>>>;
 }
@@ -43,10 +45,12 @@ export class Rig {
     const hopPort = await freePort();
     const hop = await Sink.start({ ...story.hop, port: hopPort });
     const manifest = (ports: readonly number[]) => manifestOf(story, hopPort, ports);
-    const relay = await TestRelay.start({ manifest, ports: names.length }).catch(async (error) => {
-      await hop.down();
-      throw error;
-    });
+    const relay = await TestRelay.start({ manifest, ports: names.length, env: story.env ?? {} }).catch(
+      async (error) => {
+        await hop.down();
+        throw error;
+      },
+    );
     return new Rig(relay, hop, hopPort, new Map(names.map((name, index) => [name, relay.ports[index] ?? 0])));
   }
 

@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+import { after, test } from 'node:test';
+import { connect, createServer, setDefaultCACertificates } from 'node:tls';
+import { type Authority, makeAuthority } from '#test/kit/ca.ts';
+import { NO_MATERIALS } from './materials.ts';
+import { caOf, type Trust, trustFrom } from './trust.ts';
+
+const [publicOne, ours] = [await makeAuthority('a public CA'), await makeAuthority('our CA')];
+setDefaultCACertificates([publicOne.cert]);
+const server = createServer();
+server.on('tlsClientError', () => undefined);
+server.listen(0, '127.0.0.1');
+await once(server, 'listening');
+after(() => server.close());
+
+async function accepts(trust: Trust, authority: Authority): Promise<boolean> {
+  server.setSecureContext(await authority.issue(['host.example']));
+  const { port } = server.address() as AddressInfo;
+  const socket = connect({ port, host: '127.0.0.1', servername: 'host.example', ...caOf(trust) });
+  socket.on('error', () => undefined);
+  const accepted = await Promise.race([
+    once(socket, 'secureConnect').then(
+      () => true,
+      () => false,
+    ),
+    once(socket, 'close').then(() => false),
+  ]);
+  socket.destroy();
+  return accepted;
+}
+
+const bundle = (files: Record<string, string>) =>
+  trustFrom({ ...NO_MATERIALS, configMaps: { bundle: files } }, 'bundle');
+
+test('a field that names no ConfigMap trusts the public roots, and nobody else', async () => {
+  const trust = trustFrom(NO_MATERIALS, null);
+  assert.deepEqual([await accepts(trust, publicOne), await accepts(trust, ours)], [true, false]);
+});
+
+test('a ConfigMap with authorities trusts them, and nobody else', async () => {
+  for (const trust of [
+    bundle({ 'ca.crt': ours.cert }),
+    bundle({ 'a.pem': 'a comment\n', 'b.pem': `# ours\n${ours.cert}` }),
+  ])
+    assert.deepEqual([await accepts(trust, publicOne), await accepts(trust, ours)], [false, true]);
+});
+
+test('a ConfigMap that is missing or has no certificate trusts nobody', async () => {
+  const broken = '-----BEGIN CERTIFICATE-----\nZ2FyYmFnZQ==\n-----END CERTIFICATE-----\n';
+  const empty = [{}, { 'ca.crt': '' }, { 'ca.crt': ' \n' }, { 'ca.crt': 'none' }, { 'ca.crt': broken }];
+  for (const trust of [trustFrom(NO_MATERIALS, 'bundle'), ...empty.map(bundle)])
+    assert.deepEqual([await accepts(trust, publicOne), await accepts(trust, ours)], [false, false]);
+});
