@@ -43,6 +43,7 @@ const plaintextTold = new Map<string, number>();
 task.serve({
   configure,
   pairs: ({ pairs }) => listener?.usePairs(pairs),
+  ticketKeys: ({ keys }) => listener?.useTicketKeys(keys),
   materials: ({ materials }) => {
     listener?.useMaterials(materials);
     intake?.useMaterials(materials);
@@ -62,7 +63,7 @@ function configure(message: Extract<ToListener, { kind: 'configure' }>): void {
     policy,
     pairs,
     materials,
-    ticketKeys: Buffer.from(ticketKeys, 'base64'),
+    ticketKeys,
     take: (stream, arrival) => taking.take(stream, arrival),
     refusalOfMore: (bytes) => taking.refusalOfMore(bytes),
     countMessage: (of, who) => counted.count(of, who),

@@ -16,13 +16,14 @@ import { offersDsn } from './mailcommand.ts';
 import { REPLIES, type Reply } from './reply.ts';
 import { GatedServer } from './server.ts';
 import { ListenerSessions, type Taker } from './sessions.ts';
+import { TicketKeyRing } from './tickets.ts';
 
 export interface ListenerOptions {
   readonly policy: Policy;
   readonly pairs: Pairs;
   readonly materials: Materials;
-  /** Shared by all processes of a relay, so that a ticket of one is good at another. */
-  readonly ticketKeys: Buffer;
+  /** Shared by all processes of a relay, so that a ticket of one is good at another; the newest first. */
+  readonly ticketKeys: readonly string[];
   readonly take: Taker;
   readonly refusalOfMore: (bytes: number) => Reply | undefined;
   readonly countMessage: (kind: 'client' | 'login', who: string) => Promise<number>;
@@ -43,13 +44,15 @@ interface Served {
 export class ListenerTask {
   readonly #options: ListenerOptions;
   readonly #served = new Map<string, Served>();
+  readonly #tickets: TicketKeyRing;
   #pairs: Pairs;
   #materials: Materials;
   #open = 0;
 
   constructor(options: ListenerOptions) {
-    const { policy, pairs, materials } = options;
+    const { policy, pairs, materials, ticketKeys } = options;
     this.#options = options;
+    this.#tickets = new TicketKeyRing(ticketKeys);
     this.#pairs = pairs;
     this.#materials = materials;
     for (const listener of policy.inbound.listeners) {
@@ -74,6 +77,11 @@ export class ListenerTask {
   usePairs(pairs: Pairs): void {
     this.#pairs = pairs;
     this.#renewContexts();
+  }
+
+  /** For the next handshakes. */
+  useTicketKeys(keys: readonly string[]): void {
+    this.#tickets.use(keys);
   }
 
   useMaterials(materials: Materials): void {
@@ -112,8 +120,10 @@ export class ListenerTask {
     const { host } = this.#pairs;
     if (host === null) return;
     for (const { listener, servers } of this.#served.values())
-      for (const [floor, server] of servers)
+      for (const [floor, server] of servers) {
         server.updateSecureContext(this.#contexts(listener, floor, host));
+        this.#giveTickets(server);
+      }
   }
 
   #serverFor(served: Served, client: string): GatedServer {
@@ -133,9 +143,14 @@ export class ListenerTask {
       (client, session) => sessions.partsOf(client, session),
       patience,
     );
+    this.#giveTickets(server);
     // Resets, failed handshakes, early closes: the peer's affair, counted and never fatal.
     server.on('error', () => this.#options.counters.add('session_errors', listener.name));
     return server;
+  }
+
+  #giveTickets({ secureContext }: GatedServer): void {
+    for (const context of secureContext.values()) this.#tickets.giveTo(context);
   }
 
   #libraryOptions(listener: Listener, floor: TlsVersion): SMTPServerOptions {
@@ -158,14 +173,13 @@ export class ListenerTask {
 
   /** One context for all names, and one for each name inside the cluster while there is a pair for them. */
   #contexts(listener: Listener, floor: TlsVersion, host: PairText): SMTPServerOptions {
-    const { policy, ticketKeys } = this.#options;
+    const { policy } = this.#options;
     const common: SMTPServerOptions = {
       minVersion: floor,
       // Nobody needs it in SMTP, and each one costs us a handshake.
       secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
       // What OpenSSL has for such devices lies below its own security level.
       ...(floor < 'TLSv1.2' ? { ciphers: 'DEFAULT:@SECLEVEL=0' } : {}),
-      ticketKeys,
       ...this.#clientAuthorities(listener),
     };
     const { internal } = this.#pairs;

@@ -3,7 +3,6 @@
  * service, and only when all of it is ready do new connections go there, while the old one drains. Accepted sockets
  * are passed by hand to the least busy process (admission.ts). A process that dies is replaced; the sockets stay open.
  */
-import { randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
@@ -24,6 +23,7 @@ import { Admission } from './admission.ts';
 import { ClientCounts } from './clientcounts.ts';
 import { describePorts, type Generation, loginsRefusedOf, type Member, sessionsOf } from './generation.ts';
 import { Reception } from './reception.ts';
+import { TicketKeys } from './ticketkeys.ts';
 
 const ENTRY = fileURLToPath(new URL('../listener/main.ts', import.meta.url));
 /**
@@ -37,6 +37,7 @@ export interface ListenerDeps {
   readonly processes: number;
   readonly logFd: number;
   readonly drainMs: number;
+  readonly ticketKeyMs: number | undefined;
   readonly clock: () => number;
   readonly log: Log;
   readonly onEntered: (ids: readonly string[]) => void;
@@ -54,7 +55,7 @@ export class ListenerTasks {
   readonly #admission: Admission;
   #generation: Generation | undefined;
   readonly #draining = new Set<Generation>();
-  readonly #ticketKeys = randomBytes(48).toString('base64');
+  readonly #ticketKeys: TicketKeys;
   #pairs: Pairs = { host: null, internal: null };
   #queue = { depth: 0, bytes: 0 };
   #starts = 0;
@@ -69,6 +70,9 @@ export class ListenerTasks {
       admit: (accepted) => admission.admit(accepted, this.#generation),
       countRefusal: (reason) => admission.countRefusal(reason),
     });
+    this.#ticketKeys = new TicketKeys(deps.ticketKeyMs, (keys) =>
+      this.#tellAll({ kind: 'ticketKeys', keys }),
+    );
   }
 
   get starts(): number {
@@ -111,7 +115,7 @@ export class ListenerTasks {
   /** Takes checked pairs: for the next handshakes, in every process, without restarting any. */
   usePairs(pairs: Pairs): void {
     this.#pairs = pairs;
-    for (const generation of this.#all()) tell(generation, { kind: 'pairs', pairs });
+    this.#tellAll({ kind: 'pairs', pairs });
   }
 
   /** Contents that changed: for the next login and handshake, in every process, those of old policies too. */
@@ -182,6 +186,10 @@ export class ListenerTasks {
     await Promise.all(all.flatMap(({ members }) => members.map(({ process }) => process.exited)));
   }
 
+  #tellAll(message: ToListener): void {
+    for (const generation of this.#all()) tell(generation, message);
+  }
+
   #all(): Generation[] {
     return [...(this.#generation ? [this.#generation] : []), ...this.#draining];
   }
@@ -200,45 +208,28 @@ export class ListenerTasks {
     generation.members.push(member);
     process.exited.then(() => this.#gone(generation, member));
     const { policy, materials } = generation;
-    const [pairs, ticketKeys] = [this.#pairs, this.#ticketKeys];
+    const [pairs, ticketKeys] = [this.#pairs, this.#ticketKeys.current];
     const raised = await process.raise({ kind: 'configure', policy, pairs, ticketKeys, stateDir, materials });
     member.ready = raised.kind === 'ready';
     process.send({ kind: 'queue', ...this.#queue });
-    // Either may have changed while the process was starting.
+    // Each may have changed while the process was starting.
     if (this.#pairs !== pairs) process.send({ kind: 'pairs', pairs: this.#pairs });
+    process.send({ kind: 'ticketKeys', keys: this.#ticketKeys.current });
     if (generation.materials !== materials)
       process.send({ kind: 'materials', materials: generation.materials });
     return raised;
   }
 
   #heard(generation: Generation, member: Member, message: FromListener): void {
-    switch (message.kind) {
-      case 'ended':
-        this.#admission.ended(member, message.clients);
-        this.#deps.onChange();
-        break;
-      case 'entered':
-        this.#deps.onEntered(message.ids);
-        break;
-      case 'plaintext':
-        this.#deps.onPlaintext(message.client, message.helo);
-        break;
-      case 'counts':
-        this.#deps.onCounts(message);
-        break;
-      case 'count':
-        member.process.send(this.#admission.countMessage(message));
-        break;
-      case 'logins':
-        member.loginsRefused = message.refused;
-        this.#deps.onChange();
-        break;
-      case 'broken':
-        this.#lose(generation, member);
-        break;
-      default:
-        break;
-    }
+    const { onEntered, onPlaintext, onCounts, onChange } = this.#deps;
+    if (message.kind === 'entered') onEntered(message.ids);
+    if (message.kind === 'plaintext') onPlaintext(message.client, message.helo);
+    if (message.kind === 'counts') onCounts(message);
+    if (message.kind === 'count') member.process.send(this.#admission.countMessage(message));
+    if (message.kind === 'broken') this.#lose(generation, member);
+    if (message.kind === 'ended') this.#admission.ended(member, message.clients);
+    if (message.kind === 'logins') member.loginsRefused = message.refused;
+    if (message.kind === 'ended' || message.kind === 'logins') onChange();
   }
 
   /** One that is late gets no connections; when it is killed another one takes its place. */

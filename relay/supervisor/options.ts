@@ -33,6 +33,8 @@ export interface RelayOptions {
   readonly graceMs?: number;
   /** How long open sessions may go on after a change of policy, or a stop. Default: five minutes. */
   readonly drainMs?: number;
+  /** How often the keys of session tickets are replaced. Default: four hours. */
+  readonly ticketKeyMs?: number;
   /** How often files are looked at when nothing hints at a change. Default: two seconds. */
   readonly pollMs?: number;
 }

@@ -24,6 +24,7 @@ import {
   type Sink,
   Talker,
 } from '#test/kit/relayrig.ts';
+import { SmtpClient } from '#test/kit/smtpclient.ts';
 import { jsonLog } from '../observe/log.ts';
 import type { PairText } from '../task/messages.ts';
 import type { Relay, RelayOptions } from './options.ts';
@@ -492,3 +493,31 @@ test('a stopped relay leaves no process, no port and no lock', async () => {
   assert.deepEqual(readdirSync(join(dirs.stateDir, 'bodies')), []);
   await (await start()).stop();
 });
+
+test('session tickets resume in every process, and no longer when their key is forgotten', async () => {
+  mountPair(pair);
+  mountPolicy(policyWith('Enabled'));
+  const started = await start({ ticketKeyMs: 86_400_000 });
+  const first = await SmtpClient.connect(port);
+  await first.hello();
+  await first.secure();
+  const session = await first.session();
+  assert.equal(await resumes(session), true);
+  await started.stop();
+  await start({ ticketKeyMs: 100 });
+  const early = await SmtpClient.connect(port);
+  await early.hello();
+  await early.secure();
+  const old = await early.session();
+  await eventually(async () => !(await resumes(old)));
+  for (const client of [first, early]) client.close();
+});
+
+async function resumes(session: Buffer): Promise<boolean> {
+  const client = await SmtpClient.connect(port);
+  await client.hello();
+  await client.secure({ session });
+  const resumed = client.tls?.isSessionReused() ?? false;
+  client.close();
+  return resumed;
+}

@@ -71,6 +71,7 @@ export class Supervisor implements Relay {
       log: options.log,
       processes: options.processes ?? listenerProcesses(),
       drainMs: options.drainMs ?? DRAIN_MS,
+      ticketKeyMs: options.ticketKeyMs,
       onCounts: (counted: Counted) => this.#metrics.add(counted),
       onChange: () => this.#changed(),
       onPlaintext: (client, helo) => this.#plaintext.saw(client, helo),

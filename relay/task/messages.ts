@@ -23,12 +23,13 @@ export type ToListener =
       kind: 'configure';
       policy: Policy;
       pairs: Pairs;
-      /** 48 bytes in base64, the same for all processes of a relay. */
-      ticketKeys: string;
+      /** 48 bytes in base64 each, the newest first; the same for all processes of a relay. */
+      ticketKeys: readonly string[];
       stateDir: string;
       materials: Materials;
     }
   | { kind: 'pairs'; pairs: Pairs }
+  | { kind: 'ticketKeys'; keys: readonly string[] }
   | { kind: 'materials'; materials: Materials }
   /** How full the queue is, where it is limited. */
   | { kind: 'queue'; depth: number; bytes: number }

@@ -1,0 +1,64 @@
+/**
+ * The keys of session tickets (RFC 5077 section 4): the newest encrypts, all of them decrypt, and a ticket of an older
+ * one is renewed. Node has an option for one key only; its hook for several is not documented, is pinned by the test of
+ * this file, and ends the process unless it is given whole buffers: it is in every answer here.
+ */
+import { randomBytes } from 'node:crypto';
+import type { SecureContext } from 'node:tls';
+
+/** As OpenSSL has it: SSL_CTX_set_tlsext_ticket_key_evp_cb. */
+const UNKNOWN = 0;
+const GOOD = 1;
+const RENEW = 2;
+const PART = 16;
+
+interface TicketHook {
+  enableTicketKeyCallback(): void;
+  onticketkeycallback: (name: Buffer, iv: Buffer, encrypts: boolean) => readonly [number, ...Buffer[]];
+}
+
+interface TicketKey {
+  readonly name: Buffer;
+  readonly hmac: Buffer;
+  readonly aes: Buffer;
+}
+
+export class TicketKeyRing {
+  #keys: readonly [TicketKey, ...TicketKey[]];
+
+  /** 48 bytes each in base64, the newest first; without any, a key of its own. */
+  constructor(keys: readonly string[]) {
+    this.#keys = ringOf(keys);
+  }
+
+  /** For tickets from now on, in every context that it was given to. */
+  use(keys: readonly string[]): void {
+    this.#keys = ringOf(keys);
+  }
+
+  giveTo(context: SecureContext): void {
+    const hook = context.context as TicketHook;
+    hook.enableTicketKeyCallback();
+    hook.onticketkeycallback = (name, _iv, encrypts) => {
+      const [newest] = this.#keys;
+      if (encrypts) return [GOOD, newest.hmac, newest.aes, newest.name, randomBytes(PART)];
+      const key = this.#keys.find((one) => one.name.equals(name));
+      if (!key) return [UNKNOWN, newest.hmac, newest.aes];
+      return [key === newest ? GOOD : RENEW, key.hmac, key.aes];
+    };
+  }
+}
+
+function ringOf(keys: readonly string[]): readonly [TicketKey, ...TicketKey[]] {
+  const [first = randomBytes(3 * PART), ...rest] = keys.map((key) => Buffer.from(key, 'base64'));
+  return [partsOf(first), ...rest.map(partsOf)];
+}
+
+function partsOf(key: Buffer): TicketKey {
+  if (key.length !== 3 * PART) throw new TypeError(`a ticket key has ${3 * PART} bytes`);
+  return {
+    name: key.subarray(0, PART),
+    hmac: key.subarray(PART, 2 * PART),
+    aes: key.subarray(2 * PART),
+  };
+}
