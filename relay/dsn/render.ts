@@ -1,8 +1,10 @@
 /**
  * The messages that tell a sender what became of its mail, as bytes: multipart/report (RFC 6522) with words for people,
  * a delivery status for programs (RFC 3464, 3461) and the header of the original, or all of it where that was wanted.
+ * A report is ASCII, so that every host takes it; only a report to an address beyond ASCII is international (RFC 6533).
  * What came from elsewhere (addresses, replies, the original) can never end a line or a part. Pure.
  */
+import { isAscii, isPlain, renderPart } from './encoding.ts';
 import type { DsnRecipient, ReportKind } from './recipient.ts';
 
 export interface ReportFacts {
@@ -20,8 +22,16 @@ export interface ReportFacts {
   readonly hop: string | null;
   readonly willRetryUntil: Date;
   readonly dsnRecipients: readonly DsnRecipient[];
-  readonly original: { readonly kind: 'headers' | 'message'; readonly bytes: Buffer };
+  readonly original: {
+    readonly kind: 'headers' | 'message';
+    readonly bytes: Buffer;
+    /** Its sender said that its header may have UTF-8. */
+    readonly smtpUtf8: boolean;
+  };
 }
+
+/** RFC 5322 section 2.1.1. */
+const LINE_CHARS = 998;
 
 const WORDS: Readonly<Record<ReportKind, { subject: string; action: string; opening: string }>> = {
   failure: {
@@ -42,31 +52,38 @@ const WORDS: Readonly<Record<ReportKind, { subject: string; action: string; open
   },
 };
 
+/** True where the report can only go to a host with SMTPUTF8: its address is beyond ASCII. */
+export function isInternational(sender: string): boolean {
+  return !isAscii(sender);
+}
+
 /** The whole message, lines ended by CRLF. */
 export function renderReport(facts: ReportFacts): Buffer {
   const boundary = `=_${facts.reportId}`;
-  const part = (type: string, content: string | Buffer) =>
-    Buffer.concat([
-      Buffer.from(`--${boundary}\r\nContent-Type: ${type}\r\n${encodingOf(content)}\r\n`),
-      Buffer.from(content),
-      Buffer.from('\r\n'),
-    ]);
-  const { bytes } = facts.original;
-  const parts = Buffer.concat([
-    part('text/plain; charset=utf-8', wordsOf(facts)),
-    part('message/delivery-status', statusOf(facts)),
-    part(typeOfOriginal(facts), withoutBoundary(bytes, boundary)),
+  const international = isInternational(facts.sender);
+  const statusType = international ? 'message/global-delivery-status' : 'message/delivery-status';
+  const { type, bytes } = describeOriginal(facts);
+  const parts = [
+    renderPart('text/plain; charset=utf-8', Buffer.from(wordsOf(facts)), international),
+    renderPart(statusType, Buffer.from(statusOf(facts)), international),
+    renderPart(type, withoutBoundary(bytes, boundary), international),
+  ];
+  const open = Buffer.from(`--${boundary}\r\n`);
+  return Buffer.concat([
+    Buffer.from(headerOf(facts, boundary)),
+    ...parts.flatMap((part) => [open, part]),
     Buffer.from(`--${boundary}--\r\n`),
   ]);
-  return Buffer.concat([Buffer.from(headerOf(facts, boundary, encodingOf(parts))), parts]);
 }
 
-/** RFC 6522; where the header of the original has more than ASCII, RFC 6533. */
-function typeOfOriginal({ original: { kind, bytes } }: ReportFacts): string {
-  const end = bytes.indexOf('\r\n\r\n');
-  const isInternational = !isAscii(end === -1 ? bytes : bytes.subarray(0, end));
-  if (kind === 'message') return isInternational ? 'message/global' : 'message/rfc822';
-  return isInternational ? 'message/global-headers' : 'text/rfc822-headers';
+/**
+ * RFC 6522 returns the message as message/rfc822, which no encoding may wrap (RFC 2045 section 6.4): what is not plain
+ * goes as message/global, which may be encoded (RFC 6532 section 3.7). A header goes as text, which may be encoded too.
+ */
+function describeOriginal({ original: { kind, bytes, smtpUtf8 } }: ReportFacts) {
+  if (kind === 'message') return { type: isPlain(bytes) ? 'message/rfc822' : 'message/global', bytes };
+  const type = smtpUtf8 && !isAscii(bytes) ? 'message/global-headers' : 'text/rfc822-headers';
+  return { type, bytes };
 }
 
 /** RFC 3463: of the failure; what was passed on has no finer code. */
@@ -93,11 +110,7 @@ function diagnose(told: DsnRecipient): string {
   return reply ? `smtp; ${reply.line}` : `X-mailrelay; ${status} ${text}`;
 }
 
-function headerOf(
-  { kind, reportId, hostname, sender, now }: ReportFacts,
-  boundary: string,
-  encoding: string,
-) {
+function headerOf({ kind, reportId, hostname, sender, now }: ReportFacts, boundary: string) {
   return lines([
     `Date: ${rfc5322Date(now)}`,
     `From: Mail Delivery System <MAILER-DAEMON@${hostname}>`,
@@ -107,7 +120,9 @@ function headerOf(
     'Auto-Submitted: auto-replied',
     'MIME-Version: 1.0',
     `Content-Type: multipart/report; report-type=delivery-status;\r\n\tboundary="${boundary}"`,
-    `${encoding}\r\n`,
+    ...(isInternational(sender) ? ['Content-Transfer-Encoding: 8bit'] : []),
+    '',
+    '',
   ]);
 }
 
@@ -130,31 +145,28 @@ function wordsOf({ kind, hostname, dsnRecipients, hop, willRetryUntil, queueId }
 
 function statusOf(facts: ReportFacts): string {
   const { hostname, envid, receivedAt, dsnRecipients } = facts;
-  return lines([
+  const fields = [
     `Reporting-MTA: dns; ${hostname}`,
     ...(envid === undefined ? [] : [`Original-Envelope-Id: ${harmless(envid)}`]),
     `Arrival-Date: ${rfc5322Date(receivedAt)}`,
     ...dsnRecipients.flatMap((told) => ['', ...recipientStatus(facts, told)]),
     '',
-  ]);
+  ];
+  return lines(isInternational(facts.sender) ? fields : fields.map(inAscii));
 }
 
 function recipientStatus({ kind, now, hop, willRetryUntil }: ReportFacts, told: DsnRecipient) {
   const { address, orcpt } = told.recipient;
   return [
-    ...(orcpt === undefined ? [] : [`Original-Recipient: ${inAscii(harmless(orcpt))}`]),
-    `Final-Recipient: ${isAscii(address) ? 'rfc822' : 'utf-8'}; ${inAscii(harmless(address))}`,
+    ...(orcpt === undefined ? [] : [`Original-Recipient: ${harmless(orcpt)}`]),
+    `Final-Recipient: ${isAscii(address) ? 'rfc822' : 'utf-8'}; ${harmless(address)}`,
     `Action: ${WORDS[kind].action}`,
     `Status: ${readStatus(told)}`,
     ...(hop === null ? [] : [`Remote-MTA: dns; ${harmless(hop.replace(/:\d+$/, ''))}`]),
-    `Diagnostic-Code: ${inAscii(harmless(diagnose(told)))}`,
+    `Diagnostic-Code: ${harmless(diagnose(told))}`,
     `Last-Attempt-Date: ${rfc5322Date(now)}`,
     ...(kind === 'delay' ? [`Will-Retry-Until: ${rfc5322Date(willRetryUntil)}`] : []),
   ];
-}
-
-function encodingOf(content: string | Buffer): string {
-  return isAscii(content) ? '' : 'Content-Transfer-Encoding: 8bit\r\n';
 }
 
 /** The original may have anything, our boundary included. */
@@ -169,17 +181,15 @@ function harmless(text: string): string {
   return text.replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029]+/g, ' ').slice(0, 500);
 }
 
-/** A delivery status is ASCII; RFC 6533 section 3 has the notation for addresses. */
-function inAscii(text: string): string {
-  return text.replace(
-    /[\u0080-\u{10ffff}]/gu,
-    (char) => `\\x{${char.codePointAt(0)?.toString(16).toUpperCase()}}`,
-  );
-}
-
-function isAscii(content: string | Buffer): boolean {
-  const bytes = typeof content === 'string' ? Buffer.from(content) : content;
-  return bytes.every((byte) => byte < 0x80);
+/** A delivery status is ASCII; RFC 6533 section 3 has the notation for addresses. It makes a line longer, so it is cut. */
+function inAscii(line: string): string {
+  let text = '';
+  for (const char of line) {
+    const next = isAscii(char) ? char : `\\x{${char.codePointAt(0)?.toString(16).toUpperCase()}}`;
+    if (text.length + next.length > LINE_CHARS) break;
+    text += next;
+  }
+  return text;
 }
 
 function lines(all: readonly string[]): string {

@@ -6,7 +6,7 @@ import type { Readable } from 'node:stream';
 import { newQueueId } from '../spool/record.ts';
 import type { Loaded, NewMessage } from '../spool/spool.ts';
 import type { DsnRecipient, ReportKind } from './recipient.ts';
-import { renderReport } from './render.ts';
+import { isInternational, renderReport } from './render.ts';
 
 /** What goes back at most: a bounce that carries a large message may itself be refused for its size. */
 const RETURNED_BYTES = 50 * 1024;
@@ -56,8 +56,8 @@ async function reportOf(
     willRetryUntil: new Date(willRetryUntil),
     dsnRecipients,
     original: wantsAll
-      ? { kind: 'message', bytes: beginning }
-      : { kind: 'headers', bytes: headersOf(beginning) },
+      ? { kind: 'message', bytes: beginning, smtpUtf8 }
+      : { kind: 'headers', bytes: headersOf(beginning), smtpUtf8 },
   });
   return {
     id,
@@ -65,8 +65,8 @@ async function reportOf(
       from: '',
       recipients: [{ address: from, state: 'queued', notify: ['NEVER'] }],
       receivedAt: now,
-      smtpUtf8,
-      eightBit: true,
+      smtpUtf8: isInternational(from),
+      eightBit: isInternational(from),
       ours: true,
     },
     body: { kind: 'inline', bytes: report },

@@ -230,6 +230,16 @@ test('what needs SMTPUTF8 or 8BITMIME goes back where they are not offered; what
   await until('the one without need', () => old.ids().includes('u5'));
 });
 
+test('a report on 8-bit mail arrives at a host that offers no 8BITMIME', async () => {
+  const text = international('Grüße', 'Grüße');
+  const mail = 'BODY=8BITMIME SMTPUTF8 ENVID=plain-host';
+  await accepted(relay, { id: 'u6', from: 'me@old.example', to: ['no@modern.example'], mail, text });
+  const taken = await until('the report', () => old.taken.find((one) => one.text.includes('plain-host')));
+  assert.deepEqual(taken.to, ['me@old.example']);
+  assert.doesNotMatch(taken.text, /[^\t\r\n -~]/);
+  assert.match((await parsed(taken)).original.text, /^Subject: Grüße\r?$/m);
+});
+
 function international(subject: string, body: string): string {
   const type =
     'MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit';

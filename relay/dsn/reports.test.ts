@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict';
+import { Readable } from 'node:stream';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import PostalMime from 'postal-mime';
+import { makeFailure } from '#crds/failure.ts';
+import type { Loaded, NewMessage } from '../spool/spool.ts';
+import type { DsnRecipient } from './recipient.ts';
+import { reportsOf } from './reports.ts';
+
+interface Told {
+  readonly from?: string;
+  readonly to?: string;
+  readonly reason?: string;
+  readonly original?: Buffer;
+  readonly ret?: 'FULL';
+  readonly smtpUtf8?: boolean;
+  readonly orcpt?: string;
+}
+
+async function reportOn(told: Told): Promise<NewMessage> {
+  const { from = 'me@client.example', to = 'a@far.example', reason = 'no', smtpUtf8 = false } = told;
+  const original = told.original ?? Buffer.from('Subject: s\r\n\r\nbody\r\n');
+  const recipient = { address: to, state: 'queued' as const, ...(told.orcpt ? { orcpt: told.orcpt } : {}) };
+  const loaded: Loaded & { kind: 'message' } = {
+    kind: 'message',
+    id: '0123456789abcdef',
+    record: {
+      from,
+      recipients: [recipient],
+      receivedAt: 1_000,
+      smtpUtf8,
+      eightBit: true,
+      bytes: original.length,
+      crc: 0,
+      body: 'store',
+      ...(told.ret ? { ret: told.ret } : {}),
+    },
+    open: () => Readable.from([original], { objectMode: false }),
+    pieces: () => original,
+  };
+  const failure = makeFailure({ cause: 'policy', status: '5.6.0', text: reason });
+  const failed: DsnRecipient = { kind: 'failure', recipient, failure };
+  const reporting = { hostname: 'relay.example.com', now: 2_000, hop: null, willRetryUntil: 3_000 };
+  const [report] = await reportsOf(loaded, [failed], reporting);
+  assert.ok(report);
+  return report;
+}
+
+const bytesOf = ({ body }: NewMessage): Buffer => {
+  assert.ok(body.kind === 'inline');
+  return body.bytes;
+};
+
+/** As a mail program reads it: type and content of each part that is no text. */
+async function partsOf(report: NewMessage) {
+  const mail = await PostalMime.parse(bytesOf(report), { forceRfc822Attachments: true });
+  const parts = mail.attachments.map(({ mimeType, content }) => ({
+    type: mimeType,
+    bytes: Buffer.from(content as ArrayBuffer),
+  }));
+  return { words: mail.text ?? '', parts };
+}
+
+function assertSevenBit(report: NewMessage): void {
+  const text = bytesOf(report).toString('latin1');
+  assert.match(text, /^(?:[\t\x20-\x7e]{0,998}\r\n)*$/);
+  const { smtpUtf8, eightBit } = report.envelope;
+  assert.deepEqual({ smtpUtf8, eightBit }, { smtpUtf8: false, eightBit: false });
+}
+
+test('a report on 8-bit mail is 7-bit, and its header comes back as it was', async () => {
+  const original = Buffer.from('Subject: Grüße\r\nX: \xff\r\n\r\nGrüße\r\n');
+  const report = await reportOn({ original, reason: 'für Jürgen nicht' });
+  assertSevenBit(report);
+  const { words, parts } = await partsOf(report);
+  assert.match(words, /für Jürgen nicht/);
+  assert.deepEqual(
+    parts.map(({ type }) => type),
+    ['message/delivery-status', 'text/rfc822-headers'],
+  );
+  assert.match(parts[0]?.bytes.toString() ?? '', /^Diagnostic-Code: .*f\\x\{FC\}r J\\x\{FC\}rgen nicht\r?$/m);
+  assert.match(parts[1]?.bytes.toString() ?? '', /^Subject: Grüße\r?$/m);
+});
+
+test('a whole 8-bit message comes back encoded; a plain one as it is', async () => {
+  const eightBit = Buffer.from('Subject: s\r\n\r\nGrüße\r\n');
+  const report = await reportOn({ original: eightBit, ret: 'FULL' });
+  assertSevenBit(report);
+  const [, returned] = (await partsOf(report)).parts;
+  assert.equal(returned?.type, 'message/global');
+  assert.deepEqual(returned?.bytes, eightBit);
+  const plain = await partsOf(await reportOn({ ret: 'FULL' }));
+  assert.equal(plain.parts[1]?.type, 'message/rfc822');
+  assert.match(plain.parts[1]?.bytes.toString() ?? '', /^Subject: s\r?\n\r?\nbody/);
+});
+
+test('a report to an address beyond ASCII is international, and says so in its envelope', async () => {
+  const original = Buffer.from('Subject: Grüße\r\n\r\nx\r\n');
+  const report = await reportOn({
+    from: 'jürgen@client.example',
+    to: 'änne@far.example',
+    smtpUtf8: true,
+    original,
+  });
+  const { smtpUtf8, eightBit } = report.envelope;
+  assert.deepEqual({ smtpUtf8, eightBit }, { smtpUtf8: true, eightBit: true });
+  const { parts } = await partsOf(report);
+  assert.deepEqual(
+    parts.map(({ type }) => type),
+    ['message/global-delivery-status', 'message/global-headers'],
+  );
+  assert.match(parts[0]?.bytes.toString() ?? '', /^Final-Recipient: utf-8; änne@far\.example\r?$/m);
+  assert.match(bytesOf(report).toString(), /^To: <jürgen@client\.example>\r$/m);
+});
+
+test('the address of an international recipient is told in ASCII where the report is', async () => {
+  const report = await reportOn({ to: 'jürgen@far.example', smtpUtf8: true });
+  assertSevenBit(report);
+  const { parts } = await partsOf(report);
+  assert.match(parts[0]?.bytes.toString() ?? '', /^Final-Recipient: utf-8; j\\x\{FC\}rgen@far\.example\r?$/m);
+});
+
+test('whatever was sent and answered: a report is ASCII in lines that SMTP allows, and has three parts', async () => {
+  const bytes = fc.oneof(
+    fc.uint8Array({ maxLength: 300 }).map((some) => Buffer.from(some)),
+    fc.integer({ min: 990, max: 5_000 }).map((length) => Buffer.from(`X: ${'y'.repeat(length)}`)),
+    fc.string({ unit: 'binary', maxLength: 200 }).map((text) => Buffer.from(text)),
+  );
+  await fc.assert(
+    fc.asyncProperty(
+      fc.record({ header: bytes, body: bytes }),
+      fc.string({ unit: 'binary', maxLength: 800 }),
+      fc.boolean(),
+      fc.boolean(),
+      async ({ header, body }, text, full, smtpUtf8) => {
+        const original = Buffer.concat([header, Buffer.from('\r\n\r\n'), body]);
+        const ret = full ? ({ ret: 'FULL' } as const) : {};
+        const report = await reportOn({ original, reason: text, orcpt: `utf-8;${text}x`, smtpUtf8, ...ret });
+        assertSevenBit(report);
+        const { parts } = await partsOf(report);
+        assert.equal(parts.length, 2);
+        if (full && parts[1]?.type === 'message/global') assert.deepEqual(parts[1].bytes, original);
+      },
+    ),
+    { numRuns: 40 },
+  );
+});
