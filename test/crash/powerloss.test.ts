@@ -6,7 +6,7 @@
  */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type SyncSite, shimProblem } from '#test/kit/diskshim.ts';
+import { type Fault, type SyncSite, shimProblem } from '#test/kit/diskshim.ts';
 import type { Luck } from '#test/kit/powercut.ts';
 import { random, SOAK, seed } from './faults.ts';
 import { HandoverBench } from './handoverbench.ts';
@@ -118,6 +118,11 @@ async function firstBroken(life: Life, luck: Luck, places = placesOf(life)): Pro
   return [];
 }
 
+/** All of them by `make soak`. */
+function some(places: readonly number[]): number[] {
+  return places.filter((_, index) => SOAK || index % Math.ceil(places.length / CUTS) === 1);
+}
+
 describe('a power cut', { concurrency: false, skip: shimProblem() }, () => {
   test(`at ${CUTS} places of a life loses nothing that was acknowledged`, async (context) => {
     context.diagnostic(`seed ${seed} (MAILRELAY_SEED)`);
@@ -148,6 +153,24 @@ describe('a power cut', { concurrency: false, skip: shimProblem() }, () => {
     for (const luck of [NOTHING, ONLY_NAMES, ONLY_WRITES])
       assert.deepEqual(await firstBroken(life, luck), []);
   });
+
+  for (const by of ['listener', 'router'] as const) {
+    test(`after a sync of the ${by} that failed takes nothing that was acknowledged later`, async () => {
+      const fault: Fault = {
+        harm: { kind: 'fail', error: 'EIO' },
+        by,
+        at: 2,
+        calls: ['sync'],
+        name: 'queue.db-wal*',
+      };
+      const life = await record({ ...SHORT, fault });
+      try {
+        assert.deepEqual(await firstBroken(life, NOTHING, some(placesOf(life))), []);
+      } finally {
+        life.remove();
+      }
+    });
+  }
 
   for (const { protects, luck, always, ...site } of SITES) {
     test(`is seen to take ${protects} where the ${site.by} does not sync ${site.name}`, {
