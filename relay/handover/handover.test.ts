@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { request } from 'node:http';
-import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
@@ -248,4 +248,22 @@ test('an entry that cannot be read is set aside, counted, and does not go', asyn
   await eventually(() => from.damaged === 1);
   assert.equal(giver.figures.held, 1);
   assert.equal(door.spool.depth, 0);
+});
+
+test('strangers who say nothing keep no sibling out, from one address or from many', async () => {
+  const [from, door] = [openSpool(), await openDoor()];
+  const strangers: Socket[] = [];
+  ends.push(() => strangers.forEach((socket) => void socket.destroy()));
+  for (let count = 0; count < 300; count++) {
+    const localAddress = count < 150 ? '127.0.0.1' : `127.0.3.${count % 100}`;
+    const socket = connect({ port: door.port, host: '127.0.0.1', localAddress });
+    socket.on('error', () => undefined);
+    await once(socket, 'connect');
+    strangers.push(socket);
+  }
+  for (let count = 0; count < 40; count++) await enter(from, Buffer.from(`${count}`));
+  startGiver(from, [door.port]);
+  await eventually(() => from.depth === 0);
+  assert.equal(door.spool.depth, 40);
+  assert.ok(door.receiver.connections <= 2 * 64);
 });

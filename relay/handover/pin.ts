@@ -4,20 +4,62 @@
  * nor authorities matter, or an expired certificate would strand mail.
  */
 import { X509Certificate } from 'node:crypto';
-import { type ConnectionOptions, connect, type TLSSocket, type TlsOptions } from 'node:tls';
+import type { Socket } from 'node:net';
+import {
+  type ConnectionOptions,
+  connect,
+  createSecureContext,
+  type SecureContext,
+  TLSSocket,
+} from 'node:tls';
 import type { PairText } from '../task/messages.ts';
 
-const CONNECT_MS = 10_000;
-const TERMS = { minVersion: 'TLSv1.3', rejectUnauthorized: false } as const satisfies TlsOptions;
+const HANDSHAKE_MS = 10_000;
+const TERMS = { minVersion: 'TLSv1.3', rejectUnauthorized: false } as const;
 
-/** For the receiving end: asks for a certificate, and `isPinned` judges it. */
-export function receivingTerms({ cert, key }: PairText): TlsOptions {
-  return { ...TERMS, cert, key, requestCert: true, handshakeTimeout: CONNECT_MS };
+/** Of the receiving end: what it shows, and whom it lets in. */
+export interface Pin {
+  readonly context: SecureContext;
+  readonly fingerprint: string;
 }
 
-/** True where the other end showed the certificate of our own pair. */
-export function isPinned(socket: TLSSocket, { cert }: PairText): boolean {
-  return socket.getPeerX509Certificate()?.fingerprint256 === new X509Certificate(cert).fingerprint256;
+export function pinOf({ cert, key }: PairText): Pin {
+  return { context: createSecureContext({ ...TERMS, cert, key }), fingerprint: fingerprintOf(cert) };
+}
+
+/**
+ * The handshake of the receiving end. `proven` rejects before a byte is read when the other end is somebody else, is not
+ * done in time, or goes; `Stranger` where it showed another certificate or none.
+ */
+export function acceptPinned({ context, fingerprint }: Pin, raw: Socket) {
+  const socket = new TLSSocket(raw, {
+    isServer: true,
+    secureContext: context,
+    requestCert: true,
+    rejectUnauthorized: false,
+  });
+  const proven = new Promise<TLSSocket>((resolve, reject) => {
+    const late = setTimeout(() => socket.destroy(), HANDSHAKE_MS);
+    // A peer may reset at any time, later too.
+    socket.on('error', reject);
+    socket.once('close', () => {
+      clearTimeout(late);
+      reject(new Error('the connection ended in its handshake'));
+    });
+    socket.once('secure', () => {
+      clearTimeout(late);
+      if (socket.getPeerX509Certificate()?.fingerprint256 === fingerprint) return resolve(socket);
+      reject(new Stranger('it showed another certificate, or none'));
+      socket.destroy();
+    });
+  });
+  return { socket, proven };
+}
+
+export class Stranger extends Error {}
+
+function fingerprintOf(cert: string): string {
+  return new X509Certificate(cert).fingerprint256;
 }
 
 /** Rejects, before anything is sent, when the other end is not there or is somebody else. */
@@ -25,12 +67,12 @@ export function connectPinned(pair: PairText, where: Pick<ConnectionOptions, 'ho
   return new Promise<TLSSocket>((resolve, reject) => {
     const socket = connect({ ...TERMS, ...where, cert: pair.cert, key: pair.key, servername: '' });
     const fail = (message: string) => socket.destroy(new Error(message));
-    const late = setTimeout(() => fail(`no answer within ${CONNECT_MS / 1000} s`), CONNECT_MS);
+    const late = setTimeout(() => fail(`no answer within ${HANDSHAKE_MS / 1000} s`), HANDSHAKE_MS);
     socket.once('error', reject);
     socket.once('close', () => clearTimeout(late));
     socket.once('secureConnect', () => {
       clearTimeout(late);
-      if (isPinned(socket, pair)) resolve(socket);
+      if (socket.getPeerX509Certificate()?.fingerprint256 === fingerprintOf(pair.cert)) resolve(socket);
       else fail('it has another certificate than this pod');
     });
   });

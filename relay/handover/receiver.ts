@@ -4,8 +4,13 @@
  * off before a byte of his is read. What cannot be taken leaves nothing behind and is answered with the reason; the
  * sibling keeps it.
  */
-import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
-import { createServer, type Server } from 'node:https';
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+  STATUS_CODES,
+} from 'node:http';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import type { Log } from '../observe/log.ts';
@@ -13,7 +18,8 @@ import { decodeRecord, type QueueRecord } from '../spool/record.ts';
 import type { Spool } from '../spool/spool.ts';
 import type { PairText } from '../task/messages.ts';
 import { HEADERS, idOf, RECORD_AT_MOST, splitRecord } from './entry.ts';
-import { isPinned, receivingTerms } from './pin.ts';
+import { acceptPinned, type Pin, pinOf, Stranger } from './pin.ts';
+import { Strangers } from './strangers.ts';
 
 /** A sibling that says nothing for so long has gone. */
 const SILENT_MS = 60_000;
@@ -35,21 +41,15 @@ export class Receiver {
   readonly #server: Server;
   readonly #underWay = new Set<string>();
   readonly #open = new Set<TLSSocket>();
-  #handshakes = 0;
-  #pair: PairText;
+  readonly #strangers = new Strangers();
+  #pin: Pin;
   #leaving = false;
 
   constructor(options: ReceiverOptions) {
     this.#options = options;
-    this.#pair = options.pair;
-    this.#server = createServer(receivingTerms(options.pair));
+    this.#pin = pinOf(options.pair);
+    this.#server = createServer();
     this.#server.setTimeout(SILENT_MS);
-    // Before the parser of the server sees the socket.
-    this.#server.prependListener('secureConnection', (socket: TLSSocket) => this.#judge(socket));
-    this.#server.on('tlsClientError', (_error, socket) => {
-      this.#handshakes -= 1;
-      socket.destroy();
-    });
     this.#server.on('clientError', (_error, socket) => socket.destroy());
     const answer = (request: IncomingMessage, response: ServerResponse) =>
       void this.#answer(request, response);
@@ -58,38 +58,42 @@ export class Receiver {
   }
 
   /** An accepted socket, whatever comes over it. */
-  receive(socket: Socket): void {
-    if (this.connections >= CONNECTIONS) return void socket.destroy();
-    this.#handshakes += 1;
-    this.#server.emit('connection', socket);
+  receive(raw: Socket): void {
+    const client = raw.remoteAddress ?? '';
+    const { socket, proven } = acceptPinned(this.#pin, raw);
+    const isOut = this.#strangers.add(client, () => socket.destroy());
+    proven.then(
+      () => this.#welcome(socket),
+      (error: Error) => {
+        if (error instanceof Stranger) this.#options.log('handover_stranger', { client });
+      },
+    );
+    proven.then(isOut, isOut);
   }
 
   /** For the next connections. */
   usePair(pair: PairText): void {
-    this.#pair = pair;
-    this.#server.setSecureContext(receivingTerms(pair));
+    this.#pin = pinOf(pair);
   }
 
   get connections(): number {
-    return this.#open.size + this.#handshakes;
+    return this.#open.size + this.#strangers.size;
   }
 
   /** Takes nothing more; resolves when what is under way has ended. */
   async drain(): Promise<void> {
     this.#leaving = true;
     while (this.#underWay.size > 0) await new Promise((tick) => setTimeout(tick, 10));
+    this.#strangers.endAll();
     for (const socket of this.#open) socket.destroy();
   }
 
-  #judge(socket: TLSSocket): void {
-    this.#handshakes -= 1;
-    if (!isPinned(socket, this.#pair)) {
-      this.#options.log('handover_stranger', { client: socket.remoteAddress });
-      socket.destroy();
-      return;
-    }
+  /** It holds our key: the server reads what it says. */
+  #welcome(socket: TLSSocket): void {
+    if (this.#leaving || this.#open.size >= CONNECTIONS) return void socket.destroy();
     this.#open.add(socket);
     socket.once('close', () => this.#open.delete(socket));
+    this.#server.emit('connection', socket);
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {

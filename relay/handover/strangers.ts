@@ -1,0 +1,56 @@
+/**
+ * Connections that have not proven yet who they are. They have room of their own, so that they keep no sibling out, and
+ * that is bounded: a sibling proves itself within milliseconds, so where there are too many the one that has taken
+ * longest goes, of the address that has the most. Pure.
+ */
+
+/** Of one address; a sibling opens as many at a time. */
+const PER_ADDRESS = 8;
+const IN_ALL = 64;
+
+interface Stranger {
+  readonly address: string;
+  readonly end: () => void;
+}
+
+export class Strangers {
+  /** In order of arrival. */
+  readonly #all = new Set<Stranger>();
+
+  get size(): number {
+    return this.#all.size;
+  }
+
+  /** Gives how to take it out again; `end` is called where it has to make room. */
+  add(address: string, end: () => void): () => void {
+    const stranger = { address, end };
+    const counts = this.#counts();
+    if ((counts.get(address) ?? 0) >= PER_ADDRESS) this.#endOldestOf(address);
+    else if (this.#all.size >= IN_ALL) this.#endOldestOf(mostFrequent(counts));
+    this.#all.add(stranger);
+    return () => void this.#all.delete(stranger);
+  }
+
+  endAll(): void {
+    for (const { end } of this.#all) end();
+  }
+
+  #counts(): Map<string, number> {
+    const counts = new Map<string, number>();
+    for (const { address } of this.#all) counts.set(address, (counts.get(address) ?? 0) + 1);
+    return counts;
+  }
+
+  #endOldestOf(address: string | undefined): void {
+    const oldest = this.#all.values().find((one) => one.address === address);
+    if (!oldest) return;
+    this.#all.delete(oldest);
+    oldest.end();
+  }
+}
+
+/** Among equals the one that came first. */
+function mostFrequent(counts: ReadonlyMap<string, number>): string | undefined {
+  const most = Math.max(...counts.values());
+  return counts.entries().find(([, count]) => count === most)?.[0];
+}
