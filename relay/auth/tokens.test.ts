@@ -64,7 +64,7 @@ beforeEach(async () => {
 function judge(changes: Partial<IssuerTerms> = {}) {
   const clock = { now: Date.now() };
   const terms = { issuer, audience: 'smtp', subjects: ['app', 'team-*'], keys: null, trust, ...changes };
-  return { clock, judge: new TokenJudge(terms, () => clock.now) };
+  return { clock, judge: new TokenJudge(terms, { monotonic: () => clock.now, wall: () => clock.now }) };
 }
 
 function token(kid: Kid, subject = 'app'): Promise<string> {

@@ -13,6 +13,7 @@ import {
   jwtVerify,
 } from 'jose';
 import type { Clients } from '#crds/policyfile.ts';
+import type { Clocks } from '../task/clock.ts';
 import { caOf, type Trust } from '../task/trust.ts';
 
 const KEYS_FOR_MS = 10 * 60_000;
@@ -38,14 +39,14 @@ export interface IssuerTerms extends Pick<NonNullable<Clients['oauth']>, 'issuer
 
 export class TokenJudge {
   readonly #terms: IssuerTerms;
-  readonly #clock: () => number;
+  readonly #clocks: Clocks;
   #keys: JSONWebKeySet | undefined;
   #fetchedAt = Number.NEGATIVE_INFINITY;
   #fetching: Promise<JSONWebKeySet> | undefined;
 
-  constructor(terms: IssuerTerms, clock: () => number) {
+  constructor(terms: IssuerTerms, clocks: Clocks) {
     this.#terms = terms;
-    this.#clock = clock;
+    this.#clocks = clocks;
   }
 
   async judge(token: string): Promise<TokenVerdict> {
@@ -70,7 +71,7 @@ export class TokenJudge {
       audience,
       algorithms: ALGORITHMS,
       clockTolerance: CLOCK_TOLERANCE_SECONDS,
-      currentDate: new Date(this.#clock()),
+      currentDate: new Date(this.#clocks.wall()),
       requiredClaims: ['exp'],
     };
     const keyOf = async (header: JWTHeaderParameters) => {
@@ -83,7 +84,7 @@ export class TokenJudge {
 
   async #keysFor(kid: string | undefined): Promise<JSONWebKeySet> {
     if (this.#terms.keys !== null) return mounted(this.#terms.keys);
-    const age = this.#clock() - this.#fetchedAt;
+    const age = this.#clocks.monotonic() - this.#fetchedAt;
     const isKnown = this.#keys?.keys.some((key) => key.kid === kid) ?? false;
     if (this.#keys && age < (isKnown ? KEYS_FOR_MS : AGAIN_AFTER_MS)) return this.#keys;
     this.#fetching ??= this.#fetch().finally(() => {
@@ -101,7 +102,7 @@ export class TokenJudge {
     const keys = (await getJson(uri, trust)) as JSONWebKeySet;
     if (!Array.isArray(keys.keys)) throw new IssuerUnavailable(`${uri} has no keys`);
     this.#keys = keys;
-    this.#fetchedAt = this.#clock();
+    this.#fetchedAt = this.#clocks.monotonic();
     return keys;
   }
 }

@@ -12,6 +12,7 @@ import { eventually, freePort, makePair } from '#test/kit/relayrig.ts';
 import type { Log } from '../observe/log.ts';
 import { type Envelope, encodeRecord, newQueueId, type QueueRecord } from '../spool/record.ts';
 import { Spool } from '../spool/spool.ts';
+import { monotonic } from '../task/clock.ts';
 import type { PairText } from '../task/messages.ts';
 import { HEADERS, pathOf } from './entry.ts';
 import { Giver } from './giver.ts';
@@ -83,8 +84,8 @@ async function openDoor(served: PairText = pair, port = 0, spool = openSpool()):
 
 /** A pod that leaves, with its queue. */
 function startGiver(spool: Spool, ports: readonly number[], shown: PairText = pair): Giver {
-  const siblings = ports.map((port) => new Sibling({ host: '127.0.0.1', port }, shown, Date.now));
-  const giver = new Giver({ spool, siblings, log: quiet, clock: Date.now });
+  const siblings = ports.map((port) => new Sibling({ host: '127.0.0.1', port }, shown, monotonic));
+  const giver = new Giver({ spool, siblings, log: quiet, clock: monotonic });
   ends.push(() => giver.drain());
   giver.start();
   return giver;

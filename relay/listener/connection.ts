@@ -8,6 +8,7 @@ import type { SMTPServer, SMTPServerSession } from 'smtp-server';
 import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js';
 import type { SMTPStream } from 'smtp-server/lib/smtp-stream.js';
 import type { SessionTrace } from '../observe/trace.ts';
+import { monotonic } from '../task/clock.ts';
 import { printMailbox } from './address.ts';
 import { feedData } from './dataparser.ts';
 import type { Exchange } from './exchange.ts';
@@ -49,7 +50,7 @@ export class GatedConnection extends SMTPConnection {
   readonly #parts: SessionParts;
   readonly #onEnd: () => void;
   #lastReply: Reply | undefined;
-  #progressAt = Date.now();
+  #progressAt = monotonic();
   #dataSince: number | undefined;
   /** The command is one of those whose replies may wait. */
   #isGrouped = false;
@@ -86,7 +87,7 @@ export class GatedConnection extends SMTPConnection {
   }
 
   override _onCommand(command: Buffer, callback?: () => void): void {
-    this.#progressAt = Date.now();
+    this.#progressAt = monotonic();
     this.#dataSince = undefined;
     this.#isGrouped = !this._nextHandler && GROUPED.has(verbOf(command));
     this.#parts.trace?.received(command);
@@ -155,7 +156,7 @@ export class GatedConnection extends SMTPConnection {
 
   override handler_DATA(command: Buffer, callback: () => void): void {
     super.handler_DATA(command, callback);
-    if (this._dataStream) this.#dataSince = Date.now();
+    if (this._dataStream) this.#dataSince = monotonic();
   }
 
   /**

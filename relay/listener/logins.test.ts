@@ -22,7 +22,7 @@ function loginsAt(clock: () => number, materials: { users?: Record<string, strin
   const deps = {
     listener: listenerAt(587, { auth: 'Required', clients }),
     log: () => undefined,
-    clock,
+    clocks: { monotonic: clock, wall: clock },
     counters: new Counters(),
     countedAs,
   };

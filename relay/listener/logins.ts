@@ -14,6 +14,7 @@ import { LoginThrottle } from '../auth/throttle.ts';
 import { TokenJudge } from '../auth/tokens.ts';
 import { Users } from '../auth/users.ts';
 import type { Log } from '../observe/log.ts';
+import type { Clocks } from '../task/clock.ts';
 import type { Counters } from '../task/counts.ts';
 import type { Materials } from '../task/materials.ts';
 import { trustFrom } from '../task/trust.ts';
@@ -30,7 +31,7 @@ const LONGEST_NAME = 255;
 export interface LoginDeps {
   readonly listener: Listener;
   readonly log: Log;
-  readonly clock: () => number;
+  readonly clocks: Clocks;
   readonly counters: Counters;
   /** Whom the failures of a client count for. */
   readonly countedAs: (client: string) => string;
@@ -61,7 +62,7 @@ export class Logins {
 
   constructor(deps: LoginDeps, materials: Materials) {
     this.#deps = deps;
-    this.#throttle = new LoginThrottle(deps.clock);
+    this.#throttle = new LoginThrottle(deps.clocks.monotonic);
     const { usersSecret, oauth } = deps.listener.clients;
     this.mechanisms = [
       ...(usersSecret === null ? [] : ['PLAIN', 'LOGIN', 'SCRAM-SHA-256']),
@@ -72,7 +73,7 @@ export class Logins {
 
   /** For the next login. */
   use(materials: Materials): void {
-    const { listener, log, clock } = this.#deps;
+    const { listener, log, clocks } = this.#deps;
     const { usersSecret, oauth } = listener.clients;
     this.#users = new Users(usersSecret === null ? {} : (materials.secrets[usersSecret] ?? {}));
     const { faults } = this.#users;
@@ -82,7 +83,7 @@ export class Logins {
     const { issuer, audience, subjects, keysConfigMap, trustConfigMap } = oauth;
     const keys = keysConfigMap && (materials.configMaps[keysConfigMap]?.['jwks.json'] ?? '');
     const trust = trustFrom(materials, trustConfigMap);
-    this.#tokens = new TokenJudge({ issuer, audience, subjects, keys, trust }, clock);
+    this.#tokens = new TokenJudge({ issuer, audience, subjects, keys, trust }, clocks);
   }
 
   /** PLAIN, LOGIN and XOAUTH2: the library has read what the client said. */

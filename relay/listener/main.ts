@@ -8,7 +8,7 @@ import { jsonLog, lineWriter } from '../observe/log.ts';
 import { traceOf } from '../observe/trace.ts';
 import { oldestUnanswered } from '../spool/spool.ts';
 import { Task } from '../task/bootstrap.ts';
-import { monotonic, wall } from '../task/clock.ts';
+import { CLOCKS, monotonic, wall } from '../task/clock.ts';
 import { Counters } from '../task/counts.ts';
 import type { FromListener, LoginsRefused, ToListener } from '../task/messages.ts';
 import { CountedElsewhere } from './countedelsewhere.ts';
@@ -70,7 +70,7 @@ function configure(message: Extract<ToListener, { kind: 'configure' }>): void {
     counters,
     log,
     tracer,
-    clock: wall,
+    clocks: CLOCKS,
     onPlaintext: tellPlaintext,
   });
   setInterval(tell, TELL_MS);

@@ -16,6 +16,7 @@ import {
   Talker,
 } from '#test/kit/relayrig.ts';
 import { MessageRate } from '../supervisor/rate.ts';
+import { CLOCKS } from '../task/clock.ts';
 import { Counters } from '../task/counts.ts';
 import { NO_MATERIALS } from '../task/materials.ts';
 import type { PairText } from '../task/messages.ts';
@@ -106,7 +107,7 @@ async function serve(
     tracer,
     counters,
     log: () => undefined,
-    clock: Date.now,
+    clocks: CLOCKS,
     onPlaintext: (client) => plaintext.push(client),
   });
   let writes = 0;

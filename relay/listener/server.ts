@@ -5,6 +5,7 @@
  */
 import type { Socket } from 'node:net';
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
+import { monotonic } from '../task/clock.ts';
 import {
   type ConnectionOptions,
   GatedConnection,
@@ -52,7 +53,7 @@ export class GatedServer extends SMTPServer {
     // The session tells its end, and before there is one (a first handshake that fails) the socket does.
     this.#ends.set(socket, once);
     this.#clients.set(socket, client);
-    this.#since.set(socket, Date.now());
+    this.#since.set(socket, monotonic());
     socket.once('close', once);
     this.server.emit('connection', socket);
   }
@@ -74,7 +75,7 @@ export class GatedServer extends SMTPServer {
   }
 
   #look(): void {
-    const now = Date.now();
+    const now = monotonic();
     for (const connection of this.connections) {
       const reply = (connection as GatedConnection).impatience(now, this.#patience);
       if (reply) (connection as GatedConnection).end(reply);

@@ -16,6 +16,7 @@ import type { Listener, Policy, TlsVersion } from '#crds/policyfile.ts';
 import { namesOfCertificate } from '../auth/certificatenames.ts';
 import type { Log } from '../observe/log.ts';
 import type { SessionTrace, Tracer } from '../observe/trace.ts';
+import type { Clocks } from '../task/clock.ts';
 import type { Counters } from '../task/counts.ts';
 import type { Materials } from '../task/materials.ts';
 import { needsSmtpUtf8, withPostmasterDomain } from './address.ts';
@@ -48,7 +49,7 @@ export interface ListenerSessionsDeps {
   readonly policy: Policy;
   readonly listener: Listener;
   readonly log: Log;
-  readonly clock: () => number;
+  readonly clocks: Clocks;
   readonly counters: Counters;
   readonly tracer: Tracer;
   readonly hasPair: () => boolean;
@@ -251,11 +252,11 @@ export class ListenerSessions {
   }
 
   async #onData(stream: SMTPServerDataStream, session: SMTPServerSession): Promise<string> {
-    const { clock, log, counters, listener, take } = this.#options;
-    const began = clock();
+    const { clocks, log, counters, listener, take } = this.#options;
+    const began = clocks.monotonic();
     const { tls, trace } = this.#factsOf(session);
     const identity = this.#identityOf(session);
-    const arrival = this.#arrivalOf(session, identity, tls, began);
+    const arrival = this.#arrivalOf(session, identity, tls, clocks.wall());
     try {
       const { id, bytes, reply } = await take(stream, arrival);
       const { from, recipients } = arrival.envelope;
@@ -273,7 +274,7 @@ export class ListenerSessions {
       });
       trace?.body(bytes);
       counters.add('accepted', listener.name);
-      counters.observe('accept_seconds', (clock() - began) / 1000);
+      counters.observe('accept_seconds', (clocks.monotonic() - began) / 1000);
       return reply;
     } catch (error) {
       if (error instanceof Refusal) this.#refusals.expect(session, error.reason);

@@ -8,6 +8,7 @@ import type { SMTPServerOptions } from 'smtp-server';
 import type { Listener, Policy, TlsVersion } from '#crds/policyfile.ts';
 import type { Log } from '../observe/log.ts';
 import type { Tracer } from '../observe/trace.ts';
+import type { Clocks } from '../task/clock.ts';
 import type { Counters } from '../task/counts.ts';
 import type { Materials } from '../task/materials.ts';
 import type { Pairs, PairText } from '../task/messages.ts';
@@ -30,7 +31,7 @@ export interface ListenerOptions {
   readonly counters: Counters;
   readonly log: Log;
   readonly tracer: Tracer;
-  readonly clock: () => number;
+  readonly clocks: Clocks;
   /** A client said MAIL in plain text: Required would have refused it. */
   readonly onPlaintext: (client: string, helo: string) => void;
 }

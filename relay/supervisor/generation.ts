@@ -42,7 +42,7 @@ export interface Generation {
   /** What its policy names. */
   materials: Materials;
   members: Member[];
-  /** Milliseconds since the epoch at which its last session ends; undefined while in service. */
+  /** When its last session ends, by the monotonic clock; undefined while in service. */
   endsAt: number | undefined;
 }
 

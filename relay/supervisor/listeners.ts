@@ -9,6 +9,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Policy } from '#crds/policyfile.ts';
 import type { Log } from '../observe/log.ts';
 import { Backoff } from '../task/backoff.ts';
+import { wall } from '../task/clock.ts';
 import { listenerMaterials, type Materials } from '../task/materials.ts';
 import type {
   Counted,
@@ -37,7 +38,7 @@ export interface ListenerDeps {
   readonly processes: number;
   readonly logFd: number;
   readonly drainMs: number;
-  readonly ticketKeyMs: number | undefined;
+  readonly ticketKeyMs?: number;
   readonly clock: () => number;
   readonly log: Log;
   readonly onEntered: (ids: readonly string[]) => void;
@@ -97,10 +98,10 @@ export class ListenerTasks {
     return [...this.#draining].reduce((sum, generation) => sum + sessionsOf(generation), 0);
   }
 
-  /** When the last session of an earlier policy is ended at the latest. */
+  /** When the last session of an earlier policy is ended at the latest, in milliseconds since the epoch. */
   get oldSessionsEnd(): number | null {
     const ends = [...this.#draining].filter((old) => sessionsOf(old) > 0).map(({ endsAt = 0 }) => endsAt);
-    return ends.length > 0 ? Math.max(...ends) : null;
+    return ends.length > 0 ? wall() + Math.max(...ends) - this.#deps.clock() : null;
   }
 
   /** Processes in service that may have to be replaced, and why. */

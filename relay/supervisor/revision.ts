@@ -14,7 +14,7 @@ export class Revisions {
   #count = 0;
   #facts = '';
   #figures = '';
-  #figuresAt = 0;
+  #figuresAt = Number.NEGATIVE_INFINITY;
   #waiting: (() => void)[] = [];
 
   constructor(clock: () => number) {

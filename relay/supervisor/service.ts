@@ -27,7 +27,9 @@ export interface Order {
 
 export type Applied = { kind: 'applied'; plan: RestartPlan } | { kind: 'failed'; message: string };
 
-export interface ServiceDeps extends Omit<ListenerDeps, 'onEntered' | 'onTaskEnd'> {
+/** Besides what is in the options. */
+export interface ServiceDeps
+  extends Omit<ListenerDeps, 'onEntered' | 'onTaskEnd' | 'stateDir' | 'logFd' | 'log' | 'ticketKeyMs'> {
   readonly onQueue: (figures: QueueFigures) => void;
 }
 
@@ -48,19 +50,17 @@ export class Service {
     const onEntered = (ids: readonly string[]) => this.router.entered(ids);
     // What must not be missed is found in the spool; messages between the processes only make it faster.
     const onTaskEnd = () => this.router.look();
-    this.listeners = new ListenerTasks({ ...deps, onEntered, onTaskEnd });
+    const parts = { ...options, ...deps, onEntered, onTaskEnd };
+    this.listeners = new ListenerTasks(parts);
     this.router = new RouterTask({
-      ...deps,
+      ...parts,
       drainMs: ROUTER_DRAIN_MS,
-      onTaskEnd,
       onQueue: (figures) => {
         this.listeners.learnQueue(figures);
         deps.onQueue(figures);
       },
     });
-    const { among, address } = options;
-    if (among)
-      this.#receiverPort = new ReceiverPort({ ...deps, address, port: among.port, onEntered, onTaskEnd });
+    if (options.among) this.#receiverPort = new ReceiverPort({ ...parts, port: options.among.port });
   }
 
   get policy(): Policy | undefined {

@@ -10,6 +10,7 @@ import { parseScale } from '#crds/scalefile.ts';
 import { type AdminServer, startAdmin } from '../observe/admin.ts';
 import type { Log } from '../observe/log.ts';
 import { Metrics } from '../observe/metrics.ts';
+import { monotonic, wall } from '../task/clock.ts';
 import { NO_MATERIALS } from '../task/materials.ts';
 import { type Counted, NO_FIGURES } from '../task/messages.ts';
 import { Certificates } from './certificates.ts';
@@ -41,7 +42,7 @@ export class Supervisor implements Relay {
   readonly #certificates: Certificates;
   readonly #metrics = new Metrics();
   readonly #plaintext: PlaintextClients;
-  readonly #revisions = new Revisions(Date.now);
+  readonly #revisions = new Revisions(monotonic);
   #materials = NO_MATERIALS;
   #refused: PodStatus['policy']['refused'] = null;
   #queue = NO_FIGURES;
@@ -63,15 +64,11 @@ export class Supervisor implements Relay {
     this.#release = release;
     this.#log = options.log;
     this.#certificates = new Certificates(options.log);
-    this.#plaintext = new PlaintextClients(Date.now, readKept(options.stateDir, 'plaintext'));
+    this.#plaintext = new PlaintextClients(wall, readKept(options.stateDir, 'plaintext'));
     this.#service = new Service(options, {
-      stateDir: options.stateDir,
-      logFd: options.logFd,
-      clock: Date.now,
-      log: options.log,
+      clock: monotonic,
       processes: options.processes ?? listenerProcesses(),
       drainMs: options.drainMs ?? DRAIN_MS,
-      ticketKeyMs: options.ticketKeyMs,
       onCounts: (counted: Counted) => this.#metrics.add(counted),
       onChange: () => this.#changed(),
       onPlaintext: (client, helo) => this.#plaintext.saw(client, helo),
@@ -196,7 +193,8 @@ export class Supervisor implements Relay {
   }
 
   #lookAtPairs(inputs: Inputs, policy: Policy): void {
-    if (this.#certificates.look(inputs, policy, new Date())) this.#service.usePairs(this.#certificates.pairs);
+    if (this.#certificates.look(inputs, policy, new Date(wall())))
+      this.#service.usePairs(this.#certificates.pairs);
   }
 
   #useMaterials({ materials }: Inputs): void {
@@ -256,7 +254,7 @@ export class Supervisor implements Relay {
 
   #facts(): Omit<PodStatus, 'revision'> {
     const { policy, listeners, router } = this.#service;
-    const now = new Date();
+    const now = new Date(wall());
     // Wanted again it is evacuated until its listeners are back. Without a queue there is nothing to hand over.
     const announced = this.#evacuation ?? this.#service.evacuation;
     const evacuation = policy?.queue.mode === 'Durable' ? announced : null;

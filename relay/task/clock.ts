@@ -8,3 +8,11 @@ export const monotonic = (): number => performance.now();
 
 /** Milliseconds since the epoch. */
 export const wall = (): number => Date.now();
+
+/** Both, where both are wanted: an argument, so that a test can turn them. */
+export interface Clocks {
+  readonly monotonic: () => number;
+  readonly wall: () => number;
+}
+
+export const CLOCKS: Clocks = { monotonic, wall };
