@@ -1,0 +1,203 @@
+/**
+ * The store of a running relay: after a sync that failed every process lets go of it and its log is a fresh file before
+ * the next 250; pages that were overwritten cost what lay on them and nothing else; a volume that was full takes mail
+ * again when the queue is drained, and gets its space back.
+ */
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { storyManifest } from '#test/kit/manifest.ts';
+import { freePort } from '#test/kit/ports.ts';
+import { TestRelay } from '#test/kit/relay.ts';
+import { Sink } from '#test/kit/sink.ts';
+import { messageText, SmtpClient } from '#test/kit/smtpclient.ts';
+import { straceProblem } from '#test/kit/strace.ts';
+import { until } from '#test/kit/wait.ts';
+
+const isRoot = process.getuid?.() === 0;
+const problem = straceProblem();
+const PAGE_BYTES = 4_096;
+const FILLING = 'x'.repeat(70).concat('\r\n').repeat(800);
+
+async function sendOne(port: number, id: string, filling = ''): Promise<string> {
+  const client = await SmtpClient.connect(port);
+  try {
+    await client.hello();
+    return await client.send('a@client.example', ['b@example.com'], messageText(id) + filling);
+  } finally {
+    client.close();
+  }
+}
+
+function taskOf(relay: TestRelay, script: string): number {
+  const pid = relay.tree().find((one) => readFileSync(`/proc/${one}/cmdline`, 'utf8').includes(script));
+  return pid ?? assert.fail(`there is no ${script}`);
+}
+
+/** What the process has open of the store. */
+function openOf(pid: number): string[] {
+  return readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
+    try {
+      const target = readlinkSync(`/proc/${pid}/fd/${fd}`);
+      return target.includes('queue.db') ? [target] : [];
+    } catch {
+      return [];
+    }
+  });
+}
+
+/** One sync of the log by this process fails. */
+async function failNextSync(pid: number): Promise<() => Promise<void>> {
+  const inject = ['-e', 'trace=fdatasync', '-e', 'inject=fdatasync:error=EIO:when=1'];
+  const child = spawn('strace', ['-f', '-p', String(pid), ...inject], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  let text = '';
+  child.stderr.on('data', (chunk) => {
+    text += chunk;
+  });
+  await until('strace to attach', () => text.includes('attached'));
+  return async () => {
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGINT');
+    await ended;
+  };
+}
+
+describe('the store of a relay', { concurrency: false }, () => {
+  test('after a sync that failed all processes reopen it, its log is another file, and none of them died', {
+    skip: problem,
+  }, async () => {
+    const relay = await TestRelay.start({
+      manifest: ([port]) => storyManifest({ port, nextHop: 1 }),
+    });
+    try {
+      const port = relay.ports[0] ?? 0;
+      const log = join(relay.stateDir, 'queue.db-wal');
+      assert.match(await sendOne(port, 'before'), /^250/);
+      const { ino } = statSync(log);
+      const tasks = ['listener/main.ts', 'router/main.ts'].map((script) => taskOf(relay, script));
+      const stop = await failNextSync(tasks[0] ?? 0);
+      assert.match(await sendOne(port, 'failed'), /^451 4\.3\.0/);
+      await stop();
+      await until('a 250', async () => (await sendOne(port, 'behind')).startsWith('250'));
+      assert.notEqual(statSync(log).ino, ino);
+      await until('no handle of what was', () =>
+        tasks.every((pid) => openOf(pid).every((path) => !path.includes('(deleted)'))),
+      );
+      assert.deepEqual(
+        ['listener/main.ts', 'router/main.ts'].map((script) => taskOf(relay, script)),
+        tasks,
+      );
+      assert.match(relay.stdout + relay.stderr, /spool_recovered.*log-renewed.*EIO/);
+      await until('both', async () => (await relay.status()).queue.depth === 2);
+      assert.equal(readdirSync(relay.stateDir).includes('queue.db.fault'), false);
+    } finally {
+      await relay.remove();
+    }
+  });
+
+  test('pages overwritten between two lives cost what lay on them; the rest is delivered', async () => {
+    const nextHop = await freePort();
+    const relay = await TestRelay.start({ manifest: ([port]) => storyManifest({ port, nextHop }) });
+    let sink: Sink | undefined;
+    try {
+      const ids = Array.from({ length: 20 }, (_, index) => `whole-${index}`);
+      for (const id of ids)
+        assert.match(await sendOne(relay.ports[0] ?? 0, id, FILLING.slice(0, 7_200)), /^250/);
+      await relay.stop();
+      const file = join(relay.stateDir, 'queue.db');
+      const bytes = readFileSync(file);
+      // The first page, the root of the records, and some page of a body.
+      for (const page of [0, 1, Math.floor(bytes.length / PAGE_BYTES / 2)])
+        randomBytes(PAGE_BYTES).copy(bytes, page * PAGE_BYTES);
+      writeFileSync(file, bytes);
+      sink = await Sink.start({ port: nextHop });
+      const arrived = sink;
+      await relay.up();
+      const owed = await until(
+        'all but one',
+        async () => {
+          const missing = ids.filter((id) => !arrived.counts().has(id));
+          const { depth, held } = (await relay.status()).queue;
+          return depth === 0 && missing.length === held ? missing : undefined;
+        },
+        60_000,
+      );
+      assert.ok(owed.length <= 2, `${owed.length} messages did not arrive`);
+      assert.ok(readdirSync(relay.stateDir).some((name) => name.startsWith('queue.db.damaged-')));
+      assert.match(relay.stdout + relay.stderr, /spool_recovered.*rebuilt/);
+      assert.match(await sendOne(relay.ports[0] ?? 0, 'next'), /^250/);
+      await until('the next', () => arrived.counts().has('next'));
+    } finally {
+      await relay.remove();
+      await sink?.down();
+    }
+  });
+
+  test('a volume that was filled with mail takes mail again when the queue is drained, and its file shrinks', {
+    skip: !isRoot && 'needs root for a small file system',
+  }, async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'mailrelay-full-'));
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=48m', 'tmpfs', dir]);
+    const nextHop = await freePort();
+    let [sink, relay]: [Sink | undefined, TestRelay | undefined] = [undefined, undefined];
+    try {
+      mkdirSync(join(dir, 'relay'));
+      relay = await TestRelay.start({
+        dir: join(dir, 'relay'),
+        manifest: ([port]) => storyManifest({ port, nextHop, queue: '{storage: {size: 48Mi}}' }),
+      });
+      const port = relay.ports[0] ?? 0;
+      const client = await SmtpClient.connect(port);
+      await client.hello();
+      let taken = 0;
+      const refusal = await until(
+        'a refusal',
+        async () => {
+          const answer = await client
+            .send('a@client.example', ['b@example.com'], messageText(`full-${taken}`) + FILLING)
+            .catch(({ message }: Error) => message);
+          if (!answer.startsWith('250')) return answer;
+          taken += 1;
+          return undefined;
+        },
+        60_000,
+      );
+      client.close();
+      assert.match(refusal, /452 4\.3\.1/);
+      const file = join(relay.stateDir, 'queue.db');
+      const grown = statSync(file).size;
+      assert.ok(grown > 10 * 2 ** 20, `${grown} bytes after ${taken} messages`);
+      sink = await Sink.start({ port: nextHop });
+      const arrived = sink;
+      await until('everything', () => arrived.counts().size >= taken, 120_000);
+      assert.match(
+        await until('room', async () => {
+          const answer = await sendOne(port, 'again').catch(({ message }: Error) => message);
+          return answer.startsWith('250') ? answer : undefined;
+        }),
+        /^250/,
+      );
+      await until('a small file', () => statSync(file).size < grown / 4, 30_000);
+    } finally {
+      await relay?.stop();
+      await sink?.down();
+      execFileSync('umount', ['--lazy', dir]);
+      rmSync(dir, { recursive: true, force: true });
+    }
+  });
+});
