@@ -5,7 +5,7 @@ SHELL := /bin/sh
 NODE := node_modules/node/bin/node
 BIN := node_modules/.bin
 UNIT := 'crds/**/*.test.ts' 'operator/**/*.test.ts' 'relay/**/*.test.ts' 'cli/**/*.test.ts' 'test/arch/*.test.ts' 'test/golden/*.test.ts'
-STORIES := 'test/dialog/*.test.ts' 'test/delivery/*.test.ts' 'test/local/*.test.ts' 'test/interop/*.test.ts' 'test/crash/*.test.ts' 'test/load/*.test.ts' 'test/bench/*.test.ts'
+STORIES := 'test/chart/*.test.ts' 'test/dialog/*.test.ts' 'test/delivery/*.test.ts' 'test/local/*.test.ts' 'test/interop/*.test.ts' 'test/crash/*.test.ts' 'test/load/*.test.ts' 'test/bench/*.test.ts'
 # A test that hangs is a failure, not a wait.
 TEST := $(NODE) --test --test-reporter=spec --test-timeout=300000
 

@@ -217,6 +217,12 @@ export const REASONS = {
     cause: 'There are users or tokens for logins, but no listener has auth.',
     cure: 'Set auth: Optional or Required on a listener, or remove credentialsSecretName and oauth.',
   },
+  ExtraRefused: {
+    type: 'ConfigurationSound',
+    cause:
+      'An object that mail flows without cannot be written: the PodMonitor, the PodDisruptionBudget, or the annotation that makes kubelets refresh mounted files at once.',
+    cure: 'The message quotes the API server, and says what is different without the object.',
+  },
 } as const satisfies Record<string, Reason>;
 
 export type ReasonName = keyof typeof REASONS;

@@ -114,9 +114,9 @@ function effectiveInbound(relay: RelayName, spec: MailRelaySpec): Policy['inboun
 
 function effectiveInternalTls(relay: RelayName, spec: MailRelaySpec): Policy['inbound']['internalTls'] {
   const secret = internalSecretName(relay.name, spec);
-  return secret === undefined
-    ? null
-    : { secret, names: internalNames(relay, spec.tls?.internal?.clusterDomain) };
+  if (secret === undefined) return null;
+  const { clusterDomain, dnsNames = [] } = spec.tls?.internal ?? {};
+  return { secret, names: [...new Set([...internalNames(relay, clusterDomain), ...dnsNames])] };
 }
 
 function effectiveLimits(limits: MailRelaySpec['inbound']['limits']): Policy['inbound']['limits'] {

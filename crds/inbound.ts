@@ -1,5 +1,6 @@
 /** The receiving half of a MailRelay spec: shapes and bounds. Part of the one source of truth, see mailrelay.ts. */
 import { z } from 'zod';
+import { peers } from './peers.ts';
 import {
   address,
   domainPatterns,
@@ -87,6 +88,11 @@ const listener = z.object({
   port: port().describe(
     'Port of the Service. Inside the pod, and by "mailrelay run", ports below 1024 are served at 10000 + port, so that nothing needs a privilege.',
   ),
+  nodePort: port()
+    .optional()
+    .describe(
+      'Port of this listener on every node. Only with service.type NodePort or LoadBalancer. Default: Kubernetes chooses one.',
+    ),
   enabled: z.boolean().optional().describe('Whether this port is served. Default: true.'),
   starttls: starttls()
     .optional()
@@ -111,6 +117,11 @@ const listener = z.object({
     })
     .optional()
     .describe('The PROXY protocol of HAProxy and of many cloud load balancers.'),
+  allowFrom: peers()
+    .optional()
+    .describe(
+      'Who may connect to this port, as in a NetworkPolicy: pods, namespaces and networks. It becomes part of the NetworkPolicy of the pods, which the network of the cluster enforces; a Service that hides addresses (NodePort, LoadBalancer) may show a node instead of a pod. Default: anybody.',
+    ),
   clients: clients()
     .optional()
     .describe('Who may relay on this port. Default: inbound.clients; not merged with it.'),

@@ -10,7 +10,7 @@ import { outbound } from './outbound.ts';
 import { domainPatterns, duration, host, networks, objectName, size, text } from './shapes.ts';
 import type { MailRelayStatus } from './status.ts';
 import { tls } from './tls.ts';
-import { pod, service } from './workload.ts';
+import { networkPolicy, pod, podDisruptionBudget, podMonitor, service, serviceAccount } from './workload.ts';
 
 const queue = z
   .object({
@@ -78,6 +78,10 @@ const spec = z.object({
   queue: queue.optional(),
   pod: pod.optional(),
   service: service.optional(),
+  serviceAccount: serviceAccount.optional(),
+  networkPolicy: networkPolicy.optional(),
+  podDisruptionBudget: podDisruptionBudget.optional(),
+  podMonitor: podMonitor.optional(),
   trace: z
     .object({
       level: z

@@ -35,10 +35,15 @@ export const RESTART_CONTRACT: readonly RestartRule[] = [
     gloss: 'The name is in the banner and in EHLO. A Certificate that the operator owns is issued anew.',
   },
   {
-    field: 'spec.inbound (all of it), spec.tls.minVersion',
+    field: 'spec.inbound (all of it but the next line), spec.tls.minVersion',
     effect: 'listener task',
     gloss:
       'A new listener task takes over; sessions that are open end under the old policy, at the latest after five minutes.',
+  },
+  {
+    field: 'spec.inbound.listeners[]: allowFrom, nodePort',
+    effect: 'nothing',
+    gloss: 'The NetworkPolicy or the Service changes.',
   },
   {
     field: 'spec.outbound',
@@ -68,12 +73,18 @@ export const RESTART_CONTRACT: readonly RestartRule[] = [
       'The Service, with its annotations, or the number of pods changes; the pods that stay are not touched. Those that leave hand their queues over first.',
   },
   {
-    field: 'spec.tls: issuerRef, duration, renewBefore, privateKey',
+    field: 'spec.serviceAccount, spec.networkPolicy, spec.podDisruptionBudget, spec.podMonitor',
     effect: 'nothing',
-    gloss: 'cert-manager issues anew, and the next handshake uses it. The same below spec.tls.internal.',
+    gloss: 'The object of that name changes, comes or goes.',
   },
   {
-    field: 'spec.tls.internal.clusterDomain',
+    field: 'spec.tls: issuerRef, dnsNames, duration, renewBefore, privateKey',
+    effect: 'nothing',
+    gloss:
+      'cert-manager issues anew, and the next handshake uses it. The same below spec.tls.internal, but for dnsNames.',
+  },
+  {
+    field: 'spec.tls.internal: clusterDomain, dnsNames',
     effect: 'listener task',
     gloss: 'As for spec.inbound; the certificate is issued anew.',
   },

@@ -7,6 +7,7 @@
 import { BlockList } from 'node:net';
 import type { MailRelaySpec } from './mailrelay.ts';
 import { networkOf } from './networks.ts';
+import { PEER_RULES } from './peerrules.ts';
 import type { Rule } from './rule.ts';
 import { TLS_RULES } from './tlsrules.ts';
 import { ADMIN_PORT, HANDOVER_PORT, servedPort } from './wellknown.ts';
@@ -226,6 +227,7 @@ export const RULES: readonly Rule[] = [
   },
   ...TLS_RULES,
   ...WORKLOAD_RULES,
+  ...PEER_RULES,
 ];
 
 const effectiveSize = (object: string) =>

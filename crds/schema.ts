@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { mailRelaySpec } from './mailrelay.ts';
 import { NAME_RULE, RULES, TRANSITION_RULES } from './rules.ts';
-import { mailRelayStatus } from './status.ts';
+import { mailRelayStatus, UNSEEN } from './status.ts';
 import { ANNOTATIONS, GROUP, KIND, PLURAL, VERSION } from './wellknown.ts';
 
 export interface Schema {
@@ -50,6 +50,7 @@ export function mailRelaySchema(): Schema {
   }));
   const status = openApi(mailRelayStatus);
   status.description = 'What the relay does, as its pods report it.';
+  status['default'] = UNSEEN;
   return {
     type: 'object',
     description:

@@ -9,6 +9,7 @@ import { CPU_PATTERN, DURATION_PATTERN, SIZE_PATTERN } from './units.ts';
 const HOST_PATTERN = '^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?(\\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?)*$';
 const DOMAIN_PATTERN = `^(\\*\\.)?${HOST_PATTERN.slice(1)}`;
 const OBJECT_NAME_PATTERN = '^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$';
+const LABEL_KEY_PATTERN = '^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$';
 const LABEL_VALUE_PATTERN = '^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$';
 const MOST_ENTRIES = 64;
 
@@ -63,6 +64,7 @@ export const cpu = () => text(CPU_PATTERN, 16, 'an amount of cores, such as 500m
 export const duration = () => text(DURATION_PATTERN, 16, 'a duration, such as 5d, 36h or 1h30m');
 export const ipFamily = () => z.enum(IP_FAMILIES);
 export const starttls = () => z.enum(STARTTLS_POLICIES);
+export const labelKey = () => text(LABEL_KEY_PATTERN, 317, 'a name such as example.com/mail');
 /** May be empty, as those of many labels are. */
 export const labelValue = () =>
   z

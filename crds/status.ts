@@ -29,6 +29,12 @@ const condition = z.object({
     .describe('The generation that was judged.'),
 });
 
+/**
+ * The status of a MailRelay that no operator has looked at. The API server fills it in: without any generation kstatus
+ * (Flux, Helm) would take it for one that is as wanted.
+ */
+export const UNSEEN = { observedGeneration: -1 } as const;
+
 const count = () => z.int().min(0).max(2_147_483_647);
 
 const certificate = () =>
@@ -42,10 +48,10 @@ const certificate = () =>
 export const mailRelayStatus = z.object({
   observedGeneration: z
     .int()
-    .min(0)
+    .min(UNSEEN.observedGeneration)
     .max(Number.MAX_SAFE_INTEGER)
     .optional()
-    .describe('The generation that this status speaks of.'),
+    .describe('The generation that this status speaks of; -1 where no operator has looked at it.'),
   conditions: z
     .array(condition)
     .max(16)

@@ -3,7 +3,7 @@
  * The fields of a source are those of cert-manager's Certificate, by the same names.
  */
 import { z } from 'zod';
-import { duration, host, objectName, text } from './shapes.ts';
+import { domainPatterns, domains, duration, host, objectName, text } from './shapes.ts';
 
 const source = (secretName: string) => ({
   secretName: objectName()
@@ -14,10 +14,14 @@ const source = (secretName: string) => ({
   issuerRef: z
     .object({
       name: objectName().describe('Name of the cert-manager issuer.'),
-      kind: z.enum(['Issuer', 'ClusterIssuer']).optional().describe('Kind of the issuer. Default: Issuer.'),
+      kind: text('^[A-Z][A-Za-z0-9]*$', 63, 'a kind, such as ClusterIssuer')
+        .optional()
+        .describe(
+          'Kind of the issuer: Issuer or ClusterIssuer, or with a group of its own any kind, such as AWSPCAClusterIssuer. Default: Issuer.',
+        ),
       group: text('^[a-z0-9.-]+$', 253, 'an API group')
         .optional()
-        .describe('API group of the issuer. Default: cert-manager.io.'),
+        .describe('API group of the issuer, such as awspca.cert-manager.io. Default: cert-manager.io.'),
     })
     .optional()
     .describe(
@@ -54,6 +58,11 @@ const source = (secretName: string) => ({
 export const tls = z
   .object({
     ...source('-tls'),
+    dnsNames: domainPatterns(64)
+      .optional()
+      .describe(
+        'Further names of the certificate beside hostname, such as mail.example.com or *.example.com. Only with issuerRef. Its common name is hostname, where that has at most 64 characters.',
+      ),
     minVersion: z
       .enum(['TLSv1.2', 'TLSv1.3'])
       .optional()
@@ -61,6 +70,11 @@ export const tls = z
     internal: z
       .object({
         ...source('-internal-tls'),
+        dnsNames: domains(64)
+          .optional()
+          .describe(
+            'Further names that clients inside the cluster use, such as smtp.corp.example; they get this certificate too. Only with issuerRef.',
+          ),
         clusterDomain: host().optional().describe('DNS domain of the cluster. Default: cluster.local.'),
       })
       .optional()

@@ -9,6 +9,10 @@ const HOUR_SECONDS = 3_600;
 const USUAL_DAYS = 90;
 const USUAL_SECONDS = USUAL_DAYS * 24 * HOUR_SECONDS;
 const SHORTEST_RENEWAL_SECONDS = 300;
+/** What cert-manager is asked for, beside the name of the host. */
+const ASKED = ['duration', 'renewBefore', 'privateKey', 'dnsNames'] as const;
+const ISSUER_GROUP = 'cert-manager.io';
+const ISSUER_KINDS = ['Issuer', 'ClusterIssuer'];
 const KEY_SIZES: Readonly<Record<string, (bits: number) => boolean>> = {
   ECDSA: (bits) => [256, 384, 521].includes(bits),
   RSA: (bits) => bits >= 2048,
@@ -42,15 +46,28 @@ export const TLS_RULES: readonly Rule[] = [
   {
     path: 'spec.tls',
     cel: celEverySource(
-      (s) => `has(${s}.issuerRef) || !(has(${s}.duration) || has(${s}.renewBefore) || has(${s}.privateKey))`,
+      (s) => `has(${s}.issuerRef) || !(${ASKED.map((field) => `has(${s}.${field})`).join(' || ')})`,
     ),
     message:
-      'duration, renewBefore and privateKey are asked of cert-manager: set issuerRef beside them, or remove them',
+      'duration, renewBefore, privateKey and dnsNames are asked of cert-manager: set issuerRef beside them, or remove them',
     holds: (spec) =>
       sources(spec).every(
-        ({ issuerRef, duration, renewBefore, privateKey }) =>
-          issuerRef !== undefined ||
-          (duration === undefined && renewBefore === undefined && privateKey === undefined),
+        (source) => source.issuerRef !== undefined || ASKED.every((field) => source[field] === undefined),
+      ),
+  },
+  {
+    path: 'spec.tls.issuerRef',
+    cel: celEverySource(
+      (s) =>
+        `!has(${s}.issuerRef) || !has(${s}.issuerRef.kind) || ${s}.issuerRef.kind in ['${ISSUER_KINDS.join("', '")}'] || (has(${s}.issuerRef.group) && ${s}.issuerRef.group != '${ISSUER_GROUP}')`,
+    ),
+    message: `an issuer of ${ISSUER_GROUP} is of kind ${ISSUER_KINDS.join(' or ')}: correct issuerRef.kind, or set issuerRef.group to that of the issuer`,
+    holds: (spec) =>
+      sources(spec).every(
+        ({ issuerRef }) =>
+          issuerRef?.kind === undefined ||
+          ISSUER_KINDS.includes(issuerRef.kind) ||
+          (issuerRef.group ?? ISSUER_GROUP) !== ISSUER_GROUP,
       ),
   },
   {

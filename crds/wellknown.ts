@@ -26,6 +26,8 @@ export const CONTROL_SOCKET = 'queue.sock';
 
 /** Health, metrics and status of a relay: plain HTTP, for kubelet, operator and Prometheus only. */
 export const ADMIN_PORT = 9090;
+/** What pods and Services call it. */
+export const ADMIN_PORT_NAME = 'admin';
 
 /** Where a relay takes over the queue of a sibling that leaves: TLS, both ends with the certificate of the relay. */
 export const HANDOVER_PORT = 9465;
@@ -68,3 +70,10 @@ export function selectorLabels(relayName: string): Record<string, string> {
     'app.kubernetes.io/component': 'relay',
   };
 }
+
+/** Labels that the operator gives its objects itself: nobody else may. */
+export const OWN_LABELS: readonly string[] = [
+  ...Object.keys(selectorLabels('')),
+  'app.kubernetes.io/managed-by',
+  'app.kubernetes.io/part-of',
+];

@@ -1,19 +1,22 @@
 /**
- * What a MailRelay says of its pods and of its Service: how large, where, and how they are reached. Shapes and bounds; part
- * of the one source of truth, see mailrelay.ts. The fields are those of Kubernetes, by the same names. What only the API
- * server can judge (an affinity, whether a class exists) is passed on as it is, and its refusal becomes a condition.
+ * What a MailRelay says of its pods, of its Service and of the objects around them: how large, where, and how they are
+ * reached. Shapes and bounds; part of the one source of truth, see mailrelay.ts. The fields are those of Kubernetes, by the
+ * same names. What only the API server can judge (an affinity, whether a class exists) is passed on as it is, and its
+ * refusal becomes a condition.
  */
 import { z } from 'zod';
-import { cidr, cpu, labelValue, map, objectName, size, text } from './shapes.ts';
+import { peers } from './peers.ts';
+import { cidr, cpu, labelKey, labelValue, map, objectName, size, text } from './shapes.ts';
 
 /** What a pod asks for unless it is told. */
 export const DEFAULT_REQUESTS = { cpu: '100m', memory: '192Mi' } as const;
 
-const LABEL_KEY = '^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$';
-const labelKey = () => text(LABEL_KEY, 317, 'a name such as example.com/mail');
-
 const ANNOTATION_LENGTH = 4096;
 const annotations = () => map(z.string().max(ANNOTATION_LENGTH));
+const labels = () => map(labelValue());
+
+export const USER_IDS = ['Fixed', 'Assigned'] as const;
+export type UserIDs = (typeof USER_IDS)[number];
 
 const toleration = z.object({
   key: labelKey().optional().describe('Key of the taint. Default: all taints, with operator Exists.'),
@@ -74,6 +77,15 @@ export const pod = z
     annotations: annotations()
       .optional()
       .describe('Annotations of the pods, for meshes and scrapers. Not under mailrelay.dev/.'),
+    labels: labels()
+      .optional()
+      .describe('Labels of the pods beside those of the operator, for meshes, policies and cost reports.'),
+    userIDs: z
+      .enum(USER_IDS)
+      .optional()
+      .describe(
+        'Fixed: the pods run as user and group 65532, and their volumes belong to that group. Assigned: the pods ask for no user and no group, because the cluster assigns them, as the SCC restricted-v2 of OpenShift does. Default: what the operator was installed with, mostly Fixed.',
+      ),
   })
   .describe(
     'Size and place of the pods. A change replaces them one at a time, and each is drained before it goes.',
@@ -96,6 +108,9 @@ export const service = z
       .describe(
         'Annotations of the Service, for the controller of the load balancer. Not under mailrelay.dev/; those that others add stay.',
       ),
+    labels: labels()
+      .optional()
+      .describe('Labels of the Service beside those of the operator, for controllers that select by them.'),
     loadBalancerClass: labelKey()
       .optional()
       .describe(
@@ -115,6 +130,49 @@ export const service = z
       .describe('Whether the Service has addresses of both families. Default: SingleStack.'),
   })
   .describe('The Service that clients connect to. A change never touches a pod.');
+
+export const serviceAccount = z
+  .object({
+    annotations: annotations()
+      .optional()
+      .describe('Annotations of the ServiceAccount. Not under mailrelay.dev/; those that others add stay.'),
+  })
+  .describe('The ServiceAccount of the pods. It has no rights, and no token of it is mounted.');
+
+const rendered = (what: string) => z.boolean().optional().describe(`${what} Default: true.`);
+
+export const networkPolicy = z
+  .object({
+    enabled: rendered(
+      'Whether there is a NetworkPolicy for the pods: listeners from everywhere or from their allowFrom, metrics from metricsFrom, queues of pods that leave from their siblings.',
+    ),
+    metricsFrom: peers()
+      .optional()
+      .describe(
+        'Who may read the metrics (port 9090), beside the operator. Default: namespaces with the label mailrelay.dev/monitoring: "true".',
+      ),
+  })
+  .describe(
+    'The NetworkPolicy of the pods. It works where the network of the cluster enforces NetworkPolicies.',
+  );
+
+export const podDisruptionBudget = z
+  .object({
+    enabled: rendered('Whether there is a PodDisruptionBudget: one pod at a time may go for a drained node.'),
+  })
+  .describe('The PodDisruptionBudget of the pods.');
+
+export const podMonitor = z
+  .object({
+    enabled: rendered('Whether there is a PodMonitor, where the cluster knows such objects.'),
+    labels: labels()
+      .optional()
+      .describe('Labels of the PodMonitor, such as release: those that your Prometheus selects it by.'),
+    interval: text('^[1-9][0-9]{0,4}(s|m|h)$', 6, 'seconds, minutes or hours, such as 30s')
+      .optional()
+      .describe('How often the metrics are read, such as 30s. Default: what your Prometheus is set to.'),
+  })
+  .describe('The PodMonitor by which the Prometheus operator finds the metrics of the pods.');
 
 export type Resources = NonNullable<z.infer<typeof pod>['resources']>;
 export type Amounts = NonNullable<Resources['limits']>;

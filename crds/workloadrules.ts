@@ -4,15 +4,19 @@ import type { MailRelaySpec } from './mailrelay.ts';
 import { networkOf } from './networks.ts';
 import type { Rule } from './rule.ts';
 import { parseCpu, parseSize } from './units.ts';
-import { GROUP } from './wellknown.ts';
+import { GROUP, OWN_LABELS } from './wellknown.ts';
 import { DEFAULT_REQUESTS } from './workload.ts';
 
 const RESERVED = `${GROUP}/`;
 
 type Resource = keyof typeof DEFAULT_REQUESTS;
 
-const isFree = (annotations: Readonly<Record<string, string>> | undefined) =>
-  Object.keys(annotations ?? {}).every((key) => !key.startsWith(RESERVED));
+/** Where a spec gives objects of the operator further annotations, and further labels. */
+const ANNOTATED = ['pod', 'service', 'serviceAccount'] as const;
+const LABELLED = ['pod', 'service', 'podMonitor'] as const;
+
+const keysOf = (entries: Readonly<Record<string, string>> | undefined) => Object.keys(entries ?? {});
+const isFree = (key: string) => !key.startsWith(RESERVED);
 
 const isWithinLimit = (
   { pod }: MailRelaySpec,
@@ -25,8 +29,18 @@ const isWithinLimit = (
 };
 
 // The same notions in CEL.
-const celFree = (part: string) =>
-  `(!has(self.${part}) || !has(self.${part}.annotations) || self.${part}.annotations.all(key, !key.startsWith('${RESERVED}')))`;
+const celEveryKey = (parts: readonly string[], map: string, test: string) =>
+  parts
+    .map(
+      (part) => `(!has(self.${part}) || !has(self.${part}.${map}) || self.${part}.${map}.all(key, ${test}))`,
+    )
+    .join(' && ');
+const CEL_FREE = `!key.startsWith('${RESERVED}')`;
+const CEL_OWN_LABELS = `['${OWN_LABELS.join("', '")}']`;
+const CEL_REACHED = "(has(self.service) && has(self.service.type) && self.service.type != 'ClusterIP')";
+const isReached = ({ service }: MailRelaySpec) => (service?.type ?? 'ClusterIP') !== 'ClusterIP';
+const nodePorts = ({ inbound }: MailRelaySpec) =>
+  inbound.listeners.flatMap(({ nodePort }) => (nodePort === undefined ? [] : [nodePort]));
 const RESOURCES = 'self.pod.resources';
 const celWithinLimit = (resource: Resource) =>
   `(!has(${RESOURCES}.limits.${resource}) || quantity(${RESOURCES}.limits.${resource}).compareTo(quantity(has(${RESOURCES}.requests) && has(${RESOURCES}.requests.${resource}) ? ${RESOURCES}.requests.${resource} : '${DEFAULT_REQUESTS[resource]}')) >= 0)`;
@@ -34,11 +48,19 @@ const celWithinLimit = (resource: Resource) =>
 export const WORKLOAD_RULES: readonly Rule[] = [
   {
     path: 'spec.service',
-    cel: "!has(self.service) || !has(self.service.externalTrafficPolicy) || (has(self.service.type) && self.service.type != 'ClusterIP')",
+    cel: `!has(self.service) || !has(self.service.externalTrafficPolicy) || ${CEL_REACHED}`,
     message: 'service.externalTrafficPolicy is for NodePort and LoadBalancer: set service.type, or remove it',
-    holds: ({ service }) =>
-      service?.externalTrafficPolicy === undefined ||
-      (service.type !== undefined && service.type !== 'ClusterIP'),
+    holds: (spec) => spec.service?.externalTrafficPolicy === undefined || isReached(spec),
+  },
+  {
+    path: 'spec.inbound.listeners',
+    cel: `self.inbound.listeners.all(l, !has(l.nodePort) || (${CEL_REACHED} && self.inbound.listeners.exists_one(m, has(m.nodePort) && m.nodePort == l.nodePort)))`,
+    message:
+      'a nodePort of a listener is for NodePort and LoadBalancer, and for one listener alone: set service.type, give each listener its own, or remove it',
+    holds: (spec) => {
+      const ports = nodePorts(spec);
+      return ports.length === 0 || (isReached(spec) && new Set(ports).size === ports.length);
+    },
   },
   {
     path: 'spec.service',
@@ -58,9 +80,18 @@ export const WORKLOAD_RULES: readonly Rule[] = [
   },
   {
     path: 'spec',
-    cel: `${celFree('pod')} && ${celFree('service')}`,
-    message: `annotations under ${RESERVED} are those of the operator: give yours in pod.annotations and service.annotations another prefix`,
-    holds: ({ pod, service }) => isFree(pod?.annotations) && isFree(service?.annotations),
+    cel: celEveryKey(ANNOTATED, 'annotations', CEL_FREE),
+    message: `annotations under ${RESERVED} are those of the operator: give yours in ${ANNOTATED.join(', ')} another prefix`,
+    holds: (spec) => ANNOTATED.every((part) => keysOf(spec[part]?.annotations).every(isFree)),
+  },
+  {
+    path: 'spec',
+    cel: celEveryKey(LABELLED, 'labels', `${CEL_FREE} && !(key in ${CEL_OWN_LABELS})`),
+    message: `the operator selects its objects by labels under ${RESERVED} and by ${OWN_LABELS.join(', ')}: give yours in ${LABELLED.join(', ')} other keys`,
+    holds: (spec) =>
+      LABELLED.every((part) =>
+        keysOf(spec[part]?.labels).every((key) => isFree(key) && !OWN_LABELS.includes(key)),
+      ),
   },
   {
     path: 'spec.pod.resources',

@@ -47,6 +47,7 @@ const STAYS: readonly [string, string, object][] = [
   ['StatefulSet/relay', 'containers', { name: 'sidecar', image: 'sidecar' }],
   ['StatefulSet/relay', 'volumes', { name: 'other', emptyDir: {} }],
   ['StatefulSet/relay', 'volumeMounts', { name: 'other', mountPath: '/other' }],
+  ['StatefulSet/relay', 'ports', { name: 'mesh', containerPort: 15_090, protocol: 'TCP' }],
   ['Service/relay', 'ports', { name: 'udp', port: 25, protocol: 'UDP' }],
 ];
 

@@ -30,7 +30,8 @@ const WHOLE = new Set(['selector', 'podSelector', 'namespaceSelector', 'labelSel
  */
 const KEYED: Readonly<Record<string, readonly string[]>> = {
   ownerReferences: ['uid'],
-  ports: ['port', 'protocol'],
+  // Of a Service, and of a container.
+  ports: ['port', 'containerPort', 'protocol'],
   containers: ['name'],
   env: ['name'],
   volumes: ['name'],

@@ -22,7 +22,7 @@ import { type RenderSettings, renderAll } from './render/index.ts';
 import { eventsOf, type RelayEvent } from './report/events.ts';
 import { renderStatus } from './report/status.ts';
 import type { Rollouts } from './rollouts.ts';
-import type { Obstacle, PodView, World } from './world.ts';
+import { type Obstacle, type PodView, REFRESH, type World } from './world.ts';
 
 const BLOCKED_MS = 30_000;
 /** What goes and is watched tells of its end. */
@@ -94,7 +94,9 @@ async function apply(world: World, hands: Hands): Promise<Obstacle[]> {
   // Before Services select by it, and before a pod is told to leave.
   const labelled: Obstacle[] = [];
   for (const { pod, serving } of relabelled(world))
-    labelled.push(...(await patchPod(pod, { labels: { [SERVING_LABEL]: serving } }, world, hands)));
+    labelled.push(
+      ...(await patchPod(podName(pod), pod, { labels: { [SERVING_LABEL]: serving } }, world, hands)),
+    );
   if (labelled.length > 0) return labelled;
   const rendered = renderAll(relay, policy, settings, authorityOf(world), scaling.replicas);
   const waiting: Obstacle[] = [];
@@ -115,18 +117,22 @@ async function refresh(
 ): Promise<{ obstacles: Obstacle[]; lookAgainMs: number | undefined }> {
   const { touches, lookAgainMs } = hands.refresher.plan(world);
   const obstacles: Obstacle[] = [];
-  for (const { pod, value } of touches)
-    obstacles.push(...(await patchPod(pod, { annotations: { [ANNOTATIONS.refresh]: value } }, world, hands)));
+  for (const { pod, value } of touches) {
+    const changes = { annotations: { [ANNOTATIONS.refresh]: value } };
+    obstacles.push(...(await patchPod(`${REFRESH}${podName(pod)}`, pod, changes, world, hands)));
+  }
   return { obstacles, lookAgainMs };
 }
 
+const podName = ({ name }: PodView) => `${POD.kind}/${name}`;
+
 function patchPod(
+  object: string,
   { name, uid }: PodView,
   changes: object,
   { relay }: World,
   { writer, onWrite }: Hands,
 ): Promise<Obstacle[]> {
-  const object = `${POD.kind}/${name}`;
   return attempt(object, async () => {
     try {
       const { namespace } = relay.metadata;

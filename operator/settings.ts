@@ -4,6 +4,7 @@
  */
 import { hostname } from 'node:os';
 import { parseArgs } from 'node:util';
+import { USER_IDS } from '#crds/workload.ts';
 import { LEASE_NAME } from './kube/lease.ts';
 import type { RenderSettings } from './render/index.ts';
 
@@ -14,6 +15,8 @@ Reconciles MailRelays: makes relay pods, asks cert-manager for certificates, and
   --relay-image IMAGE        image of the relay pods                     (env RELAY_IMAGE)
   --relay-image-pull-policy  Always, IfNotPresent or Never               (IfNotPresent)
   --image-pull-secrets A,B   pull secrets of the relay pods
+  --user-ids Fixed|Assigned  who names user and group of the relay pods: the
+                             operator, or the cluster, as OpenShift does (Fixed)
   --namespaces A,B           reconcile only in these namespaces          (all)
   --namespace NAME           namespace of the operator and of its Lease  (that of its ServiceAccount)
   --release NAME             with the namespace the name of this installation, on all that
@@ -69,6 +72,8 @@ export function parseSettings(argv: readonly string[], env: NodeJS.ProcessEnv): 
       `--relay-image-pull-policy must be one of ${PULL_POLICIES.join(', ')}, not "${imagePullPolicy}"`,
     );
   }
+  const userIDs = USER_IDS.find((known) => known === values['user-ids']);
+  if (!userIDs) return usage(`--user-ids must be one of ${USER_IDS.join(', ')}, not "${values['user-ids']}"`);
   const healthPort = Number(values['health-port']);
   if (!(healthPort >= 1 && healthPort <= 65_535))
     return usage(`--health-port must be a port, not "${values['health-port']}"`);
@@ -82,7 +87,12 @@ export function parseSettings(argv: readonly string[], env: NodeJS.ProcessEnv): 
   return {
     kind: 'settings',
     settings: {
-      render: { relayImage, imagePullPolicy, imagePullSecrets: listOf(values['image-pull-secrets']) },
+      render: {
+        relayImage,
+        imagePullPolicy,
+        imagePullSecrets: listOf(values['image-pull-secrets']),
+        userIDs,
+      },
       namespaces: namespaces.length > 0 ? namespaces : undefined,
       namespace: values.namespace,
       release: values.release,
@@ -106,6 +116,7 @@ function parse(argv: readonly string[]) {
       'relay-image': { type: 'string' },
       'relay-image-pull-policy': { type: 'string', default: 'IfNotPresent' },
       'image-pull-secrets': { type: 'string', default: '' },
+      'user-ids': { type: 'string', default: 'Fixed' },
       namespaces: { type: 'string', default: '' },
       namespace: { type: 'string' },
       release: { type: 'string', default: LEASE_NAME },

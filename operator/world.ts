@@ -44,6 +44,9 @@ export interface World {
   readonly now: number;
 }
 
+/** Before the name of a pod, where only its annotation could not be written, and not the pod itself. */
+export const REFRESH = 'the refresh of ';
+
 /** What came of applying: nothing, or why an object could not be as wanted. */
 export type Obstacle =
   | { kind: 'nameTaken'; object: string }

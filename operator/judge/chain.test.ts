@@ -249,6 +249,13 @@ const CASES: readonly Case[] = [
     'AcceptedDomainReturns',
   ],
   ['there are users and no auth', withUsers('Disabled'), 'ConfigurationSound', 'False', 'NobodyCanLogIn'],
+  [
+    'an extra is refused',
+    { obstacles: [{ kind: 'nameTaken', object: 'PodMonitor/relay' }] },
+    'ConfigurationSound',
+    'False',
+    'ExtraRefused',
+  ],
   ['there are users and auth', withUsers('Optional'), 'ConfigurationSound', 'True', 'NothingToNote'],
   ['an accepted domain has a route', accepting('a.example'), 'ConfigurationSound', 'True', 'NothingToNote'],
   [

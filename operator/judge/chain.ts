@@ -49,6 +49,7 @@ const SOUND: readonly Check[] = [
   check.addressMayBeNode, // client networks behind a Service that hides clients
   check.acceptedDomainReturns, // accepted, and without a route
   check.nobodyCanLogIn, // users, and no listener for them
+  check.extraRefused, // an object that mail does not need
   check.nothingToNote,
 ];
 
@@ -62,9 +63,10 @@ const READY: readonly Check[] = [
 
 /** The verdicts of one moment, by condition type; absent types are not in it. */
 export function judge(world: Judged): Partial<Record<ConditionType, Finding>> {
-  const stalled = first(STALLED, world);
+  const needed = { ...world, obstacles: world.obstacles.filter(check.isNeeded) };
+  const stalled = first(STALLED, needed);
   const ready = stalled ? { ...stalled, status: 'False' as const } : first(READY, world);
-  const reconciling = stalled ? undefined : first(RECONCILING, world);
+  const reconciling = stalled ? undefined : first(RECONCILING, needed);
   const pairs = certificate.wantsCertificate(world) ? first(CERTIFICATE, world) : undefined;
   return {
     ...(ready ? { Ready: ready } : {}),

@@ -5,7 +5,7 @@
 
 import { matcherOf } from '#crds/patterns.ts';
 import { hashOf } from '#crds/policyfile.ts';
-import type { PodView, World } from '../world.ts';
+import { type Obstacle, type PodView, REFRESH, type World } from '../world.ts';
 import { type Check, is, reported } from './finding.ts';
 
 const HOUR_SECONDS = 3_600;
@@ -128,6 +128,44 @@ export const nobodyCanLogIn: Check = ({ policy }) => {
     'clients has credentialsSecretName or oauth, but no listener has auth, so that nobody can log in';
   return is('False', 'NobodyCanLogIn', `${text}: set auth on a listener`);
 };
+
+/** What mail flows without, by the beginning of its name, and what is different then. */
+const EXTRAS: readonly (readonly [string, string])[] = [
+  [
+    'PodMonitor/',
+    'Prometheus does not find the metrics: correct what refuses it, or set podMonitor.enabled: false',
+  ],
+  [
+    'PodDisruptionBudget/',
+    'a drained node may take all pods at once: correct what refuses it, or set podDisruptionBudget.enabled: false',
+  ],
+  [
+    REFRESH,
+    'changed policies and certificates take a minute or two: correct what refuses the annotation mailrelay.dev/refresh',
+  ],
+];
+
+/** True where mail needs the object, so that a failure there is one of the relay. */
+export function isNeeded({ object }: Obstacle): boolean {
+  return consequenceOf(object) === undefined;
+}
+
+function consequenceOf(object: string): string | undefined {
+  return EXTRAS.find(([beginning]) => object.startsWith(beginning))?.[1];
+}
+
+export const extraRefused: Check = ({ obstacles }) => {
+  const extra = obstacles.find((obstacle) => !isNeeded(obstacle));
+  if (!extra) return undefined;
+  const text = `Mail flows, but ${extra.object} is not as it should be (${reasonFor(extra)})`;
+  return is('False', 'ExtraRefused', `${text}, and ${consequenceOf(extra.object)}`);
+};
+
+function reasonFor(obstacle: Obstacle): string {
+  if (obstacle.kind === 'nameTaken') return 'one of that name belongs to someone else';
+  if (obstacle.kind === 'denied') return obstacle.message;
+  return obstacle.kind === 'failed' ? obstacle.error.message : 'it waits for its turn';
+}
 
 export const nothingToNote: Check = () => is('True', 'NothingToNote', 'Nothing to note');
 

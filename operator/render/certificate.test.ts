@@ -21,6 +21,7 @@ test('an issuer alone: ECDSA P-256, renewed when a third of the time is left', (
     {
       name: 'relay',
       secretName: 'relay-tls',
+      commonName: 'relay.example.com',
       dnsNames: ['relay.example.com'],
       issuerRef: { name: 'ca', kind: 'ClusterIssuer', group: 'cert-manager.io' },
       usages: ['digital signature', 'server auth'],
@@ -59,4 +60,41 @@ test('the certificate inside the cluster names the Service, from near and from f
     'relay.mail.svc',
     'relay.mail.svc.corp.example',
   ]);
+});
+
+test('further names stand beside that of the host, each once', () => {
+  const [host, inside] = certificates({
+    issuerRef: { name: 'ca' },
+    dnsNames: ['mail.example.com', 'relay.example.com', '*.example.com'],
+    internal: { issuerRef: { name: 'ca' }, dnsNames: ['smtp.corp.example', 'relay.mail'] },
+  });
+  assert.deepEqual(host?.['dnsNames'], ['relay.example.com', 'mail.example.com', '*.example.com']);
+  assert.deepEqual(inside?.['dnsNames'], [
+    'relay',
+    'relay.mail',
+    'relay.mail.svc',
+    'relay.mail.svc.cluster.local',
+    'smtp.corp.example',
+  ]);
+});
+
+test('the common name is that of the host, and nothing where X.509 has no room for it', () => {
+  for (const [length, has] of [
+    [64, true],
+    [65, false],
+  ] as const) {
+    const hostname = `${'a'.repeat(40)}.${'b'.repeat(length - 49)}.example`;
+    assert.equal(hostname.length, length);
+    const relay = relayObject({ hostname, tls: { issuerRef: { name: 'ca' } } });
+    const [certificate] = renderCertificates(relay, effectivePolicy(relay.metadata, relay.spec));
+    const spec = certificate?.['spec'] as { commonName?: string; dnsNames: string[] };
+    assert.equal(spec.commonName, has ? hostname : undefined);
+    assert.deepEqual(spec.dnsNames, [hostname]);
+  }
+});
+
+test('an issuer of another group is asked by its own kind', () => {
+  const group = 'certmanager.step.sm';
+  const [wanted] = certificates({ issuerRef: { name: 'step', kind: 'StepIssuer', group } });
+  assert.deepEqual(wanted?.['issuerRef'], { name: 'step', kind: 'StepIssuer', group });
 });

@@ -11,6 +11,8 @@ import { goDuration } from '#crds/units.ts';
 import { metadataOf, objectNames } from './metadata.ts';
 import type { Rendered } from './rendered.ts';
 
+const MOST_COMMON_NAME = 64;
+
 export function renderCertificates(relay: MailRelay, policy: Policy): Rendered[] {
   const { metadata, spec } = relay;
   const { internalTls } = policy.inbound;
@@ -20,7 +22,7 @@ export function renderCertificates(relay: MailRelay, policy: Policy): Rendered[]
     secretName: internalSecretName(metadata.name, spec),
   };
   return [
-    ...certificate(relay, forHost, [spec.hostname], spec.tls),
+    ...certificate(relay, forHost, namesOfHost(spec), spec.tls),
     ...certificate(relay, inside, internalTls?.names ?? [], spec.tls?.internal),
   ];
 }
@@ -40,6 +42,7 @@ function certificate(
       metadata: metadataOf(relay, name),
       spec: {
         secretName,
+        ...commonName(dnsNames),
         dnsNames,
         issuerRef: {
           name: issuer.name,
@@ -51,6 +54,15 @@ function certificate(
       },
     },
   ];
+}
+
+function namesOfHost({ hostname, tls }: MailRelay['spec']): string[] {
+  return [...new Set([hostname, ...(tls?.dnsNames ?? [])])];
+}
+
+/** Some issuers (Vault with require_cn) refuse a request without one; X.509 has no room for a longer one. */
+function commonName([name = '']: readonly string[]) {
+  return name.length <= MOST_COMMON_NAME ? { commonName: name } : {};
 }
 
 /** RSA keys also encrypt, in the key exchange of TLS before 1.3. */

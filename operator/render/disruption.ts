@@ -8,7 +8,8 @@ import { servingLabels } from '#crds/wellknown.ts';
 import { metadataOf } from './metadata.ts';
 import type { Rendered } from './rendered.ts';
 
-export function renderDisruptionBudget(relay: MailRelay): Rendered {
+export function renderDisruptionBudget(relay: MailRelay): Rendered | undefined {
+  if (relay.spec.podDisruptionBudget?.enabled === false) return undefined;
   return {
     apiVersion: 'policy/v1',
     kind: 'PodDisruptionBudget',

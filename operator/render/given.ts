@@ -10,4 +10,12 @@ export function given<Part extends object, Field extends keyof Part>(
   return Object.fromEntries(set) as Given<Part, Field>;
 }
 
+/** What has labels of ours, with those that the spec gives it beside them; ours win. */
+export function withLabels<Labelled extends { readonly labels: Readonly<Record<string, string>> }>(
+  labelled: Labelled,
+  labels: Readonly<Record<string, string>> | undefined,
+): Labelled {
+  return { ...labelled, labels: { ...labels, ...labelled.labels } };
+}
+
 type Given<Part, Field extends keyof Part> = { [Name in Field]?: Exclude<Part[Name], undefined> };

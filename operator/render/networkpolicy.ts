@@ -1,42 +1,77 @@
 /**
- * Who may reach a relay pod: anyone on the listeners' ports (the relay itself decides who may relay), the operator and
- * namespaces that are labelled for monitoring on the admin port, its siblings on the port for queues. Outgoing mail may go anywhere. Pure.
+ * Who may reach a relay pod: on the port of a listener those of its allowFrom, or anyone (the relay itself decides who may
+ * relay); on the admin port the operator and those of metricsFrom; on the port for queues its siblings. Outgoing mail may
+ * go anywhere. Pure.
  */
 import type { MailRelay } from '#crds/mailrelay.ts';
+import type { Peer } from '#crds/peers.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import { ADMIN_PORT, GROUP, HANDOVER_PORT, selectorLabels, servedPort } from '#crds/wellknown.ts';
 import { metadataOf } from './metadata.ts';
 import type { Rendered, RenderSettings } from './rendered.ts';
 
-const MONITORING_LABEL = `${GROUP}/monitoring`;
+const MONITORING: Peer = { namespaceSelector: { matchLabels: { [`${GROUP}/monitoring`]: 'true' } } };
 
-export function renderNetworkPolicy(relay: MailRelay, policy: Policy, settings: RenderSettings): Rendered {
-  const listeners = policy.inbound.listeners.map(({ port }) => ({ protocol: 'TCP', port: servedPort(port) }));
+export function renderNetworkPolicy(
+  relay: MailRelay,
+  policy: Policy,
+  settings: RenderSettings,
+): Rendered | undefined {
+  const { networkPolicy } = relay.spec;
+  if (networkPolicy?.enabled === false) return undefined;
+  const { name } = relay.metadata;
+  const monitoring = peersOf(networkPolicy?.metricsFrom ?? [MONITORING]);
   return {
     apiVersion: 'networking.k8s.io/v1',
     kind: 'NetworkPolicy',
-    metadata: metadataOf(relay, relay.metadata.name),
+    metadata: metadataOf(relay, name),
     spec: {
-      podSelector: { matchLabels: selectorLabels(relay.metadata.name) },
+      podSelector: { matchLabels: selectorLabels(name) },
       policyTypes: ['Ingress'],
       ingress: [
-        ...(listeners.length > 0 ? [{ ports: listeners }] : []),
+        ...listenerRules(relay, policy),
         {
-          from: [
-            {
-              namespaceSelector: {
-                matchLabels: { 'kubernetes.io/metadata.name': settings.operatorNamespace },
-              },
-            },
-            { namespaceSelector: { matchLabels: { [MONITORING_LABEL]: 'true' } } },
-          ],
+          from: [namespaceNamed(settings.operatorNamespace), ...monitoring],
           ports: [{ protocol: 'TCP', port: ADMIN_PORT }],
         },
         {
-          from: [{ podSelector: { matchLabels: selectorLabels(relay.metadata.name) } }],
+          from: [{ podSelector: { matchLabels: selectorLabels(name) } }],
           ports: [{ protocol: 'TCP', port: HANDOVER_PORT }],
         },
       ],
     },
   };
+}
+
+/** One rule for all listeners that are open to anyone, and one for each other. */
+function listenerRules({ spec }: MailRelay, { inbound }: Policy) {
+  const listeners = inbound.listeners.map(({ name, port }) => ({
+    allowFrom: spec.inbound.listeners.find((listener) => listener.name === name)?.allowFrom,
+    ports: [{ protocol: 'TCP', port: servedPort(port) }],
+  }));
+  const open = listeners.filter(({ allowFrom }) => !allowFrom).flatMap(({ ports }) => ports);
+  return [
+    ...(open.length > 0 ? [{ ports: open }] : []),
+    ...listeners.flatMap(({ allowFrom, ports }) => (allowFrom ? [{ from: peersOf(allowFrom), ports }] : [])),
+  ];
+}
+
+/** As the API server writes them down: without empty maps, which would differ from the stored object for ever. */
+function peersOf(peers: readonly Peer[]) {
+  return peers.map(({ podSelector, namespaceSelector, ipBlock }) => ({
+    ...(podSelector ? { podSelector: selectorOf(podSelector) } : {}),
+    ...(namespaceSelector ? { namespaceSelector: selectorOf(namespaceSelector) } : {}),
+    ...(ipBlock ? { ipBlock } : {}),
+  }));
+}
+
+function selectorOf({ matchLabels = {}, matchExpressions }: NonNullable<Peer['podSelector']>) {
+  return {
+    ...(Object.keys(matchLabels).length > 0 ? { matchLabels } : {}),
+    ...(matchExpressions ? { matchExpressions } : {}),
+  };
+}
+
+function namespaceNamed(name: string) {
+  return { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': name } } };
 }

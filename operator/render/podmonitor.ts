@@ -1,17 +1,23 @@
-/** Tells the Prometheus operator where the metrics of the pods are; by number, because no ports are rendered. Pure. */
+/**
+ * Tells the Prometheus operator where the metrics of the pods are: by the name of the port that they declare, which every
+ * version of its CRD knows. Pure.
+ */
 import type { MailRelay } from '#crds/mailrelay.ts';
-import { ADMIN_PORT, selectorLabels } from '#crds/wellknown.ts';
+import { ADMIN_PORT_NAME, selectorLabels } from '#crds/wellknown.ts';
+import { given, withLabels } from './given.ts';
 import { metadataOf } from './metadata.ts';
 import type { Rendered } from './rendered.ts';
 
-export function renderPodMonitor(relay: MailRelay): Rendered {
+export function renderPodMonitor(relay: MailRelay): Rendered | undefined {
+  const { podMonitor } = relay.spec;
+  if (podMonitor?.enabled === false) return undefined;
   return {
     apiVersion: 'monitoring.coreos.com/v1',
     kind: 'PodMonitor',
-    metadata: metadataOf(relay, relay.metadata.name),
+    metadata: withLabels(metadataOf(relay, relay.metadata.name), podMonitor?.labels),
     spec: {
       selector: { matchLabels: selectorLabels(relay.metadata.name) },
-      podMetricsEndpoints: [{ portNumber: ADMIN_PORT, path: '/metrics' }],
+      podMetricsEndpoints: [{ port: ADMIN_PORT_NAME, path: '/metrics', ...given(podMonitor, ['interval']) }],
     },
   };
 }

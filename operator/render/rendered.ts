@@ -1,4 +1,7 @@
-/** The shape of a wanted object: metadata that is ours, and the fields that we own. */
+/** What rendering makes, and what it needs beyond a MailRelay: the settings of the operator. */
+import type { UserIDs } from '#crds/workload.ts';
+
+/** A wanted object: metadata that is ours, and the fields that we own. */
 export interface Rendered {
   readonly apiVersion: string;
   readonly kind: string;
@@ -18,11 +21,12 @@ export interface Rendered {
   readonly [field: string]: unknown;
 }
 
-/** What rendering needs beyond the MailRelay itself: the settings of the operator. */
 export interface RenderSettings {
   readonly relayImage: string;
   readonly imagePullPolicy: string;
   readonly imagePullSecrets: readonly string[];
+  /** Of the pods of relays that say nothing of it. */
+  readonly userIDs: UserIDs;
   /** Namespace of the operator, whose pods may ask the relays for their status. */
   readonly operatorNamespace: string;
 }

@@ -1,5 +1,6 @@
 /** The identity of the relay pods: it may do nothing, and its token is mounted nowhere. Pure. */
 import type { MailRelay } from '#crds/mailrelay.ts';
+import { given } from './given.ts';
 import { metadataOf } from './metadata.ts';
 import type { Rendered } from './rendered.ts';
 
@@ -7,7 +8,10 @@ export function renderServiceAccount(relay: MailRelay): Rendered {
   return {
     apiVersion: 'v1',
     kind: 'ServiceAccount',
-    metadata: metadataOf(relay, relay.metadata.name),
+    metadata: {
+      ...metadataOf(relay, relay.metadata.name),
+      ...given(relay.spec.serviceAccount, ['annotations']),
+    },
     automountServiceAccountToken: false,
   };
 }

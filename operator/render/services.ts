@@ -1,11 +1,19 @@
 /**
  * The Service that clients connect to, with one port per listener, and the headless one that gives the pods their
- * names. A port below 1024 maps to the unprivileged one that the pod serves. Pure.
+ * names. A port below 1024 maps to the unprivileged one that the pod serves. Each port names its protocol: a mesh that
+ * has to guess waits for the client to speak first, and in SMTP the server does. Pure.
  */
 import type { MailRelay } from '#crds/mailrelay.ts';
 import type { Policy } from '#crds/policyfile.ts';
-import { ADMIN_PORT, HANDOVER_PORT, selectorLabels, servedPort, servingLabels } from '#crds/wellknown.ts';
-import { given } from './given.ts';
+import {
+  ADMIN_PORT,
+  ADMIN_PORT_NAME,
+  HANDOVER_PORT,
+  selectorLabels,
+  servedPort,
+  servingLabels,
+} from '#crds/wellknown.ts';
+import { given, withLabels } from './given.ts';
 import { metadataOf, objectNames } from './metadata.ts';
 import type { Rendered } from './rendered.ts';
 
@@ -19,7 +27,10 @@ export function renderClientService(relay: MailRelay, policy: Policy): Rendered 
   return {
     apiVersion: 'v1',
     kind: 'Service',
-    metadata: { ...metadataOf(relay, relay.metadata.name), ...given(service, ['annotations']) },
+    metadata: {
+      ...withLabels(metadataOf(relay, relay.metadata.name), service?.labels),
+      ...given(service, ['annotations']),
+    },
     spec: {
       type,
       ...(external ? { externalTrafficPolicy: external } : {}),
@@ -30,6 +41,11 @@ export function renderClientService(relay: MailRelay, policy: Policy): Rendered 
         port,
         targetPort: servedPort(port),
         protocol: 'TCP',
+        appProtocol: 'tcp',
+        ...given(
+          relay.spec.inbound.listeners.find((listener) => listener.name === name),
+          ['nodePort'],
+        ),
       })),
     },
   };
@@ -47,8 +63,20 @@ export function renderPodsService(relay: MailRelay): Rendered {
       publishNotReadyAddresses: true,
       selector: selectorLabels(relay.metadata.name),
       ports: [
-        { name: 'admin', port: ADMIN_PORT, targetPort: ADMIN_PORT, protocol: 'TCP' },
-        { name: 'handover', port: HANDOVER_PORT, targetPort: HANDOVER_PORT, protocol: 'TCP' },
+        {
+          name: ADMIN_PORT_NAME,
+          port: ADMIN_PORT,
+          targetPort: ADMIN_PORT,
+          protocol: 'TCP',
+          appProtocol: 'http',
+        },
+        {
+          name: 'handover',
+          port: HANDOVER_PORT,
+          targetPort: HANDOVER_PORT,
+          protocol: 'TCP',
+          appProtocol: 'tcp',
+        },
       ],
     },
   };

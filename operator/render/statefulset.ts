@@ -1,5 +1,5 @@
 /**
- * The relay pods: restricted, without a token, one claim each for the queue. Container ports are not rendered, and no
+ * The relay pods: restricted, without a token, one claim each for the queue. Ports of listeners are not rendered, and no
  * checksum of the policy either, so that a changed policy never replaces a pod (crds/restart.ts). Secret and ConfigMaps
  * are mounted `optional`, because a missing one shall be a reason in the status and not a pod that hangs. Pure.
  */
@@ -7,14 +7,17 @@ import { certificateSecretName, DEFAULT_STORAGE_SIZE } from '#crds/effective.ts'
 import type { MailRelay } from '#crds/mailrelay.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import { namesOf, referencesOf } from '#crds/references.ts';
-import { ADMIN_PORT, POD_PATHS, SERVING_LABEL, selectorLabels } from '#crds/wellknown.ts';
+import { ADMIN_PORT, ADMIN_PORT_NAME, POD_PATHS, SERVING_LABEL, selectorLabels } from '#crds/wellknown.ts';
 import { type Amounts, DEFAULT_REQUESTS, type Resources } from '#crds/workload.ts';
-import { given } from './given.ts';
+import { given, withLabels } from './given.ts';
 import { labelsOf, metadataOf, objectNames } from './metadata.ts';
 import { canonicalCpu, canonicalQuantity } from './quantity.ts';
 import type { Rendered, RenderSettings } from './rendered.ts';
 
 const USER = 65532;
+/** A cluster that assigns them (restricted-v2 of OpenShift) admits no pod that asks for any. */
+const FIXED_IDS = { runAsUser: USER, runAsGroup: USER, fsGroup: USER };
+const SPREAD_OVER = ['topology.kubernetes.io/zone', 'kubernetes.io/hostname'];
 /** Grace, drain of sessions, drain of deliveries, and a margin: see `mailrelay relay --help`. */
 const TERMINATION_SECONDS = 360;
 
@@ -39,7 +42,7 @@ export function renderStatefulSet(
       selector: { matchLabels: selectorLabels(name) },
       template: {
         metadata: {
-          labels: { ...labelsOf(name), [SERVING_LABEL]: 'true' },
+          ...withLabels({ labels: { ...labelsOf(name), [SERVING_LABEL]: 'true' } }, relay.spec.pod?.labels),
           ...given(relay.spec.pod, ['annotations']),
         },
         spec: podSpec(relay, policy, settings),
@@ -59,23 +62,20 @@ function podSpec(relay: MailRelay, policy: Policy, settings: RenderSettings) {
     terminationGracePeriodSeconds: TERMINATION_SECONDS,
     securityContext: {
       runAsNonRoot: true,
-      runAsUser: USER,
-      runAsGroup: USER,
-      fsGroup: USER,
+      ...((relay.spec.pod?.userIDs ?? settings.userIDs) === 'Fixed' ? FIXED_IDS : {}),
       fsGroupChangePolicy: 'OnRootMismatch',
       seccompProfile: { type: 'RuntimeDefault' },
     },
     ...(settings.imagePullSecrets.length > 0
       ? { imagePullSecrets: settings.imagePullSecrets.map((secret) => ({ name: secret })) }
       : {}),
-    topologySpreadConstraints: [
-      {
-        maxSkew: 1,
-        topologyKey: 'kubernetes.io/hostname',
-        whenUnsatisfiable: 'ScheduleAnyway',
-        labelSelector: { matchLabels: selectorLabels(name) },
-      },
-    ],
+    // Whatever the number of pods, so that scaling changes no template.
+    topologySpreadConstraints: SPREAD_OVER.map((topologyKey) => ({
+      maxSkew: 1,
+      topologyKey,
+      whenUnsatisfiable: 'ScheduleAnyway',
+      labelSelector: { matchLabels: selectorLabels(name) },
+    })),
     ...given(relay.spec.pod, ['nodeSelector', 'tolerations', 'affinity', 'priorityClassName']),
     containers: [container(name, settings, references, relay.spec.pod?.resources)],
     volumes: volumes(relay, references),
@@ -95,6 +95,7 @@ function container(
     imagePullPolicy: settings.imagePullPolicy,
     args: ['relay'],
     env: identity(relayName),
+    ports: [{ name: ADMIN_PORT_NAME, containerPort: ADMIN_PORT, protocol: 'TCP' }],
     securityContext: {
       allowPrivilegeEscalation: false,
       readOnlyRootFilesystem: true,

@@ -24,10 +24,15 @@ const relay = { name: 'relay', namespace: 'mail' };
 const plan = (changed: MailRelaySpec) =>
   planRestart(effectivePolicy(relay, base), effectivePolicy(relay, changed));
 
+const withListener = (changes: Partial<MailRelaySpec['inbound']['listeners'][number]>): MailRelaySpec => ({
+  ...base,
+  inbound: { ...base.inbound, listeners: [{ name: 'smtp', port: 25, ...changes }] },
+});
+
 /** A change for each rule of the contract that names fields of the spec. */
 const CHANGES: Readonly<Record<string, MailRelaySpec[]>> = {
   'spec.hostname': [{ ...base, hostname: 'other.example.com' }],
-  'spec.inbound (all of it), spec.tls.minVersion': [
+  'spec.inbound (all of it but the next line), spec.tls.minVersion': [
     { ...base, tls: { ...base.tls, minVersion: 'TLSv1.3' } },
     { ...base, inbound: { ...base.inbound, starttls: 'Required' } },
     { ...base, inbound: { ...base.inbound, enabled: false } },
@@ -43,7 +48,18 @@ const CHANGES: Readonly<Record<string, MailRelaySpec[]>> = {
       inbound: { ...base.inbound, clientPolicies: [{ networks: ['10.1.0.0/16'], starttls: 'Required' }] },
     },
   ],
-  'spec.tls: issuerRef, duration, renewBefore, privateKey': [
+  'spec.inbound.listeners[]: allowFrom, nodePort': [
+    withListener({ nodePort: 30_025 }),
+    withListener({ allowFrom: [{ podSelector: { matchLabels: { app: 'shop' } } }] }),
+  ],
+  'spec.serviceAccount, spec.networkPolicy, spec.podDisruptionBudget, spec.podMonitor': [
+    { ...base, serviceAccount: { annotations: { 'example.com/a': 'b' } } },
+    { ...base, networkPolicy: { metricsFrom: [{ podSelector: {} }] } },
+    { ...base, podDisruptionBudget: { enabled: false } },
+    { ...base, podMonitor: { interval: '30s' } },
+  ],
+  'spec.tls: issuerRef, dnsNames, duration, renewBefore, privateKey': [
+    { ...base, tls: { ...base.tls, issuerRef: { name: 'ca' }, dnsNames: ['mail.example.com'] } },
     {
       ...base,
       tls: { secretName: 'relay-tls', internal: inside, issuerRef: { name: 'ca' }, duration: '30d' },
@@ -53,8 +69,9 @@ const CHANGES: Readonly<Record<string, MailRelaySpec[]>> = {
       tls: { secretName: 'relay-tls', internal: { ...inside, privateKey: { algorithm: 'RSA' } } },
     },
   ],
-  'spec.tls.internal.clusterDomain': [
+  'spec.tls.internal: clusterDomain, dnsNames': [
     { ...base, tls: { secretName: 'relay-tls', internal: { ...inside, clusterDomain: 'corp.example' } } },
+    { ...base, tls: { secretName: 'relay-tls', internal: { ...inside, dnsNames: ['smtp.corp.example'] } } },
   ],
   'spec.outbound': [
     { ...base, outbound: { ...base.outbound, smartHosts: [{ host: 'mx.example.net', port: 26 }] } },

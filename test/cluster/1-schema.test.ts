@@ -4,7 +4,8 @@ import { globSync, readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { parseAllDocuments } from 'yaml';
 import { changed, document, MISSHAPEN, WRONG } from '#test/fixtures/manifests.ts';
-import { kubectl } from './kube.ts';
+import { type Judgeable, kstatus } from '#test/kit/kstatus.ts';
+import { get, kubectl } from './kube.ts';
 
 const CRD = new URL('../../crds/mailrelay.yaml', import.meta.url).pathname;
 const EXAMPLES = new URL('../../examples/', import.meta.url).pathname;
@@ -86,6 +87,14 @@ test('an update may not shrink the storage, change its class, or change the mode
     assert.match(dryRun(document(changed(queue), 'moving', 'mail')), words);
   assert.equal(dryRun(document(changed({ queue: { storage: { size: '3Gi' } } }), 'moving', 'mail')), '');
   kubectl(['delete', 'mailrelay', 'moving', '-n', 'mail']);
+});
+
+test('a MailRelay that no operator has looked at is in progress for Flux and Helm, and before its edit is seen', () => {
+  kubectl(['apply', '--server-side', '-f', '-'], JSON.stringify(document(changed({}), 'unseen', 'mail')));
+  const unseen = get<Judgeable>('mr', 'unseen', 'mail');
+  assert.deepEqual(unseen.status, { observedGeneration: -1 });
+  assert.equal(kstatus(unseen), 'InProgress');
+  kubectl(['delete', 'mr', 'unseen', '-n', 'mail']);
 });
 
 test('kubectl explain knows every part, and the short name, the scale subresource and the columns work', () => {

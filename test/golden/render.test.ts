@@ -15,6 +15,7 @@ const SETTINGS = {
   relayImage: 'registry.example/mailrelay:1.0.0',
   imagePullPolicy: 'IfNotPresent',
   imagePullSecrets: ['pull'],
+  userIDs: 'Fixed' as const,
   operatorNamespace: 'mailrelay-system',
 };
 
@@ -44,6 +45,10 @@ test('the full example renders as reviewed', () => {
 
 test('pods and a Service of which everything is said render as reviewed', () => {
   assertGolden('loadbalancer.yaml', rendered(example('loadbalancer.yaml')));
+});
+
+test('everything around the pods renders as reviewed', () => {
+  assertGolden('platform.yaml', rendered(example('platform.yaml')));
 });
 
 test('the smallest MailRelay renders as reviewed', () => {

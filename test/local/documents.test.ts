@@ -28,9 +28,11 @@ test('the examples show every field', () => {
   }
   const fields = fieldsOf('spec', mailRelaySchema().properties?.['spec'] ?? {});
   assert.ok(fields.length > 80);
-  // The same clients, hops and certificate sources stand in several places: one place shows them.
+  // The same clients, peers, hops and certificate sources stand in several places: one place shows them.
   const places = (field: string) =>
     field
+      .replace('spec.networkPolicy.metricsFrom[]', 'spec.inbound.listeners[].allowFrom[]')
+      .replace('.allowFrom[].namespaceSelector', '.allowFrom[].podSelector')
       .replace('spec.inbound.listeners[].clients', 'spec.inbound.clients')
       .replace('spec.outbound.smartHosts[]', 'spec.outbound.routes[].hosts[]');
   const all = new Set([...shown].map(places));
