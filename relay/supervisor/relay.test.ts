@@ -419,6 +419,23 @@ test('the last good policy serves where the mounted one is gone or broken', asyn
   assert.deepEqual([hash, refused?.message], [hashOf(good), 'the policy file is not JSON']);
 });
 
+test('a policy of an older operator, without what this version demands, changes nothing, now and after a restart', async () => {
+  mountPair(pair);
+  const good = policyWith('Required');
+  mountPolicy(good);
+  const first = await start();
+  const { masqueradeDomains: _, ...inbound } = policyWith('Disabled').inbound;
+  const older = JSON.stringify({ ...policyWith('Disabled'), inbound });
+  mount(dirs.policyDir, { [POLICY_FILE_NAME]: older });
+  await eventually(() => first.status().policy.refused !== null);
+  await first.stop();
+  const second = await start();
+  for (const { hash, refused } of [first.status().policy, second.status().policy]) {
+    assert.equal(hash, hashOf(good));
+    assert.match(refused?.message ?? '', /^inbound\.masqueradeDomains: /);
+  }
+});
+
 test('without any policy, with a port in use, or beside another relay, one sentence says what to do', async () => {
   await rejects(/^Cannot start without a policy: the policy file is missing/);
   mountPair(pair);

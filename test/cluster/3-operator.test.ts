@@ -147,6 +147,22 @@ describe('the operator', { concurrency: false }, () => {
     await untilQuiet();
   });
 
+  test('helm test sends a message through a relay of its own, with STARTTLS, and leaves nothing behind', () => {
+    const said = helm([
+      'test',
+      'mailrelay',
+      '--namespace',
+      OPERATOR_NAMESPACE,
+      '--logs',
+      '--timeout',
+      '240s',
+    ]);
+    assert.match(said, /^250 .*\nTLSv1\.3 /m);
+    assert.match(said, /The message went through the relay to its next hop/);
+    for (const kind of ['mailrelays', 'issuers', 'persistentvolumeclaims'])
+      assert.equal(kubectl(['get', kind, '-n', OPERATOR_NAMESPACE, '-o', 'name']), '');
+  });
+
   test('helm upgrade in namespaced mode narrows its rights to the namespaces that are named', async () => {
     installOperator(`watchNamespaces={${NAMESPACE}}`);
     const account = `system:serviceaccount:${OPERATOR_NAMESPACE}:mailrelay`;

@@ -48,13 +48,7 @@ export function apply(manifest: string): void {
 /** Installs or upgrades the operator as a user would, and waits for it. */
 export function installOperator(...settings: string[]): void {
   const { image } = prepared();
-  const values = [
-    `image.repository=${image.repository}`,
-    `image.tag=${image.tag}`,
-    `relay.image.repository=${image.repository}`,
-    `relay.image.tag=${image.tag}`,
-    ...settings,
-  ];
+  const values = [`image.repository=${image.repository}`, `image.tag=${image.tag}`, ...settings];
   helm([
     ...['upgrade', '--install', 'mailrelay', CHART, '--namespace', OPERATOR_NAMESPACE, '--create-namespace'],
     ...values.flatMap((value) => ['--set', value]),

@@ -104,18 +104,33 @@ export function cacheDir(): string {
 /** Paths of all programs by name, building what is missing. */
 export async function programs(say: Say): Promise<ReadonlyMap<string, string>> {
   const paths = new Map<string, string>();
-  for (const program of PROGRAMS) paths.set(program.name, await cached(program, say));
+  for (const { name } of PROGRAMS) paths.set(name, await program(name, say));
   return paths;
+}
+
+/** The path of one of them. */
+export async function program(name: string, say: Say): Promise<string> {
+  const found = PROGRAMS.find((one) => one.name === name);
+  if (!found) throw new TypeError(`${name} is not among the programs`);
+  return cached(found, say);
 }
 
 /** cert-manager's CRDs, from the module that its program is built from. */
 export async function certManagerCrds(): Promise<string[]> {
-  const at = `github.com/cert-manager/cert-manager@v${CERT_MANAGER}`;
-  const { stdout } = await run('go', ['mod', 'download', '-json', at], { env: goEnvironment() });
-  const dir = join((JSON.parse(stdout) as { Dir: string }).Dir, 'deploy', 'crds');
+  const dir = join(
+    await sourcesOf(`github.com/cert-manager/cert-manager@v${CERT_MANAGER}`),
+    'deploy',
+    'crds',
+  );
   return readdirSync(dir)
     .filter((name) => name.endsWith('.yaml'))
     .map((name) => join(dir, name));
+}
+
+/** The folder of a Go module: `path@version`. */
+export async function sourcesOf(at: string): Promise<string> {
+  const { stdout } = await run('go', ['mod', 'download', '-json', at], { env: goEnvironment() });
+  return (JSON.parse(stdout) as { Dir: string }).Dir;
 }
 
 async function cached(program: Program, say: Say): Promise<string> {

@@ -1,27 +1,86 @@
+{{/* The name of the application, in labels. */}}
+{{- define "mailrelay.application" -}}
+{{ .Values.nameOverride | default "mailrelay-operator" | trunc 50 | trimSuffix "-" }}
+{{- end }}
+
+{{/* The name of every object of the release. */}}
 {{- define "mailrelay.name" -}}
-{{- if contains "mailrelay" .Release.Name }}{{ .Release.Name | trunc 50 | trimSuffix "-" }}{{ else }}{{ printf "%s-mailrelay-operator" .Release.Name | trunc 50 | trimSuffix "-" }}{{ end -}}
+{{- $word := .Values.nameOverride | default "mailrelay" -}}
+{{- if .Values.fullnameOverride }}{{ .Values.fullnameOverride | trunc 50 | trimSuffix "-" -}}
+{{- else if contains $word .Release.Name }}{{ .Release.Name | trunc 50 | trimSuffix "-" -}}
+{{- else }}{{ printf "%s-%s" .Release.Name (include "mailrelay.application" .) | trunc 50 | trimSuffix "-" }}{{ end -}}
+{{- end }}
+
+{{- define "mailrelay.serviceAccount" -}}
+{{ .Values.serviceAccount.name | default (ternary (include "mailrelay.name" .) "default" .Values.serviceAccount.create) }}
 {{- end }}
 
 {{- define "mailrelay.selector" -}}
-app.kubernetes.io/name: mailrelay-operator
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "mailrelay.application" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: operator
 {{- end }}
 
+{{/* Takes a list of the chart's context and of maps of further labels: the former win, and the chart's own win over all. */}}
+{{- define "mailrelay.labelsWith" -}}
+{{- $chart := index . 0 -}}
+{{- $labels := include "mailrelay.selector" $chart | fromYaml -}}
+{{- $_ := merge $labels (dict
+  "app.kubernetes.io/version" (include "mailrelay.labelValue" $chart.Chart.AppVersion)
+  "app.kubernetes.io/part-of" "mailrelay"
+  "app.kubernetes.io/managed-by" $chart.Release.Service
+  "helm.sh/chart" (include "mailrelay.labelValue" (printf "%s-%s" $chart.Chart.Name $chart.Chart.Version))) -}}
+{{- range rest . }}{{ $_ := merge $labels (. | default dict) }}{{ end -}}
+{{ toYaml $labels }}
+{{- end }}
+
 {{- define "mailrelay.labels" -}}
-{{ include "mailrelay.selector" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/part-of: mailrelay
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
-{{- with .Values.commonLabels }}
-{{ toYaml . }}
+{{ include "mailrelay.labelsWith" (list . .Values.commonLabels) }}
+{{- end }}
+
+{{/* Neither labels nor tags of images take the + of a version. */}}
+{{- define "mailrelay.labelValue" -}}
+{{ . | replace "+" "_" | trunc 63 | trimAll "-_." }}
+{{- end }}
+
+{{/*
+Takes a list of the values of an image, of those of the other one, and of the chart's context. What an image does not say
+is as the other one has it, but for the tag of the relay's, which is no reason for another operator.
+*/}}
+{{- define "mailrelay.image" -}}
+{{- $image := index . 0 }}{{ $other := index . 1 }}{{ $chart := index . 2 -}}
+{{- $repository := $image.repository | default $other.repository | required "image.repository is not set: name where you pushed the image, such as --set image.repository=registry.example.com/mailrelay" -}}
+{{- with $chart.Values.global.imageRegistry -}}
+  {{- $repository = printf "%s/%s" (trimSuffix "/" .) (regexReplaceAll "^([^/]*[.:][^/]*|localhost)/" $repository "") -}}
+{{- end -}}
+{{- $digest := $image.digest -}}
+{{- if not (or $digest $image.tag) }}{{ $digest = $other.digest }}{{ end -}}
+{{- if $digest }}{{ $repository }}@{{ $digest -}}
+{{- else }}{{ $repository }}:{{ $image.tag | default $chart.Values.image.tag | default (include "mailrelay.labelValue" $chart.Chart.AppVersion) }}{{ end -}}
+{{- end }}
+
+{{/* What a security context of pods says, without what a cluster assigns itself. */}}
+{{- define "mailrelay.podSecurityContext" -}}
+{{- if .Values.openshift }}{{ toYaml (omit .Values.podSecurityContext "runAsUser" "runAsGroup" "fsGroup") }}
+{{- else }}{{ toYaml .Values.podSecurityContext }}{{ end -}}
+{{- end }}
+
+{{/* Replicas on different nodes, unless told otherwise. */}}
+{{- define "mailrelay.affinity" -}}
+{{- if .Values.affinity }}{{ toYaml .Values.affinity }}
+{{- else if gt (int .Values.replicas) 1 -}}
+podAntiAffinity:
+  preferredDuringSchedulingIgnoredDuringExecution:
+    - weight: 100
+      podAffinityTerm:
+        topologyKey: kubernetes.io/hostname
+        labelSelector:
+          matchLabels:
+            {{- include "mailrelay.selector" . | nindent 12 }}
 {{- end }}
 {{- end }}
 
-{{/* Takes a list of the image's values and the chart's context. */}}
-{{- define "mailrelay.image" -}}
-{{- $image := index . 0 }}{{ $chart := index . 1 -}}
-{{- $repository := $image.repository | default $chart.Values.image.repository | required "image.repository is not set: name where you pushed the image, such as --set image.repository=registry.example.com/mailrelay" -}}
-{{- if $image.digest }}{{ $repository }}@{{ $image.digest }}{{ else }}{{ $repository }}:{{ $image.tag | default $chart.Chart.AppVersion }}{{ end -}}
+{{/* Where "helm test" has its relay. */}}
+{{- define "mailrelay.testNamespace" -}}
+{{ if .Values.watchNamespaces }}{{ first .Values.watchNamespaces }}{{ else }}{{ .Release.Namespace }}{{ end }}
 {{- end }}

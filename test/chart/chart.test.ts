@@ -1,0 +1,192 @@
+/** The chart as whole artefacts to read, its images, and its names and labels, whatever the values. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { parse, stringify } from 'yaml';
+import { assertGolden } from '#test/golden/golden.ts';
+import {
+  argumentsOf,
+  CHART,
+  changed,
+  EVERYTHING,
+  helm,
+  IMAGE,
+  only,
+  podOf,
+  problem,
+  rendered,
+  template,
+  type Values,
+} from './rendered.ts';
+
+const DIGEST = `sha256:${'a'.repeat(64)}`;
+const OTHER_DIGEST = `sha256:${'b'.repeat(64)}`;
+
+const imagesOf = (values: Values) => {
+  const objects = rendered(values);
+  const relay = argumentsOf(objects).find((argument) => argument.startsWith('--relay-image='));
+  return [podOf(objects).spec.containers[0].image, relay?.slice('--relay-image='.length)];
+};
+
+describe('the chart', { skip: problem }, () => {
+  test('lint finds nothing', () => {
+    const said = execFileSync(helm, ['lint', '--strict', CHART, '--set', `image.repository=${IMAGE}`], {
+      encoding: 'utf8',
+      stdio: 'pipe',
+    });
+    assert.doesNotMatch(said, /\[(INFO|WARNING|ERROR)\]/);
+  });
+
+  for (const [name, values] of [
+    ['default', {}],
+    ['everything', EVERYTHING],
+    ['namespaces', { watchNamespaces: ['mail', 'shop'] }],
+  ] as const)
+    test(`renders as reviewed: ${name}`, () => {
+      assertGolden(`chart-${name}.yaml`, template(values));
+    });
+
+  test('every default value is one that the schema knows, and an unknown one is refused', () => {
+    assert.throws(() => template({ replica: 2 }), /replica/);
+    assert.throws(() => template({ networkPolicy: { egres: {} } }), /egres/);
+    assert.throws(() => template({ healthPort: 80 }), /healthPort/);
+    assert.throws(() => template({ image: { repository: '' } }), /name where you pushed the image/);
+  });
+});
+
+describe('the images', { skip: problem }, () => {
+  const relay = (image: object) => ({ relay: { image } });
+  const own = (image: object) => ({ image: { repository: IMAGE, ...image } });
+  const CASES: readonly [string, Values, string, string][] = [
+    ['nothing is said: the version of the chart', {}, `${IMAGE}:0.1.0`, `${IMAGE}:0.1.0`],
+    ['a tag reaches the relays', own({ tag: 'x' }), `${IMAGE}:x`, `${IMAGE}:x`],
+    ['a digest reaches the relays', own({ digest: DIGEST }), `${IMAGE}@${DIGEST}`, `${IMAGE}@${DIGEST}`],
+    [
+      'a digest of the relays alone is that of both',
+      relay({ digest: DIGEST }),
+      `${IMAGE}@${DIGEST}`,
+      `${IMAGE}@${DIGEST}`,
+    ],
+    [
+      'a tag of the relays is no reason for another operator',
+      relay({ tag: 'old' }),
+      `${IMAGE}:0.1.0`,
+      `${IMAGE}:old`,
+    ],
+    [
+      'relays of an older tag beside an operator by digest',
+      { ...own({ digest: DIGEST }), ...relay({ tag: 'old' }) },
+      `${IMAGE}@${DIGEST}`,
+      `${IMAGE}:old`,
+    ],
+    [
+      'relays by digest beside an operator of a tag',
+      { ...own({ tag: 'new' }), ...relay({ digest: DIGEST }) },
+      `${IMAGE}:new`,
+      `${IMAGE}@${DIGEST}`,
+    ],
+    [
+      'each its own digest',
+      { ...own({ digest: DIGEST }), ...relay({ digest: OTHER_DIGEST }) },
+      `${IMAGE}@${DIGEST}`,
+      `${IMAGE}@${OTHER_DIGEST}`,
+    ],
+    [
+      'another repository of the relays',
+      { ...own({ tag: 'x' }), ...relay({ repository: 'other.example/relay' }) },
+      `${IMAGE}:x`,
+      'other.example/relay:x',
+    ],
+  ];
+  for (const [what, values, operator, relays] of CASES)
+    test(what, () => assert.deepEqual(imagesOf(values), [operator, relays]));
+
+  test('the registry of all images takes the place of that of a repository', () => {
+    for (const [repository, path] of [
+      ['registry.example/team/mailrelay', 'team/mailrelay'],
+      ['localhost:5000/mailrelay', 'mailrelay'],
+      ['localhost/mailrelay', 'mailrelay'],
+      ['team/mailrelay', 'team/mailrelay'],
+      ['mailrelay', 'mailrelay'],
+    ]) {
+      const [operator, relays] = imagesOf({
+        global: { imageRegistry: 'mirror.example/cache' },
+        image: { repository },
+      });
+      assert.equal(operator, `mirror.example/cache/${path}:0.1.0`);
+      assert.equal(relays, operator);
+    }
+  });
+});
+
+describe('names and labels', { skip: problem }, () => {
+  const NAMES: readonly [string, Values, string, string][] = [
+    ['mailrelay', {}, 'mailrelay', 'mailrelay-operator'],
+    ['prod', {}, 'prod-mailrelay-operator', 'mailrelay-operator'],
+    ['prod', { nameOverride: 'post' }, 'prod-post', 'post'],
+    ['post-prod', { nameOverride: 'post' }, 'post-prod', 'post'],
+    ['prod', { fullnameOverride: 'post' }, 'post', 'mailrelay-operator'],
+  ];
+  for (const [release, values, object, application] of NAMES)
+    test(`release ${release} with ${JSON.stringify(values)}: ${object}`, () => {
+      const { metadata } = only(rendered(values, { release }), 'Deployment');
+      assert.equal(metadata.name, object);
+      assert.equal(metadata.labels['app.kubernetes.io/name'], application);
+    });
+
+  const LABELS: Values = {
+    'app.kubernetes.io/name': 'other',
+    'app.kubernetes.io/instance': 'other',
+    'app.kubernetes.io/component': 'other',
+    team: 'mail',
+  };
+  for (const values of [{}, { podLabels: LABELS }, { commonLabels: LABELS }] as const)
+    for (const release of ['mailrelay', '123', '1e3', 'true'])
+      test(`selectors find the pods of ${release}, whatever ${Object.keys(values)[0] ?? 'the defaults'} say`, () => {
+        const objects = rendered(
+          {
+            ...values,
+            podDisruptionBudget: { enabled: true },
+            metrics: { serviceMonitor: { enabled: true }, podMonitor: { enabled: true } },
+          },
+          { release },
+        );
+        const { labels } = podOf(objects).metadata;
+        const service = only(objects, 'Service', `${only(objects, 'Deployment').metadata.name}-metrics`);
+        const selectors = [
+          only(objects, 'Deployment').spec.selector.matchLabels,
+          only(objects, 'NetworkPolicy').spec.podSelector.matchLabels,
+          only(objects, 'PodDisruptionBudget').spec.selector.matchLabels,
+          only(objects, 'PodMonitor').spec.selector.matchLabels,
+          service.spec.selector,
+        ];
+        for (const selector of selectors)
+          for (const [key, value] of Object.entries(selector)) {
+            assert.equal(typeof value, 'string');
+            assert.equal(labels[key], value, key);
+          }
+        const monitored = only(objects, 'ServiceMonitor').spec.selector.matchLabels;
+        for (const [key, value] of Object.entries(monitored))
+          assert.equal(service.metadata.labels[key], value);
+        const sink = objects.find(({ metadata }) => metadata.name.endsWith('-sink'));
+        const tester = only(objects, 'Pod').metadata.labels;
+        for (const [key, value] of Object.entries(sink?.spec.selector)) assert.equal(tester[key], value);
+      });
+
+  test('a version with a + is a label and a tag all the same', () => {
+    const objects = changed(
+      (chart) => {
+        const path = join(chart, 'Chart.yaml');
+        const versions = { version: '1.2.3+build.7', appVersion: '1.2.3-rc.1+build.7' };
+        writeFileSync(path, stringify({ ...parse(readFileSync(path, 'utf8')), ...versions }));
+      },
+      (chart) => rendered({}, { chart }),
+    );
+    assert.equal(podOf(objects).spec.containers[0].image, `${IMAGE}:1.2.3-rc.1_build.7`);
+    for (const { metadata } of objects)
+      for (const value of Object.values(metadata.labels))
+        assert.match(value, /^[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$/);
+  });
+});
