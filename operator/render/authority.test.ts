@@ -30,6 +30,19 @@ test('what is published stays while a pod has not told, and goes when all have',
   assert.equal(authorityOf({ relay, objects, pods: [pod(0, pem('A')), pod(1, pem('A'))] }), pem('A'));
 });
 
+test('another authority is published beside the old one until no pod serves that', () => {
+  const objects = published(pem('OLD'));
+  const [old, fresh] = [pem('OLD'), pem('NEW')];
+  const both = `${fresh}\n${old}`;
+  assert.equal(authorityOf({ relay, objects, pods: [pod(0, fresh), pod(1, old)] }), both);
+  // One is being replaced, one leaves.
+  assert.equal(authorityOf({ relay, objects, pods: [pod(0, fresh)] }), both);
+  const pods = [pod(0, fresh), pod(1, fresh)];
+  assert.equal(authorityOf({ relay, objects, pods, leaving: [pod(2, old)] }), both);
+  assert.equal(authorityOf({ relay, objects, pods, leaving: [podView('relay-2', undefined)] }), both);
+  assert.equal(authorityOf({ relay, objects, pods, leaving: [pod(2, fresh)] }), fresh);
+});
+
 test('nothing is published where nothing is known, or nothing is wanted', () => {
   assert.equal(renderAuthority(relay, ''), undefined);
   assert.equal(renderAuthority(relayObject(), pem('A')), undefined);

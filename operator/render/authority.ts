@@ -1,7 +1,7 @@
 /**
  * The ConfigMap with the authority of the certificate inside the cluster, for workloads that verify the relay. The pods
- * tell it: it is public, and the operator reads no Secrets. While a pod has not told, what stands there stays beside
- * what the others tell, so that nobody loses trust because a pod is away. Pure.
+ * tell it: it is public, and the operator reads no Secrets. While a pod has not told, or is still to come, what stands
+ * there stays beside what the others tell, and that of pods that leave too: an authority goes when nobody serves it. Pure.
  */
 import type { MailRelay } from '#crds/mailrelay.ts';
 import type { World } from '../world.ts';
@@ -11,9 +11,14 @@ import type { Rendered } from './rendered.ts';
 const FILE = 'ca.crt';
 
 /** The certificates to publish, each once, in one order; empty when nothing is known. */
-export function authorityOf({ relay, pods, objects }: Pick<World, 'relay' | 'pods' | 'objects'>): string {
-  const told = pods.map(({ report }) => report?.internalAuthority ?? undefined);
-  const isComplete = told.length > 0 && !told.includes(undefined);
+export function authorityOf({
+  relay,
+  pods,
+  leaving = [],
+  objects,
+}: Pick<World, 'relay' | 'pods' | 'objects'> & Partial<Pick<World, 'leaving'>>): string {
+  const told = [...pods, ...leaving].map(({ report }) => report?.internalAuthority ?? undefined);
+  const isComplete = told.length > 0 && pods.length >= relay.spec.replicas && !told.includes(undefined);
   const stands = isComplete ? undefined : publishedIn(relay, objects);
   const certificates = [...told, stands].flatMap(
     (text) => text?.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [],

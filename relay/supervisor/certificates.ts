@@ -22,6 +22,8 @@ export type CertificateStatus = Pick<
   | 'internalAuthority'
 >;
 
+type Seen = ReturnType<CertificateInService['look']>;
+
 export class Certificates {
   readonly #log: Log;
   readonly #host = new CertificateInService();
@@ -39,12 +41,16 @@ export class Certificates {
   /** Takes what is mounted now, where it can be used; true when there is a new pair. */
   look(inputs: Inputs, policy: Policy, now: Date): boolean {
     const { internalTls } = policy.inbound;
-    const isNew = this.#lookAt(this.#host, inputs, [policy.hostname], needsKeyPair(policy), now);
+    const hosts = [policy.hostname];
+    const isNew = this.#lookAt(this.#host, inputs, hosts, needsKeyPair(policy), now).kind === 'taken';
     if (internalTls === null) return isNew;
     const files: Files = inputs.materials.secrets[internalTls.secret] ?? {};
-    this.#authority = certificatesIn(files['ca.crt']);
     const mounted = { cert: files['tls.crt'], key: files['tls.key'] };
-    return this.#lookAt(this.#internal, mounted, internalTls.names, true, now) || isNew;
+    const seen = this.#lookAt(this.#internal, mounted, internalTls.names, true, now);
+    // What is served while another pair is refused was issued by the authority that came with it.
+    if (seen.kind !== 'refused' || this.#authority === null)
+      this.#authority = certificatesIn(files['ca.crt']);
+    return seen.kind === 'taken' || isNew;
   }
 
   /** What to say of them under this policy. */
@@ -65,14 +71,14 @@ export class Certificates {
     hosts: readonly string[],
     isWanted: boolean,
     now: Date,
-  ): boolean {
+  ): Seen {
     const seen = service.look(mounted, hosts, now);
     if (seen.kind === 'refused' && isWanted)
       this.#log('certificate_not_taken', { names: hosts, reason: seen.reason, message: seen.message });
-    if (seen.kind !== 'taken') return false;
+    if (seen.kind !== 'taken') return seen;
     const { serial, notAfter, names } = seen.facts;
     const event = seen.first ? 'certificate_loaded' : 'certificate_replaced';
     this.#log(event, { serial, notAfter, names, warning: seen.warning });
-    return true;
+    return seen;
   }
 }

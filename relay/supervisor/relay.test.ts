@@ -324,8 +324,9 @@ test('names inside the cluster get a pair of their own, renewed by itself, and i
     'certificates alone, whatever else is in ca.crt',
   );
 
-  mountInside({ cert: second.cert, key: first.key });
+  mountInside({ cert: first.cert, key: second.key });
   await eventually(() => started.status().internalCertificateProblem?.reason === 'KeyMismatch');
+  assert.equal(started.status().internalAuthority?.trim(), second.cert.trim(), 'of what is served');
   assert.equal(await serialServed(inside), served[1]);
   mountPair(await makePair());
   await eventually(async () => (await serialServed()) !== hostSerial);
