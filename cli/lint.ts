@@ -5,7 +5,7 @@ import { options, outputOption, UsageError } from './usage.ts';
 const HELP = `Usage: mailrelay lint -f FILE [-o json]
 
 Checks every MailRelay in a file or folder: schema, unknown fields and cross-field rules, as the API server does. What
-compares with a stored object (a smaller queue.storage.size, another queue.mode) only the API server can check.
+compares with a stored object (another queue.mode) only the API server can check.
 Exit status 1 when something is wrong.
 
   -f, --file PATH     file or folder of YAML documents

@@ -99,6 +99,11 @@ export const REASONS = {
     cause: 'The API server refuses an object of this relay (its own rules, admission, quota or RBAC).',
     cure: 'The message quotes the API server; mend what it names. Claims grow where their StorageClass has allowVolumeExpansion.',
   },
+  StorageCannotShrink: {
+    type: 'Stalled',
+    cause: 'queue.storage.size is smaller than what a claim has; the pods keep their volumes.',
+    cure: 'Set at least the size that the message names. What a claim asked for and never got may be taken back.',
+  },
   SpecInvalid: {
     type: 'Stalled',
     cause: 'The spec breaks a rule of this version (stored before the rule existed).',

@@ -22,7 +22,9 @@ const queue = z
       ),
     storage: z
       .object({
-        size: size().optional().describe('Size of the claim of each pod. Default: 1Gi. Can only grow.'),
+        size: size()
+          .optional()
+          .describe('Size of the claim of each pod. Default: 1Gi. Not less than the volumes have.'),
         className: objectName()
           .optional()
           .describe('StorageClass of the claims. Default: the default class.'),

@@ -100,12 +100,13 @@ export const RESTART_CONTRACT: readonly RestartRule[] = [
       'The StatefulSet rolls, each pod is drained first. What the API server refuses of it is told in the status, and the pods run on as they are.',
   },
   {
-    field: 'spec.queue.storage.size, larger',
+    field: 'spec.queue.storage.size',
     effect: 'nothing',
-    gloss: 'The claims are patched and the StatefulSet is made anew around its running pods.',
+    gloss:
+      'The claims are patched and the StatefulSet is made anew around its running pods. What was never granted is taken back; less than a volume has is refused in the status (StorageCannotShrink).',
   },
   {
-    field: 'spec.queue.storage.size, smaller; spec.queue.mode; spec.queue.storage.className',
+    field: 'spec.queue.mode; spec.queue.storage.className',
     effect: 'refused',
     gloss: 'The API server answers with the way to move.',
   },

@@ -230,20 +230,16 @@ export const RULES: readonly Rule[] = [
   ...PEER_RULES,
 ];
 
-const effectiveSize = (object: string) =>
-  `quantity(has(${object}.queue) && has(${object}.queue.storage) && has(${object}.queue.storage.size) ? ${object}.queue.storage.size : '1Gi')`;
 const effectiveMode = (object: string) =>
   `(has(${object}.queue) && has(${object}.queue.mode) ? ${object}.queue.mode : 'Durable')`;
 const effectiveClass = (object: string) =>
   `(has(${object}.queue) && has(${object}.queue.storage) && has(${object}.queue.storage.className) ? ${object}.queue.storage.className : '')`;
 
-/** What an update may not do; checked by the API server alone, which has the old object. */
+/**
+ * What an update may not do; checked by the API server alone, which has the old object. What the volumes really have it does
+ * not know: see operator/judge/storage.ts.
+ */
 export const TRANSITION_RULES: readonly { readonly cel: string; readonly message: string }[] = [
-  {
-    cel: `${effectiveSize('self')}.compareTo(${effectiveSize('oldSelf')}) >= 0`,
-    message:
-      'queue.storage.size cannot shrink: make a second MailRelay with the smaller size, move the traffic, and delete this one when its queue is empty',
-  },
   {
     cel: `${effectiveClass('self')} == ${effectiveClass('oldSelf')}`,
     message:

@@ -4,16 +4,14 @@
  * fails at, comes back as an obstacle, and the rest goes on; where it does not answer, that is thrown.
  */
 import type { MailRelay } from '#crds/mailrelay.ts';
-import { isNumbered } from '#crds/scalefile.ts';
 import { ANNOTATIONS, FIELD_MANAGER } from '#crds/wellknown.ts';
 import type { Answers } from './answers.ts';
 import { hasController, isGoing, isLabelledFor, isOwnedBy, stamped } from './compare.ts';
+import { planStorage, type StatefulSetSpec, type StoragePlan, withClaimsOf } from './judge/storage.ts';
 import type { Client, KubeObject } from './kube/client.ts';
 import { isKubeError } from './kube/errors.ts';
 import { CLAIM, type Kind, MAIL_RELAY, OWNED, pathOf, STATEFUL_SET } from './kube/kinds.ts';
 import type { Rendered } from './render/index.ts';
-import { objectNames } from './render/metadata.ts';
-import { isAtLeast } from './render/quantity.ts';
 import type { Obstacle, World } from './world.ts';
 
 export type Writer = Pick<Client, 'request'>;
@@ -79,16 +77,17 @@ async function applyOne(
       return { kind: 'going', object: `${MAIL_RELAY.kind}/${world.relay.metadata.name}` };
     const claim = kind === STATEFUL_SET ? await foreignClaim(writer, world, wanted) : undefined;
     if (claim !== undefined) return { kind: 'nameTaken', object: claim };
-    if (live && kind === STATEFUL_SET && storageOf(live) !== storageOf(wanted)) {
-      // The rest of it first: nothing is taken away for one that the API server then refuses.
-      await send(writer, path, withClaimsOf(live, wanted), live);
+    const storage = live && kind === STATEFUL_SET ? planStorage(world, live, wanted) : undefined;
+    // The rest of it first: nothing is taken away for one that the API server then refuses.
+    const target = live && storage ? withClaimsOf(live, wanted) : wanted;
+    if (storage?.kind !== 'shrinks' || !live || !answers.stands(live, target)) {
+      answers.note(target, await send(writer, path, target, live));
       onWrite('applied', name);
-      await growStorage(writer, world, live, wanted, onWrite);
-      return { kind: 'going', object: name };
     }
-    answers.note(wanted, await send(writer, path, wanted, live));
-    onWrite('applied', name);
-    return undefined;
+    if (storage?.kind === 'shrinks') return storage;
+    if (!live || !storage) return undefined;
+    await changeStorage(writer, live, storage, onWrite);
+    return { kind: 'going', object: name };
   } catch (error) {
     return obstacleOf(name, error);
   }
@@ -137,53 +136,21 @@ function claimNames({ metadata, spec }: Rendered): string[] {
   );
 }
 
-interface StatefulSetSpec {
-  readonly replicas: number;
-  readonly volumeClaimTemplates?: readonly {
-    readonly metadata: { readonly name: string };
-    readonly spec: ClaimSpec;
-  }[];
-}
-
-interface ClaimSpec {
-  readonly resources: { readonly requests: { readonly storage: string } };
-}
-
 /**
  * Claim templates cannot change: the claims are patched, and the StatefulSet is deleted around its running pods; when
  * it is gone it is made anew. Each step is safe to repeat.
  */
-async function growStorage(
+async function changeStorage(
   writer: Writer,
-  { objects, relay }: World,
   live: KubeObject,
-  wanted: Rendered,
+  { claims, size }: Extract<StoragePlan, { kind: 'changes' }>,
   onWrite: OnWrite,
 ): Promise<void> {
-  const storage = storageOf(wanted);
-  const prefix = objectNames.claim(relay.metadata.name);
-  const claims = [...objects.values()].filter(
-    ({ kind, metadata }) => kind === CLAIM.kind && isNumbered(metadata.name, prefix),
-  );
   for (const claim of claims) {
-    const { resources } = claim['spec'] as ClaimSpec;
-    // A claim that somebody made larger stays so: none can shrink.
-    if (isAtLeast(resources.requests.storage, storage)) continue;
-    await mergePatch(writer, CLAIM, claim, { spec: { resources: { requests: { storage } } } });
+    await mergePatch(writer, CLAIM, claim, { spec: { resources: { requests: { storage: size } } } });
     onWrite('patched', `${CLAIM.kind}/${claim.metadata.name}`);
   }
   await remove(writer, STATEFUL_SET, live, 'Orphan', onWrite);
-}
-
-function withClaimsOf(live: KubeObject, wanted: Rendered): Rendered {
-  const { volumeClaimTemplates } = live['spec'] as StatefulSetSpec;
-  return { ...wanted, spec: { ...(wanted['spec'] as StatefulSetSpec), volumeClaimTemplates } };
-}
-
-/** What each claim asks for; nothing in mode CutThrough, which has no claims. */
-function storageOf(set: { readonly [field: string]: unknown }): string {
-  const { volumeClaimTemplates = [] } = set['spec'] as StatefulSetSpec;
-  return volumeClaimTemplates[0]?.spec.resources.requests.storage ?? '0';
 }
 
 async function prune(

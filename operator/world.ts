@@ -56,6 +56,8 @@ export type Obstacle =
   | { kind: 'going'; object: string }
   /** Its pods are replaced after those of other relays. */
   | { kind: 'waitsForTurn'; object: string }
+  /** queue.storage.size is less than this claim has. */
+  | { kind: 'shrinks'; object: string; size: string; granted: string }
   | { kind: 'denied'; object: string; message: string }
   /** The API server failed at it: tried again, once the status tells of it. */
   | { kind: 'failed'; object: string; error: KubeError };

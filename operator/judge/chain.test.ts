@@ -162,6 +162,17 @@ const CASES: readonly Case[] = [
     'NameTaken',
   ],
   [
+    'a volume cannot shrink',
+    {
+      obstacles: [
+        { kind: 'shrinks', object: 'PersistentVolumeClaim/spool-relay-0', size: '1Gi', granted: '2Gi' },
+      ],
+    },
+    'Stalled',
+    'True',
+    'StorageCannotShrink',
+  ],
+  [
     'a quota refuses the pods',
     { obstacles: [{ kind: 'denied', object: 'StatefulSet/relay', message: 'quota' }] },
     'Stalled',

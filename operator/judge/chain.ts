@@ -8,11 +8,13 @@ import * as certificate from './certificate.ts';
 import * as check from './checks.ts';
 import type { Check, Finding, Judged } from './finding.ts';
 import * as scaling from './scaling.ts';
+import * as storage from './storage.ts';
 
 const STALLED: readonly Check[] = [
   check.specInvalid, // stored before a rule existed, or by a newer operator
   anew.otherInstallation, // an object of our name is another operator's
   check.nameTaken, // an object of our name is not ours
+  storage.storageShrinks, // less than the volumes have
   check.denied, // admission, quota or RBAC
   certificate.certManagerMissing, // an issuer is named and nobody is there to ask
   check.policyRefusedByPods, // the relay could not bring it up

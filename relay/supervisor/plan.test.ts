@@ -99,7 +99,7 @@ const CHANGES: Readonly<Record<string, MailRelaySpec[]>> = {
     { ...base, replicas: 3 },
   ],
   'spec.pod': [{ ...base, pod: { resources: { limits: { cpu: '2' } }, nodeSelector: { pool: 'mail' } } }],
-  'spec.queue.storage.size, larger': [{ ...base, queue: { ...base.queue, storage: { size: '2Gi' } } }],
+  'spec.queue.storage.size': [{ ...base, queue: { ...base.queue, storage: { size: '2Gi' } } }],
 };
 
 /** What the tasks of one pod do; the pods themselves are the operator's. */

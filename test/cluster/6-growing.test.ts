@@ -175,20 +175,13 @@ stringData: {username: relay, password: ${name}-password}
     await until('the queue of the pod before', async () => (await depthOf()) === 1);
   });
 
-  test('another queue.mode, or less storage, is refused with the way to move, and nothing changes', () => {
+  test('another queue.mode is refused with the way to move, and nothing changes', () => {
     const before = relayOf(NAMESPACE).metadata;
-    for (const [patch, words] of [
-      [
-        '{"spec":{"queue":{"mode":"CutThrough","storage":null}}}',
-        /queue\.mode cannot change: make a second MailRelay/,
-      ],
-      ['{"spec":{"queue":{"storage":{"size":"1Gi"}}}}', /size cannot shrink: make a second MailRelay/],
-    ] as const) {
-      assert.throws(
-        () => kubectl(['patch', 'mr', 'relay', '-n', NAMESPACE, '--type=merge', '-p', patch]),
-        words,
-      );
-    }
+    const patch = '{"spec":{"queue":{"mode":"CutThrough","storage":null}}}';
+    assert.throws(
+      () => kubectl(['patch', 'mr', 'relay', '-n', NAMESPACE, '--type=merge', '-p', patch]),
+      /queue\.mode cannot change: make a second MailRelay/,
+    );
     assert.equal(relayOf(NAMESPACE).metadata.generation, before.generation);
   });
 });

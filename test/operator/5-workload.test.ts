@@ -198,5 +198,40 @@ describe('what a MailRelay says of its workload', { concurrency: false }, () => 
     assert.equal(loadBalancerClass, 'example.com/other');
   });
 
+  test('a size that was never granted can be taken back, and only a real shrink is refused', async () => {
+    const fixed = {
+      apiVersion: 'storage.k8s.io/v1',
+      kind: 'StorageClass',
+      provisioner: 'mailrelay.test/none',
+    };
+    await api.put({ ...fixed, metadata: { name: 'fixed' } } as KubeObject, 'storageclasses');
+    const storageOf = (size: string) => ({ queue: { storage: { size, className: 'fixed' } } });
+    const name = 'sized';
+    const state = async () => {
+      const { metadata, status } = await get(MAIL_RELAY, name);
+      const { conditions = [] } = (status ?? {}) as {
+        conditions?: { type: string; reason: string; message: string; observedGeneration: number }[];
+      };
+      const stalled = conditions.find(({ type }) => type === 'Stalled');
+      return stalled?.observedGeneration === metadata.generation ? stalled : undefined;
+    };
+    const putSize = (size: string) => putRelay(api, relayNamed(NAMESPACE, name, storageOf(size)));
+    await putSize('10Gi');
+    await whenSettled(api, NAMESPACE, name);
+    const { metadata } = await get(STATEFUL_SET, name);
+    await putSize('10Ti');
+    assert.equal((await until('the class to refuse', state)).reason, 'Denied');
+    await putSize('10Gi');
+    await whenSettled(api, NAMESPACE, name);
+    await putSize('5Gi');
+    const stalled = await until('a refusal', state);
+    assert.equal(stalled.reason, 'StorageCannotShrink');
+    assert.match(stalled.message, /spool-sized-0.*: set 10Gi or more/);
+    await whenQuiet(api);
+    await putSize('10Gi');
+    await whenSettled(api, NAMESPACE, name);
+    assert.equal((await get(STATEFUL_SET, name)).metadata.uid, metadata.uid, 'it was made anew');
+  });
+
   test('and when it is taken back, all is well', () => settledWith({}));
 });

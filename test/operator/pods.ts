@@ -45,7 +45,7 @@ interface SetSpec {
   readonly replicas: number;
   readonly volumeClaimTemplates?: readonly {
     readonly metadata: { readonly name: string };
-    readonly spec: object;
+    readonly spec: { readonly resources: { readonly requests: object } };
   }[];
   readonly template: { readonly metadata: object; readonly spec: { readonly containers: object[] } };
 }
@@ -90,6 +90,9 @@ export class Pods {
     const address = this.#addresses.get(`${namespace}/${pod}`) ?? '';
     if (identity) this.#strangers.set(address, identity);
     else this.#strangers.delete(address);
+    const key = this.#places.get(address)?.key ?? '';
+    for (const poll of this.#polls.get(key) ?? []) this.#settle(poll);
+    this.#polls.delete(key);
   }
 
   async stop(): Promise<void> {
@@ -151,14 +154,17 @@ export class Pods {
       const name = `${template.metadata.name}-${metadata.name}-${ordinal}`;
       const body = {
         metadata: { ...template.metadata, name, namespace },
-        spec: { ...template.spec, volumeName: name, storageClassName: STORAGE_CLASS },
+        spec: { storageClassName: STORAGE_CLASS, ...template.spec, volumeName: name },
       };
       try {
         await this.#plane.admin.request({ method: 'POST', path: pathOf(CLAIM, namespace), body });
+        const { requests: capacity } = template.spec.resources;
+        await this.#setStatus(CLAIM, { name, namespace }, { phase: 'Bound', capacity });
       } catch (error) {
         // It is there: claims outlive their pods.
         if (!isKubeError(error, 'conflict')) throw error;
       }
+      // As one that waited is bound.
       await this.#setStatus(CLAIM, { name, namespace }, { phase: 'Bound' });
     }
   }
@@ -218,8 +224,13 @@ export class Pods {
       const name = `${metadata.name}-${ordinal}`;
       const podKey = `${metadata.namespace}/${name}`;
       if (!this.#addresses.has(podKey)) return;
-      await this.#plane.admin.request({ method: 'DELETE', path: pathOf(POD, metadata.namespace, name) });
       this.#addresses.delete(podKey);
+      try {
+        await this.#plane.admin.request({ method: 'DELETE', path: pathOf(POD, metadata.namespace, name) });
+      } catch (error) {
+        // The garbage collector was first.
+        if (!isKubeError(error, 'notFound')) throw error;
+      }
     }
   }
 
@@ -283,7 +294,10 @@ export class Pods {
   #statusOf({ key, ordinal, identity }: Place): PodStatus | undefined {
     const orders = this.#orders.get(key);
     const address = this.#addresses.get(`${identity.namespace}/${identity.pod}`) ?? '';
-    return orders && { ...reportOf(orders, ordinal), identity: this.#strangers.get(address) ?? identity };
+    if (!orders) return undefined;
+    const report = reportOf(orders, ordinal);
+    const said = this.#strangers.get(address) ?? identity;
+    return { ...report, identity: said, revision: `${report.revision}.${said.uid}` };
   }
 }
 

@@ -86,7 +86,8 @@ export async function whenSettled(
         method: 'GET',
         path: pathOf(MAIL_RELAY, namespace, name),
       });
-      return isSettled(relay) ? relay : undefined;
+      if (!isSettled(relay)) throw new Error(JSON.stringify(relay.status?.conditions));
+      return relay;
     },
     withinMs,
   );

@@ -1,0 +1,92 @@
+/**
+ * What becomes of a queue.storage.size that is not that of the StatefulSet. A volume never shrinks, so a smaller size is
+ * refused where a claim really has more; what was asked for and not granted can be taken back, as after a slip of the pen
+ * on a class that cannot expand. A provisioner may grant more than it was asked for: that alone is no reason to refuse. Pure.
+ */
+import { isNumbered } from '#crds/scalefile.ts';
+import type { KubeObject } from '../kube/client.ts';
+import { CLAIM } from '../kube/kinds.ts';
+import type { Rendered } from '../render/index.ts';
+import { objectNames } from '../render/metadata.ts';
+import { isAtLeast } from '../render/quantity.ts';
+import type { World } from '../world.ts';
+import { type Check, is } from './finding.ts';
+
+export interface StatefulSetSpec {
+  readonly replicas: number;
+  readonly volumeClaimTemplates?: readonly {
+    readonly metadata: { readonly name: string };
+    readonly spec: ClaimSpec;
+  }[];
+}
+
+interface ClaimSpec {
+  readonly resources: { readonly requests: { readonly storage: string } };
+}
+
+export type StoragePlan =
+  /** Claims that are to ask for another size, before the StatefulSet is made anew. */
+  | { kind: 'changes'; claims: readonly KubeObject[]; size: string }
+  /** A volume would have to shrink: the StatefulSet keeps the size that it has. */
+  | { kind: 'shrinks'; object: string; size: string; granted: string };
+
+/** Undefined where the size is as it was. */
+export function planStorage(world: World, live: KubeObject, wanted: Rendered): StoragePlan | undefined {
+  const [before, size] = [storageOf(live), storageOf(wanted)];
+  if (before === size) return undefined;
+  const claims = claimsOf(world);
+  const larger = isAtLeast(size, before)
+    ? undefined
+    : claims.find((claim) => !isAtLeast(size, grantedOf(claim)));
+  if (larger)
+    return {
+      kind: 'shrinks',
+      object: `${CLAIM.kind}/${larger.metadata.name}`,
+      size,
+      granted: grantedOf(larger),
+    };
+  return { kind: 'changes', claims: claims.filter((claim) => mayAskFor(claim, size, before)), size };
+}
+
+export function withClaimsOf(live: KubeObject, wanted: Rendered): Rendered {
+  const { volumeClaimTemplates } = live['spec'] as StatefulSetSpec;
+  return { ...wanted, spec: { ...(wanted['spec'] as StatefulSetSpec), volumeClaimTemplates } };
+}
+
+export const storageShrinks: Check = ({ obstacles }) => {
+  const found = obstacles.find((obstacle) => obstacle.kind === 'shrinks');
+  if (!found) return undefined;
+  const text = `queue.storage.size ${found.size} is less than the ${found.granted} of ${found.object}, and a volume cannot shrink`;
+  const cure = `set ${found.granted} or more, or make a second MailRelay with the smaller size, move the traffic, and delete this one when its queue is empty`;
+  return is('True', 'StorageCannotShrink', `${text}: ${cure}`);
+};
+
+/**
+ * A claim may ask for more than before, and for less while that is more than it has. What somebody else made it ask for
+ * stays.
+ */
+function mayAskFor(claim: KubeObject, size: string, before: string): boolean {
+  const { storage } = (claim['spec'] as ClaimSpec).resources.requests;
+  if (!isAtLeast(storage, size)) return true;
+  return storage === before && storage !== size && !isAtLeast(grantedOf(claim), size);
+}
+
+/** By their names: a copy that somebody made carries our labels, and is not ours. */
+function claimsOf({ objects, relay }: World): KubeObject[] {
+  const prefix = objectNames.claim(relay.metadata.name);
+  return [...objects.values()].filter(
+    ({ kind, metadata }) => kind === CLAIM.kind && isNumbered(metadata.name, prefix),
+  );
+}
+
+/** What its volume really has; nothing before there is one. */
+function grantedOf(claim: KubeObject): string {
+  const { capacity } = (claim['status'] ?? {}) as { capacity?: { storage?: string } };
+  return capacity?.storage ?? '0';
+}
+
+/** What each claim asks for; nothing in mode CutThrough, which has no claims. */
+function storageOf(set: { readonly [field: string]: unknown }): string {
+  const { volumeClaimTemplates = [] } = set['spec'] as StatefulSetSpec;
+  return volumeClaimTemplates[0]?.spec.resources.requests.storage ?? '0';
+}
