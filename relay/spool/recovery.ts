@@ -9,12 +9,15 @@ import { existsSync, renameSync, rmSync, statSync } from 'node:fs';
 import { faultOf, type StoreError, tellsOfDamage } from './fault.ts';
 import { copyDurably, syncFolderOf } from './files.ts';
 import { OpenStore } from './openstore.ts';
-import { type Salvaged, salvage } from './salvage.ts';
+import { enterMissing, rowsBehindBreak, type Salvaged, salvage } from './salvage.ts';
+import type { Row } from './sqlitefile.ts';
 
 export type Recovered =
   /** Another process has done it. */
   | { kind: 'reopened' }
   | { kind: 'log-renewed'; reason: string }
+  /** So many messages were found behind a part of the log that cannot be read. */
+  | { kind: 'log-damaged'; messages: number }
   /** The damaged store has this name now. */
   | ({ kind: 'rebuilt'; reason: string; setAside: string } & Salvaged);
 
@@ -28,9 +31,23 @@ export function recover(path: string, notice: string): Recovered | undefined {
   if (existsSync(`${path}.new`)) putInPlace(path);
   if (!existsSync(path)) return undefined;
   renewLog(`${path}-wal`, notice === '');
+  // After an error what lies behind was not acknowledged; otherwise it may have been.
+  const behind = notice === '' ? rowsBehindBreak(path) : [];
   const damage = tellsOfDamage(notice) ? notice : damageOf(path);
-  if (damage !== undefined) return rebuild(path, damage.trim());
+  const rebuilt = damage === undefined ? undefined : rebuild(path, damage.trim());
+  const messages = behind.length > 0 ? enterInto(path, behind) : 0;
+  if (rebuilt) return rebuilt;
+  if (messages > 0) return { kind: 'log-damaged', messages };
   return notice === '' ? undefined : { kind: 'log-renewed', reason: notice.trim() };
+}
+
+function enterInto(path: string, rows: readonly Row[]): number {
+  const store = new OpenStore(path, 'late');
+  try {
+    return enterMissing(store, rows);
+  } finally {
+    store.close();
+  }
 }
 
 /** `mayStay`: nothing is known to be wrong with it, and a full disk is no reason not to start. */

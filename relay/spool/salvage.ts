@@ -5,8 +5,10 @@
  * knows. Whether a record or a body is whole is judged later, by its checksum, as always.
  */
 import { closeSync, fstatSync, openSync } from 'node:fs';
+import { crc32 } from 'node:zlib';
 import { type LogContents, readAt, readLog } from './logfile.ts';
 import { OpenStore } from './openstore.ts';
+import { decodeRecord, encodeRecord, type QueueRecord } from './record.ts';
 import {
   freePagesOf,
   PAGE_BYTES,
@@ -55,6 +57,38 @@ export function salvage(path: string, to: string): Salvaged {
   }
 }
 
+/**
+ * Rows in what is whole of the log behind a part that is not. SQLite gives them up; they may have been acknowledged, or
+ * were on their way when the power went. Without those on pages that were free in the end.
+ */
+export function rowsBehindBreak(path: string): Row[] {
+  const file = new StoreFile(path);
+  try {
+    const pages = file.withBehind();
+    const free = freePagesOf(pages);
+    return file.behind.filter((page) => !free.has(page)).flatMap((page) => rowsOnPage(pages, page));
+  } finally {
+    file.close();
+  }
+}
+
+/** Enters those messages of them that the store does not have; gives how many. */
+export function enterMissing(store: OpenStore, rows: readonly Row[]): number {
+  const { records, damaged } = store.tables;
+  const missing = new Map<string, QueueRecord>();
+  for (const { key, value = NOTHING } of rows) {
+    const decoded = decodeRecord(value);
+    if (decoded.kind === 'message' && !records.get(key) && !damaged.get(key))
+      missing.set(key, decoded.record);
+  }
+  store.transact((tables) => {
+    for (const [id, record] of missing) tables.records.put(id, encodeRecord(record));
+    for (const { key, value } of rows)
+      if (value && crc32(value) === missing.get(key)?.crc) tables.bodies.put(key, value);
+  });
+  return missing.size;
+}
+
 /** A store's file under its log. */
 class StoreFile implements Pages {
   readonly count: number;
@@ -74,6 +108,24 @@ class StoreFile implements Pages {
     const place = this.#contents.taken.get(number);
     if (place !== undefined && this.#log !== undefined) return readAt(this.#log, place, PAGE_BYTES);
     return readAt(this.#file, (number - 1) * PAGE_BYTES, PAGE_BYTES);
+  }
+
+  /** Pages that have a newer image behind a break in the log. */
+  get behind(): number[] {
+    return [...this.#contents.behind.keys()];
+  }
+
+  withBehind(): Pages {
+    const { behind } = this.#contents;
+    return {
+      count: Math.max(this.count, ...behind.keys()),
+      page: (number) => {
+        const place = behind.get(number);
+        return place === undefined || this.#log === undefined
+          ? this.page(number)
+          : readAt(this.#log, place, PAGE_BYTES);
+      },
+    };
   }
 
   close(): void {
