@@ -58,15 +58,22 @@ function row(name: string, first: string, rest: string): string {
   return `  ${name.padEnd(14)} ${first.padEnd(24)} ${rest}`.trimEnd();
 }
 
-function protection({ implicitTLS, starttls, auth }: Listener): string {
+function protection({ implicitTLS, starttls, auth, lineEndings }: Listener): string {
   const login = auth === 'Disabled' ? '' : `, login ${auth}`;
-  return `${implicitTLS ? 'TLS from the first byte' : `STARTTLS ${starttls}`}${login}`;
+  const lines = lineEndings === 'Strict' ? '' : `, line endings ${lineEndings}`;
+  return `${implicitTLS ? 'TLS from the first byte' : `STARTTLS ${starttls}`}${login}${lines}`;
 }
 
-function clientPolicyRow({ networks, starttls, minTlsVersion }: Policy['inbound']['clientPolicies'][number]) {
+function clientPolicyRow({
+  networks,
+  starttls,
+  minTlsVersion,
+  lineEndings,
+}: Policy['inbound']['clientPolicies'][number]) {
   const changes = [
     ...(starttls === null ? [] : [`STARTTLS ${starttls}`]),
     ...(minTlsVersion === null ? [] : [`${minTlsVersion} or later`]),
+    ...(lineEndings === null ? [] : [`line endings ${lineEndings}`]),
   ];
   return row('clients of', networks.join(', '), changes.join(', '));
 }

@@ -104,6 +104,7 @@ test('effectivePolicy applies the defaults of the reference', () => {
     port: 25,
     starttls: 'Enabled',
     implicitTLS: false,
+    lineEndings: 'Strict',
     auth: 'Disabled',
     proxyNetworks: [],
   });

@@ -4,14 +4,7 @@
  * validate.ts. Pure.
  */
 import type { MailRelaySpec } from './mailrelay.ts';
-import {
-  type Clients,
-  type Hop,
-  type Listener,
-  POLICY_FORMAT,
-  type Policy,
-  type StartTlsPolicy,
-} from './policyfile.ts';
+import { type Clients, type Hop, type Listener, POLICY_FORMAT, type Policy } from './policyfile.ts';
 import type { TlsLevel } from './tlslevel.ts';
 import { parseDuration, parseSize } from './units.ts';
 
@@ -93,17 +86,17 @@ export function listenerNeedsKeyPair({ implicitTLS, starttls }: Listener): boole
 
 function effectiveInbound(relay: RelayName, spec: MailRelaySpec): Policy['inbound'] {
   const { inbound } = spec;
-  const fallback = inbound.starttls ?? 'Enabled';
   const listeners =
     inbound.enabled === false ? [] : inbound.listeners.filter(({ enabled }) => enabled !== false);
   return {
     minTlsVersion: spec.tls?.minVersion ?? 'TLSv1.2',
     internalTls: effectiveInternalTls(relay, spec),
-    listeners: listeners.map((listener) => effectiveListener(listener, fallback, inbound.clients)),
-    clientPolicies: (inbound.clientPolicies ?? []).map(({ networks, starttls, minVersion }) => ({
+    listeners: listeners.map((listener) => effectiveListener(listener, inbound)),
+    clientPolicies: (inbound.clientPolicies ?? []).map(({ networks, starttls, minVersion, lineEndings }) => ({
       networks,
       starttls: starttls ?? null,
       minTlsVersion: minVersion ?? null,
+      lineEndings: lineEndings ?? null,
     })),
     acceptDomains: inbound.acceptDomains ?? [],
     masqueradeDomains: inbound.masqueradeDomains ?? [],
@@ -135,19 +128,19 @@ function effectiveLimits(limits: MailRelaySpec['inbound']['limits']): Policy['in
 
 function effectiveListener(
   listener: MailRelaySpec['inbound']['listeners'][number],
-  fallback: StartTlsPolicy,
-  clients: ClientsSpec | undefined,
+  inbound: MailRelaySpec['inbound'],
 ): Listener {
   const implicitTLS = listener.implicitTLS ?? false;
   return {
     name: listener.name,
     port: listener.port,
     // STARTTLS inside TLS does not exist (RFC 8314): an implicit listener has none to offer.
-    starttls: implicitTLS ? 'Disabled' : (listener.starttls ?? fallback),
+    starttls: implicitTLS ? 'Disabled' : (listener.starttls ?? inbound.starttls ?? 'Enabled'),
     implicitTLS,
+    lineEndings: listener.lineEndings ?? inbound.lineEndings ?? 'Strict',
     auth: listener.auth ?? 'Disabled',
     proxyNetworks: listener.proxyProtocol?.networks ?? [],
-    clients: effectiveClients(listener.clients ?? clients ?? {}),
+    clients: effectiveClients(listener.clients ?? inbound.clients ?? {}),
   };
 }
 

@@ -6,6 +6,7 @@ import {
   domainPatterns,
   domains,
   duration,
+  lineEndings,
   networks,
   objectName,
   port,
@@ -103,6 +104,9 @@ const listener = z.object({
     .describe(
       'TLS from the first byte (RFC 8314, port 465). Never guessed from the port number. Default: false.',
     ),
+  lineEndings: lineEndings()
+    .optional()
+    .describe('What becomes of lines that do not end in CRLF. Default: inbound.lineEndings.'),
   auth: z
     .enum(['Disabled', 'Optional', 'Required'])
     .optional()
@@ -167,6 +171,11 @@ export const inbound = z
       .describe(
         'STARTTLS policy of all listeners that name none. Disabled: never offered. Enabled (the default, and advised): offered, plain text is accepted too. Required: every sender must encrypt, others are answered "530 5.7.0"; on a public port 25 this loses mail.',
       ),
+    lineEndings: lineEndings()
+      .optional()
+      .describe(
+        'What becomes of lines that do not end in CRLF. Strict (the default): a message with a bare CR, a bare LF or a NUL is refused by 554. Normalize: a bare LF ends a line and is written as CRLF, a bare CR becomes a blank, a NUL goes; only CRLF.CRLF ends a message. Normalize is for scripts and devices; it changes signed messages.',
+      ),
     listeners: z
       .array(listener)
       .min(1)
@@ -188,12 +197,17 @@ export const inbound = z
             .describe(
               'Oldest TLS version for clients of these networks; below TLSv1.2 only for old devices that know no better. Default: tls.minVersion.',
             ),
+          lineEndings: lineEndings()
+            .optional()
+            .describe(
+              'What becomes of lines that do not end in CRLF, for clients of these networks. Default: that of the listener.',
+            ),
         }),
       )
       .max(64)
       .optional()
       .describe(
-        'STARTTLS policies for given client networks: a partner that must encrypt, or old devices that cannot. The first match wins over the listener, but never weakens one with auth: Required or implicitTLS.',
+        'Policies for given client networks: a partner that must encrypt, or old devices that cannot. The first match wins over the listener, but never weakens one with auth: Required or implicitTLS.',
       ),
     clients: clients()
       .optional()

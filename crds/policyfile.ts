@@ -17,6 +17,10 @@ export type StartTlsPolicy = (typeof STARTTLS_POLICIES)[number];
 const TLS_VERSIONS = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'] as const;
 export type TlsVersion = (typeof TLS_VERSIONS)[number];
 
+/** What becomes of lines that do not end in CRLF. */
+export const LINE_ENDINGS = ['Strict', 'Normalize'] as const;
+export type LineEndings = (typeof LINE_ENDINGS)[number];
+
 export const IP_FAMILIES = ['Any', 'PreferIPv4', 'PreferIPv6', 'IPv4', 'IPv6'] as const;
 export type IpFamily = (typeof IP_FAMILIES)[number];
 
@@ -66,6 +70,7 @@ const listener = z.strictObject({
   port: z.int().min(1).max(65_535),
   starttls: z.enum(STARTTLS_POLICIES),
   implicitTLS: z.boolean(),
+  lineEndings: z.enum(LINE_ENDINGS),
   auth: z.enum(['Disabled', 'Optional', 'Required']),
   /** Connections from here begin with a PROXY header. */
   proxyNetworks: z.array(z.string()),
@@ -85,6 +90,7 @@ const inbound = z.strictObject({
       /** null: what the listener says. */
       starttls: z.enum(STARTTLS_POLICIES).nullable(),
       minTlsVersion: z.enum(TLS_VERSIONS).nullable(),
+      lineEndings: z.enum(LINE_ENDINGS).nullable(),
     }),
   ),
   /** Lower case; mail to exactly these domains is accepted from anyone. */

@@ -167,10 +167,13 @@ export const RULES: readonly Rule[] = [
   },
   {
     path: 'spec.inbound.clientPolicies',
-    cel: '!has(self.inbound.clientPolicies) || self.inbound.clientPolicies.all(p, has(p.starttls) || has(p.minVersion))',
-    message: 'a client policy changes nothing: set its starttls or its minVersion, or remove it',
+    cel: '!has(self.inbound.clientPolicies) || self.inbound.clientPolicies.all(p, has(p.starttls) || has(p.minVersion) || has(p.lineEndings))',
+    message:
+      'a client policy changes nothing: set its starttls, its minVersion or its lineEndings, or remove it',
     holds: ({ inbound }) =>
-      (inbound.clientPolicies ?? []).every((p) => p.starttls !== undefined || p.minVersion !== undefined),
+      (inbound.clientPolicies ?? []).every(
+        (p) => p.starttls !== undefined || p.minVersion !== undefined || p.lineEndings !== undefined,
+      ),
   },
   {
     path: 'spec.outbound.routes',

@@ -3,7 +3,7 @@
  * rules have a cost, and each fault completes a sentence.
  */
 import { z } from 'zod';
-import { IP_FAMILIES, STARTTLS_POLICIES } from './policyfile.ts';
+import { IP_FAMILIES, LINE_ENDINGS, STARTTLS_POLICIES } from './policyfile.ts';
 import { CPU_PATTERN, DURATION_PATTERN, SIZE_PATTERN } from './units.ts';
 
 const HOST_PATTERN = '^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?(\\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?)*$';
@@ -64,6 +64,7 @@ export const cpu = () => text(CPU_PATTERN, 16, 'an amount of cores, such as 500m
 export const duration = () => text(DURATION_PATTERN, 16, 'a duration, such as 5d, 36h or 1h30m');
 export const ipFamily = () => z.enum(IP_FAMILIES);
 export const starttls = () => z.enum(STARTTLS_POLICIES);
+export const lineEndings = () => z.enum(LINE_ENDINGS);
 export const labelKey = () => text(LABEL_KEY_PATTERN, 317, 'a name such as example.com/mail');
 /** May be empty, as those of many labels are. */
 export const labelValue = () =>

@@ -52,13 +52,16 @@ function conditionOf({ relay, now }: Judged, type: string, finding: Finding): Co
 
 /** One line for each client policy: for whom, and what. */
 function clientPolicyStatus(policy: Judged['policy']): Pick<MailRelayStatus, 'clientPolicies'> {
-  const lines = (policy?.inbound.clientPolicies ?? []).map(({ networks, starttls, minTlsVersion }) => {
-    const what = [
-      ...(starttls === null ? [] : [`starttls ${starttls}`]),
-      ...(minTlsVersion === null ? [] : [`minVersion ${minTlsVersion}`]),
-    ];
-    return `${networks.join(', ')}: ${what.join(', ')}`;
-  });
+  const lines = (policy?.inbound.clientPolicies ?? []).map(
+    ({ networks, starttls, minTlsVersion, lineEndings }) => {
+      const what = [
+        ...(starttls === null ? [] : [`starttls ${starttls}`]),
+        ...(minTlsVersion === null ? [] : [`minVersion ${minTlsVersion}`]),
+        ...(lineEndings === null ? [] : [`lineEndings ${lineEndings}`]),
+      ];
+      return `${networks.join(', ')}: ${what.join(', ')}`;
+    },
+  );
   return lines.length > 0 ? { clientPolicies: lines } : {};
 }
 

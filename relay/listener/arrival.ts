@@ -1,5 +1,6 @@
 /** From what is known of a session to the envelope that is queued and the trace that is written. Pure. */
 import type { SMTPServerAddress, SMTPServerSession } from 'smtp-server';
+import type { LineEndings } from '#crds/policyfile.ts';
 import { masqueradedAddress } from '../headers/masquerade.ts';
 import type { Envelope, Recipient } from '../spool/record.ts';
 import { withPostmasterDomain } from './address.ts';
@@ -25,11 +26,13 @@ export interface ArrivalTerms {
   readonly masqueradeDomains: readonly string[];
   /** Gets a copy; null: nobody. */
   readonly alwaysBcc: string | null;
+  readonly lineEndings: LineEndings;
 }
 
 export interface Arrival {
   readonly envelope: Envelope;
   readonly trace: Omit<Trace, 'queueId'>;
+  readonly lineEndings: LineEndings;
 }
 
 export function arrivalOf(session: SMTPServerSession, terms: ArrivalTerms): Arrival {
@@ -59,6 +62,7 @@ export function arrivalOf(session: SMTPServerSession, terms: ArrivalTerms): Arri
       recipient: recipients.length === 1 ? recipients[0]?.address : undefined,
       at: new Date(receivedAt),
     },
+    lineEndings: terms.lineEndings,
   };
 }
 

@@ -7,13 +7,16 @@ import type { Socket } from 'node:net';
 import type { SMTPServer, SMTPServerSession } from 'smtp-server';
 import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js';
 import type { SMTPStream } from 'smtp-server/lib/smtp-stream.js';
+import type { LineEndings } from '#crds/policyfile.ts';
 import type { SessionTrace } from '../observe/trace.ts';
 import { monotonic } from '../task/clock.ts';
 import { printMailbox } from './address.ts';
 import { feedData } from './dataparser.ts';
 import type { Exchange } from './exchange.ts';
+import { LoneDots } from './lonedot.ts';
 import { readMailCommand } from './mailcommand.ts';
 import { REPLIES, type Reply } from './reply.ts';
+import { ReplyWriter, replyLines } from './replywriter.ts';
 
 export type ConnectionOptions = ConstructorParameters<typeof SMTPConnection>[2];
 
@@ -30,6 +33,7 @@ export interface SessionParts {
   /** Hears of every refusal, whoever made it; a reply is the end of the session. */
   readonly refused: (code: number, reason: string | undefined) => Reply | undefined;
   readonly trace: SessionTrace | undefined;
+  readonly lineEndings: LineEndings;
 }
 export type SessionMaker = (client: string, session: SMTPServerSession) => SessionParts;
 
@@ -42,9 +46,8 @@ export interface Patience {
 
 export const HANDSHAKE_MS = 60_000;
 const LONGEST_HELO = 255;
+const TLS_HANDSHAKE = 0x16;
 const STARTTLS = Buffer.from('STARTTLS');
-/** Replies that may wait for those of commands that came in the same read (RFC 2920 section 3.2); all others leave at once. */
-const GROUPED = new Set(['MAIL', 'RCPT', 'RSET']);
 
 export class GatedConnection extends SMTPConnection {
   readonly #parts: SessionParts;
@@ -52,10 +55,10 @@ export class GatedConnection extends SMTPConnection {
   #lastReply: Reply | undefined;
   #progressAt = monotonic();
   #dataSince: number | undefined;
-  /** The command is one of those whose replies may wait. */
-  #isGrouped = false;
-  /** Keeps replies until the read that they answer is worked through. */
-  #corked: Socket | undefined;
+  readonly #loneDots: LoneDots;
+  /** Of a message that was given up everything is said. */
+  #isGivenUp = false;
+  readonly #replies = new ReplyWriter();
 
   constructor(
     server: SMTPServer & { readonly partsOf: SessionMaker },
@@ -66,17 +69,24 @@ export class GatedConnection extends SMTPConnection {
     super(server, socket, options);
     this.#parts = server.partsOf(this.remoteAddress, this.session);
     this.#onEnd = onEnd;
+    this.#loneDots = new LoneDots(this.#parts.lineEndings, () => this.#giveUp());
   }
 
   override _createParser(): SMTPStream {
     const parser = super._createParser();
-    parser._feedDataStream = (chunk, done) => feedData(parser, chunk, done);
+    parser._feedDataStream = (chunk, done) => {
+      this.#loneDots.forget();
+      feedData(parser, chunk, done, (kind, isLast) => this.#loneDots.seen(kind, isLast));
+    };
+    parser.on('finish', () => this.#onFin(parser));
     const write = parser._write;
-    parser._write = (chunk, encoding, done) =>
+    parser._write = (chunk, encoding, done) => {
+      this.#endIfTls(parser, chunk);
       write.call(parser, chunk, encoding, (error) => {
-        this.#flush();
+        this.#replies.flush();
         done(error);
       });
+    };
     return parser;
   }
 
@@ -89,7 +99,7 @@ export class GatedConnection extends SMTPConnection {
   override _onCommand(command: Buffer, callback?: () => void): void {
     this.#progressAt = monotonic();
     this.#dataSince = undefined;
-    this.#isGrouped = !this._nextHandler && GROUPED.has(verbOf(command));
+    this.#replies.begin(this._nextHandler ? '' : verbOf(command));
     this.#parts.trace?.received(command);
     // Before the greeting and during a handshake the library refuses or drops input by itself, and a line of a login
     // is no command.
@@ -105,7 +115,7 @@ export class GatedConnection extends SMTPConnection {
 
   /** What is kept never waits for the client to read it. */
   override _whenWritable(next: () => void): void {
-    if (this._socket.writableNeedDrain) this.#flush();
+    if (this._socket.writableNeedDrain) this.#replies.flush();
     super._whenWritable(next);
   }
 
@@ -186,8 +196,23 @@ export class GatedConnection extends SMTPConnection {
     else this.#refuse(REPLIES.idle);
   }
 
+  /** A client that sends no more still hears what it is owed (scripts with netcat); TLS is told its end by TLS. */
+  override _setListeners(callback: () => void): void {
+    this._socket.allowHalfOpen = true;
+    super._setListeners(callback);
+  }
+
+  override upgrade(callback: () => void, secureCallback?: () => void): void {
+    this._socket.allowHalfOpen = false;
+    super.upgrade(callback, () => {
+      this._socket.allowHalfOpen = true;
+      secureCallback?.();
+    });
+  }
+
   /** After STARTTLS the raw socket never says `close`: it is the session that ends. */
   override _onClose(): void {
+    this.#loneDots.forget();
     super._onClose();
     this.#onEnd();
   }
@@ -195,6 +220,27 @@ export class GatedConnection extends SMTPConnection {
   /** We owe the client a reply. */
   get #isDeciding(): boolean {
     return Boolean(this._handlerPending || (this._dataStream && this._parser && !this._parser._dataMode));
+  }
+
+  /** A handshake where a command should be has no line end that the library would wait for. */
+  #endIfTls(parser: SMTPStream, chunk: Buffer): void {
+    const isLineStart = !parser._dataMode && parser._remainder === '';
+    if (isLineStart && chunk[0] === TLS_HANDSHAKE && !this._upgrading && !this._closing)
+      this.#refuse(REPLIES.notSmtp);
+  }
+
+  /** All that the client sent is worked through, and no more comes. */
+  #onFin(parser: SMTPStream): void {
+    if (this._closing || parser !== this._parser) return;
+    if (parser._dataMode && this.#loneDots.isWaiting) this.#giveUp();
+    else this.close();
+  }
+
+  /** The message that is on its way never ends. */
+  #giveUp(): void {
+    this.#refuse(REPLIES.bareEnd);
+    this.#isGivenUp = true;
+    this.close();
   }
 
   /** Some clients call themselves by several words: the library hears the first, and the trace has all. */
@@ -214,28 +260,17 @@ export class GatedConnection extends SMTPConnection {
   }
 
   #say(code: number, data?: string | string[] | null, context?: string | false, reason?: string): void {
+    if (this.#isGivenUp) return;
     const end = code >= 400 ? this.#parts.refused(code, reason) : undefined;
     if (end) {
       this.#refuse(end);
       return;
     }
-    if (this.#isGrouped) this.#cork();
-    super.send(code, data, context);
-    if (!this.#isGrouped) this.#flush();
-    if (!this._upgrading) this.#traceSent(code, data);
+    const lines = this._upgrading ? [] : replyLines(code, data);
+    this.#replies.send(this._socket, lines, () => super.send(code, data, context));
+    for (const line of lines) this.#parts.trace?.sent(line);
     // A 421 closes the session by itself.
     if (this.#lastReply && code !== 421) this.#refuse(this.#lastReply);
-  }
-
-  #cork(): void {
-    if (this.#corked) return;
-    this.#corked = this._socket;
-    this.#corked.cork();
-  }
-
-  #flush(): void {
-    this.#corked?.uncork();
-    this.#corked = undefined;
   }
 
   #refusalOf(line: Buffer): Reply | undefined {
@@ -258,14 +293,6 @@ export class GatedConnection extends SMTPConnection {
       }
       callback();
     });
-  }
-
-  #traceSent(code: number, data?: string | string[] | null): void {
-    const { trace } = this.#parts;
-    if (!trace) return;
-    const lines = Array.isArray(data) ? data : [data ?? ''];
-    for (const [index, line] of lines.entries())
-      trace.sent(`${code}${index < lines.length - 1 ? '-' : ' '}${line}`);
   }
 }
 

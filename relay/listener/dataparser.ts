@@ -6,19 +6,36 @@
 import type { SMTPStream } from 'smtp-server/lib/smtp-stream.js';
 
 const DOT = 0x2e;
+const CR = 0x0d;
+const LF = 0x0a;
 const LINE_WITH_DOT = Buffer.from('\n.');
 const END = Buffer.from('\r\n.\r\n');
 const END_AT_START = END.subarray(2);
+/** Lines of a lone dot that end no message, although their sender may think so. */
+export type LoneDot = 'LF.LF' | 'other';
+
+/** Is told of them, and whether anything came behind; true ends the session, and nothing more is read. */
+type LoneDotWatch = (kind: LoneDot, isLast: boolean) => boolean;
+
 /** How a chunk may end that only the next one explains, the longest first. Most end within a line and are passed on whole. */
-const OPEN_ENDS = ['\r\n.\r', '\r\n.', '\r\n', '\n.', '\r', '\n'];
+const OPEN_ENDS = ['\r\n.\r', '\r\n.', '\n.\r', '\r\n', '\n.', '\r', '\n'];
 const OPEN_STARTS = ['.\r', '.'];
 
 /** In place of the parser's own `_feedDataStream`. */
-export function feedData(parser: SMTPStream, chunk: Buffer, done: () => void): void {
+export function feedData(
+  parser: SMTPStream,
+  chunk: Buffer,
+  done: () => void,
+  watch: LoneDotWatch = () => false,
+): void {
   const data = parser._lastBytes ? Buffer.concat([parser._lastBytes, chunk]) : chunk;
   parser._lastBytes = false;
   if (parser._atDataStart && data.subarray(0, END_AT_START.length).equals(END_AT_START)) {
     parser._endDataMode(false, data.subarray(END_AT_START.length), done);
+    return;
+  }
+  if (parser._atDataStart && isGivenUpAtStart(data, watch)) {
+    done();
     return;
   }
   const isStuffedAtStart = parser._atDataStart && data[0] === DOT && data[1] === DOT;
@@ -34,6 +51,10 @@ export function feedData(parser: SMTPStream, chunk: Buffer, done: () => void): v
       parser._endDataMode(last, data.subarray(dot + END_AT_START.length), done);
       return;
     }
+    if (isGivenUp(data, dot, watch)) {
+      done();
+      return;
+    }
     if (data[dot + 1] !== DOT) continue;
     if (to !== from) data.copyWithin(to, from, dot);
     to += dot - from;
@@ -45,6 +66,19 @@ export function feedData(parser: SMTPStream, chunk: Buffer, done: () => void): v
   const kept = keptOf(rest, parser._atDataStart);
   if (kept > 0) parser._lastBytes = rest.subarray(rest.length - kept);
   emit(parser, moved(data, to, from, data.length - kept), done);
+}
+
+/** Lines of a lone dot that the search below does not look at, because nothing is before them. */
+function isGivenUpAtStart(data: Buffer, watch: LoneDotWatch): boolean {
+  if (data[0] === DOT && data[1] === LF) return watch('other', data.length === 2);
+  return data[0] === LF && data[1] === DOT && isGivenUp(data, 1, watch);
+}
+
+function isGivenUp(data: Buffer, dot: number, watch: LoneDotWatch): boolean {
+  const isByLf = data[dot + 1] === LF;
+  if (!isByLf && !(data[dot + 1] === CR && data[dot + 2] === LF)) return false;
+  const kind = isByLf && data[dot - 2] !== CR ? 'LF.LF' : 'other';
+  return watch(kind, dot + (isByLf ? 2 : 3) === data.length);
 }
 
 function keptOf(rest: Buffer, isAtStart: boolean): number {

@@ -1,19 +1,67 @@
 /**
- * Watches a message body for bare CR and bare LF, the material of SMTP smuggling: servers disagree on where such a
- * line, and with it the message, ends. RFC 5321 section 2.3.8 forbids both. Looks at four bytes at a time, because
+ * Bare CR and bare LF in a message, the material of SMTP smuggling: servers disagree on where such a line, and with it
+ * the message, ends. RFC 5321 section 2.3.8 forbids both, and section 4.5.2 wants no NUL. Strict refuses such a message;
+ * Normalize makes of it what every server reads in one way. Where a message ends is not decided here. The guard looks at four bytes at a time, because
  * native searches cost more for lines as short as those of mail, and an expression needs a string as long as the
  * message, which V8 then has to collect.
  */
+import type { LineEndings } from '#crds/policyfile.ts';
+import { REPLIES, Refusal } from './reply.ts';
+
+const NUL = 0;
 const CR = 0x0d;
 const LF = 0x0a;
 const HIGH_NIBBLES = 0xf0f0f0f0;
 const ONES = 0x01010101;
 const TOPS = 0x80808080;
 
+/** The chunks of a message that may go on; throws a Refusal where none may. */
+export async function* clearedLines(
+  chunks: AsyncIterable<Buffer>,
+  lineEndings: LineEndings,
+): AsyncGenerator<Buffer> {
+  if (lineEndings === 'Normalize') {
+    const normalizer = new LineNormalizer();
+    for await (const chunk of chunks) yield normalizer.push(chunk);
+    yield normalizer.end();
+    return;
+  }
+  const guard = new LineBreakGuard();
+  for await (const chunk of chunks) {
+    if (!guard.passes(chunk)) throw new Refusal(guard.hasNul ? REPLIES.nul : REPLIES.bareLine);
+    yield chunk;
+  }
+  if (!guard.passesEnd()) throw new Refusal(REPLIES.bareLine);
+}
+
+/** As Postfix: a bare LF becomes CRLF, a bare CR a blank; a NUL goes. */
+export class LineNormalizer {
+  /** A CR at the end of a chunk, which the next one explains. */
+  #held = '';
+
+  push(chunk: Buffer): Buffer {
+    if (this.#held === '' && chunk.at(-1) !== CR && new LineBreakGuard().passes(chunk)) return chunk;
+    const text = this.#held + chunk.toString('latin1').replaceAll('\0', '');
+    this.#held = text.endsWith('\r') ? '\r' : '';
+    const whole = text.slice(0, text.length - this.#held.length);
+    return Buffer.from(whole.replace(/\r(?!\n)/g, ' ').replace(/(?<!\r)\n/g, '\r\n'), 'latin1');
+  }
+
+  end(): Buffer {
+    return Buffer.from(this.#held === '' ? '' : ' ');
+  }
+}
+
 export class LineBreakGuard {
   #afterCr = false;
+  #hasNul = false;
 
-  /** False as soon as a CR without LF, or an LF without CR, was seen. */
+  /** What was seen first was a NUL. */
+  get hasNul(): boolean {
+    return this.#hasNul;
+  }
+
+  /** False as soon as a CR without LF, an LF without CR, or a NUL was seen. */
   passes(chunk: Buffer): boolean {
     const lead = -chunk.byteOffset & 3;
     if (chunk.length < lead + 4) return this.#bytesPass(chunk, 0, chunk.length);
@@ -39,6 +87,10 @@ export class LineBreakGuard {
   #bytesPass(chunk: Buffer, from: number, to: number): boolean {
     for (let at = from; at < to; at++) {
       if (this.#afterCr !== (chunk[at] === LF)) return false;
+      if (chunk[at] === NUL) {
+        this.#hasNul = true;
+        return false;
+      }
       this.#afterCr = chunk[at] === CR;
     }
     return true;

@@ -37,7 +37,7 @@ export class PassOn {
   /** Throws a Refusal where the next hop, or we ourselves, did not take the message. */
   async pass(
     stream: SMTPServerDataStream,
-    { envelope, trace }: Arrival,
+    { envelope, trace, lineEndings }: Arrival,
     work: HeaderWork | null,
   ): Promise<Passed> {
     const id = newQueueId(envelope.receivedAt);
@@ -48,7 +48,11 @@ export class PassOn {
     let fault: unknown;
     async function* content() {
       try {
-        for await (const chunk of contentOf(stream, { trace: { ...trace, queueId: id }, work })) {
+        for await (const chunk of contentOf(stream, {
+          trace: { ...trace, queueId: id },
+          work,
+          lineEndings,
+        })) {
           bytes += chunk.length;
           yield chunk;
         }

@@ -115,13 +115,17 @@ test('without a pair TLS is unavailable for now, and mail that could have had it
 });
 
 test('an older TLS version is for the clients that a policy names, and never for a login or implicit TLS', () => {
-  const old = { networks: ['a'], starttls: null, minTlsVersion: 'TLSv1' as const };
+  const old = { networks: ['a'], starttls: null, minTlsVersion: 'TLSv1' as const, lineEndings: null };
   assert.equal(tlsFloorOfSession(listener('Enabled'), undefined, 'TLSv1.2'), 'TLSv1.2');
   assert.equal(tlsFloorOfSession(listener('Enabled'), old, 'TLSv1.2'), 'TLSv1');
   assert.equal(tlsFloorOfSession(listener('Enabled', 'Required'), old, 'TLSv1.2'), 'TLSv1.2');
   assert.equal(tlsFloorOfSession(listener('Disabled', 'Disabled', true), old, 'TLSv1.2'), 'TLSv1.2');
   assert.equal(
-    tlsFloorOfSession(listener('Enabled'), { ...old, minTlsVersion: 'TLSv1.3' }, 'TLSv1.2'),
+    tlsFloorOfSession(
+      listener('Enabled'),
+      { ...old, minTlsVersion: 'TLSv1.3', lineEndings: null },
+      'TLSv1.2',
+    ),
     'TLSv1.3',
   );
 });
@@ -139,13 +143,18 @@ const listener = (
   implicitTLS = false,
 ): Listener => listenerAt(25, { starttls, auth, implicitTLS });
 
-const policyOf = (starttls: StartTlsPolicy) => ({ networks: ['a'], starttls, minTlsVersion: null });
+const policyOf = (starttls: StartTlsPolicy) => ({
+  networks: ['a'],
+  starttls,
+  minTlsVersion: null,
+  lineEndings: null,
+});
 
 test('a client policy wins over the listener, either way', () => {
   assert.equal(starttlsOfSession(listener('Enabled'), undefined), 'Enabled');
   assert.equal(starttlsOfSession(listener('Enabled'), policyOf('Required')), 'Required');
   assert.equal(starttlsOfSession(listener('Enabled'), policyOf('Disabled')), 'Disabled');
-  const floorOnly = { networks: ['a'], starttls: null, minTlsVersion: 'TLSv1' as const };
+  const floorOnly = { networks: ['a'], starttls: null, minTlsVersion: 'TLSv1' as const, lineEndings: null };
   assert.equal(starttlsOfSession(listener('Required'), floorOnly), 'Required');
 });
 

@@ -2,7 +2,7 @@
  * What a session may do before and after TLS: (STARTTLS policy, facts) -> go on, or a reply. smtp-server knows no
  * "STARTTLS required"; this is where it is decided, for every command. Pure.
  */
-import type { Listener, Policy, StartTlsPolicy, TlsVersion } from '#crds/policyfile.ts';
+import type { LineEndings, Listener, Policy, StartTlsPolicy, TlsVersion } from '#crds/policyfile.ts';
 import { type OfferedParameters, refusalOfCommand } from './mailcommand.ts';
 import { REPLIES, type Reply } from './reply.ts';
 
@@ -11,6 +11,13 @@ const BEFORE_TLS = new Set(['EHLO', 'HELO', 'NOOP', 'STARTTLS', 'RSET', 'QUIT'])
 
 /** Commands of smtp-server that this relay does not have. */
 export const NEVER_AVAILABLE = new Set(['XCLIENT', 'XFORWARD', 'WIZ', 'SHELL', 'KILL', 'LHLO']);
+
+/** Commands of protocols that a browser, or a proxy, can be made to speak with us (Postfix `smtpd_forbidden_commands`). */
+const FOREIGN = new Set(
+  'GET HEAD POST PUT PATCH DELETE OPTIONS TRACE CONNECT PRI PROPFIND PROPPATCH MKCOL COPY MOVE LOCK UNLOCK'.split(
+    ' ',
+  ),
+);
 
 type ClientPolicy = Policy['inbound']['clientPolicies'][number];
 
@@ -55,8 +62,17 @@ export function tlsFloorOfSession(
   return chosen < floor && (listener.implicitTLS || listener.auth === 'Required') ? floor : chosen;
 }
 
+/** What becomes of lines that do not end in CRLF, in one session: client policy, else listener. */
+export function lineEndingsOfSession(
+  listener: Listener,
+  clientPolicy: ClientPolicy | undefined,
+): LineEndings {
+  return clientPolicy?.lineEndings ?? listener.lineEndings;
+}
+
 /** The reply that refuses this command, or undefined when the session goes on. */
 export function refusalOf(verb: string, rules: SessionRules, state: SessionState): Reply | undefined {
+  if (FOREIGN.has(verb) || /^[^A-Za-z\u0080-\uffff]/.test(verb)) return REPLIES.notSmtp;
   // The library folds case by Unicode: "MAıL" would be a MAIL to it and pass every rule below.
   if (!/^[A-Z]{1,12}$/.test(verb)) return REPLIES.notUnderstood;
   if (!state.secure) {

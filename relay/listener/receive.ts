@@ -18,7 +18,7 @@ const FULL = new Set<unknown>(['ENOSPC', 'EDQUOT', constants.errno.ENOSPC, const
 export async function receiveMessage(
   spool: Spool,
   stream: SMTPServerDataStream,
-  { envelope, trace }: Arrival,
+  { envelope, trace, lineEndings }: Arrival,
   work: HeaderWork | null,
   /** Hears its true size, and may throw a Refusal. */
   admit: (bytes: number) => void,
@@ -27,7 +27,7 @@ export async function receiveMessage(
   const body = spool.bodyWriter(id);
   let bytes = 0;
   try {
-    for await (const chunk of contentOf(stream, { trace: { ...trace, queueId: id }, work })) {
+    for await (const chunk of contentOf(stream, { trace: { ...trace, queueId: id }, work, lineEndings })) {
       bytes += chunk.length;
       await body.write(chunk);
     }

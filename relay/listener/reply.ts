@@ -17,6 +17,7 @@ export const REPLIES = {
   noStartTls: reply(502, 'starttls_disabled', '5.5.1 STARTTLS is not available here'),
   notAvailable: reply(502, 'not_available', '5.5.1 Command not implemented'),
   notUnderstood: reply(500, 'syntax', '5.5.2 Command not recognized'),
+  notSmtp: reply(421, 'not_smtp', '4.7.0 This is no SMTP, closing the connection'),
   lineTooLong: reply(500, 'syntax', '5.5.2 Line too long'),
   aborted: reply(451, 'aborted', '4.4.2 The connection ended before the message did'),
   tlsUnavailable: reply(454, 'tls_unavailable', '4.7.0 TLS is not available now, try again later'),
@@ -73,6 +74,8 @@ export const REPLIES = {
   diskFailed: reply(451, 'disk_error', '4.3.0 The message could not be stored, try again later'),
   tooLarge: reply(552, 'too_large', '5.3.4 Message exceeds the size limit'),
   bareLine: reply(554, 'bare_line_break', '5.6.0 Bare CR or LF in the message, lines end with CRLF'),
+  bareEnd: reply(554, 'bare_line_break', '5.6.0 Only CRLF.CRLF ends a message, and lines end with CRLF'),
+  nul: reply(554, 'nul', '5.6.0 NUL in the message'),
   mailLoop: reply(554, 'loop', '5.4.6 Too many hops, this looks like a mail loop'),
 } as const satisfies Record<string, Reply>;
 

@@ -212,7 +212,9 @@ test('Disabled: STARTTLS is not offered and not obeyed', async () => {
 });
 
 test('a client policy is the policy of its clients', async () => {
-  const clientPolicies = [{ networks: ['127.0.0.1'], starttls: 'Required' as const, minTlsVersion: null }];
+  const clientPolicies = [
+    { networks: ['127.0.0.1'], starttls: 'Required' as const, minTlsVersion: null, lineEndings: null },
+  ];
   const { port } = await serve({ clientPolicies });
   const talker = await greeted(port);
   assert.deepEqual(await talker.codes('EHLO client.example', 'MAIL FROM:<>'), [250, 530]);
@@ -301,8 +303,8 @@ test('a client that pipelines without reading is answered in order, and nothing 
 for (const [name, body] of [
   ['a bare LF', 'one\ntwo\r\n'],
   ['a bare CR', 'one\rtwo\r\n'],
-  ['LF.LF', 'one\n.\nMAIL FROM:<evil@example.com>\r\n'],
   ['LF.CRLF', 'one\n.\r\nMAIL FROM:<evil@example.com>\r\n'],
+  ['a NUL', 'one\0two\r\n'],
   ['CR.CR', 'one\r.\rMAIL FROM:<evil@example.com>\r\n'],
   ['CRLF.CR', 'one\r\n.\rMAIL FROM:<evil@example.com>\r\n'],
 ] as const) {
@@ -317,6 +319,76 @@ for (const [name, body] of [
     talker.end();
   });
 }
+
+test('LF.LF is answered 554 and ends the session where no bare LF is taken, and nothing behind it is obeyed', async () => {
+  const { port, entered } = await serve({});
+  const talker = await greeted(port);
+  await talker.codes('EHLO client.example', 'MAIL FROM:<>', 'RCPT TO:<you@example.net>', 'DATA');
+  talker.write('Subject: x\n\none\n.\nMAIL FROM:<evil@example.com>\r\nRCPT TO:<you@example.net>\r\n');
+  assert.match(await talker.reply(), /^554 5\.6\.0 /);
+  assert.equal(await talker.reply(), '');
+  assert.deepEqual(entered, []);
+});
+
+for (const [name, text] of [
+  ['LF.CRLF', 'one\n.\r\n'],
+  ['CRLF.LF', 'one\r\n.\n'],
+  ['.LF alone', '.\n'],
+] as const)
+  test(`a client that waits for an answer to ${name} is told`, async () => {
+    const { port } = await serve({});
+    const talker = await greeted(port);
+    await talker.codes('EHLO client.example', 'MAIL FROM:<>', 'RCPT TO:<you@example.net>', 'DATA');
+    talker.write(text);
+    assert.match(await talker.reply(), /^554 5\.6\.0 /);
+    assert.equal(await talker.reply(), '');
+  });
+
+test('Normalize: LF ends lines, LF.LF is data, and only CRLF.CRLF ends a message', async () => {
+  const { port, entered } = await serve({ listeners: [listenerAt(25, { lineEndings: 'Normalize' })] });
+  const talker = await greeted(port);
+  const message = async (text: string) => {
+    await talker.codes('RSET', 'MAIL FROM:<>', 'RCPT TO:<you@example.net>', 'DATA');
+    return talker.say(text);
+  };
+  await talker.say('EHLO client.example');
+  for (const text of ['one\ntwo\r\n.', 'one\n.\ntwo\r\n.', 'one\n.\r\nMAIL FROM:<>\r\n.', 'a\rb\0\r\n.'])
+    assert.match(await message(text), /^250 /, JSON.stringify(text));
+  assert.equal(entered.length, 4);
+  await talker.codes('MAIL FROM:<>', 'RCPT TO:<you@example.net>', 'DATA');
+  talker.write('one\n.\n');
+  assert.match(await talker.reply(), /^554 5\.6\.0 /);
+  assert.equal(await talker.reply(), '');
+  assert.equal(entered.length, 4);
+});
+
+test('a client that has ended its side is answered; without QUIT the session ends with it', async () => {
+  const { port, entered, ended } = await serve({});
+  const whole = 'Subject: x\r\n\r\nHi\r\n.\r\n';
+  const codesUntilEnd = async (talker: Talker) => {
+    const codes: number[] = [];
+    for (let reply = await talker.reply(); reply !== ''; reply = await talker.reply())
+      codes.push(Number(reply.slice(0, 3)));
+    return codes;
+  };
+  for (const [index, [rest, codes]] of (
+    [
+      [`${whole}QUIT\r\n`, [250, 221]],
+      [whole, [250]],
+      [`${whole}NOOP\r\nVRFY you\r\n`, [250, 250, 252]],
+      ['Subject: x\r\n\r\nHi', []],
+      ['Subject: x\r\n\r\nHi\r\n.\n', [554]],
+    ] as const
+  ).entries()) {
+    for (const talker of [await greeted(port), await secured(port)]) {
+      await talker.codes('EHLO client.example', 'MAIL FROM:<>', 'RCPT TO:<you@example.net>', 'DATA');
+      talker.finish(rest);
+      assert.deepEqual(await codesUntilEnd(talker), codes, rest);
+    }
+    await eventually(() => ended() === 2 * (index + 1));
+  }
+  assert.equal(entered.length, 6);
+});
 
 test('a message beyond the limit is refused at MAIL and in flight, and the session stays in step', async () => {
   const { port, entered } = await serve({});

@@ -25,6 +25,7 @@ import type { SessionParts } from './connection.ts';
 import { Logins } from './logins.ts';
 import { offersDsn } from './mailcommand.ts';
 import {
+  lineEndingsOfSession,
   NEVER_AVAILABLE,
   refusalOf,
   refusalOfLine,
@@ -111,6 +112,7 @@ export class ListenerSessions {
       exchange: (mechanism) => this.logins.exchange(mechanism, client),
       refused: (code, reason) => this.#refusals.sent(session, code, reason),
       trace: facts.trace,
+      lineEndings: lineEndingsOfSession(listener, this.#clientPolicyOf(client)),
     };
   }
 
@@ -300,6 +302,7 @@ export class ListenerSessions {
       acceptDomains: inbound.acceptDomains,
       masqueradeDomains: inbound.masqueradeDomains,
       alwaysBcc: inbound.alwaysBcc,
+      lineEndings: lineEndingsOfSession(listener, this.#clientPolicyOf(identity.client)),
     });
   }
 }

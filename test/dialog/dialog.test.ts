@@ -7,9 +7,9 @@ import { TestRelay } from '#test/kit/relay.ts';
 import { SmtpClient } from '#test/kit/smtpclient.ts';
 import { play, readDialog } from './dialog.ts';
 
-const LISTENERS = ['disabled', 'enabled', 'required', 'implicit', 'login'] as const;
+const LISTENERS = ['disabled', 'enabled', 'required', 'implicit', 'login', 'normalize'] as const;
 
-const manifest = ([disabled, enabled, required, implicit, login, nowhere]: readonly number[]) => `
+const manifest = ([disabled, enabled, required, implicit, login, normalize, nowhere]: readonly number[]) => `
 apiVersion: mailrelay.dev/v1alpha1
 kind: MailRelay
 metadata: {name: dialog}
@@ -23,10 +23,13 @@ spec:
       - {name: required, port: ${required}, starttls: Required}
       - {name: implicit, port: ${implicit}, implicitTLS: true}
       - {name: login, port: ${login}, starttls: Required, auth: Required}
+      - {name: normalize, port: ${normalize}, lineEndings: Normalize}
     clientPolicies:
       - {networks: [127.0.0.3], starttls: Required}
       - {networks: [127.0.0.4/32], starttls: Disabled}
-    clients: {networks: [127.0.0.2, 127.0.0.3, 127.0.0.4, 127.0.0.5], credentialsSecretName: users}
+      - {networks: [127.0.0.6], lineEndings: Normalize}
+      - {networks: [127.0.0.7], lineEndings: Strict}
+    clients: {networks: [127.0.0.2, 127.0.0.3, 127.0.0.4, 127.0.0.5, 127.0.0.6, 127.0.0.7], credentialsSecretName: users}
     acceptDomains: [example.com]
     limits: {messageSize: 10k, recipients: 3, connectionsPerClient: 3}
   outbound:
@@ -36,7 +39,7 @@ spec:
 let relay: TestRelay;
 
 before(async () => {
-  relay = await TestRelay.start({ manifest, ports: 6 });
+  relay = await TestRelay.start({ manifest, ports: 7 });
 });
 
 after(() => relay?.remove());

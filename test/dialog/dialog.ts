@@ -8,7 +8,7 @@
  *   C: MAIL FROM:<>   a line, ended by CRLF
  *   RAW a\r\nb\n      bytes, with \r \n \0 \t and \xHH
  *   BODY 20000        that many bytes of body lines
- *   TLS               the handshake; RST a reset; END the server closes
+ *   TLS               the handshake; RST a reset; FIN no more is sent; END the server closes
  *
  * Fails with the file, the line, and what was said instead.
  */
@@ -76,6 +76,9 @@ async function step(client: SmtpClient, text: string, last: string): Promise<str
       return undefined;
     case 'TLS':
       await client.startTls({});
+      return undefined;
+    case 'FIN':
+      client.finish();
       return undefined;
     case 'RST':
       client.reset();

@@ -48,6 +48,7 @@ export function listenerAt(port: number, changes: Partial<Listener> = {}): Liste
     port,
     starttls: 'Enabled',
     implicitTLS: false,
+    lineEndings: 'Strict',
     auth: 'Disabled',
     proxyNetworks: [],
     clients: clientsOf(),
@@ -241,6 +242,11 @@ export class Talker {
 
   write(bytes: string | Buffer): void {
     this.#socket.write(bytes);
+  }
+
+  /** Sends no more than this. */
+  finish(bytes: string): void {
+    this.#socket.end(bytes);
   }
 
   say(line: string | Buffer): Promise<string> {

@@ -147,6 +147,11 @@ export class SmtpClient {
     return this.command(`${body.replace(/^\./gm, '..')}\r\n.`);
   }
 
+  /** Sends no more, and still hears. */
+  finish(): void {
+    this.#socket.end();
+  }
+
   async quit(): Promise<void> {
     await this.command('QUIT').catch(() => '');
     this.#socket.destroy();

@@ -1,0 +1,43 @@
+/**
+ * How replies leave. Those that answer one read leave in one write: replies to MAIL, RCPT and RSET may wait for those of
+ * commands that came with them, all others leave at once (RFC 2920 section 3.2). A client that has ended its side hears
+ * its replies too, which the library would keep to itself.
+ */
+import type { Socket } from 'node:net';
+
+const GROUPED = new Set(['MAIL', 'RCPT', 'RSET']);
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+const CONTROLS = /[\x00-\x1f\x7f]/g;
+
+export class ReplyWriter {
+  #mayWait = false;
+  #corked: Socket | undefined;
+
+  /** The next replies are to this command; empty: to a line that is no command. */
+  begin(verb: string): void {
+    this.#mayWait = GROUPED.has(verb);
+  }
+
+  /** Sends a reply of these lines; `write` is the library's way, which looks for a socket that is open both ways. */
+  send(socket: Socket, lines: readonly string[], write: () => void): void {
+    if (this.#mayWait && !this.#corked) {
+      this.#corked = socket;
+      socket.cork();
+    }
+    if (socket.readyState === 'writeOnly')
+      socket.write(lines.map((line) => `${line.replace(CONTROLS, ' ')}\r\n`).join(''));
+    write();
+    if (!this.#mayWait) this.flush();
+  }
+
+  flush(): void {
+    this.#corked?.uncork();
+    this.#corked = undefined;
+  }
+}
+
+/** RFC 5321 section 4.2.1. */
+export function replyLines(code: number, data?: string | string[] | null): string[] {
+  const lines = Array.isArray(data) ? data : [data ?? ''];
+  return lines.map((line, index) => `${code}${index < lines.length - 1 ? '-' : ' '}${line}`);
+}
