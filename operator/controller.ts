@@ -158,7 +158,7 @@ export class Controller {
   async #claim(key: string): Promise<boolean> {
     const { installation, log } = this.#options;
     const relay = this.#caches.relay(key);
-    if (!relay) return false;
+    if (!relay || relay.metadata.deletionTimestamp) return false;
     const claim = claimOf(relay, this.#caches.objectsOf(key), installation);
     if (claim.kind === 'taken' && this.#told.get(relay.metadata.uid) !== claim.by) {
       this.#told.set(relay.metadata.uid, claim.by);

@@ -62,7 +62,7 @@ export class Rollouts {
   /** A relay that rolls already, at a start of the operator. */
   learn(key: string, objects: World['objects'], now: number): void {
     const set = objects.get(`StatefulSet/${key.slice(key.indexOf('/') + 1)}`);
-    if (set && isRolling(set)) this.#turns.set(key, now);
+    if (set && isRolling(set) && !this.#turns.has(key)) this.#turns.set(key, now);
   }
 
   /** The StatefulSet as it may be applied now: `wanted`, or with the template that it has while it waits. */
