@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { Client, loadConfig } from '#operator/kube/client.ts';
 import { LEASE_NAME } from '#operator/kube/lease.ts';
-import { OWN_PERMISSIONS, type Permission, RELAY_PERMISSIONS } from '#operator/kube/permissions.ts';
+import { ownPermissions, type Permission, RELAY_PERMISSIONS } from '#operator/kube/permissions.ts';
 import { installOperator, kubectl, makeNamespace, OPERATOR_NAMESPACE, prepared } from './kube.ts';
 
 const WATCHED = 'watched';
@@ -22,6 +22,10 @@ interface Resource {
   readonly name?: string;
 }
 
+/** As the cluster has it installed; its Lease is named after it. */
+const RELEASE = 'mailrelay';
+const OWN_PERMISSIONS = ownPermissions(RELEASE);
+
 interface Question {
   readonly resource: Resource;
   readonly verb: string;
@@ -29,7 +33,7 @@ interface Question {
 
 /** Not among those that discovery tells: what is limited to a name, and what is worth as much as a key. */
 const HIDDEN: readonly Question[] = [
-  ...[LEASE_NAME, 'other'].flatMap((name) =>
+  ...[LEASE_NAME, RELEASE, 'other'].flatMap((name) =>
     ['get', 'update', 'patch', 'delete'].map((verb) => ({
       resource: { group: 'coordination.k8s.io', resource: 'leases', subresource: '', name },
       verb,
