@@ -65,11 +65,11 @@ function renewLog(log: string, mayStay: boolean): void {
 }
 
 function damageOf(path: string): string | undefined {
-  if (statSync(path).size > LOOKED_THROUGH_BYTES) return undefined;
+  const { size } = statSync(path);
   try {
     const store = new OpenStore(path, 'late');
     try {
-      return store.problem();
+      return size > LOOKED_THROUGH_BYTES ? undefined : store.problem();
     } finally {
       store.close();
     }

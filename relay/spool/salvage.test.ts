@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -125,4 +133,53 @@ test('each page of the log of a killed relay overwritten costs no more than lies
     await spool.close();
     rmSync(dir, { recursive: true });
   }
+});
+
+test('a rebuild that was cut short is finished at the next start, and one that was not complete is begun anew', async () => {
+  const origin = join(folder, 'cut-short');
+  const bodies = await makeStore(origin);
+  const whole = readFileSync(join(origin, 'queue.db'));
+  const stages = [
+    {
+      files: {
+        'queue.db': Buffer.from('damaged'),
+        'queue.db-wal': Buffer.from('log'),
+        'queue.db.new': whole,
+      },
+      aside: 2,
+    },
+    { files: { 'queue.db-wal': Buffer.from('log'), 'queue.db.new': whole }, aside: 1 },
+    { files: { 'queue.db.new': whole }, aside: 0 },
+    { files: { 'queue.db': whole, 'queue.db.building': Buffer.from('half') }, aside: 0 },
+  ];
+  for (const [index, { files, aside }] of stages.entries()) {
+    const dir = join(folder, `cut-short-${index}`);
+    mkdirSync(dir);
+    for (const [name, bytes] of Object.entries(files)) writeFileSync(join(dir, name), bytes);
+    const spool = new Spool(dir, undefined, 'late', { isStart: true });
+    assert.deepEqual([...(await takeUp(spool)).keys()].toSorted(), [...bodies.keys()].toSorted());
+    await spool.close();
+    const names = readdirSync(dir);
+    assert.equal(names.filter((name) => name.includes('.damaged-')).length, aside, `stage ${index}`);
+    assert.ok(!names.some((name) => /building|\.new/.test(name)), names.join());
+  }
+});
+
+test('a store too large to be looked through at a start is opened, and set aside where its first page is damaged', async () => {
+  const dir = join(folder, 'large');
+  const bodies = await makeStore(dir);
+  const file = join(dir, 'queue.db');
+  const bytes = readFileSync(file);
+  randomBytes(PAGE_BYTES).copy(bytes);
+  writeFileSync(file, bytes);
+  truncateSync(file, 65 * 2 ** 20);
+  const told: Recovered[] = [];
+  const onRecovered = (recovered: Recovered) => told.push(recovered);
+  const spool = new Spool(dir, undefined, 'late', { isStart: true, onRecovered });
+  assert.deepEqual([...(await takeUp(spool)).keys()].toSorted(), [...bodies.keys()].toSorted());
+  assert.deepEqual(
+    told.map(({ kind }) => kind),
+    ['rebuilt'],
+  );
+  await spool.close();
 });
