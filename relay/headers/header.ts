@@ -1,13 +1,14 @@
 /**
  * What a relay changes in the header section of a submitted message: adds Date and Message-ID where they are missing
- * (RFC 6409 sections 8.2 and 8.3), and masquerades senders. Nothing else changes by a byte, and nothing here fails:
- * a section that is too long or no header section is passed on as it is. Pure: clock and randomness come in.
+ * (RFC 6409 sections 8.2 and 8.3), removes Bcc, and masquerades senders. Nothing else changes by a byte, and nothing here
+ * fails: of a section that is too long the fields pass as they are, and what is no header section passes. Pure: clock and randomness come in.
  */
+import { LongSection } from './longsection.ts';
 import { masqueradedField } from './masquerade.ts';
 import { type Field, fieldsOf, SectionFinder } from './section.ts';
 
 export interface HeaderWork {
-  /** Adds Date and Message-ID where they are missing. */
+  /** It is submitted: Date and Message-ID are added where they are missing, and Bcc goes. */
   readonly addMissing: boolean;
   /** Domains whose sub-domains are hidden in sender fields; ASCII, as DNS has them. */
   readonly masqueradeDomains: readonly string[];
@@ -23,6 +24,7 @@ export class HeaderEditor {
   /** Undefined as soon as everything passes. */
   #finder: SectionFinder | undefined;
   #held: Buffer[] = [];
+  #long: LongSection | undefined;
 
   /** `messageId` gives the part in front of the @: unique, and a dot-atom. */
   constructor(work: HeaderWork, messageId: () => string, date: () => Date) {
@@ -35,16 +37,26 @@ export class HeaderEditor {
 
   /** What may go on now. Chunks in which nothing changes are given as they came. */
   push(chunk: Buffer): Buffer[] {
+    if (this.#long) return this.#long.push(chunk);
     if (!this.#finder) return [chunk];
     const end = this.#finder.push(chunk);
     this.#held.push(chunk);
     if (end === undefined) return [];
-    return end === 'too long' ? this.#release() : this.#edited(end);
+    return end === 'too long' ? this.#passLong() : this.#edited(end);
   }
 
   /** What was held back when the message ended, which it may do within its header section. */
   end(): Buffer[] {
+    if (this.#long) return this.#long.end();
     return this.#finder ? this.#edited(Number.POSITIVE_INFINITY) : [];
+  }
+
+  #passLong(): Buffer[] {
+    const held = this.#release();
+    if (!this.#work.addMissing) return held;
+    const long = new LongSection((has) => this.#missing(has));
+    this.#long = long;
+    return held.flatMap((chunk) => long.push(chunk));
   }
 
   #release(): Buffer[] {
@@ -68,16 +80,24 @@ export class HeaderEditor {
 
   #edit(section: string): string {
     const { fields, rest } = fieldsOf(section);
-    const texts = fields.map((field) => masqueradedField(field, this.#work.masqueradeDomains));
+    const shown = fields.filter((field) => !this.#isHidden(field));
+    const texts = shown.map((field) => masqueradedField(field, this.#work.masqueradeDomains));
     const endsInOrder = rest === '' || rest.startsWith('\r\n');
     // Behind a line that is no field, readers disagree whether this is header or body: nothing can be added there.
-    const added = this.#work.addMissing && endsInOrder ? this.#missing(fields) : '';
-    const isCutShort = added !== '' && fields.length > 0 && !fields.at(-1)?.text.endsWith('\r\n');
+    const added =
+      this.#work.addMissing && endsInOrder
+        ? this.#missing((name) => fields.some((field) => field.name === name))
+        : '';
+    const isCutShort = added !== '' && shown.length > 0 && !shown.at(-1)?.text.endsWith('\r\n');
     return `${texts.join('')}${isCutShort ? '\r\n' : ''}${added}${rest}`;
   }
 
-  #missing(fields: readonly Field[]): string {
-    const has = (name: string) => fields.some((field) => field.name === name);
+  /** Recipients that the others must not see, in what is submitted to us (RFC 5322 section 3.6.3). */
+  #isHidden({ name }: Field): boolean {
+    return this.#work.addMissing && (name === 'bcc' || name === 'resent-bcc');
+  }
+
+  #missing(has: (name: string) => boolean): string {
     const date = has('date') ? '' : `Date: ${rfc5322Date(this.#date())}\r\n`;
     const id = has('message-id') ? '' : `Message-ID: <${this.#messageId()}@${this.#work.hostname}>\r\n`;
     return date + id;

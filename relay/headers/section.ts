@@ -55,6 +55,12 @@ export function fieldsOf(section: string): { fields: Field[]; rest: string } {
   return { fields, rest: section.slice(at) };
 }
 
+/** In lower case; undefined when the line is no field, or has not come so far. */
+export function fieldNameOf(line: string): string | undefined {
+  FIELD_NAME.lastIndex = 0;
+  return FIELD_NAME.exec(line)?.[1]?.toLowerCase();
+}
+
 function fieldAt(section: string, at: number): Field | undefined {
   FIELD_NAME.lastIndex = at;
   const name = FIELD_NAME.exec(section)?.[1];

@@ -4,6 +4,7 @@
  */
 import type { SMTPServerDataStream } from 'smtp-server';
 import type { LineEndings } from '#crds/policyfile.ts';
+import { FirstLine } from '../headers/firstline.ts';
 import { HeaderEditor, type HeaderWork } from '../headers/header.ts';
 import { clearedLines } from './linebreaks.ts';
 import { LoopGuard, receivedHeader, type Trace } from './received.ts';
@@ -21,6 +22,7 @@ export async function* contentOf(
   { trace, work, lineEndings }: ContentTerms,
 ): AsyncGenerator<Buffer> {
   const loop = new LoopGuard();
+  const first = new FirstLine();
   const editor =
     work &&
     new HeaderEditor(
@@ -34,9 +36,9 @@ export async function* contentOf(
   for await (const chunk of clearedLines(bytes, lineEndings)) {
     if (stream.sizeExceeded) throw new Refusal(REPLIES.tooLarge);
     if (!loop.passes(chunk)) throw new Refusal(REPLIES.mailLoop);
-    if (editor) yield* editor.push(chunk);
-    else yield chunk;
+    for (const part of first.push(chunk)) yield* editor ? editor.push(part) : [part];
   }
   if (stream.sizeExceeded) throw new Refusal(REPLIES.tooLarge);
+  for (const part of first.end()) yield* editor ? editor.push(part) : [part];
   if (editor) yield* editor.end();
 }

@@ -109,6 +109,37 @@ test('odd addresses go on as RFC 5321 has them, and a sender without a domain wi
   }
 });
 
+test('a first line that is no field never touches ours, from anybody; what is submitted has a date all the same', async () => {
+  const lines = [
+    ['blank', ' Subject: folded\r\n', '\r\n Subject: folded\r\n'],
+    ['none', 'hello world\r\n', '\r\nhello world\r\n'],
+    [
+      'mbox',
+      'From a@b Mon Jan  1 00:00:00 2026\r\n',
+      'X-Mailbox-Line: From a@b Mon Jan  1 00:00:00 2026\r\n',
+    ],
+  ] as const;
+  for (const [id, before, after] of lines) {
+    // The id is behind what was the first line, and so in the body of two of them.
+    const ours = await send(`${id}-ours`, before);
+    assert.match(ours, /^Date: .*\r\nMessage-ID: /m);
+    const theirs = await send(`${id}-theirs`, before, STRANGER);
+    assert.ok(theirs.includes(`+0000\r\n${after}X-Test-Id`), theirs);
+  }
+});
+
+test('Bcc of a submission goes, that of strangers stays', async () => {
+  const fields =
+    'From: app@web1.example.com\r\nBcc: secret@x.example,\r\n more@x.example\r\nRESENT-BCC: s@x.example\r\n';
+  assert.doesNotMatch(await send('hidden', fields), /bcc|x\.example/i);
+  assert.match(await send('shown', fields, STRANGER), /^Bcc: secret@x\.example,\r\n more@x\.example\r$/m);
+});
+
+test('a header above 64 KiB gets what it lacks', async () => {
+  const text = await send('long', `From: a@web1.example.com\r\nX-Long: ${'x'.repeat(900)}\r\n`.repeat(80));
+  assert.match(text, /^Date: .*\r\nMessage-ID: <[^>]+>\r\n\r\nbody/m);
+});
+
 test('a copy of every message goes to alwaysBcc, and no header tells of it', async () => {
   const text = await send('copy', 'From: app@web1.example.com\r\n');
   await until('the copy', () =>

@@ -1,0 +1,54 @@
+/**
+ * The first line of a message, which stands behind our Received field. A line that begins with a blank would fold onto
+ * it, and one that is no field would break the header: an empty line goes between. The `From ` line of a mailbox file
+ * becomes a field, as Postfix has it. All else passes as it is. Pure.
+ */
+import { fieldNameOf } from './section.ts';
+
+/** `From : a@b` is a field (RFC 5322 section 4.5.8). */
+const MAILBOX_LINE = /^>*From (?![ \t]*:)/;
+const MAILBOX_FIELD = 'X-Mailbox-Line: ';
+/** RFC 5322 section 2.1.1: what is longer is decided by what has come. */
+const LINE_BYTES = 998;
+
+type Seen = 'mailbox' | 'fine' | 'not a field' | 'unknown';
+
+export class FirstLine {
+  #held: Buffer | undefined = Buffer.alloc(0);
+
+  push(chunk: Buffer): Buffer[] {
+    if (!this.#held) return [chunk];
+    const bytes = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk]);
+    this.#held = bytes;
+    const text = bytes.toString('latin1', 0, Math.min(bytes.length, LINE_BYTES));
+    const seen = seenIn(text);
+    if (seen === 'unknown' && text.length < LINE_BYTES) return [];
+    this.#held = undefined;
+    if (seen === 'fine') return [bytes];
+    if (seen !== 'mailbox') return [Buffer.from('\r\n'), bytes];
+    return [Buffer.from(MAILBOX_FIELD), ...this.#behindMailbox(bytes)];
+  }
+
+  end(): Buffer[] {
+    const held = this.#held;
+    this.#held = undefined;
+    return !held || held.length === 0
+      ? []
+      : [Buffer.from(/^\r/.test(held.toString('latin1', 0, 1)) ? '' : '\r\n'), held];
+  }
+
+  /** Another line may follow that is none either. */
+  #behindMailbox(bytes: Buffer): Buffer[] {
+    const end = bytes.indexOf('\r\n');
+    if (end === -1) return [bytes];
+    this.#held = Buffer.alloc(0);
+    return [bytes.subarray(0, end + 2), ...this.push(bytes.subarray(end + 2))];
+  }
+}
+
+function seenIn(text: string): Seen {
+  const isWhole = text.includes('\r\n') || text.length >= LINE_BYTES;
+  if (MAILBOX_LINE.test(text)) return isWhole ? 'mailbox' : 'unknown';
+  if (text.startsWith('\r\n') || fieldNameOf(text) !== undefined) return 'fine';
+  return isWhole || /^[ \t]/.test(text) ? 'not a field' : 'unknown';
+}

@@ -1,0 +1,33 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { HeaderEditor } from './header.ts';
+import { SECTION_BYTES } from './section.ts';
+
+const LONG = `X: ${'x'.repeat(SECTION_BYTES)}\r\n`;
+const DATE = 'Date: Fri, 02 Jan 2026 03:04:05 +0000\r\n';
+const ID = 'Message-ID: <unique@mx.example.com>\r\n';
+
+function edited(text: string, size: number): string {
+  const work = { addMissing: true, masqueradeDomains: [], hostname: 'mx.example.com' };
+  const editor = new HeaderEditor(
+    work,
+    () => 'unique',
+    () => new Date('2026-01-02T03:04:05Z'),
+  );
+  const out: Buffer[] = [];
+  for (let at = 0; at < text.length; at += size)
+    out.push(...editor.push(Buffer.from(text.slice(at, at + size), 'latin1')));
+  return Buffer.concat([...out, ...editor.end()]).toString('latin1');
+}
+
+for (const [what, before, after] of [
+  ['both', `${LONG}\r\nbody`, `${LONG}${DATE}${ID}\r\nbody`],
+  ['an id', `Date: x\r\n${LONG}\r\nMessage-ID: body`, `Date: x\r\n${LONG}${ID}\r\nMessage-ID: body`],
+  ['a date', `${LONG}message-id :\r\n <a@b>\r\n\r\n`, `${LONG}message-id :\r\n <a@b>\r\n${DATE}\r\n`],
+  ['nothing', `${LONG}Date: x\r\nMessage-ID: y\r\n\r\n`, `${LONG}Date: x\r\nMessage-ID: y\r\n\r\n`],
+  ['nothing behind no field', `${LONG}no field\r\n\r\n`, `${LONG}no field\r\n\r\n`],
+  ['both, without an empty line', LONG, `${LONG}${DATE}${ID}`],
+] as const)
+  test(`a header above the limit is given ${what}, however it is cut`, () => {
+    for (const size of [1, 2, 4_096, before.length]) assert.equal(edited(before, size), after, `${size}`);
+  });
