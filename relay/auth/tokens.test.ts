@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net';
 import { after, before, beforeEach, test } from 'node:test';
 import { setDefaultCACertificates } from 'node:tls';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
-import { makePair } from '#test/kit/relayrig.ts';
+import { makePair } from '#test/kit/ca.ts';
 import type { Trust } from '../task/trust.ts';
 import { type IssuerTerms, TokenJudge } from './tokens.ts';
 

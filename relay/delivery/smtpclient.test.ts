@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
 import { after, type TestContext, test } from 'node:test';
+import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
 import { TLS_LEVELS, type TlsLevel } from '#crds/tlslevel.ts';
-import { hopTo, makePair, openSink, policyOf, type Sink, trusting } from '#test/kit/relayrig.ts';
+import { makePair } from '#test/kit/ca.ts';
+import { hopTo, policyOf, trusting } from '#test/kit/relayrig.ts';
 import { NO_MATERIALS } from '../task/materials.ts';
 import type { HopResult } from './attempt.ts';
 import type { Parcel } from './courier.ts';
@@ -38,6 +42,60 @@ function courier(materials = NO_MATERIALS): SmtpClient {
   const made = new SmtpClient(policyOf(), materials, { session: () => undefined, follows: () => false });
   ends.push(() => made.close());
   return made;
+}
+
+interface Arrived {
+  readonly from: string;
+  readonly to: readonly string[];
+  readonly body: string;
+  readonly secure: boolean;
+}
+
+interface Sink {
+  readonly port: number;
+  readonly mail: Arrived[];
+  /** Resolves when there are at least `count`. */
+  until(count: number): Promise<void>;
+  close(): void;
+}
+
+/** A next hop that takes everything, or what `options` let it take. */
+async function openSink(options: SMTPServerOptions = {}, port = 0): Promise<Sink> {
+  const mail: Arrived[] = [];
+  let wake: () => void = () => undefined;
+  const server = new SMTPServer({
+    authOptional: true,
+    disabledCommands: options.key ? ['AUTH'] : ['AUTH', 'STARTTLS'],
+    disableReverseLookup: true,
+    logger: false,
+    onData: (stream, { envelope, secure }, callback) => {
+      buffer(stream).then((body) => {
+        const from = envelope.mailFrom === false ? '' : envelope.mailFrom.address;
+        mail.push({ from, to: envelope.rcptTo.map(({ address }) => address), body: body.toString(), secure });
+        callback(null, 'taken');
+        wake();
+      }, callback);
+    },
+    ...options,
+  });
+  server.on('error', () => undefined);
+  const listening = server.listen(port, '127.0.0.1');
+  await once(listening, 'listening');
+  return {
+    port: (listening.address() as AddressInfo).port,
+    mail,
+    until: async (count) => {
+      while (mail.length < count) {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
+    },
+    close: () => {
+      server.close();
+      for (const connection of server.connections) connection.close();
+    },
+  };
 }
 
 async function sink(...args: Parameters<typeof openSink>): Promise<Sink> {

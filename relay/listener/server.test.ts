@@ -5,16 +5,10 @@ import { after, before, test } from 'node:test';
 import { SMTPServer } from 'smtp-server';
 import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js';
 import type { Policy } from '#crds/policyfile.ts';
-import {
-  clientsOf,
-  eventually,
-  listenerAt,
-  makePair,
-  type PodDirs,
-  podDirs,
-  policyOf,
-  Talker,
-} from '#test/kit/relayrig.ts';
+import { makePair } from '#test/kit/ca.ts';
+import { clientsOf, listenerAt, type PodDirs, podDirs, policyOf } from '#test/kit/relayrig.ts';
+import { SmtpClient } from '#test/kit/smtpclient.ts';
+import { eventually } from '#test/kit/wait.ts';
 import { MessageRate } from '../supervisor/rate.ts';
 import { CLOCKS } from '../task/clock.ts';
 import { Counters } from '../task/counts.ts';
@@ -146,51 +140,50 @@ function countWrites(socket: Socket, count: () => void): void {
   };
 }
 
-async function greeted(port: number): Promise<Talker> {
-  const talker = Talker.to(port);
+async function greeted(port: number): Promise<SmtpClient> {
+  const talker = await SmtpClient.connect(port);
   assert.match(await talker.reply(), /^220 /);
   return talker;
 }
 
-async function secured(port: number): Promise<Talker> {
+async function secured(port: number): Promise<SmtpClient> {
   const talker = await greeted(port);
-  await talker.say('EHLO client.example');
-  await talker.say('STARTTLS');
-  await talker.secure();
+  await talker.command('EHLO client.example');
+  await talker.command('STARTTLS');
+  await talker.startTls({});
   return talker;
 }
 
 test('a stranger who talks before the greeting is sent away; whom we trust is greeted at once', async () => {
   const { clients } = listenerAt(25);
   const open = await serve({ listeners: [listenerAt(25, { clients: { ...clients, networks: [] } })] });
-  const stranger = Talker.to(open.port);
-  assert.match(await stranger.say('EHLO client.example'), /^421 .*You talk too soon/);
+  const stranger = await SmtpClient.connect(open.port);
+  assert.match(await stranger.command('EHLO client.example'), /^421 .*You talk too soon/);
   const { port } = await serve({});
-  const trusted = Talker.to(port);
-  assert.match(await trusted.say('EHLO client.example'), /^220 /);
+  const trusted = await SmtpClient.connect(port);
+  assert.match(await trusted.command('EHLO client.example'), /^220 /);
   assert.match(await trusted.reply(), /^250[ -]/);
-  assert.match(await trusted.say('QUIT'), /^221 /);
+  assert.match(await trusted.command('QUIT'), /^221 /);
 });
 
 test('Required: the banner and EHLO are plain, mail is 530 until STARTTLS, then 250', async () => {
   const { port, entered, plaintext } = await serve({ listeners: [listenerAt(25, { starttls: 'Required' })] });
   const talker = await greeted(port);
-  const ehlo = await talker.say('EHLO client.example');
-  assert.match(ehlo, /^250[ -]STARTTLS\r\n/m);
+  const ehlo = await talker.command('EHLO client.example');
+  assert.match(ehlo, /^250[ -]STARTTLS$/m);
   assert.doesNotMatch(ehlo, /AUTH/);
   assert.equal(
-    await talker.say('MAIL FROM:<me@example.com>'),
-    '530 5.7.0 Must issue a STARTTLS command first\r\n',
+    await talker.command('MAIL FROM:<me@example.com>'),
+    '530 5.7.0 Must issue a STARTTLS command first',
   );
   assert.deepEqual(
     await talker.codes('AUTH PLAIN AAAA', 'VRFY you', 'DATA', 'NOOP', 'RSET'),
     [530, 530, 530, 250, 250],
   );
-  const ready = await talker.say('STARTTLS');
-  assert.equal(ready, '220 Ready to start TLS\r\n');
-  assert.equal(ready.length, 24);
-  await talker.secure();
-  assert.doesNotMatch(await talker.say('EHLO client.example'), /STARTTLS|AUTH/);
+  const ready = await talker.command('STARTTLS');
+  assert.equal(ready, '220 Ready to start TLS');
+  await talker.startTls({});
+  assert.doesNotMatch(await talker.command('EHLO client.example'), /STARTTLS|AUTH/);
   const codes = await talker.codes(
     'MAIL FROM:<me@example.com>',
     'RCPT TO:<you@example.net>',
@@ -200,15 +193,15 @@ test('Required: the banner and EHLO are plain, mail is 530 until STARTTLS, then 
   assert.deepEqual(codes, [250, 250, 354, 250]);
   assert.equal(entered.length, 1);
   assert.deepEqual(plaintext, ['127.0.0.1']);
-  talker.end();
+  talker.close();
 });
 
 test('Disabled: STARTTLS is not offered and not obeyed', async () => {
   const { port } = await serve({ listeners: [listenerAt(25, { starttls: 'Disabled' })] });
   const talker = await greeted(port);
-  assert.doesNotMatch(await talker.say('EHLO client.example'), /STARTTLS|AUTH/);
+  assert.doesNotMatch(await talker.command('EHLO client.example'), /STARTTLS|AUTH/);
   assert.deepEqual(await talker.codes('STARTTLS', 'AUTH LOGIN', 'MAIL FROM:<>'), [502, 502, 250]);
-  talker.end();
+  talker.close();
 });
 
 test('a client policy is the policy of its clients', async () => {
@@ -218,7 +211,7 @@ test('a client policy is the policy of its clients', async () => {
   const { port } = await serve({ clientPolicies });
   const talker = await greeted(port);
   assert.deepEqual(await talker.codes('EHLO client.example', 'MAIL FROM:<>'), [250, 530]);
-  talker.end();
+  talker.close();
 });
 
 test('commands that smtp-server has and a relay must not have are refused', async () => {
@@ -234,40 +227,40 @@ test('commands that smtp-server has and a relay must not have are refused', asyn
   );
   assert.deepEqual(codes, [502, 502, 502, 502, 502, 502]);
   assert.deepEqual(await talker.codes('EHLO client.example', 'VRFY root', 'EXPN list'), [250, 252, 500]);
-  talker.end();
+  talker.close();
 });
 
 test('a command that only Unicode folds into MAIL is not MAIL', async () => {
   const { port } = await serve({ listeners: [listenerAt(25, { auth: 'Required' })] });
   const talker = await secured(port);
-  await talker.say('EHLO client.example');
+  await talker.command('EHLO client.example');
   assert.deepEqual(
     await talker.codes('MAıL FROM:<me@example.com>', 'MAIL FROM:<me@example.com>'),
     [500, 530],
   );
-  talker.end();
+  talker.close();
 });
 
 test('what is pipelined in clear text behind STARTTLS is never executed', async () => {
   const { port } = await serve({});
   const talker = await greeted(port);
-  await talker.say('EHLO client.example');
+  await talker.command('EHLO client.example');
   talker.write('STARTTLS\r\nRSET\r\nMAIL FROM:<evil@example.com>\r\n');
   assert.match(await talker.reply(), /^220 /);
-  await talker.secure();
+  await talker.startTls({});
   // The session starts anew: no HELO, no sender, and no reply to what was injected.
-  assert.match(await talker.say('NOOP'), /^250 OK/);
+  assert.match(await talker.command('NOOP'), /^250 OK/);
   assert.deepEqual(
     await talker.codes('MAIL FROM:<me@example.com>', 'EHLO x', 'RCPT TO:<you@example.net>'),
     [503, 250, 503],
   );
-  talker.end();
+  talker.close();
 });
 
 test('replies to commands of one read leave in one write, and what may not wait does not', async () => {
   const { port, writes } = await serve({});
   const talker = await greeted(port);
-  await talker.say('EHLO client.example');
+  await talker.command('EHLO client.example');
   const repliesTo = async (text: string, count: number) => {
     const before = writes();
     talker.write(text);
@@ -292,12 +285,12 @@ test('a client that pipelines without reading is answered in order, and nothing 
     limits: { ...policyOf().inbound.limits, errorsPerSession: 100_000, recipients: 10 },
   });
   const talker = await greeted(port);
-  await talker.say('EHLO client.example');
+  await talker.command('EHLO client.example');
   const many = 20_000;
   talker.write(`MAIL FROM:<>\r\n${'RCPT TO:<you@example.net>\r\n'.repeat(many)}NOOP\r\n`);
   for (let n = 0; n < many + 1; n++) assert.match(await talker.reply(), /^250 Accepted/);
   assert.match(await talker.reply(), /^250 OK/);
-  talker.end();
+  talker.close();
 });
 
 for (const [name, body] of [
@@ -316,7 +309,7 @@ for (const [name, body] of [
     assert.match(await talker.reply(), /^554 5\.6\.0 /);
     assert.deepEqual(await talker.codes('NOOP', 'MAIL FROM:<>'), [250, 250]);
     assert.deepEqual(entered, []);
-    talker.end();
+    talker.close();
   });
 }
 
@@ -326,7 +319,7 @@ test('LF.LF is answered 554 and ends the session where no bare LF is taken, and 
   await talker.codes('EHLO client.example', 'MAIL FROM:<>', 'RCPT TO:<you@example.net>', 'DATA');
   talker.write('Subject: x\n\none\n.\nMAIL FROM:<evil@example.com>\r\nRCPT TO:<you@example.net>\r\n');
   assert.match(await talker.reply(), /^554 5\.6\.0 /);
-  assert.equal(await talker.reply(), '');
+  await talker.closed();
   assert.deepEqual(entered, []);
 });
 
@@ -341,7 +334,7 @@ for (const [name, text] of [
     await talker.codes('EHLO client.example', 'MAIL FROM:<>', 'RCPT TO:<you@example.net>', 'DATA');
     talker.write(text);
     assert.match(await talker.reply(), /^554 5\.6\.0 /);
-    assert.equal(await talker.reply(), '');
+    await talker.closed();
   });
 
 test('Normalize: LF ends lines, LF.LF is data, and only CRLF.CRLF ends a message', async () => {
@@ -349,27 +342,25 @@ test('Normalize: LF ends lines, LF.LF is data, and only CRLF.CRLF ends a message
   const talker = await greeted(port);
   const message = async (text: string) => {
     await talker.codes('RSET', 'MAIL FROM:<>', 'RCPT TO:<you@example.net>', 'DATA');
-    return talker.say(text);
+    return talker.command(text);
   };
-  await talker.say('EHLO client.example');
+  await talker.command('EHLO client.example');
   for (const text of ['one\ntwo\r\n.', 'one\n.\ntwo\r\n.', 'one\n.\r\nMAIL FROM:<>\r\n.', 'a\rb\0\r\n.'])
     assert.match(await message(text), /^250 /, JSON.stringify(text));
   assert.equal(entered.length, 4);
   await talker.codes('MAIL FROM:<>', 'RCPT TO:<you@example.net>', 'DATA');
   talker.write('one\n.\n');
   assert.match(await talker.reply(), /^554 5\.6\.0 /);
-  assert.equal(await talker.reply(), '');
+  await talker.closed();
   assert.equal(entered.length, 4);
 });
 
 test('a client that has ended its side is answered; without QUIT the session ends with it', async () => {
   const { port, entered, ended } = await serve({});
   const whole = 'Subject: x\r\n\r\nHi\r\n.\r\n';
-  const codesUntilEnd = async (talker: Talker) => {
-    const codes: number[] = [];
-    for (let reply = await talker.reply(); reply !== ''; reply = await talker.reply())
-      codes.push(Number(reply.slice(0, 3)));
-    return codes;
+  const codesUntilEnd = async (talker: SmtpClient) => {
+    await talker.closed();
+    return [...talker.unread.matchAll(/^(\d{3}) /gm)].map(([, code]) => Number(code));
   };
   for (const [index, [rest, codes]] of (
     [
@@ -393,15 +384,15 @@ test('a client that has ended its side is answered; without QUIT the session end
 test('a message beyond the limit is refused at MAIL and in flight, and the session stays in step', async () => {
   const { port, entered } = await serve({});
   const talker = await greeted(port);
-  await talker.say('EHLO client.example');
-  assert.match(await talker.say('MAIL FROM:<> SIZE=1000001'), /^552 5\.3\.4 /);
+  await talker.command('EHLO client.example');
+  assert.match(await talker.command('MAIL FROM:<> SIZE=1000001'), /^552 5\.3\.4 /);
   await talker.codes('MAIL FROM:<>', 'RCPT TO:<you@example.net>', 'DATA');
   talker.write(`${'x'.repeat(998)}\r\n`.repeat(1001));
   talker.write('.\r\n');
   assert.match(await talker.reply(), /^552 5\.3\.4 /);
   assert.deepEqual(await talker.codes('NOOP'), [250]);
   assert.deepEqual(entered, []);
-  talker.end();
+  talker.close();
 });
 
 test('recipients beyond the limit wait for another transaction', async () => {
@@ -413,26 +404,26 @@ test('recipients beyond the limit wait for another transaction', async () => {
   await talker.codes('EHLO client.example', 'MAIL FROM:<>');
   assert.deepEqual(await talker.codes(rcpt('a'), rcpt('b'), rcpt('c')), [250, 250, 452]);
   assert.deepEqual(await talker.codes('RSET', 'MAIL FROM:<>', 'RSET', 'MAIL FROM:<>'), [250, 250, 250, 450]);
-  talker.end();
+  talker.close();
 });
 
 test('without a pair a listener that needs one takes nobody in, and never has the key of the library', async () => {
   const enabled = await serve({}, null);
   const waiting = await greeted(enabled.port);
-  assert.doesNotMatch(await waiting.say('EHLO client.example'), /STARTTLS|AUTH/);
-  assert.equal(await waiting.say('STARTTLS'), '454 4.7.0 TLS is not available now, try again later\r\n');
-  assert.match(await waiting.say('MAIL FROM:<>'), /^451 4\.3\.2 /);
-  waiting.end();
+  assert.doesNotMatch(await waiting.command('EHLO client.example'), /STARTTLS|AUTH/);
+  assert.equal(await waiting.command('STARTTLS'), '454 4.7.0 TLS is not available now, try again later');
+  assert.match(await waiting.command('MAIL FROM:<>'), /^451 4\.3\.2 /);
+  waiting.close();
   const implicit = await serve(
     { listeners: [listenerAt(25, { implicitTLS: true, starttls: 'Disabled' })] },
     null,
   );
-  await Talker.toTls(implicit.port).closed;
+  await assert.rejects(SmtpClient.connectTls(implicit.port, {}));
   const disabled = await serve({ listeners: [listenerAt(25, { starttls: 'Disabled' })] }, null);
   const talker = await greeted(disabled.port);
   assert.deepEqual(await talker.codes('EHLO client.example', 'STARTTLS', 'MAIL FROM:<>'), [250, 502, 250]);
   await eventually(() => enabled.ended() === 1 && implicit.ended() === 1);
-  talker.end();
+  talker.close();
 });
 
 test('a pair that arrives later is used for the next handshake', async () => {
@@ -440,11 +431,11 @@ test('a pair that arrives later is used for the next handshake', async () => {
     { listeners: [listenerAt(25, { implicitTLS: true, starttls: 'Disabled' })] },
     null,
   );
-  await Talker.toTls(port).closed;
+  await assert.rejects(SmtpClient.connectTls(port, {}));
   task.usePairs({ host: pair, internal: null });
-  const talker = Talker.toTls(port);
+  const talker = await SmtpClient.connectTls(port, {});
   assert.match(await talker.reply(), /^220 /);
-  talker.end();
+  talker.close();
 });
 
 test('a client that goes on being refused is ended', async () => {
@@ -453,7 +444,7 @@ test('a client that goes on being refused is ended', async () => {
   await talker.codes('EHLO client.example', 'MAIL FROM:<>');
   const codes = await talker.codes(...Array.from({ length: 51 }, () => 'RCPT TO:<you@example.net>'));
   assert.deepEqual([codes[0], codes[49], codes[50]], [550, 550, 421]);
-  await talker.closed;
+  await talker.closed();
 });
 
 test('a reset at any step ends one session, is counted once, and hurts nobody', async () => {
@@ -469,7 +460,7 @@ test('a reset at any step ends one session, is counted once, and hurts nobody', 
     const talker = await greeted(port);
     for (const step of steps.slice(0, count)) {
       if (step === 'half a message') talker.write(step);
-      else await talker.say(step);
+      else await talker.command(step);
     }
     talker.reset();
     await eventually(() => ended() === count + 1);
@@ -477,10 +468,10 @@ test('a reset at any step ends one session, is counted once, and hurts nobody', 
   const inHandshake = await greeted(port);
   await inHandshake.codes('EHLO client.example', 'STARTTLS');
   inHandshake.write('this is no TLS');
-  await inHandshake.closed;
+  await inHandshake.closed();
   const inTls = await secured(port);
   inTls.reset();
-  Talker.to(port).reset();
+  (await SmtpClient.connect(port)).reset();
   await eventually(() => task.openSessions === 0);
   const talker = await greeted(port);
   assert.deepEqual(await talker.codes('EHLO client.example', 'QUIT'), [250, 221]);

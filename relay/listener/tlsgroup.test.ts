@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { connect, createServer, type TLSSocket } from 'node:tls';
 import fc from 'fast-check';
-import { makePair } from '#test/kit/relayrig.ts';
+import { makePair } from '#test/kit/ca.ts';
 import { groupOfSession } from './tlsgroup.ts';
 
 test('the group of a handshake is the one that the client sees', async () => {

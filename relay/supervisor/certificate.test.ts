@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { HOSTNAME, makePair } from '#test/kit/relayrig.ts';
+import { makePair } from '#test/kit/ca.ts';
+import { HOSTNAME } from '#test/kit/relayrig.ts';
 import { CertificateInService } from './certificate.ts';
 
 const now = new Date();

@@ -1,24 +1,16 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { openSync } from 'node:fs';
-import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { POLICY_FILE_NAME, printPolicy } from '#crds/policyfile.ts';
 import { parseScale, printScale, SCALE_FILE_NAME } from '#crds/scalefile.ts';
-import {
-  eventually,
-  freePort,
-  hopTo,
-  listenerAt,
-  makePair,
-  mount,
-  openSink,
-  type PodDirs,
-  podDirs,
-  policyOf,
-  Talker,
-} from '#test/kit/relayrig.ts';
+import { makePair } from '#test/kit/ca.ts';
+import { freePort } from '#test/kit/ports.ts';
+import { hopTo, listenerAt, mount, type PodDirs, podDirs, policyOf } from '#test/kit/relayrig.ts';
+import { Sink } from '#test/kit/sink.ts';
+import { SmtpClient } from '#test/kit/smtpclient.ts';
+import { eventually, until } from '#test/kit/wait.ts';
 import { jsonLog } from '../observe/log.ts';
 import { Spool } from '../spool/spool.ts';
 import { handoverTo, NO_FIGURES } from '../task/messages.ts';
@@ -120,16 +112,16 @@ describe('two pods of one relay', { concurrency: false }, () => {
   };
 
   async function send(pod: string | undefined, count: number): Promise<void> {
-    const client = new Talker(connect(port, pod));
+    const client = await SmtpClient.connect(port, pod);
     await client.reply();
     assert.deepEqual(await client.codes('EHLO a'), [250]);
     for (let sent = 0; sent < count; sent++) {
       const codes = await client.codes('MAIL FROM:<a@client.example>', 'RCPT TO:<b@example.com>', 'DATA');
       assert.deepEqual(codes, [250, 250, 354]);
-      assert.match(await client.say(`X-Test-Id: ${pod}-${sent}\r\n\r\nhello\r\n.`), /^250/);
+      assert.match(await client.command(`X-Test-Id: ${pod}-${sent}\r\n\r\nhello\r\n.`), /^250/);
     }
     await client.codes('QUIT');
-    client.end();
+    client.close();
   }
 
   /** Of both pods: the relays run in this process, and their tasks below it. */
@@ -157,9 +149,8 @@ describe('two pods of one relay', { concurrency: false }, () => {
     assert.equal(relays[1]?.ready(), true, 'a StatefulSet would wait for it');
     assert.equal(evacuation(0), null);
     assert.deepEqual([depthOf(0), depthOf(1)], [30, 0]);
-    const refused = new Talker(connect(port, pods[1]));
-    await refused.closed;
-    const sink = await openSink({}, hop);
+    await assert.rejects(SmtpClient.connect(port, pods[1]));
+    const sink = await Sink.start({ port: hop });
     try {
       // A new policy: the router tries what waits at once.
       for (const { policyDir } of dirs) {
@@ -172,12 +163,12 @@ describe('two pods of one relay', { concurrency: false }, () => {
           [SCALE_FILE_NAME]: printScale(1, pods.slice(0, 1)),
         });
       }
-      await sink.until(30);
+      await until('30 messages', () => sink.arrived.length >= 30);
       await eventually(() => depthOf(0) === 0);
-      assert.equal(new Set(sink.mail.map(({ body }) => /X-Test-Id: (\S+)/.exec(body)?.[1])).size, 30);
-      assert.equal(sink.mail.length, 30);
+      assert.equal(new Set(sink.arrived.map(({ id }) => id)).size, 30);
+      assert.equal(sink.arrived.length, 30);
     } finally {
-      sink.close();
+      await sink.down();
     }
   });
 
@@ -213,12 +204,12 @@ describe('two pods of one relay', { concurrency: false }, () => {
     await eventually(() => evacuation(0)?.state === 'Delivering');
     assert.match(evacuation(0)?.message ?? '', /no pod stays/);
     assert.equal(depthOf(0), 3);
-    const sink = await openSink({}, hop);
+    const sink = await Sink.start({ port: hop });
     try {
       await eventually(() => evacuation(0)?.state === 'Emptied');
-      assert.equal(sink.mail.length, 3);
+      assert.equal(sink.arrived.length, 3);
     } finally {
-      sink.close();
+      await sink.down();
     }
   });
 });

@@ -3,7 +3,8 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { POLICY_FILE_NAME } from '#crds/policyfile.ts';
-import { eventually, mount, podDirs } from '#test/kit/relayrig.ts';
+import { mount, podDirs } from '#test/kit/relayrig.ts';
+import { eventually } from '#test/kit/wait.ts';
 import { NO_MATERIALS } from '../task/materials.ts';
 import { digestOf, readInputs, watchInputs } from './inputs.ts';
 

@@ -9,22 +9,12 @@ import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { promisify } from 'node:util';
 import { parsePodStatus } from '#crds/podstatus.ts';
 import { hashOf, POLICY_FILE_NAME, type Policy, printPolicy } from '#crds/policyfile.ts';
-import {
-  eventually,
-  freePort,
-  HOSTNAME,
-  hopTo,
-  listenerAt,
-  makePair,
-  mount,
-  openSink,
-  type PodDirs,
-  podDirs,
-  policyOf,
-  type Sink,
-  Talker,
-} from '#test/kit/relayrig.ts';
+import { makePair } from '#test/kit/ca.ts';
+import { freePort } from '#test/kit/ports.ts';
+import { HOSTNAME, hopTo, listenerAt, mount, type PodDirs, podDirs, policyOf } from '#test/kit/relayrig.ts';
+import { Sink } from '#test/kit/sink.ts';
 import { SmtpClient } from '#test/kit/smtpclient.ts';
+import { eventually, until } from '#test/kit/wait.ts';
 import { jsonLog } from '../observe/log.ts';
 import type { PairText } from '../task/messages.ts';
 import type { Relay, RelayOptions } from './options.ts';
@@ -39,12 +29,12 @@ const pair = await makePair();
 beforeEach(async () => {
   dirs = podDirs();
   port = await freePort();
-  sink = await openSink(await makePair('mx.example.net'));
+  sink = await Sink.start({ port: await freePort(), pair: await makePair('mx.example.net') });
 });
 afterEach(async () => {
   await relay?.stop();
   relay = undefined;
-  sink.close();
+  await sink.down();
   dirs.remove();
 });
 
@@ -81,21 +71,21 @@ const log = () =>
 const rejects = (message: RegExp) =>
   assert.rejects(start(), (error: Error) => message.test(error.message) && !error.message.includes('\n'));
 
-async function greeted(): Promise<Talker> {
-  const talker = Talker.to(port);
+async function greeted(): Promise<SmtpClient> {
+  const talker = await SmtpClient.connect(port);
   assert.match(await talker.reply(), /^220 /);
   return talker;
 }
 
-async function secured(): Promise<Talker> {
+async function secured(): Promise<SmtpClient> {
   const talker = await greeted();
   assert.deepEqual(await talker.codes('EHLO client.example', 'STARTTLS'), [250, 220]);
-  await talker.secure();
-  await talker.say('EHLO client.example');
+  await talker.startTls({});
+  await talker.command('EHLO client.example');
   return talker;
 }
 
-const send = (talker: Talker, subject = 'x') =>
+const send = (talker: SmtpClient, subject = 'x') =>
   talker.codes(
     'MAIL FROM:<me@example.com>',
     'RCPT TO:<you@example.net>',
@@ -112,11 +102,14 @@ test('a message goes from a client to the next hop, over STARTTLS on both sides'
   assert.deepEqual(started.addresses(), [{ name: 'smtp', address: '127.0.0.1', port }]);
   const talker = await secured();
   assert.deepEqual(await send(talker), SENT);
-  await sink.until(1);
-  assert.match(sink.mail[0]?.body ?? '', /^Received: from .* with ESMTPS id \w{16}\r\n\t\(using TLSv1\.3 /s);
-  assert.equal(sink.mail[0]?.secure, true);
+  await until('1 messages', () => sink.arrived.length >= 1);
+  assert.match(
+    sink.arrived[0]?.text ?? '',
+    /^Received: from .* with ESMTPS id \w{16}\r\n\t\(using TLSv1\.3 /s,
+  );
+  assert.ok(sink.arrived[0]?.tls);
   await eventually(() => log().some(({ event, tls }) => event === 'delivered' && tls === 'TLSv1.3'));
-  talker.end();
+  talker.close();
 });
 
 test('nobody else can read what a relay keeps, in an open folder neither', async () => {
@@ -128,7 +121,7 @@ test('nobody else can read what a relay keeps, in an open folder neither', async
   const talker = await greeted();
   assert.deepEqual(await talker.codes('EHLO client.example'), [250]);
   assert.deepEqual(await send(talker), SENT);
-  talker.end();
+  talker.close();
   const open = readdirSync(dirs.stateDir).filter((name) => statSync(join(dirs.stateDir, name)).mode & 0o077);
   assert.deepEqual(open, []);
 });
@@ -161,11 +154,11 @@ test('a change of the inbound policy is in force for new sessions, old ones end 
   assert.ok(status.sessions.ofOldPolicy >= 2 && status.sessions.oldPolicyEnds !== null);
   assert.deepEqual(await inTransaction.codes('DATA', 'Subject: old\r\n\r\nhi\r\n.'), [354, 250]);
   assert.deepEqual(await send(inTls), SENT);
-  for (const talker of [inTransaction, inTls, plain]) talker.end();
+  for (const talker of [inTransaction, inTls, plain]) talker.close();
   going = false;
   await Promise.all(streams);
   await eventually(() => started.status().sessions.ofOldPolicy === 0);
-  await sink.until(2);
+  await until('2 messages', () => sink.arrived.length >= 2);
 });
 
 test('sessions of an old policy are ended at the deadline, with 421', async () => {
@@ -175,7 +168,7 @@ test('sessions of an old policy are ended at the deadline, with 421', async () =
   const talker = await greeted();
   mountPolicy(policyWith('Required'));
   assert.match(await talker.reply(), /^421 4\.3\.2 /);
-  await talker.closed;
+  await talker.closed();
   await eventually(() => started.status().sessions.open === 0);
 });
 
@@ -184,15 +177,15 @@ test('a change of the outbound policy restarts the router only; mail goes the ne
   mountPolicy(policyWith('Enabled'));
   const started = await start();
   const talker = await secured();
-  const other = await openSink();
+  const other = await Sink.start({ port: await freePort() });
   mountPolicy(policyOf({ listeners: [listenerAt(port)] }, { smartHosts: [hopTo(other.port)] }));
   await eventually(() => started.status().tasks.routerStarts === 2);
   assert.equal(started.status().tasks.listenerStarts, 1);
   assert.deepEqual(await send(talker), SENT);
-  await other.until(1);
-  assert.equal(sink.mail.length, 0);
-  talker.end();
-  other.close();
+  await until('1 messages', () => other.arrived.length >= 1);
+  assert.equal(sink.arrived.length, 0);
+  talker.close();
+  await other.down();
 });
 
 test('the same policy again restarts nothing', async () => {
@@ -248,11 +241,10 @@ test('a listener that is added is served, one that is removed closes its port', 
   mountPolicy(policyOf({ listeners: [listenerAt(second, { name: 'two' })] }, outbound()));
   await started.reload();
   assert.deepEqual(started.addresses(), [{ name: 'two', address: '127.0.0.1', port: second }]);
-  const talker = Talker.to(second);
+  const talker = await SmtpClient.connect(second);
   assert.match(await talker.reply(), /^220 /);
-  talker.end();
-  const gone = Talker.to(port);
-  assert.equal(await gone.reply(), '');
+  talker.close();
+  await assert.rejects(SmtpClient.connect(port));
 });
 
 /** With a name the client asks for it (SNI). */
@@ -269,7 +261,7 @@ test('a renewed pair is served at once and a mismatched key is not, without rest
   mountPair(pair);
   mountPolicy(policyOf({ listeners }, outbound()));
   const started = await start();
-  const open = Talker.toTls(port);
+  const open = await SmtpClient.connectTls(port, {});
   assert.match(await open.reply(), /^220 /);
   let last = pair;
   for (let rotation = 0; rotation < 3; rotation++) {
@@ -339,14 +331,14 @@ test('without a pair the relay is not ready and takes nobody in; when the pair c
   const started = await start();
   assert.match(started.status().notReady.join(), /no usable certificate/);
   const refused = await greeted();
-  assert.doesNotMatch(await refused.say('EHLO client.example'), /STARTTLS|AUTH/);
-  assert.match(await refused.say('STARTTLS'), /^454 4\.7\.0 /);
-  assert.match(await refused.say('MAIL FROM:<me@example.com>'), /^451 4\.3\.2 /);
-  refused.end();
+  assert.doesNotMatch(await refused.command('EHLO client.example'), /STARTTLS|AUTH/);
+  assert.match(await refused.command('STARTTLS'), /^454 4\.7\.0 /);
+  assert.match(await refused.command('MAIL FROM:<me@example.com>'), /^451 4\.3\.2 /);
+  refused.close();
   mountPair(pair);
   await eventually(() => started.ready());
   const talker = await secured();
-  talker.end();
+  talker.close();
   assert.equal(started.status().tasks.listenerStarts, 1);
 });
 
@@ -356,13 +348,13 @@ test('connections of one client are bounded over all processes, and given free a
   mountPolicy(policyWith('Enabled', { limits }));
   const started = await start();
   const talkers = [await greeted(), await greeted(), await greeted()];
-  const fourth = Talker.to(port);
+  const fourth = await SmtpClient.connect(port);
   assert.match(await fourth.reply(), /^421 4\.7\.0 /);
   assert.equal(started.status().sessions.open, 3);
-  talkers[0]?.end();
+  talkers[0]?.close();
   await eventually(() => started.status().sessions.open === 2);
   talkers.push(await greeted());
-  for (const talker of talkers) talker.end();
+  for (const talker of talkers) talker.close();
   await eventually(() => started.status().sessions.open === 0);
 });
 
@@ -385,8 +377,8 @@ test('a task that dies is replaced; connections wait and the queue goes on', asy
   }
   const talker = await secured();
   assert.deepEqual(await send(talker), SENT);
-  talker.end();
-  await sink.until(1);
+  talker.close();
+  await until('1 messages', () => sink.arrived.length >= 1);
   await eventually(() => started.ready());
 });
 
@@ -394,18 +386,18 @@ test('the queue survives a stop, and what was queued goes out when the next hop 
   mountPair(pair);
   mountPolicy(policyWith('Enabled'));
   const { port: hop } = sink;
-  sink.close();
+  await sink.down();
   const first = await start();
   const talker = await secured();
   assert.deepEqual(await send(talker, 'kept'), SENT);
-  talker.end();
+  talker.close();
   await eventually(() => first.status().queue.deferrals.length === 1);
   assert.equal(first.status().queue.depth, 1);
   await first.stop();
-  sink = await openSink(await makePair('mx.example.net'), hop);
+  sink = await Sink.start({ port: hop, pair: await makePair('mx.example.net') });
   const second = await start();
-  await sink.until(1);
-  assert.match(sink.mail[0]?.body ?? '', /Subject: kept/);
+  await until('1 messages', () => sink.arrived.length >= 1);
+  assert.match(sink.arrived[0]?.text ?? '', /Subject: kept/);
   await eventually(() => second.status().queue.depth === 0);
 });
 
@@ -456,10 +448,19 @@ test('a state folder that cannot be used is one sentence', async () => {
   const stateDir = join(dirs.root, 'file');
   writeFileSync(stateDir, '');
   await assert.rejects(start({ stateDir }), /^Error: Cannot write to the state folder ".*file" \(EEXIST\)/);
-  const broken = join(dirs.root, 'broken');
-  mkdirSync(broken);
-  writeFileSync(join(broken, 'queue.db'), 'not a store '.repeat(1000));
-  await assert.rejects(start({ stateDir: broken }), /^Error: Cannot open the queue in /);
+});
+
+test('a queue that is no store at all is set aside, and the relay starts with a new one', async () => {
+  mountPair(pair);
+  mountPolicy(policyWith('Disabled'));
+  const text = 'not a store '.repeat(1000);
+  writeFileSync(join(dirs.stateDir, 'queue.db'), text);
+  const started = await start();
+  assert.equal(started.ready(), true);
+  const kept = readdirSync(dirs.stateDir, { recursive: true, encoding: 'utf8' })
+    .map((name) => join(dirs.stateDir, name))
+    .filter((path) => statSync(path).isFile() && readFileSync(path, 'utf8') === text);
+  assert.equal(kept.length, 1);
 });
 
 test('health, status with its long poll, and metrics', async () => {
@@ -481,8 +482,8 @@ test('health, status with its long poll, and metrics', async () => {
   assert.notEqual(news?.revision, status?.revision);
   const talker = await secured();
   await send(talker);
-  talker.end();
-  await sink.until(1);
+  talker.close();
+  await until('1 messages', () => sink.arrived.length >= 1);
   // Listener and router tell of it on their own.
   const counted = [
     /^mailrelay_recipients_delivered_total\{class="hops"\} 1$/m,

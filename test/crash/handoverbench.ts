@@ -6,13 +6,14 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { makePair } from '#test/kit/ca.ts';
 import { readCalls } from '#test/kit/diskrecord.ts';
 import { DiskShim, type Fault, type SyncSite } from '#test/kit/diskshim.ts';
 import { Hop } from '#test/kit/hop.ts';
 import { TestPod } from '#test/kit/pod.ts';
 import { freePort } from '#test/kit/ports.ts';
 import { doToQueue, listQueue } from '#test/kit/queuetools.ts';
-import { hopTo, listenerAt, makePair, policyOf } from '#test/kit/relayrig.ts';
+import { hopTo, listenerAt, policyOf } from '#test/kit/relayrig.ts';
 import { messageText, SmtpClient } from '#test/kit/smtpclient.ts';
 import { until } from '#test/kit/wait.ts';
 import type { Life } from './life.ts';

@@ -43,6 +43,21 @@ export async function makeAuthority(name = 'test CA'): Promise<Authority> {
   };
 }
 
+/** A self-signed pair, which is its own authority. */
+export async function makePair(name = 'relay.example.com', days = 30): Promise<Pick<Pair, 'cert' | 'key'>> {
+  const keys = await crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
+  const cert = await x509.X509CertificateGenerator.createSelfSigned({
+    name: `CN=${name}`,
+    notBefore: new Date(Date.now() - 40 * 86_400_000),
+    notAfter: new Date(Date.now() + days * 86_400_000),
+    keys,
+    signingAlgorithm: ALGORITHM,
+    extensions: [new x509.SubjectAlternativeNameExtension([{ type: 'dns', value: name }])],
+  });
+  const der = await crypto.subtle.exportKey('pkcs8', keys.privateKey);
+  return { cert: cert.toString('pem'), key: x509.PemConverter.encode(der, 'PRIVATE KEY') };
+}
+
 async function issue(
   names: readonly string[],
   keys: { readonly publicKey: CryptoKey; readonly privateKey: CryptoKey },

@@ -19,7 +19,7 @@ export interface SinkOptions {
   readonly port: number;
   readonly host?: string;
   /** Without a pair STARTTLS is not offered. */
-  readonly pair?: Pair;
+  readonly pair?: Pick<Pair, 'cert' | 'key'>;
   /** STARTTLS is offered and the handshake always fails. */
   readonly brokenHandshake?: boolean;
   /** A code to answer RCPT with, by address. */
@@ -57,6 +57,10 @@ export class Sink {
     const sink = new Sink(options);
     await sink.up();
     return sink;
+  }
+
+  get port(): number {
+    return this.#options.port;
   }
 
   /** How often each id arrived. */

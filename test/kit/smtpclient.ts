@@ -58,6 +58,10 @@ export class SmtpClient {
     return this.#ended;
   }
 
+  async closed(): Promise<void> {
+    await until('the end of the connection', () => this.#ended);
+  }
+
   write(text: string | Buffer): void {
     this.#socket.write(text);
   }
@@ -97,6 +101,13 @@ export class SmtpClient {
   async command(line: string): Promise<string> {
     this.write(`${line}\r\n`);
     return this.reply();
+  }
+
+  /** Says one line after the other; gives the code of each reply. */
+  async codes(...lines: string[]): Promise<number[]> {
+    const codes: number[] = [];
+    for (const line of lines) codes.push(Number((await this.command(line)).slice(0, 3)));
+    return codes;
   }
 
   /** Greeting and EHLO; the lines of the EHLO reply. */
@@ -147,9 +158,9 @@ export class SmtpClient {
     return this.command(`${body.replace(/^\./gm, '..')}\r\n.`);
   }
 
-  /** Sends no more, and still hears. */
-  finish(): void {
-    this.#socket.end();
+  /** Sends no more than this, and still hears. */
+  finish(text = ''): void {
+    this.#socket.end(text);
   }
 
   async quit(): Promise<void> {

@@ -24,3 +24,8 @@ export async function until<T>(
     await new Promise((tick) => setTimeout(tick, EVERY_MS));
   }
 }
+
+/** The same, named by the text of the condition. */
+export function eventually(holds: () => boolean | Promise<boolean>): Promise<boolean> {
+  return until(String(holds), holds, 20_000);
+}
