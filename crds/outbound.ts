@@ -6,7 +6,9 @@ import { TLS_LEVELS } from './tlslevel.ts';
 const level = () => z.enum(TLS_LEVELS);
 
 const hop = z.object({
-  host: hopHost().describe('Host name or address of the next hop.'),
+  host: hopHost().describe(
+    'Host name or address of the next hop. A name with a final dot is absolute: the search list of the pod is not asked.',
+  ),
   port: port().optional().describe('Port of the next hop. Default: 25, or 465 with implicitTLS.'),
   implicitTLS: z
     .boolean()

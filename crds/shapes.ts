@@ -19,7 +19,11 @@ export const text = (pattern: string, maxLength: number, what: string) =>
 export const host = () => text(HOST_PATTERN, 253, 'a host name in lower case, such as relay.example.com');
 /** A next hop may also be an address. */
 export const hopHost = () =>
-  text(`${HOST_PATTERN}|^[0-9a-fA-F.:]+$`, 253, 'a host name in lower case, or an address');
+  text(
+    `${HOST_PATTERN.slice(0, -1)}\\.?$|^[0-9a-fA-F.:]+$`,
+    254,
+    'a host name in lower case (with a final dot: no search list is asked), or an address',
+  );
 export const objectName = () =>
   text(
     OBJECT_NAME_PATTERN,

@@ -1,15 +1,19 @@
 /**
- * One attempt to deliver a message to a destination: its next hops in order, until one of them answers. What none of
- * them takes in is `unreachable`, with the failures of all.
+ * One attempt to deliver a message to a destination: its next hops in order, a few addresses of them at most, until one
+ * of them answers, within one budget of time. What none of them takes in is `unreachable`, with the failures of all.
  */
-
-import { type Failure, joinFailures } from '#crds/failure.ts';
+import { type Failure, joinFailures, makeFailure } from '#crds/failure.ts';
 import type { Policy } from '#crds/policyfile.ts';
+import { AttemptBudget } from './budget.ts';
 import type { AttemptResult, Destination, HopTls, NextHop, Parcel } from './courier.ts';
 import type { FailedHops } from './failedhops.ts';
+import { ADDRESSES_AT_ONCE, pickAddresses } from './hopaddresses.ts';
 import { orderHops } from './hoporder.ts';
-import { type Resolved, resolveHops } from './resolver.ts';
+import { findAddresses, type Resolved, resolveHops } from './resolver.ts';
 import type { Verdict } from './verdict.ts';
+
+/** Hosts of one attempt whose addresses are looked up: those that have none do not count as tried. */
+const HOSTS_AT_ONCE = 10;
 
 export type HopResult =
   | {
@@ -22,11 +26,16 @@ export type HopResult =
     }
   | { readonly kind: 'unreachable'; readonly failure: Failure; readonly hadSession: boolean };
 
-/** Takes a message to one hop. */
-export type DeliverToHop = (hop: NextHop, parcel: Parcel) => Promise<HopResult>;
+/** What speaks to one hop; smtpclient.ts. */
+export interface HopClient {
+  /** Over a connection that was kept; undefined where there is none that still lives. */
+  resume(hop: NextHop, parcel: Parcel, budget: AttemptBudget): Promise<HopResult | undefined>;
+  /** Over a new connection to one address of the hop. */
+  deliver(hop: NextHop, address: string, parcel: Parcel, budget: AttemptBudget): Promise<HopResult>;
+}
 
 export interface AttemptDeps {
-  readonly deliverToHop: DeliverToHop;
+  readonly client: HopClient;
   readonly policy: Policy;
   readonly random: () => number;
   readonly failedHops: FailedHops;
@@ -37,49 +46,116 @@ export async function attempt(
   parcel: Parcel,
   deps: AttemptDeps,
 ): Promise<AttemptResult> {
-  const resolved = await findHops(destination, deps.policy);
-  if (resolved.kind === 'hops')
-    return tryHops(deps.failedHops.last(orderHops(resolved.hops, deps.random)), parcel, deps);
-  const { failure } = resolved;
-  if (!failure.permanent) return { kind: 'unreachable', failure, hadSession: false };
-  const verdicts = parcel.to.map((): Verdict => ({ kind: 'failed', failure }));
-  const hop = destination.name;
-  return { kind: 'answered', hop, verdicts, tls: null, tellsSender: false, passedOver: [] };
+  const budget = new AttemptBudget();
+  try {
+    const resolved = await budget.within(findHops(destination, deps.policy));
+    if (resolved?.kind === 'hops') {
+      const hops = deps.failedHops.order(orderHops(resolved.hops, deps.random));
+      return await new Attempt(parcel, deps, budget).tryHops(hops);
+    }
+    const late = makeFailure({
+      cause: 'dns',
+      status: '4.4.3',
+      text: 'The name server does not answer in time',
+    });
+    return withoutHops(destination, parcel, resolved?.failure ?? late);
+  } finally {
+    budget.close();
+  }
 }
 
 /** RFC 5321 section 5.1: one hop after the other. A deferral counts once no other hop has given more. */
-async function tryHops(
-  hops: readonly NextHop[],
-  parcel: Parcel,
-  { deliverToHop, failedHops }: AttemptDeps,
-): Promise<AttemptResult> {
-  const failures: Failure[] = [];
-  let hadSession = false;
-  let deferral: AttemptResult | undefined;
-  for (const hop of hops) {
-    const result = await deliverToHop(hop, parcel);
-    if (result.kind === 'answered') {
-      failedHops.answered(hop);
-      const { verdicts, tls, tellsSender, mayTryAnother } = result;
-      const hopName = `${hop.host}:${hop.port}`;
-      const passedOver = [...failures];
-      const answer: AttemptResult = {
-        kind: 'answered',
-        hop: hopName,
-        verdicts,
-        tls,
-        tellsSender,
-        passedOver,
-      };
-      if (!mayTryAnother) return answer;
-      deferral ??= answer;
-    } else {
-      failures.push(result.failure);
-      hadSession ||= result.hadSession;
-      if (!result.hadSession) failedHops.failed(hop, result.failure);
-    }
+class Attempt {
+  readonly #parcel: Parcel;
+  readonly #deps: AttemptDeps;
+  readonly #budget: AttemptBudget;
+  readonly #failures: Failure[] = [];
+  #hadSession = false;
+  #deferral: AttemptResult | undefined;
+  #left = ADDRESSES_AT_ONCE;
+
+  constructor(parcel: Parcel, deps: AttemptDeps, budget: AttemptBudget) {
+    this.#parcel = parcel;
+    this.#deps = deps;
+    this.#budget = budget;
   }
-  return deferral ?? { kind: 'unreachable', failure: joinFailures(failures), hadSession };
+
+  async tryHops(hops: readonly NextHop[]): Promise<AttemptResult> {
+    const considered = hops.slice(0, HOSTS_AT_ONCE);
+    for (const [index, hop] of considered.entries()) {
+      if (this.#left === 0 || this.#budget.isOver) break;
+      const answer = await this.#tryHop(hop, index === considered.length - 1);
+      if (answer) return answer;
+    }
+    if (this.#deferral) return this.#deferral;
+    if (this.#budget.isOver) this.#failures.push(outOfTime());
+    const [first] = this.#failures;
+    // No host of the destination can ever be asked.
+    if (first && considered.length === hops.length && this.#failures.every(({ permanent }) => permanent))
+      return answerForAll(hops[0]?.host ?? '', this.#parcel, first);
+    return { kind: 'unreachable', failure: joinFailures(this.#failures), hadSession: this.#hadSession };
+  }
+
+  async #tryHop(hop: NextHop, isLast: boolean): Promise<AttemptResult | undefined> {
+    const { client, failedHops } = this.#deps;
+    const resumed = await client.resume(hop, this.#parcel, this.#budget);
+    if (resumed) return this.#answered(hop, resumed);
+    const found = await this.#budget.within(findAddresses(hop));
+    if (found === undefined) return undefined;
+    if (found.kind === 'none') return this.#withoutAddress(hop, found.failure);
+    const { addresses } = found;
+    const tried = failedHops.tried(hop, addresses);
+    const asked: string[] = [];
+    for (const address of pickAddresses(addresses, { left: this.#left, isLast, tried })) {
+      if (this.#budget.isOver) break;
+      this.#left -= 1;
+      asked.push(address);
+      const result = await client.deliver(hop, address, this.#parcel, this.#budget);
+      const answer = this.#answered(hop, result, asked);
+      if (answer || result.kind === 'answered') return answer;
+      // Asking again with a login that was refused may lock the account.
+      if (result.failure.cause === 'login') break;
+    }
+    return undefined;
+  }
+
+  /** Undefined where another hop may still do better. */
+  #answered(hop: NextHop, result: HopResult, asked: readonly string[] = []): AttemptResult | undefined {
+    const { failedHops } = this.#deps;
+    if (result.kind === 'unreachable') {
+      this.#failures.push(result.failure);
+      this.#hadSession ||= result.hadSession;
+      if (!result.hadSession) failedHops.failed(hop, result.failure, asked);
+      return undefined;
+    }
+    failedHops.answered(hop);
+    const { mayTryAnother, ...rest } = result;
+    const answer = { ...rest, hop: `${hop.host}:${hop.port}`, passedOver: [...this.#failures] };
+    if (!mayTryAnother) return answer;
+    this.#deferral ??= answer;
+    return undefined;
+  }
+
+  /** Final only where no host of the destination has been asked: another one may have an address. */
+  #withoutAddress(hop: NextHop, failure: Failure): undefined {
+    this.#failures.push(failure);
+    this.#deps.failedHops.failed(hop, failure, []);
+    return undefined;
+  }
+}
+
+function outOfTime(): Failure {
+  return makeFailure({ cause: 'connect', status: '4.4.1', text: 'the attempt took longer than ten minutes' });
+}
+
+function withoutHops(destination: Destination, parcel: Parcel, failure: Failure): AttemptResult {
+  if (!failure.permanent) return { kind: 'unreachable', failure, hadSession: false };
+  return answerForAll(destination.name, parcel, failure);
+}
+
+function answerForAll(hop: string, { to }: Parcel, failure: Failure): AttemptResult {
+  const verdicts = to.map((): Verdict => ({ kind: 'failed', failure }));
+  return { kind: 'answered', hop, verdicts, tls: null, tellsSender: false, passedOver: [] };
 }
 
 async function findHops(destination: Destination, { hostname, outbound }: Policy): Promise<Resolved> {

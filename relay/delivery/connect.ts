@@ -1,21 +1,21 @@
 /**
- * Makes one connection to a next hop over nodemailer's SMTPConnection, by a plan of tlsplan.ts: up to the reply to
- * EHLO, encrypted as planned, and logged in where the hop wants it. A failure is a value that says whether it was the
+ * Makes one connection to a next hop over nodemailer's SMTPConnection, by the policy of tlspolicy.ts: up to the reply
+ * to EHLO, encrypted as decided, and logged in where the hop wants it. A failure is a value that says whether it was the
  * handshake that broke, because only that may ever be followed by plain text, or the login that was refused.
  */
-import { isIP } from 'node:net';
 import { checkServerIdentity, type PeerCertificate, type SecureContext } from 'node:tls';
-import { type Failure, type FailureCause, makeFailure, oneLine } from '#crds/failure.ts';
+import { type Failure, oneLine } from '#crds/failure.ts';
+import { requiresTls } from '#crds/tlslevel.ts';
 import type { SessionTrace } from '../observe/trace.ts';
+import type { AttemptBudget } from './budget.ts';
+import { connectFailure, LoopError, loginFailure, type SmtpError } from './connectfailure.ts';
 import type { HopTls, NextHop } from './courier.ts';
 import { HopConnection } from './hopconnection.ts';
 import { type Login, renewsToken } from './hopcredentials.ts';
-import type { TlsPlan } from './tlsplan.ts';
+import type { TlsPolicy } from './tlspolicy.ts';
 
-/** To the end of the handshake. */
-const CONNECT_MS = 60_000;
-/** RFC 5321 section 4.5.3.2.6: ten minutes for the reply to the final dot. */
-const SILENCE_MS = 10 * 60_000;
+/** The library's own timers are silent: hopconnection.ts and the budget of the attempt have the times of the RFC. */
+const NEVER_MS = 2 ** 31 - 1;
 
 export interface Session {
   readonly connection: HopConnection;
@@ -33,23 +33,14 @@ export type Opened =
 
 export interface Connecting {
   readonly opened: Promise<Opened>;
-  abort(): void;
-}
-
-export interface SmtpError extends Error {
-  readonly responseCode?: number | undefined;
-  readonly response?: string | undefined;
-  readonly code?: string | undefined;
-  /** Where the library put its own code over another one. */
-  readonly originalCode?: string | undefined;
-  /** The command that was answered; "API" where none was said. */
-  readonly command?: string | undefined;
+  abort(reason: string): void;
 }
 
 export interface ConnectTerms {
   /** One of the hop's. The library gets no names: it would keep what it found for minutes, in an order of its own. */
   readonly address: string;
-  readonly plan: TlsPlan;
+  readonly policy: TlsPolicy;
+  readonly budget: AttemptBudget;
   /** What we say in EHLO. */
   readonly hostname: string;
   readonly context: SecureContext;
@@ -59,53 +50,70 @@ export interface ConnectTerms {
 }
 
 export function connect(hop: NextHop, terms: ConnectTerms): Connecting {
-  const { address, plan, hostname, context, login, trace } = terms;
-  const servername = hop.serverName ?? (isIP(hop.host) === 0 ? hop.host : undefined);
-  const connection = new HopConnection({
-    host: address,
-    ...(servername === undefined ? {} : { servername }),
-    port: hop.port,
-    name: hostname,
-    secure: plan.secure,
-    ignoreTLS: plan.ignoreTLS,
-    requireTLS: plan.requireTLS,
-    opportunisticTLS: plan.opportunisticTLS,
-    // Loopback and cluster addresses are next hops like any other: the manifest names them on purpose.
-    allowInternalNetworkInterfaces: true,
-    connectionTimeout: CONNECT_MS,
-    greetingTimeout: CONNECT_MS,
-    socketTimeout: SILENCE_MS,
-    ...(trace ? { logger: tracing(trace), transactionLog: true } : { logger: false }),
-    tls: {
-      secureContext: context,
-      rejectUnauthorized: plan.rejectUnauthorized,
-      ...(hop.mxOf === undefined || hop.serverName !== null
-        ? {}
-        : { checkServerIdentity: identityOf(hop.mxOf) }),
-    },
-  });
+  const { hostname, login, trace, budget } = terms;
+  const connection = new HopConnection(libraryOptions(hop, terms));
   const { promise, resolve } = Promise.withResolvers<Opened>();
   const session: Session = { connection, tls: null, used: 0, broken: false, trace };
   const ended = (error: SmtpError, loginRefused = false) => {
     if (session.broken) return;
     session.broken = true;
+    forget();
     trace?.ended(oneLine(error.message));
     // Asked before closing; after the session was given out this only marks it.
-    const brokenHandshake = connection.isInHandshake;
+    const failure = loginRefused ? loginFailure(error, hop) : connectFailure(error, hop, connection, terms);
+    const brokenHandshake = connection.isInHandshake && !connection.wasCut;
     connection.close();
-    const failure = loginRefused ? loginFailure(error, hop) : connectFailure(error, hop, brokenHandshake);
     resolve({ kind: 'failed', failure, brokenHandshake });
   };
+  const opened = () => {
+    forget();
+    resolve({ kind: 'session', session });
+  };
+  const forget = budget.whenOver(() => connection.cut('the attempt took longer than ten minutes'));
   connection.on('error', ended);
   connection.on('end', () => ended(new Error('the connection was closed')));
   connection.connect((error) => {
-    session.tls = error ? null : readHopTls(connection, plan);
+    session.tls = error ? null : readHopTls(connection, terms.policy);
     if (session.tls) trace?.tls(session.tls);
     if (error) ended(error);
-    else if (login === null) resolve({ kind: 'session', session });
-    else logIn(session, login, hop, resolve, ended);
+    else if (connection.names.includes(hostname.toLowerCase())) ended(new LoopError());
+    else if (login === null) opened();
+    else logIn(session, login, hop, opened, ended);
   });
-  return { opened: promise, abort: () => ended(new Error('the router is stopping')) };
+  return { opened: promise, abort: (reason) => connection.cut(reason) };
+}
+
+function libraryOptions(hop: NextHop, { address, policy, hostname, context, trace }: ConnectTerms) {
+  const { mode, level, sni, names, trust } = policy;
+  const isStarttls = mode === 'starttls';
+  return {
+    host: address,
+    ...(sni === null ? {} : { servername: sni }),
+    port: hop.port,
+    name: hostname,
+    secure: mode === 'implicit',
+    ignoreTLS: mode === 'none',
+    requireTLS: isStarttls && requiresTls(level),
+    opportunisticTLS: isStarttls && !requiresTls(level),
+    // Loopback and cluster addresses are next hops like any other: the manifest names them on purpose.
+    allowInternalNetworkInterfaces: true,
+    connectionTimeout: NEVER_MS,
+    greetingTimeout: NEVER_MS,
+    socketTimeout: NEVER_MS,
+    ...(trace ? { logger: tracing(trace), transactionLog: true } : { logger: false as const }),
+    tls: {
+      secureContext: context,
+      // The one place where verification is ever switched off.
+      rejectUnauthorized: trust.kind !== 'none',
+      checkServerIdentity: (_host: string, certificate: PeerCertificate) => checkNames(names, certificate),
+    },
+  };
+}
+
+/** One of the names is enough; the error is that of the first. */
+function checkNames(names: readonly string[], certificate: PeerCertificate): Error | undefined {
+  const errors = names.map((name) => checkServerIdentity(name, certificate));
+  return errors.includes(undefined) ? undefined : errors[0];
 }
 
 /** The library tells what is said, logins masked; to it the next hop is the server. */
@@ -125,7 +133,7 @@ function logIn(
   session: Session,
   login: NonNullable<ConnectTerms['login']>,
   { host, port }: NextHop,
-  resolve: (opened: Opened) => void,
+  opened: () => void,
   ended: (error: SmtpError, loginRefused?: boolean) => void,
 ): void {
   // The plan demands TLS wherever there is a login; this is the last door.
@@ -133,6 +141,7 @@ function logIn(
     ended(new Error(`${host}:${port} is not encrypted: the login is not sent`));
     return;
   }
+  session.connection.hide(listSecrets(login));
   const { user } = login;
   const kept = login.kind === 'token' && login.oauth2.accessToken;
   const auth =
@@ -140,7 +149,7 @@ function logIn(
       ? { user, credentials: { user, pass: login.pass } }
       : { user, method: 'XOAUTH2', oauth2: login.oauth2 };
   session.connection.login(auth as Parameters<HopConnection['login']>[0], (error?: SmtpError | null) => {
-    if (!error) resolve({ kind: 'session', session });
+    if (!error) opened();
     else ended(error, isAboutLogin(error) && !(login.kind === 'token' && renewsToken(login.oauth2, kept)));
   });
 }
@@ -150,60 +159,19 @@ function isAboutLogin({ responseCode, originalCode }: SmtpError): boolean {
   return responseCode === undefined ? originalCode === 'EOAUTH2' : responseCode >= 500;
 }
 
-function loginFailure({ response, message }: SmtpError, { host, port }: NextHop): Failure {
-  const text = `${host}:${port} refuses our login: ${response ?? message}`;
-  return makeFailure({ cause: 'login', status: '4.7.8', text, command: 'AUTH' });
+/** What the hop hears from us at AUTH, in every form. */
+function listSecrets(login: NonNullable<ConnectTerms['login']>): string[] {
+  const encoded = (text: string) => Buffer.from(text).toString('base64');
+  if (login.kind === 'token') {
+    const token = login.oauth2.accessToken || '';
+    return [token, encoded(`user=${login.user}\x01auth=Bearer ${token}\x01\x01`)];
+  }
+  const { user, pass } = login;
+  return [encoded(`\0${user}\0${pass}`), encoded(pass), pass];
 }
 
-/** As Postfix's "secure": the domain itself, or a host below it; never a name that only DNS vouches for. */
-function identityOf(domain: string): (host: string, certificate: PeerCertificate) => Error | undefined {
-  return (host, certificate) => {
-    const own = checkServerIdentity(domain, certificate);
-    if (!own || !host.endsWith(`.${domain}`)) return own;
-    return checkServerIdentity(host, certificate);
-  };
-}
-
-function connectFailure(error: SmtpError, hop: NextHop, brokenHandshake: boolean): Failure {
-  const where = `${hop.host}:${hop.port}`;
-  // What the runtime advises is for people at a keyboard.
-  const said = error.message.replace(/; if the root CA is installed locally.*/s, '');
-  const aboutTls = brokenHandshake || error.code === 'ETLS';
-  if (!aboutTls)
-    return makeFailure({ cause: nameConnectCause(error), status: '4.4.1', text: `${where}: ${said}` });
-  const text = `${where}: TLS level ${hop.tlsLevel} is not met: ${said}`;
-  return makeFailure({ cause: nameTlsCause(error), status: '4.7.5', text });
-}
-
-function nameConnectCause({ responseCode, command }: SmtpError): FailureCause {
-  return responseCode !== undefined || command === 'CONN' ? 'greeting' : 'connect';
-}
-
-/** RFC 8460 section 4.3.1 tells these apart. */
-const CERTIFICATE_CAUSES: Readonly<Record<string, FailureCause>> = {
-  ERR_TLS_CERT_ALTNAME_INVALID: 'certificate-host-mismatch',
-  CERT_HAS_EXPIRED: 'certificate-expired',
-  CERT_NOT_YET_VALID: 'certificate-expired',
-  DEPTH_ZERO_SELF_SIGNED_CERT: 'certificate-untrusted',
-  SELF_SIGNED_CERT_IN_CHAIN: 'certificate-untrusted',
-  UNABLE_TO_GET_ISSUER_CERT: 'certificate-untrusted',
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'certificate-untrusted',
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'certificate-untrusted',
-  CERT_SIGNATURE_FAILURE: 'certificate-untrusted',
-  CERT_UNTRUSTED: 'certificate-untrusted',
-  CERT_REVOKED: 'certificate-untrusted',
-  INVALID_CA: 'certificate-untrusted',
-  INVALID_PURPOSE: 'certificate-untrusted',
-};
-
-function nameTlsCause({ code, originalCode, responseCode, message }: SmtpError): FailureCause {
-  const certificate = CERTIFICATE_CAUSES[originalCode ?? ''] ?? CERTIFICATE_CAUSES[code ?? ''];
-  if (certificate) return certificate;
-  return responseCode !== undefined || /STARTTLS/.test(message) ? 'starttls-missing' : 'handshake';
-}
-
-function readHopTls({ tlsSocket: socket }: HopConnection, plan: TlsPlan): HopTls | null {
+function readHopTls({ tlsSocket: socket }: HopConnection, { trust }: TlsPolicy): HopTls | null {
   if (!socket) return null;
   const version = socket.getProtocol() ?? 'unknown';
-  return { version, cipher: socket.getCipher()?.name ?? 'unknown', verified: plan.rejectUnauthorized };
+  return { version, cipher: socket.getCipher()?.name ?? 'unknown', verified: trust.kind !== 'none' };
 }

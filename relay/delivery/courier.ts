@@ -90,8 +90,8 @@ export interface Courier {
   deliver(destination: Destination, parcel: Parcel): Promise<AttemptResult>;
   /** Next hops that refuse our login, until they take it. */
   readonly loginsRefused: LoginsRefused;
-  /** New contents of Secrets and ConfigMaps: for the next connections. */
-  useMaterials(materials: Materials): void;
+  /** New contents of Secrets and ConfigMaps: for the next connections. Says which destinations they concern. */
+  useMaterials(materials: Materials): (destination: Destination) => boolean;
   /** Ends connections, but for those over which a message is on its way: they end with it. */
   close(): void;
 }

@@ -4,24 +4,26 @@
  */
 import type { Policy } from '#crds/policyfile.ts';
 import type { Tracer } from '../observe/trace.ts';
+import { monotonic } from '../task/clock.ts';
 import type { Materials } from '../task/materials.ts';
 import type { LoginsRefused } from '../task/messages.ts';
-import { attempt, type DeliverToHop } from './attempt.ts';
-import type { AttemptResult, Courier, Destination, Parcel } from './courier.ts';
+import { attempt, type HopClient } from './attempt.ts';
+import type { AttemptResult, Courier, Destination, NextHop, Parcel } from './courier.ts';
 import { FailedHops } from './failedhops.ts';
+import { mxHop } from './resolver.ts';
 import { type Route, routeOf } from './route.ts';
 import { SmtpClient } from './smtpclient.ts';
 
-/** What speaks to one hop; smtpclient.ts. */
-export interface HopClient {
-  deliver: DeliverToHop;
-  useMaterials(materials: Materials): void;
+/** smtpclient.ts. */
+export interface DeliveryClient extends HopClient {
+  /** Says which hops the new contents concern. */
+  useMaterials(materials: Materials): (hop: NextHop) => boolean;
   close(): void;
 }
 
 export interface DeliveryDeps {
   readonly policy: Policy;
-  readonly client: HopClient;
+  readonly client: DeliveryClient;
   readonly clock: () => number;
   readonly random: () => number;
 }
@@ -39,23 +41,28 @@ export class Delivery implements Courier {
 
   static overSmtp(policy: Policy, materials: Materials, tracer: Tracer): Delivery {
     const client = new SmtpClient(policy, materials, tracer);
-    return new Delivery({ policy, client, clock: Date.now, random: Math.random });
+    return new Delivery({ policy, client, clock: monotonic, random: Math.random });
   }
 
   deliver(destination: Destination, parcel: Parcel): Promise<AttemptResult> {
-    const { policy, client, random } = this.#deps;
-    const deliverToHop: DeliverToHop = (hop, what) => client.deliver(hop, what);
-    return attempt(destination, parcel, { policy, random, deliverToHop, failedHops: this.#failedHops });
+    return attempt(destination, parcel, { ...this.#deps, failedHops: this.#failedHops });
   }
 
   get loginsRefused(): LoginsRefused {
     return this.#failedHops.refusals();
   }
 
-  useMaterials(materials: Materials): void {
-    this.#deps.client.useMaterials(materials);
-    // A login that was refused may be right now.
-    this.#failedHops.forgive();
+  useMaterials(materials: Materials): (destination: Destination) => boolean {
+    const isChanged = this.#deps.client.useMaterials(materials);
+    // A login that was refused may be right now; that of another hop is as wrong as before.
+    this.#failedHops.forgive(isChanged);
+    const { outbound } = this.#deps.policy;
+    return (destination) =>
+      destination.kind === 'hops'
+        ? destination.hops.some(isChanged)
+        : isChanged(
+            mxHop(destination.domain, destination.domain, 0, { ...outbound, tlsLevel: destination.tlsLevel }),
+          );
   }
 
   close(): void {

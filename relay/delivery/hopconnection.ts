@@ -1,7 +1,7 @@
 /**
  * The one file that touches what nodemailer's SMTPConnection keeps to itself: what the next hop offers, where a
  * connection stands, the parameters of MAIL and RCPT that the library cannot say for each recipient, or not at all, and
- * the body, which is written here. Pinned by smtp.test.ts against the version in package.json.
+ * the body, which is written here. Pinned by smtpclient.test.ts against the version in package.json.
  */
 import type { Socket } from 'node:net';
 import type { Transform } from 'node:stream';
@@ -13,6 +13,14 @@ interface Kept {
   readonly upgrading?: boolean;
   readonly stage: string;
   readonly _responseActions: ((reply: string) => void)[];
+  readonly _responseQueue: string[];
+  _connectToHost(options: unknown, secure: boolean): void;
+  _processResponse(): unknown;
+  _destroy(): void;
+  _actionGreeting(reply: string): void;
+  _actionEHLO(reply: string): void;
+  _actionAUTH_LOGIN_USER(reply: string, callback: unknown): void;
+  _actionAUTH_LOGIN_PASS(reply: string, callback: unknown): void;
   _sendCommand(line: string, shown?: string): void;
   _createSendStream(callback: unknown): Transform;
   _actionSMTPStream(reply: string, callback: unknown): void;
@@ -36,13 +44,33 @@ const MANY_PARTS = 100;
 /** As large as a TLS record. */
 const COPIED_BYTES = 16 * 1024;
 const WAITING_BYTES = 64 * 1024;
+/** Shorter ones would blank out words. */
+const SECRET_LENGTH = 4;
+
+/** What an unanswered SYN gets; a whole reply (RFC 5321 section 4.5.3.2); and the reply to the final dot (4.5.3.2.6). */
+const MINUTE_MS = 60_000;
+const CONNECT_MS = MINUTE_MS;
+const REPLY_MS = 5 * MINUTE_MS;
+const FINAL_REPLY_MS = 10 * MINUTE_MS;
+const LATE = 'no whole reply within five minutes';
 
 export class HopConnection extends Library {
   #parameters: ReadonlyMap<string, string> = new Map();
+  /** Runs while a whole reply is awaited: a byte now and then is no answer. */
+  #replyTimer: NodeJS.Timeout | undefined;
+  /** How long the body of the next message may take. */
+  #bodyMs = REPLY_MS;
+  #secrets: readonly string[] = [];
+  /** Names that the hop gave itself, in its greeting and in its answers to EHLO. */
+  readonly names: string[] = [];
+  /** It was ended by us, for want of time or on purpose: that says nothing of its handshake. */
+  wasCut = false;
   /** The message that is being sent is on its way: it may have been taken, whatever happens now. */
   offered = false;
   /** Its end is not written yet. */
   isWriting = false;
+  /** Called once the next hop has said 354. */
+  onOffered: () => void = () => undefined;
 
   offers(extension: Extension): boolean {
     return this._supportedExtensions.includes(extension);
@@ -67,13 +95,92 @@ export class HopConnection extends Library {
     this.#parameters = parameters;
   }
 
-  /** Ends it for this reason, and what is being sent fails with it. */
-  cut(reason: string): void {
-    this.#socket.destroy(new Error(reason));
+  /** True once the hop has greeted. */
+  get isGreeted(): boolean {
+    return this.names.length > 0;
   }
 
-  /** In place of `send`, which takes streams: three of them for a message cost as much as its encryption. */
-  deliver(envelope: Envelope, body: Buffer | AsyncIterable<Buffer>, done: Done): void {
+  get isConnecting(): boolean {
+    return this._socket === undefined || (this._socket as Socket).connecting === true;
+  }
+
+  /** What the hop must never hear back from us through a log or a report: replies are cleared of it. */
+  hide(secrets: readonly string[]): void {
+    this.#secrets = secrets.filter((secret) => secret.length >= SECRET_LENGTH);
+  }
+
+  /** Ends it for this reason, and what is being sent fails with it. */
+  cut(reason: string): void {
+    this.wasCut = true;
+    clearTimeout(this.#replyTimer);
+    if (this._socket) this.#socket.destroy(new Error(reason));
+    else this.close();
+  }
+
+  override _destroy(): void {
+    clearTimeout(this.#replyTimer);
+    super._destroy();
+  }
+
+  override _connectToHost(options: unknown, secure: boolean): void {
+    super._connectToHost(options, secure);
+    this.#await(CONNECT_MS, 'no connection within a minute');
+    if (this._socket) this.#socket.once('connect', () => this.#await(REPLY_MS, LATE));
+  }
+
+  override _actionGreeting(reply: string): void {
+    this.#readName(reply);
+    super._actionGreeting(reply);
+  }
+
+  override _actionEHLO(reply: string): void {
+    this.#readName(reply);
+    super._actionEHLO(reply);
+  }
+
+  /** A bare 334 is a challenge without a text (RFC 4954 section 4). */
+  override _actionAUTH_LOGIN_USER(reply: string, callback: unknown): void {
+    super._actionAUTH_LOGIN_USER(reply === '334' ? '334 ' : reply, callback);
+  }
+
+  override _actionAUTH_LOGIN_PASS(reply: string, callback: unknown): void {
+    super._actionAUTH_LOGIN_PASS(reply === '334' ? '334 ' : reply, callback);
+  }
+
+  override _processResponse(): unknown {
+    const [reply] = this._responseQueue;
+    if (reply !== undefined && this.#secrets.length > 0) this._responseQueue[0] = this.#withoutSecrets(reply);
+    const queued = this._responseQueue.length;
+    const result = super._processResponse();
+    if (this._responseQueue.length < queued && !this.isWriting) this.#awaitReply();
+    return result;
+  }
+
+  /** Begins to wait for the next whole reply, or stops where none is due. */
+  #awaitReply(): void {
+    if (this._responseActions.length === 0) clearTimeout(this.#replyTimer);
+    else this.#await(REPLY_MS, LATE);
+  }
+
+  #await(ms: number, reason: string): void {
+    clearTimeout(this.#replyTimer);
+    if (!this.destroyed) this.#replyTimer = setTimeout(() => this.cut(reason), ms);
+  }
+
+  #readName(reply: string): void {
+    if (reply.startsWith('2')) this.names.push((/^\d{3}[ -](\S+)/.exec(reply)?.[1] ?? '').toLowerCase());
+  }
+
+  #withoutSecrets(reply: string): string {
+    return this.#secrets.reduce((text, secret) => text.replaceAll(secret, '***'), reply);
+  }
+
+  /**
+   * In place of `send`, which takes streams: three of them for a message cost as much as its encryption. `bodyMs`: how
+   * long the body may take from 354 on.
+   */
+  deliver(envelope: Envelope, body: Buffer | AsyncIterable<Buffer>, bodyMs: number, done: Done): void {
+    this.#bodyMs = bodyMs;
     this.#together();
     // What the library is given it hands on to `write`, unless it looks like a stream.
     super.send(envelope, { body } as unknown as Buffer, done);
@@ -83,6 +190,8 @@ export class HopConnection extends Library {
   override _createSendStream(callback: unknown): Transform {
     this.offered = true;
     this.isWriting = true;
+    this.onOffered();
+    this.#await(this.#bodyMs, 'the next hop takes too long');
     this._responseActions.push((reply) => {
       if (this.isWriting && reply.startsWith('2')) this.cut('the next hop answered before the message ended');
       else this._actionSMTPStream(reply, callback);
@@ -136,6 +245,7 @@ export class HopConnection extends Library {
 
   #writeEnd(isLineEnded: boolean): void {
     this.isWriting = false;
+    this.#await(FINAL_REPLY_MS, 'no reply to the message within ten minutes');
     this.#socket.write(isLineEnded ? END : END_OF_LINE);
   }
 
@@ -143,6 +253,7 @@ export class HopConnection extends Library {
     const end = line.indexOf('>');
     const more = end === -1 ? undefined : this.#parameters.get(line.slice(0, end + 1));
     super._sendCommand(more ? `${line} ${more}` : line, shown);
+    if (!this.isWriting) this.#await(REPLY_MS, LATE);
   }
 
   /** Pipelined commands, or the parts of a body: what is written in this turn of the event loop leaves as one TLS record. */

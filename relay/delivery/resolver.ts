@@ -10,6 +10,7 @@ import { type Failure, makeFailure } from '#crds/failure.ts';
 import type { IpFamily, Policy } from '#crds/policyfile.ts';
 import type { TlsLevel } from '#crds/tlslevel.ts';
 import type { NextHop } from './courier.ts';
+import { canBeStranger } from './strangers.ts';
 
 export type Resolved = { kind: 'hops'; hops: readonly NextHop[] } | { kind: 'none'; failure: Failure };
 
@@ -20,8 +21,10 @@ export type Addresses =
 /** What hops of MX records share. */
 export type MxTerms = Pick<Policy['outbound'], 'trustConfigMap' | 'ipFamily'> & { tlsLevel: TlsLevel };
 
-/** Addresses of one host that are tried. */
-const ADDRESSES = 4;
+/** Addresses of one host that are remembered: an attempt tries fewer (hopaddresses.ts). */
+const ADDRESSES = 32;
+/** Hosts of one domain that are considered. */
+const MX_HOSTS = 100;
 const NO_RECORD = new Set<unknown>(['ENODATA', 'ENOTFOUND']);
 const asking = new Map<string, Promise<LookupAddress[]>>();
 
@@ -34,7 +37,7 @@ export async function resolveHops(domain: string, terms: MxTerms, ourName: strin
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENODATA') return implicitHop(domain, terms);
     if (code === 'ENOTFOUND') return none('5.1.2', `The domain ${domain} does not exist`);
-    return none('4.4.3', `Cannot look up the MX of ${domain}: ${code ?? 'no answer'}`);
+    return none('4.4.3', `Cannot look up the MX of ${domain}: ${explainDns(error)}`);
   }
 }
 
@@ -46,7 +49,7 @@ async function implicitHop(domain: string, terms: MxTerms): Promise<Resolved> {
   );
   return hasNone
     ? none('5.4.4', `The domain ${domain} has neither an MX nor an address`)
-    : { kind: 'hops', hops: [hopTo(domain, domain, 0, terms)] };
+    : { kind: 'hops', hops: [mxHop(domain, domain, 0, terms)] };
 }
 
 export function hopsOf(
@@ -55,10 +58,9 @@ export function hopsOf(
   terms: MxTerms,
   ourName: string,
 ): Resolved {
-  const sorted = records.toSorted((a, b) => a.priority - b.priority);
-  if (sorted.length === 1 && sorted[0]?.exchange === '') {
-    return none('5.1.10', `The domain ${domain} accepts no mail (null MX)`);
-  }
+  const named = records.filter(({ exchange }) => exchange !== '' && exchange !== '.');
+  if (named.length === 0) return none('5.1.10', `The domain ${domain} accepts no mail (null MX)`);
+  const sorted = named.toSorted((a, b) => a.priority - b.priority).slice(0, MX_HOSTS);
   // Only hosts that are preferred over ourselves may get the mail, or it would come back.
   const own = sorted.findIndex(({ exchange }) => exchange.toLowerCase() === ourName);
   const better =
@@ -66,21 +68,82 @@ export function hopsOf(
   if (better.length === 0) return none('5.4.6', `The best MX of ${domain} is this relay`);
   return {
     kind: 'hops',
-    hops: better.map(({ exchange, priority }) => hopTo(exchange, domain, priority, terms)),
+    hops: better.map(({ exchange, priority }) => mxHop(exchange, domain, priority, terms)),
   };
 }
 
-/** Asked anew for every connection, so that a name that moves is followed; one question at a time for each name. */
-export async function addressesOf({ host, ipFamily }: NextHop): Promise<Addresses> {
+/** Asked anew for every connection, so that a name that moves is followed. */
+export async function findAddresses(hop: NextHop): Promise<Addresses> {
+  const { host, ipFamily, mxOf } = hop;
+  if (mxOf !== undefined) return findStrangers(host, ipFamily, mxOf);
   if (isIP(host) !== 0) return { kind: 'addresses', addresses: [host] };
   try {
     const addresses = wantedAddresses(ipFamily, await lookUp(host)).slice(0, ADDRESSES);
     if (addresses.length > 0) return { kind: 'addresses', addresses };
     return none('4.4.3', `${host} has no ${ipFamily} address`);
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    return none('4.4.3', `Cannot look up ${host}: ${code ?? 'no answer'}`);
+    return none('4.4.3', `Cannot look up ${host}: ${explainDns(error)}`);
   }
+}
+
+/**
+ * A host out of DNS, or out of an address: its name is absolute, so that the search list of a pod with a wildcard in it
+ * never sends mail elsewhere, and its addresses must be those of another machine.
+ */
+async function findStrangers(host: string, ipFamily: IpFamily, domain: string): Promise<Addresses> {
+  const answer = isIP(host) === 0 ? await resolveFamilies(host, ipFamily) : [literal(host)];
+  const found = answer.filter(isAddress);
+  const strangers = found.filter(({ address }) => canBeStranger(address));
+  const addresses = wantedAddresses(ipFamily, strangers).slice(0, ADDRESSES);
+  if (addresses.length > 0) return { kind: 'addresses', addresses };
+  const [first] = found;
+  if (first && strangers.length === 0)
+    return none(
+      '5.4.4',
+      `The mail host ${host} of ${domain} has an address that no mail host can have (${first.address})`,
+    );
+  const failed = answer.find((one): one is Error => one instanceof Error);
+  return none(
+    '4.4.3',
+    `Cannot look up ${host}: ${failed ? explainDns(failed) : `it has no ${ipFamily} address`}`,
+  );
+}
+
+/** DNS alone, never the search list or /etc/hosts: c-ares asks for the name as it is. */
+async function resolveFamilies(host: string, ipFamily: IpFamily): Promise<(LookupAddress | Error)[]> {
+  if (/(^|\.)localhost\.?$/i.test(host)) return [literal('127.0.0.1')];
+  const asked = [
+    ...(ipFamily === 'IPv6' ? [] : [resolve4(host).then((all) => all.map(literal))]),
+    ...(ipFamily === 'IPv4' ? [] : [resolve6(host).then((all) => all.map(literal))]),
+  ];
+  const answers = await Promise.allSettled(asked);
+  return answers.flatMap((answer): (LookupAddress | Error)[] =>
+    answer.status === 'fulfilled' ? answer.value : [answer.reason as Error],
+  );
+}
+
+function literal(address: string): LookupAddress {
+  return { address, family: isIP(address) };
+}
+
+function isAddress(one: LookupAddress | Error): one is LookupAddress {
+  return !(one instanceof Error);
+}
+
+/** The codes of c-ares and of the system, in words. */
+const DNS_WORDS: Readonly<Record<string, string>> = {
+  ENOTFOUND: 'the name does not exist',
+  ENODATA: 'the name has no address',
+  EAI_AGAIN: 'the name server does not answer',
+  ETIMEOUT: 'the name server does not answer',
+  ECONNREFUSED: 'the name server cannot be reached',
+  ESERVFAIL: 'the name server cannot resolve it (SERVFAIL)',
+  EREFUSED: 'the name server refuses to answer (REFUSED)',
+};
+
+function explainDns(error: unknown): string {
+  const { code = 'no answer' } = error as NodeJS.ErrnoException;
+  return DNS_WORDS[code] ?? code;
 }
 
 /** As the system resolves names, /etc/hosts included. It has few threads for it, which a dead name keeps for long. */
@@ -107,10 +170,10 @@ export function wantedAddresses(wanted: IpFamily, found: readonly LookupAddress[
 
 function literalHop(domain: string, terms: MxTerms): Resolved {
   const address = domain.slice(1, -1).replace(/^ipv6:/i, '');
-  return { kind: 'hops', hops: [hopTo(address, address, 0, terms)] };
+  return { kind: 'hops', hops: [mxHop(address, address, 0, terms)] };
 }
 
-function hopTo(host: string, mxOf: string, priority: number, terms: MxTerms): NextHop {
+export function mxHop(host: string, mxOf: string, priority: number, terms: MxTerms): NextHop {
   return {
     ...terms,
     host,
@@ -121,7 +184,7 @@ function hopTo(host: string, mxOf: string, priority: number, terms: MxTerms): Ne
     clientCertificateSecret: null,
     credentialsSecret: null,
     priority,
-    // Equal preference deps: at random (RFC 5321 section 5.1).
+    // Equal preference means: at random (RFC 5321 section 5.1).
     weight: 1,
   };
 }

@@ -1,30 +1,29 @@
 /**
- * The courier that speaks SMTP: keeps connections and reuses them, makes new ones by the plan of the TLS level
+ * The courier that speaks SMTP: keeps connections and reuses them, makes new ones by the TLS policy of the hop
  * (connect.ts), logged in where the hop wants it, and sends over them (transaction.ts). A message is never offered
- * twice for one `deliver`: where it may have been taken, the answer is a deferral and not another attempt.
+ * twice in one attempt: where it may have been taken, the answer is a deferral and not another attempt.
  */
 
-import { type Failure, joinFailures, makeFailure } from '#crds/failure.ts';
+import { isDeepStrictEqual } from 'node:util';
+import { makeFailure } from '#crds/failure.ts';
 import { domainOf } from '#crds/patterns.ts';
 import type { Policy } from '#crds/policyfile.ts';
-import { requiresTls, type TlsLevel } from '#crds/tlslevel.ts';
 import type { Tracer } from '../observe/trace.ts';
-import type { Materials } from '../task/materials.ts';
+import type { Files, Materials } from '../task/materials.ts';
 import type { HopResult } from './attempt.ts';
+import type { AttemptBudget } from './budget.ts';
 import { type Connecting, connect, type Opened, type Session } from './connect.ts';
 import type { NextHop, Parcel } from './courier.ts';
 import { HopCredentials } from './hopcredentials.ts';
-import { addressesOf } from './resolver.ts';
-import { planTls } from './tlsplan.ts';
+import { decideTls, fallBack, type TlsPolicy } from './tlspolicy.ts';
 import { sendOver } from './transaction.ts';
 import { TlsContexts } from './trust.ts';
 
 /** Reuse pays most (a handshake costs more than a message); its limits keep next hops from hanging up on us. */
 const IDLE_MS = 20_000;
 
-type Unreachable = HopResult & { kind: 'unreachable' };
-
 interface Kept {
+  readonly hop: NextHop;
   readonly session: Session;
   readonly timer: NodeJS.Timeout;
 }
@@ -35,106 +34,97 @@ export class SmtpClient {
   readonly #contexts: TlsContexts;
   readonly #logins: HopCredentials;
   readonly #tracer: Tracer;
+  #materials: Materials;
   #sessions = 0;
   readonly #idle = new Map<string, Kept[]>();
-  readonly #connecting = new Set<Connecting>();
-  readonly #sending = new Set<Session>();
+  readonly #connecting = new Map<Connecting, NextHop>();
+  readonly #sending = new Map<Session, NextHop>();
   #closed = false;
 
   constructor({ hostname, outbound }: Policy, materials: Materials, tracer: Tracer) {
     this.#tracer = tracer;
+    this.#materials = materials;
     this.#hostname = hostname;
     this.#messagesPerConnection = outbound.limits.messagesPerConnection;
     this.#contexts = new TlsContexts(materials);
     this.#logins = new HopCredentials(materials);
   }
 
-  /** For new connections; idle ones, made with what was before, are ended. */
-  useMaterials(materials: Materials): void {
+  /**
+   * For new connections. What was made with something that changed ends: idle connections, those on their way, and
+   * deliveries whose message was not offered yet. Says which hops that concerns.
+   */
+  useMaterials(materials: Materials): (hop: NextHop) => boolean {
+    const changed = changedNames(this.#materials, materials);
+    const isChanged = (hop: NextHop) => namesOf(hop).some((name) => changed.has(name));
+    this.#materials = materials;
     this.#contexts.use(materials);
     this.#logins.use(materials);
-    this.#endIdle();
+    this.#end(isChanged, 'its login, certificate or trust bundle changed');
+    return isChanged;
   }
 
-  async deliver(hop: NextHop, parcel: Parcel): Promise<HopResult> {
-    // A delivery that is traced goes over a session that is, and no other does.
-    const traced = parcel.to.map(domainOf).find((domain) => this.#tracer.follows(domain));
-    const key = keyOf(hop, traced !== undefined);
+  /** Over a connection that was kept: it may have been ended by its server, and then the next one is tried. */
+  async resume(hop: NextHop, parcel: Parcel, budget: AttemptBudget): Promise<HopResult | undefined> {
+    const key = keyOf(hop, this.#tracedDomain(parcel) !== undefined);
     for (let kept = this.#takeIdle(key); kept; kept = this.#takeIdle(key)) {
-      const result = await this.#send(hop, kept, parcel);
-      // A kept connection may have been ended by its server; then the next one is tried at once.
+      const result = await this.#send(hop, kept, parcel, budget);
       if (result.kind === 'answered') return result;
     }
-    return this.#deliverAnew(hop, parcel, traced ?? '');
+    return undefined;
+  }
+
+  /** Opportunistic alone has a second connection, in plain text, after a handshake that broke. */
+  async deliver(hop: NextHop, address: string, parcel: Parcel, budget: AttemptBudget): Promise<HopResult> {
+    const domain = this.#tracedDomain(parcel) ?? '';
+    const policy = decideTls(hop);
+    const first = await this.#connect(hop, { address, policy, budget }, domain);
+    const mayFallBack =
+      first.kind === 'failed' && first.brokenHandshake && policy.mayFallBack && !budget.isOver;
+    const opened = mayFallBack
+      ? await this.#connect(hop, { address, policy: fallBack(policy), budget }, domain)
+      : first;
+    return opened.kind === 'session'
+      ? this.#send(hop, opened.session, parcel, budget)
+      : { kind: 'unreachable', failure: opened.failure, hadSession: false };
   }
 
   close(): void {
     this.#closed = true;
-    this.#endIdle();
-    for (const connecting of this.#connecting) connecting.abort();
-    for (const { connection } of this.#sending)
-      if (!connection.offered) connection.cut('the router is stopping');
+    this.#end(() => true, 'the relay is stopping');
   }
 
-  /** One address after the other until one answers; none more once our login is refused, which may lock the account. */
-  async #deliverAnew(hop: NextHop, parcel: Parcel, domain: string): Promise<HopResult> {
-    const found = await addressesOf(hop);
-    if (found.kind === 'none') return { kind: 'unreachable', failure: found.failure, hadSession: false };
-    const failures: Unreachable[] = [];
-    for (const address of found.addresses) {
-      const opened = await this.#open(hop, address, domain);
-      const result =
-        opened.kind === 'session'
-          ? await this.#send(hop, opened.session, parcel)
-          : ({ kind: 'unreachable', failure: opened.failure, hadSession: false } as const);
-      if (result.kind === 'answered') return result;
-      failures.push(result);
-      if (result.failure.cause === 'login') break;
-    }
-    return {
-      kind: 'unreachable',
-      failure: joinFailures(failures.map(({ failure }) => failure)),
-      hadSession: failures.some(({ hadSession }) => hadSession),
-    };
-  }
-
-  /** Opportunistic alone has a second attempt, in plain text, after a handshake that broke. */
-  async #open(hop: NextHop, address: string, domain: string): Promise<Opened> {
-    const first = await this.#connect(hop, address, 'First', domain);
-    const mayFallBack = planTls(levelOf(hop), hop.implicitTLS, 'First').mayFallBack;
-    if (first.kind === 'session' || !first.brokenHandshake || !mayFallBack) return first;
-    return this.#connect(hop, address, 'AfterBrokenHandshake', domain);
+  /** A delivery that is traced goes over a session that is, and no other does. */
+  #tracedDomain({ to }: Parcel): string | undefined {
+    return to.map(domainOf).find((domain) => this.#tracer.follows(domain));
   }
 
   async #connect(
     hop: NextHop,
-    address: string,
-    attempt: 'First' | 'AfterBrokenHandshake',
+    terms: { address: string; policy: TlsPolicy; budget: AttemptBudget },
     domain: string,
   ): Promise<Opened> {
     if (this.#closed) return unusable(hop, 'the relay is stopping');
-    const plan = planTls(levelOf(hop), hop.implicitTLS, attempt);
-    const made = this.#contexts.for(hop, plan.rejectUnauthorized);
+    const made = this.#contexts.for(terms.policy);
     const login = hop.credentialsSecret === null ? null : this.#logins.for(hop.credentialsSecret);
     if (made.kind === 'unusable') return unusable(hop, made.reason);
     if (login?.kind === 'unusable') return unusable(hop, login.reason);
     const { context } = made;
     const id = `out-${process.pid}-${++this.#sessions}`;
     const trace = this.#tracer.session('outbound', { id, hop: `${hop.host}:${hop.port}`, domain });
-    const connecting = connect(
-      { ...hop, tlsLevel: levelOf(hop) },
-      { address, plan, hostname: this.#hostname, context, login, trace },
-    );
-    this.#connecting.add(connecting);
+    const connecting = connect(hop, { ...terms, hostname: this.#hostname, context, login, trace });
+    this.#connecting.set(connecting, hop);
     const opened = await connecting.opened;
     this.#connecting.delete(connecting);
     return opened;
   }
 
-  async #send(hop: NextHop, session: Session, parcel: Parcel): Promise<HopResult> {
+  async #send(hop: NextHop, session: Session, parcel: Parcel, budget: AttemptBudget): Promise<HopResult> {
     session.used += 1;
-    this.#sending.add(session);
-    const sent = await sendOver(session.connection, hop, parcel).finally(() => this.#sending.delete(session));
+    this.#sending.set(session, hop);
+    const sent = await sendOver(session.connection, hop, parcel, budget).finally(() =>
+      this.#sending.delete(session),
+    );
     session.trace?.body(parcel.bytes);
     if (sent.kind === 'unsent') {
       session.connection.close();
@@ -154,7 +144,7 @@ export class SmtpClient {
     }
     const key = keyOf(hop, session.trace !== undefined);
     const timer = setTimeout(() => this.#endOne(key, session), IDLE_MS);
-    this.#idle.set(key, [...(this.#idle.get(key) ?? []), { session, timer }]);
+    this.#idle.set(key, [...(this.#idle.get(key) ?? []), { hop, session, timer }]);
   }
 
   /** The one used last: the others grow idle and end. */
@@ -175,12 +165,19 @@ export class SmtpClient {
     if (!session.broken) session.connection.quit();
   }
 
-  #endIdle(): void {
-    for (const [key, kept] of this.#idle) {
-      for (const { session, timer } of kept) {
+  /** Ends connections to these hops, but for those over which a message is on its way: they are not used again. */
+  #end(which: (hop: NextHop) => boolean, reason: string): void {
+    for (const [key, kept] of [...this.#idle]) {
+      for (const { session, timer } of kept.filter((one) => which(one.hop))) {
         clearTimeout(timer);
         this.#endOne(key, session);
       }
+    }
+    for (const [connecting, hop] of this.#connecting) if (which(hop)) connecting.abort(reason);
+    for (const [session, hop] of this.#sending) {
+      if (!which(hop)) continue;
+      session.used = Number.POSITIVE_INFINITY;
+      if (!session.connection.offered) session.connection.cut(reason);
     }
   }
 }
@@ -190,14 +187,22 @@ function keyOf({ priority: _, weight: __, ...hop }: NextHop, traced: boolean): s
   return JSON.stringify({ ...hop, traced });
 }
 
-/** A login is never sent in clear, whatever the level says. */
-function levelOf({ tlsLevel, credentialsSecret }: NextHop): TlsLevel {
-  return credentialsSecret !== null && !requiresTls(tlsLevel) ? 'Encrypt' : tlsLevel;
+/** Names of Secrets and ConfigMaps, as of one kind: a name that changed as either concerns its hops. */
+function namesOf({ trustConfigMap, clientCertificateSecret, credentialsSecret }: NextHop): string[] {
+  return [trustConfigMap, clientCertificateSecret, credentialsSecret].filter((name) => name !== null);
+}
+
+function changedNames(old: Materials, next: Materials): Set<string> {
+  const changed = (before: Readonly<Record<string, Files>>, after: Readonly<Record<string, Files>>) =>
+    [...new Set([...Object.keys(before), ...Object.keys(after)])].filter(
+      (name) => !isDeepStrictEqual(before[name], after[name]),
+    );
+  return new Set([...changed(old.secrets, next.secrets), ...changed(old.configMaps, next.configMaps)]);
 }
 
 /** A fault of ours: the hop was not asked. */
 function unusable({ host, port }: NextHop, reason: string): Opened & { kind: 'failed' } {
-  const failure: Failure = makeFailure({
+  const failure = makeFailure({
     cause: 'local',
     status: '4.7.0',
     text: `${host}:${port}: ${reason}`,

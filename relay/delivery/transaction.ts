@@ -1,19 +1,23 @@
 /**
- * Sends one message over a session, and says what became of each recipient. `unsent` deps that the next hop cannot
+ * Sends one message over a session, and says what became of each recipient. `unsent` means that the next hop cannot
  * have the message: the session ended before the body was offered, so another attempt is no duplicate. Whatever else
  * goes wrong is an answer for the recipients.
  */
 
 import { type Failure, makeFailure } from '#crds/failure.ts';
-import type { SmtpError } from './connect.ts';
+import type { AttemptBudget } from './budget.ts';
+import type { SmtpError } from './connectfailure.ts';
 import type { DsnRequest, NextHop, Parcel } from './courier.ts';
 import type { HopConnection } from './hopconnection.ts';
 import { parametersOf, refusalOfContent } from './parameters.ts';
 import { failureFromReply, judgeReply, type Verdict } from './verdict.ts';
 
-/** A hop that answers a byte now and then would keep its delivery for ever: beyond this, and 10 kB a second, it ends. */
-const PATIENCE_MS = 60 * 60_000;
+/** From 354 to the final dot: so long, and longer by the size of the message. RFC 5321 section 4.5.3.2.5. */
+const BODY_MS = 3 * 60_000;
+/** A hop that takes less than 10 kB a second keeps no delivery. */
 const BYTES_PER_MS = 10;
+/** In mode CutThrough the client sets the pace, and the listener its limit. */
+const STREAMED_MS = 60 * 60_000;
 
 export type Sent =
   | { kind: 'unsent'; failure: Failure }
@@ -41,7 +45,12 @@ interface SendInfo {
   readonly rejectedErrors?: readonly Rejection[] | undefined;
 }
 
-export async function sendOver(connection: HopConnection, hop: NextHop, parcel: Parcel): Promise<Sent> {
+export async function sendOver(
+  connection: HopConnection,
+  hop: NextHop,
+  parcel: Parcel,
+  budget: AttemptBudget,
+): Promise<Sent> {
   const offers = connection.offers.bind(connection);
   // The body flows only after the next hop said 354: before that, nothing can have been delivered.
   connection.offered = false;
@@ -60,11 +69,12 @@ export async function sendOver(connection: HopConnection, hop: NextHop, parcel: 
     use8BitMime,
     ...(tellsSender ? { dsn: dsnOf(parcel.dsn) } : {}),
   };
-  const patienceMs = PATIENCE_MS + parcel.bytes / BYTES_PER_MS;
-  const patience = setTimeout(() => connection.cut('the next hop takes too long'), patienceMs);
+  const bodyMs = size === 0 ? STREAMED_MS : BODY_MS + size / BYTES_PER_MS;
+  const forget = budget.whenOver(() => connection.cut('the attempt took longer than ten minutes'));
+  connection.onOffered = forget;
   return new Promise((resolve) => {
-    connection.deliver(envelope, parcel.body(), (error, info) => {
-      clearTimeout(patience);
+    connection.deliver(envelope, parcel.body(), bodyMs, (error, info) => {
+      forget();
       const sent = error ? failed(error, hop, parcel, connection) : taken((info ?? {}) as SendInfo, parcel);
       resolve(sent.kind === 'unsent' ? sent : { ...sent, tellsSender });
     });

@@ -5,9 +5,7 @@
 import { createSecureContext, type SecureContext } from 'node:tls';
 import type { Materials } from '../task/materials.ts';
 import { caOf, trustFrom } from '../task/trust.ts';
-import type { NextHop } from './courier.ts';
-
-const MIN_VERSION = 'TLSv1.2';
+import type { TlsPolicy } from './tlspolicy.ts';
 
 export type Context = { kind: 'context'; context: SecureContext } | { kind: 'unusable'; reason: string };
 
@@ -24,21 +22,25 @@ export class TlsContexts {
     this.#made.clear();
   }
 
-  /** The context for connections to `hop`; a trust bundle is only of use where the peer is verified. */
-  for(hop: NextHop, verifies: boolean): Context {
-    const key = JSON.stringify([verifies && hop.trustConfigMap, verifies, hop.clientCertificateSecret]);
+  for(policy: TlsPolicy): Context {
+    const { trust, identity, minVersion, ciphers } = policy;
+    const key = JSON.stringify([trust, identity, minVersion, ciphers]);
     const known = this.#made.get(key);
     if (known) return known;
-    const made = this.#make(hop, verifies);
+    const made = this.#make(policy);
     this.#made.set(key, made);
     return made;
   }
 
-  #make({ trustConfigMap, clientCertificateSecret }: NextHop, verifies: boolean): Context {
+  #make({ trust, identity, minVersion, ciphers }: TlsPolicy): Context {
     try {
-      const ca = verifies ? caOf(trustFrom(this.#materials, trustConfigMap)) : { ca: [] };
-      const pair = clientCertificateSecret === null ? {} : this.#pair(clientCertificateSecret);
-      const context = createSecureContext({ minVersion: MIN_VERSION, ...ca, ...pair });
+      const ca = trust.kind === 'none' ? { ca: [] } : caOf(trustFrom(this.#materials, trust.configMap));
+      const context = createSecureContext({
+        minVersion,
+        ...(ciphers === null ? {} : { ciphers }),
+        ...ca,
+        ...(identity === null ? {} : this.#pair(identity)),
+      });
       return { kind: 'context', context };
     } catch (error) {
       return { kind: 'unusable', reason: (error as Error).message };

@@ -6,7 +6,7 @@ import { hopTo, type PodDirs, podDirs, policyOf, routeTo } from '#test/kit/relay
 import { eventually } from '#test/kit/wait.ts';
 import type { HopResult } from '../delivery/attempt.ts';
 import type { NextHop, Parcel } from '../delivery/courier.ts';
-import { Delivery, type HopClient } from '../delivery/delivery.ts';
+import { Delivery, type DeliveryClient } from '../delivery/delivery.ts';
 import { judgeReply } from '../delivery/verdict.ts';
 import { newQueueId } from '../spool/record.ts';
 import { Spool } from '../spool/spool.ts';
@@ -40,9 +40,10 @@ function runnerWith(answer: Answer, clock: () => number = Date.now): QueueManage
   const log = (event: string, fields = {}) => events.push({ event, fields });
   const signer = async () => ({ kind: 'header', header: null }) as const;
   const policy = policyOf({}, outbound);
-  const client: HopClient = {
-    deliver: async (hop, parcel) => answer(hop, parcel),
-    useMaterials: () => undefined,
+  const client: DeliveryClient = {
+    resume: async (hop, parcel) => answer(hop, parcel),
+    deliver: async (hop, _address, parcel) => answer(hop, parcel),
+    useMaterials: () => () => true,
     close: () => undefined,
   };
   const courier = new Delivery({ policy, client, clock, random: () => 0.5 });

@@ -31,7 +31,7 @@ export interface Sent {
   readonly cpuMs: number;
 }
 
-export interface Loaded {
+export interface Taken {
   readonly distinct: number;
   readonly duplicates: number;
   /** Of other runs: of the warm-up. */
@@ -109,8 +109,8 @@ export class Sink {
     return sink;
   }
 
-  taken(): Loaded {
-    return JSON.parse(readFileSync(this.#stats, 'utf8')) as Loaded;
+  taken(): Taken {
+    return JSON.parse(readFileSync(this.#stats, 'utf8')) as Taken;
   }
 
   goDown(): void {

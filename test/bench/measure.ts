@@ -5,7 +5,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import type { Pair } from '#test/kit/ca.ts';
 import { freePort } from '#test/kit/ports.ts';
-import { type Loaded, type Sent, Sink, send } from './load.ts';
+import { type Sent, Sink, send, type Taken } from './load.ts';
 import type { Peer, Running, Setting } from './peer.ts';
 import type { Scenario } from './scenarios.ts';
 import { busyMs, cpuMsOf, type Memory, memoryOf } from './tree.ts';
@@ -92,7 +92,7 @@ export function measure(peer: Peer, scenario: Scenario, pair: Pair, length: numb
 /** Resolves when so many have come, or nothing comes any more. */
 export async function delivered(
   sink: Sink,
-  count: (taken: Loaded) => number,
+  count: (taken: Taken) => number,
   wanted: number,
   patienceMs = PATIENCE_MS,
 ): Promise<void> {
@@ -143,7 +143,7 @@ export function watchMemory(pid: number): () => Memory {
 function resultOf(
   peer: string,
   scenario: string,
-  seen: { sent: Sent; taken: Loaded; before: Readings; after: Readings; peak: Memory },
+  seen: { sent: Sent; taken: Taken; before: Readings; after: Readings; peak: Memory },
 ): Result {
   const { sent, taken, before, after, peak } = seen;
   const { accepted } = sent;

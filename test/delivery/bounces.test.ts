@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import PostalMime from 'postal-mime';
-import { Hop, type Loaded } from '#test/kit/hop.ts';
+import { Hop, type Taken } from '#test/kit/hop.ts';
 import { freePort } from '#test/kit/ports.ts';
 import type { TestRelay } from '#test/kit/relay.ts';
 import { messageText } from '#test/kit/smtpclient.ts';
@@ -52,7 +52,7 @@ after(async () => {
 });
 
 interface Report {
-  readonly taken: Loaded;
+  readonly taken: Taken;
   readonly subject: string;
   readonly words: string;
   /** Fields of the message, then of each recipient. */
@@ -61,7 +61,7 @@ interface Report {
 }
 
 /** As a mail program reads it. */
-async function parsed(taken: Loaded): Promise<Report> {
+async function parsed(taken: Taken): Promise<Report> {
   assert.equal(taken.from, '', 'a report has the null sender');
   const mail = await PostalMime.parse(Buffer.from(taken.text, 'latin1'), { forceRfc822Attachments: true });
   const header = (name: string) => mail.headers.find(({ key }) => key === name)?.value ?? '';

@@ -112,7 +112,7 @@ test('a next hop that cannot be had is a 451, and one that can comes after it', 
   answer = () => undefined;
   assert.match(
     await submit(relay, { id: 'closed', to: ['a@closed.example'] }),
-    /^451 4\.4\.1 .*ECONNREFUSED/,
+    /^451 4\.4\.1 .*connection refused/,
   );
   await accepted(relay, { id: 'next', to: ['a@failover.example'] });
   assert.ok(hop.ids().includes('next'));

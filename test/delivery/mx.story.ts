@@ -9,7 +9,7 @@ import { until } from '#test/kit/wait.ts';
 import { accepted, objectOf, startRelay } from './story.ts';
 
 /** What a failover, or the pods of a headless Service, do to a name. */
-const moving = { A: ['127.0.1.9'] };
+const moving = { A: ['192.0.2.9'] };
 
 const NAMES: Names = {
   'best.example': {
@@ -24,7 +24,7 @@ const NAMES: Names = {
       [20, 'second.host.example'],
     ],
   },
-  'nomx.example': { A: ['127.0.1.1'] },
+  'nomx.example': { A: ['192.0.2.1'] },
   'nothing.example': {},
   'half.example': { broken: ['AAAA'] },
   'null.example': { MX: [[0, '.']] },
@@ -43,18 +43,37 @@ const NAMES: Names = {
   },
   'broken.example': { broken: true },
   'verified.example': { MX: [[10, 'mx.verified.example']] },
-  'mx.verified.example': { A: ['127.0.1.3'] },
+  'mx.verified.example': { A: ['192.0.2.3'] },
   'pretended.example': { MX: [[10, 'mx.verified.example']] },
   'both.example': { MX: [[10, 'both.host.example']] },
   'six.example': { MX: [[10, 'both.host.example']] },
-  'first.host.example': { A: ['127.0.1.1'] },
-  'second.host.example': { A: ['127.0.1.2'] },
-  'dead.host.example': { A: ['127.0.1.9'] },
-  'both.host.example': { A: ['127.0.1.4'], AAAA: ['::1'] },
+  'first.host.example': { A: ['192.0.2.1'] },
+  'second.host.example': { A: ['192.0.2.2'] },
+  'dead.host.example': { A: ['192.0.2.9'] },
+  'both.host.example': { A: ['192.0.2.4'], AAAA: ['2001:db8::1'] },
   'moving.host.example': moving,
   // The file of hosts says another one.
-  'listed.host.example': { A: ['127.0.1.9'] },
-  'client.example': { A: ['127.0.1.1'] },
+  'listed.host.example': { A: ['192.0.2.9'] },
+  'client.example': { A: ['192.0.2.1'] },
+  // A search list with a wildcard, as some clusters have.
+  '*.wild.example': { A: ['192.0.2.8'], MX: [[10, 'trap.wild.example']] },
+  'searched.example': { MX: [[10, 'first.host.example']] },
+  'gone.example': { MX: [[10, 'no.such.host.example']] },
+  'looped.example': { MX: [[10, 'mirror.host.example']] },
+  'mirror.host.example': { A: ['192.0.2.7'] },
+  'loopback.example': { MX: [[10, 'loopback.host.example']] },
+  'loopback.host.example': { A: ['127.0.0.1', '0.0.0.0'] },
+  'localhost.example': { MX: [[10, 'localhost']] },
+  'linklocal.example': { A: ['169.254.169.254'] },
+  'mixed.example': { MX: [[10, 'mixed.host.example']] },
+  'mixed.host.example': { A: ['127.0.0.1', '192.0.2.1'] },
+  'many.example': { MX: Array.from({ length: 12 }, (_, index) => [10, `m${index}.host.example`] as const) },
+  ...Object.fromEntries(
+    Array.from({ length: 12 }, (_, index) => [
+      `m${index}.host.example`,
+      { A: [index === 7 ? '192.0.2.2' : '192.0.2.9'] },
+    ]),
+  ),
 };
 
 let names: NameServer;
@@ -66,6 +85,8 @@ let second: Hop;
 let verified: Hop;
 let four: Hop;
 let six: Hop;
+let mirror: Hop;
+let trap: Hop;
 
 before(async () => {
   names = await NameServer.start(NAMES);
@@ -76,19 +97,24 @@ before(async () => {
     hops.push(hop);
     return hop;
   };
-  first = await open('127.0.1.1');
-  second = await open('127.0.1.2');
-  verified = await open('127.0.1.3', { pair });
-  four = await open('127.0.1.4');
-  six = await open('::1');
+  first = await open('192.0.2.1');
+  second = await open('192.0.2.2');
+  verified = await open('192.0.2.3', { pair });
+  four = await open('192.0.2.4');
+  six = await open('2001:db8::1');
+  mirror = await open('192.0.2.7', {
+    answer: ({ step }: { step: string }) => (step === 'greeting' ? '220 relay.example.com ESMTP' : undefined),
+  });
+  trap = await open('192.0.2.8');
+  await open('127.0.0.1');
   relay = await startRelay({
     outbound: `
 tls: {level: Opportunistic, discover: [], trustConfigMapName: roots}
 ipFamily: IPv4
 routes:
   - {recipientDomains: [verified.example, pretended.example], tls: {level: Verify}}
-  - {recipientDomains: [six.example], hosts: [{host: both.host.example, ipFamily: PreferIPv6}]}
-  - {recipientDomains: [moving.example], hosts: [{host: moving.host.example, ipFamily: Any}]}
+  - {recipientDomains: [six.example], hosts: [{host: both.host.example., ipFamily: PreferIPv6}]}
+  - {recipientDomains: [moving.example], hosts: [{host: moving.host.example., ipFamily: Any}]}
   - {recipientDomains: [listed.example], hosts: [{host: listed.host.example, ipFamily: Any}]}
 `,
     documents: objectOf('ConfigMap', 'roots', { 'ca.crt': authority.cert }),
@@ -126,7 +152,7 @@ test('the best MX gets the mail, the next one when it cannot be had, the domain 
   await arrives('a@best.example', first);
   await arrives('a@failover.example', second);
   await arrives('a@nomx.example', first);
-  await arrives('a@[127.0.1.2]', second);
+  await arrives('a@[192.0.2.2]', second);
 });
 
 test('a null MX, a domain that does not exist or has no address, and an MX that is this relay go back at once', async () => {
@@ -158,7 +184,29 @@ test('the family of addresses is chosen', async () => {
 
 test('a name that moves is followed, and the file of hosts comes before DNS', async () => {
   await arrives('a@listed.example', second);
-  await waits('a@moving.example', /moving\.host\.example:25: .*127\.0\.1\.9/);
-  moving.A = ['127.0.1.2'];
+  await waits('a@moving.example', /moving\.host\.example\.:25: .*192\.0\.2\.9/);
+  moving.A = ['192.0.2.2'];
   await until('it to arrive', () => second.ids().includes('a@moving.example'));
+});
+
+test('names out of DNS are absolute: a wildcard of the search list gets nothing', async () => {
+  await arrives('a@searched.example', first);
+  await waits('a@gone.example', /no\.such\.host\.example: the name does not exist/);
+  await returned('b@missing.example', /5\.1\.2 .*does not exist/);
+  assert.equal(trap.sessions, 0);
+});
+
+test('a mail host that would be this machine or this link is no mail host, in whatever way it is written', async () => {
+  await returned('a@loopback.example', /5\.4\.4 .*no mail host can have \(127\.0\.0\.1\)/);
+  await returned('a@localhost.example', /5\.4\.4 .*localhost/);
+  await returned('a@linklocal.example', /5\.4\.4 .*169\.254\.169\.254/);
+  await returned('a@[127.0.0.1]', /5\.4\.4 /);
+  await returned('a@[ipv6:::ffff:7f00:1]', /5\.4\.4 /);
+  await arrives('a@mixed.example', first);
+  await returned('a@looped.example', /5\.4\.6 .*calls itself by the name of this relay/);
+  assert.equal(mirror.taken.length, 0);
+});
+
+test('a few hosts are tried at once, and the next attempt begins with others', async () => {
+  await arrives('a@many.example', second);
 });

@@ -11,6 +11,8 @@ const FILES = {
 };
 const SCRIPT = `
 ip link set lo up
+for last in 1 2 3 4 5 6 7 8 9; do ip addr add 192.0.2.$last/32 dev lo; done
+ip -6 addr add 2001:db8::1/128 dev lo
 mount --bind "$RESOLV_CONF" /etc/resolv.conf
 mount --bind "$HOSTS" /etc/hosts
 exec "$@"`;
@@ -28,5 +30,5 @@ test('delivery by MX', { timeout: 120_000 }, async () => {
   });
   const status = await new Promise((resolve) => story.once('close', resolve));
   assert.equal(status, 0, told);
-  assert.match(told, /tests 6\b/);
+  assert.match(told, /tests 9\b/);
 });

@@ -47,7 +47,7 @@ export interface HopOptions {
   readonly answer?: (said: Said) => Answer | Promise<Answer>;
 }
 
-export interface Loaded {
+export interface Taken {
   readonly from: string;
   readonly to: readonly string[];
   readonly text: string;
@@ -65,7 +65,7 @@ export class Hop {
   #server: Server | undefined;
   readonly #sockets = new Set<Socket>();
   readonly said: Said[] = [];
-  readonly taken: Loaded[] = [];
+  readonly taken: Taken[] = [];
   sessions = 0;
   /** Most sessions that were open at the same time. */
   most = 0;

@@ -39,7 +39,7 @@ export class NameServer {
     const [question] = questions ?? [];
     const name = question?.name.toLowerCase() ?? '';
     this.asked.push(`${question?.type} ${name}`);
-    const known = this.#names[name];
+    const known = this.#names[name] ?? this.#names[name.replace(/^[^.]*(\.[^.]*)*?(?=\.wild\.)/, '*')];
     const { broken } = known ?? {};
     const isBroken = broken === true || broken?.some((type) => type === question?.type) === true;
     const code = isBroken ? 2 : known ? 0 : 3;

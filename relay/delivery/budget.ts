@@ -1,0 +1,52 @@
+/**
+ * The time of one attempt, over all its phases up to DATA: name look-ups, connections, greetings, handshakes, login,
+ * envelope. A next hop that answers a byte now and then, or a thousand of them, cannot keep an attempt longer. Timers
+ * are monotonic.
+ */
+
+/** RFC 5321 section 4.5.3.2 gives most single replies five minutes. */
+const ATTEMPT_MS = 10 * 60_000;
+
+export class AttemptBudget {
+  readonly #over = new Set<() => void>();
+  readonly #timer: NodeJS.Timeout;
+  #isOver = false;
+
+  constructor(ms = ATTEMPT_MS) {
+    this.#timer = setTimeout(() => this.#end(), ms);
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** Calls back once, when the time is over; returns how to take that back. */
+  whenOver(callback: () => void): () => void {
+    this.#over.add(callback);
+    return () => this.#over.delete(callback);
+  }
+
+  /** What the promise gives, or undefined where the time is over first. */
+  async within<T>(promise: Promise<T>): Promise<T | undefined> {
+    const { promise: over, resolve } = Promise.withResolvers<undefined>();
+    if (this.#isOver) return undefined;
+    const forget = this.whenOver(() => resolve(undefined));
+    try {
+      return await Promise.race([promise, over]);
+    } finally {
+      forget();
+    }
+  }
+
+  /** The attempt has ended. */
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#over.clear();
+  }
+
+  #end(): void {
+    this.#isOver = true;
+    for (const callback of [...this.#over]) callback();
+    this.#over.clear();
+  }
+}

@@ -1,0 +1,107 @@
+/**
+ * Why there is no session with a next hop, out of what the library and the system say: the cause, the code of RFC 3463,
+ * and a sentence for people. Pure.
+ */
+import { type Failure, type FailureCause, makeFailure } from '#crds/failure.ts';
+import type { NextHop } from './courier.ts';
+import type { HopConnection } from './hopconnection.ts';
+import type { TlsPolicy } from './tlspolicy.ts';
+
+export interface SmtpError extends Error {
+  readonly responseCode?: number | undefined;
+  readonly response?: string | undefined;
+  readonly code?: string | undefined;
+  /** Where the library put its own code over another one. */
+  readonly originalCode?: string | undefined;
+  /** The command that was answered; "API" where none was said. */
+  readonly command?: string | undefined;
+}
+
+/** The hop calls itself by our own name: the message would come back for ever (Postfix: "loops back to myself"). */
+export class LoopError extends Error {}
+
+/** Of its replies to AUTH only the codes are kept: some hops echo what we said. */
+export function loginFailure(error: SmtpError, { host, port }: NextHop): Failure {
+  const [codes] = /^\d{3}(?:[ -][245]\.\d{1,3}\.\d{1,3}(?= |$))?/.exec(error.response ?? '') ?? [];
+  const said = codes ?? (error.originalCode === 'EOAUTH2' ? explainTokenService(error) : 'no reply');
+  const text = `${host}:${port} refuses our login (${said.replace('-', ' ')}): check the Secret with its credentials`;
+  return makeFailure({ cause: 'login', status: '4.7.8', text, command: 'AUTH' });
+}
+
+/** RFC 6749 section 5.2: of a token service its error code alone is kept. */
+function explainTokenService({ message }: SmtpError): string {
+  const [code] =
+    /\b(invalid_(request|client|grant|scope)|un(authorized_client|supported_grant_type))\b/.exec(message) ??
+    [];
+  return code === undefined ? 'the token service gives no token' : `the token service says ${code}`;
+}
+
+export function connectFailure(
+  error: SmtpError,
+  hop: NextHop,
+  connection: HopConnection,
+  { address, policy: { level, rule } }: { readonly address: string; readonly policy: TlsPolicy },
+): Failure {
+  const where = `${hop.host}:${hop.port}`;
+  if (error instanceof LoopError) {
+    const text = `${where} calls itself by the name of this relay: mail would come back here`;
+    return makeFailure({ cause: 'policy', status: '5.4.6', text });
+  }
+  // What the runtime advises is for people at a keyboard.
+  const said = explainSystem(error, address).replace(/; if the root CA is installed locally.*/s, '');
+  const aboutTls =
+    (connection.isInHandshake && !connection.wasCut) ||
+    error.code === 'ETLS' ||
+    /required STARTTLS/.test(error.message);
+  if (aboutTls) {
+    const text = `${where}: TLS level ${level} is not met: ${said}`;
+    return makeFailure({ cause: nameTlsCause(error), status: '4.7.5', text });
+  }
+  const cause = nameConnectCause(error, connection);
+  const during = cause === 'handshake' ? ` in the TLS handshake (${rule})` : '';
+  return makeFailure({ cause, status: '4.4.1', text: `${where}: ${said}${during}` });
+}
+
+/** The codes of the system, in words. */
+const SYSTEM_WORDS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'connection refused',
+  ECONNRESET: 'connection reset',
+  EHOSTUNREACH: 'no route to the host',
+  ENETUNREACH: 'no route to the network',
+  ETIMEDOUT: 'no answer',
+  EPIPE: 'connection ended',
+};
+
+function explainSystem({ message, originalCode }: SmtpError, address: string): string {
+  const words = SYSTEM_WORDS[originalCode ?? ''];
+  return words ? `${words}: ${address}` : message;
+}
+
+function nameConnectCause({ responseCode }: SmtpError, connection: HopConnection): FailureCause {
+  if (connection.isInHandshake) return 'handshake';
+  if (connection.isGreeted) return responseCode === undefined ? 'connect' : 'reply';
+  return responseCode !== undefined || !connection.isConnecting ? 'greeting' : 'connect';
+}
+
+/** RFC 8460 section 4.3.1 tells these apart. */
+const CERTIFICATE_CAUSES: Readonly<Record<string, FailureCause>> = {
+  ERR_TLS_CERT_ALTNAME_INVALID: 'certificate-host-mismatch',
+  CERT_HAS_EXPIRED: 'certificate-expired',
+  CERT_NOT_YET_VALID: 'certificate-expired',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'certificate-untrusted',
+  SELF_SIGNED_CERT_IN_CHAIN: 'certificate-untrusted',
+  UNABLE_TO_GET_ISSUER_CERT: 'certificate-untrusted',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'certificate-untrusted',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'certificate-untrusted',
+  CERT_SIGNATURE_FAILURE: 'certificate-untrusted',
+  CERT_UNTRUSTED: 'certificate-untrusted',
+  CERT_REVOKED: 'certificate-untrusted',
+  INVALID_CA: 'certificate-untrusted',
+  INVALID_PURPOSE: 'certificate-untrusted',
+};
+
+function nameTlsCause({ code, originalCode, responseCode, message }: SmtpError): FailureCause {
+  const certificate = CERTIFICATE_CAUSES[originalCode ?? ''] ?? CERTIFICATE_CAUSES[code ?? ''];
+  if (certificate) return certificate;
+  return responseCode !== undefined || /STARTTLS/.test(message) ? 'starttls-missing' : 'handshake';
+}

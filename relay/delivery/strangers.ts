@@ -1,0 +1,57 @@
+/**
+ * Which addresses out of DNS can be a stranger's mail host: never those of this machine or this link, or a domain could
+ * make us deliver to ourselves and our neighbours. Hosts of the manifest are free: they are written on purpose. Pure.
+ */
+import { BlockList, isIP } from 'node:net';
+
+const NEVER = new BlockList();
+for (const [network, prefix] of [
+  ['0.0.0.0', 8],
+  ['127.0.0.0', 8],
+  ['169.254.0.0', 16],
+  ['224.0.0.0', 4],
+  // Reserved, the broadcast address included.
+  ['240.0.0.0', 4],
+] as const)
+  NEVER.addSubnet(network, prefix, 'ipv4');
+for (const [network, prefix] of [
+  ['::', 128],
+  ['::1', 128],
+  ['fe80::', 10],
+  ['ff00::', 8],
+] as const)
+  NEVER.addSubnet(network, prefix, 'ipv6');
+
+/** Prefixes of 96 bits whose last 32 are an IPv4 address: mapped, compatible, NAT64 (RFC 4291, 6052), translated. */
+const EMBEDDING = ['0:0:0:0:0:ffff:', '0:0:0:0:0:0:', '64:ff9b:0:0:0:0:', '0:0:0:0:ffff:0:'];
+
+export function canBeStranger(address: string): boolean {
+  const version = isIP(address);
+  if (version === 4) return !NEVER.check(address, 'ipv4');
+  if (version !== 6 || address.includes('%')) return false;
+  const groups = expand(address);
+  const [high = 0, low = 0] = groups.slice(6);
+  const begin = `${groups
+    .slice(0, 6)
+    .map((group) => group.toString(16))
+    .join(':')}:`;
+  // 6to4 (RFC 3056) has it behind its first sixteen bits.
+  const embedded = EMBEDDING.includes(begin) ? [high, low] : groups[0] === 0x2002 ? groups.slice(1, 3) : null;
+  if (embedded && !canBeStranger(dotted(embedded))) return false;
+  return !NEVER.check(address, 'ipv6');
+}
+
+/** The eight groups of a valid IPv6 address. */
+function expand(address: string): number[] {
+  // The URL parser knows the canonical text of an address, dotted ends included (RFC 5952).
+  const canonical = new URL(`http://[${address}]`).hostname.slice(1, -1);
+  const [before = '', after] = canonical.split('::');
+  const parse = (text: string) =>
+    text === '' ? [] : text.split(':').map((group) => Number.parseInt(group, 16));
+  const [head, tail] = [parse(before), parse(after ?? '')];
+  return after === undefined ? head : [...head, ...Array(8 - head.length - tail.length).fill(0), ...tail];
+}
+
+function dotted([high = 0, low = 0]: readonly number[]): string {
+  return [high >> 8, high & 255, low >> 8, low & 255].join('.');
+}
