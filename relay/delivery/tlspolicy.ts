@@ -56,7 +56,7 @@ export function fallBack(policy: TlsPolicy): TlsPolicy {
 }
 
 /** A host may be written with a final dot, so that no search list is asked; certificates and SNI know none. */
-export function withoutFinalDot(host: string): string {
+function withoutFinalDot(host: string): string {
   return host.replace(/\.$/, '');
 }
 
