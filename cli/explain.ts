@@ -4,6 +4,7 @@
  */
 import { CONDITION_MEANING, REASONS } from '#crds/conditions.ts';
 import { effectivePolicy } from '#crds/effective.ts';
+import { cureOf, RULES_OF_REFUSAL } from '#relay/listener/cures.ts';
 import { readManifests } from './documents.ts';
 import { describeSessions, isClient, sessionsOf } from './explainclient.ts';
 import { describeWay, wayOf } from './explaintext.ts';
@@ -17,7 +18,8 @@ ADDRESS: from whom the MailRelay of a manifest takes mail for it, which route an
 TLS level, and which part of the spec decides. Nothing is looked up.
 CLIENT: an IP address: its STARTTLS policy and oldest TLS version on each listener, what decides them, and whether its
 network may relay.
-REASON: cause and cure of a condition reason, such as CertificateMissing.
+REASON: cause and cure of a condition reason, such as CertificateMissing, or of the rule that refused a client, such as
+relaying_denied.
 
   -f, --file PATH      file or folder of YAML documents
       --from ADDRESS   the sender, where there are routes by sender   (the null sender)
@@ -64,9 +66,16 @@ function explainAddress(to: string, from: string, file: string) {
 }
 
 function explainReason(word: string) {
+  const refusal = cureOf(word);
+  if (refusal !== undefined) {
+    const text = `${word} (refusal of a client)\n  cure:  ${refusal}\n`;
+    return { value: { rule: word, cure: refusal }, text };
+  }
   const found = Object.entries(REASONS).find(([name]) => name.toLowerCase() === word.toLowerCase());
   if (!found)
-    throw new UsageError(`There is no reason "${word}": there are ${Object.keys(REASONS).join(', ')}`);
+    throw new UsageError(
+      `There is no reason "${word}": there are ${[...Object.keys(REASONS), ...RULES_OF_REFUSAL].join(', ')}`,
+    );
   const [name, { type, cause, cure }] = found;
   return {
     value: { reason: name, type, cause, cure },

@@ -4,11 +4,9 @@
  * touches what smtp-server keeps to itself; pinned by server.test.ts against the version in package.json.
  */
 import type { Socket } from 'node:net';
-import type { SMTPServer, SMTPServerSession } from 'smtp-server';
+import type { SMTPServer } from 'smtp-server';
 import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js';
 import type { SMTPStream } from 'smtp-server/lib/smtp-stream.js';
-import type { LineEndings } from '#crds/policyfile.ts';
-import type { SessionTrace } from '../observe/trace.ts';
 import { monotonic } from '../task/clock.ts';
 import { printMailbox } from './address.ts';
 import { feedData } from './dataparser.ts';
@@ -17,32 +15,9 @@ import { LoneDots } from './lonedot.ts';
 import { readMailCommand } from './mailcommand.ts';
 import { REPLIES, type Reply } from './reply.ts';
 import { ReplyWriter, replyLines } from './replywriter.ts';
+import type { Patience, SessionMaker, SessionParts } from './sessionparts.ts';
 
 export type ConnectionOptions = ConstructorParameters<typeof SMTPConnection>[2];
-
-/** Decides on a command before the library sees it: a reply refuses it. */
-type Gate = (command: { verb: string; line: Buffer; secure: boolean }) => Reply | undefined;
-
-/** What a session is given when its client is known. */
-export interface SessionParts {
-  /** The client is one of those who may relay by their address. */
-  readonly isTrusted: boolean;
-  readonly gate: Gate;
-  /** A login by a mechanism that the library does not know; undefined: there is no such mechanism. */
-  readonly exchange: (mechanism: string) => Exchange | undefined;
-  /** Hears of every refusal, whoever made it; a reply is the end of the session. */
-  readonly refused: (code: number, reason: string | undefined) => Reply | undefined;
-  readonly trace: SessionTrace | undefined;
-  readonly lineEndings: LineEndings;
-}
-export type SessionMaker = (client: string, session: SMTPServerSession) => SessionParts;
-
-export interface Patience {
-  /** Without a complete command, and while a handshake lasts. */
-  readonly idleMs: number;
-  /** From DATA to the final dot. */
-  readonly messageMs: number;
-}
 
 export const HANDSHAKE_MS = 60_000;
 const LONGEST_HELO = 255;
@@ -53,6 +28,8 @@ export class GatedConnection extends SMTPConnection {
   readonly #parts: SessionParts;
   readonly #onEnd: () => void;
   #lastReply: Reply | undefined;
+  /** The command that is worked on. */
+  #line: Buffer | undefined;
   #progressAt = monotonic();
   #dataSince: number | undefined;
   readonly #loneDots: LoneDots;
@@ -99,6 +76,7 @@ export class GatedConnection extends SMTPConnection {
   override _onCommand(command: Buffer, callback?: () => void): void {
     this.#progressAt = monotonic();
     this.#dataSince = undefined;
+    this.#line = this._nextHandler ? undefined : command;
     this.#replies.begin(this._nextHandler ? '' : verbOf(command));
     this.#parts.trace?.received(command);
     // Before the greeting and during a handshake the library refuses or drops input by itself, and a line of a login
@@ -261,7 +239,8 @@ export class GatedConnection extends SMTPConnection {
 
   #say(code: number, data?: string | string[] | null, context?: string | false, reason?: string): void {
     if (this.#isGivenUp) return;
-    const end = code >= 400 ? this.#parts.refused(code, reason) : undefined;
+    const text = String(data ?? '');
+    const end = code >= 400 ? this.#parts.refused({ code, text, reason, line: this.#line }) : undefined;
     if (end) {
       this.#refuse(end);
       return;

@@ -33,14 +33,15 @@ export class Refusals {
     this.#of(session).reason = reason;
   }
 
-  /** A refusal is about to be sent; a reply ends the session instead. */
-  sent(session: object, code: number, reason: string | undefined): Reply | undefined {
+  /** A refusal is about to be sent, for this rule; a reply ends the session instead. */
+  sent(session: object, code: number, reason: string | undefined): { rule: string; end: Reply | undefined } {
     const refused = this.#of(session);
-    this.#counters.add('refused', reason ?? refused.reason ?? 'protocol');
+    const rule = reason ?? refused.reason ?? 'protocol';
+    this.#counters.add('refused', rule);
     refused.reason = undefined;
-    if (code < 500) return undefined;
+    if (code < 500) return { rule, end: undefined };
     refused.count += 1;
-    return refused.count > this.#mostErrors ? REPLIES.tooManyErrors : undefined;
+    return { rule, end: refused.count > this.#mostErrors ? REPLIES.tooManyErrors : undefined };
   }
 
   #of(session: object): Refused {

@@ -6,14 +6,9 @@
 import type { Socket } from 'node:net';
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
 import { monotonic } from '../task/clock.ts';
-import {
-  type ConnectionOptions,
-  GatedConnection,
-  HANDSHAKE_MS,
-  type Patience,
-  type SessionMaker,
-} from './connection.ts';
+import { type ConnectionOptions, GatedConnection, HANDSHAKE_MS } from './connection.ts';
 import type { Reply } from './reply.ts';
+import type { Patience, SessionMaker } from './sessionparts.ts';
 
 const LOOK_MS = 1_000;
 

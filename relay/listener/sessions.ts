@@ -12,16 +12,12 @@ import type {
   SMTPServerOptions,
   SMTPServerSession,
 } from 'smtp-server';
-import type { Listener, Policy, TlsVersion } from '#crds/policyfile.ts';
+import type { TlsVersion } from '#crds/policyfile.ts';
 import { namesOfCertificate } from '../auth/certificatenames.ts';
-import type { Log } from '../observe/log.ts';
-import type { SessionTrace, Tracer } from '../observe/trace.ts';
-import type { Clocks } from '../task/clock.ts';
-import type { Counters } from '../task/counts.ts';
+import type { SessionTrace } from '../observe/trace.ts';
 import type { Materials } from '../task/materials.ts';
 import { needsSmtpUtf8, withPostmasterDomain } from './address.ts';
 import { type Arrival, arrivalOf, type SessionTls } from './arrival.ts';
-import type { SessionParts } from './connection.ts';
 import { Logins } from './logins.ts';
 import { offersDsn } from './mailcommand.ts';
 import {
@@ -36,31 +32,11 @@ import {
 import { Refusals } from './refusals.ts';
 import { clientPolicyOf, type Identity, type Relaying, relayingOf } from './relaying.ts';
 import { REPLIES, Refusal, type Reply } from './reply.ts';
+import type { ListenerSessionsDeps } from './sessiondeps.ts';
+import type { SaidRefusal, SessionParts } from './sessionparts.ts';
 import { groupOfSession } from './tlsgroup.ts';
 
-export type Callback = (error?: Error | null, message?: string) => void;
-
-/** Takes a message in: to disk, or to its next hop. Throws a Refusal. */
-export type Taker = (
-  stream: SMTPServerDataStream,
-  arrival: Arrival,
-) => Promise<{ id: string; bytes: number; reply: string }>;
-
-export interface ListenerSessionsDeps {
-  readonly policy: Policy;
-  readonly listener: Listener;
-  readonly log: Log;
-  readonly clocks: Clocks;
-  readonly counters: Counters;
-  readonly tracer: Tracer;
-  readonly hasPair: () => boolean;
-  readonly take: Taker;
-  /** Why no further message can be taken, of so many announced bytes. */
-  readonly refusalOfMore: (bytes: number) => Reply | undefined;
-  /** Counts a message of this minute; the number so far, over all processes. */
-  readonly countMessage: (kind: 'client' | 'login', who: string) => Promise<number>;
-  readonly onPlaintext: (client: string, helo: string) => void;
-}
+type Callback = (error?: Error | null, message?: string) => void;
 
 /** What we know of a session beyond what the library does. */
 interface SessionFacts {
@@ -110,7 +86,7 @@ export class ListenerSessions {
         return refusalOf(verb, rules, state) ?? refusalOfLine(verb, line, rules);
       },
       exchange: (mechanism) => this.logins.exchange(mechanism, client),
-      refused: (code, reason) => this.#refusals.sent(session, code, reason),
+      refused: (said) => this.#refused(session, client, said),
       trace: facts.trace,
       lineEndings: lineEndingsOfSession(listener, this.#clientPolicyOf(client)),
     };
@@ -148,6 +124,17 @@ export class ListenerSessions {
         counters.add('sessions_closed', listener.name);
       },
     };
+  }
+
+  #refused(session: SMTPServerSession, client: string, said: SaidRefusal): Reply | undefined {
+    const { listener, refusalLog } = this.#options;
+    const { rule, end } = this.#refusals.sent(session, said.code, said.reason);
+    const { line, code, text } = said;
+    const tls = this.#factsOf(session).tls?.version ?? 'none';
+    const { login } = this.#identityOf(session);
+    const helo = heloOf(session);
+    refusalLog.tell({ client, helo, listener: listener.name, tls, login, line, code, text, rule });
+    return end;
   }
 
   #inClear(client: string, session: SMTPServerSession): void {

@@ -14,9 +14,11 @@ import type { Materials } from '../task/materials.ts';
 import type { Pairs, PairText } from '../task/messages.ts';
 import { caOf, trustFrom } from '../task/trust.ts';
 import { offersDsn } from './mailcommand.ts';
+import { RefusalLog } from './refusallog.ts';
 import { REPLIES, type Reply } from './reply.ts';
 import { GatedServer } from './server.ts';
-import { ListenerSessions, type Taker } from './sessions.ts';
+import type { Taker } from './sessiondeps.ts';
+import { ListenerSessions } from './sessions.ts';
 import { TicketKeyRing } from './tickets.ts';
 
 export interface ListenerOptions {
@@ -56,10 +58,12 @@ export class ListenerTask {
     this.#tickets = new TicketKeyRing(ticketKeys);
     this.#pairs = pairs;
     this.#materials = materials;
+    const refusalLog = new RefusalLog(options.log);
     for (const listener of policy.inbound.listeners) {
       const deps = {
         ...options,
         listener,
+        refusalLog,
         hasPair: () => this.#pairs.host !== null,
       };
       this.#served.set(listener.name, {

@@ -186,7 +186,7 @@ export const ROOMS: readonly Room[] = [
   {
     name: 'relay listener',
     files: /^relay\/listener\//,
-    doors: ['main.ts', 'relaying.ts', 'reply.ts', 'clientnetwork.ts', 'policy.ts'],
+    doors: ['main.ts', 'relaying.ts', 'reply.ts', 'cures.ts', 'clientnetwork.ts', 'policy.ts'],
     rooms: [
       'contract',
       'password',
@@ -236,6 +236,7 @@ export const ROOMS: readonly Room[] = [
 export const DOORS = [
   'operator/main.ts',
   'relay/observe/log.ts',
+  'relay/listener/cures.ts',
   'relay/listener/policy.ts',
   'relay/listener/relaying.ts',
   'relay/queue/tools.ts',

@@ -107,6 +107,24 @@ test('the null sender is taken, from strangers too', async () => {
   assert.match(await replyTo({ from: '<>', to: '<b@example.com>', client: STRANGER }), /^250/);
 });
 
+test('every refusal is told in the log, with the rule that explain knows', async () => {
+  await replyTo({ to: '<b@elsewhere.example>', client: '127.0.0.77' });
+  const line = await rig.logged({
+    event: 'refused',
+    address: 'b@elsewhere.example',
+    rule: 'relaying_denied',
+  });
+  assert.deepEqual(
+    [line['client'], line['command'], line['tls'], line['listener'], line['helo']],
+    ['127.0.0.77', 'RCPT', 'none', 'smtp', 'client.example'],
+  );
+  assert.match(String(line['reply']), /^550 5\.7\.1 /);
+  assert.match(String(line['cure']), /inbound\.clients/);
+  await replyTo({ from: '<a@x.example> X-ODD=1', to: '<b@example.com>', client: '127.0.0.77' });
+  const odd = await rig.logged({ event: 'refused', rule: 'unknown_parameter' });
+  assert.match(String(odd['reply']), /^555 5\.5\.4 .*X-ODD$/);
+});
+
 test('refusals are counted by reason', async () => {
   const metrics = await rig.metrics();
   for (const reason of [

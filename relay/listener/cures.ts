@@ -1,0 +1,47 @@
+/** What would have let a refused client in, by the rule that refused it: the label of the metrics. Pure data. */
+
+const CURES: Readonly<Record<string, string>> = {
+  starttls_required:
+    'the client must use STARTTLS, or inbound.clientPolicies must have its network with starttls: Enabled',
+  auth_required: 'the client must log in; networks do not replace a login on a listener with auth: Required',
+  starttls_disabled: 'set starttls: Enabled for the listener or the network of the client',
+  not_available: 'the relay has no such command, or the listener has no auth',
+  syntax: 'the client must send a command of SMTP',
+  not_smtp: 'the client does not speak SMTP, or speaks TLS on a port without implicitTLS',
+  aborted: 'the client ended the connection before the message ended',
+  tls_unavailable: 'load a certificate: see the condition CertificateReady',
+  protocol: 'the client must send commands in their order, with addresses that RFC 5321 or Postfix can read',
+  auth_failed: 'the login must be one of clients.credentialsSecretName or clients.oauth',
+  auth_unavailable: 'the Secret of the logins, or the issuer of the tokens, must be there',
+  auth_failures: 'the client must wait after too many failed logins',
+  idle: 'the client must go on within inbound.limits.idleTimeout',
+  too_slow: 'the message must arrive within inbound.limits.messageTimeout',
+  too_many_errors: 'the client must be refused less often than inbound.limits.errorsPerSession',
+  connections: 'raise inbound.limits.connectionsPerClient',
+  sessions: 'raise inbound.limits.connections, or replicas',
+  rate: 'raise inbound.limits.messagesPerClientPerMinute',
+  login_rate: 'raise inbound.limits.messagesPerLoginPerMinute',
+  recipients: 'the client must send the rest in another transaction, or raise inbound.limits.recipients',
+  closing: 'the client must connect again: the relay restarts',
+  bad_address: 'the address must have a domain, and a recipient no %, !, : or quoted @',
+  unknown_parameter: 'the client must send only parameters that EHLO offers',
+  relaying_denied:
+    'the client must be in inbound.clients (networks, a login or a certificate), or the domain in inbound.acceptDomains',
+  sender_not_allowed: 'add the domain of the sender to clients.senderDomains',
+  recipient_not_allowed: 'add the domain of the recipient to clients.recipientDomains',
+  queue_full: 'raise queue.maxMessages or queue.maxSize, or let the queue drain',
+  disk_full: 'raise queue.storage.size',
+  disk_error: 'the volume of the pod must take writes: see the log of the relay',
+  too_large: 'raise inbound.limits.messageSize',
+  bare_line_break: 'the client must end lines with CRLF, or set lineEndings: Normalize for its network',
+  nul: 'the client must send no NUL, or set lineEndings: Normalize for its network',
+  loop: 'routes must not lead the message back to this relay',
+  next_hop_refused: 'the next hop must take the message: its own words are in the reply',
+  next_hop_deferred: 'the next hop must take the message: its own words are in the reply',
+};
+
+export const RULES_OF_REFUSAL: readonly string[] = Object.keys(CURES);
+
+export function cureOf(rule: string): string | undefined {
+  return CURES[rule];
+}

@@ -1,0 +1,73 @@
+/**
+ * Tells of refusals, one line each with what would have let the client in. Bounded for each client and minute, because a
+ * client that guesses would fill the log; what was left out is counted. Of a command its verb and its address alone are
+ * told: a line that is no command may be a password.
+ */
+import type { Log } from '../observe/log.ts';
+import { cureOf } from './cures.ts';
+
+/** One refused command, as the session knows it. */
+export interface RefusedCommand {
+  readonly client: string;
+  readonly helo: string;
+  readonly listener: string;
+  /** Protocol version, or "none". */
+  readonly tls: string;
+  readonly login: string | null;
+  /** What was refused; undefined: no command, such as a session that idles. */
+  readonly line: Buffer | undefined;
+  readonly code: number;
+  readonly text: string;
+  readonly rule: string;
+}
+
+const LINES_PER_MINUTE = 30;
+const MINUTE_MS = 60_000;
+const MOST_CLIENTS = 10_000;
+const LONGEST = 256;
+const VERBS = new Set('HELO EHLO MAIL RCPT DATA RSET NOOP QUIT VRFY EXPN HELP AUTH STARTTLS BDAT'.split(' '));
+
+export class RefusalLog {
+  readonly #log: Log;
+  /** Lines of this minute, by client. */
+  readonly #told = new Map<string, number>();
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(log: Log) {
+    this.#log = log;
+    this.#timer = setInterval(() => this.#beginMinute(), MINUTE_MS);
+    this.#timer.unref();
+  }
+
+  tell(refused: RefusedCommand): void {
+    const { client, line, login, code, text, rule, ...rest } = refused;
+    if (!this.#told.has(client) && this.#told.size >= MOST_CLIENTS) return;
+    const count = (this.#told.get(client) ?? 0) + 1;
+    this.#told.set(client, count);
+    if (count > LINES_PER_MINUTE) return;
+    this.#log('refused', {
+      client,
+      ...rest,
+      login: login ?? undefined,
+      ...(line ? shownOf(line) : {}),
+      reply: `${code} ${text}`,
+      rule,
+      cure: cureOf(rule),
+    });
+  }
+
+  #beginMinute(): void {
+    for (const [client, count] of this.#told)
+      if (count > LINES_PER_MINUTE)
+        this.#log('refused', { client, rule: 'left_out', count: count - LINES_PER_MINUTE });
+    this.#told.clear();
+  }
+}
+
+function shownOf(line: Buffer): { command: string; address?: string } {
+  const text = line.toString('utf8', 0, 2_048);
+  const verb = (/^[A-Za-z]+/.exec(text)?.[0] ?? '').toUpperCase();
+  if (!VERBS.has(verb)) return { command: 'unknown' };
+  const [, address] = /^(?:MAIL|RCPT)\s+(?:FROM|TO):\s*<?([^>]*)/i.exec(text) ?? [];
+  return address === undefined ? { command: verb } : { command: verb, address: address.slice(0, LONGEST) };
+}

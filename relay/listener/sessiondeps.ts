@@ -1,0 +1,33 @@
+/** What the sessions of one listener need from their task. Types only. */
+import type { SMTPServerDataStream } from 'smtp-server';
+import type { Listener, Policy } from '#crds/policyfile.ts';
+import type { Log } from '../observe/log.ts';
+import type { Tracer } from '../observe/trace.ts';
+import type { Clocks } from '../task/clock.ts';
+import type { Counters } from '../task/counts.ts';
+import type { Arrival } from './arrival.ts';
+import type { RefusalLog } from './refusallog.ts';
+import type { Reply } from './reply.ts';
+
+/** Takes a message in: to disk, or to its next hop. Throws a Refusal. */
+export type Taker = (
+  stream: SMTPServerDataStream,
+  arrival: Arrival,
+) => Promise<{ id: string; bytes: number; reply: string }>;
+
+export interface ListenerSessionsDeps {
+  readonly policy: Policy;
+  readonly listener: Listener;
+  readonly log: Log;
+  readonly clocks: Clocks;
+  readonly counters: Counters;
+  readonly tracer: Tracer;
+  readonly hasPair: () => boolean;
+  readonly take: Taker;
+  /** Why no further message can be taken, of so many announced bytes. */
+  readonly refusalOfMore: (bytes: number) => Reply | undefined;
+  /** Counts a message of this minute; the number so far, over all processes. */
+  readonly countMessage: (kind: 'client' | 'login', who: string) => Promise<number>;
+  readonly onPlaintext: (client: string, helo: string) => void;
+  readonly refusalLog: RefusalLog;
+}
