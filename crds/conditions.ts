@@ -22,8 +22,10 @@ export const CONDITION_MEANING: Readonly<Record<ConditionType, string>> = {
   Stalled: 'True when a person must act before anything can go on; absent otherwise (kstatus).',
   CertificateReady:
     'True when every pod serves a valid certificate for the host name, and one for its names inside the cluster where that is wanted. May be False while Ready is True: a certificate with a fault is better than plain text. Absent where no TLS is wanted.',
-  PolicyApplied: 'True when the wanted policy is in force for every new session on every pod.',
-  QueueHealthy: 'False when mail waits longer than it should, or for a person.',
+  PolicyApplied:
+    'True when the wanted policy is in force for every new session on every pod. Unknown where pods are ready and do not answer the operator.',
+  QueueHealthy:
+    'False when mail waits longer than it should, or for a person, or a queue is full. Unknown while no pod has said anything.',
   ConfigurationSound:
     'False when the spec is valid but will probably not do what is meant; mail flows as it says all the same.',
 };
@@ -44,8 +46,15 @@ export const REASONS = {
   ScaledToZero: { type: 'Ready', cause: 'replicas is 0.', cure: 'Scale up when mail should flow again.' },
   PodsNotReady: {
     type: 'Ready',
-    cause: 'Fewer pods are ready than wanted.',
-    cure: 'The message names the pods and what they report; "kubectl describe pod" tells the rest.',
+    cause:
+      'Fewer pods are ready than wanted. Where Kubernetes says why (a node, an image, a volume, a quota, the exit of the relay) the message quotes it; Stalled too where waiting does not help.',
+    cure: 'Mend what the message names; without a fault in it, wait: pods are on their way.',
+  },
+  PodsUnreachable: {
+    type: 'PolicyApplied',
+    cause:
+      'Pods are ready, and the operator gets no answer from them, so that it cannot tell what they serve. Ready keeps its value where this generation was seen in force.',
+    cure: 'Let the pods of the operator reach port 9090 of the relay pods: look for a NetworkPolicy, or a service mesh that wants its own TLS.',
   },
   RollingOut: {
     type: 'Reconciling',
@@ -190,6 +199,17 @@ export const REASONS = {
     cause: 'The oldest message waits for more than an hour.',
     cure: 'The message names the destinations and why they defer.',
   },
+  MailStuck: {
+    type: 'QueueHealthy',
+    cause:
+      'Mail for a next hop of the spec has waited for two minutes, and none went out; or none of several destinations answers.',
+    cure: 'The message says what the hop answers, or why it cannot be reached.',
+  },
+  QueueFull: {
+    type: 'QueueHealthy',
+    cause: 'A queue is full, so that clients are answered 452 until it is shorter.',
+    cure: 'Mend what keeps mail from going out, or raise queue.storage.size, queue.maxSize or queue.maxMessages.',
+  },
   MailHeld: {
     type: 'QueueHealthy',
     cause: 'A person holds mail back, or an entry is damaged: it waits for a person.',
@@ -201,6 +221,22 @@ export const REASONS = {
     cure: 'Correct the Secret that the hop names; the relay tries again by itself.',
   },
   NothingToNote: { type: 'ConfigurationSound', cause: 'Nothing was found.', cure: 'Nothing to do.' },
+  OpenRelay: {
+    type: 'ConfigurationSound',
+    cause:
+      'clients.networks has all the world, or half of it, and the Service is reached from outside: anybody may relay.',
+    cure: 'Name the networks of your own clients, or use logins.',
+  },
+  NobodyMaySend: {
+    type: 'ConfigurationSound',
+    cause: 'No listener takes mail from anybody: no networks, no logins, no certificates, no acceptDomains.',
+    cure: 'Set one of them. A field that is misspelt is dropped without a word by "kubectl apply --validate=false".',
+  },
+  LoadBalancerPending: {
+    type: 'ConfigurationSound',
+    cause: 'service.type is LoadBalancer, and the Service has no address from outside yet.',
+    cure: 'See the events of the Service; without load balancers in the cluster choose another service.type.',
+  },
   ReferenceMissing: {
     type: 'ConfigurationSound',
     cause: 'A Secret or ConfigMap that the spec names is missing, or cannot be used.',
@@ -234,15 +270,31 @@ export type ReasonName = keyof typeof REASONS;
 
 interface ToldTransition {
   readonly condition: ConditionType;
-  readonly status: 'True' | 'False';
+  readonly status: 'True' | 'False' | 'Unknown';
   readonly event: 'Normal' | 'Warning';
 }
 
-/** A condition that comes to this status, or changes its reason there, is an event of that reason. */
+/** What comes and goes with every start and rollout is no news. */
+export const IN_PROGRESS: ReadonlySet<ReasonName> = new Set([
+  'RollingOut',
+  'RolloutWaits',
+  'ScalingIn',
+  'MakingAnew',
+  'PolicyChanging',
+  'LoadBalancerPending',
+]);
+
+/**
+ * A condition that comes to this status, or changes its reason there, is an event of that reason: one, however many
+ * conditions have it.
+ */
 export const TOLD_TRANSITIONS: readonly ToldTransition[] = [
   { condition: 'Stalled', status: 'True', event: 'Warning' },
   { condition: 'CertificateReady', status: 'False', event: 'Warning' },
   { condition: 'QueueHealthy', status: 'False', event: 'Warning' },
+  { condition: 'ConfigurationSound', status: 'False', event: 'Warning' },
+  { condition: 'PolicyApplied', status: 'Unknown', event: 'Warning' },
+  { condition: 'Reconciling', status: 'True', event: 'Warning' },
   { condition: 'Ready', status: 'True', event: 'Normal' },
 ];
 

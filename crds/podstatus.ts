@@ -126,6 +126,21 @@ export const podStatus = z.object({
       .max(16),
     /** Next hops that refuse our login: what waits for them is held back, not returned. */
     loginsRefused: destinations().default([]),
+    /** Why new mail is answered 452; null or absent: it is not. */
+    full: text(256).nullable().optional(),
+    /** Destinations that mail waits for, and for how long none of it went out. Absent in older relays. */
+    waits: z
+      .array(
+        z.object({
+          destination: text(256),
+          /** A hop that the spec names, not a domain of the world. */
+          configured: z.boolean(),
+          withoutSuccessSeconds: z.number().min(0).max(2_147_483_647),
+          message: message(),
+        }),
+      )
+      .max(16)
+      .optional(),
   }),
 });
 export type PodStatus = z.infer<typeof podStatus>;

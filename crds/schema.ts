@@ -73,15 +73,17 @@ const READY = `.status.conditions[?(@.type=='Ready')]`;
 const PAUSED = `.metadata.annotations.${ANNOTATIONS.paused.replaceAll('.', '\\.')}`;
 
 const COLUMNS = [
-  { name: 'Ready', type: 'string', jsonPath: `${READY}.status` },
+  { name: 'Ready', type: 'string', jsonPath: '.status.ready' },
   { name: 'Reason', type: 'string', jsonPath: `${READY}.reason` },
+  { name: 'Problems', type: 'string', jsonPath: '.status.problems' },
   { name: 'STARTTLS', type: 'string', jsonPath: '.status.starttls' },
-  { name: 'Replicas', type: 'integer', jsonPath: '.status.readyReplicas' },
   { name: 'Queue', type: 'integer', jsonPath: '.status.queue.depth' },
   // Not of type date: kubectl prints the age of a date, and one in the future as <invalid>.
   { name: 'Certificate', type: 'string', jsonPath: '.status.certificate.notAfter' },
   { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
   { name: 'Hostname', type: 'string', jsonPath: '.spec.hostname', priority: 1 },
+  { name: 'Generation', type: 'integer', jsonPath: '.metadata.generation', priority: 1 },
+  { name: 'Observed', type: 'integer', jsonPath: '.status.observedGeneration', priority: 1 },
   { name: 'Paused', type: 'string', jsonPath: PAUSED, priority: 1 },
   { name: 'Message', type: 'string', jsonPath: `${READY}.message`, priority: 1 },
 ];

@@ -64,6 +64,12 @@ export const mailRelayStatus = z.object({
     .optional()
     .describe('Namespace and release of the operator that looks after it: the first that took it.'),
   className: z.string().max(253).optional().describe('spec.className as it was when that operator took it.'),
+  problems: z
+    .string()
+    .max(256)
+    .optional()
+    .describe('Types of the conditions that are not as they should be; absent where all are.'),
+  ready: z.string().max(32).optional().describe('Ready pods of those that are wanted, such as 2/3.'),
   replicas: count().optional().describe('Number of relay pods that exist.'),
   readyReplicas: count().optional().describe('Number of relay pods that are ready.'),
   selector: z

@@ -53,7 +53,7 @@ describe('a write that fails', () => {
     const { status, reason, message } = conditionIn(hands.requests, 'Reconciling') ?? {};
     assert.deepEqual([status, reason], ['True', 'WriteFailed']);
     assert.match(message ?? '', /Service\/relay.*failed calling webhook "policy.example"$/);
-    assert.deepEqual(hands.events, []);
+    assert.deepEqual(hands.events, ['WriteFailed']);
   });
 
   test('in the same way twice is told once', async () => {

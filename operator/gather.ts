@@ -6,6 +6,7 @@ import { RULES } from '#crds/rules.ts';
 import { isBeyond, isNumbered, ordinalOf } from '#crds/scalefile.ts';
 import { ANNOTATIONS, SERVING_LABEL } from '#crds/wellknown.ts';
 import type { Caches } from './caches.ts';
+import { type PodState, troubleOf } from './judge/trouble.ts';
 import type { KubeObject } from './kube/client.ts';
 import { OPTIONAL } from './kube/kinds.ts';
 import type { PodView, World } from './world.ts';
@@ -51,7 +52,7 @@ function podsOf(
 
 function viewOf(relay: string, pod: KubeObject, reportOf: Sources['reportOf']): PodView {
   const { name, namespace = '', uid = '', labels, annotations, deletionTimestamp } = pod.metadata;
-  const status = (pod['status'] ?? {}) as { podIP?: string; conditions?: { type: string; status: string }[] };
+  const status = (pod['status'] ?? {}) as PodState & { podIP?: string };
   return {
     name,
     uid,
@@ -59,6 +60,7 @@ function viewOf(relay: string, pod: KubeObject, reportOf: Sources['reportOf']): 
     ready: status.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True') ?? false,
     deleting: deletionTimestamp !== undefined,
     serving: labels?.[SERVING_LABEL],
+    trouble: troubleOf(status),
     refresh: annotations?.[ANNOTATIONS.refresh],
     ...believed(reportOf(namespace, name, uid), { pod: name, uid, namespace, relay }),
   };

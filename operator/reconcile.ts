@@ -10,6 +10,7 @@ import { ANNOTATIONS, FIELD_MANAGER, SERVING_LABEL } from '#crds/wellknown.ts';
 import { Answers } from './answers.ts';
 import { applyAll, attempt, mergePatch, type OnWrite, type Writer } from './apply.ts';
 import { settleClaims, unmarkClaims } from './claims.ts';
+import { complaintsOf } from './complaints.ts';
 import { type Installation, stampFor, withStamp } from './installation.ts';
 import { wantsIssuer } from './judge/certificate.ts';
 import { scalingOf } from './judge/scaling.ts';
@@ -55,9 +56,10 @@ export async function reconcile(world: World, hands: Hands): Promise<Reconciled>
   }
   const { obstacles: untouched, lookAgainMs: refreshMs } = await refresh(world, hands);
   const obstacles = [...applied, ...untouched];
-  await report(world, obstacles, hands);
+  const complaints = await complaintsOf(hands.writer, world);
+  await report({ ...world, complaints }, obstacles, hands);
   throwFailed(obstacles);
-  const blockedMs = blockedFor(world, obstacles);
+  const blockedMs = blockedFor({ ...world, complaints }, obstacles);
   return { lookAgainMs: blockedMs === undefined ? refreshMs : Math.min(refreshMs ?? blockedMs, blockedMs) };
 }
 
@@ -68,14 +70,14 @@ function throwFailed(obstacles: readonly Obstacle[]): void {
 
 /** What stands in the way is not ours, so no watch tells when it goes: a quota, a foreign object, a missing CRD. */
 function blockedFor(
-  { relay, absentKinds, objects }: World,
+  { relay, absentKinds, objects, complaints = [] }: World,
   obstacles: readonly Obstacle[],
 ): number | undefined {
   // Its labels were taken from it before it was deleted.
   if (obstacles.some(({ kind, object }) => kind === 'going' && !objects.has(object))) return UNWATCHED_MS;
   if (obstacles.some(({ kind }) => kind === 'waitsForTurn')) return TURN_MS;
   const lacksCertManager = wantsIssuer(relay) && absentKinds.includes('Certificate');
-  return obstacles.length > 0 || lacksCertManager ? BLOCKED_MS : undefined;
+  return obstacles.length > 0 || complaints.length > 0 || lacksCertManager ? BLOCKED_MS : undefined;
 }
 
 /** A person may stop the operator from touching a relay; the pods go on. */

@@ -5,6 +5,7 @@
 import type { MailRelay } from '#crds/mailrelay.ts';
 import type { PodStatus } from '#crds/podstatus.ts';
 import type { Policy } from '#crds/policyfile.ts';
+import type { PodTrouble } from './judge/trouble.ts';
 import type { KubeObject } from './kube/client.ts';
 import type { KubeError } from './kube/errors.ts';
 
@@ -19,6 +20,8 @@ export interface PodView {
   readonly serving: string | undefined;
   /** Value of the annotation that makes the kubelet refresh its mounts. */
   readonly refresh: string | undefined;
+  /** Why Kubernetes does not run it, where it says so. */
+  readonly trouble?: PodTrouble | undefined;
   /** What the relay in it said last; undefined while it cannot be reached, or where somebody else answers. */
   readonly report: PodStatus | undefined;
   /** Who else answers at its address. */
@@ -40,12 +43,21 @@ export interface World {
   readonly asked: boolean;
   /** Kinds that we may want and that this cluster does not know: those of cert-manager, and PodMonitor. */
   readonly absentKinds: readonly string[];
+  /** What Kubernetes complains of; read only while something does not come about. */
+  readonly complaints?: readonly Complaint[];
   /** Milliseconds since the epoch. */
   readonly now: number;
 }
 
 /** Before the name of a pod, where only its annotation could not be written, and not the pod itself. */
 export const REFRESH = 'the refresh of ';
+
+/** A warning of Kubernetes about an object of the relay. */
+export interface Complaint {
+  readonly object: string;
+  readonly reason: string;
+  readonly message: string;
+}
 
 /** What came of applying: nothing, or why an object could not be as wanted. */
 export type Obstacle =

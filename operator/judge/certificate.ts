@@ -10,6 +10,7 @@ import { objectNames } from '../render/metadata.ts';
 import type { World } from '../world.ts';
 import { type Check, is, reported } from './finding.ts';
 import { type Issue, issueOf } from './issue.ts';
+import { every, listed, verb } from './words.ts';
 
 interface Face {
   readonly what: string;
@@ -79,22 +80,40 @@ export const certificateFault: Check = (world) => {
 };
 
 export const certificateUpdating: Check = (world) => {
-  if (world.pods.length === 0) return is('Unknown', 'CertificateUpdating', 'No pod runs that could serve it');
+  const silent = world.pods.filter(({ report }) => !report);
+  if (silent.length === world.pods.length)
+    return is('Unknown', 'CertificateUpdating', 'No pod has told yet which certificate it serves');
   for (const face of facesOf(world)) {
     const serials = new Set(world.pods.map(({ report }) => report && face.facts(report)?.serial));
     if (serials.size === 1 && !serials.has(undefined)) continue;
     return is(
       'Unknown',
       'CertificateUpdating',
-      `Not every pod serves ${face.what} yet that the others serve`,
+      silent.length > 0
+        ? `${listed(silent.map(({ name }) => name))} ${verb(silent.length, 'has', 'have')} not told which certificate ${verb(silent.length, 'it serves', 'they serve')}`
+        : `Pods serve different certificates while a new one arrives (${face.what})`,
     );
   }
   return undefined;
 };
 
+/** Whatever the pods say of it, or said when they were last heard. */
+export const certificateEnded: Check = (world) => {
+  const found = reported(world).find(
+    ({ report }) => report?.certificate && Date.parse(report.certificate.notAfter) <= world.now,
+  );
+  if (!found) return undefined;
+  const text = `Pod ${found.name} serves a certificate that ended on ${found.report?.certificate?.notAfter}`;
+  return is('False', 'CertificateExpired', `${text}: renew Secret ${HOST.secret(world.relay)}`);
+};
+
 export const certificateServed: Check = ({ pods }) => {
   const facts = pods[0]?.report?.certificate;
-  return is('True', 'CertificateServed', `Every pod serves ${facts?.serial}, valid until ${facts?.notAfter}`);
+  return is(
+    'True',
+    'CertificateServed',
+    `${every(pods.length, 'pod')} ${verb(pods.length, 'serves', 'serve')} ${facts?.serial}, valid until ${facts?.notAfter}`,
+  );
 };
 
 function problemsOf(world: World, face: Face) {

@@ -6,6 +6,7 @@ import { podReport, podView, relayObject, settledWorld } from '#test/fixtures/wo
 import { KubeError } from '../kube/errors.ts';
 import { judge } from './chain.ts';
 import type { Judged } from './finding.ts';
+import type { PodTrouble } from './trouble.ts';
 
 const world = (changes: Partial<Judged> = {}): Judged => ({
   obstacles: [],
@@ -77,6 +78,64 @@ const withUsers = (auth: 'Disabled' | 'Optional') => ({
 });
 
 type Case = [string, Partial<Judged>, ConditionType, string | undefined, string | undefined];
+
+const trouble = (reason: string, isStuck: boolean) => ({ reason, message: reason, isStuck });
+const TROUBLES: readonly [string, PodTrouble, ConditionType][] = [
+  ['an image cannot be pulled', trouble('ImagePullBackOff', true), 'Stalled'],
+  ['a pod ends again and again', trouble('CrashLoopBackOff', true), 'Stalled'],
+  ['no node has room', trouble('Unschedulable', false), 'Reconciling'],
+];
+
+const lacking = (message: string): Partial<Judged> => ({
+  pods: [podView('relay-0', podReport(relay))],
+  complaints: [{ object: 'StatefulSet/relay', reason: 'FailedCreate', message }],
+});
+
+/** Pods that do not answer; `seen`: the generation that was seen in force. */
+const silent = (seen?: number): Partial<Judged> => ({
+  pods: [0, 1].map((n) => podView(`relay-${n}`, undefined)),
+  ...(seen === undefined
+    ? {}
+    : {
+        relay: {
+          ...relay,
+          status: {
+            conditions: [
+              {
+                type: 'Ready',
+                status: 'True' as const,
+                reason: 'Serving',
+                message: '',
+                lastTransitionTime: '2026-01-01T00:00:00Z',
+                observedGeneration: seen,
+              },
+            ],
+          },
+        },
+      }),
+});
+
+const waiting = (...waits: readonly [configured: boolean, seconds: number][]) =>
+  both({
+    queue: {
+      ...IDLE,
+      waits: waits.map(([configured, withoutSuccessSeconds], n) => ({
+        destination: `hop-${n}.example`,
+        configured,
+        withoutSuccessSeconds,
+        message: 'refused',
+      })),
+    },
+  });
+
+const reached = (networks: readonly string[], service: object = { type: 'LoadBalancer' }) => ({
+  relay: relayObject({
+    service,
+    inbound: { listeners: [{ name: 'smtp', port: 25 }], clients: { networks } },
+  }),
+});
+const closed = (enabled = true) =>
+  relayObject({ inbound: { enabled, listeners: [{ name: 'smtp', port: 25 }], clients: {} } });
 
 /** What is known, and which condition says what of it. */
 const CASES: readonly Case[] = [
@@ -315,6 +374,78 @@ const CASES: readonly Case[] = [
     'CertificateNotYetValid',
     'HostnameNotCovered',
   ].map((reason): Case => [`the pods say ${reason}`, blemished(reason), 'CertificateReady', 'False', reason]),
+  ...TROUBLES.map(
+    ([what, trouble, type]): Case => [
+      what,
+      {
+        pods: [
+          podView('relay-0', podReport(relay)),
+          podView('relay-1', undefined, { ready: false, trouble }),
+        ],
+      },
+      type,
+      'True',
+      'PodsNotReady',
+    ],
+  ),
+  ['a quota denies pods', lacking('exceeded quota: pods, used: pods=1'), 'Stalled', 'True', 'PodsNotReady'],
+  ['something else is complained of', lacking('the server is busy'), 'Stalled', undefined, undefined],
+  ['pods are ready and do not answer', silent(), 'PolicyApplied', 'Unknown', 'PodsUnreachable'],
+  ['pods are ready and do not answer', silent(), 'QueueHealthy', 'Unknown', 'PodsUnreachable'],
+  ['pods are ready and never answered', silent(), 'Ready', 'False', 'PodsUnreachable'],
+  ['pods are ready and never answered', silent(), 'Reconciling', 'True', 'PodsUnreachable'],
+  ['pods do not answer any more', silent(3), 'Ready', 'True', 'Serving'],
+  ['pods do not answer any more', silent(3), 'Reconciling', undefined, undefined],
+  ['pods do not answer, and never had this spec', silent(2), 'Ready', 'False', 'PodsUnreachable'],
+  ['a hop of the spec gets nothing', waiting([true, 120]), 'QueueHealthy', 'False', 'MailStuck'],
+  ['a hop of the spec is slow', waiting([true, 119]), 'QueueHealthy', 'True', 'QueueMoving'],
+  ['one domain of the world gets nothing', waiting([false, 900]), 'QueueHealthy', 'True', 'QueueMoving'],
+  [
+    'one of two domains gets nothing',
+    waiting([false, 900], [false, 5]),
+    'QueueHealthy',
+    'True',
+    'QueueMoving',
+  ],
+  ['no domain gets anything', waiting([false, 900], [false, 300]), 'QueueHealthy', 'False', 'MailStuck'],
+  ['a queue is full', both({ queue: { ...IDLE, full: 'no space' } }), 'QueueHealthy', 'False', 'QueueFull'],
+  ...['0.0.0.0/0', '::/0', '0.0.0.0/1', '0.0.0.0/00'].map(
+    (network): Case => ['the world may send', reached([network]), 'ConfigurationSound', 'False', 'OpenRelay'],
+  ),
+  ['much of it may', reached(['10.0.0.0/8']), 'ConfigurationSound', 'True', 'NothingToNote'],
+  [
+    'the world may send, from inside',
+    reached(['0.0.0.0/0'], { type: 'ClusterIP' }),
+    'ConfigurationSound',
+    'True',
+    'NothingToNote',
+  ],
+  [
+    'it may, and the load balancer lets in few',
+    reached(['0.0.0.0/0'], { type: 'LoadBalancer', loadBalancerSourceRanges: ['192.0.2.0/24'] }),
+    'ConfigurationSound',
+    'True',
+    'NothingToNote',
+  ],
+  ['nobody may send', { relay: closed() }, 'ConfigurationSound', 'False', 'NobodyMaySend'],
+  ['no listener is there', { relay: closed(false) }, 'ConfigurationSound', 'True', 'NothingToNote'],
+  [
+    'the load balancer has no address',
+    {
+      ...reached(['10.0.0.0/8']),
+      objects: new Map([['Service/relay', { kind: 'Service', metadata: { name: 'relay' } }]]),
+    },
+    'ConfigurationSound',
+    'False',
+    'LoadBalancerPending',
+  ],
+  [
+    'the certificate ended while nobody looked',
+    { ...both({}), now: Date.parse('2026-03-01T00:00:00Z') },
+    'CertificateReady',
+    'False',
+    'CertificateExpired',
+  ],
 ];
 
 for (const [what, changes, type, status, reason] of CASES) {

@@ -7,7 +7,10 @@ import * as anew from './anew.ts';
 import * as certificate from './certificate.ts';
 import * as check from './checks.ts';
 import type { Check, Finding, Judged } from './finding.ts';
+import * as pods from './pods.ts';
+import * as queue from './queue.ts';
 import * as scaling from './scaling.ts';
+import * as sound from './soundness.ts';
 import * as storage from './storage.ts';
 
 const STALLED: readonly Check[] = [
@@ -16,6 +19,7 @@ const STALLED: readonly Check[] = [
   check.nameTaken, // an object of our name is not ours
   storage.storageShrinks, // less than the volumes have
   check.denied, // admission, quota or RBAC
+  pods.podsStuck, // an image that cannot be pulled, a quota, a crash again and again
   certificate.certManagerMissing, // an issuer is named and nobody is there to ask
   check.policyRefusedByPods, // the relay could not bring it up
   certificate.certificateStalled, // no pair is served, and none will come by itself
@@ -25,42 +29,57 @@ const RECONCILING: readonly Check[] = [
   check.writeFailed, // an admission webhook that is down, most often
   anew.makingAnew, // something of that name goes first
   check.rolloutWaits, // other relays first
+  pods.rolloutHeldUp, // by a pod that leaves and is not ready
   scaling.scaleInWaits, // a pod leaves and its queue does not
   scaling.scalingIn, // pods leave
-  check.rollingOut, // pods are started or replaced
-  check.policyChanging, // pods run and do not report the wanted policy
+  pods.podsWait, // for room, most often
+  pods.rollingOut, // pods are started or replaced
+  pods.policyChanging, // pods run and do not report the wanted policy
 ];
 
 const CERTIFICATE: readonly Check[] = [
   certificate.certificateFault, // nothing mounted, or not as it should be; cert-manager's word beside it
+  certificate.certificateEnded, // by the clock of the operator
   certificate.certificateUpdating, // pods disagree, or have not said
   certificate.certificateServed,
 ];
 
-const POLICY: readonly Check[] = [check.policyRefused, check.policyPending, check.policyInForce];
+const POLICY: readonly Check[] = [
+  check.policyRefused,
+  pods.policyUnseen, // ready, and without an answer
+  check.policyPending,
+  check.policyInForce,
+];
 
 const QUEUE: readonly Check[] = [
-  check.loginRefused, // a next hop refuses our login
-  check.mailHeld, // waits for a person
-  check.mailWaiting, // older than an hour
-  check.queueMoving,
+  queue.queueFull, // clients are turned away
+  queue.loginRefused, // a next hop refuses our login
+  queue.mailStuck, // nothing goes out to a hop of the spec
+  queue.mailHeld, // waits for a person
+  queue.mailWaiting, // older than an hour
+  pods.queueUnseen, // nobody has said anything
+  queue.queueMoving,
 ];
 
 const SOUND: readonly Check[] = [
-  check.referenceMissing, // a Secret or ConfigMap that the spec names
-  check.addressMayBeNode, // client networks behind a Service that hides clients
-  check.acceptedDomainReturns, // accepted, and without a route
-  check.nobodyCanLogIn, // users, and no listener for them
+  sound.openRelay, // the world may send
+  sound.referenceMissing, // a Secret or ConfigMap that the spec names
+  sound.addressMayBeNode, // client networks behind a Service that hides clients
+  sound.acceptedDomainReturns, // accepted, and without a route
+  sound.nobodyCanLogIn, // users, and no listener for them
+  sound.nobodyMaySend, // as where a field was dropped
   check.extraRefused, // an object that mail does not need
-  check.nothingToNote,
+  sound.loadBalancerPending, // reached from inside alone
+  sound.nothingToNote,
 ];
 
 const READY: readonly Check[] = [
-  check.podsNotReady,
+  pods.podsNotReady,
   anew.withoutStatefulSet, // pods that run are not replaced
-  check.scaledToZero, // as wanted, though no mail flows
+  pods.scaledToZero, // as wanted, though no mail flows
+  pods.servesUnseen, // what was seen in force goes on
   check.policyNotYet, // ready means: as the spec says
-  check.serving,
+  pods.serving,
 ];
 
 /** The verdicts of one moment, by condition type; absent types are not in it. */

@@ -38,7 +38,11 @@ export function issueOf({ objects }: World, certificateName: string): Issue | un
   return {
     isReady,
     isFailed: !isReady && (issuing?.status === 'False' || isRefused(request)),
-    message: request?.message ?? issuing?.message ?? ready?.message ?? 'it has not been looked at yet',
+    message:
+      request?.message ??
+      issuing?.message ??
+      ready?.message ??
+      'nobody has looked at the Certificate yet: see whether cert-manager runs ("kubectl get pods -n cert-manager")',
     revision: String(revision),
     notAfter,
   };

@@ -11,6 +11,7 @@ import type { KubeObject } from '../kube/client.ts';
 import { objectNames } from '../render/metadata.ts';
 import type { PodView, World } from '../world.ts';
 import { type Check, is } from './finding.ts';
+import { counted, listed, verb } from './words.ts';
 
 export interface Scaling {
   /** Pods that the StatefulSet is to have: those wanted, and those that still have mail. */
@@ -54,7 +55,7 @@ export const scalingIn: Check = ({ leaving, relay }) =>
     ? is(
         'True',
         'ScalingIn',
-        `${namesOf(leaving)} go as soon as their queues are empty: ${relay.spec.replicas} pods stay`,
+        `${listed(leaving.map(({ name }) => name))} ${leaving.length === 1 ? 'goes as soon as its queue is' : 'go as soon as their queues are'} empty: ${counted(relay.spec.replicas, 'pod')} ${verb(relay.spec.replicas, 'stays', 'stay')}`,
       )
     : undefined;
 
@@ -160,8 +161,4 @@ function podOf({ leaving }: World, { metadata }: KubeObject): PodView | undefine
 
 function markOf({ metadata }: KubeObject): string | undefined {
   return metadata.annotations?.[ANNOTATIONS.emptied];
-}
-
-function namesOf(pods: readonly PodView[]): string {
-  return pods.map(({ name }) => name).join(', ');
 }

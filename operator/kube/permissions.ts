@@ -77,6 +77,12 @@ export const RELAY_PERMISSIONS: readonly Permission[] = [
     why: 'larger queues, and those that were handed over',
   },
   { group: 'events.k8s.io', resources: ['events'], verbs: ['create'], why: 'what happened' },
+  {
+    group: '',
+    resources: ['events'],
+    verbs: ['list'],
+    why: 'why pods or volumes do not come about: a quota, a missing StorageClass',
+  },
 ];
 
 /** In its own namespace; the second Lease is the one of operators before there were installations. */

@@ -93,6 +93,8 @@ function container(
     name: 'relay',
     image: settings.relayImage,
     imagePullPolicy: settings.imagePullPolicy,
+    // What it said last is in the status of the pod, for those who look why it ends.
+    terminationMessagePolicy: 'FallbackToLogsOnError',
     args: ['relay'],
     env: identity(relayName),
     ports: [{ name: ADMIN_PORT_NAME, containerPort: ADMIN_PORT, protocol: 'TCP' }],

@@ -1,8 +1,9 @@
 /**
  * What happened, from the status before and the status after: one event per transition, with the value. Pure.
  */
-import { type CHANGE_EVENTS, TOLD_TRANSITIONS } from '#crds/conditions.ts';
+import { type CHANGE_EVENTS, IN_PROGRESS, type ReasonName, TOLD_TRANSITIONS } from '#crds/conditions.ts';
 import type { Condition, MailRelayStatus } from '#crds/status.ts';
+import { counted, onEvery, verb } from '../judge/words.ts';
 
 export interface RelayEvent {
   readonly type: 'Normal' | 'Warning';
@@ -14,8 +15,13 @@ export function eventsOf(before: MailRelayStatus | undefined, after: MailRelaySt
   return [
     ...policyEvents(before, after),
     ...certificateEvents(before, after),
-    ...TOLD_TRANSITIONS.flatMap((told) => transitions(before, after, told)),
+    ...onePerCause(TOLD_TRANSITIONS.flatMap((told) => transitions(before, after, told))),
   ];
+}
+
+/** One cause shows in several conditions, and is told once. */
+function onePerCause(events: readonly RelayEvent[]): RelayEvent[] {
+  return events.filter(({ reason }, index) => events.findIndex((other) => other.reason === reason) === index);
 }
 
 type ChangeEvent = RelayEvent & { readonly reason: keyof typeof CHANGE_EVENTS };
@@ -28,9 +34,9 @@ function policyEvents(before: MailRelayStatus | undefined, after: MailRelayStatu
   const open = after.policy?.oldSessions ?? 0;
   const rest =
     open > 0
-      ? `; ${open} sessions of the policy before are open, until ${after.policy?.oldSessionsEnd} at the latest`
+      ? `; ${counted(open, 'session')} of the policy before ${verb(open, 'is', 'are')} open, until ${after.policy?.oldSessionsEnd} at the latest`
       : '';
-  const note = `Policy ${hash} is in force on all ${after.policy?.podsServing} pods${rest}`;
+  const note = `Policy ${hash} is in force ${onEvery(after.policy?.podsServing ?? 0, 'pod')}${rest}`;
   return [{ type: 'Normal', reason: 'PolicyChanged', note }];
 }
 
@@ -56,6 +62,10 @@ function transitions(
 ): RelayEvent[] {
   const [old, now] = [conditionOf(before, condition), conditionOf(after, condition)];
   if (now?.status !== status || (old?.status === status && old.reason === now.reason)) return [];
+  if (IN_PROGRESS.has(now.reason as ReasonName)) return [];
+  // It was told by another condition.
+  if (before?.conditions?.some(({ reason, message }) => reason === now.reason && message === now.message))
+    return [];
   return [{ type: event, reason: now.reason, note: now.message }];
 }
 

@@ -26,11 +26,14 @@ export function renderStatus(world: Judged): MailRelayStatus {
     return finding ? [conditionOf(world, type, finding)] : [];
   });
   const labels = Object.entries(selectorLabels(relay.metadata.name));
+  const ready = pods.filter((pod) => pod.ready && !pod.deleting).length;
   return {
     observedGeneration: relay.metadata.generation,
     conditions,
+    ...problemsIn(conditions),
+    ready: `${ready}/${relay.spec.replicas}`,
     replicas: pods.length + leaving.length,
-    readyReplicas: pods.filter((pod) => pod.ready && !pod.deleting).length,
+    readyReplicas: ready,
     selector: labels.map(([key, value]) => `${key}=${value}`).join(','),
     ...(policy ? { starttls: startTlsSummary(policy) } : {}),
     ...clientPolicyStatus(policy),
@@ -39,6 +42,14 @@ export function renderStatus(world: Judged): MailRelayStatus {
     ...gapsStatus(world),
     ...queueStatus([...pods, ...leaving]),
   };
+}
+
+/** Of those that are True when all is well; what is under way is none. */
+function problemsIn(conditions: readonly Condition[]): Pick<MailRelayStatus, 'problems'> {
+  const isWell = ({ type, status }: Condition) =>
+    type === 'Reconciling' || (type === 'Stalled') !== (status === 'True');
+  const types = conditions.filter((condition) => !isWell(condition)).map(({ type }) => type);
+  return types.length > 0 ? { problems: types.join(',') } : {};
 }
 
 function conditionOf({ relay, now }: Judged, type: string, finding: Finding): Condition {

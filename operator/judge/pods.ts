@@ -1,0 +1,161 @@
+/**
+ * The checks of the pods: whether they run, and if not why, in the words of Kubernetes; whether they are being replaced; and
+ * whether they can be asked. A pod that the kubelet calls ready and that does not answer the operator serves, most likely:
+ * what is known of it is what it said last. Pure.
+ */
+import { ADMIN_PORT } from '#crds/wellknown.ts';
+import type { PodView, World } from '../world.ts';
+import { policyPending } from './checks.ts';
+import { type Check, is, type Judged, reported } from './finding.ts';
+import { counted, countedOf, every, listed, quoted, verb } from './words.ts';
+
+/** Events of a claim and of a StatefulSet that end by no waiting. */
+const STUCK_COMPLAINTS = /storageclass[^ ]* .*not found|exceeded quota|forbidden/i;
+
+/** A pod that will not run however long one waits, or one that Kubernetes refuses to make. */
+export const podsStuck: Check = (world) => {
+  const found = faultOf(world);
+  return found?.isStuck && readyPods(world) < world.relay.spec.replicas
+    ? notReady(world, found.text, 'True')
+    : undefined;
+};
+
+export const podsNotReady: Check = (world) => {
+  const { replicas } = world.relay.spec;
+  const ready = readyPods(world);
+  if (ready >= replicas) return undefined;
+  const found = faultOf(world);
+  if (found) return notReady(world, found.text, 'False');
+  const why = world.pods.find(({ report }) => report && report.notReady.length > 0);
+  const rest = why ? `; pod ${why.name}: ${why.report?.notReady.join('; ')}` : '';
+  return is('False', 'PodsNotReady', `${readyWords(world)}${rest}`);
+};
+
+/** Something outside of the relay is waited for, such as room on a node. */
+export const podsWait: Check = (world) => {
+  const found = faultOf(world);
+  return found && readyPods(world) < world.relay.spec.replicas
+    ? notReady(world, found.text, 'True')
+    : undefined;
+};
+
+export const scaledToZero: Check = ({ relay }) =>
+  relay.spec.replicas === 0 ? is('True', 'ScaledToZero', 'No pods are wanted') : undefined;
+
+export const serving: Check = ({ relay: { spec } }) =>
+  is(
+    'True',
+    'Serving',
+    `${every(spec.replicas, 'pod')} ${verb(spec.replicas, 'serves', 'serve')} the wanted policy`,
+  );
+
+/** What was seen to serve this generation goes on, as far as anybody can tell. */
+export const servesUnseen: Check = (world) => {
+  const unreachable = unreachablePods(world);
+  if (unreachable.length === 0) return undefined;
+  const { generation } = world.relay.metadata;
+  const before = world.relay.status?.conditions?.find(({ type }) => type === 'Ready');
+  const isProven = before?.status === 'True' && before.observedGeneration === generation;
+  return isProven
+    ? is(
+        'True',
+        'Serving',
+        `${readyWords(world)}; ${silence(unreachable)}, and served this generation before`,
+      )
+    : is('False', 'PodsUnreachable', unreachableText(unreachable));
+};
+
+/** Pods run and do not report the wanted policy, or a spec that nobody has seen in force. */
+export const policyChanging: Check = (world) => {
+  const found = servesUnseen(world);
+  if (found) return found.status === 'False' ? { ...found, status: 'True' } : undefined;
+  const pending = policyPending(world);
+  return pending && is('True', 'PolicyChanging', pending.message);
+};
+
+export const policyUnseen: Check = (world) => {
+  const unreachable = unreachablePods(world);
+  return unreachable.length > 0 ? is('Unknown', 'PodsUnreachable', unreachableText(unreachable)) : undefined;
+};
+
+export const queueUnseen: Check = (world) => {
+  if (world.relay.spec.replicas === 0 || reported(world).length > 0) return undefined;
+  const found = policyUnseen(world);
+  return found ?? is('Unknown', 'PodsNotReady', 'No pod has told what is in its queue yet');
+};
+
+export const rollingOut: Check = (world) => {
+  const { relay, objects } = world;
+  const set = objects.get(`StatefulSet/${relay.metadata.name}`);
+  const status = (set?.['status'] ?? {}) as {
+    observedGeneration?: number;
+    updatedReplicas?: number;
+    readyReplicas?: number;
+    replicas?: number;
+  };
+  const wanted = relay.spec.replicas;
+  const done =
+    set !== undefined &&
+    status.observedGeneration === set.metadata.generation &&
+    (status.replicas ?? 0) === wanted &&
+    (status.updatedReplicas ?? 0) === wanted &&
+    (status.readyReplicas ?? 0) === wanted;
+  if (done) return undefined;
+  return is('True', 'RollingOut', readyWords(world));
+};
+
+/** New pods come one after another, and a StatefulSet waits for one that is not ready, wanted or not. */
+export const rolloutHeldUp: Check = ({ relay, objects, leaving }) => {
+  const set = objects.get(`StatefulSet/${relay.metadata.name}`);
+  const { replicas = 0, updatedReplicas = 0 } = (set?.['status'] ?? {}) as Record<string, number>;
+  const [blocker] = leaving.filter(({ ready, deleting }) => !ready && !deleting);
+  if (!blocker || updatedReplicas >= replicas) return undefined;
+  const why = blocker.trouble ? `: ${blocker.trouble.message}` : '';
+  const waits = `${counted(replicas - updatedReplicas, 'pod')} ${verb(replicas - updatedReplicas, 'waits', 'wait')} to be replaced`;
+  return is('True', 'RollingOut', `${waits} until pod ${blocker.name}, which leaves, is ready${why}`);
+};
+
+/** Ready by the kubelet, and without an answer to the operator. */
+function unreachablePods({ pods }: World): PodView[] {
+  return pods.filter(({ ready, deleting, report }) => ready && !deleting && !report);
+}
+
+function unreachableText(pods: readonly PodView[]): string {
+  const cure = `let the operator reach port ${ADMIN_PORT} of the pods (NetworkPolicy, service mesh)`;
+  return `${silence(pods)}: ${cure}`;
+}
+
+function silence(pods: readonly PodView[]): string {
+  const [stranger] = pods.flatMap(({ name, stranger: who }) =>
+    who ? [`${who} answers for pod ${name}`] : [],
+  );
+  const names = listed(pods.map(({ name }) => name));
+  return (
+    stranger ?? `the operator gets no answer from ${names}, which ${verb(pods.length, 'is', 'are')} ready`
+  );
+}
+
+/** The first fault of a pod that is wanted, or of what it is made from. */
+function faultOf({ pods, complaints }: Judged): { text: string; isStuck: boolean } | undefined {
+  const faulty = pods.filter(({ ready, trouble }) => !ready && trouble);
+  const pod = faulty.find(({ trouble }) => trouble?.isStuck) ?? faulty[0];
+  const [complaint] = complaints ?? [];
+  const isStuck = complaint !== undefined && STUCK_COMPLAINTS.test(complaint.message);
+  // A claim says more than the pod that waits for it.
+  if (complaint && !pod?.trouble?.isStuck)
+    return { text: `${complaint.object}: ${complaint.reason}: ${quoted(complaint.message)}`, isStuck };
+  return pod?.trouble && { text: `pod ${pod.name}: ${pod.trouble.message}`, isStuck: pod.trouble.isStuck };
+}
+
+function notReady(world: Judged, text: string, status: 'True' | 'False') {
+  return is(status, 'PodsNotReady', `${readyWords(world)}; ${text}`);
+}
+
+function readyPods({ pods }: World): number {
+  return pods.filter((pod) => pod.ready && !pod.deleting).length;
+}
+
+function readyWords(world: World): string {
+  const { replicas } = world.relay.spec;
+  return `${countedOf(readyPods(world), replicas, 'pod')} ${verb(replicas, 'is', 'are')} ready`;
+}

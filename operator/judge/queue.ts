@@ -1,0 +1,76 @@
+/**
+ * The checks of the queues: what waits for a person, what is full, and what gets nowhere. Mail for a hop that the spec names
+ * is told after two minutes without any success; mail for the rest of the world only when it is old, because single domains
+ * that do not answer are everyday. Pure.
+ */
+import type { PodStatus } from '#crds/podstatus.ts';
+import { type Check, is, type Judged, reported } from './finding.ts';
+import { quoted } from './words.ts';
+
+const HOUR_SECONDS = 3_600;
+const STUCK_SECONDS = 120;
+
+type Queue = PodStatus['queue'];
+
+export const loginRefused: Check = (world) => {
+  const found = firstOf(world, ({ loginsRefused }) => loginsRefused[0]);
+  if (!found) return undefined;
+  const { destination, message } = found.value;
+  return is(
+    'False',
+    'LoginRefused',
+    `Pod ${found.pod}: Mail for ${destination} is held back: ${quoted(message)}`,
+  );
+};
+
+export const queueFull: Check = (world) => {
+  const found = firstOf(world, ({ full }) => full ?? undefined);
+  const cure =
+    'raise queue.storage.size, queue.maxSize or queue.maxMessages, or mend what keeps mail from going out';
+  return (
+    found && is('False', 'QueueFull', `Pod ${found.pod} answers 452 to new mail: ${found.value}: ${cure}`)
+  );
+};
+
+export const mailHeld: Check = (world) => {
+  const held = reported(world).reduce((sum, { report }) => sum + (report?.queue.held ?? 0), 0);
+  const text = 'Mail waits for a person: "mailrelay queue list --held" in the pods has the reason';
+  return held > 0 ? is('False', 'MailHeld', text) : undefined;
+};
+
+/** A hop that the spec names gets nothing, or none of the hosts of the world does. */
+export const mailStuck: Check = (world) => {
+  const found = firstOf(world, ({ waits }) => stuckOf(waits ?? []));
+  if (!found) return undefined;
+  const { destination, message } = found.value;
+  return is('False', 'MailStuck', `Pod ${found.pod} gets nothing out to ${destination}: ${quoted(message)}`);
+};
+
+export const mailWaiting: Check = (world) => {
+  const found = firstOf(world, (queue) => ((queue.oldestSeconds ?? 0) > HOUR_SECONDS ? queue : undefined));
+  if (!found) return undefined;
+  const [deferral] = found.value.deferrals;
+  const why = deferral ? `${deferral.destination}: ${quoted(deferral.message)}` : 'see the log of the pod';
+  return is('False', 'MailWaiting', `Pod ${found.pod} has mail that waits for more than an hour: ${why}`);
+};
+
+export const queueMoving: Check = (world) => {
+  const depth = reported(world).reduce((sum, { report }) => sum + (report?.queue.depth ?? 0), 0);
+  return is('True', 'QueueMoving', depth === 0 ? 'No mail waits' : 'Mail goes out');
+};
+
+function stuckOf(waits: NonNullable<Queue['waits']>) {
+  const stuck = waits.filter(({ withoutSuccessSeconds }) => withoutSuccessSeconds >= STUCK_SECONDS);
+  const configured = stuck.find((wait) => wait.configured);
+  if (configured) return configured;
+  const others = waits.filter((wait) => !wait.configured);
+  return others.length > 1 && others.every((wait) => stuck.includes(wait)) ? others[0] : undefined;
+}
+
+function firstOf<Value>(world: Judged, look: (queue: Queue) => Value | undefined) {
+  for (const { name, report } of [...reported(world), ...world.leaving]) {
+    const value = report && look(report.queue);
+    if (value !== undefined) return { pod: name, value };
+  }
+  return undefined;
+}

@@ -1,0 +1,106 @@
+/**
+ * The checks of what is valid and will probably not do what is meant: each names the field and what to set. Pure.
+ */
+import { matcherOf } from '#crds/patterns.ts';
+import type { Listener } from '#crds/policyfile.ts';
+import { type Check, is, reported } from './finding.ts';
+import { listed, verb } from './words.ts';
+
+export const referenceMissing: Check = (world) => {
+  const pod = reported(world).find(({ report }) => (report?.missing.length ?? 0) > 0);
+  return pod && is('False', 'ReferenceMissing', `Pod ${pod.name}: spec.${pod.report?.missing[0]}`);
+};
+
+/** Behind such a Service kube-proxy may put the address of a node in place of that of the client. */
+export const addressMayBeNode: Check = ({ relay, policy }) => {
+  const { type = 'ClusterIP', externalTrafficPolicy } = relay.spec.service ?? {};
+  if (type === 'ClusterIP' || externalTrafficPolicy !== 'Cluster' || !policy) return undefined;
+  const { listeners, clientPolicies } = policy.inbound;
+  const blind = listeners.find(
+    ({ clients, proxyNetworks }) =>
+      proxyNetworks.length === 0 && (clients.networks.length > 0 || clientPolicies.length > 0),
+  );
+  if (!blind) return undefined;
+  const text = `Client networks are set for listener ${blind.name}, but with service.externalTrafficPolicy: Cluster the address may be that of a node`;
+  return is('False', 'AddressMayBeNode', `${text}: set Local, or proxyProtocol`);
+};
+
+export const acceptedDomainReturns: Check = ({ policy }) => {
+  if (!policy || policy.outbound.smartHosts.length === 0) return undefined;
+  const { routes } = policy.outbound;
+  const returned = policy.inbound.acceptDomains.find(
+    (domain) =>
+      !routes.some(
+        ({ recipientDomains }) => recipientDomains === null || matcherOf(recipientDomains)(domain),
+      ),
+  );
+  if (returned === undefined) return undefined;
+  const text = `Mail for ${returned} is accepted and goes to a smart host, which would send it back`;
+  return is('False', 'AcceptedDomainReturns', `${text}: add a route for it`);
+};
+
+export const nobodyCanLogIn: Check = ({ policy }) => {
+  const listeners = policy?.inbound.listeners ?? [];
+  const hasUsers = listeners.some(({ clients }) => clients.usersSecret !== null || clients.oauth !== null);
+  if (!hasUsers || listeners.some(({ auth }) => auth !== 'Disabled')) return undefined;
+  const text =
+    'clients has credentialsSecretName or oauth, but no listener has auth, so that nobody can log in';
+  return is('False', 'NobodyCanLogIn', `${text}: set auth on a listener`);
+};
+
+export const nothingToNote: Check = () => is('True', 'NothingToNote', 'Nothing to note');
+
+/** A listener that the world reaches, and that relays for all the world. */
+export const openRelay: Check = ({ relay, policy }) => {
+  const { type = 'ClusterIP', loadBalancerSourceRanges } = relay.spec.service ?? {};
+  if (type === 'ClusterIP' || !policy) return undefined;
+  const isFenced =
+    type === 'LoadBalancer' && loadBalancerSourceRanges && !loadBalancerSourceRanges.some(isWorld);
+  const open = isFenced ? undefined : policy.inbound.listeners.find(isOpen);
+  if (!open) return undefined;
+  const found = open.clients.networks.filter(isWide);
+  const text = `Anybody may relay through listener ${open.name}: ${listed(found)} in clients.networks, and a Service of type ${type}`;
+  return is('False', 'OpenRelay', `${text}: name the networks of your own clients`);
+};
+
+/** Mail is taken from nobody, as after a field that was dropped because it was misspelt. */
+export const nobodyMaySend: Check = ({ policy }) => {
+  const { listeners = [], acceptDomains = [] } = policy?.inbound ?? {};
+  if (listeners.length === 0 || acceptDomains.length > 0) return undefined;
+  if (
+    listeners.some(
+      ({ clients, auth }) => clients.networks.length > 0 || clients.certificates || auth !== 'Disabled',
+    )
+  )
+    return undefined;
+  const text = `${verb(listeners.length, 'The listener takes', 'The listeners take')} mail from nobody`;
+  return is(
+    'False',
+    'NobodyMaySend',
+    `${text}: set inbound.clients.networks, logins or inbound.acceptDomains, and check the names of the fields`,
+  );
+};
+
+export const loadBalancerPending: Check = ({ relay, objects }) => {
+  if (relay.spec.service?.type !== 'LoadBalancer') return undefined;
+  const service = objects.get(`Service/${relay.metadata.name}`);
+  if (!service) return undefined;
+  const { loadBalancer } = (service['status'] ?? {}) as { loadBalancer?: { ingress?: readonly unknown[] } };
+  if ((loadBalancer?.ingress?.length ?? 0) > 0) return undefined;
+  const text = `Service/${relay.metadata.name} has no address from outside yet`;
+  const cure =
+    'see its events, and whether the cluster has load balancers, or set service.loadBalancerClass or another service.type';
+  return is('False', 'LoadBalancerPending', `${text}: ${cure}`);
+};
+
+/** Networks that together, or alone, are all the world are written as one or two halves. */
+function isOpen({ clients, auth }: Listener): boolean {
+  const needsMore =
+    auth === 'Required' || (clients.senderDomains !== null && clients.recipientDomains !== null);
+  return !needsMore && clients.networks.some(isWide);
+}
+
+const isWorld = (network: string) => /\/0+$/.test(network);
+
+/** Half of the world, or all of it: nobody has that many clients. */
+const isWide = (network: string) => /\/0*[01]$/.test(network);

@@ -1,0 +1,104 @@
+/**
+ * Why a pod does not run, in the words of Kubernetes: what the scheduler, the kubelet or the runtime says of it, and what to
+ * do. Waiting does not help where `isStuck`. Pure.
+ */
+import { listed, quoted } from './words.ts';
+
+export interface PodTrouble {
+  /** As Kubernetes has it, such as Unschedulable or ImagePullBackOff. */
+  readonly reason: string;
+  readonly message: string;
+  readonly isStuck: boolean;
+}
+
+export interface PodState {
+  readonly phase?: string;
+  readonly conditions?: readonly {
+    readonly type: string;
+    readonly status: string;
+    readonly reason?: string;
+    readonly message?: string;
+  }[];
+  readonly containerStatuses?: readonly ContainerState[];
+  readonly initContainerStatuses?: readonly ContainerState[];
+}
+
+interface ContainerState {
+  readonly name: string;
+  readonly restartCount?: number;
+  readonly state?: { readonly waiting?: Waiting; readonly terminated?: Ended };
+  readonly lastState?: { readonly terminated?: Ended };
+}
+
+interface Waiting {
+  readonly reason?: string;
+  readonly message?: string;
+}
+
+interface Ended extends Waiting {
+  readonly exitCode?: number;
+}
+
+/** Waiting reasons that are steps on the way; every other one is a fault. */
+const ON_ITS_WAY: ReadonlySet<string> = new Set(['ContainerCreating', 'PodInitializing', '']);
+const CURES: Readonly<Record<string, string>> = {
+  ErrImagePull: 'correct the image, or the credentials of its registry',
+  ImagePullBackOff: 'correct the image, or the credentials of its registry',
+  InvalidImageName: 'correct the image',
+  ErrImageNeverPull: 'load the image onto the node, or let it be pulled',
+  CreateContainerConfigError: 'mend what the message names',
+  OOMKilled: 'raise pod.resources.limits.memory',
+  Unschedulable: 'make room, or change what spec.pod and the storage class ask of a node',
+};
+
+/** Undefined where it runs, or is on its way. */
+export function troubleOf(state: PodState): PodTrouble | undefined {
+  const unscheduled = state.conditions?.find(
+    ({ type, status }) => type === 'PodScheduled' && status === 'False',
+  );
+  if (unscheduled) {
+    const { reason = 'Unschedulable', message = '' } = unscheduled;
+    return trouble(reason, message, false);
+  }
+  const containers = [...(state.initContainerStatuses ?? []), ...(state.containerStatuses ?? [])];
+  for (const container of containers) {
+    const found = containerTrouble(container);
+    if (found) return found;
+  }
+  return undefined;
+}
+
+function containerTrouble({ state, lastState }: ContainerState): PodTrouble | undefined {
+  const { waiting, terminated } = state ?? {};
+  const ended = terminated ?? lastState?.terminated;
+  if (terminated) return trouble(terminated.reason ?? 'Error', exitOf(terminated), false);
+  const reason = waiting?.reason ?? '';
+  if (!waiting || ON_ITS_WAY.has(reason)) return undefined;
+  if (reason !== 'CrashLoopBackOff') return trouble(reason, waiting.message ?? '', true);
+  const { reason: last } = ended ?? {};
+  const isNamed = last !== undefined && last !== 'Error' && last !== 'Completed';
+  return trouble(isNamed ? `${reason}, ${last}` : reason, ended ? exitOf(ended) : '', true);
+}
+
+/** What it said last: the runtime hands over the end of its log, of which the last line is the cause. */
+function exitOf({ exitCode, message = '' }: Ended): string {
+  const line = message.trim().split('\n').at(-1) ?? '';
+  const code = exitCode === undefined ? 'it ended' : `it ended with status ${exitCode}`;
+  return line === '' ? code : `${code}: ${sayingOf(line)}`;
+}
+
+/** A line of our own log says it in its field `message`. */
+function sayingOf(line: string): string {
+  try {
+    const { message } = JSON.parse(line) as { message?: unknown };
+    return typeof message === 'string' ? message : line;
+  } catch {
+    return line;
+  }
+}
+
+function trouble(reason: string, message: string, isStuck: boolean): PodTrouble {
+  const cures = reason.split(', ').flatMap((word) => CURES[word] ?? []);
+  const cure = cures.length > 0 ? ` (${listed(cures)})` : '';
+  return { reason, message: `${reason}${message ? `: ${quoted(message)}` : ''}${cure}`, isStuck };
+}

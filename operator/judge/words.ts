@@ -1,0 +1,43 @@
+/** How messages count: the one place that knows singular, plural and none. Pure. */
+
+/** `1 pod`, `2 pods`, `no pods`. */
+export function counted(count: number, noun: string): string {
+  if (count === 0) return `no ${noun}s`;
+  return count === 1 ? `1 ${noun}` : `${count} ${noun}s`;
+}
+
+/** `The pod`, `Both pods`, `All 3 pods`: begins a sentence. */
+export function every(count: number, noun: string): string {
+  if (count === 1) return `The ${noun}`;
+  return count === 2 ? `Both ${noun}s` : `All ${count} ${noun}s`;
+}
+
+/** `on all 3 pods`, for what holds on each. */
+export function onEvery(count: number, noun: string): string {
+  return count === 0 ? `as soon as there are ${noun}s` : `on ${every(count, noun).toLowerCase()}`;
+}
+
+/** The form of a verb that fits the count: `verb(1, 'goes', 'go')`. */
+export function verb(count: number, one: string, many: string): string {
+  return count === 1 ? one : many;
+}
+
+/** `1 of 2 pods`, `0 of 1 pod`. */
+export function countedOf(count: number, all: number, noun: string): string {
+  return `${count} of ${all} ${verb(all, noun, `${noun}s`)}`;
+}
+
+/** `a`, `a and b`, `a, b and c`; of many the first ones, and how many more there are. */
+export function listed(names: readonly string[], most = 5): string {
+  const shown = names.slice(0, most);
+  const rest = names.length - shown.length;
+  const parts = rest > 0 ? [...shown, `${rest} more`] : shown;
+  if (parts.length <= 1) return parts.join('');
+  return `${parts.slice(0, -1).join(', ')} and ${parts.at(-1)}`;
+}
+
+/** What others say, in a sentence of ours: on one line, and of a length that can be read. */
+export function quoted(text: string, most = 300): string {
+  const line = text.replaceAll(/\s+/g, ' ').trim();
+  return line.length <= most ? line : `${line.slice(0, most - 1)}…`;
+}
