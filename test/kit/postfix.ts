@@ -18,6 +18,8 @@ export interface PostfixOptions {
   readonly level?: 'none' | 'may' | 'encrypt';
   /** Stores only what is for `domain`, and hands everything else to this relay. Without it everything is stored. */
   readonly forwards?: Pick<PeerOptions, 'domain' | 'relay'>;
+  /** Further lines of main.cf. */
+  readonly settings?: readonly string[];
   /** Command that enters another network namespace. */
   readonly enter?: readonly string[];
 }
@@ -86,7 +88,14 @@ export class Postfix {
     return join(this.#dir, 'mail', 'all');
   }
 
-  #configure({ address, port, pair, level = pair ? 'may' : 'none', forwards }: PostfixOptions): void {
+  #configure({
+    address,
+    port,
+    pair,
+    level = pair ? 'may' : 'none',
+    forwards,
+    settings = [],
+  }: PostfixOptions): void {
     const path = (name: string) => join(this.#dir, name);
     for (const name of ['conf', 'queue', 'data', 'mail']) mkdirSync(path(name));
     run(['chown', 'postfix', path('data'), path('mail')]);
@@ -117,7 +126,8 @@ smtpd_tls_security_level = ${level}
 smtpd_tls_received_header = yes
 smtpd_tls_loglevel = 1
 ${pair ? `smtpd_tls_chain_files = ${path('conf/pair.pem')}` : ''}
-${forwards ? forwarding(forwards.relay.port, path('conf/ca.pem')) : ''}`,
+${forwards ? forwarding(forwards.relay.port, path('conf/ca.pem')) : ''}${settings.join('\n')}
+`,
     );
     if (forwards) writeFileSync(path('conf/ca.pem'), forwards.relay.ca);
     if (pair) writeFileSync(path('conf/pair.pem'), `${pair.key}${pair.cert}`, { mode: 0o600 });
