@@ -10,7 +10,7 @@ import { type Failure, makeFailure } from '#crds/failure.ts';
 import type { IpFamily, Policy } from '#crds/policyfile.ts';
 import type { TlsLevel } from '#crds/tlslevel.ts';
 import type { NextHop } from './courier.ts';
-import { canBeStranger } from './strangers.ts';
+import { isForeign } from './foreignaddress.ts';
 
 export type Resolved = { kind: 'hops'; hops: readonly NextHop[] } | { kind: 'none'; failure: Failure };
 
@@ -75,7 +75,7 @@ export function hopsOf(
 /** Asked anew for every connection, so that a name that moves is followed. */
 export async function findAddresses(hop: NextHop): Promise<Addresses> {
   const { host, ipFamily, mxOf } = hop;
-  if (mxOf !== undefined) return findStrangers(host, ipFamily, mxOf);
+  if (mxOf !== undefined) return findForeign(host, ipFamily, mxOf);
   if (isIP(host) !== 0) return { kind: 'addresses', addresses: [host] };
   try {
     const addresses = wantedAddresses(ipFamily, await lookUp(host)).slice(0, ADDRESSES);
@@ -90,14 +90,14 @@ export async function findAddresses(hop: NextHop): Promise<Addresses> {
  * A host out of DNS, or out of an address: its name is absolute, so that the search list of a pod with a wildcard in it
  * never sends mail elsewhere, and its addresses must be those of another machine.
  */
-async function findStrangers(host: string, ipFamily: IpFamily, domain: string): Promise<Addresses> {
+async function findForeign(host: string, ipFamily: IpFamily, domain: string): Promise<Addresses> {
   const answer = isIP(host) === 0 ? await resolveFamilies(host, ipFamily) : [literal(host)];
   const found = answer.filter(isAddress);
-  const strangers = found.filter(({ address }) => canBeStranger(address));
-  const addresses = wantedAddresses(ipFamily, strangers).slice(0, ADDRESSES);
+  const foreign = found.filter(({ address }) => isForeign(address));
+  const addresses = wantedAddresses(ipFamily, foreign).slice(0, ADDRESSES);
   if (addresses.length > 0) return { kind: 'addresses', addresses };
   const [first] = found;
-  if (first && strangers.length === 0)
+  if (first && foreign.length === 0)
     return none(
       '5.4.4',
       `The mail host ${host} of ${domain} has an address that no mail host can have (${first.address})`,

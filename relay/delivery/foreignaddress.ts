@@ -25,7 +25,7 @@ for (const [network, prefix] of [
 /** Prefixes of 96 bits whose last 32 are an IPv4 address: mapped, compatible, NAT64 (RFC 4291, 6052), translated. */
 const EMBEDDING = ['0:0:0:0:0:ffff:', '0:0:0:0:0:0:', '64:ff9b:0:0:0:0:', '0:0:0:0:ffff:0:'];
 
-export function canBeStranger(address: string): boolean {
+export function isForeign(address: string): boolean {
   const version = isIP(address);
   if (version === 4) return !NEVER.check(address, 'ipv4');
   if (version !== 6 || address.includes('%')) return false;
@@ -37,7 +37,7 @@ export function canBeStranger(address: string): boolean {
     .join(':')}:`;
   // 6to4 (RFC 3056) has it behind its first sixteen bits.
   const embedded = EMBEDDING.includes(begin) ? [high, low] : groups[0] === 0x2002 ? groups.slice(1, 3) : null;
-  if (embedded && !canBeStranger(dotted(embedded))) return false;
+  if (embedded && !isForeign(dotted(embedded))) return false;
   return !NEVER.check(address, 'ipv6');
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { canBeStranger } from './strangers.ts';
+import { isForeign } from './foreignaddress.ts';
 
 const NEVER = [
   '127.0.0.1',
@@ -45,12 +45,12 @@ const MAY = [
 ];
 
 test('addresses of this machine and this link are never a stranger, in any notation', () => {
-  assert.deepEqual(NEVER.filter(canBeStranger), []);
+  assert.deepEqual(NEVER.filter(isForeign), []);
 });
 
 test('others may be, private ones included', () => {
   assert.deepEqual(
-    MAY.filter((address) => !canBeStranger(address)),
+    MAY.filter((address) => !isForeign(address)),
     [],
   );
 });
@@ -58,9 +58,9 @@ test('others may be, private ones included', () => {
 test('an IPv4 address is judged alike in whatever IPv6 address it is embedded', () => {
   fc.assert(
     fc.property(fc.ipV4(), (address) => {
-      const expected = canBeStranger(address);
+      const expected = isForeign(address);
       for (const written of [`::ffff:${address}`, `64:ff9b::${address}`])
-        assert.equal(canBeStranger(written), expected, written);
+        assert.equal(isForeign(written), expected, written);
     }),
   );
 });
