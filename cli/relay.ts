@@ -7,8 +7,7 @@ import type { PodIdentity } from '#crds/podstatus.ts';
 import { ADMIN_PORT, HANDOVER_PORT, POD_PATHS } from '#crds/wellknown.ts';
 import { jsonLog } from '#relay/observe/log.ts';
 import { listenerProcesses } from '#relay/supervisor/cpus.ts';
-import type { Relay } from '#relay/supervisor/options.ts';
-import { startRelay } from '#relay/supervisor/relay.ts';
+import { type Relay, startRelay } from '#relay/supervisor/relay.ts';
 import { options, portOption } from './usage.ts';
 import { projectVersion } from './version.ts';
 

@@ -11,8 +11,7 @@ import { hashOf, POLICY_FILE_NAME, type Policy, printPolicy } from '#crds/policy
 import { namesOf, referencesOf } from '#crds/references.ts';
 import { ADMIN_PORT } from '#crds/wellknown.ts';
 import { jsonLog, type Log } from '#relay/observe/log.ts';
-import type { Relay } from '#relay/supervisor/options.ts';
-import { startRelay } from '#relay/supervisor/relay.ts';
+import { type Relay, startRelay } from '#relay/supervisor/relay.ts';
 import { type Manifests, readManifests } from './documents.ts';
 import { publishFolder } from './inputfolder.ts';
 import { localPair } from './localca.ts';

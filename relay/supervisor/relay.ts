@@ -9,6 +9,8 @@ import { takeOwnership } from '../task/owner.ts';
 import type { Relay, RelayOptions } from './options.ts';
 import { Supervisor } from './supervisor.ts';
 
+export type { Relay } from './options.ts';
+
 /** Rejects with one sentence when the relay cannot start at all. */
 export async function startRelay(options: RelayOptions): Promise<Relay> {
   // The queue is mail of others, and the folder that holds it may be open to everybody. Tasks inherit this.

@@ -241,7 +241,6 @@ export const DOORS = [
   'relay/listener/relaying.ts',
   'relay/queue/tools.ts',
   'relay/delivery/route.ts',
-  'relay/supervisor/options.ts',
   'relay/supervisor/relay.ts',
   'relay/supervisor/cpus.ts',
 ];

@@ -74,6 +74,21 @@ const LIMITS: Policy['inbound']['limits'] = {
   messageSeconds: 1_800,
 };
 
+const OUTBOUND: Policy['outbound'] = {
+  tlsLevel: 'Opportunistic',
+  discover: [],
+  trustConfigMap: null,
+  ipFamily: 'Any',
+  smartHosts: [],
+  routes: [],
+  dkim: [],
+  limits: {
+    connectionsPerDestination: 20,
+    messagesPerConnection: 100,
+    messagesPerDestinationPerMinute: null,
+  },
+};
+
 export function policyOf(
   inbound: Partial<Policy['inbound']> = {},
   outbound: Partial<Policy['outbound']> = {},
@@ -95,21 +110,7 @@ export function policyOf(
       limits: LIMITS,
       ...inbound,
     },
-    outbound: {
-      tlsLevel: 'Opportunistic',
-      discover: [],
-      trustConfigMap: null,
-      ipFamily: 'Any',
-      smartHosts: [],
-      routes: [],
-      dkim: [],
-      limits: {
-        connectionsPerDestination: 20,
-        messagesPerConnection: 100,
-        messagesPerDestinationPerMinute: null,
-      },
-      ...outbound,
-    },
+    outbound: { ...OUTBOUND, ...outbound },
     queue: {
       mode: 'Durable',
       expireAfterSeconds: 5 * 86_400,

@@ -3,7 +3,7 @@
  * on one port of the loopback, so that it can go away and come back.
  */
 import type { TLSSocket } from 'node:tls';
-import { SMTPServer } from 'smtp-server';
+import { SMTPServer, type SMTPServerDataStream, type SMTPServerSession } from 'smtp-server';
 import type { Pair } from './ca.ts';
 
 export interface Arrived {
@@ -71,7 +71,7 @@ export class Sink {
   }
 
   async up(): Promise<void> {
-    const { port, host = '127.0.0.1', pair, brokenHandshake, refuse, refuseMessage } = this.#options;
+    const { port, host = '127.0.0.1', pair, brokenHandshake, refuse } = this.#options;
     const server = new Server({
       authOptional: true,
       disableReverseLookup: true,
@@ -87,25 +87,7 @@ export class Sink {
         Object.assign(session, { version: (socket as TLSSocket).getProtocol() });
         callback();
       },
-      onData: (stream, session, callback) => {
-        const chunks: Buffer[] = [];
-        stream.on('data', (chunk: Buffer) => chunks.push(chunk));
-        stream.on('end', () => {
-          const text = Buffer.concat(chunks).toString('latin1');
-          const { mailFrom, rcptTo } = session.envelope;
-          const id = /^X-Test-Id: (.*)$/im.exec(text)?.[1]?.trim() ?? '';
-          const code = refuseMessage?.(id);
-          if (code) return callback(Object.assign(new Error(`refused ${code}`), { responseCode: code }));
-          this.arrived.push({
-            id,
-            from: mailFrom === false ? '' : mailFrom.address,
-            to: rcptTo.map(({ address }) => address),
-            text,
-            tls: session.secure ? (session as { version?: string }).version : undefined,
-          });
-          callback();
-        });
-      },
+      onData: (stream, session, callback) => this.#take(stream, session, callback),
     });
     server.on('error', () => undefined);
     await new Promise<void>((resolve, reject) => {
@@ -123,6 +105,30 @@ export class Sink {
     for (const connection of server.connections) connection._socket.destroy();
     await new Promise<void>((resolve) => {
       server.server.close(() => resolve());
+    });
+  }
+
+  #take(
+    stream: SMTPServerDataStream,
+    session: SMTPServerSession,
+    callback: (error?: Error | null) => void,
+  ): void {
+    const chunks: Buffer[] = [];
+    stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+    stream.on('end', () => {
+      const text = Buffer.concat(chunks).toString('latin1');
+      const { mailFrom, rcptTo } = session.envelope;
+      const id = /^X-Test-Id: (.*)$/im.exec(text)?.[1]?.trim() ?? '';
+      const code = this.#options.refuseMessage?.(id);
+      if (code) return callback(Object.assign(new Error(`refused ${code}`), { responseCode: code }));
+      this.arrived.push({
+        id,
+        from: mailFrom === false ? '' : mailFrom.address,
+        to: rcptTo.map(({ address }) => address),
+        text,
+        tls: session.secure ? (session as { version?: string }).version : undefined,
+      });
+      callback();
     });
   }
 }
