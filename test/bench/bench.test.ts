@@ -13,7 +13,7 @@ before(async () => {
   pair = await (await makeAuthority()).issue(['relay.bench.example', 'localhost']);
 });
 
-for (const letter of ['A', 'F']) {
+for (const letter of ['A', 'F', 'P']) {
   test(`scenario ${letter} loses and doubles nothing`, async () => {
     const scenario = SCENARIOS.find((one) => one.letter === letter);
     assert.ok(scenario);

@@ -13,6 +13,8 @@ const run = promisify(execFile);
 
 export interface LoadTerms {
   readonly starttls: boolean;
+  /** The client sends MAIL, RCPT and DATA in one write and waits for their replies together. */
+  readonly pipelining: boolean;
   readonly connections: number;
   readonly perConnection: number;
   readonly bytes: number;
@@ -64,7 +66,7 @@ async function smtpbench(): Promise<string> {
 export async function send(
   to: number,
   name: string,
-  { starttls, connections, perConnection, bytes }: LoadTerms,
+  { starttls, pipelining, connections, perConnection, bytes }: LoadTerms,
   most: { seconds: number; messages?: number },
 ): Promise<Sent> {
   const { stdout } = await run(await smtpbench(), [
@@ -73,6 +75,7 @@ export async function send(
     ...['-c', String(connections), '-per', String(perConnection), '-seconds', String(most.seconds)],
     ...(most.messages === undefined ? [] : ['-n', String(most.messages)]),
     ...(starttls ? ['-starttls'] : []),
+    ...(pipelining ? ['-pipeline'] : []),
   ]);
   return JSON.parse(stdout) as Sent;
 }

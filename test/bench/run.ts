@@ -3,7 +3,7 @@
  * Prints tables of medians and ranges; --out FOLDER also writes every run as JSON, the tables, and a plot; --help tells
  * the options.
  *
- * A to F are in scenarios.ts, G to I and R (at rest) in stories.ts, K are calibrations, S syncs as strace sees them, L in growth.ts.
+ * A to F and P are in scenarios.ts, G to I and R (at rest) in stories.ts, K are calibrations, S syncs as strace sees them, L in growth.ts.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, release } from 'node:os';
@@ -24,14 +24,14 @@ import { atRest, changesUnderLoad, type Figures, longQueue, nextHopAway } from '
 import { syncsOf } from './syncs.ts';
 import { ratiosOf, tableOf } from './table.ts';
 
-const USAGE = `usage: make bench BENCH="[--scenarios ABCDEFGHIRKSL] [--peers mailrelay,before,process-per-core,postfix,haraka,exim] [--rounds 5]
+const USAGE = `usage: make bench BENCH="[--scenarios ABCDEFPGHIRKSL] [--peers mailrelay,before,process-per-core,postfix,haraka,exim] [--rounds 5]
                           [--length 1] [--out FOLDER] [--down 60] [--before CHECKOUT]"
 
-  --scenarios  A to F load with different messages (test/bench/scenarios.ts), G the next hop away, H changes under load,
+  --scenarios  A to F and P load with different messages (test/bench/scenarios.ts), G the next hop away, H changes under load,
                I a long queue, R at rest, K calibrations, S syncs as strace sees them,
                L more of a core and more pods
   --peers      process-per-core is our relay with a listener process for each core
-  --rounds     of A to F; the peers take turns in each
+  --rounds     of A to F and P; the peers take turns in each
   --length     share of the messages of a full run, such as 0.1
   --down       seconds that the next hop is away in G
   --before     a checkout with an earlier state of our relay, as the peer "before"
@@ -41,7 +41,7 @@ const USAGE = `usage: make bench BENCH="[--scenarios ABCDEFGHIRKSL] [--peers mai
 const { values } = parseArgs({
   options: {
     help: { type: 'boolean', short: 'h', default: false },
-    scenarios: { type: 'string', default: 'ABCDEFGHIRKSL' },
+    scenarios: { type: 'string', default: 'ABCDEFPGHIRKSL' },
     peers: { type: 'string', default: 'mailrelay,before,postfix,haraka' },
     rounds: { type: 'string', default: '5' },
     length: { type: 'string', default: '1' },

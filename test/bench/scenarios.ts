@@ -10,7 +10,13 @@ export interface Scenario {
   readonly messages: number;
 }
 
-const A: LoadTerms = { starttls: true, connections: 50, perConnection: 10, bytes: 10_240 };
+const A: LoadTerms = {
+  starttls: true,
+  pipelining: false,
+  connections: 50,
+  perConnection: 10,
+  bytes: 10_240,
+};
 
 const scenario = (
   letter: string,
@@ -27,4 +33,5 @@ export const SCENARIOS: readonly Scenario[] = [
   scenario('D', 10_000, 'as A, 1 KB', { bytes: 1_024 }),
   scenario('E', 600, 'as A, 1 MB', { bytes: 1_048_576 }),
   scenario('F', 10_000, 'as A, cut-through', {}, true),
+  scenario('P', 10_000, 'as A, the client pipelines MAIL, RCPT and DATA', { pipelining: true }),
 ];

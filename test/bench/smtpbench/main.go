@@ -1,7 +1,7 @@
 // smtpbench drives and terminates SMTP load, with or without STARTTLS (TLS 1.3, X25519 pinned, so that no peer is measured
 // by its library's choice of key exchange).
 //
-//	smtpbench source -to 127.0.0.1:2525 -seconds 10 -c 50 -per 10 -size 10240 -run a- [-starttls]
+//	smtpbench source -to 127.0.0.1:2525 -seconds 10 -c 50 -per 10 -size 10240 -run a- [-starttls] [-pipeline]
 //	smtpbench sink   -listen 127.0.0.1:2626 -run a- -stats FILE -cert PEM -key PEM [-starttls]
 //
 // The source gives every message an id ("X-Bench-Id: <run><n>"); the sink counts the ids that it answered with 250, so that

@@ -17,6 +17,7 @@ import (
 type load struct {
 	to, run          string
 	starttls         bool
+	pipeline         bool
 	per              int
 	body             []byte
 	until            time.Time
@@ -36,6 +37,7 @@ func source(args []string) {
 	fs.StringVar(&l.to, "to", "127.0.0.1:2525", "")
 	fs.StringVar(&l.run, "run", "", "prefix of the ids")
 	fs.BoolVar(&l.starttls, "starttls", false, "")
+	fs.BoolVar(&l.pipeline, "pipeline", false, "MAIL, RCPT and DATA in one write")
 	fs.IntVar(&l.per, "per", 10, "messages per connection")
 	conns := fs.Int("c", 50, "connections")
 	size := fs.Int("size", 10240, "bytes of a body")
@@ -122,6 +124,31 @@ func (p *peer) say(code, line string) error {
 	return p.expect(code)
 }
 
+// envelope speaks up to the reply to DATA, line by line or, with -pipeline, in one write (RFC 2920).
+func (l *load) envelope(p *peer, user int64) error {
+	steps := [][2]string{{"250", "MAIL FROM:<sender@bench.example>"}, {"250", fmt.Sprintf("RCPT TO:<user%d@dest.example>", user)}, {"354", "DATA"}}
+	if !l.pipeline {
+		for _, step := range steps {
+			if err := p.say(step[0], step[1]); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	for _, step := range steps {
+		p.w.WriteString(step[1] + "\r\n")
+	}
+	if err := p.w.Flush(); err != nil {
+		return err
+	}
+	for _, step := range steps {
+		if err := p.expect(step[0]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // session sends up to `per` messages over one connection; gives the latency of each 250 in ms, from its MAIL FROM.
 func (l *load) session() (latencies []float64, err error) {
 	c, err := net.DialTimeout("tcp", l.to, 10*time.Second)
@@ -157,13 +184,7 @@ func (l *load) session() (latencies []float64, err error) {
 	for n := 0; n < l.per && l.open(); n++ {
 		i := l.next.Add(1)
 		start := time.Now()
-		if err = p.say("250", "MAIL FROM:<sender@bench.example>"); err != nil {
-			return
-		}
-		if err = p.say("250", fmt.Sprintf("RCPT TO:<user%d@dest.example>", i%100)); err != nil {
-			return
-		}
-		if err = p.say("354", "DATA"); err != nil {
+		if err = l.envelope(p, i%100); err != nil {
 			return
 		}
 		id := fmt.Sprintf("%s%d", l.run, i)
