@@ -121,8 +121,8 @@ function effectiveLimits(limits: MailRelaySpec['inbound']['limits']): Policy['in
     messagesPerClientPerMinute: limits?.messagesPerClientPerMinute ?? null,
     messagesPerLoginPerMinute: limits?.messagesPerLoginPerMinute ?? null,
     errorsPerSession: limits?.errorsPerSession ?? 50,
-    idleSeconds: Math.max(1, parsed(parseDuration, limits?.idleTimeout ?? '5m')),
-    messageSeconds: Math.max(1, parsed(parseDuration, limits?.messageTimeout ?? '30m')),
+    idleSeconds: timerSeconds(limits?.idleTimeout ?? '5m'),
+    messageSeconds: timerSeconds(limits?.messageTimeout ?? '30m'),
   };
 }
 
@@ -219,6 +219,13 @@ function effectiveQueue(queue: MailRelaySpec['queue']): Policy['queue'] {
     maxMessages: queue?.maxMessages ?? null,
     maxBytes: queue?.maxSize === undefined ? null : Math.max(1, parsed(parseSize, queue.maxSize)),
   };
+}
+
+/** A timer of Node cannot be set for longer, and one that is set for 0 would never let anybody speak. */
+const LONGEST_TIMER_SECONDS = 2_147_483;
+
+function timerSeconds(text: string): number {
+  return Math.min(Math.max(1, parsed(parseDuration, text)), LONGEST_TIMER_SECONDS);
 }
 
 function parsed(parse: (text: string) => number | undefined, text: string): number {

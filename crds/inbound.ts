@@ -10,7 +10,7 @@ import {
   networks,
   objectName,
   port,
-  size,
+  positiveSize,
   starttls,
   text,
 } from './shapes.ts';
@@ -134,7 +134,7 @@ const listener = z.object({
 const count = (max: number) => z.int().min(1).max(max);
 
 const limits = z.object({
-  messageSize: size().optional().describe('Largest message, as a quantity. Default: 25Mi.'),
+  messageSize: positiveSize().optional().describe('Largest message, as a quantity. Default: 25Mi.'),
   recipients: count(10_000).optional().describe('Most recipients of one message. Default: 100.'),
   connections: count(100_000).optional().describe('Most open connections, per pod. Default: 10000.'),
   connectionsPerClient: count(100_000)

@@ -7,7 +7,7 @@
 import { z } from 'zod';
 import { inbound } from './inbound.ts';
 import { outbound } from './outbound.ts';
-import { domainPatterns, duration, host, networks, objectName, size, text } from './shapes.ts';
+import { domainPatterns, duration, host, networks, objectName, positiveSize, text } from './shapes.ts';
 import type { MailRelayStatus } from './status.ts';
 import { tls } from './tls.ts';
 import { networkPolicy, pod, podDisruptionBudget, podMonitor, service, serviceAccount } from './workload.ts';
@@ -22,7 +22,7 @@ const queue = z
       ),
     storage: z
       .object({
-        size: size()
+        size: positiveSize()
           .optional()
           .describe('Size of the claim of each pod. Default: 1Gi. Not less than the volumes have.'),
         className: objectName()
@@ -49,7 +49,7 @@ const queue = z
       .describe(
         'Most messages in the queue of a pod; beyond them clients get "452 4.3.1" until it is shorter. Default: unlimited.',
       ),
-    maxSize: size()
+    maxSize: positiveSize()
       .optional()
       .describe(
         'Most bytes in the queue of a pod; beyond them clients get "452 4.3.1". Default: what the volume holds, less a reserve.',
@@ -131,6 +131,7 @@ export interface MailRelay {
     readonly generation: number;
     readonly resourceVersion?: string;
     readonly annotations?: Readonly<Record<string, string>>;
+    readonly creationTimestamp?: string;
     readonly deletionTimestamp?: string;
   };
   readonly spec: MailRelaySpec;

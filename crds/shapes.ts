@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { IP_FAMILIES, LINE_ENDINGS, STARTTLS_POLICIES } from './policyfile.ts';
-import { CPU_PATTERN, DURATION_PATTERN, SIZE_PATTERN } from './units.ts';
+import { CPU_PATTERN, DURATION_PATTERN, POSITIVE_SIZE_PATTERN, SIZE_PATTERN } from './units.ts';
 
 const HOST_PATTERN = '^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?(\\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?)*$';
 const DOMAIN_PATTERN = `^(\\*\\.)?${HOST_PATTERN.slice(1)}`;
@@ -64,6 +64,8 @@ export const address = () =>
     'an address whose domain is in lower case, such as archive@example.com',
   );
 export const size = () => text(SIZE_PATTERN, 16, 'a quantity of bytes, such as 25Mi');
+export const positiveSize = () =>
+  text(POSITIVE_SIZE_PATTERN, 16, 'a quantity of bytes above 0, such as 25Mi');
 export const cpu = () => text(CPU_PATTERN, 16, 'an amount of cores, such as 500m, 2 or 1.5');
 export const duration = () => text(DURATION_PATTERN, 16, 'a duration, such as 5d, 36h or 1h30m');
 export const ipFamily = () => z.enum(IP_FAMILIES);

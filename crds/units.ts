@@ -5,6 +5,9 @@
 
 export const DURATION_PATTERN = '^([0-9]{1,4}d|([0-9]{1,6}(h|m|s))+)$';
 export const SIZE_PATTERN = '^[0-9]{1,12}(\\.[0-9]{1,3})?(Ki|Mi|Gi|Ti|k|M|G|T)?$';
+/** The same without nothing: a size of 0 is a slip of the pen. */
+export const POSITIVE_SIZE_PATTERN =
+  '^([0-9]*[1-9][0-9]*(\\.[0-9]{1,3})?|0+\\.([1-9][0-9]{0,2}|0[1-9][0-9]?|00[1-9]))(Ki|Mi|Gi|Ti|k|M|G|T)?$';
 export const CPU_PATTERN = '^([0-9]{1,9}m|[0-9]{1,6}(\\.[0-9]{1,3})?)$';
 
 const SECONDS_PER_UNIT: Readonly<Record<string, number>> = { d: 86_400, h: 3_600, m: 60, s: 1 };
@@ -30,12 +33,15 @@ export function parseDuration(text: string): number | undefined {
   return seconds;
 }
 
-/** Bytes in a Kubernetes quantity such as `25Mi`, `1.5Gi`, `1000000`; fractions of a byte are rounded up. */
+/** Bytes in a Kubernetes quantity such as `25Mi`, `1.5Gi`, `1000000`; fractions of a byte are rounded up. What is more than can be counted is as much as can. */
 export function parseSize(text: string): number | undefined {
   const match = /^([0-9.]+)([A-Za-z]*)$/.exec(text);
-  if (!match || !new RegExp(SIZE_PATTERN).test(text)) return undefined;
+  const isSize = [SIZE_PATTERN, POSITIVE_SIZE_PATTERN].some((pattern) => new RegExp(pattern).test(text));
+  if (!match || !isSize) return undefined;
   const unit = BYTES_PER_UNIT[match[2] ?? ''];
-  return unit === undefined ? undefined : Math.ceil(Number(match[1]) * unit);
+  return unit === undefined
+    ? undefined
+    : Math.min(Math.ceil(Number(match[1]) * unit), Number.MAX_SAFE_INTEGER);
 }
 
 /** Thousandths of a core in `500m`, `2`, `1.5`. */

@@ -126,6 +126,10 @@ export class Caches {
     return this.#relays.get(key);
   }
 
+  relaysIn(namespace: string): MailRelay[] {
+    return [...this.#relays.values()].filter(({ metadata }) => metadata.namespace === namespace);
+  }
+
   /** Of those of which everything is known. */
   keys(): string[] {
     return [...this.#relays.keys()].filter((key) => this.isComplete(key));

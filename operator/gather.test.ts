@@ -15,7 +15,7 @@ test('a pod of another name does not speak for the one of its number, whatever i
   const names = ['relay-0', 'relay-2', 'relay-debug-0', 'relay-copy-2', 'relay-02'];
   const objects = names.map((name): [string, KubeObject] => [`Pod/${name}`, podNamed(name)]);
   const world = gatherWorld('mail/relay', {
-    caches: { relay: () => relay, objectsOf: () => new Map(objects), knows: () => true },
+    caches: { relay: () => relay, relaysIn: () => [], objectsOf: () => new Map(objects), knows: () => true },
     reportOf: () => podReport(relay, { evacuation: { state: 'Emptied', message: null } }),
     asked: () => true,
     now: () => 0,
@@ -33,6 +33,7 @@ test('what answers at the address of a pod is believed when it says to be that p
     gatherWorld('mail/relay', {
       caches: {
         relay: () => relay,
+        relaysIn: () => [],
         objectsOf: () => new Map([['Pod/relay-0', podNamed('relay-0')]]),
         knows: () => true,
       },

@@ -1,18 +1,21 @@
 /** Puts a World together from the caches and the pods' reports. Reads nothing from the API server. */
 import { isDeepStrictEqual } from 'node:util';
 import { effectivePolicy } from '#crds/effective.ts';
+import type { MailRelay } from '#crds/mailrelay.ts';
 import type { PodIdentity, PodStatus } from '#crds/podstatus.ts';
 import { RULES } from '#crds/rules.ts';
 import { isBeyond, isNumbered, ordinalOf } from '#crds/scalefile.ts';
 import { ANNOTATIONS, SERVING_LABEL } from '#crds/wellknown.ts';
 import type { Caches } from './caches.ts';
+import { wantsIssuer } from './judge/certificate.ts';
+import { type FilledSecret, filledBy } from './judge/secrets.ts';
 import { type PodState, troubleOf } from './judge/trouble.ts';
 import type { KubeObject } from './kube/client.ts';
 import { OPTIONAL } from './kube/kinds.ts';
 import type { PodView, World } from './world.ts';
 
 export interface Sources {
-  readonly caches: Pick<Caches, 'relay' | 'objectsOf' | 'knows'>;
+  readonly caches: Pick<Caches, 'relay' | 'relaysIn' | 'objectsOf' | 'knows'>;
   readonly reportOf: (namespace: string, pod: string, uid: string) => PodStatus | undefined;
   readonly asked: (key: string) => boolean;
   readonly now: () => number;
@@ -32,10 +35,21 @@ export function gatherWorld(key: string, { caches, reportOf, asked, now }: Sourc
     objects,
     pods: pods.filter(({ name }) => !isBeyond(name, relay.spec.replicas)),
     leaving: pods.filter(({ name }) => isBeyond(name, relay.spec.replicas)),
+    filled: filledByOthers(relay, caches),
     asked: asked(key),
     absentKinds: [...OPTIONAL.keys()].flatMap((kind) => (caches.knows(kind) ? [] : [kind.kind])),
     now: now(),
   };
+}
+
+/** Looked up only where cert-manager is asked: most relays of a crowd share nothing. */
+function filledByOthers(relay: MailRelay, caches: Sources['caches']): FilledSecret[] {
+  if (!wantsIssuer(relay)) return [];
+  const { namespace, uid } = relay.metadata;
+  return caches
+    .relaysIn(namespace)
+    .filter((other) => other.metadata.uid !== uid && wantsIssuer(other))
+    .flatMap((other) => filledBy(other, caches.objectsOf(`${namespace}/${other.metadata.name}`)));
 }
 
 /** By their names: a copy for debugging carries our labels, and must not speak for the pod of its number. */

@@ -14,6 +14,7 @@ import { complaintsOf } from './complaints.ts';
 import { type Installation, stampFor, withStamp } from './installation.ts';
 import { wantsIssuer } from './judge/certificate.ts';
 import { scalingOf } from './judge/scaling.ts';
+import { withoutTaken } from './judge/secrets.ts';
 import { relabelled } from './judge/serving.ts';
 import { isKubeError } from './kube/errors.ts';
 import { MAIL_RELAY, POD, pathOf, STATEFUL_SET } from './kube/kinds.ts';
@@ -102,7 +103,8 @@ async function apply(world: World, hands: Hands): Promise<Obstacle[]> {
   if (labelled.length > 0) return labelled;
   const rendered = renderAll(relay, policy, settings, authorityOf(world), scaling.replicas);
   const waiting: Obstacle[] = [];
-  const wanted = rendered.map((unstamped) => {
+  const { kept, taken } = withoutTaken(world, rendered);
+  const wanted = kept.map((unstamped) => {
     const object = withStamp(unstamped, relay);
     if (object.kind !== STATEFUL_SET.kind) return object;
     const { set, waits } = rollouts.inTurn(world, object);
@@ -110,7 +112,7 @@ async function apply(world: World, hands: Hands): Promise<Obstacle[]> {
     return set;
   });
   const obstacles = await applyAll(writer, answers, world, wanted, onWrite);
-  return [...waiting, ...obstacles, ...(await settleClaims(writer, scaling, onWrite))];
+  return [...taken, ...waiting, ...obstacles, ...(await settleClaims(writer, scaling, onWrite))];
 }
 
 async function refresh(

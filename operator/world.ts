@@ -5,6 +5,7 @@
 import type { MailRelay } from '#crds/mailrelay.ts';
 import type { PodStatus } from '#crds/podstatus.ts';
 import type { Policy } from '#crds/policyfile.ts';
+import type { FilledSecret } from './judge/secrets.ts';
 import type { PodTrouble } from './judge/trouble.ts';
 import type { KubeObject } from './kube/client.ts';
 import type { KubeError } from './kube/errors.ts';
@@ -43,6 +44,8 @@ export interface World {
   readonly asked: boolean;
   /** Kinds that we may want and that this cluster does not know: those of cert-manager, and PodMonitor. */
   readonly absentKinds: readonly string[];
+  /** Secrets that other relays of the namespace have filled by cert-manager. */
+  readonly filled?: readonly FilledSecret[];
   /** What Kubernetes complains of; read only while something does not come about. */
   readonly complaints?: readonly Complaint[];
   /** Milliseconds since the epoch. */
@@ -68,6 +71,8 @@ export type Obstacle =
   | { kind: 'going'; object: string }
   /** Its pods are replaced after those of other relays. */
   | { kind: 'waitsForTurn'; object: string }
+  /** Another Certificate fills this Secret. */
+  | { kind: 'secretTaken'; object: string; by: string }
   /** queue.storage.size is less than this claim has. */
   | { kind: 'shrinks'; object: string; size: string; granted: string }
   | { kind: 'denied'; object: string; message: string }

@@ -17,6 +17,7 @@ const STALLED: readonly Check[] = [
   check.specInvalid, // stored before a rule existed, or by a newer operator
   anew.otherInstallation, // an object of our name is another operator's
   check.nameTaken, // an object of our name is not ours
+  check.secretTaken, // a Secret that another Certificate fills
   storage.storageShrinks, // less than the volumes have
   check.denied, // admission, quota or RBAC
   pods.podsStuck, // an image that cannot be pulled, a quota, a crash again and again

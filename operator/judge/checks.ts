@@ -21,6 +21,14 @@ export const nameTaken: Check = ({ obstacles }) => {
   return is('True', 'NameTaken', `${text}: rename or remove ${them}, or rename this MailRelay`);
 };
 
+/** Two would fill one Secret, and overwrite each other. */
+export const secretTaken: Check = ({ obstacles }) => {
+  const found = obstacles.find((obstacle) => obstacle.kind === 'secretTaken');
+  if (!found) return undefined;
+  const text = `${found.object} is filled for ${found.by} already`;
+  return is('True', 'NameTaken', `${text}: set another secretName in tls or tls.internal`);
+};
+
 export const denied: Check = ({ obstacles }) => {
   const refused = obstacles.find((obstacle) => obstacle.kind === 'denied');
   return refused && is('True', 'Denied', `The API server refuses ${refused.object}: ${refused.message}`);

@@ -17,10 +17,10 @@ import { given, withLabels } from './given.ts';
 import { metadataOf, objectNames } from './metadata.ts';
 import type { Rendered } from './rendered.ts';
 
-/** Undefined where nothing listens: a Service must have a port. */
-export function renderClientService(relay: MailRelay, policy: Policy): Rendered | undefined {
-  const { listeners } = policy.inbound;
-  if (listeners.length === 0) return undefined;
+/** Where nothing listens it stays, with its address, which others may have written down: refused, not gone. */
+export function renderClientService(relay: MailRelay, policy: Policy): Rendered {
+  const isOff = policy.inbound.listeners.length === 0;
+  const listeners = isOff ? relay.spec.inbound.listeners : policy.inbound.listeners;
   const { service } = relay.spec;
   const type = service?.type ?? 'ClusterIP';
   const external = type === 'ClusterIP' ? undefined : (service?.externalTrafficPolicy ?? 'Local');
@@ -34,7 +34,9 @@ export function renderClientService(relay: MailRelay, policy: Policy): Rendered 
     spec: {
       type,
       ...(external ? { externalTrafficPolicy: external } : {}),
-      ...given(service, ['loadBalancerClass', 'loadBalancerSourceRanges', 'ipFamilyPolicy']),
+      ...given(service, ['loadBalancerClass', 'loadBalancerSourceRanges']),
+      // Said, so that it comes back when it is taken away.
+      ipFamilyPolicy: service?.ipFamilyPolicy ?? 'SingleStack',
       selector: servingLabels(relay.metadata.name),
       ports: listeners.map(({ name, port }) => ({
         name,

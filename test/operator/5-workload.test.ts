@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { KubeObject } from '#operator/kube/client.ts';
-import { MAIL_RELAY, OWNED, POD, pathOf, STATEFUL_SET } from '#operator/kube/kinds.ts';
+import { CERTIFICATE, MAIL_RELAY, OWNED, POD, pathOf, STATEFUL_SET } from '#operator/kube/kinds.ts';
 import { until } from '#test/kit/wait.ts';
 import { type Plane, plane } from './plane.ts';
 import { Pods } from './pods.ts';
@@ -231,6 +231,42 @@ describe('what a MailRelay says of its workload', { concurrency: false }, () => 
     await putSize('10Gi');
     await whenSettled(api, NAMESPACE, name);
     assert.equal((await get(STATEFUL_SET, name)).metadata.uid, metadata.uid, 'it was made anew');
+  });
+
+  test('what is taken away goes back to its default, and the Service and its address outlive a pause of the listeners', async () => {
+    await settledWith(SAID);
+    await settledWith({});
+    const spec = async () => (await get(SERVICE))['spec'] as Record<string, unknown>;
+    const before = await spec();
+    assert.equal(before['ipFamilyPolicy'], 'SingleStack');
+    await settledWith({ inbound: { enabled: false, listeners: [{ name: 'smtp', port: 25 }] } });
+    assert.deepEqual(await spec(), before);
+  });
+
+  test('two relays that name one Secret: the first fills it, the other says so, and nobody writes on', async () => {
+    const tls = { secretName: 'shared', issuerRef: { name: 'ca' } };
+    await putRelay(api, relayNamed(NAMESPACE, 'first', { tls }));
+    await whenSettled(api, NAMESPACE, 'first');
+    await putRelay(api, relayNamed(NAMESPACE, 'second', { tls }));
+    const stalled = await until('the second to be told', async () => {
+      const { status } = await get(MAIL_RELAY, 'second');
+      const { conditions = [] } = (status ?? {}) as {
+        conditions?: { type: string; reason: string; message: string }[];
+      };
+      return conditions.find(({ type }) => type === 'Stalled');
+    });
+    assert.equal(stalled.reason, 'NameTaken');
+    assert.match(stalled.message, /^Secret\/shared is filled for MailRelay first already/);
+    await whenQuiet(api);
+    const certificates = await api.admin.request<{ items: KubeObject[] }>({
+      method: 'GET',
+      path: pathOf(CERTIFICATE, NAMESPACE),
+    });
+    const names = certificates.items.map(({ metadata }) => metadata.name);
+    assert.deepEqual(
+      names.filter((name) => ['first', 'second'].includes(name)),
+      ['first'],
+    );
   });
 
   test('and when it is taken back, all is well', () => settledWith({}));

@@ -1,0 +1,68 @@
+/** Which of two Certificates fills a Secret, by the names that result. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { MailRelay } from '#crds/mailrelay.ts';
+import { liveObjects, relayObject, SETTINGS, settledWorld } from '#test/fixtures/world.ts';
+import { renderAll } from '../render/index.ts';
+import type { World } from '../world.ts';
+import { judge } from './chain.ts';
+import { filledBy, withoutTaken } from './secrets.ts';
+
+const ca = { issuerRef: { name: 'ca' } };
+
+function named(name: string, tls: object, creationTimestamp = '2026-01-02T00:00:00Z'): MailRelay {
+  const relay = relayObject({ tls });
+  return { ...relay, metadata: { ...relay.metadata, name, uid: `uid-of-${name}`, creationTimestamp } };
+}
+
+/** What is written, and what is not. */
+function decided(relay: MailRelay, others: World['filled'] = [], objects: World['objects'] = new Map()) {
+  const world = settledWorld({ relay, objects, filled: others });
+  const { kept, taken } = withoutTaken(world, renderAll(relay, world.policy as never, SETTINGS));
+  const written = kept.filter(({ kind }) => kind === 'Certificate').map(({ metadata }) => metadata.name);
+  const said = taken.length > 0 ? judge({ ...world, obstacles: taken }).Stalled?.message : undefined;
+  return { written, said };
+}
+
+test('within a relay, by names that are set or result', () => {
+  const both = ['relay', 'relay-internal'];
+  assert.deepEqual(decided(named('relay', { ...ca, internal: ca })), { written: both, said: undefined });
+  const SAME: readonly object[] = [
+    { ...ca, secretName: 'relay-internal-tls', internal: ca },
+    { ...ca, internal: { ...ca, secretName: 'relay-tls' } },
+  ];
+  for (const tls of SAME) {
+    const { written, said } = decided(named('relay', tls));
+    assert.deepEqual(written, ['relay']);
+    assert.match(
+      said ?? '',
+      /^Secret\/relay-(internal-)?tls is filled for its certificate of the host name already: set/,
+    );
+  }
+  const users = decided(named('relay', { secretName: 'relay-internal-tls', internal: ca }));
+  assert.deepEqual(users.written, [], 'what a person filled is not overwritten');
+});
+
+test('of two relays the one whose Certificate is there, else the older one', () => {
+  const older = named('older', { ...ca, secretName: 'shared' }, '2026-01-01T00:00:00Z');
+  const younger = named('younger', { ...ca, secretName: 'shared' });
+  const certificate = (relay: MailRelay) => {
+    const live = [...liveObjects(relay)].find(([, { kind }]) => kind === 'Certificate');
+    assert.ok(live);
+    const made = { ...live[1], metadata: { ...live[1].metadata, creationTimestamp: '2026-01-03T00:00:00Z' } };
+    return new Map([[live[0], made]]);
+  };
+  assert.match(decided(younger, filledBy(older, new Map())).said ?? '', /MailRelay older already/);
+  assert.deepEqual(decided(older, filledBy(younger, new Map())).written, ['older']);
+  const there = certificate(younger);
+  assert.deepEqual(decided(younger, filledBy(older, new Map()), there).written, ['younger']);
+  assert.match(decided(older, filledBy(younger, there)).said ?? '', /MailRelay younger already/);
+  const other = named('other', { ...ca, secretName: 'own' });
+  assert.deepEqual(decided(other, filledBy(older, new Map())).said, undefined);
+  const user = named('user', { secretName: 'shared' });
+  assert.deepEqual(
+    decided(user, filledBy(older, new Map())),
+    { written: [], said: undefined },
+    'it only mounts it',
+  );
+});

@@ -1,0 +1,73 @@
+/**
+ * One Secret, one Certificate: two that fill the same Secret overwrite each other for ever. Compared are the names that
+ * result, set or not. Within a relay the certificate of the host name comes first; among relays the one whose Certificate
+ * was there first, and before there is any the older relay. The other one writes nothing, and says so. Pure.
+ */
+import { certificateSecretName, internalSecretName } from '#crds/effective.ts';
+import type { MailRelay } from '#crds/mailrelay.ts';
+import type { KubeObject } from '../kube/client.ts';
+import { CERTIFICATE } from '../kube/kinds.ts';
+import type { Rendered } from '../render/index.ts';
+import type { Obstacle, World } from '../world.ts';
+
+/** What a relay of the namespace has filled, and since when. */
+export interface FilledSecret {
+  readonly secret: string;
+  readonly relay: MailRelay;
+  /** When its Certificate was made; undefined before that. */
+  readonly since: string | undefined;
+}
+
+/** Secrets that cert-manager is to fill for this relay. */
+export function filledBy(relay: MailRelay, objects: ReadonlyMap<string, KubeObject>): FilledSecret[] {
+  return filledSecrets(relay).map((secret) => {
+    const certificate = [...objects.values()].find(
+      ({ kind, spec }) =>
+        kind === CERTIFICATE.kind && (spec as { secretName?: string } | undefined)?.secretName === secret,
+    );
+    return { secret, relay, since: certificate?.metadata.creationTimestamp };
+  });
+}
+
+/** What is to be written without the Certificates whose Secret is another's, and whose it is. */
+export function withoutTaken(
+  world: World,
+  wanted: readonly Rendered[],
+): { kept: Rendered[]; taken: Obstacle[] } {
+  const taken: Obstacle[] = [];
+  const seen = new Set(hostSecretOfUser(world.relay));
+  const kept = wanted.filter((object) => {
+    if (object.kind !== CERTIFICATE.kind) return true;
+    const { secretName } = object['spec'] as { secretName: string };
+    const by = seen.has(secretName) ? 'its certificate of the host name' : earlierThan(world, secretName);
+    seen.add(secretName);
+    if (by !== undefined) taken.push({ kind: 'secretTaken', object: `Secret/${secretName}`, by });
+    return by === undefined;
+  });
+  return { kept, taken };
+}
+
+/** Filled by a person, and not to be overwritten either. */
+function hostSecretOfUser({ metadata, spec }: MailRelay): string[] {
+  const name = certificateSecretName(metadata.name, spec);
+  return name === undefined || spec.tls?.issuerRef ? [] : [name];
+}
+
+function filledSecrets({ metadata, spec }: MailRelay): string[] {
+  const host = spec.tls?.issuerRef && certificateSecretName(metadata.name, spec);
+  const inside = spec.tls?.internal?.issuerRef && internalSecretName(metadata.name, spec);
+  return [host, inside].filter((name) => name !== undefined);
+}
+
+function earlierThan({ relay, objects, filled = [] }: World, secret: string): string | undefined {
+  const [own] = filledBy(relay, objects).filter((entry) => entry.secret === secret);
+  const first = filled
+    .filter((entry) => entry.secret === secret && entry.relay.metadata.uid !== relay.metadata.uid)
+    .find((entry) => own !== undefined && rankOf(entry) < rankOf(own));
+  return first && `MailRelay ${first.relay.metadata.name}`;
+}
+
+/** Sorts the earliest first; `~` is after every date. */
+function rankOf({ since = '~', relay: { metadata } }: FilledSecret): string {
+  return [since, metadata.creationTimestamp ?? '~', metadata.name].join(' ');
+}
