@@ -113,6 +113,8 @@ export const podStatus = z.object({
     held: count(),
     /** Age of the oldest, in seconds; null when empty. */
     oldestSeconds: z.number().min(0).max(2_147_483_647).nullable(),
+    /** Destinations that wait for nothing but a free slot, because deliveries over all are bounded. Older relays do not say. */
+    blockedDestinations: count().optional(),
     /** The last reason a delivery was put off, by destination; at most ten destinations. */
     deferrals: z
       .array(

@@ -33,12 +33,15 @@ export class DkimSigner {
     this.use(materials);
   }
 
-  use({ secrets }: Materials): void {
+  /** True where any key is another one than before. */
+  use({ secrets }: Materials): boolean {
+    const before = this.#keys;
     this.#keys = this.#wanted.map(({ domain, selector, secret }) => ({
       domain,
       selector,
       pem: secrets[secret]?.['private.key'] ?? '',
     }));
+    return this.#keys.some(({ pem }, index) => pem !== before[index]?.pem);
   }
 
   async sign({ id, record, open }: Loaded & { kind: 'message' }): Promise<Signed> {

@@ -46,6 +46,7 @@ test('what tasks count adds up by label; gauges tell the status', async () => {
     'mailrelay_plaintext_clients 2',
     'mailrelay_queue_messages 5',
     'mailrelay_queue_held_messages 4',
+    'mailrelay_queue_blocked_destinations 0',
     'mailrelay_queue_oldest_age_seconds 0',
     'mailrelay_logins_refused_destinations 0',
     'mailrelay_certificate_not_after_timestamp_seconds 1798761600',

@@ -89,6 +89,10 @@ export const GAUGES = {
   plain: ['mailrelay_plaintext_clients', 'Clients of the last 7 days that sent in plain text'],
   depth: ['mailrelay_queue_messages', 'Messages in the queue'],
   held: ['mailrelay_queue_held_messages', 'Messages that wait for a person'],
+  blocked: [
+    'mailrelay_queue_blocked_destinations',
+    'Destinations that wait for nothing but a free delivery slot',
+  ],
   oldest: ['mailrelay_queue_oldest_age_seconds', 'Age of the oldest message'],
   refusing: ['mailrelay_logins_refused_destinations', 'Destinations that refuse our login'],
   expiry: ['mailrelay_certificate_not_after_timestamp_seconds', 'End of the certificate served'],
@@ -142,6 +146,7 @@ export class Metrics {
       plain: sessions.plaintextClients,
       depth: queue.depth,
       held: queue.held,
+      blocked: queue.blockedDestinations ?? 0,
       oldest: queue.oldestSeconds ?? 0,
       refusing: queue.loginsRefused.length,
       expiry: certificate ? Date.parse(certificate.notAfter) / 1000 : 0,

@@ -13,7 +13,7 @@ import type { QueueRecord, Recipient } from '../spool/record.ts';
 import type { Loaded, Spool } from '../spool/spool.ts';
 import type { Counters } from '../task/counts.ts';
 import { type Changed, Progress } from './progress.ts';
-import { applyVerdicts } from './settlement.ts';
+import { applyVerdicts, type Settlement } from './settlement.ts';
 import { Sweep } from './sweep.ts';
 
 const SWEEP_MS = 5_000;
@@ -30,17 +30,18 @@ interface ActedQueue {
 /** What is known of the way of one recipient: when it is tried next, and why not before. */
 export interface Prospect {
   readonly destination: string;
+  /** Milliseconds since the epoch. */
   readonly due: number | undefined;
   readonly failure: Failure | undefined;
-  /** Nobody has tried this destination since the router began. */
-  readonly isUntried: boolean;
+  /** It was tried, or its destination was tried in vain while it was due: so it may be given up. */
+  readonly hadItsChance: boolean;
 }
 
 export interface MessageActionsDeps {
   readonly policy: Policy;
   readonly spool: Spool;
   readonly log: Log;
-  readonly clock: () => number;
+  readonly wall: () => number;
   readonly counters: Counters;
   readonly queue: ActedQueue;
 }
@@ -77,11 +78,16 @@ export class MessageActions {
     clearInterval(this.#timer);
   }
 
+  /** Nobody waits any more for what cannot be written. */
+  close(): void {
+    this.#progress.close();
+  }
+
   async sweep(): Promise<void> {
     if (this.#sweeping) return;
     this.#sweeping = true;
     try {
-      await this.#sweep.look(this.#options.clock());
+      await this.#sweep.look(this.#options.wall());
     } finally {
       this.#sweeping = false;
     }
@@ -90,6 +96,11 @@ export class MessageActions {
   /** Undefined unless somebody is changing it right now; resolves when he has done. */
   changing(id: string): Promise<unknown> | undefined {
     return this.#progress.pending(id);
+  }
+
+  /** While it is delivered its record is not read again. */
+  keep(id: string, record: QueueRecord): () => void {
+    return this.#progress.keep(id, record);
   }
 
   /** Writes what a next hop said of these recipients, with the messages that tell of it; true where nobody is left. */
@@ -105,9 +116,10 @@ export class MessageActions {
       }),
     );
     const changed = await this.#change(taken.id, async (record) => {
-      const { left, dsnRecipients, discarded } = applyVerdicts(record, byAddress, tellsSender);
-      this.#tellDiscarded(taken.id, discarded);
-      return this.#told(taken, record, left, dsnRecipients, hop);
+      const attempt = { tellsSender, now: this.#options.wall() };
+      const settlement = applyVerdicts(record, byAddress, attempt);
+      this.#tellDiscarded(taken.id, settlement.discarded);
+      return this.#told(taken, record, settlement, hop);
     });
     return !changed || changed.record.recipients.length === 0;
   }
@@ -121,7 +133,7 @@ export class MessageActions {
   release(id: string): Promise<ActionOutcome> {
     return this.#touch(id, (record) => {
       const { hold: _, ...rest } = record;
-      const recipients = record.recipients.map(({ reason: __, ...one }) => ({
+      const recipients = record.recipients.map(({ reason: __, triedAt: ___, ...one }) => ({
         ...one,
         state: 'queued' as const,
       }));
@@ -146,11 +158,10 @@ export class MessageActions {
     const { queue, spool, log, counters } = this.#options;
     const read = spool.read(id);
     if (read.kind !== 'message' || read.record.hold || queue.isDelivering(id)) return;
-    // Those whose next hop refuses our login wait for a person, and so does what was set aside before. Whether it does is
-    // only known when it was tried.
+    // Those whose next hop refuses our login wait for a person, and so does what was set aside before.
     const ending = this.#late(id, read.record).filter(
-      ({ failure, isUntried, recipient }) =>
-        recipient.state === 'queued' && !isUntried && failure.cause !== 'login',
+      ({ failure, hadItsChance, recipient }) =>
+        recipient.state === 'queued' && hadItsChance && failure.cause !== 'login',
     );
     const taken = ending.length > 0 ? spool.load(id) : undefined;
     if (taken?.kind !== 'message') return;
@@ -161,9 +172,10 @@ export class MessageActions {
     log('expired', { id, to: [...gone].map(({ address }) => address) });
     for (const _ of gone) counters.add('bounced', 'expired');
     await this.#change(id, async (record) => {
-      const { left, dsnRecipients, discarded } = applyVerdicts(record, verdicts, false);
-      this.#tellDiscarded(id, discarded);
-      return this.#told(taken, record, left, dsnRecipients, null);
+      const attempt = { tellsSender: false, now: this.#options.wall() };
+      const settlement = applyVerdicts(record, verdicts, attempt);
+      this.#tellDiscarded(id, settlement.discarded);
+      return this.#told(taken, record, settlement, null);
     });
     queue.renew(id);
   }
@@ -180,7 +192,7 @@ export class MessageActions {
       .filter(({ recipient: { state, notify } }) => state === 'queued' && notifyWants(notify, 'delay'))
       .map(({ recipient, failure }): DsnRecipient => ({ kind: 'delay', recipient, failure }));
     await this.#change(id, async (now) => {
-      const told = await this.#told(taken, now, now.recipients, dsnRecipients, null);
+      const told = await this.#told(taken, now, { left: now.recipients, dsnRecipients }, null);
       return { ...told, record: { ...now, warned: true } };
     });
   }
@@ -198,15 +210,16 @@ export class MessageActions {
   async #told(
     taken: Loaded & { kind: 'message' },
     record: QueueRecord,
-    left: readonly Recipient[],
-    dsnRecipients: readonly DsnRecipient[],
+    { left, dsnRecipients }: Pick<Settlement, 'left' | 'dsnRecipients'>,
     hop: string | null,
   ): Promise<Changed> {
-    const { policy, clock } = this.#options;
-    const changed = left.length === record.recipients.length ? record : { ...record, recipients: left };
+    const { policy, wall } = this.#options;
+    const isSame =
+      left.length === record.recipients.length && left.every((one, at) => one === record.recipients[at]);
+    const changed = isSame ? record : { ...record, recipients: left };
     const reporting: Reporting = {
       hostname: policy.hostname,
-      now: clock(),
+      now: wall(),
       hop,
       willRetryUntil: taken.record.receivedAt + policy.queue.expireAfterSeconds * 1000,
     };

@@ -11,7 +11,7 @@ const forever = () => new Promise<never>(() => undefined);
 function rig() {
   const delivered: string[] = [];
   const queues = new DestinationQueues({
-    limits: { concurrent: 20, perMinute: null },
+    terms: { concurrent: 20, paces: undefined },
     clock: () => 1_000_000,
     deliver: async (queue, { id }) => {
       if (id.startsWith('hang')) await forever();
@@ -24,7 +24,8 @@ function rig() {
   const add = (name: string, count: number, ids = name) => {
     const hops = [hopTo(25, { host: name })];
     const queue = queues.to({ kind: 'hops', key: name, name, rule: 'a route', hops });
-    for (let index = 0; index < count; index++) queue.add({ id: `${ids} ${index}`.padEnd(16), attempts: 0 });
+    for (let index = 0; index < count; index++)
+      queue.add({ id: `${ids} ${index}`.padEnd(16), share: 'configured', due: 1 });
     queues.pump(queue);
   };
   const arrived = async (count: number) => {

@@ -1,59 +1,66 @@
 /**
- * All destinations that something waits for (queue.ts): begins what may begin, within the bound over all, and wakes up
- * for what is due later. A destination that nothing waits for is forgotten, so that many domains cost nothing.
+ * All destinations that something waits for (destinationqueue.ts): begins what may begin, within the bounds over all, and wakes up
+ * for what is due later. A destination that nothing waits for is forgotten, so that many domains cost nothing; that it
+ * answers stays known for a while.
  */
 
 import type { Failure } from '#crds/failure.ts';
 import type { Destination } from '../delivery/courier.ts';
-import type { DestinationLimits, Standing } from './destinationqueue.ts';
-import { DestinationQueue } from './destinationqueue.ts';
+import { DestinationQueue, type DestinationTerms } from './destinationqueue.ts';
+import { type Share, Slots, type Standing } from './slots.ts';
 import type { Waiting } from './waiting.ts';
+import { Wakeups } from './wakeups.ts';
 
-/** Over all destinations: bounds memory and descriptors. */
-const CONCURRENT = 400;
-/**
- * How many of these may be to destinations that do not answer (yet) when another one begins: any number of them may
- * hang, so there is always room for those that answer, and long for the first delivery to one that is new.
- */
-const UNPROVEN: Readonly<Record<Exclude<Standing, 'proven'>, number>> = { first: 300, further: 100 };
+/** Destinations that answered last and have nothing to do. */
+const REMEMBERED = 1_000;
 
 export interface DestinationQueuesDeps {
-  readonly limits: DestinationLimits;
+  readonly terms: DestinationTerms;
   readonly clock: () => number;
   /** Never rejects. */
   readonly deliver: (queue: DestinationQueue, waiting: Waiting) => Promise<void>;
 }
 
+/** In the order in which they are asked when a slot is free. */
+const SLOTS: readonly { readonly share: Share; readonly standing: Standing }[] = (
+  ['configured', 'other'] as const
+).flatMap((share) => (['first', 'further', 'proven'] as const).map((standing) => ({ share, standing })));
+
 export class DestinationQueues {
-  readonly #options: DestinationQueuesDeps;
+  readonly #deps: DestinationQueuesDeps;
   readonly #queues = new Map<string, DestinationQueue>();
-  readonly #timers = new Map<DestinationQueue, NodeJS.Timeout>();
-  /** Those that could begin a delivery but for the bounds over all, in the order in which they are asked again. */
-  readonly #blocked = {
-    first: new Set<DestinationQueue>(),
-    further: new Set<DestinationQueue>(),
-    proven: new Set<DestinationQueue>(),
-  };
+  readonly #slots = new Slots();
+  readonly #wakeups: Wakeups<DestinationQueue>;
+  /** Those that could begin a delivery but for a slot, by the slot, in the order in which they are asked again. */
+  readonly #blocked = SLOTS.map((slot) => ({ ...slot, queues: new Set<DestinationQueue>() }));
+  /** How often those answered that are idle now, the longest ago first. */
+  readonly #answers = new Map<string, number>();
   /** Deliveries under way, by message: each of its destinations has one. */
   readonly #delivering = new Map<string, number>();
-  #inFlight = 0;
-  #unproven = 0;
   #stopped = false;
 
-  constructor(options: DestinationQueuesDeps) {
-    this.#options = options;
+  constructor(deps: DestinationQueuesDeps) {
+    this.#deps = deps;
+    this.#wakeups = new Wakeups(deps.clock, (queue) => this.pump(queue));
   }
 
   /** Deliveries under way. */
   get inFlight(): number {
-    return this.#inFlight;
+    return this.#slots.inUse;
+  }
+
+  /** Destinations that wait for nothing but a slot. */
+  get blocked(): number {
+    return new Set(this.#blocked.flatMap(({ queues }) => [...queues])).size;
   }
 
   to(destination: Destination): DestinationQueue {
-    const known = this.#queues.get(destination.key);
+    const { key } = destination;
+    const known = this.#queues.get(key);
     if (known) return known;
-    const queue = new DestinationQueue(destination, this.#options.limits);
-    this.#queues.set(destination.key, queue);
+    const queue = new DestinationQueue(destination, this.#deps.terms, this.#answers.get(key));
+    this.#answers.delete(key);
+    this.#queues.set(key, queue);
     return queue;
   }
 
@@ -73,40 +80,39 @@ export class DestinationQueues {
   }
 
   /** Tries what `wanted` names now, whatever pause its destination has. */
-  hurry(wanted: (id: string) => boolean): void {
-    for (const queue of [...this.#queues.values()]) if (queue.hurry(wanted)) this.pump(queue);
+  hurry(wanted: (id: string, destination: Destination, failure?: Failure) => boolean): void {
+    for (const queue of [...this.#queues.values()])
+      if (queue.hurry((id, failure) => wanted(id, queue.destination, failure))) this.pump(queue);
   }
 
   /** Begins nothing more. */
   stop(): void {
     this.#stopped = true;
-    for (const timer of this.#timers.values()) clearTimeout(timer);
+    this.#wakeups.stop();
   }
 
   /** Begins what may begin now, and wakes up for what is due later. */
   pump(queue: DestinationQueue): void {
     if (this.#stopped) return;
-    this.#unblock(queue);
-    const now = this.#options.clock();
-    while (this.#hasRoomFor(queue.standing)) {
-      const waiting = queue.begin(now);
+    const now = this.#deps.clock();
+    for (;;) {
+      const { standing } = queue;
+      const waiting = queue.begin(now, (share) => this.#slots.hasRoom(share, standing));
       if (!waiting) break;
-      this.#begin(queue, waiting);
+      this.#begin(queue, waiting, standing);
     }
+    this.#unblock(queue);
     if (queue.isIdle) this.#forget(queue);
-    else this.#wakeUp(queue, now);
+    else this.#waitFor(queue, now);
   }
 
-  #begin(queue: DestinationQueue, waiting: Waiting): void {
-    const { id } = waiting;
-    const unproven = queue.standing === 'proven' ? 0 : 1;
-    this.#inFlight += 1;
-    this.#unproven += unproven;
+  #begin(queue: DestinationQueue, waiting: Waiting, standing: Standing): void {
+    const { id, share } = waiting;
+    const giveBack = this.#slots.take(share, standing);
     this.#delivering.set(id, (this.#delivering.get(id) ?? 0) + 1);
-    void this.#options.deliver(queue, waiting).then(() => {
+    void this.#deps.deliver(queue, waiting).then(() => {
       queue.ended(waiting);
-      this.#inFlight -= 1;
-      this.#unproven -= unproven;
+      giveBack();
       const others = (this.#delivering.get(id) ?? 1) - 1;
       if (others > 0) this.#delivering.set(id, others);
       else this.#delivering.delete(id);
@@ -116,41 +122,38 @@ export class DestinationQueues {
     });
   }
 
-  #hasRoomFor(standing: Standing): boolean {
-    if (this.#inFlight >= CONCURRENT) return false;
-    return standing === 'proven' || this.#unproven < UNPROVEN[standing];
-  }
-
   #pumpBlocked(): void {
-    for (const standing of ['first', 'further', 'proven'] as const) {
+    for (const { share, standing, queues } of this.#blocked) {
       // Not over a copy: there may be very many, and mostly the first takes what room there is.
-      for (const blocked of this.#blocked[standing]) {
-        if (!this.#hasRoomFor(standing)) break;
+      for (const blocked of queues) {
+        if (!this.#slots.hasRoom(share, standing)) break;
         this.pump(blocked);
       }
     }
   }
 
   #unblock(queue: DestinationQueue): void {
-    for (const queues of Object.values(this.#blocked)) queues.delete(queue);
+    for (const { queues } of this.#blocked) queues.delete(queue);
   }
 
-  #wakeUp(queue: DestinationQueue, now: number): void {
-    clearTimeout(this.#timers.get(queue));
-    const due = queue.nextLook(now);
-    if (due === undefined) return;
-    if (due <= now) this.#blocked[queue.standing].add(queue);
-    else
-      this.#timers.set(
-        queue,
-        setTimeout(() => this.pump(queue), due - now),
-      );
+  /** For a slot, or for the time at which something is due. */
+  #waitFor(queue: DestinationQueue, now: number): void {
+    const { standing } = queue;
+    const wanted = this.#blocked.filter(
+      (slot) => slot.standing === standing && queue.wantsSlot(slot.share, now),
+    );
+    for (const { queues } of wanted) queues.add(queue);
+    const due = wanted.length === 0 ? queue.nextLook(now) : undefined;
+    if (due === undefined) this.#wakeups.forget(queue);
+    else this.#wakeups.set(queue, due);
   }
 
   #forget(queue: DestinationQueue): void {
-    clearTimeout(this.#timers.get(queue));
-    this.#timers.delete(queue);
-    this.#unblock(queue);
-    this.#queues.delete(queue.destination.key);
+    const { key } = queue.destination;
+    this.#wakeups.forget(queue);
+    this.#queues.delete(key);
+    if (queue.answers > 0) this.#answers.set(key, queue.answers);
+    const [oldest] = this.#answers.keys();
+    if (this.#answers.size > REMEMBERED && oldest !== undefined) this.#answers.delete(oldest);
   }
 }

@@ -1,30 +1,28 @@
 /**
- * Drives the queue: each message's recipients wait at their destinations (queue.ts), a bounded number of deliveries is
- * under way, progress is written after each answer, and a message goes when its last recipient is settled. Delivers at
- * least once. What becomes of a message otherwise (returned, held, removed) is actions.ts.
+ * Drives the queue: each message's recipients wait at their destinations (destinationqueues.ts), a bounded number of
+ * deliveries is under way (deliveries.ts), and what is in the spool is known (spoolscan.ts). Delivers at least once. What
+ * becomes of a message otherwise (returned, held, removed) is actions.ts.
  */
-import { setImmediate as turn } from 'node:timers/promises';
-import { describeFailure, type Failure, makeFailure } from '#crds/failure.ts';
+import { describeFailure } from '#crds/failure.ts';
 import type { Policy } from '#crds/policyfile.ts';
-import type { AttemptResult, Courier, Verdict } from '../delivery/courier.ts';
-import { countVerdict, logVerdict } from '../delivery/deliverylog.ts';
+import type { Courier, Destination } from '../delivery/courier.ts';
 import type { Signer } from '../dkim/signer.ts';
 import type { Log } from '../observe/log.ts';
-import type { QueueRecord, Recipient } from '../spool/record.ts';
+import type { QueueRecord } from '../spool/record.ts';
 import type { Loaded, Spool } from '../spool/spool.ts';
 import { Counters } from '../task/counts.ts';
 import type { QueueFigures } from '../task/messages.ts';
 import { MessageActions, type Prospect } from './actions.ts';
+import { Deliveries, isQueued } from './deliveries.ts';
 import type { DestinationQueue } from './destinationqueue.ts';
 import { DestinationQueues } from './destinationqueues.ts';
-import { batchFor, parcelOf } from './parcel.ts';
+import { Paces } from './paces.ts';
 import { QueueIndex } from './queueindex.ts';
-import { destinationRetryMs, messageRetryMs } from './schedule.ts';
-import type { Waiting } from './waiting.ts';
+import { messageRetryMs } from './schedule.ts';
+import type { Share } from './slots.ts';
+import { SpoolScan } from './spoolscan.ts';
 
 const REPORTED_DESTINATIONS = 10;
-/** Messages taken up at the start before others get their turn. */
-const LISTED_AT_ONCE = 500;
 
 export interface QueueManagerDeps {
   readonly policy: Policy;
@@ -32,7 +30,10 @@ export interface QueueManagerDeps {
   readonly courier: Courier;
   readonly signer: Signer;
   readonly log: Log;
+  /** For all that waits. */
   readonly clock: () => number;
+  /** For ages, and for people. */
+  readonly wall: () => number;
   readonly random: () => number;
 }
 
@@ -40,54 +41,76 @@ export class QueueManager {
   readonly #deps: QueueManagerDeps;
   readonly #queues: DestinationQueues;
   readonly #index = new QueueIndex();
+  readonly #scan: SpoolScan;
   readonly counters = new Counters();
   readonly actions: MessageActions;
   #running = false;
+  /** What was read a moment ago, for the deliveries that begin at once. */
+  #fresh: (Loaded & { kind: 'message' }) | undefined;
 
   constructor(deps: QueueManagerDeps) {
     this.#deps = deps;
-    const { connectionsPerDestination, messagesPerDestinationPerMinute } = deps.policy.outbound.limits;
-    this.#queues = new DestinationQueues({
-      limits: { concurrent: connectionsPerDestination, perMinute: messagesPerDestinationPerMinute },
-      clock: deps.clock,
-      deliver: (queue, waiting) => this.#deliverSafely(queue, waiting),
+    const { spool, policy, clock } = deps;
+    const { connectionsPerDestination, messagesPerDestinationPerMinute: perMinute } = policy.outbound.limits;
+    this.#scan = new SpoolScan({
+      list: (after, atMost) => spool.list(after, atMost),
+      isKnown: (id) => this.#index.has(id),
+      take: (id) => this.renew(id),
+      onError: ({ message }) => deps.log('spool_not_read', { message }),
     });
     this.actions = new MessageActions({ ...deps, counters: this.counters, queue: this });
+    const deliveries = new Deliveries({
+      ...deps,
+      counters: this.counters,
+      actions: this.actions,
+      isRunning: () => this.#running,
+      load: (id) => (this.#fresh?.id === id ? this.#fresh : spool.load(id)),
+      onLost: (id, read) => this.#lost(id, read),
+      onGone: (id) => this.#index.forget(id),
+    });
+    this.#queues = new DestinationQueues({
+      terms: {
+        concurrent: connectionsPerDestination,
+        paces: perMinute === null ? undefined : new Paces(perMinute),
+      },
+      clock,
+      deliver: (queue, waiting) => deliveries.deliver(queue, waiting),
+    });
   }
 
   /** Takes up everything in the spool and begins to deliver. */
   async start(): Promise<void> {
     this.#running = true;
     this.actions.start();
-    const { spool } = this.#deps;
-    for (let ids = spool.list('', LISTED_AT_ONCE); ids.length > 0; ) {
-      for (const id of ids) this.add(id);
-      await turn();
-      ids = this.#running ? spool.list(ids.at(-1), LISTED_AT_ONCE) : [];
-    }
+    await this.#scan.start();
   }
 
-  /** A message that is durable in the spool. */
+  /** Somebody may have left in the spool what nobody told of. */
+  look(): Promise<void> {
+    return this.#scan.look();
+  }
+
+  /** A message that is durable in the spool. One that cannot be read now is found when the spool is looked through. */
   add(id: string): void {
-    if (this.#running && !this.#index.has(id)) this.renew(id);
+    if (!this.#running || this.#index.has(id)) return;
+    try {
+      const loaded = this.#deps.spool.load(id);
+      if (loaded.kind === 'message') {
+        this.#fresh = loaded;
+        this.#enqueue(id, loaded.record);
+      } else this.#lost(id, loaded);
+    } catch (error) {
+      this.#deps.log('spool_not_read', { id, message: (error as Error).message });
+    } finally {
+      this.#fresh = undefined;
+    }
   }
 
   /** Its recipients or its hold changed by other hands: takes it up anew. */
   renew(id: string): void {
     const read = this.#deps.spool.read(id);
-    if (read.kind !== 'message') {
-      this.#lost(id, read);
-      return;
-    }
-    const { record } = read;
-    const queues = record.hold ? new Set<DestinationQueue>() : this.#queuesFor(record);
-    const held = record.hold === true || record.recipients.some(({ state }) => state === 'held');
-    this.#index.put(id, { held, bytes: record.bytes });
-    // What waits for it in other queues is dropped when its turn comes.
-    for (const queue of queues) {
-      if (!queue.isDelivering(id)) queue.add({ id, attempts: 0 });
-      this.#queues.pump(queue);
-    }
+    if (read.kind === 'message') this.#enqueue(id, read.record);
+    else this.#lost(id, read);
   }
 
   /** Those behind `after`, the oldest first, whatever comes and goes meanwhile. */
@@ -100,13 +123,16 @@ export class QueueManager {
   }
 
   prospectOf(id: string, from: string, to: string): Prospect {
-    const destination = this.#deps.courier.route(from, to);
+    const { courier, clock, wall } = this.#deps;
+    const destination = courier.route(from, to);
     const queue = this.#queues.known(destination);
+    const now = clock();
+    const due = queue?.dueOf(id, now);
     return {
       destination: destination.name,
-      due: queue?.dueOf(id, this.#deps.clock()),
+      due: due === undefined ? undefined : wall() + due - now,
       failure: queue?.failureFor(id),
-      isUntried: queue?.isUntried ?? false,
+      hadItsChance: queue?.hadItsChance(id) ?? false,
     };
   }
 
@@ -115,20 +141,24 @@ export class QueueManager {
     this.#queues.hurry(wanted);
   }
 
-  /** What waits for a login, a key or a trust bundle may go now. */
-  materialsChanged(): void {
-    this.hurry(() => true);
+  /** What waits for a login or a trust bundle of these destinations may go now, and what waits for a key to sign with. */
+  materialsChanged(isConcerned: (destination: Destination) => boolean, areKeysNew: boolean): void {
+    this.#queues.hurry(
+      (_, destination, failure) => isConcerned(destination) || (areKeysNew && failure?.cause === 'local'),
+    );
   }
 
   /** Begins nothing more; resolves when what is under way has ended, or at the deadline. */
   async drain(deadlineMs: number): Promise<void> {
     this.#running = false;
+    this.#scan.stop();
     this.actions.stop();
     this.#queues.stop();
     this.#deps.courier.close();
     const end = this.#deps.clock() + deadlineMs;
     while (this.#queues.inFlight > 0 && this.#deps.clock() < end)
       await new Promise((tick) => setTimeout(tick, 10));
+    this.actions.close();
   }
 
   get figures(): QueueFigures {
@@ -145,123 +175,49 @@ export class QueueManager {
       bytes: this.#index.bytes,
       held: this.#index.held + this.#deps.spool.damaged,
       oldest: this.#index.oldest,
+      blockedDestinations: this.#queues.blocked,
       deferrals: deferrals.slice(0, REPORTED_DESTINATIONS),
       loginsRefused: this.#deps.courier.loginsRefused.slice(0, REPORTED_DESTINATIONS),
     };
   }
 
-  #queuesFor({ from, recipients }: QueueRecord): Set<DestinationQueue> {
-    return new Set(recipients.filter(isQueued).map(({ address }) => this.#queueFor(from, address)));
-  }
-
-  #queueFor(from: string, address: string): DestinationQueue {
-    return this.#queues.to(this.#deps.courier.route(from, address));
-  }
-
-  async #deliverSafely(queue: DestinationQueue, waiting: Waiting): Promise<void> {
-    try {
-      await this.#deliver(queue, waiting);
-    } catch (error) {
-      // A bug, or the disk failed to read: the entry is still in the spool, so it waits.
-      const { message } = error as Error;
-      this.#deps.log('delivery_failed', { id: waiting.id, message });
-      this.#putOff(queue, waiting, makeFailure({ cause: 'local', status: '4.3.0', text: message }));
+  #enqueue(id: string, record: QueueRecord): void {
+    const held = record.hold === true || record.recipients.some(({ state }) => state === 'held');
+    this.#index.put(id, { held, bytes: record.bytes });
+    if (record.hold) return;
+    // What waits for it in other queues is dropped when its turn comes.
+    for (const [queue, triedAt] of this.#queuesFor(record)) {
+      if (!queue.isDelivering(id)) this.#wait(queue, id, record, triedAt);
+      this.#queues.pump(queue);
     }
   }
 
-  async #deliver(queue: DestinationQueue, waiting: Waiting): Promise<void> {
-    const { id, tried } = waiting;
-    // Whoever is changing it may take it away.
-    await this.actions.changing(id);
-    const taken = this.#deps.spool.load(id);
-    if (taken.kind !== 'message') return this.#lost(id, taken);
-    const { batch, more } = batchFor(
-      taken.record.recipients.filter(
-        (one) =>
-          isQueued(one) && this.#isFor(queue, taken.record, one) && !tried?.addresses.includes(one.address),
-      ),
-    );
-    // Returned, removed or held by a person in the meantime.
-    if (taken.record.hold) return;
-    if (batch.length === 0) {
-      if (tried) this.#putOff(queue, waiting, tried.failure);
-      return;
+  /** The time at which its recipients there were tried last; undefined where any of them was not. */
+  #queuesFor({ from, recipients }: QueueRecord): Map<DestinationQueue, number | undefined> {
+    const queues = new Map<DestinationQueue, number | undefined>();
+    for (const { address, triedAt } of recipients.filter(isQueued)) {
+      const queue = this.#queues.to(this.#deps.courier.route(from, address));
+      const before = queues.has(queue) ? queues.get(queue) : triedAt;
+      queues.set(
+        queue,
+        triedAt === undefined || before === undefined ? undefined : Math.min(before, triedAt),
+      );
     }
-    const packed = await parcelOf(taken, batch, this.#deps.signer);
-    if (packed.kind === 'failed' && !packed.failure.permanent)
-      return this.#putOff(queue, waiting, packed.failure);
-    const outcome =
-      packed.kind === 'failed'
-        ? refusedByUs(batch, packed.failure)
-        : await this.#deps.courier.deliver(queue.destination, packed.parcel);
-    if (outcome.kind === 'unreachable') return this.#unreachable(queue, waiting, outcome);
-    queue.answered();
-    await this.#settle(queue, taken, batch, outcome);
-    const nowTried = withDeferred(tried, batch, outcome);
-    if (more) queue.add(nowTried ? { ...waiting, tried: nowTried } : waiting);
-    else if (nowTried) this.#putOff(queue, waiting, nowTried.failure);
+    return queues;
   }
 
-  #isFor(queue: DestinationQueue, { from }: QueueRecord, { address }: Recipient): boolean {
-    return this.#deps.courier.route(from, address).key === queue.destination.key;
-  }
-
-  /** Everything for this destination waits. */
-  #unreachable(
-    queue: DestinationQueue,
-    waiting: Waiting,
-    outcome: AttemptResult & { kind: 'unreachable' },
-  ): void {
-    const { clock, random, log } = this.#deps;
-    // A drain ends attempts that had not begun to send: no fault of the destination, and nothing to tell.
-    if (!this.#running) return;
-    const { hadSession, failure } = outcome;
-    const now = clock();
-    const attempts = waiting.attempts + (hadSession ? 1 : 0);
-    // Many wrong logins in a row may lock an account.
-    const retryMs = failure.cause === 'login' ? messageRetryMs : destinationRetryMs;
-    queue.unreachable({ ...waiting, attempts }, failure, {
-      pauseMs: (failures) => retryMs(failures, random()),
-      due: hadSession ? now + messageRetryMs(attempts, random()) : undefined,
-      now,
-    });
-    const { name, rule, kind } = queue.destination;
-    this.counters.add('deferred', `${kind},destination`);
-    log('deferred', {
-      id: waiting.id,
-      destination: name,
-      rule,
-      cause: failure.cause,
-      reason: describeFailure(failure),
-      failures: queue.failures,
-    });
-  }
-
-  /** Reports and writes each verdict. */
-  async #settle(
-    queue: DestinationQueue,
-    taken: Loaded & { kind: 'message' },
-    batch: readonly Recipient[],
-    { hop, tls, verdicts, tellsSender, passedOver }: AttemptResult & { kind: 'answered' },
-  ): Promise<void> {
-    const { id } = taken;
-    const { rule, kind } = queue.destination;
-    if (passedOver.length > 0)
-      this.#deps.log('passed_over', { id, hop, rule, reasons: passedOver.map(describeFailure) });
-    verdicts.forEach((verdict, index) => {
-      countVerdict(this.counters, verdict, kind);
-      logVerdict(this.#deps.log, verdict, { id, to: batch[index]?.address ?? '', hop, rule, tls });
-    });
-    if (verdicts.some((verdict) => verdict.kind === 'delivered'))
-      this.counters.observe('delivery_seconds', (this.#deps.clock() - taken.record.receivedAt) / 1000);
-    const isGone = await this.actions.settle(taken, batch, { verdicts, tellsSender, hop });
-    if (isGone) this.#index.forget(id);
-  }
-
-  #putOff(queue: DestinationQueue, { id, attempts }: Waiting, failure: Failure): void {
-    const { clock, random } = this.#deps;
-    const due = clock() + messageRetryMs(attempts + 1, random());
-    queue.putOff({ id, attempts: attempts + 1 }, due, failure);
+  /** Due now, or where it was tried before when its age says so. */
+  #wait(queue: DestinationQueue, id: string, { from, receivedAt }: QueueRecord, triedAt?: number): void {
+    const { clock, wall, random } = this.#deps;
+    const share: Share = queue.destination.kind === 'hops' && from !== '' ? 'configured' : 'other';
+    let leftMs = 0;
+    if (triedAt !== undefined) {
+      const triedMs = Math.max(0, triedAt - receivedAt);
+      queue.learnAway(triedMs);
+      // Whatever became of the wall clock since.
+      leftMs = Math.max(0, messageRetryMs(triedMs, random()) - Math.max(0, wall() - triedAt));
+    }
+    queue.add({ id, share, due: clock() + leftMs });
   }
 
   /** An entry that is gone, or cannot be read and is set aside for a person. */
@@ -272,32 +228,4 @@ export class QueueManager {
     log('set_aside', { id, reason: read.message });
     spool.setAside(id).catch((error: Error) => log('set_aside_failed', { id, message: error.message }));
   }
-}
-
-function refusedByUs(batch: readonly Recipient[], failure: Failure): AttemptResult {
-  const verdicts = batch.map((): Verdict => ({ kind: 'failed', failure }));
-  const hop = 'this relay';
-  return { kind: 'answered', hop, verdicts, tls: null, tellsSender: false, passedOver: [] };
-}
-
-function withDeferred(
-  tried: Waiting['tried'],
-  batch: readonly Recipient[],
-  { verdicts }: AttemptResult & { kind: 'answered' },
-): Waiting['tried'] {
-  const deferred = batch.flatMap(({ address }, index) => {
-    const verdict = verdicts[index];
-    const waits = verdict?.kind === 'failed' && !verdict.failure.permanent;
-    return waits ? [{ address, failure: verdict.failure }] : [];
-  });
-  const [first] = deferred;
-  if (!first) return tried;
-  return {
-    addresses: [...(tried?.addresses ?? []), ...deferred.map(({ address }) => address)],
-    failure: first.failure,
-  };
-}
-
-function isQueued({ state }: Recipient): boolean {
-  return state === 'queued';
 }

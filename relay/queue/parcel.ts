@@ -9,6 +9,7 @@ import type { Signer } from '../dkim/signer.ts';
 import { beyondAscii } from '../headers/beyondascii.ts';
 import type { Recipient } from '../spool/record.ts';
 import type { Loaded } from '../spool/spool.ts';
+import type { Round } from './waiting.ts';
 
 /** Next hops commonly take a hundred recipients at once (RFC 5321 section 4.5.3.1.8). */
 const RECIPIENTS_AT_ONCE = 100;
@@ -17,13 +18,18 @@ type LoadedMessage = Loaded & { kind: 'message' };
 
 export type Packed = { kind: 'parcel'; parcel: Parcel } | { kind: 'failed'; failure: Failure };
 
-/** The first recipients, as many as may share a transaction. */
-export function batchFor(recipients: readonly Recipient[]): { batch: Recipient[]; more: boolean } {
-  const batch = recipients.slice(0, RECIPIENTS_AT_ONCE);
-  return { batch, more: batch.length < recipients.length };
+/** Those that go next: as many as may share a transaction, and then those that go alone, one by one. */
+export function chooseBatch(
+  recipients: readonly Recipient[],
+  round: Round | undefined,
+): { batch: Recipient[]; more: boolean } {
+  const open = recipients.filter(({ address }) => !round?.deferred.includes(address));
+  const together = open.filter(({ address }) => !round?.alone.includes(address));
+  const batch = together.length > 0 ? together.slice(0, RECIPIENTS_AT_ONCE) : open.slice(0, 1);
+  return { batch, more: batch.length < open.length };
 }
 
-export async function parcelOf(
+export async function packParcel(
   message: LoadedMessage,
   batch: readonly Recipient[],
   sign: Signer,

@@ -13,11 +13,11 @@ export interface Settlement {
   readonly discarded: readonly Recipient[];
 }
 
-/** `verdicts` by address; recipients without one are left alone. */
+/** `verdicts` by address, of an attempt at the time `now`; recipients without one are left alone. */
 export function applyVerdicts(
   { from, recipients }: QueueRecord,
   verdicts: ReadonlyMap<string, Verdict>,
-  tellsSender: boolean,
+  { tellsSender, now }: { readonly tellsSender: boolean; readonly now: number },
 ): Settlement {
   const left: Recipient[] = [];
   const dsnRecipients: DsnRecipient[] = [];
@@ -25,12 +25,48 @@ export function applyVerdicts(
   for (const recipient of recipients) {
     const verdict = recipient.state === 'queued' ? verdicts.get(recipient.address) : undefined;
     const wants = (kind: ReportKind) => from !== '' && notifyWants(recipient.notify, kind);
-    if (verdict?.kind === 'delivered') {
+    if (!verdict) left.push(recipient);
+    else if (verdict.kind === 'delivered') {
       if (!tellsSender && wants('success-relayed'))
         dsnRecipients.push({ kind: 'success-relayed', recipient, reply: verdict.reply });
-    } else if (!verdict?.failure.permanent) left.push(recipient);
+    } else if (!verdict.failure.permanent) left.push({ ...recipient, triedAt: now });
     else if (wants('failure')) dsnRecipients.push({ kind: 'failure', recipient, failure: verdict.failure });
     else discarded.push(recipient);
   }
   return { left, dsnRecipients, discarded };
+}
+
+export interface Sorted {
+  readonly verdicts: readonly Verdict[];
+  /** For each recipient: refused because of the others, it is tried in a transaction of its own. */
+  readonly alone: readonly boolean[];
+}
+
+/**
+ * A next hop that takes only so many recipients at once may say 552 to the others (RFC 5321 section 4.5.3.1.10), or
+ * 5.5.3 (RFC 3463). By itself a recipient that is refused so is refused for good; so is one whose mailbox is full.
+ */
+export function sortTooMany(verdicts: readonly Verdict[]): Sorted {
+  const alone = verdicts.map((verdict, index) => {
+    const isAfterAccepted = verdicts.slice(0, index).some(isAccepted);
+    return verdicts.length > 1 && isTooMany(verdict, isAfterAccepted);
+  });
+  return { alone, verdicts: verdicts.map((verdict, index) => (alone[index] ? waiting(verdict) : verdict)) };
+}
+
+function isTooMany(verdict: Verdict, isAfterAccepted: boolean): boolean {
+  if (verdict.kind === 'delivered' || !verdict.failure.permanent || isAccepted(verdict)) return false;
+  const { status, reply } = verdict.failure;
+  return status === '5.5.3' || (isAfterAccepted && reply?.code === 552 && status === '5.0.0');
+}
+
+/** Its RCPT was taken, whatever became of the message. */
+function isAccepted(verdict: Verdict): boolean {
+  return verdict.kind === 'delivered' || !verdict.failure.command?.startsWith('RCPT');
+}
+
+function waiting(verdict: Verdict): Verdict {
+  return verdict.kind === 'delivered'
+    ? verdict
+    : { kind: 'failed', failure: { ...verdict.failure, permanent: false } };
 }

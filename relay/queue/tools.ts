@@ -1,6 +1,6 @@
 /**
  * What a person can ask of the queue, as data: list, show, hold, release, retry, remove. The command speaks to it over
- * a local socket (serve/control.ts). Nothing here changes a message while it is being delivered.
+ * a local socket (control.ts). Nothing here changes a message while it is being delivered.
  */
 import type { Readable } from 'node:stream';
 import { describeFailure } from '#crds/failure.ts';

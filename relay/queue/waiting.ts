@@ -1,92 +1,112 @@
 /**
- * The deliveries that wait for one destination: those that are due, the oldest first, and those that were put off,
- * by the time they are due again, with the reason. Holds ids, each once, so that a long queue costs little memory. No
- * clock of its own.
+ * Deliveries that wait: those that are due, the oldest first, and those that were put off, by the time they are due
+ * again, with the reason. Holds ids, each once; a few of them, or very many, cost little memory each. No clock of its
+ * own.
  */
 import type { Failure } from '#crds/failure.ts';
 import { IdTable } from './idtable.ts';
+import type { Share } from './slots.ts';
 
 export interface Waiting {
   readonly id: string;
-  /** Deferrals so far. */
-  readonly attempts: number;
-  /** Why it was put off last. */
+  readonly share: Share;
+  /** It may go from then on. */
+  readonly due: number;
+  /** Why it was put off last, where it was since this process began. */
   readonly failure?: Failure;
-  /** Recipients that were put off in this round: the others have their turn first. */
-  readonly tried?: { readonly addresses: readonly string[]; readonly failure: Failure };
+  /** What the round that is under way has shown of its recipients. */
+  readonly round?: Round;
 }
 
-interface Later {
-  readonly waiting: Waiting;
-  readonly due: number;
+export interface Round {
+  /** Put off: the others have their turn first. */
+  readonly deferred: readonly string[];
+  /** Why. */
+  readonly failure?: Failure;
+  /** Refused because of the others: each goes in a transaction of its own. */
+  readonly alone: readonly string[];
 }
+
+/** So many are found without an index, and need no table. */
+const FEW = 8;
 
 export class WaitingMessages {
-  /** With the deferrals of each; all that is known of them. */
-  readonly #ready = new IdTable();
+  readonly #share: Share;
   /** By the time at which they are due. */
-  #later: Later[] = [];
-  readonly #laterById = new Map<string, Later>();
+  #later: Waiting[] = [];
+  /** Of these, by id, where they are more than a few. */
+  #laterById: Map<string, Waiting> | undefined;
+  /** Since when they are due; all that is known of them. */
+  #ready: IdTable | undefined;
+
+  constructor(share: Share) {
+    this.#share = share;
+  }
 
   get size(): number {
-    return this.#ready.size + this.#later.length;
+    return (this.#ready?.size ?? 0) + this.#later.length;
   }
 
-  /** It is due now. */
+  /** Once, whatever comes again. */
   add(waiting: Waiting): void {
-    const { id, attempts, failure, tried } = waiting;
-    if (this.#has(id)) return;
-    if (failure === undefined && tried === undefined) this.#ready.set(id, attempts);
-    else this.#insert({ waiting, due: 0 });
+    const { id, due, failure, round } = waiting;
+    if (this.has(id)) return;
+    const isReady = failure === undefined && round === undefined;
+    if (isReady && (this.#hasReady || this.#later.length >= FEW)) this.#addReady(id, due);
+    else this.#insert(waiting);
   }
 
-  /** Puts a delivery off until `due`. */
-  putOff(waiting: Waiting, due: number): void {
-    if (!this.#has(waiting.id)) this.#insert({ waiting, due });
+  has(id: string): boolean {
+    return this.#find(id) !== undefined || this.#ready?.has(id) === true;
   }
 
   /** The next delivery that is due at `now`, oldest deferral first, or undefined. */
   next(now: number): Waiting | undefined {
     const first = this.#later[0];
-    if (!first || first.due > now) return this.#nextReady();
+    if (!first || first.due > now) return this.#nextReady(now);
     this.#later.shift();
-    this.#laterById.delete(first.waiting.id);
-    return first.waiting;
+    this.#laterById?.delete(first.id);
+    if (this.#later.length === 0) this.#laterById = undefined;
+    return first;
   }
 
-  /** When the next delivery is due: `now` where one is ready, undefined where none waits. */
+  /** When the next delivery is due: `now` where one is, undefined where none waits. */
   nextDue(now: number): number | undefined {
-    return this.#ready.size > 0 ? now : this.#later[0]?.due;
+    return this.#hasReady ? now : this.#later[0] && Math.max(this.#later[0].due, now);
   }
 
-  /** When this delivery is due; undefined where it does not wait here. */
-  dueOf(id: string, now: number): number | undefined {
-    const later = this.#laterById.get(id);
-    if (later) return Math.max(later.due, now);
-    return this.#ready.has(id) ? now : undefined;
-  }
-
-  /** Why this delivery was put off, where it waits here and was. */
-  failureOf(id: string): Failure | undefined {
-    return this.#laterById.get(id)?.waiting.failure;
+  /** This delivery, where it waits here. */
+  get(id: string): Waiting | undefined {
+    const due = this.#ready?.get(id);
+    return due === undefined ? this.#find(id) : { id, due, share: this.#share };
   }
 
   /** Those that `wanted` names are due at once, before all others that were put off; true where there are any. */
-  hurry(wanted: (id: string) => boolean): boolean {
-    const isWanted = ({ waiting: { id } }: Later) => wanted(id);
-    const hurried = this.#later.filter(isWanted).map(({ waiting }) => ({ waiting, due: 0 }));
-    for (const later of hurried) this.#laterById.set(later.waiting.id, later);
-    this.#later = [...hurried, ...this.#later.filter((later) => !isWanted(later))];
-    return hurried.length > 0 || this.#ready.ids().some(wanted);
+  hurry(wanted: (id: string, failure?: Failure) => boolean): boolean {
+    const isWanted = ({ id, failure }: Waiting) => wanted(id, failure);
+    const hurried = this.#later.filter(isWanted).map((waiting) => ({ ...waiting, due: 0 }));
+    for (const waiting of hurried) this.#laterById?.set(waiting.id, waiting);
+    this.#later = [...hurried, ...this.#later.filter((waiting) => !isWanted(waiting))];
+    return hurried.length > 0 || this.#ready?.ids().some((id) => wanted(id)) === true;
   }
 
-  #has(id: string): boolean {
-    return this.#laterById.has(id) || this.#ready.has(id);
+  get #hasReady(): boolean {
+    return this.#ready !== undefined && this.#ready.size > 0;
   }
 
-  #insert(later: Later): void {
-    this.#laterById.set(later.waiting.id, later);
-    this.#later.splice(this.#placeOf(later.due), 0, later);
+  #addReady(id: string, since: number): void {
+    this.#ready ??= new IdTable();
+    this.#ready.set(id, since);
+  }
+
+  #find(id: string): Waiting | undefined {
+    return this.#laterById ? this.#laterById.get(id) : this.#later.find((waiting) => waiting.id === id);
+  }
+
+  #insert(waiting: Waiting): void {
+    this.#later.splice(this.#placeOf(waiting.due), 0, waiting);
+    if (this.#laterById) this.#laterById.set(waiting.id, waiting);
+    else if (this.#later.length > FEW) this.#laterById = new Map(this.#later.map((one) => [one.id, one]));
   }
 
   /** Behind those that are due no later. */
@@ -100,9 +120,9 @@ export class WaitingMessages {
     return low;
   }
 
-  #nextReady(): Waiting | undefined {
-    const id = this.#ready.next();
+  #nextReady(now: number): Waiting | undefined {
+    const id = this.#ready?.next();
     if (id === undefined) return undefined;
-    return { id, attempts: this.#ready.take(id) ?? 0 };
+    return { id, due: this.#ready?.take(id) ?? now, share: this.#share };
   }
 }

@@ -14,7 +14,7 @@ import { QueueManager } from '../queue/manager.ts';
 import { QueueTools } from '../queue/tools.ts';
 import { oldestUnanswered, Spool } from '../spool/spool.ts';
 import { Task } from '../task/bootstrap.ts';
-import { wall } from '../task/clock.ts';
+import { monotonic, wall } from '../task/clock.ts';
 import type { FromRouter, ToRouter } from '../task/messages.ts';
 import { QueueTeller } from '../task/queueteller.ts';
 
@@ -44,12 +44,13 @@ task.serve({
   configure,
   start,
   materials: ({ materials }) => {
-    router?.courier.useMaterials(materials);
-    router?.signer.use(materials);
-    router?.manager.materialsChanged();
+    if (!router) return;
+    const isConcerned = router.courier.useMaterials(materials);
+    const areKeysNew = router.signer.use(materials);
+    router.manager.materialsChanged(isConcerned, areKeysNew);
   },
   entered: ({ ids }) => enter(ids),
-  look: () => enter(router?.spool.list() ?? []),
+  look,
   drain: ({ deadlineMs }) => task.leave(() => drain(deadlineMs)),
 });
 
@@ -67,7 +68,7 @@ function configure({ policy, materials, stateDir }: Extract<ToRouter, { kind: 'c
     onRecovered: (recovered) => {
       log('spool_recovered', { ...recovered });
       // What was entered meanwhile, and reports whose writing was not seen to succeed.
-      setImmediate(() => enter(router?.spool.list() ?? []));
+      setImmediate(look);
     },
   });
   const tracer = traceOf(policy.trace, lineWriter(1), wall);
@@ -75,7 +76,9 @@ function configure({ policy, materials, stateDir }: Extract<ToRouter, { kind: 'c
   const signer = new DkimSigner(policy, materials, log);
   const sign: DkimSigner['sign'] = (message) => signer.sign(message);
   const { random } = Math;
-  const manager = new QueueManager({ policy, spool, courier, signer: sign, log, clock: wall, random });
+  // Whole milliseconds cost less memory.
+  const clock = () => Math.round(monotonic());
+  const manager = new QueueManager({ policy, spool, courier, signer: sign, log, clock, wall, random });
   router = { manager, courier, signer, spool, stateDir };
 }
 
@@ -96,6 +99,10 @@ function enter(ids: readonly string[]): void {
   for (const id of ids) router?.manager.add(id);
   // Whoever took them has counted them, and hears of it even where they are gone by the next time.
   teller.forget();
+}
+
+function look(): void {
+  void router?.manager.look().then(() => teller.forget());
 }
 
 function tell(): void {

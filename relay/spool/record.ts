@@ -17,6 +17,8 @@ export interface Recipient {
   readonly notify?: readonly string[];
   /** The address as the sender first had it, "rfc822;..." (RFC 3461 section 4.2). */
   readonly orcpt?: string;
+  /** When it was put off last, in milliseconds since the epoch; absent: it was not. */
+  readonly triedAt?: number;
 }
 
 export interface Envelope {

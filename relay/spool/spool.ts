@@ -125,14 +125,15 @@ export class Spool {
     return bytes ? decodeRecord(bytes) : { kind: 'gone' };
   }
 
-  /** A message with its body, which was found whole. */
+  /** A message with its body, which was found whole: by one read of the store. */
   load(id: string): Loaded {
-    const read = this.read(id);
-    if (read.kind !== 'message') return read;
-    const { record } = read;
-    const body = this.#bodyOf(id, record);
+    const row = this.#store.read(({ messages }) => messages.get(id));
+    if (!row) return { kind: 'gone' };
+    const decoded = decodeRecord(row.record);
+    if (decoded.kind !== 'message') return decoded;
+    const body = this.#bodyOf(id, decoded.record, row.body);
     return body
-      ? { ...read, id, ...body }
+      ? { ...decoded, id, ...body }
       : { kind: 'damaged', message: 'the body is missing, cut short or altered' };
   }
 
@@ -199,7 +200,8 @@ export class Spool {
     for (const id of this.listDamaged()) {
       const bytes = this.#store.read(({ damaged }) => damaged.get(id));
       const decoded = bytes && decodeRecord(bytes);
-      if (!bytes || decoded?.kind !== 'message' || !this.#bodyOf(id, decoded.record)) continue;
+      if (!bytes || decoded?.kind !== 'message' || !this.#bodyOf(id, decoded.record, this.#storedBody(id)))
+        continue;
       await this.#store.write(({ records, damaged }) => {
         damaged.remove(id);
         records.put(id, bytes);
@@ -237,15 +239,15 @@ export class Spool {
     return this.#store.read(({ records, damaged }) => records.get(id) ?? damaged.get(id)) !== undefined;
   }
 
-  /** Undefined where the body is not whole. */
-  #bodyOf(id: string, record: QueueRecord): Body | undefined {
-    return record.body === 'file' ? this.#files.find(id, record) : this.#inlineOf(id, record);
+  #storedBody(id: string): Buffer | undefined {
+    return this.#store.read(({ bodies }) => bodies.get(id));
   }
 
-  #inlineOf(id: string, { crc }: QueueRecord): Body | undefined {
-    const whole = this.#store.read(({ bodies }) => bodies.get(id));
-    if (!whole || crc32(whole) !== crc) return undefined;
-    return { open: () => Readable.from([whole], { objectMode: false }), pieces: () => whole };
+  /** Undefined where the body is not whole; `stored` is what the store has of it. */
+  #bodyOf(id: string, record: QueueRecord, stored: Buffer | undefined): Body | undefined {
+    if (record.body === 'file') return this.#files.find(id, record);
+    if (!stored || crc32(stored) !== record.crc) return undefined;
+    return { open: () => Readable.from([stored], { objectMode: false }), pieces: () => stored };
   }
 }
 

@@ -5,7 +5,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
 export const TABLE_NAMES = ['records', 'bodies', 'damaged'] as const;
 export type TableName = (typeof TABLE_NAMES)[number];
 
-export type Tables = { readonly [Name in TableName]: Table };
+export type Tables = { readonly [Name in TableName]: Table } & { readonly messages: Messages };
 
 /** As SQL has it. */
 const ALL = -1;
@@ -27,7 +27,7 @@ class Table {
 
   get(key: string): Buffer | undefined {
     const row = this.#get.get(key) as { value: Uint8Array } | undefined;
-    return row && Buffer.from(row.value.buffer, row.value.byteOffset, row.value.byteLength);
+    return row && bufferOf(row.value);
   }
 
   /** Only inside a transaction, as `remove`. */
@@ -49,6 +49,28 @@ class Table {
   }
 }
 
+/** A record and the body beside it, found by one statement. */
+class Messages {
+  readonly #get: StatementSync;
+
+  constructor(database: DatabaseSync) {
+    this.#get = database.prepare(
+      `SELECT records.value AS record, bodies.value AS body FROM records
+       LEFT JOIN bodies ON bodies.key = records.key WHERE records.key = ?`,
+    );
+  }
+
+  /** `body` is undefined where it is a file, or missing. */
+  get(key: string): { record: Buffer; body: Buffer | undefined } | undefined {
+    const row = this.#get.get(key) as { record: Uint8Array; body: Uint8Array | null } | undefined;
+    return row && { record: bufferOf(row.record), body: row.body === null ? undefined : bufferOf(row.body) };
+  }
+}
+
+function bufferOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength);
+}
+
 /** Makes those that are not there. */
 export function openTables(database: DatabaseSync): Tables {
   for (const name of TABLE_NAMES)
@@ -57,5 +79,6 @@ export function openTables(database: DatabaseSync): Tables {
     records: new Table(database, 'records'),
     bodies: new Table(database, 'bodies'),
     damaged: new Table(database, 'damaged'),
+    messages: new Messages(database),
   };
 }

@@ -69,6 +69,7 @@ export function podStatusOf(known: Known): Omit<PodStatus, 'revision'> {
       held: queue.held,
       oldestSeconds:
         queue.oldest === null ? null : Math.max(0, Math.round((now.getTime() - queue.oldest) / 1000)),
+      blockedDestinations: queue.blockedDestinations ?? 0,
       deferrals: [...queue.deferrals],
       loginsRefused: [...queue.loginsRefused, ...listeners.loginsRefused],
     },

@@ -100,6 +100,8 @@ export interface QueueFigures {
   readonly held: number;
   /** Milliseconds since the epoch at which the oldest message was received. */
   readonly oldest: number | null;
+  /** Destinations that wait for nothing but a free slot: deliveries over all are bounded. */
+  readonly blockedDestinations?: number;
   readonly deferrals: readonly {
     readonly destination: string;
     readonly cause: FailureCause;

@@ -1,0 +1,211 @@
+/**
+ * One delivery of a message to one of its destinations: loads it, gives it to the courier, writes what each recipient
+ * was answered, and says when it is tried again. When a delivery begins is destinationqueues.ts.
+ */
+import { describeFailure, type Failure, makeFailure } from '#crds/failure.ts';
+import type { AttemptResult, Courier, Verdict } from '../delivery/courier.ts';
+import { countVerdict, logVerdict } from '../delivery/deliverylog.ts';
+import type { Signer } from '../dkim/signer.ts';
+import type { Log } from '../observe/log.ts';
+import type { QueueRecord, Recipient } from '../spool/record.ts';
+import type { Loaded } from '../spool/spool.ts';
+import type { Counters } from '../task/counts.ts';
+import type { MessageActions } from './actions.ts';
+import type { DestinationQueue } from './destinationqueue.ts';
+import { chooseBatch, packParcel } from './parcel.ts';
+import { destinationRetryMs, loginRetryMs, messageRetryMs } from './schedule.ts';
+import { sortTooMany } from './settlement.ts';
+import type { Round, Waiting } from './waiting.ts';
+
+type LoadedMessage = Loaded & { kind: 'message' };
+type Answered = AttemptResult & { kind: 'answered' };
+
+export interface DeliveriesDeps {
+  readonly courier: Courier;
+  readonly signer: Signer;
+  readonly log: Log;
+  readonly clock: () => number;
+  readonly wall: () => number;
+  readonly random: () => number;
+  readonly counters: Counters;
+  readonly actions: MessageActions;
+  readonly isRunning: () => boolean;
+  /** What is read of it just now, or reads it. */
+  readonly load: (id: string) => Loaded;
+  readonly onLost: (id: string, read: Exclude<Loaded, { kind: 'message' }>) => void;
+  readonly onGone: (id: string) => void;
+}
+
+export class Deliveries {
+  readonly #deps: DeliveriesDeps;
+
+  constructor(deps: DeliveriesDeps) {
+    this.#deps = deps;
+  }
+
+  /** Never rejects. */
+  async deliver(queue: DestinationQueue, waiting: Waiting): Promise<void> {
+    try {
+      await this.#load(queue, waiting);
+    } catch (error) {
+      // A bug, or the disk failed to read: the entry is still in the spool, so it waits.
+      const { message } = error as Error;
+      this.#deps.log('delivery_failed', { id: waiting.id, message });
+      const failure = makeFailure({ cause: 'local', status: '4.3.0', text: message });
+      this.#putOff(queue, waiting, failure, this.#deps.wall());
+    }
+  }
+
+  async #load(queue: DestinationQueue, waiting: Waiting): Promise<void> {
+    const { actions, load, onLost } = this.#deps;
+    const { id } = waiting;
+    // Whoever is changing it may take it away.
+    const changing = actions.changing(id);
+    if (changing) await changing;
+    const taken = load(id);
+    if (taken.kind !== 'message') return onLost(id, taken);
+    // Held by a person in the meantime.
+    if (taken.record.hold) return;
+    const letGo = actions.keep(id, taken.record);
+    try {
+      await this.#deliver(queue, waiting, taken);
+    } finally {
+      letGo();
+    }
+  }
+
+  async #deliver(queue: DestinationQueue, waiting: Waiting, taken: LoadedMessage): Promise<void> {
+    const { record } = taken;
+    const mine = record.recipients.filter((one) => isQueued(one) && this.#isFor(queue, record, one));
+    const { batch, more } = chooseBatch(mine, waiting.round);
+    // Returned or removed by a person in the meantime, or all of them are put off.
+    if (batch.length === 0) return this.#endRound(queue, waiting, waiting.round, record);
+    const packed = await packParcel(taken, batch, this.#deps.signer);
+    if (packed.kind === 'failed' && !packed.failure.permanent)
+      return this.#putOff(queue, waiting, packed.failure, record.receivedAt);
+    const outcome =
+      packed.kind === 'failed'
+        ? refusedByUs(batch, packed.failure)
+        : await this.#deps.courier.deliver(queue.destination, packed.parcel);
+    if (outcome.kind === 'unreachable') return this.#unreachable(queue, waiting, { taken, batch, outcome });
+    queue.answered();
+    const { verdicts, alone } = sortTooMany(outcome.verdicts);
+    await this.#settle(queue, taken, batch, { ...outcome, verdicts });
+    const round = afterBatch(waiting.round, batch, verdicts, alone);
+    if (more || alone.includes(true)) queue.add(round ? { ...waiting, round } : waiting);
+    else this.#endRound(queue, waiting, round, record);
+  }
+
+  #isFor(queue: DestinationQueue, { from }: QueueRecord, { address }: Recipient): boolean {
+    return this.#deps.courier.route(from, address).key === queue.destination.key;
+  }
+
+  /** Everything for this destination waits. */
+  async #unreachable(
+    queue: DestinationQueue,
+    waiting: Waiting,
+    attempt: {
+      taken: LoadedMessage;
+      batch: readonly Recipient[];
+      outcome: AttemptResult & { kind: 'unreachable' };
+    },
+  ): Promise<void> {
+    const { clock, wall, random, log, counters, actions } = this.#deps;
+    const { taken, batch, outcome } = attempt;
+    // A drain ends attempts that had not begun to send: no fault of the destination, and nothing to tell.
+    if (!this.#deps.isRunning()) return;
+    const { hadSession, failure } = outcome;
+    const now = clock();
+    const ageMs = wall() - taken.record.receivedAt;
+    const retryMs = failure.cause === 'login' ? loginRetryMs : destinationRetryMs;
+    queue.unreachable(waiting, {
+      failure,
+      hadSession,
+      pauseMs: (failures) => retryMs(failures, random()),
+      due: hadSession ? now + messageRetryMs(ageMs, random()) : undefined,
+      now,
+    });
+    const { name, rule, kind } = queue.destination;
+    counters.add('deferred', `${kind},destination`);
+    log('deferred', {
+      id: waiting.id,
+      destination: name,
+      rule,
+      cause: failure.cause,
+      reason: describeFailure(failure),
+      failures: queue.failures,
+    });
+    const verdicts = batch.map(
+      (): Verdict => ({ kind: 'failed', failure: { ...failure, permanent: false } }),
+    );
+    await actions.settle(taken, batch, { verdicts, tellsSender: false, hop: '' });
+  }
+
+  /** Reports and writes each verdict. */
+  async #settle(
+    queue: DestinationQueue,
+    taken: LoadedMessage,
+    batch: readonly Recipient[],
+    { hop, tls, verdicts, tellsSender, passedOver }: Answered,
+  ): Promise<void> {
+    const { log, counters, wall, actions, onGone } = this.#deps;
+    const { id } = taken;
+    const { rule, kind } = queue.destination;
+    if (passedOver.length > 0)
+      log('passed_over', { id, hop, rule, reasons: passedOver.map(describeFailure) });
+    verdicts.forEach((verdict, index) => {
+      countVerdict(counters, verdict, kind);
+      logVerdict(log, verdict, { id, to: batch[index]?.address ?? '', hop, rule, tls });
+    });
+    if (verdicts.some((verdict) => verdict.kind === 'delivered'))
+      counters.observe('delivery_seconds', (wall() - taken.record.receivedAt) / 1000);
+    if (await actions.settle(taken, batch, { verdicts, tellsSender, hop })) onGone(id);
+  }
+
+  #endRound(
+    queue: DestinationQueue,
+    waiting: Waiting,
+    round: Round | undefined,
+    { receivedAt }: QueueRecord,
+  ): void {
+    if (round?.failure) this.#putOff(queue, waiting, round.failure, receivedAt);
+  }
+
+  #putOff(queue: DestinationQueue, waiting: Waiting, failure: Failure, receivedAt: number): void {
+    const { clock, wall, random } = this.#deps;
+    queue.putOff(waiting, clock() + messageRetryMs(wall() - receivedAt, random()), failure);
+  }
+}
+
+function refusedByUs(batch: readonly Recipient[], failure: Failure): Answered {
+  const verdicts = batch.map((): Verdict => ({ kind: 'failed', failure }));
+  const hop = 'this relay';
+  return { kind: 'answered', hop, verdicts, tls: null, tellsSender: false, passedOver: [] };
+}
+
+/** What the round has shown so far; undefined where nothing waits. */
+function afterBatch(
+  round: Round | undefined,
+  batch: readonly Recipient[],
+  verdicts: readonly Verdict[],
+  alone: readonly boolean[],
+): Round | undefined {
+  const addressesOf = (isMeant: (index: number) => boolean) =>
+    batch.flatMap(({ address }, index) => (isMeant(index) ? [address] : []));
+  const isDeferred = (index: number) => {
+    const verdict = verdicts[index];
+    return verdict?.kind === 'failed' && !verdict.failure.permanent && !alone[index];
+  };
+  const first = verdicts.find((_, index) => isDeferred(index));
+  const failure = first?.kind === 'failed' ? first.failure : round?.failure;
+  const next: Round = {
+    deferred: [...(round?.deferred ?? []), ...addressesOf(isDeferred)],
+    alone: [...(round?.alone ?? []), ...addressesOf((index) => alone[index] === true)],
+    ...(failure ? { failure } : {}),
+  };
+  return next.deferred.length + next.alone.length > 0 ? next : undefined;
+}
+
+export function isQueued({ state }: Recipient): boolean {
+  return state === 'queued';
+}

@@ -1,0 +1,279 @@
+/** What a queue promises, over a real spool, with a courier that each test answers for. */
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, test } from 'node:test';
+import { makeFailure } from '#crds/failure.ts';
+import { answers, NOBODY, QueueRig } from '#test/kit/queuerig.ts';
+import { policyOf } from '#test/kit/relayrig.ts';
+import { eventually } from '#test/kit/wait.ts';
+import { failureFromReply } from '../delivery/verdict.ts';
+
+const DAY = 86_400_000;
+const HOUR = 3_600_000;
+let rig: QueueRig;
+
+beforeEach(() => {
+  rig = new QueueRig();
+});
+afterEach(() => rig.remove());
+
+const forever = () => new Promise<never>(() => undefined);
+const greylisted = makeFailure({
+  cause: 'reply',
+  status: '4.7.1',
+  text: '451 4.7.1 later',
+  command: 'RCPT TO',
+});
+
+test('what is in the spool is found without a word, older than the newest known or not', async () => {
+  const sent: string[] = [];
+  const manager = rig.begin((_, parcel) => {
+    sent.push(...parcel.to);
+    return answers(parcel);
+  });
+  await manager.start();
+  manager.add(await rig.enter('', ['newest@hop.example']));
+  await eventually(() => sent.length === 1);
+  for (const [to, age] of [
+    ['a', 1_000],
+    ['b', HOUR],
+    ['c', 10 * DAY],
+    ['d', -60_000],
+  ] as const)
+    await rig.enter('', [`${to}@hop.example`], rig.now - age);
+  await eventually(() => sent.length === 5);
+  await rig.enter('', ['e@hop.example'], rig.now - DAY);
+  await manager.look();
+  await eventually(() => sent.length === 6);
+  await eventually(() => manager.figures.depth === 0);
+});
+
+test('a message that is known is not taken up again, however often the spool is looked through', async () => {
+  let tries = 0;
+  const manager = rig.begin((_, parcel) => {
+    tries += 1;
+    return answers(parcel, () => greylisted);
+  });
+  await rig.enter('', ['a@hop.example']);
+  await manager.start();
+  await eventually(() => manager.figures.deferrals.length === 1);
+  await manager.look();
+  await manager.look();
+  assert.deepEqual([tries, manager.figures.depth], [1, 1]);
+});
+
+test('sixty messages that are too old when the relay starts all get their chance', async () => {
+  const gate = Promise.withResolvers<void>();
+  const sent: string[] = [];
+  const manager = rig.begin(async (_, parcel) => {
+    await gate.promise;
+    sent.push(...parcel.to);
+    return answers(parcel);
+  });
+  for (let index = 0; index < 60; index++)
+    await rig.enter('me@here.example', [`a${index}@hop.example`], rig.now - 6 * DAY);
+  await manager.start();
+  await manager.actions.sweep();
+  gate.resolve();
+  await eventually(() => rig.spool.depth === 0);
+  await manager.actions.sweep();
+  assert.deepEqual([sent.length, rig.count('expired'), rig.count('returned')], [60, 0, 0]);
+});
+
+test('a message that ends its session takes none of the others with it', async () => {
+  const manager = rig.begin((_, parcel) =>
+    parcel.to[0] === 'a0@hop.example' ? { ...NOBODY, hadSession: true } : answers(parcel),
+  );
+  const poison = await rig.enter('me@here.example', ['a0@hop.example'], rig.now - 6 * DAY);
+  for (let index = 1; index < 60; index++)
+    await rig.enter('me@here.example', [`a${index}@hop.example`], rig.now - 6 * DAY + index);
+  await manager.start();
+  await eventually(() => rig.count('deferred') === 1 && !manager.isDelivering(poison));
+  await manager.actions.sweep();
+  assert.equal(rig.count('expired'), 1);
+  rig.now += 2_000;
+  manager.hurry(() => true);
+  await eventually(() => manager.figures.depth === 0);
+});
+
+test('one failed session, begun when all were loaded, lets all be given up that are too old', async () => {
+  let tries = 0;
+  const manager = rig.begin(({ key }, parcel) => {
+    if (key !== 'dead.example') return answers(parcel);
+    tries += 1;
+    return NOBODY;
+  });
+  for (let index = 0; index < 200; index++)
+    await rig.enter('', [`a${index}@dead.example`], rig.now - 6 * DAY + index);
+  const young = await rig.enter('', ['young@dead.example']);
+  await manager.start();
+  await eventually(() => tries > 0 && !manager.ids().some((id) => manager.isDelivering(id)));
+  const late = await rig.enter('', ['late@dead.example'], rig.now - 6 * DAY);
+  rig.now += 10;
+  manager.add(late);
+  await manager.actions.sweep();
+  assert.deepEqual([...manager.ids()], [late, young]);
+  assert.ok(tries <= 5, `${tries}`);
+});
+
+test('a restart begins no back-off anew: what was put off waits as long as its age says', async () => {
+  const received = rig.now;
+  let tries = 0;
+  const answer = (_: unknown, parcel: Parameters<typeof answers>[0]) => {
+    tries += 1;
+    return answers(parcel, (address) => (address.startsWith('later') ? greylisted : undefined));
+  };
+  const id = await rig.enter('', ['later@hop.example', 'a@hop.example']);
+  await rig.begin(answer).start();
+  const due = () => rig.manager.prospectOf(id, '', 'later@hop.example').due ?? 0;
+  await eventually(() => due() > rig.now);
+  for (const [age, pause] of [
+    [0, 1],
+    [1, 2],
+    [3, 5],
+    [60, 30],
+  ] as const) {
+    if (age > 0) {
+      rig.now = received + age * 60_000;
+      const before = tries;
+      rig.manager.hurry(() => true);
+      await eventually(() => tries > before && due() > rig.now);
+    }
+    assert.equal(due(), rig.now + pause * 60_000);
+    await rig.manager.drain(0);
+    const before = tries;
+    const expected = due();
+    rig.now += 10_000;
+    await rig.begin(answer).start();
+    assert.deepEqual([due(), tries], [expected, before]);
+  }
+});
+
+test('after an outage of the relay, what is overdue or was never tried goes at once', async () => {
+  let down = true;
+  const answer = (_: unknown, parcel: Parameters<typeof answers>[0]) =>
+    answers(parcel, () => (down ? greylisted : undefined));
+  await rig.enter('', ['a@hop.example']);
+  await rig.begin(answer).start();
+  await eventually(() => rig.manager.figures.deferrals.length === 1);
+  await rig.manager.drain(0);
+  await rig.enter('', ['b@hop.example']);
+  rig.now += 2 * HOUR;
+  down = false;
+  await rig.begin(answer).start();
+  await eventually(() => rig.manager.figures.depth === 0);
+});
+
+test('new materials hurry only what waits for the destinations that they concern', async () => {
+  const tries: Record<string, number> = {};
+  const manager = rig.begin((destination, parcel) => {
+    tries[destination.key] = (tries[destination.key] ?? 0) + 1;
+    return answers(parcel, () => greylisted);
+  });
+  await rig.enter('', ['a@one.example', 'a@two.example']);
+  await manager.start();
+  await eventually(() => tries['one.example'] === 1 && tries['two.example'] === 1);
+  await eventually(() => manager.figures.deferrals.length === 2);
+  manager.materialsChanged(({ key }) => key === 'one.example', false);
+  await eventually(() => tries['one.example'] === 2);
+  manager.materialsChanged(() => false, true);
+  assert.deepEqual(tries, { 'one.example': 2, 'two.example': 1 });
+});
+
+test('reports to hosts that drip delay no configured hop, and it is told that slots are short', async () => {
+  const sent: string[] = [];
+  const manager = rig.begin(async ({ kind }, parcel) => {
+    if (kind === 'mx') return forever();
+    sent.push(...parcel.to);
+    return answers(parcel);
+  });
+  for (let index = 0; index < 310; index++) await rig.enter('', [`a@mx${index}.example`]);
+  await manager.start();
+  assert.ok((manager.figures.blockedDestinations ?? 0) > 0);
+  for (let index = 0; index < 50; index++)
+    manager.add(await rig.enter('me@here.example', [`a${index}@hop.example`]));
+  await eventually(() => sent.length === 50);
+});
+
+test('MX hosts that answered before and drip now leave slots to a configured hop that is new', async () => {
+  let drips = false;
+  const sent: string[] = [];
+  const manager = rig.begin(async ({ kind }, parcel) => {
+    if (kind === 'mx' && drips) return forever();
+    sent.push(...parcel.to);
+    return answers(parcel);
+  });
+  const all = Array.from({ length: 40 }, (_, index) => `mx${index}.example`);
+  for (const domain of all) await rig.enter('me@here.example', [`a@${domain}`]);
+  await manager.start();
+  await eventually(() => manager.figures.depth === 0);
+  drips = true;
+  for (let index = 0; index < 20; index++)
+    manager.add(
+      await rig.enter(
+        'me@here.example',
+        all.map((domain) => `b${index}@${domain}`),
+      ),
+    );
+  manager.add(await rig.enter('me@here.example', ['new@hop.example']));
+  await eventually(() => sent.includes('new@hop.example'));
+});
+
+test('a destination gets no more in any minute than it may, whatever comes and goes', async () => {
+  const limits = { ...policyOf().outbound.limits, messagesPerDestinationPerMinute: 5 };
+  const at: number[] = [];
+  const manager = rig.begin(
+    (_, parcel) => {
+      at.push(rig.now);
+      return answers(parcel);
+    },
+    policyOf({}, { limits }),
+  );
+  await manager.start();
+  // Across the turn of a minute, one by one, the queue empty in between.
+  rig.now = Math.ceil(rig.now / 60_000) * 60_000 - 3_000;
+  for (let index = 0; index < 12; index++) {
+    manager.add(await rig.enter('', ['a@hop.example']));
+    await eventually(() => manager.figures.depth === 0 || at.length === 5);
+    rig.now += 1_000;
+  }
+  assert.equal(at.length, 5);
+  assert.equal(manager.figures.depth, 7);
+});
+
+test('a recipient that is one too many is tried in a transaction of its own, and once', async () => {
+  const sent: string[][] = [];
+  const tooMany = failureFromReply(552, '552 too many', 'RCPT TO');
+  const manager = rig.begin((_, parcel) => {
+    sent.push([...parcel.to]);
+    return answers(parcel, (address) => {
+      if (address === 'never@hop.example') return tooMany;
+      return parcel.to.indexOf(address) > 1 ? tooMany : undefined;
+    });
+  });
+  await rig.enter(
+    'me@here.example',
+    ['a', 'b', 'c', 'never'].map((name) => `${name}@hop.example`),
+  );
+  await manager.start();
+  await eventually(() => manager.figures.depth === 0);
+  const [all, ...alone] = sent.filter(([first]) => first !== 'me@here.example');
+  assert.equal(all?.length, 4);
+  assert.deepEqual(alone, [['c@hop.example'], ['never@hop.example']]);
+  assert.equal(rig.count('returned'), 1);
+});
+
+test('one read of the store for each delivery, and what a person does in between wins', async () => {
+  const manager = rig.begin((_, parcel) => answers(parcel));
+  await manager.start();
+  let reads = 0;
+  for (const name of ['read', 'load'] as const) {
+    const real = rig.spool[name].bind(rig.spool) as (id: string) => never;
+    rig.spool[name] = (id: string) => {
+      reads += 1;
+      return real(id);
+    };
+  }
+  for (let index = 0; index < 20; index++) manager.add(await rig.enter('', [`a${index}@hop.example`]));
+  await eventually(() => manager.figures.depth === 0);
+  assert.equal(reads, 20);
+});

@@ -1,0 +1,102 @@
+/**
+ * A queue over a real spool with a courier that a test answers for: what the queue decides, without SMTP. Domains that
+ * begin with "mx" go by MX, each one its own destination; all others to hops of the spec, one for each domain.
+ */
+import { type Failure, makeFailure } from '#crds/failure.ts';
+import type { Policy } from '#crds/policyfile.ts';
+import type { AttemptResult, Courier, Destination, Parcel } from '#relay/delivery/courier.ts';
+import { QueueManager } from '#relay/queue/manager.ts';
+import { newQueueId } from '#relay/spool/record.ts';
+import { Spool } from '#relay/spool/spool.ts';
+import { hopTo, podDirs, policyOf } from './relayrig.ts';
+
+type Told = AttemptResult | Promise<AttemptResult>;
+export type AnswerFor = (destination: Destination, parcel: Parcel) => Told;
+
+export const NOBODY: AttemptResult = {
+  kind: 'unreachable',
+  failure: makeFailure({ cause: 'connect', status: '4.4.1', text: 'nobody there' }),
+  hadSession: false,
+};
+
+/** What a hop says to each recipient: undefined takes it. */
+export function answers(
+  { to }: Parcel,
+  refusal: (address: string) => Failure | undefined = () => undefined,
+): AttemptResult {
+  const verdicts = to.map((address) => {
+    const failure = refusal(address);
+    return failure
+      ? ({ kind: 'failed', failure } as const)
+      : ({ kind: 'delivered', reply: '250 ok' } as const);
+  });
+  return { kind: 'answered', hop: 'hop:25', verdicts, tls: null, tellsSender: false, passedOver: [] };
+}
+
+export class QueueRig {
+  readonly #dirs = podDirs();
+  readonly spool = new Spool(this.#dirs.stateDir);
+  readonly events: { event: string; fields: Record<string, unknown> }[] = [];
+  /** Both clocks. */
+  now = Date.now();
+  #manager: QueueManager | undefined;
+
+  get manager(): QueueManager {
+    if (!this.#manager) throw new Error('begin a queue first');
+    return this.#manager;
+  }
+
+  /** A queue manager as a new process has it; the one before it has ended. */
+  begin(answer: AnswerFor, policy: Policy = policyOf()): QueueManager {
+    this.#manager = new QueueManager({
+      policy,
+      spool: this.spool,
+      courier: courierWith(answer),
+      signer: async () => ({ kind: 'header', header: null }),
+      log: (event, fields = {}) => this.events.push({ event, fields }),
+      clock: () => this.now,
+      wall: () => this.now,
+      random: () => 0.5,
+    });
+    return this.#manager;
+  }
+
+  /** A message in the spool that nobody told of. */
+  async enter(from: string, to: readonly string[], receivedAt = this.now): Promise<string> {
+    const id = newQueueId(receivedAt);
+    const recipients = to.map((address) => ({ address, state: 'queued' as const }));
+    const envelope = { from, recipients, receivedAt, smtpUtf8: false, eightBit: false };
+    await this.spool.enter(id, envelope, {
+      kind: 'inline',
+      bytes: Buffer.from('Subject: s\r\n\r\nbody\r\n'),
+    });
+    return id;
+  }
+
+  /** How often this was logged. */
+  count(event: string): number {
+    return this.events.filter((one) => one.event === event).length;
+  }
+
+  async remove(): Promise<void> {
+    await this.#manager?.drain(0);
+    await this.spool.close();
+    this.#dirs.remove();
+  }
+}
+
+function courierWith(answer: AnswerFor): Courier {
+  return {
+    route: (_, to) => {
+      const domain = to.slice(to.lastIndexOf('@') + 1);
+      const common = { key: domain, name: domain, rule: 'a route' };
+      return domain.startsWith('mx')
+        ? { ...common, kind: 'mx', domain, tlsLevel: 'Opportunistic' }
+        : { ...common, kind: 'hops', hops: [hopTo(25, { host: domain })] };
+    },
+    deliver: async (destination, parcel) => answer(destination, parcel),
+    loginsRefused: [],
+    useMaterials: () => () => true,
+    close: () => undefined,
+  };
+}
