@@ -60,6 +60,7 @@ export class Pods {
   /** Whose pod is at an address, and address by pod key. */
   readonly #places = new Map<string, Place>();
   readonly #addresses = new Map<string, string>();
+  #given = 0;
   readonly #polls = new Map<string, Set<Poll>>();
   /** Addresses at which the pod of another answers. */
   readonly #strangers = new Map<string, PodIdentity>();
@@ -173,7 +174,7 @@ export class Pods {
     const { name: setName, namespace = '' } = set.metadata;
     const name = `${setName}-${ordinal}`;
     const podKey = `${namespace}/${name}`;
-    const address = this.#addresses.get(podKey) ?? addressOf(this.#places.size);
+    const address = this.#addresses.get(podKey) ?? addressOf(this.#given++);
     this.#addresses.set(podKey, address);
     const pod = await this.#podMade({
       metadata: { ...template.metadata, name, namespace, ownerReferences: [controllerOf(set)] },
