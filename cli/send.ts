@@ -33,51 +33,44 @@ interface Options {
   readonly ca: string | undefined;
 }
 
+const OPTIONS = {
+  server: { type: 'string' },
+  tls: { type: 'string', default: 'starttls' },
+  'server-name': { type: 'string' },
+  ca: { type: 'string' },
+  user: { type: 'string' },
+  'token-file': { type: 'string' },
+  from: { type: 'string' },
+  to: { type: 'string', multiple: true },
+  subject: { type: 'string', default: 'A message through the relay' },
+} as const;
+
 export async function send(argv: string[]): Promise<number> {
-  const parsed = options(
-    argv,
-    {
-      server: { type: 'string' },
-      tls: { type: 'string', default: 'starttls' },
-      'server-name': { type: 'string' },
-      ca: { type: 'string' },
-      user: { type: 'string' },
-      'token-file': { type: 'string' },
-      from: { type: 'string' },
-      to: { type: 'string', multiple: true },
-      subject: { type: 'string', default: 'A message through the relay' },
-    },
-    HELP,
-  );
+  const parsed = options(argv, OPTIONS, HELP);
   if (!parsed) return 0;
-  const { server, from, to, tls, subject, ca } = parsed.values;
+  const { server, from, to, tls, subject, ca, user, 'token-file': tokenFile } = parsed.values;
   if (!server || from === undefined || !to)
     throw new UsageError('Name --server, --from and --to: see --help');
-  if (!['starttls', 'implicit', 'none'].includes(tls)) {
+  if (!['starttls', 'implicit', 'none'].includes(tls))
     throw new UsageError(`--tls must be starttls, implicit or none, not "${tls}"`);
-  }
-  const { user, 'token-file': tokenFile } = parsed.values;
   const wantsLogin = user !== undefined || tokenFile !== undefined;
   if (wantsLogin && tls === 'none')
     throw new UsageError('A login is never sent in clear: leave --tls none out');
   const login = wantsLogin ? await loginOf(user, tokenFile) : undefined;
-  const session = await connect({
-    server,
-    from,
-    to,
-    tls,
-    subject,
-    ca,
-    serverName: parsed.values['server-name'],
-  });
+  const serverName = parsed.values['server-name'];
+  await transmit({ server, from, to, tls, subject, ca, serverName }, login);
+  return 0;
+}
+
+async function transmit(message: Options, login: Awaited<ReturnType<typeof loginOf>> | undefined) {
+  const session = await connect(message);
   const socket = session._socket as TLSSocket;
   const protection = session.secure ? `${socket.getProtocol()} ${socket.getCipher().name}` : 'plain text';
   try {
     if (login) await logIn(session, login);
-    const reply = await submit(session, from, to, subject);
+    const reply = await submit(session, message.from, message.to, message.subject);
     session.quit();
     process.stdout.write(`${reply}\n${protection}\n`);
-    return 0;
   } catch (error) {
     // Left open it would keep the command waiting.
     session.close();

@@ -38,20 +38,7 @@ async function operate(settings: Settings): Promise<number> {
   });
   const namespace = settings.namespace ?? client.namespace ?? 'default';
   const installation = `${namespace}/${settings.release}`;
-  const leadership = new Leadership(
-    {
-      client,
-      namespace,
-      name: settings.leaseName,
-      identity: settings.identity,
-      monotonic: () => performance.now(),
-      onLost: () => {
-        log('lease_lost');
-        process.exit(1);
-      },
-    },
-    installation,
-  );
+  const leadership = new Leadership(leaseOptions(settings, client, namespace), installation);
   const metrics = new OperatorMetrics();
   const controller = new Controller({
     client,
@@ -78,6 +65,14 @@ async function operate(settings: Settings): Promise<number> {
   log('stopped');
   // Nor does an answer that never comes hold it up.
   process.exit(0);
+}
+
+function leaseOptions({ leaseName, identity }: Settings, client: Client, namespace: string) {
+  const onLost = () => {
+    log('lease_lost');
+    process.exit(1);
+  };
+  return { client, namespace, name: leaseName, identity, monotonic: () => performance.now(), onLost };
 }
 
 async function follow(controller: Controller, leadership: Leadership | undefined): Promise<void> {

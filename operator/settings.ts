@@ -57,57 +57,67 @@ export type Parsed =
 const PULL_POLICIES = ['Always', 'IfNotPresent', 'Never'];
 
 export function parseSettings(argv: readonly string[], env: NodeJS.ProcessEnv): Parsed {
-  let values: ReturnType<typeof parse>;
+  let values: Values;
   try {
     values = parse(argv);
   } catch (error) {
     return usage(`${(error as Error).message.split('. ')[0]}: see "mailrelay operator --help"`);
   }
   if (values.help) return { kind: 'help' };
-  const relayImage = values['relay-image'] ?? env['RELAY_IMAGE'];
-  if (!relayImage) return usage('Name the image of the relay pods: --relay-image IMAGE');
-  const imagePullPolicy = values['relay-image-pull-policy'];
-  if (!PULL_POLICIES.includes(imagePullPolicy)) {
-    return usage(
-      `--relay-image-pull-policy must be one of ${PULL_POLICIES.join(', ')}, not "${imagePullPolicy}"`,
-    );
-  }
-  const userIDs = USER_IDS.find((known) => known === values['user-ids']);
-  if (!userIDs) return usage(`--user-ids must be one of ${USER_IDS.join(', ')}, not "${values['user-ids']}"`);
-  const healthPort = Number(values['health-port']);
-  if (!(healthPort >= 1 && healthPort <= 65_535))
-    return usage(`--health-port must be a port, not "${values['health-port']}"`);
-  const workers = Number(values.workers);
-  if (!(workers >= 1 && workers <= 100))
-    return usage(`--workers must be from 1 to 100, not "${values.workers}"`);
-  const rollingRelays = Number(values['rolling-relays']);
-  if (!(rollingRelays >= 1))
-    return usage(`--rolling-relays must be 1 or more, not "${values['rolling-relays']}"`);
+  const fault = findFault(values, env);
+  return fault === undefined ? { kind: 'settings', settings: readSettings(values, env) } : usage(fault);
+}
+
+/** The first value that cannot be used, as a sentence. */
+function findFault(values: Values, env: NodeJS.ProcessEnv): string | undefined {
+  const oneOf = (option: 'relay-image-pull-policy' | 'user-ids', known: readonly string[]) =>
+    known.includes(values[option])
+      ? undefined
+      : `--${option} must be one of ${known.join(', ')}, not "${values[option]}"`;
+  const between = (option: 'health-port' | 'workers' | 'rolling-relays', most: number, bounds: string) =>
+    Number(values[option]) >= 1 && Number(values[option]) <= most
+      ? undefined
+      : `--${option} must be ${bounds}, not "${values[option]}"`;
+  return (
+    (findRelayImage(values, env) ? undefined : 'Name the image of the relay pods: --relay-image IMAGE') ??
+    oneOf('relay-image-pull-policy', PULL_POLICIES) ??
+    oneOf('user-ids', USER_IDS) ??
+    between('health-port', 65_535, 'a port') ??
+    between('workers', 100, 'from 1 to 100') ??
+    between('rolling-relays', Number.POSITIVE_INFINITY, '1 or more')
+  );
+}
+
+function findRelayImage(values: Values, env: NodeJS.ProcessEnv): string | undefined {
+  return values['relay-image'] ?? env['RELAY_IMAGE'];
+}
+
+/** Of values without a fault. */
+function readSettings(values: Values, env: NodeJS.ProcessEnv): Settings {
   const namespaces = listOf(values.namespaces);
   return {
-    kind: 'settings',
-    settings: {
-      render: {
-        relayImage,
-        imagePullPolicy,
-        imagePullSecrets: listOf(values['image-pull-secrets']),
-        userIDs,
-      },
-      namespaces: namespaces.length > 0 ? namespaces : undefined,
-      namespace: values.namespace,
-      release: values.release,
-      leaseName: values.lease ?? values.release,
-      className: values['class-name'],
-      defaultClass: !values['no-default-class'],
-      kubeconfig: values.kubeconfig,
-      healthPort,
-      workers,
-      rollingRelays,
-      leaderElection: !values['no-leader-election'],
-      identity: env['POD_NAME'] ?? `${hostname()}-${process.pid}`,
+    render: {
+      relayImage: findRelayImage(values, env) ?? '',
+      imagePullPolicy: values['relay-image-pull-policy'],
+      imagePullSecrets: listOf(values['image-pull-secrets']),
+      userIDs: USER_IDS.find((known) => known === values['user-ids']) ?? 'Fixed',
     },
+    namespaces: namespaces.length > 0 ? namespaces : undefined,
+    namespace: values.namespace,
+    release: values.release,
+    leaseName: values.lease ?? values.release,
+    className: values['class-name'],
+    defaultClass: !values['no-default-class'],
+    kubeconfig: values.kubeconfig,
+    healthPort: Number(values['health-port']),
+    workers: Number(values.workers),
+    rollingRelays: Number(values['rolling-relays']),
+    leaderElection: !values['no-leader-election'],
+    identity: env['POD_NAME'] ?? `${hostname()}-${process.pid}`,
   };
 }
+
+type Values = ReturnType<typeof parse>;
 
 function parse(argv: readonly string[]) {
   return parseArgs({
