@@ -5,13 +5,8 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { stringify } from 'yaml';
-import {
-  CHANGE_EVENTS,
-  CONDITION_MEANING,
-  CONDITION_TYPES,
-  REASONS,
-  TOLD_TRANSITIONS,
-} from './conditions.ts';
+import { CONDITION_MEANING, CONDITION_TYPES, REASONS } from './conditions.ts';
+import { CHANGE_EVENTS, TOLD_TRANSITIONS } from './events.ts';
 import { RESTART_CONTRACT } from './restart.ts';
 import { customResourceDefinition, mailRelaySchema, type Schema } from './schema.ts';
 import { ANNOTATIONS, API_VERSION } from './wellknown.ts';

@@ -1,7 +1,8 @@
 /**
  * What happened, from the status before and the status after: one event per transition, with the value. Pure.
  */
-import { type CHANGE_EVENTS, IN_PROGRESS, type ReasonName, TOLD_TRANSITIONS } from '#crds/conditions.ts';
+import type { ReasonName } from '#crds/conditions.ts';
+import { type CHANGE_EVENTS, IN_PROGRESS, TOLD_TRANSITIONS } from '#crds/events.ts';
 import type { Condition, MailRelayStatus } from '#crds/status.ts';
 import { counted, onEvery, verb } from '../judge/words.ts';
 

@@ -16,7 +16,6 @@ import { listQueue } from '#test/kit/queuetools.ts';
 import { TestRelay } from '#test/kit/relay.ts';
 import { messageText, SmtpClient } from '#test/kit/smtpclient.ts';
 import { until } from '#test/kit/wait.ts';
-import type { Operation } from './operations.ts';
 
 const RECOVERED_MS = 20_000;
 /** Each death makes the relay wait longer before it begins a task again. */
@@ -28,6 +27,17 @@ export interface Round {
   /** Not found in time, but after a restart: the relay had them and did not know. */
   readonly unknown: readonly string[];
   readonly lost: readonly string[];
+}
+
+/** What is done to the relay while its disk fails. */
+export interface Operation {
+  readonly name: string;
+  /** Whose calls fail. */
+  readonly by: readonly ProcessKind[];
+  readonly prepare?: (bench: FaultBench, id: string) => Promise<void>;
+  /** Resolves when all of it is done; may reject. */
+  readonly run: (bench: FaultBench, id: string) => Promise<void>;
+  readonly tidy?: (bench: FaultBench, id: string) => Promise<void>;
 }
 
 export class FaultBench {

@@ -2,20 +2,10 @@
 import type { ProcessKind } from '#test/kit/diskshim.ts';
 import { doToQueue, listQueue } from '#test/kit/queuetools.ts';
 import { until } from '#test/kit/wait.ts';
-import type { FaultBench } from './faultbench.ts';
+import type { FaultBench, Operation } from './faultbench.ts';
 
 const SMALL = 2_000;
 const LARGE = 300_000;
-
-export interface Operation {
-  readonly name: string;
-  /** Whose calls fail. */
-  readonly by: readonly ProcessKind[];
-  readonly prepare?: (bench: FaultBench, id: string) => Promise<void>;
-  /** Resolves when all of it is done; may reject. */
-  readonly run: (bench: FaultBench, id: string) => Promise<void>;
-  readonly tidy?: (bench: FaultBench, id: string) => Promise<void>;
-}
 
 function mail(name: string, by: readonly ProcessKind[], to: readonly string[], bytes: number): Operation {
   const fate = to.includes('yes@example.com') ? 'arrived' : 'returned';

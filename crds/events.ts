@@ -1,0 +1,42 @@
+/** Which changes of conditions become Kubernetes events, and the events that have a reason of their own. Pure data. */
+import type { ConditionType, ReasonName } from './conditions.ts';
+
+interface ToldTransition {
+  readonly condition: ConditionType;
+  readonly status: 'True' | 'False' | 'Unknown';
+  readonly event: 'Normal' | 'Warning';
+}
+
+/** What comes and goes with every start and rollout is no news. */
+export const IN_PROGRESS: ReadonlySet<ReasonName> = new Set([
+  'RollingOut',
+  'RolloutWaits',
+  'ScalingIn',
+  'MakingAnew',
+  'PolicyChanging',
+  'LoadBalancerPending',
+]);
+
+/**
+ * A condition that comes to this status, or changes its reason there, is an event of that reason: one, however many
+ * conditions have it.
+ */
+export const TOLD_TRANSITIONS: readonly ToldTransition[] = [
+  { condition: 'Stalled', status: 'True', event: 'Warning' },
+  { condition: 'CertificateReady', status: 'False', event: 'Warning' },
+  { condition: 'QueueHealthy', status: 'False', event: 'Warning' },
+  { condition: 'ConfigurationSound', status: 'False', event: 'Warning' },
+  { condition: 'PolicyApplied', status: 'Unknown', event: 'Warning' },
+  { condition: 'Reconciling', status: 'True', event: 'Warning' },
+  { condition: 'Ready', status: 'True', event: 'Normal' },
+];
+
+/** Events with a reason of their own, and when they are told. */
+export const CHANGE_EVENTS = {
+  OtherInstallation:
+    'Two operators could look after the MailRelay, and this one leaves it to the other, which was first. The note names both, and how to choose.',
+  PolicyChanged:
+    'A wanted policy is in force on every pod. The note has its hash, and how many sessions of the one before are open, until when.',
+  CertificateLoaded:
+    'Every pod serves a valid certificate of another serial number. The note has that number, and when it ends.',
+} as const;
