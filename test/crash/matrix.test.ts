@@ -6,9 +6,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { type Fault, shimProblem } from '#test/kit/diskshim.ts';
-import { FaultBench } from './faultbench.ts';
+import { FaultBench, type Operation } from './faultbench.ts';
 import { faultsAt, sampled, seed, someOf } from './faults.ts';
-import { OPERATIONS, type Operation } from './operations.ts';
+import { OPERATIONS } from './operations.ts';
 
 const problem = shimProblem();
 
