@@ -5,7 +5,6 @@
 import type { MailRelay } from '#crds/mailrelay.ts';
 import type { PodStatus } from '#crds/podstatus.ts';
 import type { Policy } from '#crds/policyfile.ts';
-import type { FilledSecret } from './judge/secrets.ts';
 import type { PodTrouble } from './judge/trouble.ts';
 import type { KubeObject } from './kube/client.ts';
 import type { KubeError } from './kube/errors.ts';
@@ -27,6 +26,14 @@ export interface PodView {
   readonly report: PodStatus | undefined;
   /** Who else answers at its address. */
   readonly stranger?: string;
+}
+
+/** What a relay of the namespace has filled, and since when. */
+export interface FilledSecret {
+  readonly secret: string;
+  readonly relay: MailRelay;
+  /** When its Certificate was made; undefined before that. */
+  readonly since: string | undefined;
 }
 
 export interface World {

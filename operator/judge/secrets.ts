@@ -8,15 +8,7 @@ import type { MailRelay } from '#crds/mailrelay.ts';
 import type { KubeObject } from '../kube/client.ts';
 import { CERTIFICATE } from '../kube/kinds.ts';
 import type { Rendered } from '../render/index.ts';
-import type { Obstacle, World } from '../world.ts';
-
-/** What a relay of the namespace has filled, and since when. */
-export interface FilledSecret {
-  readonly secret: string;
-  readonly relay: MailRelay;
-  /** When its Certificate was made; undefined before that. */
-  readonly since: string | undefined;
-}
+import type { FilledSecret, Obstacle, World } from '../world.ts';
 
 /** Secrets that cert-manager is to fill for this relay. */
 export function filledBy(relay: MailRelay, objects: ReadonlyMap<string, KubeObject>): FilledSecret[] {
