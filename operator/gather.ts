@@ -8,11 +8,11 @@ import { isBeyond, isNumbered, ordinalOf } from '#crds/scalefile.ts';
 import { ANNOTATIONS, SERVING_LABEL } from '#crds/wellknown.ts';
 import type { Caches } from './caches.ts';
 import { wantsIssuer } from './judge/certificate.ts';
-import { type FilledSecret, filledBy } from './judge/secrets.ts';
+import { filledBy } from './judge/secrets.ts';
 import { type PodState, troubleOf } from './judge/trouble.ts';
 import type { KubeObject } from './kube/client.ts';
 import { OPTIONAL } from './kube/kinds.ts';
-import type { PodView, World } from './world.ts';
+import type { FilledSecret, PodView, World } from './world.ts';
 
 export interface Sources {
   readonly caches: Pick<Caches, 'relay' | 'relaysIn' | 'objectsOf' | 'knows'>;
