@@ -4,6 +4,7 @@
  */
 import { type Failure, joinFailures, makeFailure } from '#crds/failure.ts';
 import type { Policy } from '#crds/policyfile.ts';
+import type { TlsLevel } from '#crds/tlslevel.ts';
 import { AttemptBudget } from './budget.ts';
 import type { AttemptResult, Destination, HopTls, NextHop, Parcel } from './courier.ts';
 import type { FailedHops } from './failedhops.ts';
@@ -20,6 +21,7 @@ export type HopResult =
       readonly kind: 'answered';
       readonly verdicts: readonly Verdict[];
       readonly tls: HopTls | null;
+      readonly level?: TlsLevel;
       readonly tellsSender: boolean;
       /** All recipients wait, and the message itself was not on its way yet: another hop may take it now. */
       readonly mayTryAnother: boolean;

@@ -3,9 +3,9 @@
  * to EHLO, encrypted as decided, and logged in where the hop wants it. A failure is a value that says whether it was the
  * handshake that broke, because only that may ever be followed by plain text, or the login that was refused.
  */
-import { checkServerIdentity, type PeerCertificate, type SecureContext } from 'node:tls';
+import { checkServerIdentity, type PeerCertificate, type SecureContext, type TLSSocket } from 'node:tls';
 import { type Failure, oneLine } from '#crds/failure.ts';
-import { requiresTls } from '#crds/tlslevel.ts';
+import { requiresTls, type TlsLevel } from '#crds/tlslevel.ts';
 import type { SessionTrace } from '../observe/trace.ts';
 import type { AttemptBudget } from './budget.ts';
 import { connectFailure, LoopError, loginFailure, type SmtpError } from './connectfailure.ts';
@@ -20,6 +20,7 @@ const NEVER_MS = 2 ** 31 - 1;
 export interface Session {
   readonly connection: HopConnection;
   tls: HopTls | null;
+  readonly level: TlsLevel;
   /** Messages that were offered over it. */
   used: number;
   /** True once the connection has ended, for whatever reason. */
@@ -53,7 +54,8 @@ export function connect(hop: NextHop, terms: ConnectTerms): Connecting {
   const { hostname, login, trace, budget } = terms;
   const connection = new HopConnection(libraryOptions(hop, terms));
   const { promise, resolve } = Promise.withResolvers<Opened>();
-  const session: Session = { connection, tls: null, used: 0, broken: false, trace };
+  const { level } = terms.policy;
+  const session: Session = { connection, tls: null, level, used: 0, broken: false, trace };
   const ended = (error: SmtpError, loginRefused = false) => {
     if (session.broken) return;
     session.broken = true;
@@ -74,7 +76,7 @@ export function connect(hop: NextHop, terms: ConnectTerms): Connecting {
   connection.on('end', () => ended(new Error('the connection was closed')));
   connection.connect((error) => {
     session.tls = error ? null : readHopTls(connection, terms.policy);
-    if (session.tls) trace?.tls(session.tls);
+    if (session.tls) trace?.tls(tracedTls(session.tls));
     if (error) ended(error);
     else if (connection.names.includes(hostname.toLowerCase())) ended(new LoopError());
     else if (login === null) opened();
@@ -173,5 +175,16 @@ function listSecrets(login: NonNullable<ConnectTerms['login']>): string[] {
 function readHopTls({ tlsSocket: socket }: HopConnection, { trust }: TlsPolicy): HopTls | null {
   if (!socket) return null;
   const version = socket.getProtocol() ?? 'unknown';
-  return { version, cipher: socket.getCipher()?.name ?? 'unknown', verified: trust.kind !== 'none' };
+  const cipher = socket.getCipher()?.name ?? 'unknown';
+  return { version, cipher, group: readGroup(socket), verified: trust.kind !== 'none' };
+}
+
+/** A server is asked otherwise: listener/tlsgroup.ts. P-256 has two names in OpenSSL; the logs of both sides say one. */
+function readGroup(socket: TLSSocket): string | null {
+  const { name = null } = socket.getEphemeralKeyInfo() as { name?: string };
+  return name === 'prime256v1' ? 'secp256r1' : name;
+}
+
+function tracedTls({ group, ...tls }: HopTls) {
+  return { ...tls, ...(group === null ? {} : { group }) };
 }

@@ -63,6 +63,8 @@ export interface Parcel {
 export interface HopTls {
   readonly version: string;
   readonly cipher: string;
+  /** Of the key exchange, in OpenSSL's spelling; null: there was none, or it is not known. */
+  readonly group: string | null;
   readonly verified: boolean;
 }
 
@@ -76,6 +78,8 @@ export type AttemptResult =
       readonly verdicts: readonly Verdict[];
       /** null: in plain text. */
       readonly tls: HopTls | null;
+      /** The level that the connection was made by; absent where no hop was asked. */
+      readonly level?: TlsLevel;
       /** The hop knows DSN: what the sender wants to be told is its affair now. */
       readonly tellsSender: boolean;
       /** Why other hops were not the one. */

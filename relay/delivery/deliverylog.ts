@@ -1,16 +1,22 @@
-/** The log line of one recipient: what became of it, where, how protected, and which rule decided; and its count. */
+/** The log line of one recipient: whose it was, what became of it, where, how protected, after how long, and which rule decided; and its count. */
 
 import { describeFailure } from '#crds/failure.ts';
+import type { TlsLevel } from '#crds/tlslevel.ts';
 import type { Log } from '../observe/log.ts';
 import type { Counters } from '../task/counts.ts';
 import type { Destination, HopTls, Verdict } from './courier.ts';
 
 export interface DeliveryFacts {
   readonly id: string;
+  readonly from: string;
   readonly to: string;
   readonly hop: string;
   readonly rule: string;
   readonly tls: HopTls | null;
+  /** Absent where no hop was asked. */
+  readonly level: TlsLevel | undefined;
+  /** From the end of the message, or of its envelope where it is passed on while it comes, to the verdict. */
+  readonly ageMs: number;
 }
 
 export function countVerdict(counters: Counters, verdict: Verdict, to: Destination['kind']): void {
@@ -19,11 +25,13 @@ export function countVerdict(counters: Counters, verdict: Verdict, to: Destinati
   else counters.add('deferred', `${to},reply`);
 }
 
-export function logVerdict(log: Log, verdict: Verdict, { id, to, hop, rule, tls }: DeliveryFacts): void {
-  const facts = { id, to, hop, rule, tls: tls?.version ?? 'none' };
+export function logVerdict(log: Log, verdict: Verdict, { tls, level, ageMs, ...rest }: DeliveryFacts): void {
+  const seconds = Math.max(0, ageMs) / 1000;
+  const facts = { ...rest, tls: tls?.version ?? 'none', tlsLevel: level, seconds };
   if (verdict.kind === 'delivered') {
     const { reply } = verdict;
-    log('delivered', { ...facts, cipher: tls?.cipher, verified: tls?.verified ?? false, reply });
+    const group = tls?.group ?? undefined;
+    log('delivered', { ...facts, cipher: tls?.cipher, group, verified: tls?.verified ?? false, reply });
     return;
   }
   const { failure } = verdict;

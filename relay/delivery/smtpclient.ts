@@ -134,7 +134,8 @@ export class SmtpClient {
     else if (sent.inOrder && !session.broken) session.connection.quit();
     else session.connection.close();
     const { verdicts, tellsSender, mayTryAnother } = sent;
-    return { kind: 'answered', verdicts, tls: session.tls, tellsSender, mayTryAnother };
+    const { tls, level } = session;
+    return { kind: 'answered', verdicts, tls, level, tellsSender, mayTryAnother };
   }
 
   #keep(hop: NextHop, session: Session): void {

@@ -67,18 +67,19 @@ export class PassOn {
     const result = await this.#courier.deliver(destination, makeParcel(envelope, to, content));
     stream.resume();
     if (fault) throw asRefusal(fault);
-    const { verdict, hop, tls } = readResult(result, destination);
-    this.#count(result, verdict, destination, envelope.receivedAt);
-    logVerdict(this.#log, verdict, { id, to, hop, rule: destination.rule, tls });
+    const { verdict, ...reached } = readResult(result, destination);
+    const { from, receivedAt } = envelope;
+    const ageMs = Date.now() - receivedAt;
+    this.#count(result, verdict, destination, ageMs);
+    logVerdict(this.#log, verdict, { id, from, to, rule: destination.rule, ...reached, ageMs });
     if (verdict.kind === 'failed') throw refusalBecause(verdict.failure);
     return { id, bytes, reply: verdict.reply };
   }
 
-  #count({ kind }: AttemptResult, verdict: Verdict, destination: Destination, receivedAt: number): void {
+  #count({ kind }: AttemptResult, verdict: Verdict, destination: Destination, ageMs: number): void {
     if (kind === 'unreachable') this.#counters.add('deferred', `${destination.kind},destination`);
     else countVerdict(this.#counters, verdict, destination.kind);
-    if (verdict.kind === 'delivered')
-      this.#counters.observe('delivery_seconds', (Date.now() - receivedAt) / 1000);
+    if (verdict.kind === 'delivered') this.#counters.observe('delivery_seconds', ageMs / 1000);
   }
 }
 
@@ -105,10 +106,16 @@ function makeParcel(
 
 function readResult(result: AttemptResult, { name }: Destination) {
   if (result.kind === 'unreachable')
-    return { verdict: { kind: 'failed', failure: result.failure } as const, hop: name, tls: null };
+    return {
+      verdict: { kind: 'failed', failure: result.failure } as const,
+      hop: name,
+      tls: null,
+      level: undefined,
+    };
   const none = makeFailure({ cause: 'local', status: '4.3.0', text: 'No answer' });
   const verdict: Verdict = result.verdicts[0] ?? { kind: 'failed', failure: none };
-  return { verdict, hop: result.hop, tls: result.tls };
+  const { hop, tls, level } = result;
+  return { verdict, hop, tls, level };
 }
 
 /** The words of the next hop under a code of ours, so that the client knows who speaks. */

@@ -146,19 +146,22 @@ export class Deliveries {
     queue: DestinationQueue,
     taken: LoadedMessage,
     batch: readonly Recipient[],
-    { hop, tls, verdicts, tellsSender, passedOver }: Answered,
+    { hop, tls, level, verdicts, tellsSender, passedOver }: Answered,
   ): Promise<void> {
     const { log, counters, wall, actions, onGone } = this.#deps;
     const { id } = taken;
     const { rule, kind } = queue.destination;
     if (passedOver.length > 0)
       log('passed_over', { id, hop, rule, reasons: passedOver.map(describeFailure) });
+    const { from, receivedAt } = taken.record;
+    const ageMs = wall() - receivedAt;
     verdicts.forEach((verdict, index) => {
+      const to = batch[index]?.address ?? '';
       countVerdict(counters, verdict, kind);
-      logVerdict(log, verdict, { id, to: batch[index]?.address ?? '', hop, rule, tls });
+      logVerdict(log, verdict, { id, from, to, hop, rule, tls, level, ageMs });
     });
     if (verdicts.some((verdict) => verdict.kind === 'delivered'))
-      counters.observe('delivery_seconds', (wall() - taken.record.receivedAt) / 1000);
+      counters.observe('delivery_seconds', ageMs / 1000);
     if (await actions.settle(taken, batch, { verdicts, tellsSender, hop })) onGone(id);
   }
 

@@ -108,7 +108,19 @@ test('a message goes from a client to the next hop, over STARTTLS on both sides'
     /^Received: from .* with ESMTPS id \w{16}\r\n\t\(using TLSv1\.3 /s,
   );
   assert.ok(sink.arrived[0]?.tls);
-  await eventually(() => log().some(({ event, tls }) => event === 'delivered' && tls === 'TLSv1.3'));
+  await eventually(() => log().some(({ event }) => event === 'delivered'));
+  const { from, to, tls, tlsLevel, group, seconds } = log().find(({ event }) => event === 'delivered') ?? {};
+  assert.deepEqual(
+    { from, to, tls, tlsLevel, group },
+    {
+      from: 'me@example.com',
+      to: 'you@example.net',
+      tls: 'TLSv1.3',
+      tlsLevel: 'Encrypt',
+      group: 'X25519MLKEM768',
+    },
+  );
+  assert.ok(Number(seconds) >= 0);
   talker.close();
 });
 
