@@ -1,6 +1,7 @@
 /**
- * One attempt to deliver a message to a destination: its next hops in order, a few addresses of them at most, until one
- * of them answers, within one budget of time. What none of them takes in is `unreachable`, with the failures of all.
+ * One attempt to deliver a message to a destination. The attempt tries the next hops in order, and a few addresses of
+ * them at most, until one hop answers. All of this has one time budget. If no hop takes the message, the result is
+ * `unreachable` with the failures of all hops.
  */
 import { type Failure, joinFailures, makeFailure } from '#crds/failure.ts';
 import type { Policy } from '#crds/policyfile.ts';
@@ -13,7 +14,7 @@ import { orderHops } from './hoporder.ts';
 import { findAddresses, type Resolved, resolveHops } from './resolver.ts';
 import type { Verdict } from './verdict.ts';
 
-/** Hosts of one attempt whose addresses are looked up: those that have none do not count as tried. */
+/** How many hosts one attempt looks up. A host without an address does not count as tried. */
 const HOSTS_AT_ONCE = 10;
 
 export type HopResult =
@@ -23,16 +24,16 @@ export type HopResult =
       readonly tls: HopTls | null;
       readonly level?: TlsLevel;
       readonly tellsSender: boolean;
-      /** All recipients wait, and the message itself was not on its way yet: another hop may take it now. */
+      /** All recipients wait and the body was not sent yet, so another hop may take the message now. */
       readonly mayTryAnother: boolean;
     }
   | { readonly kind: 'unreachable'; readonly failure: Failure; readonly hadSession: boolean };
 
-/** What speaks to one hop; smtpclient.ts. */
+/** The part that speaks to one hop (smtpclient.ts). */
 export interface HopClient {
-  /** Over a connection that was kept; undefined where there is none that still lives. */
+  /** Sends over an idle connection to the hop. Undefined if there is no usable idle connection. */
   resume(hop: NextHop, parcel: Parcel, budget: AttemptBudget): Promise<HopResult | undefined>;
-  /** Over a new connection to one address of the hop. */
+  /** Sends over a new connection to one address of the hop. */
   deliver(hop: NextHop, address: string, parcel: Parcel, budget: AttemptBudget): Promise<HopResult>;
 }
 
@@ -66,7 +67,10 @@ export async function attempt(
   }
 }
 
-/** RFC 5321 section 5.1: one hop after the other. A deferral counts once no other hop has given more. */
+/**
+ * Tries one hop after the other (RFC 5321 section 5.1). The attempt reports a deferral only if no later hop gives a
+ * better result.
+ */
 class Attempt {
   readonly #parcel: Parcel;
   readonly #deps: AttemptDeps;
@@ -92,7 +96,7 @@ class Attempt {
     if (this.#deferral) return this.#deferral;
     if (this.#budget.isOver) this.#failures.push(outOfTime());
     const [first] = this.#failures;
-    // No host of the destination can ever be asked.
+    // No host of the destination can ever be asked, so the failure is final.
     if (first && considered.length === hops.length && this.#failures.every(({ permanent }) => permanent))
       return answerForAll(hops[0]?.host ?? '', this.#parcel, first);
     return { kind: 'unreachable', failure: joinFailures(this.#failures), hadSession: this.#hadSession };
@@ -115,13 +119,13 @@ class Attempt {
       const result = await client.deliver(hop, address, this.#parcel, this.#budget);
       const answer = this.#answered(hop, result, asked);
       if (answer || result.kind === 'answered') return answer;
-      // Asking again with a login that was refused may lock the account.
+      // A second try with a refused login may lock the account.
       if (result.failure.cause === 'login') break;
     }
     return undefined;
   }
 
-  /** Undefined where another hop may still do better. */
+  /** Undefined if another hop may still give a better result. */
   #answered(hop: NextHop, result: HopResult, asked: readonly string[] = []): AttemptResult | undefined {
     const { failedHops } = this.#deps;
     if (result.kind === 'unreachable') {
@@ -138,7 +142,7 @@ class Attempt {
     return undefined;
   }
 
-  /** Final only where no host of the destination has been asked: another one may have an address. */
+  /** The failure is final only if no host of the destination was asked. Otherwise another host may have an address. */
   #withoutAddress(hop: NextHop, failure: Failure): undefined {
     this.#failures.push(failure);
     this.#deps.failedHops.failed(hop, failure, []);

@@ -1,7 +1,6 @@
 /**
- * The time of one attempt, over all its phases up to DATA: name look-ups, connections, greetings, handshakes, login,
- * envelope. A next hop that answers a byte now and then, or a thousand of them, cannot keep an attempt longer. Timers
- * are monotonic.
+ * The time budget of one attempt. It covers all phases up to DATA: name look-ups, connections, greetings, handshakes,
+ * login and envelope. A slow next hop, or a thousand next hops, cannot keep an attempt longer. Timers are monotonic.
  */
 
 /** RFC 5321 section 4.5.3.2 gives most single replies five minutes. */
@@ -20,13 +19,13 @@ export class AttemptBudget {
     return this.#isOver;
   }
 
-  /** Calls back once, when the time is over; returns how to take that back. */
+  /** Calls `callback` once when the time is over. Returns a function that cancels the call. */
   whenOver(callback: () => void): () => void {
     this.#over.add(callback);
     return () => this.#over.delete(callback);
   }
 
-  /** What the promise gives, or undefined where the time is over first. */
+  /** Waits for the promise. Undefined if the time is over first. */
   async within<T>(promise: Promise<T>): Promise<T | undefined> {
     const { promise: over, resolve } = Promise.withResolvers<undefined>();
     if (this.#isOver) return undefined;
@@ -38,7 +37,7 @@ export class AttemptBudget {
     }
   }
 
-  /** The attempt has ended. */
+  /** Call this when the attempt has ended. */
   close(): void {
     clearTimeout(this.#timer);
     this.#over.clear();

@@ -1,7 +1,8 @@
 /**
- * Makes one connection to a next hop over nodemailer's SMTPConnection, by the policy of tlspolicy.ts: up to the reply
- * to EHLO, encrypted as decided, and logged in where the hop wants it. A failure is a value that says whether it was the
- * handshake that broke, because only that may ever be followed by plain text, or the login that was refused.
+ * Makes one connection to a next hop with nodemailer's SMTPConnection, by the TLS policy of tlspolicy.ts. The
+ * connection is ready after the reply to EHLO, TLS and the login. A failure is a value. It says whether the TLS
+ * handshake broke, because only a broken handshake may lead to plain text. It also says whether the hop refused the
+ * login.
  */
 import { checkServerIdentity, type PeerCertificate, type SecureContext, type TLSSocket } from 'node:tls';
 import { type Failure, oneLine } from '#crds/failure.ts';
@@ -14,16 +15,16 @@ import { HopConnection } from './hopconnection.ts';
 import { type Login, renewsToken } from './hopcredentials.ts';
 import type { TlsPolicy } from './tlspolicy.ts';
 
-/** The library's own timers are silent: hopconnection.ts and the budget of the attempt have the times of the RFC. */
+/** Switches the library's own timers off. hopconnection.ts and the budget of the attempt keep the times of the RFC. */
 const NEVER_MS = 2 ** 31 - 1;
 
 export interface Session {
   readonly connection: HopConnection;
   tls: HopTls | null;
   readonly level: TlsLevel;
-  /** Messages that were offered over it. */
+  /** The number of messages that were offered over this session. */
   used: number;
-  /** True once the connection has ended, for whatever reason. */
+  /** True after the connection has ended, for any reason. */
   broken: boolean;
   readonly trace: SessionTrace | undefined;
 }
@@ -38,14 +39,17 @@ export interface Connecting {
 }
 
 export interface ConnectTerms {
-  /** One of the hop's. The library gets no names: it would keep what it found for minutes, in an order of its own. */
+  /**
+   * One address of the hop. The library gets no host names, because it would cache look-ups for minutes and choose an
+   * order of its own.
+   */
   readonly address: string;
   readonly policy: TlsPolicy;
   readonly budget: AttemptBudget;
-  /** What we say in EHLO. */
+  /** The name that we send in EHLO. */
   readonly hostname: string;
   readonly context: SecureContext;
-  /** null: the hop wants none. */
+  /** null: the hop needs no login. */
   readonly login: Exclude<Login, { kind: 'unusable' }> | null;
   readonly trace: SessionTrace | undefined;
 }
@@ -61,7 +65,7 @@ export function connect(hop: NextHop, terms: ConnectTerms): Connecting {
     session.broken = true;
     forget();
     trace?.ended(oneLine(error.message));
-    // Asked before closing; after the session was given out this only marks it.
+    // The state is read before close() changes it. After the session was given out, this only marks it as broken.
     const failure = loginRefused ? loginFailure(error, hop) : connectFailure(error, hop, connection, terms);
     const brokenHandshake = connection.isInHandshake && !connection.wasCut;
     connection.close();
@@ -97,7 +101,7 @@ function libraryOptions(hop: NextHop, { address, policy, hostname, context, trac
     ignoreTLS: mode === 'none',
     requireTLS: isStarttls && requiresTls(level),
     opportunisticTLS: isStarttls && !requiresTls(level),
-    // Loopback and cluster addresses are next hops like any other: the manifest names them on purpose.
+    // Loopback and cluster addresses are normal next hops, because the manifest names them on purpose.
     allowInternalNetworkInterfaces: true,
     connectionTimeout: NEVER_MS,
     greetingTimeout: NEVER_MS,
@@ -105,20 +109,20 @@ function libraryOptions(hop: NextHop, { address, policy, hostname, context, trac
     ...(trace ? { logger: tracing(trace), transactionLog: true } : { logger: false as const }),
     tls: {
       secureContext: context,
-      // The one place where verification is ever switched off.
+      // The only place that switches certificate verification off.
       rejectUnauthorized: trust.kind !== 'none',
       checkServerIdentity: (_host: string, certificate: PeerCertificate) => checkNames(names, certificate),
     },
   };
 }
 
-/** One of the names is enough; the error is that of the first. */
+/** Accepts the certificate if one of the names matches. Otherwise returns the error of the first name. */
 function checkNames(names: readonly string[], certificate: PeerCertificate): Error | undefined {
   const errors = names.map((name) => checkServerIdentity(name, certificate));
   return errors.includes(undefined) ? undefined : errors[0];
 }
 
-/** The library tells what is said, logins masked; to it the next hop is the server. */
+/** The library reports the SMTP dialogue with logins masked. It calls the next hop "server". */
 function tracing(trace: SessionTrace) {
   const tell = ({ tnx }: { tnx?: string }, text: unknown) => {
     if (tnx !== 'client' && tnx !== 'server') return;
@@ -138,7 +142,7 @@ function logIn(
   opened: () => void,
   ended: (error: SmtpError, loginRefused?: boolean) => void,
 ): void {
-  // The plan demands TLS wherever there is a login; this is the last door.
+  // The plan demands TLS for every login. This is the last check.
   if (session.tls === null) {
     ended(new Error(`${host}:${port} is not encrypted: the login is not sent`));
     return;
@@ -156,12 +160,12 @@ function logIn(
   });
 }
 
-/** A 5xx to AUTH, or a token service that refuses: people must act. What is temporary (454) is not. */
+/** A 5xx reply to AUTH, or a token service that refuses: a person must act. A temporary reply (454) does not count. */
 function isAboutLogin({ responseCode, originalCode }: SmtpError): boolean {
   return responseCode === undefined ? originalCode === 'EOAUTH2' : responseCode >= 500;
 }
 
-/** What the hop hears from us at AUTH, in every form. */
+/** All forms of the secrets that the hop gets from us in AUTH. */
 function listSecrets(login: NonNullable<ConnectTerms['login']>): string[] {
   const encoded = (text: string) => Buffer.from(text).toString('base64');
   if (login.kind === 'token') {

@@ -1,6 +1,6 @@
 /**
- * Why there is no session with a next hop, out of what the library and the system say: the cause, the code of RFC 3463,
- * and a sentence for people. Pure.
+ * Explains why there is no session with a next hop: the cause, the RFC 3463 code and a sentence for people. The input
+ * is the error of the library or of the system. Pure.
  */
 import { type Failure, type FailureCause, makeFailure } from '#crds/failure.ts';
 import type { NextHop } from './courier.ts';
@@ -11,16 +11,16 @@ export interface SmtpError extends Error {
   readonly responseCode?: number | undefined;
   readonly response?: string | undefined;
   readonly code?: string | undefined;
-  /** Where the library put its own code over another one. */
+  /** The original error code, if the library replaced it by its own. */
   readonly originalCode?: string | undefined;
-  /** The command that was answered; "API" where none was said. */
+  /** The command that the hop answered. "API" if there was no command. */
   readonly command?: string | undefined;
 }
 
-/** The hop calls itself by our own name: the message would come back for ever (Postfix: "loops back to myself"). */
+/** The hop uses our own name, so the message would come back for ever (Postfix: "loops back to myself"). */
 export class LoopError extends Error {}
 
-/** Of its replies to AUTH only the codes are kept: some hops echo what we said. */
+/** Keeps only the codes of a reply to AUTH, because some hops echo our command. */
 export function loginFailure(error: SmtpError, { host, port }: NextHop): Failure {
   const [codes] = /^\d{3}(?:[ -][245]\.\d{1,3}\.\d{1,3}(?= |$))?/.exec(error.response ?? '') ?? [];
   const said = codes ?? (error.originalCode === 'EOAUTH2' ? explainTokenService(error) : 'no reply');
@@ -28,7 +28,7 @@ export function loginFailure(error: SmtpError, { host, port }: NextHop): Failure
   return makeFailure({ cause: 'login', status: '4.7.8', text, command: 'AUTH' });
 }
 
-/** RFC 6749 section 5.2: of a token service its error code alone is kept. */
+/** Keeps only the error code of a token service (RFC 6749 section 5.2). */
 function explainTokenService({ message }: SmtpError): string {
   const [code] =
     /\b(invalid_(request|client|grant|scope)|un(authorized_client|supported_grant_type))\b/.exec(message) ??
@@ -47,7 +47,7 @@ export function connectFailure(
     const text = `${where} calls itself by the name of this relay: mail would come back here`;
     return makeFailure({ cause: 'policy', status: '5.4.6', text });
   }
-  // What the runtime advises is for people at a keyboard.
+  // The advice of the runtime is for a developer at a keyboard, so it is removed.
   const said = explainSystem(error, address).replace(/; if the root CA is installed locally.*/s, '');
   const aboutTls =
     (connection.isInHandshake && !connection.wasCut) ||
@@ -62,7 +62,7 @@ export function connectFailure(
   return makeFailure({ cause, status: '4.4.1', text: `${where}: ${said}${during}` });
 }
 
-/** The codes of the system, in words. */
+/** Words for the error codes of the system. */
 const SYSTEM_WORDS: Readonly<Record<string, string>> = {
   ECONNREFUSED: 'connection refused',
   ECONNRESET: 'connection reset',
@@ -83,7 +83,7 @@ function nameConnectCause({ responseCode }: SmtpError, connection: HopConnection
   return responseCode !== undefined || !connection.isConnecting ? 'greeting' : 'connect';
 }
 
-/** RFC 8460 section 4.3.1 tells these apart. */
+/** RFC 8460 section 4.3.1 has separate result types for these errors. */
 const CERTIFICATE_CAUSES: Readonly<Record<string, FailureCause>> = {
   ERR_TLS_CERT_ALTNAME_INVALID: 'certificate-host-mismatch',
   CERT_HAS_EXPIRED: 'certificate-expired',

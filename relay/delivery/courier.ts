@@ -1,7 +1,7 @@
 /**
- * What the rest of the relay knows of delivery: a courier says to which destination mail goes, takes one message there
- * and says what became of each recipient. Nobody outside this room knows SMTP, so that queue and CutThrough can be
- * tested with any courier.
+ * The interface of delivery for the rest of the relay. A courier finds the destination of a message, sends the message
+ * there and reports a verdict for each recipient. No other room knows SMTP, so tests can give queue and CutThrough any
+ * courier.
  */
 
 import type { Failure } from '#crds/failure.ts';
@@ -13,12 +13,12 @@ import type { Verdict } from './verdict.ts';
 
 export type { Verdict } from './verdict.ts';
 
-/** Mail with the same key waits, is paced and is retried together. */
+/** Messages with the same key wait together, share one rate limit and are retried together. */
 interface Paced {
   readonly key: string;
-  /** For people. */
+  /** A name for people. */
   readonly name: string;
-  /** The part of the spec that decided, for logs. */
+  /** The part of the spec that chose this destination, for logs. */
   readonly rule: string;
 }
 
@@ -26,13 +26,16 @@ export type Destination =
   | (Paced & { readonly kind: 'hops'; readonly hops: readonly Hop[] })
   | (Paced & { readonly kind: 'mx'; readonly domain: string; readonly tlsLevel: TlsLevel });
 
-/** A hop of the policy, or one that an MX record named. */
+/** A next hop from the policy or from an MX record. */
 export interface NextHop extends Hop {
-  /** The domain whose MX record named the host: DNS is not signed, so the name must prove itself against this. */
+  /**
+   * The domain whose MX record named this host. MX records are not signed, so the certificate is checked against this
+   * domain.
+   */
   readonly mxOf?: string;
 }
 
-/** What the sender wants to be told (RFC 3461), as the next hop is told of it. */
+/** The DSN parameters of the sender (RFC 3461), for the next hop. */
 export interface DsnRequest {
   readonly ret: 'FULL' | 'HDRS' | null;
   readonly envid: string | null;
@@ -40,7 +43,7 @@ export interface DsnRequest {
   readonly recipients: readonly RecipientWish[];
 }
 
-/** null: not said. */
+/** null: the sender did not set it. */
 export interface RecipientWish {
   readonly notify: readonly string[] | null;
   readonly orcpt: string | null;
@@ -50,13 +53,16 @@ export interface Parcel {
   readonly from: string;
   readonly to: readonly string[];
   readonly bytes: number;
-  /** Its sender said so; what is there is `beyondAscii`. */
+  /** The sender declared an 8-bit body. `beyondAscii` tells what the message really contains. */
   readonly eightBit: boolean;
   readonly smtpUtf8: boolean;
   readonly dsn: DsnRequest;
-  /** Which parts of the message have bytes beyond ASCII. */
+  /** Tells which parts of the message contain bytes beyond ASCII. */
   readonly beyondAscii: () => Promise<{ readonly header: boolean; readonly body: boolean }>;
-  /** For each attempt: all of it where it is in memory, else pieces, each good until the next is asked for. */
+  /**
+   * Returns the body for each attempt: one buffer if it is in memory, else pieces. A piece is valid until the next one
+   * is requested.
+   */
   readonly body: () => Buffer | AsyncIterable<Buffer>;
 }
 
@@ -68,34 +74,37 @@ export interface HopTls {
   readonly verified: boolean;
 }
 
-/** What came of one attempt. */
+/** The result of one attempt. */
 export type AttemptResult =
   | {
       readonly kind: 'answered';
-      /** "host:port" of the next hop that answered, or our own name for what we refused ourselves. */
+      /** "host:port" of the next hop that answered. Our own name if we refused the message ourselves. */
       readonly hop: string;
-      /** For each recipient, in order. */
+      /** One verdict for each recipient, in order. */
       readonly verdicts: readonly Verdict[];
-      /** null: in plain text. */
+      /** null: the message went in plain text. */
       readonly tls: HopTls | null;
       /** The level that the connection was made by; absent where no hop was asked. */
       readonly level?: TlsLevel;
-      /** The hop knows DSN: what the sender wants to be told is its affair now. */
+      /** True if the hop supports DSN. The hop then sends the DSNs that the sender asked for. */
       readonly tellsSender: boolean;
-      /** Why other hops were not the one. */
+      /** The failures of the hops that were tried before. */
       readonly passedOver: readonly Failure[];
     }
-  /** No session as the policy wants it, or one that ended before the message was offered. */
+  /** There was no session that meets the policy, or the session ended before the message was offered. */
   | { readonly kind: 'unreachable'; readonly failure: Failure; readonly hadSession: boolean };
 
 export interface Courier {
   route(from: string, to: string): Destination;
-  /** One attempt; never rejects but for a bug, or a body that cannot be read. */
+  /** Makes one attempt. Rejects only for a bug or for a body that cannot be read. */
   deliver(destination: Destination, parcel: Parcel): Promise<AttemptResult>;
-  /** Next hops that refuse our login, until they take it. */
+  /** Next hops that refuse our login. A hop is removed when it accepts the login. */
   readonly loginsRefused: LoginsRefused;
-  /** New contents of Secrets and ConfigMaps: for the next connections. Says which destinations they concern. */
+  /**
+   * Sets new contents of Secrets and ConfigMaps for the next connections. Returns a test for the destinations that they
+   * concern.
+   */
   useMaterials(materials: Materials): (destination: Destination) => boolean;
-  /** Ends connections, but for those over which a message is on its way: they end with it. */
+  /** Ends all connections. A connection that is sending a message ends after that message. */
   close(): void;
 }

@@ -1,6 +1,6 @@
 /**
- * The courier of a relay: routes of its policy, attempts hop by hop over SMTP, and the memory of hops that failed a
- * moment ago. The router and, in mode CutThrough, the listener have one each.
+ * The courier of a relay: it finds routes by the policy, makes attempts hop by hop over SMTP, and remembers hops that
+ * failed a moment ago. The router has one courier. In mode CutThrough the listener has one too.
  */
 import type { Policy } from '#crds/policyfile.ts';
 import type { Tracer } from '../observe/trace.ts';
@@ -14,9 +14,9 @@ import { mxHop } from './resolver.ts';
 import { type Route, routeOf } from './route.ts';
 import { SmtpClient } from './smtpclient.ts';
 
-/** smtpclient.ts. */
+/** Implemented by smtpclient.ts. */
 export interface DeliveryClient extends HopClient {
-  /** Says which hops the new contents concern. */
+  /** Returns a test for the hops that the new contents concern. */
   useMaterials(materials: Materials): (hop: NextHop) => boolean;
   close(): void;
 }
@@ -54,7 +54,7 @@ export class Delivery implements Courier {
 
   useMaterials(materials: Materials): (destination: Destination) => boolean {
     const isChanged = this.#deps.client.useMaterials(materials);
-    // A login that was refused may be right now; that of another hop is as wrong as before.
+    // A refused login may be correct now. The refused logins of other hops stay refused.
     this.#failedHops.forgive(isChanged);
     const { outbound } = this.#deps.policy;
     return (destination) =>

@@ -1,8 +1,8 @@
 /**
- * Next hops that could not be had a moment ago, and which of their addresses were tried: for a while they are tried
- * after all others, so that a dead one costs its time-out once and not with every message. Where no hop of a destination
- * answers, the one that was tried longest ago comes first, so that all have their turn. Those that refuse our login are
- * remembered until they take it. No clock of its own.
+ * Remembers next hops that failed a moment ago, and which of their addresses were tried. For a while they are tried
+ * after all other hops, so a dead hop costs its time-out once and not for every message. If no hop of a destination
+ * answers, the hop with the oldest failure is tried first, so every hop has its turn. Hops that refuse our login are
+ * remembered until they accept it. This file has no clock of its own.
  */
 
 import { describeFailure, type Failure } from '#crds/failure.ts';
@@ -10,7 +10,7 @@ import type { LoginsRefused } from '../task/messages.ts';
 import type { NextHop } from './courier.ts';
 
 const TRIED_LAST_MS = 60_000;
-/** Hosts of MX records are many: beyond this the oldest are forgotten. */
+/** MX records can name very many hosts. Above this number the oldest entries are dropped. */
 const REMEMBERED = 1_000;
 
 interface Failed {
@@ -22,9 +22,9 @@ interface Failed {
 
 export class FailedHops {
   readonly #clock: () => number;
-  /** The one that was tried longest ago first. */
+  /** Sorted by the time of the last failure, oldest first. */
   readonly #failed = new Map<string, Failed>();
-  /** When hops answered last, the longest ago first. */
+  /** The time of each hop's last answer, oldest first. */
   readonly #answered = new Map<string, number>();
 
   constructor(clock: () => number) {
@@ -48,20 +48,20 @@ export class FailedHops {
     forgetOldest(this.#answered);
   }
 
-  /** What made these fail may be mended: they have their old place again. */
+  /** The reason for the failure may be gone, so these hops return to their normal place. */
   forgive(which: (hop: NextHop) => boolean): void {
     for (const [key, { hop }] of this.#failed) if (which(hop)) this.#failed.delete(key);
   }
 
-  /** Addresses that were tried in vain; empty once all of `known` were, so that they have their turn again. */
+  /** Addresses that failed. Empty after all of `known` have failed, so that each has a new turn. */
   tried(hop: NextHop, known: readonly string[]): ReadonlySet<string> {
     const tried = this.#failed.get(keyOf(hop))?.addresses ?? new Set();
     return known.every((address) => tried.has(address)) ? new Set() : tried;
   }
 
   /**
-   * In the same order, but for those that failed, which come last: for a minute, and longer while no other hop of these
-   * has answered since.
+   * Keeps the order, but puts failed hops last. They stay last for a minute, and longer if no other hop of this list
+   * has answered since then.
    */
   order(hops: readonly NextHop[]): NextHop[] {
     const now = this.#clock();
@@ -75,7 +75,7 @@ export class FailedHops {
     return [...hops.filter((hop) => !isLast(hop)), ...last];
   }
 
-  /** Those that refuse our login. */
+  /** Hops that refuse our login. */
   refusals(): LoginsRefused {
     return [...this.#failed.values()]
       .filter(({ failure }) => failure.cause === 'login')

@@ -1,6 +1,7 @@
 /**
- * Which addresses out of DNS can be a stranger's mail host: never those of this machine or this link, or a domain could
- * make us deliver to ourselves and our neighbours. Hosts of the manifest are free: they are written on purpose. Pure.
+ * Decides which addresses from DNS may be a foreign mail host. Addresses of this machine or of this link are refused.
+ * Otherwise a domain could make us deliver to ourselves or to our neighbours. Hosts in the manifest are not checked,
+ * because an administrator wrote them on purpose. Pure.
  */
 import { BlockList, isIP } from 'node:net';
 
@@ -10,7 +11,7 @@ for (const [network, prefix] of [
   ['127.0.0.0', 8],
   ['169.254.0.0', 16],
   ['224.0.0.0', 4],
-  // Reserved, the broadcast address included.
+  // Reserved addresses and the broadcast address.
   ['240.0.0.0', 4],
 ] as const)
   NEVER.addSubnet(network, prefix, 'ipv4');
@@ -22,7 +23,10 @@ for (const [network, prefix] of [
 ] as const)
   NEVER.addSubnet(network, prefix, 'ipv6');
 
-/** Prefixes of 96 bits whose last 32 are an IPv4 address: mapped, compatible, NAT64 (RFC 4291, 6052), translated. */
+/**
+ * Prefixes of 96 bits whose last 32 bits are an IPv4 address: mapped, compatible, NAT64 (RFC 4291, 6052) and
+ * translated.
+ */
 const EMBEDDING = ['0:0:0:0:0:ffff:', '0:0:0:0:0:0:', '64:ff9b:0:0:0:0:', '0:0:0:0:ffff:0:'];
 
 export function isForeign(address: string): boolean {
@@ -35,15 +39,15 @@ export function isForeign(address: string): boolean {
     .slice(0, 6)
     .map((group) => group.toString(16))
     .join(':')}:`;
-  // 6to4 (RFC 3056) has it behind its first sixteen bits.
+  // A 6to4 address (RFC 3056) contains the IPv4 address after its first 16 bits.
   const embedded = EMBEDDING.includes(begin) ? [high, low] : groups[0] === 0x2002 ? groups.slice(1, 3) : null;
   if (embedded && !isForeign(dotted(embedded))) return false;
   return !NEVER.check(address, 'ipv6');
 }
 
-/** The eight groups of a valid IPv6 address. */
+/** Returns the eight groups of a valid IPv6 address. */
 function expand(address: string): number[] {
-  // The URL parser knows the canonical text of an address, dotted ends included (RFC 5952).
+  // The URL parser makes the canonical text of an address (RFC 5952), also from a dotted end.
   const canonical = new URL(`http://[${address}]`).hostname.slice(1, -1);
   const [before = '', after] = canonical.split('::');
   const parse = (text: string) =>

@@ -1,15 +1,16 @@
 /**
- * Which addresses of a next hop are tried in one attempt, within what is left of the attempt's share. Both families and
- * a second host are among them where there are any, so that one that is dead does not use up all of it. Pure.
+ * Chooses which addresses of a next hop are tried in one attempt, within the number that is left for this attempt. The
+ * choice contains both families and a second host if they exist, so one dead family or host cannot use up the whole
+ * number. Pure.
  */
 import { isIPv6 } from 'node:net';
 
-/** Addresses of one attempt, as Postfix's smtp_mx_address_limit. */
+/** Addresses for each attempt, as Postfix's smtp_mx_address_limit. */
 export const ADDRESSES_AT_ONCE = 5;
 
 /**
- * `left`: what the attempt may still try; `isLast`: no other hop follows. `untried` go first, in the order in which they
- * are wanted.
+ * `left`: how many addresses the attempt may still try. `isLast`: no other hop follows. `untried` addresses go first,
+ * in order of preference.
  */
 export function pickAddresses(
   addresses: readonly string[],

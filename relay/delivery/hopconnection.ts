@@ -1,7 +1,7 @@
 /**
- * The one file that touches what nodemailer's SMTPConnection keeps to itself: what the next hop offers, where a
- * connection stands, the parameters of MAIL and RCPT that the library cannot say for each recipient, or not at all, and
- * the body, which is written here. Pinned by smtpclient.test.ts against the version in package.json.
+ * The only file that uses private parts of nodemailer's SMTPConnection: the extensions of the next hop, the state of
+ * the connection, and the MAIL and RCPT parameters that the library cannot set for each recipient. This file also
+ * writes the body. smtpclient.test.ts pins this to the version in package.json.
  */
 import type { Socket } from 'node:net';
 import type { Transform } from 'node:stream';
@@ -39,15 +39,18 @@ const LINE_WITH_DOT = Buffer.from('\n.');
 const LF = 0x0a;
 const END = '.\r\n';
 const END_OF_LINE = `\r\n${END}`;
-/** A message of dots: each part is a write, and so many cost more than a copy. */
+/** Each part is one write. For a message that is full of dots one copy is cheaper than so many writes. */
 const MANY_PARTS = 100;
-/** As large as a TLS record. */
+/** The size of a TLS record. */
 const COPIED_BYTES = 16 * 1024;
 const WAITING_BYTES = 64 * 1024;
-/** Shorter ones would blank out words. */
+/** A shorter secret is not masked, because masking it would remove normal words. */
 const SECRET_LENGTH = 4;
 
-/** What an unanswered SYN gets; a whole reply (RFC 5321 section 4.5.3.2); and the reply to the final dot (4.5.3.2.6). */
+/**
+ * Limits for an unanswered SYN, for one whole reply (RFC 5321 section 4.5.3.2), and for the reply to the final dot
+ * (4.5.3.2.6).
+ */
 const MINUTE_MS = 60_000;
 const CONNECT_MS = MINUTE_MS;
 const REPLY_MS = 5 * MINUTE_MS;
@@ -56,32 +59,32 @@ const LATE = 'no whole reply within five minutes';
 
 export class HopConnection extends Library {
   #parameters: ReadonlyMap<string, string> = new Map();
-  /** Runs while a whole reply is awaited: a byte now and then is no answer. */
+  /** Runs while a whole reply is awaited. A single byte does not reset this timer. */
   #replyTimer: NodeJS.Timeout | undefined;
   /** How long the body of the next message may take. */
   #bodyMs = REPLY_MS;
   #secrets: readonly string[] = [];
-  /** Names that the hop gave itself, in its greeting and in its answers to EHLO. */
+  /** The names that the hop gave itself in its greeting and in its EHLO replies. */
   readonly names: string[] = [];
-  /** It was ended by us, for want of time or on purpose: that says nothing of its handshake. */
+  /** We ended the connection ourselves, for example after a time-out. This says nothing about the TLS handshake. */
   wasCut = false;
-  /** The message that is being sent is on its way: it may have been taken, whatever happens now. */
+  /** The body is being sent. From now on the hop may have taken the message, whatever happens. */
   offered = false;
-  /** Its end is not written yet. */
+  /** The end of the body is not written yet. */
   isWriting = false;
-  /** Called once the next hop has said 354. */
+  /** Called after the next hop has answered 354. */
   onOffered: () => void = () => undefined;
 
   offers(extension: Extension): boolean {
     return this._supportedExtensions.includes(extension);
   }
 
-  /** During STARTTLS the library says so itself; with implicit TLS it is everything before the greeting. */
+  /** During STARTTLS the library has a flag for this. With implicit TLS it is the time before the greeting. */
   get isInHandshake(): boolean {
     return this.upgrading === true || (this.secureConnection && this.stage === 'init');
   }
 
-  /** The library forgets it only when it says that the connection has ended. */
+  /** The library drops its socket only when it reports the end of the connection. */
   get #socket(): Socket {
     return this._socket as Socket;
   }
@@ -90,12 +93,12 @@ export class HopConnection extends Library {
     return this.secure ? (this._socket as TLSSocket) : null;
   }
 
-  /** Further parameters for the commands of the next message, by the command that they follow. */
+  /** Sets extra parameters for the commands of the next message. The key is the command that a parameter belongs to. */
   say(parameters: ReadonlyMap<string, string>): void {
     this.#parameters = parameters;
   }
 
-  /** True once the hop has greeted. */
+  /** True after the greeting of the hop. */
   get isGreeted(): boolean {
     return this.names.length > 0;
   }
@@ -104,12 +107,12 @@ export class HopConnection extends Library {
     return this._socket === undefined || (this._socket as Socket).connecting === true;
   }
 
-  /** What the hop must never hear back from us through a log or a report: replies are cleared of it. */
+  /** These secrets are removed from every reply, so a log or a report never shows them. */
   hide(secrets: readonly string[]): void {
     this.#secrets = secrets.filter((secret) => secret.length >= SECRET_LENGTH);
   }
 
-  /** Ends it for this reason, and what is being sent fails with it. */
+  /** Ends the connection for this reason. A message that is being sent fails too. */
   cut(reason: string): void {
     this.wasCut = true;
     clearTimeout(this.#replyTimer);
@@ -138,7 +141,7 @@ export class HopConnection extends Library {
     super._actionEHLO(reply);
   }
 
-  /** A bare 334 is a challenge without a text (RFC 4954 section 4). */
+  /** A bare 334 is a challenge without text (RFC 4954 section 4). */
   override _actionAUTH_LOGIN_USER(reply: string, callback: unknown): void {
     super._actionAUTH_LOGIN_USER(reply === '334' ? '334 ' : reply, callback);
   }
@@ -156,7 +159,7 @@ export class HopConnection extends Library {
     return result;
   }
 
-  /** Begins to wait for the next whole reply, or stops where none is due. */
+  /** Starts the timer for the next whole reply. Stops it if no reply is due. */
   #awaitReply(): void {
     if (this._responseActions.length === 0) clearTimeout(this.#replyTimer);
     else this.#await(REPLY_MS, LATE);
@@ -176,17 +179,17 @@ export class HopConnection extends Library {
   }
 
   /**
-   * In place of `send`, which takes streams: three of them for a message cost as much as its encryption. `bodyMs`: how
-   * long the body may take from 354 on.
+   * Replaces `send`, which takes streams: three streams for each message cost as much CPU as its encryption. `bodyMs`
+   * limits the time of the body from the 354 on.
    */
   deliver(envelope: Envelope, body: Buffer | AsyncIterable<Buffer>, bodyMs: number, done: Done): void {
     this.#bodyMs = bodyMs;
     this.#together();
-    // What the library is given it hands on to `write`, unless it looks like a stream.
+    // The library passes this object on to `write`, unless the object looks like a stream.
     super.send(envelope, { body } as unknown as Buffer, done);
   }
 
-  /** Called when the next hop said 354; the library writes the body to what is given here. */
+  /** The library calls this after the 354 and writes the body to the returned stream. */
   override _createSendStream(callback: unknown): Transform {
     this.offered = true;
     this.isWriting = true;
@@ -209,7 +212,7 @@ export class HopConnection extends Library {
     this.#writeEnd(endsLine(body));
   }
 
-  /** What fails cuts the connection: the message must not end. */
+  /** A failure cuts the connection, because the message must not end normally. */
   async #writePieces(body: AsyncIterable<Buffer>): Promise<void> {
     try {
       let startsLine = true;
@@ -224,7 +227,10 @@ export class HopConnection extends Library {
     }
   }
 
-  /** Its bytes are the giver's again: small pieces are copied and leave together, for others it is waited. */
+  /**
+   * After this call the caller may reuse the bytes. Small pieces are copied and written together. For large pieces the
+   * caller waits.
+   */
   #written(parts: readonly Buffer[]): Promise<void> | undefined {
     const socket = this.#socket;
     const bytes = parts.reduce((sum, { length }) => sum + length, 0);
@@ -256,7 +262,9 @@ export class HopConnection extends Library {
     if (!this.isWriting) this.#await(REPLY_MS, LATE);
   }
 
-  /** Pipelined commands, or the parts of a body: what is written in this turn of the event loop leaves as one TLS record. */
+  /**
+   * Joins pipelined commands, or the parts of a body: all writes of one turn of the event loop become one TLS record.
+   */
   #together(): void {
     const socket = this.#socket;
     socket.cork();
@@ -269,14 +277,14 @@ function endsLine(bytes: Buffer): boolean {
 }
 
 /**
- * RFC 5321 section 4.5.2, natively searched: what is queued has CRLF only. Parts of the chunk itself: a copy for a dot here
- * and there would be a second one of the message.
+ * Dot-stuffing by RFC 5321 section 4.5.2, with a native search: queued messages contain only CRLF line ends. Returns
+ * parts of the chunk itself, because a few dots do not justify a second copy of the message.
  */
 function dotStuffed(chunk: Buffer, startsLine: boolean): Buffer[] {
   const parts: Buffer[] = startsLine && chunk[0] === LINE_WITH_DOT[1] ? [LINE_WITH_DOT.subarray(1)] : [];
   let from = 0;
   for (let at = chunk.indexOf(LINE_WITH_DOT); at !== -1; at = chunk.indexOf(LINE_WITH_DOT, from)) {
-    // The dot ends one part and begins the next.
+    // The dot ends one part and begins the next part.
     parts.push(chunk.subarray(from, at + LINE_WITH_DOT.length));
     from = at + 1;
   }

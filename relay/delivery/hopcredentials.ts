@@ -1,7 +1,7 @@
 /**
- * The login for a next hop, from its Secret: a password (PLAIN or LOGIN), a token, or what is needed to refresh one
- * (XOAUTH2). Tokens are kept until they end. A Secret that is missing or incomplete is a reason, never a session
- * without a login.
+ * The login for a next hop, from its Secret: a password (PLAIN or LOGIN), a token, or the data to refresh a token
+ * (XOAUTH2). Tokens are kept until they expire. A missing or incomplete Secret gives a reason and never a session
+ * without login.
  */
 import XOAuth2 from 'nodemailer/lib/xoauth2';
 import type { Files, Materials } from '../task/materials.ts';
@@ -34,8 +34,8 @@ export class HopCredentials {
 }
 
 /**
- * True where `kept`, a token from before, was refused and can be had anew: it was withdrawn before its time, which is
- * nobody's fault yet.
+ * True if the hop refused `kept`, an older token, and a new token can be requested. The service withdrew the old token
+ * early, so this is not a failed login yet.
  */
 export function renewsToken(oauth2: XOAuth2, kept: string | false): boolean {
   if (!kept || oauth2.accessToken !== kept || !oauth2.options.refreshToken) return false;
@@ -67,7 +67,7 @@ function refreshed(
     const reason = `the Secret "${secret}" has a refreshToken, but lacks clientId, clientSecret or tokenURL`;
     return { kind: 'unusable', reason };
   }
-  // A token in clear text would be anybody's; loopback is for token services beside the relay.
+  // Anybody could read a token that travels in clear text. Loopback is allowed for a token service in the same pod.
   if (!/^https:\/\/|^http:\/\/(127\.0\.0\.1|localhost)[:/]/.test(accessUrl))
     return { kind: 'unusable', reason: `tokenURL of the Secret "${secret}" must begin with https://` };
   return {

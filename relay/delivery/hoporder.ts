@@ -1,7 +1,7 @@
 /**
- * In which order next hops are tried: the lowest priority first; among equals by weight, at random so that hosts share
- * the load (RFC 5321 section 5.1 wants that of MX hosts), or in the order of the list where nobody has a weight. Pure:
- * randomness comes in.
+ * Sorts next hops: the lowest priority first. Hops of equal priority are shuffled by weight, so that hosts share the
+ * load (RFC 5321 section 5.1 requires this for MX hosts). Without weights they keep the order of the list. Pure: the
+ * caller passes the randomness in.
  */
 import type { NextHop } from './courier.ts';
 
@@ -17,7 +17,7 @@ export function orderHops(hops: readonly NextHop[], random: () => number): NextH
 
 function shared(equals: readonly NextHop[], random: () => number): readonly NextHop[] {
   if (equals.every(({ weight }) => weight === null)) return equals;
-  // Efraimidis and Spirakis: the order of random ** (1 / weight) draws without replacement by weight.
+  // The algorithm of Efraimidis and Spirakis: sorting by random ** (1 / weight) draws by weight without replacement.
   return equals
     .map((hop) => ({ hop, key: random() ** (1 / (hop.weight ?? 1)) }))
     .toSorted((a, b) => b.key - a.key)

@@ -1,6 +1,6 @@
 /**
- * What MAIL and RCPT say besides addresses: what the sender wants to be told of each recipient (RFC 3461), and that the
- * message is an international one (RFC 6531). Also whether a next hop can have the message at all. Pure.
+ * The parameters of MAIL and RCPT: the DSN wishes of each recipient (RFC 3461) and SMTPUTF8 (RFC 6531). Also decides
+ * whether a next hop can take the message at all. Pure.
  */
 
 import { type Failure, makeFailure } from '#crds/failure.ts';
@@ -9,13 +9,13 @@ import type { Extension } from './hopconnection.ts';
 
 type Offers = (extension: Extension) => boolean;
 
-/** By the command that they follow. */
+/** The key is the command that the parameter belongs to. */
 export function parametersOf(
   { from, to, dsn, smtpUtf8 }: Parcel,
   offers: Offers,
 ): ReadonlyMap<string, string> {
   const parameters = new Map<string, string>();
-  // The library sees international addresses itself, and nothing but those.
+  // The library adds SMTPUTF8 by itself for international addresses, but for nothing else.
   if (smtpUtf8 && offers('SMTPUTF8') && isAscii([from, ...to].join('')))
     parameters.set(`MAIL FROM:<${from}>`, 'SMTPUTF8');
   if (!offers('DSN')) return parameters;
@@ -31,9 +31,9 @@ export function parametersOf(
 }
 
 /**
- * Why a next hop with these extensions cannot have the message. RFC 6152 section 3 and RFC 6531 section 3.6 leave a
- * relay two ways, to convert or to return; we return, because converting would break every signature. The message is
- * read only where the hop lacks an extension.
+ * Says why a next hop with these extensions cannot take the message. RFC 6152 section 3 and RFC 6531 section 3.6 let a
+ * relay convert or return the message. We return it, because a conversion breaks every signature. The message is read
+ * only if the hop lacks an extension.
  */
 export async function refusalOfContent(
   { from, to, smtpUtf8, beyondAscii }: Parcel,
@@ -56,7 +56,7 @@ export async function refusalOfContent(
   });
 }
 
-/** RFC 3461 section 4. */
+/** The encoding of RFC 3461 section 4. */
 function xtext(text: string): string {
   return Buffer.from(text)
     .toString('latin1')

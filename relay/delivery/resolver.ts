@@ -1,7 +1,7 @@
 /**
- * From a domain to next hops: MX in order of preference (RFC 5321 section 5.1), the domain itself where there is no
- * MX, nothing at all for a null MX (RFC 7505); and from a host to the addresses of the wanted family. A failing
- * resolver is always temporary; only the domain's own answer is final. An MX that is this relay is a loop.
+ * Finds the next hops of a domain: MX hosts in order of preference (RFC 5321 section 5.1), the domain itself without MX
+ * records, and none for a null MX (RFC 7505). Also finds the addresses of a host for the wanted IP family. A failed
+ * look-up is always temporary. Only an answer of the domain itself is final. An MX that names this relay is a loop.
  */
 import type { LookupAddress } from 'node:dns';
 import { lookup, resolve4, resolve6, resolveMx } from 'node:dns/promises';
@@ -18,12 +18,12 @@ export type Addresses =
   | { kind: 'addresses'; addresses: readonly string[] }
   | { kind: 'none'; failure: Failure };
 
-/** What hops of MX records share. */
+/** Settings that all hops from MX records share. */
 export type MxTerms = Pick<Policy['outbound'], 'trustConfigMap' | 'ipFamily'> & { tlsLevel: TlsLevel };
 
-/** Addresses of one host that are remembered: an attempt tries fewer (hopaddresses.ts). */
+/** How many addresses of one host are kept. An attempt tries fewer (hopaddresses.ts). */
 const ADDRESSES = 32;
-/** Hosts of one domain that are considered. */
+/** How many hosts of one domain are considered. */
 const MX_HOSTS = 100;
 const NO_RECORD = new Set<unknown>(['ENODATA', 'ENOTFOUND']);
 const asking = new Map<string, Promise<LookupAddress[]>>();
@@ -41,7 +41,7 @@ export async function resolveHops(domain: string, terms: MxTerms, ourName: strin
   }
 }
 
-/** Refused only where DNS says that there is neither kind of address: what it cannot say now it may say later. */
+/** Fails finally only if DNS says that neither address family exists. A failed look-up may succeed later. */
 async function implicitHop(domain: string, terms: MxTerms): Promise<Resolved> {
   const answers = await Promise.allSettled([resolve4(domain), resolve6(domain)]);
   const hasNone = answers.every(
@@ -61,7 +61,7 @@ export function hopsOf(
   const named = records.filter(({ exchange }) => exchange !== '' && exchange !== '.');
   if (named.length === 0) return none('5.1.10', `The domain ${domain} accepts no mail (null MX)`);
   const sorted = named.toSorted((a, b) => a.priority - b.priority).slice(0, MX_HOSTS);
-  // Only hosts that are preferred over ourselves may get the mail, or it would come back.
+  // Only hosts with a better preference than ours may get the mail. Otherwise the mail would come back.
   const own = sorted.findIndex(({ exchange }) => exchange.toLowerCase() === ourName);
   const better =
     own === -1 ? sorted : sorted.filter(({ priority }) => priority < (sorted[own]?.priority ?? 0));
@@ -72,7 +72,7 @@ export function hopsOf(
   };
 }
 
-/** Asked anew for every connection, so that a name that moves is followed. */
+/** Looks the name up for every connection, so a changed address is used at once. */
 export async function findAddresses(hop: NextHop): Promise<Addresses> {
   const { host, ipFamily, mxOf } = hop;
   if (mxOf !== undefined) return findForeign(host, ipFamily, mxOf);
@@ -87,8 +87,8 @@ export async function findAddresses(hop: NextHop): Promise<Addresses> {
 }
 
 /**
- * A host out of DNS, or out of an address: its name is absolute, so that the search list of a pod with a wildcard in it
- * never sends mail elsewhere, and its addresses must be those of another machine.
+ * Finds the addresses of a host that came from DNS or from a mail address. The name is absolute, so a pod's search list
+ * with a wildcard never misdirects mail. The addresses must belong to another machine.
  */
 async function findForeign(host: string, ipFamily: IpFamily, domain: string): Promise<Addresses> {
   const answer = isIP(host) === 0 ? await resolveFamilies(host, ipFamily) : [literal(host)];
@@ -109,7 +109,7 @@ async function findForeign(host: string, ipFamily: IpFamily, domain: string): Pr
   );
 }
 
-/** DNS alone, never the search list or /etc/hosts: c-ares asks for the name as it is. */
+/** Asks DNS only, never the search list or /etc/hosts: c-ares uses the name unchanged. */
 async function resolveFamilies(host: string, ipFamily: IpFamily): Promise<(LookupAddress | Error)[]> {
   if (/(^|\.)localhost\.?$/i.test(host)) return [literal('127.0.0.1')];
   const asked = [
@@ -130,7 +130,7 @@ function isAddress(one: LookupAddress | Error): one is LookupAddress {
   return !(one instanceof Error);
 }
 
-/** The codes of c-ares and of the system, in words. */
+/** Words for the error codes of c-ares and of the system. */
 const DNS_WORDS: Readonly<Record<string, string>> = {
   ENOTFOUND: 'the name does not exist',
   ENODATA: 'the name has no address',
@@ -146,7 +146,10 @@ function explainDns(error: unknown): string {
   return DNS_WORDS[code] ?? code;
 }
 
-/** As the system resolves names, /etc/hosts included. It has few threads for it, which a dead name keeps for long. */
+/**
+ * Resolves a name as the system does, /etc/hosts included. The system has few threads for this, and a dead name blocks
+ * one for long.
+ */
 function lookUp(host: string): Promise<LookupAddress[]> {
   const asked = asking.get(host);
   if (asked) return asked;
@@ -155,7 +158,7 @@ function lookUp(host: string): Promise<LookupAddress[]> {
   return answer;
 }
 
-/** Addresses of the family, or all with the preferred family first; Any: in the order in which they were found. */
+/** Addresses of the wanted family, or all addresses with the preferred family first. Any: the order of the answer. */
 export function wantedAddresses(wanted: IpFamily, found: readonly LookupAddress[]): string[] {
   const order: Readonly<Record<IpFamily, readonly number[][]>> = {
     Any: [[4, 6]],
@@ -184,7 +187,7 @@ export function mxHop(host: string, mxOf: string, priority: number, terms: MxTer
     clientCertificateSecret: null,
     credentialsSecret: null,
     priority,
-    // Equal preference means: at random (RFC 5321 section 5.1).
+    // Hosts of equal preference are used in random order (RFC 5321 section 5.1).
     weight: 1,
   };
 }

@@ -1,6 +1,6 @@
 /**
- * Where a recipient's mail goes: the first route that matches recipient and sender, else the smart hosts, else the MX
- * hosts of the domain. Pure; looking up MX hosts is resolver.ts.
+ * Finds the route of a recipient: the first route that matches recipient and sender, else the smart hosts, else the MX
+ * hosts of the domain. Pure: resolver.ts looks up MX hosts.
  */
 import { domainOf, matcherOf } from '#crds/patterns.ts';
 import type { Hop, Policy } from '#crds/policyfile.ts';
@@ -46,7 +46,7 @@ function towards(
 
 function hopsDestination(rule: string, hops: readonly Hop[]): Destination {
   const name = hops.map(({ host, port }) => `${host}:${port}`).join(',');
-  // Hosts that are promised another level are another destination.
+  // Another TLS level makes another destination.
   return { kind: 'hops', key: JSON.stringify(hops), name, rule, hops };
 }
 

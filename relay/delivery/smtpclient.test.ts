@@ -39,7 +39,7 @@ function parcel(changes: Partial<Parcel> = {}): Parcel {
 
 const TRUST = 'roots';
 
-/** Takes messages to hops on this machine, whatever name they have. */
+/** A client that sends to hops on this machine, whatever their names are. */
 function courier(materials = NO_MATERIALS) {
   const client = new SmtpClient(policyOf(), materials, { session: () => undefined, follows: () => false });
   ends.push(() => client.close());
@@ -71,7 +71,7 @@ interface Sink {
   close(): void;
 }
 
-/** A next hop that takes everything, or what `options` let it take. */
+/** A next hop that takes everything, or only what `options` allow. */
 async function openSink(options: SMTPServerOptions = {}, port = 0): Promise<Sink> {
   const mail: Arrived[] = [];
   let wake: () => void = () => undefined;
@@ -116,7 +116,7 @@ async function sink(...args: Parameters<typeof openSink>): Promise<Sink> {
   return opened;
 }
 
-/** A peer by hand: answers each line by the first rule that matches, and keeps the lines. */
+/** A hand-made peer. It answers each line by the first rule that matches, and records the lines. */
 async function peer(answer: (line: string, socket: Socket) => string | undefined) {
   const lines: string[] = [];
   const server: Server = createServer((socket) => {
@@ -193,7 +193,7 @@ test('a whole message whose last line has no end gets one, and the session takes
   );
 });
 
-/** A body of which the second piece comes when the next hop has answered. */
+/** A body whose second piece comes only after the next hop has answered. */
 function slowBody(answered: Promise<void>) {
   return async function* () {
     yield Buffer.from('Subject: x\r\n\r\nfirst\r\n');
@@ -422,7 +422,7 @@ test('closing ends a connection that is still being made', async () => {
   assert.equal((await result).kind, 'unreachable');
 });
 
-/** Time passes by hand: what waits for the network does not. */
+/** The test moves the clock. Network waits still use real time. */
 async function passing(
   ms: number,
   context: TestContext,
@@ -430,7 +430,7 @@ async function passing(
   result: Promise<HopResult>,
 ) {
   await begun;
-  // The client hears that it is connected in a turn of its own.
+  // The client sees the connection in a later turn of the event loop.
   await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
   context.mock.timers.tick(ms);
   return result;

@@ -1,7 +1,7 @@
 /**
- * The courier that speaks SMTP: keeps connections and reuses them, makes new ones by the TLS policy of the hop
- * (connect.ts), logged in where the hop wants it, and sends over them (transaction.ts). A message is never offered
- * twice in one attempt: where it may have been taken, the answer is a deferral and not another attempt.
+ * The courier that speaks SMTP. It keeps connections and reuses them. It makes new connections by the TLS policy of the
+ * hop, logs in if the hop needs it (connect.ts), and sends messages (transaction.ts). One attempt never offers a
+ * message twice: if the hop may have taken the message, the result is a deferral.
  */
 
 import { isDeepStrictEqual } from 'node:util';
@@ -19,7 +19,10 @@ import { decideTls, fallBack, type TlsPolicy } from './tlspolicy.ts';
 import { sendOver } from './transaction.ts';
 import { TlsContexts } from './trust.ts';
 
-/** Reuse pays most (a handshake costs more than a message); its limits keep next hops from hanging up on us. */
+/**
+ * A handshake costs more than a message, so connections are reused. The limits are low, so next hops do not close the
+ * connection first.
+ */
 const IDLE_MS = 20_000;
 
 interface Kept {
@@ -51,8 +54,8 @@ export class SmtpClient {
   }
 
   /**
-   * For new connections. What was made with something that changed ends: idle connections, those on their way, and
-   * deliveries whose message was not offered yet. Says which hops that concerns.
+   * Sets the contents for new connections. Ends idle connections, connections under way and deliveries before DATA if
+   * their contents changed. Returns a test for the hops concerned.
    */
   useMaterials(materials: Materials): (hop: NextHop) => boolean {
     const changed = changedNames(this.#materials, materials);
@@ -64,7 +67,7 @@ export class SmtpClient {
     return isChanged;
   }
 
-  /** Over a connection that was kept: it may have been ended by its server, and then the next one is tried. */
+  /** Sends over an idle connection. If the server has ended that connection, the next one is tried. */
   async resume(hop: NextHop, parcel: Parcel, budget: AttemptBudget): Promise<HopResult | undefined> {
     const key = keyOf(hop, this.#tracedDomain(parcel) !== undefined);
     for (let kept = this.#takeIdle(key); kept; kept = this.#takeIdle(key)) {
@@ -74,7 +77,7 @@ export class SmtpClient {
     return undefined;
   }
 
-  /** Opportunistic alone has a second connection, in plain text, after a handshake that broke. */
+  /** Only level Opportunistic makes a second connection, in plain text, after a broken handshake. */
   async deliver(hop: NextHop, address: string, parcel: Parcel, budget: AttemptBudget): Promise<HopResult> {
     const domain = this.#tracedDomain(parcel) ?? '';
     const policy = decideTls(hop);
@@ -94,7 +97,7 @@ export class SmtpClient {
     this.#end(() => true, 'the relay is stopping');
   }
 
-  /** A delivery that is traced goes over a session that is, and no other does. */
+  /** A traced delivery uses a traced session, and no other delivery uses that session. */
   #tracedDomain({ to }: Parcel): string | undefined {
     return to.map(domainOf).find((domain) => this.#tracer.follows(domain));
   }
@@ -148,7 +151,7 @@ export class SmtpClient {
     this.#idle.set(key, [...(this.#idle.get(key) ?? []), { hop, session, timer }]);
   }
 
-  /** The one used last: the others grow idle and end. */
+  /** Takes the connection that was used last, so that the others become idle and end. */
   #takeIdle(key: string): Session | undefined {
     const kept = this.#idle.get(key) ?? [];
     for (let last = kept.pop(); last; last = kept.pop()) {
@@ -166,7 +169,7 @@ export class SmtpClient {
     if (!session.broken) session.connection.quit();
   }
 
-  /** Ends connections to these hops, but for those over which a message is on its way: they are not used again. */
+  /** Ends connections to these hops. A connection that is sending a message is not used again afterwards. */
   #end(which: (hop: NextHop) => boolean, reason: string): void {
     for (const [key, kept] of [...this.#idle]) {
       for (const { session, timer } of kept.filter((one) => which(one.hop))) {
@@ -183,12 +186,12 @@ export class SmtpClient {
   }
 }
 
-/** Connections are only shared where every promise is the same. */
+/** Two deliveries share a connection only if all settings of the hop are equal. */
 function keyOf({ priority: _, weight: __, ...hop }: NextHop, traced: boolean): string {
   return JSON.stringify({ ...hop, traced });
 }
 
-/** Names of Secrets and ConfigMaps, as of one kind: a name that changed as either concerns its hops. */
+/** Names of Secrets and ConfigMaps, not told apart: a changed name of either kind concerns the hop. */
 function namesOf({ trustConfigMap, clientCertificateSecret, credentialsSecret }: NextHop): string[] {
   return [trustConfigMap, clientCertificateSecret, credentialsSecret].filter((name) => name !== null);
 }
@@ -201,7 +204,7 @@ function changedNames(old: Materials, next: Materials): Set<string> {
   return new Set([...changed(old.secrets, next.secrets), ...changed(old.configMaps, next.configMaps)]);
 }
 
-/** A fault of ours: the hop was not asked. */
+/** A fault on our side: the hop was not asked. */
 function unusable({ host, port }: NextHop, reason: string): Opened & { kind: 'failed' } {
   const failure = makeFailure({
     cause: 'local',

@@ -1,6 +1,6 @@
 /**
- * The TLS of one connection, decided once, before it is made; what makes the connection obeys and decides nothing.
- * Opportunistic is the only level that ever falls back to plain text, and only after a handshake that broke. Pure.
+ * Decides the TLS policy of one connection before the connection is made. The code that connects obeys and decides
+ * nothing. Only Opportunistic ever falls back to plain text, and only after a broken handshake. Pure.
  */
 import { isIP } from 'node:net';
 import type { TlsVersion } from '#crds/policyfile.ts';
@@ -9,20 +9,23 @@ import type { NextHop } from './courier.ts';
 
 export interface TlsPolicy {
   readonly level: TlsLevel;
-  /** Why this level, for people. */
+  /** The reason for this level, for people. */
   readonly rule: string;
-  /** TLS from the first byte (RFC 8314), or by STARTTLS (RFC 3207); none: plain text on purpose. */
+  /** implicit: TLS from the first byte (RFC 8314). starttls: RFC 3207. none: plain text on purpose. */
   readonly mode: 'implicit' | 'starttls' | 'none';
-  /** The name in SNI (RFC 6066); null: the hop is an address. */
+  /** The SNI name (RFC 6066). null: the hop is an address. */
   readonly sni: string | null;
-  /** The certificate must have one of these names; empty: no name is asked for. */
+  /** The certificate must have one of these names. Empty: the name is not checked. */
   readonly names: readonly string[];
-  /** Who may vouch for the certificate: nobody is asked, or an authority of a ConfigMap (null: the public ones). */
+  /**
+   * Which authorities may sign the certificate. none: it is not checked. pkix: the authorities of a ConfigMap (null:
+   * the public ones).
+   */
   readonly trust: { readonly kind: 'none' } | { readonly kind: 'pkix'; readonly configMap: string | null };
-  /** The Secret with the certificate that we present; null: none. */
+  /** The Secret with our client certificate. null: none. */
   readonly identity: string | null;
   readonly minVersion: TlsVersion;
-  /** In OpenSSL's notation; null: the runtime's own list. */
+  /** In OpenSSL's notation. null: the default list of the runtime. */
   readonly ciphers: string | null;
   readonly mayFallBack: boolean;
 }
@@ -45,7 +48,7 @@ export function decideTls(hop: NextHop): TlsPolicy {
   };
 }
 
-/** After a handshake that broke, where the policy allows it. */
+/** The policy for the second try after a broken handshake, if this policy allows plain text. */
 export function fallBack(policy: TlsPolicy): TlsPolicy {
   return {
     ...policy,
@@ -55,7 +58,7 @@ export function fallBack(policy: TlsPolicy): TlsPolicy {
   };
 }
 
-/** A host may be written with a final dot, so that no search list is asked; certificates and SNI know none. */
+/** A host may end in a dot, so that no search list is used. Certificates and SNI contain no final dot. */
 function withoutFinalDot(host: string): string {
   return host.replace(/\.$/, '');
 }
@@ -66,8 +69,8 @@ function nameInSni({ serverName, host }: NextHop): string | null {
 }
 
 /**
- * As Postfix's "secure": the domain itself, or a host below it. A host that only an MX record names proves nothing by
- * its own name, because the record is not signed.
+ * As Postfix's "secure": the certificate must name the domain or a host below it. The name of an MX host proves
+ * nothing, because MX records are not signed.
  */
 function listNames({ serverName, host, mxOf }: NextHop): string[] {
   const own = withoutFinalDot(serverName ?? host);

@@ -1,7 +1,7 @@
 /**
- * Sends one message over a session, and says what became of each recipient. `unsent` means that the next hop cannot
- * have the message: the session ended before the body was offered, so another attempt is no duplicate. Whatever else
- * goes wrong is an answer for the recipients.
+ * Sends one message over a session and returns a verdict for each recipient. `unsent` means that the session ended
+ * before the body was offered, so another attempt makes no duplicate. Every other error becomes a verdict of the
+ * recipients.
  */
 
 import { type Failure, makeFailure } from '#crds/failure.ts';
@@ -12,11 +12,11 @@ import type { HopConnection } from './hopconnection.ts';
 import { parametersOf, refusalOfContent } from './parameters.ts';
 import { failureFromReply, judgeReply, type Verdict } from './verdict.ts';
 
-/** From 354 to the final dot: so long, and longer by the size of the message. RFC 5321 section 4.5.3.2.5. */
+/** The least time from 354 to the final dot. The size of the message adds to it. RFC 5321 section 4.5.3.2.5. */
 const BODY_MS = 3 * 60_000;
-/** A hop that takes less than 10 kB a second keeps no delivery. */
+/** A hop that takes less than 10 kB a second is cut off. */
 const BYTES_PER_MS = 10;
-/** In mode CutThrough the client sets the pace, and the listener its limit. */
+/** In mode CutThrough the client sets the speed, and the listener has its own time limit. */
 const STREAMED_MS = 60 * 60_000;
 
 export type Sent =
@@ -24,9 +24,9 @@ export type Sent =
   | {
       kind: 'answered';
       verdicts: Verdict[];
-      /** The session may carry another message. */
+      /** True if the session may carry another message. */
       reusable: boolean;
-      /** The last reply was read in full, so that QUIT makes sense. */
+      /** True if the last reply was read completely, so QUIT makes sense. */
       inOrder: boolean;
       tellsSender: boolean;
       mayTryAnother: boolean;
@@ -52,7 +52,7 @@ export async function sendOver(
   budget: AttemptBudget,
 ): Promise<Sent> {
   const offers = connection.offers.bind(connection);
-  // The body flows only after the next hop said 354: before that, nothing can have been delivered.
+  // The body is sent only after the 354. Before that, the hop cannot have taken the message.
   connection.offered = false;
   const refusal = await refusalOfContent(parcel, offers).catch((error) => {
     connection.close();
@@ -95,12 +95,12 @@ function failed(
   const { responseCode, code, command } = error;
   const isClosing = responseCode === undefined || responseCode === 421;
   if (code === 'EMESSAGE' && responseCode === undefined && !offered) {
-    // Larger than the next hop announced: it was not even asked.
+    // The message exceeds the SIZE of the next hop, so the hop was not asked.
     const failure = makeFailure({ cause: 'policy', status: '5.3.4', text: error.message });
     return answered(parcel, () => ({ kind: 'failed', failure }), true);
   }
   if (code === 'EENVELOPE' && command === 'API') {
-    // An address that the library cannot say: no fault of the next hop, and it stays so.
+    // The library cannot send this address. That is no fault of the next hop, and it will not change.
     const failure = makeFailure({ cause: 'policy', status: '5.1.3', text: error.message });
     return answered(parcel, () => ({ kind: 'failed', failure }), true);
   }
@@ -108,7 +108,7 @@ function failed(
   const rejected = rejectionsOf(error.rejectedErrors);
   const whole = verdictOf(error);
   const result = answered(parcel, (address) => rejected.get(address) ?? whole, false);
-  // The envelope of a refused message is still open at the next hop: the session is not used again.
+  // The envelope of a refused message is still open at the next hop, so the session is not used again.
   const mayTryAnother =
     !offered && result.verdicts.every((verdict) => verdict.kind === 'failed' && !verdict.failure.permanent);
   return { ...result, inOrder: !isClosing && !isWriting, mayTryAnother };
@@ -123,7 +123,7 @@ function answered(
   return { kind: 'answered', verdicts, reusable, inOrder: true, tellsSender: false, mayTryAnother: false };
 }
 
-/** In the words of the library; what the sender did not say is not said on. */
+/** The DSN parameters in the notation of the library. A value that the sender did not set is left out. */
 function dsnOf({ ret, envid }: DsnRequest) {
   return { ...(ret === null ? {} : { ret }), ...(envid === null ? {} : { envid }) };
 }
@@ -136,7 +136,7 @@ function verdictOf({ responseCode, response, message, command }: SmtpError): Ver
   return judgeReply(responseCode, response ?? message, command);
 }
 
-/** The session ended before the message was offered: with a 421, or without a word. */
+/** The session ended before the message was offered, with a 421 or without a reply. */
 function sessionFailure({ responseCode, response, message, command }: SmtpError, where: string): Failure {
   const said = failureFromReply(responseCode, response ?? message, command);
   return makeFailure({ cause: said.cause, status: '4.4.2', text: `${where}: ${said.text}` });

@@ -1,6 +1,6 @@
 /**
- * The TLS contexts of deliveries: whom they trust and which certificate they present. Each is made once and shared by
- * all connections, because making one costs as much as a handshake. New contents make new contexts.
+ * The TLS contexts of deliveries: trusted authorities and our client certificate. Each context is made once and shared
+ * by all connections, because a new one costs as much as a handshake. New contents make new contexts.
  */
 import { createSecureContext, type SecureContext } from 'node:tls';
 import type { Materials } from '../task/materials.ts';

@@ -1,23 +1,23 @@
-/** What became of one recipient at a next hop. Pure. */
+/** The verdict on one recipient at a next hop. Pure. */
 import { type Failure, oneLine } from '#crds/failure.ts';
 
 export type Verdict =
   | { readonly kind: 'delivered'; readonly reply: string }
   | { readonly kind: 'failed'; readonly failure: Failure };
 
-/** 2xx is delivered (RFC 5321 section 4.2.1); of anything else the failure says what it means. */
+/** A 2xx reply means delivered (RFC 5321 section 4.2.1). For every other reply the failure has the meaning. */
 export function judgeReply(code: number | undefined, said: string, command?: string): Verdict {
   return code !== undefined && code >= 200 && code < 300
     ? { kind: 'delivered', reply: oneLine(said) }
     : { kind: 'failed', failure: failureFromReply(code, said, command) };
 }
 
-/** These replies speak of the session and not of the mail: a wrong order of commands, a login that is wanted or wrong. */
+/** These replies concern the session and not the message: a wrong order of commands, or a missing or wrong login. */
 const ABOUT_THE_SESSION = new Set([503, 530, 534, 535, 538]);
 
 /**
- * What a reply means (RFC 5321 section 4.2.1): 5xx is final, all else waits. Mail is never given up for a protocol
- * error.
+ * The meaning of a reply (RFC 5321 section 4.2.1): 5xx is final, every other code waits. A protocol error never ends a
+ * message.
  */
 export function failureFromReply(code: number | undefined, said: string, command?: string): Failure {
   const line = oneLine(said);
@@ -28,7 +28,9 @@ export function failureFromReply(code: number | undefined, said: string, command
   return { permanent, cause: 'reply', status, text: line, ...told, reply: { code, line } };
 }
 
-/** The enhanced code behind the reply code (RFC 2034 section 4), where its class fits; else x.0.0. */
+/**
+ * Reads the enhanced code after the reply code (RFC 2034 section 4). x.0.0 if there is none or if its class differs.
+ */
 function readStatus(line: string, digit: '4' | '5'): string {
   const [, found] = /^\d{3}[ -]([245]\.\d{1,3}\.\d{1,3})(?: |$)/.exec(line) ?? [];
   return found?.startsWith(digit) ? found : `${digit}.0.0`;

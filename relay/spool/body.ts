@@ -1,8 +1,7 @@
 /**
- * A message body on its way to disk. Small bodies stay in memory until the store takes them with their envelope;
- * larger ones, and all where many are on their way, stream into a file beside the store, so that memory is bounded
- * whatever the size and the number. A body that is given up leaves nothing behind. Errors of the disk reject; the caller
- * answers 4xx.
+ * A message body on its way to disk. A small body stays in memory until the store takes it with its envelope. A larger
+ * body, and every body while many are on their way, is streamed into a file beside the store, so memory is bounded for
+ * any size and number. A discarded body leaves nothing behind. Disk errors reject, and the caller answers 4xx.
  */
 import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
@@ -10,7 +9,7 @@ import type { BodyFolder } from './bodyfolder.ts';
 import { countLoose, giveBack, looseLimit, takePiece } from './pieces.ts';
 import { answer } from './unanswered.ts';
 
-/** Above this a body is a file: measured, larger values in the store cost more than a file and its sync. */
+/** A larger body becomes a file. Measured: larger values in the store cost more than a file and its sync. */
 export const INLINE_BYTES = 128 * 1024;
 
 export type SealedBody = { kind: 'inline'; bytes: Buffer } | { kind: 'file'; bytes: number; crc: number };
@@ -18,7 +17,7 @@ export type SealedBody = { kind: 'inline'; bytes: Buffer } | { kind: 'file'; byt
 export class BodyWriter {
   readonly #path: string;
   readonly #folder: BodyFolder;
-  /** Where the file is until it is whole. */
+  /** The path of the file until it is complete. */
   readonly #unfinished: string;
   #chunks: Buffer[] = [];
   #loose = 0;
@@ -29,7 +28,7 @@ export class BodyWriter {
   #held = 0;
   #file: FileHandle | undefined;
   #isWhole = false;
-  /** What was handed to the file last: one write at a time, while more gathers. */
+  /** The last write to the file. Only one write runs at a time, while the next piece is filled. */
   #writing: Promise<void> = Promise.resolve();
 
   constructor(folder: BodyFolder, id: string) {
@@ -47,11 +46,11 @@ export class BodyWriter {
     if (!this.#file) this.#piece ??= takePiece();
     const chunks = this.#takeLoose();
     if (!this.#piece) return this.#writeOut(chunks);
-    // Copied together, they die young.
+    // The chunks are copied into the piece, so they are garbage collected early.
     for (const each of chunks) await this.#append(each);
   }
 
-  /** Everything is in memory, or on disk and synced, name included. */
+  /** Resolves when the body is complete: in memory, or on disk and synced with its name. */
   async seal(): Promise<SealedBody> {
     if (!this.#file && this.#bytes <= INLINE_BYTES) return { kind: 'inline', bytes: this.#takeAll() };
     if (this.#piece) await this.#writeOut([this.#piece.subarray(0, this.#held)]);
@@ -67,7 +66,7 @@ export class BodyWriter {
     return { kind: 'file', bytes: this.#bytes, crc: this.#crc };
   }
 
-  /** Gives the body up. Never rejects: what cannot be removed now is swept later. */
+  /** Discards the body. Never rejects: a file that cannot be removed now is swept later. */
   async discard(): Promise<void> {
     this.#takeLoose();
     await this.#writing.catch(() => undefined);
@@ -90,25 +89,25 @@ export class BodyWriter {
     }
   }
 
-  /** Goes on with another piece while this one is written; where there is none, without. */
+  /** Takes another piece while this one is written. Without a free piece, goes on without one. */
   async #spill(piece: Buffer): Promise<void> {
     await this.#writeOut([piece]);
     this.#piece = takePiece();
     this.#held = 0;
     const free = () => giveBack(piece);
-    // Whoever waits for it hears of a failure.
+    // The code that awaits this write gets the failure.
     this.#writing.then(free, free);
     if (!this.#piece) await this.#writing;
   }
 
-  /** Begins to write, once what was begun before is written. */
+  /** Starts this write after the earlier writes have ended. */
   async #writeOut(chunks: readonly Buffer[]): Promise<void> {
     for (const chunk of chunks) this.#crc = crc32(chunk, this.#crc);
     const file = await this.#open();
     await this.#writing;
     if (chunks.length === 0) return;
     this.#writing = writeWhole(file, chunks);
-    // Whoever waits for it hears of a failure.
+    // The code that awaits this write gets the failure.
     this.#writing.catch(() => undefined);
   }
 
@@ -143,7 +142,7 @@ async function writeWhole(file: FileHandle, chunks: readonly Buffer[]): Promise<
   const bytes = chunks.reduce((sum, { length }) => sum + length, 0);
   const { bytesWritten } = await answer(file.writev(chunks as Buffer[]));
   if (bytesWritten === bytes) return;
-  // A short write is how a full disk shows first; the next one says ENOSPC.
+  // A short write is the first sign of a full disk. The next write says ENOSPC.
   const rest = bytes - bytesWritten;
   throw Object.assign(new Error(`Cannot write ${rest} bytes of a message body`), { code: 'ENOSPC' });
 }

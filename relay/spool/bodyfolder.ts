@@ -1,6 +1,6 @@
 /**
- * The folder of the bodies that are files, and its sync: a file alone may lose its name in a crash. One sync serves all
- * who asked for it before it began. A file that is not whole yet names the process that writes it.
+ * The folder of the body files, and its sync: without the sync, a crash may lose the name of a file. One sync serves
+ * all callers that asked before it began. The name of an incomplete file contains the id of the process that writes it.
  */
 import { closeSync, fsync, mkdirSync, openSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -32,13 +32,13 @@ export class BodyFolder {
     return readdirSync(this.path);
   }
 
-  /** Resolves when the names that are there now are on disk. */
+  /** Resolves when the present names are on disk. */
   sync(): Promise<void> {
     this.#next ??= this.#begin();
     return this.#next;
   }
 
-  /** Only when nothing is under way. */
+  /** Call this only when nothing is under way. */
   close(): void {
     if (this.#handle !== undefined) closeSync(this.#handle);
     this.#handle = undefined;
@@ -53,7 +53,7 @@ export class BodyFolder {
   }
 }
 
-/** The process that writes a file of this name; undefined where the name is that of a whole body. */
+/** The process that writes a file with this name. Undefined if the name belongs to a complete body. */
 export function writerOf(name: string): number | undefined {
   const pid = /\.(\d+)$/.exec(name)?.[1];
   return pid === undefined ? undefined : Number(pid);

@@ -1,12 +1,12 @@
 /**
- * What an error of the store means. A full disk and a long wait pass; after anything else that the disk or the file did,
- * the store is recovered before it is written again. Pure.
+ * Classifies an error of the store. A full disk and a long wait pass by themselves. After any other error of the disk
+ * or the file, the store is recovered before the next write. Pure.
  */
 
-/** `damage`: what is there cannot be read. `io`: what was written may not be there. */
+/** `damage`: the data cannot be read. `io`: written data may be missing. */
 export type Fault = 'full' | 'busy' | 'damage' | 'io' | 'bug';
 
-/** Of https://sqlite.org/rescode.html; extended ones carry the primary one in their low byte. */
+/** Codes of https://sqlite.org/rescode.html. The low byte of an extended code is the primary code. */
 const SQLITE = { busy: 5, locked: 6, corrupt: 11, full: 13, notADatabase: 26 };
 const UNREADABLE = new Set([266, 522, 8_202, 8_458]);
 
@@ -21,7 +21,7 @@ export function faultOf({ errcode, code }: StoreError): Fault {
   return isDamaged ? 'damage' : 'io';
 }
 
-/** As it is posted for all processes, and read back. */
+/** The text of the notice for all processes, and its parser. */
 export function noticeOf(fault: Fault, { message }: Error): string {
   return `${fault}: ${message}`;
 }

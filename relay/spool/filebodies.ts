@@ -1,6 +1,6 @@
 /**
- * Bodies that are files, as they are read back. The checksum of a body is known when all of it was read: one that fails
- * it, or that the disk does not give, never comes to its end, and is damaged from then on.
+ * Reads bodies that are files. The checksum of a body is known after all of it was read. A body with a wrong checksum
+ * or with a read error never reaches its end, and is damaged from then on.
  */
 import { statSync } from 'node:fs';
 import { Readable } from 'node:stream';
@@ -8,10 +8,10 @@ import type { BodyFolder } from './bodyfolder.ts';
 import { type Expected, readChunks, readPieces } from './pieces.ts';
 import type { Strays } from './strays.ts';
 
-/** Both give the body from its first byte, as often as asked. */
+/** Both functions start at the first byte at each call. */
 export interface Body {
   readonly open: () => Readable;
-  /** All of it where it is in memory; else pieces, each good until the next is asked for. */
+  /** One buffer if the body is in memory, else pieces. A piece is valid until the next one is requested. */
   readonly pieces: () => Buffer | AsyncIterable<Buffer>;
 }
 
@@ -25,7 +25,7 @@ export class FileBodies {
     this.#strays = strays;
   }
 
-  /** Undefined where it is missing, cut short or known to be damaged. */
+  /** Undefined if the body is missing, cut short or known to be damaged. */
   find(id: string, expected: Expected): Body | undefined {
     const path = this.#folder.pathOf(id);
     if (this.#unreadable.has(id)) return undefined;

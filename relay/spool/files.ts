@@ -1,9 +1,12 @@
-/** Copies a file so that it is on disk, as the disk has it and not as the kernel remembers it. Throws what the disk says. */
+/**
+ * Copies a file so that the copy is on disk. Reads the bytes of the disk and not the kernel's cache. Throws the errors
+ * of the disk.
+ */
 import { closeSync, constants, fdatasyncSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 const COPY_BYTES = 2 ** 20;
-/** What reading past the cache asks of the place of a buffer at most, and where in a buffer that may be. */
+/** The strictest alignment that reading past the cache needs. */
 const ALIGN_BYTES = 4_096;
 const STEP_BYTES = 8;
 
@@ -27,7 +30,7 @@ export function syncFolderOf(path: string): void {
   }
 }
 
-/** False where the file system cannot read past the cache. */
+/** False if the file system cannot read past the cache. */
 function copyFromDisk(from: string, target: number): boolean {
   try {
     const flags = constants.O_RDONLY | constants.O_DIRECT;
@@ -57,7 +60,7 @@ function writeWhole(target: number, bytes: Buffer, at: number): void {
     written += writeSync(target, bytes, written, bytes.length - written, at + written);
 }
 
-/** Node says nothing of where its buffers lie, so the kernel is asked. */
+/** Node does not tell the address of a buffer, so this tries offsets and lets the kernel judge. */
 function alignedBuffer(path: string, flags: number): Buffer {
   const whole = Buffer.allocUnsafeSlow(COPY_BYTES + ALIGN_BYTES);
   const source = openSync(path, flags);

@@ -1,7 +1,7 @@
 /**
- * Reads SQLite's write-ahead log (https://sqlite.org/fileformat2.html#walformat). Each frame has a checksum over all
- * before it, so SQLite ends at the first that is broken; but each can also be judged by the one before it alone. A frame
- * that is whole behind one that is not was written, and may have been acknowledged.
+ * Reads SQLite's write-ahead log (https://sqlite.org/fileformat2.html#walformat). The checksum of a frame covers all
+ * frames before it, so SQLite stops at the first broken frame. But each frame can also be checked from the frame before
+ * it alone. A whole frame behind a broken one was written, and may have been acknowledged.
  */
 import { fstatSync, readSync } from 'node:fs';
 import { PAGE_BYTES } from './sqlitefile.ts';
@@ -9,16 +9,19 @@ import { PAGE_BYTES } from './sqlitefile.ts';
 const HEADER_BYTES = 32;
 const FRAME_HEADER_BYTES = 24;
 const FRAME_BYTES = FRAME_HEADER_BYTES + PAGE_BYTES;
-/** With this magic the checksums read the words as this machine does; with the other one, from the other end. */
+/**
+ * With this magic number the checksums use little-endian words, as this machine does. With the other one they use
+ * big-endian words.
+ */
 const LITTLE_ENDIAN = 0x377f0682;
 
-/** Where in the log the newest image of each page lies. */
+/** The place in the log of the newest image of each page. */
 type Images = ReadonlyMap<number, number>;
 
 export interface LogContents {
-  /** What SQLite takes: everything up to the last transaction before a frame that is broken. */
+  /** The frames that SQLite uses: all up to the last transaction before a broken frame. */
   readonly taken: Images;
-  /** What is whole behind that frame. */
+  /** The whole frames behind the broken frame. */
   readonly behind: Images;
 }
 
@@ -74,7 +77,7 @@ function checksum(bytes: Buffer, from: number, to: number, [first, second]: Sum)
   return [one, two];
 }
 
-/** Undefined where that many bytes are not there, or cannot be read. */
+/** Undefined if the bytes are missing or cannot be read. */
 export function readAt(file: number, at: number, length: number): Buffer | undefined {
   const bytes = Buffer.allocUnsafe(length);
   try {

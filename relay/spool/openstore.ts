@@ -1,7 +1,7 @@
 /**
- * The store while a process has it open: SQLite's handle, ours of its write-ahead log, and what keeps the two small.
- * SQLite syncs only what its own files need to stay whole (synchronous=NORMAL). Everything that goes wrong is thrown as
- * SQLite says it; store.ts knows what it means.
+ * The store while a process has it open: SQLite's handle, our own handle of the write-ahead log, and the upkeep that
+ * keeps both files small. SQLite syncs only what keeps its own files consistent (synchronous=NORMAL). All errors are
+ * thrown as SQLite reports them, and store.ts interprets them.
  */
 import { closeSync, openSync, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
@@ -9,30 +9,30 @@ import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import type { StoreSpace } from './room.ts';
 import { openTables, type Tables } from './tables.ts';
 
-/** Another process commits within milliseconds; this long a wait means that the disk is stuck. */
+/** Another process commits within milliseconds. A wait this long means that the disk hangs. */
 const BUSY_MS = 10_000;
-/** Order is never worth a wait. */
+/** Upkeep gives up early, because it is never urgent. */
 const TIDY_BUSY_MS = 100;
 const PAGE_BYTES = 4_096;
-/** The log is copied into the tables when it holds so much, less on a small volume. */
+/** Log size in pages at which the log is copied into the tables. It is smaller on a small volume. */
 const LOG_PAGES = { least: 250, most: 4_000 };
 const LOG_SHARE = 1 / 64;
-/** How often that is looked at, in commits: it costs as much as a read. */
+/** Check the log size after so many commits. A check costs as much as a read. */
 const LOOK_AT_LOG_EVERY = 8;
-/** Worth the work: a file of so many pages, of which three in four are free, and the others few. */
+/** Shrinking pays for a file of at least `pages` pages if three of four pages are free and the used pages are few. */
 const SHRINK = { pages: 1_000, usedPages: 2_000, freeShare: 0.75 };
 
 /**
- * Copying the log into the tables stops its process for some ten milliseconds: clients wait for listeners, and nobody for
- * the router, so they leave it to the router while that does anything.
+ * Copying the log into the tables blocks the process for some ten milliseconds. Clients wait for a listener, but nobody
+ * waits for the router. So the router copies early, and a listener copies only if the router does nothing.
  */
 const PATIENCE = { early: 1, late: 2 };
 export type Checkpoints = keyof typeof PATIENCE;
 
-/** With several writers, older ones may corrupt a store when the log begins anew. */
+/** With several writers, an older version may corrupt a store when the log starts again. */
 const OLDEST_SQLITE = '3.51.3';
 
-/** Throws one sentence where the library is too old. */
+/** Throws one sentence if the SQLite library is too old. */
 export function refuseOldSqlite(version = process.versions['sqlite'] ?? ''): void {
   if (isAtLeast(version, OLDEST_SQLITE)) return;
   throw new Error(
@@ -48,7 +48,7 @@ function isAtLeast(version: string, least: string): boolean {
 
 export class OpenStore {
   readonly #database: DatabaseSync;
-  /** The write-ahead log: it lives as long as any process has the store open. */
+  /** Our handle of the write-ahead log. The file exists as long as any process has the store open. */
   readonly log: number;
   readonly tables: Tables;
   readonly #logState: StatementSync;
@@ -66,7 +66,7 @@ export class OpenStore {
       this.#logPages = logPagesFor(path) * PATIENCE[checkpoints];
       const limit = this.#logPages * 2 * PAGE_BYTES;
       this.#database.exec(
-        // We look at the log ourselves: SQLite keeps to itself what goes wrong then.
+        // We copy the log ourselves, because SQLite does not report errors of an automatic checkpoint.
         `PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0;
          PRAGMA journal_size_limit = ${limit}; PRAGMA temp_store = MEMORY; PRAGMA cell_size_check = ON`,
       );
@@ -81,7 +81,7 @@ export class OpenStore {
     }
   }
 
-  /** All of it, or nothing. */
+  /** Makes all of the change, or nothing. */
   transact(change: (tables: Tables) => void): void {
     try {
       this.#database.exec('BEGIN IMMEDIATE');
@@ -94,7 +94,7 @@ export class OpenStore {
     this.#commits += 1;
   }
 
-  /** After each transaction. */
+  /** Call this after each transaction. */
   copyLongLog(): void {
     if (this.#commits % LOOK_AT_LOG_EVERY === 0 && this.#pendingPages > this.#logPages)
       this.#database.exec('PRAGMA wal_checkpoint(PASSIVE)');
@@ -106,8 +106,8 @@ export class OpenStore {
   }
 
   /**
-   * Asked at intervals; where nobody has written since the last time, empties the log and gives back to the file system
-   * what a store that was long does not need any more.
+   * Called at intervals. If nobody has written since the last call, empties the log and gives free pages of a large
+   * store back to the file system.
    */
   tidyWhenQuiet(): void {
     const { data_version } = this.#version.get() as { data_version: number };
@@ -118,7 +118,7 @@ export class OpenStore {
     this.#isTidy = isQuiet;
   }
 
-  /** The first thing that is wrong with it, if anything. Reads all of it. */
+  /** Checks the whole store. Returns the first problem, if there is any. */
   problem(): string | undefined {
     const [first] = this.#database.prepare('PRAGMA quick_check(1)').all() as { quick_check: string }[];
     return first?.quick_check === 'ok' ? undefined : (first?.quick_check ?? 'it cannot be checked');
@@ -154,7 +154,7 @@ export class OpenStore {
     try {
       if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
     } catch {
-      // SQLite has rolled back by itself, as it does after most I/O errors.
+      // SQLite has already rolled back, as it does after most I/O errors.
     }
   }
 }

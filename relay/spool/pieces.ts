@@ -1,45 +1,45 @@
 /**
- * The buffers that large bodies pass through on their way to disk and back: as large as pays, because each costs a turn
- * through the thread pool, and used again, because V8 collects its whole heap when there is always new memory. Counts
- * what all bodies of this process hold in memory: the more there are, the less each may hold.
+ * The buffers for large bodies on their way to disk and back. They are large, because each one costs a turn through the
+ * thread pool. They are reused, because a steady flow of new buffers makes V8 collect its whole heap. Also counts the
+ * memory of all bodies of this process: the more there are, the less each may keep.
  */
 import { createReadStream } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 
-/** Measured: half as large costs 7 % more CPU for a message of 1 MB. */
+/** Measured: half the size costs 7 % more CPU for a message of 1 MB. */
 const PIECE_BYTES = 256 * 1024;
 const SPARE = 16;
-/** With more in memory a body gets no piece, and one that is read gets a small one. */
+/** Above this total a new body gets no piece, and a reader gets a small one. */
 const PLENTY_BYTES = 24 * 2 ** 20;
 const SMALL_BYTES = 64 * 1024;
-/** Chunks are kept as they come up to here, where a body is not larger: copied, they would cost more. */
+/** A body up to this size keeps its chunks without a copy, because a copy would cost more. */
 const LOOSE_BYTES = 32 * 1024;
-/** With more in memory no body keeps more than the chunk that came last. */
+/** Above this total a body keeps only its last chunk. */
 const MOST_BYTES = 64 * 2 ** 20;
 
 const spare: Buffer[] = [];
 let held = 0;
 
-/** Undefined where memory is scarce: the body then goes to its file as it comes. */
+/** Undefined if memory is scarce. The body then goes to its file chunk by chunk. */
 export function takePiece(): Buffer | undefined {
   if (held >= PLENTY_BYTES) return undefined;
   held += PIECE_BYTES;
   return spare.pop() ?? Buffer.allocUnsafeSlow(PIECE_BYTES);
 }
 
-/** Only when nobody will look at it again. */
+/** Call this only when nobody reads the piece any more. */
 export function giveBack(piece: Buffer): void {
   held -= piece.length;
   if (piece.length === PIECE_BYTES && spare.length < SPARE) spare.push(piece);
 }
 
-/** Counts chunks that a body keeps (or, below zero, lets go) as they came. */
+/** Counts chunks that a body keeps uncopied. A negative number means that the body releases them. */
 export function countLoose(bytes: number): void {
   held += bytes;
 }
 
-/** How much a body may keep as it came. */
+/** How many bytes of uncopied chunks a body may keep. */
 export function looseLimit(): number {
   return held < MOST_BYTES ? LOOSE_BYTES : 0;
 }
@@ -51,13 +51,13 @@ function takeForReading(): Buffer {
   return Buffer.allocUnsafeSlow(SMALL_BYTES);
 }
 
-/** What a file must hold; `crc` is zero where an earlier version did not say. */
+/** The expected content of a file. `crc` is zero if an earlier version wrote it without a checksum. */
 export interface Expected {
   readonly bytes: number;
   readonly crc: number;
 }
 
-/** Looks at all that passes, so that a body whose checksum is wrong never comes to its end. */
+/** Checks all bytes that pass, so a body with a wrong checksum never reaches its end. */
 class Check {
   readonly #expected: Expected;
   #bytes = 0;
@@ -67,7 +67,7 @@ class Check {
     this.#expected = expected;
   }
 
-  /** Throws where this is the end, and not the right one. */
+  /** Throws if this is the end and the checksum or the length is wrong. */
   see(piece: Buffer): void {
     const { bytes, crc } = this.#expected;
     this.#bytes += piece.length;
@@ -82,7 +82,7 @@ class Check {
   }
 }
 
-/** A file as chunks that stay good. Throws before its last chunk where it is not what it must be. */
+/** Reads a file as chunks that stay valid. Throws before the last chunk if the file is not as expected. */
 export async function* readChunks(path: string, expected: Expected): AsyncGenerator<Buffer> {
   const check = new Check(expected);
   for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) {
@@ -92,7 +92,7 @@ export async function* readChunks(path: string, expected: Expected): AsyncGenera
   check.end();
 }
 
-/** The same in pieces that are good until the next is asked for. */
+/** Reads a file as pieces. A piece is valid until the next one is requested. */
 export async function* readPieces(path: string, expected: Expected): AsyncGenerator<Buffer> {
   const { bytes } = expected;
   const check = new Check(expected);
@@ -122,7 +122,7 @@ export async function* readPieces(path: string, expected: Expected): AsyncGenera
 
 function readInto(file: FileHandle, piece: Buffer): Promise<number> {
   const reading = file.read(piece, 0, piece.length).then(({ bytesRead }) => bytesRead);
-  // Whoever waits for it hears of it; until then it is no unhandled rejection.
+  // The code that awaits this read gets the failure. Until then it must not count as an unhandled rejection.
   reading.catch(() => undefined);
   return reading;
 }

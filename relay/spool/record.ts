@@ -1,6 +1,6 @@
 /**
- * One queued message as it lies in the store: envelope and progress, as checksummed JSON behind a format byte. A torn
- * or foreign entry decodes to `damaged`, never to mail. The body lies beside it (spool.ts).
+ * One queued message in the store: envelope and progress, as checksummed JSON after a format byte. A torn or foreign
+ * entry decodes to `damaged` and never to a message. The body is stored apart (spool.ts).
  */
 import { randomUUID } from 'node:crypto';
 import { crc32 } from 'node:zlib';
@@ -10,12 +10,15 @@ const HEADER_BYTES = 5;
 
 export interface Recipient {
   readonly address: string;
-  /** `held`: an earlier version set it aside, with the reason, where the next hop refused it; a person may release it. */
+  /**
+   * `held`: an earlier version set the recipient aside, with the reason, because the next hop refused it. A person may
+   * release it.
+   */
   readonly state: 'queued' | 'held';
   readonly reason?: string;
-  /** What its sender wants to be told of it (RFC 3461 section 4.1); absent: not said. */
+  /** The NOTIFY parameter of the sender (RFC 3461 section 4.1). Absent: not set. */
   readonly notify?: readonly string[];
-  /** The address as the sender first had it, "rfc822;..." (RFC 3461 section 4.2). */
+  /** The original address, "rfc822;..." (RFC 3461 section 4.2). */
   readonly orcpt?: string;
   /** When it was put off last, in milliseconds since the epoch; absent: it was not. */
   readonly triedAt?: number;
@@ -29,21 +32,23 @@ export interface Envelope {
   readonly receivedAt: number;
   readonly smtpUtf8: boolean;
   readonly eightBit: boolean;
-  /** How much of the message its sender wants back, and under which name (RFC 3461 section 4.3 and 4.4). */
+  /** The RET and ENVID parameters (RFC 3461 section 4.3 and 4.4). */
   readonly ret?: 'FULL' | 'HDRS';
   readonly envid?: string;
-  /** It came from somebody who may relay, or from us: our DKIM keys may sign it. */
+  /** The message came from an authorized client or from the relay itself, so our DKIM keys may sign it. */
   readonly ours?: boolean;
-  /** Domains, and *.domains, that its client may send as: our keys sign for no other From. Absent: any. */
+  /**
+   * Domains, and *.domains, that the client may send as. Our keys sign for no other From domain. Absent: any domain.
+   */
   readonly senderDomains?: readonly string[];
-  /** A person holds it back: it is neither delivered nor returned. */
+  /** A person holds the message: it is neither delivered nor returned. */
   readonly hold?: boolean;
-  /** Its sender was told that it is late. */
+  /** The sender got a delay warning. */
   readonly warned?: boolean;
 }
 
 export interface QueueRecord extends Envelope {
-  /** Bytes of the body, and its checksum; that of a file is zero where an earlier version wrote it. */
+  /** Length and checksum of the body. The checksum of a body file is zero if an earlier version wrote it. */
   readonly bytes: number;
   readonly crc: number;
   readonly body: 'store' | 'file';
@@ -73,10 +78,10 @@ export function decodeRecord(bytes: Buffer): Decoded {
   return { kind: 'message', record: JSON.parse(json.toString()) as QueueRecord };
 }
 
-/** A queue id: sorts by time of arrival, unique, printable, 16 characters. */
+/** A queue id: 16 printable characters, unique, and sorted by time of arrival. */
 export function newQueueId(nowMs: number): string {
   const time = oldestQueueId(nowMs);
-  // Its random bytes come from a cache, which a call for five bytes does not have.
+  // randomUUID takes its random bytes from a cache. A call for five bytes would not.
   const random = BigInt(`0x${randomUUID().slice(-10)}`)
     .toString(32)
     .padStart(8, '0')
@@ -84,12 +89,12 @@ export function newQueueId(nowMs: number): string {
   return `${time}${random}`;
 }
 
-/** What queue ids of this time, in milliseconds since the epoch, begin with: all older ones are less. */
+/** The prefix of queue ids of this time, in milliseconds since the epoch. All older ids sort before it. */
 export function oldestQueueId(nowMs: number): string {
   return Math.max(0, nowMs).toString(32).padStart(9, '0');
 }
 
-/** Milliseconds since the epoch in a queue id. */
+/** The time in a queue id, in milliseconds since the epoch. */
 export function timeOfQueueId(id: string): number {
   return Number.parseInt(id.slice(0, 9), 32);
 }

@@ -1,9 +1,10 @@
 /**
- * What is done to the store, while nobody has it open, before anybody writes on after an error, and at each start. The
- * log is written anew into a fresh file: after a failed sync the kernel may show pages that the disk never got, so it is
- * read past the kernel's cache where the file system can, and what is not whole ends it, as SQLite reads it. Everything
- * that was ever acknowledged lies before that. A store whose structure is damaged is set aside by name, and what can be
- * read of it goes into a new one. A kill at any point is finished at the next start; what cannot be done is thrown.
+ * Recovers the store while no process has it open: at each start, and after an error before the next write. Recovery
+ * writes the log into a fresh file. After a failed sync the kernel may show pages that never reached the disk, so the
+ * log is read past the kernel's cache if the file system can do that. The new log ends at the first broken frame, as
+ * SQLite reads it. Every acknowledged message lies before that frame. A store with a damaged structure is renamed, and
+ * its readable content goes into a new store. The next start finishes a recovery that was killed. Recovery throws if it
+ * cannot do its work.
  */
 import { existsSync, renameSync, rmSync, statSync } from 'node:fs';
 import { faultOf, type StoreError, tellsOfDamage } from './fault.ts';
@@ -13,25 +14,28 @@ import { enterMissing, rowsBehindBreak, type Salvaged, salvage } from './salvage
 import type { Row } from './sqlitefile.ts';
 
 export type Recovered =
-  /** Another process has done it. */
+  /** Another process has recovered the store. */
   | { kind: 'reopened' }
   | { kind: 'log-renewed'; reason: string }
-  /** So many messages were found behind a part of the log that cannot be read. */
+  /** The number of messages found behind an unreadable part of the log. */
   | { kind: 'log-damaged'; messages: number }
-  /** The damaged store has this name now. */
+  /** The new name of the damaged store. */
   | ({ kind: 'rebuilt'; reason: string; setAside: string } & Salvaged);
 
-/** At a start a store up to this size is looked through, which takes a second; larger ones tell as they are read. */
+/**
+ * At a start, a store up to this size is checked completely, which takes a second. A larger store shows its damage when
+ * it is read.
+ */
 const LOOKED_THROUGH_BYTES = 64 * 2 ** 20;
 
-/** `notice`: what was posted; empty at a start after which nothing is known to be wrong. */
+/** `notice`: the posted text. Empty at a start without a known error. */
 export function recover(path: string, notice: string): Recovered | undefined {
   removeStore(`${path}.building`);
-  // It was whole before it got this name.
+  // The new store was complete before it got this name.
   if (existsSync(`${path}.new`)) putInPlace(path);
   if (!existsSync(path)) return undefined;
   renewLog(`${path}-wal`, notice === '');
-  // After an error what lies behind was not acknowledged; otherwise it may have been.
+  // After an error, rows behind the break were not acknowledged. Without an error they may have been.
   const behind = notice === '' ? rowsBehindBreak(path) : [];
   const damage = tellsOfDamage(notice) ? notice : damageOf(path);
   const rebuilt = damage === undefined ? undefined : rebuild(path, damage.trim());
@@ -50,7 +54,7 @@ function enterInto(path: string, rows: readonly Row[]): number {
   }
 }
 
-/** `mayStay`: nothing is known to be wrong with it, and a full disk is no reason not to start. */
+/** `mayStay`: no error is known, and a full disk must not stop the start. */
 function renewLog(log: string, mayStay: boolean): void {
   if (!existsSync(log)) return;
   const fresh = `${log}.new`;
@@ -96,7 +100,7 @@ function rebuild(path: string, reason: string): Recovered {
   }
 }
 
-/** Sets the store aside and puts its successor in its place; gives the name of what was set aside. */
+/** Renames the store and puts its successor in its place. Returns the new name of the old store. */
 function putInPlace(path: string): string {
   const aside = unusedName(`${path}.damaged-${new Date().toISOString().replace(/[-:]|\.\d+/g, '')}`);
   for (const part of ['', '-wal']) if (existsSync(path + part)) renameSync(path + part, aside + part);

@@ -1,20 +1,20 @@
 /**
- * How much more mail the volume takes. Some room always stays free, because what is queued needs it to be settled. Pages
- * of the store that are free count as room for what goes into it, and what the log holds counts against it until it has
- * its place there. Known anew several times a second.
+ * How much more mail the volume can take. A reserve always stays free, because settling a queued message needs space.
+ * Free pages inside the store count as room. The content of the log counts against the room until it is copied into the
+ * tables. The value is renewed several times a second.
  */
 import { statfsSync } from 'node:fs';
 import { INLINE_BYTES } from './body.ts';
 
 const RESERVE_BYTES = 64 * 2 ** 20;
 const RESERVE_SHARE = 0.05;
-/** A small claim must not be all reserve. */
+/** On a small volume the reserve must not take all the space. */
 const RESERVE_AT_MOST = 0.25;
-/** A disk does not fill within this, or the reserve is there for it. */
+/** A disk does not fill within this time, and the reserve covers the rest. */
 const KNOWN_MS = 100;
 
 export interface StoreSpace {
-  /** Bytes within the file that can be used again. */
+  /** Bytes inside the file that can be used again. */
   readonly free: number;
   /** Bytes by which the file may grow when the log is copied into it. */
   readonly pending: number;
@@ -32,7 +32,7 @@ export class Room {
     this.#space = space;
   }
 
-  /** True while a message of so many bytes may be taken. */
+  /** True if a message of this size may be taken. */
   has(bytes: number): boolean {
     const now = performance.now();
     if (now - this.#knownAt > KNOWN_MS) {
@@ -47,7 +47,7 @@ export class Room {
     const total = blocks * bsize;
     const reserve = Math.min(Math.max(RESERVE_BYTES, total * RESERVE_SHARE), total * RESERVE_AT_MOST);
     const { free, pending } = this.#space();
-    // What the log holds goes into free pages first.
+    // The content of the log goes into free pages first.
     this.#onDisk = bavail * bsize - reserve - Math.max(0, pending - free);
     this.#inStore = bavail * bsize - reserve - pending + free;
   }

@@ -28,7 +28,10 @@ const envelope: Envelope = {
   eightBit: false,
 };
 
-/** Trees of several levels, some entries gone, so that pages are free. Closed: all of it is in the one file. */
+/**
+ * Trees of several levels with deleted entries, so that pages are free. The store is closed, so everything is in one
+ * file.
+ */
 async function makeStore(dir: string): Promise<Map<string, Buffer>> {
   const spool = new Spool(dir);
   const bodies = new Map<string, Buffer>();
@@ -49,7 +52,7 @@ async function makeStore(dir: string): Promise<Map<string, Buffer>> {
   return bodies;
 }
 
-/** As the router does at its start: what cannot be read is set aside. */
+/** Loads the messages as the router does at its start: unreadable entries are set aside. */
 async function takeUp(spool: Spool): Promise<Map<string, Buffer>> {
   const arrived = new Map<string, Buffer>();
   for (const id of spool.list()) {
@@ -95,12 +98,12 @@ for (const [name, junk] of [
         `page ${page}: not counted`,
       );
       if (missing.length > worst.missing) Object.assign(worst, { missing: missing.length, page });
-      // It goes on as any other store.
+      // The store then works as any other.
       await spool.enter(newQueueId(Date.now()), envelope, { kind: 'inline', bytes: Buffer.from('next') });
       await spool.close();
       rmSync(dir, { recursive: true });
     }
-    // No more than lie on a page.
+    // At most as many messages as fit on one page are lost.
     assert.ok(worst.missing <= 5, JSON.stringify(worst));
   });
 }
@@ -117,7 +120,7 @@ test('each page of the log of a killed relay overwritten costs no more than lies
   const [file, log] = ['queue.db', 'queue.db-wal'].map((name) => readFileSync(join(origin, name)));
   assert.ok(file && log && log.length > 50 * PAGE_BYTES);
   await living.close();
-  // The first holds the header, without which there is no log.
+  // The first page is the header. Without it there is no log.
   for (let page = 1; page * PAGE_BYTES < log.length; page++) {
     const dir = join(folder, `log-${page}`);
     mkdirSync(dir);

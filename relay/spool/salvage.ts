@@ -1,8 +1,8 @@
 /**
- * Copies what can be read of a damaged store into a new one, and says what cannot. Each table has two trees, its rows
- * and its keys: where a part of the rows is out of reach, the keys tell which rows are missing, and the pages that no
- * tree reaches are searched for them. An entry whose key alone is left is set aside, so that it is counted and a person
- * knows. Whether a record or a body is whole is judged later, by its checksum, as always.
+ * Copies the readable content of a damaged store into a new one, and reports what is lost. Each table has two trees,
+ * one for its rows and one for its keys. If a part of the rows cannot be reached, the keys tell which rows are missing,
+ * and the pages outside all trees are searched for them. If only the key is left, the entry is set aside, so it is
+ * counted and a person sees it. The checksum of a record or a body is checked later, as always.
  */
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
@@ -24,14 +24,14 @@ import { TABLE_NAMES, type TableName, type Tables } from './tables.ts';
 export interface Salvaged {
   /** Queued messages. */
   readonly messages: number;
-  /** Ids of entries that were set aside. */
+  /** Ids of the entries that were set aside. */
   readonly lost: readonly string[];
 }
 
 const AT_ONCE = 100;
 const NOTHING = Buffer.alloc(0);
 
-/** Where the tables and their keys begin where the file does not say: as they are made. */
+/** The usual root pages of the tables and keys, if the file does not tell: the order in which they are created. */
 const USUAL_ROOTS = new Map(
   TABLE_NAMES.flatMap((name, index) => [
     [name as string, 2 * index + 2],
@@ -43,7 +43,7 @@ function keysOf(name: TableName): string {
   return `sqlite_autoindex_${name}_1`;
 }
 
-/** `to` must not exist; it is whole, and closed, when this returns. */
+/** `to` must not exist. When this returns, it is complete and closed. */
 export function salvage(path: string, to: string): Salvaged {
   const store = new OpenStore(to, 'late');
   const file = new StoreFile(path);
@@ -58,8 +58,8 @@ export function salvage(path: string, to: string): Salvaged {
 }
 
 /**
- * Rows in what is whole of the log behind a part that is not. SQLite gives them up; they may have been acknowledged, or
- * were on their way when the power went. Without those on pages that were free in the end.
+ * Rows in whole log frames behind a broken frame. SQLite drops these frames, but they may have been acknowledged, or
+ * were under way at a power loss. Rows on pages that became free later are left out.
  */
 export function rowsBehindBreak(path: string): Row[] {
   const file = new StoreFile(path);
@@ -72,7 +72,7 @@ export function rowsBehindBreak(path: string): Row[] {
   }
 }
 
-/** Enters those messages of them that the store does not have; gives how many. */
+/** Enters the messages that the store does not have. Returns their number. */
 export function enterMissing(store: OpenStore, rows: readonly Row[]): number {
   const { records, damaged } = store.tables;
   const missing = new Map<string, QueueRecord>();
@@ -89,7 +89,7 @@ export function enterMissing(store: OpenStore, rows: readonly Row[]): number {
   return missing.size;
 }
 
-/** A store's file under its log. */
+/** A store's file together with its log. */
 class StoreFile implements Pages {
   readonly count: number;
   readonly #file: number;
@@ -147,7 +147,7 @@ class Rescue {
   readonly #store: OpenStore;
   readonly #roots: ReadonlyMap<string, number>;
   readonly #seen = new Set<number>();
-  /** What must be there by the keys of each table, and was not found yet. */
+  /** Ids that the keys of each table name but that were not found yet. */
   readonly #missing: Record<TableName, Set<string>>;
   #waiting: ((tables: Tables) => void)[] = [];
 
@@ -170,7 +170,7 @@ class Rescue {
     this.#write();
   }
 
-  /** Sets aside what is missing, and bodies whose record is. */
+  /** Sets missing entries aside, and also bodies whose record is missing. */
   setAsideLost(): Salvaged {
     const { records, bodies, damaged } = this.#store.tables;
     const lost = [...this.#missing.records, ...this.#missing.damaged];
@@ -192,13 +192,13 @@ class Rescue {
   }
 
   #copy(name: TableName, { key, value }: Row): void {
-    // A page of one table may lie in the place of one of another.
+    // A page of one table may lie in the place of a page of another table.
     if (!value || (name !== 'damaged' && isRecord(value) !== (name === 'records'))) return;
     this.#missing[name].delete(key);
     this.#soon((tables) => tables[name].put(key, value));
   }
 
-  /** A page that was given up may hold rows that went long ago: only those count that are missing. */
+  /** A free page may contain rows that were deleted long ago, so only missing rows are taken. */
   #searchStrayPages(): void {
     const free = freePagesOf(this.#pages);
     for (let number = 2; number <= this.#pages.count; number++) {
@@ -229,7 +229,7 @@ class Rescue {
   }
 }
 
-/** Of any format, whole or not. */
+/** A record of any format, whole or not. */
 function isRecord(value: Buffer): boolean {
   return (value[0] ?? 0) < 10 && value[5] === 0x7b;
 }

@@ -61,7 +61,7 @@ async function bodyOf(spool: Spool, id: string): Promise<Buffer> {
   return buffer(taken.open());
 }
 
-/** As the router reads it: each piece is looked at before the next is asked for. */
+/** Reads the body as the router does: each piece is used before the next is requested. */
 async function piecesOf(spool: Spool, id: string): Promise<Buffer> {
   const taken = spool.load(id);
   assert.ok(taken.kind === 'message');
@@ -332,7 +332,7 @@ test('what was entered before a SIGKILL is there afterwards, with several proces
   await spool.close();
 });
 
-/** A process that enters messages without end and prints each id once it is durable. */
+/** A process that enters messages without end and prints each id when it is durable. */
 function writer(stateDir: string, acknowledged: Set<string>, count: number) {
   const script = `
     import { Spool } from '${new URL('./spool.ts', import.meta.url).href}';

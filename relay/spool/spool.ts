@@ -1,9 +1,9 @@
 /**
- * The single place where bytes become durable: the queue of one relay, shared by its listener processes and its
- * router over one SQLite store. `enter` resolves only after the sync (group commit: what one process writes within
- * a few milliseconds shares a transaction and a sync), so that a 250 may follow. Entries that cannot be read are set
- * aside and counted, never deleted. Errors of the disk reject; nothing of a message that failed to enter remains, and the
- * store is recovered before it is written again.
+ * The only place where bytes become durable. The spool is the queue of one relay in one SQLite store, shared by the
+ * listener processes and the router. `enter` resolves only after the sync, so a 250 may follow. Group commit: messages
+ * that one process enters within a few milliseconds share a transaction and a sync. Unreadable entries are set aside
+ * and counted, never deleted. Disk errors reject. A message that failed to enter leaves nothing behind, and the store
+ * is recovered before the next write.
  */
 import { rmSync, statSync } from 'node:fs';
 import { rm, unlink } from 'node:fs/promises';
@@ -23,7 +23,7 @@ import type { Tables } from './tables.ts';
 
 export { oldestUnanswered } from './unanswered.ts';
 
-/** How often the router's end looks whether there is something to tidy, and how many of these looks go by a sweep. */
+/** How often the router checks for upkeep work, and after how many checks it sweeps. */
 const TIDY_MS = 2_000;
 const SWEEP_EVERY = 15;
 
@@ -43,9 +43,9 @@ export interface NewMessage {
 }
 
 export interface SpoolOptions {
-  /** Nobody has it open yet. */
+  /** No process has the store open yet. */
   readonly isStart?: boolean;
-  /** Told of what had to be done to the store after an error. */
+  /** Called with what recovery did after an error. */
   readonly onRecovered?: (recovered: Recovered) => void;
 }
 
@@ -57,7 +57,7 @@ export class Spool {
   readonly #files: FileBodies;
   readonly #tidying: NodeJS.Timeout | undefined;
 
-  /** `onSync` is called at each sync of the store. Who has early checkpoints also keeps it tidy. */
+  /** `onSync` is called at each sync of the store. The process with early checkpoints also does the upkeep. */
   constructor(
     stateDir: string,
     onSync: () => void = () => undefined,
@@ -83,7 +83,7 @@ export class Spool {
     if (checkpoints === 'early') this.#tidying = this.#keepTidy();
   }
 
-  /** True while a message of so many bytes may be taken. */
+  /** True if a message of this size may be taken. */
   hasRoom(bytes: number): boolean {
     return this.#room.has(bytes);
   }
@@ -92,7 +92,10 @@ export class Spool {
     return new BodyWriter(this.#bodies, id);
   }
 
-  /** Removes what was left of the body of a message that did not enter; only where nobody else writes one of that id. */
+  /**
+   * Removes the rest of the body of a message that did not enter. Call this only if nobody else writes a body of this
+   * id.
+   */
   removeStray(id: string): void {
     if (this.read(id).kind === 'gone') rmSync(this.#bodies.pathOf(id), { force: true });
   }
@@ -102,19 +105,19 @@ export class Spool {
     try {
       await this.#store.write((tables) => put(tables, { id, envelope, body }));
     } catch (error) {
-      // Where the sync failed it was committed before: its client hears 4xx and will send it again. This waits until the
-      // store is recovered.
+      // If the sync failed, the message was already committed. Its client gets 4xx and will send it again, so this
+      // entry is removed. The removal waits until the store is recovered.
       await this.#store.note((tables) => remove(tables, id)).catch(() => undefined);
       throw error;
     }
   }
 
-  /** True after an error of the disk, until the store is recovered. */
+  /** True after a disk error, until the store is recovered. */
   get isBroken(): boolean {
     return this.fault !== undefined;
   }
 
-  /** What that error was. */
+  /** The text of that error. */
   get fault(): string | undefined {
     return this.#store.fault;
   }
@@ -138,8 +141,8 @@ export class Spool {
   }
 
   /**
-   * Writes progress, and with it the messages that tell of it, or neither. Without recipients the message goes. What a
-   * crash forgets is delivered again (at least once).
+   * Writes the progress of a message together with new messages about it, such as a bounce, or neither. A message
+   * without recipients is removed. A write that a crash loses leads to a second delivery (at least once).
    */
   async settle(id: string, record: QueueRecord, news: readonly NewMessage[] = []): Promise<void> {
     const ends = record.recipients.length === 0;
@@ -148,15 +151,16 @@ export class Spool {
       if (ends) remove(tables, id);
       else tables.records.put(id, encodeRecord(record));
     };
-    // A power loss may bring back a message that went, and it is delivered again; news it must not take away.
+    // A power loss may bring a removed message back, and it is delivered again. But a power loss must not remove a new
+    // message, so that case is synced.
     if (ends && news.length === 0 && record.body === 'store') await this.#store.note(change);
     else await this.#store.write(change);
-    // The file outlives the record, or a power loss would leave a message without its body.
-    // One that cannot be removed now is swept at the next start.
+    // The file is removed after the record. Otherwise a power loss could leave a message without a body. A file that
+    // cannot be removed now is swept at the next start.
     if (ends && record.body === 'file') await unlink(this.#bodies.pathOf(id)).catch(() => undefined);
   }
 
-  /** Moves an entry that cannot be read out of the way, so that a person can look at it. */
+  /** Moves an unreadable entry aside, so that a person can look at it. */
   async setAside(id: string): Promise<void> {
     await this.#store.write(({ records, damaged }) => {
       const bytes = records.get(id);
@@ -165,12 +169,12 @@ export class Spool {
     });
   }
 
-  /** Ids in order of arrival: all, or the next so many behind one of them. */
+  /** Ids in order of arrival: all, or at most `atMost` after the id `after`. */
   list(after?: string, atMost?: number): string[] {
     return this.#store.read(({ records }) => records.keys(after, atMost));
   }
 
-  /** Queued messages; what was set aside is counted apart. */
+  /** The number of queued messages. Entries that were set aside are counted apart. */
   get depth(): number {
     return this.#store.read(({ records }) => records.count());
   }
@@ -179,12 +183,12 @@ export class Spool {
     return this.#store.read(({ damaged }) => damaged.count());
   }
 
-  /** Ids of what was set aside, in order of arrival. */
+  /** Ids of the entries that were set aside, in order of arrival. */
   listDamaged(): string[] {
     return this.#store.read(({ damaged }) => damaged.keys());
   }
 
-  /** Gives up what was set aside: a person wants it so. False where there is no such entry. */
+  /** Deletes an entry that was set aside, because a person asked for it. False if there is no such entry. */
   async discard(id: string): Promise<boolean> {
     if (!this.#store.read(({ damaged }) => damaged.get(id))) return false;
     await this.#store.write(({ damaged, bodies }) => {
@@ -195,7 +199,10 @@ export class Spool {
     return true;
   }
 
-  /** Takes back what was set aside but can be read now: an older relay may not have known the format. */
+  /**
+   * Returns entries to the queue that were set aside but can be read now. An older relay may not have known their
+   * format.
+   */
   async restore(): Promise<void> {
     for (const id of this.listDamaged()) {
       const bytes = this.#store.read(({ damaged }) => damaged.get(id));
@@ -209,17 +216,20 @@ export class Spool {
     }
   }
 
-  /** Moves body files away that no record names: what a crash in mid-message left. Only while nobody writes. */
+  /**
+   * Moves body files aside that no record names: a crash during a message left them. Call this only while nobody
+   * writes.
+   */
   sweep(): void {
     this.#strays.sweepAll();
   }
 
-  /** The same while others write: only what processes left that are dead. */
+  /** The same while other processes write: only files of dead processes are moved. */
   sweepLeft(): void {
     this.#strays.sweepLeft(performance.now());
   }
 
-  /** Ends what is under way first. */
+  /** Finishes pending writes first. */
   async close(): Promise<void> {
     clearInterval(this.#tidying);
     await this.#store.close();
@@ -251,7 +261,7 @@ export class Spool {
   }
 }
 
-/** Only inside a write, as `remove`. */
+/** Call this only inside a write, as `remove`. */
 function put({ bodies, records }: Tables, { id, envelope, body }: NewMessage): void {
   const inline = body.kind === 'inline' ? body.bytes : undefined;
   const record: QueueRecord = {

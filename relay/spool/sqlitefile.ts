@@ -1,24 +1,24 @@
 /**
- * Reads the tables of an SQLite file page by page (https://sqlite.org/fileformat2.html), for a store that SQLite itself
- * gives up: it stops at the first broken page of a tree, and what lies behind it may be whole. What cannot be read is
- * undefined or left out; nothing here trusts a number that it reads. Pure, but for the pages that it is given.
+ * Reads the tables of an SQLite file page by page (https://sqlite.org/fileformat2.html), for a store that SQLite cannot
+ * read. SQLite stops at the first broken page of a tree, but the pages behind it may be whole. Unreadable parts are
+ * undefined or left out, and no number in the file is trusted. Pure, except for reading pages through its argument.
  */
 import { Buffer } from 'node:buffer';
 
 export const PAGE_BYTES = 4_096;
-/** What fits of a row into a page of its tree; the rest overflows (section 1.6). */
+/** How many bytes of a row fit into a page of its tree. The rest goes to overflow pages (section 1.6). */
 const LOCAL = { table: PAGE_BYTES - 35, index: 1_002, least: 489 };
 const MAGIC = 'SQLite format 3\0';
 const FIRST_HEADER_AT = 100;
 const FREE_LIST_AT = 32;
 const TYPES = { indexNode: 2, tableNode: 5, indexLeaf: 10, tableLeaf: 13 };
 const TREES = { table: [TYPES.tableNode, TYPES.tableLeaf], index: [TYPES.indexNode, TYPES.indexLeaf] };
-/** An index entry is a key and a row number: none is longer. */
+/** A longer payload is damage: no key or value of a store has this size. */
 const MOST_BYTES = 2 ** 30;
 
 export interface Pages {
   readonly count: number;
-  /** From 1; undefined where it cannot be read. */
+  /** Pages are numbered from 1. Undefined if the page cannot be read. */
   page(number: number): Buffer | undefined;
 }
 
@@ -28,7 +28,7 @@ export interface Row {
   readonly value: Buffer | undefined;
 }
 
-/** Roots by name; undefined where the first page cannot be read. */
+/** Root pages by name. Undefined if the first page cannot be read. */
 export function rootsOf(pages: Pages): ReadonlyMap<string, number> | undefined {
   const first = pages.page(1);
   if (first?.toString('latin1', 0, MAGIC.length) !== MAGIC) return undefined;
@@ -40,7 +40,7 @@ export function rootsOf(pages: Pages): ReadonlyMap<string, number> | undefined {
   return broken === 0 ? roots : undefined;
 }
 
-/** Pages that belong to no tree any more, as far as they are known. */
+/** The known pages that belong to no tree any more. */
 export function freePagesOf(pages: Pages): ReadonlySet<number> {
   const free = new Set<number>();
   let trunk = pages.page(1)?.readUInt32BE(FREE_LIST_AT) ?? 0;
@@ -59,7 +59,10 @@ export interface Tree {
   readonly root: number;
 }
 
-/** All rows of a tree that can be reached from its root; gives how many parts of it cannot. Adds its pages to `seen`. */
+/**
+ * Visits all rows of a tree that can be reached from its root. Returns how many parts cannot be reached. Adds the pages
+ * of the tree to `seen`.
+ */
 export function walkRows(pages: Pages, tree: Tree, seen: Set<number>, found: (row: Row) => void): number {
   const own = new Set<number>();
   const broken = walk(pages, tree, own, (columns) => {
@@ -70,7 +73,7 @@ export function walkRows(pages: Pages, tree: Tree, seen: Set<number>, found: (ro
   return broken;
 }
 
-/** The rows of one page of a table, however it is reached; none where it is no such page. */
+/** The rows of one table page, whichever tree it belongs to. Empty if it is no table page. */
 export function rowsOnPage(pages: Pages, number: number): Row[] {
   const page = pages.page(number);
   const parsed = page && parsePage(page, 0);
@@ -114,7 +117,7 @@ function walk(
 
 interface ParsedPage {
   readonly type: number;
-  /** Where each cell begins; in the nodes of an index behind the number of the child. */
+  /** The start of each cell. In the nodes of an index it is after the number of the child page. */
   readonly cells: readonly number[];
   readonly children: readonly number[];
 }
@@ -133,11 +136,11 @@ function parsePage(page: Buffer, at: number): ParsedPage | undefined {
   return { type, cells: pointers.map((pointer) => pointer + 4), children };
 }
 
-/** Undefined where the cell, or a page that it overflows into, cannot be read. */
+/** Undefined if the cell or one of its overflow pages cannot be read. */
 function columnsAt(pages: Pages, page: Buffer, at: number, type: number): Column[] | undefined {
   const [length, behindLength] = varint(page, at);
   const isTable = type === TYPES.tableLeaf;
-  // The number of the row, which nobody asks for.
+  // Skips the row number, which nobody needs.
   const begin = isTable ? varint(page, behindLength)[1] : behindLength;
   const payload = payloadAt(pages, page, begin, length, isTable ? LOCAL.table : LOCAL.index);
   return payload && columnsOf(payload);
@@ -165,7 +168,10 @@ function payloadAt(
   return Buffer.concat(parts, length);
 }
 
-/** Texts and bytes as they lie; whole numbers; what a store has none of is null (section 2.1). */
+/**
+ * Texts and bytes are returned unchanged, and integers as numbers. Types that a store never contains become null
+ * (section 2.1).
+ */
 function columnsOf(payload: Buffer): Column[] | undefined {
   const columns: Column[] = [];
   const [headerEnd, first] = varint(payload, 0);
@@ -195,7 +201,7 @@ function readColumn(payload: Buffer, at: number, serial: number, size: number): 
   return size > 0 && size <= 6 ? payload.readIntBE(at, size) : null;
 }
 
-/** Its value, and where the next thing begins. */
+/** Returns the value and the position after it. */
 function varint(bytes: Buffer, at: number): [number, number] {
   let value = 0;
   for (let index = 0; index < 8; index++) {

@@ -1,9 +1,10 @@
 /**
- * The store under the spool: tables of bytes by key in one SQLite file, which several processes share safely. Writes that
- * come together are one transaction in the write-ahead log, which is synced here, beside the event loop and outside the
- * lock that the processes share. A write that fails leaves no trace and rejects; a full disk is told by the code ENOSPC.
- * After any other error every process closes the store, and it is recovered before it is opened again (recovery.ts); who
- * comes too early is told so. Nothing is acknowledged by a sync that a notice of such an error overtook.
+ * The store under the spool: tables of bytes by key in one SQLite file that several processes share safely. Writes that
+ * come together are one transaction in the write-ahead log. This file syncs the log itself, beside the event loop and
+ * outside the lock that the processes share. A failed write leaves no trace and rejects. A full disk has the code
+ * ENOSPC. After any other error every process closes the store, and it is recovered before it is opened again
+ * (recovery.ts). A process that comes too early gets an error that says so. A sync acknowledges nothing if a notice of
+ * such an error came before its end.
  */
 import { fdatasync } from 'node:fs';
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
@@ -16,13 +17,13 @@ import { StoreLock } from './storelock.ts';
 import type { Tables } from './tables.ts';
 import { answer } from './unanswered.ts';
 
-/** Commits are at least so far apart: under load they gather what comes meanwhile, at rest nobody waits. */
+/** The least time between commits. Under load a commit gathers the writes of this time. At rest nobody waits. */
 const GATHER_MS = 8;
-/** What need not be on disk at once is there after this. */
+/** The longest time until a `note` is on disk. */
 const SYNC_WITHIN_MS = 1_000;
-/** Who has nothing to write learns of a notice within this. */
+/** A process without writes sees a notice within this time. */
 const LOOK_MS = 200;
-/** The others let go within that, and one that recovers a large store takes longer. */
+/** How long to wait for other processes to close the store. Recovery of a large store takes longer. */
 const OPEN_WAIT_MS = 10_000;
 const RECOVER_WAIT_MS = 500;
 const AGAIN_MS = 1_000;
@@ -33,7 +34,7 @@ type Change = (tables: Tables) => void;
 
 interface Waiting {
   readonly change: Change;
-  /** Resolves after the sync, or already after the commit. */
+  /** True: the write resolves after the sync. False: after the commit. */
   readonly synced: boolean;
   readonly done: () => void;
   readonly failed: (error: Error) => void;
@@ -43,7 +44,7 @@ export interface StoreDeps {
   readonly checkpoints: Checkpoints;
   readonly onSync: () => void;
   readonly onRecovered: (recovered: Recovered) => void;
-  /** Nobody has it open yet: it is looked through, and its log is written anew. */
+  /** No process has the store open yet: it is checked, and its log is written again. */
   readonly isStart: boolean;
 }
 
@@ -60,7 +61,7 @@ export class Store {
   #syncLater: NodeJS.Timeout | undefined;
   readonly #looking: NodeJS.Timeout;
 
-  /** Throws with one sentence when the file is not a store that can be opened. */
+  /** Throws one sentence if the file is no store that can be opened. */
   constructor(path: string, deps: StoreDeps) {
     this.#path = path;
     this.#deps = deps;
@@ -75,12 +76,12 @@ export class Store {
     this.#looking = setInterval(() => this.#look(), LOOK_MS).unref();
   }
 
-  /** What the error was after which the store is not open; undefined while it is. */
+  /** The error that closed the store. Undefined while the store is open. */
   get fault(): string | undefined {
     return this.#fault;
   }
 
-  /** Gives what `look` finds; recovers the store first where it proves to be damaged. */
+  /** Returns the result of `look`. If the store proves to be damaged, recovers it first. */
   read<T>(look: (tables: Tables) => T): T {
     try {
       return look((this.#fault === undefined && this.#open ? this.#open : this.#usable()).tables);
@@ -96,7 +97,7 @@ export class Store {
     return this.#enqueue(change, true);
   }
 
-  /** Resolves when the change outlives this process; it is on disk soon after. */
+  /** Resolves when the change survives the end of this process. It is on disk soon after. */
   note(change: Change): Promise<void> {
     return this.#enqueue(change, false);
   }
@@ -105,7 +106,7 @@ export class Store {
     return this.read(() => this.#open?.space) ?? { free: 0, pending: 0 };
   }
 
-  /** Where nobody has written since the last call: makes the files small again. */
+  /** Makes the files small again if nobody has written since the last call. */
   tidyWhenQuiet(): void {
     this.#guardCheckpoint((open) => open.tidyWhenQuiet());
   }
@@ -160,7 +161,7 @@ export class Store {
     const open = this.#open;
     try {
       if (open) await this.#syncLog(open);
-      // A notice of another process tells of an error that this one need not have heard of.
+      // Another process's notice may report an error that this process never saw.
       if (!open || this.#open !== open || this.#lock.isPosted)
         throw new Error('The queue is being recovered');
       for (const { done } of batch) done();
@@ -186,13 +187,13 @@ export class Store {
     return error;
   }
 
-  /** Tells all processes, this one included, that the store must be recovered. */
+  /** Tells all processes, including this one, that the store must be recovered. */
   #post(error: Error): void {
     this.#fault = noticeOf(faultOf(error as StoreError) === 'damage' ? 'damage' : 'io', error);
     try {
       this.#lock.post(this.#fault);
     } catch {
-      // Where not even this can be written, nothing is acknowledged either; this process remembers.
+      // If even the notice cannot be written, this process remembers the error and acknowledges nothing.
     }
   }
 
@@ -201,11 +202,11 @@ export class Store {
     try {
       this.#usable();
     } catch {
-      // Until the next look.
+      // Valid until the next look.
     }
   }
 
-  /** The store, open and sound; recovers it first where that is needed. */
+  /** Returns the open, sound store. Recovers it first if needed. */
   #usable(): OpenStore {
     if (this.#open && this.#fault === undefined && !this.#lock.isPosted) return this.#open;
     if (performance.now() < this.#notBefore) throw new Error(`The queue is being recovered (${this.#fault})`);
@@ -276,8 +277,8 @@ export class Store {
 }
 
 /**
- * Where SQLite itself was told of a failed sync, nobody will be told again through its handle. Closing it could copy the
- * log into the tables, page by page as the kernel shows it, and delete it; so this process ends without.
+ * After SQLite saw a failed sync, its handle never reports that failure again. Closing the handle could copy the log
+ * from the kernel's cache into the tables and delete the log. So this process ends without closing it.
  */
 function endUnclosed(): void {
   process.kill(process.pid, 'SIGKILL');

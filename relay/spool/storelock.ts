@@ -1,8 +1,9 @@
 /**
- * Who has the store open, and whether it must be recovered before anybody writes on. Whoever has it open shares a lock,
- * which the kernel drops with the process; recovery takes it alone. A notice, which is a file, tells all processes that
- * something is wrong; it goes when the store is recovered, and outlives every process, but need not outlive the kernel:
- * after a power loss nothing is left that the disk never got. SQLite is used for its locks alone (Node has no other).
+ * Knows which processes have the store open, and whether it must be recovered before the next write. Each of these
+ * processes shares a lock, which the kernel releases when the process ends. Recovery takes the lock alone. A notice is
+ * a file that tells all processes about an error. It survives every process and is removed after recovery. It need not
+ * survive the kernel: after a power loss, only data that reached the disk is left. SQLite is used here only for its
+ * locks, because Node has no other lock.
  */
 import { appendFileSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
@@ -14,11 +15,11 @@ export class StoreLock {
   constructor(path: string) {
     this.#notice = `${path}.fault`;
     this.#lock = new DatabaseSync(`${path}.lock`);
-    // Nothing is ever written: the lock is the transaction.
+    // Nothing is ever written here. The lock is the transaction.
     this.#lock.exec('PRAGMA journal_mode = MEMORY');
   }
 
-  /** Throws where nobody lets go within `waitMs` of what stands in the way; as `alone`. */
+  /** Takes a shared lock. Throws if another process does not release its lock within `waitMs`. */
   share(waitMs: number): void {
     this.#lock.exec(`PRAGMA busy_timeout = ${waitMs}; BEGIN; SELECT count(*) FROM sqlite_schema`);
   }
@@ -27,7 +28,7 @@ export class StoreLock {
     if (this.#lock.isTransaction) this.#lock.exec('ROLLBACK');
   }
 
-  /** While nobody else has the store open. */
+  /** Runs `work` while no other process has the store open. Throws after `waitMs`. */
   alone(waitMs: number, work: () => void): void {
     this.#lock.exec(`PRAGMA busy_timeout = ${waitMs}; BEGIN EXCLUSIVE`);
     try {
@@ -42,7 +43,7 @@ export class StoreLock {
     this.#lock.close();
   }
 
-  /** Tells all processes. Throws where even that cannot be written. */
+  /** Tells all processes. Throws if the notice cannot be written. */
   post(what: string): void {
     appendFileSync(this.#notice, `${what}\n`);
   }
@@ -51,7 +52,7 @@ export class StoreLock {
     return existsSync(this.#notice);
   }
 
-  /** What all have posted. */
+  /** The text that all processes have posted. */
   get posted(): string {
     return this.isPosted ? readFileSync(this.#notice, 'utf8') : '';
   }

@@ -1,8 +1,7 @@
 /**
- * Body files that belong to no message: what a process that was killed left behind. They are moved into a folder beside
- * the bodies, and found there again should a record name one after all. After a week they go for good, but never where
- * the store began anew beside bodies that were there before: then they may be all that is left of mail, and a person
- * decides.
+ * Body files that belong to no message, because their process was killed. They are moved into a folder beside the
+ * bodies, and brought back if a record names them after all. After a week they are deleted. They are kept if the store
+ * was replaced by a new one beside existing bodies: they may then be the only rest of mail, and a person decides.
  */
 import {
   existsSync,
@@ -18,7 +17,7 @@ import { join } from 'node:path';
 import { type BodyFolder, writerOf } from './bodyfolder.ts';
 
 const KEPT_MS = 7 * 24 * 3_600_000;
-/** A whole body gets its record within seconds; one that has none for so long was left. */
+/** A complete body gets its record within seconds. A body without a record after this time is a stray. */
 const UNNAMED_MS = 10 * 60_000;
 const KEEP = 'KEEP';
 const WHY =
@@ -28,7 +27,7 @@ export class Strays {
   readonly #bodies: BodyFolder;
   readonly #path: string;
   readonly #isNamed: (id: string) => boolean;
-  /** Whole bodies without a record, and since when, by the monotonic clock. */
+  /** Complete bodies without a record, and since when (monotonic clock). */
   #unnamed = new Map<string, number>();
 
   constructor(bodies: BodyFolder, path: string, isNamed: (id: string) => boolean) {
@@ -37,20 +36,20 @@ export class Strays {
     this.#isNamed = isNamed;
   }
 
-  /** The store is a new one: nothing that is, or will be, here may go by itself. */
+  /** The store is new, so no body file in this folder may be deleted automatically, now or later. */
   keepAll(): void {
     this.#prepare();
     writeFileSync(join(this.#path, KEEP), WHY);
   }
 
-  /** Only while nobody writes. */
+  /** Call this only while nobody writes. */
   sweepAll(): void {
     for (const name of this.#bodies.names())
       if (writerOf(name) !== undefined || !this.#isNamed(name)) this.#moveAway(name);
     this.#forgetOld();
   }
 
-  /** While others write: what dead processes left. `now` is monotonic. */
+  /** Sweeps while other processes write: only files of dead processes are moved. `now` is monotonic. */
   sweepLeft(now: number): void {
     const unnamed = new Map<string, number>();
     for (const name of this.#bodies.names()) {
@@ -82,10 +81,10 @@ export class Strays {
     try {
       const to = join(this.#path, name);
       renameSync(this.#bodies.pathOf(name), to);
-      // Its week begins now.
+      // The week begins now.
       utimesSync(to, new Date(), new Date());
     } catch {
-      // Another process was faster, or the next look will do it.
+      // Another process was faster, or the next call will do it.
     }
   }
 
@@ -104,7 +103,7 @@ function isAlive(pid: number): boolean {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    // It is there, and belongs to somebody else.
+    // The process exists and belongs to another user.
     return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }

@@ -1,13 +1,13 @@
-/** The tables of the store: bytes by key. What SQLite finds wrong is thrown with its code. */
+/** The tables of the store: bytes by key. Errors are thrown with SQLite's code. */
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 
-/** In the order in which they are made, which is that of their places in the file (salvage.ts). */
+/** In the order of their creation, which is also their order in the file (salvage.ts). */
 export const TABLE_NAMES = ['records', 'bodies', 'damaged'] as const;
 export type TableName = (typeof TABLE_NAMES)[number];
 
 export type Tables = { readonly [Name in TableName]: Table } & { readonly messages: Messages };
 
-/** As SQL has it. */
+/** No limit, in SQL. */
 const ALL = -1;
 
 class Table {
@@ -30,7 +30,7 @@ class Table {
     return row && bufferOf(row.value);
   }
 
-  /** Only inside a transaction, as `remove`. */
+  /** Call this only inside a transaction, as `remove`. */
   put(key: string, value: Buffer): void {
     this.#put.run(key, value);
   }
@@ -39,7 +39,7 @@ class Table {
     this.#remove.run(key);
   }
 
-  /** In order, those behind `after`. */
+  /** Keys in order, after the key `after`. */
   keys(after = '', atMost = ALL): string[] {
     return this.#keys.all(after, atMost).map((row) => (row as { key: string }).key);
   }
@@ -71,7 +71,7 @@ function bufferOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
   return Buffer.from(buffer, byteOffset, byteLength);
 }
 
-/** Makes those that are not there. */
+/** Creates the tables that are missing. */
 export function openTables(database: DatabaseSync): Tables {
   for (const name of TABLE_NAMES)
     database.exec(`CREATE TABLE IF NOT EXISTS ${name} (key TEXT PRIMARY KEY, value BLOB NOT NULL)`);

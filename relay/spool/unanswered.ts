@@ -1,10 +1,10 @@
 /**
- * Writes and syncs of this process that the disk has not answered: a disk that hangs blocks a thread of the pool and
- * nothing else, so that the process seems well. Whoever looks after the process asks for the oldest of them.
+ * Records the writes and syncs of this process that the disk has not answered. A disk that hangs blocks only a thread
+ * of the pool, so the process looks healthy. The heartbeat therefore reports the oldest unanswered call.
  */
 const underWay = new Set<{ readonly since: number }>();
 
-/** The answer to a write or a sync that has just begun. */
+/** Waits for a write or a sync that has just begun. */
 export async function answer<Result>(begun: Promise<Result>): Promise<Result> {
   const one = { since: performance.now() };
   underWay.add(one);
@@ -15,7 +15,7 @@ export async function answer<Result>(begun: Promise<Result>): Promise<Result> {
   }
 }
 
-/** When the oldest of them began, by the monotonic clock; undefined while none is under way. */
+/** When the oldest unanswered call began (monotonic clock). Undefined if none is under way. */
 export function oldestUnanswered(): number | undefined {
   const [oldest] = underWay;
   return oldest?.since;
