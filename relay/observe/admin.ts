@@ -1,6 +1,6 @@
 /**
- * Health, status and metrics over plain HTTP, for kubelet, operator and Prometheus. `/status?since=REVISION` waits
- * until there is something new, a minute at most. Says nothing secret; accepts nothing but GET.
+ * Health, status and metrics over plain HTTP, for kubelet, operator and Prometheus. `/status?since=REVISION` waits for
+ * a newer revision, one minute at most. It shows no secret and accepts only GET.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -20,7 +20,7 @@ export interface AdminServer {
   close(): Promise<void>;
 }
 
-/** Rejects with one sentence when the port cannot be had. */
+/** Rejects with one sentence if the port cannot be opened. */
 export async function startAdmin(address: string, port: number, source: AdminSource): Promise<AdminServer> {
   const server = createServer((request, response) => {
     answer(source, request, response).catch(() => response.writeHead(500).end());

@@ -1,7 +1,8 @@
 /**
- * The Prometheus metrics of a relay: counters and histograms are the sums of what its task processes report (those that
- * have ended too), gauges are read off the status when asked. Names follow the conventions: unit and `_total` in the
- * name. Every label has a fixed, small set of values, so that no client can make series. Listed in docs/metrics.md.
+ * The Prometheus metrics of a relay. Counters and histograms are the sums of the reports of all task processes,
+ * including ended ones. Gauges are read from the status at each request. Names follow the conventions: they contain the
+ * unit and `_total`. Every label has a small fixed set of values, so a client cannot create series. docs/metrics.md
+ * lists the metrics.
  */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { PodStatus } from '#crds/podstatus.ts';
@@ -15,7 +16,7 @@ interface Metric {
 
 const counter = (name: string, help: string, ...labels: string[]): Metric => ({ name, help, labels });
 
-/** By the name that the tasks count under. */
+/** By the name that the tasks use for counting. */
 export const COUNTERS: Readonly<Record<string, Metric>> = {
   sessions: counter('mailrelay_sessions_total', 'Sessions begun', 'listener'),
   sessions_closed: counter('mailrelay_sessions_closed_total', 'Sessions ended', 'listener'),
@@ -123,7 +124,7 @@ export class Metrics {
     });
   }
 
-  /** Adds what a task counted and measured. */
+  /** Adds the counts and measurements of a task. */
   add({ counts, observations }: Counted): void {
     for (const [key, count] of Object.entries(counts)) {
       const [, name = '', label = ''] = /^([a-z_]+)(?:\{(.*)\})?$/.exec(key) ?? [];

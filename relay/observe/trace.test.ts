@@ -17,7 +17,7 @@ function traced(changes: Partial<Policy['trace']> = {}) {
 
 const inbound = { id: 'one', client: '192.0.2.7', listener: 'smtp' };
 
-/** What is shown of these lines of a client, each followed by a reply of ours. */
+/** The trace output for these lines of a client, each with our reply. */
 function shown(...said: readonly [line: string, reply: string][]): string[] {
   const { lines, tracer } = traced({ level: 2 });
   const session = tracer.session('inbound', inbound);

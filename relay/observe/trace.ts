@@ -31,7 +31,7 @@ interface InboundFacts {
 interface OutboundFacts {
   readonly id: string;
   readonly hop: string;
-  /** Of the recipients. */
+  /** The recipient domain. */
   readonly domain: string;
 }
 
@@ -43,20 +43,20 @@ interface TracedTls {
 }
 
 export interface SessionTrace {
-  /** One line, with or without its end. */
+  /** One line, with or without its line end. */
   received(line: Buffer | string): void;
   sent(line: Buffer | string): void;
   tls(facts: TracedTls): void;
-  /** Bytes of a message that went by. */
+  /** Bytes of a message that passed. */
   body(bytes: number): void;
   ended(reason: string): void;
 }
 
 export interface Tracer {
-  /** Undefined where the session is not traced: an untraced session costs one check. */
+  /** Undefined if the session is not traced. An untraced session costs one check. */
   session(kind: 'inbound', facts: InboundFacts): SessionTrace | undefined;
   session(kind: 'outbound', facts: OutboundFacts): SessionTrace | undefined;
-  /** Whether deliveries to this domain are traced at this moment. */
+  /** Whether deliveries to this domain are traced now. */
   follows(domain: string): boolean;
 }
 
@@ -83,7 +83,7 @@ function wantedBy({ networks, recipientDomains }: Policy['trace']) {
   for (const network of networks ?? []) networkOf(network, list);
   const isDomain = recipientDomains && matcherOf(recipientDomains);
   return (kind: 'inbound' | 'outbound', facts: InboundFacts | OutboundFacts): boolean => {
-    // What only the other side knows does not narrow this one.
+    // Only the other kind of session knows these facts, so such a filter does not exclude this one.
     if (kind === 'inbound')
       return networks === null ? isDomain === null : listCovers(list, (facts as InboundFacts).client);
     return isDomain === null ? networks === null : isDomain((facts as OutboundFacts).domain);
@@ -95,7 +95,7 @@ class Session implements SessionTrace {
   readonly #line: (text: string) => void;
   readonly #id: string;
   readonly #peer: string;
-  /** The side that answers a login: its 334 goes on, everything else ends it. */
+  /** The side that answers a login. Its 334 continues the login, and every other reply ends it. */
   readonly #server: 'R' | 'S';
   #inLogin = false;
   #triedLogin = false;
@@ -171,7 +171,7 @@ class Session implements SessionTrace {
   }
 }
 
-/** One line: control characters and bytes beyond ASCII can be seen and do nothing. */
+/** One line. Control characters and bytes beyond ASCII become visible and harmless. */
 function visible(text: string): string {
   const cut = text.length > LONGEST ? `${text.slice(0, LONGEST)}... (${text.length} bytes)` : text;
   const names: Readonly<Record<string, string>> = {

@@ -1,7 +1,7 @@
 /**
- * Which accepted connections a listener process gets: limits are counted here, per client and in all, over every
- * generation, and messages per minute likewise, so that they are exact and outlive a change of policy. Who is refused
- * hears why, where plain text is understood.
+ * Decides which listener process gets an accepted connection. The supervisor counts connections here, per client and in
+ * total, and messages per minute. It counts over all generations, so limits are exact and survive a change of policy. A
+ * refused client gets a reply if the port speaks plain text.
  */
 import { REPLIES, type Reply } from '../listener/reply.ts';
 import type { Counted, FromListener, ToListener } from '../task/messages.ts';
@@ -14,7 +14,7 @@ export interface AdmissionDeps {
   readonly clock: () => number;
   readonly onCounts: (counted: Counted) => void;
   readonly onChange: () => void;
-  /** Of every generation. */
+  /** Sessions of all generations. */
   readonly openSessions: () => number;
 }
 
@@ -27,7 +27,7 @@ export class Admission {
     this.#deps = deps;
   }
 
-  /** Passes the socket on, or ends it; false while no process is ready for it. */
+  /** Passes the socket on or ends it. False while no process is ready for it. */
   admit(accepted: Accepted, generation: Generation | undefined): boolean {
     const { socket, port, client } = accepted;
     const servedPort = generation?.ports.get(port);
@@ -42,12 +42,12 @@ export class Admission {
     return true;
   }
 
-  /** Sessions of this process are over. */
+  /** Sessions of this process have ended. */
   ended({ open }: Member, clients: readonly string[]): void {
     for (const client of clients) if (open.remove(client)) this.#clients.remove(client);
   }
 
-  /** The process is over, with every session that it had. */
+  /** The process has ended, and all its sessions with it. */
   gone({ open }: Member): void {
     this.#clients.subtract(open);
   }

@@ -1,6 +1,7 @@
 /**
- * The pair in service: takes a new one only when it is usable, keeps the last good one otherwise, and knows what is
- * wrong with what is mounted. Dates are judged anew whenever asked, so an expiry shows while nothing else happens.
+ * The certificate and key in service. It takes a new pair only if the pair is usable, and keeps the last good pair
+ * otherwise. It knows what is wrong with the mounted pair. Dates are checked at each question, so an expiry shows even
+ * if nothing else happens.
  */
 import { type JudgedPair, judgePair } from '#crds/keypair.ts';
 import type { CertificateFacts, PodStatus } from '#crds/podstatus.ts';
@@ -21,10 +22,10 @@ export type Seen =
 export class CertificateInService {
   #pair: PairText | null = null;
   #facts: CertificateFacts | null = null;
-  /** What was mounted at the last look, and why it was not taken. */
+  /** The mounted pair of the last look, and why it was refused. */
   #mounted = '';
   #refusal: Problem = null;
-  /** Statuses are put together many times a second, and judging takes a millisecond: it is done once for each second. */
+  /** The status is built many times a second, and a check takes a millisecond. So the result is kept for one second. */
   #judged: { of: string; problem: Problem } = { of: '', problem: null };
 
   get pair(): PairText | null {
@@ -50,7 +51,7 @@ export class CertificateInService {
     return this.#facts;
   }
 
-  /** What is wrong with the mounted pair, or else with the one in service, at `now`. */
+  /** The problem of the mounted pair, or else of the pair in service, at the time `now`. */
   problem(hosts: readonly string[], now: Date): Problem {
     if (this.#refusal) return this.#refusal;
     const of = JSON.stringify([Math.floor(now.getTime() / 1000), hosts, this.#facts?.fingerprint]);

@@ -1,7 +1,7 @@
 /**
- * The pairs of a relay: that of its host name, and where the policy wants one that of its names inside the cluster.
- * Each is judged by itself. A pair that is taken or refused is logged; who issued the second one is told, because
- * workloads verify the relay by it.
+ * The pairs of a relay: one for its host name, and one for its names inside the cluster if the policy wants that. Each
+ * pair is checked separately. Accepting or refusing a pair is logged. The status shows the authority of the second
+ * pair, because workloads verify the relay with it.
  */
 import { needsKeyPair } from '#crds/effective.ts';
 import { certificatesIn } from '#crds/keypair.ts';
@@ -38,7 +38,7 @@ export class Certificates {
     return { host: this.#host.pair, internal: this.#internal.pair };
   }
 
-  /** Takes what is mounted now, where it can be used; true when there is a new pair. */
+  /** Takes the mounted pairs if they are usable. True if there is a new pair. */
   look(inputs: Inputs, policy: Policy, now: Date): boolean {
     const { internalTls } = policy.inbound;
     const hosts = [policy.hostname];
@@ -47,13 +47,13 @@ export class Certificates {
     const files: Files = inputs.materials.secrets[internalTls.secret] ?? {};
     const mounted = { cert: files['tls.crt'], key: files['tls.key'] };
     const seen = this.#lookAt(this.#internal, mounted, internalTls.names, true, now);
-    // What is served while another pair is refused was issued by the authority that came with it.
+    // While a new pair is refused, the old pair stays in service, and so does its authority.
     if (seen.kind !== 'refused' || this.#authority === null)
       this.#authority = certificatesIn(files['ca.crt']);
     return seen.kind === 'taken' || isNew;
   }
 
-  /** What to say of them under this policy. */
+  /** The status of the pairs under this policy. */
   status(policy: Policy | undefined, now: Date): CertificateStatus {
     const internalTls = policy?.inbound.internalTls ?? null;
     return {

@@ -1,4 +1,4 @@
-/** Connections by client. Memory is bounded by the connections that are open: a count goes when it is zero. */
+/** Open connections by client. A count is removed at zero, so memory is bounded by the open connections. */
 export class ClientCounts {
   readonly #counts = new Map<string, number>();
   #total = 0;
@@ -16,7 +16,7 @@ export class ClientCounts {
     this.#total += count;
   }
 
-  /** False when there is nothing to remove. */
+  /** False if there is nothing to remove. */
   remove(client: string, count = 1): boolean {
     const left = this.of(client) - count;
     if (left < 0) return false;

@@ -1,9 +1,9 @@
 /**
- * How many listener processes are worth their memory: the CPU limit of the container in whole cores without the one that
- * the router keeps busy, at least one. A process for each core cost a quarter more CPU a message on two cores: what many
- * sessions share (commits, warm code) is shared by fewer. Reads the quota of cgroup v2 or v1. Without one the cores are
- * those of a node, which others use too: on 64 cores a small pod would start 63 processes of 25 MiB each, so a few must
- * do; who wants more sets a limit.
+ * How many listener processes pay for their memory: the container's CPU limit in whole cores minus one for the router,
+ * and at least one. On two cores, one process per core cost a quarter more CPU per message, because fewer sessions
+ * share commits and warm code. The limit is the quota of cgroup v2 or v1. Without a quota the cores are those of the
+ * node, which others use too: on 64 cores a small pod would start 63 processes of 25 MiB. So there is a low maximum,
+ * and a CPU limit raises it.
  */
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';

@@ -98,7 +98,7 @@ describe('two pods of one relay', { concurrency: false }, () => {
     for (const one of dirs) one.remove();
   });
 
-  /** As the operator writes it, beside the policy. */
+  /** Writes the scale file as the operator does, beside the policy. */
   function mountScale(policyDir: string, replicas: number, siblings = pods.slice(0, replicas)): void {
     const policy = policyOf({ listeners: [listenerAt(port)] }, { smartHosts: [hopTo(hop)] });
     mount(policyDir, {
@@ -124,7 +124,7 @@ describe('two pods of one relay', { concurrency: false }, () => {
     client.close();
   }
 
-  /** Of both pods: the relays run in this process, and their tasks below it. */
+  /** Hand-over processes of both pods: the relays run in this process, and their tasks are its children. */
   function handoverProcesses(): number[] {
     const list = execFileSync('ps', ['-ww', '-o', 'pid=,args=', '--ppid', String(process.pid)], {
       encoding: 'utf8',
@@ -152,7 +152,7 @@ describe('two pods of one relay', { concurrency: false }, () => {
     await assert.rejects(SmtpClient.connect(port, pods[1]));
     const sink = await Sink.start({ port: hop });
     try {
-      // A new policy: the router tries what waits at once.
+      // A new policy makes the router try all waiting messages at once.
       for (const { policyDir } of dirs) {
         const policy = policyOf(
           { listeners: [listenerAt(port)] },
@@ -181,13 +181,13 @@ describe('two pods of one relay', { concurrency: false }, () => {
     assert.equal(killed.length, 2);
     await eventually(() => evacuation(1)?.state === 'Emptied');
     assert.deepEqual([depthOf(0), depthOf(1)], [150, 0]);
-    // The router has them all, those included that the killed process had not told of.
+    // The router knows all messages, also those that the killed process had not reported.
     await eventually(() => relays[0]?.status().queue.depth === 150);
   });
 
   test('wanted again before it is empty, it serves again with what it still has', async () => {
     await send(pods[1], 3);
-    // Nobody is where the siblings should be.
+    // No sibling listens at these addresses.
     for (const { policyDir } of dirs) mountScale(policyDir, 1, ['127.0.0.4']);
     await eventually(() => evacuation(1)?.message != null);
     assert.equal(evacuation(1)?.state, 'HandingOver');

@@ -1,26 +1,27 @@
 /**
- * The evacuation of a pod that is no longer wanted, in this order: announced (it serves on while its clients
- * learn of it); handing over, its queue to its siblings, or delivering it, where there is no sibling or nothing to
- * prove itself by; emptied, when its disk has nothing left and nobody is left who could write to it. Pure.
+ * The evacuation of a pod that is no longer wanted. The states follow in this order. Announced: the pod still serves
+ * while its clients learn of the evacuation. HandingOver: its siblings take its queue. Delivering: it delivers the
+ * queue itself, because there is no sibling or no certificate. Emptied: its disk is empty and no process can write to
+ * it. Pure.
  */
 import type { PodStatus } from '#crds/podstatus.ts';
 import { isBeyond, type Scale } from '#crds/scalefile.ts';
 import { type Handover, handoverTo, type PairText, type QueueFigures } from '../task/messages.ts';
 
 export interface Evacuation {
-  /** null: the queue is delivered. */
+  /** null: the pod delivers its queue. */
   readonly handover: Handover | null;
-  /** Why it is delivered and not handed over. */
+  /** Why the pod delivers its queue instead of handing it over. */
   readonly why: string | null;
 }
 
-/** In a pod: its own name, and the port at which its siblings take over queues. */
+/** Only in a pod: its own name, and the port at which its siblings receive queues. */
 export interface AmongSiblings {
   readonly podName: string;
   readonly port: number;
 }
 
-/** null: it stays. */
+/** null: the pod stays. */
 export function planEvacuation(
   scale: Scale | undefined,
   among: AmongSiblings | undefined,
@@ -41,7 +42,7 @@ export function describeEvacuation(
   if (!evacuation) return null;
   if (isEmptied) return { state: 'Emptied', message: null };
   if (!evacuation.handover) return { state: 'Delivering', message: evacuation.why };
-  // Those of the router, which delivers until the giver takes its place, are another matter.
+  // Only failures of the hand-over count. The router may still report failed deliveries until the giver replaces it.
   const siblings = new Set(evacuation.handover.siblings.map(({ host }) => handoverTo(host)));
   const fault = queue.deferrals.find(({ destination }) => siblings.has(destination));
   return { state: 'HandingOver', message: fault ? `${fault.destination}: ${fault.message}` : null };

@@ -1,6 +1,6 @@
 /**
- * The processes that serve one policy, and which of them gets the next connection. Data and a pure choice; listeners.ts
- * brings generations up and ends them.
+ * A generation: the processes that serve one policy. Also chooses the process for the next connection. Only data and a
+ * pure choice: listeners.ts starts and ends generations.
  */
 import { listCovers } from '#crds/networks.ts';
 import type { Listener, Policy } from '#crds/policyfile.ts';
@@ -11,7 +11,7 @@ import type { FromListener, LoginsRefused, ToListener } from '../task/messages.t
 import type { TaskProcess } from '../task/process.ts';
 import type { ClientCounts } from './clientcounts.ts';
 
-/** For clients outside the trusted networks, unless the policy says otherwise. */
+/** The limit for clients outside the trusted networks, unless the policy sets another one. */
 const STRANGER_CONNECTIONS = 50;
 const REPORTED_DESTINATIONS = 10;
 
@@ -20,9 +20,9 @@ export interface Member {
   readonly open: ClientCounts;
   readonly since: number;
   ready: boolean;
-  /** Another process takes its place. */
+  /** True if another process replaces this one. */
   lost: boolean;
-  /** What it has met where it delivers by itself. */
+  /** Refused logins of a process that delivers by itself. */
   loginsRefused: LoginsRefused;
 }
 
@@ -30,19 +30,19 @@ export interface ServedPort {
   readonly listener: Listener;
   readonly mostConnectionsOf: (client: string) => number;
   readonly countedAs: (client: string) => string;
-  /** Connections from there begin with a PROXY header. */
+  /** True if connections from this address begin with a PROXY header. */
   readonly isProxy: (address: string) => boolean;
 }
 
 export interface Generation {
   readonly policy: Policy;
-  /** What is needed of each listener before its connections are passed on, by port. */
+  /** The settings of each port that are needed before a connection is passed on. */
   readonly ports: ReadonlyMap<number, ServedPort>;
   readonly backoff: Backoff;
-  /** What its policy names. */
+  /** The contents of the objects that the policy names. */
   materials: Materials;
   members: Member[];
-  /** When its last session ends, by the monotonic clock; undefined while in service. */
+  /** When the last session must end (monotonic clock). Undefined while in service. */
   endsAt: number | undefined;
 }
 
@@ -64,13 +64,13 @@ export function sessionsOf(generation: Generation | undefined): number {
   return generation?.members.reduce((sum, { open }) => sum + open.total, 0) ?? 0;
 }
 
-/** Each next hop once, whichever process met it. */
+/** The refused logins of all processes, each next hop once. */
 export function loginsRefusedOf(generation: Generation | undefined): LoginsRefused {
   const all = (generation?.members ?? []).flatMap(({ loginsRefused }) => loginsRefused);
   return [...new Map(all.map((one) => [one.destination, one])).values()].slice(0, REPORTED_DESTINATIONS);
 }
 
-/** The least busy process. */
+/** The ready process with the fewest connections. */
 export function chooseMember<Some extends Pick<Member, 'ready' | 'open'>>({
   members,
 }: {

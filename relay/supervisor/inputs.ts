@@ -1,7 +1,7 @@
 /**
- * The mounted files, as contents. A kubelet swaps the link `..data` and leaves times alone, so contents are compared,
- * never times; both halves of a pair come from one resolved folder, so that they are of one issue. What cannot be read
- * is a value, not an exception.
+ * The contents of the mounted files. A kubelet swaps the link `..data` and does not change file times, so contents are
+ * compared and never times. Both files of a pair come from one resolved folder, so they belong together. An unreadable
+ * file is a value, not an exception.
  */
 import { createHash } from 'node:crypto';
 import { type FSWatcher, readdirSync, readFileSync, realpathSync, watch } from 'node:fs';
@@ -13,7 +13,7 @@ import type { Files, Materials } from '../task/materials.ts';
 export interface InputDirs {
   readonly policyDir: string;
   readonly certificateDir: string;
-  /** A folder for each Secret, and each ConfigMap, that the policy names. */
+  /** Contains a folder for each Secret that the policy names. `configMapsDir` does the same for ConfigMaps. */
   readonly secretsDir: string;
   readonly configMapsDir: string;
 }
@@ -37,14 +37,14 @@ export function readInputs({ policyDir, certificateDir, secretsDir, configMapsDi
   };
 }
 
-/** A word that changes with the contents. */
+/** A digest that changes with the contents. */
 export function digestOf(inputs: Inputs): string {
   return createHash('sha256').update(JSON.stringify(inputs)).digest('hex');
 }
 
 /**
- * Calls back soon after a file may have changed, and in any case every few seconds: watchers miss link swaps and die
- * with the folder that they watched. Returns how to stop.
+ * Calls `look` soon after a file may have changed, and also every few seconds, because a watcher misses link swaps and
+ * ends with its folder. Returns a function that stops it.
  */
 export function watchInputs(dirs: InputDirs, look: () => void, everyMs = 2_000): () => void {
   let watchers: FSWatcher[] = [];
@@ -74,7 +74,7 @@ function watcherOf(dir: string, hint: () => void): FSWatcher[] {
     watcher.on('error', () => watcher.close());
     return [watcher];
   } catch {
-    // Not mounted: the poll finds it when it appears.
+    // Not mounted yet. The poll finds it later.
     return [];
   }
 }
@@ -95,7 +95,7 @@ function textOf(path: string): string | undefined {
   }
 }
 
-/** The folders whose links a kubelet swaps: those of the objects lie one deeper. */
+/** The folders whose links a kubelet swaps. The folders of the objects are one level deeper. */
 function watchedFolders({ policyDir, certificateDir, secretsDir, configMapsDir }: InputDirs): string[] {
   const parents = [secretsDir, configMapsDir];
   return [
@@ -119,7 +119,7 @@ function filesOf(dir: string): Files {
   );
 }
 
-/** Sorted, without what a kubelet keeps for itself; none where there is no such folder. */
+/** Sorted names without the kubelet's own files. Empty if the folder does not exist. */
 function namesIn(dir: string): string[] {
   try {
     return readdirSync(dir)

@@ -1,5 +1,6 @@
 /**
- * What a relay makes of the text of a policy file: a policy that this version can serve, or one sentence. Pure.
+ * Reads the text of a policy file. The result is a policy that this version can serve, or one sentence that says why
+ * not. Pure.
  */
 import { hashOf, type ParsedPolicy, type Policy, parsePolicy } from '#crds/policyfile.ts';
 
@@ -10,13 +11,13 @@ export function judgeText(text: string | undefined): ParsedPolicy {
   return problem === undefined ? parsed : { kind: 'invalid', message: problem };
 }
 
-/** The name of what a text says, also where it cannot be served; null where it is no policy at all. */
+/** The hash of the policy in the text, even if this version cannot serve it. null if the text is no policy. */
 export function hashOfText(text: string | undefined): string | null {
   const parsed = text === undefined ? undefined : parsePolicy(text);
   return parsed?.kind === 'policy' ? hashOf(parsed.policy) : null;
 }
 
-/** Why this version cannot serve the policy at all: what is not enforced fails closed. */
+/** Why this version cannot serve the policy. A setting that cannot be enforced fails closed. */
 function unservable({ outbound }: Policy): string | undefined {
   const hops = [...outbound.smartHosts, ...outbound.routes.flatMap(({ hosts }) => hosts ?? [])];
   if (outbound.tlsLevel === 'Dane' || hops.some(({ tlsLevel }) => tlsLevel === 'Dane')) {

@@ -1,6 +1,6 @@
 /**
- * Small files that a relay keeps beside its queue, so that one that restarts has them: the last policy that was in
- * force, and who sent in plain text. Written atomically; a failure to write is logged, and changes nothing.
+ * Small files beside the queue that a restarted relay reads again: the last policy in force, and which clients sent in
+ * plain text. They are written atomically. A failed write is logged and changes nothing.
  */
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { join } from 'node:path';

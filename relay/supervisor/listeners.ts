@@ -1,7 +1,8 @@
 /**
- * The listener tasks. A generation is the set of processes that serve one policy; a new one comes up beside the one in
- * service, and only when all of it is ready do new connections go there, while the old one drains. Accepted sockets
- * are passed by hand to the least busy process (admission.ts). A process that dies is replaced; the sockets stay open.
+ * The listener tasks. A generation is the set of processes that serve one policy. A new generation starts beside the
+ * one in service. New connections go to it only after all its processes are ready, and then the old one drains. An
+ * accepted socket goes to the least busy process (admission.ts). A process that ends is replaced, and the listening
+ * sockets stay open.
  */
 import type { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
@@ -28,8 +29,8 @@ import { TicketKeys } from './ticketkeys.ts';
 
 const ENTRY = fileURLToPath(new URL('../listener/main.ts', import.meta.url));
 /**
- * Their heap may grow to three times of what lives in it. Buffers outside the heap count too: by its default V8 marks all
- * of it again after 10 MiB of them, which under large messages is a tenth of all CPU time.
+ * The heap may grow to three times its live size. Buffers outside the heap count too. With V8's default, every 10 MiB
+ * of buffers start a full collection, which costs a tenth of all CPU time under large messages.
  */
 const ROOM_TO_GROW = '--heap-growing-percent=200';
 
@@ -44,9 +45,9 @@ export interface ListenerDeps {
   readonly onEntered: (ids: readonly string[]) => void;
   readonly onPlaintext: (client: string, helo: string) => void;
   readonly onCounts: (counted: Counted) => void;
-  /** A process has ended, which may not have told all that it entered. */
+  /** A process has ended. It may not have reported all messages that it entered. */
   readonly onTaskEnd: () => void;
-  /** Sessions came or went, a process came or died. */
+  /** Sessions began or ended, or a process started or ended. */
   readonly onChange: () => void;
 }
 
@@ -85,7 +86,7 @@ export class ListenerTasks {
     return policy?.inbound.listeners.length === 0 || members.some(({ ready }) => ready);
   }
 
-  /** True when no process is left that could take mail. */
+  /** True if no process is left that can accept mail. */
   get isIdle(): boolean {
     return (this.#generation?.members.length ?? 0) === 0 && this.#draining.size === 0;
   }
@@ -98,7 +99,7 @@ export class ListenerTasks {
     return [...this.#draining].reduce((sum, generation) => sum + sessionsOf(generation), 0);
   }
 
-  /** When the last session of an earlier policy is ended at the latest, in milliseconds since the epoch. */
+  /** When the last session of an earlier policy must end, in milliseconds since the epoch. */
   get oldSessionsEnd(): number | null {
     const ends = [...this.#draining].filter((old) => sessionsOf(old) > 0).map(({ endsAt = 0 }) => endsAt);
     return ends.length > 0 ? wall() + Math.max(...ends) - this.#deps.clock() : null;
@@ -113,13 +114,15 @@ export class ListenerTasks {
     return loginsRefusedOf(this.#generation);
   }
 
-  /** Takes checked pairs: for the next handshakes, in every process, without restarting any. */
+  /** Gives checked pairs to every process for the next handshakes. No process restarts. */
   usePairs(pairs: Pairs): void {
     this.#pairs = pairs;
     this.#tellAll({ kind: 'pairs', pairs });
   }
 
-  /** Contents that changed: for the next login and handshake, in every process, those of old policies too. */
+  /**
+   * Gives changed contents to every process for the next logins and handshakes. Processes of old policies get them too.
+   */
   useMaterials(all: Materials): void {
     for (const generation of this.#all()) {
       const materials = listenerMaterials(generation.policy, all);
@@ -129,7 +132,9 @@ export class ListenerTasks {
     }
   }
 
-  /** Brings up a generation beside the one in service. Gives it once all of it is ready, or says why it is not. */
+  /**
+   * Starts a generation beside the one in service. Returns it when all its processes are ready, or says why it failed.
+   */
   async raise(policy: Policy, all: Materials): Promise<Generation | { kind: 'failed'; message: string }> {
     const materials = listenerMaterials(policy, all);
     const [ports, backoff] = [describePorts(policy), new Backoff()];
@@ -164,7 +169,7 @@ export class ListenerTasks {
     for (const { process } of generation.members) process.kill();
   }
 
-  /** How full the queue is: those listeners need to know that limit it. */
+  /** Tells the size of the queue to the listeners whose policy limits it. */
   learnQueue({ depth, bytes }: Pick<QueueFigures, 'depth' | 'bytes'>): void {
     this.#queue = { depth, bytes };
     for (const generation of this.#all()) {
@@ -173,12 +178,12 @@ export class ListenerTasks {
     }
   }
 
-  /** Passes an accepted socket on, or keeps it waiting, or refuses it. */
+  /** Passes an accepted socket on, lets it wait, or refuses it. */
   accept(socket: Socket, port: number): void {
     this.#reception.accept(socket, port);
   }
 
-  /** Drains everything; resolves when the last process is gone. */
+  /** Drains all generations. Resolves when the last process has ended. */
   async stop(deadlineMs: number): Promise<void> {
     this.#reception.endWaiting();
     const all = this.#all();
@@ -213,7 +218,7 @@ export class ListenerTasks {
     const raised = await process.raise({ kind: 'configure', policy, pairs, ticketKeys, stateDir, materials });
     member.ready = raised.kind === 'ready';
     process.send({ kind: 'queue', ...this.#queue });
-    // Each may have changed while the process was starting.
+    // Each of these may have changed while the process was starting.
     if (this.#pairs !== pairs) process.send({ kind: 'pairs', pairs: this.#pairs });
     process.send({ kind: 'ticketKeys', keys: this.#ticketKeys.current });
     if (generation.materials !== materials)
@@ -233,7 +238,7 @@ export class ListenerTasks {
     if (message.kind === 'ended' || message.kind === 'logins') onChange();
   }
 
-  /** One that is late gets no connections; when it is killed another one takes its place. */
+  /** A late process gets no new connections. When it is killed, another process replaces it. */
   #felt(generation: Generation, member: Member): void {
     const { log, onChange } = this.#deps;
     const { pid, late } = member.process;
@@ -253,7 +258,7 @@ export class ListenerTasks {
     this.#deps.onChange();
   }
 
-  /** A process of the generation in service is of no more use, dead or not: another one takes its place, once. */
+  /** A process of the generation in service cannot be used any more, dead or not. Another process replaces it, once. */
   #lose(generation: Generation, member: Member): void {
     if (member.lost || generation !== this.#generation) return;
     member.lost = true;
@@ -267,7 +272,7 @@ export class ListenerTasks {
   async #replace(generation: Generation): Promise<void> {
     if (generation !== this.#generation) return;
     const raised = await this.#addMember(generation);
-    // One that fails ends, and `#gone` tries again.
+    // A failed process ends, and then `#gone` tries again.
     if (raised.kind !== 'ready') return;
     this.#started('died');
     this.#reception.admitWaiting();

@@ -1,6 +1,6 @@
 /**
- * Which of the Secrets and ConfigMaps that a policy names are not there, or lack what their field needs: a sentence for
- * each, with what does not work meanwhile. Never quotes contents. Pure.
+ * Finds the Secrets and ConfigMaps of a policy that are missing, or that lack a file which their field needs. Each
+ * gives one sentence that also says what does not work meanwhile. Contents are never quoted. Pure.
  */
 import type { Policy } from '#crds/policyfile.ts';
 import {
@@ -12,7 +12,7 @@ import {
 } from '#crds/references.ts';
 import type { Files, Materials } from '../task/materials.ts';
 
-/** Files that a Secret must have, by the end of the field that names it; of each list one is enough. */
+/** Files that a Secret must have, chosen by the end of its field name. One file of each list is enough. */
 const NEEDED: readonly { readonly field: RegExp; readonly keys: readonly (readonly string[])[] }[] = [
   { field: /clientCertificateSecretName$/, keys: [['tls.crt'], ['tls.key']] },
   {
@@ -33,7 +33,7 @@ export function missingOf(policy: Policy, materials: Materials): string[] {
   });
 }
 
-/** True where the pod has no folder for something that the policy names: it is older than the policy. */
+/** True if the policy names an object for which the pod has no folder: the pod is older than the policy. */
 export function awaitsMount(policy: Policy, { secrets, configMaps }: Materials): boolean {
   const references = referencesOf(policy);
   return (

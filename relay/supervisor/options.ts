@@ -1,41 +1,44 @@
-/** What a relay is started with, and what whoever started it can ask of it. */
+/** The start options of a relay, and the interface of a running relay. */
 import type { PodIdentity, PodStatus } from '#crds/podstatus.ts';
 import type { Log } from '../observe/log.ts';
 import type { AmongSiblings } from './evacuation.ts';
 
 export interface RelayOptions {
-  /** Holds POLICY_FILE_NAME. */
+  /** Contains POLICY_FILE_NAME. */
   readonly policyDir: string;
-  /** Holds tls.crt and tls.key; may be empty or missing. */
+  /** Contains tls.crt and tls.key. May be empty or missing. */
   readonly certificateDir: string;
-  /** Each holds a folder for each Secret, or ConfigMap, that the policy names; may be missing. */
+  /**
+   * Contains a folder for each Secret that the policy names. `configMapsDir` does the same for ConfigMaps. Both may be
+   * missing.
+   */
   readonly secretsDir: string;
   readonly configMapsDir: string;
-  /** Holds the queue, the last good policy and the lock; made when missing. */
+  /** Contains the queue, the last good policy and the lock. Created if missing. */
   readonly stateDir: string;
-  /** Where listeners bind: "::" (falls back to "0.0.0.0" without IPv6), "127.0.0.1", ... */
+  /** The address of the listening sockets: "::" (falls back to "0.0.0.0" without IPv6), "127.0.0.1", ... */
   readonly address: string;
   readonly adminAddress: string;
-  /** 0: any free port, told by `admin()`. */
+  /** 0: any free port. `admin()` returns it. */
   readonly adminPort: number;
-  /** Listener processes; default: what the CPU limit is worth. */
+  /** The number of listener processes. Default: it depends on the CPU limit (cpus.ts). */
   readonly processes?: number;
-  /** In a pod of a StatefulSet: without it this relay neither leaves nor takes over. */
+  /** Set in a pod of a StatefulSet. Without it this relay neither hands its queue over nor receives one. */
   readonly among?: AmongSiblings;
   readonly version: string;
-  /** In a pod: who it says it is. */
+  /** Set in a pod: its identity for the status. */
   readonly identity?: PodIdentity;
-  /** Told of each transition of policy, certificate and tasks, those of the start included. */
+  /** Receives each change of policy, certificate and tasks, from the start on. */
   readonly log: Log;
-  /** File descriptor that takes the log lines of the tasks, which are processes of their own. */
+  /** The file descriptor for the log lines of the tasks, which are separate processes. */
   readonly logFd: number;
-  /** How long new connections are still taken after `stop`, while others learn that this pod leaves. Default: 0. */
+  /** How long new connections are still accepted after `stop`, while clients learn that this pod ends. Default: 0. */
   readonly graceMs?: number;
-  /** How long open sessions may go on after a change of policy, or a stop. Default: five minutes. */
+  /** How long open sessions may continue after a change of policy or a stop. Default: five minutes. */
   readonly drainMs?: number;
   /** How often the keys of session tickets are replaced. Default: four hours. */
   readonly ticketKeyMs?: number;
-  /** How often files are looked at when nothing hints at a change. Default: two seconds. */
+  /** How often the files are read without a sign of a change. Default: two seconds. */
   readonly pollMs?: number;
 }
 
@@ -46,15 +49,15 @@ export interface BoundAddress {
 }
 
 export interface Relay {
-  /** True while every listener serves as the policy says; `status().notReady` says why not. */
+  /** True while every listener serves by the policy. `status().notReady` says why not. */
   ready(): boolean;
   status(): PodStatus;
-  /** Where each listener is really served. */
+  /** The real addresses of the listeners. */
   addresses(): BoundAddress[];
-  /** Where health, status and metrics are served. */
+  /** The address of health, status and metrics. */
   admin(): { address: string; port: number };
-  /** Looks at the files now; resolves when what they say is in force or refused. */
+  /** Reads the files now. Resolves when their content is in force or refused. */
   reload(): Promise<void>;
-  /** Drains and ends everything; resolves when nothing is left. */
+  /** Drains and ends all tasks. Resolves when nothing is left. */
   stop(): Promise<void>;
 }

@@ -1,4 +1,6 @@
-/** A short look into the queue by the supervisor, which has no other business there. Undefined where it cannot be read. */
+/**
+ * A short read of the queue by the supervisor, which does not use the queue otherwise. Undefined if it cannot be read.
+ */
 import type { Log } from '../observe/log.ts';
 import { Spool } from '../spool/spool.ts';
 

@@ -1,7 +1,8 @@
 /**
- * Who sent mail in plain text in the last seven days: what Required would refuse. Counted by client address, and listed
- * by network and HELO name. Both are bounded: beyond that the longest unseen are forgotten, so the count is a floor.
- * What was seen outlives a restart as text; a text that cannot be read is none.
+ * Clients that sent mail in plain text in the last seven days, which Required would refuse. They are counted by
+ * address, and listed by network and HELO name. Both collections are bounded. When one is full, the entry that was
+ * unseen longest is dropped, so the count is a minimum. The data is saved as text and survives a restart. An unreadable
+ * text counts as empty.
  */
 import type { PodStatus } from '#crds/podstatus.ts';
 import { clientNetwork } from '../listener/clientnetwork.ts';
@@ -16,7 +17,7 @@ type Seen = readonly [key: string, at: number][];
 
 type Listed = PodStatus['sessions']['plaintext'][number];
 
-/** Keys with the time of their last sight, the longest unseen first. */
+/** Keys with the time when each was last seen, oldest first. */
 class LastSeen {
   readonly #most: number;
   readonly #seen: Map<string, number>;
@@ -70,7 +71,7 @@ export class PlaintextClients {
     this.#senders.saw(`${clientNetwork(client)} ${helo.slice(0, 255)}`, now);
   }
 
-  /** All of it as text, where something was seen since the last call. */
+  /** All data as text, if it changed since the last call. */
   news(): string | undefined {
     if (!this.#isNew) return undefined;
     this.#isNew = false;
@@ -82,7 +83,7 @@ export class PlaintextClients {
     return this.#clients.count(this.#clock());
   }
 
-  /** The latest first. */
+  /** Newest first. */
   get list(): Listed[] {
     return this.#senders
       .entries(this.#clock())
@@ -105,7 +106,7 @@ function read(text: string | undefined): { clients: Seen; senders: Seen } {
 
 function listed(key: string, at: number): Listed {
   const blank = key.indexOf(' ');
-  // Whole hours, so that a busy client does not change the status with every message.
+  // Rounded to whole hours, so a busy client does not change the status with every message.
   const hour = new Date(at - (at % HOUR_MS)).toISOString().replace(/\.\d+Z$/, 'Z');
   return { network: key.slice(0, blank), helo: key.slice(blank + 1), lastSeen: hour };
 }

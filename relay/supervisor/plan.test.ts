@@ -29,7 +29,7 @@ const withListener = (changes: Partial<MailRelaySpec['inbound']['listeners'][num
   inbound: { ...base.inbound, listeners: [{ name: 'smtp', port: 25, ...changes }] },
 });
 
-/** A change for each rule of the contract that names fields of the spec. */
+/** A change for each rule of crds/restart.ts that names fields of the spec. */
 const CHANGES: Readonly<Record<string, MailRelaySpec[]>> = {
   'spec.hostname': [{ ...base, hostname: 'other.example.com' }],
   'spec.inbound (all of it but the next line), spec.tls.minVersion': [
@@ -102,7 +102,7 @@ const CHANGES: Readonly<Record<string, MailRelaySpec[]>> = {
   'spec.queue.storage.size': [{ ...base, queue: { ...base.queue, storage: { size: '2Gi' } } }],
 };
 
-/** What the tasks of one pod do; the pods themselves are the operator's. */
+/** What the tasks of one pod do. The operator handles the pods. */
 const TASKS: Readonly<Record<RestartEffect, { listener: boolean; router: boolean }>> = {
   nothing: { listener: false, router: false },
   'listener task': { listener: true, router: false },

@@ -1,6 +1,7 @@
 /**
- * Which tasks a new policy restarts: the inbound side is the listener's, the outbound side and the schedule are the
- * router's, the names and the trace are both's. In mode CutThrough there is no router. Held against crds/restart.ts by its test. Pure.
+ * Decides which tasks a new policy restarts. The listener depends on the inbound fields, the router on the outbound
+ * fields and the schedule, and both on the names and the trace. In mode CutThrough there is no router. The test
+ * compares this with crds/restart.ts. Pure.
  */
 import { hashOf, type Policy } from '#crds/policyfile.ts';
 

@@ -1,6 +1,6 @@
 /**
- * Reads the PROXY header at the beginning of a connection, and nothing of what follows is lost: what came with it is
- * given back. A proxy that sends none, or garbage, or takes too long, is a reason.
+ * Reads the PROXY header at the beginning of a connection. Bytes after the header are returned, so nothing is lost. A
+ * missing, invalid or late header gives a reason.
  */
 import type { Socket } from 'node:net';
 import { readProxyHeader } from './proxyheader.ts';
@@ -10,7 +10,7 @@ const CURE =
   'turn the PROXY protocol on at the load balancer, or take its network out of proxyProtocol.networks';
 
 export type Behind =
-  /** `address` null: the proxy speaks for itself, as health checks do. */
+  /** `address` null: the proxy speaks for itself, as in a health check. */
   | { kind: 'client'; address: string | null; early: Buffer | undefined }
   | { kind: 'failed'; reason: string; cure: string };
 
@@ -41,13 +41,13 @@ export function clientBehind(socket: Socket): Promise<Behind> {
   });
 }
 
-/** At once: what the kernel still has must stay there, for the process that gets the socket. */
+/** Stops at once, because bytes in the kernel must stay there for the process that gets the socket. */
 function stopReading(socket: Socket): void {
   socket.pause();
   (socket as unknown as { _handle?: { reading: boolean; readStop(): void } })._handle?.readStop();
 }
 
-/** Empty when the client has already gone. */
+/** Empty if the client has already disconnected. */
 export function clientOf(socket: Socket): string {
   return (socket.remoteAddress ?? '').replace(/^::ffff:(?=[0-9.]+$)/i, '');
 }

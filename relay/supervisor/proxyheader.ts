@@ -1,13 +1,13 @@
 /**
- * The header of the PROXY protocol, versions 1 and 2 (proxy-protocol.txt of HAProxy, sections 2.1 and 2.2), in the
- * first bytes of a connection: whole, not whole yet, or none. Strict, because whoever writes it decides who the client
- * is. Pure and total.
+ * Parses the header of the PROXY protocol, versions 1 and 2 (proxy-protocol.txt of HAProxy, sections 2.1 and 2.2), in
+ * the first bytes of a connection. The header is complete, incomplete or missing. The parser is strict, because the
+ * header decides who the client is. Pure and total.
  */
 import { isIPv4, isIPv6 } from 'node:net';
 
 export type ProxyHeader =
   | { kind: 'more' }
-  /** `client` null: the proxy speaks for itself (LOCAL, UNKNOWN). `length`: bytes of the header. */
+  /** `client` null: the proxy speaks for itself (LOCAL, UNKNOWN). `length`: the size of the header in bytes. */
   | { kind: 'header'; client: { address: string } | null; length: number }
   | { kind: 'invalid'; reason: string };
 
@@ -15,7 +15,7 @@ const V1_BEGIN = Buffer.from('PROXY ');
 const V1_LONGEST = 107;
 const V2_SIGNATURE = Buffer.from('0d0a0d0a000d0a515549540a', 'hex');
 const V2_FIXED = 16;
-/** Addresses and extensions; the protocol would allow 65,535. */
+/** The limit for addresses and extensions. The protocol would allow 65,535. */
 const V2_LONGEST = 4_096;
 
 export function readProxyHeader(bytes: Buffer): ProxyHeader {
@@ -56,12 +56,12 @@ function readV2(bytes: Buffer): ProxyHeader {
     return { kind: 'header', client: { address: [...body.subarray(0, 4)].join('.') }, length };
   if (family === 2 && rest >= 36)
     return { kind: 'header', client: { address: ipv6(body.subarray(0, 16)) }, length };
-  // Unspecified, or a socket of the proxy's own machine.
+  // The family is unspecified, or it is a Unix socket of the proxy's machine.
   if (family === 0 || family === 3) return { kind: 'header', client: null, length };
   return invalid('the PROXY header is malformed');
 }
 
-/** True while `bytes` may still become something that begins with `wanted`. */
+/** True while `bytes` may still become a text that begins with `wanted`. */
 function beginsLike(bytes: Buffer, wanted: Buffer): boolean {
   const length = Math.min(bytes.length, wanted.length);
   return bytes.subarray(0, length).equals(wanted.subarray(0, length));
@@ -71,7 +71,7 @@ function isPort(text: string): boolean {
   return /^(0|[1-9]\d{0,4})$/.test(text) && Number(text) <= 65_535;
 }
 
-/** As sockets report it: lower case, compressed; IPv4-mapped addresses as IPv4. */
+/** In the form that sockets report: lower case and compressed, and an IPv4-mapped address as IPv4. */
 function ipv6(bytes: Buffer): string {
   const groups = Array.from({ length: 8 }, (_, index) => bytes.readUInt16BE(index * 2).toString(16));
   return plain(groups.join(':'));
@@ -79,7 +79,7 @@ function ipv6(bytes: Buffer): string {
 
 function plain(address: string): string {
   if (!address.includes(':')) return address;
-  // The URL parser knows the canonical text of an address (RFC 5952).
+  // The URL parser makes the canonical text of an address (RFC 5952).
   const canonical = new URL(`http://[${address}]`).hostname.slice(1, -1);
   const [, high, low] = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(canonical) ?? [];
   if (high === undefined || low === undefined) return canonical;

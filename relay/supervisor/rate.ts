@@ -1,12 +1,12 @@
 /**
- * Messages in the current minute, by whoever sends them. Kept by the supervisor for all listener processes, so that
- * limits are exact and outlive a change of policy. Memory is bounded: the window is cleared every minute.
+ * Messages in the current minute for each client. The supervisor counts for all listener processes, so limits are exact
+ * and survive a change of policy. Memory is bounded, because the counts are cleared every minute.
  */
 export class MessageRate {
   #window = new Map<string, number>();
   #minute = 0;
 
-  /** Counts one message; the number in this minute, this one included. */
+  /** Counts one message. Returns the number in this minute, this message included. */
   count(client: string, nowMs: number): number {
     const minute = Math.floor(nowMs / 60_000);
     if (minute !== this.#minute) {

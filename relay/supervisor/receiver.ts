@@ -1,7 +1,7 @@
 /**
- * The port for siblings that are evacuated: a port of its own, and a process that is begun by the first connection and ends
- * when it is idle. Open only while this pod stays and has a pair to show. A port that cannot be had is logged, and
- * siblings go elsewhere: mail flows without it.
+ * The port at which siblings in evacuation hand over their queues. It has a process of its own, which starts with the
+ * first connection and ends when it is idle. The port is open only while this pod stays and has a certificate. If the
+ * port cannot be opened, this is logged and siblings use other pods. Mail flows without this port.
  */
 import { createServer, type Server, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
@@ -26,7 +26,7 @@ export interface ReceiverDeps {
   readonly log: Log;
   readonly onEntered: (ids: readonly string[]) => void;
   readonly onCounts: (counted: Counted) => void;
-  /** A process has ended, which may not have told all that it entered. */
+  /** A process has ended. It may not have reported all messages that it entered. */
   readonly onTaskEnd: () => void;
   readonly onChange: () => void;
 }
@@ -36,14 +36,14 @@ export class ReceiverPort {
   #pair: PairText | null = null;
   #server: Server | undefined;
   #task: Task | undefined;
-  /** Processes that have not ended, the one in service included. */
+  /** Processes that have not ended, including the one in service. */
   #living = 0;
 
   constructor(deps: ReceiverDeps) {
     this.#deps = deps;
   }
 
-  /** True when nothing can come in any more. */
+  /** True if nothing can come in any more. */
   get isClosed(): boolean {
     return this.#server === undefined && this.#living === 0;
   }
@@ -68,14 +68,14 @@ export class ReceiverPort {
     }
   }
 
-  /** For the next connections. */
+  /** Sets the pair for the next connections. */
   usePair(pair: PairText): void {
     if (this.#pair?.cert === pair.cert && this.#pair.key === pair.key) return;
     this.#pair = pair;
     this.#task?.process.send({ kind: 'pair', pair });
   }
 
-  /** Nothing new comes in; what is under way ends by itself, and `onChange` tells. */
+  /** Accepts nothing new. Transfers under way end by themselves, and then `onChange` is called. */
   close(): void {
     this.#server?.close();
     this.#server = undefined;
@@ -90,7 +90,7 @@ export class ReceiverPort {
   }
 
   async #accept(socket: Socket): Promise<void> {
-    // A reset while the socket is in our hands must not end the relay.
+    // A reset while the supervisor holds the socket must not end the relay.
     socket.on('error', () => socket.destroy());
     const task = this.#pair && (this.#task ?? this.#begin(this.#pair));
     if (task && (await task.isReady)) task.process.send({ kind: 'connection' }, socket);

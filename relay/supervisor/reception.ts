@@ -1,6 +1,6 @@
 /**
- * Accepted sockets until a listener process has them: behind a proxy they wait, paused, for whom it names, and while no
- * process is ready for one. What is ended here is counted as a refusal.
+ * Holds accepted sockets until a listener process gets them. Behind a proxy a socket waits, paused, for the PROXY
+ * header. A socket also waits while no process is ready. A connection that is ended here counts as a refusal.
  */
 import type { Socket } from 'node:net';
 import type { Log } from '../observe/log.ts';
@@ -8,24 +8,24 @@ import type { ServedPort } from './generation.ts';
 import { clientBehind, clientOf } from './proxy.ts';
 import { MessageRate } from './rate.ts';
 
-/** Connections that wait while no process is ready. */
+/** How many connections may wait while no process is ready. */
 const MOST_WAITING = 1_024;
 
 export interface Accepted {
   readonly socket: Socket;
   readonly port: number;
-  /** Behind a proxy: whom it names. */
+  /** The client address. Behind a proxy, the PROXY header names it. */
   readonly client: string;
-  /** What came behind the PROXY header. */
+  /** Bytes after the PROXY header. */
   readonly early?: Buffer;
 }
 
 export interface ReceptionDeps {
   readonly clock: () => number;
   readonly log: Log;
-  /** By port; undefined before the first policy is in force. */
+  /** Settings by port. Undefined before the first policy is in force. */
   readonly ports: () => ReadonlyMap<number, ServedPort> | undefined;
-  /** Passes it on or ends it; false where it has to wait. */
+  /** Passes the connection on or ends it. False if it has to wait. */
   readonly admit: (accepted: Accepted) => boolean;
   readonly countRefusal: (reason: string) => void;
 }
@@ -40,7 +40,7 @@ export class Reception {
   }
 
   accept(socket: Socket, port: number): void {
-    // A reset while the socket is in our hands must not end the relay.
+    // A reset while the supervisor holds the socket must not end the relay.
     socket.on('error', () => socket.destroy());
     const address = clientOf(socket);
     const ports = this.#deps.ports();
@@ -50,7 +50,7 @@ export class Reception {
     else this.#admit({ socket, port, client: address });
   }
 
-  /** A process is ready for those that wait. */
+  /** A process is ready, so waiting connections are passed on. */
   admitWaiting(): void {
     for (const accepted of this.#waiting.splice(0)) this.#admit(accepted);
   }
@@ -59,7 +59,7 @@ export class Reception {
     for (const { socket } of this.#waiting.splice(0)) socket.destroy();
   }
 
-  /** The proxy says who the client is. */
+  /** The PROXY header names the client. */
   async #acceptBehind(socket: Socket, port: number, proxy: string): Promise<void> {
     const { clock, log, countRefusal } = this.#deps;
     const behind = await clientBehind(socket);
@@ -70,7 +70,7 @@ export class Reception {
     }
     socket.destroy();
     countRefusal('proxy_header');
-    // Health checks of a load balancer would fill the log.
+    // The health checks of a load balancer would fill the log.
     if (this.#told.count(proxy, clock()) > 1) return;
     const { reason, cure } = behind;
     log('proxy_header_missing', { proxy, port, reason, cure });

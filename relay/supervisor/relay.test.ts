@@ -259,7 +259,7 @@ test('a listener that is added is served, one that is removed closes its port', 
   await assert.rejects(SmtpClient.connect(port));
 });
 
-/** With a name the client asks for it (SNI). */
+/** With `servername` the client sends this name as SNI. */
 async function serialServed(servername = ''): Promise<string> {
   const socket: TLSSocket = connectTls({ port, host: '127.0.0.1', servername, rejectUnauthorized: false });
   await once(socket, 'secureConnect');
@@ -370,7 +370,7 @@ test('connections of one client are bounded over all processes, and given free a
   await eventually(() => started.status().sessions.open === 0);
 });
 
-/** The processes of the relay in this process, by the task that their arguments name. */
+/** The child processes of this process, by the task in their arguments. */
 async function pidsOf(task: 'listener' | 'router'): Promise<number[]> {
   const { stdout } = await promisify(execFile)('ps', ['-o', 'pid=,args=', '--ppid', String(process.pid)]);
   const lines = stdout.split('\n').filter((line) => line.includes(`${task}/main.ts`));
@@ -496,7 +496,7 @@ test('health, status with its long poll, and metrics', async () => {
   await send(talker);
   talker.close();
   await until('1 messages', () => sink.arrived.length >= 1);
-  // Listener and router tell of it on their own.
+  // Listener and router report these separately.
   const counted = [
     /^mailrelay_recipients_delivered_total\{class="hops"\} 1$/m,
     /^mailrelay_messages_accepted_total\{listener="smtp"\} 1$/m,

@@ -1,7 +1,7 @@
 /**
- * The entry of the relay, for `mailrelay relay` in a pod and `mailrelay run` on a laptop. Starting rejects with one
- * sentence when the relay cannot serve at all (a port in use, a state folder that is not writable or belongs to a living
- * relay, no policy and no last good one); after that nothing throws, and what goes wrong is in the status.
+ * The entry of the relay, for `mailrelay relay` in a pod and `mailrelay run` on a laptop. The start rejects with one
+ * sentence if the relay cannot serve: a port is in use, the state folder is not writable or belongs to a running relay,
+ * or there is neither a policy nor a last good one. After the start nothing throws, and the status shows every problem.
  */
 import { accessSync, constants, mkdirSync } from 'node:fs';
 import { Spool } from '../spool/spool.ts';
@@ -11,9 +11,9 @@ import { Supervisor } from './supervisor.ts';
 
 export type { Relay } from './options.ts';
 
-/** Rejects with one sentence when the relay cannot start at all. */
+/** Rejects with one sentence if the relay cannot start. */
 export async function startRelay(options: RelayOptions): Promise<Relay> {
-  // The queue is mail of others, and the folder that holds it may be open to everybody. Tasks inherit this.
+  // The queue contains private mail, and its folder may be readable by everybody. The tasks inherit this mask.
   process.umask(0o077);
   prepareStateDir(options.stateDir);
   const ownership = takeOwnership(options.stateDir);
@@ -40,7 +40,7 @@ function prepareStateDir(stateDir: string): void {
   }
 }
 
-/** Nobody writes yet, so what a crash left half-way can go. */
+/** No process writes yet, so unfinished files of a crash can be removed. */
 async function recoverSpool({ stateDir, log }: RelayOptions): Promise<void> {
   const spool = new Spool(stateDir, undefined, 'late', {
     isStart: true,

@@ -1,6 +1,6 @@
 /**
- * When a status is worth telling: at once for facts, at most once a minute for figures that move with the traffic.
- * Holds the long polls that wait for the next revision.
+ * Decides when a new status revision is published: at once for facts, at most once a minute for figures that change
+ * with the traffic. Holds the long polls that wait for the next revision.
  */
 import { randomBytes } from 'node:crypto';
 import type { PodStatus } from '#crds/podstatus.ts';
@@ -8,7 +8,7 @@ import type { PodStatus } from '#crds/podstatus.ts';
 const FIGURES_EVERY_MS = 60_000;
 
 export class Revisions {
-  /** Unique across restarts, so that a poller never mistakes a new process for the old one. */
+  /** Unique across restarts, so a poller never mistakes a new process for the old one. */
   readonly #instance = randomBytes(6).toString('hex');
   readonly #clock: () => number;
   #count = 0;
@@ -25,7 +25,7 @@ export class Revisions {
     return `${this.#instance}.${this.#count}`;
   }
 
-  /** Compares with the status of the last revision, and wakes the pollers when there is something to tell. */
+  /** Compares with the status of the last revision. Wakes the pollers if there is a change to publish. */
   consider(status: Omit<PodStatus, 'revision'>): void {
     const { sessions, queue, ...rest } = status;
     const facts = JSON.stringify([rest, sessions.ofOldPolicy > 0]);
@@ -39,12 +39,12 @@ export class Revisions {
     for (const wake of this.#waiting.splice(0)) wake();
   }
 
-  /** Resolves when the revision is another than `since`, or after `waitMs`. */
+  /** Resolves when the revision differs from `since`, or after `waitMs`. */
   async differsFrom(since: string, waitMs: number): Promise<void> {
     if (since !== this.current) return;
     await new Promise<void>((resolve) => {
       const timer = setTimeout(wake, waitMs);
-      // A poller that waits must not keep a stopped relay alive.
+      // A waiting poller must not keep a stopped relay alive.
       timer.unref();
       const waiting = this.#waiting;
       function wake() {

@@ -1,7 +1,8 @@
 /**
- * The router task: one process that delivers, or hands the queue over where the pod leaves. A new policy brings up a
- * second one beside it; the old one stops taking, finishes what is under way, and only when it is gone does the new one
- * begin, so that no message is in the hands of both. One that dies is replaced; the queue is in the spool.
+ * The router task: one process that delivers the queue, or hands it over if the pod is evacuated. A new policy starts a
+ * second router beside the first. The old one takes no new messages and finishes its deliveries. The new one begins
+ * only after the old one has ended, so two routers never have the same message. A router that dies is replaced. The
+ * queue is in the spool.
  */
 import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
@@ -13,7 +14,7 @@ import type { Counted, FromRouter, Handover, QueueFigures, ToRouter } from '../t
 import { describeLate, TaskProcess } from '../task/process.ts';
 
 const ROUTER = fileURLToPath(new URL('../router/main.ts', import.meta.url));
-/** Before a hand-over nothing else waits: an answer to DATA may take as long (RFC 5321 section 4.5.3.2.6). */
+/** The drain before a hand-over may take this long, because a reply to DATA may too (RFC 5321 section 4.5.3.2.6). */
 const PATIENT_DRAIN_MS = 10 * 60_000;
 const GIVER = fileURLToPath(new URL('../giver/main.ts', import.meta.url));
 
@@ -25,7 +26,7 @@ export interface RouterDeps {
   readonly log: Log;
   readonly onQueue: (figures: QueueFigures) => void;
   readonly onCounts: (counted: Counted) => void;
-  /** A process has ended; the one in its place may have looked before that. */
+  /** A process has ended. Its replacement may have read the spool too early. */
   readonly onTaskEnd: () => void;
   readonly onChange: () => void;
 }
@@ -41,7 +42,7 @@ export class RouterTask {
   readonly #deps: RouterDeps;
   readonly #backoff = new Backoff();
   #current: RaisedRouter | undefined;
-  /** The end of the router before the current one: the next begins after it. */
+  /** Resolves when the router before the current one has ended. Only then the current one begins. */
   #released: Promise<unknown> = Promise.resolve();
   readonly #draining = new Set<RaisedRouter>();
   #materials = NO_MATERIALS;
@@ -66,14 +67,14 @@ export class RouterTask {
     return describeLate(handover ? 'giver' : 'router', process);
   }
 
-  /** Contents that changed: for the next connection, login and signature. */
+  /** Gives changed contents to the router for the next connection, login and signature. */
   useMaterials(materials: Materials): void {
     if (isDeepStrictEqual(materials, this.#materials)) return;
     this.#materials = materials;
     this.#current?.process.send({ kind: 'materials', materials });
   }
 
-  /** What the next router begins with. */
+  /** Sets the contents that the next router starts with. */
   useMaterialsForNext(materials: Materials): void {
     this.#materials = materials;
   }
@@ -82,12 +83,12 @@ export class RouterTask {
     this.#current?.process.send({ kind: 'entered', ids });
   }
 
-  /** A task has ended, which may not have told all that it entered. */
+  /** A task has ended that may not have reported all messages it entered, so the router reads the spool again. */
   look(): void {
     this.#current?.process.send({ kind: 'look' });
   }
 
-  /** Brings up a router beside the one in service; it does nothing yet. */
+  /** Starts a router beside the one in service. It does nothing yet. */
   async raise(
     policy: Policy,
     handover: Handover | null,
@@ -121,7 +122,7 @@ export class RouterTask {
       old.process.exited.then(() => this.#draining.delete(old));
       this.#released = Promise.all([this.#released, old.process.exited]);
     }
-    // It takes up all that is in the spool.
+    // The new router loads all messages of the spool.
     this.#released.then(() => next.process.send({ kind: 'start' }));
     onChange();
   }
@@ -139,7 +140,7 @@ export class RouterTask {
 
   #heard(from: TaskProcess<ToRouter, FromRouter>, message: FromRouter): void {
     if (message.kind === 'counts') this.#deps.onCounts(message);
-    // A router that drains knows only a part of the queue.
+    // A draining router knows only a part of the queue.
     if (message.kind === 'queue' && from === this.#current?.process) this.#deps.onQueue(message.figures);
   }
 

@@ -1,7 +1,7 @@
 /**
- * What is in service: listening sockets, listeners, router, and the port for siblings. It is brought from one order to
- * the next beside what serves, all of it or nothing: what cannot be brought up changes nothing. An evacuation is an
- * order like any other: one without listeners, and with a giver in the place of the router.
+ * Everything in service: listening sockets, listeners, router, and the port for siblings. A change goes from one order
+ * to the next. New parts start beside the old ones, and all of them succeed or nothing changes. An evacuation is an
+ * order too: one without listeners, and with a giver in place of the router.
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Policy } from '#crds/policyfile.ts';
@@ -17,7 +17,7 @@ import { ReceiverPort } from './receiver.ts';
 import { type RaisedRouter, RouterTask } from './router.ts';
 import { ListeningSockets } from './sockets.ts';
 
-/** Deliveries under way at a change of policy end within this, or return to the queue. */
+/** After a change of policy, deliveries under way end within this time or return to the queue. */
 const ROUTER_DRAIN_MS = 30_000;
 
 export interface Order {
@@ -27,7 +27,7 @@ export interface Order {
 
 export type Applied = { kind: 'applied'; plan: RestartPlan } | { kind: 'failed'; message: string };
 
-/** Besides what is in the options. */
+/** In addition to the options. */
 export interface ServiceDeps
   extends Omit<ListenerDeps, 'onEntered' | 'onTaskEnd' | 'stateDir' | 'logFd' | 'log' | 'ticketKeyMs'> {
   readonly onQueue: (figures: QueueFigures) => void;
@@ -48,7 +48,7 @@ export class Service {
       this.listeners.accept(socket, port),
     );
     const onEntered = (ids: readonly string[]) => this.router.entered(ids);
-    // What must not be missed is found in the spool; messages between the processes only make it faster.
+    // The router finds every message in the spool. Messages between the processes only make it faster.
     const onTaskEnd = () => this.router.look();
     const parts = { ...options, ...deps, onEntered, onTaskEnd };
     this.listeners = new ListenerTasks(parts);
@@ -83,7 +83,7 @@ export class Service {
     });
   }
 
-  /** True when an evacuation has left nothing on the disk, and nobody who could write to it. Looks at the disk. */
+  /** True if an evacuation has left nothing on the disk and no process can write to it. Reads the disk. */
   isEmptied(figures: QueueFigures): boolean {
     if (!this.evacuation || !this.listeners.isIdle || this.#receiverPort?.isClosed === false) return false;
     if (this.#emptied || figures.depth + figures.held > 0) return this.#emptied;
@@ -107,7 +107,7 @@ export class Service {
     this.router.useMaterials(routerMaterials(this.policy, materials));
   }
 
-  /** Brings an order into force, or leaves everything as it was. */
+  /** Brings an order into force, or leaves everything unchanged. */
   async apply(order: Order, materials: Materials, pair: PairText | null): Promise<Applied> {
     const served = servedBy(order);
     const plan = this.#planFor(order, served);
@@ -128,7 +128,7 @@ export class Service {
     return { kind: 'applied', plan };
   }
 
-  /** Siblings are let in where this pod stays, has a queue, and can prove itself. */
+  /** Opens the port for siblings if this pod stays, has a queue, and has a certificate. */
   async lookAtReceiverPort(pair: PairText | null): Promise<void> {
     const isOpen = this.#order?.evacuation === null && this.policy?.queue.mode === 'Durable';
     if (isOpen && pair) await this.#receiverPort?.open(pair);
@@ -149,7 +149,7 @@ export class Service {
     return { listener: plan.listener, router: plan.router || (isDurable && changed) };
   }
 
-  /** Brings up what the plan restarts: all of it, or nothing. */
+  /** Starts the tasks that the plan restarts: all of them, or none. */
   async #raise(
     policy: Policy,
     materials: Materials,
@@ -172,7 +172,7 @@ type Raised =
   | { kind: 'raised'; listeners: Generation | undefined; router: RaisedRouter | undefined }
   | { kind: 'failed'; message: string };
 
-/** Who is evacuated listens to nobody. */
+/** A pod in evacuation has no listeners. */
 function servedBy({ policy, evacuation }: Order): Policy {
   return evacuation ? { ...policy, inbound: { ...policy.inbound, listeners: [] } } : policy;
 }

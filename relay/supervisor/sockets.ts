@@ -1,7 +1,7 @@
 /**
- * The listening sockets, one per port. They belong to the supervisor and outlive every task, so that no policy change
- * refuses or resets a connection; only a listener that leaves the policy closes its own. Accepted sockets come out
- * paused: nothing is read here. A port that cannot be had is told as a value.
+ * The listening sockets, one per port. They belong to the supervisor and outlive every task, so a change of policy
+ * refuses or resets no connection. A socket is closed only when its listener is removed from the policy. Accepted
+ * sockets are paused, and nothing is read here. A port that cannot be opened is a value.
  */
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import type { Listener } from '#crds/policyfile.ts';
@@ -22,7 +22,7 @@ export class ListeningSockets {
     this.#onConnection = onConnection;
   }
 
-  /** Opens what `listeners` have and is not open yet; on failure what this call opened is closed again. */
+  /** Opens the ports of `listeners` that are not open yet. On failure closes the ports that this call opened. */
   async open(listeners: readonly Listener[]): Promise<Bound> {
     const opened: number[] = [];
     for (const { name, port } of listeners) {
@@ -37,7 +37,7 @@ export class ListeningSockets {
     return { kind: 'bound' };
   }
 
-  /** Closes what `listeners` do not have. */
+  /** Closes the ports that `listeners` do not contain. */
   keepOnly(listeners: readonly Listener[]): void {
     const kept = new Set(listeners.map(({ port }) => port));
     for (const port of [...this.#servers.keys()]) if (!kept.has(port)) this.#close(port);
@@ -58,14 +58,14 @@ export class ListeningSockets {
     } catch (error) {
       return { kind: 'failed', message: bindFailure(name, this.#address, served, error) };
     }
-    // Out of descriptors, say: what was accepted goes on, and the backlog waits.
+    // For example, no free descriptor: accepted connections go on, and new ones wait in the backlog.
     server.on('error', () => undefined);
     this.#servers.set(port, server);
     return { kind: 'bound' };
   }
 
   #close(port: number): void {
-    // Not waited for: the connections that came through it live on in their tasks.
+    // Not awaited, because the accepted connections continue in their tasks.
     this.#servers.get(port)?.close();
     this.#servers.delete(port);
   }

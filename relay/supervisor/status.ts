@@ -1,6 +1,6 @@
 /**
- * What a relay says about itself, put together from what its parts know. Pure: the time comes in. The reasons why it
- * is not ready are sentences for people.
+ * Builds the status of a relay from the values of its parts. Pure: the time is an argument. The reasons for "not ready"
+ * are sentences for people.
  */
 import { listenerNeedsKeyPair } from '#crds/effective.ts';
 import { fieldsNotInForce } from '#crds/notinforce.ts';
@@ -13,10 +13,10 @@ export interface Known {
   readonly version: string;
   readonly identity: PodIdentity | undefined;
   readonly stopping: boolean;
-  /** Announced or under way. */
+  /** True if an evacuation is announced or under way. */
   readonly evacuating: boolean;
   readonly evacuation: PodStatus['evacuation'];
-  /** The order of the scale file that is obeyed. */
+  /** The order of the scale file that the pod follows. */
   readonly order: string | undefined;
   readonly policy: Policy | undefined;
   readonly refused: PodStatus['policy']['refused'];
@@ -27,11 +27,11 @@ export interface Known {
     readonly openSessions: number;
     readonly oldSessions: number;
     readonly oldSessionsEnd: number | null;
-    /** In mode CutThrough it is they who deliver. */
+    /** Only in mode CutThrough, where listeners deliver. */
     readonly loginsRefused: LoginsRefused;
   };
   readonly router: { readonly isReady: boolean; readonly starts: number };
-  /** Sentences about processes that give no sign of life. */
+  /** Sentences about processes without a heartbeat. */
   readonly late: readonly string[];
   readonly missing: readonly string[];
   readonly plaintext: { readonly count: number; readonly list: PodStatus['sessions']['plaintext'] };
@@ -76,7 +76,7 @@ export function podStatusOf(known: Known): Omit<PodStatus, 'revision'> {
   };
 }
 
-/** A pod that leaves is ready, though it listens to nobody: see SERVING_LABEL. */
+/** A pod in evacuation is ready although it has no listeners: see SERVING_LABEL. */
 function whyNotReady({
   stopping,
   evacuating,

@@ -1,7 +1,7 @@
 /**
- * What holds a relay together: it reads the mounted files, orders what they say to be brought into service beside what
- * serves, hands a new pair to the tasks, and says what is in force. One change at a time; a policy that is invalid or
- * whose tasks do not come up is refused and the old one stays. Nothing here throws once `start` has resolved.
+ * The main loop of a relay. It reads the mounted files, brings their content into service beside the running tasks,
+ * gives a new pair to the tasks, and publishes the status. It makes one change at a time. If a policy is invalid or its
+ * tasks do not start, the policy is refused and the old one stays. After `start` has resolved nothing throws here.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PodStatus } from '#crds/podstatus.ts';
@@ -29,7 +29,7 @@ import { podStatusOf } from './status.ts';
 
 const DRAIN_MS = 5 * 60_000;
 const POLL_MS = 2_000;
-/** Dates pass without any event, and figures are told once a minute. */
+/** Dates pass without an event, and figures are published once a minute. */
 const TICK_MS = 5_000;
 const KEEP_MS = 60_000;
 const TELL_WITHIN_MS = 50;
@@ -47,7 +47,7 @@ export class Supervisor implements Relay {
   #refused: PodStatus['policy']['refused'] = null;
   #queue = NO_FIGURES;
   #stopping = false;
-  /** From its announcement on: no new client is to come. */
+  /** Set from the announcement on: new clients should use other pods. */
   #evacuation: Evacuation | null = null;
   /** The order of the scale file that is in force. */
   #scaleOrder: string | undefined;
@@ -79,7 +79,7 @@ export class Supervisor implements Relay {
     });
   }
 
-  /** Rejects with one sentence, and leaves nothing running, when the relay cannot serve at all. */
+  /** Rejects with one sentence if the relay cannot serve, and leaves nothing running. */
   async start(): Promise<void> {
     const { adminAddress, adminPort, pollMs = POLL_MS } = this.#options;
     try {
@@ -128,7 +128,7 @@ export class Supervisor implements Relay {
     this.#changed();
     this.#log('stopping', { sessions: this.#service.listeners.openSessions });
     await this.#work;
-    // A pod that leaves has no clients any more.
+    // A pod in evacuation has no clients any more.
     if (!this.#evacuation) await sleep(this.#options.graceMs ?? 0);
     await this.#end(this.#options.drainMs ?? DRAIN_MS);
     this.#log('stopped');
@@ -156,7 +156,7 @@ export class Supervisor implements Relay {
     this.#useMaterials(inputs);
   }
 
-  /** Takes up what the files say now, where it differs from what they said. */
+  /** Reads the files and applies what changed. */
   async #look(): Promise<void> {
     const inputs = readInputs(this.#options);
     const digest = digestOf(inputs);
@@ -168,7 +168,7 @@ export class Supervisor implements Relay {
     if (policy) this.#lookAtPairs(inputs, policy);
     if (mounted.kind === 'invalid') this.#refuse(inputs.policy, mounted.message);
     else await this.#take(mounted.policy, inputs);
-    // Whatever became of the policy: whether this pod leaves is followed, and siblings may come.
+    // This follows an evacuation and opens the port for siblings even if the policy was refused.
     const failure = this.#service.policy && (await this.#apply(this.#service.policy, inputs));
     if (failure === undefined) this.#scaleOrder = parseScale(inputs.scale ?? '')?.order;
     await this.#service.lookAtReceiverPort(this.#certificates.pairs.host);
@@ -176,7 +176,7 @@ export class Supervisor implements Relay {
     this.#changed();
   }
 
-  /** An evacuation is announced first, and clients are served on while they learn of it. True when it waited. */
+  /** Announces an evacuation first. Clients are still served while they learn of it. True if it waited. */
   async #announce(inputs: Inputs): Promise<boolean> {
     const evacuation = this.#evacuationBy(inputs);
     const begins = evacuation !== null && this.#evacuation === null;
@@ -208,7 +208,7 @@ export class Supervisor implements Relay {
       this.#refuse(printPolicy(policy), 'queue.mode cannot change while the relay runs');
       return;
     }
-    // The pod is about to be replaced by one that has the mount; until then the old policy is right.
+    // A pod with the mount will soon replace this one. Until then the old policy is right.
     if (current && hashOf(current) !== hashOf(policy) && awaitsMount(policy, inputs.materials)) {
       this.#log('policy_awaits_mount', { hash: hashOf(policy) });
       return;
@@ -218,7 +218,7 @@ export class Supervisor implements Relay {
     else this.#refused = null;
   }
 
-  /** Brings a policy into force, for a pod that stays or is evacuated; gives the reason why everything is left as it was. */
+  /** Brings a policy into force, for a pod that stays or is evacuated. Returns the reason if nothing was changed. */
   async #apply(policy: Policy, inputs: Inputs): Promise<string | undefined> {
     const order = { policy, evacuation: policy.queue.mode === 'Durable' ? this.#evacuationBy(inputs) : null };
     if (this.#service.isOrdered(order)) return undefined;
@@ -255,7 +255,8 @@ export class Supervisor implements Relay {
   #facts(): Omit<PodStatus, 'revision'> {
     const { policy, listeners, router } = this.#service;
     const now = new Date(wall());
-    // Wanted again it is evacuated until its listeners are back. Without a queue there is nothing to hand over.
+    // A pod that is wanted again counts as evacuated until its listeners are back. Without a queue there is nothing to
+    // hand over.
     const announced = this.#evacuation ?? this.#service.evacuation;
     const evacuation = policy?.queue.mode === 'Durable' ? announced : null;
     return podStatusOf({
@@ -278,7 +279,7 @@ export class Supervisor implements Relay {
     });
   }
 
-  /** Many changes come together, and putting a status together is not free. */
+  /** Many changes come together, and building a status costs CPU time. */
   #changed(): void {
     this.#telling ??= setTimeout(() => {
       this.#telling = undefined;

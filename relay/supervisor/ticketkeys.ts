@@ -1,19 +1,19 @@
 /**
- * The keys of session tickets of one relay, the same in all its listener processes: a new one every four hours, and the
- * one before it for four hours more, which is longer than a ticket is good for. Whoever gets hold of a key can read the
- * sessions of a few hours and no others. Never on disk.
+ * The keys for session tickets of one relay, shared by all its listener processes. There is a new key every four hours.
+ * The key before it stays valid for four more hours, which is longer than the life of a ticket. A stolen key opens the
+ * sessions of a few hours only. Keys are never on disk.
  */
 import { randomBytes } from 'node:crypto';
 
 const EVERY_MS = 4 * 3_600_000;
-/** A name, and keys for HMAC and AES, of 16 bytes each. */
+/** Three parts of 16 bytes: a name, the HMAC key and the AES key. */
 const BYTES = 48;
 
 export class TicketKeys {
   #newest = newKey();
   #before: readonly string[] = [];
 
-  /** `onChange` is called each time there is a new one. */
+  /** `onChange` is called for each new key. */
   constructor(everyMs: number | undefined, onChange: (keys: readonly string[]) => void) {
     const change = () => {
       this.#before = [this.#newest];
@@ -23,7 +23,7 @@ export class TicketKeys {
     setInterval(change, everyMs ?? EVERY_MS).unref();
   }
 
-  /** In base64, the newest first. */
+  /** In base64, newest first. */
   get current(): readonly string[] {
     return [this.#newest, ...this.#before];
   }

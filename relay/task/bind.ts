@@ -1,4 +1,4 @@
-/** Binding a server: `::` means both families, and falls back to IPv4 where the kernel has no IPv6. */
+/** Binds a server. `::` means both families, and falls back to IPv4 if the kernel has no IPv6. */
 import type { Server } from 'node:net';
 
 export async function bind(server: Server, port: number, address: string, backlog?: number): Promise<void> {

@@ -1,6 +1,6 @@
 /**
- * What every task process does: it hears its supervisor and nobody else, is configured once, says ready or why not,
- * tells together what gathers in one turn of its loop, beats, and ends with its supervisor.
+ * The frame of every task process. It listens only to its supervisor, is configured once, and answers ready or failed.
+ * It joins the values of one turn of the event loop into one message, sends heartbeats, and ends with its supervisor.
  */
 import type { Socket } from 'node:net';
 import { monotonic } from './clock.ts';
@@ -12,7 +12,10 @@ interface Message {
   readonly kind: string;
 }
 
-/** What to do with each message. `configure` comes first and once; what it throws is told as the reason of a failure. */
+/**
+ * A handler for each kind of message. `configure` comes first and once. If its handler throws, the error is the reason
+ * of `failed`.
+ */
 type Handlers<To extends Message> = {
   readonly [Kind in To['kind']]: (
     message: Extract<To, { kind: Kind }>,
@@ -25,7 +28,7 @@ export class Task<To extends Message, From extends Message> {
   readonly #flushes: (() => void)[] = [];
   #leaving = false;
 
-  /** `oldestWrite`: when the oldest write began that the disk has not answered, by the monotonic clock. */
+  /** `oldestWrite`: when the oldest unanswered write began (monotonic clock). */
   constructor(oldestWrite: () => number | undefined) {
     this.#oldestWrite = oldestWrite;
   }
@@ -37,17 +40,17 @@ export class Task<To extends Message, From extends Message> {
       else handlers[kind](message as never, socket);
     });
     process.on('disconnect', () => process.exit(0));
-    // The supervisor decides when to stop; a signal to the whole group must not cut sessions short.
+    // The supervisor decides when to stop. A signal to the whole process group must not cut sessions.
     process.on('SIGTERM', () => undefined);
     process.on('SIGINT', () => undefined);
   }
 
   tell(message: From | FromTask): void {
-    // Where the channel is gone the process is about to be.
+    // Without a channel this process is about to end.
     if (process.connected) process.send?.(message);
   }
 
-  /** Takes one thing after the other; those of one turn travel in one message. */
+  /** Collects values. All values of one turn of the event loop travel in one message. */
   gather<Thing>(messageOf: (things: readonly Thing[]) => From): (thing: Thing) => void {
     let things: Thing[] = [];
     const flush = () => {
@@ -60,13 +63,16 @@ export class Task<To extends Message, From extends Message> {
     };
   }
 
-  /** Ends this process once `end` has, at the first call. What was told and gathered arrives. */
+  /**
+   * Ends this process after `end` has resolved. Only the first call counts. Everything that was told or gathered is
+   * sent first.
+   */
   async leave(end: () => Promise<unknown>): Promise<void> {
     if (this.#leaving) return;
     this.#leaving = true;
     await end();
     for (const flush of this.#flushes) flush();
-    // Disconnecting flushes what was sent, and ends the process.
+    // Disconnecting sends all pending messages and ends the process.
     process.disconnect?.();
   }
 

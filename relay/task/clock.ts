@@ -1,15 +1,15 @@
 /**
- * The two clocks. What waits, paces or expires within the life of a process reads `monotonic`, which no person and no
- * time server can turn; what people read, and what must survive a restart, reads `wall`.
+ * The two clocks. Waits, rates and expiries inside one process use `monotonic`, which no person and no time server can
+ * change. Times that people read, or that must survive a restart, use `wall`.
  */
 
-/** Milliseconds since some moment before this process began. */
+/** Milliseconds since a moment before this process began. */
 export const monotonic = (): number => performance.now();
 
 /** Milliseconds since the epoch. */
 export const wall = (): number => Date.now();
 
-/** Both, where both are wanted: an argument, so that a test can turn them. */
+/** Both clocks as an argument, so a test can set them. */
 export interface Clocks {
   readonly monotonic: () => number;
   readonly wall: () => number;

@@ -1,11 +1,11 @@
 /**
- * What one task counts and measures between two reports to its supervisor: counts by `name` or `name{label,label}`,
- * measurements by name. Only increments travel, so that a task that dies takes nothing with it but its last moment.
- * Bounded: of measurements a sample is kept, which is enough for a quantile.
+ * The counts and measurements of one task between two reports to its supervisor. Counts have the key `name` or
+ * `name{label,label}`, measurements have a name. Only increments travel, so a task that dies loses only its last
+ * moment. Memory is bounded: a sample of the measurements is kept, which is enough for a quantile.
  */
 import type { Counted } from './messages.ts';
 
-/** Measurements of one name between two reports; further ones replace earlier ones in turn. */
+/** Measurements of one name between two reports. More measurements overwrite the oldest ones. */
 const SAMPLE = 1_000;
 
 export class Counters {
@@ -28,7 +28,7 @@ export class Counters {
     this.#any = true;
   }
 
-  /** What was counted and measured since the last call, if anything. */
+  /** The counts and measurements since the last call, if there are any. */
   take(): Counted | undefined {
     if (!this.#any) return undefined;
     const taken = { counts: this.#counts, observations: this.#observations };

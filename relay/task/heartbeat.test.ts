@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { BEAT_MS, DiskWait, Heart, LOOK_MS, OwnTime } from './heartbeat.ts';
 
-/** A supervisor that looks at one process for a while; `beats` says what the process tells at each look. */
+/** A supervisor that watches one process. `beats` returns the process's report at each look. */
 function watch(seconds: number, beats: (second: number) => number | undefined): string[] {
   const heart = new Heart();
   return Array.from({ length: seconds }, (_, second) => {
@@ -41,7 +41,7 @@ test('however long the one who looks was stopped itself, nobody is late by that'
       const heart = new Heart();
       for (const gap of gaps) {
         now += gap;
-        // The beat that came meanwhile is read after the timer.
+        // The timer runs before the waiting beat is read.
         assert.equal(heart.after(time.passed()).kind, 'well');
         heart.beat(0);
       }

@@ -1,11 +1,12 @@
 /**
- * Heart-beats: every task process says every two seconds that its loop turns, and for how long the disk has owed it the
- * answer to a write. One that is late makes the relay not ready, and later it is replaced. Time in which the one who
- * looks was itself stopped or starved, as the whole machine may be, counts against nobody. Pure: the clock comes in.
+ * Heartbeats. Every two seconds each task process reports that its event loop runs, and how long the disk has not
+ * answered a write. If a beat is late, the relay is not ready. Later the process is replaced. Time in which the
+ * observer itself was stopped does not count, because then the whole machine may have been stopped. Pure: the clock is
+ * an argument.
  */
 
 export const BEAT_MS = 2_000;
-/** How often beats are looked for. */
+/** How often the beats are checked. */
 export const LOOK_MS = 1_000;
 const LATE_MS = 8_000;
 /** Longer than SQLite waits for another process. */
@@ -16,7 +17,10 @@ export type Pulse =
   /** `why` is for people. */
   | { readonly kind: 'late' | 'lost'; readonly why: string };
 
-/** The time of the one who looks at intervals: a longer gap was its own. */
+/**
+ * Measures the running time of the observer. A longer gap between two looks is the observer's own pause and does not
+ * count.
+ */
 export class OwnTime {
   readonly #clock: () => number;
   readonly #atMost: number;
@@ -28,7 +32,7 @@ export class OwnTime {
     this.#last = clock();
   }
 
-  /** Since the last call. */
+  /** The running time since the last call. */
   passed(): number {
     const now = this.#clock();
     const passed = Math.min(now - this.#last, this.#atMost);
@@ -37,12 +41,12 @@ export class OwnTime {
   }
 }
 
-/** In the task: how long the oldest write has waited, in its own time. */
+/** In the task: how long the oldest write has waited, in running time. */
 export class DiskWait {
   #since: number | undefined;
   #waited = 0;
 
-  /** `since`: when the oldest write that has no answer began. */
+  /** `since`: when the oldest unanswered write began. */
   after(passedMs: number, since: number | undefined): number {
     this.#waited = since !== undefined && since === this.#since ? this.#waited + passedMs : 0;
     this.#since = since;
@@ -50,7 +54,7 @@ export class DiskWait {
   }
 }
 
-/** In the supervisor: what is known of one process. */
+/** In the supervisor: the state of one process. */
 export class Heart {
   #silentMs = 0;
   #diskWaitMs = 0;

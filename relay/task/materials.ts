@@ -1,6 +1,6 @@
 /**
- * The contents of the Secrets and ConfigMaps that a policy names: texts by file, by name of the object. They cross the
- * channel between supervisor and tasks only; a task gets what it needs and no more. Pure.
+ * The contents of the Secrets and ConfigMaps of a policy: texts by object name and file name. They travel only over the
+ * channel between supervisor and tasks. A task gets only the objects that it needs. Pure.
  */
 import type { Policy } from '#crds/policyfile.ts';
 import { inboundReferences, namesOf, outboundReferences, type Reference } from '#crds/references.ts';
@@ -14,7 +14,9 @@ export interface Materials {
 
 export const NO_MATERIALS: Materials = { secrets: {}, configMaps: {} };
 
-/** Nobody gets keys that he does not need: the listener has those of the way out only where it delivers by itself. */
+/**
+ * A task never gets keys that it does not need. The listener gets the outbound objects only if it delivers by itself.
+ */
 export function listenerMaterials(policy: Policy, all: Materials): Materials {
   const outbound = policy.queue.mode === 'CutThrough' ? outboundReferences(policy) : [];
   return materialsFor([...inboundReferences(policy), ...outbound], all);

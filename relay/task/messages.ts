@@ -1,12 +1,12 @@
 /**
- * What supervisor and tasks say to each other over their channel. A task starts with `configure`, answers `ready` or
- * `failed`, and ends after `drain`. Key material crosses this channel only: it is never on disk or in a log.
+ * The messages between supervisor and tasks. A task starts with `configure`, answers `ready` or `failed`, and ends
+ * after `drain`. Keys travel only over this channel and are never on disk or in a log.
  */
 import type { FailureCause } from '#crds/failure.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import type { Materials } from './materials.ts';
 
-/** PEM text of a pair that was judged usable. */
+/** The PEM text of a pair that passed the check. */
 export interface PairText {
   readonly cert: string;
   readonly key: string;
@@ -14,7 +14,7 @@ export interface PairText {
 
 export interface Pairs {
   readonly host: PairText | null;
-  /** For clients that ask for a name inside the cluster. */
+  /** The pair for clients that use a name inside the cluster. */
   readonly internal: PairText | null;
 }
 
@@ -23,7 +23,7 @@ export type ToListener =
       kind: 'configure';
       policy: Policy;
       pairs: Pairs;
-      /** 48 bytes in base64 each, the newest first; the same for all processes of a relay. */
+      /** Each has 48 bytes in base64, newest first. All processes of a relay have the same keys. */
       ticketKeys: readonly string[];
       stateDir: string;
       materials: Materials;
@@ -31,39 +31,39 @@ export type ToListener =
   | { kind: 'pairs'; pairs: Pairs }
   | { kind: 'ticketKeys'; keys: readonly string[] }
   | { kind: 'materials'; materials: Materials }
-  /** How full the queue is, where it is limited. */
+  /** The size of the queue, if the policy limits it. */
   | { kind: 'queue'; depth: number; bytes: number }
-  /** The answer to `count`: messages of this minute, this one included. */
+  /** The answer to `count`: the messages of this minute, including this one. */
   | { kind: 'counted'; ask: number; count: number }
   /**
-   * With an accepted, paused socket as the handle. `countedAs` comes back when it has ended; `early` is what was read of
-   * it already, in base64.
+   * The handle is the accepted, paused socket. `countedAs` is sent back when the connection has ended. `early` contains
+   * bytes that were already read, in base64.
    */
   | { kind: 'connection'; listener: string; client: string; countedAs: string; early?: string }
-  /** No further connections; end those that are open after `deadlineMs`. */
+  /** No more connections. Open ones end after `deadlineMs`. */
   | { kind: 'drain'; deadlineMs: number };
 
-/** To whom the queue of a pod that leaves goes, and the pair that both ends show. */
+/** The siblings that receive the queue of a pod in evacuation, and the pair that both sides show. */
 export interface Handover {
   readonly siblings: readonly { readonly host: string; readonly port: number }[];
   readonly pair: PairText;
 }
 
-/** How the figures of a giver name a sibling that takes nothing. */
+/** The name of a sibling in the figures of a giver, if the sibling takes nothing. */
 export const handoverTo = (host: string) => `hand-over to ${host}`;
 
-/** A giver (relay/handover) stands in the place of the router, and hears the same. */
+/** A giver (relay/handover) replaces the router and gets the same messages. */
 export type ToRouter =
   | { kind: 'configure'; policy: Policy; materials: Materials; stateDir: string; handover: Handover | null }
   | { kind: 'materials'; materials: Materials }
-  /** The router before this one has let go of the queue: begin. */
+  /** The router before this one has ended: begin. */
   | { kind: 'start' }
   | { kind: 'entered'; ids: readonly string[] }
-  /** A task has ended that may have entered what it did not tell: what is in the spool and not known is taken up. */
+  /** A task has ended that may not have reported all messages it entered: load unknown messages of the spool. */
   | { kind: 'look' }
   | { kind: 'drain'; deadlineMs: number };
 
-/** Increments since the last report, by name and label; see observe/metrics.ts. */
+/** Increments since the last report, by name and label (observe/metrics.ts). */
 type Counts = Readonly<Record<string, number>>;
 
 export interface Counted {
@@ -74,23 +74,23 @@ export interface Counted {
 /** Single measurements since the last report, by name. */
 type Observations = Readonly<Record<string, readonly number[]>>;
 
-/** What every task says. */
+/** The messages of every task. */
 export type FromTask =
   | { kind: 'ready' }
   | { kind: 'failed'; message: string }
-  /** Every two seconds; how long the disk has owed the answer to a write. */
+  /** Sent every two seconds. `diskWaitMs`: how long the disk has not answered a write. */
   | { kind: 'beat'; diskWaitMs: number };
 
 export type FromListener =
-  /** Connections that are over, one entry each, as they were counted. */
+  /** One entry for each connection that ended, as it was counted. */
   | { kind: 'ended'; clients: readonly string[] }
   | { kind: 'plaintext'; client: string; helo: string }
-  /** A message of this client, or login, is about to come. */
+  /** This client or login is about to send a message. */
   | { kind: 'count'; ask: number; of: 'client' | 'login'; who: string }
-  /** The disk failed: this process takes no further mail and ends. */
+  /** The disk failed: this process accepts no more mail and ends. */
   | { kind: 'broken' }
   | { kind: 'entered'; ids: readonly string[] }
-  /** All of them; only where it delivers by itself. */
+  /** All refused logins. Only from a listener that delivers by itself. */
   | { kind: 'logins'; refused: LoginsRefused }
   | ({ kind: 'counts' } & Counted);
 
@@ -98,7 +98,7 @@ export interface QueueFigures {
   readonly depth: number;
   readonly bytes: number;
   readonly held: number;
-  /** Milliseconds since the epoch at which the oldest message was received. */
+  /** When the oldest message was received, in milliseconds since the epoch. */
   readonly oldest: number | null;
   /** Destinations that wait for nothing but a free slot: deliveries over all are bounded. */
   readonly blockedDestinations?: number;
@@ -110,10 +110,10 @@ export interface QueueFigures {
   readonly loginsRefused: LoginsRefused;
 }
 
-/** Next hops that refuse our login, and what they say. */
+/** Next hops that refuse our login, with their text. */
 export type LoginsRefused = readonly { readonly destination: string; readonly message: string }[];
 
-/** Before the router has told any. */
+/** The value before the router's first report. */
 export const NO_FIGURES: QueueFigures = {
   depth: 0,
   bytes: 0,
@@ -128,7 +128,7 @@ export type FromRouter = { kind: 'queue'; figures: QueueFigures } | ({ kind: 'co
 export type ToReceiver =
   | { kind: 'configure'; stateDir: string; pair: PairText }
   | { kind: 'pair'; pair: PairText }
-  /** With an accepted, paused socket as the handle. */
+  /** The handle is the accepted, paused socket. */
   | { kind: 'connection' }
   | { kind: 'drain' };
 

@@ -17,7 +17,7 @@ function freshFolder(): string {
   return path;
 }
 
-/** Another process that does `call` on the folder, and lives on. */
+/** Another process that does `call` on the folder and stays alive. */
 async function elsewhere(call: 'takeOwnership' | 'shareOwnership', stateDir: string) {
   const script = `
     import { ${call} } from '${new URL('./owner.ts', import.meta.url).href}';
@@ -45,7 +45,7 @@ test('an owner in another process counts, until it is killed', async () => {
   const stateDir = freshFolder();
   const child = await elsewhere('takeOwnership', stateDir);
   assert.throws(() => takeOwnership(stateDir), /Another relay/);
-  // The failed attempt must not have ended the lock of the other.
+  // The failed attempt must not have released the other lock.
   assert.throws(() => takeOwnership(stateDir), /Another relay/);
   child.kill('SIGKILL');
   await once(child, 'exit');

@@ -1,24 +1,28 @@
 /**
- * One owner per state folder: an exclusive lock on a file in it, held by the kernel for the living process. A relay
- * that was killed holds nothing, whatever files it left; a second relay is refused, also from another container on the
- * same kernel. Tasks share a second lock, so that a new relay waits for those that outlived their supervisor by a
- * moment. SQLite is used for its locks alone (Node has no other), so there is no path limit and no race.
+ * One owner per state folder. The owner has an exclusive lock on a file in the folder, which the kernel holds while the
+ * process lives. A killed relay therefore holds no lock, whatever files it left. A second relay is refused, also from
+ * another container on the same kernel. Tasks share a second lock, so a new relay waits for tasks that live a moment
+ * longer than their supervisor. SQLite is used only for its locks, because Node has no other lock. This avoids path
+ * limits and races.
  */
 import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 
-/** Tasks end as soon as they notice that their supervisor is gone. */
+/** Tasks end as soon as they see that their supervisor has ended. */
 const TASKS_GONE_WITHIN_MS = 10_000;
 
 export interface Ownership {
   release(): void;
 }
 
-/** File locks belong to processes: a second open in the same one would succeed, and its close would end the first. */
+/**
+ * A file lock belongs to a process: a second open in the same process would succeed, and its close would release the
+ * first lock.
+ */
 const ownedHere = new Set<string>();
 
-/** Throws with one sentence when the folder belongs to a living relay. */
+/** Throws one sentence if the folder belongs to a running relay. */
 export function takeOwnership(stateDir: string): Ownership {
   const path = join(realpathSync(stateDir), 'owner.lock');
   if (ownedHere.has(path)) throw owned(stateDir);
@@ -37,13 +41,13 @@ export function takeOwnership(stateDir: string): Ownership {
   };
 }
 
-/** What nothing refers to is collected, and its lock goes with it. */
+/** Without a reference the object is collected, and its lock is released. */
 const sharedHere: DatabaseSync[] = [];
 
-/** For the life of a task process. */
+/** Holds the lock for the life of the task process. */
 export function shareOwnership(stateDir: string): void {
   const lock = new DatabaseSync(join(stateDir, 'tasks.lock'));
-  // Reading takes the shared lock, and the transaction keeps it.
+  // A read takes the shared lock, and the transaction keeps it.
   lock.exec('BEGIN; SELECT count(*) FROM sqlite_schema');
   sharedHere.push(lock);
 }
@@ -51,7 +55,7 @@ export function shareOwnership(stateDir: string): void {
 function exclusive(path: string, timeout: number, stateDir: string): DatabaseSync {
   const lock = new DatabaseSync(path, { timeout });
   try {
-    // Nothing is ever written: the lock is the transaction, and a journal would be a file more.
+    // Nothing is ever written. The lock is the transaction, and a journal would be one more file.
     lock.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
     return lock;
   } catch (error) {

@@ -1,6 +1,6 @@
 /**
- * One task process: forked with the pinned Node, configured, ready or failed, watched, drained, gone. It ends when its
- * channel to the supervisor does. Sending to a process that is gone is not an error: its end is told once, by `exited`.
+ * One task process: it is forked with the pinned Node, configured, ready or failed, watched, drained and ended. It ends
+ * when its channel to the supervisor closes. Sending to an ended process is no error: `exited` reports the end once.
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import type { Socket } from 'node:net';
@@ -12,24 +12,24 @@ export type Raised = { kind: 'ready' } | { kind: 'failed'; message: string };
 
 const READY_WITHIN_MS = 30_000;
 const AFTER_DEADLINE_MS = 10_000;
-/** A process that was killed runs no line any more, even where the kernel cannot end it yet because its disk hangs. */
+/** A killed process runs no code any more, even if the kernel cannot end it yet because its disk hangs. */
 const KILLED_WITHIN_MS = 2_000;
 /**
- * In MiB. V8 lets twice its nursery of dead buffers lie: by its default a 100 MiB message leaves 90 MiB behind at its
- * peak, so 45 MiB, for 1 to 2 % more CPU time per message.
+ * In MiB. V8 lets dead buffers pile up to a multiple of this size. With the default, a 100 MiB message leaves 90 MiB
+ * behind at its peak. With this value it leaves 45 MiB, for 1 to 2 % more CPU time per message.
  */
 const SMALL_NURSERY = '--max-semi-space-size=2';
-/** Half of these look names up, and one that nobody answers for keeps its thread for ten seconds or more. */
+/** Half of the threads resolve names, and a look-up without an answer blocks its thread for ten seconds or more. */
 const THREADS = '16';
 
 export interface TaskTerms<From> {
   readonly entry: string;
-  /** Becomes the standard output of the task, where it writes its log. */
+  /** The standard output of the task, where it writes its log. */
   readonly logFd: number;
-  /** For its V8. */
+  /** Flags for V8. */
   readonly flags?: readonly string[];
   readonly onMessage: (message: From) => void;
-  /** It is late, and will be killed unless it comes round; or it has come round. */
+  /** The process became late, or it recovered. A process that stays late is killed. */
   readonly onPulse: () => void;
 }
 
@@ -45,7 +45,7 @@ export class TaskProcess<To extends { kind: string }, From extends { kind: strin
 
   constructor({ entry, logFd, flags = [], onMessage, onPulse }: TaskTerms<From>) {
     this.#onPulse = onPulse;
-    // No flags of this process (a test runner's, a debugger's) may reach a task.
+    // No flag of this process (of a test runner or debugger) may reach a task.
     this.#child = fork(entry, {
       execArgv: [SMALL_NURSERY, ...flags],
       env: { ...process.env, UV_THREADPOOL_SIZE: THREADS },
@@ -65,17 +65,17 @@ export class TaskProcess<To extends { kind: string }, From extends { kind: strin
     return this.#child.pid ?? 0;
   }
 
-  /** Why it may have to be replaced, for people; undefined while it is well. */
+  /** Why the process may have to be replaced, for people. Undefined while it is healthy. */
   get late(): string | undefined {
     return this.#late;
   }
 
-  /** Resolves when it runs no more. */
+  /** Resolves when the process has ended. */
   get exited(): Promise<void> {
     return this.#exited.promise;
   }
 
-  /** Resolves when the process says ready, fails, ends, or takes too long (and is then ended). */
+  /** Resolves when the process is ready, fails, ends, or takes too long. In the last case it is ended. */
   async raise(configure: To): Promise<Raised> {
     this.send(configure);
     const timer = setTimeout(() => {
@@ -98,7 +98,7 @@ export class TaskProcess<To extends { kind: string }, From extends { kind: strin
     });
   }
 
-  /** Asks the process to end by itself, and ends it when it does not. */
+  /** Asks the process to end. Ends it by force after the deadline. */
   drain(message: To, deadlineMs: number): void {
     this.send(message);
     clearTimeout(this.#killTimer);
@@ -124,7 +124,7 @@ export class TaskProcess<To extends { kind: string }, From extends { kind: strin
   }
 
   #heard(message: From | FromTask, onMessage: (message: From) => void): void {
-    // The types of a message that only a task of this kind says are its owner's business.
+    // The owner of the process handles the other message types of this task.
     const said = message as FromTask;
     if (said.kind === 'ready') this.#raised.resolve({ kind: 'ready' });
     else if (said.kind === 'failed') this.#raised.resolve({ kind: 'failed', message: said.message });

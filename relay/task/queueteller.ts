@@ -1,4 +1,4 @@
-/** What the process that has the queue, router or giver, tells of it: counts, and figures where they have changed. */
+/** The reports of the process that has the queue, router or giver: counts, and figures when they have changed. */
 import type { Counters } from './counts.ts';
 import type { FromRouter, QueueFigures } from './messages.ts';
 
@@ -18,7 +18,7 @@ export class QueueTeller {
     this.#told = text;
   }
 
-  /** The next figures are told even where they are the same. */
+  /** The next figures are sent even if they are unchanged. */
   forget(): void {
     this.#told = '';
   }

@@ -1,7 +1,7 @@
 /**
- * Whom the other end of a TLS connection is verified by: the authorities of a mounted ConfigMap, or the public roots where
- * the field names none. A ConfigMap that is missing, empty or without a certificate means nobody. Node takes the public
- * roots for every `ca` that is empty as a text, so a `ca` is made here and nowhere else. Pure.
+ * Which authorities verify the other side of a TLS connection: those of a mounted ConfigMap, or the public ones if the
+ * field names no ConfigMap. A ConfigMap that is missing, empty or without a certificate trusts nobody. Node uses the
+ * public authorities for every `ca` that is an empty text, so only this file makes a `ca`. Pure.
  */
 import type { Files, Materials } from './materials.ts';
 
@@ -15,12 +15,12 @@ export function trustFrom({ configMaps }: Materials, configMap: string | null): 
   return { kind: 'list', authorities: certificatesOf(configMaps[configMap] ?? {}) };
 }
 
-/** For Node: absent means the public roots, and an empty list nobody. */
+/** The `ca` option for Node. Absent: the public authorities. Empty list: nobody. */
 export function caOf(trust: Trust): { ca?: string[] } {
   return trust.kind === 'public' ? {} : { ca: trust.authorities };
 }
 
-/** Of all files, by name. */
+/** The certificates of all files, sorted by file name. */
 function certificatesOf(files: Files): string[] {
   const names = Object.keys(files).toSorted();
   return names.flatMap((name) => files[name]?.match(CERTIFICATE) ?? []);
