@@ -1,11 +1,12 @@
 /**
  * What a relay changes in the header section of a submitted message: adds Date and Message-ID where they are missing
  * (RFC 6409 sections 8.2 and 8.3), removes Bcc, and masquerades senders. Nothing else changes by a byte, and nothing here
- * fails: of a section that is too long the fields pass as they are, and what is no header section passes. Pure: clock and randomness come in.
+ * fails: in a section that is too long senders stay as they are, and what is no header section passes. Pure: clock and
+ * randomness come in.
  */
 import { LongSection } from './longsection.ts';
 import { masqueradedField } from './masquerade.ts';
-import { type Field, fieldsOf, SectionFinder } from './section.ts';
+import { fieldsOf, SectionFinder } from './section.ts';
 
 export interface HeaderWork {
   /** It is submitted: Date and Message-ID are added where they are missing, and Bcc goes. */
@@ -54,7 +55,10 @@ export class HeaderEditor {
   #passLong(): Buffer[] {
     const held = this.#release();
     if (!this.#work.addMissing) return held;
-    const long = new LongSection((has) => this.#missing(has));
+    const long = new LongSection({
+      missing: (has) => this.#missing(has),
+      isHidden: (name) => this.#isHidden(name),
+    });
     this.#long = long;
     return held.flatMap((chunk) => long.push(chunk));
   }
@@ -80,7 +84,7 @@ export class HeaderEditor {
 
   #edit(section: string): string {
     const { fields, rest } = fieldsOf(section);
-    const shown = fields.filter((field) => !this.#isHidden(field));
+    const shown = fields.filter(({ name }) => !this.#isHidden(name));
     const texts = shown.map((field) => masqueradedField(field, this.#work.masqueradeDomains));
     const endsInOrder = rest === '' || rest.startsWith('\r\n');
     // Behind a line that is no field, readers disagree whether this is header or body: nothing can be added there.
@@ -93,7 +97,7 @@ export class HeaderEditor {
   }
 
   /** Recipients that the others must not see, in what is submitted to us (RFC 5322 section 3.6.3). */
-  #isHidden({ name }: Field): boolean {
+  #isHidden(name: string): boolean {
     return this.#work.addMissing && (name === 'bcc' || name === 'resent-bcc');
   }
 

@@ -27,6 +27,24 @@ for (const [what, before, after] of [
   ['nothing', `${LONG}Date: x\r\nMessage-ID: y\r\n\r\n`, `${LONG}Date: x\r\nMessage-ID: y\r\n\r\n`],
   ['nothing behind no field', `${LONG}no field\r\n\r\n`, `${LONG}no field\r\n\r\n`],
   ['both, without an empty line', LONG, `${LONG}${DATE}${ID}`],
+  ['both, less its Bcc', `${LONG}Bcc: a@b\r\n\r\nBcc: c`, `${LONG}${DATE}${ID}\r\nBcc: c`],
+  [
+    'both, less a folded one',
+    `bCC :\r\n a,\r\n\tb\r\n${LONG}X: y\r\n\r\n`,
+    `${LONG}X: y\r\n${DATE}${ID}\r\n`,
+  ],
+  [
+    'both, less a long one',
+    `X: y\r\nResent-Bcc: ${LONG} z\r\nY: z\r\n\r\n`,
+    `X: y\r\nY: z\r\n${DATE}${ID}\r\n`,
+  ],
+  [
+    'both, less two',
+    `${LONG}Bcc: a\r\nResent-Bcc: b\r\nBccx: c\r\n\r\n`,
+    `${LONG}Bccx: c\r\n${DATE}${ID}\r\n`,
+  ],
+  ['nothing behind no field, less its Bcc', `${LONG}Bcc: a\r\nno field\r\n\r\n`, `${LONG}no field\r\n\r\n`],
+  ['both, less what ends it', `${LONG}Bcc: a\r\n b`, `${LONG}`],
 ] as const)
   test(`a header above the limit is given ${what}, however it is cut`, () => {
     for (const size of [1, 2, 4_096, before.length]) assert.equal(edited(before, size), after, `${size}`);

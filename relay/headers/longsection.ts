@@ -1,71 +1,101 @@
 /**
- * A header section that is too long to be held: it passes as it is, and what it lacks is added at its end. Keeps the
- * names of fields and the beginning of a line. Pure.
+ * A header section that is too long to be held: it passes as it comes, less the fields that are hidden, and what it
+ * lacks is added at its end. Keeps the names of fields, and of a line only what has not shown yet which field it is. Pure.
  */
 import { fieldNameOf } from './section.ts';
 
 const CR = 0x0d;
+const NOTHING = Buffer.alloc(0);
 /** RFC 5322 section 2.1.1; no name of a field is longer. */
 const LINE_BYTES = 998;
 
+/** `unknown`: it has not come so far. */
+type Line = { kind: 'field'; name: string } | { kind: 'folded' | 'empty' | 'no field' | 'unknown' };
+
+export interface LongSectionTerms {
+  /** The text to add, or none. */
+  readonly missing: (has: (name: string) => boolean) => string;
+  readonly isHidden: (name: string) => boolean;
+}
+
 export class LongSection {
-  readonly #missing: (has: (name: string) => boolean) => string;
+  readonly #terms: LongSectionTerms;
   readonly #names = new Set<string>();
-  /** What came of the line that has not ended. */
-  #line = '';
-  /** At the end of a chunk, where the next one says what it is. */
-  #cr = Buffer.alloc(0);
+  /** The beginning of a line, or a CR at the end of a chunk: the next one says what it is. */
+  #held: Buffer = NOTHING;
+  #isInLine = false;
+  /** The field that has begun, with all its folded lines. */
+  #isHidden = false;
   #isOver = false;
 
-  /** `missing` gives the text to add, or none. */
-  constructor(missing: (has: (name: string) => boolean) => string) {
-    this.#missing = missing;
+  constructor(terms: LongSectionTerms) {
+    this.#terms = terms;
   }
 
   push(chunk: Buffer): Buffer[] {
     if (this.#isOver) return [chunk];
-    const all = Buffer.concat([this.#cr, chunk]);
-    const bytes = all.subarray(0, all.at(-1) === CR ? -1 : all.length);
-    this.#cr = all.subarray(bytes.length);
+    const bytes = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk]);
+    const parts: Buffer[] = [];
+    /** What is shown and not yet in the parts begins here. */
+    let from = 0;
     let at = 0;
-    for (let end = bytes.indexOf('\r\n'); end !== -1; end = bytes.indexOf('\r\n', at)) {
-      const line = this.#begin(bytes, at, end);
-      if (line === '' || !this.#isField(line)) return this.#finish(bytes, line === '' ? at : undefined);
-      this.#line = '';
-      at = end + 2;
+    while (at < bytes.length) {
+      const wasHidden = this.#isHidden;
+      const line = this.#isInLine ? undefined : this.#begin(lineAt(bytes, at));
+      if (line === 'unknown') break;
+      if (wasHidden && !this.#isHidden) from = at;
+      if (!wasHidden && this.#isHidden) parts.push(bytes.subarray(from, at));
+      if (line === 'over') return [...parts, ...this.#finish(bytes, from, at)];
+      at = this.#pass(bytes, at);
+      if (this.#isInLine) break;
     }
-    this.#line = this.#begin(bytes, at, bytes.length);
-    return [bytes];
+    this.#held = bytes.subarray(at);
+    return this.#isHidden ? parts : [...parts, bytes.subarray(from, at)];
   }
 
   end(): Buffer[] {
     if (this.#isOver) return [];
-    return this.#line === '' && this.#cr.length === 0 ? [this.#added()] : [this.#cr];
+    if (this.#held.length === 0 && !this.#isInLine) return [this.#added()];
+    return this.#isInLine && this.#isHidden ? [] : [this.#held];
   }
 
-  #begin(bytes: Buffer, from: number, to: number): string {
-    const room = LINE_BYTES - this.#line.length;
-    return this.#line + bytes.toString('latin1', from, Math.min(to, from + room));
+  #begin(line: Line): 'unknown' | 'over' | undefined {
+    if (line.kind === 'unknown') return 'unknown';
+    if (line.kind === 'folded') return undefined;
+    this.#isHidden = line.kind === 'field' && this.#terms.isHidden(line.name);
+    if (line.kind !== 'field') return 'over';
+    this.#names.add(line.name);
+    return undefined;
   }
 
-  #isField(line: string): boolean {
-    if (/^[ \t]/.test(line)) return true;
-    const name = fieldNameOf(line);
-    if (name !== undefined) this.#names.add(name);
-    return name !== undefined;
+  /** Behind the line, or as far as it has come, but for a CR that may belong to its end. */
+  #pass(bytes: Buffer, at: number): number {
+    const end = bytes.indexOf('\r\n', at);
+    this.#isInLine = end === -1;
+    if (end !== -1) return end + 2;
+    return bytes.at(-1) === CR ? bytes.length - 1 : bytes.length;
   }
 
-  /** `at` is the empty line; behind a line that is no field nothing can be added. */
-  #finish(bytes: Buffer, at: number | undefined): Buffer[] {
+  /** Behind a line that is no field nothing can be added. */
+  #finish(bytes: Buffer, from: number, at: number): Buffer[] {
     this.#isOver = true;
-    const parts = at === undefined ? [bytes] : [bytes.subarray(0, at), this.#added(), bytes.subarray(at)];
-    return [...parts, this.#cr];
+    const isInOrder = lineAt(bytes, at).kind === 'empty';
+    return isInOrder ? [bytes.subarray(from, at), this.#added(), bytes.subarray(at)] : [bytes.subarray(from)];
   }
 
   #added(): Buffer {
     return Buffer.from(
-      this.#missing((name) => this.#names.has(name)),
+      this.#terms.missing((name) => this.#names.has(name)),
       'latin1',
     );
   }
+}
+
+function lineAt(bytes: Buffer, at: number): Line {
+  const text = bytes.toString('latin1', at, Math.min(bytes.length, at + LINE_BYTES));
+  const name = fieldNameOf(text);
+  if (name !== undefined) return { kind: 'field', name };
+  if (/^[ \t]/.test(text)) return { kind: 'folded' };
+  if (text.startsWith('\r\n')) return { kind: 'empty' };
+  return { kind: text.includes('\r\n') || text.length === LINE_BYTES ? 'no field' : 'unknown' };
 }
