@@ -30,7 +30,16 @@ export function judgePair(
   hosts: readonly string[],
   now: Date,
 ): JudgedPair {
-  if (!cert || !key) return unusable('CertificateMissing', `tls.crt and tls.key must both be in the Secret`);
+  if (!cert && !key)
+    return unusable(
+      'CertificateMissing',
+      'it does not exist, or has neither tls.crt nor tls.key: create it, of type kubernetes.io/tls',
+    );
+  if (!cert || !key)
+    return unusable(
+      'CertificateMissing',
+      `it lacks ${cert ? 'tls.key' : 'tls.crt'}: add it, from the same issue`,
+    );
   const leaf = readCertificate(cert);
   if (!leaf) return unusable('CertificateUnreadable', 'tls.crt is not a PEM certificate');
   const privateKey = readKey(key);

@@ -28,7 +28,12 @@ export const queueFull: Check = (world) => {
   const cure =
     'raise queue.storage.size, queue.maxSize or queue.maxMessages, or mend what keeps mail from going out';
   return (
-    found && is('False', 'QueueFull', `Pod ${found.pod} answers 452 to new mail: ${found.value}: ${cure}`)
+    found &&
+    is(
+      'False',
+      'QueueFull',
+      `Pod ${found.pod} refuses mail by 452, all of it or what is large: ${found.value}: ${cure}`,
+    )
   );
 };
 

@@ -64,6 +64,8 @@ export class Giver {
           : [{ destination: handoverTo(address.host), cause: 'connect' as const, message: fault }],
       ),
       loginsRefused: [],
+      waits: [],
+      hasRoom: true,
     };
   }
 

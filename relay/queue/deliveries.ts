@@ -90,6 +90,8 @@ export class Deliveries {
     if (outcome.kind === 'unreachable') return this.#unreachable(queue, waiting, { taken, batch, outcome });
     queue.answered();
     const { verdicts, alone } = sortTooMany(outcome.verdicts);
+    if (verdicts.some((verdict) => verdict.kind === 'delivered' || verdict.failure.permanent))
+      queue.settled();
     await this.#settle(queue, taken, batch, { ...outcome, verdicts });
     const round = afterBatch(waiting.round, batch, verdicts, alone);
     if (more || alone.includes(true)) queue.add(round ? { ...waiting, round } : waiting);
@@ -118,6 +120,7 @@ export class Deliveries {
     const now = clock();
     const ageMs = wall() - taken.record.receivedAt;
     const retryMs = failure.cause === 'login' ? loginRetryMs : destinationRetryMs;
+    queue.fails(wall());
     queue.unreachable(waiting, {
       failure,
       hadSession,
@@ -176,6 +179,7 @@ export class Deliveries {
 
   #putOff(queue: DestinationQueue, waiting: Waiting, failure: Failure, receivedAt: number): void {
     const { clock, wall, random } = this.#deps;
+    queue.fails(wall());
     queue.putOff(waiting, clock() + messageRetryMs(wall() - receivedAt, random()), failure);
   }
 }

@@ -52,6 +52,7 @@ export class DestinationQueue implements Sleeper {
   /** When the last session began that found nobody there. */
   #failedAt = -1;
   #failure: Failure | undefined;
+  #failingSince: number | undefined;
 
   constructor(destination: Destination, terms: DestinationTerms, answers = 0) {
     this.destination = destination;
@@ -62,6 +63,11 @@ export class DestinationQueue implements Sleeper {
   /** Why something here was put off last, while something waits. */
   get failure(): Failure | undefined {
     return this.isIdle ? undefined : this.#failure;
+  }
+
+  /** Since when nothing went out, by the wall clock, while something waits. */
+  get failingSince(): number | undefined {
+    return this.isIdle ? undefined : this.#failingSince;
   }
 
   get standing(): Standing {
@@ -143,6 +149,16 @@ export class DestinationQueue implements Sleeper {
     const waiting = this.#get(id);
     if (!waiting) return false;
     return waiting.failure !== undefined || (waiting.due > 0 && waiting.due <= this.#failedAt);
+  }
+
+  /** Nothing goes out, from now on or for longer. */
+  fails(wallNow: number): void {
+    this.#failingSince ??= wallNow;
+  }
+
+  /** Something left the queue: it was taken, or refused for good. */
+  settled(): void {
+    this.#failingSince = undefined;
   }
 
   answered(): void {

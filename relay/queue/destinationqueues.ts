@@ -4,8 +4,9 @@
  * answers stays known for a while.
  */
 
-import type { Failure } from '#crds/failure.ts';
+import { describeFailure, type Failure } from '#crds/failure.ts';
 import type { Destination } from '../delivery/courier.ts';
+import type { QueueFigures } from '../task/messages.ts';
 import { DestinationQueue, type DestinationTerms } from './destinationqueue.ts';
 import { type Share, Slots, type Standing } from './slots.ts';
 import type { Waiting } from './waiting.ts';
@@ -77,6 +78,24 @@ export class DestinationQueues {
     return [...this.#queues.values()].flatMap(({ destination, failure }) =>
       failure ? [{ failure, destination: destination.name }] : [],
     );
+  }
+
+  /** Where nothing goes out, since when, and why; those of the policy first: a person can do something about them. */
+  waits(most: number): QueueFigures['waits'] {
+    const found = [...this.#queues.values()].flatMap(
+      ({ destination: { name, kind }, failingSince, failure }) =>
+        failingSince === undefined || !failure
+          ? []
+          : [
+              {
+                destination: name,
+                configured: kind === 'hops',
+                since: failingSince,
+                message: describeFailure(failure),
+              },
+            ],
+    );
+    return found.toSorted((a, b) => Number(b.configured) - Number(a.configured)).slice(0, most);
   }
 
   /** Tries what `wanted` names now, whatever pause its destination has. */

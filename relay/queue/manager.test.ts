@@ -118,6 +118,8 @@ test('what was in the spool and what comes later is delivered once and goes', as
     blockedDestinations: 0,
     deferrals: [],
     loginsRefused: [],
+    waits: [],
+    hasRoom: true,
   });
 });
 
@@ -362,4 +364,25 @@ test('what is being held or removed at this moment is not begun', async () => {
   assert.deepEqual(await Promise.all(changes), ['done', 'done']);
   await eventually(() => !manager.isDelivering(held) && !manager.isDelivering(removed));
   assert.deepEqual([tries, queuedIn(held), queuedIn(removed)], [2, ['a@x.example queued'], 'gone']);
+});
+
+test('what gets nowhere is told with since when, and no more when something went out or was refused for good', async () => {
+  let now = 1_000_000;
+  let answers = false;
+  const manager = runnerWith(
+    (_hop, parcel) => (answers ? all(parcel, 250) : unreachable),
+    () => now,
+  );
+  await enter('a@x.example');
+  await manager.start();
+  await eventually(() => manager.figures.waits.length === 1);
+  const [first] = manager.figures.waits;
+  assert.deepEqual([first?.configured, first?.since], [true, 1_000_000]);
+  now += 3_600_000;
+  manager.hurry(() => true);
+  await eventually(() => manager.figures.waits[0]?.since === 1_000_000);
+  answers = true;
+  manager.hurry(() => true);
+  await eventually(() => manager.figures.depth === 0);
+  assert.deepEqual(manager.figures.waits, []);
 });

@@ -178,6 +178,8 @@ export class QueueManager {
       blockedDestinations: this.#queues.blocked,
       deferrals: deferrals.slice(0, REPORTED_DESTINATIONS),
       loginsRefused: this.#deps.courier.loginsRefused.slice(0, REPORTED_DESTINATIONS),
+      waits: this.#queues.waits(REPORTED_DESTINATIONS),
+      hasRoom: this.#deps.spool.hasRoom(0),
     };
   }
 

@@ -72,8 +72,22 @@ export function podStatusOf(known: Known): Omit<PodStatus, 'revision'> {
       blockedDestinations: queue.blockedDestinations ?? 0,
       deferrals: [...queue.deferrals],
       loginsRefused: [...queue.loginsRefused, ...listeners.loginsRefused],
+      full: whyFull(policy, queue),
+      waits: queue.waits.map(({ since, ...wait }) => ({
+        ...wait,
+        withoutSuccessSeconds: Math.max(0, Math.round((now.getTime() - since) / 1000)),
+      })),
     },
   };
+}
+
+/** Why new mail is answered 452: see intake.ts of the listener. */
+function whyFull(policy: Policy | undefined, { depth, bytes, hasRoom }: QueueFigures): string | null {
+  const { maxMessages = null, maxBytes = null } = policy?.queue ?? {};
+  if (!hasRoom) return 'the volume of the queue has no room';
+  if (maxMessages !== null && depth >= maxMessages) return 'queue.maxMessages is reached';
+  const isFull = maxBytes !== null && bytes >= maxBytes * 0.95;
+  return isFull ? 'less than a twentieth of queue.maxSize is left' : null;
 }
 
 /** A pod in evacuation is ready although it has no listeners: see SERVING_LABEL. */

@@ -108,6 +108,16 @@ export interface QueueFigures {
     readonly message: string;
   }[];
   readonly loginsRefused: LoginsRefused;
+  /** Destinations of which nothing went out since then (milliseconds since the epoch). */
+  readonly waits: readonly {
+    readonly destination: string;
+    /** A hop that the policy names. */
+    readonly configured: boolean;
+    readonly since: number;
+    readonly message: string;
+  }[];
+  /** False while the volume takes no more mail. */
+  readonly hasRoom: boolean;
 }
 
 /** Next hops that refuse our login, with their text. */
@@ -121,6 +131,8 @@ export const NO_FIGURES: QueueFigures = {
   oldest: null,
   deferrals: [],
   loginsRefused: [],
+  waits: [],
+  hasRoom: true,
 };
 
 export type FromRouter = { kind: 'queue'; figures: QueueFigures } | ({ kind: 'counts' } & Counted);
