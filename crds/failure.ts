@@ -66,16 +66,20 @@ export function describeFailure({ reply, status, text }: Failure): string {
   return reply ? text : `${status} ${text}`;
 }
 
+/** Of several failures together. */
+const JOINED_LENGTH = 2_000;
+
 /** Several hops, or addresses, failed one after the other: a refused login is the cause that a person must know. */
 export function joinFailures(failures: readonly Failure[]): Failure {
   const [first] = failures;
-  const leading = failures.find(({ cause }) => cause === 'login') ?? first;
-  if (!leading || failures.length === 1)
-    return leading ?? makeFailure({ cause: 'dns', status: '4.4.3', text: 'there is no next hop to try' });
-  const { cause, status } = leading;
+  const leading =
+    failures.find(({ cause }) => cause === 'login') ?? failures.find(({ permanent }) => !permanent) ?? first;
+  if (!leading) return makeFailure({ cause: 'dns', status: '4.4.3', text: 'there is no next hop to try' });
+  if (failures.length === 1 && !leading.permanent) return leading;
   const others = failures.filter((one) => one !== leading);
-  const text = [leading.text, ...others.map(describeFailure)].join('; ');
-  return { permanent: false, cause, status, text };
+  const text = [leading.text, ...others.map(describeFailure)].join('; ').slice(0, JOINED_LENGTH);
+  // Together they wait, whatever one of them says.
+  return { permanent: false, cause: leading.cause, status: leading.status.replace(/^5/, '4'), text };
 }
 
 /** What a next hop says ends up in logs, in terminals and in replies of ours: it must not control any of them. */

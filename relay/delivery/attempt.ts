@@ -14,8 +14,8 @@ import { orderHops } from './hoporder.ts';
 import { findAddresses, type Resolved, resolveHops } from './resolver.ts';
 import type { Verdict } from './verdict.ts';
 
-/** How many hosts one attempt looks up. A host without an address does not count as tried. */
-const HOSTS_AT_ONCE = 10;
+/** How many hosts without an address one attempt passes over. A host that can never have one is not counted. */
+const UNKNOWN_HOSTS_AT_ONCE = 10;
 
 export type HopResult =
   | {
@@ -79,6 +79,9 @@ class Attempt {
   #hadSession = false;
   #deferral: AttemptResult | undefined;
   #left = ADDRESSES_AT_ONCE;
+  #unknownLeft = UNKNOWN_HOSTS_AT_ONCE;
+  /** True if an address or a host was not tried in this attempt. */
+  #hasUntried = false;
 
   constructor(parcel: Parcel, deps: AttemptDeps, budget: AttemptBudget) {
     this.#parcel = parcel;
@@ -87,17 +90,19 @@ class Attempt {
   }
 
   async tryHops(hops: readonly NextHop[]): Promise<AttemptResult> {
-    const considered = hops.slice(0, HOSTS_AT_ONCE);
-    for (const [index, hop] of considered.entries()) {
-      if (this.#left === 0 || this.#budget.isOver) break;
-      const answer = await this.#tryHop(hop, index === considered.length - 1);
+    for (const [index, hop] of hops.entries()) {
+      if (this.#left === 0 || this.#unknownLeft === 0 || this.#budget.isOver) {
+        this.#hasUntried = true;
+        break;
+      }
+      const answer = await this.#tryHop(hop, index === hops.length - 1);
       if (answer) return answer;
     }
     if (this.#deferral) return this.#deferral;
     if (this.#budget.isOver) this.#failures.push(outOfTime());
     const [first] = this.#failures;
-    // No host of the destination can ever be asked, so the failure is final.
-    if (first && considered.length === hops.length && this.#failures.every(({ permanent }) => permanent))
+    // Every host was asked and none can ever take the message, so the failure is final.
+    if (first && !this.#hasUntried && this.#failures.every(({ permanent }) => permanent))
       return answerForAll(hops[0]?.host ?? '', this.#parcel, first);
     return { kind: 'unreachable', failure: joinFailures(this.#failures), hadSession: this.#hadSession };
   }
@@ -109,10 +114,11 @@ class Attempt {
     const found = await this.#budget.within(findAddresses(hop));
     if (found === undefined) return undefined;
     if (found.kind === 'none') return this.#withoutAddress(hop, found.failure);
-    const { addresses } = found;
-    const tried = failedHops.tried(hop, addresses);
+    const addresses = failedHops.orderAddresses(hop, found.addresses);
+    const picked = pickAddresses(addresses, { left: this.#left, isLast });
+    this.#hasUntried ||= picked.length < addresses.length;
     const asked: string[] = [];
-    for (const address of pickAddresses(addresses, { left: this.#left, isLast, tried })) {
+    for (const address of picked) {
       if (this.#budget.isOver) break;
       this.#left -= 1;
       asked.push(address);
@@ -131,7 +137,7 @@ class Attempt {
     if (result.kind === 'unreachable') {
       this.#failures.push(result.failure);
       this.#hadSession ||= result.hadSession;
-      if (!result.hadSession) failedHops.failed(hop, result.failure, asked);
+      failedHops.failed(hop, result.failure, asked);
       return undefined;
     }
     failedHops.answered(hop);
@@ -142,9 +148,10 @@ class Attempt {
     return undefined;
   }
 
-  /** The failure is final only if no host of the destination was asked. Otherwise another host may have an address. */
+  /** Another host may have an address. */
   #withoutAddress(hop: NextHop, failure: Failure): undefined {
     this.#failures.push(failure);
+    if (!failure.permanent) this.#unknownLeft -= 1;
     this.#deps.failedHops.failed(hop, failure, []);
     return undefined;
   }

@@ -12,11 +12,14 @@ import type { NextHop } from './courier.ts';
 const TRIED_LAST_MS = 60_000;
 /** MX records can name very many hosts. Above this number the oldest entries are dropped. */
 const REMEMBERED = 1_000;
+/** How many addresses of one hop are kept: as many as one look-up gives (resolver.ts). */
+const REMEMBERED_ADDRESSES = 64;
 
 interface Failed {
   readonly hop: NextHop;
   readonly failure: Failure;
-  readonly addresses: ReadonlySet<string>;
+  /** The one that was tried longest ago first. */
+  readonly addresses: readonly string[];
   readonly at: number;
 }
 
@@ -36,7 +39,9 @@ export class FailedHops {
     const before = this.#failed.get(key)?.addresses ?? [];
     this.#failed.delete(key);
     const at = this.#clock();
-    this.#failed.set(key, { hop, failure, addresses: new Set([...before, ...addresses]), at });
+    const others = before.filter((address) => !addresses.includes(address));
+    const tried = [...others, ...addresses].slice(-REMEMBERED_ADDRESSES);
+    this.#failed.set(key, { hop, failure, addresses: tried, at });
     forgetOldest(this.#failed);
   }
 
@@ -53,10 +58,11 @@ export class FailedHops {
     for (const [key, { hop }] of this.#failed) if (which(hop)) this.#failed.delete(key);
   }
 
-  /** Addresses that failed. Empty after all of `known` have failed, so that each has a new turn. */
-  tried(hop: NextHop, known: readonly string[]): ReadonlySet<string> {
-    const tried = this.#failed.get(keyOf(hop))?.addresses ?? new Set();
-    return known.every((address) => tried.has(address)) ? new Set() : tried;
+  /** Keeps the order, but puts addresses that failed last. Among them the one that was tried longest ago comes first. */
+  orderAddresses(hop: NextHop, known: readonly string[]): string[] {
+    const tried = this.#failed.get(keyOf(hop))?.addresses ?? [];
+    const rank = (address: string) => tried.indexOf(address);
+    return known.toSorted((a, b) => rank(a) - rank(b));
   }
 
   /**

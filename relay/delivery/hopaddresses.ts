@@ -9,17 +9,12 @@ import { isIPv6 } from 'node:net';
 export const ADDRESSES_AT_ONCE = 5;
 
 /**
- * `left`: how many addresses the attempt may still try. `isLast`: no other hop follows. `untried` addresses go first,
- * in order of preference.
+ * `ordered`: the best address first. `left`: how many addresses the attempt may still try. `isLast`: no other hop follows.
  */
 export function pickAddresses(
-  addresses: readonly string[],
-  { left, isLast, tried }: { left: number; isLast: boolean; tried: ReadonlySet<string> },
+  ordered: readonly string[],
+  { left, isLast }: { left: number; isLast: boolean },
 ): string[] {
-  const ordered = [
-    ...addresses.filter((address) => !tried.has(address)),
-    ...addresses.filter((address) => tried.has(address)),
-  ];
   const count = isLast || left <= 1 ? left : left - 1;
   const picked = ordered.slice(0, count);
   const other = ordered.slice(count).find((address) => isIPv6(address) !== isIPv6(picked[0] ?? ''));

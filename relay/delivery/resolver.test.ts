@@ -56,6 +56,32 @@ test('an address literal is its own next hop', async () => {
   }
 });
 
+test('each host once, by its best preference, in lower case', () => {
+  assert.deepEqual(
+    of([
+      [20, 'a.example'],
+      [10, 'MX.Example'],
+      [15, 'A.example'],
+      [30, 'mx.example'],
+    ]),
+    ['mx.example', 'a.example'],
+  );
+});
+
+test('a literal that is no address of IP is no mail host', async () => {
+  for (const domain of ['[x400:c=de]', '[mx.example.net]', '[127.1]']) {
+    const resolved = await resolveHops(domain, terms, 'x');
+    assert.ok(resolved.kind === 'none' && resolved.failure.permanent);
+  }
+});
+
+test('many addresses of one family do not hide the other', () => {
+  const many = Array.from({ length: 40 }, (_, index) => ({ address: `192.0.2.${index}`, family: 4 }));
+  const six = { address: '2001:db8::1', family: 6 };
+  for (const family of ['Any', 'PreferIPv4', 'PreferIPv6'] as const)
+    assert.ok(wantedAddresses(family, [...many, six]).includes(six.address));
+});
+
 test('addresses are those of the wanted family, the preferred one first, or all in their order', () => {
   const found = [
     { address: '192.0.2.1', family: 4 },

@@ -21,7 +21,7 @@ export type Addresses =
 /** Settings that all hops from MX records share. */
 export type MxTerms = Pick<Policy['outbound'], 'trustConfigMap' | 'ipFamily'> & { tlsLevel: TlsLevel };
 
-/** How many addresses of one host are kept. An attempt tries fewer (hopaddresses.ts). */
+/** How many addresses of one host and family are kept. An attempt tries fewer (hopaddresses.ts). */
 const ADDRESSES = 32;
 /** How many hosts of one domain are considered. */
 const MX_HOSTS = 100;
@@ -60,9 +60,9 @@ export function hopsOf(
 ): Resolved {
   const named = records.filter(({ exchange }) => exchange !== '' && exchange !== '.');
   if (named.length === 0) return none('5.1.10', `The domain ${domain} accepts no mail (null MX)`);
-  const sorted = named.toSorted((a, b) => a.priority - b.priority).slice(0, MX_HOSTS);
+  const sorted = distinct(named.toSorted((a, b) => a.priority - b.priority)).slice(0, MX_HOSTS);
   // Only hosts with a better preference than ours may get the mail. Otherwise the mail would come back.
-  const own = sorted.findIndex(({ exchange }) => exchange.toLowerCase() === ourName);
+  const own = sorted.findIndex(({ exchange }) => exchange === ourName.toLowerCase());
   const better =
     own === -1 ? sorted : sorted.filter(({ priority }) => priority < (sorted[own]?.priority ?? 0));
   if (better.length === 0) return none('5.4.6', `The best MX of ${domain} is this relay`);
@@ -72,13 +72,23 @@ export function hopsOf(
   };
 }
 
+/** Each host appears once, with its best preference, in lower case. */
+function distinct(sorted: readonly { exchange: string; priority: number }[]) {
+  const best = new Map<string, { exchange: string; priority: number }>();
+  for (const { exchange, priority } of sorted) {
+    const host = exchange.toLowerCase();
+    if (!best.has(host)) best.set(host, { exchange: host, priority });
+  }
+  return [...best.values()];
+}
+
 /** Looks the name up for every connection, so a changed address is used at once. */
 export async function findAddresses(hop: NextHop): Promise<Addresses> {
   const { host, ipFamily, mxOf } = hop;
   if (mxOf !== undefined) return findForeign(host, ipFamily, mxOf);
   if (isIP(host) !== 0) return { kind: 'addresses', addresses: [host] };
   try {
-    const addresses = wantedAddresses(ipFamily, await lookUp(host)).slice(0, ADDRESSES);
+    const addresses = wantedAddresses(ipFamily, await lookUp(host));
     if (addresses.length > 0) return { kind: 'addresses', addresses };
     return none('4.4.3', `${host} has no ${ipFamily} address`);
   } catch (error) {
@@ -94,7 +104,7 @@ async function findForeign(host: string, ipFamily: IpFamily, domain: string): Pr
   const answer = isIP(host) === 0 ? await resolveFamilies(host, ipFamily) : [literal(host)];
   const found = answer.filter(isAddress);
   const foreign = found.filter(({ address }) => isForeign(address));
-  const addresses = wantedAddresses(ipFamily, foreign).slice(0, ADDRESSES);
+  const addresses = wantedAddresses(ipFamily, foreign);
   if (addresses.length > 0) return { kind: 'addresses', addresses };
   const [first] = found;
   if (first && foreign.length === 0)
@@ -167,12 +177,18 @@ export function wantedAddresses(wanted: IpFamily, found: readonly LookupAddress[
     IPv4: [[4]],
     IPv6: [[6]],
   };
-  const of = (families: readonly number[]) => found.filter(({ family }) => families.includes(family));
+  // A family with many addresses must not hide the other one.
+  const kept = new Set(
+    [4, 6].flatMap((family) => found.filter((one) => one.family === family).slice(0, ADDRESSES)),
+  );
+  const of = (families: readonly number[]) =>
+    found.filter((one) => families.includes(one.family) && kept.has(one));
   return order[wanted].flatMap(of).map(({ address }) => address);
 }
 
 function literalHop(domain: string, terms: MxTerms): Resolved {
   const address = domain.slice(1, -1).replace(/^ipv6:/i, '');
+  if (isIP(address) === 0) return none('5.1.2', `${domain} is no address of a mail host`);
   return { kind: 'hops', hops: [mxHop(address, address, 0, terms)] };
 }
 

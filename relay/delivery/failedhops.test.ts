@@ -1,0 +1,29 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { makeFailure } from '#crds/failure.ts';
+import { hopTo } from '#test/kit/relayrig.ts';
+import { FailedHops } from './failedhops.ts';
+import { pickAddresses } from './hopaddresses.ts';
+
+const hop = hopTo(25, { host: 'mx.example.net' });
+const failure = makeFailure({ cause: 'connect', status: '4.4.1', text: 'no answer' });
+const v4 = (count: number) => Array.from({ length: count }, (_, index) => `192.0.2.${index + 1}`);
+
+test('addresses have their turn one after the other, also in the second round', () => {
+  const failedHops = new FailedHops(() => 0);
+  const asked: string[] = [];
+  for (let round = 0; round < 4; round += 1) {
+    const picked = pickAddresses(failedHops.orderAddresses(hop, v4(12)), { left: 5, isLast: true });
+    failedHops.failed(hop, failure, picked);
+    asked.push(...picked);
+  }
+  assert.deepEqual(asked, [...v4(12), ...v4(8)]);
+});
+
+test('an address that is new goes first, and one that answered has its old place again', () => {
+  const failedHops = new FailedHops(() => 0);
+  failedHops.failed(hop, failure, v4(2));
+  assert.deepEqual(failedHops.orderAddresses(hop, v4(3)), ['192.0.2.3', '192.0.2.1', '192.0.2.2']);
+  failedHops.answered(hop);
+  assert.deepEqual(failedHops.orderAddresses(hop, v4(3)), v4(3));
+});
