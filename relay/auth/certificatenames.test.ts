@@ -8,7 +8,7 @@ test('names of DNS, e-mail and URI are read, others are not, and quotes hide not
     namesOfCertificate('DNS:App.Example.com, email:Bob@x.example, IP Address:192.0.2.1, URI:spiffe://a/b'),
     ['app.example.com', 'Bob@x.example', 'spiffe://a/b'],
   );
-  // Node quotes what could be mistaken for the next entry.
+  // Node quotes a name that looks like the start of another entry.
   assert.deepEqual(namesOfCertificate('DNS:"a.example, DNS:evil.example", DNS:b.example'), [
     'a.example, dns:evil.example',
     'b.example',

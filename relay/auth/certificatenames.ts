@@ -1,9 +1,9 @@
 /**
- * Names of a client certificate, and whether one of them is allowed. Names come from the subject alternative names
- * only; the common name means nothing (RFC 9525 section 2). Pure.
+ * The names of a client certificate, and a test whether one of them is allowed. Names come only from the subject
+ * alternative names. The common name is ignored (RFC 9525 section 2). Pure.
  */
 
-/** `subjectAltName` as Node gives it: `DNS:a.example, email:b@example, URI:"..."`, with JSON quotes where needed. */
+/** `subjectAltName` in Node's form: `DNS:a.example, email:b@example, URI:"..."`, with JSON quotes where needed. */
 export function namesOfCertificate(subjectAltName: string | undefined): string[] {
   const names: string[] = [];
   const entry = /(DNS|email|URI):("(?:[^"\\]|\\.)*"|[^,"]*)(?:, |$)|[^,]*(?:, |$)/gy;
@@ -15,7 +15,7 @@ export function namesOfCertificate(subjectAltName: string | undefined): string[]
   return names;
 }
 
-/** Exactly, or as `*.example.com` for hosts one label below (RFC 9525 section 6.3). */
+/** A name matches exactly, or `*.example.com` matches hosts one label below (RFC 9525 section 6.3). */
 export function nameIsAllowed(names: readonly string[], allowed: readonly string[]): boolean {
   return names.some((name) =>
     allowed.some((pattern) =>
@@ -24,7 +24,7 @@ export function nameIsAllowed(names: readonly string[], allowed: readonly string
   );
 }
 
-/** Host names are alike in any case; a URI or an address is only itself. */
+/** Host names ignore case. A URI or an address must match exactly. */
 function spelled(pattern: string): string {
   return /[@:]/.test(pattern) ? pattern : pattern.toLowerCase();
 }
@@ -34,7 +34,7 @@ function isOneBelow(name: string, parent: string): boolean {
   return dot > 0 && name.slice(dot + 1) === parent && /^[a-z0-9-]+$/.test(name.slice(0, dot));
 }
 
-/** Undefined where the quoting is broken: a name that cannot be read is no name. */
+/** Undefined if the quoting is broken, because such a name cannot be trusted. */
 function unquoted(value: string | undefined): string | undefined {
   if (value === undefined || !value.startsWith('"')) return value;
   try {

@@ -1,7 +1,7 @@
 /**
- * The server's side of SCRAM-SHA-256 (RFC 5802 section 5, RFC 7677), without channel binding: two messages each way.
- * What cannot be read, a channel binding that is demanded, a wrong nonce and a wrong proof are all refusals, and a user
- * that does not exist is refused exactly where a wrong password is. Pure: the nonce comes in.
+ * The server side of SCRAM-SHA-256 (RFC 5802 section 5, RFC 7677) without channel binding: two messages from each side.
+ * An unreadable message, a demanded channel binding, a wrong nonce and a wrong proof are all refused. An unknown user
+ * is refused at the same step as a wrong password. Pure: the nonce is an argument.
  */
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import type { PasswordHash } from '#crds/passwordhash.ts';
@@ -12,13 +12,13 @@ export type ScramFirst =
 
 type ScramFinal = { kind: 'verified'; text: string } | { kind: 'refused' };
 
-/** `find` gives a decoy, and says so, for a user that does not exist. */
+/** For an unknown user, `find` returns a decoy and says so. */
 export function scramFirst(
   clientFirst: string,
   nonce: string,
   find: (user: string) => { exists: boolean; hash: PasswordHash },
 ): ScramFirst {
-  // gs2-header: n (no binding), y (the client could bind, and believes that we cannot, which is so).
+  // The gs2-header: n (no binding) or y (the client supports binding and correctly believes that we do not).
   const [, gs2 = '', bare = '', name = '', clientNonce = ''] =
     /^([ny],(?:a=[^,]*)?,)(n=([^,]+),r=([\x21-\x2b\x2d-\x7e]+)(?:,.*)?)$/s.exec(clientFirst) ?? [];
   const user = nameOf(name);
@@ -53,7 +53,7 @@ function proves({ storedKey }: PasswordHash, message: string, proof: Buffer): bo
   return timingSafeEqual(createHash('sha256').update(clientKey).digest(), storedKey);
 }
 
-/** `=2C` is a comma and `=3D` an equals sign; any other `=` is an error (RFC 5802 section 5.1). */
+/** `=2C` is a comma and `=3D` an equals sign. Any other `=` is an error (RFC 5802 section 5.1). */
 function nameOf(text: string): string | undefined {
   return /=(?!2C|3D)/.test(text) ? undefined : text.replaceAll('=2C', ',').replaceAll('=3D', '=');
 }

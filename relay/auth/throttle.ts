@@ -1,6 +1,7 @@
 /**
- * Failed logins: each makes the next answer slower, for its client and for its user name, and a client that fails on and
- * on is not heard at all for a while. Memory is bounded: the longest quiet are forgotten. No clock of its own.
+ * Failed logins. Each failure delays the next answer for its client and for its user name. A client with many failures
+ * is refused without a check for a while. Memory is bounded: the entries with the oldest failure are dropped. This file
+ * has no clock of its own.
  */
 const WINDOW_MS = 10 * 60_000;
 const FAILURES_UNTIL_DEAF = 20;
@@ -22,7 +23,7 @@ export class LoginThrottle {
     this.#clock = clock;
   }
 
-  /** True while this client is not heard. */
+  /** True while this client is refused without a check. */
   isDeaf(client: string): boolean {
     return this.#of(this.#clients, client) >= FAILURES_UNTIL_DEAF;
   }
@@ -38,7 +39,7 @@ export class LoginThrottle {
     this.#add(this.#users, user);
   }
 
-  /** The client knows a password; other users of it may still be guessed at. */
+  /** The client knows one password. It may still guess the passwords of other users, so the delay of those stays. */
   succeeded(client: string, user: string): void {
     this.#clients.delete(client);
     this.#users.delete(user);
@@ -50,7 +51,7 @@ export class LoginThrottle {
   }
 
   #add(failures: Map<string, Failures>, key: string): void {
-    // A token names no user before it is believed.
+    // A token names no user before it is verified.
     if (key === '') return;
     const count = this.#of(failures, key) + 1;
     failures.delete(key);

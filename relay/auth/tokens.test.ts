@@ -1,4 +1,4 @@
-/** Tokens against an issuer that serves its keys over HTTPS, on this machine. */
+/** Checks tokens against a local issuer that serves its keys over HTTPS. */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:https';
@@ -35,7 +35,7 @@ const configuration = (changes = {}) => JSON.stringify({ issuer, jwks_uri: `${is
 before(async () => {
   const pair = await makePair('localhost');
   trust = list(pair.cert);
-  // The issuer is one of the public Web, too.
+  // This process also accepts the issuer as a public authority.
   setDefaultCACertificates([pair.cert]);
   server = createServer({ cert: pair.cert, key: pair.key }, (request, response) => {
     const url = request.url ?? '';

@@ -1,7 +1,7 @@
 /**
- * Judges the tokens of one OpenID Connect issuer: signature, issuer, audience, time, and whether its subject is allowed.
- * Keys come from a mounted file or by discovery, over HTTPS only, and are kept for a while. An issuer that cannot be
- * reached is a temporary failure; nothing else ever is. Tokens are never part of a reason.
+ * Checks the tokens of one OpenID Connect issuer: signature, issuer, audience, time, and whether the subject is
+ * allowed. Keys come from a mounted file, or by discovery over HTTPS only, and are cached for a while. An unreachable
+ * issuer is the only temporary failure. A reason never contains a token.
  */
 import { Agent, request } from 'node:https';
 import {
@@ -17,12 +17,12 @@ import type { Clocks } from '../task/clock.ts';
 import { caOf, type Trust } from '../task/trust.ts';
 
 const KEYS_FOR_MS = 10 * 60_000;
-/** An unknown key is asked for anew, but not at the pace of whoever sends unknown keys. */
+/** An unknown key triggers a new download, but only once in this time, however many unknown keys arrive. */
 const AGAIN_AFTER_MS = 30_000;
 const REQUEST_MS = 5_000;
 const ANSWER_BYTES = 1024 * 1024;
 const CLOCK_TOLERANCE_SECONDS = 60;
-/** Never none, and never a shared secret: a public key would be one. */
+/** Never `none`, and never a shared secret, because a public key could then be used as one. */
 const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA'];
 
 export type TokenVerdict =
@@ -31,9 +31,9 @@ export type TokenVerdict =
   | { kind: 'unavailable'; reason: string };
 
 export interface IssuerTerms extends Pick<NonNullable<Clients['oauth']>, 'issuer' | 'audience' | 'subjects'> {
-  /** Text of a JWK set; null: by discovery. */
+  /** The text of a JWK set. null: discovery. */
   readonly keys: string | null;
-  /** Whom the issuer is verified by. */
+  /** The authorities that verify the issuer. */
   readonly trust: Trust;
 }
 
@@ -114,7 +114,7 @@ function mounted(text: string): JSONWebKeySet {
     const keys = JSON.parse(text) as JSONWebKeySet;
     if (Array.isArray(keys.keys)) return keys;
   } catch {
-    // Said below.
+    // Reported below.
   }
   throw new IssuerUnavailable('the mounted jwks.json is not a JWK set');
 }
@@ -127,7 +127,7 @@ function refused(reason: string): TokenVerdict {
   return { kind: 'refused', reason };
 }
 
-/** No redirects, and nothing but HTTPS: whoever answers here decides who may relay. */
+/** No redirects, and only HTTPS, because this answer decides who may relay. */
 function getJson(url: string, trust: Trust): Promise<unknown> {
   return new Promise((resolve, reject) => {
     const fail = (why: string) => reject(new IssuerUnavailable(`Cannot get ${url}: ${why}`));
@@ -136,7 +136,7 @@ function getJson(url: string, trust: Trust): Promise<unknown> {
       return;
     }
     const signal = AbortSignal.timeout(REQUEST_MS);
-    // A connection of its own: one that is kept was verified by others, perhaps.
+    // A new connection, because a kept connection may have been verified with another trust.
     const asked = request(url, { signal, agent: new Agent(), ...caOf(trust) }, (response) => {
       if (response.statusCode !== 200) {
         response.resume();

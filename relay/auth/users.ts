@@ -1,8 +1,8 @@
 /**
- * The users of a Secret: each file is a user, its text the stored form of the password; or a list, a line
- * `USER:STORED FORM` each, for names that cannot be keys of a Secret (joe@example.com). What is neither is a fault, told
- * by the name of the user or the file and never by its text, and nobody logs in by it. For users that do not exist
- * there is a decoy, so that neither time nor a SCRAM challenge tells who does.
+ * The users of a Secret. A file is one user: its name is the user name and its text is the stored password. Or a file
+ * is a list with one line `USER:STORED FORM` for each user, for names that cannot be keys of a Secret
+ * (joe@example.com). Any other text is a fault. A fault names the user or the file and never the text, and gives no
+ * login. An unknown user gets a decoy, so neither time nor a SCRAM challenge shows which users exist.
  */
 import { createHmac } from 'node:crypto';
 import { DEFAULT_ITERATIONS, type PasswordHash, parsePasswordHash } from '#crds/passwordhash.ts';
@@ -12,7 +12,7 @@ export class Users {
   readonly #hashes = new Map<string, PasswordHash>();
   readonly #secret: Buffer;
   readonly #ring: readonly { readonly at: string; readonly iterations: number }[];
-  /** Users, and lists with a line, whose text is no stored password. */
+  /** Users, and lists with the line number, whose text is no stored password. */
   readonly faults: readonly string[];
 
   constructor(files: Files) {
@@ -24,20 +24,21 @@ export class Users {
     }
     this.faults = faults;
     const [, first] = [...this.#hashes].toSorted(([a], [b]) => (a < b ? -1 : 1))[0] ?? [];
-    // The same in every process and pod, and after a restart: a salt that changes would tell a decoy by it.
+    // The secret is the same in every process and pod and after a restart. A changing salt would show that a user is a
+    // decoy.
     this.#secret = first?.serverKey ?? Buffer.alloc(0);
     this.#ring = [...this.#hashes]
       .map(([name, { iterations }]) => ({ at: this.#bytes('place', name).toString('hex'), iterations }))
       .toSorted((a, b) => (a.at < b.at ? -1 : 1));
   }
 
-  /** `exists` must only be looked at after the work is done that a login costs. */
+  /** Read `exists` only after the work that a login costs. */
   find(name: string): { exists: boolean; hash: PasswordHash } {
     const hash = this.#hashes.get(name);
     return hash ? { exists: true, hash } : { exists: false, hash: this.#decoyFor(name) };
   }
 
-  /** Always the same for a name, as a real one would be. */
+  /** Always the same for one name, as for a real user. */
   #decoyFor(name: string): PasswordHash {
     return {
       iterations: this.#iterationsFor(name),
@@ -47,7 +48,10 @@ export class Users {
     };
   }
 
-  /** Those of the next user on a ring of hashes: as mixed as the real ones, and few change with the users. */
+  /**
+   * The iteration count of the next user on a ring of hashes. So decoys have the same mix as real users, and few of
+   * them change when users change.
+   */
   #iterationsFor(name: string): number {
     const place = this.#bytes('place', name).toString('hex');
     const next = this.#ring.find(({ at }) => at >= place) ?? this.#ring[0];
@@ -59,7 +63,7 @@ export class Users {
   }
 }
 
-/** User and stored form, of each that a file of the Secret has. */
+/** User name and stored form of each user in a file of the Secret. */
 function entriesOf([file, text]: [string, string]): [string, string][] {
   const lines = text.split(/\r?\n/).filter((line) => line.trim() !== '');
   const parts = lines.map((line): [string, string] => {

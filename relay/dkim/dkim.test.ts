@@ -16,7 +16,7 @@ const ed25519 = generateKeyPairSync('ed25519');
 const RSA: DkimKey = { domain: 'example.com', selector: 'rsa', pem: pemOf(rsa.privateKey) };
 const ED: DkimKey = { domain: 'example.com', selector: 'ed', pem: pemOf(ed25519.privateKey) };
 
-/** RFC 6376 section 3.6.1; RFC 8463 section 4.2: the bare 32 bytes. */
+/** RFC 6376 section 3.6.1. RFC 8463 section 4.2: the bare 32 bytes. */
 const RECORDS = new Map([
   [
     'rsa._domainkey.example.com',

@@ -1,7 +1,7 @@
 /**
- * DKIM signatures (RFC 6376; Ed25519: RFC 8463) by mailauth: which keys sign, whether a key can, and the signing
- * itself, which streams the message once (signable.ts bounds what of it is held). What cannot be signed is `failed`,
- * with a reason that never shows a key; a message that cannot be read rejects.
+ * DKIM signatures (RFC 6376, Ed25519: RFC 8463) with mailauth: it chooses the keys, checks whether a key can sign, and
+ * signs in one pass over the stream (signable.ts bounds the memory). If a message cannot be signed, the result is
+ * `failed`, with a reason that never shows a key. A message that cannot be read rejects.
  */
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import type { Readable } from 'node:stream';
@@ -17,28 +17,30 @@ export interface DkimKey {
   readonly domain: string;
   /** `s=`: the public key is at <selector>._domainkey.<domain>. */
   readonly selector: string;
-  /** The private key, unencrypted: PKCS #8, or PKCS #1 for RSA. */
+  /** The private key without encryption: PKCS #8, or PKCS #1 for RSA. */
   readonly pem: string;
 }
 
-/** `header`: the DKIM-Signature fields, one for each key, each ended by CRLF: to be put in front of the message. */
+/**
+ * `header`: one DKIM-Signature field for each key, each with CRLF at its end. The caller puts them before the message.
+ */
 export type Signing = { kind: 'signed'; header: Buffer } | { kind: 'failed'; reason: string };
 
 export type KeyVerdict =
   | { kind: 'usable'; algorithm: 'rsa' | 'ed25519'; bits: number }
   | { kind: 'unusable'; reason: string };
 
-/** RFC 8301 section 3.2: verifiers must not accept signatures by shorter keys. */
+/** RFC 8301 section 3.2: verifiers must not accept signatures of shorter keys. */
 const RSA_BITS_AT_LEAST = 1024;
 /** RFC 8032 section 5.1. */
 const ED25519_BITS = 256;
 
 /**
- * Named in `h=` once more than there are (RFC 6376 section 8.15), so that nobody can put another one in front: readers
- * tend to show the first.
+ * `h=` names these fields once more than they occur (RFC 6376 section 8.15). So nobody can add another one at the top,
+ * which many readers would show.
  */
 const SEALED = ['From', 'Reply-To', 'To', 'Cc', 'Subject'];
-/** The same, but only where there is one: a server on the way may rightly add what is missing. */
+/** The same, but only if the field occurs: a server on the way may rightly add a missing one. */
 const SEALED_IF_PRESENT = [
   'Date',
   'Message-ID',
@@ -47,7 +49,7 @@ const SEALED_IF_PRESENT = [
   'Content-Type',
   'Content-Transfer-Encoding',
 ];
-/** Signed as they are: those of RFC 6376 section 5.4.1 that are left. */
+/** The other fields of RFC 6376 section 5.4.1. They are signed as they are. */
 const SIGNED = [
   ...['In-Reply-To', 'References', 'Content-ID', 'Content-Description'],
   ...['Resent-Date', 'Resent-From', 'Resent-Sender', 'Resent-To', 'Resent-Cc', 'Resent-Message-ID'],
@@ -57,7 +59,7 @@ const SIGNED = [
 const FIELDS = [...SEALED, ...SEALED_IF_PRESENT, ...SIGNED];
 const FIELD_KEYS = new Set(FIELDS.map((name) => name.toLowerCase()));
 
-/** All keys of the domain that is, or is nearest above, that of the From address. None for a domain of others. */
+/** All keys of the From domain, or of the nearest parent domain with keys. None for any other domain. */
 export function keysFor(keys: readonly DkimKey[], fromDomain: string): DkimKey[] {
   const from = asciiDomain(fromDomain);
   const covering = keys
@@ -67,7 +69,7 @@ export function keysFor(keys: readonly DkimKey[], fromDomain: string): DkimKey[]
   return covering.filter(({ domain }) => domain.length === longest).map(({ key }) => key);
 }
 
-/** Whether a key can sign, told without showing it. */
+/** Checks whether a key can sign. The result never shows the key. */
 export function judgeKey(pem: string): KeyVerdict {
   const key = privateKeyOf(pem);
   if (!key) return { kind: 'unusable', reason: 'it is no unencrypted private key in PEM' };
@@ -80,9 +82,9 @@ export function judgeKey(pem: string): KeyVerdict {
 }
 
 /**
- * The domain of the From address, in lower case and ASCII. Undefined where there is not exactly one address (RFC 5322
- * section 3.6.2 allows more; no domain answers for all of them), where it cannot be read beyond doubt, and where the
- * header section is longer than SECTION_BYTES. Reads no further, and destroys the stream.
+ * The domain of the From address, in lower case and ASCII. Undefined in three cases: there is not exactly one address
+ * (RFC 5322 section 3.6.2 allows more, but no domain answers for all of them), the address cannot be read with
+ * certainty, or the header section is longer than SECTION_BYTES. Reads only this far, and destroys the stream.
  */
 export async function fromDomainOf(open: () => Readable): Promise<string | undefined> {
   const section = await sectionOf(open());
@@ -93,7 +95,7 @@ export async function fromDomainOf(open: () => Readable): Promise<string | undef
   return asciiDomain(Buffer.from(mailbox.domain, 'latin1').toString()) || undefined;
 }
 
-/** Signs with every key, or not at all; without keys there is nothing to put in front. */
+/** Signs with every key, or not at all. Without keys the header is empty. */
 export async function signMessage(open: () => Readable, keys: readonly DkimKey[]): Promise<Signing> {
   for (const { domain, selector, pem } of keys) {
     const verdict = judgeKey(pem);
@@ -122,8 +124,8 @@ function failed(domain = '', selector = '', reason: string): Signing {
 }
 
 /**
- * Loaded where it is needed: the import takes about 100 ms and 35 MiB (it brings joi, undici and the public suffix
- * list), which a relay that signs nothing must not pay.
+ * Imported only when needed: the import takes about 100 ms and 35 MiB (it loads joi, undici and the public suffix
+ * list). A relay that signs nothing does not pay for it.
  */
 async function signerFor(keys: readonly DkimKey[]): Promise<DkimSigner> {
   const { DkimSigner } = await import('mailauth/lib/dkim/dkim-signer.js');
@@ -146,8 +148,8 @@ async function signerFor(keys: readonly DkimKey[]): Promise<DkimSigner> {
 }
 
 /**
- * mailauth names each signed field once, from the bottom up. The surplus names go behind the last of them, where a
- * verifier finds no field left for them: they stand for the empty string (RFC 6376 section 5.4.2).
+ * mailauth names each signed field once, from the bottom up. The extra names follow the last occurrence, where a
+ * verifier finds no more field. Each extra name stands for the empty string (RFC 6376 section 5.4.2).
  */
 function seal(parsed: readonly ParsedHeader[]): void {
   const topmost = parsed.find(({ key }) => FIELD_KEYS.has(key ?? ''));
@@ -157,7 +159,7 @@ function seal(parsed: readonly ParsedHeader[]): void {
   topmost.casedKey = [topmost.casedKey, ...surplus].join(': ');
 }
 
-/** Undefined where it is too long; all of the message where no empty line ends it. */
+/** Undefined if the section is too long. The whole message if no empty line ends the section. */
 async function sectionOf(message: Readable): Promise<string | undefined> {
   const finder = new SectionFinder();
   const chunks: Buffer[] = [];

@@ -1,20 +1,20 @@
 /**
- * The part of mailauth's signer that is used, which has no types of its own: the class behind its `dkimSign`.
- * dkim.test.ts pins what is written here.
+ * Types for the part of mailauth's signer that we use, which has no types: the class behind its `dkimSign`.
+ * dkim.test.ts pins these types.
  */
 declare module 'mailauth/lib/dkim/dkim-signer.js' {
   import type { Writable } from 'node:stream';
 
   export interface ParsedHeader {
-    /** In lower case; null where the line names none. */
+    /** In lower case. null if the line has no field name. */
     key: string | null;
-    /** As it will stand in the `h=` tag. */
+    /** The spelling for the `h=` tag. */
     casedKey?: string;
     line: Buffer;
   }
 
   export interface SigningHeaders {
-    /** From the top of the message down. */
+    /** From the top of the message to the bottom. */
     parsed: ParsedHeader[];
   }
 
@@ -31,12 +31,12 @@ declare module 'mailauth/lib/dkim/dkim-signer.js' {
     readonly signatureData: { signingDomain: string; selector: string; privateKey: string }[];
   }
 
-  /** Takes a message; after `finish` there are as many header lines as signatures, folded, without a last CRLF. */
+  /** Takes a message. After `finish` there is one folded header line for each signature, without a last CRLF. */
   export class DkimSigner extends Writable {
     constructor(options: SignerOptions);
     readonly signatureHeaders: readonly string[];
     readonly errors: readonly SigningError[];
-    /** Called once, before anything is hashed; meant to be overridden. */
+    /** Called once before the hashing. Subclasses override it. */
     messageHeaders(headers: SigningHeaders): Promise<void>;
   }
 }

@@ -1,16 +1,18 @@
 /**
- * Lets a message through to the DKIM signer as it is, as long as the signer can take it in bounded memory and time:
- * mailauth holds the header section and a line of the body, and reads both more than once. Throws Unsignable otherwise.
+ * Passes a message to the DKIM signer unchanged while the signer needs only bounded memory and time. mailauth keeps the
+ * header section and one line of the body, and reads both more than once. Throws Unsignable otherwise.
  */
 import { SECTION_BYTES, SectionFinder } from '../headers/section.ts';
 
-/** mailauth parses lines that begin no field in quadratic time: 64 KiB of them took 0.8 s, so many take 30 ms. */
+/**
+ * mailauth needs quadratic time for lines that begin no field: 64 KiB of them took 0.8 s. This many lines take 30 ms.
+ */
 const SECTION_LINES = 4000;
-/** RFC 5321 section 4.5.3.1.6 allows 1000. A longer one is read again for each chunk. */
+/** RFC 5321 section 4.5.3.1.6 allows 1000. mailauth reads a longer line again for each chunk. */
 const LINE_BYTES = 2 ** 20;
 const LF = 0x0a;
 
-/** The message is one that no signature is made for; `message` is a sentence that says why. */
+/** No signature is made for this message. `message` is a sentence that says why. */
 export class Unsignable extends Error {}
 
 export async function* signable(message: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {

@@ -1,8 +1,8 @@
 /**
- * DKIM for mail of those who may relay: finds the keys of the From domain and signs with all of them. Mail of strangers
- * is never signed, or anybody could send in our name; nor what a client that is held to its domains writes under another
- * one. Where a key of the domain cannot be used the message waits: sent without its signature it might be refused for
- * good. A message that cannot be signed by any key is refused.
+ * DKIM for mail of authorized clients: finds the keys of the From domain and signs with all of them. Other mail is
+ * never signed, because otherwise anybody could send in our name. A client that is limited to certain domains gets no
+ * signature for another domain. If a key of the domain cannot be used, the message waits, because without its signature
+ * it might be refused finally. A message that no key can sign is refused.
  */
 import { type Failure, makeFailure } from '#crds/failure.ts';
 import { matcherOf } from '#crds/patterns.ts';
@@ -12,7 +12,10 @@ import type { Loaded } from '../spool/spool.ts';
 import type { Materials } from '../task/materials.ts';
 import { type DkimKey, fromDomainOf, judgeKey, type KeyVerdict, keysFor, signMessage } from './dkim.ts';
 
-/** Header lines to put in front, if any; or why the message cannot go: for good, or until a key is mended. */
+/**
+ * Header lines to put before the message, if there are any. Or the reason why the message cannot be sent, finally or
+ * until a key is corrected.
+ */
 export type Signed =
   | { readonly kind: 'header'; readonly header: Buffer | null }
   | { readonly kind: 'failed'; readonly failure: Failure };
@@ -33,7 +36,7 @@ export class DkimSigner {
     this.use(materials);
   }
 
-  /** True where any key is another one than before. */
+  /** True if any key has changed. */
   use({ secrets }: Materials): boolean {
     const before = this.#keys;
     this.#keys = this.#wanted.map(({ domain, selector, secret }) => ({

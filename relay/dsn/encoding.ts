@@ -1,6 +1,6 @@
 /**
- * One part of a report as bytes that every host takes: as it is where it is plain, else encoded (RFC 2045): text as
- * quoted-printable, so that a person can read it, a whole message as base64. Pure.
+ * Renders one part of a report so that every host accepts it. Plain content stays unchanged. Other text becomes
+ * quoted-printable, so that a person can read it, and a whole message becomes base64 (RFC 2045). Pure.
  */
 
 /** RFC 5322 section 2.1.1. */
@@ -9,7 +9,7 @@ const LINE_BYTES = 998;
 const ENCODED_CHARS = 76;
 const [TAB, SPACE, LF, CR, EQUALS, TILDE] = [0x09, 0x20, 0x0a, 0x0d, 0x3d, 0x7e];
 
-/** `eightBit`: the host that the report goes to takes 8-bit content. */
+/** `eightBit`: the destination host of the report accepts 8-bit content. */
 export function renderPart(type: string, content: Buffer, eightBit: boolean): Buffer {
   const [encoding, body] = encode(type, content, eightBit);
   return Buffer.concat([Buffer.from(`Content-Type: ${type}\r\n${encoding}\r\n`), body, Buffer.from('\r\n')]);
@@ -38,7 +38,7 @@ function isSevenBit(byte: number): boolean {
   return (byte >= SPACE && byte <= TILDE) || byte === TAB || byte === CR || byte === LF;
 }
 
-/** Every CR and LF ends a line, as a pair, and none is too long. */
+/** Every CR and LF is part of a CRLF line end, and no line is too long. */
 function isInLines(content: Buffer): boolean {
   return content
     .toString('latin1')

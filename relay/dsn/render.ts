@@ -1,31 +1,31 @@
 /**
- * The messages that tell a sender what became of its mail, as bytes: multipart/report (RFC 6522) with words for people,
- * a delivery status for programs (RFC 3464, 3461) and the header of the original, or all of it where that was wanted.
- * A report is ASCII, so that every host takes it; only a report to an address beyond ASCII is international (RFC 6533).
- * What came from elsewhere (addresses, replies, the original) can never end a line or a part. Pure.
+ * Renders the report to a sender as bytes: a multipart/report (RFC 6522) with text for people, a delivery status for
+ * programs (RFC 3464, 3461), and the header of the original message, or all of it if the sender wanted that. A report
+ * is ASCII, so every host accepts it. Only a report to an address beyond ASCII is international (RFC 6533). Foreign
+ * content (addresses, replies, the original) can never end a line or a part. Pure.
  */
 import { isAscii, isPlain, renderPart } from './encoding.ts';
 import type { DsnRecipient, ReportKind } from './recipient.ts';
 
 export interface ReportFacts {
   readonly kind: ReportKind;
-  /** Names the report: in its Message-ID and its boundary. */
+  /** Names the report in its Message-ID and its boundary. */
   readonly reportId: string;
-  /** Of the message that is told of. */
+  /** The queue id of the reported message. */
   readonly queueId: string;
   readonly hostname: string;
   readonly sender: string;
   readonly envid: string | undefined;
   readonly now: Date;
   readonly receivedAt: Date;
-  /** Who said so; null: we ourselves. */
+  /** The hop that gave the result. null: this relay. */
   readonly hop: string | null;
   readonly willRetryUntil: Date;
   readonly dsnRecipients: readonly DsnRecipient[];
   readonly original: {
     readonly kind: 'headers' | 'message';
     readonly bytes: Buffer;
-    /** Its sender said that its header may have UTF-8. */
+    /** The sender declared that the header may have UTF-8. */
     readonly smtpUtf8: boolean;
   };
 }
@@ -52,12 +52,12 @@ const WORDS: Readonly<Record<ReportKind, { subject: string; action: string; open
   },
 };
 
-/** True where the report can only go to a host with SMTPUTF8: its address is beyond ASCII. */
+/** True if only a host with SMTPUTF8 can take the report, because the address is beyond ASCII. */
 export function isInternational(sender: string): boolean {
   return !isAscii(sender);
 }
 
-/** The whole message, lines ended by CRLF. */
+/** The whole message, with CRLF line ends. */
 export function renderReport(facts: ReportFacts): Buffer {
   const boundary = `=_${facts.reportId}`;
   const international = isInternational(facts.sender);
@@ -77,8 +77,9 @@ export function renderReport(facts: ReportFacts): Buffer {
 }
 
 /**
- * RFC 6522 returns the message as message/rfc822, which no encoding may wrap (RFC 2045 section 6.4): what is not plain
- * goes as message/global, which may be encoded (RFC 6532 section 3.7). A header goes as text, which may be encoded too.
+ * RFC 6522 returns the message as message/rfc822, which must not be encoded (RFC 2045 section 6.4). Other content than
+ * plain ASCII is sent as message/global, which may be encoded (RFC 6532 section 3.7). A header is sent as text, which
+ * may be encoded too.
  */
 function describeOriginal({ original: { kind, bytes, smtpUtf8 } }: ReportFacts) {
   if (kind === 'message') return { type: isPlain(bytes) ? 'message/rfc822' : 'message/global', bytes };
@@ -86,14 +87,14 @@ function describeOriginal({ original: { kind, bytes, smtpUtf8 } }: ReportFacts) 
   return { type, bytes };
 }
 
-/** RFC 3463: of the failure; what was passed on has no finer code. */
+/** The RFC 3463 code of the failure. A message that was passed on has no finer code. */
 function readStatus(told: DsnRecipient): string {
   if (told.kind === 'success-relayed') return '2.0.0';
   const digit = told.kind === 'failure' ? '5' : '4';
   return told.failure.status.startsWith(digit) ? told.failure.status : `${digit}.0.0`;
 }
 
-/** The words for a person. */
+/** The text for a person. */
 function explain(told: DsnRecipient, hop: string | null): string {
   if (told.kind === 'success-relayed') return told.reply;
   const { failure } = told;
@@ -103,7 +104,7 @@ function explain(told: DsnRecipient, hop: string | null): string {
     : `${failure.status} ${failure.text}`;
 }
 
-/** Without a reply they are our own words (RFC 3464 section 2.3.6 wants a type all the same). */
+/** Without a reply of a hop this is our own text. RFC 3464 section 2.3.6 demands a type anyway. */
 function diagnose(told: DsnRecipient): string {
   if (told.kind === 'success-relayed') return `smtp; ${told.reply}`;
   const { reply, status, text } = told.failure;
@@ -169,19 +170,22 @@ function recipientStatus({ kind, now, hop, willRetryUntil }: ReportFacts, told: 
   ];
 }
 
-/** The original may have anything, our boundary included. */
+/** The original may contain anything, even our boundary. */
 function withoutBoundary(bytes: Buffer, boundary: string): Buffer {
   if (!bytes.includes(`--${boundary}`)) return bytes;
   return Buffer.from(bytes.toString('latin1').replaceAll(`--${boundary}`, `- -${boundary}`), 'latin1');
 }
 
-/** One line, without control characters, of a length that RFC 5322 section 2.1.1 allows. */
+/** One line without control characters, of a length that RFC 5322 section 2.1.1 allows. */
 function harmless(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: this is what must not get through
   return text.replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029]+/g, ' ').slice(0, 500);
 }
 
-/** A delivery status is ASCII; RFC 6533 section 3 has the notation for addresses. It makes a line longer, so it is cut. */
+/**
+ * A delivery status is ASCII. RFC 6533 section 3 has the notation for addresses. The notation makes the line longer, so
+ * it is cut.
+ */
 function inAscii(line: string): string {
   let text = '';
   for (const char of line) {

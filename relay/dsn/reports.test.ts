@@ -52,7 +52,7 @@ const bytesOf = ({ body }: NewMessage): Buffer => {
   return body.bytes;
 };
 
-/** As a mail program reads it: type and content of each part that is no text. */
+/** Reads the report as a mail program does: type and content of each part that is no text. */
 async function partsOf(report: NewMessage) {
   const mail = await PostalMime.parse(bytesOf(report), { forceRfc822Attachments: true });
   const parts = mail.attachments.map(({ mimeType, content }) => ({

@@ -1,6 +1,6 @@
 /**
- * From what became of recipients to the messages that tell their sender, ready for the queue: one for each kind, with a
- * null sender, so that it is never answered itself.
+ * Makes the reports to a sender from the results of the recipients, ready for the queue. There is one report for each
+ * kind. A report has a null sender, so it never gets a report itself.
  */
 import type { Readable } from 'node:stream';
 import { newQueueId } from '../spool/record.ts';
@@ -8,13 +8,13 @@ import type { Loaded, NewMessage } from '../spool/spool.ts';
 import type { DsnRecipient, ReportKind } from './recipient.ts';
 import { isInternational, renderReport } from './render.ts';
 
-/** What goes back at most: a bounce that carries a large message may itself be refused for its size. */
+/** The limit for the returned original. A bounce with a large message may itself be refused for its size. */
 const RETURNED_BYTES = 50 * 1024;
 
 export interface Reporting {
   readonly hostname: string;
   readonly now: number;
-  /** Who said so; null: we ourselves. */
+  /** The hop that gave the result. null: this relay. */
   readonly hop: string | null;
   readonly willRetryUntil: number;
 }

@@ -1,6 +1,6 @@
 /**
- * The process of the giving end. It stands in the place of the router while a pod is evacuated: it begins when the
- * router has let go of the queue, and lets go itself when it is told to drain. Ends with its supervisor.
+ * The process of the giving side. It replaces the router while a pod is evacuated. It begins after the router has
+ * released the queue, and releases the queue itself when it is told to drain. It ends with its supervisor.
  */
 import { Giver } from '../handover/giver.ts';
 import { Sibling } from '../handover/sibling.ts';
@@ -20,7 +20,7 @@ let parts: { readonly giver: Giver; readonly spool: Spool } | undefined;
 
 task.serve({
   configure,
-  // It gives the whole queue as it finds it, and looks again by itself.
+  // The giver reads the whole queue by itself at intervals.
   look: () => undefined,
   entered: () => undefined,
   materials: () => undefined,

@@ -1,14 +1,14 @@
 /**
- * A queue entry on its way from pod to pod: `PUT /queue/ID`, whose body is the record as it lies in the store, behind
- * its length, and then the message. The record brings its own format and checksum, so that two versions of the relay
- * understand each other or say that they do not. Pure.
+ * A queue entry on its way from pod to pod: `PUT /queue/ID`. The body of the request is the length of the record, the
+ * record as it is in the store, and the message. The record carries its own format and checksum, so two versions of the
+ * relay understand each other or report that they do not. Pure.
  */
 import { Buffer } from 'node:buffer';
 
 const PATH = '/queue/';
-/** As newQueueId makes them: nothing else may become the name of a file. */
+/** The form that newQueueId makes. Nothing else may become a file name. */
 const QUEUE_ID = /^[0-9a-v]{16}$/;
-/** Recipients are limited, and so is the line that names each: more than a record can have. */
+/** The number of recipients is limited, and so is the line of each. No record is larger. */
 export const RECORD_AT_MOST = 32 * 2 ** 20;
 
 export const HEADERS = { recordBytes: 'mailrelay-record-bytes', bodyBytes: 'mailrelay-body-bytes' } as const;
@@ -17,13 +17,13 @@ export function pathOf(id: string): string {
   return `${PATH}${id}`;
 }
 
-/** Undefined where the path is not that of an entry. */
+/** Undefined if the path is not the path of an entry. */
 export function idOf(path: string | undefined): string | undefined {
   const id = path?.startsWith(PATH) ? path.slice(PATH.length) : '';
   return QUEUE_ID.test(id) ? id : undefined;
 }
 
-/** Splits the record off a stream that begins with it; the rest comes out chunk by chunk. Throws when it ends early. */
+/** Splits the record from the start of a stream. The rest follows chunk by chunk. Throws if the stream ends early. */
 export async function splitRecord(
   source: AsyncIterable<Buffer>,
   recordBytes: number,

@@ -1,7 +1,8 @@
 /**
- * The giving end: hands every entry of the queue to a sibling, and removes it here when it is durable there. A crash in
- * between hands it over again, to the same sibling, which knows it. An entry that nobody takes stays; siblings that
- * are away are asked again with growing pauses. Entries that cannot be read are set aside for a person, and stay too.
+ * The giving side. It hands every entry of the queue to a sibling, and removes the entry here after it is durable
+ * there. After a crash in between, the entry is offered again to the same sibling, which recognizes it. An entry that
+ * no sibling takes stays here. Siblings that do not answer are asked again after growing pauses. Unreadable entries are
+ * set aside for a person and stay too.
  */
 import { crc32 } from 'node:zlib';
 import type { Log } from '../observe/log.ts';
@@ -11,9 +12,9 @@ import { Counters } from '../task/counts.ts';
 import { handoverTo, type QueueFigures } from '../task/messages.ts';
 import type { Sibling } from './sibling.ts';
 
-/** Entries under way at a time; shares the syncs of both ends, and bounds memory. */
+/** Entries under way at a time. They share the syncs of both sides, and memory is bounded. */
 const CONCURRENT = 16;
-/** How often the queue is looked at again; less and less often while nobody takes any of it. */
+/** How often the queue is read again. The interval grows while no sibling takes an entry. */
 const LOOK_MS = 500;
 const LOOK_LAST_MS = 15_000;
 
@@ -29,7 +30,7 @@ export class Giver {
   readonly counters = new Counters();
   #running = true;
   #work: Promise<void> = Promise.resolve();
-  /** The oldest first. */
+  /** Oldest first. */
   #left = new Set<string>();
   #wake: () => void = () => undefined;
 
@@ -41,7 +42,7 @@ export class Giver {
     this.#work = this.#run();
   }
 
-  /** Begins nothing more; resolves when what is under way is answered. */
+  /** Starts no new transfer. Resolves when all transfers under way have ended. */
   async drain(): Promise<void> {
     this.#running = false;
     this.#wake();
@@ -54,7 +55,7 @@ export class Giver {
     const { siblings, spool } = this.#options;
     return {
       depth: this.#left.size,
-      // Only a listener wants to know, and there is none.
+      // Only listeners use this value, and this pod has none.
       bytes: 0,
       held: spool.damaged,
       oldest: oldest === undefined ? null : timeOfQueueId(oldest),
@@ -102,7 +103,7 @@ export class Giver {
       if (taken.kind === 'damaged') await spool.setAside(id);
       if (taken.kind === 'message') await this.#handOver(taken);
     } catch (error) {
-      // The entry is still here, and is handed over again.
+      // The entry is still here and will be offered again.
       log('handover_failed', { id, message: (error as Error).message });
     }
   }
@@ -124,7 +125,10 @@ export class Giver {
     }
   }
 
-  /** The same for the same entry, so that a repeat meets the one that has it; spread over all. */
+  /**
+   * The siblings in an order that depends on the id. A repeated offer goes to the sibling that already has the entry,
+   * and entries are spread over all siblings.
+   */
   #inOrderFor(id: string): Sibling[] {
     const { siblings } = this.#options;
     const first = crc32(id) % Math.max(1, siblings.length);

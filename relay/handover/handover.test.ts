@@ -84,7 +84,7 @@ async function openDoor(served: PairText = pair, port = 0, spool = openSpool()):
   return { port: (server.address() as AddressInfo).port, spool, receiver, entered };
 }
 
-/** A pod that leaves, with its queue. */
+/** A pod in evacuation, with its queue. */
 function startGiver(spool: Spool, ports: readonly number[], shown: PairText = pair): Giver {
   const siblings = ports.map((port) => new Sibling({ host: '127.0.0.1', port }, shown, monotonic));
   const giver = new Giver({ spool, siblings, log: quiet, clock: monotonic });
@@ -99,7 +99,7 @@ async function contentOf(spool: Spool, id: string): Promise<{ record: QueueRecor
   return { record: taken.record, body: await buffer(taken.open()) };
 }
 
-/** Offers an entry as a sibling does, but says what it likes. */
+/** Offers an entry as a sibling does, with any content. */
 async function put(
   port: number,
   id: string,
@@ -149,7 +149,7 @@ test('an entry that is offered again is acknowledged and not entered again', asy
   const { record, body } = await contentOf(from, id);
   assert.equal(await put(door.port, id, record, body), 201);
   assert.equal(await put(door.port, id, record, body), 200);
-  // The crash between acknowledgement and removal: it is still here, and goes.
+  // A crash came between acknowledgement and removal: the entry is still here, and is offered again.
   startGiver(from, [door.port]);
   await eventually(() => from.depth === 0);
   assert.deepEqual(door.entered, [id]);

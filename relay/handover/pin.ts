@@ -1,7 +1,7 @@
 /**
- * Who may hand over a queue, and to whom: the holder of the very key pair that this relay serves. All pods of one relay
- * mount the same pair, so the handshake proves the key and the fingerprint is the whole judgement; neither dates, names
- * nor authorities matter, or an expired certificate would strand mail.
+ * Decides who may hand over or receive a queue: only the holder of the key pair that this relay serves. All pods of one
+ * relay mount the same pair. The TLS handshake proves the key, and the fingerprint decides alone. Dates, names and
+ * authorities do not matter, because otherwise an expired certificate would strand mail.
  */
 import { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
@@ -17,7 +17,7 @@ import type { PairText } from '../task/messages.ts';
 const HANDSHAKE_MS = 10_000;
 const TERMS = { minVersion: 'TLSv1.3', rejectUnauthorized: false } as const;
 
-/** Of the receiving end: what it shows, and whom it lets in. */
+/** What the receiving side shows, and which certificate it accepts. */
 export interface Pin {
   readonly context: SecureContext;
   readonly fingerprint: string;
@@ -28,8 +28,8 @@ export function pinOf({ cert, key }: PairText): Pin {
 }
 
 /**
- * The handshake of the receiving end. `proven` rejects before a byte is read when the other end is somebody else, is not
- * done in time, or goes; `Stranger` where it showed another certificate or none.
+ * The handshake of the receiving side. `proven` rejects before a byte is read if the peer has another certificate, is
+ * too slow, or disconnects. The error is `Stranger` if the peer showed another certificate or none.
  */
 export function acceptPinned({ context, fingerprint }: Pin, raw: Socket) {
   const socket = new TLSSocket(raw, {
@@ -40,7 +40,7 @@ export function acceptPinned({ context, fingerprint }: Pin, raw: Socket) {
   });
   const proven = new Promise<TLSSocket>((resolve, reject) => {
     const late = setTimeout(() => socket.destroy(), HANDSHAKE_MS);
-    // A peer may reset at any time, later too.
+    // A peer may reset at any time, also later.
     socket.on('error', reject);
     socket.once('close', () => {
       clearTimeout(late);
@@ -62,7 +62,7 @@ function fingerprintOf(cert: string): string {
   return new X509Certificate(cert).fingerprint256;
 }
 
-/** Rejects, before anything is sent, when the other end is not there or is somebody else. */
+/** Rejects before anything is sent if the peer does not answer or has another certificate. */
 export function connectPinned(pair: PairText, where: Pick<ConnectionOptions, 'host' | 'port'>) {
   return new Promise<TLSSocket>((resolve, reject) => {
     const socket = connect({ ...TERMS, ...where, cert: pair.cert, key: pair.key, servername: '' });

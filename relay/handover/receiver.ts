@@ -1,8 +1,8 @@
 /**
- * The receiving end: takes queue entries of a sibling that leaves, and acknowledges each when it is durable here. The
- * same entry again is acknowledged and not entered twice. Whoever does not show the certificate of this relay is cut
- * off before a byte of his is read. What cannot be taken leaves nothing behind and is answered with the reason; the
- * sibling keeps it.
+ * The receiving side. It takes queue entries from a sibling in evacuation, and acknowledges each one when it is durable
+ * here. A repeated entry is acknowledged and not entered twice. A peer without the certificate of this relay is cut off
+ * before a byte is read. A refused entry leaves nothing behind and is answered with the reason, and the sibling keeps
+ * it.
  */
 import {
   createServer,
@@ -21,16 +21,16 @@ import { HEADERS, idOf, RECORD_AT_MOST, splitRecord } from './entry.ts';
 import { acceptPinned, type Pin, pinOf, Stranger } from './pin.ts';
 import { Strangers } from './strangers.ts';
 
-/** A sibling that says nothing for so long has gone. */
+/** A sibling that is silent for this long has gone. */
 const SILENT_MS = 60_000;
-/** Of all siblings together; each opens a few. */
+/** For all siblings together. Each opens a few. */
 const CONNECTIONS = 64;
 
 export interface ReceiverOptions {
   readonly spool: Spool;
   readonly pair: PairText;
   readonly log: Log;
-  /** It is durable: the router may have it. */
+  /** The entry is durable: the router may deliver it. */
   readonly onEntered: (id: string) => void;
 }
 
@@ -57,7 +57,7 @@ export class Receiver {
     this.#server.on('checkContinue', answer);
   }
 
-  /** An accepted socket, whatever comes over it. */
+  /** Takes an accepted socket before anything was read. */
   receive(raw: Socket): void {
     const client = raw.remoteAddress ?? '';
     const { socket, proven } = acceptPinned(this.#pin, raw);
@@ -71,7 +71,7 @@ export class Receiver {
     proven.then(isOut, isOut);
   }
 
-  /** For the next connections. */
+  /** Sets the pair for the next connections. */
   usePair(pair: PairText): void {
     this.#pin = pinOf(pair);
   }
@@ -80,7 +80,7 @@ export class Receiver {
     return this.#open.size + this.#strangers.size;
   }
 
-  /** Takes nothing more; resolves when what is under way has ended. */
+  /** Takes nothing new. Resolves when the transfers under way have ended. */
   async drain(): Promise<void> {
     this.#leaving = true;
     while (this.#underWay.size > 0) await new Promise((tick) => setTimeout(tick, 10));
@@ -88,7 +88,7 @@ export class Receiver {
     for (const socket of this.#open) socket.destroy();
   }
 
-  /** It holds our key: the server reads what it says. */
+  /** The peer has our key, so the HTTP server reads its requests. */
   #welcome(socket: TLSSocket): void {
     if (this.#leaving || this.#open.size >= CONNECTIONS) return void socket.destroy();
     this.#open.add(socket);
@@ -102,7 +102,7 @@ export class Receiver {
       return { code: 500, text: error.message };
     });
     if (response.destroyed) return;
-    // What was not read would be taken for the next request.
+    // Unread bytes would be parsed as the next request.
     if (!request.complete) response.setHeader('connection', 'close');
     response.writeHead(code, { 'content-type': 'text/plain' }).end(`${text}\n`);
   }
@@ -162,7 +162,7 @@ function refusal(code: number, why: string): Answer {
   return { code, text: `${STATUS_CODES[code]}: ${why}` };
 }
 
-/** How and where the body lies is the affair of each store. */
+/** Each store decides where and how it keeps the body. */
 function envelopeOf({ bytes: _bytes, crc: _crc, body: _body, ...envelope }: QueueRecord) {
   return envelope;
 }

@@ -1,7 +1,7 @@
 /**
- * One sibling, as the pod that leaves sees it: a few pinned connections, and a pause that grows while it cannot be
- * reached. An offer that was sent and not answered is told apart from one that was never sent: only the latter may go
- * to another sibling, because the former may have arrived.
+ * One sibling, as the pod in evacuation sees it: a few pinned connections, and a pause that grows while the sibling
+ * cannot be reached. An offer without an answer differs from an offer that was never sent. Only an unsent offer may go
+ * to another sibling, because an unanswered one may have arrived.
  */
 import { Agent, type ClientRequest, type IncomingMessage, request } from 'node:http';
 import type { Duplex } from 'node:stream';
@@ -24,13 +24,13 @@ export interface Address {
 }
 
 export type Offered =
-  /** Durable there. */
+  /** The entry is durable at the sibling. */
   | { kind: 'taken' }
-  /** Certainly not there, and the entry is why: another sibling may have it. */
+  /** The sibling refused this entry and does not have it. Another sibling may take it. */
   | { kind: 'refused'; reason: string }
-  /** Certainly not there, and the sibling is why: it is left alone for a while. */
+  /** The sibling cannot take entries now and does not have this one. It is not asked for a while. */
   | { kind: 'away'; reason: string }
-  /** Perhaps there: this one is asked again. */
+  /** The sibling may have the entry, so the same sibling is asked again. */
   | { kind: 'unanswered'; reason: string };
 
 export class Sibling {
@@ -39,7 +39,7 @@ export class Sibling {
   readonly #clock: () => number;
   #failures = 0;
   #pausedUntil = 0;
-  /** Why it took nothing the last time; undefined while it takes. */
+  /** Why the last offer failed. Undefined while the sibling takes entries. */
   fault: string | undefined;
 
   constructor(address: Address, pair: PairText, clock: () => number) {
@@ -48,7 +48,7 @@ export class Sibling {
     this.#clock = clock;
   }
 
-  /** When it may be asked again: in the past, or the end of its pause. */
+  /** When the sibling may be asked again. A time in the past means now. */
   get askAgainAt(): number {
     return this.#pausedUntil;
   }
@@ -63,7 +63,7 @@ export class Sibling {
     this.#agent.destroy();
   }
 
-  /** Offers that were under way beside each other tell one failure. */
+  /** Offers that ran at the same time count as one failure. */
   #learn(offered: Offered): void {
     const now = this.#clock();
     if (offered.kind === 'taken') {
@@ -85,7 +85,7 @@ export class Sibling {
       method: 'PUT',
       path: pathOf(id),
       headers: {
-        // A refusal then costs no body, and leaves nothing in doubt.
+        // A refusal then costs no body and is never in doubt.
         expect: '100-continue',
         'transfer-encoding': 'chunked',
         [HEADERS.recordBytes]: head.length,
@@ -120,7 +120,7 @@ function responseTo(call: ClientRequest): Promise<IncomingMessage> {
   });
 }
 
-/** Keeps a few connections whose other end was judged before anything was sent. */
+/** Keeps a few connections. Each peer was checked before anything was sent. */
 class PinnedAgent extends Agent {
   readonly #pair: PairText;
 
@@ -135,7 +135,7 @@ class PinnedAgent extends Agent {
   ): undefined {
     connectPinned(this.#pair, { host: host ?? '', port: Number(port) }).then(
       (socket) => done(null, socket),
-      // The type of Node's own callback wants a socket beside an error.
+      // The type of Node's callback demands a socket beside the error.
       (error: Error) => (done as (error: Error) => void)(error),
     );
   }

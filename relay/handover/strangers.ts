@@ -1,10 +1,10 @@
 /**
- * Connections that have not proven yet who they are. They have room of their own, so that they keep no sibling out, and
- * that is bounded: a sibling proves itself within milliseconds, so where there are too many the one that has taken
- * longest goes, of the address that has the most. Pure.
+ * Connections before their proof of the key. They have their own limit, so they never keep a sibling out. A sibling
+ * proves its key within milliseconds. If there are too many connections, the oldest one of the address with the most
+ * connections is ended. Pure.
  */
 
-/** Of one address; a sibling opens as many at a time. */
+/** For one address. A sibling opens this many at a time. */
 const PER_ADDRESS = 8;
 const IN_ALL = 64;
 
@@ -21,7 +21,7 @@ export class Strangers {
     return this.#all.size;
   }
 
-  /** Gives how to take it out again; `end` is called where it has to make room. */
+  /** Returns a function that removes the connection. `end` is called if the connection must make room. */
   add(address: string, end: () => void): () => void {
     const stranger = { address, end };
     const counts = this.#counts();
@@ -49,7 +49,7 @@ export class Strangers {
   }
 }
 
-/** Among equals the one that came first. */
+/** Of equal counts, the address that came first. */
 function mostFrequent(counts: ReadonlyMap<string, number>): string | undefined {
   const most = Math.max(...counts.values());
   return counts.entries().find(([, count]) => count === most)?.[0];

@@ -1,4 +1,4 @@
-/** Which parts of a message have bytes beyond ASCII. Reads no further than it must. Pure. */
+/** Finds which parts of a message have bytes beyond ASCII. Reads only as far as needed. Pure. */
 import type { Readable } from 'node:stream';
 
 const END_OF_HEADER = Buffer.from('\r\n\r\n');
@@ -9,7 +9,7 @@ export async function beyondAscii(message: Readable): Promise<{ header: boolean;
   for await (const chunk of message as AsyncIterable<Buffer>) {
     if (inBody && hasHighByte(chunk)) return { header, body: true };
     if (inBody) continue;
-    // The empty line may lie across two chunks.
+    // The empty line may be split over two chunks.
     const seen = Buffer.concat([end, chunk]);
     const at = seen.indexOf(END_OF_HEADER);
     inBody = at !== -1;

@@ -1,14 +1,14 @@
 /**
- * The first line of a message, which stands behind our Received field. A line that begins with a blank would fold onto
- * it, and one that is no field would break the header: an empty line goes between. The `From ` line of a mailbox file
- * becomes a field, as Postfix has it. All else passes as it is. Pure.
+ * The first line of a message, which follows our Received field. A line that begins with a blank would continue that
+ * field, and a line that is no field would break the header. In these cases an empty line is inserted. The `From ` line
+ * of a mailbox file becomes a field, as in Postfix. Everything else passes unchanged. Pure.
  */
 import { fieldNameOf } from './section.ts';
 
 /** `From : a@b` is a field (RFC 5322 section 4.5.8). */
 const MAILBOX_LINE = /^>*From (?![ \t]*:)/;
 const MAILBOX_FIELD = 'X-Mailbox-Line: ';
-/** RFC 5322 section 2.1.1: what is longer is decided by what has come. */
+/** RFC 5322 section 2.1.1. A longer line is judged by its first bytes. */
 const LINE_BYTES = 998;
 
 type Seen = 'mailbox' | 'fine' | 'not a field' | 'unknown';
@@ -37,7 +37,7 @@ export class FirstLine {
       : [Buffer.from(/^\r/.test(held.toString('latin1', 0, 1)) ? '' : '\r\n'), held];
   }
 
-  /** Another line may follow that is none either. */
+  /** The next line may be invalid too. */
   #behindMailbox(bytes: Buffer): Buffer[] {
     const end = bytes.indexOf('\r\n');
     if (end === -1) return [bytes];

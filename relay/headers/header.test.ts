@@ -112,7 +112,7 @@ test('nothing but the header section is held back', () => {
   );
 });
 
-/** Pieces of a header with what becomes of them. */
+/** Pieces of a header, each with the expected result. */
 const FIELDS = fc.constantFrom<[string, string]>(
   ['From: a@h.example.com\r\n', 'From: a@example.com\r\n'],
   ['from:"h.example.com" \r\n <a@H.Example.COM>\r\n', 'from:"h.example.com" \r\n <a@Example.COM>\r\n'],

@@ -9,15 +9,18 @@ import { masqueradedField } from './masquerade.ts';
 import { fieldsOf, SectionFinder } from './section.ts';
 
 export interface HeaderWork {
-  /** It is submitted: Date and Message-ID are added where they are missing, and Bcc goes. */
+  /** The message is submitted: a missing Date and Message-ID is added, and Bcc is removed. */
   readonly addMissing: boolean;
-  /** Domains whose sub-domains are hidden in sender fields; ASCII, as DNS has them. */
+  /** Domains whose sub-domains are hidden in sender fields. ASCII, as in DNS. */
   readonly masqueradeDomains: readonly string[];
-  /** Stands behind the @ of a Message-ID. */
+  /** The part after the @ of a Message-ID. */
   readonly hostname: string;
 }
 
-/** Edits a message as it streams by. Holds the header section, at most SECTION_BYTES and a chunk; the body flows. */
+/**
+ * Edits a message as a stream. It keeps the header section, at most SECTION_BYTES and one chunk. The body passes
+ * through.
+ */
 export class HeaderEditor {
   readonly #work: HeaderWork;
   readonly #messageId: () => string;
@@ -27,7 +30,7 @@ export class HeaderEditor {
   #held: Buffer[] = [];
   #long: LongSection | undefined;
 
-  /** `messageId` gives the part in front of the @: unique, and a dot-atom. */
+  /** `messageId` returns the part before the @: unique, and a dot-atom. */
   constructor(work: HeaderWork, messageId: () => string, date: () => Date) {
     this.#work = work;
     this.#messageId = messageId;
@@ -36,7 +39,7 @@ export class HeaderEditor {
     this.#finder = isNeeded ? new SectionFinder() : undefined;
   }
 
-  /** What may go on now. Chunks in which nothing changes are given as they came. */
+  /** Returns the bytes that may pass now. A chunk without changes is returned itself. */
   push(chunk: Buffer): Buffer[] {
     if (this.#long) return this.#long.push(chunk);
     if (!this.#finder) return [chunk];
@@ -46,7 +49,7 @@ export class HeaderEditor {
     return end === 'too long' ? this.#passLong() : this.#edited(end);
   }
 
-  /** What was held back when the message ended, which it may do within its header section. */
+  /** Returns the bytes that are still held at the end of the message. A message may end within its header section. */
   end(): Buffer[] {
     if (this.#long) return this.#long.end();
     return this.#finder ? this.#edited(Number.POSITIVE_INFINITY) : [];
@@ -70,7 +73,7 @@ export class HeaderEditor {
     return held;
   }
 
-  /** `end` lies in the last chunk, or behind it. */
+  /** `end` lies in the last chunk or after it. */
   #edited(end: number): Buffer[] {
     const held = this.#release();
     const before = held.length === 1 && held[0] ? held[0] : Buffer.concat(held);
@@ -87,7 +90,7 @@ export class HeaderEditor {
     const shown = fields.filter(({ name }) => !this.#isHidden(name));
     const texts = shown.map((field) => masqueradedField(field, this.#work.masqueradeDomains));
     const endsInOrder = rest === '' || rest.startsWith('\r\n');
-    // Behind a line that is no field, readers disagree whether this is header or body: nothing can be added there.
+    // After a line that is no field, readers disagree whether header or body follows, so nothing can be added there.
     const added =
       this.#work.addMissing && endsInOrder
         ? this.#missing((name) => fields.some((field) => field.name === name))
@@ -96,7 +99,7 @@ export class HeaderEditor {
     return `${texts.join('')}${isCutShort ? '\r\n' : ''}${added}${rest}`;
   }
 
-  /** Recipients that the others must not see, in what is submitted to us (RFC 5322 section 3.6.3). */
+  /** Recipients that other recipients must not see, in a submitted message (RFC 5322 section 3.6.3). */
   #isHidden(name: string): boolean {
     return this.#work.addMissing && (name === 'bcc' || name === 'resent-bcc');
   }

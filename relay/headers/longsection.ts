@@ -6,7 +6,7 @@ import { fieldNameOf } from './section.ts';
 
 const CR = 0x0d;
 const NOTHING = Buffer.alloc(0);
-/** RFC 5322 section 2.1.1; no name of a field is longer. */
+/** RFC 5322 section 2.1.1. No field name is longer. */
 const LINE_BYTES = 998;
 
 /** `unknown`: it has not come so far. */

@@ -1,24 +1,24 @@
 /**
- * The addresses in a From, Sender or Reply-To field (RFC 5322 sections 3.2 and 3.4), with the place of their domains.
- * Strict on purpose: a field with a group, a source route, or anything else that servers read in different ways has no
- * answer, and the caller leaves it alone. Pure.
+ * The addresses in a From, Sender or Reply-To field (RFC 5322 sections 3.2 and 3.4), with the positions of their
+ * domains. Strict on purpose: for a field with a group, a source route, or anything that servers read differently, the
+ * result is undefined and the caller changes nothing. Pure.
  */
 
 export interface Mailbox {
   /** As written: a dot-atom, or a literal in brackets. */
   readonly domain: string;
-  /** Where that begins in the text. */
+  /** The position of the domain in the text. */
   readonly domainAt: number;
 }
 
 interface Token {
-  /** `w`ord, `q`uoted string, `l`iteral, or a special character itself. */
+  /** `w`ord, `q`uoted string, `l`iteral, or the special character itself. */
   readonly kind: string;
   readonly text: string;
   readonly at: number;
 }
 
-/** Blanks and folds; also the line break that ends the field. */
+/** Blanks and folds, and the line break at the end of the field. */
 const BLANKS = /(?:[ \t]|\r\n(?:[ \t]|$))+/y;
 const TOKENS: readonly (readonly [string, RegExp])[] = [
   // Dots and 8-bit characters (RFC 6532) included.
@@ -29,10 +29,10 @@ const TOKENS: readonly (readonly [string, RegExp])[] = [
 ];
 const COMMENT_PART = /[()]|[^()\\\r\n]+|\\[^\r\n]|\r\n[ \t]/y;
 
-/** One mailbox in kinds of tokens: a bare address, or one in angle brackets behind a name. */
+/** One mailbox as token kinds: a bare address, or an address in angle brackets after a name. */
 const MAILBOX = /^(?:[wq]@[wl]|[wq]*<[wq]@[wl]>)$/;
 
-/** The mailboxes from a place in a text on; undefined where they cannot be read beyond doubt. */
+/** The mailboxes from the position `from` on. Undefined if they cannot be read with certainty. */
 export function mailboxesOf(text: string, from: number): Mailbox[] | undefined {
   const tokens = tokensOf(text, from);
   const mailboxes: Mailbox[] = [];
@@ -44,7 +44,7 @@ export function mailboxesOf(text: string, from: number): Mailbox[] | undefined {
   return mailboxes.length > 0 ? mailboxes : undefined;
 }
 
-/** Cut at the commas; empty elements are allowed by RFC 5322 section 4.4. */
+/** Split at the commas. RFC 5322 section 4.4 allows empty elements. */
 function listOf(tokens: readonly Token[]): Token[][] {
   const parts: Token[][] = [[]];
   for (const token of tokens) {
@@ -54,7 +54,7 @@ function listOf(tokens: readonly Token[]): Token[][] {
   return parts.filter(({ length }) => length > 0);
 }
 
-/** Without blanks and comments; undefined where something is not closed or has no place in an address. */
+/** The tokens without blanks and comments. Undefined if something is not closed or not allowed in an address. */
 function tokensOf(text: string, from: number): Token[] | undefined {
   const tokens: Token[] = [];
   let at = from;
@@ -76,7 +76,7 @@ function tokenAt(text: string, at: number): Token | undefined {
   return undefined;
 }
 
-/** The length of the comment, with those nested in it; zero where none begins, or where it is not closed. */
+/** The length of the comment, nested ones included. Zero if no comment begins here or if it is not closed. */
 function commentBytes(text: string, from: number): number {
   if (text[from] !== '(') return 0;
   let depth = 0;

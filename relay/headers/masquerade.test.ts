@@ -44,7 +44,7 @@ test('what is masqueraded stays so', () => {
   );
 });
 
-/** What is between `From:` and the line break, and what becomes of it: undefined is nothing. */
+/** The text between `From:` and the line break, and the expected result. undefined: no change. */
 const BODIES: readonly [string, string?][] = [
   ['a@h.example.com', 'a@example.com'],
   ['<a@h.example.com>', '<a@example.com>'],
@@ -83,7 +83,7 @@ for (const [before, after] of BODIES) {
   });
 }
 
-// The promise: no field that a client can send holds up its listener.
+// The promise: no field of any client blocks its listener.
 test('a field as long as a section is read in a moment', () => {
   for (const unit of ['(', '"', '"\\"', '<', ' ', '\r\n ', 'a,', 'a@h.example.com,', '()']) {
     const text = `From: ${unit.repeat(65536 / unit.length)}x`;

@@ -1,21 +1,21 @@
 /**
- * Hides host names behind their domain, as `masquerade_domains` of Postfix does: user@host.example.com becomes
- * user@example.com. Only the labels in front of the listed domain are cut away, so all else keeps its bytes; what
- * cannot be read beyond doubt stays as it is. Pure.
+ * Hides host names behind their domain, as Postfix's `masquerade_domains`: user@host.example.com becomes
+ * user@example.com. Only the labels before the listed domain are removed, so all other bytes stay. An address that
+ * cannot be read with certainty stays unchanged. Pure.
  */
 import { mailboxesOf } from './mailboxes.ts';
 import type { Field } from './section.ts';
 
-/** Fields that name a sender. Recipients are never changed: they may exist below the host name only. */
+/** Fields that name a sender. Recipients never change, because an address may exist only below the host name. */
 const SENDER_FIELDS = new Set(['from', 'sender', 'reply-to', 'resent-from', 'resent-sender']);
 
-/** The address as the world should see it; the null sender, literals and what is not listed stay as they are. */
+/** The masqueraded address. The null sender, literals and domains that are not listed stay unchanged. */
 export function masqueradedAddress(address: string, domains: readonly string[]): string {
   const at = address.lastIndexOf('@') + 1;
   return at === 0 ? address : address.slice(0, at) + masqueradedDomain(address.slice(at), domains);
 }
 
-/** The text of a field, with the domains of its addresses masqueraded if it names a sender. */
+/** The text of a field. If the field names a sender, the domains of its addresses are masqueraded. */
 export function masqueradedField({ name, text }: Field, domains: readonly string[]): string {
   if (domains.length === 0 || !SENDER_FIELDS.has(name)) return text;
   const mailboxes = mailboxesOf(text, text.indexOf(':') + 1);
@@ -28,7 +28,7 @@ export function masqueradedField({ name, text }: Field, domains: readonly string
   return result + text.slice(done);
 }
 
-/** The longest listed domain wins; one that is itself listed stays, although a shorter one is listed too. */
+/** The longest listed domain wins. A domain that is itself listed stays, even if a shorter one is listed too. */
 function masqueradedDomain(domain: string, domains: readonly string[]): string {
   const lower = lowerCase(domain);
   if (lower.split('.').includes('')) return domain;
@@ -39,7 +39,7 @@ function masqueradedDomain(domain: string, domains: readonly string[]): string {
   return lengths.length === 0 ? domain : domain.slice(-Math.max(...lengths));
 }
 
-/** ASCII only: other characters may change their number, and as latin1 they are parts of characters. */
+/** ASCII only: other characters may change their length, and in latin1 they are parts of characters. */
 function lowerCase(text: string): string {
   return text.replace(/[A-Z]+/g, (upper) => upper.toLowerCase());
 }

@@ -1,32 +1,32 @@
 /**
- * The header section of a message (RFC 5322 section 2.1): where it ends, and the fields in it. Its text is latin1, one
- * character for each byte, so that whatever it holds can be written back unaltered. Pure, and fails on nothing: what
- * is no field ends the fields.
+ * The header section of a message (RFC 5322 section 2.1): its end, and its fields. The text is latin1, one character
+ * for each byte, so it can be written back unchanged. Pure. Nothing fails: a line that is no field ends the fields.
  */
 
-/** Longer sections are not looked into: what is held back for a session must be bounded. */
+/** A longer section is not parsed, because the held bytes of a session must be bounded. */
 export const SECTION_BYTES = 64 * 1024;
 
 const EMPTY_LINE = '\r\n\r\n';
-/** RFC 5322 section 3.6.8; section 4.5.8 allows the blanks. */
+/** RFC 5322 section 3.6.8. Section 4.5.8 allows the blanks. */
 const FIELD_NAME = /([!-9;-~]+)[ \t]*:/y;
 const FIELD_END = /\r\n(?![ \t])/g;
 
 export interface Field {
   /** In lower case. */
   readonly name: string;
-  /** From the name to the line break at the end of the last folded line; only the last one may lack it. */
+  /** From the name to the line break after the last folded line. Only the last field may lack the line break. */
   readonly text: string;
 }
 
-/** Finds the end of the header section of a message that streams by; carries three bytes from chunk to chunk. */
+/** Finds the end of the header section in a stream. Carries three bytes from chunk to chunk. */
 export class SectionFinder {
   #carry = '\r\n';
   #bytes = 0;
 
   /**
-   * The bytes from the start of the message to the end of the empty line, once that was seen; `too long` when it is
-   * not within SECTION_BYTES, however the message is cut; undefined before that. Not called again after an answer.
+   * The number of bytes from the start of the message to the end of the empty line. `too long` if the empty line is not
+   * within SECTION_BYTES, however the message is cut into chunks. Undefined as long as it has not been seen. Do not
+   * call again after an answer.
    */
   push(chunk: Buffer): number | 'too long' | undefined {
     const text = this.#carry + headOf(chunk, SECTION_BYTES - this.#bytes);
@@ -38,13 +38,13 @@ export class SectionFinder {
   }
 }
 
-/** What a chunk has of the header section, as text, and no more of the body than the native search needs to know. */
+/** The part of the header section in a chunk, as text. Contains no more of the body than the native search needs. */
 export function headOf(chunk: Buffer, atMost = chunk.length): string {
   const end = chunk.indexOf(EMPTY_LINE);
   return chunk.toString('latin1', 0, end === -1 ? atMost : Math.min(end + EMPTY_LINE.length, atMost));
 }
 
-/** The leading fields of a section; `rest` is empty, or begins with the empty line or with a line that is no field. */
+/** The leading fields of a section. `rest` is empty, or begins with the empty line or with a line that is no field. */
 export function fieldsOf(section: string): { fields: Field[]; rest: string } {
   const fields: Field[] = [];
   let at = 0;
@@ -55,7 +55,7 @@ export function fieldsOf(section: string): { fields: Field[]; rest: string } {
   return { fields, rest: section.slice(at) };
 }
 
-/** In lower case; undefined when the line is no field, or has not come so far. */
+/** In lower case. Undefined if the line is no field, or if the name is not complete yet. */
 export function fieldNameOf(line: string): string | undefined {
   FIELD_NAME.lastIndex = 0;
   return FIELD_NAME.exec(line)?.[1]?.toLowerCase();

@@ -1,6 +1,6 @@
 /**
- * The process of the receiving end: begun by the first connection of a sibling, and at its end when none has come for a
- * while, so that it costs nothing at rest. Ends with its supervisor too, and after an error of the disk.
+ * The process of the receiving side. The first connection of a sibling starts it, and it ends after some time without
+ * connections, so it costs nothing at rest. It also ends with its supervisor, and after a disk error.
  */
 import type { Socket } from 'node:net';
 import { Receiver } from '../handover/receiver.ts';

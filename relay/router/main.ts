@@ -1,6 +1,6 @@
 /**
- * The router process. It comes up beside the one before it and begins only when it is told that the other has let go
- * of the queue, so that no message is delivered by both. Ends with its supervisor.
+ * The router process. It starts beside the router before it, and begins only after that one has released the queue, so
+ * no message is delivered twice. It ends with its supervisor.
  */
 import { setPriority } from 'node:os';
 import { join } from 'node:path';
@@ -21,7 +21,9 @@ import { QueueTeller } from '../task/queueteller.ts';
 const TELL_MS = 500;
 /** How often in a row the store may be found broken. */
 const BROKEN_TIMES = 20;
-/** Where there is too little CPU time for both, the listeners have it first: clients wait for them, and nobody for us. */
+/**
+ * With too little CPU time for both, the listeners run first: clients wait for them, and nobody waits for the router.
+ */
 const NICENESS = 10;
 
 interface Router {
@@ -58,7 +60,7 @@ function giveWay(): void {
   try {
     setPriority(NICENESS);
   } catch {
-    // A sandbox may know no priorities; then all wait alike.
+    // A sandbox may have no priorities. Then all processes are equal.
   }
 }
 
@@ -67,7 +69,7 @@ function configure({ policy, materials, stateDir }: Extract<ToRouter, { kind: 'c
   const spool = new Spool(stateDir, onSync, 'early', {
     onRecovered: (recovered) => {
       log('spool_recovered', { ...recovered });
-      // What was entered meanwhile, and reports whose writing was not seen to succeed.
+      // Loads messages that were entered meanwhile, and reports whose write was not confirmed.
       setImmediate(look);
     },
   });
@@ -76,7 +78,7 @@ function configure({ policy, materials, stateDir }: Extract<ToRouter, { kind: 'c
   const signer = new DkimSigner(policy, materials, log);
   const sign: DkimSigner['sign'] = (message) => signer.sign(message);
   const { random } = Math;
-  // Whole milliseconds cost less memory.
+  // Whole milliseconds need less memory.
   const clock = () => Math.round(monotonic());
   const manager = new QueueManager({ policy, spool, courier, signer: sign, log, clock, wall, random });
   router = { manager, courier, signer, spool, stateDir };
@@ -90,14 +92,14 @@ async function start(): Promise<void> {
     const tools = new QueueTools(router.manager, router.spool);
     control = await serveControl(join(router.stateDir, CONTROL_SOCKET), tools);
   } catch (error) {
-    // Mail flows without it.
+    // Mail flows without the queue tools.
     log('no_queue_tools', { message: (error as Error).message });
   }
 }
 
 function enter(ids: readonly string[]): void {
   for (const id of ids) router?.manager.add(id);
-  // Whoever took them has counted them, and hears of it even where they are gone by the next time.
+  // The listeners have counted these messages. So the next figures are sent even if the messages are gone by then.
   teller.forget();
 }
 
@@ -111,7 +113,10 @@ function tell(): void {
   if (!router.spool.isBroken) teller.tell(router.manager);
 }
 
-/** A store that cannot be recovered from here: another process may, and begins with all that is in it. */
+/**
+ * If this process cannot recover the store, another one may. The router ends, and its replacement loads the whole
+ * store.
+ */
 function lookAtStore({ fault }: Spool): void {
   brokenTimes = fault === undefined ? 0 : brokenTimes + 1;
   if (brokenTimes < BROKEN_TIMES) return;
