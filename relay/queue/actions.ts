@@ -22,6 +22,8 @@ const SWEEP_MS = 5_000;
 interface ActedQueue {
   add(id: string): void;
   renew(id: string): void;
+  /** It is being changed: what was read of it is old. */
+  changes(id: string): void;
   ids(after: string): Iterable<string>;
   isDelivering(id: string): boolean;
   prospectOf(id: string, from: string, to: string): Prospect;
@@ -243,6 +245,7 @@ export class MessageActions {
   }
 
   async #change(id: string, change: Parameters<Progress['write']>[1]): Promise<Changed | undefined> {
+    this.#options.queue.changes(id);
     const changed = await this.#progress.write(id, change);
     for (const { id: report } of changed?.news ?? []) this.#options.queue.add(report);
     return changed;

@@ -9,13 +9,14 @@ import type { Courier, Destination } from '../delivery/courier.ts';
 import type { Signer } from '../dkim/signer.ts';
 import type { Log } from '../observe/log.ts';
 import type { QueueRecord } from '../spool/record.ts';
-import type { Loaded, Spool } from '../spool/spool.ts';
+import type { Spool } from '../spool/spool.ts';
 import { Counters } from '../task/counts.ts';
 import type { QueueFigures } from '../task/messages.ts';
 import { MessageActions, type Prospect } from './actions.ts';
 import { Deliveries, isQueued } from './deliveries.ts';
 import type { DestinationQueue } from './destinationqueue.ts';
 import { DestinationQueues } from './destinationqueues.ts';
+import { FreshMessages } from './freshmessages.ts';
 import { Paces } from './paces.ts';
 import { QueueIndex } from './queueindex.ts';
 import { messageRetryMs } from './schedule.ts';
@@ -45,8 +46,7 @@ export class QueueManager {
   readonly counters = new Counters();
   readonly actions: MessageActions;
   #running = false;
-  /** What was read a moment ago, for the deliveries that begin at once. */
-  #fresh: (Loaded & { kind: 'message' }) | undefined;
+  readonly #fresh = new FreshMessages();
 
   constructor(deps: QueueManagerDeps) {
     this.#deps = deps;
@@ -64,7 +64,7 @@ export class QueueManager {
       counters: this.counters,
       actions: this.actions,
       isRunning: () => this.#running,
-      load: (id) => (this.#fresh?.id === id ? this.#fresh : spool.load(id)),
+      load: (id) => this.#fresh.get(id) ?? spool.load(id),
       onLost: (id, read) => this.#lost(id, read),
       onGone: (id) => this.#index.forget(id),
     });
@@ -93,17 +93,23 @@ export class QueueManager {
   /** A message that is durable in the spool. One that cannot be read now is found when the spool is looked through. */
   add(id: string): void {
     if (!this.#running || this.#index.has(id)) return;
+    const now = this.#deps.clock();
     try {
-      const loaded = this.#deps.spool.load(id);
-      if (loaded.kind === 'message') {
-        this.#fresh = loaded;
+      const hasRoom = this.#fresh.hasRoom(now);
+      const loaded = hasRoom ? this.#deps.spool.load(id) : undefined;
+      if (!loaded) this.renew(id);
+      else if (loaded.kind === 'message') {
+        this.#fresh.put(loaded, now);
         this.#enqueue(id, loaded.record);
       } else this.#lost(id, loaded);
     } catch (error) {
       this.#deps.log('spool_not_read', { id, message: (error as Error).message });
-    } finally {
-      this.#fresh = undefined;
     }
+  }
+
+  /** It is being changed: what was read of it is old. */
+  changes(id: string): void {
+    this.#fresh.forget(id);
   }
 
   /** Its recipients or its hold changed by other hands: takes it up anew. */

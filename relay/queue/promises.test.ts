@@ -1,5 +1,6 @@
 /** What a queue promises, over a real spool, with a courier that each test answers for. */
 import assert from 'node:assert/strict';
+import { StatementSync } from 'node:sqlite';
 import { afterEach, beforeEach, test } from 'node:test';
 import { makeFailure } from '#crds/failure.ts';
 import { answers, NOBODY, QueueRig } from '#test/kit/queuerig.ts';
@@ -262,18 +263,47 @@ test('a recipient that is one too many is tried in a transaction of its own, and
   assert.equal(rig.count('returned'), 1);
 });
 
-test('one read of the store for each delivery, and what a person does in between wins', async () => {
-  const manager = rig.begin((_, parcel) => answers(parcel));
-  await manager.start();
-  let reads = 0;
-  for (const name of ['read', 'load'] as const) {
-    const real = rig.spool[name].bind(rig.spool) as (id: string) => never;
-    rig.spool[name] = (id: string) => {
-      reads += 1;
-      return real(id);
-    };
+test('one statement reads what a delivery needs, and none its progress', async () => {
+  const reads: string[] = [];
+  const { get } = StatementSync.prototype;
+  StatementSync.prototype.get = function (this: StatementSync, ...keys: never[]) {
+    if (this.sourceSQL.includes('WHERE')) reads.push(this.sourceSQL);
+    return get.apply(this, keys as never);
+  } as typeof get;
+  try {
+    const manager = rig.begin((_, parcel) => answers(parcel));
+    await manager.start();
+    const ids: string[] = [];
+    for (let index = 0; index < 20; index++) ids.push(await rig.enter('', [`a${index}@hop.example`]));
+    reads.length = 0;
+    for (const id of ids) manager.add(id);
+    await eventually(() => manager.figures.depth === 0);
+    assert.equal(reads.length, 20);
+  } finally {
+    StatementSync.prototype.get = get;
   }
-  for (let index = 0; index < 20; index++) manager.add(await rig.enter('', [`a${index}@hop.example`]));
-  await eventually(() => manager.figures.depth === 0);
-  assert.equal(reads, 20);
+});
+
+test('what one destination was told is not forgotten when another one is settled', async () => {
+  const gate = Promise.withResolvers<void>();
+  const manager = rig.begin(async ({ key }, parcel) => {
+    if (key === 'slow.example') await gate.promise;
+    return answers(parcel, () => (key === 'slow.example' ? greylisted : undefined));
+  });
+  const id = await rig.enter('', ['a@fast.example', 'b@slow.example', 'c@quick.example']);
+  await manager.start();
+  const left = () => {
+    const read = rig.spool.read(id);
+    return read.kind === 'message' ? read.record.recipients.map(({ address }) => address) : read.kind;
+  };
+  await eventually(() => left().length === 1);
+  gate.resolve();
+  await eventually(() => !manager.isDelivering(id));
+  assert.deepEqual(left(), ['b@slow.example']);
+  assert.equal(await manager.actions.hold(id), 'done');
+  manager.hurry(() => true);
+  await eventually(() => !manager.isDelivering(id));
+  assert.deepEqual(left(), ['b@slow.example']);
+  assert.equal(await manager.actions.remove(id), 'done');
+  assert.equal(left(), 'gone');
 });

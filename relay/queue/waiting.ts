@@ -29,11 +29,13 @@ export interface Round {
 
 /** So many are found without an index, and need no table. */
 const FEW = 8;
+/** Never written. */
+const NONE: Waiting[] = [];
 
 export class WaitingMessages {
   readonly #share: Share;
   /** By the time at which they are due. */
-  #later: Waiting[] = [];
+  #later = NONE;
   /** Of these, by id, where they are more than a few. */
   #laterById: Map<string, Waiting> | undefined;
   /** Since when they are due; all that is known of them. */
@@ -66,7 +68,7 @@ export class WaitingMessages {
     if (!first || first.due > now) return this.#nextReady(now);
     this.#later.shift();
     this.#laterById?.delete(first.id);
-    if (this.#later.length === 0) this.#laterById = undefined;
+    if (this.#later.length === 0) this.#clear();
     return first;
   }
 
@@ -90,6 +92,11 @@ export class WaitingMessages {
     return hurried.length > 0 || this.#ready?.ids().some((id) => wanted(id)) === true;
   }
 
+  #clear(): void {
+    this.#later = NONE;
+    this.#laterById = undefined;
+  }
+
   get #hasReady(): boolean {
     return this.#ready !== undefined && this.#ready.size > 0;
   }
@@ -104,7 +111,9 @@ export class WaitingMessages {
   }
 
   #insert(waiting: Waiting): void {
-    this.#later.splice(this.#placeOf(waiting.due), 0, waiting);
+    // An array that grows reserves room for sixteen more.
+    if (this.#later.length === 0) this.#later = [waiting];
+    else this.#later.splice(this.#placeOf(waiting.due), 0, waiting);
     if (this.#laterById) this.#laterById.set(waiting.id, waiting);
     else if (this.#later.length > FEW) this.#laterById = new Map(this.#later.map((one) => [one.id, one]));
   }

@@ -103,7 +103,7 @@ test('destinations that hang or are closed get a few attempts, and hold up nobod
     const { queue } = await relay.status();
     return queue.depth === 60 ? queue : undefined;
   });
-  assert.match(deferrals[0]?.message ?? '', /ECONNREFUSED/);
+  assert.match(deferrals[0]?.message ?? '', /connection refused/);
 });
 
 test('a destination gets no more messages in a minute than it may', async () => {
@@ -141,7 +141,7 @@ test('a sender hears once that its mail is late, and in the end gets it back', a
     30_000,
   );
   assert.match(back ?? '', /^Status: 5\.4\.7\r$/m);
-  assert.match(back ?? '', /last reason: 4\.4\.1 127\.0\.0\.1:\d+: connect ECONNREFUSED/);
+  assert.match(back ?? '', /last reason: 4\.4\.1 127\.0\.0\.1:\d+: connection refused/);
   for (const recipient of ['a', 'b'])
     assert.match(back ?? '', new RegExp(`Final-Recipient: rfc822; ${recipient}@`));
   await until('an empty queue', async () => (await impatient.status()).queue.depth === 0);

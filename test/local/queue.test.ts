@@ -60,7 +60,7 @@ describe('mailrelay queue', { concurrency: false }, () => {
       stdout,
       new RegExp(`${id('first')} +queued +\\d+s +\\d+B +<a@client\\.example>\\n +to b@example\\.com`),
     );
-    assert.match(stdout, new RegExp(`4\\.4\\.1 127\\.0\\.0\\.1:${nextHop}: connect ECONNREFUSED`));
+    assert.match(stdout, new RegExp(`4\\.4\\.1 127\\.0\\.0\\.1:${nextHop}: connection refused`));
     assert.match(stdout, /-- 4 messages, [\d.]+Ki\n$/);
     const [entry] = await listed();
     assert.equal(entry?.id, id('first'));

@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { failureFromReply, type Verdict } from '../delivery/verdict.ts';
+import { sortTooMany } from './settlement.ts';
+
+const taken: Verdict = { kind: 'delivered', reply: '250 ok' };
+const said = (code: number, text: string, command = 'RCPT TO'): Verdict => ({
+  kind: 'failed',
+  failure: failureFromReply(code, `${code} ${text}`, command),
+});
+
+/** How the verdicts look after it: taken, alone, waits, final. */
+function sorted(...verdicts: Verdict[]): string[] {
+  const { alone, verdicts: after } = sortTooMany(verdicts);
+  return after.map((verdict, index) => {
+    if (alone[index]) return verdict.kind === 'failed' && !verdict.failure.permanent ? 'alone' : 'wrong';
+    if (verdict.kind === 'delivered') return 'taken';
+    return verdict.failure.permanent ? 'final' : 'waits';
+  });
+}
+
+test('a bare 552 behind a recipient that was taken goes alone; before one it is final', () => {
+  assert.deepEqual(sorted(taken, said(552, 'too many')), ['taken', 'alone']);
+  assert.deepEqual(sorted(said(552, 'no'), taken), ['final', 'taken']);
+  assert.deepEqual(sorted(said(452, 'later'), said(552, 'no')), ['waits', 'final']);
+});
+
+test('recipients count as taken whose message was refused later', () => {
+  assert.deepEqual(sorted(said(451, 'no', 'DATA'), said(552, 'too many')), ['waits', 'alone']);
+  assert.deepEqual(sorted(said(552, 'too large', 'DATA'), said(552, 'too large', 'DATA')), [
+    'final',
+    'final',
+  ]);
+});
+
+test('5.5.3 goes alone wherever it stands; alone it is final', () => {
+  for (const code of [550, 552, 554])
+    assert.deepEqual(sorted(said(code, '5.5.3 too many'), taken), ['alone', 'taken']);
+  assert.deepEqual(sorted(said(552, '5.5.3 too many')), ['final']);
+  assert.deepEqual(sorted(said(552, 'too many')), ['final']);
+});
+
+test('a mailbox that is full, a message that is too large, and any other refusal are final at once', () => {
+  for (const status of ['5.2.2', '5.2.3', '5.3.4', '5.1.1'])
+    assert.deepEqual(sorted(taken, said(552, `${status} no`)), ['taken', 'final']);
+  assert.deepEqual(sorted(taken, said(550, 'no')), ['taken', 'final']);
+  assert.deepEqual(sorted(taken, said(452, 'later')), ['taken', 'waits']);
+});
