@@ -10,6 +10,7 @@ import { Answers } from './answers.ts';
 import { Caches } from './caches.ts';
 import { isOwnedBy } from './compare.ts';
 import { Errand } from './errand.ts';
+import { ForbiddenWrites } from './forbidden.ts';
 import { gatherWorld } from './gather.ts';
 import { claimOf, type Installation, takenEvent } from './installation.ts';
 import type { Client } from './kube/client.ts';
@@ -50,6 +51,7 @@ export class Controller {
   readonly #queue: WorkQueue;
   readonly #poller: PodPoller;
   readonly #refresher = new Refresher();
+  readonly #forbidden = new ForbiddenWrites();
   readonly #answers = new Answers();
   readonly #rollouts: Rollouts;
   readonly #failing = new Map<string, string>();
@@ -79,8 +81,11 @@ export class Controller {
     this.#caches.start();
   }
 
-  get synced(): boolean {
-    return this.#caches.synced;
+  /** Why it cannot do its work; undefined where it can. */
+  get trouble(): string | undefined {
+    if (!this.#caches.synced) return 'the caches are not complete yet';
+    const { message } = this.#forbidden;
+    return message && `writes are forbidden, restore the roles of the operator: ${message}`;
   }
 
   get figures() {
@@ -205,6 +210,7 @@ export class Controller {
     return new Errand({
       client,
       caches: this.#caches,
+      forbidden: this.#forbidden,
       mayWrite: () => this.#leading && mayWrite(),
       onAnswer: (method, ms) => metrics.answered(method, ms),
     });

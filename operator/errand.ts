@@ -5,12 +5,14 @@
  */
 import type { Writer } from './apply.ts';
 import type { Caches } from './caches.ts';
+import type { ForbiddenWrites } from './forbidden.ts';
 import type { Client, KubeObject, Request } from './kube/client.ts';
 import { KubeError } from './kube/errors.ts';
 
 export interface ErrandOptions {
   readonly client: Pick<Client, 'request'>;
   readonly caches: Pick<Caches, 'learn'>;
+  readonly forbidden: ForbiddenWrites;
   readonly mayWrite: () => boolean;
   readonly onAnswer: (method: Request['method'], ms: number) => void;
 }
@@ -26,7 +28,7 @@ export class Errand implements Writer {
   }
 
   async request<T>(request: Request): Promise<T> {
-    const { client, caches, mayWrite, onAnswer } = this.#options;
+    const { client, caches, forbidden, mayWrite, onAnswer } = this.#options;
     const { method } = request;
     if (method !== 'GET' && !mayWrite())
       throw new KubeError('unavailable', 'this process leads no more, or did not renew the Lease in time');
@@ -34,12 +36,20 @@ export class Errand implements Writer {
     try {
       const answer = await client.request<T>(request);
       if (method === 'PATCH') caches.learn(answer as KubeObject);
-      if (method !== 'GET') this.writes += 1;
+      if (method !== 'GET') this.#wrote(request);
       return answer;
+    } catch (error) {
+      if (method !== 'GET') forbidden.failed(request, error);
+      throw error;
     } finally {
       const ms = performance.now() - begun;
       this.waitedMs += ms;
       onAnswer(method, ms);
     }
+  }
+
+  #wrote(request: Request): void {
+    this.writes += 1;
+    this.#options.forbidden.succeeded(request);
   }
 }

@@ -6,7 +6,10 @@ import { startHealth } from './health.ts';
 test('answers by path whatever the query, and outlives metrics that cannot be had', async (t) => {
   const port = await freePort();
   let metrics = async () => 'mailrelay_operator_leader 1\n';
-  const server = await startHealth(port, { ready: () => false, metrics: () => metrics() });
+  const server = await startHealth(port, {
+    trouble: () => 'the caches are not complete yet',
+    metrics: () => metrics(),
+  });
   t.after(() => {
     server.close();
     server.closeAllConnections();

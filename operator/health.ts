@@ -1,11 +1,13 @@
 /**
- * Health and metrics of the operator over plain HTTP. Ready means that the caches are complete. Metrics that cannot be
+ * Health and metrics of the operator over plain HTTP. Ready means that the caches are complete and that
+ * no write is forbidden. Metrics that cannot be
  * had are a 500, never the end of the process.
  */
 import { createServer, type Server } from 'node:http';
 
 export interface HealthSource {
-  readonly ready: () => boolean;
+  /** Why it is not ready; undefined where it is. */
+  readonly trouble: () => string | undefined;
   readonly metrics: () => Promise<string>;
 }
 
@@ -16,9 +18,7 @@ export function startHealth(port: number, source: HealthSource): Promise<Server>
         response.end('ok\n');
         break;
       case '/readyz':
-        response
-          .writeHead(source.ready() ? 200 : 503)
-          .end(source.ready() ? 'ok\n' : 'the caches are not complete yet\n');
+        response.writeHead(source.trouble() === undefined ? 200 : 503).end(`${source.trouble() ?? 'ok'}\n`);
         break;
       case '/metrics':
         await source.metrics().then(

@@ -53,7 +53,7 @@ async function operate(settings: Settings): Promise<number> {
     mayWrite: () => !settings.leaderElection || leadership.isFresh,
   });
   await startHealth(settings.healthPort, {
-    ready: () => controller.synced,
+    trouble: () => controller.trouble,
     metrics: () => metrics.render(controller.figures),
   });
   controller.start();
