@@ -1,7 +1,8 @@
 /**
- * What becomes of a message besides being delivered: it is settled, returned to its sender when it is too old, told of
- * when it is late, and held, released or removed by a person. Each change and the message that tells of it are written
- * together (progress.ts). Nothing is done to a message while it is being delivered, or it might be told of twice.
+ * All changes of a queued message except its delivery. A message is settled, returned to its sender when it is too old,
+ * and reported when it is late. A person can hold, release or remove it. Each change is written together with the
+ * report about it (progress.ts). Nothing happens to a message while it is being delivered, because it might be reported
+ * twice.
  */
 import { describeFailure, type Failure, makeFailure } from '#crds/failure.ts';
 import type { Policy } from '#crds/policyfile.ts';
@@ -18,7 +19,7 @@ import { Sweep } from './sweep.ts';
 
 const SWEEP_MS = 5_000;
 
-/** The queue, as far as it is needed here; manager.ts. */
+/** The part of the queue that is needed here, implemented by manager.ts. */
 interface ActedQueue {
   add(id: string): void;
   renew(id: string): void;
@@ -29,13 +30,16 @@ interface ActedQueue {
   prospectOf(id: string, from: string, to: string): Prospect;
 }
 
-/** What is known of the way of one recipient: when it is tried next, and why not before. */
+/** The state of one recipient: when the next attempt is, and why it waits. */
 export interface Prospect {
   readonly destination: string;
   /** Milliseconds since the epoch. */
   readonly due: number | undefined;
   readonly failure: Failure | undefined;
-  /** It was tried, or its destination was tried in vain while it was due: so it may be given up. */
+  /**
+   * True if this message was tried, or if a session to its destination failed while the message was due. Only then may
+   * it expire.
+   */
   readonly hadItsChance: boolean;
 }
 
@@ -71,7 +75,7 @@ export class MessageActions {
     );
   }
 
-  /** Looks for what is late or too old from now on. */
+  /** Starts to look for late and expired messages at intervals. */
   start(everyMs = SWEEP_MS): void {
     this.#timer = setInterval(() => void this.sweep(), everyMs);
   }
@@ -80,7 +84,7 @@ export class MessageActions {
     clearInterval(this.#timer);
   }
 
-  /** Nobody waits any more for what cannot be written. */
+  /** Ends the repetition of failed writes. */
   close(): void {
     this.#progress.close();
   }
@@ -95,17 +99,17 @@ export class MessageActions {
     }
   }
 
-  /** Undefined unless somebody is changing it right now; resolves when he has done. */
+  /** Undefined unless a change of this message is being written. Resolves when it is written. */
   changing(id: string): Promise<unknown> | undefined {
     return this.#progress.pending(id);
   }
 
-  /** While it is delivered its record is not read again. */
+  /** Keeps the record during a delivery, so that it is not read again. */
   keep(id: string, record: QueueRecord): () => void {
     return this.#progress.keep(id, record);
   }
 
-  /** Writes what a next hop said of these recipients, with the messages that tell of it; true where nobody is left. */
+  /** Writes the verdicts on these recipients, together with the reports about them. True if no recipient is left. */
   async settle(
     taken: Loaded & { kind: 'message' },
     batch: readonly Recipient[],
@@ -126,12 +130,12 @@ export class MessageActions {
     return !changed || changed.record.recipients.length === 0;
   }
 
-  /** Nothing is delivered, returned or told of until it is released. */
+  /** A held message is not delivered, returned or reported until it is released. */
   hold(id: string): Promise<ActionOutcome> {
     return this.#touch(id, (record) => ({ record: { ...record, hold: true }, news: [] }));
   }
 
-  /** Also gives recipients a new chance that were set aside. */
+  /** Also gives recipients that were set aside a new attempt. */
   release(id: string): Promise<ActionOutcome> {
     return this.#touch(id, (record) => {
       const { hold: _, ...rest } = record;
@@ -143,7 +147,7 @@ export class MessageActions {
     });
   }
 
-  /** For good; nobody is told. */
+  /** Removes the message finally. Nobody gets a report. */
   remove(id: string): Promise<ActionOutcome> {
     return this.#touch(id, (record) => ({ record: { ...record, recipients: [] }, news: [] }));
   }
@@ -160,7 +164,8 @@ export class MessageActions {
     const { queue, spool, log, counters } = this.#options;
     const read = spool.read(id);
     if (read.kind !== 'message' || read.record.hold || queue.isDelivering(id)) return;
-    // Those whose next hop refuses our login wait for a person, and so does what was set aside before.
+    // Recipients whose next hop refuses our login wait for a person. So do recipients that an earlier version set
+    // aside.
     const ending = this.#late(id, read.record).filter(
       ({ failure, hadItsChance, recipient }) =>
         recipient.state === 'queued' && hadItsChance && failure.cause !== 'login',
@@ -199,7 +204,7 @@ export class MessageActions {
     });
   }
 
-  /** Each recipient with why it is late. */
+  /** The late recipients, each with the reason. */
   #late(id: string, record: QueueRecord) {
     return record.recipients.map((recipient) => {
       const prospect = this.#options.queue.prospectOf(id, record.from, recipient.address);
@@ -252,7 +257,7 @@ export class MessageActions {
   }
 }
 
-/** The last failure, which is final now. */
+/** The last failure, which is now final. */
 function expired(last: Failure): Verdict {
   const text = `Delivery time expired; last reason: ${describeFailure(last)}`;
   return { kind: 'failed', failure: { ...last, permanent: true, status: '5.4.7', text } };

@@ -1,7 +1,7 @@
 /**
- * The queue tools over a socket in the state folder: HTTP with JSON, for the `mailrelay queue` command. Whoever may
- * write to the state folder may use it, and nobody else: the socket has mode 0600 in a folder of 0700. Served by the
- * router that has the queue; between two routers there is none for a moment.
+ * The queue tools on a Unix socket in the state folder: HTTP with JSON, for the `mailrelay queue` command. Only a user
+ * who may write to the state folder can use it: the socket has mode 0600 in a folder with mode 0700. The router with
+ * the queue serves it. Between two routers there is no socket for a moment.
  */
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
@@ -10,13 +10,13 @@ import { pipeline } from 'node:stream/promises';
 import { QUEUE_ACTIONS, type QueueAction, type QueueTools } from './tools.ts';
 
 export interface ControlServer {
-  /** Takes no further question; what is being answered goes on. */
+  /** Accepts no more requests. Requests under way continue. */
   retire(): void;
-  /** Ends that too. */
+  /** Ends the requests under way too. */
   close(): void;
 }
 
-/** Rejects when the socket cannot be had. What an earlier process left is taken away: it does not serve any more. */
+/** Rejects if the socket cannot be opened. Removes the socket of an earlier process, which does not serve any more. */
 export async function serveControl(path: string, tools: QueueTools): Promise<ControlServer> {
   const server = createServer((request, response) => {
     answer(tools, request, response).catch((error: Error) => {
@@ -37,8 +37,8 @@ export async function serveControl(path: string, tools: QueueTools): Promise<Con
 }
 
 /**
- * GET /queue, GET /queue/ID, GET /queue/ID/message, POST /DEED with {"ids": [...]}. What is no such request is answered 400 or
- * 404, with the reason as {"error": ...}.
+ * GET /queue, GET /queue/ID, GET /queue/ID/message, POST /DEED with {"ids": [...]}. Any other request gets 400 or 404,
+ * with the reason as {"error": ...}.
  */
 async function answer(tools: QueueTools, request: IncomingMessage, response: ServerResponse): Promise<void> {
   const [, what = '', id, part] = (request.url ?? '').split('/');
@@ -68,7 +68,7 @@ async function idsOf(request: IncomingMessage): Promise<string[] | undefined> {
   return Array.isArray(ids) && ids.every((id) => typeof id === 'string') ? ids : undefined;
 }
 
-/** One line of JSON for each message, as they are read. */
+/** One line of JSON for each message, written while the queue is read. */
 async function list(tools: QueueTools, response: ServerResponse): Promise<void> {
   response.writeHead(200, { 'content-type': 'application/x-ndjson' });
   await pipeline(lines(tools), response);

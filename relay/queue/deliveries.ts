@@ -1,6 +1,7 @@
 /**
- * One delivery of a message to one of its destinations: loads it, gives it to the courier, writes what each recipient
- * was answered, and says when it is tried again. When a delivery begins is destinationqueues.ts.
+ * One delivery of a message to one of its destinations. It loads the message, gives it to the courier, writes the
+ * verdict of each recipient, and sets the time of the next attempt. destinationqueues.ts decides when a delivery
+ * begins.
  */
 import { describeFailure, type Failure, makeFailure } from '#crds/failure.ts';
 import type { AttemptResult, Courier, Verdict } from '../delivery/courier.ts';
@@ -30,7 +31,7 @@ export interface DeliveriesDeps {
   readonly counters: Counters;
   readonly actions: MessageActions;
   readonly isRunning: () => boolean;
-  /** What is read of it just now, or reads it. */
+  /** Returns the message that was read just now, or reads it. */
   readonly load: (id: string) => Loaded;
   readonly onLost: (id: string, read: Exclude<Loaded, { kind: 'message' }>) => void;
   readonly onGone: (id: string) => void;
@@ -48,7 +49,7 @@ export class Deliveries {
     try {
       await this.#load(queue, waiting);
     } catch (error) {
-      // A bug, or the disk failed to read: the entry is still in the spool, so it waits.
+      // A bug or a read error of the disk: the entry is still in the spool, so it waits.
       const { message } = error as Error;
       this.#deps.log('delivery_failed', { id: waiting.id, message });
       const failure = makeFailure({ cause: 'local', status: '4.3.0', text: message });
@@ -59,12 +60,12 @@ export class Deliveries {
   async #load(queue: DestinationQueue, waiting: Waiting): Promise<void> {
     const { actions, load, onLost } = this.#deps;
     const { id } = waiting;
-    // Whoever is changing it may take it away.
+    // The change under way may remove recipients, so the delivery waits for it.
     const changing = actions.changing(id);
     if (changing) await changing;
     const taken = load(id);
     if (taken.kind !== 'message') return onLost(id, taken);
-    // Held by a person in the meantime.
+    // A person has held the message meanwhile.
     if (taken.record.hold) return;
     const letGo = actions.keep(id, taken.record);
     try {
@@ -78,7 +79,7 @@ export class Deliveries {
     const { record } = taken;
     const mine = record.recipients.filter((one) => isQueued(one) && this.#isFor(queue, record, one));
     const { batch, more } = chooseBatch(mine, waiting.round);
-    // Returned or removed by a person in the meantime, or all of them are put off.
+    // A person has returned or removed the message meanwhile, or all its recipients are deferred.
     if (batch.length === 0) return this.#endRound(queue, waiting, waiting.round, record);
     const packed = await packParcel(taken, batch, this.#deps.signer);
     if (packed.kind === 'failed' && !packed.failure.permanent)
@@ -102,7 +103,7 @@ export class Deliveries {
     return this.#deps.courier.route(from, address).key === queue.destination.key;
   }
 
-  /** Everything for this destination waits. */
+  /** All messages for this destination wait. */
   async #unreachable(
     queue: DestinationQueue,
     waiting: Waiting,
@@ -114,7 +115,7 @@ export class Deliveries {
   ): Promise<void> {
     const { clock, wall, random, log, counters, actions } = this.#deps;
     const { taken, batch, outcome } = attempt;
-    // A drain ends attempts that had not begun to send: no fault of the destination, and nothing to tell.
+    // A drain ends attempts before DATA. This is no failure of the destination, so it is not logged.
     if (!this.#deps.isRunning()) return;
     const { hadSession, failure } = outcome;
     const now = clock();
@@ -144,7 +145,7 @@ export class Deliveries {
     await actions.settle(taken, batch, { verdicts, tellsSender: false, hop: '' });
   }
 
-  /** Reports and writes each verdict. */
+  /** Logs and writes each verdict. */
   async #settle(
     queue: DestinationQueue,
     taken: LoadedMessage,
@@ -190,7 +191,7 @@ function refusedByUs(batch: readonly Recipient[], failure: Failure): Answered {
   return { kind: 'answered', hop, verdicts, tls: null, tellsSender: false, passedOver: [] };
 }
 
-/** What the round has shown so far; undefined where nothing waits. */
+/** The state of the round after this batch. Undefined if no recipient waits. */
 function afterBatch(
   round: Round | undefined,
   batch: readonly Recipient[],

@@ -1,7 +1,7 @@
 /**
- * One destination: the deliveries that wait for it, how many are under way, and whether it can be reached. A
- * destination that failed is probed by one delivery at a growing pace; what waits for it waits, and nothing else does.
- * No clock of its own.
+ * The queue of one destination: the waiting deliveries, the number under way, and whether the destination can be
+ * reached. After a failure one delivery at a time probes the destination, with growing pauses. Only messages for this
+ * destination wait. This file has no clock of its own.
  */
 
 import type { Failure } from '#crds/failure.ts';
@@ -12,23 +12,23 @@ import type { Share, Standing } from './slots.ts';
 import { type Waiting, WaitingMessages } from './waiting.ts';
 import type { Sleeper } from './wakeups.ts';
 
-/** Deliveries at a time to a destination that has not answered yet: one that hangs must not keep many. */
+/** Deliveries at a time to a destination without an answer so far. If it hangs, it blocks only a few slots. */
 const UNPROVEN = 5;
 
 export interface DestinationTerms {
-  /** Deliveries, and so connections, at a time. */
+  /** Deliveries at a time. Each one has a connection. */
   readonly concurrent: number;
-  /** undefined: as many in a minute as it takes. */
+  /** undefined: no limit per minute. */
   readonly paces: Paces | undefined;
 }
 
-/** What came of a session that took nothing. */
+/** The result of an attempt in which no message was taken. */
 export interface Unreached {
   readonly failure: Failure;
-  /** The session was there, and ended: maybe because of the message. */
+  /** There was a session and it ended, perhaps because of the message. */
   readonly hadSession: boolean;
   readonly pauseMs: (failures: number) => number;
-  /** When the message itself may go again. */
+  /** The time of the message's own next attempt. */
   readonly due: number | undefined;
   readonly now: number;
 }
@@ -40,16 +40,16 @@ export class DestinationQueue implements Sleeper {
   readonly #terms: DestinationTerms;
   #configured: WaitingMessages | undefined;
   #other: WaitingMessages | undefined;
-  /** With the time at which each began. */
+  /** Deliveries under way, with the time when each began. */
   #active: Map<string, number> | undefined;
-  /** Which share was served last: they take turns. */
+  /** The share that was served last. The shares take turns. */
   #served: Share = 'other';
   #failures = 0;
   #answers = 0;
-  /** For how long what waits here has been tried in vain, as an earlier process found. */
+  /** How long an earlier process has tried the waiting messages without success. */
   #awayMs = 0;
   #pausedUntil = 0;
-  /** When the last session began that found nobody there. */
+  /** When the last session began that could not reach the destination. */
   #failedAt = -1;
   #failure: Failure | undefined;
   #failingSince: number | undefined;
@@ -60,7 +60,7 @@ export class DestinationQueue implements Sleeper {
     this.#answers = answers;
   }
 
-  /** Why something here was put off last, while something waits. */
+  /** Why a waiting message was last deferred. Undefined if none waits. */
   get failure(): Failure | undefined {
     return this.isIdle ? undefined : this.#failure;
   }
@@ -83,7 +83,7 @@ export class DestinationQueue implements Sleeper {
     return this.#failures > 0 ? 0 : this.#answers;
   }
 
-  /** Nothing waits and nothing is under way. */
+  /** True if nothing waits and nothing is under way. */
   get isIdle(): boolean {
     return (this.#configured?.size ?? 0) + (this.#other?.size ?? 0) + this.#underWay === 0;
   }
@@ -97,7 +97,7 @@ export class DestinationQueue implements Sleeper {
     if (!other?.has(waiting.id)) this.#lineFor(waiting.share).add(waiting);
   }
 
-  /** What was put off by an earlier process, after it had tried for so long. */
+  /** Takes over the time for which an earlier process has tried without success. */
   learnAway(ms: number): void {
     this.#awayMs = Math.max(this.#awayMs, ms);
   }
@@ -118,13 +118,13 @@ export class DestinationQueue implements Sleeper {
     if (this.#active?.size === 0) this.#active = undefined;
   }
 
-  /** True where only the want of a slot of this share keeps a delivery back. */
+  /** True if only a missing slot of this share stops the next delivery. */
   wantsSlot(share: Share, now: number): boolean {
     const due = this.#mayBegin(now) ? this.#lines[share]?.nextDue(now) : undefined;
     return due !== undefined && due <= now;
   }
 
-  /** When to look again: undefined while deliveries are under way or nothing waits. */
+  /** When to check again. Undefined while deliveries are under way or nothing waits. */
   nextLook(now: number): number | undefined {
     if (this.#underWay >= this.#allowed) return undefined;
     const dues = BY_TURN.flatMap((share) => this.#lines[share]?.nextDue(now) ?? []);
@@ -132,19 +132,19 @@ export class DestinationQueue implements Sleeper {
     return Math.max(Math.min(...dues), this.#pausedUntil, this.#paceAllowsAt(now));
   }
 
-  /** When this message is tried next; undefined where it does not wait here. */
+  /** The time of this message's next attempt. Undefined if it does not wait here. */
   dueOf(id: string, now: number): number | undefined {
     const due = this.#get(id)?.due;
     return due === undefined ? undefined : Math.max(due, this.#pausedUntil, now);
   }
 
-  /** Why this message waits: that of the destination where nobody can be had, else its own. */
+  /** Why this message waits: the failure of an unreachable destination, else its own failure. */
   failureFor(id: string): Failure | undefined {
     const own = this.#failures > 0 ? undefined : this.#get(id)?.failure;
     return own ?? this.#failure;
   }
 
-  /** It was tried itself, or a session failed that began when it was due: it may be given up. */
+  /** True if this message was tried, or if a session failed that began when it was due. Only then may it expire. */
   hadItsChance(id: string): boolean {
     const waiting = this.#get(id);
     if (!waiting) return false;
@@ -170,28 +170,28 @@ export class DestinationQueue implements Sleeper {
   }
 
   /**
-   * The destination took nothing: everything for it waits. A delivery that got no session did nothing wrong and goes
-   * first when the pause is over; one that had a session may itself be why it ended, and waits until `due`. Deliveries
-   * that had begun before the pause tell nothing new.
+   * The destination took no message, so all its messages wait. A delivery without a session goes first after the pause,
+   * because its message is not the reason. A delivery with a session waits until `due`, because its message may be the
+   * reason. Deliveries that began before the pause give no new information.
    */
   unreachable(waiting: Waiting, { failure, hadSession, pauseMs, due = 0, now }: Unreached): void {
     if (now >= this.#pausedUntil) {
       this.#failures = Math.max(this.#failures, failuresWithin(this.#awayMs)) + 1;
       this.#pausedUntil = now + pauseMs(this.#failures);
     }
-    // The first session that ends may end because of its message; a second one tells of the destination.
+    // The first broken session may be due to its message. A second one shows a fault of the destination.
     if (!hadSession || this.#failures > 1)
       this.#failedAt = Math.max(this.#failedAt, this.#active?.get(waiting.id) ?? -1);
     this.putOff(waiting, Math.max(this.#pausedUntil, due), failure);
   }
 
-  /** The delivery itself is tried again at `due`. */
+  /** Sets the delivery's next attempt to `due`. */
   putOff({ id, share }: Waiting, due: number, failure: Failure): void {
     this.#failure = failure;
     this.#lineFor(share).add({ id, share, due, failure });
   }
 
-  /** It is wanted now: those that `wanted` names are due, and a pause ends. True where any of them waits here. */
+  /** Makes the deliveries that `wanted` selects due now, and ends a pause. True if any of them waits here. */
   hurry(wanted: (id: string, failure?: Failure) => boolean): boolean {
     const any = BY_TURN.filter((share) => this.#lines[share]?.hurry(wanted)).length > 0;
     if (any) this.#pausedUntil = 0;

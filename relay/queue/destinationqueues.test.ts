@@ -7,7 +7,10 @@ import { DestinationQueues } from './destinationqueues.ts';
 const TURNS = 2_000;
 const forever = () => new Promise<never>(() => undefined);
 
-/** Deliveries whose id begins with "hang" hear nothing; one of "slow" is answered, and goes on; "busy" takes a while. */
+/**
+ * Deliveries whose id begins with "hang" get no answer. Those of "slow" are answered but continue. Those of "busy" take
+ * some time.
+ */
 function rig() {
   const delivered: string[] = [];
   const queues = new DestinationQueues({

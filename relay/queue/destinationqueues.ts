@@ -1,7 +1,7 @@
 /**
- * All destinations that something waits for (destinationqueue.ts): begins what may begin, within the bounds over all, and wakes up
- * for what is due later. A destination that nothing waits for is forgotten, so that many domains cost nothing; that it
- * answers stays known for a while.
+ * All destinations with waiting messages (destinationqueue.ts). It begins deliveries within the limits over all
+ * destinations, and wakes up for those that become due later. A destination without waiting messages is dropped, so
+ * many domains cost nothing. That it answered is remembered for a while.
  */
 
 import { describeFailure, type Failure } from '#crds/failure.ts';
@@ -12,7 +12,7 @@ import { type Share, Slots, type Standing } from './slots.ts';
 import type { Waiting } from './waiting.ts';
 import { Wakeups } from './wakeups.ts';
 
-/** Destinations that answered last and have nothing to do. */
+/** Idle destinations that answered last. */
 const REMEMBERED = 1_000;
 
 export interface DestinationQueuesDeps {
@@ -22,7 +22,7 @@ export interface DestinationQueuesDeps {
   readonly deliver: (queue: DestinationQueue, waiting: Waiting) => Promise<void>;
 }
 
-/** In the order in which they are asked when a slot is free. */
+/** The order in which the kinds are asked when a slot is free. */
 const SLOTS: readonly { readonly share: Share; readonly standing: Standing }[] = (
   ['configured', 'other'] as const
 ).flatMap((share) => (['first', 'further', 'proven'] as const).map((standing) => ({ share, standing })));
@@ -32,11 +32,11 @@ export class DestinationQueues {
   readonly #queues = new Map<string, DestinationQueue>();
   readonly #slots = new Slots();
   readonly #wakeups: Wakeups<DestinationQueue>;
-  /** Those that could begin a delivery but for a slot, by the slot, in the order in which they are asked again. */
+  /** Destinations that wait only for a slot, by kind of slot. They are asked again in this order. */
   readonly #blocked = SLOTS.map((slot) => ({ ...slot, queues: new Set<DestinationQueue>() }));
-  /** How often those answered that are idle now, the longest ago first. */
+  /** The number of answers of idle destinations, oldest first. */
   readonly #answers = new Map<string, number>();
-  /** Deliveries under way, by message: each of its destinations has one. */
+  /** Deliveries under way by message. A message has one for each of its destinations. */
   readonly #delivering = new Map<string, number>();
   #stopped = false;
 
@@ -45,12 +45,12 @@ export class DestinationQueues {
     this.#wakeups = new Wakeups(deps.clock, (queue) => this.pump(queue));
   }
 
-  /** Deliveries under way. */
+  /** The number of deliveries under way. */
   get inFlight(): number {
     return this.#slots.inUse;
   }
 
-  /** Destinations that wait for nothing but a slot. */
+  /** The number of destinations that wait only for a slot. */
   get blocked(): number {
     return new Set(this.#blocked.flatMap(({ queues }) => [...queues])).size;
   }
@@ -73,7 +73,7 @@ export class DestinationQueues {
     return this.#delivering.has(id);
   }
 
-  /** Why destinations put things off. */
+  /** The latest failure of each destination with deferred messages. */
   failures(): { readonly destination: string; readonly failure: Failure }[] {
     return [...this.#queues.values()].flatMap(({ destination, failure }) =>
       failure ? [{ failure, destination: destination.name }] : [],
@@ -98,19 +98,19 @@ export class DestinationQueues {
     return found.toSorted((a, b) => Number(b.configured) - Number(a.configured)).slice(0, most);
   }
 
-  /** Tries what `wanted` names now, whatever pause its destination has. */
+  /** Tries the messages that `wanted` selects now, even during a pause of their destination. */
   hurry(wanted: (id: string, destination: Destination, failure?: Failure) => boolean): void {
     for (const queue of [...this.#queues.values()])
       if (queue.hurry((id, failure) => wanted(id, queue.destination, failure))) this.pump(queue);
   }
 
-  /** Begins nothing more. */
+  /** Begins no more deliveries. */
   stop(): void {
     this.#stopped = true;
     this.#wakeups.stop();
   }
 
-  /** Begins what may begin now, and wakes up for what is due later. */
+  /** Begins the deliveries that may begin now, and wakes up for those that become due later. */
   pump(queue: DestinationQueue): void {
     if (this.#stopped) return;
     const now = this.#deps.clock();
@@ -135,7 +135,7 @@ export class DestinationQueues {
       const others = (this.#delivering.get(id) ?? 1) - 1;
       if (others > 0) this.#delivering.set(id, others);
       else this.#delivering.delete(id);
-      // Its own next one last, so that all have their turn.
+      // This destination's own next delivery comes last, so all destinations have their turn.
       this.#pumpBlocked();
       this.pump(queue);
     });
@@ -143,7 +143,7 @@ export class DestinationQueues {
 
   #pumpBlocked(): void {
     for (const { share, standing, queues } of this.#blocked) {
-      // Not over a copy: there may be very many, and mostly the first takes what room there is.
+      // The set is not copied: it may be very large, and usually the first destination takes the free slot.
       for (const blocked of queues) {
         if (!this.#slots.hasRoom(share, standing)) break;
         this.pump(blocked);
@@ -155,7 +155,7 @@ export class DestinationQueues {
     for (const { queues } of this.#blocked) queues.delete(queue);
   }
 
-  /** For a slot, or for the time at which something is due. */
+  /** Waits for a slot, or for the time when a delivery is due. */
   #waitFor(queue: DestinationQueue, now: number): void {
     const { standing } = queue;
     const wanted = this.#blocked.filter(

@@ -1,14 +1,15 @@
 /**
- * Queue ids, the oldest first, each with a number. Packed into blocks outside the heap, at 24 bytes a row: a queue of a
- * million messages costs little memory and the garbage collector nothing, and one that comes or goes moves few others.
- * Takes ids as newQueueId makes them, of 16 ASCII characters; another one throws a RangeError.
+ * A sorted table of queue ids, oldest first, each with a number. The rows are packed into blocks outside the heap, with
+ * 24 bytes for each row. So a queue of a million messages costs little memory and no garbage collection, and an
+ * insertion or removal moves few rows. Accepts only ids of newQueueId, with 16 ASCII characters. Any other id throws a
+ * RangeError.
  */
 const ID_BYTES = 16;
 const ROWS_AT_FIRST = 8;
 const ROWS_AT_MOST = 512;
 
 export class IdTable {
-  /** None is empty. */
+  /** No block is empty. */
   readonly #blocks: Block[] = [];
   #size = 0;
 
@@ -33,7 +34,7 @@ export class IdTable {
     this.#size += 1;
   }
 
-  /** Takes it out, and gives its number. */
+  /** Removes the id and returns its number. */
   take(id: string): number | undefined {
     const index = this.#indexOf(id);
     const block = this.#blocks[index];
@@ -44,13 +45,13 @@ export class IdTable {
     return value;
   }
 
-  /** The oldest behind `after`. */
+  /** The oldest id after `after`. */
   next(after = ''): string | undefined {
     const index = this.#indexOf(after);
     return this.#blocks[index]?.next(after) ?? this.#blocks[index + 1]?.next(after);
   }
 
-  /** Those behind `after`. What comes and goes meanwhile is no matter. */
+  /** The ids after `after`. The table may change during the iteration. */
   *ids(after = ''): Generator<string> {
     for (let id = this.next(after); id !== undefined; id = this.next(id)) yield id;
   }
@@ -58,15 +59,15 @@ export class IdTable {
   #makeRoom(id: string, index: number): void {
     const block = this.#blocks[index];
     if (block?.hasRoom) return;
-    // Mostly it is the newest of all: then those before it stay together.
+    // Usually the new id is the newest of all. Then the older rows stay together.
     const next = !block || block.endsBefore(id) ? new Block() : block.split();
     this.#blocks.splice(index + 1, 0, next);
   }
 
-  /** Of the last block that does not start after it, or the first. */
+  /** The index of the last block that does not start after the id, or of the first block. */
   #indexOf(id: string): number {
     let [low, high] = [0, this.#blocks.length - 1];
-    // What is new is in the last one.
+    // A new id belongs into the last block.
     if (this.#blocks[high]?.startsAfter(id) === false) return high;
     while (low < high) {
       const middle = (low + high + 1) >> 1;
@@ -90,7 +91,7 @@ class Block {
     return this.#rows < ROWS_AT_MOST;
   }
 
-  /** Never where it is empty. */
+  /** Only for a block with rows. */
   startsAfter(id: string): boolean {
     return this.#compare(id, 0) < 0;
   }
@@ -104,7 +105,7 @@ class Block {
     return this.#isAt(id, row) ? this.#values[row] : undefined;
   }
 
-  /** False where it is not here. */
+  /** False if the id is not in the block. */
   replace(id: string, value: number): boolean {
     const row = this.#rowOf(id);
     const isHere = this.#isAt(id, row);
@@ -112,7 +113,7 @@ class Block {
     return isHere;
   }
 
-  /** One that is not here, where there is room. */
+  /** Inserts an id that is not in the block, while there is room. */
   insert(id: string, value: number): void {
     const row = this.#rowOf(id);
     if (this.#rows === this.#values.length) this.#resize(this.#rows * 2);
@@ -132,7 +133,7 @@ class Block {
     return value;
   }
 
-  /** Keeps the older half. */
+  /** Keeps the older half. Returns the newer half. */
   split(): Block {
     const younger = new Block();
     const kept = this.#rows >> 1;
@@ -151,7 +152,7 @@ class Block {
     return this.#ids.toString('latin1', next * ID_BYTES, (next + 1) * ID_BYTES);
   }
 
-  /** The first row that is not older, or the end. */
+  /** The first row that is not older than the id, or the end. */
   #rowOf(id: string): number {
     let [low, high] = [0, this.#rows];
     while (low < high) {
@@ -166,10 +167,10 @@ class Block {
     return row < this.#rows && this.#compare(id, row) === 0;
   }
 
-  /** Below zero where `id` is older than that of the row. */
+  /** Below zero if `id` is older than the id of the row. */
   #compare(id: string, row: number): number {
     for (let at = 0; at < ID_BYTES; at++) {
-      // A shorter one, as of a time, comes before all that it begins.
+      // A shorter id, for example the prefix of a time, sorts before all ids that begin with it.
       const difference = (id.charCodeAt(at) || 0) - (this.#ids[row * ID_BYTES + at] ?? 0);
       if (difference !== 0) return difference;
     }
@@ -181,7 +182,7 @@ class Block {
     this.#values.copyWithin(to, from, this.#rows);
   }
 
-  /** The few that stay behind of a long queue, here and there, do not keep what it took. */
+  /** A block with few rows gets a small buffer. Otherwise the rest of a long queue would keep all its memory. */
   #shrink(): void {
     const rows = this.#values.length / 2;
     if (rows >= ROWS_AT_FIRST && this.#rows * 2 < rows) this.#resize(rows);

@@ -150,7 +150,7 @@ test('a dead destination holds up nobody else, is probed by one delivery, and sa
   await eventually(() => probes > 0);
   for (let index = 0; index < 30; index++) manager.add(await enter(`a${index}@x.example`));
   await eventually(() => spool.depth === 30);
-  // Twenty were under way before the first failed; nothing more begins within its pause.
+  // Twenty deliveries were under way before the first failure. No other one begins during the pause.
   assert.ok(probes <= 20, `${probes}`);
   assert.deepEqual(manager.figures.deferrals, [
     { destination: 'dead:3', cause: 'connect', message: '4.4.1 nobody there' },

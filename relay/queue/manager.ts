@@ -1,7 +1,7 @@
 /**
- * Drives the queue: each message's recipients wait at their destinations (destinationqueues.ts), a bounded number of
- * deliveries is under way (deliveries.ts), and what is in the spool is known (spoolscan.ts). Delivers at least once. What
- * becomes of a message otherwise (returned, held, removed) is actions.ts.
+ * The queue manager. The recipients of each message wait at their destinations (destinationqueues.ts), and a limited
+ * number of deliveries is under way (deliveries.ts). spoolscan.ts finds all messages in the spool. A message is
+ * delivered at least once. actions.ts returns, holds and removes messages.
  */
 import { describeFailure } from '#crds/failure.ts';
 import type { Policy } from '#crds/policyfile.ts';
@@ -31,9 +31,9 @@ export interface QueueManagerDeps {
   readonly courier: Courier;
   readonly signer: Signer;
   readonly log: Log;
-  /** For all that waits. */
+  /** The clock for all waits (monotonic). */
   readonly clock: () => number;
-  /** For ages, and for people. */
+  /** The clock for the age of messages and for people. */
   readonly wall: () => number;
   readonly random: () => number;
 }
@@ -78,19 +78,19 @@ export class QueueManager {
     });
   }
 
-  /** Takes up everything in the spool and begins to deliver. */
+  /** Loads everything in the spool and begins to deliver. */
   async start(): Promise<void> {
     this.#running = true;
     this.actions.start();
     await this.#scan.start();
   }
 
-  /** Somebody may have left in the spool what nobody told of. */
+  /** Looks for messages in the spool that no process has reported. */
   look(): Promise<void> {
     return this.#scan.look();
   }
 
-  /** A message that is durable in the spool. One that cannot be read now is found when the spool is looked through. */
+  /** Adds a message that is durable in the spool. If it cannot be read now, a later scan of the spool finds it. */
   add(id: string): void {
     if (!this.#running || this.#index.has(id)) return;
     const now = this.#deps.clock();
@@ -112,14 +112,14 @@ export class QueueManager {
     this.#fresh.forget(id);
   }
 
-  /** Its recipients or its hold changed by other hands: takes it up anew. */
+  /** Something else changed its recipients or its hold, so it is loaded again. */
   renew(id: string): void {
     const read = this.#deps.spool.read(id);
     if (read.kind === 'message') this.#enqueue(id, read.record);
     else this.#lost(id, read);
   }
 
-  /** Those behind `after`, the oldest first, whatever comes and goes meanwhile. */
+  /** The ids after `after`, oldest first. The queue may change during the iteration. */
   ids(after?: string): IteratorObject<string> {
     return this.#index.ids(after);
   }
@@ -142,19 +142,19 @@ export class QueueManager {
     };
   }
 
-  /** Tries what `wanted` names now, whatever pause its destination has. */
+  /** Tries the messages that `wanted` selects now, even during a pause of their destination. */
   hurry(wanted: (id: string) => boolean): void {
     this.#queues.hurry(wanted);
   }
 
-  /** What waits for a login or a trust bundle of these destinations may go now, and what waits for a key to sign with. */
+  /** Tries messages again that waited for a login or a trust bundle of these destinations, or for a signing key. */
   materialsChanged(isConcerned: (destination: Destination) => boolean, areKeysNew: boolean): void {
     this.#queues.hurry(
       (_, destination, failure) => isConcerned(destination) || (areKeysNew && failure?.cause === 'local'),
     );
   }
 
-  /** Begins nothing more; resolves when what is under way has ended, or at the deadline. */
+  /** Begins no more deliveries. Resolves when those under way have ended, or at the deadline. */
   async drain(deadlineMs: number): Promise<void> {
     this.#running = false;
     this.#scan.stop();
@@ -193,14 +193,17 @@ export class QueueManager {
     const held = record.hold === true || record.recipients.some(({ state }) => state === 'held');
     this.#index.put(id, { held, bytes: record.bytes });
     if (record.hold) return;
-    // What waits for it in other queues is dropped when its turn comes.
+    // Its entries in other queues are dropped when their turn comes.
     for (const [queue, triedAt] of this.#queuesFor(record)) {
       if (!queue.isDelivering(id)) this.#wait(queue, id, record, triedAt);
       this.#queues.pump(queue);
     }
   }
 
-  /** The time at which its recipients there were tried last; undefined where any of them was not. */
+  /**
+   * The destinations of the message, each with the time of the last attempt of its recipients. Undefined if any of them
+   * was not tried.
+   */
   #queuesFor({ from, recipients }: QueueRecord): Map<DestinationQueue, number | undefined> {
     const queues = new Map<DestinationQueue, number | undefined>();
     for (const { address, triedAt } of recipients.filter(isQueued)) {
@@ -214,7 +217,7 @@ export class QueueManager {
     return queues;
   }
 
-  /** Due now, or where it was tried before when its age says so. */
+  /** Lets the message wait: due now, or after an earlier attempt when its age says so. */
   #wait(queue: DestinationQueue, id: string, { from, receivedAt }: QueueRecord, triedAt?: number): void {
     const { clock, wall, random } = this.#deps;
     const share: Share = queue.destination.kind === 'hops' && from !== '' ? 'configured' : 'other';
@@ -222,13 +225,13 @@ export class QueueManager {
     if (triedAt !== undefined) {
       const triedMs = Math.max(0, triedAt - receivedAt);
       queue.learnAway(triedMs);
-      // Whatever became of the wall clock since.
+      // Limited, because the wall clock may have changed since.
       leftMs = Math.max(0, messageRetryMs(triedMs, random()) - Math.max(0, wall() - triedAt));
     }
     queue.add({ id, share, due: clock() + leftMs });
   }
 
-  /** An entry that is gone, or cannot be read and is set aside for a person. */
+  /** An entry that is gone, or that is set aside for a person because it cannot be read. */
   #lost(id: string, read: { kind: 'gone' } | { kind: 'damaged'; message: string }): void {
     const { log, spool } = this.#deps;
     this.#index.forget(id);

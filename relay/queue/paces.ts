@@ -1,19 +1,20 @@
 /**
- * When deliveries to each destination began in the last minute, so that it gets no more in any minute than it may. Kept
- * apart from the queues, which come and go with what waits. Bounded by what begins in a minute. No clock of its own.
+ * When the deliveries to each destination began in the last minute, so that no minute has more than its limit. Separate
+ * from the queues, which exist only while messages wait. Bounded by the deliveries of one minute. This file has no
+ * clock of its own.
  */
 const MINUTE_MS = 60_000;
 
 export class Paces {
   readonly #perMinute: number;
-  /** By the key of the destination, the one that was used longest ago first; of each the oldest first. */
+  /** By destination key, the key that was used least recently first. The times of each key are sorted, oldest first. */
   readonly #begun = new Map<string, number[]>();
 
   constructor(perMinute: number) {
     this.#perMinute = perMinute;
   }
 
-  /** `now`, or when the next delivery may begin. */
+  /** `now`, or the time when the next delivery may begin. */
   allowsAt(key: string, now: number): number {
     const begun = this.#begun.get(key)?.filter((at) => at > now - MINUTE_MS) ?? [];
     const oldest = begun.at(-this.#perMinute);

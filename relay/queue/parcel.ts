@@ -1,6 +1,6 @@
 /**
- * From a queued message to what a next hop is given: which recipients go together, what their sender wants to be told,
- * and the signatures in front. A message whose key cannot be used waits. The signer is an argument.
+ * Makes the parcel for a next hop from a queued message: the recipients of one transaction, the DSN wishes of the
+ * sender, and the signatures before the message. A message whose key cannot be used waits. The signer is an argument.
  */
 
 import type { Failure } from '#crds/failure.ts';
@@ -11,14 +11,17 @@ import type { Recipient } from '../spool/record.ts';
 import type { Loaded } from '../spool/spool.ts';
 import type { Round } from './waiting.ts';
 
-/** Next hops commonly take a hundred recipients at once (RFC 5321 section 4.5.3.1.8). */
+/** Next hops usually accept a hundred recipients in a transaction (RFC 5321 section 4.5.3.1.8). */
 const RECIPIENTS_AT_ONCE = 100;
 
 type LoadedMessage = Loaded & { kind: 'message' };
 
 export type Packed = { kind: 'parcel'; parcel: Parcel } | { kind: 'failed'; failure: Failure };
 
-/** Those that go next: as many as may share a transaction, and then those that go alone, one by one. */
+/**
+ * Chooses the next recipients: as many as may share a transaction, and after those, one by one, the recipients that go
+ * alone.
+ */
 export function chooseBatch(
   recipients: readonly Recipient[],
   round: Round | undefined,

@@ -1,8 +1,8 @@
 /**
- * Writes what became of a message, one change at a time. A change that cannot be written is tried again and again, and
- * its delivery counts as under way meanwhile: forgetting it would deliver the message a second time. The record of a
- * message that is being delivered is kept as it was read and written last, so that it is read once: only this process
- * changes it, and all of its changes go through here.
+ * Writes the results for a message, one change at a time. A failed write is repeated, and meanwhile its delivery counts
+ * as under way, because forgetting the result would deliver the message again. While a message is being delivered, its
+ * record is kept in memory and not read again. This is safe, because only this process changes the record, and only
+ * through this file.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '../observe/log.ts';
@@ -12,9 +12,9 @@ import type { NewMessage, Spool } from '../spool/spool.ts';
 const AGAIN_MS = 1_000;
 
 export interface Changed {
-  /** The same object where nothing changes; without recipients the message goes. */
+  /** The same object if nothing changes. A record without recipients removes the message. */
   readonly record: QueueRecord;
-  /** Enter the queue together with the change. */
+  /** New messages that enter the queue together with the change. */
   readonly news: readonly NewMessage[];
 }
 
@@ -37,17 +37,17 @@ export class Progress {
     this.#log = log;
   }
 
-  /** Nothing is tried again from now on. */
+  /** Repeats no write from now on. */
   close(): void {
     this.#isClosed = true;
   }
 
-  /** Resolves when nothing is being written of it any more; undefined where nothing is. */
+  /** Resolves when no change of this message is being written. Undefined if none is. */
   pending(id: string): Promise<unknown> | undefined {
     return this.#writes.get(id);
   }
 
-  /** Keeps a record that was read just now, until what it gives is called. */
+  /** Keeps a record that was just read, until the returned function is called. */
   keep(id: string, record: QueueRecord): () => void {
     const kept = this.#kept.get(id) ?? { record, users: 0 };
     kept.users += 1;
@@ -58,7 +58,7 @@ export class Progress {
     };
   }
 
-  /** Resolves with what was written; undefined where the message is gone. */
+  /** Resolves with the written change. Undefined if the message is gone. */
   async write(id: string, change: Change): Promise<Changed | undefined> {
     const before = this.#writes.get(id);
     const write = (before ?? Promise.resolve()).then(() => this.#untilWritten(id, change));
@@ -75,7 +75,7 @@ export class Progress {
       try {
         return await this.#write(id, change);
       } catch (error) {
-        // It may have been written all the same: only the store knows.
+        // The failed write may be in the store. Only the store knows.
         this.#kept.delete(id);
         if (tries === 1) this.#log('progress_not_written', { id, message: (error as Error).message });
         if (this.#isClosed) return undefined;

@@ -1,4 +1,4 @@
-/** What a queue promises, over a real spool, with a courier that each test answers for. */
+/** The promises of a queue, with a real spool and a courier whose answers come from each test. */
 import assert from 'node:assert/strict';
 import { StatementSync } from 'node:sqlite';
 import { afterEach, beforeEach, test } from 'node:test';
@@ -230,7 +230,7 @@ test('a destination gets no more in any minute than it may, whatever comes and g
     policyOf({}, { limits }),
   );
   await manager.start();
-  // Across the turn of a minute, one by one, the queue empty in between.
+  // Messages arrive one by one across the end of a minute, and the queue is empty in between.
   rig.now = Math.ceil(rig.now / 60_000) * 60_000 - 3_000;
   for (let index = 0; index < 12; index++) {
     manager.add(await rig.enter('', ['a@hop.example']));

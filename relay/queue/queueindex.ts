@@ -1,12 +1,12 @@
 /**
- * Every message that is queued, the oldest first, with what is asked of all together: how many, how large, how many wait
- * for a person. Holds no texts, so that a long queue costs little memory.
+ * The index of all queued messages, oldest first, with the totals: number, bytes, and how many wait for a person. It
+ * contains no texts, so a long queue needs little memory.
  */
 import { timeOfQueueId } from '../spool/record.ts';
 import { IdTable } from './idtable.ts';
 
 export class QueueIndex {
-  /** Bytes of each. */
+  /** The number is the size in bytes. */
   readonly #messages = new IdTable();
   readonly #held = new Set<string>();
   #bytes = 0;
@@ -23,7 +23,7 @@ export class QueueIndex {
     return this.#held.size;
   }
 
-  /** Milliseconds since the epoch at which the oldest was received; null when there is none. */
+  /** When the oldest message was received, in milliseconds since the epoch. null if there is none. */
   get oldest(): number | null {
     const oldest = this.#messages.next();
     return oldest === undefined ? null : timeOfQueueId(oldest);
@@ -33,12 +33,12 @@ export class QueueIndex {
     return this.#messages.has(id);
   }
 
-  /** Those behind `after`, the oldest first, whatever comes and goes meanwhile. */
+  /** The ids after `after`, oldest first. The index may change during the iteration. */
   ids(after?: string): IteratorObject<string> {
     return this.#messages.ids(after);
   }
 
-  /** Adds it, or replaces what is known of it. */
+  /** Adds the message, or replaces its entry. */
   put(id: string, { held, bytes }: { held: boolean; bytes: number }): void {
     this.forget(id);
     this.#messages.set(id, bytes);

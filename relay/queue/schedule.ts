@@ -1,12 +1,15 @@
 /**
- * When to try again. A message that was put off waits longer the older it is, up to half an hour: the pace is that of
- * its age, so that it outlives a restart. A destination that cannot be reached is probed from one second on, at most
- * half a minute apart for the first five minutes and a quarter of an hour apart in the end, so that mail leaves soon
- * after it is back. Jitter spreads retries by a fifth either way. Pure: randomness comes in. When it ends is sweep.ts.
+ * The retry schedule. The pause of a deferred message grows with its age, up to half an hour. It depends only on the
+ * age, so it survives a restart. An unreachable destination is probed after one second at first, at least every half
+ * minute for the first five minutes, and every quarter of an hour in the end. So mail leaves soon after the destination
+ * is back. Jitter changes each pause by up to a fifth. Pure: the randomness is an argument. sweep.ts ends the retries.
  */
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
-/** Pauses of a message that is put off each time: after 0, 1, 3, 8, 18, 38 minutes, give or take a fifth. */
+/**
+ * The pauses of a message that is deferred each time. The attempts are 0, 1, 3, 8, 18 and 38 minutes after arrival,
+ * plus or minus a fifth.
+ */
 const MESSAGE_STEPS = [
   { toAge: 0.5 * MINUTE, pause: 1 * MINUTE },
   { toAge: 2 * MINUTE, pause: 2 * MINUTE },
@@ -22,23 +25,23 @@ const PROBE_STEPS = [
   ...[1, 2, 4, 8, 15].map((minutes) => minutes * MINUTE),
 ];
 
-/** Milliseconds until a message is tried again that was put off at this age; `random` in [0, 1). */
+/** Milliseconds until the next attempt of a message that was deferred at this age. `random` is in [0, 1). */
 export function messageRetryMs(ageMs: number, random: number): number {
   const pause = MESSAGE_STEPS.find(({ toAge }) => ageMs < toAge)?.pause ?? MESSAGE_AT_MOST;
   return jittered(pause, random);
 }
 
-/** Milliseconds until a destination is probed again after `failures` (from 1) in a row. */
+/** Milliseconds until the next probe of a destination after `failures` (from 1) in a row. */
 export function destinationRetryMs(failures: number, random: number): number {
   return jittered(stepOf(PROBE_STEPS, failures), random);
 }
 
-/** The same where it refused our login: many wrong logins in a row may lock an account. */
+/** The same for a refused login: many wrong logins in a row may lock an account. */
 export function loginRetryMs(failures: number, random: number): number {
   return jittered(stepOf(LOGIN_STEPS, failures), random);
 }
 
-/** How often a destination was probed in vain that has been away for so long. */
+/** How many failed probes a destination has had that was unreachable for this time. */
 export function failuresWithin(ms: number): number {
   let left = ms;
   const failures = PROBE_STEPS.findIndex((pause) => {

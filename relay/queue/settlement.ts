@@ -1,6 +1,6 @@
 /**
- * What verdicts mean for a queued message: which recipients are left, and of which their sender is told. A null sender
- * is told nothing, so that no bounce ever answers a bounce (RFC 5321 section 6.1). Pure.
+ * Applies verdicts to a queued message: which recipients are left, and which of them are reported to the sender. A null
+ * sender gets no report, so a bounce never answers a bounce (RFC 5321 section 6.1). Pure.
  */
 import type { Verdict } from '../delivery/courier.ts';
 import { type DsnRecipient, notifyWants, type ReportKind } from '../dsn/recipient.ts';
@@ -9,11 +9,11 @@ import type { QueueRecord, Recipient } from '../spool/record.ts';
 export interface Settlement {
   readonly left: readonly Recipient[];
   readonly dsnRecipients: readonly DsnRecipient[];
-  /** Recipients that are given up, and whose sender does not want to know or cannot be told. */
+  /** Recipients that are dropped without a report, because the sender does not want one or cannot get one. */
   readonly discarded: readonly Recipient[];
 }
 
-/** `verdicts` by address, of an attempt at the time `now`; recipients without one are left alone. */
+/** `verdicts` by address, from an attempt at the time `now`. Recipients without a verdict stay unchanged. */
 export function applyVerdicts(
   { from, recipients }: QueueRecord,
   verdicts: ReadonlyMap<string, Verdict>,
@@ -38,13 +38,13 @@ export function applyVerdicts(
 
 export interface Sorted {
   readonly verdicts: readonly Verdict[];
-  /** For each recipient: refused because of the others, it is tried in a transaction of its own. */
+  /** For each recipient: true if it was refused because of the others, and is tried in a transaction of its own. */
   readonly alone: readonly boolean[];
 }
 
 /**
- * A next hop that takes only so many recipients at once may say 552 to the others (RFC 5321 section 4.5.3.1.10), or
- * 5.5.3 (RFC 3463). By itself a recipient that is refused so is refused for good; so is one whose mailbox is full.
+ * A next hop with a limit on recipients may answer 552 to the others (RFC 5321 section 4.5.3.1.10), or 5.5.3 (RFC
+ * 3463). Alone in a transaction, such a refusal is final. A full mailbox is final too.
  */
 export function sortTooMany(verdicts: readonly Verdict[]): Sorted {
   const alone = verdicts.map((verdict, index) => {
@@ -60,7 +60,7 @@ function isTooMany(verdict: Verdict, isAfterAccepted: boolean): boolean {
   return status === '5.5.3' || (isAfterAccepted && reply?.code === 552 && status === '5.0.0');
 }
 
-/** Its RCPT was taken, whatever became of the message. */
+/** The hop accepted this RCPT, whatever the result of the message. */
 function isAccepted(verdict: Verdict): boolean {
   return verdict.kind === 'delivered' || !verdict.failure.command?.startsWith('RCPT');
 }

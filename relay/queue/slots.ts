@@ -1,27 +1,32 @@
 /**
- * How many deliveries may be under way over all destinations: bounds memory and descriptors. Any number of destinations
- * may hang, so those that answer always have room, and strangers choose where MX mail and reports go, so configured
- * hops always have some. Pure.
+ * Limits the deliveries under way over all destinations, which bounds memory and descriptors. Any number of
+ * destinations may hang, so some slots are only for destinations that answer. A stranger chooses the hosts of MX mail
+ * and reports, so some slots are only for configured hops. Pure.
  */
 
-/** `configured`: mail with a sender to a hop of the spec. `other`: where a stranger may choose the host, or sent it. */
+/**
+ * `configured`: mail with a sender to a hop of the spec. `other`: a stranger may have chosen the host or sent the mail.
+ */
 export type Share = 'configured' | 'other';
 
 /**
- * What a queue asks for: a delivery to a destination that answers; the first of one that has not answered yet, or no
- * longer; or a further one of these.
+ * The kind of a requested delivery. `proven`: the destination answers. `first`: the first delivery to a destination
+ * without an answer. `further`: another one to such a destination.
  */
 export type Standing = 'proven' | 'first' | 'further';
 
 const ALL = 400;
-/** The rest is for configured hops. */
+/** The remaining slots are for configured hops. */
 const OTHER = 300;
-/** Of its share, how many may be to destinations that do not answer (yet) when another one begins. */
+/** The limit of this share for destinations without an answer when another one begins. */
 const UNPROVEN = {
   configured: { first: 300, further: 100 },
   other: { first: 200, further: 70 },
 } as const;
-/** Configured hops that do not answer, together with the other share: the rest is for those that do. */
+/**
+ * The limit for configured hops without an answer plus the other share. The remaining slots are for destinations that
+ * answer.
+ */
 const NOT_ANSWERING = { first: 350, further: 325 } as const;
 
 export class Slots {
@@ -40,7 +45,7 @@ export class Slots {
     return share === 'other' || this.#unproven.configured + this.#inUse.other < NOT_ANSWERING[standing];
   }
 
-  /** Gives what gives it back. */
+  /** Returns a function that frees the slot. */
   take(share: Share, standing: Standing): () => void {
     const unproven = standing === 'proven' ? 0 : 1;
     this.#inUse[share] += 1;

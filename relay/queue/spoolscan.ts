@@ -1,23 +1,23 @@
 /**
- * Finds what is in the spool and not known: the router is complete by the spool itself, and what other processes tell
- * only makes it faster. New ids sort by time, but a message may be committed long after it got its id, so besides the
- * newest ids all of them are looked through, again and again, in small steps.
+ * Finds messages in the spool that the queue does not know. The spool alone makes the queue complete. Reports of other
+ * processes only make it faster. New ids sort by time, but a commit may come long after its id was made. So the newest
+ * ids are read at each look, and all ids are read again and again in small steps.
  */
 import { setImmediate as turn } from 'node:timers/promises';
 import { oldestQueueId, timeOfQueueId } from '../spool/record.ts';
 
 const EVERY_MS = 2_000;
-/** Mostly a message is committed so soon after it got its id. */
+/** Usually a message is committed within this time after its id was made. */
 const COMMIT_MS = 60_000;
-/** Ids of one step, so that deliveries are not held up. */
+/** The number of ids in one step, so that deliveries are not delayed. */
 const AT_ONCE = 1_000;
 
 export interface SpoolScanDeps {
-  /** Ids in the spool behind `after`, the oldest first. */
+  /** Ids in the spool after `after`, oldest first. */
   readonly list: (after: string, atMost: number) => readonly string[];
   readonly isKnown: (id: string) => boolean;
   readonly take: (id: string) => void;
-  /** What cannot be read now is looked for again. */
+  /** An unreadable spool is read again later. */
   readonly onError: (error: Error) => void;
 }
 
@@ -25,9 +25,9 @@ export class SpoolScan {
   readonly #deps: SpoolScanDeps;
   #timer: NodeJS.Timeout | undefined;
   #running = false;
-  /** How far the walk over all of them has come. */
+  /** The position of the scan over all ids. */
   #walked = '';
-  /** How far the walk over the newest has come. */
+  /** The position of the scan over the newest ids. */
   #recent = '';
   #newest = '';
   #looking: Promise<void> | undefined;
@@ -37,7 +37,7 @@ export class SpoolScan {
     this.#deps = deps;
   }
 
-  /** Takes up all there is, and looks at intervals from then on. */
+  /** Loads all messages, and looks for new ones at intervals from then on. */
   async start(everyMs = EVERY_MS): Promise<void> {
     this.#running = true;
     this.#timer = setInterval(() => this.step(), everyMs).unref();
@@ -49,7 +49,7 @@ export class SpoolScan {
     clearInterval(this.#timer);
   }
 
-  /** Looks through all of them at once, others have their turns in between. */
+  /** Scans all ids now. Other work has its turn between the steps. */
   look(): Promise<void> {
     this.#isAskedAgain = true;
     this.#looking ??= this.#lookWhileAsked().finally(() => {
@@ -58,7 +58,7 @@ export class SpoolScan {
     return this.#looking;
   }
 
-  /** The next of the newest, and the next of all. */
+  /** Reads the next part of the newest ids and the next part of all ids. */
   step(): void {
     const recent = this.#takeBehind(this.#recent);
     this.#recent = recent.length < AT_ONCE ? this.#recentFrom() : (recent.at(-1) ?? '');

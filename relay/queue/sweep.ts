@@ -1,32 +1,32 @@
 /**
- * What time alone does to a queue: mail that is too old is returned, and a sender whose mail is late is told once.
- * Each look takes a bounded number of messages and the next one goes on behind them, so that a long queue costs little
- * and those that are left alone (held by a person, refused a login, being delivered) are in nobody's way.
+ * The effects of time on a queue: an expired message is returned, and the sender of a late message gets one warning.
+ * Each look takes a bounded number of messages, and the next look continues after them. So a long queue costs little.
+ * Messages that must stay (held, login refused, being delivered) do not block the others.
  */
 import { oldestQueueId } from '../spool/record.ts';
 
-/** Messages of one look, so that deliveries are not held up. */
+/** The number of messages in one look, so that deliveries are not delayed. */
 const AT_ONCE = 1_000;
 
 export interface SweepTerms {
   readonly expireMs: number;
-  /** null: nobody is told. */
+  /** null: no warning. */
   readonly warnMs: number | null;
 }
 
 export interface Sweepable {
-  /** Queued ids behind `after`, the oldest first. */
+  /** Queued ids after `after`, oldest first. */
   ids(after: string): Iterable<string>;
-  /** Gives what waits back to its sender. */
+  /** Returns the waiting recipients to the sender. */
   expire(id: string): Promise<void>;
-  /** Tells the sender that it is late. */
+  /** Tells the sender that the message is late. */
   warn(id: string): Promise<void>;
 }
 
 export class Sweep {
   readonly #terms: SweepTerms;
   readonly #queue: Sweepable;
-  /** The youngest ids that the last look considered; empty: begin again. */
+  /** The newest id of the last look. Empty: start from the oldest. */
   #expiredUpTo = '';
   #warnedUpTo = '';
 

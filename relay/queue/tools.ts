@@ -1,5 +1,5 @@
 /**
- * What a person can ask of the queue, as data: list, show, hold, release, retry, remove. The command speaks to it over
+ * The requests of a person to the queue, as data: list, show, hold, release, retry, remove. The command uses them over
  * a local socket (control.ts). Nothing here changes a message while it is being delivered.
  */
 import type { Readable } from 'node:stream';
@@ -9,18 +9,18 @@ import type { Spool } from '../spool/spool.ts';
 import type { ActionOutcome } from './actions.ts';
 import type { QueueManager } from './manager.ts';
 
-/** A queued message as it is listed; times are RFC 3339, UTC. */
+/** A queued message in a list. Times are RFC 3339, UTC. */
 export interface QueueEntry {
   readonly id: string;
   readonly from: string;
   readonly received: string;
   readonly bytes: number;
-  /** held: by a person, or refused for good by an earlier version. damaged: cannot be read, and was set aside. */
+  /** held: by a person, or refused by an earlier version. damaged: unreadable and set aside. */
   readonly state: 'queued' | 'held' | 'damaged';
   readonly recipients: readonly {
     readonly address: string;
     readonly destination: string;
-    /** Undefined while it is held or being delivered. */
+    /** Undefined while the message is held or being delivered. */
     readonly nextAttempt?: string;
     readonly reason?: string;
   }[];
@@ -31,7 +31,7 @@ export const QUEUE_ACTIONS: readonly QueueAction[] = ['hold', 'release', 'retry'
 
 export interface Done {
   readonly id: string;
-  /** held, damaged: so it cannot be retried, or not be anything but removed. */
+  /** held: it cannot be retried. damaged: it can only be removed. */
   readonly result: ActionOutcome | 'held' | 'damaged';
 }
 
@@ -44,9 +44,9 @@ export class QueueTools {
     this.#spool = spool;
   }
 
-  /** The oldest first, one at a time, so that a long queue costs no memory; what was set aside at the end. */
+  /** Oldest first, one at a time, so a long queue needs no memory. Entries that were set aside come last. */
   *list(): Generator<QueueEntry> {
-    // No more than there are now: what comes meanwhile might come faster than it is listed.
+    // Stops at the present number, because new messages might arrive faster than they are listed.
     for (const id of this.#manager.ids().take(this.#manager.figures.depth)) {
       const entry = this.show(id);
       if (entry) yield entry;
@@ -60,18 +60,18 @@ export class QueueTools {
     return this.#isDamaged(id) ? damagedEntry(id) : undefined;
   }
 
-  /** The message as it was received, our Received header in front. */
+  /** The message as it was received, with our Received header before it. */
   export(id: string): Readable | undefined {
     const taken = this.#spool.load(id);
     return taken.kind === 'message' ? taken.open() : undefined;
   }
 
-  /** One after the other; what is being delivered right now is left alone. */
+  /** Handles one message after the other. A message that is being delivered is left alone. */
   async do(action: QueueAction, ids: readonly string[]): Promise<Done[]> {
     if (action === 'retry') return this.#retry(ids);
     const done: Done[] = [];
     for (const id of ids) done.push({ id, result: await this.#touch(action, id) });
-    // Who releases a message wants it to go.
+    // A released message should go at once.
     if (action === 'release') this.#hurry(done);
     return done;
   }

@@ -1,7 +1,6 @@
 /**
- * Deliveries that wait: those that are due, the oldest first, and those that were put off, by the time they are due
- * again, with the reason. Holds ids, each once; a few of them, or very many, cost little memory each. No clock of its
- * own.
+ * Waiting deliveries. Due ones are sorted by arrival, deferred ones by the time when they become due, with the reason.
+ * Each id is stored once, and each one needs little memory. This file has no clock of its own.
  */
 import type { Failure } from '#crds/failure.ts';
 import { IdTable } from './idtable.ts';
@@ -10,35 +9,35 @@ import type { Share } from './slots.ts';
 export interface Waiting {
   readonly id: string;
   readonly share: Share;
-  /** It may go from then on. */
+  /** The message may be tried from this time on. */
   readonly due: number;
-  /** Why it was put off last, where it was since this process began. */
+  /** Why it was last deferred, if that was since this process began. */
   readonly failure?: Failure;
-  /** What the round that is under way has shown of its recipients. */
+  /** The results of the present round for its recipients. */
   readonly round?: Round;
 }
 
 export interface Round {
-  /** Put off: the others have their turn first. */
+  /** Deferred recipients. The other recipients go first. */
   readonly deferred: readonly string[];
-  /** Why. */
+  /** The reason. */
   readonly failure?: Failure;
-  /** Refused because of the others: each goes in a transaction of its own. */
+  /** Recipients that were refused because of the others. Each goes in a transaction of its own. */
   readonly alone: readonly string[];
 }
 
-/** So many are found without an index, and need no table. */
+/** Up to this number a search needs no index and no table. */
 const FEW = 8;
 /** Never written. */
 const NONE: Waiting[] = [];
 
 export class WaitingMessages {
   readonly #share: Share;
-  /** By the time at which they are due. */
+  /** Sorted by due time. */
   #later = NONE;
-  /** Of these, by id, where they are more than a few. */
+  /** The deferred deliveries by id, if there are more than a few. */
   #laterById: Map<string, Waiting> | undefined;
-  /** Since when they are due; all that is known of them. */
+  /** The due deliveries, with the time since when they are due. */
   #ready: IdTable | undefined;
 
   constructor(share: Share) {
@@ -49,7 +48,7 @@ export class WaitingMessages {
     return (this.#ready?.size ?? 0) + this.#later.length;
   }
 
-  /** Once, whatever comes again. */
+  /** Adds a delivery. A second call with the same id changes nothing. */
   add(waiting: Waiting): void {
     const { id, due, failure, round } = waiting;
     if (this.has(id)) return;
@@ -62,7 +61,7 @@ export class WaitingMessages {
     return this.#find(id) !== undefined || this.#ready?.has(id) === true;
   }
 
-  /** The next delivery that is due at `now`, oldest deferral first, or undefined. */
+  /** Takes the next delivery that is due at `now`, the oldest deferral first. Undefined if there is none. */
   next(now: number): Waiting | undefined {
     const first = this.#later[0];
     if (!first || first.due > now) return this.#nextReady(now);
@@ -72,18 +71,18 @@ export class WaitingMessages {
     return first;
   }
 
-  /** When the next delivery is due: `now` where one is, undefined where none waits. */
+  /** When the next delivery is due: `now` if one is due already, undefined if none waits. */
   nextDue(now: number): number | undefined {
     return this.#hasReady ? now : this.#later[0] && Math.max(this.#later[0].due, now);
   }
 
-  /** This delivery, where it waits here. */
+  /** The waiting delivery with this id. */
   get(id: string): Waiting | undefined {
     const due = this.#ready?.get(id);
     return due === undefined ? this.#find(id) : { id, due, share: this.#share };
   }
 
-  /** Those that `wanted` names are due at once, before all others that were put off; true where there are any. */
+  /** Makes the deliveries that `wanted` selects due now, before all other deferred ones. True if there are any. */
   hurry(wanted: (id: string, failure?: Failure) => boolean): boolean {
     const isWanted = ({ id, failure }: Waiting) => wanted(id, failure);
     const hurried = this.#later.filter(isWanted).map((waiting) => ({ ...waiting, due: 0 }));
@@ -118,7 +117,7 @@ export class WaitingMessages {
     else if (this.#later.length > FEW) this.#laterById = new Map(this.#later.map((one) => [one.id, one]));
   }
 
-  /** Behind those that are due no later. */
+  /** The position after all deliveries that are not due later. */
   #placeOf(due: number): number {
     let [low, high] = [0, this.#later.length];
     while (low < high) {

@@ -1,16 +1,16 @@
 /**
- * One timer for very many destinations that wait: a heap by time. A timer of Node's for each would cost more memory than
- * all else that is known of one.
+ * One timer for very many waiting destinations: a heap sorted by time. One Node timer for each would need more memory
+ * than all other data of a destination.
  */
 
-/** Something that is woken up; it keeps its place in the heap itself. */
+/** An item that is woken up. It stores its own position in the heap. */
 export interface Sleeper {
   wakeAt: number;
-  /** -1: it is not in the heap. */
+  /** -1: not in the heap. */
   place: number;
 }
 
-/** What a timer takes at most; a longer wait is looked at in between. */
+/** The longest timer. A longer wait is split. */
 const AT_MOST_MS = 60 * 60_000;
 
 export class Wakeups<Item extends Sleeper> {
@@ -25,7 +25,7 @@ export class Wakeups<Item extends Sleeper> {
     this.#wake = wake;
   }
 
-  /** Instead of any time before. */
+  /** Replaces an earlier time of this item. */
   set(sleeper: Item, at: number): void {
     this.#remove(sleeper);
     sleeper.wakeAt = at;
