@@ -19,9 +19,10 @@ export class AttemptBudget {
     return this.#isOver;
   }
 
-  /** Calls `callback` once when the time is over. Returns a function that cancels the call. */
+  /** Calls `callback` once when the time is over, or at once if it is over already. Returns a function that cancels the call. */
   whenOver(callback: () => void): () => void {
-    this.#over.add(callback);
+    if (this.#isOver) callback();
+    else this.#over.add(callback);
     return () => this.#over.delete(callback);
   }
 

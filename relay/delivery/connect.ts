@@ -9,14 +9,23 @@ import { type Failure, oneLine } from '#crds/failure.ts';
 import { requiresTls, type TlsLevel } from '#crds/tlslevel.ts';
 import type { SessionTrace } from '../observe/trace.ts';
 import type { AttemptBudget } from './budget.ts';
-import { connectFailure, LoopError, loginFailure, type SmtpError } from './connectfailure.ts';
+import {
+  connectFailure,
+  isHandshakeBroken,
+  LoopError,
+  loginFailure,
+  type SmtpError,
+} from './connectfailure.ts';
 import type { HopTls, NextHop } from './courier.ts';
 import { HopConnection } from './hopconnection.ts';
 import { type Login, renewsToken } from './hopcredentials.ts';
+import { plainName } from './hostname.ts';
 import type { TlsPolicy } from './tlspolicy.ts';
 
-/** Switches the library's own timers off. hopconnection.ts and the budget of the attempt keep the times of the RFC. */
+/** Switches a timer of the library off. hopconnection.ts and the budget of the attempt keep the times of the RFC. */
 const NEVER_MS = 2 ** 31 - 1;
+/** In bytes. Replies of many lines are rare, and many hops may send long ones at the same time. */
+const LONGEST_REPLY = 32 * 1024;
 
 export interface Session {
   readonly connection: HopConnection;
@@ -67,7 +76,7 @@ export function connect(hop: NextHop, terms: ConnectTerms): Connecting {
     trace?.ended(oneLine(error.message));
     // The state is read before close() changes it. After the session was given out, this only marks it as broken.
     const failure = loginRefused ? loginFailure(error, hop) : connectFailure(error, hop, connection, terms);
-    const brokenHandshake = connection.isInHandshake && !connection.wasCut;
+    const brokenHandshake = isHandshakeBroken(error, connection);
     connection.close();
     resolve({ kind: 'failed', failure, brokenHandshake });
   };
@@ -82,7 +91,7 @@ export function connect(hop: NextHop, terms: ConnectTerms): Connecting {
     session.tls = error ? null : readHopTls(connection, terms.policy);
     if (session.tls) trace?.tls(tracedTls(session.tls));
     if (error) ended(error);
-    else if (connection.names.includes(hostname.toLowerCase())) ended(new LoopError());
+    else if (connection.names.includes(plainName(hostname))) ended(new LoopError());
     else if (login === null) opened();
     else logIn(session, login, hop, opened, ended);
   });
@@ -103,9 +112,8 @@ function libraryOptions(hop: NextHop, { address, policy, hostname, context, trac
     opportunisticTLS: isStarttls && !requiresTls(level),
     // Loopback and cluster addresses are normal next hops, because the manifest names them on purpose.
     allowInternalNetworkInterfaces: true,
-    connectionTimeout: NEVER_MS,
-    greetingTimeout: NEVER_MS,
     socketTimeout: NEVER_MS,
+    maxResponseSize: LONGEST_REPLY,
     ...(trace ? { logger: tracing(trace), transactionLog: true } : { logger: false as const }),
     tls: {
       secureContext: context,

@@ -36,6 +36,13 @@ function explainTokenService({ message }: SmtpError): string {
   return code === undefined ? 'the token service gives no token' : `the token service says ${code}`;
 }
 
+/** Not every end of a connection in the handshake is one: our time is over, or the network is away. */
+const NETWORK_AWAY = new Set(['ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH']);
+
+export function isHandshakeBroken({ originalCode = '' }: SmtpError, connection: HopConnection): boolean {
+  return connection.isInHandshake && !connection.wasCut && !NETWORK_AWAY.has(originalCode);
+}
+
 export function connectFailure(
   error: SmtpError,
   hop: NextHop,
@@ -50,9 +57,7 @@ export function connectFailure(
   // The advice of the runtime is for a developer at a keyboard, so it is removed.
   const said = explainSystem(error, address).replace(/; if the root CA is installed locally.*/s, '');
   const aboutTls =
-    (connection.isInHandshake && !connection.wasCut) ||
-    error.code === 'ETLS' ||
-    /required STARTTLS/.test(error.message);
+    isHandshakeBroken(error, connection) || error.code === 'ETLS' || /required STARTTLS/.test(error.message);
   if (aboutTls) {
     const text = `${where}: TLS level ${level} is not met: ${said}`;
     return makeFailure({ cause: nameTlsCause(error), status: '4.7.5', text });

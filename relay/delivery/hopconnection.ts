@@ -7,6 +7,8 @@ import type { Socket } from 'node:net';
 import type { Transform } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import SMTPConnection from 'nodemailer/lib/smtp-connection/index.js';
+import { dotStuffed, endsLine } from './dotstuffing.ts';
+import { plainName } from './hostname.ts';
 
 interface Kept {
   readonly _supportedExtensions: readonly string[];
@@ -16,9 +18,11 @@ interface Kept {
   readonly _responseQueue: string[];
   _connectToHost(options: unknown, secure: boolean): void;
   _processResponse(): unknown;
+  _startPhase(): void;
   _destroy(): void;
   _actionGreeting(reply: string): void;
   _actionEHLO(reply: string): void;
+  _actionHELO(reply: string): void;
   _actionAUTH_LOGIN_USER(reply: string, callback: unknown): void;
   _actionAUTH_LOGIN_PASS(reply: string, callback: unknown): void;
   _sendCommand(line: string, shown?: string): void;
@@ -35,12 +39,8 @@ type Done = Parameters<SMTPConnection['send']>[2];
 
 export type Extension = 'DSN' | 'SMTPUTF8' | '8BITMIME';
 
-const LINE_WITH_DOT = Buffer.from('\n.');
-const LF = 0x0a;
 const END = '.\r\n';
 const END_OF_LINE = `\r\n${END}`;
-/** Each part is one write. For a message that is full of dots one copy is cheaper than so many writes. */
-const MANY_PARTS = 100;
 /** The size of a TLS record. */
 const COPIED_BYTES = 16 * 1024;
 const WAITING_BYTES = 64 * 1024;
@@ -55,6 +55,8 @@ const MINUTE_MS = 60_000;
 const CONNECT_MS = MINUTE_MS;
 const REPLY_MS = 5 * MINUTE_MS;
 const FINAL_REPLY_MS = 10 * MINUTE_MS;
+/** Nothing depends on the reply to QUIT, so a connection does not live long for it. */
+const QUIT_REPLY_MS = 10_000;
 const LATE = 'no whole reply within five minutes';
 
 export class HopConnection extends Library {
@@ -64,7 +66,7 @@ export class HopConnection extends Library {
   /** How long the body of the next message may take. */
   #bodyMs = REPLY_MS;
   #secrets: readonly string[] = [];
-  /** The names that the hop gave itself in its greeting and in its EHLO replies. */
+  /** The names that the hop gave itself in its greeting and in its EHLO replies, in lower case without a final dot. */
   readonly names: string[] = [];
   /** We ended the connection ourselves, for example after a time-out. This says nothing about the TLS handshake. */
   wasCut = false;
@@ -131,6 +133,14 @@ export class HopConnection extends Library {
     if (this._socket) this.#socket.once('connect', () => this.#await(REPLY_MS, LATE));
   }
 
+  /** The library has timers of its own for some phases. They read the wall clock. */
+  override _startPhase(): void {}
+
+  override quit(): void {
+    super.quit();
+    this.#await(QUIT_REPLY_MS, 'no reply to QUIT');
+  }
+
   override _actionGreeting(reply: string): void {
     this.#readName(reply);
     super._actionGreeting(reply);
@@ -139,6 +149,11 @@ export class HopConnection extends Library {
   override _actionEHLO(reply: string): void {
     this.#readName(reply);
     super._actionEHLO(reply);
+  }
+
+  override _actionHELO(reply: string): void {
+    this.#readName(reply);
+    super._actionHELO(reply);
   }
 
   /** A bare 334 is a challenge without text (RFC 4954 section 4). */
@@ -155,14 +170,15 @@ export class HopConnection extends Library {
     if (reply !== undefined && this.#secrets.length > 0) this._responseQueue[0] = this.#withoutSecrets(reply);
     const queued = this._responseQueue.length;
     const result = super._processResponse();
-    if (this._responseQueue.length < queued && !this.isWriting) this.#awaitReply();
+    // An empty line is no reply.
+    if (this._responseQueue.length < queued && reply?.trim() !== '') this.#awaitReply();
     return result;
   }
 
-  /** Starts the timer for the next whole reply. Stops it if no reply is due. */
+  /** Starts the timer for the next whole reply. Stops it if no reply is due. A message has a timer of its own. */
   #awaitReply(): void {
-    if (this._responseActions.length === 0) clearTimeout(this.#replyTimer);
-    else this.#await(REPLY_MS, LATE);
+    if (this._responseActions.length === 0 && !this.isInHandshake) clearTimeout(this.#replyTimer);
+    else if (!this.offered) this.#await(REPLY_MS, LATE);
   }
 
   #await(ms: number, reason: string): void {
@@ -171,7 +187,7 @@ export class HopConnection extends Library {
   }
 
   #readName(reply: string): void {
-    if (reply.startsWith('2')) this.names.push((/^\d{3}[ -](\S+)/.exec(reply)?.[1] ?? '').toLowerCase());
+    if (reply.startsWith('2')) this.names.push(plainName(/^\d{3}[ -](\S+)/.exec(reply)?.[1] ?? ''));
   }
 
   #withoutSecrets(reply: string): string {
@@ -270,24 +286,4 @@ export class HopConnection extends Library {
     socket.cork();
     setImmediate(() => socket.uncork());
   }
-}
-
-function endsLine(bytes: Buffer): boolean {
-  return bytes.at(-1) === LF;
-}
-
-/**
- * Dot-stuffing by RFC 5321 section 4.5.2, with a native search: queued messages contain only CRLF line ends. Returns
- * parts of the chunk itself, because a few dots do not justify a second copy of the message.
- */
-function dotStuffed(chunk: Buffer, startsLine: boolean): Buffer[] {
-  const parts: Buffer[] = startsLine && chunk[0] === LINE_WITH_DOT[1] ? [LINE_WITH_DOT.subarray(1)] : [];
-  let from = 0;
-  for (let at = chunk.indexOf(LINE_WITH_DOT); at !== -1; at = chunk.indexOf(LINE_WITH_DOT, from)) {
-    // The dot ends one part and begins the next part.
-    parts.push(chunk.subarray(from, at + LINE_WITH_DOT.length));
-    from = at + 1;
-  }
-  parts.push(chunk.subarray(from));
-  return parts.length > MANY_PARTS ? [Buffer.concat(parts)] : parts;
 }

@@ -468,3 +468,145 @@ test('a next hop that answers a byte now and then is given up after five minutes
   assert.ok(result.kind === 'unreachable' && result.hadSession);
   assert.match(result.failure.text, /no whole reply within five minutes/);
 });
+
+/** Replies of a hop that takes everything, but for one line. */
+function usual(line: string): string | undefined {
+  if (line === 'DATA') return '354 go on';
+  return /^(EHLO|MAIL|RCPT|QUIT|\.$)/.test(line) ? '250 ok' : undefined;
+}
+
+/** Lets what is under way on sockets arrive. */
+async function turns(count = 20): Promise<void> {
+  for (let turn = 0; turn < count; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+}
+
+for (const [how, body] of [
+  ['in memory', undefined],
+  [
+    'in pieces',
+    async function* () {
+      yield Buffer.from('Subject: x\r\n\r\nx\r\n');
+    },
+  ],
+] as const) {
+  test(`the reply to the final dot has ten minutes, whatever empty lines come: a message ${how}`, async (context) => {
+    context.mock.timers.enable({ apis: ['setTimeout'] });
+    const dot = Promise.withResolvers<Socket>();
+    const slow = await peer((line, socket) => {
+      if (line !== '.') return usual(line);
+      dot.resolve(socket);
+      return undefined;
+    });
+    let isDone = false;
+    const hop = hopTo(slow.port, { tlsLevel: 'None' });
+    const delivery = courier().deliver(
+      hop,
+      parcel(body ? { body } : { body: () => Buffer.from('x: y\r\n\r\n') }),
+    );
+    void delivery.then(() => {
+      isDone = true;
+    });
+    const socket = await dot.promise;
+    for (let minute = 0; minute < 9; minute += 1) {
+      context.mock.timers.tick(60_000);
+      socket.write('\r\n');
+      await turns();
+      assert.equal(isDone, false);
+    }
+    context.mock.timers.tick(60_000);
+    assert.equal(summary(await delivery), 'deferred plain');
+  });
+}
+
+test('empty lines are no reply: before DATA the five minutes go on', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const asked = Promise.withResolvers<Socket>();
+  const slow = await peer((line, socket) => {
+    if (!line.startsWith('RCPT')) return usual(line);
+    asked.resolve(socket);
+    return undefined;
+  });
+  const delivery = courier().deliver(hopTo(slow.port, { tlsLevel: 'None' }), parcel());
+  const socket = await asked.promise;
+  for (let minute = 0; minute < 5; minute += 1) {
+    await turns();
+    socket.write('\r\n');
+    await turns();
+    context.mock.timers.tick(60_000);
+  }
+  const result = await delivery;
+  assert.ok(result.kind === 'unreachable');
+  assert.match(result.failure.text, /no whole reply within five minutes/);
+});
+
+test('a handshake that stands still is given up after five minutes, and nothing follows in plain text', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const hello = Promise.withResolvers<void>();
+  const slow = await peer((line) => {
+    if (line.startsWith('EHLO')) return '250-peer\r\n250 STARTTLS';
+    if (line !== 'STARTTLS') return usual(line);
+    hello.resolve();
+    return '220 go on';
+  });
+  const delivery = courier().deliver(hopTo(slow.port), parcel());
+  await hello.promise;
+  await turns(50);
+  context.mock.timers.tick(5 * 60_000);
+  const result = await delivery;
+  assert.ok(result.kind === 'unreachable');
+  assert.deepEqual([result.failure.cause, result.failure.status], ['handshake', '4.4.1']);
+  assert.ok(!slow.lines.some((line) => line.startsWith('MAIL')));
+});
+
+test('a hop that does not answer QUIT keeps no connection', async (context) => {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const quit = Promise.withResolvers<Socket>();
+  const { port } = await peer((line, socket) => {
+    if (line !== 'QUIT') return usual(line);
+    quit.resolve(socket);
+    return undefined;
+  });
+  const one = courier();
+  assert.equal(summary(await one.deliver(hopTo(port, { tlsLevel: 'None' }), parcel())), 'delivered plain');
+  one.close();
+  const socket = await quit.promise;
+  const closed = once(socket, 'close');
+  context.mock.timers.tick(10_000);
+  await closed;
+});
+
+for (const [where, line] of [
+  ['greeting', ''],
+  ['reply to EHLO', 'EHLO'],
+  ['reply to HELO', 'HELO'],
+] as const) {
+  test(`a hop with our name in its ${where} is a loop, in any case and with a final dot`, async () => {
+    const ours = 'Relay.Example.COM.';
+    const server = createServer((socket) => {
+      socket.on('error', () => undefined);
+      socket.write(`220 ${line === '' ? ours : 'peer'} ESMTP\r\n`);
+      socket.on('data', (chunk) => {
+        const said = chunk.toString();
+        if (line === 'HELO' && said.startsWith('EHLO')) socket.write('502 no\r\n');
+        else if (/^(EHLO|HELO)/.test(said)) socket.write(`250 ${line === '' ? 'peer' : ours}\r\n`);
+      });
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    ends.push(() => server.close());
+    const result = await courier().deliver(hopTo((server.address() as AddressInfo).port), parcel());
+    assert.equal(summary(result), 'unreachable 5.4.6');
+  });
+}
+
+test('a reply without end is not kept in memory', async () => {
+  const { port } = await peer((line, socket) => {
+    if (!line.startsWith('EHLO')) return usual(line);
+    const more = () => {
+      if (!socket.destroyed) socket.write('250-SIZE\r\n'.repeat(1_000), () => setImmediate(more));
+    };
+    more();
+    return undefined;
+  });
+  const result = await courier().deliver(hopTo(port), parcel());
+  assert.match(result.kind === 'unreachable' ? result.failure.text : '', /maximum allowed size/);
+});

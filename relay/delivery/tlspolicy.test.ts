@@ -35,6 +35,15 @@ test('the names that a certificate must have', () => {
   assert.deepEqual(names('badexample.net', 'example.net'), ['example.net']);
 });
 
+test('names are compared without case, in ASCII', () => {
+  const policy = (host: string, mxOf: string) =>
+    decideTls({ ...hopTo(25, { tlsLevel: 'Verify', host }), mxOf });
+  assert.deepEqual(policy('MX.Example.NET.', 'example.net').names, ['example.net', 'mx.example.net']);
+  const international = policy('bücher.example', 'bücher.example');
+  assert.deepEqual(international.names, ['xn--bcher-kva.example']);
+  assert.equal(international.sni, 'xn--bcher-kva.example');
+});
+
 test('below Verify nobody is trusted and no name is asked for', () => {
   for (const tlsLevel of ['None', 'Opportunistic', 'Encrypt'] as const) {
     const { trust, names } = decideTls(hopTo(25, { tlsLevel, trustConfigMap: 'roots' }));

@@ -6,6 +6,7 @@ import { isIP } from 'node:net';
 import type { TlsVersion } from '#crds/policyfile.ts';
 import { requiresTls, type TlsLevel, verifiesPeer } from '#crds/tlslevel.ts';
 import type { NextHop } from './courier.ts';
+import { plainName } from './hostname.ts';
 
 export interface TlsPolicy {
   readonly level: TlsLevel;
@@ -58,13 +59,8 @@ export function fallBack(policy: TlsPolicy): TlsPolicy {
   };
 }
 
-/** A host may end in a dot, so that no search list is used. Certificates and SNI contain no final dot. */
-function withoutFinalDot(host: string): string {
-  return host.replace(/\.$/, '');
-}
-
 function nameInSni({ serverName, host }: NextHop): string | null {
-  const name = withoutFinalDot(serverName ?? host);
+  const name = plainName(serverName ?? host);
   return isIP(name) === 0 ? name : null;
 }
 
@@ -73,8 +69,8 @@ function nameInSni({ serverName, host }: NextHop): string | null {
  * nothing, because MX records are not signed.
  */
 function listNames({ serverName, host, mxOf }: NextHop): string[] {
-  const own = withoutFinalDot(serverName ?? host);
+  const own = plainName(serverName ?? host);
   if (mxOf === undefined || serverName !== null) return [own];
-  const domain = withoutFinalDot(mxOf);
+  const domain = plainName(mxOf);
   return own.endsWith(`.${domain}`) ? [domain, own] : [domain];
 }
