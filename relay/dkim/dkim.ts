@@ -1,15 +1,14 @@
 /**
  * DKIM signatures (RFC 6376, Ed25519: RFC 8463) with mailauth: it chooses the keys, checks whether a key can sign, and
- * signs in one pass over the stream (signable.ts bounds the memory). If a message cannot be signed, the result is
- * `failed`, with a reason that never shows a key. A message that cannot be read rejects.
+ * signs in one pass over the stream (signable.ts bounds the memory). If a key does not sign, the result is `failed`, with
+ * a reason that never shows the key. If no key can sign the message, the result is `unsignable`. A message that cannot be
+ * read rejects.
  */
 import { createPrivateKey, type KeyObject } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { domainToASCII } from 'node:url';
 import type { DkimSigner, ParsedHeader, SigningHeaders } from 'mailauth/lib/dkim/dkim-signer.js';
-import { mailboxesOf } from '../headers/mailboxes.ts';
-import { fieldsOf, SectionFinder } from '../headers/section.ts';
+import { asciiDomain, type NotSignedReason } from './fromdomain.ts';
 import { signable, Unsignable } from './signable.ts';
 
 export interface DkimKey {
@@ -24,7 +23,10 @@ export interface DkimKey {
 /**
  * `header`: one DKIM-Signature field for each key, each with CRLF at its end. The caller puts them before the message.
  */
-export type Signing = { kind: 'signed'; header: Buffer } | { kind: 'failed'; reason: string };
+export type Signing =
+  | { kind: 'signed'; header: Buffer }
+  | { kind: 'failed'; reason: string }
+  | { kind: 'unsignable'; reason: NotSignedReason };
 
 export type KeyVerdict =
   | { kind: 'usable'; algorithm: 'rsa' | 'ed25519'; bits: number }
@@ -81,20 +83,6 @@ export function judgeKey(pem: string): KeyVerdict {
   return { kind: 'unusable', reason: `it has ${bits} bits, fewer than ${RSA_BITS_AT_LEAST} (RFC 8301)` };
 }
 
-/**
- * The domain of the From address, in lower case and ASCII. Undefined in three cases: there is not exactly one address
- * (RFC 5322 section 3.6.2 allows more, but no domain answers for all of them), the address cannot be read with
- * certainty, or the header section is longer than SECTION_BYTES. Reads only this far, and destroys the stream.
- */
-export async function fromDomainOf(open: () => Readable): Promise<string | undefined> {
-  const section = await sectionOf(open());
-  const [from, ...others] = section ? fieldsOf(section).fields.filter(({ name }) => name === 'from') : [];
-  if (!from || others.length > 0) return undefined;
-  const [mailbox, ...more] = mailboxesOf(from.text, from.text.indexOf(':') + 1) ?? [];
-  if (!mailbox || more.length > 0 || mailbox.domain.startsWith('[')) return undefined;
-  return asciiDomain(Buffer.from(mailbox.domain, 'latin1').toString()) || undefined;
-}
-
 /** Signs with every key, or not at all. Without keys the header is empty. */
 export async function signMessage(open: () => Readable, keys: readonly DkimKey[]): Promise<Signing> {
   for (const { domain, selector, pem } of keys) {
@@ -106,8 +94,7 @@ export async function signMessage(open: () => Readable, keys: readonly DkimKey[]
   try {
     await pipeline(open(), signable, signer);
   } catch (error) {
-    if (error instanceof Unsignable)
-      return { kind: 'failed', reason: `The message was not signed: ${error.message}` };
+    if (error instanceof Unsignable) return { kind: 'unsignable', reason: error.reason };
     throw error;
   }
   const [error] = signer.errors;
@@ -157,23 +144,6 @@ function seal(parsed: readonly ParsedHeader[]): void {
   const present = new Set(parsed.map(({ key }) => key));
   const surplus = [...SEALED, ...SEALED_IF_PRESENT.filter((name) => present.has(name.toLowerCase()))];
   topmost.casedKey = [topmost.casedKey, ...surplus].join(': ');
-}
-
-/** Undefined if the section is too long. The whole message if no empty line ends the section. */
-async function sectionOf(message: Readable): Promise<string | undefined> {
-  const finder = new SectionFinder();
-  const chunks: Buffer[] = [];
-  let end: number | 'too long' | undefined;
-  for await (const chunk of message as AsyncIterable<Buffer>) {
-    chunks.push(chunk);
-    end = finder.push(chunk);
-    if (end !== undefined) break;
-  }
-  return end === 'too long' ? undefined : Buffer.concat(chunks).toString('latin1', 0, end);
-}
-
-function asciiDomain(domain: string): string {
-  return domainToASCII(domain.replace(/\.$/, ''));
 }
 
 function privateKeyOf(pem: string): KeyObject | undefined {

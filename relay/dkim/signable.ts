@@ -2,7 +2,8 @@
  * Passes a message to the DKIM signer unchanged while the signer needs only bounded memory and time. mailauth keeps the
  * header section and one line of the body, and reads both more than once. Throws Unsignable otherwise.
  */
-import { SECTION_BYTES, SectionFinder } from '../headers/section.ts';
+import { SectionFinder } from '../headers/section.ts';
+import { type NotSignedReason, SIGNED_SECTION_BYTES } from './fromdomain.ts';
 
 /**
  * mailauth needs quadratic time for lines that begin no field: 64 KiB of them took 0.8 s. This many lines take 30 ms.
@@ -12,8 +13,15 @@ const SECTION_LINES = 4000;
 const LINE_BYTES = 2 ** 20;
 const LF = 0x0a;
 
-/** No signature is made for this message. `message` is a sentence that says why. */
-export class Unsignable extends Error {}
+/** No signature is made for this message. */
+export class Unsignable extends Error {
+  readonly reason: NotSignedReason;
+
+  constructor(reason: NotSignedReason) {
+    super(reason);
+    this.reason = reason;
+  }
+}
 
 export async function* signable(message: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   const section = new SectionLimit();
@@ -22,24 +30,23 @@ export async function* signable(message: AsyncIterable<Buffer>): AsyncGenerator<
     section.push(chunk);
     const lastBreak = chunk.lastIndexOf(LF);
     lineBytes = lastBreak === -1 ? lineBytes + chunk.length : chunk.length - 1 - lastBreak;
-    if (lineBytes > LINE_BYTES) throw new Unsignable(`a line of it is longer than ${LINE_BYTES} bytes`);
+    if (lineBytes > LINE_BYTES) throw new Unsignable('long_line');
     yield chunk;
   }
 }
 
 class SectionLimit {
-  #finder: SectionFinder | undefined = new SectionFinder();
+  #finder: SectionFinder | undefined = new SectionFinder(SIGNED_SECTION_BYTES);
   #bytes = 0;
   #lines = 0;
 
   push(chunk: Buffer): void {
     if (!this.#finder) return;
     const end = this.#finder.push(chunk);
-    if (end === 'too long') throw new Unsignable(`its header section is longer than ${SECTION_BYTES} bytes`);
+    if (end === 'too long') throw new Unsignable('long_header');
     this.#lines += linesOf(end === undefined ? chunk : chunk.subarray(0, end - this.#bytes));
     this.#bytes += chunk.length;
-    if (this.#lines > SECTION_LINES)
-      throw new Unsignable(`its header section has more than ${SECTION_LINES} lines`);
+    if (this.#lines > SECTION_LINES) throw new Unsignable('many_lines');
     if (end !== undefined) this.#finder = undefined;
   }
 }

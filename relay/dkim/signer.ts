@@ -2,7 +2,7 @@
  * DKIM for mail of authorized clients: finds the keys of the From domain and signs with all of them. Other mail is
  * never signed, because otherwise anybody could send in our name. A client that is limited to certain domains gets no
  * signature for another domain. If a key of the domain cannot be used, the message waits, because without its signature
- * it might be refused finally. A message that no key can sign is refused.
+ * it might be refused finally. A message that no key can sign is sent unsigned; the log and a metric say why, once.
  */
 import { type Failure, makeFailure } from '#crds/failure.ts';
 import { matcherOf } from '#crds/patterns.ts';
@@ -10,7 +10,8 @@ import type { Policy } from '#crds/policyfile.ts';
 import type { Log } from '../observe/log.ts';
 import type { Loaded } from '../spool/spool.ts';
 import type { Materials } from '../task/materials.ts';
-import { type DkimKey, fromDomainOf, judgeKey, type KeyVerdict, keysFor, signMessage } from './dkim.ts';
+import { type DkimKey, judgeKey, type KeyVerdict, keysFor, signMessage } from './dkim.ts';
+import { fromDomainOf, type NotSignedReason } from './fromdomain.ts';
 
 /**
  * Header lines to put before the message, if there are any. Or the reason why the message cannot be sent, finally or
@@ -23,16 +24,38 @@ export type Signed =
 export type Signer = (message: Loaded & { kind: 'message' }) => Promise<Signed>;
 
 const NONE: Signed = { kind: 'header', header: null };
+/** A message is signed for each of its deliveries, and told of at the first. */
+const REMEMBERED = 10_000;
+
+/** For the log; the names are labels of the metric. */
+const REASONS: Readonly<Record<NotSignedReason, string>> = {
+  long_header: 'its header is longer than 256 KiB',
+  no_from: 'it has no From field',
+  several_from: 'it has several From fields',
+  unreadable_from: 'its From field has no address with a domain',
+  several_domains: 'its From field has addresses of several domains',
+  many_lines: 'its header has more than 4000 lines',
+  long_line: 'a line of it is longer than 1 MiB',
+  sender_domains: 'the domain of its From field is not among the senderDomains of the client',
+};
 
 export class DkimSigner {
   readonly #wanted: Policy['outbound']['dkim'];
   readonly #log: Log;
+  readonly #onNotSigned: (reason: NotSignedReason) => void;
+  readonly #told = new Set<string>();
   #keys: DkimKey[] = [];
   readonly #judged = new WeakMap<DkimKey, KeyVerdict>();
 
-  constructor({ outbound }: Policy, materials: Materials, log: Log) {
+  constructor(
+    { outbound }: Policy,
+    materials: Materials,
+    log: Log,
+    onNotSigned: (reason: NotSignedReason) => void,
+  ) {
     this.#wanted = outbound.dkim;
     this.#log = log;
+    this.#onNotSigned = onNotSigned;
     this.use(materials);
   }
 
@@ -50,24 +73,41 @@ export class DkimSigner {
   async sign({ id, record, open }: Loaded & { kind: 'message' }): Promise<Signed> {
     const { ours, senderDomains } = record;
     if (!ours || this.#keys.length === 0) return NONE;
-    const domain = await fromDomainOf(open);
-    const keys = domain === undefined ? [] : keysFor(this.#keys, domain);
-    if (domain === undefined || keys.length === 0) return NONE;
-    if (senderDomains && !matcherOf(senderDomains)(domain)) {
-      this.#log('not_signed', { id, domain, reason: 'it is not among the senderDomains of the client' });
-      return NONE;
-    }
+    const from = await fromDomainOf(open);
+    if (from.kind === 'unclear') return this.#notSigned(id, from.reason);
+    const { domain } = from;
+    const keys = keysFor(this.#keys, domain);
+    if (keys.length === 0) return NONE;
+    if (senderDomains && !matcherOf(senderDomains)(domain))
+      return this.#notSigned(id, 'sender_domains', domain);
+    const unusable = this.#judge(keys);
+    if (unusable) return { kind: 'failed', failure: unusable };
+    const signed = await signMessage(open, keys);
+    if (signed.kind === 'signed') return { kind: 'header', header: signed.header };
+    if (signed.kind === 'unsignable') return this.#notSigned(id, signed.reason, domain);
+    const text = `The message cannot be signed: ${signed.reason}`;
+    return { kind: 'failed', failure: makeFailure({ cause: 'policy', status: '5.6.0', text }) };
+  }
+
+  /** Why the message waits, if any of the keys cannot be used. */
+  #judge(keys: readonly DkimKey[]): Failure | undefined {
     for (const key of keys) {
       const judged = this.#judged.get(key) ?? judgeKey(key.pem);
       this.#judged.set(key, judged);
       if (judged.kind === 'unusable') {
         const text = `the key of ${key.selector}._domainkey.${key.domain} cannot be used: ${judged.reason}`;
-        return { kind: 'failed', failure: makeFailure({ cause: 'local', status: '4.7.0', text }) };
+        return makeFailure({ cause: 'local', status: '4.7.0', text });
       }
     }
-    const signed = await signMessage(open, keys);
-    if (signed.kind === 'signed') return { kind: 'header', header: signed.header };
-    const text = `The message cannot be signed: ${signed.reason}`;
-    return { kind: 'failed', failure: makeFailure({ cause: 'policy', status: '5.6.0', text }) };
+    return undefined;
+  }
+
+  #notSigned(id: string, reason: NotSignedReason, domain?: string): Signed {
+    if (this.#told.has(id)) return NONE;
+    if (this.#told.size >= REMEMBERED) this.#told.clear();
+    this.#told.add(id);
+    this.#onNotSigned(reason);
+    this.#log('not_signed', { id, domain, rule: reason, reason: REASONS[reason] });
+    return NONE;
   }
 }

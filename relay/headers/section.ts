@@ -20,21 +20,26 @@ export interface Field {
 
 /** Finds the end of the header section in a stream. Carries three bytes from chunk to chunk. */
 export class SectionFinder {
+  readonly #most: number;
   #carry = '\r\n';
   #bytes = 0;
 
+  constructor(most = SECTION_BYTES) {
+    this.#most = most;
+  }
+
   /**
    * The number of bytes from the start of the message to the end of the empty line. `too long` if the empty line is not
-   * within SECTION_BYTES, however the message is cut into chunks. Undefined as long as it has not been seen. Do not
+   * within the bound, however the message is cut into chunks. Undefined as long as it has not been seen. Do not
    * call again after an answer.
    */
   push(chunk: Buffer): number | 'too long' | undefined {
-    const text = this.#carry + headOf(chunk, SECTION_BYTES - this.#bytes);
+    const text = this.#carry + headOf(chunk, this.#most - this.#bytes);
     const at = text.indexOf(EMPTY_LINE);
     if (at !== -1) return this.#bytes - this.#carry.length + at + EMPTY_LINE.length;
     this.#bytes += chunk.length;
     this.#carry = text.slice(1 - EMPTY_LINE.length);
-    return this.#bytes < SECTION_BYTES ? undefined : 'too long';
+    return this.#bytes < this.#most ? undefined : 'too long';
   }
 }
 

@@ -57,6 +57,11 @@ export const COUNTERS: Readonly<Record<string, Metric>> = {
     'mailrelay_recipients_discarded_total',
     'Recipients given up whose sender cannot, or does not want to, be told',
   ),
+  not_signed: counter(
+    'mailrelay_messages_not_signed_total',
+    'Messages of ours that went without a DKIM signature although there are keys',
+    'reason',
+  ),
   spool_syncs: counter('mailrelay_spool_syncs_total', 'Syncs of the queue to disk', 'task'),
   handed_over: counter(
     'mailrelay_messages_handed_over_total',

@@ -75,7 +75,9 @@ function configure({ policy, materials, stateDir }: Extract<ToRouter, { kind: 'c
   });
   const tracer = traceOf(policy.trace, lineWriter(1), wall);
   const courier = Delivery.overSmtp(policy, materials, tracer);
-  const signer = new DkimSigner(policy, materials, log);
+  const signer = new DkimSigner(policy, materials, log, (reason) =>
+    router?.manager.counters.add('not_signed', reason),
+  );
   const sign: DkimSigner['sign'] = (message) => signer.sign(message);
   const { random } = Math;
   // Whole milliseconds need less memory.

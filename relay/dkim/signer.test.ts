@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { test } from 'node:test';
+import { policyOf } from '#test/kit/relayrig.ts';
+import { DkimSigner, type Signer } from './signer.ts';
+
+type Message = Parameters<Signer>[0];
+
+const { privateKey } = generateKeyPairSync('ed25519');
+const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+const KEY = { domain: 'example.com', selector: 'ed', secret: 'dkim' };
+
+function rig() {
+  const lines: Record<string, unknown>[] = [];
+  const counted: string[] = [];
+  const signer = new DkimSigner(
+    policyOf({}, { dkim: [KEY] }),
+    { secrets: { dkim: { 'private.key': pem } }, configMaps: {} },
+    (event, fields) => lines.push({ event, ...fields }),
+    (reason) => counted.push(reason),
+  );
+  const sign = (id: string, text: string, record: object = { ours: true }) =>
+    signer.sign({ id, record, open: () => Readable.from([Buffer.from(text)]) } as unknown as Message);
+  return { lines, counted, sign };
+}
+
+test('a message that no key can sign goes unsigned, and log and count say why, once', async () => {
+  const { lines, counted, sign } = rig();
+  const text = `From: a@example.com\r\n\r\n${'x'.repeat(2 ** 21)}`;
+  for (let delivery = 0; delivery < 3; delivery += 1)
+    assert.deepEqual(await sign('one', text), { kind: 'header', header: null });
+  await sign('two', 'From: root\r\n\r\nhi\r\n');
+  assert.deepEqual(lines, [
+    {
+      event: 'not_signed',
+      id: 'one',
+      domain: 'example.com',
+      rule: 'long_line',
+      reason: 'a line of it is longer than 1 MiB',
+    },
+    {
+      event: 'not_signed',
+      id: 'two',
+      domain: undefined,
+      rule: 'unreadable_from',
+      reason: 'its From field has no address with a domain',
+    },
+  ]);
+  assert.deepEqual(counted, ['long_line', 'unreadable_from']);
+});
+
+test('mail of strangers, and of domains without a key, is no matter of a line', async () => {
+  const { lines, counted, sign } = rig();
+  await sign('one', 'From: root\r\n\r\nhi\r\n', { ours: false });
+  await sign('two', 'From: a@example.net\r\n\r\nhi\r\n');
+  assert.deepEqual([lines, counted], [[], []]);
+});
