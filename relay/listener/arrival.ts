@@ -1,4 +1,4 @@
-/** From what is known of a session to the envelope that is queued and the trace that is written. Pure. */
+/** Makes the envelope for the queue and the Received facts from the state of a session. Pure. */
 import type { SMTPServerAddress, SMTPServerSession } from 'smtp-server';
 import type { LineEndings } from '#crds/policyfile.ts';
 import { masqueradedAddress } from '../headers/masquerade.ts';
@@ -9,7 +9,7 @@ import type { Trace } from './received.ts';
 export interface SessionTls {
   readonly version: string;
   readonly cipher: string;
-  /** Key exchange, where the runtime tells it. */
+  /** The key exchange group, if the runtime reports it. */
   readonly group: string | null;
 }
 
@@ -18,13 +18,13 @@ export interface ArrivalTerms {
   readonly hostname: string;
   readonly receivedAt: number;
   readonly login: string | null;
-  /** It comes from somebody who may relay. */
+  /** True if the client may relay. */
   readonly ours: boolean;
-  /** What those who may relay are held to; null: nothing. */
+  /** The domains that an authorized client may send as. null: any domain. */
   readonly senderDomains: readonly string[] | null;
   readonly acceptDomains: readonly string[];
   readonly masqueradeDomains: readonly string[];
-  /** Gets a copy; null: nobody. */
+  /** The address that gets a copy. null: no copy. */
   readonly alwaysBcc: string | null;
   readonly lineEndings: LineEndings;
 }
@@ -71,7 +71,7 @@ function senderOf(from: SMTPServerAddress | false, { ours, masqueradeDomains }: 
   return ours && address !== '' ? masqueradedAddress(address, masqueradeDomains) : address;
 }
 
-/** A host that is hidden goes out under the domain that hides it. */
+/** A masqueraded host counts as the domain that hides it. */
 function heldTo({ senderDomains, masqueradeDomains }: ArrivalTerms): Pick<Envelope, 'senderDomains'> {
   if (senderDomains === null) return {};
   const shown = senderDomains.map((domain) => masqueradedAddress(`@${domain}`, masqueradeDomains).slice(1));
@@ -88,7 +88,7 @@ function recipientOf({ address, dsn }: SMTPServerAddress, { acceptDomains }: Arr
   };
 }
 
-/** The sender knows nothing of the copy, so nothing of it is told to him. */
+/** The sender does not know of the copy, so the sender gets no DSN about it. */
 function withBcc(recipients: readonly Recipient[], bcc: string | null): readonly Recipient[] {
   if (bcc === null || recipients.some(({ address }) => address === bcc)) return recipients;
   return [...recipients, { address: bcc, state: 'queued', notify: ['NEVER'] }];

@@ -1,6 +1,6 @@
 /**
- * Which addresses are one client. Whoever has an IPv6 address has a network of them, a /64 at least, so what is counted
- * by address alone would count nobody who minds. Pure.
+ * Decides which addresses are one client. A client with IPv6 has at least a whole /64, so a limit for single addresses
+ * would limit nobody. Pure.
  */
 
 /** /24 of IPv4, /64 of IPv6. */
@@ -8,7 +8,7 @@ export function clientNetwork(client: string): string {
   return client.includes(':') ? sixtyFourOf(client) : `${client.split('.').slice(0, 3).join('.')}.0/24`;
 }
 
-/** For limits. An address of IPv4 stands for itself, also where it comes translated (RFC 6052). */
+/** The client name for limits. An IPv4 address stands for itself, also in translated form (RFC 6052). */
 export function countedAs(client: string): string {
   return client.includes(':') && !client.startsWith('64:ff9b::') ? sixtyFourOf(client) : client;
 }

@@ -1,7 +1,7 @@
 /**
- * One session: a connection of smtp-server that asks our gate before each command, knows further ways to log in, keeps
- * replies together that answer one read, and ends when its client makes no progress. With server.ts the only file that
- * touches what smtp-server keeps to itself; pinned by server.test.ts against the version in package.json.
+ * One session: a connection of smtp-server with our extensions. It asks our gate before each command, has more login
+ * mechanisms, joins the replies to one read, and ends a session without progress. Only this file and server.ts use
+ * private parts of smtp-server. server.test.ts pins them to the version in package.json.
  */
 import type { Socket } from 'node:net';
 import type { SMTPServer } from 'smtp-server';
@@ -28,12 +28,12 @@ export class GatedConnection extends SMTPConnection {
   readonly #parts: SessionParts;
   readonly #onEnd: () => void;
   #lastReply: Reply | undefined;
-  /** The command that is worked on. */
+  /** The command that is being handled. */
   #line: Buffer | undefined;
   #progressAt = monotonic();
   #dataSince: number | undefined;
   readonly #loneDots: LoneDots;
-  /** Of a message that was given up everything is said. */
+  /** The message was given up and answered. No other reply follows for it. */
   #isGivenUp = false;
   readonly #replies = new ReplyWriter();
 
@@ -67,7 +67,7 @@ export class GatedConnection extends SMTPConnection {
     return parser;
   }
 
-  /** Those who talk before they are greeted show themselves within 100 ms; whom we trust is not made to wait for that. */
+  /** A client that talks before the greeting does so within 100 ms. Trusted clients do not wait for this. */
   override init(): void {
     if (this.#parts.isTrusted) this._setListeners(() => this.connectionReady());
     else super.init();
@@ -79,8 +79,8 @@ export class GatedConnection extends SMTPConnection {
     this.#line = this._nextHandler ? undefined : command;
     this.#replies.begin(this._nextHandler ? '' : verbOf(command));
     this.#parts.trace?.received(command);
-    // Before the greeting and during a handshake the library refuses or drops input by itself, and a line of a login
-    // is no command.
+    // Before the greeting and during a handshake the library refuses or drops input by itself. A line of a login is no
+    // command.
     const isCommand = this._ready && !this._upgrading && !this._nextHandler;
     const refusal = isCommand ? this.#refusalOf(command) : undefined;
     if (!refusal) {
@@ -91,13 +91,13 @@ export class GatedConnection extends SMTPConnection {
     if (refusal.code !== 421 && callback) this._whenWritable(() => setImmediate(callback));
   }
 
-  /** What is kept never waits for the client to read it. */
+  /** Kept bytes never wait for the client to read. */
   override _whenWritable(next: () => void): void {
     if (this._socket.writableNeedDrain) this.#replies.flush();
     super._whenWritable(next);
   }
 
-  /** Logins are offered and taken under TLS only, and TLS where the gate lets it through at this moment. */
+  /** Logins are offered and accepted only under TLS, and STARTTLS only if the gate allows it now. */
   override _isSupported(command: string): boolean {
     if (command === 'AUTH' && !this.secure) return false;
     if (command === 'STARTTLS' && this.#parts.gate({ verb: command, line: STARTTLS, secure: this.secure }))
@@ -113,7 +113,10 @@ export class GatedConnection extends SMTPConnection {
     this.#greet(command, (line, done) => super.handler_HELO(line, done), callback);
   }
 
-  /** Read as the gate has read it; the library's own way is stricter than the field, and silent about source routes. */
+  /**
+   * Returns the command as the gate has parsed it. The library's parser refuses forms that real clients send, and
+   * ignores source routes.
+   */
   override _parseAddressCommand(name: string, line: Buffer) {
     const read = readMailCommand(name === 'mail from' ? 'MAIL' : 'RCPT', line.toString());
     if (read.kind !== 'command') return false as const;
@@ -127,7 +130,7 @@ export class GatedConnection extends SMTPConnection {
     };
   }
 
-  /** What a refused MAIL said of its message is not said of the next one. */
+  /** Values of a refused MAIL must not apply to the next message. */
   override handler_MAIL(command: Buffer, callback: () => void): void {
     if (!this.session.envelope.mailFrom) this._resetSession();
     super.handler_MAIL(command, callback);
@@ -148,15 +151,15 @@ export class GatedConnection extends SMTPConnection {
   }
 
   /**
-   * Ends the session with this reply: at once, or after the reply that it waits for. A message that is complete and on
-   * its way to disk must hear its own 250, or its sender would send it again.
+   * Ends the session with this reply: at once, or after the reply that the client waits for. A complete message on its
+   * way to disk must get its own 250, because otherwise the sender would send it again.
    */
   end(reply: Reply): void {
     this.#lastReply = reply;
     if (!this.#isDeciding) this.#refuse(reply);
   }
 
-  /** The reply that ends a session whose client makes no progress, or undefined. Bytes alone are no progress. */
+  /** The reply that ends a session without progress, or undefined. Bytes alone are no progress. */
   impatience(now: number, { idleMs, messageMs }: Patience): Reply | undefined {
     if (this.#isDeciding) this.#progressAt = now;
     if (this.#dataSince !== undefined && this._dataStream)
@@ -174,7 +177,10 @@ export class GatedConnection extends SMTPConnection {
     else this.#refuse(REPLIES.idle);
   }
 
-  /** A client that sends no more still hears what it is owed (scripts with netcat); TLS is told its end by TLS. */
+  /**
+   * A client that has closed its sending side still gets its replies (scripts with netcat). TLS signals its end by
+   * itself.
+   */
   override _setListeners(callback: () => void): void {
     this._socket.allowHalfOpen = true;
     super._setListeners(callback);
@@ -188,40 +194,40 @@ export class GatedConnection extends SMTPConnection {
     });
   }
 
-  /** After STARTTLS the raw socket never says `close`: it is the session that ends. */
+  /** After STARTTLS the raw socket never emits `close`, so the end of the session counts. */
   override _onClose(): void {
     this.#loneDots.forget();
     super._onClose();
     this.#onEnd();
   }
 
-  /** We owe the client a reply. */
+  /** True while the client waits for our reply. */
   get #isDeciding(): boolean {
     return Boolean(this._handlerPending || (this._dataStream && this._parser && !this._parser._dataMode));
   }
 
-  /** A handshake where a command should be has no line end that the library would wait for. */
+  /** A TLS handshake in place of a command has no line end, so the library would wait for ever. */
   #endIfTls(parser: SMTPStream, chunk: Buffer): void {
     const isLineStart = !parser._dataMode && parser._remainder === '';
     if (isLineStart && chunk[0] === TLS_HANDSHAKE && !this._upgrading && !this._closing)
       this.#refuse(REPLIES.notSmtp);
   }
 
-  /** All that the client sent is worked through, and no more comes. */
+  /** The client has closed its sending side, and all its input is handled. */
   #onFin(parser: SMTPStream): void {
     if (this._closing || parser !== this._parser) return;
     if (parser._dataMode && this.#loneDots.isWaiting) this.#giveUp();
     else this.close();
   }
 
-  /** The message that is on its way never ends. */
+  /** The message under way will never be complete, so it is refused and the session ends. */
   #giveUp(): void {
     this.#refuse(REPLIES.bareEnd);
     this.#isGivenUp = true;
     this.close();
   }
 
-  /** Some clients call themselves by several words: the library hears the first, and the trace has all. */
+  /** Some clients send several words after EHLO. The library gets the first word, and the trace gets all. */
   #greet(command: Buffer, handle: (line: Buffer, done: () => void) => void, callback: () => void): void {
     const [verb = '', first = '', ...more] = command.toString().trim().split(/\s+/);
     handle(Buffer.from(`${verb} ${first}`), () => {

@@ -1,6 +1,7 @@
 /**
- * The bytes of a message as they stream by: refused for or cleared of bare line breaks, refused for loops and size, with our Received header in
- * front and the header work of those who may relay. Bounded memory; a refusal throws.
+ * The content of a message as a stream. Bare line breaks are refused or changed, and loops and oversize are refused.
+ * Our Received header goes first. Messages of authorized clients also get the header changes. Memory is bounded. A
+ * refusal throws.
  */
 import type { SMTPServerDataStream } from 'smtp-server';
 import type { LineEndings } from '#crds/policyfile.ts';
@@ -12,7 +13,7 @@ import { REPLIES, Refusal } from './reply.ts';
 
 export interface ContentTerms {
   readonly trace: Trace;
-  /** null: the message is passed on as it is. */
+  /** null: the header is not changed. */
   readonly work: HeaderWork | null;
   readonly lineEndings: LineEndings;
 }
@@ -31,7 +32,7 @@ export async function* contentOf(
       () => trace.at,
     );
   yield Buffer.from(receivedHeader(trace));
-  // A refused message is read to its end all the same, so that the reply comes where the client expects it.
+  // A refused message is still read to its end, so that the reply comes where the client expects it.
   const bytes = stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
   for await (const chunk of clearedLines(bytes, lineEndings)) {
     if (stream.sizeExceeded) throw new Refusal(REPLIES.tooLarge);

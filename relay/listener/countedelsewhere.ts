@@ -1,6 +1,6 @@
 /**
- * Counts that the supervisor keeps for all listener processes, so that a limit is exact and outlives a change of policy:
- * asks, and waits for the answer. Without a supervisor nothing is answered, but then this process ends.
+ * Counts that the supervisor keeps for all listener processes, so that a limit is exact and survives a change of
+ * policy. This file asks and waits for the answer. Without a supervisor there is no answer, but then this process ends.
  */
 export class CountedElsewhere {
   readonly #ask: (ask: number, of: 'client' | 'login', who: string) => void;

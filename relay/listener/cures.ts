@@ -1,4 +1,4 @@
-/** What would have let a refused client in, by the rule that refused it: the label of the metrics. Pure data. */
+/** For each reason of a refusal (the metrics label), the setting that would have allowed the client. Pure data. */
 
 const CURES: Readonly<Record<string, string>> = {
   starttls_required:

@@ -11,7 +11,7 @@ interface Parsed {
   readonly commands: readonly string[];
 }
 
-/** What a parser makes of these chunks, and an end of the message behind them, when it is in the data of a message. */
+/** The result of a parser for these chunks plus an end of the message, when it reads message data. */
 async function parse(parser: SMTPStream, chunks: readonly string[]): Promise<Parsed> {
   const commands: string[] = [];
   parser.oncommand = (command, callback) => {
@@ -33,7 +33,7 @@ async function parse(parser: SMTPStream, chunks: readonly string[]): Promise<Par
     parser.write(Buffer.from(chunk, 'latin1'), () => taken.resolve());
     await taken.promise;
   }
-  // The end of a message, and what came behind it, take a few turns.
+  // The end of the message, and the bytes after it, need a few turns of the event loop.
   for (let turn = 0; turn < 3; turn++) await new Promise((next) => setImmediate(next));
   return { content, ended, bytes: stream.byteLength, commands };
 }

@@ -1,7 +1,7 @@
 /**
- * Another way for the library's parser through the data of a message: it looks at each byte, and this lets a native
- * search find the lines that begin with a dot. What is kept from chunk to chunk and what ends a message are the same:
- * dataparser.test.ts holds one against the other, because none of it is public in the library.
+ * A faster way through message data for the library's parser. The library checks each byte. This file uses a native
+ * search for lines that begin with a dot. The state between chunks and the end of a message are the same.
+ * dataparser.test.ts compares both, because these parts of the library are private.
  */
 import type { SMTPStream } from 'smtp-server/lib/smtp-stream.js';
 
@@ -11,17 +11,22 @@ const LF = 0x0a;
 const LINE_WITH_DOT = Buffer.from('\n.');
 const END = Buffer.from('\r\n.\r\n');
 const END_AT_START = END.subarray(2);
-/** Lines of a lone dot that end no message, although their sender may think so. */
+/** Lines with a single dot that do not end the message, although the sender may think so. */
 export type LoneDot = 'LF.LF' | 'other';
 
-/** Is told of them, and whether anything came behind; true ends the session, and nothing more is read. */
+/**
+ * Called for each such line. `isLast`: no bytes follow yet. Returning true ends the session, and nothing more is read.
+ */
 type LoneDotWatch = (kind: LoneDot, isLast: boolean) => boolean;
 
-/** How a chunk may end that only the next one explains, the longest first. Most end within a line and are passed on whole. */
+/**
+ * Ends of a chunk that only the next chunk explains, longest first. Most chunks end within a line and are passed on
+ * whole.
+ */
 const OPEN_ENDS = ['\r\n.\r', '\r\n.', '\n.\r', '\r\n', '\n.', '\r', '\n'];
 const OPEN_STARTS = ['.\r', '.'];
 
-/** In place of the parser's own `_feedDataStream`. */
+/** Replaces the parser's own `_feedDataStream`. */
 export function feedData(
   parser: SMTPStream,
   chunk: Buffer,
@@ -39,9 +44,9 @@ export function feedData(
     return;
   }
   const isStuffedAtStart = parser._atDataStart && data[0] === DOT && data[1] === DOT;
-  // The bytes are ours alone: dots go by moving what is behind them, which costs no second buffer.
+  // Nobody else uses these bytes. A dot is removed by moving the bytes after it, which needs no second buffer.
   let [from, to] = [isStuffedAtStart ? 1 : 0, 0];
-  // What is kept of an earlier chunk begins with the line break; a message does not.
+  // Bytes kept from an earlier chunk begin with the line break. The first bytes of a message do not.
   const first = parser._atDataStart ? 1 : 0;
   for (let at = data.indexOf(LINE_WITH_DOT, first); at !== -1; at = data.indexOf(LINE_WITH_DOT, at + 1)) {
     const dot = at + 1;
@@ -61,14 +66,14 @@ export function feedData(
     from = dot + 1;
   }
   const rest = data.subarray(from);
-  // From here on a dot is content, however the rest is cut.
+  // From here on a dot is content, wherever the rest is cut.
   if (isStuffedAtStart) parser._atDataStart = false;
   const kept = keptOf(rest, parser._atDataStart);
   if (kept > 0) parser._lastBytes = rest.subarray(rest.length - kept);
   emit(parser, moved(data, to, from, data.length - kept), done);
 }
 
-/** Lines of a lone dot that the search below does not look at, because nothing is before them. */
+/** Lines with a single dot at the very start. The search below does not see them, because no byte is before them. */
 function isGivenUpAtStart(data: Buffer, watch: LoneDotWatch): boolean {
   if (data[0] === DOT && data[1] === LF) return watch('other', data.length === 2);
   return data[0] === LF && data[1] === DOT && isGivenUp(data, 1, watch);
@@ -87,7 +92,7 @@ function keptOf(rest: Buffer, isAtStart: boolean): number {
   return OPEN_ENDS.find((open) => end.endsWith(open))?.length ?? 0;
 }
 
-/** Reads on when there is room; a stream that is destroyed never drains, it only closes. */
+/** Continues when the stream has room. A destroyed stream never drains, it only closes. */
 function emit(parser: SMTPStream, content: Buffer, done: () => void): void {
   const stream = parser._dataStream;
   parser._countDataBytes(content.length);
@@ -104,7 +109,7 @@ function emit(parser: SMTPStream, content: Buffer, done: () => void): void {
   stream.once('close', goOn);
 }
 
-/** What is before `end`, with the bytes between `to` and `from` left out. */
+/** The bytes before `end`, without those between `to` and `from`. */
 function moved(data: Buffer, to: number, from: number, end: number): Buffer {
   if (to === from || to === 0) return data.subarray(from, end);
   data.copyWithin(to, from, end);

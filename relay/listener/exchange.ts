@@ -1,6 +1,6 @@
 /**
- * One login as a conversation: what the client responds (base64, as it came) leads to a challenge, to a login or to a
- * refusal. Never rejects.
+ * One login as a dialogue. Each response of the client (base64, unchanged) leads to a challenge, a login or a refusal.
+ * Never rejects.
  */
 import type { Reply } from './reply.ts';
 

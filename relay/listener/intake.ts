@@ -1,6 +1,6 @@
 /**
- * Where messages go that a listener takes: into the spool, or, in mode CutThrough, straight to their next hop. Knows
- * when no more can be taken: no room on disk, or a queue that is as long as it may be.
+ * Where a listener puts messages: into the spool, or in mode CutThrough directly to the next hop. Refuses messages if
+ * the disk has no room or the queue has reached its limit.
  */
 import type { SMTPServerDataStream } from 'smtp-server';
 import type { Policy } from '#crds/policyfile.ts';
@@ -20,14 +20,14 @@ import { REPLIES, Refusal, type Reply } from './reply.ts';
 export interface Intake {
   /** Throws a Refusal. */
   take(stream: SMTPServerDataStream, arrival: Arrival): Promise<{ id: string; bytes: number; reply: string }>;
-  /** Why no message of so many bytes can be taken now, if so. */
+  /** Why a message of this size cannot be accepted now. Undefined if it can. */
   refusalOfMore(bytes: number): Reply | undefined;
   useMaterials(materials: Materials): void;
-  /** How full the queue is, as its router tells. */
+  /** Sets the size of the queue, as the router reports it. */
   learnQueue(figures: { depth: number; bytes: number }): void;
-  /** After an I/O error nothing more may be taken; what it was. */
+  /** The text of an I/O error. After it no message may be accepted. */
   readonly fault: string | undefined;
-  /** Next hops that refuse our login, where messages go straight to them. */
+  /** Next hops that refuse our login. Only in mode CutThrough. */
   readonly loginsRefused: LoginsRefused;
   close(): Promise<void>;
 }
@@ -88,7 +88,7 @@ class Durable implements Intake {
   }
 
   useMaterials(): void {
-    // Nothing of them is needed here.
+    // CutThrough needs no materials here.
   }
 
   learnQueue({ depth, bytes }: { depth: number; bytes: number }): void {
@@ -100,13 +100,15 @@ class Durable implements Intake {
     return this.#spool.close();
   }
 
-  /** The router tells twice a second; until then our own are counted here. */
+  /** The router reports twice a second. Between two reports this process counts its own messages. */
   #count(messages: number, bytes: number): void {
     this.#depth += messages;
     this.#bytes += bytes;
   }
 
-  /** Asked twice: many may have said MAIL while there was room for one. */
+  /**
+   * Checked at MAIL and again after the message, because many clients may have sent MAIL while there was room for one.
+   */
   #isFull(bytes: number): boolean {
     const { maxMessages, maxBytes } = this.#policy.queue;
     return (
@@ -154,7 +156,7 @@ class CutThrough implements Intake {
   }
 }
 
-/** Headers are only touched for those who may relay: what strangers send passes as it is. */
+/** Only messages of authorized clients get header changes. All other messages pass unchanged. */
 function workOf({ inbound, hostname }: Policy, { envelope }: Arrival): HeaderWork | null {
   if (!envelope.ours) return null;
   return { addMissing: true, masqueradeDomains: inbound.masqueradeDomains, hostname };

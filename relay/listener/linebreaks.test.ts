@@ -8,7 +8,7 @@ function passes(chunks: readonly Buffer[]): boolean {
   return chunks.every((chunk) => guard.passes(chunk)) && guard.passesEnd();
 }
 
-/** Parts of one buffer, so that they begin anywhere. */
+/** Parts of one buffer, so that they begin at any offset. */
 function cut(text: string, sizes: readonly number[]): Buffer[] {
   const bytes = Buffer.from(text);
   const chunks: Buffer[] = [];

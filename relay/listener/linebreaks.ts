@@ -1,9 +1,9 @@
 /**
- * Bare CR and bare LF in a message, the material of SMTP smuggling: servers disagree on where such a line, and with it
- * the message, ends. RFC 5321 section 2.3.8 forbids both, and section 4.5.2 wants no NUL. Strict refuses such a message;
- * Normalize makes of it what every server reads in one way. Where a message ends is not decided here. The guard looks at four bytes at a time, because
- * native searches cost more for lines as short as those of mail, and an expression needs a string as long as the
- * message, which V8 then has to collect.
+ * Bare CR and bare LF in a message, the means of SMTP smuggling: servers disagree where such a line, and with it the
+ * message, ends. RFC 5321 section 2.3.8 forbids both, and section 4.5.2 forbids NUL. Strict refuses such a message.
+ * Normalize rewrites it so that all servers read it alike. This file does not decide where a message ends. The check
+ * reads four bytes at a time. Native searches cost more for lines as short as those of mail, and a regular expression
+ * needs a string as long as the message, which V8 must collect later.
  */
 import type { LineEndings } from '#crds/policyfile.ts';
 import { REPLIES, Refusal } from './reply.ts';
@@ -15,7 +15,7 @@ const HIGH_NIBBLES = 0xf0f0f0f0;
 const ONES = 0x01010101;
 const TOPS = 0x80808080;
 
-/** The chunks of a message that may go on; throws a Refusal where none may. */
+/** Yields the chunks that may pass. Throws a Refusal if the message must be refused. */
 export async function* clearedLines(
   chunks: AsyncIterable<Buffer>,
   lineEndings: LineEndings,
@@ -34,9 +34,9 @@ export async function* clearedLines(
   if (!guard.passesEnd()) throw new Refusal(REPLIES.bareLine);
 }
 
-/** As Postfix: a bare LF becomes CRLF, a bare CR a blank; a NUL goes. */
+/** As Postfix does: a bare LF becomes CRLF, a bare CR becomes a blank, and a NUL is removed. */
 export class LineNormalizer {
-  /** A CR at the end of a chunk, which the next one explains. */
+  /** A CR at the end of a chunk. The next chunk decides its meaning. */
   #held = '';
 
   push(chunk: Buffer): Buffer {
@@ -56,12 +56,12 @@ export class LineBreakGuard {
   #afterCr = false;
   #hasNul = false;
 
-  /** What was seen first was a NUL. */
+  /** True if a NUL was found first. */
   get hasNul(): boolean {
     return this.#hasNul;
   }
 
-  /** False as soon as a CR without LF, an LF without CR, or a NUL was seen. */
+  /** False as soon as a CR without LF, an LF without CR, or a NUL was found. */
   passes(chunk: Buffer): boolean {
     const lead = -chunk.byteOffset & 3;
     if (chunk.length < lead + 4) return this.#bytesPass(chunk, 0, chunk.length);
@@ -74,12 +74,12 @@ export class LineBreakGuard {
     return this.#bytesPass(chunk, lead + 4 * words.length, chunk.length);
   }
 
-  /** False when the message ends in the middle of a line break. */
+  /** False if the message ends in the middle of a line break. */
   passesEnd(): boolean {
     return !this.#afterCr;
   }
 
-  /** The next four bytes that a line break may be in. */
+  /** The next four bytes that may contain a line break. */
   #next(words: Int32Array, from: number): number {
     return this.#afterCr ? from : nextLow(words, from);
   }
@@ -97,7 +97,7 @@ export class LineBreakGuard {
   }
 }
 
-/** The next word that has a byte below 16, as line breaks are; the length if there is none. */
+/** The next word with a byte below 16, such as a line break. The length if there is none. */
 function nextLow(words: Int32Array, from: number): number {
   let index = from;
   for (; index < words.length; index++) {

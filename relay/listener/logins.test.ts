@@ -1,4 +1,4 @@
-/** Logins beyond what a conversation shows: whatever a client says is an answer, and the tokens of an issuer's keys. */
+/** More cases of logins: every input of a client gets an answer, and tokens are checked with the keys of an issuer. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -33,7 +33,7 @@ function loginsAt(clock: () => number, materials: { users?: Record<string, strin
 }
 
 test('whatever a client says in whatever step, it is an answer', async () => {
-  // Failures are long ago at once, so that nobody waits.
+  // Time jumps far ahead, so no test waits for a delay.
   let now = 0;
   const logins = loginsAt(() => (now += 3_600_000), { keys: JSON.stringify(jwks) });
   const said = fc.oneof(
@@ -97,7 +97,7 @@ test('many logins at a time wait for their turn, and all are answered', async ()
   const auth = { method: 'PLAIN' as const, username: 'app', password: 'secret' };
   const judged = await Promise.all(Array.from({ length: 60 }, (_, n) => logins.judge(auth, `client${n}`)));
   assert.deepEqual(new Set(judged.map(({ kind }) => kind)), new Set(['login']));
-  // A password beyond any that can be set is wrong before it is looked at.
+  // A password longer than any allowed one is refused before it is checked.
   const long = { ...auth, password: 'x'.repeat(5_000) };
   assert.deepEqual(await logins.judge(long, 'other'), { kind: 'refused', reply: REPLIES.authFailed });
 });

@@ -1,7 +1,6 @@
 /**
- * The logins of one listener: which mechanisms there are, and what becomes of an attempt. Whatever goes wrong with a
- * login sounds the same to its client, so that nobody learns whether a user exists; failures are slowed and counted.
- * Only called under TLS.
+ * The logins of one listener: its mechanisms, and the result of each attempt. Every failed login gets the same answer,
+ * so a client cannot learn whether a user exists. Failures are delayed and counted. Only called under TLS.
  */
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -21,11 +20,13 @@ import { trustFrom } from '../task/trust.ts';
 import type { Exchange, Said } from './exchange.ts';
 import { REPLIES, type Reply } from './reply.ts';
 
-/** Password checks at a time in this process: each takes a thread for milliseconds, and the disk wants some too. */
+/**
+ * Password checks at a time in this process. Each one blocks a thread for milliseconds, and the disk needs threads too.
+ */
 const CHECKS_AT_ONCE = 2;
-/** Logins that wait for their check. */
+/** Logins that may wait for their check. */
 const MOST_WAITING = 500;
-/** Of a user name, for memory and log. */
+/** The limit of a user name in memory and log. */
 const LONGEST_NAME = 255;
 
 export interface LoginDeps {
@@ -33,11 +34,11 @@ export interface LoginDeps {
   readonly log: Log;
   readonly clocks: Clocks;
   readonly counters: Counters;
-  /** Whom the failures of a client count for. */
+  /** The client name under which failures are counted. */
   readonly countedAs: (client: string) => string;
 }
 
-/** The result of a mechanism that the library knows; `data` of a refused token is what it answers by 334. */
+/** The result of a mechanism that the library knows. `data` is the 334 text after a refused token. */
 export type Judged =
   | { kind: 'login'; login: string }
   | { kind: 'refused'; reply: Reply }
@@ -71,7 +72,7 @@ export class Logins {
     this.use(materials);
   }
 
-  /** For the next login. */
+  /** Sets the contents for the next login. */
   use(materials: Materials): void {
     const { listener, log, clocks } = this.#deps;
     const { usersSecret, oauth } = listener.clients;
@@ -86,7 +87,7 @@ export class Logins {
     this.#tokens = new TokenJudge({ issuer, audience, subjects, keys, trust }, clocks);
   }
 
-  /** PLAIN, LOGIN and XOAUTH2: the library has read what the client said. */
+  /** PLAIN, LOGIN and XOAUTH2: the library has parsed the client's responses. */
   async judge({ method, username = '', password, accessToken }: Shown, client: string): Promise<Judged> {
     const attempt = { mechanism: method, client, user: username.slice(0, LONGEST_NAME) };
     if (!this.mechanisms.includes(method)) return { kind: 'refused', reply: REPLIES.authFailed };
@@ -104,7 +105,7 @@ export class Logins {
     return mechanism === 'OAUTHBEARER' ? this.#oauthBearer(client) : undefined;
   }
 
-  /** RFC 5802: first message, challenge, final message, our proof as a last challenge, an empty response. */
+  /** RFC 5802: first message, challenge, final message, our proof as the last challenge, empty response. */
   #scram(client: string): Exchange {
     let step: (response: string) => Promise<Said> = async (response) => {
       const first = scramFirst(decoded(response), randomBytes(18).toString('base64'), (user) =>
@@ -137,7 +138,7 @@ export class Logins {
   #oauthBearer(client: string): Exchange {
     let refusal: Said | undefined;
     return async (response) => {
-      // The client has read why, and says so by an empty line (RFC 7628 section 3.2.3).
+      // The client has read the reason and answers with an empty line (RFC 7628 section 3.2.3).
       if (refusal) return refusal;
       if (response === '*') return { kind: 'refused', reply: REPLIES.authAborted };
       if (response === '') return { kind: 'challenge', text: '' };
@@ -151,7 +152,9 @@ export class Logins {
     };
   }
 
-  /** What the client hears, when: counts, slows down, and tells the log without telling the client. */
+  /**
+   * Gives the result to the client after the delay. Counts failures, and logs the reason without telling the client.
+   */
   async #settled(
     { mechanism, client, user }: Attempt,
     check: () => Promise<Checked>,

@@ -6,7 +6,7 @@ import { feedData, type LoneDot } from './dataparser.ts';
 
 type Seen = readonly [LoneDot, isLast: boolean];
 
-/** What is told of a message that is cut like this. */
+/** The lone dots that are reported for a message in these chunks. */
 async function seenIn(chunks: readonly string[]): Promise<Seen[]> {
   const seen: Seen[] = [];
   const parser = new SMTPStream();

@@ -1,12 +1,13 @@
 /**
- * What becomes of a message whose sender seems to have ended it by another line of a lone dot than CRLF.CRLF. Where no
- * bare LF is taken, LF.LF ends the session at once, because what follows is the next message to one server and text to
- * another. Everywhere else such a line is data; but a sender that waits for an answer behind it would wait for minutes.
+ * Handles a message whose sender seems to have ended it by a lone dot without CRLF.CRLF. If no bare LF is accepted,
+ * LF.LF ends the session at once, because one server would read the next bytes as a new message and another as text. In
+ * all other cases such a line is data. But a sender that waits for a reply after it would wait for minutes, so the
+ * message is given up.
  */
 import type { LineEndings } from '#crds/policyfile.ts';
 import type { LoneDot } from './dataparser.ts';
 
-/** Senders that end a message wrongly wait for an answer; others have more to send. */
+/** A sender with a wrong end waits for a reply. Other senders have more data. */
 const SILENCE_MS = 5_000;
 
 export class LoneDots {
@@ -14,18 +15,18 @@ export class LoneDots {
   readonly #giveUp: () => void;
   #silence: NodeJS.Timeout | undefined;
 
-  /** `giveUp` answers the message, and ends the session. */
+  /** `giveUp` answers the message and ends the session. */
   constructor(lineEndings: LineEndings, giveUp: () => void) {
     this.#lineEndings = lineEndings;
     this.#giveUp = giveUp;
   }
 
-  /** Nothing came behind the last line of a lone dot. */
+  /** True while no bytes have followed the last lone dot. */
   get isWaiting(): boolean {
     return this.#silence !== undefined;
   }
 
-  /** True where the session is at its end. */
+  /** True if the session must end. */
   seen(kind: LoneDot, isLast: boolean): boolean {
     const isEnd = kind === 'LF.LF' && this.#lineEndings === 'Strict';
     if (isEnd) this.#giveUp();
@@ -33,7 +34,7 @@ export class LoneDots {
     return isEnd;
   }
 
-  /** More came, or nothing ever will. */
+  /** More bytes came, or none can come any more. */
   forget(): void {
     clearTimeout(this.#silence);
     this.#silence = undefined;

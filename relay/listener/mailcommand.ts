@@ -1,7 +1,7 @@
 /**
- * MAIL and RCPT as clients write them, and what is refused of them for how they are written: the path as Postfix reads
- * it, a source route, and each parameter that this relay does not know (RFC 5321 section 4.1.1.11), because taking one in
- * silence is a promise that nobody keeps. Pure.
+ * Parses MAIL and RCPT as clients write them, and refuses invalid ones. The path is read as Postfix does. Source routes
+ * and unknown parameters are refused (RFC 5321 section 4.1.1.11), because accepting a parameter is a promise to obey
+ * it. Pure.
  */
 import type { Policy } from '#crds/policyfile.ts';
 import { type Mailbox, readMailbox } from './address.ts';
@@ -10,7 +10,7 @@ import { REPLIES, type Reply } from './reply.ts';
 interface MailCommand {
   /** null: the null sender. */
   readonly mailbox: Mailbox | null;
-  /** In their order; the value as it came, xtext decoded, and true where there is none. */
+  /** In their order. The value is unchanged, or decoded xtext, or true if there is none. */
   readonly parameters: readonly (readonly [name: string, value: string | true])[];
 }
 
@@ -27,11 +27,13 @@ export interface OfferedParameters {
 
 type Verb = 'MAIL' | 'RCPT';
 
-/** RFC 5321 section 4.5.3.1.4 with all that extensions add to it; what a recipient keeps in the queue is bounded by it. */
+/** RFC 5321 section 4.5.3.1.4 plus all extensions. This also limits the size of a recipient in the queue. */
 const LONGEST_LINE = 2_048;
 const LONGEST_NAME = 40;
 
-/** Behind the colon: a path in brackets, in which quotes hide brackets and blanks, or a word; then the parameters. */
+/**
+ * After the colon: a path in brackets, where quotes may contain brackets and blanks, or a word. Then the parameters.
+ */
 const PATH =
   /^[ \t]*(?:<((?:[^<>"]|"(?:[^"\\]|\\.)*")*)>|((?:[^\s<>"]|"(?:[^"\\]|\\.)*")+))(?:[ \t]+(.*))?$/s;
 const SOURCE_ROUTE = /^@[^"]*:/;
@@ -43,10 +45,10 @@ const WRONG = {
   RCPT: { form: REPLIES.recipientSyntax, route: REPLIES.badRecipient },
 };
 
-/** The reply that refuses a MAIL or RCPT for how it is written, or undefined. */
+/** The reply that refuses an invalid MAIL or RCPT, or undefined. */
 export function refusalOfCommand(verb: Verb, line: Buffer, offered: OfferedParameters): Reply | undefined {
   if (line.length > LONGEST_LINE) return REPLIES.lineTooLong;
-  // Ill-formed UTF-8 would be read as U+FFFD.
+  // Ill-formed UTF-8 would become U+FFFD.
   const text = line.toString();
   if (!line.equals(Buffer.from(text))) return WRONG[verb].route;
   const read = readMailCommand(verb, text);
@@ -74,7 +76,9 @@ export function readMailCommand(verb: Verb, line: string): ReadCommand {
   return { kind: 'command', command: { mailbox, parameters } };
 }
 
-/** Undefined where a value hides a control character (RFC 3461 section 4: xtext), the matter of log injection. */
+/**
+ * Undefined if a decoded value contains a control character (RFC 3461 section 4: xtext), which could inject log lines.
+ */
 function readParameters(text: string): MailCommand['parameters'] | undefined {
   const words = text.split(/[ \t]+/).filter((word) => word !== '');
   const parameters = words.map((word) => {
@@ -87,12 +91,15 @@ function readParameters(text: string): MailCommand['parameters'] | undefined {
   return parameters.some(([, value]) => value !== true && CONTROL.test(value)) ? undefined : parameters;
 }
 
-/** A recipient without a domain is the postmaster's alone (RFC 5321 section 4.1.1.3). */
+/** Only the postmaster may be a recipient without a domain (RFC 5321 section 4.1.1.3). */
 function isWhole({ local, domain }: Mailbox): boolean {
   return domain !== '' || local.toLowerCase() === 'postmaster';
 }
 
-/** Without a queue there is nobody who could report later: who passes mail on to us does (RFC 3461 section 5.2.2). */
+/**
+ * Without a queue this relay cannot send a DSN later. The client that passes the mail to us sends it (RFC 3461 section
+ * 5.2.2).
+ */
 export function offersDsn({ queue }: Policy): boolean {
   return queue.mode !== 'CutThrough';
 }

@@ -1,6 +1,6 @@
 /**
- * The listener process. Everything it does comes over the channel of its supervisor; when that goes away, so does
- * this process, because a listener without a router would take mail that nobody delivers.
+ * The listener process. It gets everything over the channel of its supervisor. When the channel closes, this process
+ * ends, because without a router nobody would deliver the accepted mail.
  */
 import type { Socket } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
@@ -17,11 +17,11 @@ import { ListenerTask } from './task.ts';
 
 const TELL_MS = 250;
 const IDLE_LOOK_MS = 50;
-/** After the deadline: how long a message that is on its way to disk may take to hear its reply. */
+/** After the deadline: how long a message on its way to disk may wait for its reply. */
 const LEAVE_MS = 8_000;
-/** After an I/O error: how long open sessions may go on, each message answered 451. */
+/** After an I/O error: how long open sessions may continue. Each message gets 451. */
 const BROKEN_MS = 30_000;
-/** A client in plain text is told again after this long. */
+/** A plain-text client is reported again after this time. */
 const PLAINTEXT_EVERY_MS = 3_600_000;
 const PLAINTEXT_CLIENTS = 10_000;
 
@@ -80,7 +80,7 @@ function receive(
   { listener: name, client, countedAs, early }: Extract<ToListener, { kind: 'connection' }>,
   socket: Socket | undefined,
 ): void {
-  // The client may have gone while the socket was on its way.
+  // The client may have disconnected while the socket was on its way.
   if (!socket || !listener) {
     onEnded(countedAs);
     return;
@@ -115,7 +115,7 @@ function tellLogins(refused: LoginsRefused): void {
   task.tell({ kind: 'logins', refused });
 }
 
-/** A later call can only bring the end nearer. */
+/** A later call can only shorten the deadline. */
 function drain(deadlineMs: number): void {
   const end = monotonic() + deadlineMs;
   if (drainEnd !== undefined && end >= drainEnd) return;

@@ -1,7 +1,8 @@
 /**
- * Mode CutThrough: a message goes to its next hop while it arrives, and is answered as the next hop answers. Nothing is
- * kept, so nothing can be lost or doubled by us; what the next hop does not take, the client keeps. One recipient, one
- * message, one answer. A message that is refused while it streams never reaches its end at the next hop.
+ * Mode CutThrough: a message goes to its next hop while it arrives, and the client gets the reply of the next hop.
+ * Nothing is stored, so this relay can neither lose nor double a message. If the next hop refuses it, the client keeps
+ * it. Each message has one recipient and one reply. A message that is refused during the stream never reaches its end
+ * at the next hop.
  */
 import type { SMTPServerDataStream } from 'smtp-server';
 import { type Failure, makeFailure } from '#crds/failure.ts';
@@ -19,7 +20,7 @@ import { Refusal } from './reply.ts';
 export interface Passed {
   readonly id: string;
   readonly bytes: number;
-  /** What the next hop said. */
+  /** The reply of the next hop. */
   readonly reply: string;
 }
 
@@ -34,7 +35,7 @@ export class PassOn {
     this.#counters = counters;
   }
 
-  /** Throws a Refusal where the next hop, or we ourselves, did not take the message. */
+  /** Throws a Refusal if the next hop or this relay refused the message. */
   async pass(
     stream: SMTPServerDataStream,
     { envelope, trace, lineEndings }: Arrival,
@@ -60,7 +61,7 @@ export class PassOn {
         fault = error;
         throw error;
       } finally {
-        // Read to its end, whoever ends it; in this turn the stream still waits for the one who read it.
+        // The stream is read to its end in all cases. The next turn comes after its present reader has finished.
         setImmediate(() => stream.resume());
       }
     }
@@ -91,15 +92,15 @@ function makeParcel(
   return {
     from,
     to: [to],
-    // Not known before it has come, and so not announced.
+    // The size is unknown before the end, so it is not announced.
     bytes: 0,
     eightBit,
     smtpUtf8,
     // DSN is not offered in this mode.
     dsn: { ret: null, envid: null, recipients: [] },
-    // It cannot be looked at before it has come: what its sender says of it decides.
+    // The content is unknown before it arrives, so the sender's parameters decide.
     beyondAscii: async () => ({ header: smtpUtf8, body: eightBit }),
-    // A generator reads nothing before it is asked: the next hop that takes the envelope gets the stream.
+    // A generator reads nothing before the first request, so the hop that accepts the envelope gets the whole stream.
     body,
   };
 }
@@ -118,7 +119,7 @@ function readResult(result: AttemptResult, { name }: Destination) {
   return { verdict, hop, tls, level };
 }
 
-/** The words of the next hop under a code of ours, so that the client knows who speaks. */
+/** The text of the next hop under our own code, so the client knows which server answered. */
 function refusalBecause({ permanent, status, text, reply }: Failure): Refusal {
   const words = text.slice(0, 400);
   const said = reply ? words.replace(/^\d{3}[ -](?:[245]\.\d{1,3}\.\d{1,3} )?/, '') : words;

@@ -131,7 +131,7 @@ test('an older TLS version is for the clients that a policy names, and never for
 });
 
 test('a verb that is not plain ASCII is never taken for another', () => {
-  // The library upper-cases by Unicode, where "ı" is an I and "ſ" an S.
+  // The library upper-cases by Unicode, where "ı" becomes I and "ſ" becomes S.
   for (const verb of ['MAıL', 'ſTARTTLS', 'DATA\t', '', 'MA\0IL', 'MÄIL', 'mail']) {
     assert.equal(refusalOf(verb, rules('Enabled', 'Required'), secure), REPLIES.notUnderstood, verb);
   }

@@ -1,6 +1,6 @@
 /**
- * From DATA to the spool: streams the message into a writer that is bounded in memory, and enters it. Gives the queue
- * id once the message is durable; throws a Refusal otherwise, and leaves nothing behind.
+ * From DATA to the spool: streams the message into a writer with bounded memory, and enters it. Returns the queue id
+ * when the message is durable. Otherwise throws a Refusal and leaves nothing behind.
  */
 import { constants } from 'node:os';
 import type { SMTPServerDataStream } from 'smtp-server';
@@ -11,7 +11,7 @@ import type { Arrival } from './arrival.ts';
 import { contentOf } from './content.ts';
 import { REPLIES, Refusal } from './reply.ts';
 
-/** The client went away in the middle of the message. */
+/** The client disconnected during the message. */
 const ABORTED = new Set<unknown>(['ECONNECTION', 'ERR_STREAM_PREMATURE_CLOSE']);
 const FULL = new Set<unknown>(['ENOSPC', 'EDQUOT', constants.errno.ENOSPC, constants.errno.EDQUOT]);
 
@@ -20,7 +20,7 @@ export async function receiveMessage(
   stream: SMTPServerDataStream,
   { envelope, trace, lineEndings }: Arrival,
   work: HeaderWork | null,
-  /** Hears its true size, and may throw a Refusal. */
+  /** Gets the real size, and may throw a Refusal. */
   admit: (bytes: number) => void,
 ): Promise<{ id: string; bytes: number }> {
   const id = newQueueId(envelope.receivedAt);
@@ -41,7 +41,7 @@ export async function receiveMessage(
   }
 }
 
-/** What the client hears: our own refusal, or what the disk or the client's own end of the connection did. */
+/** The reply for the client: our own refusal, an error of the disk, or the end of the connection. */
 export function asRefusal(error: unknown): Refusal {
   if (error instanceof Refusal) return error;
   const { code } = error as { code?: string | number };

@@ -1,6 +1,6 @@
 /**
- * The Received header that a relay adds (RFC 5321 section 4.4, protocol names of RFC 3848), and the count of those
- * already there, by which loops are found. Pure.
+ * The Received header of this relay (RFC 5321 section 4.4, protocol names of RFC 3848). Also counts the Received
+ * headers of a message to find loops. Pure.
  */
 import { headOf } from '../headers/section.ts';
 
@@ -19,7 +19,7 @@ export interface Trace {
   readonly at: Date;
 }
 
-/** Honest paths have fewer than ten; RFC 5321 section 6.3 would allow 100, which is a long loop. */
+/** A normal path has fewer than ten. RFC 5321 section 6.3 would allow 100, which makes a long loop. */
 const HOPS_BEFORE_LOOP = 50;
 
 export function receivedHeader({
@@ -48,13 +48,13 @@ export function receivedHeader({
   return `${lines.join('\r\n\t')};\r\n\t${rfc5322Date(at)}\r\n`;
 }
 
-/** Counts the Received headers of a message as it streams by; carries a few bytes from chunk to chunk. */
+/** Counts the Received headers in a stream. Carries a few bytes from chunk to chunk. */
 export class LoopGuard {
   #inHeaders = true;
   #carry = '\r\n';
   #hops = 0;
 
-  /** False as soon as there are more hops than an honest path makes. */
+  /** False as soon as there are more hops than on a normal path. */
   passes(chunk: Buffer): boolean {
     if (!this.#inHeaders) return true;
     const text = this.#carry + headOf(chunk);
@@ -67,7 +67,7 @@ export class LoopGuard {
   }
 }
 
-/** What a client calls itself goes into a header: anything that is not a host name or literal is blotted out. */
+/** The client's name goes into a header, so a name that is no host name or literal is masked. */
 function harmless(helo: string): string {
   return helo.slice(0, 255).replace(/[^A-Za-z0-9.:[\]_-]/g, '?') || 'unknown';
 }

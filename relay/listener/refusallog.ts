@@ -1,7 +1,7 @@
 /**
- * Tells of refusals, one line each with what would have let the client in. Bounded for each client and minute, because a
- * client that guesses would fill the log; what was left out is counted. Of a command its verb and its address alone are
- * told: a line that is no command may be a password.
+ * Logs refusals, one line each, with the setting that would have allowed the client. The lines are limited for each
+ * client and minute, because a guessing client would fill the log. The omitted ones are counted. A line shows only the
+ * verb and the address of a command, because other text may be a password.
  */
 import type { Log } from '../observe/log.ts';
 import { cureOf } from './cures.ts';
@@ -11,10 +11,10 @@ export interface RefusedCommand {
   readonly client: string;
   readonly helo: string;
   readonly listener: string;
-  /** Protocol version, or "none". */
+  /** The protocol version, or "none". */
   readonly tls: string;
   readonly login: string | null;
-  /** What was refused; undefined: no command, such as a session that idles. */
+  /** The refused line. Undefined if there was no command, for example in an idle session. */
   readonly line: Buffer | undefined;
   readonly code: number;
   readonly text: string;
@@ -29,7 +29,7 @@ const VERBS = new Set('HELO EHLO MAIL RCPT DATA RSET NOOP QUIT VRFY EXPN HELP AU
 
 export class RefusalLog {
   readonly #log: Log;
-  /** Lines of this minute, by client. */
+  /** The number of lines in this minute, by client. */
   readonly #told = new Map<string, number>();
   readonly #timer: NodeJS.Timeout;
 

@@ -1,13 +1,13 @@
 /**
- * The refusals of the sessions of one listener, whoever made them: each is counted once by its reason, and a session
- * that goes on being refused for good is guessing, and ends. The library passes on code and text only, so the reason of
- * a refusal of ours is remembered until its reply is sent.
+ * All refusals in the sessions of one listener, by our rules or by the library. Each is counted once by its reason. A
+ * session with too many permanent refusals is guessing, and is ended. The library passes on only code and text, so the
+ * reason of our own refusal is kept until its reply is sent.
  */
 import type { Counters } from '../task/counts.ts';
 import { REPLIES, Refusal, type Reply } from './reply.ts';
 
 interface Refused {
-  /** Commands refused for good. */
+  /** The number of permanent refusals. */
   count: number;
   reason: string | undefined;
 }
@@ -22,18 +22,18 @@ export class Refusals {
     this.#mostErrors = mostErrors;
   }
 
-  /** For the library. */
+  /** Makes the error for the library. */
   by(session: object, reply: Reply): Refusal {
     this.expect(session, reply.reason);
     return new Refusal(reply);
   }
 
-  /** The next reply that refuses is for this reason. */
+  /** The next refusing reply has this reason. */
   expect(session: object, reason: string): void {
     this.#of(session).reason = reason;
   }
 
-  /** A refusal is about to be sent, for this rule; a reply ends the session instead. */
+  /** Called when a refusal by this rule is about to be sent. A returned reply ends the session instead. */
   sent(session: object, code: number, reason: string | undefined): { rule: string; end: Reply | undefined } {
     const refused = this.#of(session);
     const rule = reason ?? refused.reason ?? 'protocol';

@@ -1,7 +1,7 @@
 /**
- * Who may relay, and where to. Whoever is in a trusted network, logged in or showed a certificate with an allowed name
- * may send where the restrictions allow; everyone else only to the accepted domains. The default is nobody and nothing.
- * Pure over prebuilt lists.
+ * Decides who may relay, and where to. A client in a trusted network, with a login, or with a certificate with an
+ * allowed name may send within the restrictions. Every other client may send only to the accepted domains. By default
+ * no client may send anything. Pure, over prebuilt lists.
  */
 import { BlockList } from 'node:net';
 import { listCovers, networkOf } from '#crds/networks.ts';
@@ -12,21 +12,21 @@ import { isRouting, readMailbox } from './address.ts';
 import { countedAs } from './clientnetwork.ts';
 import { REPLIES, type Reply } from './reply.ts';
 
-/** What is known of whoever is at the other end of a session. */
+/** The known identity of the client of a session. */
 export interface Identity {
   readonly client: string;
-  /** User name, or subject of a token; only ever set under TLS. */
+  /** The user name, or the subject of a token. Set only under TLS. */
   readonly login: string | null;
-  /** Names of a client certificate of a trusted authority. */
+  /** The names in a client certificate of a trusted authority. */
   readonly certificateNames: readonly string[];
 }
 
 export interface Relaying {
   readonly trustsNetworkOf: (client: string) => boolean;
-  /** Whom limits count a client as; pods share a /64, so whoever is trusted by network is counted by address. */
+  /** The client name for limits. Pods share a /64, so a client of a trusted network is counted by address. */
   readonly countedAs: (client: string) => string;
   readonly mayRelay: (identity: Identity) => boolean;
-  /** A login, or what counts as one. */
+  /** True for a login, or for a certificate that counts as a login. */
   readonly isLoggedIn: (identity: Identity) => boolean;
   readonly refusalOfRecipient: (identity: Identity, from: string, to: string) => Reply | undefined;
 }
@@ -56,7 +56,7 @@ export function relayingOf(clients: Clients, acceptDomains: readonly string[]): 
   };
 }
 
-/** Which of the client policies is that of a client: the index of the first that names its network. */
+/** The index of the first client policy whose networks contain the client. */
 export function clientPolicyOf({ clientPolicies }: Policy['inbound']) {
   const lists = clientPolicies.map(({ networks }) => listOf(networks));
   return (client: string) => clientPolicies[lists.findIndex((list) => listCovers(list, client))];

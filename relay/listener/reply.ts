@@ -1,11 +1,11 @@
 /**
- * Every reply text of our own, in one table: code, then enhanced status code (RFC 3463) and words. smtp-server's own
- * enhanced codes stay off, because they would change the 24 bytes of "220 Ready to start TLS". Pure data.
+ * All reply texts of this relay, in one table: code, enhanced status code (RFC 3463) and text. The enhanced codes of
+ * smtp-server stay off, because they would change the 24 bytes of "220 Ready to start TLS". Pure data.
  */
 export interface Reply {
   readonly code: number;
   readonly text: string;
-  /** Label of the refusal in the metrics. */
+  /** The label of the refusal in the metrics. */
   readonly reason: string;
 }
 

@@ -1,7 +1,7 @@
 /**
- * How replies leave. Those that answer one read leave in one write: replies to MAIL, RCPT and RSET may wait for those of
- * commands that came with them, all others leave at once (RFC 2920 section 3.2). A client that has ended its side hears
- * its replies too, which the library would keep to itself.
+ * Writes replies. All replies to one read leave in one write: replies to MAIL, RCPT and RSET may wait for the replies
+ * to other commands of the same read, and all other replies leave at once (RFC 2920 section 3.2). A client that has
+ * closed its sending side also gets its replies, which the library would drop.
  */
 import type { Socket } from 'node:net';
 
@@ -13,12 +13,14 @@ export class ReplyWriter {
   #mayWait = false;
   #corked: Socket | undefined;
 
-  /** The next replies are to this command; empty: to a line that is no command. */
+  /** Sets the command of the next replies. Empty: the line is no command. */
   begin(verb: string): void {
     this.#mayWait = GROUPED.has(verb);
   }
 
-  /** Sends a reply of these lines; `write` is the library's way, which looks for a socket that is open both ways. */
+  /**
+   * Sends a reply of these lines. `write` is the library's way, which needs a socket that is open in both directions.
+   */
   send(socket: Socket, lines: readonly string[], write: () => void): void {
     if (this.#mayWait && !this.#corked) {
       this.#corked = socket;

@@ -48,7 +48,7 @@ interface Serving {
   readonly plaintext: string[];
   readonly entered: string[];
   readonly ended: () => number;
-  /** System calls that wrote to clients in plain text. */
+  /** System calls that wrote plain text to clients. */
   readonly writes: () => number;
   close(): void;
 }
@@ -69,7 +69,7 @@ after(async () => {
   dirs.remove();
 });
 
-/** A listener task in this process, fed by a server as the supervisor would. */
+/** A listener task in this process. A server passes sockets to it as the supervisor does. */
 async function serve(
   inbound: Partial<Policy['inbound']>,
   withPair: PairText | null = pair,
@@ -127,7 +127,7 @@ async function serve(
   };
 }
 
-/** Node turns each call of these two into one system call. */
+/** Node makes one system call of each call of these two. */
 function countWrites(socket: Socket, count: () => void): void {
   const { _write, _writev } = socket;
   socket._write = (...args) => {
@@ -248,7 +248,7 @@ test('what is pipelined in clear text behind STARTTLS is never executed', async 
   talker.write('STARTTLS\r\nRSET\r\nMAIL FROM:<evil@example.com>\r\n');
   assert.match(await talker.reply(), /^220 /);
   await talker.startTls({});
-  // The session starts anew: no HELO, no sender, and no reply to what was injected.
+  // The session is new: no HELO, no sender, and no reply to the injected commands.
   assert.match(await talker.command('NOOP'), /^250 OK/);
   assert.deepEqual(
     await talker.codes('MAIL FROM:<me@example.com>', 'EHLO x', 'RCPT TO:<you@example.net>'),

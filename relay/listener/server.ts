@@ -1,7 +1,7 @@
 /**
- * A server of smtp-server that is fed with accepted sockets and makes our connections of them (connection.ts). Pinned by
- * server.test.ts against the version in package.json. The library's `close()` is no drain (it answers 421 at once), so it
- * is never called.
+ * A server of smtp-server that gets accepted sockets and makes our connections of them (connection.ts). server.test.ts
+ * pins it to the version in package.json. `close()` of the library does not drain: it answers 421 at once, so it is
+ * never called.
  */
 import type { Socket } from 'node:net';
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
@@ -28,7 +28,7 @@ export class GatedServer extends SMTPServer {
     this.#looking.unref();
   }
 
-  /** Without a pair of ours the library would use one whose key is public: rather have none. */
+  /** Without our own pair the library would use a default pair whose key is public, so this sets none. */
   override updateSecureContext(options?: SMTPServerOptions): void {
     Object.assign(this.options, options);
     if (this.options.key) super.updateSecureContext();
@@ -36,8 +36,8 @@ export class GatedServer extends SMTPServer {
   }
 
   /**
-   * Takes over a socket that the supervisor accepted from `client` (behind a proxy not the one that connected); `onEnd`
-   * is called once, however it ends.
+   * Takes a socket that the supervisor accepted from `client` (behind a proxy this is not the socket's peer). `onEnd`
+   * is called once, for any end.
    */
   receive(socket: Socket, client: string, onEnd: () => void): void {
     let ended = false;
@@ -45,7 +45,7 @@ export class GatedServer extends SMTPServer {
       if (!ended) onEnd();
       ended = true;
     };
-    // The session tells its end, and before there is one (a first handshake that fails) the socket does.
+    // The session reports its end. Before a session exists (the first handshake fails), the socket reports it.
     this.#ends.set(socket, once);
     this.#clients.set(socket, client);
     this.#since.set(socket, monotonic());
@@ -63,7 +63,7 @@ export class GatedServer extends SMTPServer {
     connection.init();
   }
 
-  /** Ends what is still open, with a 421 where the protocol allows one. */
+  /** Ends all open sessions, with a 421 if the protocol allows one. */
   endAll(reply: Reply): void {
     for (const connection of this.connections) (connection as GatedConnection).end(reply);
     for (const socket of this._pendingSockets.values()) socket.destroy();

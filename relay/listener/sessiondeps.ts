@@ -1,4 +1,4 @@
-/** What the sessions of one listener need from their task. Types only. */
+/** The functions of the task that the sessions of one listener need. Types only. */
 import type { SMTPServerDataStream } from 'smtp-server';
 import type { Listener, Policy } from '#crds/policyfile.ts';
 import type { Log } from '../observe/log.ts';
@@ -9,7 +9,7 @@ import type { Arrival } from './arrival.ts';
 import type { RefusalLog } from './refusallog.ts';
 import type { Reply } from './reply.ts';
 
-/** Takes a message in: to disk, or to its next hop. Throws a Refusal. */
+/** Stores a message, or passes it to its next hop. Throws a Refusal. */
 export type Taker = (
   stream: SMTPServerDataStream,
   arrival: Arrival,
@@ -24,9 +24,9 @@ export interface ListenerSessionsDeps {
   readonly tracer: Tracer;
   readonly hasPair: () => boolean;
   readonly take: Taker;
-  /** Why no further message can be taken, of so many announced bytes. */
+  /** Why a message of this announced size cannot be accepted now. */
   readonly refusalOfMore: (bytes: number) => Reply | undefined;
-  /** Counts a message of this minute; the number so far, over all processes. */
+  /** Counts a message. Returns the number in this minute over all processes. */
   readonly countMessage: (kind: 'client' | 'login', who: string) => Promise<number>;
   readonly onPlaintext: (client: string, helo: string) => void;
   readonly refusalLog: RefusalLog;

@@ -1,14 +1,14 @@
-/** What our rules give the connection of a client, and what it tells them: no smtp-server in it. Types only. */
+/** The interface between our rules and the connection of a client, without smtp-server. Types only. */
 import type { SMTPServerSession } from 'smtp-server';
 import type { LineEndings } from '#crds/policyfile.ts';
 import type { SessionTrace } from '../observe/trace.ts';
 import type { Exchange } from './exchange.ts';
 import type { Reply } from './reply.ts';
 
-/** Decides on a command before the library sees it: a reply refuses it. */
+/** Decides on a command before the library sees it. A reply refuses the command. */
 type Gate = (command: { verb: string; line: Buffer; secure: boolean }) => Reply | undefined;
 
-/** A reply that refuses; `line` is the command that it refuses, never one of a login. */
+/** A refusing reply. `line` is the refused command, never a line of a login. */
 export interface SaidRefusal {
   readonly code: number;
   readonly text: string;
@@ -16,14 +16,14 @@ export interface SaidRefusal {
   readonly line: Buffer | undefined;
 }
 
-/** What a session is given when its client is known. */
+/** The parts that a session gets when its client is known. */
 export interface SessionParts {
-  /** The client is one of those who may relay by their address. */
+  /** True if the client may relay by its address. */
   readonly isTrusted: boolean;
   readonly gate: Gate;
-  /** A login by a mechanism that the library does not know; undefined: there is no such mechanism. */
+  /** A login by a mechanism that the library does not know. Undefined if the mechanism does not exist. */
   readonly exchange: (mechanism: string) => Exchange | undefined;
-  /** Hears of every refusal, whoever made it; a reply is the end of the session. */
+  /** Called for every refusal, by our rules or by the library. A returned reply ends the session. */
   readonly refused: (refusal: SaidRefusal) => Reply | undefined;
   readonly trace: SessionTrace | undefined;
   readonly lineEndings: LineEndings;
@@ -31,8 +31,8 @@ export interface SessionParts {
 export type SessionMaker = (client: string, session: SMTPServerSession) => SessionParts;
 
 export interface Patience {
-  /** Without a complete command, and while a handshake lasts. */
+  /** The limit without a complete command, and for a handshake. */
   readonly idleMs: number;
-  /** From DATA to the final dot. */
+  /** The limit from DATA to the final dot. */
   readonly messageMs: number;
 }

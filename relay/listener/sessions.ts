@@ -1,7 +1,7 @@
 /**
- * What happens in the sessions of one listener: the rules each has, who it is, and what becomes of its commands and
- * messages. The library calls; the decisions are in policy.ts, relaying.ts and logins.ts. Mail is answered 250 only when
- * it is durable, or when the next hop has it.
+ * The sessions of one listener: the rules and the identity of each session, and the handling of its commands and
+ * messages. The library calls this file. The decisions are in policy.ts, relaying.ts and logins.ts. A message gets 250
+ * only when it is durable, or when the next hop has accepted it.
  */
 import type { TLSSocket } from 'node:tls';
 import type {
@@ -38,12 +38,12 @@ import { groupOfSession } from './tlsgroup.ts';
 
 type Callback = (error?: Error | null, message?: string) => void;
 
-/** What we know of a session beyond what the library does. */
+/** Facts of a session that the library does not know. */
 interface SessionFacts {
   tls: SessionTls | null;
   certificateNames: readonly string[];
   trace: SessionTrace | undefined;
-  /** It offered mail without TLS. */
+  /** The client offered mail without TLS. */
   inClear: boolean;
 }
 
@@ -64,7 +64,7 @@ export class ListenerSessions {
     this.logins = new Logins({ ...options, countedAs: this.#relaying.countedAs }, materials);
   }
 
-  /** Oldest TLS version of a client's sessions. */
+  /** The lowest TLS version of a client's sessions. */
   tlsFloorOf(client: string): TlsVersion {
     const { listener, policy } = this.#options;
     return tlsFloorOfSession(listener, this.#clientPolicyOf(client), policy.inbound.minTlsVersion);
@@ -94,7 +94,7 @@ export class ListenerSessions {
 
   handlers(): SMTPServerOptions {
     const { listener, counters, policy } = this.#options;
-    // Certificates may be all that counts as a login here.
+    // On this listener only certificates may count as a login.
     const isLogin = listener.auth !== 'Disabled' && this.logins.mechanisms.length > 0;
     return {
       authMethods: [...this.logins.mechanisms],
@@ -106,7 +106,7 @@ export class ListenerSessions {
       onSecure: (socket, session, callback) => this.#onSecure(socket as TLSSocket, session, callback),
       onAuth: (auth, session, callback) => this.#onAuth(auth, session, callback),
       onMailFrom: (address, session, callback) => {
-        // Whoever may relay is at home here, and its programs name no domain.
+        // Programs on trusted clients often send an address without a domain, so authorized clients may do so.
         if (address.address !== '' && !address.address.includes('@') && this.#mayRelay(session))
           address.address += `@${policy.hostname}`;
         const answer = (reply?: Reply) => callback(reply ? this.#refusals.by(session, reply) : null);
@@ -190,7 +190,8 @@ export class ListenerSessions {
     const tls = { version: socket.getProtocol() ?? 'TLS', cipher, group };
     facts.tls = tls;
     if (listener.clients.certificates) {
-      // Asked for in any case: a signature that was wrong leaves an error behind, which would end the session by chance.
+      // Always called, because an error from a wrong signature stays in OpenSSL's queue and would end the session
+      // later.
       const { subjectaltname } = socket.getPeerCertificate();
       facts.certificateNames = socket.authorized ? namesOfCertificate(subjectaltname) : [];
     }
@@ -207,7 +208,7 @@ export class ListenerSessions {
     this.logins.judge(auth, session.remoteAddress).then((said) => {
       if (said.kind === 'login') callback(null, { user: said.login });
       else if (said.kind === 'tokenRefused') {
-        // Its 535 follows what the client says to this.
+        // The 535 follows after the client's next response.
         this.#refusals.expect(session, REPLIES.authFailed.reason);
         callback(null, { data: said.data });
       } else callback(this.#refusals.by(session, said.reply));

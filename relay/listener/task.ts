@@ -1,6 +1,6 @@
 /**
- * The listener task of one policy: for each listener a sessions, and a server for each TLS floor that its clients have.
- * Lives in its own process (main.ts).
+ * The listener task of one policy: sessions for each listener, and a server for each lowest TLS version of its clients.
+ * It runs in its own process (main.ts).
  */
 import { constants, createHash } from 'node:crypto';
 import type { Socket } from 'node:net';
@@ -25,7 +25,7 @@ export interface ListenerOptions {
   readonly policy: Policy;
   readonly pairs: Pairs;
   readonly materials: Materials;
-  /** Shared by all processes of a relay, so that a ticket of one is good at another; the newest first. */
+  /** All processes of a relay share the keys, so a ticket of one process works at another. Newest first. */
   readonly ticketKeys: readonly string[];
   readonly take: Taker;
   readonly refusalOfMore: (bytes: number) => Reply | undefined;
@@ -34,7 +34,7 @@ export interface ListenerOptions {
   readonly log: Log;
   readonly tracer: Tracer;
   readonly clocks: Clocks;
-  /** A client said MAIL in plain text: Required would have refused it. */
+  /** A client sent MAIL in plain text, which Required would have refused. */
   readonly onPlaintext: (client: string, helo: string) => void;
 }
 
@@ -74,7 +74,7 @@ export class ListenerTask {
     }
   }
 
-  /** Sessions, and sockets that are still in their first handshake. */
+  /** The number of sessions, and of sockets in their first handshake. */
   get openSessions(): number {
     return this.#open;
   }
@@ -84,7 +84,7 @@ export class ListenerTask {
     this.#renewContexts();
   }
 
-  /** For the next handshakes. */
+  /** Sets the keys for the next handshakes. */
   useTicketKeys(keys: readonly string[]): void {
     this.#tickets.use(keys);
   }
@@ -95,10 +95,13 @@ export class ListenerTask {
     this.#renewContexts();
   }
 
-  /** Takes over an accepted socket. Without a pair, a session that cannot do without is refused: never plain text. */
+  /**
+   * Takes an accepted socket. Without a certificate, a session that needs TLS is refused and never continues in plain
+   * text.
+   */
   receive(name: string, client: string, socket: Socket, onEnd: () => void): void {
     const served = this.#served.get(name);
-    // A peer may reset at any time, and an unheard 'error' would end the process.
+    // A peer may reset at any time. An 'error' without a handler would end the process.
     socket.on('error', () => socket.destroy());
     this.#open += 1;
     const ended = () => {
@@ -114,13 +117,13 @@ export class ListenerTask {
     socket.destroy();
   }
 
-  /** Ends every session that is still open. */
+  /** Ends every open session. */
   endAll(): void {
     for (const { servers } of this.#served.values())
       for (const server of servers.values()) server.endAll(REPLIES.closing);
   }
 
-  /** For the next handshakes; sessions that are open keep what they have. */
+  /** Changes the next handshakes. Open sessions keep their context. */
   #renewContexts(): void {
     const { host } = this.#pairs;
     if (host === null) return;
@@ -149,7 +152,7 @@ export class ListenerTask {
       patience,
     );
     this.#giveTickets(server);
-    // Resets, failed handshakes, early closes: the peer's affair, counted and never fatal.
+    // Resets, failed handshakes and early closes are caused by the peer. They are counted and never fatal.
     server.on('error', () => this.#options.counters.add('session_errors', listener.name));
     return server;
   }
@@ -176,14 +179,14 @@ export class ListenerTask {
     };
   }
 
-  /** One context for all names, and one for each name inside the cluster while there is a pair for them. */
+  /** One context for all names, and one for each name inside the cluster if there is a pair for them. */
   #contexts(listener: Listener, floor: TlsVersion, host: PairText): SMTPServerOptions {
     const { policy } = this.#options;
     const common: SMTPServerOptions = {
       minVersion: floor,
-      // Nobody needs it in SMTP, and each one costs us a handshake.
+      // SMTP needs no renegotiation, and each one would cost a handshake.
       secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
-      // What OpenSSL has for such devices lies below its own security level.
+      // The ciphers for such old devices are below OpenSSL's default security level.
       ...(floor < 'TLSv1.2' ? { ciphers: 'DEFAULT:@SECLEVEL=0' } : {}),
       ...this.#clientAuthorities(listener),
     };
@@ -199,9 +202,9 @@ export class ListenerTask {
   }
 
   /**
-   * Whom client certificates are verified by, and the name under which tickets are good. Old and new tasks, and all
-   * replicas, share tickets only under one name; a session that was verified by other authorities is not resumed. A
-   * bundle that is missing trusts nobody.
+   * The authorities for client certificates, and the name under which tickets are valid. Old and new tasks, and all
+   * replicas, share tickets only under the same name. A session that was verified with other authorities is not
+   * resumed. A missing bundle trusts nobody.
    */
   #clientAuthorities({ clients }: Listener): SMTPServerOptions {
     const { certificates } = clients;

@@ -9,7 +9,7 @@ import { TicketKeyRing } from './tickets.ts';
 
 const newKey = () => randomBytes(48).toString('base64');
 const pair = await (await makeAuthority()).issue(['relay.example']);
-/** Two processes of a relay have a ring and a context each. */
+/** Two processes of a relay, each with a ring and a context. */
 const rings = [new TicketKeyRing([]), new TicketKeyRing([])] as const;
 const contexts = rings.map((ring) => {
   const context = createSecureContext({ ...pair, sessionIdContext: 'relay' });
@@ -17,11 +17,11 @@ const contexts = rings.map((ring) => {
   return context;
 });
 let next = 0;
-/** As the library does it: OpenSSL asks the context that a socket begins with, whatever SNI says later. */
+/** As the library does it: OpenSSL asks the first context of a socket, even if SNI selects another one. */
 const server = createServer((raw) => {
   const socket = new TLSSocket(raw, { isServer: true, secureContext: contexts[next++ % 2] as SecureContext });
   socket.on('error', () => undefined);
-  // What comes behind the ticket shows that it has come.
+  // The text after the ticket shows that the ticket has arrived.
   socket.write('220 ');
 });
 server.listen(0, '127.0.0.1');

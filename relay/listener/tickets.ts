@@ -1,12 +1,13 @@
 /**
- * The keys of session tickets (RFC 5077 section 4): the newest encrypts, all of them decrypt, and a ticket of an older
- * one is renewed. Node has an option for one key only; its hook for several is not documented, is pinned by the test of
- * this file, and ends the process unless it is given whole buffers: it is in every answer here.
+ * The keys for session tickets (RFC 5077 section 4). The newest key encrypts, all keys decrypt, and a ticket of an
+ * older key is renewed. Node's option takes only one key. Node's hook for several keys is not documented, so the test
+ * of this file pins it. The hook ends the process unless each answer contains complete buffers, so every answer here
+ * contains them.
  */
 import { randomBytes } from 'node:crypto';
 import type { SecureContext } from 'node:tls';
 
-/** As OpenSSL has it: SSL_CTX_set_tlsext_ticket_key_evp_cb. */
+/** As in OpenSSL: SSL_CTX_set_tlsext_ticket_key_evp_cb. */
 const UNKNOWN = 0;
 const GOOD = 1;
 const RENEW = 2;
@@ -26,12 +27,12 @@ interface TicketKey {
 export class TicketKeyRing {
   #keys: readonly [TicketKey, ...TicketKey[]];
 
-  /** 48 bytes each in base64, the newest first; without any, a key of its own. */
+  /** Keys of 48 bytes in base64, newest first. Without keys, the ring makes its own. */
   constructor(keys: readonly string[]) {
     this.#keys = ringOf(keys);
   }
 
-  /** For tickets from now on, in every context that it was given to. */
+  /** Sets the keys for new tickets, in every context that has this ring. */
   use(keys: readonly string[]): void {
     this.#keys = ringOf(keys);
   }

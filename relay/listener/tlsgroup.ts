@@ -1,7 +1,7 @@
 /**
- * The key exchange group of a server's handshake. Node tells it to clients only (`getEphemeralKeyInfo`); on a server it
- * stands in the session that OpenSSL serialises (SSL_SESSION, field [19] `kex_group`), as the number that IANA gave the
- * group. Undefined where the handshake had none (RSA key exchange) or the runtime writes another form. Pure.
+ * The key exchange group of a server's handshake. Node reports it only to clients (`getEphemeralKeyInfo`). On a server
+ * it is in the session that OpenSSL serializes (SSL_SESSION, field [19] `kex_group`), as the IANA number of the group.
+ * Undefined if the handshake had no group (RSA key exchange) or the runtime writes another form. Pure.
  */
 
 /** https://www.iana.org/assignments/tls-parameters, "TLS Supported Groups", in OpenSSL's spelling. */
@@ -21,7 +21,10 @@ const INTEGER = 0x02;
 /** Context-specific, constructed, number 19. */
 const KEX_GROUP = 0xb3;
 
-/** `session` is what `TLSSocket.getSession()` gives. A group without a name here is `other`: labels are few. */
+/**
+ * `session` is the result of `TLSSocket.getSession()`. A group without a name here is `other`, because the number of
+ * labels must be small.
+ */
 export function groupOfSession(session: Buffer | undefined): string | undefined {
   const whole = session && elementAt(session, 0);
   if (whole?.tag !== SEQUENCE) return undefined;
@@ -44,11 +47,11 @@ function nameOf(integer: Element | undefined): string | undefined {
 interface Element {
   readonly tag: number;
   readonly content: Buffer;
-  /** Where the next one begins. */
+  /** The position of the next element. */
   readonly end: number;
 }
 
-/** One DER element (X.690 section 8.1, tags below 31); undefined where the bytes end too soon. */
+/** Reads one DER element (X.690 section 8.1, tags below 31). Undefined if the bytes end too soon. */
 function elementAt(bytes: Buffer, at: number): Element | undefined {
   const [tag, first] = [bytes[at], bytes[at + 1]];
   if (tag === undefined || first === undefined) return undefined;
