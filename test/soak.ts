@@ -15,6 +15,7 @@ const STORIES = [
   'test/crash/handover.test.ts',
   'test/crash/powerloss.test.ts',
   'test/delivery/retry.soak.ts',
+  'test/delivery/stranger.test.ts',
   'test/interop/testssl.test.ts',
   'test/load/idle.test.ts',
   'test/load/large.test.ts',

@@ -1,6 +1,13 @@
-/** A small DNS server for the tests: answers A, AAAA and MX from a table over UDP, NXDOMAIN for what is not in it. */
+/**
+ * A small DNS server for the tests: answers A, AAAA and MX from a table, NXDOMAIN for what is not in it. What is too
+ * large for UDP is cut there, and whole over TCP.
+ */
 import { createSocket, type Socket } from 'node:dgram';
+import { createServer, type Socket as TcpSocket } from 'node:net';
 import packet from 'dns-packet';
+
+/** What resolvers take over UDP today (EDNS). */
+const UDP_BYTES = 1_232;
 
 export interface Names {
   readonly [name: string]: {
@@ -15,27 +22,50 @@ export interface Names {
 
 export class NameServer {
   readonly #socket: Socket = createSocket('udp4');
+  readonly #tcp = createServer((socket) => this.#serve(socket));
   readonly #names: Names;
   readonly asked: string[] = [];
 
   private constructor(names: Names) {
     this.#names = names;
     this.#socket.on('message', (message, { port, address }) => {
-      this.#socket.send(this.#answer(packet.decode(message)), port, address);
+      const answer = this.#answer(packet.decode(message));
+      const whole = packet.encode(answer);
+      const sent = whole.length > UDP_BYTES ? packet.encode(cut(answer)) : whole;
+      this.#socket.send(sent, port, address);
     });
+    // A resolver may keep its connections for longer than a test lives.
+    this.#tcp.unref();
   }
 
   static async start(names: Names, port = 53, host = '127.0.0.1'): Promise<NameServer> {
     const server = new NameServer(names);
     await new Promise<void>((resolve) => server.#socket.bind(port, host, resolve));
+    await new Promise<void>((resolve) => server.#tcp.listen(port, host, resolve));
     return server;
   }
 
   stop(): void {
     this.#socket.close();
+    this.#tcp.close();
   }
 
-  #answer({ id, questions }: packet.Packet): Buffer {
+  /** Two bytes of length go before each message (RFC 1035 section 4.2.2). */
+  #serve(socket: TcpSocket): void {
+    let heard = Buffer.alloc(0);
+    socket.unref();
+    socket.on('error', () => undefined);
+    socket.on('data', (chunk: Buffer) => {
+      heard = Buffer.concat([heard, chunk]);
+      while (heard.length >= 2 && heard.length >= 2 + heard.readUInt16BE()) {
+        const end = 2 + heard.readUInt16BE();
+        socket.write(packet.streamEncode(this.#answer(packet.streamDecode(heard.subarray(0, end)))));
+        heard = heard.subarray(end);
+      }
+    });
+  }
+
+  #answer({ id, questions }: packet.Packet): packet.Packet {
     const [question] = questions ?? [];
     const name = question?.name.toLowerCase() ?? '';
     this.asked.push(`${question?.type} ${name}`);
@@ -43,13 +73,13 @@ export class NameServer {
     const { broken } = known ?? {};
     const isBroken = broken === true || broken?.some((type) => type === question?.type) === true;
     const code = isBroken ? 2 : known ? 0 : 3;
-    return packet.encode({
+    return {
       type: 'response',
       ...(id === undefined ? {} : { id }),
       flags: packet.RECURSION_DESIRED | packet.RECURSION_AVAILABLE | code,
       questions: questions ?? [],
       answers: known && !isBroken && question ? this.#records(question, known) : [],
-    });
+    };
   }
 
   #records({ name, type }: packet.Question, known: Names[string]): packet.Answer[] {
@@ -65,4 +95,8 @@ export class NameServer {
       return (known[type] ?? []).map((data) => ({ name, type, ttl, data }));
     return [];
   }
+}
+
+function cut({ flags = 0, ...rest }: packet.Packet): packet.Packet {
+  return { ...rest, flags: flags | packet.TRUNCATED_RESPONSE, answers: [] };
 }
