@@ -176,7 +176,7 @@ describe('what a newcomer is given', { skip: problem }, () => {
     for (const { kind, metadata } of hooks) {
       assert.equal(metadata.namespace, 'mail');
       const policy = metadata.annotations?.['helm.sh/hook-delete-policy'] ?? '';
-      // "helm test --logs" reads the pod after all others went.
+      // Its log tells of the message when all others are gone.
       assert.equal(policy.includes('hook-succeeded'), kind !== 'Pod');
     }
     const without = rendered({ test: { enabled: false } });
