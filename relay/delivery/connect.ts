@@ -155,7 +155,6 @@ function logIn(
     ended(new Error(`${host}:${port} is not encrypted: the login is not sent`));
     return;
   }
-  session.connection.hide(listSecrets(login));
   const { user } = login;
   const kept = login.kind === 'token' && login.oauth2.accessToken;
   const auth =
@@ -171,17 +170,6 @@ function logIn(
 /** A 5xx reply to AUTH, or a token service that refuses: a person must act. A temporary reply (454) does not count. */
 function isAboutLogin({ responseCode, originalCode }: SmtpError): boolean {
   return responseCode === undefined ? originalCode === 'EOAUTH2' : responseCode >= 500;
-}
-
-/** All forms of the secrets that the hop gets from us in AUTH. */
-function listSecrets(login: NonNullable<ConnectTerms['login']>): string[] {
-  const encoded = (text: string) => Buffer.from(text).toString('base64');
-  if (login.kind === 'token') {
-    const token = login.oauth2.accessToken || '';
-    return [token, encoded(`user=${login.user}\x01auth=Bearer ${token}\x01\x01`)];
-  }
-  const { user, pass } = login;
-  return [encoded(`\0${user}\0${pass}`), encoded(pass), pass];
 }
 
 function readHopTls({ tlsSocket: socket }: HopConnection, { trust }: TlsPolicy): HopTls | null {

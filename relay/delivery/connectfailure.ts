@@ -5,6 +5,7 @@
 import { type Failure, type FailureCause, makeFailure } from '#crds/failure.ts';
 import type { NextHop } from './courier.ts';
 import type { HopConnection } from './hopconnection.ts';
+import { readCodes } from './reply.ts';
 import type { TlsPolicy } from './tlspolicy.ts';
 
 export interface SmtpError extends Error {
@@ -22,9 +23,9 @@ export class LoopError extends Error {}
 
 /** Keeps only the codes of a reply to AUTH, because some hops echo our command. */
 export function loginFailure(error: SmtpError, { host, port }: NextHop): Failure {
-  const [codes] = /^\d{3}(?:[ -][245]\.\d{1,3}\.\d{1,3}(?= |$))?/.exec(error.response ?? '') ?? [];
-  const said = codes ?? (error.originalCode === 'EOAUTH2' ? explainTokenService(error) : 'no reply');
-  const text = `${host}:${port} refuses our login (${said.replace('-', ' ')}): check the Secret with its credentials`;
+  const codes = readCodes(error.response ?? '');
+  const said = codes || (error.originalCode === 'EOAUTH2' ? explainTokenService(error) : 'no reply');
+  const text = `${host}:${port} refuses our login (${said}): check the Secret with its credentials`;
   return makeFailure({ cause: 'login', status: '4.7.8', text, command: 'AUTH' });
 }
 

@@ -7,8 +7,10 @@ import type { Socket } from 'node:net';
 import type { Transform } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import SMTPConnection from 'nodemailer/lib/smtp-connection/index.js';
+import { AuthSecrets } from './authsecrets.ts';
 import { dotStuffed, endsLine } from './dotstuffing.ts';
 import { plainName } from './hostname.ts';
+import { isWhole, readCodes } from './reply.ts';
 
 interface Kept {
   readonly _supportedExtensions: readonly string[];
@@ -16,6 +18,8 @@ interface Kept {
   readonly stage: string;
   readonly _responseActions: ((reply: string) => void)[];
   readonly _responseQueue: string[];
+  _remainder: string;
+  readonly _authMethod?: string;
   _connectToHost(options: unknown, secure: boolean): void;
   _processResponse(): unknown;
   _startPhase(): void;
@@ -23,8 +27,7 @@ interface Kept {
   _actionGreeting(reply: string): void;
   _actionEHLO(reply: string): void;
   _actionHELO(reply: string): void;
-  _actionAUTH_LOGIN_USER(reply: string, callback: unknown): void;
-  _actionAUTH_LOGIN_PASS(reply: string, callback: unknown): void;
+  _onClose(): void;
   _sendCommand(line: string, shown?: string): void;
   _createSendStream(callback: unknown): Transform;
   _actionSMTPStream(reply: string, callback: unknown): void;
@@ -44,8 +47,6 @@ const END_OF_LINE = `\r\n${END}`;
 /** The size of a TLS record. */
 const COPIED_BYTES = 16 * 1024;
 const WAITING_BYTES = 64 * 1024;
-/** A shorter secret is not masked, because masking it would remove normal words. */
-const SECRET_LENGTH = 4;
 
 /**
  * Limits for an unanswered SYN, for one whole reply (RFC 5321 section 4.5.3.2), and for the reply to the final dot
@@ -65,7 +66,8 @@ export class HopConnection extends Library {
   #replyTimer: NodeJS.Timeout | undefined;
   /** How long the body of the next message may take. */
   #bodyMs = REPLY_MS;
-  #secrets: readonly string[] = [];
+  readonly #secrets = new AuthSecrets();
+  #isLoggingIn = false;
   /** The names that the hop gave itself in its greeting and in its EHLO replies, in lower case without a final dot. */
   readonly names: string[] = [];
   /** We ended the connection ourselves, for example after a time-out. This says nothing about the TLS handshake. */
@@ -107,11 +109,6 @@ export class HopConnection extends Library {
 
   get isConnecting(): boolean {
     return this._socket === undefined || (this._socket as Socket).connecting === true;
-  }
-
-  /** These secrets are removed from every reply, so a log or a report never shows them. */
-  hide(secrets: readonly string[]): void {
-    this.#secrets = secrets.filter((secret) => secret.length >= SECRET_LENGTH);
   }
 
   /** Ends the connection for this reason. A message that is being sent fails too. */
@@ -156,23 +153,38 @@ export class HopConnection extends Library {
     super._actionHELO(reply);
   }
 
-  /** A bare 334 is a challenge without text (RFC 4954 section 4). */
-  override _actionAUTH_LOGIN_USER(reply: string, callback: unknown): void {
-    super._actionAUTH_LOGIN_USER(reply === '334' ? '334 ' : reply, callback);
-  }
-
-  override _actionAUTH_LOGIN_PASS(reply: string, callback: unknown): void {
-    super._actionAUTH_LOGIN_PASS(reply === '334' ? '334 ' : reply, callback);
-  }
-
   override _processResponse(): unknown {
     const [reply] = this._responseQueue;
-    if (reply !== undefined && this.#secrets.length > 0) this._responseQueue[0] = this.#withoutSecrets(reply);
+    if (reply !== undefined && isWhole(reply)) this._responseQueue[0] = this.#cleaned(reply);
     const queued = this._responseQueue.length;
     const result = super._processResponse();
     // An empty line is no reply.
     if (this._responseQueue.length < queued && reply?.trim() !== '') this.#awaitReply();
     return result;
+  }
+
+  /** A reply that was cut off by the end of the connection becomes part of the error. */
+  override _onClose(): void {
+    this._remainder = this.#cleaned(this._remainder);
+    super._onClose();
+  }
+
+  override login(...[auth, done]: Parameters<SMTPConnection['login']>): void {
+    this.#isLoggingIn = true;
+    super.login(auth, (...answer) => {
+      this.#isLoggingIn = false;
+      done(...answer);
+    });
+  }
+
+  /**
+   * Of a reply to AUTH only the codes are kept, because some hops echo what we said. A bare 334 is a challenge without
+   * text (RFC 4954 section 4). Only CRAM-MD5 reads the text of one.
+   */
+  #cleaned(reply: string): string {
+    if (!this.#isLoggingIn || reply.trim() === '') return this.#secrets.blank(reply);
+    if (!reply.startsWith('334')) return `${readCodes(reply)} (its text is not kept)`;
+    return this._authMethod === 'CRAM-MD5' ? reply : '334 ';
   }
 
   /** Starts the timer for the next whole reply. Stops it if no reply is due. A message has a timer of its own. */
@@ -188,10 +200,6 @@ export class HopConnection extends Library {
 
   #readName(reply: string): void {
     if (reply.startsWith('2')) this.names.push(plainName(/^\d{3}[ -](\S+)/.exec(reply)?.[1] ?? ''));
-  }
-
-  #withoutSecrets(reply: string): string {
-    return this.#secrets.reduce((text, secret) => text.replaceAll(secret, '***'), reply);
   }
 
   /**
@@ -271,7 +279,8 @@ export class HopConnection extends Library {
     this.#socket.write(isLineEnded ? END : END_OF_LINE);
   }
 
-  override _sendCommand(line: string, shown?: string): void {
+  override _sendCommand(line: string, shown = line): void {
+    if (shown !== line) this.#secrets.add(line);
     const end = line.indexOf('>');
     const more = end === -1 ? undefined : this.#parameters.get(line.slice(0, end + 1));
     super._sendCommand(more ? `${line} ${more}` : line, shown);

@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { AuthSecrets } from './authsecrets.ts';
+import { readCodes } from './reply.ts';
+
+const base64 = (text: string) => Buffer.from(text).toString('base64');
+
+const LINES: Record<string, (secret: string) => string> = {
+  PLAIN: (secret) => `AUTH PLAIN ${base64(`\0me\0${secret}`)}`,
+  LOGIN: (secret) => base64(secret),
+  XOAUTH2: (secret) => `AUTH XOAUTH2 ${base64(`user=me\x01auth=Bearer ${secret}\x01\x01`)}`,
+};
+
+for (const [mechanism, lineWith] of Object.entries(LINES)) {
+  test(`no part of a secret of ${mechanism} is left, in any form, wherever it was cut off`, () => {
+    fc.assert(
+      fc.property(
+        fc
+          .string({ unit: 'grapheme-ascii', minLength: 8, maxLength: 60 })
+          .filter((text) => !/[<> ]/.test(text)),
+        fc.nat(),
+        (secret, cut) => {
+          const secrets = new AuthSecrets();
+          const line = lineWith(secret);
+          secrets.add(line);
+          const encoded = line.slice(line.lastIndexOf(' ') + 1);
+          for (const form of [encoded, secret, base64(secret)]) {
+            const part = form.slice(0, 8 + (cut % (form.length - 7)));
+            assert.equal(secrets.blank(`530 <${part}> is wrong`), '530 <***> is wrong');
+          }
+        },
+      ),
+    );
+  });
+}
+
+test('a short secret is blanked out as a whole, and other text stays', () => {
+  const secrets = new AuthSecrets();
+  secrets.add(base64('hello'));
+  assert.equal(secrets.blank('250 hello, hell'), '250 ***, hell');
+  assert.equal(new AuthSecrets().blank('250 hello'), '250 hello');
+});
+
+test('of a reply its code and its status are read', () => {
+  assert.equal(readCodes('535-5.7.8 no\n535 5.7.8 AUTH PLAIN AGFs'), '535 5.7.8');
+  assert.equal(readCodes('535 AUTH PLAIN AGFs'), '535');
+  assert.equal(readCodes('AGFs'), '');
+});

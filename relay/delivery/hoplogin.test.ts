@@ -1,0 +1,154 @@
+import assert from 'node:assert/strict';
+import { type AddressInfo, createServer, type Socket } from 'node:net';
+import { after, test } from 'node:test';
+import { createSecureContext, TLSSocket } from 'node:tls';
+import { describeFailure } from '#crds/failure.ts';
+import { makePair } from '#test/kit/ca.ts';
+import { hopTo, policyOf } from '#test/kit/relayrig.ts';
+import { NO_MATERIALS } from '../task/materials.ts';
+import { AttemptBudget } from './budget.ts';
+import type { Parcel } from './courier.ts';
+import { SmtpClient } from './smtpclient.ts';
+
+const pair = await makePair('hop.example');
+const ends: (() => void)[] = [];
+after(() => {
+  for (const end of ends) end();
+});
+
+const USER = 'alice@example.com';
+const PASSWORD = 'open sesame, please';
+const TOKEN = 'ya29.a0AfH6SMBxTokenOfAnHour';
+const base64 = (text: string) => Buffer.from(text).toString('base64');
+
+type Answer = (line: string, socket: Socket) => string | undefined;
+
+/** A hop behind implicit TLS that answers each line as a test tells it. */
+async function secureHop(answer: Answer): Promise<number> {
+  const secureContext = createSecureContext(pair);
+  const server = createServer((raw) => {
+    const socket = new TLSSocket(raw, { isServer: true, secureContext });
+    socket.on('error', () => undefined);
+    raw.on('error', () => undefined);
+    socket.write('220 hop\r\n');
+    socket.on('data', (chunk) => {
+      for (const line of chunk.toString().split('\r\n').slice(0, -1)) {
+        const reply = answer(line, socket);
+        if (reply !== undefined) socket.write(`${reply}\r\n`);
+      }
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  ends.push(() => server.close());
+  return (server.address() as AddressInfo).port;
+}
+
+/** Everything that people may read of a delivery: its result and its trace. */
+async function deliver(answer: Answer, files: Record<string, string>) {
+  const told: string[] = [];
+  const note = (line: Buffer | string) => void told.push(String(line));
+  const session = {
+    received: note,
+    sent: () => undefined,
+    tls: () => undefined,
+    body: () => undefined,
+    ended: note,
+  };
+  const tracer = { session: () => session, follows: () => true };
+  const materials = { ...NO_MATERIALS, secrets: { login: { username: USER, ...files } } };
+  const client = new SmtpClient(policyOf(), materials, tracer);
+  const body = Buffer.from('Subject: x\r\n\r\nx\r\n');
+  const parcel: Parcel = {
+    from: 'me@example.com',
+    to: ['you@example.net'],
+    bytes: body.length,
+    eightBit: false,
+    smtpUtf8: false,
+    dsn: { ret: null, envid: null, recipients: [] },
+    beyondAscii: async () => ({ header: false, body: false }),
+    body: () => body,
+  };
+  const hop = hopTo(await secureHop(answer), { implicitTLS: true, credentialsSecret: 'login' });
+  const budget = new AttemptBudget();
+  const result = await client.deliver(hop, '127.0.0.1', parcel, budget);
+  budget.close();
+  client.close();
+  return { result, told: `${told.join('\n')}\n${JSON.stringify(result)}` };
+}
+
+const MECHANISMS = {
+  PLAIN: {
+    files: { password: PASSWORD },
+    secret: PASSWORD,
+    line: `AUTH PLAIN ${base64(`\0${USER}\0${PASSWORD}`)}`,
+  },
+  LOGIN: { files: { password: PASSWORD }, secret: PASSWORD, line: base64(PASSWORD) },
+  XOAUTH2: {
+    files: { token: TOKEN },
+    secret: TOKEN,
+    line: `AUTH XOAUTH2 ${base64(`user=${USER}\x01auth=Bearer ${TOKEN}\x01\x01`)}`,
+  },
+};
+
+function assertSilent(told: string, secret: string, line: string): void {
+  const encoded = line.slice(line.lastIndexOf(' ') + 1);
+  for (const form of [secret, base64(secret), encoded.slice(-24)]) {
+    for (let at = 0; at + 8 <= form.length; at += 1) assert.ok(!told.includes(form.slice(at, at + 8)), told);
+  }
+}
+
+for (const [mechanism, { files, secret, line }] of Object.entries(MECHANISMS)) {
+  const echoes: Record<string, (heard: string, socket: Socket) => string | undefined> = {
+    'a 535 that echoes a part': (heard) => `535 5.7.8 wrong: ${heard.slice(0, -3)}...`,
+    'a 454 that echoes all of it': (heard) => `454 4.7.0 later: ${heard}`,
+    'a 535 of several lines': (heard) => `535-5.7.8 wrong\r\n535 5.7.8 ${secret} ${heard}`,
+    'an echo without an end': (heard, socket) => void socket.end(`535 5.7.8 ${heard}`),
+    'a second reply': (heard) => `334 \r\n535 5.7.8 ${heard}\r\n535 5.7.8 ${secret.slice(0, -3)}`,
+  };
+  const hop = (
+    atAuth: (heard: string, socket: Socket) => string | undefined,
+    atMail?: (heard: string) => string,
+  ): Answer => {
+    let heard = '';
+    return (said, socket) => {
+      if (said.startsWith('EHLO')) return `250-hop\r\n250 AUTH ${mechanism}`;
+      // A bare 334 asks for the name, and then for the password.
+      if (said === 'AUTH LOGIN' || said === base64(USER)) return '334';
+      if (said === line) {
+        heard = said;
+        return atAuth(said, socket);
+      }
+      if (said.startsWith('MAIL')) return atMail?.(heard) ?? '250 ok';
+      if (said === 'DATA') return '354 go on';
+      return said === '' ? undefined : '250 ok';
+    };
+  };
+  for (const [how, echo] of Object.entries(echoes)) {
+    test(`${mechanism}: of ${how} nothing is told`, async () => {
+      const { result, told } = await deliver(hop(echo), files);
+      assert.equal(result.kind, 'unreachable');
+      assertSilent(told, secret, line);
+    });
+  }
+  test(`${mechanism}: a reply after the login that echoes a part of it is cleared`, async () => {
+    const { told } = await deliver(
+      hop(
+        () => '235 2.7.0 welcome',
+        (heard) => `550 5.7.1 not with <${heard.slice(0, -3)}> or <${secret.slice(0, -2)}>`,
+      ),
+      files,
+    );
+    assert.match(told, /550 5\.7\.1 not with/);
+    assertSilent(told, secret, line);
+  });
+  test(`${mechanism}: the login is taken, with bare challenges too`, async () => {
+    const { result } = await deliver(
+      hop(() => '235'),
+      files,
+    );
+    assert.equal(
+      result.kind === 'answered' ? result.verdicts[0]?.kind : describeFailure(result.failure),
+      'delivered',
+    );
+  });
+}
