@@ -101,7 +101,7 @@ class Attempt {
     if (this.#deferral) return this.#deferral;
     if (this.#budget.isOver) this.#failures.push(outOfTime());
     const [first] = this.#failures;
-    // Every host was asked and none can ever take the message, so the failure is final.
+    // Every host was asked, and none can ever take the message, so the failure is final.
     if (first && !this.#hasUntried && this.#failures.every(({ permanent }) => permanent))
       return answerForAll(hops[0]?.host ?? '', this.#parcel, first);
     return { kind: 'unreachable', failure: joinFailures(this.#failures), hadSession: this.#hadSession };

@@ -179,7 +179,10 @@ function readHopTls({ tlsSocket: socket }: HopConnection, { trust }: TlsPolicy):
   return { version, cipher, group: readGroup(socket), verified: trust.kind !== 'none' };
 }
 
-/** A server is asked otherwise: listener/tlsgroup.ts. P-256 has two names in OpenSSL; the logs of both sides say one. */
+/**
+ * For a server there is another way: listener/tlsgroup.ts. OpenSSL has two names for P-256. The logs of both sides use
+ * one.
+ */
 function readGroup(socket: TLSSocket): string | null {
   const { name = null } = socket.getEphemeralKeyInfo() as { name?: string };
   return name === 'prime256v1' ? 'secp256r1' : name;

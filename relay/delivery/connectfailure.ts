@@ -37,7 +37,7 @@ function explainTokenService({ message }: SmtpError): string {
   return code === undefined ? 'the token service gives no token' : `the token service says ${code}`;
 }
 
-/** Not every end of a connection in the handshake is one: our time is over, or the network is away. */
+/** Some handshakes end for another reason: our time is over, or the network is down. These do not count as broken. */
 const NETWORK_AWAY = new Set(['ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH']);
 
 export function isHandshakeBroken({ originalCode = '' }: SmtpError, connection: HopConnection): boolean {

@@ -69,7 +69,7 @@ export interface Parcel {
 export interface HopTls {
   readonly version: string;
   readonly cipher: string;
-  /** Of the key exchange, in OpenSSL's spelling; null: there was none, or it is not known. */
+  /** The key exchange group, in OpenSSL's spelling. null: there was none, or it is unknown. */
   readonly group: string | null;
   readonly verified: boolean;
 }
@@ -84,7 +84,7 @@ export type AttemptResult =
       readonly verdicts: readonly Verdict[];
       /** null: the message went in plain text. */
       readonly tls: HopTls | null;
-      /** The level that the connection was made by; absent where no hop was asked. */
+      /** The TLS level of the connection. Absent if no hop was asked. */
       readonly level?: TlsLevel;
       /** True if the hop supports DSN. The hop then sends the DSNs that the sender asked for. */
       readonly tellsSender: boolean;

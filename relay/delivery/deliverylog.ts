@@ -1,4 +1,7 @@
-/** The log line of one recipient: whose it was, what became of it, where, how protected, after how long, and which rule decided; and its count. */
+/**
+ * The log line of one recipient: the sender, the result, the next hop, the TLS protection, the age and the rule that
+ * decided. Also counts the result.
+ */
 
 import { describeFailure } from '#crds/failure.ts';
 import type { TlsLevel } from '#crds/tlslevel.ts';
@@ -13,9 +16,9 @@ export interface DeliveryFacts {
   readonly hop: string;
   readonly rule: string;
   readonly tls: HopTls | null;
-  /** Absent where no hop was asked. */
+  /** Absent if no hop was asked. */
   readonly level: TlsLevel | undefined;
-  /** From the end of the message, or of its envelope where it is passed on while it comes, to the verdict. */
+  /** From the end of the message to the verdict. In mode CutThrough, from the end of the envelope. */
   readonly ageMs: number;
 }
 

@@ -12,13 +12,13 @@ import type { NextHop } from './courier.ts';
 const TRIED_LAST_MS = 60_000;
 /** MX records can name very many hosts. Above this number the oldest entries are dropped. */
 const REMEMBERED = 1_000;
-/** How many addresses of one hop are kept: as many as one look-up gives (resolver.ts). */
+/** How many addresses of one hop are kept: as many as one look-up returns (resolver.ts). */
 const REMEMBERED_ADDRESSES = 64;
 
 interface Failed {
   readonly hop: NextHop;
   readonly failure: Failure;
-  /** The one that was tried longest ago first. */
+  /** The address with the oldest try comes first. */
   readonly addresses: readonly string[];
   readonly at: number;
 }
@@ -58,7 +58,7 @@ export class FailedHops {
     for (const [key, { hop }] of this.#failed) if (which(hop)) this.#failed.delete(key);
   }
 
-  /** Keeps the order, but puts addresses that failed last. Among them the one that was tried longest ago comes first. */
+  /** Keeps the order, but puts failed addresses last. Of these, the address with the oldest try comes first. */
   orderAddresses(hop: NextHop, known: readonly string[]): string[] {
     const tried = this.#failed.get(keyOf(hop))?.addresses ?? [];
     const rank = (address: string) => tried.indexOf(address);

@@ -56,7 +56,7 @@ const MINUTE_MS = 60_000;
 const CONNECT_MS = MINUTE_MS;
 const REPLY_MS = 5 * MINUTE_MS;
 const FINAL_REPLY_MS = 10 * MINUTE_MS;
-/** Nothing depends on the reply to QUIT, so a connection does not live long for it. */
+/** The reply to QUIT changes nothing, so the connection waits only a short time for it. */
 const QUIT_REPLY_MS = 10_000;
 const LATE = 'no whole reply within five minutes';
 
@@ -130,7 +130,7 @@ export class HopConnection extends Library {
     if (this._socket) this.#socket.once('connect', () => this.#await(REPLY_MS, LATE));
   }
 
-  /** The library has timers of its own for some phases. They read the wall clock. */
+  /** The library has its own timers for some phases. They use the wall clock, so they are off. */
   override _startPhase(): void {}
 
   override quit(): void {

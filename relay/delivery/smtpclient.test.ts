@@ -469,13 +469,13 @@ test('a next hop that answers a byte now and then is given up after five minutes
   assert.match(result.failure.text, /no whole reply within five minutes/);
 });
 
-/** Replies of a hop that takes everything, but for one line. */
+/** The replies of a hop that accepts everything, except for one line. */
 function usual(line: string): string | undefined {
   if (line === 'DATA') return '354 go on';
   return /^(EHLO|MAIL|RCPT|QUIT|\.$)/.test(line) ? '250 ok' : undefined;
 }
 
-/** Lets what is under way on sockets arrive. */
+/** Waits until data on the sockets has arrived. */
 async function turns(count = 20): Promise<void> {
   for (let turn = 0; turn < count; turn += 1) await new Promise((resolve) => setImmediate(resolve));
 }

@@ -259,7 +259,7 @@ test('keysFor takes all keys of the nearest domain, at a label boundary', () => 
   assert.deepEqual(keysFor([key('')], 'example.com'), []);
 });
 
-/** A word with a dot is a domain, else why there is none. */
+/** A word with a dot is the domain. Any other word is the reason why there is none. */
 const FROM: readonly [string, string][] = [
   ['From: a@Example.com\r\n\r\n', 'example.com'],
   ['X: y\r\nfrom : "x, y@z" (c)\r\n <a@mail.example.com>\r\n\r\nFrom: b@example.org\r\n', 'mail.example.com'],

@@ -2,7 +2,8 @@
  * DKIM for mail of authorized clients: finds the keys of the From domain and signs with all of them. Other mail is
  * never signed, because otherwise anybody could send in our name. A client that is limited to certain domains gets no
  * signature for another domain. If a key of the domain cannot be used, the message waits, because without its signature
- * it might be refused finally. A message that no key can sign is sent unsigned; the log and a metric say why, once.
+ * it might be refused finally. A message that no key can sign is sent unsigned. The log and a metric give the reason,
+ * once for each message.
  */
 import { type Failure, makeFailure } from '#crds/failure.ts';
 import { matcherOf } from '#crds/patterns.ts';
@@ -24,10 +25,10 @@ export type Signed =
 export type Signer = (message: Loaded & { kind: 'message' }) => Promise<Signed>;
 
 const NONE: Signed = { kind: 'header', header: null };
-/** A message is signed for each of its deliveries, and told of at the first. */
+/** A message is signed for each of its deliveries, but the reason is logged only at the first. */
 const REMEMBERED = 10_000;
 
-/** For the log; the names are labels of the metric. */
+/** Sentences for the log. The names are labels of the metric. */
 const REASONS: Readonly<Record<NotSignedReason, string>> = {
   long_header: 'its header is longer than 256 KiB',
   no_from: 'it has no From field',

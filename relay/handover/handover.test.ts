@@ -63,7 +63,7 @@ async function enter(spool: Spool, body: Buffer, changes: Partial<Envelope> = {}
   return id;
 }
 
-interface Door {
+interface ReceivingPod {
   readonly port: number;
   readonly spool: ReturnType<typeof openSpool>;
   readonly receiver: Receiver;
@@ -71,7 +71,7 @@ interface Door {
 }
 
 /** A pod that stays. */
-async function openDoor(served: PairText = pair, port = 0, spool = openSpool()): Promise<Door> {
+async function openPod(served: PairText = pair, port = 0, spool = openSpool()): Promise<ReceivingPod> {
   const entered: string[] = [];
   const receiver = new Receiver({ spool, pair: served, log: quiet, onEntered: (id) => entered.push(id) });
   const server: Server = createServer({ pauseOnConnect: true }, (socket: Socket) => receiver.receive(socket));
@@ -127,16 +127,16 @@ test('a queue goes to the siblings whole: small and large bodies, progress, hold
     const id = await enter(from, body, count === 7 ? { hold: true } : {});
     sent.set(id, await contentOf(from, id));
   }
-  const doors = [await openDoor(), await openDoor()];
+  const pods = [await openPod(), await openPod()];
   startGiver(
     from,
-    doors.map(({ port }) => port),
+    pods.map(({ port }) => port),
   );
   await eventually(() => from.depth === 0);
-  const arrived = doors.flatMap(({ spool }) => spool.list());
+  const arrived = pods.flatMap(({ spool }) => spool.list());
   assert.deepEqual(arrived.toSorted(), [...sent.keys()].toSorted());
-  assert.deepEqual(doors.flatMap(({ entered }) => entered).toSorted(), arrived.toSorted());
-  for (const { spool } of doors) {
+  assert.deepEqual(pods.flatMap(({ entered }) => entered).toSorted(), arrived.toSorted());
+  for (const { spool } of pods) {
     assert.ok(spool.depth > 0, 'both took some');
     for (const id of spool.list()) assert.deepEqual(await contentOf(spool, id), sent.get(id));
   }
@@ -144,52 +144,52 @@ test('a queue goes to the siblings whole: small and large bodies, progress, hold
 });
 
 test('an entry that is offered again is acknowledged and not entered again', async () => {
-  const [from, door] = [openSpool(), await openDoor()];
+  const [from, pod] = [openSpool(), await openPod()];
   const id = await enter(from, Buffer.from('once'));
   const { record, body } = await contentOf(from, id);
-  assert.equal(await put(door.port, id, record, body), 201);
-  assert.equal(await put(door.port, id, record, body), 200);
+  assert.equal(await put(pod.port, id, record, body), 201);
+  assert.equal(await put(pod.port, id, record, body), 200);
   // A crash came between acknowledgement and removal: the entry is still here, and is offered again.
-  startGiver(from, [door.port]);
+  startGiver(from, [pod.port]);
   await eventually(() => from.depth === 0);
-  assert.deepEqual(door.entered, [id]);
-  assert.equal(door.spool.depth, 1);
+  assert.deepEqual(pod.entered, [id]);
+  assert.equal(pod.spool.depth, 1);
 });
 
 test('what an attempt that broke off left behind is no hindrance', async () => {
-  const [from, door] = [openSpool(), await openDoor()];
+  const [from, pod] = [openSpool(), await openPod()];
   const id = await enter(from, Buffer.alloc(LARGE, 'x'));
-  writeFileSync(join(door.spool.stateDir, 'bodies', id), 'half a body');
-  startGiver(from, [door.port]);
+  writeFileSync(join(pod.spool.stateDir, 'bodies', id), 'half a body');
+  startGiver(from, [pod.port]);
   await eventually(() => from.depth === 0);
-  assert.equal((await contentOf(door.spool, id)).body.length, LARGE);
+  assert.equal((await contentOf(pod.spool, id)).body.length, LARGE);
 });
 
 test('an entry that is cut short, altered, or not named as ours is refused, and leaves nothing', async () => {
-  const [from, door] = [openSpool(), await openDoor()];
+  const [from, pod] = [openSpool(), await openPod()];
   const id = await enter(from, Buffer.alloc(LARGE, 'x'));
   const { record, body } = await contentOf(from, id);
-  assert.equal(await put(door.port, id, record, body.subarray(1)), 500);
-  assert.equal(await put(door.port, id, record, Buffer.concat([body, body])), 500);
-  assert.equal(await put(door.port, id, record, body, { [HEADERS.recordBytes]: 7 }), 422);
-  assert.equal(await put(door.port, '../../queue.db', record, body), 400);
-  assert.equal(await put(door.port, id, record, body, { [HEADERS.recordBytes]: 2 ** 40 }), 400);
-  assert.equal(await put(door.port, id, record, body, { [HEADERS.bodyBytes]: 2 ** 50 }), 507);
-  assert.equal(door.spool.depth, 0);
-  assert.deepEqual(readdirSync(join(door.spool.stateDir, 'bodies')), []);
+  assert.equal(await put(pod.port, id, record, body.subarray(1)), 500);
+  assert.equal(await put(pod.port, id, record, Buffer.concat([body, body])), 500);
+  assert.equal(await put(pod.port, id, record, body, { [HEADERS.recordBytes]: 7 }), 422);
+  assert.equal(await put(pod.port, '../../queue.db', record, body), 400);
+  assert.equal(await put(pod.port, id, record, body, { [HEADERS.recordBytes]: 2 ** 40 }), 400);
+  assert.equal(await put(pod.port, id, record, body, { [HEADERS.bodyBytes]: 2 ** 50 }), 507);
+  assert.equal(pod.spool.depth, 0);
+  assert.deepEqual(readdirSync(join(pod.spool.stateDir, 'bodies')), []);
 });
 
 test('dates do not matter: an expired pair is as good as any, as long as both have it', async () => {
-  const [from, door] = [openSpool(), await openDoor(expired)];
+  const [from, pod] = [openSpool(), await openPod(expired)];
   await enter(from, Buffer.from('late'));
-  startGiver(from, [door.port], expired);
+  startGiver(from, [pod.port], expired);
   await eventually(() => from.depth === 0);
 });
 
 test('nobody without the pair of this relay gets a word in, and nothing is given to a stranger', async () => {
-  const door = await openDoor();
+  const pod = await openPod();
   const cutOff = async (shown: Partial<PairText>) => {
-    const socket = connectTls({ port: door.port, host: '127.0.0.1', rejectUnauthorized: false, ...shown });
+    const socket = connectTls({ port: pod.port, host: '127.0.0.1', rejectUnauthorized: false, ...shown });
     let heard = '';
     socket.on('data', (chunk) => {
       heard += chunk;
@@ -202,22 +202,22 @@ test('nobody without the pair of this relay gets a word in, and nothing is given
   assert.equal(await cutOff({}), '');
   assert.equal(await cutOff(otherPair), '');
   await assert.rejects(
-    connectPinned(otherPair, { host: '127.0.0.1', port: door.port }),
+    connectPinned(otherPair, { host: '127.0.0.1', port: pod.port }),
     /another certificate/,
   );
   const from = openSpool();
   await enter(from, Buffer.from('mine'));
-  const giver = startGiver(from, [door.port], otherPair);
+  const giver = startGiver(from, [pod.port], otherPair);
   await eventually(() => giver.figures.deferrals.some(({ message }) => /another certificate/.test(message)));
   assert.equal(from.depth, 1);
-  assert.equal(door.spool.depth, 0);
+  assert.equal(pod.spool.depth, 0);
 });
 
 test('a new pair is proven by from the next connection on', async () => {
-  const [from, door] = [openSpool(), await openDoor()];
-  door.receiver.usePair(otherPair);
+  const [from, pod] = [openSpool(), await openPod()];
+  pod.receiver.usePair(otherPair);
   await enter(from, Buffer.from('renewed'));
-  startGiver(from, [door.port], otherPair);
+  startGiver(from, [pod.port], otherPair);
   await eventually(() => from.depth === 0);
 });
 
@@ -228,45 +228,45 @@ test('while siblings are away the queue stays, and goes when one is back', async
   const giver = startGiver(from, [port]);
   await eventually(() => giver.figures.deferrals.length === 1);
   assert.equal(giver.figures.depth, 5);
-  const door = await openDoor(pair, port);
+  const pod = await openPod(pair, port);
   await eventually(() => from.depth === 0);
-  assert.equal(door.spool.depth, 5);
+  assert.equal(pod.spool.depth, 5);
 });
 
 test('a sibling that leaves too takes nothing; another one does', async () => {
-  const [from, leaving, staying] = [openSpool(), await openDoor(), await openDoor()];
-  await leaving.receiver.drain();
+  const [from, draining, staying] = [openSpool(), await openPod(), await openPod()];
+  await draining.receiver.drain();
   for (let count = 0; count < 8; count++) await enter(from, Buffer.from(`${count}`));
-  startGiver(from, [leaving.port, staying.port]);
+  startGiver(from, [draining.port, staying.port]);
   await eventually(() => from.depth === 0);
-  assert.equal(leaving.spool.depth, 0);
+  assert.equal(draining.spool.depth, 0);
   assert.equal(staying.spool.depth, 8);
 });
 
 test('an entry that cannot be read is set aside, counted, and does not go', async () => {
-  const [from, door] = [openSpool(), await openDoor()];
+  const [from, pod] = [openSpool(), await openPod()];
   const id = await enter(from, Buffer.alloc(LARGE, 'x'));
   writeFileSync(join(from.stateDir, 'bodies', id), 'cut short');
-  const giver = startGiver(from, [door.port]);
+  const giver = startGiver(from, [pod.port]);
   await eventually(() => from.damaged === 1);
   assert.equal(giver.figures.held, 1);
-  assert.equal(door.spool.depth, 0);
+  assert.equal(pod.spool.depth, 0);
 });
 
 test('strangers who say nothing keep no sibling out, from one address or from many', async () => {
-  const [from, door] = [openSpool(), await openDoor()];
+  const [from, pod] = [openSpool(), await openPod()];
   const strangers: Socket[] = [];
   ends.push(() => strangers.forEach((socket) => void socket.destroy()));
   for (let count = 0; count < 300; count++) {
     const localAddress = count < 150 ? '127.0.0.1' : `127.0.3.${count % 100}`;
-    const socket = connect({ port: door.port, host: '127.0.0.1', localAddress });
+    const socket = connect({ port: pod.port, host: '127.0.0.1', localAddress });
     socket.on('error', () => undefined);
     await once(socket, 'connect');
     strangers.push(socket);
   }
   for (let count = 0; count < 40; count++) await enter(from, Buffer.from(`${count}`));
-  startGiver(from, [door.port]);
+  startGiver(from, [pod.port]);
   await eventually(() => from.depth === 0);
-  assert.equal(door.spool.depth, 40);
-  assert.ok(door.receiver.connections <= 2 * 64);
+  assert.equal(pod.spool.depth, 40);
+  assert.ok(pod.receiver.connections <= 2 * 64);
 });

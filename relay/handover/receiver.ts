@@ -43,7 +43,7 @@ export class Receiver {
   readonly #open = new Set<TLSSocket>();
   readonly #strangers = new Strangers();
   #pin: Pin;
-  #leaving = false;
+  #isDraining = false;
 
   constructor(options: ReceiverOptions) {
     this.#options = options;
@@ -82,7 +82,7 @@ export class Receiver {
 
   /** Takes nothing new. Resolves when the transfers under way have ended. */
   async drain(): Promise<void> {
-    this.#leaving = true;
+    this.#isDraining = true;
     while (this.#underWay.size > 0) await new Promise((tick) => setTimeout(tick, 10));
     this.#strangers.endAll();
     for (const socket of this.#open) socket.destroy();
@@ -90,7 +90,7 @@ export class Receiver {
 
   /** The peer has our key, so the HTTP server reads its requests. */
   #welcome(socket: TLSSocket): void {
-    if (this.#leaving || this.#open.size >= CONNECTIONS) return void socket.destroy();
+    if (this.#isDraining || this.#open.size >= CONNECTIONS) return void socket.destroy();
     this.#open.add(socket);
     socket.once('close', () => this.#open.delete(socket));
     this.#server.emit('connection', socket);
@@ -114,7 +114,7 @@ export class Receiver {
     if (id === undefined || !(recordBytes > 0 && recordBytes <= RECORD_AT_MOST) || !(bodyBytes >= 0))
       return refusal(400, 'not a queue entry');
     const { spool } = this.#options;
-    if (this.#leaving) return refusal(503, 'this pod leaves too');
+    if (this.#isDraining) return refusal(503, 'this pod leaves too');
     if (this.#underWay.has(id)) return refusal(409, 'this entry is on its way already');
     if (spool.isBroken) return refusal(503, 'the disk of this pod had an error');
     if (!spool.hasRoom(recordBytes + bodyBytes)) return refusal(507, 'no room left on the disk of this pod');

@@ -1,8 +1,8 @@
 /**
- * What a relay changes in the header section of a submitted message: adds Date and Message-ID where they are missing
- * (RFC 6409 sections 8.2 and 8.3), removes Bcc, and masquerades senders. Nothing else changes by a byte, and nothing here
- * fails: in a section that is too long senders stay as they are, and what is no header section passes. Pure: clock and
- * randomness come in.
+ * The changes of a relay to the header of a submitted message: it adds a missing Date and Message-ID (RFC 6409 sections
+ * 8.2 and 8.3), removes Bcc, and masquerades senders. No other byte changes, and nothing here fails. In a section that
+ * is too long, senders stay unchanged. Text that is no header section passes too. Pure: clock and randomness are
+ * arguments.
  */
 import { LongSection } from './longsection.ts';
 import { masqueradedField } from './masquerade.ts';

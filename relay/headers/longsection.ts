@@ -1,6 +1,6 @@
 /**
- * A header section that is too long to be held: it passes as it comes, less the fields that are hidden, and what it
- * lacks is added at its end. Keeps the names of fields, and of a line only what has not shown yet which field it is. Pure.
+ * A header section that is too long to be held. It passes as it comes, without the hidden fields, and missing fields
+ * are added at its end. Keeps only the names of fields, and the start of a line until its field name is known. Pure.
  */
 import { fieldNameOf } from './section.ts';
 
@@ -9,11 +9,11 @@ const NOTHING = Buffer.alloc(0);
 /** RFC 5322 section 2.1.1. No field name is longer. */
 const LINE_BYTES = 998;
 
-/** `unknown`: it has not come so far. */
+/** `unknown`: the line is not complete enough to decide. */
 type Line = { kind: 'field'; name: string } | { kind: 'folded' | 'empty' | 'no field' | 'unknown' };
 
 export interface LongSectionTerms {
-  /** The text to add, or none. */
+  /** Returns the text to add, or none. */
   readonly missing: (has: (name: string) => boolean) => string;
   readonly isHidden: (name: string) => boolean;
 }
@@ -21,10 +21,10 @@ export interface LongSectionTerms {
 export class LongSection {
   readonly #terms: LongSectionTerms;
   readonly #names = new Set<string>();
-  /** The beginning of a line, or a CR at the end of a chunk: the next one says what it is. */
+  /** The start of a line, or a CR at the end of a chunk. The next chunk decides its meaning. */
   #held: Buffer = NOTHING;
   #isInLine = false;
-  /** The field that has begun, with all its folded lines. */
+  /** True within a hidden field, including its folded lines. */
   #isHidden = false;
   #isOver = false;
 
@@ -36,7 +36,7 @@ export class LongSection {
     if (this.#isOver) return [chunk];
     const bytes = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk]);
     const parts: Buffer[] = [];
-    /** What is shown and not yet in the parts begins here. */
+    /** The start of the visible bytes that are not yet in `parts`. */
     let from = 0;
     let at = 0;
     while (at < bytes.length) {
@@ -68,7 +68,9 @@ export class LongSection {
     return undefined;
   }
 
-  /** Behind the line, or as far as it has come, but for a CR that may belong to its end. */
+  /**
+   * The position after the line, or after its bytes so far. A CR at the end may belong to the line end, so it stays.
+   */
   #pass(bytes: Buffer, at: number): number {
     const end = bytes.indexOf('\r\n', at);
     this.#isInLine = end === -1;
@@ -76,7 +78,7 @@ export class LongSection {
     return bytes.at(-1) === CR ? bytes.length - 1 : bytes.length;
   }
 
-  /** Behind a line that is no field nothing can be added. */
+  /** After a line that is no field nothing can be added. */
   #finish(bytes: Buffer, from: number, at: number): Buffer[] {
     this.#isOver = true;
     const isInOrder = lineAt(bytes, at).kind === 'empty';

@@ -1,14 +1,14 @@
 /**
- * The trace of SMTP sessions, as SMTPDebugIO of Domino shows them. One line each, never more:
+ * The trace of SMTP sessions, in the form of Domino's SMTPDebugIO. Each event is exactly one line:
  *
  *   2026-11-24T14:03:22.123Z [k3v9...] 192.0.2.7 R: STARTTLS<CRLF>
  *   2026-11-24T14:03:22.124Z [k3v9...] 192.0.2.7 S: 220 Ready to start TLS<CRLF>
  *   2026-11-24T14:03:22.124Z [k3v9...] Sent 24 bytes to 192.0.2.7
  *
- * `R:` is what came in and `S:` what went out, on either side of the relay. Level 1 has sessions and TLS facts, 2
- * commands and replies, 3 their byte counts, 4 the byte counts of messages. Logins are masked from the first word after
- * the mechanism to the end of the exchange, and after a refused one whatever is no command: it may be the rest of it.
- * Message data is never shown. Stops by itself at `until`.
+ * `R:` marks received lines and `S:` sent lines, on both sides of the relay. Level 1 shows sessions and TLS facts, level 2
+ * commands and replies, level 3 their byte counts, level 4 the byte counts of messages. Logins are masked from the first
+ * word after the mechanism to the end of the exchange. After a refused login, a line that is no command is masked too,
+ * because it may be the rest of the login. Message data is never shown. The trace stops by itself at `until`.
  */
 
 import { BlockList } from 'node:net';

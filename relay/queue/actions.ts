@@ -23,7 +23,7 @@ const SWEEP_MS = 5_000;
 interface ActedQueue {
   add(id: string): void;
   renew(id: string): void;
-  /** It is being changed: what was read of it is old. */
+  /** A change of this message is under way, so its cached content is old. */
   changes(id: string): void;
   ids(after: string): Iterable<string>;
   isDelivering(id: string): boolean;

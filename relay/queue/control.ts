@@ -37,7 +37,7 @@ export async function serveControl(path: string, tools: QueueTools): Promise<Con
 }
 
 /**
- * GET /queue, GET /queue/ID, GET /queue/ID/message, POST /DEED with {"ids": [...]}. Any other request gets 400 or 404,
+ * GET /queue, GET /queue/ID, GET /queue/ID/message, POST /ACTION with {"ids": [...]}. Any other request gets 400 or 404,
  * with the reason as {"error": ...}.
  */
 async function answer(tools: QueueTools, request: IncomingMessage, response: ServerResponse): Promise<void> {

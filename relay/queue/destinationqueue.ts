@@ -65,7 +65,7 @@ export class DestinationQueue implements Sleeper {
     return this.isIdle ? undefined : this.#failure;
   }
 
-  /** Since when nothing went out, by the wall clock, while something waits. */
+  /** Since when no message has left the queue (wall clock), while some wait. Undefined otherwise. */
   get failingSince(): number | undefined {
     return this.isIdle ? undefined : this.#failingSince;
   }
@@ -151,12 +151,12 @@ export class DestinationQueue implements Sleeper {
     return waiting.failure !== undefined || (waiting.due > 0 && waiting.due <= this.#failedAt);
   }
 
-  /** Nothing goes out, from now on or for longer. */
+  /** No message leaves the queue from now on, or still none. */
   fails(wallNow: number): void {
     this.#failingSince ??= wallNow;
   }
 
-  /** Something left the queue: it was taken, or refused for good. */
+  /** A message has left the queue: it was delivered or finally refused. */
   settled(): void {
     this.#failingSince = undefined;
   }

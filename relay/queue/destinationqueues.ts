@@ -80,7 +80,10 @@ export class DestinationQueues {
     );
   }
 
-  /** Where nothing goes out, since when, and why; those of the policy first: a person can do something about them. */
+  /**
+   * Destinations from which no message leaves: since when, and why. Configured hops come first, because a person can
+   * correct them.
+   */
   waits(most: number): QueueFigures['waits'] {
     const found = [...this.#queues.values()].flatMap(
       ({ destination: { name, kind }, failingSince, failure }) =>

@@ -1,6 +1,7 @@
 /**
- * Messages that were read when they came, for their first delivery: so each is read once. Bounded by number, bytes and
- * time: what waits for long is read again. Whatever changes one forgets it here. No clock of its own.
+ * Messages that were read on arrival, for their first delivery, so each is read once. Bounded by number, bytes and
+ * time: a message that waits longer is read again. Every change of a message removes it here. This file has no clock of
+ * its own.
  */
 import type { Loaded } from '../spool/spool.ts';
 
@@ -39,7 +40,7 @@ export class FreshMessages {
   }
 }
 
-/** In memory. */
+/** The size in memory. */
 function bytesOf({ record }: LoadedMessage): number {
   return record.body === 'store' ? record.bytes : 0;
 }

@@ -107,7 +107,7 @@ export class QueueManager {
     }
   }
 
-  /** It is being changed: what was read of it is old. */
+  /** A change of this message is under way, so its cached content is old. */
   changes(id: string): void {
     this.#fresh.forget(id);
   }

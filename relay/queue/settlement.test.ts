@@ -9,7 +9,7 @@ const said = (code: number, text: string, command = 'RCPT TO'): Verdict => ({
   failure: failureFromReply(code, `${code} ${text}`, command),
 });
 
-/** How the verdicts look after it: taken, alone, waits, final. */
+/** The state after the verdicts: delivered, alone, deferred, final. */
 function sorted(...verdicts: Verdict[]): string[] {
   const { alone, verdicts: after } = sortTooMany(verdicts);
   return after.map((verdict, index) => {

@@ -28,7 +28,7 @@ export interface Round {
 
 /** Up to this number a search needs no index and no table. */
 const FEW = 8;
-/** Never written. */
+/** An empty list that is never changed. */
 const NONE: Waiting[] = [];
 
 export class WaitingMessages {
@@ -110,7 +110,7 @@ export class WaitingMessages {
   }
 
   #insert(waiting: Waiting): void {
-    // An array that grows reserves room for sixteen more.
+    // A growing array reserves room for sixteen more items, so the first one gets an array of its own.
     if (this.#later.length === 0) this.#later = [waiting];
     else this.#later.splice(this.#placeOf(waiting.due), 0, waiting);
     if (this.#laterById) this.#laterById.set(waiting.id, waiting);

@@ -20,7 +20,7 @@ export interface Recipient {
   readonly notify?: readonly string[];
   /** The original address, "rfc822;..." (RFC 3461 section 4.2). */
   readonly orcpt?: string;
-  /** When it was put off last, in milliseconds since the epoch; absent: it was not. */
+  /** When the recipient was last deferred, in milliseconds since the epoch. Absent: never. */
   readonly triedAt?: number;
 }
 

@@ -128,7 +128,7 @@ export class Spool {
     return bytes ? decodeRecord(bytes) : { kind: 'gone' };
   }
 
-  /** A message with its body, which was found whole: by one read of the store. */
+  /** A message with its body, which was found complete, in one read of the store. */
   load(id: string): Loaded {
     const row = this.#store.read(({ messages }) => messages.get(id));
     if (!row) return { kind: 'gone' };
@@ -253,7 +253,7 @@ export class Spool {
     return this.#store.read(({ bodies }) => bodies.get(id));
   }
 
-  /** Undefined where the body is not whole; `stored` is what the store has of it. */
+  /** Undefined if the body is not complete. `stored` is the body in the store. */
   #bodyOf(id: string, record: QueueRecord, stored: Buffer | undefined): Body | undefined {
     if (record.body === 'file') return this.#files.find(id, record);
     if (!stored || crc32(stored) !== record.crc) return undefined;

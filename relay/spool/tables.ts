@@ -49,7 +49,7 @@ class Table {
   }
 }
 
-/** A record and the body beside it, found by one statement. */
+/** Reads a record and its body with one statement. */
 class Messages {
   readonly #get: StatementSync;
 
@@ -60,7 +60,7 @@ class Messages {
     );
   }
 
-  /** `body` is undefined where it is a file, or missing. */
+  /** `body` is undefined if it is a file, or missing. */
   get(key: string): { record: Buffer; body: Buffer | undefined } | undefined {
     const row = this.#get.get(key) as { record: Uint8Array; body: Uint8Array | null } | undefined;
     return row && { record: bufferOf(row.record), body: row.body === null ? undefined : bufferOf(row.body) };

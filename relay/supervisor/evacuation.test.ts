@@ -39,7 +39,7 @@ describe('whether a pod leaves, and what becomes of its queue', () => {
     );
   });
   test('it tells what stands in the way', () => {
-    const leaving = planEvacuation(scale, among('relay-1'), pair);
+    const evacuation = planEvacuation(scale, among('relay-1'), pair);
     const queue = {
       ...NO_FIGURES,
       deferrals: [
@@ -51,10 +51,10 @@ describe('whether a pod leaves, and what becomes of its queue', () => {
       ],
     };
     assert.equal(
-      describeEvacuation(leaving, queue, false)?.message,
+      describeEvacuation(evacuation, queue, false)?.message,
       'hand-over to relay-0.relay-pods.mail.svc: away',
     );
-    assert.equal(describeEvacuation(leaving, queue, true)?.state, 'Emptied');
+    assert.equal(describeEvacuation(evacuation, queue, true)?.state, 'Emptied');
   });
 });
 

@@ -81,7 +81,7 @@ export function podStatusOf(known: Known): Omit<PodStatus, 'revision'> {
   };
 }
 
-/** Why new mail is answered 452: see intake.ts of the listener. */
+/** Why new mail gets 452: see intake.ts of the listener. */
 function whyFull(policy: Policy | undefined, { depth, bytes, hasRoom }: QueueFigures): string | null {
   const { maxMessages = null, maxBytes = null } = policy?.queue ?? {};
   if (!hasRoom) return 'the volume of the queue has no room';

@@ -56,7 +56,7 @@ export class Supervisor implements Relay {
   #admin: AdminServer | undefined;
   #unwatch: () => void = () => undefined;
   #ticker: NodeJS.Timeout | undefined;
-  #keeper: NodeJS.Timeout | undefined;
+  #plaintextTimer: NodeJS.Timeout | undefined;
   #telling: NodeJS.Timeout | undefined;
 
   constructor(options: RelayOptions, release: () => void) {
@@ -95,7 +95,7 @@ export class Supervisor implements Relay {
     }
     this.#unwatch = watchInputs(this.#options, () => void this.reload(), pollMs);
     this.#ticker = setInterval(() => this.#changed(), TICK_MS);
-    this.#keeper = setInterval(() => this.#keepPlaintext(), KEEP_MS);
+    this.#plaintextTimer = setInterval(() => this.#keepPlaintext(), KEEP_MS);
     this.#revisions.consider(this.#facts());
   }
 
@@ -289,7 +289,7 @@ export class Supervisor implements Relay {
 
   async #end(drainMs: number): Promise<void> {
     clearInterval(this.#ticker);
-    clearInterval(this.#keeper);
+    clearInterval(this.#plaintextTimer);
     await this.#service.end(drainMs);
     this.#keepPlaintext();
     clearTimeout(this.#telling);

@@ -100,7 +100,7 @@ export interface QueueFigures {
   readonly held: number;
   /** When the oldest message was received, in milliseconds since the epoch. */
   readonly oldest: number | null;
-  /** Destinations that wait for nothing but a free slot: deliveries over all are bounded. */
+  /** Destinations that wait only for a free slot, because the deliveries over all destinations are limited. */
   readonly blockedDestinations?: number;
   readonly deferrals: readonly {
     readonly destination: string;
@@ -108,10 +108,10 @@ export interface QueueFigures {
     readonly message: string;
   }[];
   readonly loginsRefused: LoginsRefused;
-  /** Destinations of which nothing went out since then (milliseconds since the epoch). */
+  /** Destinations from which no message has left since this time (milliseconds since the epoch). */
   readonly waits: readonly {
     readonly destination: string;
-    /** A hop that the policy names. */
+    /** True for a hop of the policy. */
     readonly configured: boolean;
     readonly since: number;
     readonly message: string;
