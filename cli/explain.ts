@@ -4,7 +4,7 @@
  */
 import { CONDITION_MEANING, REASONS } from '#crds/conditions.ts';
 import { effectivePolicy } from '#crds/effective.ts';
-import { cureOf, RULES_OF_REFUSAL } from '#relay/listener/cures.ts';
+import { findCure, RULES_OF_REFUSAL } from '#relay/listener/cures.ts';
 import { readManifests } from './documents.ts';
 import { describeSessions, isClient, sessionsOf } from './explainclient.ts';
 import { describeWay, wayOf } from './explaintext.ts';
@@ -66,7 +66,7 @@ function explainAddress(to: string, from: string, file: string) {
 }
 
 function explainReason(word: string) {
-  const refusal = cureOf(word);
+  const refusal = findCure(word);
   if (refusal !== undefined) {
     const text = `${word} (refusal of a client)\n  cure:  ${refusal}\n`;
     return { value: { rule: word, cure: refusal }, text };

@@ -2,7 +2,7 @@
 import { isIP } from 'node:net';
 import type { Listener, Policy } from '#crds/policyfile.ts';
 import { starttlsOfSession, tlsFloorOfSession } from '#relay/listener/policy.ts';
-import { clientPolicyOf, relayingOf } from '#relay/listener/relaying.ts';
+import { findClientPolicy, makeRelaying } from '#relay/listener/relaying.ts';
 import { row } from './terminal.ts';
 
 export interface ClientSession {
@@ -18,12 +18,12 @@ export interface ClientSession {
 export const isClient = (text: string) => isIP(text) !== 0;
 
 export function sessionsOf({ inbound }: Policy, client: string): ClientSession[] {
-  const chosen = clientPolicyOf(inbound)(client);
+  const chosen = findClientPolicy(inbound)(client);
   return inbound.listeners.map((listener) => {
     const starttls = starttlsOfSession(listener, chosen);
     const minTlsVersion = tlsFloorOfSession(listener, chosen, inbound.minTlsVersion);
     const isOwn = starttls === listener.starttls && minTlsVersion === inbound.minTlsVersion;
-    const trusts = relayingOf(listener.clients, inbound.acceptDomains).trustsNetworkOf(client);
+    const trusts = makeRelaying(listener.clients, inbound.acceptDomains).trustsNetworkOf(client);
     return {
       listener: listener.name,
       starttls: listener.implicitTLS ? 'Implicit' : starttls,

@@ -21,13 +21,13 @@ export function scramFirst(
   // The gs2-header: n (no binding) or y (the client supports binding and correctly believes that we do not).
   const [, gs2 = '', bare = '', name = '', clientNonce = ''] =
     /^([ny],(?:a=[^,]*)?,)(n=([^,]+),r=([\x21-\x2b\x2d-\x7e]+)(?:,.*)?)$/s.exec(clientFirst) ?? [];
-  const user = nameOf(name);
+  const user = decodeName(name);
   if (bare === '' || user === undefined) return { kind: 'unreadable' };
   const { exists, hash } = find(user);
   const whole = `${clientNonce}${nonce}`;
   const text = `r=${whole},s=${hash.salt.toString('base64')},i=${hash.iterations}`;
   const finish = (clientFinal: string): ScramFinal => {
-    const final = finalOf(clientFinal);
+    const final = parseFinal(clientFinal);
     const isBound = final && Buffer.from(final.binding, 'base64').toString() === gs2 && final.nonce === whole;
     const message = `${bare},${text},${final?.withoutProof}`;
     const isProven = final !== undefined && proves(hash, message, Buffer.from(final.proof, 'base64'));
@@ -38,7 +38,7 @@ export function scramFirst(
   return { kind: 'challenge', user, text, finish };
 }
 
-function finalOf(text: string) {
+function parseFinal(text: string) {
   const [, withoutProof, binding, nonce, proof] =
     /^(c=([A-Za-z0-9+/=]+),r=([\x21-\x2b\x2d-\x7e]+)(?:,[^,]*)*?),p=([A-Za-z0-9+/=]+)$/.exec(text) ?? [];
   if (withoutProof === undefined || binding === undefined || nonce === undefined || proof === undefined)
@@ -54,6 +54,6 @@ function proves({ storedKey }: PasswordHash, message: string, proof: Buffer): bo
 }
 
 /** `=2C` is a comma and `=3D` an equals sign. Any other `=` is an error (RFC 5802 section 5.1). */
-function nameOf(text: string): string | undefined {
+function decodeName(text: string): string | undefined {
   return /=(?!2C|3D)/.test(text) ? undefined : text.replaceAll('=2C', ',').replaceAll('=3D', '=');
 }

@@ -14,7 +14,7 @@ import {
 } from 'jose';
 import type { Clients } from '#crds/policyfile.ts';
 import type { Clocks } from '../task/clock.ts';
-import { caOf, type Trust } from '../task/trust.ts';
+import { makeCa, type Trust } from '../task/trust.ts';
 
 const KEYS_FOR_MS = 10 * 60_000;
 /** An unknown key triggers a new download, but only once in this time, however many unknown keys arrive. */
@@ -74,11 +74,11 @@ export class TokenJudge {
       currentDate: new Date(this.#clocks.wall()),
       requiredClaims: ['exp'],
     };
-    const keyOf = async (header: JWTHeaderParameters) => {
+    const findKey = async (header: JWTHeaderParameters) => {
       const keys = createLocalJWKSet(await this.#keysFor(header.kid));
       return keys(header);
     };
-    const { payload } = await jwtVerify(token, keyOf, options);
+    const { payload } = await jwtVerify(token, findKey, options);
     return payload;
   }
 
@@ -137,7 +137,7 @@ function getJson(url: string, trust: Trust): Promise<unknown> {
     }
     const signal = AbortSignal.timeout(REQUEST_MS);
     // A new connection, because a kept connection may have been verified with another trust.
-    const asked = request(url, { signal, agent: new Agent(), ...caOf(trust) }, (response) => {
+    const asked = request(url, { signal, agent: new Agent(), ...makeCa(trust) }, (response) => {
       if (response.statusCode !== 200) {
         response.resume();
         fail(`status ${response.statusCode}`);

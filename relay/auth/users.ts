@@ -17,7 +17,7 @@ export class Users {
 
   constructor(files: Files) {
     const faults: string[] = [];
-    for (const [name, text] of Object.entries(files).flatMap(entriesOf)) {
+    for (const [name, text] of Object.entries(files).flatMap(readEntries)) {
       const hash = parsePasswordHash(text);
       if (hash) this.#hashes.set(name, hash);
       else faults.push(name);
@@ -64,7 +64,7 @@ export class Users {
 }
 
 /** User name and stored form of each user in a file of the Secret. */
-function entriesOf([file, text]: [string, string]): [string, string][] {
+function readEntries([file, text]: [string, string]): [string, string][] {
   const lines = text.split(/\r?\n/).filter((line) => line.trim() !== '');
   const parts = lines.map((line): [string, string] => {
     const [, user, stored] = /^([^:]+):(SCRAM-SHA-256\$.*)$/.exec(line) ?? [];

@@ -27,7 +27,7 @@ export class HopCredentials {
   for(secret: string): Login {
     const known = this.#made.get(secret);
     if (known) return known;
-    const made = loginOf(secret, this.#materials.secrets[secret] ?? {});
+    const made = readLogin(secret, this.#materials.secrets[secret] ?? {});
     this.#made.set(secret, made);
     return made;
   }
@@ -43,7 +43,7 @@ export function renewsToken(oauth2: XOAuth2, kept: string | false): boolean {
   return true;
 }
 
-function loginOf(secret: string, files: Files): Login {
+function readLogin(secret: string, files: Files): Login {
   const text = (key: string) => files[key]?.trim();
   const [user, pass, token, refreshToken] = ['username', 'password', 'token', 'refreshToken'].map(text);
   if (!user) return { kind: 'unusable', reason: `the Secret "${secret}" is missing or lacks username` };

@@ -10,7 +10,7 @@ import type { Extension } from './hopconnection.ts';
 type Offers = (extension: Extension) => boolean;
 
 /** The key is the command that the parameter belongs to. */
-export function parametersOf(
+export function makeParameters(
   { from, to, dsn, smtpUtf8 }: Parcel,
   offers: Offers,
 ): ReadonlyMap<string, string> {
@@ -35,7 +35,7 @@ export function parametersOf(
  * relay convert or return the message. We return it, because a conversion breaks every signature. The message is read
  * only if the hop lacks an extension.
  */
-export async function refusalOfContent(
+export async function judgeContent(
   { from, to, smtpUtf8, beyondAscii }: Parcel,
   offers: Offers,
 ): Promise<Failure | undefined> {

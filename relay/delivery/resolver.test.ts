@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { describeFailure } from '#crds/failure.ts';
-import { hopsOf, type MxTerms, resolveHops, wantedAddresses } from './resolver.ts';
+import { findMxHops, type MxTerms, resolveHops, wantedAddresses } from './resolver.ts';
 
 const terms: MxTerms = { tlsLevel: 'Opportunistic', trustConfigMap: null, ipFamily: 'Any' };
 
 const of = (records: [number, string][]) => {
-  const resolved = hopsOf(
+  const resolved = findMxHops(
     'example.net',
     records.map(([priority, exchange]) => ({ priority, exchange })),
     terms,
@@ -42,7 +42,7 @@ test('where this relay is an MX itself, only better hosts get the mail', () => {
 });
 
 test('each MX host knows the domain that it must prove', () => {
-  const resolved = hopsOf('example.net', [{ priority: 1, exchange: 'mx.other.example' }], terms, 'x');
+  const resolved = findMxHops('example.net', [{ priority: 1, exchange: 'mx.other.example' }], terms, 'x');
   assert.equal(resolved.kind === 'hops' && resolved.hops[0]?.mxOf, 'example.net');
 });
 

@@ -32,7 +32,7 @@ export async function resolveHops(domain: string, terms: MxTerms, ourName: strin
   if (domain.startsWith('[')) return literalHop(domain, terms);
   try {
     const records = await resolveMx(domain);
-    return hopsOf(domain, records, terms, ourName);
+    return findMxHops(domain, records, terms, ourName);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENODATA') return implicitHop(domain, terms);
@@ -52,7 +52,7 @@ async function implicitHop(domain: string, terms: MxTerms): Promise<Resolved> {
     : { kind: 'hops', hops: [mxHop(domain, domain, 0, terms)] };
 }
 
-export function hopsOf(
+export function findMxHops(
   domain: string,
   records: readonly { exchange: string; priority: number }[],
   terms: MxTerms,

@@ -13,7 +13,7 @@ type Policied = Policy['outbound']['routes'][number];
 
 export function routeOf({ outbound }: Policy): Route {
   const ways = outbound.routes.map((route, index) => ({
-    matches: matchOf(route),
+    matches: makeMatcher(route),
     towards: towards(`outbound.routes[${index}]`, route),
   }));
   const rest = towards('outbound.smartHosts', {
@@ -26,7 +26,7 @@ export function routeOf({ outbound }: Policy): Route {
   };
 }
 
-function matchOf({ recipientDomains, senders }: Policied): (from: string, to: string) => boolean {
+function makeMatcher({ recipientDomains, senders }: Policied): (from: string, to: string) => boolean {
   const isTo = recipientDomains === null ? () => true : matcherOf(recipientDomains);
   const isFrom = senders === null ? () => true : matcherOf(senders);
   return (from, to) => isTo(domainOf(to)) && isFrom(from);

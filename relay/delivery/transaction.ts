@@ -9,7 +9,7 @@ import type { AttemptBudget } from './budget.ts';
 import type { SmtpError } from './connectfailure.ts';
 import type { DsnRequest, NextHop, Parcel } from './courier.ts';
 import type { HopConnection } from './hopconnection.ts';
-import { parametersOf, refusalOfContent } from './parameters.ts';
+import { judgeContent, makeParameters } from './parameters.ts';
 import { failureFromReply, judgeReply, type Verdict } from './verdict.ts';
 
 /** The least time from 354 to the final dot. The size of the message adds to it. RFC 5321 section 4.5.3.2.5. */
@@ -54,14 +54,14 @@ export async function sendOver(
   const offers = connection.offers.bind(connection);
   // The body is sent only after the 354. Before that, the hop cannot have taken the message.
   connection.offered = false;
-  const refusal = await refusalOfContent(parcel, offers).catch((error) => {
+  const refusal = await judgeContent(parcel, offers).catch((error) => {
     connection.close();
     throw error;
   });
   if (refusal) return answered(parcel, () => ({ kind: 'failed', failure: refusal }), true);
   const { from, bytes: size, eightBit: use8BitMime } = parcel;
   const tellsSender = offers('DSN');
-  connection.say(parametersOf(parcel, offers));
+  connection.say(makeParameters(parcel, offers));
   const envelope = {
     from,
     to: [...parcel.to],
@@ -82,7 +82,7 @@ export async function sendOver(
 }
 
 function taken({ response = '', rejectedErrors }: SendInfo, parcel: Parcel): Sent {
-  const rejected = rejectionsOf(rejectedErrors);
+  const rejected = collectRejections(rejectedErrors);
   return answered(parcel, (address) => rejected.get(address) ?? judgeReply(250, response), true);
 }
 
@@ -105,8 +105,8 @@ function failed(
     return answered(parcel, () => ({ kind: 'failed', failure }), true);
   }
   if (isClosing && !offered) return { kind: 'unsent', failure: sessionFailure(error, `${host}:${port}`) };
-  const rejected = rejectionsOf(error.rejectedErrors);
-  const whole = verdictOf(error);
+  const rejected = collectRejections(error.rejectedErrors);
+  const whole = judgeError(error);
   const result = answered(parcel, (address) => rejected.get(address) ?? whole, false);
   // The envelope of a refused message is still open at the next hop, so the session is not used again.
   const mayTryAnother =
@@ -128,11 +128,11 @@ function dsnOf({ ret, envid }: DsnRequest) {
   return { ...(ret === null ? {} : { ret }), ...(envid === null ? {} : { envid }) };
 }
 
-function rejectionsOf(errors: readonly Rejection[] = []): Map<string, Verdict> {
-  return new Map(errors.map((error) => [error.recipient ?? '', verdictOf(error)]));
+function collectRejections(errors: readonly Rejection[] = []): Map<string, Verdict> {
+  return new Map(errors.map((error) => [error.recipient ?? '', judgeError(error)]));
 }
 
-function verdictOf({ responseCode, response, message, command }: SmtpError): Verdict {
+function judgeError({ responseCode, response, message, command }: SmtpError): Verdict {
   return judgeReply(responseCode, response ?? message, command);
 }
 

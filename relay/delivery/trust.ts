@@ -4,7 +4,7 @@
  */
 import { createSecureContext, type SecureContext } from 'node:tls';
 import type { Materials } from '../task/materials.ts';
-import { caOf, trustFrom } from '../task/trust.ts';
+import { makeCa, trustFrom } from '../task/trust.ts';
 import type { TlsPolicy } from './tlspolicy.ts';
 
 export type Context = { kind: 'context'; context: SecureContext } | { kind: 'unusable'; reason: string };
@@ -34,7 +34,7 @@ export class TlsContexts {
 
   #make({ trust, identity, minVersion, ciphers }: TlsPolicy): Context {
     try {
-      const ca = trust.kind === 'none' ? { ca: [] } : caOf(trustFrom(this.#materials, trust.configMap));
+      const ca = trust.kind === 'none' ? { ca: [] } : makeCa(trustFrom(this.#materials, trust.configMap));
       const context = createSecureContext({
         minVersion,
         ...(ciphers === null ? {} : { ciphers }),

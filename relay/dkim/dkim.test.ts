@@ -6,8 +6,8 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { dkimVerify } from 'mailauth/lib/dkim/verify.js';
 import { FirstLine } from '../headers/firstline.ts';
-import { type DkimKey, judgeKey, keysFor, type Signing, signMessage } from './dkim.ts';
-import { fromDomainOf } from './fromdomain.ts';
+import { type DkimKey, judgeKey, type Signing, selectKeys, signMessage } from './dkim.ts';
+import { findFromDomain } from './fromdomain.ts';
 
 function pemOf(key: KeyObject): string {
   return key.export({ type: 'pkcs8', format: 'pem' }).toString();
@@ -186,7 +186,7 @@ test('the line of a mailbox file keeps no message from its signature', async () 
   const first = new FirstLine();
   const came = Buffer.from(`From bob@example.com Fri Jan  2 03:04:05 2026\r\n${HEAD}\r\nHello.\r\n`);
   const message = Buffer.concat([...first.push(came), ...first.end()]);
-  assert.deepEqual(await fromDomainOf(opener(message)), { kind: 'domain', domain: 'example.com' });
+  assert.deepEqual(await findFromDomain(opener(message)), { kind: 'domain', domain: 'example.com' });
   assert.deepEqual(await verify(await signed(message)), ['pass', 'pass']);
 });
 
@@ -202,7 +202,7 @@ test('without keys nothing is put in front; a message that cannot be read reject
       },
     });
   await assert.rejects(signMessage(broken, [ED]), /disk/);
-  await assert.rejects(fromDomainOf(broken), /disk/);
+  await assert.rejects(findFromDomain(broken), /disk/);
 });
 
 test('judgeKey takes RSA from 1024 bits and Ed25519, whatever their PEM is called', () => {
@@ -229,7 +229,7 @@ test('judgeKey takes RSA from 1024 bits and Ed25519, whatever their PEM is calle
   }
 });
 
-test('keysFor takes all keys of the nearest domain, at a label boundary', () => {
+test('selectKeys takes all keys of the nearest domain, at a label boundary', () => {
   const key = (domain: string, selector = 'a') => ({ domain, selector, pem: '' });
   const keys = [
     key('example.com'),
@@ -251,12 +251,12 @@ test('keysFor takes all keys of the nearest domain, at a label boundary', () => 
   ];
   for (const [from, domains] of FOUND) {
     assert.deepEqual(
-      keysFor(keys, from).map(({ domain }) => domain),
+      selectKeys(keys, from).map(({ domain }) => domain),
       domains,
       from,
     );
   }
-  assert.deepEqual(keysFor([key('')], 'example.com'), []);
+  assert.deepEqual(selectKeys([key('')], 'example.com'), []);
 });
 
 /** A word with a dot is the domain. Any other word is the reason why there is none. */
@@ -287,17 +287,17 @@ const FROM: readonly [string, string][] = [
   [`From: a@example.com\r\nX: ${'x'.repeat(270_000)}\r\n\r\n`, 'long_header'],
 ];
 
-test('fromDomainOf is the one domain of the one From field, or why there is none', async () => {
+test('findFromDomain is the one domain of the one From field, or why there is none', async () => {
   for (const [text, wanted] of FROM) {
     for (const size of text.length > 2_000 ? [65_536] : [3, 65_536]) {
-      const found = await fromDomainOf(opener(Buffer.from(text, 'latin1'), size));
+      const found = await findFromDomain(opener(Buffer.from(text, 'latin1'), size));
       const said = found.kind === 'domain' ? found.domain : found.reason;
       assert.equal(said, wanted, JSON.stringify(text.slice(0, 60)));
     }
   }
 });
 
-test('fromDomainOf reads no further than it must, and lets the stream go', async () => {
+test('findFromDomain reads no further than it must, and lets the stream go', async () => {
   let chunks = 0;
   const stream = new Readable({
     read() {
@@ -305,7 +305,7 @@ test('fromDomainOf reads no further than it must, and lets the stream go', async
       this.push(chunks === 1 ? 'From: a@example.com\r\n\r\n' : 'x'.repeat(65536));
     },
   });
-  assert.deepEqual(await fromDomainOf(() => stream), { kind: 'domain', domain: 'example.com' });
+  assert.deepEqual(await findFromDomain(() => stream), { kind: 'domain', domain: 'example.com' });
   assert.equal(stream.destroyed, true);
   assert.ok(chunks < 4, `${chunks} chunks`);
 });

@@ -62,7 +62,7 @@ const FIELDS = [...SEALED, ...SEALED_IF_PRESENT, ...SIGNED];
 const FIELD_KEYS = new Set(FIELDS.map((name) => name.toLowerCase()));
 
 /** All keys of the From domain, or of the nearest parent domain with keys. None for any other domain. */
-export function keysFor(keys: readonly DkimKey[], fromDomain: string): DkimKey[] {
+export function selectKeys(keys: readonly DkimKey[], fromDomain: string): DkimKey[] {
   const from = asciiDomain(fromDomain);
   const covering = keys
     .map((key) => ({ key, domain: asciiDomain(key.domain) }))
@@ -73,7 +73,7 @@ export function keysFor(keys: readonly DkimKey[], fromDomain: string): DkimKey[]
 
 /** Checks whether a key can sign. The result never shows the key. */
 export function judgeKey(pem: string): KeyVerdict {
-  const key = privateKeyOf(pem);
+  const key = parsePrivateKey(pem);
   if (!key) return { kind: 'unusable', reason: 'it is no unencrypted private key in PEM' };
   const { asymmetricKeyType: type, asymmetricKeyDetails: details } = key;
   if (type === 'ed25519') return { kind: 'usable', algorithm: type, bits: ED25519_BITS };
@@ -90,7 +90,7 @@ export async function signMessage(open: () => Readable, keys: readonly DkimKey[]
     if (verdict.kind === 'unusable') return failed(domain, selector, verdict.reason);
   }
   if (keys.length === 0) return { kind: 'signed', header: Buffer.alloc(0) };
-  const signer = await signerFor(keys);
+  const signer = await makeSigner(keys);
   try {
     await pipeline(open(), signable, signer);
   } catch (error) {
@@ -114,7 +114,7 @@ function failed(domain = '', selector = '', reason: string): Signing {
  * Imported only when needed: the import takes about 100 ms and 35 MiB (it loads joi, undici and the public suffix
  * list). A relay that signs nothing does not pay for it.
  */
-async function signerFor(keys: readonly DkimKey[]): Promise<DkimSigner> {
+async function makeSigner(keys: readonly DkimKey[]): Promise<DkimSigner> {
   const { DkimSigner } = await import('mailauth/lib/dkim/dkim-signer.js');
   const signer = new DkimSigner({
     canonicalization: 'relaxed/relaxed',
@@ -146,7 +146,7 @@ function seal(parsed: readonly ParsedHeader[]): void {
   topmost.casedKey = [topmost.casedKey, ...surplus].join(': ');
 }
 
-function privateKeyOf(pem: string): KeyObject | undefined {
+function parsePrivateKey(pem: string): KeyObject | undefined {
   try {
     return createPrivateKey(pem);
   } catch {

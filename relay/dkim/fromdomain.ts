@@ -6,8 +6,8 @@
  */
 import type { Readable } from 'node:stream';
 import { domainToASCII } from 'node:url';
-import { mailboxesOf } from '../headers/mailboxes.ts';
-import { fieldsOf, SectionFinder } from '../headers/section.ts';
+import { parseMailboxes } from '../headers/mailboxes.ts';
+import { parseFields, SectionFinder } from '../headers/section.ts';
 
 /** A longer section is not signed, because the signer keeps the section and reads it more than once. */
 export const SIGNED_SECTION_BYTES = 256 * 1024;
@@ -37,15 +37,15 @@ const IN_BRACKETS = /<([^<>]*)>/g;
 const DOMAIN_AT = /@([\w\x80-\xff.-]+)/g;
 
 /** Reads only the header section, and destroys the stream. */
-export async function fromDomainOf(open: () => Readable): Promise<FromDomain> {
-  const section = await sectionOf(open());
+export async function findFromDomain(open: () => Readable): Promise<FromDomain> {
+  const section = await readSection(open());
   if (section === undefined) return { kind: 'unclear', reason: 'long_header' };
-  const [from, ...others] = fieldsOf(section).fields.filter(({ name }) => name === 'from');
+  const [from, ...others] = parseFields(section).fields.filter(({ name }) => name === 'from');
   if (!from) return { kind: 'unclear', reason: 'no_from' };
   if (others.length > 0) return { kind: 'unclear', reason: 'several_from' };
   const at = from.text.indexOf(':') + 1;
   const domains =
-    mailboxesOf(from.text, at)?.map(({ domain }) => domain) ?? guessDomains(from.text.slice(at));
+    parseMailboxes(from.text, at)?.map(({ domain }) => domain) ?? guessDomains(from.text.slice(at));
   return oneOf(domains.map((domain) => asciiDomain(Buffer.from(domain, 'latin1').toString())));
 }
 
@@ -77,7 +77,7 @@ function withoutComments(text: string): string {
 }
 
 /** Undefined if the section is too long. The whole message if no empty line ends the section. */
-async function sectionOf(message: Readable): Promise<string | undefined> {
+async function readSection(message: Readable): Promise<string | undefined> {
   const finder = new SectionFinder(SIGNED_SECTION_BYTES);
   const chunks: Buffer[] = [];
   let end: number | 'too long' | undefined;

@@ -44,14 +44,14 @@ class SectionLimit {
     if (!this.#finder) return;
     const end = this.#finder.push(chunk);
     if (end === 'too long') throw new Unsignable('long_header');
-    this.#lines += linesOf(end === undefined ? chunk : chunk.subarray(0, end - this.#bytes));
+    this.#lines += countLines(end === undefined ? chunk : chunk.subarray(0, end - this.#bytes));
     this.#bytes += chunk.length;
     if (this.#lines > SECTION_LINES) throw new Unsignable('many_lines');
     if (end !== undefined) this.#finder = undefined;
   }
 }
 
-function linesOf(bytes: Buffer): number {
+function countLines(bytes: Buffer): number {
   let lines = 0;
   for (let at = bytes.indexOf(LF); at !== -1; at = bytes.indexOf(LF, at + 1)) lines += 1;
   return lines;

@@ -11,8 +11,8 @@ import type { Policy } from '#crds/policyfile.ts';
 import type { Log } from '../observe/log.ts';
 import type { Loaded } from '../spool/spool.ts';
 import type { Materials } from '../task/materials.ts';
-import { type DkimKey, judgeKey, type KeyVerdict, keysFor, signMessage } from './dkim.ts';
-import { fromDomainOf, type NotSignedReason } from './fromdomain.ts';
+import { type DkimKey, judgeKey, type KeyVerdict, selectKeys, signMessage } from './dkim.ts';
+import { findFromDomain, type NotSignedReason } from './fromdomain.ts';
 
 /**
  * Header lines to put before the message, if there are any. Or the reason why the message cannot be sent, finally or
@@ -74,10 +74,10 @@ export class DkimSigner {
   async sign({ id, record, open }: Loaded & { kind: 'message' }): Promise<Signed> {
     const { ours, senderDomains } = record;
     if (!ours || this.#keys.length === 0) return NONE;
-    const from = await fromDomainOf(open);
+    const from = await findFromDomain(open);
     if (from.kind === 'unclear') return this.#notSigned(id, from.reason);
     const { domain } = from;
-    const keys = keysFor(this.#keys, domain);
+    const keys = selectKeys(this.#keys, domain);
     if (keys.length === 0) return NONE;
     if (senderDomains && !matcherOf(senderDomains)(domain))
       return this.#notSigned(id, 'sender_domains', domain);

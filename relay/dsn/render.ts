@@ -64,13 +64,13 @@ export function renderReport(facts: ReportFacts): Buffer {
   const statusType = international ? 'message/global-delivery-status' : 'message/delivery-status';
   const { type, bytes } = describeOriginal(facts);
   const parts = [
-    renderPart('text/plain; charset=utf-8', Buffer.from(wordsOf(facts)), international),
-    renderPart(statusType, Buffer.from(statusOf(facts)), international),
+    renderPart('text/plain; charset=utf-8', Buffer.from(renderText(facts)), international),
+    renderPart(statusType, Buffer.from(renderStatus(facts)), international),
     renderPart(type, withoutBoundary(bytes, boundary), international),
   ];
   const open = Buffer.from(`--${boundary}\r\n`);
   return Buffer.concat([
-    Buffer.from(headerOf(facts, boundary)),
+    Buffer.from(renderHeader(facts, boundary)),
     ...parts.flatMap((part) => [open, part]),
     Buffer.from(`--${boundary}--\r\n`),
   ]);
@@ -111,7 +111,7 @@ function diagnose(told: DsnRecipient): string {
   return reply ? `smtp; ${reply.line}` : `X-mailrelay; ${status} ${text}`;
 }
 
-function headerOf({ kind, reportId, hostname, sender, now }: ReportFacts, boundary: string) {
+function renderHeader({ kind, reportId, hostname, sender, now }: ReportFacts, boundary: string) {
   return lines([
     `Date: ${rfc5322Date(now)}`,
     `From: Mail Delivery System <MAILER-DAEMON@${hostname}>`,
@@ -127,7 +127,7 @@ function headerOf({ kind, reportId, hostname, sender, now }: ReportFacts, bounda
   ]);
 }
 
-function wordsOf({ kind, hostname, dsnRecipients, hop, willRetryUntil, queueId }: ReportFacts): string {
+function renderText({ kind, hostname, dsnRecipients, hop, willRetryUntil, queueId }: ReportFacts): string {
   return lines([
     `This is the mail relay ${hostname}.`,
     '',
@@ -144,7 +144,7 @@ function wordsOf({ kind, hostname, dsnRecipients, hop, willRetryUntil, queueId }
   ]);
 }
 
-function statusOf(facts: ReportFacts): string {
+function renderStatus(facts: ReportFacts): string {
   const { hostname, envid, receivedAt, dsnRecipients } = facts;
   const fields = [
     `Reporting-MTA: dns; ${hostname}`,

@@ -6,7 +6,7 @@ import PostalMime from 'postal-mime';
 import { makeFailure } from '#crds/failure.ts';
 import type { Loaded, NewMessage } from '../spool/spool.ts';
 import type { DsnRecipient } from './recipient.ts';
-import { reportsOf } from './reports.ts';
+import { makeReports } from './reports.ts';
 
 interface Told {
   readonly from?: string;
@@ -42,7 +42,7 @@ async function reportOn(told: Told): Promise<NewMessage> {
   const failure = makeFailure({ cause: 'policy', status: '5.6.0', text: reason });
   const failed: DsnRecipient = { kind: 'failure', recipient, failure };
   const reporting = { hostname: 'relay.example.com', now: 2_000, hop: null, willRetryUntil: 3_000 };
-  const [report] = await reportsOf(loaded, [failed], reporting);
+  const [report] = await makeReports(loaded, [failed], reporting);
   assert.ok(report);
   return report;
 }

@@ -19,7 +19,7 @@ export interface Reporting {
   readonly willRetryUntil: number;
 }
 
-export async function reportsOf(
+export async function makeReports(
   taken: Loaded & { kind: 'message' },
   dsnRecipients: readonly DsnRecipient[],
   reporting: Reporting,
@@ -28,12 +28,12 @@ export async function reportsOf(
   const reports: NewMessage[] = [];
   for (const kind of kinds) {
     const told = dsnRecipients.filter((dsnRecipient) => dsnRecipient.kind === kind);
-    if (told.length > 0) reports.push(await reportOf(taken, kind, told, reporting));
+    if (told.length > 0) reports.push(await makeReport(taken, kind, told, reporting));
   }
   return reports;
 }
 
-async function reportOf(
+async function makeReport(
   taken: Loaded & { kind: 'message' },
   kind: ReportKind,
   dsnRecipients: readonly DsnRecipient[],
@@ -41,7 +41,7 @@ async function reportOf(
 ): Promise<NewMessage> {
   const { from, receivedAt, envid, ret, bytes, smtpUtf8 } = taken.record;
   const wantsAll = ret === 'FULL' && kind === 'failure' && bytes <= RETURNED_BYTES;
-  const beginning = await beginningOf(taken.open());
+  const beginning = await readBeginning(taken.open());
   const id = newQueueId(now);
   const report = renderReport({
     kind,
@@ -57,7 +57,7 @@ async function reportOf(
     dsnRecipients,
     original: wantsAll
       ? { kind: 'message', bytes: beginning, smtpUtf8 }
-      : { kind: 'headers', bytes: headersOf(beginning), smtpUtf8 },
+      : { kind: 'headers', bytes: cutHeaders(beginning), smtpUtf8 },
   });
   return {
     id,
@@ -73,7 +73,7 @@ async function reportOf(
   };
 }
 
-async function beginningOf(body: Readable): Promise<Buffer> {
+async function readBeginning(body: Readable): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of body as AsyncIterable<Buffer>) {
@@ -85,7 +85,7 @@ async function beginningOf(body: Readable): Promise<Buffer> {
 }
 
 /** Whole lines only. */
-function headersOf(bytes: Buffer): Buffer {
+function cutHeaders(bytes: Buffer): Buffer {
   const end = bytes.indexOf('\r\n\r\n');
   if (end !== -1) return bytes.subarray(0, end + 2);
   return bytes.subarray(0, bytes.lastIndexOf('\r\n') + 2);

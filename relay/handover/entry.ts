@@ -13,12 +13,12 @@ export const RECORD_AT_MOST = 32 * 2 ** 20;
 
 export const HEADERS = { recordBytes: 'mailrelay-record-bytes', bodyBytes: 'mailrelay-body-bytes' } as const;
 
-export function pathOf(id: string): string {
+export function printEntryPath(id: string): string {
   return `${PATH}${id}`;
 }
 
 /** Undefined if the path is not the path of an entry. */
-export function idOf(path: string | undefined): string | undefined {
+export function parseEntryPath(path: string | undefined): string | undefined {
   const id = path?.startsWith(PATH) ? path.slice(PATH.length) : '';
   return QUEUE_ID.test(id) ? id : undefined;
 }

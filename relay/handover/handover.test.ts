@@ -16,7 +16,7 @@ import { type Envelope, encodeRecord, newQueueId, type QueueRecord } from '../sp
 import { Spool } from '../spool/spool.ts';
 import { monotonic } from '../task/clock.ts';
 import type { PairText } from '../task/messages.ts';
-import { HEADERS, pathOf } from './entry.ts';
+import { HEADERS, printEntryPath } from './entry.ts';
 import { Giver } from './giver.ts';
 import { connectPinned } from './pin.ts';
 import { Receiver } from './receiver.ts';
@@ -110,7 +110,12 @@ async function put(
   const socket = await connectPinned(pair, { host: '127.0.0.1', port });
   const head = encodeRecord(record);
   const sizes = { [HEADERS.recordBytes]: head.length, [HEADERS.bodyBytes]: record.bytes, ...headers };
-  const call = request({ method: 'PUT', path: pathOf(id), headers: sizes, createConnection: () => socket });
+  const call = request({
+    method: 'PUT',
+    path: printEntryPath(id),
+    headers: sizes,
+    createConnection: () => socket,
+  });
   call.end(Buffer.concat([head, body]));
   const [response] = await once(call, 'response');
   response.resume();
@@ -195,7 +200,7 @@ test('nobody without the pair of this relay gets a word in, and nothing is given
       heard += chunk;
     });
     socket.on('error', () => undefined);
-    socket.write(`PUT ${pathOf(newQueueId(1))} HTTP/1.1\r\nhost: a\r\n\r\n`);
+    socket.write(`PUT ${printEntryPath(newQueueId(1))} HTTP/1.1\r\nhost: a\r\n\r\n`);
     await new Promise((closed) => socket.once('close', closed));
     return heard;
   };

@@ -23,8 +23,8 @@ export interface Pin {
   readonly fingerprint: string;
 }
 
-export function pinOf({ cert, key }: PairText): Pin {
-  return { context: createSecureContext({ ...TERMS, cert, key }), fingerprint: fingerprintOf(cert) };
+export function makePin({ cert, key }: PairText): Pin {
+  return { context: createSecureContext({ ...TERMS, cert, key }), fingerprint: computeFingerprint(cert) };
 }
 
 /**
@@ -58,7 +58,7 @@ export function acceptPinned({ context, fingerprint }: Pin, raw: Socket) {
 
 export class Stranger extends Error {}
 
-function fingerprintOf(cert: string): string {
+function computeFingerprint(cert: string): string {
   return new X509Certificate(cert).fingerprint256;
 }
 
@@ -72,7 +72,7 @@ export function connectPinned(pair: PairText, where: Pick<ConnectionOptions, 'ho
     socket.once('close', () => clearTimeout(late));
     socket.once('secureConnect', () => {
       clearTimeout(late);
-      if (socket.getPeerX509Certificate()?.fingerprint256 === fingerprintOf(pair.cert)) resolve(socket);
+      if (socket.getPeerX509Certificate()?.fingerprint256 === computeFingerprint(pair.cert)) resolve(socket);
       else fail('it has another certificate than this pod');
     });
   });

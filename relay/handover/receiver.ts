@@ -17,8 +17,8 @@ import type { Log } from '../observe/log.ts';
 import { decodeRecord, type QueueRecord } from '../spool/record.ts';
 import type { Spool } from '../spool/spool.ts';
 import type { PairText } from '../task/messages.ts';
-import { HEADERS, idOf, RECORD_AT_MOST, splitRecord } from './entry.ts';
-import { acceptPinned, type Pin, pinOf, Stranger } from './pin.ts';
+import { HEADERS, parseEntryPath, RECORD_AT_MOST, splitRecord } from './entry.ts';
+import { acceptPinned, makePin, type Pin, Stranger } from './pin.ts';
 import { Strangers } from './strangers.ts';
 
 /** A sibling that is silent for this long has gone. */
@@ -47,7 +47,7 @@ export class Receiver {
 
   constructor(options: ReceiverOptions) {
     this.#options = options;
-    this.#pin = pinOf(options.pair);
+    this.#pin = makePin(options.pair);
     this.#server = createServer();
     this.#server.setTimeout(SILENT_MS);
     this.#server.on('clientError', (_error, socket) => socket.destroy());
@@ -73,7 +73,7 @@ export class Receiver {
 
   /** Sets the pair for the next connections. */
   usePair(pair: PairText): void {
-    this.#pin = pinOf(pair);
+    this.#pin = makePin(pair);
   }
 
   get connections(): number {
@@ -108,7 +108,7 @@ export class Receiver {
   }
 
   async #take(request: IncomingMessage, response: ServerResponse): Promise<Answer> {
-    const id = request.method === 'PUT' ? idOf(request.url) : undefined;
+    const id = request.method === 'PUT' ? parseEntryPath(request.url) : undefined;
     const recordBytes = Number(request.headers[HEADERS.recordBytes]);
     const bodyBytes = Number(request.headers[HEADERS.bodyBytes]);
     if (id === undefined || !(recordBytes > 0 && recordBytes <= RECORD_AT_MOST) || !(bodyBytes >= 0))

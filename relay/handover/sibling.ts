@@ -10,7 +10,7 @@ import { pipeline } from 'node:stream/promises';
 import { encodeRecord } from '../spool/record.ts';
 import type { Loaded } from '../spool/spool.ts';
 import type { PairText } from '../task/messages.ts';
-import { HEADERS, pathOf } from './entry.ts';
+import { HEADERS, printEntryPath } from './entry.ts';
 import { connectPinned } from './pin.ts';
 
 const CONNECTIONS = 8;
@@ -83,7 +83,7 @@ export class Sibling {
       ...this.address,
       agent: this.#agent,
       method: 'PUT',
-      path: pathOf(id),
+      path: printEntryPath(id),
       headers: {
         // A refusal then costs no body and is never in doubt.
         expect: '100-continue',

@@ -3,7 +3,7 @@
  * field, and a line that is no field would break the header. In these cases an empty line is inserted. The `From ` line
  * of a mailbox file becomes a field, as in Postfix. Everything else passes unchanged. Pure.
  */
-import { fieldNameOf } from './section.ts';
+import { readFieldName } from './section.ts';
 
 /** `From : a@b` is a field (RFC 5322 section 4.5.8). */
 const MAILBOX_LINE = /^>*From (?![ \t]*:)/;
@@ -49,6 +49,6 @@ export class FirstLine {
 function seenIn(text: string): Seen {
   const isWhole = text.includes('\r\n') || text.length >= LINE_BYTES;
   if (MAILBOX_LINE.test(text)) return isWhole ? 'mailbox' : 'unknown';
-  if (text.startsWith('\r\n') || fieldNameOf(text) !== undefined) return 'fine';
+  if (text.startsWith('\r\n') || readFieldName(text) !== undefined) return 'fine';
   return isWhole || /^[ \t]/.test(text) ? 'not a field' : 'unknown';
 }

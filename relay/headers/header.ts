@@ -6,7 +6,7 @@
  */
 import { LongSection } from './longsection.ts';
 import { masqueradedField } from './masquerade.ts';
-import { fieldsOf, SectionFinder } from './section.ts';
+import { parseFields, SectionFinder } from './section.ts';
 
 export interface HeaderWork {
   /** The message is submitted: a missing Date and Message-ID is added, and Bcc is removed. */
@@ -86,7 +86,7 @@ export class HeaderEditor {
   }
 
   #edit(section: string): string {
-    const { fields, rest } = fieldsOf(section);
+    const { fields, rest } = parseFields(section);
     const shown = fields.filter(({ name }) => !this.#isHidden(name));
     const texts = shown.map((field) => masqueradedField(field, this.#work.masqueradeDomains));
     const endsInOrder = rest === '' || rest.startsWith('\r\n');

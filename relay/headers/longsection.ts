@@ -2,7 +2,7 @@
  * A header section that is too long to be held. It passes as it comes, without the hidden fields, and missing fields
  * are added at its end. Keeps only the names of fields, and the start of a line until its field name is known. Pure.
  */
-import { fieldNameOf } from './section.ts';
+import { readFieldName } from './section.ts';
 
 const CR = 0x0d;
 const NOTHING = Buffer.alloc(0);
@@ -95,7 +95,7 @@ export class LongSection {
 
 function lineAt(bytes: Buffer, at: number): Line {
   const text = bytes.toString('latin1', at, Math.min(bytes.length, at + LINE_BYTES));
-  const name = fieldNameOf(text);
+  const name = readFieldName(text);
   if (name !== undefined) return { kind: 'field', name };
   if (/^[ \t]/.test(text)) return { kind: 'folded' };
   if (text.startsWith('\r\n')) return { kind: 'empty' };

@@ -33,10 +33,10 @@ const COMMENT_PART = /[()]|[^()\\\r\n]+|\\[^\r\n]|\r\n[ \t]/y;
 const MAILBOX = /^(?:[wq]@[wl]|[wq]*<[wq]@[wl]>)$/;
 
 /** The mailboxes from the position `from` on. Undefined if they cannot be read with certainty. */
-export function mailboxesOf(text: string, from: number): Mailbox[] | undefined {
-  const tokens = tokensOf(text, from);
+export function parseMailboxes(text: string, from: number): Mailbox[] | undefined {
+  const tokens = readTokens(text, from);
   const mailboxes: Mailbox[] = [];
-  for (const part of tokens ? listOf(tokens) : []) {
+  for (const part of tokens ? splitList(tokens) : []) {
     if (!MAILBOX.test(part.map(({ kind }) => kind).join(''))) return undefined;
     const domain = part[part.findIndex(({ kind }) => kind === '@') + 1];
     if (domain) mailboxes.push({ domain: domain.text, domainAt: domain.at });
@@ -45,7 +45,7 @@ export function mailboxesOf(text: string, from: number): Mailbox[] | undefined {
 }
 
 /** Split at the commas. RFC 5322 section 4.4 allows empty elements. */
-function listOf(tokens: readonly Token[]): Token[][] {
+function splitList(tokens: readonly Token[]): Token[][] {
   const parts: Token[][] = [[]];
   for (const token of tokens) {
     if (token.kind === ',') parts.push([]);
@@ -55,7 +55,7 @@ function listOf(tokens: readonly Token[]): Token[][] {
 }
 
 /** The tokens without blanks and comments. Undefined if something is not closed or not allowed in an address. */
-function tokensOf(text: string, from: number): Token[] | undefined {
+function readTokens(text: string, from: number): Token[] | undefined {
   const tokens: Token[] = [];
   let at = from;
   while (at < text.length) {

@@ -3,7 +3,7 @@
  * user@example.com. Only the labels before the listed domain are removed, so all other bytes stay. An address that
  * cannot be read with certainty stays unchanged. Pure.
  */
-import { mailboxesOf } from './mailboxes.ts';
+import { parseMailboxes } from './mailboxes.ts';
 import type { Field } from './section.ts';
 
 /** Fields that name a sender. Recipients never change, because an address may exist only below the host name. */
@@ -18,7 +18,7 @@ export function masqueradedAddress(address: string, domains: readonly string[]):
 /** The text of a field. If the field names a sender, the domains of its addresses are masqueraded. */
 export function masqueradedField({ name, text }: Field, domains: readonly string[]): string {
   if (domains.length === 0 || !SENDER_FIELDS.has(name)) return text;
-  const mailboxes = mailboxesOf(text, text.indexOf(':') + 1);
+  const mailboxes = parseMailboxes(text, text.indexOf(':') + 1);
   let result = '';
   let done = 0;
   for (const { domain, domainAt } of mailboxes ?? []) {

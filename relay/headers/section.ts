@@ -34,7 +34,7 @@ export class SectionFinder {
    * call again after an answer.
    */
   push(chunk: Buffer): number | 'too long' | undefined {
-    const text = this.#carry + headOf(chunk, this.#most - this.#bytes);
+    const text = this.#carry + decodeHead(chunk, this.#most - this.#bytes);
     const at = text.indexOf(EMPTY_LINE);
     if (at !== -1) return this.#bytes - this.#carry.length + at + EMPTY_LINE.length;
     this.#bytes += chunk.length;
@@ -44,13 +44,13 @@ export class SectionFinder {
 }
 
 /** The part of the header section in a chunk, as text. Contains no more of the body than the native search needs. */
-export function headOf(chunk: Buffer, atMost = chunk.length): string {
+export function decodeHead(chunk: Buffer, atMost = chunk.length): string {
   const end = chunk.indexOf(EMPTY_LINE);
   return chunk.toString('latin1', 0, end === -1 ? atMost : Math.min(end + EMPTY_LINE.length, atMost));
 }
 
 /** The leading fields of a section. `rest` is empty, or begins with the empty line or with a line that is no field. */
-export function fieldsOf(section: string): { fields: Field[]; rest: string } {
+export function parseFields(section: string): { fields: Field[]; rest: string } {
   const fields: Field[] = [];
   let at = 0;
   for (let field = fieldAt(section, at); field; field = fieldAt(section, at)) {
@@ -61,7 +61,7 @@ export function fieldsOf(section: string): { fields: Field[]; rest: string } {
 }
 
 /** In lower case. Undefined if the line is no field, or if the name is not complete yet. */
-export function fieldNameOf(line: string): string | undefined {
+export function readFieldName(line: string): string | undefined {
   FIELD_NAME.lastIndex = 0;
   return FIELD_NAME.exec(line)?.[1]?.toLowerCase();
 }

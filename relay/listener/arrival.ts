@@ -35,7 +35,7 @@ export interface Arrival {
   readonly lineEndings: LineEndings;
 }
 
-export function arrivalOf(session: SMTPServerSession, terms: ArrivalTerms): Arrival {
+export function makeArrival(session: SMTPServerSession, terms: ArrivalTerms): Arrival {
   const { envelope } = session;
   const { tls, hostname, receivedAt, login, ours } = terms;
   const recipients = envelope.rcptTo.map((one) => recipientOf(one, terms));

@@ -77,7 +77,7 @@ export class GatedConnection extends SMTPConnection {
     this.#progressAt = monotonic();
     this.#dataSince = undefined;
     this.#line = this._nextHandler ? undefined : command;
-    this.#replies.begin(this._nextHandler ? '' : verbOf(command));
+    this.#replies.begin(this._nextHandler ? '' : readVerb(command));
     this.#parts.trace?.received(command);
     // Before the greeting and during a handshake the library refuses or drops input by itself. A line of a login is no
     // command.
@@ -259,7 +259,7 @@ export class GatedConnection extends SMTPConnection {
   }
 
   #refusalOf(line: Buffer): Reply | undefined {
-    return this.#parts.gate({ verb: verbOf(line), line, secure: this.secure });
+    return this.#parts.gate({ verb: readVerb(line), line, secure: this.secure });
   }
 
   #ask(challenge: string, exchange: Exchange, callback: () => void): void {
@@ -281,7 +281,7 @@ export class GatedConnection extends SMTPConnection {
   }
 }
 
-function verbOf(line: Buffer): string {
+function readVerb(line: Buffer): string {
   const end = line.indexOf(0x20);
   return line.toString('latin1', 0, end === -1 ? line.length : end).toUpperCase();
 }

@@ -42,6 +42,6 @@ const CURES: Readonly<Record<string, string>> = {
 
 export const RULES_OF_REFUSAL: readonly string[] = Object.keys(CURES);
 
-export function cureOf(rule: string): string | undefined {
+export function findCure(rule: string): string | undefined {
   return CURES[rule];
 }

@@ -68,7 +68,7 @@ export function feedData(
   const rest = data.subarray(from);
   // From here on a dot is content, wherever the rest is cut.
   if (isStuffedAtStart) parser._atDataStart = false;
-  const kept = keptOf(rest, parser._atDataStart);
+  const kept = countKept(rest, parser._atDataStart);
   if (kept > 0) parser._lastBytes = rest.subarray(rest.length - kept);
   emit(parser, moved(data, to, from, data.length - kept), done);
 }
@@ -86,7 +86,7 @@ function isGivenUp(data: Buffer, dot: number, watch: LoneDotWatch): boolean {
   return watch(kind, dot + (isByLf ? 2 : 3) === data.length);
 }
 
-function keptOf(rest: Buffer, isAtStart: boolean): number {
+function countKept(rest: Buffer, isAtStart: boolean): number {
   const end = rest.toString('latin1', Math.max(0, rest.length - END.length + 1));
   if (isAtStart && OPEN_STARTS.includes(end)) return end.length;
   return OPEN_ENDS.find((open) => end.endsWith(open))?.length ?? 0;

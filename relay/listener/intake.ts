@@ -39,7 +39,7 @@ export interface IntakeDeps {
   readonly onEntered: (id: string) => void;
 }
 
-export function intakeOf(policy: Policy, materials: Materials, stateDir: string, deps: IntakeDeps): Intake {
+export function openIntake(policy: Policy, materials: Materials, stateDir: string, deps: IntakeDeps): Intake {
   const { counters, log, onEntered } = deps;
   if (policy.queue.mode === 'CutThrough') return new CutThrough(policy, materials, deps);
   const onSync = () => counters.add('spool_syncs', 'listener');
@@ -66,7 +66,7 @@ class Durable implements Intake {
   }
 
   async take(stream: SMTPServerDataStream, arrival: Arrival) {
-    const work = workOf(this.#policy, arrival);
+    const work = chooseWork(this.#policy, arrival);
     let admitted: number | undefined;
     try {
       const taken = await receiveMessage(this.#spool, stream, arrival, work, (bytes) => {
@@ -135,7 +135,7 @@ class CutThrough implements Intake {
   }
 
   async take(stream: SMTPServerDataStream, arrival: Arrival) {
-    const { id, bytes, reply } = await this.#passOn.pass(stream, arrival, workOf(this.#policy, arrival));
+    const { id, bytes, reply } = await this.#passOn.pass(stream, arrival, chooseWork(this.#policy, arrival));
     return { id, bytes, reply: `2.0.0 Ok: delivered as ${id}: ${reply.replace(/^\d{3} /, '')}` };
   }
 
@@ -157,7 +157,7 @@ class CutThrough implements Intake {
 }
 
 /** Only messages of authorized clients get header changes. All other messages pass unchanged. */
-function workOf({ inbound, hostname }: Policy, { envelope }: Arrival): HeaderWork | null {
+function chooseWork({ inbound, hostname }: Policy, { envelope }: Arrival): HeaderWork | null {
   if (!envelope.ours) return null;
   return { addMissing: true, masqueradeDomains: inbound.masqueradeDomains, hostname };
 }

@@ -5,14 +5,14 @@
 import type { Socket } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
 import { jsonLog, lineWriter } from '../observe/log.ts';
-import { traceOf } from '../observe/trace.ts';
+import { makeTracer } from '../observe/trace.ts';
 import { oldestUnanswered } from '../spool/spool.ts';
 import { Task } from '../task/bootstrap.ts';
 import { CLOCKS, monotonic, wall } from '../task/clock.ts';
 import { Counters } from '../task/counts.ts';
 import type { FromListener, LoginsRefused, ToListener } from '../task/messages.ts';
 import { CountedElsewhere } from './countedelsewhere.ts';
-import { type Intake, intakeOf } from './intake.ts';
+import { type Intake, openIntake } from './intake.ts';
 import { ListenerTask } from './task.ts';
 
 const TELL_MS = 250;
@@ -56,8 +56,8 @@ task.serve({
 
 function configure(message: Extract<ToListener, { kind: 'configure' }>): void {
   const { policy, pairs, materials, ticketKeys, stateDir } = message;
-  const tracer = traceOf(policy.trace, lineWriter(1), wall);
-  const taking = intakeOf(policy, materials, stateDir, { log, tracer, counters, onEntered });
+  const tracer = makeTracer(policy.trace, lineWriter(1), wall);
+  const taking = openIntake(policy, materials, stateDir, { log, tracer, counters, onEntered });
   intake = taking;
   listener = new ListenerTask({
     policy,

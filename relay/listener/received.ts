@@ -2,7 +2,7 @@
  * The Received header of this relay (RFC 5321 section 4.4, protocol names of RFC 3848). Also counts the Received
  * headers of a message to find loops. Pure.
  */
-import { headOf } from '../headers/section.ts';
+import { decodeHead } from '../headers/section.ts';
 
 export interface Trace {
   readonly helo: string;
@@ -57,7 +57,7 @@ export class LoopGuard {
   /** False as soon as there are more hops than on a normal path. */
   passes(chunk: Buffer): boolean {
     if (!this.#inHeaders) return true;
-    const text = this.#carry + headOf(chunk);
+    const text = this.#carry + decodeHead(chunk);
     const end = text.indexOf('\r\n\r\n');
     this.#inHeaders = end === -1;
     const headers = this.#inHeaders ? text : text.slice(0, end);

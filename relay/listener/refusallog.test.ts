@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { cureOf, RULES_OF_REFUSAL } from './cures.ts';
+import { findCure, RULES_OF_REFUSAL } from './cures.ts';
 import { RefusalLog, type RefusedCommand } from './refusallog.ts';
 import { REPLIES } from './reply.ts';
 
@@ -38,7 +38,7 @@ test('a refusal is told with its client, its command, its rule and its cure', ()
       address: 'you@elsewhere.example',
       reply: '550 5.7.1 Relaying denied',
       rule: 'relaying_denied',
-      cure: cureOf('relaying_denied'),
+      cure: findCure('relaying_denied'),
     },
   ]);
 });
@@ -63,7 +63,7 @@ test('a client that guesses does not fill the log, another is told all the same,
 
 test('every rule that refuses has a cure, and no cure is for nothing', () => {
   const rules = new Set(Object.values(REPLIES).map(({ reason }) => reason));
-  for (const rule of [...rules, 'protocol']) assert.ok(cureOf(rule), rule);
+  for (const rule of [...rules, 'protocol']) assert.ok(findCure(rule), rule);
   const fromElsewhere = ['protocol', 'next_hop_refused', 'next_hop_deferred'];
   for (const rule of RULES_OF_REFUSAL)
     assert.ok(rules.has(rule as never) || fromElsewhere.includes(rule), rule);

@@ -4,7 +4,7 @@
  * verb and the address of a command, because other text may be a password.
  */
 import type { Log } from '../observe/log.ts';
-import { cureOf } from './cures.ts';
+import { findCure } from './cures.ts';
 
 /** One refused command, as the session knows it. */
 export interface RefusedCommand {
@@ -49,10 +49,10 @@ export class RefusalLog {
       client,
       ...rest,
       login: login ?? undefined,
-      ...(line ? shownOf(line) : {}),
+      ...(line ? describeLine(line) : {}),
       reply: `${code} ${text}`,
       rule,
-      cure: cureOf(rule),
+      cure: findCure(rule),
     });
   }
 
@@ -64,7 +64,7 @@ export class RefusalLog {
   }
 }
 
-function shownOf(line: Buffer): { command: string; address?: string } {
+function describeLine(line: Buffer): { command: string; address?: string } {
   const text = line.toString('utf8', 0, 2_048);
   const verb = (/^[A-Za-z]+/.exec(text)?.[0] ?? '').toUpperCase();
   if (!VERBS.has(verb)) return { command: 'unknown' };

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Clients } from '#crds/policyfile.ts';
 import { clientsOf } from '#test/kit/relayrig.ts';
-import { clientPolicyOf, type Identity, relayingOf } from './relaying.ts';
+import { findClientPolicy, type Identity, makeRelaying } from './relaying.ts';
 
 const accepted = ['example.com', 'xn--mller-kva.example'];
 const networks = ['10.20.0.0/16', '2001:db8::/32', '192.0.2.7'];
-const relaying = relayingOf(clientsOf({ networks }), accepted);
+const relaying = makeRelaying(clientsOf({ networks }), accepted);
 const who = (changes: Partial<Identity> = {}): Identity => ({
   client: '203.0.113.1',
   login: null,
@@ -42,7 +42,7 @@ test('routing in disguise is refused from everyone', () => {
 
 test('a login relays from anywhere, and so does a certificate with an allowed name', () => {
   const certificates = { trustConfigMap: 'ca', names: ['app.example.com', '*.jobs.example.com'] };
-  const mixed = relayingOf(clientsOf({ networks: [], certificates }), []);
+  const mixed = makeRelaying(clientsOf({ networks: [], certificates }), []);
   const may = (identity: Partial<Identity>) =>
     mixed.refusalOfRecipient(who(identity), '', 'you@anywhere.example') === undefined;
   assert.equal(may({}), false);
@@ -58,7 +58,7 @@ test('those who may relay are held to their domains, and may still write to acce
     senderDomains: ['shop.example', '*.shop.example', 'xn--mller-kva.example'],
     recipientDomains: ['partner.example'],
   };
-  const held = relayingOf(clientsOf(restricted), accepted);
+  const held = makeRelaying(clientsOf(restricted), accepted);
   const code = (from: string, to: string) =>
     held.refusalOfRecipient(who({ client: '10.20.0.1' }), from, to)?.code ?? 'ok';
   assert.equal(code('a@shop.example', 'you@partner.example'), 'ok');
@@ -71,7 +71,7 @@ test('those who may relay are held to their domains, and may still write to acce
 });
 
 test('the first client policy that names the network is that of the client', () => {
-  const of = clientPolicyOf({
+  const of = findClientPolicy({
     clientPolicies: [
       { networks: ['198.51.100.0/24'], starttls: 'Required', minTlsVersion: null },
       { networks: ['198.51.0.0/16'], starttls: 'Disabled', minTlsVersion: null },

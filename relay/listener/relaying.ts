@@ -31,8 +31,8 @@ export interface Relaying {
   readonly refusalOfRecipient: (identity: Identity, from: string, to: string) => Reply | undefined;
 }
 
-export function relayingOf(clients: Clients, acceptDomains: readonly string[]): Relaying {
-  const trusted = listOf(clients.networks);
+export function makeRelaying(clients: Clients, acceptDomains: readonly string[]): Relaying {
+  const trusted = makeBlockList(clients.networks);
   const accepted = new Set(acceptDomains);
   const isAllowedSender = restriction(clients.senderDomains);
   const isAllowedRecipient = restriction(clients.recipientDomains);
@@ -57,12 +57,12 @@ export function relayingOf(clients: Clients, acceptDomains: readonly string[]): 
 }
 
 /** The index of the first client policy whose networks contain the client. */
-export function clientPolicyOf({ clientPolicies }: Policy['inbound']) {
-  const lists = clientPolicies.map(({ networks }) => listOf(networks));
+export function findClientPolicy({ clientPolicies }: Policy['inbound']) {
+  const lists = clientPolicies.map(({ networks }) => makeBlockList(networks));
   return (client: string) => clientPolicies[lists.findIndex((list) => listCovers(list, client))];
 }
 
-export function listOf(networks: readonly string[]): BlockList {
+export function makeBlockList(networks: readonly string[]): BlockList {
   const list = new BlockList();
   for (const network of networks) networkOf(network, list);
   return list;

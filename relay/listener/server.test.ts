@@ -14,7 +14,7 @@ import { CLOCKS } from '../task/clock.ts';
 import { Counters } from '../task/counts.ts';
 import { NO_MATERIALS } from '../task/materials.ts';
 import type { PairText } from '../task/messages.ts';
-import { type Intake, intakeOf } from './intake.ts';
+import { type Intake, openIntake } from './intake.ts';
 import { ListenerTask } from './task.ts';
 
 test('the parts of smtp-server that we override are those of the pinned version', () => {
@@ -82,7 +82,7 @@ async function serve(
   const onEntered = (id: string) => entered.push(id);
   const counters = new Counters();
   const tracer = { session: () => undefined, follows: () => false };
-  const intake = intakeOf(policy, NO_MATERIALS, dirs.stateDir, {
+  const intake = openIntake(policy, NO_MATERIALS, dirs.stateDir, {
     log,
     tracer,
     counters,

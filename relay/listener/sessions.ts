@@ -17,7 +17,7 @@ import { namesOfCertificate } from '../auth/certificatenames.ts';
 import type { SessionTrace } from '../observe/trace.ts';
 import type { Materials } from '../task/materials.ts';
 import { needsSmtpUtf8, withPostmasterDomain } from './address.ts';
-import { type Arrival, arrivalOf, type SessionTls } from './arrival.ts';
+import { type Arrival, makeArrival, type SessionTls } from './arrival.ts';
 import { Logins } from './logins.ts';
 import { offersDsn } from './mailcommand.ts';
 import {
@@ -30,7 +30,7 @@ import {
   tlsFloorOfSession,
 } from './policy.ts';
 import { Refusals } from './refusals.ts';
-import { clientPolicyOf, type Identity, type Relaying, relayingOf } from './relaying.ts';
+import { findClientPolicy, type Identity, makeRelaying, type Relaying } from './relaying.ts';
 import { REPLIES, Refusal, type Reply } from './reply.ts';
 import type { ListenerSessionsDeps } from './sessiondeps.ts';
 import type { SaidRefusal, SessionParts } from './sessionparts.ts';
@@ -50,7 +50,7 @@ interface SessionFacts {
 export class ListenerSessions {
   readonly #options: ListenerSessionsDeps;
   readonly #relaying: Relaying;
-  readonly #clientPolicyOf: ReturnType<typeof clientPolicyOf>;
+  readonly #findClientPolicy: ReturnType<typeof findClientPolicy>;
   readonly #facts = new WeakMap<SMTPServerSession, SessionFacts>();
   readonly #refusals: Refusals;
   readonly logins: Logins;
@@ -58,8 +58,8 @@ export class ListenerSessions {
   constructor(options: ListenerSessionsDeps, materials: Materials) {
     const { policy, listener } = options;
     this.#options = options;
-    this.#relaying = relayingOf(listener.clients, policy.inbound.acceptDomains);
-    this.#clientPolicyOf = clientPolicyOf(policy.inbound);
+    this.#relaying = makeRelaying(listener.clients, policy.inbound.acceptDomains);
+    this.#findClientPolicy = findClientPolicy(policy.inbound);
     this.#refusals = new Refusals(options.counters, policy.inbound.limits.errorsPerSession);
     this.logins = new Logins({ ...options, countedAs: this.#relaying.countedAs }, materials);
   }
@@ -67,7 +67,7 @@ export class ListenerSessions {
   /** The lowest TLS version of a client's sessions. */
   tlsFloorOf(client: string): TlsVersion {
     const { listener, policy } = this.#options;
-    return tlsFloorOfSession(listener, this.#clientPolicyOf(client), policy.inbound.minTlsVersion);
+    return tlsFloorOfSession(listener, this.#findClientPolicy(client), policy.inbound.minTlsVersion);
   }
 
   partsOf(client: string, session: SMTPServerSession): SessionParts {
@@ -88,7 +88,7 @@ export class ListenerSessions {
       exchange: (mechanism) => this.logins.exchange(mechanism, client),
       refused: (said) => this.#refused(session, client, said),
       trace: facts.trace,
-      lineEndings: lineEndingsOfSession(listener, this.#clientPolicyOf(client)),
+      lineEndings: lineEndingsOfSession(listener, this.#findClientPolicy(client)),
     };
   }
 
@@ -148,7 +148,7 @@ export class ListenerSessions {
   #rulesOf(client: string): SessionRules {
     const { listener, policy, hasPair } = this.#options;
     return {
-      starttls: starttlsOfSession(listener, this.#clientPolicyOf(client)),
+      starttls: starttlsOfSession(listener, this.#findClientPolicy(client)),
       auth: listener.auth,
       offered: {
         messageBytes: policy.inbound.limits.messageBytes,
@@ -246,7 +246,7 @@ export class ListenerSessions {
     const began = clocks.monotonic();
     const { tls, trace } = this.#factsOf(session);
     const identity = this.#identityOf(session);
-    const arrival = this.#arrivalOf(session, identity, tls, clocks.wall());
+    const arrival = this.#makeArrival(session, identity, tls, clocks.wall());
     try {
       const { id, bytes, reply } = await take(stream, arrival);
       const { from, recipients } = arrival.envelope;
@@ -272,7 +272,7 @@ export class ListenerSessions {
     }
   }
 
-  #arrivalOf(
+  #makeArrival(
     session: SMTPServerSession,
     identity: Identity,
     tls: SessionTls | null,
@@ -280,7 +280,7 @@ export class ListenerSessions {
   ): Arrival {
     const { policy, listener } = this.#options;
     const { hostname, inbound } = policy;
-    return arrivalOf(session, {
+    return makeArrival(session, {
       tls,
       hostname,
       receivedAt,
@@ -290,7 +290,7 @@ export class ListenerSessions {
       acceptDomains: inbound.acceptDomains,
       masqueradeDomains: inbound.masqueradeDomains,
       alwaysBcc: inbound.alwaysBcc,
-      lineEndings: lineEndingsOfSession(listener, this.#clientPolicyOf(identity.client)),
+      lineEndings: lineEndingsOfSession(listener, this.#findClientPolicy(identity.client)),
     });
   }
 }

@@ -12,7 +12,7 @@ import type { Clocks } from '../task/clock.ts';
 import type { Counters } from '../task/counts.ts';
 import type { Materials } from '../task/materials.ts';
 import type { Pairs, PairText } from '../task/messages.ts';
-import { caOf, trustFrom } from '../task/trust.ts';
+import { makeCa, trustFrom } from '../task/trust.ts';
 import { offersDsn } from './mailcommand.ts';
 import { RefusalLog } from './refusallog.ts';
 import { REPLIES, type Reply } from './reply.ts';
@@ -208,7 +208,7 @@ export class ListenerTask {
    */
   #clientAuthorities({ clients }: Listener): SMTPServerOptions {
     const { certificates } = clients;
-    const ca = certificates ? caOf(trustFrom(this.#materials, certificates.trustConfigMap)).ca : undefined;
+    const ca = certificates ? makeCa(trustFrom(this.#materials, certificates.trustConfigMap)).ca : undefined;
     const context = `${this.#options.policy.hostname}\n${ca ?? ''}`;
     return {
       sessionIdContext: createHash('sha256').update(context).digest('hex').slice(0, 32),

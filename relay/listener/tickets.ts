@@ -29,12 +29,12 @@ export class TicketKeyRing {
 
   /** Keys of 48 bytes in base64, newest first. Without keys, the ring makes its own. */
   constructor(keys: readonly string[]) {
-    this.#keys = ringOf(keys);
+    this.#keys = parseRing(keys);
   }
 
   /** Sets the keys for new tickets, in every context that has this ring. */
   use(keys: readonly string[]): void {
-    this.#keys = ringOf(keys);
+    this.#keys = parseRing(keys);
   }
 
   giveTo(context: SecureContext): void {
@@ -50,12 +50,12 @@ export class TicketKeyRing {
   }
 }
 
-function ringOf(keys: readonly string[]): readonly [TicketKey, ...TicketKey[]] {
+function parseRing(keys: readonly string[]): readonly [TicketKey, ...TicketKey[]] {
   const [first = randomBytes(3 * PART), ...rest] = keys.map((key) => Buffer.from(key, 'base64'));
-  return [partsOf(first), ...rest.map(partsOf)];
+  return [splitKey(first), ...rest.map(splitKey)];
 }
 
-function partsOf(key: Buffer): TicketKey {
+function splitKey(key: Buffer): TicketKey {
   if (key.length !== 3 * PART) throw new TypeError(`a ticket key has ${3 * PART} bytes`);
   return {
     name: key.subarray(0, PART),

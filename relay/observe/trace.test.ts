@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Policy } from '#crds/policyfile.ts';
-import { traceOf } from './trace.ts';
+import { makeTracer } from './trace.ts';
 
 function traced(changes: Partial<Policy['trace']> = {}) {
   const lines: string[] = [];
   const clock = { now: Date.UTC(2026, 0, 1) };
   const trace = { level: 3, networks: null, recipientDomains: null, until: null, ...changes };
-  const tracer = traceOf(
+  const tracer = makeTracer(
     trace,
     (line) => lines.push(line),
     () => clock.now,

@@ -60,7 +60,11 @@ export interface Tracer {
   follows(domain: string): boolean;
 }
 
-export function traceOf(trace: Policy['trace'], write: (line: string) => void, clock: () => number): Tracer {
+export function makeTracer(
+  trace: Policy['trace'],
+  write: (line: string) => void,
+  clock: () => number,
+): Tracer {
   const until = trace.until === null ? Number.POSITIVE_INFINITY : Date.parse(trace.until);
   const isWanted = wantedBy(trace);
   const state = { ended: false };

@@ -8,7 +8,7 @@ import { describeFailure, type Failure, makeFailure } from '#crds/failure.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import type { Verdict } from '../delivery/courier.ts';
 import { type DsnRecipient, notifyWants } from '../dsn/recipient.ts';
-import { type Reporting, reportsOf } from '../dsn/reports.ts';
+import { makeReports, type Reporting } from '../dsn/reports.ts';
 import type { Log } from '../observe/log.ts';
 import type { QueueRecord, Recipient } from '../spool/record.ts';
 import type { Loaded, Spool } from '../spool/spool.ts';
@@ -230,7 +230,7 @@ export class MessageActions {
       hop,
       willRetryUntil: taken.record.receivedAt + policy.queue.expireAfterSeconds * 1000,
     };
-    const news = await reportsOf(taken, dsnRecipients, reporting);
+    const news = await makeReports(taken, dsnRecipients, reporting);
     for (const { id, envelope } of news) {
       const to = envelope.recipients.map(({ address }) => address);
       this.#options.log('returned', { id: taken.id, report: id, to });

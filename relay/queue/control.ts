@@ -58,12 +58,12 @@ async function act(
 ): Promise<void> {
   if (!QUEUE_ACTIONS.includes(action as QueueAction))
     return send(response, 404, { error: `there is no action "${action}"` });
-  const ids = await idsOf(request);
+  const ids = await readIds(request);
   if (!ids) return send(response, 400, { error: 'the body must be {"ids": [...]}, with ids of messages' });
   send(response, 200, await tools.do(action as QueueAction, ids));
 }
 
-async function idsOf(request: IncomingMessage): Promise<string[] | undefined> {
+async function readIds(request: IncomingMessage): Promise<string[] | undefined> {
   const { ids } = ((await json(request).catch(() => null)) ?? {}) as { ids?: unknown };
   return Array.isArray(ids) && ids.every((id) => typeof id === 'string') ? ids : undefined;
 }

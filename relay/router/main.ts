@@ -8,7 +8,7 @@ import { CONTROL_SOCKET } from '#crds/wellknown.ts';
 import { Delivery } from '../delivery/delivery.ts';
 import { DkimSigner } from '../dkim/signer.ts';
 import { jsonLog, lineWriter } from '../observe/log.ts';
-import { traceOf } from '../observe/trace.ts';
+import { makeTracer } from '../observe/trace.ts';
 import { type ControlServer, serveControl } from '../queue/control.ts';
 import { QueueManager } from '../queue/manager.ts';
 import { QueueTools } from '../queue/tools.ts';
@@ -73,7 +73,7 @@ function configure({ policy, materials, stateDir }: Extract<ToRouter, { kind: 'c
       setImmediate(look);
     },
   });
-  const tracer = traceOf(policy.trace, lineWriter(1), wall);
+  const tracer = makeTracer(policy.trace, lineWriter(1), wall);
   const courier = Delivery.overSmtp(policy, materials, tracer);
   const signer = new DkimSigner(policy, materials, log, (reason) =>
     router?.manager.counters.add('not_signed', reason),

@@ -54,7 +54,7 @@ export class BodyFolder {
 }
 
 /** The process that writes a file with this name. Undefined if the name belongs to a complete body. */
-export function writerOf(name: string): number | undefined {
+export function parseWriter(name: string): number | undefined {
   const pid = /\.(\d+)$/.exec(name)?.[1];
   return pid === undefined ? undefined : Number(pid);
 }

@@ -12,7 +12,7 @@ const UNREADABLE = new Set([266, 522, 8_202, 8_458]);
 
 export type StoreError = Error & { readonly errcode?: number; readonly code?: string };
 
-export function faultOf({ errcode, code }: StoreError): Fault {
+export function classifyError({ errcode, code }: StoreError): Fault {
   if (errcode === undefined) return code === undefined || code.startsWith('ERR_') ? 'bug' : 'io';
   const primary = errcode & 0xff;
   if (primary === SQLITE.full) return 'full';
@@ -22,7 +22,7 @@ export function faultOf({ errcode, code }: StoreError): Fault {
 }
 
 /** The text of the notice for all processes, and its parser. */
-export function noticeOf(fault: Fault, { message }: Error): string {
+export function formatNotice(fault: Fault, { message }: Error): string {
   return `${fault}: ${message}`;
 }
 

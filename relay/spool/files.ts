@@ -21,7 +21,7 @@ export function copyDurably(from: string, to: string): void {
   }
 }
 
-export function syncFolderOf(path: string): void {
+export function syncFolder(path: string): void {
   const folder = openSync(dirname(path), 'r');
   try {
     fsyncSync(folder);

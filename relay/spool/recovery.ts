@@ -7,8 +7,8 @@
  * cannot do its work.
  */
 import { existsSync, renameSync, rmSync, statSync } from 'node:fs';
-import { faultOf, type StoreError, tellsOfDamage } from './fault.ts';
-import { copyDurably, syncFolderOf } from './files.ts';
+import { classifyError, type StoreError, tellsOfDamage } from './fault.ts';
+import { copyDurably, syncFolder } from './files.ts';
 import { OpenStore } from './openstore.ts';
 import { enterMissing, rowsBehindBreak, type Salvaged, salvage } from './salvage.ts';
 import type { Row } from './sqlitefile.ts';
@@ -37,7 +37,7 @@ export function recover(path: string, notice: string): Recovered | undefined {
   renewLog(`${path}-wal`, notice === '');
   // After an error, rows behind the break were not acknowledged. Without an error they may have been.
   const behind = notice === '' ? rowsBehindBreak(path) : [];
-  const damage = tellsOfDamage(notice) ? notice : damageOf(path);
+  const damage = tellsOfDamage(notice) ? notice : findDamage(path);
   const rebuilt = damage === undefined ? undefined : rebuild(path, damage.trim());
   const messages = behind.length > 0 ? enterInto(path, behind) : 0;
   if (rebuilt) return rebuilt;
@@ -61,14 +61,14 @@ function renewLog(log: string, mayStay: boolean): void {
   try {
     copyDurably(log, fresh);
     renameSync(fresh, log);
-    syncFolderOf(log);
+    syncFolder(log);
   } catch (error) {
     rmSync(fresh, { force: true });
-    if (!mayStay || faultOf(error as StoreError) === 'bug') throw error;
+    if (!mayStay || classifyError(error as StoreError) === 'bug') throw error;
   }
 }
 
-function damageOf(path: string): string | undefined {
+function findDamage(path: string): string | undefined {
   const { size } = statSync(path);
   try {
     const store = new OpenStore(path, 'late');
@@ -78,7 +78,7 @@ function damageOf(path: string): string | undefined {
       store.close();
     }
   } catch (error) {
-    if (faultOf(error as StoreError) !== 'damage') throw error;
+    if (classifyError(error as StoreError) !== 'damage') throw error;
     return (error as Error).message;
   }
 }
@@ -87,9 +87,9 @@ function rebuild(path: string, reason: string): Recovered {
   const building = `${path}.building`;
   try {
     const salvaged = salvage(path, building);
-    syncFolderOf(building);
+    syncFolder(building);
     renameSync(building, `${path}.new`);
-    syncFolderOf(path);
+    syncFolder(path);
     return { kind: 'rebuilt', reason, setAside: putInPlace(path), ...salvaged };
   } catch (error) {
     removeStore(building);
@@ -106,7 +106,7 @@ function putInPlace(path: string): string {
   for (const part of ['', '-wal']) if (existsSync(path + part)) renameSync(path + part, aside + part);
   rmSync(`${path}-shm`, { force: true });
   renameSync(`${path}.new`, path);
-  syncFolderOf(path);
+  syncFolder(path);
   return aside;
 }
 

@@ -10,11 +10,11 @@ import { type LogContents, readAt, readLog } from './logfile.ts';
 import { OpenStore } from './openstore.ts';
 import { decodeRecord, encodeRecord, type QueueRecord } from './record.ts';
 import {
-  freePagesOf,
   PAGE_BYTES,
   type Pages,
   type Row,
-  rootsOf,
+  readFreePages,
+  readRoots,
   rowsOnPage,
   type Tree,
   walkRows,
@@ -65,7 +65,7 @@ export function rowsBehindBreak(path: string): Row[] {
   const file = new StoreFile(path);
   try {
     const pages = file.withBehind();
-    const free = freePagesOf(pages);
+    const free = readFreePages(pages);
     return file.behind.filter((page) => !free.has(page)).flatMap((page) => rowsOnPage(pages, page));
   } finally {
     file.close();
@@ -154,7 +154,7 @@ class Rescue {
   constructor(pages: Pages, store: OpenStore) {
     this.#pages = pages;
     this.#store = store;
-    this.#roots = rootsOf(pages) ?? USUAL_ROOTS;
+    this.#roots = readRoots(pages) ?? USUAL_ROOTS;
     this.#missing = {
       records: this.#keys('records'),
       bodies: this.#keys('bodies'),
@@ -200,7 +200,7 @@ class Rescue {
 
   /** A free page may contain rows that were deleted long ago, so only missing rows are taken. */
   #searchStrayPages(): void {
-    const free = freePagesOf(this.#pages);
+    const free = readFreePages(this.#pages);
     for (let number = 2; number <= this.#pages.count; number++) {
       if (this.#seen.has(number) || free.has(number)) continue;
       for (const row of rowsOnPage(this.#pages, number)) {

@@ -29,7 +29,7 @@ export interface Row {
 }
 
 /** Root pages by name. Undefined if the first page cannot be read. */
-export function rootsOf(pages: Pages): ReadonlyMap<string, number> | undefined {
+export function readRoots(pages: Pages): ReadonlyMap<string, number> | undefined {
   const first = pages.page(1);
   if (first?.toString('latin1', 0, MAGIC.length) !== MAGIC) return undefined;
   const roots = new Map<string, number>();
@@ -41,7 +41,7 @@ export function rootsOf(pages: Pages): ReadonlyMap<string, number> | undefined {
 }
 
 /** The known pages that belong to no tree any more. */
-export function freePagesOf(pages: Pages): ReadonlySet<number> {
+export function readFreePages(pages: Pages): ReadonlySet<number> {
   const free = new Set<number>();
   let trunk = pages.page(1)?.readUInt32BE(FREE_LIST_AT) ?? 0;
   while (trunk > 0 && trunk <= pages.count && !free.has(trunk)) {
@@ -66,7 +66,7 @@ export interface Tree {
 export function walkRows(pages: Pages, tree: Tree, seen: Set<number>, found: (row: Row) => void): number {
   const own = new Set<number>();
   const broken = walk(pages, tree, own, (columns) => {
-    const row = rowOf(columns);
+    const row = readRow(columns);
     if (row) found(row);
   });
   for (const page of own) seen.add(page);
@@ -78,12 +78,12 @@ export function rowsOnPage(pages: Pages, number: number): Row[] {
   const page = pages.page(number);
   const parsed = page && parsePage(page, 0);
   if (!parsed || parsed.type !== TYPES.tableLeaf) return [];
-  return parsed.cells.flatMap((at) => rowOf(columnsAt(pages, page, at, parsed.type)) ?? []);
+  return parsed.cells.flatMap((at) => readRow(columnsAt(pages, page, at, parsed.type)) ?? []);
 }
 
 type Column = number | Buffer | null;
 
-function rowOf(columns: readonly Column[] | undefined): Row | undefined {
+function readRow(columns: readonly Column[] | undefined): Row | undefined {
   const [key, value] = columns ?? [];
   if (!Buffer.isBuffer(key)) return undefined;
   return { key: key.toString(), value: Buffer.isBuffer(value) ? value : undefined };
@@ -143,7 +143,7 @@ function columnsAt(pages: Pages, page: Buffer, at: number, type: number): Column
   // Skips the row number, which nobody needs.
   const begin = isTable ? varint(page, behindLength)[1] : behindLength;
   const payload = payloadAt(pages, page, begin, length, isTable ? LOCAL.table : LOCAL.index);
-  return payload && columnsOf(payload);
+  return payload && readColumns(payload);
 }
 
 function payloadAt(
@@ -172,7 +172,7 @@ function payloadAt(
  * Texts and bytes are returned unchanged, and integers as numbers. Types that a store never contains become null
  * (section 2.1).
  */
-function columnsOf(payload: Buffer): Column[] | undefined {
+function readColumns(payload: Buffer): Column[] | undefined {
   const columns: Column[] = [];
   const [headerEnd, first] = varint(payload, 0);
   let at = headerEnd;

@@ -9,7 +9,7 @@
 import { fdatasync } from 'node:fs';
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { faultOf, noticeOf, type StoreError } from './fault.ts';
+import { classifyError, formatNotice, type StoreError } from './fault.ts';
 import { type Checkpoints, OpenStore } from './openstore.ts';
 import { type Recovered, recover } from './recovery.ts';
 import type { StoreSpace } from './room.ts';
@@ -86,7 +86,7 @@ export class Store {
     try {
       return look((this.#fault === undefined && this.#open ? this.#open : this.#usable()).tables);
     } catch (error) {
-      if (!this.#open || faultOf(error as StoreError) !== 'damage') throw error;
+      if (!this.#open || classifyError(error as StoreError) !== 'damage') throw error;
       this.#post(error as Error);
       return look(this.#usable().tables);
     }
@@ -181,7 +181,7 @@ export class Store {
   }
 
   #failed(error: StoreError): Error {
-    const fault = faultOf(error);
+    const fault = classifyError(error);
     if (fault === 'full') return Object.assign(error, { code: 'ENOSPC' });
     if (this.#open && (fault === 'io' || fault === 'damage')) this.#post(error);
     return error;
@@ -189,7 +189,7 @@ export class Store {
 
   /** Tells all processes, including this one, that the store must be recovered. */
   #post(error: Error): void {
-    this.#fault = noticeOf(faultOf(error as StoreError) === 'damage' ? 'damage' : 'io', error);
+    this.#fault = formatNotice(classifyError(error as StoreError) === 'damage' ? 'damage' : 'io', error);
     try {
       this.#lock.post(this.#fault);
     } catch {
@@ -239,7 +239,7 @@ export class Store {
     try {
       this.#openShared(OPEN_WAIT_MS);
     } catch (error) {
-      if (faultOf(error as StoreError) !== 'damage') throw error;
+      if (classifyError(error as StoreError) !== 'damage') throw error;
       this.#post(error as Error);
       this.#recover(OPEN_WAIT_MS);
     }
@@ -268,7 +268,7 @@ export class Store {
     try {
       work(open);
     } catch (error) {
-      const fault = faultOf(error as StoreError);
+      const fault = classifyError(error as StoreError);
       if (fault === 'busy' || fault === 'full') return;
       this.#post(error as Error);
       if (fault === 'io') endUnclosed();

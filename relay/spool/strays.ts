@@ -14,7 +14,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { type BodyFolder, writerOf } from './bodyfolder.ts';
+import { type BodyFolder, parseWriter } from './bodyfolder.ts';
 
 const KEPT_MS = 7 * 24 * 3_600_000;
 /** A complete body gets its record within seconds. A body without a record after this time is a stray. */
@@ -45,7 +45,7 @@ export class Strays {
   /** Call this only while nobody writes. */
   sweepAll(): void {
     for (const name of this.#bodies.names())
-      if (writerOf(name) !== undefined || !this.#isNamed(name)) this.#moveAway(name);
+      if (parseWriter(name) !== undefined || !this.#isNamed(name)) this.#moveAway(name);
     this.#forgetOld();
   }
 
@@ -53,7 +53,7 @@ export class Strays {
   sweepLeft(now: number): void {
     const unnamed = new Map<string, number>();
     for (const name of this.#bodies.names()) {
-      const writer = writerOf(name);
+      const writer = parseWriter(name);
       if (writer !== undefined) {
         if (!isAlive(writer)) this.#moveAway(name);
       } else if (!this.#isNamed(name)) {

@@ -27,7 +27,7 @@ class Table {
 
   get(key: string): Buffer | undefined {
     const row = this.#get.get(key) as { value: Uint8Array } | undefined;
-    return row && bufferOf(row.value);
+    return row && viewBuffer(row.value);
   }
 
   /** Call this only inside a transaction, as `remove`. */
@@ -63,11 +63,13 @@ class Messages {
   /** `body` is undefined if it is a file, or missing. */
   get(key: string): { record: Buffer; body: Buffer | undefined } | undefined {
     const row = this.#get.get(key) as { record: Uint8Array; body: Uint8Array | null } | undefined;
-    return row && { record: bufferOf(row.record), body: row.body === null ? undefined : bufferOf(row.body) };
+    return (
+      row && { record: viewBuffer(row.record), body: row.body === null ? undefined : viewBuffer(row.body) }
+    );
   }
 }
 
-function bufferOf({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
+function viewBuffer({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
   return Buffer.from(buffer, byteOffset, byteLength);
 }
 

@@ -11,7 +11,7 @@ import { availableParallelism } from 'node:os';
 const MOST_WITHOUT_LIMIT = 4;
 
 export function listenerProcesses(
-  read: (path: string) => string | undefined = textOf,
+  read: (path: string) => string | undefined = readText,
   available = availableParallelism(),
 ): number {
   const quota = quotaV2(read('/sys/fs/cgroup/cpu.max')) ?? quotaV1(read);
@@ -29,7 +29,7 @@ function quotaV1(read: (path: string) => string | undefined): number | undefined
   return quota > 0 && period > 0 ? quota / period : undefined;
 }
 
-function textOf(path: string): string | undefined {
+function readText(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
   } catch {

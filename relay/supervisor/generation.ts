@@ -4,7 +4,7 @@
  */
 import { listCovers } from '#crds/networks.ts';
 import type { Listener, Policy } from '#crds/policyfile.ts';
-import { listOf, relayingOf } from '../listener/relaying.ts';
+import { makeBlockList, makeRelaying } from '../listener/relaying.ts';
 import type { Backoff } from '../task/backoff.ts';
 import type { Materials } from '../task/materials.ts';
 import type { FromListener, LoginsRefused, ToListener } from '../task/messages.ts';
@@ -49,8 +49,8 @@ export interface Generation {
 export function describePorts({ inbound }: Policy): Map<number, ServedPort> {
   return new Map(
     inbound.listeners.map((listener) => {
-      const proxies = listOf(listener.proxyNetworks);
-      const { trustsNetworkOf, countedAs } = relayingOf(listener.clients, inbound.acceptDomains);
+      const proxies = makeBlockList(listener.proxyNetworks);
+      const { trustsNetworkOf, countedAs } = makeRelaying(listener.clients, inbound.acceptDomains);
       const isProxy = (address: string) => listCovers(proxies, address);
       const mostConnectionsOf = (client: string) =>
         inbound.limits.connectionsPerClient ??
@@ -60,12 +60,12 @@ export function describePorts({ inbound }: Policy): Map<number, ServedPort> {
   );
 }
 
-export function sessionsOf(generation: Generation | undefined): number {
+export function countSessions(generation: Generation | undefined): number {
   return generation?.members.reduce((sum, { open }) => sum + open.total, 0) ?? 0;
 }
 
 /** The refused logins of all processes, each next hop once. */
-export function loginsRefusedOf(generation: Generation | undefined): LoginsRefused {
+export function collectLoginsRefused(generation: Generation | undefined): LoginsRefused {
   const all = (generation?.members ?? []).flatMap(({ loginsRefused }) => loginsRefused);
   return [...new Map(all.map((one) => [one.destination, one])).values()].slice(0, REPORTED_DESTINATIONS);
 }

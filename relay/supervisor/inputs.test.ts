@@ -6,7 +6,7 @@ import { POLICY_FILE_NAME } from '#crds/policyfile.ts';
 import { mount, podDirs } from '#test/kit/relayrig.ts';
 import { eventually } from '#test/kit/wait.ts';
 import { NO_MATERIALS } from '../task/materials.ts';
-import { digestOf, readInputs, watchInputs } from './inputs.ts';
+import { computeDigest, readInputs, watchInputs } from './inputs.ts';
 
 const dirs = podDirs();
 after(() => dirs.remove());
@@ -50,11 +50,11 @@ test('files are read through the link that a kubelet swaps, and plain files too'
 });
 
 test('contents are compared, not times', () => {
-  const before = digestOf(readInputs(dirs));
+  const before = computeDigest(readInputs(dirs));
   mount(dirs.policyDir, { [POLICY_FILE_NAME]: 'one' });
-  assert.equal(digestOf(readInputs(dirs)), before);
+  assert.equal(computeDigest(readInputs(dirs)), before);
   mount(dirs.policyDir, { [POLICY_FILE_NAME]: 'two' });
-  assert.notEqual(digestOf(readInputs(dirs)), before);
+  assert.notEqual(computeDigest(readInputs(dirs)), before);
 });
 
 for (const pollMs of [20, 3_600_000]) {

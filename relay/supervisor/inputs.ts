@@ -29,16 +29,16 @@ export interface Inputs {
 export function readInputs({ policyDir, certificateDir, secretsDir, configMapsDir }: InputDirs): Inputs {
   const [orderDir, pairDir] = [resolvedFolder(policyDir), resolvedFolder(certificateDir)];
   return {
-    policy: textOf(join(orderDir, POLICY_FILE_NAME)),
-    scale: textOf(join(orderDir, SCALE_FILE_NAME)),
-    cert: textOf(join(pairDir, 'tls.crt')),
-    key: textOf(join(pairDir, 'tls.key')),
-    materials: { secrets: foldersOf(secretsDir), configMaps: foldersOf(configMapsDir) },
+    policy: readText(join(orderDir, POLICY_FILE_NAME)),
+    scale: readText(join(orderDir, SCALE_FILE_NAME)),
+    cert: readText(join(pairDir, 'tls.crt')),
+    key: readText(join(pairDir, 'tls.key')),
+    materials: { secrets: readFolders(secretsDir), configMaps: readFolders(configMapsDir) },
   };
 }
 
 /** A digest that changes with the contents. */
-export function digestOf(inputs: Inputs): string {
+export function computeDigest(inputs: Inputs): string {
   return createHash('sha256').update(JSON.stringify(inputs)).digest('hex');
 }
 
@@ -55,7 +55,7 @@ export function watchInputs(dirs: InputDirs, look: () => void, everyMs = 2_000):
   };
   const arm = () => {
     for (const watcher of watchers) watcher.close();
-    watchers = watchedFolders(dirs).flatMap((dir) => watcherOf(dir, hint));
+    watchers = watchedFolders(dirs).flatMap((dir) => watchFolder(dir, hint));
   };
   arm();
   const poll = setInterval(look, everyMs);
@@ -68,7 +68,7 @@ export function watchInputs(dirs: InputDirs, look: () => void, everyMs = 2_000):
   };
 }
 
-function watcherOf(dir: string, hint: () => void): FSWatcher[] {
+function watchFolder(dir: string, hint: () => void): FSWatcher[] {
   try {
     const watcher = watch(dir, hint);
     watcher.on('error', () => watcher.close());
@@ -87,7 +87,7 @@ function resolvedFolder(dir: string): string {
   }
 }
 
-function textOf(path: string): string | undefined {
+function readText(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
   } catch {
@@ -106,14 +106,14 @@ function watchedFolders({ policyDir, certificateDir, secretsDir, configMapsDir }
   ];
 }
 
-function foldersOf(dir: string): Readonly<Record<string, Files>> {
-  return Object.fromEntries(namesIn(dir).map((name) => [name, filesOf(resolvedFolder(join(dir, name)))]));
+function readFolders(dir: string): Readonly<Record<string, Files>> {
+  return Object.fromEntries(namesIn(dir).map((name) => [name, readFiles(resolvedFolder(join(dir, name)))]));
 }
 
-function filesOf(dir: string): Files {
+function readFiles(dir: string): Files {
   return Object.fromEntries(
     namesIn(dir).flatMap((name) => {
-      const text = textOf(join(dir, name));
+      const text = readText(join(dir, name));
       return text === undefined ? [] : [[name, text]];
     }),
   );

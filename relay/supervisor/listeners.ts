@@ -23,7 +23,13 @@ import type {
 import { describeLate, TaskProcess } from '../task/process.ts';
 import { Admission } from './admission.ts';
 import { ClientCounts } from './clientcounts.ts';
-import { describePorts, type Generation, loginsRefusedOf, type Member, sessionsOf } from './generation.ts';
+import {
+  collectLoginsRefused,
+  countSessions,
+  describePorts,
+  type Generation,
+  type Member,
+} from './generation.ts';
 import { Reception } from './reception.ts';
 import { TicketKeys } from './ticketkeys.ts';
 
@@ -92,16 +98,16 @@ export class ListenerTasks {
   }
 
   get openSessions(): number {
-    return sessionsOf(this.#generation) + this.oldSessions;
+    return countSessions(this.#generation) + this.oldSessions;
   }
 
   get oldSessions(): number {
-    return [...this.#draining].reduce((sum, generation) => sum + sessionsOf(generation), 0);
+    return [...this.#draining].reduce((sum, generation) => sum + countSessions(generation), 0);
   }
 
   /** When the last session of an earlier policy must end, in milliseconds since the epoch. */
   get oldSessionsEnd(): number | null {
-    const ends = [...this.#draining].filter((old) => sessionsOf(old) > 0).map(({ endsAt = 0 }) => endsAt);
+    const ends = [...this.#draining].filter((old) => countSessions(old) > 0).map(({ endsAt = 0 }) => endsAt);
     return ends.length > 0 ? wall() + Math.max(...ends) - this.#deps.clock() : null;
   }
 
@@ -111,7 +117,7 @@ export class ListenerTasks {
   }
 
   get loginsRefused(): LoginsRefused {
-    return loginsRefusedOf(this.#generation);
+    return collectLoginsRefused(this.#generation);
   }
 
   /** Gives checked pairs to every process for the next handshakes. No process restarts. */

@@ -24,10 +24,10 @@ const NEEDED: readonly { readonly field: RegExp; readonly keys: readonly (readon
 ];
 
 /** One sentence for each field whose object is missing or incomplete. */
-export function missingOf(policy: Policy, materials: Materials): string[] {
+export function listMissing(policy: Policy, materials: Materials): string[] {
   return [...inboundReferences(policy), ...outboundReferences(policy)].flatMap((reference) => {
-    const files = filesOf(reference, materials);
-    const fault = faultOf(reference, files);
+    const files = findFiles(reference, materials);
+    const fault = findFault(reference, files);
     if (fault === undefined) return [];
     return [`${reference.field}: ${reference.kind} "${reference.name}" ${fault}: ${reference.without}`];
   });
@@ -42,11 +42,11 @@ export function awaitsMount(policy: Policy, { secrets, configMaps }: Materials):
   );
 }
 
-function filesOf({ kind, name }: Reference, { secrets, configMaps }: Materials): Files {
+function findFiles({ kind, name }: Reference, { secrets, configMaps }: Materials): Files {
   return (kind === 'Secret' ? secrets[name] : configMaps[name]) ?? {};
 }
 
-function faultOf({ field }: Reference, files: Files): string | undefined {
+function findFault({ field }: Reference, files: Files): string | undefined {
   if (Object.keys(files).length === 0) return 'does not exist or is empty';
   const { keys = [] } = NEEDED.find((needed) => needed.field.test(field)) ?? {};
   const lacking = keys.find((choice) => !choice.some((key) => files[key] !== undefined));

@@ -39,7 +39,7 @@ export interface Known {
   readonly now: Date;
 }
 
-export function podStatusOf(known: Known): Omit<PodStatus, 'revision'> {
+export function describePod(known: Known): Omit<PodStatus, 'revision'> {
   const { policy, now, certificates, listeners, router, queue } = known;
   const notReady = whyNotReady(known);
   return {

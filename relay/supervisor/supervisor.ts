@@ -16,16 +16,16 @@ import { type Counted, NO_FIGURES } from '../task/messages.ts';
 import { Certificates } from './certificates.ts';
 import { listenerProcesses } from './cpus.ts';
 import { describeEvacuation, type Evacuation, planEvacuation } from './evacuation.ts';
-import { digestOf, type Inputs, readInputs, watchInputs } from './inputs.ts';
+import { computeDigest, type Inputs, readInputs, watchInputs } from './inputs.ts';
 import { hashOfText, judgeText } from './judge.ts';
 import { keep, readKept } from './keptfile.ts';
-import { awaitsMount, missingOf } from './missing.ts';
+import { awaitsMount, listMissing } from './missing.ts';
 import type { BoundAddress, Relay, RelayOptions } from './options.ts';
 import { PlaintextClients } from './plaintext.ts';
 import type { RestartPlan } from './plan.ts';
 import { Revisions } from './revision.ts';
 import { Service } from './service.ts';
-import { podStatusOf } from './status.ts';
+import { describePod } from './status.ts';
 
 const DRAIN_MS = 5 * 60_000;
 const POLL_MS = 2_000;
@@ -137,7 +137,7 @@ export class Supervisor implements Relay {
 
   async #firstPolicy(): Promise<void> {
     const inputs = readInputs(this.#options);
-    this.#seen = digestOf(inputs);
+    this.#seen = computeDigest(inputs);
     const mounted = judgeText(inputs.policy);
     const first =
       mounted.kind === 'policy' ? mounted : judgeText(readKept(this.#options.stateDir, 'lastGood'));
@@ -159,7 +159,7 @@ export class Supervisor implements Relay {
   /** Reads the files and applies what changed. */
   async #look(): Promise<void> {
     const inputs = readInputs(this.#options);
-    const digest = digestOf(inputs);
+    const digest = computeDigest(inputs);
     if (digest === this.#seen || this.#stopping) return;
     if (await this.#announce(inputs)) return this.#look();
     this.#seen = digest;
@@ -259,7 +259,7 @@ export class Supervisor implements Relay {
     // hand over.
     const announced = this.#evacuation ?? this.#service.evacuation;
     const evacuation = policy?.queue.mode === 'Durable' ? announced : null;
-    return podStatusOf({
+    return describePod({
       version: this.#options.version,
       identity: this.#options.identity,
       stopping: this.#stopping,
@@ -272,7 +272,7 @@ export class Supervisor implements Relay {
       listeners,
       router,
       late: this.#service.late,
-      missing: policy ? missingOf(policy, this.#materials) : [],
+      missing: policy ? listMissing(policy, this.#materials) : [],
       plaintext: this.#plaintext,
       queue: this.#queue,
       now,

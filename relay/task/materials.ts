@@ -19,14 +19,14 @@ export const NO_MATERIALS: Materials = { secrets: {}, configMaps: {} };
  */
 export function listenerMaterials(policy: Policy, all: Materials): Materials {
   const outbound = policy.queue.mode === 'CutThrough' ? outboundReferences(policy) : [];
-  return materialsFor([...inboundReferences(policy), ...outbound], all);
+  return selectMaterials([...inboundReferences(policy), ...outbound], all);
 }
 
 export function routerMaterials(policy: Policy, all: Materials): Materials {
-  return materialsFor(outboundReferences(policy), all);
+  return selectMaterials(outboundReferences(policy), all);
 }
 
-function materialsFor(references: readonly Reference[], { secrets, configMaps }: Materials): Materials {
+function selectMaterials(references: readonly Reference[], { secrets, configMaps }: Materials): Materials {
   const only = (kind: Reference['kind'], all: Readonly<Record<string, Files>>) =>
     Object.fromEntries(namesOf(references, kind).flatMap((name) => (all[name] ? [[name, all[name]]] : [])));
   return { secrets: only('Secret', secrets), configMaps: only('ConfigMap', configMaps) };

@@ -5,7 +5,7 @@ import { after, test } from 'node:test';
 import { connect, createServer, setDefaultCACertificates } from 'node:tls';
 import { type Authority, makeAuthority } from '#test/kit/ca.ts';
 import { NO_MATERIALS } from './materials.ts';
-import { caOf, type Trust, trustFrom } from './trust.ts';
+import { makeCa, type Trust, trustFrom } from './trust.ts';
 
 const [publicOne, ours] = [await makeAuthority('a public CA'), await makeAuthority('our CA')];
 setDefaultCACertificates([publicOne.cert]);
@@ -18,7 +18,7 @@ after(() => server.close());
 async function accepts(trust: Trust, authority: Authority): Promise<boolean> {
   server.setSecureContext(await authority.issue(['host.example']));
   const { port } = server.address() as AddressInfo;
-  const socket = connect({ port, host: '127.0.0.1', servername: 'host.example', ...caOf(trust) });
+  const socket = connect({ port, host: '127.0.0.1', servername: 'host.example', ...makeCa(trust) });
   socket.on('error', () => undefined);
   const accepted = await Promise.race([
     once(socket, 'secureConnect').then(

@@ -12,16 +12,16 @@ const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
 /** `configMap` null: the field names none. */
 export function trustFrom({ configMaps }: Materials, configMap: string | null): Trust {
   if (configMap === null) return { kind: 'public' };
-  return { kind: 'list', authorities: certificatesOf(configMaps[configMap] ?? {}) };
+  return { kind: 'list', authorities: listCertificates(configMaps[configMap] ?? {}) };
 }
 
 /** The `ca` option for Node. Absent: the public authorities. Empty list: nobody. */
-export function caOf(trust: Trust): { ca?: string[] } {
+export function makeCa(trust: Trust): { ca?: string[] } {
   return trust.kind === 'public' ? {} : { ca: trust.authorities };
 }
 
 /** The certificates of all files, sorted by file name. */
-function certificatesOf(files: Files): string[] {
+function listCertificates(files: Files): string[] {
   const names = Object.keys(files).toSorted();
   return names.flatMap((name) => files[name]?.match(CERTIFICATE) ?? []);
 }

@@ -82,12 +82,12 @@ async function parsed(taken: Taken): Promise<Report> {
     status: (status?.text ?? '')
       .trim()
       .split(/\r?\n\r?\n/)
-      .map(fieldsOf),
+      .map(parseFields),
     original: original ?? { type: '', text: '' },
   };
 }
 
-function fieldsOf(block: string): Record<string, string> {
+function parseFields(block: string): Record<string, string> {
   return Object.fromEntries(
     block.split(/\r?\n/).map((line) => [line.split(':', 1)[0], line.replace(/^.*?: /, '')]),
   );

@@ -26,7 +26,7 @@ test('the examples show every field', () => {
       if (value?.kind === 'MailRelay') addFields(shown, 'spec', value.spec);
     }
   }
-  const fields = fieldsOf('spec', mailRelaySchema().properties?.['spec'] ?? {});
+  const fields = parseFields('spec', mailRelaySchema().properties?.['spec'] ?? {});
   assert.ok(fields.length > 80);
   // The same clients, peers, hops and certificate sources stand in several places: one place shows them.
   const places = (field: string) =>
@@ -60,8 +60,8 @@ function addFields(shown: Set<string>, path: string, value: unknown): void {
     for (const [key, inner] of Object.entries(value)) addFields(shown, `${path}.${key}`, inner);
 }
 
-function fieldsOf(path: string, { properties, items }: Schema): string[] {
-  if (items) return fieldsOf(`${path}[]`, items);
+function parseFields(path: string, { properties, items }: Schema): string[] {
+  if (items) return parseFields(`${path}[]`, items);
   if (!properties) return [path];
-  return Object.entries(properties).flatMap(([key, schema]) => fieldsOf(`${path}.${key}`, schema));
+  return Object.entries(properties).flatMap(([key, schema]) => parseFields(`${path}.${key}`, schema));
 }
