@@ -97,11 +97,15 @@ export class Client {
       () => clearTimeout(timer),
     );
     const decoder = new TextDecoder();
-    let rest = '';
+    // A line may have a megabyte, in pieces: they are joined once.
+    let pieces: string[] = [];
     for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
-      const lines = (rest + decoder.decode(chunk, { stream: true })).split('\n');
-      rest = lines.pop() ?? '';
-      yield* lines;
+      const [first = '', ...others] = decoder.decode(chunk, { stream: true }).split('\n');
+      pieces.push(first);
+      for (const next of others) {
+        yield pieces.join('');
+        pieces = [next];
+      }
     }
   }
 

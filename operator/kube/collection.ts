@@ -8,7 +8,7 @@ import { isKubeError } from './errors.ts';
 import { type Kind, pathOf } from './kinds.ts';
 
 /** An object may have more than a megabyte. */
-const PAGE = 20;
+const PAGE = 5;
 const LIST_SILENCE_MS = 15_000;
 const WATCH = { watch: 'true', allowWatchBookmarks: 'true' };
 const INITIAL_EVENTS_END = 'k8s.io/initial-events-end';
