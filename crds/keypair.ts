@@ -80,7 +80,9 @@ function blemishOf(leaf: X509Certificate, hosts: readonly string[], now: Date) {
   }
   const uncovered = hosts.find((host) => leaf.checkHost(host) === undefined);
   if (uncovered !== undefined) {
-    const message = `the certificate names ${namesOf(leaf).join(', ') || 'no host'}, not ${uncovered}`;
+    const names = namesOf(leaf);
+    const found = names.length === 0 ? 'names no host' : `names ${names.join(', ')}, not ${uncovered}`;
+    const message = `the certificate ${found}: issue one for ${uncovered}`;
     return { reason: 'HostnameNotCovered' as const, message };
   }
   if (leaf.validToDate.getTime() - now.getTime() < warningMs(leaf)) {
