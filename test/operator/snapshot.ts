@@ -42,8 +42,11 @@ async function listed(plane: Plane, kind: Kind, namespace: string): Promise<Kube
 
 function comparable(value: unknown, namespace: string): unknown {
   const text = JSON.stringify(value, (key, inner) => (NOISE.has(key) || isBare(inner) ? undefined : inner));
-  // Hashes and serial numbers follow from names of the namespace.
-  return JSON.parse(text.replaceAll(namespace, 'NAMESPACE').replace(/\b[0-9a-f]{16}\b/g, 'HASH'));
+  // Hashes and serial numbers follow from names of the namespace, and an order is named after the MailRelay.
+  const named = text
+    .replaceAll(namespace, 'NAMESPACE')
+    .replace(/\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, 'UID');
+  return JSON.parse(named.replace(/\b[0-9a-f]{16}\b/g, 'HASH'));
 }
 
 /** Annotations of which only noise was there, and annotations that were never there, are the same. */
