@@ -14,10 +14,14 @@ function unreachable(status: string, hadSession = false): HopResult {
 }
 
 /** Attempts over these hops, and the addresses that each of them asked. */
-function attempts(hosts: readonly string[], answer: (address: string) => HopResult) {
+function attempts(
+  hosts: readonly string[],
+  answer: (address: string) => HopResult,
+  mx: Pick<NextHop, 'mxOf'> = {},
+) {
   let now = 0;
   const failedHops = new FailedHops(() => now);
-  const hops: NextHop[] = hosts.map((host) => hopTo(25, { host }));
+  const hops: NextHop[] = hosts.map((host) => ({ ...hopTo(25, { host }), ...mx }));
   const destination: Destination = { kind: 'hops', key: 'x', name: 'x', rule: 'x', hops };
   return async (): Promise<{ result: AttemptResult; asked: string[] }> => {
     now += 1_000;
@@ -54,6 +58,14 @@ for (const hadSession of [false, true]) {
     assert.deepEqual(asked, [...hosts(12), ...hosts(3)]);
   });
 }
+
+test('a domain whose many mail hosts are all this machine is final', async () => {
+  const own = Array.from({ length: 30 }, (_, index) => `127.0.0.${index + 1}`);
+  const { result, asked } = await attempts(own, () => unreachable('4.4.1'), { mxOf: 'example.net' })();
+  const [verdict] = result.kind === 'answered' ? result.verdicts : [];
+  assert.ok(verdict?.kind === 'failed' && verdict.failure.status === '5.4.4');
+  assert.deepEqual(asked, []);
+});
 
 test('what waits has a status that says so, whatever one of the failures says', async () => {
   const mixed = attempts(hosts(2), (address) => unreachable(address.endsWith('1') ? '5.4.6' : '4.4.1'));
