@@ -54,6 +54,17 @@ export interface MessageActionsDeps {
 
 export type ActionOutcome = 'done' | 'gone' | 'delivering';
 
+/** The result of an attempt for a batch of recipients. */
+interface Answer {
+  readonly verdicts: readonly Verdict[];
+  readonly tellsSender: boolean;
+  readonly hop: string;
+  /** The key of the destination. */
+  readonly destination: string;
+  /** True if the destination gave no session. */
+  readonly isAway: boolean;
+}
+
 export class MessageActions {
   readonly #options: MessageActionsDeps;
   readonly #progress: Progress;
@@ -113,7 +124,7 @@ export class MessageActions {
   async settle(
     taken: Loaded & { kind: 'message' },
     batch: readonly Recipient[],
-    { verdicts, tellsSender, hop }: { verdicts: readonly Verdict[]; tellsSender: boolean; hop: string },
+    { verdicts, hop, ...attempted }: Answer,
   ): Promise<boolean> {
     const byAddress = new Map(
       batch.flatMap(({ address }, index) => {
@@ -122,7 +133,7 @@ export class MessageActions {
       }),
     );
     const changed = await this.#change(taken.id, async (record) => {
-      const attempt = { tellsSender, now: this.#options.wall() };
+      const attempt = { ...attempted, now: this.#options.wall() };
       const settlement = applyVerdicts(record, byAddress, attempt);
       this.#tellDiscarded(taken.id, settlement.discarded);
       return this.#told(taken, record, settlement, hop);
@@ -139,10 +150,12 @@ export class MessageActions {
   release(id: string): Promise<ActionOutcome> {
     return this.#touch(id, (record) => {
       const { hold: _, ...rest } = record;
-      const recipients = record.recipients.map(({ reason: __, triedAt: ___, ...one }) => ({
-        ...one,
-        state: 'queued' as const,
-      }));
+      const recipients = record.recipients.map(
+        ({ reason: __, triedAt: ___, triedTo: ____, away: _____, ...one }) => ({
+          ...one,
+          state: 'queued' as const,
+        }),
+      );
       return { record: { ...rest, recipients }, news: [] };
     });
   }
@@ -179,7 +192,7 @@ export class MessageActions {
     log('expired', { id, to: [...gone].map(({ address }) => address) });
     for (const _ of gone) counters.add('bounced', 'expired');
     await this.#change(id, async (record) => {
-      const attempt = { tellsSender: false, now: this.#options.wall() };
+      const attempt = { tellsSender: false, now: this.#options.wall(), destination: '', isAway: false };
       const settlement = applyVerdicts(record, verdicts, attempt);
       this.#tellDiscarded(id, settlement.discarded);
       return this.#told(taken, record, settlement, null);

@@ -142,7 +142,9 @@ export class Deliveries {
     const verdicts = batch.map(
       (): Verdict => ({ kind: 'failed', failure: { ...failure, permanent: false } }),
     );
-    await actions.settle(taken, batch, { verdicts, tellsSender: false, hop: '' });
+    const destination = queue.destination.key;
+    const isAway = !hadSession && failure.cause !== 'login';
+    await actions.settle(taken, batch, { verdicts, tellsSender: false, hop: '', destination, isAway });
   }
 
   /** Logs and writes each verdict. */
@@ -166,7 +168,9 @@ export class Deliveries {
     });
     if (verdicts.some((verdict) => verdict.kind === 'delivered'))
       counters.observe('delivery_seconds', ageMs / 1000);
-    if (await actions.settle(taken, batch, { verdicts, tellsSender, hop })) onGone(id);
+    const destination = queue.destination.key;
+    if (await actions.settle(taken, batch, { verdicts, tellsSender, hop, destination, isAway: false }))
+      onGone(id);
   }
 
   #endRound(

@@ -18,8 +18,8 @@ import type { DestinationQueue } from './destinationqueue.ts';
 import { DestinationQueues } from './destinationqueues.ts';
 import { FreshMessages } from './freshmessages.ts';
 import { Paces } from './paces.ts';
+import { findPause, type Pause } from './pause.ts';
 import { QueueIndex } from './queueindex.ts';
-import { messageRetryMs } from './schedule.ts';
 import type { Share } from './slots.ts';
 import { SpoolScan } from './spoolscan.ts';
 
@@ -194,41 +194,30 @@ export class QueueManager {
     this.#index.put(id, { held, bytes: record.bytes });
     if (record.hold) return;
     // Its entries in other queues are dropped when their turn comes.
-    for (const [queue, triedAt] of this.#queuesFor(record)) {
-      if (!queue.isDelivering(id)) this.#wait(queue, id, record, triedAt);
+    for (const [queue, pause] of this.#queuesFor(record)) {
+      if (!queue.isDelivering(id)) this.#wait(queue, id, record, pause);
       this.#queues.pump(queue);
     }
   }
 
-  /**
-   * The destinations of the message, each with the time of the last attempt of its recipients. Undefined if any of them
-   * was not tried.
-   */
-  #queuesFor({ from, recipients }: QueueRecord): Map<DestinationQueue, number | undefined> {
-    const queues = new Map<DestinationQueue, number | undefined>();
-    for (const { address, triedAt } of recipients.filter(isQueued)) {
-      const queue = this.#queues.to(this.#deps.courier.route(from, address));
-      const before = queues.has(queue) ? queues.get(queue) : triedAt;
-      queues.set(
-        queue,
-        triedAt === undefined || before === undefined ? undefined : Math.min(before, triedAt),
-      );
+  /** The destinations of the message, each with the shortest pause of its recipients. */
+  #queuesFor({ from, recipients, receivedAt }: QueueRecord): Map<DestinationQueue, Pause> {
+    const { courier, wall, random } = this.#deps;
+    const queues = new Map<DestinationQueue, Pause>();
+    for (const recipient of recipients.filter(isQueued)) {
+      const queue = this.#queues.to(courier.route(from, recipient.address));
+      const destination = queue.destination.key;
+      const pause = findPause(recipient, { destination, receivedAt, now: wall(), random: random() });
+      const before = queues.get(queue);
+      if (!before || pause.leftMs < before.leftMs) queues.set(queue, pause);
     }
     return queues;
   }
 
-  /** Lets the message wait: due now, or after an earlier attempt when its age says so. */
-  #wait(queue: DestinationQueue, id: string, { from, receivedAt }: QueueRecord, triedAt?: number): void {
-    const { clock, wall, random } = this.#deps;
+  #wait(queue: DestinationQueue, id: string, { from }: QueueRecord, { leftMs, awayMs }: Pause): void {
     const share: Share = queue.destination.kind === 'hops' && from !== '' ? 'configured' : 'other';
-    let leftMs = 0;
-    if (triedAt !== undefined) {
-      const triedMs = Math.max(0, triedAt - receivedAt);
-      queue.learnAway(triedMs);
-      // Limited, because the wall clock may have changed since.
-      leftMs = Math.max(0, messageRetryMs(triedMs, random()) - Math.max(0, wall() - triedAt));
-    }
-    queue.add({ id, share, due: clock() + leftMs });
+    if (awayMs > 0) queue.learnAway(awayMs);
+    queue.add({ id, share, due: this.#deps.clock() + leftMs });
   }
 
   /** An entry that is gone, or that is set aside for a person because it cannot be read. */

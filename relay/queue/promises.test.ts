@@ -149,6 +149,21 @@ test('a restart begins no back-off anew: what was put off waits as long as its a
   }
 });
 
+test('a new policy that sends mail to other hosts tries it at once', async () => {
+  let tries = 0;
+  const answer = (_: unknown, parcel: Parameters<typeof answers>[0]) => {
+    tries += 1;
+    return answers(parcel, () => greylisted);
+  };
+  const id = await rig.enter('', ['later@hop.example']);
+  await rig.begin(answer).start();
+  await eventually(() => (rig.manager.prospectOf(id, '', 'later@hop.example').due ?? 0) > rig.now);
+  await rig.manager.drain(0);
+  rig.routes = 'other ';
+  await rig.begin(answer).start();
+  await eventually(() => tries === 2);
+});
+
 test('after an outage of the relay, what is overdue or was never tried goes at once', async () => {
   let down = true;
   const answer = (_: unknown, parcel: Parameters<typeof answers>[0]) =>

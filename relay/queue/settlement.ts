@@ -2,6 +2,7 @@
  * Applies verdicts to a queued message: which recipients are left, and which of them are reported to the sender. A null
  * sender gets no report, so a bounce never answers a bounce (RFC 5321 section 6.1). Pure.
  */
+import { crc32 } from 'node:zlib';
 import type { Verdict } from '../delivery/courier.ts';
 import { type DsnRecipient, notifyWants, type ReportKind } from '../dsn/recipient.ts';
 import type { QueueRecord, Recipient } from '../spool/record.ts';
@@ -13,11 +14,34 @@ export interface Settlement {
   readonly discarded: readonly Recipient[];
 }
 
+export interface AttemptFacts {
+  readonly tellsSender: boolean;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+  /** The key of the destination. */
+  readonly destination: string;
+  /** True if the destination gave no session. */
+  readonly isAway: boolean;
+}
+
+function markTried(
+  { away: _, ...recipient }: Recipient,
+  { now, destination, isAway }: Omit<AttemptFacts, 'tellsSender'>,
+): Recipient {
+  const tried = { ...recipient, triedAt: now, triedTo: digestDestination(destination) };
+  return isAway ? { ...tried, away: true } : tried;
+}
+
+/** Short, because each deferred recipient of the queue has one. */
+export function digestDestination(key: string): string {
+  return crc32(key).toString(36);
+}
+
 /** `verdicts` by address, from an attempt at the time `now`. Recipients without a verdict stay unchanged. */
 export function applyVerdicts(
   { from, recipients }: QueueRecord,
   verdicts: ReadonlyMap<string, Verdict>,
-  { tellsSender, now }: { readonly tellsSender: boolean; readonly now: number },
+  { tellsSender, now, destination, isAway }: AttemptFacts,
 ): Settlement {
   const left: Recipient[] = [];
   const dsnRecipients: DsnRecipient[] = [];
@@ -29,7 +53,7 @@ export function applyVerdicts(
     else if (verdict.kind === 'delivered') {
       if (!tellsSender && wants('success-relayed'))
         dsnRecipients.push({ kind: 'success-relayed', recipient, reply: verdict.reply });
-    } else if (!verdict.failure.permanent) left.push({ ...recipient, triedAt: now });
+    } else if (!verdict.failure.permanent) left.push(markTried(recipient, { now, destination, isAway }));
     else if (wants('failure')) dsnRecipients.push({ kind: 'failure', recipient, failure: verdict.failure });
     else discarded.push(recipient);
   }

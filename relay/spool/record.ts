@@ -22,6 +22,10 @@ export interface Recipient {
   readonly orcpt?: string;
   /** When the recipient was last deferred, in milliseconds since the epoch. Absent: never. */
   readonly triedAt?: number;
+  /** The destination of that attempt, as a digest of its key: another destination owes no pause. */
+  readonly triedTo?: string;
+  /** That attempt got no session: the pause is that of the destination, not that of the message. */
+  readonly away?: boolean;
 }
 
 export interface Envelope {

@@ -57,7 +57,7 @@ const BAD: readonly [string, Source[], RegExp][] = [
   ],
   [
     'a file that is too long',
-    [{ path: 'relay/spool/x.ts', text: `/** Head. */\n${'\n'.repeat(306)}` }],
+    [{ path: 'relay/spool/x.ts', text: `/** Head. */\n${'x\n'.repeat(300)}` }],
     /more than one subject/,
   ],
   ['a folder named after nothing', [source('relay/spool/utils/x.ts')], /named after nothing/],

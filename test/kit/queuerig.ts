@@ -39,6 +39,8 @@ export class QueueRig {
   readonly events: { event: string; fields: Record<string, unknown> }[] = [];
   /** Both clocks. */
   now = Date.now();
+  /** Another one gives every destination another key, as a policy with other hosts does. */
+  routes = '';
   #manager: QueueManager | undefined;
 
   get manager(): QueueManager {
@@ -51,7 +53,7 @@ export class QueueRig {
     this.#manager = new QueueManager({
       policy,
       spool: this.spool,
-      courier: courierWith(answer),
+      courier: courierWith(answer, this.routes),
       signer: async () => ({ kind: 'header', header: null }),
       log: (event, fields = {}) => this.events.push({ event, fields }),
       clock: () => this.now,
@@ -85,11 +87,11 @@ export class QueueRig {
   }
 }
 
-function courierWith(answer: AnswerFor): Courier {
+function courierWith(answer: AnswerFor, routes: string): Courier {
   return {
     route: (_, to) => {
       const domain = to.slice(to.lastIndexOf('@') + 1);
-      const common = { key: domain, name: domain, rule: 'a route' };
+      const common = { key: `${routes}${domain}`, name: domain, rule: 'a route' };
       return domain.startsWith('mx')
         ? { ...common, kind: 'mx', domain, tlsLevel: 'Opportunistic' }
         : { ...common, kind: 'hops', hops: [hopTo(25, { host: domain })] };
