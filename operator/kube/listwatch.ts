@@ -200,7 +200,7 @@ export class ListWatch {
       this.#replaceAll(new Map());
       this.#version = undefined;
       this.#exists = false;
-      this.#refused = false;
+      this.#isReadable();
       this.#becomeSynced();
       await this.#pause(this.#options.absentMs * (0.75 + this.#options.random() / 2));
       return;
@@ -227,6 +227,10 @@ export class ListWatch {
     this.lastEventAt = Date.now();
     this.#failures = 0;
     this.#trouble = '';
+    this.#isReadable();
+  }
+
+  #isReadable(): void {
     const wasRefused = this.#refused;
     this.#refused = false;
     if (wasRefused) this.#options.onRecovered?.();

@@ -165,8 +165,9 @@ describe('several installations', { concurrency: false }, () => {
     assert.equal(operator.log.filter(({ event }) => event === 'namespace_away').length, 1);
     isGone = false;
     await whenSettled(api, 'gone', 'relay');
-    assert.equal(await watched('gone'), '1');
-    assert.equal(operator.said('namespace_back')?.['namespace'], 'gone');
+    await until('it to be watched', async () => (await watched('gone')) === '1', 60_000);
+    const back = await until('the word of it', () => operator.said('namespace_back'), 60_000);
+    assert.equal(back['namespace'], 'gone');
   });
 
   test('a webhook that rewrites StatefulSets lets turns end, and gives no write at rest', async (context) => {

@@ -150,7 +150,11 @@ describe('labels prove nothing', { concurrency: false }, () => {
     }
     for (let number = 0; number < 40; number++) {
       const metadata = { name: `nobody-${number}`, namespace: NAMESPACE, labels };
-      const spec = { automountServiceAccountToken: false, containers: [{ name: 'relay', image: 'x' }] };
+      const spec = {
+        serviceAccountName: 'relay',
+        automountServiceAccountToken: false,
+        containers: [{ name: 'relay', image: 'x' }],
+      };
       await api.admin.request({ method: 'POST', path: pathOf(POD, NAMESPACE), body: { metadata, spec } });
       const status = { phase: 'Running', podIP: `127.90.0.${number + 1}` };
       await api.admin.request({
