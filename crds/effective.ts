@@ -1,6 +1,7 @@
 /**
- * Makes the policy file from a MailRelay, with every default applied. The operator and `mailrelay run` use the same
- * function, so a laptop gets the same policy as a cluster. The manifest must have passed validate.ts. Pure.
+ * From a MailRelay to what it means: the policy file, with every default applied. The same function serves the
+ * operator and `mailrelay run`, so a laptop speaks the policy that a cluster would. The manifest must have passed
+ * validate.ts. Pure.
  */
 import type { MailRelaySpec } from './mailrelay.ts';
 import { type Clients, type Hop, type Listener, POLICY_FORMAT, type Policy } from './policyfile.ts';
@@ -31,10 +32,6 @@ export function effectivePolicy(relay: RelayName, spec: MailRelaySpec): Policy {
     inbound: effectiveInbound(relay, spec),
     outbound: effectiveOutbound(spec),
     queue: effectiveQueue(spec.queue),
-    logging: {
-      level: spec.logging?.level ?? 'info',
-      addresses: spec.logging?.addresses ?? 'Full',
-    },
     trace: {
       level: spec.trace?.level ?? 0,
       networks: spec.trace?.networks ?? null,

@@ -1,12 +1,11 @@
 /**
- * The MailRelay resource: the single source for the CRD, the TypeScript types, the reference page and the checks of
- * `mailrelay run`. Shapes and bounds are here, in tls.ts, inbound.ts, outbound.ts and workload.ts. Rules over several
- * fields are in rules.ts. Defaults are in effective.ts. The schema has only one default, `replicas`, which the scale
- * subresource needs, because defaults in lists or deep objects show up as drift in GitOps tools.
+ * The MailRelay resource: the one source of truth for the CRD, the TypeScript types, the reference page and the check
+ * that `mailrelay run` makes. Shapes and bounds live here, in tls.ts, inbound.ts, outbound.ts and workload.ts; what spans
+ * several fields lives in rules.ts; what a missing field means lives in effective.ts (the schema itself has one default, `replicas`,
+ * which the scale subresource needs: defaults in lists or deep objects show up as drift in GitOps tools).
  */
 import { z } from 'zod';
 import { inbound } from './inbound.ts';
-import { LOG_ADDRESSES, LOG_LEVELS } from './logging.ts';
 import { outbound } from './outbound.ts';
 import { domainPatterns, duration, host, networks, objectName, positiveSize, text } from './shapes.ts';
 import type { MailRelayStatus } from './status.ts';
@@ -85,23 +84,6 @@ const spec = z.object({
   networkPolicy: networkPolicy.optional(),
   podDisruptionBudget: podDisruptionBudget.optional(),
   podMonitor: podMonitor.optional(),
-  logging: z
-    .object({
-      level: z
-        .enum(LOG_LEVELS)
-        .optional()
-        .describe(
-          'The least level of the lines in the log. error: a person must act. warn: refusals, deferrals and bounces too. info (the default): mail and transitions too. debug: all.',
-        ),
-      addresses: z
-        .enum(LOG_ADDRESSES)
-        .optional()
-        .describe(
-          'Mail addresses in the log. Full (the default): as they are. Domain: only the domain. Hash: a name in place of the local part, the same for the same address as long as the pod has its volume. The trace is not concerned.',
-        ),
-    })
-    .optional()
-    .describe('What the log of the pods tells.'),
   trace: z
     .object({
       level: z

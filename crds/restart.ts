@@ -1,7 +1,6 @@
 /**
- * The restart contract: which change of the spec restarts which part. docs/restart-contract.md publishes it. The
- * supervisor of the relay (plan.ts) and the rendering of the StatefulSet obey it, and tests compare both with it. Pure
- * data.
+ * The restart contract: which change of the spec restarts what. Published as docs/restart-contract.md, obeyed by the
+ * relay's supervisor (plan.ts) and by the rendering of the StatefulSet, and held against both by tests. Pure data.
  */
 export type RestartEffect =
   | 'nothing'
@@ -61,12 +60,6 @@ export const RESTART_CONTRACT: readonly RestartRule[] = [
     field: 'spec.queue.maxMessages, spec.queue.maxSize',
     effect: 'listener task',
     gloss: 'As for spec.inbound.',
-  },
-  {
-    field: 'spec.logging',
-    effect: 'both tasks',
-    gloss:
-      'The new tasks write their lines by it. A process that takes over a queue obeys when it begins again.',
   },
   {
     field: 'spec.trace',

@@ -1,4 +1,4 @@
-/** Rules over several fields of spec.tls. They are part of the list in rules.ts. */
+/** What spans several fields of spec.tls: see rules.ts, whose list these are part of. */
 import type { MailRelaySpec } from './mailrelay.ts';
 import type { Rule } from './rule.ts';
 import type { CertificateSource } from './tls.ts';

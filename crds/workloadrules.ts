@@ -1,4 +1,4 @@
-/** Rules over several fields of spec.pod and spec.service. They are part of the list in rules.ts. */
+/** What spans several fields of spec.pod and spec.service: see rules.ts, whose list these are part of. */
 import { BlockList } from 'node:net';
 import type { MailRelaySpec } from './mailrelay.ts';
 import { networkOf } from './networks.ts';

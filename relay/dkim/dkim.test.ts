@@ -186,7 +186,11 @@ test('the line of a mailbox file keeps no message from its signature', async () 
   const first = new FirstLine();
   const came = Buffer.from(`From bob@example.com Fri Jan  2 03:04:05 2026\r\n${HEAD}\r\nHello.\r\n`);
   const message = Buffer.concat([...first.push(came), ...first.end()]);
-  assert.deepEqual(await findFromDomain(opener(message)), { kind: 'domain', domain: 'example.com' });
+  assert.deepEqual(await findFromDomain(opener(message)), {
+    kind: 'domain',
+    domain: 'example.com',
+    hasStrayLine: false,
+  });
   assert.deepEqual(await verify(await signed(message)), ['pass', 'pass']);
 });
 
@@ -305,7 +309,11 @@ test('findFromDomain reads no further than it must, and lets the stream go', asy
       this.push(chunks === 1 ? 'From: a@example.com\r\n\r\n' : 'x'.repeat(65536));
     },
   });
-  assert.deepEqual(await findFromDomain(() => stream), { kind: 'domain', domain: 'example.com' });
+  assert.deepEqual(await findFromDomain(() => stream), {
+    kind: 'domain',
+    domain: 'example.com',
+    hasStrayLine: false,
+  });
   assert.equal(stream.destroyed, true);
   assert.ok(chunks < 4, `${chunks} chunks`);
 });

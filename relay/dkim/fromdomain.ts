@@ -20,11 +20,13 @@ export type NotSignedReason =
   | 'unreadable_from'
   | 'several_domains'
   | 'many_lines'
+  | 'stray_line'
   | 'long_line'
   | 'sender_domains';
 
 export type FromDomain =
-  | { readonly kind: 'domain'; readonly domain: string }
+  /** `hasStrayLine`: a line of the section is no field. */
+  | { readonly kind: 'domain'; readonly domain: string; readonly hasStrayLine: boolean }
   | { readonly kind: 'unclear'; readonly reason: NotSignedReason };
 
 const QUOTED = /"(?:[^"\\]|\\.)*"/gs;
@@ -40,21 +42,25 @@ const DOMAIN_AT = /@([\w\x80-\xff.-]+)/g;
 export async function findFromDomain(open: () => Readable): Promise<FromDomain> {
   const section = await readSection(open());
   if (section === undefined) return { kind: 'unclear', reason: 'long_header' };
-  const [from, ...others] = parseFields(section).fields.filter(({ name }) => name === 'from');
+  const { fields, rest } = parseFields(section);
+  const [from, ...others] = fields.filter(({ name }) => name === 'from');
   if (!from) return { kind: 'unclear', reason: 'no_from' };
   if (others.length > 0) return { kind: 'unclear', reason: 'several_from' };
   const at = from.text.indexOf(':') + 1;
   const domains =
     parseMailboxes(from.text, at)?.map(({ domain }) => domain) ?? guessDomains(from.text.slice(at));
-  return oneOf(domains.map((domain) => asciiDomain(Buffer.from(domain, 'latin1').toString())));
+  return oneOf(
+    domains.map((domain) => asciiDomain(Buffer.from(domain, 'latin1').toString())),
+    rest !== '' && !rest.startsWith('\r\n'),
+  );
 }
 
 /** RFC 5322 section 3.6.2 allows several addresses: one domain answers for all of them, or none does. */
-function oneOf(domains: readonly string[]): FromDomain {
+function oneOf(domains: readonly string[], hasStrayLine: boolean): FromDomain {
   const [domain, ...others] = new Set(domains);
   if (!domain || domains.includes('')) return { kind: 'unclear', reason: 'unreadable_from' };
   if (others.length > 0) return { kind: 'unclear', reason: 'several_domains' };
-  return { kind: 'domain', domain };
+  return { kind: 'domain', domain, hasStrayLine };
 }
 
 /** The address is in angle brackets, if there are any. In a source route the last domain counts. */

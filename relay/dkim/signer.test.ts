@@ -50,6 +50,31 @@ test('a message that no key can sign goes unsigned, and log and count say why, o
   assert.deepEqual(counted, ['long_line', 'unreadable_from']);
 });
 
+test('a header with a line that is no field is not signed, because verifiers disagree where it ends', async () => {
+  const { counted, sign } = rig();
+  const FROM = 'From: a@example.com\r\n';
+  const STRAY = [
+    '::  From: b@example.net',
+    ':From: b@example.net',
+    'F\from: b',
+    'Fr om: b',
+    'no field',
+    '>From x',
+  ];
+  for (const line of STRAY) {
+    for (const end of ['', '\r\n', '\r\n\r\nhi\r\n'])
+      assert.deepEqual(await sign(line + end, FROM + line + end), { kind: 'header', header: null }, line);
+  }
+  assert.deepEqual(
+    counted,
+    STRAY.flatMap(() => ['stray_line', 'stray_line', 'stray_line']),
+  );
+  for (const rest of ['', '\r\n', '\r\nno field\r\n', 'X:\r\n folded\r\n\r\n', 'X : y']) {
+    const signed = await sign(`whole ${rest}`, FROM + rest);
+    assert.ok(signed.kind === 'header' && signed.header !== null, rest);
+  }
+});
+
 test('mail of strangers, and of domains without a key, is no matter of a line', async () => {
   const { lines, counted, sign } = rig();
   await sign('one', 'From: root\r\n\r\nhi\r\n', { ours: false });

@@ -36,6 +36,7 @@ const REASONS: Readonly<Record<NotSignedReason, string>> = {
   unreadable_from: 'its From field has no address with a domain',
   several_domains: 'its From field has addresses of several domains',
   many_lines: 'its header has more than 4000 lines',
+  stray_line: 'a line of its header is no field, and verifiers disagree about what follows',
   long_line: 'a line of it is longer than 1 MiB',
   sender_domains: 'the domain of its From field is not among the senderDomains of the client',
 };
@@ -81,6 +82,7 @@ export class DkimSigner {
     if (keys.length === 0) return NONE;
     if (senderDomains && !matcherOf(senderDomains)(domain))
       return this.#notSigned(id, 'sender_domains', domain);
+    if (from.hasStrayLine) return this.#notSigned(id, 'stray_line', domain);
     const unusable = this.#judge(keys);
     if (unusable) return { kind: 'failed', failure: unusable };
     const signed = await signMessage(open, keys);

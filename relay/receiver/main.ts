@@ -26,8 +26,7 @@ task.serve({
   drain: leave,
 });
 
-function configure({ stateDir, pair, logging }: Extract<ToReceiver, { kind: 'configure' }>): void {
-  log.obey(logging, stateDir);
+function configure({ stateDir, pair }: Extract<ToReceiver, { kind: 'configure' }>): void {
   const spool = new Spool(stateDir);
   parts = { spool, receiver: new Receiver({ spool, pair, log, onEntered }) };
   setInterval(look, LOOK_MS);

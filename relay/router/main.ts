@@ -65,7 +65,6 @@ function giveWay(): void {
 }
 
 function configure({ policy, materials, stateDir }: Extract<ToRouter, { kind: 'configure' }>): void {
-  log.obey(policy.logging, stateDir);
   const onSync = () => router?.manager.counters.add('spool_syncs', 'router');
   const spool = new Spool(stateDir, onSync, 'early', {
     onRecovered: (recovered) => {

@@ -19,14 +19,14 @@ export function planRestart(old: Policy | undefined, next: Policy): RestartPlan 
   };
 }
 
-function listenerSlice({ name, namespace, hostname, inbound, outbound, queue, trace, logging }: Policy) {
+function listenerSlice({ name, namespace, hostname, inbound, outbound, queue, trace }: Policy) {
   const { mode, maxMessages, maxBytes } = queue;
   // Without a queue the listener delivers by itself.
   const delivery = mode === 'CutThrough' ? outbound : null;
-  return { name, namespace, hostname, inbound, mode, maxMessages, maxBytes, delivery, trace, logging };
+  return { name, namespace, hostname, inbound, mode, maxMessages, maxBytes, delivery, trace };
 }
 
-function routerSlice({ hostname, outbound, queue, trace, logging }: Policy) {
+function routerSlice({ hostname, outbound, queue, trace }: Policy) {
   const { mode, expireAfterSeconds, delayWarningSeconds } = queue;
-  return { hostname, outbound, mode, expireAfterSeconds, delayWarningSeconds, trace, logging };
+  return { hostname, outbound, mode, expireAfterSeconds, delayWarningSeconds, trace };
 }

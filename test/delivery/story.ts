@@ -9,16 +9,15 @@ export interface Sections {
   /** One line: spec.queue. */
   readonly queue?: string;
   readonly inbound?: string;
-  /** One line each: spec.trace, spec.logging. */
+  /** One line: spec.trace. */
   readonly trace?: string;
-  readonly logging?: string;
   /** Further documents. */
   readonly documents?: string;
 }
 
 export function manifestOf(
   port: number | undefined,
-  { outbound, queue, inbound, trace, logging, documents }: Sections,
+  { outbound, queue, inbound, trace, documents }: Sections,
 ): string {
   return `apiVersion: mailrelay.dev/v1alpha1
 kind: MailRelay
@@ -32,7 +31,7 @@ spec:
     ${inbound ?? ''}
   outbound:
     ${outbound.trim().replaceAll('\n', '\n    ')}
-${queue ? `  queue: ${queue}\n` : ''}${trace ? `  trace: ${trace}\n` : ''}${logging ? `  logging: ${logging}\n` : ''}${documents ?? ''}`;
+${queue ? `  queue: ${queue}\n` : ''}${trace ? `  trace: ${trace}\n` : ''}${documents ?? ''}`;
 }
 
 export function startRelay(sections: Sections): Promise<TestRelay> {

@@ -118,7 +118,6 @@ export function policyOf(
       maxMessages: null,
       maxBytes: null,
     },
-    logging: { level: 'info', addresses: 'Full' },
     trace: { level: 0, networks: null, recipientDomains: null, until: null },
     ...changes,
   };
