@@ -11,11 +11,11 @@ const { privateKey } = generateKeyPairSync('ed25519');
 const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
 const KEY = { domain: 'example.com', selector: 'ed', secret: 'dkim' };
 
-function rig() {
+function rig(key = KEY) {
   const lines: Record<string, unknown>[] = [];
   const counted: string[] = [];
   const signer = new DkimSigner(
-    policyOf({}, { dkim: [KEY] }),
+    policyOf({}, { dkim: [key] }),
     { secrets: { dkim: { 'private.key': pem } }, configMaps: {} },
     (event, fields) => lines.push({ event, ...fields }),
     (reason) => counted.push(reason),
@@ -72,6 +72,16 @@ test('a header with a line that is no field is not signed, because verifiers dis
   for (const rest of ['', '\r\n', '\r\nno field\r\n', 'X:\r\n folded\r\n\r\n', 'X : y']) {
     const signed = await sign(`whole ${rest}`, FROM + rest);
     assert.ok(signed.kind === 'header' && signed.header !== null, rest);
+  }
+});
+
+test('mail waits while the policy names a domain or a selector that no signature can have', async () => {
+  for (const change of [{ domain: 'com' }, { selector: 'a..b' }, { selector: 'a_b' }]) {
+    const signed = await rig({ ...KEY, ...change }).sign('one', 'From: a@example.com\r\n\r\nhi\r\n');
+    assert.ok(signed.kind === 'failed', JSON.stringify(change));
+    assert.equal(signed.failure.cause, 'local');
+    assert.match(signed.failure.text, /did not sign: Invalid [ds]= value/);
+    assert.equal(signed.failure.status, '4.7.0');
   }
 });
 

@@ -15,8 +15,8 @@ import { type DkimKey, judgeKey, type KeyVerdict, selectKeys, signMessage } from
 import { findFromDomain, type NotSignedReason } from './fromdomain.ts';
 
 /**
- * Header lines to put before the message, if there are any. Or the reason why the message cannot be sent, finally or
- * until a key is corrected.
+ * Header lines to put before the message, if there are any. Or the reason why the message cannot be sent until a key or
+ * its name is corrected.
  */
 export type Signed =
   | { readonly kind: 'header'; readonly header: Buffer | null }
@@ -40,6 +40,8 @@ const REASONS: Readonly<Record<NotSignedReason, string>> = {
   long_line: 'a line of it is longer than 1 MiB',
   sender_domains: 'the domain of its From field is not among the senderDomains of the client',
 };
+
+const waits = (text: string) => makeFailure({ cause: 'local', status: '4.7.0', text });
 
 export class DkimSigner {
   readonly #wanted: Policy['outbound']['dkim'];
@@ -88,8 +90,8 @@ export class DkimSigner {
     const signed = await signMessage(open, keys);
     if (signed.kind === 'signed') return { kind: 'header', header: signed.header };
     if (signed.kind === 'unsignable') return this.#notSigned(id, signed.reason, domain);
-    const text = `The message cannot be signed: ${signed.reason}`;
-    return { kind: 'failed', failure: makeFailure({ cause: 'policy', status: '5.6.0', text }) };
+    // The keys and their names come from the policy, so the message waits for the policy to be corrected.
+    return { kind: 'failed', failure: waits(signed.reason) };
   }
 
   /** Why the message waits, if any of the keys cannot be used. */
@@ -98,8 +100,7 @@ export class DkimSigner {
       const judged = this.#judged.get(key) ?? judgeKey(key.pem);
       this.#judged.set(key, judged);
       if (judged.kind === 'unusable') {
-        const text = `the key of ${key.selector}._domainkey.${key.domain} cannot be used: ${judged.reason}`;
-        return makeFailure({ cause: 'local', status: '4.7.0', text });
+        return waits(`the key of ${key.selector}._domainkey.${key.domain} cannot be used: ${judged.reason}`);
       }
     }
     return undefined;
