@@ -152,6 +152,14 @@ function owedAfter({ promises, kept }: Omit<Life, 'remove'>, at: number): Promis
   );
 }
 
+/**
+ * Queue ids whose client heard a 250. A message that was cut off on its way into the queue may be set aside as damaged:
+ * its client sends it again.
+ */
+function acknowledgedAt({ promises }: Omit<Life, 'remove'>, at: number): Set<string> {
+  return new Set(promises.filter(({ madeAt }) => madeAt <= at).map(({ queueId }) => queueId));
+}
+
 /** Starts a relay on what is left after a cut; what it does not keep of what is owed, or what else is wrong. */
 export async function broken(life: Omit<Life, 'remove'>, at: number, luck: Luck): Promise<readonly string[]> {
   const dir = mkdtempSync(join(tmpdir(), 'mailrelay-cut-'));
@@ -175,7 +183,7 @@ export async function broken(life: Omit<Life, 'remove'>, at: number, luck: Luck)
   let relay: TestRelay | undefined;
   try {
     relay = await TestRelay.start({ dir, manifest: ([port]) => storyManifest({ port, nextHop }) });
-    return await missing(relay, kept, owedAfter(life, at));
+    return await missing(relay, kept, owedAfter(life, at), acknowledgedAt(life, at));
   } catch (error) {
     return [(error as Error).message];
   } finally {
@@ -190,6 +198,7 @@ async function missing(
   relay: TestRelay,
   kept: ReadonlyMap<string, number>,
   owed: readonly Promised[],
+  acknowledged: ReadonlySet<string>,
 ): Promise<readonly string[]> {
   let inVain = 0;
   return until('what is owed', async () => {
@@ -198,7 +207,9 @@ async function missing(
     const open = owed.filter(({ id, fate, queueId }) =>
       fate === 'held' ? queued.get(queueId) !== 'held' : !kept.has(`${fate} ${id}`),
     );
-    const damaged = entries.filter(({ state }) => state === 'damaged').map(({ id }) => `damaged: ${id}`);
+    const damaged = entries
+      .filter(({ id, state }) => state === 'damaged' && acknowledged.has(id))
+      .map(({ id }) => `damaged: ${id}`);
     if (open.length + damaged.length === 0) return [];
     inVain = entries.some(({ state }) => state === 'queued') ? 0 : inVain + 1;
     return inVain < LOOKS ? undefined : [...open.map(({ id, fate }) => `not ${fate}: ${id}`), ...damaged];
