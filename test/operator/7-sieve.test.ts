@@ -1,0 +1,141 @@
+/**
+ * Three ways in which a controller sees a world that is not there (Sieve, OSDI 2022), for every object of a relay and
+ * everything that can be done to it: a stale view, where watches say nothing while it happens; a gap, where it happens
+ * while no operator runs; a crash, in the middle of mending it. Each time the world comes back to what it was.
+ */
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import type { KubeObject } from '#operator/kube/client.ts';
+import { isKubeError } from '#operator/kube/errors.ts';
+import { type Kind, OWNED, pathOf } from '#operator/kube/kinds.ts';
+import { until } from '#test/kit/wait.ts';
+import { type Plane, plane } from './plane.ts';
+import { Pods } from './pods.ts';
+import { Operator } from './process.ts';
+import { putRelay, relayNamed, whenQuiet, whenSettled } from './relays.ts';
+import { snapshot } from './snapshot.ts';
+import { Wire, type WireHooks } from './wire.ts';
+
+const SPEC = { replicas: 1, tls: { issuerRef: { name: 'ca' } } };
+const OBJECTS: readonly (readonly [string, string])[] = [
+  ['ServiceAccount', 'relay'],
+  ['ConfigMap', 'relay-policy'],
+  ['Certificate', 'relay'],
+  ['NetworkPolicy', 'relay'],
+  ['PodDisruptionBudget', 'relay'],
+  ['Service', 'relay'],
+  ['Service', 'relay-pods'],
+  ['StatefulSet', 'relay'],
+];
+const merge = (metadata: object) => ({
+  method: 'PATCH' as const,
+  contentType: 'application/merge-patch+json',
+  body: { metadata },
+});
+/** What others do to an object. */
+const DEEDS: Readonly<Record<string, Omit<Parameters<Plane['admin']['request']>[0], 'path'>>> = {
+  deleted: {
+    method: 'DELETE',
+    body: { apiVersion: 'v1', kind: 'DeleteOptions', propagationPolicy: 'Orphan' },
+  },
+  unlabelled: merge({ labels: null }),
+  disowned: merge({ ownerReferences: null }),
+};
+/** A silent watch is given up after more than a minute: in full only. */
+const WAYS = process.env['MAILRELAY_SOAK']
+  ? (['stale', 'gap', 'crash'] as const)
+  : (['gap', 'crash'] as const);
+
+describe('a world that is not there', { concurrency: false }, () => {
+  let api: Plane;
+  let pods: Pods;
+  let operator: Operator;
+  let wire: Wire;
+  const namespaces = Object.keys(DEEDS).flatMap((deed) => OBJECTS.map((_, index) => ({ deed, index })));
+  const nameOf = (way: string, { deed, index }: (typeof namespaces)[number]) =>
+    `sieve-${way}-${deed}-${index}`;
+
+  before(async () => {
+    api = await plane();
+    pods = new Pods(api);
+    await pods.start();
+  });
+  after(() => pods.stop());
+
+  async function operate(hooks: WireHooks = {}): Promise<void> {
+    wire = new Wire(api, hooks);
+    operator = await Operator.start(api, {
+      identity: 'sieve',
+      server: await wire.start(),
+      args: ['--workers', '50'],
+    });
+    await operator.leads();
+  }
+  async function end(signal: NodeJS.Signals): Promise<void> {
+    await operator.end(signal);
+    await wire.stop();
+  }
+  async function happen(way: string): Promise<void> {
+    for (const one of namespaces) {
+      const [kindName, name] = OBJECTS[one.index] as readonly [string, string];
+      const kind = OWNED.find(({ kind: known }) => known === kindName) as Kind;
+      const path = pathOf(kind, nameOf(way, one), name);
+      await api.admin.request<KubeObject>({ ...DEEDS[one.deed], path } as never).catch((error) => {
+        if (!isKubeError(error, 'notFound')) throw error;
+      });
+    }
+  }
+
+  const WORLDS: Readonly<Record<'stale' | 'gap' | 'crash', () => Promise<void>>> = {
+    stale: async () => {
+      wire.silenceWatches();
+      await happen('stale');
+    },
+    gap: async () => {
+      await end('SIGTERM');
+      await happen('gap');
+      await operate();
+    },
+    crash: async () => {
+      await end('SIGTERM');
+      let left = 5;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      await operate({
+        onAnswered: ({ method }) => {
+          if (method !== 'GET' && --left === 0) resolve();
+        },
+      });
+      await happen('crash');
+      await promise;
+      await end('SIGKILL');
+      await operate();
+    },
+  };
+
+  for (const way of WAYS) {
+    test(`${way}: whatever was done to whatever object, the world is as it was`, async () => {
+      await operate();
+      for (const one of namespaces) {
+        await api.makeNamespace(nameOf(way, one));
+        await putRelay(api, relayNamed(nameOf(way, one), 'relay', SPEC));
+      }
+      for (const one of namespaces) await whenSettled(api, nameOf(way, one), 'relay');
+      await whenQuiet(api);
+      const worlds = new Map<string, Record<string, unknown>>();
+      for (const one of namespaces) worlds.set(nameOf(way, one), await snapshot(api, nameOf(way, one)));
+      await WORLDS[way]();
+      for (const [namespace, expected] of worlds) {
+        let last: Record<string, unknown> = {};
+        const isSame = async () => {
+          last = await snapshot(api, namespace);
+          assert.deepEqual(last, expected);
+          return true;
+        };
+        await until(`the world of ${namespace}`, isSame, 180_000).catch(() =>
+          assert.deepEqual(last, expected, namespace),
+        );
+      }
+      await end('SIGTERM');
+    });
+  }
+});
