@@ -14,6 +14,7 @@ export function describeStatus(status: PodStatus, now: number): string {
     ...sessionLines(status),
     ...status.missing.map((gap) => row('missing', gap)),
     ...status.notInForce.map((gap) => row('not in force', gap)),
+    ...refusalLines(status),
     ...plaintextLines(status),
   ];
   return `${lines.join('\n')}\n`;
@@ -82,6 +83,18 @@ function sessionLines({ sessions, tasks }: PodStatus): string[] {
   return [
     row('sessions', `${open} open${old}`),
     row('tasks', `listener started ${times(listenerStarts)}, router ${times(routerStarts)}`),
+  ];
+}
+
+/** What each reason means, and what would let a client in, says `mailrelay explain REASON`. */
+function refusalLines({ sessions: { refusals = [] } }: PodStatus): string[] {
+  if (refusals.length === 0) return [];
+  return [
+    row('refused', 'since the relay started, by reason (mailrelay explain REASON):'),
+    ...refusals.map(({ reason, count: many, lastSeen, client, helo }) => {
+      const last = client === undefined ? '' : `  ${client}  ${helo || '-'}`;
+      return note(`${reason}  ${times(many)}, last at ${lastSeen}${last}`);
+    }),
   ];
 }
 

@@ -106,6 +106,21 @@ export const podStatus = z.object({
       )
       .max(50)
       .default([]),
+    /** Refusals since the relay started, by reason, the latest first. Absent in older relays. */
+    refusals: z
+      .array(
+        z.object({
+          /** The label of the metric, which `mailrelay explain` knows. */
+          reason: text(64),
+          count: count(),
+          lastSeen: text(64),
+          /** The last one; absent where it was refused before it said anything. */
+          client: text(64).optional(),
+          helo: text(255).optional(),
+        }),
+      )
+      .max(20)
+      .optional(),
   }),
   queue: z.object({
     depth: count(),

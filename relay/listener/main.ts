@@ -10,7 +10,7 @@ import { oldestUnanswered } from '../spool/spool.ts';
 import { Task } from '../task/bootstrap.ts';
 import { CLOCKS, monotonic, wall } from '../task/clock.ts';
 import { Counters } from '../task/counts.ts';
-import type { FromListener, LoginsRefused, ToListener } from '../task/messages.ts';
+import type { FromListener, LoginsRefused, RefusedClient, ToListener } from '../task/messages.ts';
 import { CountedElsewhere } from './countedelsewhere.ts';
 import { type Intake, openIntake } from './intake.ts';
 import { ListenerTask } from './task.ts';
@@ -38,6 +38,8 @@ let brokenTold = false;
 let loginsTold: LoginsRefused = [];
 let drainEnd: number | undefined;
 let deadline: NodeJS.Timeout | undefined;
+/** Since the last message, by reason. */
+const refusedClients = new Map<string, RefusedClient>();
 const plaintextTold = new Map<string, number>();
 
 task.serve({
@@ -72,6 +74,7 @@ function configure(message: Extract<ToListener, { kind: 'configure' }>): void {
     tracer,
     clocks: CLOCKS,
     onPlaintext: tellPlaintext,
+    onRefused: ({ rule, client, helo }) => refusedClients.set(rule, { reason: rule, client, helo }),
   });
   setInterval(tell, TELL_MS);
 }
@@ -91,7 +94,8 @@ function receive(
 
 function tell(): void {
   const counts = counters.take();
-  if (counts) task.tell({ kind: 'counts', ...counts });
+  if (counts) task.tell({ kind: 'counts', ...counts, refused: [...refusedClients.values()] });
+  refusedClients.clear();
   tellLogins(intake?.loginsRefused ?? []);
   if (intake?.fault === undefined || brokenTold) return;
   brokenTold = true;

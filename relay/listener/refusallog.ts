@@ -29,17 +29,21 @@ const VERBS = new Set('HELO EHLO MAIL RCPT DATA RSET NOOP QUIT VRFY EXPN HELP AU
 
 export class RefusalLog {
   readonly #log: Log;
+  readonly #onRefused: (refused: RefusedCommand) => void;
   /** The number of lines in this minute, by client. */
   readonly #told = new Map<string, number>();
   readonly #timer: NodeJS.Timeout;
 
-  constructor(log: Log) {
+  /** `onRefused` hears of every refusal. */
+  constructor(log: Log, onRefused: (refused: RefusedCommand) => void = () => undefined) {
     this.#log = log;
+    this.#onRefused = onRefused;
     this.#timer = setInterval(() => this.#beginMinute(), MINUTE_MS);
     this.#timer.unref();
   }
 
   tell(refused: RefusedCommand): void {
+    this.#onRefused(refused);
     const { client, line, login, code, text, rule, ...rest } = refused;
     if (!this.#told.has(client) && this.#told.size >= MOST_CLIENTS) return;
     const count = (this.#told.get(client) ?? 0) + 1;

@@ -103,6 +103,7 @@ async function serve(
     log: () => undefined,
     clocks: CLOCKS,
     onPlaintext: (client) => plaintext.push(client),
+    onRefused: () => undefined,
   });
   let writes = 0;
   const server = createServer({ pauseOnConnect: true }, (socket) => {

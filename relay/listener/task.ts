@@ -14,7 +14,7 @@ import type { Materials } from '../task/materials.ts';
 import type { Pairs, PairText } from '../task/messages.ts';
 import { makeCa, trustFrom } from '../task/trust.ts';
 import { offersDsn } from './mailcommand.ts';
-import { RefusalLog } from './refusallog.ts';
+import { RefusalLog, type RefusedCommand } from './refusallog.ts';
 import { REPLIES, type Reply } from './reply.ts';
 import { GatedServer } from './server.ts';
 import type { Taker } from './sessiondeps.ts';
@@ -36,6 +36,7 @@ export interface ListenerOptions {
   readonly clocks: Clocks;
   /** A client sent MAIL in plain text, which Required would have refused. */
   readonly onPlaintext: (client: string, helo: string) => void;
+  readonly onRefused: (refused: RefusedCommand) => void;
 }
 
 interface Served {
@@ -58,7 +59,7 @@ export class ListenerTask {
     this.#tickets = new TicketKeyRing(ticketKeys);
     this.#pairs = pairs;
     this.#materials = materials;
-    const refusalLog = new RefusalLog(options.log);
+    const refusalLog = new RefusalLog(options.log, options.onRefused);
     for (const listener of policy.inbound.listeners) {
       const deps = {
         ...options,

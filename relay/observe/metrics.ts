@@ -6,7 +6,9 @@
  */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { PodStatus } from '#crds/podstatus.ts';
+import { wall } from '../task/clock.ts';
 import type { Counted } from '../task/messages.ts';
+import { LastRefusals } from './lastrefusals.ts';
 
 interface Metric {
   readonly name: string;
@@ -111,6 +113,7 @@ export class Metrics {
   readonly #histograms = new Map<string, Histogram>();
   readonly #gauges = new Map<keyof typeof GAUGES, Gauge>();
   readonly #policy: Gauge;
+  readonly #refusals = new LastRefusals(wall);
 
   constructor() {
     const registers = [this.#registry];
@@ -130,7 +133,9 @@ export class Metrics {
   }
 
   /** Adds the counts and measurements of a task. */
-  add({ counts, observations }: Counted): void {
+  add(counted: Counted): void {
+    const { counts, observations } = counted;
+    this.#refusals.add(counted);
     for (const [key, count] of Object.entries(counts)) {
       const [, name = '', label = ''] = /^([a-z_]+)(?:\{(.*)\})?$/.exec(key) ?? [];
       const values = label.split(',');
@@ -142,6 +147,10 @@ export class Metrics {
     }
     for (const [name, values] of Object.entries(observations))
       for (const value of values) this.#histograms.get(name)?.observe(value);
+  }
+
+  get lastRefusals(): LastRefusals['list'] {
+    return this.#refusals.list;
   }
 
   render(status: PodStatus): Promise<string> {

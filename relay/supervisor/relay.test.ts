@@ -552,3 +552,19 @@ async function resumes(session: Buffer): Promise<boolean> {
   client.close();
   return resumed;
 }
+
+test('the status names the last refusals by reason, with the last client of each', async () => {
+  mountPair(pair);
+  mountPolicy(policyWith('Required'));
+  const started = await start();
+  const talker = await greeted();
+  assert.deepEqual(await talker.codes('EHLO old.example', 'MAIL FROM:<a@x.example>', 'FOO'), [250, 530, 530]);
+  talker.close();
+  const refusals = () => started.status().sessions.refusals ?? [];
+  await until('both', () => refusals().reduce((sum, { count }) => sum + count, 0) >= 2);
+  assert.deepEqual(
+    refusals().map(({ reason, client, helo }) => ({ reason, client, helo })),
+    [{ reason: 'starttls_required', client: '127.0.0.1', helo: 'old.example' }],
+  );
+  assert.deepEqual(parsePodStatus(JSON.stringify(started.status()))?.sessions.refusals, refusals());
+});

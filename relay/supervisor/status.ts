@@ -34,6 +34,7 @@ export interface Known {
   /** Sentences about processes without a heartbeat. */
   readonly late: readonly string[];
   readonly missing: readonly string[];
+  readonly refusals: NonNullable<PodStatus['sessions']['refusals']>;
   readonly plaintext: { readonly count: number; readonly list: PodStatus['sessions']['plaintext'] };
   readonly queue: QueueFigures;
   readonly now: Date;
@@ -63,6 +64,7 @@ export function describePod(known: Known): Omit<PodStatus, 'revision'> {
       oldPolicyEnds: listeners.oldSessionsEnd === null ? null : instant(listeners.oldSessionsEnd),
       plaintextClients: known.plaintext.count,
       plaintext: [...known.plaintext.list],
+      refusals: [...known.refusals],
     },
     queue: {
       depth: queue.depth,

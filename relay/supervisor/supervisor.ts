@@ -274,6 +274,7 @@ export class Supervisor implements Relay {
       late: this.#service.late,
       missing: policy ? listMissing(policy, this.#materials) : [],
       plaintext: this.#plaintext,
+      refusals: this.#metrics.lastRefusals,
       queue: this.#queue,
       now,
     });

@@ -67,6 +67,8 @@ export type ToRouter =
 type Counts = Readonly<Record<string, number>>;
 
 export interface Counted {
+  /** One for each reason that was counted, where there was a session. */
+  readonly refused?: readonly RefusedClient[];
   readonly counts: Counts;
   readonly observations: Observations;
 }
@@ -80,6 +82,13 @@ export type FromTask =
   | { kind: 'failed'; message: string }
   /** Sent every two seconds. `diskWaitMs`: how long the disk has not answered a write. */
   | { kind: 'beat'; diskWaitMs: number };
+
+/** The last client that was refused for a reason. */
+export interface RefusedClient {
+  readonly reason: string;
+  readonly client: string;
+  readonly helo: string;
+}
 
 export type FromListener =
   /** One entry for each connection that ended, as it was counted. */
