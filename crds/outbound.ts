@@ -3,6 +3,9 @@ import { z } from 'zod';
 import { domainPatterns, hopHost, host, ipFamily, objectName, port, senderPatterns, text } from './shapes.ts';
 import { TLS_LEVELS } from './tlslevel.ts';
 
+/** In a DKIM signature names have no underscore (RFC 6376 section 3.5), and verifiers ignore others. */
+const LABEL = '[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?';
+
 const level = () => z.enum(TLS_LEVELS);
 
 const hop = z.object({
@@ -120,11 +123,15 @@ export const outbound = z
     dkim: z
       .array(
         z.object({
-          domain: host().describe('Domain that signs (d=): for messages whose From is in it or below.'),
+          domain: text(
+            `^${LABEL}(\\.${LABEL})+$`,
+            253,
+            'a domain of at least two labels of lower-case letters, digits and hyphens, such as example.com',
+          ).describe('Domain that signs (d=): for messages whose From is in it or below.'),
           selector: text(
-            '^[a-z0-9]([a-z0-9_.-]*[a-z0-9])?$',
+            `^${LABEL}(\\.${LABEL})*$`,
             63,
-            'a DKIM selector: lower-case letters, digits, hyphens and dots',
+            'a DKIM selector: labels of lower-case letters, digits and hyphens, with dots between',
           ).describe('Selector (s=): the key is published at SELECTOR._domainkey.DOMAIN.'),
           secretName: objectName().describe(
             'Name of the Secret whose key private.key has the private key (PEM), RSA or Ed25519.',
