@@ -23,7 +23,7 @@ const SELECTOR = 'corpus';
 
 const corpus: Corpus = loadCorpus();
 for (const problem of corpus.problems) process.stderr.write(`!!! NOT IN THE CORPUS: ${problem}\n`);
-const isCi = process.env['CI'] !== undefined;
+const isCi = Boolean(process.env['CI']);
 const missing = corpus.messages.length === 0 ? corpus.problems.join('; ') : dkimpyProblem();
 const skip = isCi ? false : (missing ?? false);
 
