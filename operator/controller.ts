@@ -235,7 +235,7 @@ export class Controller {
 
   /**
    * Labels prove nothing: only pods of the StatefulSet that this MailRelay owns are asked. While that is made anew
-   * around its pods they have no owner, and those that were asked before still are.
+   * around its pods they have none, or the one that is gone, and those that were asked before still are.
    */
   #targetsOf(key: string): Map<string, PollTarget> {
     const targets = new Map<string, PollTarget>();
@@ -250,7 +250,9 @@ export class Controller {
       if (!isNumbered(metadata.name, relay.metadata.name)) continue;
       const target = { uid: metadata.uid ?? '', ip };
       const controller = metadata.ownerReferences?.find((reference) => reference.controller === true);
-      const isProven = controller === undefined && this.#poller.follows(key, metadata.name, target.uid);
+      const isOfName = controller?.kind === STATEFUL_SET.kind && controller.name === relay.metadata.name;
+      const isProven =
+        (controller === undefined || isOfName) && this.#poller.follows(key, metadata.name, target.uid);
       if (isProven || (controller && controller.uid === owner)) targets.set(metadata.name, target);
     }
     return targets;
