@@ -10,7 +10,7 @@ import { objectNames } from '../render/metadata.ts';
 import type { World } from '../world.ts';
 import { type Check, is, reported } from './finding.ts';
 import { type Issue, issueOf } from './issue.ts';
-import { every, listed, verb } from './words.ts';
+import { countedOf, every, verb } from './words.ts';
 
 interface Face {
   readonly what: string;
@@ -80,21 +80,22 @@ export const certificateFault: Check = (world) => {
 };
 
 export const certificateUpdating: Check = (world) => {
-  const silent = world.pods.filter(({ report }) => !report);
-  if (silent.length === world.pods.length)
-    return is('Unknown', 'CertificateUpdating', 'No pod has told yet which certificate it serves');
-  for (const face of facesOf(world)) {
-    const serials = new Set(world.pods.map(({ report }) => report && face.facts(report)?.serial));
-    if (serials.size === 1 && !serials.has(undefined)) continue;
+  const { replicas } = world.relay.spec;
+  const told = reported(world).length;
+  if (told < replicas || told < world.pods.length || told === 0) {
+    const text = `What is served is known of ${countedOf(told, replicas, 'pod')}, as pods start or do not answer`;
     return is(
       'Unknown',
       'CertificateUpdating',
-      silent.length > 0
-        ? `${listed(silent.map(({ name }) => name))} ${verb(silent.length, 'has', 'have')} not told which certificate ${verb(silent.length, 'it serves', 'they serve')}`
-        : `Pods serve different certificates while a new one arrives (${face.what})`,
+      replicas === 0 ? 'No pod is wanted that could serve it' : text,
     );
   }
-  return undefined;
+  const differing = facesOf(world).find((face) => {
+    const serials = new Set(world.pods.map(({ report }) => report && face.facts(report)?.serial));
+    return serials.size > 1 || serials.has(undefined);
+  });
+  const text = `Pods do not serve the same certificate yet, while a new one arrives: ${differing?.what}`;
+  return differing && is('Unknown', 'CertificateUpdating', text);
 };
 
 /** Whatever the pods say of it, or said when they were last heard. */

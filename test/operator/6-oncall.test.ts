@@ -141,6 +141,7 @@ describe('what an on-call person sees', { concurrency: false }, () => {
     const applied = await told('silent', 'PolicyApplied', /answers for pod silent-0/);
     assert.deepEqual([applied.status, applied.reason], ['Unknown', 'PodsUnreachable']);
     assert.match(applied.message, /let the operator reach port 9090/);
+    await told('silent', 'QueueHealthy', /answers for pod silent-0/);
     const conditions = (await statusOf('silent'))?.conditions ?? [];
     const of = (type: string) => conditions.find((condition) => condition.type === type);
     assert.deepEqual([of('Ready')?.status, of('QueueHealthy')?.status], ['True', 'Unknown']);
