@@ -1,5 +1,5 @@
 /** What `mailrelay status` prints for people. Pure. */
-import type { PodStatus } from '#crds/podstatus.ts';
+import { describeTlsShare, type PodStatus } from '#crds/podstatus.ts';
 import { age, note, row } from './terminal.ts';
 
 export function describeStatus(status: PodStatus, now: number): string {
@@ -79,9 +79,11 @@ function queueLines({ queue }: PodStatus): string[] {
 function sessionLines({ sessions, tasks }: PodStatus): string[] {
   const { open, ofOldPolicy, oldPolicyEnds } = sessions;
   const old = ofOldPolicy > 0 ? `, ${ofOldPolicy} of the policy before, until ${oldPolicyEnds} at most` : '';
+  const share = describeTlsShare([sessions]);
+  const inTls = share === undefined ? '' : `, ${share} in TLS since the start`;
   const { listenerStarts, routerStarts } = tasks;
   return [
-    row('sessions', `${open} open${old}`),
+    row('sessions', `${open} open${old}${inTls}`),
     row('tasks', `listener started ${times(listenerStarts)}, router ${times(routerStarts)}`),
   ];
 }
@@ -98,21 +100,24 @@ function refusalLines({ sessions: { refusals = [] } }: PodStatus): string[] {
   ];
 }
 
-/** Who would Required refuse? */
-function plaintextLines({ sessions: { plaintext, plaintextClients } }: PodStatus): string[] {
-  if (plaintext.length === 0)
-    return [
-      row('plain text', 'nobody sent in plain text in the last 7 days: Required would have refused nobody'),
-    ];
+/** Whom did Required refuse that sent in plain text before, and whom would it refuse? */
+function plaintextLines({ sessions }: PodStatus): string[] {
+  const { plaintext, plaintextClients, plaintextRefused = [], plaintextRefusedClients = 0 } = sessions;
+  const refused = `${count(plaintextRefusedClients, 'client')} in the last 7 days, taken before; Required refused:`;
+  const taken = `${count(plaintextClients, 'client')} in the last 7 days; Required would have refused:`;
+  const nobody = 'nobody sent in plain text in the last 7 days: Required would have refused nobody';
   return [
-    row(
-      'plain text',
-      `${count(plaintextClients, 'client')} in the last 7 days; Required would have refused:`,
-    ),
-    ...plaintext.map(({ network, helo, lastSeen }) =>
-      note(`${network}  ${helo || '-'}  last at ${lastSeen}`),
-    ),
+    ...(plaintextRefused.length > 0
+      ? [row('turned away', refused), ...plaintextRefused.map(describeSender)]
+      : []),
+    ...(plaintext.length > 0
+      ? [row('plain text', taken), ...plaintext.map(describeSender)]
+      : [row('plain text', nobody)]),
   ];
+}
+
+function describeSender({ network, helo, lastSeen }: PodStatus['sessions']['plaintext'][number]): string {
+  return note(`${network}  ${helo || '-'}  last at ${lastSeen}`);
 }
 
 function count(number: number, what: string): string {

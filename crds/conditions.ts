@@ -242,6 +242,18 @@ export const REASONS = {
     cause: 'A Secret or ConfigMap that the spec names is missing, or cannot be used.',
     cure: 'The message names it, the field, and what does not work until it is there.',
   },
+  PlaintextClientsRefused: {
+    type: 'ConfigurationSound',
+    cause:
+      'The STARTTLS policy Required refused clients in the last seven days whose mail was taken in plain text in the week before.',
+    cure: 'Let these clients use STARTTLS, or give their networks starttls: Enabled in inbound.clientPolicies. It ends by itself seven days after the last of them was refused.',
+  },
+  PlaintextClientsSeen: {
+    type: 'ConfigurationSound',
+    cause:
+      'Clients sent in plain text in the last seven days, as the STARTTLS policy Enabled allows. This is no fault: Required would refuse them.',
+    cure: 'Nothing to do. Let these clients use STARTTLS before you set Required; "mailrelay status" lists them.',
+  },
   AddressMayBeNode: {
     type: 'ConfigurationSound',
     cause:

@@ -15,6 +15,19 @@ const count = () => z.int().min(0).max(2_147_483_647);
 const instant = () => z.iso.datetime().max(64);
 const destinations = () => z.array(z.object({ destination: text(256), message: message() })).max(16);
 
+const plaintextSenders = () =>
+  z
+    .array(
+      z.object({
+        /** CIDR: /24 of IPv4, /64 of IPv6. */
+        network: text(64),
+        helo: text(255),
+        /** RFC 3339, UTC, whole hours. */
+        lastSeen: text(64),
+      }),
+    )
+    .max(50);
+
 const certificateFacts = z.object({
   /** Upper-case hex, as openssl prints it. */
   serial: text(128),
@@ -94,18 +107,16 @@ export const podStatus = z.object({
     /** Distinct clients of the last seven days that sent mail in plain text: Required would have refused them. */
     plaintextClients: count(),
     /** Whom Required would refuse: who sent in plain text in the last seven days, the latest first, at most fifty. */
-    plaintext: z
-      .array(
-        z.object({
-          /** CIDR: /24 of IPv4, /64 of IPv6. */
-          network: text(64),
-          helo: text(255),
-          /** RFC 3339, UTC, whole hours. */
-          lastSeen: text(64),
-        }),
-      )
-      .max(50)
-      .default([]),
+    plaintext: plaintextSenders().default([]),
+    /**
+     * The same of those that Required refused in the last seven days, though their mail was taken in plain text in the
+     * seven days before. They are not among the clients above. Absent in older relays.
+     */
+    plaintextRefusedClients: count().optional(),
+    plaintextRefused: plaintextSenders().optional(),
+    /** Sessions with a handshake, and sessions that offered mail without TLS, since the relay started. Absent in older relays. */
+    tlsSessions: count().optional(),
+    plaintextSessions: count().optional(),
     /** Refusals since the relay started, by reason, the latest first. Absent in older relays. */
     refusals: z
       .array(
@@ -161,6 +172,22 @@ export const podStatus = z.object({
   }),
 });
 export type PodStatus = z.infer<typeof podStatus>;
+
+type Sessions = PodStatus['sessions'];
+
+/**
+ * The share of sessions in TLS, of all that made a handshake or offered mail, such as 97%. Undefined without any. It says
+ * 100% and 0% only where that is exact.
+ */
+export function describeTlsShare(pods: readonly Sessions[]): string | undefined {
+  const sum = (figure: (one: Sessions) => number | undefined) =>
+    pods.reduce((all, one) => all + (figure(one) ?? 0), 0);
+  const tls = sum(({ tlsSessions }) => tlsSessions);
+  const plaintext = sum(({ plaintextSessions }) => plaintextSessions);
+  if (tls + plaintext === 0) return undefined;
+  if (tls === 0 || plaintext === 0) return tls === 0 ? '0%' : '100%';
+  return `${Math.min(99, Math.max(1, Math.round((100 * tls) / (tls + plaintext))))}%`;
+}
 
 const fit = fitter(podStatus);
 

@@ -124,6 +124,13 @@ export const mailRelayStatus = z.object({
   plaintextClients: count()
     .optional()
     .describe('Clients of the last 7 days that sent in plain text: Required would have refused them.'),
+  tlsShare: z
+    .string()
+    .max(16)
+    .optional()
+    .describe(
+      'Share of the sessions in TLS since the pods started, of all that made a TLS handshake or offered mail; absent without any.',
+    ),
 });
 
 const fit = fitter(mailRelayStatus);

@@ -45,6 +45,12 @@ const notIssued: Partial<Judged> = {
   ]),
 };
 
+const required = {
+  relay: relayObject({ inbound: { starttls: 'Required', clients: { networks: ['10.0.0.0/8'] } } }),
+};
+const inClear = (said: Partial<PodStatus['sessions']>, of = relay) =>
+  both({ sessions: { ...podReport(of).sessions, ...said } }, of);
+
 /** Client networks behind a Service that others reach from outside. */
 const exposed = (service: object, listener: object = {}) => ({
   relay: relayObject({
@@ -294,6 +300,20 @@ const CASES: readonly Case[] = [
     'ConfigurationSound',
     'False',
     'ReferenceMissing',
+  ],
+  [
+    'Required refuses a known client',
+    { ...required, ...inClear({ plaintextRefusedClients: 1 }, required.relay) },
+    'ConfigurationSound',
+    'False',
+    'PlaintextClientsRefused',
+  ],
+  [
+    'Required would refuse a client',
+    inClear({ plaintextClients: 1 }),
+    'ConfigurationSound',
+    'True',
+    'PlaintextClientsSeen',
   ],
   ['nodes may hide the clients', exposed(CLUSTER), 'ConfigurationSound', 'False', 'AddressMayBeNode'],
   [

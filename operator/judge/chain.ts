@@ -7,6 +7,7 @@ import * as anew from './anew.ts';
 import * as certificate from './certificate.ts';
 import * as check from './checks.ts';
 import type { Check, Finding, Judged } from './finding.ts';
+import * as plaintext from './plaintext.ts';
 import * as pods from './pods.ts';
 import * as queue from './queue.ts';
 import * as scaling from './scaling.ts';
@@ -65,12 +66,14 @@ const QUEUE: readonly Check[] = [
 const SOUND: readonly Check[] = [
   sound.openRelay, // the world may send
   sound.referenceMissing, // a Secret or ConfigMap that the spec names
+  plaintext.plaintextClientsRefused, // Required turns away whom Enabled let in
   sound.addressMayBeNode, // client networks behind a Service that hides clients
   sound.acceptedDomainReturns, // accepted, and without a route
   sound.nobodyCanLogIn, // users, and no listener for them
   sound.nobodyMaySend, // as where a field was dropped
   check.extraRefused, // an object that mail does not need
   sound.loadBalancerPending, // reached from inside alone
+  plaintext.plaintextClientsSeen, // no fault: whom Required would turn away
   sound.nothingToNote,
 ];
 

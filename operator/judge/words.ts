@@ -6,6 +6,13 @@ export function counted(count: number, noun: string): string {
   return count === 1 ? `1 ${noun}` : `${count} ${noun}s`;
 }
 
+/** Two significant digits: enough for a dashboard, and rarely a write. */
+export function coarse(count: number): number {
+  if (count < 100) return count;
+  const unit = 10 ** (Math.floor(Math.log10(count)) - 1);
+  return Math.round(count / unit) * unit;
+}
+
 /** `The pod`, `Both pods`, `All 3 pods`: begins a sentence. */
 export function every(count: number, noun: string): string {
   if (count === 1) return `The ${noun}`;

@@ -36,3 +36,23 @@ test('clients that sent in plain text are counted over the pods, coarsely, and n
   assert.equal(counted(1_200, 34), 1_200);
   assert.equal(statusOf({ pods: [podView('relay-0', undefined)] }).plaintextClients, undefined);
 });
+
+test('the share of sessions in TLS is that of all pods together, and absent without sessions', () => {
+  const relay = relayObject();
+  const share = (...counts: [tlsSessions: number, plaintextSessions: number][]) =>
+    statusOf({
+      pods: counts.map(([tlsSessions, plaintextSessions], n) => {
+        const sessions = { ...podReport(relay).sessions, tlsSessions, plaintextSessions };
+        return podView(`relay-${n}`, podReport(relay, { sessions }));
+      }),
+    }).tlsShare;
+  assert.equal(share([97, 3]), '97%');
+  assert.equal(share([1, 0], [96, 3]), '97%');
+  assert.equal(share([5, 0]), '100%');
+  assert.equal(share([0, 5]), '0%');
+  assert.equal(share([9_999, 1]), '99%');
+  assert.equal(share([1, 9_999]), '1%');
+  assert.equal(share([0, 0]), undefined);
+  // An older relay does not count them.
+  assert.equal(statusOf({}).tlsShare, undefined);
+});

@@ -6,13 +6,14 @@
 import { CONDITION_TYPES } from '#crds/conditions.ts';
 import { startTlsSummary } from '#crds/effective.ts';
 import { fieldsNotInForce } from '#crds/notinforce.ts';
-import type { PodStatus } from '#crds/podstatus.ts';
+import { describeTlsShare, type PodStatus } from '#crds/podstatus.ts';
 import { hashOf } from '#crds/policyfile.ts';
 import type { Condition, MailRelayStatus } from '#crds/status.ts';
 import { selectorLabels } from '#crds/wellknown.ts';
 import { judge } from '../judge/chain.ts';
 import { podsWithPolicy } from '../judge/checks.ts';
 import type { Finding, Judged } from '../judge/finding.ts';
+import { coarse } from '../judge/words.ts';
 import type { PodView } from '../world.ts';
 
 /** The schema takes no more, and a certificate may have more: the whole status would be refused. */
@@ -40,7 +41,7 @@ export function renderStatus(world: Judged): MailRelayStatus {
     ...certificateStatus(pods),
     ...policyStatus(world),
     ...gapsStatus(world),
-    ...queueStatus([...pods, ...leaving]),
+    ...trafficStatus([...pods, ...leaving]),
   };
 }
 
@@ -125,11 +126,14 @@ function gapsStatus({ policy, pods }: Judged): Pick<MailRelayStatus, 'notInForce
   return distinct.length > 0 ? { notInForce: distinct } : {};
 }
 
-function queueStatus(pods: readonly PodView[]): Pick<MailRelayStatus, 'queue' | 'plaintextClients'> {
+type TrafficField = 'queue' | 'plaintextClients' | 'tlsShare';
+
+function trafficStatus(pods: readonly PodView[]): Pick<MailRelayStatus, TrafficField> {
   const reports = pods.flatMap(({ report }) => report ?? []);
   if (reports.length === 0) return {};
   const sum = (figure: (report: (typeof reports)[number]) => number) =>
     reports.reduce((all, one) => all + figure(one), 0);
+  const tlsShare = describeTlsShare(reports.map(({ sessions }) => sessions));
   const oldest = Math.max(...reports.map(({ queue }) => queue.oldestSeconds ?? 0));
   return {
     queue: {
@@ -138,14 +142,8 @@ function queueStatus(pods: readonly PodView[]): Pick<MailRelayStatus, 'queue' | 
       ...(oldest > 0 ? { oldestAge: coarseAge(oldest) } : {}),
     },
     plaintextClients: coarse(sum(({ sessions }) => sessions.plaintextClients)),
+    ...(tlsShare === undefined ? {} : { tlsShare }),
   };
-}
-
-/** Two significant digits: enough for a dashboard, and rarely a write. */
-function coarse(count: number): number {
-  if (count < 100) return count;
-  const unit = 10 ** (Math.floor(Math.log10(count)) - 1);
-  return Math.round(count / unit) * unit;
 }
 
 function coarseAge(seconds: number): string {

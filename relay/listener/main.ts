@@ -104,13 +104,13 @@ function tell(): void {
   drain(BROKEN_MS);
 }
 
-function tellPlaintext(client: string, helo: string): void {
-  const key = `${client} ${helo}`;
+function tellPlaintext(client: string, helo: string, isRefused: boolean): void {
+  const key = `${isRefused} ${client} ${helo}`;
   const last = plaintextTold.get(key);
   if (last !== undefined && monotonic() - last < PLAINTEXT_EVERY_MS) return;
   if (plaintextTold.size >= PLAINTEXT_CLIENTS) plaintextTold.clear();
   plaintextTold.set(key, monotonic());
-  task.tell({ kind: 'plaintext', client, helo });
+  task.tell({ kind: 'plaintext', client, helo, isRefused });
 }
 
 function tellLogins(refused: LoginsRefused): void {

@@ -102,7 +102,7 @@ async function serve(
     counters,
     log: () => undefined,
     clocks: CLOCKS,
-    onPlaintext: (client) => plaintext.push(client),
+    onPlaintext: (client, _helo, isRefused) => plaintext.push(`${client} ${isRefused ? 'refused' : 'taken'}`),
     onRefused: () => undefined,
   });
   let writes = 0;
@@ -193,15 +193,16 @@ test('Required: the banner and EHLO are plain, mail is 530 until STARTTLS, then 
   );
   assert.deepEqual(codes, [250, 250, 354, 250]);
   assert.equal(entered.length, 1);
-  assert.deepEqual(plaintext, ['127.0.0.1']);
+  assert.deepEqual(plaintext, ['127.0.0.1 refused']);
   talker.close();
 });
 
 test('Disabled: STARTTLS is not offered and not obeyed', async () => {
-  const { port } = await serve({ listeners: [listenerAt(25, { starttls: 'Disabled' })] });
+  const { port, plaintext } = await serve({ listeners: [listenerAt(25, { starttls: 'Disabled' })] });
   const talker = await greeted(port);
   assert.doesNotMatch(await talker.command('EHLO client.example'), /STARTTLS|AUTH/);
   assert.deepEqual(await talker.codes('STARTTLS', 'AUTH LOGIN', 'MAIL FROM:<>'), [502, 502, 250]);
+  assert.deepEqual(plaintext, ['127.0.0.1 taken']);
   talker.close();
 });
 

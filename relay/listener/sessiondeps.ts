@@ -28,6 +28,6 @@ export interface ListenerSessionsDeps {
   readonly refusalOfMore: (bytes: number) => Reply | undefined;
   /** Counts a message. Returns the number in this minute over all processes. */
   readonly countMessage: (kind: 'client' | 'login', who: string) => Promise<number>;
-  readonly onPlaintext: (client: string, helo: string) => void;
+  readonly onPlaintext: (client: string, helo: string, isRefused: boolean) => void;
   readonly refusalLog: RefusalLog;
 }

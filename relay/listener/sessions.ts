@@ -78,8 +78,8 @@ export class ListenerSessions {
     return {
       isTrusted: this.#relaying.trustsNetworkOf(client),
       gate: ({ verb, line, secure }) => {
-        if (verb === 'MAIL' && !secure) this.#inClear(client, session);
         const rules = this.#rulesOf(client);
+        if (verb === 'MAIL' && !secure) this.#inClear(client, session, rules.starttls === 'Required');
         const loggedIn = this.#relaying.isLoggedIn(this.#identityOf(session));
         const inTransaction = Boolean(session.envelope?.mailFrom);
         const state = { secure, loggedIn, inTransaction };
@@ -137,9 +137,9 @@ export class ListenerSessions {
     return end;
   }
 
-  #inClear(client: string, session: SMTPServerSession): void {
+  #inClear(client: string, session: SMTPServerSession, isRefused: boolean): void {
     const { onPlaintext, counters, listener } = this.#options;
-    onPlaintext(client, heloOf(session));
+    onPlaintext(client, heloOf(session), isRefused);
     const facts = this.#factsOf(session);
     if (!facts.inClear) counters.add('plaintext_sessions', listener.name);
     facts.inClear = true;

@@ -34,8 +34,8 @@ export interface ListenerOptions {
   readonly log: Log;
   readonly tracer: Tracer;
   readonly clocks: Clocks;
-  /** A client sent MAIL in plain text, which Required would have refused. */
-  readonly onPlaintext: (client: string, helo: string) => void;
+  /** A client sent MAIL in plain text. Required refused it, or would have. */
+  readonly onPlaintext: (client: string, helo: string, isRefused: boolean) => void;
   readonly onRefused: (refused: RefusedCommand) => void;
 }
 

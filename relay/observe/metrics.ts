@@ -94,7 +94,10 @@ export const HISTOGRAMS: Readonly<Record<string, Omit<Metric, 'labels'> & { buck
 export const GAUGES = {
   open: ['mailrelay_sessions_open', 'Open sessions'],
   old: ['mailrelay_sessions_of_old_policy', 'Open sessions that began under an earlier policy'],
-  plain: ['mailrelay_plaintext_clients', 'Clients of the last 7 days that sent in plain text'],
+  plain: [
+    'mailrelay_plaintext_clients',
+    'Clients of the last 7 days whose mail was not refused in plain text',
+  ],
   depth: ['mailrelay_queue_messages', 'Messages in the queue'],
   held: ['mailrelay_queue_held_messages', 'Messages that wait for a person'],
   blocked: [
@@ -114,6 +117,8 @@ export class Metrics {
   readonly #gauges = new Map<keyof typeof GAUGES, Gauge>();
   readonly #policy: Gauge;
   readonly #refusals = new LastRefusals(wall);
+  #tlsSessions = 0;
+  #plaintextSessions = 0;
 
   constructor() {
     const registers = [this.#registry];
@@ -138,6 +143,8 @@ export class Metrics {
     this.#refusals.add(counted);
     for (const [key, count] of Object.entries(counts)) {
       const [, name = '', label = ''] = /^([a-z_]+)(?:\{(.*)\})?$/.exec(key) ?? [];
+      if (name === 'tls_sessions') this.#tlsSessions += count;
+      if (name === 'plaintext_sessions') this.#plaintextSessions += count;
       const values = label.split(',');
       const labels = (COUNTERS[name]?.labels ?? []).map((labelName, index) => [
         labelName,
@@ -151,6 +158,11 @@ export class Metrics {
 
   get lastRefusals(): LastRefusals['list'] {
     return this.#refusals.list;
+  }
+
+  /** Sessions that made a handshake, and sessions that offered mail without TLS, since the start. */
+  get sessionCounts(): { tls: number; plaintext: number } {
+    return { tls: this.#tlsSessions, plaintext: this.#plaintextSessions };
   }
 
   render(status: PodStatus): Promise<string> {

@@ -49,7 +49,7 @@ export interface ListenerDeps {
   readonly clock: () => number;
   readonly log: Log;
   readonly onEntered: (ids: readonly string[]) => void;
-  readonly onPlaintext: (client: string, helo: string) => void;
+  readonly onPlaintext: (client: string, helo: string, isRefused: boolean) => void;
   readonly onCounts: (counted: Counted) => void;
   /** A process has ended. It may not have reported all messages that it entered. */
   readonly onTaskEnd: () => void;
@@ -235,7 +235,7 @@ export class ListenerTasks {
   #heard(generation: Generation, member: Member, message: FromListener): void {
     const { onEntered, onPlaintext, onCounts, onChange } = this.#deps;
     if (message.kind === 'entered') onEntered(message.ids);
-    if (message.kind === 'plaintext') onPlaintext(message.client, message.helo);
+    if (message.kind === 'plaintext') onPlaintext(message.client, message.helo, message.isRefused);
     if (message.kind === 'counts') onCounts(message);
     if (message.kind === 'count') member.process.send(this.#admission.countMessage(message));
     if (message.kind === 'broken') this.#lose(generation, member);

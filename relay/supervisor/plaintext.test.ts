@@ -8,51 +8,105 @@ const DAY = 24 * HOUR;
 test('clients are counted once, for a week after their last message', () => {
   let now = 0;
   const clients = new PlaintextClients(() => now);
-  clients.saw('a', 'x');
+  clients.saw('a', 'x', false);
   now = 3 * DAY;
-  clients.saw('b', 'x');
-  clients.saw('a', 'x');
-  clients.saw('a', 'x');
-  assert.equal(clients.count, 2);
+  clients.saw('b', 'x', false);
+  clients.saw('a', 'x', false);
+  clients.saw('a', 'x', false);
+  assert.equal(clients.taken.clients, 2);
   now = 8 * DAY;
-  clients.saw('c', 'x');
-  assert.equal(clients.count, 3);
+  clients.saw('c', 'x', false);
+  assert.equal(clients.taken.clients, 3);
   now = 10 * DAY;
-  assert.equal(clients.count, 1);
+  assert.equal(clients.taken.clients, 1);
   now = 15 * DAY;
-  assert.equal(clients.count, 0);
+  assert.equal(clients.taken.clients, 0);
 });
 
 test('who would be refused is listed by network and name for a week, the latest first, and bounded', () => {
   let now = Date.UTC(2026, 0, 1, 10, 30);
   const clients = new PlaintextClients(() => now);
-  clients.saw('192.0.2.7', 'old.example');
-  clients.saw('192.0.2.8', 'old.example');
+  clients.saw('192.0.2.7', 'old.example', false);
+  clients.saw('192.0.2.8', 'old.example', false);
   now += HOUR;
-  clients.saw('2001:db8:1:2:3::4', 'six.example');
-  assert.deepEqual(clients.list, [
+  clients.saw('2001:db8:1:2:3::4', 'six.example', false);
+  assert.deepEqual(clients.taken.list, [
     { network: '2001:db8:1:2::/64', helo: 'six.example', lastSeen: '2026-01-01T11:00:00Z' },
     { network: '192.0.2.0/24', helo: 'old.example', lastSeen: '2026-01-01T10:00:00Z' },
   ]);
-  for (let name = 0; name < 2_000; name++) clients.saw('198.51.100.1', `host${name}.example`);
-  assert.equal(clients.list.length, 50);
+  for (let name = 0; name < 2_000; name++) clients.saw('198.51.100.1', `host${name}.example`, false);
+  assert.equal(clients.taken.list.length, 50);
   now += 8 * DAY;
-  assert.deepEqual(clients.list, []);
+  assert.deepEqual(clients.taken.list, []);
 });
 
 test('what was seen outlives a restart, and a text that cannot be read is none', () => {
   let now = 0;
   const before = new PlaintextClients(() => now);
   assert.equal(before.news(), undefined);
-  before.saw('192.0.2.7', 'old.example');
+  before.saw('192.0.2.7', 'old.example', false);
   const text = before.news();
   assert.equal(before.news(), undefined);
   now = 6 * DAY;
   const after = new PlaintextClients(() => now, text);
-  assert.equal(after.count, 1);
-  assert.deepEqual(after.list, before.list);
+  assert.equal(after.taken.clients, 1);
+  assert.deepEqual(after.taken.list, before.taken.list);
   now = 7 * DAY;
-  assert.equal(after.count, 0);
+  assert.equal(after.taken.clients, 0);
   for (const broken of ['', '{', '{"clients":[["a"]]}'])
-    assert.equal(new PlaintextClients(() => now, broken).count, 0);
+    assert.equal(new PlaintextClients(() => now, broken).taken.clients, 0);
+});
+
+test('a client that Required refuses is listed as refused, and no longer as one that it would refuse', () => {
+  let now = DAY;
+  const clients = new PlaintextClients(() => now);
+  clients.saw('192.0.2.7', 'old.example', false);
+  clients.saw('198.51.100.1', 'other.example', false);
+  now += HOUR;
+  clients.saw('192.0.2.7', 'old.example', true);
+  const networks = () =>
+    [clients.taken, clients.refused].map(({ clients: count, list }) => [
+      count,
+      ...list.map(({ network }) => network),
+    ]);
+  assert.deepEqual(networks(), [
+    [1, '198.51.100.0/24'],
+    [1, '192.0.2.0/24'],
+  ]);
+  const after = new PlaintextClients(() => now, clients.news());
+  assert.deepEqual([after.taken, after.refused], [clients.taken, clients.refused]);
+  now += HOUR;
+  clients.saw('192.0.2.7', 'old.example', false);
+  assert.deepEqual(networks(), [[2, '192.0.2.0/24', '198.51.100.0/24'], [0]]);
+});
+
+test('accepted and refused within one millisecond is refused', () => {
+  const clients = new PlaintextClients(() => 0);
+  clients.saw('192.0.2.7', 'old.example', false);
+  clients.saw('192.0.2.7', 'old.example', true);
+  assert.deepEqual([clients.taken.clients, clients.refused.clients], [0, 1]);
+});
+
+test('a refused client counts only if its mail was taken in the seven days before, and for seven days', () => {
+  let now = 0;
+  const clients = new PlaintextClients(() => now);
+  clients.saw('203.0.113.9', 'stranger.example', true);
+  assert.deepEqual(clients.refused, { clients: 0, list: [] });
+  assert.equal(clients.news(), undefined);
+  clients.saw('192.0.2.7', 'old.example', false);
+  now = 6 * DAY;
+  // Another address of its network, by the same name: a device after a new lease.
+  clients.saw('192.0.2.8', 'old.example', true);
+  assert.equal(clients.refused.clients, 1);
+  now = 8 * DAY;
+  clients.saw('192.0.2.8', 'old.example', true);
+  assert.equal(clients.refused.clients, 1);
+  now = 13 * DAY;
+  assert.deepEqual(clients.refused, { clients: 0, list: [] });
+});
+
+test('the text of an older relay is read, which kept no refused clients', () => {
+  const text = JSON.stringify({ clients: [['192.0.2.7', 1]], senders: [['192.0.2.0/24 old.example', 1]] });
+  const clients = new PlaintextClients(() => 2, text);
+  assert.deepEqual([clients.taken.clients, clients.refused.clients], [1, 0]);
 });

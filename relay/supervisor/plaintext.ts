@@ -1,8 +1,9 @@
 /**
- * Clients that sent mail in plain text in the last seven days, which Required would refuse. They are counted by
- * address, and listed by network and HELO name. Both collections are bounded. When one is full, the entry that was
- * unseen longest is dropped, so the count is a minimum. The data is saved as text and survives a restart. An unreadable
- * text counts as empty.
+ * Clients that sent mail in plain text in the last seven days: those that Required would refuse, and those that it
+ * refused although their mail was taken before. A client that was never taken is no news where Required is in force, and
+ * the many unknown ones would push out the known ones. Clients are counted by address, and listed by network and HELO
+ * name. All collections are bounded. When one is full, the entry that was unseen longest is dropped, so a count is a
+ * minimum. The data is saved as text and survives a restart. An unreadable text counts as empty.
  */
 import type { PodStatus } from '#crds/podstatus.ts';
 import { clientNetwork } from '../listener/clientnetwork.ts';
@@ -16,6 +17,13 @@ const LISTED = 50;
 type Seen = readonly [key: string, at: number][];
 
 type Listed = PodStatus['sessions']['plaintext'][number];
+
+export interface PlaintextSenders {
+  /** By address. */
+  readonly clients: number;
+  /** By network and HELO name, newest first. */
+  readonly list: readonly Listed[];
+}
 
 /** Keys with the time when each was last seen, oldest first. */
 class LastSeen {
@@ -41,8 +49,9 @@ class LastSeen {
     return [...this.#seen];
   }
 
-  count(now: number): number {
-    return this.entries(now).length;
+  at(key: string, now: number): number | undefined {
+    const at = this.#seen.get(key);
+    return at !== undefined && at > now - WEEK_MS ? at : undefined;
   }
 
   #forgetOldest(): void {
@@ -51,24 +60,28 @@ class LastSeen {
   }
 }
 
+const KINDS = ['clients', 'senders', 'refusedClients', 'refusedSenders'] as const;
+type Kept = Readonly<Record<(typeof KINDS)[number], LastSeen>>;
+
 export class PlaintextClients {
   readonly #clock: () => number;
-  readonly #clients: LastSeen;
-  readonly #senders: LastSeen;
+  readonly #kept: Kept;
   #isNew = false;
 
   constructor(clock: () => number, text?: string) {
-    const { clients, senders } = read(text);
     this.#clock = clock;
-    this.#clients = new LastSeen(CLIENTS, clients);
-    this.#senders = new LastSeen(SENDERS, senders);
+    this.#kept = read(text);
   }
 
-  saw(client: string, helo: string): void {
+  saw(client: string, helo: string, isRefused: boolean): void {
     const now = this.#clock();
+    const { clients, senders, refusedClients, refusedSenders } = this.#kept;
+    const sender = `${clientNetwork(client)} ${helo.slice(0, 255)}`;
+    const isKnown = clients.at(client, now) !== undefined || senders.at(sender, now) !== undefined;
+    if (isRefused && !isKnown) return;
     this.#isNew = true;
-    this.#clients.saw(client, now);
-    this.#senders.saw(`${clientNetwork(client)} ${helo.slice(0, 255)}`, now);
+    (isRefused ? refusedClients : clients).saw(client, now);
+    (isRefused ? refusedSenders : senders).saw(sender, now);
   }
 
   /** All data as text, if it changed since the last call. */
@@ -76,31 +89,61 @@ export class PlaintextClients {
     if (!this.#isNew) return undefined;
     this.#isNew = false;
     const now = this.#clock();
-    return JSON.stringify({ clients: this.#clients.entries(now), senders: this.#senders.entries(now) });
+    return JSON.stringify(Object.fromEntries(KINDS.map((kind) => [kind, this.#kept[kind].entries(now)])));
   }
 
-  get count(): number {
-    return this.#clients.count(this.#clock());
+  /** Clients that Required would refuse: their mail was taken, and not refused since. */
+  get taken(): PlaintextSenders {
+    const { clients, senders, refusedClients, refusedSenders } = this.#kept;
+    return describe(this.#later(clients, refusedClients, 1), this.#later(senders, refusedSenders, 1));
   }
 
-  /** Newest first. */
-  get list(): Listed[] {
-    return this.#senders
-      .entries(this.#clock())
-      .slice(-LISTED)
-      .toReversed()
-      .map(([key, at]) => listed(key, at));
+  /** Clients that Required refused, and whose mail was not taken since. */
+  get refused(): PlaintextSenders {
+    const { clients, senders, refusedClients, refusedSenders } = this.#kept;
+    return describe(this.#later(refusedClients, clients, 0), this.#later(refusedSenders, senders, 0));
+  }
+
+  /** The entries of one side that are at least `byMs` later than those of the other. */
+  #later(side: LastSeen, other: LastSeen, byMs: number): Seen {
+    const now = this.#clock();
+    return side.entries(now).filter(([key, at]) => at - byMs >= (other.at(key, now) ?? -Infinity));
   }
 }
 
-function read(text: string | undefined): { clients: Seen; senders: Seen } {
+function describe(clients: Seen, senders: Seen): PlaintextSenders {
+  const list = senders
+    .slice(-LISTED)
+    .toReversed()
+    .map(([key, at]) => listed(key, at));
+  return { clients: clients.length, list };
+}
+
+function read(text: string | undefined): Kept {
+  const kept = parse(text);
+  return {
+    clients: new LastSeen(CLIENTS, kept.clients),
+    senders: new LastSeen(SENDERS, kept.senders),
+    refusedClients: new LastSeen(CLIENTS, kept.refusedClients),
+    refusedSenders: new LastSeen(SENDERS, kept.refusedSenders),
+  };
+}
+
+function parse(text: string | undefined): Record<(typeof KINDS)[number], Seen> {
+  const none = { clients: [], senders: [], refusedClients: [], refusedSenders: [] };
   const pairs = (value: Seen) =>
     value.filter(([key, at]) => typeof key === 'string' && typeof at === 'number');
   try {
-    const { clients, senders } = JSON.parse(text ?? '') as { clients: Seen; senders: Seen };
-    return { clients: pairs(clients), senders: pairs(senders) };
+    // Older relays did not keep the refused ones.
+    const kept = { ...none, ...(JSON.parse(text ?? '') as Partial<Record<(typeof KINDS)[number], Seen>>) };
+    return {
+      clients: pairs(kept.clients),
+      senders: pairs(kept.senders),
+      refusedClients: pairs(kept.refusedClients),
+      refusedSenders: pairs(kept.refusedSenders),
+    };
   } catch {
-    return { clients: [], senders: [] };
+    return none;
   }
 }
 

@@ -8,6 +8,7 @@ import type { PodIdentity, PodStatus } from '#crds/podstatus.ts';
 import { hashOf, type Policy } from '#crds/policyfile.ts';
 import type { LoginsRefused, QueueFigures } from '../task/messages.ts';
 import type { CertificateStatus } from './certificates.ts';
+import type { PlaintextSenders } from './plaintext.ts';
 
 export interface Known {
   readonly version: string;
@@ -35,7 +36,11 @@ export interface Known {
   readonly late: readonly string[];
   readonly missing: readonly string[];
   readonly refusals: NonNullable<PodStatus['sessions']['refusals']>;
-  readonly plaintext: { readonly count: number; readonly list: PodStatus['sessions']['plaintext'] };
+  readonly plaintext: {
+    readonly taken: PlaintextSenders;
+    readonly refused: PlaintextSenders;
+  };
+  readonly sessionCounts: { readonly tls: number; readonly plaintext: number };
   readonly queue: QueueFigures;
   readonly now: Date;
 }
@@ -62,8 +67,12 @@ export function describePod(known: Known): Omit<PodStatus, 'revision'> {
       open: listeners.openSessions,
       ofOldPolicy: listeners.oldSessions,
       oldPolicyEnds: listeners.oldSessionsEnd === null ? null : instant(listeners.oldSessionsEnd),
-      plaintextClients: known.plaintext.count,
-      plaintext: [...known.plaintext.list],
+      plaintextClients: known.plaintext.taken.clients,
+      plaintext: [...known.plaintext.taken.list],
+      plaintextRefusedClients: known.plaintext.refused.clients,
+      plaintextRefused: [...known.plaintext.refused.list],
+      tlsSessions: known.sessionCounts.tls,
+      plaintextSessions: known.sessionCounts.plaintext,
       refusals: [...known.refusals],
     },
     queue: {

@@ -71,7 +71,7 @@ export class Supervisor implements Relay {
       drainMs: options.drainMs ?? DRAIN_MS,
       onCounts: (counted: Counted) => this.#metrics.add(counted),
       onChange: () => this.#changed(),
-      onPlaintext: (client, helo) => this.#plaintext.saw(client, helo),
+      onPlaintext: (client, helo, isRefused) => this.#plaintext.saw(client, helo, isRefused),
       onQueue: (figures) => {
         this.#queue = figures;
         this.#changed();
@@ -275,6 +275,7 @@ export class Supervisor implements Relay {
       missing: policy ? listMissing(policy, this.#materials) : [],
       plaintext: this.#plaintext,
       refusals: this.#metrics.lastRefusals,
+      sessionCounts: this.#metrics.sessionCounts,
       queue: this.#queue,
       now,
     });

@@ -93,7 +93,7 @@ export interface RefusedClient {
 export type FromListener =
   /** One entry for each connection that ended, as it was counted. */
   | { kind: 'ended'; clients: readonly string[] }
-  | { kind: 'plaintext'; client: string; helo: string }
+  | { kind: 'plaintext'; client: string; helo: string; isRefused: boolean }
   /** This client or login is about to send a message. */
   | { kind: 'count'; ask: number; of: 'client' | 'login'; who: string }
   /** The disk failed: this process accepts no more mail and ends. */

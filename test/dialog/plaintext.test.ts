@@ -15,7 +15,7 @@ after(() => rig?.end());
 const told = async () =>
   (await rig.relay.status()).sessions.plaintext.map(({ network, helo }) => `${network} ${helo}`).toSorted();
 
-test('who says MAIL without TLS is listed by network and name, once, also where it is refused already', async () => {
+test('who says MAIL without TLS is listed by network and name, once; a stranger that Required refuses is not', async () => {
   for (const from of ['127.0.7.1', '127.0.7.2']) {
     const client = await rig.client('smtp', from);
     await client.command('MAIL FROM:<a@x.example>');
@@ -27,9 +27,22 @@ test('who says MAIL without TLS is listed by network and name, once, also where 
   const secure = await rig.secureClient('smtp', {}, '127.0.9.1');
   await secure.command('MAIL FROM:<a@x.example>');
   await secure.quit();
-  await until('three clients', async () => (await rig.relay.status()).sessions.plaintextClients === 3);
-  assert.deepEqual(await told(), ['127.0.7.0/24 client.example', '127.0.8.0/24 client.example']);
-  await rig.metric('mailrelay_plaintext_clients 3');
+  await until('two clients', async () => (await rig.relay.status()).sessions.plaintextClients === 2);
+  assert.deepEqual(await told(), ['127.0.7.0/24 client.example']);
+  await rig.metric('mailrelay_plaintext_clients 2');
+});
+
+test('a known client that Required refuses is listed as refused', async () => {
+  const strict = await rig.client('strict', '127.0.7.2');
+  assert.match(await strict.command('MAIL FROM:<a@x.example>'), /^530/);
+  await strict.quit();
+  await until('one refused', async () => (await rig.relay.status()).sessions.plaintextRefusedClients === 1);
+  const { plaintextClients, plaintextRefused } = (await rig.relay.status()).sessions;
+  assert.equal(plaintextClients, 1);
+  assert.deepEqual(
+    plaintextRefused?.map(({ network }) => network),
+    ['127.0.7.0/24'],
+  );
 });
 
 test('it is still known after a restart', async () => {
@@ -37,5 +50,5 @@ test('it is still known after a restart', async () => {
   await rig.relay.stop();
   await rig.relay.up();
   assert.deepEqual(await told(), before);
-  assert.equal((await rig.relay.status()).sessions.plaintextClients, 3);
+  assert.equal((await rig.relay.status()).sessions.plaintextRefusedClients, 1);
 });
