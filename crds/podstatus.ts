@@ -175,6 +175,11 @@ export type PodStatus = z.infer<typeof podStatus>;
 
 type Sessions = PodStatus['sessions'];
 
+/** Clients whose mail was taken in plain text, also those that Required refused since. */
+export function countPlaintextClients({ plaintextClients, plaintextRefusedClients = 0 }: Sessions): number {
+  return plaintextClients + plaintextRefusedClients;
+}
+
 /**
  * The share of sessions in TLS, of all that made a handshake or offered mail, such as 97%. Undefined without any. It says
  * 100% and 0% only where that is exact.

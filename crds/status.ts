@@ -123,7 +123,9 @@ export const mailRelayStatus = z.object({
     .describe('The queues of all pods.'),
   plaintextClients: count()
     .optional()
-    .describe('Clients of the last 7 days that sent in plain text: Required would have refused them.'),
+    .describe(
+      'Clients of the last 7 days that sent in plain text: Required would have refused them, or has refused them since.',
+    ),
   tlsShare: z
     .string()
     .max(16)

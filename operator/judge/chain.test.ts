@@ -46,7 +46,13 @@ const notIssued: Partial<Judged> = {
 };
 
 const required = {
-  relay: relayObject({ inbound: { starttls: 'Required', clients: { networks: ['10.0.0.0/8'] } } }),
+  relay: relayObject({
+    inbound: {
+      listeners: [{ name: 'smtp', port: 25 }],
+      starttls: 'Required',
+      clients: { networks: ['10.0.0.0/8'] },
+    },
+  }),
 };
 const inClear = (said: Partial<PodStatus['sessions']>, of = relay) =>
   both({ sessions: { ...podReport(of).sessions, ...said } }, of);

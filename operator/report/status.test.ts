@@ -35,6 +35,9 @@ test('clients that sent in plain text are counted over the pods, coarsely, and n
   assert.equal(counted(2, 40), 42);
   assert.equal(counted(1_200, 34), 1_200);
   assert.equal(statusOf({ pods: [podView('relay-0', undefined)] }).plaintextClients, undefined);
+  // Required refuses some of them by now.
+  const sessions = { ...podReport(relay).sessions, plaintextClients: 2, plaintextRefusedClients: 3 };
+  assert.equal(statusOf({ pods: [podView('relay-0', podReport(relay, { sessions }))] }).plaintextClients, 5);
 });
 
 test('the share of sessions in TLS is that of all pods together, and absent without sessions', () => {

@@ -6,7 +6,7 @@
 import { CONDITION_TYPES } from '#crds/conditions.ts';
 import { startTlsSummary } from '#crds/effective.ts';
 import { fieldsNotInForce } from '#crds/notinforce.ts';
-import { describeTlsShare, type PodStatus } from '#crds/podstatus.ts';
+import { countPlaintextClients, describeTlsShare, type PodStatus } from '#crds/podstatus.ts';
 import { hashOf } from '#crds/policyfile.ts';
 import type { Condition, MailRelayStatus } from '#crds/status.ts';
 import { selectorLabels } from '#crds/wellknown.ts';
@@ -141,7 +141,7 @@ function trafficStatus(pods: readonly PodView[]): Pick<MailRelayStatus, TrafficF
       held: sum(({ queue }) => queue.held),
       ...(oldest > 0 ? { oldestAge: coarseAge(oldest) } : {}),
     },
-    plaintextClients: coarse(sum(({ sessions }) => sessions.plaintextClients)),
+    plaintextClients: coarse(sum(({ sessions }) => countPlaintextClients(sessions))),
     ...(tlsShare === undefined ? {} : { tlsShare }),
   };
 }

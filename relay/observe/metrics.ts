@@ -5,7 +5,7 @@
  * lists the metrics.
  */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { PodStatus } from '#crds/podstatus.ts';
+import { countPlaintextClients, type PodStatus } from '#crds/podstatus.ts';
 import { wall } from '../task/clock.ts';
 import type { Counted } from '../task/messages.ts';
 import { LastRefusals } from './lastrefusals.ts';
@@ -96,7 +96,7 @@ export const GAUGES = {
   old: ['mailrelay_sessions_of_old_policy', 'Open sessions that began under an earlier policy'],
   plain: [
     'mailrelay_plaintext_clients',
-    'Clients of the last 7 days whose mail was not refused in plain text',
+    'Clients of the last 7 days whose mail was taken in plain text, though Required may refuse them now',
   ],
   depth: ['mailrelay_queue_messages', 'Messages in the queue'],
   held: ['mailrelay_queue_held_messages', 'Messages that wait for a person'],
@@ -170,7 +170,7 @@ export class Metrics {
     const figures: Record<keyof typeof GAUGES, number> = {
       open: sessions.open,
       old: sessions.ofOldPolicy,
-      plain: sessions.plaintextClients,
+      plain: countPlaintextClients(sessions),
       depth: queue.depth,
       held: queue.held,
       blocked: queue.blockedDestinations ?? 0,

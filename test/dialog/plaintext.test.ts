@@ -43,6 +43,7 @@ test('a known client that Required refuses is listed as refused', async () => {
     plaintextRefused?.map(({ network }) => network),
     ['127.0.7.0/24'],
   );
+  await rig.metric('mailrelay_plaintext_clients 2');
 });
 
 test('it is still known after a restart', async () => {
