@@ -29,8 +29,9 @@ export function keptOf(object: KubeObject): KubeObject {
     READ_ANNOTATIONS.some((prefix) => name.startsWith(prefix)),
   );
   const bare = { apiVersion, kind, metadata: { ...own, annotations: Object.fromEntries(read) } };
-  if (!mayBeOurs(object)) return bare;
-  return kind === POD.kind ? { ...bare, status: object['status'] } : { ...object, metadata: own };
+  // A pod has no owner while its StatefulSet is made anew. Its status is the kubelet's, and small.
+  if (kind === POD.kind) return { ...bare, status: object['status'] };
+  return mayBeOurs(object) ? { ...object, metadata: own } : bare;
 }
 
 /** The MailRelay that made it, by name; of a pod the StatefulSet, which has the same name. */
@@ -46,8 +47,6 @@ function mayBeOurs(object: KubeObject): boolean {
   switch (object.kind) {
     case CLAIM.kind:
       return true;
-    case POD.kind:
-      return ownerOf(object) !== undefined;
     case 'CertificateRequest':
       return ownerReferences.some(({ kind }) => kind === CERTIFICATE.kind);
     default: {
