@@ -103,7 +103,7 @@ test('kubectl explain knows every part, and the short name, the scale subresourc
   assert.equal(kubectl(['get', 'mr', 'scaled', '-n', 'mail', '-o', 'jsonpath={.spec.replicas}']), '3');
   kubectl(['annotate', 'mr', 'scaled', '-n', 'mail', 'mailrelay.dev/paused=true']);
   const [head = '', row = ''] = kubectl(['get', 'mr', 'scaled', '-n', 'mail', '-o', 'wide']).split('\n');
-  assert.match(head, /^NAME +READY +REASON +STARTTLS /);
+  assert.match(head, /^NAME +READY +REASON +PROBLEMS +STARTTLS /);
   assert.equal(row.slice(head.indexOf('PAUSED'), head.indexOf('MESSAGE')).trim(), 'true');
   kubectl(['delete', 'mr', 'scaled', '-n', 'mail']);
 });
