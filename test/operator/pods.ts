@@ -191,6 +191,8 @@ export class Pods {
     });
     const identity = { pod: name, uid: pod.metadata.uid ?? '', namespace, relay: setName };
     this.#places.set(address, { key, ordinal, identity });
+    // A pod that runs keeps the status that a test gave it.
+    if ((pod['status'] as { phase?: string } | undefined)?.phase === 'Running') return;
     await this.#setStatus(
       POD,
       { name, namespace },
