@@ -10,7 +10,7 @@ import { judgePair } from '#crds/keypair.ts';
 import { hashOf, POLICY_FILE_NAME, type Policy, printPolicy } from '#crds/policyfile.ts';
 import { namesOf, referencesOf } from '#crds/references.ts';
 import { ADMIN_PORT } from '#crds/wellknown.ts';
-import { jsonLog, type Log } from '#relay/observe/log.ts';
+import { jsonLog, type Log, type ProcessLog } from '#relay/observe/log.ts';
 import { type Relay, startRelay } from '#relay/supervisor/relay.ts';
 import { type Manifests, readManifests } from './documents.ts';
 import { publishFolder } from './inputfolder.ts';
@@ -210,10 +210,11 @@ function contentsOf(path: string): string {
 }
 
 /** The JSON log, with a human line on standard output for what changes while it runs. */
-function tellingLog(log: Log): Log {
-  return (event, fields) => {
+function tellingLog(log: ProcessLog): ProcessLog {
+  const telling: Log = (event, fields) => {
     log(event, fields);
     const text = describeChange(event, fields ?? {});
     if (text) process.stdout.write(`${text}\n`);
   };
+  return Object.assign(telling, { obey: log.obey });
 }

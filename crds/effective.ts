@@ -32,6 +32,10 @@ export function effectivePolicy(relay: RelayName, spec: MailRelaySpec): Policy {
     inbound: effectiveInbound(relay, spec),
     outbound: effectiveOutbound(spec),
     queue: effectiveQueue(spec.queue),
+    logging: {
+      level: spec.logging?.level ?? 'info',
+      addresses: spec.logging?.addresses ?? 'Full',
+    },
     trace: {
       level: spec.trace?.level ?? 0,
       networks: spec.trace?.networks ?? null,

@@ -6,6 +6,7 @@
  */
 import { z } from 'zod';
 import { inbound } from './inbound.ts';
+import { LOG_ADDRESSES, LOG_LEVELS } from './logging.ts';
 import { outbound } from './outbound.ts';
 import { domainPatterns, duration, host, networks, objectName, positiveSize, text } from './shapes.ts';
 import type { MailRelayStatus } from './status.ts';
@@ -84,6 +85,23 @@ const spec = z.object({
   networkPolicy: networkPolicy.optional(),
   podDisruptionBudget: podDisruptionBudget.optional(),
   podMonitor: podMonitor.optional(),
+  logging: z
+    .object({
+      level: z
+        .enum(LOG_LEVELS)
+        .optional()
+        .describe(
+          'The least level of the lines in the log. error: a person must act. warn: refusals, deferrals and bounces too. info (the default): mail and transitions too. debug: all.',
+        ),
+      addresses: z
+        .enum(LOG_ADDRESSES)
+        .optional()
+        .describe(
+          'Mail addresses in the log. Full (the default): as they are. Domain: only the domain. Hash: a name in place of the local part, the same for the same address as long as the pod has its volume. The trace is not concerned.',
+        ),
+    })
+    .optional()
+    .describe('What the log of the pods tells.'),
   trace: z
     .object({
       level: z

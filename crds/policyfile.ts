@@ -6,6 +6,7 @@
  */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { LOG_ADDRESSES, LOG_LEVELS } from './logging.ts';
 import { TLS_LEVELS } from './tlslevel.ts';
 
 export const POLICY_FORMAT = 1;
@@ -156,6 +157,10 @@ const policy = z.strictObject({
     /** null: unlimited. */
     maxMessages: z.int().positive().nullable(),
     maxBytes: z.int().positive().nullable(),
+  }),
+  logging: z.strictObject({
+    level: z.enum(LOG_LEVELS),
+    addresses: z.enum(LOG_ADDRESSES),
   }),
   trace: z.strictObject({
     level: z.int().min(0).max(4),

@@ -62,6 +62,12 @@ export const RESTART_CONTRACT: readonly RestartRule[] = [
     gloss: 'As for spec.inbound.',
   },
   {
+    field: 'spec.logging',
+    effect: 'both tasks',
+    gloss:
+      'The new tasks write their lines by it. A process that takes over a queue obeys when it begins again.',
+  },
+  {
     field: 'spec.trace',
     effect: 'both tasks',
     gloss: 'The trace begins with the sessions of the new tasks.',

@@ -28,8 +28,9 @@ task.serve({
   drain: () => task.leave(drain),
 });
 
-function configure({ stateDir, handover }: Extract<ToRouter, { kind: 'configure' }>): void {
+function configure({ policy, stateDir, handover }: Extract<ToRouter, { kind: 'configure' }>): void {
   if (!handover) throw new TypeError('a giver needs siblings');
+  log.obey(policy.logging, stateDir);
   const spool = new Spool(stateDir);
   const siblings = handover.siblings.map((address) => new Sibling(address, handover.pair, monotonic));
   parts = { spool, giver: new Giver({ spool, siblings, log, clock: monotonic }) };

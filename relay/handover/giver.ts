@@ -117,10 +117,10 @@ export class Giver {
         await spool.settle(taken.id, { ...taken.record, recipients: [] });
         this.#left.delete(taken.id);
         this.counters.add('handed_over', 'out');
-        log('handed_over', { id: taken.id, to: sibling.address.host });
+        log('handed_over', { id: taken.id, sibling: sibling.address.host });
         return;
       }
-      log('not_handed_over', { id: taken.id, to: sibling.address.host, reason: offered.reason });
+      log('not_handed_over', { id: taken.id, sibling: sibling.address.host, reason: offered.reason });
       if (offered.kind === 'unanswered') return;
     }
   }

@@ -58,6 +58,7 @@ task.serve({
 
 function configure(message: Extract<ToListener, { kind: 'configure' }>): void {
   const { policy, pairs, materials, ticketKeys, stateDir } = message;
+  log.obey(policy.logging, stateDir);
   const tracer = makeTracer(policy.trace, lineWriter(1), wall);
   const taking = openIntake(policy, materials, stateDir, { log, tracer, counters, onEntered });
   intake = taking;

@@ -1,18 +1,52 @@
 /**
  * Writes one JSON line per event to one file descriptor. Values come from clients and peers. JSON escapes every control
- * character (RFC 8259 section 7), so an event is always one line. Callers never log bodies, keys or credentials.
+ * character (RFC 8259 section 7), so an event is always one line. Callers never log bodies, keys or credentials. Level and
+ * addresses of `spec.logging` are applied here, for every process. Only traces (trace.ts) do not go through here.
  */
+import { createHmac } from 'node:crypto';
 import { writeSync } from 'node:fs';
+import type { Policy } from '#crds/policyfile.ts';
+import { type Fields, hideAddresses } from './addresses.ts';
+import { isLogged, type LogEvent, levelOf } from './levels.ts';
+import { readLogKey } from './logkey.ts';
 
-type Value = string | number | boolean | null | undefined | readonly string[];
+type Logging = Policy['logging'];
 
-export type Log = (event: string, fields?: Readonly<Record<string, Value>>) => void;
+export type Log = (event: LogEvent, fields?: Fields) => void;
+
+/** The log of a process. */
+export interface ProcessLog extends Log {
+  /** `stateDir` has the key of the hashes. */
+  obey(logging: Logging, stateDir: string): void;
+}
+
+/** Until the policy is known no local part is written. */
+const AT_FIRST: Logging = { level: 'info', addresses: 'Domain' };
+/** 64 bits: two addresses of one relay hardly ever have the same name. */
+const HASH_DIGITS = 16;
 
 /** `clock` returns milliseconds. `fd` is 1 or 2. A closed descriptor must not end a relay, so EPIPE is ignored. */
-export function jsonLog(task: string, fd: number, clock: () => number): Log {
+export function jsonLog(task: string, fd: number, clock: () => number): ProcessLog {
   const write = lineWriter(fd);
-  return (event, fields = {}) =>
-    write(JSON.stringify({ time: new Date(clock()).toISOString(), task, event, ...fields }));
+  let { level: least, addresses } = AT_FIRST;
+  let hash = (_address: string) => '';
+  const log: Log = (event, fields = {}) => {
+    if (!isLogged(event, least)) return;
+    const time = new Date(clock()).toISOString();
+    const shown = hideAddresses(fields, addresses, hash);
+    write(JSON.stringify({ time, level: levelOf(event), task, event, ...shown }));
+  };
+  const obey: ProcessLog['obey'] = (logging, stateDir) => {
+    ({ level: least, addresses } = logging);
+    if (addresses === 'Hash') hash = hashWith(readLogKey(stateDir));
+  };
+  return Object.assign(log, { obey });
+}
+
+/** Domains are compared without case, and people write local parts in any. */
+function hashWith(key: Buffer): (address: string) => string {
+  return (address) =>
+    createHmac('sha256', key).update(address.toLowerCase()).digest('hex').slice(0, HASH_DIGITS);
 }
 
 export function lineWriter(fd: number): (line: string) => void {

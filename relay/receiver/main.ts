@@ -26,7 +26,8 @@ task.serve({
   drain: leave,
 });
 
-function configure({ stateDir, pair }: Extract<ToReceiver, { kind: 'configure' }>): void {
+function configure({ stateDir, pair, logging }: Extract<ToReceiver, { kind: 'configure' }>): void {
+  log.obey(logging, stateDir);
   const spool = new Spool(stateDir);
   parts = { spool, receiver: new Receiver({ spool, pair, log, onEntered }) };
   setInterval(look, LOOK_MS);

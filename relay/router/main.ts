@@ -65,6 +65,7 @@ function giveWay(): void {
 }
 
 function configure({ policy, materials, stateDir }: Extract<ToRouter, { kind: 'configure' }>): void {
+  log.obey(policy.logging, stateDir);
   const onSync = () => router?.manager.counters.add('spool_syncs', 'router');
   const spool = new Spool(stateDir, onSync, 'early', {
     onRecovered: (recovered) => {

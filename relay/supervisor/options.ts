@@ -1,6 +1,6 @@
 /** The start options of a relay, and the interface of a running relay. */
 import type { PodIdentity, PodStatus } from '#crds/podstatus.ts';
-import type { Log } from '../observe/log.ts';
+import type { ProcessLog } from '../observe/log.ts';
 import type { AmongSiblings } from './evacuation.ts';
 
 export interface RelayOptions {
@@ -29,7 +29,7 @@ export interface RelayOptions {
   /** Set in a pod: its identity for the status. */
   readonly identity?: PodIdentity;
   /** Receives each change of policy, certificate and tasks, from the start on. */
-  readonly log: Log;
+  readonly log: ProcessLog;
   /** The file descriptor for the log lines of the tasks, which are separate processes. */
   readonly logFd: number;
   /** How long new connections are still accepted after `stop`, while clients learn that this pod ends. Default: 0. */

@@ -92,6 +92,10 @@ const CHANGES: Readonly<Record<string, MailRelaySpec[]>> = {
     { ...base, queue: { ...base.queue, maxMessages: 10 } },
     { ...base, queue: { ...base.queue, maxSize: '1Gi' } },
   ],
+  'spec.logging': [
+    { ...base, logging: { level: 'warn' } },
+    { ...base, logging: { addresses: 'Hash' } },
+  ],
   'spec.trace': [{ ...base, trace: { level: 2 } }],
   'spec.service, spec.replicas': [
     { ...base, service: { type: 'NodePort' } },

@@ -19,14 +19,14 @@ export function planRestart(old: Policy | undefined, next: Policy): RestartPlan 
   };
 }
 
-function listenerSlice({ name, namespace, hostname, inbound, outbound, queue, trace }: Policy) {
+function listenerSlice({ name, namespace, hostname, inbound, outbound, queue, trace, logging }: Policy) {
   const { mode, maxMessages, maxBytes } = queue;
   // Without a queue the listener delivers by itself.
   const delivery = mode === 'CutThrough' ? outbound : null;
-  return { name, namespace, hostname, inbound, mode, maxMessages, maxBytes, delivery, trace };
+  return { name, namespace, hostname, inbound, mode, maxMessages, maxBytes, delivery, trace, logging };
 }
 
-function routerSlice({ hostname, outbound, queue, trace }: Policy) {
+function routerSlice({ hostname, outbound, queue, trace, logging }: Policy) {
   const { mode, expireAfterSeconds, delayWarningSeconds } = queue;
-  return { hostname, outbound, mode, expireAfterSeconds, delayWarningSeconds, trace };
+  return { hostname, outbound, mode, expireAfterSeconds, delayWarningSeconds, trace, logging };
 }

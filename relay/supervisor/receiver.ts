@@ -5,6 +5,7 @@
  */
 import { createServer, type Server, type Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
+import type { Policy } from '#crds/policyfile.ts';
 import type { Log } from '../observe/log.ts';
 import { bind } from '../task/bind.ts';
 import type { Counted, FromReceiver, PairText, ToReceiver } from '../task/messages.ts';
@@ -34,6 +35,7 @@ export interface ReceiverDeps {
 export class ReceiverPort {
   readonly #deps: ReceiverDeps;
   #pair: PairText | null = null;
+  #logging: Policy['logging'] | undefined;
   #server: Server | undefined;
   #task: Task | undefined;
   /** Processes that have not ended, including the one in service. */
@@ -53,7 +55,8 @@ export class ReceiverPort {
     return describeLate('receiver', this.#task?.process);
   }
 
-  async open(pair: PairText): Promise<void> {
+  async open(pair: PairText, logging: Policy['logging']): Promise<void> {
+    this.#logging = logging;
     this.usePair(pair);
     if (this.#server) return;
     const { port, address, log } = this.#deps;
@@ -92,12 +95,12 @@ export class ReceiverPort {
   async #accept(socket: Socket): Promise<void> {
     // A reset while the supervisor holds the socket must not end the relay.
     socket.on('error', () => socket.destroy());
-    const task = this.#pair && (this.#task ?? this.#begin(this.#pair));
+    const task = this.#pair && this.#logging && (this.#task ?? this.#begin(this.#pair, this.#logging));
     if (task && (await task.isReady)) task.process.send({ kind: 'connection' }, socket);
     else socket.destroy();
   }
 
-  #begin(pair: PairText): Task {
+  #begin(pair: PairText, logging: Policy['logging']): Task {
     const { stateDir, logFd, onEntered, onCounts } = this.#deps;
     const process = new TaskProcess<ToReceiver, FromReceiver>({
       entry: ENTRY,
@@ -108,7 +111,7 @@ export class ReceiverPort {
       },
       onPulse: () => this.#felt(process),
     });
-    const raised = process.raise({ kind: 'configure', stateDir, pair });
+    const raised = process.raise({ kind: 'configure', stateDir, pair, logging });
     const task = { process, isReady: raised.then((one) => this.#raised(one)) };
     this.#task = task;
     this.#living += 1;

@@ -131,7 +131,7 @@ export class Service {
   /** Opens the port for siblings if this pod stays, has a queue, and has a certificate. */
   async lookAtReceiverPort(pair: PairText | null): Promise<void> {
     const isOpen = this.#order?.evacuation === null && this.policy?.queue.mode === 'Durable';
-    if (isOpen && pair) await this.#receiverPort?.open(pair);
+    if (isOpen && pair && this.policy) await this.#receiverPort?.open(pair, this.policy.logging);
     if (!isOpen) this.#receiverPort?.close();
   }
 

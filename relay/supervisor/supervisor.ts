@@ -148,6 +148,7 @@ export class Supervisor implements Relay {
       );
     }
     if (mounted.kind === 'invalid') this.#refuse(inputs.policy, mounted.message);
+    this.#options.log.obey(first.policy.logging, this.#options.stateDir);
     this.#lookAtPairs(inputs, first.policy);
     this.#evacuation = this.#evacuationBy(inputs);
     const failure = await this.#apply(first.policy, inputs);
@@ -225,6 +226,7 @@ export class Supervisor implements Relay {
     const before = this.#service.policy;
     const applied = await this.#service.apply(order, inputs.materials, this.#certificates.pairs.host);
     if (applied.kind === 'failed') return applied.message;
+    this.#options.log.obey(policy.logging, this.#options.stateDir);
     keep(this.#options.stateDir, this.#log, 'lastGood', printPolicy(policy));
     this.#tell(before, policy, applied.plan);
     this.#changed();

@@ -147,7 +147,7 @@ export const NO_FIGURES: QueueFigures = {
 export type FromRouter = { kind: 'queue'; figures: QueueFigures } | ({ kind: 'counts' } & Counted);
 
 export type ToReceiver =
-  | { kind: 'configure'; stateDir: string; pair: PairText }
+  | { kind: 'configure'; stateDir: string; pair: PairText; logging: Policy['logging'] }
   | { kind: 'pair'; pair: PairText }
   /** The handle is the accepted, paused socket. */
   | { kind: 'connection' }

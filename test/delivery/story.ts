@@ -9,15 +9,16 @@ export interface Sections {
   /** One line: spec.queue. */
   readonly queue?: string;
   readonly inbound?: string;
-  /** One line: spec.trace. */
+  /** One line each: spec.trace, spec.logging. */
   readonly trace?: string;
+  readonly logging?: string;
   /** Further documents. */
   readonly documents?: string;
 }
 
 export function manifestOf(
   port: number | undefined,
-  { outbound, queue, inbound, trace, documents }: Sections,
+  { outbound, queue, inbound, trace, logging, documents }: Sections,
 ): string {
   return `apiVersion: mailrelay.dev/v1alpha1
 kind: MailRelay
@@ -31,7 +32,7 @@ spec:
     ${inbound ?? ''}
   outbound:
     ${outbound.trim().replaceAll('\n', '\n    ')}
-${queue ? `  queue: ${queue}\n` : ''}${trace ? `  trace: ${trace}\n` : ''}${documents ?? ''}`;
+${queue ? `  queue: ${queue}\n` : ''}${trace ? `  trace: ${trace}\n` : ''}${logging ? `  logging: ${logging}\n` : ''}${documents ?? ''}`;
 }
 
 export function startRelay(sections: Sections): Promise<TestRelay> {

@@ -118,6 +118,7 @@ export function policyOf(
       maxMessages: null,
       maxBytes: null,
     },
+    logging: { level: 'info', addresses: 'Full' },
     trace: { level: 0, networks: null, recipientDomains: null, until: null },
     ...changes,
   };

@@ -1,0 +1,71 @@
+/** The level of each event of the log. The type of the events comes from this table, so an event without a level does not compile. */
+import type { Policy } from '#crds/policyfile.ts';
+
+export type Level = Policy['logging']['level'];
+
+/** From the most to the fewest lines. */
+const ORDER: readonly Level[] = ['debug', 'info', 'warn', 'error'];
+
+/**
+ * `error`: a person must act. `warn`: mail or a client did not get through, or something is wrong that ends by itself.
+ * `info`: mail and transitions. `debug`: steps of these.
+ */
+const LEVELS = {
+  certificate_not_taken: 'error',
+  delivery_failed: 'error',
+  handover_port: 'error',
+  handover_port_not_open: 'error',
+  no_queue_tools: 'error',
+  not_kept: 'error',
+  policy_refused: 'error',
+  progress_not_written: 'error',
+  queue_not_read: 'error',
+  set_aside: 'error',
+  set_aside_failed: 'error',
+  spool_broken: 'error',
+  spool_not_read: 'error',
+  task_died: 'error',
+  users_not_taken: 'error',
+  bounced: 'warn',
+  deferred: 'warn',
+  discarded: 'warn',
+  expired: 'warn',
+  handover_failed: 'warn',
+  handover_not_taken: 'warn',
+  handover_stranger: 'warn',
+  login_failed: 'warn',
+  not_handed_over: 'warn',
+  not_signed: 'warn',
+  proxy_header_missing: 'warn',
+  refused: 'warn',
+  returned: 'warn',
+  spool_recovered: 'warn',
+  task_late: 'warn',
+  accepted: 'info',
+  certificate_loaded: 'info',
+  certificate_replaced: 'info',
+  delivered: 'info',
+  evacuation_announced: 'info',
+  handed_over: 'info',
+  passed_over: 'info',
+  policy_changed: 'info',
+  policy_in_force: 'info',
+  scale_changed: 'info',
+  stopped: 'info',
+  stopping: 'info',
+  taken_over: 'info',
+  task_recovered: 'info',
+  task_started: 'info',
+  policy_awaits_mount: 'debug',
+  task_drained: 'debug',
+} as const satisfies Readonly<Record<string, Level>>;
+
+export type LogEvent = keyof typeof LEVELS;
+
+export function levelOf(event: LogEvent): Level {
+  return LEVELS[event];
+}
+
+export function isLogged(event: LogEvent, least: Level): boolean {
+  return ORDER.indexOf(LEVELS[event]) >= ORDER.indexOf(least);
+}
