@@ -1,5 +1,5 @@
 /**
- * The door to the API server: client-node's KubeConfig for address, TLS and tokens (read anew as they rotate), and one
+ * The client of the API server: client-node's KubeConfig for address, TLS and tokens (read anew as they rotate), and one
  * request function over it. Every failure is a KubeError. Says once that the server is away and once that it is back,
  * however many requests fail meanwhile.
  */

@@ -39,9 +39,9 @@ const BAD: readonly [string, Source[], RegExp][] = [
   ['the contract touches a disk', [source('crds/x.ts', 'node:fs')], /imports node:fs/],
   ['rendering talks to the network', [source('operator/render/x.ts', 'undici')], /imports undici/],
   [
-    'the command goes around a door',
+    'the command imports a file that is no entry file',
     [source('cli/x.ts', '#relay/spool/spool.ts')],
-    /may not see|only the doors/,
+    /may not see|only the entry files/,
   ],
   ['a program imports a test', [source('relay/spool/x.ts', '#test/kit/sink.ts')], /may not see/],
   [

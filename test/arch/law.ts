@@ -1,6 +1,6 @@
 /** Holds import specifiers against the rooms. Pure: files come in as texts, so that the law itself can be tested. */
 import { join, normalize } from 'node:path';
-import { DOORS, ROOMS, type Room } from './rooms.ts';
+import { ENTRY_FILES, ROOMS, type Room } from './rooms.ts';
 
 export interface Source {
   /** From the top of the project. */
@@ -84,13 +84,13 @@ function checkImport(path: string, room: Room, specifier: string): string[] {
   if (!other || other === room) return [];
   if (!room.rooms.includes(other.name))
     return [`${path} imports ${target}: "${room.name}" may not see "${other.name}" (${room.why})`];
-  if (other.doors && room.name !== 'tests' && !other.doors.some((door) => target.endsWith(`/${door}`)))
+  if (other.entries && room.name !== 'tests' && !other.entries.some((entry) => target.endsWith(`/${entry}`)))
     return [
-      `${path} imports ${target}: "${other.name}" is entered by ${other.doors.join(', ')} (${other.why})`,
+      `${path} imports ${target}: "${other.name}" is entered by ${other.entries.join(', ')} (${other.why})`,
     ];
   const crosses = room.name === 'cli' && !target.startsWith('crds/');
-  return crosses && !DOORS.includes(target)
-    ? [`${path} imports ${target}: only the doors of a half (${room.why})`]
+  return crosses && !ENTRY_FILES.includes(target)
+    ? [`${path} imports ${target}: only the entry files of a half (${room.why})`]
     : [];
 }
 

@@ -1,7 +1,7 @@
 /**
- * The dependency law: what each room may import, and why. The first room whose pattern matches a file is its room.
- * Packages and Node's own modules are named; `node:*` stands for all of Node's, and files of the same room are always
- * allowed.
+ * The dependency law: which rooms and packages each room may import, and why. A file belongs to the first room whose
+ * pattern matches. Packages and Node's modules are named, and `node:*` means all modules of Node. Files of the same room
+ * may always import each other.
  */
 export interface Room {
   readonly name: string;
@@ -9,9 +9,9 @@ export interface Room {
   /** Other rooms. */
   readonly rooms: readonly string[];
   readonly packages: readonly string[];
-  /** The files, within the room, that other rooms may import; absent: all of them. */
-  readonly doors?: readonly string[];
-  /** Pure rooms have no clock, disk, network, environment or randomness of their own. */
+  /** The files of this room that other rooms may import. Absent: all files. */
+  readonly entries?: readonly string[];
+  /** A pure room uses no clock, disk, network, environment or randomness of its own. */
   readonly pure?: boolean;
   readonly why: string;
 }
@@ -26,7 +26,7 @@ export const ROOMS: readonly Room[] = [
       'generators',
       'operator pure',
       'operator',
-      'operator door',
+      'operator kube',
       'relay task',
       'relay observe',
       'relay spool',
@@ -43,21 +43,21 @@ export const ROOMS: readonly Room[] = [
       'cli',
     ],
     packages: ['node:*', '*'],
-    why: 'tests may look at everything; nothing may look at them',
+    why: 'tests may import everything; no other room imports a test',
   },
   {
     name: 'generators',
     files: /^(crds|operator)\/generate\.ts$/,
-    rooms: ['contract', 'operator door'],
+    rooms: ['contract', 'operator kube'],
     packages: ['node:fs', 'yaml'],
-    why: 'they write files and are not part of any program',
+    why: 'generators write files and are not part of any program',
   },
   {
     name: 'password',
     files: /^crds\/passwordhash\.ts$/,
     rooms: [],
     packages: ['node:crypto', 'node:util'],
-    why: 'the command writes hashes and the relay checks them: one form, and salt is random',
+    why: 'the command writes password hashes and the relay checks them, in one form; the salt is random, so the room is not pure',
   },
   {
     name: 'contract',
@@ -65,51 +65,51 @@ export const ROOMS: readonly Room[] = [
     rooms: [],
     packages: ['zod', 'node:crypto', 'node:net', 'node:tls'],
     pure: true,
-    why: 'the contract between operator and relay belongs to neither and outlives both',
+    why: 'operator and relay share the contract, and their versions may differ',
   },
   {
-    name: 'operator door',
+    name: 'operator kube',
     files: /^operator\/kube\//,
     rooms: ['contract', 'operator pure'],
     packages: ['@kubernetes/client-node', 'undici', 'node:*'],
-    why: 'one door to the API server, replaceable in tests; nobody else speaks to it',
+    why: 'only this room speaks to the API server, so tests can replace it',
   },
   {
     name: 'operator pure',
     files: /^operator\/(judge|render|report)\/|^operator\/(world|compare)\.ts$/,
-    rooms: ['contract', 'operator door'],
+    rooms: ['contract', 'operator kube'],
     packages: [],
     pure: true,
-    why: 'what is decided, wanted and reported must be testable without a cluster (of the door only types are used)',
+    why: 'decisions, wanted objects and reports are tested without a cluster (they use only types of operator kube)',
   },
   {
     name: 'operator',
     files: /^operator\//,
-    rooms: ['contract', 'operator pure', 'operator door'],
+    rooms: ['contract', 'operator pure', 'operator kube'],
     packages: ['undici', 'prom-client', 'node:*'],
-    why: 'orchestration knows everyone of its half, nobody knows it, and never the relay: their versions may differ',
+    why: 'orchestration may import all rooms of the operator, but never the relay, because their versions may differ',
   },
   {
     name: 'relay task',
     files: /^relay\/task\//,
     rooms: ['contract'],
     packages: ['node:*'],
-    why: 'what every process of a relay is made of: it knows no mail',
+    why: 'every process of a relay uses these parts; they know nothing of mail',
   },
   {
     name: 'relay observe',
     files: /^relay\/observe\//,
     rooms: ['contract', 'relay task'],
     packages: ['prom-client', 'node:*'],
-    why: 'everybody may write a log line; a log line changes nothing',
+    why: 'every room may write a log line, and a log line changes nothing',
   },
   {
     name: 'relay spool',
     files: /^relay\/spool\//,
-    doors: ['spool.ts', 'record.ts', 'body.ts'],
+    entries: ['spool.ts', 'record.ts', 'body.ts'],
     rooms: ['contract'],
     packages: ['node:*'],
-    why: 'the single place where bytes become durable: it knows no SMTP and no schedule',
+    why: 'only this room makes bytes durable; it knows no SMTP and no schedule',
   },
   {
     name: 'relay headers',
@@ -117,31 +117,31 @@ export const ROOMS: readonly Room[] = [
     rooms: ['contract'],
     packages: ['node:stream'],
     pure: true,
-    why: 'the changes to a message are pure steps: bytes in, bytes out',
+    why: 'each change to a message is a pure step: bytes in, bytes out',
   },
   {
     name: 'relay auth',
     files: /^relay\/auth\//,
     rooms: ['contract', 'password', 'relay task'],
     packages: ['jose', 'node:*'],
-    why: 'it says who a client is; the listener decides what the client may do',
+    why: 'it identifies a client; the listener decides what the client may do',
   },
   {
     name: 'relay dkim',
     files: /^relay\/dkim\//,
-    doors: ['signer.ts'],
+    entries: ['signer.ts'],
     rooms: ['contract', 'relay task', 'relay observe', 'relay spool', 'relay headers'],
     packages: ['mailauth', 'node:*'],
-    why: 'it signs what the queue gives it and knows no destination',
+    why: 'it signs the messages of the queue and knows no destination',
   },
   {
     name: 'relay delivery',
     files: /^relay\/delivery\//,
 
     rooms: ['contract', 'relay task', 'relay observe', 'relay headers'],
-    doors: ['courier.ts', 'deliverylog.ts', 'delivery.ts', 'route.ts'],
+    entries: ['courier.ts', 'deliverylog.ts', 'delivery.ts', 'route.ts'],
     packages: ['nodemailer', 'node:*'],
-    why: 'it takes one message to one destination; it never sees the queue or the spool',
+    why: 'it delivers one message to one destination and never sees the queue or the spool',
   },
   {
     name: 'relay dsn',
@@ -153,7 +153,7 @@ export const ROOMS: readonly Room[] = [
   {
     name: 'relay queue',
     files: /^relay\/queue\//,
-    doors: ['manager.ts', 'tools.ts', 'control.ts'],
+    entries: ['manager.ts', 'tools.ts', 'control.ts'],
 
     rooms: [
       'contract',
@@ -166,7 +166,7 @@ export const ROOMS: readonly Room[] = [
       'relay dsn',
     ],
     packages: ['node:*'],
-    why: 'it decides when a message is tried, and knows delivery only as a Courier',
+    why: 'it decides when a message is tried, and knows delivery only by the Courier interface',
   },
   {
     name: 'relay router',
@@ -181,12 +181,12 @@ export const ROOMS: readonly Room[] = [
       'relay queue',
     ],
     packages: ['node:*'],
-    why: 'the entry of the router process puts queue and delivery together and decides nothing',
+    why: 'the entry of the router process connects queue and delivery and decides nothing',
   },
   {
     name: 'relay listener',
     files: /^relay\/listener\//,
-    doors: ['main.ts', 'relaying.ts', 'reply.ts', 'cures.ts', 'clientnetwork.ts', 'policy.ts'],
+    entries: ['main.ts', 'relaying.ts', 'reply.ts', 'cures.ts', 'clientnetwork.ts', 'policy.ts'],
     rooms: [
       'contract',
       'password',
@@ -198,7 +198,7 @@ export const ROOMS: readonly Room[] = [
       'relay delivery',
     ],
     packages: ['smtp-server', 'node:*'],
-    why: 'it takes mail in; it may deliver (CutThrough) and never sees the queue',
+    why: 'it accepts mail; it may deliver (CutThrough) and never sees the queue',
   },
   {
     name: 'relay handover',
@@ -212,7 +212,7 @@ export const ROOMS: readonly Room[] = [
     files: /^relay\/supervisor\//,
     rooms: ['contract', 'relay task', 'relay observe', 'relay spool', 'relay listener'],
     packages: ['node:*'],
-    why: 'it owns sockets, mounted files and tasks; nobody of the relay sees it',
+    why: 'it owns sockets, mounted files and tasks; no other room of the relay imports it',
   },
   {
     name: 'cli',
@@ -228,12 +228,12 @@ export const ROOMS: readonly Room[] = [
       'relay supervisor',
     ],
     packages: ['yaml', '@peculiar/x509', 'reflect-metadata', 'nodemailer', 'node:*'],
-    why: '"mailrelay run" is both halves in one place, through their doors',
+    why: '"mailrelay run" starts both halves in one process, through their entry files',
   },
 ];
 
-/** Doors of the halves: the only files of operator and relay that the command may import. */
-export const DOORS = [
+/** The only files of operator and relay that the command may import. */
+export const ENTRY_FILES = [
   'operator/main.ts',
   'relay/observe/log.ts',
   'relay/listener/cures.ts',
