@@ -1,6 +1,6 @@
 /**
- * Condition types and reasons: part of the API, documented one by one in docs/conditions.md,
- * which is generated from here. Each reason says its cause and its cure; polarity and presence follow kstatus. Pure data.
+ * The condition types and reasons. They are part of the API, and docs/conditions.md is generated from this file. Each
+ * reason gives its cause and its cure. Polarity and presence follow kstatus. Pure data.
  */
 
 export const CONDITION_TYPES = [

@@ -1,7 +1,6 @@
 /**
- * From a MailRelay to what it means: the policy file, with every default applied. The same function serves the
- * operator and `mailrelay run`, so a laptop speaks the policy that a cluster would. The manifest must have passed
- * validate.ts. Pure.
+ * Makes the policy file from a MailRelay, with every default applied. The operator and `mailrelay run` use the same
+ * function, so a laptop gets the same policy as a cluster. The manifest must have passed validate.ts. Pure.
  */
 import type { MailRelaySpec } from './mailrelay.ts';
 import { type Clients, type Hop, type Listener, POLICY_FORMAT, type Policy } from './policyfile.ts';

@@ -1,4 +1,4 @@
-/** Which changes of conditions become Kubernetes events, and the events that have a reason of their own. Pure data. */
+/** Which changes of conditions become Kubernetes events, and the events with a reason of their own. Pure data. */
 import type { ConditionType, ReasonName } from './conditions.ts';
 
 interface ToldTransition {

@@ -1,6 +1,6 @@
 /**
- * A failed delivery as a value, made where it happens. Each reader renders it for itself: the log line, the status, the
- * DSN, the metric label, `mailrelay explain`. Pure.
+ * A failed delivery as a value, made at the place of the failure. Each reader renders it separately: the log line, the
+ * status, the DSN, the metric label, `mailrelay explain`. Pure.
  */
 
 /** Why: the words of RFC 8460 section 4.3 where it has one, else our own. */

@@ -1,7 +1,7 @@
 /**
- * Makes a value fit the bounds of a schema: strings and lists are cut, numbers are moved to the nearest allowed one.
- * Whoever reads what a pod says, or writes a status, uses it, because one value that is too large would make the whole
- * be refused. What is wrong otherwise stays, for the schema to refuse. Pure.
+ * Makes a value fit the bounds of a schema: strings and lists are cut, and numbers move to the nearest allowed one.
+ * Code that reads the status of a pod or writes a status uses it, because one value that is too large would make the
+ * whole object invalid. The schema still refuses every other fault. Pure.
  */
 import { z } from 'zod';
 

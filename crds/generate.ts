@@ -1,7 +1,7 @@
 /**
- * Writes what is generated from the contract: the CRD, its copy in the chart, the reference page and the page of
- * conditions. `node crds/generate.ts` writes; with `--check` it writes nothing and exits 1 naming each stale file.
- * The only file of this room that touches a disk.
+ * Writes the files that are generated from the contract: the CRD, its copy in the chart, the reference page and the
+ * page of conditions. `node crds/generate.ts` writes them. With `--check` it writes nothing, names each stale file and
+ * exits with 1. No other file of this room uses a disk.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { stringify } from 'yaml';

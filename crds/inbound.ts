@@ -1,4 +1,4 @@
-/** The receiving half of a MailRelay spec: shapes and bounds. Part of the one source of truth, see mailrelay.ts. */
+/** The inbound half of a MailRelay spec: shapes and bounds. Part of the single source, see mailrelay.ts. */
 import { z } from 'zod';
 import { peers } from './peers.ts';
 import {

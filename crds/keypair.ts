@@ -1,8 +1,8 @@
 /**
- * Judges a certificate and its key: do they belong together, since when and until when, for which names. A pair that
- * cannot be used at all (unparsable, key does not match) must never replace a working one; a pair with a warning
- * (expired or about to, not yet valid, other names) is served when nothing better is there, and named. Total: never throws, never
- * quotes key material.
+ * Checks a certificate and its key: whether they belong together, their dates and their names. A pair that cannot be
+ * used (unparsable, or the key does not match) must never replace a working one. A pair with a warning (expired, soon
+ * to expire, not yet valid, or other names) is used if there is no better one, and the warning is shown. Total: never
+ * throws, and never quotes key material.
  */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';

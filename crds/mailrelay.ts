@@ -1,8 +1,8 @@
 /**
- * The MailRelay resource: the one source of truth for the CRD, the TypeScript types, the reference page and the check
- * that `mailrelay run` makes. Shapes and bounds live here, in tls.ts, inbound.ts, outbound.ts and workload.ts; what spans
- * several fields lives in rules.ts; what a missing field means lives in effective.ts (the schema itself has one default, `replicas`,
- * which the scale subresource needs: defaults in lists or deep objects show up as drift in GitOps tools).
+ * The MailRelay resource: the single source for the CRD, the TypeScript types, the reference page and the checks of
+ * `mailrelay run`. Shapes and bounds are here, in tls.ts, inbound.ts, outbound.ts and workload.ts. Rules over several
+ * fields are in rules.ts. Defaults are in effective.ts. The schema has only one default, `replicas`, which the scale
+ * subresource needs, because defaults in lists or deep objects show up as drift in GitOps tools.
  */
 import { z } from 'zod';
 import { inbound } from './inbound.ts';

@@ -1,6 +1,6 @@
 /**
- * Client networks as the manifest writes them: a CIDR or a single address, of either family. One parser for the
- * schema's rules and for the listener, so that what was accepted is what is matched.
+ * Client networks in the manifest: a CIDR or a single address of either family. The schema's rules and the listener use
+ * the same parser, so the listener matches exactly the networks that the schema accepted.
  */
 import { type BlockList, isIP } from 'node:net';
 

@@ -1,6 +1,6 @@
 /**
- * Fields of a policy that this version does not enforce yet. Each fails closed, and is named with what happens
- * instead: in the status, and by `mailrelay run`. A field leaves this list in the change that makes it work. Pure.
+ * Fields of a policy that this version does not enforce yet. Each one fails closed. The status and `mailrelay run` name
+ * it and say what happens instead. The change that makes a field work removes it from this list. Pure.
  */
 import type { Policy } from './policyfile.ts';
 

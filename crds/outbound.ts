@@ -1,4 +1,4 @@
-/** The delivering half of a MailRelay spec: shapes and bounds. Part of the one source of truth, see mailrelay.ts. */
+/** The outbound half of a MailRelay spec: shapes and bounds. Part of the single source, see mailrelay.ts. */
 import { z } from 'zod';
 import { domainPatterns, hopHost, host, ipFamily, objectName, port, senderPatterns, text } from './shapes.ts';
 import { TLS_LEVELS } from './tlslevel.ts';

@@ -1,7 +1,8 @@
 /**
- * The stored form of a password: `SCRAM-SHA-256$ITERATIONS:SALT$STOREDKEY:SERVERKEY`, base64, the notation of RFC 5803
- * that PostgreSQL uses too. One form serves every mechanism: a stolen Secret gives nobody a password, and with
- * SCRAM-SHA-256 not even a login of ours is told one. Written by `mailrelay hash`, read by the relay.
+ * The stored form of a password: `SCRAM-SHA-256$ITERATIONS:SALT$STOREDKEY:SERVERKEY` in base64, the notation of RFC
+ * 5803, which PostgreSQL uses too. One form serves every mechanism. A stolen Secret contains no password, and with
+ * SCRAM-SHA-256 not even the relay sees the password at a login. `mailrelay hash` writes this form and the relay reads
+ * it.
  */
 import { createHash, createHmac, pbkdf2, randomBytes, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';

@@ -1,6 +1,6 @@
 /**
- * How the manifest writes sets of domains and senders: `example.com` is that domain alone, `*.example.com` every
- * domain below it, `a@example.com` one address. One matcher for routes, restrictions and the trace. Pure.
+ * Patterns of domains and senders in the manifest: `example.com` is only that domain, `*.example.com` is every domain
+ * below it, and `a@example.com` is one address. Routes, restrictions and the trace use the same matcher. Pure.
  */
 export type Matcher = (address: string) => boolean;
 

@@ -1,4 +1,4 @@
-/** What spans several fields of a peer, and of the NetworkPolicy: see rules.ts, whose list these are part of. */
+/** Rules over several fields of a peer and of the NetworkPolicy. They are part of the list in rules.ts. */
 import { BlockList } from 'node:net';
 import type { MailRelaySpec } from './mailrelay.ts';
 import { networkOf } from './networks.ts';

@@ -1,6 +1,6 @@
 /**
- * Who may connect, in the terms of a NetworkPolicy and by its names: shapes and bounds of peers and label selectors. Part
- * of the one source of truth, see mailrelay.ts.
+ * Peers that may connect, with the terms and names of a NetworkPolicy: shapes and bounds of peers and label selectors.
+ * Part of the single source, see mailrelay.ts.
  */
 import { z } from 'zod';
 import { cidr, labelKey, labelValue, map } from './shapes.ts';

@@ -1,9 +1,9 @@
 /**
- * What a relay says about itself: the body of `GET /status`, read by the operator and by `mailrelay`. The operator
- * keeps one long poll per pod, `GET /status?since=<revision>`, which answers as soon as the revision differs (or after
- * a minute). Figures that move with the traffic do not raise the revision more than once a minute.
- * Readers accept unknown fields, because a relay may be newer than its reader, and cut what is longer than it can
- * honestly be, because what answers may be no relay: every string and list has a bound here.
+ * The status of one pod: the body of `GET /status`, which the operator and `mailrelay` read. The operator keeps one
+ * long poll for each pod, `GET /status?since=<revision>`. It answers as soon as the revision differs, or after a
+ * minute. Figures that change with the traffic raise the revision at most once a minute. Readers accept unknown fields,
+ * because a relay may be newer than its reader. The answer may come from another program, so every string and list has
+ * a bound here, and readers cut longer values.
  */
 import { z } from 'zod';
 import { FAILURE_CAUSES } from './failure.ts';

@@ -1,8 +1,8 @@
 /**
- * The policy file: what one relay has to do, in the form that the operator (or `mailrelay run`) writes and the relay
- * reads. It belongs to neither, because their versions may differ during a rollout: the format carries a version, the
- * file name carries it too, and a ConfigMap may hold several. Every field is explicit, so that a relay needs no
- * defaults of its own. Parsing fails with one sentence that names the field; nothing here touches a disk.
+ * The policy file: the complete settings of one relay. The operator (or `mailrelay run`) writes it and the relay reads
+ * it. Their versions may differ during a rollout, so the format and the file name contain a version, and a ConfigMap
+ * may contain several versions. Every field is explicit, so a relay needs no defaults. A parse error is one sentence
+ * that names the field. This file uses no disk.
  */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';

@@ -1,6 +1,7 @@
 /**
- * The Secrets and ConfigMaps that a policy names beyond the certificate of the relay itself: what the pods mount beside
- * the policy, and what for. One list for the rendering of the pods, for `mailrelay run` and for the relay. Pure.
+ * The Secrets and ConfigMaps that a policy names, besides the certificate of the relay: the objects that pods mount
+ * beside the policy, and their purpose. The rendering of the pods, `mailrelay run` and the relay use the same list.
+ * Pure.
  */
 import type { Policy } from './policyfile.ts';
 

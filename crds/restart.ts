@@ -1,6 +1,7 @@
 /**
- * The restart contract: which change of the spec restarts what. Published as docs/restart-contract.md, obeyed by the
- * relay's supervisor (plan.ts) and by the rendering of the StatefulSet, and held against both by tests. Pure data.
+ * The restart contract: which change of the spec restarts which part. docs/restart-contract.md publishes it. The
+ * supervisor of the relay (plan.ts) and the rendering of the StatefulSet obey it, and tests compare both with it. Pure
+ * data.
  */
 export type RestartEffect =
   | 'nothing'

@@ -1,4 +1,4 @@
-/** One cross-field rule of a MailRelay, in the two forms that rules.ts speaks of. */
+/** One rule over several fields of a MailRelay, in the two forms that rules.ts describes. */
 import type { MailRelaySpec } from './mailrelay.ts';
 
 export interface Rule {

@@ -1,8 +1,8 @@
 /**
- * What spans several fields of a MailRelay. Each rule is written once as CEL, for the API server, and once as a
- * predicate, for `mailrelay run` and `lint`, side by side under one message that names the cure; a test on a real API
- * server holds the two against each other. Transition rules compare with the stored object and exist only as CEL.
- * Rules may rely on the shapes and bounds of mailrelay.ts: they run after them.
+ * Rules over several fields of a MailRelay. Each rule is written twice, side by side, with one message that names the
+ * cure: as CEL for the API server, and as a predicate for `mailrelay run` and `lint`. A test on a real API server
+ * compares both. Transition rules compare with the stored object and exist only as CEL. Rules may rely on the shapes
+ * and bounds of mailrelay.ts, because they run after them.
  */
 import { BlockList } from 'node:net';
 import type { MailRelaySpec } from './mailrelay.ts';

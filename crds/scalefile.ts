@@ -1,8 +1,9 @@
 /**
- * The scale file: how many pods a relay is to have, and where they are found. The operator writes it beside the policy
- * file, and a pod whose ordinal is not below that number hands its queue to its siblings. It is no part of the policy,
- * so that scaling restarts nothing; a relay that finds none stays. Each order has a name, which a pod repeats when it
- * obeys: what it says of an earlier order proves nothing of this one. Readers accept unknown fields. Pure.
+ * The scale file: how many pods a relay should have, and their addresses. The operator writes it beside the policy
+ * file. A pod whose ordinal is not below that number hands its queue to its siblings. The file is no part of the
+ * policy, so scaling restarts nothing. Without this file a relay stays. Each order has a name, and a pod repeats the
+ * name of the order that it follows, so a report on an earlier order proves nothing about this one. Readers accept
+ * unknown fields. Pure.
  */
 import { z } from 'zod';
 

@@ -1,6 +1,6 @@
 /**
  * Renders the CustomResourceDefinition from the Zod source: a structural OpenAPI v3 schema with the CEL rules, list
- * types and subresources that the API server needs. Pure; generate.ts writes the files.
+ * types and subresources that the API server needs. Pure: generate.ts writes the files.
  */
 import { z } from 'zod';
 import { mailRelaySpec } from './mailrelay.ts';

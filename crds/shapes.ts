@@ -1,6 +1,6 @@
 /**
- * The shapes that fields of a MailRelay share: names, hosts, ports, networks, quantities. Each is bounded, because CEL
- * rules have a cost, and each fault completes a sentence.
+ * The shapes that several fields of a MailRelay share: names, hosts, ports, networks, quantities. Each has a bound,
+ * because CEL rules have a cost. Each fault text completes a sentence.
  */
 import { z } from 'zod';
 import { IP_FAMILIES, LINE_ENDINGS, STARTTLS_POLICIES } from './policyfile.ts';

@@ -1,6 +1,6 @@
 /**
- * The status of a MailRelay: what the operator reports of its pods. Part of the CRD's one source of truth; what the
- * conditions mean is in conditions.ts.
+ * The status of a MailRelay: the operator's summary of its pods. Part of the single source of the CRD. conditions.ts
+ * explains the conditions.
  */
 import { z } from 'zod';
 import { fitter } from './fit.ts';

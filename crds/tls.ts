@@ -1,6 +1,6 @@
 /**
- * Where the certificates of a relay come from: shapes and bounds. Part of the one source of truth, see mailrelay.ts.
- * The fields of a source are those of cert-manager's Certificate, by the same names.
+ * The sources of a relay's certificates: shapes and bounds. Part of the single source, see mailrelay.ts. The fields of
+ * a source have the names of cert-manager's Certificate.
  */
 import { z } from 'zod';
 import { domainPatterns, domains, duration, host, objectName, text } from './shapes.ts';

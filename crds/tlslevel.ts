@@ -1,7 +1,7 @@
 /**
- * TLS levels for delivery, in order of strength. The order is declared once, here; everything that compares
- * levels asks this file. Names follow Postfix (may, encrypt, secure, dane-only); see docs/restart-contract.md
- * for what happens when a level changes. Pure; cannot fail.
+ * The TLS levels for delivery, in order of strength. Only this file declares the order, and all code that compares
+ * levels uses this file. The names follow Postfix (may, encrypt, secure, dane-only). docs/restart-contract.md explains
+ * a change of the level. Pure. Cannot fail.
  */
 export const TLS_LEVELS = ['None', 'Opportunistic', 'Encrypt', 'Verify', 'Dane'] as const;
 

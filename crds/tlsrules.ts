@@ -1,4 +1,4 @@
-/** What spans several fields of spec.tls: see rules.ts, whose list these are part of. */
+/** Rules over several fields of spec.tls. They are part of the list in rules.ts. */
 import type { MailRelaySpec } from './mailrelay.ts';
 import type { Rule } from './rule.ts';
 import type { CertificateSource } from './tls.ts';

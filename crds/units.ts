@@ -1,6 +1,6 @@
 /**
- * The notations of the manifest that are more than plain numbers: durations (Go style, or whole days) and Kubernetes
- * quantities of bytes and of cores. The parsers are total: text that is not in the notation gives undefined.
+ * The notations of the manifest beyond plain numbers: durations (Go style, or whole days) and Kubernetes quantities of
+ * bytes and of cores. The parsers are total: a text in another notation returns undefined.
  */
 
 export const DURATION_PATTERN = '^([0-9]{1,4}d|([0-9]{1,6}(h|m|s))+)$';

@@ -1,6 +1,6 @@
 /**
- * Judges a MailRelay document without an API server: the shapes of mailrelay.ts, unknown fields, then the rules of
- * rules.ts. Gives the document as typed data or one sentence for each fault, with the path of the field. Pure.
+ * Checks a MailRelay document without an API server: the shapes of mailrelay.ts, unknown fields, then the rules of
+ * rules.ts. Returns the typed document, or one sentence for each fault, with the path of the field. Pure.
  */
 import { z } from 'zod';
 import { type MailRelaySpec, mailRelaySpec } from './mailrelay.ts';

@@ -1,6 +1,6 @@
 /**
- * Names that more than one room must spell the same way: API group, labels, annotations, mounted paths and ports.
- * No behaviour beyond deriving one name from another; changing a value here is an upgrade question.
+ * Names that several rooms must spell alike: API group, labels, annotations, mounted paths and ports. The only
+ * behaviour is to derive one name from another. A changed value here concerns upgrades.
  */
 export const GROUP = 'mailrelay.dev';
 export const VERSION = 'v1alpha1';

@@ -1,8 +1,7 @@
 /**
- * What a MailRelay says of its pods, of its Service and of the objects around them: how large, where, and how they are
- * reached. Shapes and bounds; part of the one source of truth, see mailrelay.ts. The fields are those of Kubernetes, by the
- * same names. What only the API server can judge (an affinity, whether a class exists) is passed on as it is, and its
- * refusal becomes a condition.
+ * The pods and the Service of a MailRelay and the objects around them: size, placement and access. Shapes and bounds.
+ * Part of the single source, see mailrelay.ts. The fields have the names of Kubernetes. Values that only the API server
+ * can check (an affinity, or whether a class exists) are passed on unchanged, and a refusal becomes a condition.
  */
 import { z } from 'zod';
 import { peers } from './peers.ts';

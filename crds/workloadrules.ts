@@ -1,4 +1,4 @@
-/** What spans several fields of spec.pod and spec.service: see rules.ts, whose list these are part of. */
+/** Rules over several fields of spec.pod and spec.service. They are part of the list in rules.ts. */
 import { BlockList } from 'node:net';
 import type { MailRelaySpec } from './mailrelay.ts';
 import { networkOf } from './networks.ts';
