@@ -86,7 +86,7 @@ function explainSystem({ message, originalCode }: SmtpError, address: string): s
 function nameConnectCause({ responseCode }: SmtpError, connection: HopConnection): FailureCause {
   if (connection.isInHandshake) return 'handshake';
   if (connection.isGreeted) return responseCode === undefined ? 'connect' : 'reply';
-  return responseCode !== undefined || !connection.isConnecting ? 'greeting' : 'connect';
+  return responseCode !== undefined || connection.isConnected ? 'greeting' : 'connect';
 }
 
 /** RFC 8460 section 4.3.1 has separate result types for these errors. */

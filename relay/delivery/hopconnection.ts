@@ -107,9 +107,7 @@ export class HopConnection extends Library {
     return this.names.length > 0;
   }
 
-  get isConnecting(): boolean {
-    return this._socket === undefined || (this._socket as Socket).connecting === true;
-  }
+  isConnected = false;
 
   /** Ends the connection for this reason. A message that is being sent fails too. */
   cut(reason: string): void {
@@ -127,7 +125,11 @@ export class HopConnection extends Library {
   override _connectToHost(options: unknown, secure: boolean): void {
     super._connectToHost(options, secure);
     this.#await(CONNECT_MS, 'no connection within a minute');
-    if (this._socket) this.#socket.once('connect', () => this.#await(REPLY_MS, LATE));
+    if (!this._socket) return;
+    this.#socket.once('connect', () => {
+      this.isConnected = true;
+      this.#await(REPLY_MS, LATE);
+    });
   }
 
   /** The library has its own timers for some phases. They use the wall clock, so they are off. */

@@ -1,7 +1,6 @@
 /**
- * The main loop of a relay. It reads the mounted files, brings their content into service beside the running tasks,
- * gives a new pair to the tasks, and publishes the status. It makes one change at a time. If a policy is invalid or its
- * tasks do not start, the policy is refused and the old one stays. After `start` has resolved nothing throws here.
+ * The main loop of a relay: brings the mounted files into service beside the running tasks, and publishes the status.
+ * It refuses a policy that is invalid or whose tasks do not start. After `start` has resolved nothing throws here.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PodStatus } from '#crds/podstatus.ts';
@@ -283,7 +282,6 @@ export class Supervisor implements Relay {
     });
   }
 
-  /** Many changes come together, and building a status costs CPU time. */
   #changed(): void {
     this.#telling ??= setTimeout(() => {
       this.#telling = undefined;
