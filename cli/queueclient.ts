@@ -5,7 +5,6 @@
 import { existsSync } from 'node:fs';
 import { type IncomingMessage, type RequestOptions, request } from 'node:http';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { json } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -28,14 +27,27 @@ export class QueueClient {
 
   /** The oldest first, as they are read. */
   async *list(): AsyncGenerator<QueueEntry> {
-    const response = await this.#ask('GET', '/queue');
-    for await (const line of createInterface({ input: response })) yield JSON.parse(line) as QueueEntry;
+    for (let asked = 1; ; asked++) {
+      const lines = splitLines(await this.#ask('GET', '/queue'));
+      let isBegun = false;
+      try {
+        for await (const line of lines) {
+          isBegun = true;
+          yield JSON.parse(line) as QueueEntry;
+        }
+        return;
+      } catch (error) {
+        // The first line can be asked for again. Later ones would be listed twice.
+        if (isBegun || asked >= PATIENCE_MS / AGAIN_MS) throw this.#cutOff(error as Error);
+        await sleep(AGAIN_MS);
+      }
+    }
   }
 
   /** Undefined where there is no such message. */
   async show(id: string): Promise<QueueEntry | undefined> {
     const response = await this.#ask('GET', `/queue/${encodeURIComponent(id)}`);
-    const answer = await json(response);
+    const answer = await this.#read(response);
     return response.statusCode === 200 ? (answer as QueueEntry) : undefined;
   }
 
@@ -61,7 +73,7 @@ export class QueueClient {
 
   async #doOnce(action: QueueAction, ids: readonly string[]): Promise<Done[]> {
     const response = await this.#ask('POST', `/${action}`, JSON.stringify({ ids }));
-    const answer = await json(response);
+    const answer = await this.#read(response);
     if (response.statusCode !== 200)
       throw new Error(`The relay did not ${action}: ${JSON.stringify(answer)}`);
     return answer as Done[];
@@ -82,6 +94,18 @@ export class QueueClient {
     }
   }
 
+  async #read(response: IncomingMessage): Promise<unknown> {
+    try {
+      return await json(response);
+    } catch (error) {
+      throw this.#cutOff(error as Error);
+    }
+  }
+
+  #cutOff({ message }: Error): Error {
+    return new Error(this.#explain('', message));
+  }
+
   #explain(code: string, message: string): string {
     const where = `"${this.#stateDir}"`;
     switch (code) {
@@ -95,6 +119,16 @@ export class QueueClient {
       default:
         return `The relay in ${where} ended in the middle of the answer, ask again: ${message}`;
     }
+  }
+}
+
+/** Throws if the response is cut off. The iterator of node:readline would end as if nothing was missing. */
+async function* splitLines(response: IncomingMessage): AsyncGenerator<string> {
+  let rest = '';
+  for await (const chunk of response.setEncoding('utf8')) {
+    const lines = `${rest}${chunk}`.split('\n');
+    rest = lines.pop() ?? '';
+    yield* lines;
   }
 }
 

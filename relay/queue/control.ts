@@ -1,7 +1,8 @@
 /**
  * The queue tools on a Unix socket in the state folder: HTTP with JSON, for the `mailrelay queue` command. Only a user
  * who may write to the state folder can use it: the socket has mode 0600 in a folder with mode 0700. The router with
- * the queue serves it. Between two routers there is no socket for a moment.
+ * the queue serves it. Between two routers there is no socket for a moment, and a new router answers when it has loaded
+ * the whole queue.
  */
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
@@ -41,6 +42,7 @@ export async function serveControl(path: string, tools: QueueTools): Promise<Con
  * with the reason as {"error": ...}.
  */
 async function answer(tools: QueueTools, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  await tools.loaded;
   const [, what = '', id, part] = (request.url ?? '').split('/');
   if (request.method === 'POST') return act(tools, what, request, response);
   if (what !== 'queue') return send(response, 404, { error: `there is no /${what}` });

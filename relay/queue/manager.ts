@@ -45,6 +45,7 @@ export class QueueManager {
   readonly #scan: SpoolScan;
   readonly counters = new Counters();
   readonly actions: MessageActions;
+  readonly #loaded = Promise.withResolvers<void>();
   #running = false;
   readonly #fresh = new FreshMessages();
 
@@ -83,6 +84,12 @@ export class QueueManager {
     this.#running = true;
     this.actions.start();
     await this.#scan.start();
+    if (this.#running) this.#loaded.resolve();
+  }
+
+  /** Resolves when everything in the spool is known. Before that, the list and the figures are incomplete. */
+  get loaded(): Promise<void> {
+    return this.#loaded.promise;
   }
 
   /** Looks for messages in the spool that no process has reported. */

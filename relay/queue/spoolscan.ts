@@ -49,12 +49,11 @@ export class SpoolScan {
     clearInterval(this.#timer);
   }
 
-  /** Scans all ids now. Other work has its turn between the steps. */
+  /** Scans all ids now. Other work has its turn between the steps. Before the start, there is nothing to do. */
   look(): Promise<void> {
+    if (!this.#running) return Promise.resolve();
     this.#isAskedAgain = true;
-    this.#looking ??= this.#lookWhileAsked().finally(() => {
-      this.#looking = undefined;
-    });
+    this.#looking ??= this.#lookWhileAsked();
     return this.#looking;
   }
 
@@ -73,11 +72,16 @@ export class SpoolScan {
   async #lookWhileAsked(): Promise<void> {
     while (this.#isAskedAgain && this.#running) {
       this.#isAskedAgain = false;
-      for (let ids = this.#takeBehind(''); ids.length > 0 && this.#running; ) {
+      let ids: readonly string[];
+      let after = '';
+      do {
+        ids = this.#takeBehind(after);
+        after = ids.at(-1) ?? '';
         await turn();
-        ids = this.#takeBehind(ids.at(-1) ?? '');
-      }
+      } while (ids.length > 0 && this.#running);
     }
+    // In the same turn as the last test of the loop: a request that comes now starts a new scan.
+    this.#looking = undefined;
   }
 
   #takeBehind(after: string): readonly string[] {

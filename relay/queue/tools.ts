@@ -44,6 +44,11 @@ export class QueueTools {
     this.#spool = spool;
   }
 
+  /** Resolves when the queue is known completely. A request before that waits. */
+  get loaded(): Promise<void> {
+    return this.#manager.loaded;
+  }
+
   /** Oldest first, one at a time, so a long queue needs no memory. Entries that were set aside come last. */
   *list(): Generator<QueueEntry> {
     // Stops at the present number, because new messages might arrive faster than they are listed.

@@ -36,6 +36,8 @@ interface Router {
 
 let router: Router | undefined;
 let control: ControlServer | undefined;
+/** Before that, the figures would tell of a shorter queue than there is. */
+let isLoaded = false;
 let brokenTimes = 0;
 const log = jsonLog('router', 1, wall);
 const task = new Task<ToRouter, FromRouter>(oldestUnanswered);
@@ -91,6 +93,9 @@ async function start(): Promise<void> {
   if (!router) return;
   setInterval(tell, TELL_MS);
   void router.manager.start();
+  router.manager.loaded.then(() => {
+    isLoaded = true;
+  });
   try {
     const tools = new QueueTools(router.manager, router.spool);
     control = await serveControl(join(router.stateDir, CONTROL_SOCKET), tools);
@@ -112,8 +117,9 @@ function look(): void {
 
 function tell(): void {
   if (!router) return;
-  lookAtStore(router.spool);
-  if (!router.spool.isBroken) teller.tell(router.manager);
+  const { spool, manager } = router;
+  lookAtStore(spool);
+  if (!spool.isBroken) teller.tell(isLoaded ? manager : { counters: manager.counters });
 }
 
 /**

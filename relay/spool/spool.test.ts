@@ -217,6 +217,26 @@ test('a file that is no store is set aside by name, a new one begins, and no bod
   await spool.close();
 });
 
+test('after an error each process opens the store again, whichever of them has recovered it', async () => {
+  const stateDir = folder();
+  const told: string[] = [];
+  const spools = ['one', 'two', 'three'].map((name) => {
+    const onRecovered = ({ kind }: Recovered) => void told.push(`${name} ${kind}`);
+    return new Spool(stateDir, undefined, 'late', { onRecovered });
+  });
+  const ids = [await enter(spools[0] as Spool, Buffer.from('x'))];
+  writeFileSync(join(stateDir, 'queue.db.fault'), 'io: EIO\n');
+  await until('all of them', () => told.length === 3);
+  assert.equal(told.filter((line) => line.endsWith('log-renewed')).length, 1);
+  assert.equal(told.filter((line) => line.endsWith('reopened')).length, 2);
+  for (const spool of spools) {
+    assert.equal(spool.isBroken, false);
+    ids.push(await enter(spool, Buffer.from('y')));
+    assert.deepEqual(spool.list(), ids);
+  }
+  for (const spool of spools) await spool.close();
+});
+
 test('a large body with one byte changed never comes to its end, and is damage from then on', async () => {
   const stateDir = folder();
   const spool = new Spool(stateDir);

@@ -23,7 +23,7 @@ const GATHER_MS = 8;
 const SYNC_WITHIN_MS = 1_000;
 /** A process without writes sees a notice within this time. */
 const LOOK_MS = 200;
-/** How long to wait for other processes to close the store. Recovery of a large store takes longer. */
+/** How long to wait for other processes to close the store. */
 const OPEN_WAIT_MS = 10_000;
 const RECOVER_WAIT_MS = 500;
 const AGAIN_MS = 1_000;
@@ -54,6 +54,8 @@ export class Store {
   readonly #lock: StoreLock;
   #open: OpenStore | undefined;
   #fault: string | undefined;
+  /** An error that only this process knows, because the notice could not be written. It acknowledges nothing. */
+  #unposted: string | undefined;
   #notBefore = Number.NEGATIVE_INFINITY;
   #waiting: Waiting[] = [];
   #commitsFrom = Number.NEGATIVE_INFINITY;
@@ -67,8 +69,9 @@ export class Store {
     this.#deps = deps;
     this.#lock = new StoreLock(path);
     try {
-      if (deps.isStart || this.#lock.isPosted) this.#recover(OPEN_WAIT_MS);
-      else this.#openSound();
+      const recovered = deps.isStart ? this.#recoverAlone(OPEN_WAIT_MS, true) : undefined;
+      this.#openSound();
+      if (recovered) deps.onRecovered(recovered);
     } catch (error) {
       this.#lock.close();
       throw new Error(`Cannot open the queue in "${path}": ${(error as Error).message}`, { cause: error });
@@ -193,7 +196,7 @@ export class Store {
     try {
       this.#lock.post(this.#fault);
     } catch {
-      // If even the notice cannot be written, this process remembers the error and acknowledges nothing.
+      this.#unposted = this.#fault;
     }
   }
 
@@ -211,7 +214,7 @@ export class Store {
     if (this.#open && this.#fault === undefined && !this.#lock.isPosted) return this.#open;
     if (performance.now() < this.#notBefore) throw new Error(`The queue is being recovered (${this.#fault})`);
     try {
-      return this.#recover(RECOVER_WAIT_MS);
+      return this.#reopen(RECOVER_WAIT_MS);
     } catch (error) {
       this.#fault ??= (error as Error).message;
       this.#notBefore = performance.now() + AGAIN_MS;
@@ -219,29 +222,41 @@ export class Store {
     }
   }
 
-  #recover(waitMs: number): OpenStore {
-    let recovered: Recovered | undefined = this.#deps.isStart ? undefined : { kind: 'reopened' };
-    const own = this.#fault ?? '';
+  /** Closes the store, and opens it again when this process or another one has recovered it. */
+  #reopen(waitMs: number): OpenStore {
     this.#close();
-    this.#lock.alone(waitMs, () => {
-      const notice = this.#lock.posted || own;
-      if (notice === '' && !this.#deps.isStart) return;
-      recovered = recover(this.#path, notice) ?? recovered;
-      this.#lock.takeDown();
-    });
+    const recovered = this.#isNoticed ? this.#recoverAlone(waitMs) : undefined;
     const open = this.#openShared(waitMs);
     this.#fault = undefined;
-    if (recovered) this.#deps.onRecovered(recovered);
+    this.#deps.onRecovered(recovered ?? { kind: 'reopened' });
     return open;
+  }
+
+  /** An error is known that no process has recovered the store from. */
+  get #isNoticed(): boolean {
+    return this.#unposted !== undefined || this.#lock.isPosted;
+  }
+
+  /** Another process may have done it while this one waited for the lock. */
+  #recoverAlone(waitMs: number, isStart = false): Recovered | undefined {
+    let recovered: Recovered | undefined;
+    this.#lock.alone(waitMs, () => {
+      if (!isStart && !this.#isNoticed) return;
+      recovered = recover(this.#path, this.#lock.posted || (this.#unposted ?? ''));
+      this.#lock.takeDown();
+      this.#unposted = undefined;
+    });
+    return recovered;
   }
 
   #openSound(): void {
     try {
-      this.#openShared(OPEN_WAIT_MS);
+      if (this.#isNoticed) this.#reopen(OPEN_WAIT_MS);
+      else this.#openShared(OPEN_WAIT_MS);
     } catch (error) {
       if (classifyError(error as StoreError) !== 'damage') throw error;
       this.#post(error as Error);
-      this.#recover(OPEN_WAIT_MS);
+      this.#reopen(OPEN_WAIT_MS);
     }
   }
 

@@ -10,9 +10,11 @@ export class QueueTeller {
     this.#tell = tell;
   }
 
-  tell({ counters, figures }: { readonly counters: Counters; readonly figures: QueueFigures }): void {
+  /** Without figures, only the counts are told. */
+  tell({ counters, figures }: { readonly counters: Counters; readonly figures?: QueueFigures }): void {
     const counted = counters.take();
     if (counted) this.#tell({ kind: 'counts', ...counted });
+    if (!figures) return;
     const text = JSON.stringify(figures);
     if (text !== this.#told) this.#tell({ kind: 'queue', figures });
     this.#told = text;
