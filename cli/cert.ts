@@ -1,6 +1,7 @@
 /**
  * `mailrelay cert`: judges a certificate and its key as a relay does before it serves them, so that a pair can be tried
- * before it goes into a Secret. Exit status 1 where a relay would not take it, or would complain. Never prints a key.
+ * before it goes into a Secret. The exit status is 1 if a relay would refuse the pair or warn about it. Never prints a
+ * key.
  */
 import { readFileSync } from 'node:fs';
 import { judgePair } from '#crds/keypair.ts';

@@ -1,6 +1,7 @@
 /**
- * Compiles what a start loads, so that the first one is as quick as all others: into the folder that NODE_COMPILE_CACHE
- * names, or where the launcher looks. Node keeps such a cache by content, so that nothing stale is ever used.
+ * Fills the compile cache of Node with the code that a start loads, so that the first start is as quick as all others.
+ * The cache is the folder that NODE_COMPILE_CACHE names, else the one that the launcher uses. Node looks up a cache
+ * entry by the content of the source, so it never uses a stale one.
  */
 import { enableCompileCache } from 'node:module';
 import { fileURLToPath } from 'node:url';
@@ -9,7 +10,7 @@ enableCompileCache(
   process.env['NODE_COMPILE_CACHE'] ??
     fileURLToPath(new URL('../node_modules/.cache/compiled', import.meta.url)),
 );
-// Processes that are told what to do, and nobody tells them: they end at once.
+// The task processes wait for orders of a parent. Here they have no parent, so they end at once.
 for (const part of [
   './run.ts',
   './relay.ts',

@@ -1,4 +1,6 @@
-/** Asks a person at the terminal before something is lost; without a terminal the caller must have been told. */
+/**
+ * Asks a person at the terminal before an action that cannot be undone. Without a terminal the person must give --yes.
+ */
 import { createInterface } from 'node:readline/promises';
 import { UsageError } from './usage.ts';
 

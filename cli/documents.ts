@@ -1,6 +1,6 @@
 /**
- * Reads manifests: a file or a folder of YAML, many documents each. Finds the MailRelay and the Secrets and ConfigMaps
- * that it names. Every fault is one sentence with file and field; nothing is guessed.
+ * Reads manifests: a YAML file or a folder of them, each with any number of documents. Finds the MailRelay and the
+ * Secrets and ConfigMaps that it names. Every fault is one sentence with file and field.
  */
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -20,16 +20,16 @@ interface Found {
   readonly value: KubernetesDocument;
 }
 
-/** One MailRelay with what lies beside it. */
+/** One MailRelay, and the Secrets and ConfigMaps among the same documents. */
 export interface Manifests {
   readonly file: string;
   readonly relay: ValidManifest;
-  /** Texts of a Secret by key, or undefined when it is not among the documents. */
+  /** The decoded values of a Secret by key; undefined if the Secret is not among the documents. */
   readonly secret: (name: string) => Readonly<Record<string, string>> | undefined;
   readonly configMap: (name: string) => Readonly<Record<string, string>> | undefined;
 }
 
-/** Throws an Error with one sentence for each fault, one a line. */
+/** Throws an Error whose message has one line for each fault. */
 export function readManifests(path: string): Manifests {
   const found = filesOf(path).flatMap(documentsOf);
   const relays = found.filter(({ value }) => value.kind === KIND);
@@ -50,7 +50,7 @@ export function readManifests(path: string): Manifests {
   };
 }
 
-/** Every MailRelay of a path with its faults; for `lint`. */
+/** Every MailRelay of a path with its faults, for `mailrelay lint`. */
 export function lintManifests(path: string): { file: string; name: string; faults: string[] }[] {
   const found = filesOf(path).flatMap(documentsOf);
   return found

@@ -1,6 +1,6 @@
 /**
- * `mailrelay explain`: which rule of a manifest decides what becomes of mail for an address, or of the sessions of a
- * client, and what a condition reason means and wants. Looks nothing up and connects to nobody.
+ * `mailrelay explain`: which rule of a manifest decides about the mail for an address, or about the sessions of a
+ * client; and the cause and the cure of a condition reason. Makes no DNS query and no connection.
  */
 import { CONDITION_MEANING, REASONS } from '#crds/conditions.ts';
 import { effectivePolicy } from '#crds/effective.ts';
@@ -14,12 +14,12 @@ const HELP = `Usage: mailrelay explain ADDRESS -f FILE [--from ADDRESS]
        mailrelay explain CLIENT -f FILE
        mailrelay explain REASON
 
-ADDRESS: from whom the MailRelay of a manifest takes mail for it, which route and which next hops it goes by, at which
-TLS level, and which part of the spec decides. Nothing is looked up.
-CLIENT: an IP address: its STARTTLS policy and oldest TLS version on each listener, what decides them, and whether its
-network may relay.
-REASON: cause and cure of a condition reason, such as CertificateMissing, or of the rule that refused a client, such as
-relaying_denied.
+ADDRESS: shows from whom the MailRelay of a manifest takes mail for this address, which route and next hops the mail
+goes by, at which TLS level, and which part of the spec decides. It makes no DNS query.
+CLIENT: an IP address. Shows the STARTTLS policy and the oldest TLS version of this client on each listener, which part
+of the spec decides them, and whether its network may relay.
+REASON: shows cause and cure of a condition reason, such as CertificateMissing, or of the rule that refused a client,
+such as relaying_denied.
 
   -f, --file PATH      file or folder of YAML documents
       --from ADDRESS   the sender, where there are routes by sender   (the null sender)

@@ -1,4 +1,6 @@
-/** What the sessions of one client are like: STARTTLS policy and oldest TLS version by listener, and who decides. Pure. */
+/**
+ * STARTTLS policy and oldest TLS version of one client on each listener, and the part of the spec that decides. Pure.
+ */
 import { isIP } from 'node:net';
 import type { Listener, Policy } from '#crds/policyfile.ts';
 import { starttlsOfSession, tlsFloorOfSession } from '#relay/listener/policy.ts';

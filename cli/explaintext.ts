@@ -1,4 +1,4 @@
-/** What a policy does with mail for one address, as data and in words. Pure. */
+/** The way of mail for one address under a policy, as data and as text. Pure. */
 import { fieldsNotInForce } from '#crds/notinforce.ts';
 import { domainOf } from '#crds/patterns.ts';
 import type { Hop, Listener, Policy } from '#crds/policyfile.ts';
@@ -9,11 +9,11 @@ import { note, row } from './terminal.ts';
 interface Way {
   readonly to: string;
   readonly from: string;
-  /** Who may hand it in, by listener. */
+  /** Which clients may send mail to this address, by listener. */
   readonly takenFrom: readonly { readonly listener: string; readonly whom: string }[];
-  /** The part of the spec that decides where it goes. */
+  /** The part of the spec that decides where the mail goes. */
   readonly rule: string;
-  /** In the order in which they are tried; empty: the MX hosts of the domain, at `tlsLevel`. */
+  /** In the order of the attempts. Empty: the MX hosts of the domain, at `tlsLevel`. */
   readonly hosts: readonly Hop[];
   readonly tlsLevel: TlsLevel | null;
   readonly notes: readonly string[];

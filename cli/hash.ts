@@ -1,6 +1,6 @@
 /**
- * `mailrelay hash`: turns a password into the line that a Secret of users holds, from which nobody gets the password
- * back. Prints the whole Secret where a user is named.
+ * `mailrelay hash`: prints the hash of a password, as a Secret of users holds it. Prints the whole Secret if a user is
+ * named.
  */
 import { stringify } from 'yaml';
 import { hashPassword } from '#crds/passwordhash.ts';
@@ -9,8 +9,8 @@ import { options, UsageError } from './usage.ts';
 
 const HELP = `Usage: mailrelay hash [--user NAME [--secret NAME] [--namespace NAME]]
 
-Reads a password from the terminal (unseen, twice) or from standard input (its first line), and prints what a Secret of
-users holds for it. A password is never an argument.
+Reads a password from the terminal (twice, without showing it) or from standard input (its first line), and prints its
+hash for a Secret of users. A password is never an argument.
 
   --user NAME        print a Secret document with this user
   --secret NAME      name of that Secret         (relay-users)
@@ -28,7 +28,7 @@ export async function hash(argv: string[]): Promise<number> {
   );
   if (!parsed) return 0;
   const { user, secret, namespace } = parsed.values;
-  // Not quoted: it may be the password.
+  // The message does not quote the argument, because it may be the password.
   if (parsed.positionals.length > 0)
     throw new UsageError('A password is never an argument: type it when asked, or give it on standard input');
   if (user === undefined && (secret !== undefined || namespace !== undefined))
@@ -41,7 +41,7 @@ export async function hash(argv: string[]): Promise<number> {
 }
 
 function secretOf(user: string, line: string, name = 'relay-users', namespace?: string): string {
-  // A key of a Secret has few characters; other names stand in a list.
+  // A key of a Secret allows only these characters. The relay reads other user names from the list `users`.
   const isKey = /^[-._a-zA-Z0-9]{1,253}$/.test(user);
   return stringify(
     {

@@ -1,6 +1,6 @@
 /**
- * Writes the folders that a relay reads, the way a kubelet does: all files of a change appear at once, by the swap of
- * one link. The same contents again write nothing.
+ * Writes the folders that a relay reads in the way of a kubelet: all files of a change appear at once, because one link
+ * is swapped. If the contents are the same as before, it writes nothing.
  */
 import {
   mkdirSync,

@@ -1,4 +1,6 @@
-/** `mailrelay lint`: judges manifests as the API server would, without one. Transition rules need the old object. */
+/**
+ * `mailrelay lint`: checks manifests as the API server would, except transition rules, which need the stored object.
+ */
 import { lintManifests } from './documents.ts';
 import { options, outputOption, UsageError } from './usage.ts';
 

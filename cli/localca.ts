@@ -1,6 +1,6 @@
 /**
- * A throw-away certificate authority for `mailrelay run`, used where the manifest names a Secret that is not among the
- * documents. Lives in the state folder, so that a restart keeps its pair; never meant for anything but this machine.
+ * A throw-away certificate authority for `mailrelay run`, used when the documents lack the Secret that the manifest
+ * names. Its files are in the state folder, so that a restart keeps the key pair. It is meant for this machine only.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -20,7 +20,7 @@ export interface LocalPair {
   readonly caFile: string;
 }
 
-/** The pair for `hostname`, made anew when there is none or it ends within a month. */
+/** The key pair for `hostname`. Issues a new one if there is none, or if it expires within a month. */
 export async function localPair(stateDir: string, hostname: string): Promise<LocalPair> {
   const dir = join(stateDir, 'local-ca');
   mkdirSync(dir, { recursive: true, mode: 0o700 });
@@ -36,7 +36,7 @@ export async function localPair(stateDir: string, hostname: string): Promise<Loc
   return { cert: made.cert, key: made.key, caFile };
 }
 
-/** The key of the authority is forgotten at once: nothing else can ever be issued by it. */
+/** The key of the authority is not stored, so that nobody can issue another certificate with it. */
 async function issue(hostname: string): Promise<{ ca: string; cert: string; key: string }> {
   const authority = await crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
   const ca = await x509.X509CertificateGenerator.createSelfSigned({

@@ -1,6 +1,7 @@
 /**
- * The `mailrelay` command: picks the verb. A verb is imported only when it is asked for, because the operator's client
- * library alone costs half a second. Exit status: 0 done, 1 failed, 2 wrong usage; errors are one sentence, no stack.
+ * The `mailrelay` command: runs the verb that is named. Only the module of that verb is imported, because the
+ * Kubernetes client library alone costs half a second. Exit status: 0 done, 1 failed, 2 wrong usage. An error is one
+ * sentence, without a stack.
  */
 import { UsageError } from './usage.ts';
 
@@ -74,7 +75,7 @@ async function main([verb, ...argv]: string[]): Promise<number> {
   return (await known.load())(argv);
 }
 
-// A reader that has seen enough ("| head") ends nothing.
+// A reader that closes the pipe early, such as "| head", is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code !== 'EPIPE') throw error;
 });

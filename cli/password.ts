@@ -1,13 +1,13 @@
 /**
- * Reads a password: from the terminal without showing it, else the first line of standard input. Never from the
- * arguments, which everybody on the machine can see.
+ * Reads a password from the terminal without showing it, or from the first line of standard input. Never from the
+ * arguments, because every user of the machine can see those.
  */
 import { createInterface, type Interface } from 'node:readline';
 import { Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { passwordFault } from '#crds/passwordhash.ts';
 
-/** A new one is typed twice, because nobody sees what is typed. */
+/** Asks for a new password twice, because the person does not see what is typed. */
 export async function readPassword(kind: 'new' | 'known'): Promise<string> {
   const password = process.stdin.isTTY ? await typedUnseen(kind === 'new') : await firstLine();
   const fault = passwordFault(password);
@@ -21,7 +21,8 @@ async function firstLine(): Promise<string> {
 }
 
 async function typedUnseen(twice: boolean): Promise<string> {
-  // The editor of lines would show what is typed: it writes into nothing, and the prompts go past it.
+  // node:readline echoes what is typed. Its output is therefore thrown away, and the prompts go directly to standard
+  // error.
   const output = new Writable({ write: (_chunk, _encoding, done) => done() });
   const lines = createInterface({ input: process.stdin, output, terminal: true, historySize: 0 });
   try {

@@ -1,6 +1,7 @@
 /**
- * `mailrelay queue`: what `postqueue` and `postsuper` are to Postfix, against a relay that is running. Nothing is
- * changed that was not named or chosen; removal asks first. Exit status 1 when something that was named was not there.
+ * `mailrelay queue`: lists and changes the queue of a running relay, as `postqueue` and `postsuper` do for Postfix. A
+ * verb changes only the messages that the user named or chose, and `remove` asks first. The exit status is 1 if a named
+ * message is not in the queue.
  */
 import { createWriteStream } from 'node:fs';
 import { join } from 'node:path';
@@ -16,20 +17,20 @@ import { options, outputOption, UsageError } from './usage.ts';
 
 const HELP = `Usage: mailrelay queue VERB [ID...] [options]
 
-  list                what is queued, the oldest first
-  show ID...          the same for single messages
-  hold ID...          hold messages back: neither delivered nor returned
-  release ID...       let go what is held
-  retry ID...         try now, whatever pause there is
-  remove ID...        remove for good; nobody is told
-  export ID...        the messages themselves (RFC 5322), on standard output or into a folder
+  list                list the messages in the queue, the oldest first
+  show ID...          show single messages in the same form
+  hold ID...          hold messages back: they are neither delivered nor returned
+  release ID...       release held messages
+  retry ID...         try to deliver messages now, without waiting for the next attempt
+  remove ID...        remove messages for good; no sender is told
+  export ID...        write the messages (RFC 5322) to standard output or into a folder
 
-Instead of ids, messages can be chosen; several of these must all apply:
+Instead of ids, options can choose messages; a message must match all options that are given:
       --all              every message
-      --held             held, or set aside as damaged
+      --held             messages that are held, or set aside as damaged
       --sender WHO       by sender: an address, a domain, *.example.com, or <> for bounces
       --domain DOMAIN    by recipient domain: example.com, or *.example.com for those below
-      --older TIME       in the queue for longer than 30m, 2h or 3d
+      --older TIME       messages that are in the queue for longer than 30m, 2h or 3d
 
   -o, --output json      machine-readable
       --yes              remove without asking
@@ -47,7 +48,7 @@ interface Asked {
   readonly to: string | undefined;
 }
 
-/** Of what a filter matches, a action is for those that it can change. */
+/** The states that each verb can act on. Of the messages that a filter matches, the verb takes only these. */
 const CONCERNS: Readonly<Record<QueueAction | 'export', readonly QueueEntry['state'][]>> = {
   hold: ['queued'],
   release: ['held'],
@@ -146,7 +147,9 @@ async function exportMessages({ queue: client, selection, to }: Asked): Promise<
   return tellUnknown(unknown);
 }
 
-/** What was named, or what the filter matches now; never all where nothing was said. */
+/**
+ * The ids that the user named, or those of the messages that match the filter now. Without ids and filter: wrong usage.
+ */
 async function idsOf(
   verb: keyof typeof CONCERNS,
   client: QueueClient,
@@ -167,7 +170,7 @@ async function* chosenFrom(client: QueueClient, selection: Selection): AsyncGene
     if (selection.kind !== 'filter' || selection.matches(entry, now)) yield entry;
 }
 
-/** As they come: a long queue is never held whole. */
+/** Prints each entry as it arrives, because a long queue would need much memory. */
 async function print(entries: AsyncIterable<QueueEntry> | Iterable<QueueEntry>, isJson: boolean) {
   const now = Date.now();
   let [messages, held, bytes] = [0, 0, 0];

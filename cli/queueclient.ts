@@ -1,6 +1,6 @@
 /**
- * Speaks to the queue of a running relay over the socket in its state folder. Every failure is one sentence: no relay,
- * no permission, or a router that was replaced in the middle of the question.
+ * Sends requests to the queue of a running relay over the socket in its state folder. Every failure is one sentence: no
+ * relay runs, the user has no permission, or the router was replaced during a request.
  */
 import { existsSync } from 'node:fs';
 import { type IncomingMessage, type RequestOptions, request } from 'node:http';
@@ -11,11 +11,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CONTROL_SOCKET } from '#crds/wellknown.ts';
 import type { Done, QueueAction, QueueEntry } from '#relay/queue/tools.ts';
 
-/** Between two routers of a relay there is no socket for a moment. */
+/** While the relay replaces its router, there is no socket for a moment. */
 const PATIENCE_MS = 2_000;
 const DELIVERY_MS = 5_000;
 const AGAIN_MS = 100;
-/** No relay yet, or cut off before it answered: what is asked here may be asked twice. */
+/** No relay yet, or the connection broke before the answer. Every request here may be sent twice. */
 const AWAY = ['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE'];
 
 export class QueueClient {
@@ -25,7 +25,7 @@ export class QueueClient {
     this.#stateDir = stateDir;
   }
 
-  /** The oldest first, as they are read. */
+  /** Yields the oldest entry first, each as soon as it is read. */
   async *list(): AsyncGenerator<QueueEntry> {
     for (let asked = 1; ; asked++) {
       const lines = splitLines(await this.#ask('GET', '/queue'));
@@ -37,21 +37,21 @@ export class QueueClient {
         }
         return;
       } catch (error) {
-        // The first line can be asked for again. Later ones would be listed twice.
+        // Before the first line the whole list can be requested again. After it, entries would be listed twice.
         if (isBegun || asked >= PATIENCE_MS / AGAIN_MS) throw this.#cutOff(error as Error);
         await sleep(AGAIN_MS);
       }
     }
   }
 
-  /** Undefined where there is no such message. */
+  /** Undefined if there is no such message. */
   async show(id: string): Promise<QueueEntry | undefined> {
     const response = await this.#ask('GET', `/queue/${encodeURIComponent(id)}`);
     const answer = await this.#read(response);
     return response.statusCode === 200 ? (answer as QueueEntry) : undefined;
   }
 
-  /** The bytes of a message; undefined where there is none, or its body is damaged. */
+  /** The bytes of a message; undefined if there is no such message, or if its body is damaged. */
   async message(id: string): Promise<Readable | undefined> {
     const response = await this.#ask('GET', `/queue/${encodeURIComponent(id)}/message`);
     if (response.statusCode === 200) return response;
@@ -59,7 +59,7 @@ export class QueueClient {
     return undefined;
   }
 
-  /** What is being delivered at this moment is asked for again: an attempt is mostly over soon. */
+  /** Asks again for messages that are being delivered at this moment, because most attempts end soon. */
   async do(action: QueueAction, ids: readonly string[]): Promise<Done[]> {
     const done = new Map<string, Done>();
     let left = ids;
@@ -122,7 +122,7 @@ export class QueueClient {
   }
 }
 
-/** Throws if the response is cut off. The iterator of node:readline would end as if nothing was missing. */
+/** Throws if the response is cut off. The iterator of node:readline would just end. */
 async function* splitLines(response: IncomingMessage): AsyncGenerator<string> {
   let rest = '';
   for await (const chunk of response.setEncoding('utf8')) {

@@ -1,10 +1,10 @@
-/** Which messages of a queue a command is for: those that are named, or all that a filter matches. Pure. */
+/** Selects the messages of a queue that a verb acts on: named ids, or all messages that match a filter. Pure. */
 import { matcherOf } from '#crds/patterns.ts';
 import { parseDuration } from '#crds/units.ts';
 import type { QueueEntry } from '#relay/queue/tools.ts';
 import { UsageError } from './usage.ts';
 
-/** Options of every verb that selects; `all` stands for no filter. */
+/** The options that select messages. `all` is a filter that matches every message. */
 export const SELECTING = {
   all: { type: 'boolean', default: false },
   held: { type: 'boolean', default: false },
@@ -21,7 +21,7 @@ export interface Wish {
   readonly older?: string | undefined;
 }
 
-/** `any`: nothing was said, which a verb may take for all. */
+/** `any`: the user gave neither ids nor filter. `list` then takes all messages; other verbs refuse. */
 export type Selection =
   | { kind: 'ids'; ids: readonly string[] }
   | { kind: 'filter'; matches: (entry: QueueEntry, now: number) => boolean }
@@ -54,7 +54,7 @@ function filtersOf({ held, sender, domain, older }: Wish): ((entry: QueueEntry, 
   return filters;
 }
 
-/** `<>` is the null sender of bounces. What was set aside has no sender that could be read. */
+/** `<>` is the null sender of bounces. The sender of a damaged entry is unknown, so it matches no sender. */
 function senderFilter(sender: string): (entry: QueueEntry) => boolean {
   if (sender === '<>') return ({ from, state }) => from === '' && state !== 'damaged';
   const isIt = matcherOf([sender]);

@@ -1,5 +1,6 @@
-/** What `mailrelay queue` prints for people. What came from elsewhere cannot steer a terminal. Pure. */
-
+/**
+ * The text that `mailrelay queue` prints. Text of clients and next hops is printed without control characters. Pure.
+ */
 import type { Done, QueueAction, QueueEntry } from '#relay/queue/tools.ts';
 import { age, visible } from './terminal.ts';
 
@@ -19,7 +20,7 @@ const NOT_DONE: Readonly<Record<Exclude<Done['result'], 'done'>, string>> = {
   damaged: 'cannot be read: it can only be removed',
 };
 
-/** A message in a few lines, as `postqueue -p` has them. */
+/** Formats a message in a few lines, as `postqueue -p` does. */
 export function describeEntry(entry: QueueEntry, now: number): string {
   const { id, state, bytes, from, received, recipients } = entry;
   const head = columns(id, state, age(Date.parse(received), now), size(bytes));

@@ -1,6 +1,6 @@
 /**
- * `mailrelay relay`: the relay of a pod, on the paths that the operator mounts. SIGTERM drains and ends with 0; a
- * second one ends at once.
+ * `mailrelay relay`: runs the relay of a pod, on the paths that the operator mounts. At SIGTERM it drains and exits
+ * with 0; a second SIGTERM ends it at once.
  */
 import { setFlagsFromString } from 'node:v8';
 import type { PodIdentity } from '#crds/podstatus.ts';
@@ -12,15 +12,15 @@ import { options, portOption } from './usage.ts';
 import { projectVersion } from './version.ts';
 
 /**
- * The nursery stays as large as it is at the start, as that of its tasks (process.ts): V8 lets dead objects lie until it is
- * full, and with a long queue it grew by 40 MiB of what the tasks tell each other.
+ * Keeps the nursery of V8 at its first size, as in the task processes (process.ts). V8 collects dead objects when the
+ * nursery is full. With a long queue, messages between the tasks made it grow by 40 MiB.
  */
 const SMALL_NURSERY = '--semi-space-growth-factor=1';
 
 const HELP = `Usage: mailrelay relay [options]
 
-The relay of a pod. Reads the policy, the certificate and what the policy names from folders, and follows
-their changes.
+The relay of a pod. Reads the policy, the certificate, and the Secrets and ConfigMaps that the policy names from
+folders, and applies their changes.
 
   --policy DIR        folder of the policy file        (${POD_PATHS.policy})
   --certificate DIR   folder of tls.crt and tls.key    (${POD_PATHS.certificate})
@@ -29,9 +29,9 @@ their changes.
   --state DIR         folder of the queue              (${POD_PATHS.state})
   --listen ADDRESS    address of the listeners         (::, both families)
   --admin-port N      port of health and metrics       (${ADMIN_PORT})
-  --pod-name NAME     name of the pod, by which it leaves when it is no longer wanted (env POD_NAME)
+  --pod-name NAME     name of the pod, by which it knows whether it is still wanted   (env POD_NAME)
   --processes N       listener processes               (the CPU limit in whole cores but one; 4 at most without a limit)
-  --grace SECONDS     how long connections are answered after SIGTERM  (10)
+  --grace SECONDS     how long new connections are taken after SIGTERM (10)
   --drain SECONDS     how long open sessions may go on after that      (300)
 `;
 
@@ -79,14 +79,14 @@ export async function relay(argv: string[]): Promise<number> {
   return 0;
 }
 
-/** What the operator wrote into the pod; none outside one. */
+/** The identity that the operator wrote into the environment of the pod. Outside a pod there is none. */
 function identityOf(env: NodeJS.ProcessEnv): { identity?: PodIdentity } {
   const { POD_NAME: pod, POD_UID: uid, POD_NAMESPACE: namespace, RELAY_NAME: name } = env;
   if (!pod || !uid || !namespace || !name) return {};
   return { identity: { pod, uid, namespace, relay: name } };
 }
 
-/** Resolves when a signal came and the relay has drained. */
+/** Resolves when the relay has drained after a signal. */
 export async function untilStopped(started: Relay): Promise<void> {
   await new Promise<void>((resolve) => {
     let asked = false;

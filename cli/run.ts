@@ -1,7 +1,7 @@
 /**
- * `mailrelay run`: a MailRelay without a cluster. The same schema, the same policy file and the same supervisor as in
- * a pod; the manifest is watched and its changes are applied as the operator would. A manifest that is not valid
- * changes nothing and is named in one sentence. Human lines on standard output, the JSON log on standard error.
+ * `mailrelay run`: runs a MailRelay without a cluster, with the same schema, policy file and supervisor as in a pod. It
+ * watches the manifest and applies changes as the operator would. An invalid manifest changes nothing, and one sentence
+ * names its fault. Lines for people go to standard output, the JSON log to standard error.
  */
 import { readdirSync, readFileSync, statSync, watch } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -44,7 +44,7 @@ interface Target {
 
 interface Published {
   readonly policy: Policy;
-  /** Where clients find the authority of a throw-away certificate. */
+  /** Path of the throw-away CA certificate, which clients trust. */
   readonly caFile: string | undefined;
 }
 
@@ -99,7 +99,9 @@ function targetOf(stateDir: string): Target {
   };
 }
 
-/** Writes what the relay reads. At the start a pair that cannot be used is an error; later the last good one stays. */
+/**
+ * Writes the input folders of the relay. At the start an unusable key pair is an error; later the last good pair stays.
+ */
 async function publish(manifests: Manifests, target: Target, first: boolean): Promise<Published> {
   const { relay } = manifests;
   const policy = effectivePolicy(relay, relay.spec);
@@ -150,7 +152,9 @@ async function localPairOrExplain(stateDir: string, hostname: string) {
   }
 }
 
-/** A folder for each Secret and ConfigMap that the policy names; what is not among the documents is an empty one. */
+/**
+ * A folder for each Secret and ConfigMap that the policy names. It is empty if the object is not among the documents.
+ */
 function objectsOf(
   manifests: Manifests,
   target: Target,
@@ -169,7 +173,7 @@ function objectsOf(
   ];
 }
 
-/** Applies what changes in the manifest from now on; returns how to stop. */
+/** Applies every later change of the manifest. Returns a function that stops this. */
 function follow(path: string, target: Target, relay: Relay): () => void {
   let seen = contentsOf(path);
   const look = async () => {
@@ -209,7 +213,7 @@ function contentsOf(path: string): string {
   }
 }
 
-/** The JSON log, with a human line on standard output for what changes while it runs. */
+/** Writes the JSON log, and a line for people on standard output for events that change the relay. */
 function tellingLog(log: ProcessLog): ProcessLog {
   const telling: Log = (event, fields) => {
     log(event, fields);

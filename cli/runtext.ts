@@ -1,4 +1,4 @@
-/** What `mailrelay run` prints for a person: the start, and the changes. Pure. */
+/** The text that `mailrelay run` prints for people at the start and at changes. Pure. */
 import { BlockList } from 'node:net';
 import { listCovers, networkOf } from '#crds/networks.ts';
 import type { PodStatus } from '#crds/podstatus.ts';
@@ -34,7 +34,7 @@ export function describeStart({ policy, caFile, address, adminPort, status }: St
   return `${lines.join('\n')}\n`;
 }
 
-/** One line for an event of the supervisor that a person would want to see, or undefined. */
+/** One line for an event of the supervisor; undefined if the event is of no interest to a person. */
 export function describeChange(event: string, fields: Readonly<Record<string, unknown>>): string | undefined {
   switch (event) {
     case 'policy_changed':
@@ -44,7 +44,7 @@ export function describeChange(event: string, fields: Readonly<Record<string, un
     case 'certificate_replaced':
       return `Certificate ${fields['serial']} in service until ${fields['notAfter']}`;
     case 'certificate_not_taken':
-      return `Certificate for ${fields['names']} not as it should be: ${fields['message']}`;
+      return `Certificate for ${fields['names']} has a fault: ${fields['message']}`;
     case 'task_died':
       return `The ${fields['died']} task died and is started again`;
     case 'stopping':
@@ -100,7 +100,10 @@ function certificateLines(
   ];
 }
 
-/** A command that works as pasted, on a listener that takes mail from here: with TLS where it has it, verified. */
+/**
+ * A `mailrelay send` command that can be pasted: to a listener that takes mail from this machine, with verified TLS if
+ * any.
+ */
 function sendLines({ inbound, hostname }: Policy, address: string, caFile: string | undefined): string[] {
   const listener = inbound.listeners.find(
     ({ auth, clients }) =>

@@ -1,6 +1,6 @@
 /**
- * `mailrelay send`: sends one message and says what the server answered and how the session was protected. Verifies
- * the certificate unless TLS is off; never falls back to plain text, and never logs in there.
+ * `mailrelay send`: sends one message, then prints the reply of the server and the TLS of the session. Verifies the
+ * certificate unless TLS is off. Never falls back to plain text, and never logs in over plain text.
  */
 import { readFileSync } from 'node:fs';
 import type { TLSSocket } from 'node:tls';
@@ -11,7 +11,7 @@ import { options, portOption, UsageError } from './usage.ts';
 
 const HELP = `Usage: mailrelay send --server HOST:PORT --from ADDRESS --to ADDRESS [options]
 
-Sends one message. The certificate of the server is verified; nothing is sent in plain text unless --tls none.
+Sends one message. The certificate of the server is verified. Nothing is sent in plain text without --tls none.
 
   --server HOST:PORT    where to send
   --tls MODE            starttls (default), implicit or none
@@ -72,7 +72,7 @@ async function transmit(message: Options, login: Awaited<ReturnType<typeof login
     session.quit();
     process.stdout.write(`${reply}\n${protection}\n`);
   } catch (error) {
-    // Left open it would keep the command waiting.
+    // An open connection would keep the process alive.
     session.close();
     throw error;
   }

@@ -1,6 +1,6 @@
 /**
- * Finds the relay that runs on this machine: the state folder that the user names, else that of a pod, else the one
- * below the working folder that `mailrelay run` made. Says what to do where there is none, or more than one.
+ * Finds the state folder of the relay on this machine: the folder that the user names, else that of a pod, else the one
+ * that `mailrelay run` made below the working folder. If there is none or more than one, the error says what to do.
  */
 import { existsSync, globSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';

@@ -1,6 +1,6 @@
 /**
- * `mailrelay status`: what a relay says of itself, for people or as it is. Exit status 0 where it is ready, 1 where it
- * is not or cannot be asked.
+ * `mailrelay status`: prints the status of a relay, as text or as JSON. The exit status is 0 if the relay is ready, and
+ * 1 if it is not ready or does not answer.
  */
 import { type PodStatus, parsePodStatus } from '#crds/podstatus.ts';
 import { ADMIN_PORT } from '#crds/wellknown.ts';
@@ -58,7 +58,7 @@ async function get(url: string): Promise<string | undefined> {
     const response = await fetch(url, { signal: AbortSignal.timeout(WAIT_MS) });
     return await response.text();
   } catch {
-    // Refused, reset, silent or no HTTP at all: in each case there is no relay, and the caller says so.
+    // A refused, reset or silent connection, or one without HTTP: the caller reports that no relay answers.
     return undefined;
   }
 }

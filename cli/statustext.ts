@@ -1,4 +1,4 @@
-/** What `mailrelay status` prints for people. Pure. */
+/** The text that `mailrelay status` prints. Pure. */
 import { describeTlsShare, type PodStatus } from '#crds/podstatus.ts';
 import { age, note, row } from './terminal.ts';
 
@@ -88,7 +88,7 @@ function sessionLines({ sessions, tasks }: PodStatus): string[] {
   ];
 }
 
-/** What each reason means, and what would let a client in, says `mailrelay explain REASON`. */
+/** `mailrelay explain REASON` prints the cause and the cure of each of these reasons. */
 function refusalLines({ sessions: { refusals = [] } }: PodStatus): string[] {
   if (refusals.length === 0) return [];
   return [
@@ -100,7 +100,7 @@ function refusalLines({ sessions: { refusals = [] } }: PodStatus): string[] {
   ];
 }
 
-/** Whom did Required refuse that sent in plain text before, and whom would it refuse? */
+/** Clients that sent in plain text: those that Required has refused since, and those that it would refuse. */
 function plaintextLines({ sessions }: PodStatus): string[] {
   const { plaintext, plaintextClients, plaintextRefused = [], plaintextRefusedClients = 0 } = sessions;
   const refused = `${count(plaintextRefusedClients, 'client')} in the last 7 days, taken before; Required refused:`;

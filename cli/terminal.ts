@@ -1,5 +1,6 @@
-/** How values look to a person at a terminal. Pure. */
-/** From one time to another, in the largest unit that says enough. */
+/** Formats values for a person at a terminal. Pure. */
+
+/** The time between two moments, in the largest unit that is exact enough. */
 export function age(from: number, to: number): string {
   const seconds = Math.max(0, Math.round((to - from) / 1000));
   if (seconds < 120) return `${seconds}s`;
@@ -7,7 +8,7 @@ export function age(from: number, to: number): string {
   return seconds < 2 * 86_400 ? `${Math.round(seconds / 3600)}h` : `${Math.round(seconds / 86_400)}d`;
 }
 
-/** A line of a report: a name, then what is to be said; a note belongs to the row above. */
+/** One line of a report: a name, then a text. A note is a line without a name; it belongs to the row above. */
 export function row(name: string, text: string): string {
   return `${name.padEnd(13)} ${visible(text)}`;
 }
@@ -16,7 +17,7 @@ export function note(text: string): string {
   return row('', text);
 }
 
-/** Control characters would be obeyed by a terminal. */
+/** Replaces control characters, because a terminal would obey them. */
 export function visible(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not get through
   return text.replace(/[\x00-\x1f\x7f-\x9f]/g, '?');

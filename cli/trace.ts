@@ -1,6 +1,6 @@
 /**
- * `mailrelay trace`: picks the trace of SMTP sessions out of a relay's log, which has JSON lines too. Reads standard
- * input or a file to its end; says how a trace is turned on where nothing is given to read.
+ * `mailrelay trace`: prints the lines of the SMTP trace in the log of a relay, without its JSON lines. Reads standard
+ * input or a file to the end. Without any input it says how to turn the trace on.
  */
 import { createReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
@@ -9,12 +9,12 @@ import { options, UsageError } from './usage.ts';
 
 const HELP = `Usage: mailrelay trace [--session ID] [--peer ADDRESS] [-f FILE]
 
-Prints the lines of the SMTP trace that a relay's log has, as they come, and nothing else of it:
+Prints the lines of the SMTP trace in the log of a relay, each as it arrives, and no other lines of the log:
 
   kubectl logs -f POD | mailrelay trace
   mailrelay run -f relay.yaml 2>relay.log, then: mailrelay trace -f relay.log
 
-The trace is turned on in the MailRelay, without any restart of a pod, and ends by itself:
+The MailRelay turns the trace on. No pod restarts, and the trace ends at the time "until":
 
   spec:
     trace: {level: 3, networks: [192.0.2.0/24], until: "2030-01-31T18:00:00Z"}
@@ -24,7 +24,7 @@ The trace is turned on in the MailRelay, without any restart of a pod, and ends 
       --peer ADDRESS   only sessions with this client, or next hop
 `;
 
-/** A time, the session in brackets, then the peer, or the count of bytes that ends with it. */
+/** A line has a time, the session in brackets, then the peer; or a count of bytes, with the peer at the end. */
 const LINE =
   /^\d{4}-\d\d-\d\dT[\d:.]+Z \[(?<session>[^\]\s]+)\] (?:(?:Sent|Received) \d+ bytes (?:to|from) (?<counted>\S+)$|(?<peer>\S+) )/;
 

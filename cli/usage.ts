@@ -1,12 +1,12 @@
 /**
- * Options of a verb, by util.parseArgs: unknown and malformed ones are wrong usage (exit status 2), told in one
- * sentence.
+ * Parses the options of a verb by util.parseArgs. An unknown or malformed option is wrong usage (exit status 2),
+ * reported in one sentence.
  */
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 
 export class UsageError extends Error {}
 
-/** Parses `argv`; prints `help` and gives undefined when asked for it. */
+/** Parses `argv`. If it has --help, prints `help` and returns undefined. */
 export function options<T extends NonNullable<ParseArgsConfig['options']>>(
   argv: string[],
   spec: T,
@@ -28,13 +28,13 @@ function parseOrExplain(argv: string[], spec: NonNullable<ParseArgsConfig['optio
   }
 }
 
-/** `--output`: for people, or for programs. */
+/** The value of `--output`: text for people, JSON for programs. */
 export function outputOption(text: string): 'text' | 'json' {
   if (text === 'text' || text === 'json') return text;
   throw new UsageError(`--output must be text or json, not "${text}"`);
 }
 
-/** A port number from an option, or a usage error that names the option. */
+/** The port number in an option. Throws a usage error that names the option. */
 export function portOption(name: string, text: string): number {
   const port = Number(text);
   if (!/^[0-9]+$/.test(text) || port < 1 || port > 65_535) {

@@ -1,4 +1,4 @@
-/** The version of this project, as package.json has it. */
+/** The version of this project, read from package.json. */
 import { readFileSync } from 'node:fs';
 
 export function projectVersion(): string {
