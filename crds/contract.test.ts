@@ -135,6 +135,45 @@ test('effectivePolicy gives hops the level of the hop, else of the route, else o
   assert.equal(outbound.routes[0]?.hosts?.[0]?.tlsLevel, 'None');
 });
 
+test('effectivePolicy gives hops the oldest TLS version and the certificate of the hop, else of its route, else of outbound', () => {
+  const old = {
+    host: 'old.example',
+    tls: { minVersion: 'TLSv1' as const, clientCertificateSecretName: 'own' },
+  };
+  const { outbound } = policyOf({
+    outbound: {
+      tls: { level: 'Encrypt', minVersion: 'TLSv1.3', clientCertificateSecretName: 'relay' },
+      smartHosts: [{ host: 'a.example' }, old],
+      routes: [
+        { recipientDomains: ['b.example'], tls: { minVersion: 'TLSv1.1' } },
+        {
+          recipientDomains: ['c.example'],
+          tls: { minVersion: 'TLSv1.2' },
+          hosts: [{ host: 'c.example' }, old],
+        },
+      ],
+    },
+  });
+  const [direct, routed] = outbound.routes;
+  const hops = [...outbound.smartHosts, ...(routed?.hosts ?? [])];
+  assert.deepEqual(
+    [outbound, direct, ...hops].map((one) => [one?.tlsLevel, one?.minTlsVersion]),
+    [
+      ['Encrypt', 'TLSv1.3'],
+      ['Encrypt', 'TLSv1.1'],
+      ['Encrypt', 'TLSv1.3'],
+      ['Encrypt', 'TLSv1'],
+      ['Encrypt', 'TLSv1.2'],
+      ['Encrypt', 'TLSv1'],
+    ],
+  );
+  assert.equal(outbound.clientCertificateSecret, 'relay');
+  assert.deepEqual(
+    hops.map(({ clientCertificateSecret }) => clientCertificateSecret),
+    ['relay', 'own', 'relay', 'own'],
+  );
+});
+
 test('a listener that is not enabled is in no policy, and without TLS anywhere no pair is needed', () => {
   const off = policyOf({
     inbound: {

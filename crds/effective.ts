@@ -4,11 +4,13 @@
  */
 import type { MailRelaySpec } from './mailrelay.ts';
 import { type Clients, type Hop, type Listener, POLICY_FORMAT, type Policy } from './policyfile.ts';
-import type { TlsLevel } from './tlslevel.ts';
 import { parseDuration, parseSize } from './units.ts';
 
 type OutboundSpec = NonNullable<MailRelaySpec['outbound']>;
+type RouteSpec = NonNullable<OutboundSpec['routes']>[number];
 type HopSpec = NonNullable<OutboundSpec['smartHosts']>[number];
+/** What a hop inherits from its route, and a route from outbound.tls. */
+type TlsFloor = Pick<Hop, 'tlsLevel' | 'minTlsVersion'>;
 type ClientsSpec = NonNullable<MailRelaySpec['inbound']['clients']>;
 
 const DEFAULT_MESSAGE_SIZE = '25Mi';
@@ -169,20 +171,19 @@ function effectiveClients({ certificates, oauth, ...clients }: ClientsSpec): Cli
 }
 
 function effectiveOutbound({ outbound = {} }: MailRelaySpec): Policy['outbound'] {
-  const floor = outbound.tls?.level ?? 'Opportunistic';
+  const floor = {
+    tlsLevel: outbound.tls?.level ?? 'Opportunistic',
+    minTlsVersion: outbound.tls?.minVersion ?? 'TLSv1.2',
+  };
   const { limits } = outbound;
   return {
-    tlsLevel: floor,
+    ...floor,
     discover: outbound.tls?.discover ?? ['DANE', 'MTASTS'],
     trustConfigMap: outbound.tls?.trustConfigMapName ?? null,
+    clientCertificateSecret: outbound.tls?.clientCertificateSecretName ?? null,
     ipFamily: outbound.ipFamily ?? 'Any',
     smartHosts: (outbound.smartHosts ?? []).map((hop) => effectiveHop(hop, floor, outbound)),
-    routes: (outbound.routes ?? []).map(({ recipientDomains, senders, hosts, tls }) => ({
-      recipientDomains: recipientDomains ?? null,
-      senders: senders ?? null,
-      hosts: hosts?.map((hop) => effectiveHop(hop, tls?.level ?? floor, outbound)) ?? null,
-      tlsLevel: tls?.level ?? floor,
-    })),
+    routes: (outbound.routes ?? []).map((route) => effectiveRoute(route, floor, outbound)),
     dkim: (outbound.dkim ?? []).map(({ domain, selector, secretName }) => ({
       domain,
       selector,
@@ -196,16 +197,35 @@ function effectiveOutbound({ outbound = {} }: MailRelaySpec): Policy['outbound']
   };
 }
 
-function effectiveHop(hop: HopSpec, level: TlsLevel, outbound: OutboundSpec): Hop {
+function effectiveRoute(
+  { recipientDomains, senders, hosts, tls }: RouteSpec,
+  floor: TlsFloor,
+  outbound: OutboundSpec,
+): Policy['outbound']['routes'][number] {
+  const own = floorOf(tls, floor);
+  return {
+    recipientDomains: recipientDomains ?? null,
+    senders: senders ?? null,
+    hosts: hosts?.map((hop) => effectiveHop(hop, own, outbound)) ?? null,
+    ...own,
+  };
+}
+
+function floorOf(tls: RouteSpec['tls'], { tlsLevel, minTlsVersion }: TlsFloor): TlsFloor {
+  return { tlsLevel: tls?.level ?? tlsLevel, minTlsVersion: tls?.minVersion ?? minTlsVersion };
+}
+
+function effectiveHop(hop: HopSpec, floor: TlsFloor, outbound: OutboundSpec): Hop {
   const implicitTLS = hop.implicitTLS ?? false;
   return {
     host: hop.host,
     port: hop.port ?? (implicitTLS ? 465 : 25),
     implicitTLS,
-    tlsLevel: hop.tls?.level ?? level,
+    ...floorOf(hop.tls, floor),
     serverName: hop.tls?.serverName ?? null,
     trustConfigMap: hop.tls?.trustConfigMapName ?? outbound.tls?.trustConfigMapName ?? null,
-    clientCertificateSecret: hop.tls?.clientCertificateSecretName ?? null,
+    clientCertificateSecret:
+      hop.tls?.clientCertificateSecretName ?? outbound.tls?.clientCertificateSecretName ?? null,
     credentialsSecret: hop.credentialsSecretName ?? null,
     priority: hop.priority ?? 0,
     weight: hop.weight ?? null,

@@ -14,6 +14,7 @@ import {
   starttls,
   text,
 } from './shapes.ts';
+import { TLS_VERSIONS } from './tlslevel.ts';
 
 const clients = () =>
   z.object({
@@ -192,7 +193,7 @@ export const inbound = z
             .optional()
             .describe('STARTTLS policy for clients of these networks. Default: that of the listener.'),
           minVersion: z
-            .enum(['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'])
+            .enum(TLS_VERSIONS)
             .optional()
             .describe(
               'Oldest TLS version for clients of these networks; below TLSv1.2 only for old devices that know no better. Default: tls.minVersion.',

@@ -1,12 +1,20 @@
 /** The outbound half of a MailRelay spec: shapes and bounds. Part of the single source, see mailrelay.ts. */
 import { z } from 'zod';
 import { domainPatterns, hopHost, host, ipFamily, objectName, port, senderPatterns, text } from './shapes.ts';
-import { TLS_LEVELS } from './tlslevel.ts';
+import { TLS_LEVELS, TLS_VERSIONS } from './tlslevel.ts';
 
 /** In a DKIM signature names have no underscore (RFC 6376 section 3.5), and verifiers ignore others. */
 const LABEL = '[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?';
 
 const level = () => z.enum(TLS_LEVELS);
+
+const minVersion = (whose: string) =>
+  z
+    .enum(TLS_VERSIONS)
+    .optional()
+    .describe(
+      `Oldest TLS version from level Encrypt on; below TLSv1.2 only for old peers that know no better. Default: that of ${whose}.`,
+    );
 
 const hop = z.object({
   host: hopHost().describe(
@@ -36,6 +44,7 @@ const hop = z.object({
   tls: z
     .object({
       level: level().optional().describe('TLS level for this hop. See outbound.tls.level.'),
+      minVersion: minVersion('its route, or of outbound.tls'),
       serverName: host()
         .optional()
         .describe('Name that the certificate must have, and that SNI asks for. Default: host.'),
@@ -46,7 +55,9 @@ const hop = z.object({
         ),
       clientCertificateSecretName: objectName()
         .optional()
-        .describe('Name of a kubernetes.io/tls Secret that the relay presents to this hop. Default: none.'),
+        .describe(
+          'Name of a kubernetes.io/tls Secret that the relay presents to this hop. Default: outbound.tls.clientCertificateSecretName.',
+        ),
     })
     .optional()
     .describe('TLS towards this hop. Default: the level of its route, or of outbound.tls.'),
@@ -75,7 +86,8 @@ const route = z.object({
     .describe('Next hops. Default: the MX hosts of the recipient domain.'),
   tls: z
     .object({
-      level: level().describe('TLS level for the hosts of this route. See outbound.tls.level.'),
+      level: level().optional().describe('TLS level for the hosts of this route. See outbound.tls.level.'),
+      minVersion: minVersion('outbound.tls'),
     })
     .optional()
     .describe('TLS towards the hosts of this route. Default: outbound.tls.'),
@@ -96,6 +108,17 @@ export const outbound = z
           .optional()
           .describe(
             'Published policies to look up per destination; they raise the level, never lower it. Default: both. Empty: none. Not looked up in this version: see status.notInForce.',
+          ),
+        minVersion: z
+          .enum(['TLSv1.2', 'TLSv1.3'])
+          .optional()
+          .describe(
+            'Oldest TLS version from level Encrypt on; a route or a hop may have its own. At Opportunistic any encryption is better than none: TLS 1.0 and every cipher that encrypts is taken. Default: TLSv1.2.',
+          ),
+        clientCertificateSecretName: objectName()
+          .optional()
+          .describe(
+            'Name of a kubernetes.io/tls Secret that the relay presents to hosts that ask for a certificate: MX hosts, and next hops without a Secret of their own. A renewed Secret is used without any restart. Default: none.',
           ),
         trustConfigMapName: objectName()
           .optional()

@@ -7,16 +7,13 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { LOG_ADDRESSES, LOG_LEVELS } from './logging.ts';
-import { TLS_LEVELS } from './tlslevel.ts';
+import { TLS_LEVELS, TLS_VERSIONS } from './tlslevel.ts';
 
 export const POLICY_FORMAT = 1;
 export const POLICY_FILE_NAME = `policy.v${POLICY_FORMAT}.json`;
 
 export const STARTTLS_POLICIES = ['Disabled', 'Enabled', 'Required'] as const;
 export type StartTlsPolicy = (typeof STARTTLS_POLICIES)[number];
-
-const TLS_VERSIONS = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'] as const;
-export type TlsVersion = (typeof TLS_VERSIONS)[number];
 
 /** What becomes of lines that do not end in CRLF. */
 export const LINE_ENDINGS = ['Strict', 'Normalize'] as const;
@@ -33,6 +30,8 @@ const hop = z.strictObject({
   port: z.int().min(1).max(65_535),
   implicitTLS: z.boolean(),
   tlsLevel: z.enum(TLS_LEVELS),
+  /** From level Encrypt on. */
+  minTlsVersion: z.enum(TLS_VERSIONS),
   /** What its certificate must name; null: the host. */
   serverName: z.string().nullable(),
   /** ConfigMap with the authorities; null: the public roots of the runtime. */
@@ -115,9 +114,13 @@ const inbound = z.strictObject({
 const outbound = z.strictObject({
   /** The floor for destinations that have no route and no smart host. */
   tlsLevel: z.enum(TLS_LEVELS),
+  /** The oldest version for MX hosts without a route, from level Encrypt on. */
+  minTlsVersion: z.enum(TLS_VERSIONS),
   discover: z.array(z.enum(['DANE', 'MTASTS'])),
   /** ConfigMap that MX hosts are verified against; null: the public roots of the runtime. */
   trustConfigMap: objectName.nullable(),
+  /** Secret with the client certificate for MX hosts; null: none. */
+  clientCertificateSecret: objectName.nullable(),
   ipFamily: z.enum(IP_FAMILIES),
   /** Empty: deliver by MX. */
   smartHosts: z.array(hop),
@@ -128,9 +131,10 @@ const outbound = z.strictObject({
       recipientDomains: z.array(z.string()).nullable(),
       /** Domains, *.domains and addresses; null: any. */
       senders: z.array(z.string()).nullable(),
-      /** null: the MX hosts of the recipient domain, at `tlsLevel`. */
+      /** null: the MX hosts of the recipient domain, at `tlsLevel` and `minTlsVersion`. */
       hosts: z.array(hop).min(1).nullable(),
       tlsLevel: z.enum(TLS_LEVELS),
+      minTlsVersion: z.enum(TLS_VERSIONS),
     }),
   ),
   dkim: z.array(z.strictObject({ domain: z.string(), selector: z.string(), secret: objectName })),

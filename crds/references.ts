@@ -43,6 +43,12 @@ export function outboundReferences({ outbound }: Policy): Reference[] {
       'outbound.tls.trustConfigMapName',
       'nothing can be verified',
     ),
+    ...maybe(
+      'Secret',
+      outbound.clientCertificateSecret,
+      'outbound.tls.clientCertificateSecretName',
+      'mail for MX hosts, and for next hops without a certificate of their own, waits',
+    ),
     ...outbound.smartHosts.flatMap((hop, index) => ofHop(`outbound.smartHosts[${index}]`, hop)),
     ...outbound.routes.flatMap(({ hosts }, index) =>
       (hosts ?? []).flatMap((hop, at) => ofHop(`outbound.routes[${index}].hosts[${at}]`, hop)),

@@ -68,7 +68,7 @@ const celEveryHop = (test: string) =>
 const celEveryLevel = (is: string) =>
   [
     `(!has(self.outbound.tls) || !has(self.outbound.tls.level) || self.outbound.tls.level ${is})`,
-    `(!has(self.outbound.routes) || self.outbound.routes.all(r, !has(r.tls) || r.tls.level ${is}))`,
+    `(!has(self.outbound.routes) || self.outbound.routes.all(r, !has(r.tls) || !has(r.tls.level) || r.tls.level ${is}))`,
     celEveryHop(`!has(h.tls) || !has(h.tls.level) || h.tls.level ${is}`),
   ].join(' && ');
 const CEL_LEVEL_NONE = "(has(h.tls) && has(h.tls.level) && h.tls.level == 'None')";

@@ -7,6 +7,11 @@ export const TLS_LEVELS = ['None', 'Opportunistic', 'Encrypt', 'Verify', 'Dane']
 
 export type TlsLevel = (typeof TLS_LEVELS)[number];
 
+/** The oldest first. Those before TLSv1.2 are exceptions for old peers. */
+export const TLS_VERSIONS = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'] as const;
+
+export type TlsVersion = (typeof TLS_VERSIONS)[number];
+
 /** Negative when `a` is weaker than `b`, zero when equal, positive when stronger. */
 export function compareTlsLevels(a: TlsLevel, b: TlsLevel): number {
   return TLS_LEVELS.indexOf(a) - TLS_LEVELS.indexOf(b);

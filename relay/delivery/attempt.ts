@@ -11,7 +11,7 @@ import type { AttemptResult, Destination, HopTls, NextHop, Parcel } from './cour
 import type { FailedHops } from './failedhops.ts';
 import { ADDRESSES_AT_ONCE, pickAddresses } from './hopaddresses.ts';
 import { orderHops } from './hoporder.ts';
-import { findAddresses, type Resolved, resolveHops } from './resolver.ts';
+import { findAddresses, mxTerms, type Resolved, resolveHops } from './resolver.ts';
 import type { Verdict } from './verdict.ts';
 
 /** How many hosts without an address one attempt passes over. A host that can never have one is not counted. */
@@ -173,10 +173,5 @@ function answerForAll(hop: string, { to }: Parcel, failure: Failure): AttemptRes
 
 async function findHops(destination: Destination, { hostname, outbound }: Policy): Promise<Resolved> {
   if (destination.kind === 'hops') return { kind: 'hops', hops: destination.hops };
-  const { trustConfigMap, ipFamily } = outbound;
-  return resolveHops(
-    destination.domain,
-    { tlsLevel: destination.tlsLevel, trustConfigMap, ipFamily },
-    hostname,
-  );
+  return resolveHops(destination.domain, mxTerms(destination, outbound), hostname);
 }

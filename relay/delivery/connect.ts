@@ -99,7 +99,7 @@ export function connect(hop: NextHop, terms: ConnectTerms): Connecting {
 }
 
 function libraryOptions(hop: NextHop, { address, policy, hostname, context, trace }: ConnectTerms) {
-  const { mode, level, sni, names, trust } = policy;
+  const { mode, level, sni, names, trust, strength } = policy;
   const isStarttls = mode === 'starttls';
   return {
     host: address,
@@ -117,6 +117,7 @@ function libraryOptions(hop: NextHop, { address, policy, hostname, context, trac
     ...(trace ? { logger: tracing(trace), transactionLog: true } : { logger: false as const }),
     tls: {
       secureContext: context,
+      minDHSize: strength.minDhBits,
       // The only place that switches certificate verification off.
       rejectUnauthorized: trust.kind !== 'none',
       checkServerIdentity: (_host: string, certificate: PeerCertificate) => checkNames(names, certificate),

@@ -6,7 +6,7 @@
 
 import type { Failure } from '#crds/failure.ts';
 import type { Hop } from '#crds/policyfile.ts';
-import type { TlsLevel } from '#crds/tlslevel.ts';
+import type { TlsLevel, TlsVersion } from '#crds/tlslevel.ts';
 import type { Materials } from '../task/materials.ts';
 import type { LoginsRefused } from '../task/messages.ts';
 import type { Verdict } from './verdict.ts';
@@ -24,7 +24,12 @@ interface Paced {
 
 export type Destination =
   | (Paced & { readonly kind: 'hops'; readonly hops: readonly Hop[] })
-  | (Paced & { readonly kind: 'mx'; readonly domain: string; readonly tlsLevel: TlsLevel });
+  | (Paced & {
+      readonly kind: 'mx';
+      readonly domain: string;
+      readonly tlsLevel: TlsLevel;
+      readonly minTlsVersion: TlsVersion;
+    });
 
 /** A next hop from the policy or from an MX record. */
 export interface NextHop extends Hop {

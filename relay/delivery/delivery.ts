@@ -10,7 +10,7 @@ import type { LoginsRefused } from '../task/messages.ts';
 import { attempt, type HopClient } from './attempt.ts';
 import type { AttemptResult, Courier, Destination, NextHop, Parcel } from './courier.ts';
 import { FailedHops } from './failedhops.ts';
-import { mxHop } from './resolver.ts';
+import { mxHop, mxTerms } from './resolver.ts';
 import { type Route, routeOf } from './route.ts';
 import { SmtpClient } from './smtpclient.ts';
 
@@ -60,9 +60,7 @@ export class Delivery implements Courier {
     return (destination) =>
       destination.kind === 'hops'
         ? destination.hops.some(isChanged)
-        : isChanged(
-            mxHop(destination.domain, destination.domain, 0, { ...outbound, tlsLevel: destination.tlsLevel }),
-          );
+        : isChanged(mxHop(destination.domain, destination.domain, 0, mxTerms(destination, outbound)));
   }
 
   close(): void {

@@ -3,7 +3,13 @@ import { test } from 'node:test';
 import { describeFailure } from '#crds/failure.ts';
 import { findMxHops, type MxTerms, resolveHops, wantedAddresses } from './resolver.ts';
 
-const terms: MxTerms = { tlsLevel: 'Opportunistic', trustConfigMap: null, ipFamily: 'Any' };
+const terms: MxTerms = {
+  tlsLevel: 'Opportunistic',
+  minTlsVersion: 'TLSv1.2',
+  trustConfigMap: null,
+  clientCertificateSecret: null,
+  ipFamily: 'Any',
+};
 
 const of = (records: [number, string][]) => {
   const resolved = findMxHops(

@@ -8,7 +8,6 @@ import { lookup, resolve4, resolve6, resolveMx } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { type Failure, makeFailure } from '#crds/failure.ts';
 import type { IpFamily, Policy } from '#crds/policyfile.ts';
-import type { TlsLevel } from '#crds/tlslevel.ts';
 import type { NextHop } from './courier.ts';
 import { isForeign } from './foreignaddress.ts';
 
@@ -19,7 +18,17 @@ export type Addresses =
   | { kind: 'none'; failure: Failure };
 
 /** Settings that all hops from MX records share. */
-export type MxTerms = Pick<Policy['outbound'], 'trustConfigMap' | 'ipFamily'> & { tlsLevel: TlsLevel };
+export type MxTerms = Pick<
+  NextHop,
+  'trustConfigMap' | 'clientCertificateSecret' | 'ipFamily' | 'tlsLevel' | 'minTlsVersion'
+>;
+
+export function mxTerms(
+  { tlsLevel, minTlsVersion }: Pick<MxTerms, 'tlsLevel' | 'minTlsVersion'>,
+  { trustConfigMap, clientCertificateSecret, ipFamily }: Policy['outbound'],
+): MxTerms {
+  return { tlsLevel, minTlsVersion, trustConfigMap, clientCertificateSecret, ipFamily };
+}
 
 /** How many addresses of one host and family are kept. An attempt tries fewer (hopaddresses.ts). */
 const ADDRESSES = 32;
@@ -200,7 +209,6 @@ export function mxHop(host: string, mxOf: string, priority: number, terms: MxTer
     port: 25,
     implicitTLS: false,
     serverName: null,
-    clientCertificateSecret: null,
     credentialsSecret: null,
     priority,
     // Hosts of equal preference are used in random order (RFC 5321 section 5.1).

@@ -20,11 +20,12 @@ test('without smart hosts the MX hosts of the domain take it, at the level of ou
   const destination = routeOf(policyOf({}, { tlsLevel: 'Encrypt', routes }))(from, 'you@Other.example');
   assert.deepEqual(destination, {
     kind: 'mx',
-    key: 'other.example Encrypt',
+    key: 'other.example Encrypt TLSv1.2',
     name: 'other.example',
     rule: 'outbound.tls (MX)',
     domain: 'other.example',
     tlsLevel: 'Encrypt',
+    minTlsVersion: 'TLSv1.2',
   });
 });
 
@@ -46,12 +47,11 @@ test('routes are tried in order, by recipient, by sender, or by both; without ho
           routeTo(['partner.example'], [by('both')], { senders: ['vip@example.com'] }),
           routeTo(['partner.example'], [by('exact')]),
           {
+            ...routeTo([], [by('shop')], { tlsLevel: 'Encrypt' }),
             recipientDomains: null,
             senders: ['*.shop.example', 'shop.example'],
-            hosts: [by('shop')],
-            tlsLevel: 'Encrypt',
           },
-          { recipientDomains: ['direct.example'], senders: null, hosts: null, tlsLevel: 'Verify' },
+          routeTo(['direct.example'], [], { hosts: null, tlsLevel: 'Verify', minTlsVersion: 'TLSv1.1' }),
         ],
       },
     ),
@@ -65,5 +65,5 @@ test('routes are tried in order, by recipient, by sender, or by both; without ho
   assert.equal(way('', 'a@other.example'), 'smtp.provider.example');
   const direct = route(from, 'a@direct.example');
   assert.deepEqual([direct.kind, direct.rule], ['mx', 'outbound.routes[4] (MX)']);
-  assert.equal(direct.kind === 'mx' && direct.tlsLevel, 'Verify');
+  assert.deepEqual(direct.kind === 'mx' && [direct.tlsLevel, direct.minTlsVersion], ['Verify', 'TLSv1.1']);
 });

@@ -4,12 +4,12 @@
  */
 import { domainOf, matcherOf } from '#crds/patterns.ts';
 import type { Hop, Policy } from '#crds/policyfile.ts';
-import type { TlsLevel } from '#crds/tlslevel.ts';
 import type { Destination } from './courier.ts';
 
 export type Route = (from: string, to: string) => Destination;
 
 type Policied = Policy['outbound']['routes'][number];
+type RouteTls = Pick<Policied, 'tlsLevel' | 'minTlsVersion'>;
 
 export function routeOf({ outbound }: Policy): Route {
   const ways = outbound.routes.map((route, index) => ({
@@ -19,6 +19,7 @@ export function routeOf({ outbound }: Policy): Route {
   const rest = towards('outbound.smartHosts', {
     hosts: outbound.smartHosts.length > 0 ? outbound.smartHosts : null,
     tlsLevel: outbound.tlsLevel,
+    minTlsVersion: outbound.minTlsVersion,
   });
   return (from, to) => {
     const way = ways.find(({ matches }) => matches(from, to));
@@ -34,11 +35,11 @@ function makeMatcher({ recipientDomains, senders }: Policied): (from: string, to
 
 function towards(
   rule: string,
-  { hosts, tlsLevel }: Pick<Policied, 'hosts' | 'tlsLevel'>,
+  { hosts, ...tls }: Pick<Policied, 'hosts' | keyof RouteTls>,
 ): (domain: string) => Destination {
   if (hosts === null) {
     const by = rule === 'outbound.smartHosts' ? 'outbound.tls (MX)' : `${rule} (MX)`;
-    return (domain) => mxDestination(by, domain, tlsLevel);
+    return (domain) => mxDestination(by, domain, tls);
   }
   const destination = hopsDestination(rule, hosts);
   return () => destination;
@@ -50,6 +51,7 @@ function hopsDestination(rule: string, hops: readonly Hop[]): Destination {
   return { kind: 'hops', key: JSON.stringify(hops), name, rule, hops };
 }
 
-function mxDestination(rule: string, domain: string, tlsLevel: TlsLevel): Destination {
-  return { kind: 'mx', key: `${domain} ${tlsLevel}`, name: domain, rule, domain, tlsLevel };
+function mxDestination(rule: string, domain: string, { tlsLevel, minTlsVersion }: RouteTls): Destination {
+  const key = `${domain} ${tlsLevel} ${minTlsVersion}`;
+  return { kind: 'mx', key, name: domain, rule, domain, tlsLevel, minTlsVersion };
 }

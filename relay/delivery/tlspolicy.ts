@@ -3,8 +3,7 @@
  * nothing. Only Opportunistic ever falls back to plain text, and only after a broken handshake. Pure.
  */
 import { isIP } from 'node:net';
-import type { TlsVersion } from '#crds/policyfile.ts';
-import { requiresTls, type TlsLevel, verifiesPeer } from '#crds/tlslevel.ts';
+import { requiresTls, type TlsLevel, type TlsVersion, verifiesPeer } from '#crds/tlslevel.ts';
 import type { NextHop } from './courier.ts';
 import { plainName } from './hostname.ts';
 
@@ -25,14 +24,29 @@ export interface TlsPolicy {
   readonly trust: { readonly kind: 'none' } | { readonly kind: 'pkix'; readonly configMap: string | null };
   /** The Secret with our client certificate. null: none. */
   readonly identity: string | null;
-  readonly minVersion: TlsVersion;
-  /** In OpenSSL's notation. null: the default list of the runtime. */
-  readonly ciphers: string | null;
+  readonly strength: TlsStrength;
   readonly mayFallBack: boolean;
 }
 
+/** The weakest encryption that the connection accepts. */
+interface TlsStrength {
+  readonly minVersion: TlsVersion;
+  /** In OpenSSL's notation. null: the default list of the runtime. */
+  readonly ciphers: string | null;
+  /** The size of a Diffie-Hellman group, in bits. */
+  readonly minDhBits: number;
+}
+
+/**
+ * Opportunistic: any encryption is better than plain text, so every cipher that encrypts is accepted, from TLS 1.0 on
+ * (as Postfix's "may"). Anonymous ciphers come last, because they have no certificate that could be judged.
+ */
+const ANY: TlsStrength = { minVersion: 'TLSv1', ciphers: 'ALL:!eNULL:+aNULL:@SECLEVEL=0', minDhBits: 1 };
+const USUAL_DH_BITS = 1024;
+
 export function decideTls(hop: NextHop): TlsPolicy {
-  const { implicitTLS, tlsLevel, credentialsSecret, trustConfigMap, clientCertificateSecret } = hop;
+  const { implicitTLS, tlsLevel, credentialsSecret, trustConfigMap, clientCertificateSecret, minTlsVersion } =
+    hop;
   const raised = credentialsSecret !== null && !requiresTls(tlsLevel);
   const level = raised ? 'Encrypt' : tlsLevel;
   return {
@@ -43,10 +57,19 @@ export function decideTls(hop: NextHop): TlsPolicy {
     names: verifiesPeer(level) ? listNames(hop) : [],
     trust: verifiesPeer(level) ? { kind: 'pkix', configMap: trustConfigMap } : { kind: 'none' },
     identity: clientCertificateSecret,
-    minVersion: 'TLSv1.2',
-    ciphers: null,
+    strength: level === 'Opportunistic' ? ANY : strengthFrom(minTlsVersion),
     mayFallBack: level === 'Opportunistic' && !implicitTLS,
   };
+}
+
+/** OpenSSL has the versions below 1.2 at its security level 0 only. */
+function strengthFrom(minVersion: TlsVersion): TlsStrength {
+  const ciphers = isOldVersion(minVersion) ? 'DEFAULT:@SECLEVEL=0' : null;
+  return { minVersion, ciphers, minDhBits: USUAL_DH_BITS };
+}
+
+export function isOldVersion(version: TlsVersion): boolean {
+  return version === 'TLSv1' || version === 'TLSv1.1';
 }
 
 /** The policy for the second try after a broken handshake, if this policy allows plain text. */

@@ -2,10 +2,11 @@
  * The TLS contexts of deliveries: trusted authorities and our client certificate. Each context is made once and shared
  * by all connections, because a new one costs as much as a handshake. New contents make new contexts.
  */
+import { constants } from 'node:crypto';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import type { Materials } from '../task/materials.ts';
 import { makeCa, trustFrom } from '../task/trust.ts';
-import type { TlsPolicy } from './tlspolicy.ts';
+import { isOldVersion, type TlsPolicy } from './tlspolicy.ts';
 
 export type Context = { kind: 'context'; context: SecureContext } | { kind: 'unusable'; reason: string };
 
@@ -23,8 +24,8 @@ export class TlsContexts {
   }
 
   for(policy: TlsPolicy): Context {
-    const { trust, identity, minVersion, ciphers } = policy;
-    const key = JSON.stringify([trust, identity, minVersion, ciphers]);
+    const { trust, identity, strength } = policy;
+    const key = JSON.stringify([trust, identity, strength]);
     const known = this.#made.get(key);
     if (known) return known;
     const made = this.#make(policy);
@@ -32,12 +33,14 @@ export class TlsContexts {
     return made;
   }
 
-  #make({ trust, identity, minVersion, ciphers }: TlsPolicy): Context {
+  #make({ trust, identity, strength: { minVersion, ciphers } }: TlsPolicy): Context {
     try {
       const ca = trust.kind === 'none' ? { ca: [] } : makeCa(trustFrom(this.#materials, trust.configMap));
       const context = createSecureContext({
         minVersion,
         ...(ciphers === null ? {} : { ciphers }),
+        // Peers of that age do not know RFC 5746 (secure renegotiation).
+        ...(isOldVersion(minVersion) ? { secureOptions: constants.SSL_OP_LEGACY_SERVER_CONNECT } : {}),
         ...ca,
         ...(identity === null ? {} : this.#pair(identity)),
       });

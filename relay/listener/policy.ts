@@ -2,7 +2,8 @@
  * Decides for every command whether a session may continue before and after TLS: (STARTTLS policy, state) -> continue,
  * or a reply. smtp-server has no option "STARTTLS required", so this file enforces it. Pure.
  */
-import type { LineEndings, Listener, Policy, StartTlsPolicy, TlsVersion } from '#crds/policyfile.ts';
+import type { LineEndings, Listener, Policy, StartTlsPolicy } from '#crds/policyfile.ts';
+import type { TlsVersion } from '#crds/tlslevel.ts';
 import { type OfferedParameters, refusalOfCommand } from './mailcommand.ts';
 import { REPLIES, type Reply } from './reply.ts';
 

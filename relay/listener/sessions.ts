@@ -12,7 +12,7 @@ import type {
   SMTPServerOptions,
   SMTPServerSession,
 } from 'smtp-server';
-import type { TlsVersion } from '#crds/policyfile.ts';
+import type { TlsVersion } from '#crds/tlslevel.ts';
 import { namesOfCertificate } from '../auth/certificatenames.ts';
 import type { SessionTrace } from '../observe/trace.ts';
 import type { Materials } from '../task/materials.ts';

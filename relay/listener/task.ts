@@ -5,7 +5,8 @@
 import { constants, createHash } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { SMTPServerOptions } from 'smtp-server';
-import type { Listener, Policy, TlsVersion } from '#crds/policyfile.ts';
+import type { Listener, Policy } from '#crds/policyfile.ts';
+import type { TlsVersion } from '#crds/tlslevel.ts';
 import type { Log } from '../observe/log.ts';
 import type { Tracer } from '../observe/trace.ts';
 import type { Clocks } from '../task/clock.ts';

@@ -187,9 +187,9 @@ async function withQueue(count: number) {
 
 /** Mail for away.example goes where nobody listens. */
 function withRoute(policy: Policy, port: number): Policy {
-  const { smartHosts, tlsLevel } = policy.outbound;
+  const { smartHosts, tlsLevel, minTlsVersion } = policy.outbound;
   const hosts = smartHosts.map((hop) => ({ ...hop, port }));
-  const route = { recipientDomains: ['away.example'], senders: null, hosts, tlsLevel };
+  const route = { recipientDomains: ['away.example'], senders: null, hosts, tlsLevel, minTlsVersion };
   return { ...policy, outbound: { ...policy.outbound, routes: [route] } };
 }
 

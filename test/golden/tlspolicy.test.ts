@@ -5,7 +5,7 @@ import { decideTls, fallBack, type TlsPolicy } from '#relay/delivery/tlspolicy.t
 import { hopTo } from '#test/kit/relayrig.ts';
 import { assertGolden } from './golden.ts';
 
-function row(what: string, { level, mode, names, trust, minVersion, mayFallBack, rule }: TlsPolicy): string {
+function row(what: string, { level, mode, names, trust, strength, mayFallBack, rule }: TlsPolicy): string {
   const who = trust.kind === 'none' ? 'nobody' : trust.configMap === null ? 'public roots' : trust.configMap;
   return [
     what.padEnd(52),
@@ -13,7 +13,8 @@ function row(what: string, { level, mode, names, trust, minVersion, mayFallBack,
     mode.padEnd(9),
     who.padEnd(13),
     (names.join(',') || '-').padEnd(30),
-    minVersion.padEnd(8),
+    strength.minVersion.padEnd(8),
+    (strength.ciphers ?? 'default').padEnd(33),
     (mayFallBack ? 'may' : 'never').padEnd(6),
     rule,
   ].join(' ');
@@ -34,11 +35,16 @@ test('the TLS policy of every level is as reviewed', () => {
       `${tlsLevel}, MX of other.example`,
       decideTls({ ...hopTo(25, { ...at, tlsLevel }), mxOf: 'other.example' }),
     ),
+    row(
+      `${tlsLevel}, minVersion TLSv1.3`,
+      decideTls(hopTo(25, { ...at, tlsLevel, minTlsVersion: 'TLSv1.3' })),
+    ),
+    row(`${tlsLevel}, minVersion TLSv1`, decideTls(hopTo(25, { ...at, tlsLevel, minTlsVersion: 'TLSv1' }))),
   ]);
   const fallen = row(
     'Opportunistic, after a handshake that broke',
     fallBack(decideTls(hopTo(25, { ...at, tlsLevel: 'Opportunistic' }))),
   );
-  const head = `${'hop'.padEnd(52)} ${'level'.padEnd(14)} mode      trusted       names                          oldest   plain  rule`;
+  const head = `${'hop'.padEnd(52)} ${'level'.padEnd(14)} mode      trusted       names                          oldest   ciphers                           plain  rule`;
   assertGolden('tlspolicy.txt', `${head}\n${[...rows, fallen].join('\n')}\n`);
 });

@@ -93,7 +93,7 @@ function courierWith(answer: AnswerFor, routes: string): Courier {
       const domain = to.slice(to.lastIndexOf('@') + 1);
       const common = { key: `${routes}${domain}`, name: domain, rule: 'a route' };
       return domain.startsWith('mx')
-        ? { ...common, kind: 'mx', domain, tlsLevel: 'Opportunistic' }
+        ? { ...common, kind: 'mx', domain, tlsLevel: 'Opportunistic', minTlsVersion: 'TLSv1.2' }
         : { ...common, kind: 'hops', hops: [hopTo(25, { host: domain })] };
     },
     deliver: async (destination, parcel) => answer(destination, parcel),

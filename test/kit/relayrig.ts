@@ -40,6 +40,7 @@ export function hopTo(port: number, changes: Partial<Hop> = {}): Hop {
     port,
     implicitTLS: false,
     tlsLevel: 'Opportunistic',
+    minTlsVersion: 'TLSv1.2',
     serverName: null,
     trustConfigMap: null,
     clientCertificateSecret: null,
@@ -58,7 +59,11 @@ export function routeTo(
   hosts: readonly Hop[],
   changes: Partial<Routed> = {},
 ): Routed {
-  const floor = { senders: null, tlsLevel: 'Opportunistic' as const };
+  const floor = {
+    senders: null,
+    tlsLevel: 'Opportunistic' as const,
+    minTlsVersion: 'TLSv1.2' as const,
+  };
   return { recipientDomains: [...recipientDomains], hosts: [...hosts], ...floor, ...changes };
 }
 
@@ -76,8 +81,10 @@ const LIMITS: Policy['inbound']['limits'] = {
 
 const OUTBOUND: Policy['outbound'] = {
   tlsLevel: 'Opportunistic',
+  minTlsVersion: 'TLSv1.2',
   discover: [],
   trustConfigMap: null,
+  clientCertificateSecret: null,
   ipFamily: 'Any',
   smartHosts: [],
   routes: [],
