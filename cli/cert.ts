@@ -36,7 +36,7 @@ export async function cert(argv: string[]): Promise<number> {
     throw new UsageError('Name both files: mailrelay cert --cert FILE --key FILE');
   const isJson = outputOption(output) === 'json';
   const now = new Date();
-  const judged = judgePair(textOf(certFile), textOf(keyFile), hostname, now);
+  const judged = judgePair(readText(certFile), readText(keyFile), hostname, now);
   const facts = judged.kind === 'usable' ? judged.facts : null;
   const problem = judged.kind === 'usable' ? judged.warning : judged;
   const lines = describeCertificate('certificate', facts, problem, now.getTime());
@@ -44,7 +44,7 @@ export async function cert(argv: string[]): Promise<number> {
   return problem === null ? 0 : 1;
 }
 
-function textOf(file: string): string {
+function readText(file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {

@@ -31,7 +31,7 @@ export interface Manifests {
 
 /** Throws an Error whose message has one line for each fault. */
 export function readManifests(path: string): Manifests {
-  const found = filesOf(path).flatMap(documentsOf);
+  const found = listFiles(path).flatMap(parseDocuments);
   const relays = found.filter(({ value }) => value.kind === KIND);
   const [relay] = relays;
   if (!relay) throw new Error(`There is no MailRelay in ${path}: add a document of kind MailRelay`);
@@ -44,7 +44,9 @@ export function readManifests(path: string): Manifests {
     file: relay.file,
     relay: validated(relay),
     secret: (name) =>
-      textsOf(found.find(({ value }) => value.kind === 'Secret' && value.metadata?.name === name)?.value),
+      decodeSecret(
+        found.find(({ value }) => value.kind === 'Secret' && value.metadata?.name === name)?.value,
+      ),
     configMap: (name) =>
       found.find(({ value }) => value.kind === 'ConfigMap' && value.metadata?.name === name)?.value.data,
   };
@@ -52,7 +54,7 @@ export function readManifests(path: string): Manifests {
 
 /** Every MailRelay of a path with its faults, for `mailrelay lint`. */
 export function lintManifests(path: string): { file: string; name: string; faults: string[] }[] {
-  const found = filesOf(path).flatMap(documentsOf);
+  const found = listFiles(path).flatMap(parseDocuments);
   return found
     .filter(({ value }) => value.kind === KIND)
     .map(({ file, value }) => {
@@ -69,7 +71,7 @@ function validated({ file, value }: Found): ValidManifest {
   throw new Error(judged.faults.map((fault) => `${file}: ${fault.path}: ${fault.message}`).join('\n'));
 }
 
-function filesOf(path: string): string[] {
+function listFiles(path: string): string[] {
   try {
     if (!statSync(path).isDirectory()) return [path];
     const names = readdirSync(path).filter((name) => /\.ya?ml$/.test(name));
@@ -79,8 +81,8 @@ function filesOf(path: string): string[] {
   }
 }
 
-function documentsOf(file: string): Found[] {
-  const documents = parseAllDocuments(textOf(file), { version: '1.1' });
+function parseDocuments(file: string): Found[] {
+  const documents = parseAllDocuments(readText(file), { version: '1.1' });
   return [...documents].flatMap((document) => {
     const [problem] = document.errors;
     if (problem) throw new Error(`${file}: ${problem.message.split('\n')[0]}`);
@@ -89,7 +91,7 @@ function documentsOf(file: string): Found[] {
   });
 }
 
-function textOf(file: string): string {
+function readText(file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
@@ -97,7 +99,7 @@ function textOf(file: string): string {
   }
 }
 
-function textsOf(secret: KubernetesDocument | undefined): Readonly<Record<string, string>> | undefined {
+function decodeSecret(secret: KubernetesDocument | undefined): Readonly<Record<string, string>> | undefined {
   if (!secret) return undefined;
   const decoded = Object.entries(secret.data ?? {}).map(([key, value]) => [
     key,

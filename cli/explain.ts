@@ -6,8 +6,8 @@ import { CONDITION_MEANING, REASONS } from '#crds/conditions.ts';
 import { effectivePolicy } from '#crds/effective.ts';
 import { findCure, RULES_OF_REFUSAL } from '#relay/listener/cures.ts';
 import { readManifests } from './documents.ts';
-import { describeSessions, isClient, sessionsOf } from './explainclient.ts';
-import { describeWay, wayOf } from './explaintext.ts';
+import { describeSessions, isClient, listSessions } from './explainclient.ts';
+import { describeWay, findWay } from './explaintext.ts';
 import { options, outputOption, UsageError } from './usage.ts';
 
 const HELP = `Usage: mailrelay explain ADDRESS -f FILE [--from ADDRESS]
@@ -58,10 +58,10 @@ function explainAddress(to: string, from: string, file: string) {
   const { relay } = readManifests(file);
   const policy = effectivePolicy(relay, relay.spec);
   if (isClient(to)) {
-    const sessions = sessionsOf(policy, to);
+    const sessions = listSessions(policy, to);
     return { value: sessions, text: describeSessions(to, sessions) };
   }
-  const way = wayOf(policy, from, to);
+  const way = findWay(policy, from, to);
   return { value: way, text: describeWay(way) };
 }
 

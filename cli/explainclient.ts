@@ -19,7 +19,7 @@ export interface ClientSession {
 
 export const isClient = (text: string) => isIP(text) !== 0;
 
-export function sessionsOf({ inbound }: Policy, client: string): ClientSession[] {
+export function listSessions({ inbound }: Policy, client: string): ClientSession[] {
   const chosen = findClientPolicy(inbound)(client);
   return inbound.listeners.map((listener) => {
     const starttls = starttlsOfSession(listener, chosen);

@@ -27,7 +27,7 @@ const LEVEL: Readonly<Record<TlsLevel, string>> = {
   Dane: 'a TLSA record that matches, or the mail waits',
 };
 
-export function wayOf(policy: Policy, from: string, to: string): Way {
+export function findWay(policy: Policy, from: string, to: string): Way {
   const destination = routeOf(policy)(from, to);
   const { rule } = destination;
   return {
@@ -35,12 +35,12 @@ export function wayOf(policy: Policy, from: string, to: string): Way {
     from,
     takenFrom: policy.inbound.listeners.map((listener) => ({
       listener: listener.name,
-      whom: whomOf(policy, listener, to),
+      whom: describeClients(policy, listener, to),
     })),
     rule,
     hosts: destination.kind === 'hops' ? destination.hops.toSorted((a, b) => a.priority - b.priority) : [],
     tlsLevel: destination.kind === 'mx' ? destination.tlsLevel : null,
-    notes: notesOf(policy, from, to, rule),
+    notes: listNotes(policy, from, to, rule),
   };
 }
 
@@ -57,7 +57,7 @@ export function describeWay({ to, from, takenFrom, rule, hosts, tlsLevel, notes 
   return `${lines.join('\n')}\n`;
 }
 
-function whomOf({ inbound }: Policy, { auth, clients }: Listener, to: string): string {
+function describeClients({ inbound }: Policy, { auth, clients }: Listener, to: string): string {
   const isOwn = inbound.acceptDomains.includes(domainOf(to));
   const { networks, usersSecret, certificates, oauth, senderDomains, recipientDomains } = clients;
   const logins = [
@@ -97,7 +97,7 @@ function describeHop({
   return words.join('; ');
 }
 
-function notesOf(policy: Policy, from: string, to: string, rule: string): string[] {
+function listNotes(policy: Policy, from: string, to: string, rule: string): string[] {
   const { routes, smartHosts } = policy.outbound;
   const bySender = from === '' && routes.some(({ senders }) => senders !== null);
   const returns =

@@ -36,11 +36,11 @@ export async function hash(argv: string[]): Promise<number> {
   if (user !== undefined && !/^[^\s:]{1,255}$/.test(user))
     throw new UsageError(`--user must be a name without blanks and colons, not "${user}"`);
   const line = await hashPassword(await readPassword('new'));
-  process.stdout.write(user === undefined ? `${line}\n` : secretOf(user, line, secret, namespace));
+  process.stdout.write(user === undefined ? `${line}\n` : formatSecret(user, line, secret, namespace));
   return 0;
 }
 
-function secretOf(user: string, line: string, name = 'relay-users', namespace?: string): string {
+function formatSecret(user: string, line: string, name = 'relay-users', namespace?: string): string {
   // A key of a Secret allows only these characters. The relay reads other user names from the list `users`.
   const isKey = /^[-._a-zA-Z0-9]{1,253}$/.test(user);
   return stringify(

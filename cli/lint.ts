@@ -28,12 +28,12 @@ export async function lint(argv: string[]): Promise<number> {
   if (results.length === 0)
     throw new Error(`There is no MailRelay in ${file}: add a document of kind MailRelay`);
   process.stdout.write(
-    format === 'json' ? `${JSON.stringify(results, null, 2)}\n` : results.map(lineOf).join(''),
+    format === 'json' ? `${JSON.stringify(results, null, 2)}\n` : results.map(describeResult).join(''),
   );
   return results.some(({ faults }) => faults.length > 0) ? 1 : 0;
 }
 
-function lineOf({ file, name, faults }: { file: string; name: string; faults: string[] }): string {
+function describeResult({ file, name, faults }: { file: string; name: string; faults: string[] }): string {
   if (faults.length === 0) return `${file}: MailRelay ${name}: ok\n`;
   return faults.map((fault) => `${file}: MailRelay ${name}: ${fault}\n`).join('');
 }

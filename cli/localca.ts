@@ -25,9 +25,9 @@ export async function localPair(stateDir: string, hostname: string): Promise<Loc
   const dir = join(stateDir, 'local-ca');
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const caFile = join(dir, 'ca.crt');
-  const [cert, key] = [textOf(join(dir, 'tls.crt')), textOf(join(dir, 'tls.key'))];
+  const [cert, key] = [readTextIfPresent(join(dir, 'tls.crt')), readTextIfPresent(join(dir, 'tls.key'))];
   const judged = judgePair(cert, key, [hostname], new Date(Date.now() + 30 * DAY_MS));
-  if (cert && key && textOf(caFile) && judged.kind === 'usable' && judged.warning === null)
+  if (cert && key && readTextIfPresent(caFile) && judged.kind === 'usable' && judged.warning === null)
     return { cert, key, caFile };
   const made = await issue(hostname);
   writeFileSync(caFile, made.ca);
@@ -78,7 +78,7 @@ function validity(days: number) {
   return { notBefore: new Date(Date.now() - 3_600_000), notAfter: new Date(Date.now() + days * DAY_MS) };
 }
 
-function textOf(path: string): string | undefined {
+function readTextIfPresent(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
   } catch {

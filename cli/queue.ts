@@ -10,7 +10,7 @@ import { pipeline } from 'node:stream/promises';
 import type { Done, QueueAction, QueueEntry } from '#relay/queue/tools.ts';
 import { confirmed } from './confirm.ts';
 import { QueueClient } from './queueclient.ts';
-import { SELECTING, type Selection, selectionOf, type Wish } from './queueselect.ts';
+import { readSelection, SELECTING, type Selection, type Wish } from './queueselect.ts';
 import { describeDone, describeEntry, describeTotal, QUEUE_HEAD } from './queuetext.ts';
 import { stateFolder } from './statefolder.ts';
 import { options, outputOption, UsageError } from './usage.ts';
@@ -89,7 +89,7 @@ export async function queue(argv: string[]): Promise<number> {
         ? 'Say what to do: mailrelay queue list, or see --help'
         : `There is no "queue ${verb}": see --help`,
     );
-  const selection = selectionOf(ids, values as Wish);
+  const selection = readSelection(ids, values as Wish);
   const isJson = outputOption(values.output) === 'json';
   const client = new QueueClient(stateFolder(values.state));
   return chosen({ queue: client, selection, isJson, yes: values.yes, to: values.to });
@@ -111,7 +111,7 @@ async function show({ queue: client, selection, isJson }: Asked): Promise<number
 }
 
 async function act(action: QueueAction, { queue: client, selection, isJson, yes }: Asked): Promise<number> {
-  const ids = await idsOf(action, client, selection);
+  const ids = await chooseIds(action, client, selection);
   if (action === 'remove' && ids.length > 0 && !yes && !(await confirmed(removal(ids)))) {
     process.stderr.write('Nothing was removed.\n');
     return 1;
@@ -134,7 +134,7 @@ function removal(ids: readonly string[]): string {
 }
 
 async function exportMessages({ queue: client, selection, to }: Asked): Promise<number> {
-  const ids = await idsOf('export', client, selection);
+  const ids = await chooseIds('export', client, selection);
   if (ids.length > 1 && to === undefined)
     throw new UsageError('Several messages need a folder: add --to DIR, or name one message');
   const unknown: string[] = [];
@@ -150,7 +150,7 @@ async function exportMessages({ queue: client, selection, to }: Asked): Promise<
 /**
  * The ids that the user named, or those of the messages that match the filter now. Without ids and filter: wrong usage.
  */
-async function idsOf(
+async function chooseIds(
   verb: keyof typeof CONCERNS,
   client: QueueClient,
   selection: Selection,

@@ -21,7 +21,7 @@ async function withServer(answer: RequestListener, use: (client: QueueClient) =>
   }
 }
 
-async function idsOf(client: QueueClient): Promise<string[]> {
+async function listIds(client: QueueClient): Promise<string[]> {
   const ids: string[] = [];
   for await (const { id } of client.list()) ids.push(id);
   return ids;
@@ -36,7 +36,7 @@ test('a list that is cut off before its first line is asked for again', async ()
       if (asked < 3) setImmediate(() => response.destroy());
       else response.end('{"id":"one"}\n{"id":"two"}\n');
     },
-    async (client) => assert.deepEqual(await idsOf(client), ['one', 'two']),
+    async (client) => assert.deepEqual(await listIds(client), ['one', 'two']),
   );
   assert.equal(asked, 3);
 });
@@ -48,7 +48,7 @@ test('a list that is cut off later, and an answer that is cut off, are errors an
       setTimeout(() => response.destroy(), 20);
     },
     async (client) => {
-      await assert.rejects(idsOf(client), /ended in the middle of the answer, ask again/);
+      await assert.rejects(listIds(client), /ended in the middle of the answer, ask again/);
       await assert.rejects(client.do('hold', ['one']), /ended in the middle of the answer, ask again/);
     },
   );
@@ -62,10 +62,10 @@ test('characters that are split over two packets arrive whole, and an empty queu
       setTimeout(() => response.end(bytes.subarray(8)), 20);
       request.resume();
     },
-    async (client) => assert.deepEqual(await idsOf(client), ['\u00e4\u4e2d']),
+    async (client) => assert.deepEqual(await listIds(client), ['\u00e4\u4e2d']),
   );
   await withServer(
     (_, response) => response.writeHead(200).end(),
-    async (client) => assert.deepEqual(await idsOf(client), []),
+    async (client) => assert.deepEqual(await listIds(client), []),
   );
 });

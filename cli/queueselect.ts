@@ -1,5 +1,5 @@
 /** Selects the messages of a queue that a verb acts on: named ids, or all messages that match a filter. Pure. */
-import { matcherOf } from '#crds/patterns.ts';
+import { compilePatterns } from '#crds/patterns.ts';
 import { parseDuration } from '#crds/units.ts';
 import type { QueueEntry } from '#relay/queue/tools.ts';
 import { UsageError } from './usage.ts';
@@ -27,8 +27,8 @@ export type Selection =
   | { kind: 'filter'; matches: (entry: QueueEntry, now: number) => boolean }
   | { kind: 'any' };
 
-export function selectionOf(ids: readonly string[], wish: Wish): Selection {
-  const filters = filtersOf(wish);
+export function readSelection(ids: readonly string[], wish: Wish): Selection {
+  const filters = buildFilters(wish);
   const isFilter = filters.length > 0 || wish.all;
   if (ids.length > 0 && isFilter)
     throw new UsageError('Name messages, or choose them by options, not both: see --help');
@@ -37,12 +37,17 @@ export function selectionOf(ids: readonly string[], wish: Wish): Selection {
   return { kind: 'filter', matches: (entry, now) => filters.every((fits) => fits(entry, now)) };
 }
 
-function filtersOf({ held, sender, domain, older }: Wish): ((entry: QueueEntry, now: number) => boolean)[] {
+function buildFilters({
+  held,
+  sender,
+  domain,
+  older,
+}: Wish): ((entry: QueueEntry, now: number) => boolean)[] {
   const filters: ((entry: QueueEntry, now: number) => boolean)[] = [];
   if (held) filters.push(({ state }) => state !== 'queued');
   if (sender !== undefined) filters.push(senderFilter(sender));
   if (domain !== undefined) {
-    const isIt = matcherOf([domain]);
+    const isIt = compilePatterns([domain]);
     filters.push(({ recipients }) => recipients.some(({ address }) => isIt(address)));
   }
   if (older !== undefined) {
@@ -57,6 +62,6 @@ function filtersOf({ held, sender, domain, older }: Wish): ((entry: QueueEntry, 
 /** `<>` is the null sender of bounces. The sender of a damaged entry is unknown, so it matches no sender. */
 function senderFilter(sender: string): (entry: QueueEntry) => boolean {
   if (sender === '<>') return ({ from, state }) => from === '' && state !== 'damaged';
-  const isIt = matcherOf([sender]);
+  const isIt = compilePatterns([sender]);
   return ({ from }) => from !== '' && isIt(from);
 }

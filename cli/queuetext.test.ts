@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { QueueEntry } from '#relay/queue/tools.ts';
-import { selectionOf } from './queueselect.ts';
+import { readSelection } from './queueselect.ts';
 import { describeDone, describeEntry } from './queuetext.ts';
 import { age } from './terminal.ts';
 import { UsageError } from './usage.ts';
@@ -58,14 +58,14 @@ test('ages are told in the largest unit that says enough', () => {
 test('a selection is ids, a filter, or nothing that was said', () => {
   const nothing = { all: false, held: false };
   const matches = (wish: object, one: QueueEntry = entry) => {
-    const selection = selectionOf([], { ...nothing, ...wish });
+    const selection = readSelection([], { ...nothing, ...wish });
     assert.ok(selection.kind === 'filter');
     return selection.matches(one, NOW);
   };
-  assert.equal(selectionOf([], nothing).kind, 'any');
-  assert.deepEqual(selectionOf(['x', 'y', 'x'], nothing), { kind: 'ids', ids: ['x', 'y'] });
-  assert.throws(() => selectionOf(['x'], { ...nothing, all: true }), UsageError);
-  assert.throws(() => selectionOf([], { ...nothing, older: 'long' }), UsageError);
+  assert.equal(readSelection([], nothing).kind, 'any');
+  assert.deepEqual(readSelection(['x', 'y', 'x'], nothing), { kind: 'ids', ids: ['x', 'y'] });
+  assert.throws(() => readSelection(['x'], { ...nothing, all: true }), UsageError);
+  assert.throws(() => readSelection([], { ...nothing, older: 'long' }), UsageError);
   assert.equal(matches({ all: true }), true);
   assert.equal(matches({ held: true }), false);
   assert.equal(matches({ held: true }, { ...entry, state: 'damaged' }), true);

@@ -69,7 +69,7 @@ export async function relay(argv: string[]): Promise<number> {
     processes: values.processes === undefined ? listenerProcesses() : Number(values.processes),
     ...(podName === undefined ? {} : { among: { podName, port: HANDOVER_PORT } }),
     version: projectVersion(),
-    ...identityOf(process.env),
+    ...readIdentity(process.env),
     log: jsonLog('supervisor', 1, Date.now),
     logFd: 1,
     graceMs: Number(values.grace) * 1000,
@@ -80,7 +80,7 @@ export async function relay(argv: string[]): Promise<number> {
 }
 
 /** The identity that the operator wrote into the environment of the pod. Outside a pod there is none. */
-function identityOf(env: NodeJS.ProcessEnv): { identity?: PodIdentity } {
+function readIdentity(env: NodeJS.ProcessEnv): { identity?: PodIdentity } {
   const { POD_NAME: pod, POD_UID: uid, POD_NAMESPACE: namespace, RELAY_NAME: name } = env;
   if (!pod || !uid || !namespace || !name) return {};
   return { identity: { pod, uid, namespace, relay: name } };

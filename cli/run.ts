@@ -7,8 +7,8 @@ import { readdirSync, readFileSync, statSync, watch } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { certificateSecretName, effectivePolicy, needsKeyPair } from '#crds/effective.ts';
 import { judgePair } from '#crds/keypair.ts';
-import { hashOf, POLICY_FILE_NAME, type Policy, printPolicy } from '#crds/policyfile.ts';
-import { namesOf, referencesOf } from '#crds/references.ts';
+import { hashContent, POLICY_FILE_NAME, type Policy, printPolicy } from '#crds/policyfile.ts';
+import { listNames, listReferences } from '#crds/references.ts';
 import { ADMIN_PORT } from '#crds/wellknown.ts';
 import { jsonLog, type Log, type ProcessLog } from '#relay/observe/log.ts';
 import { type Relay, startRelay } from '#relay/supervisor/relay.ts';
@@ -66,7 +66,7 @@ export async function run(argv: string[]): Promise<number> {
   if (stray !== undefined) throw new UsageError(`"${stray}" is not an option of run: see --help`);
   const adminPort = portOption('admin-port', parsed.values['admin-port']);
   const manifests = readManifests(file);
-  const target = targetOf(state ?? join('.state', `${manifests.relay.namespace}-${manifests.relay.name}`));
+  const target = targetIn(state ?? join('.state', `${manifests.relay.namespace}-${manifests.relay.name}`));
   const published = await publish(manifests, target, true);
   const relay = await startRelay({
     ...target,
@@ -87,7 +87,7 @@ export async function run(argv: string[]): Promise<number> {
   return 0;
 }
 
-function targetOf(stateDir: string): Target {
+function targetIn(stateDir: string): Target {
   const root = resolve(stateDir);
   const inputs = join(root, 'inputs');
   return {
@@ -105,8 +105,8 @@ function targetOf(stateDir: string): Target {
 async function publish(manifests: Manifests, target: Target, first: boolean): Promise<Published> {
   const { relay } = manifests;
   const policy = effectivePolicy(relay, relay.spec);
-  const objects = objectsOf(manifests, target, policy);
-  const pair = needsKeyPair(policy) ? await pairOf(manifests, target.stateDir, policy) : undefined;
+  const objects = listObjectFolders(manifests, target, policy);
+  const pair = needsKeyPair(policy) ? await choosePair(manifests, target.stateDir, policy) : undefined;
   const judged =
     pair && judgePair(pair.files['tls.crt'], pair.files['tls.key'], [policy.hostname], new Date());
   if (first && judged?.kind === 'unusable') {
@@ -129,7 +129,7 @@ function publishOrExplain(dir: string, files: Readonly<Record<string, string>>):
   }
 }
 
-async function pairOf(manifests: Manifests, stateDir: string, policy: Policy) {
+async function choosePair(manifests: Manifests, stateDir: string, policy: Policy) {
   const { relay } = manifests;
   const name = certificateSecretName(relay.name, relay.spec);
   const secret = name === undefined ? undefined : manifests.secret(name);
@@ -155,18 +155,18 @@ async function localPairOrExplain(stateDir: string, hostname: string) {
 /**
  * A folder for each Secret and ConfigMap that the policy names. It is empty if the object is not among the documents.
  */
-function objectsOf(
+function listObjectFolders(
   manifests: Manifests,
   target: Target,
   policy: Policy,
 ): [string, Readonly<Record<string, string>>][] {
-  const references = referencesOf(policy);
+  const references = listReferences(policy);
   return [
-    ...namesOf(references, 'Secret').map((name): [string, Readonly<Record<string, string>>] => [
+    ...listNames(references, 'Secret').map((name): [string, Readonly<Record<string, string>>] => [
       join(target.secretsDir, name),
       manifests.secret(name) ?? {},
     ]),
-    ...namesOf(references, 'ConfigMap').map((name): [string, Readonly<Record<string, string>>] => [
+    ...listNames(references, 'ConfigMap').map((name): [string, Readonly<Record<string, string>>] => [
       join(target.configMapsDir, name),
       manifests.configMap(name) ?? {},
     ]),
@@ -175,17 +175,17 @@ function objectsOf(
 
 /** Applies every later change of the manifest. Returns a function that stops this. */
 function follow(path: string, target: Target, relay: Relay): () => void {
-  let seen = contentsOf(path);
+  let seen = readContents(path);
   const look = async () => {
-    const contents = contentsOf(path);
+    const contents = readContents(path);
     if (contents === seen) return;
     seen = contents;
     try {
       const manifests = readManifests(path);
       const { policy } = await publish(manifests, target, false);
       await relay.reload();
-      if (relay.status().policy.hash === hashOf(policy))
-        process.stdout.write(`Manifest applied: ${hashOf(policy)}\n`);
+      if (relay.status().policy.hash === hashContent(policy))
+        process.stdout.write(`Manifest applied: ${hashContent(policy)}\n`);
     } catch (error) {
       process.stdout.write(`Manifest not applied, nothing changed: ${(error as Error).message}\n`);
     }
@@ -203,7 +203,7 @@ function follow(path: string, target: Target, relay: Relay): () => void {
   };
 }
 
-function contentsOf(path: string): string {
+function readContents(path: string): string {
   try {
     if (!statSync(path).isDirectory()) return readFileSync(path, 'utf8');
     const names = readdirSync(path).toSorted();

@@ -1,8 +1,8 @@
 /** The text that `mailrelay run` prints for people at the start and at changes. Pure. */
 import { BlockList } from 'node:net';
-import { listCovers, networkOf } from '#crds/networks.ts';
+import { addNetwork, listCovers } from '#crds/networks.ts';
 import type { PodStatus } from '#crds/podstatus.ts';
-import { hashOf, type Listener, type Policy } from '#crds/policyfile.ts';
+import { hashContent, type Listener, type Policy } from '#crds/policyfile.ts';
 import { servedPort } from '#crds/wellknown.ts';
 
 interface Start {
@@ -24,7 +24,7 @@ export function describeStart({ policy, caFile, address, adminPort, status }: St
     ...policy.inbound.clientPolicies.map(clientPolicyRow),
     row('health', `http://${address}:${adminPort}/readyz`, '/status /metrics'),
     '',
-    row('policy', hashOf(policy), `outbound ${policy.outbound.tlsLevel}, ${nextHops(policy)}`),
+    row('policy', hashContent(policy), `outbound ${policy.outbound.tlsLevel}, ${nextHops(policy)}`),
     ...certificateLines(status, caFile),
     ...status.notInForce.map((gap) => `  not in force yet: ${gap}`),
     ...status.missing.map((gap) => `  missing: ${gap}`),
@@ -123,6 +123,6 @@ function sendLines({ inbound, hostname }: Policy, address: string, caFile: strin
 
 function covers(networks: readonly string[], address: string): boolean {
   const list = new BlockList();
-  for (const network of networks) networkOf(network, list);
+  for (const network of networks) addNetwork(network, list);
   return listCovers(list, address);
 }

@@ -56,13 +56,13 @@ export async function send(argv: string[]): Promise<number> {
   const wantsLogin = user !== undefined || tokenFile !== undefined;
   if (wantsLogin && tls === 'none')
     throw new UsageError('A login is never sent in clear: leave --tls none out');
-  const login = wantsLogin ? await loginOf(user, tokenFile) : undefined;
+  const login = wantsLogin ? await makeLogin(user, tokenFile) : undefined;
   const serverName = parsed.values['server-name'];
   await transmit({ server, from, to, tls, subject, ca, serverName }, login);
   return 0;
 }
 
-async function transmit(message: Options, login: Awaited<ReturnType<typeof loginOf>> | undefined) {
+async function transmit(message: Options, login: Awaited<ReturnType<typeof makeLogin>> | undefined) {
   const session = await connect(message);
   const socket = session._socket as TLSSocket;
   const protection = session.secure ? `${socket.getProtocol()} ${socket.getCipher().name}` : 'plain text';
@@ -105,7 +105,7 @@ function connect({ server, tls, ca, serverName }: Options): Promise<SMTPConnecti
 
 type Login = Parameters<SMTPConnection['login']>[0];
 
-async function loginOf(user = 'token', tokenFile: string | undefined): Promise<Login> {
+async function makeLogin(user = 'token', tokenFile: string | undefined): Promise<Login> {
   if (tokenFile === undefined)
     return { user, credentials: { user, pass: await readPassword('known') } } as Login;
   const accessToken = readFileSync(tokenFile, 'utf8').trim();

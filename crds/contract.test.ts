@@ -4,16 +4,16 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { changed, document } from '#test/fixtures/manifests.ts';
 import { effectivePolicy, needsKeyPair, startTlsSummary } from './effective.ts';
-import { listCovers, networkOf } from './networks.ts';
+import { addNetwork, listCovers } from './networks.ts';
 import { fieldsNotInForce } from './notinforce.ts';
-import { hashOf, type Policy, parsePolicy, printPolicy } from './policyfile.ts';
+import { hashContent, type Policy, parsePolicy, printPolicy } from './policyfile.ts';
 import { mailRelaySchema, type Schema } from './schema.ts';
 import { compareTlsLevels, TLS_LEVELS } from './tlslevel.ts';
 import { parseCpu, parseDuration, parseSize } from './units.ts';
 import { validateMailRelay } from './validate.ts';
 import { servedPort } from './wellknown.ts';
 
-function policyOf(changes: Record<string, unknown> = {}): Policy {
+function makePolicy(changes: Record<string, unknown> = {}): Policy {
   const judged = validateMailRelay(document(changed(changes)));
   assert.equal(judged.kind, 'valid', JSON.stringify(judged));
   const { manifest } = judged as Extract<typeof judged, { kind: 'valid' }>;
@@ -55,11 +55,11 @@ test('parseCpu reads Kubernetes quantities of cores and nothing else', () => {
     assert.equal(parseCpu(text), undefined, text);
 });
 
-test('networkOf and listCovers agree on addresses and CIDRs of both families', () => {
+test('addNetwork and listCovers agree on addresses and CIDRs of both families', () => {
   const list = new BlockList();
-  for (const text of ['10.20.0.0/16', '192.0.2.7', '2001:db8::/32']) assert.ok(networkOf(text, list), text);
+  for (const text of ['10.20.0.0/16', '192.0.2.7', '2001:db8::/32']) assert.ok(addNetwork(text, list), text);
   for (const text of ['10.0.0.0/33', '10.0.0', 'fe80::1%eth0', '::/129', 'a/8', '10.0.0.0/8/8', '']) {
-    assert.equal(networkOf(text, new BlockList()), false, text);
+    assert.equal(addNetwork(text, new BlockList()), false, text);
   }
   for (const inside of ['10.20.3.4', '::ffff:10.20.3.4', '192.0.2.7', '2001:db8::5'])
     assert.ok(listCovers(list, inside), inside);
@@ -79,21 +79,21 @@ test('the order of TLS levels is the order of the list', () => {
 });
 
 test('a policy survives printing and parsing, and its hash does not depend on the order of keys', () => {
-  const policy = policyOf();
+  const policy = makePolicy();
   assert.deepEqual(parsePolicy(printPolicy(policy)), { kind: 'policy', policy });
   const shuffled = Object.fromEntries(Object.entries(policy).toReversed());
-  assert.equal(hashOf(shuffled), hashOf(policy));
+  assert.equal(hashContent(shuffled), hashContent(policy));
   assert.equal(printPolicy(shuffled as Policy), printPolicy(policy));
 });
 
 test('parsePolicy names the field that is wrong and never throws', () => {
   for (const text of ['', '{', '[]', '{"format":2}']) assert.equal(parsePolicy(text).kind, 'invalid', text);
-  const broken = JSON.stringify({ ...policyOf(), hostname: 5 });
+  const broken = JSON.stringify({ ...makePolicy(), hostname: 5 });
   assert.match((parsePolicy(broken) as { message: string }).message, /^hostname: /);
 });
 
 test('effectivePolicy applies the defaults of the reference', () => {
-  const policy = policyOf();
+  const policy = makePolicy();
   assert.equal(policy.inbound.minTlsVersion, 'TLSv1.2');
   assert.equal(policy.inbound.limits.messageBytes, 25 * 2 ** 20);
   assert.equal(policy.outbound.tlsLevel, 'Opportunistic');
@@ -112,7 +112,7 @@ test('effectivePolicy applies the defaults of the reference', () => {
 });
 
 test('effectivePolicy gives hops the level of the hop, else of the route, else of outbound', () => {
-  const { outbound } = policyOf({
+  const { outbound } = makePolicy({
     outbound: {
       tls: { level: 'Encrypt' },
       smartHosts: [{ host: 'a.example' }, { host: 'b.example', implicitTLS: true, tls: { level: 'Verify' } }],
@@ -140,7 +140,7 @@ test('effectivePolicy gives hops the oldest TLS version and the certificate of t
     host: 'old.example',
     tls: { minVersion: 'TLSv1' as const, clientCertificateSecretName: 'own' },
   };
-  const { outbound } = policyOf({
+  const { outbound } = makePolicy({
     outbound: {
       tls: { level: 'Encrypt', minVersion: 'TLSv1.3', clientCertificateSecretName: 'relay' },
       smartHosts: [{ host: 'a.example' }, old],
@@ -175,7 +175,7 @@ test('effectivePolicy gives hops the oldest TLS version and the certificate of t
 });
 
 test('a listener that is not enabled is in no policy, and without TLS anywhere no pair is needed', () => {
-  const off = policyOf({
+  const off = makePolicy({
     inbound: {
       listeners: [
         { name: 'a', port: 25 },
@@ -187,21 +187,21 @@ test('a listener that is not enabled is in no policy, and without TLS anywhere n
     off.inbound.listeners.map(({ name }) => name),
     ['a'],
   );
-  const plain = policyOf({
+  const plain = makePolicy({
     tls: null,
     inbound: { starttls: 'Disabled', listeners: [{ name: 'a', port: 25 }] },
   });
   assert.equal(needsKeyPair(plain), false);
-  assert.equal(needsKeyPair(policyOf()), true);
+  assert.equal(needsKeyPair(makePolicy()), true);
   assert.deepEqual(
-    policyOf({ inbound: { enabled: false, listeners: [{ name: 'a', port: 25 }] } }).inbound.listeners,
+    makePolicy({ inbound: { enabled: false, listeners: [{ name: 'a', port: 25 }] } }).inbound.listeners,
     [],
   );
 });
 
 test('startTlsSummary is one word where all agree, and names the listeners where not', () => {
-  assert.equal(startTlsSummary(policyOf()), 'Enabled');
-  const mixed = policyOf({
+  assert.equal(startTlsSummary(makePolicy()), 'Enabled');
+  const mixed = makePolicy({
     inbound: {
       listeners: [
         { name: 'a', port: 25 },
@@ -213,8 +213,8 @@ test('startTlsSummary is one word where all agree, and names the listeners where
 });
 
 test('every field that is not enforced is named', () => {
-  assert.match(fieldsNotInForce(policyOf()).join(), /outbound\.tls\.discover: DANE and MTASTS/);
-  assert.deepEqual(fieldsNotInForce(policyOf({ outbound: { tls: { discover: [] } } })), []);
+  assert.match(fieldsNotInForce(makePolicy()).join(), /outbound\.tls\.discover: DANE and MTASTS/);
+  assert.deepEqual(fieldsNotInForce(makePolicy({ outbound: { tls: { discover: [] } } })), []);
 });
 
 test('servedPort keeps unprivileged ports and moves the others', () => {

@@ -43,27 +43,27 @@ function escapeTemplate(text: string): string {
 function referencePage(): string {
   const schema = mailRelaySchema();
   const sections = (['spec', 'status'] as const).map((part) => {
-    const rows = rowsOf(schema.properties?.[part] ?? {}, part);
+    const rows = formatRows(schema.properties?.[part] ?? {}, part);
     return `## ${part}\n\n| field | type | meaning |\n| --- | --- | --- |\n${rows.join('\n')}\n`;
   });
   return `# MailRelay reference\n\n<!-- ${HEAD} -->\n\n\`${API_VERSION}\`. ${schema.description}\n\n${sections.join('\n')}`;
 }
 
-function rowsOf(schema: Schema, path: string): string[] {
+function formatRows(schema: Schema, path: string): string[] {
   const required = new Set(schema.required);
   return Object.entries(schema.properties ?? {}).flatMap(([name, field]) => {
     const at = `${path}.${name}`;
     const mark = required.has(name) ? ', required' : '';
-    const row = `| \`${at}\` | ${typeOf(field)}${mark} | ${field.description ?? ''} |`;
+    const row = `| \`${at}\` | ${formatType(field)}${mark} | ${field.description ?? ''} |`;
     const inner = field.items ?? field;
-    return [row, ...rowsOf(inner, field.items ? `${at}[]` : at)];
+    return [row, ...formatRows(inner, field.items ? `${at}[]` : at)];
   });
 }
 
-function typeOf(field: Schema): string {
+function formatType(field: Schema): string {
   if (Array.isArray(field['enum'])) return field['enum'].join(' \\| ');
-  if (field.additionalProperties) return `map of ${typeOf(field.additionalProperties)}`;
-  return field.items ? `list of ${typeOf(field.items)}` : (field.type ?? 'object');
+  if (field.additionalProperties) return `map of ${formatType(field.additionalProperties)}`;
+  return field.items ? `list of ${formatType(field.items)}` : (field.type ?? 'object');
 }
 
 const CONDITIONS_PREFACE = `They follow the rules of kstatus, which Helm, Flux and others judge by: \`Ready\` is there from the first look on,
@@ -124,7 +124,7 @@ const FILES: Readonly<Record<string, () => string>> = {
 };
 
 function main(check: boolean): number {
-  const stale = Object.entries(FILES).filter(([path, render]) => textOf(path) !== render());
+  const stale = Object.entries(FILES).filter(([path, render]) => readText(path) !== render());
   for (const [path, render] of stale) {
     if (check) console.error(`${path} is stale: run "make generate"`);
     else writeFileSync(urlOf(path), render());
@@ -134,7 +134,7 @@ function main(check: boolean): number {
 
 const urlOf = (path: string) => new URL(`../${path}`, import.meta.url);
 
-function textOf(path: string): string | undefined {
+function readText(path: string): string | undefined {
   try {
     return readFileSync(urlOf(path), 'utf8');
   } catch {

@@ -52,7 +52,7 @@ export function judgePair(
     const cure = 'the whole chain must be readable, and RSA keys in it have 2048 bits or more';
     return unusable('CertificateUnreadable', `TLS cannot serve tls.crt: ${fault}; ${cure}`);
   }
-  return { kind: 'usable', facts: factsOf(leaf), warning: blemishOf(leaf, hosts, now) };
+  return { kind: 'usable', facts: readFacts(leaf), warning: findWarning(leaf, hosts, now) };
 }
 
 /** What OpenSSL has against the pair, the rest of its chain included. A context would throw it in the midst of service. */
@@ -67,7 +67,7 @@ function faultInTls(cert: string, key: string): string | undefined {
   }
 }
 
-function blemishOf(leaf: X509Certificate, hosts: readonly string[], now: Date) {
+function findWarning(leaf: X509Certificate, hosts: readonly string[], now: Date) {
   if (leaf.validToDate < now) {
     return {
       reason: 'CertificateExpired' as const,
@@ -80,7 +80,7 @@ function blemishOf(leaf: X509Certificate, hosts: readonly string[], now: Date) {
   }
   const uncovered = hosts.find((host) => leaf.checkHost(host) === undefined);
   if (uncovered !== undefined) {
-    const names = namesOf(leaf);
+    const names = readNames(leaf);
     const found = names.length === 0 ? 'names no host' : `names ${names.join(', ')}, not ${uncovered}`;
     const message = `the certificate ${found}: issue one for ${uncovered}`;
     return { reason: 'HostnameNotCovered' as const, message };
@@ -97,19 +97,19 @@ function warningMs({ validFromDate, validToDate }: X509Certificate): number {
   return Math.min((validToDate.getTime() - validFromDate.getTime()) / 10, 7 * DAY_MS);
 }
 
-function factsOf(leaf: X509Certificate): CertificateFacts {
+function readFacts(leaf: X509Certificate): CertificateFacts {
   return {
     serial: leaf.serialNumber,
     fingerprint: leaf.fingerprint256,
     notBefore: instant(leaf.validFromDate),
     notAfter: instant(leaf.validToDate),
-    names: namesOf(leaf),
+    names: readNames(leaf),
     // Node gives undefined for an empty name, such as a self-signed issuer of cert-manager makes.
     issuer: (leaf.issuer ?? '').replaceAll('\n', ', '),
   };
 }
 
-function namesOf(leaf: X509Certificate): string[] {
+function readNames(leaf: X509Certificate): string[] {
   return [...(leaf.subjectAltName ?? '').matchAll(/DNS:([^,\s]+)/g)].map(([, name]) => name ?? '');
 }
 

@@ -5,7 +5,7 @@
 import { type BlockList, isIP } from 'node:net';
 
 /** Adds `text` to `list`; false when it is neither an address nor a CIDR. */
-export function networkOf(text: string, list: BlockList): boolean {
+export function addNetwork(text: string, list: BlockList): boolean {
   const [address = '', prefix, ...rest] = text.split('/');
   const version = isIP(address);
   if (version === 0 || rest.length > 0 || address.includes('%')) return false;

@@ -40,7 +40,7 @@ export async function hashPassword(
   iterations = DEFAULT_ITERATIONS,
   salt = randomBytes(SALT_BYTES),
 ): Promise<string> {
-  const { storedKey, serverKey } = await keysOf(password, salt, iterations);
+  const { storedKey, serverKey } = await deriveKeys(password, salt, iterations);
   const base64 = (bytes: Buffer) => bytes.toString('base64');
   return `SCRAM-SHA-256$${iterations}:${base64(salt)}$${base64(storedKey)}:${base64(serverKey)}`;
 }
@@ -49,7 +49,7 @@ export async function passwordMatches(
   { salt, iterations, storedKey }: PasswordHash,
   password: string,
 ): Promise<boolean> {
-  const keys = await keysOf(password, salt, iterations);
+  const keys = await deriveKeys(password, salt, iterations);
   return timingSafeEqual(keys.storedKey, storedKey);
 }
 
@@ -66,7 +66,7 @@ function prepared(password: string): string {
   return password.replace(/[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]/g, ' ').normalize('NFKC');
 }
 
-async function keysOf(password: string, salt: Buffer, iterations: number) {
+async function deriveKeys(password: string, salt: Buffer, iterations: number) {
   const salted = await derive(prepared(password), salt, iterations, KEY_BYTES, 'sha256');
   const hmac = (text: string) => createHmac('sha256', salted).update(text).digest();
   const storedKey = createHash('sha256').update(hmac('Client Key')).digest();

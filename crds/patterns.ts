@@ -5,7 +5,7 @@
 export type Matcher = (address: string) => boolean;
 
 /** Matches addresses by pattern; domains are compared in lower case, local parts of whole addresses too. */
-export function matcherOf(patterns: readonly string[]): Matcher {
+export function compilePatterns(patterns: readonly string[]): Matcher {
   const exact = new Set(patterns.filter((pattern) => !pattern.startsWith('*.')).map(lower));
   const below = new Set(
     patterns.filter((pattern) => pattern.startsWith('*.')).map((pattern) => lower(pattern.slice(2))),

@@ -1,7 +1,7 @@
 /** Rules over several fields of a peer and of the NetworkPolicy. They are part of the list in rules.ts. */
 import { BlockList } from 'node:net';
 import type { MailRelaySpec } from './mailrelay.ts';
-import { networkOf } from './networks.ts';
+import { addNetwork } from './networks.ts';
 import type { Peer } from './peers.ts';
 import type { Rule } from './rule.ts';
 
@@ -49,7 +49,7 @@ export const PEER_RULES: readonly Rule[] = [
     cel: celEveryPeer('!has(p.ipBlock) || isCIDR(p.ipBlock.cidr)'),
     message: 'the cidr of an ipBlock is none: write it as 203.0.113.0/24 or 2001:db8::/32',
     holds: (spec) =>
-      everyPeer(spec).every(({ ipBlock }) => !ipBlock || networkOf(ipBlock.cidr, new BlockList())),
+      everyPeer(spec).every(({ ipBlock }) => !ipBlock || addNetwork(ipBlock.cidr, new BlockList())),
   },
   {
     path: 'spec',

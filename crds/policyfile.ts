@@ -203,7 +203,7 @@ export function printPolicy(value: Policy): string {
 }
 
 /** Sixteen hex digits that name the content of a policy, or of any part of one. */
-export function hashOf(value: unknown): string {
+export function hashContent(value: unknown): string {
   return createHash('sha256')
     .update(JSON.stringify(sorted(value)))
     .digest('hex')

@@ -15,7 +15,7 @@ export interface Reference {
 }
 
 /** Every object once for each field that names it, in the order of the policy. */
-export function referencesOf(policy: Policy): Reference[] {
+export function listReferences(policy: Policy): Reference[] {
   return [...internalTlsReferences(policy), ...inboundReferences(policy), ...outboundReferences(policy)];
 }
 
@@ -60,7 +60,7 @@ export function outboundReferences({ outbound }: Policy): Reference[] {
 }
 
 /** The names of one kind, each once, in order. */
-export function namesOf(references: readonly Reference[], kind: Reference['kind']): string[] {
+export function listNames(references: readonly Reference[], kind: Reference['kind']): string[] {
   return [...new Set(references.filter((one) => one.kind === kind).map(({ name }) => name))].toSorted();
 }
 

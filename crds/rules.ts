@@ -6,7 +6,7 @@
  */
 import { BlockList } from 'node:net';
 import type { MailRelaySpec } from './mailrelay.ts';
-import { networkOf } from './networks.ts';
+import { addNetwork } from './networks.ts';
 import { PEER_RULES } from './peerrules.ts';
 import type { Rule } from './rule.ts';
 import { TLS_RULES } from './tlsrules.ts';
@@ -42,7 +42,7 @@ const everyLevel = (spec: MailRelaySpec) => [
 const NO_NETWORK =
   'a client network is not an address or a CIDR: write it as 10.20.0.0/16, 192.0.2.7 or 2001:db8::/32';
 
-const isNetwork = (text: string) => networkOf(text, new BlockList());
+const isNetwork = (text: string) => addNetwork(text, new BlockList());
 
 const unique = (values: readonly unknown[]) => new Set(values).size === values.length;
 

@@ -48,16 +48,16 @@ export function parseScale(text: string): Scale | undefined {
 }
 
 /** The number at the end of the name of a pod, or claim, of a StatefulSet; NaN where there is none. */
-export function ordinalOf(name: string): number {
+export function parseOrdinal(name: string): number {
   return Number.parseInt(/-(\d+)$/.exec(name)?.[1] ?? '', 10);
 }
 
 /** True for a pod, or claim, that a StatefulSet makes of this name: the name, a hyphen and the ordinal. */
 export function isNumbered(name: string, prefix: string): boolean {
-  return name === `${prefix}-${ordinalOf(name)}`;
+  return name === `${prefix}-${parseOrdinal(name)}`;
 }
 
 /** True for a pod that this number of replicas has no place for. */
 export function isBeyond(name: string, replicas: number): boolean {
-  return ordinalOf(name) >= replicas;
+  return parseOrdinal(name) >= replicas;
 }

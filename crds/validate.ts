@@ -31,7 +31,8 @@ const document = z.object({
 export function validateMailRelay(value: unknown): Validated {
   const result = document.safeParse(value);
   const unknown = unknownFields(mailRelaySpec, (value as { spec?: unknown } | null)?.spec, 'spec');
-  if (!result.success) return { kind: 'invalid', faults: [...unknown, ...result.error.issues.map(faultOf)] };
+  if (!result.success)
+    return { kind: 'invalid', faults: [...unknown, ...result.error.issues.map(describeIssue)] };
   if (unknown.length > 0) return { kind: 'invalid', faults: unknown };
   const { metadata, spec } = result.data;
   const faults = RULES.filter((rule) => !rule.holds(spec)).map(({ path, message }) => ({ path, message }));
@@ -40,7 +41,7 @@ export function validateMailRelay(value: unknown): Validated {
   return { kind: 'valid', manifest: { name: metadata.name, namespace: metadata.namespace, spec } };
 }
 
-function faultOf(issue: z.core.$ZodIssue): Fault {
+function describeIssue(issue: z.core.$ZodIssue): Fault {
   const path = issue.path.map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`)).join('');
   return { path: path.slice(1) || 'the document', message: issue.message };
 }

@@ -1,7 +1,7 @@
 /** Rules over several fields of spec.pod and spec.service. They are part of the list in rules.ts. */
 import { BlockList } from 'node:net';
 import type { MailRelaySpec } from './mailrelay.ts';
-import { networkOf } from './networks.ts';
+import { addNetwork } from './networks.ts';
 import type { Rule } from './rule.ts';
 import { parseCpu, parseSize } from './units.ts';
 import { GROUP, OWN_LABELS } from './wellknown.ts';
@@ -76,7 +76,7 @@ export const WORKLOAD_RULES: readonly Rule[] = [
     cel: '!has(self.service) || !has(self.service.loadBalancerSourceRanges) || self.service.loadBalancerSourceRanges.all(n, isCIDR(n))',
     message: 'a source range is not a CIDR: write it as 203.0.113.0/24 or 2001:db8::/32',
     holds: ({ service }) =>
-      (service?.loadBalancerSourceRanges ?? []).every((range) => networkOf(range, new BlockList())),
+      (service?.loadBalancerSourceRanges ?? []).every((range) => addNetwork(range, new BlockList())),
   },
   {
     path: 'spec',

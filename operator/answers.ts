@@ -3,7 +3,7 @@
  * rewritten it. An object that still is as it was answered is not applied again, which would change nothing and never
  * end; one that somebody has changed since is.
  */
-import { hashOf } from '#crds/policyfile.ts';
+import { hashContent } from '#crds/policyfile.ts';
 import { isUpToDate } from './compare.ts';
 import type { KubeObject } from './kube/client.ts';
 import type { Rendered } from './render/index.ts';
@@ -15,19 +15,19 @@ export class Answers {
   note(wanted: Rendered, answer: KubeObject): void {
     const { uid = '' } = answer.metadata ?? {};
     if (uid === '' || isUpToDate(answer, wanted)) this.#known.delete(uid);
-    else this.#known.set(uid, { applied: hashOf(wanted), answer: contentOf(answer) });
+    else this.#known.set(uid, { applied: hashContent(wanted), answer: contentOf(answer) });
   }
 
   /** True where applying it again would bring nothing. */
   stands(live: KubeObject, wanted: Rendered): boolean {
     if (isUpToDate(live, wanted)) return true;
     const known = this.#known.get(live.metadata.uid ?? '');
-    return known !== undefined && known.applied === hashOf(wanted) && known.answer === contentOf(live);
+    return known !== undefined && known.applied === hashContent(wanted) && known.answer === contentOf(live);
   }
 }
 
 /** Without what the server counts, and what others report. */
 function contentOf({ status: _, metadata, ...content }: KubeObject): string {
   const { labels = {}, annotations = {}, ownerReferences = [] } = metadata;
-  return hashOf({ ...content, labels, annotations, ownerReferences });
+  return hashContent({ ...content, labels, annotations, ownerReferences });
 }

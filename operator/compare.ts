@@ -5,7 +5,7 @@
  * keeps idle free, and an addition that no apply of ours would take away is no difference. Pure.
  */
 import type { MailRelay } from '#crds/mailrelay.ts';
-import { hashOf } from '#crds/policyfile.ts';
+import { hashContent } from '#crds/policyfile.ts';
 import { GROUP, KIND, selectorLabels } from '#crds/wellknown.ts';
 import type { KubeObject } from './kube/client.ts';
 import type { Rendered } from './render/index.ts';
@@ -14,7 +14,7 @@ export const APPLIED_ANNOTATION = `${GROUP}/applied`;
 
 /** The object as it is sent: with the hash of itself. */
 export function stamped(wanted: Rendered): Rendered {
-  const annotations = { ...wanted.metadata.annotations, [APPLIED_ANNOTATION]: hashOf(wanted) };
+  const annotations = { ...wanted.metadata.annotations, [APPLIED_ANNOTATION]: hashContent(wanted) };
   return { ...wanted, metadata: { ...wanted.metadata, annotations } };
 }
 
@@ -63,7 +63,7 @@ function isEmpty(wanted: unknown): boolean {
 }
 
 function coversField(field: string, live: unknown, wanted: unknown): boolean {
-  if (WHOLE.has(field)) return hashOf(live ?? {}) === hashOf(wanted);
+  if (WHOLE.has(field)) return hashContent(live ?? {}) === hashContent(wanted);
   const keys = KEYED[field];
   if (keys === undefined || !Array.isArray(wanted) || !Array.isArray(live)) return covers(live, wanted);
   return wanted.every((item) =>

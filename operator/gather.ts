@@ -4,7 +4,7 @@ import { effectivePolicy } from '#crds/effective.ts';
 import type { MailRelay } from '#crds/mailrelay.ts';
 import type { PodIdentity, PodStatus } from '#crds/podstatus.ts';
 import { RULES } from '#crds/rules.ts';
-import { isBeyond, isNumbered, ordinalOf } from '#crds/scalefile.ts';
+import { isBeyond, isNumbered, parseOrdinal } from '#crds/scalefile.ts';
 import { ANNOTATIONS, SERVING_LABEL } from '#crds/wellknown.ts';
 import type { Caches } from './caches.ts';
 import { wantsIssuer } from './judge/certificate.ts';
@@ -60,7 +60,7 @@ function podsOf(
 ): PodView[] {
   return [...objects.values()]
     .filter(({ kind, metadata }) => kind === 'Pod' && isNumbered(metadata.name, relayName))
-    .toSorted((a, b) => ordinalOf(a.metadata.name) - ordinalOf(b.metadata.name))
+    .toSorted((a, b) => parseOrdinal(a.metadata.name) - parseOrdinal(b.metadata.name))
     .map((pod) => viewOf(relayName, pod, reportOf));
 }
 

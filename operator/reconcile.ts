@@ -4,7 +4,7 @@
  * with the status told where the API server answers; what only a person can mend is in the status alone.
  */
 import type { MailRelay } from '#crds/mailrelay.ts';
-import { hashOf } from '#crds/policyfile.ts';
+import { hashContent } from '#crds/policyfile.ts';
 import { fitStatus, type MailRelayStatus } from '#crds/status.ts';
 import { ANNOTATIONS, FIELD_MANAGER, SERVING_LABEL } from '#crds/wellknown.ts';
 import { Answers } from './answers.ts';
@@ -158,7 +158,7 @@ async function report(
   const { installation, className } = relay.status ?? {};
   const stamp = { ...(installation ? { installation } : {}), ...(className ? { className } : {}) };
   const status = fitStatus({ ...renderStatus({ ...world, obstacles }), ...stamp });
-  if (hashOf(status) === hashOf(relay.status ?? {})) return;
+  if (hashContent(status) === hashContent(relay.status ?? {})) return;
   await writeStatus(writer, relay, status);
   onWrite('patched', `MailRelay/${relay.metadata.name} status`);
   for (const event of eventsOf(relay.status, status)) await tell(relay, event);

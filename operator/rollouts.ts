@@ -6,8 +6,8 @@
  * template that was applied, and of what its user has a say in: what others make of it holds no turn up.
  */
 import { certificateSecretName } from '#crds/effective.ts';
-import { hashOf } from '#crds/policyfile.ts';
-import { namesOf, referencesOf } from '#crds/references.ts';
+import { hashContent } from '#crds/policyfile.ts';
+import { listNames, listReferences } from '#crds/references.ts';
 import { GROUP } from '#crds/wellknown.ts';
 import { covers } from './compare.ts';
 import type { KubeObject } from './kube/client.ts';
@@ -72,7 +72,7 @@ export class Rollouts {
     if (!live) return { set: marked(wanted, specOf(wanted).template, wishes), waits: false };
     const { template } = specOf(wanted);
     const kept = keptTemplate(live, template, wishes);
-    const isAsWanted = covers(kept, template) || markOf(live, TEMPLATE) === hashOf(template);
+    const isAsWanted = covers(kept, template) || markOf(live, TEMPLATE) === hashContent(template);
     if (!this.#mayRoll(world, live, isAsWanted)) return { set: marked(wanted, kept, wishes), waits: true };
     // One that an older operator made is as good without marks.
     const isUnmarked = markOf(live, WISHES) === undefined && covers(specOf(live).template, template);
@@ -144,17 +144,17 @@ function keptTemplate(live: KubeObject, wanted: Template, wishes: string): Templ
 
 /** What a user has a say in: see "pods, one at a time" of the restart contract. */
 function wishesOf({ relay: { metadata, spec }, policy }: World): string {
-  const references = policy ? referencesOf(policy) : [];
-  return hashOf({
+  const references = policy ? listReferences(policy) : [];
+  return hashContent({
     pod: spec.pod ?? {},
     certificate: certificateSecretName(metadata.name, spec) ?? null,
-    secrets: namesOf(references, 'Secret'),
-    configMaps: namesOf(references, 'ConfigMap'),
+    secrets: listNames(references, 'Secret'),
+    configMaps: listNames(references, 'ConfigMap'),
   });
 }
 
 function marked(wanted: Rendered, template: Template, wishes: string): Rendered {
-  const annotations = { ...wanted.metadata.annotations, [TEMPLATE]: hashOf(template), [WISHES]: wishes };
+  const annotations = { ...wanted.metadata.annotations, [TEMPLATE]: hashContent(template), [WISHES]: wishes };
   return {
     ...wanted,
     metadata: { ...wanted.metadata, annotations },

@@ -3,7 +3,7 @@
  * chain.ts, with its gloss; the order there is the precedence. Pure and total.
  */
 
-import { hashOf } from '#crds/policyfile.ts';
+import { hashContent } from '#crds/policyfile.ts';
 import { type Obstacle, type PodView, REFRESH, type World } from '../world.ts';
 import { type Check, is, reported } from './finding.ts';
 import { counted, countedOf, listed, onEvery, verb } from './words.ts';
@@ -55,7 +55,7 @@ export const policyRefused: Check = (world) => {
 };
 
 export const policyPending: Check = (world) => {
-  const wanted = world.policy && hashOf(world.policy);
+  const wanted = world.policy && hashContent(world.policy);
   const serving = podsWithPolicy(world).length;
   const { replicas } = world.relay.spec;
   if (wanted === undefined) return is('False', 'PolicyPending', 'The spec gives no policy');
@@ -74,7 +74,7 @@ export const policyInForce: Check = ({ pods, policy, relay }) => {
   return is(
     'True',
     'PolicyInForce',
-    `Policy ${policy && hashOf(policy)} is in force ${onEvery(replicas, 'pod')}${gaps > 0 ? rest : ''}`,
+    `Policy ${policy && hashContent(policy)} is in force ${onEvery(replicas, 'pod')}${gaps > 0 ? rest : ''}`,
   );
 };
 
@@ -126,6 +126,6 @@ export const rolloutWaits: Check = ({ obstacles }) =>
 
 /** Pods that have the wanted policy in force for every new session. */
 export function podsWithPolicy({ policy, pods }: World): PodView[] {
-  const wanted = policy && hashOf(policy);
+  const wanted = policy && hashContent(policy);
   return pods.filter(({ report }) => report !== undefined && report.policy.hash === wanted);
 }

@@ -5,7 +5,7 @@
  * is mail, so that its pod is brought back and leaves anew. The mark comes off before a pod is wanted again. Pure;
  * claims.ts does it.
  */
-import { isNumbered, ordinalOf, scaleOrder } from '#crds/scalefile.ts';
+import { isNumbered, parseOrdinal, scaleOrder } from '#crds/scalefile.ts';
 import { ANNOTATIONS } from '#crds/wellknown.ts';
 import type { KubeObject } from '../kube/client.ts';
 import { objectNames } from '../render/metadata.ts';
@@ -30,16 +30,16 @@ const NEVER_BOUND = 'never-bound';
 export function scalingOf(world: World): Scaling {
   const { spec } = world.relay;
   const claims = claimsOf(world);
-  const beyond = claims.filter(({ metadata }) => ordinalOf(metadata.name) >= spec.replicas);
+  const beyond = claims.filter(({ metadata }) => parseOrdinal(metadata.name) >= spec.replicas);
   const withMail = [
     ...beyond.filter((claim) => !isEmptied(claim, podOf(world, claim))).map(({ metadata }) => metadata.name),
     ...world.leaving.filter((pod) => mayHaveMail(pod, world)).map(({ name }) => name),
   ];
-  const replicas = Math.max(spec.replicas, ...withMail.map((name) => ordinalOf(name) + 1));
+  const replicas = Math.max(spec.replicas, ...withMail.map((name) => parseOrdinal(name) + 1));
   return {
     replicas,
     unmarked: claims.filter(
-      (claim) => ordinalOf(claim.metadata.name) < spec.replicas && markOf(claim) !== undefined,
+      (claim) => parseOrdinal(claim.metadata.name) < spec.replicas && markOf(claim) !== undefined,
     ),
     marked: beyond.flatMap((claim) => {
       const proof = proofOf(world, claim);
@@ -82,7 +82,7 @@ function whyItWaits({ report, ip, stranger }: PodView): string | undefined {
 }
 
 function isRemovable(claim: KubeObject, world: World, replicas: number): boolean {
-  const ordinal = ordinalOf(claim.metadata.name);
+  const ordinal = parseOrdinal(claim.metadata.name);
   const pod = podOf(world, claim);
   const set = world.objects.get(`StatefulSet/${world.relay.metadata.name}`);
   const { replicas: places = 0 } = (set?.['spec'] ?? {}) as { replicas?: number };
@@ -152,11 +152,11 @@ function isCutThrough({ spec }: World['relay']): boolean {
 }
 
 function claimOf(world: World, pod: PodView): KubeObject | undefined {
-  return claimsOf(world).find(({ metadata }) => ordinalOf(metadata.name) === ordinalOf(pod.name));
+  return claimsOf(world).find(({ metadata }) => parseOrdinal(metadata.name) === parseOrdinal(pod.name));
 }
 
 function podOf({ leaving }: World, { metadata }: KubeObject): PodView | undefined {
-  return leaving.find(({ name }) => ordinalOf(name) === ordinalOf(metadata.name));
+  return leaving.find(({ name }) => parseOrdinal(name) === parseOrdinal(metadata.name));
 }
 
 function markOf({ metadata }: KubeObject): string | undefined {

@@ -1,7 +1,7 @@
 /**
  * The checks of what is valid and will probably not do what is meant: each names the field and what to set. Pure.
  */
-import { matcherOf } from '#crds/patterns.ts';
+import { compilePatterns } from '#crds/patterns.ts';
 import type { Listener } from '#crds/policyfile.ts';
 import { type Check, is, reported } from './finding.ts';
 import { listed, verb } from './words.ts';
@@ -31,7 +31,7 @@ export const acceptedDomainReturns: Check = ({ policy }) => {
   const returned = policy.inbound.acceptDomains.find(
     (domain) =>
       !routes.some(
-        ({ recipientDomains }) => recipientDomains === null || matcherOf(recipientDomains)(domain),
+        ({ recipientDomains }) => recipientDomains === null || compilePatterns(recipientDomains)(domain),
       ),
   );
   if (returned === undefined) return undefined;

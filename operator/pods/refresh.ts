@@ -4,7 +4,7 @@
  * and again with growing pauses until they do, for a minute. The value of the annotation tells what it was touched for. Pure but for what it remembers.
  */
 import type { PodStatus } from '#crds/podstatus.ts';
-import { hashOf } from '#crds/policyfile.ts';
+import { hashContent } from '#crds/policyfile.ts';
 import { isBeyond, scaleOrder } from '#crds/scalefile.ts';
 import { issueOf } from '../judge/issue.ts';
 import { objectNames } from '../render/metadata.ts';
@@ -67,7 +67,7 @@ export class Refresher {
 /** What the pod should report and does not, as a word; undefined when all is as wanted, or nothing is known of it. */
 function wantedBy(world: World, { name, report, deleting }: PodView): string | undefined {
   if (!report || deleting || !world.policy) return undefined;
-  const hash = hashOf(world.policy);
+  const hash = hashContent(world.policy);
   const unserved = unservedIssues(world, report);
   const hasPolicy = report.policy.hash === hash || report.policy.refused?.hash === hash;
   const scale = hasScale(world, name, report) ? [] : [`scale-${world.relay.metadata.generation}`];

@@ -6,7 +6,7 @@
 import { certificateSecretName, DEFAULT_STORAGE_SIZE } from '#crds/effective.ts';
 import type { MailRelay } from '#crds/mailrelay.ts';
 import type { Policy } from '#crds/policyfile.ts';
-import { namesOf, referencesOf } from '#crds/references.ts';
+import { listNames, listReferences } from '#crds/references.ts';
 import { ADMIN_PORT, ADMIN_PORT_NAME, POD_PATHS, SERVING_LABEL, selectorLabels } from '#crds/wellknown.ts';
 import { type Amounts, DEFAULT_REQUESTS, type Resources } from '#crds/workload.ts';
 import { given, withLabels } from './given.ts';
@@ -159,14 +159,14 @@ interface Mounted {
 
 /** Volumes are named by number: names of objects may be longer, and have dots. */
 function mountedOf(policy: Policy): Mounted[] {
-  const references = referencesOf(policy);
+  const references = listReferences(policy);
   return [
-    ...namesOf(references, 'Secret').map((name, index) => ({
+    ...listNames(references, 'Secret').map((name, index) => ({
       volume: `secret-${index}`,
       path: `${POD_PATHS.secrets}/${name}`,
       source: { secret: { secretName: name, optional: true, defaultMode: 0o440 } },
     })),
-    ...namesOf(references, 'ConfigMap').map((name, index) => ({
+    ...listNames(references, 'ConfigMap').map((name, index) => ({
       volume: `configmap-${index}`,
       path: `${POD_PATHS.configMaps}/${name}`,
       source: { configMap: { name, optional: true } },

@@ -7,7 +7,7 @@ import { CONDITION_TYPES } from '#crds/conditions.ts';
 import { startTlsSummary } from '#crds/effective.ts';
 import { fieldsNotInForce } from '#crds/notinforce.ts';
 import { countPlaintextClients, describeTlsShare, type PodStatus } from '#crds/podstatus.ts';
-import { hashOf } from '#crds/policyfile.ts';
+import { hashContent } from '#crds/policyfile.ts';
 import type { Condition, MailRelayStatus } from '#crds/status.ts';
 import { selectorLabels } from '#crds/wellknown.ts';
 import { judge } from '../judge/chain.ts';
@@ -105,7 +105,7 @@ function policyStatus(world: Judged): Pick<MailRelayStatus, 'policy'> {
   const last = ends.at(-1);
   return {
     policy: {
-      hash: hashOf(policy),
+      hash: hashContent(policy),
       podsServing: podsWithPolicy(world).length,
       oldSessions: sessions.reduce((sum, { ofOldPolicy }) => sum + ofOldPolicy, 0),
       ...(last ? { oldSessionsEnd: last } : {}),

@@ -2,7 +2,7 @@
  * Finds the route of a recipient: the first route that matches recipient and sender, else the smart hosts, else the MX
  * hosts of the domain. Pure: resolver.ts looks up MX hosts.
  */
-import { domainOf, matcherOf } from '#crds/patterns.ts';
+import { compilePatterns, domainOf } from '#crds/patterns.ts';
 import type { Hop, Policy } from '#crds/policyfile.ts';
 import type { Destination } from './courier.ts';
 
@@ -28,8 +28,8 @@ export function routeOf({ outbound }: Policy): Route {
 }
 
 function makeMatcher({ recipientDomains, senders }: Policied): (from: string, to: string) => boolean {
-  const isTo = recipientDomains === null ? () => true : matcherOf(recipientDomains);
-  const isFrom = senders === null ? () => true : matcherOf(senders);
+  const isTo = recipientDomains === null ? () => true : compilePatterns(recipientDomains);
+  const isFrom = senders === null ? () => true : compilePatterns(senders);
   return (from, to) => isTo(domainOf(to)) && isFrom(from);
 }
 

@@ -6,7 +6,7 @@
  * once for each message.
  */
 import { type Failure, makeFailure } from '#crds/failure.ts';
-import { matcherOf } from '#crds/patterns.ts';
+import { compilePatterns } from '#crds/patterns.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import type { Log } from '../observe/log.ts';
 import type { Loaded } from '../spool/spool.ts';
@@ -82,7 +82,7 @@ export class DkimSigner {
     const { domain } = from;
     const keys = selectKeys(this.#keys, domain);
     if (keys.length === 0) return NONE;
-    if (senderDomains && !matcherOf(senderDomains)(domain))
+    if (senderDomains && !compilePatterns(senderDomains)(domain))
       return this.#notSigned(id, 'sender_domains', domain);
     if (from.hasStrayLine) return this.#notSigned(id, 'stray_line', domain);
     const unusable = this.#judge(keys);

@@ -4,8 +4,8 @@
  * no client may send anything. Pure, over prebuilt lists.
  */
 import { BlockList } from 'node:net';
-import { listCovers, networkOf } from '#crds/networks.ts';
-import { type Matcher, matcherOf } from '#crds/patterns.ts';
+import { addNetwork, listCovers } from '#crds/networks.ts';
+import { compilePatterns, type Matcher } from '#crds/patterns.ts';
 import type { Clients, Policy } from '#crds/policyfile.ts';
 import { nameIsAllowed } from '../auth/certificatenames.ts';
 import { isRouting, readMailbox } from './address.ts';
@@ -64,10 +64,10 @@ export function findClientPolicy({ clientPolicies }: Policy['inbound']) {
 
 export function makeBlockList(networks: readonly string[]): BlockList {
   const list = new BlockList();
-  for (const network of networks) networkOf(network, list);
+  for (const network of networks) addNetwork(network, list);
   return list;
 }
 
 function restriction(patterns: readonly string[] | null): Matcher {
-  return patterns === null ? () => true : matcherOf(patterns);
+  return patterns === null ? () => true : compilePatterns(patterns);
 }

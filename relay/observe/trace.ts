@@ -12,8 +12,8 @@
  */
 
 import { BlockList } from 'node:net';
-import { listCovers, networkOf } from '#crds/networks.ts';
-import { matcherOf } from '#crds/patterns.ts';
+import { addNetwork, listCovers } from '#crds/networks.ts';
+import { compilePatterns } from '#crds/patterns.ts';
 import type { Policy } from '#crds/policyfile.ts';
 
 const LONGEST = 500;
@@ -84,8 +84,8 @@ export function makeTracer(
 
 function wantedBy({ networks, recipientDomains }: Policy['trace']) {
   const list = new BlockList();
-  for (const network of networks ?? []) networkOf(network, list);
-  const isDomain = recipientDomains && matcherOf(recipientDomains);
+  for (const network of networks ?? []) addNetwork(network, list);
+  const isDomain = recipientDomains && compilePatterns(recipientDomains);
   return (kind: 'inbound' | 'outbound', facts: InboundFacts | OutboundFacts): boolean => {
     // Only the other kind of session knows these facts, so such a filter does not exclude this one.
     if (kind === 'inbound')

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { hashOf, type Policy, printPolicy } from '#crds/policyfile.ts';
+import { hashContent, type Policy, printPolicy } from '#crds/policyfile.ts';
 import { hopTo, policyOf, routeTo } from '#test/kit/relayrig.ts';
 import { hashOfText, judgeText } from './judge.ts';
 
@@ -22,6 +22,6 @@ refused('a route of level Dane', printPolicy(policyOf({}, { routes })), /Dane.*u
 
 test('a policy is named by its hash, also where it cannot be served', () => {
   const policy = policyOf({}, { tlsLevel: 'Dane' });
-  assert.equal(hashOfText(printPolicy(policy)), hashOf(policy));
+  assert.equal(hashOfText(printPolicy(policy)), hashContent(policy));
   assert.deepEqual([hashOfText('{'), hashOfText(undefined)], [null, null]);
 });

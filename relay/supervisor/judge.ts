@@ -2,7 +2,7 @@
  * Reads the text of a policy file. The result is a policy that this version can serve, or one sentence that says why
  * not. Pure.
  */
-import { hashOf, type ParsedPolicy, type Policy, parsePolicy } from '#crds/policyfile.ts';
+import { hashContent, type ParsedPolicy, type Policy, parsePolicy } from '#crds/policyfile.ts';
 
 export function judgeText(text: string | undefined): ParsedPolicy {
   if (text === undefined) return { kind: 'invalid', message: 'the policy file is missing' };
@@ -14,7 +14,7 @@ export function judgeText(text: string | undefined): ParsedPolicy {
 /** The hash of the policy in the text, even if this version cannot serve it. null if the text is no policy. */
 export function hashOfText(text: string | undefined): string | null {
   const parsed = text === undefined ? undefined : parsePolicy(text);
-  return parsed?.kind === 'policy' ? hashOf(parsed.policy) : null;
+  return parsed?.kind === 'policy' ? hashContent(parsed.policy) : null;
 }
 
 /** Why this version cannot serve the policy. A setting that cannot be enforced fails closed. */

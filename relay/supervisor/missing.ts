@@ -5,10 +5,10 @@
 import type { Policy } from '#crds/policyfile.ts';
 import {
   inboundReferences,
-  namesOf,
+  listNames,
+  listReferences,
   outboundReferences,
   type Reference,
-  referencesOf,
 } from '#crds/references.ts';
 import type { Files, Materials } from '../task/materials.ts';
 
@@ -35,10 +35,10 @@ export function listMissing(policy: Policy, materials: Materials): string[] {
 
 /** True if the policy names an object for which the pod has no folder: the pod is older than the policy. */
 export function awaitsMount(policy: Policy, { secrets, configMaps }: Materials): boolean {
-  const references = referencesOf(policy);
+  const references = listReferences(policy);
   return (
-    namesOf(references, 'Secret').some((name) => secrets[name] === undefined) ||
-    namesOf(references, 'ConfigMap').some((name) => configMaps[name] === undefined)
+    listNames(references, 'Secret').some((name) => secrets[name] === undefined) ||
+    listNames(references, 'ConfigMap').some((name) => configMaps[name] === undefined)
   );
 }
 

@@ -3,7 +3,7 @@
  * fields and the schedule, and both on the names and the trace. In mode CutThrough there is no router. The test
  * compares this with crds/restart.ts. Pure.
  */
-import { hashOf, type Policy } from '#crds/policyfile.ts';
+import { hashContent, type Policy } from '#crds/policyfile.ts';
 
 export interface RestartPlan {
   readonly listener: boolean;
@@ -12,10 +12,10 @@ export interface RestartPlan {
 
 export function planRestart(old: Policy | undefined, next: Policy): RestartPlan {
   return {
-    listener: old === undefined || hashOf(listenerSlice(old)) !== hashOf(listenerSlice(next)),
+    listener: old === undefined || hashContent(listenerSlice(old)) !== hashContent(listenerSlice(next)),
     router:
       next.queue.mode === 'Durable' &&
-      (old === undefined || hashOf(routerSlice(old)) !== hashOf(routerSlice(next))),
+      (old === undefined || hashContent(routerSlice(old)) !== hashContent(routerSlice(next))),
   };
 }
 

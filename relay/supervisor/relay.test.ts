@@ -8,7 +8,7 @@ import { afterEach, beforeEach, test } from 'node:test';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
 import { promisify } from 'node:util';
 import { parsePodStatus } from '#crds/podstatus.ts';
-import { hashOf, POLICY_FILE_NAME, type Policy, printPolicy } from '#crds/policyfile.ts';
+import { hashContent, POLICY_FILE_NAME, type Policy, printPolicy } from '#crds/policyfile.ts';
 import { makePair } from '#test/kit/ca.ts';
 import { freePort } from '#test/kit/ports.ts';
 import { HOSTNAME, hopTo, listenerAt, mount, type PodDirs, podDirs, policyOf } from '#test/kit/relayrig.ts';
@@ -156,7 +156,7 @@ test('a change of the inbound policy is in force for new sessions, old ones end 
   });
   const wanted = policyWith('Required');
   mountPolicy(wanted);
-  await eventually(() => started.status().policy.hash === hashOf(wanted));
+  await eventually(() => started.status().policy.hash === hashContent(wanted));
   const before = sessions;
   await eventually(() => sessions > before + 8);
   const plain = await greeted();
@@ -232,12 +232,12 @@ test('a policy that cannot be taken is refused by name, the old one stays in for
     mountPolicy(policy);
     await started.reload();
     assert.match(started.status().policy.refused?.message ?? '', message);
-    assert.equal(started.status().policy.refused?.hash, hashOf(policy));
+    assert.equal(started.status().policy.refused?.hash, hashContent(policy));
   }
   mount(dirs.policyDir, { [POLICY_FILE_NAME]: '{"format": 1}' });
   await started.reload();
   assert.equal(started.status().policy.refused?.hash, null);
-  assert.deepEqual([started.status().policy.hash, started.ready()], [hashOf(good), true]);
+  assert.deepEqual([started.status().policy.hash, started.ready()], [hashContent(good), true]);
   assert.deepEqual(started.status().tasks, { listenerStarts: 1, routerStarts: 1 });
   mountPolicy(good);
   await started.reload();
@@ -421,7 +421,7 @@ test('the last good policy serves where the mounted one is gone or broken', asyn
   mount(dirs.policyDir, { [POLICY_FILE_NAME]: 'broken' });
   const again = await start();
   const { hash, refused } = again.status().policy;
-  assert.deepEqual([hash, refused?.message], [hashOf(good), 'the policy file is not JSON']);
+  assert.deepEqual([hash, refused?.message], [hashContent(good), 'the policy file is not JSON']);
 });
 
 test('a policy of an older operator, without what this version demands, changes nothing, now and after a restart', async () => {
@@ -436,7 +436,7 @@ test('a policy of an older operator, without what this version demands, changes 
   await first.stop();
   const second = await start();
   for (const { hash, refused } of [first.status().policy, second.status().policy]) {
-    assert.equal(hash, hashOf(good));
+    assert.equal(hash, hashContent(good));
     assert.match(refused?.message ?? '', /^inbound\.masqueradeDomains: /);
   }
 });

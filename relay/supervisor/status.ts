@@ -5,7 +5,7 @@
 import { listenerNeedsKeyPair } from '#crds/effective.ts';
 import { fieldsNotInForce } from '#crds/notinforce.ts';
 import type { PodIdentity, PodStatus } from '#crds/podstatus.ts';
-import { hashOf, type Policy } from '#crds/policyfile.ts';
+import { hashContent, type Policy } from '#crds/policyfile.ts';
 import type { LoginsRefused, QueueFigures } from '../task/messages.ts';
 import type { CertificateStatus } from './certificates.ts';
 import type { PlaintextSenders } from './plaintext.ts';
@@ -54,7 +54,7 @@ export function describePod(known: Known): Omit<PodStatus, 'revision'> {
     ...(known.identity ? { identity: known.identity } : {}),
     ready: notReady.length === 0,
     notReady,
-    policy: { hash: policy ? hashOf(policy) : null, refused: known.refused },
+    policy: { hash: policy ? hashContent(policy) : null, refused: known.refused },
     notInForce: policy ? fieldsNotInForce(policy) : [],
     missing: [...known.missing],
     evacuation: known.evacuation && {

@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PodStatus } from '#crds/podstatus.ts';
-import { hashOf, type Policy, printPolicy } from '#crds/policyfile.ts';
+import { hashContent, type Policy, printPolicy } from '#crds/policyfile.ts';
 import { parseScale } from '#crds/scalefile.ts';
 import { type AdminServer, startAdmin } from '../observe/admin.ts';
 import type { Log } from '../observe/log.ts';
@@ -209,8 +209,8 @@ export class Supervisor implements Relay {
       return;
     }
     // A pod with the mount will soon replace this one. Until then the old policy is right.
-    if (current && hashOf(current) !== hashOf(policy) && awaitsMount(policy, inputs.materials)) {
-      this.#log('policy_awaits_mount', { hash: hashOf(policy) });
+    if (current && hashContent(current) !== hashContent(policy) && awaitsMount(policy, inputs.materials)) {
+      this.#log('policy_awaits_mount', { hash: hashContent(policy) });
       return;
     }
     const failure = await this.#apply(policy, inputs);
@@ -233,9 +233,9 @@ export class Supervisor implements Relay {
   }
 
   #tell(before: Policy | undefined, policy: Policy, { listener, router }: RestartPlan): void {
-    const what = before && hashOf(before) === hashOf(policy) ? 'scale_changed' : 'policy_changed';
+    const what = before && hashContent(before) === hashContent(policy) ? 'scale_changed' : 'policy_changed';
     this.#log(before ? what : 'policy_in_force', {
-      hash: hashOf(policy),
+      hash: hashContent(policy),
       listener: listener ? 'restarted' : 'kept',
       router: router ? 'restarted' : 'kept',
     });

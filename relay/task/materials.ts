@@ -3,7 +3,7 @@
  * channel between supervisor and tasks. A task gets only the objects that it needs. Pure.
  */
 import type { Policy } from '#crds/policyfile.ts';
-import { inboundReferences, namesOf, outboundReferences, type Reference } from '#crds/references.ts';
+import { inboundReferences, listNames, outboundReferences, type Reference } from '#crds/references.ts';
 
 export type Files = Readonly<Record<string, string>>;
 
@@ -28,6 +28,6 @@ export function routerMaterials(policy: Policy, all: Materials): Materials {
 
 function selectMaterials(references: readonly Reference[], { secrets, configMaps }: Materials): Materials {
   const only = (kind: Reference['kind'], all: Readonly<Record<string, Files>>) =>
-    Object.fromEntries(namesOf(references, kind).flatMap((name) => (all[name] ? [[name, all[name]]] : [])));
+    Object.fromEntries(listNames(references, kind).flatMap((name) => (all[name] ? [[name, all[name]]] : [])));
   return { secrets: only('Secret', secrets), configMaps: only('ConfigMap', configMaps) };
 }

@@ -6,7 +6,7 @@ import { mkdirSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { hashOf, type Policy } from '#crds/policyfile.ts';
+import { hashContent, type Policy } from '#crds/policyfile.ts';
 import { newQueueId } from '#relay/spool/record.ts';
 import { Spool } from '#relay/spool/spool.ts';
 import { listenerProcesses } from '#relay/supervisor/cpus.ts';
@@ -133,7 +133,7 @@ async function costOfChanges(
     'CPU ms a policy change': await cost(async (count) => {
       const policy = changed(policyOf(setting), 1_000 + count);
       running.change(policy);
-      await until('the policy', async () => (await running.status()).policy.hash === hashOf(policy));
+      await until('the policy', async () => (await running.status()).policy.hash === hashContent(policy));
       // The supervisor, a listener process for each core and the router: the old ones are gone.
       await until('the old processes to end', () => treeOf(running.pid).length === 2 + listenerProcesses());
     }),

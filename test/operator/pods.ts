@@ -6,7 +6,7 @@
  */
 import { createServer, type ServerResponse } from 'node:http';
 import type { PodIdentity, PodStatus } from '#crds/podstatus.ts';
-import { hashOf, POLICY_FILE_NAME, type Policy, parsePolicy } from '#crds/policyfile.ts';
+import { hashContent, POLICY_FILE_NAME, type Policy, parsePolicy } from '#crds/policyfile.ts';
 import { parseScale, SCALE_FILE_NAME } from '#crds/scalefile.ts';
 import { ADMIN_PORT } from '#crds/wellknown.ts';
 import type { KubeObject } from '#operator/kube/client.ts';
@@ -310,7 +310,7 @@ export class Pods {
 }
 
 function reportOf({ policy, replicas, order }: Orders, ordinal: number): PodStatus {
-  const hash = hashOf(policy);
+  const hash = hashContent(policy);
   const leaves = ordinal >= replicas;
   return {
     ...REPORT,
