@@ -18,6 +18,17 @@ export const FAILURE_CAUSES = [
   'certificate-host-mismatch',
   'certificate-expired',
   'certificate-untrusted',
+  /** The certificate does not match the TLSA records of the host, or the records cannot be read. */
+  'tlsa-invalid',
+  /** A look-up fails in DNSSEC. */
+  'dnssec-invalid',
+  /** The level wants DANE and the host has none. */
+  'dane-required',
+  'sts-policy-fetch-error',
+  'sts-policy-invalid',
+  'sts-webpki-invalid',
+  /** The MTA-STS policy of the domain does not name the MX host. */
+  'sts-mx-mismatch',
   /** The next hop refuses our login, or the login cannot be made. */
   'login',
   /** Our own rules: too old, a loop, content that the next hop cannot take. */

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { makeFailure } from '#crds/failure.ts';
 import { hopTo, policyOf } from '#test/kit/relayrig.ts';
-import { attempt, type HopResult } from './attempt.ts';
+import { attempt, type HopResult, type HopWay } from './attempt.ts';
 import type { AttemptResult, Destination, NextHop, Parcel } from './courier.ts';
 import { FailedHops } from './failedhops.ts';
+import { NO_DISCOVERY } from './tlsfindings.ts';
 
 const parcel = { to: ['you@example.net'] } as unknown as Parcel;
 
@@ -28,12 +29,12 @@ function attempts(
     const asked: string[] = [];
     const client = {
       resume: async () => undefined,
-      deliver: async (_hop: NextHop, address: string) => {
+      deliver: async (_way: HopWay, address: string) => {
         asked.push(address);
         return answer(address);
       },
     };
-    const deps = { client, policy: policyOf(), random: () => 0.5, failedHops };
+    const deps = { client, policy: policyOf(), random: () => 0.5, failedHops, discovery: NO_DISCOVERY };
     return { result: await attempt(destination, parcel, deps), asked };
   };
 }

@@ -3,15 +3,17 @@
  * them at most, until one hop answers. All of this has one time budget. If no hop takes the message, the result is
  * `unreachable` with the failures of all hops.
  */
+import { isIP } from 'node:net';
 import { type Failure, joinFailures, makeFailure } from '#crds/failure.ts';
 import type { Policy } from '#crds/policyfile.ts';
-import type { TlsLevel } from '#crds/tlslevel.ts';
 import { AttemptBudget } from './budget.ts';
-import type { AttemptResult, Destination, HopTls, NextHop, Parcel } from './courier.ts';
+import type { AttemptResult, Destination, HopTls, NextHop, Parcel, TlsReason } from './courier.ts';
 import type { FailedHops } from './failedhops.ts';
 import { ADDRESSES_AT_ONCE, pickAddresses } from './hopaddresses.ts';
 import { orderHops } from './hoporder.ts';
 import { findAddresses, mxTerms, type Resolved, resolveHops } from './resolver.ts';
+import { NO_FINDINGS, type TlsDiscovery, type TlsFindings } from './tlsfindings.ts';
+import { decideTls, type TlsPolicy } from './tlspolicy.ts';
 import type { Verdict } from './verdict.ts';
 
 /** How many hosts without an address one attempt passes over. A host that can never have one is not counted. */
@@ -22,19 +24,25 @@ export type HopResult =
       readonly kind: 'answered';
       readonly verdicts: readonly Verdict[];
       readonly tls: HopTls | null;
-      readonly level?: TlsLevel;
+      readonly policy?: TlsReason;
       readonly tellsSender: boolean;
       /** All recipients wait and the body was not sent yet, so another hop may take the message now. */
       readonly mayTryAnother: boolean;
     }
   | { readonly kind: 'unreachable'; readonly failure: Failure; readonly hadSession: boolean };
 
+/** A next hop, and the TLS policy of connections to it. */
+export interface HopWay {
+  readonly hop: NextHop;
+  readonly policy: TlsPolicy;
+}
+
 /** The part that speaks to one hop (smtpclient.ts). */
 export interface HopClient {
   /** Sends over an idle connection to the hop. Undefined if there is no usable idle connection. */
-  resume(hop: NextHop, parcel: Parcel, budget: AttemptBudget): Promise<HopResult | undefined>;
+  resume(way: HopWay, parcel: Parcel, budget: AttemptBudget): Promise<HopResult | undefined>;
   /** Sends over a new connection to one address of the hop. */
-  deliver(hop: NextHop, address: string, parcel: Parcel, budget: AttemptBudget): Promise<HopResult>;
+  deliver(way: HopWay, address: string, parcel: Parcel, budget: AttemptBudget): Promise<HopResult>;
 }
 
 export interface AttemptDeps {
@@ -42,6 +50,7 @@ export interface AttemptDeps {
   readonly policy: Policy;
   readonly random: () => number;
   readonly failedHops: FailedHops;
+  readonly discovery: TlsDiscovery;
 }
 
 export async function attempt(
@@ -108,12 +117,17 @@ class Attempt {
   }
 
   async #tryHop(hop: NextHop, isLast: boolean): Promise<AttemptResult | undefined> {
-    const { client, failedHops } = this.#deps;
-    const resumed = await client.resume(hop, this.#parcel, this.#budget);
+    const { client, failedHops, discovery } = this.#deps;
+    const findings = await this.#budget.within(findTls(hop, discovery));
+    if (findings === undefined) return undefined;
+    const decision = decideTls(hop, findings);
+    if (decision.kind === 'wait') return this.#passOver(hop, decision.failure);
+    const way = { hop, policy: decision.policy };
+    const resumed = await client.resume(way, this.#parcel, this.#budget);
     if (resumed) return this.#answered(hop, resumed);
     const found = await this.#budget.within(findAddresses(hop));
     if (found === undefined) return undefined;
-    if (found.kind === 'none') return this.#withoutAddress(hop, found.failure);
+    if (found.kind === 'none') return this.#passOver(hop, found.failure);
     const addresses = failedHops.orderAddresses(hop, found.addresses);
     const picked = pickAddresses(addresses, { left: this.#left, isLast });
     this.#hasUntried ||= picked.length < addresses.length;
@@ -122,7 +136,7 @@ class Attempt {
       if (this.#budget.isOver) break;
       this.#left -= 1;
       asked.push(address);
-      const result = await client.deliver(hop, address, this.#parcel, this.#budget);
+      const result = await client.deliver(way, address, this.#parcel, this.#budget);
       const answer = this.#answered(hop, result, asked);
       if (answer || result.kind === 'answered') return answer;
       // A second try with a refused login may lock the account.
@@ -148,13 +162,23 @@ class Attempt {
     return undefined;
   }
 
-  /** Another host may have an address. */
-  #withoutAddress(hop: NextHop, failure: Failure): undefined {
+  /** No connection to this hop is made. Another host may have an address, or a TLS policy that can be met. */
+  #passOver(hop: NextHop, failure: Failure): undefined {
     this.#failures.push(failure);
     if (!failure.permanent) this.#unknownLeft -= 1;
     this.#deps.failedHops.failed(hop, failure, []);
     return undefined;
   }
+}
+
+/** An address or a domain in brackets publishes nothing. */
+async function findTls(hop: NextHop, discovery: TlsDiscovery): Promise<TlsFindings> {
+  const { mxOf } = hop;
+  const [dane, sts] = await Promise.all([
+    discovery.findDane(hop),
+    mxOf === undefined || isIP(mxOf) !== 0 ? NO_FINDINGS.sts : discovery.findSts(mxOf),
+  ]);
+  return { dane, sts };
 }
 
 function outOfTime(): Failure {

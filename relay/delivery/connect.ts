@@ -6,7 +6,7 @@
  */
 import { checkServerIdentity, type PeerCertificate, type SecureContext, type TLSSocket } from 'node:tls';
 import { type Failure, oneLine } from '#crds/failure.ts';
-import { requiresTls, type TlsLevel } from '#crds/tlslevel.ts';
+import { requiresTls } from '#crds/tlslevel.ts';
 import type { SessionTrace } from '../observe/trace.ts';
 import type { AttemptBudget } from './budget.ts';
 import {
@@ -30,7 +30,7 @@ const LONGEST_REPLY = 32 * 1024;
 export interface Session {
   readonly connection: HopConnection;
   tls: HopTls | null;
-  readonly level: TlsLevel;
+  readonly policy: TlsPolicy;
   /** The number of messages that were offered over this session. */
   used: number;
   /** True after the connection has ended, for any reason. */
@@ -67,8 +67,7 @@ export function connect(hop: NextHop, terms: ConnectTerms): Connecting {
   const { hostname, login, trace, budget } = terms;
   const connection = new HopConnection(libraryOptions(hop, terms));
   const { promise, resolve } = Promise.withResolvers<Opened>();
-  const { level } = terms.policy;
-  const session: Session = { connection, tls: null, level, used: 0, broken: false, trace };
+  const session: Session = { connection, tls: null, policy: terms.policy, used: 0, broken: false, trace };
   const ended = (error: SmtpError, loginRefused = false) => {
     if (session.broken) return;
     session.broken = true;

@@ -3,6 +3,7 @@
  * is the error of the library or of the system. Pure.
  */
 import { type Failure, type FailureCause, makeFailure } from '#crds/failure.ts';
+import type { TlsLevel } from '#crds/tlslevel.ts';
 import type { NextHop } from './courier.ts';
 import type { HopConnection } from './hopconnection.ts';
 import { readCodes } from './reply.ts';
@@ -60,12 +61,17 @@ export function connectFailure(
   const aboutTls =
     isHandshakeBroken(error, connection) || error.code === 'ETLS' || /required STARTTLS/.test(error.message);
   if (aboutTls) {
-    const text = `${where}: TLS level ${level} is not met: ${said}`;
+    const text = `${where}: TLS level ${level} is not met: ${said}${explainLevel(level, rule)}`;
     return makeFailure({ cause: nameTlsCause(error), status: '4.7.5', text });
   }
   const cause = nameConnectCause(error, connection);
   const during = cause === 'handshake' ? ` in the TLS handshake (${rule})` : '';
   return makeFailure({ cause, status: '4.4.1', text: `${where}: ${said}${during}` });
+}
+
+/** The reason, where it is another than the level of the spec. */
+function explainLevel(level: TlsLevel, rule: string): string {
+  return rule === `level ${level}` ? '' : ` (${rule})`;
 }
 
 /** Words for the error codes of the system. */

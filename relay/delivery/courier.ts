@@ -34,10 +34,12 @@ export type Destination =
 /** A next hop from the policy or from an MX record. */
 export interface NextHop extends Hop {
   /**
-   * The domain whose MX record named this host. MX records are not signed, so the certificate is checked against this
-   * domain.
+   * The domain whose MX record named this host. Most MX records are not signed, so level Verify checks the certificate
+   * against this domain.
    */
   readonly mxOf?: string;
+  /** DNSSEC proves that MX record, or that there is none and the host is the domain itself. */
+  readonly isMxSigned?: boolean;
 }
 
 /** The DSN parameters of the sender (RFC 3461), for the next hop. */
@@ -79,6 +81,12 @@ export interface HopTls {
   readonly verified: boolean;
 }
 
+/** Part of a TlsPolicy (tlspolicy.ts), for logs. */
+export interface TlsReason {
+  readonly level: TlsLevel;
+  readonly rule: string;
+}
+
 /** The result of one attempt. */
 export type AttemptResult =
   | {
@@ -89,8 +97,8 @@ export type AttemptResult =
       readonly verdicts: readonly Verdict[];
       /** null: the message went in plain text. */
       readonly tls: HopTls | null;
-      /** The TLS level of the connection. Absent if no hop was asked. */
-      readonly level?: TlsLevel;
+      /** The TLS level of the connection and its reason. Absent if no hop was asked. */
+      readonly policy?: TlsReason;
       /** True if the hop supports DSN. The hop then sends the DSNs that the sender asked for. */
       readonly tellsSender: boolean;
       /** The failures of the hops that were tried before. */

@@ -13,6 +13,7 @@ import { FailedHops } from './failedhops.ts';
 import { mxHop, mxTerms } from './resolver.ts';
 import { type Route, routeOf } from './route.ts';
 import { SmtpClient } from './smtpclient.ts';
+import { NO_DISCOVERY, type TlsDiscovery } from './tlsfindings.ts';
 
 /** Implemented by smtpclient.ts. */
 export interface DeliveryClient extends HopClient {
@@ -24,6 +25,7 @@ export interface DeliveryClient extends HopClient {
 export interface DeliveryDeps {
   readonly policy: Policy;
   readonly client: DeliveryClient;
+  readonly discovery: TlsDiscovery;
   readonly clock: () => number;
   readonly random: () => number;
 }
@@ -41,7 +43,7 @@ export class Delivery implements Courier {
 
   static overSmtp(policy: Policy, materials: Materials, tracer: Tracer): Delivery {
     const client = new SmtpClient(policy, materials, tracer);
-    return new Delivery({ policy, client, clock: monotonic, random: Math.random });
+    return new Delivery({ policy, client, discovery: NO_DISCOVERY, clock: monotonic, random: Math.random });
   }
 
   deliver(destination: Destination, parcel: Parcel): Promise<AttemptResult> {

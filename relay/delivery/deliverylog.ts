@@ -4,10 +4,9 @@
  */
 
 import { describeFailure } from '#crds/failure.ts';
-import type { TlsLevel } from '#crds/tlslevel.ts';
 import type { Log } from '../observe/log.ts';
 import type { Counters } from '../task/counts.ts';
-import type { Destination, HopTls, Verdict } from './courier.ts';
+import type { Destination, HopTls, TlsReason, Verdict } from './courier.ts';
 
 export interface DeliveryFacts {
   readonly id: string;
@@ -17,7 +16,7 @@ export interface DeliveryFacts {
   readonly rule: string;
   readonly tls: HopTls | null;
   /** Absent if no hop was asked. */
-  readonly level: TlsLevel | undefined;
+  readonly policy: TlsReason | undefined;
   /** From the end of the message to the verdict. In mode CutThrough, from the end of the envelope. */
   readonly ageMs: number;
 }
@@ -28,9 +27,15 @@ export function countVerdict(counters: Counters, verdict: Verdict, to: Destinati
   else counters.add('deferred', `${to},reply`);
 }
 
-export function logVerdict(log: Log, verdict: Verdict, { tls, level, ageMs, ...rest }: DeliveryFacts): void {
+export function logVerdict(log: Log, verdict: Verdict, { tls, policy, ageMs, ...rest }: DeliveryFacts): void {
   const seconds = Math.max(0, ageMs) / 1000;
-  const facts = { ...rest, tls: tls?.version ?? 'none', tlsLevel: level, seconds };
+  const facts = {
+    ...rest,
+    tls: tls?.version ?? 'none',
+    tlsLevel: policy?.level,
+    tlsRule: policy?.rule,
+    seconds,
+  };
   if (verdict.kind === 'delivered') {
     const { reply } = verdict;
     const group = tls?.group ?? undefined;

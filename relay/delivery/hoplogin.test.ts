@@ -4,6 +4,7 @@ import { after, test } from 'node:test';
 import { createSecureContext, TLSSocket } from 'node:tls';
 import { describeFailure } from '#crds/failure.ts';
 import { makePair } from '#test/kit/ca.ts';
+import { wayTo } from '#test/kit/hopway.ts';
 import { hopTo, policyOf } from '#test/kit/relayrig.ts';
 import { NO_MATERIALS } from '../task/materials.ts';
 import { AttemptBudget } from './budget.ts';
@@ -70,7 +71,7 @@ async function deliver(answer: Answer, files: Record<string, string>) {
   };
   const hop = hopTo(await secureHop(answer), { implicitTLS: true, credentialsSecret: 'login' });
   const budget = new AttemptBudget();
-  const result = await client.deliver(hop, '127.0.0.1', parcel, budget);
+  const result = await client.deliver(wayTo(hop), '127.0.0.1', parcel, budget);
   budget.close();
   client.close();
   return { result, told: `${told.join('\n')}\n${JSON.stringify(result)}` };

@@ -7,6 +7,7 @@ import { after, type TestContext, test } from 'node:test';
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
 import { TLS_LEVELS, type TlsLevel } from '#crds/tlslevel.ts';
 import { makePair } from '#test/kit/ca.ts';
+import { wayTo } from '#test/kit/hopway.ts';
 import { hopTo, policyOf, trusting } from '#test/kit/relayrig.ts';
 import { type Materials, NO_MATERIALS } from '../task/materials.ts';
 import type { HopResult } from './attempt.ts';
@@ -46,8 +47,9 @@ function courier(materials = NO_MATERIALS) {
   return {
     deliver: async (hop: NextHop, what: Parcel): Promise<HopResult> => {
       const budget = new AttemptBudget();
-      const resumed = await client.resume(hop, what, budget);
-      const result = resumed ?? (await client.deliver(hop, '127.0.0.1', what, budget));
+      const way = wayTo(hop);
+      const resumed = await client.resume(way, what, budget);
+      const result = resumed ?? (await client.deliver(way, '127.0.0.1', what, budget));
       budget.close();
       return result;
     },

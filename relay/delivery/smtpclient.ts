@@ -10,12 +10,12 @@ import { domainOf } from '#crds/patterns.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import type { Tracer } from '../observe/trace.ts';
 import type { Files, Materials } from '../task/materials.ts';
-import type { HopResult } from './attempt.ts';
+import type { HopResult, HopWay } from './attempt.ts';
 import type { AttemptBudget } from './budget.ts';
 import { type Connecting, connect, type Opened, type Session } from './connect.ts';
 import type { NextHop, Parcel } from './courier.ts';
 import { HopCredentials } from './hopcredentials.ts';
-import { decideTls, fallBack, type TlsPolicy } from './tlspolicy.ts';
+import { fallBack, type TlsPolicy } from './tlspolicy.ts';
 import { sendOver } from './transaction.ts';
 import { TlsContexts } from './trust.ts';
 
@@ -26,7 +26,7 @@ import { TlsContexts } from './trust.ts';
 const IDLE_MS = 20_000;
 
 interface Kept {
-  readonly hop: NextHop;
+  readonly way: HopWay;
   readonly session: Session;
   readonly timer: NodeJS.Timeout;
 }
@@ -68,19 +68,19 @@ export class SmtpClient {
   }
 
   /** Sends over an idle connection. If the server has ended that connection, the next one is tried. */
-  async resume(hop: NextHop, parcel: Parcel, budget: AttemptBudget): Promise<HopResult | undefined> {
-    const key = keyOf(hop, this.#tracedDomain(parcel) !== undefined);
+  async resume(way: HopWay, parcel: Parcel, budget: AttemptBudget): Promise<HopResult | undefined> {
+    const key = keyOf(way, this.#tracedDomain(parcel) !== undefined);
     for (let kept = this.#takeIdle(key); kept; kept = this.#takeIdle(key)) {
-      const result = await this.#send(hop, kept, parcel, budget);
+      const result = await this.#send(way, kept, parcel, budget);
       if (result.kind === 'answered') return result;
     }
     return undefined;
   }
 
   /** Only level Opportunistic makes a second connection, in plain text, after a broken handshake. */
-  async deliver(hop: NextHop, address: string, parcel: Parcel, budget: AttemptBudget): Promise<HopResult> {
+  async deliver(way: HopWay, address: string, parcel: Parcel, budget: AttemptBudget): Promise<HopResult> {
     const domain = this.#tracedDomain(parcel) ?? '';
-    const policy = decideTls(hop);
+    const { hop, policy } = way;
     const first = await this.#connect(hop, { address, policy, budget }, domain);
     const mayFallBack =
       first.kind === 'failed' && first.brokenHandshake && policy.mayFallBack && !budget.isOver;
@@ -88,7 +88,7 @@ export class SmtpClient {
       ? await this.#connect(hop, { address, policy: fallBack(policy), budget }, domain)
       : first;
     return opened.kind === 'session'
-      ? this.#send(hop, opened.session, parcel, budget)
+      ? this.#send(way, opened.session, parcel, budget)
       : { kind: 'unreachable', failure: opened.failure, hadSession: false };
   }
 
@@ -122,7 +122,8 @@ export class SmtpClient {
     return opened;
   }
 
-  async #send(hop: NextHop, session: Session, parcel: Parcel, budget: AttemptBudget): Promise<HopResult> {
+  async #send(way: HopWay, session: Session, parcel: Parcel, budget: AttemptBudget): Promise<HopResult> {
+    const { hop } = way;
     session.used += 1;
     this.#sending.set(session, hop);
     const sent = await sendOver(session.connection, hop, parcel, budget).finally(() =>
@@ -133,22 +134,22 @@ export class SmtpClient {
       session.connection.close();
       return { kind: 'unreachable', failure: sent.failure, hadSession: true };
     }
-    if (sent.reusable && !session.broken) this.#keep(hop, session);
+    if (sent.reusable && !session.broken) this.#keep(way, session);
     else if (sent.inOrder && !session.broken) session.connection.quit();
     else session.connection.close();
     const { verdicts, tellsSender, mayTryAnother } = sent;
-    const { tls, level } = session;
-    return { kind: 'answered', verdicts, tls, level, tellsSender, mayTryAnother };
+    const { tls, policy } = session;
+    return { kind: 'answered', verdicts, tls, policy, tellsSender, mayTryAnother };
   }
 
-  #keep(hop: NextHop, session: Session): void {
+  #keep(way: HopWay, session: Session): void {
     if (this.#closed || session.used >= this.#messagesPerConnection) {
       session.connection.quit();
       return;
     }
-    const key = keyOf(hop, session.trace !== undefined);
+    const key = keyOf(way, session.trace !== undefined);
     const timer = setTimeout(() => this.#endOne(key, session), IDLE_MS);
-    this.#idle.set(key, [...(this.#idle.get(key) ?? []), { hop, session, timer }]);
+    this.#idle.set(key, [...(this.#idle.get(key) ?? []), { way, session, timer }]);
   }
 
   /** Takes the connection that was used last, so that the others become idle and end. */
@@ -172,7 +173,7 @@ export class SmtpClient {
   /** Ends connections to these hops. A connection that is sending a message is not used again afterwards. */
   #end(which: (hop: NextHop) => boolean, reason: string): void {
     for (const [key, kept] of [...this.#idle]) {
-      for (const { session, timer } of kept.filter((one) => which(one.hop))) {
+      for (const { session, timer } of kept.filter((one) => which(one.way.hop))) {
         clearTimeout(timer);
         this.#endOne(key, session);
       }
@@ -186,9 +187,9 @@ export class SmtpClient {
   }
 }
 
-/** Two deliveries share a connection only if all settings of the hop are equal. */
-function keyOf({ priority: _, weight: __, ...hop }: NextHop, traced: boolean): string {
-  return JSON.stringify({ ...hop, traced });
+/** Two deliveries share a connection only if all settings of the hop and the TLS policy are equal. */
+function keyOf({ hop: { priority: _, weight: __, ...hop }, policy }: HopWay, traced: boolean): string {
+  return JSON.stringify({ hop, policy, traced });
 }
 
 /** Names of Secrets and ConfigMaps, not told apart: a changed name of either kind concerns the hop. */

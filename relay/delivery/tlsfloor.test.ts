@@ -7,6 +7,7 @@ import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
 import type { Hop } from '#crds/policyfile.ts';
 import { TLS_LEVELS, TLS_VERSIONS, type TlsVersion } from '#crds/tlslevel.ts';
 import { makePair } from '#test/kit/ca.ts';
+import { wayTo } from '#test/kit/hopway.ts';
 import { hopTo, policyOf, trusting } from '#test/kit/relayrig.ts';
 import type { HopResult } from './attempt.ts';
 import { AttemptBudget } from './budget.ts';
@@ -55,7 +56,7 @@ async function deliver(port: number, changes: Partial<Hop>): Promise<HopResult> 
     body: () => body,
   };
   try {
-    return await client.deliver(hop, '127.0.0.1', parcel, budget);
+    return await client.deliver(wayTo(hop), '127.0.0.1', parcel, budget);
   } finally {
     budget.close();
     client.close();

@@ -1,13 +1,20 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { TLS_LEVELS } from '#crds/tlslevel.ts';
+import { compareTlsLevels, TLS_LEVELS } from '#crds/tlslevel.ts';
+import { wayTo } from '#test/kit/hopway.ts';
 import { hopTo } from '#test/kit/relayrig.ts';
-import { decideTls, fallBack } from './tlspolicy.ts';
+import type { NextHop } from './courier.ts';
+import { type DaneFinding, NO_FINDINGS, type StsFinding } from './tlsfindings.ts';
+import { decideTls, fallBack, type TlsPolicy } from './tlspolicy.ts';
+
+const BELOW_DANE = TLS_LEVELS.filter((level) => level !== 'Dane');
+
+const policyFor = (...args: Parameters<typeof wayTo>): TlsPolicy => wayTo(...args).policy;
 
 test('Opportunistic over STARTTLS is all that falls back, and only once', () => {
-  for (const tlsLevel of TLS_LEVELS) {
+  for (const tlsLevel of BELOW_DANE) {
     for (const implicitTLS of [false, true]) {
-      const policy = decideTls(hopTo(25, { tlsLevel, implicitTLS }));
+      const policy = policyFor(hopTo(25, { tlsLevel, implicitTLS }));
       assert.equal(policy.mayFallBack, tlsLevel === 'Opportunistic' && !implicitTLS);
       assert.equal(fallBack(policy).mayFallBack, false);
       assert.equal(policy.mode, implicitTLS ? 'implicit' : tlsLevel === 'None' ? 'none' : 'starttls');
@@ -16,16 +23,16 @@ test('Opportunistic over STARTTLS is all that falls back, and only once', () => 
 });
 
 test('a login raises the level to Encrypt, and lowers none', () => {
-  const levels = TLS_LEVELS.map(
-    (tlsLevel) => decideTls(hopTo(25, { tlsLevel, credentialsSecret: 'x' })).level,
+  const levels = BELOW_DANE.map(
+    (tlsLevel) => policyFor(hopTo(25, { tlsLevel, credentialsSecret: 'x' })).level,
   );
-  assert.deepEqual(levels, ['Encrypt', 'Encrypt', 'Encrypt', 'Verify', 'Dane']);
-  assert.equal(decideTls(hopTo(25, { tlsLevel: 'None', credentialsSecret: 'x' })).mode, 'starttls');
+  assert.deepEqual(levels, ['Encrypt', 'Encrypt', 'Encrypt', 'Verify']);
+  assert.equal(policyFor(hopTo(25, { tlsLevel: 'None', credentialsSecret: 'x' })).mode, 'starttls');
 });
 
 test('the names that a certificate must have', () => {
   const names = (host: string, mxOf?: string, serverName: string | null = null) =>
-    decideTls({ ...hopTo(25, { tlsLevel: 'Verify', host, serverName }), ...(mxOf ? { mxOf } : {}) }).names;
+    policyFor({ ...hopTo(25, { tlsLevel: 'Verify', host, serverName }), ...(mxOf ? { mxOf } : {}) }).names;
   assert.deepEqual(names('mx.example.net'), ['mx.example.net']);
   assert.deepEqual(names('mx.example.net.'), ['mx.example.net']);
   assert.deepEqual(names('192.0.2.1'), ['192.0.2.1']);
@@ -37,7 +44,7 @@ test('the names that a certificate must have', () => {
 
 test('names are compared without case, in ASCII', () => {
   const policy = (host: string, mxOf: string) =>
-    decideTls({ ...hopTo(25, { tlsLevel: 'Verify', host }), mxOf });
+    policyFor({ ...hopTo(25, { tlsLevel: 'Verify', host }), mxOf });
   assert.deepEqual(policy('MX.Example.NET.', 'example.net').names, ['example.net', 'mx.example.net']);
   const international = policy('bücher.example', 'bücher.example');
   assert.deepEqual(international.names, ['xn--bcher-kva.example']);
@@ -46,9 +53,70 @@ test('names are compared without case, in ASCII', () => {
 
 test('below Verify nobody is trusted and no name is asked for', () => {
   for (const tlsLevel of ['None', 'Opportunistic', 'Encrypt'] as const) {
-    const { trust, names } = decideTls(hopTo(25, { tlsLevel, trustConfigMap: 'roots' }));
+    const { trust, names } = policyFor(hopTo(25, { tlsLevel, trustConfigMap: 'roots' }));
     assert.deepEqual([trust, names], [{ kind: 'none' }, []]);
   }
-  const { trust } = decideTls(hopTo(25, { tlsLevel: 'Verify', trustConfigMap: 'roots' }));
+  const { trust } = policyFor(hopTo(25, { tlsLevel: 'Verify', trustConfigMap: 'roots' }));
   assert.deepEqual(trust, { kind: 'pkix', configMap: 'roots' });
+});
+
+const records: DaneFinding = {
+  kind: 'records',
+  base: 'mx.example.net',
+  records: [{ usage: 3, selector: 1, matching: 1, data: '00'.repeat(32) }],
+};
+const enforce: StsFinding = {
+  kind: 'policy',
+  mode: 'enforce',
+  mxPatterns: ['*.example.net', 'mx.other.example'],
+};
+
+function mx(changes: Partial<NextHop> = {}): NextHop {
+  return { ...hopTo(25, { host: 'mx.example.net' }), mxOf: 'example.net', isMxSigned: true, ...changes };
+}
+
+test('what is published raises every level, and lowers none', () => {
+  for (const tlsLevel of TLS_LEVELS) {
+    for (const dane of [
+      records,
+      { kind: 'unusable', base: 'x' },
+      { kind: 'none', why: 'x' },
+      { kind: 'off' },
+    ] as const) {
+      for (const sts of [enforce, { kind: 'none' }] as const) {
+        for (const isMxSigned of [true, false]) {
+          const decision = decideTls(mx({ tlsLevel, isMxSigned }), { dane, sts });
+          if (decision.kind === 'wait') assert.equal(tlsLevel, 'Dane');
+          else assert.ok(compareTlsLevels(decision.policy.level, tlsLevel) >= 0);
+        }
+      }
+    }
+  }
+});
+
+test('an unsigned MX proves no name: its TLSA records never replace a chain that level Verify wants', () => {
+  const findings = { dane: records, sts: NO_FINDINGS.sts };
+  const { level, trust } = policyFor(mx({ isMxSigned: false }), findings);
+  assert.deepEqual([level, trust.kind], ['Encrypt', 'tlsa']);
+  const verified = policyFor(mx({ isMxSigned: false, tlsLevel: 'Verify' }), findings);
+  assert.deepEqual(
+    [verified.level, verified.trust.kind, verified.names],
+    ['Verify', 'pkix', ['example.net', 'mx.example.net']],
+  );
+  assert.equal(policyFor(mx({ tlsLevel: 'Verify' }), findings).trust.kind, 'tlsa');
+});
+
+test('hosts that an enforced MTA-STS policy names: the wildcard stands for one label', () => {
+  const wanted = (host: string) => decideTls(mx({ host }), { dane: NO_FINDINGS.dane, sts: enforce });
+  for (const host of ['mx.example.net', 'MX.Example.net.', 'mx.other.example'])
+    assert.equal(wanted(host).kind, 'policy', host);
+  for (const host of ['example.net', 'a.mx.example.net', 'other.example', 'badexample.net', '192.0.2.1']) {
+    const decision = wanted(host);
+    assert.ok(decision.kind === 'wait' && decision.failure.cause === 'sts-mx-mismatch', host);
+    assert.equal(decision.failure.permanent, false);
+  }
+  assert.deepEqual(
+    policyFor(mx({ host: 'mx.other.example' }), { dane: NO_FINDINGS.dane, sts: enforce }).names,
+    ['mx.other.example'],
+  );
 });

@@ -1,11 +1,30 @@
 /**
- * Decides the TLS policy of one connection before the connection is made. The code that connects obeys and decides
- * nothing. Only Opportunistic ever falls back to plain text, and only after a broken handshake. Pure.
+ * Decides the TLS policy of one connection before the connection is made: by the level of the hop, and by what its
+ * domain publishes (DANE, MTA-STS). A published policy raises the level and never lowers it, and DANE comes before
+ * MTA-STS. The code that connects obeys and decides nothing. Only Opportunistic ever falls back to plain text, and
+ * only after a broken handshake. Pure.
  */
 import { isIP } from 'node:net';
-import { requiresTls, type TlsLevel, type TlsVersion, verifiesPeer } from '#crds/tlslevel.ts';
+import { type Failure, makeFailure } from '#crds/failure.ts';
+import {
+  compareTlsLevels,
+  requiresTls,
+  type TlsLevel,
+  type TlsVersion,
+  verifiesPeer,
+} from '#crds/tlslevel.ts';
 import type { NextHop } from './courier.ts';
 import { plainName } from './hostname.ts';
+import type { DaneFinding, StsFinding, TlsaRecord, TlsFindings } from './tlsfindings.ts';
+
+/**
+ * Who proves the identity of the hop. none: nobody, the certificate is not checked. pkix: the authorities of a
+ * ConfigMap (null: the public ones). tlsa: the TLSA records of the hop (RFC 7672).
+ */
+type Trust =
+  | { readonly kind: 'none' }
+  | { readonly kind: 'pkix'; readonly configMap: string | null }
+  | { readonly kind: 'tlsa'; readonly records: readonly TlsaRecord[] };
 
 export interface TlsPolicy {
   readonly level: TlsLevel;
@@ -17,11 +36,7 @@ export interface TlsPolicy {
   readonly sni: string | null;
   /** The certificate must have one of these names. Empty: the name is not checked. */
   readonly names: readonly string[];
-  /**
-   * Which authorities may sign the certificate. none: it is not checked. pkix: the authorities of a ConfigMap (null:
-   * the public ones).
-   */
-  readonly trust: { readonly kind: 'none' } | { readonly kind: 'pkix'; readonly configMap: string | null };
+  readonly trust: Trust;
   /** The Secret with our client certificate. null: none. */
   readonly identity: string | null;
   readonly strength: TlsStrength;
@@ -44,18 +59,45 @@ interface TlsStrength {
 const ANY: TlsStrength = { minVersion: 'TLSv1', ciphers: 'ALL:!eNULL:+aNULL:@SECLEVEL=0', minDhBits: 1 };
 const USUAL_DH_BITS = 1024;
 
-export function decideTls(hop: NextHop): TlsPolicy {
-  const { implicitTLS, tlsLevel, credentialsSecret, trustConfigMap, clientCertificateSecret, minTlsVersion } =
-    hop;
-  const raised = credentialsSecret !== null && !requiresTls(tlsLevel);
-  const level = raised ? 'Encrypt' : tlsLevel;
+/** wait: no connection to this hop can meet the level now. Another hop may. */
+export type TlsDecision =
+  | { readonly kind: 'policy'; readonly policy: TlsPolicy }
+  | { readonly kind: 'wait'; readonly failure: Failure };
+
+/** One reason for a level. */
+type Demand = Pick<TlsPolicy, 'level' | 'rule' | 'sni' | 'names' | 'trust'>;
+
+export function decideTls(hop: NextHop, { dane, sts }: TlsFindings): TlsDecision {
+  if (dane.kind === 'failed') return { kind: 'wait', failure: dane.failure };
+  if (dane.kind === 'records' && isProven(hop))
+    return { kind: 'policy', policy: makePolicy(hop, byDane(hop, dane)) };
+  if (hop.tlsLevel === 'Dane') return { kind: 'wait', failure: daneRequired(hop, dane) };
+  if (sts.kind === 'policy' && sts.mode === 'enforce' && !isMxIn(sts.mxPatterns, hop.host))
+    return { kind: 'wait', failure: notInPolicy(hop) };
+  const demands = [byLevel(hop, dane), ...byLogin(hop), ...byTlsa(hop, dane), ...bySts(hop, sts)];
+  // Of equal demands the later one says more of the certificate.
+  const strongest = demands.reduce((best, one) => (compareTlsLevels(one.level, best.level) < 0 ? best : one));
+  return { kind: 'policy', policy: makePolicy(hop, strongest) };
+}
+
+/** The policy for the second try after a broken handshake, if this policy allows plain text. */
+export function fallBack(policy: TlsPolicy): TlsPolicy {
   return {
-    level,
-    rule: raised ? `level ${tlsLevel}, raised because a login is never sent in clear` : `level ${tlsLevel}`,
+    ...policy,
+    rule: `${policy.rule}, in plain text after a handshake that broke`,
+    mode: 'none',
+    mayFallBack: false,
+  };
+}
+
+function makePolicy(
+  { implicitTLS, clientCertificateSecret, minTlsVersion }: NextHop,
+  demand: Demand,
+): TlsPolicy {
+  const { level } = demand;
+  return {
+    ...demand,
     mode: implicitTLS ? 'implicit' : level === 'None' ? 'none' : 'starttls',
-    sni: nameInSni(hop),
-    names: verifiesPeer(level) ? listNames(hop) : [],
-    trust: verifiesPeer(level) ? { kind: 'pkix', configMap: trustConfigMap } : { kind: 'none' },
     identity: clientCertificateSecret,
     strength: level === 'Opportunistic' ? ANY : strengthFrom(minTlsVersion),
     mayFallBack: level === 'Opportunistic' && !implicitTLS,
@@ -72,14 +114,105 @@ export function isOldVersion(version: TlsVersion): boolean {
   return version === 'TLSv1' || version === 'TLSv1.1';
 }
 
-/** The policy for the second try after a broken handshake, if this policy allows plain text. */
-export function fallBack(policy: TlsPolicy): TlsPolicy {
+/** The floor: what the spec says for this hop. */
+function byLevel(hop: NextHop, dane: DaneFinding): Demand {
+  const { tlsLevel: level, trustConfigMap } = hop;
+  const rule = dane.kind === 'none' ? `level ${level}, no DANE: ${dane.why}` : `level ${level}`;
+  return verifiesPeer(level)
+    ? {
+        level,
+        rule,
+        sni: nameInSni(hop),
+        names: listNames(hop),
+        trust: { kind: 'pkix', configMap: trustConfigMap },
+      }
+    : { level, rule, ...unverified(hop) };
+}
+
+function byLogin(hop: NextHop): Demand[] {
+  if (hop.credentialsSecret === null || requiresTls(hop.tlsLevel)) return [];
+  const rule = `level ${hop.tlsLevel}, raised because a login is never sent in clear`;
+  return [{ level: 'Encrypt', rule, ...unverified(hop) }];
+}
+
+/**
+ * TLSA records that do not prove who the hop is still say that it has TLS. None is usable (RFC 7672 section 2.2): TLS
+ * without verification. The MX record that names the host is not signed: the host must match its records, as Postfix
+ * has it, but this proves less than level Verify.
+ */
+function byTlsa(hop: NextHop, dane: DaneFinding): Demand[] {
+  if (dane.kind === 'records') {
+    const demand = byDane(hop, dane);
+    return [{ ...demand, level: 'Encrypt', rule: `${demand.rule}, ${unsignedMx(hop)}` }];
+  }
+  if (dane.kind !== 'unusable') return [];
+  return [{ level: 'Encrypt', rule: `DANE: no TLSA record of ${dane.base} is usable`, ...unverified(hop) }];
+}
+
+/** RFC 8461 section 4: the policy proves the name of the MX host, so the certificate must have that name. */
+function bySts(hop: NextHop, sts: StsFinding): Demand[] {
+  if (sts.kind !== 'policy' || sts.mode !== 'enforce') return [];
+  const rule = `the MTA-STS policy of ${hop.mxOf ?? hop.host}`;
+  const trust = { kind: 'pkix', configMap: hop.trustConfigMap } as const;
+  return [{ level: 'Verify', rule, sni: nameInSni(hop), names: [plainName(hop.host)], trust }];
+}
+
+/** RFC 7672 section 3.2.2: names count for DANE-TA only. SNI asks for the name that the records were found at. */
+function byDane({ host, mxOf }: NextHop, { base, records }: DaneFinding & { kind: 'records' }): Demand {
+  const names = [...new Set([base, mxOf ?? host].map(plainName))];
   return {
-    ...policy,
-    rule: `${policy.rule}, in plain text after a handshake that broke`,
-    mode: 'none',
-    mayFallBack: false,
+    level: 'Dane',
+    rule: `DANE: TLSA records of ${base}`,
+    sni: base,
+    names,
+    trust: { kind: 'tlsa', records },
   };
+}
+
+function unverified(hop: NextHop): Pick<Demand, 'sni' | 'names' | 'trust'> {
+  return { sni: nameInSni(hop), names: [], trust: { kind: 'none' } };
+}
+
+/** True unless the name of the hop is the unproven word of an MX record. */
+function isProven({ mxOf, isMxSigned }: NextHop): boolean {
+  return mxOf === undefined || isMxSigned === true;
+}
+
+function unsignedMx({ mxOf }: NextHop): string {
+  return `the MX of ${mxOf} is not signed`;
+}
+
+function daneRequired(hop: NextHop, dane: DaneFinding): Failure {
+  const text = `${hop.host}:${hop.port}: TLS level Dane is not met: ${explainAbsence(hop, dane)}`;
+  return makeFailure({ cause: 'dane-required', status: '4.7.5', text });
+}
+
+function explainAbsence(hop: NextHop, dane: DaneFinding): string {
+  switch (dane.kind) {
+    case 'none':
+      return dane.why;
+    case 'unusable':
+      return `no TLSA record of ${dane.base} is usable`;
+    case 'records':
+      return unsignedMx(hop);
+    default:
+      return 'DANE is not looked up';
+  }
+}
+
+function notInPolicy({ host, port, mxOf }: NextHop): Failure {
+  const text = `${host}:${port}: the MTA-STS policy of ${mxOf ?? host} does not name this host`;
+  return makeFailure({ cause: 'sts-mx-mismatch', status: '4.7.5', text });
+}
+
+/** RFC 8461 section 4.1: the wildcard stands for one label. */
+function isMxIn(patterns: readonly string[], host: string): boolean {
+  const name = plainName(host);
+  const above = name.slice(name.indexOf('.') + 1);
+  return patterns.some((pattern) => {
+    const wanted = plainName(pattern);
+    return wanted.startsWith('*.') ? wanted.slice(2) === above : wanted === name;
+  });
 }
 
 function nameInSni({ serverName, host }: NextHop): string | null {

@@ -25,7 +25,8 @@ export class TlsContexts {
 
   for(policy: TlsPolicy): Context {
     const { trust, identity, strength } = policy;
-    const key = JSON.stringify([trust, identity, strength]);
+    // TLSA records are compared after the handshake, so they need no context of their own.
+    const key = JSON.stringify([trust.kind === 'pkix' ? trust : null, identity, strength]);
     const known = this.#made.get(key);
     if (known) return known;
     const made = this.#make(policy);
@@ -35,7 +36,7 @@ export class TlsContexts {
 
   #make({ trust, identity, strength: { minVersion, ciphers } }: TlsPolicy): Context {
     try {
-      const ca = trust.kind === 'none' ? { ca: [] } : makeCa(trustFrom(this.#materials, trust.configMap));
+      const ca = trust.kind === 'pkix' ? makeCa(trustFrom(this.#materials, trust.configMap)) : { ca: [] };
       const context = createSecureContext({
         minVersion,
         ...(ciphers === null ? {} : { ciphers }),

@@ -111,12 +111,12 @@ function readResult(result: AttemptResult, { name }: Destination) {
       verdict: { kind: 'failed', failure: result.failure } as const,
       hop: name,
       tls: null,
-      level: undefined,
+      policy: undefined,
     };
   const none = makeFailure({ cause: 'local', status: '4.3.0', text: 'No answer' });
   const verdict: Verdict = result.verdicts[0] ?? { kind: 'failed', failure: none };
-  const { hop, tls, level } = result;
-  return { verdict, hop, tls, level };
+  const { hop, tls, policy } = result;
+  return { verdict, hop, tls, policy };
 }
 
 /** The text of the next hop under our own code, so the client knows which server answered. */

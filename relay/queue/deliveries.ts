@@ -152,7 +152,7 @@ export class Deliveries {
     queue: DestinationQueue,
     taken: LoadedMessage,
     batch: readonly Recipient[],
-    { hop, tls, level, verdicts, tellsSender, passedOver }: Answered,
+    { hop, tls, policy, verdicts, tellsSender, passedOver }: Answered,
   ): Promise<void> {
     const { log, counters, wall, actions, onGone } = this.#deps;
     const { id } = taken;
@@ -164,7 +164,7 @@ export class Deliveries {
     verdicts.forEach((verdict, index) => {
       const to = batch[index]?.address ?? '';
       countVerdict(counters, verdict, kind);
-      logVerdict(log, verdict, { id, from, to, hop, rule, tls, level, ageMs });
+      logVerdict(log, verdict, { id, from, to, hop, rule, tls, policy, ageMs });
     });
     if (verdicts.some((verdict) => verdict.kind === 'delivered'))
       counters.observe('delivery_seconds', ageMs / 1000);

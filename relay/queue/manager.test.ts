@@ -7,6 +7,7 @@ import { eventually } from '#test/kit/wait.ts';
 import type { HopResult } from '../delivery/attempt.ts';
 import type { NextHop, Parcel } from '../delivery/courier.ts';
 import { Delivery, type DeliveryClient } from '../delivery/delivery.ts';
+import { NO_DISCOVERY } from '../delivery/tlsfindings.ts';
 import { judgeReply } from '../delivery/verdict.ts';
 import { newQueueId } from '../spool/record.ts';
 import { Spool } from '../spool/spool.ts';
@@ -41,12 +42,12 @@ function runnerWith(answer: Answer, clock: () => number = Date.now): QueueManage
   const signer = async () => ({ kind: 'header', header: null }) as const;
   const policy = policyOf({}, outbound);
   const client: DeliveryClient = {
-    resume: async (hop, parcel) => answer(hop, parcel),
-    deliver: async (hop, _address, parcel) => answer(hop, parcel),
+    resume: async ({ hop }, parcel) => answer(hop, parcel),
+    deliver: async ({ hop }, _address, parcel) => answer(hop, parcel),
     useMaterials: () => () => true,
     close: () => undefined,
   };
-  const courier = new Delivery({ policy, client, clock, random: () => 0.5 });
+  const courier = new Delivery({ policy, client, discovery: NO_DISCOVERY, clock, random: () => 0.5 });
   const manager = new QueueManager({
     policy,
     spool,
