@@ -33,6 +33,7 @@ export const ROOMS: readonly Room[] = [
       'relay headers',
       'relay auth',
       'relay dkim',
+      'relay mtasts',
       'relay delivery',
       'relay dsn',
       'relay queue',
@@ -133,6 +134,13 @@ export const ROOMS: readonly Room[] = [
     rooms: ['contract', 'relay task', 'relay observe', 'relay spool', 'relay headers'],
     packages: ['mailauth', 'node:*'],
     why: 'it signs the messages of the queue and knows no destination',
+  },
+  {
+    name: 'relay mtasts',
+    files: /^relay\/mtasts\//,
+    rooms: ['contract', 'relay task', 'relay observe'],
+    packages: ['mailauth', 'node:*'],
+    why: 'it finds the MTA-STS policy of a domain; delivery decides what the policy means for a connection',
   },
   {
     name: 'relay delivery',

@@ -1,5 +1,5 @@
 /**
- * A small DNS server for the tests: answers A, AAAA and MX from a table, NXDOMAIN for what is not in it. What is too
+ * A small DNS server for the tests: answers A, AAAA, MX and TXT from a table, NXDOMAIN for what is not in it. What is too
  * large for UDP is cut there, and whole over TCP.
  */
 import { createSocket, type Socket } from 'node:dgram';
@@ -15,6 +15,7 @@ export interface Names {
     readonly AAAA?: readonly string[];
     /** Preference and exchange; an exchange of "." is a null MX. */
     readonly MX?: readonly (readonly [number, string])[];
+    readonly TXT?: readonly string[];
     /** Answers SERVFAIL, to everything or to these questions. */
     readonly broken?: true | readonly ('A' | 'AAAA')[];
   };
@@ -91,6 +92,7 @@ export class NameServer {
         ttl,
         data: { preference, exchange },
       }));
+    if (type === 'TXT') return (known.TXT ?? []).map((data) => ({ name, type, ttl, data }));
     if (type === 'A' || type === 'AAAA')
       return (known[type] ?? []).map((data) => ({ name, type, ttl, data }));
     return [];

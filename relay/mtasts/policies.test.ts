@@ -1,0 +1,254 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { makeFailure } from '#crds/failure.ts';
+import { PolicyCache } from './cache.ts';
+import type { Fetched } from './fetch.ts';
+import { StsPolicies } from './policies.ts';
+import type { StsPolicy } from './policy.ts';
+
+const DAY_MS = 24 * 3_600_000;
+const dir = mkdtempSync(join(tmpdir(), 'mtasts-'));
+after(() => rmSync(dir, { recursive: true, force: true }));
+
+const enforce = (...mxPatterns: string[]): StsPolicy => ({
+  mode: 'enforce',
+  mxPatterns,
+  maxAgeSeconds: 7 * 86_400,
+});
+const finding = ({ mode, mxPatterns }: StsPolicy) => ({ kind: 'policy', mode, mxPatterns });
+const failure = makeFailure({ cause: 'sts-policy-fetch-error', status: '4.7.5', text: 'no answer' });
+
+/** A domain that the test changes, and what was asked of it. */
+class World {
+  now = Date.parse('2026-01-01T00:00:00Z');
+  records: string[][] | Error = [['v=STSv1; id=1']];
+  published: StsPolicy | undefined = enforce('mx.example.com');
+  fetched = 0;
+  readonly events: string[] = [];
+  readonly counts: string[] = [];
+  readonly cache: PolicyCache;
+  readonly policies: StsPolicies;
+
+  constructor(cache = new PolicyCache(null)) {
+    this.cache = cache;
+    this.policies = new StsPolicies({
+      lookUpTxt: async () => {
+        if (this.records instanceof Error) throw this.records;
+        return this.records;
+      },
+      fetch: async () => this.fetch(),
+      cache,
+      wall: () => this.now,
+      log: (event) => this.events.push(event),
+      count: (result) => this.counts.push(result),
+    });
+    after(() => this.policies.close());
+  }
+
+  fetch: () => Promise<Fetched> = async () => {
+    this.fetched += 1;
+    return this.published ? { kind: 'policy', policy: this.published } : { kind: 'failed', failure };
+  };
+
+  find(domain = 'example.com') {
+    return this.policies.find(domain);
+  }
+}
+
+test('the policy is fetched once, and again when the record has another id', async () => {
+  const world = new World();
+  assert.deepEqual(await world.find(), finding(enforce('mx.example.com')));
+  world.published = enforce('new.example.com');
+  assert.deepEqual(await world.find(), finding(enforce('mx.example.com')));
+  assert.equal(world.fetched, 1);
+  world.records = [['v=STSv1; id=2']];
+  assert.deepEqual(await world.find(), finding(enforce('new.example.com')));
+  assert.deepEqual(world.events, ['sts_policy', 'sts_policy']);
+  assert.deepEqual(world.counts, ['fetched', 'fetched']);
+});
+
+test('while a policy is valid nothing weakens it', async () => {
+  const world = new World();
+  const kept = finding(enforce('mx.example.com'));
+  assert.deepEqual(await world.find(), kept);
+  for (const records of [
+    [],
+    [['v=STSv1; id=']],
+    [['v=STSv1; id=1'], ['v=STSv1; id=2']],
+    new Error('SERVFAIL'),
+  ]) {
+    world.records = records;
+    assert.deepEqual(await world.find(), kept);
+  }
+  world.records = [['v=STSv1; id=2']];
+  world.published = undefined;
+  assert.deepEqual(await world.find(), kept);
+  world.now += 7 * DAY_MS - 1;
+  assert.deepEqual(await world.find(), kept);
+  world.now += 1;
+  assert.deepEqual(await world.find(), { kind: 'failed', failure });
+  world.records = [];
+  assert.deepEqual(await world.find(), { kind: 'none' });
+});
+
+test('mode none ends a policy, mode testing is told', async () => {
+  const world = new World();
+  await world.find();
+  world.published = { mode: 'testing', mxPatterns: ['mx.example.com'], maxAgeSeconds: 86_400 };
+  world.records = [['v=STSv1; id=2']];
+  assert.deepEqual(await world.find(), finding(world.published));
+  world.published = { mode: 'none', mxPatterns: [], maxAgeSeconds: 86_400 };
+  world.records = [['v=STSv1; id=3']];
+  assert.deepEqual(await world.find(), { kind: 'none' });
+  assert.deepEqual(await world.find(), { kind: 'none' });
+  assert.equal(world.fetched, 3);
+});
+
+test('a fetch that failed is repeated after five minutes, or for another id at once', async () => {
+  const world = new World();
+  world.published = undefined;
+  for (const records of [[['v=STSv1; id=1']], [['v=STSv1; id=1']]]) {
+    world.records = records;
+    assert.deepEqual(await world.find(), { kind: 'failed', failure });
+  }
+  assert.equal(world.fetched, 1);
+  world.records = [['v=STSv1; id=2']];
+  await world.find();
+  assert.equal(world.fetched, 2);
+  world.now += 5 * 60_000;
+  await world.find();
+  assert.equal(world.fetched, 3);
+  assert.deepEqual(world.events, Array(3).fill('sts_policy_failed'));
+});
+
+test('a policy without a time is fetched again after five minutes', async () => {
+  const world = new World();
+  world.published = { ...enforce('mx.example.com'), maxAgeSeconds: 0 };
+  for (let index = 0; index < 3; index += 1)
+    assert.deepEqual(await world.find(), finding(enforce('mx.example.com')));
+  world.now += 5 * 60_000;
+  await world.find();
+  assert.equal(world.fetched, 2);
+});
+
+test('a policy is refreshed every day while there is mail, and ends where there is none', async () => {
+  const world = new World();
+  await world.find();
+  for (let day = 0; day < 20; day += 1) {
+    world.now += DAY_MS + 1;
+    await world.policies.refreshAll();
+  }
+  assert.equal(world.fetched, 21);
+  // No record, no refresh: the domain has taken its policy away.
+  world.records = [];
+  world.now += DAY_MS + 1;
+  await world.policies.refreshAll();
+  assert.equal(world.fetched, 21);
+  world.records = [['v=STSv1; id=1']];
+  world.now += DAY_MS + 1;
+  await world.policies.refreshAll();
+  assert.equal(world.fetched, 22);
+  world.now += 10 * DAY_MS;
+  await world.policies.refreshAll();
+  assert.deepEqual(world.cache.get('example.com', world.now), undefined);
+});
+
+test('mail for a policy that is due refreshes it without waiting', async () => {
+  const world = new World();
+  await world.find();
+  world.now += DAY_MS + 1;
+  const { promise, resolve } = Promise.withResolvers<Fetched>();
+  world.fetch = () => promise;
+  assert.deepEqual(await world.find(), finding(enforce('mx.example.com')));
+  resolve({ kind: 'policy', policy: enforce('new.example.com') });
+  while (world.counts.length < 2) await new Promise(setImmediate);
+  assert.deepEqual(await world.find(), finding(enforce('new.example.com')));
+});
+
+test('one look-up serves all who ask, and only some fetch at a time', async () => {
+  const world = new World();
+  const waiting: PromiseWithResolvers<Fetched>[] = [];
+  world.fetch = () => {
+    const one = Promise.withResolvers<Fetched>();
+    waiting.push(one);
+    return one.promise;
+  };
+  const names = Array.from({ length: 120 }, (_, index) => `d${index}.example`);
+  const asked = names.flatMap((domain) => [world.find(domain), world.find(domain)]);
+  let most = 0;
+  for (let answered = 0; answered < names.length; ) {
+    await new Promise(setImmediate);
+    most = Math.max(most, waiting.length);
+    answered += waiting.length;
+    for (const one of waiting.splice(0)) one.resolve({ kind: 'policy', policy: enforce('mx.example.com') });
+  }
+  assert.equal((await Promise.all(asked)).length, 240);
+  assert.equal(world.counts.length, 120);
+  assert.equal(most, 50);
+});
+
+test('what is no domain of a mail host is not looked up', async () => {
+  const world = new World();
+  for (const domain of ['[192.0.2.1]', 'localhost', 'a b.example', 'a/../b.example', 'x@y.example', ''])
+    assert.deepEqual(await world.find(domain), { kind: 'none' });
+  assert.equal(world.fetched, 0);
+});
+
+const entry = (at: number) => ({ ...enforce('mx.example.com'), id: '1', fetchedAt: at, usedAt: at });
+
+test('the cache survives a restart, in its order and within its bounds', async () => {
+  const path = join(dir, 'kept.json');
+  const errors: Error[] = [];
+  const file = { path, onError: (error: Error) => void errors.push(error) };
+  const first = new PolicyCache(file);
+  for (let index = 0; index < 10_010; index += 1) {
+    first.set(`d${index}.example`, entry(5));
+    if (index % 1_000 === 0) first.use('d0.example', 5);
+  }
+  await first.close();
+  const second = new PolicyCache(file);
+  assert.equal(second.domains.length, 10_000);
+  assert.deepEqual(second.get('d0.example', 5), entry(5));
+  assert.equal(second.get('d1.example', 5), undefined);
+  assert.deepEqual(second.domains, first.domains);
+  assert.deepEqual(errors, []);
+  // Large policies count by their size.
+  const large = {
+    ...entry(5),
+    mxPatterns: Array.from({ length: 900 }, (_, index) => `${index}.${'x'.repeat(60)}`),
+  };
+  for (let index = 0; index < 1_000; index += 1) second.set(`large${index}.example`, large);
+  await second.close();
+  assert.ok(readFileSync(path).length < 9 * 1024 * 1024);
+  assert.ok(new PolicyCache(file).domains.length > 50);
+});
+
+test('a file that is no cache is told and replaced', async () => {
+  const path = join(dir, 'broken.json');
+  for (const text of ['', '{', 'null', '[]', '{"format":1}', '{"format":2,"policies":{}}']) {
+    writeFileSync(path, text);
+    const cache = new PolicyCache({ path, onError: () => undefined });
+    assert.deepEqual(cache.domains, []);
+    cache.set('example.com', entry(5));
+    await cache.close();
+    assert.deepEqual(new PolicyCache({ path, onError: assert.fail }).domains, ['example.com']);
+  }
+  const policies = { good: entry(5), bad: { ...entry(5), mxPatterns: 'x' }, worse: null };
+  writeFileSync(path, JSON.stringify({ format: 1, policies }));
+  assert.deepEqual(new PolicyCache({ path, onError: assert.fail }).domains, ['good']);
+});
+
+test('a folder that cannot be written leaves the cache in memory', async () => {
+  const errors: Error[] = [];
+  const cache = new PolicyCache({
+    path: join(dir, 'no', 'folder'),
+    onError: (error) => void errors.push(error),
+  });
+  cache.set('example.com', entry(5));
+  await cache.close();
+  assert.equal(errors.length, 1);
+  assert.deepEqual(cache.domains, ['example.com']);
+});

@@ -1,0 +1,199 @@
+/**
+ * What MTA-STS (RFC 8461) says of a domain, for one delivery. The TXT record is looked up each time; the policy is
+ * fetched when the record has a new id, and again at intervals. While a cached policy is valid nothing weakens it: not a
+ * record that vanished, not a fetch that fails. Without one, a domain whose policy cannot be had counts as a domain
+ * without a policy (section 5.1), and the failure is told. One look-up has one time limit, fetches at a time are bounded,
+ * and one look-up serves all deliveries that ask for the domain meanwhile.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import { type Failure, makeFailure } from '#crds/failure.ts';
+import type { Log } from '../observe/log.ts';
+import type { CachedPolicy, PolicyCache } from './cache.ts';
+import type { Fetched } from './fetch.ts';
+import { readPolicyId } from './policy.ts';
+import { Slots } from './slots.ts';
+
+export type StsFinding =
+  | { readonly kind: 'none' }
+  | {
+      readonly kind: 'policy';
+      readonly mode: 'enforce' | 'testing';
+      readonly mxPatterns: readonly string[];
+    }
+  /** The domain announces a policy that we cannot have. */
+  | { readonly kind: 'failed'; readonly failure: Failure };
+
+export interface StsDeps {
+  /** The TXT records of a name; none if there are none. Rejects if the look-up fails. */
+  readonly lookUpTxt: (name: string) => Promise<readonly string[][]>;
+  readonly fetch: (domain: string, signal: AbortSignal) => Promise<Fetched>;
+  readonly cache: PolicyCache;
+  /** Milliseconds since the epoch. */
+  readonly wall: () => number;
+  readonly log: Log;
+  /** Counts a fetch by its result: "fetched", or the cause of its failure. */
+  readonly count: (result: string) => void;
+}
+
+const NONE: StsFinding = { kind: 'none' };
+/** For the record, a free slot and the fetch together. */
+const LOOK_UP_MS = 30_000;
+const FETCHES_AT_A_TIME = 50;
+/** RFC 8461 section 3.3: five minutes or longer. */
+const RETRY_MS = 5 * 60_000;
+const REMEMBERED_FAILURES = 10_000;
+/** RFC 8461 section 10.2 proposes a day. */
+const REFRESH_MS = 24 * 3_600_000;
+const SWEEP_MS = 3_600_000;
+/** The policy of a domain that got no mail for so long is not refreshed, and ends with its time. */
+const UNUSED_MS = 30 * 24 * 3_600_000;
+/** Of a policy host, in ASCII: the name becomes part of a URL. */
+const DOMAIN = /^[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})+$/;
+
+interface FailedFetch {
+  readonly id: string;
+  readonly at: number;
+  readonly failure: Failure;
+}
+
+export class StsPolicies {
+  readonly #deps: StsDeps;
+  readonly #slots = new Slots(FETCHES_AT_A_TIME);
+  readonly #asking = new Map<string, Promise<StsFinding>>();
+  readonly #refreshing = new Map<string, Promise<unknown>>();
+  /** In the order of time. */
+  readonly #failed = new Map<string, FailedFetch>();
+  readonly #sweep: NodeJS.Timeout;
+
+  constructor(deps: StsDeps) {
+    this.#deps = deps;
+    this.#sweep = setInterval(() => void this.refreshAll(), SWEEP_MS).unref();
+  }
+
+  /** `domain` is in lower case and ASCII. Never rejects. */
+  find(domain: string): Promise<StsFinding> {
+    const asked = this.#asking.get(domain);
+    if (asked) return asked;
+    const answer = this.#find(domain).finally(() => this.#asking.delete(domain));
+    this.#asking.set(domain, answer);
+    return answer;
+  }
+
+  /** Refreshes the policies whose time has come, one after another. */
+  async refreshAll(): Promise<void> {
+    const { cache, wall } = this.#deps;
+    for (const domain of cache.domains) {
+      const cached = cache.get(domain, wall());
+      if (cached && isDue(cached, wall()) && wall() - cached.usedAt < UNUSED_MS) await this.#refresh(domain);
+    }
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#sweep);
+    await this.#deps.cache.close();
+  }
+
+  async #find(domain: string): Promise<StsFinding> {
+    if (!DOMAIN.test(domain)) return NONE;
+    const { cache, wall } = this.#deps;
+    cache.use(domain, wall());
+    const cached = cache.get(domain, wall());
+    const signal = AbortSignal.timeout(LOOK_UP_MS);
+    const id = await this.#readId(domain, signal);
+    if (id === null) return cached ? findingOf(cached) : NONE;
+    if (cached?.id === id) {
+      if (isDue(cached, wall())) void this.#refresh(domain);
+      return findingOf(cached);
+    }
+    const fetched = await this.#fetch(domain, id, signal);
+    if (fetched.kind === 'policy') return findingOf(fetched.policy);
+    return cached ? findingOf(cached) : { kind: 'failed', failure: fetched.failure };
+  }
+
+  #refresh(domain: string): Promise<unknown> {
+    const signal = AbortSignal.timeout(LOOK_UP_MS);
+    const refreshing =
+      this.#refreshing.get(domain) ??
+      this.#readId(domain, signal)
+        .then((id) => (id === null ? undefined : this.#fetch(domain, id, signal)))
+        .finally(() => this.#refreshing.delete(domain));
+    this.#refreshing.set(domain, refreshing);
+    return refreshing;
+  }
+
+  /** null: the domain announces no policy, or the look-up failed, which looks the same to a sender (section 3.1). */
+  async #readId(domain: string, signal: AbortSignal): Promise<string | null> {
+    try {
+      const records = await within(signal, this.#deps.lookUpTxt(`_mta-sts.${domain}`));
+      return records ? await readPolicyId(domain, records) : null;
+    } catch {
+      return null;
+    }
+  }
+
+  async #fetch(
+    domain: string,
+    id: string,
+    signal: AbortSignal,
+  ): Promise<{ kind: 'policy'; policy: CachedPolicy } | { kind: 'failed'; failure: Failure }> {
+    const { fetch, wall, count } = this.#deps;
+    const before = this.#failed.get(domain);
+    if (before?.id === id && Math.abs(wall() - before.at) < RETRY_MS)
+      return { kind: 'failed', failure: before.failure };
+    const fetched = await this.#slots.run(signal, () => fetch(domain, signal));
+    if (fetched === undefined) return { kind: 'failed', failure: noSlot(domain) };
+    if (fetched.kind === 'failed') {
+      count(fetched.failure.cause);
+      this.#remember(domain, { id, at: wall(), failure: fetched.failure });
+      return fetched;
+    }
+    count('fetched');
+    const policy = { ...fetched.policy, id, fetchedAt: wall(), usedAt: wall() };
+    this.#keep(domain, policy);
+    return { kind: 'policy', policy };
+  }
+
+  #keep(domain: string, policy: CachedPolicy): void {
+    const { cache, log, wall } = this.#deps;
+    const old = cache.get(domain, wall());
+    cache.set(domain, { ...policy, usedAt: old?.usedAt ?? policy.usedAt });
+    this.#failed.delete(domain);
+    const { id, mode, mxPatterns, maxAgeSeconds } = policy;
+    if (old?.id === id && old.mode === mode && isDeepStrictEqual(old.mxPatterns, mxPatterns)) return;
+    log('sts_policy', { domain, id, mode, mx: mxPatterns.slice(0, 10).join(' '), maxAgeSeconds });
+  }
+
+  #remember(domain: string, failed: FailedFetch): void {
+    const { log } = this.#deps;
+    log('sts_policy_failed', { domain, cause: failed.failure.cause, reason: failed.failure.text });
+    this.#failed.delete(domain);
+    this.#failed.set(domain, failed);
+    const [oldest] = this.#failed.keys();
+    if (this.#failed.size > REMEMBERED_FAILURES && oldest !== undefined) this.#failed.delete(oldest);
+  }
+}
+
+function findingOf({ mode, mxPatterns }: CachedPolicy): StsFinding {
+  return mode === 'none' ? NONE : { kind: 'policy', mode, mxPatterns };
+}
+
+/** A refresh leaves time for further ones before the end of the policy. */
+function isDue({ fetchedAt, maxAgeSeconds }: CachedPolicy, now: number): boolean {
+  return Math.abs(now - fetchedAt) > Math.min(REFRESH_MS, (maxAgeSeconds * 1000) / 2);
+}
+
+/** Undefined if the signal ended first. */
+async function within<T>(signal: AbortSignal, promise: Promise<T>): Promise<T | undefined> {
+  const { promise: ended, resolve } = Promise.withResolvers<undefined>();
+  const end = () => resolve(undefined);
+  signal.addEventListener('abort', end, { once: true });
+  return Promise.race([promise, ended]).finally(() => signal.removeEventListener('abort', end));
+}
+
+function noSlot(domain: string): Failure {
+  return makeFailure({
+    cause: 'sts-policy-fetch-error',
+    status: '4.7.5',
+    text: `The MTA-STS policy of ${domain} is not fetched: too many others are being fetched`,
+  });
+}
