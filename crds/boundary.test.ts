@@ -1,6 +1,6 @@
 /**
- * What the schema takes the relay takes: at every value where readers disagree, alone and together, the policy file that
- * comes of a valid manifest is one that the relay reads.
+ * The relay reads the policy file of every manifest that the schema accepts. The test uses the values at which parsers
+ * disagree, alone and together.
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
@@ -12,7 +12,7 @@ import { parsePolicy, printPolicy } from './policyfile.ts';
 import { parseDuration, parseSize } from './units.ts';
 import { validateMailRelay } from './validate.ts';
 
-/** Undefined where the schema refuses it. */
+/** The policy as the relay reads it; undefined if the schema refuses the spec. */
 function readBack(spec: Readonly<Record<string, unknown>>) {
   const judged = validateMailRelay(document(changed(spec)));
   if (judged.kind === 'invalid') return undefined;

@@ -14,7 +14,7 @@ export const CONDITION_TYPES = [
 ] as const;
 export type ConditionType = (typeof CONDITION_TYPES)[number];
 
-/** What each type says, and when it is there at all. */
+/** The meaning of each type, and when the condition is present. */
 export const CONDITION_MEANING: Readonly<Record<ConditionType, string>> = {
   Ready:
     'True when mail flows as the spec says: every pod is ready and has the policy in force. Always present.',
@@ -36,7 +36,7 @@ interface Reason {
   readonly cure: string;
 }
 
-/** Reason -> what it means. A reason has the same meaning wherever it stands; `type` is where it comes from. */
+/** Every reason. It has the same meaning in every condition; `type` is the condition whose check finds it. */
 export const REASONS = {
   Serving: {
     type: 'Ready',

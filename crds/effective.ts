@@ -46,23 +46,23 @@ export function effectivePolicy(relay: RelayName, spec: MailRelaySpec): Policy {
   };
 }
 
-/** Name of the Secret that the pods mount, or undefined where no TLS is wanted. */
+/** Name of the Secret that the pods mount; undefined if the relay has no TLS. */
 export function certificateSecretName(relayName: string, spec: MailRelaySpec): string | undefined {
   return spec.tls?.secretName ?? (spec.tls?.issuerRef ? `${relayName}-tls` : undefined);
 }
 
-/** The same for the certificate of the names inside the cluster. */
+/** Name of the Secret of the certificate for the names inside the cluster; undefined if there is none. */
 export function internalSecretName(relayName: string, spec: MailRelaySpec): string | undefined {
   return spec.tls?.internal && (spec.tls.internal.secretName ?? `${relayName}-internal-tls`);
 }
 
-/** What clients inside the cluster call the relay: its Service, from within its namespace and from without. */
+/** The names by which clients inside the cluster reach the Service, in its own namespace and in others. */
 function internalNames({ name, namespace }: RelayName, clusterDomain = 'cluster.local'): string[] {
   const service = `${name}.${namespace}.svc`;
   return [name, `${name}.${namespace}`, service, `${service}.${clusterDomain}`];
 }
 
-/** One word where all enabled listeners agree, else each with its name; `Disabled` without listeners. */
+/** One word if all enabled listeners have the same policy, else the policy of each; `Disabled` without listeners. */
 export function startTlsSummary(policy: Policy): string {
   const words = policy.inbound.listeners
     .filter(({ implicitTLS }) => !implicitTLS)
@@ -74,7 +74,7 @@ export function startTlsSummary(policy: Policy): string {
   return summary.length <= 64 ? summary : 'Mixed';
 }
 
-/** True where a session may be encrypted, so that a key pair is needed. */
+/** True if a session can be encrypted, so that the relay needs a key pair. */
 export function needsKeyPair(policy: Policy): boolean {
   const { listeners, clientPolicies } = policy.inbound;
   return (
@@ -84,7 +84,7 @@ export function needsKeyPair(policy: Policy): boolean {
   );
 }
 
-/** True where this listener cannot do its work without a key pair. */
+/** True if this listener cannot work without a key pair. */
 export function listenerNeedsKeyPair({ implicitTLS, starttls }: Listener): boolean {
   return implicitTLS || starttls !== 'Disabled';
 }
@@ -244,7 +244,10 @@ function effectiveQueue(queue: MailRelaySpec['queue']): Policy['queue'] {
   };
 }
 
-/** A timer of Node cannot be set for longer, and one that is set for 0 would never let anybody speak. */
+/**
+ * The longest time that a timer of Node can wait. The shortest is one second, because 0 would end every session at
+ * once.
+ */
 const LONGEST_TIMER_SECONDS = 2_147_483;
 
 function timerSeconds(text: string): number {

@@ -7,7 +7,7 @@ interface ToldTransition {
   readonly event: 'Normal' | 'Warning';
 }
 
-/** What comes and goes with every start and rollout is no news. */
+/** Reasons that come and go with every start and rollout. They make no event. */
 export const IN_PROGRESS: ReadonlySet<ReasonName> = new Set([
   'RollingOut',
   'RolloutWaits',
@@ -18,8 +18,8 @@ export const IN_PROGRESS: ReadonlySet<ReasonName> = new Set([
 ]);
 
 /**
- * A condition that comes to this status, or changes its reason there, is an event of that reason: one, however many
- * conditions have it.
+ * An event is written when a condition changes to this status, or changes its reason while it has this status. If
+ * several conditions have the same reason, there is one event.
  */
 export const TOLD_TRANSITIONS: readonly ToldTransition[] = [
   { condition: 'Stalled', status: 'True', event: 'Warning' },
@@ -31,7 +31,7 @@ export const TOLD_TRANSITIONS: readonly ToldTransition[] = [
   { condition: 'Ready', status: 'True', event: 'Normal' },
 ];
 
-/** Events with a reason of their own, and when they are told. */
+/** Events whose reason is not that of a condition, and when they are written. */
 export const CHANGE_EVENTS = {
   OtherInstallation:
     'Two operators could look after the MailRelay, and this one leaves it to the other, which was first. The note names both, and how to choose.',

@@ -3,7 +3,7 @@
  * status, the DSN, the metric label, `mailrelay explain`. Pure.
  */
 
-/** Why: the words of RFC 8460 section 4.3 where it has one, else our own. */
+/** The causes of failures: result types of RFC 8460 section 4.3 where they fit, else our own words. */
 export const FAILURE_CAUSES = [
   /** The name server gave no answer, or an answer without a usable host. */
   'dns',
@@ -72,15 +72,18 @@ export function makeFailure({ text, ...facts }: FailureFacts): Failure {
   return { ...facts, permanent: facts.status.startsWith('5'), text: oneLine(text) };
 }
 
-/** For a log line or a list: the reply as it was, else the code and the sentence. */
+/** The failure for a log line or a list: the reply of the next hop, else the status and the sentence. */
 export function describeFailure({ reply, status, text }: Failure): string {
   return reply ? text : `${status} ${text}`;
 }
 
-/** Of several failures together. */
+/** The longest text of joined failures. */
 const JOINED_LENGTH = 2_000;
 
-/** Several hops, or addresses, failed one after the other: a refused login is the cause that a person must know. */
+/**
+ * One failure for an attempt in which several hops or addresses failed. A refused login comes first: a person must mend
+ * it.
+ */
 export function joinFailures(failures: readonly Failure[]): Failure {
   const [first] = failures;
   const leading =
@@ -89,11 +92,13 @@ export function joinFailures(failures: readonly Failure[]): Failure {
   if (failures.length === 1 && !leading.permanent) return leading;
   const others = failures.filter((one) => one !== leading);
   const text = [leading.text, ...others.map(describeFailure)].join('; ').slice(0, JOINED_LENGTH);
-  // Together they wait, whatever one of them says.
+  // The joined failure is temporary, even if one of the failures is permanent.
   return { permanent: false, cause: leading.cause, status: leading.status.replace(/^5/, '4'), text };
 }
 
-/** What a next hop says ends up in logs, in terminals and in replies of ours: it must not control any of them. */
+/**
+ * Text of a next hop goes into logs, terminals and our own replies. Without control characters it cannot control them.
+ */
 export function oneLine(text: string): string {
   return text.replace(/\p{Cc}+/gu, ' ').slice(0, 500);
 }

@@ -16,7 +16,7 @@ interface Bounds {
   readonly type?: string;
 }
 
-/** A function, because a schema is turned into bounds once. */
+/** Returns a function, so that the bounds of a schema are computed only once. */
 export function fitter<Value>(schema: z.ZodType<Value>): (value: unknown) => unknown {
   let bounds: Bounds | undefined;
   return (value) => {
@@ -40,7 +40,7 @@ function fitted(bounds: Bounds, value: unknown): unknown {
   );
 }
 
-/** Half a character would come back from the API server as another one. */
+/** Cuts between characters, because the API server would replace half a character by another one. */
 function cut(text: string, length: number | undefined): string {
   const short = length !== undefined && text.length > length ? text.slice(0, length) : text;
   return short.isWellFormed() ? short : short.replace(/[\uD800-\uDBFF]$/, '').toWellFormed();

@@ -93,7 +93,7 @@ test('judgePair never quotes key material', async () => {
 
 const RSA = { name: 'RSASSA-PKCS1-v1_5', publicExponent: new Uint8Array([1, 0, 1]), hash: 'SHA-256' };
 
-/** With an empty name, as issuers of cert-manager make it. */
+/** A certificate with an empty subject, as a self-signed issuer of cert-manager makes it. */
 async function selfSigned(
   algorithm: { name: string } & Record<string, unknown>,
 ): Promise<{ cert: string; key: string }> {

@@ -23,7 +23,7 @@ export type JudgedPair =
 
 const DAY_MS = 86_400_000;
 
-/** `cert` and `key` are PEM text as in tls.crt and tls.key; undefined when the file is not there. */
+/** `cert` and `key` are the PEM texts of tls.crt and tls.key; undefined if the file is missing. */
 export function judgePair(
   cert: string | undefined,
   key: string | undefined,
@@ -55,7 +55,10 @@ export function judgePair(
   return { kind: 'usable', facts: readFacts(leaf), warning: findWarning(leaf, hosts, now) };
 }
 
-/** What OpenSSL has against the pair, the rest of its chain included. A context would throw it in the midst of service. */
+/**
+ * The fault that OpenSSL finds in the pair or its chain. Without this check a running relay would meet it as an
+ * exception.
+ */
 function faultInTls(cert: string, key: string): string | undefined {
   try {
     // With a list of authorities, though empty, the public roots are not loaded.
@@ -92,7 +95,7 @@ function findWarning(leaf: X509Certificate, hosts: readonly string[], now: Date)
   return null;
 }
 
-/** How long before its end a certificate should have been renewed by all means: a tenth of its time, at most a week. */
+/** The time before expiry from which a missing renewal is a warning: a tenth of the lifetime, at most a week. */
 function warningMs({ validFromDate, validToDate }: X509Certificate): number {
   return Math.min((validToDate.getTime() - validFromDate.getTime()) / 10, 7 * DAY_MS);
 }
@@ -104,7 +107,7 @@ function readFacts(leaf: X509Certificate): CertificateFacts {
     notBefore: instant(leaf.validFromDate),
     notAfter: instant(leaf.validToDate),
     names: readNames(leaf),
-    // Node gives undefined for an empty name, such as a self-signed issuer of cert-manager makes.
+    // For an empty name, as a self-signed issuer of cert-manager makes it, Node returns undefined.
     issuer: (leaf.issuer ?? '').replaceAll('\n', ', '),
   };
 }
@@ -121,7 +124,7 @@ function unusable(reason: PairReason, message: string): JudgedPair {
   return { kind: 'unusable', reason, message };
 }
 
-/** The certificates of a PEM text, printed anew, so that nothing else of it goes along; null where it has none. */
+/** The certificates of a PEM text, encoded again so that nothing else in the text is copied; null if there is none. */
 export function certificatesIn(pem: string | undefined): string | null {
   const blocks = pem?.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
   const certificates = blocks.flatMap((block) => readCertificate(block)?.toString() ?? []);

@@ -138,7 +138,7 @@ export const mailRelaySpec = spec;
 
 export type MailRelaySpec = z.infer<typeof spec>;
 
-/** A MailRelay as the API server stores it; only the metadata that this project reads. */
+/** A MailRelay as the API server stores it, with only the metadata that this project reads. */
 export interface MailRelay {
   readonly apiVersion: string;
   readonly kind: string;

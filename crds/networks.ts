@@ -4,7 +4,7 @@
  */
 import { type BlockList, isIP } from 'node:net';
 
-/** Adds `text` to `list`; false when it is neither an address nor a CIDR. */
+/** Adds `text` to `list`. Returns false if it is neither an address nor a CIDR. */
 export function addNetwork(text: string, list: BlockList): boolean {
   const [address = '', prefix, ...rest] = text.split('/');
   const version = isIP(address);

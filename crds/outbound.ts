@@ -3,7 +3,9 @@ import { z } from 'zod';
 import { domainPatterns, hopHost, host, ipFamily, objectName, port, senderPatterns, text } from './shapes.ts';
 import { TLS_LEVELS, TLS_VERSIONS } from './tlslevel.ts';
 
-/** In a DKIM signature names have no underscore (RFC 6376 section 3.5), and verifiers ignore others. */
+/**
+ * A label of a name in a DKIM signature. It has no underscore (RFC 6376 section 3.5): verifiers ignore such signatures.
+ */
 const LABEL = '[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?';
 
 const level = () => z.enum(TLS_LEVELS);

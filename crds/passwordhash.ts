@@ -11,10 +11,10 @@ const derive = promisify(pbkdf2);
 const KEY_BYTES = 32;
 const SALT_BYTES = 16;
 
-/** RFC 7677 section 4 wants 4096 at least; more makes guessing dearer, and each login too. */
+/** RFC 7677 section 4 requires at least 4096. More iterations make guessing slower, and each login too. */
 export const DEFAULT_ITERATIONS = 32_768;
 export const FEWEST_ITERATIONS = 4_096;
-/** A Secret must not be able to stall a relay. */
+/** A larger number in a Secret could stall the relay. */
 const MOST_ITERATIONS = 1_000_000;
 
 export interface PasswordHash {
@@ -24,7 +24,7 @@ export interface PasswordHash {
   readonly serverKey: Buffer;
 }
 
-/** Undefined where the text is no hash that this version takes. */
+/** Undefined if this version does not accept the text as a hash. */
 export function parsePasswordHash(text: string): PasswordHash | undefined {
   const [, iterations = '', salt = '', stored = '', server = ''] =
     /^SCRAM-SHA-256\$(\d{1,7}):([A-Za-z0-9+/=]+)\$([A-Za-z0-9+/=]+):([A-Za-z0-9+/=]+)\s*$/.exec(text) ?? [];
@@ -53,7 +53,7 @@ export async function passwordMatches(
   return timingSafeEqual(keys.storedKey, storedKey);
 }
 
-/** Why a password cannot be used, or undefined. */
+/** The reason why a password cannot be used; undefined if it can. */
 export function passwordFault(password: string): string | undefined {
   if (password === '') return 'the password is empty';
   if (password.length > 1_024) return 'the password is longer than 1024 characters';
@@ -61,7 +61,7 @@ export function passwordFault(password: string): string | undefined {
   return /[\x00-\x1f\x7f]/.test(password) ? 'the password has control characters' : undefined;
 }
 
-/** SASLprep (RFC 4013), as far as it changes what people type: spaces of all kinds are one, and NFKC. */
+/** The part of SASLprep (RFC 4013) that matters for typed passwords: all kinds of spaces become one, then NFKC. */
 function prepared(password: string): string {
   return password.replace(/[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]/g, ' ').normalize('NFKC');
 }

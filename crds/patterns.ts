@@ -4,7 +4,7 @@
  */
 export type Matcher = (address: string) => boolean;
 
-/** Matches addresses by pattern; domains are compared in lower case, local parts of whole addresses too. */
+/** Returns a matcher of addresses. It compares domains, and local parts of address patterns, without regard to case. */
 export function compilePatterns(patterns: readonly string[]): Matcher {
   const exact = new Set(patterns.filter((pattern) => !pattern.startsWith('*.')).map(lower));
   const below = new Set(

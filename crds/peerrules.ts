@@ -16,7 +16,7 @@ const everyExpression = (spec: MailRelaySpec) =>
     ...(namespaceSelector?.matchExpressions ?? []),
   ]);
 
-// The same notions in CEL: `p` is a peer, `e` an expression of one of its selectors.
+// The same conditions in CEL: `p` is a peer, `e` an expression of one of its selectors.
 const celEveryPeer = (test: string) =>
   [
     `self.inbound.listeners.all(l, !has(l.allowFrom) || l.allowFrom.all(p, ${test}))`,

@@ -41,10 +41,10 @@ const certificateFacts = z.object({
 });
 export type CertificateFacts = z.infer<typeof certificateFacts>;
 
-/** Why the mounted pair is not (or not happily) served. The reasons of conditions.ts. */
+/** The fault or the warning of the mounted pair. `reason` is a reason of conditions.ts. */
 const certificateProblem = z.object({ reason: text(256), message: message() });
 
-/** Which pod of which relay speaks: an address may belong to another pod by now. */
+/** The pod and the relay that report. A reader needs them because an address can pass to another pod. */
 const identity = z.object({
   pod: text(253),
   uid: text(64),
@@ -53,12 +53,12 @@ const identity = z.object({
 });
 export type PodIdentity = z.infer<typeof identity>;
 
-/** How far a pod that leaves is; `Emptied`: it takes no mail any more and its disk has none. */
+/** The progress of a pod that leaves. `Emptied`: it takes no mail any more and its disk has no mail. */
 const evacuation = z.object({
   state: z.enum(['HandingOver', 'Delivering', 'Emptied']),
-  /** What stands in the way, or why the queue is delivered instead of handed over; null: nothing. */
+  /** The obstacle, or the reason why the queue is delivered instead of handed over; null if there is none. */
   message: message().nullable(),
-  /** The order of the scale file that it obeys. Older relays do not say. */
+  /** The order of the scale file that the pod follows. Older relays do not report it. */
   order: text(128).optional(),
 });
 
@@ -67,65 +67,68 @@ export const podStatus = z.object({
   /** Changes with every fact below that the operator should see; opaque, unique across restarts. */
   revision: text(128),
   version: text(64),
-  /** Older relays do not say, and outside a pod there is none: such a word is not enough to delete anything. */
+  /** Absent in older relays and outside a pod. Nothing is deleted because of a report without an identity. */
   identity: identity.optional(),
-  /** False from the moment the relay was told to stop. */
+  /** False as soon as the relay is told to stop. */
   ready: z.boolean(),
   /** Why it is not ready; empty when it is. */
   notReady: z.array(message()).max(16),
   policy: z.object({
     /** Hash of the policy in force for every new session and delivery; null before the first. */
     hash: text(64).nullable(),
-    /** A policy that was read and not taken; the one above stays in force. */
+    /** A policy that the relay read and refused; the policy above stays in force. */
     refused: z.object({ hash: text(64).nullable(), message: message() }).nullable(),
   }),
-  /** Fields of the policy that this relay does not enforce yet, each with what it does instead. */
+  /** Fields of the policy that this relay does not enforce yet, and what happens instead. */
   notInForce: z.array(message()).max(64),
-  /** Secrets and ConfigMaps that the policy names and that are missing or unusable, each with what does not work. */
+  /** Secrets and ConfigMaps of the policy that are missing or unusable, and what does not work without them. */
   missing: z.array(message()).max(64).default([]),
-  /** null: it stays. Older relays do not say, and cannot hand over. */
+  /** null: the pod stays. Absent in older relays, which cannot hand their queue over. */
   evacuation: evacuation.nullable().optional(),
   certificate: certificateFacts.nullable(),
   certificateProblem: certificateProblem.nullable(),
-  /** The same of the certificate for names inside the cluster, where one is wanted. */
+  /** The certificate for the names inside the cluster, if the spec has one. */
   internalCertificate: certificateFacts.nullable().default(null),
   internalCertificateProblem: certificateProblem.nullable().default(null),
-  /** Who issued it, from ca.crt: certificates as PEM, which are public. */
+  /** The authority that issued it: the certificates in ca.crt as PEM. They are public. */
   internalAuthority: text(1024 * 1024)
     .nullable()
     .default(null),
   tasks: z.object({
-    /** How often each task was started since the relay was: a restart contract can be checked by it. */
+    /** How often each task was started since the start of the relay. Tests check the restart contract by it. */
     listenerStarts: count(),
     routerStarts: count(),
   }),
   sessions: z.object({
     open: count(),
-    /** Open sessions that began under an earlier policy, and when the last of them is ended at the latest. */
+    /** Open sessions that began under an earlier policy, and the latest time at which they end. */
     ofOldPolicy: count(),
     oldPolicyEnds: instant().nullable(),
     /** Distinct clients of the last seven days that sent mail in plain text: Required would have refused them. */
     plaintextClients: count(),
-    /** Whom Required would refuse: who sent in plain text in the last seven days, the latest first, at most fifty. */
+    /** At most fifty of these clients, the latest first. */
     plaintext: plaintextSenders().default([]),
     /**
-     * The same of those that Required refused in the last seven days, though their mail was taken in plain text in the
+     * Clients that Required refused in the last seven days, although the relay took their mail in plain text in the
      * seven days before. They are not among the clients above. Absent in older relays.
      */
     plaintextRefusedClients: count().optional(),
     plaintextRefused: plaintextSenders().optional(),
-    /** Sessions with a handshake, and sessions that offered mail without TLS, since the relay started. Absent in older relays. */
+    /**
+     * Sessions with a handshake, and sessions that offered mail without TLS, since the relay started. Absent in older
+     * relays.
+     */
     tlsSessions: count().optional(),
     plaintextSessions: count().optional(),
     /** Refusals since the relay started, by reason, the latest first. Absent in older relays. */
     refusals: z
       .array(
         z.object({
-          /** The label of the metric, which `mailrelay explain` knows. */
+          /** The label of the metric. `mailrelay explain` explains it. */
           reason: text(64),
           count: count(),
           lastSeen: text(64),
-          /** The last one; absent where it was refused before it said anything. */
+          /** The client that was refused last; absent if it was refused before its first command. */
           client: text(64).optional(),
           helo: text(255).optional(),
         }),
@@ -137,11 +140,13 @@ export const podStatus = z.object({
     depth: count(),
     /** Messages that wait for a person: held back by one, or set aside as damaged. */
     held: count(),
-    /** Age of the oldest, in seconds; null when empty. */
+    /** Age of the oldest message in seconds; null if the queue is empty. */
     oldestSeconds: z.number().min(0).max(2_147_483_647).nullable(),
-    /** Destinations that wait for nothing but a free slot, because deliveries over all are bounded. Older relays do not say. */
+    /**
+     * Destinations that wait only for a free slot, because the number of deliveries is bounded. Absent in older relays.
+     */
     blockedDestinations: count().optional(),
-    /** The last reason a delivery was put off, by destination; at most ten destinations. */
+    /** The last reason of a deferral, by destination; at most ten destinations. */
     deferrals: z
       .array(
         z.object({
@@ -152,16 +157,16 @@ export const podStatus = z.object({
         }),
       )
       .max(16),
-    /** Next hops that refuse our login: what waits for them is held back, not returned. */
+    /** Next hops that refuse our login. Mail for them waits and is not returned. */
     loginsRefused: destinations().default([]),
-    /** Why new mail is answered 452; null or absent: it is not. */
+    /** Why the relay answers 452 to new mail; null or absent: it takes new mail. */
     full: text(256).nullable().optional(),
-    /** Destinations that mail waits for, and for how long none of it went out. Absent in older relays. */
+    /** Destinations for which mail waits, and the time since the last success of each. Absent in older relays. */
     waits: z
       .array(
         z.object({
           destination: text(256),
-          /** A hop that the spec names, not a domain of the world. */
+          /** True for a hop that the spec names, false for a domain that is reached by MX. */
           configured: z.boolean(),
           withoutSuccessSeconds: z.number().min(0).max(2_147_483_647),
           message: message(),
@@ -175,14 +180,14 @@ export type PodStatus = z.infer<typeof podStatus>;
 
 type Sessions = PodStatus['sessions'];
 
-/** Clients whose mail was taken in plain text, also those that Required refused since. */
+/** The number of clients whose mail was taken in plain text, with those that Required has refused since. */
 export function countPlaintextClients({ plaintextClients, plaintextRefusedClients = 0 }: Sessions): number {
   return plaintextClients + plaintextRefusedClients;
 }
 
 /**
- * The share of sessions in TLS, of all that made a handshake or offered mail, such as 97%. Undefined without any. It says
- * 100% and 0% only where that is exact.
+ * The share of TLS sessions among all sessions that made a handshake or offered mail, such as 97%. Undefined without
+ * such sessions. The result is 100% or 0% only if that is exact.
  */
 export function describeTlsShare(pods: readonly Sessions[]): string | undefined {
   const sum = (figure: (one: Sessions) => number | undefined) =>
@@ -196,7 +201,7 @@ export function describeTlsShare(pods: readonly Sessions[]): string | undefined 
 
 const fit = fitter(podStatus);
 
-/** The status in a reply body, or undefined when the body is not one that this reader understands. */
+/** Parses a reply body. Undefined if this reader does not understand it. */
 export function parsePodStatus(text: string): PodStatus | undefined {
   try {
     const result = podStatus.safeParse(fit(JSON.parse(text)));

@@ -15,7 +15,7 @@ export const POLICY_FILE_NAME = `policy.v${POLICY_FORMAT}.json`;
 export const STARTTLS_POLICIES = ['Disabled', 'Enabled', 'Required'] as const;
 export type StartTlsPolicy = (typeof STARTTLS_POLICIES)[number];
 
-/** What becomes of lines that do not end in CRLF. */
+/** How the listener treats lines that do not end in CRLF. */
 export const LINE_ENDINGS = ['Strict', 'Normalize'] as const;
 export type LineEndings = (typeof LINE_ENDINGS)[number];
 
@@ -32,14 +32,17 @@ const hop = z.strictObject({
   tlsLevel: z.enum(TLS_LEVELS),
   /** From level Encrypt on. */
   minTlsVersion: z.enum(TLS_VERSIONS),
-  /** What its certificate must name; null: the host. */
+  /** The name that the certificate of the hop must have; null: the host. */
   serverName: z.string().nullable(),
   /** ConfigMap with the authorities; null: the public roots of the runtime. */
   trustConfigMap: objectName.nullable(),
   clientCertificateSecret: objectName.nullable(),
   /** A hop that wants a login is never tried without one. */
   credentialsSecret: objectName.nullable(),
-  /** The lowest is tried first; among equals `weight` shares, and null leaves the order of the list. */
+  /**
+   * The hop with the lowest number is tried first. Hops of one number share the mail by `weight`, or keep the order of
+   * the list.
+   */
   priority: z.int().min(0),
   weight: z.int().positive().nullable(),
   ipFamily: z.enum(IP_FAMILIES),
@@ -66,13 +69,13 @@ const clients = z.strictObject({
 
 const listener = z.strictObject({
   name: z.string(),
-  /** As users write it; `servedPort` of wellknown.ts tells where it is really served. */
+  /** The port in the manifest; the process listens on `servedPort` of wellknown.ts. */
   port: z.int().min(1).max(65_535),
   starttls: z.enum(STARTTLS_POLICIES),
   implicitTLS: z.boolean(),
   lineEndings: z.enum(LINE_ENDINGS),
   auth: z.enum(['Disabled', 'Optional', 'Required']),
-  /** Connections from here begin with a PROXY header. */
+  /** Connections from these networks begin with a PROXY header. */
   proxyNetworks: z.array(z.string()),
   /** Who may relay on this port. */
   clients,
@@ -80,20 +83,20 @@ const listener = z.strictObject({
 
 const inbound = z.strictObject({
   minTlsVersion: z.enum(['TLSv1.2', 'TLSv1.3']),
-  /** The pair that clients get who ask for one of these names; all others get that of the host name. */
+  /** The key pair for clients that ask for one of these names by SNI. All others get the pair of the host name. */
   internalTls: z.strictObject({ secret: objectName, names: z.array(z.string()).min(1) }).nullable(),
-  /** Only the enabled ones; empty when the listener task is disabled. */
+  /** Only the enabled listeners; empty if the spec disables the listener task. */
   listeners: z.array(listener),
   clientPolicies: z.array(
     z.strictObject({
       networks: z.array(z.string()),
-      /** null: what the listener says. */
+      /** null: the policy of the listener. */
       starttls: z.enum(STARTTLS_POLICIES).nullable(),
       minTlsVersion: z.enum(TLS_VERSIONS).nullable(),
       lineEndings: z.enum(LINE_ENDINGS).nullable(),
     }),
   ),
-  /** Lower case; mail to exactly these domains is accepted from anyone. */
+  /** In lower case. Mail to exactly these domains is accepted from anyone. */
   acceptDomains: z.array(z.string()),
   masqueradeDomains: z.array(z.string()),
   alwaysBcc: z.string().nullable(),
@@ -202,7 +205,7 @@ export function printPolicy(value: Policy): string {
   return `${JSON.stringify(sorted(value), null, 2)}\n`;
 }
 
-/** Sixteen hex digits that name the content of a policy, or of any part of one. */
+/** Sixteen hex digits that name a content: a policy, or any part of one. */
 export function hashContent(value: unknown): string {
   return createHash('sha256')
     .update(JSON.stringify(sorted(value)))

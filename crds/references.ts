@@ -8,18 +8,18 @@ import type { Policy } from './policyfile.ts';
 export interface Reference {
   readonly kind: 'Secret' | 'ConfigMap';
   readonly name: string;
-  /** The field that names it, for people. */
+  /** The field that names the object, for messages. */
   readonly field: string;
-  /** What does not work without it. */
+  /** What does not work without the object. */
   readonly without: string;
 }
 
-/** Every object once for each field that names it, in the order of the policy. */
+/** Every referenced object, once for each field that names it, in the order of the policy. */
 export function listReferences(policy: Policy): Reference[] {
   return [...internalTlsReferences(policy), ...inboundReferences(policy), ...outboundReferences(policy)];
 }
 
-/** Apart from the others, because it is judged as a certificate. */
+/** The Secret of the internal certificate. It is separate from the others, because it is judged as a certificate. */
 function internalTlsReferences({ inbound }: Policy): Reference[] {
   return maybe(
     'Secret',

@@ -2,9 +2,9 @@
 import type { MailRelaySpec } from './mailrelay.ts';
 
 export interface Rule {
-  /** Where the API server reports it, below the MailRelay. */
+  /** The field path at which the API server reports the fault. */
   readonly path: string;
-  /** True when the object is fine. `self` is the spec. */
+  /** True if the object follows the rule. `self` is the spec. */
   readonly cel: string;
   readonly message: string;
   readonly holds: (spec: MailRelaySpec) => boolean;

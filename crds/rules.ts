@@ -46,7 +46,7 @@ const isNetwork = (text: string) => addNetwork(text, new BlockList());
 
 const unique = (values: readonly unknown[]) => new Set(values).size === values.length;
 
-// The same notions in CEL. `l` is a listener.
+// The same conditions in CEL. `l` is a listener.
 const CEL_STARTTLS =
   "(has(l.starttls) ? l.starttls : (has(self.inbound.starttls) ? self.inbound.starttls : 'Enabled'))";
 const CEL_IMPLICIT = '(has(l.implicitTLS) && l.implicitTLS)';
@@ -57,7 +57,7 @@ const celLogins = (clients: string) =>
   `(has(${clients}.credentialsSecretName) || has(${clients}.oauth) || has(${clients}.certificates))`;
 const CEL_NETWORKS = '.networks.all(n, isCIDR(n) || isIP(n))';
 
-/** CEL over every next hop of the spec: `test` is written over `h`. */
+/** CEL that is true if `test` is true for every next hop of the spec. In `test`, `h` is the hop. */
 const celEveryHop = (test: string) =>
   [
     `(!has(self.outbound.smartHosts) || self.outbound.smartHosts.all(h, ${test}))`,
@@ -239,8 +239,8 @@ const effectiveClass = (object: string) =>
   `(has(${object}.queue) && has(${object}.queue.storage) && has(${object}.queue.storage.className) ? ${object}.queue.storage.className : '')`;
 
 /**
- * What an update may not do; checked by the API server alone, which has the old object. What the volumes really have it does
- * not know: see operator/judge/storage.ts.
+ * Rules for updates. Only the API server checks them, because it has the old object. It does not know the real sizes of
+ * the volumes: operator/judge/storage.ts checks those.
  */
 export const TRANSITION_RULES: readonly { readonly cel: string; readonly message: string }[] = [
   {
@@ -255,7 +255,7 @@ export const TRANSITION_RULES: readonly { readonly cel: string; readonly message
   },
 ];
 
-/** On the object itself: the name becomes that of a StatefulSet, of Services and of a label value. */
+/** A rule for the name of the MailRelay: it becomes the name of a StatefulSet and of Services, and a label value. */
 export const NAME_RULE = {
   cel: "self.metadata.name.matches('^[a-z]([-a-z0-9]{0,40}[a-z0-9])?$')",
   message:

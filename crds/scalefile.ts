@@ -15,7 +15,7 @@ const scale = z.object({
   replicas: z.int().min(0),
   /** Host names of the pods that stay. */
   siblings: z.array(z.string()),
-  /** The name of this order; older operators give none. */
+  /** The name of this order; absent in files of older operators. */
   order: z.string().optional(),
 });
 
@@ -26,7 +26,7 @@ export function printScale(replicas: number, siblings: readonly string[], order?
   return `${JSON.stringify(value, null, 2)}\n`;
 }
 
-/** How many pods are wanted changes only with the generation of the MailRelay. */
+/** The name of the order. The number of wanted pods changes only with the generation of the MailRelay. */
 export function scaleOrder({
   uid,
   generation,
@@ -37,7 +37,7 @@ export function scaleOrder({
   return `${uid}.${generation}`;
 }
 
-/** Undefined where the text is not a scale file that this reader understands. */
+/** Undefined if this reader does not understand the text. */
 export function parseScale(text: string): Scale | undefined {
   try {
     const result = scale.safeParse(JSON.parse(text));
@@ -47,17 +47,17 @@ export function parseScale(text: string): Scale | undefined {
   }
 }
 
-/** The number at the end of the name of a pod, or claim, of a StatefulSet; NaN where there is none. */
+/** The ordinal in the name of a pod or claim of a StatefulSet; NaN if there is none. */
 export function parseOrdinal(name: string): number {
   return Number.parseInt(/-(\d+)$/.exec(name)?.[1] ?? '', 10);
 }
 
-/** True for a pod, or claim, that a StatefulSet makes of this name: the name, a hyphen and the ordinal. */
+/** True for the name of a pod or claim that a StatefulSet makes from `prefix`: the prefix, a hyphen and the ordinal. */
 export function isNumbered(name: string, prefix: string): boolean {
   return name === `${prefix}-${parseOrdinal(name)}`;
 }
 
-/** True for a pod that this number of replicas has no place for. */
+/** True for a pod whose ordinal is not below this number of replicas. */
 export function isBeyond(name: string, replicas: number): boolean {
   return parseOrdinal(name) >= replicas;
 }

@@ -13,13 +13,13 @@ export interface Schema {
   description?: string;
   properties?: Record<string, Schema>;
   items?: Schema;
-  /** Of the values of a map. */
+  /** The schema of the values of a map. */
   additionalProperties?: Schema;
   required?: string[];
   [keyword: string]: unknown;
 }
 
-/** The schema of one part, as the API server wants it: without $schema, and without what it does not know. */
+/** The schema of one part for the API server: without $schema, and without keywords that it does not know. */
 function openApi(part: z.ZodType): Schema {
   const schema = z.toJSONSchema(part, { target: 'openapi-3.0', io: 'input' }) as Schema;
   return cleaned(schema);
@@ -29,7 +29,7 @@ function cleaned(schema: Schema): Schema {
   const { $schema: _, propertyNames: __, additionalProperties: values, ...rest } = schema;
   if (rest.properties) rest.properties = mapValues(rest.properties, cleaned);
   if (rest.items) rest.items = cleaned(rest.items);
-  // Only a map says what its values are.
+  // Only a map has a schema for its values.
   return values?.type ? { ...rest, additionalProperties: cleaned(values) } : rest;
 }
 
@@ -78,7 +78,7 @@ const COLUMNS = [
   { name: 'Problems', type: 'string', jsonPath: '.status.problems' },
   { name: 'STARTTLS', type: 'string', jsonPath: '.status.starttls' },
   { name: 'Queue', type: 'integer', jsonPath: '.status.queue.depth' },
-  // Not of type date: kubectl prints the age of a date, and one in the future as <invalid>.
+  // Not of type date: kubectl prints a date as an age, and a date in the future as <invalid>.
   { name: 'Certificate', type: 'string', jsonPath: '.status.certificate.notAfter' },
   { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
   { name: 'Hostname', type: 'string', jsonPath: '.spec.hostname', priority: 1 },

@@ -13,7 +13,7 @@ const LABEL_KEY_PATTERN = '^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za
 const LABEL_VALUE_PATTERN = '^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$';
 const MOST_ENTRIES = 64;
 
-/** `what` completes "must be ...": the sentence that lint and `mailrelay run` print. */
+/** `what` completes the sentence "must be ...", which lint and `mailrelay run` print. */
 export const text = (pattern: string, maxLength: number, what: string) =>
   z.string().min(1).max(maxLength).regex(new RegExp(pattern), `must be ${what}`);
 export const host = () => text(HOST_PATTERN, 253, 'a host name in lower case, such as relay.example.com');
@@ -38,13 +38,13 @@ export const networks = () =>
     .max(64);
 export const cidr = () => text('^[0-9a-fA-F.:]+/[0-9]{1,3}$', 49, 'a CIDR, such as 203.0.113.0/24');
 export const domains = (max: number) => z.array(host()).min(1).max(max);
-/** `*.example.com` stands for every sub-domain of example.com, and not for itself. */
+/** `*.example.com` stands for every sub-domain of example.com, but not for example.com. */
 export const domainPatterns = (max: number) =>
   z
     .array(text(DOMAIN_PATTERN, 255, 'a domain in lower case, such as example.com or *.example.com'))
     .min(1)
     .max(max);
-/** An address, or the domains of domainPatterns. */
+/** An address, or a pattern as in domainPatterns. */
 export const senderPatterns = (max: number) =>
   z
     .array(
@@ -56,7 +56,7 @@ export const senderPatterns = (max: number) =>
     )
     .min(1)
     .max(max);
-/** One that is relayed as it stands: see `relayable` of the listener. */
+/** An address that the relay can use unchanged: see `relayable` of the listener. */
 export const address = () =>
   text(
     `^[^@\\s%!\\\\:;,<>]{1,64}@${HOST_PATTERN.slice(1)}`,
@@ -72,7 +72,7 @@ export const ipFamily = () => z.enum(IP_FAMILIES);
 export const starttls = () => z.enum(STARTTLS_POLICIES);
 export const lineEndings = () => z.enum(LINE_ENDINGS);
 export const labelKey = () => text(LABEL_KEY_PATTERN, 317, 'a name such as example.com/mail');
-/** May be empty, as those of many labels are. */
+/** May be empty, because many labels have an empty value. */
 export const labelValue = () =>
   z
     .string()
@@ -81,7 +81,7 @@ export const labelValue = () =>
       new RegExp(LABEL_VALUE_PATTERN),
       'must be the value of a label: letters, digits, hyphens, dots and underscores',
     );
-/** Keys are judged by the API server where it gets them: a CRD cannot. */
+/** A CRD cannot check the keys of a map. The API server checks them when the operator applies the objects. */
 export const map = <Value extends z.ZodType>(value: Value) =>
   z
     .record(z.string(), value, 'must be an object of names and values')

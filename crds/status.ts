@@ -30,8 +30,8 @@ const condition = z.object({
 });
 
 /**
- * The status of a MailRelay that no operator has looked at. The API server fills it in: without any generation kstatus
- * (Flux, Helm) would take it for one that is as wanted.
+ * The status of a MailRelay that no operator has reconciled yet. The API server fills it in, because kstatus (Flux,
+ * Helm) would take a MailRelay without observedGeneration for current.
  */
 export const UNSEEN = { observedGeneration: -1 } as const;
 
@@ -137,7 +137,7 @@ export const mailRelayStatus = z.object({
 
 const fit = fitter(mailRelayStatus);
 
-/** What the API server takes: what is too long for a field, as words of others may be, is cut. */
+/** Makes a status that the API server accepts: cuts text that is too long for its field, such as quoted messages. */
 export function fitStatus(status: MailRelayStatus): MailRelayStatus {
   return fit(status) as MailRelayStatus;
 }

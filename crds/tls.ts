@@ -84,5 +84,5 @@ export const tls = z
   })
   .describe('The certificate of the relay. Mandatory unless every listener is Disabled for TLS.');
 
-/** Of either certificate. */
+/** The source of the certificate for the host name, or of the internal one. */
 export type CertificateSource = Omit<z.infer<typeof tls>, 'minVersion' | 'internal'>;

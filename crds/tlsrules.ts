@@ -5,11 +5,11 @@ import type { CertificateSource } from './tls.ts';
 import { parseDuration } from './units.ts';
 
 const HOUR_SECONDS = 3_600;
-/** What cert-manager asks for unless it is told. */
+/** The default lifetime of a certificate of cert-manager. */
 const USUAL_DAYS = 90;
 const USUAL_SECONDS = USUAL_DAYS * 24 * HOUR_SECONDS;
 const SHORTEST_RENEWAL_SECONDS = 300;
-/** What cert-manager is asked for, beside the name of the host. */
+/** The fields that say what cert-manager issues, besides the host name. */
 const ASKED = ['duration', 'renewBefore', 'privateKey', 'dnsNames'] as const;
 const ISSUER_GROUP = 'cert-manager.io';
 const ISSUER_KINDS = ['Issuer', 'ClusterIssuer'];
@@ -30,11 +30,11 @@ const isNamed = (source: CertificateSource | undefined) =>
 const seconds = (text: string | undefined, usual: number) =>
   text === undefined ? usual : (parseDuration(text) ?? Number.NaN);
 
-// The same notions in CEL; `source` is the path of one.
+// The same conditions in CEL; `source` is the path of a certificate source.
 const celEverySource = (test: (source: string) => string) =>
   `!has(self.tls) || ((${test('self.tls')}) && (!has(self.tls.internal) || (${test('self.tls.internal')})))`;
 const celNamed = (source: string) => `(has(${source}.secretName) || has(${source}.issuerRef))`;
-/** CEL knows no days; and a rule that makes texts would cost more than the API server allows. */
+/** CEL does not know days. A rule that builds strings would cost more than the API server allows. */
 const celSeconds = (field: string, usual: number) =>
   `(has(${field}) ? (${field}.endsWith('d') ? int(${field}.substring(0, ${field}.size() - 1)) * 86400 : duration(${field}).getSeconds()) : ${usual})`;
 const celLength = (source: string) => celSeconds(`${source}.duration`, USUAL_SECONDS);

@@ -5,7 +5,7 @@
 
 export const DURATION_PATTERN = '^([0-9]{1,4}d|([0-9]{1,6}(h|m|s))+)$';
 export const SIZE_PATTERN = '^[0-9]{1,12}(\\.[0-9]{1,3})?(Ki|Mi|Gi|Ti|k|M|G|T)?$';
-/** The same without nothing: a size of 0 is a slip of the pen. */
+/** The same pattern without 0, because a size of 0 is a mistake. */
 export const POSITIVE_SIZE_PATTERN =
   '^([0-9]*[1-9][0-9]*(\\.[0-9]{1,3})?|0+\\.([1-9][0-9]{0,2}|0[1-9][0-9]?|00[1-9]))(Ki|Mi|Gi|Ti|k|M|G|T)?$';
 export const CPU_PATTERN = '^([0-9]{1,9}m|[0-9]{1,6}(\\.[0-9]{1,3})?)$';
@@ -33,7 +33,10 @@ export function parseDuration(text: string): number | undefined {
   return seconds;
 }
 
-/** Bytes in a Kubernetes quantity such as `25Mi`, `1.5Gi`, `1000000`; fractions of a byte are rounded up. What is more than can be counted is as much as can. */
+/**
+ * Bytes in a Kubernetes quantity such as `25Mi`, `1.5Gi`, `1000000`. Fractions of a byte are rounded up. A number above
+ * the largest safe integer becomes that integer.
+ */
 export function parseSize(text: string): number | undefined {
   const match = /^([0-9.]+)([A-Za-z]*)$/.exec(text);
   const isSize = [SIZE_PATTERN, POSITIVE_SIZE_PATTERN].some((pattern) => new RegExp(pattern).test(text));
@@ -50,7 +53,7 @@ export function parseCpu(text: string): number | undefined {
   return text.endsWith('m') ? Number(text.slice(0, -1)) : Math.round(Number(text) * 1000);
 }
 
-/** The same duration as Go prints it, which is how cert-manager writes its own. Undefined text gives the text itself. */
+/** The duration in the notation of Go, as cert-manager writes it. A text that is no duration is returned unchanged. */
 export function goDuration(text: string): string {
   const seconds = parseDuration(text);
   if (seconds === undefined) return text;

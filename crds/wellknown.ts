@@ -1,6 +1,6 @@
 /**
- * Names that several rooms must spell alike: API group, labels, annotations, mounted paths and ports. The only
- * behaviour is to derive one name from another. A changed value here concerns upgrades.
+ * Names that several rooms must spell in the same way: API group, labels, annotations, mounted paths and ports. The
+ * only functions derive one name from another. Before you change a value here, think of upgrades.
  */
 export const GROUP = 'mailrelay.dev';
 export const VERSION = 'v1alpha1';
@@ -21,15 +21,18 @@ export const POD_PATHS = {
   state: '/var/spool/mailrelay',
 } as const;
 
-/** In the state folder: where `mailrelay queue` reaches the relay. */
+/** The socket in the state folder on which the relay answers `mailrelay queue`. */
 export const CONTROL_SOCKET = 'queue.sock';
 
 /** Health, metrics and status of a relay: plain HTTP, for kubelet, operator and Prometheus only. */
 export const ADMIN_PORT = 9090;
-/** What pods and Services call it. */
+/** Name of that port in pods and Services. */
 export const ADMIN_PORT_NAME = 'admin';
 
-/** Where a relay takes over the queue of a sibling that leaves: TLS, both ends with the certificate of the relay. */
+/**
+ * The port on which a pod takes over the queue of a sibling that leaves: TLS, both ends with the certificate of the
+ * relay.
+ */
 export const HANDOVER_PORT = 9465;
 
 /** Ports below 1024 are served at 10000 + port, in pods and by `mailrelay run`, so that nothing needs root. */
@@ -38,26 +41,29 @@ export function servedPort(port: number): number {
 }
 
 export const ANNOTATIONS = {
-  /** On a pod: touched so that its kubelet refreshes mounted files at once (otherwise 60 to 90 s). */
+  /**
+   * On a pod: the operator changes it, so that the kubelet refreshes mounted files at once (otherwise after 60 to 90
+   * s).
+   */
   refresh: `${GROUP}/refresh`,
   /** On a MailRelay: "true" pauses reconciling. */
   paused: `${GROUP}/paused`,
   /**
-   * On an object of a relay: namespace and release of the operator that made it. On a MailRelay, by a person: the only
-   * one that may look after it.
+   * On an object of a relay: namespace and release of the operator that made it. On a MailRelay: a person names the
+   * only operator that may manage it.
    */
   installation: `${GROUP}/installation`,
-  /** On a claim: the uid of the pod that reported it empty, or that it never had a volume. */
+  /** On a claim: the uid of the pod that reported it empty, or a word for a claim that never had a volume. */
   emptied: `${GROUP}/emptied`,
 } as const;
 
 /**
- * On a pod, written by the operator: whether clients are to be sent to it. A pod that leaves stays ready, because the
- * StatefulSet controller would wait for it, and goes out of Services and budget by this label.
+ * On a pod, written by the operator: whether Services send clients to it. A pod that leaves stays ready, because the
+ * StatefulSet controller would wait for an unready one. This label takes it out of Services and the disruption budget.
  */
 export const SERVING_LABEL = `${GROUP}/serving`;
 
-/** What Services and the disruption budget select: the pods that take mail. */
+/** The labels that Services and the disruption budget select: those of pods that take mail. */
 export function servingLabels(relayName: string): Record<string, string> {
   return { ...selectorLabels(relayName), [SERVING_LABEL]: 'true' };
 }
@@ -71,7 +77,7 @@ export function selectorLabels(relayName: string): Record<string, string> {
   };
 }
 
-/** Labels that the operator gives its objects itself: nobody else may. */
+/** Labels that the operator sets on its objects. A spec may not set them. */
 export const OWN_LABELS: readonly string[] = [
   ...Object.keys(selectorLabels('')),
   'app.kubernetes.io/managed-by',

@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { peers } from './peers.ts';
 import { cidr, cpu, labelKey, labelValue, map, objectName, size, text } from './shapes.ts';
 
-/** What a pod asks for unless it is told. */
+/** The default resource requests of a pod. */
 export const DEFAULT_REQUESTS = { cpu: '100m', memory: '192Mi' } as const;
 
 const ANNOTATION_LENGTH = 4096;

@@ -11,7 +11,7 @@ const RESERVED = `${GROUP}/`;
 
 type Resource = keyof typeof DEFAULT_REQUESTS;
 
-/** Where a spec gives objects of the operator further annotations, and further labels. */
+/** The parts of a spec that add annotations, and those that add labels, to objects of the operator. */
 const ANNOTATED = ['pod', 'service', 'serviceAccount'] as const;
 const LABELLED = ['pod', 'service', 'podMonitor'] as const;
 
@@ -28,7 +28,7 @@ const isWithinLimit = (
   return limit === undefined || Number(amount(limit)) >= Number(amount(request));
 };
 
-// The same notions in CEL.
+// The same conditions in CEL.
 const celEveryKey = (parts: readonly string[], map: string, test: string) =>
   parts
     .map(
