@@ -15,19 +15,19 @@ export class Answers {
   note(wanted: Rendered, answer: KubeObject): void {
     const { uid = '' } = answer.metadata ?? {};
     if (uid === '' || isUpToDate(answer, wanted)) this.#known.delete(uid);
-    else this.#known.set(uid, { applied: hashContent(wanted), answer: contentOf(answer) });
+    else this.#known.set(uid, { applied: hashContent(wanted), answer: hashSpec(answer) });
   }
 
   /** True where applying it again would bring nothing. */
   stands(live: KubeObject, wanted: Rendered): boolean {
     if (isUpToDate(live, wanted)) return true;
     const known = this.#known.get(live.metadata.uid ?? '');
-    return known !== undefined && known.applied === hashContent(wanted) && known.answer === contentOf(live);
+    return known !== undefined && known.applied === hashContent(wanted) && known.answer === hashSpec(live);
   }
 }
 
 /** Without what the server counts, and what others report. */
-function contentOf({ status: _, metadata, ...content }: KubeObject): string {
+function hashSpec({ status: _, metadata, ...content }: KubeObject): string {
   const { labels = {}, annotations = {}, ownerReferences = [] } = metadata;
   return hashContent({ ...content, labels, annotations, ownerReferences });
 }

@@ -7,10 +7,10 @@ import type { MailRelay } from '#crds/mailrelay.ts';
 import { ANNOTATIONS, FIELD_MANAGER } from '#crds/wellknown.ts';
 import type { Answers } from './answers.ts';
 import { hasController, isGoing, isLabelledFor, isOwnedBy, stamped } from './compare.ts';
-import { planStorage, type StatefulSetSpec, type StoragePlan, withClaimsOf } from './judge/storage.ts';
+import { keepClaims, planStorage, type StatefulSetSpec, type StoragePlan } from './judge/storage.ts';
 import type { Client, KubeObject } from './kube/client.ts';
 import { isKubeError } from './kube/errors.ts';
-import { CLAIM, type Kind, MAIL_RELAY, OWNED, pathOf, STATEFUL_SET } from './kube/kinds.ts';
+import { apiPath, CLAIM, type Kind, MAIL_RELAY, OWNED, STATEFUL_SET } from './kube/kinds.ts';
 import type { Rendered } from './render/index.ts';
 import type { Obstacle, World } from './world.ts';
 
@@ -41,12 +41,12 @@ export async function attempt(object: string, write: () => Promise<void>): Promi
     await write();
     return [];
   } catch (error) {
-    return [obstacleOf(object, error)];
+    return [toObstacle(object, error)];
   }
 }
 
 /** What a failed write means for the relay; throws what says nothing of this one object. */
-function obstacleOf(object: string, error: unknown): Obstacle {
+function toObstacle(object: string, error: unknown): Obstacle {
   if (isKubeError(error, 'forbidden', 'invalid')) return { kind: 'denied', object, message: error.message };
   if (isKubeError(error, 'failed')) return { kind: 'failed', object, error };
   throw error;
@@ -59,9 +59,9 @@ async function applyOne(
   wanted: Rendered,
   onWrite: OnWrite,
 ): Promise<Obstacle | undefined> {
-  const kind = kindOf(wanted);
+  const kind = findKind(wanted);
   const name = `${wanted.kind}/${wanted.metadata.name}`;
-  const path = pathOf(kind, wanted.metadata.namespace, wanted.metadata.name);
+  const path = apiPath(kind, wanted.metadata.namespace, wanted.metadata.name);
   const cached = world.objects.get(name);
   try {
     // The caches hold only what carries our label: what they do not have may still be somebody else's.
@@ -79,7 +79,7 @@ async function applyOne(
     if (claim !== undefined) return { kind: 'nameTaken', object: claim };
     const storage = live && kind === STATEFUL_SET ? planStorage(world, live, wanted) : undefined;
     // The rest of it first: nothing is taken away for one that the API server then refuses.
-    const target = live && storage ? withClaimsOf(live, wanted) : wanted;
+    const target = live && storage ? keepClaims(live, wanted) : wanted;
     if (storage?.kind !== 'shrinks' || !live || !answers.stands(live, target)) {
       answers.note(target, await send(writer, path, target, live));
       onWrite('applied', name);
@@ -89,7 +89,7 @@ async function applyOne(
     await changeStorage(writer, live, storage, onWrite);
     return { kind: 'going', object: name };
   } catch (error) {
-    return obstacleOf(name, error);
+    return toObstacle(name, error);
   }
 }
 
@@ -123,7 +123,7 @@ async function foreignClaim(
   for (const claim of claimNames(wanted)) {
     const object = `${CLAIM.kind}/${claim}`;
     if (objects.has(object)) continue;
-    const live = await read(writer, pathOf(CLAIM, namespace, claim));
+    const live = await read(writer, apiPath(CLAIM, namespace, claim));
     if (live && !isLabelledFor(live, relayName)) return object;
   }
   return undefined;
@@ -175,7 +175,7 @@ async function prune(
  * before they tell of the deletion: an object that is taken back then would go with its owner after all.
  */
 async function isThere(writer: Writer, { metadata }: MailRelay): Promise<boolean> {
-  const live = await read(writer, pathOf(MAIL_RELAY, metadata.namespace, metadata.name));
+  const live = await read(writer, apiPath(MAIL_RELAY, metadata.namespace, metadata.name));
   return live?.metadata.uid === metadata.uid && live.metadata.deletionTimestamp === undefined;
 }
 
@@ -203,7 +203,7 @@ export async function remove(
   try {
     await writer.request({
       method: 'DELETE',
-      path: pathOf(kind, namespace, name),
+      path: apiPath(kind, namespace, name),
       body: {
         apiVersion: 'v1',
         kind: 'DeleteOptions',
@@ -226,14 +226,14 @@ export async function mergePatch(
 ): Promise<void> {
   await writer.request({
     method: 'PATCH',
-    path: pathOf(kind, metadata.namespace, metadata.name),
+    path: apiPath(kind, metadata.namespace, metadata.name),
     query: { fieldManager: FIELD_MANAGER },
     contentType: 'application/merge-patch+json',
     body: patch,
   });
 }
 
-function kindOf({ kind }: Rendered): Kind {
+function findKind({ kind }: Rendered): Kind {
   const known = OWNED.find((candidate) => candidate.kind === kind);
   if (!known) throw new TypeError(`${kind} is not among the kinds that the operator owns`);
   return known;

@@ -4,7 +4,7 @@
  * nobody from the others. Holds no opinion; never reads from the API server by itself.
  */
 import type { MailRelay } from '#crds/mailrelay.ts';
-import { keptOf, relayKeysOf } from './kept.ts';
+import { listRelayKeys, reduceToKept } from './kept.ts';
 import type { Client, KubeObject } from './kube/client.ts';
 import {
   CERTIFICATE_REQUEST,
@@ -165,7 +165,7 @@ export class Caches {
   #common(kind: Kind, namespace: string | undefined) {
     const { client, random } = this.#options;
     return {
-      ...{ client, kind, namespace, random, keep: keptOf },
+      ...{ client, kind, namespace, random, keep: reduceToKept },
       onTrouble: (_: Kind, message: string) => this.#troubled(kind, namespace, message),
       onRecovered: () => this.#recovered(namespace),
       onSynced: () => this.#complete(namespace),
@@ -195,7 +195,7 @@ export class Caches {
 
   /** Under every relay that it concerns now, and no longer under those that it concerned: all of them look again. */
   #store(kind: Kind, before: KubeObject | undefined, after: KubeObject | undefined): void {
-    const [were, are] = [relayKeysOf(before), relayKeysOf(after)];
+    const [were, are] = [listRelayKeys(before), listRelayKeys(after)];
     const name = `${kind.kind}/${((after ?? before) as KubeObject).metadata.name}`;
     for (const key of were) if (!are.has(key)) this.#drop(key, name);
     for (const key of are) {

@@ -6,7 +6,7 @@ import { isNumbered } from '#crds/scalefile.ts';
 import type { Writer } from './apply.ts';
 import type { KubeObject } from './kube/client.ts';
 import { isKubeError } from './kube/errors.ts';
-import { CLAIM, pathOf, STATEFUL_SET } from './kube/kinds.ts';
+import { apiPath, CLAIM, STATEFUL_SET } from './kube/kinds.ts';
 import { objectNames } from './render/metadata.ts';
 import type { Complaint, World } from './world.ts';
 
@@ -23,8 +23,8 @@ interface KubeEvent extends KubeObject {
   readonly eventTime?: string | null;
 }
 
-export async function complaintsOf(reader: Writer, world: World): Promise<Complaint[]> {
-  const found = await Promise.all(lacking(world).map((object) => newestOf(reader, object, world.now)));
+export async function readComplaints(reader: Writer, world: World): Promise<Complaint[]> {
+  const found = await Promise.all(lacking(world).map((object) => readNewest(reader, object, world.now)));
   return found.flatMap((complaint) => complaint ?? []);
 }
 
@@ -44,18 +44,18 @@ function lacking({ relay, objects, pods }: World): KubeObject[] {
   return [...(set && isLacking ? [set] : []), ...claims.slice(0, 1)];
 }
 
-async function newestOf(reader: Writer, object: KubeObject, now: number): Promise<Complaint | undefined> {
+async function readNewest(reader: Writer, object: KubeObject, now: number): Promise<Complaint | undefined> {
   const { kind = '', metadata } = object;
   const fieldSelector = `involvedObject.kind=${kind},involvedObject.name=${metadata.name},involvedObject.uid=${metadata.uid},type=Warning`;
   try {
     const { items = [] } = await reader.request<{ items?: KubeEvent[] }>({
       method: 'GET',
-      path: pathOf(CORE_EVENT, metadata.namespace),
+      path: apiPath(CORE_EVENT, metadata.namespace),
       query: { fieldSelector, limit: String(READ_AT_MOST) },
     });
     const [newest] = items
-      .filter((event) => now - timeOf(event) < FRESH_MS)
-      .toSorted((a, b) => timeOf(b) - timeOf(a));
+      .filter((event) => now - parseTime(event) < FRESH_MS)
+      .toSorted((a, b) => parseTime(b) - parseTime(a));
     return (
       newest && {
         object: `${kind}/${metadata.name}`,
@@ -70,7 +70,7 @@ async function newestOf(reader: Writer, object: KubeObject, now: number): Promis
   }
 }
 
-function timeOf({ lastTimestamp, eventTime, metadata }: KubeEvent): number {
+function parseTime({ lastTimestamp, eventTime, metadata }: KubeEvent): number {
   const { creationTimestamp } = metadata as { creationTimestamp?: string };
   return Date.parse(lastTimestamp ?? eventTime ?? creationTimestamp ?? '') || 0;
 }

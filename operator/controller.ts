@@ -12,7 +12,7 @@ import { isOwnedBy } from './compare.ts';
 import { Errand } from './errand.ts';
 import { ForbiddenWrites } from './forbidden.ts';
 import { gatherWorld } from './gather.ts';
-import { claimOf, type Installation, takenEvent } from './installation.ts';
+import { decideClaim, type Installation, takenEvent } from './installation.ts';
 import type { Client } from './kube/client.ts';
 import { isKubeError } from './kube/errors.ts';
 import { writeEvent } from './kube/events.ts';
@@ -113,7 +113,7 @@ export class Controller {
     if (!this.#leading) return;
     for (const key of keys) {
       const [relay, objects] = [this.#caches.relay(key), this.#caches.objectsOf(key)];
-      const claim = relay && claimOf(relay, objects, this.#options.installation);
+      const claim = relay && decideClaim(relay, objects, this.#options.installation);
       if (claim?.kind === 'ours') this.#rollouts.learn(key, objects, Date.now());
     }
     for (const key of keys) this.#queue.add(key, 'routine');
@@ -142,7 +142,7 @@ export class Controller {
     const begun = performance.now();
     try {
       const isOurs = await this.#claim(key);
-      this.#poller.follow(key, isOurs ? this.#targetsOf(key) : new Map());
+      this.#poller.follow(key, isOurs ? this.#listTargets(key) : new Map());
       const world = isOurs ? this.#gather(key) : undefined;
       if (world) {
         await this.#reconcile(key, world, begun - queuedMs);
@@ -164,7 +164,7 @@ export class Controller {
     const { installation, log } = this.#options;
     const relay = this.#caches.relay(key);
     if (!relay || relay.metadata.deletionTimestamp) return false;
-    const claim = claimOf(relay, this.#caches.objectsOf(key), installation);
+    const claim = decideClaim(relay, this.#caches.objectsOf(key), installation);
     if (claim.kind === 'taken' && this.#told.get(relay.metadata.uid) !== claim.by) {
       this.#told.set(relay.metadata.uid, claim.by);
       log('left_alone', { relay: key, installation: claim.by });
@@ -237,7 +237,7 @@ export class Controller {
    * Labels prove nothing: only pods of the StatefulSet that this MailRelay owns are asked. While that is made anew
    * around its pods they have none, or the one that is gone, and those that were asked before still are.
    */
-  #targetsOf(key: string): Map<string, PollTarget> {
+  #listTargets(key: string): Map<string, PollTarget> {
     const targets = new Map<string, PollTarget>();
     const relay = this.#caches.relay(key);
     if (!relay) return targets;

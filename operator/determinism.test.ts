@@ -11,7 +11,7 @@ import type { KubeObject, Request } from './kube/client.ts';
 import { KubeError } from './kube/errors.ts';
 import { Refresher } from './pods/refresh.ts';
 import { type Hands, reconcile } from './reconcile.ts';
-import { authorityOf } from './render/authority.ts';
+import { joinAuthorities } from './render/authority.ts';
 import { renderAll } from './render/index.ts';
 import { renderStatus } from './report/status.ts';
 import { Rollouts } from './rollouts.ts';
@@ -103,16 +103,16 @@ function shuffled<T>(value: T, seed: number): T {
   return walk(value) as T;
 }
 
-function bytesOf(world: World): string {
+function renderBytes(world: World): string {
   const { relay, policy } = world;
-  const objects = policy ? renderAll(relay, policy, SETTINGS, authorityOf(world)) : [];
+  const objects = policy ? renderAll(relay, policy, SETTINGS, joinAuthorities(world)) : [];
   return JSON.stringify([renderStatus({ ...world, obstacles: [] }), objects]);
 }
 
 test('the same world, its parts in another order, gives the same status and the same objects to the byte', () => {
   fc.assert(
     fc.property(worlds, fc.nat(), (world, seed) => {
-      assert.equal(bytesOf(shuffled(world, seed)), bytesOf(world));
+      assert.equal(renderBytes(shuffled(world, seed)), renderBytes(world));
     }),
     { numRuns: 300 },
   );

@@ -18,17 +18,17 @@ export class ForbiddenWrites {
   }
 
   succeeded(request: Request): void {
-    if (this.#kinds.size > 0) this.#kinds.delete(kindOf(request));
+    if (this.#kinds.size > 0) this.#kinds.delete(describeWrite(request));
   }
 
   failed(request: Request, error: unknown): void {
     if (isKubeError(error, 'forbidden') && BY_RBAC.test(error.message))
-      this.#kinds.set(kindOf(request), error.message);
+      this.#kinds.set(describeWrite(request), error.message);
   }
 }
 
 /** Method, resource and subresource: `PATCH services`, `PATCH mailrelays/status`. */
-function kindOf({ method, path }: Request): string {
+function describeWrite({ method, path }: Request): string {
   const [, resource, , subresource] = /\/namespaces\/[^/]+\/([^/]+)(\/[^/]+)?(\/[^/]+)?$/.exec(path) ?? [];
   return `${method} ${resource ?? path}${subresource ?? ''}`;
 }

@@ -9,7 +9,7 @@ import { ANNOTATIONS, SERVING_LABEL } from '#crds/wellknown.ts';
 import type { Caches } from './caches.ts';
 import { wantsIssuer } from './judge/certificate.ts';
 import { filledBy } from './judge/secrets.ts';
-import { type PodState, troubleOf } from './judge/trouble.ts';
+import { findTrouble, type PodState } from './judge/trouble.ts';
 import type { KubeObject } from './kube/client.ts';
 import { OPTIONAL } from './kube/kinds.ts';
 import type { FilledSecret, PodView, World } from './world.ts';
@@ -26,7 +26,7 @@ export function gatherWorld(key: string, { caches, reportOf, asked, now }: Sourc
   const relay = caches.relay(key);
   if (!relay || relay.metadata.deletionTimestamp) return undefined;
   const objects = caches.objectsOf(key);
-  const pods = podsOf(relay.metadata.name, objects, reportOf);
+  const pods = listPods(relay.metadata.name, objects, reportOf);
   const faults = RULES.filter((rule) => !rule.holds(relay.spec));
   return {
     relay,
@@ -53,7 +53,7 @@ function filledByOthers(relay: MailRelay, caches: Sources['caches']): FilledSecr
 }
 
 /** By their names: a copy for debugging carries our labels, and must not speak for the pod of its number. */
-function podsOf(
+function listPods(
   relayName: string,
   objects: ReadonlyMap<string, KubeObject>,
   reportOf: Sources['reportOf'],
@@ -61,10 +61,10 @@ function podsOf(
   return [...objects.values()]
     .filter(({ kind, metadata }) => kind === 'Pod' && isNumbered(metadata.name, relayName))
     .toSorted((a, b) => parseOrdinal(a.metadata.name) - parseOrdinal(b.metadata.name))
-    .map((pod) => viewOf(relayName, pod, reportOf));
+    .map((pod) => viewPod(relayName, pod, reportOf));
 }
 
-function viewOf(relay: string, pod: KubeObject, reportOf: Sources['reportOf']): PodView {
+function viewPod(relay: string, pod: KubeObject, reportOf: Sources['reportOf']): PodView {
   const { name, namespace = '', uid = '', labels, annotations, deletionTimestamp } = pod.metadata;
   const status = (pod['status'] ?? {}) as PodState & { podIP?: string };
   return {
@@ -74,7 +74,7 @@ function viewOf(relay: string, pod: KubeObject, reportOf: Sources['reportOf']): 
     ready: status.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True') ?? false,
     deleting: deletionTimestamp !== undefined,
     serving: labels?.[SERVING_LABEL],
-    trouble: troubleOf(status),
+    trouble: findTrouble(status),
     refresh: annotations?.[ANNOTATIONS.refresh],
     ...believed(reportOf(namespace, name, uid), { pod: name, uid, namespace, relay }),
   };

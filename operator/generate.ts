@@ -62,14 +62,14 @@ ${role('Role', '{{ $.Release.Namespace }}', '-own', ownPermissions('{{ include "
 }
 
 function main(check: boolean): number {
-  const [is, wanted] = [textOf(PATH), template()];
+  const [is, wanted] = [readText(PATH), template()];
   if (is === wanted) return 0;
   if (!check) writeFileSync(PATH, wanted);
   else console.error('charts/mailrelay-operator/templates/rbac.yaml is stale: run "make generate"');
   return check ? 1 : 0;
 }
 
-function textOf(path: URL): string | undefined {
+function readText(path: URL): string | undefined {
   try {
     return readFileSync(path, 'utf8');
   } catch {

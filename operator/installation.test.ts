@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { liveObjects, relayObject } from '#test/fixtures/world.ts';
-import { claimOf, type Installation, withStamp } from './installation.ts';
+import { decideClaim, type Installation, withStamp } from './installation.ts';
 import type { KubeObject } from './kube/client.ts';
 
 const US: Installation = { name: 'mail/us', className: 'blue', isDefault: true };
@@ -50,7 +50,7 @@ const CASES: readonly [what: string, stamp: Stamp, us: Partial<Installation>, ki
 
 for (const [what, stamp, us, kind] of CASES) {
   test(`a MailRelay ${what} is ${kind}`, () => {
-    assert.equal(claimOf(relayWith(stamp), NONE, { ...US, ...us }).kind, kind);
+    assert.equal(decideClaim(relayWith(stamp), NONE, { ...US, ...us }).kind, kind);
   });
 }
 
@@ -62,8 +62,8 @@ test('what a relay made tells whose it is, where its status was lost', () => {
     const wanted = withStamp(object as never, { ...relay, status: { installation } });
     return new Map([[name, wanted as unknown as KubeObject]]);
   };
-  assert.deepEqual(claimOf(relay, stampedBy('mail/them'), US), { kind: 'taken', by: 'mail/them' });
-  assert.deepEqual(claimOf(relay, stampedBy('mail/us'), US), { kind: 'free' });
+  assert.deepEqual(decideClaim(relay, stampedBy('mail/them'), US), { kind: 'taken', by: 'mail/them' });
+  assert.deepEqual(decideClaim(relay, stampedBy('mail/us'), US), { kind: 'free' });
   // Of an earlier version, which knew no installations.
-  assert.deepEqual(claimOf(relay, objects, US), { kind: 'free' });
+  assert.deepEqual(decideClaim(relay, objects, US), { kind: 'free' });
 });

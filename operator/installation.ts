@@ -27,14 +27,14 @@ export type Claim =
   /** Another one with this class was first. */
   | { readonly kind: 'taken'; readonly by: string };
 
-export function claimOf(
+export function decideClaim(
   relay: MailRelay,
   objects: World['objects'],
   { name, className, isDefault }: Installation,
 ): Claim {
   const { spec, status, metadata } = relay;
   if (spec.className === undefined ? !isDefault : spec.className !== className) return { kind: 'notOurs' };
-  const stamp = stampOf(relay, objects);
+  const stamp = findStamp(relay, objects);
   const given = metadata.annotations?.[ANNOTATIONS.installation];
   if (given !== undefined && given !== name) return { kind: 'notOurs' };
   if (given === undefined && stamp !== undefined && stamp !== name) return { kind: 'taken', by: stamp };
@@ -43,7 +43,7 @@ export function claimOf(
 }
 
 /** A stamp of another class counts no more. Where a backup brought a relay back without status, its objects tell. */
-function stampOf(relay: MailRelay, objects: World['objects']): string | undefined {
+function findStamp(relay: MailRelay, objects: World['objects']): string | undefined {
   const { spec, status } = relay;
   if (status?.installation !== undefined)
     return status.className === spec.className ? status.installation : undefined;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { keptOf, relayKeysOf } from './kept.ts';
+import { listRelayKeys, reduceToKept } from './kept.ts';
 import type { KubeObject } from './kube/client.ts';
 
 const LARGE = {
@@ -24,13 +24,13 @@ const fieldsOf = (kept: KubeObject) => Object.keys(kept).filter((field) => field
 test('an object concerns the relay of its label and the one that made it', () => {
   const ownerReferences = by('MailRelay', 'owner');
   assert.deepEqual(
-    [...relayKeysOf(object('Service', { labels, ownerReferences }))],
+    [...listRelayKeys(object('Service', { labels, ownerReferences }))],
     ['mail/relay', 'mail/owner'],
   );
-  assert.deepEqual([...relayKeysOf(object('Service', { ownerReferences }))], ['mail/owner']);
-  assert.deepEqual([...relayKeysOf(object('Pod', { ownerReferences: by('StatefulSet') }))], ['mail/relay']);
-  assert.deepEqual([...relayKeysOf(object('Pod', { ownerReferences: by('ReplicaSet') }))], []);
-  assert.deepEqual([...relayKeysOf(undefined)], []);
+  assert.deepEqual([...listRelayKeys(object('Service', { ownerReferences }))], ['mail/owner']);
+  assert.deepEqual([...listRelayKeys(object('Pod', { ownerReferences: by('StatefulSet') }))], ['mail/relay']);
+  assert.deepEqual([...listRelayKeys(object('Pod', { ownerReferences: by('ReplicaSet') }))], []);
+  assert.deepEqual([...listRelayKeys(undefined)], []);
 });
 
 test('of an object that no relay can have made the metadata is kept, and annotations only where they are read', () => {
@@ -42,7 +42,7 @@ test('of an object that no relay can have made the metadata is kept, and annotat
     object('Service', { labels }),
   ];
   for (const { kind, metadata, ...rest } of foreign) {
-    const kept = keptOf({ kind: kind ?? '', metadata: { ...metadata, annotations }, ...rest });
+    const kept = reduceToKept({ kind: kind ?? '', metadata: { ...metadata, annotations }, ...rest });
     assert.deepEqual(fieldsOf(kept), [], String(kind));
     assert.deepEqual(kept.metadata.annotations, { 'mailrelay.dev/emptied': 'uid' });
   }
@@ -57,7 +57,7 @@ test('what a relay may have made is kept, of a pod only what is read of it', () 
     object('PersistentVolumeClaim', { labels }),
     object('CertificateRequest', { ownerReferences: by('Certificate') }),
   ])
-    assert.deepEqual(keptOf(ours), ours);
+    assert.deepEqual(reduceToKept(ours), ours);
   for (const ownerReferences of [by('StatefulSet'), []])
-    assert.deepEqual(fieldsOf(keptOf(object('Pod', { labels, ownerReferences }))), ['status']);
+    assert.deepEqual(fieldsOf(reduceToKept(object('Pod', { labels, ownerReferences }))), ['status']);
 });

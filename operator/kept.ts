@@ -14,14 +14,14 @@ const INSTANCE = 'app.kubernetes.io/instance';
 const READ_ANNOTATIONS = [`${GROUP}/`, 'cert-manager.io/'];
 
 /** By its label, and by its controller: a label that somebody changed hides nothing from the owner. */
-export function relayKeysOf(object: KubeObject | undefined): Set<string> {
+export function listRelayKeys(object: KubeObject | undefined): Set<string> {
   if (!object) return new Set();
   const { namespace, labels } = object.metadata;
-  const names = [labels?.[INSTANCE], ownerOf(object)].filter((name) => name !== undefined);
+  const names = [labels?.[INSTANCE], findOwner(object)].filter((name) => name !== undefined);
   return new Set(names.map((name) => `${namespace}/${name}`));
 }
 
-export function keptOf(object: KubeObject): KubeObject {
+export function reduceToKept(object: KubeObject): KubeObject {
   const { apiVersion = '', kind = '', metadata } = object;
   const { managedFields: _, ...own } = metadata as typeof metadata & { managedFields?: unknown };
   if (kind === MAIL_RELAY.kind) return { ...object, metadata: own };
@@ -35,7 +35,7 @@ export function keptOf(object: KubeObject): KubeObject {
 }
 
 /** The MailRelay that made it, by name; of a pod the StatefulSet, which has the same name. */
-function ownerOf({ kind, metadata }: KubeObject): string | undefined {
+function findOwner({ kind, metadata }: KubeObject): string | undefined {
   const controller = metadata.ownerReferences?.find((owner) => owner.controller === true);
   const expected = kind === POD.kind ? STATEFUL_SET : MAIL_RELAY;
   return controller?.kind === expected.kind ? controller.name : undefined;
@@ -51,7 +51,7 @@ function mayBeOurs(object: KubeObject): boolean {
       return ownerReferences.some(({ kind }) => kind === CERTIFICATE.kind);
     default: {
       const controlled = ownerReferences.some(({ controller }) => controller === true);
-      const owner = controlled ? ownerOf(object) : annotations?.[APPLIED_ANNOTATION] && labels?.[INSTANCE];
+      const owner = controlled ? findOwner(object) : annotations?.[APPLIED_ANNOTATION] && labels?.[INSTANCE];
       if (!owner) return false;
       return (
         object.kind !== 'ConfigMap' ||

@@ -10,18 +10,18 @@ import { ANNOTATIONS, FIELD_MANAGER, SERVING_LABEL } from '#crds/wellknown.ts';
 import { Answers } from './answers.ts';
 import { applyAll, attempt, mergePatch, type OnWrite, type Writer } from './apply.ts';
 import { settleClaims, unmarkClaims } from './claims.ts';
-import { complaintsOf } from './complaints.ts';
+import { readComplaints } from './complaints.ts';
 import { type Installation, stampFor, withStamp } from './installation.ts';
 import { wantsIssuer } from './judge/certificate.ts';
-import { scalingOf } from './judge/scaling.ts';
+import { planScaling } from './judge/scaling.ts';
 import { withoutTaken } from './judge/secrets.ts';
 import { relabelled } from './judge/serving.ts';
 import { isKubeError } from './kube/errors.ts';
-import { MAIL_RELAY, POD, pathOf, STATEFUL_SET } from './kube/kinds.ts';
+import { apiPath, MAIL_RELAY, POD, STATEFUL_SET } from './kube/kinds.ts';
 import type { Refresher } from './pods/refresh.ts';
-import { authorityOf } from './render/authority.ts';
+import { joinAuthorities } from './render/authority.ts';
 import { type RenderSettings, renderAll } from './render/index.ts';
-import { eventsOf, type RelayEvent } from './report/events.ts';
+import { listEvents, type RelayEvent } from './report/events.ts';
 import { renderStatus } from './report/status.ts';
 import type { Rollouts } from './rollouts.ts';
 import { type Obstacle, type PodView, REFRESH, type World } from './world.ts';
@@ -57,7 +57,7 @@ export async function reconcile(world: World, hands: Hands): Promise<Reconciled>
   }
   const { obstacles: untouched, lookAgainMs: refreshMs } = await refresh(world, hands);
   const obstacles = [...applied, ...untouched];
-  const complaints = await complaintsOf(hands.writer, world);
+  const complaints = await readComplaints(hands.writer, world);
   await report({ ...world, complaints }, obstacles, hands);
   throwFailed(obstacles);
   const blockedMs = blockedFor({ ...world, complaints }, obstacles);
@@ -90,7 +90,7 @@ async function apply(world: World, hands: Hands): Promise<Obstacle[]> {
   const { relay, policy } = world;
   const { writer, answers = new Answers(), settings, rollouts, onWrite } = hands;
   if (!policy) return [];
-  const scaling = scalingOf(world);
+  const scaling = planScaling(world);
   const marked = await unmarkClaims(writer, scaling, onWrite);
   // A pod that comes back to serve before its mark is off could lose its claim.
   if (marked.length > 0) return marked;
@@ -101,7 +101,7 @@ async function apply(world: World, hands: Hands): Promise<Obstacle[]> {
       ...(await patchPod(podName(pod), pod, { labels: { [SERVING_LABEL]: serving } }, world, hands)),
     );
   if (labelled.length > 0) return labelled;
-  const rendered = renderAll(relay, policy, settings, authorityOf(world), scaling.replicas);
+  const rendered = renderAll(relay, policy, settings, joinAuthorities(world), scaling.replicas);
   const waiting: Obstacle[] = [];
   const { kept, taken } = withoutTaken(world, rendered);
   const wanted = kept.map((unstamped) => {
@@ -161,7 +161,7 @@ async function report(
   if (hashContent(status) === hashContent(relay.status ?? {})) return;
   await writeStatus(writer, relay, status);
   onWrite('patched', `MailRelay/${relay.metadata.name} status`);
-  for (const event of eventsOf(relay.status, status)) await tell(relay, event);
+  for (const event of listEvents(relay.status, status)) await tell(relay, event);
 }
 
 /** Before anything is written for it, and only as it was looked at: of two who try one is first. */
@@ -173,7 +173,7 @@ export async function stampRelay(
   const { name, namespace, uid, resourceVersion } = relay.metadata;
   await writer.request({
     method: 'PATCH',
-    path: `${pathOf(MAIL_RELAY, namespace, name)}/status`,
+    path: `${apiPath(MAIL_RELAY, namespace, name)}/status`,
     query: { fieldManager: FIELD_MANAGER },
     contentType: 'application/merge-patch+json',
     body: { metadata: { uid, resourceVersion }, status: stampFor(relay, installation) },
@@ -184,7 +184,7 @@ async function writeStatus(writer: Writer, relay: MailRelay, status: MailRelaySt
   const { name, namespace, uid } = relay.metadata;
   await writer.request({
     method: 'PATCH',
-    path: `${pathOf(MAIL_RELAY, namespace, name)}/status`,
+    path: `${apiPath(MAIL_RELAY, namespace, name)}/status`,
     query: { fieldManager: FIELD_MANAGER, force: 'true' },
     contentType: 'application/apply-patch+yaml',
     // The uid makes sure that it is this object and not one of the same name after it.

@@ -16,61 +16,64 @@ function relayCalled(name: string, observedGeneration = 3) {
 }
 
 /** A relay whose pods are as an operator with `settings` wants them. */
-function worldOf(name: string, { settings = SETTINGS, revision = 'a', observed = 3, later = 0 } = {}): World {
+function makeWorld(
+  name: string,
+  { settings = SETTINGS, revision = 'a', observed = 3, later = 0 } = {},
+): World {
   const relay = relayCalled(name, observed);
   const objects = liveObjects(relay);
   const key = `StatefulSet/${name}`;
   const live = objects.get(key) as KubeObject;
-  const { spec } = setOf(relay, settings);
+  const { spec } = renderSet(relay, settings);
   const status = { observedGeneration: 1, currentRevision: 'a', updateRevision: revision };
   objects.set(key, { ...live, spec, status });
   const world = settledWorld({ relay, objects });
   return { ...world, now: world.now + later };
 }
 
-function setOf(relay: World['relay'], settings = NEWER): Rendered {
+function renderSet(relay: World['relay'], settings = NEWER): Rendered {
   const all = renderAll(relay, effectivePolicy(relay.metadata, relay.spec), settings);
   return all.find(({ kind }) => kind === 'StatefulSet') as Rendered;
 }
 
 const templateOf = (set: unknown) => (set as { spec: { template: unknown } }).spec.template;
 
-const waits = (rollouts: Rollouts, world: World) => rollouts.inTurn(world, setOf(world.relay)).waits;
+const waits = (rollouts: Rollouts, world: World) => rollouts.inTurn(world, renderSet(world.relay)).waits;
 
 describe('replacing the pods of many relays', () => {
   test('a few at a time; the next one when one has done', () => {
     const rollouts = new Rollouts(2);
     assert.deepEqual(
-      ['a', 'b', 'c'].map((name) => waits(rollouts, worldOf(name))),
+      ['a', 'b', 'c'].map((name) => waits(rollouts, makeWorld(name))),
       [false, false, true],
     );
     // Asked again while it rolls, nothing changes.
-    assert.equal(waits(rollouts, worldOf('a', { settings: NEWER, revision: 'b' })), false);
-    assert.equal(waits(rollouts, worldOf('c')), true);
-    assert.equal(waits(rollouts, worldOf('a', { settings: NEWER })), false);
-    assert.equal(waits(rollouts, worldOf('c')), false);
-    assert.equal(waits(rollouts, worldOf('d')), true);
+    assert.equal(waits(rollouts, makeWorld('a', { settings: NEWER, revision: 'b' })), false);
+    assert.equal(waits(rollouts, makeWorld('c')), true);
+    assert.equal(waits(rollouts, makeWorld('a', { settings: NEWER })), false);
+    assert.equal(waits(rollouts, makeWorld('c')), false);
+    assert.equal(waits(rollouts, makeWorld('d')), true);
   });
 
   test('who waits longest is told when a turn ends, and the one after it when that has none to take', () => {
     const told: string[] = [];
     const rollouts = new Rollouts(1, (key) => told.push(key));
-    for (const name of ['a', 'b', 'c', 'd']) waits(rollouts, worldOf(name));
+    for (const name of ['a', 'b', 'c', 'd']) waits(rollouts, makeWorld(name));
     assert.deepEqual(told, []);
-    waits(rollouts, worldOf('a', { settings: NEWER }));
+    waits(rollouts, makeWorld('a', { settings: NEWER }));
     assert.deepEqual(told, ['mail/b']);
     // An older operator may be back, or the MailRelay gone.
-    waits(rollouts, worldOf('b', { settings: NEWER }));
+    waits(rollouts, makeWorld('b', { settings: NEWER }));
     assert.deepEqual(told, ['mail/b', 'mail/c']);
-    rollouts.forget('mail/c', worldOf('c').now);
+    rollouts.forget('mail/c', makeWorld('c').now);
     assert.deepEqual(told, ['mail/b', 'mail/c', 'mail/d']);
-    assert.equal(waits(rollouts, worldOf('d')), false);
+    assert.equal(waits(rollouts, makeWorld('d')), false);
   });
 
   test('the one that waits keeps its template, and is scaled all the same', () => {
     const rollouts = new Rollouts(0);
-    const world = worldOf('a');
-    const wanted = setOf({ ...world.relay, spec: { ...world.relay.spec, replicas: 5 } });
+    const world = makeWorld('a');
+    const wanted = renderSet({ ...world.relay, spec: { ...world.relay.spec, replicas: 5 } });
     const { set } = rollouts.inTurn(world, wanted);
     const { spec } = set as unknown as { spec: { replicas: number; template: unknown } };
     assert.equal(spec.replicas, 5);
@@ -81,73 +84,73 @@ describe('replacing the pods of many relays', () => {
   });
 
   test('an edit or a step of an autoscaler is no turn', () => {
-    const world = worldOf('a', { observed: 2 });
-    const { set, waits: itWaits } = new Rollouts(0).inTurn(world, setOf(world.relay));
+    const world = makeWorld('a', { observed: 2 });
+    const { set, waits: itWaits } = new Rollouts(0).inTurn(world, renderSet(world.relay));
     assert.equal(itWaits, true);
     assert.deepEqual(templateOf(set), templateOf(world.objects.get('StatefulSet/a')));
   });
 
   test('what a user wants mounted is mounted at once, by the pods that there are', () => {
-    const world = worldOf('a', { observed: 2 });
+    const world = makeWorld('a', { observed: 2 });
     const inbound = { listeners: [{ name: 'smtp', port: 25 }] };
     const relay = { ...world.relay, spec: { ...world.relay.spec, inbound, tls: { secretName: 'users' } } };
-    const { set, waits: itWaits } = new Rollouts(0).inTurn({ ...world, relay }, setOf(relay));
+    const { set, waits: itWaits } = new Rollouts(0).inTurn({ ...world, relay }, renderSet(relay));
     assert.equal(itWaits, true);
-    assert.deepEqual(templateOf(set), templateOf(setOf(relay, SETTINGS)));
+    assert.deepEqual(templateOf(set), templateOf(renderSet(relay, SETTINGS)));
     // Where only that is new, nothing waits.
-    assert.equal(new Rollouts(0).inTurn({ ...world, relay }, setOf(relay, SETTINGS)).waits, false);
+    assert.equal(new Rollouts(0).inTurn({ ...world, relay }, renderSet(relay, SETTINGS)).waits, false);
   });
 
   test('what a user changes of the pods does not wait, whatever it is; the image does', () => {
     const rollouts = new Rollouts(0);
-    const world = worldOf('a');
+    const world = makeWorld('a');
     const nodeSelector = { disk: 'fast' };
     const edited = { ...world.relay, spec: { ...world.relay.spec, pod: { nodeSelector } } };
     // Made by this operator, which the relay has waited under before.
-    const { set: made } = rollouts.inTurn({ ...world, objects: new Map() }, setOf(world.relay, SETTINGS));
+    const { set: made } = rollouts.inTurn({ ...world, objects: new Map() }, renderSet(world.relay, SETTINGS));
     const live = { ...world.objects.get('StatefulSet/a'), ...made } as KubeObject;
     const objects = new Map([['StatefulSet/a', live]]);
-    const kept = rollouts.inTurn({ ...world, objects }, setOf(world.relay));
+    const kept = rollouts.inTurn({ ...world, objects }, renderSet(world.relay));
     assert.deepEqual(templateOf(kept.set), templateOf(made));
-    const { set, waits: itWaits } = rollouts.inTurn({ ...world, relay: edited, objects }, setOf(edited));
+    const { set, waits: itWaits } = rollouts.inTurn({ ...world, relay: edited, objects }, renderSet(edited));
     assert.equal(itWaits, true);
-    assert.deepEqual(templateOf(set), templateOf(setOf(edited, SETTINGS)));
+    assert.deepEqual(templateOf(set), templateOf(renderSet(edited, SETTINGS)));
   });
 
   test('what others make of a StatefulSet holds no turn up', () => {
     const rollouts = new Rollouts(1);
-    const world = worldOf('a');
-    const { set } = rollouts.inTurn(world, setOf(world.relay));
+    const world = makeWorld('a');
+    const { set } = rollouts.inTurn(world, renderSet(world.relay));
     // A webhook turns the image into one of a mirror, each time.
     const before = world.objects.get('StatefulSet/a') as KubeObject;
     const metadata = { ...before.metadata, ...set.metadata };
     const text = JSON.stringify({ ...before, ...set, metadata });
     const live: KubeObject = JSON.parse(text.replaceAll('registry.example', 'mirror.example'));
     assert.notDeepEqual(templateOf(live), templateOf(set));
-    assert.equal(waits(rollouts, worldOf('b')), true);
-    rollouts.inTurn({ ...world, objects: new Map([['StatefulSet/a', live]]) }, setOf(world.relay));
-    assert.equal(waits(rollouts, worldOf('b')), false);
+    assert.equal(waits(rollouts, makeWorld('b')), true);
+    rollouts.inTurn({ ...world, objects: new Map([['StatefulSet/a', live]]) }, renderSet(world.relay));
+    assert.equal(waits(rollouts, makeWorld('b')), false);
   });
 
   test('nothing waits where nothing rolls', () => {
-    assert.equal(waits(new Rollouts(0), worldOf('a', { settings: NEWER })), false);
-    const fresh = worldOf('b');
+    assert.equal(waits(new Rollouts(0), makeWorld('a', { settings: NEWER })), false);
+    const fresh = makeWorld('b');
     assert.equal(waits(new Rollouts(0), { ...fresh, objects: new Map() }), false);
   });
 
   test('a relay that does not come up holds the others back for ten minutes', () => {
     const rollouts = new Rollouts(1);
-    assert.equal(waits(rollouts, worldOf('a')), false);
-    assert.equal(waits(rollouts, worldOf('b', { later: 9 * MINUTE_MS })), true);
-    assert.equal(waits(rollouts, worldOf('b', { later: 10 * MINUTE_MS })), false);
+    assert.equal(waits(rollouts, makeWorld('a')), false);
+    assert.equal(waits(rollouts, makeWorld('b', { later: 9 * MINUTE_MS })), true);
+    assert.equal(waits(rollouts, makeWorld('b', { later: 10 * MINUTE_MS })), false);
   });
 
   test('after a start, relays that roll already are counted', () => {
     const rollouts = new Rollouts(1);
-    const rolling = worldOf('a', { settings: NEWER, revision: 'b' });
+    const rolling = makeWorld('a', { settings: NEWER, revision: 'b' });
     rollouts.learn('mail/a', rolling.objects, rolling.now);
-    assert.equal(waits(rollouts, worldOf('b')), true);
-    assert.equal(waits(rollouts, worldOf('a', { settings: NEWER })), false);
-    assert.equal(waits(rollouts, worldOf('b')), false);
+    assert.equal(waits(rollouts, makeWorld('b')), true);
+    assert.equal(waits(rollouts, makeWorld('a', { settings: NEWER })), false);
+    assert.equal(waits(rollouts, makeWorld('b')), false);
   });
 });

@@ -68,14 +68,14 @@ export class Rollouts {
   /** The StatefulSet as it may be applied now: `wanted`, or with the template that it has while it waits. */
   inTurn(world: World, wanted: Rendered): { set: Rendered; waits: boolean } {
     const live = world.objects.get(`StatefulSet/${wanted.metadata.name}`);
-    const wishes = wishesOf(world);
-    if (!live) return { set: marked(wanted, specOf(wanted).template, wishes), waits: false };
-    const { template } = specOf(wanted);
+    const wishes = hashWishes(world);
+    if (!live) return { set: marked(wanted, readSpec(wanted).template, wishes), waits: false };
+    const { template } = readSpec(wanted);
     const kept = keptTemplate(live, template, wishes);
-    const isAsWanted = covers(kept, template) || markOf(live, TEMPLATE) === hashContent(template);
+    const isAsWanted = covers(kept, template) || readMark(live, TEMPLATE) === hashContent(template);
     if (!this.#mayRoll(world, live, isAsWanted)) return { set: marked(wanted, kept, wishes), waits: true };
     // One that an older operator made is as good without marks.
-    const isUnmarked = markOf(live, WISHES) === undefined && covers(specOf(live).template, template);
+    const isUnmarked = readMark(live, WISHES) === undefined && covers(readSpec(live).template, template);
     return { set: isUnmarked ? wanted : marked(wanted, template, wishes), waits: false };
   }
 
@@ -123,12 +123,12 @@ function isRolling(set: KubeObject): boolean {
 
 /** The live one; where the user changed something of it, the wanted one with the image that it has. */
 function keptTemplate(live: KubeObject, wanted: Template, wishes: string): Template {
-  const is = specOf(live).template;
-  const mounted = sourcesOf(is);
-  const known = markOf(live, WISHES);
+  const is = readSpec(live).template;
+  const mounted = listSources(is);
+  const known = readMark(live, WISHES);
   // One that an older operator made does not say what it was made for.
   const isAsWished =
-    known === undefined ? sourcesOf(wanted).every((source) => mounted.includes(source)) : known === wishes;
+    known === undefined ? listSources(wanted).every((source) => mounted.includes(source)) : known === wishes;
   if (isAsWished) return is;
   const { imagePullSecrets } = is.spec;
   const { imagePullSecrets: _, ...spec } = wanted.spec;
@@ -143,7 +143,7 @@ function keptTemplate(live: KubeObject, wanted: Template, wishes: string): Templ
 }
 
 /** What a user has a say in: see "pods, one at a time" of the restart contract. */
-function wishesOf({ relay: { metadata, spec }, policy }: World): string {
+function hashWishes({ relay: { metadata, spec }, policy }: World): string {
   const references = policy ? listReferences(policy) : [];
   return hashContent({
     pod: spec.pod ?? {},
@@ -158,21 +158,21 @@ function marked(wanted: Rendered, template: Template, wishes: string): Rendered 
   return {
     ...wanted,
     metadata: { ...wanted.metadata, annotations },
-    spec: { ...specOf(wanted), template },
+    spec: { ...readSpec(wanted), template },
   };
 }
 
-function markOf({ metadata }: KubeObject, name: string): string | undefined {
+function readMark({ metadata }: KubeObject, name: string): string | undefined {
   return metadata.annotations?.[name];
 }
 
-function sourcesOf({ spec }: Template): string[] {
+function listSources({ spec }: Template): string[] {
   return (spec.volumes ?? []).flatMap(({ secret, configMap }) => [
     ...(secret ? [`Secret/${secret.secretName}`] : []),
     ...(configMap ? [`ConfigMap/${configMap.name}`] : []),
   ]);
 }
 
-function specOf(set: KubeObject | Rendered): StatefulSet['spec'] {
+function readSpec(set: KubeObject | Rendered): StatefulSet['spec'] {
   return (set as unknown as StatefulSet).spec;
 }

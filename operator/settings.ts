@@ -94,12 +94,12 @@ function findRelayImage(values: Values, env: NodeJS.ProcessEnv): string | undefi
 
 /** Of values without a fault. */
 function readSettings(values: Values, env: NodeJS.ProcessEnv): Settings {
-  const namespaces = listOf(values.namespaces);
+  const namespaces = splitList(values.namespaces);
   return {
     render: {
       relayImage: findRelayImage(values, env) ?? '',
       imagePullPolicy: values['relay-image-pull-policy'],
-      imagePullSecrets: listOf(values['image-pull-secrets']),
+      imagePullSecrets: splitList(values['image-pull-secrets']),
       userIDs: USER_IDS.find((known) => known === values['user-ids']) ?? 'Fixed',
     },
     namespaces: namespaces.length > 0 ? namespaces : undefined,
@@ -147,7 +147,7 @@ function usage(message: string): Parsed {
   return { kind: 'usage', message };
 }
 
-function listOf(text: string): string[] {
+function splitList(text: string): string[] {
   return text
     .split(',')
     .map((item) => item.trim())

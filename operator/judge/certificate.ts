@@ -9,8 +9,8 @@ import type { PodStatus } from '#crds/podstatus.ts';
 import { objectNames } from '../render/metadata.ts';
 import type { World } from '../world.ts';
 import { type Check, is, reported } from './finding.ts';
-import { type Issue, issueOf } from './issue.ts';
-import { countedOf, every, verb } from './words.ts';
+import { type Issue, readIssue } from './issue.ts';
+import { countedAmong, every, verb } from './words.ts';
 
 interface Face {
   readonly what: string;
@@ -37,7 +37,7 @@ const INTERNAL: Face = {
   problem: ({ internalCertificateProblem }) => internalCertificateProblem,
 };
 
-const facesOf = ({ policy }: World) => (policy?.inbound.internalTls ? [HOST, INTERNAL] : [HOST]);
+const listFaces = ({ policy }: World) => (policy?.inbound.internalTls ? [HOST, INTERNAL] : [HOST]);
 
 export function wantsCertificate({ policy }: World): boolean {
   return policy !== undefined && needsKeyPair(policy);
@@ -58,23 +58,23 @@ export const certManagerMissing: Check = ({ relay, absentKinds }) =>
 
 /** Nothing is served, and nothing is under way that would change it. */
 export const certificateStalled: Check = (world) => {
-  const unserved = problemsOf(world, HOST).find(({ report }) => HOST.facts(report) === null);
+  const unserved = listProblems(world, HOST).find(({ report }) => HOST.facts(report) === null);
   if (!unserved) return undefined;
   const { issuerRef } = world.relay.spec.tls ?? {};
-  if (!issuerRef) return is('True', reasonOf(unserved.problem), unserved.text);
-  const issue = issueOf(world, HOST.certificate(world.relay));
+  if (!issuerRef) return is('True', readReason(unserved.problem), unserved.text);
+  const issue = readIssue(world, HOST.certificate(world.relay));
   return issue?.isFailed ? is('True', 'CertificateNotIssued', notIssued(HOST, issue)) : undefined;
 };
 
 export const certificateFault: Check = (world) => {
-  for (const face of facesOf(world)) {
-    const [found] = problemsOf(world, face);
+  for (const face of listFaces(world)) {
+    const [found] = listProblems(world, face);
     if (!found) continue;
-    const issue = issueOf(world, face.certificate(world.relay));
+    const issue = readIssue(world, face.certificate(world.relay));
     if (issue && found.problem.reason === 'CertificateMissing')
       return is('False', 'CertificateNotIssued', notIssued(face, issue));
     const quote = issue && !issue.isReady ? `; cert-manager: ${issue.message}` : '';
-    return is('False', reasonOf(found.problem), `${found.text}${quote}`);
+    return is('False', readReason(found.problem), `${found.text}${quote}`);
   }
   return undefined;
 };
@@ -83,14 +83,14 @@ export const certificateUpdating: Check = (world) => {
   const { replicas } = world.relay.spec;
   const told = reported(world).length;
   if (told < replicas || told < world.pods.length || told === 0) {
-    const text = `What is served is known of ${countedOf(told, replicas, 'pod')}, as pods start or do not answer`;
+    const text = `What is served is known of ${countedAmong(told, replicas, 'pod')}, as pods start or do not answer`;
     return is(
       'Unknown',
       'CertificateUpdating',
       replicas === 0 ? 'No pod is wanted that could serve it' : text,
     );
   }
-  const differing = facesOf(world).find((face) => {
+  const differing = listFaces(world).find((face) => {
     const serials = new Set(world.pods.map(({ report }) => report && face.facts(report)?.serial));
     return serials.size > 1 || serials.has(undefined);
   });
@@ -117,7 +117,7 @@ export const certificateServed: Check = ({ pods }) => {
   );
 };
 
-function problemsOf(world: World, face: Face) {
+function listProblems(world: World, face: Face) {
   return reported(world).flatMap(({ name, report }) => {
     const problem = report && face.problem(report);
     if (!problem) return [];
@@ -129,6 +129,6 @@ function notIssued({ what }: Face, { message }: Issue): string {
   return `cert-manager has not issued ${what}: ${message}`;
 }
 
-function reasonOf({ reason }: { readonly reason: string }): ReasonName {
+function readReason({ reason }: { readonly reason: string }): ReasonName {
   return reason in REASONS ? (reason as ReasonName) : 'CertificateUnreadable';
 }

@@ -6,7 +6,7 @@
 import { hashContent } from '#crds/policyfile.ts';
 import { type Obstacle, type PodView, REFRESH, type World } from '../world.ts';
 import { type Check, is, reported } from './finding.ts';
-import { counted, countedOf, listed, onEvery, verb } from './words.ts';
+import { counted, countedAmong, listed, onEvery, verb } from './words.ts';
 
 export const specInvalid: Check = ({ faults }) => {
   const [fault] = faults;
@@ -63,7 +63,7 @@ export const policyPending: Check = (world) => {
   return is(
     'False',
     'PolicyPending',
-    `Policy ${wanted} is in force on ${countedOf(serving, replicas, 'pod')}`,
+    `Policy ${wanted} is in force on ${countedAmong(serving, replicas, 'pod')}`,
   );
 };
 
@@ -82,7 +82,7 @@ export const extraRefused: Check = ({ obstacles }) => {
   const extra = obstacles.find((obstacle) => !isNeeded(obstacle));
   if (!extra) return undefined;
   const text = `Mail flows, but ${extra.object} is not as it should be (${reasonFor(extra)})`;
-  return is('False', 'ExtraRefused', `${text}, and ${consequenceOf(extra.object)}`);
+  return is('False', 'ExtraRefused', `${text}, and ${findConsequence(extra.object)}`);
 };
 
 /** What mail flows without, by the beginning of its name, and what is different then. */
@@ -103,10 +103,10 @@ const EXTRAS: readonly (readonly [string, string])[] = [
 
 /** True where mail needs the object, so that a failure there is one of the relay. */
 export function isNeeded({ object }: Obstacle): boolean {
-  return consequenceOf(object) === undefined;
+  return findConsequence(object) === undefined;
 }
 
-function consequenceOf(object: string): string | undefined {
+function findConsequence(object: string): string | undefined {
   return EXTRAS.find(([beginning]) => object.startsWith(beginning))?.[1];
 }
 

@@ -25,16 +25,16 @@ interface Condition {
 const NAME = 'cert-manager.io/certificate-name';
 const REVISION = 'cert-manager.io/certificate-revision';
 
-export function issueOf({ objects }: World, certificateName: string): Issue | undefined {
+export function readIssue({ objects }: World, certificateName: string): Issue | undefined {
   const certificate = objects.get(`Certificate/${certificateName}`);
   if (!certificate) return undefined;
   const { revision = 0, notAfter } = (certificate['status'] ?? {}) as {
     revision?: number;
     notAfter?: string;
   };
-  const [ready, issuing] = [conditionOf(certificate, 'Ready'), conditionOf(certificate, 'Issuing')];
+  const [ready, issuing] = [findCondition(certificate, 'Ready'), findCondition(certificate, 'Issuing')];
   const isReady = ready?.status === 'True';
-  const request = isReady ? undefined : requestOf(objects, certificateName);
+  const request = isReady ? undefined : findRequest(objects, certificateName);
   return {
     isReady,
     isFailed: !isReady && (issuing?.status === 'False' || isRefused(request)),
@@ -49,14 +49,14 @@ export function issueOf({ objects }: World, certificateName: string): Issue | un
 }
 
 /** What the newest request waits for, or was refused for. */
-function requestOf(objects: World['objects'], certificateName: string): Condition | undefined {
+function findRequest(objects: World['objects'], certificateName: string): Condition | undefined {
   const [newest] = [...objects.values()]
     .filter(
       ({ kind, metadata }) =>
         kind === 'CertificateRequest' && metadata.annotations?.[NAME] === certificateName,
     )
-    .toSorted((a, b) => revisionOf(b) - revisionOf(a));
-  const ready = newest && conditionOf(newest, 'Ready');
+    .toSorted((a, b) => readRevision(b) - readRevision(a));
+  const ready = newest && findCondition(newest, 'Ready');
   return ready?.status === 'True' ? undefined : ready;
 }
 
@@ -65,11 +65,11 @@ function isRefused(request: Condition | undefined): boolean {
   return reason === 'Failed' || reason === 'Denied' || (reason === 'Pending' && / not found$/.test(message));
 }
 
-function revisionOf({ metadata }: KubeObject): number {
+function readRevision({ metadata }: KubeObject): number {
   return Number(metadata.annotations?.[REVISION] ?? 0);
 }
 
-function conditionOf(object: KubeObject, type: string): Condition | undefined {
+function findCondition(object: KubeObject, type: string): Condition | undefined {
   const { conditions = [] } = (object['status'] ?? {}) as { conditions?: Condition[] };
   return conditions.find((condition) => condition.type === type);
 }

@@ -7,14 +7,14 @@ import { ADMIN_PORT } from '#crds/wellknown.ts';
 import type { PodView, World } from '../world.ts';
 import { policyPending } from './checks.ts';
 import { type Check, is, type Judged, reported } from './finding.ts';
-import { counted, countedOf, every, listed, quoted, verb } from './words.ts';
+import { counted, countedAmong, every, listed, quoted, verb } from './words.ts';
 
 /** Events of a claim and of a StatefulSet that end by no waiting. */
 const STUCK_COMPLAINTS = /storageclass[^ ]* .*not found|exceeded quota|forbidden/i;
 
 /** A pod that will not run however long one waits, or one that Kubernetes refuses to make. */
 export const podsStuck: Check = (world) => {
-  const found = faultOf(world);
+  const found = findFault(world);
   return found?.isStuck && readyPods(world) < world.relay.spec.replicas
     ? notReady(world, found.text, 'True')
     : undefined;
@@ -24,7 +24,7 @@ export const podsNotReady: Check = (world) => {
   const { replicas } = world.relay.spec;
   const ready = readyPods(world);
   if (ready >= replicas) return undefined;
-  const found = faultOf(world);
+  const found = findFault(world);
   if (found) return notReady(world, found.text, 'False');
   const why = world.pods.find(({ report }) => report && report.notReady.length > 0);
   const rest = why ? `; pod ${why.name}: ${why.report?.notReady.join('; ')}` : '';
@@ -33,7 +33,7 @@ export const podsNotReady: Check = (world) => {
 
 /** Something outside of the relay is waited for, such as room on a node. */
 export const podsWait: Check = (world) => {
-  const found = faultOf(world);
+  const found = findFault(world);
   return found && readyPods(world) < world.relay.spec.replicas
     ? notReady(world, found.text, 'True')
     : undefined;
@@ -136,7 +136,7 @@ function silence(pods: readonly PodView[]): string {
 }
 
 /** The first fault of a pod that is wanted, or of what it is made from. */
-function faultOf({ pods, complaints }: Judged): { text: string; isStuck: boolean } | undefined {
+function findFault({ pods, complaints }: Judged): { text: string; isStuck: boolean } | undefined {
   const faulty = pods.filter(({ ready, trouble }) => !ready && trouble);
   const pod = faulty.find(({ trouble }) => trouble?.isStuck) ?? faulty[0];
   const [complaint] = complaints ?? [];
@@ -157,5 +157,5 @@ function readyPods({ pods }: World): number {
 
 function readyWords(world: World): string {
   const { replicas } = world.relay.spec;
-  return `${countedOf(readyPods(world), replicas, 'pod')} ${verb(replicas, 'is', 'are')} ready`;
+  return `${countedAmong(readyPods(world), replicas, 'pod')} ${verb(replicas, 'is', 'are')} ready`;
 }

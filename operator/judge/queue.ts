@@ -13,7 +13,7 @@ const STUCK_SECONDS = 120;
 type Queue = PodStatus['queue'];
 
 export const loginRefused: Check = (world) => {
-  const found = firstOf(world, ({ loginsRefused }) => loginsRefused[0]);
+  const found = findFirst(world, ({ loginsRefused }) => loginsRefused[0]);
   if (!found) return undefined;
   const { destination, message } = found.value;
   return is(
@@ -24,7 +24,7 @@ export const loginRefused: Check = (world) => {
 };
 
 export const queueFull: Check = (world) => {
-  const found = firstOf(world, ({ full }) => full ?? undefined);
+  const found = findFirst(world, ({ full }) => full ?? undefined);
   const cure =
     'raise queue.storage.size, queue.maxSize or queue.maxMessages, or mend what keeps mail from going out';
   return (
@@ -45,14 +45,14 @@ export const mailHeld: Check = (world) => {
 
 /** A hop that the spec names gets nothing, or none of the hosts of the world does. */
 export const mailStuck: Check = (world) => {
-  const found = firstOf(world, ({ waits }) => stuckOf(waits ?? []));
+  const found = findFirst(world, ({ waits }) => findStuck(waits ?? []));
   if (!found) return undefined;
   const { destination, message } = found.value;
   return is('False', 'MailStuck', `Pod ${found.pod} gets nothing out to ${destination}: ${quoted(message)}`);
 };
 
 export const mailWaiting: Check = (world) => {
-  const found = firstOf(world, (queue) => ((queue.oldestSeconds ?? 0) > HOUR_SECONDS ? queue : undefined));
+  const found = findFirst(world, (queue) => ((queue.oldestSeconds ?? 0) > HOUR_SECONDS ? queue : undefined));
   if (!found) return undefined;
   const [deferral] = found.value.deferrals;
   const why = deferral ? `${deferral.destination}: ${quoted(deferral.message)}` : 'see the log of the pod';
@@ -64,7 +64,7 @@ export const queueMoving: Check = (world) => {
   return is('True', 'QueueMoving', depth === 0 ? 'No mail waits' : 'Mail goes out');
 };
 
-function stuckOf(waits: NonNullable<Queue['waits']>) {
+function findStuck(waits: NonNullable<Queue['waits']>) {
   const stuck = waits.filter(({ withoutSuccessSeconds }) => withoutSuccessSeconds >= STUCK_SECONDS);
   const configured = stuck.find((wait) => wait.configured);
   if (configured) return configured;
@@ -72,7 +72,7 @@ function stuckOf(waits: NonNullable<Queue['waits']>) {
   return others.length > 1 && others.every((wait) => stuck.includes(wait)) ? others[0] : undefined;
 }
 
-function firstOf<Value>(world: Judged, look: (queue: Queue) => Value | undefined) {
+function findFirst<Value>(world: Judged, look: (queue: Queue) => Value | undefined) {
   for (const { name, report } of [...reported(world), ...world.leaving]) {
     const value = report && look(report.queue);
     if (value !== undefined) return { pod: name, value };

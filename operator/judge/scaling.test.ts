@@ -7,7 +7,7 @@ import { liveObjects, podReport, podView, relayObject, settledWorld } from '#tes
 import type { KubeObject } from '../kube/client.ts';
 import type { PodView, World } from '../world.ts';
 import { judge } from './chain.ts';
-import { scalingOf } from './scaling.ts';
+import { planScaling } from './scaling.ts';
 
 const relay = relayObject();
 
@@ -40,7 +40,7 @@ function world(claims: readonly KubeObject[], leaving: readonly PodView[], place
 }
 
 function decided(of: World) {
-  const { replicas, unmarked, marked, removed } = scalingOf(of);
+  const { replicas, unmarked, marked, removed } = planScaling(of);
   const names = (objects: readonly KubeObject[]) => objects.map(({ metadata }) => metadata.name);
   return {
     replicas,
@@ -191,7 +191,7 @@ describe('scaling in', () => {
   test('without a queue nothing is waited for', () => {
     const cutThrough = relayObject({ queue: { mode: 'CutThrough' } });
     const of = { ...world([], [leaver(2, null)], 3), relay: cutThrough };
-    assert.equal(scalingOf(of).replicas, 2);
+    assert.equal(planScaling(of).replicas, 2);
   });
 });
 

@@ -27,23 +27,25 @@ export interface Scaling {
 /** The mark of a claim that waits for its first volume; it is worth nothing once there is one. */
 const NEVER_BOUND = 'never-bound';
 
-export function scalingOf(world: World): Scaling {
+export function planScaling(world: World): Scaling {
   const { spec } = world.relay;
-  const claims = claimsOf(world);
+  const claims = listClaims(world);
   const beyond = claims.filter(({ metadata }) => parseOrdinal(metadata.name) >= spec.replicas);
   const withMail = [
-    ...beyond.filter((claim) => !isEmptied(claim, podOf(world, claim))).map(({ metadata }) => metadata.name),
+    ...beyond
+      .filter((claim) => !isEmptied(claim, findPod(world, claim)))
+      .map(({ metadata }) => metadata.name),
     ...world.leaving.filter((pod) => mayHaveMail(pod, world)).map(({ name }) => name),
   ];
   const replicas = Math.max(spec.replicas, ...withMail.map((name) => parseOrdinal(name) + 1));
   return {
     replicas,
     unmarked: claims.filter(
-      (claim) => parseOrdinal(claim.metadata.name) < spec.replicas && markOf(claim) !== undefined,
+      (claim) => parseOrdinal(claim.metadata.name) < spec.replicas && readMark(claim) !== undefined,
     ),
     marked: beyond.flatMap((claim) => {
-      const proof = proofOf(world, claim);
-      return proof !== undefined && proof !== markOf(claim) ? [{ claim, proof }] : [];
+      const proof = proveEmpty(world, claim);
+      return proof !== undefined && proof !== readMark(claim) ? [{ claim, proof }] : [];
     }),
     removed: beyond.filter((claim) => isRemovable(claim, world, replicas)),
   };
@@ -83,7 +85,7 @@ function whyItWaits({ report, ip, stranger }: PodView): string | undefined {
 
 function isRemovable(claim: KubeObject, world: World, replicas: number): boolean {
   const ordinal = parseOrdinal(claim.metadata.name);
-  const pod = podOf(world, claim);
+  const pod = findPod(world, claim);
   const set = world.objects.get(`StatefulSet/${world.relay.metadata.name}`);
   const { replicas: places = 0 } = (set?.['spec'] ?? {}) as { replicas?: number };
   return (
@@ -97,15 +99,15 @@ function isRemovable(claim: KubeObject, world: World, replicas: number): boolean
 
 /** One that is on its way out was found empty before, or a person gave it up. */
 function isEmptied(claim: KubeObject, pod: PodView | undefined): boolean {
-  const mark = markOf(claim);
+  const mark = readMark(claim);
   if (claim.metadata.deletionTimestamp !== undefined) return true;
   if (mark === NEVER_BOUND) return isUnbound(claim);
   return mark !== undefined && (!pod || pod.uid === mark);
 }
 
 /** What proves that a claim has no mail: the word of its pod, or that the pod waits for the first volume of the claim. */
-function proofOf(world: World, claim: KubeObject): string | undefined {
-  const pod = podOf(world, claim);
+function proveEmpty(world: World, claim: KubeObject): string | undefined {
+  const pod = findPod(world, claim);
   if (!pod) return undefined;
   if (saysEmptied(pod, world)) return pod.uid;
   return isUnbound(claim) && pod.ip === undefined ? NEVER_BOUND : undefined;
@@ -134,11 +136,11 @@ function isUnbound(claim: KubeObject): boolean {
 /** A pod without a claim of its own has its mail in itself, or none at all in mode CutThrough. */
 function mayHaveMail(pod: PodView, world: World): boolean {
   if (isCutThrough(world.relay) || pod.deleting) return false;
-  return claimOf(world, pod) === undefined && !saysEmptied(pod, world);
+  return findClaim(world, pod) === undefined && !saysEmptied(pod, world);
 }
 
 /** By their names: a copy that somebody made carries our labels, and is not ours. Without a queue there are none. */
-function claimsOf({ objects, relay }: World): KubeObject[] {
+function listClaims({ objects, relay }: World): KubeObject[] {
   if (isCutThrough(relay)) return [];
   const prefix = objectNames.claim(relay.metadata.name);
   return [...objects.values()].filter(
@@ -151,14 +153,14 @@ function isCutThrough({ spec }: World['relay']): boolean {
   return spec.queue?.mode === 'CutThrough';
 }
 
-function claimOf(world: World, pod: PodView): KubeObject | undefined {
-  return claimsOf(world).find(({ metadata }) => parseOrdinal(metadata.name) === parseOrdinal(pod.name));
+function findClaim(world: World, pod: PodView): KubeObject | undefined {
+  return listClaims(world).find(({ metadata }) => parseOrdinal(metadata.name) === parseOrdinal(pod.name));
 }
 
-function podOf({ leaving }: World, { metadata }: KubeObject): PodView | undefined {
+function findPod({ leaving }: World, { metadata }: KubeObject): PodView | undefined {
   return leaving.find(({ name }) => parseOrdinal(name) === parseOrdinal(metadata.name));
 }
 
-function markOf({ metadata }: KubeObject): string | undefined {
+function readMark({ metadata }: KubeObject): string | undefined {
   return metadata.annotations?.[ANNOTATIONS.emptied];
 }

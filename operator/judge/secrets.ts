@@ -55,11 +55,11 @@ function earlierThan({ relay, objects, filled = [] }: World, secret: string): st
   const [own] = filledBy(relay, objects).filter((entry) => entry.secret === secret);
   const first = filled
     .filter((entry) => entry.secret === secret && entry.relay.metadata.uid !== relay.metadata.uid)
-    .find((entry) => own !== undefined && rankOf(entry) < rankOf(own));
+    .find((entry) => own !== undefined && sortKey(entry) < sortKey(own));
   return first && `MailRelay ${first.relay.metadata.name}`;
 }
 
 /** Sorts the earliest first; `~` is after every date. */
-function rankOf({ since = '~', relay: { metadata } }: FilledSecret): string {
+function sortKey({ since = '~', relay: { metadata } }: FilledSecret): string {
   return [since, metadata.creationTimestamp ?? '~', metadata.name].join(' ');
 }

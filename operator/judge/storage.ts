@@ -32,23 +32,23 @@ export type StoragePlan =
 
 /** Undefined where the size is as it was. */
 export function planStorage(world: World, live: KubeObject, wanted: Rendered): StoragePlan | undefined {
-  const [before, size] = [storageOf(live), storageOf(wanted)];
+  const [before, size] = [readRequest(live), readRequest(wanted)];
   if (before === size) return undefined;
-  const claims = claimsOf(world);
+  const claims = listClaims(world);
   const larger = isAtLeast(size, before)
     ? undefined
-    : claims.find((claim) => !isAtLeast(size, grantedOf(claim)));
+    : claims.find((claim) => !isAtLeast(size, readCapacity(claim)));
   if (larger)
     return {
       kind: 'shrinks',
       object: `${CLAIM.kind}/${larger.metadata.name}`,
       size,
-      granted: grantedOf(larger),
+      granted: readCapacity(larger),
     };
   return { kind: 'changes', claims: claims.filter((claim) => mayAskFor(claim, size, before)), size };
 }
 
-export function withClaimsOf(live: KubeObject, wanted: Rendered): Rendered {
+export function keepClaims(live: KubeObject, wanted: Rendered): Rendered {
   const { volumeClaimTemplates } = live['spec'] as StatefulSetSpec;
   return { ...wanted, spec: { ...(wanted['spec'] as StatefulSetSpec), volumeClaimTemplates } };
 }
@@ -68,11 +68,11 @@ export const storageShrinks: Check = ({ obstacles }) => {
 function mayAskFor(claim: KubeObject, size: string, before: string): boolean {
   const { storage } = (claim['spec'] as ClaimSpec).resources.requests;
   if (!isAtLeast(storage, size)) return true;
-  return storage === before && storage !== size && !isAtLeast(grantedOf(claim), size);
+  return storage === before && storage !== size && !isAtLeast(readCapacity(claim), size);
 }
 
 /** By their names: a copy that somebody made carries our labels, and is not ours. */
-function claimsOf({ objects, relay }: World): KubeObject[] {
+function listClaims({ objects, relay }: World): KubeObject[] {
   const prefix = objectNames.claim(relay.metadata.name);
   return [...objects.values()].filter(
     ({ kind, metadata }) => kind === CLAIM.kind && isNumbered(metadata.name, prefix),
@@ -80,13 +80,13 @@ function claimsOf({ objects, relay }: World): KubeObject[] {
 }
 
 /** What its volume really has; nothing before there is one. */
-function grantedOf(claim: KubeObject): string {
+function readCapacity(claim: KubeObject): string {
   const { capacity } = (claim['status'] ?? {}) as { capacity?: { storage?: string } };
   return capacity?.storage ?? '0';
 }
 
 /** What each claim asks for; nothing in mode CutThrough, which has no claims. */
-function storageOf(set: { readonly [field: string]: unknown }): string {
+function readRequest(set: { readonly [field: string]: unknown }): string {
   const { volumeClaimTemplates = [] } = set['spec'] as StatefulSetSpec;
   return volumeClaimTemplates[0]?.spec.resources.requests.storage ?? '0';
 }

@@ -1,7 +1,7 @@
 /** What Kubernetes says of a pod that does not run, as a sentence; and whether waiting helps. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type PodState, troubleOf } from './trouble.ts';
+import { findTrouble, type PodState } from './trouble.ts';
 
 const waiting = (reason: string, message?: string, ended?: object): PodState => ({
   containerStatuses: [
@@ -71,7 +71,7 @@ const TABLE: readonly [string, PodState, RegExp | undefined, boolean][] = [
 
 for (const [what, state, words, isStuck] of TABLE) {
   test(`${what} is ${words ?? 'no trouble'}`, () => {
-    const found = troubleOf(state);
+    const found = findTrouble(state);
     if (!words) return assert.equal(found, undefined);
     assert.match(found?.message ?? '', words);
     assert.equal(found?.isStuck, isStuck);
@@ -79,7 +79,7 @@ for (const [what, state, words, isStuck] of TABLE) {
 }
 
 test('what others say is one line of a length that can be read', () => {
-  const { message = '' } = troubleOf(waiting('ErrImagePull', `a\nb ${'x'.repeat(5_000)}`)) ?? {};
+  const { message = '' } = findTrouble(waiting('ErrImagePull', `a\nb ${'x'.repeat(5_000)}`)) ?? {};
   assert.match(message, /^ErrImagePull: a b x+… \(correct/);
   assert.ok(message.length < 400);
 });

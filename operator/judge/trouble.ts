@@ -52,7 +52,7 @@ const CURES: Readonly<Record<string, string>> = {
 };
 
 /** Undefined where it runs, or is on its way. */
-export function troubleOf(state: PodState): PodTrouble | undefined {
+export function findTrouble(state: PodState): PodTrouble | undefined {
   const unscheduled = state.conditions?.find(
     ({ type, status }) => type === 'PodScheduled' && status === 'False',
   );
@@ -71,24 +71,24 @@ export function troubleOf(state: PodState): PodTrouble | undefined {
 function containerTrouble({ state, lastState }: ContainerState): PodTrouble | undefined {
   const { waiting, terminated } = state ?? {};
   const ended = terminated ?? lastState?.terminated;
-  if (terminated) return trouble(terminated.reason ?? 'Error', exitOf(terminated), false);
+  if (terminated) return trouble(terminated.reason ?? 'Error', describeExit(terminated), false);
   const reason = waiting?.reason ?? '';
   if (!waiting || ON_ITS_WAY.has(reason)) return undefined;
   if (reason !== 'CrashLoopBackOff') return trouble(reason, waiting.message ?? '', true);
   const { reason: last } = ended ?? {};
   const isNamed = last !== undefined && last !== 'Error' && last !== 'Completed';
-  return trouble(isNamed ? `${reason}, ${last}` : reason, ended ? exitOf(ended) : '', true);
+  return trouble(isNamed ? `${reason}, ${last}` : reason, ended ? describeExit(ended) : '', true);
 }
 
 /** What it said last: the runtime hands over the end of its log, of which the last line is the cause. */
-function exitOf({ exitCode, message = '' }: Ended): string {
+function describeExit({ exitCode, message = '' }: Ended): string {
   const line = message.trim().split('\n').at(-1) ?? '';
   const code = exitCode === undefined ? 'it ended' : `it ended with status ${exitCode}`;
-  return line === '' ? code : `${code}: ${sayingOf(line)}`;
+  return line === '' ? code : `${code}: ${readLogMessage(line)}`;
 }
 
 /** A line of our own log says it in its field `message`. */
-function sayingOf(line: string): string {
+function readLogMessage(line: string): string {
   try {
     const { message } = JSON.parse(line) as { message?: unknown };
     return typeof message === 'string' ? message : line;

@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { podReport, podView, relayObject, settledWorld } from '#test/fixtures/world.ts';
-import { eventsOf } from '../report/events.ts';
+import { listEvents } from '../report/events.ts';
 import { renderStatus } from '../report/status.ts';
 import type { Obstacle } from '../world.ts';
 import { judge } from './chain.ts';
 import type { Judged } from './finding.ts';
-import { counted, countedOf, every, listed, quoted } from './words.ts';
+import { counted, countedAmong, every, listed, quoted } from './words.ts';
 
 const NUMBERS = [0, 1, 2, 3, 7];
 const range = (count: number) => Array.from({ length: count }, (_, n) => n);
@@ -90,7 +90,7 @@ for (const count of NUMBERS) {
       const world: Judged = { obstacles: [], ...settledWorld({ relay, ...changes }), ...changes };
       for (const [type, finding] of Object.entries(judge(world)))
         assertReads(finding?.message ?? '', `${type} ${finding?.message}`);
-      for (const { note } of eventsOf(undefined, renderStatus(world))) assertReads(note, `event ${note}`);
+      for (const { note } of listEvents(undefined, renderStatus(world))) assertReads(note, `event ${note}`);
     });
   }
 }
@@ -104,7 +104,7 @@ test('the words themselves', () => {
     [1, 2, 3].map((count) => every(count, 'pod')),
     ['The pod', 'Both pods', 'All 3 pods'],
   );
-  assert.deepEqual([countedOf(0, 1, 'pod'), countedOf(1, 2, 'pod')], ['0 of 1 pod', '1 of 2 pods']);
+  assert.deepEqual([countedAmong(0, 1, 'pod'), countedAmong(1, 2, 'pod')], ['0 of 1 pod', '1 of 2 pods']);
   assert.deepEqual(
     [[], ['a'], ['a', 'b'], ['a', 'b', 'c']].map((names) => listed(names, 2)),
     ['', 'a', 'a and b', 'a, b and 1 more'],

@@ -30,7 +30,7 @@ export function verb(count: number, one: string, many: string): string {
 }
 
 /** `1 of 2 pods`, `0 of 1 pod`. */
-export function countedOf(count: number, all: number, noun: string): string {
+export function countedAmong(count: number, all: number, noun: string): string {
   return `${count} of ${all} ${verb(all, noun, `${noun}s`)}`;
 }
 

@@ -15,7 +15,7 @@ const CUT: Readonly<Record<string, (response: ServerResponse) => void>> = {
 };
 
 /** Of a server that always answers so. */
-async function clientOf(
+async function startServer(
   t: TestContext,
   answer: (response: ServerResponse) => void,
   news: ConnectionNews = () => undefined,
@@ -32,7 +32,7 @@ async function clientOf(
 
 for (const [what, answer] of Object.entries(CUT)) {
   test(`an answer that ${what} is a KubeError, as every failure`, async (t) => {
-    const client = await clientOf(t, answer);
+    const client = await startServer(t, answer);
     await assert.rejects(client.request({ method: 'GET', path: '/' }), (error) =>
       isKubeError(error, 'unavailable'),
     );
@@ -54,7 +54,7 @@ for (const [what, body, kind, expected] of FAILING) {
   test(`a 500 ${what}`, async (t) => {
     const news: string[] = [];
     const answer = (response: ServerResponse) => void response.writeHead(500).end(body);
-    const client = await clientOf(t, answer, (one) => news.push(one.kind));
+    const client = await startServer(t, answer, (one) => news.push(one.kind));
     await assert.rejects(client.request({ method: 'GET', path: '/' }), (error) => isKubeError(error, kind));
     assert.deepEqual(news, expected);
   });

@@ -85,7 +85,7 @@ export class Client {
       return (await response.body.json()) as T;
     } catch (error) {
       // Cut off or too slow after it began, or no JSON: whether it was done is not known.
-      throw this.#noted(new KubeError('unavailable', reasonOf(error), undefined, undefined, error));
+      throw this.#noted(new KubeError('unavailable', describeError(error), undefined, undefined, error));
     }
   }
 
@@ -132,7 +132,7 @@ export class Client {
         ...(dispatcher ? { dispatcher } : {}),
       });
     } catch (error) {
-      const failure = new KubeError('unavailable', reasonOf(error), undefined, undefined, error);
+      const failure = new KubeError('unavailable', describeError(error), undefined, undefined, error);
       throw givenUp?.aborted ? failure : this.#noted(failure);
     }
     const status = response.statusCode;
@@ -210,7 +210,7 @@ export function loadConfig(kubeconfig: string | undefined): KubeConfig {
   return config;
 }
 
-function reasonOf(error: unknown): string {
+function describeError(error: unknown): string {
   const { message, code } = error as Error & { code?: unknown };
   return typeof code === 'string' && code !== '' ? code : message;
 }

@@ -5,7 +5,7 @@
  */
 import type { Client, KubeObject, Request } from './client.ts';
 import { isKubeError } from './errors.ts';
-import { type Kind, pathOf } from './kinds.ts';
+import { apiPath, type Kind } from './kinds.ts';
 
 /** An object may have more than a megabyte. */
 const PAGE = 5;
@@ -108,6 +108,6 @@ export class Collection {
 
   #request(query: Query): Request {
     const { kind, namespace, labelSelector } = this.#options;
-    return { method: 'GET', path: pathOf(kind, namespace), query: { ...query, labelSelector } };
+    return { method: 'GET', path: apiPath(kind, namespace), query: { ...query, labelSelector } };
   }
 }

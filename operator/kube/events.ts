@@ -7,7 +7,7 @@ import type { MailRelay } from '#crds/mailrelay.ts';
 import { API_VERSION, FIELD_MANAGER, KIND } from '#crds/wellknown.ts';
 import type { RelayEvent } from '../report/events.ts';
 import type { Client } from './client.ts';
-import { pathOf } from './kinds.ts';
+import { apiPath } from './kinds.ts';
 
 const EVENT = { kind: 'Event', apiVersion: 'events.k8s.io/v1', plural: 'events' };
 /** The API server refuses longer notes. */
@@ -22,7 +22,7 @@ export async function writeEvent(
   const { name, namespace, uid, resourceVersion } = metadata;
   await client.request({
     method: 'POST',
-    path: pathOf(EVENT, namespace),
+    path: apiPath(EVENT, namespace),
     body: {
       apiVersion: EVENT.apiVersion,
       kind: EVENT.kind,

@@ -47,7 +47,7 @@ export const OWNED: readonly Kind[] = [
 ];
 
 /** `/apis/apps/v1/namespaces/mail/statefulsets/relay`; without a name the collection, without a namespace all of them. */
-export function pathOf({ apiVersion, plural }: Kind, namespace?: string, name?: string): string {
+export function apiPath({ apiVersion, plural }: Kind, namespace?: string, name?: string): string {
   const root = apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
   const scope = namespace === undefined ? '' : `/namespaces/${namespace}`;
   return `${root}${scope}/${plural}${name === undefined ? '' : `/${name}`}`;

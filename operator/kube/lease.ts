@@ -7,7 +7,7 @@
  */
 import type { Client } from './client.ts';
 import { isKubeError } from './errors.ts';
-import { pathOf } from './kinds.ts';
+import { apiPath } from './kinds.ts';
 
 /** Of the operator that was not installed by its chart; before there were installations, of every one. */
 export const LEASE_NAME = 'mailrelay-operator';
@@ -143,7 +143,7 @@ export class Lease {
     try {
       return await client.request<LeaseObject>({
         method: 'GET',
-        path: pathOf(LEASE_KIND, namespace, name),
+        path: apiPath(LEASE_KIND, namespace, name),
         timeoutMs: REQUEST_MS,
       });
     } catch (error) {
@@ -209,7 +209,7 @@ export class Lease {
     try {
       return await client.request<LeaseObject>({
         method: create ? 'POST' : 'PUT',
-        path: create ? pathOf(LEASE_KIND, namespace) : pathOf(LEASE_KIND, namespace, name),
+        path: create ? apiPath(LEASE_KIND, namespace) : apiPath(LEASE_KIND, namespace, name),
         body: lease,
         timeoutMs: REQUEST_MS,
       });

@@ -134,7 +134,7 @@ export class ListWatch {
 
   async #list(): Promise<void> {
     const found = new Map<string, KubeObject>();
-    const take = (object: KubeObject) => void found.set(keyOf(object), this.#kept(object));
+    const take = (object: KubeObject) => void found.set(makeKey(object), this.#kept(object));
     this.#version = await this.#collection.list(take, this.#signal);
     this.#replaceAll(found);
     this.#wentWell();
@@ -178,14 +178,14 @@ export class ListWatch {
       this.#store(this.#kept(object));
       return;
     }
-    const before = this.#objects.get(keyOf(object));
+    const before = this.#objects.get(makeKey(object));
     if (isNewer(before?.metadata.resourceVersion, object.metadata.resourceVersion)) return;
-    this.#objects.delete(keyOf(object));
+    this.#objects.delete(makeKey(object));
     this.#options.onChange(before ?? object, undefined);
   }
 
   #store(object: KubeObject): void {
-    const key = keyOf(object);
+    const key = makeKey(object);
     const before = this.#objects.get(key);
     const [known, told] = [before?.metadata.resourceVersion, object.metadata.resourceVersion];
     if (known === told || isNewer(known, told)) return;
@@ -250,7 +250,7 @@ export class ListWatch {
   }
 }
 
-function keyOf({ metadata }: KubeObject): string {
+function makeKey({ metadata }: KubeObject): string {
   return `${metadata.namespace}/${metadata.name}`;
 }
 

@@ -131,7 +131,7 @@ export class PodPoller {
         dispatcher: this.#agent,
         signal: AbortSignal.any([stop.signal, AbortSignal.timeout(report ? POLL_MS : FIRST_MS)]),
       });
-      const text = await textOf(body);
+      const text = await readText(body);
       return { report: statusCode === 200 ? parsePodStatus(text) : undefined, bytes: text.length };
     } catch {
       // Not reachable, or not yet: the pod's own readiness tells the rest.
@@ -141,7 +141,7 @@ export class PodPoller {
 }
 
 /** Leaving the loop ends the connection. */
-async function textOf(body: AsyncIterable<Buffer>): Promise<string> {
+async function readText(body: AsyncIterable<Buffer>): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of body) {

@@ -6,7 +6,7 @@
 import type { PodStatus } from '#crds/podstatus.ts';
 import { hashContent } from '#crds/policyfile.ts';
 import { isBeyond, scaleOrder } from '#crds/scalefile.ts';
-import { issueOf } from '../judge/issue.ts';
+import { readIssue } from '../judge/issue.ts';
 import { objectNames } from '../render/metadata.ts';
 import type { PodView, World } from '../world.ts';
 
@@ -95,8 +95,8 @@ function lacksObjects({ certificateProblem, internalCertificateProblem, missing 
 function unservedIssues(world: World, report: PodStatus): string[] {
   const { name } = world.relay.metadata;
   const pairs = [
-    [issueOf(world, name), report.certificate],
-    [issueOf(world, objectNames.internalCertificate(name)), report.internalCertificate],
+    [readIssue(world, name), report.certificate],
+    [readIssue(world, objectNames.internalCertificate(name)), report.internalCertificate],
   ] as const;
   return pairs.flatMap(([issue, served]) =>
     issue?.notAfter === undefined || issue.notAfter === served?.notAfter ? [] : [issue.revision],

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { podReport, podView, relayObject } from '#test/fixtures/world.ts';
-import { authorityOf, renderAuthority } from './authority.ts';
+import { joinAuthorities, renderAuthority } from './authority.ts';
 
 const relay = relayObject({ tls: { secretName: 'relay-tls', internal: { issuerRef: { name: 'ca' } } } });
 const pem = (body: string) => `-----BEGIN CERTIFICATE-----\n${body}\n-----END CERTIFICATE-----`;
@@ -13,34 +13,34 @@ const published = (authority: string) =>
 
 test('pods that agree give one certificate, in whatever order they come', () => {
   const objects = new Map();
-  assert.equal(authorityOf({ relay, objects, pods: [pod(0, pem('A')), pod(1, pem('A'))] }), pem('A'));
-  const mixed = authorityOf({ relay, objects, pods: [pod(0, pem('B')), pod(1, pem('A'))] });
+  assert.equal(joinAuthorities({ relay, objects, pods: [pod(0, pem('A')), pod(1, pem('A'))] }), pem('A'));
+  const mixed = joinAuthorities({ relay, objects, pods: [pod(0, pem('B')), pod(1, pem('A'))] });
   assert.equal(mixed, `${pem('A')}\n${pem('B')}`);
-  assert.equal(authorityOf({ relay, objects, pods: [pod(1, pem('A')), pod(0, pem('B'))] }), mixed);
+  assert.equal(joinAuthorities({ relay, objects, pods: [pod(1, pem('A')), pod(0, pem('B'))] }), mixed);
 });
 
 test('what is published stays while a pod has not told, and goes when all have', () => {
   const objects = published(pem('OLD'));
   for (const pods of [[], [silent], [pod(0, null)]])
-    assert.equal(authorityOf({ relay, objects, pods }), pem('OLD'));
+    assert.equal(joinAuthorities({ relay, objects, pods }), pem('OLD'));
   assert.equal(
-    authorityOf({ relay, objects, pods: [pod(0, pem('A')), silent] }),
+    joinAuthorities({ relay, objects, pods: [pod(0, pem('A')), silent] }),
     `${pem('A')}\n${pem('OLD')}`,
   );
-  assert.equal(authorityOf({ relay, objects, pods: [pod(0, pem('A')), pod(1, pem('A'))] }), pem('A'));
+  assert.equal(joinAuthorities({ relay, objects, pods: [pod(0, pem('A')), pod(1, pem('A'))] }), pem('A'));
 });
 
 test('another authority is published beside the old one until no pod serves that', () => {
   const objects = published(pem('OLD'));
   const [old, fresh] = [pem('OLD'), pem('NEW')];
   const both = `${fresh}\n${old}`;
-  assert.equal(authorityOf({ relay, objects, pods: [pod(0, fresh), pod(1, old)] }), both);
+  assert.equal(joinAuthorities({ relay, objects, pods: [pod(0, fresh), pod(1, old)] }), both);
   // One is being replaced, one leaves.
-  assert.equal(authorityOf({ relay, objects, pods: [pod(0, fresh)] }), both);
+  assert.equal(joinAuthorities({ relay, objects, pods: [pod(0, fresh)] }), both);
   const pods = [pod(0, fresh), pod(1, fresh)];
-  assert.equal(authorityOf({ relay, objects, pods, leaving: [pod(2, old)] }), both);
-  assert.equal(authorityOf({ relay, objects, pods, leaving: [podView('relay-2', undefined)] }), both);
-  assert.equal(authorityOf({ relay, objects, pods, leaving: [pod(2, fresh)] }), fresh);
+  assert.equal(joinAuthorities({ relay, objects, pods, leaving: [pod(2, old)] }), both);
+  assert.equal(joinAuthorities({ relay, objects, pods, leaving: [podView('relay-2', undefined)] }), both);
+  assert.equal(joinAuthorities({ relay, objects, pods, leaving: [pod(2, fresh)] }), fresh);
 });
 
 test('nothing is published where nothing is known, or nothing is wanted', () => {

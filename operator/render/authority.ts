@@ -5,13 +5,13 @@
  */
 import type { MailRelay } from '#crds/mailrelay.ts';
 import type { World } from '../world.ts';
-import { metadataOf, objectNames } from './metadata.ts';
+import { objectNames, renderMetadata } from './metadata.ts';
 import type { Rendered } from './rendered.ts';
 
 const FILE = 'ca.crt';
 
 /** The certificates to publish, each once, in one order; empty when nothing is known. */
-export function authorityOf({
+export function joinAuthorities({
   relay,
   pods,
   leaving = [],
@@ -31,7 +31,7 @@ export function renderAuthority(relay: MailRelay, authority: string): Rendered |
   return {
     apiVersion: 'v1',
     kind: 'ConfigMap',
-    metadata: metadataOf(relay, objectNames.authority(relay.metadata.name)),
+    metadata: renderMetadata(relay, objectNames.authority(relay.metadata.name)),
     data: { [FILE]: `${authority}\n` },
   };
 }

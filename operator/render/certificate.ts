@@ -8,7 +8,7 @@ import type { MailRelay } from '#crds/mailrelay.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import type { CertificateSource } from '#crds/tls.ts';
 import { goDuration } from '#crds/units.ts';
-import { metadataOf, objectNames } from './metadata.ts';
+import { objectNames, renderMetadata } from './metadata.ts';
 import type { Rendered } from './rendered.ts';
 
 const MOST_COMMON_NAME = 64;
@@ -39,7 +39,7 @@ function certificate(
     {
       apiVersion: 'cert-manager.io/v1',
       kind: 'Certificate',
-      metadata: metadataOf(relay, name),
+      metadata: renderMetadata(relay, name),
       spec: {
         secretName,
         ...commonName(dnsNames),
@@ -49,8 +49,8 @@ function certificate(
           kind: issuer.kind ?? 'Issuer',
           group: issuer.group ?? 'cert-manager.io',
         },
-        ...keyOf(source),
-        ...timesOf(source),
+        ...renderKey(source),
+        ...renderTimes(source),
       },
     },
   ];
@@ -66,7 +66,7 @@ function commonName([name = '']: readonly string[]) {
 }
 
 /** RSA keys also encrypt, in the key exchange of TLS before 1.3. */
-function keyOf({ privateKey }: CertificateSource) {
+function renderKey({ privateKey }: CertificateSource) {
   const algorithm = privateKey?.algorithm ?? 'ECDSA';
   const size = privateKey?.size ?? { ECDSA: 256, RSA: 2048, Ed25519: undefined }[algorithm];
   return {
@@ -75,7 +75,7 @@ function keyOf({ privateKey }: CertificateSource) {
   };
 }
 
-function timesOf({ duration, renewBefore }: CertificateSource) {
+function renderTimes({ duration, renewBefore }: CertificateSource) {
   return {
     ...(duration === undefined ? {} : { duration: goDuration(duration) }),
     ...(renewBefore === undefined ? { renewBeforePercentage: 33 } : { renewBefore: goDuration(renewBefore) }),

@@ -5,7 +5,7 @@
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { POLICY_FILE_NAME, type Policy, printPolicy } from '#crds/policyfile.ts';
 import { printScale, SCALE_FILE_NAME, scaleOrder } from '#crds/scalefile.ts';
-import { metadataOf, objectNames } from './metadata.ts';
+import { objectNames, renderMetadata } from './metadata.ts';
 import type { Rendered } from './rendered.ts';
 
 export function renderConfigMap(relay: MailRelay, policy: Policy): Rendered {
@@ -17,7 +17,7 @@ export function renderConfigMap(relay: MailRelay, policy: Policy): Rendered {
   return {
     apiVersion: 'v1',
     kind: 'ConfigMap',
-    metadata: metadataOf(relay, objectNames.policy(relay.metadata.name)),
+    metadata: renderMetadata(relay, objectNames.policy(relay.metadata.name)),
     data: {
       [POLICY_FILE_NAME]: printPolicy(policy),
       [SCALE_FILE_NAME]: printScale(replicas, siblings, scaleOrder(relay.metadata)),

@@ -5,7 +5,7 @@
  */
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { servingLabels } from '#crds/wellknown.ts';
-import { metadataOf } from './metadata.ts';
+import { renderMetadata } from './metadata.ts';
 import type { Rendered } from './rendered.ts';
 
 export function renderDisruptionBudget(relay: MailRelay): Rendered | undefined {
@@ -13,7 +13,7 @@ export function renderDisruptionBudget(relay: MailRelay): Rendered | undefined {
   return {
     apiVersion: 'policy/v1',
     kind: 'PodDisruptionBudget',
-    metadata: metadataOf(relay, relay.metadata.name),
+    metadata: renderMetadata(relay, relay.metadata.name),
     spec: {
       minAvailable: Math.max(0, relay.spec.replicas - 1),
       unhealthyPodEvictionPolicy: 'AlwaysAllow',

@@ -6,11 +6,11 @@ import type { MailRelay } from '#crds/mailrelay.ts';
 import { API_VERSION, FIELD_MANAGER, KIND, selectorLabels } from '#crds/wellknown.ts';
 import type { Rendered } from './rendered.ts';
 
-export function metadataOf(relay: MailRelay, name: string): Rendered['metadata'] {
+export function renderMetadata(relay: MailRelay, name: string): Rendered['metadata'] {
   return {
     name,
     namespace: relay.metadata.namespace,
-    labels: labelsOf(relay.metadata.name),
+    labels: managedLabels(relay.metadata.name),
     // Not blockOwnerDeletion: where owners are checked it takes a right on mailrelays/finalizers, and nobody waits.
     ownerReferences: [
       {
@@ -24,7 +24,7 @@ export function metadataOf(relay: MailRelay, name: string): Rendered['metadata']
   };
 }
 
-export function labelsOf(relayName: string): Record<string, string> {
+export function managedLabels(relayName: string): Record<string, string> {
   return {
     ...selectorLabels(relayName),
     'app.kubernetes.io/managed-by': FIELD_MANAGER,

@@ -7,7 +7,7 @@ import type { MailRelay } from '#crds/mailrelay.ts';
 import type { Peer } from '#crds/peers.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import { ADMIN_PORT, GROUP, HANDOVER_PORT, selectorLabels, servedPort } from '#crds/wellknown.ts';
-import { metadataOf } from './metadata.ts';
+import { renderMetadata } from './metadata.ts';
 import type { Rendered, RenderSettings } from './rendered.ts';
 
 const MONITORING: Peer = { namespaceSelector: { matchLabels: { [`${GROUP}/monitoring`]: 'true' } } };
@@ -20,11 +20,11 @@ export function renderNetworkPolicy(
   const { networkPolicy } = relay.spec;
   if (networkPolicy?.enabled === false) return undefined;
   const { name } = relay.metadata;
-  const monitoring = peersOf(networkPolicy?.metricsFrom ?? [MONITORING]);
+  const monitoring = renderPeers(networkPolicy?.metricsFrom ?? [MONITORING]);
   return {
     apiVersion: 'networking.k8s.io/v1',
     kind: 'NetworkPolicy',
-    metadata: metadataOf(relay, name),
+    metadata: renderMetadata(relay, name),
     spec: {
       podSelector: { matchLabels: selectorLabels(name) },
       policyTypes: ['Ingress'],
@@ -52,20 +52,22 @@ function listenerRules({ spec }: MailRelay, { inbound }: Policy) {
   const open = listeners.filter(({ allowFrom }) => !allowFrom).flatMap(({ ports }) => ports);
   return [
     ...(open.length > 0 ? [{ ports: open }] : []),
-    ...listeners.flatMap(({ allowFrom, ports }) => (allowFrom ? [{ from: peersOf(allowFrom), ports }] : [])),
+    ...listeners.flatMap(({ allowFrom, ports }) =>
+      allowFrom ? [{ from: renderPeers(allowFrom), ports }] : [],
+    ),
   ];
 }
 
 /** As the API server writes them down: without empty maps, which would differ from the stored object for ever. */
-function peersOf(peers: readonly Peer[]) {
+function renderPeers(peers: readonly Peer[]) {
   return peers.map(({ podSelector, namespaceSelector, ipBlock }) => ({
-    ...(podSelector ? { podSelector: selectorOf(podSelector) } : {}),
-    ...(namespaceSelector ? { namespaceSelector: selectorOf(namespaceSelector) } : {}),
+    ...(podSelector ? { podSelector: renderSelector(podSelector) } : {}),
+    ...(namespaceSelector ? { namespaceSelector: renderSelector(namespaceSelector) } : {}),
     ...(ipBlock ? { ipBlock } : {}),
   }));
 }
 
-function selectorOf({ matchLabels = {}, matchExpressions }: NonNullable<Peer['podSelector']>) {
+function renderSelector({ matchLabels = {}, matchExpressions }: NonNullable<Peer['podSelector']>) {
   return {
     ...(Object.keys(matchLabels).length > 0 ? { matchLabels } : {}),
     ...(matchExpressions ? { matchExpressions } : {}),

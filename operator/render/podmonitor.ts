@@ -5,7 +5,7 @@
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { ADMIN_PORT_NAME, selectorLabels } from '#crds/wellknown.ts';
 import { given, withLabels } from './given.ts';
-import { metadataOf } from './metadata.ts';
+import { renderMetadata } from './metadata.ts';
 import type { Rendered } from './rendered.ts';
 
 export function renderPodMonitor(relay: MailRelay): Rendered | undefined {
@@ -14,7 +14,7 @@ export function renderPodMonitor(relay: MailRelay): Rendered | undefined {
   return {
     apiVersion: 'monitoring.coreos.com/v1',
     kind: 'PodMonitor',
-    metadata: withLabels(metadataOf(relay, relay.metadata.name), podMonitor?.labels),
+    metadata: withLabels(renderMetadata(relay, relay.metadata.name), podMonitor?.labels),
     spec: {
       selector: { matchLabels: selectorLabels(relay.metadata.name) },
       podMetricsEndpoints: [{ port: ADMIN_PORT_NAME, path: '/metrics', ...given(podMonitor, ['interval']) }],

@@ -10,9 +10,9 @@ const DECIMAL = ['', 'k', 'M', 'G', 'T', 'P', 'E'];
 const MOST = 2n ** 63n - 1n;
 
 /** Bytes, a part of one rounded up; undefined where the text is no amount of bytes. */
-function bytesOf(text: string): bigint | undefined {
+function parseBytes(text: string): bigint | undefined {
   const [, whole, fraction = '', suffix = ''] = /^(\d+)(?:\.(\d*))?([A-Za-z]*)$/.exec(text) ?? [];
-  const unit = unitOf(suffix);
+  const unit = findUnit(suffix);
   if (whole === undefined || unit === undefined) return undefined;
   const scale = 10n ** BigInt(fraction.length);
   const bytes = (BigInt(whole + fraction) * unit + scale - 1n) / scale;
@@ -21,7 +21,7 @@ function bytesOf(text: string): bigint | undefined {
 
 /** The same amount as the API server writes it; text that is no amount is left to it as it is. */
 export function canonicalQuantity(text: string): string {
-  const bytes = bytesOf(text);
+  const bytes = parseBytes(text);
   if (bytes === undefined) return text;
   const isBinary = text.endsWith('i') && bytes % 1024n === 0n;
   return isBinary ? shortened(bytes, 1024n, BINARY) : shortened(bytes, 1000n, DECIMAL);
@@ -36,11 +36,11 @@ export function canonicalCpu(text: string): string {
 
 /** True where `text` is as much as `least`, or more. */
 export function isAtLeast(text: string, least: string): boolean {
-  const [bytes, fewest] = [bytesOf(text), bytesOf(least)];
+  const [bytes, fewest] = [parseBytes(text), parseBytes(least)];
   return bytes !== undefined && fewest !== undefined && bytes >= fewest;
 }
 
-function unitOf(suffix: string): bigint | undefined {
+function findUnit(suffix: string): bigint | undefined {
   const [binary, decimal] = [BINARY.indexOf(suffix), DECIMAL.indexOf(suffix)];
   if (binary >= 0) return 1024n ** BigInt(binary);
   return decimal >= 0 ? 1000n ** BigInt(decimal) : undefined;

@@ -1,7 +1,7 @@
 /** The identity of the relay pods: it may do nothing, and its token is mounted nowhere. Pure. */
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { given } from './given.ts';
-import { metadataOf } from './metadata.ts';
+import { renderMetadata } from './metadata.ts';
 import type { Rendered } from './rendered.ts';
 
 export function renderServiceAccount(relay: MailRelay): Rendered {
@@ -9,7 +9,7 @@ export function renderServiceAccount(relay: MailRelay): Rendered {
     apiVersion: 'v1',
     kind: 'ServiceAccount',
     metadata: {
-      ...metadataOf(relay, relay.metadata.name),
+      ...renderMetadata(relay, relay.metadata.name),
       ...given(relay.spec.serviceAccount, ['annotations']),
     },
     automountServiceAccountToken: false,

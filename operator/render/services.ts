@@ -14,7 +14,7 @@ import {
   servingLabels,
 } from '#crds/wellknown.ts';
 import { given, withLabels } from './given.ts';
-import { metadataOf, objectNames } from './metadata.ts';
+import { objectNames, renderMetadata } from './metadata.ts';
 import type { Rendered } from './rendered.ts';
 
 /** Where nothing listens it stays, with its address, which others may have written down: refused, not gone. */
@@ -28,7 +28,7 @@ export function renderClientService(relay: MailRelay, policy: Policy): Rendered 
     apiVersion: 'v1',
     kind: 'Service',
     metadata: {
-      ...withLabels(metadataOf(relay, relay.metadata.name), service?.labels),
+      ...withLabels(renderMetadata(relay, relay.metadata.name), service?.labels),
       ...given(service, ['annotations']),
     },
     spec: {
@@ -57,7 +57,7 @@ export function renderPodsService(relay: MailRelay): Rendered {
   return {
     apiVersion: 'v1',
     kind: 'Service',
-    metadata: metadataOf(relay, objectNames.pods(relay.metadata.name)),
+    metadata: renderMetadata(relay, objectNames.pods(relay.metadata.name)),
     spec: {
       type: 'ClusterIP',
       clusterIP: 'None',

@@ -10,7 +10,7 @@ import { listNames, listReferences } from '#crds/references.ts';
 import { ADMIN_PORT, ADMIN_PORT_NAME, POD_PATHS, SERVING_LABEL, selectorLabels } from '#crds/wellknown.ts';
 import { type Amounts, DEFAULT_REQUESTS, type Resources } from '#crds/workload.ts';
 import { given, withLabels } from './given.ts';
-import { labelsOf, metadataOf, objectNames } from './metadata.ts';
+import { managedLabels, objectNames, renderMetadata } from './metadata.ts';
 import { canonicalCpu, canonicalQuantity } from './quantity.ts';
 import type { Rendered, RenderSettings } from './rendered.ts';
 
@@ -31,7 +31,7 @@ export function renderStatefulSet(
   return {
     apiVersion: 'apps/v1',
     kind: 'StatefulSet',
-    metadata: metadataOf(relay, name),
+    metadata: renderMetadata(relay, name),
     spec: {
       replicas,
       serviceName: objectNames.pods(name),
@@ -42,7 +42,10 @@ export function renderStatefulSet(
       selector: { matchLabels: selectorLabels(name) },
       template: {
         metadata: {
-          ...withLabels({ labels: { ...labelsOf(name), [SERVING_LABEL]: 'true' } }, relay.spec.pod?.labels),
+          ...withLabels(
+            { labels: { ...managedLabels(name), [SERVING_LABEL]: 'true' } },
+            relay.spec.pod?.labels,
+          ),
           ...given(relay.spec.pod, ['annotations']),
         },
         spec: podSpec(relay, policy, settings),
@@ -54,7 +57,7 @@ export function renderStatefulSet(
 
 function podSpec(relay: MailRelay, policy: Policy, settings: RenderSettings) {
   const { name } = relay.metadata;
-  const references = mountedOf(policy);
+  const references = listMounts(policy);
   return {
     serviceAccountName: name,
     automountServiceAccountToken: false,
@@ -158,7 +161,7 @@ interface Mounted {
 }
 
 /** Volumes are named by number: names of objects may be longer, and have dots. */
-function mountedOf(policy: Policy): Mounted[] {
+function listMounts(policy: Policy): Mounted[] {
   const references = listReferences(policy);
   return [
     ...listNames(references, 'Secret').map((name, index) => ({
@@ -184,7 +187,7 @@ function claimTemplate(relay: MailRelay) {
   return {
     apiVersion: 'v1',
     kind: 'PersistentVolumeClaim',
-    metadata: { name: 'spool', labels: labelsOf(relay.metadata.name) },
+    metadata: { name: 'spool', labels: managedLabels(relay.metadata.name) },
     spec: {
       accessModes: ['ReadWriteOnce'],
       ...(className ? { storageClassName: className } : {}),

@@ -6,7 +6,7 @@ import { OWN_LABELS, SERVING_LABEL } from '#crds/wellknown.ts';
 import { relayObject, SETTINGS } from '#test/fixtures/world.ts';
 import { isUpToDate, stamped } from '../compare.ts';
 import { type Rendered, renderAll } from './index.ts';
-import { labelsOf } from './metadata.ts';
+import { managedLabels } from './metadata.ts';
 import type { RenderSettings } from './rendered.ts';
 
 interface Pod {
@@ -18,25 +18,25 @@ interface Pod {
   };
 }
 
-function objectsOf(changes: Record<string, unknown>, settings: Partial<RenderSettings> = {}) {
+function renderObjects(changes: Record<string, unknown>, settings: Partial<RenderSettings> = {}) {
   const relay = relayObject(changes);
   const objects = renderAll(relay, effectivePolicy(relay.metadata, relay.spec), { ...SETTINGS, ...settings });
   return new Map(objects.map((object) => [`${object.kind}/${object.metadata.name}`, object]));
 }
 
-const specOf = <Spec>(object: Rendered | undefined) => object?.['spec'] as Spec;
-const podOf = (...given: Parameters<typeof objectsOf>) =>
-  specOf<{ template: Pod }>(objectsOf(...given).get('StatefulSet/relay')).template;
-const rulesOf = (changes: Record<string, unknown>) =>
-  specOf<{ ingress: { from?: object[]; ports: { port: number }[] }[] }>(
-    objectsOf(changes).get('NetworkPolicy/relay'),
+const readSpec = <Spec>(object: Rendered | undefined) => object?.['spec'] as Spec;
+const renderPod = (...given: Parameters<typeof renderObjects>) =>
+  readSpec<{ template: Pod }>(renderObjects(...given).get('StatefulSet/relay')).template;
+const renderRules = (changes: Record<string, unknown>) =>
+  readSpec<{ ingress: { from?: object[]; ports: { port: number }[] }[] }>(
+    renderObjects(changes).get('NetworkPolicy/relay'),
   ).ingress;
 
 test('the PodMonitor names a port that the pods declare, by the field that every version of its CRD has', () => {
-  const [endpoint] = specOf<{ podMetricsEndpoints: Record<string, string>[] }>(
-    objectsOf({}).get('PodMonitor/relay'),
+  const [endpoint] = readSpec<{ podMetricsEndpoints: Record<string, string>[] }>(
+    renderObjects({}).get('PodMonitor/relay'),
   ).podMetricsEndpoints;
-  const [container] = podOf({}).spec.containers;
+  const [container] = renderPod({}).spec.containers;
   assert.deepEqual(Object.keys(endpoint ?? {}), ['port', 'path']);
   assert.deepEqual(
     container?.ports.map(({ name, containerPort }) => [name, containerPort]),
@@ -45,14 +45,14 @@ test('the PodMonitor names a port that the pods declare, by the field that every
 });
 
 test('the pods are the same whatever the listeners, the number of replicas and the objects around them', () => {
-  const template = podOf({});
+  const template = renderPod({});
   for (const changes of [
     { replicas: 5 },
     { inbound: { listeners: [{ name: 'other', port: 2525, allowFrom: [{ podSelector: {} }] }] } },
     { service: { type: 'NodePort', labels: { a: 'b' }, annotations: { a: 'b' } } },
     { serviceAccount: { annotations: { a: 'b' } }, podMonitor: { enabled: false }, networkPolicy: {} },
   ])
-    assert.deepEqual(podOf(changes), template);
+    assert.deepEqual(renderPod(changes), template);
   assert.deepEqual(
     template.spec.topologySpreadConstraints.map(({ topologyKey, whenUnsatisfiable }) => [
       topologyKey,
@@ -69,30 +69,30 @@ test('users and groups: 65532, or none where the cluster assigns them; the relay
   const ids = (pod: Pod) =>
     ['runAsUser', 'runAsGroup', 'fsGroup'].map((field) => pod.spec.securityContext[field]);
   const [fixed, none] = [Array(3).fill(65_532), Array(3).fill(undefined)];
-  assert.deepEqual(ids(podOf({})), fixed);
-  assert.deepEqual(ids(podOf({}, { userIDs: 'Assigned' })), none);
-  assert.deepEqual(ids(podOf({ pod: { userIDs: 'Assigned' } })), none);
-  assert.deepEqual(ids(podOf({ pod: { userIDs: 'Fixed' } }, { userIDs: 'Assigned' })), fixed);
-  const { runAsNonRoot, seccompProfile } = podOf({ pod: { userIDs: 'Assigned' } }).spec.securityContext;
+  assert.deepEqual(ids(renderPod({})), fixed);
+  assert.deepEqual(ids(renderPod({}, { userIDs: 'Assigned' })), none);
+  assert.deepEqual(ids(renderPod({ pod: { userIDs: 'Assigned' } })), none);
+  assert.deepEqual(ids(renderPod({ pod: { userIDs: 'Fixed' } }, { userIDs: 'Assigned' })), fixed);
+  const { runAsNonRoot, seccompProfile } = renderPod({ pod: { userIDs: 'Assigned' } }).spec.securityContext;
   assert.deepEqual([runAsNonRoot, seccompProfile], [true, { type: 'RuntimeDefault' }]);
 });
 
 test('labels of others stand beside ours, and never in their place', () => {
-  assert.deepEqual(Object.keys(labelsOf('relay')).toSorted(), [...OWN_LABELS].toSorted());
+  assert.deepEqual(Object.keys(managedLabels('relay')).toSorted(), [...OWN_LABELS].toSorted());
   const labels = { team: 'mail', 'app.kubernetes.io/instance': 'other' };
-  const objects = objectsOf({ pod: { labels }, service: { labels }, podMonitor: { labels } });
-  const { [SERVING_LABEL]: serving, ...ofPods } = podOf({ pod: { labels } }).metadata.labels;
+  const objects = renderObjects({ pod: { labels }, service: { labels }, podMonitor: { labels } });
+  const { [SERVING_LABEL]: serving, ...ofPods } = renderPod({ pod: { labels } }).metadata.labels;
   assert.equal(serving, 'true');
   const labelled = [
     ofPods,
     objects.get('Service/relay')?.metadata.labels,
     objects.get('PodMonitor/relay')?.metadata.labels,
   ];
-  for (const found of labelled) assert.deepEqual(found, { team: 'mail', ...labelsOf('relay') });
+  for (const found of labelled) assert.deepEqual(found, { team: 'mail', ...managedLabels('relay') });
 });
 
 test('what is switched off is not rendered, and everything else is', () => {
-  const all = [...objectsOf({}).keys()];
+  const all = [...renderObjects({}).keys()];
   const switches = [
     ['networkPolicy', 'NetworkPolicy/relay'],
     ['podDisruptionBudget', 'PodDisruptionBudget/relay'],
@@ -100,7 +100,7 @@ test('what is switched off is not rendered, and everything else is', () => {
   ] as const;
   for (const [field, object] of switches) {
     assert.ok(all.includes(object));
-    const left = [...objectsOf({ [field]: { enabled: false } }).keys()];
+    const left = [...renderObjects({ [field]: { enabled: false } }).keys()];
     assert.deepEqual(
       left,
       all.filter((name) => name !== object),
@@ -115,7 +115,7 @@ test('a listener with allowFrom is open to its peers alone; the others to anybod
     { name: 'submission', port: 587 },
     { name: 'off', port: 2526, enabled: false, allowFrom: [{ podSelector: {} }] },
   ];
-  const [open, apps, ...rest] = rulesOf({ inbound: { listeners } });
+  const [open, apps, ...rest] = renderRules({ inbound: { listeners } });
   assert.deepEqual(open, {
     ports: [
       { protocol: 'TCP', port: 10_025 },
@@ -134,7 +134,7 @@ test('a listener with allowFrom is open to its peers alone; the others to anybod
 });
 
 test('every rule with a list of peers has some: an empty list lets in anybody', () => {
-  const [rule, ...rest] = rulesOf({
+  const [rule, ...rest] = renderRules({
     inbound: { listeners: [{ name: 'a', port: 25, allowFrom: [{ namespaceSelector: {} }] }] },
   });
   assert.deepEqual(rule?.from, [{ namespaceSelector: {} }]);
@@ -142,7 +142,7 @@ test('every rule with a list of peers has some: an empty list lets in anybody', 
 });
 
 test('metrics are read by the operator and by those of metricsFrom, else by namespaces with the label', () => {
-  const from = (changes: object) => rulesOf(changes as Record<string, unknown>).at(-2)?.from;
+  const from = (changes: object) => renderRules(changes as Record<string, unknown>).at(-2)?.from;
   const operator = {
     namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'mailrelay-system' } },
   };
@@ -157,14 +157,14 @@ test('metrics are read by the operator and by those of metricsFrom, else by name
 test('what the API server leaves out of a selector is no difference', () => {
   const empty = { matchLabels: {} };
   const changes = { networkPolicy: { metricsFrom: [{ podSelector: empty, namespaceSelector: empty }] } };
-  const wanted = objectsOf(changes).get('NetworkPolicy/relay');
+  const wanted = renderObjects(changes).get('NetworkPolicy/relay');
   assert.ok(wanted);
   const live = JSON.parse(JSON.stringify(stamped(wanted)).replaceAll('{"matchLabels":{}}', '{}'));
   assert.ok(isUpToDate(live, wanted));
 });
 
 test('every port of both Services names its protocol, and a fixed port of the nodes is asked for', () => {
-  const objects = objectsOf({
+  const objects = renderObjects({
     service: { type: 'NodePort' },
     inbound: {
       listeners: [
@@ -174,7 +174,7 @@ test('every port of both Services names its protocol, and a fixed port of the no
     },
   });
   const ports = (name: string) =>
-    specOf<{ ports: { name: string; appProtocol: string; nodePort?: number }[] }>(
+    readSpec<{ ports: { name: string; appProtocol: string; nodePort?: number }[] }>(
       objects.get(name),
     ).ports.map(({ name: port, appProtocol, nodePort }) => [port, appProtocol, nodePort]);
   assert.deepEqual(ports('Service/relay'), [

@@ -12,7 +12,7 @@ export interface RelayEvent {
   readonly note: string;
 }
 
-export function eventsOf(before: MailRelayStatus | undefined, after: MailRelayStatus): RelayEvent[] {
+export function listEvents(before: MailRelayStatus | undefined, after: MailRelayStatus): RelayEvent[] {
   return [
     ...policyEvents(before, after),
     ...certificateEvents(before, after),
@@ -29,7 +29,7 @@ type ChangeEvent = RelayEvent & { readonly reason: keyof typeof CHANGE_EVENTS };
 
 function policyEvents(before: MailRelayStatus | undefined, after: MailRelayStatus): ChangeEvent[] {
   const inForce = (status: MailRelayStatus | undefined) =>
-    conditionOf(status, 'PolicyApplied')?.status === 'True' ? status?.policy?.hash : undefined;
+    findCondition(status, 'PolicyApplied')?.status === 'True' ? status?.policy?.hash : undefined;
   const hash = inForce(after);
   if (hash === undefined || hash === inForce(before)) return [];
   const open = after.policy?.oldSessions ?? 0;
@@ -43,7 +43,7 @@ function policyEvents(before: MailRelayStatus | undefined, after: MailRelayStatu
 
 function certificateEvents(before: MailRelayStatus | undefined, after: MailRelayStatus): ChangeEvent[] {
   const served = (status: MailRelayStatus | undefined) =>
-    conditionOf(status, 'CertificateReady')?.status === 'True' ? status?.certificate?.serial : undefined;
+    findCondition(status, 'CertificateReady')?.status === 'True' ? status?.certificate?.serial : undefined;
   const serial = served(after);
   if (serial === undefined || serial === served(before)) return [];
   return [
@@ -61,7 +61,7 @@ function transitions(
   after: MailRelayStatus,
   { condition, status, event }: (typeof TOLD_TRANSITIONS)[number],
 ): RelayEvent[] {
-  const [old, now] = [conditionOf(before, condition), conditionOf(after, condition)];
+  const [old, now] = [findCondition(before, condition), findCondition(after, condition)];
   if (now?.status !== status || (old?.status === status && old.reason === now.reason)) return [];
   if (IN_PROGRESS.has(now.reason as ReasonName)) return [];
   // It was told by another condition.
@@ -70,6 +70,6 @@ function transitions(
   return [{ type: event, reason: now.reason, note: now.message }];
 }
 
-function conditionOf(status: MailRelayStatus | undefined, type: string): Condition | undefined {
+function findCondition(status: MailRelayStatus | undefined, type: string): Condition | undefined {
   return status?.conditions?.find((condition) => condition.type === type);
 }

@@ -24,7 +24,7 @@ export function renderStatus(world: Judged): MailRelayStatus {
   const verdicts = judge(world);
   const conditions = CONDITION_TYPES.flatMap((type) => {
     const finding = verdicts[type];
-    return finding ? [conditionOf(world, type, finding)] : [];
+    return finding ? [makeCondition(world, type, finding)] : [];
   });
   const labels = Object.entries(selectorLabels(relay.metadata.name));
   const ready = pods.filter((pod) => pod.ready && !pod.deleting).length;
@@ -53,7 +53,7 @@ function problemsIn(conditions: readonly Condition[]): Pick<MailRelayStatus, 'pr
   return types.length > 0 ? { problems: types.join(',') } : {};
 }
 
-function conditionOf({ relay, now }: Judged, type: string, finding: Finding): Condition {
+function makeCondition({ relay, now }: Judged, type: string, finding: Finding): Condition {
   const before = relay.status?.conditions?.find((condition) => condition.type === type);
   const lastTransitionTime =
     before?.status === finding.status

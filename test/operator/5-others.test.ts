@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { MailRelayStatus } from '#crds/status.ts';
 import type { KubeObject } from '#operator/kube/client.ts';
-import { MAIL_RELAY, OWNED, pathOf, STATEFUL_SET } from '#operator/kube/kinds.ts';
+import { apiPath, MAIL_RELAY, OWNED, STATEFUL_SET } from '#operator/kube/kinds.ts';
 import { freePort } from '#test/kit/ports.ts';
 import { until } from '#test/kit/wait.ts';
 import { type Plane, plane } from './plane.ts';
@@ -46,7 +46,7 @@ describe('what others do', { concurrency: false }, () => {
     assert.match(told.message, /StatefulSet\/relay.*failed calling webhook "down.example.com"/);
     assert.equal((await relay())?.conditions?.find(({ type }) => type === 'Ready')?.status, 'False');
     await api.admin.request({ method: 'GET', path: `/api/v1/namespaces/${namespace}/services/relay` });
-    const path = pathOf({ kind: '', apiVersion: API_VERSION, plural: WEBHOOKS }, undefined, 'down');
+    const path = apiPath({ kind: '', apiVersion: API_VERSION, plural: WEBHOOKS }, undefined, 'down');
     await api.admin.request({ method: 'DELETE', path });
     await whenSettled(api, namespace, 'relay');
     const failures = operator.log.filter(({ event }) => event === 'reconcile_failed');
@@ -64,7 +64,7 @@ describe('what others do', { concurrency: false }, () => {
     await whenSettled(api, namespace, 'relay');
     await whenQuiet(api);
     const before = await uidsOf(api, namespace);
-    const path = pathOf(MAIL_RELAY, namespace, 'relay');
+    const path = apiPath(MAIL_RELAY, namespace, 'relay');
     const body = { apiVersion: 'v1', kind: 'DeleteOptions', propagationPolicy: 'Orphan' };
     await api.admin.request({ method: 'DELETE', path, body });
     // The garbage collector learns of our kind up to half a minute after it was defined.
@@ -104,14 +104,14 @@ async function deadWebhook(namespace: string): Promise<KubeObject> {
 async function statusOf(api: Plane, namespace: string): Promise<MailRelayStatus | undefined> {
   const { items } = await api.admin.request<{ items: { status?: MailRelayStatus }[] }>({
     method: 'GET',
-    path: pathOf(MAIL_RELAY, namespace),
+    path: apiPath(MAIL_RELAY, namespace),
   });
   return items[0] && (items[0].status ?? ({} as MailRelayStatus));
 }
 
 async function uidsOf(api: Plane, namespace: string): Promise<(string | undefined)[]> {
   const lists = OWNED.filter(({ apiVersion }) => !apiVersion.includes('monitoring')).map((kind) =>
-    api.admin.request<{ items: KubeObject[] }>({ method: 'GET', path: pathOf(kind, namespace) }),
+    api.admin.request<{ items: KubeObject[] }>({ method: 'GET', path: apiPath(kind, namespace) }),
   );
   return (await Promise.all(lists)).flatMap(({ items }) => items.map(({ metadata }) => metadata.uid));
 }

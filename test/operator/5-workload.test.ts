@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { KubeObject } from '#operator/kube/client.ts';
-import { CERTIFICATE, MAIL_RELAY, OWNED, POD, pathOf, STATEFUL_SET } from '#operator/kube/kinds.ts';
+import { apiPath, CERTIFICATE, MAIL_RELAY, OWNED, POD, STATEFUL_SET } from '#operator/kube/kinds.ts';
 import { until } from '#test/kit/wait.ts';
 import { type Plane, plane } from './plane.ts';
 import { Pods } from './pods.ts';
@@ -60,7 +60,7 @@ describe('what a MailRelay says of its workload', { concurrency: false }, () => 
   let operator: Operator;
 
   const get = (kind: typeof POD, name = 'relay') =>
-    api.admin.request<KubeObject>({ method: 'GET', path: pathOf(kind, NAMESPACE, name) });
+    api.admin.request<KubeObject>({ method: 'GET', path: apiPath(kind, NAMESPACE, name) });
   const templateOf = (set: KubeObject) => (set['spec'] as { template: Template }).template;
   const put = (changes: Readonly<Record<string, unknown>>) =>
     putRelay(api, relayNamed(NAMESPACE, 'relay', changes));
@@ -139,7 +139,7 @@ describe('what a MailRelay says of its workload', { concurrency: false }, () => 
     const pod = await get(POD, 'relay-0');
     await api.admin.request({
       method: 'PATCH',
-      path: pathOf(SERVICE, NAMESPACE, 'relay'),
+      path: apiPath(SERVICE, NAMESPACE, 'relay'),
       contentType: 'application/merge-patch+json',
       body: { metadata: { annotations: { [FOREIGN]: '1' } } },
     });
@@ -195,7 +195,7 @@ describe('what a MailRelay says of its workload', { concurrency: false }, () => 
     await settledWith(SAID);
     const changes = { ...SAID, service: { ...SERVICE_SAID, loadBalancerClass: 'example.com/other' } };
     assert.match(await stalledWith(changes), /Service\/relay: .*loadBalancerClass.*may not change once set/);
-    await api.admin.request({ method: 'DELETE', path: pathOf(SERVICE, NAMESPACE, 'relay') });
+    await api.admin.request({ method: 'DELETE', path: apiPath(SERVICE, NAMESPACE, 'relay') });
     await whenSettled(api, NAMESPACE, 'relay');
     const { loadBalancerClass } = (await get(SERVICE))['spec'] as { loadBalancerClass?: string };
     assert.equal(loadBalancerClass, 'example.com/other');
@@ -269,7 +269,7 @@ describe('what a MailRelay says of its workload', { concurrency: false }, () => 
     await whenQuiet(api);
     const certificates = await api.admin.request<{ items: KubeObject[] }>({
       method: 'GET',
-      path: pathOf(CERTIFICATE, NAMESPACE),
+      path: apiPath(CERTIFICATE, NAMESPACE),
     });
     const names = certificates.items.map(({ metadata }) => metadata.name);
     assert.deepEqual(

@@ -7,7 +7,7 @@ import { before, describe, test } from 'node:test';
 import { validateMailRelay } from '#crds/validate.ts';
 import type { KubeObject } from '#operator/kube/client.ts';
 import { isKubeError } from '#operator/kube/errors.ts';
-import { MAIL_RELAY, pathOf } from '#operator/kube/kinds.ts';
+import { apiPath, MAIL_RELAY } from '#operator/kube/kinds.ts';
 import { BOUNDARIES } from '#test/fixtures/boundaries.ts';
 import { changed, document } from '#test/fixtures/manifests.ts';
 import { type Plane, plane } from './plane.ts';
@@ -27,7 +27,7 @@ describe('values at the bounds', { concurrency: false }, () => {
     try {
       await api.admin.request({
         method: 'POST',
-        path: pathOf(MAIL_RELAY, NAMESPACE),
+        path: apiPath(MAIL_RELAY, NAMESPACE),
         query: { dryRun: 'All' },
         body,
       });

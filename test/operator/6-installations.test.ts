@@ -10,7 +10,7 @@ import { after, afterEach, before, describe, test } from 'node:test';
 import type { MailRelayStatus } from '#crds/status.ts';
 import type { KubeObject } from '#operator/kube/client.ts';
 import { isKubeError } from '#operator/kube/errors.ts';
-import { type Kind, MAIL_RELAY, pathOf, STATEFUL_SET } from '#operator/kube/kinds.ts';
+import { apiPath, type Kind, MAIL_RELAY, STATEFUL_SET } from '#operator/kube/kinds.ts';
 import { makeAuthority } from '#test/kit/ca.ts';
 import { until } from '#test/kit/wait.ts';
 import { type Plane, plane } from './plane.ts';
@@ -38,7 +38,7 @@ describe('several installations', { concurrency: false }, () => {
   };
   const get = async (kind: Kind, namespace: string, name = 'relay') => {
     try {
-      return await api.admin.request<KubeObject>({ method: 'GET', path: pathOf(kind, namespace, name) });
+      return await api.admin.request<KubeObject>({ method: 'GET', path: apiPath(kind, namespace, name) });
     } catch (error) {
       if (isKubeError(error, 'notFound')) return undefined;
       throw error;
@@ -49,7 +49,7 @@ describe('several installations', { concurrency: false }, () => {
   const annotate = (namespace: string, annotations: Record<string, string>) =>
     api.admin.request({
       method: 'PATCH',
-      path: pathOf(MAIL_RELAY, namespace, 'relay'),
+      path: apiPath(MAIL_RELAY, namespace, 'relay'),
       contentType: 'application/merge-patch+json',
       body: { metadata: { annotations } },
     });
@@ -122,7 +122,7 @@ describe('several installations', { concurrency: false }, () => {
     await putRelay(api, relayNamed('again', 'relay'));
     const { metadata } = await whenSettled(api, 'again', 'relay');
     const seen = new Set<string>();
-    await api.admin.request({ method: 'DELETE', path: pathOf(MAIL_RELAY, 'again', 'relay') });
+    await api.admin.request({ method: 'DELETE', path: apiPath(MAIL_RELAY, 'again', 'relay') });
     await until('it to be gone', async () => (await get(MAIL_RELAY, 'again'))?.metadata.uid !== metadata.uid);
     await putRelay(api, relayNamed('again', 'relay'));
     await until(
@@ -194,7 +194,7 @@ describe('several installations', { concurrency: false }, () => {
       .calls(since)
       .filter(({ kind, resource }) => kind === 'write' && resource === 'statefulsets');
     assert.deepEqual(writes, []);
-    const path = pathOf({ kind: '', apiVersion: REGISTRATION, plural: WEBHOOKS }, undefined, 'mirror');
+    const path = apiPath({ kind: '', apiVersion: REGISTRATION, plural: WEBHOOKS }, undefined, 'mirror');
     await api.admin.request({ method: 'DELETE', path });
     await end();
 
@@ -202,7 +202,7 @@ describe('several installations', { concurrency: false }, () => {
       for (const name of names)
         await api.admin.request({
           method: 'PATCH',
-          path: pathOf(MAIL_RELAY, 'mutated', name),
+          path: apiPath(MAIL_RELAY, 'mutated', name),
           contentType: 'application/merge-patch+json',
           body: { metadata: { annotations: { look: 'again' } } },
         });

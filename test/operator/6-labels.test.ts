@@ -7,7 +7,7 @@ import { after, before, describe, test } from 'node:test';
 import { selectorLabels } from '#crds/wellknown.ts';
 import type { KubeObject } from '#operator/kube/client.ts';
 import { isKubeError } from '#operator/kube/errors.ts';
-import { type Kind, MAIL_RELAY, OWNED, POD, pathOf } from '#operator/kube/kinds.ts';
+import { apiPath, type Kind, MAIL_RELAY, OWNED, POD } from '#operator/kube/kinds.ts';
 import { until } from '#test/kit/wait.ts';
 import { type Plane, plane } from './plane.ts';
 import { Pods } from './pods.ts';
@@ -40,7 +40,7 @@ describe('labels prove nothing', { concurrency: false }, () => {
   let pods: Pods;
   let operator: Operator;
 
-  const path = (kind: Kind, name: string) => pathOf(kind, NAMESPACE, name);
+  const path = (kind: Kind, name: string) => apiPath(kind, NAMESPACE, name);
   const get = (kind: Kind, name: string) =>
     api.admin.request<KubeObject>({ method: 'GET', path: path(kind, name) }).catch((error) => {
       if (isKubeError(error, 'notFound')) return undefined;
@@ -144,7 +144,7 @@ describe('labels prove nothing', { concurrency: false }, () => {
       const configMap = { apiVersion: 'v1', kind: 'ConfigMap', metadata, data };
       await api.admin.request({
         method: 'POST',
-        path: pathOf({ ...POD, plural: 'configmaps' }, NAMESPACE),
+        path: apiPath({ ...POD, plural: 'configmaps' }, NAMESPACE),
         body: configMap,
       });
     }
@@ -155,7 +155,7 @@ describe('labels prove nothing', { concurrency: false }, () => {
         automountServiceAccountToken: false,
         containers: [{ name: 'relay', image: 'x' }],
       };
-      await api.admin.request({ method: 'POST', path: pathOf(POD, NAMESPACE), body: { metadata, spec } });
+      await api.admin.request({ method: 'POST', path: apiPath(POD, NAMESPACE), body: { metadata, spec } });
       const status = { phase: 'Running', podIP: `127.90.0.${number + 1}` };
       await api.admin.request({
         method: 'PATCH',

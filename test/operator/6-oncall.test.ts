@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { MailRelayStatus } from '#crds/status.ts';
 import type { KubeObject } from '#operator/kube/client.ts';
-import { MAIL_RELAY, POD, pathOf, STATEFUL_SET } from '#operator/kube/kinds.ts';
+import { apiPath, MAIL_RELAY, POD, STATEFUL_SET } from '#operator/kube/kinds.ts';
 import { until } from '#test/kit/wait.ts';
 import { type Plane, plane } from './plane.ts';
 import { Pods } from './pods.ts';
@@ -27,13 +27,13 @@ describe('what an on-call person sees', { concurrency: false }, () => {
   let operator: Operator;
 
   const get = (kind: typeof POD, name: string) =>
-    api.admin.request<KubeObject>({ method: 'GET', path: pathOf(kind, NAMESPACE, name) });
+    api.admin.request<KubeObject>({ method: 'GET', path: apiPath(kind, NAMESPACE, name) });
   const statusOf = async (name: string) =>
     (await get(MAIL_RELAY, name))['status'] as MailRelayStatus | undefined;
   const patch = (path: string, body: object) =>
     api.admin.request({ method: 'PATCH', path, contentType: 'application/merge-patch+json', body });
   const podSays = (pod: string, status: object) =>
-    patch(`${pathOf(POD, NAMESPACE, pod)}/status`, {
+    patch(`${apiPath(POD, NAMESPACE, pod)}/status`, {
       status: { conditions: [{ type: 'Ready', status: 'False' }], ...status },
     });
   const told = (name: string, type: string, message: RegExp) =>
@@ -114,7 +114,7 @@ describe('what an on-call person sees', { concurrency: false }, () => {
     const { uid } = (await get(STATEFUL_SET, 'quota')).metadata;
     await api.admin.request({
       method: 'POST',
-      path: pathOf(EVENT, NAMESPACE),
+      path: apiPath(EVENT, NAMESPACE),
       body: {
         metadata: { name: 'quota.1', namespace: NAMESPACE },
         involvedObject: {
@@ -130,7 +130,7 @@ describe('what an on-call person sees', { concurrency: false }, () => {
         lastTimestamp: new Date().toISOString().replace(/\.\d+Z/, 'Z'),
       },
     });
-    await api.admin.request({ method: 'DELETE', path: pathOf(POD, NAMESPACE, 'quota-1') });
+    await api.admin.request({ method: 'DELETE', path: apiPath(POD, NAMESPACE, 'quota-1') });
     await told('quota', 'Stalled', /StatefulSet\/quota: FailedCreate: .*exceeded quota/);
   });
 
@@ -152,7 +152,7 @@ describe('what an on-call person sees', { concurrency: false }, () => {
   });
 
   test('an operator that may not write is not ready, until it may', async () => {
-    const path = pathOf(ROLE, undefined, 'mailrelay');
+    const path = apiPath(ROLE, undefined, 'mailrelay');
     const role = await api.admin.request<KubeObject & { rules: { resources: string[] }[] }>({
       method: 'GET',
       path,

@@ -7,7 +7,7 @@ import { after, before, describe, test } from 'node:test';
 import { SERVING_LABEL } from '#crds/wellknown.ts';
 import type { KubeObject } from '#operator/kube/client.ts';
 import { isKubeError } from '#operator/kube/errors.ts';
-import { CLAIM, MAIL_RELAY, POD, pathOf } from '#operator/kube/kinds.ts';
+import { apiPath, CLAIM, MAIL_RELAY, POD } from '#operator/kube/kinds.ts';
 import { until } from '#test/kit/wait.ts';
 import { type Plane, plane, STORAGE_CLASS } from './plane.ts';
 import { Pods } from './pods.ts';
@@ -22,7 +22,7 @@ describe('whose word is believed', { concurrency: false }, () => {
   let operator: Operator;
 
   const get = (kind: typeof POD, name: string) =>
-    api.admin.request<KubeObject>({ method: 'GET', path: pathOf(kind, NAMESPACE, name) });
+    api.admin.request<KubeObject>({ method: 'GET', path: apiPath(kind, NAMESPACE, name) });
   const isThere = (kind: typeof POD, name: string) =>
     get(kind, name).then(
       ({ metadata }) => metadata.deletionTimestamp === undefined,
@@ -82,7 +82,7 @@ describe('whose word is believed', { concurrency: false }, () => {
           ...origin,
         },
       };
-      await api.admin.request({ method: 'POST', path: pathOf(CLAIM, NAMESPACE), body });
+      await api.admin.request({ method: 'POST', path: apiPath(CLAIM, NAMESPACE), body });
     }
     await until('its pod to be brought back', () => isThere(POD, 'relay-2'), 60_000);
     assert.ok(await isThere(CLAIM, 'spool-relay-2'));

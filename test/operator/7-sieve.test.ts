@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { KubeObject } from '#operator/kube/client.ts';
 import { isKubeError } from '#operator/kube/errors.ts';
-import { type Kind, OWNED, pathOf } from '#operator/kube/kinds.ts';
+import { apiPath, type Kind, OWNED } from '#operator/kube/kinds.ts';
 import { until } from '#test/kit/wait.ts';
 import { type Plane, plane } from './plane.ts';
 import { Pods } from './pods.ts';
@@ -79,7 +79,7 @@ describe('a world that is not there', { concurrency: false }, () => {
     for (const one of namespaces) {
       const [kindName, name] = OBJECTS[one.index] as readonly [string, string];
       const kind = OWNED.find(({ kind: known }) => known === kindName) as Kind;
-      const path = pathOf(kind, nameOf(way, one), name);
+      const path = apiPath(kind, nameOf(way, one), name);
       await api.admin.request<KubeObject>({ ...DEEDS[one.deed], path } as never).catch((error) => {
         if (!isKubeError(error, 'notFound')) throw error;
       });

@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import { Client, type KubeObject, loadConfig } from '#operator/kube/client.ts';
-import { CERTIFICATE_REQUEST, MAIL_RELAY, pathOf } from '#operator/kube/kinds.ts';
+import { apiPath, CERTIFICATE_REQUEST, MAIL_RELAY } from '#operator/kube/kinds.ts';
 import { OWN_PERMISSIONS, type Permission, RELAY_PERMISSIONS } from '#operator/kube/permissions.ts';
 import { type Call, callsOf } from '#test/cluster/audit.ts';
 import { NODE_ADDRESS, writeConfiguration } from '#test/cluster/configuration.ts';
@@ -82,7 +82,7 @@ export class Plane {
     const admin = new Client(loadConfig(join(place.dir, 'admin.kubeconfig')), () => undefined);
     // A CRD that is established may still be unknown for a moment.
     for (const kind of [CERTIFICATE_REQUEST, MAIL_RELAY])
-      await until(kind.plural, () => admin.request({ method: 'GET', path: pathOf(kind) }));
+      await until(kind.plural, () => admin.request({ method: 'GET', path: apiPath(kind) }));
     return new Plane(starting, admin, token);
   }
 
@@ -112,7 +112,7 @@ export class Plane {
     const { apiVersion = 'v1', kind = '', metadata } = object;
     return this.admin.request<KubeObject>({
       method: 'PATCH',
-      path: pathOf({ apiVersion, kind, plural }, metadata.namespace, metadata.name),
+      path: apiPath({ apiVersion, kind, plural }, metadata.namespace, metadata.name),
       query: { fieldManager: 'user', force: 'true' },
       contentType: 'application/apply-patch+yaml',
       body: object,

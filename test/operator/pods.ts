@@ -11,7 +11,7 @@ import { parseScale, SCALE_FILE_NAME } from '#crds/scalefile.ts';
 import { ADMIN_PORT } from '#crds/wellknown.ts';
 import type { KubeObject } from '#operator/kube/client.ts';
 import { isKubeError } from '#operator/kube/errors.ts';
-import { CLAIM, OWNED_SELECTOR, POD, pathOf, STATEFUL_SET } from '#operator/kube/kinds.ts';
+import { apiPath, CLAIM, OWNED_SELECTOR, POD, STATEFUL_SET } from '#operator/kube/kinds.ts';
 import { ListWatch } from '#operator/kube/listwatch.ts';
 import { WorkQueue } from '#operator/kube/workqueue.ts';
 import { podReport, relayObject } from '#test/fixtures/world.ts';
@@ -163,7 +163,7 @@ export class Pods {
         spec: { storageClassName: STORAGE_CLASS, ...template.spec, volumeName: name },
       };
       try {
-        await this.#plane.admin.request({ method: 'POST', path: pathOf(CLAIM, namespace), body });
+        await this.#plane.admin.request({ method: 'POST', path: apiPath(CLAIM, namespace), body });
         const { requests: capacity } = template.spec.resources;
         await this.#setStatus(CLAIM, { name, namespace }, { phase: 'Bound', capacity });
       } catch (error) {
@@ -210,10 +210,10 @@ export class Pods {
     const { admin } = this.#plane;
     const { name, namespace } = body.metadata;
     try {
-      return await admin.request<KubeObject>({ method: 'POST', path: pathOf(POD, namespace), body });
+      return await admin.request<KubeObject>({ method: 'POST', path: apiPath(POD, namespace), body });
     } catch (error) {
       if (!isKubeError(error, 'conflict')) throw error;
-      const path = pathOf(POD, namespace, name);
+      const path = apiPath(POD, namespace, name);
       const pod = await admin.request<KubeObject>({ method: 'GET', path });
       const { ownerReferences = [], uid } = pod.metadata;
       if (ownerReferences.some(({ controller }) => controller === true)) return pod;
@@ -234,7 +234,7 @@ export class Pods {
       if (!this.#addresses.has(podKey)) return;
       this.#addresses.delete(podKey);
       try {
-        await this.#plane.admin.request({ method: 'DELETE', path: pathOf(POD, metadata.namespace, name) });
+        await this.#plane.admin.request({ method: 'DELETE', path: apiPath(POD, metadata.namespace, name) });
       } catch (error) {
         // The garbage collector was first.
         if (!isKubeError(error, 'notFound')) throw error;
@@ -249,7 +249,7 @@ export class Pods {
   ): Promise<void> {
     await this.#plane.admin.request({
       method: 'PATCH',
-      path: `${pathOf(kind, namespace, name)}/status`,
+      path: `${apiPath(kind, namespace, name)}/status`,
       contentType: 'application/merge-patch+json',
       body: { status },
     });

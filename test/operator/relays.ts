@@ -1,6 +1,6 @@
 /** MailRelays by the dozen, and when all of them are settled. */
 import type { KubeObject } from '#operator/kube/client.ts';
-import { MAIL_RELAY, pathOf } from '#operator/kube/kinds.ts';
+import { apiPath, MAIL_RELAY } from '#operator/kube/kinds.ts';
 import type { Call } from '#test/cluster/audit.ts';
 import { changed } from '#test/fixtures/manifests.ts';
 import { until } from '#test/kit/wait.ts';
@@ -63,7 +63,7 @@ export async function settled(
     async () => {
       const { items } = await plane.admin.request<{ items: Settled[] }>({
         method: 'GET',
-        path: pathOf(MAIL_RELAY, namespace),
+        path: apiPath(MAIL_RELAY, namespace),
       });
       const done = items.filter(isSettled).length;
       if (done < count) throw new Error(`${done} of ${items.length} are`);
@@ -84,7 +84,7 @@ export async function whenSettled(
     async () => {
       const relay = await plane.admin.request<Settled>({
         method: 'GET',
-        path: pathOf(MAIL_RELAY, namespace, name),
+        path: apiPath(MAIL_RELAY, namespace, name),
       });
       if (!isSettled(relay)) throw new Error(JSON.stringify(relay.status?.conditions));
       return relay;

@@ -1,7 +1,7 @@
 /** Everything of a namespace that the operator answers for, in a form in which two worlds can be compared. */
 import type { KubeObject } from '#operator/kube/client.ts';
 import { isKubeError } from '#operator/kube/errors.ts';
-import { CLAIM, type Kind, MAIL_RELAY, OPTIONAL, OWNED, POD, pathOf } from '#operator/kube/kinds.ts';
+import { apiPath, CLAIM, type Kind, MAIL_RELAY, OPTIONAL, OWNED, POD } from '#operator/kube/kinds.ts';
 import type { Plane } from './plane.ts';
 
 const EVENT: Kind = { kind: 'Event', apiVersion: 'events.k8s.io/v1', plural: 'events' };
@@ -32,7 +32,7 @@ export async function eventsOf(plane: Plane, namespace: string): Promise<string[
 
 async function listed(plane: Plane, kind: Kind, namespace: string): Promise<KubeObject[]> {
   try {
-    const path = pathOf(kind, namespace);
+    const path = apiPath(kind, namespace);
     return (await plane.admin.request<{ items: KubeObject[] }>({ method: 'GET', path })).items;
   } catch (error) {
     if (isKubeError(error, 'notFound') && OPTIONAL.has(kind)) return [];
