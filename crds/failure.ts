@@ -41,6 +41,15 @@ export const FAILURE_CAUSES = [
 
 export type FailureCause = (typeof FAILURE_CAUSES)[number];
 
+/** Why a TLS handshake broke, as a label of metrics. */
+export type HandshakeReason =
+  | 'no shared version or cipher'
+  | 'no TLS in the answer'
+  | 'our certificate is refused'
+  | 'its TLS is too weak'
+  | 'the connection ended'
+  | 'other';
+
 /** A reply of a next hop, as one line: "550 5.1.1 No such user". */
 interface HopReply {
   readonly code: number;
@@ -55,6 +64,8 @@ export interface Failure {
   readonly status: string;
   /** One sentence for people, without a code. */
   readonly text: string;
+  /** Only of the cause "handshake". */
+  readonly handshake?: HandshakeReason;
   /** The SMTP command that was answered: "RCPT". */
   readonly command?: string;
   readonly reply?: HopReply;
@@ -65,6 +76,7 @@ export interface FailureFacts {
   /** Its first digit says whether the failure is permanent. */
   readonly status: string;
   readonly text: string;
+  readonly handshake?: HandshakeReason;
   readonly command?: string;
 }
 

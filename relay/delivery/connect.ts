@@ -15,12 +15,13 @@ import {
   LoopError,
   loginFailure,
   type SmtpError,
+  starttlsMissing,
 } from './connectfailure.ts';
 import type { HopTls, NextHop } from './courier.ts';
 import { HopConnection } from './hopconnection.ts';
 import { type Login, renewsToken } from './hopcredentials.ts';
 import { plainName } from './hostname.ts';
-import type { TlsPolicy } from './tlspolicy.ts';
+import { fallBack, type TlsPolicy } from './tlspolicy.ts';
 
 /** Switches a timer of the library off. hopconnection.ts and the budget of the attempt keep the times of the RFC. */
 const NEVER_MS = 2 ** 31 - 1;
@@ -30,7 +31,8 @@ const LONGEST_REPLY = 32 * 1024;
 export interface Session {
   readonly connection: HopConnection;
   tls: HopTls | null;
-  readonly policy: TlsPolicy;
+  /** As it was decided. After a fall-back, as it is now. */
+  policy: TlsPolicy;
   /** The number of messages that were offered over this session. */
   used: number;
   /** True after the connection has ended, for any reason. */
@@ -89,6 +91,8 @@ export function connect(hop: NextHop, terms: ConnectTerms): Connecting {
   connection.connect((error) => {
     session.tls = error ? null : readHopTls(connection, terms.policy);
     if (session.tls) trace?.tls(tracedTls(session.tls));
+    else if (terms.policy.mode === 'starttls')
+      session.policy = fallBack(terms.policy, starttlsMissing(hop, connection.lastServerResponse || ''));
     if (error) ended(error);
     else if (connection.names.includes(plainName(hostname))) ended(new LoopError());
     else if (login === null) opened();

@@ -2,9 +2,15 @@
  * Explains why there is no session with a next hop: the cause, the RFC 3463 code and a sentence for people. The input
  * is the error of the library or of the system. Pure.
  */
-import { type Failure, type FailureCause, makeFailure } from '#crds/failure.ts';
-import type { TlsLevel } from '#crds/tlslevel.ts';
+import {
+  type Failure,
+  type FailureCause,
+  type HandshakeReason,
+  makeFailure,
+  oneLine,
+} from '#crds/failure.ts';
 import type { NextHop } from './courier.ts';
+import { nameHandshakeReason } from './handshakereason.ts';
 import type { HopConnection } from './hopconnection.ts';
 import { readCodes } from './reply.ts';
 import type { TlsPolicy } from './tlspolicy.ts';
@@ -15,6 +21,8 @@ export interface SmtpError extends Error {
   readonly code?: string | undefined;
   /** The original error code, if the library replaced it by its own. */
   readonly originalCode?: string | undefined;
+  /** The word of OpenSSL for the error. */
+  readonly reason?: string | undefined;
   /** The command that the hop answered. "API" if there was no command. */
   readonly command?: string | undefined;
 }
@@ -49,7 +57,7 @@ export function connectFailure(
   error: SmtpError,
   hop: NextHop,
   connection: HopConnection,
-  { address, policy: { level, rule } }: { readonly address: string; readonly policy: TlsPolicy },
+  { address, policy }: { readonly address: string; readonly policy: TlsPolicy },
 ): Failure {
   const where = `${hop.host}:${hop.port}`;
   if (error instanceof LoopError) {
@@ -60,18 +68,46 @@ export function connectFailure(
   const said = explainSystem(error, address).replace(/; if the root CA is installed locally.*/s, '');
   const aboutTls =
     isHandshakeBroken(error, connection) || error.code === 'ETLS' || /required STARTTLS/.test(error.message);
-  if (aboutTls) {
-    const text = `${where}: TLS level ${level} is not met: ${said}${explainLevel(level, rule)}`;
-    return makeFailure({ cause: nameTlsCause(error), status: '4.7.5', text });
-  }
+  if (aboutTls) return tlsFailure(error, where, policy, said);
   const cause = nameConnectCause(error, connection);
-  const during = cause === 'handshake' ? ` in the TLS handshake (${rule})` : '';
+  const during = cause === 'handshake' ? ` in the TLS handshake (${policy.rule})` : '';
   return makeFailure({ cause, status: '4.4.1', text: `${where}: ${said}${during}` });
 }
 
+/** Why a connection at level Opportunistic goes on in plain text, although no handshake broke. */
+export function starttlsMissing({ host, port }: NextHop, reply: string): Failure {
+  const isOffered = !reply.startsWith('2');
+  const why = isOffered ? `refuses STARTTLS (${oneLine(reply).trim()})` : 'does not offer STARTTLS';
+  return makeFailure({ cause: 'starttls-missing', status: '4.7.5', text: `${host}:${port} ${why}` });
+}
+
+function tlsFailure(error: SmtpError, where: string, policy: TlsPolicy, said: string): Failure {
+  const cause = nameTlsCause(error);
+  const facts = {
+    cause,
+    status: '4.7.5',
+    ...(cause === 'handshake' ? { handshake: nameHandshakeReason(wordOf(error)) } : {}),
+  };
+  const what = facts.handshake === undefined ? said : describeHandshake(facts.handshake, said, policy);
+  const unmet = policy.mayFallBack ? '' : `TLS level ${policy.level} is not met: `;
+  return makeFailure({ ...facts, text: `${where}: ${unmet}${what}${explainLevel(policy)}` });
+}
+
+/** A peer that knows nothing that level Opportunistic accepts has no cure. */
+function describeHandshake(handshake: HandshakeReason, said: string, { mayFallBack }: TlsPolicy): string {
+  const isOld = handshake === 'no shared version or cipher' && !mayFallBack;
+  const cure = isOld ? ': for an old peer set tls.minVersion of its route' : '';
+  return `the handshake broke: ${handshake === 'other' ? said : `${handshake} (${said})`}${cure}`;
+}
+
 /** The reason, where it is another than the level of the spec. */
-function explainLevel(level: TlsLevel, rule: string): string {
+function explainLevel({ level, rule }: TlsPolicy): string {
   return rule === `level ${level}` ? '' : ` (${rule})`;
+}
+
+/** The word of OpenSSL, without its number and the place in its source. */
+function wordOf({ reason, message }: SmtpError): string {
+  return reason ?? message;
 }
 
 /** Words for the error codes of the system. */
@@ -84,9 +120,9 @@ const SYSTEM_WORDS: Readonly<Record<string, string>> = {
   EPIPE: 'connection ended',
 };
 
-function explainSystem({ message, originalCode }: SmtpError, address: string): string {
-  const words = SYSTEM_WORDS[originalCode ?? ''];
-  return words ? `${words}: ${address}` : message;
+function explainSystem(error: SmtpError, address: string): string {
+  const words = SYSTEM_WORDS[error.originalCode ?? ''];
+  return words ? `${words}: ${address}` : wordOf(error);
 }
 
 function nameConnectCause({ responseCode }: SmtpError, connection: HopConnection): FailureCause {

@@ -85,6 +85,7 @@ export interface HopTls {
 export interface TlsReason {
   readonly level: TlsLevel;
   readonly rule: string;
+  readonly fellBack: Failure | null;
 }
 
 /** The result of one attempt. */

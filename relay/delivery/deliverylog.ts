@@ -27,6 +27,12 @@ export function countVerdict(counters: Counters, verdict: Verdict, to: Destinati
   else counters.add('deferred', `${to},reply`);
 }
 
+/** Counts once for each message and hop. */
+export function countFallBack(counters: Counters, { policy }: Pick<DeliveryFacts, 'policy'>): void {
+  if (policy?.fellBack)
+    counters.add('fell_back', `${policy.fellBack.cause},${policy.fellBack.handshake ?? ''}`);
+}
+
 export function logVerdict(log: Log, verdict: Verdict, { tls, policy, ageMs, ...rest }: DeliveryFacts): void {
   const seconds = Math.max(0, ageMs) / 1000;
   const facts = {
@@ -34,6 +40,8 @@ export function logVerdict(log: Log, verdict: Verdict, { tls, policy, ageMs, ...
     tls: tls?.version ?? 'none',
     tlsLevel: policy?.level,
     tlsRule: policy?.rule,
+    fellBack: policy?.fellBack?.cause,
+    fellBackReason: policy?.fellBack?.text,
     seconds,
   };
   if (verdict.kind === 'delivered') {

@@ -82,10 +82,10 @@ export class SmtpClient {
     const domain = this.#tracedDomain(parcel) ?? '';
     const { hop, policy } = way;
     const first = await this.#connect(hop, { address, policy, budget }, domain);
-    const mayFallBack =
+    const fallsBack =
       first.kind === 'failed' && first.brokenHandshake && policy.mayFallBack && !budget.isOver;
-    const opened = mayFallBack
-      ? await this.#connect(hop, { address, policy: fallBack(policy), budget }, domain)
+    const opened = fallsBack
+      ? await this.#connect(hop, { address, policy: fallBack(policy, first.failure), budget }, domain)
       : first;
     return opened.kind === 'session'
       ? this.#send(way, opened.session, parcel, budget)

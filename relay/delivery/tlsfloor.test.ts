@@ -7,13 +7,15 @@ import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
 import type { Hop } from '#crds/policyfile.ts';
 import { TLS_LEVELS, TLS_VERSIONS, type TlsVersion } from '#crds/tlslevel.ts';
 import { makePair } from '#test/kit/ca.ts';
+import { type Answer, Hop as HopOfTest, type Step } from '#test/kit/hop.ts';
 import { wayTo } from '#test/kit/hopway.ts';
+import { freePort } from '#test/kit/ports.ts';
 import { hopTo, policyOf, trusting } from '#test/kit/relayrig.ts';
 import type { HopResult } from './attempt.ts';
 import { AttemptBudget } from './budget.ts';
 import { SmtpClient } from './smtpclient.ts';
 
-const pair = await makePair('localhost');
+const pair = { ...(await makePair('localhost')), serial: '' };
 const ends: (() => void)[] = [];
 after(() => {
   for (const end of ends) end();
@@ -69,6 +71,13 @@ async function outcome(port: number, changes: Partial<Hop>): Promise<string> {
   return result.kind === 'answered' ? (result.tls?.version ?? 'plain') : 'waits';
 }
 
+/** Cause and reason of a delivery in plain text. */
+async function fellBack(port: number): Promise<unknown[]> {
+  const result = await deliver(port, { tlsLevel: 'Opportunistic' });
+  if (result.kind !== 'answered' || !result.policy?.fellBack) return [];
+  return [result.policy.fellBack.cause, result.policy.fellBack.handshake];
+}
+
 for (const version of TLS_VERSIONS) {
   test(`a peer that knows ${version} only: encrypted at Opportunistic, by minVersion from Encrypt on`, async () => {
     const port = await only(version);
@@ -100,4 +109,32 @@ test('a peer that has only ciphers without encryption gets plain text at Opportu
   const port = await only('TLSv1.2', 'eNULL:@SECLEVEL=0');
   assert.equal(await outcome(port, { tlsLevel: 'Opportunistic' }), 'plain');
   assert.equal(await outcome(port, { tlsLevel: 'Encrypt' }), 'waits');
+  assert.deepEqual(await fellBack(port), ['handshake', 'no shared version or cipher']);
+});
+
+test('each way into plain text has its cause and its reason', async () => {
+  const ways: readonly [Partial<Record<Step, Answer>>, string, RegExp][] = [
+    [{ EHLO: '250 hop.example' }, 'starttls-missing', /does not offer STARTTLS$/],
+    [{ EHLO: '502 no' }, 'starttls-missing', /does not offer STARTTLS$/],
+    [{ STARTTLS: '454 4.7.0 not now' }, 'starttls-missing', /refuses STARTTLS \(454 4\.7\.0 not now\)$/],
+    [
+      { STARTTLS: 'break' },
+      'handshake: no TLS in the answer',
+      /: the handshake broke: no TLS .*wrong version number/,
+    ],
+  ];
+  for (const [answer, why, text] of ways) {
+    const port = await freePort();
+    const hop = await HopOfTest.start({ port, pair, answer: ({ step }) => answer[step] });
+    ends.push(() => void hop.down());
+    const result = await deliver(port, { tlsLevel: 'Opportunistic' });
+    const failure = result.kind === 'answered' ? result.policy?.fellBack : undefined;
+    assert.match(failure?.text ?? 'none', text);
+    assert.equal([failure?.cause, failure?.handshake].filter(Boolean).join(': '), why);
+  }
+});
+
+test('level None is in plain text on purpose: it fell back from nothing', async () => {
+  const result = await deliver(await only('TLSv1.2'), { tlsLevel: 'None' });
+  assert.deepEqual(result.kind === 'answered' && [result.tls, result.policy?.fellBack], [null, null]);
 });

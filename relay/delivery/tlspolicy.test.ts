@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { makeFailure } from '#crds/failure.ts';
 import { compareTlsLevels, TLS_LEVELS } from '#crds/tlslevel.ts';
 import { wayTo } from '#test/kit/hopway.ts';
 import { hopTo } from '#test/kit/relayrig.ts';
@@ -11,12 +12,14 @@ const BELOW_DANE = TLS_LEVELS.filter((level) => level !== 'Dane');
 
 const policyFor = (...args: Parameters<typeof wayTo>): TlsPolicy => wayTo(...args).policy;
 
+const broken = makeFailure({ cause: 'handshake', status: '4.7.5', text: 'it broke' });
+
 test('Opportunistic over STARTTLS is all that falls back, and only once', () => {
   for (const tlsLevel of BELOW_DANE) {
     for (const implicitTLS of [false, true]) {
       const policy = policyFor(hopTo(25, { tlsLevel, implicitTLS }));
       assert.equal(policy.mayFallBack, tlsLevel === 'Opportunistic' && !implicitTLS);
-      assert.equal(fallBack(policy).mayFallBack, false);
+      assert.equal(fallBack(policy, broken).mayFallBack, false);
       assert.equal(policy.mode, implicitTLS ? 'implicit' : tlsLevel === 'None' ? 'none' : 'starttls');
     }
   }

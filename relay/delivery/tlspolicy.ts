@@ -41,6 +41,8 @@ export interface TlsPolicy {
   readonly identity: string | null;
   readonly strength: TlsStrength;
   readonly mayFallBack: boolean;
+  /** Why the connection is in plain text although TLS was wanted. null: it is not, or TLS was not wanted. */
+  readonly fellBack: Failure | null;
 }
 
 /** The weakest encryption that the connection accepts. */
@@ -80,13 +82,18 @@ export function decideTls(hop: NextHop, { dane, sts }: TlsFindings): TlsDecision
   return { kind: 'policy', policy: makePolicy(hop, strongest) };
 }
 
-/** The policy for the second try after a broken handshake, if this policy allows plain text. */
-export function fallBack(policy: TlsPolicy): TlsPolicy {
+/**
+ * The policy of a connection that goes on in plain text, or is made once more in plain text, because of this failure.
+ * Only a policy that allows plain text gets here.
+ */
+export function fallBack(policy: TlsPolicy, fellBack: Failure): TlsPolicy {
+  const why = fellBack.cause === 'handshake' ? 'after a handshake that broke' : 'without STARTTLS';
   return {
     ...policy,
-    rule: `${policy.rule}, in plain text after a handshake that broke`,
+    rule: `${policy.rule}, in plain text ${why}`,
     mode: 'none',
     mayFallBack: false,
+    fellBack,
   };
 }
 
@@ -101,6 +108,7 @@ function makePolicy(
     identity: clientCertificateSecret,
     strength: level === 'Opportunistic' ? ANY : strengthFrom(minTlsVersion),
     mayFallBack: level === 'Opportunistic' && !implicitTLS,
+    fellBack: null,
   };
 }
 

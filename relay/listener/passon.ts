@@ -7,7 +7,7 @@
 import type { SMTPServerDataStream } from 'smtp-server';
 import { type Failure, makeFailure } from '#crds/failure.ts';
 import type { AttemptResult, Courier, Destination, Parcel, Verdict } from '../delivery/courier.ts';
-import { countVerdict, logVerdict } from '../delivery/deliverylog.ts';
+import { countFallBack, countVerdict, logVerdict } from '../delivery/deliverylog.ts';
 import type { HeaderWork } from '../headers/header.ts';
 import type { Log } from '../observe/log.ts';
 import { newQueueId, type Recipient } from '../spool/record.ts';
@@ -72,6 +72,7 @@ export class PassOn {
     const { from, receivedAt } = envelope;
     const ageMs = Date.now() - receivedAt;
     this.#count(result, verdict, destination, ageMs);
+    countFallBack(this.#counters, reached);
     logVerdict(this.#log, verdict, { id, from, to, rule: destination.rule, ...reached, ageMs });
     if (verdict.kind === 'failed') throw refusalBecause(verdict.failure);
     return { id, bytes, reply: verdict.reply };

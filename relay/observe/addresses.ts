@@ -11,7 +11,7 @@ export type Fields = Readonly<Record<string, Value>>;
 /** A text in these is an address, with or without a domain. */
 const ADDRESS_FIELDS = new Set(['from', 'to', 'address', 'sender', 'recipient']);
 /** Sentences. They may quote a local part alone. */
-const SENTENCES = new Set(['reply', 'reason', 'reasons', 'message']);
+const SENTENCES = new Set(['reply', 'reason', 'reasons', 'fellBackReason', 'message']);
 const IN_TEXT =
   /(?:"(?:[^"\\]|\\.)*"|[^\s<>()[\]:;,"@\\]+)@(?:\[[^\]\s]*\]|[\p{L}\p{N}_-]+(?:\.[\p{L}\p{N}_-]+)*)/gu;
 /** A role of every domain (RFC 5321 section 4.5.1), not a person. */

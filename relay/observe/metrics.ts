@@ -50,6 +50,12 @@ export const COUNTERS: Readonly<Record<string, Metric>> = {
     'class',
     'by',
   ),
+  fell_back: counter(
+    'mailrelay_plaintext_fallbacks_total',
+    'Deliveries in plain text although TLS was wanted; cause: starttls-missing or handshake, which has a reason',
+    'cause',
+    'reason',
+  ),
   bounced: counter(
     'mailrelay_recipients_bounced_total',
     'Recipients given up; class: hops, mx, or expired',

@@ -5,7 +5,7 @@
  */
 import { describeFailure, type Failure, makeFailure } from '#crds/failure.ts';
 import type { AttemptResult, Courier, Verdict } from '../delivery/courier.ts';
-import { countVerdict, logVerdict } from '../delivery/deliverylog.ts';
+import { countFallBack, countVerdict, logVerdict } from '../delivery/deliverylog.ts';
 import type { Signer } from '../dkim/signer.ts';
 import type { Log } from '../observe/log.ts';
 import type { QueueRecord, Recipient } from '../spool/record.ts';
@@ -161,6 +161,7 @@ export class Deliveries {
       log('passed_over', { id, hop, rule, reasons: passedOver.map(describeFailure) });
     const { from, receivedAt } = taken.record;
     const ageMs = wall() - receivedAt;
+    countFallBack(counters, { policy });
     verdicts.forEach((verdict, index) => {
       const to = batch[index]?.address ?? '';
       countVerdict(counters, verdict, kind);

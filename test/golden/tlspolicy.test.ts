@@ -3,6 +3,7 @@
  * connection does. The second: level x DANE x MTA-STS -> what becomes of mail, by what the hop offers.
  */
 import { test } from 'node:test';
+import { makeFailure } from '#crds/failure.ts';
 import { requiresTls, TLS_LEVELS } from '#crds/tlslevel.ts';
 import type { NextHop } from '#relay/delivery/courier.ts';
 import { type DaneFinding, NO_FINDINGS, type StsFinding } from '#relay/delivery/tlsfindings.ts';
@@ -47,6 +48,8 @@ function row(what: string, decision: TlsDecision): string[] {
   ];
 }
 
+const BROKEN = makeFailure({ cause: 'handshake', status: '4.7.5', text: 'it broke' });
+
 test('the TLS policy of every level is as reviewed', () => {
   const decide = (changes: Partial<NextHop>) =>
     decideTls({ ...hopTo(25, { host: 'mx.example.net' }), ...changes }, NO_FINDINGS);
@@ -64,7 +67,7 @@ test('the TLS policy of every level is as reviewed', () => {
   const fallen: TlsDecision =
     opportunistic.kind === 'wait'
       ? opportunistic
-      : { kind: 'policy', policy: fallBack(opportunistic.policy) };
+      : { kind: 'policy', policy: fallBack(opportunistic.policy, BROKEN) };
   const head = ['hop', 'level', 'mode', 'trusted', 'names', 'oldest', 'ciphers', 'plain', 'rule'];
   assertGolden(
     'tlspolicy.txt',

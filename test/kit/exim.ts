@@ -4,7 +4,12 @@ import { type Peer, type PeerOptions, storedMessage } from './peer.ts';
 
 const MAIL = '/var/mail/stored';
 
-export async function startExim(options: PeerOptions): Promise<Peer> {
+export interface EximOptions extends PeerOptions {
+  /** The versions and ciphers of its server, in the notation of GnuTLS. Default: its own. */
+  readonly priorities?: string;
+}
+
+export async function startExim(options: EximOptions): Promise<Peer> {
   const layer = await Layer.start({
     name: 'exim4-daemon-light',
     port: options.port,
@@ -19,7 +24,7 @@ export async function startExim(options: PeerOptions): Promise<Peer> {
   return { message: (id) => storedMessage(layer.path(MAIL), id), stop: () => layer.stop() };
 }
 
-function configuration({ port, domain, relay }: PeerOptions): string {
+function configuration({ port, domain, relay, priorities }: EximOptions): string {
   return `primary_hostname = ${domain}
 daemon_smtp_ports = ${port}
 local_interfaces = 127.0.0.1
@@ -27,11 +32,11 @@ keep_environment =
 acl_smtp_rcpt = accept
 tls_advertise_hosts = *
 tls_certificate = /etc/exim4/pair.pem
-
+${priorities === undefined ? '' : `tls_require_ciphers = ${priorities}\n`}
 begin routers
 stored:
   driver = accept
-  domains = ${domain}
+  domains = ${domain} : *.${domain}
   transport = maildir
 others:
   driver = manualroute
