@@ -1,8 +1,11 @@
 /** Free ports on the loopback, one after the other, so that tests that run beside each other do not meet. */
 import { connect, createServer } from 'node:net';
 
-/** Ports are tried from a place that depends on the process. */
-let next = 20_000 + (process.pid % 400) * 25;
+/** Below the ports that the kernel gives to clients. Each worker of the test runner has a part of its own. */
+const [FIRST, WORKERS, PORTS] = [20_000, 3, 4_000];
+const worker = (Number(process.env['NODE_TEST_WORKER_ID'] ?? 1) - 1) % WORKERS;
+/** The files of one worker come one after the other: each tries from another place, so that no port is used again at once. */
+let next = FIRST + worker * PORTS + (process.pid % (PORTS / 25)) * 25;
 
 export async function freePort(address = '127.0.0.1'): Promise<number> {
   for (;;) {
