@@ -2,9 +2,11 @@
 import { spawn } from 'node:child_process';
 import { openSync } from 'node:fs';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { publishFolder } from '#cli/inputfolder.ts';
 import { projectVersion } from '#cli/version.ts';
 import { effectivePolicy } from '#crds/effective.ts';
+import type { MailRelaySpec } from '#crds/mailrelay.ts';
 import { type PodStatus, parsePodStatus } from '#crds/podstatus.ts';
 import { POLICY_FILE_NAME, type Policy, printPolicy } from '#crds/policyfile.ts';
 import { listenerProcesses } from '#relay/supervisor/cpus.ts';
@@ -13,6 +15,7 @@ import { freePort } from '#test/kit/ports.ts';
 import { until } from '#test/kit/wait.ts';
 import type { Peer, Running, Setting } from '../peer.ts';
 
+const NAMED = { name: 'bench', namespace: 'bench' };
 const ROOT = new URL('../../../', import.meta.url).pathname;
 
 export const relay = relayOf('mailrelay', {});
@@ -45,13 +48,13 @@ export class RunningRelay implements Running {
   }
 
   static async start(setting: Setting, how: How = {}): Promise<RunningRelay> {
-    const { checkout = ROOT, processes = listenerProcesses(), policy = policyOf(setting) } = how;
+    const { checkout = ROOT, processes = listenerProcesses(), policy } = how;
     const { dir, pair } = setting;
     const adminPort = await freePort();
     const log = openSync(join(dir, 'relay.log'), 'a');
     const folders = ['policy', 'certificate', 'secrets', 'configmaps', 'state'];
     publishPair(dir, pair);
-    publishPolicy(dir, policy);
+    publishPolicyText(dir, policy ? printPolicy(policy) : await writePolicy(checkout, setting));
     const flags = [
       ...folders.flatMap((name) => [`--${name}`, join(dir, name)]),
       ...['--listen', '127.0.0.1', '--admin-port', String(adminPort), '--grace', '0'],
@@ -72,7 +75,7 @@ export class RunningRelay implements Running {
 
   /** Takes effect as in a pod: the relay sees that the folder changed. */
   change(policy: Policy): void {
-    publishPolicy(this.#dir, policy);
+    publishPolicyText(this.#dir, printPolicy(policy));
   }
 
   renew(pair: Pair): void {
@@ -102,29 +105,38 @@ export class RunningRelay implements Running {
   }
 }
 
-export function policyOf({ port, sinkPort, tls, cutThrough }: Setting): Policy {
-  return effectivePolicy(
-    { name: 'bench', namespace: 'bench' },
-    {
-      hostname: 'relay.bench.example',
-      replicas: 1,
-      tls: { secretName: 'relay-tls' },
-      inbound: {
-        starttls: tls ? 'Enabled' : 'Disabled',
-        listeners: [{ name: 'smtp', port }],
-        clients: { networks: ['127.0.0.0/8'] },
-      },
-      outbound: {
-        tls: { level: tls ? 'Encrypt' : 'None' },
-        smartHosts: [{ host: '127.0.0.1', port: sinkPort }],
-      },
-      queue: { mode: cutThrough ? 'CutThrough' : 'Durable' },
-    },
-  );
+export function policyOf(setting: Setting): Policy {
+  return effectivePolicy(NAMED, specFor(setting));
 }
 
-function publishPolicy(dir: string, policy: Policy): void {
-  publishFolder(join(dir, 'policy'), { [POLICY_FILE_NAME]: printPolicy(policy) });
+/** The checkout writes its own policy file, because an earlier one does not read later fields. */
+async function writePolicy(checkout: string, setting: Setting): Promise<string> {
+  const load = (path: string) => import(pathToFileURL(join(checkout, path)).href);
+  const effective: typeof import('#crds/effective.ts') = await load('crds/effective.ts');
+  const file: typeof import('#crds/policyfile.ts') = await load('crds/policyfile.ts');
+  return file.printPolicy(effective.effectivePolicy(NAMED, specFor(setting)));
+}
+
+function specFor({ port, sinkPort, tls, cutThrough }: Setting): MailRelaySpec {
+  return {
+    hostname: 'relay.bench.example',
+    replicas: 1,
+    tls: { secretName: 'relay-tls' },
+    inbound: {
+      starttls: tls ? 'Enabled' : 'Disabled',
+      listeners: [{ name: 'smtp', port }],
+      clients: { networks: ['127.0.0.0/8'] },
+    },
+    outbound: {
+      tls: { level: tls ? 'Encrypt' : 'None' },
+      smartHosts: [{ host: '127.0.0.1', port: sinkPort }],
+    },
+    queue: { mode: cutThrough ? 'CutThrough' : 'Durable' },
+  };
+}
+
+function publishPolicyText(dir: string, text: string): void {
+  publishFolder(join(dir, 'policy'), { [POLICY_FILE_NAME]: text });
 }
 
 function publishPair(dir: string, { cert, key }: Pair): void {
