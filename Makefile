@@ -5,7 +5,9 @@ SHELL := /bin/sh
 NODE := node_modules/node/bin/node
 BIN := node_modules/.bin
 UNIT := 'crds/**/*.test.ts' 'operator/**/*.test.ts' 'relay/**/*.test.ts' 'cli/**/*.test.ts' 'test/arch/*.test.ts' 'test/golden/*.test.ts'
-STORIES := 'test/chart/*.test.ts' 'test/dialog/*.test.ts' 'test/delivery/*.test.ts' 'test/local/*.test.ts' 'test/interop/*.test.ts' 'test/crash/*.test.ts' 'test/load/*.test.ts' 'test/bench/*.test.ts'
+STORIES := 'test/chart/*.test.ts' 'test/dialog/*.test.ts' 'test/delivery/*.test.ts' 'test/local/*.test.ts' 'test/interop/*.test.ts' 'test/crash/*.test.ts' 'test/bench/*.test.ts'
+# These compare times or count memory, so nothing else of ours runs beside them.
+ALONE := 'test/load/*.test.ts'
 # A test that hangs is a failure, not a wait.
 TEST := $(NODE) --test --test-reporter=spec --test-timeout=300000
 
@@ -27,7 +29,8 @@ test: setup ## every test there is: units, stories against real processes, the c
 	@echo "== units"
 	$(TEST) --test-concurrency=2 $(UNIT)
 	@echo "== stories: real relay processes and real peers, some take half a minute"
-	$(TEST) --test-concurrency=1 $(STORIES)
+	$(TEST) --test-concurrency=3 $(STORIES)
+	$(TEST) --test-concurrency=1 $(ALONE)
 	@echo "== operator: a real API server"
 	$(NODE) test/operator/run.ts test
 	@echo "== cluster: a real Kubernetes"
@@ -37,7 +40,8 @@ unit: setup ## the tests that take seconds
 	$(TEST) --test-concurrency=2 $(UNIT)
 
 stories: setup ## the tests against real relay processes
-	$(TEST) --test-concurrency=1 $(STORIES)
+	$(TEST) --test-concurrency=3 $(STORIES)
+	$(TEST) --test-concurrency=1 $(ALONE)
 
 operator: setup ## the stories of the operator beside a real API server
 	$(NODE) test/operator/run.ts test
