@@ -6,7 +6,7 @@ import { Hop } from '#test/kit/hop.ts';
 import { NameServer, type Names } from '#test/kit/nameserver.ts';
 import type { TestRelay } from '#test/kit/relay.ts';
 import { until } from '#test/kit/wait.ts';
-import { accepted, objectOf, startRelay } from './story.ts';
+import { accepted, manifestOf, objectOf, type Sections, startRelay } from './story.ts';
 
 /** What a failover, or the pods of a headless Service, do to a name. */
 const moving = { A: ['192.0.2.9'] };
@@ -44,6 +44,8 @@ const NAMES: Names = {
   'broken.example': { broken: true },
   'verified.example': { MX: [[10, 'mx.verified.example']] },
   'mx.verified.example': { A: ['192.0.2.3'] },
+  'mutual.example': { MX: [[10, 'mutual.host.example']] },
+  'mutual.host.example': { A: ['192.0.2.5'] },
   'pretended.example': { MX: [[10, 'mx.verified.example']] },
   'both.example': { MX: [[10, 'both.host.example']] },
   'six.example': { MX: [[10, 'both.host.example']] },
@@ -83,6 +85,7 @@ const hops: Hop[] = [];
 let first: Hop;
 let second: Hop;
 let verified: Hop;
+let mutual: Hop;
 let four: Hop;
 let six: Hop;
 let mirror: Hop;
@@ -100,6 +103,7 @@ before(async () => {
   first = await open('192.0.2.1');
   second = await open('192.0.2.2');
   verified = await open('192.0.2.3', { pair });
+  mutual = await open('192.0.2.5', { pair, clientAuthority: authority.cert });
   four = await open('192.0.2.4');
   six = await open('2001:db8::1');
   mirror = await open('192.0.2.7', {
@@ -107,19 +111,29 @@ before(async () => {
   });
   trap = await open('192.0.2.8');
   await open('127.0.0.1');
-  relay = await startRelay({
+  relay = await startRelay(await sections('relay.example.com'));
+});
+
+/** `client` is the name in the client certificate of the relay. */
+async function sections(client: string): Promise<Sections> {
+  const { cert, key } = await authority.issue([client]);
+  return {
     outbound: `
-tls: {level: Opportunistic, discover: [], trustConfigMapName: roots}
+tls: {level: Opportunistic, discover: [], trustConfigMapName: roots, clientCertificateSecretName: ours}
 ipFamily: IPv4
 routes:
   - {recipientDomains: [verified.example, pretended.example], tls: {level: Verify}}
+  - {recipientDomains: [byroute.example], hosts: [{host: mutual.host.example.}]}
   - {recipientDomains: [six.example], hosts: [{host: both.host.example., ipFamily: PreferIPv6}]}
   - {recipientDomains: [moving.example], hosts: [{host: moving.host.example., ipFamily: Any}]}
   - {recipientDomains: [listed.example], hosts: [{host: listed.host.example, ipFamily: Any}]}
 `,
-    documents: objectOf('ConfigMap', 'roots', { 'ca.crt': authority.cert }),
-  });
-});
+    documents: [
+      objectOf('ConfigMap', 'roots', { 'ca.crt': authority.cert }),
+      objectOf('Secret', 'ours', { 'tls.crt': cert, 'tls.key': key }),
+    ].join(''),
+  };
+}
 
 after(async () => {
   await relay?.remove();
@@ -175,6 +189,23 @@ test('a certificate must name the domain, or a host below it: DNS alone proves n
   assert.match(verified.taken[0]?.tls ?? '', /^TLS/);
   await waits('a@pretended.example', /TLS level Verify is not met: .*pretended\.example/);
   assert.equal(verified.taken.length, 1);
+});
+
+test('a host that asks for a certificate gets that of outbound.tls, and a renewed one without a restart', async () => {
+  await arrives('a@mutual.example', mutual);
+  await arrives('a@byroute.example', mutual);
+  const { routerStarts } = (await relay.status()).tasks;
+  relay.edit(manifestOf(relay.ports[0], await sections('renewed.example.com')));
+  // The connections that were made with the old pair end when the new one is read.
+  await until('the renewed certificate', async () => {
+    await accepted(relay, { id: `at-${Date.now()}`, to: ['b@mutual.example'] });
+    return mutual.taken.at(-1)?.client === 'renewed.example.com';
+  });
+  assert.equal((await relay.status()).tasks.routerStarts, routerStarts);
+  assert.deepEqual(
+    [...new Set(mutual.taken.map(({ client, tls }) => [client, tls].join()))],
+    ['relay.example.com,TLSv1.3', 'renewed.example.com,TLSv1.3'],
+  );
 });
 
 test('the family of addresses is chosen', async () => {
