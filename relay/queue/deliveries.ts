@@ -95,7 +95,7 @@ export class Deliveries {
       queue.settled();
     await this.#settle(queue, taken, batch, { ...outcome, verdicts });
     const round = afterBatch(waiting.round, batch, verdicts, alone);
-    if (more || alone.includes(true)) queue.add(round ? { ...waiting, round } : waiting);
+    if (more || alone.includes(true)) queue.add(round ? { ...waiting, round } : waiting, this.#deps.clock());
     else this.#endRound(queue, waiting, round, record);
   }
 

@@ -7,10 +7,10 @@
 import type { Failure } from '#crds/failure.ts';
 import type { Destination } from '../delivery/courier.ts';
 import type { Paces } from './paces.ts';
+import type { DestinationHealth, RestingQueue } from './restingqueue.ts';
 import { failuresWithin } from './schedule.ts';
 import type { Share, Standing } from './slots.ts';
 import { type Waiting, WaitingMessages } from './waiting.ts';
-import type { Sleeper } from './wakeups.ts';
 
 /** Deliveries at a time to a destination without an answer so far. If it hangs, it blocks only a few slots. */
 const UNPROVEN = 5;
@@ -33,9 +33,9 @@ export interface Unreached {
   readonly now: number;
 }
 
-export class DestinationQueue implements Sleeper {
-  wakeAt = 0;
-  place = -1;
+export class DestinationQueue {
+  /** The time of the wake-up that is set. Infinity: none. */
+  wakeAt = Number.POSITIVE_INFINITY;
   readonly destination: Destination;
   readonly #terms: DestinationTerms;
   #configured: WaitingMessages | undefined;
@@ -44,43 +44,68 @@ export class DestinationQueue implements Sleeper {
   #active: Map<string, number> | undefined;
   /** The share that was served last. The shares take turns. */
   #served: Share = 'other';
-  #failures = 0;
-  #answers = 0;
-  /** How long an earlier process has tried the waiting messages without success. */
-  #awayMs = 0;
-  #pausedUntil = 0;
-  /** When the last session began that could not reach the destination. */
-  #failedAt = -1;
-  #failure: Failure | undefined;
-  #failingSince: number | undefined;
+  readonly #health: DestinationHealth = {
+    failures: 0,
+    answers: 0,
+    awayMs: 0,
+    pausedUntil: 0,
+    failedAt: -1,
+    failure: undefined,
+    failingSince: undefined,
+  };
 
   constructor(destination: Destination, terms: DestinationTerms, answers = 0) {
     this.destination = destination;
     this.#terms = terms;
-    this.#answers = answers;
+    this.#health.answers = answers;
+  }
+
+  static fromRest(
+    { destination, waiting, health, wakeAt }: RestingQueue,
+    terms: DestinationTerms,
+  ): DestinationQueue {
+    const queue = new DestinationQueue(destination, terms);
+    Object.assign(queue.#health, health);
+    queue.wakeAt = wakeAt;
+    queue.#lineFor('other').add({ ...waiting, share: 'other' }, waiting.due);
+    return queue;
+  }
+
+  /**
+   * The whole queue, if nothing is under way and one message waits: one that was never tried, or that has the last
+   * failure. Else undefined. Only a destination that a message named can be at rest.
+   */
+  get rest(): RestingQueue | undefined {
+    const { destination, wakeAt } = this;
+    if (destination.kind !== 'mx' || this.#underWay > 0 || this.#configured?.size) return undefined;
+    const waiting = this.#other?.only;
+    const health = this.#health;
+    if (!waiting || waiting.round || (waiting.failure && waiting.failure !== health.failure))
+      return undefined;
+    return { destination, waiting, health, wakeAt };
   }
 
   /** Why a waiting message was last deferred. Undefined if none waits. */
   get failure(): Failure | undefined {
-    return this.isIdle ? undefined : this.#failure;
+    return this.isIdle ? undefined : this.#health.failure;
   }
 
   /** Since when no message has left the queue (wall clock), while some wait. Undefined otherwise. */
   get failingSince(): number | undefined {
-    return this.isIdle ? undefined : this.#failingSince;
+    return this.isIdle ? undefined : this.#health.failingSince;
   }
 
   get standing(): Standing {
-    if (this.#answers > 0 && this.#failures === 0) return 'proven';
+    if (this.#health.answers > 0 && this.#health.failures === 0) return 'proven';
     return this.#underWay === 0 ? 'first' : 'further';
   }
 
   get failures(): number {
-    return this.#failures;
+    return this.#health.failures;
   }
 
   get answers(): number {
-    return this.#failures > 0 ? 0 : this.#answers;
+    return this.#health.failures > 0 ? 0 : this.#health.answers;
   }
 
   /** True if nothing waits and nothing is under way. */
@@ -92,14 +117,14 @@ export class DestinationQueue implements Sleeper {
     return this.#active?.has(id) === true;
   }
 
-  add(waiting: Waiting): void {
+  add(waiting: Waiting, now: number): void {
     const other = waiting.share === 'configured' ? this.#other : this.#configured;
-    if (!other?.has(waiting.id)) this.#lineFor(waiting.share).add(waiting);
+    if (!other?.has(waiting.id)) this.#lineFor(waiting.share).add(waiting, now);
   }
 
   /** Takes over the time for which an earlier process has tried without success. */
   learnAway(ms: number): void {
-    this.#awayMs = Math.max(this.#awayMs, ms);
+    this.#health.awayMs = Math.max(this.#health.awayMs, ms);
   }
 
   /** Takes the next delivery that may begin at `now`, or undefined. */
@@ -129,44 +154,44 @@ export class DestinationQueue implements Sleeper {
     if (this.#underWay >= this.#allowed) return undefined;
     const dues = BY_TURN.flatMap((share) => this.#lines[share]?.nextDue(now) ?? []);
     if (dues.length === 0) return undefined;
-    return Math.max(Math.min(...dues), this.#pausedUntil, this.#paceAllowsAt(now));
+    return Math.max(Math.min(...dues), this.#health.pausedUntil, this.#paceAllowsAt(now));
   }
 
   /** The time of this message's next attempt. Undefined if it does not wait here. */
   dueOf(id: string, now: number): number | undefined {
     const due = this.#get(id)?.due;
-    return due === undefined ? undefined : Math.max(due, this.#pausedUntil, now);
+    return due === undefined ? undefined : Math.max(due, this.#health.pausedUntil, now);
   }
 
   /** Why this message waits: the failure of an unreachable destination, else its own failure. */
   failureFor(id: string): Failure | undefined {
-    const own = this.#failures > 0 ? undefined : this.#get(id)?.failure;
-    return own ?? this.#failure;
+    const own = this.#health.failures > 0 ? undefined : this.#get(id)?.failure;
+    return own ?? this.#health.failure;
   }
 
   /** True if this message was tried, or if a session failed that began when it was due. Only then may it expire. */
   hadItsChance(id: string): boolean {
     const waiting = this.#get(id);
     if (!waiting) return false;
-    return waiting.failure !== undefined || (waiting.due > 0 && waiting.due <= this.#failedAt);
+    return waiting.failure !== undefined || (waiting.due > 0 && waiting.due <= this.#health.failedAt);
   }
 
   /** No message leaves the queue from now on, or still none. */
   fails(wallNow: number): void {
-    this.#failingSince ??= wallNow;
+    this.#health.failingSince ??= wallNow;
   }
 
   /** A message has left the queue: it was delivered or finally refused. */
   settled(): void {
-    this.#failingSince = undefined;
+    this.#health.failingSince = undefined;
   }
 
   answered(): void {
-    this.#answers += 1;
-    this.#failures = 0;
-    this.#awayMs = 0;
-    this.#failedAt = -1;
-    this.#failure = undefined;
+    this.#health.answers += 1;
+    this.#health.failures = 0;
+    this.#health.awayMs = 0;
+    this.#health.failedAt = -1;
+    this.#health.failure = undefined;
   }
 
   /**
@@ -175,26 +200,26 @@ export class DestinationQueue implements Sleeper {
    * reason. Deliveries that began before the pause give no new information.
    */
   unreachable(waiting: Waiting, { failure, hadSession, pauseMs, due = 0, now }: Unreached): void {
-    if (now >= this.#pausedUntil) {
-      this.#failures = Math.max(this.#failures, failuresWithin(this.#awayMs)) + 1;
-      this.#pausedUntil = now + pauseMs(this.#failures);
+    if (now >= this.#health.pausedUntil) {
+      this.#health.failures = Math.max(this.#health.failures, failuresWithin(this.#health.awayMs)) + 1;
+      this.#health.pausedUntil = now + pauseMs(this.#health.failures);
     }
     // The first broken session may be due to its message. A second one shows a fault of the destination.
-    if (!hadSession || this.#failures > 1)
-      this.#failedAt = Math.max(this.#failedAt, this.#active?.get(waiting.id) ?? -1);
-    this.putOff(waiting, Math.max(this.#pausedUntil, due), failure);
+    if (!hadSession || this.#health.failures > 1)
+      this.#health.failedAt = Math.max(this.#health.failedAt, this.#active?.get(waiting.id) ?? -1);
+    this.putOff(waiting, Math.max(this.#health.pausedUntil, due), failure);
   }
 
   /** Sets the delivery's next attempt to `due`. */
   putOff({ id, share }: Waiting, due: number, failure: Failure): void {
-    this.#failure = failure;
-    this.#lineFor(share).add({ id, share, due, failure });
+    this.#health.failure = failure;
+    this.#lineFor(share).add({ id, share, due, failure }, due);
   }
 
   /** Makes the deliveries that `wanted` selects due now, and ends a pause. True if any of them waits here. */
   hurry(wanted: (id: string, failure?: Failure) => boolean): boolean {
     const any = BY_TURN.filter((share) => this.#lines[share]?.hurry(wanted)).length > 0;
-    if (any) this.#pausedUntil = 0;
+    if (any) this.#health.pausedUntil = 0;
     return any;
   }
 
@@ -207,7 +232,7 @@ export class DestinationQueue implements Sleeper {
   }
 
   get #allowed(): number {
-    return this.#failures > 0 ? 1 : Math.min(this.#terms.concurrent, UNPROVEN + this.#answers);
+    return this.#health.failures > 0 ? 1 : Math.min(this.#terms.concurrent, UNPROVEN + this.#health.answers);
   }
 
   #lineFor(share: Share): WaitingMessages {
@@ -222,7 +247,9 @@ export class DestinationQueue implements Sleeper {
   }
 
   #mayBegin(now: number): boolean {
-    return now >= this.#pausedUntil && this.#underWay < this.#allowed && now >= this.#paceAllowsAt(now);
+    return (
+      now >= this.#health.pausedUntil && this.#underWay < this.#allowed && now >= this.#paceAllowsAt(now)
+    );
   }
 
   #began(waiting: Waiting, now: number): Waiting {

@@ -28,7 +28,7 @@ function rig() {
     const hops = [hopTo(25, { host: name })];
     const queue = queues.to({ kind: 'hops', key: name, name, rule: 'a route', hops });
     for (let index = 0; index < count; index++)
-      queue.add({ id: `${ids} ${index}`.padEnd(16), share: 'configured', due: 1 });
+      queue.add({ id: `${ids} ${index}`.padEnd(16), share: 'configured', due: 1 }, 1);
     queues.pump(queue);
   };
   const arrived = async (count: number) => {

@@ -1,13 +1,15 @@
 /**
  * All destinations with waiting messages (destinationqueue.ts). It begins deliveries within the limits over all
  * destinations, and wakes up for those that become due later. A destination without waiting messages is dropped, so
- * many domains cost nothing. That it answered is remembered for a while.
+ * many domains cost nothing. That it answered is remembered for a while. A destination at rest is packed
+ * (restingqueue.ts), so many domains that cannot be reached cost little.
  */
 
 import { describeFailure, type Failure } from '#crds/failure.ts';
 import type { Destination } from '../delivery/courier.ts';
 import type { QueueFigures } from '../task/messages.ts';
 import { DestinationQueue, type DestinationTerms } from './destinationqueue.ts';
+import { hasFailure, type PackedQueue, QueuePacker } from './restingqueue.ts';
 import { type Share, Slots, type Standing } from './slots.ts';
 import type { Waiting } from './waiting.ts';
 import { Wakeups } from './wakeups.ts';
@@ -22,6 +24,9 @@ export interface DestinationQueuesDeps {
   readonly deliver: (queue: DestinationQueue, waiting: Waiting) => Promise<void>;
 }
 
+/** The questions about a message that change nothing. */
+type QueueView = Pick<DestinationQueue, 'dueOf' | 'failureFor' | 'hadItsChance'>;
+
 /** The order in which the kinds are asked when a slot is free. */
 const SLOTS: readonly { readonly share: Share; readonly standing: Standing }[] = (
   ['configured', 'other'] as const
@@ -29,11 +34,13 @@ const SLOTS: readonly { readonly share: Share; readonly standing: Standing }[] =
 
 export class DestinationQueues {
   readonly #deps: DestinationQueuesDeps;
-  readonly #queues = new Map<string, DestinationQueue>();
+  /** By destination key. */
+  readonly #queues = new Map<string, DestinationQueue | PackedQueue>();
+  readonly #packer = new QueuePacker();
   readonly #slots = new Slots();
-  readonly #wakeups: Wakeups<DestinationQueue>;
-  /** Destinations that wait only for a slot, by kind of slot. They are asked again in this order. */
-  readonly #blocked = SLOTS.map((slot) => ({ ...slot, queues: new Set<DestinationQueue>() }));
+  readonly #wakeups: Wakeups;
+  /** The keys of destinations that wait only for a slot, by kind of slot. They are asked again in this order. */
+  readonly #blocked = SLOTS.map((slot) => ({ ...slot, keys: new Set<string>() }));
   /** The number of answers of idle destinations, oldest first. */
   readonly #answers = new Map<string, number>();
   /** Deliveries under way by message. A message has one for each of its destinations. */
@@ -42,7 +49,7 @@ export class DestinationQueues {
 
   constructor(deps: DestinationQueuesDeps) {
     this.#deps = deps;
-    this.#wakeups = new Wakeups(deps.clock, (queue) => this.pump(queue));
+    this.#wakeups = new Wakeups(deps.clock, (key, at) => this.#wake(key, at));
   }
 
   /** The number of deliveries under way. */
@@ -52,21 +59,21 @@ export class DestinationQueues {
 
   /** The number of destinations that wait only for a slot. */
   get blocked(): number {
-    return new Set(this.#blocked.flatMap(({ queues }) => [...queues])).size;
+    return new Set(this.#blocked.flatMap(({ keys }) => [...keys])).size;
   }
 
+  /** The caller changes the queue and then pumps it. */
   to(destination: Destination): DestinationQueue {
     const { key } = destination;
-    const known = this.#queues.get(key);
-    if (known) return known;
-    const queue = new DestinationQueue(destination, this.#deps.terms, this.#answers.get(key));
+    const answers = this.#answers.get(key);
+    const queue = this.#read(key) ?? new DestinationQueue(destination, this.#deps.terms, answers);
     this.#answers.delete(key);
     this.#queues.set(key, queue);
     return queue;
   }
 
-  known({ key }: Destination): DestinationQueue | undefined {
-    return this.#queues.get(key);
+  known({ key }: Destination): QueueView | undefined {
+    return this.#read(key);
   }
 
   isDelivering(id: string): boolean {
@@ -74,10 +81,9 @@ export class DestinationQueues {
   }
 
   /** The latest failure of each destination with deferred messages. */
-  failures(): { readonly destination: string; readonly failure: Failure }[] {
-    return [...this.#queues.values()].flatMap(({ destination, failure }) =>
-      failure ? [{ failure, destination: destination.name }] : [],
-    );
+  *failures(): Generator<{ readonly destination: string; readonly failure: Failure }> {
+    for (const { destination, failure } of this.#failing(['hops', 'mx']))
+      if (failure) yield { failure, destination: destination.name };
   }
 
   /**
@@ -85,26 +91,24 @@ export class DestinationQueues {
    * correct them.
    */
   waits(most: number): QueueFigures['waits'] {
-    const found = [...this.#queues.values()].flatMap(
-      ({ destination: { name, kind }, failingSince, failure }) =>
-        failingSince === undefined || !failure
+    return (['hops', 'mx'] as const)
+      .values()
+      .flatMap((kind) => this.#failing([kind]))
+      .flatMap(({ destination: { name, kind }, failingSince: since, failure }) =>
+        since === undefined || !failure
           ? []
-          : [
-              {
-                destination: name,
-                configured: kind === 'hops',
-                since: failingSince,
-                message: describeFailure(failure),
-              },
-            ],
-    );
-    return found.toSorted((a, b) => Number(b.configured) - Number(a.configured)).slice(0, most);
+          : [{ destination: name, configured: kind === 'hops', since, message: describeFailure(failure) }],
+      )
+      .take(most)
+      .toArray();
   }
 
   /** Tries the messages that `wanted` selects now, even during a pause of their destination. */
   hurry(wanted: (id: string, destination: Destination, failure?: Failure) => boolean): void {
-    for (const queue of [...this.#queues.values()])
-      if (queue.hurry((id, failure) => wanted(id, queue.destination, failure))) this.pump(queue);
+    for (const key of [...this.#queues.keys()]) {
+      const queue = this.#read(key);
+      if (queue?.hurry((id, failure) => wanted(id, queue.destination, failure))) this.pump(queue);
+    }
   }
 
   /** Begins no more deliveries. */
@@ -123,14 +127,54 @@ export class DestinationQueues {
       if (!waiting) break;
       this.#begin(queue, waiting, standing);
     }
-    this.#unblock(queue);
     if (queue.isIdle) this.#forget(queue);
-    else this.#waitFor(queue, now);
+    else {
+      this.#waitFor(queue, now);
+      this.#store(queue);
+    }
+  }
+
+  #store(queue: DestinationQueue): void {
+    const { rest } = queue;
+    this.#queues.set(queue.destination.key, rest ? this.#packer.pack(rest) : queue);
+  }
+
+  /** A packed queue is unpacked for one look. `pump` stores its changes. */
+  #read(key: string): DestinationQueue | undefined {
+    const known = this.#queues.get(key);
+    if (typeof known !== 'string') return known;
+    return DestinationQueue.fromRest(this.#packer.unpack(key, known), this.#deps.terms);
+  }
+
+  #pumpKey(key: string): void {
+    const queue = this.#read(key);
+    if (queue) this.pump(queue);
+  }
+
+  /** The queues of these kinds with a failure. Others are not unpacked. */
+  *#failing(kinds: readonly Destination['kind'][]): Generator<DestinationQueue> {
+    for (const [key, known] of this.#queues) {
+      const [kind, failed] =
+        typeof known === 'string'
+          ? (['mx', hasFailure(known)] as const)
+          : [known.destination.kind, known.failure !== undefined];
+      const queue = failed && kinds.includes(kind) ? this.#read(key) : undefined;
+      if (queue) yield queue;
+    }
+  }
+
+  #wake(key: string, at: number): void {
+    const queue = this.#read(key);
+    // The queue may be gone, or it may wait for another time now.
+    if (queue?.wakeAt !== at) return;
+    queue.wakeAt = Number.POSITIVE_INFINITY;
+    this.pump(queue);
   }
 
   #begin(queue: DestinationQueue, waiting: Waiting, standing: Standing): void {
     const { id, share } = waiting;
     const giveBack = this.#slots.take(share, standing);
+    this.#unblock(queue);
     this.#delivering.set(id, (this.#delivering.get(id) ?? 0) + 1);
     void this.#deps.deliver(queue, waiting).then(() => {
       queue.ended(waiting);
@@ -140,39 +184,46 @@ export class DestinationQueues {
       else this.#delivering.delete(id);
       // This destination's own next delivery comes last, so all destinations have their turn.
       this.#pumpBlocked();
-      this.pump(queue);
+      this.#pumpKey(queue.destination.key);
     });
   }
 
   #pumpBlocked(): void {
-    for (const { share, standing, queues } of this.#blocked) {
+    for (const { share, standing, keys } of this.#blocked) {
       // The set is not copied: it may be very large, and usually the first destination takes the free slot.
-      for (const blocked of queues) {
+      for (const key of keys) {
         if (!this.#slots.hasRoom(share, standing)) break;
-        this.pump(blocked);
+        this.#pumpKey(key);
       }
     }
   }
 
-  #unblock(queue: DestinationQueue): void {
-    for (const { queues } of this.#blocked) queues.delete(queue);
+  #unblock({ destination }: DestinationQueue): void {
+    for (const { keys } of this.#blocked) keys.delete(destination.key);
   }
 
   /** Waits for a slot, or for the time when a delivery is due. */
   #waitFor(queue: DestinationQueue, now: number): void {
     const { standing } = queue;
-    const wanted = this.#blocked.filter(
-      (slot) => slot.standing === standing && queue.wantsSlot(slot.share, now),
-    );
-    for (const { queues } of wanted) queues.add(queue);
-    const due = wanted.length === 0 ? queue.nextLook(now) : undefined;
-    if (due === undefined) this.#wakeups.forget(queue);
-    else this.#wakeups.set(queue, due);
+    const { key } = queue.destination;
+    let isBlocked = false;
+    // A destination keeps its place until it begins a delivery.
+    for (const slot of this.#blocked) {
+      const wants = slot.standing === standing && queue.wantsSlot(slot.share, now);
+      if (wants) slot.keys.add(key);
+      else slot.keys.delete(key);
+      isBlocked ||= wants;
+    }
+    const due = isBlocked ? undefined : queue.nextLook(now);
+    // An earlier wake-up is kept: it sets the next one.
+    if (due === undefined || due >= queue.wakeAt) return;
+    queue.wakeAt = due;
+    this.#wakeups.add(key, due);
   }
 
   #forget(queue: DestinationQueue): void {
     const { key } = queue.destination;
-    this.#wakeups.forget(queue);
+    this.#unblock(queue);
     this.#queues.delete(key);
     if (queue.answers > 0) this.#answers.set(key, queue.answers);
     const [oldest] = this.#answers.keys();

@@ -182,14 +182,16 @@ export class QueueManager {
         destination,
         cause: failure.cause,
         message: describeFailure(failure),
-      }));
+      }))
+      .take(REPORTED_DESTINATIONS)
+      .toArray();
     return {
       depth: this.#index.size,
       bytes: this.#index.bytes,
       held: this.#index.held + this.#deps.spool.damaged,
       oldest: this.#index.oldest,
       blockedDestinations: this.#queues.blocked,
-      deferrals: deferrals.slice(0, REPORTED_DESTINATIONS),
+      deferrals,
       loginsRefused: this.#deps.courier.loginsRefused.slice(0, REPORTED_DESTINATIONS),
       waits: this.#queues.waits(REPORTED_DESTINATIONS),
       hasRoom: this.#deps.spool.hasRoom(0),
@@ -224,7 +226,8 @@ export class QueueManager {
   #wait(queue: DestinationQueue, id: string, { from }: QueueRecord, { leftMs, awayMs }: Pause): void {
     const share: Share = queue.destination.kind === 'hops' && from !== '' ? 'configured' : 'other';
     if (awayMs > 0) queue.learnAway(awayMs);
-    queue.add({ id, share, due: this.#deps.clock() + leftMs });
+    const now = this.#deps.clock();
+    queue.add({ id, share, due: now + leftMs }, now);
   }
 
   /** An entry that is gone, or that is set aside for a person because it cannot be read. */

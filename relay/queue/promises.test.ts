@@ -149,6 +149,26 @@ test('a restart begins no back-off anew: what was put off waits as long as its a
   }
 });
 
+test('a restart begins no back-off anew, however many messages wait for one destination', async () => {
+  let tries = 0;
+  const answer = (_: unknown, parcel: Parameters<typeof answers>[0]) => {
+    tries += 1;
+    return answers(parcel, () => greylisted);
+  };
+  const count = 20;
+  for (let index = 0; index < count; index++) await rig.enter('', [`a${index}@hop.example`]);
+  await rig.begin(answer).start();
+  const isIdle = () => !rig.manager.ids().some((id) => rig.manager.isDelivering(id));
+  await eventually(() => tries === count && isIdle());
+  await rig.manager.drain(0);
+  rig.now += 10_000;
+  await rig.begin(answer).start();
+  const fresh = await rig.enter('', ['fresh@hop.example']);
+  rig.manager.add(fresh);
+  await eventually(() => tries > count && isIdle());
+  assert.equal(tries, count + 1);
+});
+
 test('a new policy that sends mail to other hosts tries it at once', async () => {
   let tries = 0;
   const answer = (_: unknown, parcel: Parameters<typeof answers>[0]) => {

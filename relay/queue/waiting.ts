@@ -48,11 +48,18 @@ export class WaitingMessages {
     return (this.#ready?.size ?? 0) + this.#later.length;
   }
 
+  /** The waiting delivery, if it is the only one. */
+  get only(): Waiting | undefined {
+    if (this.size !== 1) return undefined;
+    const id = this.#ready?.next();
+    return id === undefined ? this.#later[0] : this.get(id);
+  }
+
   /** Adds a delivery. A second call with the same id changes nothing. */
-  add(waiting: Waiting): void {
+  add(waiting: Waiting, now: number): void {
     const { id, due, failure, round } = waiting;
     if (this.has(id)) return;
-    const isReady = failure === undefined && round === undefined;
+    const isReady = failure === undefined && round === undefined && due <= now;
     if (isReady && (this.#hasReady || this.#later.length >= FEW)) this.#addReady(id, due);
     else this.#insert(waiting);
   }

@@ -1,44 +1,38 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { type Sleeper, Wakeups } from './wakeups.ts';
+import { Wakeups } from './wakeups.ts';
 
-class Counted implements Sleeper {
-  wakeAt = 0;
-  place = -1;
-}
-
-test('whoever sleeps is woken once, when its time has come, in order; one that is forgotten is not', async () => {
-  const change = fc.record({ who: fc.nat({ max: 19 }), at: fc.option(fc.integer({ min: 1, max: 50 })) });
+test('each time rings once, when it has come, in order, with its key', async () => {
+  const entry = fc.record({ key: fc.string({ maxLength: 2 }), at: fc.integer({ min: 1, max: 50 }) });
   await fc.assert(
-    fc.asyncProperty(fc.array(change, { maxLength: 80 }), async (changes) => {
+    fc.asyncProperty(fc.array(entry, { maxLength: 80 }), fc.nat(80), async (entries, more) => {
       let now = 0;
-      const all = Array.from({ length: 20 }, () => new Counted());
-      const wanted = new Map<Counted, number>();
-      const woken: number[] = [];
+      const rung: { key: string; at: number }[] = [];
       const done = Promise.withResolvers<void>();
-      const wakeups = new Wakeups<Counted>(
+      // Some times are added while others ring.
+      const [first, later] = [entries.slice(0, more), entries.slice(more)];
+      const wakeups = new Wakeups(
         () => now,
-        (sleeper) => {
-          woken.push(sleeper.wakeAt);
-          assert.equal(wanted.get(sleeper), sleeper.wakeAt);
-          wanted.delete(sleeper);
-          if (wanted.size === 0) done.resolve();
+        (key, at) => {
+          rung.push({ key, at });
+          const next = later.pop();
+          if (next) wakeups.add(next.key, at + next.at);
+          if (next) first.push({ key: next.key, at: at + next.at });
+          if (rung.length === first.length) done.resolve();
         },
       );
-      for (const { who, at } of changes) {
-        const sleeper = all[who] ?? new Counted();
-        if (at === null) wakeups.forget(sleeper);
-        else wakeups.set(sleeper, at);
-        if (at === null) wanted.delete(sleeper);
-        else wanted.set(sleeper, at);
-      }
-      const expected = [...wanted.values()].toSorted((a, b) => a - b);
-      now = 100;
-      wakeups.set(new Counted(), 200);
-      if (wanted.size > 0) await done.promise;
+      for (const { key, at } of first) wakeups.add(key, at);
+      now = 10_000;
+      wakeups.add('never', 20_000);
+      if (first.length > 0) await done.promise;
       wakeups.stop();
-      assert.deepEqual(woken, expected);
+      assert.deepEqual(
+        rung.map(({ at }) => at),
+        first.map(({ at }) => at).toSorted((a, b) => a - b),
+      );
+      const sorted = (all: typeof rung) => all.map(({ key, at }) => `${at} ${key}`).toSorted();
+      assert.deepEqual(sorted(rung), sorted(first));
     }),
     { numRuns: 30 },
   );

@@ -1,41 +1,29 @@
 /**
- * One timer for very many waiting destinations: a heap sorted by time. One Node timer for each would need more memory
- * than all other data of a destination.
+ * One timer for very many destinations: a heap of times, each with the key of a destination. One Node timer for each
+ * would need more memory than all other data of a destination. An entry stays in the heap until its time, so the
+ * receiver ignores a time that is not the one it waits for.
  */
-
-/** An item that is woken up. It stores its own position in the heap. */
-export interface Sleeper {
-  wakeAt: number;
-  /** -1: not in the heap. */
-  place: number;
-}
 
 /** The longest timer. A longer wait is split. */
 const AT_MOST_MS = 60 * 60_000;
 
-export class Wakeups<Item extends Sleeper> {
+export class Wakeups {
   readonly #clock: () => number;
-  readonly #wake: (sleeper: Item) => void;
-  readonly #heap: Item[] = [];
+  readonly #wake: (key: string, at: number) => void;
+  /** The heap, as two lists. `#times[0]` is the next time. */
+  readonly #times: number[] = [];
+  readonly #keys: string[] = [];
   #timer: NodeJS.Timeout | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
 
-  constructor(clock: () => number, wake: (sleeper: Item) => void) {
+  constructor(clock: () => number, wake: (key: string, at: number) => void) {
     this.#clock = clock;
     this.#wake = wake;
   }
 
-  /** Replaces an earlier time of this item. */
-  set(sleeper: Item, at: number): void {
-    this.#remove(sleeper);
-    sleeper.wakeAt = at;
-    this.#heap.push(sleeper);
-    this.#rise(sleeper, this.#heap.length - 1);
+  add(key: string, at: number): void {
+    this.#rise(key, at);
     this.#arm();
-  }
-
-  forget(sleeper: Item): void {
-    this.#remove(sleeper);
   }
 
   stop(): void {
@@ -44,7 +32,7 @@ export class Wakeups<Item extends Sleeper> {
   }
 
   #arm(): void {
-    const at = this.#heap[0]?.wakeAt;
+    const [at] = this.#times;
     if (at === undefined || at >= this.#timerAt) return;
     clearTimeout(this.#timer);
     this.#timerAt = at;
@@ -55,49 +43,48 @@ export class Wakeups<Item extends Sleeper> {
   #ring(): void {
     this.#timerAt = Number.POSITIVE_INFINITY;
     const now = this.#clock();
-    for (let [first] = this.#heap; first && first.wakeAt <= now; [first] = this.#heap) {
-      this.#remove(first);
-      this.#wake(first);
-    }
+    for (let [at] = this.#times; at !== undefined && at <= now; [at] = this.#times)
+      this.#wake(this.#takeFirst(), at);
     this.#arm();
   }
 
-  #remove(sleeper: Item): void {
-    const { place } = sleeper;
-    if (place === -1) return;
-    sleeper.place = -1;
-    const last = this.#heap.pop();
-    if (!last || last === sleeper) return;
-    this.#sink(last, this.#rise(last, place));
+  #takeFirst(): string {
+    const [first = ''] = this.#keys;
+    const [key, at] = [this.#keys.pop(), this.#times.pop()];
+    if (key !== undefined && at !== undefined && this.#keys.length > 0) this.#sink(key, at);
+    return first;
   }
 
-  #rise(sleeper: Item, from: number): number {
-    let at = from;
-    for (let up = (at - 1) >> 1; at > 0; up = (at - 1) >> 1) {
-      const parent = this.#heap[up];
-      if (!parent || parent.wakeAt <= sleeper.wakeAt) break;
-      this.#put(parent, at);
-      at = up;
+  #rise(key: string, at: number): void {
+    let place = this.#times.length;
+    for (let up = (place - 1) >> 1; place > 0; up = (place - 1) >> 1) {
+      if (this.#timeAt(up) <= at) break;
+      this.#put(place, this.#keys[up] ?? '', this.#timeAt(up));
+      place = up;
     }
-    this.#put(sleeper, at);
-    return at;
+    this.#put(place, key, at);
   }
 
-  #sink(sleeper: Item, from: number): void {
-    let at = from;
+  /** Puts an entry into the first place, and moves it down until no earlier one is below it. */
+  #sink(key: string, at: number): void {
+    let place = 0;
     for (;;) {
-      const [left, right] = [this.#heap[2 * at + 1], this.#heap[2 * at + 2]];
-      const child = right && left && right.wakeAt < left.wakeAt ? right : left;
-      if (!child || child.wakeAt >= sleeper.wakeAt) break;
-      const below = child.place;
-      this.#put(child, at);
-      at = below;
+      const left = 2 * place + 1;
+      const child = this.#timeAt(left + 1) < this.#timeAt(left) ? left + 1 : left;
+      if (this.#timeAt(child) >= at) break;
+      this.#put(place, this.#keys[child] ?? '', this.#timeAt(child));
+      place = child;
     }
-    this.#put(sleeper, at);
+    this.#put(place, key, at);
   }
 
-  #put(sleeper: Item, at: number): void {
-    this.#heap[at] = sleeper;
-    sleeper.place = at;
+  /** Infinity behind the end. */
+  #timeAt(place: number): number {
+    return this.#times[place] ?? Number.POSITIVE_INFINITY;
+  }
+
+  #put(place: number, key: string, at: number): void {
+    this.#times[place] = at;
+    this.#keys[place] = key;
   }
 }

@@ -1,0 +1,209 @@
+import assert from 'node:assert/strict';
+import { mock, test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+import fc from 'fast-check';
+import { type Failure, makeFailure } from '#crds/failure.ts';
+import { hopTo } from '#test/kit/relayrig.ts';
+import type { Destination } from '../delivery/courier.ts';
+import { failureFromReply } from '../delivery/verdict.ts';
+import { newQueueId } from '../spool/record.ts';
+import type { DestinationQueue } from './destinationqueue.ts';
+import { DestinationQueues } from './destinationqueues.ts';
+import { Paces } from './paces.ts';
+import { QueuePacker } from './restingqueue.ts';
+import type { Waiting } from './waiting.ts';
+
+type MxDestination = Destination & { readonly kind: 'mx' };
+
+const toMx = (domain: string, rule = 'outbound.tls (MX)'): MxDestination => ({
+  kind: 'mx',
+  key: `${domain} Opportunistic`,
+  name: domain,
+  rule,
+  domain,
+  tlsLevel: 'Opportunistic',
+  minTlsVersion: 'TLSv1.2',
+});
+
+const failureOf = fc.oneof(
+  fc.string({ unit: 'grapheme' }).map((text) => makeFailure({ cause: 'dns', status: '4.4.3', text })),
+  fc.string({ unit: 'grapheme' }).map((text) => failureFromReply(451, `451 4.7.1 ${text}`, 'RCPT TO')),
+);
+
+test('a packed queue is unpacked as it was', () => {
+  const packer = new QueuePacker();
+  const health = fc.record(
+    {
+      failures: fc.nat(),
+      answers: fc.nat(),
+      awayMs: fc.nat(),
+      pausedUntil: fc.nat(),
+      failedAt: fc.integer({ min: -1 }),
+      failure: fc.option(failureOf, { nil: undefined }),
+      failingSince: fc.option(fc.nat(), { nil: undefined }),
+    },
+    { noNullPrototype: true },
+  );
+  const resting = fc
+    .record({
+      destination: fc
+        .tuple(fc.domain(), fc.constantFrom('a', 'b'))
+        .map(([domain, rule]) => toMx(domain, rule)),
+      id: fc.nat().map(newQueueId),
+      due: fc.nat(),
+      isDeferred: fc.boolean(),
+      health,
+      wakeAt: fc.oneof(fc.nat(), fc.constant(Number.POSITIVE_INFINITY)),
+    })
+    .map(({ id, due, isDeferred, ...rest }) => ({
+      ...rest,
+      waiting: { id, due, ...(isDeferred && rest.health.failure ? { failure: rest.health.failure } : {}) },
+    }));
+  fc.assert(
+    fc.property(resting, (queue) => {
+      assert.deepEqual(packer.unpack(queue.destination.key, packer.pack(queue)), queue);
+    }),
+  );
+});
+
+type Step =
+  | {
+      readonly kind: 'message';
+      readonly to: number;
+      readonly answers: readonly Answer[];
+      readonly owes: number;
+    }
+  | { readonly kind: 'time'; readonly ms: number }
+  | { readonly kind: 'hurry'; readonly to: number };
+type Answer = 'taken' | 'deferred' | 'away' | 'broken';
+
+const steps = fc.array(
+  fc.oneof(
+    fc.record({
+      kind: fc.constant('message' as const),
+      to: fc.nat(5),
+      answers: fc.array(fc.constantFrom<Answer>('taken', 'deferred', 'away', 'broken'), { maxLength: 6 }),
+      owes: fc.constantFrom(0, 0, 5_000),
+    }),
+    fc.record({ kind: fc.constant('time' as const), ms: fc.constantFrom(1, 500, 1_000, 7_000, 60_000) }),
+    fc.record({ kind: fc.constant('hurry' as const), to: fc.nat(5) }),
+  ),
+  { minLength: 10, maxLength: 60, size: 'max' },
+);
+
+const answer = (queue: DestinationQueue, waiting: Waiting, kind: Answer, now: number) => {
+  const failure: Failure = makeFailure({ cause: 'connect', status: '4.4.1', text: `${kind} ${waiting.id}` });
+  if (kind === 'taken' || kind === 'deferred') queue.answered();
+  if (kind === 'taken') return queue.settled();
+  queue.fails(now);
+  if (kind === 'deferred') return queue.putOff(waiting, now + 5_000, failure);
+  const hadSession = kind === 'broken';
+  const pauseMs = (failures: number) => failures * 1_000;
+  queue.unreachable(waiting, {
+    failure,
+    hadSession,
+    pauseMs,
+    due: hadSession ? now + 3_000 : undefined,
+    now,
+  });
+};
+
+/** Everything that can be seen of the queues after each step. */
+async function play(to: (index: number) => Destination, script: readonly Step[]): Promise<unknown[]> {
+  mock.timers.enable({ apis: ['setTimeout', 'Date'] });
+  const seen: unknown[] = [];
+  const left = new Map<string, Answer[]>();
+  const queues = new DestinationQueues({
+    terms: { concurrent: 2, paces: new Paces(8) },
+    clock: Date.now,
+    deliver: async (queue, waiting) => {
+      seen.push(`${Date.now()} ${waiting.id}`);
+      await turn();
+      answer(queue, waiting, left.get(waiting.id)?.shift() ?? 'taken', Date.now());
+    },
+  });
+  mock.timers.tick(1_000);
+  for (const [index, step] of script.entries()) {
+    if (step.kind === 'time') mock.timers.tick(step.ms);
+    else if (step.kind === 'hurry') queues.hurry((_, { name }) => name === to(step.to).name);
+    else {
+      const id = `m${index}`.padEnd(16);
+      left.set(id, [...step.answers]);
+      const queue = queues.to(to(step.to));
+      queue.learnAway(step.owes);
+      queue.add({ id, share: 'other', due: Date.now() + step.owes }, Date.now());
+      queues.pump(queue);
+    }
+    for (let turns = 0; turns < 8; turns++) await turn();
+    const now = Date.now();
+    seen.push([...queues.failures()], queues.blocked);
+    seen.push(queues.waits(3).map(({ configured: _, ...wait }) => wait));
+    for (const id of left.keys())
+      for (let at = 0; at <= 5; at++) {
+        const queue = queues.known(to(at));
+        seen.push([queue?.dueOf(id, now), queue?.failureFor(id), queue?.hadItsChance(id)]);
+      }
+  }
+  queues.stop();
+  mock.timers.reset();
+  return seen;
+}
+
+test('a queue that is packed whenever it rests does what one does that is never packed', async () => {
+  const domain = (index: number) => `d${index}.example`;
+  const toHop = (index: number): Destination => {
+    const hops = [hopTo(25, { host: domain(index) })];
+    return { kind: 'hops', key: domain(index), name: domain(index), rule: 'a route', hops };
+  };
+  await fc.assert(
+    fc.asyncProperty(steps, async (script) => {
+      const packed = await play((index) => toMx(domain(index)), script);
+      assert.deepEqual(packed, await play(toHop, script));
+    }),
+    { numRuns: 40 },
+  );
+});
+
+test('a destination that cannot be reached needs less than 400 bytes, with its message and the reason', async () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const memory = () => {
+    for (let times = 0; times < 3; times++) collect();
+    const { heapUsed, external } = process.memoryUsage();
+    return heapUsed + external;
+  };
+  const count = 30_000;
+  let tried = 0;
+  const queues = new DestinationQueues({
+    terms: { concurrent: 20, paces: undefined },
+    clock: () => 1_000_000,
+    deliver: async (queue, waiting) => {
+      tried += 1;
+      const text = `mx.${queue.destination.name}:25: no answer: 192.0.2.${tried % 250}`;
+      const failure = makeFailure({ cause: 'connect', status: '4.4.1', text });
+      queue.fails(1_795_900_000_000);
+      queue.unreachable(waiting, {
+        failure,
+        hadSession: false,
+        pauseMs: () => 60_000,
+        due: undefined,
+        now: 1_000_000,
+      });
+    },
+  });
+  const before = memory();
+  for (let index = 0; index < count; index++) {
+    const queue = queues.to(toMx(`dead${index}.example`));
+    queue.add({ id: newQueueId(1_795_900_000_000), share: 'other', due: 1_000_000 }, 1_000_000);
+    queues.pump(queue);
+    if (index % 1_000 === 0) await turn();
+  }
+  while (queues.inFlight > 0) await turn();
+  const each = (memory() - before) / count;
+  queues.stop();
+  assert.equal([...queues.failures()].length, count);
+  assert.equal(tried, count);
+  assert.ok(each < 400, `${each} bytes each`);
+});

@@ -1,0 +1,125 @@
+/**
+ * A destination queue at rest, packed into one string. A relay may have very many destinations that cannot be reached,
+ * each with one waiting message. As objects they would need more than twice the memory. Only MX destinations are
+ * packed, because a policy names few hops.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import type { Failure } from '#crds/failure.ts';
+import type { Destination } from '../delivery/courier.ts';
+import type { Waiting } from './waiting.ts';
+
+type MxDestination = Destination & { readonly kind: 'mx' };
+
+/** Whether a destination can be reached. */
+export interface DestinationHealth {
+  /** Probes in a row without success. */
+  failures: number;
+  answers: number;
+  /** How long an earlier process has tried the waiting messages without success. */
+  awayMs: number;
+  pausedUntil: number;
+  /** When the last session began that could not reach the destination. */
+  failedAt: number;
+  /** Why a message was last deferred. */
+  failure: Failure | undefined;
+  /** Since when no message has left the queue (wall clock). */
+  failingSince: number | undefined;
+}
+
+/** A queue in which one message waits and nothing is under way. */
+export interface RestingQueue {
+  readonly destination: MxDestination;
+  /** Its failure is that of the destination, or there is none. */
+  readonly waiting: Pick<Waiting, 'id' | 'due' | 'failure'>;
+  readonly health: Readonly<DestinationHealth>;
+  /** The time of the wake-up that is set. Infinity: none. */
+  readonly wakeAt: number;
+}
+
+/** JSON of the values in a fixed order. A string is one object of the heap, and its numbers are short. */
+export type PackedQueue = string;
+
+/** What MX destinations of one route have in common. */
+type Route = Omit<MxDestination, 'key' | 'name' | 'domain'>;
+
+/** The failure comes first, so that it is found without unpacking. */
+type Packed = readonly [
+  failure: PackedFailure | null,
+  isDeferred: 0 | 1,
+  id: string,
+  ...PackedNumbers,
+  domain: string,
+];
+type PackedNumbers = [
+  route: number,
+  due: number,
+  failures: number,
+  answers: number,
+  awayMs: number,
+  pausedUntil: number,
+  failedAt: number,
+  failingSince: number | null,
+  wakeAt: number | null,
+];
+type PackedFailure = readonly [
+  text: string,
+  cause: Failure['cause'],
+  status: string,
+  permanent: 0 | 1,
+  others: Omit<Failure, 'text' | 'cause' | 'status' | 'permanent'>,
+];
+
+/** True if a message of the queue was deferred. */
+export function hasFailure(queue: PackedQueue): boolean {
+  return !queue.startsWith('[null');
+}
+
+export class QueuePacker {
+  readonly #routes: Route[] = [];
+
+  pack({ destination, waiting, health, wakeAt }: RestingQueue): PackedQueue {
+    const packed: Packed = [
+      health.failure ? packFailure(health.failure) : null,
+      waiting.failure ? 1 : 0,
+      waiting.id,
+      this.#numberRoute(destination),
+      waiting.due,
+      health.failures,
+      health.answers,
+      health.awayMs,
+      health.pausedUntil,
+      health.failedAt,
+      health.failingSince ?? null,
+      Number.isFinite(wakeAt) ? wakeAt : null,
+      destination.domain,
+    ];
+    return JSON.stringify(packed);
+  }
+
+  unpack(key: string, queue: PackedQueue): RestingQueue {
+    const [packedFailure, isDeferred, id, ...others] = JSON.parse(queue) as Packed;
+    const [route, due, failures, answers, awayMs, pausedUntil, failedAt, failingSince, wakeAt, domain] =
+      others;
+    const failure = packedFailure ? unpackFailure(packedFailure) : undefined;
+    const health = { failures, answers, awayMs, pausedUntil, failedAt, failure };
+    return {
+      destination: { ...(this.#routes[route] as Route), key, name: domain, domain },
+      waiting: { id, due, ...(isDeferred && failure ? { failure } : {}) },
+      health: { ...health, failingSince: failingSince ?? undefined },
+      wakeAt: wakeAt ?? Number.POSITIVE_INFINITY,
+    };
+  }
+
+  #numberRoute({ key: _, name: __, domain: ___, ...route }: MxDestination): number {
+    const known = this.#routes.findIndex((one) => isDeepStrictEqual(one, route));
+    return known === -1 ? this.#routes.push(route) - 1 : known;
+  }
+}
+
+function packFailure({ text, cause, status, permanent, ...others }: Failure): PackedFailure {
+  return [text, cause, status, permanent ? 1 : 0, others];
+}
+
+function unpackFailure([text, cause, status, permanent, others]: PackedFailure): Failure {
+  return { text, cause, status, permanent: permanent === 1, ...others };
+}
