@@ -1,7 +1,7 @@
 /**
- * What the API server made of an object that was applied, where that is not what was wanted: an admission webhook has
- * rewritten it. An object that still is as it was answered is not applied again, which would change nothing and never
- * end; one that somebody has changed since is.
+ * Remembers how the API server answered an apply when the answer differs from the wanted object, because an admission
+ * webhook rewrote it. As long as the live object equals that answer it is not applied again: that would change nothing
+ * and never end. An object that somebody has changed since is applied again.
  */
 import { hashContent } from '#crds/policyfile.ts';
 import { isUpToDate } from './compare.ts';
@@ -9,7 +9,7 @@ import type { KubeObject } from './kube/client.ts';
 import type { Rendered } from './render/index.ts';
 
 export class Answers {
-  /** By uid: the hashes of what was applied and of what came of it. */
+  /** By uid: the hash of the object that was applied, and the hash of the answer. */
   readonly #known = new Map<string, { readonly applied: string; readonly answer: string }>();
 
   note(wanted: Rendered, answer: KubeObject): void {
@@ -18,7 +18,7 @@ export class Answers {
     else this.#known.set(uid, { applied: hashContent(wanted), answer: hashSpec(answer) });
   }
 
-  /** True where applying it again would bring nothing. */
+  /** True if another apply of the object would change nothing. */
   stands(live: KubeObject, wanted: Rendered): boolean {
     if (isUpToDate(live, wanted)) return true;
     const known = this.#known.get(live.metadata.uid ?? '');
@@ -26,7 +26,7 @@ export class Answers {
   }
 }
 
-/** Without what the server counts, and what others report. */
+/** The hash leaves out fields that the server counts up, and the status that others report. */
 function hashSpec({ status: _, metadata, ...content }: KubeObject): string {
   const { labels = {}, annotations = {}, ownerReferences = [] } = metadata;
   return hashContent({ ...content, labels, annotations, ownerReferences });

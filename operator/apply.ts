@@ -1,7 +1,8 @@
 /**
- * Brings the objects of one MailRelay to what is wanted: server-side apply where a live object differs, deletion where
- * one that we own is no longer wanted. Takes nothing over that belongs to someone else. What the API server refuses, or
- * fails at, comes back as an obstacle, and the rest goes on; where it does not answer, that is thrown.
+ * Makes the objects of one MailRelay as wanted: applies (server side) an object that differs, and deletes an object
+ * that we own and no longer want. Never takes over an object of someone else. If the API server refuses or fails at an
+ * object, the result has an obstacle and the other objects go on. If the API server does not answer, the function
+ * throws.
  */
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { ANNOTATIONS, FIELD_MANAGER } from '#crds/wellknown.ts';
@@ -16,7 +17,7 @@ import type { Obstacle, World } from './world.ts';
 
 export type Writer = Pick<Client, 'request'>;
 
-/** One line for the log for each write. */
+/** Is called for each write, with the line for the log. */
 export type OnWrite = (verb: 'applied' | 'deleted' | 'patched', object: string) => void;
 
 export async function applyAll(
@@ -35,7 +36,7 @@ export async function applyAll(
   return [...obstacles, ...(await prune(writer, world, wanted, onWrite))];
 }
 
-/** One write of several, which do not wait for each other. */
+/** Makes one of several writes that do not depend on each other. */
 export async function attempt(object: string, write: () => Promise<void>): Promise<Obstacle[]> {
   try {
     await write();
@@ -45,7 +46,7 @@ export async function attempt(object: string, write: () => Promise<void>): Promi
   }
 }
 
-/** What a failed write means for the relay; throws what says nothing of this one object. */
+/** The obstacle that a failed write means for the relay. Throws an error that does not concern this object alone. */
 function toObstacle(object: string, error: unknown): Obstacle {
   if (isKubeError(error, 'forbidden', 'invalid')) return { kind: 'denied', object, message: error.message };
   if (isKubeError(error, 'failed')) return { kind: 'failed', object, error };
@@ -64,9 +65,9 @@ async function applyOne(
   const path = apiPath(kind, wanted.metadata.namespace, wanted.metadata.name);
   const cached = world.objects.get(name);
   try {
-    // The caches hold only what carries our label: what they do not have may still be somebody else's.
+    // The caches hold only objects with our label. An object that they lack may exist and belong to somebody else.
     const live = cached ?? (await read(writer, path));
-    // Its end is news, and then it is made anew.
+    // The watch reports the end of this object, and then the next look creates a new one.
     if (live && isGoing(live, world.relay)) return { kind: 'going', object: name };
     const stamp = live?.metadata.annotations?.[ANNOTATIONS.installation];
     if (live && !hasController(live) && stamp !== undefined && stamp !== world.relay.status?.installation)
@@ -78,7 +79,7 @@ async function applyOne(
     const claim = kind === STATEFUL_SET ? await foreignClaim(writer, world, wanted) : undefined;
     if (claim !== undefined) return { kind: 'nameTaken', object: claim };
     const storage = live && kind === STATEFUL_SET ? planStorage(world, live, wanted) : undefined;
-    // The rest of it first: nothing is taken away for one that the API server then refuses.
+    // First the other fields: nothing is deleted for a StatefulSet that the API server would then refuse.
     const target = live && storage ? keepClaims(live, wanted) : wanted;
     if (storage?.kind !== 'shrinks' || !live || !answers.stands(live, target)) {
       answers.note(target, await send(writer, path, target, live));
@@ -94,8 +95,8 @@ async function applyOne(
 }
 
 /**
- * To the very object that was looked at; and where there was none, without force, so that one that somebody made
- * meanwhile is a conflict and not ours.
+ * Applies to the object that was read, by its uid. If there was none, it applies without force, so that an object that
+ * somebody created meanwhile is a conflict and is not taken over.
  */
 async function send(
   writer: Writer,
@@ -113,7 +114,7 @@ async function send(
   });
 }
 
-/** A StatefulSet takes any claim of the right name, with all that is on it: the first that is not of this relay. */
+/** The first claim that is not of this relay. A StatefulSet uses any claim of the right name, with the data on it. */
 async function foreignClaim(
   writer: Writer,
   { objects, relay }: World,
@@ -137,8 +138,8 @@ function claimNames({ metadata, spec }: Rendered): string[] {
 }
 
 /**
- * Claim templates cannot change: the claims are patched, and the StatefulSet is deleted around its running pods; when
- * it is gone it is made anew. Each step is safe to repeat.
+ * Changes the size of the claims. Claim templates cannot change, so the claims are patched and the StatefulSet is
+ * deleted without its pods; when it is gone, the next look creates a new one. Each step can be repeated.
  */
 async function changeStorage(
   writer: Writer,
@@ -171,8 +172,9 @@ async function prune(
 }
 
 /**
- * Whoever deletes a MailRelay may keep its objects, and their owner is taken from them first. Caches may tell of that
- * before they tell of the deletion: an object that is taken back then would go with its owner after all.
+ * True if the API server still has the MailRelay. A person who deletes it can keep its objects; Kubernetes then removes
+ * their owner first. The caches may see that before the deletion. An object that the operator adopted again in between
+ * would be deleted with its owner.
  */
 async function isThere(writer: Writer, { metadata }: MailRelay): Promise<boolean> {
   const live = await read(writer, apiPath(MAIL_RELAY, metadata.namespace, metadata.name));
@@ -189,8 +191,8 @@ async function read(writer: Writer, path: string): Promise<KubeObject | undefine
 }
 
 /**
- * Deletes this very object as it was judged, not one of the same name that came after it, nor what another leader has
- * made of it since, for whom it may be wanted again. Its change is news, and it is judged anew.
+ * Deletes exactly the version of the object that was judged: not a later object of the same name, and not a version
+ * that another leader has written since and may want. Such a change comes by the watch, and the object is judged again.
  */
 export async function remove(
   writer: Writer,
@@ -217,7 +219,7 @@ export async function remove(
   }
 }
 
-/** Changes fields of an object that is not ours to apply as a whole. */
+/** Changes single fields of an object that the operator does not own. */
 export async function mergePatch(
   writer: Writer,
   kind: Kind,

@@ -1,7 +1,7 @@
 /**
- * The caches of everything that is watched, indexed by MailRelay, and the news that one of them concerns a relay. In
- * namespaced mode one set of caches per namespace, and each by itself: one that is gone, or that may not be read, keeps
- * nobody from the others. Holds no opinion; never reads from the API server by itself.
+ * The caches of all watched kinds, indexed by MailRelay. They report each change with the MailRelay that it concerns.
+ * In namespaced mode each namespace has its own set of caches: a namespace that is gone, or that the operator may not
+ * read, does not disturb the others. The caches decide nothing, and never read from the API server by themselves.
  */
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { listRelayKeys, reduceToKept } from './kept.ts';
@@ -21,7 +21,7 @@ import { ListWatch } from './kube/listwatch.ts';
 export interface WatchFigures {
   readonly kind: string;
   readonly restarts: number;
-  /** Milliseconds since the epoch; 0 before the first. */
+  /** Milliseconds since the epoch; 0 before the first event. */
   readonly lastEventAt: number;
 }
 
@@ -30,12 +30,12 @@ export interface CacheOptions {
   /** Undefined: all namespaces. */
   readonly namespaces: readonly string[] | undefined;
   readonly random: () => number;
-  /** A MailRelay, or something of it, changed. */
+  /** A MailRelay or one of its objects changed. */
   readonly onNews: (key: string) => void;
-  /** From now on everything is known of these. */
+  /** The caches of these MailRelays are complete from now on. */
   readonly onComplete: (keys: readonly string[]) => void;
   readonly onTrouble: (kind: Kind, message: string) => void;
-  /** In namespaced mode: one is gone, or may not be read, and can be read again. */
+  /** In namespaced mode: a namespace is gone or may not be read; and later, it can be read again. */
   readonly onAway: (namespace: string, message: string) => void;
   readonly onBack: (namespace: string) => void;
 }
@@ -47,7 +47,7 @@ export interface NamespaceFigures {
 
 export class Caches {
   readonly #options: CacheOptions;
-  /** By namespace; of all of them where none is named. */
+  /** By namespace; under undefined those of all namespaces. */
   readonly #groups = new Map<string | undefined, ListWatch[]>();
   readonly #away = new Set<string>();
   readonly #relays = new Map<string, MailRelay>();
@@ -75,21 +75,21 @@ export class Caches {
     for (const watch of this.#watches) watch.stop();
   }
 
-  /** True when everything is known, but for namespaces that may not be read. */
+  /** True if all caches are complete, except those of namespaces that may not be read. */
   get synced(): boolean {
     return [...this.#groups].every(([namespace, watches]) =>
       watches.every(({ synced, refused }) => synced || (namespace !== undefined && refused)),
     );
   }
 
-  /** True when everything is known of a MailRelay of this key: a half-filled cache looks like a world without pods. */
+  /** True if the caches of this MailRelay are complete. A half-filled cache looks as if there were no pods. */
   isComplete(key: string): boolean {
     const namespace = key.slice(0, key.indexOf('/'));
     const watches = this.#groups.get(namespace) ?? this.#groups.get(undefined);
     return watches?.every(({ synced }) => synced) ?? false;
   }
 
-  /** In namespaced mode. */
+  /** The figures of each namespace in namespaced mode. */
   get namespaces(): NamespaceFigures[] {
     return [...this.#groups].flatMap(([namespace, watches]) =>
       namespace === undefined
@@ -98,17 +98,17 @@ export class Caches {
     );
   }
 
-  /** After the API server was away: connections may be dead without anybody having said so. */
+  /** Renews the watches after the API server was away, because their connections may be dead without an error. */
   renew(): void {
     for (const watch of this.#watches) watch.renew();
   }
 
-  /** What the server answered to a write of ours. What is not watched is not taken. */
+  /** Takes the answer to a write of ours into the cache. Ignores kinds that are not watched. */
   learn(object: KubeObject): void {
     this.#watches.find((watch) => watch.watches(object))?.learn(object);
   }
 
-  /** Of each watch; in namespaced mode a kind has several. */
+  /** The figures of each watch. In namespaced mode a kind has several watches. */
   get figures(): WatchFigures[] {
     return this.#watches.map(({ kind, restarts, lastEventAt }) => ({
       kind: kind.kind,
@@ -117,7 +117,7 @@ export class Caches {
     }));
   }
 
-  /** True where the cluster knows the kind. */
+  /** True if the cluster knows the kind. */
   knows(kind: Kind): boolean {
     return this.#watches.some((watch) => watch.kind === kind && watch.exists);
   }
@@ -130,7 +130,7 @@ export class Caches {
     return [...this.#relays.values()].filter(({ metadata }) => metadata.namespace === namespace);
   }
 
-  /** Of those of which everything is known. */
+  /** The keys of the MailRelays whose caches are complete. */
   keys(): string[] {
     return [...this.#relays.keys()].filter((key) => this.isComplete(key));
   }
@@ -169,12 +169,12 @@ export class Caches {
       onTrouble: (_: Kind, message: string) => this.#troubled(kind, namespace, message),
       onRecovered: () => this.#recovered(namespace),
       onSynced: () => this.#complete(namespace),
-      // Those at rest want something of this kind too.
+      // Relays that are at rest may want an object of this kind too.
       onExists: () => this.#complete(namespace),
     };
   }
 
-  /** One line for a namespace, not one for each kind. */
+  /** Reports one line for a namespace, not one for each kind. */
   #troubled(kind: Kind, namespace: string | undefined, message: string): void {
     const isRefused = this.#groups.get(namespace)?.some(({ refused }) => refused);
     if (namespace === undefined || !isRefused) this.#options.onTrouble(kind, message);
@@ -193,7 +193,9 @@ export class Caches {
     this.#options.onComplete([...this.#relays.keys()].filter(isIn));
   }
 
-  /** Under every relay that it concerns now, and no longer under those that it concerned: all of them look again. */
+  /**
+   * Moves the object from the relays that it concerned to those that it concerns now. All of them are looked at again.
+   */
   #store(kind: Kind, before: KubeObject | undefined, after: KubeObject | undefined): void {
     const [were, are] = [listRelayKeys(before), listRelayKeys(after)];
     const name = `${kind.kind}/${((after ?? before) as KubeObject).metadata.name}`;

@@ -1,6 +1,6 @@
 /**
- * The claims of pods that come and go, as judge/scaling.ts has it. Every write names the version of the claim that was
- * judged: one that changed meanwhile, by another hand or another leader, is left alone and judged anew.
+ * Marks, unmarks and removes claims as judge/scaling.ts plans it. Every write names the version of the claim that was
+ * judged. A claim that a person or another leader has changed meanwhile is left alone and judged again.
  */
 import { ANNOTATIONS } from '#crds/wellknown.ts';
 import { attempt, mergePatch, type OnWrite, remove, type Writer } from './apply.ts';
@@ -9,7 +9,10 @@ import type { KubeObject } from './kube/client.ts';
 import { CLAIM } from './kube/kinds.ts';
 import type { Obstacle } from './world.ts';
 
-/** Before anything that could bring a pod back to serve: what it takes then is not empty any more. */
+/**
+ * Removes the marks before any write that can bring a pod back, because its claim is not empty when it takes mail
+ * again.
+ */
 export async function unmarkClaims(
   writer: Writer,
   { unmarked }: Scaling,

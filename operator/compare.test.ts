@@ -1,4 +1,6 @@
-/** What is a difference, and what is an addition of others that an apply of ours would not take away. */
+/**
+ * Which changes of a live object are a difference, and which are additions of others that an apply would not remove.
+ */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { effectivePolicy } from '#crds/effective.ts';
@@ -18,7 +20,7 @@ const wanted = new Map(
 
 type Field = Record<string, unknown> | unknown[];
 
-/** Every list of that name, with the entry before its own ones. */
+/** Adds the entry at the beginning of every list of this name. */
 function withEntry(value: unknown, list: string, entry: object): unknown {
   if (Array.isArray(value)) return value.map((item) => withEntry(item, list, entry));
   if (value === null || typeof value !== 'object') return value;

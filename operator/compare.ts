@@ -1,8 +1,8 @@
 /**
- * Does a live object already say what is wanted? The API server adds defaults and other managers add fields, so only
- * the wanted fields are compared, in depth, as the API server would merge them; fields that we wanted once and no longer
- * do are found by the hash of what was applied, which the object carries. Sending nothing when nothing differs is what
- * keeps idle free, and an addition that no apply of ours would take away is no difference. Pure.
+ * Compares a live object with the wanted one. The API server adds defaults and other managers add fields, so only the
+ * wanted fields are compared, in depth, as the API server would merge them. Fields that we no longer want are found by
+ * the hash of the last apply, which the object carries. An addition that our apply would not remove is no difference.
+ * Without a difference nothing is sent, so that an idle operator costs nothing. Pure.
  */
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { hashContent } from '#crds/policyfile.ts';
@@ -12,7 +12,7 @@ import type { Rendered } from './render/index.ts';
 
 export const APPLIED_ANNOTATION = `${GROUP}/applied`;
 
-/** The object as it is sent: with the hash of itself. */
+/** The object as it is sent, with its own hash in an annotation. */
 export function stamped(wanted: Rendered): Rendered {
   const annotations = { ...wanted.metadata.annotations, [APPLIED_ANNOTATION]: hashContent(wanted) };
   return { ...wanted, metadata: { ...wanted.metadata, annotations } };
@@ -22,15 +22,14 @@ export function isUpToDate(live: KubeObject, wanted: Rendered): boolean {
   return covers(live, stamped(wanted));
 }
 
-/** Fields that the API server takes as one: what others add to them changes what they mean. */
+/** Fields that the API server treats as one value. An addition by others changes their meaning. */
 const WHOLE = new Set(['selector', 'podSelector', 'namespaceSelector', 'labelSelector', 'ingress']);
 /**
- * Lists that the API server merges by key (`x-kubernetes-list-map-keys`): what others add beside ours stays, as with
- * fields.
+ * Lists that the API server merges by key (`x-kubernetes-list-map-keys`). Entries that others add stay, as fields do.
  */
 const KEYED: Readonly<Record<string, readonly string[]>> = {
   ownerReferences: ['uid'],
-  // Of a Service, and of a container.
+  // The ports of a Service, and those of a container.
   ports: ['port', 'containerPort', 'protocol'],
   containers: ['name'],
   env: ['name'],
@@ -40,7 +39,7 @@ const KEYED: Readonly<Record<string, readonly string[]>> = {
   topologySpreadConstraints: ['topologyKey', 'whenUnsatisfiable'],
 };
 
-/** True where `live` has everything that `wanted` has, with the same values. */
+/** True if `live` has all fields of `wanted`, with the same values. */
 export function covers(live: unknown, wanted: unknown): boolean {
   if (live === undefined && isEmpty(wanted)) return true;
   if (Array.isArray(wanted)) {
@@ -57,7 +56,7 @@ export function covers(live: unknown, wanted: unknown): boolean {
   );
 }
 
-/** What the API server leaves out. */
+/** True for values that the API server does not store. */
 function isEmpty(wanted: unknown): boolean {
   return wanted === null || (typeof wanted === 'object' && Object.keys(wanted).length === 0);
 }
@@ -75,8 +74,8 @@ function coversField(field: string, live: unknown, wanted: unknown): boolean {
 }
 
 /**
- * True where the object belongs to this MailRelay: by its controller, or where it has none by what we left on it, as
- * after `kubectl delete --cascade=orphan` and a new MailRelay of the name.
+ * True if the object belongs to this MailRelay: by its controller, or, if it has none, by our labels and annotations,
+ * as after `kubectl delete --cascade=orphan` and a new MailRelay of the same name.
  */
 export function isOwnedBy(object: KubeObject, { metadata }: MailRelay): boolean {
   const { ownerReferences = [], annotations } = object.metadata;
@@ -89,7 +88,7 @@ export function hasController({ metadata }: KubeObject): boolean {
   return metadata.ownerReferences?.some(({ controller }) => controller === true) ?? false;
 }
 
-/** True where the object is being deleted, or will be: an earlier MailRelay of the name made it, and is gone. */
+/** True if the object is being deleted, or will be because its owner, an earlier MailRelay of the name, is gone. */
 export function isGoing({ metadata }: KubeObject, relay: MailRelay): boolean {
   const owner = metadata.ownerReferences?.find(({ controller }) => controller === true);
   const { name, uid } = relay.metadata;
@@ -97,7 +96,7 @@ export function isGoing({ metadata }: KubeObject, relay: MailRelay): boolean {
   return metadata.deletionTimestamp !== undefined || isOfEarlier;
 }
 
-/** True where the object carries the labels of this relay: claims outlive their owner, and carry nothing else. */
+/** True if the object has the labels of this relay. Claims outlive their owner, and labels are all that they carry. */
 export function isLabelledFor({ metadata }: KubeObject, relayName: string): boolean {
   return covers(metadata.labels, selectorLabels(relayName));
 }

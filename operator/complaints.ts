@@ -1,6 +1,7 @@
 /**
- * What Kubernetes complains of when pods do not come about: a quota that denies them, a StorageClass that is not there. It
- * says so in events alone, which are read only while a pod or a volume is missing, so that rest costs nothing.
+ * Reads why Kubernetes cannot create pods or volumes, such as a quota that denies them or a missing StorageClass. Only
+ * events tell these reasons. They are read only while a pod or a volume is missing, so that an idle relay costs
+ * nothing.
  */
 import { isNumbered } from '#crds/scalefile.ts';
 import type { Writer } from './apply.ts';
@@ -11,7 +12,7 @@ import { objectNames } from './render/metadata.ts';
 import type { Complaint, World } from './world.ts';
 
 const CORE_EVENT = { kind: 'Event', apiVersion: 'v1', plural: 'events' };
-/** An older one may be of a fault that is mended. The controller repeats itself, with pauses of up to sixteen minutes. */
+/** An older event may tell of a fault that is mended. The controller repeats an event after sixteen minutes at most. */
 const FRESH_MS = 20 * 60_000;
 const READ_AT_MOST = 50;
 
@@ -28,7 +29,7 @@ export async function readComplaints(reader: Writer, world: World): Promise<Comp
   return found.flatMap((complaint) => complaint ?? []);
 }
 
-/** Objects that have not brought about what they are there for. */
+/** The StatefulSet if it lacks pods, and the first claim without a volume. */
 function lacking({ relay, objects, pods }: World): KubeObject[] {
   const { name } = relay.metadata;
   const set = objects.get(`${STATEFUL_SET.kind}/${name}`);
@@ -39,7 +40,7 @@ function lacking({ relay, objects, pods }: World): KubeObject[] {
       (status as { phase?: string } | undefined)?.phase === 'Pending',
   );
   const { observedGeneration } = (set?.['status'] ?? {}) as { observedGeneration?: number };
-  // Its controller has looked at it.
+  // Before its first observedGeneration the controller has not tried to create pods.
   const isLacking = observedGeneration !== undefined && pods.length < relay.spec.replicas;
   return [...(set && isLacking ? [set] : []), ...claims.slice(0, 1)];
 }
@@ -64,7 +65,7 @@ async function readNewest(reader: Writer, object: KubeObject, now: number): Prom
       }
     );
   } catch (error) {
-    // It only adds words to what is told anyway.
+    // The status reports the missing pod anyway. The event only adds the reason.
     if (isKubeError(error, 'forbidden', 'notFound', 'invalid', 'failed')) return undefined;
     throw error;
   }

@@ -1,7 +1,7 @@
 /**
- * Drives reconciling: news from caches and pods become keys in the queue, and each key is one run of the story. Runs
- * only while this process leads. A run that fails is logged once per reason and tried again; one that wrote something
- * is a line with where its time went.
+ * Runs the reconciler: each change in the caches or in a pod report puts the key of its MailRelay into the queue, and
+ * each key is reconciled once. Works only while this process leads. A failure is logged once per reason and tried
+ * again. A run that wrote something is logged with the time that each step took.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { MailRelay } from '#crds/mailrelay.ts';
@@ -28,7 +28,7 @@ import type { RelayEvent } from './report/events.ts';
 import { Rollouts } from './rollouts.ts';
 import type { World } from './world.ts';
 
-/** A slow API server must not keep the Lease from the next one. */
+/** The longest wait for running writes at the end. A slow API server must not keep the Lease from the next leader. */
 const ENDING_MS = 2_000;
 
 export interface ControllerOptions {
@@ -41,7 +41,7 @@ export interface ControllerOptions {
   readonly identity: string;
   readonly log: Log;
   readonly metrics: OperatorMetrics;
-  /** False when another may lead by now. */
+  /** False if another process may lead by now. */
   readonly mayWrite: () => boolean;
 }
 
@@ -55,7 +55,7 @@ export class Controller {
   readonly #answers = new Answers();
   readonly #rollouts: Rollouts;
   readonly #failing = new Map<string, string>();
-  /** Relays of others that this was told of, by uid. */
+  /** Relays of other installations for which the event was written, by uid. */
   readonly #told = new Map<string, string>();
   #leading = false;
 
@@ -76,12 +76,12 @@ export class Controller {
     });
   }
 
-  /** Fills the caches; nothing is written before `lead`. */
+  /** Fills the caches. Writes nothing before `lead`. */
   start(): void {
     this.#caches.start();
   }
 
-  /** Why it cannot do its work; undefined where it can. */
+  /** The reason why the controller cannot work; undefined if it can. */
   get trouble(): string | undefined {
     if (!this.#caches.synced) return 'the caches are not complete yet';
     const { message } = this.#forbidden;
@@ -99,8 +99,8 @@ export class Controller {
   }
 
   /**
-   * From now on this process writes. Resolves when the caches are complete, but for namespaces that may not be read, and
-   * every MailRelay is queued.
+   * From now on this process writes. Resolves when the caches are complete (except those of namespaces that may not be
+   * read) and every MailRelay is in the queue.
    */
   async lead(): Promise<void> {
     while (!this.#caches.synced) await sleep(50);
@@ -108,7 +108,7 @@ export class Controller {
     this.#begin(this.#caches.keys());
   }
 
-  /** Takes up MailRelays of which everything is known now: at the start, or of a namespace that came later. */
+  /** Queues MailRelays whose caches are complete now: at the start, or in a namespace that came later. */
   #begin(keys: readonly string[]): void {
     if (!this.#leading) return;
     for (const key of keys) {
@@ -119,13 +119,13 @@ export class Controller {
     for (const key of keys) this.#queue.add(key, 'routine');
   }
 
-  /** After the API server was away: watches are taken up again, and what failed meanwhile is tried again. */
+  /** Renews the watches after the API server was away, and tries failed keys again. */
   apiServerBack(): void {
     this.#caches.renew();
     this.#queue.retryNow();
   }
 
-  /** Begins no write more; what is under way gets a moment, and is harmless where it arrives after that. */
+  /** Begins no more writes. Running ones get a moment; a write that arrives later does no harm. */
   async stop(): Promise<void> {
     this.#leading = false;
     this.#caches.stop();
@@ -159,7 +159,7 @@ export class Controller {
     }
   }
 
-  /** True where this operator looks after the MailRelay, which carries its stamp then. */
+  /** True if this operator manages the MailRelay. The MailRelay then carries its stamp. */
   async #claim(key: string): Promise<boolean> {
     const { installation, log } = this.#options;
     const relay = this.#caches.relay(key);
@@ -225,7 +225,10 @@ export class Controller {
     });
   }
 
-  /** Once per reason: conflicts are everyday, and an API server that is away has been reported by the client. */
+  /**
+   * Logs a failure once per reason. Conflicts are normal, and the client has already logged that the API server is
+   * away.
+   */
   #failed(key: string, error: unknown): void {
     const { message } = error as Error;
     if (isKubeError(error, 'conflict', 'unavailable') || this.#failing.get(key) === message) return;
@@ -234,8 +237,8 @@ export class Controller {
   }
 
   /**
-   * Labels prove nothing: only pods of the StatefulSet that this MailRelay owns are asked. While that is made anew
-   * around its pods they have none, or the one that is gone, and those that were asked before still are.
+   * The pods to poll: only those of the StatefulSet that this MailRelay owns, because labels prove nothing. While the
+   * StatefulSet is replaced its pods have no owner, or the old one. Pods that were polled before are polled on.
    */
   #listTargets(key: string): Map<string, PollTarget> {
     const targets = new Map<string, PollTarget>();

@@ -1,4 +1,4 @@
-/** The same world gives the same bytes, in whatever order its parts come; and the second time nothing is written. */
+/** The same world gives the same bytes, whatever the order of its parts is; and a second reconcile writes nothing. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -118,7 +118,7 @@ test('the same world, its parts in another order, gives the same status and the 
   );
 });
 
-/** An API server that keeps what is written, and counts it. */
+/** An API server that stores the writes and counts them. */
 class Kept {
   writes = 0;
   status: MailRelayStatus | undefined;
@@ -167,7 +167,7 @@ test('a world that was reconciled once is not written to again', async () => {
         tell: async () => undefined,
       };
       await reconcile({ ...world, objects: new Map() }, hands);
-      // What was made is in the caches now, and the status speaks of it.
+      // The caches have the new objects now, and the status mentions them.
       await reconcile(server.after(world), hands);
       const { writes } = server;
       await reconcile(shuffled(server.after(world), seed), hands);

@@ -1,7 +1,7 @@
 /**
- * The API server as one reconcile sees it: knows how long it waited for answers, puts what it wrote into the caches at
- * once, so that the next look does not take its own write for somebody else's, and writes only while this process leads
- * and the Lease is surely ours.
+ * The API server for one reconcile. It measures the time that the reconcile waits for answers. It puts each answer to a
+ * write into the caches at once, so that the next look does not take our own write for a foreign one. It writes only
+ * while this process leads and certainly holds the Lease.
  */
 import type { Writer } from './apply.ts';
 import type { Caches } from './caches.ts';
@@ -19,7 +19,7 @@ export interface ErrandOptions {
 
 export class Errand implements Writer {
   readonly #options: ErrandOptions;
-  /** Milliseconds. */
+  /** Milliseconds that the reconcile has waited for answers. */
   waitedMs = 0;
   writes = 0;
 

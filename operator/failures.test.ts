@@ -1,4 +1,6 @@
-/** What becomes of a look when a write fails: the rest is written, the status tells of it, and the queue hears of it. */
+/**
+ * A reconcile whose write fails: it makes the other writes, the status reports the failure, and the queue tries again.
+ */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { MailRelayStatus } from '#crds/status.ts';

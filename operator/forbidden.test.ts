@@ -1,4 +1,4 @@
-/** When the operator says of itself that it may not write. */
+/** When the operator reports that RBAC forbids it to write. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ForbiddenWrites } from './forbidden.ts';

@@ -1,18 +1,19 @@
 /**
- * Writes that RBAC forbids to the operator itself, as after somebody took its roles away: its status would stay green and
- * old, so it says that it is not ready. A refusal of one object, by a quota or an admission webhook, is the affair of a
- * relay and not meant here. Each kind of write is forbidden until one of its kind succeeds.
+ * Writes that RBAC forbids to the operator, for example after somebody removed its roles. The statuses of the relays
+ * would then stay old and green, so the operator reports that it is not ready. A quota or an admission webhook that
+ * refuses one object concerns only its relay and does not count. A kind of write counts as forbidden until one of its
+ * kind succeeds.
  */
 import type { Request } from './kube/client.ts';
 import { isKubeError } from './kube/errors.ts';
 
-/** The words of the authorizer, which no admission has. */
+/** The message of the authorizer. Admission plugins have other messages. */
 const BY_RBAC = /is forbidden: User "[^"]*" cannot /;
 
 export class ForbiddenWrites {
   readonly #kinds = new Map<string, string>();
 
-  /** What the first of them was answered; undefined where none is forbidden. */
+  /** The answer to the first forbidden write; undefined if none is forbidden. */
   get message(): string | undefined {
     return this.#kinds.values().next().value;
   }

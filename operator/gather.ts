@@ -1,4 +1,4 @@
-/** Puts a World together from the caches and the pods' reports. Reads nothing from the API server. */
+/** Builds a World from the caches and the reports of the pods. Reads nothing from the API server. */
 import { isDeepStrictEqual } from 'node:util';
 import { effectivePolicy } from '#crds/effective.ts';
 import type { MailRelay } from '#crds/mailrelay.ts';
@@ -21,7 +21,7 @@ export interface Sources {
   readonly now: () => number;
 }
 
-/** Undefined when the MailRelay is gone, or going: its objects go with it. */
+/** Undefined if the MailRelay is deleted or being deleted: its objects are deleted with it. */
 export function gatherWorld(key: string, { caches, reportOf, asked, now }: Sources): World | undefined {
   const relay = caches.relay(key);
   if (!relay || relay.metadata.deletionTimestamp) return undefined;
@@ -42,7 +42,7 @@ export function gatherWorld(key: string, { caches, reportOf, asked, now }: Sourc
   };
 }
 
-/** Looked up only where cert-manager is asked: most relays of a crowd share nothing. */
+/** The Secrets that other relays fill. Only for relays with an issuer, because most relays share no Secret. */
 function filledByOthers(relay: MailRelay, caches: Sources['caches']): FilledSecret[] {
   if (!wantsIssuer(relay)) return [];
   const { namespace, uid } = relay.metadata;
@@ -52,7 +52,9 @@ function filledByOthers(relay: MailRelay, caches: Sources['caches']): FilledSecr
     .flatMap((other) => filledBy(other, caches.objectsOf(`${namespace}/${other.metadata.name}`)));
 }
 
-/** By their names: a copy for debugging carries our labels, and must not speak for the pod of its number. */
+/**
+ * Chooses pods by their names, because a copy that `kubectl debug` made carries our labels and is no pod of the relay.
+ */
 function listPods(
   relayName: string,
   objects: ReadonlyMap<string, KubeObject>,
@@ -80,7 +82,10 @@ function viewPod(relay: string, pod: KubeObject, reportOf: Sources['reportOf']):
   };
 }
 
-/** An address may have gone to another pod, of another relay even: what it says is not the word of the pod that was asked. */
+/**
+ * Takes a report only if its identity is that of the pod. The address may belong to another pod by now, even of another
+ * relay.
+ */
 function believed(report: PodStatus | undefined, asked: PodIdentity): Pick<PodView, 'report' | 'stranger'> {
   const said = report?.identity;
   if (!said || isDeepStrictEqual({ ...said }, asked)) return { report };

@@ -1,12 +1,11 @@
 /**
- * Health and metrics of the operator over plain HTTP. Ready means that the caches are complete and that
- * no write is forbidden. Metrics that cannot be
- * had are a 500, never the end of the process.
+ * Health and metrics of the operator over plain HTTP. The operator is ready if the caches are complete and RBAC forbids
+ * no write. If the metrics cannot be read the answer is 500, and the process goes on.
  */
 import { createServer, type Server } from 'node:http';
 
 export interface HealthSource {
-  /** Why it is not ready; undefined where it is. */
+  /** The reason why the operator is not ready; undefined if it is. */
   readonly trouble: () => string | undefined;
   readonly metrics: () => Promise<string>;
 }

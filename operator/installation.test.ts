@@ -64,6 +64,6 @@ test('what a relay made tells whose it is, where its status was lost', () => {
   };
   assert.deepEqual(decideClaim(relay, stampedBy('mail/them'), US), { kind: 'taken', by: 'mail/them' });
   assert.deepEqual(decideClaim(relay, stampedBy('mail/us'), US), { kind: 'free' });
-  // Of an earlier version, which knew no installations.
+  // Objects of an earlier version, which had no installations.
   assert.deepEqual(decideClaim(relay, objects, US), { kind: 'free' });
 });

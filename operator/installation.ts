@@ -1,7 +1,8 @@
 /**
- * Whose a MailRelay is, where several operators run in one cluster. The class chooses, as with an IngressClass; among
- * those that a class fits the first one keeps it: it writes its name, namespace and release, into the status, and on all
- * that it makes. A person hands a relay over by an annotation. Pure.
+ * Decides which installation manages a MailRelay if several operators run in one cluster. The class chooses, as with an
+ * IngressClass. Among the operators of one class the first keeps the MailRelay: it writes its name (namespace and
+ * release) into the status and on every object that it creates. A person moves a relay to another installation by an
+ * annotation. Pure.
  */
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { ANNOTATIONS } from '#crds/wellknown.ts';
@@ -14,17 +15,17 @@ export interface Installation {
   /** Namespace and release. */
   readonly name: string;
   readonly className: string;
-  /** True where relays without a class are its own. */
+  /** True if this installation manages relays without a class. */
   readonly isDefault: boolean;
 }
 
 export type Claim =
   | { readonly kind: 'ours' }
-  /** To be stamped before anything is done with it. */
+  /** No installation manages it. It gets our stamp before any other write. */
   | { readonly kind: 'free' }
-  /** A person gave it to another operator: nobody need be told. */
+  /** A person gave the MailRelay to another installation, so no event is needed. */
   | { readonly kind: 'notOurs' }
-  /** Another one with this class was first. */
+  /** Another installation with this class was first. */
   | { readonly kind: 'taken'; readonly by: string };
 
 export function decideClaim(
@@ -42,7 +43,10 @@ export function decideClaim(
   return { kind: isStamped ? 'ours' : 'free' };
 }
 
-/** A stamp of another class counts no more. Where a backup brought a relay back without status, its objects tell. */
+/**
+ * The stamp of the MailRelay. A stamp of an earlier class does not count. A MailRelay that a backup restored has no
+ * status; then the stamps on its objects count.
+ */
 function findStamp(relay: MailRelay, objects: World['objects']): string | undefined {
   const { spec, status } = relay;
   if (status?.installation !== undefined)
@@ -54,7 +58,7 @@ function findStamp(relay: MailRelay, objects: World['objects']): string | undefi
   return undefined;
 }
 
-/** The part of the status that says whose it is; the rest is reported later. */
+/** The part of the status that names the installation. The other parts are reported later. */
 export function stampFor({ spec }: MailRelay, { name }: Installation) {
   return { installation: name, className: spec.className ?? null };
 }
@@ -66,7 +70,7 @@ export function withStamp(wanted: Rendered, { status }: MailRelay): Rendered {
   return { ...wanted, metadata: { ...wanted.metadata, annotations } };
 }
 
-/** What a person hears of a relay that two operators could look after. */
+/** The event for a MailRelay that two installations could manage. */
 export function takenEvent({ metadata }: MailRelay, by: string, { name }: Installation): RelayEvent {
   const handOver = `kubectl annotate mailrelay -n ${metadata.namespace} ${metadata.name} ${ANNOTATIONS.installation}=${name}`;
   return {

@@ -1,7 +1,7 @@
 /**
- * Which MailRelays an object concerns, and what the caches keep of it. Labels can be written by anybody who may write
- * into a namespace: an object that no relay of ours can have made is kept as its metadata alone, however large it is,
- * so that nobody can fill the memory of the operator. Pure.
+ * Which MailRelays an object concerns, and which of its fields the caches keep. Anybody who may write into a namespace
+ * can set our labels. So the caches keep only the metadata of an object that our relays cannot have created, and nobody
+ * can fill the memory of the operator with large objects. Pure.
  */
 import { GROUP } from '#crds/wellknown.ts';
 import { APPLIED_ANNOTATION } from './compare.ts';
@@ -10,10 +10,12 @@ import { CERTIFICATE, CLAIM, MAIL_RELAY, POD, STATEFUL_SET } from './kube/kinds.
 import { objectNames } from './render/metadata.ts';
 
 const INSTANCE = 'app.kubernetes.io/instance';
-/** cert-manager tells by annotations which Certificate a request is for. */
+/** The annotations that the operator reads. Those of cert-manager name the Certificate of a CertificateRequest. */
 const READ_ANNOTATIONS = [`${GROUP}/`, 'cert-manager.io/'];
 
-/** By its label, and by its controller: a label that somebody changed hides nothing from the owner. */
+/**
+ * The relays by the label and by the controller of the object, so that a changed label does not hide it from its owner.
+ */
 export function listRelayKeys(object: KubeObject | undefined): Set<string> {
   if (!object) return new Set();
   const { namespace, labels } = object.metadata;
@@ -29,19 +31,19 @@ export function reduceToKept(object: KubeObject): KubeObject {
     READ_ANNOTATIONS.some((prefix) => name.startsWith(prefix)),
   );
   const bare = { apiVersion, kind, metadata: { ...own, annotations: Object.fromEntries(read) } };
-  // A pod has no owner while its StatefulSet is made anew. Its status is the kubelet's, and small.
+  // A pod has no owner while its StatefulSet is replaced. The kubelet writes its status, and it is small.
   if (kind === POD.kind) return { ...bare, status: object['status'] };
   return mayBeOurs(object) ? { ...object, metadata: own } : bare;
 }
 
-/** The MailRelay that made it, by name; of a pod the StatefulSet, which has the same name. */
+/** Name of the MailRelay that owns the object. A pod is owned by the StatefulSet, which has the same name. */
 function findOwner({ kind, metadata }: KubeObject): string | undefined {
   const controller = metadata.ownerReferences?.find((owner) => owner.controller === true);
   const expected = kind === POD.kind ? STATEFUL_SET : MAIL_RELAY;
   return controller?.kind === expected.kind ? controller.name : undefined;
 }
 
-/** ConfigMaps may have a megabyte each, so their names are looked at too. */
+/** True if a relay can have created the object. Each ConfigMap can have a megabyte, so its name must fit too. */
 function mayBeOurs(object: KubeObject): boolean {
   const { name, annotations, ownerReferences = [], labels } = object.metadata;
   switch (object.kind) {

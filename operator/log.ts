@@ -1,4 +1,4 @@
-/** One JSON line per decision on standard output; values are escaped by JSON, so a line is always one line. */
+/** Writes one JSON line for each decision to standard output. JSON escapes line breaks in values. */
 type Value = string | number | boolean | undefined;
 
 export type Log = (event: string, fields?: Readonly<Record<string, Value>>) => void;

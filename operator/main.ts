@@ -1,6 +1,6 @@
 /**
- * The operator process: settings, caches, leader election, controller. Two replicas may run; the one that leads writes.
- * Losing the Lease ends the process; SIGTERM gives it up and ends with 0.
+ * The operator process: settings, caches, leader election, controller. Several replicas may run; only the leader
+ * writes. The process ends if it loses the Lease. At SIGTERM it releases the Lease and exits with 0.
  */
 import { Controller } from './controller.ts';
 import { startHealth } from './health.ts';
@@ -10,10 +10,10 @@ import { logLine as log } from './log.ts';
 import { OperatorMetrics } from './metrics.ts';
 import { HELP, parseSettings, type Settings } from './settings.ts';
 
-/** After an API server was unwell for longer than this, what failed meanwhile is not left to wait for its turn. */
+/** If the API server was away for longer than this, failed keys are tried again at once, before their pause ends. */
 const LONG_AWAY_MS = 5_000;
 
-/** The exit status. */
+/** Resolves with the exit status. */
 export async function runOperator(argv: string[]): Promise<number> {
   const parsed = parseSettings(argv, process.env);
   if (parsed.kind === 'help') {
@@ -63,7 +63,7 @@ async function operate(settings: Settings): Promise<number> {
   await controller.stop();
   await leadership.release();
   log('stopped');
-  // Nor does an answer that never comes hold it up.
+  // A request that is never answered must not keep the process alive.
   process.exit(0);
 }
 

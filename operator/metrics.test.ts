@@ -1,4 +1,4 @@
-/** What the operator tells, held against the page that lists it. */
+/** Compares the metrics of the operator with the page that lists them. */
 import assert from 'node:assert/strict';
 import { globSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';

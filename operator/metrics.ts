@@ -1,4 +1,4 @@
-/** The Prometheus metrics of the operator; docs/operator-metrics.md has them as a table. Gauges are read when asked. */
+/** The Prometheus metrics of the operator; docs/operator-metrics.md lists them. Gauges are computed at each scrape. */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { NamespaceFigures, WatchFigures } from './caches.ts';
 
@@ -75,14 +75,14 @@ export class OperatorMetrics {
     const oldest = new Map<string, number>();
     for (const { kind, restarts, lastEventAt } of watches) {
       this.#restarts.inc({ kind }, restarts);
-      // A kind that the cluster does not know has never told anything.
+      // A kind that the cluster does not know has had no event.
       if (lastEventAt > 0) oldest.set(kind, Math.min(lastEventAt, oldest.get(kind) ?? lastEventAt));
     }
     for (const [kind, at] of oldest) this.#age.set({ kind }, (Date.now() - at) / 1000);
     return this.#registry.metrics();
   }
 
-  /** Name, type, labels and help of each, for the page that lists them. */
+  /** Name, type, labels and help of each metric, for the page that lists them. */
   async list(): Promise<{ name: string; type: string; help: string }[]> {
     return (await this.#registry.getMetricsAsJSON()).map(({ name, type, help }) => ({
       name,

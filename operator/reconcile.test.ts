@@ -179,7 +179,7 @@ describe('reconcile', () => {
       hands.requests.map(({ method, path }) => `${method} ${path}`),
       ['DELETE /apis/cert-manager.io/v1/namespaces/mail/certificates/relay'],
     );
-    // A paused leader's comes late: the next one may want it again, and has written to it.
+    // The write of a paused leader arrives late. The next leader has written to the object and may want it.
     const { body } = hands.requests[0] as { body: { preconditions: unknown } };
     assert.deepEqual(body.preconditions, { uid: 'uid-of-Certificate', resourceVersion: '1' });
   });
@@ -229,7 +229,7 @@ describe('reconcile', () => {
     assert.deepEqual(await writes(() => ({ ownerReferences: [{ uid: 'other', controller: true }] })), []);
     assert.deepEqual(await writes(() => ({ annotations: {} })), []);
     assert.deepEqual(await writes(() => ({ labels: selectorLabels('other') })), []);
-    // Its owner was taken from it because the MailRelay goes, or has gone: the caches tell later.
+    // Kubernetes removed the owner because the MailRelay is being deleted. The caches see the deletion later.
     assert.deepEqual(await writes(() => ({}), { uid: 'uid-of-relay', deletionTimestamp: 'now' }), []);
     assert.deepEqual(await writes(() => ({}), { uid: 'of-the-next' }), []);
   });

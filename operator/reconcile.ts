@@ -1,7 +1,7 @@
 /**
- * The story of one MailRelay: gather what is known, judge it, render what is wanted, apply the difference, report once.
- * Reconciling the same world twice writes nothing the second time. Throws when something failed that a retry may mend,
- * with the status told where the API server answers; what only a person can mend is in the status alone.
+ * Reconciles one MailRelay: gather the world, judge it, render the wanted objects, apply the differences, report once.
+ * A second reconcile of the same world writes nothing. Throws after a failure that a retry may mend; the status reports
+ * it if the API server answers. A fault that only a person can mend is in the status alone.
  */
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { hashContent } from '#crds/policyfile.ts';
@@ -27,9 +27,14 @@ import type { Rollouts } from './rollouts.ts';
 import { type Obstacle, type PodView, REFRESH, type World } from './world.ts';
 
 const BLOCKED_MS = 30_000;
-/** What goes and is watched tells of its end. */
+/**
+ * The pause before another look at a deletion that no watch reports. The end of a watched object comes by its watch.
+ */
 const UNWATCHED_MS = 5_000;
-/** A relay that waits is told when it is its turn, but not when patience with another one ends. */
+/**
+ * The pause of a relay that waits for its turn. It is called when a turn is free, but not when the patience with
+ * another relay ends.
+ */
 const TURN_MS = 60_000;
 
 export interface Hands {
@@ -37,13 +42,13 @@ export interface Hands {
   readonly settings: RenderSettings;
   readonly refresher: Refresher;
   readonly rollouts: Rollouts;
-  /** Without them every answer is forgotten. */
+  /** Without this field the answers of the API server are not remembered. */
   readonly answers?: Answers;
   readonly onWrite: OnWrite;
   readonly tell: (relay: MailRelay, event: RelayEvent) => Promise<void>;
 }
 
-/** What is left to do later, if anything. */
+/** The work that is left for later. */
 export interface Reconciled {
   readonly lookAgainMs: number | undefined;
 }
@@ -64,24 +69,24 @@ export async function reconcile(world: World, hands: Hands): Promise<Reconciled>
   return { lookAgainMs: blockedMs === undefined ? refreshMs : Math.min(refreshMs ?? blockedMs, blockedMs) };
 }
 
-/** For a retry, with the growing pauses of the queue. */
+/** Throws, so that the queue tries again with growing pauses. */
 function throwFailed(obstacles: readonly Obstacle[]): void {
   for (const obstacle of obstacles) if (obstacle.kind === 'failed') throw obstacle.error;
 }
 
-/** What stands in the way is not ours, so no watch tells when it goes: a quota, a foreign object, a missing CRD. */
+/** The pause while a quota, a foreign object or a missing CRD is in the way: no watch of ours reports when it goes. */
 function blockedFor(
   { relay, absentKinds, objects, complaints = [] }: World,
   obstacles: readonly Obstacle[],
 ): number | undefined {
-  // Its labels were taken from it before it was deleted.
+  // Somebody removed the labels of the object before it was deleted, so its watch does not report the end.
   if (obstacles.some(({ kind, object }) => kind === 'going' && !objects.has(object))) return UNWATCHED_MS;
   if (obstacles.some(({ kind }) => kind === 'waitsForTurn')) return TURN_MS;
   const lacksCertManager = wantsIssuer(relay) && absentKinds.includes('Certificate');
   return obstacles.length > 0 || complaints.length > 0 || lacksCertManager ? BLOCKED_MS : undefined;
 }
 
-/** A person may stop the operator from touching a relay; the pods go on. */
+/** True if a person has stopped the reconciling of this relay. Its pods go on. */
 export function isPaused({ metadata }: MailRelay): boolean {
   return metadata.annotations?.[ANNOTATIONS.paused] === 'true';
 }
@@ -92,9 +97,9 @@ async function apply(world: World, hands: Hands): Promise<Obstacle[]> {
   if (!policy) return [];
   const scaling = planScaling(world);
   const marked = await unmarkClaims(writer, scaling, onWrite);
-  // A pod that comes back to serve before its mark is off could lose its claim.
+  // A pod that serves again before the mark of its claim is removed could lose the claim.
   if (marked.length > 0) return marked;
-  // Before Services select by it, and before a pod is told to leave.
+  // The labels come before the Services, which select by them, and before the scale file, which tells a pod to leave.
   const labelled: Obstacle[] = [];
   for (const { pod, serving } of relabelled(world))
     labelled.push(
@@ -143,7 +148,7 @@ function patchPod(
       await mergePatch(writer, POD, { metadata: { name, namespace } }, { metadata: { uid, ...changes } });
       onWrite('patched', object);
     } catch (error) {
-      // It went meanwhile; the one after it has what is current, and is looked at by itself.
+      // The MailRelay was deleted or changed meanwhile. The newer one is reconciled by itself.
       if (!isKubeError(error, 'notFound', 'conflict')) throw error;
     }
   });
@@ -164,7 +169,9 @@ async function report(
   for (const event of listEvents(relay.status, status)) await tell(relay, event);
 }
 
-/** Before anything is written for it, and only as it was looked at: of two who try one is first. */
+/**
+ * Stamps the MailRelay before any other write, and only the version that was read: of two operators only one succeeds.
+ */
 export async function stampRelay(
   writer: Writer,
   relay: MailRelay,
@@ -187,7 +194,7 @@ async function writeStatus(writer: Writer, relay: MailRelay, status: MailRelaySt
     path: `${apiPath(MAIL_RELAY, namespace, name)}/status`,
     query: { fieldManager: FIELD_MANAGER, force: 'true' },
     contentType: 'application/apply-patch+yaml',
-    // The uid makes sure that it is this object and not one of the same name after it.
+    // With the uid the API server refuses the write if a new object has the same name.
     body: {
       apiVersion: relay.apiVersion ?? MAIL_RELAY.apiVersion,
       kind: MAIL_RELAY.kind,

@@ -47,7 +47,7 @@ describe('replacing the pods of many relays', () => {
       ['a', 'b', 'c'].map((name) => waits(rollouts, makeWorld(name))),
       [false, false, true],
     );
-    // Asked again while it rolls, nothing changes.
+    // A second question during the rollout changes nothing.
     assert.equal(waits(rollouts, makeWorld('a', { settings: NEWER, revision: 'b' })), false);
     assert.equal(waits(rollouts, makeWorld('c')), true);
     assert.equal(waits(rollouts, makeWorld('a', { settings: NEWER })), false);
@@ -62,7 +62,7 @@ describe('replacing the pods of many relays', () => {
     assert.deepEqual(told, []);
     waits(rollouts, makeWorld('a', { settings: NEWER }));
     assert.deepEqual(told, ['mail/b']);
-    // An older operator may be back, or the MailRelay gone.
+    // The older operator may be back, or the MailRelay may be deleted.
     waits(rollouts, makeWorld('b', { settings: NEWER }));
     assert.deepEqual(told, ['mail/b', 'mail/c']);
     rollouts.forget('mail/c', makeWorld('c').now);
@@ -97,7 +97,7 @@ describe('replacing the pods of many relays', () => {
     const { set, waits: itWaits } = new Rollouts(0).inTurn({ ...world, relay }, renderSet(relay));
     assert.equal(itWaits, true);
     assert.deepEqual(templateOf(set), templateOf(renderSet(relay, SETTINGS)));
-    // Where only that is new, nothing waits.
+    // Without a new template of the operator the relay does not wait.
     assert.equal(new Rollouts(0).inTurn({ ...world, relay }, renderSet(relay, SETTINGS)).waits, false);
   });
 
@@ -106,7 +106,7 @@ describe('replacing the pods of many relays', () => {
     const world = makeWorld('a');
     const nodeSelector = { disk: 'fast' };
     const edited = { ...world.relay, spec: { ...world.relay.spec, pod: { nodeSelector } } };
-    // Made by this operator, which the relay has waited under before.
+    // This operator created it, and the relay has waited under this operator before.
     const { set: made } = rollouts.inTurn({ ...world, objects: new Map() }, renderSet(world.relay, SETTINGS));
     const live = { ...world.objects.get('StatefulSet/a'), ...made } as KubeObject;
     const objects = new Map([['StatefulSet/a', live]]);
@@ -121,7 +121,7 @@ describe('replacing the pods of many relays', () => {
     const rollouts = new Rollouts(1);
     const world = makeWorld('a');
     const { set } = rollouts.inTurn(world, renderSet(world.relay));
-    // A webhook turns the image into one of a mirror, each time.
+    // A webhook replaces the image by that of a mirror at each write.
     const before = world.objects.get('StatefulSet/a') as KubeObject;
     const metadata = { ...before.metadata, ...set.metadata };
     const text = JSON.stringify({ ...before, ...set, metadata });

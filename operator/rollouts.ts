@@ -1,9 +1,10 @@
 /**
- * How many relays are replaced pod by pod at a time because the operator says so: a new image, or a new way to render.
- * The others keep the template that they have until it is their turn, and are scaled and reconfigured all the same. A
- * relay that does not come up keeps its turn for a while, so that a bad image does not reach all of them at once. What
- * a user changes is his own affair and does not wait, though the image does. The StatefulSet carries hashes of the
- * template that was applied, and of what its user has a say in: what others make of it holds no turn up.
+ * Limits how many relays roll at a time because of a new operator, which brings a new image or renders pods in a new
+ * way. The other relays keep their old template until their turn; they are scaled and reconfigured meanwhile. A relay
+ * that does not become ready keeps its turn for a while, so that a bad image does not reach all relays at once. A
+ * change by the user does not wait, but a new image of the operator waits even then. The StatefulSet carries a hash of
+ * the template that was applied, and one of the fields that the user controls, so that changes by others do not hold a
+ * turn up.
  */
 import { certificateSecretName } from '#crds/effective.ts';
 import { hashContent } from '#crds/policyfile.ts';
@@ -14,7 +15,7 @@ import type { KubeObject } from './kube/client.ts';
 import type { Rendered } from './render/index.ts';
 import type { World } from './world.ts';
 
-/** After this long a relay that does not come up lets others go. */
+/** A relay that is not ready after this time gives its turn to others. */
 const PATIENCE_MS = 10 * 60_000;
 
 interface StatefulSet {
@@ -41,31 +42,31 @@ interface Template {
   };
 }
 
-/** Of the template as it was applied; and of the part of the spec that it follows from. */
+/** Annotations with the hash of the applied template, and with the hash of the fields that the user controls. */
 const TEMPLATE = `${GROUP}/template`;
 const WISHES = `${GROUP}/wishes`;
 
 export class Rollouts {
   readonly #limit: number;
   readonly #onFree: (key: string) => void;
-  /** Relays that have their turn, and since when. */
+  /** Relays that have a turn, and its beginning. */
   readonly #turns = new Map<string, number>();
-  /** The others, the longest first. */
+  /** Relays that wait for a turn; the first has waited longest. */
   readonly #waiting = new Set<string>();
 
-  /** `onFree`: this relay may have its turn, if it asks now. */
+  /** `onFree` is called with a relay that gets a turn if it asks now. */
   constructor(limit: number, onFree: (key: string) => void = () => undefined) {
     this.#limit = limit;
     this.#onFree = onFree;
   }
 
-  /** A relay that rolls already, at a start of the operator. */
+  /** Gives a turn to a relay that is rolling at the start of the operator. */
   learn(key: string, objects: World['objects'], now: number): void {
     const set = objects.get(`StatefulSet/${key.slice(key.indexOf('/') + 1)}`);
     if (set && isRolling(set) && !this.#turns.has(key)) this.#turns.set(key, now);
   }
 
-  /** The StatefulSet as it may be applied now: `wanted`, or with the template that it has while it waits. */
+  /** The StatefulSet to apply now: `wanted`, or with the old template while the relay waits. */
   inTurn(world: World, wanted: Rendered): { set: Rendered; waits: boolean } {
     const live = world.objects.get(`StatefulSet/${wanted.metadata.name}`);
     const wishes = hashWishes(world);
@@ -74,12 +75,12 @@ export class Rollouts {
     const kept = keptTemplate(live, template, wishes);
     const isAsWanted = covers(kept, template) || readMark(live, TEMPLATE) === hashContent(template);
     if (!this.#mayRoll(world, live, isAsWanted)) return { set: marked(wanted, kept, wishes), waits: true };
-    // One that an older operator made is as good without marks.
+    // A StatefulSet of an older operator has no marks. It needs no turn if its template is the wanted one.
     const isUnmarked = readMark(live, WISHES) === undefined && covers(readSpec(live).template, template);
     return { set: isUnmarked ? wanted : marked(wanted, template, wishes), waits: false };
   }
 
-  /** The MailRelay is gone. */
+  /** Forgets a MailRelay that was deleted. */
   forget(key: string, now: number): void {
     this.#end(key, now);
   }
@@ -103,7 +104,7 @@ export class Rollouts {
     const [hadTurn, waited] = [this.#turns.delete(key), this.#waiting.delete(key)];
     if (!hadTurn && !waited) return;
     for (const next of [...this.#waiting].slice(0, Math.max(0, this.#free(now)))) {
-      // One that does not ask, because it is paused, shall not keep the others from it again.
+      // A paused relay does not ask. It must not hold up the others.
       this.#waiting.delete(next);
       this.#waiting.add(next);
       this.#onFree(next);
@@ -121,12 +122,12 @@ function isRolling(set: KubeObject): boolean {
   return !isSeen || status?.currentRevision !== status?.updateRevision;
 }
 
-/** The live one; where the user changed something of it, the wanted one with the image that it has. */
+/** The live template. If the user changed a field of it: the wanted template with the image of the live one. */
 function keptTemplate(live: KubeObject, wanted: Template, wishes: string): Template {
   const is = readSpec(live).template;
   const mounted = listSources(is);
   const known = readMark(live, WISHES);
-  // One that an older operator made does not say what it was made for.
+  // A StatefulSet of an older operator has no hash of the user's fields.
   const isAsWished =
     known === undefined ? listSources(wanted).every((source) => mounted.includes(source)) : known === wishes;
   if (isAsWished) return is;
@@ -142,7 +143,7 @@ function keptTemplate(live: KubeObject, wanted: Template, wishes: string): Templ
   };
 }
 
-/** What a user has a say in: see "pods, one at a time" of the restart contract. */
+/** A hash of the fields that the user controls: see "pods, one at a time" in the restart contract. */
 function hashWishes({ relay: { metadata, spec }, policy }: World): string {
   const references = policy ? listReferences(policy) : [];
   return hashContent({

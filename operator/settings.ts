@@ -1,6 +1,6 @@
 /**
- * The settings of the operator, from its command line and environment. Wrong usage is one sentence; nothing has a
- * default that could differ between operator and chart.
+ * The settings of the operator, from its command line and environment. Wrong usage is reported in one sentence. A
+ * setting that the chart sets has no default here, because two defaults could differ.
  */
 import { hostname } from 'node:os';
 import { parseArgs } from 'node:util';
@@ -45,7 +45,7 @@ export interface Settings {
   readonly workers: number;
   readonly rollingRelays: number;
   readonly leaderElection: boolean;
-  /** Names this process in the Lease and in events. */
+  /** The name of this process in the Lease and in events. */
   readonly identity: string;
 }
 
@@ -68,7 +68,7 @@ export function parseSettings(argv: readonly string[], env: NodeJS.ProcessEnv): 
   return fault === undefined ? { kind: 'settings', settings: readSettings(values, env) } : usage(fault);
 }
 
-/** The first value that cannot be used, as a sentence. */
+/** A sentence about the first unusable value. */
 function findFault(values: Values, env: NodeJS.ProcessEnv): string | undefined {
   const oneOf = (option: 'relay-image-pull-policy' | 'user-ids', known: readonly string[]) =>
     known.includes(values[option])
@@ -92,7 +92,7 @@ function findRelayImage(values: Values, env: NodeJS.ProcessEnv): string | undefi
   return values['relay-image'] ?? env['RELAY_IMAGE'];
 }
 
-/** Of values without a fault. */
+/** Reads values that have no fault. */
 function readSettings(values: Values, env: NodeJS.ProcessEnv): Settings {
   const namespaces = splitList(values.namespaces);
   return {

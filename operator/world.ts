@@ -1,6 +1,6 @@
 /**
- * Everything that is known about one MailRelay at one moment: what judging, rendering and reporting see. Built by
- * gather.ts; plain data, so that tests can write it down.
+ * All facts about one MailRelay at one moment, for judging, rendering and reporting. gather.ts builds it. It is plain
+ * data, so that tests can write it as a literal.
  */
 import type { MailRelay } from '#crds/mailrelay.ts';
 import type { PodStatus } from '#crds/podstatus.ts';
@@ -13,53 +13,56 @@ export interface PodView {
   readonly name: string;
   readonly uid: string;
   readonly ip: string | undefined;
-  /** The Ready condition, as the kubelet reports it. */
+  /** True if the kubelet reports the Ready condition. */
   readonly ready: boolean;
   readonly deleting: boolean;
-  /** Value of the label by which Services find it; undefined on pods of an older operator. */
+  /** Value of the label by which Services select the pod; undefined on pods of an older operator. */
   readonly serving: string | undefined;
   /** Value of the annotation that makes the kubelet refresh its mounts. */
   readonly refresh: string | undefined;
-  /** Why Kubernetes does not run it, where it says so. */
+  /** The reason why Kubernetes does not run the pod, if it gives one. */
   readonly trouble?: PodTrouble | undefined;
-  /** What the relay in it said last; undefined while it cannot be reached, or where somebody else answers. */
+  /**
+   * The last report of the relay in the pod; undefined if it cannot be reached, or if another pod answers at its
+   * address.
+   */
   readonly report: PodStatus | undefined;
-  /** Who else answers at its address. */
+  /** The other pod that answers at the address of this one. */
   readonly stranger?: string;
 }
 
-/** What a relay of the namespace has filled, and since when. */
+/** A Secret that a relay of the namespace fills by cert-manager. */
 export interface FilledSecret {
   readonly secret: string;
   readonly relay: MailRelay;
-  /** When its Certificate was made; undefined before that. */
+  /** Creation time of its Certificate; undefined before the creation. */
   readonly since: string | undefined;
 }
 
 export interface World {
   readonly relay: MailRelay;
-  /** Faults of the spec by the rules of this version; the policy is there only without them. */
+  /** Faults of the spec by the rules of this version. With a fault there is no policy. */
   readonly faults: readonly { readonly path: string; readonly message: string }[];
   readonly policy: Policy | undefined;
-  /** Managed objects with this relay's instance label, by `Kind/name`. */
+  /** Managed objects with the instance label of this relay, by `Kind/name`. */
   readonly objects: ReadonlyMap<string, KubeObject>;
-  /** Pods that the spec wants, by ordinal. */
+  /** Pods whose ordinal is below the replicas of the spec, by ordinal. */
   readonly pods: readonly PodView[];
-  /** Pods that it has no place for. */
+  /** Pods with higher ordinals, which leave. */
   readonly leaving: readonly PodView[];
-  /** False while a pod has not been asked for its status yet, as after a start of the operator: nothing is reported. */
+  /** False until every pod was polled once after a start of the operator. Until then no status is written. */
   readonly asked: boolean;
-  /** Kinds that we may want and that this cluster does not know: those of cert-manager, and PodMonitor. */
+  /** Optional kinds that this cluster does not know: those of cert-manager, and PodMonitor. */
   readonly absentKinds: readonly string[];
-  /** Secrets that other relays of the namespace have filled by cert-manager. */
+  /** Secrets that other relays of the namespace fill by cert-manager. */
   readonly filled?: readonly FilledSecret[];
-  /** What Kubernetes complains of; read only while something does not come about. */
+  /** Warnings of Kubernetes; read only while a pod or a volume is missing. */
   readonly complaints?: readonly Complaint[];
   /** Milliseconds since the epoch. */
   readonly now: number;
 }
 
-/** Before the name of a pod, where only its annotation could not be written, and not the pod itself. */
+/** Prefix of the object name in an obstacle if only the refresh annotation of a pod could not be written. */
 export const REFRESH = 'the refresh of ';
 
 /** A warning of Kubernetes about an object of the relay. */
@@ -69,19 +72,21 @@ export interface Complaint {
   readonly message: string;
 }
 
-/** What came of applying: nothing, or why an object could not be as wanted. */
+/** Why an object could not be made as wanted. */
 export type Obstacle =
   | { kind: 'nameTaken'; object: string }
-  /** Another installation of the operator made it, for a relay that had the name before. */
+  /** Another installation of the operator created the object, for an earlier relay of the name. */
   | { kind: 'otherInstallation'; object: string; installation: string }
-  /** It is being deleted, or was of an earlier MailRelay of the name: made anew as soon as it is gone. */
+  /**
+   * The object is being deleted, or belongs to an earlier MailRelay of the name. It is created again when it is gone.
+   */
   | { kind: 'going'; object: string }
-  /** Its pods are replaced after those of other relays. */
+  /** The pods of the StatefulSet are replaced after those of other relays. */
   | { kind: 'waitsForTurn'; object: string }
   /** Another Certificate fills this Secret. */
   | { kind: 'secretTaken'; object: string; by: string }
-  /** queue.storage.size is less than this claim has. */
+  /** queue.storage.size is smaller than the volume of this claim. */
   | { kind: 'shrinks'; object: string; size: string; granted: string }
   | { kind: 'denied'; object: string; message: string }
-  /** The API server failed at it: tried again, once the status tells of it. */
+  /** The API server failed at the write. It is tried again after the status has reported it. */
   | { kind: 'failed'; object: string; error: KubeError };
