@@ -213,7 +213,10 @@ test('startTlsSummary is one word where all agree, and names the listeners where
 });
 
 test('every field that is not enforced is named', () => {
-  assert.match(fieldsNotInForce(makePolicy()).join(), /outbound\.tls\.discover: DANE and MTASTS/);
+  assert.match(
+    fieldsNotInForce(makePolicy()).join(),
+    /outbound\.tls\.discover: DANE .*trustAD.*discover: MTASTS/,
+  );
   assert.deepEqual(fieldsNotInForce(makePolicy({ outbound: { tls: { discover: [] } } })), []);
 });
 

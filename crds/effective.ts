@@ -3,6 +3,7 @@
  * function, so a laptop gets the same policy as a cluster. The manifest must have passed validate.ts. Pure.
  */
 import type { MailRelaySpec } from './mailrelay.ts';
+import { parseServer } from './networks.ts';
 import { type Clients, type Hop, type Listener, POLICY_FORMAT, type Policy } from './policyfile.ts';
 import { parseDuration, parseSize } from './units.ts';
 
@@ -182,6 +183,7 @@ function effectiveOutbound({ outbound = {} }: MailRelaySpec): Policy['outbound']
     trustConfigMap: outbound.tls?.trustConfigMapName ?? null,
     clientCertificateSecret: outbound.tls?.clientCertificateSecretName ?? null,
     ipFamily: outbound.ipFamily ?? 'Any',
+    resolver: effectiveResolver(outbound.resolver),
     smartHosts: (outbound.smartHosts ?? []).map((hop) => effectiveHop(hop, floor, outbound)),
     routes: (outbound.routes ?? []).map((route) => effectiveRoute(route, floor, outbound)),
     dkim: (outbound.dkim ?? []).map(({ domain, selector, secretName }) => ({
@@ -233,6 +235,12 @@ function effectiveHop(hop: HopSpec, floor: TlsFloor, outbound: OutboundSpec): Ho
   };
 }
 
+function effectiveResolver(resolver: OutboundSpec['resolver']): Policy['outbound']['resolver'] {
+  if (resolver === undefined) return null;
+  const { addresses, trustAD = false } = resolver;
+  return { servers: addresses.map((text) => parsed(parseServer, text)), trustAD };
+}
+
 function effectiveQueue(queue: MailRelaySpec['queue']): Policy['queue'] {
   const warning = parsed(parseDuration, queue?.delayWarningAfter ?? DEFAULT_DELAY_WARNING);
   return {
@@ -254,7 +262,7 @@ function timerSeconds(text: string): number {
   return Math.min(Math.max(1, parsed(parseDuration, text)), LONGEST_TIMER_SECONDS);
 }
 
-function parsed(parse: (text: string) => number | undefined, text: string): number {
+function parsed<Value>(parse: (text: string) => Value | undefined, text: string): Value {
   const value = parse(text);
   if (value === undefined) throw new TypeError(`Cannot read "${text}": the manifest was not validated`);
   return value;

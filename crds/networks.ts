@@ -1,6 +1,7 @@
 /**
  * Client networks in the manifest: a CIDR or a single address of either family. The schema's rules and the listener use
  * the same parser, so the listener matches exactly the networks that the schema accepted.
+ * The servers of outbound.resolver are read here too.
  */
 import { type BlockList, isIP } from 'node:net';
 
@@ -25,4 +26,22 @@ export function listCovers(list: BlockList, address: string): boolean {
   const plain = address.replace(/^::ffff:(?=[0-9.]+$)/i, '');
   const version = isIP(plain);
   return version !== 0 && list.check(plain, version === 4 ? 'ipv4' : 'ipv6');
+}
+
+export interface ServerAddress {
+  readonly address: string;
+  readonly port: number;
+}
+
+const DNS_PORT = 53;
+
+/** Reads "127.0.0.1", "127.0.0.1:5353", "::1" or "[::1]:5353"; undefined when it is none of them. */
+export function parseServer(text: string): ServerAddress | undefined {
+  const [, six, four, port] = /^(?:\[([^\]]+)\]|([0-9.]+))(?::(\d{1,5}))?$/.exec(text) ?? [];
+  const address = six ?? four ?? text;
+  const isRight = six === undefined ? isIP(address) !== 0 : isIP(address) === 6;
+  const number = Number(port ?? DNS_PORT);
+  return isRight && !address.includes('%') && number >= 1 && number <= 65_535
+    ? { address, port: number }
+    : undefined;
 }

@@ -8,11 +8,15 @@ type Gap = (policy: Policy) => string[];
 
 const GAPS: readonly Gap[] = [
   // Published policies only ever raise a level, so without them the configured level holds.
-  ({ outbound }) =>
-    outbound.discover.length > 0
+  ({ outbound: { discover, resolver } }) =>
+    discover.includes('DANE') && resolver?.trustAD !== true
       ? [
-          `outbound.tls.discover: ${outbound.discover.join(' and ')} are not looked up yet, the configured level holds`,
+          'outbound.tls.discover: DANE is not looked up without DNSSEC, the configured level holds: set outbound.resolver with trustAD: true and the loopback address of a validating resolver, or leave DANE out',
         ]
+      : [],
+  ({ outbound: { discover } }) =>
+    discover.includes('MTASTS')
+      ? ['outbound.tls.discover: MTASTS is not looked up yet, the configured level holds']
       : [],
 ];
 

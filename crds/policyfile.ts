@@ -125,6 +125,13 @@ const outbound = z.strictObject({
   /** Secret with the client certificate for MX hosts; null: none. */
   clientCertificateSecret: objectName.nullable(),
   ipFamily: z.enum(IP_FAMILIES),
+  /** DNS servers for mail hosts; null: those of the system. With `trustAD` their word on DNSSEC counts. */
+  resolver: z
+    .strictObject({
+      servers: z.array(z.strictObject({ address: z.string(), port: z.int().min(1).max(65_535) })).min(1),
+      trustAD: z.boolean(),
+    })
+    .nullable(),
   /** Empty: deliver by MX. */
   smartHosts: z.array(hop),
   /** In order: the first that matches decides. */

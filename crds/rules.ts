@@ -8,6 +8,7 @@ import { BlockList } from 'node:net';
 import type { MailRelaySpec } from './mailrelay.ts';
 import { addNetwork } from './networks.ts';
 import { PEER_RULES } from './peerrules.ts';
+import { celEveryHop, everyHop, RESOLVER_RULES } from './resolverrules.ts';
 import type { Rule } from './rule.ts';
 import { TLS_RULES } from './tlsrules.ts';
 import { ADMIN_PORT, HANDOVER_PORT, servedPort } from './wellknown.ts';
@@ -19,11 +20,6 @@ const enabledListeners = ({ inbound }: MailRelaySpec) =>
 const starttlsOf = ({ inbound }: MailRelaySpec, listener: { starttls?: string | undefined }) =>
   listener.starttls ?? inbound.starttls ?? 'Enabled';
 
-const everyHop = ({ outbound }: MailRelaySpec) => [
-  ...(outbound?.smartHosts ?? []),
-  ...(outbound?.routes ?? []).flatMap(({ hosts }) => hosts ?? []),
-];
-
 const mayLogIn = ({ inbound }: MailRelaySpec, listener: MailRelaySpec['inbound']['listeners'][number]) => {
   const clients = listener.clients ?? inbound.clients;
   return (
@@ -32,12 +28,6 @@ const mayLogIn = ({ inbound }: MailRelaySpec, listener: MailRelaySpec['inbound']
     clients?.certificates !== undefined
   );
 };
-
-const everyLevel = (spec: MailRelaySpec) => [
-  spec.outbound?.tls?.level,
-  ...(spec.outbound?.routes ?? []).map(({ tls }) => tls?.level),
-  ...everyHop(spec).map(({ tls }) => tls?.level),
-];
 
 const NO_NETWORK =
   'a client network is not an address or a CIDR: write it as 10.20.0.0/16, 192.0.2.7 or 2001:db8::/32';
@@ -57,20 +47,6 @@ const celLogins = (clients: string) =>
   `(has(${clients}.credentialsSecretName) || has(${clients}.oauth) || has(${clients}.certificates))`;
 const CEL_NETWORKS = '.networks.all(n, isCIDR(n) || isIP(n))';
 
-/** CEL that is true if `test` is true for every next hop of the spec. In `test`, `h` is the hop. */
-const celEveryHop = (test: string) =>
-  [
-    `(!has(self.outbound.smartHosts) || self.outbound.smartHosts.all(h, ${test}))`,
-    `(!has(self.outbound.routes) || self.outbound.routes.all(r, !has(r.hosts) || r.hosts.all(h, ${test})))`,
-  ].join(' && ');
-
-/** CEL over every TLS level of the spec: `is` is the end of a comparison. */
-const celEveryLevel = (is: string) =>
-  [
-    `(!has(self.outbound.tls) || !has(self.outbound.tls.level) || self.outbound.tls.level ${is})`,
-    `(!has(self.outbound.routes) || self.outbound.routes.all(r, !has(r.tls) || !has(r.tls.level) || r.tls.level ${is}))`,
-    celEveryHop(`!has(h.tls) || !has(h.tls.level) || h.tls.level ${is}`),
-  ].join(' && ');
 const CEL_LEVEL_NONE = "(has(h.tls) && has(h.tls.level) && h.tls.level == 'None')";
 const CEL_CUT_THROUGH = "(has(self.queue) && has(self.queue.mode) && self.queue.mode == 'CutThrough')";
 
@@ -183,12 +159,7 @@ export const RULES: readonly Rule[] = [
     holds: ({ outbound }) =>
       (outbound?.routes ?? []).every((r) => r.recipientDomains !== undefined || r.senders !== undefined),
   },
-  {
-    path: 'spec.outbound',
-    cel: `!has(self.outbound) || (${celEveryLevel("!= 'Dane'")})`,
-    message: 'TLS level Dane is not available in this version: use Verify',
-    holds: (spec) => everyLevel(spec).every((level) => level !== 'Dane'),
-  },
+  ...RESOLVER_RULES,
   {
     path: 'spec.outbound',
     cel: `!has(self.outbound) || (${celEveryHop(`!(has(h.implicitTLS) && h.implicitTLS && ${CEL_LEVEL_NONE})`)})`,

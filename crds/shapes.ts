@@ -37,6 +37,13 @@ export const networks = () =>
     .min(1)
     .max(64);
 export const cidr = () => text('^[0-9a-fA-F.:]+/[0-9]{1,3}$', 49, 'a CIDR, such as 203.0.113.0/24');
+/** Of outbound.resolver. rules.ts looks closer. */
+export const serverAddress = () =>
+  text(
+    '^[0-9a-fA-F.:]+$|^\\[[0-9a-fA-F.:]+\\](:[0-9]{1,5})?$',
+    53,
+    'an IP address with an optional port, such as 127.0.0.1, 127.0.0.1:5353 or [::1]:5353',
+  );
 export const domains = (max: number) => z.array(host()).min(1).max(max);
 /** `*.example.com` stands for every sub-domain of example.com, but not for example.com. */
 export const domainPatterns = (max: number) =>

@@ -5,6 +5,7 @@ import { hopTo, policyOf } from '#test/kit/relayrig.ts';
 import { attempt, type HopResult, type HopWay } from './attempt.ts';
 import type { AttemptResult, Destination, NextHop, Parcel } from './courier.ts';
 import { FailedHops } from './failedhops.ts';
+import { SYSTEM_NAMES } from './names.ts';
 import { NO_DISCOVERY } from './tlsfindings.ts';
 
 const parcel = { to: ['you@example.net'] } as unknown as Parcel;
@@ -34,7 +35,14 @@ function attempts(
         return answer(address);
       },
     };
-    const deps = { client, policy: policyOf(), random: () => 0.5, failedHops, discovery: NO_DISCOVERY };
+    const deps = {
+      client,
+      policy: policyOf(),
+      random: () => 0.5,
+      failedHops,
+      discovery: NO_DISCOVERY,
+      names: SYSTEM_NAMES,
+    };
     return { result: await attempt(destination, parcel, deps), asked };
   };
 }

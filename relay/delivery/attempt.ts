@@ -11,6 +11,7 @@ import type { AttemptResult, Destination, HopTls, NextHop, Parcel, TlsReason } f
 import type { FailedHops } from './failedhops.ts';
 import { ADDRESSES_AT_ONCE, pickAddresses } from './hopaddresses.ts';
 import { orderHops } from './hoporder.ts';
+import type { MailNames } from './names.ts';
 import { findAddresses, mxTerms, type Resolved, resolveHops } from './resolver.ts';
 import { NO_FINDINGS, type TlsDiscovery, type TlsFindings } from './tlsfindings.ts';
 import { decideTls, type TlsPolicy } from './tlspolicy.ts';
@@ -51,6 +52,7 @@ export interface AttemptDeps {
   readonly random: () => number;
   readonly failedHops: FailedHops;
   readonly discovery: TlsDiscovery;
+  readonly names: MailNames;
 }
 
 export async function attempt(
@@ -60,7 +62,7 @@ export async function attempt(
 ): Promise<AttemptResult> {
   const budget = new AttemptBudget();
   try {
-    const resolved = await budget.within(findHops(destination, deps.policy));
+    const resolved = await budget.within(findHops(destination, deps));
     if (resolved?.kind === 'hops') {
       const hops = deps.failedHops.order(orderHops(resolved.hops, deps.random));
       return await new Attempt(parcel, deps, budget).tryHops(hops);
@@ -117,7 +119,7 @@ class Attempt {
   }
 
   async #tryHop(hop: NextHop, isLast: boolean): Promise<AttemptResult | undefined> {
-    const { client, failedHops, discovery } = this.#deps;
+    const { client, failedHops, discovery, names } = this.#deps;
     const findings = await this.#budget.within(findTls(hop, discovery));
     if (findings === undefined) return undefined;
     const decision = decideTls(hop, findings);
@@ -125,7 +127,7 @@ class Attempt {
     const way = { hop, policy: decision.policy };
     const resumed = await client.resume(way, this.#parcel, this.#budget);
     if (resumed) return this.#answered(hop, resumed);
-    const found = await this.#budget.within(findAddresses(hop));
+    const found = await this.#budget.within(findAddresses(hop, names));
     if (found === undefined) return undefined;
     if (found.kind === 'none') return this.#passOver(hop, found.failure);
     const addresses = failedHops.orderAddresses(hop, found.addresses);
@@ -195,7 +197,10 @@ function answerForAll(hop: string, { to }: Parcel, failure: Failure): AttemptRes
   return { kind: 'answered', hop, verdicts, tls: null, tellsSender: false, passedOver: [] };
 }
 
-async function findHops(destination: Destination, { hostname, outbound }: Policy): Promise<Resolved> {
+async function findHops(
+  destination: Destination,
+  { policy: { hostname, outbound }, names }: AttemptDeps,
+): Promise<Resolved> {
   if (destination.kind === 'hops') return { kind: 'hops', hops: destination.hops };
-  return resolveHops(destination.domain, mxTerms(destination, outbound), hostname);
+  return resolveHops(destination.domain, mxTerms(destination, outbound), hostname, names);
 }

@@ -4,10 +4,12 @@
  * handshake broke, because only a broken handshake may lead to plain text. It also says whether the hop refused the
  * login.
  */
+import type { X509Certificate } from 'node:crypto';
 import { checkServerIdentity, type PeerCertificate, type SecureContext, type TLSSocket } from 'node:tls';
 import { type Failure, oneLine } from '#crds/failure.ts';
-import { requiresTls } from '#crds/tlslevel.ts';
+import { requiresTls, verifiesPeer } from '#crds/tlslevel.ts';
 import type { SessionTrace } from '../observe/trace.ts';
+import { wall } from '../task/clock.ts';
 import type { AttemptBudget } from './budget.ts';
 import {
   connectFailure,
@@ -16,17 +18,21 @@ import {
   loginFailure,
   type SmtpError,
   starttlsMissing,
+  TlsaError,
 } from './connectfailure.ts';
 import type { HopTls, NextHop } from './courier.ts';
 import { HopConnection } from './hopconnection.ts';
 import { type Login, renewsToken } from './hopcredentials.ts';
 import { plainName } from './hostname.ts';
+import { judgeChain, type TlsaProblem } from './tlsa.ts';
 import { fallBack, type TlsPolicy } from './tlspolicy.ts';
 
 /** Switches a timer of the library off. hopconnection.ts and the budget of the attempt keep the times of the RFC. */
 const NEVER_MS = 2 ** 31 - 1;
 /** In bytes. Replies of many lines are rare, and many hops may send long ones at the same time. */
 const LONGEST_REPLY = 32 * 1024;
+/** As OpenSSL's default, and the certificate itself. */
+const LONGEST_CHAIN = 101;
 
 export interface Session {
   readonly connection: HopConnection;
@@ -93,7 +99,9 @@ export function connect(hop: NextHop, terms: ConnectTerms): Connecting {
     if (session.tls) trace?.tls(tracedTls(session.tls));
     else if (terms.policy.mode === 'starttls')
       session.policy = fallBack(terms.policy, starttlsMissing(hop, connection.lastServerResponse || ''));
+    const problem = error ? undefined : judgeTlsa(connection, terms.policy);
     if (error) ended(error);
+    else if (problem) ended(new TlsaError(problem));
     else if (connection.names.includes(plainName(hostname))) ended(new LoopError());
     else if (login === null) opened();
     else logIn(session, login, hop, opened, ended);
@@ -121,8 +129,8 @@ function libraryOptions(hop: NextHop, { address, policy, hostname, context, trac
     tls: {
       secureContext: context,
       minDHSize: strength.minDhBits,
-      // The only place that switches certificate verification off.
-      rejectUnauthorized: trust.kind !== 'none',
+      // The only place that switches certificate verification off. TLSA records are compared after the handshake.
+      rejectUnauthorized: trust.kind === 'pkix',
       checkServerIdentity: (_host: string, certificate: PeerCertificate) => checkNames(names, certificate),
     },
   };
@@ -176,11 +184,29 @@ function isAboutLogin({ responseCode, originalCode }: SmtpError): boolean {
   return responseCode === undefined ? originalCode === 'EOAUTH2' : responseCode >= 500;
 }
 
-function readHopTls({ tlsSocket: socket }: HopConnection, { trust }: TlsPolicy): HopTls | null {
+/** Before the first command that names a sender, or a login. */
+function judgeTlsa({ tlsSocket }: HopConnection, { trust, names }: TlsPolicy): TlsaProblem {
+  if (trust.kind !== 'tlsa') return undefined;
+  return judgeChain(tlsSocket ? listChain(tlsSocket) : [], trust.records, names, new Date(wall()));
+}
+
+/** What the hop sent, from its certificate to the last issuer. */
+function listChain(socket: TLSSocket): X509Certificate[] {
+  const chain: X509Certificate[] = [];
+  let next = socket.getPeerX509Certificate();
+  // A self-signed certificate may be its own issuer.
+  while (next && !chain.includes(next) && chain.length < LONGEST_CHAIN) {
+    chain.push(next);
+    next = next.issuerCertificate;
+  }
+  return chain;
+}
+
+function readHopTls({ tlsSocket: socket }: HopConnection, { level }: TlsPolicy): HopTls | null {
   if (!socket) return null;
   const version = socket.getProtocol() ?? 'unknown';
   const cipher = socket.getCipher()?.name ?? 'unknown';
-  return { version, cipher, group: readGroup(socket), verified: trust.kind !== 'none' };
+  return { version, cipher, group: readGroup(socket), verified: verifiesPeer(level) };
 }
 
 /**

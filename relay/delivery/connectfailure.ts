@@ -13,6 +13,7 @@ import type { NextHop } from './courier.ts';
 import { nameHandshakeReason } from './handshakereason.ts';
 import type { HopConnection } from './hopconnection.ts';
 import { readCodes } from './reply.ts';
+import type { TlsaProblem } from './tlsa.ts';
 import type { TlsPolicy } from './tlspolicy.ts';
 
 export interface SmtpError extends Error {
@@ -29,6 +30,16 @@ export interface SmtpError extends Error {
 
 /** The hop uses our own name, so the message would come back for ever (Postfix: "loops back to myself"). */
 export class LoopError extends Error {}
+
+/** The TLSA records of the hop do not prove its certificate. */
+export class TlsaError extends Error {
+  readonly problem: NonNullable<TlsaProblem>;
+
+  constructor(problem: NonNullable<TlsaProblem>) {
+    super(problem.text);
+    this.problem = problem;
+  }
+}
 
 /** Keeps only the codes of a reply to AUTH, because some hops echo our command. */
 export function loginFailure(error: SmtpError, { host, port }: NextHop): Failure {
@@ -67,7 +78,10 @@ export function connectFailure(
   // The advice of the runtime is for a developer at a keyboard, so it is removed.
   const said = explainSystem(error, address).replace(/; if the root CA is installed locally.*/s, '');
   const aboutTls =
-    isHandshakeBroken(error, connection) || error.code === 'ETLS' || /required STARTTLS/.test(error.message);
+    isHandshakeBroken(error, connection) ||
+    error instanceof TlsaError ||
+    error.code === 'ETLS' ||
+    /required STARTTLS/.test(error.message);
   if (aboutTls) return tlsFailure(error, where, policy, said);
   const cause = nameConnectCause(error, connection);
   const during = cause === 'handshake' ? ` in the TLS handshake (${policy.rule})` : '';
@@ -148,7 +162,9 @@ const CERTIFICATE_CAUSES: Readonly<Record<string, FailureCause>> = {
   INVALID_PURPOSE: 'certificate-untrusted',
 };
 
-function nameTlsCause({ code, originalCode, responseCode, message }: SmtpError): FailureCause {
+function nameTlsCause(error: SmtpError): FailureCause {
+  if (error instanceof TlsaError) return error.problem.cause;
+  const { code, originalCode, responseCode, message } = error;
   const certificate = CERTIFICATE_CAUSES[originalCode ?? ''] ?? CERTIFICATE_CAUSES[code ?? ''];
   if (certificate) return certificate;
   return responseCode !== undefined || /STARTTLS/.test(message) ? 'starttls-missing' : 'handshake';

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { describeFailure } from '#crds/failure.ts';
+import { SYSTEM_NAMES } from './names.ts';
 import { findMxHops, type MxTerms, resolveHops, wantedAddresses } from './resolver.ts';
 
 const terms: MxTerms = {
@@ -57,7 +58,7 @@ test('an address literal is its own next hop', async () => {
     ['[192.0.2.1]', '192.0.2.1'],
     ['[ipv6:2001:db8::1]', '2001:db8::1'],
   ] as const) {
-    const resolved = await resolveHops(domain, terms, 'x');
+    const resolved = await resolveHops(domain, terms, 'x', SYSTEM_NAMES);
     assert.equal(resolved.kind === 'hops' && resolved.hops[0]?.host, host);
   }
 });
@@ -76,7 +77,7 @@ test('each host once, by its best preference, in lower case', () => {
 
 test('a literal that is no address of IP is no mail host', async () => {
   for (const domain of ['[x400:c=de]', '[mx.example.net]', '[127.1]']) {
-    const resolved = await resolveHops(domain, terms, 'x');
+    const resolved = await resolveHops(domain, terms, 'x', SYSTEM_NAMES);
     assert.ok(resolved.kind === 'none' && resolved.failure.permanent);
   }
 });

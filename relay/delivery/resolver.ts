@@ -4,12 +4,14 @@
  * look-up is always temporary. Only an answer of the domain itself is final. An MX that names this relay is a loop.
  */
 import type { LookupAddress } from 'node:dns';
-import { lookup, resolve4, resolve6, resolveMx } from 'node:dns/promises';
+import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { type Failure, makeFailure } from '#crds/failure.ts';
 import type { IpFamily, Policy } from '#crds/policyfile.ts';
+import type { DnsAnswer } from '../dns/resolver.ts';
 import type { NextHop } from './courier.ts';
 import { isForeign } from './foreignaddress.ts';
+import { explainDns, type MailNames } from './names.ts';
 
 export type Resolved = { kind: 'hops'; hops: readonly NextHop[] } | { kind: 'none'; failure: Failure };
 
@@ -20,7 +22,7 @@ export type Addresses =
 /** Settings that all hops from MX records share. */
 export type MxTerms = Pick<
   NextHop,
-  'trustConfigMap' | 'clientCertificateSecret' | 'ipFamily' | 'tlsLevel' | 'minTlsVersion'
+  'trustConfigMap' | 'clientCertificateSecret' | 'ipFamily' | 'tlsLevel' | 'minTlsVersion' | 'isMxSigned'
 >;
 
 export function mxTerms(
@@ -34,29 +36,28 @@ export function mxTerms(
 const ADDRESSES = 32;
 /** How many hosts of one domain are considered. */
 const MX_HOSTS = 100;
-const NO_RECORD = new Set<unknown>(['ENODATA', 'ENOTFOUND']);
 const asking = new Map<string, Promise<LookupAddress[]>>();
 
-export async function resolveHops(domain: string, terms: MxTerms, ourName: string): Promise<Resolved> {
+export async function resolveHops(
+  domain: string,
+  terms: MxTerms,
+  ourName: string,
+  names: MailNames,
+): Promise<Resolved> {
   if (domain.startsWith('[')) return literalHop(domain, terms);
-  try {
-    const records = await resolveMx(domain);
-    return findMxHops(domain, records, terms, ourName);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENODATA') return implicitHop(domain, terms);
-    if (code === 'ENOTFOUND') return none('5.1.2', `The domain ${domain} does not exist`);
-    return none('4.4.3', `Cannot look up the MX of ${domain}: ${explainDns(error)}`);
-  }
+  const answer = await names.lookUp(domain, 'MX');
+  if (answer.kind === 'failed') return lookUpFailed(`the MX of ${domain}`, answer);
+  const proven = answer.isSigned ? { ...terms, isMxSigned: true } : terms;
+  if (answer.kind === 'records') return findMxHops(domain, answer.records, proven, ourName);
+  return answer.exists
+    ? implicitHop(domain, proven, names)
+    : none('5.1.2', `The domain ${domain} does not exist`);
 }
 
 /** Fails finally only if DNS says that neither address family exists. A failed look-up may succeed later. */
-async function implicitHop(domain: string, terms: MxTerms): Promise<Resolved> {
-  const answers = await Promise.allSettled([resolve4(domain), resolve6(domain)]);
-  const hasNone = answers.every(
-    (answer) => answer.status === 'rejected' && NO_RECORD.has((answer.reason as { code?: unknown }).code),
-  );
-  return hasNone
+async function implicitHop(domain: string, terms: MxTerms, names: MailNames): Promise<Resolved> {
+  const answers = await Promise.all([names.lookUp(domain, 'A'), names.lookUp(domain, 'AAAA')]);
+  return answers.every(({ kind }) => kind === 'absent')
     ? none('5.4.4', `The domain ${domain} has neither an MX nor an address`)
     : { kind: 'hops', hops: [mxHop(domain, domain, 0, terms)] };
 }
@@ -92,9 +93,9 @@ function distinct(sorted: readonly { exchange: string; priority: number }[]) {
 }
 
 /** Looks the name up for every connection, so a changed address is used at once. */
-export async function findAddresses(hop: NextHop): Promise<Addresses> {
+export async function findAddresses(hop: NextHop, names: MailNames): Promise<Addresses> {
   const { host, ipFamily, mxOf } = hop;
-  if (mxOf !== undefined) return findForeign(host, ipFamily, mxOf);
+  if (mxOf !== undefined) return findForeign(host, ipFamily, mxOf, names);
   if (isIP(host) !== 0) return { kind: 'addresses', addresses: [host] };
   try {
     const addresses = wantedAddresses(ipFamily, await lookUp(host));
@@ -109,9 +110,14 @@ export async function findAddresses(hop: NextHop): Promise<Addresses> {
  * Finds the addresses of a host that came from DNS or from a mail address. The name is absolute, so a pod's search list
  * with a wildcard never misdirects mail. The addresses must belong to another machine.
  */
-async function findForeign(host: string, ipFamily: IpFamily, domain: string): Promise<Addresses> {
-  const answer = isIP(host) === 0 ? await resolveFamilies(host, ipFamily) : [literal(host)];
-  const found = answer.filter(isAddress);
+async function findForeign(
+  host: string,
+  ipFamily: IpFamily,
+  domain: string,
+  names: MailNames,
+): Promise<Addresses> {
+  const answers = isIP(host) === 0 ? await resolveFamilies(host, ipFamily, names) : [given(host)];
+  const found = answers.flatMap((answer) => (answer.kind === 'records' ? answer.records.map(literal) : []));
   const foreign = found.filter(({ address }) => isForeign(address));
   const addresses = wantedAddresses(ipFamily, foreign);
   if (addresses.length > 0) return { kind: 'addresses', addresses };
@@ -121,48 +127,34 @@ async function findForeign(host: string, ipFamily: IpFamily, domain: string): Pr
       '5.4.4',
       `The mail host ${host} of ${domain} has an address that no mail host can have (${first.address})`,
     );
-  const failed = answer.find((one): one is Error => one instanceof Error);
-  return none(
-    '4.4.3',
-    `Cannot look up ${host}: ${failed ? explainDns(failed) : `it has no ${ipFamily} address`}`,
-  );
+  const failed = answers.find((answer) => answer.kind === 'failed');
+  if (failed) return lookUpFailed(host, failed);
+  const exists = answers.some((answer) => answer.kind === 'absent' && answer.exists);
+  const why = first
+    ? `it has no ${ipFamily} address`
+    : exists
+      ? 'the name has no address'
+      : 'the name does not exist';
+  return none('4.4.3', `Cannot look up ${host}: ${why}`);
 }
 
-/** Asks DNS only, never the search list or /etc/hosts: c-ares uses the name unchanged. */
-async function resolveFamilies(host: string, ipFamily: IpFamily): Promise<(LookupAddress | Error)[]> {
-  if (/(^|\.)localhost\.?$/i.test(host)) return [literal('127.0.0.1')];
-  const asked = [
-    ...(ipFamily === 'IPv6' ? [] : [resolve4(host).then((all) => all.map(literal))]),
-    ...(ipFamily === 'IPv4' ? [] : [resolve6(host).then((all) => all.map(literal))]),
+type AddressAnswer = DnsAnswer<'A' | 'AAAA'>;
+
+async function resolveFamilies(host: string, ipFamily: IpFamily, names: MailNames): Promise<AddressAnswer[]> {
+  if (/(^|\.)localhost\.?$/i.test(host)) return [given('127.0.0.1')];
+  const asked: Promise<AddressAnswer>[] = [
+    ...(ipFamily === 'IPv6' ? [] : [names.lookUp(host, 'A')]),
+    ...(ipFamily === 'IPv4' ? [] : [names.lookUp(host, 'AAAA')]),
   ];
-  const answers = await Promise.allSettled(asked);
-  return answers.flatMap((answer): (LookupAddress | Error)[] =>
-    answer.status === 'fulfilled' ? answer.value : [answer.reason as Error],
-  );
+  return Promise.all(asked);
+}
+
+function given(address: string): AddressAnswer {
+  return { kind: 'records', name: address, records: [address], isSigned: false };
 }
 
 function literal(address: string): LookupAddress {
   return { address, family: isIP(address) };
-}
-
-function isAddress(one: LookupAddress | Error): one is LookupAddress {
-  return !(one instanceof Error);
-}
-
-/** Words for the error codes of c-ares and of the system. */
-const DNS_WORDS: Readonly<Record<string, string>> = {
-  ENOTFOUND: 'the name does not exist',
-  ENODATA: 'the name has no address',
-  EAI_AGAIN: 'the name server does not answer',
-  ETIMEOUT: 'the name server does not answer',
-  ECONNREFUSED: 'the name server cannot be reached',
-  ESERVFAIL: 'the name server cannot resolve it (SERVFAIL)',
-  EREFUSED: 'the name server refuses to answer (REFUSED)',
-};
-
-function explainDns(error: unknown): string {
-  const { code = 'no answer' } = error as NodeJS.ErrnoException;
-  return DNS_WORDS[code] ?? code;
 }
 
 /**
@@ -218,4 +210,13 @@ export function mxHop(host: string, mxOf: string, priority: number, terms: MxTer
 
 function none(status: string, text: string): { kind: 'none'; failure: Failure } {
   return { kind: 'none', failure: makeFailure({ cause: 'dns', status, text }) };
+}
+
+function lookUpFailed(
+  what: string,
+  { why, isBogus }: { readonly why: string; readonly isBogus: boolean },
+): { kind: 'none'; failure: Failure } {
+  const cause = isBogus ? 'dnssec-invalid' : 'dns';
+  const status = isBogus ? '4.7.5' : '4.4.3';
+  return { kind: 'none', failure: makeFailure({ cause, status, text: `Cannot look up ${what}: ${why}` }) };
 }

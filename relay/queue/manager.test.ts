@@ -7,6 +7,7 @@ import { eventually } from '#test/kit/wait.ts';
 import type { HopResult } from '../delivery/attempt.ts';
 import type { NextHop, Parcel } from '../delivery/courier.ts';
 import { Delivery, type DeliveryClient } from '../delivery/delivery.ts';
+import { SYSTEM_NAMES } from '../delivery/names.ts';
 import { NO_DISCOVERY } from '../delivery/tlsfindings.ts';
 import { judgeReply } from '../delivery/verdict.ts';
 import { newQueueId } from '../spool/record.ts';
@@ -47,7 +48,14 @@ function runnerWith(answer: Answer, clock: () => number = Date.now): QueueManage
     useMaterials: () => () => true,
     close: () => undefined,
   };
-  const courier = new Delivery({ policy, client, discovery: NO_DISCOVERY, clock, random: () => 0.5 });
+  const courier = new Delivery({
+    policy,
+    client,
+    discovery: NO_DISCOVERY,
+    names: SYSTEM_NAMES,
+    clock,
+    random: () => 0.5,
+  });
   const manager = new QueueManager({
     policy,
     spool,

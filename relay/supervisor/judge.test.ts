@@ -19,6 +19,21 @@ refused('a later format', JSON.stringify({ ...policyOf(), format: 2 }), /^format
 refused('a floor of level Dane', printPolicy(policyOf({}, { tlsLevel: 'Dane' })), /Dane.*use Verify/);
 refused('a smart host of level Dane', printPolicy(policyOf({}, { smartHosts: [dane] })), /Dane.*use Verify/);
 refused('a route of level Dane', printPolicy(policyOf({}, { routes })), /Dane.*use Verify/);
+refused(
+  'a route by MX of level Dane',
+  printPolicy(policyOf({}, { routes: [routeTo(['x.example'], [], { hosts: null, tlsLevel: 'Dane' })] })),
+  /Dane.*use Verify/,
+);
+
+test('level Dane is served where the resolver is trusted', () => {
+  const resolver = { servers: [{ address: '127.0.0.1', port: 53 }], trustAD: true };
+  assert.equal(judgeText(printPolicy(policyOf({}, { tlsLevel: 'Dane', resolver }))).kind, 'policy');
+  const untrusted = { ...resolver, trustAD: false };
+  assert.equal(
+    judgeText(printPolicy(policyOf({}, { tlsLevel: 'Dane', resolver: untrusted }))).kind,
+    'invalid',
+  );
+});
 
 test('a policy is named by its hash, also where it cannot be served', () => {
   const policy = policyOf({}, { tlsLevel: 'Dane' });

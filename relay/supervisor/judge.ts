@@ -20,8 +20,8 @@ export function hashOfText(text: string | undefined): string | null {
 /** Why this version cannot serve the policy. A setting that cannot be enforced fails closed. */
 function unservable({ outbound }: Policy): string | undefined {
   const hops = [...outbound.smartHosts, ...outbound.routes.flatMap(({ hosts }) => hosts ?? [])];
-  if (outbound.tlsLevel === 'Dane' || hops.some(({ tlsLevel }) => tlsLevel === 'Dane')) {
-    return 'TLS level Dane is not available in this version: use Verify';
-  }
-  return undefined;
+  const levels = [outbound, ...outbound.routes, ...hops].map(({ tlsLevel }) => tlsLevel);
+  return levels.includes('Dane') && outbound.resolver?.trustAD !== true
+    ? 'TLS level Dane needs DNSSEC: set outbound.resolver with trustAD: true, or use Verify'
+    : undefined;
 }

@@ -33,6 +33,7 @@ export const ROOMS: readonly Room[] = [
       'relay headers',
       'relay auth',
       'relay dkim',
+      'relay dns',
       'relay mtasts',
       'relay delivery',
       'relay dsn',
@@ -136,6 +137,14 @@ export const ROOMS: readonly Room[] = [
     why: 'it signs the messages of the queue and knows no destination',
   },
   {
+    name: 'relay dns',
+    files: /^relay\/dns\//,
+    entries: ['resolver.ts'],
+    rooms: ['contract'],
+    packages: ['dns-packet', 'node:*'],
+    why: 'it asks DNS servers and says what DNSSEC proves; it knows no mail',
+  },
+  {
     name: 'relay mtasts',
     files: /^relay\/mtasts\//,
     rooms: ['contract', 'relay task', 'relay observe'],
@@ -146,7 +155,7 @@ export const ROOMS: readonly Room[] = [
     name: 'relay delivery',
     files: /^relay\/delivery\//,
 
-    rooms: ['contract', 'relay task', 'relay observe', 'relay headers'],
+    rooms: ['contract', 'relay task', 'relay observe', 'relay headers', 'relay dns'],
     entries: ['courier.ts', 'deliverylog.ts', 'delivery.ts', 'route.ts'],
     packages: ['nodemailer', 'node:*'],
     why: 'it delivers one message to one destination and never sees the queue or the spool',

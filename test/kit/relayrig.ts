@@ -83,6 +83,7 @@ const OUTBOUND: Policy['outbound'] = {
   tlsLevel: 'Opportunistic',
   minTlsVersion: 'TLSv1.2',
   discover: [],
+  resolver: null,
   trustConfigMap: null,
   clientCertificateSecret: null,
   ipFamily: 'Any',

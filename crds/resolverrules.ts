@@ -1,0 +1,71 @@
+/** Rules about outbound.resolver and what needs it, and the next hops of a spec. They are part of the list in rules.ts. */
+import type { MailRelaySpec } from './mailrelay.ts';
+import { parseServer } from './networks.ts';
+import type { Rule } from './rule.ts';
+
+export const everyHop = ({ outbound }: MailRelaySpec) => [
+  ...(outbound?.smartHosts ?? []),
+  ...(outbound?.routes ?? []).flatMap(({ hosts }) => hosts ?? []),
+];
+
+const everyLevel = (spec: MailRelaySpec) => [
+  spec.outbound?.tls?.level,
+  ...(spec.outbound?.routes ?? []).map(({ tls }) => tls?.level),
+  ...everyHop(spec).map(({ tls }) => tls?.level),
+];
+
+const isLoopback = (text: string) =>
+  text.startsWith('127.') || text === '::1' || text === '[::1]' || text.startsWith('[::1]:');
+
+const trustsAD = ({ outbound }: MailRelaySpec) => outbound?.resolver?.trustAD === true;
+
+/** CEL over every next hop of the spec: `test` is written over `h`. */
+export const celEveryHop = (test: string) =>
+  [
+    `(!has(self.outbound.smartHosts) || self.outbound.smartHosts.all(h, ${test}))`,
+    `(!has(self.outbound.routes) || self.outbound.routes.all(r, !has(r.hosts) || r.hosts.all(h, ${test})))`,
+  ].join(' && ');
+
+/** CEL over every TLS level of the spec: `is` is the end of a comparison. */
+const celEveryLevel = (is: string) =>
+  [
+    `(!has(self.outbound.tls) || !has(self.outbound.tls.level) || self.outbound.tls.level ${is})`,
+    `(!has(self.outbound.routes) || self.outbound.routes.all(r, !has(r.tls) || !has(r.tls.level) || r.tls.level ${is}))`,
+    celEveryHop(`!has(h.tls) || !has(h.tls.level) || h.tls.level ${is}`),
+  ].join(' && ');
+
+const celResolver = (test: string) => `!has(self.outbound) || !has(self.outbound.resolver) || (${test})`;
+const CEL_TRUSTS_AD =
+  'has(self.outbound.resolver) && has(self.outbound.resolver.trustAD) && self.outbound.resolver.trustAD';
+const CEL_PORT = '(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3})';
+/** The address without brackets and port. What does not fit stays as it is, and then is no address. */
+const CEL_ADDRESS = `(a.matches('^[0-9.]+:${CEL_PORT}$') ? a.substring(0, a.indexOf(':')) : (a.matches('^[[].*[]](:${CEL_PORT})?$') ? a.substring(1, a.indexOf(']')) : a))`;
+/** Brackets hold an IPv6 address. */
+const CEL_FAMILY = `(!a.startsWith('[') || ${CEL_ADDRESS}.contains(':'))`;
+
+export const RESOLVER_RULES: readonly Rule[] = [
+  {
+    path: 'spec.outbound',
+    cel: celResolver(`self.outbound.resolver.addresses.all(a, isIP(${CEL_ADDRESS}) && ${CEL_FAMILY})`),
+    message:
+      'an address of outbound.resolver is no IP address with a port: write 127.0.0.1, 127.0.0.1:5353, ::1 or [::1]:5353',
+    holds: ({ outbound }) =>
+      (outbound?.resolver?.addresses ?? []).every((text) => parseServer(text) !== undefined),
+  },
+  {
+    path: 'spec.outbound',
+    cel: celResolver(
+      `!has(self.outbound.resolver.trustAD) || !self.outbound.resolver.trustAD || self.outbound.resolver.addresses.all(a, a.startsWith('127.') || a == '::1' || a == '[::1]' || a.startsWith('[::1]:'))`,
+    ),
+    message:
+      'outbound.resolver.trustAD believes a flag that anybody on the way can forge: use loopback addresses only (127.0.0.1 or ::1, a validating resolver beside the relay), or remove trustAD',
+    holds: (spec) => !trustsAD(spec) || (spec.outbound?.resolver?.addresses ?? []).every(isLoopback),
+  },
+  {
+    path: 'spec.outbound',
+    cel: `!has(self.outbound) || (${CEL_TRUSTS_AD}) || (${celEveryLevel("!= 'Dane'")})`,
+    message:
+      'TLS level Dane needs DNSSEC: set outbound.resolver with trustAD: true and the loopback address of a validating resolver, or use Verify',
+    holds: (spec) => trustsAD(spec) || everyLevel(spec).every((level) => level !== 'Dane'),
+  },
+];

@@ -1,0 +1,89 @@
+/**
+ * Finds the TLSA records of a next hop by the rules of RFC 7672 section 2.2: only DNSSEC makes them count, the address
+ * of the host must be signed before they are asked for, and they may belong to the name that the host is an alias of.
+ * A look-up that fails is no absence: then the mail waits.
+ */
+import { isIP } from 'node:net';
+import { type FailureCause, makeFailure } from '#crds/failure.ts';
+import type { Dns, DnsAnswer } from '../dns/resolver.ts';
+import type { NextHop } from './courier.ts';
+import { plainName } from './hostname.ts';
+import { usableRecords } from './tlsa.ts';
+import type { DaneFinding } from './tlsfindings.ts';
+
+/** As Postfix: more records than a host can need are not compared. */
+const MOST_RECORDS = 100;
+/** Names that only the cluster or the local network knows. The servers of outbound.resolver do not see them. */
+const LOCAL_NAME = /^[^.]+$|\.svc(\.|$)|\.(local|localhost|internal)$/;
+
+type AddressAnswer = DnsAnswer<'A' | 'AAAA'>;
+type Bases = { readonly kind: 'bases'; readonly names: readonly string[] };
+
+export async function findDane(hop: NextHop, dns: Dns): Promise<DaneFinding> {
+  const host = plainName(hop.host);
+  if (isIP(host) !== 0) return none(`${host} is an address, which has no TLSA record`);
+  if (LOCAL_NAME.test(host)) return none(`${host} is a name of the cluster or of the local network`);
+  const bases = await findBases(hop, host, dns);
+  if (bases.kind !== 'bases') return bases;
+  for (const base of bases.names) {
+    const found = await findRecords(hop, base, dns);
+    if (found.kind !== 'none') return found;
+  }
+  return none(
+    `${bases.names.join(' and ')} ${bases.names.length > 1 ? 'have' : 'has'} no signed TLSA record`,
+  );
+}
+
+/** The names whose TLSA records count, the best one first (RFC 7672 section 2.2.2). */
+async function findBases(hop: NextHop, host: string, dns: Dns): Promise<Bases | DaneFinding> {
+  const answers = await findAddresses(hop, host, dns);
+  const found = answers.filter((answer) => answer.kind === 'records');
+  const failed = answers.find((answer) => answer.kind === 'failed');
+  const [first] = found;
+  if (!first)
+    return failed ? failure(hop, `the addresses of ${host}`, failed) : none(`${host} has no address`);
+  const isAlias = first.name !== host;
+  if (found.every(({ isSigned }) => isSigned))
+    return { kind: 'bases', names: isAlias ? [first.name, host] : [host] };
+  if (!isAlias) return none(`the addresses of ${host} are not signed`);
+  // The alias leads to an unsigned zone. The alias itself may be signed, and then the records of its name count.
+  const alias = await dns.lookUp(host, 'CNAME');
+  if (alias.kind === 'failed') return failure(hop, `the alias ${host}`, alias);
+  return alias.kind === 'records' && alias.isSigned
+    ? { kind: 'bases', names: [host] }
+    : none(`the addresses of ${host} are not signed`);
+}
+
+function findAddresses({ ipFamily }: NextHop, host: string, dns: Dns): Promise<AddressAnswer[]> {
+  const types = (['A', 'AAAA'] as const).filter((type) => ipFamily !== (type === 'A' ? 'IPv6' : 'IPv4'));
+  return Promise.all(types.map((type): Promise<AddressAnswer> => dns.lookUp(host, type)));
+}
+
+async function findRecords(hop: NextHop, base: string, dns: Dns): Promise<DaneFinding> {
+  const answer = await dns.lookUp(`_${hop.port}._tcp.${base}`, 'TLSA');
+  if (answer.kind === 'failed') return failure(hop, `the TLSA records of ${base}`, answer);
+  if (answer.kind === 'absent' || !answer.isSigned) return none('');
+  if (answer.records.length > MOST_RECORDS) {
+    const text = `${base} has ${answer.records.length} TLSA records, and at most ${MOST_RECORDS} are compared`;
+    return failed(hop, 'tlsa-invalid', text);
+  }
+  const records = usableRecords(answer.records);
+  return records.length > 0 ? { kind: 'records', base, records } : { kind: 'unusable', base };
+}
+
+function none(why: string): DaneFinding & { kind: 'none' } {
+  return { kind: 'none', why };
+}
+
+function failure(
+  hop: NextHop,
+  what: string,
+  { why, isBogus }: DnsAnswer<'A'> & { kind: 'failed' },
+): DaneFinding {
+  return failed(hop, isBogus ? 'dnssec-invalid' : 'dns', `Cannot look up ${what}: ${why}`);
+}
+
+function failed({ host, port }: NextHop, cause: FailureCause, text: string): DaneFinding {
+  const status = cause === 'dns' ? '4.4.3' : '4.7.5';
+  return { kind: 'failed', failure: makeFailure({ cause, status, text: `${host}:${port}: ${text}` }) };
+}

@@ -1,0 +1,46 @@
+/**
+ * Who is asked about names of mail hosts: the DNS of the system, or the servers of outbound.resolver (room dns). The
+ * DNS of the system proves nothing. c-ares asks for the name unchanged, never the search list or /etc/hosts.
+ */
+import { resolve4, resolve6, resolveMx } from 'node:dns/promises';
+import type { DnsAnswer } from '../dns/resolver.ts';
+
+type MailType = 'MX' | 'A' | 'AAAA';
+
+export interface MailNames {
+  lookUp<Type extends MailType>(name: string, type: Type): Promise<DnsAnswer<Type>>;
+}
+
+type Records<Type extends MailType> = Extract<DnsAnswer<Type>, { kind: 'records' }>['records'];
+
+const ASK = { MX: resolveMx, A: resolve4, AAAA: resolve6 };
+
+export const SYSTEM_NAMES: MailNames = {
+  lookUp: async <Type extends MailType>(name: string, type: Type): Promise<DnsAnswer<Type>> => {
+    try {
+      const records = (await ASK[type](name)) as unknown as Records<Type>;
+      return { kind: 'records', name, records, isSigned: false };
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === 'ENODATA' || code === 'ENOTFOUND')
+        return { kind: 'absent', name, exists: code === 'ENODATA', isSigned: false };
+      return { kind: 'failed', why: explainDns(error), isBogus: false };
+    }
+  },
+};
+
+/** Words for the error codes of c-ares and of the system. */
+const DNS_WORDS: Readonly<Record<string, string>> = {
+  ENOTFOUND: 'the name does not exist',
+  ENODATA: 'the name has no address',
+  EAI_AGAIN: 'the name server does not answer',
+  ETIMEOUT: 'the name server does not answer',
+  ECONNREFUSED: 'the name server cannot be reached',
+  ESERVFAIL: 'the name server cannot resolve it (SERVFAIL)',
+  EREFUSED: 'the name server refuses to answer (REFUSED)',
+};
+
+export function explainDns(error: unknown): string {
+  const { code = 'no answer' } = error as NodeJS.ErrnoException;
+  return DNS_WORDS[code] ?? code;
+}

@@ -1,0 +1,42 @@
+/** Keeps answers for their TTL, within bounds. Failures are not kept. Has no clock of its own. */
+import type { DnsAnswer, RecordType } from './answer.ts';
+
+/** The oldest ones go first. Most answers take half a kilobyte. */
+const ENTRIES = 5_000;
+/** A changed record is seen after an hour at the latest, and a new one after five minutes. */
+const LONGEST_SECONDS = 3_600;
+const LONGEST_ABSENCE_SECONDS = 300;
+
+interface Kept {
+  readonly answer: DnsAnswer<RecordType>;
+  readonly until: number;
+}
+
+export class AnswerCache {
+  readonly #clock: () => number;
+  readonly #kept = new Map<string, Kept>();
+
+  constructor(clock: () => number) {
+    this.#clock = clock;
+  }
+
+  get(key: string): DnsAnswer<RecordType> | undefined {
+    const kept = this.#kept.get(key);
+    if (kept === undefined) return undefined;
+    if (this.#clock() < kept.until) return kept.answer;
+    this.#kept.delete(key);
+    return undefined;
+  }
+
+  keep(key: string, answer: DnsAnswer<RecordType>, ttlSeconds: number): void {
+    if (answer.kind === 'failed') return;
+    const longest = answer.kind === 'absent' ? LONGEST_ABSENCE_SECONDS : LONGEST_SECONDS;
+    const seconds = Math.min(ttlSeconds, longest);
+    // A number that is none, too, keeps nothing.
+    if (!(seconds > 0)) return;
+    this.#kept.delete(key);
+    this.#kept.set(key, { answer, until: this.#clock() + seconds * 1000 });
+    const [oldest] = this.#kept.keys();
+    if (this.#kept.size > ENTRIES && oldest !== undefined) this.#kept.delete(oldest);
+  }
+}

@@ -1,0 +1,135 @@
+/**
+ * Looks names up at the DNS servers of outbound.resolver, and says what DNSSEC proves: these servers validate, and
+ * their word counts only if the spec trusts it. Answers are kept for their TTL. Every look-up ends within a minute,
+ * and a failure is a value. Nothing of DNSSEC is validated here.
+ */
+import { randomInt } from 'node:crypto';
+import { domainToASCII } from 'node:url';
+import {
+  type DnsAnswer,
+  type Question,
+  type Reading,
+  type RecordType,
+  readAnswer,
+  writeQuestion,
+} from './answer.ts';
+import { AnswerCache } from './cache.ts';
+import { askOverTcp, askOverUdp, type Server } from './transport.ts';
+
+/** Each server is asked so many times. */
+const ROUNDS = 2;
+/** Of look-ups at the same time: each one has a socket of its own. */
+const AT_ONCE = 64;
+
+export type { DnsAnswer } from './answer.ts';
+
+export interface Dns {
+  lookUp<Type extends RecordType>(name: string, type: Type): Promise<DnsAnswer<Type>>;
+}
+
+export interface ResolverOptions {
+  readonly servers: readonly Server[];
+  /** False: nothing counts as proven by DNSSEC. */
+  readonly trustAD: boolean;
+  readonly clock: () => number;
+}
+
+export class DnsResolver implements Dns {
+  readonly #servers: readonly Server[];
+  readonly #trustAD: boolean;
+  readonly #cache: AnswerCache;
+  readonly #asking = new Map<string, Promise<DnsAnswer<RecordType>>>();
+  readonly #waiting: (() => void)[] = [];
+  #running = 0;
+
+  constructor({ servers, trustAD, clock }: ResolverOptions) {
+    this.#servers = servers;
+    this.#trustAD = trustAD;
+    this.#cache = new AnswerCache(clock);
+  }
+
+  async lookUp<Type extends RecordType>(host: string, type: Type): Promise<DnsAnswer<Type>> {
+    const name = plainDnsName(host);
+    if (name === undefined) return { kind: 'failed', why: 'it is no name of the DNS', isBogus: false };
+    const key = `${type} ${name}`;
+    const known = this.#cache.get(key) ?? this.#asking.get(key);
+    if (known) return (await known) as DnsAnswer<Type>;
+    const asked = this.#ask(key, name, type).finally(() => this.#asking.delete(key));
+    this.#asking.set(key, asked);
+    return (await asked) as DnsAnswer<Type>;
+  }
+
+  async #ask(key: string, name: string, type: RecordType): Promise<DnsAnswer<RecordType>> {
+    if (this.#running >= AT_ONCE) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else this.#running += 1;
+    try {
+      const { answer, ttlSeconds } = await this.#askServers(name, type);
+      this.#cache.keep(key, answer, ttlSeconds);
+      return answer;
+    } finally {
+      // The place goes to the one that has waited longest.
+      const next = this.#waiting.shift();
+      if (next) next();
+      else this.#running -= 1;
+    }
+  }
+
+  async #askServers(name: string, type: RecordType) {
+    let why = 'the name server does not answer';
+    let servfail: Server | undefined;
+    for (const server of Array.from({ length: ROUNDS }, () => this.#servers).flat()) {
+      const reading = await exchange(server, { id: randomInt(65_536), name, type });
+      if (reading.kind === 'answer') return { ...reading, answer: this.#believe(reading.answer) };
+      why = reading.why;
+      servfail = reading.isServfail ? server : undefined;
+      // Only a server that is slow may do better when it is asked again at once.
+      if (reading.isServfail && this.#servers.length === 1) break;
+    }
+    const isBogus = servfail !== undefined && (await isOnlyBogus(servfail, name, type));
+    if (isBogus) why = 'DNSSEC shows that its records are wrong or expired (bogus)';
+    return { answer: { kind: 'failed', why, isBogus } as const, ttlSeconds: 0 };
+  }
+
+  #believe(answer: DnsAnswer<RecordType>): DnsAnswer<RecordType> {
+    return answer.kind === 'failed' || this.#trustAD ? answer : { ...answer, isSigned: false };
+  }
+}
+
+type Result<Type extends RecordType> = Extract<Reading<Type>, { kind: 'answer' | 'refused' }>;
+
+async function exchange<Type extends RecordType>(
+  server: Server,
+  question: Question<Type>,
+  isChecked = true,
+): Promise<Result<Type>> {
+  try {
+    const bytes = writeQuestion(question, isChecked);
+    const read = (message: Buffer) => {
+      const reading = readAnswer(message, question);
+      return reading.kind === 'foreign' ? undefined : reading;
+    };
+    const first = await askOverUdp(server, bytes, read);
+    const reading = first?.kind === 'truncated' ? await askOverTcp(server, bytes, read) : first;
+    if (reading?.kind === 'answer' || reading?.kind === 'refused') return reading;
+    return refused('the name server does not answer');
+  } catch {
+    return refused('the name server cannot be reached');
+  }
+}
+
+function refused(why: string): { kind: 'refused'; why: string; isServfail: boolean } {
+  return { kind: 'refused', why, isServfail: false };
+}
+
+/** Tells people apart a name that fails in DNSSEC and a name whose servers are down. Its answer is never used. */
+async function isOnlyBogus(server: Server, name: string, type: RecordType): Promise<boolean> {
+  const unchecked = await exchange(server, { id: randomInt(65_536), name, type }, false);
+  return unchecked.kind === 'answer';
+}
+
+/** Undefined: the DNS cannot have this name (RFC 1035 section 2.3.4). */
+function plainDnsName(host: string): string | undefined {
+  const name = (/[^ -~]/.test(host) ? domainToASCII(host) : host).toLowerCase().replace(/\.$/, '');
+  const isName = name.length <= 253 && name.split('.').every(({ length }) => length > 0 && length <= 63);
+  return isName && /^[!-~]+$/.test(name) ? name : undefined;
+}
