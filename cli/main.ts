@@ -44,6 +44,10 @@ const VERBS: Readonly<
     summary: 'judge a certificate and its key as a relay does',
     load: async () => (await import('./cert.ts')).cert,
   },
+  tlsrpt: {
+    summary: 'a TLS report that another mail system has sent, in plain words',
+    load: async () => (await import('./tlsrpt.ts')).tlsrpt,
+  },
   relay: {
     summary: 'the relay of a pod (used by the image)',
     load: async () => (await import('./relay.ts')).relay,

@@ -35,6 +35,7 @@ export const ROOMS: readonly Room[] = [
       'relay dkim',
       'relay dns',
       'relay mtasts',
+      'relay tlsrpt',
       'relay delivery',
       'relay dsn',
       'relay queue',
@@ -152,6 +153,13 @@ export const ROOMS: readonly Room[] = [
     why: 'it finds the MTA-STS policy of a domain; delivery decides what the policy means for a connection',
   },
   {
+    name: 'relay tlsrpt',
+    files: /^relay\/tlsrpt\//,
+    rooms: [],
+    packages: ['zod', 'node:*'],
+    why: 'it counts the TLS of deliveries for reports to the domains; delivery tells it, and the queue sends its mail',
+  },
+  {
     name: 'relay delivery',
     files: /^relay\/delivery\//,
 
@@ -243,6 +251,7 @@ export const ROOMS: readonly Room[] = [
       'relay queue',
       'relay delivery',
       'relay supervisor',
+      'relay tlsrpt',
     ],
     packages: ['yaml', '@peculiar/x509', 'reflect-metadata', 'nodemailer', 'node:*'],
     why: '"mailrelay run" starts both halves in one process, through their entry files',
@@ -258,6 +267,7 @@ export const ENTRY_FILES = [
   'relay/listener/relaying.ts',
   'relay/queue/tools.ts',
   'relay/delivery/route.ts',
+  'relay/tlsrpt/report.ts',
   'relay/supervisor/relay.ts',
   'relay/supervisor/cpus.ts',
 ];

@@ -1,0 +1,59 @@
+/** The text that `mailrelay tlsrpt` prints: a TLS report in plain words. Pure. */
+import type { PolicyReport, TlsReport } from '#relay/tlsrpt/report.ts';
+import { note, row } from './terminal.ts';
+
+const POLICIES: Readonly<Record<PolicyReport['policy']['policy-type'], string>> = {
+  tlsa: 'DANE',
+  sts: 'MTA-STS',
+  'no-policy-found': 'no DANE and no MTA-STS',
+};
+
+/** The result types of RFC 8460 section 4.3, for people. */
+const WORDS: Readonly<Record<string, string>> = {
+  'starttls-not-supported': 'the host did not offer STARTTLS',
+  'certificate-host-mismatch': 'the certificate has another name',
+  'certificate-expired': 'the certificate is not valid at this time',
+  'certificate-not-trusted': 'the authority of the certificate is not trusted',
+  'validation-failure': 'the TLS session failed',
+  'tlsa-invalid': 'the certificate does not match the TLSA records',
+  'dnssec-invalid': 'the DNS answer fails in DNSSEC',
+  'dane-required': 'the sender requires DANE and the host has none',
+  'sts-policy-fetch-error': 'the MTA-STS policy could not be fetched',
+  'sts-policy-invalid': 'the MTA-STS policy is not correct',
+  'sts-webpki-invalid': 'the certificate of the MTA-STS policy host is not accepted',
+};
+
+export function describeReport(report: TlsReport): string {
+  const range = report['date-range'];
+  const lines = [
+    row('from', `${report['organization-name']}, contact ${report['contact-info']}`),
+    row('time', `${range['start-datetime']} to ${range['end-datetime']}`),
+    row('report id', report['report-id']),
+    ...report.policies.flatMap(describePolicy),
+    ...(report.policies.length === 0 ? [row('sessions', 'none reported')] : []),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function describePolicy({ policy, summary, ...rest }: PolicyReport): string[] {
+  const done = summary['total-successful-session-count'];
+  const failed = summary['total-failure-session-count'];
+  return [
+    row('domain', `${policy['policy-domain']}, policy: ${POLICIES[policy['policy-type']]}`),
+    ...(policy['policy-string'] ?? []).map(note),
+    row('sessions', `${done} encrypted as the policy wants it, ${failed} failed`),
+    ...(rest['failure-details'] ?? []).map(describeFailure),
+  ];
+}
+
+function describeFailure(failure: NonNullable<PolicyReport['failure-details']>[number]): string {
+  const type = failure['result-type'];
+  const address = failure['receiving-ip'];
+  const host = failure['receiving-mx-hostname'] ?? failure['receiving-mx-helo'];
+  const where = [host, address && `[${address}]`].filter(Boolean).join(' ');
+  const reason = failure['failure-reason-code'] ?? failure['additional-information'];
+  return note(
+    `${failure['failed-session-count']}x ${type}: ${WORDS[type] ?? 'a reason that the RFC does not name'}` +
+      `${where === '' ? '' : `, at ${where}`}${reason === undefined ? '' : ` (${reason})`}`,
+  );
+}
