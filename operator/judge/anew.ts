@@ -1,6 +1,7 @@
 /**
  * Objects that are on their way out, and are made anew: those of an earlier MailRelay of the name, those that somebody
- * deleted, and the StatefulSet whose claims grow, which cannot be changed in place; and those of another operator. Pure.
+ * deleted, and the StatefulSet whose claims grow, which cannot be changed in place; and those of another operator.
+ * Pure.
  */
 import { ANNOTATIONS } from '#crds/wellknown.ts';
 import { type Check, is } from './finding.ts';

@@ -1,6 +1,6 @@
 /**
- * The checks of clients that send in plain text: those that Required refused, and those that it would refuse. They count
- * only while a session may have that policy. Pure.
+ * The checks of clients that send in plain text: those that Required refused, and those that it would refuse. They
+ * count only while a session may have that policy. Pure.
  */
 import type { PodStatus } from '#crds/podstatus.ts';
 import type { Policy } from '#crds/policyfile.ts';

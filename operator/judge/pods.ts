@@ -1,7 +1,7 @@
 /**
- * The checks of the pods: whether they run, and if not why, in the words of Kubernetes; whether they are being replaced; and
- * whether they can be asked. A pod that the kubelet calls ready and that does not answer the operator serves, most likely:
- * what is known of it is what it said last. Pure.
+ * The checks of the pods: whether they run, and if not why, in the words of Kubernetes; whether they are being
+ * replaced; and whether they can be asked. A pod that the kubelet calls ready and that does not answer the operator
+ * serves, most likely: what is known of it is what it said last. Pure.
  */
 import { ADMIN_PORT } from '#crds/wellknown.ts';
 import type { PodView, World } from '../world.ts';

@@ -1,7 +1,7 @@
 /**
- * The checks of the queues: what waits for a person, what is full, and what gets nowhere. Mail for a hop that the spec names
- * is told after two minutes without any success; mail for the rest of the world only when it is old, because single domains
- * that do not answer are everyday. Pure.
+ * The checks of the queues: what waits for a person, what is full, and what gets nowhere. Mail for a hop that the spec
+ * names is told after two minutes without any success; mail for the rest of the world only when it is old, because
+ * single domains that do not answer are everyday. Pure.
  */
 import type { PodStatus } from '#crds/podstatus.ts';
 import { type Check, is, type Judged, reported } from './finding.ts';

@@ -1,9 +1,9 @@
 /**
  * How a relay gets smaller without stranding mail. A pod that the spec has no place for leaves; its place is kept until
- * that very pod reports an empty disk, in obedience to the order that is in force. The report is written on its claim, by
- * the uid of the pod: only a claim that carries the word of the last pod that used it is removed, and a claim without it
- * is mail, so that its pod is brought back and leaves anew. The mark comes off before a pod is wanted again. Pure;
- * claims.ts does it.
+ * that very pod reports an empty disk, in obedience to the order that is in force. The report is written on its claim,
+ * by the uid of the pod: only a claim that carries the word of the last pod that used it is removed, and a claim
+ * without it is mail, so that its pod is brought back and leaves anew. The mark comes off before a pod is wanted again.
+ * Pure; claims.ts does it.
  */
 import { isNumbered, parseOrdinal, scaleOrder } from '#crds/scalefile.ts';
 import { ANNOTATIONS } from '#crds/wellknown.ts';
@@ -105,7 +105,9 @@ function isEmptied(claim: KubeObject, pod: PodView | undefined): boolean {
   return mark !== undefined && (!pod || pod.uid === mark);
 }
 
-/** What proves that a claim has no mail: the word of its pod, or that the pod waits for the first volume of the claim. */
+/**
+ * What proves that a claim has no mail: the word of its pod, or that the pod waits for the first volume of the claim.
+ */
 function proveEmpty(world: World, claim: KubeObject): string | undefined {
   const pod = findPod(world, claim);
   if (!pod) return undefined;

@@ -1,7 +1,8 @@
 /**
  * One Secret, one Certificate: two that fill the same Secret overwrite each other for ever. Compared are the names that
- * result, set or not. Within a relay the certificate of the host name comes first; among relays the one whose Certificate
- * was there first, and before there is any the older relay. The other one writes nothing, and says so. Pure.
+ * result, set or not. Within a relay the certificate of the host name comes first; among relays the one whose
+ * Certificate was there first, and before there is any the older relay. The other one writes nothing, and says so.
+ * Pure.
  */
 import { certificateSecretName, internalSecretName } from '#crds/effective.ts';
 import type { MailRelay } from '#crds/mailrelay.ts';

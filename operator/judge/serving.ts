@@ -1,6 +1,6 @@
 /**
- * Which pods clients are sent to: those that are wanted. One that leaves goes out of Services and budget by its label before
- * it is told to leave; one that comes back comes in again when it says that it has taken up its listeners. Pure.
+ * Which pods clients are sent to: those that are wanted. One that leaves goes out of Services and budget by its label
+ * before it is told to leave; one that comes back comes in again when it says that it has taken up its listeners. Pure.
  */
 import type { PodView, World } from '../world.ts';
 

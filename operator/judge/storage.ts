@@ -1,7 +1,8 @@
 /**
- * What becomes of a queue.storage.size that is not that of the StatefulSet. A volume never shrinks, so a smaller size is
- * refused where a claim really has more; what was asked for and not granted can be taken back, as after a slip of the pen
- * on a class that cannot expand. A provisioner may grant more than it was asked for: that alone is no reason to refuse. Pure.
+ * What becomes of a queue.storage.size that is not that of the StatefulSet. A volume never shrinks, so a smaller size
+ * is refused where a claim really has more; what was asked for and not granted can be taken back, as after a slip of
+ * the pen on a class that cannot expand. A provisioner may grant more than it was asked for: that alone is no reason to
+ * refuse. Pure.
  */
 import { isNumbered } from '#crds/scalefile.ts';
 import type { KubeObject } from '../kube/client.ts';

@@ -1,6 +1,6 @@
 /**
- * Why a pod does not run, in the words of Kubernetes: what the scheduler, the kubelet or the runtime says of it, and what to
- * do. Waiting does not help where `isStuck`. Pure.
+ * Why a pod does not run, in the words of Kubernetes: what the scheduler, the kubelet or the runtime says of it, and
+ * what to do. Waiting does not help where `isStuck`. Pure.
  */
 import { listed, quoted } from './words.ts';
 

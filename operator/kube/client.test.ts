@@ -14,7 +14,7 @@ const CUT: Readonly<Record<string, (response: ServerResponse) => void>> = {
   'is no JSON': (response) => void response.end('<html>'),
 };
 
-/** Of a server that always answers so. */
+/** The client of a server that always gives the same answer. */
 async function startServer(
   t: TestContext,
   answer: (response: ServerResponse) => void,

@@ -1,15 +1,15 @@
 /**
- * The client of the API server: client-node's KubeConfig for address, TLS and tokens (read anew as they rotate), and one
- * request function over it. Every failure is a KubeError. Says once that the server is away and once that it is back,
- * however many requests fail meanwhile.
+ * The client of the API server: the KubeConfig of client-node gives address, TLS and tokens (it reads rotated ones
+ * again), and one function sends requests. Every failure is a KubeError. The client reports once that the server is
+ * away and once that it is back, even if many requests fail meanwhile.
  */
 import { HttpMethod, KubeConfig, RequestContext } from '@kubernetes/client-node';
 import { type Dispatcher, request as send } from 'undici';
 import { KubeError, kindOfStatus } from './errors.ts';
 
-/** Until the answer is there; of a stream, until it begins. */
+/** The longest wait for an answer; for a stream, the longest wait for its begin. */
 const REQUEST_MS = 15_000;
-/** Every request has a signal that ends it; the library's own clocks would tick twice a second while a watch is open. */
+/** Every request has a signal that ends it. The timers of the library would tick twice a second during a watch. */
 const NO_TIMERS = { headersTimeout: 0, bodyTimeout: 0 };
 const ACCESS_MS = 30_000;
 const POOL_MS = 10 * 60_000;
@@ -51,21 +51,21 @@ export interface Request {
   readonly query?: Readonly<Record<string, string | undefined>>;
   readonly contentType?: string;
   readonly body?: unknown;
-  /** Default: a quarter of a minute. */
+  /** Default: 15 seconds. */
   readonly timeoutMs?: number;
 }
 
 export type ConnectionNews = (
   news:
     | { kind: 'away'; message: string }
-    /** `unanswered`: it was not merely unwell, and may have forgotten our connections. */
+    /** `unanswered`: at least one request got no answer at all, so the server may have forgotten our connections. */
     | { kind: 'back'; afterMs: number; unanswered: boolean },
 ) => void;
 
 export class Client {
   readonly #config: KubeConfig;
   readonly #news: ConnectionNews;
-  /** Since when, in milliseconds of a clock that never jumps. */
+  /** The time since which the server is away, in milliseconds of a monotonic clock. */
   #away: { readonly since: number; unanswered: boolean } | undefined;
   #kept: Access | undefined;
 
@@ -84,12 +84,15 @@ export class Client {
     try {
       return (await response.body.json()) as T;
     } catch (error) {
-      // Cut off or too slow after it began, or no JSON: whether it was done is not known.
+      // The answer broke off, was too slow or is no JSON. It is unknown whether the server did the request.
       throw this.#noted(new KubeError('unavailable', describeError(error), undefined, undefined, error));
     }
   }
 
-  /** The lines of a streamed answer, until the server ends it or `signal` aborts, which is no news of the server. */
+  /**
+   * The lines of a streamed answer, until the server ends it or `signal` aborts. An abort says nothing about the
+   * server.
+   */
   async *lines(request: Request, signal: AbortSignal): AsyncIterable<string> {
     const opening = new AbortController();
     const timer = setTimeout(() => opening.abort(), request.timeoutMs ?? REQUEST_MS);
@@ -97,7 +100,7 @@ export class Client {
       () => clearTimeout(timer),
     );
     const decoder = new TextDecoder();
-    // A line may have a megabyte, in pieces: they are joined once.
+    // A line can have a megabyte and arrive in pieces. They are joined once.
     let pieces: string[] = [];
     for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
       const [first = '', ...others] = decoder.decode(chunk, { stream: true }).split('\n');
@@ -154,8 +157,8 @@ export class Client {
   }
 
   /**
-   * Headers and connections. client-node makes a new pool for each request, which would be a handshake for each; here
-   * they are kept, and renewed often enough for tokens and client certificates that rotate.
+   * Headers and the connection pool. client-node makes a new pool, and so a new handshake, for each request. This
+   * client keeps them, and renews them often enough for tokens and client certificates that rotate.
    */
   async #access(): Promise<Access> {
     const now = Date.now();
@@ -164,7 +167,7 @@ export class Client {
     await this.#config.applySecurityAuthentication(context);
     const keepPool = this.#kept !== undefined && now - this.#kept.pooledAt < POOL_MS;
     const fresh = context.getDispatcher() as Dispatcher | undefined;
-    // What is under way on the old pool ends there.
+    // Running requests end on the old pool.
     if (!keepPool) this.#kept?.dispatcher?.close().catch(() => undefined);
     this.#kept = {
       at: now,
@@ -196,7 +199,9 @@ export class Client {
   }
 }
 
-/** From a file, or from the pod's ServiceAccount, or from the usual places. Throws with one sentence. */
+/**
+ * Loads the configuration from a file, the ServiceAccount of the pod, or the usual places. An error is one sentence.
+ */
 export function loadConfig(kubeconfig: string | undefined): KubeConfig {
   const config = new KubeConfig();
   try {
@@ -215,7 +220,7 @@ function describeError(error: unknown): string {
   return typeof code === 'string' && code !== '' ? code : message;
 }
 
-/** The Status object of the API server, or whatever stands before it said. */
+/** Parses the Status object of the API server. Something before the API server may have answered without JSON. */
 function saidIn(text: string): { readonly kind?: string; readonly message?: string } {
   try {
     return JSON.parse(text) ?? {};

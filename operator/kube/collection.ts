@@ -1,13 +1,13 @@
 /**
- * One collection of the API server as it is read: all of it, object by object, or what changes. A list is streamed where
- * the server can, otherwise read in small pages, so that large objects of others cost no memory. Throws what the client
- * throws, and after too much silence.
+ * Reads one collection of the API server: lists all objects one by one, or watches changes. A list is streamed if the
+ * server supports it, else read in small pages, so that large objects of others need little memory. Throws the errors
+ * of the client, and an error after too much silence.
  */
 import type { Client, KubeObject, Request } from './client.ts';
 import { isKubeError } from './errors.ts';
 import { apiPath, type Kind } from './kinds.ts';
 
-/** An object may have more than a megabyte. */
+/** Objects in a page: few, because an object can have more than a megabyte. */
 const PAGE = 5;
 const LIST_SILENCE_MS = 15_000;
 const WATCH = { watch: 'true', allowWatchBookmarks: 'true' };
@@ -40,20 +40,20 @@ export class Collection {
     this.#options = options;
   }
 
-  /** Hands over every object of one version, and resolves with that. */
+  /** Passes every object of one resource version to `take`, and resolves with that version. */
   async list(take: (object: KubeObject) => void, signal: AbortSignal): Promise<string | undefined> {
     if (!this.#streams) return this.#listPages(take);
     try {
       return await this.#listStream(take, signal);
     } catch (error) {
-      // Servers before 1.32, and those where it is switched off.
+      // Servers before 1.32, and servers on which streamed lists are switched off.
       if (!isKubeError(error, 'invalid')) throw error;
       this.#streams = false;
       return this.#listPages(take);
     }
   }
 
-  /** Ends when the server does. */
+  /** Watches until the server ends the watch. */
   watch(
     version: string | undefined,
     seconds: number,

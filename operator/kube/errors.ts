@@ -1,17 +1,17 @@
 /**
- * What an API server says when it does not do what was asked, as one class with a stable `kind`. Callers decide by
- * kind, never by text.
+ * The failures of requests to the API server, as one class with a stable `kind`. Callers decide by the kind, never by
+ * the text.
  */
 export type KubeErrorKind =
   /** No answer: refused, reset, timed out, or the server is overloaded or broken (429, 5xx). */
   | 'unavailable'
-  /** 500 in the server's own words: this one request failed, as where an admission webhook is down. */
+  /** 500 with a Status object: only this request failed, for example because an admission webhook is down. */
   | 'failed'
   | 'conflict'
   | 'notFound'
   /** The resource version is too old: list again. */
   | 'expired'
-  /** 401: the token is not (or no longer) known. */
+  /** 401: the server does not know the token, or does not know it any more. */
   | 'unauthenticated'
   | 'forbidden'
   /** The object is refused: validation, admission, quota. A person must act. */
@@ -20,7 +20,7 @@ export type KubeErrorKind =
 export class KubeError extends Error {
   readonly kind: KubeErrorKind;
   readonly status: number | undefined;
-  /** Seconds that the server asked to wait. */
+  /** Seconds to wait, as the server asked. */
   readonly retryAfter: number | undefined;
 
   constructor(kind: KubeErrorKind, message: string, status?: number, retryAfter?: number, cause?: unknown) {
@@ -31,10 +31,10 @@ export class KubeError extends Error {
   }
 }
 
-/** Begins the answer to an apply of a field that the server does not know, which is a 500 without a reason. */
+/** The begin of the answer to an apply with a field that the server does not know. It is a 500 without a reason. */
 const UNKNOWN_FIELD = 'failed to create typed patch object';
 
-/** `words`: those of the Status object of the API server, where there is one. */
+/** `words` is the message of the Status object of the API server, if the answer has one. */
 export function kindOfStatus(status: number, words: string | undefined): KubeErrorKind {
   switch (status) {
     case 401:

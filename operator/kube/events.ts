@@ -1,6 +1,6 @@
 /**
- * Writes events.k8s.io/v1 events about a MailRelay. An event that cannot be written is logged and forgotten: it must
- * never hold up the reconciling that it tells of.
+ * Writes events.k8s.io/v1 events about a MailRelay. An event that cannot be written is logged and dropped, because it
+ * must not hold up the reconciling.
  */
 import { randomBytes } from 'node:crypto';
 import type { MailRelay } from '#crds/mailrelay.ts';

@@ -1,6 +1,6 @@
 /**
- * The kinds of objects that the operator knows: where they are in the API, and how it watches them. Everything it owns
- * carries the managed-by label, so that caches hold nothing of others.
+ * The kinds of objects that the operator knows: their paths in the API, and how the operator watches them. All its
+ * objects carry the managed-by label, so that the caches hold no objects of others.
  */
 import { FIELD_MANAGER, GROUP, PLURAL, VERSION } from '#crds/wellknown.ts';
 
@@ -20,13 +20,13 @@ export const POD = kind('Pod', 'v1', 'pods');
 export const CLAIM = kind('PersistentVolumeClaim', 'v1', 'persistentvolumeclaims');
 export const STATEFUL_SET = kind('StatefulSet', 'apps/v1', 'statefulsets');
 export const CERTIFICATE = kind('Certificate', 'cert-manager.io/v1', 'certificates');
-/** cert-manager's; it carries the labels of its Certificate, and says why nothing is issued. */
+/** cert-manager creates it with the labels of the Certificate. It says why no certificate is issued. */
 export const CERTIFICATE_REQUEST = kind('CertificateRequest', 'cert-manager.io/v1', 'certificaterequests');
 const POD_MONITOR = kind('PodMonitor', 'monitoring.coreos.com/v1', 'podmonitors');
 
 /**
- * What a cluster may not know, and how often it is looked for until it does, in milliseconds: relays may be waiting for
- * cert-manager; nobody waits for a PodMonitor, and rest shall cost nothing.
+ * Kinds that a cluster may lack, each with the pause in milliseconds between two looks for it. Relays may wait for
+ * cert-manager. Nobody waits for PodMonitor, so its pause is long and an idle operator costs nothing.
  */
 export const OPTIONAL: ReadonlyMap<Kind, number> = new Map([
   [CERTIFICATE, 30_000],
@@ -34,7 +34,10 @@ export const OPTIONAL: ReadonlyMap<Kind, number> = new Map([
   [POD_MONITOR, 3_600_000],
 ]);
 
-/** What a MailRelay owns, in the order in which it is applied: the pods last, when all they need is there. */
+/**
+ * The kinds of objects that a MailRelay owns, in the order of their apply: the StatefulSet last, after all that its
+ * pods need.
+ */
 export const OWNED: readonly Kind[] = [
   kind('ServiceAccount', 'v1', 'serviceaccounts'),
   kind('ConfigMap', 'v1', 'configmaps'),
@@ -46,7 +49,10 @@ export const OWNED: readonly Kind[] = [
   STATEFUL_SET,
 ];
 
-/** `/apis/apps/v1/namespaces/mail/statefulsets/relay`; without a name the collection, without a namespace all of them. */
+/**
+ * `/apis/apps/v1/namespaces/mail/statefulsets/relay`; without a name the collection, without a namespace that of all
+ * namespaces.
+ */
 export function apiPath({ apiVersion, plural }: Kind, namespace?: string, name?: string): string {
   const root = apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
   const scope = namespace === undefined ? '' : `/namespaces/${namespace}`;

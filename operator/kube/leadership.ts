@@ -1,13 +1,14 @@
 /**
- * Leading is holding all of some Leases: that of this installation, and as a guard the one that every operator had
- * before there were installations, so that one of before, which an upgrade has not replaced yet, does not lead beside.
+ * A process leads while it holds two Leases: that of this installation, and, as a guard, the single Lease of versions
+ * without installations. The guard keeps a process of such a version, which an upgrade has not replaced yet, from
+ * leading at the same time.
  */
 import { LEASE_NAME, Lease, type LeaseOptions } from './lease.ts';
 
 export class Leadership {
   readonly #leases: readonly Lease[];
 
-  /** `installation`: namespace and release. */
+  /** `installation` is namespace and release. */
   constructor(options: LeaseOptions, installation: string) {
     const guard = {
       ...options,
@@ -22,7 +23,7 @@ export class Leadership {
     return this.#leases.every(({ held }) => held);
   }
 
-  /** True while nobody else can lead. */
+  /** True while no other process can lead. */
   get isFresh(): boolean {
     return this.#leases.every(({ isFresh }) => isFresh);
   }
@@ -32,7 +33,7 @@ export class Leadership {
     for (const lease of this.#leases) await lease.acquire();
   }
 
-  /** So that another can lead at once. */
+  /** Releases the Leases, so that another process can lead at once. */
   async release(): Promise<void> {
     for (const lease of this.#leases.toReversed()) await lease.release();
   }

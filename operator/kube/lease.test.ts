@@ -133,7 +133,7 @@ test('a renewal whose answer is lost does not cost the Lease', async (context) =
     request: async <T>(request: Request): Promise<T> => {
       const done = await server.request<T>(request);
       if (request.method !== 'PUT' || ++writes > 1) return done;
-      // The server did it, and nobody hears of it before the time of the request is over.
+      // The server does the write, but the client gets no answer before its time-out.
       await new Promise((resolve) => setTimeout(resolve, 4_000));
       throw new KubeError('unavailable', 'timed out');
     },
@@ -185,7 +185,7 @@ test('the guard is needed only where an operator of before has been, and keeps i
   await older.release();
   await waiting;
   assert.equal(server.stored()?.spec.holderIdentity, 'system/us/a');
-  // Of the same installation, after that one died; and of another, which need not wait for it.
+  // One heir in the same installation, after the leader died; and one in another installation, which need not wait.
   const [heir, other] = [guardOf(server, 'system/us/b', () => 0), guardOf(server, 'system/them/c', () => 0)];
   await other.acquire();
   assert.equal(server.stored()?.spec.holderIdentity, 'system/us/a');

@@ -1,26 +1,29 @@
 /**
- * Leader election over a Lease (coordination.k8s.io/v1), with the field's usual times: 15 s lease, 10 s to renew, a try
- * every 2 s, but for a rest of 3 s after a renewal. Time is monotonic and local: a lease counts as held until 15 s after
- * it was last seen to change. A lease does not fence: `isFresh` keeps a process that was paused from writing when it
- * wakes, but a write that was already on its way arrives, so every write of the operator is safe with two writers. Losing
- * the lease ends the process.
+ * Leader election over a Lease (coordination.k8s.io/v1), with the usual times: 15 s for the Lease, 10 s for a renewal,
+ * a try every 2 s, and a rest of 3 s after a renewal. Time is monotonic and local: a Lease counts as held until 15 s
+ * after its last change that this process saw. A Lease does not fence. `isFresh` keeps a process that was paused from
+ * writing when it wakes, but a write that is already under way arrives. So every write of the operator is safe with two
+ * writers. A process that loses the Lease ends.
  */
 import type { Client } from './client.ts';
 import { isKubeError } from './errors.ts';
 import { apiPath } from './kinds.ts';
 
-/** Of the operator that was not installed by its chart; before there were installations, of every one. */
+/**
+ * The Lease of an operator that was not installed by its chart, and of every operator of versions without
+ * installations.
+ */
 export const LEASE_NAME = 'mailrelay-operator';
 
 const LEASE_MS = 15_000;
 const RENEW_MS = 10_000;
 const TRY_MS = 2_000;
 /**
- * After a renewal. If the answer to the next one is lost it takes REQUEST_MS to know, a conflict to find out that it was
- * done, and one more try: all within the time there is to renew.
+ * The rest after a renewal. If the answer to the next renewal is lost, the process needs REQUEST_MS to notice, a
+ * conflict to learn that the server did it, and one more try. All this fits into the time for a renewal.
  */
 const REST_MS = 3_000;
-/** A renewal that hangs must not outlast the time there is to renew. */
+/** A renewal that hangs must end within the time for a renewal. */
 const REQUEST_MS = 4_000;
 
 const LEASE_KIND = { kind: 'Lease', apiVersion: 'coordination.k8s.io/v1', plural: 'leases' };
@@ -43,12 +46,13 @@ export interface LeaseOptions {
   readonly namespace: string;
   readonly name: string;
   readonly identity: string;
-  /** Milliseconds of a clock that never jumps. */
+  /** Milliseconds of a monotonic clock. */
   readonly monotonic: () => number;
   readonly onLost: () => void;
   /**
-   * The Lease that operators of before had. It is taken so that none of those leads meanwhile; where there is none, or
-   * another operator of today has it for the same purpose, it is not needed. The identity is `installation/pod` then.
+   * True for the Lease of versions without installations. The process holds it so that no such version leads meanwhile.
+   * It is not needed if it does not exist, or if an operator of this version holds it as a guard. The identity of a
+   * guard is `installation/pod`.
    */
   readonly isGuard?: boolean;
 }
@@ -57,9 +61,9 @@ export class Lease {
   readonly #options: LeaseOptions;
   #seen: { text: string; at: number; lastsMs: number } | undefined;
   #held: LeaseObject | undefined;
-  /** Of a guard: nobody need be kept out. */
+  /** For a guard: true if no older operator has to be kept out. */
   #isSpared = false;
-  /** When the last successful renewal was begun. */
+  /** The begin of the last successful renewal. */
   #renewedAt = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
   #underWay: Promise<boolean> | undefined;
@@ -73,7 +77,7 @@ export class Lease {
     return this.#held !== undefined || this.#isSpared;
   }
 
-  /** True while nobody else can have taken it. */
+  /** True while no other process can have taken the Lease. */
   get isFresh(): boolean {
     return this.held && this.#options.monotonic() - this.#renewedAt < LEASE_MS;
   }
@@ -84,11 +88,11 @@ export class Lease {
     if (!this.#stopped) this.#keep(REST_MS);
   }
 
-  /** Gives the lease up, so that another can lead at once. */
+  /** Releases the Lease, so that another process can lead at once. */
   async release(): Promise<void> {
     this.#stopped = true;
     clearTimeout(this.#timer);
-    // What an attempt writes after us, or has just got, would stay with a process that is gone.
+    // A running attempt could write after the release. The Lease would then belong to a process that is gone.
     await this.#underWay?.catch(() => undefined);
     const held = this.#held;
     this.#held = undefined;
@@ -113,7 +117,7 @@ export class Lease {
     return this.#underWay;
   }
 
-  /** One try; false when another holds it or the server does not answer. */
+  /** One try. False if another process holds the Lease, or if the server does not answer. */
   async #getOrRenew(): Promise<boolean> {
     try {
       const begun = this.#options.monotonic();
@@ -138,7 +142,7 @@ export class Lease {
 
   async #read(): Promise<LeaseObject | undefined> {
     const { client, namespace, name } = this.#options;
-    // What we wrote last is what is there, unless somebody took it: the write's version check tells.
+    // The Lease is as we wrote it last, unless another process took it. The version check of the next write finds that.
     if (this.#held) return this.#held;
     try {
       return await client.request<LeaseObject>({
@@ -157,7 +161,7 @@ export class Lease {
     return lease === undefined || (isOfToday(lease) && !this.#isOwn(lease));
   }
 
-  /** Of a guard: whoever leads this installation may take over what the leader before it held. */
+  /** For a guard: true if a process of this installation holds it. The next leader may take it over. */
   #isOwn({ spec }: LeaseObject): boolean {
     const { identity } = this.#options;
     return spec.holderIdentity?.startsWith(identity.slice(0, identity.lastIndexOf('/') + 1)) ?? false;
@@ -173,13 +177,16 @@ export class Lease {
     return this.#expiresInMs() < 0;
   }
 
-  /** To the point where it is free, and no later: every second without a leader counts. */
+  /**
+   * Milliseconds until the next try: not later than the Lease becomes free, because every second without a leader
+   * counts.
+   */
   #untilNextMs(): number {
     const freeInMs = this.#expiresInMs() + 1;
     return freeInMs > 0 && freeInMs < TRY_MS ? freeInMs : TRY_MS;
   }
 
-  /** Until the lease that another holds is free, if it is not seen to change. */
+  /** Milliseconds until the Lease of another process becomes free, if it does not change before. */
   #expiresInMs(): number {
     if (!this.#seen) return TRY_MS;
     return this.#seen.at + this.#seen.lastsMs - this.#options.monotonic();
@@ -214,14 +221,14 @@ export class Lease {
         timeoutMs: REQUEST_MS,
       });
     } catch (error) {
-      // Somebody else wrote: read it anew next time.
+      // Another process wrote the Lease, so the next try reads it again.
       if (isKubeError(error, 'conflict', 'notFound')) this.#held = undefined;
       throw error;
     }
   }
 }
 
-/** Names of pods have no slash. */
+/** True if the holder is an operator of this version: its identity has a slash, and the name of a pod has none. */
 function isOfToday({ spec }: LeaseObject): boolean {
   return spec.holderIdentity?.includes('/') ?? false;
 }

@@ -1,4 +1,4 @@
-/** The supervised list-watch against a real HTTP server that speaks the watch protocol, and misbehaves. */
+/** The supervised list-watch against a real HTTP server that speaks the watch protocol and makes faults. */
 import assert from 'node:assert/strict';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -20,7 +20,9 @@ let onWatch: Answer;
 const REFUSED: Answer = (request, response, url) => fails(422)(request, response, url);
 let onStream = REFUSED;
 let running: ListWatch | undefined;
-/** Each list-watch asks for a namespace of its own: the last request of the one before is not taken for this one's. */
+/**
+ * Each list-watch has its own namespace, so that a test does not take the last request of the test before for its own.
+ */
 let namespace = 'mail-0';
 let starts = 0;
 const news: string[] = [];
@@ -45,7 +47,7 @@ const events =
     response.writeHead(200);
     for (const line of lines) response.write(`${JSON.stringify(line)}\n`);
   };
-/** The answers one after the other; the last one stays. */
+/** Gives the answers one after the other, and then the last one again and again. */
 function inTurn(...answers: Answer[]): Answer {
   return (request, response, url) =>
     (answers.length > 1 ? answers.shift() : answers[0])?.(request, response, url);
@@ -167,7 +169,7 @@ for (const status of [401, 403, 429, 500, 503]) {
     onWatch = inTurn(fails(status), events({ type: 'ADDED', object: pod('c', '8') }));
     const { seen, troubles } = start();
     await until('the change', () => seen.has('c'));
-    // Of this kind alone, or of the server.
+    // A fault of this kind alone, or of the server.
     const isOwn = status === 403 || status === 500;
     assert.deepEqual(troubles, isOwn ? ['no', 'no'] : []);
     assert.deepEqual(news, isOwn ? [] : ['away', 'back', 'away', 'back']);
@@ -256,7 +258,7 @@ test('a list is streamed where the server can, and is taken when it is complete'
   const end = { 'k8s.io/initial-events-end': 'true' };
   const added = ['a', 'b'].map((name) => ({ type: 'ADDED', object: pod(name, '3') }));
   onStream = inTurn(
-    // Cut in the middle: nothing is known of it.
+    // The list breaks off in the middle, so it does not count.
     (_request, response) => response.writeHead(200).end(`${JSON.stringify(added[0])}\n`),
     events(...added, {
       type: 'BOOKMARK',

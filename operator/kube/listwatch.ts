@@ -1,7 +1,7 @@
 /**
- * A cache of one collection that never stops: list, then watch with bookmarks; a watch that ends is taken up where it
- * was, an expired one lists again, a failing one is retried with growing pauses and jitter, and one that is silent for
- * too long is given up. Callers see a map and hear of each change; they never see a failure.
+ * A cache of one collection. It lists, then watches with bookmarks, and never stops. It continues an ended watch at its
+ * last version, lists again if that version has expired, retries after a failure with growing pauses and jitter, and
+ * replaces a watch that is silent for too long. Callers get a map and a call for each change. They never get a failure.
  */
 import type { KubeObject } from './client.ts';
 import { Collection, type CollectionOptions, type WatchEvent } from './collection.ts';
@@ -11,8 +11,9 @@ import { sleepUnlessAborted } from './sleep.ts';
 
 const WATCH_SECONDS = 290;
 /**
- * Bookmarks come about once a minute: this much silence means that the connection is dead. A busy server may miss a
- * beat; then a watch is taken up for nothing, which costs one request, and to be deaf for another minute costs more.
+ * After this much silence the connection is dead, because a bookmark comes about once a minute. A busy server may skip
+ * a bookmark. Then the new watch was not necessary and costs one request, which is better than a dead watch for one
+ * more minute.
  */
 const SILENCE_MS = 80_000;
 const RETRY_FIRST_MS = 500;
@@ -22,20 +23,22 @@ const HASTY_MS = 1_000;
 export interface ListWatchOptions extends CollectionOptions {
   /** `before` is undefined for a new object, `after` for one that is gone. */
   readonly onChange: (before: KubeObject | undefined, after: KubeObject | undefined) => void;
-  /** A reason that retrying alone may not mend, once per reason. */
+  /** Is called once for each reason that a retry may not mend. */
   readonly onTrouble: (kind: Kind, message: string) => void;
   readonly random: () => number;
-  /** Milliseconds; silence after which a watch is given up. */
+  /** Milliseconds of silence after which a watch is replaced. */
   readonly silenceMs?: number;
-  /** What to keep of an object; managed fields alone are more than half of a small one. */
+  /**
+   * Reduces an object to the fields that the cache keeps. Managed fields alone are more than half of a small object.
+   */
   readonly keep?: (object: KubeObject) => KubeObject;
-  /** The kind has come to exist, or is known to. */
+  /** The cluster knows the kind, from the start or since now. */
   readonly onExists?: () => void;
-  /** It can be read again. */
+  /** The collection can be read again. */
   readonly onRecovered?: () => void;
-  /** The first complete list, be it that of a kind that does not exist. */
+  /** The first list is complete. The list of a kind that does not exist is complete and empty. */
   readonly onSynced?: () => void;
-  /** Set where the kind may not exist in the cluster: the cache is empty until it does, looked for this often. */
+  /** For a kind that the cluster may lack: the pause between two looks for it. Until it exists the cache is empty. */
   readonly absentMs?: number | undefined;
 }
 
@@ -51,7 +54,7 @@ export class ListWatch {
   #synced = false;
   #exists = false;
   #refused = false;
-  /** Watches and lists that ended other than they should. */
+  /** The number of watches and lists that failed. */
   restarts = 0;
   /** Milliseconds since the epoch of the last event or bookmark. */
   lastEventAt = 0;
@@ -65,7 +68,7 @@ export class ListWatch {
     return this.#options.kind;
   }
 
-  /** True from the first complete list on. */
+  /** True after the first complete list. */
   get synced(): boolean {
     return this.#synced;
   }
@@ -75,7 +78,7 @@ export class ListWatch {
     return this.#exists;
   }
 
-  /** True while it may not be read, or is not there: its namespace may be gone. */
+  /** True while the collection may not be read or does not exist, for example because its namespace is gone. */
   get refused(): boolean {
     return this.#refused;
   }
@@ -88,12 +91,14 @@ export class ListWatch {
     this.#stopped.abort();
   }
 
-  /** Takes the watch up again at once, from where it is: its connection may be dead, or it waits for a next try. */
+  /**
+   * Starts the watch again at once, at its last version: its connection may be dead, or it may wait for the next try.
+   */
   renew(): void {
     this.#renewal.abort();
   }
 
-  /** True where the object is one that this cache holds, or would. */
+  /** True if the object belongs into this cache. */
   watches({ kind, metadata }: KubeObject): boolean {
     const { kind: own, namespace, labelSelector } = this.#options;
     const [label = '', value] = labelSelector?.split('=') ?? [];
@@ -105,8 +110,8 @@ export class ListWatch {
   }
 
   /**
-   * An object as the server just answered it, so that what was written is seen before the watch tells of it. What the
-   * watch has passed already is not taken: the object may be gone since.
+   * Takes an object from the answer to a write, so that the cache shows the write before the watch reports it. Ignores
+   * a version that the watch has passed, because the object may have been deleted since.
    */
   learn(object: KubeObject): void {
     if (isNewer(object.metadata.resourceVersion, this.#version)) this.#store(this.#kept(object));
@@ -118,7 +123,7 @@ export class ListWatch {
         if (this.#version === undefined) await this.#list();
         const begun = Date.now();
         await this.#watch();
-        // A server that ends watches at once would otherwise be asked in a tight loop.
+        // Without this error, a server that ends watches at once would get requests in a tight loop.
         if (Date.now() - begun < HASTY_MS) throw new Error('the watch ended at once');
       } catch (error) {
         if (!this.#isRenewed()) await this.#failed(error);
@@ -167,7 +172,7 @@ export class ListWatch {
   #hear({ type, object }: WatchEvent): void {
     this.lastEventAt = Date.now();
     if (type === 'ERROR') {
-      // 410 as an event: what we know is too old to go on from.
+      // 410 as an event: our version is too old to continue the watch.
       this.#version = undefined;
       throw new Error(object.message ?? `watch error ${object.code}`);
     }
@@ -242,7 +247,7 @@ export class ListWatch {
     this.#options.onSynced?.();
   }
 
-  /** Items of a list carry neither kind nor version. */
+  /** Adds kind and API version, because the items of a list have neither. */
   #kept(object: KubeObject): KubeObject {
     const { kind, apiVersion } = this.kind;
     const { keep = (whole) => whole } = this.#options;
@@ -254,7 +259,7 @@ function makeKey({ metadata }: KubeObject): string {
   return `${metadata.namespace}/${metadata.name}`;
 }
 
-/** Resource versions of one kind grow; false where they cannot be compared. */
+/** Compares resource versions, which grow within one kind. False if they cannot be compared. */
 function isNewer(version: string | undefined, than: string | undefined): boolean {
   return Number(version) > Number(than);
 }

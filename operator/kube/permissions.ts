@@ -1,19 +1,19 @@
 /**
- * Everything that the operator may do, in one table; the RBAC of the chart is generated from it. No Secrets, no
- * pods/exec, no wildcards: pods mount what is secret, and report what they serve. Pure data.
+ * All permissions of the operator in one table, from which the RBAC of the chart is generated. It has no Secrets, no
+ * pods/exec and no wildcards: pods mount the Secrets and report what they serve. Pure data.
  */
 import { LEASE_NAME } from './lease.ts';
 
 export interface Permission {
   readonly group: string;
   readonly resources: readonly string[];
-  /** Of these names alone. */
+  /** The permission is only for objects of these names. */
   readonly resourceNames?: readonly string[];
   readonly verbs: readonly string[];
   readonly why: string;
 }
 
-/** In each namespace whose MailRelays it reconciles. */
+/** Permissions in each namespace whose MailRelays the operator reconciles. */
 export const RELAY_PERMISSIONS: readonly Permission[] = [
   {
     group: 'mailrelay.dev',
@@ -85,7 +85,7 @@ export const RELAY_PERMISSIONS: readonly Permission[] = [
   },
 ];
 
-/** In its own namespace; the second Lease is the one of operators before there were installations. */
+/** Permissions in the namespace of the operator. The second Lease is that of versions without installations. */
 export function ownPermissions(leaseName: string): Permission[] {
   return [
     {
@@ -104,5 +104,5 @@ export function ownPermissions(leaseName: string): Permission[] {
   ];
 }
 
-/** Of an operator that was not installed by its chart. */
+/** The permissions of an operator that was not installed by its chart. */
 export const OWN_PERMISSIONS = ownPermissions(LEASE_NAME);

@@ -1,4 +1,4 @@
-/** A pause that an abort ends early, without an error: for loops that look at their signal themselves. */
+/** A pause that an abort ends early without an error, for loops that check their signal themselves. */
 import { setTimeout as sleep } from 'node:timers/promises';
 
 export async function sleepUnlessAborted(ms: number, signal: AbortSignal): Promise<void> {

@@ -4,7 +4,7 @@ import { until } from '#test/kit/wait.ts';
 import { KubeError } from './errors.ts';
 import { WorkQueue } from './workqueue.ts';
 
-/** A queue whose work ends when it is told to. */
+/** A queue in which each piece of work runs until the test ends it. */
 function held(workers: number) {
   const begun: string[] = [];
   const ends = new Map<string, (error?: Error) => void>();

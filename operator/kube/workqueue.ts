@@ -1,24 +1,25 @@
 /**
- * Keys that wait to be worked on: each at most once, never two workers on one key, a key that changes while it is
- * worked on is taken again afterwards. What just happened goes before what is only looked at again (a start, a retry).
- * Failures wait longer each time, with jitter, and as long as the server asked; a time can be asked for.
+ * A queue of keys. Each key waits at most once, and two workers never work on the same key. A key that is added while a
+ * worker has it is worked on again afterwards. Keys with a change go before routine looks, such as a start or a retry.
+ * After each failure a key waits longer, with jitter, and at least as long as the server asked. A caller can also ask
+ * for a time.
  */
 import { isKubeError } from './errors.ts';
 
 const RETRY_FIRST_MS = 20;
 const RETRY_LAST_MS = 120_000;
 
-/** `fresh`: something happened to it. `routine`: it is looked at again. */
+/** `fresh`: an object of the key changed. `routine`: the key is looked at again without a change. */
 export type Priority = 'fresh' | 'routine';
 
-/** Is told how long the key has waited, in milliseconds. */
+/** `waitedMs` is how long the key has waited. */
 export type Work = (key: string, waitedMs: number) => Promise<void>;
 
 export class WorkQueue {
   readonly #work: Work;
   readonly #workers: number;
   readonly #random: () => number;
-  /** Since when each waits, the longest first. */
+  /** The waiting keys, each with the time since which it waits; the first has waited longest. */
   readonly #waiting: Readonly<Record<Priority, Map<string, number>>> = {
     fresh: new Map(),
     routine: new Map(),
@@ -39,7 +40,7 @@ export class WorkQueue {
     return this.#waiting.fresh.size + this.#waiting.routine.size;
   }
 
-  /** Milliseconds that the longest waiting key has waited; 0 when none waits. */
+  /** How long the first key has waited, in milliseconds; 0 if no key waits. */
   get oldestMs(): number {
     const now = performance.now();
     const since = Object.values(this.#waiting).map((keys) => keys.values().next().value ?? now);
@@ -53,7 +54,7 @@ export class WorkQueue {
     this.#pump();
   }
 
-  /** At the latest after `ms`; an earlier wish stays. */
+  /** Adds the key after `ms` milliseconds, unless an earlier time is already set. */
   addAfter(key: string, ms: number): void {
     const at = Date.now() + ms;
     const wished = this.#timers.get(key);
@@ -66,14 +67,14 @@ export class WorkQueue {
     this.#timers.set(key, { timer, at });
   }
 
-  /** What failed is taken again now: what it failed of has passed. */
+  /** Takes all failed keys again now, because the cause of their failures is over. */
   retryNow(): void {
     const failed = [...this.#failures.keys()];
     this.#failures.clear();
     for (const key of failed) this.add(key, 'routine');
   }
 
-  /** Takes nothing more; resolves when what is under way has ended. */
+  /** Takes no more keys. Resolves when the running work has ended. */
   async stop(): Promise<void> {
     this.#stopped = true;
     for (const keys of Object.values(this.#waiting)) keys.clear();
@@ -108,7 +109,7 @@ export class WorkQueue {
       await this.#work(key, waitedMs);
       this.#failures.delete(key);
     } catch (error) {
-      // The worker has reported it; here it only means "again, later".
+      // The work has already reported its failure. The queue only tries the key again later.
       const failures = (this.#failures.get(key) ?? 0) + 1;
       this.#failures.set(key, failures);
       const pause = Math.min(RETRY_FIRST_MS * 2 ** failures, RETRY_LAST_MS) * (0.5 + this.#random());

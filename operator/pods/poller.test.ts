@@ -6,7 +6,7 @@ import { podReport, relayObject } from '#test/fixtures/world.ts';
 import { until } from '#test/kit/wait.ts';
 import { PodPoller, pauseMs } from './poller.ts';
 
-/** The port is the same for all pods: each process of the tests takes an address of its own. */
+/** All pods have the same port, so each test process uses its own address. */
 const IP = `127.89.${(process.pid >> 8) & 255}.${process.pid & 255 || 255}`;
 const REPORT = podReport(relayObject());
 

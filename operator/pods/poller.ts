@@ -1,7 +1,7 @@
 /**
- * Asks every relay pod for its status by one long poll: an answer comes when there is news, so that changes arrive at
- * once and idle costs nothing. A pod that cannot be reached has no report, and is asked again with growing pauses. What
- * answers is not trusted to be a relay: an answer is bounded in size and time, and so is how often one is asked for.
+ * Polls every relay pod for its status by one long poll. The pod answers when its status changes, so that changes
+ * arrive at once and idle pods cost nothing. A pod that cannot be reached has no report, and is polled again with
+ * growing pauses. The program that answers may not be a relay, so size, time and frequency of the answers are bounded.
  */
 import { Agent, request } from 'undici';
 import { type PodStatus, parsePodStatus } from '#crds/podstatus.ts';
@@ -10,18 +10,18 @@ import { sleepUnlessAborted } from '../kube/sleep.ts';
 import type { Priority } from '../kube/workqueue.ts';
 
 const POLL_MS = 75_000;
-/** Without `since` there is nothing to wait for. */
+/** The time-out of the first poll. It has no `since`, so the pod answers at once. */
 const FIRST_MS = 10_000;
-/** An authority may be as large as a Secret, 1 MiB; the rest of a report is small. */
+/** The largest report. An authority can be as large as a Secret (1 MiB); the rest of a report is small. */
 const REPORT_BYTES = 2 * 1024 * 1024;
-/** What is asked for of one pod in a second, on the average: a report is some kilobytes, and comes once in a while. */
+/** The most bytes in a second from one pod, on average. A report has some kilobytes and is rare. */
 const BYTES_A_SECOND = 128 * 1024;
-/** So much of it costs no pause. */
+/** An answer up to this size needs no pause. */
 const FREE_BYTES = 32 * 1024;
 const CONNECT_MS = 2_000;
 const RETRY_FIRST_MS = 250;
 const RETRY_LAST_MS = 15_000;
-/** So many answers in a row that came faster than this are no long poll any more. */
+/** An answer that comes faster than this is hasty. After some hasty answers in a row, the pod is polled with pauses. */
 const HASTY_MS = 100;
 const HASTY_ANSWERS = 20;
 const HASTY_PAUSE_MS = 1_000;
@@ -39,7 +39,7 @@ interface Answer {
 interface Polled {
   readonly target: PollTarget;
   readonly stop: AbortController;
-  /** True from the first answer, or the first failure, on. */
+  /** True after the first answer or the first failure. */
   asked: boolean;
   report: PodStatus | undefined;
 }
@@ -50,18 +50,21 @@ export class PodPoller {
   readonly #relays = new Map<string, Map<string, Polled>>();
   readonly #agent = new Agent({
     connections: 1,
-    // Each request has a signal that ends it; the library's clocks would tick twice a second.
+    // Each request has a signal that ends it. The timers of the library would tick twice a second.
     headersTimeout: 0,
     bodyTimeout: 0,
     connect: { timeout: CONNECT_MS },
   });
 
-  /** Hears the key of the MailRelay whose pod has news; the first word of a pod is routine, as after a start. */
+  /**
+   * `onReport` gets the key of a MailRelay whose pod has a new report. The first report of a pod is routine, as at a
+   * start.
+   */
   constructor(onReport: (relayKey: string, priority: Priority) => void) {
     this.#onReport = onReport;
   }
 
-  /** The last report of this very pod, not of one of the same name before it. */
+  /** The last report of the pod with this uid, not of an earlier pod of the same name. */
   reportOf(relayKey: string, pod: string, uid: string): PodStatus | undefined {
     const polled = this.#relays.get(relayKey)?.get(pod);
     return polled?.target.uid === uid ? polled.report : undefined;
@@ -71,7 +74,7 @@ export class PodPoller {
     return this.#relays.get(relayKey)?.get(pod)?.target.uid === uid;
   }
 
-  /** True when every pod of the relay that is followed has been asked: before that nothing can be said of them. */
+  /** True if every followed pod of the relay has been polled. Before that their state is unknown. */
   hasAsked(relayKey: string): boolean {
     for (const { asked } of this.#relays.get(relayKey)?.values() ?? []) if (!asked) return false;
     return true;
@@ -126,7 +129,7 @@ export class PodPoller {
     const host = target.ip.includes(':') ? `[${target.ip}]` : target.ip;
     const since = report ? `?since=${encodeURIComponent(report.revision)}` : '';
     try {
-      // Not fetch: with a thousand polls waiting that costs 50 MB more.
+      // Not fetch: with a thousand waiting polls it needs 50 MB more.
       const { statusCode, body } = await request(`http://${host}:${ADMIN_PORT}/status${since}`, {
         dispatcher: this.#agent,
         signal: AbortSignal.any([stop.signal, AbortSignal.timeout(report ? POLL_MS : FIRST_MS)]),
@@ -134,13 +137,15 @@ export class PodPoller {
       const text = await readText(body);
       return { report: statusCode === 200 ? parsePodStatus(text) : undefined, bytes: text.length };
     } catch {
-      // Not reachable, or not yet: the pod's own readiness tells the rest.
+      // The pod cannot be reached, or not yet. Its readiness shows in the pod object.
       return { report: undefined, bytes: 0 };
     }
   }
 }
 
-/** Leaving the loop ends the connection. */
+/**
+ * Reads the text of an answer. The error for an answer that is too large leaves the loop, which ends the connection.
+ */
 async function readText(body: AsyncIterable<Buffer>): Promise<string> {
   const chunks: Buffer[] = [];
   let bytes = 0;
@@ -152,7 +157,7 @@ async function readText(body: AsyncIterable<Buffer>): Promise<string> {
   return Buffer.concat(chunks).toString();
 }
 
-/** Until the next question, after so many failures, or quick answers, in a row, and an answer of that size. */
+/** The pause before the next poll, after a number of failures or hasty answers in a row, and an answer of `bytes`. */
 export function pauseMs(failures: number, hasty: number, bytes = 0): number {
   const forBytes = bytes <= FREE_BYTES ? 0 : (bytes / BYTES_A_SECOND) * 1_000;
   if (failures === 0) return Math.max(forBytes, hasty < HASTY_ANSWERS ? 0 : HASTY_PAUSE_MS);
@@ -162,6 +167,6 @@ export function pauseMs(failures: number, hasty: number, bytes = 0): number {
 function isNews({ asked, report: before }: Polled, report: PodStatus | undefined, failures: number): boolean {
   if (!asked) return true;
   if (report) return report.revision !== before?.revision;
-  // One lost answer is no news: the pod may be answered by a new connection at once.
+  // One lost answer is not reported, because a new connection to the pod may succeed at once.
   return before !== undefined && failures > 2;
 }

@@ -1,7 +1,8 @@
 /**
- * A kubelet refreshes mounted files every 60 to 90 seconds by itself, and at once when the pod changes. Which pods to
- * touch: those that do not report the wanted policy, or not the newest certificate, or miss what the spec names, again
- * and again with growing pauses until they do, for a minute. The value of the annotation tells what it was touched for. Pure but for what it remembers.
+ * Decides which pods the operator touches. A kubelet refreshes mounted files every 60 to 90 seconds by itself, and at
+ * once when the pod changes. The operator touches a pod that does not report the wanted policy or the newest
+ * certificate, or that lacks a Secret or ConfigMap of the spec. It repeats this with growing pauses for a minute. The
+ * value of the annotation names the reason. Pure except for what it remembers.
  */
 import type { PodStatus } from '#crds/podstatus.ts';
 import { hashContent } from '#crds/policyfile.ts';
@@ -10,7 +11,7 @@ import { readIssue } from '../judge/issue.ts';
 import { objectNames } from '../render/metadata.ts';
 import type { PodView, World } from '../world.ts';
 
-/** After these many milliseconds of disagreement a pod is touched once more. */
+/** A pod is touched when it has differed from what is wanted for these milliseconds. */
 const ATTEMPTS_MS = [0, 1_500, 3_000, 6_000, 12_000, 30_000, 60_000];
 
 interface Touch {
@@ -20,12 +21,12 @@ interface Touch {
 
 export interface RefreshPlan {
   readonly touches: readonly Touch[];
-  /** Milliseconds until another look is due, or undefined. */
+  /** Milliseconds until the next look; undefined if none is needed. */
   readonly lookAgainMs: number | undefined;
 }
 
 export class Refresher {
-  /** Since when a pod disagrees with what is wanted, by pod and what is wanted. */
+  /** The time since which a pod differs, by pod and by what is wanted. */
   readonly #since = new Map<string, number>();
 
   plan(world: World): RefreshPlan {
@@ -52,7 +53,7 @@ export class Refresher {
     return { touches, lookAgainMs };
   }
 
-  /** The MailRelay is gone. */
+  /** Forgets a MailRelay that was deleted. */
   forget(relayKey: string): void {
     const isItsPod = (key: string) =>
       key.startsWith(`${relayKey}-`) && /^\d+ /.test(key.slice(relayKey.length + 1));
@@ -64,7 +65,7 @@ export class Refresher {
   }
 }
 
-/** What the pod should report and does not, as a word; undefined when all is as wanted, or nothing is known of it. */
+/** A word for what the pod should report and does not; undefined if its report is as wanted, or if there is none. */
 function wantedBy(world: World, { name, report, deleting }: PodView): string | undefined {
   if (!report || deleting || !world.policy) return undefined;
   const hash = hashContent(world.policy);
@@ -75,23 +76,25 @@ function wantedBy(world: World, { name, report, deleting }: PodView): string | u
   return hasPolicy && missing.length === 0 ? undefined : [hash, ...missing].join('.');
 }
 
-/** It leaves, or stays, as the spec has it. Where there is no queue nothing is said, and older relays say nothing. */
+/** True if the pod leaves or stays as the spec wants. A relay without a queue and an older relay do not report this. */
 function hasScale({ policy, relay }: World, name: string, { evacuation }: PodStatus): boolean {
   if (evacuation === undefined || policy?.queue.mode !== 'Durable') return true;
   if (!isBeyond(name, relay.spec.replicas)) return evacuation === null;
-  // An older relay cannot say which order it obeys.
+  // An older relay does not report the order that it follows.
   return (
     evacuation !== null && (evacuation.order ?? scaleOrder(relay.metadata)) === scaleOrder(relay.metadata)
   );
 }
 
-/** What the spec names often comes a little after the pod, out of the same folder; nobody tells us when. */
+/** Secrets and ConfigMaps are often created a little after the pod, from the same folder. No watch reports them. */
 function lacksObjects({ certificateProblem, internalCertificateProblem, missing }: PodStatus): boolean {
   const isMissing = (problem: PodStatus['certificateProblem']) => problem?.reason === 'CertificateMissing';
   return isMissing(certificateProblem) || isMissing(internalCertificateProblem) || missing.length > 0;
 }
 
-/** Issues that the pod does not serve: cert-manager tells the end of what it issued, the pod that of what it serves. */
+/**
+ * Certificates that the pod does not serve yet: the notAfter that cert-manager reports differs from that of the pod.
+ */
 function unservedIssues(world: World, report: PodStatus): string[] {
   const { name } = world.relay.metadata;
   const pairs = [

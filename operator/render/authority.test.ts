@@ -35,7 +35,7 @@ test('another authority is published beside the old one until no pod serves that
   const [old, fresh] = [pem('OLD'), pem('NEW')];
   const both = `${fresh}\n${old}`;
   assert.equal(joinAuthorities({ relay, objects, pods: [pod(0, fresh), pod(1, old)] }), both);
-  // One is being replaced, one leaves.
+  // One pod is being replaced, one leaves.
   assert.equal(joinAuthorities({ relay, objects, pods: [pod(0, fresh)] }), both);
   const pods = [pod(0, fresh), pod(1, fresh)];
   assert.equal(joinAuthorities({ relay, objects, pods, leaving: [pod(2, old)] }), both);

@@ -1,7 +1,8 @@
 /**
- * The ConfigMap with the authority of the certificate inside the cluster, for workloads that verify the relay. The pods
- * tell it: it is public, and the operator reads no Secrets. While a pod has not told, or is still to come, what stands
- * there stays beside what the others tell, and that of pods that leave too: an authority goes when nobody serves it. Pure.
+ * The ConfigMap with the authority of the internal certificate, for workloads that verify the relay. The pods report
+ * the authority, which is public, because the operator reads no Secrets. As long as a pod is missing or has not
+ * reported, the published authorities stay beside the reported ones. Pods that leave count too. An authority is removed
+ * when no pod serves it any more. Pure.
  */
 import type { MailRelay } from '#crds/mailrelay.ts';
 import type { World } from '../world.ts';
@@ -10,7 +11,7 @@ import type { Rendered } from './rendered.ts';
 
 const FILE = 'ca.crt';
 
-/** The certificates to publish, each once, in one order; empty when nothing is known. */
+/** The certificates to publish, each once and in a stable order; empty if no pod has reported any. */
 export function joinAuthorities({
   relay,
   pods,

@@ -1,7 +1,7 @@
 /**
- * The cert-manager Certificates that fill the Secrets, where the MailRelay names issuers: one for the host name, one for
- * the names inside the cluster. Only serverAuth: public issuers no longer give clientAuth. No duration unless asked for:
- * ACME issuers decide that themselves. Pure.
+ * The cert-manager Certificates that fill the Secrets, if the MailRelay names issuers: one for the host name, one for
+ * the names inside the cluster. They ask only for serverAuth, because public issuers no longer issue clientAuth. They
+ * have a duration only if the spec sets it, because ACME issuers decide it themselves. Pure.
  */
 import { certificateSecretName, internalSecretName } from '#crds/effective.ts';
 import type { MailRelay } from '#crds/mailrelay.ts';
@@ -60,12 +60,12 @@ function namesOfHost({ hostname, tls }: MailRelay['spec']): string[] {
   return [...new Set([hostname, ...(tls?.dnsNames ?? [])])];
 }
 
-/** Some issuers (Vault with require_cn) refuse a request without one; X.509 has no room for a longer one. */
+/** Some issuers (Vault with require_cn) refuse a request without a common name. X.509 allows at most 64 characters. */
 function commonName([name = '']: readonly string[]) {
   return name.length <= MOST_COMMON_NAME ? { commonName: name } : {};
 }
 
-/** RSA keys also encrypt, in the key exchange of TLS before 1.3. */
+/** RSA keys have one more usage, because TLS before 1.3 can use them to encrypt in the key exchange. */
 function renderKey({ privateKey }: CertificateSource) {
   const algorithm = privateKey?.algorithm ?? 'ECDSA';
   const size = privateKey?.size ?? { ECDSA: 256, RSA: 2048, Ed25519: undefined }[algorithm];

@@ -1,6 +1,6 @@
 /**
- * What the pods are told, as they mount it: the policy file, and beside it the scale file, which is no part of the
- * policy. Each file name carries the version of its format, so that a relay finds the one that it can read. Pure.
+ * The ConfigMap that the pods mount: the policy file, and the scale file, which is not part of the policy. Each file
+ * name has the version of its format, so that a relay finds the file that it can read. Pure.
  */
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { POLICY_FILE_NAME, type Policy, printPolicy } from '#crds/policyfile.ts';

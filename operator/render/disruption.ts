@@ -1,7 +1,7 @@
 /**
- * At most one pod of a relay may be away for a voluntary disruption. One that leaves is not counted, whatever becomes of
- * it, and one that is not ready takes no mail anyway: neither keeps a node from being drained. The number is of those that
- * stay, because a share would be of the places of the StatefulSet, which has those that leave too. Pure.
+ * The disruption budget: at most one pod of a relay may be away for a voluntary disruption. A pod that leaves does not
+ * count, and a pod that is not ready takes no mail anyway, so neither keeps a node from being drained. The budget is a
+ * number and not a share, because a share would count all replicas of the StatefulSet, with the pods that leave. Pure.
  */
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { servingLabels } from '#crds/wellknown.ts';

@@ -1,6 +1,6 @@
 /**
- * What the spec gives of a Kubernetes object, passed on as it is. What it does not say is not rendered, so that an object
- * is what it was before there was such a field. Pure.
+ * Copies fields of the spec unchanged into a Kubernetes object. A field that the spec does not set is not rendered, so
+ * that an object stays the same when a new version adds a field. Pure.
  */
 export function given<Part extends object, Field extends keyof Part>(
   part: Part | undefined,
@@ -10,7 +10,7 @@ export function given<Part extends object, Field extends keyof Part>(
   return Object.fromEntries(set) as Given<Part, Field>;
 }
 
-/** What has labels of ours, with those that the spec gives it beside them; ours win. */
+/** Adds the labels of the spec to an object with labels of ours. Ours win. */
 export function withLabels<Labelled extends { readonly labels: Readonly<Record<string, string>> }>(
   labelled: Labelled,
   labels: Readonly<Record<string, string>> | undefined,

@@ -1,4 +1,4 @@
-/** Everything that one MailRelay wants to exist, in the order in which it is applied. Pure. */
+/** All objects that one MailRelay needs, in the order of their apply. Pure. */
 import type { MailRelay } from '#crds/mailrelay.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import { renderAuthority } from './authority.ts';
@@ -19,7 +19,7 @@ export function renderAll(
   policy: Policy,
   settings: RenderSettings,
   authority = '',
-  /** More than the spec has while pods that leave still have mail. */
+  /** Higher than in the spec while pods that leave still have mail. */
   replicas = relay.spec.replicas,
 ): Rendered[] {
   return [

@@ -1,6 +1,6 @@
 /**
- * Names, labels and owner of the objects of one MailRelay. Labels follow the recommended scheme; nothing of the
- * MailRelay's own labels and annotations is propagated, because tools such as Argo CD read ownership from them. Pure.
+ * Names, labels and owner of the objects of one MailRelay. Labels follow the recommended scheme. Labels and annotations
+ * of the MailRelay are not copied, because tools such as Argo CD read ownership from them. Pure.
  */
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { API_VERSION, FIELD_MANAGER, KIND, selectorLabels } from '#crds/wellknown.ts';
@@ -11,7 +11,8 @@ export function renderMetadata(relay: MailRelay, name: string): Rendered['metada
     name,
     namespace: relay.metadata.namespace,
     labels: managedLabels(relay.metadata.name),
-    // Not blockOwnerDeletion: where owners are checked it takes a right on mailrelays/finalizers, and nobody waits.
+    // Without blockOwnerDeletion: clusters that check owners require a permission on mailrelays/finalizers for it, and
+    // no deletion waits for these objects.
     ownerReferences: [
       {
         apiVersion: API_VERSION,
@@ -35,11 +36,11 @@ export function managedLabels(relayName: string): Record<string, string> {
 export const objectNames = {
   policy: (relay: string) => `${relay}-policy`,
   pods: (relay: string) => `${relay}-pods`,
-  /** Where a pod is found from the others. */
+  /** The host name by which the other pods reach a pod. */
   host: (relay: string, namespace: string, ordinal: number) =>
     `${relay}-${ordinal}.${relay}-pods.${namespace}.svc`,
   internalCertificate: (relay: string) => `${relay}-internal`,
   authority: (relay: string) => `${relay}-ca`,
-  /** Of all claims, before the ordinal. */
+  /** The common part of the names of all claims, before the ordinal. */
   claim: (relay: string) => `spool-${relay}`,
 };

@@ -1,7 +1,7 @@
 /**
- * Who may reach a relay pod: on the port of a listener those of its allowFrom, or anyone (the relay itself decides who may
- * relay); on the admin port the operator and those of metricsFrom; on the port for queues its siblings. Outgoing mail may
- * go anywhere. Pure.
+ * The NetworkPolicy of the relay pods. The port of a listener is open to the peers in its allowFrom, or to anyone
+ * without one (the relay itself decides who may relay). The admin port is open to the operator and to the peers in
+ * metricsFrom, the handover port to the siblings. Outgoing connections are not restricted. Pure.
  */
 import type { MailRelay } from '#crds/mailrelay.ts';
 import type { Peer } from '#crds/peers.ts';
@@ -43,7 +43,7 @@ export function renderNetworkPolicy(
   };
 }
 
-/** One rule for all listeners that are open to anyone, and one for each other. */
+/** One rule for all listeners that are open to anyone, and one for each other listener. */
 function listenerRules({ spec }: MailRelay, { inbound }: Policy) {
   const listeners = inbound.listeners.map(({ name, port }) => ({
     allowFrom: spec.inbound.listeners.find((listener) => listener.name === name)?.allowFrom,
@@ -58,7 +58,7 @@ function listenerRules({ spec }: MailRelay, { inbound }: Policy) {
   ];
 }
 
-/** As the API server writes them down: without empty maps, which would differ from the stored object for ever. */
+/** Peers in the form that the API server stores: without empty maps, because these would differ for ever. */
 function renderPeers(peers: readonly Peer[]) {
   return peers.map(({ podSelector, namespaceSelector, ipBlock }) => ({
     ...(podSelector ? { podSelector: renderSelector(podSelector) } : {}),

@@ -1,6 +1,6 @@
 /**
- * Tells the Prometheus operator where the metrics of the pods are: by the name of the port that they declare, which every
- * version of its CRD knows. Pure.
+ * The PodMonitor, by which the Prometheus operator finds the metrics of the pods. It names the port, because every
+ * version of the CRD has that field. Pure.
  */
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { ADMIN_PORT_NAME, selectorLabels } from '#crds/wellknown.ts';

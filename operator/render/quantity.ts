@@ -1,15 +1,16 @@
 /**
- * Kubernetes quantities of bytes, exactly: what one is worth, and how the API server writes it down; and of cores. It
- * stores `1024Mi` as `1Gi`; a wanted object that said `1024Mi` would differ from the stored one for ever. Pure and total.
+ * Kubernetes quantities of bytes and cores: their exact value, and the form in which the API server stores them. The
+ * server stores `1024Mi` as `1Gi`, so a wanted object with `1024Mi` would differ from the stored one for ever. Pure and
+ * total.
  */
 import { parseCpu } from '#crds/units.ts';
 
 const BINARY = ['', 'Ki', 'Mi', 'Gi', 'Ti', 'Pi', 'Ei'];
 const DECIMAL = ['', 'k', 'M', 'G', 'T', 'P', 'E'];
-/** The API server caps what is more. */
+/** The API server reduces a larger quantity to this number. */
 const MOST = 2n ** 63n - 1n;
 
-/** Bytes, a part of one rounded up; undefined where the text is no amount of bytes. */
+/** The number of bytes, rounded up; undefined if the text is no quantity. */
 function parseBytes(text: string): bigint | undefined {
   const [, whole, fraction = '', suffix = ''] = /^(\d+)(?:\.(\d*))?([A-Za-z]*)$/.exec(text) ?? [];
   const unit = findUnit(suffix);
@@ -19,7 +20,7 @@ function parseBytes(text: string): bigint | undefined {
   return bytes < MOST ? bytes : MOST;
 }
 
-/** The same amount as the API server writes it; text that is no amount is left to it as it is. */
+/** The quantity in the form that the API server stores. A text that is no quantity is returned unchanged. */
 export function canonicalQuantity(text: string): string {
   const bytes = parseBytes(text);
   if (bytes === undefined) return text;
@@ -27,14 +28,14 @@ export function canonicalQuantity(text: string): string {
   return isBinary ? shortened(bytes, 1024n, BINARY) : shortened(bytes, 1000n, DECIMAL);
 }
 
-/** The same for cores, which it counts in thousandths. */
+/** The same for cores, which the API server counts in thousandths. */
 export function canonicalCpu(text: string): string {
   const thousandths = parseCpu(text);
   if (thousandths === undefined) return text;
   return thousandths % 1000 === 0 ? canonicalQuantity(String(thousandths / 1000)) : `${thousandths}m`;
 }
 
-/** True where `text` is as much as `least`, or more. */
+/** True if the quantity `text` is at least `least`. */
 export function isAtLeast(text: string, least: string): boolean {
   const [bytes, fewest] = [parseBytes(text), parseBytes(least)];
   return bytes !== undefined && fewest !== undefined && bytes >= fewest;

@@ -1,7 +1,7 @@
-/** What rendering makes, and what it needs beyond a MailRelay: the settings of the operator. */
+/** The result of rendering, and the settings of the operator that it needs. */
 import type { UserIDs } from '#crds/workload.ts';
 
-/** A wanted object: metadata that is ours, and the fields that we own. */
+/** A wanted object: our metadata, and the fields that we own. */
 export interface Rendered {
   readonly apiVersion: string;
   readonly kind: string;
@@ -25,8 +25,8 @@ export interface RenderSettings {
   readonly relayImage: string;
   readonly imagePullPolicy: string;
   readonly imagePullSecrets: readonly string[];
-  /** Of the pods of relays that say nothing of it. */
+  /** Default for relays that do not set it. */
   readonly userIDs: UserIDs;
-  /** Namespace of the operator, whose pods may ask the relays for their status. */
+  /** Namespace of the operator, whose pods may poll the status of the relays. */
   readonly operatorNamespace: string;
 }

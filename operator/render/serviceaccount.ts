@@ -1,4 +1,4 @@
-/** The identity of the relay pods: it may do nothing, and its token is mounted nowhere. Pure. */
+/** The ServiceAccount of the relay pods. It has no permissions, and no pod mounts its token. Pure. */
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { given } from './given.ts';
 import { renderMetadata } from './metadata.ts';

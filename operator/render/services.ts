@@ -1,7 +1,7 @@
 /**
- * The Service that clients connect to, with one port per listener, and the headless one that gives the pods their
- * names. A port below 1024 maps to the unprivileged one that the pod serves. Each port names its protocol: a mesh that
- * has to guess waits for the client to speak first, and in SMTP the server does. Pure.
+ * The Service for clients, with one port per listener, and the headless Service that gives the pods their names. A port
+ * below 1024 maps to the unprivileged port that the pod serves. Each port names its protocol, because a service mesh
+ * that guesses the protocol waits for the client to speak first, and in SMTP the server does. Pure.
  */
 import type { MailRelay } from '#crds/mailrelay.ts';
 import type { Policy } from '#crds/policyfile.ts';
@@ -17,7 +17,9 @@ import { given, withLabels } from './given.ts';
 import { objectNames, renderMetadata } from './metadata.ts';
 import type { Rendered } from './rendered.ts';
 
-/** Where nothing listens it stays, with its address, which others may have written down: refused, not gone. */
+/**
+ * The Service stays even without listeners, because others may have noted its address. Connections are then refused.
+ */
 export function renderClientService(relay: MailRelay, policy: Policy): Rendered {
   const isOff = policy.inbound.listeners.length === 0;
   const listeners = isOff ? relay.spec.inbound.listeners : policy.inbound.listeners;
@@ -35,7 +37,7 @@ export function renderClientService(relay: MailRelay, policy: Policy): Rendered 
       type,
       ...(external ? { externalTrafficPolicy: external } : {}),
       ...given(service, ['loadBalancerClass', 'loadBalancerSourceRanges']),
-      // Said, so that it comes back when it is taken away.
+      // The default is set explicitly, so that it is restored when the spec no longer sets the field.
       ipFamilyPolicy: service?.ipFamilyPolicy ?? 'SingleStack',
       selector: servingLabels(relay.metadata.name),
       ports: listeners.map(({ name, port }) => ({
@@ -61,7 +63,7 @@ export function renderPodsService(relay: MailRelay): Rendered {
     spec: {
       type: 'ClusterIP',
       clusterIP: 'None',
-      // A pod that is not ready still has a queue and a status to ask for.
+      // Siblings and the operator also reach a pod that is not ready: it has a queue and a status.
       publishNotReadyAddresses: true,
       selector: selectorLabels(relay.metadata.name),
       ports: [

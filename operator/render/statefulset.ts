@@ -1,7 +1,8 @@
 /**
- * The relay pods: restricted, without a token, one claim each for the queue. Ports of listeners are not rendered, and no
- * checksum of the policy either, so that a changed policy never replaces a pod (crds/restart.ts). Secret and ConfigMaps
- * are mounted `optional`, because a missing one shall be a reason in the status and not a pod that hangs. Pure.
+ * The StatefulSet of the relay pods: Pod Security level restricted, no token, one claim each for the queue. It has
+ * neither the ports of the listeners nor a checksum of the policy, so that a changed policy never replaces a pod
+ * (crds/restart.ts). Secrets and ConfigMaps are mounted `optional`, so that a missing object is a reason in the status
+ * and the pod does not hang. Pure.
  */
 import { certificateSecretName, DEFAULT_STORAGE_SIZE } from '#crds/effective.ts';
 import type { MailRelay } from '#crds/mailrelay.ts';
@@ -15,7 +16,7 @@ import { canonicalCpu, canonicalQuantity } from './quantity.ts';
 import type { Rendered, RenderSettings } from './rendered.ts';
 
 const USER = 65532;
-/** A cluster that assigns them (restricted-v2 of OpenShift) admits no pod that asks for any. */
+/** A cluster that assigns user ids (restricted-v2 of OpenShift) refuses a pod with fixed ones. */
 const FIXED_IDS = { runAsUser: USER, runAsGroup: USER, fsGroup: USER };
 const SPREAD_OVER = ['topology.kubernetes.io/zone', 'kubernetes.io/hostname'];
 /** Grace, drain of sessions, drain of deliveries, and a margin: see `mailrelay relay --help`. */
@@ -35,7 +36,7 @@ export function renderStatefulSet(
     spec: {
       replicas,
       serviceName: objectNames.pods(name),
-      // A first pod that is not ready must not hold back the others, nor a corrected template.
+      // With the other policy, a first pod that is not ready would hold back the other pods and a corrected template.
       podManagementPolicy: 'Parallel',
       updateStrategy: { type: 'RollingUpdate' },
       persistentVolumeClaimRetentionPolicy: { whenDeleted: 'Retain', whenScaled: 'Retain' },
@@ -72,7 +73,7 @@ function podSpec(relay: MailRelay, policy: Policy, settings: RenderSettings) {
     ...(settings.imagePullSecrets.length > 0
       ? { imagePullSecrets: settings.imagePullSecrets.map((secret) => ({ name: secret })) }
       : {}),
-    // Whatever the number of pods, so that scaling changes no template.
+    // Rendered for any number of pods, so that scaling does not change the template.
     topologySpreadConstraints: SPREAD_OVER.map((topologyKey) => ({
       maxSkew: 1,
       topologyKey,
@@ -96,7 +97,7 @@ function container(
     name: 'relay',
     image: settings.relayImage,
     imagePullPolicy: settings.imagePullPolicy,
-    // What it said last is in the status of the pod, for those who look why it ends.
+    // The last lines of the log go into the status of the pod, for people who look why it ended.
     terminationMessagePolicy: 'FallbackToLogsOnError',
     args: ['relay'],
     env: identity(relayName),
@@ -122,7 +123,7 @@ function container(
   };
 }
 
-/** By which a pod says who it is: the operator believes no other word. */
+/** The variables by which a pod reports its identity. The operator accepts no report without it. */
 function identity(relayName: string) {
   const field = (name: string, fieldPath: string) => ({ name, valueFrom: { fieldRef: { fieldPath } } });
   return [
@@ -144,7 +145,7 @@ function volumes(relay: MailRelay, references: readonly Mounted[]) {
   const secretName = certificateSecretName(relay.metadata.name, relay.spec);
   return [
     { name: 'policy', configMap: { name: objectNames.policy(relay.metadata.name) } },
-    // 0440: the key is read by the pod's group and by nobody else.
+    // 0440: only the group of the pod can read the key.
     {
       name: 'certificate',
       ...(secretName ? { secret: { secretName, optional: true, defaultMode: 0o440 } } : { emptyDir: {} }),
@@ -160,7 +161,7 @@ interface Mounted {
   readonly source: Readonly<Record<string, unknown>>;
 }
 
-/** Volumes are named by number: names of objects may be longer, and have dots. */
+/** The volumes have numbers in their names, because names of objects can be too long for a volume, and have dots. */
 function listMounts(policy: Policy): Mounted[] {
   const references = listReferences(policy);
   return [
@@ -177,7 +178,7 @@ function listMounts(policy: Policy): Mounted[] {
   ];
 }
 
-/** Nothing is kept: a folder that ends with the pod is enough. */
+/** In mode CutThrough the relay keeps no queue, so a folder that ends with the pod is enough. */
 function isCutThrough({ spec }: MailRelay): boolean {
   return spec.queue?.mode === 'CutThrough';
 }

@@ -1,4 +1,4 @@
-/** What a MailRelay says of its pods, its Service and the objects around them, in the objects that are rendered. */
+/** How the fields of a MailRelay about pods, Service and other objects show in the rendered objects. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { effectivePolicy } from '#crds/effective.ts';

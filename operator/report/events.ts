@@ -1,5 +1,5 @@
 /**
- * What happened, from the status before and the status after: one event per transition, with the value. Pure.
+ * The events between two statuses of a MailRelay: one event for each transition, with the new value. Pure.
  */
 import type { ReasonName } from '#crds/conditions.ts';
 import { type CHANGE_EVENTS, IN_PROGRESS, TOLD_TRANSITIONS } from '#crds/events.ts';
@@ -20,7 +20,7 @@ export function listEvents(before: MailRelayStatus | undefined, after: MailRelay
   ];
 }
 
-/** One cause shows in several conditions, and is told once. */
+/** One cause can show in several conditions. It makes one event. */
 function onePerCause(events: readonly RelayEvent[]): RelayEvent[] {
   return events.filter(({ reason }, index) => events.findIndex((other) => other.reason === reason) === index);
 }
@@ -55,7 +55,7 @@ function certificateEvents(before: MailRelayStatus | undefined, after: MailRelay
   ];
 }
 
-/** One event when a condition comes to `status`, or changes its reason there. */
+/** An event if a condition changes to `status`, or changes its reason while it has this status. */
 function transitions(
   before: MailRelayStatus | undefined,
   after: MailRelayStatus,
@@ -64,7 +64,7 @@ function transitions(
   const [old, now] = [findCondition(before, condition), findCondition(after, condition)];
   if (now?.status !== status || (old?.status === status && old.reason === now.reason)) return [];
   if (IN_PROGRESS.has(now.reason as ReasonName)) return [];
-  // It was told by another condition.
+  // Another condition had this reason and message before, so the event was written then.
   if (before?.conditions?.some(({ reason, message }) => reason === now.reason && message === now.message))
     return [];
   return [{ type: event, reason: now.reason, note: now.message }];

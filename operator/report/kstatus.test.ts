@@ -1,4 +1,4 @@
-/** What tools make of our status by the rules of kstatus (sigs.k8s.io/cli-utils), for a table of worlds. */
+/** How tools read our status by the rules of kstatus (sigs.k8s.io/cli-utils), for a table of worlds. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type MailRelayStatus, mailRelayStatus } from '#crds/status.ts';

@@ -1,4 +1,4 @@
-/** The figures of a status that no condition tells. */
+/** The figures of a status that are in no condition. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { podReport, podView, relayObject, settledWorld } from '#test/fixtures/world.ts';
@@ -35,7 +35,7 @@ test('clients that sent in plain text are counted over the pods, coarsely, and n
   assert.equal(counted(2, 40), 42);
   assert.equal(counted(1_200, 34), 1_200);
   assert.equal(statusOf({ pods: [podView('relay-0', undefined)] }).plaintextClients, undefined);
-  // Required refuses some of them by now.
+  // Required refuses some of these clients by now.
   const sessions = { ...podReport(relay).sessions, plaintextClients: 2, plaintextRefusedClients: 3 };
   assert.equal(statusOf({ pods: [podView('relay-0', podReport(relay, { sessions }))] }).plaintextClients, 5);
 });
@@ -56,6 +56,6 @@ test('the share of sessions in TLS is that of all pods together, and absent with
   assert.equal(share([9_999, 1]), '99%');
   assert.equal(share([1, 9_999]), '1%');
   assert.equal(share([0, 0]), undefined);
-  // An older relay does not count them.
+  // An older relay does not count TLS sessions.
   assert.equal(statusOf({}).tlsShare, undefined);
 });

@@ -1,7 +1,7 @@
 /**
- * The status of a MailRelay from the world and its verdicts. Deterministic: the same world gives the same bytes, and a
- * transition time is kept unless the status of its condition changed. Figures that move with the traffic are taken as
- * the pods tell them, which is once a minute at most, and written coarsely. Pure: the time comes with the world.
+ * Renders the status of a MailRelay from the world and the verdicts. The same world gives the same bytes, and a
+ * transition time changes only with the status of its condition. Figures that change with the traffic come from the
+ * reports of the pods, at most once a minute, and are rounded. Pure: the time comes with the world.
  */
 import { CONDITION_TYPES } from '#crds/conditions.ts';
 import { startTlsSummary } from '#crds/effective.ts';
@@ -16,7 +16,9 @@ import type { Finding, Judged } from '../judge/finding.ts';
 import { coarse } from '../judge/words.ts';
 import type { PodView } from '../world.ts';
 
-/** The schema takes no more, and a certificate may have more: the whole status would be refused. */
+/**
+ * The most names that the schema allows. A certificate can have more, and the API server would refuse the whole status.
+ */
 const CERTIFICATE_NAMES = 128;
 
 export function renderStatus(world: Judged): MailRelayStatus {
@@ -45,7 +47,9 @@ export function renderStatus(world: Judged): MailRelayStatus {
   };
 }
 
-/** Of those that are True when all is well; what is under way is none. */
+/**
+ * The problems: conditions that are not True though they should be. A condition that is only in progress is no problem.
+ */
 function problemsIn(conditions: readonly Condition[]): Pick<MailRelayStatus, 'problems'> {
   const isWell = ({ type, status }: Condition) =>
     type === 'Reconciling' || (type === 'Stalled') !== (status === 'True');
@@ -62,7 +66,7 @@ function makeCondition({ relay, now }: Judged, type: string, finding: Finding): 
   return { type, ...finding, lastTransitionTime, observedGeneration: relay.metadata.generation };
 }
 
-/** One line for each client policy: for whom, and what. */
+/** One line for each client policy: its networks and its settings. */
 function clientPolicyStatus(policy: Judged['policy']): Pick<MailRelayStatus, 'clientPolicies'> {
   const lines = (policy?.inbound.clientPolicies ?? []).map(
     ({ networks, starttls, minTlsVersion, lineEndings }) => {
@@ -89,7 +93,7 @@ type CertificateField = 'certificate' | 'internalCertificate';
 
 function servedAs(field: CertificateField, reports: readonly PodStatus[]) {
   const served = reports.flatMap((report) => report[field] ?? []);
-  // While a new one arrives, the newest is shown.
+  // During a renewal pods serve different certificates. The status shows the newest.
   const newest = served.toSorted((a, b) => (a.notBefore < b.notBefore ? 1 : -1))[0];
   if (!newest) return {};
   const podsServing = served.filter(({ serial }) => serial === newest.serial).length;
@@ -113,7 +117,9 @@ function policyStatus(world: Judged): Pick<MailRelayStatus, 'policy'> {
   };
 }
 
-/** What the pods themselves say, because their version may differ from ours; ours while none has said anything. */
+/**
+ * The gaps that the pods report, because their version may differ from ours. Without a report: the gaps of our version.
+ */
 function gapsStatus({ policy, pods }: Judged): Pick<MailRelayStatus, 'notInForce'> {
   const reports = pods.flatMap(({ report }) => report ?? []);
   const gaps =
