@@ -111,7 +111,8 @@ function container(
       requests: canonical({ ...DEFAULT_REQUESTS, ...resources.requests }),
       ...(resources.limits ? { limits: canonical(resources.limits) } : {}),
     },
-    startupProbe: { ...probe('/healthz'), periodSeconds: 1, failureThreshold: 60 },
+    // A damaged queue is rebuilt before the first answer, at about 25 MB a second.
+    startupProbe: { ...probe('/healthz'), periodSeconds: 1, failureThreshold: 3600 },
     livenessProbe: { ...probe('/healthz'), periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 6 },
     readinessProbe: { ...probe('/readyz'), periodSeconds: 2, timeoutSeconds: 2, failureThreshold: 2 },
     volumeMounts: [

@@ -5,7 +5,7 @@
 import { Giver } from '../handover/giver.ts';
 import { Sibling } from '../handover/sibling.ts';
 import { jsonLog } from '../observe/log.ts';
-import { oldestUnanswered, Spool } from '../spool/spool.ts';
+import { diskPulse, Spool } from '../spool/spool.ts';
 import { Task } from '../task/bootstrap.ts';
 import { monotonic, wall } from '../task/clock.ts';
 import type { FromRouter, ToRouter } from '../task/messages.ts';
@@ -14,7 +14,7 @@ import { QueueTeller } from '../task/queueteller.ts';
 const TELL_MS = 500;
 
 const log = jsonLog('giver', 1, wall);
-const task = new Task<ToRouter, FromRouter>(oldestUnanswered);
+const task = new Task<ToRouter, FromRouter>(diskPulse);
 const teller = new QueueTeller((message) => task.tell(message));
 let parts: { readonly giver: Giver; readonly spool: Spool } | undefined;
 

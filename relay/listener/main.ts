@@ -6,7 +6,7 @@ import type { Socket } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
 import { jsonLog, lineWriter } from '../observe/log.ts';
 import { makeTracer } from '../observe/trace.ts';
-import { oldestUnanswered } from '../spool/spool.ts';
+import { diskPulse } from '../spool/spool.ts';
 import { Task } from '../task/bootstrap.ts';
 import { CLOCKS, monotonic, wall } from '../task/clock.ts';
 import { Counters } from '../task/counts.ts';
@@ -27,7 +27,7 @@ const PLAINTEXT_CLIENTS = 10_000;
 
 const log = jsonLog('listener', 1, wall);
 const counters = new Counters();
-const task = new Task<ToListener, FromListener>(oldestUnanswered);
+const task = new Task<ToListener, FromListener>(diskPulse);
 const onEntered = task.gather<string>((ids) => ({ kind: 'entered', ids }));
 const onEnded = task.gather<string>((clients) => ({ kind: 'ended', clients }));
 const counted = new CountedElsewhere((ask, of, who) => task.tell({ kind: 'count', ask, of, who }));

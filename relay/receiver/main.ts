@@ -5,7 +5,7 @@
 import type { Socket } from 'node:net';
 import { Receiver } from '../handover/receiver.ts';
 import { jsonLog } from '../observe/log.ts';
-import { oldestUnanswered, Spool } from '../spool/spool.ts';
+import { diskPulse, Spool } from '../spool/spool.ts';
 import { Task } from '../task/bootstrap.ts';
 import { wall } from '../task/clock.ts';
 import type { FromReceiver, ToReceiver } from '../task/messages.ts';
@@ -14,7 +14,7 @@ const LOOK_MS = 1_000;
 const IDLE_LOOKS = 30;
 
 const log = jsonLog('receiver', 1, wall);
-const task = new Task<ToReceiver, FromReceiver>(oldestUnanswered);
+const task = new Task<ToReceiver, FromReceiver>(diskPulse);
 const onEntered = task.gather<string>((ids) => ({ kind: 'entered', ids }));
 let parts: { readonly receiver: Receiver; readonly spool: Spool } | undefined;
 let idleLooks = 0;

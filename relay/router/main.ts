@@ -12,7 +12,7 @@ import { makeTracer } from '../observe/trace.ts';
 import { type ControlServer, serveControl } from '../queue/control.ts';
 import { QueueManager } from '../queue/manager.ts';
 import { QueueTools } from '../queue/tools.ts';
-import { oldestUnanswered, Spool } from '../spool/spool.ts';
+import { diskPulse, Spool } from '../spool/spool.ts';
 import { Task } from '../task/bootstrap.ts';
 import { monotonic, wall } from '../task/clock.ts';
 import type { FromRouter, ToRouter } from '../task/messages.ts';
@@ -40,7 +40,7 @@ let control: ControlServer | undefined;
 let isLoaded = false;
 let brokenTimes = 0;
 const log = jsonLog('router', 1, wall);
-const task = new Task<ToRouter, FromRouter>(oldestUnanswered);
+const task = new Task<ToRouter, FromRouter>(diskPulse);
 const teller = new QueueTeller((message) => task.tell(message));
 
 giveWay();

@@ -6,8 +6,8 @@
 import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import type { BodyFolder } from './bodyfolder.ts';
+import { answer } from './diskpulse.ts';
 import { countLoose, giveBack, looseLimit, takePiece } from './pieces.ts';
-import { answer } from './unanswered.ts';
 
 /** A larger body becomes a file. Measured: larger values in the store cost more than a file and its sync. */
 export const INLINE_BYTES = 128 * 1024;

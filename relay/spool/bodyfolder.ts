@@ -5,7 +5,7 @@
 import { closeSync, fsync, mkdirSync, openSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { answer } from './unanswered.ts';
+import { answer } from './diskpulse.ts';
 
 const fullsync = promisify(fsync);
 

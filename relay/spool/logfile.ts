@@ -4,6 +4,7 @@
  * it alone. A whole frame behind a broken one was written, and may have been acknowledged.
  */
 import { fstatSync, readSync } from 'node:fs';
+import { reportProgress } from './diskpulse.ts';
 import { PAGE_BYTES } from './sqlitefile.ts';
 
 const HEADER_BYTES = 32;
@@ -80,6 +81,7 @@ function checksum(bytes: Buffer, from: number, to: number, [first, second]: Sum)
 /** Undefined if the bytes are missing or cannot be read. */
 export function readAt(file: number, at: number, length: number): Buffer | undefined {
   const bytes = Buffer.allocUnsafe(length);
+  reportProgress();
   try {
     return readSync(file, bytes, 0, length, at) === length ? bytes : undefined;
   } catch {

@@ -6,6 +6,7 @@
  */
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
+import { reportProgress } from './diskpulse.ts';
 import { type LogContents, readAt, readLog } from './logfile.ts';
 import { OpenStore } from './openstore.ts';
 import { decodeRecord, encodeRecord, type QueueRecord } from './record.ts';
@@ -174,7 +175,10 @@ class Rescue {
   setAsideLost(): Salvaged {
     const { records, bodies, damaged } = this.#store.tables;
     const lost = [...this.#missing.records, ...this.#missing.damaged];
-    for (const id of bodies.keys()) if (!records.get(id) && !damaged.get(id)) lost.push(id);
+    for (const id of bodies.keys()) {
+      reportProgress();
+      if (!records.get(id) && !damaged.get(id)) lost.push(id);
+    }
     const unique = [...new Set(lost)].filter((id) => !records.get(id));
     for (const id of unique) this.#soon((tables) => tables.damaged.put(id, NOTHING));
     this.#write();
@@ -226,6 +230,7 @@ class Rescue {
       for (const change of changes) change(tables);
     });
     this.#store.copyLongLog();
+    reportProgress();
   }
 }
 

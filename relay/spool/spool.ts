@@ -21,7 +21,7 @@ import { Store } from './store.ts';
 import { Strays } from './strays.ts';
 import type { Tables } from './tables.ts';
 
-export { oldestUnanswered } from './unanswered.ts';
+export { diskPulse } from './diskpulse.ts';
 
 /** How often the router checks for upkeep work, and after how many checks it sweeps. */
 const TIDY_MS = 2_000;

@@ -9,13 +9,13 @@
 import { fdatasync } from 'node:fs';
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { answer } from './diskpulse.ts';
 import { classifyError, formatNotice, type StoreError } from './fault.ts';
 import { type Checkpoints, OpenStore } from './openstore.ts';
 import { type Recovered, recover } from './recovery.ts';
 import type { StoreSpace } from './room.ts';
 import { StoreLock } from './storelock.ts';
 import type { Tables } from './tables.ts';
-import { answer } from './unanswered.ts';
 
 /** The least time between commits. Under load a commit gathers the writes of this time. At rest nobody waits. */
 const GATHER_MS = 8;

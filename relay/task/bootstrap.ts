@@ -23,14 +23,21 @@ type Handlers<To extends Message> = {
   ) => unknown;
 };
 
+/** What the beats tell of the disk. */
+interface DiskPulse {
+  /** When the oldest unanswered write began (monotonic clock). */
+  oldestUnanswered(): number | undefined;
+  /** Calls the listener while work goes on that blocks the event loop. */
+  whenProgress(listener: () => void): void;
+}
+
 export class Task<To extends Message, From extends Message> {
-  readonly #oldestWrite: () => number | undefined;
+  readonly #disk: DiskPulse;
   readonly #flushes: (() => void)[] = [];
   #leaving = false;
 
-  /** `oldestWrite`: when the oldest unanswered write began (monotonic clock). */
-  constructor(oldestWrite: () => number | undefined) {
-    this.#oldestWrite = oldestWrite;
+  constructor(disk: DiskPulse) {
+    this.#disk = disk;
   }
 
   serve(handlers: Handlers<To>): void {
@@ -39,6 +46,7 @@ export class Task<To extends Message, From extends Message> {
       if (kind === 'configure') this.#configure(message, () => handlers[kind](message as never, socket));
       else handlers[kind](message as never, socket);
     });
+    this.#beatWithProgress();
     process.on('disconnect', () => process.exit(0));
     // The supervisor decides when to stop. A signal to the whole process group must not cut sessions.
     process.on('SIGTERM', () => undefined);
@@ -87,11 +95,22 @@ export class Task<To extends Message, From extends Message> {
     }
   }
 
+  /** The event loop is blocked, so no timer runs. A message of a task leaves at once all the same. */
+  #beatWithProgress(): void {
+    let next = monotonic() + BEAT_MS;
+    this.#disk.whenProgress(() => {
+      const now = monotonic();
+      if (now < next) return;
+      next = now + BEAT_MS;
+      this.tell({ kind: 'beat', diskWaitMs: 0 });
+    });
+  }
+
   #beat(): void {
     const time = new OwnTime(monotonic, BEAT_MS);
     const wait = new DiskWait();
     setInterval(() => {
-      this.tell({ kind: 'beat', diskWaitMs: wait.after(time.passed(), this.#oldestWrite()) });
+      this.tell({ kind: 'beat', diskWaitMs: wait.after(time.passed(), this.#disk.oldestUnanswered()) });
     }, BEAT_MS);
   }
 }

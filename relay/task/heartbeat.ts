@@ -1,6 +1,7 @@
 /**
  * Heartbeats. Every two seconds each task process reports that its event loop runs, and how long the disk has not
- * answered a write. If a beat is late, the relay is not ready. Later the process is replaced. Time in which the
+ * answered a write. While a task recovers the store its event loop is blocked, and each step of the recovery is a sign
+ * of life. If a beat is late, the relay is not ready. Later the process is replaced. Time in which the
  * observer itself was stopped does not count, because then the whole machine may have been stopped. Pure: the clock is
  * an argument.
  */

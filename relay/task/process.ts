@@ -41,6 +41,7 @@ export class TaskProcess<To extends { kind: string }, From extends { kind: strin
   readonly #heart = new Heart();
   #late: string | undefined;
   #looking: NodeJS.Timeout | undefined;
+  #readyTimer: NodeJS.Timeout | undefined;
   #killTimer: NodeJS.Timeout | undefined;
 
   constructor({ entry, logFd, flags = [], onMessage, onPulse }: TaskTerms<From>) {
@@ -75,14 +76,18 @@ export class TaskProcess<To extends { kind: string }, From extends { kind: strin
     return this.#exited.promise;
   }
 
-  /** Resolves when the process is ready, fails, ends, or takes too long. In the last case it is ended. */
+  /**
+   * Resolves when the process is ready, fails, ends, or takes too long. In the last case it is ended. A process that
+   * beats before it is ready recovers the store, and may take its time.
+   */
   async raise(configure: To): Promise<Raised> {
     this.send(configure);
-    const timer = setTimeout(() => {
+    this.#readyTimer = setTimeout(() => {
       this.#raised.resolve({ kind: 'failed', message: `not ready within ${READY_WITHIN_MS / 1000} s` });
     }, READY_WITHIN_MS);
     const raised = await this.#raised.promise;
-    clearTimeout(timer);
+    clearTimeout(this.#readyTimer);
+    this.#readyTimer = undefined;
     if (raised.kind === 'failed') this.kill();
     else this.#watch();
     return raised;
@@ -123,12 +128,17 @@ export class TaskProcess<To extends { kind: string }, From extends { kind: strin
     }, LOOK_MS);
   }
 
+  #beat(diskWaitMs: number): void {
+    this.#heart.beat(diskWaitMs);
+    this.#readyTimer?.refresh();
+  }
+
   #heard(message: From | FromTask, onMessage: (message: From) => void): void {
     // The owner of the process handles the other message types of this task.
     const said = message as FromTask;
     if (said.kind === 'ready') this.#raised.resolve({ kind: 'ready' });
     else if (said.kind === 'failed') this.#raised.resolve({ kind: 'failed', message: said.message });
-    else if (said.kind === 'beat') this.#heart.beat(said.diskWaitMs);
+    else if (said.kind === 'beat') this.#beat(said.diskWaitMs);
     else onMessage(message as From);
   }
 }

@@ -1,6 +1,6 @@
 /**
  * Processes that are there and do nothing: stopped, or waiting for a disk that hangs. The relay is not ready and says
- * why, a new process takes the place of the old one, and mail flows on. And one that was killed before it could tell
+ * why, a new process takes the place of the old one, and mail flows on. One that rebuilds a store is not taken for one. And one that was killed before it could tell
  * what it had made durable: the router finds it.
  */
 import assert from 'node:assert/strict';
@@ -49,6 +49,15 @@ function processesOf({ stderr }: TestRelay, task: string): number[] {
   );
 }
 
+/** A library that a relay preloads, and the file that makes it act while it is there. */
+function preloadable(program: string): { dir: string; library: string; flag: string } {
+  const dir = mkdtempSync(join(tmpdir(), `${program}-`));
+  const library = join(dir, `${program}.so`);
+  const source = new URL(`programs/${program}.c`, import.meta.url).pathname;
+  execFileSync('cc', ['-O2', '-Wall', '-Wextra', '-Werror', '-fPIC', '-shared', '-o', library, source]);
+  return { dir, library, flag: join(dir, 'flag') };
+}
+
 async function notReady({ adminPort }: TestRelay): Promise<string> {
   const response = await fetch(`http://127.0.0.1:${adminPort}/readyz`);
   return response.status === 200 ? '' : response.text();
@@ -90,10 +99,7 @@ test('one that is stopped for a moment is not replaced', async () => {
 });
 
 test('a disk that hangs under a listener whose loop turns', { skip: shimProblem() ?? false }, async () => {
-  const dir = mkdtempSync(join(tmpdir(), 'hungsync-'));
-  const [library, flag] = [join(dir, 'hungsync.so'), join(dir, 'hung')];
-  const source = new URL('programs/hungsync.c', import.meta.url).pathname;
-  execFileSync('cc', ['-O2', '-Wall', '-Wextra', '-Werror', '-fPIC', '-shared', '-o', library, source]);
+  const { dir, library, flag } = preloadable('hungsync');
   await story({ LD_PRELOAD: library, HUNG_WHILE: flag }, async (parts) => {
     const { relay } = parts;
     await deliver(parts, 'before');
@@ -110,6 +116,35 @@ test('a disk that hangs under a listener whose loop turns', { skip: shimProblem(
     await until('the relay to be ready', async () => (await notReady(relay)) === '', LOST_MS);
     await deliver(parts, 'after');
     client.close();
+  });
+  rmSync(dir, { recursive: true });
+});
+
+test('a store that takes longer to rebuild than a process may be silent', {
+  skip: shimProblem() ?? false,
+}, async () => {
+  const { dir, library, flag } = preloadable('slowread');
+  await story({ LD_PRELOAD: library, SLOW_WHILE: flag }, async ({ relay, sink }) => {
+    await sink.down();
+    const client = await SmtpClient.connect(relay.ports[0] ?? 0);
+    await client.hello();
+    const filling = 'x'.repeat(70).concat('\r\n').repeat(800);
+    const ids = Array.from({ length: 20 }, (_, index) => `kept-${index}`);
+    for (const id of ids)
+      assert.match(
+        await client.send('me@client.example', ['you@example.com'], messageText(id) + filling),
+        /^250/,
+      );
+    client.close();
+    const began = performance.now();
+    writeFileSync(flag, '');
+    writeFileSync(join(relay.stateDir, 'queue.db.fault'), 'damage: a page was overwritten\n');
+    const rebuilt = /"event":"spool_recovered"[^\n]*"kind":"rebuilt"[^\n]*"messages":20/;
+    await until('the store to be rebuilt', () => rebuilt.test(relay.stdout + relay.stderr), 180_000);
+    rmSync(flag);
+    assert.ok(performance.now() - began > 25_000, 'a silent process would have been replaced before');
+    const messages = async () => (await relay.status()).queue.depth;
+    await until('all messages', async () => (await messages()) === ids.length, 60_000);
   });
   rmSync(dir, { recursive: true });
 });
