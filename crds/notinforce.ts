@@ -14,10 +14,6 @@ const GAPS: readonly Gap[] = [
           'outbound.tls.discover: DANE is not looked up without DNSSEC, the configured level holds: set outbound.resolver with trustAD: true and the loopback address of a validating resolver, or leave DANE out',
         ]
       : [],
-  ({ outbound: { discover } }) =>
-    discover.includes('MTASTS')
-      ? ['outbound.tls.discover: MTASTS is not looked up yet, the configured level holds']
-      : [],
 ];
 
 /** One sentence for each field that is not in force; empty when all are. */

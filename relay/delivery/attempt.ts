@@ -3,7 +3,6 @@
  * them at most, until one hop answers. All of this has one time budget. If no hop takes the message, the result is
  * `unreachable` with the failures of all hops.
  */
-import { isIP } from 'node:net';
 import { type Failure, joinFailures, makeFailure } from '#crds/failure.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import { AttemptBudget } from './budget.ts';
@@ -13,7 +12,7 @@ import { ADDRESSES_AT_ONCE, pickAddresses } from './hopaddresses.ts';
 import { orderHops } from './hoporder.ts';
 import type { MailNames } from './names.ts';
 import { findAddresses, mxTerms, type Resolved, resolveHops } from './resolver.ts';
-import { NO_FINDINGS, type TlsDiscovery, type TlsFindings } from './tlsfindings.ts';
+import { NO_FINDINGS, type StsFinding, type TlsDiscovery, type TlsFindings } from './tlsfindings.ts';
 import { decideTls, type TlsPolicy } from './tlspolicy.ts';
 import type { Verdict } from './verdict.ts';
 
@@ -62,10 +61,11 @@ export async function attempt(
 ): Promise<AttemptResult> {
   const budget = new AttemptBudget();
   try {
+    const sts = findSts(destination, deps.discovery);
     const resolved = await budget.within(findHops(destination, deps));
     if (resolved?.kind === 'hops') {
       const hops = deps.failedHops.order(orderHops(resolved.hops, deps.random));
-      return await new Attempt(parcel, deps, budget).tryHops(hops);
+      return await new Attempt(parcel, deps, { budget, sts }).tryHops(hops);
     }
     const late = makeFailure({
       cause: 'dns',
@@ -86,6 +86,7 @@ class Attempt {
   readonly #parcel: Parcel;
   readonly #deps: AttemptDeps;
   readonly #budget: AttemptBudget;
+  readonly #sts: Promise<StsFinding>;
   readonly #failures: Failure[] = [];
   #hadSession = false;
   #deferral: AttemptResult | undefined;
@@ -94,10 +95,15 @@ class Attempt {
   /** True if an address or a host was not tried in this attempt. */
   #hasUntried = false;
 
-  constructor(parcel: Parcel, deps: AttemptDeps, budget: AttemptBudget) {
+  constructor(
+    parcel: Parcel,
+    deps: AttemptDeps,
+    { budget, sts }: { budget: AttemptBudget; sts: Promise<StsFinding> },
+  ) {
     this.#parcel = parcel;
     this.#deps = deps;
     this.#budget = budget;
+    this.#sts = sts;
   }
 
   async tryHops(hops: readonly NextHop[]): Promise<AttemptResult> {
@@ -118,9 +124,14 @@ class Attempt {
     return { kind: 'unreachable', failure: joinFailures(this.#failures), hadSession: this.#hadSession };
   }
 
+  async #findTls(hop: NextHop): Promise<TlsFindings> {
+    const [dane, sts] = await Promise.all([this.#deps.discovery.findDane(hop), this.#sts]);
+    return { dane, sts };
+  }
+
   async #tryHop(hop: NextHop, isLast: boolean): Promise<AttemptResult | undefined> {
-    const { client, failedHops, discovery, names } = this.#deps;
-    const findings = await this.#budget.within(findTls(hop, discovery));
+    const { client, failedHops, names } = this.#deps;
+    const findings = await this.#budget.within(this.#findTls(hop));
     if (findings === undefined) return undefined;
     const decision = decideTls(hop, findings);
     if (decision.kind === 'wait') return this.#passOver(hop, decision.failure);
@@ -173,14 +184,9 @@ class Attempt {
   }
 }
 
-/** An address or a domain in brackets publishes nothing. */
-async function findTls(hop: NextHop, discovery: TlsDiscovery): Promise<TlsFindings> {
-  const { mxOf } = hop;
-  const [dane, sts] = await Promise.all([
-    discovery.findDane(hop),
-    mxOf === undefined || isIP(mxOf) !== 0 ? NO_FINDINGS.sts : discovery.findSts(mxOf),
-  ]);
-  return { dane, sts };
+/** Begins together with the look-up of the MX, because both may take long. Only MX hosts have policies of MTA-STS. */
+async function findSts(destination: Destination, discovery: TlsDiscovery): Promise<StsFinding> {
+  return destination.kind === 'mx' ? discovery.findSts(destination.domain) : NO_FINDINGS.sts;
 }
 
 function outOfTime(): Failure {

@@ -3,20 +3,19 @@
  * failed a moment ago. The router has one courier. In mode CutThrough the listener has one too.
  */
 import type { Policy } from '#crds/policyfile.ts';
-import { DnsResolver } from '../dns/resolver.ts';
 import type { Tracer } from '../observe/trace.ts';
 import { monotonic } from '../task/clock.ts';
 import type { Materials } from '../task/materials.ts';
 import type { LoginsRefused } from '../task/messages.ts';
 import { attempt, type HopClient } from './attempt.ts';
 import type { AttemptResult, Courier, Destination, NextHop, Parcel } from './courier.ts';
-import { findDane } from './dane.ts';
+import { Discovery, type DiscoveryDeps } from './discovery.ts';
 import { FailedHops } from './failedhops.ts';
-import { type MailNames, SYSTEM_NAMES } from './names.ts';
+import type { MailNames } from './names.ts';
 import { mxHop, mxTerms } from './resolver.ts';
 import { type Route, routeOf } from './route.ts';
 import { SmtpClient } from './smtpclient.ts';
-import { NO_FINDINGS, type TlsDiscovery } from './tlsfindings.ts';
+import type { TlsDiscovery } from './tlsfindings.ts';
 
 /** Implemented by smtpclient.ts. */
 export interface DeliveryClient extends HopClient {
@@ -34,15 +33,8 @@ export interface DeliveryDeps {
   readonly random: () => number;
 }
 
-/** DANE is looked up where the spec discovers it, and for a hop whose level needs it. Without DNSSEC it is never. */
-function discoverBy({ outbound: { discover, resolver } }: Policy, dns: DnsResolver | null): TlsDiscovery {
-  return {
-    findDane: async (hop) =>
-      dns && resolver?.trustAD && (discover.includes('DANE') || hop.tlsLevel === 'Dane')
-        ? findDane(hop, dns)
-        : NO_FINDINGS.dane,
-    findSts: async () => NO_FINDINGS.sts,
-  };
+export interface OverSmtpDeps extends DiscoveryDeps {
+  readonly tracer: Tracer;
 }
 
 export class Delivery implements Courier {
@@ -56,12 +48,10 @@ export class Delivery implements Courier {
     this.route = routeOf(deps.policy);
   }
 
-  static overSmtp(policy: Policy, materials: Materials, tracer: Tracer): Delivery {
-    const client = new SmtpClient(policy, materials, tracer);
-    const { resolver } = policy.outbound;
-    const dns = resolver && new DnsResolver({ ...resolver, clock: monotonic });
-    const discovery = discoverBy(policy, dns);
-    const names = dns ?? SYSTEM_NAMES;
+  static overSmtp(policy: Policy, materials: Materials, deps: OverSmtpDeps): Delivery {
+    const client = new SmtpClient(policy, materials, deps.tracer);
+    const discovery = new Discovery(policy, materials, deps);
+    const { names } = discovery;
     return new Delivery({ policy, client, discovery, names, clock: monotonic, random: Math.random });
   }
 
@@ -75,6 +65,7 @@ export class Delivery implements Courier {
 
   useMaterials(materials: Materials): (destination: Destination) => boolean {
     const isChanged = this.#deps.client.useMaterials(materials);
+    this.#deps.discovery.useMaterials(materials);
     // A refused login may be correct now. The refused logins of other hops stay refused.
     this.#failedHops.forgive(isChanged);
     const { outbound } = this.#deps.policy;
@@ -84,7 +75,9 @@ export class Delivery implements Courier {
         : isChanged(mxHop(destination.domain, destination.domain, 0, mxTerms(destination, outbound)));
   }
 
-  close(): void {
+  /** Resolves when what was found of destinations is on disk. */
+  close(): Promise<void> {
     this.#deps.client.close();
+    return this.#deps.discovery.close();
   }
 }

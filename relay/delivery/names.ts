@@ -2,10 +2,10 @@
  * Who is asked about names of mail hosts: the DNS of the system, or the servers of outbound.resolver (room dns). The
  * DNS of the system proves nothing. c-ares asks for the name unchanged, never the search list or /etc/hosts.
  */
-import { resolve4, resolve6, resolveMx } from 'node:dns/promises';
+import { resolve4, resolve6, resolveMx, resolveTxt } from 'node:dns/promises';
 import type { DnsAnswer } from '../dns/resolver.ts';
 
-type MailType = 'MX' | 'A' | 'AAAA';
+type MailType = 'MX' | 'A' | 'AAAA' | 'TXT';
 
 export interface MailNames {
   lookUp<Type extends MailType>(name: string, type: Type): Promise<DnsAnswer<Type>>;
@@ -13,7 +13,7 @@ export interface MailNames {
 
 type Records<Type extends MailType> = Extract<DnsAnswer<Type>, { kind: 'records' }>['records'];
 
-const ASK = { MX: resolveMx, A: resolve4, AAAA: resolve6 };
+const ASK = { MX: resolveMx, A: resolve4, AAAA: resolve6, TXT: resolveTxt };
 
 export const SYSTEM_NAMES: MailNames = {
   lookUp: async <Type extends MailType>(name: string, type: Type): Promise<DnsAnswer<Type>> => {

@@ -110,7 +110,7 @@ export async function findAddresses(hop: NextHop, names: MailNames): Promise<Add
  * Finds the addresses of a host that came from DNS or from a mail address. The name is absolute, so a pod's search list
  * with a wildcard never misdirects mail. The addresses must belong to another machine.
  */
-async function findForeign(
+export async function findForeign(
   host: string,
   ipFamily: IpFamily,
   domain: string,

@@ -3,7 +3,11 @@
  * decides by these values. Pure.
  */
 import type { Failure } from '#crds/failure.ts';
+import type { StsFinding } from '../mtasts/policies.ts';
+import type { Materials } from '../task/materials.ts';
 import type { NextHop } from './courier.ts';
+
+export type { StsFinding } from '../mtasts/policies.ts';
 
 /** A usable TLSA record (RFC 6698 section 2.1): DANE-TA (2) or DANE-EE (3). */
 export interface TlsaRecord {
@@ -27,16 +31,6 @@ export type DaneFinding =
   /** The look-up failed, so it is unknown whether there are records. The mail waits. */
   | { readonly kind: 'failed'; readonly failure: Failure };
 
-export type StsFinding =
-  | { readonly kind: 'none' }
-  | {
-      readonly kind: 'policy';
-      readonly mode: 'enforce' | 'testing';
-      readonly mxPatterns: readonly string[];
-    }
-  /** No policy is known and the look-up failed. RFC 8461 treats this as no policy. */
-  | { readonly kind: 'failed'; readonly failure: Failure };
-
 export interface TlsFindings {
   readonly dane: DaneFinding;
   readonly sts: StsFinding;
@@ -48,9 +42,14 @@ export const NO_FINDINGS: TlsFindings = { dane: { kind: 'off' }, sts: { kind: 'n
 export interface TlsDiscovery {
   findDane(hop: NextHop): Promise<DaneFinding>;
   findSts(domain: string): Promise<StsFinding>;
+  useMaterials(materials: Materials): void;
+  /** Resolves when what was found is on disk. */
+  close(): Promise<void>;
 }
 
 export const NO_DISCOVERY: TlsDiscovery = {
   findDane: async () => NO_FINDINGS.dane,
   findSts: async () => NO_FINDINGS.sts,
+  useMaterials: () => undefined,
+  close: async () => undefined,
 };

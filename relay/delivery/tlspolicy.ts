@@ -13,6 +13,7 @@ import {
   type TlsVersion,
   verifiesPeer,
 } from '#crds/tlslevel.ts';
+import { coversMx } from '../mtasts/policy.ts';
 import type { NextHop } from './courier.ts';
 import { plainName } from './hostname.ts';
 import type { DaneFinding, StsFinding, TlsaRecord, TlsFindings } from './tlsfindings.ts';
@@ -74,7 +75,7 @@ export function decideTls(hop: NextHop, { dane, sts }: TlsFindings): TlsDecision
   if (dane.kind === 'records' && isProven(hop))
     return { kind: 'policy', policy: makePolicy(hop, byDane(hop, dane)) };
   if (hop.tlsLevel === 'Dane') return { kind: 'wait', failure: daneRequired(hop, dane) };
-  if (sts.kind === 'policy' && sts.mode === 'enforce' && !isMxIn(sts.mxPatterns, hop.host))
+  if (sts.kind === 'policy' && sts.mode === 'enforce' && !coversMx(sts.mxPatterns, plainName(hop.host)))
     return { kind: 'wait', failure: notInPolicy(hop) };
   const demands = [byLevel(hop, dane), ...byLogin(hop), ...byTlsa(hop, dane), ...bySts(hop, sts)];
   // Of equal demands the later one says more of the certificate.
@@ -211,16 +212,6 @@ function explainAbsence(hop: NextHop, dane: DaneFinding): string {
 function notInPolicy({ host, port, mxOf }: NextHop): Failure {
   const text = `${host}:${port}: the MTA-STS policy of ${mxOf ?? host} does not name this host`;
   return makeFailure({ cause: 'sts-mx-mismatch', status: '4.7.5', text });
-}
-
-/** RFC 8461 section 4.1: the wildcard stands for one label. */
-function isMxIn(patterns: readonly string[], host: string): boolean {
-  const name = plainName(host);
-  const above = name.slice(name.indexOf('.') + 1);
-  return patterns.some((pattern) => {
-    const wanted = plainName(pattern);
-    return wanted.startsWith('*.') ? wanted.slice(2) === above : wanted === name;
-  });
 }
 
 function nameInSni({ serverName, host }: NextHop): string | null {

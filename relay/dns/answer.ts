@@ -17,6 +17,8 @@ interface RecordData {
   readonly AAAA: string;
   readonly CNAME: string;
   readonly MX: { readonly exchange: string; readonly priority: number };
+  /** The strings of one record. */
+  readonly TXT: string[];
   readonly TLSA: {
     readonly usage: number;
     readonly selector: number;
@@ -138,6 +140,8 @@ function readData<Type extends RecordType>(type: Type, record: packet.Answer): R
     switch (record.type) {
       case 'MX':
         return { exchange: normalize(record.data.exchange), priority: record.data.preference ?? 0 };
+      case 'TXT':
+        return [record.data].flat().map((part) => part.toString('latin1'));
       case 'TLSA': {
         const { usage, selector, matchingType, certificate } = record.data;
         return { usage, selector, matching: matchingType, data: Buffer.from(certificate) };

@@ -126,7 +126,8 @@ class CutThrough implements Intake {
 
   constructor(policy: Policy, materials: Materials, { log, tracer, counters }: IntakeDeps) {
     this.#policy = policy;
-    this.#courier = Delivery.overSmtp(policy, materials, tracer);
+    const count = (counter: string, label: string) => counters.add(counter, label);
+    this.#courier = Delivery.overSmtp(policy, materials, { tracer, log, count, stateDir: null });
     this.#passOn = new PassOn(this.#courier, log, counters);
   }
 
@@ -151,8 +152,8 @@ class CutThrough implements Intake {
     // There is no queue.
   }
 
-  async close(): Promise<void> {
-    this.#courier.close();
+  close(): Promise<void> {
+    return this.#courier.close();
   }
 }
 

@@ -131,8 +131,12 @@ export class PolicyCache {
 }
 
 /** After the clock was set back a policy stays: a policy that ends too early would let mail go unprotected. */
-function isValid({ fetchedAt, maxAgeSeconds }: CachedPolicy, now: number): boolean {
-  return now - fetchedAt < Math.max(maxAgeSeconds * 1000, LEAST_AGE_MS);
+function isValid(policy: CachedPolicy, now: number): boolean {
+  return now - policy.fetchedAt < lifetimeMs(policy);
+}
+
+export function lifetimeMs({ maxAgeSeconds }: StsPolicy): number {
+  return Math.max(maxAgeSeconds * 1000, LEAST_AGE_MS);
 }
 
 function countBytes(domain: string, { mxPatterns }: StsPolicy): number {

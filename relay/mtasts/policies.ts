@@ -8,7 +8,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type Failure, makeFailure } from '#crds/failure.ts';
 import type { Log } from '../observe/log.ts';
-import type { CachedPolicy, PolicyCache } from './cache.ts';
+import { type CachedPolicy, lifetimeMs, type PolicyCache } from './cache.ts';
 import type { Fetched } from './fetch.ts';
 import { readPolicyId } from './policy.ts';
 import { Slots } from './slots.ts';
@@ -20,7 +20,7 @@ export type StsFinding =
       readonly mode: 'enforce' | 'testing';
       readonly mxPatterns: readonly string[];
     }
-  /** The domain announces a policy that we cannot have. */
+  /** The domain announces a policy that we cannot have. RFC 8461 treats this as no policy. */
   | { readonly kind: 'failed'; readonly failure: Failure };
 
 export interface StsDeps {
@@ -64,6 +64,7 @@ export class StsPolicies {
   /** In the order of time. */
   readonly #failed = new Map<string, FailedFetch>();
   readonly #sweep: NodeJS.Timeout;
+  readonly #closing = new AbortController();
 
   constructor(deps: StsDeps) {
     this.#deps = deps;
@@ -88,8 +89,15 @@ export class StsPolicies {
     }
   }
 
+  /** A fetch that failed may succeed now. */
+  forgive(): void {
+    this.#failed.clear();
+  }
+
+  /** Ends the look-ups under way. Resolves when the cache is on disk. */
   async close(): Promise<void> {
     clearInterval(this.#sweep);
+    this.#closing.abort();
     await this.#deps.cache.close();
   }
 
@@ -98,7 +106,7 @@ export class StsPolicies {
     const { cache, wall } = this.#deps;
     cache.use(domain, wall());
     const cached = cache.get(domain, wall());
-    const signal = AbortSignal.timeout(LOOK_UP_MS);
+    const signal = this.#limit();
     const id = await this.#readId(domain, signal);
     if (id === null) return cached ? findingOf(cached) : NONE;
     if (cached?.id === id) {
@@ -110,8 +118,12 @@ export class StsPolicies {
     return cached ? findingOf(cached) : { kind: 'failed', failure: fetched.failure };
   }
 
+  #limit(): AbortSignal {
+    return AbortSignal.any([this.#closing.signal, AbortSignal.timeout(LOOK_UP_MS)]);
+  }
+
   #refresh(domain: string): Promise<unknown> {
-    const signal = AbortSignal.timeout(LOOK_UP_MS);
+    const signal = this.#limit();
     const refreshing =
       this.#refreshing.get(domain) ??
       this.#readId(domain, signal)
@@ -143,6 +155,7 @@ export class StsPolicies {
     const fetched = await this.#slots.run(signal, () => fetch(domain, signal));
     if (fetched === undefined) return { kind: 'failed', failure: noSlot(domain) };
     if (fetched.kind === 'failed') {
+      if (this.#closing.signal.aborted) return fetched;
       count(fetched.failure.cause);
       this.#remember(domain, { id, at: wall(), failure: fetched.failure });
       return fetched;
@@ -178,8 +191,8 @@ function findingOf({ mode, mxPatterns }: CachedPolicy): StsFinding {
 }
 
 /** A refresh leaves time for further ones before the end of the policy. */
-function isDue({ fetchedAt, maxAgeSeconds }: CachedPolicy, now: number): boolean {
-  return Math.abs(now - fetchedAt) > Math.min(REFRESH_MS, (maxAgeSeconds * 1000) / 2);
+function isDue(policy: CachedPolicy, now: number): boolean {
+  return Math.abs(now - policy.fetchedAt) > Math.min(REFRESH_MS, lifetimeMs(policy) / 2);
 }
 
 /** Undefined if the signal ended first. */

@@ -70,6 +70,11 @@ export const COUNTERS: Readonly<Record<string, Metric>> = {
     'Messages of ours that went without a DKIM signature although there are keys',
     'reason',
   ),
+  sts_fetches: counter(
+    'mailrelay_sts_fetches_total',
+    'Fetches of MTA-STS policies; result: fetched, or why not (RFC 8460)',
+    'result',
+  ),
   spool_syncs: counter('mailrelay_spool_syncs_total', 'Syncs of the queue to disk', 'task'),
   handed_over: counter(
     'mailrelay_messages_handed_over_total',

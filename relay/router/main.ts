@@ -77,10 +77,9 @@ function configure({ policy, materials, stateDir }: Extract<ToRouter, { kind: 'c
     },
   });
   const tracer = makeTracer(policy.trace, lineWriter(1), wall);
-  const courier = Delivery.overSmtp(policy, materials, tracer);
-  const signer = new DkimSigner(policy, materials, log, (reason) =>
-    router?.manager.counters.add('not_signed', reason),
-  );
+  const count = (counter: string, label: string) => router?.manager.counters.add(counter, label);
+  const courier = Delivery.overSmtp(policy, materials, { tracer, log, count, stateDir });
+  const signer = new DkimSigner(policy, materials, log, (reason) => count('not_signed', reason));
   const sign: DkimSigner['sign'] = (message) => signer.sign(message);
   const { random } = Math;
   // Whole milliseconds need less memory.
@@ -136,6 +135,7 @@ function lookAtStore({ fault }: Spool): void {
 async function drain(deadlineMs: number): Promise<void> {
   control?.retire();
   await router?.manager.drain(deadlineMs);
+  await router?.courier.close();
   tell();
   control?.close();
   await router?.spool.close();

@@ -163,7 +163,7 @@ export const ROOMS: readonly Room[] = [
     name: 'relay delivery',
     files: /^relay\/delivery\//,
 
-    rooms: ['contract', 'relay task', 'relay observe', 'relay headers', 'relay dns'],
+    rooms: ['contract', 'relay task', 'relay observe', 'relay headers', 'relay dns', 'relay mtasts'],
     entries: ['courier.ts', 'deliverylog.ts', 'delivery.ts', 'route.ts'],
     packages: ['nodemailer', 'node:*'],
     why: 'it delivers one message to one destination and never sees the queue or the spool',

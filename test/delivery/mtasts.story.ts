@@ -1,13 +1,19 @@
 /** The story of mtasts.test.ts: DNS on port 53, policy hosts on port 443, nothing else in the network. */
 import assert from 'node:assert/strict';
-import { lookup, resolveTxt } from 'node:dns/promises';
+import { lookup } from 'node:dns/promises';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { createSecureContext } from 'node:tls';
 import { type Fetched, fetchPolicy } from '#relay/mtasts/fetch.ts';
 import { type Authority, makeAuthority, makePair, type Pair } from '#test/kit/ca.ts';
+import { Hop } from '#test/kit/hop.ts';
 import { NameServer, type Names } from '#test/kit/nameserver.ts';
 import { type PolicyAnswer, PolicyHost, policyText } from '#test/kit/policyhost.ts';
+import type { TestRelay } from '#test/kit/relay.ts';
+import { until } from '#test/kit/wait.ts';
+import { accepted, objectOf, startRelay } from './story.ts';
 
 const HOST = '192.0.2.1';
 const GOOD = policyText('enforce', ['mx.good.example']);
@@ -15,6 +21,10 @@ const GOOD = policyText('enforce', ['mx.good.example']);
 let names: NameServer;
 let host: PolicyHost;
 let authority: Authority;
+let relay: TestRelay;
+let verified: Hop;
+let self: Hop;
+let stripping: Hop;
 const answers: Record<string, PolicyAnswer> = {};
 
 const text = (response: ServerResponse, type = 'text/plain') => response.setHeader('content-type', type);
@@ -58,43 +68,133 @@ function drip(response: ServerResponse): void {
   response.once('close', () => clearInterval(timer));
 }
 
-const FOUND = { A: [HOST] };
-const NAMES: Names = {
+/** The policies of the domains below, by name. */
+const POLICIES: Readonly<Record<string, string>> = {
+  good: GOOD,
+  second: GOOD,
+  stray: policyText('enforce', ['mx.good.example', '*.other.example']),
+  half: policyText('enforce', ['mx.half.example', '*.good.example']),
+  wild: policyText('enforce', ['*.wild.example']),
+  self: policyText('enforce', ['mx.self.example']),
+  renamed: policyText('enforce', ['mx.renamed.example']),
+  stripped: policyText('enforce', ['mx.stripped.example']),
+  kept: policyText('enforce', ['mx.kept.example']),
+  tested: policyText('testing', ['mx.other.example']),
+  ended: policyText('none', []),
+};
+const SERVED = { A: [HOST] };
+const ANNOUNCED = { TXT: ['v=STSv1; id=1;'] };
+
+type Zone = Record<string, Names[string]>;
+
+/** Each domain has a policy host, and one MX host of its name. */
+function zoneOf(domain: string, mx: string): Zone {
+  return {
+    [`_mta-sts.${domain}`]: ANNOUNCED,
+    [`mta-sts.${domain}`]: SERVED,
+    [domain]: { MX: [[10, `mx.${domain}`]] },
+    [`mx.${domain}`]: { A: [mx] },
+  };
+}
+
+const [VERIFIED, SELF, STRIPPING] = ['192.0.2.2', '192.0.2.3', '192.0.2.4'];
+const NAMES: Zone = {
   ...Object.fromEntries(
-    ['good', 'nameless', 'expired', 'stranger', 'self', 'below', ...Object.keys(BAD)].map((name) => [
-      `mta-sts.${name}.example`,
-      FOUND,
-    ]),
+    ['good', 'wild', 'kept', 'renamed', 'stray'].flatMap((name) =>
+      Object.entries(zoneOf(`${name}.example`, VERIFIED)),
+    ),
   ),
+  ...zoneOf('self.example', SELF),
+  ...Object.fromEntries(
+    ['stripped', 'tested', 'ended', 'nameless', 'expired', 'stranger', 'below', ...Object.keys(BAD)].flatMap(
+      (name) => Object.entries(zoneOf(`${name}.example`, STRIPPING)),
+    ),
+  ),
+  ...zoneOf('half.example', STRIPPING),
+  'half.example': {
+    MX: [
+      [5, 'mx.stripped.example'],
+      [10, 'mx.half.example'],
+      [20, 'mx.good.example'],
+    ],
+  },
   'mta-sts.refused.example': { A: ['192.0.2.9'] },
   'mta-sts.second.example': { A: ['192.0.2.9', HOST] },
-  '_mta-sts.good.example': { TXT: ['v=STSv1; id=1;'] },
+  'client.example': { A: [STRIPPING] },
 };
 
 before(async () => {
   names = await NameServer.start(NAMES);
   authority = await makeAuthority();
-  const issue = (...of: string[]) => authority.issue(of);
-  for (const domain of ['good', 'second'])
-    answers[`${domain}.example`] = { pair: await issue(`mta-sts.${domain}.example`), answer: GOOD };
-  for (const [domain, [answer]] of Object.entries(BAD))
-    answers[`${domain}.example`] = { pair: await issue(`mta-sts.${domain}.example`), answer };
-  answers['nameless.example'] = { pair: await issue('mta-sts.other.example'), answer: GOOD };
-  answers['below.example'] = { pair: await issue('*.example'), answer: GOOD };
+  const policyHost = async (domain: string, answer: PolicyAnswer['answer']) => {
+    answers[domain] = { pair: await authority.issue([`mta-sts.${domain}`]), answer };
+  };
+  for (const [name, answer] of Object.entries(POLICIES)) await policyHost(`${name}.example`, answer);
+  for (const [name, [answer]] of Object.entries(BAD)) await policyHost(`${name}.example`, answer);
+  answers['nameless.example'] = { pair: await authority.issue(['mta-sts.other.example']), answer: GOOD };
+  answers['below.example'] = { pair: await authority.issue(['*.example']), answer: GOOD };
+  const dates = { from: -20, until: -1 };
   answers['expired.example'] = {
-    pair: await authority.issue(['mta-sts.expired.example'], { from: -20, until: -1 }),
+    pair: await authority.issue(['mta-sts.expired.example'], dates),
     answer: GOOD,
   };
   const stranger = await makeAuthority('another CA');
   answers['stranger.example'] = { pair: await stranger.issue(['mta-sts.stranger.example']), answer: GOOD };
-  answers['self.example'] = { pair: (await makePair('mta-sts.self.example')) as Pair, answer: GOOD };
   host = await PolicyHost.start(answers, HOST);
+  const pair = await authority.issue([
+    'mx.good.example',
+    'mx.wild.example',
+    'mx.kept.example',
+    'mx.stray.example',
+  ]);
+  verified = await Hop.start({ port: 25, host: VERIFIED, pair });
+  self = await Hop.start({ port: 25, host: SELF, pair: (await makePair('mx.self.example')) as Pair });
+  stripping = await Hop.start({ port: 25, host: STRIPPING });
+  relay = await startRelay({
+    outbound: `
+tls: {level: Opportunistic, discover: [MTASTS], trustConfigMapName: roots}
+ipFamily: IPv4
+limits: {messagesPerConnection: 1}
+`,
+    documents: objectOf('ConfigMap', 'roots', { 'ca.crt': authority.cert }),
+  });
 });
 
-after(() => {
+after(async () => {
+  await relay?.remove();
+  for (const hop of [verified, self, stripping]) await hop?.down();
   host?.stop();
   names?.stop();
 });
+
+let sent = 0;
+
+async function send(domain: string): Promise<string> {
+  sent += 1;
+  const id = `${domain}-${sent}`;
+  await accepted(relay, { id, to: [`a@${domain}`] });
+  return id;
+}
+
+async function arrives(domain: string, hop: Hop): Promise<void> {
+  const id = await send(domain);
+  await until(`${id} to arrive`, () => hop.ids().includes(id));
+}
+
+async function waits(domain: string, cause: string, why: RegExp): Promise<void> {
+  await send(domain);
+  await until(`${domain} to wait: ${why}`, async () =>
+    (await relay.status()).queue.deferrals.some(
+      (deferral) => deferral.destination === domain && deferral.cause === cause && why.test(deferral.message),
+    ),
+  );
+}
+
+const logged = (event: string, ...parts: string[]) =>
+  relay.stderr
+    .split('\n')
+    .filter((line) => line.includes(`"event":"${event}"`))
+    .some((line) => parts.every((part) => line.includes(part)));
 
 function fetchFrom(domain: string, ms = 5_000): Promise<Fetched> {
   return fetchPolicy(domain, {
@@ -117,7 +217,6 @@ test('a policy is fetched from the policy host, at another address where the fir
   const policy = { mode: 'enforce', mxPatterns: ['mx.good.example'], maxAgeSeconds: 604_800 };
   assert.deepEqual(await fetchFrom('good.example'), { kind: 'policy', policy });
   assert.deepEqual(await fetchFrom('second.example'), { kind: 'policy', policy });
-  assert.deepEqual(await resolveTxt('_mta-sts.good.example'), [['v=STSv1; id=1;']]);
 });
 
 test('an answer that is no policy is none, and takes no more time and memory than the limits', async () => {
@@ -132,11 +231,106 @@ test('the certificate of the policy host must be right', async () => {
   await fails('below.example', /^sts-webpki-invalid .*another name/);
   await fails('expired.example', /^sts-webpki-invalid .*expired/);
   await fails('stranger.example', /^sts-webpki-invalid /);
-  await fails('self.example', /^sts-webpki-invalid /);
-  assert.ok(!host.asked.some((domain) => /nameless|below|expired|stranger|self/.test(domain)));
+  assert.ok(!host.asked.some((domain) => /nameless|below|expired|stranger/.test(domain)));
 });
 
 test('a policy host that is not there fails', async () => {
   await fails('refused.example', /^sts-policy-fetch-error /);
   await fails('unknown.example', /^sts-policy-fetch-error .*ENOTFOUND/);
 });
+
+test('mode enforce: the mail goes to hosts that the policy names and that prove their name', async () => {
+  await arrives('good.example', verified);
+  await arrives('wild.example', verified);
+  // The first host is not named, the second one has no TLS.
+  await arrives('half.example', verified);
+  assert.ok(verified.taken.every(({ tls }) => tls?.startsWith('TLS')));
+  await until('the log line', () =>
+    logged(
+      'delivered',
+      'good.example',
+      '"tlsLevel":"Verify"',
+      'the MTA-STS policy of good.example',
+      '"verified":true',
+    ),
+  );
+  assert.ok(logged('sts_policy', '"domain":"good.example"', '"mode":"enforce"', '"mx":"mx.good.example"'));
+});
+
+test('mode enforce: everything else waits, and says why', async () => {
+  await waits(
+    'stray.example',
+    'sts-mx-mismatch',
+    /mx\.stray\.example:25: the MTA-STS policy of stray\.example/,
+  );
+  await waits('self.example', 'certificate-untrusted', /MTA-STS policy of self\.example/);
+  await waits('renamed.example', 'certificate-host-mismatch', /MTA-STS policy of renamed\.example/);
+  await waits('stripped.example', 'starttls-missing', /MTA-STS policy of stripped\.example/);
+  assert.deepEqual(self.taken, []);
+  assert.ok(!stripping.ids().some((id) => id.startsWith('stripped')));
+});
+
+test('modes testing and none have no consequence', async () => {
+  await arrives('tested.example', stripping);
+  await arrives('ended.example', stripping);
+});
+
+test('a policy that cannot be had is none, and is told', async () => {
+  const slow = ['silent', 'drip'];
+  const later = await Promise.all(slow.map((name) => send(`${name}.example`)));
+  for (const [name, [, why]] of Object.entries(BAD)) {
+    if (slow.includes(name)) continue;
+    await arrives(`${name}.example`, stripping);
+    const cause = why.source.split(' ')[0] ?? '';
+    assert.ok(logged('sts_policy_failed', `"domain":"${name}.example"`, `"cause":"${cause}"`), name);
+  }
+  for (const name of ['nameless', 'expired', 'stranger', 'below']) {
+    await arrives(`${name}.example`, stripping);
+    assert.ok(
+      logged('sts_policy_failed', `"domain":"${name}.example"`, '"cause":"sts-webpki-invalid"'),
+      name,
+    );
+  }
+  await until('the count', async () => {
+    const metrics = await (await fetch(`http://127.0.0.1:${relay.adminPort}/metrics`)).text();
+    return metrics.includes('mailrelay_sts_fetches_total{result="sts-webpki-invalid"} 4');
+  });
+  for (const id of later) await until(`${id} to arrive`, () => stripping.ids().includes(id), 60_000);
+});
+
+test('while a policy is valid nothing weakens it: no vanished record, no dead policy host, no restart', async () => {
+  await arrives('kept.example', verified);
+  await until(
+    'the file',
+    () => existsSync(cacheFile()) && readFileSync(cacheFile(), 'utf8').includes('kept.example'),
+  );
+  NAMES['_mta-sts.kept.example'] = {};
+  NAMES['mta-sts.kept.example'] = {};
+  NAMES['mx.kept.example'] = { A: [STRIPPING] };
+  await waits('kept.example', 'starttls-missing', /MTA-STS policy of kept\.example/);
+  await relay.stop();
+  await relay.up();
+  await waits('kept.example', 'starttls-missing', /MTA-STS policy of kept\.example/);
+  await relay.kill9();
+  await relay.up();
+  await waits('kept.example', 'starttls-missing', /MTA-STS policy of kept\.example/);
+  assert.ok(!stripping.ids().some((id) => id.startsWith('kept')));
+});
+
+test('another id brings the new policy', async () => {
+  const { pair } = answers['stray.example'] as PolicyAnswer;
+  answers['stray.example'] = { pair, answer: policyText('enforce', ['mx.stray.example']) };
+  NAMES['_mta-sts.stray.example'] = { TXT: ['v=STSv1; id=2;'] };
+  await arrives('stray.example', verified);
+});
+
+test('a policy whose time is over protects nothing any more', async () => {
+  await relay.stop();
+  const kept = JSON.parse(readFileSync(cacheFile(), 'utf8'));
+  kept.policies['kept.example'].fetchedAt = Date.now() - 604_801_000;
+  writeFileSync(cacheFile(), JSON.stringify(kept));
+  await relay.up();
+  await arrives('kept.example', stripping);
+});
+
+const cacheFile = () => join(relay.stateDir, 'mta-sts.json');

@@ -1,0 +1,115 @@
+/**
+ * Finds what destinations publish about their TLS, as far as `outbound.tls.discover` says so. MTA-STS is found by
+ * relay/mtasts: this file gives it the DNS of deliveries, the trusted authorities, and a file on the volume. In mode
+ * CutThrough there is no file.
+ */
+import { join } from 'node:path';
+import { createSecureContext, type SecureContext } from 'node:tls';
+import { makeFailure } from '#crds/failure.ts';
+import type { Policy } from '#crds/policyfile.ts';
+import { DnsResolver } from '../dns/resolver.ts';
+import { PolicyCache } from '../mtasts/cache.ts';
+import { type Fetched, fetchPolicy } from '../mtasts/fetch.ts';
+import { StsPolicies } from '../mtasts/policies.ts';
+import type { Log } from '../observe/log.ts';
+import { monotonic, wall } from '../task/clock.ts';
+import type { Materials } from '../task/materials.ts';
+import { makeCa, trustFrom } from '../task/trust.ts';
+import type { NextHop } from './courier.ts';
+import { findDane } from './dane.ts';
+import { plainName } from './hostname.ts';
+import { type MailNames, SYSTEM_NAMES } from './names.ts';
+import { findForeign } from './resolver.ts';
+import { type DaneFinding, NO_FINDINGS, type StsFinding, type TlsDiscovery } from './tlsfindings.ts';
+
+const CACHE_FILE = 'mta-sts.json';
+
+export interface DiscoveryDeps {
+  readonly log: Log;
+  readonly count: (counter: string, label: string) => void;
+  /** null: what was found is kept in memory only. */
+  readonly stateDir: string | null;
+}
+
+export class Discovery implements TlsDiscovery {
+  readonly #outbound: Policy['outbound'];
+  /** null: the DNS of the system is asked. */
+  readonly #dns: DnsResolver | null;
+  /** Who is asked about names of mail hosts and policy hosts. */
+  readonly names: MailNames;
+  readonly #sts: StsPolicies | undefined;
+  #materials: Materials;
+  /** Made with the first fetch, because few relays need it at once. */
+  #context: SecureContext | undefined;
+
+  constructor({ outbound }: Policy, materials: Materials, deps: DiscoveryDeps) {
+    this.#outbound = outbound;
+    this.#dns = outbound.resolver && new DnsResolver({ ...outbound.resolver, clock: monotonic });
+    this.names = this.#dns ?? SYSTEM_NAMES;
+    this.#materials = materials;
+    if (outbound.discover.includes('MTASTS')) this.#sts = this.#findPolicies(deps);
+  }
+
+  /** For the levels that the spec discovers, and for a hop whose level needs it. Without DNSSEC it is never. */
+  async findDane(hop: NextHop): Promise<DaneFinding> {
+    const { discover, resolver } = this.#outbound;
+    return this.#dns && resolver?.trustAD && (discover.includes('DANE') || hop.tlsLevel === 'Dane')
+      ? findDane(hop, this.#dns)
+      : NO_FINDINGS.dane;
+  }
+
+  async findSts(domain: string): Promise<StsFinding> {
+    return this.#sts?.find(plainName(domain)) ?? NO_FINDINGS.sts;
+  }
+
+  /** A policy host may be trusted now that was not before. */
+  useMaterials(materials: Materials): void {
+    this.#materials = materials;
+    this.#context = undefined;
+    this.#sts?.forgive();
+  }
+
+  async close(): Promise<void> {
+    await this.#sts?.close();
+  }
+
+  #findPolicies({ stateDir, log, count }: DiscoveryDeps): StsPolicies {
+    const onError = (error: Error) => log('not_kept', { what: CACHE_FILE, message: error.message });
+    return new StsPolicies({
+      lookUpTxt: (name) => this.#lookUpTxt(name),
+      fetch: (domain, signal) => this.#fetch(domain, signal),
+      cache: new PolicyCache(stateDir === null ? null : { path: join(stateDir, CACHE_FILE), onError }),
+      wall,
+      log,
+      count: (result) => count('sts_fetches', result),
+    });
+  }
+
+  async #fetch(domain: string, signal: AbortSignal): Promise<Fetched> {
+    try {
+      this.#context ??= createSecureContext(
+        makeCa(trustFrom(this.#materials, this.#outbound.trustConfigMap)),
+      );
+      return await fetchPolicy(domain, {
+        lookUp: (host) => this.#findAddresses(host),
+        context: this.#context,
+        signal,
+      });
+    } catch (error) {
+      const text = `Cannot fetch the MTA-STS policy of ${domain}: ${(error as Error).message}`;
+      return { kind: 'failed', failure: makeFailure({ cause: 'local', status: '4.7.0', text }) };
+    }
+  }
+
+  async #lookUpTxt(name: string): Promise<readonly string[][]> {
+    const answer = await this.names.lookUp(name, 'TXT');
+    if (answer.kind === 'failed') throw new Error(answer.why);
+    return answer.kind === 'records' ? answer.records : [];
+  }
+
+  async #findAddresses(host: string): Promise<readonly string[]> {
+    const found = await findForeign(host, 'Any', host, this.names);
+    if (found.kind === 'none') throw new Error(found.failure.text);
+    return found.addresses;
+  }
+}
