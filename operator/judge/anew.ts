@@ -1,7 +1,7 @@
 /**
- * Objects that are on their way out, and are made anew: those of an earlier MailRelay of the name, those that somebody
- * deleted, and the StatefulSet whose claims grow, which cannot be changed in place; and those of another operator.
- * Pure.
+ * The checks of objects that are being deleted and are then created again: objects of an earlier MailRelay of the name,
+ * objects that somebody deleted, and the StatefulSet whose claims grow, which cannot be changed in place. Also the
+ * check of objects of another operator. Pure.
  */
 import { ANNOTATIONS } from '#crds/wellknown.ts';
 import { type Check, is } from './finding.ts';
@@ -14,7 +14,7 @@ export const makingAnew: Check = ({ obstacles }) => {
   return is('True', 'MakingAnew', `Made anew as soon as ${it} ${goes}: ${going.join(', ')}; ${cure}`);
 };
 
-/** Pods may run on without it, but nothing replaces one that ends. */
+/** Pods may run on without their StatefulSet, but nothing replaces a pod that ends. */
 export const withoutStatefulSet: Check = ({ relay, objects, obstacles }) => {
   const name = `StatefulSet/${relay.metadata.name}`;
   const isGoing = obstacles.some(({ kind, object }) => kind === 'going' && object === name);
@@ -22,7 +22,7 @@ export const withoutStatefulSet: Check = ({ relay, objects, obstacles }) => {
   return is('False', 'MakingAnew', `${name} is being made, and pods that run serve on meanwhile`);
 };
 
-/** It has no owner, and carries the stamp of another operator. */
+/** An object of our name has no owner and carries the stamp of another operator. */
 export const otherInstallation: Check = ({ obstacles }) => {
   const found = obstacles.find(({ kind }) => kind === 'otherInstallation');
   if (found?.kind !== 'otherInstallation') return undefined;

@@ -16,7 +16,7 @@ const MISSING = { certificate: null, certificateProblem: { reason: 'CertificateM
 const UNUSABLE = { certificate: null, certificateProblem: { reason: 'KeyMismatch', message: 'no match' } };
 const blemished = (reason: string) => ({ certificateProblem: { reason, message: 'as it says' } });
 
-/** A Certificate as cert-manager has it, and the request that belongs to it. */
+/** A Certificate with a status as cert-manager writes it, and its CertificateRequest. */
 function issuing(
   name: string,
   { ready = 'False', issuing: under = 'True', request = '' } = {},

@@ -1,6 +1,6 @@
 /**
- * The checks of the certificates: that of the host name first, then, where one is wanted, that of the names inside the
- * cluster. What the pods report is the truth; cert-manager's word is quoted beside it, where there is one. Pure.
+ * The checks of the certificates: first that of the host name, then the internal one if the spec has it. The reports of
+ * the pods decide. Messages also quote cert-manager if it has issued a reason. Pure.
  */
 import { REASONS, type ReasonName } from '#crds/conditions.ts';
 import { certificateSecretName, internalSecretName, needsKeyPair } from '#crds/effective.ts';
@@ -14,7 +14,7 @@ import { countedAmong, every, verb } from './words.ts';
 
 interface Face {
   readonly what: string;
-  /** Name of the Certificate, where there is an issuer. */
+  /** Name of the Certificate, if there is an issuer. */
   readonly certificate: (relay: MailRelay) => string;
   readonly secret: (relay: MailRelay) => string | undefined;
   readonly facts: (report: PodStatus) => PodStatus['certificate'];
@@ -56,7 +56,7 @@ export const certManagerMissing: Check = ({ relay, absentKinds }) =>
       )
     : undefined;
 
-/** Nothing is served, and nothing is under way that would change it. */
+/** No pod serves a certificate, and none is under way. */
 export const certificateStalled: Check = (world) => {
   const unserved = listProblems(world, HOST).find(({ report }) => HOST.facts(report) === null);
   if (!unserved) return undefined;
@@ -98,7 +98,7 @@ export const certificateUpdating: Check = (world) => {
   return differing && is('Unknown', 'CertificateUpdating', text);
 };
 
-/** Whatever the pods say of it, or said when they were last heard. */
+/** The certificate has expired by the clock of the operator, even if no report of a pod says so yet. */
 export const certificateEnded: Check = (world) => {
   const found = reported(world).find(
     ({ report }) => report?.certificate && Date.parse(report.certificate.notAfter) <= world.now,

@@ -16,14 +16,14 @@ const world = (changes: Partial<Judged> = {}): Judged => ({
 const relay = relayObject();
 const IDLE = podReport(relay).queue;
 
-/** Both pods say it. */
+/** Both pods report it. */
 const both = (report: Partial<PodStatus>, of = relay) => ({
   pods: [0, 1].map((n) => podView(`relay-${n}`, podReport(of, report))),
 });
 const blemished = (reason: string) => both({ certificateProblem: { reason, message: 'as it says' } });
 const unserved = { certificate: null, certificateProblem: { reason: 'CertificateMissing', message: 'none' } };
 
-/** A pod that the spec has no place for, and what it says of its queue. */
+/** A pod that leaves, and the message about its queue that it reports. */
 const leaving = (message: string | null) => ({
   leaving: [podView('relay-2', podReport(relay, { evacuation: { state: 'HandingOver', message } }))],
 });
@@ -57,7 +57,7 @@ const required = {
 const inClear = (said: Partial<PodStatus['sessions']>, of = relay) =>
   both({ sessions: { ...podReport(of).sessions, ...said } }, of);
 
-/** Client networks behind a Service that others reach from outside. */
+/** Client networks behind a Service that clients reach from outside the cluster. */
 const exposed = (service: object, listener: object = {}) => ({
   relay: relayObject({
     service: { type: 'LoadBalancer', ...service },
@@ -69,7 +69,7 @@ const exposed = (service: object, listener: object = {}) => ({
 });
 const CLUSTER = { externalTrafficPolicy: 'Cluster' };
 
-/** Everything goes to a smart host, but for what has a route. */
+/** Mail goes to a smart host, except for domains with a route. */
 const accepting = (...routed: string[]) => ({
   relay: relayObject({
     inbound: { listeners: [{ name: 'smtp', port: 25 }], acceptDomains: ['a.example'] },
@@ -103,7 +103,7 @@ const lacking = (message: string): Partial<Judged> => ({
   complaints: [{ object: 'StatefulSet/relay', reason: 'FailedCreate', message }],
 });
 
-/** Pods that do not answer; `seen`: the generation that was seen in force. */
+/** Pods that do not answer. `seen` is the generation that was seen in force. */
 const silent = (seen?: number): Partial<Judged> => ({
   pods: [0, 1].map((n) => podView(`relay-${n}`, undefined)),
   ...(seen === undefined
@@ -149,7 +149,7 @@ const reached = (networks: readonly string[], service: object = { type: 'LoadBal
 const closed = (enabled = true) =>
   relayObject({ inbound: { enabled, listeners: [{ name: 'smtp', port: 25 }], clients: {} } });
 
-/** What is known, and which condition says what of it. */
+/** Worlds, each with the conditions that it must have. */
 const CASES: readonly Case[] = [
   ['all is as wanted', {}, 'Ready', 'True', 'Serving'],
   ['all is as wanted', {}, 'Stalled', undefined, undefined],

@@ -1,6 +1,6 @@
 /**
- * The specification of the conditions: for each type its checks in order of precedence; the first that finds something
- * decides. A type whose checks find nothing is absent. Pure.
+ * The specification of the conditions: for each type its checks in order of precedence. The first check with a finding
+ * decides. A type without a finding is absent. Pure.
  */
 import type { ConditionType } from '#crds/conditions.ts';
 import * as anew from './anew.ts';
@@ -16,39 +16,39 @@ import * as storage from './storage.ts';
 
 const STALLED: readonly Check[] = [
   check.specInvalid, // stored before a rule existed, or by a newer operator
-  anew.otherInstallation, // an object of our name is another operator's
-  check.nameTaken, // an object of our name is not ours
-  check.secretTaken, // a Secret that another Certificate fills
-  storage.storageShrinks, // less than the volumes have
+  anew.otherInstallation, // an object of our name belongs to another operator
+  check.nameTaken, // an object of our name belongs to someone else
+  check.secretTaken, // another Certificate fills the Secret
+  storage.storageShrinks, // the new size is smaller than a volume
   check.denied, // admission, quota or RBAC
-  pods.podsStuck, // an image that cannot be pulled, a quota, a crash again and again
-  certificate.certManagerMissing, // an issuer is named and nobody is there to ask
-  check.policyRefusedByPods, // the relay could not bring it up
-  certificate.certificateStalled, // no pair is served, and none will come by itself
+  pods.podsStuck, // an image that cannot be pulled, a quota, repeated crashes
+  certificate.certManagerMissing, // the spec names an issuer, and the cluster has no cert-manager
+  check.policyRefusedByPods, // a relay could not start the policy
+  certificate.certificateStalled, // no pair is served, and none will come without a person
 ];
 
 const RECONCILING: readonly Check[] = [
-  check.writeFailed, // an admission webhook that is down, most often
-  anew.makingAnew, // something of that name goes first
-  check.rolloutWaits, // other relays first
-  pods.rolloutHeldUp, // by a pod that leaves and is not ready
-  scaling.scaleInWaits, // a pod leaves and its queue does not
+  check.writeFailed, // most often an admission webhook is down
+  anew.makingAnew, // an old object of the name must go first
+  check.rolloutWaits, // other relays are replaced first
+  pods.rolloutHeldUp, // a pod that leaves is not ready
+  scaling.scaleInWaits, // a pod leaves, and its queue cannot
   scaling.scalingIn, // pods leave
-  pods.podsWait, // for room, most often
+  pods.podsWait, // most often for room on a node
   pods.rollingOut, // pods are started or replaced
   pods.policyChanging, // pods run and do not report the wanted policy
 ];
 
 const CERTIFICATE: readonly Check[] = [
-  certificate.certificateFault, // nothing mounted, or not as it should be; cert-manager's word beside it
-  certificate.certificateEnded, // by the clock of the operator
-  certificate.certificateUpdating, // pods disagree, or have not said
+  certificate.certificateFault, // no pair is mounted, or it has a fault; the message quotes cert-manager
+  certificate.certificateEnded, // expired by the clock of the operator
+  certificate.certificateUpdating, // pods serve different certificates, or have not reported
   certificate.certificateServed,
 ];
 
 const POLICY: readonly Check[] = [
   check.policyRefused,
-  pods.policyUnseen, // ready, and without an answer
+  pods.policyUnseen, // pods are ready and do not answer
   check.policyPending,
   check.policyInForce,
 ];
@@ -57,36 +57,36 @@ const QUEUE: readonly Check[] = [
   queue.queueFull, // clients are turned away
   queue.loginRefused, // a next hop refuses our login
   queue.mailStuck, // nothing goes out to a hop of the spec
-  queue.mailHeld, // waits for a person
-  queue.mailWaiting, // older than an hour
-  pods.queueUnseen, // nobody has said anything
+  queue.mailHeld, // mail waits for a person
+  queue.mailWaiting, // mail is older than an hour
+  pods.queueUnseen, // no pod has reported
   queue.queueMoving,
 ];
 
 const SOUND: readonly Check[] = [
-  sound.openRelay, // the world may send
-  sound.referenceMissing, // a Secret or ConfigMap that the spec names
-  plaintext.plaintextClientsRefused, // Required turns away whom Enabled let in
-  sound.addressMayBeNode, // client networks behind a Service that hides clients
-  sound.acceptedDomainReturns, // accepted, and without a route
-  sound.nobodyCanLogIn, // users, and no listener for them
-  sound.nobodyMaySend, // as where a field was dropped
-  check.extraRefused, // an object that mail does not need
-  sound.loadBalancerPending, // reached from inside alone
-  plaintext.plaintextClientsSeen, // no fault: whom Required would turn away
+  sound.openRelay, // anybody may relay
+  sound.referenceMissing, // a Secret or ConfigMap of the spec is missing
+  plaintext.plaintextClientsRefused, // Required refuses clients that Enabled accepted
+  sound.addressMayBeNode, // client networks behind a Service that hides client addresses
+  sound.acceptedDomainReturns, // an accepted domain has no route
+  sound.nobodyCanLogIn, // there are users, and no listener has auth
+  sound.nobodyMaySend, // for example because a field was dropped
+  check.extraRefused, // an object that mail does not need cannot be written
+  sound.loadBalancerPending, // the Service has no address outside the cluster
+  plaintext.plaintextClientsSeen, // no fault: clients that Required would refuse
   sound.nothingToNote,
 ];
 
 const READY: readonly Check[] = [
   pods.podsNotReady,
-  anew.withoutStatefulSet, // pods that run are not replaced
-  pods.scaledToZero, // as wanted, though no mail flows
-  pods.servesUnseen, // what was seen in force goes on
-  check.policyNotYet, // ready means: as the spec says
+  anew.withoutStatefulSet, // a pod that ends is not replaced
+  pods.scaledToZero, // as wanted, although no mail flows
+  pods.servesUnseen, // pods that were seen to serve this generation do not answer now
+  check.policyNotYet, // Ready also needs the wanted policy
   pods.serving,
 ];
 
-/** The verdicts of one moment, by condition type; absent types are not in it. */
+/** The verdicts about a world, by condition type. A type that is absent has no entry. */
 export function judge(world: Judged): Partial<Record<ConditionType, Finding>> {
   const needed = { ...world, obstacles: world.obstacles.filter(check.isNeeded) };
   const stalled = first(STALLED, needed);

@@ -1,6 +1,6 @@
 /**
- * The checks that make a status: each looks at the world and says what it violates, or nothing. One line each in
- * chain.ts, with its gloss; the order there is the precedence. Pure and total.
+ * Checks that several conditions use. A check looks at the world and returns a finding or nothing. chain.ts lists every
+ * check with a short remark, in the order of precedence. Pure and total.
  */
 
 import { hashContent } from '#crds/policyfile.ts';
@@ -21,7 +21,7 @@ export const nameTaken: Check = ({ obstacles }) => {
   return is('True', 'NameTaken', `${text}: rename or remove ${them}, or rename this MailRelay`);
 };
 
-/** Two would fill one Secret, and overwrite each other. */
+/** Two Certificates would fill the same Secret and overwrite each other. */
 export const secretTaken: Check = ({ obstacles }) => {
   const found = obstacles.find((obstacle) => obstacle.kind === 'secretTaken');
   if (!found) return undefined;
@@ -85,7 +85,7 @@ export const extraRefused: Check = ({ obstacles }) => {
   return is('False', 'ExtraRefused', `${text}, and ${findConsequence(extra.object)}`);
 };
 
-/** What mail flows without, by the beginning of its name, and what is different then. */
+/** Objects that mail does not need, by the begin of their names, with the consequence of their absence. */
 const EXTRAS: readonly (readonly [string, string])[] = [
   [
     'PodMonitor/',
@@ -101,7 +101,7 @@ const EXTRAS: readonly (readonly [string, string])[] = [
   ],
 ];
 
-/** True where mail needs the object, so that a failure there is one of the relay. */
+/** True if mail needs the object, so that its failure makes the relay fail. */
 export function isNeeded({ object }: Obstacle): boolean {
   return findConsequence(object) === undefined;
 }
@@ -116,7 +116,7 @@ function reasonFor(obstacle: Obstacle): string {
   return obstacle.kind === 'failed' ? obstacle.error.message : 'it waits for its turn';
 }
 
-/** Ready waits for the policy too: ready means "as the spec says". */
+/** Ready also waits for the wanted policy, because Ready means that mail flows as the spec says. */
 export const policyNotYet: Check = (world) => policyPending(world);
 
 export const rolloutWaits: Check = ({ obstacles }) =>

@@ -1,4 +1,4 @@
-/** What mail does not need: in whichever way it fails, the relay is as Ready as it would be without it. */
+/** Objects that mail does not need: whatever their failure is, it does not change Ready. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { settledWorld } from '#test/fixtures/world.ts';

@@ -1,4 +1,4 @@
-/** What a check is, and what it finds: the common part of the files of checks. Pure. */
+/** The types of a check and of a finding, which all files of checks use. Pure. */
 import type { ReasonName } from '#crds/conditions.ts';
 import type { Obstacle, PodView, World } from '../world.ts';
 
@@ -20,7 +20,7 @@ export const is = (status: Finding['status'], reason: ReasonName, message: strin
   message,
 });
 
-/** Pods that have said something. */
+/** Pods that have reported. */
 export function reported({ pods }: World): PodView[] {
   return pods.filter(({ report }) => report !== undefined);
 }

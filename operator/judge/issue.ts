@@ -1,16 +1,17 @@
 /**
- * cert-manager's word on a Certificate that we own: issued, under way, or failed, and in which words. The newest
- * CertificateRequest is asked before the Certificate, which says "issuing" even where the issuer does not exist. Pure.
+ * Reads from the objects of cert-manager whether a Certificate is issued, under way or failed, and the message about
+ * it. The newest CertificateRequest counts before the Certificate, which reports "issuing" even if the issuer does not
+ * exist. Pure.
  */
 import type { KubeObject } from '../kube/client.ts';
 import type { World } from '../world.ts';
 
 export interface Issue {
   readonly isReady: boolean;
-  /** It will not come about by waiting. */
+  /** True if waiting does not help. */
   readonly isFailed: boolean;
   readonly message: string;
-  /** Changes with every issue. */
+  /** A text that changes with every issued certificate. */
   readonly revision: string;
   readonly notAfter: string | undefined;
 }
@@ -48,7 +49,7 @@ export function readIssue({ objects }: World, certificateName: string): Issue | 
   };
 }
 
-/** What the newest request waits for, or was refused for. */
+/** The condition that says why the newest request waits, or why it was refused. */
 function findRequest(objects: World['objects'], certificateName: string): Condition | undefined {
   const [newest] = [...objects.values()]
     .filter(

@@ -1,4 +1,4 @@
-/** What ConfigurationSound says of clients that send in plain text. */
+/** The findings of ConfigurationSound about clients that send in plain text. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { PodStatus } from '#crds/podstatus.ts';

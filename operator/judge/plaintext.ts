@@ -1,6 +1,6 @@
 /**
- * The checks of clients that send in plain text: those that Required refused, and those that it would refuse. They
- * count only while a session may have that policy. Pure.
+ * The checks of clients that send in plain text: clients that Required refused, and clients that it would refuse. The
+ * first count only while a session may have the policy Required, the others only while one may have Enabled. Pure.
  */
 import type { PodStatus } from '#crds/podstatus.ts';
 import type { Policy } from '#crds/policyfile.ts';
@@ -45,12 +45,12 @@ function mayHave(policy: Policy | null | undefined, starttls: 'Enabled' | 'Requi
   return inClear.length > 0 && [...inClear, ...clientPolicies].some((one) => one.starttls === starttls);
 }
 
-/** A client may have been at every pod, so that the sum could count it twice. */
+/** The largest count and not the sum, because one client may have connected to every pod. */
 function largest(counts: readonly number[]): number {
   return coarse(Math.max(0, ...counts));
 }
 
-/** The latest senders, in an order that changes once an hour at most: another message is a write. */
+/** The latest senders, in an order that changes at most once an hour, because each new message is a write. */
 function describe(count: number, senders: readonly Sender[]): string {
   const names = senders
     .toSorted((a, b) => compare(b.lastSeen, a.lastSeen) || compare(nameSender(a), nameSender(b)))

@@ -1,7 +1,7 @@
 /**
- * The checks of the pods: whether they run, and if not why, in the words of Kubernetes; whether they are being
- * replaced; and whether they can be asked. A pod that the kubelet calls ready and that does not answer the operator
- * serves, most likely: what is known of it is what it said last. Pure.
+ * The checks of the pods: whether they run (else the reason, in the words of Kubernetes), whether they are being
+ * replaced, and whether they answer. A pod that is ready for the kubelet and does not answer the operator most likely
+ * serves: its last report counts. Pure.
  */
 import { ADMIN_PORT } from '#crds/wellknown.ts';
 import type { PodView, World } from '../world.ts';
@@ -9,10 +9,10 @@ import { policyPending } from './checks.ts';
 import { type Check, is, type Judged, reported } from './finding.ts';
 import { counted, countedAmong, every, listed, quoted, verb } from './words.ts';
 
-/** Events of a claim and of a StatefulSet that end by no waiting. */
+/** Events of claims and StatefulSets whose cause does not go away by waiting. */
 const STUCK_COMPLAINTS = /storageclass[^ ]* .*not found|exceeded quota|forbidden/i;
 
-/** A pod that will not run however long one waits, or one that Kubernetes refuses to make. */
+/** A pod cannot run, or Kubernetes refuses to create it, and waiting does not help. */
 export const podsStuck: Check = (world) => {
   const found = findFault(world);
   return found?.isStuck && readyPods(world) < world.relay.spec.replicas
@@ -31,7 +31,7 @@ export const podsNotReady: Check = (world) => {
   return is('False', 'PodsNotReady', `${readyWords(world)}${rest}`);
 };
 
-/** Something outside of the relay is waited for, such as room on a node. */
+/** A pod waits for something outside the relay, such as room on a node. */
 export const podsWait: Check = (world) => {
   const found = findFault(world);
   return found && readyPods(world) < world.relay.spec.replicas
@@ -49,7 +49,7 @@ export const serving: Check = ({ relay: { spec } }) =>
     `${every(spec.replicas, 'pod')} ${verb(spec.replicas, 'serves', 'serve')} the wanted policy`,
   );
 
-/** What was seen to serve this generation goes on, as far as anybody can tell. */
+/** Pods that were seen to serve this generation do not answer now. They probably still serve it. */
 export const servesUnseen: Check = (world) => {
   const unreachable = unreachablePods(world);
   if (unreachable.length === 0) return undefined;
@@ -65,7 +65,7 @@ export const servesUnseen: Check = (world) => {
     : is('False', 'PodsUnreachable', unreachableText(unreachable));
 };
 
-/** Pods run and do not report the wanted policy, or a spec that nobody has seen in force. */
+/** Pods run and do not report the wanted policy, or no pod has been seen to serve this generation. */
 export const policyChanging: Check = (world) => {
   const found = servesUnseen(world);
   if (found) return found.status === 'False' ? { ...found, status: 'True' } : undefined;
@@ -104,7 +104,7 @@ export const rollingOut: Check = (world) => {
   return is('True', 'RollingOut', readyWords(world));
 };
 
-/** New pods come one after another, and a StatefulSet waits for one that is not ready, wanted or not. */
+/** A StatefulSet replaces pods one by one, and waits for a pod that is not ready even if the pod leaves. */
 export const rolloutHeldUp: Check = ({ relay, objects, leaving }) => {
   const set = objects.get(`StatefulSet/${relay.metadata.name}`);
   const { replicas = 0, updatedReplicas = 0 } = (set?.['status'] ?? {}) as Record<string, number>;
@@ -115,7 +115,7 @@ export const rolloutHeldUp: Check = ({ relay, objects, leaving }) => {
   return is('True', 'RollingOut', `${waits} until pod ${blocker.name}, which leaves, is ready${why}`);
 };
 
-/** Ready by the kubelet, and without an answer to the operator. */
+/** Pods that are ready for the kubelet and do not answer the operator. */
 function unreachablePods({ pods }: World): PodView[] {
   return pods.filter(({ ready, deleting, report }) => ready && !deleting && !report);
 }
@@ -135,13 +135,13 @@ function silence(pods: readonly PodView[]): string {
   );
 }
 
-/** The first fault of a pod that is wanted, or of what it is made from. */
+/** The first fault of a wanted pod, of its claim or of the StatefulSet. */
 function findFault({ pods, complaints }: Judged): { text: string; isStuck: boolean } | undefined {
   const faulty = pods.filter(({ ready, trouble }) => !ready && trouble);
   const pod = faulty.find(({ trouble }) => trouble?.isStuck) ?? faulty[0];
   const [complaint] = complaints ?? [];
   const isStuck = complaint !== undefined && STUCK_COMPLAINTS.test(complaint.message);
-  // A claim says more than the pod that waits for it.
+  // The event of a claim says more than the pod that waits for the claim.
   if (complaint && !pod?.trouble?.isStuck)
     return { text: `${complaint.object}: ${complaint.reason}: ${quoted(complaint.message)}`, isStuck };
   return pod?.trouble && { text: `pod ${pod.name}: ${pod.trouble.message}`, isStuck: pod.trouble.isStuck };

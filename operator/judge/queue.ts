@@ -1,7 +1,7 @@
 /**
- * The checks of the queues: what waits for a person, what is full, and what gets nowhere. Mail for a hop that the spec
- * names is told after two minutes without any success; mail for the rest of the world only when it is old, because
- * single domains that do not answer are everyday. Pure.
+ * The checks of the queues: mail that waits for a person, a full queue, and mail that cannot be delivered. Mail for a
+ * hop of the spec is reported after two minutes without any success. Mail for other domains is reported only when it is
+ * old, because there is always some domain that does not answer. Pure.
  */
 import type { PodStatus } from '#crds/podstatus.ts';
 import { type Check, is, type Judged, reported } from './finding.ts';
@@ -43,7 +43,7 @@ export const mailHeld: Check = (world) => {
   return held > 0 ? is('False', 'MailHeld', text) : undefined;
 };
 
-/** A hop that the spec names gets nothing, or none of the hosts of the world does. */
+/** No mail goes out to a hop of the spec, or to none of several other destinations. */
 export const mailStuck: Check = (world) => {
   const found = findFirst(world, ({ waits }) => findStuck(waits ?? []));
   if (!found) return undefined;

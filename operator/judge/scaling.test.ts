@@ -29,7 +29,7 @@ function leaver(
 const EMPTIED = { state: 'Emptied', message: null, order: scaleOrder(relay.metadata) } as const;
 const HANDING_OVER = { state: 'HandingOver', message: null } as const;
 
-/** Two pods are wanted; `places` is what the StatefulSet has. */
+/** Two pods are wanted. `places` is the number of replicas of the StatefulSet. */
 function world(claims: readonly KubeObject[], leaving: readonly PodView[], places = 2): World {
   const objects = liveObjects(relay);
   const set = objects.get('StatefulSet/relay') as KubeObject;

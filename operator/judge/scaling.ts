@@ -1,9 +1,9 @@
 /**
- * How a relay gets smaller without stranding mail. A pod that the spec has no place for leaves; its place is kept until
- * that very pod reports an empty disk, in obedience to the order that is in force. The report is written on its claim,
- * by the uid of the pod: only a claim that carries the word of the last pod that used it is removed, and a claim
- * without it is mail, so that its pod is brought back and leaves anew. The mark comes off before a pod is wanted again.
- * Pure; claims.ts does it.
+ * Plans how a relay gets smaller without losing mail. A pod whose ordinal is not below the replicas leaves. The
+ * StatefulSet keeps its place until exactly this pod reports an empty disk under the current order. Then its claim gets
+ * a mark: the uid of the pod. Only a claim with the mark of the last pod that used it is removed. A claim without a
+ * mark may have mail, so its pod is brought back and leaves again. The mark is removed before a pod is wanted again.
+ * Pure; claims.ts writes the plan.
  */
 import { isNumbered, parseOrdinal, scaleOrder } from '#crds/scalefile.ts';
 import { ANNOTATIONS } from '#crds/wellknown.ts';
@@ -14,17 +14,17 @@ import { type Check, is } from './finding.ts';
 import { counted, listed, verb } from './words.ts';
 
 export interface Scaling {
-  /** Pods that the StatefulSet is to have: those wanted, and those that still have mail. */
+  /** Replicas of the StatefulSet: enough for the wanted pods and for those that still have mail. */
   readonly replicas: number;
-  /** Claims of pods that are wanted again. */
+  /** Claims whose mark is removed, because their pods are wanted again. */
   readonly unmarked: readonly KubeObject[];
-  /** Claims that are found empty, with what says so: the uid of the pod that reports it, or NEVER_BOUND. */
+  /** Claims that get a mark because they are empty. The proof is the uid of the pod that reports it, or NEVER_BOUND. */
   readonly marked: readonly { readonly claim: KubeObject; readonly proof: string }[];
-  /** Claims that are empty and that nobody uses. */
+  /** Claims to remove: they are empty and no pod uses them. */
   readonly removed: readonly KubeObject[];
 }
 
-/** The mark of a claim that waits for its first volume; it is worth nothing once there is one. */
+/** The mark of a claim that has never had a volume. It no longer counts when the claim has a volume. */
 const NEVER_BOUND = 'never-bound';
 
 export function planScaling(world: World): Scaling {
@@ -51,7 +51,7 @@ export function planScaling(world: World): Scaling {
   };
 }
 
-/** Pods leave, and nothing is in their way. */
+/** Pods leave without an obstacle. */
 export const scalingIn: Check = ({ leaving, relay }) =>
   leaving.length > 0
     ? is(
@@ -61,7 +61,7 @@ export const scalingIn: Check = ({ leaving, relay }) =>
       )
     : undefined;
 
-/** A pod leaves, and its queue does not. */
+/** A pod leaves, and its queue cannot be handed over. */
 export const scaleInWaits: Check = ({ leaving }) => {
   const [stuck] = leaving.flatMap((pod) => {
     const why = whyItWaits(pod);
@@ -97,7 +97,7 @@ function isRemovable(claim: KubeObject, world: World, replicas: number): boolean
   );
 }
 
-/** One that is on its way out was found empty before, or a person gave it up. */
+/** True if the claim has a valid mark, or is being deleted: then it was found empty before, or a person deleted it. */
 function isEmptied(claim: KubeObject, pod: PodView | undefined): boolean {
   const mark = readMark(claim);
   if (claim.metadata.deletionTimestamp !== undefined) return true;
@@ -106,7 +106,8 @@ function isEmptied(claim: KubeObject, pod: PodView | undefined): boolean {
 }
 
 /**
- * What proves that a claim has no mail: the word of its pod, or that the pod waits for the first volume of the claim.
+ * The proof that a claim has no mail: the report of its pod, or the fact that the pod waits for the first volume of the
+ * claim.
  */
 function proveEmpty(world: World, claim: KubeObject): string | undefined {
   const pod = findPod(world, claim);
@@ -115,7 +116,7 @@ function proveEmpty(world: World, claim: KubeObject): string | undefined {
   return isUnbound(claim) && pod.ip === undefined ? NEVER_BOUND : undefined;
 }
 
-/** An older relay does not say which pod it is, nor which order it obeys: that is not enough. */
+/** True if the pod reports an empty disk under the current order. A report without identity or order proves nothing. */
 function saysEmptied({ report, uid }: PodView, { relay }: World): boolean {
   const { identity, evacuation } = report ?? {};
   return (
@@ -125,7 +126,7 @@ function saysEmptied({ report, uid }: PodView, { relay }: World): boolean {
   );
 }
 
-/** Without a volume, and without a word on where its contents come from, such as a snapshot: never used. */
+/** True if the claim was never used: it has no volume, and names no source of its contents, such as a snapshot. */
 function isUnbound(claim: KubeObject): boolean {
   const { phase } = (claim['status'] ?? {}) as { phase?: string };
   const { volumeName, selector, dataSource, dataSourceRef } = (claim['spec'] ?? {}) as Record<
@@ -135,13 +136,13 @@ function isUnbound(claim: KubeObject): boolean {
   return phase === 'Pending' && !(volumeName || selector || dataSource || dataSourceRef);
 }
 
-/** A pod without a claim of its own has its mail in itself, or none at all in mode CutThrough. */
+/** True if the pod may have mail without a claim, in the pod itself. In mode CutThrough there is none. */
 function mayHaveMail(pod: PodView, world: World): boolean {
   if (isCutThrough(world.relay) || pod.deleting) return false;
   return findClaim(world, pod) === undefined && !saysEmptied(pod, world);
 }
 
-/** By their names: a copy that somebody made carries our labels, and is not ours. Without a queue there are none. */
+/** The claims by their names, because a copy that somebody made has our labels too. Without a queue there are none. */
 function listClaims({ objects, relay }: World): KubeObject[] {
   if (isCutThrough(relay)) return [];
   const prefix = objectNames.claim(relay.metadata.name);
@@ -150,7 +151,7 @@ function listClaims({ objects, relay }: World): KubeObject[] {
   );
 }
 
-/** Claims of its name are left from an earlier relay, and nothing in the pods can empty them: they are let alone. */
+/** In mode CutThrough, claims of the name are left from an earlier relay. No pod can empty them, so they stay. */
 function isCutThrough({ spec }: World['relay']): boolean {
   return spec.queue?.mode === 'CutThrough';
 }

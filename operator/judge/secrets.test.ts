@@ -1,4 +1,4 @@
-/** Which of two Certificates fills a Secret, by the names that result. */
+/** Which of two Certificates fills a Secret, by the effective names of the Secrets. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { MailRelay } from '#crds/mailrelay.ts';
@@ -15,7 +15,7 @@ function named(name: string, tls: object, creationTimestamp = '2026-01-02T00:00:
   return { ...relay, metadata: { ...relay.metadata, name, uid: `uid-of-${name}`, creationTimestamp } };
 }
 
-/** What is written, and what is not. */
+/** The Certificates that are written, and those that are not. */
 function decided(relay: MailRelay, others: World['filled'] = [], objects: World['objects'] = new Map()) {
   const world = settledWorld({ relay, objects, filled: others });
   const { kept, taken } = withoutTaken(world, renderAll(relay, world.policy as never, SETTINGS));

@@ -1,8 +1,8 @@
 /**
- * One Secret, one Certificate: two that fill the same Secret overwrite each other for ever. Compared are the names that
- * result, set or not. Within a relay the certificate of the host name comes first; among relays the one whose
- * Certificate was there first, and before there is any the older relay. The other one writes nothing, and says so.
- * Pure.
+ * Decides which Certificate fills a Secret, because two that fill the same Secret overwrite each other for ever. The
+ * effective names count, set or by default. In one relay the certificate of the host name comes first. Among several
+ * relays the oldest Certificate comes first, and without Certificates the oldest relay. The other Certificate is not
+ * written, and a condition reports it. Pure.
  */
 import { certificateSecretName, internalSecretName } from '#crds/effective.ts';
 import type { MailRelay } from '#crds/mailrelay.ts';
@@ -11,7 +11,7 @@ import { CERTIFICATE } from '../kube/kinds.ts';
 import type { Rendered } from '../render/index.ts';
 import type { FilledSecret, Obstacle, World } from '../world.ts';
 
-/** Secrets that cert-manager is to fill for this relay. */
+/** Secrets that cert-manager fills for this relay. */
 export function filledBy(relay: MailRelay, objects: ReadonlyMap<string, KubeObject>): FilledSecret[] {
   return filledSecrets(relay).map((secret) => {
     const certificate = [...objects.values()].find(
@@ -22,7 +22,7 @@ export function filledBy(relay: MailRelay, objects: ReadonlyMap<string, KubeObje
   });
 }
 
-/** What is to be written without the Certificates whose Secret is another's, and whose it is. */
+/** The wanted objects without Certificates whose Secret belongs to another one, and an obstacle for each of those. */
 export function withoutTaken(
   world: World,
   wanted: readonly Rendered[],
@@ -40,7 +40,7 @@ export function withoutTaken(
   return { kept, taken };
 }
 
-/** Filled by a person, and not to be overwritten either. */
+/** A Secret that a person fills. No Certificate may overwrite it. */
 function hostSecretOfUser({ metadata, spec }: MailRelay): string[] {
   const name = certificateSecretName(metadata.name, spec);
   return name === undefined || spec.tls?.issuerRef ? [] : [name];
@@ -60,7 +60,7 @@ function earlierThan({ relay, objects, filled = [] }: World, secret: string): st
   return first && `MailRelay ${first.relay.metadata.name}`;
 }
 
-/** Sorts the earliest first; `~` is after every date. */
+/** A key that sorts the earliest first. `~` is after every date. */
 function sortKey({ since = '~', relay: { metadata } }: FilledSecret): string {
   return [since, metadata.creationTimestamp ?? '~', metadata.name].join(' ');
 }

@@ -1,4 +1,4 @@
-/** Which pods clients are sent to. */
+/** To which pods Services send clients. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { podReport, podView, relayObject, settledWorld } from '#test/fixtures/world.ts';

@@ -1,6 +1,7 @@
 /**
- * Which pods clients are sent to: those that are wanted. One that leaves goes out of Services and budget by its label
- * before it is told to leave; one that comes back comes in again when it says that it has taken up its listeners. Pure.
+ * Decides to which pods Services send clients: the wanted ones. A label takes a pod that leaves out of Services and
+ * disruption budget before the pod is told to leave. A pod that comes back gets the label again when it reports that it
+ * listens. Pure.
  */
 import type { PodView, World } from '../world.ts';
 
@@ -9,7 +10,7 @@ export interface Relabelled {
   readonly serving: 'true' | 'false';
 }
 
-/** Pods whose label is not as it should be. */
+/** Pods whose label must change, with the new value. */
 export function relabelled({ pods, leaving }: World): Relabelled[] {
   const wanted: Relabelled[] = [
     ...pods.map((pod) => ({ pod, serving: comesBack(pod) ? ('false' as const) : ('true' as const) })),
@@ -18,7 +19,7 @@ export function relabelled({ pods, leaving }: World): Relabelled[] {
   return wanted.filter(({ pod, serving }) => pod.serving !== serving && !pod.deleting);
 }
 
-/** It is ready all the while, though nobody listens. */
+/** True if the pod comes back and does not listen yet. Its readiness does not show that: it is ready all the time. */
 function comesBack({ serving, report }: PodView): boolean {
   return serving === 'false' && report?.evacuation !== null;
 }

@@ -1,5 +1,6 @@
 /**
- * The checks of what is valid and will probably not do what is meant: each names the field and what to set. Pure.
+ * The checks of specs that are valid but probably not what the user means. Each message names the field and the cure.
+ * Pure.
  */
 import { compilePatterns } from '#crds/patterns.ts';
 import type { Listener } from '#crds/policyfile.ts';
@@ -11,7 +12,7 @@ export const referenceMissing: Check = (world) => {
   return pod && is('False', 'ReferenceMissing', `Pod ${pod.name}: spec.${pod.report?.missing[0]}`);
 };
 
-/** Behind such a Service kube-proxy may put the address of a node in place of that of the client. */
+/** With externalTrafficPolicy: Cluster, kube-proxy may replace the address of the client by that of a node. */
 export const addressMayBeNode: Check = ({ relay, policy }) => {
   const { type = 'ClusterIP', externalTrafficPolicy } = relay.spec.service ?? {};
   if (type === 'ClusterIP' || externalTrafficPolicy !== 'Cluster' || !policy) return undefined;
@@ -50,7 +51,7 @@ export const nobodyCanLogIn: Check = ({ policy }) => {
 
 export const nothingToNote: Check = () => is('True', 'NothingToNote', 'Nothing to note');
 
-/** A listener that the world reaches, and that relays for all the world. */
+/** A listener that can be reached from outside relays for anybody. */
 export const openRelay: Check = ({ relay, policy }) => {
   const { type = 'ClusterIP', loadBalancerSourceRanges } = relay.spec.service ?? {};
   if (type === 'ClusterIP' || !policy) return undefined;
@@ -63,7 +64,7 @@ export const openRelay: Check = ({ relay, policy }) => {
   return is('False', 'OpenRelay', `${text}: name the networks of your own clients`);
 };
 
-/** Mail is taken from nobody, as after a field that was dropped because it was misspelt. */
+/** No listener takes mail from anybody, for example because a misspelt field was dropped. */
 export const nobodyMaySend: Check = ({ policy }) => {
   const { listeners = [], acceptDomains = [] } = policy?.inbound ?? {};
   if (listeners.length === 0 || acceptDomains.length > 0) return undefined;
@@ -93,7 +94,7 @@ export const loadBalancerPending: Check = ({ relay, objects }) => {
   return is('False', 'LoadBalancerPending', `${text}: ${cure}`);
 };
 
-/** Networks that together, or alone, are all the world are written as one or two halves. */
+/** True if the listener relays for anybody. Networks that cover all addresses contain a prefix of length 0 or 1. */
 function isOpen({ clients, auth }: Listener): boolean {
   const needsMore =
     auth === 'Required' || (clients.senderDomains !== null && clients.recipientDomains !== null);
@@ -102,5 +103,5 @@ function isOpen({ clients, auth }: Listener): boolean {
 
 const isWorld = (network: string) => /\/0+$/.test(network);
 
-/** Half of the world, or all of it: nobody has that many clients. */
+/** True for a prefix of length 0 or 1: nobody has so many clients. */
 const isWide = (network: string) => /\/0*[01]$/.test(network);

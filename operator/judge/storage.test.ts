@@ -1,4 +1,4 @@
-/** What becomes of another size of the queues, by what was asked for and what was granted. */
+/** The effect of a new queue size, by the sizes that the claims request and have. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { liveObjects, relayObject, SETTINGS, settledWorld } from '#test/fixtures/world.ts';
@@ -11,7 +11,7 @@ interface Case {
   readonly what: string;
   readonly before: string;
   readonly size: string;
-  /** What claims ask for, and what they have. */
+  /** The size that each claim requests, and the size that it has. */
   readonly claims: readonly (readonly [string, string | undefined])[];
   readonly plan: string;
 }

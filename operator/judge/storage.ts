@@ -1,8 +1,7 @@
 /**
- * What becomes of a queue.storage.size that is not that of the StatefulSet. A volume never shrinks, so a smaller size
- * is refused where a claim really has more; what was asked for and not granted can be taken back, as after a slip of
- * the pen on a class that cannot expand. A provisioner may grant more than it was asked for: that alone is no reason to
- * refuse. Pure.
+ * Plans a change of queue.storage.size. A volume never shrinks, so a size below that of a volume is refused. A request
+ * that was not granted can be reduced again, for example after a mistake with a class that cannot expand. A provisioner
+ * may grant more than the request; that alone is no reason to refuse. Pure.
  */
 import { isNumbered } from '#crds/scalefile.ts';
 import type { KubeObject } from '../kube/client.ts';
@@ -26,12 +25,12 @@ interface ClaimSpec {
 }
 
 export type StoragePlan =
-  /** Claims that are to ask for another size, before the StatefulSet is made anew. */
+  /** Claims that must request another size before the StatefulSet is replaced. */
   | { kind: 'changes'; claims: readonly KubeObject[]; size: string }
-  /** A volume would have to shrink: the StatefulSet keeps the size that it has. */
+  /** A volume would have to shrink, so the StatefulSet keeps its size. */
   | { kind: 'shrinks'; object: string; size: string; granted: string };
 
-/** Undefined where the size is as it was. */
+/** Undefined if the size has not changed. */
 export function planStorage(world: World, live: KubeObject, wanted: Rendered): StoragePlan | undefined {
   const [before, size] = [readRequest(live), readRequest(wanted)];
   if (before === size) return undefined;
@@ -63,8 +62,8 @@ export const storageShrinks: Check = ({ obstacles }) => {
 };
 
 /**
- * A claim may ask for more than before, and for less while that is more than it has. What somebody else made it ask for
- * stays.
+ * True if the request of the claim may change to `size`: to more, or to less if that is at least its capacity. A
+ * request that somebody else has set stays.
  */
 function mayAskFor(claim: KubeObject, size: string, before: string): boolean {
   const { storage } = (claim['spec'] as ClaimSpec).resources.requests;
@@ -72,7 +71,7 @@ function mayAskFor(claim: KubeObject, size: string, before: string): boolean {
   return storage === before && storage !== size && !isAtLeast(readCapacity(claim), size);
 }
 
-/** By their names: a copy that somebody made carries our labels, and is not ours. */
+/** The claims by their names, because a copy that somebody made has our labels too. */
 function listClaims({ objects, relay }: World): KubeObject[] {
   const prefix = objectNames.claim(relay.metadata.name);
   return [...objects.values()].filter(
@@ -80,13 +79,13 @@ function listClaims({ objects, relay }: World): KubeObject[] {
   );
 }
 
-/** What its volume really has; nothing before there is one. */
+/** The capacity of the volume of the claim; 0 before it has one. */
 function readCapacity(claim: KubeObject): string {
   const { capacity } = (claim['status'] ?? {}) as { capacity?: { storage?: string } };
   return capacity?.storage ?? '0';
 }
 
-/** What each claim asks for; nothing in mode CutThrough, which has no claims. */
+/** The size that each claim of the StatefulSet requests; 0 in mode CutThrough, which has no claims. */
 function readRequest(set: { readonly [field: string]: unknown }): string {
   const { volumeClaimTemplates = [] } = set['spec'] as StatefulSetSpec;
   return volumeClaimTemplates[0]?.spec.resources.requests.storage ?? '0';

@@ -1,4 +1,4 @@
-/** What Kubernetes says of a pod that does not run, as a sentence; and whether waiting helps. */
+/** The reason of Kubernetes for a pod that does not run, as a sentence; and whether waiting helps. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { findTrouble, type PodState } from './trouble.ts';

@@ -1,11 +1,11 @@
 /**
- * Why a pod does not run, in the words of Kubernetes: what the scheduler, the kubelet or the runtime says of it, and
- * what to do. Waiting does not help where `isStuck`. Pure.
+ * Why a pod does not run: the message of the scheduler, the kubelet or the runtime, and the cure. If `isStuck` is true,
+ * waiting does not help. Pure.
  */
 import { listed, quoted } from './words.ts';
 
 export interface PodTrouble {
-  /** As Kubernetes has it, such as Unschedulable or ImagePullBackOff. */
+  /** The reason of Kubernetes, such as Unschedulable or ImagePullBackOff. */
   readonly reason: string;
   readonly message: string;
   readonly isStuck: boolean;
@@ -39,7 +39,7 @@ interface Ended extends Waiting {
   readonly exitCode?: number;
 }
 
-/** Waiting reasons that are steps on the way; every other one is a fault. */
+/** Reasons of waiting containers that are normal steps of a start. Every other reason is a fault. */
 const ON_ITS_WAY: ReadonlySet<string> = new Set(['ContainerCreating', 'PodInitializing', '']);
 const CURES: Readonly<Record<string, string>> = {
   ErrImagePull: 'correct the image, or the credentials of its registry',
@@ -51,7 +51,7 @@ const CURES: Readonly<Record<string, string>> = {
   Unschedulable: 'make room, or change what spec.pod and the storage class ask of a node',
 };
 
-/** Undefined where it runs, or is on its way. */
+/** Undefined if the pod runs or is starting. */
 export function findTrouble(state: PodState): PodTrouble | undefined {
   const unscheduled = state.conditions?.find(
     ({ type, status }) => type === 'PodScheduled' && status === 'False',
@@ -80,14 +80,14 @@ function containerTrouble({ state, lastState }: ContainerState): PodTrouble | un
   return trouble(isNamed ? `${reason}, ${last}` : reason, ended ? describeExit(ended) : '', true);
 }
 
-/** What it said last: the runtime hands over the end of its log, of which the last line is the cause. */
+/** The exit status and the cause of the exit: the last line of the log, of which the runtime gives the end. */
 function describeExit({ exitCode, message = '' }: Ended): string {
   const line = message.trim().split('\n').at(-1) ?? '';
   const code = exitCode === undefined ? 'it ended' : `it ended with status ${exitCode}`;
   return line === '' ? code : `${code}: ${readLogMessage(line)}`;
 }
 
-/** A line of our own log says it in its field `message`. */
+/** The message in a line of our own log, or any other line as it is. */
 function readLogMessage(line: string): string {
   try {
     const { message } = JSON.parse(line) as { message?: unknown };

@@ -1,4 +1,4 @@
-/** Every message that counts something, read with none, one, two and many of it. */
+/** Every message with a count, for none, one, two and many. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { podReport, podView, relayObject, settledWorld } from '#test/fixtures/world.ts';

@@ -1,4 +1,4 @@
-/** How messages count: the one place that knows singular, plural and none. Pure. */
+/** Counts and lists in messages. Only this file forms singular and plural. Pure. */
 
 /** `1 pod`, `2 pods`, `no pods`. */
 export function counted(count: number, noun: string): string {
@@ -6,20 +6,20 @@ export function counted(count: number, noun: string): string {
   return count === 1 ? `1 ${noun}` : `${count} ${noun}s`;
 }
 
-/** Two significant digits: enough for a dashboard, and rarely a write. */
+/** Rounds to two significant digits: enough for a dashboard, and so the status is rarely written. */
 export function coarse(count: number): number {
   if (count < 100) return count;
   const unit = 10 ** (Math.floor(Math.log10(count)) - 1);
   return Math.round(count / unit) * unit;
 }
 
-/** `The pod`, `Both pods`, `All 3 pods`: begins a sentence. */
+/** `The pod`, `Both pods`, `All 3 pods`, for the begin of a sentence. */
 export function every(count: number, noun: string): string {
   if (count === 1) return `The ${noun}`;
   return count === 2 ? `Both ${noun}s` : `All ${count} ${noun}s`;
 }
 
-/** `on all 3 pods`, for what holds on each. */
+/** `on all 3 pods`, for a fact that is true on each. */
 export function onEvery(count: number, noun: string): string {
   return count === 0 ? `as soon as there are ${noun}s` : `on ${every(count, noun).toLowerCase()}`;
 }
@@ -34,7 +34,7 @@ export function countedAmong(count: number, all: number, noun: string): string {
   return `${count} of ${all} ${verb(all, noun, `${noun}s`)}`;
 }
 
-/** `a`, `a and b`, `a, b and c`; of many the first ones, and how many more there are. */
+/** `a`, `a and b`, `a, b and c`; of a long list the first names and the number of the others. */
 export function listed(names: readonly string[], most = 5): string {
   const shown = names.slice(0, most);
   const rest = names.length - shown.length;
@@ -43,7 +43,7 @@ export function listed(names: readonly string[], most = 5): string {
   return `${parts.slice(0, -1).join(', ')} and ${parts.at(-1)}`;
 }
 
-/** What others say, in a sentence of ours: on one line, and of a length that can be read. */
+/** Text of others for a sentence of ours: on one line, and cut to a readable length. */
 export function quoted(text: string, most = 300): string {
   const line = text.replaceAll(/\s+/g, ' ').trim();
   return line.length <= most ? line : `${line.slice(0, most - 1)}…`;
