@@ -117,3 +117,39 @@ test('the age of the queue is that of the key that waits longest', async () => {
   end('b');
   await stopped;
 });
+
+test('a namespace with many keys holds up no other one, and never has more than half of the workers', async () => {
+  const { queue, begun, end } = held(4);
+  for (let index = 0; index < 10; index++) queue.add(`many/${index}`);
+  assert.deepEqual(begun, ['many/0', 'many/1']);
+  queue.add('few/a');
+  queue.add('few/b', 'routine');
+  assert.deepEqual(begun.slice(2), ['few/a', 'few/b']);
+  queue.add('other/c');
+  queue.add('few/d');
+  end('many/0');
+  await until('the one that has no worker', () => begun.length === 5);
+  assert.equal(begun[4], 'other/c');
+  const stopped = queue.stop();
+  for (const key of ['many/1', 'few/a', 'few/b', 'other/c']) end(key);
+  await stopped;
+});
+
+test('a key that changes without end is worked on at a pace, and others meanwhile', async () => {
+  const begun: string[] = [];
+  const queue = new WorkQueue(
+    async (key) => {
+      begun.push(key);
+      if (key === 'a/a') queue.add(key);
+    },
+    1,
+    () => 0.5,
+  );
+  queue.add('a/a');
+  await until('it to be worked on', () => begun.length >= 20);
+  queue.add('b/b');
+  await until('the other one', () => begun.includes('b/b'));
+  assert.ok(begun.indexOf('b/b') <= 22, `${begun.indexOf('b/b')}`);
+  await until('it to be worked on again', () => begun.length > 22);
+  await queue.stop();
+});

@@ -2,12 +2,18 @@
  * A queue of keys. Each key waits at most once, and two workers never work on the same key. A key that is added while a
  * worker has it is worked on again afterwards. Keys with a change go before routine looks, such as a start or a retry.
  * After each failure a key waits longer, with jitter, and at least as long as the server asked. A caller can also ask
- * for a time.
+ * for a time. No namespace keeps the workers from others: the namespace with the fewest workers goes first, and none
+ * gets more than half of them. A key that is added without end is worked on at a pace.
  */
 import { isKubeError } from './errors.ts';
 
 const RETRY_FIRST_MS = 20;
 const RETRY_LAST_MS = 120_000;
+/** A key is worked on BURST times without a pause, and then once in PACE_MS. */
+const BURST = 20;
+const PACE_MS = 250;
+/** If there are more paced keys than this, those at rest are forgotten. */
+const MOST_PACED = 1_000;
 
 /** `fresh`: an object of the key changed. `routine`: the key is looked at again without a change. */
 export type Priority = 'fresh' | 'routine';
@@ -25,6 +31,10 @@ export class WorkQueue {
     routine: new Map(),
   };
   readonly #active = new Set<string>();
+  /** The number of active keys of each namespace. */
+  readonly #shares = new Map<string, number>();
+  /** The time at which each key is at rest again; each run moves it by PACE_MS. */
+  readonly #paced = new Map<string, number>();
   readonly #again = new Map<string, Priority>();
   readonly #timers = new Map<string, { timer: NodeJS.Timeout; at: number }>();
   readonly #failures = new Map<string, number>();
@@ -49,20 +59,26 @@ export class WorkQueue {
 
   add(key: string, priority: Priority = 'fresh'): void {
     if (this.#stopped) return;
+    const pauseMs = (this.#paced.get(key) ?? 0) - BURST * PACE_MS - performance.now();
     if (this.#active.has(key)) this.#again.set(key, this.#again.get(key) === 'fresh' ? 'fresh' : priority);
+    else if (pauseMs > 0) this.#after(key, pauseMs, priority);
     else this.#wait(key, priority);
     this.#pump();
   }
 
   /** Adds the key after `ms` milliseconds, unless an earlier time is already set. */
   addAfter(key: string, ms: number): void {
+    this.#after(key, ms, 'routine');
+  }
+
+  #after(key: string, ms: number, priority: Priority): void {
     const at = Date.now() + ms;
     const wished = this.#timers.get(key);
     if (this.#stopped || (wished && wished.at <= at)) return;
     clearTimeout(wished?.timer);
     const timer = setTimeout(() => {
       this.#timers.delete(key);
-      this.add(key, 'routine');
+      this.add(key, priority);
     }, ms);
     this.#timers.set(key, { timer, at });
   }
@@ -94,17 +110,50 @@ export class WorkQueue {
   }
 
   #pump(): void {
-    for (const keys of [this.#waiting.fresh, this.#waiting.routine]) {
-      for (const [key, since] of keys) {
-        if (this.#active.size >= this.#workers) return;
-        keys.delete(key);
-        this.#active.add(key);
-        void this.#run(key, performance.now() - since);
-      }
+    for (let next = this.#next(); next !== undefined; next = this.#next()) {
+      const { fresh, routine } = this.#waiting;
+      const since = fresh.get(next) ?? routine.get(next) ?? 0;
+      fresh.delete(next);
+      routine.delete(next);
+      void this.#run(next, performance.now() - since);
     }
   }
 
+  /** The next key: fresh before routine, then of the namespace with the fewest workers, then the one that waits longest. */
+  #next(): string | undefined {
+    if (this.#active.size >= this.#workers) return undefined;
+    for (const keys of Object.values(this.#waiting)) {
+      let [next, fewest] = [undefined as string | undefined, Math.ceil(this.#workers / 2)];
+      for (const key of keys.keys()) {
+        const share = this.#shares.get(namespaceOf(key)) ?? 0;
+        if (share < fewest) [next, fewest] = [key, share];
+        if (share === 0) break;
+      }
+      if (next !== undefined) return next;
+    }
+    return undefined;
+  }
+
+  /** Takes a worker for the key (1), or gives it back (-1). */
+  #share(key: string, change: 1 | -1): void {
+    const namespace = namespaceOf(key);
+    const share = (this.#shares.get(namespace) ?? 0) + change;
+    if (share === 0) this.#shares.delete(namespace);
+    else this.#shares.set(namespace, share);
+    if (change === 1) this.#active.add(key);
+    else this.#active.delete(key);
+  }
+
+  #pace(key: string): void {
+    const now = performance.now();
+    this.#paced.set(key, Math.max(now, this.#paced.get(key) ?? 0) + PACE_MS);
+    if (this.#paced.size <= MOST_PACED) return;
+    for (const [known, until] of this.#paced) if (until <= now) this.#paced.delete(known);
+  }
+
   async #run(key: string, waitedMs: number): Promise<void> {
+    this.#share(key, 1);
+    this.#pace(key);
     try {
       await this.#work(key, waitedMs);
       this.#failures.delete(key);
@@ -116,10 +165,14 @@ export class WorkQueue {
       const asked = isKubeError(error) ? (error.retryAfter ?? 0) * 1000 : 0;
       this.addAfter(key, Math.max(pause, asked));
     }
-    this.#active.delete(key);
+    this.#share(key, -1);
     const again = this.#again.get(key);
     this.#again.delete(key);
     if (again) this.add(key, again);
     this.#pump();
   }
+}
+
+function namespaceOf(key: string): string {
+  return key.split('/', 1)[0] ?? key;
 }
