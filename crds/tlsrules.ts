@@ -88,7 +88,7 @@ export const TLS_RULES: readonly Rule[] = [
     path: 'spec.tls',
     cel: celEverySource(celSize),
     message:
-      'the size of the private key does not suit its algorithm: ECDSA has 256, 384 or 521 bits, RSA 2048 to 8192, Ed25519 none',
+      'the size of the private key does not suit its algorithm: set privateKey.size to 256, 384 or 521 for ECDSA, to 2048 to 8192 for RSA, or remove it for Ed25519',
     holds: (spec) =>
       sources(spec).every(
         ({ privateKey }) =>
