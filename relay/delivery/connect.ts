@@ -106,7 +106,7 @@ export function connect(hop: NextHop, terms: ConnectTerms): Connecting {
     else if (login === null) opened();
     else logIn(session, login, hop, opened, ended);
   });
-  return { opened: promise, abort: (reason) => connection.cut(reason) };
+  return { opened: promise, abort: (reason) => connection.cut(reason, 'relay') };
 }
 
 function libraryOptions(hop: NextHop, { address, policy, hostname, context, trace }: ConnectTerms) {

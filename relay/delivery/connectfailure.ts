@@ -61,7 +61,7 @@ function explainTokenService({ message }: SmtpError): string {
 const NETWORK_AWAY = new Set(['ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH']);
 
 export function isHandshakeBroken({ originalCode = '' }: SmtpError, connection: HopConnection): boolean {
-  return connection.isInHandshake && !connection.wasCut && !NETWORK_AWAY.has(originalCode);
+  return connection.isInHandshake && connection.wasCut === undefined && !NETWORK_AWAY.has(originalCode);
 }
 
 export function connectFailure(
@@ -75,6 +75,7 @@ export function connectFailure(
     const text = `${where} calls itself by the name of this relay: mail would come back here`;
     return makeFailure({ cause: 'policy', status: '5.4.6', text });
   }
+  if (connection.wasCut === 'relay') return abortFailure(error, where);
   // The advice of the runtime is for a developer at a keyboard, so it is removed.
   const said = explainSystem(error, address).replace(/; if the root CA is installed locally.*/s, '');
   const aboutTls =
@@ -86,6 +87,11 @@ export function connectFailure(
   const cause = nameConnectCause(error, connection);
   const during = cause === 'handshake' ? ` in the TLS handshake (${policy.rule})` : '';
   return makeFailure({ cause, status: '4.4.1', text: `${where}: ${said}${during}` });
+}
+
+/** This relay ended the connection. That is no failure of the hop. */
+export function abortFailure({ message }: SmtpError, where: string): Failure {
+  return makeFailure({ cause: 'local', status: '4.4.2', text: `${where}: ${message}` });
 }
 
 /** Why a connection at level Opportunistic goes on in plain text, although no handshake broke. */

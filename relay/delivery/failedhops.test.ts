@@ -27,3 +27,14 @@ test('an address that is new goes first, and one that answered has its old place
   failedHops.answered(hop);
   assert.deepEqual(failedHops.orderAddresses(hop, v4(3)), v4(3));
 });
+
+test('a fault of this relay puts no hop last, and every other failure does', () => {
+  const failedHops = new FailedHops(() => 0);
+  const second = hopTo(25, { host: 'second.example.net' });
+  failedHops.failed(hop, makeFailure({ cause: 'local', status: '4.4.2', text: 'its login changed' }), v4(1));
+  assert.deepEqual(failedHops.order([hop, second]), [hop, second]);
+  assert.deepEqual(failedHops.orderAddresses(hop, v4(2)), v4(2));
+  failedHops.failed(hop, failure, v4(1));
+  failedHops.failed(hop, makeFailure({ cause: 'local', status: '4.4.2', text: 'its login changed' }), []);
+  assert.deepEqual(failedHops.order([hop, second]), [second, hop]);
+});

@@ -34,7 +34,9 @@ export class FailedHops {
     this.#clock = clock;
   }
 
+  /** A fault of this relay says nothing about the hop. */
   failed(hop: NextHop, failure: Failure, addresses: readonly string[]): void {
+    if (failure.cause === 'local') return;
     const key = keyOf(hop);
     const before = this.#failed.get(key)?.addresses ?? [];
     this.#failed.delete(key);

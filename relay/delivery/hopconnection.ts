@@ -70,8 +70,8 @@ export class HopConnection extends Library {
   #isLoggingIn = false;
   /** The names that the hop gave itself in its greeting and in its EHLO replies, in lower case without a final dot. */
   readonly names: string[] = [];
-  /** We ended the connection ourselves, for example after a time-out. This says nothing about the TLS handshake. */
-  wasCut = false;
+  /** Why we ended the connection: because of the hop (a time-out), or for a reason of this relay. */
+  wasCut: 'hop' | 'relay' | undefined;
   /** The body is being sent. From now on the hop may have taken the message, whatever happens. */
   offered = false;
   /** The end of the body is not written yet. */
@@ -110,8 +110,8 @@ export class HopConnection extends Library {
   isConnected = false;
 
   /** Ends the connection for this reason. A message that is being sent fails too. */
-  cut(reason: string): void {
-    this.wasCut = true;
+  cut(reason: string, because: 'hop' | 'relay' = 'hop'): void {
+    this.wasCut = because;
     clearTimeout(this.#replyTimer);
     if (this._socket) this.#socket.destroy(new Error(reason));
     else this.close();

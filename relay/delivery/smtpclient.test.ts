@@ -612,3 +612,57 @@ test('a reply without end is not kept in memory', async () => {
   const result = await courier().deliver(hopTo(port), parcel());
   assert.match(result.kind === 'unreachable' ? result.failure.text : '', /maximum allowed size/);
 });
+
+/** A peer that says nothing after the command, or nothing at all. Resolves when a client waits for it. */
+async function waitingPeer(until: RegExp | undefined) {
+  const waits = Promise.withResolvers<Socket>();
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined);
+    if (until === undefined) return waits.resolve(socket);
+    socket.write('220 peer\r\n');
+    socket.on('data', (chunk) => {
+      if (until.test(chunk.toString())) waits.resolve(socket);
+      else socket.write('250 peer\r\n');
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  ends.push(() => server.close());
+  return { port: (server.address() as AddressInfo).port, waits: waits.promise };
+}
+
+for (const [when, until] of [
+  ['before the greeting', undefined],
+  ['in EHLO', /^EHLO/],
+  ['in the envelope', /^MAIL/],
+] as const)
+  test(`changed materials that end a connection ${when} are no failure of the hop`, async () => {
+    const { port, waits } = await waitingPeer(until);
+    const client = courier(trusting(TRUST, pair.cert));
+    const hop = hopTo(port, { tlsLevel: 'Opportunistic', trustConfigMap: TRUST });
+    const result = client.deliver(hop, parcel());
+    await waits;
+    client.useMaterials(trusting(TRUST, `${pair.cert}\n`));
+    const ended = await result;
+    assert.ok(ended.kind === 'unreachable');
+    assert.equal(ended.failure.cause, 'local');
+    assert.match(ended.failure.text, /its login, certificate or trust bundle changed/);
+  });
+
+test('a body that cannot be opened closes the connection and ends the attempt', async () => {
+  const closed = Promise.withResolvers<void>();
+  const { port } = await peer((line, socket) => {
+    socket.once('close', () => closed.resolve());
+    return line.startsWith('EHLO') ? '250 peer' : '250 ok';
+  });
+  const body = () => {
+    throw new Error('the body is gone');
+  };
+  const budget = new AttemptBudget();
+  const client = new SmtpClient(policyOf(), NO_MATERIALS, { session: () => undefined, follows: () => false });
+  ends.push(() => client.close());
+  const way = wayTo(hopTo(port, { tlsLevel: 'None' }));
+  await assert.rejects(client.deliver(way, '127.0.0.1', parcel({ body }), budget), /the body is gone/);
+  await closed.promise;
+  assert.equal(await client.resume(way, parcel(), budget), undefined);
+  budget.close();
+});

@@ -182,7 +182,7 @@ export class SmtpClient {
     for (const [session, hop] of this.#sending) {
       if (!which(hop)) continue;
       session.used = Number.POSITIVE_INFINITY;
-      if (!session.connection.offered) session.connection.cut(reason);
+      if (!session.connection.offered) session.connection.cut(reason, 'relay');
     }
   }
 }

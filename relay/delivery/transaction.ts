@@ -6,7 +6,7 @@
 
 import { type Failure, makeFailure } from '#crds/failure.ts';
 import type { AttemptBudget } from './budget.ts';
-import type { SmtpError } from './connectfailure.ts';
+import { abortFailure, type SmtpError } from './connectfailure.ts';
 import type { DsnRequest, NextHop, Parcel } from './courier.ts';
 import type { HopConnection } from './hopconnection.ts';
 import { judgeContent, makeParameters } from './parameters.ts';
@@ -45,6 +45,7 @@ interface SendInfo {
   readonly rejectedErrors?: readonly Rejection[] | undefined;
 }
 
+/** If this rejects, the body cannot be read, and the connection is closed. */
 export async function sendOver(
   connection: HopConnection,
   hop: NextHop,
@@ -54,26 +55,33 @@ export async function sendOver(
   const offers = connection.offers.bind(connection);
   // The body is sent only after the 354. Before that, the hop cannot have taken the message.
   connection.offered = false;
-  const refusal = await judgeContent(parcel, offers).catch((error) => {
+  try {
+    const refusal = await judgeContent(parcel, offers);
+    if (refusal) return answered(parcel, () => ({ kind: 'failed', failure: refusal }), true);
+    connection.say(makeParameters(parcel, offers));
+    return await send(connection, hop, parcel, budget);
+  } catch (error) {
     connection.close();
     throw error;
-  });
-  if (refusal) return answered(parcel, () => ({ kind: 'failed', failure: refusal }), true);
+  }
+}
+
+async function send(
+  connection: HopConnection,
+  hop: NextHop,
+  parcel: Parcel,
+  budget: AttemptBudget,
+): Promise<Sent> {
   const { from, bytes: size, eightBit: use8BitMime } = parcel;
-  const tellsSender = offers('DSN');
-  connection.say(makeParameters(parcel, offers));
-  const envelope = {
-    from,
-    to: [...parcel.to],
-    size,
-    use8BitMime,
-    ...(tellsSender ? { dsn: dsnOf(parcel.dsn) } : {}),
-  };
+  const tellsSender = connection.offers('DSN');
+  const dsn = tellsSender ? { dsn: dsnOf(parcel.dsn) } : {};
+  const envelope = { from, to: [...parcel.to], size, use8BitMime, ...dsn };
   const bodyMs = size === 0 ? STREAMED_MS : BODY_MS + size / BYTES_PER_MS;
+  const body = parcel.body();
   const forget = budget.whenOver(() => connection.cut('the attempt took longer than ten minutes'));
   connection.onOffered = forget;
   return new Promise((resolve) => {
-    connection.deliver(envelope, parcel.body(), bodyMs, (error, info) => {
+    connection.deliver(envelope, body, bodyMs, (error, info) => {
       forget();
       const sent = error ? failed(error, hop, parcel, connection) : taken((info ?? {}) as SendInfo, parcel);
       resolve(sent.kind === 'unsent' ? sent : { ...sent, tellsSender });
@@ -90,7 +98,7 @@ function failed(
   error: SendError,
   { host, port }: NextHop,
   parcel: Parcel,
-  { offered, isWriting }: HopConnection,
+  { offered, isWriting, wasCut }: HopConnection,
 ): Sent {
   const { responseCode, code, command } = error;
   const isClosing = responseCode === undefined || responseCode === 421;
@@ -104,7 +112,10 @@ function failed(
     const failure = makeFailure({ cause: 'policy', status: '5.1.3', text: error.message });
     return answered(parcel, () => ({ kind: 'failed', failure }), true);
   }
-  if (isClosing && !offered) return { kind: 'unsent', failure: sessionFailure(error, `${host}:${port}`) };
+  if (isClosing && !offered) {
+    const explain = wasCut === 'relay' ? abortFailure : sessionFailure;
+    return { kind: 'unsent', failure: explain(error, `${host}:${port}`) };
+  }
   const rejected = collectRejections(error.rejectedErrors);
   const whole = judgeError(error);
   const result = answered(parcel, (address) => rejected.get(address) ?? whole, false);
