@@ -1,4 +1,4 @@
-/** A real aiosmtpd, which takes mail under STARTTLS only and stores it. Python's own TLS. */
+/** A real aiosmtpd, which takes mail only under STARTTLS and stores it. Its TLS is that of Python. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ import { unpacked } from './debian.ts';
 import { Foreground } from './foreground.ts';
 import { type Peer, storedMessage } from './peer.ts';
 
-/** Its own Mailbox handler would add header fields. */
+/** Has its own handler, because the Mailbox handler of aiosmtpd adds header fields. */
 const PROGRAM = `
 import os, signal, ssl, sys
 from aiosmtpd.controller import Controller

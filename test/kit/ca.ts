@@ -14,7 +14,7 @@ const DAY_MS = 86_400_000;
 export interface Pair {
   readonly cert: string;
   readonly key: string;
-  /** As openssl prints it. */
+  /** The serial number as openssl prints it. */
   readonly serial: string;
 }
 
@@ -43,7 +43,7 @@ export async function makeAuthority(name = 'test CA'): Promise<Authority> {
   };
 }
 
-/** A self-signed pair, which is its own authority. */
+/** A self-signed pair. Its certificate is also its authority. */
 export async function makePair(name = 'relay.example.com', days = 30): Promise<Pick<Pair, 'cert' | 'key'>> {
   const keys = await crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
   const cert = await x509.X509CertificateGenerator.createSelfSigned({

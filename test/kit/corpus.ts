@@ -1,7 +1,7 @@
 /**
- * Real messages out of the tests of mail libraries, fetched by the package managers of the machine and kept outside the
- * repository. A package that cannot be had is told by name with the package manager's own words. Lines end in CRLF, as
- * on the wire, and each message counts once.
+ * Real messages from the tests of mail libraries. The package managers of the machine fetch them, and they are kept
+ * outside the repository. A package that cannot be fetched is reported by name, with the message of the package
+ * manager. Lines end in CRLF, as on the wire, and each message counts once.
  */
 import { execFileSync } from 'node:child_process';
 import {
@@ -25,7 +25,7 @@ const CACHE = join(homedir(), '.cache', 'mailrelay', 'crates');
 interface Source {
   readonly name: string;
   readonly folder: () => string;
-  /** Of the files that are messages. */
+  /** The paths of the files that are messages. */
   readonly paths: RegExp;
 }
 
@@ -54,9 +54,9 @@ interface CorpusMessage {
 
 export interface Corpus {
   readonly messages: readonly CorpusMessage[];
-  /** Public keys that came with the messages, by their name in DNS. */
+  /** Public keys that are packaged with the messages, by their DNS name. */
   readonly keys: Readonly<Record<string, string>>;
-  /** Why a package could not be had. */
+  /** Why a package could not be fetched. */
   readonly problems: readonly string[];
 }
 
@@ -84,14 +84,14 @@ export function loadCorpus(): Corpus {
   return { messages: [...messages.values()], keys, problems };
 }
 
-/** mail-auth writes the records of DNS that a message needs above it, and an empty line between. */
+/** mail-auth writes the DNS records of a message above the message, and an empty line between. */
 function withoutRecords(text: string, keys: Record<string, string>): string {
   const [records = ''] = /^(?:\S+\._domainkey\.\S+ .*\r\n)+\r\n/.exec(text) ?? [];
   for (const [, name = '', record = ''] of records.matchAll(/^(\S+) (.*)\r$/gm)) keys[name] = record;
   return text.slice(records.length);
 }
 
-/** The sources of a crate. Cargo fetches all that it depends on too, but without its features that is little. */
+/** The sources of a crate. Cargo also fetches its dependencies, but without features these are few. */
 function crateFolder(name: string, version: string): string {
   const folder = join(CACHE, `${name}-${version}`);
   if (existsSync(folder)) return folder;

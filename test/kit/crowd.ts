@@ -1,6 +1,6 @@
 /**
- * Many sessions beside each other that stay open. They are opened a few at a time, so that what is tested is the relay
- * and not the backlog of its port.
+ * Many sessions at the same time that stay open. They are opened a few at a time, so that a test meets the limits of
+ * the relay and not the backlog of its port.
  */
 import { SmtpClient } from './smtpclient.ts';
 
@@ -9,7 +9,7 @@ const AT_A_TIME = 50;
 export class Crowd {
   readonly #sessions: SmtpClient[] = [];
 
-  /** Opens `count` sessions; `begin` brings each to where it stays. */
+  /** Opens `count` sessions. `begin` brings each into the state in which it stays. */
   static async gather(
     port: number,
     count: number,
@@ -28,17 +28,17 @@ export class Crowd {
     return crowd;
   }
 
-  /** How many are still open. */
+  /** The number of open sessions. */
   get open(): number {
     return this.#sessions.filter(({ ended }) => !ended).length;
   }
 
-  /** What each of them replies to a command. */
+  /** Sends a command in each session; the replies. */
   ask(line: string): Promise<string[]> {
     return Promise.all(this.#sessions.map((session) => session.command(line)));
   }
 
-  /** The next few of them send this; all come round. */
+  /** The next `count` sessions send this text. Repeated calls reach all sessions in turn. */
   sayNext(text: string, count: number): void {
     const next = this.#sessions.splice(0, count);
     for (const session of next) session.write(text);

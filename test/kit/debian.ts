@@ -1,7 +1,7 @@
 /**
- * Debian packages: tools are installed; mail servers, which conflict with each other as packages, are downloaded with what
- * they need and the machine has not, and unpacked into a folder that is kept, named after the version. Fails with the
- * package manager's own words.
+ * Debian packages. Tools are installed. Mail servers, whose packages conflict with each other, are downloaded with the
+ * dependencies that the machine lacks, and unpacked into a folder that is kept and named after the version. A failure
+ * has the message of the package manager.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
@@ -10,7 +10,7 @@ import { join } from 'node:path';
 
 const CACHE = join(homedir(), '.cache', 'mailrelay', 'debian');
 
-/** Installs the packages where `works` says no; why that cannot be, or undefined. */
+/** Installs the packages if `works` is false. Returns why that failed, or undefined. */
 export function installProblem(works: () => boolean, ...packages: readonly string[]): string | undefined {
   if (works()) return undefined;
   if (process.getuid?.() !== 0) return `not installed: ${packages.join(' ')}`;
@@ -19,7 +19,9 @@ export function installProblem(works: () => boolean, ...packages: readonly strin
   return undefined;
 }
 
-/** The folder with the files of the package and of what it needs: what an installation would add, unless told. */
+/**
+ * The folder with the files of the package and its dependencies: `needs`, else those that an installation would add.
+ */
 export function unpacked(name: string, needs?: readonly string[]): string {
   const folder = join(CACHE, `${name}_${versionOf(name)}`);
   if (existsSync(folder)) return folder;
@@ -39,14 +41,14 @@ export function unpacked(name: string, needs?: readonly string[]): string {
   return folder;
 }
 
-/** Of the package that the machine would install. */
+/** The version of the package that the machine would install. */
 export function versionOf(name: string): string {
   const show = () => run(['apt-cache', 'show', '--no-all-versions', name]);
   let text: string;
   try {
     text = show();
   } catch {
-    // The lists of a fresh machine are empty.
+    // A new machine has no package lists.
     run(['apt-get', 'update', '-qq']);
     text = show();
   }

@@ -1,27 +1,32 @@
-/** What diskshim.ts recorded, read back: each call that changed the state folder, in the one order in which they happened. */
+/**
+ * Reads the record of diskshim.ts: every call that changed the state folder, in the order in which the calls happened.
+ */
 import { CALLS, type Call, PROCESS_KINDS, type ProcessKind } from './diskshim.ts';
 
 export interface DiskCall {
-  /** Where its record begins and ends: points in the one order. */
+  /** The points in the order of all calls at which the record of this call begins and ends. */
   readonly at: number;
   readonly end: number;
   readonly call: Call;
   readonly by: ProcessKind;
   readonly pid: number;
   readonly isMainThread: boolean;
-  /** Of an open: the file was not there before. */
+  /** For an open: true if the file did not exist before. */
   readonly created: boolean;
-  /** errno; 0 where it succeeded. */
+  /** errno; 0 if the call succeeded. */
   readonly error: number;
-  /** Among the calls of its kind of process. */
+  /** The number of the call among the calls of its kind of process. */
   readonly index: number;
   readonly inode: bigint;
   readonly offset: number;
-  /** Of a write what was asked for, of a truncation what is left; undefined of an open that truncates nothing. */
+  /**
+   * For a write the requested length, for a truncation the remaining length; undefined for an open that does not
+   * truncate.
+   */
   readonly length: number | undefined;
-  /** Of `synced`: where its `sync` begins. */
+  /** For `synced`: the begin of its `sync`. */
   readonly begun: number;
-  /** In the state folder; "." is itself. */
+  /** A name in the state folder; "." is the folder itself. */
   readonly name: string;
   readonly other: string;
   readonly data: Buffer;

@@ -1,8 +1,8 @@
 /**
- * Stands between a relay and its disk: a library in C (test/crash/programs/diskshim.c) that all processes of the relay
- * preload. It numbers each call that changes the state folder, for each kind of process; and as a test tells it, while
- * the relay runs, it lets calls fail, ends a process or the whole relay before or after one, ignores a kind of sync, and
- * records all of it in one order (diskrecord.ts).
+ * A library in C (test/crash/programs/diskshim.c) between a relay and its disk. All processes of the relay preload it.
+ * It numbers each call that changes the state folder, for each kind of process. At the command of a test, while the
+ * relay runs, it lets calls fail, ends a process or the whole relay before or after a call, ignores a kind of sync, and
+ * records all calls in one order (diskrecord.ts).
  */
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -27,7 +27,7 @@ import { CONTROL_SOCKET } from '#crds/wellknown.ts';
 const SOURCE = new URL('../crash/programs/diskshim.c', import.meta.url).pathname;
 const CACHE = new URL('../../node_modules/.cache/diskshim/', import.meta.url).pathname;
 
-/** Part of the command line by which a process is known; the first is the one that begins the others. */
+/** A part of the command line that identifies each kind of process. The first kind starts the others. */
 const KINDS = {
   supervisor: 'cli/main.ts',
   listener: 'listener/main.ts',
@@ -38,12 +38,12 @@ const KINDS = {
 export type ProcessKind = keyof typeof KINDS;
 export const PROCESS_KINDS = Object.keys(KINDS) as readonly ProcessKind[];
 
-/** What a pod mounts, and a socket. */
+/** Folders that a pod mounts, and a socket. */
 const OMITTED = ['inputs', 'local-ca', CONTROL_SOCKET];
-/** SQLite's index of the log: it lies in shared memory, and is made anew. */
+/** SQLite's index of the log. It is in shared memory, and SQLite creates it again. */
 const OMITTED_ENDING = '-shm';
 
-/** As in the library. */
+/** In the order of the library. */
 export const CALLS = [
   '',
   'open',
@@ -80,13 +80,13 @@ type Harm =
 
 export interface Fault {
   readonly harm: Harm;
-  /** Undefined: any. */
+  /** The kind of process that makes the call; undefined: any. */
   readonly by?: ProcessKind;
-  /** The call that is harmed, from 1, among those that are meant. */
+  /** The number of the call that gets the fault, from 1, among the matching calls. */
   readonly at: number;
-  /** Which calls are meant; all. */
+  /** The matching calls; all by default. */
   readonly calls?: readonly Call[];
-  /** Pattern of names in the state folder; all. */
+  /** A pattern of names in the state folder; all by default. */
   readonly name?: string;
 }
 
@@ -97,12 +97,12 @@ export interface SyncSite {
   readonly thread: 'main' | 'pool' | 'any';
 }
 
-/** A name in the state folder is that of something whose changes count. */
+/** True if changes of this name in the state folder count. */
 export function isMeant(name: string): boolean {
   return !OMITTED.includes(name.split('/', 1)[0] ?? '') && !name.endsWith(OMITTED_ENDING);
 }
 
-/** Why there is none; with CI set that is a failure. */
+/** Why the library cannot be used; with CI set that is a failure. */
 export function shimProblem(): string | undefined {
   try {
     execFileSync('cc', ['--version'], { stdio: 'ignore' });
@@ -121,7 +121,7 @@ export class DiskShim {
   readonly #control: number;
   readonly #logFile: number;
 
-  /** For the relay whose folder this is: it keeps its state in `state`. */
+  /** `dir` is the folder of the relay, which keeps its state in `state` below it. */
   constructor(dir: string) {
     this.stateDir = join(realpathSync(dir), 'state');
     this.log = join(this.#dir, 'log');
@@ -130,7 +130,7 @@ export class DiskShim {
     this.#logFile = openSync(this.log, 'w+');
   }
 
-  /** What the relay is to be started with. */
+  /** The environment for the start of the relay. */
   env(): Record<string, string> {
     return {
       LD_PRELOAD: compiled(),
@@ -144,12 +144,12 @@ export class DiskShim {
     };
   }
 
-  /** Calls so far by processes of a kind. */
+  /** The number of calls so far by processes of a kind. */
   count(kind: ProcessKind): number {
     return Number(this.#read(AT.counts + 8 * numberOf(kind), 8).readBigUInt64LE());
   }
 
-  /** From now on. */
+  /** Sets a fault. Calls are counted from now on. */
   arm({ harm, by, at, calls, name = '*' }: Fault): void {
     this.disarm();
     const mask = calls ? calls.reduce((sum, call) => sum | (1 << CALLS.indexOf(call)), 0) >>> 0 : ALL_CALLS;
@@ -169,26 +169,26 @@ export class DiskShim {
     this.#writeNumber(AT.mode, 0);
   }
 
-  /** Where the fault was that came last; undefined while none came since `arm`. */
+  /** The place of the last fault; undefined if there was none since `arm`. */
   get fired(): string | undefined {
     if (this.#read(AT.fired, 4).readUInt32LE() === 0) return undefined;
     const [kind, call, ...name] = this.#readText(AT.firedAt).split(' ');
     return `${PROCESS_KINDS[Number(kind) - 1]}: ${CALLS[Number(call)]} ${name.join(' ')}`;
   }
 
-  /** The syncs of this place do nothing, and are not recorded. */
+  /** From now on the syncs of this place do nothing and are not recorded. */
   ignoreSyncs({ by, name, thread }: SyncSite): void {
     this.#writeNumber(AT.deafKind, numberOf(by));
     this.#writeNumber(AT.deafKind + 4, ['any', 'main', 'pool'].indexOf(thread));
     this.#writeText(AT.deaf, name);
   }
 
-  /** With the bytes that are written, or only the calls. */
+  /** Whether the record has the written bytes or only the calls. */
   recordBytes(wanted: boolean): void {
     this.#writeNumber(AT.records, wanted ? 1 : 0);
   }
 
-  /** How much is recorded: a point in the one order of all calls. */
+  /** The length of the record: a point in the order of all calls. */
   get now(): number {
     return fstatSync(this.#logFile).size;
   }
@@ -231,7 +231,7 @@ function numberOf(kind: ProcessKind): number {
   return PROCESS_KINDS.indexOf(kind) + 1;
 }
 
-/** Compiled once for each state of its source. */
+/** The compiled library. Each version of the source is compiled once. */
 function compiled(): string {
   const hash = createHash('sha256').update(readFileSync(SOURCE)).digest('hex').slice(0, 16);
   const library = join(CACHE, `diskshim-${hash}.so`);

@@ -1,7 +1,7 @@
 /**
- * DKIM signatures as dkimpy sees them, a verifier of another make than the relay's. Keys come from the caller and from
- * dkimpy's own tests, never from DNS. A signature without a key is hashed all the same, so that a change of a signed
- * byte shows.
+ * Verifies DKIM signatures with dkimpy, an implementation that is independent of the relay's. Keys come from the caller
+ * and from the tests of dkimpy, never from DNS. A signature without a key is hashed too, so that a changed byte is
+ * found.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -70,21 +70,21 @@ print(json.dumps([listed(message) for message in asked['messages']]))
 `;
 
 export interface Signature {
-  /** Where its key would be in DNS. */
+  /** The DNS name of its key. */
   readonly name: string;
-  /** There is a key for it. */
+  /** True if there is a key for it. */
   readonly isKnown: boolean;
   readonly isValid: boolean;
-  /** Of the body and of the header that it covers. */
+  /** Digests of the body and of the signed header fields. */
   readonly digests: readonly string[];
 }
 
-/** The folder of the package; its tests are with it. */
+/** The folder of the package, with its tests. */
 export function dkimpyFolder(): string {
   return join(unpacked('python3-dkim'), 'usr/lib/python3/dist-packages');
 }
 
-/** Why there is no dkimpy, or undefined. */
+/** Why dkimpy cannot be used, or undefined. */
 export function dkimpyProblem(): string | undefined {
   try {
     dkimpyFolder();
@@ -94,12 +94,12 @@ export function dkimpyProblem(): string | undefined {
   }
 }
 
-/** The signatures of each message. `keys` are records of DNS. */
+/** The signatures of each message. `keys` are DNS records. */
 export function dkimpySignatures(
   messages: readonly Buffer[],
   keys: Readonly<Record<string, string>>,
 ): Signature[][] {
-  // Debian's own interpreter fits Debian's modules.
+  // The modules of Debian need the interpreter of Debian.
   const python = existsSync('/usr/bin/python3') ? '/usr/bin/python3' : 'python3';
   const library = join(
     unpacked('python3-dkim'),

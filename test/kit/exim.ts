@@ -5,7 +5,7 @@ import { type Peer, type PeerOptions, storedMessage } from './peer.ts';
 const MAIL = '/var/mail/stored';
 
 export interface EximOptions extends PeerOptions {
-  /** The versions and ciphers of its server, in the notation of GnuTLS. Default: its own. */
+  /** TLS versions and ciphers of the server, in the notation of GnuTLS. Default: those of Exim. */
   readonly priorities?: string;
 }
 

@@ -1,4 +1,7 @@
-/** A server that stays in the foreground: started, listening, ended by its pid. Fails with what it printed. */
+/**
+ * A server that stays in the foreground: it is started, listens, and is ended by its pid. A failure has the output of
+ * the server.
+ */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { isListening } from './ports.ts';
 import { until } from './wait.ts';
@@ -10,7 +13,7 @@ export interface ForegroundOptions {
   readonly command: readonly string[];
   readonly port: number;
   readonly env?: Readonly<Record<string, string>>;
-  /** How it is ended. */
+  /** The signal that ends the server. */
   readonly signal?: 'SIGTERM' | 'SIGKILL';
 }
 

@@ -1,6 +1,6 @@
 /**
- * A real Haraka, of its npm package: its plugins tls and queue/smtp_forward, and one of ours that stores what is for its
- * domain.
+ * A real Haraka from its npm package, with its plugins tls and queue/smtp_forward, and a plugin of ours that stores
+ * mail for its domain.
  */
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -20,9 +20,9 @@ export async function startHaraka(options: PeerOptions): Promise<Peer> {
     name: 'Haraka',
     command: [process.execPath, join(PACKAGE, 'bin/haraka'), '-c', dir],
     port: options.port,
-    // The one way to tell its client whom to trust.
+    // Haraka has no setting for the authorities that its client trusts.
     env: { NODE_EXTRA_CA_CERTS: join(dir, 'ca.pem') },
-    // It would wait for its connections.
+    // At SIGTERM it would wait for its connections.
     signal: 'SIGKILL',
   });
   return {

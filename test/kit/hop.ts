@@ -1,6 +1,6 @@
 /**
- * A next hop that does what a test tells it, step by step: answers as it likes, hangs, drops, speaks garbage. It
- * remembers every line it heard and every message it took. What a test says nothing about goes as in any SMTP server.
+ * A next hop that a test controls step by step: it can give any answer, hang, drop the connection, or send garbage. It
+ * remembers every line and every message that it received. Steps without an order of the test go as in any SMTP server.
  */
 import { createServer, type Server, type Socket } from 'node:net';
 import { createSecureContext, type SecureContext, TLSSocket } from 'node:tls';
@@ -22,16 +22,16 @@ export type Step =
 
 export interface Said {
   readonly step: Step;
-  /** Without its CRLF; of a message its text. */
+  /** The line without CRLF; for a message its text. */
   readonly line: string;
   readonly secure: boolean;
-  /** Sessions from 1. */
+  /** The number of the session, from 1. */
   readonly session: number;
 }
 
 /**
- * A reply, of several lines where it has line breaks; or what happens in its place. `break` goes ahead with STARTTLS and
- * spoils the handshake.
+ * A reply, of several lines where it has line breaks; or what happens in its place. `break` goes ahead with STARTTLS
+ * and spoils the handshake.
  */
 export type Answer = string | { readonly raw: string } | 'hang' | 'drop' | 'break' | undefined;
 
@@ -40,9 +40,9 @@ export interface HopOptions {
   readonly host?: string;
   readonly pair?: Pair | undefined;
   readonly implicitTls?: boolean;
-  /** What a client certificate must be signed by, where one is wanted. */
+  /** The authority of client certificates, if the hop requires one. */
   readonly clientAuthority?: string;
-  /** Lines of the EHLO reply besides STARTTLS, which is offered where there is a pair. */
+  /** Lines of the EHLO reply. STARTTLS is added if there is a pair. */
   readonly offers?: readonly string[];
   readonly answer?: (said: Said) => Answer | Promise<Answer>;
 }
@@ -67,7 +67,7 @@ export class Hop {
   readonly said: Said[] = [];
   readonly taken: Taken[] = [];
   sessions = 0;
-  /** Most sessions that were open at the same time. */
+  /** The largest number of sessions at the same time. */
   most = 0;
 
   private constructor(options: HopOptions) {
@@ -88,7 +88,7 @@ export class Hop {
     return this.said.filter((said) => said.step === step).map(({ line }) => line);
   }
 
-  /** Ids of the messages taken, as messageText makes them. */
+  /** Ids (see messageText) of the messages that the hop took. */
   ids(): string[] {
     return this.taken.map(({ text }) => /^X-Test-Id: (.*)$/m.exec(text)?.[1]?.trim() ?? '');
   }
@@ -112,7 +112,7 @@ export class Hop {
     await new Promise((resolve) => server.close(resolve));
   }
 
-  /** Ends what is open, whatever it is doing. */
+  /** Ends all open connections, whatever their state is. */
   cut(): void {
     for (const socket of this.#sockets) socket.destroy();
   }
@@ -240,7 +240,7 @@ class HopSession {
     });
   }
 
-  /** `taken` happens where the answer is good. */
+  /** Calls `taken` if the answer is positive. */
   async #react(step: Step, line: string, usual: string, taken: () => void = () => undefined): Promise<void> {
     const said = { step, line, secure: this.#secured !== undefined, session: this.#number };
     if (step !== 'greeting') this.#hop.said.push(said);
@@ -273,7 +273,7 @@ class HopSession {
     if (step === 'QUIT') this.#socket?.end();
   }
 
-  /** Every line but the last has a hyphen behind its code. */
+  /** Sends a reply. Every line except the last has a hyphen after its code. */
   #reply(answer: string): void {
     const lines = answer.split('\n');
     const whole = lines.map((line, index) =>

@@ -1,4 +1,4 @@
-/** What Helm, Flux and others make of an object, by the rules of kstatus (sigs.k8s.io/cli-utils). */
+/** How Helm, Flux and others judge an object, by the rules of kstatus (sigs.k8s.io/cli-utils). */
 export type Verdict = 'Terminating' | 'InProgress' | 'Failed' | 'Current';
 
 export interface Judgeable {
@@ -11,7 +11,7 @@ export interface Judgeable {
     | undefined;
 }
 
-/** The order of the library: a missing Ready counts as Current, and Ready=False never as Failed. */
+/** The checks are in the order of the library: a missing Ready means Current, and Ready=False never means Failed. */
 export function kstatus({ metadata, status }: Judgeable): Verdict {
   if (metadata.deletionTimestamp) return 'Terminating';
   const is = (type: string) => status?.conditions?.find((condition) => condition.type === type)?.status;

@@ -1,8 +1,8 @@
 /**
- * A server in a file system of its own: that of the machine, with a Debian package and its configuration laid over it,
- * so that it has its fixed paths and its users, and the machine does not change. What it writes is in memory and gone
- * with its last process, but for folders that are shared. Needs root, and the mount namespaces and overlays of Linux.
- * Ended by its pid.
+ * A server in its own file system: that of the machine, with a Debian package and its configuration as a layer above.
+ * So the server has its fixed paths and its users, and the machine does not change. Its files are in memory and
+ * disappear with its last process, except in shared folders. Needs root, and mount namespaces and overlays of Linux. It
+ * is ended by its pid.
  */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,21 +13,24 @@ import { Foreground } from './foreground.ts';
 export interface LayerOptions {
   /** Debian package. */
   readonly name: string;
-  /** Stays in the foreground. */
+  /** The command of the server, which stays in the foreground. */
   readonly command: readonly string[];
   readonly port: number;
   readonly files: Readonly<Record<string, string>>;
-  /** Its system users, and the folders that belong to each. */
+  /** The system users of the server, with the folders that each owns. */
   readonly users: Readonly<Record<string, readonly string[]>>;
-  /** Folders of the machine that it writes to as they are. */
+  /** Folders of the machine to which the server writes directly. */
   readonly shared?: readonly string[];
-  /** Processes that lose their parent stay in its tree, and end with it: for who counts what they cost. No `path` then. */
+  /**
+   * If true, processes without a parent stay in the tree of the server and end with it, so that a test can measure
+   * them. There is no `path` then.
+   */
   readonly isContained?: boolean;
 }
 
 const FIRST_UID = 64_100;
 
-/** `$1` a folder of ours, `$2` the package; then the command. The mounts vanish with the last process. */
+/** `$1` is a folder of ours, `$2` the package; then comes the command. The mounts end with the last process. */
 const ENTER = `set -eu
 mount -t tmpfs -o mode=755 layer "$1/mount"
 mkdir "$1/mount/upper" "$1/mount/work" "$1/mount/root"
@@ -68,13 +71,13 @@ export class Layer {
     return this.#server.pid;
   }
 
-  /** A path inside, seen from outside. */
+  /** The path on the machine of a path in the file system of the server. */
   path(inside: string): string {
     return `/proc/${this.#server.pid}/root${inside}`;
   }
 
   async stop(): Promise<void> {
-    // With the first process of its space all others go; the one that waits outside hears no signal.
+    // All processes of the namespace end with its first process. The process that waits outside gets no signal.
     const inside = this.#isContained
       ? readFileSync(`/proc/${this.pid}/task/${this.pid}/children`, 'utf8')
       : '';
@@ -112,7 +115,7 @@ function prepare(dir: string, { files, users, shared = [] }: LayerOptions): void
   writeFileSync(join(dir, 'folders'), `set -eu\n${folders.join('\n')}\n`);
 }
 
-/** The machine's own users and groups, and ours in place of those of the same name. */
+/** Users and groups of the machine. Ours replace those of the same name. */
 function withLines(
   path: string,
   names: readonly string[],

@@ -1,28 +1,31 @@
 /**
- * The one oracle of the crash tests: what a client was promised against what arrived. Every id that was answered 250
- * must be at the next hop, whole; no id that was refused may be; more than once only where a crash was in between.
+ * The oracle of the crash tests: compares the promises to clients with the messages that arrived. Every id that was
+ * answered 250 must be at the next hop, complete. No id that was refused may be there. An id may arrive more than once
+ * only if a crash was in between.
  */
 import assert from 'node:assert/strict';
 import type { QueueEntry } from '#relay/queue/tools.ts';
 import type { Hop } from './hop.ts';
 import type { Sink } from './sink.ts';
 
-/** Where a message is that was acknowledged: at the hop, told of to its sender, in the queue (and how), or nowhere. */
+/**
+ * The place of an acknowledged message: at the hop, returned to its sender, in the queue (with its state), or nowhere.
+ */
 export type Place = 'arrived' | 'returned' | QueueEntry['state'] | 'nowhere';
 
 export interface Expected {
   readonly id: string;
   readonly queueId: string;
-  /** Any of these is right. */
+  /** The places that are right. */
   readonly places: readonly Place[];
 }
 
-/** What came to a next hop, by the id of the message that it is, or tells of. */
+/** The messages and reports that arrived at a next hop, by the id of the original message. */
 export class Arrivals {
   readonly #messages = new Set<string>();
   readonly #reports = new Set<string>();
 
-  /** Takes them out, so that many rounds cost no memory. */
+  /** Takes the messages out of the hop, so that many rounds need no memory. */
   learn(hop: Hop): void {
     for (const { from, text } of hop.taken.splice(0)) {
       const id = /^X-Test-Id: (.*?)\r?$/m.exec(text)?.[1] ?? '';
@@ -31,7 +34,7 @@ export class Arrivals {
     hop.said.length = 0;
   }
 
-  /** A message that arrived is still in the queue until its entry is gone. */
+  /** A message that arrived still counts as queued until its entry is gone. */
   placeOf({ id, queueId }: Expected, entries: readonly QueueEntry[]): Place {
     const entry = entries.find((one) => one.id === queueId);
     if (entry) return entry.state;
@@ -41,12 +44,12 @@ export class Arrivals {
 }
 
 export class Ledger {
-  /** Answered 250. */
+  /** Ids that were answered 250. */
   readonly promised = new Set<string>();
-  /** Answered 4xx or 5xx: the reply. */
+  /** Ids that were answered 4xx or 5xx, with the reply. */
   readonly refused = new Map<string, string>();
 
-  /** The different replies that refused something. */
+  /** The distinct replies among the refusals. */
   refusals(): string[] {
     return [...new Set(this.refused.values())];
   }
@@ -56,7 +59,7 @@ export class Ledger {
     return [...this.promised].filter((id) => !counts.has(id));
   }
 
-  /** Throws when a promise was broken; the number of ids that arrived more than once. */
+  /** Throws if a promise was broken. Returns the number of ids that arrived more than once. */
   settle(sink: Sink): number {
     assert.deepEqual(this.missingAt(sink), [], 'promised and lost');
     const counts = sink.counts();

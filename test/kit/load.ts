@@ -1,12 +1,12 @@
 /**
- * Load from a few clients beside each other, each sending message after message and entering what it was told into the
- * ledger. A connection that breaks is opened again: what was on its way then was neither promised nor refused.
+ * Load from a few clients at the same time. Each sends message after message and enters the replies into the ledger. A
+ * client opens a broken connection again; the message that was on its way is then neither promised nor refused.
  */
 import type { Ledger } from './ledger.ts';
 import { messageText, SmtpClient } from './smtpclient.ts';
 
 const PAUSE_MS = 20;
-/** Of one session: a client that never quits would meet the deadline of every drain. */
+/** Messages in one session. A client that never quits would delay every drain until its deadline. */
 const MESSAGES = 50;
 
 export interface Load {
@@ -27,7 +27,7 @@ export function startLoad(
       try {
         await converse(client, round);
       } catch {
-        // The relay is away: that is what is being tested.
+        // The relay is away, as the test intends.
         await new Promise((tick) => setTimeout(tick, PAUSE_MS));
       }
     }

@@ -1,17 +1,17 @@
-/** The manifest that most stories use: one listener, trusted loopback, one next hop. */
+/** The manifest of most stories: one listener, clients on the loopback may relay, one next hop. */
 export interface Wish {
   readonly port: number | undefined;
   readonly nextHop: number;
   readonly starttls?: 'Disabled' | 'Enabled' | 'Required';
   readonly level?: 'None' | 'Opportunistic' | 'Encrypt' | 'Verify';
-  /** Name of the next hop, where its certificate is verified. */
+  /** Name of the next hop, for stories that verify its certificate. */
   readonly host?: string;
   readonly trust?: string;
   /** A further field of spec.inbound, as a line of YAML. */
   readonly inbound?: string;
   /** A further field of spec.outbound, as a line of YAML. */
   readonly outbound?: string;
-  /** One line: spec.queue. */
+  /** The field spec.queue, as a line of YAML. */
   readonly queue?: string;
   /** A further field of the spec, as a line of YAML. */
   readonly spec?: string;

@@ -1,14 +1,14 @@
-/** What processes really keep: anonymous memory, each page counted once however many processes share it. */
+/** The real memory of processes: anonymous memory, in which each shared page counts once. */
 import { readFileSync } from 'node:fs';
 
 const EVERY_MS = 20;
 
-/** Of all of them together, in MiB. */
+/** The sum for all processes, in MiB. */
 export function anonymousMiB(pids: readonly number[]): number {
   return pids.reduce((sum, pid) => sum + anonymousKiB(pid), 0) / 1024;
 }
 
-/** The highest value, looked for again and again until `work` is done. */
+/** The highest value during `work`, measured again and again. */
 export async function peakMiB(pids: readonly number[], work: () => Promise<void>): Promise<number> {
   let peak = anonymousMiB(pids);
   const timer = setInterval(() => {

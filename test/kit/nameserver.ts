@@ -1,12 +1,12 @@
 /**
- * A small DNS server for the tests: answers A, AAAA, MX and TXT from a table, NXDOMAIN for what is not in it. What is too
- * large for UDP is cut there, and whole over TCP.
+ * A small DNS server for the tests. It answers A, AAAA, MX and TXT from a table, and NXDOMAIN for other names. An
+ * answer that is too large for UDP is truncated there, and complete over TCP.
  */
 import { createSocket, type Socket } from 'node:dgram';
 import { createServer, type Socket as TcpSocket } from 'node:net';
 import packet from 'dns-packet';
 
-/** What resolvers take over UDP today (EDNS). */
+/** The size that resolvers accept over UDP today (EDNS). */
 const UDP_BYTES = 1_232;
 
 export interface Names {
@@ -16,7 +16,7 @@ export interface Names {
     /** Preference and exchange; an exchange of "." is a null MX. */
     readonly MX?: readonly (readonly [number, string])[];
     readonly TXT?: readonly string[];
-    /** Answers SERVFAIL, to everything or to these questions. */
+    /** The server answers SERVFAIL to all questions, or to questions of these types. */
     readonly broken?: true | readonly ('A' | 'AAAA')[];
   };
 }
@@ -35,7 +35,7 @@ export class NameServer {
       const sent = whole.length > UDP_BYTES ? packet.encode(cut(answer)) : whole;
       this.#socket.send(sent, port, address);
     });
-    // A resolver may keep its connections for longer than a test lives.
+    // A resolver may keep its connections longer than the test runs.
     this.#tcp.unref();
   }
 
@@ -51,7 +51,7 @@ export class NameServer {
     this.#tcp.close();
   }
 
-  /** Two bytes of length go before each message (RFC 1035 section 4.2.2). */
+  /** Serves a TCP connection. Each message begins with two bytes of length (RFC 1035 section 4.2.2). */
   #serve(socket: TcpSocket): void {
     let heard = Buffer.alloc(0);
     socket.unref();

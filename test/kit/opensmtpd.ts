@@ -1,4 +1,4 @@
-/** A real OpenSMTPD, in plain text on either side: Debian's build cannot do its own STARTTLS with OpenSSL 3. */
+/** A real OpenSMTPD without TLS on both sides, because STARTTLS does not work in Debian's build with OpenSSL 3. */
 import { Layer } from './layer.ts';
 import { type Peer, type PeerOptions, storedMessage } from './peer.ts';
 

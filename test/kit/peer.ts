@@ -1,7 +1,7 @@
 /**
- * What the mail servers of the interoperability stories have in common: each stores what is for its own domain, and
- * hands everything else to a relay over STARTTLS, whose certificate it verifies. And the message that shows whether
- * somebody changed it.
+ * The common part of the mail servers in the interoperability stories: each stores the mail for its own domain, and
+ * sends all other mail to a relay over STARTTLS, whose certificate it verifies. Also the message that shows whether a
+ * server has changed it.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,24 +10,24 @@ import { until } from './wait.ts';
 
 export interface PeerOptions {
   readonly port: number;
-  /** Mail for it is stored. */
+  /** The server stores mail for this domain. */
   readonly domain: string;
-  /** For its STARTTLS. */
+  /** The key pair for STARTTLS of the server. */
   readonly pair: Pair;
   readonly relay: {
     readonly port: number;
-    /** PEM that the relay's certificate is verified by. */
+    /** The authority (PEM) that verifies the certificate of the relay. */
     readonly ca: string;
   };
 }
 
 export interface Peer {
-  /** The stored message with this test id, headers included; waits for it. */
+  /** Waits for the stored message with this test id; its text with the header. */
   message(id: string): Promise<string>;
   stop(): void | Promise<void>;
 }
 
-/** In a maildir. Bytes, as latin1; line breaks as they are on the disk. */
+/** Waits for a message in a maildir; its bytes as latin1, with the line breaks of the file. */
 export function storedMessage(maildir: string, id: string, withinMs?: number): Promise<string> {
   return until(
     `message ${id} in ${maildir}`,
@@ -44,8 +44,8 @@ export function messagesIn(maildir: string): string[] {
 }
 
 /**
- * A message with what servers like to touch: dots, white space at line ends, empty lines, letters beyond ASCII, a long
- * line. Nothing is missing from its header. Without the last line break.
+ * A message with content that servers often change: dots, white space at line ends, empty lines, letters beyond ASCII,
+ * a long line. Its header is complete. The last line break is missing.
  */
 export function hardMessage(id: string): string {
   const lines = [
@@ -71,7 +71,7 @@ export function hardMessage(id: string): string {
   return lines.join('\r\n');
 }
 
-/** As it looks where bytes are read as latin1. */
+/** The bytes of a text, read as latin1. */
 export function bytesOf(text: string): string {
   return Buffer.from(text).toString('latin1');
 }

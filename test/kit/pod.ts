@@ -1,6 +1,6 @@
 /**
- * A pod of a StatefulSet without a cluster: `mailrelay relay` with its folders, at an address of the loopback of its own,
- * so that its siblings find it at the port that they all have.
+ * A pod of a StatefulSet without a cluster: `mailrelay relay` with its folders, at its own address of the loopback, so
+ * that its siblings reach it at the port that all pods have in common.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
@@ -58,7 +58,7 @@ export class TestPod {
     return exitCode === null && signalCode === null;
   }
 
-  /** As the operator writes it, beside the policy. */
+  /** Writes the scale file beside the policy, as the operator does. */
   scale(replicas: number, siblings: readonly string[]): void {
     mount(this.#folder('policy'), {
       [POLICY_FILE_NAME]: printPolicy(this.#options.policy),
@@ -66,7 +66,7 @@ export class TestPod {
     });
   }
 
-  /** Starts (again); resolves when its policy is in force. */
+  /** Starts the pod, also again. Resolves when its policy is in force. */
   async up(): Promise<void> {
     const { address, name, env } = this.#options;
     const folders = {

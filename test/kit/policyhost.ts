@@ -1,6 +1,6 @@
 /**
- * A policy host of MTA-STS (RFC 8461 section 3.3): a real HTTPS server on port 443 that answers for each domain as a
- * test says, by SNI, with a certificate of its own for each domain.
+ * A policy host of MTA-STS (RFC 8461 section 3.3): a real HTTPS server on port 443. It answers for each domain as the
+ * test says, and shows a separate certificate for each domain, by SNI.
  */
 import type { ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
@@ -9,7 +9,7 @@ import type { Pair } from './ca.ts';
 
 export interface PolicyAnswer {
   readonly pair: Pair;
-  /** A policy, or an answer of any kind. */
+  /** The text of a policy, or a function that gives any answer. */
   readonly answer: string | ((response: ServerResponse) => void);
 }
 

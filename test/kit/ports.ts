@@ -1,10 +1,15 @@
-/** Free ports on the loopback, one after the other, so that tests that run beside each other do not meet. */
+/**
+ * Free ports on the loopback, a different one for each call, so that tests that run at the same time do not use the
+ * same.
+ */
 import { connect, createServer } from 'node:net';
 
-/** Below the ports that the kernel gives to clients. Each worker of the test runner has a part of its own. */
+/** A range below the ports that the kernel gives to clients. Each worker of the test runner uses its own part. */
 const [FIRST, WORKERS, PORTS] = [20_000, 3, 4_000];
 const worker = (Number(process.env['NODE_TEST_WORKER_ID'] ?? 1) - 1) % WORKERS;
-/** The files of one worker come one after the other: each tries from another place, so that no port is used again at once. */
+/**
+ * One worker runs files one after the other. Each file starts at another port, so that no port is used again at once.
+ */
 let next = FIRST + worker * PORTS + (process.pid % (PORTS / 25)) * 25;
 
 export async function freePort(address = '127.0.0.1'): Promise<number> {
@@ -22,7 +27,7 @@ function isFree(port: number, host: string): Promise<boolean> {
   });
 }
 
-/** Somebody takes connections there. */
+/** True if a process accepts connections at this port. */
 export function isListening(port: number, host = '127.0.0.1'): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ port, host }, () => {

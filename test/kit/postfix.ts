@@ -1,6 +1,7 @@
 /**
- * A real Postfix as a next hop: its own configuration, queue and port, delivering everything into one maildir that the
- * test reads. Installed from the distribution when missing and allowed. Ended by the pid of its own master process.
+ * A real Postfix as a next hop, with its own configuration, queue and port. It delivers all mail into one maildir,
+ * which the test reads. It is installed from the distribution if it is missing and the machine allows it. It is ended
+ * by the pid of its master process.
  */
 import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -14,17 +15,17 @@ export interface PostfixOptions {
   readonly address: string;
   readonly port: number;
   readonly pair?: Pair;
-  /** Postfix's own words: may, encrypt. */
+  /** The words of Postfix: may, encrypt. */
   readonly level?: 'none' | 'may' | 'encrypt';
-  /** Stores only what is for `domain`, and hands everything else to this relay. Without it everything is stored. */
+  /** If set, Postfix stores only mail for `domain` and sends all other mail to this relay. Else it stores all mail. */
   readonly forwards?: Pick<PeerOptions, 'domain' | 'relay'>;
   /** Further lines of main.cf. */
   readonly settings?: readonly string[];
-  /** Command that enters another network namespace. */
+  /** The command that enters another network namespace. */
   readonly enter?: readonly string[];
 }
 
-/** Why there can be no Postfix here, or undefined. */
+/** Why Postfix cannot be used here, or undefined. */
 export function postfixProblem(): string | undefined {
   if (process.getuid?.() !== 0) return 'Postfix needs root';
   if (existsSync('/usr/sbin/postfix')) return undefined;
@@ -65,12 +66,12 @@ export class Postfix {
     return postfix;
   }
 
-  /** The messages that have arrived, headers included. */
+  /** The messages that have arrived, with their headers. */
   messages(): string[] {
     return messagesIn(this.#maildir);
   }
 
-  /** The first message with this test id; waits for it. */
+  /** Waits for the first message with this test id. */
   message(id: string, withinMs?: number): Promise<string> {
     return storedMessage(this.#maildir, id, withinMs);
   }
@@ -79,7 +80,7 @@ export class Postfix {
     try {
       this.#postfix('stop');
     } catch {
-      // It has ended already; what matters is that nothing is left.
+      // Postfix has ended already.
     }
     rmSync(this.#dir, { recursive: true, force: true });
   }
@@ -139,7 +140,7 @@ ${forwards ? forwarding(forwards.relay.port, path('conf/ca.pem')) : ''}${setting
   }
 }
 
-/** To the one relay, whose certificate must be verified. */
+/** The settings to send mail to the relay, whose certificate must be verified. */
 function forwarding(port: number, ca: string): string {
   return `relayhost = [localhost]:${port}
 smtp_host_lookup = native
@@ -149,7 +150,7 @@ smtp_tls_CAfile = ${ca}
 `;
 }
 
-/** Only the services that taking and storing mail need; no chroot, so that nothing is copied. */
+/** Only the services that take and store mail. Without chroot, so that no files must be copied. */
 function masterConfiguration(address: string, port: number): string {
   const services = [
     `${address}:${port} inet n - n - - smtpd`,

@@ -1,9 +1,9 @@
 /**
- * The state folder as a disk could have it after a power cut: all that was synced, and some part of the rest. A file has
- * what was written before the begin of its last good sync; a name is there when its folder was synced after it came, or
- * with luck, then with all names before it (file systems keep these in order, and nothing else). Of what was not synced
- * each write may be there, be missing, or be torn. After a sync that failed, what was written before it is never safe
- * again: the kernel takes the pages for clean.
+ * The state folder as a disk could have it after a power cut: all synced data, and some of the rest. A file has the
+ * data that was written before the begin of its last successful sync. A name is there if its folder was synced after
+ * the name was created, or else by chance, then with all earlier names (file systems keep names in order, and nothing
+ * else). Of the unsynced writes, each may be there, missing or torn. After a failed sync the data written before it is
+ * never safe again, because the kernel then takes the pages for clean.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -12,9 +12,9 @@ import type { DiskCall } from './diskrecord.ts';
 /** Units that a disk writes whole. */
 const SECTORS = [512, 4096] as const;
 
-/** What becomes of that which no sync made safe. */
+/** Which of the unsynced data survives. */
 export interface Luck {
-  /** `mixed`: each write is kept, lost or torn by lot. */
+  /** `mixed`: chance decides for each write whether it is kept, lost or torn. */
   readonly writes: 'none' | 'all' | 'mixed';
   readonly names: 'none' | 'all' | 'mixed';
   readonly seed: number;
@@ -22,11 +22,11 @@ export interface Luck {
 
 interface Change {
   readonly at: number;
-  /** A truncation has none. */
+  /** Undefined for a truncation. */
   readonly data: Buffer | undefined;
   readonly offset: number;
   safe: boolean;
-  /** A sync failed after it. */
+  /** True if a sync failed after this change. */
   doubtful: boolean;
 }
 
@@ -43,14 +43,14 @@ interface Naming {
 }
 
 class Disk {
-  /** As the processes saw them. */
+  /** The names as the processes saw them. */
   readonly names = new Map<string, StoredFile>();
   readonly #inodes = new Map<bigint, StoredFile>();
   readonly namings: Naming[] = [];
 
   learn(call: DiskCall): void {
     if (call.call === 'synced') this.#synced(call);
-    // The folder itself was there before.
+    // The folder itself existed before.
     else if (call.error !== 0 || call.name === '.') return;
     else if (call.call === 'mkdir') this.#name(call, [call.name], put(call.name, fresh(true)));
     else if (call.call === 'open') this.#opened(call);
@@ -92,7 +92,7 @@ class Disk {
   }
 }
 
-/** Writes what is left after a cut behind these calls into an empty folder. */
+/** Writes the files that are left after a power cut, which comes after these calls, into an empty folder. */
 export function rebuild(calls: readonly DiskCall[], luck: Luck, into: string): void {
   const disk = new Disk();
   for (const call of calls) disk.learn(call);
@@ -129,7 +129,7 @@ function contentAfter({ changes }: StoredFile, luck: Luck, random: () => number)
   return content;
 }
 
-/** So that a long file does not grow piece by piece. */
+/** Joins changes that follow each other, so that a long file does not grow piece by piece. */
 function joined(changes: readonly Change[]): readonly Change[] {
   const end = Math.max(0, ...changes.map(({ data, offset }) => offset + (data?.length ?? 0)));
   const truncates = changes.some(({ data }) => !data);
@@ -145,7 +145,7 @@ function survivors(change: Change, { writes }: Luck, random: () => number): read
   return lot < 0.7 ? torn(change, change.data, random) : [];
 }
 
-/** Some of its sectors, by lot. */
+/** Some sectors of a change, chosen by chance. */
 function torn(change: Change, data: Buffer, random: () => number): readonly Change[] {
   const sector = SECTORS[random() < 0.5 ? 0 : 1];
   const pieces: Change[] = [];
@@ -181,7 +181,7 @@ function renamed({ name, other }: DiskCall): Naming['apply'] {
   };
 }
 
-/** mulberry32: the same lots for the same seed. */
+/** mulberry32: the same seed gives the same numbers. */
 export function randomFrom(seed: number): () => number {
   let state = seed >>> 0;
   return () => {

@@ -1,6 +1,7 @@
 /**
- * A queue over a real spool with a courier that a test answers for: what the queue decides, without SMTP. Domains that
- * begin with "mx" go by MX, each one its own destination; all others to hops of the spec, one for each domain.
+ * A queue over a real spool, with a courier whose answers the test gives: it tests the decisions of the queue without
+ * SMTP. Domains that begin with "mx" go by MX, and each is its own destination. All others go to hops of the spec, one
+ * for each domain.
  */
 import { type Failure, makeFailure } from '#crds/failure.ts';
 import type { Policy } from '#crds/policyfile.ts';
@@ -19,7 +20,7 @@ export const NOBODY: AttemptResult = {
   hadSession: false,
 };
 
-/** What a hop says to each recipient: undefined takes it. */
+/** The answer of a hop to each recipient; undefined: the hop takes it. */
 export function answers(
   { to }: Parcel,
   refusal: (address: string) => Failure | undefined = () => undefined,
@@ -37,9 +38,9 @@ export class QueueRig {
   readonly #dirs = podDirs();
   readonly spool = new Spool(this.#dirs.stateDir);
   readonly events: { event: string; fields: Record<string, unknown> }[] = [];
-  /** Both clocks. */
+  /** The time of both clocks. */
   now = Date.now();
-  /** Another one gives every destination another key, as a policy with other hosts does. */
+  /** Another value gives every destination another key, as a policy with other hosts does. */
   routes = '';
   #manager: QueueManager | undefined;
 
@@ -48,7 +49,7 @@ export class QueueRig {
     return this.#manager;
   }
 
-  /** A queue manager as a new process has it; the one before it has ended. */
+  /** Starts a queue manager as a new process would. The manager before it has ended. */
   begin(answer: AnswerFor, policy: Policy = policyOf()): QueueManager {
     this.#manager = new QueueManager({
       policy,
@@ -63,7 +64,7 @@ export class QueueRig {
     return this.#manager;
   }
 
-  /** A message in the spool that nobody told of. */
+  /** Puts a message into the spool without telling the queue. */
   async enter(from: string, to: readonly string[], receivedAt = this.now): Promise<string> {
     const id = newQueueId(receivedAt);
     const recipients = to.map((address) => ({ address, state: 'queued' as const }));
@@ -75,7 +76,7 @@ export class QueueRig {
     return id;
   }
 
-  /** How often this was logged. */
+  /** How often this event was logged. */
   count(event: string): number {
     return this.events.filter((one) => one.event === event).length;
   }

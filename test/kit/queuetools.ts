@@ -1,11 +1,11 @@
-/** What `mailrelay queue` says to a relay over the socket in its state folder. */
+/** Sends the requests of `mailrelay queue` to a relay over the socket in its state folder. */
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { CONTROL_SOCKET } from '#crds/wellknown.ts';
 import type { Done, QueueAction, QueueEntry } from '#relay/queue/tools.ts';
 
-/** A relay, by the folder that its socket is in. */
+/** A relay, by the folder of its socket. */
 interface HasQueue {
   readonly stateDir: string;
 }
@@ -35,7 +35,7 @@ export async function listQueue(relay: HasQueue): Promise<QueueEntry[]> {
     .map((line) => JSON.parse(line) as QueueEntry);
 }
 
-/** The results by id. */
+/** Acts on queued messages; the results by id. */
 export async function doToQueue(
   relay: HasQueue,
   deed: QueueAction,

@@ -1,6 +1,6 @@
 /**
- * A real relay for the tests: `bin/mailrelay run` in a folder of its own, on free ports. Everything a test does to it
- * is what a user could do: edit the manifest, read the status, signal the process.
+ * A real relay for the tests: `bin/mailrelay run` in its own folder, on free ports. A test does to it only what a user
+ * can do: edit the manifest, read the status, signal the process.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -19,7 +19,7 @@ export interface Ended {
   readonly stderr: string;
 }
 
-/** Runs the command to its end. */
+/** Runs the command until it ends. */
 export async function mailrelay(args: readonly string[], cwd = tmpdir()): Promise<Ended> {
   const child = spawn(LAUNCHER, [...args], { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
   const output = collect(child);
@@ -28,13 +28,13 @@ export async function mailrelay(args: readonly string[], cwd = tmpdir()): Promis
 }
 
 export interface TestRelayOptions {
-  /** The manifest, as a function of what is free here. */
+  /** Makes the manifest from free ports. */
   readonly manifest: (ports: readonly number[]) => string;
   readonly ports?: number;
   readonly dir?: string;
-  /** Besides that of the test. */
+  /** Variables besides those of the test. */
   readonly env?: Readonly<Record<string, string>>;
-  /** A command that runs the command that follows it, in the same process. */
+  /** A command that runs the command after it in the same process. */
   readonly through?: readonly string[];
 }
 
@@ -76,7 +76,7 @@ export class TestRelay {
     try {
       await relay.up();
     } catch (error) {
-      // Nobody else would end it.
+      // The caller has no handle to end it.
       await relay.stop();
       throw error;
     }
@@ -104,7 +104,7 @@ export class TestRelay {
     return this.#child?.pid ?? 0;
   }
 
-  /** Starts (again) on the same manifest, ports and state; resolves when it is ready. */
+  /** Starts the relay, also again, on the same manifest, ports and state. Resolves when it is ready. */
   async up(): Promise<void> {
     const [program = '', ...args] = [
       ...this.#through,
@@ -131,7 +131,7 @@ export class TestRelay {
       },
       30_000,
     ).catch((error) => {
-      // Whoever waits for this process would wait for its child too.
+      // A test that waits for this process would wait for the child too.
       child.kill('SIGKILL');
       throw error;
     });
@@ -168,13 +168,13 @@ export class TestRelay {
       try {
         process.kill(pid, 'SIGKILL');
       } catch {
-        // It ended in the meantime.
+        // The process ended in the meantime.
       }
     }
     await ended;
   }
 
-  /** The exit status after SIGTERM. */
+  /** Sends SIGTERM; resolves with the exit status. */
   async stop(): Promise<number | null> {
     const child = this.#child;
     if (!child || child.exitCode !== null) return child?.exitCode ?? null;

@@ -1,4 +1,7 @@
-/** What the tests of relay/ share: policies with little effort, and folders as a pod has them. Used by tests only. */
+/**
+ * Helpers for the tests of relay/: they make policies with few words, and folders as a pod has them. Only tests use
+ * them.
+ */
 import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -21,7 +24,7 @@ export function listenerAt(port: number, changes: Partial<Listener> = {}): Liste
   };
 }
 
-/** Who may relay: this machine, unless `changes` says otherwise. */
+/** The clients that may relay: this machine, unless `changes` has others. */
 export function clientsOf(changes: Partial<Clients> = {}): Clients {
   return {
     networks: ['127.0.0.0/8'],
@@ -165,7 +168,7 @@ export function podDirs(): PodDirs {
 
 let mounts = 0;
 
-/** Writes files as a kubelet does: a new folder, and the link `..data` swapped over to it. */
+/** Writes files as a kubelet does: makes a new folder, then swaps the link `..data` to it. */
 export function mount(dir: string, files: Readonly<Record<string, string>>): void {
   const folder = `..${++mounts}`;
   mkdirSync(join(dir, folder));

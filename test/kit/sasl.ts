@@ -1,4 +1,7 @@
-/** What a client says to log in, step by step; each gives the last reply. Nothing of the relay is used here. */
+/**
+ * The client side of the login mechanisms, step by step; each function returns the last reply. Uses no code of the
+ * relay.
+ */
 import { createHash, createHmac, pbkdf2Sync } from 'node:crypto';
 import type { SmtpClient } from './smtpclient.ts';
 
@@ -24,7 +27,7 @@ export async function loginByLogin(client: SmtpClient, user: string, password: s
   return client.command(base64(password));
 }
 
-/** RFC 5802 from the client's side; throws where the server does not prove that it knows the password too. */
+/** The client side of RFC 5802. Throws if the server does not prove that it knows the password. */
 export async function loginByScram(client: SmtpClient, user: string, password: string): Promise<string> {
   const bare = `n=${user},r=clientnonce`;
   const challenge = textOf(await client.command(`AUTH SCRAM-SHA-256 ${base64(`n,,${bare}`)}`));

@@ -1,6 +1,6 @@
 /**
- * A next hop for the tests: takes mail, remembers what arrived under which id, and can be told to misbehave. Listens
- * on one port of the loopback, so that it can go away and come back.
+ * A next hop for the tests: it takes mail, remembers which id arrived, and can make faults on request. It listens on
+ * one port of the loopback, so that it can stop and come back.
  */
 import type { TLSSocket } from 'node:tls';
 import { SMTPServer, type SMTPServerDataStream, type SMTPServerSession } from 'smtp-server';
@@ -11,20 +11,20 @@ export interface Arrived {
   readonly from: string;
   readonly to: readonly string[];
   readonly text: string;
-  /** Protocol version, or undefined in plain text. */
+  /** Protocol version; undefined in plain text. */
   readonly tls: string | undefined;
 }
 
 export interface SinkOptions {
   readonly port: number;
   readonly host?: string;
-  /** Without a pair STARTTLS is not offered. */
+  /** The key pair; without it the sink does not offer STARTTLS. */
   readonly pair?: Pick<Pair, 'cert' | 'key'>;
-  /** STARTTLS is offered and the handshake always fails. */
+  /** If true, the sink offers STARTTLS and the handshake always fails. */
   readonly brokenHandshake?: boolean;
-  /** A code to answer RCPT with, by address. */
+  /** The code of the answer to RCPT, by address. */
   readonly refuse?: (address: string) => number | undefined;
-  /** A code to answer the end of a message with, by id. */
+  /** The code of the answer to the end of a message, by id. */
   readonly refuseMessage?: (id: string) => number | undefined;
 }
 
@@ -77,7 +77,7 @@ export class Sink {
       disableReverseLookup: true,
       logger: false,
       ...(pair ? { key: pair.key, cert: pair.cert } : { disabledCommands: ['STARTTLS'] }),
-      // No cipher in common with anybody.
+      // Only ciphers that no client has.
       ...(brokenHandshake ? { ciphers: 'PSK', maxVersion: 'TLSv1.2' as const } : {}),
       onRcptTo: (address, _session, callback) => {
         const code = refuse?.(address.address);

@@ -1,6 +1,6 @@
 /**
- * An SMTP client that does exactly what it is told: writes bytes, reads replies, upgrades to TLS, resets. Tests that
- * look at single replies use this; nothing is sent or retried on its own.
+ * An SMTP client that does only what the test orders: writes bytes, reads replies, upgrades to TLS, resets. It is for
+ * tests that look at single replies. It sends and retries nothing by itself.
  */
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls, type TLSSocket } from 'node:tls';
@@ -10,13 +10,13 @@ import { until } from './wait.ts';
 const REPLY_MS = 15_000;
 
 export interface TlsWish {
-  /** PEM to trust; without it the certificate is not verified. */
+  /** The trusted authority as PEM; without it the certificate is not verified. */
   readonly ca?: string;
   readonly servername?: string;
   readonly maxVersion?: 'TLSv1' | 'TLSv1.1' | 'TLSv1.2';
-  /** Shown to a server that asks for a client certificate. */
+  /** The pair for a server that asks for a client certificate. */
   readonly pair?: Pick<Pair, 'cert' | 'key'>;
-  /** To be resumed. */
+  /** The TLS session to resume. */
   readonly session?: Buffer;
 }
 
@@ -66,7 +66,7 @@ export class SmtpClient {
     this.#socket.write(text);
   }
 
-  /** The next whole reply, its lines joined by newlines; rejects when the connection ends first. */
+  /** The next complete reply, its lines joined by newlines. Rejects if the connection ends before. */
   async reply(): Promise<string> {
     const deadline = Date.now() + REPLY_MS;
     for (;;) {
@@ -88,12 +88,12 @@ export class SmtpClient {
     }
   }
 
-  /** What the TLS session can be resumed by. */
+  /** The data to resume the TLS session with. */
   session(): Promise<Buffer> {
     return until('a session ticket', () => this.#session);
   }
 
-  /** Bytes that were heard and belong to no reply that was asked for. */
+  /** Received bytes that no call of `reply` has read. */
   get unread(): string {
     return this.#buffer;
   }
@@ -103,20 +103,20 @@ export class SmtpClient {
     return this.reply();
   }
 
-  /** Says one line after the other; gives the code of each reply. */
+  /** Sends the lines one after the other; the code of each reply. */
   async codes(...lines: string[]): Promise<number[]> {
     const codes: number[] = [];
     for (const line of lines) codes.push(Number((await this.command(line)).slice(0, 3)));
     return codes;
   }
 
-  /** Greeting and EHLO; the lines of the EHLO reply. */
+  /** Reads the greeting and sends EHLO; the lines of the EHLO reply. */
   async hello(): Promise<string> {
     await this.reply();
     return this.command('EHLO client.example');
   }
 
-  /** STARTTLS, the handshake and a new EHLO. */
+  /** Sends STARTTLS, does the handshake and sends EHLO again. */
   async secure(wish: TlsWish = {}): Promise<string> {
     const reply = await this.command('STARTTLS');
     if (!reply.startsWith('220')) throw new Error(`STARTTLS was answered "${reply}"`);
@@ -131,7 +131,7 @@ export class SmtpClient {
       socket: this.#raw,
       ...(servername ? { servername } : {}),
       ...(ca ? { ca } : { rejectUnauthorized: false }),
-      // What OpenSSL has below 1.2 lies below its own security level.
+      // OpenSSL allows versions below 1.2 only at security level 0.
       ...(maxVersion ? { maxVersion, minVersion: 'TLSv1', ciphers: 'DEFAULT:@SECLEVEL=0' } : {}),
       ...(pair ? { cert: pair.cert, key: pair.key } : {}),
       ...(session ? { session } : {}),
@@ -148,7 +148,7 @@ export class SmtpClient {
     this.#listen(secure);
   }
 
-  /** One message in an open session; the reply to its end. Throws with the reply that refused it. */
+  /** Sends one message in an open session; the reply to its end. Throws the reply if a command is refused. */
   async send(from: string, to: readonly string[], body: string): Promise<string> {
     const steps = [`MAIL FROM:<${from}>`, ...to.map((address) => `RCPT TO:<${address}>`), 'DATA'];
     for (const step of steps) {
@@ -158,7 +158,7 @@ export class SmtpClient {
     return this.command(`${body.replace(/^\./gm, '..')}\r\n.`);
   }
 
-  /** Sends no more than this, and still hears. */
+  /** Sends this text, then ends the sending side. The client still reads replies. */
   finish(text = ''): void {
     this.#socket.end(text);
   }
@@ -192,7 +192,7 @@ export class SmtpClient {
   }
 }
 
-/** A whole small message with an id that a sink can find. */
+/** A complete small message with an id that a sink can find. */
 export function messageText(id: string, bytes = 200): string {
   const head = `From: <a@client.example>\r\nTo: <b@example.com>\r\nSubject: test\r\nX-Test-Id: ${id}\r\n\r\n`;
   const line = `${'x'.repeat(70)}\r\n`;

@@ -1,10 +1,13 @@
-/** A part of a soak: run at full length and shown as it goes; and what a report says of it and of the machine. */
+/**
+ * A part of a soak test: runs it at full length, shows its progress, and writes its results and the machine into a
+ * report.
+ */
 import { spawn } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 
 const REPORTS = new URL('../../docs/reports/', import.meta.url);
-/** What a reader wants to see: results, what the stories tell, and tables. */
+/** The lines for a reader: results, messages of the stories, and tables. */
 const TOLD = /^\s*(✔|✖|ℹ) (?!suites|cancelled|skipped|todo)|^\|/;
 
 export interface Part {

@@ -1,8 +1,8 @@
-/** strace, installed where that is allowed. */
+/** strace, installed if the machine allows it. */
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 
-/** Why there is none. */
+/** Why strace cannot be used, or undefined. */
 export function straceProblem(): string | undefined {
   if (existsSync('/usr/bin/strace')) return undefined;
   if (process.getuid?.() !== 0) return 'strace is not installed';

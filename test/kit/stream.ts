@@ -1,6 +1,7 @@
 /**
- * A continuous stream of SMTP connections from a thread of its own, so that a test that blocks does not interrupt it.
- * Each greets and quits; one that is refused, reset or left without a reply is a failure.
+ * A continuous stream of SMTP connections from its own thread, so that a test that blocks does not interrupt the
+ * stream. Each connection reads the greeting and quits. A connection that is refused, reset or gets no reply is a
+ * failure.
  */
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { SmtpClient } from './smtpclient.ts';
@@ -18,7 +19,7 @@ export interface ConnectionStream {
 
 const FLOWING = 'flowing';
 
-/** Resolves when the first connection was made; rejects, and leaves nothing, when it failed. */
+/** Resolves after the first connection. If that fails it rejects and leaves no thread. */
 export async function streamOfConnections(port: number, host = '127.0.0.1'): Promise<ConnectionStream> {
   const worker = new Worker(new URL(import.meta.url), { workerData: { port, host } });
   const first = await new Promise<string>((resolve, reject) => {

@@ -1,7 +1,10 @@
-/** Waiting for a condition, never for a time: looks again and again until it holds, and fails with what it waited for. */
+/**
+ * Waits for a condition, never for a time: checks it again and again until it is true, and fails with the name of the
+ * condition.
+ */
 const EVERY_MS = 25;
 
-/** The first truthy value that `look` gives; throws after `withinMs` with `what` and the last error. */
+/** The first truthy value of `look`. Throws after `withinMs` with `what` and the last error. */
 export async function until<T>(
   what: string,
   look: () => T | Promise<T>,
@@ -25,7 +28,7 @@ export async function until<T>(
   }
 }
 
-/** The same, named by the text of the condition. */
+/** The same; the source text of the condition is its name. */
 export function eventually(holds: () => boolean | Promise<boolean>): Promise<boolean> {
   return until(String(holds), holds, 20_000);
 }

@@ -1,4 +1,4 @@
-/** At rest the operator asks nothing of the API server but its watches and its Lease. */
+/** At rest the operator sends no requests to the API server except its watches and its Lease. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { type Plane, plane } from './plane.ts';
@@ -7,7 +7,7 @@ import { Operator } from './process.ts';
 import { isRest, makeRelays, settled, whenQuiet } from './relays.ts';
 
 const RELAYS = process.env['MAILRELAY_SOAK'] ? 200 : 30;
-/** In full: ten minutes. */
+/** The full test lasts ten minutes. */
 const REST_MS = process.env['MAILRELAY_SOAK'] ? 600_000 : 10_000;
 
 describe('the operator at rest', { concurrency: false }, () => {

@@ -1,7 +1,8 @@
 /**
- * Whichever call of a reconcile fails, in whatever way, the world comes to the same objects as without the fault: a
- * MailRelay is made, and then changed in every respect at once (objects appear, change, grow and go, a pod leaves), with
- * one fault in each of the two. In full every call meets every fault; in small the faults take turns.
+ * Whichever call of a reconcile fails, and in whatever way, the objects become the same as without the fault. A
+ * MailRelay is created and then changed in every respect at once (objects appear, change, grow and go, a pod leaves),
+ * with one fault in each of the two steps. The full test gives every fault to every call; the small one takes the
+ * faults in turn.
  */
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
@@ -29,7 +30,7 @@ const MADE = relayNamed('', 'relay', {
   tls: { issuerRef: { name: 'ca' } },
   queue: { storage: { size: '1Gi' } },
 });
-/** A pod less, a listener more, another source of the certificate and a second one, a larger queue. */
+/** One pod less, one listener more, another source of the certificate, a second certificate, a larger queue. */
 const CHANGED = relayNamed('', 'relay', {
   replicas: 1,
   tls: { secretName: 'relay-tls', internal: { issuerRef: { name: 'ca' } } },
@@ -42,7 +43,7 @@ const CHANGED = relayNamed('', 'relay', {
   queue: { storage: { size: '2Gi' } },
 });
 
-/** Counts the calls about each namespace, and does something at a chosen one. */
+/** Counts the calls about each namespace, and applies a fault to a chosen one. */
 class Calls {
   readonly #counts = new Map<string, number>();
 
@@ -84,7 +85,7 @@ describe('a fault at any call', { concurrency: false }, () => {
   async function operate(hooks: WireHooks, ...args: string[]): Promise<Operator> {
     const wire = new Wire(api, hooks);
     wires.push(wire);
-    // One name: whoever is next has the Lease at once.
+    // All operators have one identity, so that the next one gets the Lease at once.
     const operator = await Operator.start(api, { identity: 'faults', server: await wire.start(), args });
     operators.push(operator);
     return operator;
@@ -98,7 +99,7 @@ describe('a fault at any call', { concurrency: false }, () => {
     await put(MADE, namespace);
   }
 
-  /** The claim of the pod that leaves goes a moment after its pod. */
+  /** The claim of the pod that leaves is removed a moment after its pod. */
   async function whenChanged(namespace: string): Promise<void> {
     await whenSettled(api, namespace, 'relay');
     const isThere = async () => 'PersistentVolumeClaim/spool-relay-1' in (await snapshot(api, namespace));
@@ -108,7 +109,7 @@ describe('a fault at any call', { concurrency: false }, () => {
   async function assertAsExpected(namespace: string): Promise<void> {
     await whenChanged(namespace);
     assert.deepEqual(await snapshot(api, namespace), expected, namespace);
-    // Once when its first pod served, once when both did, and once when it was changed.
+    // One event when the first pod served, one when both did, and one after the change.
     const events = Object.entries(Object.groupBy(await eventsOf(api, namespace), (event) => event));
     assert.deepEqual(
       events.filter(([, told]) => (told?.length ?? 0) > 3),
@@ -177,7 +178,7 @@ describe('a fault at any call', { concurrency: false }, () => {
     for (const number of numbers) await assertAsExpected(namespaceOf(number));
   });
 
-  /** An operator that dies when the server has done that call about the namespace and before it hears of it. */
+  /** Kills an operator after the server has done this call about the namespace, before the answer arrives. */
   async function killedAfter(namespace: string, number: number): Promise<void> {
     const calls = new Calls();
     let kill: () => void = () => undefined;

@@ -1,6 +1,7 @@
 /**
- * Two operator processes and one Lease: the next leads soon after a stop and after a death, and a leader that was paused
- * does no harm when its last write arrives late, nor when it wakes. In full the times are held against what is promised.
+ * Two operator processes and one Lease. The second process leads soon after a stop and after a crash of the first. A
+ * leader that was paused does no harm when its last write arrives late, nor when it wakes. The full test checks the
+ * promised times.
  */
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, type TestContext, test } from 'node:test';
@@ -16,7 +17,7 @@ import { Wire, type WireCall } from './wire.ts';
 const FULL = process.env['MAILRELAY_SOAK'] !== undefined;
 const AFTER_STOP_MS = 3_000;
 const AFTER_DEATH_MS = 20_000;
-/** A busy machine is no reason to fail in small. */
+/** Long, so that the small test does not fail on a busy machine. */
 const PATIENCE_MS = 120_000;
 const NAMESPACE = 'leaders';
 
@@ -45,7 +46,7 @@ describe('two operators', { concurrency: false }, () => {
     return operator;
   }
 
-  /** One that leads, and one that waits with complete caches. */
+  /** An operator that leads, and one that waits with complete caches. */
   async function pair(server?: string): Promise<[Operator, Operator]> {
     const first = await operate('first', server);
     await first.leads();
@@ -91,7 +92,7 @@ describe('two operators', { concurrency: false }, () => {
     await whenSettled(api, NAMESPACE, 'hanging');
   });
 
-  // In small the pause below stands for it: the Lease runs out in the same way.
+  // The small test skips this, because the Lease ends in the same way in the pause below.
   if (FULL) {
     test('when the leader dies, the other leads', async (context) => {
       const [first, second] = await pair();
@@ -137,7 +138,7 @@ describe('two operators', { concurrency: false }, () => {
   });
 });
 
-/** Holds the first write of that ConfigMap back, and tells when it is held and when it has been done. */
+/** Holds the first write of this ConfigMap back. Reports when it is held and when the server has done it. */
 async function wireThatHolds(api: Plane, name: string) {
   const [held, released, written] = [signal(), signal(), signal()];
   const isIt = ({ method, uri }: WireCall) => method === 'PATCH' && uri.includes(`/configmaps/${name}`);

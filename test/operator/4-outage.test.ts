@@ -1,7 +1,7 @@
 /**
- * The API server away, etcd restarted, connections that swallow everything: afterwards the operator is right again by
- * itself, restarted as a kubelet would where it gave up; and it has seen what others changed meanwhile. In full each
- * absence lasts two minutes, and being right again may take thirty seconds.
+ * The API server is away, etcd restarts, or connections lose all packets. Afterwards the operator is right again by
+ * itself (a test restarts it if it ended, as a kubelet would), and has seen the changes that others made meanwhile. In
+ * the full test each outage lasts two minutes, and the operator must be right again within thirty seconds.
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, type TestContext, test } from 'node:test';
@@ -15,11 +15,11 @@ import { putRelay, relayNamed, whenQuiet, whenSettled } from './relays.ts';
 import { Wire } from './wire.ts';
 
 const FULL = process.env['MAILRELAY_SOAK'] !== undefined;
-/** In small shorter than the Lease lasts, and long enough to be taken for an absence. */
+/** In the small test shorter than the Lease, but long enough for an outage. */
 const AWAY_MS = FULL ? 120_000 : 7_000;
 const RIGHT_AGAIN_MS = 30_000;
 const PATIENCE_MS = 180_000;
-/** A watch that says nothing is given up after 80 s. */
+/** Longer than the 80 s after which a silent watch is replaced. */
 const SILENCE_MS = 90_000;
 const NAMESPACE = 'outage';
 
@@ -83,7 +83,7 @@ describe('an absence', { concurrency: false }, () => {
     }
   }
 
-  /** The first edit after the return. */
+  /** Makes the first edit after the outage and waits for its effect. */
   async function isRightAgain(context: TestContext): Promise<void> {
     const since = Date.now();
     await edited();
@@ -140,7 +140,7 @@ describe('an absence', { concurrency: false }, () => {
     await late.stop();
   });
 
-  // Takes a minute and a half: bookmarks come every minute, and only their absence tells.
+  // This takes a minute and a half: only missing bookmarks show the fault, and they come once a minute.
   if (FULL) {
     test('only the watches fall silent', async (context) => {
       wire.silenceWatches();

@@ -1,6 +1,7 @@
 /**
- * What others do to a relay: an admission webhook whose backend is down is told in the words of the API server and is
- * no absence of it, and objects whose owner was taken away are taken back as they are.
+ * Actions of others on a relay. If the backend of an admission webhook is down, the status has the message of the API
+ * server, and the operator does not take the API server for away. Objects that lost their owner are adopted again
+ * unchanged.
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -67,7 +68,7 @@ describe('what others do', { concurrency: false }, () => {
     const path = apiPath(MAIL_RELAY, namespace, 'relay');
     const body = { apiVersion: 'v1', kind: 'DeleteOptions', propagationPolicy: 'Orphan' };
     await api.admin.request({ method: 'DELETE', path, body });
-    // The garbage collector learns of our kind up to half a minute after it was defined.
+    // The garbage collector finds our kind up to half a minute after the CRD was created.
     await until('it to be gone', async () => (await statusOf(api, namespace)) === undefined, 60_000);
     await putRelay(api, relayNamed(namespace, 'relay'));
     await whenSettled(api, namespace, 'relay');
@@ -75,7 +76,7 @@ describe('what others do', { concurrency: false }, () => {
   });
 });
 
-/** It is asked about StatefulSets of the namespace, and nobody listens there. */
+/** An admission webhook for the StatefulSets of the namespace. No server listens at its address. */
 async function deadWebhook(namespace: string): Promise<KubeObject> {
   const webhook = {
     name: 'down.example.com',
@@ -100,7 +101,7 @@ async function deadWebhook(namespace: string): Promise<KubeObject> {
   };
 }
 
-/** Undefined where there is no MailRelay. */
+/** Undefined if there is no MailRelay. */
 async function statusOf(api: Plane, namespace: string): Promise<MailRelayStatus | undefined> {
   const { items } = await api.admin.request<{ items: { status?: MailRelayStatus }[] }>({
     method: 'GET',

@@ -1,6 +1,6 @@
 /**
- * What a MailRelay says of its pods and of its Service, on the API server that has to agree: it arrives, goes again, leaves
- * alone what others added, and where it is refused the status says so in the words of the API server.
+ * The fields of a MailRelay about pods and Service, on a real API server: each field arrives, is removed again, leaves
+ * the additions of others alone, and, if the API server refuses it, the status has the message of the API server.
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -30,7 +30,7 @@ const AFFINITY = {
   },
 };
 const POD_SAID = {
-  // Not as the API server writes them down.
+  // Quantities in another form than the API server stores.
   resources: { requests: { cpu: '0.5', memory: '512Mi' }, limits: { cpu: '2000m', memory: '1024Mi' } },
   nodeSelector: { 'node-role.kubernetes.io/mail': '' },
   tolerations: [{ key: 'example.com/pool', operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 60 }],

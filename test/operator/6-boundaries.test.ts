@@ -1,6 +1,6 @@
 /**
- * The API server and the mirror of its schema agree at every value where readers disagree: what `mailrelay lint` takes is
- * taken, what it refuses is refused, and a documented default comes back when what was set is taken away.
+ * The API server and our copy of its schema agree at every value at which parsers disagree: they accept and refuse the
+ * same values as `mailrelay lint`, and a documented default returns when the field is removed.
  */
 import assert from 'node:assert/strict';
 import { before, describe, test } from 'node:test';

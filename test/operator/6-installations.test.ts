@@ -1,7 +1,8 @@
 /**
- * Several operators on one API server: each MailRelay is looked after by one of them, and at rest nobody writes. Where
- * two could, the first one does and the other tells it; classes choose; a person hands over. And what one operator meets of
- * its own: a namespace that is gone, a MailRelay that is deleted and made again at once, a webhook that rewrites.
+ * Several operators on one API server. One of them manages each MailRelay, and at rest nobody writes. If two could
+ * manage it, the first does and the other writes an event; classes choose; a person can move a MailRelay. Also cases of
+ * a single operator: a namespace that is gone, a MailRelay that is deleted and created again at once, a webhook that
+ * changes objects.
  */
 import assert from 'node:assert/strict';
 import { createServer, type Server } from 'node:https';
@@ -214,7 +215,7 @@ interface Review {
   readonly request: { readonly uid: string; readonly object: KubeObject };
 }
 
-/** It takes every image of a StatefulSet from a mirror, as some clusters do. */
+/** A webhook that replaces every image of a StatefulSet by that of a mirror, as some clusters do. */
 async function mutatingWebhook(namespace: string): Promise<{ server: Server; configuration: KubeObject }> {
   const authority = await makeAuthority();
   const server = createServer(await authority.issue(['localhost']), (request, response) => {

@@ -1,6 +1,6 @@
 /**
- * Labels and owners that others change: what belongs to a relay is repaired, made again where it goes, and forgotten
- * where it belongs to the relay no more; and what carries our labels without being ours costs no memory.
+ * Labels and owners that others change. An object of a relay is repaired, created again if it goes, and forgotten if it
+ * belongs to the relay no more. An object with our labels that is not ours costs no memory.
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -17,7 +17,7 @@ import { isRest, putRelay, relayNamed, whenQuiet, whenSettled } from './relays.t
 const NAMESPACE = 'labels';
 const INSTANCE = 'app.kubernetes.io/instance';
 const MANAGED = 'app.kubernetes.io/managed-by';
-/** What somebody does to the labels of an object of `relay`. */
+/** Changes to the labels of an object of `relay`. */
 const CHANGES: Readonly<Record<string, Readonly<Record<string, string | null>>>> = {
   'another name': { [INSTANCE]: 'nobody' },
   'the name of another relay': { [INSTANCE]: 'other' },
@@ -165,7 +165,7 @@ describe('labels prove nothing', { concurrency: false }, () => {
       });
     }
     const since = Date.now();
-    // The list is what costs; it must be the one of a whole start.
+    // The first list needs the most memory, so the operator starts again.
     await operator.end('SIGTERM');
     operator = await Operator.start(api, { identity: 'labels' });
     await operator.leads();

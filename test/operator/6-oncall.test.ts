@@ -1,6 +1,6 @@
 /**
- * What an on-call person sees, on a real API server, in the one object that is looked at first: why pods do not run, in the
- * words of Kubernetes; that pods cannot be asked; and that the operator itself may not write.
+ * What an on-call person reads first, in the MailRelay on a real API server: why pods do not run, in the words of
+ * Kubernetes; that pods do not answer; and that the operator may not write.
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -159,7 +159,7 @@ describe('what an on-call person sees', { concurrency: false }, () => {
     });
     const rules = role.rules.filter(({ resources }) => !resources.includes('mailrelays/status'));
     await patch(path, { rules });
-    // The authorizer learns of it a moment later.
+    // The authorizer sees the new role a moment later.
     let level = 0;
     await until(
       'it to say so',

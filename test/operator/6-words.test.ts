@@ -1,6 +1,6 @@
 /**
- * Whose word is believed: an address at which the pod of another relay answers proves nothing of the pod that was asked, and
- * a claim that a person is restoring is no claim that was never used.
+ * Which reports the operator accepts. If the pod of another relay answers at an address, its report proves nothing
+ * about the pod that was polled. A claim that a person is restoring is not a claim that was never used.
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';

@@ -1,7 +1,7 @@
 /**
- * Three ways in which a controller sees a world that is not there (Sieve, OSDI 2022), for every object of a relay and
- * everything that can be done to it: a stale view, where watches say nothing while it happens; a gap, where it happens
- * while no operator runs; a crash, in the middle of mending it. Each time the world comes back to what it was.
+ * Three ways in which a controller sees a wrong world (Sieve, OSDI 2022), for every object of a relay and every action
+ * on it: a stale view (watches are silent during the action), a gap (no operator runs during the action), and a crash
+ * (during the repair). Each time the world becomes as it was.
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -32,7 +32,7 @@ const merge = (metadata: object) => ({
   contentType: 'application/merge-patch+json',
   body: { metadata },
 });
-/** What others do to an object. */
+/** Actions of others on an object. */
 const DEEDS: Readonly<Record<string, Omit<Parameters<Plane['admin']['request']>[0], 'path'>>> = {
   deleted: {
     method: 'DELETE',
@@ -41,7 +41,7 @@ const DEEDS: Readonly<Record<string, Omit<Parameters<Plane['admin']['request']>[
   unlabelled: merge({ labels: null }),
   disowned: merge({ ownerReferences: null }),
 };
-/** A silent watch is given up after more than a minute: in full only. */
+/** A silent watch is replaced only after more than a minute, so only the full test has it. */
 const WAYS = process.env['MAILRELAY_SOAK']
   ? (['stale', 'gap', 'crash'] as const)
   : (['gap', 'crash'] as const);

@@ -1,6 +1,6 @@
 /**
- * A real API server with etcd and the garbage collector, and no nodes: what the operator talks to. Lives in the network
- * namespace that run.ts made, once for all stories; run.ts ends it. Parts can be taken away and given back.
+ * A real API server with etcd and the garbage collector, without nodes, for the operator. It is in the network
+ * namespace that run.ts makes, once for all stories, and run.ts ends it. Tests can stop and start its parts.
  */
 import { join } from 'node:path';
 import { Client, type KubeObject, loadConfig } from '#operator/kube/client.ts';
@@ -22,10 +22,10 @@ import { Processes } from '#test/cluster/supervise.ts';
 import { until } from '#test/kit/wait.ts';
 
 export const SYSTEM = 'mailrelay-system';
-/** Claims of it may grow. */
+/** A StorageClass whose claims may grow. */
 export const STORAGE_CLASS = 'growing';
 const OPERATOR = `system:serviceaccount:${SYSTEM}:mailrelay`;
-/** What is deleted goes; nothing is brought about. */
+/** Only controllers that remove deleted objects, and none that creates objects. */
 const CONTROLLERS = [
   'garbage-collector-controller',
   'namespace-controller',
@@ -33,7 +33,7 @@ const CONTROLLERS = [
 ];
 const OUR_CRD = new URL('../../crds/mailrelay.yaml', import.meta.url).pathname;
 
-/** Written by run.ts into the environment. */
+/** run.ts writes these values into the environment. */
 export interface Given {
   readonly name: string;
   readonly programs: readonly (readonly [string, string])[];
@@ -41,7 +41,7 @@ export interface Given {
 
 let started: Promise<Plane> | undefined;
 
-/** The one plane of this process. */
+/** The only plane of this process. */
 export function plane(): Promise<Plane> {
   started ??= Plane.start();
   return started;
@@ -49,9 +49,9 @@ export function plane(): Promise<Plane> {
 
 export class Plane {
   readonly #starting: Starting;
-  /** Of a person who may do everything; not counted. */
+  /** The client of a person with all permissions. Its calls do not count. */
   readonly admin: Client;
-  /** Of the operator's ServiceAccount. */
+  /** The token of the operator's ServiceAccount. */
   readonly token: string;
 
   private constructor(starting: Starting, admin: Client, token: string) {
@@ -80,7 +80,7 @@ export class Plane {
     await makeOperatorAccount(starting);
     const token = kubectl(starting, ['create', 'token', 'mailrelay', '-n', SYSTEM, '--duration=24h']).trim();
     const admin = new Client(loadConfig(join(place.dir, 'admin.kubeconfig')), () => undefined);
-    // A CRD that is established may still be unknown for a moment.
+    // The API server may not serve an established CRD for a moment.
     for (const kind of [CERTIFICATE_REQUEST, MAIL_RELAY])
       await until(kind.plural, () => admin.request({ method: 'GET', path: apiPath(kind) }));
     return new Plane(starting, admin, token);
@@ -98,7 +98,7 @@ export class Plane {
     return join(this.dir, 'pki', 'ca.crt');
   }
 
-  /** What the operator asked of the API server. */
+  /** The calls of the operator to the API server. */
   calls(since: number): Call[] {
     return callsOf(auditLogOf(this.dir), OPERATOR, since);
   }
@@ -107,7 +107,7 @@ export class Plane {
     await this.put({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } }, 'namespaces');
   }
 
-  /** Server-side apply, as a user does it. */
+  /** Applies an object (server side), as a user does. */
   put(object: KubeObject, plural: string): Promise<KubeObject> {
     const { apiVersion = 'v1', kind = '', metadata } = object;
     return this.admin.request<KubeObject>({
@@ -130,7 +130,7 @@ export class Plane {
   }
 }
 
-/** The operator may do here what its chart lets it do, and nothing more. */
+/** Gives the operator exactly the permissions of its chart. */
 async function makeOperatorAccount(starting: Starting): Promise<void> {
   const certManager = (await certManagerCrds()).filter((path) => /_certificate(request)?s\.yaml$/.test(path));
   for (const crd of [...certManager, OUR_CRD]) kubectl(starting, ['apply', '--server-side', '-f', crd]);

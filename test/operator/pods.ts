@@ -1,8 +1,8 @@
 /**
- * Stands in for StatefulSet controller, kubelets and relays: for each StatefulSet claims, and bare pod objects with addresses of
- * the loopback, and at these addresses one server that answers `/status` as a relay does, by long polls, and serves
- * whatever policy the ConfigMap holds. A pod hears of a new policy at once, and one that the scale file has no place for
- * has handed its queue over at once.
+ * Replaces StatefulSet controller, kubelets and relays. For each StatefulSet it creates claims, and bare pods with
+ * addresses of the loopback. At these addresses one server answers `/status` as a relay does, by long polls, and
+ * reports the policy of the ConfigMap as served. A pod takes a new policy at once. A pod that the scale file does not
+ * want has handed its queue over at once.
  */
 import { createServer, type ServerResponse } from 'node:http';
 import type { PodIdentity, PodStatus } from '#crds/podstatus.ts';
@@ -20,14 +20,14 @@ import { type Plane, STORAGE_CLASS } from './plane.ts';
 const POLL_MS = 60_000;
 const CONFIG_MAP = { kind: 'ConfigMap', apiVersion: 'v1', plural: 'configmaps' };
 const SERVED = podReport(relayObject());
-/** Valid for longer than these tests will be run. */
+/** A certificate that is valid for many years. */
 const REPORT = {
   ...SERVED,
   certificate: SERVED.certificate && { ...SERVED.certificate, notAfter: '2999-01-01T00:00:00Z' },
 };
 const AUTHORITY = '-----BEGIN CERTIFICATE-----\nAUTHORITY\n-----END CERTIFICATE-----\n';
 
-/** What the pods of one relay are told. */
+/** The policy and the scale file of the pods of one relay. */
 interface Orders {
   readonly policy: Policy;
   readonly replicas: number;
@@ -60,14 +60,14 @@ export class Pods {
   readonly #sets = new Map<string, KubeObject>();
   readonly #queue = new WorkQueue((key) => this.#try(key), 8, Math.random);
   readonly #watches: ListWatch[];
-  /** By relay key. */
+  /** The orders by relay key. */
   readonly #orders = new Map<string, Orders>();
-  /** Whose pod is at an address, and address by pod key. */
+  /** The pod at each address, and the address by pod key. */
   readonly #places = new Map<string, Place>();
   readonly #addresses = new Map<string, string>();
   #given = 0;
   readonly #polls = new Map<string, Set<Poll>>();
-  /** Addresses at which the pod of another answers. */
+  /** Addresses at which the pod of another relay answers. */
   readonly #strangers = new Map<string, PodIdentity>();
   readonly #server = createServer((request, response) => {
     const url = new URL(request.url ?? '', 'http://pod');
@@ -91,7 +91,7 @@ export class Pods {
     for (const watch of this.#watches) watch.start();
   }
 
-  /** From now on another answers at the address of this pod; undefined: itself again. */
+  /** From now on a pod with this identity answers at the address of this pod; undefined: the pod itself. */
   answerAs(namespace: string, pod: string, identity: PodIdentity | undefined): void {
     const address = this.#addresses.get(`${namespace}/${pod}`) ?? '';
     if (identity) this.#strangers.set(address, identity);
@@ -129,7 +129,7 @@ export class Pods {
     try {
       await this.#bringAbout(key);
     } catch (error) {
-      // A StatefulSet may go meanwhile, to be made anew.
+      // The StatefulSet may be deleted meanwhile, to be created again.
       if (!isKubeError(error, 'notFound'))
         process.stderr.write(`pods of ${key}: ${(error as Error).message}\n`);
       throw error;
@@ -167,10 +167,10 @@ export class Pods {
         const { requests: capacity } = template.spec.resources;
         await this.#setStatus(CLAIM, { name, namespace }, { phase: 'Bound', capacity });
       } catch (error) {
-        // It is there: claims outlive their pods.
+        // The claim exists already, because claims outlive their pods.
         if (!isKubeError(error, 'conflict')) throw error;
       }
-      // As one that waited is bound.
+      // A claim that waited is bound now.
       await this.#setStatus(CLAIM, { name, namespace }, { phase: 'Bound' });
     }
   }
@@ -205,7 +205,10 @@ export class Pods {
     );
   }
 
-  /** As it is where it is there, for others may have changed it since; adopted where its owner is gone. */
+  /**
+   * Creates the pod. An existing pod stays as it is, because others may have changed it; it is adopted if its owner is
+   * gone.
+   */
   async #podMade(body: KubeObject): Promise<KubeObject> {
     const { admin } = this.#plane;
     const { name, namespace } = body.metadata;
@@ -226,7 +229,7 @@ export class Pods {
     }
   }
 
-  /** Those that the StatefulSet has no place for. */
+  /** Deletes the pods whose ordinal is not below `from`. */
   async #endPods({ metadata }: KubeObject, from: number): Promise<void> {
     for (let ordinal = from; ; ordinal++) {
       const name = `${metadata.name}-${ordinal}`;
@@ -236,7 +239,7 @@ export class Pods {
       try {
         await this.#plane.admin.request({ method: 'DELETE', path: apiPath(POD, metadata.namespace, name) });
       } catch (error) {
-        // The garbage collector was first.
+        // The garbage collector has deleted the pod before.
         if (!isKubeError(error, 'notFound')) throw error;
       }
     }
@@ -328,7 +331,7 @@ function controllerOf({ metadata }: KubeObject) {
   return { apiVersion, kind, name: metadata.name, uid: metadata.uid ?? '', controller: true };
 }
 
-/** Addresses of the loopback, away from those that anybody else uses. */
+/** Addresses of the loopback that no other program uses. */
 function addressOf(count: number): string {
   return `127.100.${Math.floor(count / 250)}.${(count % 250) + 1}`;
 }

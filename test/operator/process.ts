@@ -1,4 +1,4 @@
-/** A real operator process, as the image runs it, and what can be seen of it from outside: log and health. */
+/** A real operator process, as the image runs it, and what is visible from outside: log and health. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,7 +18,7 @@ export interface LogLine {
 
 export interface OperatorOptions {
   readonly identity: string;
-  /** Where it finds the API server: that itself, or something between. */
+  /** The address of the API server, or of a proxy before it. */
   readonly server?: string;
   readonly args?: readonly string[];
 }
@@ -67,7 +67,7 @@ export class Operator {
     return this.log.findLast((line) => line.event === event);
   }
 
-  /** Resolves when it leads with complete caches. */
+  /** Resolves when the process leads with complete caches. */
   leads(withinMs = 120_000): Promise<unknown> {
     return until(
       `${this.identity} to lead`,
@@ -79,7 +79,7 @@ export class Operator {
     );
   }
 
-  /** Resolves with its exit status, null where a signal ended it. */
+  /** Resolves with the exit status; null if a signal ended the process. */
   end(signal: NodeJS.Signals): Promise<number | null> {
     this.#child.kill(signal);
     return this.ended;
@@ -100,7 +100,7 @@ export class Operator {
 }
 
 function kubeconfigOf(plane: Plane, server: string) {
-  // client-node sends no token in clear unless it is told to; what stands between does the TLS.
+  // By default client-node sends no token without TLS. A proxy does the TLS to the API server.
   const trust = server.startsWith('https:')
     ? { 'certificate-authority': plane.authority }
     : { 'insecure-skip-tls-verify': true };

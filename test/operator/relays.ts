@@ -1,4 +1,4 @@
-/** MailRelays by the dozen, and when all of them are settled. */
+/** Creates many MailRelays, and waits until all of them are settled. */
 import type { KubeObject } from '#operator/kube/client.ts';
 import { apiPath, MAIL_RELAY } from '#operator/kube/kinds.ts';
 import type { Call } from '#test/cluster/audit.ts';
@@ -21,7 +21,7 @@ export async function putRelay(plane: Plane, relay: KubeObject): Promise<KubeObj
   return plane.put(relay, MAIL_RELAY.plural);
 }
 
-/** Not a number at the end, which pods have. */
+/** The name does not end in a number, because the names of pods do. */
 export function nameOf(index: number): string {
   return `relay-${index}x`;
 }
@@ -51,7 +51,7 @@ function isSettled({ metadata, status }: Settled): boolean {
   );
 }
 
-/** Resolves when all of the namespace's MailRelays say that they are as wanted. */
+/** Resolves when the statuses of all MailRelays of the namespace say that they are as wanted. */
 export async function settled(
   plane: Plane,
   namespace: string,
@@ -93,12 +93,12 @@ export async function whenSettled(
   );
 }
 
-/** Resolves when the operator has asked nothing for a while but what it always asks. */
+/** Resolves when the operator has sent only the calls that it makes at rest for a while. */
 export async function whenQuiet(plane: Plane, forMs = 1_000): Promise<void> {
   await until('quiet', () => plane.calls(Date.now() - forMs).every(isRest), 180_000);
 }
 
-/** Watches and the Lease go on at rest. */
+/** True for the calls that the operator makes at rest: watches and the Lease. */
 export function isRest({ kind, resource }: Call): boolean {
   return kind === 'watch' || resource === 'leases';
 }

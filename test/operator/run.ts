@@ -1,7 +1,7 @@
 /**
- * Runs programs of the tests beside a real API server, in a network namespace that is made for them and removed after
- * them. `test [FILES]` runs the stories of the operator, `bench` its benchmark. Without root or Go they are skipped,
- * loudly; with CI set a skip is a failure.
+ * Runs test programs beside a real API server, in a network namespace that it makes and removes. `test [FILES]` runs
+ * the stories of the operator, `bench` its benchmark. Without root or Go they are skipped with a message; with CI set a
+ * skip is a failure.
  */
 import { spawn } from 'node:child_process';
 import { globSync } from 'node:fs';
@@ -24,7 +24,8 @@ function argumentsOf([verb, ...rest]: readonly string[]): string[] | undefined {
   if (verb === 'bench') return [BENCH, ...rest];
   if (verb !== 'test') return undefined;
   const files = globSync(rest.length > 0 ? rest : ['test/operator/*.test.ts']).toSorted();
-  // One process: the stories share one API server. What a story that failed left open does not hold up the rest.
+  // One process, because the stories share one API server. The exit is forced, because a failed story may leave handles
+  // open.
   return ['--test', '--test-isolation=none', '--test-force-exit', '--test-reporter=spec', ...files];
 }
 

@@ -1,18 +1,18 @@
-/** Everything of a namespace that the operator answers for, in a form in which two worlds can be compared. */
+/** All objects and the status in a namespace for which the operator is responsible, in a form that can be compared. */
 import type { KubeObject } from '#operator/kube/client.ts';
 import { isKubeError } from '#operator/kube/errors.ts';
 import { apiPath, CLAIM, type Kind, MAIL_RELAY, OPTIONAL, OWNED, POD } from '#operator/kube/kinds.ts';
 import type { Plane } from './plane.ts';
 
 const EVENT: Kind = { kind: 'Event', apiVersion: 'events.k8s.io/v1', plural: 'events' };
-/** What the server chooses, or what tells only of the way. */
+/** Fields that the server chooses, or that depend on the order of events. */
 const NOISE = new Set([
   ...['uid', 'resourceVersion', 'generation', 'creationTimestamp', 'managedFields', 'observedGeneration'],
   ...['clusterIP', 'clusterIPs', 'lastTransitionTime', 'mailrelay.dev/refresh'],
 ]);
 const TOLD_BY_STATUS = new Set<Kind>([MAIL_RELAY]);
 
-/** `Kind/name` to what it is, without what cannot be the same twice. */
+/** The objects by `Kind/name`, without fields that differ between two runs. */
 export async function snapshot(plane: Plane, namespace: string): Promise<Record<string, unknown>> {
   const found: Record<string, unknown> = {};
   for (const kind of [MAIL_RELAY, ...OWNED, POD, CLAIM]) {
@@ -42,14 +42,14 @@ async function listed(plane: Plane, kind: Kind, namespace: string): Promise<Kube
 
 function comparable(value: unknown, namespace: string): unknown {
   const text = JSON.stringify(value, (key, inner) => (NOISE.has(key) || isBare(inner) ? undefined : inner));
-  // Hashes and serial numbers follow from names of the namespace, and an order is named after the MailRelay.
+  // Hashes and serial numbers depend on the namespace, and the name of an order on the MailRelay.
   const named = text
     .replaceAll(namespace, 'NAMESPACE')
     .replace(/\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, 'UID');
   return JSON.parse(named.replace(/\b[0-9a-f]{16}\b/g, 'HASH'));
 }
 
-/** Annotations of which only noise was there, and annotations that were never there, are the same. */
+/** Annotations with nothing but noise count as no annotations. */
 function isBare(value: unknown): boolean {
   return (
     typeof value === 'object' &&

@@ -1,6 +1,6 @@
 /**
- * The wire between an operator and the API server: forwards everything, and does to chosen calls what networks and
- * servers do. Watches can be made to fall silent: their connections stay and bring nothing more.
+ * A proxy between an operator and the API server. It forwards all calls, and applies faults of networks and servers to
+ * chosen calls. It can make watches silent: their connections stay open and bring no more events.
  */
 import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
@@ -12,23 +12,23 @@ import type { Plane } from './plane.ts';
 
 export interface WireCall {
   readonly method: string;
-  /** With its query. */
+  /** The path with its query. */
   readonly uri: string;
 }
 
 export type Fault =
   | { readonly kind: 'answer'; readonly status: number; readonly retryAfterSeconds?: number }
-  /** No answer, ever. */
+  /** The call never gets an answer. */
   | { readonly kind: 'silence' }
   | { readonly kind: 'reset' }
-  /** The server does it, and nobody hears of it. */
+  /** The server does the call, and the answer is lost. */
   | { readonly kind: 'lostAnswer' }
-  /** It is forwarded when the promise resolves. */
+  /** The call is forwarded when the promise resolves. */
   | { readonly kind: 'held'; readonly until: Promise<void> };
 
 export interface WireHooks {
   readonly faultOf?: (call: WireCall) => Fault | undefined;
-  /** The server has answered, the operator has not heard yet. */
+  /** Is called when the server has answered, before the operator gets the answer. */
   readonly onAnswered?: (call: WireCall) => void;
 }
 
@@ -40,7 +40,7 @@ export class Wire {
   readonly #server = createServer((request, response) => {
     this.#serve(request, response).catch(() => response.destroy());
   });
-  /** Watches of before this count bring nothing more. */
+  /** Watches with a lower number bring no more events. */
   #silenced = 0;
   #watches = 0;
   #blackHole = false;
@@ -66,12 +66,12 @@ export class Wire {
     await new Promise((resolve) => this.#server.close(resolve));
   }
 
-  /** Every watch that is open stays open and says nothing more. */
+  /** Makes every open watch silent: it stays open and brings no more events. */
   silenceWatches(): void {
     this.#silenced = this.#watches;
   }
 
-  /** Nothing goes through, and nobody is told; what was open stays dead afterwards. */
+  /** Drops all data without closing the connections. Connections that were open stay dead afterwards. */
   swallow(everything: boolean): void {
     this.#blackHole = everything;
     this.silenceWatches();
@@ -108,13 +108,13 @@ export class Wire {
     else await pipeline(upstream, response);
   }
 
-  /** Lets a watch through until it is silenced. */
+  /** Forwards a watch until it is silenced. */
   #muffler(): Transform {
     this.#watches += 1;
     const number = this.#watches;
     return new Transform({
       transform: (chunk, _encoding, done) => done(null, number > this.#silenced ? chunk : undefined),
-      // Not even its end is told.
+      // A silent watch does not even report its end.
       flush: (done) => {
         if (number > this.#silenced) done();
       },
