@@ -42,6 +42,9 @@ function fitted(bounds: Bounds, value: unknown): unknown {
 
 /** Cuts between characters, because the API server would replace half a character by another one. */
 function cut(text: string, length: number | undefined): string {
-  const short = length !== undefined && text.length > length ? text.slice(0, length) : text;
-  return short.isWellFormed() ? short : short.replace(/[\uD800-\uDBFF]$/, '').toWellFormed();
+  const isLong = length !== undefined && text.length > length;
+  const short = isLong ? text.slice(0, length) : text;
+  const whole = short.isWellFormed() ? short : short.replace(/[\uD800-\uDBFF]$/, '').toWellFormed();
+  // A copy: a slice would keep all of the long text in memory.
+  return isLong ? Buffer.from(whole).toString() : whole;
 }

@@ -9,6 +9,9 @@ import { z } from 'zod';
 import { FAILURE_CAUSES } from './failure.ts';
 import { fitter } from './fit.ts';
 
+/** The operator keeps an authority for each pod, so a tenant with many pods must not fill its memory with them. */
+const AUTHORITY_LENGTH = 64 * 1024;
+
 const text = (most: number) => z.string().max(most);
 const message = () => text(1024);
 const count = () => z.int().min(0).max(2_147_483_647);
@@ -91,9 +94,7 @@ export const podStatus = z.object({
   internalCertificate: certificateFacts.nullable().default(null),
   internalCertificateProblem: certificateProblem.nullable().default(null),
   /** The authority that issued it: the certificates in ca.crt as PEM. They are public. */
-  internalAuthority: text(1024 * 1024)
-    .nullable()
-    .default(null),
+  internalAuthority: text(AUTHORITY_LENGTH).nullable().default(null),
   tasks: z.object({
     /** How often each task was started since the start of the relay. Tests check the restart contract by it. */
     listenerStarts: count(),

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { createServer, type ServerResponse } from 'node:http';
 import { test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { ADMIN_PORT } from '#crds/wellknown.ts';
 import { podReport, relayObject } from '#test/fixtures/world.ts';
 import { until } from '#test/kit/wait.ts';
@@ -42,7 +44,42 @@ test('a report of the size of a Secret is read', async (t) => {
   });
   poller.follow('mail/relay', new Map([['relay-0', { uid: 'a', ip: IP }]]));
   const known = await until('the report', () => poller.reportOf('mail/relay', 'relay-0', 'a'));
-  assert.deepEqual(known, report);
+  assert.deepEqual(known, { ...report, internalAuthority: 'x'.repeat(64 * 1024) });
+});
+
+test('what is cut off a report stays in no memory', async (t) => {
+  const pods = 100;
+  const server = createServer((_, response) => {
+    response.end(
+      JSON.stringify({ ...REPORT, internalAuthority: 'x'.repeat(1024 * 1024), version: 'y'.repeat(500_000) }),
+    );
+  });
+  await new Promise<void>((listening) => server.listen(ADMIN_PORT, IP, listening));
+  const poller = new PodPoller(() => undefined);
+  t.after(async () => {
+    await poller.stop();
+    server.closeAllConnections();
+    server.close();
+  });
+  const targets = Array.from(
+    { length: pods },
+    (_, index) => [`relay-${index}`, { uid: 'a', ip: IP }] as const,
+  );
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  collect();
+  const before = process.memoryUsage().heapUsed;
+  poller.follow('mail/relay', new Map(targets));
+  await until(
+    'all reports',
+    () => targets.every(([name]) => poller.reportOf('mail/relay', name, 'a')),
+    60_000,
+  );
+  const held = async () => {
+    collect();
+    return process.memoryUsage().heapUsed - before < pods * 200 * 1024;
+  };
+  await until('the rest to be forgotten', held);
 });
 
 test('answers that always come at once are asked for once a second, failures less and less often', () => {
