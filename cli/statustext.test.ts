@@ -33,3 +33,12 @@ test('the status tells the share of sessions in TLS, and none without sessions',
   );
   assert.match(told({}), /^sessions +0 open$/m);
 });
+
+test('a refused client is told with what would let it in; a reason of a newer relay without', () => {
+  const refusal = (reason: string) => ({ reason, count: 1, lastSeen: '2026-01-01T10:00:00Z' });
+  const text = told({ refusals: [refusal('too_large'), refusal('unheard_of')] });
+  assert.match(
+    text,
+    /^ +too_large {2}once, last at \S+\n +raise inbound\.limits\.messageSize\n +unheard_of/m,
+  );
+});

@@ -1,5 +1,6 @@
 /** The text that `mailrelay status` prints. Pure. */
 import { describeTlsShare, type PodStatus } from '#crds/podstatus.ts';
+import { findCure } from '#relay/listener/cures.ts';
 import { age, note, row } from './terminal.ts';
 
 export function describeStatus(status: PodStatus, now: number): string {
@@ -88,14 +89,18 @@ function sessionLines({ sessions, tasks }: PodStatus): string[] {
   ];
 }
 
-/** `mailrelay explain REASON` prints the cause and the cure of each of these reasons. */
+/** The latest refusals first, each with the setting that lets the client in. */
 function refusalLines({ sessions: { refusals = [] } }: PodStatus): string[] {
   if (refusals.length === 0) return [];
   return [
-    row('refused', 'since the relay started, by reason (mailrelay explain REASON):'),
-    ...refusals.map(({ reason, count: many, lastSeen, client, helo }) => {
+    row('refused', 'since the relay started, by reason:'),
+    ...refusals.flatMap(({ reason, count: many, lastSeen, client, helo }) => {
       const last = client === undefined ? '' : `  ${client}  ${helo || '-'}`;
-      return note(`${reason}  ${times(many)}, last at ${lastSeen}${last}`);
+      const cure = findCure(reason);
+      return [
+        note(`${reason}  ${times(many)}, last at ${lastSeen}${last}`),
+        ...(cure === undefined ? [] : [note(`  ${cure}`)]),
+      ];
     }),
   ];
 }

@@ -84,6 +84,7 @@ const COLUMNS = [
   { name: 'Hostname', type: 'string', jsonPath: '.spec.hostname', priority: 1 },
   { name: 'Generation', type: 'integer', jsonPath: '.metadata.generation', priority: 1 },
   { name: 'Observed', type: 'integer', jsonPath: '.status.observedGeneration', priority: 1 },
+  { name: 'Class', type: 'string', jsonPath: '.spec.className', priority: 1 },
   { name: 'TLS', type: 'string', jsonPath: '.status.tlsShare', priority: 1 },
   { name: 'Paused', type: 'string', jsonPath: PAUSED, priority: 1 },
   { name: 'Message', type: 'string', jsonPath: `${READY}.message`, priority: 1 },

@@ -6,7 +6,7 @@
 import { hashContent } from '#crds/policyfile.ts';
 import { type Obstacle, type PodView, REFRESH, type World } from '../world.ts';
 import { type Check, is, reported } from './finding.ts';
-import { counted, countedAmong, listed, onEvery, verb } from './words.ts';
+import { counted, countedAmong, listed, onEvery, quoted, verb } from './words.ts';
 
 export const specInvalid: Check = ({ faults }) => {
   const [fault] = faults;
@@ -31,8 +31,28 @@ export const secretTaken: Check = ({ obstacles }) => {
 
 export const denied: Check = ({ obstacles }) => {
   const refused = obstacles.find((obstacle) => obstacle.kind === 'denied');
-  return refused && is('True', 'Denied', `The API server refuses ${refused.object}: ${refused.message}`);
+  if (!refused) return undefined;
+  const { object, message } = refused;
+  return is('True', 'Denied', `The API server refuses ${object}: ${quoted(message)}: ${findCure(message)}`);
 };
+
+/** Cures by the words of the API server. */
+const DENIED_CURES: readonly (readonly [RegExp, string])[] = [
+  [
+    /persistentvolumeclaim.*resize/i,
+    'set queue.storage.size back, or allowVolumeExpansion: true in the StorageClass',
+  ],
+  [/exceeded quota/, 'raise the quota of the namespace'],
+  [
+    /admission webhook|ValidatingAdmissionPolicy|PodSecurity/i,
+    'change what the policy refuses, or the policy',
+  ],
+  [/is forbidden: User /, 'restore the roles of the operator'],
+];
+
+function findCure(message: string): string {
+  return DENIED_CURES.find(([words]) => words.test(message))?.[1] ?? 'correct the field that it names';
+}
 
 export const writeFailed: Check = ({ obstacles }) => {
   const failed = obstacles.find((obstacle) => obstacle.kind === 'failed');

@@ -16,6 +16,13 @@ const unscheduled = (message: string): PodState => ({
   conditions: [{ type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message }],
 });
 
+/** It runs, and ended before. */
+const running = (restartCount: number, exitCode: number): PodState => ({
+  containerStatuses: [
+    { name: 'relay', restartCount, state: {}, lastState: { terminated: { exitCode, reason: 'Error' } } },
+  ],
+});
+
 const TABLE: readonly [string, PodState, RegExp | undefined, boolean][] = [
   ['nothing', {}, undefined, false],
   ['a step on the way', waiting('ContainerCreating'), undefined, false],
@@ -66,6 +73,24 @@ const TABLE: readonly [string, PodState, RegExp | undefined, boolean][] = [
     { containerStatuses: [{ name: 'relay', state: { terminated: { exitCode: 137, reason: 'OOMKilled' } } }] },
     /^OOMKilled: it ended with status 137 \(raise/,
     false,
+  ],
+  [
+    'the second crash, while it runs again',
+    running(2, 1),
+    /^CrashLoopBackOff: it ended with status 1$/,
+    true,
+  ],
+  ['the first one', running(1, 255), /^Error: it ended with status 255$/, false],
+  ['a restart after an end that was asked for', running(3, 0), undefined, false],
+  [
+    'the third crash, just now',
+    {
+      containerStatuses: [
+        { name: 'relay', restartCount: 3, state: { terminated: { exitCode: 137, reason: 'OOMKilled' } } },
+      ],
+    },
+    /^CrashLoopBackOff, OOMKilled: it ended with status 137 \(raise/,
+    true,
   ],
 ];
 

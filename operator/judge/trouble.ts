@@ -41,6 +41,9 @@ interface Ended extends Waiting {
 
 /** Reasons of waiting containers that are normal steps of a start. Every other reason is a fault. */
 const ON_ITS_WAY: ReadonlySet<string> = new Set(['ContainerCreating', 'PodInitializing', '']);
+const CRASHES = 'CrashLoopBackOff';
+/** The restarts after which an exit is no accident, such as the end of a node. */
+const CRASHES_AT = 2;
 const CURES: Readonly<Record<string, string>> = {
   ErrImagePull: 'correct the image, or the credentials of its registry',
   ImagePullBackOff: 'correct the image, or the credentials of its registry',
@@ -68,16 +71,21 @@ export function findTrouble(state: PodState): PodTrouble | undefined {
   return undefined;
 }
 
-function containerTrouble({ state, lastState }: ContainerState): PodTrouble | undefined {
+function containerTrouble({ state, lastState, restartCount = 0 }: ContainerState): PodTrouble | undefined {
   const { waiting, terminated } = state ?? {};
   const ended = terminated ?? lastState?.terminated;
-  if (terminated) return trouble(terminated.reason ?? 'Error', describeExit(terminated), false);
   const reason = waiting?.reason ?? '';
-  if (!waiting || ON_ITS_WAY.has(reason)) return undefined;
-  if (reason !== 'CrashLoopBackOff') return trouble(reason, waiting.message ?? '', true);
-  const { reason: last } = ended ?? {};
-  const isNamed = last !== undefined && last !== 'Error' && last !== 'Completed';
-  return trouble(isNamed ? `${reason}, ${last}` : reason, ended ? describeExit(ended) : '', true);
+  const hasCrashed = ended !== undefined && ended.exitCode !== 0;
+  // Between two crashes the container runs for a moment. The fault is the same.
+  if (reason === CRASHES || (hasCrashed && restartCount >= CRASHES_AT)) return crashTrouble(ended);
+  if (waiting && !ON_ITS_WAY.has(reason)) return trouble(reason, waiting.message ?? '', true);
+  return hasCrashed ? trouble(ended.reason ?? 'Error', describeExit(ended), false) : undefined;
+}
+
+function crashTrouble(ended: Ended | undefined): PodTrouble {
+  const { reason } = ended ?? {};
+  const isNamed = reason !== undefined && reason !== 'Error' && reason !== 'Completed';
+  return trouble(isNamed ? `${CRASHES}, ${reason}` : CRASHES, ended ? describeExit(ended) : '', true);
 }
 
 /** The exit status and the cause of the exit: the last line of the log, of which the runtime gives the end. */
