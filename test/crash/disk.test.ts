@@ -106,6 +106,7 @@ describe('the disk', { concurrency: false }, () => {
       ]);
       const reply = await sendOne(port, 'unsynced');
       assert.match(reply, /^451 4\.3\.0/);
+      await until('the fault', () => /sync\b.* EIO .*\(INJECTED\)/.test(injection.text()));
       ledger.refused.set('unsynced', reply);
       await injection.stop();
       await until('mail to be taken again', async () => (await sendOne(port, 'after')).startsWith('250'));

@@ -40,3 +40,8 @@ export function someOf(kinds: readonly ProcessKind[]): readonly ProcessKind[] {
   const at = Math.floor(random() * kinds.length);
   return kinds.slice(at, at + 1);
 }
+
+/** A fault that comes for sure: the first call always exists. */
+export function sureFault(by: ProcessKind): Fault {
+  return { harm: { kind: 'fail', error: 'EIO' }, by, at: 1 };
+}

@@ -35,6 +35,8 @@ export interface Life {
   readonly promises: readonly Promised[];
   /** Where in the order each was kept, by `fate id`. */
   readonly kept: ReadonlyMap<string, number>;
+  /** Where the fault was. */
+  readonly fired?: string | undefined;
   /** Made anew it costs time at each start. */
   readonly localCa?: string;
   remove(): void;
@@ -75,9 +77,11 @@ export async function record({ waves, bytes, ignored, fault }: Course): Promise<
     await hop.down();
   }
   const calls = readCalls(shim.recorded());
+  const { fired } = shim;
   shim.remove();
   return {
     calls,
+    fired,
     promises,
     kept,
     localCa: join(dir, 'state', 'local-ca'),

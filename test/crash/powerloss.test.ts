@@ -165,6 +165,7 @@ describe('a power cut', { concurrency: false, skip: shimProblem() }, () => {
       };
       const life = await record({ ...SHORT, fault });
       try {
+        assert.match(life.fired ?? '', new RegExp(`^${by}: sync queue\\.db-wal`));
         assert.deepEqual(await firstBroken(life, NOTHING, some(placesOf(life))), []);
       } finally {
         life.remove();

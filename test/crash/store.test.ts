@@ -62,7 +62,7 @@ function openOf(pid: number): string[] {
   });
 }
 
-/** One sync of the log by this process fails. */
+/** One sync of the log by this process fails. The returned function waits for the failure. */
 async function failNextSync(pid: number): Promise<() => Promise<void>> {
   const inject = ['-e', 'trace=fdatasync', '-e', 'inject=fdatasync:error=EIO:when=1'];
   const child = spawn('strace', ['-f', '-p', String(pid), ...inject], {
@@ -74,6 +74,7 @@ async function failNextSync(pid: number): Promise<() => Promise<void>> {
   });
   await until('strace to attach', () => text.includes('attached'));
   return async () => {
+    await until('the fault', () => /fdatasync\b.* EIO .*\(INJECTED\)/.test(text));
     const ended = new Promise((resolve) => child.once('exit', resolve));
     child.kill('SIGINT');
     await ended;
