@@ -9,14 +9,14 @@ import { FirstLine } from '../headers/firstline.ts';
 import { type DkimKey, judgeKey, type Signing, selectKeys, signMessage } from './dkim.ts';
 import { findFromDomain } from './fromdomain.ts';
 
-function pemOf(key: KeyObject): string {
+function exportPem(key: KeyObject): string {
   return key.export({ type: 'pkcs8', format: 'pem' }).toString();
 }
 
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 });
 const ed25519 = generateKeyPairSync('ed25519');
-const RSA: DkimKey = { domain: 'example.com', selector: 'rsa', pem: pemOf(rsa.privateKey) };
-const ED: DkimKey = { domain: 'example.com', selector: 'ed', pem: pemOf(ed25519.privateKey) };
+const RSA: DkimKey = { domain: 'example.com', selector: 'rsa', pem: exportPem(rsa.privateKey) };
+const ED: DkimKey = { domain: 'example.com', selector: 'ed', pem: exportPem(ed25519.privateKey) };
 
 /** RFC 6376 section 3.6.1. RFC 8463 section 4.2: the bare 32 bytes. */
 const RECORDS = new Map([
@@ -48,13 +48,13 @@ function opener(bytes: Buffer, size = 1000): () => Readable {
   return () => Readable.from(chunks, { objectMode: false });
 }
 
-function headerOf(signing: Signing): Buffer {
+function signedHeader(signing: Signing): Buffer {
   assert.equal(signing.kind, 'signed', JSON.stringify(signing));
   return signing.kind === 'signed' ? signing.header : Buffer.alloc(0);
 }
 
 async function signed(bytes: Buffer, keys: readonly DkimKey[] = [RSA, ED], size = 1000): Promise<Buffer> {
-  return Buffer.concat([headerOf(await signMessage(opener(bytes, size), keys)), bytes]);
+  return Buffer.concat([signedHeader(await signMessage(opener(bytes, size), keys)), bytes]);
 }
 
 const HEAD =
@@ -89,7 +89,7 @@ for (const [what, text] of MESSAGES) {
 }
 
 test('each signature is a field of its own, without l=, that stays within the lines of mail', async () => {
-  const header = headerOf(await signMessage(opener(Buffer.from(`${HEAD}\r\n`)), [RSA, ED])).toString();
+  const header = signedHeader(await signMessage(opener(Buffer.from(`${HEAD}\r\n`)), [RSA, ED])).toString();
   assert.equal(header.match(/^DKIM-Signature: v=1;/gm)?.length, 2);
   assert.match(header, /a=rsa-sha256; c=relaxed\/relaxed; d=example\.com;/);
   assert.match(header, /a=ed25519-sha256; c=relaxed\/relaxed; d=example\.com;/);
@@ -214,15 +214,15 @@ test('judgeKey takes RSA from 1024 bits and Ed25519, whatever their PEM is calle
   assert.deepEqual(judgeKey(pkcs1), { kind: 'usable', algorithm: 'rsa', bits: 2048 });
   assert.deepEqual(judgeKey(RSA.pem), { kind: 'usable', algorithm: 'rsa', bits: 2048 });
   assert.deepEqual(judgeKey(ED.pem), { kind: 'usable', algorithm: 'ed25519', bits: 256 });
-  const short = pemOf(generateKeyPairSync('rsa', { modulusLength: 1023 }).privateKey);
+  const short = exportPem(generateKeyPairSync('rsa', { modulusLength: 1023 }).privateKey);
   const encrypted = rsa.privateKey.export({
     ...{ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'x' },
   } as const);
   const UNUSABLE: readonly [string, RegExp][] = [
     [short, /1023 bits/],
-    [pemOf(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey), /type is ec/],
-    [pemOf(generateKeyPairSync('rsa-pss', { modulusLength: 2048 }).privateKey), /type is rsa-pss/],
-    [pemOf(generateKeyPairSync('ed448').privateKey), /type is ed448/],
+    [exportPem(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey), /type is ec/],
+    [exportPem(generateKeyPairSync('rsa-pss', { modulusLength: 2048 }).privateKey), /type is rsa-pss/],
+    [exportPem(generateKeyPairSync('ed448').privateKey), /type is ed448/],
     [rsa.publicKey.export({ type: 'spki', format: 'pem' }).toString(), /no unencrypted private key/],
     [encrypted.toString(), /no unencrypted private key/],
     ['', /no unencrypted private key/],

@@ -49,14 +49,14 @@ export async function findFromDomain(open: () => Readable): Promise<FromDomain> 
   const at = from.text.indexOf(':') + 1;
   const domains =
     parseMailboxes(from.text, at)?.map(({ domain }) => domain) ?? guessDomains(from.text.slice(at));
-  return oneOf(
+  return chooseDomain(
     domains.map((domain) => asciiDomain(Buffer.from(domain, 'latin1').toString())),
     rest !== '' && !rest.startsWith('\r\n'),
   );
 }
 
 /** RFC 5322 section 3.6.2 allows several addresses: one domain answers for all of them, or none does. */
-function oneOf(domains: readonly string[], hasStrayLine: boolean): FromDomain {
+function chooseDomain(domains: readonly string[], hasStrayLine: boolean): FromDomain {
   const [domain, ...others] = new Set(domains);
   if (!domain || domains.includes('')) return { kind: 'unclear', reason: 'unreadable_from' };
   if (others.length > 0) return { kind: 'unclear', reason: 'several_domains' };

@@ -53,7 +53,7 @@ const bytesOf = ({ body }: NewMessage): Buffer => {
 };
 
 /** Reads the report as a mail program does: type and content of each part that is no text. */
-async function partsOf(report: NewMessage) {
+async function parseParts(report: NewMessage) {
   const mail = await PostalMime.parse(bytesOf(report), { forceRfc822Attachments: true });
   const parts = mail.attachments.map(({ mimeType, content }) => ({
     type: mimeType,
@@ -73,7 +73,7 @@ test('a report on 8-bit mail is 7-bit, and its header comes back as it was', asy
   const original = Buffer.from('Subject: Grüße\r\nX: \xff\r\n\r\nGrüße\r\n');
   const report = await reportOn({ original, reason: 'für Jürgen nicht' });
   assertSevenBit(report);
-  const { words, parts } = await partsOf(report);
+  const { words, parts } = await parseParts(report);
   assert.match(words, /für Jürgen nicht/);
   assert.deepEqual(
     parts.map(({ type }) => type),
@@ -87,10 +87,10 @@ test('a whole 8-bit message comes back encoded; a plain one as it is', async () 
   const eightBit = Buffer.from('Subject: s\r\n\r\nGrüße\r\n');
   const report = await reportOn({ original: eightBit, ret: 'FULL' });
   assertSevenBit(report);
-  const [, returned] = (await partsOf(report)).parts;
+  const [, returned] = (await parseParts(report)).parts;
   assert.equal(returned?.type, 'message/global');
   assert.deepEqual(returned?.bytes, eightBit);
-  const plain = await partsOf(await reportOn({ ret: 'FULL' }));
+  const plain = await parseParts(await reportOn({ ret: 'FULL' }));
   assert.equal(plain.parts[1]?.type, 'message/rfc822');
   assert.match(plain.parts[1]?.bytes.toString() ?? '', /^Subject: s\r?\n\r?\nbody/);
 });
@@ -105,7 +105,7 @@ test('a report to an address beyond ASCII is international, and says so in its e
   });
   const { smtpUtf8, eightBit } = report.envelope;
   assert.deepEqual({ smtpUtf8, eightBit }, { smtpUtf8: true, eightBit: true });
-  const { parts } = await partsOf(report);
+  const { parts } = await parseParts(report);
   assert.deepEqual(
     parts.map(({ type }) => type),
     ['message/global-delivery-status', 'message/global-headers'],
@@ -117,7 +117,7 @@ test('a report to an address beyond ASCII is international, and says so in its e
 test('the address of an international recipient is told in ASCII where the report is', async () => {
   const report = await reportOn({ to: 'jürgen@far.example', smtpUtf8: true });
   assertSevenBit(report);
-  const { parts } = await partsOf(report);
+  const { parts } = await parseParts(report);
   assert.match(parts[0]?.bytes.toString() ?? '', /^Final-Recipient: utf-8; j\\x\{FC\}rgen@far\.example\r?$/m);
 });
 
@@ -138,7 +138,7 @@ test('whatever was sent and answered: a report is ASCII in lines that SMTP allow
         const ret = full ? ({ ret: 'FULL' } as const) : {};
         const report = await reportOn({ original, reason: text, orcpt: `utf-8;${text}x`, smtpUtf8, ...ret });
         assertSevenBit(report);
-        const { parts } = await partsOf(report);
+        const { parts } = await parseParts(report);
         assert.equal(parts.length, 2);
         if (full && parts[1]?.type === 'message/global') assert.deepEqual(parts[1].bytes, original);
       },

@@ -93,7 +93,7 @@ function startGiver(spool: Spool, ports: readonly number[], shown: PairText = pa
   return giver;
 }
 
-async function contentOf(spool: Spool, id: string): Promise<{ record: QueueRecord; body: Buffer }> {
+async function readContent(spool: Spool, id: string): Promise<{ record: QueueRecord; body: Buffer }> {
   const taken = spool.load(id);
   assert.ok(taken.kind === 'message', JSON.stringify(taken));
   return { record: taken.record, body: await buffer(taken.open()) };
@@ -130,7 +130,7 @@ test('a queue goes to the siblings whole: small and large bodies, progress, hold
   for (let count = 0; count < 60; count++) {
     const body = Buffer.alloc(count % 20 === 0 ? LARGE : 2_000 + count, count);
     const id = await enter(from, body, count === 7 ? { hold: true } : {});
-    sent.set(id, await contentOf(from, id));
+    sent.set(id, await readContent(from, id));
   }
   const pods = [await openPod(), await openPod()];
   startGiver(
@@ -143,7 +143,7 @@ test('a queue goes to the siblings whole: small and large bodies, progress, hold
   assert.deepEqual(pods.flatMap(({ entered }) => entered).toSorted(), arrived.toSorted());
   for (const { spool } of pods) {
     assert.ok(spool.depth > 0, 'both took some');
-    for (const id of spool.list()) assert.deepEqual(await contentOf(spool, id), sent.get(id));
+    for (const id of spool.list()) assert.deepEqual(await readContent(spool, id), sent.get(id));
   }
   assert.deepEqual(readdirSync(join(from.stateDir, 'bodies')), []);
 });
@@ -151,7 +151,7 @@ test('a queue goes to the siblings whole: small and large bodies, progress, hold
 test('an entry that is offered again is acknowledged and not entered again', async () => {
   const [from, pod] = [openSpool(), await openPod()];
   const id = await enter(from, Buffer.from('once'));
-  const { record, body } = await contentOf(from, id);
+  const { record, body } = await readContent(from, id);
   assert.equal(await put(pod.port, id, record, body), 201);
   assert.equal(await put(pod.port, id, record, body), 200);
   // A crash came between acknowledgement and removal: the entry is still here, and is offered again.
@@ -167,13 +167,13 @@ test('what an attempt that broke off left behind is no hindrance', async () => {
   writeFileSync(join(pod.spool.stateDir, 'bodies', id), 'half a body');
   startGiver(from, [pod.port]);
   await eventually(() => from.depth === 0);
-  assert.equal((await contentOf(pod.spool, id)).body.length, LARGE);
+  assert.equal((await readContent(pod.spool, id)).body.length, LARGE);
 });
 
 test('an entry that is cut short, altered, or not named as ours is refused, and leaves nothing', async () => {
   const [from, pod] = [openSpool(), await openPod()];
   const id = await enter(from, Buffer.alloc(LARGE, 'x'));
-  const { record, body } = await contentOf(from, id);
+  const { record, body } = await readContent(from, id);
   assert.equal(await put(pod.port, id, record, body.subarray(1)), 500);
   assert.equal(await put(pod.port, id, record, Buffer.concat([body, body])), 500);
   assert.equal(await put(pod.port, id, record, body, { [HEADERS.recordBytes]: 7 }), 422);

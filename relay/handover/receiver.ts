@@ -147,7 +147,7 @@ export class Receiver {
         await body.write(chunk);
       }
       if (bytes !== bodyBytes || bytes !== decoded.record.bytes) throw new Error('the body is not whole');
-      await spool.enter(id, envelopeOf(decoded.record), await body.seal());
+      await spool.enter(id, toEnvelope(decoded.record), await body.seal());
     } catch (error) {
       await body.discard();
       throw error;
@@ -163,6 +163,6 @@ function refusal(code: number, why: string): Answer {
 }
 
 /** Each store decides where and how it keeps the body. */
-function envelopeOf({ bytes: _bytes, crc: _crc, body: _body, ...envelope }: QueueRecord) {
+function toEnvelope({ bytes: _bytes, crc: _crc, body: _body, ...envelope }: QueueRecord) {
   return envelope;
 }

@@ -38,11 +38,11 @@ export interface Arrival {
 export function makeArrival(session: SMTPServerSession, terms: ArrivalTerms): Arrival {
   const { envelope } = session;
   const { tls, hostname, receivedAt, login, ours } = terms;
-  const recipients = envelope.rcptTo.map((one) => recipientOf(one, terms));
+  const recipients = envelope.rcptTo.map((one) => makeRecipient(one, terms));
   const { ret, envid } = envelope.dsn ?? {};
   return {
     envelope: {
-      from: senderOf(envelope.mailFrom, terms),
+      from: makeSender(envelope.mailFrom, terms),
       recipients: withBcc(recipients, terms.alwaysBcc),
       receivedAt,
       smtpUtf8: envelope.smtpUtf8 === true,
@@ -66,7 +66,7 @@ export function makeArrival(session: SMTPServerSession, terms: ArrivalTerms): Ar
   };
 }
 
-function senderOf(from: SMTPServerAddress | false, { ours, masqueradeDomains }: ArrivalTerms): string {
+function makeSender(from: SMTPServerAddress | false, { ours, masqueradeDomains }: ArrivalTerms): string {
   const address = from === false ? '' : from.address;
   return ours && address !== '' ? masqueradedAddress(address, masqueradeDomains) : address;
 }
@@ -78,7 +78,7 @@ function heldTo({ senderDomains, masqueradeDomains }: ArrivalTerms): Pick<Envelo
   return { senderDomains: [...new Set([...senderDomains, ...shown])] };
 }
 
-function recipientOf({ address, dsn }: SMTPServerAddress, { acceptDomains }: ArrivalTerms): Recipient {
+function makeRecipient({ address, dsn }: SMTPServerAddress, { acceptDomains }: ArrivalTerms): Recipient {
   const { notify, orcpt } = dsn ?? {};
   return {
     address: withPostmasterDomain(address, acceptDomains),

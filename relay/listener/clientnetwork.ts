@@ -5,15 +5,15 @@
 
 /** /24 of IPv4, /64 of IPv6. */
 export function clientNetwork(client: string): string {
-  return client.includes(':') ? sixtyFourOf(client) : `${client.split('.').slice(0, 3).join('.')}.0/24`;
+  return client.includes(':') ? formatPrefix64(client) : `${client.split('.').slice(0, 3).join('.')}.0/24`;
 }
 
 /** The client name for limits. An IPv4 address stands for itself, also in translated form (RFC 6052). */
 export function countedAs(client: string): string {
-  return client.includes(':') && !client.startsWith('64:ff9b::') ? sixtyFourOf(client) : client;
+  return client.includes(':') && !client.startsWith('64:ff9b::') ? formatPrefix64(client) : client;
 }
 
-function sixtyFourOf(client: string): string {
+function formatPrefix64(client: string): string {
   const [head = '', tail] = client.split('::');
   const groups = head.split(':').filter((group) => group !== '');
   const rest = (tail ?? '').split(':').filter((group) => group !== '');

@@ -82,7 +82,7 @@ export class GatedConnection extends SMTPConnection {
     // Before the greeting and during a handshake the library refuses or drops input by itself. A line of a login is no
     // command.
     const isCommand = this._ready && !this._upgrading && !this._nextHandler;
-    const refusal = isCommand ? this.#refusalOf(command) : undefined;
+    const refusal = isCommand ? this.#findRefusal(command) : undefined;
     if (!refusal) {
       super._onCommand(command, callback);
       return;
@@ -258,7 +258,7 @@ export class GatedConnection extends SMTPConnection {
     if (this.#lastReply && code !== 421) this.#refuse(this.#lastReply);
   }
 
-  #refusalOf(line: Buffer): Reply | undefined {
+  #findRefusal(line: Buffer): Reply | undefined {
     return this.#parts.gate({ verb: readVerb(line), line, secure: this.secure });
   }
 

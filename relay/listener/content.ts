@@ -18,7 +18,7 @@ export interface ContentTerms {
   readonly lineEndings: LineEndings;
 }
 
-export async function* contentOf(
+export async function* readContent(
   stream: SMTPServerDataStream,
   { trace, work, lineEndings }: ContentTerms,
 ): AsyncGenerator<Buffer> {

@@ -13,7 +13,7 @@ import type { Log } from '../observe/log.ts';
 import { newQueueId, type Recipient } from '../spool/record.ts';
 import type { Counters } from '../task/counts.ts';
 import type { Arrival } from './arrival.ts';
-import { contentOf } from './content.ts';
+import { readContent } from './content.ts';
 import { asRefusal } from './receive.ts';
 import { Refusal } from './reply.ts';
 
@@ -49,7 +49,7 @@ export class PassOn {
     let fault: unknown;
     async function* content() {
       try {
-        for await (const chunk of contentOf(stream, {
+        for await (const chunk of readContent(stream, {
           trace: { ...trace, queueId: id },
           work,
           lineEndings,

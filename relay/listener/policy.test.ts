@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { type Listener, STARTTLS_POLICIES, type StartTlsPolicy } from '#crds/policyfile.ts';
 import { listenerAt } from '#test/kit/relayrig.ts';
 import {
-  refusalOf,
+  findRefusal,
   refusalOfLine,
   type SessionRules,
   starttlsOfSession,
@@ -23,7 +23,7 @@ const rules = (
 });
 const clear = { secure: false, loggedIn: false, inTransaction: false };
 const secure = { secure: true, loggedIn: false, inTransaction: false };
-const codeOf = (verb: string, of: SessionRules) => refusalOf(verb, of, clear)?.code;
+const codeOf = (verb: string, of: SessionRules) => findRefusal(verb, of, clear)?.code;
 
 const VERBS = [
   'EHLO',
@@ -82,25 +82,25 @@ test('every verb under every policy, before TLS', () => {
 
 test('after TLS only AUTH is refused, whatever the policy', () => {
   for (const starttls of STARTTLS_POLICIES) {
-    const refused = VERBS.filter((verb) => refusalOf(verb, rules(starttls), secure));
+    const refused = VERBS.filter((verb) => findRefusal(verb, rules(starttls), secure));
     assert.deepEqual(refused, ['AUTH'], starttls);
   }
 });
 
 test('a listener with auth Required refuses MAIL without a login', () => {
-  assert.equal(refusalOf('MAIL', rules('Enabled', 'Required'), secure), REPLIES.mustLogIn);
-  assert.equal(refusalOf('MAIL', rules('Enabled', 'Optional'), secure), undefined);
-  assert.equal(refusalOf('MAIL', rules('Required', 'Required'), clear), REPLIES.mustStartTls);
-  assert.equal(refusalOf('MAIL', rules('Enabled', 'Required'), { ...secure, loggedIn: true }), undefined);
+  assert.equal(findRefusal('MAIL', rules('Enabled', 'Required'), secure), REPLIES.mustLogIn);
+  assert.equal(findRefusal('MAIL', rules('Enabled', 'Optional'), secure), undefined);
+  assert.equal(findRefusal('MAIL', rules('Required', 'Required'), clear), REPLIES.mustStartTls);
+  assert.equal(findRefusal('MAIL', rules('Enabled', 'Required'), { ...secure, loggedIn: true }), undefined);
 });
 
 test('a login is heard under TLS only', () => {
   for (const auth of ['Optional', 'Required'] as const) {
-    assert.equal(refusalOf('AUTH', rules('Enabled', auth), clear), REPLIES.authNeedsTls);
-    assert.equal(refusalOf('AUTH', rules('Disabled', auth), clear), REPLIES.notAvailable);
-    assert.equal(refusalOf('AUTH', rules('Enabled', auth), secure), undefined);
+    assert.equal(findRefusal('AUTH', rules('Enabled', auth), clear), REPLIES.authNeedsTls);
+    assert.equal(findRefusal('AUTH', rules('Disabled', auth), clear), REPLIES.notAvailable);
+    assert.equal(findRefusal('AUTH', rules('Enabled', auth), secure), undefined);
     const inside = { ...secure, inTransaction: true };
-    assert.equal(refusalOf('AUTH', rules('Enabled', auth), inside), REPLIES.authInTransaction);
+    assert.equal(findRefusal('AUTH', rules('Enabled', auth), inside), REPLIES.authInTransaction);
   }
 });
 
@@ -133,7 +133,7 @@ test('an older TLS version is for the clients that a policy names, and never for
 test('a verb that is not plain ASCII is never taken for another', () => {
   // The library upper-cases by Unicode, where "ı" becomes I and "ſ" becomes S.
   for (const verb of ['MAıL', 'ſTARTTLS', 'DATA\t', '', 'MA\0IL', 'MÄIL', 'mail']) {
-    assert.equal(refusalOf(verb, rules('Enabled', 'Required'), secure), REPLIES.notUnderstood, verb);
+    assert.equal(findRefusal(verb, rules('Enabled', 'Required'), secure), REPLIES.notUnderstood, verb);
   }
 });
 

@@ -76,7 +76,7 @@ export function lineEndingsOfSession(
 }
 
 /** The reply that refuses this command. Undefined if the session continues. */
-export function refusalOf(verb: string, rules: SessionRules, state: SessionState): Reply | undefined {
+export function findRefusal(verb: string, rules: SessionRules, state: SessionState): Reply | undefined {
   if (FOREIGN.has(verb) || /^[^A-Za-z\u0080-\uffff]/.test(verb)) return REPLIES.notSmtp;
   // The library changes case by Unicode, so it would read "MAıL" as MAIL, and the rules below would not see it.
   if (!/^[A-Z]{1,12}$/.test(verb)) return REPLIES.notUnderstood;

@@ -8,7 +8,7 @@ import type { HeaderWork } from '../headers/header.ts';
 import { newQueueId } from '../spool/record.ts';
 import type { Spool } from '../spool/spool.ts';
 import type { Arrival } from './arrival.ts';
-import { contentOf } from './content.ts';
+import { readContent } from './content.ts';
 import { REPLIES, Refusal } from './reply.ts';
 
 /** The client disconnected during the message. */
@@ -27,7 +27,7 @@ export async function receiveMessage(
   const body = spool.bodyWriter(id);
   let bytes = 0;
   try {
-    for await (const chunk of contentOf(stream, { trace: { ...trace, queueId: id }, work, lineEndings })) {
+    for await (const chunk of readContent(stream, { trace: { ...trace, queueId: id }, work, lineEndings })) {
       bytes += chunk.length;
       await body.write(chunk);
     }

@@ -21,9 +21,9 @@ import { type Arrival, makeArrival, type SessionTls } from './arrival.ts';
 import { Logins } from './logins.ts';
 import { offersDsn } from './mailcommand.ts';
 import {
+  findRefusal,
   lineEndingsOfSession,
   NEVER_AVAILABLE,
-  refusalOf,
   refusalOfLine,
   type SessionRules,
   starttlsOfSession,
@@ -65,25 +65,25 @@ export class ListenerSessions {
   }
 
   /** The lowest TLS version of a client's sessions. */
-  tlsFloorOf(client: string): TlsVersion {
+  findTlsFloor(client: string): TlsVersion {
     const { listener, policy } = this.#options;
     return tlsFloorOfSession(listener, this.#findClientPolicy(client), policy.inbound.minTlsVersion);
   }
 
-  partsOf(client: string, session: SMTPServerSession): SessionParts {
+  findParts(client: string, session: SMTPServerSession): SessionParts {
     const { listener, tracer } = this.#options;
     const { name } = listener;
-    const facts = this.#factsOf(session);
+    const facts = this.#findFacts(session);
     facts.trace = tracer.session('inbound', { id: String(session.id), client, listener: name });
     return {
       isTrusted: this.#relaying.trustsNetworkOf(client),
       gate: ({ verb, line, secure }) => {
-        const rules = this.#rulesOf(client);
+        const rules = this.#findRules(client);
         if (verb === 'MAIL' && !secure) this.#inClear(client, session, rules.starttls === 'Required');
-        const loggedIn = this.#relaying.isLoggedIn(this.#identityOf(session));
+        const loggedIn = this.#relaying.isLoggedIn(this.#readIdentity(session));
         const inTransaction = Boolean(session.envelope?.mailFrom);
         const state = { secure, loggedIn, inTransaction };
-        return refusalOf(verb, rules, state) ?? refusalOfLine(verb, line, rules);
+        return findRefusal(verb, rules, state) ?? refusalOfLine(verb, line, rules);
       },
       exchange: (mechanism) => this.logins.exchange(mechanism, client),
       refused: (said) => this.#refused(session, client, said),
@@ -120,7 +120,7 @@ export class ListenerSessions {
         this.#onData(stream, session).then((text) => callback(null, text), callback);
       },
       onClose: (session) => {
-        this.#factsOf(session).trace?.ended('closed');
+        this.#findFacts(session).trace?.ended('closed');
         counters.add('sessions_closed', listener.name);
       },
     };
@@ -130,22 +130,22 @@ export class ListenerSessions {
     const { listener, refusalLog } = this.#options;
     const { rule, end } = this.#refusals.sent(session, said.code, said.reason);
     const { line, code, text } = said;
-    const tls = this.#factsOf(session).tls?.version ?? 'none';
-    const { login } = this.#identityOf(session);
-    const helo = heloOf(session);
+    const tls = this.#findFacts(session).tls?.version ?? 'none';
+    const { login } = this.#readIdentity(session);
+    const helo = readHelo(session);
     refusalLog.tell({ client, helo, listener: listener.name, tls, login, line, code, text, rule });
     return end;
   }
 
   #inClear(client: string, session: SMTPServerSession, isRefused: boolean): void {
     const { onPlaintext, counters, listener } = this.#options;
-    onPlaintext(client, heloOf(session), isRefused);
-    const facts = this.#factsOf(session);
+    onPlaintext(client, readHelo(session), isRefused);
+    const facts = this.#findFacts(session);
     if (!facts.inClear) counters.add('plaintext_sessions', listener.name);
     facts.inClear = true;
   }
 
-  #rulesOf(client: string): SessionRules {
+  #findRules(client: string): SessionRules {
     const { listener, policy, hasPair } = this.#options;
     return {
       starttls: starttlsOfSession(listener, this.#findClientPolicy(client)),
@@ -159,7 +159,7 @@ export class ListenerSessions {
     };
   }
 
-  #factsOf(session: SMTPServerSession): SessionFacts {
+  #findFacts(session: SMTPServerSession): SessionFacts {
     const known = this.#facts.get(session);
     if (known) return known;
     const facts: SessionFacts = {
@@ -172,19 +172,19 @@ export class ListenerSessions {
     return facts;
   }
 
-  #identityOf(session: SMTPServerSession): Identity {
+  #readIdentity(session: SMTPServerSession): Identity {
     const { user, remoteAddress, secure } = session;
     const login = secure && typeof user === 'string' ? user : null;
-    return { client: remoteAddress, login, certificateNames: this.#factsOf(session).certificateNames };
+    return { client: remoteAddress, login, certificateNames: this.#findFacts(session).certificateNames };
   }
 
   #mayRelay(session: SMTPServerSession): boolean {
-    return this.#relaying.mayRelay(this.#identityOf(session));
+    return this.#relaying.mayRelay(this.#readIdentity(session));
   }
 
   #onSecure(socket: TLSSocket, session: SMTPServerSession, callback: Callback): void {
     const { counters, listener } = this.#options;
-    const facts = this.#factsOf(session);
+    const facts = this.#findFacts(session);
     const group = groupOfSession(socket.getSession()) ?? null;
     const cipher = socket.getCipher()?.name ?? 'unknown';
     const tls = { version: socket.getProtocol() ?? 'TLS', cipher, group };
@@ -221,7 +221,7 @@ export class ListenerSessions {
       policy.inbound.limits;
     if (address !== '' && !address.includes('@')) return REPLIES.unqualifiedSender;
     if (needsSmtpUtf8(address) && !session.envelope.smtpUtf8) return REPLIES.needsSmtpUtf8;
-    const { client, login } = this.#identityOf(session);
+    const { client, login } = this.#readIdentity(session);
     if (perClient !== null && (await countMessage('client', this.#relaying.countedAs(client))) > perClient)
       return REPLIES.tooManyMessages;
     if (perLogin !== null && login !== null && (await countMessage('login', login)) > perLogin)
@@ -234,7 +234,7 @@ export class ListenerSessions {
     const { mailFrom, rcptTo } = session.envelope;
     const from = mailFrom === false ? '' : mailFrom.address;
     const to = withPostmasterDomain(address, inbound.acceptDomains);
-    const refusal = this.#relaying.refusalOfRecipient(this.#identityOf(session), from, to);
+    const refusal = this.#relaying.refusalOfRecipient(this.#readIdentity(session), from, to);
     if (refusal) return refusal;
     if (needsSmtpUtf8(address) && !session.envelope.smtpUtf8) return REPLIES.needsSmtpUtf8;
     if (queue.mode === 'CutThrough' && rcptTo.length > 0) return REPLIES.oneRecipient;
@@ -244,8 +244,8 @@ export class ListenerSessions {
   async #onData(stream: SMTPServerDataStream, session: SMTPServerSession): Promise<string> {
     const { clocks, log, counters, listener, take } = this.#options;
     const began = clocks.monotonic();
-    const { tls, trace } = this.#factsOf(session);
-    const identity = this.#identityOf(session);
+    const { tls, trace } = this.#findFacts(session);
+    const identity = this.#readIdentity(session);
     const arrival = this.#makeArrival(session, identity, tls, clocks.wall());
     try {
       const { id, bytes, reply } = await take(stream, arrival);
@@ -295,6 +295,6 @@ export class ListenerSessions {
   }
 }
 
-function heloOf(session: SMTPServerSession): string {
+function readHelo(session: SMTPServerSession): string {
   return String(session.hostNameAppearsAs || '');
 }

@@ -137,20 +137,20 @@ export class ListenerTask {
   }
 
   #serverFor(served: Served, client: string): GatedServer {
-    const floor = served.sessions.tlsFloorOf(client);
+    const floor = served.sessions.findTlsFloor(client);
     const known = served.servers.get(floor);
     if (known) return known;
-    const server = this.#serverOf(served, floor);
+    const server = this.#makeServer(served, floor);
     served.servers.set(floor, server);
     return server;
   }
 
-  #serverOf({ listener, sessions }: Served, floor: TlsVersion): GatedServer {
+  #makeServer({ listener, sessions }: Served, floor: TlsVersion): GatedServer {
     const { idleSeconds, messageSeconds } = this.#options.policy.inbound.limits;
     const patience = { idleMs: idleSeconds * 1000, messageMs: messageSeconds * 1000 };
     const server = new GatedServer(
       { ...this.#libraryOptions(listener, floor), ...sessions.handlers() },
-      (client, session) => sessions.partsOf(client, session),
+      (client, session) => sessions.findParts(client, session),
       patience,
     );
     this.#giveTickets(server);

@@ -31,13 +31,13 @@ export function groupOfSession(session: Buffer | undefined): string | undefined 
   for (let at = 0; at < whole.content.length; ) {
     const element = elementAt(whole.content, at);
     if (!element) return undefined;
-    if (element.tag === KEX_GROUP) return nameOf(elementAt(element.content, 0));
+    if (element.tag === KEX_GROUP) return readGroupName(elementAt(element.content, 0));
     at = element.end;
   }
   return undefined;
 }
 
-function nameOf(integer: Element | undefined): string | undefined {
+function readGroupName(integer: Element | undefined): string | undefined {
   if (integer?.tag !== INTEGER || integer.content.length === 0 || integer.content.length > 4)
     return undefined;
   const number = integer.content.readUIntBE(0, integer.content.length);

@@ -108,14 +108,14 @@ export class StsPolicies {
     const cached = cache.get(domain, wall());
     const signal = this.#limit();
     const id = await this.#readId(domain, signal);
-    if (id === null) return cached ? findingOf(cached) : NONE;
+    if (id === null) return cached ? toFinding(cached) : NONE;
     if (cached?.id === id) {
       if (isDue(cached, wall())) void this.#refresh(domain);
-      return findingOf(cached);
+      return toFinding(cached);
     }
     const fetched = await this.#fetch(domain, id, signal);
-    if (fetched.kind === 'policy') return findingOf(fetched.policy);
-    return cached ? findingOf(cached) : { kind: 'failed', failure: fetched.failure };
+    if (fetched.kind === 'policy') return toFinding(fetched.policy);
+    return cached ? toFinding(cached) : { kind: 'failed', failure: fetched.failure };
   }
 
   #limit(): AbortSignal {
@@ -186,7 +186,7 @@ export class StsPolicies {
   }
 }
 
-function findingOf({ mode, mxPatterns }: CachedPolicy): StsFinding {
+function toFinding({ mode, mxPatterns }: CachedPolicy): StsFinding {
   return mode === 'none' ? NONE : { kind: 'policy', mode, mxPatterns };
 }
 

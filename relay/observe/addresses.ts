@@ -48,7 +48,7 @@ function hideOne(address: string, nameOf: (address: string) => string): string {
 
 /** Finds them as whole words. */
 function localPartsIn(fields: Fields): RegExp | undefined {
-  const addresses = [...ADDRESS_FIELDS].flatMap((name) => textsOf(fields[name]));
+  const addresses = [...ADDRESS_FIELDS].flatMap((name) => listTexts(fields[name]));
   const parts = addresses
     .map((address) => address.replace(/@[^@]*$/, '').replace(/^"(.*)"$/, '$1'))
     .flatMap((part) => [part, part.replace(/\+.*/, '')])
@@ -58,7 +58,7 @@ function localPartsIn(fields: Fields): RegExp | undefined {
   return new RegExp(`(?<![\\p{L}\\p{N}])(?:${words})(?![\\p{L}\\p{N}])`, 'giu');
 }
 
-function textsOf(value: Value): readonly string[] {
+function listTexts(value: Value): readonly string[] {
   if (typeof value === 'string') return [value];
   return Array.isArray(value) ? value : [];
 }

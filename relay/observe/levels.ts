@@ -64,7 +64,7 @@ const LEVELS = {
 
 export type LogEvent = keyof typeof LEVELS;
 
-export function levelOf(event: LogEvent): Level {
+export function findLevel(event: LogEvent): Level {
   return LEVELS[event];
 }
 

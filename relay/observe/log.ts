@@ -7,7 +7,7 @@ import { createHmac } from 'node:crypto';
 import { writeSync } from 'node:fs';
 import type { Policy } from '#crds/policyfile.ts';
 import { type Fields, hideAddresses } from './addresses.ts';
-import { isLogged, type LogEvent, levelOf } from './levels.ts';
+import { findLevel, isLogged, type LogEvent } from './levels.ts';
 import { readLogKey } from './logkey.ts';
 
 type Logging = Policy['logging'];
@@ -34,7 +34,7 @@ export function jsonLog(task: string, fd: number, clock: () => number): ProcessL
     if (!isLogged(event, least)) return;
     const time = new Date(clock()).toISOString();
     const shown = hideAddresses(fields, addresses, hash);
-    write(JSON.stringify({ time, level: levelOf(event), task, event, ...shown }));
+    write(JSON.stringify({ time, level: findLevel(event), task, event, ...shown }));
   };
   const obey: ProcessLog['obey'] = (logging, stateDir) => {
     ({ level: least, addresses } = logging);

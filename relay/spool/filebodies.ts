@@ -29,8 +29,8 @@ export class FileBodies {
   find(id: string, expected: Expected): Body | undefined {
     const path = this.#folder.pathOf(id);
     if (this.#unreadable.has(id)) return undefined;
-    if (sizeOf(path) === undefined) this.#strays.bringBack(id);
-    if (sizeOf(path) !== expected.bytes) return undefined;
+    if (readSize(path) === undefined) this.#strays.bringBack(id);
+    if (readSize(path) !== expected.bytes) return undefined;
     return {
       open: () => Readable.from(this.#noting(id, readChunks(path, expected)), { objectMode: false }),
       pieces: () => this.#noting(id, readPieces(path, expected)),
@@ -47,6 +47,6 @@ export class FileBodies {
   }
 }
 
-function sizeOf(path: string): number | undefined {
+function readSize(path: string): number | undefined {
   return statSync(path, { throwIfNoEntry: false })?.size;
 }

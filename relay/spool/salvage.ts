@@ -36,11 +36,11 @@ const NOTHING = Buffer.alloc(0);
 const USUAL_ROOTS = new Map(
   TABLE_NAMES.flatMap((name, index) => [
     [name as string, 2 * index + 2],
-    [keysOf(name), 2 * index + 3],
+    [keyIndexName(name), 2 * index + 3],
   ]),
 );
 
-function keysOf(name: TableName): string {
+function keyIndexName(name: TableName): string {
   return `sqlite_autoindex_${name}_1`;
 }
 
@@ -187,7 +187,7 @@ class Rescue {
 
   #keys(name: TableName): Set<string> {
     const keys = new Set<string>();
-    walkRows(this.#pages, this.#tree('index', keysOf(name)), this.#seen, ({ key }) => keys.add(key));
+    walkRows(this.#pages, this.#tree('index', keyIndexName(name)), this.#seen, ({ key }) => keys.add(key));
     return keys;
   }
 

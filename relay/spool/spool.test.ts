@@ -55,14 +55,14 @@ async function enter(spool: Spool, body: Buffer): Promise<string> {
   return id;
 }
 
-async function bodyOf(spool: Spool, id: string): Promise<Buffer> {
+async function readBody(spool: Spool, id: string): Promise<Buffer> {
   const taken = spool.load(id);
   assert.ok(taken.kind === 'message');
   return buffer(taken.open());
 }
 
 /** Reads the body as the router does: each piece is used before the next is requested. */
-async function piecesOf(spool: Spool, id: string): Promise<Buffer> {
+async function readPieces(spool: Spool, id: string): Promise<Buffer> {
   const taken = spool.load(id);
   assert.ok(taken.kind === 'message');
   const body = taken.pieces();
@@ -81,9 +81,9 @@ for (const size of [1, 40 * KIB, 128 * KIB, 128 * KIB + 1, 256 * KIB, 256 * KIB 
     const other = new Spool(stateDir);
     const body = randomBytes(size);
     const id = await enter(spool, body);
-    assert.deepEqual(await bodyOf(spool, id), body);
-    assert.deepEqual(await bodyOf(other, id), body);
-    assert.deepEqual(await piecesOf(spool, id), body);
+    assert.deepEqual(await readBody(spool, id), body);
+    assert.deepEqual(await readBody(other, id), body);
+    assert.deepEqual(await readPieces(spool, id), body);
     assert.deepEqual([...other.list()], [id]);
     assert.equal(readdirSync(join(stateDir, 'bodies')).length, size > 128 * 1024 ? 1 : 0);
     await Promise.all([spool.close(), other.close()]);
@@ -136,7 +136,7 @@ test('many large messages at the same time share few buffers, and each keeps its
   const spool = new Spool(folder());
   const bodies = Array.from({ length: 150 }, () => randomBytes(300 * KIB));
   const ids = await Promise.all(bodies.map((body) => enter(spool, body)));
-  const read = await Promise.all(ids.map((id) => piecesOf(spool, id)));
+  const read = await Promise.all(ids.map((id) => readPieces(spool, id)));
   for (const [index, body] of bodies.entries()) assert.ok(read[index]?.equals(body));
   await spool.close();
 });
@@ -247,7 +247,7 @@ test('a large body with one byte changed never comes to its end, and is damage f
     const bytes = readFileSync(path);
     bytes.writeUInt8((bytes.readUInt8(LARGE - 7) + 1) % 256, LARGE - 7);
     writeFileSync(path, bytes);
-    await assert.rejects(index === 0 ? piecesOf(spool, id) : bodyOf(spool, id), /checksum/);
+    await assert.rejects(index === 0 ? readPieces(spool, id) : readBody(spool, id), /checksum/);
     assert.equal(spool.load(id).kind, 'damaged');
   }
   await spool.close();
@@ -262,7 +262,7 @@ test('a body without a checksum, as earlier versions wrote it, is taken', async 
   const sealed = await writer.seal();
   assert.ok(sealed.kind === 'file' && sealed.crc === crc32(body));
   await spool.enter(id, envelope, { ...sealed, crc: 0 });
-  assert.deepEqual(await piecesOf(spool, id), body);
+  assert.deepEqual(await readPieces(spool, id), body);
   await spool.close();
 });
 
@@ -292,7 +292,7 @@ test('a store that was long gives its space back when nothing happens', async ()
     await spool.settle(id, { ...read.record, recipients: [] });
   }
   await until('a small file', () => size() < 2 ** 20, 20_000);
-  assert.deepEqual(await bodyOf(spool, ids[0] ?? ''), Buffer.alloc(100 * KIB));
+  assert.deepEqual(await readBody(spool, ids[0] ?? ''), Buffer.alloc(100 * KIB));
   await spool.close();
 });
 
@@ -310,7 +310,7 @@ test('what a dead process was writing is moved away while others write, and come
   assert.deepEqual(readdirSync(bodies).toSorted(), [id, `living.${process.pid}`].toSorted());
   assert.deepEqual(readdirSync(join(stateDir, 'strays')), [`dead.${dead.pid}`]);
   renameSync(join(bodies, id), join(stateDir, 'strays', id));
-  assert.deepEqual(await piecesOf(spool, id), Buffer.alloc(LARGE));
+  assert.deepEqual(await readPieces(spool, id), Buffer.alloc(LARGE));
   await living.discard();
   await spool.close();
 });
@@ -331,7 +331,7 @@ test('many sessions in the middle of a message hold little memory together, and 
     await writer.write(body.subarray(100 * KIB));
     await spool.enter(id, envelope, await writer.seal());
   }
-  for (const { id, body } of messages) assert.ok(body.equals(await piecesOf(spool, id)));
+  for (const { id, body } of messages) assert.ok(body.equals(await readPieces(spool, id)));
   await spool.close();
 });
 

@@ -134,7 +134,7 @@ export class Spool {
     if (!row) return { kind: 'gone' };
     const decoded = decodeRecord(row.record);
     if (decoded.kind !== 'message') return decoded;
-    const body = this.#bodyOf(id, decoded.record, row.body);
+    const body = this.#findBody(id, decoded.record, row.body);
     return body
       ? { ...decoded, id, ...body }
       : { kind: 'damaged', message: 'the body is missing, cut short or altered' };
@@ -207,7 +207,7 @@ export class Spool {
     for (const id of this.listDamaged()) {
       const bytes = this.#store.read(({ damaged }) => damaged.get(id));
       const decoded = bytes && decodeRecord(bytes);
-      if (!bytes || decoded?.kind !== 'message' || !this.#bodyOf(id, decoded.record, this.#storedBody(id)))
+      if (!bytes || decoded?.kind !== 'message' || !this.#findBody(id, decoded.record, this.#storedBody(id)))
         continue;
       await this.#store.write(({ records, damaged }) => {
         damaged.remove(id);
@@ -254,7 +254,7 @@ export class Spool {
   }
 
   /** Undefined if the body is not complete. `stored` is the body in the store. */
-  #bodyOf(id: string, record: QueueRecord, stored: Buffer | undefined): Body | undefined {
+  #findBody(id: string, record: QueueRecord, stored: Buffer | undefined): Body | undefined {
     if (record.body === 'file') return this.#files.find(id, record);
     if (!stored || crc32(stored) !== record.crc) return undefined;
     return { open: () => Readable.from([stored], { objectMode: false }), pieces: () => stored };

@@ -178,7 +178,7 @@ function readColumns(payload: Buffer): Column[] | undefined {
   let at = headerEnd;
   for (let header = first; header < headerEnd; ) {
     const [serial, next] = varint(payload, header);
-    const size = sizeOf(serial);
+    const size = columnSize(serial);
     if (size === undefined || at + size > payload.length) return undefined;
     columns.push(readColumn(payload, at, serial, size));
     at += size;
@@ -189,7 +189,7 @@ function readColumns(payload: Buffer): Column[] | undefined {
 
 const WHOLE_NUMBER_BYTES = [0, 1, 2, 3, 4, 6, 8];
 
-function sizeOf(serial: number): number | undefined {
+function columnSize(serial: number): number | undefined {
   if (serial >= 12) return Math.floor((serial - 12) / 2);
   if (serial === 8 || serial === 9) return 0;
   return WHOLE_NUMBER_BYTES[serial];

@@ -48,6 +48,6 @@ function stopReading(socket: Socket): void {
 }
 
 /** Empty if the client has already disconnected. */
-export function clientOf(socket: Socket): string {
+export function clientAddress(socket: Socket): string {
   return (socket.remoteAddress ?? '').replace(/^::ffff:(?=[0-9.]+$)/i, '');
 }

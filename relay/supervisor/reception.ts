@@ -5,7 +5,7 @@
 import type { Socket } from 'node:net';
 import type { Log } from '../observe/log.ts';
 import type { ServedPort } from './generation.ts';
-import { clientBehind, clientOf } from './proxy.ts';
+import { clientAddress, clientBehind } from './proxy.ts';
 import { MessageRate } from './rate.ts';
 
 /** How many connections may wait while no process is ready. */
@@ -42,7 +42,7 @@ export class Reception {
   accept(socket: Socket, port: number): void {
     // A reset while the supervisor holds the socket must not end the relay.
     socket.on('error', () => socket.destroy());
-    const address = clientOf(socket);
+    const address = clientAddress(socket);
     const ports = this.#deps.ports();
     const servedPort = ports?.get(port);
     if (address === '' || (ports && !servedPort)) socket.destroy();

@@ -371,7 +371,7 @@ test('connections of one client are bounded over all processes, and given free a
 });
 
 /** The child processes of this process, by the task in their arguments. */
-async function pidsOf(task: 'listener' | 'router'): Promise<number[]> {
+async function listPids(task: 'listener' | 'router'): Promise<number[]> {
   const { stdout } = await promisify(execFile)('ps', ['-o', 'pid=,args=', '--ppid', String(process.pid)]);
   const lines = stdout.split('\n').filter((line) => line.includes(`${task}/main.ts`));
   return lines.map((line) => Number.parseInt(line, 10));
@@ -382,7 +382,7 @@ test('a task that dies is replaced; connections wait and the queue goes on', asy
   mountPolicy(policyWith('Enabled'));
   const started = await start();
   for (const task of ['listener', 'router'] as const) {
-    const pids = await pidsOf(task);
+    const pids = await listPids(task);
     assert.ok(pids.length > 0);
     for (const pid of pids) process.kill(pid, 'SIGKILL');
     await eventually(() => log().filter(({ died }) => died === task).length === pids.length);
@@ -520,7 +520,7 @@ test('a stopped relay leaves no process, no port and no lock', async () => {
   assert.deepEqual(started.status().notReady, ['the relay is stopping']);
   assert.deepEqual(await talker.codes('EHLO client.example', 'QUIT'), [250, 221]);
   await stopped;
-  assert.deepEqual([await pidsOf('listener'), await pidsOf('router')], [[], []]);
+  assert.deepEqual([await listPids('listener'), await listPids('router')], [[], []]);
   assert.deepEqual(readdirSync(join(dirs.stateDir, 'bodies')), []);
   await (await start()).stop();
 });
