@@ -9,8 +9,8 @@ import { options, outputOption, portOption, UsageError } from './usage.ts';
 
 const HELP = `Usage: mailrelay status [options]
 
-Shows which policy and which certificate a relay really serves, its queue, its sessions, and whom starttls: Required
-would refuse. Exit status 1 when the relay is not ready.
+Shows which policy and which certificate a relay really serves, its queue, its sessions, whom starttls: Required
+would refuse, how deliveries were protected, and which destinations a stricter level would make wait. Exit status 1 when the relay is not ready.
 
       --address HOST   where it serves health and status   (127.0.0.1)
       --admin-port N   its port                            (${ADMIN_PORT})

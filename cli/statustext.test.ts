@@ -26,6 +26,43 @@ test('the status tells clients that Required refused apart from those that it wo
   assert.doesNotMatch(told({}), /Required refused/);
 });
 
+test('the status tells how deliveries were protected, and which destinations each stricter level would make wait', () => {
+  const share = (value: string, count: number) => ({ value, count });
+  const outbound = {
+    deliveries: 3,
+    level: [share('Encrypt', 2), share('None', 1)],
+    version: [share('TLSv1.3', 2), share('none', 1)],
+    group: [share('X25519', 2), share('none', 1)],
+    verifiedBy: [share('nothing', 3)],
+    fellBack: [share('no', 2), share('starttls-missing', 1)],
+    wouldWait: [
+      {
+        level: 'Encrypt' as const,
+        destinations: 12,
+        list: [
+          {
+            destination: 'old.example',
+            message: 'does not offer STARTTLS',
+            lastSeen: '2026-01-01T10:00:00Z',
+          },
+        ],
+      },
+      { level: 'Verify' as const, destinations: 0, list: [] },
+    ],
+  };
+  const text = describeStatus({ ...report, outbound }, Date.UTC(2026, 0, 2));
+  assert.match(text, /^outbound +3 deliveries .* level that was met: Encrypt 67%, None 33%$/m);
+  assert.match(text, /^ +TLS TLSv1\.3 67%, none 33%; groups X25519 67%, none 33%$/m);
+  assert.match(text, /^ +verified by nothing 100%; fell back to plain text: no 67%, starttls-missing 33%$/m);
+  assert.match(
+    text,
+    /^at Encrypt +mail for 12 destinations .*\n +old\.example {2}does not offer STARTTLS {2}last at 2026-01-01T10:00:00Z\n +and 11 more$/m,
+  );
+  assert.match(text, /^at Verify +no mail of the last 7 days would have waited$/m);
+  assert.match(text, /^at Dane +not known: DANE is not looked up$/m);
+  assert.doesNotMatch(told({}), /^outbound/m);
+});
+
 test('the status tells the share of sessions in TLS, and none without sessions', () => {
   assert.match(
     told({ tlsSessions: 3, plaintextSessions: 1 }),

@@ -1,5 +1,7 @@
 /** The text that `mailrelay status` prints. Pure. */
+import { describeShares } from '#crds/outboundposture.ts';
 import { describeTlsShare, type PodStatus } from '#crds/podstatus.ts';
+import { STRICTER_LEVELS, type StricterLevel } from '#crds/tlslevel.ts';
 import { findCure } from '#relay/listener/cures.ts';
 import { age, note, row } from './terminal.ts';
 
@@ -17,6 +19,7 @@ export function describeStatus(status: PodStatus, now: number): string {
     ...status.notInForce.map((gap) => row('not in force', gap)),
     ...refusalLines(status),
     ...plaintextLines(status),
+    ...outboundLines(status),
   ];
   return `${lines.join('\n')}\n`;
 }
@@ -118,6 +121,40 @@ function plaintextLines({ sessions }: PodStatus): string[] {
     ...(plaintext.length > 0
       ? [row('plain text', taken), ...plaintext.map(describeSender)]
       : [row('plain text', nobody)]),
+  ];
+}
+
+/** How deliveries were protected, and which destinations a stricter level would make wait. */
+function outboundLines({ outbound }: PodStatus): string[] {
+  if (!outbound || outbound.deliveries === 0) return [];
+  const { deliveries, fellBack } = outbound;
+  const many = deliveries === 1 ? '1 delivery' : `${deliveries} deliveries`;
+  return [
+    row(
+      'outbound',
+      `${many} in the last 7 days, by the strictest level that was met: ${describeShares(outbound.level)}`,
+    ),
+    note(`TLS ${describeShares(outbound.version)}; groups ${describeShares(outbound.group)}`),
+    note(
+      `verified by ${describeShares(outbound.verifiedBy)}; fell back to plain text: ${describeShares(fellBack)}`,
+    ),
+    ...STRICTER_LEVELS.flatMap((level) => waitingLines(level, outbound)),
+  ];
+}
+
+function waitingLines(level: StricterLevel, { wouldWait }: NonNullable<PodStatus['outbound']>): string[] {
+  const found = wouldWait.find((one) => one.level === level);
+  const name = `at ${level}`;
+  if (!found) return [row(name, 'not known: DANE is not looked up')].filter(() => level === 'Dane');
+  const { destinations, list } = found;
+  if (destinations === 0) return [row(name, 'no mail of the last 7 days would have waited')];
+  const more = destinations - list.length;
+  return [
+    row(name, `mail for ${count(destinations, 'destination')} of the last 7 days would have waited:`),
+    ...list.map(({ destination, message, lastSeen }) =>
+      note(`${destination}  ${message}  last at ${lastSeen}`),
+    ),
+    ...(more > 0 ? [note(`and ${more} more`)] : []),
   ];
 }
 

@@ -8,6 +8,7 @@
 import { z } from 'zod';
 import { FAILURE_CAUSES } from './failure.ts';
 import { fitter } from './fit.ts';
+import { outboundPosture } from './outboundposture.ts';
 
 /** The operator keeps an authority for each pod, so a tenant with many pods must not fill its memory with them. */
 const AUTHORITY_LENGTH = 64 * 1024;
@@ -137,6 +138,8 @@ export const podStatus = z.object({
       .max(20)
       .optional(),
   }),
+  /** Of the last seven days. Absent in older relays. */
+  outbound: outboundPosture.optional(),
   queue: z.object({
     depth: count(),
     /** Messages that wait for a person: held back by one, or set aside as damaged. */

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { fitter } from './fit.ts';
+import { STRICTER_LEVELS } from './tlslevel.ts';
 
 const condition = z.object({
   type: z
@@ -36,6 +37,8 @@ const condition = z.object({
 export const UNSEEN = { observedGeneration: -1 } as const;
 
 const count = () => z.int().min(0).max(2_147_483_647);
+
+const shares = (by: string) => z.string().max(512).optional().describe(`Shares of the deliveries by ${by}.`);
 
 const certificate = () =>
   z.object({
@@ -133,6 +136,36 @@ export const mailRelayStatus = z.object({
     .describe(
       'Share of the sessions in TLS since the pods started, of all that made a TLS handshake or offered mail; absent without any.',
     ),
+  outbound: z
+    .object({
+      deliveries: count().optional().describe('Deliveries of the last 7 days; coarse.'),
+      level: shares('the strictest TLS level that they met, whatever was asked for'),
+      version: shares('TLS version'),
+      group: shares('key exchange group'),
+      verifiedBy: shares('the proof of the next hop: DANE, MTA-STS, PKIX or nothing'),
+      fellBack: shares('the reason for plain text where TLS was wanted; no: none'),
+      wouldWait: z
+        .array(
+          z.object({
+            level: z.enum(STRICTER_LEVELS).describe('A TLS level that makes mail wait.'),
+            destinations: count()
+              .optional()
+              .describe('Destinations of the last 7 days whose mail it would make wait; coarse.'),
+            latest: z
+              .array(z.string().max(512))
+              .max(10)
+              .optional()
+              .describe('The latest of them, each with the reason.'),
+          }),
+        )
+        .max(8)
+        .optional()
+        .describe(
+          'What stricter levels would change, judged on real deliveries without any consequence. A level that was never judged is absent, as Dane is where DANE is not looked up.',
+        ),
+    })
+    .optional()
+    .describe('How mail was protected on its way out in the last 7 days; absent before the first delivery.'),
 });
 
 const fit = fitter(mailRelayStatus);

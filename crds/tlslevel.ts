@@ -7,6 +7,11 @@ export const TLS_LEVELS = ['None', 'Opportunistic', 'Encrypt', 'Verify', 'Dane']
 
 export type TlsLevel = (typeof TLS_LEVELS)[number];
 
+/** Levels that make mail wait. */
+export const STRICTER_LEVELS = ['Encrypt', 'Verify', 'Dane'] as const satisfies readonly TlsLevel[];
+
+export type StricterLevel = (typeof STRICTER_LEVELS)[number];
+
 /** The oldest first. Those before TLSv1.2 are exceptions for old peers. */
 export const TLS_VERSIONS = ['TLSv1', 'TLSv1.1', 'TLSv1.2', 'TLSv1.3'] as const;
 

@@ -59,3 +59,53 @@ test('the share of sessions in TLS is that of all pods together, and absent with
   // An older relay does not count TLS sessions.
   assert.equal(statusOf({}).tlsShare, undefined);
 });
+
+test('the protection of deliveries is that of all pods together, coarse, and ten destinations are named for each level', () => {
+  const relay = relayObject();
+  const share = (value: string, count: number) => ({ value, count });
+  const waiting = (destination: string, hour = '10') => ({
+    destination,
+    cause: 'starttls-missing' as const,
+    message: 'no STARTTLS',
+    lastSeen: `2026-01-01T${hour}:00:00Z`,
+  });
+  const posture = (encrypted: number, plain: number, list: ReturnType<typeof waiting>[]) => ({
+    deliveries: encrypted + plain,
+    level: [share('Encrypt', encrypted), share('None', plain)],
+    version: [share('TLSv1.3', encrypted), share('none', plain)],
+    group: [share('X25519', encrypted), share('none', plain)],
+    verifiedBy: [share('nothing', encrypted + plain)],
+    fellBack: [share('no', encrypted), share('starttls-missing', plain)],
+    wouldWait: [{ level: 'Encrypt' as const, destinations: list.length, list }],
+  });
+  const outboundOf = (...all: ReturnType<typeof posture>[]) =>
+    statusOf({ pods: all.map((outbound, n) => podView(`relay-${n}`, podReport(relay, { outbound }))) })
+      .outbound;
+  const both = outboundOf(
+    posture(1_000, 1, [waiting('a.example'), waiting('c.example', '09')]),
+    posture(230, 3, [waiting('b.example', '11'), waiting('a.example', '08')]),
+  );
+  assert.deepEqual(both, {
+    deliveries: 1_200,
+    level: 'Encrypt 99%, None 1%',
+    version: 'TLSv1.3 99%, none 1%',
+    group: 'X25519 99%, none 1%',
+    verifiedBy: 'nothing 100%',
+    fellBack: 'no 99%, starttls-missing 1%',
+    wouldWait: [
+      {
+        level: 'Encrypt',
+        destinations: 3,
+        latest: ['b.example: no STARTTLS', 'a.example: no STARTTLS', 'c.example: no STARTTLS'],
+      },
+    ],
+  });
+  const many = Array.from({ length: 10 }, (_, n) => waiting(`d${n}.example`));
+  const [encrypt] = outboundOf(posture(0, 10, many), posture(0, 1, [waiting('e.example')]))?.wouldWait ?? [];
+  assert.deepEqual([encrypt?.destinations, encrypt?.latest?.length], [10, 10]);
+  const [none] = outboundOf(posture(1, 0, []))?.wouldWait ?? [];
+  assert.deepEqual(none, { level: 'Encrypt', destinations: 0 });
+  assert.equal(outboundOf(posture(0, 0, [])), undefined);
+  // An older relay does not judge.
+  assert.equal(statusOf({}).outbound, undefined);
+});

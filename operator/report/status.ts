@@ -15,6 +15,7 @@ import { podsWithPolicy } from '../judge/checks.ts';
 import type { Finding, Judged } from '../judge/finding.ts';
 import { coarse } from '../judge/words.ts';
 import type { PodView } from '../world.ts';
+import { renderOutbound } from './outbound.ts';
 
 /**
  * The most names that the schema allows. A certificate can have more, and the API server would refuse the whole status.
@@ -132,7 +133,7 @@ function gapsStatus({ policy, pods }: Judged): Pick<MailRelayStatus, 'notInForce
   return distinct.length > 0 ? { notInForce: distinct } : {};
 }
 
-type TrafficField = 'queue' | 'plaintextClients' | 'tlsShare';
+type TrafficField = 'queue' | 'plaintextClients' | 'tlsShare' | 'outbound';
 
 function trafficStatus(pods: readonly PodView[]): Pick<MailRelayStatus, TrafficField> {
   const reports = pods.flatMap(({ report }) => report ?? []);
@@ -140,6 +141,7 @@ function trafficStatus(pods: readonly PodView[]): Pick<MailRelayStatus, TrafficF
   const sum = (figure: (report: (typeof reports)[number]) => number) =>
     reports.reduce((all, one) => all + figure(one), 0);
   const tlsShare = describeTlsShare(reports.map(({ sessions }) => sessions));
+  const outbound = renderOutbound(reports.flatMap((report) => report.outbound ?? []));
   const oldest = Math.max(...reports.map(({ queue }) => queue.oldestSeconds ?? 0));
   return {
     queue: {
@@ -149,6 +151,7 @@ function trafficStatus(pods: readonly PodView[]): Pick<MailRelayStatus, TrafficF
     },
     plaintextClients: coarse(sum(({ sessions }) => countPlaintextClients(sessions))),
     ...(tlsShare === undefined ? {} : { tlsShare }),
+    ...(outbound === undefined ? {} : { outbound }),
   };
 }
 

@@ -6,7 +6,7 @@
 import { type Failure, joinFailures, makeFailure } from '#crds/failure.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import { AttemptBudget } from './budget.ts';
-import type { AttemptResult, Destination, HopTls, NextHop, Parcel, TlsReason } from './courier.ts';
+import type { AttemptResult, Destination, HopTls, Judgement, NextHop, Parcel, TlsReason } from './courier.ts';
 import type { FailedHops } from './failedhops.ts';
 import { ADDRESSES_AT_ONCE, pickAddresses } from './hopaddresses.ts';
 import { orderHops } from './hoporder.ts';
@@ -25,6 +25,7 @@ export type HopResult =
       readonly verdicts: readonly Verdict[];
       readonly tls: HopTls | null;
       readonly policy?: TlsReason;
+      readonly judgement?: Judgement;
       readonly tellsSender: boolean;
       /** All recipients wait and the body was not sent yet, so another hop may take the message now. */
       readonly mayTryAnother: boolean;

@@ -5,7 +5,7 @@
  * login.
  */
 import type { X509Certificate } from 'node:crypto';
-import { checkServerIdentity, type PeerCertificate, type SecureContext, type TLSSocket } from 'node:tls';
+import type { PeerCertificate, SecureContext, TLSSocket } from 'node:tls';
 import { type Failure, oneLine } from '#crds/failure.ts';
 import { requiresTls, verifiesPeer } from '#crds/tlslevel.ts';
 import type { SessionTrace } from '../observe/trace.ts';
@@ -20,10 +20,11 @@ import {
   starttlsMissing,
   TlsaError,
 } from './connectfailure.ts';
-import type { HopTls, NextHop } from './courier.ts';
+import type { HopTls, Judgement, NextHop } from './courier.ts';
 import { HopConnection } from './hopconnection.ts';
 import { type Login, renewsToken } from './hopcredentials.ts';
 import { plainName } from './hostname.ts';
+import { checkNames, judgeStricter } from './stricterlevels.ts';
 import { judgeChain, type TlsaProblem } from './tlsa.ts';
 import { fallBack, type TlsPolicy } from './tlspolicy.ts';
 
@@ -39,6 +40,8 @@ export interface Session {
   tls: HopTls | null;
   /** As it was decided. After a fall-back, as it is now. */
   policy: TlsPolicy;
+  /** What stricter levels would have said. */
+  judgement: Judgement;
   /** The number of messages that were offered over this session. */
   used: number;
   /** True after the connection has ended, for any reason. */
@@ -75,7 +78,15 @@ export function connect(hop: NextHop, terms: ConnectTerms): Connecting {
   const { hostname, login, trace, budget } = terms;
   const connection = new HopConnection(libraryOptions(hop, terms));
   const { promise, resolve } = Promise.withResolvers<Opened>();
-  const session: Session = { connection, tls: null, policy: terms.policy, used: 0, broken: false, trace };
+  const session: Session = {
+    connection,
+    tls: null,
+    policy: terms.policy,
+    judgement: {},
+    used: 0,
+    broken: false,
+    trace,
+  };
   const ended = (error: SmtpError, loginRefused = false) => {
     if (session.broken) return;
     session.broken = true;
@@ -100,6 +111,7 @@ export function connect(hop: NextHop, terms: ConnectTerms): Connecting {
     else if (terms.policy.mode === 'starttls')
       session.policy = fallBack(terms.policy, starttlsMissing(hop, connection.lastServerResponse || ''));
     const problem = error ? undefined : judgeTlsa(connection, terms.policy);
+    if (!error) session.judgement = judgeStricter(hop, session.policy, connection.tlsSocket);
     if (error) ended(error);
     else if (problem) ended(new TlsaError(problem));
     else if (connection.names.includes(plainName(hostname))) ended(new LoopError());
@@ -134,12 +146,6 @@ function libraryOptions(hop: NextHop, { address, policy, hostname, context, trac
       checkServerIdentity: (_host: string, certificate: PeerCertificate) => checkNames(names, certificate),
     },
   };
-}
-
-/** Accepts the certificate if one of the names matches. Otherwise returns the error of the first name. */
-function checkNames(names: readonly string[], certificate: PeerCertificate): Error | undefined {
-  const errors = names.map((name) => checkServerIdentity(name, certificate));
-  return errors.includes(undefined) ? undefined : errors[0];
 }
 
 /** The library reports the SMTP dialogue with logins masked. It calls the next hop "server". */

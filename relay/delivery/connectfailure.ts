@@ -168,6 +168,11 @@ const CERTIFICATE_CAUSES: Readonly<Record<string, FailureCause>> = {
   INVALID_PURPOSE: 'certificate-untrusted',
 };
 
+/** The cause for an error code of OpenSSL about a certificate. */
+export function nameCertificateCause(code: string): FailureCause {
+  return CERTIFICATE_CAUSES[code] ?? 'certificate-untrusted';
+}
+
 function nameTlsCause(error: SmtpError): FailureCause {
   if (error instanceof TlsaError) return error.problem.cause;
   const { code, originalCode, responseCode, message } = error;

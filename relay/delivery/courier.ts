@@ -6,7 +6,7 @@
 
 import type { Failure } from '#crds/failure.ts';
 import type { Hop } from '#crds/policyfile.ts';
-import type { TlsLevel, TlsVersion } from '#crds/tlslevel.ts';
+import type { StricterLevel, TlsLevel, TlsVersion } from '#crds/tlslevel.ts';
 import type { Materials } from '../task/materials.ts';
 import type { LoginsRefused } from '../task/messages.ts';
 import type { Verdict } from './verdict.ts';
@@ -86,7 +86,11 @@ export interface TlsReason {
   readonly level: TlsLevel;
   readonly rule: string;
   readonly fellBack: Failure | null;
+  readonly verifiedBy: 'DANE' | 'MTA-STS' | 'PKIX' | null;
 }
+
+/** Why a stricter level would have made the mail wait. null: it would not have. Absent: unknown. */
+export type Judgement = Partial<Record<StricterLevel, Failure | null>>;
 
 /** The result of one attempt. */
 export type AttemptResult =
@@ -100,6 +104,8 @@ export type AttemptResult =
       readonly tls: HopTls | null;
       /** The TLS level of the connection and its reason. Absent if no hop was asked. */
       readonly policy?: TlsReason;
+      /** What stricter levels would have said. Absent if no hop was asked. */
+      readonly judgement?: Judgement;
       /** True if the hop supports DSN. The hop then sends the DSNs that the sender asked for. */
       readonly tellsSender: boolean;
       /** The failures of the hops that were tried before. */

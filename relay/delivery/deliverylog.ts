@@ -4,9 +4,12 @@
  */
 
 import { describeFailure } from '#crds/failure.ts';
+import type { TlsLevel } from '#crds/tlslevel.ts';
 import type { Log } from '../observe/log.ts';
 import type { Counters } from '../task/counts.ts';
-import type { Destination, HopTls, TlsReason, Verdict } from './courier.ts';
+import type { AttemptResult, Destination, HopTls, Judgement, TlsReason, Verdict } from './courier.ts';
+
+type Protected = Pick<AttemptResult & { kind: 'answered' }, 'tls' | 'policy' | 'judgement' | 'verdicts'>;
 
 export interface DeliveryFacts {
   readonly id: string;
@@ -27,10 +30,35 @@ export function countVerdict(counters: Counters, verdict: Verdict, to: Destinati
   else counters.add('deferred', `${to},reply`);
 }
 
-/** Counts once for each message and hop. */
-export function countFallBack(counters: Counters, { policy }: Pick<DeliveryFacts, 'policy'>): void {
-  if (policy?.fellBack)
-    counters.add('fell_back', `${policy.fellBack.cause},${policy.fellBack.handshake ?? ''}`);
+/** Counts once for each message and hop, when the hop took the message for a recipient. */
+export function countProtection(
+  counters: Counters,
+  destination: string,
+  { tls, policy, judgement, verdicts }: Protected,
+): void {
+  if (!policy || !verdicts.some(({ kind }) => kind === 'delivered')) return;
+  const { fellBack, verifiedBy } = policy;
+  const facts = [
+    tls?.version ?? 'none',
+    tls?.group ?? 'none',
+    verifiedBy ?? 'nothing',
+    fellBack?.cause ?? 'no',
+  ];
+  counters.add('outbound', [nameReached(tls, policy, judgement), ...facts].join());
+  if (fellBack) counters.add('fell_back', `${fellBack.cause},${fellBack.handshake ?? ''}`);
+  const judged = Object.entries(judgement ?? {}).map(([level, failure]) => [
+    level,
+    failure && { cause: failure.cause, message: failure.text },
+  ]);
+  if (judged.length > 0) counters.judged({ destination, judged: Object.fromEntries(judged) });
+}
+
+/** The strictest level that the delivery met, whatever level was asked for. */
+function nameReached(tls: HopTls | null, { level }: TlsReason, judgement: Judgement = {}): TlsLevel {
+  if (tls === null) return 'None';
+  if (judgement.Encrypt) return 'Opportunistic';
+  if (judgement.Verify) return 'Encrypt';
+  return level === 'Dane' ? 'Dane' : 'Verify';
 }
 
 export function logVerdict(log: Log, verdict: Verdict, { tls, policy, ageMs, ...rest }: DeliveryFacts): void {

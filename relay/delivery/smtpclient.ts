@@ -138,8 +138,8 @@ export class SmtpClient {
     else if (sent.inOrder && !session.broken) session.connection.quit();
     else session.connection.close();
     const { verdicts, tellsSender, mayTryAnother } = sent;
-    const { tls, policy } = session;
-    return { kind: 'answered', verdicts, tls, policy, tellsSender, mayTryAnother };
+    const { tls, policy, judgement } = session;
+    return { kind: 'answered', verdicts, tls, policy, judgement, tellsSender, mayTryAnother };
   }
 
   #keep(way: HopWay, session: Session): void {

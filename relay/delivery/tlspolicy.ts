@@ -44,6 +44,16 @@ export interface TlsPolicy {
   readonly mayFallBack: boolean;
   /** Why the connection is in plain text although TLS was wanted. null: it is not, or TLS was not wanted. */
   readonly fellBack: Failure | null;
+  /** What proves the identity of the hop. null: nothing. */
+  readonly verifiedBy: 'DANE' | 'MTA-STS' | 'PKIX' | null;
+  /** What stricter levels would ask for. Only judged, see stricterlevels.ts. */
+  readonly stricter: {
+    readonly minVersion: TlsVersion;
+    readonly names: readonly string[];
+    readonly configMap: string | null;
+    /** Why Dane would make the mail wait. null: it would not. Absent: DANE is not looked up. */
+    readonly dane?: Failure | null;
+  };
 }
 
 /** The weakest encryption that the connection accepts. */
@@ -68,19 +78,19 @@ export type TlsDecision =
   | { readonly kind: 'wait'; readonly failure: Failure };
 
 /** One reason for a level. */
-type Demand = Pick<TlsPolicy, 'level' | 'rule' | 'sni' | 'names' | 'trust'>;
+type Demand = Pick<TlsPolicy, 'level' | 'rule' | 'sni' | 'names' | 'trust' | 'verifiedBy'>;
 
 export function decideTls(hop: NextHop, { dane, sts }: TlsFindings): TlsDecision {
   if (dane.kind === 'failed') return { kind: 'wait', failure: dane.failure };
   if (dane.kind === 'records' && isProven(hop))
-    return { kind: 'policy', policy: makePolicy(hop, byDane(hop, dane)) };
+    return { kind: 'policy', policy: makePolicy(hop, byDane(hop, dane), dane) };
   if (hop.tlsLevel === 'Dane') return { kind: 'wait', failure: daneRequired(hop, dane) };
   if (sts.kind === 'policy' && sts.mode === 'enforce' && !coversMx(sts.mxPatterns, plainName(hop.host)))
     return { kind: 'wait', failure: notInPolicy(hop) };
   const demands = [byLevel(hop, dane), ...byLogin(hop), ...byTlsa(hop, dane), ...bySts(hop, sts)];
   // Of equal demands the later one says more of the certificate.
   const strongest = demands.reduce((best, one) => (compareTlsLevels(one.level, best.level) < 0 ? best : one));
-  return { kind: 'policy', policy: makePolicy(hop, strongest) };
+  return { kind: 'policy', policy: makePolicy(hop, strongest, dane) };
 }
 
 /**
@@ -98,10 +108,8 @@ export function fallBack(policy: TlsPolicy, fellBack: Failure): TlsPolicy {
   };
 }
 
-function makePolicy(
-  { implicitTLS, clientCertificateSecret, minTlsVersion }: NextHop,
-  demand: Demand,
-): TlsPolicy {
+function makePolicy(hop: NextHop, demand: Demand, dane: DaneFinding): TlsPolicy {
+  const { implicitTLS, clientCertificateSecret, minTlsVersion, trustConfigMap } = hop;
   const { level } = demand;
   return {
     ...demand,
@@ -110,6 +118,12 @@ function makePolicy(
     strength: level === 'Opportunistic' ? ANY : strengthFrom(minTlsVersion),
     mayFallBack: level === 'Opportunistic' && !implicitTLS,
     fellBack: null,
+    stricter: {
+      minVersion: minTlsVersion,
+      names: listNames(hop),
+      configMap: trustConfigMap,
+      ...(dane.kind === 'off' ? {} : { dane: level === 'Dane' ? null : daneRequired(hop, dane) }),
+    },
   };
 }
 
@@ -134,6 +148,7 @@ function byLevel(hop: NextHop, dane: DaneFinding): Demand {
         sni: nameInSni(hop),
         names: listNames(hop),
         trust: { kind: 'pkix', configMap: trustConfigMap },
+        verifiedBy: 'PKIX',
       }
     : { level, rule, ...unverified(hop) };
 }
@@ -163,7 +178,16 @@ function bySts(hop: NextHop, sts: StsFinding): Demand[] {
   if (sts.kind !== 'policy' || sts.mode !== 'enforce') return [];
   const rule = `the MTA-STS policy of ${hop.mxOf ?? hop.host}`;
   const trust = { kind: 'pkix', configMap: hop.trustConfigMap } as const;
-  return [{ level: 'Verify', rule, sni: nameInSni(hop), names: [plainName(hop.host)], trust }];
+  return [
+    {
+      level: 'Verify',
+      rule,
+      sni: nameInSni(hop),
+      names: [plainName(hop.host)],
+      trust,
+      verifiedBy: 'MTA-STS',
+    },
+  ];
 }
 
 /** RFC 7672 section 3.2.2: names count for DANE-TA only. SNI asks for the name that the records were found at. */
@@ -175,11 +199,12 @@ function byDane({ host, mxOf }: NextHop, { base, records }: DaneFinding & { kind
     sni: base,
     names,
     trust: { kind: 'tlsa', records },
+    verifiedBy: 'DANE',
   };
 }
 
-function unverified(hop: NextHop): Pick<Demand, 'sni' | 'names' | 'trust'> {
-  return { sni: nameInSni(hop), names: [], trust: { kind: 'none' } };
+function unverified(hop: NextHop): Pick<Demand, 'sni' | 'names' | 'trust' | 'verifiedBy'> {
+  return { sni: nameInSni(hop), names: [], trust: { kind: 'none' }, verifiedBy: null };
 }
 
 /** True unless the name of the hop is the unproven word of an MX record. */

@@ -24,9 +24,10 @@ export class TlsContexts {
   }
 
   for(policy: TlsPolicy): Context {
-    const { trust, identity, strength } = policy;
-    // TLSA records are compared after the handshake, so they need no context of their own.
-    const key = JSON.stringify([trust.kind === 'pkix' ? trust : null, identity, strength]);
+    const { stricter, identity, strength } = policy;
+    // The authorities are those of level Verify, also where the level does not ask: see stricterlevels.ts. TLSA records
+    // are compared after the handshake, so they need no context of their own.
+    const key = JSON.stringify([stricter.configMap, identity, strength]);
     const known = this.#made.get(key);
     if (known) return known;
     const made = this.#make(policy);
@@ -34,9 +35,9 @@ export class TlsContexts {
     return made;
   }
 
-  #make({ trust, identity, strength: { minVersion, ciphers } }: TlsPolicy): Context {
+  #make({ stricter, identity, strength: { minVersion, ciphers } }: TlsPolicy): Context {
     try {
-      const ca = trust.kind === 'pkix' ? makeCa(trustFrom(this.#materials, trust.configMap)) : { ca: [] };
+      const ca = makeCa(trustFrom(this.#materials, stricter.configMap));
       const context = createSecureContext({
         minVersion,
         ...(ciphers === null ? {} : { ciphers }),

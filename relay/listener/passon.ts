@@ -7,7 +7,7 @@
 import type { SMTPServerDataStream } from 'smtp-server';
 import { type Failure, makeFailure } from '#crds/failure.ts';
 import type { AttemptResult, Courier, Destination, Parcel, Verdict } from '../delivery/courier.ts';
-import { countFallBack, countVerdict, logVerdict } from '../delivery/deliverylog.ts';
+import { countProtection, countVerdict, logVerdict } from '../delivery/deliverylog.ts';
 import type { HeaderWork } from '../headers/header.ts';
 import type { Log } from '../observe/log.ts';
 import { newQueueId, type Recipient } from '../spool/record.ts';
@@ -72,15 +72,17 @@ export class PassOn {
     const { from, receivedAt } = envelope;
     const ageMs = Date.now() - receivedAt;
     this.#count(result, verdict, destination, ageMs);
-    countFallBack(this.#counters, reached);
     logVerdict(this.#log, verdict, { id, from, to, rule: destination.rule, ...reached, ageMs });
     if (verdict.kind === 'failed') throw refusalBecause(verdict.failure);
     return { id, bytes, reply: verdict.reply };
   }
 
-  #count({ kind }: AttemptResult, verdict: Verdict, destination: Destination, ageMs: number): void {
-    if (kind === 'unreachable') this.#counters.add('deferred', `${destination.kind},destination`);
-    else countVerdict(this.#counters, verdict, destination.kind);
+  #count(result: AttemptResult, verdict: Verdict, destination: Destination, ageMs: number): void {
+    if (result.kind === 'unreachable') this.#counters.add('deferred', `${destination.kind},destination`);
+    else {
+      countVerdict(this.#counters, verdict, destination.kind);
+      countProtection(this.#counters, destination.name, result);
+    }
     if (verdict.kind === 'delivered') this.#counters.observe('delivery_seconds', ageMs / 1000);
   }
 }

@@ -10,6 +10,7 @@ const status = {
   policy: { hash: 'abcd', refused: null },
   certificate: { notAfter: '2027-01-01T00:00:00Z' },
   sessions: { open: 3, ofOldPolicy: 1, plaintextClients: 2, oldPolicyEnds: null, plaintext: [] },
+  outbound: { wouldWait: [{ level: 'Encrypt', destinations: 3, list: [] }] },
   queue: { depth: 5, held: 4, oldestSeconds: null, deferrals: [], loginsRefused: [] },
 } as unknown as PodStatus;
 
@@ -49,6 +50,9 @@ test('what tasks count adds up by label; gauges tell the status', async () => {
     'mailrelay_queue_blocked_destinations 0',
     'mailrelay_queue_oldest_age_seconds 0',
     'mailrelay_logins_refused_destinations 0',
+    'mailrelay_destinations_below_encrypt 3',
+    'mailrelay_destinations_below_verify 0',
+    'mailrelay_destinations_below_dane 0',
     'mailrelay_certificate_not_after_timestamp_seconds 1798761600',
     'mailrelay_ready 1',
     'mailrelay_policy_info{hash="abcd",version="1.2.3"} 1',

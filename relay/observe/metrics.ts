@@ -6,6 +6,7 @@
  */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { countPlaintextClients, type PodStatus } from '#crds/podstatus.ts';
+import type { StricterLevel } from '#crds/tlslevel.ts';
 import { wall } from '../task/clock.ts';
 import type { Counted } from '../task/messages.ts';
 import { LastRefusals } from './lastrefusals.ts';
@@ -49,6 +50,15 @@ export const COUNTERS: Readonly<Record<string, Metric>> = {
     'Deliveries put off; class: hops or mx; by: destination or reply',
     'class',
     'by',
+  ),
+  outbound: counter(
+    'mailrelay_outbound_deliveries_total',
+    'Deliveries by the strictest level that they met, whatever was asked for; verified_by: DANE, MTA-STS, PKIX or nothing; fell_back: why in plain text, or no',
+    'level',
+    'version',
+    'group',
+    'verified_by',
+    'fell_back',
   ),
   fell_back: counter(
     'mailrelay_plaintext_fallbacks_total',
@@ -117,6 +127,18 @@ export const GAUGES = {
   ],
   oldest: ['mailrelay_queue_oldest_age_seconds', 'Age of the oldest message'],
   refusing: ['mailrelay_logins_refused_destinations', 'Destinations that refuse our login'],
+  belowEncrypt: [
+    'mailrelay_destinations_below_encrypt',
+    'Destinations of the last 7 days whose mail level Encrypt would have made wait',
+  ],
+  belowVerify: [
+    'mailrelay_destinations_below_verify',
+    'Destinations of the last 7 days whose mail level Verify would have made wait',
+  ],
+  belowDane: [
+    'mailrelay_destinations_below_dane',
+    'Destinations of the last 7 days whose mail level Dane would have made wait, where DANE is looked up',
+  ],
   expiry: ['mailrelay_certificate_not_after_timestamp_seconds', 'End of the certificate served'],
   ready: ['mailrelay_ready', '1 when the relay is ready'],
 } as const;
@@ -187,6 +209,9 @@ export class Metrics {
       blocked: queue.blockedDestinations ?? 0,
       oldest: queue.oldestSeconds ?? 0,
       refusing: queue.loginsRefused.length,
+      belowEncrypt: countWaiting(status, 'Encrypt'),
+      belowVerify: countWaiting(status, 'Verify'),
+      belowDane: countWaiting(status, 'Dane'),
       expiry: certificate ? Date.parse(certificate.notAfter) / 1000 : 0,
       ready: ready ? 1 : 0,
     };
@@ -196,4 +221,8 @@ export class Metrics {
     if (policy.hash) this.#policy.set({ hash: policy.hash, version }, 1);
     return this.#registry.metrics();
   }
+}
+
+function countWaiting({ outbound }: PodStatus, level: StricterLevel): number {
+  return outbound?.wouldWait.find((one) => one.level === level)?.destinations ?? 0;
 }

@@ -5,7 +5,7 @@
  */
 import { describeFailure, type Failure, makeFailure } from '#crds/failure.ts';
 import type { AttemptResult, Courier, Verdict } from '../delivery/courier.ts';
-import { countFallBack, countVerdict, logVerdict } from '../delivery/deliverylog.ts';
+import { countProtection, countVerdict, logVerdict } from '../delivery/deliverylog.ts';
 import type { Signer } from '../dkim/signer.ts';
 import type { Log } from '../observe/log.ts';
 import type { QueueRecord, Recipient } from '../spool/record.ts';
@@ -152,8 +152,9 @@ export class Deliveries {
     queue: DestinationQueue,
     taken: LoadedMessage,
     batch: readonly Recipient[],
-    { hop, tls, policy, verdicts, tellsSender, passedOver }: Answered,
+    answered: Answered,
   ): Promise<void> {
+    const { hop, tls, policy, verdicts, tellsSender, passedOver } = answered;
     const { log, counters, wall, actions, onGone } = this.#deps;
     const { id } = taken;
     const { rule, kind } = queue.destination;
@@ -161,7 +162,7 @@ export class Deliveries {
       log('passed_over', { id, hop, rule, reasons: passedOver.map(describeFailure) });
     const { from, receivedAt } = taken.record;
     const ageMs = wall() - receivedAt;
-    countFallBack(counters, { policy });
+    countProtection(counters, queue.destination.name, answered);
     verdicts.forEach((verdict, index) => {
       const to = batch[index]?.address ?? '';
       countVerdict(counters, verdict, kind);

@@ -1,6 +1,6 @@
 /**
- * Small files beside the queue that a restarted relay reads again: the last policy in force, and which clients sent in
- * plain text. They are written atomically. A failed write is logged and changes nothing.
+ * Small files beside the queue that a restarted relay reads again: the last policy in force, which clients sent in
+ * plain text, and how deliveries were protected. They are written atomically. A failed write is logged and changes nothing.
  */
 import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,6 +10,7 @@ import type { Log } from '../observe/log.ts';
 const KEPT = {
   lastGood: `last-good.policy.v${POLICY_FORMAT}.json`,
   plaintext: 'plaintext.json',
+  outbound: 'outbound.json',
 } as const;
 
 type Kept = keyof typeof KEPT;

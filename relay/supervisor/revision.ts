@@ -27,9 +27,9 @@ export class Revisions {
 
   /** Compares with the status of the last revision. Wakes the pollers if there is a change to publish. */
   consider(status: Omit<PodStatus, 'revision'>): void {
-    const { sessions, queue, ...rest } = status;
+    const { sessions, queue, outbound, ...rest } = status;
     const facts = JSON.stringify([rest, sessions.ofOldPolicy > 0]);
-    const figures = JSON.stringify([sessions, queue]);
+    const figures = JSON.stringify([sessions, queue, outbound]);
     const due = this.#clock() - this.#figuresAt >= FIGURES_EVERY_MS;
     if (facts === this.#facts && (figures === this.#figures || !due)) return;
     this.#facts = facts;

@@ -41,6 +41,7 @@ export interface Known {
     readonly refused: PlaintextSenders;
   };
   readonly sessionCounts: { readonly tls: number; readonly plaintext: number };
+  readonly outbound: NonNullable<PodStatus['outbound']>;
   readonly queue: QueueFigures;
   readonly now: Date;
 }
@@ -75,6 +76,7 @@ export function describePod(known: Known): Omit<PodStatus, 'revision'> {
       plaintextSessions: known.sessionCounts.plaintext,
       refusals: [...known.refusals],
     },
+    outbound: known.outbound,
     queue: {
       depth: queue.depth,
       held: queue.held,

@@ -18,9 +18,9 @@ import { describeEvacuation, type Evacuation, planEvacuation } from './evacuatio
 import { computeDigest, type Inputs, readInputs, watchInputs } from './inputs.ts';
 import { hashOfText, judgeText } from './judge.ts';
 import { keep, readKept } from './keptfile.ts';
+import { KeptTraffic } from './kepttraffic.ts';
 import { awaitsMount, listMissing } from './missing.ts';
 import type { BoundAddress, Relay, RelayOptions } from './options.ts';
-import { PlaintextClients } from './plaintext.ts';
 import type { RestartPlan } from './plan.ts';
 import { Revisions } from './revision.ts';
 import { Service } from './service.ts';
@@ -30,7 +30,6 @@ const DRAIN_MS = 5 * 60_000;
 const POLL_MS = 2_000;
 /** Dates pass without an event, and figures are published once a minute. */
 const TICK_MS = 5_000;
-const KEEP_MS = 60_000;
 const TELL_WITHIN_MS = 50;
 
 export class Supervisor implements Relay {
@@ -40,7 +39,7 @@ export class Supervisor implements Relay {
   readonly #service: Service;
   readonly #certificates: Certificates;
   readonly #metrics = new Metrics();
-  readonly #plaintext: PlaintextClients;
+  readonly #traffic: KeptTraffic;
   readonly #revisions = new Revisions(monotonic);
   #materials = NO_MATERIALS;
   #refused: PodStatus['policy']['refused'] = null;
@@ -55,7 +54,6 @@ export class Supervisor implements Relay {
   #admin: AdminServer | undefined;
   #unwatch: () => void = () => undefined;
   #ticker: NodeJS.Timeout | undefined;
-  #plaintextTimer: NodeJS.Timeout | undefined;
   #telling: NodeJS.Timeout | undefined;
 
   constructor(options: RelayOptions, release: () => void) {
@@ -63,14 +61,17 @@ export class Supervisor implements Relay {
     this.#release = release;
     this.#log = options.log;
     this.#certificates = new Certificates(options.log);
-    this.#plaintext = new PlaintextClients(wall, readKept(options.stateDir, 'plaintext'));
+    this.#traffic = new KeptTraffic(options.stateDir, options.log);
     this.#service = new Service(options, {
       clock: monotonic,
       processes: options.processes ?? listenerProcesses(),
       drainMs: options.drainMs ?? DRAIN_MS,
-      onCounts: (counted: Counted) => this.#metrics.add(counted),
+      onCounts: (counted: Counted) => {
+        this.#metrics.add(counted);
+        this.#traffic.outbound.add(counted);
+      },
       onChange: () => this.#changed(),
-      onPlaintext: (client, helo, isRefused) => this.#plaintext.saw(client, helo, isRefused),
+      onPlaintext: (client, helo, isRefused) => this.#traffic.plaintext.saw(client, helo, isRefused),
       onQueue: (figures) => {
         this.#queue = figures;
         this.#changed();
@@ -94,7 +95,7 @@ export class Supervisor implements Relay {
     }
     this.#unwatch = watchInputs(this.#options, () => void this.reload(), pollMs);
     this.#ticker = setInterval(() => this.#changed(), TICK_MS);
-    this.#plaintextTimer = setInterval(() => this.#keepPlaintext(), KEEP_MS);
+    this.#traffic.start();
     this.#revisions.consider(this.#facts());
   }
 
@@ -248,11 +249,6 @@ export class Supervisor implements Relay {
     this.#changed();
   }
 
-  #keepPlaintext(): void {
-    const news = this.#plaintext.news();
-    if (news !== undefined) keep(this.#options.stateDir, this.#log, 'plaintext', news);
-  }
-
   #facts(): Omit<PodStatus, 'revision'> {
     const { policy, listeners, router } = this.#service;
     const now = new Date(wall());
@@ -274,7 +270,8 @@ export class Supervisor implements Relay {
       router,
       late: this.#service.late,
       missing: policy ? listMissing(policy, this.#materials) : [],
-      plaintext: this.#plaintext,
+      plaintext: this.#traffic.plaintext,
+      outbound: this.#traffic.outbound.describe(),
       refusals: this.#metrics.lastRefusals,
       sessionCounts: this.#metrics.sessionCounts,
       queue: this.#queue,
@@ -291,9 +288,8 @@ export class Supervisor implements Relay {
 
   async #end(drainMs: number): Promise<void> {
     clearInterval(this.#ticker);
-    clearInterval(this.#plaintextTimer);
     await this.#service.end(drainMs);
-    this.#keepPlaintext();
+    this.#traffic.stop();
     clearTimeout(this.#telling);
     await this.#admin?.close();
   }

@@ -3,14 +3,17 @@
  * `name{label,label}`, measurements have a name. Only increments travel, so a task that dies loses only its last
  * moment. Memory is bounded: a sample of the measurements is kept, which is enough for a quantile.
  */
-import type { Counted } from './messages.ts';
+import type { Counted, JudgedDestination } from './messages.ts';
 
 /** Measurements of one name between two reports. More measurements overwrite the oldest ones. */
 const SAMPLE = 1_000;
+/** Destinations between two reports. The judgement of further ones is not told. */
+const JUDGED = 1_000;
 
 export class Counters {
   #counts: Record<string, number> = {};
   #observations: Record<string, number[]> = {};
+  #judged = new Map<string, JudgedDestination>();
   #any = false;
   #turn = 0;
 
@@ -28,10 +31,18 @@ export class Counters {
     this.#any = true;
   }
 
+  judged(one: JudgedDestination): void {
+    if (this.#judged.size < JUDGED || this.#judged.has(one.destination))
+      this.#judged.set(one.destination, one);
+    this.#any = true;
+  }
+
   /** The counts and measurements since the last call, if there are any. */
   take(): Counted | undefined {
     if (!this.#any) return undefined;
-    const taken = { counts: this.#counts, observations: this.#observations };
+    const judged = this.#judged.size > 0 ? { judged: [...this.#judged.values()] } : {};
+    const taken = { counts: this.#counts, observations: this.#observations, ...judged };
+    this.#judged = new Map();
     this.#counts = {};
     this.#observations = {};
     this.#any = false;

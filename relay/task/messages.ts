@@ -4,6 +4,7 @@
  */
 import type { FailureCause } from '#crds/failure.ts';
 import type { Policy } from '#crds/policyfile.ts';
+import type { StricterLevel } from '#crds/tlslevel.ts';
 import type { Materials } from './materials.ts';
 
 /** The PEM text of a pair that passed the check. */
@@ -69,8 +70,18 @@ type Counts = Readonly<Record<string, number>>;
 export interface Counted {
   /** One for each reason that was counted, where there was a session. */
   readonly refused?: readonly RefusedClient[];
+  /** Destinations that got mail, with the last judgement of each. */
+  readonly judged?: readonly JudgedDestination[];
   readonly counts: Counts;
   readonly observations: Observations;
+}
+
+export interface JudgedDestination {
+  readonly destination: string;
+  /** Why a stricter level would have made its mail wait. null: it would not have. Absent: unknown. */
+  readonly judged: Readonly<
+    Partial<Record<StricterLevel, { readonly cause: FailureCause; readonly message: string } | null>>
+  >;
 }
 
 /** Single measurements since the last report, by name. */

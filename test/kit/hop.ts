@@ -3,7 +3,7 @@
  * remembers every line and every message that it received. Steps without an order of the test go as in any SMTP server.
  */
 import { createServer, type Server, type Socket } from 'node:net';
-import { createSecureContext, type SecureContext, TLSSocket } from 'node:tls';
+import { createSecureContext, type SecureContext, type SecureContextOptions, TLSSocket } from 'node:tls';
 import type { Pair } from './ca.ts';
 
 export type Step =
@@ -40,6 +40,8 @@ export interface HopOptions {
   readonly host?: string;
   readonly pair?: Pair | undefined;
   readonly implicitTls?: boolean;
+  /** Versions and ciphers. Default: those of Node. */
+  readonly tls?: Pick<SecureContextOptions, 'minVersion' | 'maxVersion' | 'ciphers'>;
   /** The authority of client certificates, if the hop requires one. */
   readonly clientAuthority?: string;
   /** Lines of the EHLO reply. STARTTLS is added if there is a pair. */
@@ -72,9 +74,9 @@ export class Hop {
 
   private constructor(options: HopOptions) {
     this.#options = options;
-    const { pair, clientAuthority } = options;
+    const { pair, clientAuthority, tls } = options;
     this.#context =
-      pair && createSecureContext({ ...pair, ...(clientAuthority ? { ca: clientAuthority } : {}) });
+      pair && createSecureContext({ ...pair, ...tls, ...(clientAuthority ? { ca: clientAuthority } : {}) });
   }
 
   static async start(options: HopOptions): Promise<Hop> {

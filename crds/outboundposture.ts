@@ -1,0 +1,74 @@
+/**
+ * How the deliveries of a relay were protected in the last seven days, and which destinations each stricter level would
+ * make wait. Part of podstatus.ts, and in words for the status of the MailRelay and for `mailrelay status`. Pure.
+ */
+import { z } from 'zod';
+import { FAILURE_CAUSES } from './failure.ts';
+import { STRICTER_LEVELS } from './tlslevel.ts';
+
+/**
+ * What is counted of each delivery, in the order of the labels of the metric. level: the strictest level that the
+ * delivery met, whatever level was asked for. verifiedBy: what proved the next hop. fellBack: why it went in plain text
+ * although TLS was wanted.
+ */
+export const OUTBOUND_FACTS = ['level', 'version', 'group', 'verifiedBy', 'fellBack'] as const;
+
+const count = () => z.int().min(0).max(2_147_483_647);
+const shares = () => z.array(z.object({ value: z.string().max(64), count: count() })).max(64);
+
+export const outboundPosture = z.object({
+  deliveries: count(),
+  level: shares(),
+  version: shares(),
+  group: shares(),
+  verifiedBy: shares(),
+  fellBack: shares(),
+  /** A level that was never judged is absent, such as Dane where DANE is not looked up. */
+  wouldWait: z
+    .array(
+      z.object({
+        level: z.enum(STRICTER_LEVELS),
+        destinations: count(),
+        /** The latest first. */
+        list: z
+          .array(
+            z.object({
+              destination: z.string().max(256),
+              cause: z.enum(FAILURE_CAUSES).optional().catch(undefined),
+              message: z.string().max(1024),
+              /** RFC 3339, UTC, whole hours. */
+              lastSeen: z.string().max(64),
+            }),
+          )
+          .max(16),
+      }),
+    )
+    .max(8),
+});
+
+export type OutboundPosture = z.infer<typeof outboundPosture>;
+type Fact = (typeof OUTBOUND_FACTS)[number];
+
+/** The sum of several pods. */
+export function sumShares(pods: readonly OutboundPosture[], fact: Fact): OutboundPosture[Fact] {
+  const counts = new Map<string, number>();
+  for (const { value, count: many } of pods.flatMap((pod) => pod[fact]))
+    counts.set(value, (counts.get(value) ?? 0) + many);
+  return [...counts]
+    .map(([value, many]) => ({ value, count: many }))
+    .toSorted((a, b) => b.count - a.count || (a.value < b.value ? -1 : 1));
+}
+
+/** "TLSv1.3 97%, none 3%". It says 100% and 0% only where that is exact. At most six values. */
+export function describeShares(found: OutboundPosture[Fact]): string {
+  const all = found.reduce((sum, { count: many }) => sum + many, 0);
+  return found
+    .slice(0, 6)
+    .map(({ value, count: many }) => `${value} ${percent(many, all)}`)
+    .join(', ');
+}
+
+function percent(part: number, all: number): string {
+  if (part === all) return '100%';
+  return `${Math.min(99, Math.max(1, Math.round((100 * part) / all)))}%`;
+}
