@@ -3,8 +3,10 @@
  * hop of the spec is reported after two minutes without any success. Mail for other domains is reported only when it is
  * old, because there is always some domain that does not answer. Pure.
  */
+import type { FailureCause } from '#crds/failure.ts';
 import type { PodStatus } from '#crds/podstatus.ts';
 import { type Check, is, type Judged, reported } from './finding.ts';
+import { HOP_CURES } from './hopcures.ts';
 import { quoted } from './words.ts';
 
 const HOUR_SECONDS = 3_600;
@@ -19,20 +21,20 @@ export const loginRefused: Check = (world) => {
   return is(
     'False',
     'LoginRefused',
-    `Pod ${found.pod}: Mail for ${destination} is held back: ${quoted(message)}`,
+    `Pod ${found.pod}: Mail for ${destination} is held back: ${quoted(message)}: ${HOP_CURES.login}`,
   );
 };
 
 export const queueFull: Check = (world) => {
   const found = findFirst(world, ({ full }) => full ?? undefined);
-  const cure =
+  const remedy =
     'raise queue.storage.size, queue.maxSize or queue.maxMessages, or mend what keeps mail from going out';
   return (
     found &&
     is(
       'False',
       'QueueFull',
-      `Pod ${found.pod} refuses mail by 452, all of it or what is large: ${found.value}: ${cure}`,
+      `Pod ${found.pod} refuses mail by 452, all of it or what is large: ${found.value}: ${remedy}`,
     )
   );
 };
@@ -45,17 +47,28 @@ export const mailHeld: Check = (world) => {
 
 /** No mail goes out to a hop of the spec, or to none of several other destinations. */
 export const mailStuck: Check = (world) => {
-  const found = findFirst(world, ({ waits }) => findStuck(waits ?? []));
+  const found = findFirst(world, ({ waits, deferrals }) => {
+    const stuck = findStuck(waits ?? []);
+    return (
+      stuck && {
+        ...stuck,
+        cause: deferrals.find(({ destination }) => destination === stuck.destination)?.cause,
+      }
+    );
+  });
   if (!found) return undefined;
-  const { destination, message } = found.value;
-  return is('False', 'MailStuck', `Pod ${found.pod} gets nothing out to ${destination}: ${quoted(message)}`);
+  const { destination, message, cause } = found.value;
+  const text = `Pod ${found.pod} gets nothing out to ${destination}: ${quoted(message)}`;
+  return is('False', 'MailStuck', `${text}${cure(cause)}`);
 };
 
 export const mailWaiting: Check = (world) => {
   const found = findFirst(world, (queue) => ((queue.oldestSeconds ?? 0) > HOUR_SECONDS ? queue : undefined));
   if (!found) return undefined;
   const [deferral] = found.value.deferrals;
-  const why = deferral ? `${deferral.destination}: ${quoted(deferral.message)}` : 'see the log of the pod';
+  const why = deferral
+    ? `${deferral.destination}: ${quoted(deferral.message)}${cure(deferral.cause)}`
+    : 'see the log of the pod';
   return is('False', 'MailWaiting', `Pod ${found.pod} has mail that waits for more than an hour: ${why}`);
 };
 
@@ -63,6 +76,11 @@ export const queueMoving: Check = (world) => {
   const depth = reported(world).reduce((sum, { report }) => sum + (report?.queue.depth ?? 0), 0);
   return is('True', 'QueueMoving', depth === 0 ? 'No mail waits' : 'Mail goes out');
 };
+
+/** Older relays do not tell the cause. */
+function cure(cause: FailureCause | undefined): string {
+  return cause === undefined ? '' : `: ${HOP_CURES[cause]}`;
+}
 
 function findStuck(waits: NonNullable<Queue['waits']>) {
   const stuck = waits.filter(({ withoutSuccessSeconds }) => withoutSuccessSeconds >= STUCK_SECONDS);

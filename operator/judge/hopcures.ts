@@ -1,0 +1,25 @@
+/** The cure for mail that cannot be delivered, by the cause of the failure. Pure data. */
+import type { FailureCause } from '#crds/failure.ts';
+
+export const HOP_CURES: Readonly<Record<FailureCause, string>> = {
+  dns: 'correct the name, or mend the name server of the pods',
+  connect: 'see that the host runs, and that the network lets the pods reach its port',
+  greeting: 'see the log of the host, or ask its operator',
+  'starttls-missing': 'let the host offer STARTTLS, or lower tls.level for it',
+  handshake: 'let both sides share a TLS version and a cipher, see tls.minVersion',
+  'certificate-host-mismatch':
+    'renew the certificate of the host, or set tls.serverName to a name that it has',
+  'certificate-expired': 'renew the certificate of the host',
+  'certificate-untrusted': 'add its authority to the ConfigMap of tls.trustConfigMapName',
+  'tlsa-invalid': 'the operator of the host must correct its TLSA records',
+  'dnssec-invalid': 'the operator of the domain must mend its DNSSEC',
+  'dane-required': 'lower tls.level, or let the host publish TLSA records',
+  'sts-policy-fetch-error': 'the operator of the domain must mend its MTA-STS policy',
+  'sts-policy-invalid': 'the operator of the domain must correct its MTA-STS policy',
+  'sts-webpki-invalid': 'the operator of the domain must renew the certificate of its MTA-STS host',
+  'sts-mx-mismatch': 'the operator of the domain must name its MX hosts in its MTA-STS policy',
+  login: 'correct the Secret that credentialsSecretName names for it',
+  policy: 'change what the message names',
+  reply: 'wait where it asks for that, or ask the operator of the host',
+  local: 'mend what the message names',
+};
