@@ -3,7 +3,7 @@ import { fieldsNotInForce } from '#crds/notinforce.ts';
 import { domainOf } from '#crds/patterns.ts';
 import type { Hop, Listener, Policy } from '#crds/policyfile.ts';
 import type { TlsLevel } from '#crds/tlslevel.ts';
-import { routeOf } from '#relay/delivery/route.ts';
+import { compileRoutes } from '#relay/delivery/route.ts';
 import { note, row } from './terminal.ts';
 
 interface Way {
@@ -28,7 +28,7 @@ const LEVEL: Readonly<Record<TlsLevel, string>> = {
 };
 
 export function findWay(policy: Policy, from: string, to: string): Way {
-  const destination = routeOf(policy)(from, to);
+  const destination = compileRoutes(policy)(from, to);
   const { rule } = destination;
   return {
     to,

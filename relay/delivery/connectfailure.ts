@@ -106,7 +106,7 @@ function tlsFailure(error: SmtpError, where: string, policy: TlsPolicy, said: st
   const facts = {
     cause,
     status: '4.7.5',
-    ...(cause === 'handshake' ? { handshake: nameHandshakeReason(wordOf(error)) } : {}),
+    ...(cause === 'handshake' ? { handshake: nameHandshakeReason(findWord(error)) } : {}),
   };
   const what = facts.handshake === undefined ? said : describeHandshake(facts.handshake, said, policy);
   const unmet = policy.mayFallBack ? '' : `TLS level ${policy.level} is not met: `;
@@ -126,7 +126,7 @@ function explainLevel({ level, rule }: TlsPolicy): string {
 }
 
 /** The word of OpenSSL, without its number and the place in its source. */
-function wordOf({ reason, message }: SmtpError): string {
+function findWord({ reason, message }: SmtpError): string {
   return reason ?? message;
 }
 
@@ -142,7 +142,7 @@ const SYSTEM_WORDS: Readonly<Record<string, string>> = {
 
 function explainSystem(error: SmtpError, address: string): string {
   const words = SYSTEM_WORDS[error.originalCode ?? ''];
-  return words ? `${words}: ${address}` : wordOf(error);
+  return words ? `${words}: ${address}` : findWord(error);
 }
 
 function nameConnectCause({ responseCode }: SmtpError, connection: HopConnection): FailureCause {

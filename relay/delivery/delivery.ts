@@ -13,7 +13,7 @@ import { Discovery, type DiscoveryDeps } from './discovery.ts';
 import { FailedHops } from './failedhops.ts';
 import type { MailNames } from './names.ts';
 import { mxHop, mxTerms } from './resolver.ts';
-import { type Route, routeOf } from './route.ts';
+import { compileRoutes, type Route } from './route.ts';
 import { SmtpClient } from './smtpclient.ts';
 import type { TlsDiscovery } from './tlsfindings.ts';
 
@@ -45,7 +45,7 @@ export class Delivery implements Courier {
   constructor(deps: DeliveryDeps) {
     this.#deps = deps;
     this.#failedHops = new FailedHops(deps.clock);
-    this.route = routeOf(deps.policy);
+    this.route = compileRoutes(deps.policy);
   }
 
   static overSmtp(policy: Policy, materials: Materials, deps: OverSmtpDeps): Delivery {

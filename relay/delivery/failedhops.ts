@@ -37,7 +37,7 @@ export class FailedHops {
   /** A fault of this relay says nothing about the hop. */
   failed(hop: NextHop, failure: Failure, addresses: readonly string[]): void {
     if (failure.cause === 'local') return;
-    const key = keyOf(hop);
+    const key = makeKey(hop);
     const before = this.#failed.get(key)?.addresses ?? [];
     this.#failed.delete(key);
     const at = this.#clock();
@@ -48,7 +48,7 @@ export class FailedHops {
   }
 
   answered(hop: NextHop): void {
-    const key = keyOf(hop);
+    const key = makeKey(hop);
     this.#failed.delete(key);
     this.#answered.delete(key);
     this.#answered.set(key, this.#clock());
@@ -62,7 +62,7 @@ export class FailedHops {
 
   /** Keeps the order, but puts failed addresses last. Of these, the address with the oldest try comes first. */
   orderAddresses(hop: NextHop, known: readonly string[]): string[] {
-    const tried = this.#failed.get(keyOf(hop))?.addresses ?? [];
+    const tried = this.#failed.get(makeKey(hop))?.addresses ?? [];
     const rank = (address: string) => tried.indexOf(address);
     return known.toSorted((a, b) => rank(a) - rank(b));
   }
@@ -73,12 +73,12 @@ export class FailedHops {
    */
   order(hops: readonly NextHop[]): NextHop[] {
     const now = this.#clock();
-    const failedAt = (hop: NextHop) => this.#failed.get(keyOf(hop))?.at ?? Number.NEGATIVE_INFINITY;
+    const failedAt = (hop: NextHop) => this.#failed.get(makeKey(hop))?.at ?? Number.NEGATIVE_INFINITY;
     const lastAnswer = Math.max(
-      ...hops.map((hop) => this.#answered.get(keyOf(hop)) ?? Number.NEGATIVE_INFINITY),
+      ...hops.map((hop) => this.#answered.get(makeKey(hop)) ?? Number.NEGATIVE_INFINITY),
     );
     const isLast = (hop: NextHop) =>
-      this.#failed.has(keyOf(hop)) && (failedAt(hop) > now - TRIED_LAST_MS || failedAt(hop) >= lastAnswer);
+      this.#failed.has(makeKey(hop)) && (failedAt(hop) > now - TRIED_LAST_MS || failedAt(hop) >= lastAnswer);
     const last = hops.filter(isLast).toSorted((a, b) => failedAt(a) - failedAt(b));
     return [...hops.filter((hop) => !isLast(hop)), ...last];
   }
@@ -94,7 +94,7 @@ export class FailedHops {
   }
 }
 
-function keyOf({ host, port, credentialsSecret }: NextHop): string {
+function makeKey({ host, port, credentialsSecret }: NextHop): string {
   return `${host}:${port} ${credentialsSecret ?? ''}`;
 }
 

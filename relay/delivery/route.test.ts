@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { hopTo, policyOf, routeTo } from '#test/kit/relayrig.ts';
-import { routeOf } from './route.ts';
+import { compileRoutes } from './route.ts';
 
 const partner = hopTo(25, { host: 'mx.partner.example', tlsLevel: 'Verify' });
 const smart = hopTo(587, { host: 'smtp.provider.example' });
@@ -9,7 +9,7 @@ const routes = [routeTo(['partner.example'], [partner])];
 const from = 'me@example.com';
 
 test('a route wins over the smart hosts, by exactly its domain', () => {
-  const route = routeOf(policyOf({}, { routes, smartHosts: [smart] }));
+  const route = compileRoutes(policyOf({}, { routes, smartHosts: [smart] }));
   assert.equal(route(from, 'you@partner.example').rule, 'outbound.routes[0]');
   assert.equal(route(from, 'you@PARTNER.example.').rule, 'outbound.routes[0]');
   assert.equal(route(from, 'you@sub.partner.example').rule, 'outbound.smartHosts');
@@ -17,7 +17,7 @@ test('a route wins over the smart hosts, by exactly its domain', () => {
 });
 
 test('without smart hosts the MX hosts of the domain take it, at the level of outbound.tls', () => {
-  const destination = routeOf(policyOf({}, { tlsLevel: 'Encrypt', routes }))(from, 'you@Other.example');
+  const destination = compileRoutes(policyOf({}, { tlsLevel: 'Encrypt', routes }))(from, 'you@Other.example');
   assert.deepEqual(destination, {
     kind: 'mx',
     key: 'other.example Encrypt TLSv1.2',
@@ -31,13 +31,13 @@ test('without smart hosts the MX hosts of the domain take it, at the level of ou
 
 test('hosts that differ only in their promises are different destinations', () => {
   const weak = hopTo(25, { host: 'mx.partner.example', tlsLevel: 'None' });
-  const route = routeOf(policyOf({}, { routes: [...routes, routeTo(['weak.example'], [weak])] }));
+  const route = compileRoutes(policyOf({}, { routes: [...routes, routeTo(['weak.example'], [weak])] }));
   assert.notEqual(route(from, 'a@partner.example').key, route(from, 'a@weak.example').key);
 });
 
 test('routes are tried in order, by recipient, by sender, or by both; without hosts they lead to the MX', () => {
   const by = (name: string) => hopTo(25, { host: name });
-  const route = routeOf(
+  const route = compileRoutes(
     policyOf(
       {},
       {

@@ -11,7 +11,7 @@ export type Route = (from: string, to: string) => Destination;
 type Policied = Policy['outbound']['routes'][number];
 type RouteTls = Pick<Policied, 'tlsLevel' | 'minTlsVersion'>;
 
-export function routeOf({ outbound }: Policy): Route {
+export function compileRoutes({ outbound }: Policy): Route {
   const ways = outbound.routes.map((route, index) => ({
     matches: makeMatcher(route),
     towards: towards(`outbound.routes[${index}]`, route),

@@ -59,7 +59,7 @@ export class SmtpClient {
    */
   useMaterials(materials: Materials): (hop: NextHop) => boolean {
     const changed = changedNames(this.#materials, materials);
-    const isChanged = (hop: NextHop) => namesOf(hop).some((name) => changed.has(name));
+    const isChanged = (hop: NextHop) => listNames(hop).some((name) => changed.has(name));
     this.#materials = materials;
     this.#contexts.use(materials);
     this.#logins.use(materials);
@@ -69,7 +69,7 @@ export class SmtpClient {
 
   /** Sends over an idle connection. If the server has ended that connection, the next one is tried. */
   async resume(way: HopWay, parcel: Parcel, budget: AttemptBudget): Promise<HopResult | undefined> {
-    const key = keyOf(way, this.#tracedDomain(parcel) !== undefined);
+    const key = makeKey(way, this.#tracedDomain(parcel) !== undefined);
     for (let kept = this.#takeIdle(key); kept; kept = this.#takeIdle(key)) {
       const result = await this.#send(way, kept, parcel, budget);
       if (result.kind === 'answered') return result;
@@ -147,7 +147,7 @@ export class SmtpClient {
       session.connection.quit();
       return;
     }
-    const key = keyOf(way, session.trace !== undefined);
+    const key = makeKey(way, session.trace !== undefined);
     const timer = setTimeout(() => this.#endOne(key, session), IDLE_MS);
     this.#idle.set(key, [...(this.#idle.get(key) ?? []), { way, session, timer }]);
   }
@@ -188,12 +188,12 @@ export class SmtpClient {
 }
 
 /** Two deliveries share a connection only if all settings of the hop and the TLS policy are equal. */
-function keyOf({ hop: { priority: _, weight: __, ...hop }, policy }: HopWay, traced: boolean): string {
+function makeKey({ hop: { priority: _, weight: __, ...hop }, policy }: HopWay, traced: boolean): string {
   return JSON.stringify({ hop, policy, traced });
 }
 
 /** Names of Secrets and ConfigMaps, not told apart: a changed name of either kind concerns the hop. */
-function namesOf({ trustConfigMap, clientCertificateSecret, credentialsSecret }: NextHop): string[] {
+function listNames({ trustConfigMap, clientCertificateSecret, credentialsSecret }: NextHop): string[] {
   return [trustConfigMap, clientCertificateSecret, credentialsSecret].filter((name) => name !== null);
 }
 

@@ -74,7 +74,7 @@ async function send(
 ): Promise<Sent> {
   const { from, bytes: size, eightBit: use8BitMime } = parcel;
   const tellsSender = connection.offers('DSN');
-  const dsn = tellsSender ? { dsn: dsnOf(parcel.dsn) } : {};
+  const dsn = tellsSender ? { dsn: dsnOptions(parcel.dsn) } : {};
   const envelope = { from, to: [...parcel.to], size, use8BitMime, ...dsn };
   const bodyMs = size === 0 ? STREAMED_MS : BODY_MS + size / BYTES_PER_MS;
   const body = parcel.body();
@@ -135,7 +135,7 @@ function answered(
 }
 
 /** The DSN parameters in the notation of the library. A value that the sender did not set is left out. */
-function dsnOf({ ret, envid }: DsnRequest) {
+function dsnOptions({ ret, envid }: DsnRequest) {
   return { ...(ret === null ? {} : { ret }), ...(envid === null ? {} : { envid }) };
 }
 

@@ -25,8 +25,8 @@ export class Strangers {
   add(address: string, end: () => void): () => void {
     const stranger = { address, end };
     const counts = this.#counts();
-    if ((counts.get(address) ?? 0) >= PER_ADDRESS) this.#endOldestOf(address);
-    else if (this.#all.size >= IN_ALL) this.#endOldestOf(mostFrequent(counts));
+    if ((counts.get(address) ?? 0) >= PER_ADDRESS) this.#endOldest(address);
+    else if (this.#all.size >= IN_ALL) this.#endOldest(mostFrequent(counts));
     this.#all.add(stranger);
     return () => void this.#all.delete(stranger);
   }
@@ -41,7 +41,7 @@ export class Strangers {
     return counts;
   }
 
-  #endOldestOf(address: string | undefined): void {
+  #endOldest(address: string | undefined): void {
     const oldest = this.#all.values().find((one) => one.address === address);
     if (!oldest) return;
     this.#all.delete(oldest);

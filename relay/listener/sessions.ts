@@ -70,7 +70,7 @@ export class ListenerSessions {
     return tlsFloorOfSession(listener, this.#findClientPolicy(client), policy.inbound.minTlsVersion);
   }
 
-  findParts(client: string, session: SMTPServerSession): SessionParts {
+  makeParts(client: string, session: SMTPServerSession): SessionParts {
     const { listener, tracer } = this.#options;
     const { name } = listener;
     const facts = this.#findFacts(session);

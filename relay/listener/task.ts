@@ -150,7 +150,7 @@ export class ListenerTask {
     const patience = { idleMs: idleSeconds * 1000, messageMs: messageSeconds * 1000 };
     const server = new GatedServer(
       { ...this.#libraryOptions(listener, floor), ...sessions.handlers() },
-      (client, session) => sessions.findParts(client, session),
+      (client, session) => sessions.makeParts(client, session),
       patience,
     );
     this.#giveTickets(server);

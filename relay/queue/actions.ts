@@ -27,7 +27,7 @@ interface ActedQueue {
   changes(id: string): void;
   ids(after: string): Iterable<string>;
   isDelivering(id: string): boolean;
-  prospectOf(id: string, from: string, to: string): Prospect;
+  findProspect(id: string, from: string, to: string): Prospect;
 }
 
 /** The state of one recipient: when the next attempt is, and why it waits. */
@@ -220,7 +220,7 @@ export class MessageActions {
   /** The late recipients, each with the reason. */
   #late(id: string, record: QueueRecord) {
     return record.recipients.map((recipient) => {
-      const prospect = this.#options.queue.prospectOf(id, record.from, recipient.address);
+      const prospect = this.#options.queue.findProspect(id, record.from, recipient.address);
       const text = `${prospect.destination} has not taken it yet`;
       const failure = prospect.failure ?? makeFailure({ cause: 'connect', status: '4.4.1', text });
       return { ...prospect, recipient, failure };

@@ -204,7 +204,7 @@ function afterBatch(
   verdicts: readonly Verdict[],
   alone: readonly boolean[],
 ): Round | undefined {
-  const addressesOf = (isMeant: (index: number) => boolean) =>
+  const listAddresses = (isMeant: (index: number) => boolean) =>
     batch.flatMap(({ address }, index) => (isMeant(index) ? [address] : []));
   const isDeferred = (index: number) => {
     const verdict = verdicts[index];
@@ -213,8 +213,8 @@ function afterBatch(
   const first = verdicts.find((_, index) => isDeferred(index));
   const failure = first?.kind === 'failed' ? first.failure : round?.failure;
   const next: Round = {
-    deferred: [...(round?.deferred ?? []), ...addressesOf(isDeferred)],
-    alone: [...(round?.alone ?? []), ...addressesOf((index) => alone[index] === true)],
+    deferred: [...(round?.deferred ?? []), ...listAddresses(isDeferred)],
+    alone: [...(round?.alone ?? []), ...listAddresses((index) => alone[index] === true)],
     ...(failure ? { failure } : {}),
   };
   return next.deferred.length + next.alone.length > 0 ? next : undefined;

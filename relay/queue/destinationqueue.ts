@@ -158,7 +158,7 @@ export class DestinationQueue {
   }
 
   /** The time of this message's next attempt. Undefined if it does not wait here. */
-  dueOf(id: string, now: number): number | undefined {
+  findDue(id: string, now: number): number | undefined {
     const due = this.#get(id)?.due;
     return due === undefined ? undefined : Math.max(due, this.#health.pausedUntil, now);
   }

@@ -25,7 +25,7 @@ export interface DestinationQueuesDeps {
 }
 
 /** The questions about a message that change nothing. */
-type QueueView = Pick<DestinationQueue, 'dueOf' | 'failureFor' | 'hadItsChance'>;
+type QueueView = Pick<DestinationQueue, 'findDue' | 'failureFor' | 'hadItsChance'>;
 
 /** The order in which the kinds are asked when a slot is free. */
 const SLOTS: readonly { readonly share: Share; readonly standing: Standing }[] = (

@@ -26,7 +26,7 @@ export class FreshMessages {
 
   put(message: LoadedMessage, now: number): void {
     this.#messages.set(message.id, { message, until: now + KEPT_MS });
-    this.#bytes += bytesOf(message);
+    this.#bytes += storedBytes(message);
   }
 
   get(id: string): LoadedMessage | undefined {
@@ -35,12 +35,12 @@ export class FreshMessages {
 
   forget(id: string): void {
     const known = this.get(id);
-    if (known) this.#bytes -= bytesOf(known);
+    if (known) this.#bytes -= storedBytes(known);
     this.#messages.delete(id);
   }
 }
 
 /** The size in memory. */
-function bytesOf({ record }: LoadedMessage): number {
+function storedBytes({ record }: LoadedMessage): number {
   return record.body === 'store' ? record.bytes : 0;
 }

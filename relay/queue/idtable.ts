@@ -22,21 +22,21 @@ export class IdTable {
   }
 
   get(id: string): number | undefined {
-    return this.#blocks[this.#indexOf(id)]?.get(id);
+    return this.#blocks[this.#findBlock(id)]?.get(id);
   }
 
   set(id: string, value: number): void {
     if (id.length !== ID_BYTES) throw new RangeError(`Not a queue id: "${id}"`);
-    const index = this.#indexOf(id);
+    const index = this.#findBlock(id);
     if (this.#blocks[index]?.replace(id, value)) return;
     this.#makeRoom(id, index);
-    this.#blocks[this.#indexOf(id)]?.insert(id, value);
+    this.#blocks[this.#findBlock(id)]?.insert(id, value);
     this.#size += 1;
   }
 
   /** Removes the id and returns its number. */
   take(id: string): number | undefined {
-    const index = this.#indexOf(id);
+    const index = this.#findBlock(id);
     const block = this.#blocks[index];
     const value = block?.take(id);
     if (value === undefined) return undefined;
@@ -47,7 +47,7 @@ export class IdTable {
 
   /** The oldest id after `after`. */
   next(after = ''): string | undefined {
-    const index = this.#indexOf(after);
+    const index = this.#findBlock(after);
     return this.#blocks[index]?.next(after) ?? this.#blocks[index + 1]?.next(after);
   }
 
@@ -65,7 +65,7 @@ export class IdTable {
   }
 
   /** The index of the last block that does not start after the id, or of the first block. */
-  #indexOf(id: string): number {
+  #findBlock(id: string): number {
     let [low, high] = [0, this.#blocks.length - 1];
     // A new id belongs into the last block.
     if (this.#blocks[high]?.startsAfter(id) === false) return high;
@@ -101,13 +101,13 @@ class Block {
   }
 
   get(id: string): number | undefined {
-    const row = this.#rowOf(id);
+    const row = this.#findRow(id);
     return this.#isAt(id, row) ? this.#values[row] : undefined;
   }
 
   /** False if the id is not in the block. */
   replace(id: string, value: number): boolean {
-    const row = this.#rowOf(id);
+    const row = this.#findRow(id);
     const isHere = this.#isAt(id, row);
     if (isHere) this.#values[row] = value;
     return isHere;
@@ -115,7 +115,7 @@ class Block {
 
   /** Inserts an id that is not in the block, while there is room. */
   insert(id: string, value: number): void {
-    const row = this.#rowOf(id);
+    const row = this.#findRow(id);
     if (this.#rows === this.#values.length) this.#resize(this.#rows * 2);
     this.#move(row, row + 1);
     this.#rows += 1;
@@ -124,7 +124,7 @@ class Block {
   }
 
   take(id: string): number | undefined {
-    const row = this.#rowOf(id);
+    const row = this.#findRow(id);
     if (!this.#isAt(id, row)) return undefined;
     const value = this.#values[row];
     this.#move(row + 1, row);
@@ -146,14 +146,14 @@ class Block {
   }
 
   next(after: string): string | undefined {
-    const row = this.#rowOf(after);
+    const row = this.#findRow(after);
     const next = this.#isAt(after, row) ? row + 1 : row;
     if (next >= this.#rows) return undefined;
     return this.#ids.toString('latin1', next * ID_BYTES, (next + 1) * ID_BYTES);
   }
 
   /** The first row that is not older than the id, or the end. */
-  #rowOf(id: string): number {
+  #findRow(id: string): number {
     let [low, high] = [0, this.#rows];
     while (low < high) {
       const middle = (low + high) >> 1;

@@ -307,7 +307,7 @@ test('a message that was put off keeps its reason, whatever else its destination
   await eventually(() => manager.figures.deferrals.length === 1);
   manager.add(await enter('a@x.example'));
   await eventually(() => spool.depth === 1);
-  const { failure } = manager.prospectOf(full, 'me@x.example', 'full@x.example');
+  const { failure } = manager.findProspect(full, 'me@x.example', 'full@x.example');
   assert.equal(failure?.reply?.line, '452 no');
   now += 6 * 86_400_000;
   await manager.actions.sweep();

@@ -135,12 +135,12 @@ export class QueueManager {
     return this.#queues.isDelivering(id);
   }
 
-  prospectOf(id: string, from: string, to: string): Prospect {
+  findProspect(id: string, from: string, to: string): Prospect {
     const { courier, clock, wall } = this.#deps;
     const destination = courier.route(from, to);
     const queue = this.#queues.known(destination);
     const now = clock();
-    const due = queue?.dueOf(id, now);
+    const due = queue?.findDue(id, now);
     return {
       destination: destination.name,
       due: due === undefined ? undefined : wall() + due - now,

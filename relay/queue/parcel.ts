@@ -48,14 +48,14 @@ export async function packParcel(
     bytes: bytes + (header?.length ?? 0),
     eightBit,
     smtpUtf8,
-    dsn: { ret, envid, recipients: batch.map(wishOf) },
+    dsn: { ret, envid, recipients: batch.map(readWish) },
     beyondAscii: () => beyondAscii(message.open()),
     body: header ? () => behind(header, message.pieces()) : message.pieces,
   };
   return { kind: 'parcel', parcel };
 }
 
-function wishOf({ notify, orcpt }: Recipient): RecipientWish {
+function readWish({ notify, orcpt }: Recipient): RecipientWish {
   return { notify: notify ?? null, orcpt: orcpt ?? null };
 }
 

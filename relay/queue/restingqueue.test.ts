@@ -143,7 +143,7 @@ async function play(to: (index: number) => Destination, script: readonly Step[])
     for (const id of left.keys())
       for (let at = 0; at <= 5; at++) {
         const queue = queues.known(to(at));
-        seen.push([queue?.dueOf(id, now), queue?.failureFor(id), queue?.hadItsChance(id)]);
+        seen.push([queue?.findDue(id, now), queue?.failureFor(id), queue?.hadItsChance(id)]);
       }
   }
   queues.stop();

@@ -33,12 +33,12 @@ export function messageRetryMs(ageMs: number, random: number): number {
 
 /** Milliseconds until the next probe of a destination after `failures` (from 1) in a row. */
 export function destinationRetryMs(failures: number, random: number): number {
-  return jittered(stepOf(PROBE_STEPS, failures), random);
+  return jittered(chooseStep(PROBE_STEPS, failures), random);
 }
 
 /** The same for a refused login: many wrong logins in a row may lock an account. */
 export function loginRetryMs(failures: number, random: number): number {
-  return jittered(stepOf(LOGIN_STEPS, failures), random);
+  return jittered(chooseStep(LOGIN_STEPS, failures), random);
 }
 
 /** How many failed probes a destination has had that was unreachable for this time. */
@@ -51,7 +51,7 @@ export function failuresWithin(ms: number): number {
   return failures === -1 ? PROBE_STEPS.length : failures;
 }
 
-function stepOf(steps: readonly number[], count: number): number {
+function chooseStep(steps: readonly number[], count: number): number {
   return steps[Math.min(count, steps.length) - 1] ?? MINUTE;
 }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { SpoolScan } from './spoolscan.ts';
 
-function scanOf(spool: string[]): { scan: SpoolScan; known: Set<string> } {
+function makeScan(spool: string[]): { scan: SpoolScan; known: Set<string> } {
   const known = new Set<string>();
   const scan = new SpoolScan({
     list: (after, atMost) => spool.filter((id) => id > after).slice(0, atMost),
@@ -15,7 +15,7 @@ function scanOf(spool: string[]): { scan: SpoolScan; known: Set<string> } {
 
 test('a look before the start delays nothing: the start in the same turn loads everything', async () => {
   const spool = Array.from({ length: 2_500 }, (_, index) => String(index).padStart(16, '0'));
-  const { scan, known } = scanOf(spool);
+  const { scan, known } = makeScan(spool);
   void scan.look();
   await scan.start(1e6);
   assert.equal(known.size, spool.length);
@@ -24,7 +24,7 @@ test('a look before the start delays nothing: the start in the same turn loads e
 
 test('a look that is asked for while another one runs sees what came before it', async () => {
   const spool = ['0000000000000001'];
-  const { scan, known } = scanOf(spool);
+  const { scan, known } = makeScan(spool);
   await scan.start(1e6);
   for (let index = 2; index < 200; index++) {
     void scan.look();
@@ -40,7 +40,7 @@ test('a look that is asked for while another one runs sees what came before it',
 
 test('a scan that was stopped takes nothing more', async () => {
   const spool: string[] = [];
-  const { scan, known } = scanOf(spool);
+  const { scan, known } = makeScan(spool);
   await scan.start(1e6);
   scan.stop();
   spool.push('0000000000000001');

@@ -61,7 +61,7 @@ export class QueueTools {
 
   show(id: string): QueueEntry | undefined {
     const read = this.#spool.read(id);
-    if (read.kind === 'message') return this.#entryOf(id, read.record);
+    if (read.kind === 'message') return this.#makeEntry(id, read.record);
     return this.#isDamaged(id) ? damagedEntry(id) : undefined;
   }
 
@@ -110,7 +110,7 @@ export class QueueTools {
     this.#manager.hurry((id) => wanted.has(id));
   }
 
-  #entryOf(id: string, record: QueueRecord): QueueEntry {
+  #makeEntry(id: string, record: QueueRecord): QueueEntry {
     const { from, receivedAt, bytes, recipients, hold = false } = record;
     const isHeld = hold || recipients.some(({ state }) => state === 'held');
     return {
@@ -120,7 +120,7 @@ export class QueueTools {
       bytes,
       state: isHeld ? 'held' : 'queued',
       recipients: recipients.map(({ address, reason, state }) => {
-        const { destination, due, failure } = this.#manager.prospectOf(id, from, address);
+        const { destination, due, failure } = this.#manager.findProspect(id, from, address);
         const why = reason ?? (failure && describeFailure(failure));
         return {
           address,

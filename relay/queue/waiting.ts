@@ -119,13 +119,13 @@ export class WaitingMessages {
   #insert(waiting: Waiting): void {
     // A growing array reserves room for sixteen more items, so the first one gets an array of its own.
     if (this.#later.length === 0) this.#later = [waiting];
-    else this.#later.splice(this.#placeOf(waiting.due), 0, waiting);
+    else this.#later.splice(this.#findPlace(waiting.due), 0, waiting);
     if (this.#laterById) this.#laterById.set(waiting.id, waiting);
     else if (this.#later.length > FEW) this.#laterById = new Map(this.#later.map((one) => [one.id, one]));
   }
 
   /** The position after all deliveries that are not due later. */
-  #placeOf(due: number): number {
+  #findPlace(due: number): number {
     let [low, high] = [0, this.#later.length];
     while (low < high) {
       const middle = (low + high) >> 1;
