@@ -12,6 +12,8 @@ export interface ForegroundOptions {
   readonly name: string;
   readonly command: readonly string[];
   readonly port: number;
+  /** Where it listens. Default: the loopback. */
+  readonly host?: string;
   readonly env?: Readonly<Record<string, string>>;
   /** The signal that ends the server. */
   readonly signal?: 'SIGTERM' | 'SIGKILL';
@@ -43,7 +45,7 @@ export class Foreground {
     try {
       const listens = () => {
         if (server.#ended) throw new Error(`it ended: ${server.#output}`);
-        return isListening(options.port);
+        return isListening(options.port, options.host);
       };
       await until(`${options.name} to listen`, listens, START_MS);
     } catch (error) {

@@ -4,7 +4,7 @@
  * by the pid of its master process.
  */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Pair } from './ca.ts';
@@ -74,6 +74,12 @@ export class Postfix {
   /** Waits for the first message with this test id. */
   message(id: string, withinMs?: number): Promise<string> {
     return storedMessage(this.#maildir, id, withinMs);
+  }
+
+  /** What it has written into its log. */
+  log(): string {
+    const path = join(this.#dir, 'mail.log');
+    return existsSync(path) ? readFileSync(path, 'utf8') : '';
   }
 
   stop(): void {

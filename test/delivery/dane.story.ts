@@ -1,0 +1,206 @@
+/**
+ * The story of dane.test.ts: a signed tree, hops with every kind of certificate, and a real Postfix at level `dane` that
+ * sends to the same destinations. Both must do the same with each, and the table is docs/dane.md.
+ */
+import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { after, before, test } from 'node:test';
+import { makeAuthority, makePair, type Pair } from '#test/kit/ca.ts';
+import { DnsTree } from '#test/kit/dnstree.ts';
+import { Hop } from '#test/kit/hop.ts';
+import { Postfix } from '#test/kit/postfix.ts';
+import type { TestRelay } from '#test/kit/relay.ts';
+import { messageText, SmtpClient } from '#test/kit/smtpclient.ts';
+import { until } from '#test/kit/wait.ts';
+import { makeCases } from './danecases.ts';
+import {
+  ADDRESSES,
+  BIG_DOMAIN,
+  type Case,
+  type HopName,
+  makeTlsa,
+  makeZones,
+  type Outcome,
+} from './danezones.ts';
+import { accepted, startRelay } from './story.ts';
+
+const DNS = '192.0.2.9';
+const JUDGE = { address: '192.0.2.8', port: 2525 };
+const TABLE = new URL('../../docs/dane.md', import.meta.url);
+const HEAD = `# DANE, beside Postfix
+
+What this relay and Postfix 3.7 (\`smtp_tls_security_level = dane\`, or \`dane-only\` where the level is \`Dane\`) do with mail for the same
+destinations: the same. \`test/delivery/dane.story.ts\` makes this table on real parts and compares it. *verified*: the
+certificate proved who the hop is. *encrypted*: it did not, or did not have to.
+
+| what the destination publishes | relay | Postfix |
+| --- | --- | --- |
+`;
+
+let tree: DnsTree;
+let relay: TestRelay;
+let judge: Postfix;
+let cases: Case[];
+const hops: Hop[] = [];
+
+before(async () => {
+  const authority = await makeAuthority('signing authority');
+  const placeholder = makeCases(() => '3 1 1 00');
+  const names = placeholder.flatMap(({ domain }) => [`mx.${domain}`]);
+  const chain = async (...args: Parameters<typeof authority.issue>): Promise<Pair> => {
+    const pair = await authority.issue(...args);
+    return { ...pair, cert: pair.cert + authority.cert };
+  };
+  const pairs: Partial<Record<HopName, Pair>> = {
+    right: await chain(names),
+    other: { ...(await makePair('self.example')), serial: '' },
+    expired: await chain(names, { from: -30, until: -1 }),
+    misnamed: await chain(['mx.elsewhere.example']),
+    strips: await chain(names),
+  };
+  cases = makeCases(makeTlsa({ authority: authority.cert, pairs }));
+  for (const [name, host] of Object.entries(ADDRESSES) as [HopName, string][]) {
+    const answer = ({ step }: { step: string }) =>
+      name === 'strips' && step === 'STARTTLS' ? '454 4.7.0 not now' : undefined;
+    hops.push(await Hop.start({ port: 25, host, pair: pairs[name], answer }));
+  }
+  tree = await DnsTree.start({
+    zones: makeZones(cases),
+    address: DNS,
+    dead: '192.0.2.7',
+    resolver: ['127.0.0.1@53', '127.0.0.1@10053'],
+  });
+  const floors = cases.filter(({ floor }) => floor).map(({ domain }) => domain);
+  relay = await startRelay({
+    outbound: `
+tls: {level: Opportunistic, discover: [DANE]}
+resolver: {addresses: ["127.0.0.1:10053"], trustAD: true}
+routes: [{recipientDomains: [${floors.join(', ')}], tls: {level: Dane}}]
+`,
+  });
+  judge = await Postfix.start({
+    ...JUDGE,
+    settings: [
+      'virtual_mailbox_domains =',
+      'virtual_mailbox_maps =',
+      'smtp_host_lookup = dns',
+      'smtp_dns_support_level = dnssec',
+      'smtp_tls_security_level = dane',
+      `smtp_tls_policy_maps = inline:{ ${floors.map((domain) => `{ ${domain} = dane-only }`).join(', ')} }`,
+      'smtp_tls_loglevel = 1',
+      'smtp_destination_concurrency_limit = 20',
+    ],
+  });
+});
+
+after(async () => {
+  await relay?.remove();
+  judge?.stop();
+  for (const hop of hops) await hop.down();
+  await tree?.stop();
+});
+
+/** The event of the log about this recipient or destination. */
+function findLine(domain: string): Record<string, unknown> | undefined {
+  const lines = relay.stderr.split('\n').filter((line) => line.startsWith('{') && line.includes(domain));
+  return lines
+    .map((line) => JSON.parse(line) as Record<string, unknown>)
+    .find(
+      ({ event, to, destination }) =>
+        ['delivered', 'bounced', 'deferred'].includes(String(event)) &&
+        [to, destination].some((name) => name === domain || name === `a@${domain}`),
+    );
+}
+
+function relayOutcome(domain: string): Outcome | undefined {
+  const line = findLine(domain);
+  if (line === undefined) return undefined;
+  if (line['event'] !== 'delivered') return line['event'] === 'bounced' ? 'returned' : 'waits';
+  if (line['tls'] === 'none') return 'plain';
+  return line['verified'] === true ? 'verified' : 'encrypted';
+}
+
+function postfixOutcome(domain: string): Outcome | undefined {
+  const log = judge.log();
+  const line = log.split('\n').find((one) => one.includes(`to=<a@${domain}>`) && one.includes('status='));
+  const status = /status=(\w+)/.exec(line ?? '')?.[1];
+  if (line === undefined || status === undefined) return undefined;
+  if (status !== 'sent') return status === 'bounced' ? 'returned' : 'waits';
+  const host = /relay=([^[]+)\[/.exec(line)?.[1] ?? '';
+  const [, quality] = new RegExp(`(\\w+) TLS connection established to ${host}\\[`).exec(log) ?? [];
+  if (quality === undefined) return 'plain';
+  return quality === 'Verified' ? 'verified' : 'encrypted';
+}
+
+test('each destination gets what it must, and what Postfix gives it', async () => {
+  const client = await SmtpClient.connect(JUDGE.port, JUDGE.address);
+  await client.hello();
+  for (const { domain } of cases) {
+    await accepted(relay, { id: domain, to: [`a@${domain}`] });
+    const steps = [
+      'MAIL FROM:<judge@client.example>',
+      `RCPT TO:<a@${domain}>`,
+      'DATA',
+      `${messageText(domain)}\r\n.`,
+    ];
+    for (const step of steps) assert.match(await client.command(step), /^[23]/, step);
+  }
+  await client.quit();
+  const rows: string[] = [];
+  const wrong: string[] = [];
+  for (const { domain, what, expected } of cases) {
+    const ours = await until(`the relay about ${domain}`, () => relayOutcome(domain), 60_000);
+    const theirs = await until(`Postfix about ${domain}`, () => postfixOutcome(domain), 60_000);
+    rows.push(`| ${what} | ${ours} | ${theirs} |`);
+    if (ours !== expected || theirs !== expected)
+      wrong.push(
+        `${domain}: expected ${expected}, relay ${ours}, Postfix ${theirs}: ${JSON.stringify(findLine(domain))}`,
+      );
+  }
+  assert.deepEqual(wrong, []);
+  const table = `${HEAD}${rows.join('\n')}\n`;
+  if (process.env['UPDATE_GOLDEN']) writeFileSync(TABLE, table);
+  assert.equal(readFileSync(TABLE, 'utf8'), table, 'docs/dane.md is not what happens: set UPDATE_GOLDEN=1');
+});
+
+test('the reason of a level stands in the log, and of what waits in the deferral', () => {
+  const rule = (label: string) => String(findLine(`${label}.example`)?.['tlsRule']);
+  assert.equal(rule('u311.signed'), 'DANE: TLSA records of mx.u311.signed.example');
+  assert.equal(rule('c-target.signed'), 'DANE: TLSA records of target-c-target.signed.example');
+  assert.match(rule('pkix.signed'), /^DANE: no TLSA record of mx\.pkix\.signed\.example is usable/);
+  assert.match(
+    rule('mx.unsigned'),
+    /^DANE: TLSA records of .*, the MX of mx\.unsigned\.example is not signed/,
+  );
+  assert.match(
+    rule('none.signed'),
+    /^level Opportunistic, no DANE: mx\.none\.signed\.example has no signed TLSA record/,
+  );
+  const reason = (label: string) => JSON.stringify(findLine(`${label}.example`));
+  assert.match(reason('wrong.signed'), /"cause":"tlsa-invalid".*no TLSA record matches its certificate/);
+  assert.match(reason('expired-ta.signed'), /"cause":"certificate-expired"/);
+  assert.match(reason('misnamed-ta.signed'), /"cause":"certificate-host-mismatch"/);
+  assert.match(reason('nostarttls.signed'), /"cause":"starttls-missing"/);
+  assert.match(reason('mx.bogus'), /"cause":"dnssec-invalid".*MX of mx\.bogus\.example.*bogus/);
+  assert.match(reason('mx.expired'), /"cause":"dnssec-invalid"/);
+  assert.match(reason('t-bogus.signed'), /"cause":"dnssec-invalid".*TLSA records/);
+  assert.match(reason('mx.lame'), /"cause":"dns"/);
+  assert.match(reason('f-none.signed'), /"cause":"dane-required".*TLS level Dane is not met/);
+});
+
+test('a thousand TLSA records are not compared, and the mail waits', async () => {
+  await accepted(relay, { id: 'big', to: [`a@${BIG_DOMAIN}`] });
+  const line = await until('the reason', () => findLine(BIG_DOMAIN));
+  assert.match(
+    JSON.stringify(line),
+    /Cannot look up the TLSA records of mx\.big.*bogus|1000 TLSA records, and at most 100 are compared/,
+  );
+});
+
+test('a resolver that is gone makes mail wait, and what it said before still counts for its time', async () => {
+  await tree.stop();
+  await accepted(relay, { id: 'gone', to: ['a@later.signed.example'] });
+  const line = await until('the reason', () => findLine('later.signed.example'), 60_000);
+  assert.match(JSON.stringify(line), /the name server (cannot be reached|does not answer)/);
+  assert.equal(line?.['event'], 'deferred');
+});

@@ -1,0 +1,14 @@
+/** DANE on a signed tree of its own, beside a Postfix that judges (dane.story.ts). */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { postfixProblem } from '#test/kit/postfix.ts';
+import { tellInNetwork } from './network.ts';
+
+test('DANE, as Postfix has it', { timeout: 180_000, skip: postfixProblem() ?? false }, async () => {
+  const resolvConf = new URL('dane.resolv.conf', import.meta.url).pathname;
+  const told = await tellInNetwork(
+    new URL('dane.story.ts', import.meta.url),
+    `mount --bind "${resolvConf}" /etc/resolv.conf`,
+  );
+  assert.match(told, /tests 4\b/);
+});

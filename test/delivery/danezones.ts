@@ -1,0 +1,72 @@
+/** What the destinations of dane.story.ts are made of: hops, TLSA records, zones. */
+import { createHash, X509Certificate } from 'node:crypto';
+import type { Pair } from '#test/kit/ca.ts';
+import type { Zone } from '#test/kit/dnstree.ts';
+
+export type HopName = 'right' | 'other' | 'expired' | 'misnamed' | 'plain' | 'strips';
+export const ADDRESSES: Readonly<Record<HopName, string>> = {
+  right: '192.0.2.1',
+  other: '192.0.2.2',
+  expired: '192.0.2.3',
+  misnamed: '192.0.2.4',
+  plain: '192.0.2.5',
+  strips: '192.0.2.6',
+};
+
+/** verified: the certificate proved who the hop is. encrypted: it did not, or did not have to. */
+export type Outcome = 'verified' | 'encrypted' | 'plain' | 'waits' | 'returned';
+
+export interface Case {
+  readonly domain: string;
+  /** What it publishes, for the table. */
+  readonly what: string;
+  readonly expected: Outcome;
+  /** The level of the spec is Dane (Postfix: dane-only). */
+  readonly floor?: true;
+  /** By zone, without "IN". `@` is the domain, `mx` its mail host. */
+  readonly records: Readonly<Record<string, readonly string[]>>;
+}
+
+interface Certificates {
+  readonly authority: string;
+  readonly pairs: Readonly<Partial<Record<HopName, Pick<Pair, 'cert'>>>>;
+}
+
+/** The data of a TLSA record for the certificate of a hop, or for the authority. */
+export function makeTlsa({ authority, pairs }: Certificates) {
+  return (usage: number, selector: number, matching: number, whose: HopName | 'authority' = 'right') => {
+    const certificate = new X509Certificate(whose === 'authority' ? authority : (pairs[whose]?.cert ?? ''));
+    const content =
+      selector === 0 ? certificate.raw : certificate.publicKey.export({ type: 'spki', format: 'der' });
+    const digest = (name: string) => createHash(name).update(content).digest('hex');
+    const data = matching === 0 ? content.toString('hex') : digest(matching === 1 ? 'sha256' : 'sha512');
+    return `${usage} ${selector} ${matching} ${data}`;
+  };
+}
+
+export const SIGNED = 'signed.example';
+
+/** One TLSA set that no client can want. Unbound does not validate so long a set, so it is bogus. */
+const BIG = Array.from({ length: 1_000 }, (_, index) => `3 1 1 ${index.toString(16).padStart(64, '0')}`);
+export const BIG_DOMAIN = `big.${SIGNED}`;
+
+export function makeZones(cases: readonly Case[]): Zone[] {
+  const states: Readonly<Record<string, Zone['state']>> = {
+    example: 'signed',
+    [SIGNED]: 'signed',
+    'unsigned.example': 'unsigned',
+    'bogus.example': 'bogus',
+    'expired.example': 'expired',
+    'lame.example': 'lame',
+  };
+  const big = [
+    `${BIG_DOMAIN}. MX 10 mx.${BIG_DOMAIN}.`,
+    `mx.${BIG_DOMAIN}. A ${ADDRESSES.right}`,
+    ...BIG.map((data) => `_25._tcp.mx.${BIG_DOMAIN}. TLSA ${data}`),
+  ];
+  return Object.entries(states).map(([name, state]) => ({
+    name,
+    state,
+    records: [...cases.flatMap(({ records }) => records[name] ?? []), ...(name === SIGNED ? big : [])],
+  }));
+}
