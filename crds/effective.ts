@@ -204,7 +204,7 @@ function effectiveRoute(
   floor: TlsFloor,
   outbound: OutboundSpec,
 ): Policy['outbound']['routes'][number] {
-  const own = floorOf(tls, floor);
+  const own = effectiveFloor(tls, floor);
   return {
     recipientDomains: recipientDomains ?? null,
     senders: senders ?? null,
@@ -213,7 +213,7 @@ function effectiveRoute(
   };
 }
 
-function floorOf(tls: RouteSpec['tls'], { tlsLevel, minTlsVersion }: TlsFloor): TlsFloor {
+function effectiveFloor(tls: RouteSpec['tls'], { tlsLevel, minTlsVersion }: TlsFloor): TlsFloor {
   return { tlsLevel: tls?.level ?? tlsLevel, minTlsVersion: tls?.minVersion ?? minTlsVersion };
 }
 
@@ -223,7 +223,7 @@ function effectiveHop(hop: HopSpec, floor: TlsFloor, outbound: OutboundSpec): Ho
     host: hop.host,
     port: hop.port ?? (implicitTLS ? 465 : 25),
     implicitTLS,
-    ...floorOf(hop.tls, floor),
+    ...effectiveFloor(hop.tls, floor),
     serverName: hop.tls?.serverName ?? null,
     trustConfigMap: hop.tls?.trustConfigMapName ?? outbound.tls?.trustConfigMapName ?? null,
     clientCertificateSecret:

@@ -1,4 +1,6 @@
-/** The table of test/operator/8-acto.test.ts leaves out no field, and changes each to something good and something bad. */
+/**
+ * The table of test/operator/8-acto.test.ts leaves out no field, and changes each to something good and something bad.
+ */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { changesOf } from '#test/fixtures/changes.ts';

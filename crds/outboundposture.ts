@@ -1,15 +1,16 @@
 /**
- * How the deliveries of a relay were protected in the last seven days, and which destinations each stricter level would
- * make wait. Part of podstatus.ts, and in words for the status of the MailRelay and for `mailrelay status`. Pure.
+ * The TLS of the deliveries of a relay in the last seven days, and the destinations whose mail would wait at each
+ * stricter level. Part of podstatus.ts. Also the text of it for the status of the MailRelay and for `mailrelay status`.
+ * Pure.
  */
 import { z } from 'zod';
 import { FAILURE_CAUSES } from './failure.ts';
 import { STRICTER_LEVELS } from './tlslevel.ts';
 
 /**
- * What is counted of each delivery, in the order of the labels of the metric. level: the strictest level that the
- * delivery met, whatever level was asked for. verifiedBy: what proved the next hop. fellBack: why it went in plain text
- * although TLS was wanted.
+ * The facts that are counted of each delivery, in the order of the labels of the metric. level: the strictest level
+ * that the delivery met, whatever level the spec has. verifiedBy: the proof of the identity of the next hop. fellBack:
+ * why the delivery went in plain text although TLS was wanted.
  */
 export const OUTBOUND_FACTS = ['level', 'version', 'group', 'verifiedBy', 'fellBack'] as const;
 
@@ -29,7 +30,7 @@ export const outboundPosture = z.object({
       z.object({
         level: z.enum(STRICTER_LEVELS),
         destinations: count(),
-        /** The latest first. */
+        /** The destinations, the latest first. */
         list: z
           .array(
             z.object({
@@ -49,7 +50,7 @@ export const outboundPosture = z.object({
 export type OutboundPosture = z.infer<typeof outboundPosture>;
 type Fact = (typeof OUTBOUND_FACTS)[number];
 
-/** The sum of several pods. */
+/** Adds up the shares of several pods. */
 export function sumShares(pods: readonly OutboundPosture[], fact: Fact): OutboundPosture[Fact] {
   const counts = new Map<string, number>();
   for (const { value, count: many } of pods.flatMap((pod) => pod[fact]))
@@ -59,7 +60,7 @@ export function sumShares(pods: readonly OutboundPosture[], fact: Fact): Outboun
     .toSorted((a, b) => b.count - a.count || (a.value < b.value ? -1 : 1));
 }
 
-/** "TLSv1.3 97%, none 3%". It says 100% and 0% only where that is exact. At most six values. */
+/** "TLSv1.3 97%, none 3%", with at most six values. A share is 100% or 0% only if that is exact. */
 export function describeShares(found: OutboundPosture[Fact]): string {
   const all = found.reduce((sum, { count: many }) => sum + many, 0);
   return found

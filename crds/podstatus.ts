@@ -138,7 +138,7 @@ export const podStatus = z.object({
       .max(20)
       .optional(),
   }),
-  /** Of the last seven days. Absent in older relays. */
+  /** The deliveries of the last seven days. Absent in older relays. */
   outbound: outboundPosture.optional(),
   queue: z.object({
     depth: count(),

@@ -1,4 +1,6 @@
-/** Rules about outbound.resolver and what needs it, and the next hops of a spec. They are part of the list in rules.ts. */
+/**
+ * Rules about outbound.resolver and what needs it, and the next hops of a spec. They are part of the list in rules.ts.
+ */
 import type { MailRelaySpec } from './mailrelay.ts';
 import { parseServer } from './networks.ts';
 import type { Rule } from './rule.ts';
@@ -19,14 +21,14 @@ const isLoopback = (text: string) =>
 
 const trustsAD = ({ outbound }: MailRelaySpec) => outbound?.resolver?.trustAD === true;
 
-/** CEL over every next hop of the spec: `test` is written over `h`. */
+/** CEL that is true if `test` is true for every next hop of the spec. In `test`, `h` is the hop. */
 export const celEveryHop = (test: string) =>
   [
     `(!has(self.outbound.smartHosts) || self.outbound.smartHosts.all(h, ${test}))`,
     `(!has(self.outbound.routes) || self.outbound.routes.all(r, !has(r.hosts) || r.hosts.all(h, ${test})))`,
   ].join(' && ');
 
-/** CEL over every TLS level of the spec: `is` is the end of a comparison. */
+/** CEL that is true if every TLS level of the spec passes a comparison. `is` is the end of the comparison. */
 const celEveryLevel = (is: string) =>
   [
     `(!has(self.outbound.tls) || !has(self.outbound.tls.level) || self.outbound.tls.level ${is})`,
@@ -38,7 +40,7 @@ const celResolver = (test: string) => `!has(self.outbound) || !has(self.outbound
 const CEL_TRUSTS_AD =
   'has(self.outbound.resolver) && has(self.outbound.resolver.trustAD) && self.outbound.resolver.trustAD';
 const CEL_PORT = '(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5][0-9]{4}|[1-9][0-9]{0,3})';
-/** The address without brackets and port. What does not fit stays as it is, and then is no address. */
+/** The address without brackets and port. A text of another form stays unchanged, and the next test refuses it. */
 const CEL_ADDRESS = `(a.matches('^[0-9.]+:${CEL_PORT}$') ? a.substring(0, a.indexOf(':')) : (a.matches('^[[].*[]](:${CEL_PORT})?$') ? a.substring(1, a.indexOf(']')) : a))`;
 /** Brackets hold an IPv6 address. */
 const CEL_FAMILY = `(!a.startsWith('[') || ${CEL_ADDRESS}.contains(':'))`;

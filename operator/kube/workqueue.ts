@@ -125,7 +125,7 @@ export class WorkQueue {
     for (const keys of Object.values(this.#waiting)) {
       let [next, fewest] = [undefined as string | undefined, Math.ceil(this.#workers / 2)];
       for (const key of keys.keys()) {
-        const share = this.#shares.get(namespaceOf(key)) ?? 0;
+        const share = this.#shares.get(readNamespace(key)) ?? 0;
         if (share < fewest) [next, fewest] = [key, share];
         if (share === 0) break;
       }
@@ -136,7 +136,7 @@ export class WorkQueue {
 
   /** Takes a worker for the key (1), or gives it back (-1). */
   #share(key: string, change: 1 | -1): void {
-    const namespace = namespaceOf(key);
+    const namespace = readNamespace(key);
     const share = (this.#shares.get(namespace) ?? 0) + change;
     if (share === 0) this.#shares.delete(namespace);
     else this.#shares.set(namespace, share);
@@ -173,6 +173,6 @@ export class WorkQueue {
   }
 }
 
-function namespaceOf(key: string): string {
+function readNamespace(key: string): string {
   return key.split('/', 1)[0] ?? key;
 }

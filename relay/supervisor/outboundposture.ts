@@ -62,7 +62,7 @@ export class OutboundPosture {
   describe(): Described {
     this.#forget();
     const all = sum([...this.#parts.values()]);
-    const shares = OUTBOUND_FACTS.map((fact, index) => [fact, sharesOf(all, index)] as const);
+    const shares = OUTBOUND_FACTS.map((fact, index) => [fact, groupShares(all, index)] as const);
     return {
       deliveries: [...all.values()].reduce((total, count) => total + count, 0),
       ...(Object.fromEntries(shares) as Pick<Described, (typeof OUTBOUND_FACTS)[number]>),
@@ -129,7 +129,7 @@ function sum(parts: readonly ReadonlyMap<string, number>[]): Map<string, number>
 }
 
 /** The counts by one of the labels, the largest first. */
-function sharesOf(all: ReadonlyMap<string, number>, index: number): { value: string; count: number }[] {
+function groupShares(all: ReadonlyMap<string, number>, index: number): { value: string; count: number }[] {
   const counts = new Map<string, number>();
   for (const [labels, count] of all) {
     const value = labels.split(',')[index] ?? '';
