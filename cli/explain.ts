@@ -1,27 +1,31 @@
 /**
  * `mailrelay explain`: which rule of a manifest decides about the mail for an address, or about the sessions of a
- * client; and the cause and the cure of a condition reason. Makes no DNS query and no connection.
+ * client; and the cause and the cure of a condition reason. For an address it asks DNS as a delivery does, and connects
+ * to the next hops only with --connect. It never sends a message.
  */
 import { CONDITION_MEANING, REASONS } from '#crds/conditions.ts';
-import { effectivePolicy } from '#crds/effective.ts';
+import { findLadder } from '#relay/delivery/ladder.ts';
 import { findCure, RULES_OF_REFUSAL } from '#relay/listener/cures.ts';
-import { readManifests } from './documents.ts';
 import { describeSessions, isClient, listSessions } from './explainclient.ts';
+import { describeLadder } from './explainladder.ts';
+import { readOrders } from './explainorders.ts';
 import { describeWay, findWay } from './explaintext.ts';
 import { options, outputOption, UsageError } from './usage.ts';
 
-const HELP = `Usage: mailrelay explain ADDRESS -f FILE [--from ADDRESS]
-       mailrelay explain CLIENT -f FILE
+const HELP = `Usage: mailrelay explain ADDRESS [-f FILE] [--from ADDRESS] [--connect]
+       mailrelay explain CLIENT [-f FILE]
        mailrelay explain REASON
 
 ADDRESS: shows from whom the MailRelay of a manifest takes mail for this address, which route and next hops the mail
-goes by, at which TLS level, and which part of the spec decides. It makes no DNS query.
+goes by, at which TLS level, and which part of the spec decides. It asks DNS as a delivery does: the MX hosts, whether
+DNSSEC proves them, their TLSA records, and the MTA-STS policy of the domain. It shows what each failure leads to.
 CLIENT: an IP address. Shows the STARTTLS policy and the oldest TLS version of this client on each listener, which part
 of the spec decides them, and whether its network may relay.
 REASON: shows cause and cure of a condition reason, such as CertificateMissing, or of the rule that refused a client,
 such as relaying_denied.
 
-  -f, --file PATH      file or folder of YAML documents
+  -f, --file PATH      file or folder of YAML documents   (in a pod: the policy of the pod)
+      --connect        connect to each next hop, make the TLS handshake and verify it; no login, no message
       --from ADDRESS   the sender, where there are routes by sender   (the null sender)
   -o, --output json    machine-readable
 `;
@@ -32,6 +36,7 @@ export async function explain(argv: string[]): Promise<number> {
     {
       file: { type: 'string', short: 'f' },
       from: { type: 'string', default: '' },
+      connect: { type: 'boolean', default: false },
       output: { type: 'string', short: 'o', default: 'text' },
     },
     HELP,
@@ -45,24 +50,29 @@ export async function explain(argv: string[]): Promise<number> {
     );
   const isJson = outputOption(values.output) === 'json';
   const isAddress = isClient(what) || /[@.]/.test(what);
-  if (isAddress && values.file === undefined)
-    throw new UsageError('Name the manifest: mailrelay explain ADDRESS -f FILE');
+  const { from, file, connect } = values;
   const { value, text } = isAddress
-    ? explainAddress(what, values.from, values.file ?? '')
+    ? await explainAddress(what, { from, file, connect })
     : explainReason(what);
   process.stdout.write(isJson ? `${JSON.stringify(value, null, 2)}\n` : text);
   return 0;
 }
 
-function explainAddress(to: string, from: string, file: string) {
-  const { relay } = readManifests(file);
-  const policy = effectivePolicy(relay, relay.spec);
+interface Question {
+  readonly from: string;
+  readonly file: string | undefined;
+  readonly connect: boolean;
+}
+
+async function explainAddress(to: string, { from, file, connect }: Question) {
+  const { policy, materials } = readOrders(file);
   if (isClient(to)) {
     const sessions = listSessions(policy, to);
     return { value: sessions, text: describeSessions(to, sessions) };
   }
   const way = findWay(policy, from, to);
-  return { value: way, text: describeWay(way) };
+  const ladder = await findLadder(policy, materials, { from, to, connects: connect });
+  return { value: { ...way, ladder }, text: `${describeWay(way)}${describeLadder(ladder)}` };
 }
 
 function explainReason(word: string) {

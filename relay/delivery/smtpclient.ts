@@ -5,7 +5,7 @@
  */
 
 import { isDeepStrictEqual } from 'node:util';
-import { makeFailure } from '#crds/failure.ts';
+import { type Failure, makeFailure } from '#crds/failure.ts';
 import { domainOf } from '#crds/patterns.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import type { Tracer } from '../observe/trace.ts';
@@ -13,7 +13,7 @@ import type { Files, Materials } from '../task/materials.ts';
 import type { HopResult, HopWay } from './attempt.ts';
 import type { AttemptBudget } from './budget.ts';
 import { type Connecting, connect, type Opened, type Session } from './connect.ts';
-import type { NextHop, Parcel } from './courier.ts';
+import type { HopTls, Judgement, NextHop, Parcel, TlsReason } from './courier.ts';
 import { HopCredentials } from './hopcredentials.ts';
 import { fallBack, type TlsPolicy } from './tlspolicy.ts';
 import { sendOver } from './transaction.ts';
@@ -30,6 +30,19 @@ interface Kept {
   readonly session: Session;
   readonly timer: NodeJS.Timeout;
 }
+
+/** How a connection turned out, for people. */
+export type Probed =
+  | {
+      readonly kind: 'session';
+      readonly address: string;
+      /** null: plain text. */
+      readonly tls: HopTls | null;
+      readonly policy: TlsReason;
+      readonly judgement: Judgement;
+    }
+  /** `address` null: there is none. */
+  | { readonly kind: 'failed'; readonly address: string | null; readonly failure: Failure };
 
 export class SmtpClient {
   readonly #hostname: string;
@@ -77,19 +90,35 @@ export class SmtpClient {
     return undefined;
   }
 
-  /** Only level Opportunistic makes a second connection, in plain text, after a broken handshake. */
   async deliver(way: HopWay, address: string, parcel: Parcel, budget: AttemptBudget): Promise<HopResult> {
-    const domain = this.#tracedDomain(parcel) ?? '';
-    const { hop, policy } = way;
-    const first = await this.#connect(hop, { address, policy, budget }, domain);
-    const fallsBack =
-      first.kind === 'failed' && first.brokenHandshake && policy.mayFallBack && !budget.isOver;
-    const opened = fallsBack
-      ? await this.#connect(hop, { address, policy: fallBack(policy, first.failure), budget }, domain)
-      : first;
+    const opened = await this.#open(way, address, budget, this.#tracedDomain(parcel) ?? '');
     return opened.kind === 'session'
       ? this.#send(way, opened.session, parcel, budget)
       : { kind: 'unreachable', failure: opened.failure, hadSession: false };
+  }
+
+  /** Makes a connection as for a delivery, and ends it without sending. */
+  async probe(way: HopWay, address: string, budget: AttemptBudget): Promise<Probed> {
+    const opened = await this.#open(way, address, budget, '');
+    if (opened.kind === 'failed') return { kind: 'failed', address, failure: opened.failure };
+    const { tls, policy, judgement, connection } = opened.session;
+    connection.quit();
+    return { kind: 'session', address, tls, policy, judgement };
+  }
+
+  /** Only level Opportunistic makes a second connection, in plain text, after a broken handshake. */
+  async #open(
+    { hop, policy }: HopWay,
+    address: string,
+    budget: AttemptBudget,
+    domain: string,
+  ): Promise<Opened> {
+    const first = await this.#connect(hop, { address, policy, budget }, domain);
+    const fallsBack =
+      first.kind === 'failed' && first.brokenHandshake && policy.mayFallBack && !budget.isOver;
+    return fallsBack
+      ? this.#connect(hop, { address, policy: fallBack(policy, first.failure), budget }, domain)
+      : first;
   }
 
   close(): void {

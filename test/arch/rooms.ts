@@ -164,7 +164,7 @@ export const ROOMS: readonly Room[] = [
     files: /^relay\/delivery\//,
 
     rooms: ['contract', 'relay task', 'relay observe', 'relay headers', 'relay dns', 'relay mtasts'],
-    entries: ['courier.ts', 'deliverylog.ts', 'delivery.ts', 'route.ts'],
+    entries: ['courier.ts', 'deliverylog.ts', 'delivery.ts', 'ladder.ts', 'route.ts'],
     packages: ['nodemailer', 'node:*'],
     why: 'it delivers one message to one destination and never sees the queue or the spool',
   },
@@ -266,8 +266,10 @@ export const ENTRY_FILES = [
   'relay/listener/policy.ts',
   'relay/listener/relaying.ts',
   'relay/queue/tools.ts',
+  'relay/delivery/ladder.ts',
   'relay/delivery/route.ts',
   'relay/tlsrpt/report.ts',
+  'relay/supervisor/inputs.ts',
   'relay/supervisor/relay.ts',
   'relay/supervisor/cpus.ts',
 ];

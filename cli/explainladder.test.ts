@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { makeFailure } from '#crds/failure.ts';
+import type { HostStep, Ladder } from '#relay/delivery/ladder.ts';
+import { describeLadder } from './explainladder.ts';
+
+const waits = (text: string) => makeFailure({ cause: 'dane-required', status: '4.7.5', text });
+const record = { usage: 3, selector: 1, matching: 1, data: 'ab'.repeat(32) } as const;
+
+function told(changes: Partial<Ladder>, host: Partial<HostStep> = {}): string {
+  const step: HostStep = {
+    host: 'mx.example.net',
+    port: 25,
+    priority: 10,
+    dane: { kind: 'off' },
+    decision: { kind: 'wait', failure: waits('no way') },
+    ...host,
+  };
+  const ladder: Ladder = {
+    rule: 'outbound.tls (MX)',
+    mx: { kind: 'found', domain: 'example.net', isSigned: true },
+    sts: { kind: 'none' },
+    hosts: [step],
+    moreHosts: 0,
+    ...changes,
+  };
+  return describeLadder(ladder);
+}
+
+test('each rung has its words', () => {
+  assert.match(told({}), /^MX +those of example\.net, proven by DNSSEC$/m);
+  assert.match(told({ sts: { kind: 'off' } }), /^MTA-STS +not looked up$/m);
+  assert.match(
+    told({ sts: { kind: 'failed', failure: waits('gone') } }),
+    /^MTA-STS +4\.7\.5 gone: as without/m,
+  );
+  assert.match(told({}), /^ {2}level +no connection is made: 4\.7\.5 no way$/m);
+  assert.match(told({ moreHosts: 3 }), /and 3 more hosts$/m);
+  const dane = (finding: HostStep['dane']) => told({}, { dane: finding });
+  assert.match(
+    dane({ kind: 'none', why: 'it has no TLSA record' }),
+    /^ {2}TLSA +none: it has no TLSA record$/m,
+  );
+  assert.match(dane({ kind: 'unusable', base: 'mx.example.net' }), /^ {2}TLSA +no record of .* is usable$/m);
+  assert.match(dane({ kind: 'failed', failure: waits('it is bogus') }), /^ {2}TLSA +4\.7\.5 it is bogus$/m);
+  assert.match(
+    dane({ kind: 'records', base: 'mx.example.net', records: Array.from({ length: 7 }, () => record) }),
+    /^ {2}TLSA +of mx\.example\.net: 3 1 1 abababababababab…(, 3 1 1 \w+…){4} and 2 more$/m,
+  );
+});

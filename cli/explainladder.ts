@@ -1,0 +1,127 @@
+/** The way of a message to its next hops, in words: look-ups, TLS level and its rule, what each failure leads to. Pure. */
+import { describeFailure } from '#crds/failure.ts';
+import { STRICTER_LEVELS } from '#crds/tlslevel.ts';
+import type { HostStep, Ladder } from '#relay/delivery/ladder.ts';
+import { note, row } from './terminal.ts';
+
+type Policied = Extract<HostStep['decision'], { kind: 'policy' }>['policy'];
+type Connection = NonNullable<HostStep['connection']>;
+
+const SHOWN_DATA = 16;
+
+const CONSEQUENCES = {
+  'cannot happen': 'cannot happen',
+  'plain text': 'the mail goes on in plain text',
+  'not checked': 'not checked',
+  nextHost: 'the next host is tried, and without one the mail waits',
+} as const;
+
+export function describeLadder({ mx, sts, hosts, moreHosts }: Ladder): string {
+  const lines = [
+    row('MX', describeMx(mx)),
+    row('MTA-STS', describeSts(sts)),
+    ...hosts.flatMap(describeHost),
+    ...(moreHosts > 0 ? [row('', `and ${moreHosts} more hosts`)] : []),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function describeMx(mx: Ladder['mx']): string {
+  switch (mx.kind) {
+    case 'manifest':
+      return 'not looked up: the hosts are those of the manifest';
+    case 'failed':
+      return `${describeFailure(mx.failure)}: the mail ${mx.failure.permanent ? 'is returned' : 'waits'}`;
+    case 'found':
+      return `those of ${mx.domain}, ${mx.isSigned ? 'proven by DNSSEC' : 'not proven by DNSSEC'}`;
+  }
+}
+
+function describeSts(sts: Ladder['sts']): string {
+  switch (sts.kind) {
+    case 'off':
+      return 'not looked up';
+    case 'none':
+      return 'no policy';
+    case 'policy':
+      return `mode ${sts.mode}, MX hosts ${sts.mxPatterns.join(', ')}`;
+    case 'failed':
+      return `${describeFailure(sts.failure)}: as without a policy`;
+  }
+}
+
+function describeHost(step: HostStep): string[] {
+  const { host, port, priority, dane, decision, failures, connection } = step;
+  const policied =
+    decision.kind === 'wait'
+      ? [row('  level', `no connection is made: ${describeFailure(decision.failure)}`)]
+      : describePolicy(decision.policy);
+  const consequences = failures
+    ? [
+        row('  STARTTLS', `not offered: ${CONSEQUENCES[failures.withoutStarttls]}`),
+        row('  handshake', `breaks: ${CONSEQUENCES[failures.brokenHandshake]}`),
+        row('  certificate', `proves nothing: ${CONSEQUENCES[failures.unprovenCertificate]}`),
+      ]
+    : [];
+  return [
+    row('host', `${host}:${port}, priority ${priority}`),
+    row('  TLSA', describeDane(dane)),
+    ...policied,
+    ...consequences,
+    ...(connection ? describeConnection(connection) : []),
+  ];
+}
+
+function describeDane(dane: HostStep['dane']): string {
+  switch (dane.kind) {
+    case 'off':
+      return 'not looked up';
+    case 'none':
+      return `none: ${dane.why}`;
+    case 'unusable':
+      return `no record of ${dane.base} is usable`;
+    case 'failed':
+      return describeFailure(dane.failure);
+    case 'records': {
+      const shown = dane.records.map(
+        ({ usage, selector, matching, data }) =>
+          `${usage} ${selector} ${matching} ${data.slice(0, SHOWN_DATA)}…`,
+      );
+      return `of ${dane.base}: ${shown.slice(0, 5).join(', ')}${shown.length > 5 ? ` and ${shown.length - 5} more` : ''}`;
+    }
+  }
+}
+
+function describePolicy({ level, rule, names, trust, strength }: Policied): string[] {
+  const proof = {
+    none: [],
+    pkix: [
+      trust.kind === 'pkix' && trust.configMap
+        ? `the authorities of ConfigMap "${trust.configMap}"`
+        : 'a public authority',
+    ],
+    tlsa: ['the TLSA records'],
+  }[trust.kind];
+  const wants = [...proof, ...(names.length > 0 ? [`a certificate for ${names.join(' or ')}`] : [])];
+  return [
+    row('  level', `${level}, because: ${rule}`),
+    ...(wants.length > 0 ? [note(`wants ${wants.join(', ')}`)] : []),
+    ...(level === 'None' ? [] : [note(`${strength.minVersion} or later`)]),
+  ];
+}
+
+function describeConnection(connection: Connection): string[] {
+  if (connection.kind === 'failed') {
+    const at = connection.address === null ? '' : `${connection.address}: `;
+    return [row('  connected', `no: ${at}${describeFailure(connection.failure)}`)];
+  }
+  const { address, tls, policy, judgement } = connection;
+  const how = tls
+    ? `${tls.version}, ${tls.cipher}${tls.group ? `, ${tls.group}` : ''}, verified by ${policy.verifiedBy ?? 'nothing'}`
+    : `plain text${policy.fellBack ? `: ${policy.fellBack.text}` : ''}`;
+  const stricter = STRICTER_LEVELS.flatMap((level) => {
+    const failure = judgement[level];
+    return failure ? [note(`${level} would have made the mail wait: ${failure.text}`)] : [];
+  });
+  return [row('  connected', `${address}: ${how}`), ...stricter];
+}
