@@ -75,7 +75,11 @@ before(async () => {
     outbound: `
 tls: {level: Opportunistic, discover: [DANE]}
 resolver: {addresses: ["127.0.0.1:10053"], trustAD: true}
-routes: [{recipientDomains: [${floors.join(', ')}], tls: {level: Dane}}]
+routes:
+  - {recipientDomains: [${floors.join(', ')}], tls: {level: Dane}}
+  - {recipientDomains: [to-right.example], hosts: [{host: mx.u211.signed.example., tls: {level: Dane}}]}
+  - {recipientDomains: [to-wrong.example], hosts: [{host: mx.wrong.signed.example., tls: {level: None}}]}
+  - {recipientDomains: [to-none.example], hosts: [{host: mx.none.signed.example., tls: {level: Dane}}]}
 `,
   });
   judge = await Postfix.start({
@@ -186,6 +190,22 @@ test('the reason of a level stands in the log, and of what waits in the deferral
   assert.match(reason('t-bogus.signed'), /"cause":"dnssec-invalid".*TLSA records/);
   assert.match(reason('mx.lame'), /"cause":"dns"/);
   assert.match(reason('f-none.signed'), /"cause":"dane-required".*TLS level Dane is not met/);
+});
+
+test('a host of the manifest has DANE too, and its records raise level None', async () => {
+  const outcome = async (label: string) => {
+    const domain = `${label}.example`;
+    await accepted(relay, { id: label, to: [`a@${domain}`] });
+    const host = `mx.${label === 'to-right' ? 'u211' : label.slice(3)}.signed.example`;
+    const isAbout = (line: string) =>
+      line.includes(`"to":"a@${domain}"`) || line.includes(`"destination":"${host}.:25"`);
+    const known = () =>
+      relay.stderr.split('\n').find((line) => /"event":"de(liver|ferr)ed"/.test(line) && isAbout(line));
+    return until(`the relay about ${domain}`, known);
+  };
+  assert.match(await outcome('to-right'), /"event":"delivered".*"tlsLevel":"Dane".*"verified":true/);
+  assert.match(await outcome('to-wrong'), /"event":"deferred".*"cause":"tlsa-invalid"/);
+  assert.match(await outcome('to-none'), /"event":"deferred".*"cause":"dane-required"/);
 });
 
 test('a thousand TLSA records are not compared, and the mail waits', async () => {
