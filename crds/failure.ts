@@ -29,6 +29,8 @@ export const FAILURE_CAUSES = [
   'sts-webpki-invalid',
   /** The MTA-STS policy of the domain does not name the MX host. */
   'sts-mx-mismatch',
+  /** The sender requires TLS (RFC 8689), and the next hop cannot keep that. */
+  'requiretls',
   /** The next hop refuses our login, or the login cannot be made. */
   'login',
   /** Our own rules: too old, a loop, content that the next hop cannot take. */

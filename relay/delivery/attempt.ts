@@ -11,6 +11,7 @@ import type { FailedHops } from './failedhops.ts';
 import { ADDRESSES_AT_ONCE, pickAddresses } from './hopaddresses.ts';
 import { orderHops } from './hoporder.ts';
 import type { MailNames } from './names.ts';
+import { applyWish, isUnfit, judgeFor } from './requiretls.ts';
 import { findAddresses, mxTerms, type Resolved, resolveHops } from './resolver.ts';
 import { NO_FINDINGS, type StsFinding, type TlsDiscovery, type TlsFindings } from './tlsfindings.ts';
 import { decideTls, type TlsPolicy } from './tlspolicy.ts';
@@ -127,14 +128,14 @@ class Attempt {
 
   async #findTls(hop: NextHop): Promise<TlsFindings> {
     const [dane, sts] = await Promise.all([this.#deps.discovery.findDane(hop), this.#sts]);
-    return { dane, sts };
+    return applyWish(hop, { dane, sts }, this.#parcel);
   }
 
   async #tryHop(hop: NextHop, isLast: boolean): Promise<AttemptResult | undefined> {
     const { client, failedHops, names } = this.#deps;
     const findings = await this.#budget.within(this.#findTls(hop));
     if (findings === undefined) return undefined;
-    const decision = decideTls(hop, findings);
+    const decision = decideTls(hop, findings, this.#parcel.requireTls);
     if (decision.kind === 'wait') return this.#passOver(hop, decision.failure);
     const way = { hop, policy: decision.policy };
     const resumed = await client.resume(way, this.#parcel, this.#budget);
@@ -144,7 +145,6 @@ class Attempt {
     if (found.kind === 'none') return this.#passOver(hop, found.failure);
     const addresses = failedHops.orderAddresses(hop, found.addresses);
     const picked = pickAddresses(addresses, { left: this.#left, isLast });
-    this.#hasUntried ||= picked.length < addresses.length;
     const asked: string[] = [];
     for (const address of picked) {
       if (this.#budget.isOver) break;
@@ -153,9 +153,16 @@ class Attempt {
       const result = await client.deliver(way, address, this.#parcel, this.#budget);
       const answer = this.#answered(hop, result, asked);
       if (answer || result.kind === 'answered') return answer;
+      const { cause } = judgeFor(this.#parcel, result.failure);
+      // The other addresses of the host lack the same. The next host shall have its turn in this attempt.
+      if (cause === 'requiretls') {
+        this.#left += asked.length;
+        return undefined;
+      }
       // A second try with a refused login may lock the account.
-      if (result.failure.cause === 'login') break;
+      if (cause === 'login') break;
     }
+    this.#hasUntried ||= picked.length < addresses.length;
     return undefined;
   }
 
@@ -163,10 +170,8 @@ class Attempt {
   #answered(hop: NextHop, result: HopResult, asked: readonly string[] = []): AttemptResult | undefined {
     const { failedHops } = this.#deps;
     if (result.kind === 'unreachable') {
-      this.#failures.push(result.failure);
       this.#hadSession ||= result.hadSession;
-      failedHops.failed(hop, result.failure, asked);
-      return undefined;
+      return this.#fail(hop, result.failure, asked);
     }
     failedHops.answered(hop);
     const { mayTryAnother, ...rest } = result;
@@ -178,10 +183,15 @@ class Attempt {
 
   /** No connection to this hop is made. Another host may have an address, or a TLS policy that can be met. */
   #passOver(hop: NextHop, failure: Failure): undefined {
-    this.#failures.push(failure);
-    if (!failure.permanent) this.#unknownLeft -= 1;
-    this.#deps.failedHops.failed(hop, failure, []);
-    return undefined;
+    if (!judgeFor(this.#parcel, failure).permanent) this.#unknownLeft -= 1;
+    return this.#fail(hop, failure, []);
+  }
+
+  /** A hop that is unfit for this message may be right for the next one. */
+  #fail(hop: NextHop, failure: Failure, asked: readonly string[]): undefined {
+    const judged = judgeFor(this.#parcel, failure);
+    this.#failures.push(judged);
+    if (!isUnfit(judged)) this.#deps.failedHops.failed(hop, judged, asked);
   }
 }
 

@@ -63,6 +63,10 @@ export interface Parcel {
   /** The sender declared an 8-bit body. `beyondAscii` tells what the message really contains. */
   readonly eightBit: boolean;
   readonly smtpUtf8: boolean;
+  /** The sender gave REQUIRETLS (RFC 8689). */
+  readonly requireTls: boolean;
+  /** Tells whether the header says "TLS-Required: No". */
+  readonly saysTlsNotRequired: () => Promise<boolean>;
   readonly dsn: DsnRequest;
   /** Tells which parts of the message contain bytes beyond ASCII. */
   readonly beyondAscii: () => Promise<{ readonly header: boolean; readonly body: boolean }>;

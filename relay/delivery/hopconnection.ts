@@ -40,7 +40,7 @@ const Library = SMTPConnection as unknown as new (
 type Envelope = Parameters<SMTPConnection['send']>[0];
 type Done = Parameters<SMTPConnection['send']>[2];
 
-export type Extension = 'DSN' | 'SMTPUTF8' | '8BITMIME';
+export type Extension = 'DSN' | 'SMTPUTF8' | '8BITMIME' | 'REQUIRETLS';
 
 const END = '.\r\n';
 const END_OF_LINE = `\r\n${END}`;

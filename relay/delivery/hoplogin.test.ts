@@ -65,6 +65,8 @@ async function deliver(answer: Answer, files: Record<string, string>) {
     bytes: body.length,
     eightBit: false,
     smtpUtf8: false,
+    requireTls: false,
+    saysTlsNotRequired: async () => false,
     dsn: { ret: null, envid: null, recipients: [] },
     beyondAscii: async () => ({ header: false, body: false }),
     body: () => body,

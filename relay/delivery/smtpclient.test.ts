@@ -31,6 +31,8 @@ function parcel(changes: Partial<Parcel> = {}): Parcel {
     bytes: body.length,
     eightBit: false,
     smtpUtf8: false,
+    requireTls: false,
+    saysTlsNotRequired: async () => false,
     dsn: { ret: null, envid: null, recipients: [] },
     beyondAscii: async () => ({ header: false, body: false }),
     body: () => Readable.from([Buffer.from(body)], { objectMode: false }),

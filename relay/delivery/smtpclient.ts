@@ -15,6 +15,7 @@ import type { AttemptBudget } from './budget.ts';
 import { type Connecting, connect, type Opened, type Session } from './connect.ts';
 import type { HopTls, Judgement, NextHop, Parcel, TlsReason } from './courier.ts';
 import { HopCredentials } from './hopcredentials.ts';
+import { isUnfit, notOffered } from './requiretls.ts';
 import { fallBack, type TlsPolicy } from './tlspolicy.ts';
 import { sendOver } from './transaction.ts';
 import { TlsContexts } from './trust.ts';
@@ -85,7 +86,7 @@ export class SmtpClient {
     const key = makeKey(way, this.#tracedDomain(parcel) !== undefined);
     for (let kept = this.#takeIdle(key); kept; kept = this.#takeIdle(key)) {
       const result = await this.#send(way, kept, parcel, budget);
-      if (result.kind === 'answered') return result;
+      if (result.kind === 'answered' || isUnfit(result.failure)) return result;
     }
     return undefined;
   }
@@ -153,6 +154,10 @@ export class SmtpClient {
 
   async #send(way: HopWay, session: Session, parcel: Parcel, budget: AttemptBudget): Promise<HopResult> {
     const { hop } = way;
+    if (parcel.requireTls && !session.connection.offers('REQUIRETLS')) {
+      this.#keep(way, session);
+      return { kind: 'unreachable', failure: notOffered(hop), hadSession: false };
+    }
     session.used += 1;
     this.#sending.set(session, hop);
     const sent = await sendOver(session.connection, hop, parcel, budget).finally(() =>

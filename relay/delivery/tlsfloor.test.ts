@@ -53,6 +53,8 @@ async function deliver(port: number, changes: Partial<Hop>): Promise<HopResult> 
     bytes: body.length,
     eightBit: false,
     smtpUtf8: false,
+    requireTls: false,
+    saysTlsNotRequired: async () => false,
     dsn: { ret: null, envid: null, recipients: [] },
     beyondAscii: async () => ({ header: false, body: false }),
     body: () => body,

@@ -80,14 +80,21 @@ export type TlsDecision =
 /** One reason for a level. */
 type Demand = Pick<TlsPolicy, 'level' | 'rule' | 'sni' | 'names' | 'trust' | 'verifiedBy'>;
 
-export function decideTls(hop: NextHop, { dane, sts }: TlsFindings): TlsDecision {
+/** `requireTls`: the sender gave REQUIRETLS (RFC 8689). */
+export function decideTls(hop: NextHop, { dane, sts }: TlsFindings, requireTls = false): TlsDecision {
   if (dane.kind === 'failed') return { kind: 'wait', failure: dane.failure };
   if (dane.kind === 'records' && isProven(hop))
     return { kind: 'policy', policy: makePolicy(hop, byDane(hop, dane), dane) };
   if (hop.tlsLevel === 'Dane') return { kind: 'wait', failure: daneRequired(hop, dane) };
   if (sts.kind === 'policy' && sts.mode === 'enforce' && !coversMx(sts.mxPatterns, plainName(hop.host)))
     return { kind: 'wait', failure: notInPolicy(hop) };
-  const demands = [byLevel(hop, dane), ...byLogin(hop), ...byTlsa(hop, dane), ...bySts(hop, sts)];
+  const demands = [
+    byLevel(hop, dane),
+    ...byLogin(hop),
+    ...byTlsa(hop, dane),
+    ...bySender(hop, requireTls),
+    ...bySts(hop, sts),
+  ];
   // Of equal demands the later one says more of the certificate.
   const strongest = demands.reduce((best, one) => (compareTlsLevels(one.level, best.level) < 0 ? best : one));
   return { kind: 'policy', policy: makePolicy(hop, strongest, dane) };
@@ -139,18 +146,9 @@ export function isOldVersion(version: TlsVersion): boolean {
 
 /** The floor: what the spec says for this hop. */
 function byLevel(hop: NextHop, dane: DaneFinding): Demand {
-  const { tlsLevel: level, trustConfigMap } = hop;
+  const { tlsLevel: level } = hop;
   const rule = dane.kind === 'none' ? `level ${level}, no DANE: ${dane.why}` : `level ${level}`;
-  return verifiesPeer(level)
-    ? {
-        level,
-        rule,
-        sni: nameInSni(hop),
-        names: listNames(hop),
-        trust: { kind: 'pkix', configMap: trustConfigMap },
-        verifiedBy: 'PKIX',
-      }
-    : { level, rule, ...unverified(hop) };
+  return verifiesPeer(level) ? { level, rule, ...verified(hop) } : { level, rule, ...unverified(hop) };
 }
 
 function byLogin(hop: NextHop): Demand[] {
@@ -171,6 +169,12 @@ function byTlsa(hop: NextHop, dane: DaneFinding): Demand[] {
   }
   if (dane.kind !== 'unusable') return [];
   return [{ level: 'Encrypt', rule: `DANE: no TLSA record of ${dane.base} is usable`, ...unverified(hop) }];
+}
+
+/** RFC 8689 section 4.2.1: the hop must prove its name. */
+function bySender(hop: NextHop, requireTls: boolean): Demand[] {
+  if (!requireTls || verifiesPeer(hop.tlsLevel)) return [];
+  return [{ level: 'Verify', rule: 'the sender gave REQUIRETLS', ...verified(hop) }];
 }
 
 /** RFC 8461 section 4: the policy proves the name of the MX host, so the certificate must have that name. */
@@ -201,6 +205,11 @@ function byDane({ host, mxOf }: NextHop, { base, records }: DaneFinding & { kind
     trust: { kind: 'tlsa', records },
     verifiedBy: 'DANE',
   };
+}
+
+function verified(hop: NextHop): Pick<Demand, 'sni' | 'names' | 'trust' | 'verifiedBy'> {
+  const trust = { kind: 'pkix', configMap: hop.trustConfigMap } as const;
+  return { sni: nameInSni(hop), names: listNames(hop), trust, verifiedBy: 'PKIX' };
 }
 
 function unverified(hop: NextHop): Pick<Demand, 'sni' | 'names' | 'trust' | 'verifiedBy'> {

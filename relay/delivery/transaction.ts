@@ -75,7 +75,8 @@ async function send(
   const { from, bytes: size, eightBit: use8BitMime } = parcel;
   const tellsSender = connection.offers('DSN');
   const dsn = tellsSender ? { dsn: dsnOptions(parcel.dsn) } : {};
-  const envelope = { from, to: [...parcel.to], size, use8BitMime, ...dsn };
+  const requireTls = { requireTLSExtensionEnabled: parcel.requireTls };
+  const envelope = { from, to: [...parcel.to], size, use8BitMime, ...requireTls, ...dsn };
   const bodyMs = size === 0 ? STREAMED_MS : BODY_MS + size / BYTES_PER_MS;
   const body = parcel.body();
   const forget = budget.whenOver(() => connection.cut('the attempt took longer than ten minutes'));

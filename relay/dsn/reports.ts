@@ -39,8 +39,9 @@ async function makeReport(
   dsnRecipients: readonly DsnRecipient[],
   { hostname, now, hop, willRetryUntil }: Reporting,
 ): Promise<NewMessage> {
-  const { from, receivedAt, envid, ret, bytes, smtpUtf8 } = taken.record;
-  const wantsAll = ret === 'FULL' && kind === 'failure' && bytes <= RETURNED_BYTES;
+  const { from, receivedAt, envid, ret, bytes, smtpUtf8, requireTls } = taken.record;
+  // RFC 8689 section 5: the content of such a message is never returned.
+  const wantsAll = ret === 'FULL' && !requireTls && kind === 'failure' && bytes <= RETURNED_BYTES;
   const beginning = await readBeginning(taken.open());
   const id = newQueueId(now);
   const report = renderReport({
@@ -68,6 +69,7 @@ async function makeReport(
       smtpUtf8: isInternational(from),
       eightBit: isInternational(from),
       ours: true,
+      ...(requireTls ? { requireTls } : {}),
     },
     body: { kind: 'inline', bytes: report },
   };

@@ -47,6 +47,7 @@ export function makeArrival(session: SMTPServerSession, terms: ArrivalTerms): Ar
       receivedAt,
       smtpUtf8: envelope.smtpUtf8 === true,
       eightBit: envelope.bodyType === '8bitmime',
+      ...(envelope.requireTLS ? { requireTls: true } : {}),
       ...(ret === 'FULL' || ret === 'HDRS' ? { ret } : {}),
       ...(envid ? { envid } : {}),
       ...(ours ? { ours, ...heldTo(terms) } : {}),

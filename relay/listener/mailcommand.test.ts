@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { printMailbox } from './address.ts';
 import { type OfferedParameters, readMailCommand, refusalOfCommand } from './mailcommand.ts';
 
-const offered: OfferedParameters = { messageBytes: 1000, dsn: true, auth: true };
+const offered: OfferedParameters = { messageBytes: 1000, dsn: true, auth: true, secure: true };
 
 function said(line: string, by = offered): string {
   const verb = line.toUpperCase().startsWith('MAIL') ? 'MAIL' : 'RCPT';
@@ -29,6 +29,9 @@ for (const [line, result] of [
   ['MAIL FROM:<a@x.example> (comment)', '555 5.5.4 Unsupported parameter: (COMMENT)'],
   ['MAIL FROM:<a@x.example> =', '555 5.5.4 Unsupported parameter: '],
   ['MAIL FROM:<a@x.example> ENVID=a+0D+0Ab', '501 5.1.7 Bad sender address syntax'],
+  ['MAIL FROM:<a@x.example> RequireTLS', '<a@x.example>'],
+  ['MAIL FROM:<a@x.example> REQUIRETLS=yes', '501 5.5.4 This parameter takes no value'],
+  ['RCPT TO:<b@y.example> REQUIRETLS', '555 5.5.4 Unsupported parameter: REQUIRETLS'],
   ['MAIL TO:<a@x.example>', '501 5.1.7 Bad sender address syntax'],
   ['RCPT TO:<>', '501 5.1.3 Bad recipient address syntax'],
   ['RCPT TO:<Postmaster>', '<Postmaster>'],
@@ -38,11 +41,12 @@ for (const [line, result] of [
   test(`${line} is ${result}`, () => assert.equal(said(line), result));
 
 test('what is not offered is not known', () => {
-  const without = { messageBytes: 1000, dsn: false, auth: false };
+  const without = { messageBytes: 1000, dsn: false, auth: false, secure: true };
   for (const parameter of ['RET=HDRS', 'ENVID=1', 'AUTH=<>'])
     assert.match(said(`MAIL FROM:<> ${parameter}`, without), /^555 /, parameter);
   for (const parameter of ['NOTIFY=NEVER', 'ORCPT=rfc822;b'])
     assert.match(said(`RCPT TO:<b@y.example> ${parameter}`, without), /^555 /, parameter);
+  assert.match(said('MAIL FROM:<> REQUIRETLS', { ...without, secure: false }), /^555 /);
 });
 
 test('whatever a line has, its reply is one line, and a taken path is one word that is read the same again', () => {

@@ -23,6 +23,8 @@ export interface OfferedParameters {
   readonly messageBytes: number;
   readonly dsn: boolean;
   readonly auth: boolean;
+  /** The session is encrypted. */
+  readonly secure: boolean;
 }
 
 type Verb = 'MAIL' | 'RCPT';
@@ -59,6 +61,8 @@ export function refusalOfCommand(verb: Verb, line: Buffer, offered: OfferedParam
   const known = knownParameters(verb, offered);
   const unknown = parameters.find(([name]) => !known.includes(name));
   if (unknown) return unsupported(unknown[0]);
+  if (parameters.some(([name, value]) => name === 'REQUIRETLS' && value !== true))
+    return REPLIES.parameterValue;
   const size = parameters.find(([name]) => name === 'SIZE')?.[1];
   return Number(size) > offered.messageBytes ? REPLIES.tooLarge : undefined;
 }
@@ -104,9 +108,16 @@ export function offersDsn({ queue }: Policy): boolean {
   return queue.mode !== 'CutThrough';
 }
 
-function knownParameters(verb: Verb, { dsn, auth }: OfferedParameters): readonly string[] {
+function knownParameters(verb: Verb, { dsn, auth, secure }: OfferedParameters): readonly string[] {
   if (verb === 'RCPT') return dsn ? ['NOTIFY', 'ORCPT'] : [];
-  return ['SIZE', 'BODY', 'SMTPUTF8', ...(dsn ? ['RET', 'ENVID'] : []), ...(auth ? ['AUTH'] : [])];
+  return [
+    'SIZE',
+    'BODY',
+    'SMTPUTF8',
+    ...(secure ? ['REQUIRETLS'] : []),
+    ...(dsn ? ['RET', 'ENVID'] : []),
+    ...(auth ? ['AUTH'] : []),
+  ];
 }
 
 function unsupported(name: string): Reply {

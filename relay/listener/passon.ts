@@ -88,7 +88,7 @@ export class PassOn {
 }
 
 function makeParcel(
-  { from, eightBit, smtpUtf8 }: Arrival['envelope'],
+  { from, eightBit, smtpUtf8, requireTls = false }: Arrival['envelope'],
   to: string,
   body: () => AsyncIterable<Buffer>,
 ): Parcel {
@@ -99,6 +99,9 @@ function makeParcel(
     bytes: 0,
     eightBit,
     smtpUtf8,
+    requireTls,
+    // The hop is chosen before the header arrives.
+    saysTlsNotRequired: async () => false,
     // DSN is not offered in this mode.
     dsn: { ret: null, envid: null, recipients: [] },
     // The content is unknown before it arrives, so the sender's parameters decide.

@@ -18,7 +18,7 @@ const rules = (
 ): SessionRules => ({
   starttls,
   auth,
-  offered: { messageBytes: 1000, dsn: true, auth: auth !== 'Disabled' },
+  offered: { messageBytes: 1000, dsn: true, auth: auth !== 'Disabled', secure: true },
   hasPair,
 });
 const clear = { secure: false, loggedIn: false, inTransaction: false };

@@ -53,6 +53,7 @@ export const REPLIES = {
   recipientSyntax: reply(501, 'protocol', '5.1.3 Bad recipient address syntax'),
   unqualifiedSender: reply(553, 'bad_address', '5.1.7 The sender address needs a domain'),
   unknownParameter: reply(555, 'unknown_parameter', '5.5.4 Unsupported parameter'),
+  parameterValue: reply(501, 'protocol', '5.5.4 This parameter takes no value'),
   needsSmtpUtf8: reply(553, 'bad_address', '5.6.7 This address needs SMTPUTF8'),
   noRelaying: reply(
     550,

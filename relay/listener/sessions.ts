@@ -78,11 +78,10 @@ export class ListenerSessions {
     return {
       isTrusted: this.#relaying.trustsNetworkOf(client),
       gate: ({ verb, line, secure }) => {
-        const rules = this.#findRules(client);
+        const rules = this.#findRules(client, secure);
         if (verb === 'MAIL' && !secure) this.#inClear(client, session, rules.starttls === 'Required');
         const loggedIn = this.#relaying.isLoggedIn(this.#readIdentity(session));
-        const inTransaction = Boolean(session.envelope?.mailFrom);
-        const state = { secure, loggedIn, inTransaction };
+        const state = { secure, loggedIn, inTransaction: Boolean(session.envelope?.mailFrom) };
         return findRefusal(verb, rules, state) ?? refusalOfLine(verb, line, rules);
       },
       exchange: (mechanism) => this.logins.exchange(mechanism, client),
@@ -145,7 +144,7 @@ export class ListenerSessions {
     facts.inClear = true;
   }
 
-  #findRules(client: string): SessionRules {
+  #findRules(client: string, secure: boolean): SessionRules {
     const { listener, policy, hasPair } = this.#options;
     return {
       starttls: starttlsOfSession(listener, this.#findClientPolicy(client)),
@@ -154,6 +153,7 @@ export class ListenerSessions {
         messageBytes: policy.inbound.limits.messageBytes,
         dsn: offersDsn(policy),
         auth: listener.auth !== 'Disabled',
+        secure,
       },
       hasPair: hasPair(),
     };

@@ -174,6 +174,8 @@ export class ListenerTask {
       disableReverseLookup: true,
       authOptional: true,
       hideDSN: !offersDsn(policy),
+      // The library offers it under TLS only (RFC 8689 section 4.1).
+      hideREQUIRETLS: false,
       size: limits.messageBytes,
       socketTimeout: limits.idleSeconds * 1000,
       ...(this.#pairs.host ? this.#contexts(listener, floor, this.#pairs.host) : {}),

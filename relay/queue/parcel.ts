@@ -7,6 +7,7 @@ import type { Failure } from '#crds/failure.ts';
 import type { Parcel, RecipientWish } from '../delivery/courier.ts';
 import type { Signer } from '../dkim/signer.ts';
 import { beyondAscii } from '../headers/beyondascii.ts';
+import { saysTlsNotRequired } from '../headers/tlsrequired.ts';
 import type { Recipient } from '../spool/record.ts';
 import type { Loaded } from '../spool/spool.ts';
 import type { Round } from './waiting.ts';
@@ -40,7 +41,7 @@ export async function packParcel(
   const { record } = message;
   const signed = await sign(message);
   if (signed.kind === 'failed') return signed;
-  const { from, bytes, eightBit, smtpUtf8, ret = null, envid = null } = record;
+  const { from, bytes, eightBit, smtpUtf8, requireTls = false, ret = null, envid = null } = record;
   const { header } = signed;
   const parcel: Parcel = {
     from,
@@ -48,6 +49,8 @@ export async function packParcel(
     bytes: bytes + (header?.length ?? 0),
     eightBit,
     smtpUtf8,
+    requireTls,
+    saysTlsNotRequired: () => saysTlsNotRequired(message.open()),
     dsn: { ret, envid, recipients: batch.map(readWish) },
     beyondAscii: () => beyondAscii(message.open()),
     body: header ? () => behind(header, message.pieces()) : message.pieces,

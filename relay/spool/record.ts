@@ -36,6 +36,8 @@ export interface Envelope {
   readonly receivedAt: number;
   readonly smtpUtf8: boolean;
   readonly eightBit: boolean;
+  /** The sender gave REQUIRETLS (RFC 8689). */
+  readonly requireTls?: boolean;
   /** The RET and ENVID parameters (RFC 3461 section 4.3 and 4.4). */
   readonly ret?: 'FULL' | 'HDRS';
   readonly envid?: string;

@@ -12,6 +12,7 @@ import { Hop } from '#test/kit/hop.ts';
 import { NameServer, type Names } from '#test/kit/nameserver.ts';
 import { type PolicyAnswer, PolicyHost, policyText } from '#test/kit/policyhost.ts';
 import type { TestRelay } from '#test/kit/relay.ts';
+import { messageText } from '#test/kit/smtpclient.ts';
 import { until } from '#test/kit/wait.ts';
 import { accepted, objectOf, startRelay } from './story.ts';
 
@@ -110,6 +111,7 @@ const NAMES: Zone = {
       (name) => Object.entries(zoneOf(`${name}.example`, STRIPPING)),
     ),
   ),
+  ...zoneOf('floor.stripped.example', STRIPPING),
   ...zoneOf('half.example', STRIPPING),
   'half.example': {
     MX: [
@@ -155,6 +157,7 @@ before(async () => {
 tls: {level: Opportunistic, discover: [MTASTS], trustConfigMapName: roots}
 ipFamily: IPv4
 limits: {messagesPerConnection: 1}
+routes: [{recipientDomains: [floor.stripped.example], tls: {level: Encrypt}}]
 `,
     documents: objectOf('ConfigMap', 'roots', { 'ca.crt': authority.cert }),
   });
@@ -169,10 +172,11 @@ after(async () => {
 
 let sent = 0;
 
-async function send(domain: string): Promise<string> {
+async function send(domain: string, ...fields: string[]): Promise<string> {
   sent += 1;
   const id = `${domain}-${sent}`;
-  await accepted(relay, { id, to: [`a@${domain}`] });
+  const text = `${fields.map((field) => `${field}\r\n`).join('')}${messageText(id)}`;
+  await accepted(relay, { id, to: [`a@${domain}`], text });
   return id;
 }
 
@@ -273,6 +277,18 @@ test('mode enforce: everything else waits, and says why', async () => {
 test('modes testing and none have no consequence', async () => {
   await arrives('tested.example', stripping);
   await arrives('ended.example', stripping);
+});
+
+test('a sender may give the policy up with TLS-Required: No (RFC 8689)', async () => {
+  const id = await send('stripped.example', 'TLS-Required: No');
+  await until(`${id} to arrive`, () => stripping.ids().includes(id));
+  const kept = await send('floor.stripped.example', 'TLS-Required: No');
+  await until('it to wait', async () =>
+    (await relay.status()).queue.deferrals.some(
+      ({ destination }) => destination === 'floor.stripped.example',
+    ),
+  );
+  assert.ok(!stripping.ids().includes(kept));
 });
 
 test('a policy that cannot be had is none, and is told', async () => {

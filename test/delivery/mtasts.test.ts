@@ -5,5 +5,5 @@ import { tellInNetwork } from './network.ts';
 
 test('MTA-STS', { timeout: 300_000 }, async () => {
   const told = await tellInNetwork(new URL('mtasts.story.ts', import.meta.url), ':');
-  assert.match(told, /tests 11\b/);
+  assert.match(told, /tests 12\b/);
 });

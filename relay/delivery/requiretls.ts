@@ -1,0 +1,49 @@
+/**
+ * What a sender says of TLS for one message (RFC 8689). REQUIRETLS: only hops that prove their name and offer
+ * REQUIRETLS get the message. A hop that cannot keep this is unfit for the message, which is final for this hop, and says
+ * nothing about the hop for other messages. "TLS-Required: No": what the domain publishes does not count, and the
+ * configured level still does. Pure.
+ */
+import { type Failure, type FailureCause, makeFailure } from '#crds/failure.ts';
+import type { NextHop, Parcel } from './courier.ts';
+import { NO_FINDINGS, type TlsFindings } from './tlsfindings.ts';
+
+/** These say that the hop has no TLS that proves its name. Other failures may end by themselves. */
+const UNPROVEN: ReadonlySet<FailureCause> = new Set([
+  'starttls-missing',
+  'certificate-host-mismatch',
+  'certificate-expired',
+  'certificate-untrusted',
+  'tlsa-invalid',
+  'sts-mx-mismatch',
+]);
+
+/** The failure as it counts for this message. */
+export function judgeFor({ requireTls }: Pick<Parcel, 'requireTls'>, failure: Failure): Failure {
+  return requireTls && UNPROVEN.has(failure.cause) ? unfit(failure.text) : failure;
+}
+
+export function notOffered({ host, port }: NextHop): Failure {
+  return unfit(`${host}:${port} does not offer REQUIRETLS`);
+}
+
+/** The failure belongs to the message, and not to the hop. */
+export function isUnfit({ cause }: Failure): boolean {
+  return cause === 'requiretls';
+}
+
+/** Level Dane is configured, so it stays. The message is read only if something was found. */
+export async function applyWish(
+  { tlsLevel }: NextHop,
+  found: TlsFindings,
+  { requireTls, saysTlsNotRequired }: Pick<Parcel, 'requireTls' | 'saysTlsNotRequired'>,
+): Promise<TlsFindings> {
+  const { dane, sts } = found;
+  const isFound = (dane.kind !== 'off' && dane.kind !== 'none') || sts.kind === 'policy';
+  if (requireTls || !isFound || !(await saysTlsNotRequired())) return found;
+  return { dane: tlsLevel === 'Dane' ? dane : NO_FINDINGS.dane, sts: NO_FINDINGS.sts };
+}
+
+function unfit(text: string): Failure {
+  return makeFailure({ cause: 'requiretls', status: '5.7.30', text: `The sender gave REQUIRETLS: ${text}` });
+}
