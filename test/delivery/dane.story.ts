@@ -4,12 +4,13 @@
  */
 import assert from 'node:assert/strict';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { makeAuthority, makePair, type Pair } from '#test/kit/ca.ts';
 import { DnsTree } from '#test/kit/dnstree.ts';
 import { Hop } from '#test/kit/hop.ts';
 import { Postfix } from '#test/kit/postfix.ts';
-import type { TestRelay } from '#test/kit/relay.ts';
+import { mailrelay, type TestRelay } from '#test/kit/relay.ts';
 import { messageText, SmtpClient } from '#test/kit/smtpclient.ts';
 import { until } from '#test/kit/wait.ts';
 import { makeCases } from './danecases.ts';
@@ -206,6 +207,27 @@ test('a host of the manifest has DANE too, and its records raise level None', as
   assert.match(await outcome('to-right'), /"event":"delivered".*"tlsLevel":"Dane".*"verified":true/);
   assert.match(await outcome('to-wrong'), /"event":"deferred".*"cause":"tlsa-invalid"/);
   assert.match(await outcome('to-none'), /"event":"deferred".*"cause":"dane-required"/);
+});
+
+test('the status tells what DANE proved and would make wait, and explain follows the same way', async () => {
+  const outbound = await until('the deliveries', async () => (await relay.status()).outbound);
+  const proven = outbound.verifiedBy.find(({ value }) => value === 'DANE')?.count ?? 0;
+  assert.ok(proven > 0 && proven < outbound.deliveries, JSON.stringify(outbound.verifiedBy));
+  assert.ok(outbound.level.some(({ value }) => value === 'Dane'));
+  const waiting = outbound.wouldWait.find(({ level }) => level === 'Dane');
+  assert.ok((waiting?.destinations ?? 0) > 0 && (waiting?.destinations ?? 0) < outbound.deliveries);
+  const explain = async (domain: string) =>
+    (await mailrelay(['explain', `a@${domain}`, '-f', join(relay.dir, 'relay.yaml'), '--connect'])).stdout;
+  const good = await explain('u311.signed.example');
+  assert.match(good, /^MX +those of u311\.signed\.example, proven by DNSSEC$/m);
+  assert.match(good, /^ {2}TLSA +of mx\.u311\.signed\.example: 3 1 1 /m);
+  assert.match(good, /^ {2}level +Dane, because: DANE: TLSA records of mx\.u311\.signed\.example$/m);
+  assert.match(good, /^ {2}connected +.*, verified by DANE$/m);
+  const none = await explain('none.signed.example');
+  assert.match(none, /^ {2}TLSA +none: mx\.none\.signed\.example has no signed TLSA record/m);
+  assert.match(none, /^ +Dane would have made the mail wait: /m);
+  assert.match(await explain('wrong.signed.example'), /^ {2}connected +no: .*no TLSA record matches/m);
+  assert.match(await explain('t-bogus.signed.example'), /^ {2}level +no connection is made: .*bogus/m);
 });
 
 test('a thousand TLSA records are not compared, and the mail waits', async () => {
