@@ -16,6 +16,8 @@ interface Way {
   /** In the order of the attempts. Empty: the MX hosts of the domain, at `tlsLevel`. */
   readonly hosts: readonly Hop[];
   readonly tlsLevel: TlsLevel | null;
+  /** Published policies that are looked up at each delivery, and may raise the level. */
+  readonly raisedBy: readonly string[];
   readonly notes: readonly string[];
 }
 
@@ -40,11 +42,12 @@ export function findWay(policy: Policy, from: string, to: string): Way {
     rule,
     hosts: destination.kind === 'hops' ? destination.hops.toSorted((a, b) => a.priority - b.priority) : [],
     tlsLevel: destination.kind === 'mx' ? destination.tlsLevel : null,
+    raisedBy: listRaises(policy),
     notes: listNotes(policy, from, to, rule),
   };
 }
 
-export function describeWay({ to, from, takenFrom, rule, hosts, tlsLevel, notes }: Way): string {
+export function describeWay({ to, from, takenFrom, rule, hosts, tlsLevel, raisedBy, notes }: Way): string {
   const mx = tlsLevel === null ? [] : [note(`MX hosts of ${domainOf(to)}: ${tlsLevel}: ${LEVEL[tlsLevel]}`)];
   const lines = [
     `${to}, from ${from === '' ? '<>' : from}`,
@@ -52,9 +55,18 @@ export function describeWay({ to, from, takenFrom, rule, hosts, tlsLevel, notes 
     row('goes by', rule),
     ...hosts.map((hop) => note(describeHop(hop))),
     ...mx,
+    ...raisedBy.map((text) => row('raised by', text)),
     ...notes.map((text) => row('note', text)),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+function listRaises({ outbound: { discover, resolver } }: Policy): string[] {
+  if (!discover.includes('DANE') || !resolver?.trustAD) return [];
+  const servers = resolver.servers.map(({ address, port }) => `${address} port ${port}`).join(', ');
+  return [
+    `DANE: signed TLSA records of the host, looked up at ${servers}; they must match, or the mail waits`,
+  ];
 }
 
 function describeClients({ inbound }: Policy, { auth, clients }: Listener, to: string): string {

@@ -156,6 +156,15 @@ describe('mailrelay hash, status, explain and trace', { concurrency: false }, ()
     assert.deepEqual([other.rule, other.hosts[0]?.tlsLevel], ['outbound.smartHosts', 'Verify']);
   });
 
+  test('explain names what may raise the level, where it is looked up', async () => {
+    const { stdout } = await mailrelay(['explain', 'a@partner.example', '-f', join(EXAMPLES, 'dane.yaml')]);
+    assert.match(stdout, /MX hosts of partner\.example: Dane: a TLSA record that matches/);
+    assert.match(
+      stdout,
+      /^raised by +DANE: signed TLSA records of the host, looked up at 127\.0\.0\.1 port 10053/m,
+    );
+  });
+
   test('explain names the policy that a client has on each listener', async () => {
     const explain = (client: string) =>
       mailrelay(['explain', client, '-f', join(EXAMPLES, 'submission.yaml')]).then(({ stdout }) => stdout);
