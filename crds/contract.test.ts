@@ -212,6 +212,21 @@ test('startTlsSummary is one word where all agree, and names the listeners where
   assert.equal(startTlsSummary(mixed), 'a=Enabled,b=Required');
 });
 
+test('TLS reports need a sender; without a key for it the status says that none goes by mail', () => {
+  const reports = { from: 'tls@mail.example.com' };
+  const policyWith = (outbound: object) =>
+    makePolicy({ outbound: { tls: { discover: [], reports }, ...outbound } });
+  assert.deepEqual(makePolicy().outbound.tlsReports, null);
+  assert.deepEqual(policyWith({}).outbound.tlsReports, { from: reports.from, contact: reports.from });
+  const off = makePolicy({ outbound: { tls: { reports: { ...reports, enabled: false } } } });
+  assert.equal(off.outbound.tlsReports, null);
+  const key = (domain: string) => ({ dkim: [{ domain, selector: 's1', secretName: 'dkim' }] });
+  assert.deepEqual(fieldsNotInForce(policyWith(key('mail.example.com'))), []);
+  assert.deepEqual(fieldsNotInForce(policyWith(key('example.com'))), []);
+  for (const outbound of [{}, key('a.mail.example.com'), key('other.example'), key('il.example.com')])
+    assert.match(fieldsNotInForce(policyWith(outbound)).join(), /no report goes by mail.*: add a key/);
+});
+
 test('every field that is not enforced is named', () => {
   assert.match(fieldsNotInForce(makePolicy()).join(), /outbound\.tls\.discover: DANE .*trustAD/);
   assert.deepEqual(fieldsNotInForce(makePolicy({ outbound: { tls: { discover: ['MTASTS'] } } })), []);

@@ -183,6 +183,7 @@ function effectiveOutbound({ outbound = {} }: MailRelaySpec): Policy['outbound']
     trustConfigMap: outbound.tls?.trustConfigMapName ?? null,
     clientCertificateSecret: outbound.tls?.clientCertificateSecretName ?? null,
     ipFamily: outbound.ipFamily ?? 'Any',
+    tlsReports: effectiveTlsReports(outbound.tls?.reports),
     resolver: effectiveResolver(outbound.resolver),
     smartHosts: (outbound.smartHosts ?? []).map((hop) => effectiveHop(hop, floor, outbound)),
     routes: (outbound.routes ?? []).map((route) => effectiveRoute(route, floor, outbound)),
@@ -233,6 +234,13 @@ function effectiveHop(hop: HopSpec, floor: TlsFloor, outbound: OutboundSpec): Ho
     weight: hop.weight ?? null,
     ipFamily: hop.ipFamily ?? outbound.ipFamily ?? 'Any',
   };
+}
+
+function effectiveTlsReports(
+  reports: NonNullable<OutboundSpec['tls']>['reports'],
+): Policy['outbound']['tlsReports'] {
+  if (reports === undefined || reports.enabled === false) return null;
+  return { from: reports.from, contact: reports.contact ?? reports.from };
 }
 
 function effectiveResolver(resolver: OutboundSpec['resolver']): Policy['outbound']['resolver'] {

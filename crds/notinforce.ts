@@ -3,6 +3,7 @@
  * it and say what happens instead. The change that makes a field work removes it from this list. Pure.
  */
 import type { Policy } from './policyfile.ts';
+import { signsReports } from './tlsreports.ts';
 
 type Gap = (policy: Policy) => string[];
 
@@ -14,6 +15,14 @@ const GAPS: readonly Gap[] = [
           'outbound.tls.discover: DANE is not looked up without DNSSEC, the configured level holds: set outbound.resolver with trustAD: true and the loopback address of a validating resolver, or leave DANE out',
         ]
       : [],
+  (policy) => {
+    const from = policy.outbound.tlsReports?.from;
+    return from === undefined || signsReports(policy)
+      ? []
+      : [
+          `outbound.tls.reports: no report goes by mail, because no key of outbound.dkim signs for ${from}: add a key for its domain`,
+        ];
+  },
 ];
 
 /** One sentence for each field that is not in force; empty when all are. */

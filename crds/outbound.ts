@@ -1,6 +1,7 @@
 /** The outbound half of a MailRelay spec: shapes and bounds. Part of the single source, see mailrelay.ts. */
 import { z } from 'zod';
 import {
+  address,
   domainPatterns,
   hopHost,
   host,
@@ -131,6 +132,20 @@ export const outbound = z
           .optional()
           .describe(
             'Name of a kubernetes.io/tls Secret that the relay presents to hosts that ask for a certificate: MX hosts, and next hops without a Secret of their own. A renewed Secret is used without any restart. Default: none.',
+          ),
+        reports: z
+          .object({
+            enabled: z.boolean().optional().describe('False: count nothing and send nothing. Default: true.'),
+            from: address().describe(
+              'Sender of the reports. Reports by mail need a key of outbound.dkim for its domain; without one only reports by HTTPS are sent.',
+            ),
+            contact: text('^[!-~]([ -~]*[!-~])?$', 320, 'a line of ASCII, such as postmaster@example.com')
+              .optional()
+              .describe('Whom the reported domain may ask: an address or a URL. Default: from.'),
+          })
+          .optional()
+          .describe(
+            'Daily TLS reports (RFC 8460) to the domains that publish where they want them: how many sessions to their MX hosts were encrypted, and why others were not. Each pod reports its own part. Default: none, because a report needs a sender.',
           ),
         trustConfigMapName: objectName()
           .optional()

@@ -125,6 +125,8 @@ const outbound = z.strictObject({
   /** Secret with the client certificate for MX hosts; null: none. */
   clientCertificateSecret: objectName.nullable(),
   ipFamily: z.enum(IP_FAMILIES),
+  /** Daily reports to MX domains (RFC 8460); null: none. */
+  tlsReports: z.strictObject({ from: z.string(), contact: z.string() }).nullable(),
   /** DNS servers for mail hosts; null: those of the system. With `trustAD` their word on DNSSEC counts. */
   resolver: z
     .strictObject({

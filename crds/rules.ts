@@ -190,6 +190,13 @@ export const RULES: readonly Rule[] = [
       !isCutThrough(spec) || (spec.inbound.alwaysBcc === undefined && spec.outbound?.dkim === undefined),
   },
   {
+    path: 'spec.queue',
+    cel: `!${CEL_CUT_THROUGH} || !has(self.outbound) || !has(self.outbound.tls) || !has(self.outbound.tls.reports)`,
+    message:
+      'queue.mode CutThrough keeps nothing on disk, so nothing can be counted for a day: remove outbound.tls.reports, or use Durable',
+    holds: (spec) => !isCutThrough(spec) || spec.outbound?.tls?.reports === undefined,
+  },
+  {
     path: 'spec.outbound',
     cel: `!${CEL_CUT_THROUGH} || !has(self.outbound) || !has(self.outbound.limits) || !(has(self.outbound.limits.connectionsPerDestination) || has(self.outbound.limits.messagesPerDestinationPerMinute))`,
     message:

@@ -15,6 +15,7 @@ import { applyWish, isUnfit, judgeFor } from './requiretls.ts';
 import { findAddresses, mxTerms, type Resolved, resolveHops } from './resolver.ts';
 import { NO_FINDINGS, type StsFinding, type TlsDiscovery, type TlsFindings } from './tlsfindings.ts';
 import { decideTls, type TlsPolicy } from './tlspolicy.ts';
+import { newSession, refusedSession, type TlsSession } from './tlssession.ts';
 import type { Verdict } from './verdict.ts';
 
 /** How many hosts without an address one attempt passes over. A host that can never have one is not counted. */
@@ -54,6 +55,8 @@ export interface AttemptDeps {
   readonly failedHops: FailedHops;
   readonly discovery: TlsDiscovery;
   readonly names: MailNames;
+  /** Called with each session that reports to domains tell of. Absent: nobody reports. */
+  readonly onSession?: ((session: TlsSession) => void) | undefined;
 }
 
 export async function attempt(
@@ -94,6 +97,8 @@ class Attempt {
   #deferral: AttemptResult | undefined;
   #left = ADDRESSES_AT_ONCE;
   #unknownLeft = UNKNOWN_HOSTS_AT_ONCE;
+  /** False if the sender wants what the domain publishes not to count: reports to the domain do not tell of it. */
+  #isHeldToPolicy = true;
   /** True if an address or a host was not tried in this attempt. */
   #hasUntried = false;
 
@@ -128,7 +133,10 @@ class Attempt {
 
   async #findTls(hop: NextHop): Promise<TlsFindings> {
     const [dane, sts] = await Promise.all([this.#deps.discovery.findDane(hop), this.#sts]);
-    return applyWish(hop, { dane, sts }, this.#parcel);
+    const found = { dane, sts };
+    const findings = await applyWish(hop, found, this.#parcel);
+    this.#isHeldToPolicy = findings === found;
+    return findings;
   }
 
   async #tryHop(hop: NextHop, isLast: boolean): Promise<AttemptResult | undefined> {
@@ -136,7 +144,10 @@ class Attempt {
     const findings = await this.#budget.within(this.#findTls(hop));
     if (findings === undefined) return undefined;
     const decision = decideTls(hop, findings, this.#parcel.requireTls);
-    if (decision.kind === 'wait') return this.#passOver(hop, decision.failure);
+    if (decision.kind === 'wait') {
+      this.#tellSession(refusedSession(hop, findings, decision.failure));
+      return this.#passOver(hop, decision.failure);
+    }
     const way = { hop, policy: decision.policy };
     const resumed = await client.resume(way, this.#parcel, this.#budget);
     if (resumed) return this.#answered(hop, resumed);
@@ -151,6 +162,7 @@ class Attempt {
       this.#left -= 1;
       asked.push(address);
       const result = await client.deliver(way, address, this.#parcel, this.#budget);
+      this.#tellSession(newSession(hop, findings, address, result));
       const answer = this.#answered(hop, result, asked);
       if (answer || result.kind === 'answered') return answer;
       const { cause } = judgeFor(this.#parcel, result.failure);
@@ -164,6 +176,10 @@ class Attempt {
     }
     this.#hasUntried ||= picked.length < addresses.length;
     return undefined;
+  }
+
+  #tellSession(session: TlsSession | undefined): void {
+    if (session && this.#isHeldToPolicy && !this.#parcel.isTlsReport) this.#deps.onSession?.(session);
   }
 
   /** Undefined if another hop may still give a better result. */

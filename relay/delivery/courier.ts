@@ -68,6 +68,8 @@ export interface Parcel {
   /** Tells whether the header says "TLS-Required: No". */
   readonly saysTlsNotRequired: () => Promise<boolean>;
   readonly dsn: DsnRequest;
+  /** A TLS report of this relay: its sessions are not told for reports (RFC 8460). */
+  readonly isTlsReport?: boolean;
   /** Tells which parts of the message contain bytes beyond ASCII. */
   readonly beyondAscii: () => Promise<{ readonly header: boolean; readonly body: boolean }>;
   /**

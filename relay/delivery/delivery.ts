@@ -7,7 +7,7 @@ import type { Tracer } from '../observe/trace.ts';
 import { monotonic } from '../task/clock.ts';
 import type { Materials } from '../task/materials.ts';
 import type { LoginsRefused } from '../task/messages.ts';
-import { attempt, type HopClient } from './attempt.ts';
+import { type AttemptDeps, attempt, type HopClient } from './attempt.ts';
 import type { AttemptResult, Courier, Destination, NextHop, Parcel } from './courier.ts';
 import { Discovery, type DiscoveryDeps } from './discovery.ts';
 import { FailedHops } from './failedhops.ts';
@@ -31,10 +31,12 @@ export interface DeliveryDeps {
   readonly names: MailNames;
   readonly clock: () => number;
   readonly random: () => number;
+  readonly onSession?: AttemptDeps['onSession'];
 }
 
 export interface OverSmtpDeps extends DiscoveryDeps {
   readonly tracer: Tracer;
+  readonly onSession?: AttemptDeps['onSession'];
 }
 
 export class Delivery implements Courier {
@@ -52,7 +54,14 @@ export class Delivery implements Courier {
     const client = new SmtpClient(policy, materials, deps.tracer);
     const discovery = new Discovery(policy, materials, deps);
     const { names } = discovery;
-    return new Delivery({ policy, client, discovery, names, clock: monotonic, random: Math.random });
+    const { random } = Math;
+    const { onSession } = deps;
+    return new Delivery({ policy, client, discovery, names, clock: monotonic, random, onSession });
+  }
+
+  /** Who is asked about names of strangers. */
+  get names(): MailNames {
+    return this.#deps.names;
   }
 
   deliver(destination: Destination, parcel: Parcel): Promise<AttemptResult> {

@@ -57,6 +57,8 @@ const SIGNED = [
   ...['Resent-Date', 'Resent-From', 'Resent-Sender', 'Resent-To', 'Resent-Cc', 'Resent-Message-ID'],
   ...['List-Id', 'List-Help', 'List-Unsubscribe', 'List-Unsubscribe-Post', 'List-Subscribe', 'List-Post'],
   ...['List-Owner', 'List-Archive'],
+  // RFC 8460 section 5.3 and RFC 8689 section 3.
+  ...['TLS-Report-Domain', 'TLS-Report-Submitter', 'TLS-Required'],
 ];
 const FIELDS = [...SEALED, ...SEALED_IF_PRESENT, ...SIGNED];
 const FIELD_KEYS = new Set(FIELDS.map((name) => name.toLowerCase()));

@@ -42,6 +42,8 @@ const LEVELS = {
   spool_recovered: 'warn',
   sts_policy_failed: 'warn',
   task_late: 'warn',
+  tls_report_failed: 'warn',
+  tls_report_incomplete: 'warn',
   accepted: 'info',
   certificate_loaded: 'info',
   certificate_replaced: 'info',
@@ -58,6 +60,7 @@ const LEVELS = {
   taken_over: 'info',
   task_recovered: 'info',
   task_started: 'info',
+  tls_report: 'info',
   policy_awaits_mount: 'debug',
   task_drained: 'debug',
 } as const satisfies Readonly<Record<string, Level>>;

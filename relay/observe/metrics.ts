@@ -85,6 +85,12 @@ export const COUNTERS: Readonly<Record<string, Metric>> = {
     'Fetches of MTA-STS policies; result: fetched, or why not (RFC 8460)',
     'result',
   ),
+  tls_reports: counter(
+    'mailrelay_tls_reports_total',
+    'TLS reports to domains (RFC 8460); result: sent, delayed or failed; by: https or mailto',
+    'result',
+    'by',
+  ),
   spool_syncs: counter('mailrelay_spool_syncs_total', 'Syncs of the queue to disk', 'task'),
   handed_over: counter(
     'mailrelay_messages_handed_over_total',

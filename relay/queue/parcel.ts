@@ -52,6 +52,7 @@ export async function packParcel(
     requireTls,
     saysTlsNotRequired: () => saysTlsNotRequired(message.open()),
     dsn: { ret, envid, recipients: batch.map(readWish) },
+    isTlsReport: record.tlsReport ?? false,
     beyondAscii: () => beyondAscii(message.open()),
     body: header ? () => behind(header, message.pieces()) : message.pieces,
   };

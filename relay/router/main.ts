@@ -4,6 +4,7 @@
  */
 import { setPriority } from 'node:os';
 import { join } from 'node:path';
+import type { Policy } from '#crds/policyfile.ts';
 import { CONTROL_SOCKET } from '#crds/wellknown.ts';
 import { Delivery } from '../delivery/delivery.ts';
 import { DkimSigner } from '../dkim/signer.ts';
@@ -15,8 +16,11 @@ import { QueueTools } from '../queue/tools.ts';
 import { diskPulse, Spool } from '../spool/spool.ts';
 import { Task } from '../task/bootstrap.ts';
 import { monotonic, wall } from '../task/clock.ts';
+import { type Materials, NO_MATERIALS } from '../task/materials.ts';
 import type { FromRouter, ToRouter } from '../task/messages.ts';
 import { QueueTeller } from '../task/queueteller.ts';
+import type { TlsReports } from '../tlsrpt/tlsreports.ts';
+import { openReports } from './reports.ts';
 
 const TELL_MS = 500;
 /** How often in a row the store may be found broken. */
@@ -27,6 +31,8 @@ const BROKEN_TIMES = 20;
 const NICENESS = 10;
 
 interface Router {
+  readonly policy: Policy;
+  materials: Materials;
   readonly manager: QueueManager;
   readonly courier: Delivery;
   readonly signer: DkimSigner;
@@ -36,6 +42,7 @@ interface Router {
 
 let router: Router | undefined;
 let control: ControlServer | undefined;
+let reports: TlsReports | undefined;
 /** Before that, the figures would tell of a shorter queue than there is. */
 let isLoaded = false;
 let brokenTimes = 0;
@@ -49,6 +56,7 @@ task.serve({
   start,
   materials: ({ materials }) => {
     if (!router) return;
+    router.materials = materials;
     const isConcerned = router.courier.useMaterials(materials);
     const areKeysNew = router.signer.use(materials);
     router.manager.materialsChanged(isConcerned, areKeysNew);
@@ -78,19 +86,36 @@ function configure({ policy, materials, stateDir }: Extract<ToRouter, { kind: 'c
   });
   const tracer = makeTracer(policy.trace, lineWriter(1), wall);
   const count = (counter: string, label: string) => router?.manager.counters.add(counter, label);
-  const courier = Delivery.overSmtp(policy, materials, { tracer, log, count, stateDir });
+  const courier = Delivery.overSmtp(policy, materials, {
+    tracer,
+    log,
+    count,
+    stateDir,
+    onSession: (session) => reports?.seen(session),
+  });
   const signer = new DkimSigner(policy, materials, log, (reason) => count('not_signed', reason));
   const sign: DkimSigner['sign'] = (message) => signer.sign(message);
   const { random } = Math;
   // Whole milliseconds need less memory.
   const clock = () => Math.round(monotonic());
   const manager = new QueueManager({ policy, spool, courier, signer: sign, log, clock, wall, random });
-  router = { manager, courier, signer, spool, stateDir };
+  router = { policy, materials, manager, courier, signer, spool, stateDir };
 }
 
 async function start(): Promise<void> {
   if (!router) return;
+  const { policy, stateDir, manager, spool, courier } = router;
   setInterval(tell, TELL_MS);
+  // Before the first delivery, which is counted.
+  reports = openReports({
+    policy,
+    stateDir,
+    log,
+    manager,
+    spool,
+    names: courier.names,
+    materials: () => router?.materials ?? NO_MATERIALS,
+  });
   void router.manager.start();
   router.manager.loaded.then(() => {
     isLoaded = true;
@@ -136,6 +161,7 @@ async function drain(deadlineMs: number): Promise<void> {
   control?.retire();
   await router?.manager.drain(deadlineMs);
   await router?.courier.close();
+  await reports?.close();
   tell();
   control?.close();
   await router?.spool.close();

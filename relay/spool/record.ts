@@ -47,6 +47,8 @@ export interface Envelope {
    * Domains, and *.domains, that the client may send as. Our keys sign for no other From domain. Absent: any domain.
    */
   readonly senderDomains?: readonly string[];
+  /** A TLS report of this relay: its own delivery is not counted for reports. */
+  readonly tlsReport?: boolean;
   /** A person holds the message: it is neither delivered nor returned. */
   readonly hold?: boolean;
   /** The sender got a delay warning. */

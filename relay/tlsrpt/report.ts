@@ -20,6 +20,8 @@ export const RESULT_TYPES = [
   'sts-webpki-invalid',
 ] as const;
 
+export type ResultType = (typeof RESULT_TYPES)[number];
+
 /** What a report of a day may take, packed and unpacked. A report of ours has at most a few hundred kilobytes. */
 const MOST_PACKED_BYTES = 4 * 1024 * 1024;
 const MOST_BYTES = 16 * 1024 * 1024;

@@ -155,7 +155,8 @@ export const ROOMS: readonly Room[] = [
   {
     name: 'relay tlsrpt',
     files: /^relay\/tlsrpt\//,
-    rooms: [],
+    entries: ['tlsreports.ts', 'report.ts'],
+    rooms: ['contract', 'relay observe', 'relay spool', 'relay mtasts', 'relay delivery'],
     packages: ['zod', 'node:*'],
     why: 'it counts the TLS of deliveries for reports to the domains; delivery tells it, and the queue sends its mail',
   },
@@ -164,7 +165,7 @@ export const ROOMS: readonly Room[] = [
     files: /^relay\/delivery\//,
 
     rooms: ['contract', 'relay task', 'relay observe', 'relay headers', 'relay dns', 'relay mtasts'],
-    entries: ['courier.ts', 'deliverylog.ts', 'delivery.ts', 'ladder.ts', 'route.ts'],
+    entries: ['courier.ts', 'deliverylog.ts', 'delivery.ts', 'ladder.ts', 'route.ts', 'tlssession.ts'],
     packages: ['nodemailer', 'node:*'],
     why: 'it delivers one message to one destination and never sees the queue or the spool',
   },
@@ -203,6 +204,7 @@ export const ROOMS: readonly Room[] = [
       'relay spool',
       'relay dkim',
       'relay delivery',
+      'relay tlsrpt',
       'relay queue',
     ],
     packages: ['node:*'],

@@ -87,6 +87,7 @@ const OUTBOUND: Policy['outbound'] = {
   minTlsVersion: 'TLSv1.2',
   discover: [],
   resolver: null,
+  tlsReports: null,
   trustConfigMap: null,
   clientCertificateSecret: null,
   ipFamily: 'Any',

@@ -1,0 +1,8 @@
+/** TLS reports (RFC 8460): what the policy says of their sender. Pure. */
+import type { Policy } from './policyfile.ts';
+
+/** True if a DKIM key of the relay signs for the sender of the reports. Receivers take no mail report without one. */
+export function signsReports({ outbound: { tlsReports, dkim } }: Policy): boolean {
+  const from = (tlsReports?.from ?? '').split('@').at(-1) ?? '';
+  return dkim.some(({ domain }) => from === domain || from.endsWith(`.${domain}`));
+}

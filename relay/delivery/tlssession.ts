@@ -1,0 +1,65 @@
+/**
+ * What reports to domains say of a session with an MX host (RFC 8460): made from the TLS decision and from the result of a
+ * new connection. Sessions that are used again are not new. Pure.
+ */
+import { isIP } from 'node:net';
+import type { Failure } from '#crds/failure.ts';
+import type { HopTls, NextHop, TlsReason } from './courier.ts';
+import { plainName } from './hostname.ts';
+import type { TlsFindings } from './tlsfindings.ts';
+
+export type { TlsFindings } from './tlsfindings.ts';
+
+/** One new session with an MX host, or none because of TLS, for reports to its domain (RFC 8460). */
+export interface TlsSession {
+  /** In lower case and ASCII. */
+  readonly domain: string;
+  readonly mxHost: string;
+  /** null: there was no connection. */
+  readonly address: string | null;
+  readonly findings: TlsFindings;
+  /** null: it was encrypted as the policy wants it. */
+  readonly failure: Failure | null;
+}
+
+/** The part of the result of a new connection that tells of TLS. */
+type Connected =
+  | { readonly kind: 'answered'; readonly tls: HopTls | null; readonly policy?: TlsReason }
+  | { readonly kind: 'unreachable'; readonly failure: Failure; readonly hadSession: boolean };
+
+/** The hop gets no connection, because no TLS policy can be met. Undefined if no domain named the hop. */
+export function refusedSession(
+  hop: NextHop,
+  findings: TlsFindings,
+  failure: Failure,
+): TlsSession | undefined {
+  return describeSession(hop, findings, { address: null, failure });
+}
+
+/** Undefined if the hop belongs to no domain, or if TLS was not wanted. */
+export function newSession(
+  hop: NextHop,
+  findings: TlsFindings,
+  address: string,
+  result: Connected,
+): TlsSession | undefined {
+  const failure = readFailure(result);
+  return failure === undefined ? undefined : describeSession(hop, findings, { address, failure });
+}
+
+/** Undefined: plain text on purpose. */
+function readFailure(result: Connected): Failure | null | undefined {
+  if (result.kind === 'unreachable') return result.hadSession ? null : result.failure;
+  const fellBack = result.policy?.fellBack;
+  if (fellBack) return fellBack;
+  return result.tls === null ? undefined : null;
+}
+
+function describeSession(
+  { host, mxOf }: NextHop,
+  findings: TlsFindings,
+  facts: Pick<TlsSession, 'address' | 'failure'>,
+): TlsSession | undefined {
+  if (mxOf === undefined || isIP(mxOf) !== 0) return undefined;
+  return { domain: plainName(mxOf), mxHost: plainName(host), findings, ...facts };
+}

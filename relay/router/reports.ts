@@ -1,0 +1,62 @@
+/** Connects TLS reports with the rest of the router: the file of the counts, DNS, trusted authorities and the queue. */
+import { join } from 'node:path';
+import { createSecureContext } from 'node:tls';
+import type { Policy } from '#crds/policyfile.ts';
+import type { Delivery } from '../delivery/delivery.ts';
+import type { Log } from '../observe/log.ts';
+import type { QueueManager } from '../queue/manager.ts';
+import type { Spool } from '../spool/spool.ts';
+import { wall } from '../task/clock.ts';
+import type { Materials } from '../task/materials.ts';
+import { makeCa, trustFrom } from '../task/trust.ts';
+import { TlsReports } from '../tlsrpt/tlsreports.ts';
+
+const FILE = 'tlsrpt.json';
+
+type Names = Delivery['names'];
+
+export interface ReportsDeps {
+  readonly policy: Policy;
+  readonly stateDir: string;
+  readonly log: Log;
+  readonly materials: () => Materials;
+  readonly manager: QueueManager;
+  readonly spool: Spool;
+  readonly names: Names;
+}
+
+/** Undefined if the policy wants no reports. Call this when no other router has the queue. */
+export function openReports({ policy, stateDir, log, ...rest }: ReportsDeps): TlsReports | undefined {
+  const { tlsReports: terms, trustConfigMap } = policy.outbound;
+  if (terms === null) return undefined;
+  const { materials, manager, spool, names } = rest;
+  return new TlsReports({
+    policy,
+    terms,
+    path: join(stateDir, FILE),
+    log,
+    wall,
+    random: Math.random,
+    lookUpTxt: (name) => lookUpTxt(names, name),
+    lookUp: (host) => lookUp(names, host),
+    count: (result, by) => manager.counters.add('tls_reports', `${result},${by}`),
+    context: () => createSecureContext(makeCa(trustFrom(materials(), trustConfigMap))),
+    enter: async ({ id, envelope, body }) => {
+      await spool.enter(id, envelope, body);
+      manager.add(id);
+    },
+  });
+}
+
+async function lookUpTxt(names: Names, name: string): Promise<readonly string[][]> {
+  const answer = await names.lookUp(name, 'TXT');
+  if (answer.kind === 'failed') throw new Error(answer.why);
+  return answer.kind === 'records' ? answer.records : [];
+}
+
+async function lookUp(names: Names, host: string): Promise<readonly string[]> {
+  const answers = await Promise.all([names.lookUp(host, 'A'), names.lookUp(host, 'AAAA')]);
+  const addresses = answers.flatMap((answer) => (answer.kind === 'records' ? answer.records : []));
+  if (addresses.length === 0) throw new Error(`${host} has no address`);
+  return addresses;
+}

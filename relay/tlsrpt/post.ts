@@ -1,0 +1,104 @@
+/**
+ * Sends a TLS report by HTTPS (RFC 8460 section 5.4): a verified certificate, no redirect, one time limit for everything,
+ * and nothing of the answer is read but its status. The address comes from a stranger's record, so only public addresses
+ * are connected to: nobody makes this relay post into its own network.
+ */
+
+import { type RequestOptions, request } from 'node:https';
+import { BlockList, isIP, type LookupFunction } from 'node:net';
+import type { SecureContext } from 'node:tls';
+
+export type Sent =
+  | { readonly kind: 'sent' }
+  /** `permanent`: another try would have the same result. */
+  | { readonly kind: 'failed'; readonly reason: string; readonly permanent: boolean };
+
+export interface PostTerms {
+  readonly lookUp: (host: string) => Promise<readonly string[]>;
+  readonly context: SecureContext;
+  readonly signal: AbortSignal;
+}
+
+const MOST_HEADER_BYTES = 16 * 1024;
+
+const PRIVATE = new BlockList();
+for (const [network, prefix] of [
+  ['0.0.0.0', 8],
+  ['10.0.0.0', 8],
+  ['100.64.0.0', 10],
+  ['127.0.0.0', 8],
+  ['169.254.0.0', 16],
+  ['172.16.0.0', 12],
+  ['192.168.0.0', 16],
+  ['224.0.0.0', 3],
+] as const)
+  PRIVATE.addSubnet(network, prefix, 'ipv4');
+const GLOBAL = new BlockList();
+GLOBAL.addSubnet('2000::', 3, 'ipv6');
+/** RFC 3056: it contains an IPv4 address. */
+const TRANSLATED = new BlockList();
+TRANSLATED.addSubnet('2002::', 16, 'ipv6');
+
+export function isPublic(address: string): boolean {
+  const version = isIP(address);
+  if (version === 4) return !PRIVATE.check(address, 'ipv4');
+  return version === 6 && GLOBAL.check(address, 'ipv6') && !TRANSLATED.check(address, 'ipv6');
+}
+
+export function postReport(
+  url: string,
+  packed: Buffer,
+  { lookUp, context, signal }: PostTerms,
+): Promise<Sent> {
+  const { promise, resolve } = Promise.withResolvers<Sent>();
+  const { hostname } = new URL(url);
+  const literal = hostname.replace(/^\[|\]$/g, '');
+  if (isIP(literal) !== 0) return Promise.resolve(fail('it names an address in place of a host', true));
+  // Node passes the context on to tls.connect, which the types do not know.
+  const options: RequestOptions & { secureContext: SecureContext } = {
+    method: 'POST',
+    headers: { 'content-type': 'application/tlsrpt+gzip', 'content-length': packed.length },
+    agent: false,
+    maxHeaderSize: MOST_HEADER_BYTES,
+    lookup: lookUpPublic(lookUp),
+    secureContext: context,
+    rejectUnauthorized: true,
+    signal,
+  };
+  const made = request(url, options);
+  made.on('response', ({ statusCode = 0 }) => {
+    resolve(judgeStatus(statusCode));
+    made.destroy();
+  });
+  made.on('error', ({ message }) => resolve(fail(signal.aborted ? 'it took too long' : message, false)));
+  made.end(packed);
+  return promise;
+}
+
+/** A redirect is not followed. What the host refuses today it refuses tomorrow, except where it says otherwise. */
+function judgeStatus(status: number): Sent {
+  if (status >= 200 && status < 300) return { kind: 'sent' };
+  const isTemporary = status >= 500 || status === 408 || status === 429;
+  return fail(`HTTP status ${status}`, !isTemporary);
+}
+
+function lookUpPublic(lookUp: PostTerms['lookUp']): LookupFunction {
+  return (host, { all }, done) => {
+    lookUp(host).then(
+      (addresses) => {
+        const found = addresses
+          .filter(isPublic)
+          .map((address) => ({ address, family: address.includes(':') ? 6 : 4 }));
+        const [first] = found;
+        if (!first) done(new Error(`${host} has no public address`), '');
+        else if (all) done(null, found);
+        else done(null, first.address, first.family);
+      },
+      (error) => done(error, ''),
+    );
+  };
+}
+
+function fail(reason: string, permanent: boolean): Sent {
+  return { kind: 'failed', reason, permanent };
+}
