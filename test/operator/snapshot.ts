@@ -8,7 +8,8 @@ const EVENT: Kind = { kind: 'Event', apiVersion: 'events.k8s.io/v1', plural: 'ev
 /** Fields that the server chooses, or that depend on the order of events. */
 const NOISE = new Set([
   ...['uid', 'resourceVersion', 'generation', 'creationTimestamp', 'managedFields', 'observedGeneration'],
-  ...['clusterIP', 'clusterIPs', 'lastTransitionTime', 'mailrelay.dev/refresh'],
+  ...['clusterIP', 'clusterIPs', 'nodePort', 'healthCheckNodePort'],
+  ...['lastTransitionTime', 'mailrelay.dev/refresh'],
 ]);
 const TOLD_BY_STATUS = new Set<Kind>([MAIL_RELAY]);
 
@@ -16,12 +17,35 @@ const TOLD_BY_STATUS = new Set<Kind>([MAIL_RELAY]);
 export async function snapshot(plane: Plane, namespace: string): Promise<Record<string, unknown>> {
   const found: Record<string, unknown> = {};
   for (const kind of [MAIL_RELAY, ...OWNED, POD, CLAIM]) {
-    for (const { status, ...object } of await listed(plane, kind, namespace)) {
-      const shown = TOLD_BY_STATUS.has(kind) ? { ...object, status } : object;
-      found[`${kind.kind}/${object.metadata.name}`] = comparable(shown, namespace);
-    }
+    for (const object of await listed(plane, kind, namespace))
+      found[`${kind.kind}/${object.metadata.name}`] = shownOf(kind, object, namespace);
   }
   return found;
+}
+
+/** Of all namespaces whose name begins so; and what tells that an object was touched, or is another one. */
+export async function snapshots(plane: Plane, prefix: string): Promise<Map<string, Shot>> {
+  const shots = new Map<string, Shot>();
+  for (const kind of [MAIL_RELAY, ...OWNED, POD, CLAIM]) {
+    for (const object of await listed(plane, kind)) {
+      const { namespace = '', name, uid = '', resourceVersion = '' } = object.metadata;
+      if (!namespace.startsWith(prefix)) continue;
+      const shot = shots.get(namespace) ?? { world: {}, versions: {}, claims: {} };
+      shots.set(namespace, shot);
+      const key = `${kind.kind}/${name}`;
+      shot.world[key] = shownOf(kind, object, namespace);
+      shot.versions[key] = resourceVersion;
+      if (kind === CLAIM) shot.claims[key] = uid;
+    }
+  }
+  return shots;
+}
+
+export interface Shot {
+  readonly world: Record<string, unknown>;
+  readonly versions: Record<string, string>;
+  /** Name to uid. */
+  readonly claims: Record<string, string>;
 }
 
 /** Reason and note of every event, one line each. */
@@ -30,7 +54,11 @@ export async function eventsOf(plane: Plane, namespace: string): Promise<string[
   return events.map((event) => `${event['reason']}: ${event['note']}`).toSorted();
 }
 
-async function listed(plane: Plane, kind: Kind, namespace: string): Promise<KubeObject[]> {
+function shownOf(kind: Kind, { status, ...object }: KubeObject, namespace: string): unknown {
+  return comparable(TOLD_BY_STATUS.has(kind) ? { ...object, status } : object, namespace);
+}
+
+async function listed(plane: Plane, kind: Kind, namespace?: string): Promise<KubeObject[]> {
   try {
     const path = apiPath(kind, namespace);
     return (await plane.admin.request<{ items: KubeObject[] }>({ method: 'GET', path })).items;
@@ -45,7 +73,9 @@ function comparable(value: unknown, namespace: string): unknown {
   // Hashes and serial numbers depend on the namespace, and the name of an order on the MailRelay.
   const named = text
     .replaceAll(namespace, 'NAMESPACE')
-    .replace(/\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, 'UID');
+    .replace(/\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, 'UID')
+    // An order has the generation at its end.
+    .replace(/\bUID\.\d+\b/g, 'ORDER');
   return JSON.parse(named.replace(/\b[0-9a-f]{16}\b/g, 'HASH'));
 }
 

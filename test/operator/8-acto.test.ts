@@ -1,0 +1,280 @@
+/**
+ * Every field of a MailRelay changed to every neighbour value and back (after Acto, SOSP 2023), on a real API server: the
+ * world after is the world before, no claim is lost on the way, and what the API server refuses moves nothing. The
+ * table is made from the schema (test/fixtures/changes.ts). `make test` takes one change of each field, by a seed that it
+ * prints.
+ */
+import assert from 'node:assert/strict';
+import { after, before, describe, type TestContext, test } from 'node:test';
+import { RULES, TRANSITION_RULES } from '#crds/rules.ts';
+import type { MailRelayStatus } from '#crds/status.ts';
+import type { KubeObject } from '#operator/kube/client.ts';
+import { isKubeError } from '#operator/kube/errors.ts';
+import { apiPath, MAIL_RELAY } from '#operator/kube/kinds.ts';
+import { type Change, changesOf, type SpecName } from '#test/fixtures/changes.ts';
+import { SPECS } from '#test/fixtures/fullspec.ts';
+import { randomFrom } from '#test/kit/powercut.ts';
+import { until } from '#test/kit/wait.ts';
+import { type Plane, plane } from './plane.ts';
+import { Pods } from './pods.ts';
+import { Operator } from './process.ts';
+import { type Shot, snapshots } from './snapshot.ts';
+
+const SOAK = process.env['MAILRELAY_SOAK'] !== undefined;
+const seed = Number(process.env['MAILRELAY_SEED'] ?? Date.now() % 2 ** 31);
+/** Relays that are changed at the same time. */
+const AT_ONCE: Readonly<Record<SpecName, number>> = { full: 32, small: 8 };
+const PREFIX = 'acto-';
+const QUIET_MS = 500;
+const BACK_MS = 60_000;
+const SETTLED_MS = 180_000;
+/** By `make test`: more of them, with their claims, take their time. */
+const MOST_REPLICAS = 10;
+const MESSAGES = [...RULES, ...TRANSITION_RULES].map(({ message }) => message);
+
+interface Slot {
+  readonly namespace: string;
+  readonly from: SpecName;
+}
+type Outcome = { readonly kind: 'taken' } | { readonly kind: 'refused'; readonly message: string };
+interface Tried {
+  readonly slot: Slot;
+  readonly change: Change;
+  readonly outcome: Outcome;
+}
+
+describe('every field changed and changed back', { concurrency: false }, () => {
+  let api: Plane;
+  let pods: Pods;
+  let operator: Operator;
+
+  const slots = (Object.keys(SPECS) as SpecName[]).flatMap((from) =>
+    Array.from({ length: AT_ONCE[from] }, (_, index) => ({ namespace: `${PREFIX}${from}-${index}`, from })),
+  );
+  /** The whole spec. Server-side apply would make null of an object of which all fields are taken away. */
+  const put = (namespace: string, spec: Readonly<Record<string, unknown>>) =>
+    api.admin.request<KubeObject>({
+      method: 'PATCH',
+      path: apiPath(MAIL_RELAY, namespace, 'relay'),
+      query: { fieldValidation: 'Strict' },
+      contentType: 'application/json-patch+json',
+      body: [{ op: 'replace', path: '/spec', value: spec }],
+    });
+  const make = ({ namespace, from }: Slot) => {
+    const { apiVersion, kind } = MAIL_RELAY;
+    const relay = { apiVersion, kind, metadata: { name: 'relay', namespace }, spec: SPECS[from] };
+    return api.admin.request({ method: 'POST', path: apiPath(MAIL_RELAY, namespace), body: relay });
+  };
+
+  before(async () => {
+    api = await plane();
+    pods = new Pods(api);
+    await pods.start();
+    operator = await Operator.start(api, { identity: 'acto', args: ['--workers', '16'] });
+    await operator.leads();
+    await Promise.all(slots.map(({ namespace }) => api.makeNamespace(namespace)));
+    await Promise.all(slots.map(make));
+    const namespaces = slots.map(({ namespace }) => namespace);
+    assert.deepEqual(await whenSeen(namespaces, SETTLED_MS), []);
+  });
+  after(async () => {
+    await operator.end('SIGTERM');
+    await pods.stop();
+  });
+
+  /** Which of them the operator has not seen, or is not done with; one list tells of all. */
+  async function unseen(namespaces: readonly string[]): Promise<string[]> {
+    const { items } = await api.admin.request<{ items: (KubeObject & { status?: MailRelayStatus })[] }>({
+      method: 'GET',
+      path: apiPath(MAIL_RELAY),
+    });
+    return items.flatMap(({ metadata, status }) => {
+      const { namespace = '', generation } = metadata;
+      const reconciling = status?.conditions?.find(({ type }) => type === 'Reconciling');
+      const isSeen = status?.observedGeneration === generation && !reconciling;
+      return isSeen || !namespaces.includes(namespace)
+        ? []
+        : [`${namespace}: ${JSON.stringify(reconciling)}`];
+    });
+  }
+
+  /** Those that are not seen in time, each with the reason. */
+  async function whenSeen(namespaces: readonly string[], withinMs = BACK_MS): Promise<string[]> {
+    let left: string[] = [];
+    const areSeen = async () => {
+      await whenStill();
+      left = await unseen(namespaces);
+      return left.length === 0;
+    };
+    await until('the operator to see them', areSeen, withinMs).catch(() => undefined);
+    return left;
+  }
+
+  /** Until the operator has written nothing for a while. */
+  async function whenStill(): Promise<void> {
+    let [lines, since] = [operator.log.length, performance.now()];
+    const isStill = () => {
+      if (operator.log.length !== lines) [lines, since] = [operator.log.length, performance.now()];
+      return performance.now() - since > QUIET_MS;
+    };
+    await until('the operator to be still', isStill, SETTLED_MS);
+  }
+
+  async function change(slot: Slot, change: Change): Promise<Tried> {
+    try {
+      await put(slot.namespace, change.spec);
+      return { slot, change, outcome: { kind: 'taken' } };
+    } catch (error) {
+      if (!isKubeError(error, 'invalid')) throw error;
+      return { slot, change, outcome: { kind: 'refused', message: (error as Error).message } };
+    }
+  }
+
+  /** One change on each relay, and back; the faults that were seen. */
+  async function wave(changes: readonly (readonly [Slot, Change])[], counts: Counts): Promise<string[]> {
+    const was = await snapshots(api, PREFIX);
+    const tried = await Promise.all(changes.map((one) => change(...one)));
+    const unseen = await whenSeen(tried.filter(mustBeSeen).map(({ slot }) => slot.namespace));
+    const is = await snapshots(api, PREFIX);
+    for (const one of tried) counts.add(one, is.get(one.slot.namespace));
+    await Promise.all(changes.map(([{ namespace, from }]) => put(namespace, SPECS[from])));
+    const changed = tried.flatMap((one) => faultsOf(one, was, is));
+    return [...unseen, ...changed, ...(await faultsBack(tried, was))];
+  }
+
+  async function faultsBack(tried: readonly Tried[], was: Map<string, Shot>): Promise<string[]> {
+    let faults: string[] = [];
+    const areBack = async () => {
+      await whenStill();
+      const is = await snapshots(api, PREFIX);
+      faults = tried.flatMap((one) => differences(one, was, is));
+      return faults.length === 0;
+    };
+    await until('the worlds to be back', areBack, BACK_MS).catch(() => undefined);
+    return faults;
+  }
+
+  test('what no spec takes is refused with its field and a cure, and moves nothing', async (context) => {
+    const [was, counts] = [await snapshots(api, PREFIX), new Counts()];
+    const refused = changesOf().filter(({ isTaken }) => !isTaken);
+    const tried: Tried[] = [];
+    for (const one of refused) tried.push(await change(slotOf(one), one));
+    await whenStill();
+    const is = await snapshots(api, PREFIX);
+    for (const one of tried) counts.add(one, undefined);
+    context.diagnostic(counts.text);
+    assert.deepEqual(
+      tried.flatMap((one) => faultsOf(one, was, is)),
+      [],
+    );
+  });
+
+  test('what is taken and taken back leaves the world as it was', { timeout: 1_800_000 }, async (context) => {
+    const counts = new Counts();
+    const faults: string[] = [];
+    for (const changes of wavesOf(slots, chosen(context))) faults.push(...(await wave(changes, counts)));
+    context.diagnostic(counts.text);
+    assert.deepEqual([...faults, ...failures(operator)], []);
+  });
+
+  function slotOf({ from }: Change): Slot {
+    return slots.find((slot) => slot.from === from) ?? assert.fail();
+  }
+});
+
+/** One of another class is left alone. */
+function mustBeSeen({ change, outcome }: Tried): boolean {
+  return outcome.kind === 'taken' && change.field.path !== 'className';
+}
+
+function failures({ log }: Operator): string[] {
+  return log
+    .filter(({ event, relay }) => event === 'reconcile_failed' && String(relay).startsWith(PREFIX))
+    .map((line) => JSON.stringify(line));
+}
+
+/** What was seen while the change stood. */
+function faultsOf(tried: Tried, was: Map<string, Shot>, is: Map<string, Shot>): string[] {
+  const { slot, change, outcome } = tried;
+  const [before, now] = [was.get(slot.namespace), is.get(slot.namespace)];
+  const faults =
+    outcome.kind === 'refused'
+      ? faultsOfRefusal(change, outcome.message, before, now)
+      : [...(change.isTaken ? [] : ['is taken by the API server alone']), ...lostClaims(change, before, now)];
+  return faults.map((fault) => `${change.name}: ${fault}`);
+}
+
+function faultsOfRefusal({ isTaken }: Change, message: string, before?: Shot, now?: Shot): string[] {
+  const isOwn = isTaken && !TRANSITION_RULES.some((rule) => message.includes(rule.message));
+  const moved = Object.keys(now?.versions ?? {}).filter(
+    (name) => before?.versions[name] !== now?.versions[name],
+  );
+  return [
+    ...(isOwn ? [`is refused by the API server alone: ${message}`] : []),
+    ...(ruleIn(message) || message.includes('spec.') ? [] : [`no field is named: ${message}`]),
+    ...(moved.length > 0 ? [`is refused, and moves ${moved.join()}`] : []),
+  ];
+}
+
+/** A pod that leaves has handed its queue over before its claim goes. */
+function lostClaims({ field }: Change, before?: Shot, now?: Shot): string[] {
+  if (field.path === 'replicas') return [];
+  const claims = Object.entries(before?.claims ?? {});
+  return claims.filter(([name, uid]) => now?.claims[name] !== uid).map(([name]) => `loses ${name}`);
+}
+
+function ruleIn(message: string): string | undefined {
+  return MESSAGES.find((rule) => message.includes(rule));
+}
+
+function differences({ slot, change }: Tried, was: Map<string, Shot>, is: Map<string, Shot>): string[] {
+  const [before, now] = [was.get(slot.namespace), is.get(slot.namespace)];
+  const lost = lostClaims(change, before, now).map((fault) => `${change.name}, and back: ${fault}`);
+  try {
+    assert.deepEqual(now?.world, before?.world);
+    return lost;
+  } catch (error) {
+    return [...lost, `${change.name}, and back: ${(error as Error).message}`];
+  }
+}
+
+class Counts {
+  readonly #counts = new Map<string, number>();
+
+  add({ outcome }: Tried, shot: Shot | undefined): void {
+    const { status } = (shot?.world['MailRelay/relay'] ?? {}) as { status?: MailRelayStatus };
+    const stalled = status?.conditions?.find(({ type }) => type === 'Stalled');
+    const taken = stalled ? `taken and Stalled ${stalled.reason}` : 'taken';
+    const refused = `refused by ${ruleIn(outcome.kind === 'refused' ? outcome.message : '') ? 'a rule' : 'the shape of a field'}`;
+    const text = outcome.kind === 'taken' ? taken : refused;
+    this.#counts.set(text, (this.#counts.get(text) ?? 0) + 1);
+  }
+
+  get text(): string {
+    return [...this.#counts].map(([text, count]) => `${count} ${text}`).join(', ');
+  }
+}
+
+/** All by `make soak`, one of each field by `make test`. */
+function chosen(context: TestContext): Change[] {
+  const taken = changesOf().filter(({ isTaken }) => isTaken);
+  if (SOAK) return taken;
+  context.diagnostic(`seed ${seed} (MAILRELAY_SEED)`);
+  const random = randomFrom(seed);
+  const isSmall = ({ spec }: Change) => Number(spec['replicas'] ?? 0) <= MOST_REPLICAS;
+  const fields = Object.values(Object.groupBy(taken.filter(isSmall), ({ field }) => field.path));
+  return fields.flatMap((changes = []) => changes[Math.floor(random() * changes.length)] ?? []);
+}
+
+/** Each relay gets one change of its spec at a time. */
+function* wavesOf(
+  slots: readonly Slot[],
+  changes: readonly Change[],
+): Generator<(readonly [Slot, Change])[]> {
+  const left = Object.groupBy(changes, ({ from }) => from);
+  while (Object.values(left).some((of) => of.length > 0))
+    yield slots.flatMap((slot) => {
+      const change = left[slot.from]?.shift();
+      return change ? [[slot, change] as const] : [];
+    });
+}
