@@ -37,11 +37,16 @@ const DNS_PORT = 53;
 
 /** Reads "127.0.0.1", "127.0.0.1:5353", "::1" or "[::1]:5353"; undefined when it is none of them. */
 export function parseServer(text: string): ServerAddress | undefined {
-  const [, six, four, port] = /^(?:\[([^\]]+)\]|([0-9.]+))(?::(\d{1,5}))?$/.exec(text) ?? [];
+  const [, six, four, port] = /^(?:\[([^\]]+)\]|([0-9.]+))(?::([1-9]\d{0,4}))?$/.exec(text) ?? [];
   const address = six ?? four ?? text;
   const isRight = six === undefined ? isIP(address) !== 0 : isIP(address) === 6;
   const number = Number(port ?? DNS_PORT);
-  return isRight && !address.includes('%') && number >= 1 && number <= 65_535
+  return isRight && !address.includes('%') && !isMapped(address) && number <= 65_535
     ? { address, port: number }
     : undefined;
+}
+
+/** An IPv4 address in the form of IPv6, which the API server does not take either. */
+function isMapped(address: string): boolean {
+  return isIP(address) === 6 && new URL(`http://[${address}]`).hostname.startsWith('[::ffff:');
 }
