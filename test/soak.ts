@@ -22,6 +22,7 @@ const STORIES = [
   'test/load/slowloris.test.ts',
   'test/cluster/4-scale.test.ts',
   'test/cluster/6-versions.test.ts',
+  'test/cluster/8-oncall.test.ts',
 ];
 const TESTS = ['--test', '--test-reporter=spec'];
 

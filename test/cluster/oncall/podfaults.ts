@@ -1,0 +1,151 @@
+/** Faults of pods, of volumes and of what Kubernetes makes for a relay. */
+import { DatabaseSync } from 'node:sqlite';
+import { managedLabels } from '#operator/render/metadata.ts';
+import { until } from '#test/kit/wait.ts';
+import { volumesOf } from '../isolation.ts';
+import type { Fault } from './fault.ts';
+import { kubectl, type Site } from './site.ts';
+
+const EMPTY = { queue: { storage: { size: '1Gi' } } };
+const claim = (site: Site) => ({
+  apiVersion: 'v1',
+  kind: 'PersistentVolumeClaim',
+  metadata: { name: `spool-${site.name}-0`, labels: managedLabels(site.name) },
+  spec: {
+    accessModes: ['ReadWriteOnce'],
+    resources: { requests: { storage: '1Gi' } },
+  },
+});
+
+const FIXED_CLASS = {
+  apiVersion: 'storage.k8s.io/v1',
+  kind: 'StorageClass',
+  metadata: { name: 'fixed' },
+  provisioner: 'kubernetes.io/host-path',
+};
+const PRIORITY_CLASS = {
+  apiVersion: 'scheduling.k8s.io/v1',
+  kind: 'PriorityClass',
+  metadata: { name: 'one-pod' },
+  value: 1,
+};
+/** Of the pods of one relay. */
+const QUOTA = {
+  apiVersion: 'v1',
+  kind: 'ResourceQuota',
+  metadata: { name: 'one-pod' },
+  spec: {
+    hard: { pods: '1' },
+    scopeSelector: {
+      matchExpressions: [{ scopeName: 'PriorityClass', operator: 'In', values: ['one-pod'] }],
+    },
+  },
+};
+
+let lock: DatabaseSync | undefined;
+
+/** Another relay has the volume: its lock is one of the kernel. */
+async function lockVolume(site: Site): Promise<void> {
+  await site.apply(claim(site));
+  const volume = await until('the volume', () =>
+    site.kubectl('get', 'pvc', `spool-${site.name}-0`, '-o', 'jsonpath={.spec.volumeName}'),
+  );
+  const path = await kubectl(['get', 'pv', volume, '-o', 'jsonpath={.spec.hostPath.path}']);
+  const folder = path.slice(path.lastIndexOf('/') + 1);
+  lock = new DatabaseSync(`${volumesOf(site.dir)}/${folder}/owner.lock`);
+  lock.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
+}
+
+export const POD_FAULTS: readonly Fault[] = [
+  {
+    name: 'image',
+    what: 'The image of a pod cannot be pulled',
+    isQuick: true,
+    plant: (site) => site.kubectl('set', 'image', `pod/${site.pod}`, 'relay=nowhere.example/relay:9'),
+    row: /0\/1 +PodsNotReady +Ready,Stalled/,
+    command: 'wide',
+    shows: /0 of 1 pod is ready; pod image-0: (ErrImagePull|ImagePullBackOff): .*correct the image/,
+  },
+  {
+    name: 'no-node',
+    what: 'No node fits the pod',
+    isQuick: true,
+    spec: { pod: { nodeSelector: { disk: 'none' } } },
+    row: /0\/1 +PodsNotReady +Ready/,
+    command: 'wide',
+    shows: /pod no-node-0: Unschedulable: .*make room, or change what spec.pod/,
+  },
+  {
+    name: 'no-class',
+    what: 'The StorageClass of the volume does not exist',
+    isQuick: true,
+    spec: { queue: { storage: { className: 'nowhere' } } },
+    row: /0\/1 +PodsNotReady +Ready,Stalled/,
+    command: 'wide',
+    shows: /PersistentVolumeClaim\/spool-no-class-0: ProvisioningFailed: .*"nowhere" not found/,
+  },
+  {
+    name: 'quota',
+    what: 'A quota allows no more pods',
+    spec: { replicas: 2, pod: { priorityClassName: 'one-pod' } },
+    prepare: (site) => site.apply(PRIORITY_CLASS, QUOTA),
+    row: /1\/2 +PodsNotReady +Ready,Stalled/,
+    command: 'wide',
+    shows: /StatefulSet\/quota: FailedCreate: .*exceeded quota/,
+  },
+  {
+    name: 'state-in-use',
+    what: 'A pod crashes: another relay has its volume',
+    isQuick: true,
+    prepare: lockVolume,
+    heal: () => lock?.close(),
+    row: /0\/1 +PodsNotReady +Ready,Stalled/,
+    command: 'wide',
+    shows:
+      /CrashLoopBackOff: it ended with status 1: mailrelay: Another relay uses the state folder .*: stop it/,
+  },
+  {
+    name: 'memory',
+    what: 'A pod needs more memory than its limit',
+    spec: {
+      pod: {
+        resources: { requests: { cpu: '50m', memory: '24Mi' }, limits: { memory: '24Mi' } },
+      },
+    },
+    row: /0\/1 +PodsNotReady +Ready,Stalled/,
+    command: 'wide',
+    shows: /pod memory-0: .*OOMKilled.*raise pod.resources.limits.memory/,
+  },
+  {
+    name: 'shrink',
+    what: 'queue.storage.size is made smaller',
+    spec: EMPTY,
+    plant: (site) => site.edit({ queue: { storage: { size: '100Mi' } } }),
+    row: /1\/1 +StorageCannotShrink +Ready,Stalled/,
+    command: 'wide',
+    shows: /queue.storage.size 100Mi is less than the 1Gi of .*cannot shrink: set 1Gi or more/,
+  },
+  {
+    name: 'grow',
+    what: 'queue.storage.size is made larger on a class that cannot expand',
+    spec: { queue: { storage: { size: '1Gi', className: 'fixed' } } },
+    prepare: (site) => site.apply(FIXED_CLASS),
+    plant: (site) => site.edit({ queue: { storage: { size: '2Gi', className: 'fixed' } } }),
+    row: /1\/1 +Denied +Ready,Stalled/,
+    command: 'wide',
+    shows:
+      /The API server refuses StatefulSet\/grow: .*must support resize: set queue.storage.size back, or allowVolumeExpansion: true.*/,
+  },
+  {
+    name: 'scale-in',
+    what: 'A pod cannot leave: its queue cannot be emptied',
+    hop: 'away',
+    plant: async (site) => {
+      await site.send();
+      await site.edit({ replicas: 0 });
+    },
+    row: /0\/0 /,
+    command: 'describe',
+    shows: /Message: +.*scale-in-0.*/,
+  },
+];

@@ -1,0 +1,77 @@
+/**
+ * The table of faults in docs/on-call.md, which the suite writes: what is wrong, what "kubectl get mr" shows, the one
+ * command that tells more, and what it says. What is different each time is left out. Pure.
+ */
+import { COMMANDS, type Command } from './commands.ts';
+import type { Fault } from './fault.ts';
+
+export interface Seen {
+  /** Title and row of "kubectl get mr". */
+  readonly got: string;
+  /** What the command said. */
+  readonly said: string;
+}
+
+const HEAD = `# What an on-call person sees
+
+<!-- Written by test/cluster/8-oncall.test.ts in "make soak": do not edit. -->
+
+Each of these faults was planted on a real cluster. \`kubectl get mr\` shows that something is wrong: its columns are
+in the table. The command beside them is the first one that tells cause and cure, in this order:
+
+${Object.values(COMMANDS)
+  .map((command, index) => `${index + 1}. \`${command}\``)
+  .join('\n')}
+
+\`kubectl describe\` shows the events too. [conditions.md](conditions.md) has all reasons with their cures.
+`;
+
+const TITLE =
+  '| what is wrong | READY | REASON | PROBLEMS | command | what it says |\n| --- | --- | --- | --- | --- | --- |';
+
+/** One line for each fault, in their order; what was not planted this time keeps the line of the page before. */
+export function renderPage(faults: readonly Fault[], seen: ReadonlyMap<Fault, Seen>, before: string): string {
+  const lines = faults.flatMap((fault) => {
+    const found = seen.get(fault);
+    return found ? line(fault, found) : (before.split('\n').find((old) => isLineOf(old, fault)) ?? []);
+  });
+  return `${HEAD}\n${TITLE}\n${lines.join('\n')}\n`;
+}
+
+function line(fault: Fault, { got, said }: Seen): string {
+  const columns = ['READY', 'REASON', 'PROBLEMS'].map((column) => cell(got, column));
+  return `| ${[fault.what, ...columns, `\`${COMMANDS[fault.command]}\``, saying(said, fault)].join(' | ')} |`;
+}
+
+/** By the place of the title, because an empty cell is blank. */
+function cell(got: string, column: string): string {
+  const [title = '', row = ''] = got.split('\n');
+  const begin = title.indexOf(column);
+  const next = title.slice(begin).search(/ [A-Z]/);
+  return row
+    .slice(begin, next === -1 ? undefined : begin + next)
+    .trim()
+    .replaceAll(',', ', ');
+}
+
+/** The line, or the lines, of an output that a fault is told by. */
+function saying(said: string, { shows }: Fault): string {
+  const [found = ''] = shows.exec(said) ?? [];
+  return found
+    .replace(/^ *Message: +/, '')
+    .replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, 'TIME')
+    .replaceAll(/\b(?!0\.)\d{1,3}(\.\d{1,3}){3}\b(?!\/)/g, 'ADDRESS')
+    .replaceAll(/\s+/g, ' ')
+    .replaceAll('|', '\\|')
+    .trim();
+}
+
+/** True for the line of a fault that names the command by which it is told. */
+export function isLineOf(text: string, { what, command }: Fault): boolean {
+  return text.startsWith(`| ${what} |`) && text.includes(`| \`${COMMANDS[command]}\` |`);
+}
+
+export function commandsBefore(command: Command): Command[] {
+  const all = Object.keys(COMMANDS) as Command[];
+  return all.slice(0, all.indexOf(command));
+}
