@@ -1,0 +1,56 @@
+/** What reports to domains hear of a session: each result of a connection, under each kind of policy. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type FailureCause, makeFailure } from '#crds/failure.ts';
+import { hopTo } from '#test/kit/relayrig.ts';
+import { NO_FINDINGS, type TlsFindings } from './tlsfindings.ts';
+import { newSession, refusedSession } from './tlssession.ts';
+
+const failure = (cause: FailureCause) => makeFailure({ cause, status: '4.7.5', text: 'it failed' });
+const hop = { ...hopTo(25, { host: 'MX.Good.example.' }), mxOf: 'Good.example' };
+const tls = { version: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384', group: null, verified: false };
+const answered = { kind: 'answered', tls } as const;
+const sts = (mode: 'testing' | 'enforce'): TlsFindings => ({
+  ...NO_FINDINGS,
+  sts: { kind: 'policy', mode, mxPatterns: ['mx.good.example'] },
+});
+const told = (result: Parameters<typeof newSession>[3], findings: TlsFindings = NO_FINDINGS) => {
+  const session = newSession(hop, findings, '192.0.2.1', result);
+  return session && (session.failure?.cause ?? 'success');
+};
+
+test('a session of a domain is told with its names in plain form; one of the manifest, or of an address, is not', () => {
+  assert.deepEqual(newSession(hop, NO_FINDINGS, '192.0.2.1', answered), {
+    domain: 'good.example',
+    mxHost: 'mx.good.example',
+    address: '192.0.2.1',
+    findings: NO_FINDINGS,
+    failure: null,
+  });
+  assert.equal(newSession(hopTo(25), NO_FINDINGS, '192.0.2.1', answered), undefined);
+  assert.equal(newSession({ ...hop, mxOf: '192.0.2.1' }, NO_FINDINGS, '192.0.2.1', answered), undefined);
+  const refused = refusedSession(hop, NO_FINDINGS, failure('sts-mx-mismatch'));
+  assert.deepEqual([refused?.address, refused?.failure?.cause], [null, 'sts-mx-mismatch']);
+});
+
+test('what a connection came to', () => {
+  const fellBack = { level: 'Opportunistic', rule: '', verifiedBy: null } as const;
+  assert.equal(told(answered), 'success');
+  assert.equal(told({ kind: 'unreachable', failure: failure('connect'), hadSession: true }), 'success');
+  const broken = failure('certificate-expired');
+  assert.equal(told({ kind: 'unreachable', failure: broken, hadSession: false }), 'certificate-expired');
+  const policy = { ...fellBack, fellBack: failure('starttls-missing') };
+  assert.equal(told({ kind: 'answered', tls: null, policy }), 'starttls-missing');
+  // Level None tries no TLS.
+  assert.equal(told({ kind: 'answered', tls: null }), undefined);
+});
+
+test('a policy in mode testing hears of the certificate that would have held mail back', () => {
+  const judged = (cause: FailureCause) => ({ ...answered, judgement: { Verify: failure(cause) } });
+  assert.equal(told(judged('certificate-untrusted'), sts('testing')), 'certificate-untrusted');
+  assert.equal(told(judged('certificate-expired'), sts('testing')), 'certificate-expired');
+  assert.equal(told(judged('certificate-host-mismatch'), sts('testing')), 'success');
+  assert.equal(told(judged('certificate-untrusted')), 'success');
+  const dane = { kind: 'records', base: 'mx.good.example', records: [] } as const;
+  assert.equal(told(judged('certificate-untrusted'), { ...sts('testing'), dane }), 'success');
+});
