@@ -20,11 +20,11 @@ import {
   starttlsMissing,
   TlsaError,
 } from './connectfailure.ts';
-import type { HopTls, Judgement, NextHop } from './courier.ts';
+import type { HopTls, Judgement, NextHop, TlsReason } from './courier.ts';
 import { HopConnection } from './hopconnection.ts';
 import { type Login, renewsToken } from './hopcredentials.ts';
 import { plainName } from './hostname.ts';
-import { checkNames, judgeStricter } from './stricterlevels.ts';
+import { checkNames, judgeStricter, judgeTesting } from './stricterlevels.ts';
 import { judgeChain, type TlsaProblem } from './tlsa.ts';
 import { fallBack, type TlsPolicy } from './tlspolicy.ts';
 
@@ -42,6 +42,7 @@ export interface Session {
   policy: TlsPolicy;
   /** What stricter levels would have said. */
   judgement: Judgement;
+  tested: Pick<TlsReason, 'stsTesting'>;
   /** The number of messages that were offered over this session. */
   used: number;
   /** True after the connection has ended, for any reason. */
@@ -74,6 +75,8 @@ export interface ConnectTerms {
   readonly trace: SessionTrace | undefined;
 }
 
+const UNUSED = { judgement: {}, tested: {}, used: 0, broken: false };
+
 export function connect(hop: NextHop, terms: ConnectTerms): Connecting {
   const { hostname, login, trace, budget } = terms;
   const connection = new HopConnection(libraryOptions(hop, terms));
@@ -82,9 +85,7 @@ export function connect(hop: NextHop, terms: ConnectTerms): Connecting {
     connection,
     tls: null,
     policy: terms.policy,
-    judgement: {},
-    used: 0,
-    broken: false,
+    ...UNUSED,
     trace,
   };
   const ended = (error: SmtpError, loginRefused = false) => {
@@ -111,7 +112,7 @@ export function connect(hop: NextHop, terms: ConnectTerms): Connecting {
     else if (terms.policy.mode === 'starttls')
       session.policy = fallBack(terms.policy, starttlsMissing(hop, connection.lastServerResponse || ''));
     const problem = error ? undefined : judgeTlsa(connection, terms.policy);
-    if (!error) session.judgement = judgeStricter(hop, session.policy, connection.tlsSocket);
+    if (!error) judgeSession(session, hop);
     if (error) ended(error);
     else if (problem) ended(new TlsaError(problem));
     else if (connection.names.includes(plainName(hostname))) ended(new LoopError());
@@ -119,6 +120,13 @@ export function connect(hop: NextHop, terms: ConnectTerms): Connecting {
     else logIn(session, login, hop, opened, ended);
   });
   return { opened: promise, abort: (reason) => connection.cut(reason, 'relay') };
+}
+
+/** What other policies would have said of this connection. */
+function judgeSession(session: Session, hop: NextHop): void {
+  const { policy, connection } = session;
+  session.judgement = judgeStricter(hop, policy, connection.tlsSocket);
+  session.tested = judgeTesting(hop, policy, connection.tlsSocket);
 }
 
 function libraryOptions(hop: NextHop, { address, policy, hostname, context, trace }: ConnectTerms) {

@@ -92,6 +92,8 @@ export interface TlsReason {
   readonly level: TlsLevel;
   readonly rule: string;
   readonly fellBack: Failure | null;
+  /** Why the MTA-STS policy in mode testing would have made the mail wait. null: it would not. Absent: there is none. */
+  readonly stsTesting?: Failure | null;
   readonly verifiedBy: 'DANE' | 'MTA-STS' | 'PKIX' | null;
 }
 

@@ -37,7 +37,8 @@ export function countProtection(
   { tls, policy, judgement, verdicts }: Protected,
 ): void {
   if (!policy || !verdicts.some(({ kind }) => kind === 'delivered')) return;
-  const { fellBack, verifiedBy } = policy;
+  const { fellBack, verifiedBy, stsTesting } = policy;
+  if (stsTesting !== undefined) counters.add('sts_testing', stsTesting?.cause ?? 'met');
   const facts = [
     tls?.version ?? 'none',
     tls?.group ?? 'none',
@@ -68,6 +69,7 @@ export function logVerdict(log: Log, verdict: Verdict, { tls, policy, ageMs, ...
     tls: tls?.version ?? 'none',
     tlsLevel: policy?.level,
     tlsRule: policy?.rule,
+    stsTesting: policy?.stsTesting === null ? 'met' : policy?.stsTesting?.text,
     fellBack: policy?.fellBack?.cause,
     fellBackReason: policy?.fellBack?.text,
     seconds,

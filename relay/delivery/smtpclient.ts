@@ -172,7 +172,8 @@ export class SmtpClient {
     else if (sent.inOrder && !session.broken) session.connection.quit();
     else session.connection.close();
     const { verdicts, tellsSender, mayTryAnother } = sent;
-    const { tls, policy, judgement } = session;
+    const { tls, judgement, tested } = session;
+    const policy = { ...session.policy, ...tested };
     return { kind: 'answered', verdicts, tls, policy, judgement, tellsSender, mayTryAnother };
   }
 

@@ -6,8 +6,10 @@
 import { checkServerIdentity, type PeerCertificate, type TLSSocket } from 'node:tls';
 import { type Failure, type FailureCause, makeFailure } from '#crds/failure.ts';
 import { requiresTls, type TlsVersion, verifiesPeer } from '#crds/tlslevel.ts';
+import { coversMx } from '../mtasts/policy.ts';
 import { nameCertificateCause } from './connectfailure.ts';
 import type { Judgement, NextHop } from './courier.ts';
+import { plainName } from './hostname.ts';
 import type { TlsPolicy } from './tlspolicy.ts';
 
 /** Level None tries no TLS, so nothing is known of the hop. */
@@ -20,6 +22,19 @@ export function judgeStricter(hop: NextHop, policy: TlsPolicy, socket: TLSSocket
   return { Encrypt: encrypt, Verify: encrypt ?? judgeVerify(hop, policy, socket), ...dane };
 }
 
+/** What an MTA-STS policy in mode testing would have said in mode enforce (RFC 8461 section 5). */
+export function judgeTesting(
+  hop: NextHop,
+  { testing, fellBack }: TlsPolicy,
+  socket: TLSSocket | null,
+): { stsTesting?: Failure | null } {
+  if (testing === null) return {};
+  if (!coversMx(testing, plainName(hop.host)))
+    return { stsTesting: failure(hop, 'sts-mx-mismatch', 'the MTA-STS policy does not name this host') };
+  if (!socket) return { stsTesting: fellBack ?? failure(hop, 'starttls-missing', 'TLS is not tried') };
+  return { stsTesting: judgeCertificate(hop, [plainName(hop.host)], socket) };
+}
+
 function judgeEncrypt(hop: NextHop, { level, stricter }: TlsPolicy, socket: TLSSocket): Failure | null {
   if (requiresTls(level)) return null;
   const version = socket.getProtocol() as TlsVersion | null;
@@ -29,11 +44,14 @@ function judgeEncrypt(hop: NextHop, { level, stricter }: TlsPolicy, socket: TLSS
 }
 
 function judgeVerify(hop: NextHop, { level, stricter }: TlsPolicy, socket: TLSSocket): Failure | null {
-  if (verifiesPeer(level)) return null;
+  return verifiesPeer(level) ? null : judgeCertificate(hop, stricter.names, socket);
+}
+
+function judgeCertificate(hop: NextHop, names: readonly string[], socket: TLSSocket): Failure | null {
   // Node has the code of OpenSSL here, although its type is an Error.
   const code = socket.authorizationError as unknown as string | null;
   if (!socket.authorized && code) return failure(hop, nameCertificateCause(code), `its certificate: ${code}`);
-  const misnamed = checkNames(stricter.names, socket.getPeerCertificate());
+  const misnamed = checkNames(names, socket.getPeerCertificate());
   return misnamed ? failure(hop, 'certificate-host-mismatch', misnamed.message) : null;
 }
 

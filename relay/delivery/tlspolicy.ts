@@ -46,6 +46,8 @@ export interface TlsPolicy {
   readonly fellBack: Failure | null;
   /** What proves the identity of the hop. null: nothing. */
   readonly verifiedBy: 'DANE' | 'MTA-STS' | 'PKIX' | null;
+  /** The MX patterns of an MTA-STS policy in mode testing. Only judged, see stricterlevels.ts. */
+  readonly testing: readonly string[] | null;
   /** What stricter levels would ask for. Only judged, see stricterlevels.ts. */
   readonly stricter: {
     readonly minVersion: TlsVersion;
@@ -84,7 +86,7 @@ type Demand = Pick<TlsPolicy, 'level' | 'rule' | 'sni' | 'names' | 'trust' | 've
 export function decideTls(hop: NextHop, { dane, sts }: TlsFindings, requireTls = false): TlsDecision {
   if (dane.kind === 'failed') return { kind: 'wait', failure: dane.failure };
   if (dane.kind === 'records' && isProven(hop))
-    return { kind: 'policy', policy: makePolicy(hop, byDane(hop, dane), dane) };
+    return { kind: 'policy', policy: makePolicy(hop, byDane(hop, dane), { dane, sts }) };
   if (hop.tlsLevel === 'Dane') return { kind: 'wait', failure: daneRequired(hop, dane) };
   if (sts.kind === 'policy' && sts.mode === 'enforce' && !coversMx(sts.mxPatterns, plainName(hop.host)))
     return { kind: 'wait', failure: notInPolicy(hop) };
@@ -97,7 +99,7 @@ export function decideTls(hop: NextHop, { dane, sts }: TlsFindings, requireTls =
   ];
   // Of equal demands the later one says more of the certificate.
   const strongest = demands.reduce((best, one) => (compareTlsLevels(one.level, best.level) < 0 ? best : one));
-  return { kind: 'policy', policy: makePolicy(hop, strongest, dane) };
+  return { kind: 'policy', policy: makePolicy(hop, strongest, { dane, sts }) };
 }
 
 /**
@@ -115,7 +117,7 @@ export function fallBack(policy: TlsPolicy, fellBack: Failure): TlsPolicy {
   };
 }
 
-function makePolicy(hop: NextHop, demand: Demand, dane: DaneFinding): TlsPolicy {
+function makePolicy(hop: NextHop, demand: Demand, { dane, sts }: TlsFindings): TlsPolicy {
   const { implicitTLS, clientCertificateSecret, minTlsVersion, trustConfigMap } = hop;
   const { level } = demand;
   return {
@@ -125,6 +127,7 @@ function makePolicy(hop: NextHop, demand: Demand, dane: DaneFinding): TlsPolicy 
     strength: level === 'Opportunistic' ? ANY : strengthFrom(minTlsVersion),
     mayFallBack: level === 'Opportunistic' && !implicitTLS,
     fellBack: null,
+    testing: sts.kind === 'policy' && sts.mode === 'testing' ? sts.mxPatterns : null,
     stricter: {
       minVersion: minTlsVersion,
       names: listNames(hop),

@@ -91,6 +91,11 @@ export const COUNTERS: Readonly<Record<string, Metric>> = {
     'result',
     'by',
   ),
+  sts_testing: counter(
+    'mailrelay_sts_testing_total',
+    'Deliveries under an MTA-STS policy in mode testing; result: met, or why mode enforce would have made the mail wait',
+    'result',
+  ),
   spool_syncs: counter('mailrelay_spool_syncs_total', 'Syncs of the queue to disk', 'task'),
   handed_over: counter(
     'mailrelay_messages_handed_over_total',

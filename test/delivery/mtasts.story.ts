@@ -81,6 +81,7 @@ const POLICIES: Readonly<Record<string, string>> = {
   stripped: policyText('enforce', ['mx.stripped.example']),
   kept: policyText('enforce', ['mx.kept.example']),
   tested: policyText('testing', ['mx.other.example']),
+  proven: policyText('testing', ['*.proven.example']),
   ended: policyText('none', []),
 };
 const SERVED = { A: [HOST] };
@@ -101,7 +102,7 @@ function zoneOf(domain: string, mx: string): Zone {
 const [VERIFIED, SELF, STRIPPING] = ['192.0.2.2', '192.0.2.3', '192.0.2.4'];
 const NAMES: Zone = {
   ...Object.fromEntries(
-    ['good', 'wild', 'kept', 'renamed', 'stray'].flatMap((name) =>
+    ['good', 'wild', 'proven', 'kept', 'renamed', 'stray'].flatMap((name) =>
       Object.entries(zoneOf(`${name}.example`, VERIFIED)),
     ),
   ),
@@ -146,6 +147,7 @@ before(async () => {
   const pair = await authority.issue([
     'mx.good.example',
     'mx.wild.example',
+    'mx.proven.example',
     'mx.kept.example',
     'mx.stray.example',
   ]);
@@ -277,6 +279,14 @@ test('mode enforce: everything else waits, and says why', async () => {
 test('modes testing and none have no consequence', async () => {
   await arrives('tested.example', stripping);
   await arrives('ended.example', stripping);
+  // What mode enforce would have said is told.
+  await arrives('proven.example', verified);
+  await until('the verdicts', () =>
+    [
+      ['tested.example', 'the MTA-STS policy does not name this host'],
+      ['proven.example', 'met'],
+    ].every(([domain = '', verdict]) => logged('delivered', `a@${domain}`, '"stsTesting":', `${verdict}"`)),
+  );
 });
 
 test('a sender may give the policy up with TLS-Required: No (RFC 8689)', async () => {
