@@ -184,3 +184,18 @@ test('a report is not posted to an address, nor to a host of an own network', as
     await reports.close();
   }
 });
+
+test('a name server that does not answer holds up nobody who wants the queue, and the counts stay', async () => {
+  const lookUpTxt = () => new Promise<never>(() => undefined);
+  const { rig, reports } = await makeRig({ lookUpTxt });
+  reports.seen(session);
+  rig.now += 24 * HOUR_MS;
+  const looking = reports.look();
+  await reports.close();
+  await looking;
+  const next = await makeRig({}, rig.path);
+  next.rig.now = rig.now + 2 * HOUR_MS;
+  await next.reports.look();
+  assert.deepEqual(next.rig.counted, ['sent,mailto']);
+  await next.reports.close();
+});

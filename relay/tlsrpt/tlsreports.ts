@@ -36,6 +36,7 @@ export class TlsReports {
   readonly #timer: NodeJS.Timeout;
   #isChanged = false;
   #looking: Promise<void> | undefined;
+  readonly #closed = Promise.withResolvers<undefined>();
   #isClosed = false;
   #fullDay = '';
 
@@ -68,9 +69,10 @@ export class TlsReports {
     return this.#looking;
   }
 
-  /** Resolves when the counts are on disk. */
+  /** Waits for no stranger. Resolves when the counts are on disk. */
   async close(): Promise<void> {
     this.#isClosed = true;
+    this.#closed.resolve(undefined);
     clearInterval(this.#timer);
     this.#outbox.close();
     await this.#looking;
@@ -114,10 +116,12 @@ export class TlsReports {
     if (isLast || tally.pending?.length === 0) this.#tally.forget(day, domain);
   }
 
-  /** Undefined if the look-up failed. */
+  /** Undefined if the look-up failed, or did not end in time. */
   async #findTargets(domain: string): Promise<string[] | undefined> {
     try {
-      return readTargets(await this.#deps.lookUpTxt(`_smtp._tls.${domain}`));
+      const looked = this.#deps.lookUpTxt(`_smtp._tls.${domain}`);
+      const records = await Promise.race([looked, this.#closed.promise]);
+      return records && readTargets(records);
     } catch {
       return undefined;
     }
