@@ -8,6 +8,8 @@ UNIT := 'crds/**/*.test.ts' 'operator/**/*.test.ts' 'relay/**/*.test.ts' 'cli/**
 STORIES := 'test/chart/*.test.ts' 'test/dialog/*.test.ts' 'test/delivery/*.test.ts' 'test/local/*.test.ts' 'test/interop/*.test.ts' 'test/crash/*.test.ts' 'test/bench/*.test.ts'
 # These compare times or count memory, so nothing else of ours runs beside them.
 ALONE := 'test/load/*.test.ts'
+# Every test file is a process: it starts in half the time when the sources are compiled already, as in bin/mailrelay.
+export NODE_COMPILE_CACHE := $(CURDIR)/node_modules/.cache/compiled
 # A test that hangs is a failure, not a wait.
 TEST := $(NODE) --test --test-reporter=spec --test-timeout=300000
 

@@ -5,7 +5,7 @@
  * restart: its policies are fetched again.
  */
 import { readFileSync } from 'node:fs';
-import { open, rename } from 'node:fs/promises';
+import { writeAtomically } from '../task/atomicfile.ts';
 import type { StsPolicy } from './policy.ts';
 
 export interface CachedPolicy extends StsPolicy {
@@ -152,15 +152,4 @@ function isCachedPolicy(value: unknown): value is CachedPolicy {
     mxPatterns.every((pattern) => typeof pattern === 'string') &&
     [maxAgeSeconds, fetchedAt, usedAt].every(Number.isFinite)
   );
-}
-
-async function writeAtomically(path: string, text: string): Promise<void> {
-  const file = await open(`${path}.new`, 'w', 0o600);
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(`${path}.new`, path);
 }

@@ -5,7 +5,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { open, rename } from 'node:fs/promises';
+import { writeAtomically } from '../task/atomicfile.ts';
 import type { Days } from './tally.ts';
 
 const FORMAT = 1;
@@ -43,15 +43,4 @@ export class TallyFile {
     this.#writing = this.#writing.then(() => writeAtomically(this.#path, text)).catch(this.#onError);
     return this.#writing;
   }
-}
-
-async function writeAtomically(path: string, text: string): Promise<void> {
-  const file = await open(`${path}.new`, 'w', 0o600);
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await rename(`${path}.new`, path);
 }

@@ -156,7 +156,7 @@ export const ROOMS: readonly Room[] = [
     name: 'relay tlsrpt',
     files: /^relay\/tlsrpt\//,
     entries: ['tlsreports.ts', 'report.ts'],
-    rooms: ['contract', 'relay observe', 'relay spool', 'relay mtasts', 'relay delivery'],
+    rooms: ['contract', 'relay task', 'relay observe', 'relay spool', 'relay mtasts', 'relay delivery'],
     packages: ['zod', 'node:*'],
     why: 'it counts the TLS of deliveries for reports to the domains; delivery tells it, and the queue sends its mail',
   },
