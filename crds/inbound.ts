@@ -49,14 +49,14 @@ const clients = () =>
           'Issuer of the tokens, exactly as their "iss" claim has it; keys are found by OpenID Connect discovery.',
         ),
         audience: text('^[^\\s]+$', 512, 'an audience without blanks').describe(
-          'What the "aud" claim of a token must have.',
+          'A value that the "aud" claim of a token must have.',
         ),
         subjects: z
           .array(text('^[^\\s]+$', 512, 'a subject without blanks'))
           .min(1)
           .max(256)
           .describe(
-            'Who may relay: values of the "sub" claim, such as system:serviceaccount:shop:mailer. A trailing * stands for any rest.',
+            'Identities that may relay: values of the "sub" claim, such as system:serviceaccount:shop:mailer. A trailing * stands for any rest.',
           ),
         keysConfigMapName: objectName()
           .optional()
@@ -107,7 +107,7 @@ const listener = z.object({
     ),
   lineEndings: lineEndings()
     .optional()
-    .describe('What becomes of lines that do not end in CRLF. Default: inbound.lineEndings.'),
+    .describe('Treatment of lines that do not end in CRLF. Default: inbound.lineEndings.'),
   auth: z
     .enum(['Disabled', 'Optional', 'Required'])
     .optional()
@@ -125,11 +125,11 @@ const listener = z.object({
   allowFrom: peers()
     .optional()
     .describe(
-      'Who may connect to this port, as in a NetworkPolicy: pods, namespaces and networks. It becomes part of the NetworkPolicy of the pods, which the network of the cluster enforces; a Service that hides addresses (NodePort, LoadBalancer) may show a node instead of a pod. Default: anybody.',
+      'Peers that may connect to this port, as in a NetworkPolicy: pods, namespaces and networks. It becomes part of the NetworkPolicy of the pods, which the network of the cluster enforces; a Service that hides addresses (NodePort, LoadBalancer) may show a node instead of a pod. Default: anybody.',
     ),
   clients: clients()
     .optional()
-    .describe('Who may relay on this port. Default: inbound.clients; not merged with it.'),
+    .describe('Clients that may relay on this port. Default: inbound.clients; not merged with it.'),
 });
 
 const count = (max: number) => z.int().min(1).max(max);
@@ -175,7 +175,7 @@ export const inbound = z
     lineEndings: lineEndings()
       .optional()
       .describe(
-        'What becomes of lines that do not end in CRLF. Strict (the default): a message with a bare CR, a bare LF or a NUL is refused by 554. Normalize: a bare LF ends a line and is written as CRLF, a bare CR becomes a blank, a NUL goes; only CRLF.CRLF ends a message. Normalize is for scripts and devices; it changes signed messages.',
+        'Treatment of lines that do not end in CRLF. Strict (the default): a message with a bare CR, a bare LF or a NUL is refused by 554. Normalize: a bare LF ends a line and is written as CRLF, a bare CR becomes a blank, a NUL goes; only CRLF.CRLF ends a message. Normalize is for scripts and devices; it changes signed messages.',
       ),
     listeners: z
       .array(listener)
@@ -201,7 +201,7 @@ export const inbound = z
           lineEndings: lineEndings()
             .optional()
             .describe(
-              'What becomes of lines that do not end in CRLF, for clients of these networks. Default: that of the listener.',
+              'Treatment of lines that do not end in CRLF, for clients of these networks. Default: that of the listener.',
             ),
         }),
       )
@@ -212,7 +212,7 @@ export const inbound = z
       ),
     clients: clients()
       .optional()
-      .describe('Who may relay to anywhere. Nobody else can; mail for acceptDomains is taken from anyone.'),
+      .describe('Clients that may relay to any destination. Other clients may not; mail for acceptDomains is taken from every client.'),
     acceptDomains: domains(256)
       .optional()
       .describe(

@@ -101,7 +101,7 @@ const spec = z.object({
         ),
     })
     .optional()
-    .describe('What the log of the pods tells.'),
+    .describe('Content of the log of the pods.'),
   trace: z
     .object({
       level: z

@@ -141,7 +141,7 @@ export const outbound = z
             ),
             contact: text('^[!-~]([ -~]*[!-~])?$', 320, 'a line of ASCII, such as postmaster@example.com')
               .optional()
-              .describe('Whom the reported domain may ask: an address or a URL. Default: from.'),
+              .describe('Contact for questions of the reported domain: an address or a URL. Default: from.'),
           })
           .optional()
           .describe(
@@ -183,7 +183,7 @@ export const outbound = z
           .boolean()
           .optional()
           .describe(
-            'Believe these servers when they say that DNSSEC proves an answer (the AD flag). They must validate, and every address must be a loopback one, because anybody on the way could forge the flag. DANE needs it. Default: false.',
+            'Believe these servers when they say that DNSSEC proves an answer (the AD flag). They must validate, and every address must be a loopback one, because every host on the way could forge the flag. DANE needs it. Default: false.',
           ),
       })
       .optional()

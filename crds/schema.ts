@@ -43,13 +43,13 @@ function mapValues(
 /** The schema of a whole MailRelay. */
 export function mailRelaySchema(): Schema {
   const spec = openApi(mailRelaySpec);
-  spec.description = 'What the relay shall do.';
+  spec.description = 'The wanted state of the relay.';
   spec['x-kubernetes-validations'] = [...RULES, ...TRANSITION_RULES].map(({ cel, message }) => ({
     rule: cel,
     message,
   }));
   const status = openApi(mailRelayStatus);
-  status.description = 'What the relay does, as its pods report it.';
+  status.description = 'The state of the relay, as its pods report it.';
   status['default'] = UNSEEN;
   return {
     type: 'object',

@@ -11,7 +11,7 @@ const condition = z.object({
     .string()
     .max(316)
     .describe(
-      'What is judged: Ready, Reconciling, Stalled, CertificateReady, PolicyApplied, QueueHealthy or ConfigurationSound.',
+      'Type of the condition: Ready, Reconciling, Stalled, CertificateReady, PolicyApplied, QueueHealthy or ConfigurationSound.',
     ),
   status: z.enum(['True', 'False', 'Unknown']).describe('The verdict.'),
   reason: z
@@ -20,7 +20,7 @@ const condition = z.object({
     .max(1024)
     .regex(/^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$/)
     .describe('A stable word for the verdict; all are documented.'),
-  message: z.string().max(32_768).describe('What it means and what to do.'),
+  message: z.string().max(32_768).describe('The meaning of the reason, and the cure.'),
   lastTransitionTime: z.string().meta({ format: 'date-time' }).describe('When the status last changed.'),
   observedGeneration: z
     .int()
@@ -161,7 +161,7 @@ export const mailRelayStatus = z.object({
         .max(8)
         .optional()
         .describe(
-          'What stricter levels would change, judged on real deliveries without any consequence. A level that was never judged is absent, as Dane is where DANE is not looked up.',
+          'Effects of stricter levels, judged on real deliveries without any consequence. A level that was never judged is absent, as Dane is where DANE is not looked up.',
         ),
     })
     .optional()

@@ -48,13 +48,13 @@ export const pod = z
           `Memory that is set aside. Default: ${DEFAULT_REQUESTS.memory}.`,
         )
           .optional()
-          .describe('What the scheduler sets aside for a pod.'),
+          .describe('Resources that the scheduler reserves for a pod.'),
         limits: amounts(
           'Most cores; one listener process is started for each whole core but one, at least one. Default: unlimited, with at most 4 listener processes.',
           'Most memory; a pod that takes more is killed, and comes back with its queue. Default: unlimited.',
         )
           .optional()
-          .describe('What a pod may use at most; not below its requests.'),
+          .describe('Most that a pod may use; not below its requests.'),
       })
       .optional()
       .describe('CPU and memory of a pod, see docs/scaling.md.'),
@@ -148,7 +148,7 @@ export const networkPolicy = z
     metricsFrom: peers()
       .optional()
       .describe(
-        'Who may read the metrics (port 9090), beside the operator. Default: namespaces with the label mailrelay.dev/monitoring: "true".',
+        'Peers that may read the metrics (port 9090), beside the operator. Default: namespaces with the label mailrelay.dev/monitoring: "true".',
       ),
   })
   .describe(
