@@ -212,7 +212,9 @@ export const inbound = z
       ),
     clients: clients()
       .optional()
-      .describe('Clients that may relay to any destination. Other clients may not; mail for acceptDomains is taken from every client.'),
+      .describe(
+        'Clients that may relay to any destination. Other clients may not; mail for acceptDomains is taken from every client.',
+      ),
     acceptDomains: domains(256)
       .optional()
       .describe(
