@@ -32,6 +32,7 @@ const CURES: Readonly<Record<string, string>> = {
   queue_full: 'raise queue.maxMessages or queue.maxSize, or let the queue drain',
   disk_full: 'raise queue.storage.size',
   disk_error: 'the volume of the pod must take writes: see the log of the relay',
+  local_error: 'the relay had an error of its own: see command_failed in its log',
   too_large: 'raise inbound.limits.messageSize',
   bare_line_break: 'the client must end lines with CRLF, or set lineEndings: Normalize for its network',
   nul: 'the client must send no NUL, or set lineEndings: Normalize for its network',

@@ -14,7 +14,7 @@ import type { Materials } from '../task/materials.ts';
 import type { LoginsRefused } from '../task/messages.ts';
 import type { Arrival } from './arrival.ts';
 import { PassOn } from './passon.ts';
-import { receiveMessage } from './receive.ts';
+import { asRefusal, receiveMessage } from './receive.ts';
 import { REPLIES, Refusal, type Reply } from './reply.ts';
 
 export interface Intake {
@@ -84,7 +84,11 @@ class Durable implements Intake {
 
   refusalOfMore(bytes: number): Reply | undefined {
     if (this.#isFull(bytes)) return REPLIES.queueFull;
-    return this.#spool.hasRoom(bytes) ? undefined : REPLIES.diskFull;
+    try {
+      return this.#spool.hasRoom(bytes) ? undefined : REPLIES.diskFull;
+    } catch (error) {
+      return asRefusal(error).reply;
+    }
   }
 
   useMaterials(): void {

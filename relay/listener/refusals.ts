@@ -3,6 +3,7 @@
  * session with too many permanent refusals is guessing, and is ended. The library passes on only code and text, so the
  * reason of our own refusal is kept until its reply is sent.
  */
+import type { Log } from '../observe/log.ts';
 import type { Counters } from '../task/counts.ts';
 import { REPLIES, Refusal, type Reply } from './reply.ts';
 
@@ -14,12 +15,40 @@ interface Refused {
 
 export class Refusals {
   readonly #counters: Counters;
+  readonly #log: Log;
   readonly #mostErrors: number;
   readonly #sessions = new WeakMap<object, Refused>();
 
-  constructor(counters: Counters, mostErrors: number) {
+  constructor({ counters, log }: { counters: Counters; log: Log }, mostErrors: number) {
     this.#counters = counters;
+    this.#log = log;
     this.#mostErrors = mostErrors;
+  }
+
+  /** Answers a command: with the reply that `findReply` returns, or with success. */
+  async answer(
+    session: object,
+    findReply: () => Reply | undefined | Promise<Reply | undefined>,
+    callback: (error: Refusal | null) => void,
+  ): Promise<void> {
+    let refusal: Refusal | null;
+    try {
+      const reply = await findReply();
+      refusal = reply ? this.by(session, reply) : null;
+    } catch (error) {
+      refusal = this.from(session, error as Error);
+    }
+    callback(refusal);
+  }
+
+  /**
+   * The refusal that this error means. An error of our own is never final for the client, and its text stays in our
+   * log. The library would answer 550 with that text.
+   */
+  from(session: object, error: Error): Refusal {
+    if (error instanceof Refusal) return this.by(session, error.reply);
+    this.#log('command_failed', { message: error.message });
+    return this.by(session, REPLIES.localError);
   }
 
   /** Makes the error for the library. */

@@ -73,6 +73,7 @@ export const REPLIES = {
   queueFull: reply(452, 'queue_full', '4.3.1 The queue is full, try again later'),
   diskFull: reply(452, 'disk_full', '4.3.1 Insufficient system storage'),
   diskFailed: reply(451, 'disk_error', '4.3.0 The message could not be stored, try again later'),
+  localError: reply(451, 'local_error', '4.3.0 Local error, try again later'),
   tooLarge: reply(552, 'too_large', '5.3.4 Message exceeds the size limit'),
   bareLine: reply(554, 'bare_line_break', '5.6.0 Bare CR or LF in the message, lines end with CRLF'),
   bareEnd: reply(554, 'bare_line_break', '5.6.0 Only CRLF.CRLF ends a message, and lines end with CRLF'),
@@ -82,12 +83,12 @@ export const REPLIES = {
 
 /** The error that smtp-server turns into this reply. */
 export class Refusal extends Error {
+  readonly reply: Reply;
   readonly responseCode: number;
-  readonly reason: string;
 
-  constructor({ code, text, reason }: Reply) {
-    super(text);
-    this.responseCode = code;
-    this.reason = reason;
+  constructor(reply: Reply) {
+    super(reply.text);
+    this.reply = reply;
+    this.responseCode = reply.code;
   }
 }

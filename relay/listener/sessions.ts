@@ -31,7 +31,7 @@ import {
 } from './policy.ts';
 import { Refusals } from './refusals.ts';
 import { findClientPolicy, type Identity, makeRelaying, type Relaying } from './relaying.ts';
-import { REPLIES, Refusal, type Reply } from './reply.ts';
+import { REPLIES, type Reply } from './reply.ts';
 import type { ListenerSessionsDeps } from './sessiondeps.ts';
 import type { SaidRefusal, SessionParts } from './sessionparts.ts';
 import { groupOfSession } from './tlsgroup.ts';
@@ -60,7 +60,7 @@ export class ListenerSessions {
     this.#options = options;
     this.#relaying = makeRelaying(listener.clients, policy.inbound.acceptDomains);
     this.#findClientPolicy = findClientPolicy(policy.inbound);
-    this.#refusals = new Refusals(options.counters, policy.inbound.limits.errorsPerSession);
+    this.#refusals = new Refusals(options, policy.inbound.limits.errorsPerSession);
     this.logins = new Logins({ ...options, countedAs: this.#relaying.countedAs }, materials);
   }
 
@@ -108,15 +108,16 @@ export class ListenerSessions {
         // Programs on trusted clients often send an address without a domain, so authorized clients may do so.
         if (address.address !== '' && !address.address.includes('@') && this.#mayRelay(session))
           address.address += `@${policy.hostname}`;
-        const answer = (reply?: Reply) => callback(reply ? this.#refusals.by(session, reply) : null);
-        this.#refusalOfSender(address, session).then(answer, callback);
+        void this.#refusals.answer(session, () => this.#refusalOfSender(address, session), callback);
       },
       onRcptTo: (address, session, callback) => {
-        const reply = this.#refusalOfRecipient(address, session);
-        callback(reply ? this.#refusals.by(session, reply) : null);
+        void this.#refusals.answer(session, () => this.#refusalOfRecipient(address, session), callback);
       },
       onData: (stream, session, callback) => {
-        this.#onData(stream, session).then((text) => callback(null, text), callback);
+        this.#onData(stream, session).then(
+          (text) => callback(null, text),
+          (error) => callback(this.#refusals.from(session, error)),
+        );
       },
       onClose: (session) => {
         this.#findFacts(session).trace?.ended('closed');
@@ -205,14 +206,17 @@ export class ListenerSessions {
     session: SMTPServerSession,
     callback: (error: Error | null, response?: SMTPServerAuthenticationResponse) => void,
   ): void {
-    this.logins.judge(auth, session.remoteAddress).then((said) => {
-      if (said.kind === 'login') callback(null, { user: said.login });
-      else if (said.kind === 'tokenRefused') {
-        // The 535 follows after the client's next response.
-        this.#refusals.expect(session, REPLIES.authFailed.reason);
-        callback(null, { data: said.data });
-      } else callback(this.#refusals.by(session, said.reply));
-    });
+    this.logins.judge(auth, session.remoteAddress).then(
+      (said) => {
+        if (said.kind === 'login') callback(null, { user: said.login });
+        else if (said.kind === 'tokenRefused') {
+          // The 535 follows after the client's next response.
+          this.#refusals.expect(session, REPLIES.authFailed.reason);
+          callback(null, { data: said.data });
+        } else callback(this.#refusals.by(session, said.reply));
+      },
+      (error: Error) => callback(this.#refusals.from(session, error)),
+    );
   }
 
   async #refusalOfSender({ address, args }: SMTPServerAddress, session: SMTPServerSession) {
@@ -247,29 +251,24 @@ export class ListenerSessions {
     const { tls, trace } = this.#findFacts(session);
     const identity = this.#readIdentity(session);
     const arrival = this.#makeArrival(session, identity, tls, clocks.wall());
-    try {
-      const { id, bytes, reply } = await take(stream, arrival);
-      const { from, recipients } = arrival.envelope;
-      const to = recipients.map(({ address }) => address);
-      const { client, login } = identity;
-      log('accepted', {
-        id,
-        from,
-        to,
-        client,
-        login: login ?? undefined,
-        listener: listener.name,
-        tls: tls?.version ?? 'none',
-        bytes,
-      });
-      trace?.body(bytes);
-      counters.add('accepted', listener.name);
-      counters.observe('accept_seconds', (clocks.monotonic() - began) / 1000);
-      return reply;
-    } catch (error) {
-      if (error instanceof Refusal) this.#refusals.expect(session, error.reason);
-      throw error;
-    }
+    const { id, bytes, reply } = await take(stream, arrival);
+    const { from, recipients } = arrival.envelope;
+    const to = recipients.map(({ address }) => address);
+    const { client, login } = identity;
+    log('accepted', {
+      id,
+      from,
+      to,
+      client,
+      login: login ?? undefined,
+      listener: listener.name,
+      tls: tls?.version ?? 'none',
+      bytes,
+    });
+    trace?.body(bytes);
+    counters.add('accepted', listener.name);
+    counters.observe('accept_seconds', (clocks.monotonic() - began) / 1000);
+    return reply;
   }
 
   #makeArrival(

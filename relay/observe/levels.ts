@@ -14,6 +14,7 @@ const LEVELS = {
   certificate_not_taken: 'error',
   delivery_failed: 'error',
   handover_port: 'error',
+  command_failed: 'error',
   handover_port_not_open: 'error',
   no_queue_tools: 'error',
   not_kept: 'error',

@@ -74,6 +74,8 @@ export class OpenStore {
       this.#logState = this.#database.prepare('PRAGMA wal_checkpoint(NOOP)');
       this.#freePages = this.#database.prepare('PRAGMA freelist_count');
       this.#version = this.#database.prepare('PRAGMA data_version');
+      // If the file could not be opened for writing, SQLite has opened it for reading. Then this throws.
+      this.#logState.get();
       this.log = openSync(`${path}-wal`, 'r');
     } catch (error) {
       this.#database.close();

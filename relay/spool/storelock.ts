@@ -10,13 +10,13 @@ import { DatabaseSync } from 'node:sqlite';
 
 export class StoreLock {
   readonly #notice: string;
-  readonly #lock: DatabaseSync;
+  readonly #path: string;
+  #lock: DatabaseSync;
 
   constructor(path: string) {
     this.#notice = `${path}.fault`;
-    this.#lock = new DatabaseSync(`${path}.lock`);
-    // Nothing is ever written here. The lock is the transaction.
-    this.#lock.exec('PRAGMA journal_mode = MEMORY');
+    this.#path = `${path}.lock`;
+    this.#lock = openLock(this.#path);
   }
 
   /** Takes a shared lock. Throws if another process does not release its lock within `waitMs`. */
@@ -28,8 +28,12 @@ export class StoreLock {
     if (this.#lock.isTransaction) this.#lock.exec('ROLLBACK');
   }
 
-  /** Runs `work` while no other process has the store open. Throws after `waitMs`. */
+  /** Runs `work` while no other process has the store open. Throws after `waitMs`. This process must share no lock. */
   alone(waitMs: number, work: () => void): void {
+    // After any error when a file is opened for writing, SQLite opens it for reading, and the handle stays so for ever.
+    const fresh = openLock(this.#path);
+    this.#lock.close();
+    this.#lock = fresh;
     this.#lock.exec(`PRAGMA busy_timeout = ${waitMs}; BEGIN EXCLUSIVE`);
     try {
       work();
@@ -60,4 +64,11 @@ export class StoreLock {
   takeDown(): void {
     rmSync(this.#notice, { force: true });
   }
+}
+
+function openLock(path: string): DatabaseSync {
+  const lock = new DatabaseSync(path);
+  // Nothing is ever written here. The lock is the transaction.
+  lock.exec('PRAGMA journal_mode = MEMORY');
+  return lock;
 }

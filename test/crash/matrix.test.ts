@@ -54,4 +54,16 @@ describe('a fault at any call to the disk', { concurrency: false, skip: problem 
       assert.ok(faults >= (SOAK ? rounds.length / 2 : 1), `only ${faults} faults came`);
     });
   }
+
+  // SQLite then opens the file for reading only, and such a handle never gets better.
+  for (const name of ['queue.db', 'queue.db.lock'] as const)
+    for (const by of ['listener', 'router'] as const)
+      test(`${name} that the ${by} cannot open for a moment is opened again`, async () => {
+        const operation = OPERATIONS.find((one) => one.name === 'change the policy');
+        assert.ok(operation);
+        const fault: Fault = { harm: { kind: 'fail', error: 'EIO' }, by, at: 1, calls: ['open'], name };
+        const { fired, wrong } = await tryOne(operation, fault);
+        assert.ok(fired, 'the fault did not come');
+        assert.deepEqual(wrong, []);
+      });
 });
