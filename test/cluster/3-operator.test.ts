@@ -89,7 +89,9 @@ describe('the operator', { concurrency: false }, () => {
     assert.notEqual(fresh, old);
     // A few looks of every part: polls of the pods, resyncs, the Lease.
     await new Promise((resolve) => setTimeout(resolve, 5_000));
-    assert.deepEqual(operatorWrites(since), []);
+    // Another relay may report the figures of its last mail up to a minute later.
+    const writes = operatorWrites(since).filter((write) => write.includes(`/namespaces/${NAMESPACE}/`));
+    assert.deepEqual(writes, []);
     assert.deepEqual(identities(), before);
   });
 
