@@ -175,6 +175,7 @@ async function strangerComes(): Promise<void> {
   await until(
     'the want of deliveries',
     async () => ((await relay.status()).queue.blockedDestinations ?? 0) > 0,
+    60_000,
   );
   const metrics = await (await fetch(`http://127.0.0.1:${relay.adminPort}/metrics`)).text();
   assert.match(metrics, /^mailrelay_queue_blocked_destinations [1-9]/m);
