@@ -12,7 +12,7 @@ import { domainPart, renderMail } from './mail.ts';
 import { postReport, type Sent } from './post.ts';
 import { parseTarget } from './record.ts';
 import { packReport, type TlsReport } from './report.ts';
-import { type DomainTally, endOf } from './tally.ts';
+import { type DomainTally, findDayEnd } from './tally.ts';
 
 type ReportTerms = NonNullable<Policy['outbound']['tlsReports']>;
 
@@ -116,7 +116,7 @@ export class Outbox {
   /** RFC 8460 section 5.1. The last part keeps the reports of several pods apart. */
   #fileName({ domain, day }: Letter): string {
     const { terms, instance } = this.#deps;
-    const end = endOf(day) / 1000;
+    const end = findDayEnd(day) / 1000;
     const unique = instance.replaceAll('-', '').slice(0, 12);
     return `${domainPart(terms.from)}!${domain}!${end - DAY_SECONDS}!${end - 1}!${unique}.json.gz`;
   }

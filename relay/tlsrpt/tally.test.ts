@@ -6,7 +6,7 @@ import { FAILURE_CAUSES, makeFailure } from '#crds/failure.ts';
 import { NO_FINDINGS, type TlsFindings } from '../delivery/tlsfindings.ts';
 import { RESULT_TYPES } from './report.ts';
 import { judgeSession } from './results.ts';
-import { endOf, Tally } from './tally.ts';
+import { findDayEnd, Tally } from './tally.ts';
 
 const NOW = Date.parse('2026-11-28T12:00:00Z');
 const deps = { wall: () => NOW, random: () => 0.5 };
@@ -111,7 +111,7 @@ test('reports are due within four hours after the end of the day, in UTC', () =>
   assert.deepEqual(Object.keys(tally.days), ['2026-11-28']);
   const late = (tally.days['2026-11-28']?.dueAt ?? 0) - Date.parse('2026-11-29T00:00:00Z');
   assert.ok(late > 3 * 3_600_000 && late < 4 * 3_600_000);
-  assert.equal(endOf('2026-11-28'), Date.parse('2026-11-29T00:00:00Z'));
+  assert.equal(findDayEnd('2026-11-28'), Date.parse('2026-11-29T00:00:00Z'));
 });
 
 test('whatever is counted, a domain takes bounded room, sums are right, and a restart changes nothing', () => {

@@ -56,7 +56,7 @@ export class Tally {
     this.days = days;
     this.#deps = deps;
     for (const { domains } of Object.values(days))
-      for (const tally of Object.values(domains)) this.#grow(tally, sizeOf(tally));
+      for (const tally of Object.values(domains)) this.#grow(tally, countBytes(tally));
   }
 
   /** False if there is no room for the session. */
@@ -95,8 +95,8 @@ export class Tally {
 
   #domain(domain: string): DomainTally {
     const now = this.#deps.wall();
-    const day = dateOf(now);
-    this.days[day] ??= { dueAt: endOf(day) + this.#deps.random() * SPREAD_MS, domains: {} };
+    const day = formatDay(now);
+    this.days[day] ??= { dueAt: findDayEnd(day) + this.#deps.random() * SPREAD_MS, domains: {} };
     const { domains } = this.days[day];
     domains[domain] ??= { policies: [] };
     return domains[domain];
@@ -109,8 +109,8 @@ export class Tally {
       policy,
       summary: { 'total-successful-session-count': 0, 'total-failure-session-count': 0 },
     };
-    if (!this.#hasRoom(tally, sizeOf(made), RESERVED_BYTES)) return undefined;
-    this.#grow(tally, sizeOf(made));
+    if (!this.#hasRoom(tally, countBytes(made), RESERVED_BYTES)) return undefined;
+    this.#grow(tally, countBytes(made));
     tally.policies.push(made);
     return made;
   }
@@ -123,8 +123,8 @@ export class Tally {
       return true;
     }
     const made = { ...facts, 'failed-session-count': 1 };
-    if (!this.#hasRoom(tally, sizeOf(made), reserve)) return false;
-    this.#grow(tally, sizeOf(made));
+    if (!this.#hasRoom(tally, countBytes(made), reserve)) return false;
+    this.#grow(tally, countBytes(made));
     reported['failure-details'].push(made);
     return true;
   }
@@ -150,15 +150,15 @@ function isSameFailure(one: FailureFacts, other: FailureFacts): boolean {
 }
 
 /** The UTC date. */
-export function dateOf(now: number): string {
+export function formatDay(now: number): string {
   return new Date(now).toISOString().slice(0, 10);
 }
 
 /** The first moment after a day, in milliseconds since the epoch. */
-export function endOf(day: string): number {
+export function findDayEnd(day: string): number {
   return Date.parse(`${day}T00:00:00Z`) + DAY_MS;
 }
 
-function sizeOf(value: unknown): number {
+function countBytes(value: unknown): number {
   return JSON.stringify(value).length;
 }

@@ -9,7 +9,7 @@ import { TallyFile } from './file.ts';
 import { Outbox, type OutboxDeps } from './outbox.ts';
 import { readTargets } from './record.ts';
 import { judgeSession } from './results.ts';
-import { type DomainTally, dateOf, Tally } from './tally.ts';
+import { type DomainTally, formatDay, Tally } from './tally.ts';
 
 export interface TlsReportsDeps extends Omit<OutboxDeps, 'instance'> {
   /** The file of the counts. */
@@ -95,7 +95,7 @@ export class TlsReports {
   #listDue(): { day: string; domain: string; tally: DomainTally }[] {
     const now = this.#deps.wall();
     return Object.entries(this.#tally.days)
-      .filter(([day, { dueAt }]) => day < dateOf(now) && dueAt <= now)
+      .filter(([day, { dueAt }]) => day < formatDay(now) && dueAt <= now)
       .flatMap(([day, { domains }]) =>
         Object.entries(domains)
           .filter(([, { nextAt = 0 }]) => nextAt <= now)
@@ -148,7 +148,7 @@ export class TlsReports {
 
   /** Once a day. */
   #tellFull(): void {
-    const day = dateOf(this.#deps.wall());
+    const day = formatDay(this.#deps.wall());
     if (this.#fullDay === day) return;
     this.#fullDay = day;
     this.#deps.log('tls_report_incomplete', { day });

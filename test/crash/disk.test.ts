@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
@@ -29,14 +29,6 @@ async function sendOne(port: number, id: string): Promise<string> {
   } finally {
     client.close();
   }
-}
-
-/** The process that the tasks' script names. */
-function taskOf(relay: TestRelay, script: string): number {
-  const pid = relay
-    .tree()
-    .find((candidate) => readFileSync(`/proc/${candidate}/cmdline`, 'utf8').includes(script));
-  return pid ?? assert.fail(`there is no ${script}`);
 }
 
 /** Attaches strace; resolves when it watches. */
@@ -71,7 +63,7 @@ describe('the disk', { concurrency: false }, () => {
   test('a message is synced before its 250', { skip: problem }, async () => {
     const relay = await TestRelay.start({ manifest: ([port]) => storyManifest({ port, nextHop: 1 }) });
     try {
-      const record = await trace(taskOf(relay, 'listener/main.ts'), [
+      const record = await trace(relay.findTask('listener/main.ts'), [
         '-s',
         '40',
         '-e',
@@ -98,7 +90,7 @@ describe('the disk', { concurrency: false }, () => {
     const ledger = new Ledger();
     try {
       const port = relay.ports[0] ?? 0;
-      const injection = await trace(taskOf(relay, 'listener/main.ts'), [
+      const injection = await trace(relay.findTask('listener/main.ts'), [
         '-e',
         'trace=fdatasync,fsync',
         '-e',

@@ -45,11 +45,6 @@ async function sendOne(port: number, id: string, filling = ''): Promise<string> 
   }
 }
 
-function taskOf(relay: TestRelay, script: string): number {
-  const pid = relay.tree().find((one) => readFileSync(`/proc/${one}/cmdline`, 'utf8').includes(script));
-  return pid ?? assert.fail(`there is no ${script}`);
-}
-
 /** What the process has open of the store. */
 function openOf(pid: number): string[] {
   return readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
@@ -95,7 +90,7 @@ describe('the store of a relay', { concurrency: false }, () => {
       // While this handle is open, no new file gets the same inode number.
       const held = openSync(log, 'r');
       const { ino } = fstatSync(held);
-      const tasks = ['listener/main.ts', 'router/main.ts'].map((script) => taskOf(relay, script));
+      const tasks = ['listener/main.ts', 'router/main.ts'].map((script) => relay.findTask(script));
       const stop = await failNextSync(tasks[0] ?? 0);
       assert.match(await sendOne(port, 'failed'), /^451 4\.3\.0/);
       await stop();
@@ -108,7 +103,7 @@ describe('the store of a relay', { concurrency: false }, () => {
       await until('both', async () => (await relay.status()).queue.depth === 2);
       closeSync(held);
       assert.deepEqual(
-        ['listener/main.ts', 'router/main.ts'].map((script) => taskOf(relay, script)),
+        ['listener/main.ts', 'router/main.ts'].map((script) => relay.findTask(script)),
         tasks,
       );
       assert.doesNotMatch(relay.stdout + relay.stderr, /task_died|spool_broken/);

@@ -160,6 +160,13 @@ export class TestRelay {
     return [this.pid, ...children.trim().split(/\s+/).filter(Boolean).map(Number)];
   }
 
+  /** The pid of the task process with this script. */
+  findTask(script: string): number {
+    const pid = this.tree().find((one) => readFileSync(`/proc/${one}/cmdline`, 'utf8').includes(script));
+    if (pid === undefined) throw new Error(`there is no ${script}`);
+    return pid;
+  }
+
   /** Kills the whole relay at once, as a power cut would. */
   async kill9(): Promise<void> {
     const pids = this.tree();
