@@ -8,21 +8,19 @@ import { type FailureCause, makeFailure } from '#crds/failure.ts';
 import type { Dns, DnsAnswer } from '../dns/resolver.ts';
 import type { NextHop } from './courier.ts';
 import { plainName } from './hostname.ts';
+import { isLocalName } from './localnames.ts';
 import { usableRecords } from './tlsa.ts';
 import type { DaneFinding } from './tlsfindings.ts';
 
 /** As Postfix: more records than a host can need are not compared. */
 const MOST_RECORDS = 100;
-/** Names that only the cluster or the local network knows. The servers of outbound.resolver do not see them. */
-const LOCAL_NAME = /^[^.]+$|\.svc(\.|$)|\.(local|localhost|internal)$/;
-
 type AddressAnswer = DnsAnswer<'A' | 'AAAA'>;
 type Bases = { readonly kind: 'bases'; readonly names: readonly string[] };
 
 export async function findDane(hop: NextHop, dns: Dns): Promise<DaneFinding> {
   const host = plainName(hop.host);
   if (isIP(host) !== 0) return none(`${host} is an address, which has no TLSA record`);
-  if (LOCAL_NAME.test(host)) return none(`${host} is a name of the cluster or of the local network`);
+  if (isLocalName(host)) return none(`${host} is a name of the cluster or of the local network`);
   const bases = await findBases(hop, host, dns);
   if (bases.kind !== 'bases') return bases;
   for (const base of bases.names) {

@@ -18,7 +18,7 @@ import { makeCa, trustFrom } from '../task/trust.ts';
 import type { NextHop } from './courier.ts';
 import { findDane } from './dane.ts';
 import { plainName } from './hostname.ts';
-import { type MailNames, SYSTEM_NAMES } from './names.ts';
+import { type MailNames, namesBy, SYSTEM_NAMES } from './names.ts';
 import { findForeign } from './resolver.ts';
 import { type DaneFinding, NO_FINDINGS, type StsFinding, type TlsDiscovery } from './tlsfindings.ts';
 
@@ -45,7 +45,7 @@ export class Discovery implements TlsDiscovery {
   constructor({ outbound }: Policy, materials: Materials, deps: DiscoveryDeps) {
     this.#outbound = outbound;
     this.#dns = outbound.resolver && new DnsResolver({ ...outbound.resolver, clock: monotonic });
-    this.names = this.#dns ?? SYSTEM_NAMES;
+    this.names = this.#dns ? namesBy(this.#dns) : SYSTEM_NAMES;
     this.#materials = materials;
     if (outbound.discover.includes('MTASTS')) this.#sts = this.#findPolicies(deps);
   }

@@ -4,6 +4,7 @@
  */
 import { resolve4, resolve6, resolveMx, resolveTxt } from 'node:dns/promises';
 import type { DnsAnswer } from '../dns/resolver.ts';
+import { isLocalName } from './localnames.ts';
 
 type MailType = 'MX' | 'A' | 'AAAA' | 'TXT';
 
@@ -28,6 +29,11 @@ export const SYSTEM_NAMES: MailNames = {
     }
   },
 };
+
+/** Asks `servers`, but the system about names that only the cluster or the local network knows. */
+export function namesBy(servers: MailNames, system: MailNames = SYSTEM_NAMES): MailNames {
+  return { lookUp: (name, type) => (isLocalName(name) ? system : servers).lookUp(name, type) };
+}
 
 /** Words for the error codes of c-ares and of the system. */
 const DNS_WORDS: Readonly<Record<string, string>> = {
