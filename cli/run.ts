@@ -16,7 +16,7 @@ import { type Manifests, readManifests } from './documents.ts';
 import { publishFolder } from './inputfolder.ts';
 import { localPair } from './localca.ts';
 import { untilStopped } from './relay.ts';
-import { describeChange, describeStart } from './runtext.ts';
+import { describeChange, describeStart, listNotStarted } from './runtext.ts';
 import { options, portOption, UsageError } from './usage.ts';
 import { projectVersion } from './version.ts';
 
@@ -46,6 +46,7 @@ interface Published {
   readonly policy: Policy;
   /** Path of the throw-away CA certificate, which clients trust. */
   readonly caFile: string | undefined;
+  readonly notStarted: readonly string[];
 }
 
 export async function run(argv: string[]): Promise<number> {
@@ -115,7 +116,7 @@ async function publish(manifests: Manifests, target: Target, first: boolean): Pr
   for (const [dir, files] of objects) publishOrExplain(dir, files);
   publishOrExplain(target.certificateDir, pair?.files ?? {});
   publishOrExplain(target.policyDir, { [POLICY_FILE_NAME]: printPolicy(policy) });
-  return { policy, caFile: pair?.caFile };
+  return { policy, caFile: pair?.caFile, notStarted: listNotStarted(relay.spec) };
 }
 
 function publishOrExplain(dir: string, files: Readonly<Record<string, string>>): void {

@@ -1,9 +1,10 @@
 /** The text that `mailrelay run` prints for people at the start and at changes. Pure. */
 import { BlockList } from 'node:net';
+import type { MailRelaySpec } from '#crds/mailrelay.ts';
 import { addNetwork, listCovers } from '#crds/networks.ts';
 import type { PodStatus } from '#crds/podstatus.ts';
 import { hashContent, type Listener, type Policy } from '#crds/policyfile.ts';
-import { servedPort } from '#crds/wellknown.ts';
+import { SIDECAR_SERVER, servedPort } from '#crds/wellknown.ts';
 
 interface Start {
   readonly policy: Policy;
@@ -11,9 +12,21 @@ interface Start {
   readonly address: string;
   readonly adminPort: number;
   readonly status: PodStatus;
+  /** What the manifest asks for and only a cluster has. */
+  readonly notStarted: readonly string[];
 }
 
-export function describeStart({ policy, caFile, address, adminPort, status }: Start): string {
+/** The resolver beside the relay is a container. The relay asks at its address all the same. */
+export function listNotStarted({ outbound }: MailRelaySpec): string[] {
+  const { address, port } = SIDECAR_SERVER;
+  return outbound?.resolver?.sidecar
+    ? [
+        `outbound.resolver.sidecar runs in pods only, and mail by MX waits: start a validating resolver at ${address}:${port}, or set outbound.resolver.addresses`,
+      ]
+    : [];
+}
+
+export function describeStart({ policy, caFile, address, adminPort, status, notStarted }: Start): string {
   const { listeners } = policy.inbound;
   const lines = [
     `MailRelay ${policy.namespace}/${policy.name} is ${status.ready ? 'ready' : `not ready: ${status.notReady.join('; ')}`}`,
@@ -27,6 +40,7 @@ export function describeStart({ policy, caFile, address, adminPort, status }: St
     row('policy', hashContent(policy), `outbound ${policy.outbound.tlsLevel}, ${nextHops(policy)}`),
     ...certificateLines(status, caFile),
     ...status.notInForce.map((gap) => `  not in force yet: ${gap}`),
+    ...notStarted.map((gap) => `  not started: ${gap}`),
     ...status.missing.map((gap) => `  missing: ${gap}`),
     ...sendLines(policy, address, caFile),
     '',

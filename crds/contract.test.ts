@@ -227,6 +227,17 @@ test('TLS reports need a sender; without a key for it the status says that none 
     assert.match(fieldsNotInForce(policyWith(outbound)).join(), /no report goes by mail.*: add a key/);
 });
 
+test('a sidecar is asked at its address and trusted, without another field', () => {
+  const sidecar = { image: 'registry.example/unbound:1' };
+  const dane = { level: 'Dane', discover: ['DANE'] };
+  const policy = makePolicy({ outbound: { tls: dane, resolver: { sidecar } } });
+  assert.deepEqual(policy.outbound.resolver, {
+    servers: [{ address: '127.0.0.1', port: 10_053 }],
+    trustAD: true,
+  });
+  assert.deepEqual(fieldsNotInForce(policy), []);
+});
+
 test('every field that is not enforced is named', () => {
   assert.match(fieldsNotInForce(makePolicy()).join(), /outbound\.tls\.discover: DANE .*trustAD/);
   assert.deepEqual(fieldsNotInForce(makePolicy({ outbound: { tls: { discover: ['MTASTS'] } } })), []);

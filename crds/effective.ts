@@ -6,6 +6,7 @@ import type { MailRelaySpec } from './mailrelay.ts';
 import { parseServer } from './networks.ts';
 import { type Clients, type Hop, type Listener, POLICY_FORMAT, type Policy } from './policyfile.ts';
 import { parseDuration, parseSize } from './units.ts';
+import { SIDECAR_SERVER } from './wellknown.ts';
 
 type OutboundSpec = NonNullable<MailRelaySpec['outbound']>;
 type RouteSpec = NonNullable<OutboundSpec['routes']>[number];
@@ -245,7 +246,8 @@ function effectiveTlsReports(
 
 function effectiveResolver(resolver: OutboundSpec['resolver']): Policy['outbound']['resolver'] {
   if (resolver === undefined) return null;
-  const { addresses, trustAD = false } = resolver;
+  const { addresses = [], trustAD = false, sidecar } = resolver;
+  if (sidecar) return { servers: [SIDECAR_SERVER], trustAD: true };
   return { servers: addresses.map((text) => parsed(parseServer, text)), trustAD };
 }
 

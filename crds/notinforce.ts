@@ -12,7 +12,7 @@ const GAPS: readonly Gap[] = [
   ({ outbound: { discover, resolver } }) =>
     discover.includes('DANE') && resolver?.trustAD !== true
       ? [
-          'outbound.tls.discover: DANE is not looked up without DNSSEC, the configured level holds: set outbound.resolver with trustAD: true and the loopback address of a validating resolver, or leave DANE out',
+          'outbound.tls.discover: DANE is not looked up without DNSSEC, the configured level holds: set outbound.resolver.sidecar, or outbound.resolver with trustAD: true and the loopback address of a validating resolver, or leave DANE out',
         ]
       : [],
   (policy) => {

@@ -1,5 +1,6 @@
 /** The outbound half of a MailRelay spec: shapes and bounds. Part of the single source, see mailrelay.ts. */
 import { z } from 'zod';
+import { resolver } from './resolver.ts';
 import {
   address,
   domainPatterns,
@@ -9,7 +10,6 @@ import {
   objectName,
   port,
   senderPatterns,
-  serverAddress,
   text,
 } from './shapes.ts';
 import { TLS_LEVELS, TLS_VERSIONS } from './tlslevel.ts';
@@ -113,14 +113,14 @@ export const outbound = z
         level: level()
           .optional()
           .describe(
-            'How mail is protected on its way out. None: never TLS. Opportunistic (the default): TLS where offered, not verified, plain text where not. Encrypt: TLS or the mail waits. Verify: TLS with a verified chain and host name, or the mail waits. Dane: DNSSEC-signed TLSA match, or the mail waits; needs outbound.resolver with trustAD.',
+            'How mail is protected on its way out. None: never TLS. Opportunistic (the default): TLS where offered, not verified, plain text where not. Encrypt: TLS or the mail waits. Verify: TLS with a verified chain and host name, or the mail waits. Dane: DNSSEC-signed TLSA match, or the mail waits; needs outbound.resolver with a sidecar or trustAD.',
           ),
         discover: z
           .array(z.enum(['DANE', 'MTASTS']))
           .max(2)
           .optional()
           .describe(
-            'Published policies to look up per destination; they raise the level, never lower it. Default: both. Empty: none. DANE needs outbound.resolver with trustAD. What is not looked up is named in status.notInForce.',
+            'Published policies to look up per destination; they raise the level, never lower it. Default: both. Empty: none. DANE needs outbound.resolver with a sidecar or trustAD. What is not looked up is named in status.notInForce.',
           ),
         minVersion: z
           .enum(['TLSv1.2', 'TLSv1.3'])
@@ -170,26 +170,7 @@ export const outbound = z
       .describe(
         'Addresses of next hops that are used, and in which order. Default: Any, as the resolver orders them.',
       ),
-    resolver: z
-      .object({
-        addresses: z
-          .array(serverAddress())
-          .min(1)
-          .max(3)
-          .describe(
-            'DNS servers that are asked, in this order: an IP address, with a port where it is not 53, such as 127.0.0.1:5353 or [::1]:5353.',
-          ),
-        trustAD: z
-          .boolean()
-          .optional()
-          .describe(
-            'Believe these servers when they say that DNSSEC proves an answer (the AD flag). They must validate, and every address must be a loopback one, because every host on the way could forge the flag. DANE needs it. Default: false.',
-          ),
-      })
-      .optional()
-      .describe(
-        'DNS servers for MX records, the addresses of MX hosts, and TLSA records. Default: those of the system, which prove nothing.',
-      ),
+    resolver: resolver.optional(),
     dkim: z
       .array(
         z.object({

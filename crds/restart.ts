@@ -47,10 +47,16 @@ export const RESTART_CONTRACT: readonly RestartRule[] = [
     gloss: 'The NetworkPolicy or the Service changes.',
   },
   {
-    field: 'spec.outbound',
+    field: 'spec.outbound (all of it but the next line)',
     effect: 'router task',
     gloss:
       'Deliveries under way end, then a new router task takes the queue; the listener keeps accepting. In mode CutThrough the listener delivers, and restarts.',
+  },
+  {
+    field: 'spec.outbound.resolver.sidecar',
+    effect: 'pods, one at a time',
+    gloss:
+      'The StatefulSet rolls, each pod is drained first. Where the sidecar is new, pods that are not replaced yet find no mail host, and their mail waits.',
   },
   {
     field: 'spec.queue.expireAfter, spec.queue.delayWarningAfter',

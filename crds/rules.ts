@@ -9,6 +9,7 @@ import type { MailRelaySpec } from './mailrelay.ts';
 import { addNetwork } from './networks.ts';
 import { PEER_RULES } from './peerrules.ts';
 import { celEveryHop, everyHop, RESOLVER_RULES } from './resolverrules.ts';
+import { RESOURCE_RULES } from './resourcerules.ts';
 import type { Rule } from './rule.ts';
 import { TLS_RULES } from './tlsrules.ts';
 import { ADMIN_PORT, HANDOVER_PORT, servedPort } from './wellknown.ts';
@@ -208,6 +209,7 @@ export const RULES: readonly Rule[] = [
   },
   ...TLS_RULES,
   ...WORKLOAD_RULES,
+  ...RESOURCE_RULES,
   ...PEER_RULES,
 ];
 

@@ -36,6 +36,13 @@ export const networks = () =>
     .array(text('^[0-9a-fA-F.:]+(/[0-9]{1,3})?$', 49, 'an address or a CIDR, such as 10.20.0.0/16'))
     .min(1)
     .max(64);
+/** The container runtime reads it more closely. */
+export const image = () =>
+  text(
+    '^[a-zA-Z0-9][a-zA-Z0-9._/:@-]*$',
+    512,
+    'the name of a container image, such as registry.example/unbound:1.22',
+  );
 export const cidr = () => text('^[0-9a-fA-F.:]+/[0-9]{1,3}$', 49, 'a CIDR, such as 203.0.113.0/24');
 /** Of outbound.resolver. rules.ts looks closer. */
 export const serverAddress = () =>

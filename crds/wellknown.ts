@@ -19,6 +19,9 @@ export const POD_PATHS = {
   secrets: '/etc/mailrelay/secrets',
   configMaps: '/etc/mailrelay/configmaps',
   state: '/var/spool/mailrelay',
+  /** Of the resolver beside the relay: its configuration, and its own folder of the volume. */
+  resolver: '/etc/mailrelay/resolver',
+  resolverState: '/var/lib/mailrelay-resolver',
 } as const;
 
 /** The socket in the state folder on which the relay answers `mailrelay queue`. */
@@ -34,6 +37,13 @@ export const ADMIN_PORT_NAME = 'admin';
  * relay.
  */
 export const HANDOVER_PORT = 9465;
+
+/** Names of the containers in the pods of a relay. */
+export const RELAY_CONTAINER = 'relay';
+export const SIDECAR_CONTAINER = 'resolver';
+
+/** Where the resolver of outbound.resolver.sidecar listens. */
+export const SIDECAR_SERVER = { address: '127.0.0.1', port: 10_053 } as const;
 
 /** Ports below 1024 are served at 10000 + port, in pods and by `mailrelay run`, so that nothing needs root. */
 export function servedPort(port: number): number {

@@ -33,7 +33,7 @@ const toleration = z.object({
     .describe('How long a taint of effect NoExecute is tolerated. Default: for ever.'),
 });
 
-const amounts = (cpuMeaning: string, memoryMeaning: string) =>
+export const amounts = (cpuMeaning: string, memoryMeaning: string) =>
   z.object({
     cpu: cpu().optional().describe(cpuMeaning),
     memory: size().optional().describe(memoryMeaning),

@@ -3,13 +3,9 @@ import { BlockList } from 'node:net';
 import type { MailRelaySpec } from './mailrelay.ts';
 import { addNetwork } from './networks.ts';
 import type { Rule } from './rule.ts';
-import { parseCpu, parseSize } from './units.ts';
 import { GROUP, OWN_LABELS } from './wellknown.ts';
-import { DEFAULT_REQUESTS } from './workload.ts';
 
 const RESERVED = `${GROUP}/`;
-
-type Resource = keyof typeof DEFAULT_REQUESTS;
 
 /** The parts of a spec that add annotations, and those that add labels, to objects of the operator. */
 const ANNOTATED = ['pod', 'service', 'serviceAccount'] as const;
@@ -17,16 +13,6 @@ const LABELLED = ['pod', 'service', 'podMonitor'] as const;
 
 const keysOf = (entries: Readonly<Record<string, string>> | undefined) => Object.keys(entries ?? {});
 const isFree = (key: string) => !key.startsWith(RESERVED);
-
-const isWithinLimit = (
-  { pod }: MailRelaySpec,
-  resource: Resource,
-  amount: (text: string) => number | undefined,
-) => {
-  const limit = pod?.resources?.limits?.[resource];
-  const request = pod?.resources?.requests?.[resource] ?? DEFAULT_REQUESTS[resource];
-  return limit === undefined || Number(amount(limit)) >= Number(amount(request));
-};
 
 // The same conditions in CEL.
 const celEveryKey = (parts: readonly string[], map: string, test: string) =>
@@ -41,9 +27,6 @@ const CEL_REACHED = "(has(self.service) && has(self.service.type) && self.servic
 const isReached = ({ service }: MailRelaySpec) => (service?.type ?? 'ClusterIP') !== 'ClusterIP';
 const nodePorts = ({ inbound }: MailRelaySpec) =>
   inbound.listeners.flatMap(({ nodePort }) => (nodePort === undefined ? [] : [nodePort]));
-const RESOURCES = 'self.pod.resources';
-const celWithinLimit = (resource: Resource) =>
-  `(!has(${RESOURCES}.limits.${resource}) || quantity(${RESOURCES}.limits.${resource}).compareTo(quantity(has(${RESOURCES}.requests) && has(${RESOURCES}.requests.${resource}) ? ${RESOURCES}.requests.${resource} : '${DEFAULT_REQUESTS[resource]}')) >= 0)`;
 
 export const WORKLOAD_RULES: readonly Rule[] = [
   {
@@ -92,11 +75,5 @@ export const WORKLOAD_RULES: readonly Rule[] = [
       LABELLED.every((part) =>
         keysOf(spec[part]?.labels).every((key) => isFree(key) && !OWN_LABELS.includes(key)),
       ),
-  },
-  {
-    path: 'spec.pod.resources',
-    cel: `!has(self.pod) || !has(${RESOURCES}) || !has(${RESOURCES}.limits) || (${celWithinLimit('cpu')} && ${celWithinLimit('memory')})`,
-    message: `a limit of pod.resources is below its request, which is cpu ${DEFAULT_REQUESTS.cpu} and memory ${DEFAULT_REQUESTS.memory} unless set: raise the limit, or set a smaller request`,
-    holds: (spec) => isWithinLimit(spec, 'cpu', parseCpu) && isWithinLimit(spec, 'memory', parseSize),
   },
 ];

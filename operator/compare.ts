@@ -32,6 +32,7 @@ const KEYED: Readonly<Record<string, readonly string[]>> = {
   // The ports of a Service, and those of a container.
   ports: ['port', 'containerPort', 'protocol'],
   containers: ['name'],
+  initContainers: ['name'],
   env: ['name'],
   volumes: ['name'],
   volumeMounts: ['mountPath'],

@@ -103,6 +103,36 @@ for (const [what, state, words, isStuck] of TABLE) {
   });
 }
 
+test('a container that is not the relay is named, and so are its fields', () => {
+  const beside = (name: string, reason: string): PodState => ({
+    initContainerStatuses: [{ name, state: { waiting: { reason } } }],
+    containerStatuses: [{ name: 'relay', state: { waiting: { reason: 'PodInitializing' } } }],
+  });
+  const crashed = (name: string): PodState => ({
+    initContainerStatuses: [
+      {
+        name,
+        state: { waiting: { reason: 'CrashLoopBackOff' } },
+        lastState: { terminated: { exitCode: 137, reason: 'OOMKilled' } },
+      },
+    ],
+  });
+  const message = (state: PodState) => findTrouble(state)?.message;
+  assert.match(
+    message(beside('resolver', 'ErrImagePull')) ?? '',
+    /^container resolver: ErrImagePull \(correct outbound\.resolver\.sidecar\.image, or/,
+  );
+  assert.match(
+    message(crashed('resolver')) ?? '',
+    /^container resolver: CrashLoopBackOff, OOMKilled: .*\(raise outbound\.resolver\.sidecar\.resources\.limits\.memory\)$/,
+  );
+  assert.match(
+    message(crashed('istio-proxy')) ?? '',
+    /^container istio-proxy: .*\(raise its limit of memory\)$/,
+  );
+  assert.equal(message(beside('resolver', 'PodInitializing')), undefined);
+});
+
 test('what others say is one line of a length that can be read', () => {
   const { message = '' } = findTrouble(waiting('ErrImagePull', `a\nb ${'x'.repeat(5_000)}`)) ?? {};
   assert.match(message, /^ErrImagePull: a b x+… \(correct/);

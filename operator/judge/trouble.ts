@@ -2,6 +2,7 @@
  * Why a pod does not run: the message of the scheduler, the kubelet or the runtime, and the cure. If `isStuck` is true,
  * waiting does not help. Pure.
  */
+import { RELAY_CONTAINER, SIDECAR_CONTAINER } from '#crds/wellknown.ts';
 import { listed, quoted } from './words.ts';
 
 export interface PodTrouble {
@@ -44,14 +45,27 @@ const ON_ITS_WAY: ReadonlySet<string> = new Set(['ContainerCreating', 'PodInitia
 const CRASHES = 'CrashLoopBackOff';
 /** The restarts after which an exit is no accident, such as the end of a node. */
 const CRASHES_AT = 2;
-const CURES: Readonly<Record<string, string>> = {
-  ErrImagePull: 'correct the image, or the credentials of its registry',
-  ImagePullBackOff: 'correct the image, or the credentials of its registry',
-  InvalidImageName: 'correct the image',
-  ErrImageNeverPull: 'load the image onto the node, or let it be pulled',
-  CreateContainerConfigError: 'mend what the message names',
-  OOMKilled: 'raise pod.resources.limits.memory',
-  Unschedulable: 'make room, or change what spec.pod and the storage class ask of a node',
+/** The fields that a person changes for a container. */
+interface Fields {
+  readonly image: string;
+  readonly memory: string;
+}
+const SIDECAR = 'outbound.resolver.sidecar';
+const FIELDS: Readonly<Record<string, Fields>> = {
+  [RELAY_CONTAINER]: { image: 'the image', memory: 'pod.resources.limits.memory' },
+  [SIDECAR_CONTAINER]: { image: `${SIDECAR}.image`, memory: `${SIDECAR}.resources.limits.memory` },
+};
+/** Of a container that others added to the pod, such as that of a service mesh. */
+const OF_OTHERS: Fields = { image: 'its image', memory: 'its limit of memory' };
+
+const CURES: Readonly<Record<string, (fields: Fields) => string>> = {
+  ErrImagePull: ({ image }) => `correct ${image}, or the credentials of its registry`,
+  ImagePullBackOff: ({ image }) => `correct ${image}, or the credentials of its registry`,
+  InvalidImageName: ({ image }) => `correct ${image}`,
+  ErrImageNeverPull: () => 'load the image onto the node, or let it be pulled',
+  CreateContainerConfigError: () => 'mend what the message names',
+  OOMKilled: ({ memory }) => `raise ${memory}`,
+  Unschedulable: () => 'make room, or change what spec.pod and the storage class ask of a node',
 };
 
 /** Undefined if the pod runs or is starting. */
@@ -61,7 +75,7 @@ export function findTrouble(state: PodState): PodTrouble | undefined {
   );
   if (unscheduled) {
     const { reason = 'Unschedulable', message = '' } = unscheduled;
-    return trouble(reason, message, false);
+    return trouble(RELAY_CONTAINER, reason, message, false);
   }
   const containers = [...(state.initContainerStatuses ?? []), ...(state.containerStatuses ?? [])];
   for (const container of containers) {
@@ -71,21 +85,26 @@ export function findTrouble(state: PodState): PodTrouble | undefined {
   return undefined;
 }
 
-function containerTrouble({ state, lastState, restartCount = 0 }: ContainerState): PodTrouble | undefined {
+function containerTrouble({
+  name,
+  state,
+  lastState,
+  restartCount = 0,
+}: ContainerState): PodTrouble | undefined {
   const { waiting, terminated } = state ?? {};
   const ended = terminated ?? lastState?.terminated;
   const reason = waiting?.reason ?? '';
   const hasCrashed = ended !== undefined && ended.exitCode !== 0;
   // Between two crashes the container runs for a moment. The fault is the same.
-  if (reason === CRASHES || (hasCrashed && restartCount >= CRASHES_AT)) return crashTrouble(ended);
-  if (waiting && !ON_ITS_WAY.has(reason)) return trouble(reason, waiting.message ?? '', true);
-  return hasCrashed ? trouble(ended.reason ?? 'Error', describeExit(ended), false) : undefined;
+  if (reason === CRASHES || (hasCrashed && restartCount >= CRASHES_AT)) return crashTrouble(name, ended);
+  if (waiting && !ON_ITS_WAY.has(reason)) return trouble(name, reason, waiting.message ?? '', true);
+  return hasCrashed ? trouble(name, ended.reason ?? 'Error', describeExit(ended), false) : undefined;
 }
 
-function crashTrouble(ended: Ended | undefined): PodTrouble {
+function crashTrouble(name: string, ended: Ended | undefined): PodTrouble {
   const { reason } = ended ?? {};
   const isNamed = reason !== undefined && reason !== 'Error' && reason !== 'Completed';
-  return trouble(isNamed ? `${CRASHES}, ${reason}` : CRASHES, ended ? describeExit(ended) : '', true);
+  return trouble(name, isNamed ? `${CRASHES}, ${reason}` : CRASHES, ended ? describeExit(ended) : '', true);
 }
 
 /** The exit status and the cause of the exit: the last line of the log, of which the runtime gives the end. */
@@ -105,8 +124,11 @@ function readLogMessage(line: string): string {
   }
 }
 
-function trouble(reason: string, message: string, isStuck: boolean): PodTrouble {
-  const cures = reason.split(', ').flatMap((word) => CURES[word] ?? []);
+/** Of the containers only the relay is not named: people know it as the pod. */
+function trouble(name: string, reason: string, message: string, isStuck: boolean): PodTrouble {
+  const fields = FIELDS[name] ?? OF_OTHERS;
+  const cures = reason.split(', ').flatMap((word) => CURES[word]?.(fields) ?? []);
   const cure = cures.length > 0 ? ` (${listed(cures)})` : '';
-  return { reason, message: `${reason}${message ? `: ${quoted(message)}` : ''}${cure}`, isStuck };
+  const whose = name === RELAY_CONTAINER ? '' : `container ${name}: `;
+  return { reason, message: `${whose}${reason}${message ? `: ${quoted(message)}` : ''}${cure}`, isStuck };
 }

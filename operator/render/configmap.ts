@@ -1,12 +1,14 @@
 /**
- * The ConfigMap that the pods mount: the policy file, and the scale file, which is not part of the policy. Each file
- * name has the version of its format, so that a relay finds the file that it can read. Pure.
+ * The ConfigMap that the pods mount: the policy file, the scale file, which is not part of the policy, and the
+ * configuration of the resolver beside the relay. The names of the first two have the version of their format, so that a
+ * relay finds the file that it can read. Pure.
  */
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { POLICY_FILE_NAME, type Policy, printPolicy } from '#crds/policyfile.ts';
 import { printScale, SCALE_FILE_NAME, scaleOrder } from '#crds/scalefile.ts';
 import { objectNames, renderMetadata } from './metadata.ts';
 import type { Rendered } from './rendered.ts';
+import { renderSidecarConfig } from './resolver.ts';
 
 export function renderConfigMap(relay: MailRelay, policy: Policy): Rendered {
   const { name, namespace } = relay.metadata;
@@ -21,6 +23,7 @@ export function renderConfigMap(relay: MailRelay, policy: Policy): Rendered {
     data: {
       [POLICY_FILE_NAME]: printPolicy(policy),
       [SCALE_FILE_NAME]: printScale(replicas, siblings, scaleOrder(relay.metadata)),
+      ...renderSidecarConfig(relay),
     },
   };
 }

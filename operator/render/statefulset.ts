@@ -8,12 +8,21 @@ import { certificateSecretName, DEFAULT_STORAGE_SIZE } from '#crds/effective.ts'
 import type { MailRelay } from '#crds/mailrelay.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import { listNames, listReferences } from '#crds/references.ts';
-import { ADMIN_PORT, ADMIN_PORT_NAME, POD_PATHS, SERVING_LABEL, selectorLabels } from '#crds/wellknown.ts';
-import { type Amounts, DEFAULT_REQUESTS, type Resources } from '#crds/workload.ts';
+import {
+  ADMIN_PORT,
+  ADMIN_PORT_NAME,
+  POD_PATHS,
+  RELAY_CONTAINER,
+  SERVING_LABEL,
+  selectorLabels,
+} from '#crds/wellknown.ts';
+import { DEFAULT_REQUESTS, type Resources } from '#crds/workload.ts';
+import { RESTRICTED, renderResources } from './container.ts';
 import { given, withLabels } from './given.ts';
 import { managedLabels, objectNames, renderMetadata } from './metadata.ts';
-import { canonicalCpu, canonicalQuantity } from './quantity.ts';
+import { canonicalQuantity } from './quantity.ts';
 import type { Rendered, RenderSettings } from './rendered.ts';
+import { renderSidecar, renderSidecarVolume } from './resolver.ts';
 
 const USER = 65532;
 /** A cluster that assigns user ids (restricted-v2 of OpenShift) refuses a pod with fixed ones. */
@@ -59,6 +68,7 @@ export function renderStatefulSet(
 function podSpec(relay: MailRelay, policy: Policy, settings: RenderSettings) {
   const { name } = relay.metadata;
   const references = listMounts(policy);
+  const sidecar = relay.spec.outbound?.resolver?.sidecar;
   return {
     serviceAccountName: name,
     automountServiceAccountToken: false,
@@ -81,6 +91,7 @@ function podSpec(relay: MailRelay, policy: Policy, settings: RenderSettings) {
       labelSelector: { matchLabels: selectorLabels(name) },
     })),
     ...given(relay.spec.pod, ['nodeSelector', 'tolerations', 'affinity', 'priorityClassName']),
+    ...(sidecar ? { initContainers: [renderSidecar(sidecar, settings)] } : {}),
     containers: [container(name, settings, references, relay.spec.pod?.resources)],
     volumes: volumes(relay, references),
   };
@@ -90,11 +101,11 @@ function container(
   relayName: string,
   settings: RenderSettings,
   references: readonly Mounted[],
-  resources: Resources = {},
+  resources: Resources | undefined,
 ) {
   const probe = (path: string) => ({ httpGet: { path, port: ADMIN_PORT, scheme: 'HTTP' } });
   return {
-    name: 'relay',
+    name: RELAY_CONTAINER,
     image: settings.relayImage,
     imagePullPolicy: settings.imagePullPolicy,
     // The last lines of the log go into the status of the pod, for people who look why it ended.
@@ -102,15 +113,8 @@ function container(
     args: ['relay'],
     env: identity(relayName),
     ports: [{ name: ADMIN_PORT_NAME, containerPort: ADMIN_PORT, protocol: 'TCP' }],
-    securityContext: {
-      allowPrivilegeEscalation: false,
-      readOnlyRootFilesystem: true,
-      capabilities: { drop: ['ALL'] },
-    },
-    resources: {
-      requests: canonical({ ...DEFAULT_REQUESTS, ...resources.requests }),
-      ...(resources.limits ? { limits: canonical(resources.limits) } : {}),
-    },
+    securityContext: RESTRICTED,
+    resources: renderResources(resources, DEFAULT_REQUESTS),
     // A damaged queue is rebuilt before the first answer, at about 25 MB a second.
     startupProbe: { ...probe('/healthz'), periodSeconds: 1, failureThreshold: 3600 },
     livenessProbe: { ...probe('/healthz'), periodSeconds: 10, timeoutSeconds: 5, failureThreshold: 6 },
@@ -135,13 +139,6 @@ function identity(relayName: string) {
   ];
 }
 
-function canonical({ cpu, memory }: Amounts) {
-  return {
-    ...(cpu === undefined ? {} : { cpu: canonicalCpu(cpu) }),
-    ...(memory === undefined ? {} : { memory: canonicalQuantity(memory) }),
-  };
-}
-
 function volumes(relay: MailRelay, references: readonly Mounted[]) {
   const secretName = certificateSecretName(relay.metadata.name, relay.spec);
   return [
@@ -153,6 +150,7 @@ function volumes(relay: MailRelay, references: readonly Mounted[]) {
     },
     ...references.map(({ volume, source }) => ({ name: volume, ...source })),
     ...(isCutThrough(relay) ? [{ name: 'spool', emptyDir: {} }] : []),
+    ...(relay.spec.outbound?.resolver?.sidecar ? [renderSidecarVolume(relay)] : []),
   ];
 }
 

@@ -22,6 +22,6 @@ function unservable({ outbound }: Policy): string | undefined {
   const hops = [...outbound.smartHosts, ...outbound.routes.flatMap(({ hosts }) => hosts ?? [])];
   const levels = [outbound, ...outbound.routes, ...hops].map(({ tlsLevel }) => tlsLevel);
   return levels.includes('Dane') && outbound.resolver?.trustAD !== true
-    ? 'TLS level Dane needs DNSSEC: set outbound.resolver with trustAD: true, or use Verify'
+    ? 'TLS level Dane needs DNSSEC: set outbound.resolver.sidecar, or outbound.resolver with trustAD: true, or use Verify'
     : undefined;
 }

@@ -15,7 +15,11 @@ const base: MailRelaySpec = {
     clients: { networks: ['10.0.0.0/8'] },
     limits: { recipients: 10 },
   },
-  outbound: { smartHosts: [{ host: 'mx.example.net' }], tls: { trustConfigMapName: 'one' } },
+  outbound: {
+    smartHosts: [{ host: 'mx.example.net' }],
+    tls: { trustConfigMapName: 'one' },
+    resolver: { sidecar: { image: 'unbound:1' } },
+  },
   queue: { expireAfter: '5d', storage: { size: '1Gi' } },
   service: { type: 'ClusterIP' },
 };
@@ -73,7 +77,18 @@ const CHANGES: Readonly<Record<string, MailRelaySpec[]>> = {
     { ...base, tls: { secretName: 'relay-tls', internal: { ...inside, clusterDomain: 'corp.example' } } },
     { ...base, tls: { secretName: 'relay-tls', internal: { ...inside, dnsNames: ['smtp.corp.example'] } } },
   ],
-  'spec.outbound': [
+  'spec.outbound.resolver.sidecar': [
+    { ...base, outbound: { ...base.outbound, resolver: { sidecar: { image: 'unbound:2' } } } },
+    {
+      ...base,
+      outbound: {
+        ...base.outbound,
+        resolver: { sidecar: { image: 'unbound:1', resources: { limits: { memory: '1Gi' } } } },
+      },
+    },
+  ],
+  'spec.outbound (all of it but the next line)': [
+    { ...base, outbound: { ...base.outbound, resolver: { addresses: ['192.0.2.53'] } } },
     { ...base, outbound: { ...base.outbound, smartHosts: [{ host: 'mx.example.net', port: 26 }] } },
     { ...base, outbound: { ...base.outbound, tls: { ...base.outbound?.tls, level: 'Encrypt' } } },
     {

@@ -51,6 +51,10 @@ test('everything around the pods renders as reviewed', () => {
   assertGolden('platform.yaml', rendered(example('platform.yaml')));
 });
 
+test('a resolver beside the relay renders as reviewed', () => {
+  assertGolden('resolver.yaml', rendered(example('resolver.yaml')));
+});
+
 test('the smallest MailRelay renders as reviewed', () => {
   assertGolden('smallest.yaml', rendered(document(changed({}))));
 });
