@@ -239,8 +239,22 @@ test('a sidecar is asked at its address and trusted, without another field', () 
 });
 
 test('every field that is not enforced is named', () => {
-  assert.match(fieldsNotInForce(makePolicy()).join(), /outbound\.tls\.discover: DANE .*trustAD/);
-  assert.deepEqual(fieldsNotInForce(makePolicy({ outbound: { tls: { discover: ['MTASTS'] } } })), []);
+  const asked = makePolicy({ outbound: { tls: { discover: ['DANE'] } } });
+  assert.match(fieldsNotInForce(asked).join(), /outbound\.tls\.discover: DANE .*sidecar.*trustAD/);
+});
+
+test('DANE is looked up by default where it can be, and nothing is noted where nobody asked for it', () => {
+  const trusted = [{ sidecar: { image: 'unbound' } }, { addresses: ['127.0.0.1'], trustAD: true }];
+  const others = [undefined, { addresses: ['127.0.0.1'] }, { addresses: ['192.0.2.53'], trustAD: false }];
+  for (const [resolvers, discover] of [
+    [trusted, ['DANE', 'MTASTS']],
+    [others, ['MTASTS']],
+  ] as const)
+    for (const resolver of resolvers) {
+      const policy = makePolicy({ outbound: { ...(resolver ? { resolver } : {}) } });
+      assert.deepEqual(policy.outbound.discover, discover);
+      assert.deepEqual(fieldsNotInForce(policy), []);
+    }
 });
 
 test('servedPort keeps unprivileged ports and moves the others', () => {

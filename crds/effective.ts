@@ -178,14 +178,16 @@ function effectiveOutbound({ outbound = {} }: MailRelaySpec): Policy['outbound']
     minTlsVersion: outbound.tls?.minVersion ?? 'TLSv1.2',
   };
   const { limits } = outbound;
+  const resolver = effectiveResolver(outbound.resolver);
   return {
     ...floor,
-    discover: outbound.tls?.discover ?? ['DANE', 'MTASTS'],
+    // Without DNSSEC nobody has asked for DANE, unless the spec says so.
+    discover: outbound.tls?.discover ?? (resolver?.trustAD ? ['DANE', 'MTASTS'] : ['MTASTS']),
     trustConfigMap: outbound.tls?.trustConfigMapName ?? null,
     clientCertificateSecret: outbound.tls?.clientCertificateSecretName ?? null,
     ipFamily: outbound.ipFamily ?? 'Any',
     tlsReports: effectiveTlsReports(outbound.tls?.reports),
-    resolver: effectiveResolver(outbound.resolver),
+    resolver,
     smartHosts: (outbound.smartHosts ?? []).map((hop) => effectiveHop(hop, floor, outbound)),
     routes: (outbound.routes ?? []).map((route) => effectiveRoute(route, floor, outbound)),
     dkim: (outbound.dkim ?? []).map(({ domain, selector, secretName }) => ({

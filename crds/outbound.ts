@@ -120,7 +120,7 @@ export const outbound = z
           .max(2)
           .optional()
           .describe(
-            'Published policies to look up per destination; they raise the level, never lower it. Default: both. Empty: none. DANE needs outbound.resolver with a sidecar or trustAD. What is not looked up is named in status.notInForce.',
+            'Published policies to look up per destination; they raise the level, never lower it. Default: MTASTS, and DANE where outbound.resolver has a sidecar or trustAD, which DANE needs. Empty: none. What is asked for and not looked up is named in status.notInForce.',
           ),
         minVersion: z
           .enum(['TLSv1.2', 'TLSv1.3'])
