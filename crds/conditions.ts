@@ -270,10 +270,16 @@ export const REASONS = {
     cause: 'There are users or tokens for logins, but no listener has auth.',
     cure: 'Set auth: Optional or Required on a listener, or remove credentialsSecretName and oauth.',
   },
+  ExternalDNSMissing: {
+    type: 'ConfigurationSound',
+    cause:
+      'dns.publish is DNSEndpoint, and the cluster knows no such objects: nobody brings the records of status.dnsRecords into DNS.',
+    cure: 'Install external-dns with its CRD; it is found within ten minutes. Or publish the records yourself, and set dns.publish: None.',
+  },
   ExtraRefused: {
     type: 'ConfigurationSound',
     cause:
-      'An object that mail flows without cannot be written: the PodMonitor, the PodDisruptionBudget, or the annotation that makes kubelets refresh mounted files at once.',
+      'An object that mail flows without cannot be written: the DNSEndpoint, the PodMonitor, the PodDisruptionBudget, or the annotation that makes kubelets refresh mounted files at once.',
     cure: 'The message quotes the API server, and says what is different without the object.',
   },
 } as const satisfies Record<string, Reason>;

@@ -7,6 +7,7 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import type { CertificateFacts } from './podstatus.ts';
+import { hashPublicKey } from './publickeys.ts';
 
 type PairReason =
   | 'CertificateMissing'
@@ -100,6 +101,12 @@ function warningMs({ validFromDate, validToDate }: X509Certificate): number {
   return Math.min((validToDate.getTime() - validFromDate.getTime()) / 10, 7 * DAY_MS);
 }
 
+/** The facts of the first certificate in a PEM text; undefined if it has none. */
+export function readCertificateFacts(pem: string): CertificateFacts | undefined {
+  const leaf = readCertificate(pem);
+  return leaf && readFacts(leaf);
+}
+
 function readFacts(leaf: X509Certificate): CertificateFacts {
   return {
     serial: leaf.serialNumber,
@@ -109,6 +116,7 @@ function readFacts(leaf: X509Certificate): CertificateFacts {
     names: readNames(leaf),
     // For an empty name, as a self-signed issuer of cert-manager makes it, Node returns undefined.
     issuer: (leaf.issuer ?? '').replaceAll('\n', ', '),
+    publicKeySha256: hashPublicKey(leaf),
   };
 }
 

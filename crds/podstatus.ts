@@ -42,8 +42,20 @@ const certificateFacts = z.object({
   notAfter: instant(),
   names: z.array(text(253)).max(128),
   issuer: message(),
+  /** SHA-256 of the SubjectPublicKeyInfo, lower-case hex: the data of a TLSA record 3 1 1. Absent in older relays. */
+  publicKeySha256: text(64).optional(),
 });
 export type CertificateFacts = z.infer<typeof certificateFacts>;
+
+/** A public DKIM key, as its DNS record has it. The longest is that of RSA with 4096 bits. */
+const dkimKey = z.object({
+  domain: text(253),
+  selector: text(63),
+  type: z.enum(['rsa', 'ed25519']),
+  /** Base64. */
+  publicKey: text(1024),
+});
+export type PublishedDkimKey = z.infer<typeof dkimKey>;
 
 /** The fault or the warning of the mounted pair. `reason` is a reason of conditions.ts. */
 const certificateProblem = z.object({ reason: text(256), message: message() });
@@ -96,6 +108,8 @@ export const podStatus = z.object({
   internalCertificateProblem: certificateProblem.nullable().default(null),
   /** The authority that issued it: the certificates in ca.crt as PEM. They are public. */
   internalAuthority: text(AUTHORITY_LENGTH).nullable().default(null),
+  /** The public halves of the DKIM keys of the policy that can be read. Absent in older relays. */
+  dkimKeys: z.array(dkimKey).max(64).optional(),
   tasks: z.object({
     /** How often each task was started since the start of the relay. Tests check the restart contract by it. */
     listenerStarts: count(),

@@ -91,6 +91,11 @@ export const RESTART_CONTRACT: readonly RestartRule[] = [
     gloss: 'The object of that name changes, comes or goes.',
   },
   {
+    field: 'spec.dns',
+    effect: 'nothing',
+    gloss: 'The records in the status change, and the DNSEndpoint.',
+  },
+  {
     field: 'spec.tls: issuerRef, dnsNames, duration, renewBefore, privateKey',
     effect: 'nothing',
     gloss:

@@ -5,6 +5,7 @@
  * and bounds of mailrelay.ts, because they run after them.
  */
 import { BlockList } from 'node:net';
+import { DNS_RULES } from './dnsrules.ts';
 import type { MailRelaySpec } from './mailrelay.ts';
 import { addNetwork } from './networks.ts';
 import { PEER_RULES } from './peerrules.ts';
@@ -208,6 +209,7 @@ export const RULES: readonly Rule[] = [
         spec.outbound?.limits?.messagesPerDestinationPerMinute === undefined),
   },
   ...TLS_RULES,
+  ...DNS_RULES,
   ...WORKLOAD_RULES,
   ...RESOURCE_RULES,
   ...PEER_RULES,

@@ -109,6 +109,23 @@ export const mailRelayStatus = z.object({
     })
     .optional()
     .describe('How far the wanted policy is in force.'),
+  dnsRecords: z
+    .array(
+      z.object({
+        name: z.string().max(253).describe('Name of the record, without a final dot.'),
+        type: z.enum(['TLSA', 'TXT']).describe('Type of the record.'),
+        ttl: count().describe('Time to live in seconds.'),
+        values: z
+          .array(z.string().max(2048))
+          .max(16)
+          .describe('Data of the records of this name and type, as in a zone file.'),
+      }),
+    )
+    .max(128)
+    .optional()
+    .describe(
+      'DNS records that belong to this relay: the keys of TLS and DKIM as the pods tell them, MTA-STS and TLS reporting. A DNSEndpoint has all of them, where there are more.',
+    ),
   notInForce: z
     .array(z.string().max(1024))
     .max(64)

@@ -51,7 +51,7 @@ const source = (secretName: string) => ({
     })
     .optional()
     .describe(
-      'The key that cert-manager makes, a new one for each certificate. Only with issuerRef. Default: ECDSA P-256.',
+      'The key that cert-manager makes, a new one for each certificate unless dns.tlsa publishes it. Only with issuerRef. Default: ECDSA P-256.',
     ),
 });
 

@@ -35,7 +35,7 @@ const celEverySource = (test: (source: string) => string) =>
   `!has(self.tls) || ((${test('self.tls')}) && (!has(self.tls.internal) || (${test('self.tls.internal')})))`;
 const celNamed = (source: string) => `(has(${source}.secretName) || has(${source}.issuerRef))`;
 /** CEL does not know days. A rule that builds strings would cost more than the API server allows. */
-const celSeconds = (field: string, usual: number) =>
+export const celSeconds = (field: string, usual: number) =>
   `(has(${field}) ? (${field}.endsWith('d') ? int(${field}.substring(0, ${field}.size() - 1)) * 86400 : duration(${field}).getSeconds()) : ${usual})`;
 const celLength = (source: string) => celSeconds(`${source}.duration`, USUAL_SECONDS);
 const celRenewal = (source: string) => celSeconds(`${source}.renewBefore`, SHORTEST_RENEWAL_SECONDS);

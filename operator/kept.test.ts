@@ -39,6 +39,7 @@ test('of an object that no relay can have made the metadata is kept, and annotat
     object('ConfigMap', { labels }),
     object('ConfigMap', { labels, ownerReferences: by('Deployment') }),
     object('ConfigMap', { labels, ownerReferences: by('MailRelay'), name: 'relay-other' }),
+    object('DNSEndpoint', { labels, ownerReferences: by('MailRelay'), name: 'relay-other' }),
     object('Service', { labels }),
   ];
   for (const { kind, metadata, ...rest } of foreign) {
@@ -54,6 +55,7 @@ test('what a relay may have made is kept, of a pod only what is read of it', () 
     object('ConfigMap', { ownerReferences: by('MailRelay') }),
     object('ConfigMap', { ...orphan }),
     object('StatefulSet', { ownerReferences: by('MailRelay') }),
+    object('DNSEndpoint', { ownerReferences: by('MailRelay'), name: 'relay' }),
     object('PersistentVolumeClaim', { labels }),
     object('CertificateRequest', { ownerReferences: by('Certificate') }),
   ])

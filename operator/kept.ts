@@ -43,7 +43,13 @@ function findOwner({ kind, metadata }: KubeObject): string | undefined {
   return controller?.kind === expected.kind ? controller.name : undefined;
 }
 
-/** True if a relay can have created the object. Each ConfigMap can have a megabyte, so its name must fit too. */
+/** The names that our relays give to objects of kinds that can have a megabyte each. */
+const NAMES: Readonly<Record<string, (relay: string) => readonly string[]>> = {
+  ConfigMap: (relay) => [objectNames.policy(relay), objectNames.authority(relay)],
+  DNSEndpoint: (relay) => [relay],
+};
+
+/** True if a relay can have created the object. The name of a large one must fit too. */
 function mayBeOurs(object: KubeObject): boolean {
   const { name, annotations, ownerReferences = [], labels } = object.metadata;
   switch (object.kind) {
@@ -55,10 +61,7 @@ function mayBeOurs(object: KubeObject): boolean {
       const controlled = ownerReferences.some(({ controller }) => controller === true);
       const owner = controlled ? findOwner(object) : annotations?.[APPLIED_ANNOTATION] && labels?.[INSTANCE];
       if (!owner) return false;
-      return (
-        object.kind !== 'ConfigMap' ||
-        [objectNames.policy(owner), objectNames.authority(owner)].includes(name)
-      );
+      return NAMES[object.kind ?? '']?.(owner).includes(name) ?? true;
     }
   }
 }

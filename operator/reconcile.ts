@@ -19,6 +19,7 @@ import { relabelled } from './judge/serving.ts';
 import { isKubeError } from './kube/errors.ts';
 import { apiPath, MAIL_RELAY, POD, STATEFUL_SET } from './kube/kinds.ts';
 import type { Refresher } from './pods/refresh.ts';
+import { listRecords } from './records/list.ts';
 import { joinAuthorities } from './render/authority.ts';
 import { type RenderSettings, renderAll } from './render/index.ts';
 import { listEvents, type RelayEvent } from './report/events.ts';
@@ -106,7 +107,14 @@ async function apply(world: World, hands: Hands): Promise<Obstacle[]> {
       ...(await patchPod(podName(pod), pod, { labels: { [SERVING_LABEL]: serving } }, world, hands)),
     );
   if (labelled.length > 0) return labelled;
-  const rendered = renderAll(relay, policy, settings, joinAuthorities(world), scaling.replicas);
+  const rendered = renderAll(
+    relay,
+    policy,
+    settings,
+    joinAuthorities(world),
+    scaling.replicas,
+    listRecords(world),
+  );
   const waiting: Obstacle[] = [];
   const { kept, taken } = withoutTaken(world, rendered);
   const wanted = kept.map((unstamped) => {

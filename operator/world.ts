@@ -52,7 +52,7 @@ export interface World {
   readonly leaving: readonly PodView[];
   /** False until every pod was polled once after a start of the operator. Until then no status is written. */
   readonly asked: boolean;
-  /** Optional kinds that this cluster does not know: those of cert-manager, and PodMonitor. */
+  /** Optional kinds that this cluster does not know: those of cert-manager, DNSEndpoint and PodMonitor. */
   readonly absentKinds: readonly string[];
   /** Secrets that other relays of the namespace fill by cert-manager. */
   readonly filled?: readonly FilledSecret[];

@@ -264,6 +264,27 @@ const CASES: readonly Case[] = [
     'True',
     'CertManagerMissing',
   ],
+  [
+    'the records go into an object that the cluster does not know',
+    { relay: relayObject({ dns: { publish: 'DNSEndpoint' } }), absentKinds: ['DNSEndpoint'] },
+    'ConfigurationSound',
+    'False',
+    'ExternalDNSMissing',
+  ],
+  [
+    'such an object is not known and not wanted',
+    { relay: relayObject({ dns: { tlsa: true } }), absentKinds: ['DNSEndpoint'] },
+    'ConfigurationSound',
+    'True',
+    'NothingToNote',
+  ],
+  [
+    'such an object is not known, and mail flows',
+    { relay: relayObject({ dns: { publish: 'DNSEndpoint' } }), absentKinds: ['DNSEndpoint'] },
+    'Ready',
+    'True',
+    'Serving',
+  ],
   ['no pods are wanted', { relay: relayObject({ replicas: 0 }), pods: [] }, 'Ready', 'True', 'ScaledToZero'],
   [
     'no TLS is wanted',

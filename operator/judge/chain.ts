@@ -71,6 +71,7 @@ const SOUND: readonly Check[] = [
   sound.acceptedDomainReturns, // an accepted domain has no route
   sound.nobodyCanLogIn, // there are users, and no listener has auth
   sound.nobodyMaySend, // for example because a field was dropped
+  sound.externalDnsMissing, // nobody takes the DNS records
   check.extraRefused, // an object that mail does not need cannot be written
   sound.loadBalancerPending, // the Service has no address outside the cluster
   plaintext.plaintextClientsSeen, // no fault: clients that Required would refuse

@@ -112,6 +112,10 @@ const EXTRAS: readonly (readonly [string, string])[] = [
     'Prometheus does not find the metrics: correct what refuses it, or set podMonitor.enabled: false',
   ],
   [
+    'DNSEndpoint/',
+    'external-dns does not know the records of status.dnsRecords: correct what refuses it, or set dns.publish: None',
+  ],
+  [
     'PodDisruptionBudget/',
     'a drained node may take all pods at once: correct what refuses it, or set podDisruptionBudget.enabled: false',
   ],

@@ -6,13 +6,16 @@ import { KubeError } from '../kube/errors.ts';
 import { type Obstacle, REFRESH } from '../world.ts';
 import { judge } from './chain.ts';
 
-const EXTRAS = ['PodMonitor/relay', 'PodDisruptionBudget/relay', `${REFRESH}Pod/relay-0`].flatMap(
-  (object): Obstacle[] => [
-    { kind: 'nameTaken', object },
-    { kind: 'denied', object, message: 'the words of the API server' },
-    { kind: 'failed', object, error: new KubeError('failed', 'the words of the API server', 500) },
-  ],
-);
+const EXTRAS = [
+  'DNSEndpoint/relay',
+  'PodMonitor/relay',
+  'PodDisruptionBudget/relay',
+  `${REFRESH}Pod/relay-0`,
+].flatMap((object): Obstacle[] => [
+  { kind: 'nameTaken', object },
+  { kind: 'denied', object, message: 'the words of the API server' },
+  { kind: 'failed', object, error: new KubeError('failed', 'the words of the API server', 500) },
+]);
 const verdictsWith = (...obstacles: Obstacle[]) => judge({ ...settledWorld(), obstacles });
 
 for (const obstacle of EXTRAS) {

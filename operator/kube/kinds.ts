@@ -22,15 +22,19 @@ export const STATEFUL_SET = kind('StatefulSet', 'apps/v1', 'statefulsets');
 export const CERTIFICATE = kind('Certificate', 'cert-manager.io/v1', 'certificates');
 /** cert-manager creates it with the labels of the Certificate. It says why no certificate is issued. */
 export const CERTIFICATE_REQUEST = kind('CertificateRequest', 'cert-manager.io/v1', 'certificaterequests');
+/** Of external-dns, which brings its records into DNS. */
+const DNS_ENDPOINT = kind('DNSEndpoint', 'externaldns.k8s.io/v1alpha1', 'dnsendpoints');
 const POD_MONITOR = kind('PodMonitor', 'monitoring.coreos.com/v1', 'podmonitors');
 
 /**
  * Kinds that a cluster may lack, each with the pause in milliseconds between two looks for it. Relays may wait for
- * cert-manager. Nobody waits for PodMonitor, so its pause is long and an idle operator costs nothing.
+ * cert-manager. Mail waits for neither DNSEndpoint nor PodMonitor, so their pauses are long and an idle operator costs
+ * nothing.
  */
 export const OPTIONAL: ReadonlyMap<Kind, number> = new Map([
   [CERTIFICATE, 30_000],
   [CERTIFICATE_REQUEST, 30_000],
+  [DNS_ENDPOINT, 600_000],
   [POD_MONITOR, 3_600_000],
 ]);
 
@@ -45,6 +49,7 @@ export const OWNED: readonly Kind[] = [
   kind('NetworkPolicy', 'networking.k8s.io/v1', 'networkpolicies'),
   kind('PodDisruptionBudget', 'policy/v1', 'poddisruptionbudgets'),
   kind('Service', 'v1', 'services'),
+  DNS_ENDPOINT,
   POD_MONITOR,
   STATEFUL_SET,
 ];

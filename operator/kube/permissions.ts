@@ -59,6 +59,12 @@ export const RELAY_PERMISSIONS: readonly Permission[] = [
     why: 'why a certificate is not issued',
   },
   {
+    group: 'externaldns.k8s.io',
+    resources: ['dnsendpoints'],
+    verbs: ['get', 'list', 'watch', 'create', 'patch', 'delete'],
+    why: 'the DNS records of a relay, where it publishes them by external-dns',
+  },
+  {
     group: 'monitoring.coreos.com',
     resources: ['podmonitors'],
     verbs: ['get', 'list', 'watch', 'create', 'patch', 'delete'],

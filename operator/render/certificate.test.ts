@@ -31,6 +31,18 @@ test('an issuer alone: ECDSA P-256, renewed when a third of the time is left', (
   ]);
 });
 
+test('a key that DNS publishes stays with each renewal; that inside the cluster is new', () => {
+  const issuerRef = { name: 'ca' };
+  const relay = relayObject({ tls: { issuerRef, internal: { issuerRef } }, dns: { tlsa: true } });
+  const rendered = renderCertificates(relay, effectivePolicy(relay.metadata, relay.spec));
+  assert.deepEqual(
+    rendered.map(
+      ({ spec }) => (spec as { privateKey: { rotationPolicy: string } }).privateKey.rotationPolicy,
+    ),
+    ['Never', 'Always'],
+  );
+});
+
 test('times and key are asked for as cert-manager writes them', () => {
   const [wanted] = certificates({
     issuerRef: { name: 'ca' },

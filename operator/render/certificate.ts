@@ -1,9 +1,11 @@
 /**
  * The cert-manager Certificates that fill the Secrets, if the MailRelay names issuers: one for the host name, one for
  * the names inside the cluster. They ask only for serverAuth, because public issuers no longer issue clientAuth. They
- * have a duration only if the spec sets it, because ACME issuers decide it themselves. Pure.
+ * have a duration only if the spec sets it, because ACME issuers decide it themselves. A key that DNS publishes stays with
+ * each renewal. Pure.
  */
 import { certificateSecretName, internalSecretName } from '#crds/effective.ts';
+import { effectiveDns } from '#crds/effectivedns.ts';
 import type { MailRelay } from '#crds/mailrelay.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import type { CertificateSource } from '#crds/tls.ts';
@@ -22,7 +24,7 @@ export function renderCertificates(relay: MailRelay, policy: Policy): Rendered[]
     secretName: internalSecretName(metadata.name, spec),
   };
   return [
-    ...certificate(relay, forHost, namesOfHost(spec), spec.tls),
+    ...certificate(relay, forHost, namesOfHost(spec), spec.tls, effectiveDns(spec).tlsa ? 'Never' : 'Always'),
     ...certificate(relay, inside, internalTls?.names ?? [], spec.tls?.internal),
   ];
 }
@@ -32,6 +34,7 @@ function certificate(
   { name, secretName }: { readonly name: string; readonly secretName: string | undefined },
   dnsNames: readonly string[],
   source: CertificateSource | undefined,
+  rotationPolicy: 'Always' | 'Never' = 'Always',
 ): Rendered[] {
   const issuer = source?.issuerRef;
   if (!issuer || secretName === undefined) return [];
@@ -49,7 +52,7 @@ function certificate(
           kind: issuer.kind ?? 'Issuer',
           group: issuer.group ?? 'cert-manager.io',
         },
-        ...renderKey(source),
+        ...renderKey(source, rotationPolicy),
         ...renderTimes(source),
       },
     },
@@ -66,12 +69,12 @@ function commonName([name = '']: readonly string[]) {
 }
 
 /** RSA keys have one more usage, because TLS before 1.3 can use them to encrypt in the key exchange. */
-function renderKey({ privateKey }: CertificateSource) {
+function renderKey({ privateKey }: CertificateSource, rotationPolicy: 'Always' | 'Never') {
   const algorithm = privateKey?.algorithm ?? 'ECDSA';
   const size = privateKey?.size ?? { ECDSA: 256, RSA: 2048, Ed25519: undefined }[algorithm];
   return {
     usages: ['digital signature', ...(algorithm === 'RSA' ? ['key encipherment'] : []), 'server auth'],
-    privateKey: { algorithm, ...(size === undefined ? {} : { size }), rotationPolicy: 'Always' },
+    privateKey: { algorithm, ...(size === undefined ? {} : { size }), rotationPolicy },
   };
 }
 

@@ -1,6 +1,8 @@
 /** All objects that one MailRelay needs, in the order of their apply. Pure. */
+import type { DnsRecord } from '#crds/dnsrecords.ts';
 import type { MailRelay } from '#crds/mailrelay.ts';
 import type { Policy } from '#crds/policyfile.ts';
+import { renderDnsEndpoint } from '../records/endpoint.ts';
 import { renderAuthority } from './authority.ts';
 import { renderCertificates } from './certificate.ts';
 import { renderConfigMap } from './configmap.ts';
@@ -21,6 +23,7 @@ export function renderAll(
   authority = '',
   /** Higher than in the spec while pods that leave still have mail. */
   replicas = relay.spec.replicas,
+  records: readonly DnsRecord[] = [],
 ): Rendered[] {
   return [
     renderServiceAccount(relay),
@@ -31,6 +34,7 @@ export function renderAll(
     renderDisruptionBudget(relay),
     renderPodsService(relay),
     renderClientService(relay, policy),
+    renderDnsEndpoint(relay, records),
     renderPodMonitor(relay),
     renderStatefulSet(relay, policy, settings, replicas),
   ].filter((object) => object !== undefined);

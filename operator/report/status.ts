@@ -14,6 +14,7 @@ import { judge } from '../judge/chain.ts';
 import { podsWithPolicy } from '../judge/checks.ts';
 import type { Finding, Judged } from '../judge/finding.ts';
 import { coarse } from '../judge/words.ts';
+import { listRecords } from '../records/list.ts';
 import type { PodView } from '../world.ts';
 import { renderOutbound } from './outbound.ts';
 
@@ -43,6 +44,7 @@ export function renderStatus(world: Judged): MailRelayStatus {
     ...clientPolicyStatus(policy),
     ...certificateStatus(pods),
     ...policyStatus(world),
+    ...recordsStatus(world),
     ...gapsStatus(world),
     ...trafficStatus([...pods, ...leaving]),
   };
@@ -116,6 +118,11 @@ function policyStatus(world: Judged): Pick<MailRelayStatus, 'policy'> {
       ...(last ? { oldSessionsEnd: last } : {}),
     },
   };
+}
+
+function recordsStatus(world: Judged): Pick<MailRelayStatus, 'dnsRecords'> {
+  const dnsRecords = listRecords(world).map((record) => ({ ...record, values: [...record.values] }));
+  return dnsRecords.length > 0 ? { dnsRecords } : {};
 }
 
 /**

@@ -56,6 +56,7 @@ const CHANGES: Readonly<Record<string, MailRelaySpec[]>> = {
     withListener({ nodePort: 30_025 }),
     withListener({ allowFrom: [{ podSelector: { matchLabels: { app: 'shop' } } }] }),
   ],
+  'spec.dns': [{ ...base, dns: { publish: 'DNSEndpoint', ttl: '5m', tlsa: true } }],
   'spec.serviceAccount, spec.networkPolicy, spec.podDisruptionBudget, spec.podMonitor': [
     { ...base, serviceAccount: { annotations: { 'example.com/a': 'b' } } },
     { ...base, networkPolicy: { metricsFrom: [{ podSelector: {} }] } },

@@ -4,7 +4,7 @@
  */
 import { listenerNeedsKeyPair } from '#crds/effective.ts';
 import { fieldsNotInForce } from '#crds/notinforce.ts';
-import type { PodIdentity, PodStatus } from '#crds/podstatus.ts';
+import type { PodIdentity, PodStatus, PublishedDkimKey } from '#crds/podstatus.ts';
 import { hashContent, type Policy } from '#crds/policyfile.ts';
 import type { LoginsRefused, QueueFigures } from '../task/messages.ts';
 import type { CertificateStatus } from './certificates.ts';
@@ -35,6 +35,7 @@ export interface Known {
   /** Sentences about processes without a heartbeat. */
   readonly late: readonly string[];
   readonly missing: readonly string[];
+  readonly dkimKeys: readonly PublishedDkimKey[];
   readonly refusals: NonNullable<PodStatus['sessions']['refusals']>;
   readonly plaintext: {
     readonly taken: PlaintextSenders;
@@ -58,11 +59,9 @@ export function describePod(known: Known): Omit<PodStatus, 'revision'> {
     policy: { hash: policy ? hashContent(policy) : null, refused: known.refused },
     notInForce: policy ? fieldsNotInForce(policy) : [],
     missing: [...known.missing],
-    evacuation: known.evacuation && {
-      ...known.evacuation,
-      ...(known.order === undefined ? {} : { order: known.order }),
-    },
+    evacuation: withOrder(known),
     ...certificates,
+    dkimKeys: [...known.dkimKeys],
     tasks: { listenerStarts: listeners.starts, routerStarts: router.starts },
     sessions: {
       open: listeners.openSessions,
@@ -92,6 +91,10 @@ export function describePod(known: Known): Omit<PodStatus, 'revision'> {
       })),
     },
   };
+}
+
+function withOrder({ evacuation, order }: Known): PodStatus['evacuation'] {
+  return evacuation && { ...evacuation, ...(order === undefined ? {} : { order }) };
 }
 
 /** Why new mail gets 452: see intake.ts of the listener. */

@@ -14,6 +14,7 @@ import { NO_MATERIALS } from '../task/materials.ts';
 import { type Counted, NO_FIGURES } from '../task/messages.ts';
 import { Certificates } from './certificates.ts';
 import { listenerProcesses } from './cpus.ts';
+import { DkimKeys } from './dkimkeys.ts';
 import { describeEvacuation, type Evacuation, planEvacuation } from './evacuation.ts';
 import { computeDigest, type Inputs, readInputs, watchInputs } from './inputs.ts';
 import { hashOfText, judgeText } from './judge.ts';
@@ -41,6 +42,7 @@ export class Supervisor implements Relay {
   readonly #metrics = new Metrics();
   readonly #traffic: KeptTraffic;
   readonly #revisions = new Revisions(monotonic);
+  readonly #dkimKeys = new DkimKeys();
   #materials = NO_MATERIALS;
   #refused: PodStatus['policy']['refused'] = null;
   #queue = NO_FIGURES;
@@ -270,6 +272,7 @@ export class Supervisor implements Relay {
       router,
       late: this.#service.late,
       missing: policy ? listMissing(policy, this.#materials) : [],
+      dkimKeys: policy ? this.#dkimKeys.list(policy, this.#materials) : [],
       plaintext: this.#traffic.plaintext,
       outbound: this.#traffic.outbound.describe(),
       refusals: this.#metrics.lastRefusals,

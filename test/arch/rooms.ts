@@ -79,7 +79,7 @@ export const ROOMS: readonly Room[] = [
   },
   {
     name: 'operator pure',
-    files: /^operator\/(judge|render|report)\/|^operator\/(world|compare)\.ts$/,
+    files: /^operator\/(judge|records|render|report)\/|^operator\/(world|compare)\.ts$/,
     rooms: ['contract', 'operator kube'],
     packages: [],
     pure: true,

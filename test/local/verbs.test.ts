@@ -206,6 +206,39 @@ printers      STARTTLS Disabled, TLSv1.2 or later, by inbound.clientPolicies[0];
     assert.deepEqual([mismatched.status, /KeyMismatch: /.test(mismatched.stdout)], [1, true]);
   });
 
+  test('cert prints the TLSA records of a certificate, without its key', async () => {
+    const authority = await makeAuthority();
+    const { cert } = await authority.issue(['relay.example.com', '*.example.com', 'mx.example.com']);
+    const file = join(relay.dir, 'tlsa.crt');
+    writeFileSync(file, cert);
+    const print = (...args: string[]) => mailrelay(['cert', '--tlsa', '--cert', file, ...args]);
+    const own = await print();
+    assert.equal(own.status, 0, own.stderr);
+    const line = (name: string) =>
+      `_25\\._tcp\\.${name}\\.example\\.com\\. 3600 IN TLSA 3 1 1 [0-9a-f]{64}\\n`;
+    assert.match(own.stdout, new RegExp(`^${line('relay')}${line('mx')}$`));
+    const json = await print(
+      '--hostname',
+      'a.example',
+      '--port',
+      '465',
+      '--port',
+      '587',
+      '--ttl',
+      '60',
+      '-o',
+      'json',
+    );
+    const names = JSON.parse(json.stdout).map(({ name, ttl }: { name: string; ttl: number }) => [name, ttl]);
+    assert.deepEqual(names, [
+      ['_465._tcp.a.example', 60],
+      ['_587._tcp.a.example', 60],
+    ]);
+    writeFileSync(file, 'no certificate');
+    const bad = await print();
+    assert.deepEqual([bad.status, /name tls\.crt of the Secret/.test(bad.stderr)], [1, true]);
+  });
+
   test('explain tells cause and cure of a condition reason', async () => {
     const { status: ended, stdout } = await mailrelay(['explain', 'keymismatch']);
     assert.equal(ended, 0);

@@ -1,0 +1,36 @@
+/**
+ * DNS records as values: their names and their data in the presentation form of zone files, which external-dns takes
+ * too. The operator lists those of a relay, `mailrelay cert --tlsa` prints those of a certificate. Pure.
+ */
+export interface DnsRecord {
+  /** Without a final dot. */
+  readonly name: string;
+  readonly type: 'TLSA' | 'TXT';
+  readonly ttl: number;
+  /** The data of each record of this name and type. */
+  readonly values: readonly string[];
+}
+
+export const DEFAULT_TTL_SECONDS = 3_600;
+
+const LONGEST_STRING = 255;
+
+/** TLSA 3 1 1 (DANE-EE, the public key, SHA-256): the only form that RFC 7672 section 3.1 advises for all. */
+export function tlsaValue(publicKeySha256: string): string {
+  return `3 1 1 ${publicKeySha256}`;
+}
+
+export function tlsaName(host: string, port: number): string {
+  return `_${port}._tcp.${host}`;
+}
+
+/** The text as quoted strings of at most 255 characters each, which readers join again. The text is ASCII. */
+export function quoteText(text: string): string {
+  const parts = text.match(new RegExp(`.{1,${LONGEST_STRING}}`, 'g')) ?? [''];
+  return parts.map((part) => `"${part.replaceAll(/["\\]/g, '\\$&')}"`).join(' ');
+}
+
+/** The lines of a zone file. */
+export function printRecord({ name, type, ttl, values }: DnsRecord): string[] {
+  return values.map((value) => `${name}. ${ttl} IN ${type} ${value}`);
+}
