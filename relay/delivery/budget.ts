@@ -7,8 +7,10 @@
 const ATTEMPT_MS = 10 * 60_000;
 
 export class AttemptBudget {
-  readonly #over = new Set<() => void>();
+  readonly #callbacks = new Set<() => void>();
   readonly #timer: NodeJS.Timeout;
+  /** Resolves when the time is over. */
+  readonly #over = Promise.withResolvers<undefined>();
   #isOver = false;
 
   constructor(ms = ATTEMPT_MS) {
@@ -22,31 +24,25 @@ export class AttemptBudget {
   /** Calls `callback` once when the time is over, or at once if it is over already. Returns a function that cancels the call. */
   whenOver(callback: () => void): () => void {
     if (this.#isOver) callback();
-    else this.#over.add(callback);
-    return () => this.#over.delete(callback);
+    else this.#callbacks.add(callback);
+    return () => this.#callbacks.delete(callback);
   }
 
   /** Waits for the promise. Undefined if the time is over first. */
   async within<T>(promise: Promise<T>): Promise<T | undefined> {
-    const { promise: over, resolve } = Promise.withResolvers<undefined>();
-    if (this.#isOver) return undefined;
-    const forget = this.whenOver(() => resolve(undefined));
-    try {
-      return await Promise.race([promise, over]);
-    } finally {
-      forget();
-    }
+    return this.#isOver ? undefined : Promise.race([promise, this.#over.promise]);
   }
 
   /** Call this when the attempt has ended. */
   close(): void {
     clearTimeout(this.#timer);
-    this.#over.clear();
+    this.#callbacks.clear();
   }
 
   #end(): void {
     this.#isOver = true;
-    for (const callback of [...this.#over]) callback();
-    this.#over.clear();
+    this.#over.resolve(undefined);
+    for (const callback of [...this.#callbacks]) callback();
+    this.#callbacks.clear();
   }
 }

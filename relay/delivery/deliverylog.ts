@@ -47,11 +47,7 @@ export function countProtection(
   ];
   counters.add('outbound', [nameReached(tls, policy, judgement), ...facts].join());
   if (fellBack) counters.add('fell_back', `${fellBack.cause},${fellBack.handshake ?? ''}`);
-  const judged = Object.entries(judgement ?? {}).map(([level, failure]) => [
-    level,
-    failure && { cause: failure.cause, message: failure.text },
-  ]);
-  if (judged.length > 0) counters.judged({ destination, judged: Object.fromEntries(judged) });
+  if (judgement && Object.keys(judgement).length > 0) counters.judged(destination, judgement);
 }
 
 /** The strictest level that the delivery met, whatever level was asked for. */

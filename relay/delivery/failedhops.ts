@@ -47,7 +47,9 @@ export class FailedHops {
     forgetOldest(this.#failed);
   }
 
+  /** An answer counts only against failures before it, so without any failure it is not remembered. */
   answered(hop: NextHop): void {
+    if (this.#failed.size === 0) return;
     const key = makeKey(hop);
     this.#failed.delete(key);
     this.#answered.delete(key);
@@ -71,7 +73,8 @@ export class FailedHops {
    * Keeps the order, but puts failed hops last. They stay last for a minute, and longer if no other hop of this list
    * has answered since then.
    */
-  order(hops: readonly NextHop[]): NextHop[] {
+  order(hops: readonly NextHop[]): readonly NextHop[] {
+    if (this.#failed.size === 0) return hops;
     const now = this.#clock();
     const failedAt = (hop: NextHop) => this.#failed.get(makeKey(hop))?.at ?? Number.NEGATIVE_INFINITY;
     const lastAnswer = Math.max(

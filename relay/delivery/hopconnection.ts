@@ -10,6 +10,7 @@ import SMTPConnection from 'nodemailer/lib/smtp-connection/index.js';
 import { AuthSecrets } from './authsecrets.ts';
 import { dotStuffed, endsLine } from './dotstuffing.ts';
 import { plainName } from './hostname.ts';
+import { LateTimer } from './latetimer.ts';
 import { isWhole, readCodes } from './reply.ts';
 
 interface Kept {
@@ -63,7 +64,7 @@ const LATE = 'no whole reply within five minutes';
 export class HopConnection extends Library {
   #parameters: ReadonlyMap<string, string> = new Map();
   /** Runs while a whole reply is awaited. A single byte does not reset this timer. */
-  #replyTimer: NodeJS.Timeout | undefined;
+  readonly #replyTimer = new LateTimer((reason) => this.cut(reason));
   /** How long the body of the next message may take. */
   #bodyMs = REPLY_MS;
   readonly #secrets = new AuthSecrets();
@@ -112,13 +113,13 @@ export class HopConnection extends Library {
   /** Ends the connection for this reason. A message that is being sent fails too. */
   cut(reason: string, because: 'hop' | 'relay' = 'hop'): void {
     this.wasCut = because;
-    clearTimeout(this.#replyTimer);
+    this.#replyTimer.stop();
     if (this._socket) this.#socket.destroy(new Error(reason));
     else this.close();
   }
 
   override _destroy(): void {
-    clearTimeout(this.#replyTimer);
+    this.#replyTimer.stop();
     super._destroy();
   }
 
@@ -191,13 +192,13 @@ export class HopConnection extends Library {
 
   /** Starts the timer for the next whole reply. Stops it if no reply is due. A message has a timer of its own. */
   #awaitReply(): void {
-    if (this._responseActions.length === 0 && !this.isInHandshake) clearTimeout(this.#replyTimer);
+    if (this._responseActions.length === 0 && !this.isInHandshake) this.#replyTimer.stop();
     else if (!this.offered) this.#await(REPLY_MS, LATE);
   }
 
   #await(ms: number, reason: string): void {
-    clearTimeout(this.#replyTimer);
-    if (!this.destroyed) this.#replyTimer = setTimeout(() => this.cut(reason), ms);
+    if (this.destroyed) this.#replyTimer.stop();
+    else this.#replyTimer.start(ms, reason);
   }
 
   #readName(reply: string): void {

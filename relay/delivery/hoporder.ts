@@ -5,7 +5,8 @@
  */
 import type { NextHop } from './courier.ts';
 
-export function orderHops(hops: readonly NextHop[], random: () => number): NextHop[] {
+export function orderHops(hops: readonly NextHop[], random: () => number): readonly NextHop[] {
+  if (hops.length < 2) return hops;
   const priorities = [...new Set(hops.map(({ priority }) => priority))].toSorted((a, b) => a - b);
   return priorities.flatMap((wanted) =>
     shared(

@@ -222,9 +222,14 @@ export class SmtpClient {
   }
 }
 
+/** Of policies for which a key was made. A TLS policy is decided for one hop, so it stands for the hop too. */
+const KEYS = new WeakMap<TlsPolicy, string>();
+
 /** Two deliveries share a connection only if all settings of the hop and the TLS policy are equal. */
 function makeKey({ hop: { priority: _, weight: __, ...hop }, policy }: HopWay, traced: boolean): string {
-  return JSON.stringify({ hop, policy, traced });
+  const key = KEYS.get(policy) ?? JSON.stringify({ hop, policy });
+  KEYS.set(policy, key);
+  return traced ? `traced ${key}` : key;
 }
 
 /** Names of Secrets and ConfigMaps, not told apart: a changed name of either kind concerns the hop. */

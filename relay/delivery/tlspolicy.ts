@@ -82,8 +82,19 @@ export type TlsDecision =
 /** One reason for a level. */
 type Demand = Pick<TlsPolicy, 'level' | 'rule' | 'sni' | 'names' | 'trust' | 'verifiedBy'>;
 
+/** The decisions for hops whose domain publishes nothing and whose sender wants nothing. They depend on the hop alone. */
+const BY_HOP_ALONE = new WeakMap<NextHop, TlsDecision>();
+
 /** `requireTls`: the sender gave REQUIRETLS (RFC 8689). */
-export function decideTls(hop: NextHop, { dane, sts }: TlsFindings, requireTls = false): TlsDecision {
+export function decideTls(hop: NextHop, findings: TlsFindings, requireTls = false): TlsDecision {
+  if (requireTls || findings.dane.kind !== 'off' || findings.sts.kind !== 'none')
+    return decide(hop, findings, requireTls);
+  const decision = BY_HOP_ALONE.get(hop) ?? decide(hop, findings, false);
+  BY_HOP_ALONE.set(hop, decision);
+  return decision;
+}
+
+function decide(hop: NextHop, { dane, sts }: TlsFindings, requireTls: boolean): TlsDecision {
   if (dane.kind === 'failed') return { kind: 'wait', failure: dane.failure };
   if (dane.kind === 'records' && isProven(hop))
     return { kind: 'policy', policy: makePolicy(hop, byDane(hop, dane), { dane, sts }) };

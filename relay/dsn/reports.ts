@@ -24,6 +24,7 @@ export async function makeReports(
   dsnRecipients: readonly DsnRecipient[],
   reporting: Reporting,
 ): Promise<NewMessage[]> {
+  if (dsnRecipients.length === 0) return [];
   const kinds: readonly ReportKind[] = ['failure', 'delay', 'success-relayed'];
   const reports: NewMessage[] = [];
   for (const kind of kinds) {

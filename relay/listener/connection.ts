@@ -118,7 +118,7 @@ export class GatedConnection extends SMTPConnection {
    * ignores source routes.
    */
   override _parseAddressCommand(name: string, line: Buffer) {
-    const read = readMailCommand(name === 'mail from' ? 'MAIL' : 'RCPT', line.toString());
+    const read = readMailCommand(name === 'mail from' ? 'MAIL' : 'RCPT', line);
     if (read.kind !== 'command') return false as const;
     const { mailbox, parameters } = read.command;
     const names = parameters.map(([key]) => key);

@@ -8,9 +8,10 @@ const offered: OfferedParameters = { messageBytes: 1000, dsn: true, auth: true, 
 
 function said(line: string, by = offered): string {
   const verb = line.toUpperCase().startsWith('MAIL') ? 'MAIL' : 'RCPT';
-  const refusal = refusalOfCommand(verb, Buffer.from(line), by);
+  const bytes = Buffer.from(line);
+  const refusal = refusalOfCommand(verb, bytes, by);
   if (refusal) return `${refusal.code} ${refusal.text}`;
-  const read = readMailCommand(verb, line);
+  const read = readMailCommand(verb, bytes);
   if (read.kind !== 'command') throw new Error(`${line} is refused by nobody`);
   return `<${read.command.mailbox ? printMailbox(read.command.mailbox) : ''}>`;
 }

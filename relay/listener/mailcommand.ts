@@ -3,6 +3,7 @@
  * and unknown parameters are refused (RFC 5321 section 4.1.1.11), because accepting a parameter is a promise to obey
  * it. Pure.
  */
+import { isUtf8 } from 'node:buffer';
 import type { Policy } from '#crds/policyfile.ts';
 import { type Mailbox, readMailbox } from './address.ts';
 import { REPLIES, type Reply } from './reply.ts';
@@ -42,6 +43,9 @@ const SOURCE_ROUTE = /^@[^"]*:/;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const CONTROL = /[\x00-\x1f\x7f]/;
 
+/** The last line, and what it says. */
+let last: { readonly line: Buffer; readonly read: ReadCommand } | undefined;
+
 const WRONG = {
   MAIL: { form: REPLIES.senderSyntax, route: REPLIES.badSender },
   RCPT: { form: REPLIES.recipientSyntax, route: REPLIES.badRecipient },
@@ -51,9 +55,8 @@ const WRONG = {
 export function refusalOfCommand(verb: Verb, line: Buffer, offered: OfferedParameters): Reply | undefined {
   if (line.length > LONGEST_LINE) return REPLIES.lineTooLong;
   // Ill-formed UTF-8 would become U+FFFD.
-  const text = line.toString();
-  if (!line.equals(Buffer.from(text))) return WRONG[verb].route;
-  const read = readMailCommand(verb, text);
+  if (!isUtf8(line)) return WRONG[verb].route;
+  const read = readMailCommand(verb, line);
   if (read.kind === 'source-route') return WRONG[verb].route;
   if (read.kind === 'ill-formed') return WRONG[verb].form;
   const { mailbox, parameters } = read.command;
@@ -67,7 +70,13 @@ export function refusalOfCommand(verb: Verb, line: Buffer, offered: OfferedParam
   return Number(size) > offered.messageBytes ? REPLIES.tooLarge : undefined;
 }
 
-export function readMailCommand(verb: Verb, line: string): ReadCommand {
+/** Parses a line once: the gate and the library both ask for it. */
+export function readMailCommand(verb: Verb, line: Buffer): ReadCommand {
+  if (last?.line !== line) last = { line, read: parse(verb, line.toString()) };
+  return last.read;
+}
+
+function parse(verb: Verb, line: string): ReadCommand {
   const begin = /^[A-Z]+[ \t]+(?:FROM|TO):/i.exec(line)?.[0] ?? '';
   if (!begin.toUpperCase().endsWith(verb === 'MAIL' ? 'FROM:' : 'TO:')) return { kind: 'ill-formed' };
   const [, inBrackets, word, rest = ''] = PATH.exec(line.slice(begin.length)) ?? [];

@@ -33,7 +33,7 @@ export async function fetchPolicy(domain: string, terms: FetchTerms): Promise<Fe
   const host = `mta-sts.${domain}`;
   const answer = await request(host, terms);
   if (answer.kind === 'failed') return fail(host, answer.cause, answer.reason);
-  const read = readPolicy(answer.text);
+  const read = await readPolicy(answer.text);
   return read.kind === 'policy' ? read : fail(host, 'sts-policy-invalid', read.reason);
 }
 

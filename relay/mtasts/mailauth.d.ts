@@ -17,9 +17,4 @@ declare module 'mailauth/lib/mta-sts.js' {
     domain: string,
     options: { strict: true; resolver: (name: string, type: string) => Promise<readonly string[][]> },
   ): Promise<string | false>;
-
-  export function validateMx(
-    host: string,
-    policy: { readonly mode: string; readonly mx: readonly string[] },
-  ): { readonly valid: boolean };
 }

@@ -3,7 +3,6 @@
  * hosts with a policy (section 4.1). A record that is not exactly right counts as no record. A policy that is not
  * exactly right is an error with a reason. Pure.
  */
-import { parsePolicy, resolvePolicy, validateMx } from 'mailauth/lib/mta-sts.js';
 
 export interface StsPolicy {
   readonly mode: 'enforce' | 'testing' | 'none';
@@ -19,9 +18,13 @@ export type ParsedPolicy =
 /** Real policies have a few patterns. More than this would only cost memory and time. */
 const MOST_PATTERNS = 1_000;
 
+/** Loaded when it is needed: it brings many modules along, and most relays never look for a policy. */
+const loadParser = () => import('mailauth/lib/mta-sts.js');
+
 /** The id of the policy, or null if the records of `_mta-sts.<domain>` announce none. */
 export async function readPolicyId(domain: string, records: readonly string[][]): Promise<string | null> {
   const joined = records.map((strings) => [shortenSpaces(strings.join(''))]);
+  const { resolvePolicy } = await loadParser();
   try {
     return (await resolvePolicy(domain, { strict: true, resolver: async () => joined })) || null;
   } catch {
@@ -30,9 +33,10 @@ export async function readPolicyId(domain: string, records: readonly string[][])
   }
 }
 
-export function readPolicy(text: string): ParsedPolicy {
+export async function readPolicy(text: string): Promise<ParsedPolicy> {
   if (countLines(text) > MOST_PATTERNS)
     return { kind: 'invalid', reason: `it has more than ${MOST_PATTERNS} lines` };
+  const { parsePolicy } = await loadParser();
   try {
     const { mode, mx = [], maxAge } = parsePolicy(shortenSpaces(text), { strict: true });
     return { kind: 'policy', policy: { mode, mxPatterns: mx, maxAgeSeconds: maxAge } };
@@ -41,9 +45,11 @@ export function readPolicy(text: string): ParsedPolicy {
   }
 }
 
-/** True if a policy with these patterns names the MX host. */
+/** True if a policy with these patterns names the MX host, a name out of DNS. No host name contains a wildcard. */
 export function coversMx(mxPatterns: readonly string[], host: string): boolean {
-  return validateMx(host, { mode: 'enforce', mx: mxPatterns }).valid;
+  const name = host.toLowerCase().replace(/\.$/, '');
+  const wildcard = name.replace(/^[^.]+/, '*');
+  return !name.includes('*') && mxPatterns.some((pattern) => pattern === name || pattern === wildcard);
 }
 
 function countLines(text: string): number {

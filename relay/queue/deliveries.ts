@@ -204,6 +204,7 @@ function afterBatch(
   verdicts: readonly Verdict[],
   alone: readonly boolean[],
 ): Round | undefined {
+  if (!round && verdicts.every(({ kind }) => kind === 'delivered')) return undefined;
   const listAddresses = (isMeant: (index: number) => boolean) =>
     batch.flatMap(({ address }, index) => (isMeant(index) ? [address] : []));
   const isDeferred = (index: number) => {

@@ -7,7 +7,7 @@ import type { Loaded } from '../spool/spool.ts';
 
 type LoadedMessage = Loaded & { kind: 'message' };
 
-const MESSAGES = 500;
+const MESSAGES = 32;
 const BYTES = 4 * 2 ** 20;
 const KEPT_MS = 5_000;
 
