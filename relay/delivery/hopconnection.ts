@@ -10,7 +10,7 @@ import SMTPConnection from 'nodemailer/lib/smtp-connection/index.js';
 import { AuthSecrets } from './authsecrets.ts';
 import { dotStuffed, endsLine } from './dotstuffing.ts';
 import { plainName } from './hostname.ts';
-import { LateTimer } from './latetimer.ts';
+import { CONNECT_MS, FINAL_REPLY_MS, LateTimer, QUIT_REPLY_MS, REPLY_MS } from './latetimer.ts';
 import { isWhole, readCodes } from './reply.ts';
 
 interface Kept {
@@ -49,16 +49,6 @@ const END_OF_LINE = `\r\n${END}`;
 const COPIED_BYTES = 16 * 1024;
 const WAITING_BYTES = 64 * 1024;
 
-/**
- * Limits for an unanswered SYN, for one whole reply (RFC 5321 section 4.5.3.2), and for the reply to the final dot
- * (4.5.3.2.6).
- */
-const MINUTE_MS = 60_000;
-const CONNECT_MS = MINUTE_MS;
-const REPLY_MS = 5 * MINUTE_MS;
-const FINAL_REPLY_MS = 10 * MINUTE_MS;
-/** The reply to QUIT changes nothing, so the connection waits only a short time for it. */
-const QUIT_REPLY_MS = 10_000;
 const LATE = 'no whole reply within five minutes';
 
 export class HopConnection extends Library {
