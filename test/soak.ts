@@ -39,7 +39,8 @@ process.exitCode = parts.some(({ status }) => status !== 0) ? 1 : 0;
 /** Written after each part: a run that is cut short leaves the parts that it finished. */
 function report(done: readonly Part[]): void {
   const failed = done.filter(({ status }) => status !== 0).length;
-  const passed = done.length === stories.length ? 'All passed.' : `${done.length} of ${stories.length} ran, all passed.`;
+  const passed =
+    done.length === stories.length ? 'All passed.' : `${done.length} of ${stories.length} ran, all passed.`;
   const verdict = failed === 0 ? passed : `${failed} of ${done.length} failed.`;
   const name = [today(), 'soak', ...wanted].join('-');
   writeReport(name, ['Soak of', today(), ...wanted].join(' '), `${machine()}. ${verdict}`, done);
