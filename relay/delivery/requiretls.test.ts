@@ -7,7 +7,12 @@ import { applyWish, judgeFor } from './requiretls.ts';
 import { NO_FINDINGS, type TlsFindings } from './tlsfindings.ts';
 import { decideTls } from './tlspolicy.ts';
 
-const sts = { kind: 'policy', mode: 'enforce', mxPatterns: ['mx.example.net'] } as const;
+const sts = {
+  kind: 'policy',
+  mode: 'enforce',
+  mxPatterns: ['mx.example.net'],
+  maxAgeSeconds: 86_400,
+} as const;
 const failure = makeFailure({ cause: 'dns', status: '4.4.3', text: 'no answer' });
 const FOUND: readonly TlsFindings[] = [
   { dane: { kind: 'off' }, sts },

@@ -72,6 +72,7 @@ const enforce: StsFinding = {
   kind: 'policy',
   mode: 'enforce',
   mxPatterns: ['*.example.net', 'mx.other.example'],
+  maxAgeSeconds: 86_400,
 };
 
 function mx(changes: Partial<NextHop> = {}): NextHop {

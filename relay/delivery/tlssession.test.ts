@@ -12,7 +12,7 @@ const tls = { version: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384', group: null,
 const answered = { kind: 'answered', tls } as const;
 const sts = (mode: 'testing' | 'enforce'): TlsFindings => ({
   ...NO_FINDINGS,
-  sts: { kind: 'policy', mode, mxPatterns: ['mx.good.example'] },
+  sts: { kind: 'policy', mode, mxPatterns: ['mx.good.example'], maxAgeSeconds: 86_400 },
 });
 const told = (result: Parameters<typeof newSession>[3], findings: TlsFindings = NO_FINDINGS) => {
   const session = newSession(hop, findings, '192.0.2.1', result);

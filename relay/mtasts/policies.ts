@@ -8,6 +8,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type Failure, makeFailure } from '#crds/failure.ts';
 import type { Log } from '../observe/log.ts';
+import { within } from '../task/within.ts';
 import { type CachedPolicy, lifetimeMs, type PolicyCache } from './cache.ts';
 import type { Fetched } from './fetch.ts';
 import { readPolicyId } from './policy.ts';
@@ -19,6 +20,7 @@ export type StsFinding =
       readonly kind: 'policy';
       readonly mode: 'enforce' | 'testing';
       readonly mxPatterns: readonly string[];
+      readonly maxAgeSeconds: number;
     }
   /** The domain announces a policy that we cannot have. RFC 8461 treats this as no policy. */
   | { readonly kind: 'failed'; readonly failure: Failure };
@@ -186,21 +188,13 @@ export class StsPolicies {
   }
 }
 
-function toFinding({ mode, mxPatterns }: CachedPolicy): StsFinding {
-  return mode === 'none' ? NONE : { kind: 'policy', mode, mxPatterns };
+function toFinding({ mode, mxPatterns, maxAgeSeconds }: CachedPolicy): StsFinding {
+  return mode === 'none' ? NONE : { kind: 'policy', mode, mxPatterns, maxAgeSeconds };
 }
 
 /** A refresh leaves time for further ones before the end of the policy. */
 function isDue(policy: CachedPolicy, now: number): boolean {
   return Math.abs(now - policy.fetchedAt) > Math.min(REFRESH_MS, lifetimeMs(policy) / 2);
-}
-
-/** Undefined if the signal ended first. */
-async function within<T>(signal: AbortSignal, promise: Promise<T>): Promise<T | undefined> {
-  const { promise: ended, resolve } = Promise.withResolvers<undefined>();
-  const end = () => resolve(undefined);
-  signal.addEventListener('abort', end, { once: true });
-  return Promise.race([promise, ended]).finally(() => signal.removeEventListener('abort', end));
 }
 
 function noSlot(domain: string): Failure {

@@ -68,7 +68,12 @@ function describePolicy({ dane, sts }: TlsFindings): PolicyFacts {
   if (dane.kind === 'failed') return { 'policy-type': 'tlsa' };
   if (sts.kind === 'policy') {
     const patterns = sts.mxPatterns.slice(0, MOST_STRINGS);
-    const lines = ['version: STSv1', `mode: ${sts.mode}`, ...patterns.map((pattern) => `mx: ${pattern}`)];
+    const lines = [
+      'version: STSv1',
+      `mode: ${sts.mode}`,
+      ...patterns.map((pattern) => `mx: ${pattern}`),
+      `max_age: ${sts.maxAgeSeconds}`,
+    ];
     return { 'policy-type': 'sts', 'policy-string': lines, 'mx-host': patterns };
   }
   return { 'policy-type': sts.kind === 'failed' ? 'sts' : 'no-policy-found' };

@@ -20,7 +20,7 @@ const DANE: TlsFindings = {
 };
 const STS: TlsFindings = {
   ...NO_FINDINGS,
-  sts: { kind: 'policy', mode: 'testing', mxPatterns: ['*.good.example'] },
+  sts: { kind: 'policy', mode: 'testing', mxPatterns: ['*.good.example'], maxAgeSeconds: 86_400 },
 };
 
 const session = (changes: Partial<Parameters<typeof judgeSession>[0]> = {}) => ({
@@ -79,7 +79,7 @@ test('the policy that a session was held to: DANE goes before MTA-STS', () => {
   });
   assert.deepEqual(policyOf(STS), {
     'policy-type': 'sts',
-    'policy-string': ['version: STSv1', 'mode: testing', 'mx: *.good.example'],
+    'policy-string': ['version: STSv1', 'mode: testing', 'mx: *.good.example', 'max_age: 86400'],
     'policy-domain': 'good.example',
     'mx-host': ['*.good.example'],
   });

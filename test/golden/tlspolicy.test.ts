@@ -99,6 +99,7 @@ const policy = (mode: 'enforce' | 'testing', ...mxPatterns: string[]): StsFindin
   kind: 'policy',
   mode,
   mxPatterns,
+  maxAgeSeconds: 86_400,
 });
 
 const STS: Readonly<Record<string, StsFinding>> = {

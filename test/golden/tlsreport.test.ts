@@ -13,7 +13,12 @@ const NOW = Date.parse('2026-11-28T12:00:00Z');
 function countedPolicies() {
   const tally = new Tally({}, { wall: () => NOW, random: () => 0 });
   const place = { domain: 'good.example', mxHost: 'mx.good.example', address: '192.0.2.1' };
-  const sts = { kind: 'policy', mode: 'enforce', mxPatterns: ['*.good.example'] } as const;
+  const sts = {
+    kind: 'policy',
+    mode: 'enforce',
+    mxPatterns: ['*.good.example'],
+    maxAgeSeconds: 86_400,
+  } as const;
   const failure = makeFailure({ cause: 'certificate-expired', status: '4.7.5', text: 'it expired' });
   for (const session of [
     { ...place, findings: { ...NO_FINDINGS, sts }, failure: null },
