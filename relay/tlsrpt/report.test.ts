@@ -88,6 +88,33 @@ test('what is packed is bounded before and after it is unpacked', () => {
   assert.equal(reasonOf(gzipSync(gzipSync('{}'))), 'it is not JSON');
 });
 
+test('values are counted before they are made, and a list is read up to its first fault', () => {
+  const items = (item: string, count: number) => `[${Array(count).fill(item).join(',')}]`;
+  const reason = 'it has more than 100,000 values';
+  assert.equal(reasonOf(Buffer.from(items('{}', 100_000))), reason);
+  assert.equal(reasonOf(Buffer.from('['.repeat(100_001))), reason);
+  assert.equal(reasonOf(gzipSync(items('1', 1_000_000))), reason);
+  const faulty = Array(9_000).fill({});
+  const policies = Array(5).fill({ ...REPORT.policies[0], 'failure-details': faulty });
+  const first = reasonOf(Buffer.from(JSON.stringify({ ...REPORT, policies })));
+  assert.match(first, /^policies\.0\.failure-details\.0\.result-type: /);
+  const strings = withField(['policies', 0, 'policy', 'mx-host'], Array(2_001).fill('a'));
+  assert.match(reasonOf(Buffer.from(JSON.stringify(strings))), /^policies\.0\.policy\.mx-host: /);
+});
+
+test('what is wrong with a report is told apart', () => {
+  const causeOf = (text: string) => {
+    const result = readReport(Buffer.from(text));
+    return result.kind === 'invalid' ? result.cause : 'none';
+  };
+  assert.deepEqual(['{', '{}', ' '.repeat(17 * 1024 * 1024), '['.repeat(200_000)].map(causeOf), [
+    'malformed',
+    'malformed',
+    'too_large',
+    'too_large',
+  ]);
+});
+
 test('nesting without end is no report', () => {
   assert.notEqual(reasonOf(Buffer.from('['.repeat(1_000_000))), 'none');
   assert.notEqual(reasonOf(Buffer.from(`${'[['.repeat(5_000)}${']]'.repeat(5_000)}`)), 'none');

@@ -1,6 +1,7 @@
 /**
  * A TLS report (RFC 8460 section 4.4): the shape, and the only reader of reports. A foreign report may contain anything,
- * so its size is bounded before and after it is unpacked, and each field before it is used. Pure.
+ * so its size is bounded before and after it is unpacked, its values before they are made, and each field before it is
+ * used. Pure.
  */
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { z } from 'zod';
@@ -25,6 +26,9 @@ export type ResultType = (typeof RESULT_TYPES)[number];
 /** What a report of a day may take, packed and unpacked. A report of ours has at most a few hundred kilobytes. */
 const MOST_PACKED_BYTES = 4 * 1024 * 1024;
 const MOST_BYTES = 16 * 1024 * 1024;
+/** Each value takes far more memory than its bytes of JSON, and so does each fault that the shape finds. */
+const MOST_VALUES = 100_000;
+const VALUE_MARKS: ReadonlySet<number> = new Set(Buffer.from('{[,'));
 const MOST_POLICIES = 1_000;
 const MOST_DETAILS = 10_000;
 const MOST_STRINGS = 2_000;
@@ -33,7 +37,7 @@ const LONGEST_TEXT = 2_000;
 const text = z.string().max(LONGEST_TEXT);
 const count = z.int().min(0);
 /** The examples of the RFC have one string in some places and a list in others. */
-const texts = z.union([text.transform((one) => [one]), z.array(text).max(MOST_STRINGS)]);
+const texts = z.union([text.transform((one) => [one]), listOf(text, MOST_STRINGS)]);
 
 const details = z.object({
   'result-type': text,
@@ -54,23 +58,22 @@ const report = z.object({
   }),
   'contact-info': text,
   'report-id': text.min(1),
-  policies: z
-    .array(
-      z.object({
-        policy: z.object({
-          'policy-type': z.enum(['tlsa', 'sts', 'no-policy-found']),
-          'policy-string': texts.optional(),
-          'policy-domain': text.min(1),
-          'mx-host': texts.optional(),
-        }),
-        summary: z.object({
-          'total-successful-session-count': count,
-          'total-failure-session-count': count,
-        }),
-        'failure-details': z.array(details).max(MOST_DETAILS).optional(),
+  policies: listOf(
+    z.object({
+      policy: z.object({
+        'policy-type': z.enum(['tlsa', 'sts', 'no-policy-found']),
+        'policy-string': texts.optional(),
+        'policy-domain': text.min(1),
+        'mx-host': texts.optional(),
       }),
-    )
-    .max(MOST_POLICIES),
+      summary: z.object({
+        'total-successful-session-count': count,
+        'total-failure-session-count': count,
+      }),
+      'failure-details': listOf(details, MOST_DETAILS).optional(),
+    }),
+    MOST_POLICIES,
+  ),
 });
 
 export type TlsReport = z.infer<typeof report>;
@@ -79,7 +82,7 @@ export type PolicyReport = TlsReport['policies'][number];
 export type ReadReport =
   | { readonly kind: 'report'; readonly report: TlsReport }
   /** Completes the sentence "the report cannot be read: ...". */
-  | { readonly kind: 'invalid'; readonly reason: string };
+  | { readonly kind: 'invalid'; readonly cause: 'too_large' | 'malformed'; readonly reason: string };
 
 export function packReport(written: TlsReport): Buffer {
   return gzipSync(JSON.stringify(written));
@@ -89,17 +92,42 @@ export function packReport(written: TlsReport): Buffer {
 export function readReport(bytes: Buffer): ReadReport {
   const unpacked = isPacked(bytes) ? unpack(bytes) : bytes;
   if (!Buffer.isBuffer(unpacked)) return unpacked;
-  if (unpacked.length > MOST_BYTES) return invalid('it is larger than 16 MiB');
+  if (unpacked.length > MOST_BYTES) return tooLarge('it is larger than 16 MiB');
+  if (hasMoreValues(unpacked)) return tooLarge('it has more than 100,000 values');
   let value: unknown;
   try {
     value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(unpacked));
   } catch {
-    return invalid('it is not JSON');
+    return malformed('it is not JSON');
   }
   const result = report.safeParse(value);
   if (result.success) return { kind: 'report', report: result.data };
   const issue = result.error.issues[0];
-  return invalid(`${issue?.path.join('.') || 'the report'}: ${issue?.message}`);
+  return malformed(`${issue?.path.join('.') || 'the report'}: ${issue?.message}`);
+}
+
+/**
+ * A list whose check ends at its first fault. Zod alone would collect the faults of all items, in a time that grows with
+ * the square of their number.
+ */
+function listOf<Item>(item: z.ZodType<Item>, most: number) {
+  return z
+    .array(z.unknown())
+    .max(most)
+    .transform((values, context): Item[] => {
+      const items: Item[] = [];
+      for (const [index, value] of values.entries()) {
+        const read = item.safeParse(value);
+        const [issue] = read.error?.issues ?? [];
+        if (read.success) items.push(read.data);
+        else {
+          const path = [index, ...(issue?.path ?? [])];
+          context.issues.push({ code: 'custom', message: issue?.message ?? '', path, input: value });
+          return z.NEVER;
+        }
+      }
+      return items;
+    });
 }
 
 /** RFC 1952 section 2.3.1. */
@@ -108,15 +136,28 @@ function isPacked(bytes: Buffer): boolean {
 }
 
 function unpack(bytes: Buffer): Buffer | ReadReport {
-  if (bytes.length > MOST_PACKED_BYTES) return invalid('it is larger than 4 MiB');
+  if (bytes.length > MOST_PACKED_BYTES) return tooLarge('it is larger than 4 MiB');
   try {
     return gunzipSync(bytes, { maxOutputLength: MOST_BYTES });
   } catch (error) {
     const isLarge = (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE';
-    return invalid(isLarge ? 'unpacked it is larger than 16 MiB' : 'it is not gzip, or it is cut short');
+    return isLarge
+      ? tooLarge('unpacked it is larger than 16 MiB')
+      : malformed('it is not gzip, or it is cut short');
   }
 }
 
-function invalid(reason: string): ReadReport {
-  return { kind: 'invalid', reason };
+/** Marks inside of texts count too. Real reports are far from the bound. */
+function hasMoreValues(json: Buffer): boolean {
+  let left = MOST_VALUES;
+  for (const byte of json) if (VALUE_MARKS.has(byte) && --left < 0) return true;
+  return false;
+}
+
+function tooLarge(reason: string): ReadReport {
+  return { kind: 'invalid', cause: 'too_large', reason };
+}
+
+function malformed(reason: string): ReadReport {
+  return { kind: 'invalid', cause: 'malformed', reason };
 }
