@@ -28,6 +28,8 @@ export function describeLadder({ mx, sts, hosts, moreHosts }: Ladder): string {
 
 function describeMx(mx: Ladder['mx']): string {
   switch (mx.kind) {
+    case 'local':
+      return 'not looked up: the mail ends at this relay, which reads it as a TLS report';
     case 'manifest':
       return 'not looked up: the hosts are those of the manifest';
     case 'failed':

@@ -3,6 +3,7 @@ import { fieldsNotInForce } from '#crds/notinforce.ts';
 import { domainOf } from '#crds/patterns.ts';
 import type { Hop, Listener, Policy } from '#crds/policyfile.ts';
 import type { TlsLevel } from '#crds/tlslevel.ts';
+import { matchReportAddress } from '#crds/tlsreports.ts';
 import { compileRoutes } from '#relay/delivery/route.ts';
 import { note, row } from './terminal.ts';
 
@@ -69,8 +70,10 @@ function listRaises({ outbound: { discover, resolver } }: Policy): string[] {
   ];
 }
 
-function describeClients({ inbound }: Policy, { auth, clients }: Listener, to: string): string {
-  const isOwn = inbound.acceptDomains.includes(domainOf(to));
+function describeClients(policy: Policy, { auth, clients }: Listener, to: string): string {
+  const { inbound } = policy;
+  const isReport = matchReportAddress(policy)(to);
+  const isOwn = isReport || inbound.acceptDomains.includes(domainOf(to));
   const { networks, usersSecret, certificates, oauth, senderDomains, recipientDomains } = clients;
   const logins = [
     ...(usersSecret === null ? [] : [`users of Secret "${usersSecret}"`]),
@@ -81,7 +84,7 @@ function describeClients({ inbound }: Policy, { auth, clients }: Listener, to: s
     ...(auth === 'Disabled' ? [] : logins),
     ...(certificates === null ? [] : [`certificates for ${certificates.names.join(', ')}`]),
   ];
-  if (isOwn && auth !== 'Required') return 'anyone (inbound.acceptDomains)';
+  if (isOwn && auth !== 'Required') return `anyone (inbound.${isReport ? 'tlsReports' : 'acceptDomains'})`;
   if (whom.length === 0) return 'nobody (no inbound.clients)';
   const held = [
     ...(senderDomains === null ? [] : [`senders in ${senderDomains.join(', ')} only`]),

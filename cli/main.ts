@@ -45,7 +45,7 @@ const VERBS: Readonly<
     load: async () => (await import('./cert.ts')).cert,
   },
   tlsrpt: {
-    summary: 'a TLS report that another mail system has sent, in plain words',
+    summary: 'TLS reports that other mail systems have sent, in plain words',
     load: async () => (await import('./tlsrpt.ts')).tlsrpt,
   },
   relay: {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type PolicyReport, RESULT_TYPES } from '#relay/tlsrpt/report.ts';
-import { describeReport } from './tlsrpttext.ts';
+import { describeReceived, describeReport } from './tlsrpttext.ts';
 
 const report = (policies: PolicyReport[]) => ({
   'organization-name': 'Company-X',
@@ -57,4 +57,18 @@ test('each result type of the RFC has words, and a report without policies says 
 test('control characters do not reach the terminal', () => {
   const text = describeReport({ ...report([]), 'organization-name': 'a\u001b[2Jb' });
   assert.ok(text.startsWith('from          a?[2Jb,'));
+});
+
+test('received reports, each with its time and its signer', () => {
+  const received = {
+    receivedAt: '2026-11-28T12:00:00.000Z',
+    reporter: 'company-x.example',
+    report: report([]),
+  };
+  const text = describeReceived([received, received]);
+  assert.equal(
+    text.match(/^received {6}2026-11-28T12:00:00\.000Z, signed by company-x\.example$/gm)?.length,
+    2,
+  );
+  assert.match(describeReceived([]), /inbound\.tlsReports\.address/);
 });

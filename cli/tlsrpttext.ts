@@ -1,4 +1,5 @@
-/** The text that `mailrelay tlsrpt` prints: a TLS report in plain words. Pure. */
+/** The text that `mailrelay tlsrpt` prints: TLS reports in plain words. Pure. */
+import type { ReceivedReport } from '#relay/tlsrpt/received.ts';
 import type { PolicyReport, TlsReport } from '#relay/tlsrpt/report.ts';
 import { note, row } from './terminal.ts';
 
@@ -22,6 +23,17 @@ const WORDS: Readonly<Record<string, string>> = {
   'sts-policy-invalid': 'the MTA-STS policy is not correct',
   'sts-webpki-invalid': 'the certificate of the MTA-STS policy host is not accepted',
 };
+
+export function describeReceived(reports: readonly ReceivedReport[]): string {
+  if (reports.length === 0)
+    return 'No TLS report was received. Mail for them is taken at inbound.tlsReports.address of the MailRelay.\n';
+  return reports
+    .map(
+      ({ receivedAt, reporter, report }) =>
+        `${row('received', `${receivedAt}, signed by ${reporter}`)}\n${describeReport(report)}`,
+    )
+    .join('\n');
+}
 
 export function describeReport(report: TlsReport): string {
   const range = report['date-range'];

@@ -108,6 +108,7 @@ function effectiveInbound(relay: RelayName, spec: MailRelaySpec): Policy['inboun
     acceptDomains: inbound.acceptDomains ?? [],
     masqueradeDomains: inbound.masqueradeDomains ?? [],
     alwaysBcc: inbound.alwaysBcc ?? null,
+    tlsReports: inbound.tlsReports ?? null,
     limits: effectiveLimits(inbound.limits),
   };
 }

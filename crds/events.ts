@@ -37,6 +37,8 @@ export const CHANGE_EVENTS = {
     'Two operators could look after the MailRelay, and this one leaves it to the other, which was first. The note names both, and how to choose.',
   PolicyChanged:
     'A wanted policy is in force on every pod. The note has its hash, and how many sessions of the one before are open, until when.',
+  TlsReportsReceived:
+    'A day (UTC) is over on which mail came to inbound.tlsReports.address. The note has the sums of all pods.',
   CertificateLoaded:
     'Every pod serves a valid certificate of another serial number. The note has that number, and when it ends.',
 } as const;

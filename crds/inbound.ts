@@ -226,6 +226,16 @@ export const inbound = z
         'Domains that hide their hosts: user@host.example.com becomes user@example.com, in the envelope sender and in the From, Sender and Reply-To headers of those who may relay.',
       ),
     alwaysBcc: address().optional().describe('An address that gets a copy of every message.'),
+    tlsReports: z
+      .object({
+        address: address().describe(
+          'Mailbox for the reports, such as tls-reports@relay.example.com: the "rua" of the records _smtp._tls of your domains. Its domain needs no place in acceptDomains.',
+        ),
+      })
+      .optional()
+      .describe(
+        'TLS reports that others send about your domains (RFC 8460). Mail for the address is taken from anyone and ends here: verified by DKIM, counted in metrics, told once a day, shown by "mailrelay tlsrpt received". Nobody gets an answer.',
+      ),
     limits: limits.optional().describe('Limits; beyond them a client gets a 421, 450, 452 or 552 reply.'),
   })
   .describe('Receiving: the listener task. It restarts itself when anything here changes.');

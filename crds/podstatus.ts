@@ -78,6 +78,19 @@ const evacuation = z.object({
   order: text(128).optional(),
 });
 
+/** The TLS reports of others that a pod received on one day (UTC). */
+const tlsReportsDay = z.object({
+  /** "2026-11-28". */
+  day: text(10),
+  reports: count(),
+  /** Mails for the address that were no valid report. */
+  discarded: count(),
+  /** Sessions that the reports tell of. */
+  successes: z.int().min(0),
+  failures: z.int().min(0),
+});
+export type TlsReportsDay = z.infer<typeof tlsReportsDay>;
+
 export const podStatus = z.object({
   format: z.literal(1),
   /** Changes with every fact below that the operator should see; opaque, unique across restarts. */
@@ -154,6 +167,8 @@ export const podStatus = z.object({
   }),
   /** The deliveries of the last seven days. Absent in older relays. */
   outbound: outboundPosture.optional(),
+  /** The last day that is over. null: no reports are taken. Absent in older relays. */
+  tlsReports: tlsReportsDay.nullable().optional(),
   queue: z.object({
     depth: count(),
     /** Messages that wait for a person: held back by one, or set aside as damaged. */

@@ -100,6 +100,8 @@ const inbound = z.strictObject({
   acceptDomains: z.array(z.string()),
   masqueradeDomains: z.array(z.string()),
   alwaysBcc: z.string().nullable(),
+  /** Where TLS reports of others are taken (RFC 8460); null: nowhere. */
+  tlsReports: z.strictObject({ address: z.string() }).nullable(),
   limits: z.strictObject({
     messageBytes: z.int().positive(),
     recipients: z.int().positive(),

@@ -36,10 +36,15 @@ export const RESTART_CONTRACT: readonly RestartRule[] = [
     gloss: 'The name is in the banner and in EHLO. A Certificate that the operator owns is issued anew.',
   },
   {
-    field: 'spec.inbound (all of it but the next line), spec.tls.minVersion',
+    field: 'spec.inbound (all of it but the next two lines), spec.tls.minVersion',
     effect: 'listener task',
     gloss:
       'A new listener task takes over; sessions that are open end under the old policy, at the latest after five minutes.',
+  },
+  {
+    field: 'spec.inbound.tlsReports',
+    effect: 'both tasks',
+    gloss: 'The listener takes the reports, and the router reads them.',
   },
   {
     field: 'spec.inbound.listeners[]: allowFrom, nodePort',

@@ -199,6 +199,21 @@ export const RULES: readonly Rule[] = [
     holds: (spec) => !isCutThrough(spec) || spec.outbound?.tls?.reports === undefined,
   },
   {
+    path: 'spec.queue',
+    cel: `!${CEL_CUT_THROUGH} || !has(self.inbound.tlsReports)`,
+    message:
+      'queue.mode CutThrough keeps nothing on disk, so a report could neither wait nor be kept: remove inbound.tlsReports, or use Durable',
+    holds: (spec) => !isCutThrough(spec) || spec.inbound.tlsReports === undefined,
+  },
+  {
+    path: 'spec.inbound',
+    cel: '!has(self.inbound.tlsReports) || !has(self.inbound.alwaysBcc) || self.inbound.tlsReports.address.lowerAscii() != self.inbound.alwaysBcc.lowerAscii()',
+    message:
+      'mail for inbound.tlsReports.address ends at the relay, so every copy would be lost: give inbound.alwaysBcc another address',
+    holds: ({ inbound: { tlsReports, alwaysBcc } }) =>
+      tlsReports === undefined || tlsReports.address.toLowerCase() !== alwaysBcc?.toLowerCase(),
+  },
+  {
     path: 'spec.outbound',
     cel: `!${CEL_CUT_THROUGH} || !has(self.outbound) || !has(self.outbound.limits) || !(has(self.outbound.limits.connectionsPerDestination) || has(self.outbound.limits.messagesPerDestinationPerMinute))`,
     message:

@@ -37,6 +37,8 @@ const condition = z.object({
 export const UNSEEN = { observedGeneration: -1 } as const;
 
 const count = () => z.int().min(0).max(2_147_483_647);
+/** As strangers report them. */
+const sessions = () => z.int().min(0).max(Number.MAX_SAFE_INTEGER);
 
 const shares = (by: string) => z.string().max(512).optional().describe(`Shares of the deliveries by ${by}.`);
 
@@ -183,6 +185,16 @@ export const mailRelayStatus = z.object({
     })
     .optional()
     .describe('How mail was protected on its way out in the last 7 days; absent before the first delivery.'),
+  tlsReports: z
+    .object({
+      day: z.string().max(10).describe('The day (UTC), such as 2026-11-28.'),
+      reports: count().optional().describe('Valid reports.'),
+      discarded: count().optional().describe('Mails for the address that were no valid report.'),
+      successes: sessions().optional().describe('Sessions that the reports call successful.'),
+      failures: sessions().optional().describe('Sessions that the reports call failed.'),
+    })
+    .optional()
+    .describe('The last day on which others sent TLS reports to inbound.tlsReports.address.'),
 });
 
 const fit = fitter(mailRelayStatus);

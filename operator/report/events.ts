@@ -16,6 +16,7 @@ export function listEvents(before: MailRelayStatus | undefined, after: MailRelay
   return [
     ...policyEvents(before, after),
     ...certificateEvents(before, after),
+    ...tlsReportsEvents(before, after),
     ...onePerCause(TOLD_TRANSITIONS.flatMap((told) => transitions(before, after, told))),
   ];
 }
@@ -53,6 +54,16 @@ function certificateEvents(before: MailRelayStatus | undefined, after: MailRelay
       note: `Every pod serves ${serial}, valid until ${after.certificate?.notAfter}`,
     },
   ];
+}
+
+function tlsReportsEvents(before: MailRelayStatus | undefined, after: MailRelayStatus): ChangeEvent[] {
+  const { day, reports = 0, discarded = 0, successes = 0, failures = 0 } = after.tlsReports ?? {};
+  if (day === undefined || day === before?.tlsReports?.day) return [];
+  const told = `${counted(reports, 'report')} ${verb(reports, 'tells', 'tell')} of ${counted(successes, 'good session')} and ${failures} failed ${verb(failures, 'one', 'ones')}`;
+  const rest =
+    discarded > 0 ? `, ${counted(discarded, 'mail')} ${verb(discarded, 'was', 'were')} no report` : '';
+  const note = `TLS reports of ${day}: ${told}${rest}: see "mailrelay tlsrpt received"`;
+  return [{ type: 'Normal', reason: 'TlsReportsReceived', note }];
 }
 
 /** An event if a condition changes to `status`, or changes its reason while it has this status. */

@@ -17,6 +17,7 @@ import { coarse } from '../judge/words.ts';
 import { listRecords } from '../records/list.ts';
 import type { PodView } from '../world.ts';
 import { renderOutbound } from './outbound.ts';
+import { renderTlsReports } from './tlsreports.ts';
 
 /**
  * The most names that the schema allows. A certificate can have more, and the API server would refuse the whole status.
@@ -47,6 +48,7 @@ export function renderStatus(world: Judged): MailRelayStatus {
     ...recordsStatus(world),
     ...gapsStatus(world),
     ...trafficStatus([...pods, ...leaving]),
+    ...tlsReportsStatus(world),
   };
 }
 
@@ -160,6 +162,12 @@ function trafficStatus(pods: readonly PodView[]): Pick<MailRelayStatus, TrafficF
     ...(tlsShare === undefined ? {} : { tlsShare }),
     ...(outbound === undefined ? {} : { outbound }),
   };
+}
+
+function tlsReportsStatus({ relay, pods, leaving }: Judged): Pick<MailRelayStatus, 'tlsReports'> {
+  const reports = [...pods, ...leaving].flatMap(({ report }) => report ?? []);
+  const tlsReports = renderTlsReports(reports, relay.status?.tlsReports);
+  return tlsReports ? { tlsReports } : {};
 }
 
 function coarseAge(seconds: number): string {

@@ -6,7 +6,15 @@
 import { type Failure, joinFailures, makeFailure } from '#crds/failure.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import { AttemptBudget } from './budget.ts';
-import type { AttemptResult, Destination, HopTls, Judgement, NextHop, Parcel, TlsReason } from './courier.ts';
+import type {
+  AttemptResult,
+  HopTls,
+  Judgement,
+  NextHop,
+  Parcel,
+  RemoteDestination,
+  TlsReason,
+} from './courier.ts';
 import type { FailedHops } from './failedhops.ts';
 import { ADDRESSES_AT_ONCE, pickAddresses } from './hopaddresses.ts';
 import { orderHops } from './hoporder.ts';
@@ -60,7 +68,7 @@ export interface AttemptDeps {
 }
 
 export async function attempt(
-  destination: Destination,
+  destination: RemoteDestination,
   parcel: Parcel,
   deps: AttemptDeps,
 ): Promise<AttemptResult> {
@@ -212,7 +220,7 @@ class Attempt {
 }
 
 /** Begins together with the look-up of the MX, because both may take long. Only MX hosts have policies of MTA-STS. */
-async function findSts(destination: Destination, discovery: TlsDiscovery): Promise<StsFinding> {
+async function findSts(destination: RemoteDestination, discovery: TlsDiscovery): Promise<StsFinding> {
   return destination.kind === 'mx' ? discovery.findSts(destination.domain) : NO_FINDINGS.sts;
 }
 
@@ -220,7 +228,7 @@ function outOfTime(): Failure {
   return makeFailure({ cause: 'connect', status: '4.4.1', text: 'the attempt took longer than ten minutes' });
 }
 
-function withoutHops(destination: Destination, parcel: Parcel, failure: Failure): AttemptResult {
+function withoutHops(destination: RemoteDestination, parcel: Parcel, failure: Failure): AttemptResult {
   if (!failure.permanent) return { kind: 'unreachable', failure, hadSession: false };
   return answerForAll(destination.name, parcel, failure);
 }
@@ -231,7 +239,7 @@ function answerForAll(hop: string, { to }: Parcel, failure: Failure): AttemptRes
 }
 
 async function findHops(
-  destination: Destination,
+  destination: RemoteDestination,
   { policy: { hostname, outbound }, names }: AttemptDeps,
 ): Promise<Resolved> {
   if (destination.kind === 'hops') return { kind: 'hops', hops: destination.hops };

@@ -29,7 +29,11 @@ export type Destination =
       readonly domain: string;
       readonly tlsLevel: TlsLevel;
       readonly minTlsVersion: TlsVersion;
-    });
+    })
+  /** The relay itself: TLS reports of others. */
+  | (Paced & { readonly kind: 'local' });
+
+export type RemoteDestination = Exclude<Destination, { kind: 'local' }>;
 
 /** A next hop from the policy or from an MX record. */
 export interface NextHop extends Hop {

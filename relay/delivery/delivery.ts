@@ -32,11 +32,14 @@ export interface DeliveryDeps {
   readonly clock: () => number;
   readonly random: () => number;
   readonly onSession?: AttemptDeps['onSession'];
+  /** Takes mail that ends here. Absent if no mail does. */
+  readonly takeReport?: ((parcel: Parcel) => Promise<AttemptResult>) | undefined;
 }
 
 export interface OverSmtpDeps extends DiscoveryDeps {
   readonly tracer: Tracer;
   readonly onSession?: AttemptDeps['onSession'];
+  readonly takeReport?: DeliveryDeps['takeReport'];
 }
 
 export class Delivery implements Courier {
@@ -55,8 +58,9 @@ export class Delivery implements Courier {
     const discovery = new Discovery(policy, materials, deps);
     const { names } = discovery;
     const { random } = Math;
-    const { onSession } = deps;
-    return new Delivery({ policy, client, discovery, names, clock: monotonic, random, onSession });
+    const { onSession, takeReport } = deps;
+    const rest = { clock: monotonic, random, onSession, takeReport };
+    return new Delivery({ policy, client, discovery, names, ...rest });
   }
 
   /** Who is asked about names of strangers. */
@@ -64,7 +68,8 @@ export class Delivery implements Courier {
     return this.#deps.names;
   }
 
-  deliver(destination: Destination, parcel: Parcel): Promise<AttemptResult> {
+  async deliver(destination: Destination, parcel: Parcel): Promise<AttemptResult> {
+    if (destination.kind === 'local') return this.#takeReport(parcel);
     return attempt(destination, parcel, { ...this.#deps, failedHops: this.#failedHops });
   }
 
@@ -78,15 +83,22 @@ export class Delivery implements Courier {
     // A refused login may be correct now. The refused logins of other hops stay refused.
     this.#failedHops.forgive(isChanged);
     const { outbound } = this.#deps.policy;
-    return (destination) =>
-      destination.kind === 'hops'
-        ? destination.hops.some(isChanged)
-        : isChanged(mxHop(destination.domain, destination.domain, 0, mxTerms(destination, outbound)));
+    return (destination) => {
+      if (destination.kind === 'local') return false;
+      if (destination.kind === 'hops') return destination.hops.some(isChanged);
+      return isChanged(mxHop(destination.domain, destination.domain, 0, mxTerms(destination, outbound)));
+    };
   }
 
   /** Resolves when what was found of destinations is on disk. */
   close(): Promise<void> {
     this.#deps.client.close();
     return this.#deps.discovery.close();
+  }
+
+  #takeReport(parcel: Parcel): Promise<AttemptResult> {
+    const { takeReport } = this.#deps;
+    if (!takeReport) throw new Error('this process takes no TLS reports');
+    return takeReport(parcel);
   }
 }

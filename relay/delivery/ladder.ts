@@ -36,8 +36,9 @@ export interface Ladder {
   readonly moreHosts: number;
 }
 
-/** manifest: the hosts are those of the spec. */
+/** local: the mail ends at this relay. manifest: the hosts are those of the spec. */
 type MxStep =
+  | { readonly kind: 'local' }
   | { readonly kind: 'manifest' }
   | { readonly kind: 'found'; readonly domain: string; readonly isSigned: boolean }
   | { readonly kind: 'failed'; readonly domain: string; readonly failure: Failure };
@@ -98,6 +99,7 @@ async function findMx(
   { hostname, outbound }: Policy,
   { names }: Discovery,
 ): Promise<{ mx: MxStep; hops: readonly NextHop[] }> {
+  if (destination.kind === 'local') return { mx: { kind: 'local' }, hops: [] };
   // Nothing is drawn by lot here: of equal hosts the first of the list is shown first.
   if (destination.kind === 'hops')
     return { mx: { kind: 'manifest' }, hops: orderHops(destination.hops, () => 0) };

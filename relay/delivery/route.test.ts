@@ -29,6 +29,19 @@ test('without smart hosts the MX hosts of the domain take it, at the level of ou
   });
 });
 
+test('mail for the address of TLS reports ends here, whatever routes there are', () => {
+  const tlsReports = { address: 'Tls-Reports@partner.example' };
+  const route = compileRoutes(policyOf({ tlsReports }, { routes, smartHosts: [smart] }));
+  assert.deepEqual(route('', 'tls-reports@Partner.example'), {
+    kind: 'local',
+    key: 'local',
+    name: 'this relay',
+    rule: 'inbound.tlsReports',
+  });
+  assert.equal(route(from, 'you@partner.example').rule, 'outbound.routes[0]');
+  assert.equal(route(from, 'tls-reports@other.example').rule, 'outbound.smartHosts');
+});
+
 test('hosts that differ only in their promises are different destinations', () => {
   const weak = hopTo(25, { host: 'mx.partner.example', tlsLevel: 'None' });
   const route = compileRoutes(policyOf({}, { routes: [...routes, routeTo(['weak.example'], [weak])] }));

@@ -1,9 +1,10 @@
 /**
- * Finds the route of a recipient: the first route that matches recipient and sender, else the smart hosts, else the MX
- * hosts of the domain. Pure: resolver.ts looks up MX hosts.
+ * Finds the route of a recipient: the relay itself for the address of TLS reports, else the first route that matches
+ * recipient and sender, else the smart hosts, else the MX hosts of the domain. Pure: resolver.ts looks up MX hosts.
  */
 import { compilePatterns, domainOf } from '#crds/patterns.ts';
 import type { Hop, Policy } from '#crds/policyfile.ts';
+import { matchReportAddress } from '#crds/tlsreports.ts';
 import type { Destination } from './courier.ts';
 
 export type Route = (from: string, to: string) => Destination;
@@ -11,7 +12,11 @@ export type Route = (from: string, to: string) => Destination;
 type Policied = Policy['outbound']['routes'][number];
 type RouteTls = Pick<Policied, 'tlsLevel' | 'minTlsVersion'>;
 
-export function compileRoutes({ outbound }: Policy): Route {
+const HERE: Destination = { kind: 'local', key: 'local', name: 'this relay', rule: 'inbound.tlsReports' };
+
+export function compileRoutes(policy: Policy): Route {
+  const { outbound } = policy;
+  const endsHere = matchReportAddress(policy);
   const ways = outbound.routes.map((route, index) => ({
     matches: makeMatcher(route),
     towards: towards(`outbound.routes[${index}]`, route),
@@ -22,6 +27,7 @@ export function compileRoutes({ outbound }: Policy): Route {
     minTlsVersion: outbound.minTlsVersion,
   });
   return (from, to) => {
+    if (endsHere(to)) return HERE;
     const way = ways.find(({ matches }) => matches(from, to));
     return (way?.towards ?? rest)(domainOf(to));
   };

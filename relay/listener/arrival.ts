@@ -5,6 +5,7 @@ import { masqueradedAddress } from '../headers/masquerade.ts';
 import type { Envelope, Recipient } from '../spool/record.ts';
 import { withPostmasterDomain } from './address.ts';
 import type { Trace } from './received.ts';
+import type { ReportAddress } from './reportaddress.ts';
 
 export interface SessionTls {
   readonly version: string;
@@ -26,6 +27,7 @@ export interface ArrivalTerms {
   readonly masqueradeDomains: readonly string[];
   /** The address that gets a copy. null: no copy. */
   readonly alwaysBcc: string | null;
+  readonly reportAddress: ReportAddress;
   readonly lineEndings: LineEndings;
 }
 
@@ -33,6 +35,8 @@ export interface Arrival {
   readonly envelope: Envelope;
   readonly trace: Omit<Trace, 'queueId'>;
   readonly lineEndings: LineEndings;
+  /** Fewer than inbound.limits.messageSize allows. null: no other limit. */
+  readonly mostBytes: number | null;
 }
 
 export function makeArrival(session: SMTPServerSession, terms: ArrivalTerms): Arrival {
@@ -64,6 +68,7 @@ export function makeArrival(session: SMTPServerSession, terms: ArrivalTerms): Ar
       at: new Date(receivedAt),
     },
     lineEndings: terms.lineEndings,
+    mostBytes: terms.reportAddress.findMostBytes(envelope.rcptTo),
   };
 }
 
@@ -79,14 +84,17 @@ function heldTo({ senderDomains, masqueradeDomains }: ArrivalTerms): Pick<Envelo
   return { senderDomains: [...new Set([...senderDomains, ...shown])] };
 }
 
-function makeRecipient({ address, dsn }: SMTPServerAddress, { acceptDomains }: ArrivalTerms): Recipient {
+function makeRecipient(
+  { address, dsn }: SMTPServerAddress,
+  { acceptDomains, reportAddress }: ArrivalTerms,
+): Recipient {
   const { notify, orcpt } = dsn ?? {};
-  return {
+  return reportAddress.withoutDsn({
     address: withPostmasterDomain(address, acceptDomains),
     state: 'queued',
     ...(notify && notify.length > 0 ? { notify } : {}),
     ...(orcpt ? { orcpt } : {}),
-  };
+  });
 }
 
 /** The sender does not know of the copy, so the sender gets no DSN about it. */

@@ -16,11 +16,13 @@ export interface ContentTerms {
   /** null: the header is not changed. */
   readonly work: HeaderWork | null;
   readonly lineEndings: LineEndings;
+  /** null: only the limit of the session holds. */
+  readonly mostBytes: number | null;
 }
 
 export async function* readContent(
   stream: SMTPServerDataStream,
-  { trace, work, lineEndings }: ContentTerms,
+  { trace, work, lineEndings, mostBytes }: ContentTerms,
 ): AsyncGenerator<Buffer> {
   const loop = new LoopGuard();
   const first = new FirstLine();
@@ -33,9 +35,11 @@ export async function* readContent(
     );
   yield Buffer.from(receivedHeader(trace));
   // A refused message is still read to its end, so that the reply comes where the client expects it.
-  const bytes = stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
-  for await (const chunk of clearedLines(bytes, lineEndings)) {
-    if (stream.sizeExceeded) throw new Refusal(REPLIES.tooLarge);
+  const pieces = stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
+  let bytes = 0;
+  for await (const chunk of clearedLines(pieces, lineEndings)) {
+    bytes += chunk.length;
+    if (stream.sizeExceeded || (mostBytes !== null && bytes > mostBytes)) throw new Refusal(REPLIES.tooLarge);
     if (!loop.passes(chunk)) throw new Refusal(REPLIES.mailLoop);
     for (const part of first.push(chunk)) yield* editor ? editor.push(part) : [part];
   }

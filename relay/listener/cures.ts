@@ -21,6 +21,8 @@ const CURES: Readonly<Record<string, string>> = {
   sessions: 'raise inbound.limits.connections, or replicas',
   rate: 'raise inbound.limits.messagesPerClientPerMinute',
   login_rate: 'raise inbound.limits.messagesPerLoginPerMinute',
+  report_rate:
+    'the client must try again: all clients together may send 60 mails in a minute to inbound.tlsReports.address',
   recipients: 'the client must send the rest in another transaction, or raise inbound.limits.recipients',
   closing: 'the client must connect again: the relay restarts',
   bad_address: 'the address must have a domain, and a recipient no %, !, : or quoted @',
@@ -33,7 +35,7 @@ const CURES: Readonly<Record<string, string>> = {
   disk_full: 'raise queue.storage.size',
   disk_error: 'the volume of the pod must take writes: see the log of the relay',
   local_error: 'the relay had an error of its own: see command_failed in its log',
-  too_large: 'raise inbound.limits.messageSize',
+  too_large: 'raise inbound.limits.messageSize; mail for inbound.tlsReports.address has 2 MiB at most',
   bare_line_break: 'the client must end lines with CRLF, or set lineEndings: Normalize for its network',
   nul: 'the client must send no NUL, or set lineEndings: Normalize for its network',
   loop: 'routes must not lead the message back to this relay',

@@ -38,7 +38,7 @@ export class PassOn {
   /** Throws a Refusal if the next hop or this relay refused the message. */
   async pass(
     stream: SMTPServerDataStream,
-    { envelope, trace, lineEndings }: Arrival,
+    { envelope, trace, lineEndings, mostBytes }: Arrival,
     work: HeaderWork | null,
   ): Promise<Passed> {
     const id = newQueueId(envelope.receivedAt);
@@ -53,6 +53,7 @@ export class PassOn {
           trace: { ...trace, queueId: id },
           work,
           lineEndings,
+          mostBytes,
         })) {
           bytes += chunk.length;
           yield chunk;

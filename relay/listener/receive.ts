@@ -18,7 +18,7 @@ const FULL = new Set<unknown>(['ENOSPC', 'EDQUOT', constants.errno.ENOSPC, const
 export async function receiveMessage(
   spool: Spool,
   stream: SMTPServerDataStream,
-  { envelope, trace, lineEndings }: Arrival,
+  { envelope, trace, lineEndings, mostBytes }: Arrival,
   work: HeaderWork | null,
   /** Gets the real size, and may throw a Refusal. */
   admit: (bytes: number) => void,
@@ -27,7 +27,8 @@ export async function receiveMessage(
   const body = spool.bodyWriter(id);
   let bytes = 0;
   try {
-    for await (const chunk of readContent(stream, { trace: { ...trace, queueId: id }, work, lineEndings })) {
+    const terms = { trace: { ...trace, queueId: id }, work, lineEndings, mostBytes };
+    for await (const chunk of readContent(stream, terms)) {
       bytes += chunk.length;
       await body.write(chunk);
     }

@@ -33,6 +33,15 @@ test('everyone else may send to accepted domains only', () => {
   }
 });
 
+test('everyone may send to the address for TLS reports, and to no other of its domain', () => {
+  const address = 'tls-reports@relay.example';
+  const { refusalOfRecipient } = makeRelaying(clientsOf({ networks }), accepted, (to) => to === address);
+  for (const client of OUTSIDE) {
+    assert.equal(refusalOfRecipient(who({ client }), '', address), undefined, client);
+    assert.equal(refusalOfRecipient(who({ client }), '', 'you@relay.example')?.code, 550, client);
+  }
+});
+
 test('routing in disguise is refused from everyone', () => {
   for (const client of [...INSIDE, ...OUTSIDE]) {
     assert.equal(codeOf(client, 'you%anywhere.example@example.com'), 553, client);

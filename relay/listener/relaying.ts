@@ -1,7 +1,7 @@
 /**
  * Decides who may relay, and where to. A client in a trusted network, with a login, or with a certificate with an
- * allowed name may send within the restrictions. Every other client may send only to the accepted domains. By default
- * no client may send anything. Pure, over prebuilt lists.
+ * allowed name may send within the restrictions. Every other client may send only to the accepted domains, and to the
+ * address for TLS reports. By default no client may send anything. Pure, over prebuilt lists.
  */
 import { BlockList } from 'node:net';
 import { addNetwork, listCovers } from '#crds/networks.ts';
@@ -31,7 +31,11 @@ export interface Relaying {
   readonly refusalOfRecipient: (identity: Identity, from: string, to: string) => Reply | undefined;
 }
 
-export function makeRelaying(clients: Clients, acceptDomains: readonly string[]): Relaying {
+export function makeRelaying(
+  clients: Clients,
+  acceptDomains: readonly string[],
+  isReportAddress: Matcher = () => false,
+): Relaying {
   const trusted = makeBlockList(clients.networks);
   const accepted = new Set(acceptDomains);
   const isAllowedSender = restriction(clients.senderDomains);
@@ -48,7 +52,7 @@ export function makeRelaying(clients: Clients, acceptDomains: readonly string[])
     refusalOfRecipient: (identity, from, to) => {
       const recipient = readMailbox(to);
       if (!recipient?.domain || isRouting(recipient)) return REPLIES.badRecipient;
-      if (accepted.has(recipient.domain)) return undefined;
+      if (accepted.has(recipient.domain) || isReportAddress(to)) return undefined;
       if (!mayRelay(identity)) return REPLIES.noRelaying;
       if (from !== '' && !isAllowedSender(readMailbox(from)?.domain ?? '')) return REPLIES.senderNotAllowed;
       return isAllowedRecipient(recipient.domain) ? undefined : REPLIES.recipientNotAllowed;

@@ -89,7 +89,7 @@ async function serve(
     onEntered,
   });
   intakes.push(intake);
-  const rates = { client: new MessageRate(), login: new MessageRate() };
+  const rates = { client: new MessageRate(), login: new MessageRate(), recipient: new MessageRate() };
   const task = new ListenerTask({
     policy,
     pairs: { host: withPair, internal: null },

@@ -5,6 +5,7 @@ import type { Log } from '../observe/log.ts';
 import type { Tracer } from '../observe/trace.ts';
 import type { Clocks } from '../task/clock.ts';
 import type { Counters } from '../task/counts.ts';
+import type { CountedBy } from '../task/messages.ts';
 import type { Arrival } from './arrival.ts';
 import type { RefusalLog } from './refusallog.ts';
 import type { Reply } from './reply.ts';
@@ -27,7 +28,7 @@ export interface ListenerSessionsDeps {
   /** Why a message of this announced size cannot be accepted now. */
   readonly refusalOfMore: (bytes: number) => Reply | undefined;
   /** Counts a message. Returns the number in this minute over all processes. */
-  readonly countMessage: (kind: 'client' | 'login', who: string) => Promise<number>;
+  readonly countMessage: (of: CountedBy, who: string) => Promise<number>;
   readonly onPlaintext: (client: string, helo: string, isRefused: boolean) => void;
   readonly refusalLog: RefusalLog;
 }

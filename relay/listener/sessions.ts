@@ -32,6 +32,7 @@ import {
 import { Refusals } from './refusals.ts';
 import { findClientPolicy, type Identity, makeRelaying, type Relaying } from './relaying.ts';
 import { REPLIES, type Reply } from './reply.ts';
+import { ReportAddress } from './reportaddress.ts';
 import type { ListenerSessionsDeps } from './sessiondeps.ts';
 import type { SaidRefusal, SessionParts } from './sessionparts.ts';
 import { groupOfSession } from './tlsgroup.ts';
@@ -50,6 +51,7 @@ interface SessionFacts {
 export class ListenerSessions {
   readonly #options: ListenerSessionsDeps;
   readonly #relaying: Relaying;
+  readonly #reportAddress: ReportAddress;
   readonly #findClientPolicy: ReturnType<typeof findClientPolicy>;
   readonly #facts = new WeakMap<SMTPServerSession, SessionFacts>();
   readonly #refusals: Refusals;
@@ -58,7 +60,9 @@ export class ListenerSessions {
   constructor(options: ListenerSessionsDeps, materials: Materials) {
     const { policy, listener } = options;
     this.#options = options;
-    this.#relaying = makeRelaying(listener.clients, policy.inbound.acceptDomains);
+    this.#reportAddress = new ReportAddress(policy, options.countMessage);
+    const { matches } = this.#reportAddress;
+    this.#relaying = makeRelaying(listener.clients, policy.inbound.acceptDomains, matches);
     this.#findClientPolicy = findClientPolicy(policy.inbound);
     this.#refusals = new Refusals(options, policy.inbound.limits.errorsPerSession);
     this.logins = new Logins({ ...options, countedAs: this.#relaying.countedAs }, materials);
@@ -233,7 +237,7 @@ export class ListenerSessions {
     return refusalOfMore(Number(args ? args['SIZE'] : 0) || 0);
   }
 
-  #refusalOfRecipient({ address }: SMTPServerAddress, session: SMTPServerSession): Reply | undefined {
+  async #refusalOfRecipient({ address }: SMTPServerAddress, session: SMTPServerSession) {
     const { inbound, queue } = this.#options.policy;
     const { mailFrom, rcptTo } = session.envelope;
     const from = mailFrom === false ? '' : mailFrom.address;
@@ -242,7 +246,8 @@ export class ListenerSessions {
     if (refusal) return refusal;
     if (needsSmtpUtf8(address) && !session.envelope.smtpUtf8) return REPLIES.needsSmtpUtf8;
     if (queue.mode === 'CutThrough' && rcptTo.length > 0) return REPLIES.oneRecipient;
-    return rcptTo.length < inbound.limits.recipients ? undefined : REPLIES.tooManyRecipients;
+    if (rcptTo.length >= inbound.limits.recipients) return REPLIES.tooManyRecipients;
+    return this.#reportAddress.findRefusal(to, mailFrom);
   }
 
   async #onData(stream: SMTPServerDataStream, session: SMTPServerSession): Promise<string> {
@@ -255,16 +260,8 @@ export class ListenerSessions {
     const { from, recipients } = arrival.envelope;
     const to = recipients.map(({ address }) => address);
     const { client, login } = identity;
-    log('accepted', {
-      id,
-      from,
-      to,
-      client,
-      login: login ?? undefined,
-      listener: listener.name,
-      tls: tls?.version ?? 'none',
-      bytes,
-    });
+    const facts = { login: login ?? undefined, listener: listener.name, tls: tls?.version ?? 'none' };
+    log('accepted', { id, from, to, client, ...facts, bytes });
     trace?.body(bytes);
     counters.add('accepted', listener.name);
     counters.observe('accept_seconds', (clocks.monotonic() - began) / 1000);
@@ -280,15 +277,14 @@ export class ListenerSessions {
     const { policy, listener } = this.#options;
     const { hostname, inbound } = policy;
     return makeArrival(session, {
+      ...inbound,
       tls,
       hostname,
       receivedAt,
       login: identity.login,
       ours: this.#mayRelay(session),
       senderDomains: listener.clients.senderDomains,
-      acceptDomains: inbound.acceptDomains,
-      masqueradeDomains: inbound.masqueradeDomains,
-      alwaysBcc: inbound.alwaysBcc,
+      reportAddress: this.#reportAddress,
       lineEndings: lineEndingsOfSession(listener, this.#findClientPolicy(identity.client)),
     });
   }

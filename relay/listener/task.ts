@@ -12,7 +12,7 @@ import type { Tracer } from '../observe/trace.ts';
 import type { Clocks } from '../task/clock.ts';
 import type { Counters } from '../task/counts.ts';
 import type { Materials } from '../task/materials.ts';
-import type { Pairs, PairText } from '../task/messages.ts';
+import type { CountedBy, Pairs, PairText } from '../task/messages.ts';
 import { makeCa, trustFrom } from '../task/trust.ts';
 import { offersDsn } from './mailcommand.ts';
 import { RefusalLog, type RefusedCommand } from './refusallog.ts';
@@ -30,7 +30,7 @@ export interface ListenerOptions {
   readonly ticketKeys: readonly string[];
   readonly take: Taker;
   readonly refusalOfMore: (bytes: number) => Reply | undefined;
-  readonly countMessage: (kind: 'client' | 'login', who: string) => Promise<number>;
+  readonly countMessage: (of: CountedBy, who: string) => Promise<number>;
   readonly counters: Counters;
   readonly log: Log;
   readonly tracer: Tracer;

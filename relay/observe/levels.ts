@@ -43,6 +43,7 @@ const LEVELS = {
   spool_recovered: 'warn',
   sts_policy_failed: 'warn',
   task_late: 'warn',
+  tls_report_discarded: 'warn',
   tls_report_failed: 'warn',
   tls_report_incomplete: 'warn',
   accepted: 'info',
@@ -62,6 +63,8 @@ const LEVELS = {
   task_recovered: 'info',
   task_started: 'info',
   tls_report: 'info',
+  tls_report_received: 'info',
+  tls_reports_of_day: 'info',
   policy_awaits_mount: 'debug',
   task_drained: 'debug',
 } as const satisfies Readonly<Record<string, Level>>;

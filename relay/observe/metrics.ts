@@ -42,12 +42,12 @@ export const COUNTERS: Readonly<Record<string, Metric>> = {
   refused: counter('mailrelay_refusals_total', 'Connections, commands and messages refused', 'reason'),
   delivered: counter(
     'mailrelay_recipients_delivered_total',
-    'Recipients delivered; class: hops (of the spec) or mx',
+    'Recipients delivered; class: hops (of the spec), mx, or local (TLS reports of others)',
     'class',
   ),
   deferred: counter(
     'mailrelay_deferrals_total',
-    'Deliveries put off; class: hops or mx; by: destination or reply',
+    'Deliveries put off; class: hops, mx or local; by: destination or reply',
     'class',
     'by',
   ),
@@ -90,6 +90,17 @@ export const COUNTERS: Readonly<Record<string, Metric>> = {
     'TLS reports to domains (RFC 8460); result: sent, delayed or failed; by: https or mailto',
     'result',
     'by',
+  ),
+  tls_reports_received: counter(
+    'mailrelay_tls_reports_received_total',
+    'Mails for inbound.tlsReports.address; result: taken, duplicate, or why it was discarded: not_signed, no_report, too_large or malformed',
+    'result',
+  ),
+  tls_report_sessions: counter(
+    'mailrelay_tls_report_sessions_total',
+    'Sessions towards our domains that reports of others tell of; reporter: the domain that signed, of 50 at most, or other; result: success, or a type of RFC 8460, or unspecified',
+    'reporter',
+    'result',
   ),
   sts_testing: counter(
     'mailrelay_sts_testing_total',

@@ -6,6 +6,7 @@ import { setPriority } from 'node:os';
 import { join } from 'node:path';
 import type { Policy } from '#crds/policyfile.ts';
 import { CONTROL_SOCKET } from '#crds/wellknown.ts';
+import type { AttemptResult, Parcel } from '../delivery/courier.ts';
 import { Delivery } from '../delivery/delivery.ts';
 import { DkimSigner } from '../dkim/signer.ts';
 import { jsonLog, lineWriter } from '../observe/log.ts';
@@ -19,8 +20,9 @@ import { monotonic, wall } from '../task/clock.ts';
 import { type Materials, NO_MATERIALS } from '../task/materials.ts';
 import type { FromRouter, ToRouter } from '../task/messages.ts';
 import { QueueTeller } from '../task/queueteller.ts';
+import type { ReportInbox } from '../tlsrpt/inbox.ts';
 import type { TlsReports } from '../tlsrpt/tlsreports.ts';
-import { openReports } from './reports.ts';
+import { openInbox, openReports } from './reports.ts';
 
 const TELL_MS = 500;
 /** How often in a row the store may be found broken. */
@@ -43,6 +45,7 @@ interface Router {
 let router: Router | undefined;
 let control: ControlServer | undefined;
 let reports: TlsReports | undefined;
+let inbox: ReportInbox | undefined;
 /** Before that, the figures would tell of a shorter queue than there is. */
 let isLoaded = false;
 let brokenTimes = 0;
@@ -92,6 +95,7 @@ function configure({ policy, materials, stateDir }: Extract<ToRouter, { kind: 'c
     count,
     stateDir,
     onSession: (session) => reports?.seen(session),
+    takeReport,
   });
   const signer = new DkimSigner(policy, materials, log, (reason) => count('not_signed', reason));
   const sign: DkimSigner['sign'] = (message) => signer.sign(message);
@@ -107,15 +111,10 @@ async function start(): Promise<void> {
   const { policy, stateDir, manager, spool, courier } = router;
   setInterval(tell, TELL_MS);
   // Before the first delivery, which is counted.
-  reports = openReports({
-    policy,
-    stateDir,
-    log,
-    manager,
-    spool,
-    names: courier.names,
-    materials: () => router?.materials ?? NO_MATERIALS,
-  });
+  const materials = () => router?.materials ?? NO_MATERIALS;
+  const deps = { policy, stateDir, log, manager, spool, names: courier.names, materials };
+  reports = openReports(deps);
+  inbox = openInbox(deps);
   void router.manager.start();
   router.manager.loaded.then(() => {
     isLoaded = true;
@@ -127,6 +126,11 @@ async function start(): Promise<void> {
     // Mail flows without the queue tools.
     log('no_queue_tools', { message: (error as Error).message });
   }
+}
+
+function takeReport(parcel: Parcel): Promise<AttemptResult> {
+  if (!inbox) throw new Error('the router has not begun');
+  return inbox.take(parcel);
 }
 
 function enter(ids: readonly string[]): void {
@@ -143,7 +147,10 @@ function tell(): void {
   if (!router) return;
   const { spool, manager } = router;
   lookAtStore(spool);
-  if (!spool.isBroken) teller.tell(isLoaded ? manager : { counters: manager.counters });
+  if (spool.isBroken) return;
+  const { counters } = manager;
+  const figures = isLoaded ? { figures: { ...manager.figures, tlsReports: inbox?.lastDay } } : {};
+  teller.tell({ counters, ...figures });
 }
 
 /**
@@ -159,9 +166,11 @@ function lookAtStore({ fault }: Spool): void {
 
 async function drain(deadlineMs: number): Promise<void> {
   control?.retire();
+  inbox?.stop();
   await router?.manager.drain(deadlineMs);
   await router?.courier.close();
   await reports?.close();
+  await inbox?.close();
   tell();
   control?.close();
   await router?.spool.close();

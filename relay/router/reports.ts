@@ -1,4 +1,7 @@
-/** Connects TLS reports with the rest of the router: the file of the counts, DNS, trusted authorities and the queue. */
+/**
+ * Connects TLS reports, those of this relay and those of others, with the rest of the router: files, DNS, trusted
+ * authorities and the queue.
+ */
 import { join } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import type { Policy } from '#crds/policyfile.ts';
@@ -9,6 +12,8 @@ import type { Spool } from '../spool/spool.ts';
 import { wall } from '../task/clock.ts';
 import type { Materials } from '../task/materials.ts';
 import { makeCa, trustFrom } from '../task/trust.ts';
+import { ReportInbox } from '../tlsrpt/inbox.ts';
+import { RECEIVED_FILE } from '../tlsrpt/received.ts';
 import { TlsReports } from '../tlsrpt/tlsreports.ts';
 
 const FILE = 'tlsrpt.json';
@@ -45,6 +50,18 @@ export function openReports({ policy, stateDir, log, ...rest }: ReportsDeps): Tl
       await spool.enter(id, envelope, body);
       manager.add(id);
     },
+  });
+}
+
+/** Undefined if the policy has no address for reports. Call this when no other router has the queue. */
+export function openInbox({ policy, stateDir, log, manager, names }: ReportsDeps): ReportInbox | undefined {
+  if (policy.inbound.tlsReports === null) return undefined;
+  return new ReportInbox({
+    path: join(stateDir, RECEIVED_FILE),
+    log,
+    wall,
+    lookUpTxt: (name) => lookUpTxt(names, name),
+    count: (name, label, by) => manager.counters.add(name, label, by),
   });
 }
 

@@ -21,7 +21,11 @@ export interface AdmissionDeps {
 export class Admission {
   readonly #deps: AdmissionDeps;
   readonly #clients = new ClientCounts();
-  readonly #rates = { client: new MessageRate(), login: new MessageRate() };
+  readonly #rates = {
+    client: new MessageRate(),
+    login: new MessageRate(),
+    recipient: new MessageRate(),
+  };
 
   constructor(deps: AdmissionDeps) {
     this.#deps = deps;

@@ -36,7 +36,10 @@ const withListener = (changes: Partial<MailRelaySpec['inbound']['listeners'][num
 /** A change for each rule of crds/restart.ts that names fields of the spec. */
 const CHANGES: Readonly<Record<string, MailRelaySpec[]>> = {
   'spec.hostname': [{ ...base, hostname: 'other.example.com' }],
-  'spec.inbound (all of it but the next line), spec.tls.minVersion': [
+  'spec.inbound.tlsReports': [
+    { ...base, inbound: { ...base.inbound, tlsReports: { address: 'tls-reports@example.com' } } },
+  ],
+  'spec.inbound (all of it but the next two lines), spec.tls.minVersion': [
     { ...base, tls: { ...base.tls, minVersion: 'TLSv1.3' } },
     { ...base, inbound: { ...base.inbound, starttls: 'Required' } },
     { ...base, inbound: { ...base.inbound, enabled: false } },

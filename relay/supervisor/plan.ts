@@ -26,7 +26,8 @@ function listenerSlice({ name, namespace, hostname, inbound, outbound, queue, tr
   return { name, namespace, hostname, inbound, mode, maxMessages, maxBytes, delivery, trace, logging };
 }
 
-function routerSlice({ hostname, outbound, queue, trace, logging }: Policy) {
+function routerSlice({ hostname, inbound, outbound, queue, trace, logging }: Policy) {
   const { mode, expireAfterSeconds, delayWarningSeconds } = queue;
-  return { hostname, outbound, mode, expireAfterSeconds, delayWarningSeconds, trace, logging };
+  const { tlsReports } = inbound;
+  return { hostname, tlsReports, outbound, mode, expireAfterSeconds, delayWarningSeconds, trace, logging };
 }

@@ -76,6 +76,7 @@ export function describePod(known: Known): Omit<PodStatus, 'revision'> {
       refusals: [...known.refusals],
     },
     outbound: known.outbound,
+    tlsReports: queue.tlsReports ?? null,
     queue: {
       depth: queue.depth,
       held: queue.held,
@@ -85,16 +86,20 @@ export function describePod(known: Known): Omit<PodStatus, 'revision'> {
       deferrals: [...queue.deferrals],
       loginsRefused: [...queue.loginsRefused, ...listeners.loginsRefused],
       full: whyFull(policy, queue),
-      waits: queue.waits.map(({ since, ...wait }) => ({
-        ...wait,
-        withoutSuccessSeconds: Math.max(0, Math.round((now.getTime() - since) / 1000)),
-      })),
+      waits: describeWaits(queue, now),
     },
   };
 }
 
 function withOrder({ evacuation, order }: Known): PodStatus['evacuation'] {
   return evacuation && { ...evacuation, ...(order === undefined ? {} : { order }) };
+}
+
+function describeWaits({ waits }: QueueFigures, now: Date) {
+  return waits.map(({ since, ...wait }) => ({
+    ...wait,
+    withoutSuccessSeconds: Math.max(0, Math.round((now.getTime() - since) / 1000)),
+  }));
 }
 
 /** Why new mail gets 452: see intake.ts of the listener. */

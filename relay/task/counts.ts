@@ -22,9 +22,9 @@ export class Counters {
   #any = false;
   #turn = 0;
 
-  add(name: string, label?: string): void {
+  add(name: string, label?: string, count = 1): void {
     const key = label === undefined ? name : `${name}{${label}}`;
-    this.#counts[key] = (this.#counts[key] ?? 0) + 1;
+    this.#counts[key] = (this.#counts[key] ?? 0) + count;
     this.#any = true;
   }
 

@@ -3,6 +3,7 @@
  * after `drain`. Keys travel only over this channel and are never on disk or in a log.
  */
 import type { FailureCause } from '#crds/failure.ts';
+import type { TlsReportsDay } from '#crds/podstatus.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import type { StricterLevel } from '#crds/tlslevel.ts';
 import type { Materials } from './materials.ts';
@@ -101,12 +102,15 @@ export interface RefusedClient {
   readonly helo: string;
 }
 
+/** Whose messages of this minute are counted. */
+export type CountedBy = 'client' | 'login' | 'recipient';
+
 export type FromListener =
   /** One entry for each connection that ended, as it was counted. */
   | { kind: 'ended'; clients: readonly string[] }
   | { kind: 'plaintext'; client: string; helo: string; isRefused: boolean }
-  /** This client or login is about to send a message. */
-  | { kind: 'count'; ask: number; of: 'client' | 'login'; who: string }
+  /** This client or login is about to send a message, or this recipient to get one. */
+  | { kind: 'count'; ask: number; of: CountedBy; who: string }
   /** The disk failed: this process accepts no more mail and ends. */
   | { kind: 'broken' }
   | { kind: 'entered'; ids: readonly string[] }
@@ -138,6 +142,8 @@ export interface QueueFigures {
   }[];
   /** False while the volume takes no more mail. */
   readonly hasRoom: boolean;
+  /** The last day that is over. Absent if no TLS reports are taken. */
+  readonly tlsReports?: TlsReportsDay | undefined;
 }
 
 /** Next hops that refuse our login, with their text. */

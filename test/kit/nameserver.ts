@@ -92,7 +92,9 @@ export class NameServer {
         ttl,
         data: { preference, exchange },
       }));
-    if (type === 'TXT') return (known.TXT ?? []).map((data) => ({ name, type, ttl, data }));
+    // A string of a record has 255 bytes at most.
+    if (type === 'TXT')
+      return (known.TXT ?? []).map((text) => ({ name, type, ttl, data: text.match(/.{1,255}/g) ?? [''] }));
     if (type === 'A' || type === 'AAAA')
       return (known[type] ?? []).map((data) => ({ name, type, ttl, data }));
     return [];

@@ -119,6 +119,7 @@ export function policyOf(
       acceptDomains: [],
       masqueradeDomains: [],
       alwaysBcc: null,
+      tlsReports: null,
       limits: LIMITS,
       ...inbound,
     },
