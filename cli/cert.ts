@@ -1,71 +1,47 @@
 /**
  * `mailrelay cert`: judges a certificate and its key as a relay does before it serves them, so that a pair can be tried
- * before it goes into a Secret. With --tlsa it prints the TLSA records of the certificate. The exit status is 1 if a relay would refuse the pair or warn about it. Never prints a
- * key.
+ * before it goes into a Secret. With --tlsa it prints the TLSA records of the certificate. The exit status is 1 if a
+ * relay would refuse the pair or warn about it. Never prints a key.
  */
 import { readFileSync } from 'node:fs';
-import { DEFAULT_TTL_SECONDS, type DnsRecord, printRecord, tlsaName, tlsaValue } from '#crds/dnsrecords.ts';
+import { type DnsRecord, printRecord, tlsaName, tlsaValue } from '#crds/dnsrecords.ts';
 import { judgePair, readCertificateFacts } from '#crds/keypair.ts';
+import { print } from './output.ts';
 import { describeCertificate } from './statustext.ts';
-import { options, outputOption, portOption, UsageError } from './usage.ts';
+import { describeFileError } from './systemwords.ts';
+import { UsageError } from './usage.ts';
+import type { Format } from './verb.ts';
 
-const HELP = `Usage: mailrelay cert --cert FILE --key FILE [--hostname NAME]... [-o json]
-       mailrelay cert --tlsa --cert FILE [--hostname NAME]... [--port N]... [--ttl SECONDS] [-o json]
+interface CertOptions {
+  readonly cert: string;
+  readonly key?: string;
+  readonly hostname?: readonly string[];
+  readonly tlsa?: boolean;
+  readonly port?: readonly number[];
+  readonly ttl: number;
+  readonly output: Format;
+}
 
-Judges a certificate and its private key (PEM) as a relay does: whether they belong together, until when the certificate
-is valid, and whether it names the hosts. Exit status 1 when anything is wrong.
+const SMTP_PORT = 25;
 
-      --cert FILE       tls.crt of the Secret, the chain behind the certificate
-      --key FILE        tls.key of the Secret
-      --hostname NAME   spec.hostname; can be repeated
-      --tlsa            print the TLSA records 3 1 1 of the key of the certificate instead, as lines of a zone file;
-                        no key is needed. Without --hostname for the names in the certificate
-      --port N          port of a TLSA record; can be repeated   (25)
-      --ttl SECONDS     time to live of the TLSA records         (3600)
-  -o, --output json     machine-readable
-`;
-
-export async function cert(argv: string[]): Promise<number> {
-  const parsed = options(
-    argv,
-    {
-      cert: { type: 'string' },
-      key: { type: 'string' },
-      hostname: { type: 'string', multiple: true, default: [] },
-      tlsa: { type: 'boolean', default: false },
-      port: { type: 'string', multiple: true, default: ['25'] },
-      ttl: { type: 'string', default: String(DEFAULT_TTL_SECONDS) },
-      output: { type: 'string', short: 'o', default: 'text' },
-    },
-    HELP,
-  );
-  if (!parsed) return 0;
-  const { cert: certFile, key: keyFile, hostname, output, tlsa } = parsed.values;
-  if (tlsa) return printTlsa(parsed.values);
-  if (certFile === undefined || keyFile === undefined)
-    throw new UsageError('Name both files: mailrelay cert --cert FILE --key FILE');
-  const isJson = outputOption(output) === 'json';
+export async function cert(options: CertOptions): Promise<number> {
+  const { cert: certFile, key, hostname = [], output } = options;
+  if (options.tlsa) return printTlsa(options);
+  if (key === undefined)
+    throw new UsageError(
+      'Name the key too, by --key FILE; without a key there are its DNS records, by --tlsa',
+    );
   const now = new Date();
-  const judged = judgePair(readText(certFile), readText(keyFile), hostname, now);
+  const judged = judgePair(readText(certFile), readText(key), hostname, now);
   const facts = judged.kind === 'usable' ? judged.facts : null;
   const problem = judged.kind === 'usable' ? judged.warning : judged;
   const lines = describeCertificate('certificate', facts, problem, now.getTime());
-  process.stdout.write(isJson ? `${JSON.stringify(judged, null, 2)}\n` : `${lines.join('\n')}\n`);
+  await print(output, judged, () => `${lines.join('\n')}\n`);
   return problem === null ? 0 : 1;
 }
 
-interface TlsaOptions {
-  readonly cert?: string;
-  readonly hostname: readonly string[];
-  readonly port: readonly string[];
-  readonly ttl: string;
-  readonly output: string;
-}
-
-function printTlsa({ cert: file, hostname, port, ttl, output }: TlsaOptions): number {
-  if (file === undefined) throw new UsageError('Name the certificate: mailrelay cert --tlsa --cert FILE');
-  if (!/^[0-9]{1,9}$/.test(ttl)) throw new UsageError(`--ttl must be a number of seconds, not "${ttl}"`);
-  const ports = port.map((text) => portOption('port', text));
+async function printTlsa(options: CertOptions): Promise<number> {
+  const { cert: file, hostname = [], port = [SMTP_PORT], ttl, output } = options;
   const facts = readCertificateFacts(readText(file));
   if (!facts?.publicKeySha256)
     throw new Error(`"${file}" is not a PEM certificate: name tls.crt of the Secret`);
@@ -73,19 +49,9 @@ function printTlsa({ cert: file, hostname, port, ttl, output }: TlsaOptions): nu
   const hosts = hostname.length > 0 ? hostname : facts.names.filter((name) => !name.startsWith('*.'));
   if (hosts.length === 0) throw new UsageError('The certificate names no host: name one by --hostname NAME');
   const records = hosts.flatMap((host) =>
-    ports.map(
-      (number): DnsRecord => ({
-        name: tlsaName(host, number),
-        type: 'TLSA',
-        ttl: Number(ttl),
-        values: [value],
-      }),
-    ),
+    port.map((number): DnsRecord => ({ name: tlsaName(host, number), type: 'TLSA', ttl, values: [value] })),
   );
-  const isJson = outputOption(output) === 'json';
-  process.stdout.write(
-    isJson ? `${JSON.stringify(records, null, 2)}\n` : `${records.flatMap(printRecord).join('\n')}\n`,
-  );
+  await print(output, records, () => `${records.flatMap(printRecord).join('\n')}\n`);
   return 0;
 }
 
@@ -93,6 +59,6 @@ function readText(file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (error) {
-    throw new Error(`Cannot read "${file}": ${(error as NodeJS.ErrnoException).code}`);
+    throw describeFileError('read', file, error);
   }
 }

@@ -14,6 +14,9 @@ enableCompileCache(
 for (const part of [
   './run.ts',
   './relay.ts',
+  './verbs/run.ts',
+  './verbs/relay.ts',
+  './verbs/operator.ts',
   '../relay/listener/main.ts',
   '../relay/router/main.ts',
   '../operator/main.ts',

@@ -4,8 +4,11 @@
 import { createInterface } from 'node:readline/promises';
 import { UsageError } from './usage.ts';
 
-export async function confirmed(question: string): Promise<boolean> {
+export function assertCanAsk(question: string): void {
   if (!process.stdin.isTTY) throw new UsageError(`${question} Nobody can be asked here: add --yes`);
+}
+
+export async function confirmed(question: string): Promise<boolean> {
   const lines = createInterface({ input: process.stdin, output: process.stderr });
   try {
     return /^y(es)?$/i.test((await lines.question(`${question} [y/N] `)).trim());

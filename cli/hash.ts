@@ -5,31 +5,20 @@
 import { stringify } from 'yaml';
 import { hashPassword } from '#crds/passwordhash.ts';
 import { readPassword } from './password.ts';
-import { options, UsageError } from './usage.ts';
+import { UsageError } from './usage.ts';
 
-const HELP = `Usage: mailrelay hash [--user NAME [--secret NAME] [--namespace NAME]]
+interface HashOptions {
+  readonly user?: string;
+  readonly secret?: string;
+  readonly namespace?: string;
+}
 
-Reads a password from the terminal (twice, without showing it) or from standard input (its first line), and prints its
-hash for a Secret of users. A password is never an argument.
-
-  --user NAME        print a Secret document with this user
-  --secret NAME      name of that Secret         (relay-users)
-  --namespace NAME   namespace of that Secret    (none: that of kubectl)
-
-To add a user to a Secret that exists:
-  kubectl patch secret relay-users --patch "{\\"stringData\\": {\\"alice\\": \\"$(mailrelay hash)\\"}}"
-`;
-
-export async function hash(argv: string[]): Promise<number> {
-  const parsed = options(
-    argv,
-    { user: { type: 'string' }, secret: { type: 'string' }, namespace: { type: 'string' } },
-    HELP,
-  );
-  if (!parsed) return 0;
-  const { user, secret, namespace } = parsed.values;
+export async function hash(
+  { user, secret, namespace }: HashOptions,
+  { args }: { readonly args: readonly string[] },
+): Promise<number> {
   // The message does not quote the argument, because it may be the password.
-  if (parsed.positionals.length > 0)
+  if (args.length > 0)
     throw new UsageError('A password is never an argument: type it when asked, or give it on standard input');
   if (user === undefined && (secret !== undefined || namespace !== undefined))
     throw new UsageError('A Secret needs a user: add --user NAME');

@@ -1,39 +1,34 @@
 /**
  * `mailrelay lint`: checks manifests as the API server would, except transition rules, which need the stored object.
+ * Every fault has its file, line, column and field, and says the cure.
  */
-import { lintManifests } from './documents.ts';
-import { options, outputOption, UsageError } from './usage.ts';
+import { printPlace } from './documents.ts';
+import { type LintResult, lintPath } from './lintfaults.ts';
+import { print } from './output.ts';
+import { makeSarif } from './sarif.ts';
+import { UsageError } from './usage.ts';
+import type { Format } from './verb.ts';
 
-const HELP = `Usage: mailrelay lint -f FILE [-o json]
+interface LintOptions {
+  readonly file?: readonly string[];
+  readonly output: Format;
+}
 
-Checks every MailRelay in a file or folder: schema, unknown fields and cross-field rules, as the API server does. What
-compares with a stored object (another queue.mode) only the API server can check.
-Exit status 1 when something is wrong.
-
-  -f, --file PATH     file or folder of YAML documents
-  -o, --output json   machine-readable result
-`;
-
-export async function lint(argv: string[]): Promise<number> {
-  const parsed = options(
-    argv,
-    { file: { type: 'string', short: 'f' }, output: { type: 'string', short: 'o', default: 'text' } },
-    HELP,
-  );
-  if (!parsed) return 0;
-  const { file, output } = parsed.values;
-  if (file === undefined) throw new UsageError('Name the manifest: mailrelay lint -f FILE');
-  const format = outputOption(output);
-  const results = lintManifests(file);
-  if (results.length === 0)
-    throw new Error(`There is no MailRelay in ${file}: add a document of kind MailRelay`);
-  process.stdout.write(
-    format === 'json' ? `${JSON.stringify(results, null, 2)}\n` : results.map(describeResult).join(''),
-  );
+export async function lint(named: readonly string[], { file = [], output }: LintOptions): Promise<number> {
+  const paths = [...named, ...file];
+  if (paths.length === 0) throw new UsageError('Name the manifest: mailrelay lint FILE');
+  const results = paths.flatMap(lintPath);
+  const value = output === 'sarif' ? await makeSarif(results) : results;
+  await print(output === 'sarif' ? 'json' : output, value, () => results.map(describeResult).join(''));
   return results.some(({ faults }) => faults.length > 0) ? 1 : 0;
 }
 
-function describeResult({ file, name, faults }: { file: string; name: string; faults: string[] }): string {
+function describeResult({ file, name, faults }: LintResult): string {
   if (faults.length === 0) return `${file}: MailRelay ${name}: ok\n`;
-  return faults.map((fault) => `${file}: MailRelay ${name}: ${fault}\n`).join('');
+  return faults
+    .map((fault) => {
+      const field = fault.field === null ? '' : `${fault.field}: `;
+      return `${printPlace(fault)}: ${field}${fault.message}\n`;
+    })
+    .join('');
 }

@@ -1,82 +1,56 @@
 /**
- * The `mailrelay` command: runs the verb that is named. Only the module of that verb is imported, because the
- * Kubernetes client library alone costs half a second. Exit status: 0 done, 1 failed, 2 wrong usage. An error is one
- * sentence, without a stack.
+ * The `mailrelay` command: runs the verb that is named. Exit status: 0 done, 1 failed, 2 wrong usage. An error is one
+ * sentence on standard error, without a stack.
  */
+import { type Command, CommanderError } from 'commander';
+import { buildProgram } from './program.ts';
+import { describeSystemError, isSystemCode } from './systemwords.ts';
 import { UsageError } from './usage.ts';
 
-const VERBS: Readonly<
-  Record<string, { summary: string; load: () => Promise<(argv: string[]) => Promise<number>> }>
-> = {
-  run: {
-    summary: 'run a MailRelay manifest as local processes',
-    load: async () => (await import('./run.ts')).run,
-  },
-  lint: {
-    summary: 'check manifests without a cluster',
-    load: async () => (await import('./lint.ts')).lint,
-  },
-  send: {
-    summary: 'send one message through a relay, verifying its certificate',
-    load: async () => (await import('./send.ts')).send,
-  },
-  queue: {
-    summary: 'the queue of a running relay: list, show, hold, release, retry, remove, export',
-    load: async () => (await import('./queue.ts')).queue,
-  },
-  status: {
-    summary: 'what a running relay serves, and whom Required would refuse',
-    load: async () => (await import('./status.ts')).status,
-  },
-  hash: {
-    summary: 'turn a password into what a Secret of users holds',
-    load: async () => (await import('./hash.ts')).hash,
-  },
-  explain: {
-    summary: 'which rule decides for an address or a client; what a condition reason means',
-    load: async () => (await import('./explain.ts')).explain,
-  },
-  trace: {
-    summary: 'pick the SMTP trace out of the log of a relay',
-    load: async () => (await import('./trace.ts')).trace,
-  },
-  cert: {
-    summary: 'judge a certificate and its key as a relay does',
-    load: async () => (await import('./cert.ts')).cert,
-  },
-  tlsrpt: {
-    summary: 'TLS reports that other mail systems have sent, in plain words',
-    load: async () => (await import('./tlsrpt.ts')).tlsrpt,
-  },
-  relay: {
-    summary: 'the relay of a pod (used by the image)',
-    load: async () => (await import('./relay.ts')).relay,
-  },
-  operator: {
-    summary: 'the operator (used by the image)',
-    load: async () => (await import('#operator/main.ts')).runOperator,
-  },
-  version: { summary: 'print the version', load: async () => (await import('./version.ts')).printVersion },
-};
+/** The ways to ask for help or for the version, written in one way. */
+function normalize(argv: readonly string[]): string[] {
+  const [first = '', ...rest] = argv;
+  if (['-V', '--version'].includes(first)) return ['version', ...rest];
+  return ['help', '-h', '--help'].includes(first) ? [...rest, '--help'] : [...argv];
+}
 
-const HELP = `mailrelay: TLS-enabled mail relays, on Kubernetes and without
-
-Usage: mailrelay VERB [options]      mailrelay VERB --help
-
-${Object.entries(VERBS)
-  .map(([verb, { summary }]) => `  ${verb.padEnd(10)}${summary}`)
-  .join('\n')}
-`;
-
-async function main([verb, ...argv]: string[]): Promise<number> {
-  if (verb === undefined || verb === 'help' || verb === '--help' || verb === '-h') {
-    (verb === undefined ? process.stderr : process.stdout).write(HELP);
-    return verb === undefined ? 2 : 0;
+/**
+ * Without the words after an unknown verb, because a --help among them would hide the mistake. Throws if a group of
+ * verbs gets no verb: commander would print its whole help.
+ */
+function checkVerbs(program: Command, words: readonly string[]): readonly string[] {
+  let command = program;
+  for (const [index, word] of words.entries()) {
+    if (command.commands.length === 0 || word.startsWith('-')) return words;
+    const next = command.commands.find((one) => one.name() === word);
+    if (!next) return words.slice(0, index + 1);
+    command = next;
   }
-  const name = verb === '--version' ? 'version' : verb;
-  const known = Object.hasOwn(VERBS, name) ? VERBS[name] : undefined;
-  if (!known) throw new UsageError(`There is no verb "${verb}": see "mailrelay --help"`);
-  return (await known.load())(argv);
+  const [first] = command.commands;
+  if (first && command !== program)
+    command.error(`say what to do, such as "mailrelay ${command.name()} ${first.name()}"`);
+  return words;
+}
+
+async function main(argv: readonly string[]): Promise<void> {
+  const words = normalize(argv);
+  const program = await buildProgram(words[0]);
+  await program.parseAsync(checkVerbs(program, words), { from: 'user' });
+}
+
+/** The exit status for an error, after a word to the person. */
+function explain(error: unknown): number {
+  // The help was printed: because the person asked for it, or because there is no verb.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  process.stderr.write(`mailrelay: ${describe(error)}\n`);
+  return error instanceof UsageError ? 2 : 1;
+}
+
+/** An error of the system that no verb has put into words has at least no words of Node. */
+function describe(error: unknown): string {
+  const { code = '', path, message } = error as NodeJS.ErrnoException;
+  if (!isSystemCode(code)) return message;
+  return `${path === undefined ? '' : `"${path}": `}${describeSystemError(error)}`;
 }
 
 // A reader that closes the pipe early, such as "| head", is no error.
@@ -85,8 +59,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 });
 
 try {
-  process.exitCode = await main(process.argv.slice(2));
+  await main(process.argv.slice(2));
 } catch (error) {
-  process.stderr.write(`mailrelay: ${(error as Error).message}\n`);
-  process.exitCode = error instanceof UsageError ? 2 : 1;
+  process.exitCode = explain(error);
 }

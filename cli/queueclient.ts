@@ -9,11 +9,13 @@ import type { Readable } from 'node:stream';
 import { json } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CONTROL_SOCKET } from '#crds/wellknown.ts';
-import type { Done, QueueAction, QueueEntry } from '#relay/queue/tools.ts';
+import type { Done, QueueAction, QueueEntry, RetryOutcome } from '#relay/queue/tools.ts';
 
 /** While the relay replaces its router, there is no socket for a moment. */
 const PATIENCE_MS = 2_000;
 const DELIVERY_MS = 5_000;
+/** Most attempts end within seconds. A host that does not answer takes minutes. */
+const ATTEMPT_MS = 10_000;
 const AGAIN_MS = 100;
 /** No relay yet, or the connection broke before the answer. Every request here may be sent twice. */
 const AWAY = ['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE'];
@@ -64,19 +66,28 @@ export class QueueClient {
     const done = new Map<string, Done>();
     let left = ids;
     for (let waited = 0; ; waited += AGAIN_MS) {
-      for (const one of await this.#doOnce(action, left)) done.set(one.id, one);
+      for (const one of (await this.#post(action, left)) as Done[]) done.set(one.id, one);
       left = left.filter((id) => done.get(id)?.result === 'delivering');
       if (left.length === 0 || waited >= DELIVERY_MS) return [...done.values()];
       await sleep(AGAIN_MS);
     }
   }
 
-  async #doOnce(action: QueueAction, ids: readonly string[]): Promise<Done[]> {
+  /** What came of a retry of these messages. Waits for attempts under way, but not for ever. */
+  async outcomes(ids: readonly string[]): Promise<RetryOutcome[]> {
+    for (let waited = 0; ; waited += AGAIN_MS) {
+      const outcomes = (await this.#post('outcomes', ids)) as RetryOutcome[];
+      const isOver = outcomes.every(({ outcome }) => outcome !== 'trying');
+      if (isOver || waited >= ATTEMPT_MS) return outcomes;
+      await sleep(AGAIN_MS);
+    }
+  }
+
+  async #post(action: string, ids: readonly string[]): Promise<unknown> {
     const response = await this.#ask('POST', `/${action}`, JSON.stringify({ ids }));
     const answer = await this.#read(response);
-    if (response.statusCode !== 200)
-      throw new Error(`The relay did not ${action}: ${JSON.stringify(answer)}`);
-    return answer as Done[];
+    if (response.statusCode === 200) return answer;
+    throw new Error(`The relay did not ${action}: ${(answer as { error?: string }).error}`);
   }
 
   async #ask(method: 'GET' | 'POST', path: string, body?: string): Promise<IncomingMessage> {

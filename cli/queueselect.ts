@@ -1,24 +1,16 @@
 /** Selects the messages of a queue that a verb acts on: named ids, or all messages that match a filter. Pure. */
 import { compilePatterns } from '#crds/patterns.ts';
-import { parseDuration } from '#crds/units.ts';
 import type { QueueEntry } from '#relay/queue/tools.ts';
 import { UsageError } from './usage.ts';
 
 /** The options that select messages. `all` is a filter that matches every message. */
-export const SELECTING = {
-  all: { type: 'boolean', default: false },
-  held: { type: 'boolean', default: false },
-  sender: { type: 'string' },
-  domain: { type: 'string' },
-  older: { type: 'string' },
-} as const;
-
 export interface Wish {
-  readonly all: boolean;
-  readonly held: boolean;
+  readonly all?: boolean | undefined;
+  readonly held?: boolean | undefined;
   readonly sender?: string | undefined;
   readonly domain?: string | undefined;
-  readonly older?: string | undefined;
+  /** In seconds. */
+  readonly older?: number | undefined;
 }
 
 /** `any`: the user gave neither ids nor filter. `list` then takes all messages; other verbs refuse. */
@@ -29,9 +21,9 @@ export type Selection =
 
 export function readSelection(ids: readonly string[], wish: Wish): Selection {
   const filters = buildFilters(wish);
-  const isFilter = filters.length > 0 || wish.all;
+  const isFilter = filters.length > 0 || wish.all === true;
   if (ids.length > 0 && isFilter)
-    throw new UsageError('Name messages, or choose them by options, not both: see --help');
+    throw new UsageError('Name messages, or choose them by options, not both: see "mailrelay queue --help"');
   if (ids.length > 0) return { kind: 'ids', ids: [...new Set(ids)] };
   if (!isFilter) return { kind: 'any' };
   return { kind: 'filter', matches: (entry, now) => filters.every((fits) => fits(entry, now)) };
@@ -50,12 +42,7 @@ function buildFilters({
     const isIt = compilePatterns([domain]);
     filters.push(({ recipients }) => recipients.some(({ address }) => isIt(address)));
   }
-  if (older !== undefined) {
-    const seconds = parseDuration(older);
-    if (seconds === undefined)
-      throw new UsageError(`--older must be a time such as 2h or 3d, not "${older}"`);
-    filters.push(({ received }, now) => now - Date.parse(received) > seconds * 1000);
-  }
+  if (older !== undefined) filters.push(({ received }, now) => now - Date.parse(received) > older * 1000);
   return filters;
 }
 

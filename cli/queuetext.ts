@@ -1,17 +1,34 @@
 /**
  * The text that `mailrelay queue` prints. Text of clients and next hops is printed without control characters. Pure.
  */
-import type { Done, QueueAction, QueueEntry } from '#relay/queue/tools.ts';
+import type { Done, QueueAction, QueueEntry, RetryOutcome } from '#relay/queue/tools.ts';
 import { age, visible } from './terminal.ts';
 
 export const QUEUE_HEAD = `${columns('ID', 'STATE', 'AGE', 'SIZE')}  SENDER, RECIPIENTS\n`;
+export const WIDE_HEAD =
+  'ID  STATE  RECEIVED  BYTES  SENDER  RECIPIENT  DESTINATION  NEXT-ATTEMPT  REASON\n'.replaceAll('  ', '\t');
 
 const DONE: Readonly<Record<QueueAction, string>> = {
   hold: 'held back',
   release: 'released',
-  retry: 'tried now',
+  retry: 'is being tried',
   remove: 'removed',
 };
+
+/** What a person reads of a retry, of one message and of many. */
+const OUTCOMES: Readonly<Record<RetryOutcome['outcome'], { readonly one: string; readonly many: string }>> = {
+  delivered: { one: 'delivered', many: 'delivered' },
+  returned: { one: 'returned to the sender', many: 'returned to their senders' },
+  waiting: { one: 'tried, and still waits', many: 'tried, and still wait' },
+  trying: { one: 'is still being tried', many: 'are still being tried' },
+  gone: { one: 'tried, and is not in the queue any more', many: 'tried, and are not in the queue any more' },
+};
+
+/** The reasons that a summary tells. */
+const REASONS = 5;
+
+/** What came of an action on one message; of a retry also what came of the attempt. */
+export type Result = Done & Partial<Omit<RetryOutcome, 'id'>>;
 
 const NOT_DONE: Readonly<Record<Exclude<Done['result'], 'done'>, string>> = {
   gone: 'is not in the queue (any more)',
@@ -32,14 +49,65 @@ export function describeEntry(entry: QueueEntry, now: number): string {
   return `${[`${head}  <${visible(from)}>`, ...lines].join('\n')}\n`;
 }
 
+/** A line for each recipient, with exact values and tabs between them. */
+export function describeWide({ id, state, received, bytes, from, recipients }: QueueEntry): string {
+  const lines = recipients.map(({ address, destination, nextAttempt = '-', reason = '-' }) =>
+    [address, destination, nextAttempt, reason].map(visible),
+  );
+  return (lines.length > 0 ? lines : [['-', '-', '-', '-']])
+    .map((line) => `${[id, state, received, bytes, `<${visible(from)}>`, ...line].join('\t')}\n`)
+    .join('');
+}
+
+/** The end of a list that is not printed whole. */
+export function describeRest(messages: number): string {
+  return messages === 0 ? '' : `... and ${messages} more: add --all to list them\n`;
+}
+
 export function describeTotal(messages: number, held: number, bytes: number): string {
   if (messages === 0) return 'There is nothing to show.\n';
   const waiting = held > 0 ? `, ${held} held` : '';
   return `-- ${messages} ${messages === 1 ? 'message' : 'messages'}${waiting}, ${size(bytes)}\n`;
 }
 
-export function describeDone(action: QueueAction, { id, result }: Done): string {
-  return result === 'done' ? `${id} ${DONE[action]}\n` : `${id} ${NOT_DONE[result]}\n`;
+export function describeDone(
+  action: QueueAction,
+  { id, result, outcome, reason, nextAttempt }: Result,
+): string {
+  if (result !== 'done') return `${id} ${NOT_DONE[result]}\n`;
+  if (outcome === undefined) return `${id} ${DONE[action]}\n`;
+  const next = nextAttempt === undefined ? '' : `, again at ${nextAttempt}`;
+  return `${id} ${OUTCOMES[outcome].one}${next}${reason === undefined ? '' : `: ${visible(reason)}`}\n`;
+}
+
+/** What came of an action on many messages: a line for each result, then the most frequent reasons. */
+export function describeSummary(action: QueueAction, results: readonly Result[]): string {
+  if (results.length === 0) return 'There is no such message.\n';
+  const counts = countBy(results, (one) => summarize(action, one));
+  const reasons = countBy(
+    results.filter(({ reason }) => reason !== undefined),
+    ({ reason = '' }) => visible(reason),
+  );
+  const lines = [
+    ...counts.map(([text, count]) => `${count === 1 ? '1 message' : `${count} messages`} ${text}`),
+    ...reasons.slice(0, REASONS).map(([reason, count]) => `  ${count}x ${reason}`),
+    ...(reasons.length > REASONS
+      ? [`  and ${reasons.length - REASONS} other reasons: add --ids to see them`]
+      : []),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function summarize(action: QueueAction, { result, outcome }: Result): string {
+  if (result !== 'done') return `not: ${NOT_DONE[result]}`;
+  return outcome === undefined ? DONE[action] : OUTCOMES[outcome].many;
+}
+
+/** The most frequent first. */
+function countBy(results: readonly Result[], name: (one: Result) => string): [string, number][] {
+  const counts = new Map<string, number>();
+  for (const one of results) counts.set(name(one), (counts.get(name(one)) ?? 0) + 1);
+  return [...counts].toSorted(([, a], [, b]) => b - a);
 }
 
 function prospect({ state }: QueueEntry, { nextAttempt }: QueueEntry['recipients'][number], now: number) {

@@ -4,11 +4,10 @@
  */
 import { setFlagsFromString } from 'node:v8';
 import type { PodIdentity } from '#crds/podstatus.ts';
-import { ADMIN_PORT, HANDOVER_PORT, POD_PATHS } from '#crds/wellknown.ts';
+import { HANDOVER_PORT } from '#crds/wellknown.ts';
 import { jsonLog } from '#relay/observe/log.ts';
 import { listenerProcesses } from '#relay/supervisor/cpus.ts';
 import { type Relay, startRelay } from '#relay/supervisor/relay.ts';
-import { options, portOption } from './usage.ts';
 import { projectVersion } from './version.ts';
 
 /**
@@ -17,63 +16,40 @@ import { projectVersion } from './version.ts';
  */
 const SMALL_NURSERY = '--semi-space-growth-factor=1';
 
-const HELP = `Usage: mailrelay relay [options]
+interface RelayOptions {
+  readonly policy: string;
+  readonly certificate: string;
+  readonly secrets: string;
+  readonly configmaps: string;
+  readonly state: string;
+  readonly listen: string;
+  readonly adminPort: number;
+  readonly podName?: string;
+  readonly processes?: number;
+  readonly grace: number;
+  readonly drain: number;
+}
 
-The relay of a pod. Reads the policy, the certificate, and the Secrets and ConfigMaps that the policy names from
-folders, and applies their changes.
-
-  --policy DIR        folder of the policy file        (${POD_PATHS.policy})
-  --certificate DIR   folder of tls.crt and tls.key    (${POD_PATHS.certificate})
-  --secrets DIR       a folder in it for each Secret    (${POD_PATHS.secrets})
-  --configmaps DIR    a folder in it for each ConfigMap (${POD_PATHS.configMaps})
-  --state DIR         folder of the queue              (${POD_PATHS.state})
-  --listen ADDRESS    address of the listeners         (::, both families)
-  --admin-port N      port of health and metrics       (${ADMIN_PORT})
-  --pod-name NAME     name of the pod, by which it knows whether it is still wanted   (env POD_NAME)
-  --processes N       listener processes               (the CPU limit in whole cores but one; 4 at most without a limit)
-  --grace SECONDS     how long new connections are taken after SIGTERM (10)
-  --drain SECONDS     how long open sessions may go on after that      (300)
-`;
-
-export async function relay(argv: string[]): Promise<number> {
-  const parsed = options(
-    argv,
-    {
-      policy: { type: 'string', default: POD_PATHS.policy },
-      certificate: { type: 'string', default: POD_PATHS.certificate },
-      secrets: { type: 'string', default: POD_PATHS.secrets },
-      configmaps: { type: 'string', default: POD_PATHS.configMaps },
-      state: { type: 'string', default: POD_PATHS.state },
-      listen: { type: 'string', default: '::' },
-      'admin-port': { type: 'string', default: String(ADMIN_PORT) },
-      'pod-name': { type: 'string' },
-      processes: { type: 'string' },
-      grace: { type: 'string', default: '10' },
-      drain: { type: 'string', default: '300' },
-    },
-    HELP,
-  );
-  if (!parsed) return 0;
+export async function relay(options: RelayOptions): Promise<number> {
+  const { policy, certificate, secrets, configmaps, state, listen, adminPort, podName } = options;
   setFlagsFromString(SMALL_NURSERY);
-  const { values } = parsed;
-  const podName = values['pod-name'] ?? process.env['POD_NAME'];
   const started = await startRelay({
-    policyDir: values.policy,
-    certificateDir: values.certificate,
-    secretsDir: values.secrets,
-    configMapsDir: values.configmaps,
-    stateDir: values.state,
-    address: values.listen,
-    adminAddress: values.listen,
-    adminPort: portOption('admin-port', values['admin-port']),
-    processes: values.processes === undefined ? listenerProcesses() : Number(values.processes),
+    policyDir: policy,
+    certificateDir: certificate,
+    secretsDir: secrets,
+    configMapsDir: configmaps,
+    stateDir: state,
+    address: listen,
+    adminAddress: listen,
+    adminPort,
+    processes: options.processes ?? listenerProcesses(),
     ...(podName === undefined ? {} : { among: { podName, port: HANDOVER_PORT } }),
     version: projectVersion(),
     ...readIdentity(process.env),
     log: jsonLog('supervisor', 1, Date.now),
     logFd: 1,
-    graceMs: Number(values.grace) * 1000,
-    drainMs: Number(values.drain) * 1000,
+    graceMs: options.grace * 1000,
+    drainMs: options.drain * 1000,
   });
   await untilStopped(started);
   return 0;

@@ -9,28 +9,24 @@ import { certificateSecretName, effectivePolicy, needsKeyPair } from '#crds/effe
 import { judgePair } from '#crds/keypair.ts';
 import { hashContent, POLICY_FILE_NAME, type Policy, printPolicy } from '#crds/policyfile.ts';
 import { listNames, listReferences } from '#crds/references.ts';
-import { ADMIN_PORT } from '#crds/wellknown.ts';
 import { jsonLog, type Log, type ProcessLog } from '#relay/observe/log.ts';
 import { type Relay, startRelay } from '#relay/supervisor/relay.ts';
 import { type Manifests, readManifests } from './documents.ts';
 import { publishFolder } from './inputfolder.ts';
 import { localPair } from './localca.ts';
+import { ownCommand } from './owncommand.ts';
 import { untilStopped } from './relay.ts';
 import { describeChange, describeStart, listNotStarted } from './runtext.ts';
-import { options, portOption, UsageError } from './usage.ts';
+import { describeSystemError } from './systemwords.ts';
+import { UsageError } from './usage.ts';
 import { projectVersion } from './version.ts';
 
-const HELP = `Usage: mailrelay run -f FILE [options]
-
-Runs the MailRelay of a manifest as local processes: no root, no cluster. Ports below 1024 are served at 10000 + port.
-The manifest is watched: an edit is applied as the operator would apply it. Secrets and ConfigMaps that the MailRelay
-names may be documents of the same file or folder; without its Secret the relay uses a throw-away local CA.
-
-  -f, --file PATH     file or folder of YAML documents
-      --state DIR     folder of the queue and the local CA   (.state/NAMESPACE-NAME in the working folder)
-      --listen ADDR   address of all listeners               (127.0.0.1)
-      --admin-port N  port of health, status and metrics     (${ADMIN_PORT})
-`;
+interface RunOptions {
+  readonly file?: string;
+  readonly state?: string;
+  readonly listen: string;
+  readonly adminPort: number;
+}
 
 const WATCH_MS = 1_000;
 
@@ -49,23 +45,13 @@ interface Published {
   readonly notStarted: readonly string[];
 }
 
-export async function run(argv: string[]): Promise<number> {
-  const parsed = options(
-    argv,
-    {
-      file: { type: 'string', short: 'f' },
-      state: { type: 'string' },
-      listen: { type: 'string', default: '127.0.0.1' },
-      'admin-port': { type: 'string', default: String(ADMIN_PORT) },
-    },
-    HELP,
-  );
-  if (!parsed) return 0;
-  const { file, state, listen } = parsed.values;
-  const [stray] = parsed.positionals;
-  if (file === undefined) throw new UsageError('Name the manifest: mailrelay run -f FILE');
-  if (stray !== undefined) throw new UsageError(`"${stray}" is not an option of run: see --help`);
-  const adminPort = portOption('admin-port', parsed.values['admin-port']);
+export async function run(
+  path: string | undefined,
+  { file: option, state, listen, adminPort }: RunOptions,
+): Promise<number> {
+  const file = path ?? option;
+  if (file === undefined || (path !== undefined && option !== undefined))
+    throw new UsageError('Name one manifest: mailrelay run FILE, or mailrelay run -f FILE');
   const manifests = readManifests(file);
   const target = targetIn(state ?? join('.state', `${manifests.relay.namespace}-${manifests.relay.name}`));
   const published = await publish(manifests, target, true);
@@ -81,7 +67,15 @@ export async function run(argv: string[]): Promise<number> {
     graceMs: 0,
     drainMs: 30_000,
   });
-  process.stdout.write(describeStart({ ...published, address: listen, adminPort, status: relay.status() }));
+  process.stdout.write(
+    describeStart({
+      ...published,
+      address: listen,
+      adminPort,
+      status: relay.status(),
+      command: ownCommand(),
+    }),
+  );
   const unwatch = follow(file, target, relay);
   await untilStopped(relay);
   unwatch();
@@ -123,10 +117,7 @@ function publishOrExplain(dir: string, files: Readonly<Record<string, string>>):
   try {
     publishFolder(dir, files);
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    throw new Error(
-      `Cannot write to "${dir}" (${code}): make it writable, or choose another folder by --state`,
-    );
+    throw cannotWrite(dir, error);
   }
 }
 
@@ -146,11 +137,14 @@ async function localPairOrExplain(stateDir: string, hostname: string) {
   try {
     return await localPair(stateDir, hostname);
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    throw new Error(
-      `Cannot write to the state folder "${stateDir}" (${code ?? message}): choose another by --state`,
-    );
+    throw cannotWrite(stateDir, error);
   }
+}
+
+function cannotWrite(dir: string, error: unknown): Error {
+  return new Error(
+    `Cannot write to "${dir}": ${describeSystemError(error)}; make it writable, or choose another state folder by --state`,
+  );
 }
 
 /**

@@ -3,8 +3,11 @@ import { BlockList } from 'node:net';
 import type { MailRelaySpec } from '#crds/mailrelay.ts';
 import { addNetwork, listCovers } from '#crds/networks.ts';
 import type { PodStatus } from '#crds/podstatus.ts';
-import { hashContent, type Listener, type Policy } from '#crds/policyfile.ts';
+import { hashContent, type Policy } from '#crds/policyfile.ts';
+import { summarizePolicy } from '#crds/policysummary.ts';
 import { SIDECAR_SERVER, servedPort } from '#crds/wellknown.ts';
+import { describeClientPolicy, describeListener, describeNextHops } from './policytext.ts';
+import { quoteWord } from './terminal.ts';
 
 interface Start {
   readonly policy: Policy;
@@ -14,6 +17,8 @@ interface Start {
   readonly status: PodStatus;
   /** What the manifest asks for and only a cluster has. */
   readonly notStarted: readonly string[];
+  /** What a person pastes to call this program from any folder. */
+  readonly command: string;
 }
 
 /** The resolver beside the relay is a container. The relay asks at its address all the same. */
@@ -26,23 +31,26 @@ export function listNotStarted({ outbound }: MailRelaySpec): string[] {
     : [];
 }
 
-export function describeStart({ policy, caFile, address, adminPort, status, notStarted }: Start): string {
-  const { listeners } = policy.inbound;
+export function describeStart(start: Start): string {
+  const { policy, caFile, address, adminPort, status, notStarted } = start;
+  const { listeners, clientPolicies, clientPolicyCount, outbound } = summarizePolicy(policy);
+  const more = clientPolicyCount - clientPolicies.length;
   const lines = [
     `MailRelay ${policy.namespace}/${policy.name} is ${status.ready ? 'ready' : `not ready: ${status.notReady.join('; ')}`}`,
     '',
     ...listeners.map((listener) =>
-      row(listener.name, `${address}:${servedPort(listener.port)}`, protection(listener)),
+      row(listener.name, `${address}:${servedPort(listener.port)}`, describeListener(listener)),
     ),
-    ...policy.inbound.clientPolicies.map(clientPolicyRow),
+    ...clientPolicies.map((one) => row('clients of', one.networks.join(', '), describeClientPolicy(one))),
+    ...(more > 0 ? [row('', `and ${more} more client policies`, '')] : []),
     row('health', `http://${address}:${adminPort}/readyz`, '/status /metrics'),
     '',
-    row('policy', hashContent(policy), `outbound ${policy.outbound.tlsLevel}, ${nextHops(policy)}`),
+    row('policy', hashContent(policy), `outbound ${outbound.tlsLevel}, ${describeNextHops(outbound)}`),
     ...certificateLines(status, caFile),
     ...status.notInForce.map((gap) => `  not in force yet: ${gap}`),
     ...notStarted.map((gap) => `  not started: ${gap}`),
     ...status.missing.map((gap) => `  missing: ${gap}`),
-    ...sendLines(policy, address, caFile),
+    ...sendLines(start),
     '',
   ];
   return `${lines.join('\n')}\n`;
@@ -72,32 +80,6 @@ function row(name: string, first: string, rest: string): string {
   return `  ${name.padEnd(14)} ${first.padEnd(24)} ${rest}`.trimEnd();
 }
 
-function protection({ implicitTLS, starttls, auth, lineEndings }: Listener): string {
-  const login = auth === 'Disabled' ? '' : `, login ${auth}`;
-  const lines = lineEndings === 'Strict' ? '' : `, line endings ${lineEndings}`;
-  return `${implicitTLS ? 'TLS from the first byte' : `STARTTLS ${starttls}`}${login}${lines}`;
-}
-
-function clientPolicyRow({
-  networks,
-  starttls,
-  minTlsVersion,
-  lineEndings,
-}: Policy['inbound']['clientPolicies'][number]) {
-  const changes = [
-    ...(starttls === null ? [] : [`STARTTLS ${starttls}`]),
-    ...(minTlsVersion === null ? [] : [`${minTlsVersion} or later`]),
-    ...(lineEndings === null ? [] : [`line endings ${lineEndings}`]),
-  ];
-  return row('clients of', networks.join(', '), changes.join(', '));
-}
-
-function nextHops({ outbound }: Policy): string {
-  const routes = outbound.routes.length > 0 ? `${outbound.routes.length} routes, ` : '';
-  const rest = outbound.smartHosts.map(({ host, port }) => `${host}:${port}`).join(', ');
-  return `${routes}${rest ? `smart hosts ${rest}` : 'else by MX'}`;
-}
-
 function certificateLines(
   { certificate, certificateProblem }: PodStatus,
   caFile: string | undefined,
@@ -118,21 +100,21 @@ function certificateLines(
  * A `mailrelay send` command that can be pasted: to a listener that takes mail from this machine, with verified TLS if
  * any.
  */
-function sendLines({ inbound, hostname }: Policy, address: string, caFile: string | undefined): string[] {
+function sendLines({ policy: { inbound, hostname }, address, caFile, command }: Start): string[] {
   const listener = inbound.listeners.find(
     ({ auth, clients }) =>
       auth !== 'Required' && (inbound.acceptDomains.length > 0 || covers(clients.networks, address)),
   );
   if (!listener) return [];
   const tls = listener.implicitTLS ? 'implicit' : listener.starttls === 'Disabled' ? 'none' : 'starttls';
-  const trust = tls === 'none' ? '' : ` --server-name ${hostname}${caFile ? ` --ca ${caFile}` : ''}`;
-  const to = `postmaster@${inbound.acceptDomains[0] ?? 'example.com'}`;
-  return [
-    '',
-    'Send a message through it:',
-    '',
-    `  bin/mailrelay send --server ${address}:${servedPort(listener.port)} --tls ${tls}${trust} --from me@${hostname} --to ${to}`,
+  const host = address.includes(':') ? `[${address}]` : address;
+  const words = [
+    ...['send', '--server', `${host}:${servedPort(listener.port)}`, '--tls', tls],
+    ...(tls === 'none' ? [] : ['--server-name', hostname]),
+    ...(tls === 'none' || caFile === undefined ? [] : ['--ca', caFile]),
+    ...['--from', `me@${hostname}`, '--to', `postmaster@${inbound.acceptDomains[0] ?? 'example.com'}`],
   ];
+  return ['', 'Send a message through it:', '', `  ${command} ${words.map(quoteWord).join(' ')}`];
 }
 
 function covers(networks: readonly string[], address: string): boolean {

@@ -6,71 +6,54 @@ import { readFileSync } from 'node:fs';
 import type { TLSSocket } from 'node:tls';
 import SMTPConnection from 'nodemailer/lib/smtp-connection/index.js';
 import XOAuth2 from 'nodemailer/lib/xoauth2';
+import { oneLine } from '#crds/failure.ts';
 import { readPassword } from './password.ts';
-import { options, portOption, UsageError } from './usage.ts';
+import { describeSendError, type SendError } from './sendwords.ts';
+import { describeFileError } from './systemwords.ts';
+import { UsageError } from './usage.ts';
 
-const HELP = `Usage: mailrelay send --server HOST:PORT --from ADDRESS --to ADDRESS [options]
-
-Sends one message. The certificate of the server is verified. Nothing is sent in plain text without --tls none.
-
-  --server HOST:PORT    where to send
-  --tls MODE            starttls (default), implicit or none
-  --server-name NAME    name that the certificate must have   (the host of --server)
-  --ca FILE             certificates to trust                 (the public roots)
-  --user NAME           log in; the password is asked for, or is the first line of standard input
-  --token-file FILE     log in with the token in FILE (XOAUTH2), such as that of a ServiceAccount
-  --from, --to ADDRESS  envelope; --to can be repeated
-  --subject TEXT        subject of the message
-`;
-
-interface Options {
-  readonly server: string;
+interface SendOptions {
+  readonly server: { readonly host: string; readonly port: number };
+  /** Empty: the null sender. */
   readonly from: string;
-  readonly to: string[];
-  readonly tls: string;
+  readonly to: readonly string[];
+  readonly tls: 'starttls' | 'implicit' | 'none';
   readonly subject: string;
-  readonly serverName: string | undefined;
-  readonly ca: string | undefined;
+  readonly serverName?: string;
+  readonly ca?: string;
+  readonly user?: string;
+  readonly tokenFile?: string;
 }
 
-const OPTIONS = {
-  server: { type: 'string' },
-  tls: { type: 'string', default: 'starttls' },
-  'server-name': { type: 'string' },
-  ca: { type: 'string' },
-  user: { type: 'string' },
-  'token-file': { type: 'string' },
-  from: { type: 'string' },
-  to: { type: 'string', multiple: true },
-  subject: { type: 'string', default: 'A message through the relay' },
-} as const;
-
-export async function send(argv: string[]): Promise<number> {
-  const parsed = options(argv, OPTIONS, HELP);
-  if (!parsed) return 0;
-  const { server, from, to, tls, subject, ca, user, 'token-file': tokenFile } = parsed.values;
-  if (!server || from === undefined || !to)
-    throw new UsageError('Name --server, --from and --to: see --help');
-  if (!['starttls', 'implicit', 'none'].includes(tls))
-    throw new UsageError(`--tls must be starttls, implicit or none, not "${tls}"`);
+export async function send(options: SendOptions): Promise<number> {
+  const { tls, user, tokenFile } = options;
   const wantsLogin = user !== undefined || tokenFile !== undefined;
   if (wantsLogin && tls === 'none')
     throw new UsageError('A login is never sent in clear: leave --tls none out');
   const login = wantsLogin ? await makeLogin(user, tokenFile) : undefined;
-  const serverName = parsed.values['server-name'];
-  await transmit({ server, from, to, tls, subject, ca, serverName }, login);
-  return 0;
+  const { reply, protection, refused } = await transmit(options, login);
+  process.stdout.write(`${reply}\n${protection}\n`);
+  for (const { recipient, response } of refused)
+    process.stderr.write(`mailrelay: The recipient ${recipient} was refused: ${oneLine(response)}\n`);
+  return refused.length === 0 ? 0 : 1;
 }
 
-async function transmit(message: Options, login: Awaited<ReturnType<typeof makeLogin>> | undefined) {
+interface Sent {
+  /** To the message, so for the recipients that were not refused. */
+  readonly reply: string;
+  readonly protection: string;
+  readonly refused: readonly { readonly recipient: string; readonly response: string }[];
+}
+
+async function transmit(message: SendOptions, login: Login | undefined): Promise<Sent> {
   const session = await connect(message);
   const socket = session._socket as TLSSocket;
   const protection = session.secure ? `${socket.getProtocol()} ${socket.getCipher().name}` : 'plain text';
   try {
     if (login) await logIn(session, login);
-    const reply = await submit(session, message.from, message.to, message.subject);
+    const sent = await submit(session, message);
     session.quit();
-    process.stdout.write(`${reply}\n${protection}\n`);
+    return { ...sent, protection };
   } catch (error) {
     // An open connection would keep the process alive.
     session.close();
@@ -78,13 +61,10 @@ async function transmit(message: Options, login: Awaited<ReturnType<typeof makeL
   }
 }
 
-function connect({ server, tls, ca, serverName }: Options): Promise<SMTPConnection> {
-  const colon = server.lastIndexOf(':');
-  if (colon < 1) throw new UsageError(`--server must be HOST:PORT, not "${server}"`);
-  const host = server.slice(0, colon);
+function connect({ server: { host, port }, tls, ca, serverName }: SendOptions): Promise<SMTPConnection> {
   const session = new SMTPConnection({
     host,
-    port: portOption('server', server.slice(colon + 1)),
+    port,
     name: 'localhost',
     allowInternalNetworkInterfaces: true,
     secure: tls === 'implicit',
@@ -92,15 +72,23 @@ function connect({ server, tls, ca, serverName }: Options): Promise<SMTPConnecti
     ignoreTLS: tls === 'none',
     tls: {
       ...(serverName ? { servername: serverName } : {}),
-      ...(ca ? { ca: readFileSync(ca, 'utf8') } : {}),
+      ...(ca ? { ca: readText(ca) } : {}),
     },
   });
   return new Promise((resolve, reject) => {
     const fail = (error: Error) =>
-      reject(new Error(`Cannot send through ${server}: ${error.message.split('\n')[0]}`));
+      reject(new Error(`Cannot send through ${host}:${port}: ${describeSendError(error)}`));
     session.on('error', fail);
     session.connect((error) => (error ? fail(error) : resolve(session)));
   });
+}
+
+function readText(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw describeFileError('read', file, error);
+  }
 }
 
 type Login = Parameters<SMTPConnection['login']>[0];
@@ -108,25 +96,27 @@ type Login = Parameters<SMTPConnection['login']>[0];
 async function makeLogin(user = 'token', tokenFile: string | undefined): Promise<Login> {
   if (tokenFile === undefined)
     return { user, credentials: { user, pass: await readPassword('known') } } as Login;
-  const accessToken = readFileSync(tokenFile, 'utf8').trim();
+  const accessToken = readText(tokenFile).trim();
   return { user, method: 'XOAUTH2', oauth2: new XOAuth2({ user, accessToken }) } as Login;
 }
 
 function logIn(session: SMTPConnection, login: Login): Promise<void> {
   return new Promise((resolve, reject) => {
     session.login(login, (error) => {
-      if (error) reject(new Error(`The login was not taken: ${error.message.split('\n')[0]}`));
+      if (error) reject(new Error(`The login was not taken: ${describeLoginError(error)}`));
       else resolve();
     });
   });
 }
 
+function describeLoginError(error: SendError): string {
+  return error.response === undefined ? describeSendError(error) : oneLine(error.response);
+}
+
 function submit(
   session: SMTPConnection,
-  from: string,
-  to: readonly string[],
-  subject: string,
-): Promise<string> {
+  { from, to, subject }: SendOptions,
+): Promise<Omit<Sent, 'protection'>> {
   const headers = [
     `From: <${from}>`,
     `To: ${to.map((address) => `<${address}>`).join(', ')}`,
@@ -134,14 +124,18 @@ function submit(
     `Date: ${new Date().toUTCString().replace('GMT', '+0000')}`,
     `Message-ID: <${crypto.randomUUID()}@localhost>`,
   ];
+  const text = `${headers.join('\r\n')}\r\n\r\nSent by mailrelay send.\r\n`;
   return new Promise((resolve, reject) => {
-    session.send(
-      { from, to: [...to] },
-      `${headers.join('\r\n')}\r\n\r\nSent by mailrelay send.\r\n`,
-      (error, info) => {
-        if (error) reject(new Error(`The message was not taken: ${error.message.split('\n')[0]}`));
-        else resolve(info?.response ?? '');
-      },
-    );
+    session.send({ from, to: [...to] }, text, (error, info) => {
+      if (error) reject(new Error(`The message was not taken: ${describeSendError(error)}`));
+      else resolve({ reply: oneLine(info?.response ?? ''), refused: listRefused(info?.rejectedErrors) });
+    });
   });
+}
+
+function listRefused(errors: readonly SendError[] = []): Sent['refused'] {
+  return errors.map((error) => ({
+    recipient: (error as { recipient?: string }).recipient ?? '',
+    response: error.response ?? describeSendError(error),
+  }));
 }

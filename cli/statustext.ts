@@ -1,8 +1,10 @@
 /** The text that `mailrelay status` prints. Pure. */
 import { describeShares } from '#crds/outboundposture.ts';
 import { describeTlsShare, type PodStatus } from '#crds/podstatus.ts';
+import type { PolicySummary } from '#crds/policysummary.ts';
 import { STRICTER_LEVELS, type StricterLevel } from '#crds/tlslevel.ts';
 import { findCure } from '#relay/listener/cures.ts';
+import { describeClientPolicy, describeListener, describeNextHops } from './policytext.ts';
 import { age, note, row } from './terminal.ts';
 
 export function describeStatus(status: PodStatus, now: number): string {
@@ -29,6 +31,26 @@ function policyLines({ policy }: PodStatus): string[] {
   return [
     row('policy', policy.hash === null ? 'none yet' : `${policy.hash} in force`),
     ...(refused ? [note(`refused ${refused.hash ?? 'a policy'}: ${refused.message}`)] : []),
+    ...(policy.summary ? summaryLines(policy.summary) : []),
+  ];
+}
+
+/** The listeners, the clients that are treated differently, and the way out. */
+function summaryLines({ listeners, clientPolicies, clientPolicyCount, outbound }: PolicySummary): string[] {
+  const more = clientPolicyCount - clientPolicies.length;
+  return [
+    ...(listeners.length === 0 ? [row('listeners', 'none')] : []),
+    ...listeners.map((one, index) =>
+      row(index === 0 ? 'listeners' : '', `${one.name} at port ${one.port}: ${describeListener(one)}`),
+    ),
+    ...clientPolicies.map((one) =>
+      row('clients of', `${one.networks.join(', ')}: ${describeClientPolicy(one)}`),
+    ),
+    ...(more > 0 ? [note(`and ${more} more client policies`)] : []),
+    row(
+      'delivers',
+      `at level ${outbound.tlsLevel}, by ${describeNextHops(outbound).replace(/^else by MX$/, 'MX')}`,
+    ),
   ];
 }
 
@@ -152,14 +174,19 @@ function waitingLines(level: StricterLevel, { wouldWait }: NonNullable<PodStatus
   return [
     row(name, `mail for ${count(destinations, 'destination')} of the last 7 days would have waited:`),
     ...list.map(({ destination, message, lastSeen }) =>
-      note(`${destination}  ${message}  last at ${lastSeen}`),
+      note(`${destination}  ${message}  ${lastHour(lastSeen)}`),
     ),
     ...(more > 0 ? [note(`and ${more} more`)] : []),
   ];
 }
 
 function describeSender({ network, helo, lastSeen }: PodStatus['sessions']['plaintext'][number]): string {
-  return note(`${network}  ${helo || '-'}  last at ${lastSeen}`);
+  return note(`${network}  ${helo || '-'}  ${lastHour(lastSeen)}`);
+}
+
+/** The relay keeps only the hour, rounded down. */
+function lastHour(hour: string): string {
+  return `last at ${hour} or up to an hour later`;
 }
 
 function count(number: number, what: string): string {

@@ -17,6 +17,11 @@ export function note(text: string): string {
   return row('', text);
 }
 
+/** A word of a command line that a person pastes into a shell. */
+export function quoteWord(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}
+
 /** Replaces control characters, because a terminal would obey them. */
 export function visible(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not get through

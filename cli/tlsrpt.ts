@@ -6,46 +6,29 @@ import { open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseReceived, RECEIVED_FILE, type ReceivedReport } from '#relay/tlsrpt/received.ts';
 import { readReport } from '#relay/tlsrpt/report.ts';
+import { print } from './output.ts';
 import { stateFolder } from './statefolder.ts';
+import { describeFileError } from './systemwords.ts';
 import { describeReceived, describeReport } from './tlsrpttext.ts';
-import { options, outputOption, UsageError } from './usage.ts';
-
-const HELP = `Usage: mailrelay tlsrpt FILE [-o json]
-       mailrelay tlsrpt received [--state DIR] [-o json]
-
-Prints a TLS report that another mail system has sent (RFC 8460): how many of its sessions to your hosts were encrypted,
-and why the others were not. FILE is the attachment of the report (.json.gz, or .json); "-" is standard input.
-received: the reports that a relay has received at inbound.tlsReports.address, the latest first. (A file of this name is
-./received.)
-
-  -o, --output json     the reports, unpacked and checked
-      --state DIR       state folder of the relay   (that of the pod, or the one below .state)
-
-In a pod: kubectl exec POD -- mailrelay tlsrpt received
-`;
+import type { Format } from './verb.ts';
 
 /** The reader refuses larger reports, and says so. */
 const MOST_BYTES = 17 * 1024 * 1024;
 
-export async function tlsrpt(argv: string[]): Promise<number> {
-  const parsed = options(
-    argv,
-    { output: { type: 'string', short: 'o', default: 'text' }, state: { type: 'string' } },
-    HELP,
-  );
-  if (!parsed) return 0;
-  const [file, ...more] = parsed.positionals;
-  if (file === undefined || more.length > 0)
-    throw new UsageError('Name one file: mailrelay tlsrpt FILE, or see --help');
-  const isJson = outputOption(parsed.values.output) === 'json';
+interface TlsrptOptions {
+  readonly output: Format;
+  readonly state?: string;
+}
+
+export async function tlsrpt(file: string, { output, state }: TlsrptOptions): Promise<number> {
   if (file === 'received') {
-    const reports = await readReceivedReports(stateFolder(parsed.values.state));
-    process.stdout.write(isJson ? `${JSON.stringify(reports, null, 2)}\n` : describeReceived(reports));
+    const reports = await readReceivedReports(stateFolder(state));
+    await print(output, reports, () => describeReceived(reports));
     return 0;
   }
   const read = readReport(await readBytes(file));
   if (read.kind === 'invalid') throw new Error(`Cannot read the report "${file}": ${read.reason}`);
-  process.stdout.write(isJson ? `${JSON.stringify(read.report, null, 2)}\n` : describeReport(read.report));
+  await print(output, read.report, () => describeReport(read.report));
   return 0;
 }
 
@@ -55,9 +38,8 @@ async function readReceivedReports(folder: string): Promise<readonly ReceivedRep
   try {
     return parseReceived(await readFile(path, 'utf8')).reports.toReversed();
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT') return [];
-    throw new Error(`Cannot read "${path}": ${code ?? message}`);
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw describeFileError('read', path, error);
   }
 }
 
@@ -72,7 +54,7 @@ async function readBytes(file: string): Promise<Buffer> {
       if (bytes > MOST_BYTES) break;
     }
   } catch (error) {
-    throw cannotRead(file, error);
+    throw describeFileError('read', file, error);
   }
   return Buffer.concat(chunks);
 }
@@ -81,10 +63,6 @@ async function openFile(file: string) {
   try {
     return await open(file);
   } catch (error) {
-    throw cannotRead(file, error);
+    throw describeFileError('read', file, error);
   }
-}
-
-function cannotRead(file: string, error: unknown): Error {
-  return new Error(`Cannot read "${file}": ${(error as NodeJS.ErrnoException).code}`);
 }

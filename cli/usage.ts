@@ -1,44 +1,41 @@
-/**
- * Parses the options of a verb by util.parseArgs. An unknown or malformed option is wrong usage (exit status 2),
- * reported in one sentence.
- */
-import { type ParseArgsConfig, parseArgs } from 'node:util';
+/** Wrong usage of the command (exit status 2), and the readers of option values. Pure. */
+import { InvalidArgumentError } from 'commander';
+import { parseDuration } from '#crds/units.ts';
 
 export class UsageError extends Error {}
 
-/** Parses `argv`. If it has --help, prints `help` and returns undefined. */
-export function options<T extends NonNullable<ParseArgsConfig['options']>>(
-  argv: string[],
-  spec: T,
-  help: string,
-) {
-  const parsed = parseOrExplain(argv, { ...spec, help: { type: 'boolean', short: 'h' } });
-  if ((parsed.values as { help?: boolean }).help) {
-    process.stdout.write(help);
-    return undefined;
-  }
-  return parsed as ReturnType<typeof parseArgs<{ options: T; allowPositionals: true }>>;
+export function parsePort(text: string): number {
+  return readWhole(text, 1, 65_535, 'It must be a port from 1 to 65535');
 }
 
-function parseOrExplain(argv: string[], spec: NonNullable<ParseArgsConfig['options']>) {
-  try {
-    return parseArgs({ args: argv, options: spec, allowPositionals: true });
-  } catch (error) {
-    throw new UsageError(`${(error as Error).message.split('. ')[0]}: see --help`);
-  }
+/** A reader of whole numbers from `least` on. */
+export function parseNumber(least: number, most = Number.MAX_SAFE_INTEGER): (text: string) => number {
+  const bounds = most === Number.MAX_SAFE_INTEGER ? `${least} or more` : `from ${least} to ${most}`;
+  return (text) => readWhole(text, least, most, `It must be a whole number, ${bounds}`);
 }
 
-/** The value of `--output`: text for people, JSON for programs. */
-export function outputOption(text: string): 'text' | 'json' {
-  if (text === 'text' || text === 'json') return text;
-  throw new UsageError(`--output must be text or json, not "${text}"`);
+function readWhole(text: string, least: number, most: number, fault: string): number {
+  const value = Number(text);
+  if (!/^[0-9]+$/.test(text) || value < least || value > most) throw new InvalidArgumentError(fault);
+  return value;
 }
 
-/** The port number in an option. Throws a usage error that names the option. */
-export function portOption(name: string, text: string): number {
-  const port = Number(text);
-  if (!/^[0-9]+$/.test(text) || port < 1 || port > 65_535) {
-    throw new UsageError(`--${name} must be a port from 1 to 65535, not "${text}"`);
-  }
-  return port;
+/** A time such as 2h, in seconds. */
+export function parseTime(text: string): number {
+  const seconds = parseDuration(text);
+  if (seconds === undefined) throw new InvalidArgumentError('It must be a time, such as 30m, 2h or 3d');
+  return seconds;
+}
+
+/** Lists the values of an option that can be repeated. */
+export function collect(value: string, before: readonly string[] = []): string[] {
+  return [...before, value];
+}
+
+/** The value of an option that has several values, separated by commas. */
+export function splitList(text: string): string[] {
+  return text
+    .split(',')
+    .map((item) => item.trim())
+    .filter(Boolean);
 }

@@ -9,6 +9,7 @@ import { z } from 'zod';
 import { FAILURE_CAUSES } from './failure.ts';
 import { fitter } from './fit.ts';
 import { outboundPosture } from './outboundposture.ts';
+import { policySummary } from './policysummary.ts';
 
 /** The operator keeps an authority for each pod, so a tenant with many pods must not fill its memory with them. */
 const AUTHORITY_LENGTH = 64 * 1024;
@@ -107,6 +108,8 @@ export const podStatus = z.object({
     hash: text(64).nullable(),
     /** A policy that the relay read and refused; the policy above stays in force. */
     refused: z.object({ hash: text(64).nullable(), message: message() }).nullable(),
+    /** What the policy in force says. Absent before the first policy, and in older relays. */
+    summary: policySummary.optional(),
   }),
   /** Fields of the policy that this relay does not enforce yet, and what happens instead. */
   notInForce: z.array(message()).max(64),

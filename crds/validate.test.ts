@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import { parse } from 'yaml';
 import { changed, document, MISSHAPEN, WRONG } from '#test/fixtures/manifests.ts';
 import { validateMailRelay } from './validate.ts';
@@ -39,6 +40,99 @@ test('validateMailRelay refuses a name that cannot be that of a Service', () => 
   for (const name of ['1relay', 'Relay', 'a.b', 'x'.repeat(43)]) {
     assert.equal(faultsOf(document(changed({}), name))[0]?.path, 'metadata.name', name);
   }
+});
+
+/** Every fault as "path: message". */
+const told = (spec: Record<string, unknown>) =>
+  faultsOf(document({ ...changed({}), ...spec })).map(({ path, message }) => `${path}: ${message}`);
+
+test('a value of a wrong kind is told in plain words, with what it must be', () => {
+  const inbound = (listener: Record<string, unknown>) => ({ inbound: { listeners: [listener] } });
+  for (const [spec, line] of [
+    [{ hostname: 5 }, 'spec.hostname: must be text, not 5: put it into quotes'],
+    [
+      { hostname: 'A b' },
+      'spec.hostname: must be a host name in lower case, such as relay.example.com, not "A b"',
+    ],
+    [{ replicas: '2' }, 'spec.replicas: must be a number, not the text "2": remove the quotes'],
+    [{ replicas: 1.5 }, 'spec.replicas: must be a whole number, not 1.5'],
+    [{ replicas: 101 }, 'spec.replicas: must be at most 100'],
+    [{ tls: 'x' }, 'spec.tls: must be an object with fields, not "x"'],
+    [{ tls: null }, 'spec.tls: must be an object with fields, and has no value: set it, or remove it'],
+    [
+      { queue: { mode: 'durable' } },
+      'spec.queue.mode: must be Durable or CutThrough, not "durable": did you mean Durable?',
+    ],
+    [inbound({ name: 'smtp' }), 'spec.inbound.listeners[0].port: is required: add it'],
+    [
+      inbound({ name: 'smtp', port: 25, implicitTLS: 'yes' }),
+      'spec.inbound.listeners[0].implicitTLS: must be true or false without quotes, not the text "yes"',
+    ],
+    [
+      { inbound: { listeners: [] } },
+      'spec.inbound.listeners: must not be an empty list: add an entry, or remove the field',
+    ],
+    [{ inbound: { listeners: {} } }, 'spec.inbound.listeners: must be a list, not {}'],
+    [{ inbuond: {} }, 'spec.inbuond: there is no such field: did you mean inbound?'],
+    [{ colour: 'red' }, 'spec.colour: there is no such field: remove it, or see docs/reference.md'],
+  ] as const)
+    assert.deepEqual(told(spec), [line]);
+});
+
+test('no fault has the words of the library', () => {
+  for (const { what, spec } of [...MISSHAPEN, ...WRONG])
+    for (const { message } of faultsOf(document(changed(spec))))
+      assert.doesNotMatch(message, /expected|received|Invalid|Too (small|big)/, `${what}: ${message}`);
+});
+
+test('a fault of one field hides no rule about others', () => {
+  const both = told({
+    replicas: 'two',
+    queue: { mode: 'CutThrough', maxMessages: 5 },
+    inbound: {
+      listeners: [
+        { name: 'a', port: 25, auth: 'Maybe' },
+        { name: 'b', port: 465, implicitTLS: true, starttls: 'Required' },
+      ],
+    },
+  });
+  assert.equal(both.length, 4, both.join('\n'));
+  for (const words of ['spec.replicas: ', '[0].auth: ', 'remove its starttls', 'CutThrough keeps nothing'])
+    assert.ok(
+      both.some((line) => line.includes(words)),
+      words,
+    );
+});
+
+test('a rule about a field with a fault waits for that field', () => {
+  assert.equal(told({ tls: { secretName: 5 } }).length, 1);
+  assert.equal(told({ inbound: 5 }).length, 1);
+  assert.equal(
+    told({
+      inbound: {
+        listeners: [
+          { name: 'a', port: '25' },
+          { name: 'b', port: 25 },
+        ],
+      },
+    }).length,
+    1,
+  );
+  assert.deepEqual(faultsOf({ ...document({}), spec: null }).length, 1);
+});
+
+test('whatever one value of the good manifest becomes, there is a verdict', () => {
+  const anything = fc.anything({ maxDepth: 2 });
+  fc.assert(
+    fc.property(
+      fc.constantFrom('hostname', 'replicas', 'tls', 'inbound', 'outbound', 'queue', 'pod'),
+      anything,
+      (key, value) => {
+        for (const { path, message } of faultsOf(document({ ...changed({}), [key]: value })))
+          assert.ok(path !== '' && message !== '');
+      },
+    ),
+  );
 });
 
 test('validateMailRelay names what is no MailRelay at all', () => {

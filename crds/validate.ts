@@ -1,13 +1,23 @@
 /**
- * Checks a MailRelay document without an API server: the shapes of mailrelay.ts, unknown fields, then the rules of
- * rules.ts. Returns the typed document, or one sentence for each fault, with the path of the field. Pure.
+ * Checks a MailRelay document without an API server: the shapes of mailrelay.ts, unknown fields, and the rules of
+ * rules.ts. Returns the typed document, or all faults at once, one sentence for each, with the path of the field. Pure.
  */
 import { z } from 'zod';
 import { type MailRelaySpec, mailRelaySpec } from './mailrelay.ts';
+import { findNearest } from './nearest.ts';
+import { listBrokenRules } from './partialrules.ts';
 import { NAME_RULE, RULES } from './rules.ts';
+import { describeValueFault, quote } from './valuefault.ts';
 import { API_VERSION, KIND } from './wellknown.ts';
 
-interface Fault {
+type Key = string | number;
+
+export interface Fault {
+  /** value: the field cannot have this value. field: there is no such field. rule: it does not fit other fields. */
+  readonly kind: 'value' | 'field' | 'rule';
+  /** From the top of the document. */
+  readonly keys: readonly Key[];
+  /** The same as text: spec.inbound.listeners[0].port. */
   readonly path: string;
   readonly message: string;
 }
@@ -29,36 +39,72 @@ const document = z.object({
 
 /** `value` is one parsed YAML document. */
 export function validateMailRelay(value: unknown): Validated {
-  const result = document.safeParse(value);
-  const unknown = unknownFields(mailRelaySpec, (value as { spec?: unknown } | null)?.spec, 'spec');
-  if (!result.success)
-    return { kind: 'invalid', faults: [...unknown, ...result.error.issues.map(describeIssue)] };
-  if (unknown.length > 0) return { kind: 'invalid', faults: unknown };
-  const { metadata, spec } = result.data;
-  const faults = RULES.filter((rule) => !rule.holds(spec)).map(({ path, message }) => ({ path, message }));
-  if (!NAME_RULE.holds(metadata.name)) faults.unshift({ path: 'metadata.name', message: NAME_RULE.message });
-  if (faults.length > 0) return { kind: 'invalid', faults };
-  return { kind: 'valid', manifest: { name: metadata.name, namespace: metadata.namespace, spec } };
+  const result = document.safeParse(value, { error: describeValueFault });
+  const { spec, metadata } = (value ?? {}) as { spec?: unknown; metadata?: { name?: unknown } };
+  const wrong = result.success ? [] : listValueFaults(result.error.issues, value);
+  const faulty = new Set(wrong.map(({ keys }) => keys.join('.')));
+  const faults = [
+    ...wrong,
+    ...listUnknownFields(mailRelaySpec, spec, ['spec']),
+    ...judgeName(metadata?.name),
+    ...(faulty.has('') || faulty.has('spec') ? [] : judgeRules(result.data?.spec ?? spec, faulty)),
+  ];
+  if (!result.success || faults.length > 0) return { kind: 'invalid', faults };
+  const { name, namespace } = result.data.metadata;
+  return { kind: 'valid', manifest: { name, namespace, spec: result.data.spec } };
 }
 
-function describeIssue(issue: z.core.$ZodIssue): Fault {
-  const path = issue.path.map((key) => (typeof key === 'number' ? `[${key}]` : `.${String(key)}`)).join('');
-  return { path: path.slice(1) || 'the document', message: issue.message };
+/** One for each field: the last one says most, because the bounds of a text come before its form. */
+function listValueFaults(issues: readonly z.core.$ZodIssue[], value: unknown): Fault[] {
+  const faults = issues.map(({ path, message, code }) => {
+    const keys = path.map((key) => (typeof key === 'symbol' ? String(key) : key));
+    const given = code === 'invalid_format' ? `, not ${quote(readKeys(value, keys))}` : '';
+    return makeFault('value', keys, `${message}${given}`);
+  });
+  return [...new Map(faults.map((fault) => [fault.path, fault])).values()];
+}
+
+function judgeName(name: unknown): Fault[] {
+  if (typeof name !== 'string' || NAME_RULE.holds(name)) return [];
+  return [makeFault('rule', ['metadata', 'name'], NAME_RULE.message)];
+}
+
+function judgeRules(spec: unknown, faulty: ReadonlySet<string>): Fault[] {
+  return listBrokenRules(RULES, spec, faulty).map(({ path, message }) =>
+    makeFault('rule', path.split('.'), message),
+  );
 }
 
 /** Fields that the schema does not know, which `kubectl apply` refuses too (strict field validation). */
-function unknownFields(schema: z.core.$ZodType, value: unknown, path: string): Fault[] {
-  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault) {
-    return unknownFields(schema.unwrap(), value, path);
-  }
-  if (schema instanceof z.ZodArray && Array.isArray(value)) {
-    return value.flatMap((item, index) => unknownFields(schema.element, item, `${path}[${index}]`));
-  }
-  if (!(schema instanceof z.ZodObject) || value === null || typeof value !== 'object') return [];
+function listUnknownFields(schema: z.core.$ZodType, value: unknown, keys: readonly Key[]): Fault[] {
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault)
+    return listUnknownFields(schema.unwrap(), value, keys);
+  if (schema instanceof z.ZodArray && Array.isArray(value))
+    return value.flatMap((item, index) => listUnknownFields(schema.element, item, [...keys, index]));
+  if (!(schema instanceof z.ZodObject) || !isObject(value)) return [];
   const shape: Readonly<Record<string, z.core.$ZodType>> = schema.shape;
   return Object.entries(value).flatMap(([key, inner]) => {
-    const field = shape[key];
-    const at = `${path}.${key}`;
-    return field ? unknownFields(field, inner, at) : [{ path: at, message: 'there is no such field' }];
+    const field = Object.hasOwn(shape, key) ? shape[key] : undefined;
+    if (field) return listUnknownFields(field, inner, [...keys, key]);
+    const meant = findNearest(key, Object.keys(shape));
+    const cure = meant === undefined ? 'remove it, or see docs/reference.md' : `did you mean ${meant}?`;
+    return [makeFault('field', [...keys, key], `there is no such field: ${cure}`)];
   });
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return value !== null && typeof value === 'object' && !Array.isArray(value);
+}
+
+function makeFault(kind: Fault['kind'], keys: readonly Key[], message: string): Fault {
+  return { kind, keys, path: printPath(keys), message };
+}
+
+function printPath(keys: readonly Key[]): string {
+  const path = keys.map((key) => (typeof key === 'number' ? `[${key}]` : `.${key}`)).join('');
+  return path.slice(1) || 'the document';
+}
+
+function readKeys(value: unknown, keys: readonly Key[]): unknown {
+  return keys.reduce<unknown>((inner, key) => (inner as Record<Key, unknown> | undefined)?.[key], value);
 }

@@ -2,29 +2,21 @@
  * The operator process: settings, caches, leader election, controller. Several replicas may run; only the leader
  * writes. The process ends if it loses the Lease. At SIGTERM it releases the Lease and exits with 0.
  */
+import { hostname } from 'node:os';
 import { Controller } from './controller.ts';
 import { startHealth } from './health.ts';
 import { Client, loadConfig } from './kube/client.ts';
 import { Leadership } from './kube/leadership.ts';
 import { logLine as log } from './log.ts';
 import { OperatorMetrics } from './metrics.ts';
-import { HELP, parseSettings, type Settings } from './settings.ts';
+import { type OperatorOptions, readSettings, type Settings } from './settings.ts';
 
 /** If the API server was away for longer than this, failed keys are tried again at once, before their pause ends. */
 const LONG_AWAY_MS = 5_000;
 
 /** Resolves with the exit status. */
-export async function runOperator(argv: string[]): Promise<number> {
-  const parsed = parseSettings(argv, process.env);
-  if (parsed.kind === 'help') {
-    process.stdout.write(HELP);
-    return 0;
-  }
-  if (parsed.kind === 'usage') {
-    process.stderr.write(`mailrelay: ${parsed.message}\n`);
-    return 2;
-  }
-  return operate(parsed.settings);
+export function runOperator(options: OperatorOptions): Promise<number> {
+  return operate(readSettings(options, process.env['POD_NAME'] ?? `${hostname()}-${process.pid}`));
 }
 
 async function operate(settings: Settings): Promise<number> {

@@ -4,9 +4,9 @@
  * old, because there is always some domain that does not answer. Pure.
  */
 import type { FailureCause } from '#crds/failure.ts';
+import { HOP_CURES } from '#crds/hopcures.ts';
 import type { PodStatus } from '#crds/podstatus.ts';
 import { type Check, is, type Judged, reported } from './finding.ts';
-import { HOP_CURES } from './hopcures.ts';
 import { quoted } from './words.ts';
 
 const HOUR_SECONDS = 3_600;

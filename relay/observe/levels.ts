@@ -71,6 +71,8 @@ const LEVELS = {
 
 export type LogEvent = keyof typeof LEVELS;
 
+export const LOG_EVENTS = Object.keys(LEVELS) as LogEvent[];
+
 export function findLevel(event: LogEvent): Level {
   return LEVELS[event];
 }

@@ -38,7 +38,7 @@ export async function serveControl(path: string, tools: QueueTools): Promise<Con
 }
 
 /**
- * GET /queue, GET /queue/ID, GET /queue/ID/message, POST /ACTION with {"ids": [...]}. Any other request gets 400 or 404,
+ * GET /queue, GET /queue/ID, GET /queue/ID/message, POST /ACTION and POST /outcomes with {"ids": [...]}. Any other request gets 400 or 404,
  * with the reason as {"error": ...}.
  */
 async function answer(tools: QueueTools, request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -58,11 +58,12 @@ async function act(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
-  if (!QUEUE_ACTIONS.includes(action as QueueAction))
+  if (action !== 'outcomes' && !QUEUE_ACTIONS.includes(action as QueueAction))
     return send(response, 404, { error: `there is no action "${action}"` });
   const ids = await readIds(request);
   if (!ids) return send(response, 400, { error: 'the body must be {"ids": [...]}, with ids of messages' });
-  send(response, 200, await tools.do(action as QueueAction, ids));
+  const answer = action === 'outcomes' ? tools.findOutcomes(ids) : await tools.do(action as QueueAction, ids);
+  send(response, 200, answer);
 }
 
 async function readIds(request: IncomingMessage): Promise<string[] | undefined> {

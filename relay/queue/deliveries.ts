@@ -35,6 +35,7 @@ export interface DeliveriesDeps {
   readonly load: (id: string) => Loaded;
   readonly onLost: (id: string, read: Exclude<Loaded, { kind: 'message' }>) => void;
   readonly onGone: (id: string) => void;
+  readonly onVerdicts: (id: string, verdicts: readonly Verdict[]) => void;
 }
 
 export class Deliveries {
@@ -171,6 +172,7 @@ export class Deliveries {
     if (verdicts.some((verdict) => verdict.kind === 'delivered'))
       counters.observe('delivery_seconds', ageMs / 1000);
     const destination = queue.destination.key;
+    this.#deps.onVerdicts(id, verdicts);
     if (await actions.settle(taken, batch, { verdicts, tellsSender, hop, destination, isAway: false }))
       onGone(id);
   }

@@ -13,6 +13,7 @@ import type { Spool } from '../spool/spool.ts';
 import { Counters } from '../task/counts.ts';
 import type { QueueFigures } from '../task/messages.ts';
 import { MessageActions, type Prospect } from './actions.ts';
+import { AskedAttempts } from './askedattempts.ts';
 import { Deliveries, isQueued } from './deliveries.ts';
 import type { DestinationQueue } from './destinationqueue.ts';
 import { DestinationQueues } from './destinationqueues.ts';
@@ -45,6 +46,8 @@ export class QueueManager {
   readonly #scan: SpoolScan;
   readonly counters = new Counters();
   readonly actions: MessageActions;
+  /** What came of attempts that a person asked for. */
+  readonly asked = new AskedAttempts();
   readonly #loaded = Promise.withResolvers<void>();
   #running = false;
   readonly #fresh = new FreshMessages();
@@ -68,6 +71,7 @@ export class QueueManager {
       load: (id) => this.#fresh.get(id) ?? spool.load(id),
       onLost: (id, read) => this.#lost(id, read),
       onGone: (id) => this.#index.forget(id),
+      onVerdicts: (id, verdicts) => this.asked.note(id, verdicts),
     });
     this.#queues = new DestinationQueues({
       terms: {

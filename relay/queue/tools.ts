@@ -35,6 +35,16 @@ export interface Done {
   readonly result: ActionOutcome | 'held' | 'damaged';
 }
 
+/** What came of a message since a person asked for an attempt. */
+export interface RetryOutcome {
+  readonly id: string;
+  /** returned: at least one recipient was refused for good. waiting: the attempt failed, and another one follows. */
+  readonly outcome: 'delivered' | 'returned' | 'waiting' | 'trying' | 'gone';
+  /** Why it waits or was returned. */
+  readonly reason?: string;
+  readonly nextAttempt?: string;
+}
+
 export class QueueTools {
   readonly #manager: QueueManager;
   readonly #spool: Spool;
@@ -90,8 +100,26 @@ export class QueueTools {
 
   #retry(ids: readonly string[]): Done[] {
     const done = ids.map((id): Done => ({ id, result: this.#retryable(id) }));
+    this.#manager.asked.expect(done.filter(({ result }) => result === 'done').map(({ id }) => id));
     this.#hurry(done);
     return done;
+  }
+
+  /** What came of a retry of these messages so far. */
+  findOutcomes(ids: readonly string[]): RetryOutcome[] {
+    return ids.map((id) => {
+      const entry = this.show(id);
+      return entry ? { id, ...findProgress(entry, this.#manager.isDelivering(id)) } : this.#findEnd(id);
+    });
+  }
+
+  #findEnd(id: string): RetryOutcome {
+    const left = this.#manager.asked.find(id);
+    if (!left || left.delivered + left.refused === 0) return { id, outcome: 'gone' };
+    const { refused, reason } = left;
+    return refused === 0
+      ? { id, outcome: 'delivered' }
+      : { id, outcome: 'returned', ...(reason === undefined ? {} : { reason }) };
   }
 
   #retryable(id: string): Done['result'] {
@@ -131,6 +159,15 @@ export class QueueTools {
       }),
     };
   }
+}
+
+/** A recipient whose next attempt lies in the future has had this one. */
+function findProgress({ recipients }: QueueEntry, isDelivering: boolean): Omit<RetryOutcome, 'id'> {
+  const now = Date.now();
+  const next = recipients.map(({ nextAttempt }) => nextAttempt ?? '').toSorted()[0] ?? '';
+  if (isDelivering || next === '' || Date.parse(next) <= now) return { outcome: 'trying' };
+  const reason = recipients.find((one) => one.reason !== undefined)?.reason;
+  return { outcome: 'waiting', nextAttempt: next, ...(reason === undefined ? {} : { reason }) };
 }
 
 function damagedEntry(id: string): QueueEntry {

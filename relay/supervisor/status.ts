@@ -6,6 +6,7 @@ import { listenerNeedsKeyPair } from '#crds/effective.ts';
 import { fieldsNotInForce } from '#crds/notinforce.ts';
 import type { PodIdentity, PodStatus, PublishedDkimKey } from '#crds/podstatus.ts';
 import { hashContent, type Policy } from '#crds/policyfile.ts';
+import { summarizePolicy } from '#crds/policysummary.ts';
 import type { LoginsRefused, QueueFigures } from '../task/messages.ts';
 import type { CertificateStatus } from './certificates.ts';
 import type { PlaintextSenders } from './plaintext.ts';
@@ -56,7 +57,7 @@ export function describePod(known: Known): Omit<PodStatus, 'revision'> {
     ...(known.identity ? { identity: known.identity } : {}),
     ready: notReady.length === 0,
     notReady,
-    policy: { hash: policy ? hashContent(policy) : null, refused: known.refused },
+    policy: describePolicy(known),
     notInForce: policy ? fieldsNotInForce(policy) : [],
     missing: [...known.missing],
     evacuation: withOrder(known),
@@ -100,6 +101,12 @@ function describeWaits({ waits }: QueueFigures, now: Date) {
     ...wait,
     withoutSuccessSeconds: Math.max(0, Math.round((now.getTime() - since) / 1000)),
   }));
+}
+
+function describePolicy({ policy, refused }: Known): PodStatus['policy'] {
+  return policy
+    ? { hash: hashContent(policy), refused, summary: summarizePolicy(policy) }
+    : { hash: null, refused };
 }
 
 /** Why new mail gets 452: see intake.ts of the listener. */

@@ -173,7 +173,15 @@ export const ROOMS: readonly Room[] = [
     files: /^relay\/delivery\//,
 
     rooms: ['contract', 'relay task', 'relay observe', 'relay headers', 'relay dns', 'relay mtasts'],
-    entries: ['courier.ts', 'deliverylog.ts', 'delivery.ts', 'ladder.ts', 'route.ts', 'tlssession.ts'],
+    entries: [
+      'courier.ts',
+      'deliverylog.ts',
+      'delivery.ts',
+      'ladder.ts',
+      'handshakereason.ts',
+      'route.ts',
+      'tlssession.ts',
+    ],
     packages: ['nodemailer', 'node:*'],
     why: 'it delivers one message to one destination and never sees the queue or the spool',
   },
@@ -221,7 +229,15 @@ export const ROOMS: readonly Room[] = [
   {
     name: 'relay listener',
     files: /^relay\/listener\//,
-    entries: ['main.ts', 'relaying.ts', 'reply.ts', 'cures.ts', 'clientnetwork.ts', 'policy.ts'],
+    entries: [
+      'main.ts',
+      'address.ts',
+      'relaying.ts',
+      'reply.ts',
+      'cures.ts',
+      'clientnetwork.ts',
+      'policy.ts',
+    ],
     rooms: [
       'contract',
       'password',
@@ -263,7 +279,7 @@ export const ROOMS: readonly Room[] = [
       'relay supervisor',
       'relay tlsrpt',
     ],
-    packages: ['yaml', '@peculiar/x509', 'reflect-metadata', 'nodemailer', 'node:*'],
+    packages: ['commander', 'yaml', '@peculiar/x509', 'reflect-metadata', 'nodemailer', 'node:*'],
     why: '"mailrelay run" starts both halves in one process, through their entry files',
   },
 ];
@@ -272,10 +288,13 @@ export const ROOMS: readonly Room[] = [
 export const ENTRY_FILES = [
   'operator/main.ts',
   'relay/observe/log.ts',
+  'relay/observe/levels.ts',
+  'relay/listener/address.ts',
   'relay/listener/cures.ts',
   'relay/listener/policy.ts',
   'relay/listener/relaying.ts',
   'relay/queue/tools.ts',
+  'relay/delivery/handshakereason.ts',
   'relay/delivery/ladder.ts',
   'relay/delivery/route.ts',
   'relay/tlsrpt/received.ts',

@@ -4,8 +4,9 @@ import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { parseAllDocuments, stringify } from 'yaml';
+import { verb } from '#cli/verbs/operator.ts';
 import { validateMailRelay } from '#crds/validate.ts';
-import { parseSettings } from '#operator/settings.ts';
+import type { OperatorOptions } from '#operator/settings.ts';
 import {
   argumentsOf,
   changed,
@@ -74,6 +75,12 @@ describe('rights', { skip: problem }, () => {
   });
 });
 
+/** The options of the operator, read as its command reads them. */
+function parseOptions(args: readonly string[]): OperatorOptions {
+  verb.action(() => {}).parse(args, { from: 'user' });
+  return verb.opts();
+}
+
 describe('pods of the operator', { skip: problem }, () => {
   test('are spread over nodes when there are several, unless told otherwise', () => {
     assert.equal(podOf(rendered({})).spec.affinity, undefined);
@@ -98,16 +105,14 @@ describe('pods of the operator', { skip: problem }, () => {
   test('take their arguments, whatever the values, and serve where Service, probes and policy look', () => {
     for (const values of [{}, EVERYTHING, { watchNamespaces: ['a', 'b'], healthPort: 9999 }]) {
       const objects = rendered(values);
-      const parsed = parseSettings(argumentsOf(objects).slice(1), {});
-      assert.equal(parsed.kind, 'settings', JSON.stringify(parsed));
-      const { settings } = parsed as Extract<typeof parsed, { kind: 'settings' }>;
+      const { healthPort } = parseOptions(argumentsOf(objects).slice(1));
       const [container] = podOf(objects).spec.containers;
       const [port] = container.ports;
-      assert.equal(port.containerPort, settings.healthPort);
+      assert.equal(port.containerPort, healthPort);
       for (const probe of ['startupProbe', 'livenessProbe', 'readinessProbe'])
         assert.equal(container[probe].httpGet.port, port.name);
       const [ingress] = only(objects, 'NetworkPolicy').spec.ingress;
-      assert.deepEqual(ingress.ports, [{ protocol: 'TCP', port: settings.healthPort }]);
+      assert.deepEqual(ingress.ports, [{ protocol: 'TCP', port: healthPort }]);
     }
   });
 

@@ -94,6 +94,44 @@ describe('mailrelay queue', { concurrency: false }, () => {
     assert.match(retried.stderr, /is held: release it first/);
   });
 
+  test('retry tells what came of it, by message or in short', async () => {
+    const one = await queue('retry', id('last'));
+    assert.equal(one.status, 0, one.stderr);
+    assert.match(
+      one.stdout,
+      new RegExp(
+        `^${id('last')} tried, and still waits, again at 20\\S+: 4\\.4\\.1 127\\.0\\.0\\.1:${nextHop}: connection refused`,
+      ),
+    );
+    const all = await queue('retry', '--all');
+    assert.match(all.stdout, /^2 messages tried, and still wait\n {2}2x 4\.4\.1 .*\n$/);
+    const lines = (await queue('retry', '--all', '--ids')).stdout.trimEnd().split('\n');
+    assert.deepEqual(
+      lines.map((line) => line.split(' ')[0]),
+      ['bounce', 'last'].map(id),
+    );
+    const json = JSON.parse((await queue('retry', '--all', '-o', 'json')).stdout);
+    assert.deepEqual(
+      json.map(({ result, outcome }: { result: string; outcome: string }) => [result, outcome]),
+      [
+        ['done', 'waiting'],
+        ['done', 'waiting'],
+      ],
+    );
+  });
+
+  test('a list has columns for programs, and ends at a screenful unless it shall be whole', async () => {
+    const wide = (await queue('list', '-o', 'wide')).stdout.trimEnd().split('\n');
+    assert.match(wide[0] ?? '', /^ID\tSTATE\tRECEIVED\t/);
+    assert.ok(wide.slice(1, -1).every((line) => line.split('\t').length === 9));
+    const tall = await atTerminal(`queue list --state ${relay.stateDir}`, '', 'stty rows 8');
+    assert.match(tall.output, /\.\.\. and 3 more: add --all to list them\r?\n-- 4 messages/);
+    const whole = await atTerminal(`queue list --all --state ${relay.stateDir}`, '', 'stty rows 8');
+    assert.ok(
+      Object.values(ids).every((one) => whole.output.includes(one)) && !whole.output.includes('more:'),
+    );
+  });
+
   test('export gives the message as it will go out; several go into a folder', async () => {
     const { status, stdout } = await queue('export', id('last'));
     assert.equal(status, 0);
@@ -120,7 +158,8 @@ describe('mailrelay queue', { concurrency: false }, () => {
       ['', 1],
       ['y', 0],
     ] as const) {
-      assert.equal(await atTerminal(`queue remove ${id('last')} --state ${relay.stateDir}`, answer), status);
+      const removal = await atTerminal(`queue remove ${id('last')} --state ${relay.stateDir}`, answer);
+      assert.equal(removal.status, status);
       assert.equal((await idsOf()).includes(id('last')), status === 1, `answered "${answer}"`);
     }
     const done = await queue('remove', '--sender', '<>', '--yes', '-o', 'json');
@@ -182,18 +221,22 @@ describe('mailrelay queue', { concurrency: false }, () => {
 
   test('what is not there is named, and the rest is done', async () => {
     for (const verb of ['hold', 'release', 'retry', 'remove', 'show', 'export']) {
-      const { status, stderr } = await queue(verb, id('first'), '--yes');
+      const { status, stderr } = await queue(verb, id('first'), ...(verb === 'remove' ? ['--yes'] : []));
       assert.equal(status, 1, verb);
       assert.ok(stderr.includes(id('first')) && stderr.trim().split('\n').length === 1, `${verb}: ${stderr}`);
     }
   });
 });
 
-/** Runs the command at a terminal of its own and types one answer; its exit status. */
-async function atTerminal(command: string, answer: string): Promise<number | null> {
-  const child = spawn('script', ['--quiet', '--return', '--command', `${LAUNCHER} ${command}`, '/dev/null']);
+/** Runs the command at a terminal of its own, after a command that prepares it, and types one answer. */
+async function atTerminal(command: string, answer: string, prepare = 'true') {
+  const line = `${prepare}; ${LAUNCHER} ${command}`;
+  const child = spawn('script', ['--quiet', '--return', '--command', line, '/dev/null']);
+  let output = '';
   child.stdout.on('data', (chunk) => {
+    output += chunk;
     if (String(chunk).includes('[y/N]')) child.stdin.write(`${answer}\n`);
   });
-  return new Promise((resolve) => child.once('close', resolve));
+  const status = await new Promise<number | null>((resolve) => child.once('close', resolve));
+  return { status, output };
 }

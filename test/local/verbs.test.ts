@@ -116,6 +116,11 @@ describe('mailrelay hash, status, explain and trace', { concurrency: false }, ()
     assert.equal(text.status, 0, text.stderr);
     for (const words of [
       /^relay +0\.\d+\.\d+, ready$/m,
+      new RegExp(
+        `^listeners +smtp at port ${relay.ports[0]}: STARTTLS Enabled\n +submission at port ${relay.ports[1]}: STARTTLS Enabled, login Required$`,
+        'm',
+      ),
+      /^delivers +at level Opportunistic, by smart hosts 127\.0\.0\.1:1$/m,
       new RegExp(`^policy +${policy.hash} in force$`, 'm'),
       new RegExp(`serial ${certificate?.serial}`),
       /^queue +2 messages, 0 held, the oldest for \d+s\n +127\.0\.0\.1:1: 4\.4\.1 /m,
@@ -182,6 +187,25 @@ printers      STARTTLS Disabled, TLSv1.2 or later, by inbound.clientPolicies[0];
     );
   });
 
+  test('explain refuses what is no address, before it looks for a manifest', async () => {
+    for (const [what, ...words] of [
+      ['joe@', 'no mail address'],
+      ['@example.com', 'no mail address'],
+      ['joe@exa mple.com', 'no mail address'],
+      ['joe@example..com', 'no mail address'],
+      ['a%b@example.com', 'without %'],
+      ['..', 'no mail address'],
+    ] as const) {
+      const { status: ended, stdout, stderr } = await mailrelay(['explain', what, '-f', 'nothing.yaml']);
+      assert.deepEqual([ended, stdout], [2, ''], stderr);
+      for (const word of words) assert.ok(stderr.includes(word), stderr);
+    }
+    const full = join(EXAMPLES, 'full.yaml');
+    assert.equal((await mailrelay(['explain', 'a@example.com', '--from', 'joe@', '-f', full])).status, 2);
+    const canonical = await mailrelay(['explain', 'Joe@EXAMPLE.com.', '--from', '<>', '-f', full]);
+    assert.match(canonical.stdout, /^Joe@example\.com, from <>$/m);
+  });
+
   test('cert judges a pair as the relay does', async () => {
     const authority = await makeAuthority();
     const [one, two] = [
@@ -237,6 +261,28 @@ printers      STARTTLS Disabled, TLSv1.2 or later, by inbound.clientPolicies[0];
     writeFileSync(file, 'no certificate');
     const bad = await print();
     assert.deepEqual([bad.status, /name tls\.crt of the Secret/.test(bad.stderr)], [1, true]);
+  });
+
+  test('explain knows the words of the conditions, the events, the log and the refusals', async () => {
+    for (const [word, line] of [
+      ['CertificateReady', /^CertificateReady \(condition\)\n +means: True when/],
+      ['PolicyChanged', /^PolicyChanged \(event of the MailRelay\)\n +means: A wanted policy/],
+      ['certificateloaded', /^CertificateLoaded \(event of the MailRelay\)/],
+      [
+        'OtherInstallation',
+        /^OtherInstallation \(Stalled: (.*\n)+OtherInstallation \(event of the MailRelay\)/,
+      ],
+      ['spool_recovered', /^spool_recovered \(event of the log\)\n +means: level warn/],
+      ['relaying_denied', /^relaying_denied \(refusal of a client\)\n +cure: /],
+      ['starttls-missing', /^starttls-missing \(cause of a failed delivery\)\n +cure: /],
+    ] as const) {
+      const { status: ended, stdout } = await mailrelay(['explain', word]);
+      assert.equal(ended, 0, word);
+      assert.match(stdout, line);
+    }
+    const near = await mailrelay(['explain', 'CertificateMising']);
+    assert.equal(near.status, 2);
+    assert.match(near.stderr, /did you mean CertificateMissing\?/);
   });
 
   test('explain tells cause and cure of a condition reason', async () => {

@@ -1,5 +1,5 @@
 /** The cure for mail that cannot be delivered, by the cause of the failure. Pure data. */
-import type { FailureCause } from '#crds/failure.ts';
+import type { FailureCause } from './failure.ts';
 
 export const HOP_CURES: Readonly<Record<FailureCause, string>> = {
   dns: 'correct the name, or mend the name server of the pods',

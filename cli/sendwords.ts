@@ -1,0 +1,90 @@
+/**
+ * Says in plain words why a message was not sent, with the cure where there is one. The input is an error of nodemailer,
+ * of OpenSSL or of the system. Pure.
+ */
+import { oneLine } from '#crds/failure.ts';
+import { nameHandshakeReason } from '#relay/delivery/handshakereason.ts';
+import { describeSystemError, isSystemCode } from './systemwords.ts';
+
+export interface SendError extends Error {
+  readonly code?: string | undefined;
+  /** The code of the system or of OpenSSL, which the library replaced by its own. */
+  readonly originalCode?: string | undefined;
+  /** The word of OpenSSL. */
+  readonly reason?: string | undefined;
+  /** The reply of the server, and the command that it answers. */
+  readonly response?: string | undefined;
+  readonly command?: string | undefined;
+}
+
+const REFUSED: Readonly<Record<string, string>> = {
+  CONN: 'the server refuses the session',
+  EHLO: 'the server refuses the session',
+  HELO: 'the server refuses the session',
+  STARTTLS: 'the server does not offer STARTTLS',
+  'MAIL FROM': 'the sender is refused',
+  'RCPT TO': 'no recipient is taken',
+  DATA: 'the message is refused',
+};
+
+const UNTRUSTED =
+  'the certificate of the server is not of a trusted authority: name its authority by --ca FILE';
+
+/** Error codes of OpenSSL for a certificate. */
+const CERTIFICATES: Readonly<Record<string, string>> = {
+  CERT_HAS_EXPIRED: 'the certificate of the server has expired: renew it',
+  CERT_NOT_YET_VALID: 'the certificate of the server is not valid yet: check the clocks',
+  CERT_REVOKED: 'the certificate of the server is revoked: issue another one',
+  DEPTH_ZERO_SELF_SIGNED_CERT: UNTRUSTED,
+  SELF_SIGNED_CERT_IN_CHAIN: UNTRUSTED,
+  UNABLE_TO_GET_ISSUER_CERT: UNTRUSTED,
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: UNTRUSTED,
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: UNTRUSTED,
+  CERT_SIGNATURE_FAILURE: UNTRUSTED,
+  CERT_UNTRUSTED: UNTRUSTED,
+  INVALID_CA: UNTRUSTED,
+  INVALID_PURPOSE: UNTRUSTED,
+};
+
+export function describeSendError(error: SendError): string {
+  const { code = '', originalCode = code, response, command = '' } = error;
+  const certificate =
+    originalCode === 'ERR_TLS_CERT_ALTNAME_INVALID' ? describeNames(error) : CERTIFICATES[originalCode];
+  if (certificate !== undefined) return certificate;
+  if (response !== undefined) {
+    const [first = ''] = command.split(' ');
+    const what = REFUSED[command] ?? REFUSED[first] ?? `${command} is refused`;
+    const cure = command === 'STARTTLS' ? ': use --tls implicit if it wants TLS from the first byte' : '';
+    return `${what}: ${oneLine(response)}${cure}`;
+  }
+  if (isSystemCode(originalCode)) return describeSystemError({ code: originalCode });
+  return describeBrokenSession(error);
+}
+
+/** No reply, and no code that says more. */
+function describeBrokenSession({ code = '', reason, message }: SendError): string {
+  const handshake = nameHandshakeReason(reason ?? message);
+  if (handshake === 'no TLS in the answer')
+    return 'the server does not speak TLS from the first byte here: use --tls starttls';
+  if (/EPROTO|ETLS|ESOCKET/.test(code) && handshake !== 'other' && handshake !== 'the connection ended')
+    return `the TLS handshake breaks: ${handshake}`;
+  switch (code) {
+    case 'ETIMEDOUT':
+      return 'the server does not answer in time: check host, port and --tls';
+    case 'EDNS':
+      return 'the name of the host cannot be looked up: check --server';
+    case 'ETLS':
+      return 'the TLS handshake breaks: the server ends the connection';
+    case 'EAUTH':
+      return 'the server offers no way to log in that fits';
+    default:
+      return 'the connection ended too early: check host, port and --tls';
+  }
+}
+
+function describeNames({ message }: SendError): string {
+  const [, names = ''] = /^.*altnames: (.*)$/s.exec(message) ?? [];
+  const own = names.replaceAll('DNS:', '').replaceAll('IP Address:', '');
+  const which = own === '' ? 'has another name' : `is for ${oneLine(own)}`;
+  return `the certificate of the server ${which}: name the one that it must have by --server-name NAME`;
+}

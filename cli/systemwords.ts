@@ -1,0 +1,40 @@
+/** Plain words for the error codes of the system, so that no code of Node reaches a person. Pure. */
+
+const WORDS: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  EACCES: 'you have no permission',
+  EPERM: 'you have no permission',
+  EISDIR: 'it is a folder',
+  ENOTDIR: 'a part of its path is no folder',
+  EEXIST: 'there is one already',
+  ENOSPC: 'the disk is full',
+  EROFS: 'the disk takes no changes',
+  EMFILE: 'too many files are open',
+  ENAMETOOLONG: 'the name is too long',
+  ELOOP: 'its links lead in a circle',
+  EIO: 'the disk has an error',
+  ECONNREFUSED: 'nothing listens there',
+  ECONNRESET: 'the connection was ended at the other side',
+  EPIPE: 'the connection was ended at the other side',
+  ETIMEDOUT: 'there is no answer',
+  EHOSTUNREACH: 'there is no way to that host',
+  ENETUNREACH: 'there is no way to that network',
+  ENOTFOUND: 'there is no host of this name',
+  EAI_AGAIN: 'the name server does not answer',
+  EADDRINUSE: 'the port is in use',
+  EADDRNOTAVAIL: 'this machine does not have that address',
+};
+
+export function isSystemCode(code: string): boolean {
+  return Object.hasOwn(WORDS, code);
+}
+
+/** What an error of the system means. An error without a known code speaks for itself. */
+export function describeSystemError(error: unknown): string {
+  const { code = '', message = '' } = error as Partial<NodeJS.ErrnoException>;
+  return WORDS[code] ?? message;
+}
+
+export function describeFileError(verb: 'read' | 'write', path: string, error: unknown): Error {
+  return new Error(`Cannot ${verb} "${path}": ${describeSystemError(error)}`);
+}

@@ -1,0 +1,110 @@
+/**
+ * A verb of the command: commander's Command with the rules of this program. Wrong usage is one sentence that names the
+ * help. The module that acts is loaded when the verb runs, because the Kubernetes client library alone costs half a
+ * second.
+ */
+import { styleText } from 'node:util';
+import { Command, type ErrorOptions, Option } from 'commander';
+import { findNearest } from '#crds/nearest.ts';
+import { UsageError } from './usage.ts';
+
+interface Example {
+  /** Without the name of the program. */
+  readonly line: string;
+  readonly meaning: string;
+}
+
+/** Gets the arguments of the verb, then its options. Resolves with the exit status. */
+// biome-ignore lint/suspicious/noExplicitAny: commander does not know the types of arguments and options
+type Action = (...given: any[]) => Promise<number>;
+
+export class Verb extends Command {
+  readonly examples: Example[] = [];
+
+  constructor(name?: string) {
+    super(name);
+    this.exitOverride();
+    this.enablePositionalOptions();
+    this.helpOption('-h, --help', 'print this help');
+    this.helpCommand(false);
+    // Commander removes the styles where the output is no terminal, and with NO_COLOR.
+    this.configureHelp({
+      styleTitle: (text) => styleText('bold', text, { validateStream: false }),
+    });
+    this.addHelpText('after', () => this.#describeExamples());
+  }
+
+  /** The words of the verb, such as "mailrelay queue list". */
+  get path(): string {
+    return this.parent instanceof Verb ? `${this.parent.path} ${this.name()}` : this.name();
+  }
+
+  override createCommand(name?: string): Verb {
+    return new Verb(name);
+  }
+
+  example(line: string, meaning: string): this {
+    this.examples.push({ line, meaning });
+    return this;
+  }
+
+  does(load: () => Promise<Action>): this {
+    return this.action(async (...given) => {
+      process.exitCode = await (await load())(...given);
+    });
+  }
+
+  override error(message: string, { code = '' }: ErrorOptions = {}): never {
+    const sentence = (this.#describeUsage(code) ?? message)
+      .replace(/^error: /, '')
+      .replace(/\.?\n/g, ' ')
+      .replace(/\.$/, '')
+      .replace(/'([^']*)'/g, '"$1"');
+    throw new UsageError(`${sentence[0]?.toUpperCase()}${sentence.slice(1)}: see "${this.path} --help"`);
+  }
+
+  /** Where commander says too little. */
+  #describeUsage(code: string): string | undefined {
+    const stray = this.args.find((word) => /^-./.test(word));
+    switch (code) {
+      case 'commander.excessArguments': {
+        const [first] = this.args.slice(this.registeredArguments.length);
+        return `argument '${first}' is too much: there is no place for it`;
+      }
+      // An option that is misspelt is missing too.
+      case 'commander.missingMandatoryOptionValue':
+        return stray === undefined ? undefined : this.#describeUnknown(stray);
+      default:
+        return undefined;
+    }
+  }
+
+  #describeUnknown(flag: string): string {
+    const meant = findNearest(
+      flag,
+      this.options.flatMap(({ long }) => long ?? []),
+    );
+    return `unknown option '${flag}'${meant === undefined ? '' : ` (Did you mean ${meant}?)`}`;
+  }
+
+  #describeExamples(): string {
+    if (this.examples.length === 0) return '';
+    const lines = this.examples.map(({ line, meaning }) => `  ${meaning}:\n    mailrelay ${line}`);
+    return `\nExamples:\n${lines.join('\n')}`;
+  }
+}
+
+export type Format = 'text' | 'wide' | 'json' | 'yaml' | 'sarif';
+
+/** The option that every verb with output has. */
+export function outputOption(...formats: readonly Format[]): Option {
+  return new Option('-o, --output <format>', 'form of the output').choices(formats).default('text');
+}
+
+/** The folder that the tools of a running relay use. */
+export function stateOption(): Option {
+  return new Option(
+    '--state <dir>',
+    'state folder of the relay (default: that of the pod, or the one below .state)',
+  );
+}

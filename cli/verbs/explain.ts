@@ -1,0 +1,19 @@
+/** The verb `explain`. */
+import { outputOption, Verb } from '../verb.ts';
+
+export const verb = new Verb('explain')
+  .summary('which rule decides for an address or a client; what a condition reason means')
+  .description(`A mail address: shows from whom the MailRelay of a manifest takes mail for it, which route and next hops the mail goes by, at which TLS level, and which part of the spec decides. It asks DNS as a delivery does: the MX hosts, whether DNSSEC proves them, their TLSA records, and the MTA-STS policy of the domain. It shows what each failure leads to.
+
+An IP address: shows the STARTTLS policy and the oldest TLS version of this client on each listener, which part of the spec decides them, and whether its network may relay.
+
+A word: shows cause and cure of a condition reason, such as CertificateMissing, or of the rule that refused a client, such as relaying_denied.`)
+  .argument('<what>', 'a mail address, an IP address of a client, or a word')
+  .option('-f, --file <path>', 'file or folder of YAML documents (default: the policy of the pod)')
+  .option('--connect', 'connect to each next hop, make the TLS handshake and verify it; no login, no message')
+  .option('--from <address>', 'the sender, where there are routes by sender (default: the null sender)', '')
+  .addOption(outputOption('text', 'json', 'yaml'))
+  .example('explain joe@partner.example -f relay.yaml', 'The way of the mail for an address')
+  .example('explain 192.0.2.7 -f relay.yaml', 'The STARTTLS policy of a client')
+  .example('explain CertificateMissing', 'Cause and cure of a reason')
+  .does(async () => (await import('../explain.ts')).explain);

@@ -1,0 +1,20 @@
+/** The verb `run`. */
+import { ADMIN_PORT } from '#crds/wellknown.ts';
+import { parsePort } from '../usage.ts';
+import { Verb } from '../verb.ts';
+
+export const verb = new Verb('run')
+  .summary('run a MailRelay manifest as local processes')
+  .description(
+    `Runs the MailRelay of a manifest as local processes: no root, no cluster. Ports below 1024 are served at 10000 + port. The manifest is watched: an edit is applied as the operator would apply it. Secrets and ConfigMaps that the MailRelay names may be documents of the same file or folder; without its Secret the relay uses a throw-away local CA.`,
+  )
+  .argument('[path]', 'file or folder of YAML documents')
+  .option('-f, --file <path>', 'the same as an option')
+  .option(
+    '--state <dir>',
+    'folder of the queue and the local CA (default: .state/NAMESPACE-NAME in the working folder)',
+  )
+  .option('--listen <address>', 'address of all listeners', '127.0.0.1')
+  .option('--admin-port <port>', 'port of health, status and metrics', parsePort, ADMIN_PORT)
+  .example('run -f relay.yaml', 'Run a relay until Ctrl-C')
+  .does(async () => (await import('../run.ts')).run);

@@ -1,0 +1,52 @@
+/** The verb `send`. */
+import { InvalidArgumentError, Option } from 'commander';
+import { collect, parsePort } from '../usage.ts';
+import { Verb } from '../verb.ts';
+
+/** HOST:PORT. An IPv6 address may have brackets. */
+function parseServer(text: string): { host: string; port: number } {
+  const [, bracketed, plain, port] = /^(?:\[(.+)\]|(.+)):([^:]*)$/.exec(text) ?? [];
+  const host = bracketed ?? plain;
+  if (host === undefined || port === undefined)
+    throw new InvalidArgumentError('It must be HOST:PORT, such as relay.example.com:25');
+  return { host, port: parsePort(port) };
+}
+
+function parseSender(text: string): string {
+  return text === '' || text === '<>' ? '' : checkAddress(text);
+}
+
+function collectRecipients(text: string, before: readonly string[] = []): string[] {
+  return collect(checkAddress(text), before);
+}
+
+/** Only what no server can read: the relay decides about the rest, and its refusal is what a person wants to see. */
+function checkAddress(text: string): string {
+  if (!/^[^\s<>@]+(?:@[^\s<>@]+)?$/.test(text) && !/^"[^<>]*"@[^\s<>@]+$/.test(text))
+    throw new InvalidArgumentError('It must be a mail address, such as joe@example.com');
+  return text;
+}
+
+export const verb = new Verb('send')
+  .summary('send one message through a relay, verifying its certificate')
+  .description(
+    'Sends one message. The certificate of the server is verified. Nothing is sent in plain text without --tls none. Exit status 1 when the message is not taken for every recipient.',
+  )
+  .requiredOption('--server <host:port>', 'where to send', parseServer)
+  .requiredOption('--from <address>', 'sender of the envelope; <> is the null sender', parseSender)
+  .requiredOption('--to <address>', 'recipient; can be repeated', collectRecipients)
+  .addOption(
+    new Option('--tls <mode>', 'how the session is encrypted')
+      .choices(['starttls', 'implicit', 'none'])
+      .default('starttls'),
+  )
+  .option('--server-name <name>', 'name that the certificate must have (default: the host of --server)')
+  .option('--ca <file>', 'certificates to trust (default: the public roots)')
+  .option('--user <name>', 'log in; the password is asked for, or is the first line of standard input')
+  .option('--token-file <file>', 'log in with the token in this file (XOAUTH2), such as a ServiceAccount has')
+  .option('--subject <text>', 'subject of the message', 'A message through the relay')
+  .example(
+    'send --server relay.example.com:25 --from me@example.com --to you@example.com',
+    'Send one message with STARTTLS',
+  )
+  .does(async () => (await import('../send.ts')).send);

@@ -1,0 +1,109 @@
+/** `mailrelay send` against a real relay: every refusal is told, with the recipient, in words of mail. */
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:net';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { storyManifest } from '#test/kit/manifest.ts';
+import { freePort } from '#test/kit/ports.ts';
+import { type Ended, mailrelay, TestRelay } from '#test/kit/relay.ts';
+
+/** Words of Node, nodemailer and OpenSSL. */
+const FOREIGN =
+  /command failed|use-system-ca|node:|errno|E[A-Z]{5,}|altnames|rejected|wrong version number|SSL/;
+
+describe('mailrelay send', { concurrency: false }, () => {
+  let relay: TestRelay;
+  let mute: Server;
+
+  before(async () => {
+    relay = await TestRelay.start({
+      ports: 2,
+      manifest: ([plain, encrypted]) =>
+        storyManifest({ port: plain, nextHop: 1 }).replace(
+          '}]\n    clients:',
+          `}, {name: required, port: ${encrypted}, starttls: Required}]\n    clients:`,
+        ),
+    });
+    writeFileSync(join(relay.dir, 'ca.crt'), relay.ca());
+    mute = createServer((socket) => socket.end('554 5.3.2 not today\r\n')).unref();
+    await new Promise<void>((resolve) => mute.listen(0, '127.0.0.1', resolve));
+  });
+
+  after(async () => {
+    mute?.close();
+    await relay?.remove();
+  });
+
+  const sendTo = (port: number, to: readonly string[], ...more: string[]) =>
+    mailrelay([
+      ...['send', '--server', `127.0.0.1:${port}`, '--from', 'a@client.example'],
+      ...to.flatMap((address) => ['--to', address]),
+      ...more,
+    ]);
+  const send = (...more: string[]) => sendTo(relay.ports[0] ?? 0, ['b@example.com'], ...more);
+  const trusting = () => ['--ca', join(relay.dir, 'ca.crt'), '--server-name', 'relay.example.com'];
+
+  function assertRefused({ status, stdout, stderr }: Ended, ...words: string[]): void {
+    assert.deepEqual([status, stdout], [1, ''], stderr);
+    assert.equal(stderr.trimEnd().split('\n').length, 1, stderr);
+    assert.doesNotMatch(stderr, FOREIGN);
+    for (const word of words) assert.ok(stderr.includes(word), `"${word}" is not in: ${stderr}`);
+  }
+
+  test('a recipient that is refused is named, and the message goes to the others', async () => {
+    const to = ['b@example.com', 'x%y@example.com', 'c!d@example.com'];
+    const { status, stdout, stderr } = await sendTo(relay.ports[0] ?? 0, to, ...trusting());
+    assert.equal(status, 1);
+    assert.match(stdout, /^250 2\.0\.0 Ok: queued as [0-9a-v]+\nTLSv1\.3 /);
+    const lines = stderr.trimEnd().split('\n');
+    assert.equal(lines.length, 2);
+    for (const [index, address] of ['x%y@example.com', 'c!d@example.com'].entries())
+      assert.ok(lines[index]?.startsWith(`mailrelay: The recipient ${address} was refused: 5`), stderr);
+  });
+
+  test('when all are refused nothing is sent, and the reply is told', async () => {
+    assertRefused(
+      await sendTo(relay.ports[0] ?? 0, ['x%y@example.com'], ...trusting()),
+      'The message was not taken: no recipient is taken: 5',
+    );
+    assertRefused(
+      await sendTo(relay.ports[1] ?? 0, ['b@example.com'], '--tls', 'none'),
+      'the sender is refused: 530 5.7.0',
+    );
+  });
+
+  test('the null sender is written as <>, and what is no address is wrong usage', async () => {
+    const args = ['send', '--server', `127.0.0.1:${relay.ports[0]}`, ...trusting(), '--from'];
+    assert.equal((await mailrelay([...args, '<>', '--to', 'b@example.com'])).status, 0);
+    for (const [from, to] of [
+      ['a@client.example', 'joe@'],
+      ['@client.example', 'b@example.com'],
+      ['a b@client.example', 'b@example.com'],
+      ['a@client.example', '<b@example.com>'],
+    ] as const) {
+      const { status, stderr } = await mailrelay([...args, from, '--to', to]);
+      assert.equal(status, 2, stderr);
+      assert.match(stderr, /must be a mail address/);
+    }
+  });
+
+  test('a certificate that proves nothing is told with the option that helps', async () => {
+    assertRefused(await send(), 'trusted authority', '--ca FILE');
+    assertRefused(
+      await send('--ca', join(relay.dir, 'ca.crt'), '--server-name', 'other.example.com'),
+      'relay.example.com',
+      '--server-name NAME',
+    );
+    assertRefused(await send('--ca', join(relay.dir, 'none.crt')), 'none.crt', 'no such file');
+  });
+
+  test('a server that is away, refuses, or speaks something else', async () => {
+    assertRefused(await sendTo(await freePort(), ['b@example.com']), 'nothing listens there');
+    assertRefused(await send('--tls', 'implicit'), '--tls starttls');
+    const { port } = mute.address() as { port: number };
+    assertRefused(await sendTo(port, ['b@example.com']), 'refuses the session: 554 5.3.2 not today');
+    const unknown = ['send', '--server', 'no-such-host.invalid:25', '--from', 'a@client.example'];
+    assertRefused(await mailrelay([...unknown, '--to', 'b@example.com']), 'no-such-host.invalid');
+  });
+});

@@ -1,0 +1,116 @@
+/** The command as such: how it is asked for help and version, and what it says about wrong usage. */
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { test } from 'node:test';
+import type { Command } from 'commander';
+import { buildProgram } from '#cli/program.ts';
+import { mailrelay } from '#test/kit/relay.ts';
+
+const LAUNCHER = new URL('../../bin/mailrelay', import.meta.url).pathname;
+const ESCAPE = String.fromCharCode(27);
+
+function listVerbs(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(listVerbs)];
+}
+
+async function assertUsage(args: readonly string[], ...words: string[]): Promise<void> {
+  const { status, stdout, stderr } = await mailrelay(args);
+  assert.deepEqual([status, stdout], [2, ''], `${args.join(' ')}: ${stderr}`);
+  assert.match(stderr, /^mailrelay: [A-Z].*\n$/, 'one sentence');
+  for (const word of words) assert.ok(stderr.includes(word), `"${word}" is not in: ${stderr}`);
+}
+
+test('every verb and every option says what it is for, and no verb has the words of another', async () => {
+  const verbs = listVerbs(await buildProgram());
+  assert.ok(verbs.length > 18);
+  for (const verb of verbs) {
+    assert.ok(verb.description() !== '', verb.name());
+    for (const { flags, description } of verb.options)
+      assert.ok(description !== '', `${verb.name()} ${flags}`);
+  }
+  const summaries = verbs.map((verb) => verb.summary()).filter(Boolean);
+  assert.equal(new Set(summaries).size, summaries.length);
+});
+
+test('help of a verb is the same by every way to ask for it', async () => {
+  for (const words of [['lint'], ['queue'], ['queue', 'list'], []]) {
+    const { status, stdout } = await mailrelay([...words, '--help']);
+    assert.equal(status, 0);
+    assert.match(stdout, new RegExp(`^Usage: ${['mailrelay', ...words].join(' ')} `));
+    for (const args of [
+      ['help', ...words],
+      ['--help', ...words],
+    ])
+      assert.deepEqual(await mailrelay(args), { status: 0, stdout, stderr: '' });
+  }
+});
+
+test('without a verb the help is no answer', async () => {
+  const { status, stdout, stderr } = await mailrelay([]);
+  assert.deepEqual([status, stdout], [2, '']);
+  assert.match(stderr, /^Usage: mailrelay VERB/);
+});
+
+test('a word that is nearly right is met with the right one', async () => {
+  await assertUsage(['stauts'], '"stauts"', 'Did you mean status?', 'mailrelay --help');
+  await assertUsage(['queue', 'lst'], 'Did you mean list?', 'mailrelay queue --help');
+  await assertUsage(['lint', '--fiel', 'x'], 'Did you mean --file?', 'mailrelay lint --help');
+  await assertUsage(['operator', '--relay-imag', 'x'], '"--relay-imag"', 'Did you mean --relay-image?');
+  await assertUsage(['send', '--form', 'a@example.com'], 'Did you mean --from?');
+  await assertUsage(['queue', 'retry', '--al'], 'Did you mean --all?', 'mailrelay queue retry --help');
+});
+
+test('help and version refuse nonsense', async () => {
+  await assertUsage(['help', 'frobnicate'], '"frobnicate"');
+  await assertUsage(['frobnicate', '--help'], '"frobnicate"');
+  await assertUsage(['queue', 'frobnicate', '--help'], '"frobnicate"');
+  for (const asked of [['--version'], ['-V'], ['version']]) {
+    assert.match((await mailrelay(asked)).stdout, /^\d+\.\d+\.\d+\n$/);
+    await assertUsage([...asked, 'nonsense'], 'nonsense');
+    await assertUsage([...asked, '--nonsense'], '--nonsense');
+  }
+  await assertUsage(['status', '--version'], '--version');
+});
+
+test('wrong usage is found before anything is looked for', async () => {
+  for (const verb of ['hold', 'release', 'retry', 'remove', 'export'])
+    await assertUsage(['queue', verb], `which messages to ${verb}`);
+  await assertUsage(['queue', 'show'], '"ids"');
+  await assertUsage(['queue', 'list', 'someid'], 'queue list', '"someid"');
+  await assertUsage(['queue', 'export', 'a', 'b'], '--to DIR');
+  await assertUsage(['queue', 'remove', 'someid'], '--yes');
+  await assertUsage(['queue', 'remove', '--all'], '--yes');
+  await assertUsage(['queue', 'hold', '--older', 'soon', '--all'], '--older');
+});
+
+test('values that an option cannot have', async () => {
+  const send = ['send', '--from', 'a@example.com', '--to', 'b@example.com', '--server'];
+  await assertUsage([...send, 'relay'], '"relay"', 'HOST:PORT');
+  await assertUsage([...send, ':25'], '":25"', 'HOST:PORT');
+  await assertUsage([...send, 'relay:0'], '"relay:0"', '65535');
+  await assertUsage([...send, 'relay:25', '--tls', 'maybe'], '"maybe"', 'starttls');
+  await assertUsage(['send', '--server', 'relay:25', '--from', 'a@example.com'], '--to');
+  await assertUsage(['relay', '--processes', 'many'], '"many"', 'whole number');
+  await assertUsage(['relay', '--grace', '-1'], '--grace', '"-1"');
+  await assertUsage(['operator', '--relay-image', 'x', '--workers', '101'], '"101"', '100');
+  await assertUsage(['operator', '--relay-image', 'x', '--user-ids', 'Mine'], '"Mine"', 'Fixed', 'Assigned');
+  await assertUsage(['status', '-o', 'table'], '"table"', 'json');
+  await assertUsage(['run', 'a.yaml', '-f', 'b.yaml'], 'one manifest');
+});
+
+test('styles are for a terminal that wants them', async () => {
+  const atTerminal = async (environment: Readonly<Record<string, string>>) => {
+    const child = spawn('script', ['--quiet', '--return', '--command', `${LAUNCHER} --help`, '/dev/null'], {
+      env: { PATH: process.env['PATH'], TERM: 'xterm', ...environment },
+    });
+    let output = '';
+    child.stdout.on('data', (chunk) => {
+      output += chunk;
+    });
+    await new Promise((resolve) => child.once('close', resolve));
+    return output;
+  };
+  assert.ok((await atTerminal({})).includes(`${ESCAPE}[1mUsage:`));
+  assert.ok(!(await atTerminal({ NO_COLOR: '1' })).includes(`${ESCAPE}[`));
+  assert.ok(!(await mailrelay(['--help'])).stdout.includes(ESCAPE));
+});
