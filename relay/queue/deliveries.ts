@@ -61,9 +61,8 @@ export class Deliveries {
   async #load(queue: DestinationQueue, waiting: Waiting): Promise<void> {
     const { actions, load, onLost } = this.#deps;
     const { id } = waiting;
-    // The change under way may remove recipients, so the delivery waits for it.
-    const changing = actions.changing(id);
-    if (changing) await changing;
+    // A change under way may hold the message or remove recipients, so the delivery waits for it.
+    for (let changing = actions.changing(id); changing; changing = actions.changing(id)) await changing;
     const taken = load(id);
     if (taken.kind !== 'message') return onLost(id, taken);
     // A person has held the message meanwhile.

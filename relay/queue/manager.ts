@@ -106,8 +106,9 @@ export class QueueManager {
     if (!this.#running || this.#index.has(id)) return;
     const now = this.#deps.clock();
     try {
-      const hasRoom = this.#fresh.hasRoom(now);
-      const loaded = hasRoom ? this.#deps.spool.load(id) : undefined;
+      // What is read during a change is old when the change is written.
+      const mayKeep = this.actions.changing(id) === undefined && this.#fresh.hasRoom(now);
+      const loaded = mayKeep ? this.#deps.spool.load(id) : undefined;
       if (!loaded) this.renew(id);
       else if (loaded.kind === 'message') {
         this.#fresh.put(loaded, now);

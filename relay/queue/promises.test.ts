@@ -169,6 +169,27 @@ test('a restart begins no back-off anew, however many messages wait for one dest
   assert.equal(tries, count + 1);
 });
 
+for (const action of ['hold', 'remove'] as const)
+  test(`a message that is told of during a ${action} is not delivered from what was read before it`, async () => {
+    const sent: string[] = [];
+    const manager = rig.begin((_, parcel) => {
+      sent.push(...parcel.to);
+      return answers(parcel, () => greylisted);
+    });
+    await manager.start();
+    const id = await rig.enter('', ['a@hop.example']);
+    const done = manager.actions[action](id);
+    await eventually(() => manager.actions.changing(id) !== undefined);
+    manager.add(id);
+    assert.equal(await done, 'done');
+    const other = await rig.enter('', ['b@hop.example']);
+    manager.add(other);
+    await eventually(() => sent.length > 0 && !manager.isDelivering(other));
+    assert.deepEqual(sent, ['b@hop.example']);
+    const read = rig.spool.read(id);
+    assert.equal(read.kind === 'message' ? read.record.hold : read.kind, action === 'hold' ? true : 'gone');
+  });
+
 test('a new policy that sends mail to other hosts tries it at once', async () => {
   let tries = 0;
   const answer = (_: unknown, parcel: Parameters<typeof answers>[0]) => {
