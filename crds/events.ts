@@ -7,15 +7,19 @@ interface ToldTransition {
   readonly event: 'Normal' | 'Warning';
 }
 
-/** Reasons that come and go with every start and rollout. They make no event. */
+/** Reasons that come and go with every start and rollout. */
 export const IN_PROGRESS: ReadonlySet<ReasonName> = new Set([
   'RollingOut',
   'RolloutWaits',
   'ScalingIn',
   'MakingAnew',
   'PolicyChanging',
-  'LoadBalancerPending',
+  'PolicyPending',
+  'CertificateUpdating',
 ]);
+
+/** Reasons without an event, because most relays have them for a moment. */
+export const WITHOUT_EVENT: ReadonlySet<ReasonName> = new Set([...IN_PROGRESS, 'LoadBalancerPending']);
 
 /**
  * An event is written when a condition changes to this status, or changes its reason while it has this status. If

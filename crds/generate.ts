@@ -71,6 +71,10 @@ const CONDITIONS_PREFACE = `They follow the rules of kstatus, which Helm, Flux a
 \`kubectl wait --for=condition=Ready mailrelay/NAME\` returns when mail flows as the spec says;
 \`--for=condition=Stalled\` when a person must act. Reasons are stable; messages are for people.
 
+\`kubectl get mr\` shows the reason of \`Ready\` (REASON) and the conditions that are not as they should be (PROBLEMS); with
+\`-o wide\` also what is wrong in each of them, and the cure (MESSAGE). Where all are well, MESSAGE is that of \`Ready\`, or says what is
+in progress. [What an on-call person sees](on-call.md) has examples.
+
 The annotation \`${ANNOTATIONS.paused}: "true"\` on a MailRelay stops the operator from touching it; its pods go on. Its status stays
 what it was last: an edit is not looked at (\`observedGeneration\` is behind, which kstatus calls InProgress), and neither are
 the pods. \`kubectl get mr -o wide\` shows it. Without the annotation everything is caught up on.`;

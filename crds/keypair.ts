@@ -42,9 +42,13 @@ export function judgePair(
       `it lacks ${cert ? 'tls.key' : 'tls.crt'}: add it, from the same issue`,
     );
   const leaf = readCertificate(cert);
-  if (!leaf) return unusable('CertificateUnreadable', 'tls.crt is not a PEM certificate');
+  if (!leaf) return unusable('CertificateUnreadable', 'tls.crt is not a PEM certificate: write its PEM text');
   const privateKey = readKey(key);
-  if (!privateKey) return unusable('CertificateUnreadable', 'tls.key is not an unencrypted PEM private key');
+  if (!privateKey)
+    return unusable(
+      'CertificateUnreadable',
+      'tls.key is not an unencrypted PEM private key: write its PEM text, without a passphrase',
+    );
   if (!leaf.checkPrivateKey(privateKey)) {
     return unusable('KeyMismatch', 'tls.key does not belong to tls.crt; write both from the same issue');
   }
@@ -75,11 +79,11 @@ function findWarning(leaf: X509Certificate, hosts: readonly string[], now: Date)
   if (leaf.validToDate < now) {
     return {
       reason: 'CertificateExpired' as const,
-      message: `the certificate expired on ${instant(leaf.validToDate)}`,
+      message: `the certificate expired on ${instant(leaf.validToDate)}: renew it`,
     };
   }
   if (leaf.validFromDate > now) {
-    const message = `the certificate is not valid before ${instant(leaf.validFromDate)}; check the clocks`;
+    const message = `the certificate is not valid before ${instant(leaf.validFromDate)}: check the clocks, or wait`;
     return { reason: 'CertificateNotYetValid' as const, message };
   }
   const uncovered = hosts.find((host) => leaf.checkHost(host) === undefined);
@@ -90,7 +94,7 @@ function findWarning(leaf: X509Certificate, hosts: readonly string[], now: Date)
     return { reason: 'HostnameNotCovered' as const, message };
   }
   if (leaf.validToDate.getTime() - now.getTime() < warningMs(leaf)) {
-    const message = `the certificate ends on ${instant(leaf.validToDate)} and was not renewed`;
+    const message = `the certificate ends on ${instant(leaf.validToDate)} and was not renewed: renew it`;
     return { reason: 'CertificateExpiringSoon' as const, message };
   }
   return null;

@@ -68,13 +68,11 @@ export function mailRelaySchema(): Schema {
   };
 }
 
-const READY = `.status.conditions[?(@.type=='Ready')]`;
-
 const PAUSED = `.metadata.annotations.${ANNOTATIONS.paused.replaceAll('.', '\\.')}`;
 
 const COLUMNS = [
   { name: 'Ready', type: 'string', jsonPath: '.status.ready' },
-  { name: 'Reason', type: 'string', jsonPath: `${READY}.reason` },
+  { name: 'Reason', type: 'string', jsonPath: `.status.conditions[?(@.type=='Ready')].reason` },
   { name: 'Problems', type: 'string', jsonPath: '.status.problems' },
   { name: 'STARTTLS', type: 'string', jsonPath: '.status.starttls' },
   { name: 'Queue', type: 'integer', jsonPath: '.status.queue.depth' },
@@ -87,7 +85,7 @@ const COLUMNS = [
   { name: 'Class', type: 'string', jsonPath: '.spec.className', priority: 1 },
   { name: 'TLS', type: 'string', jsonPath: '.status.tlsShare', priority: 1 },
   { name: 'Paused', type: 'string', jsonPath: PAUSED, priority: 1 },
-  { name: 'Message', type: 'string', jsonPath: `${READY}.message`, priority: 1 },
+  { name: 'Message', type: 'string', jsonPath: '.status.message', priority: 1 },
 ];
 
 /** The whole CustomResourceDefinition object. */

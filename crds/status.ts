@@ -74,6 +74,13 @@ export const mailRelayStatus = z.object({
     .max(256)
     .optional()
     .describe('Types of the conditions that are not as they should be; absent where all are.'),
+  message: z
+    .string()
+    .max(32_768)
+    .optional()
+    .describe(
+      'What is wrong in each of them, and the cure; where all are well, what is in progress, or the message of Ready.',
+    ),
   ready: z.string().max(32).optional().describe('Ready pods of those that are wanted, such as 2/3.'),
   replicas: count().optional().describe('Number of relay pods that exist.'),
   readyReplicas: count().optional().describe('Number of relay pods that are ready.'),

@@ -13,6 +13,7 @@ import { Errand } from './errand.ts';
 import { ForbiddenWrites } from './forbidden.ts';
 import { gatherWorld } from './gather.ts';
 import { decideClaim, type Installation, takenEvent } from './installation.ts';
+import { findCure } from './judge/kubecures.ts';
 import type { Client } from './kube/client.ts';
 import { isKubeError } from './kube/errors.ts';
 import { writeEvent } from './kube/events.ts';
@@ -233,7 +234,7 @@ export class Controller {
     const { message } = error as Error;
     if (isKubeError(error, 'conflict', 'unavailable') || this.#failing.get(key) === message) return;
     this.#failing.set(key, message);
-    this.#options.log('reconcile_failed', { relay: key, message });
+    this.#options.log('reconcile_failed', { relay: key, message, cure: findCure(message) });
   }
 
   /**

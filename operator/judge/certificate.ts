@@ -10,10 +10,13 @@ import { objectNames } from '../render/metadata.ts';
 import type { World } from '../world.ts';
 import { type Check, is, reported } from './finding.ts';
 import { type Issue, readIssue } from './issue.ts';
-import { countedAmong, every, verb } from './words.ts';
+import { findIssueCure } from './issuecures.ts';
+import { countedAmong, every, quoted, verb } from './words.ts';
 
 interface Face {
   readonly what: string;
+  /** The field of its source in the spec. */
+  readonly field: 'tls' | 'tls.internal';
   /** Name of the Certificate, if there is an issuer. */
   readonly certificate: (relay: MailRelay) => string;
   readonly secret: (relay: MailRelay) => string | undefined;
@@ -23,6 +26,7 @@ interface Face {
 
 const HOST: Face = {
   what: 'the certificate',
+  field: 'tls',
   certificate: ({ metadata }) => metadata.name,
   secret: ({ metadata, spec }) => certificateSecretName(metadata.name, spec),
   facts: ({ certificate }) => certificate,
@@ -31,6 +35,7 @@ const HOST: Face = {
 
 const INTERNAL: Face = {
   what: 'the certificate inside the cluster',
+  field: 'tls.internal',
   certificate: ({ metadata }) => objectNames.internalCertificate(metadata.name),
   secret: ({ metadata, spec }) => internalSecretName(metadata.name, spec),
   facts: ({ internalCertificate }) => internalCertificate,
@@ -63,7 +68,7 @@ export const certificateStalled: Check = (world) => {
   const { issuerRef } = world.relay.spec.tls ?? {};
   if (!issuerRef) return is('True', readReason(unserved.problem), unserved.text);
   const issue = readIssue(world, HOST.certificate(world.relay));
-  return issue?.isFailed ? is('True', 'CertificateNotIssued', notIssued(HOST, issue)) : undefined;
+  return issue?.isFailed ? is('True', 'CertificateNotIssued', notIssued(world, HOST, issue)) : undefined;
 };
 
 export const certificateFault: Check = (world) => {
@@ -72,8 +77,8 @@ export const certificateFault: Check = (world) => {
     if (!found) continue;
     const issue = readIssue(world, face.certificate(world.relay));
     if (issue && found.problem.reason === 'CertificateMissing')
-      return is('False', 'CertificateNotIssued', notIssued(face, issue));
-    const quote = issue && !issue.isReady ? `; cert-manager: ${issue.message}` : '';
+      return is('False', 'CertificateNotIssued', notIssued(world, face, issue));
+    const quote = issue && !issue.isReady ? `; cert-manager: ${explainIssue(world, face, issue)}` : '';
     return is('False', readReason(found.problem), `${found.text}${quote}`);
   }
   return undefined;
@@ -125,8 +130,16 @@ function listProblems(world: World, face: Face) {
   });
 }
 
-function notIssued({ what }: Face, { message }: Issue): string {
-  return `cert-manager has not issued ${what}: ${message}`;
+function notIssued(world: World, face: Face, issue: Issue): string {
+  return `cert-manager has not issued ${face.what}: ${explainIssue(world, face, issue)}`;
+}
+
+/** The words of cert-manager, and the cure. */
+function explainIssue({ relay: { spec } }: World, { field }: Face, issue: Issue): string {
+  const { issuerRef } = (field === 'tls' ? spec.tls : spec.tls?.internal) ?? {};
+  const issuer = `${issuerRef?.kind ?? 'Issuer'} ${issuerRef?.name ?? ''}`.trim();
+  const cure = findIssueCure(issue, { field: `${field}.issuerRef`, issuer });
+  return cure === undefined ? quoted(issue.message) : `${quoted(issue.message)}: ${cure}`;
 }
 
 function readReason({ reason }: { readonly reason: string }): ReasonName {

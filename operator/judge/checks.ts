@@ -6,6 +6,7 @@
 import { hashContent } from '#crds/policyfile.ts';
 import { type Obstacle, type PodView, REFRESH, type World } from '../world.ts';
 import { type Check, is, reported } from './finding.ts';
+import { findCure } from './kubecures.ts';
 import { counted, countedAmong, listed, onEvery, quoted, verb } from './words.ts';
 
 export const specInvalid: Check = ({ faults }) => {
@@ -33,32 +34,16 @@ export const denied: Check = ({ obstacles }) => {
   const refused = obstacles.find((obstacle) => obstacle.kind === 'denied');
   if (!refused) return undefined;
   const { object, message } = refused;
-  return is('True', 'Denied', `The API server refuses ${object}: ${quoted(message)}: ${findCure(message)}`);
+  const cure = findCure(message) ?? 'correct the field that it names';
+  return is('True', 'Denied', `The API server refuses ${object}: ${quoted(message)}: ${cure}`);
 };
-
-/** Cures by the words of the API server. */
-const DENIED_CURES: readonly (readonly [RegExp, string])[] = [
-  [
-    /persistentvolumeclaim.*resize/i,
-    'set queue.storage.size back, or allowVolumeExpansion: true in the StorageClass',
-  ],
-  [/exceeded quota/, 'raise the quota of the namespace'],
-  [
-    /admission webhook|ValidatingAdmissionPolicy|PodSecurity/i,
-    'change what the policy refuses, or the policy',
-  ],
-  [/is forbidden: User /, 'restore the roles of the operator'],
-];
-
-function findCure(message: string): string {
-  return DENIED_CURES.find(([words]) => words.test(message))?.[1] ?? 'correct the field that it names';
-}
 
 export const writeFailed: Check = ({ obstacles }) => {
   const failed = obstacles.find((obstacle) => obstacle.kind === 'failed');
   if (!failed) return undefined;
   const text = `The API server fails at ${failed.object}, which is tried again`;
-  return is('True', 'WriteFailed', `${text}: ${failed.error.message}`);
+  const cure = findCure(failed.error.message) ?? 'see the log of the API server if it goes on';
+  return is('True', 'WriteFailed', `${text}: ${quoted(failed.error.message)}: ${cure}`);
 };
 
 export const policyRefusedByPods: Check = (world) => {

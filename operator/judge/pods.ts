@@ -4,9 +4,10 @@
  * serves: its last report counts. Pure.
  */
 import { ADMIN_PORT } from '#crds/wellknown.ts';
-import type { PodView, World } from '../world.ts';
+import type { Complaint, PodView, World } from '../world.ts';
 import { policyPending } from './checks.ts';
 import { type Check, is, type Judged, reported } from './finding.ts';
+import { findCure } from './kubecures.ts';
 import { counted, countedAmong, every, listed, quoted, verb } from './words.ts';
 
 /** Events of claims and StatefulSets whose cause does not go away by waiting. */
@@ -142,9 +143,13 @@ function findFault({ pods, complaints }: Judged): { text: string; isStuck: boole
   const [complaint] = complaints ?? [];
   const isStuck = complaint !== undefined && STUCK_COMPLAINTS.test(complaint.message);
   // The event of a claim says more than the pod that waits for the claim.
-  if (complaint && !pod?.trouble?.isStuck)
-    return { text: `${complaint.object}: ${complaint.reason}: ${quoted(complaint.message)}`, isStuck };
+  if (complaint && !pod?.trouble?.isStuck) return { text: describe(complaint), isStuck };
   return pod?.trouble && { text: `pod ${pod.name}: ${pod.trouble.message}`, isStuck: pod.trouble.isStuck };
+}
+
+function describe({ object, reason, message }: Complaint): string {
+  const cure = findCure(message) ?? 'mend what the message names';
+  return `${object}: ${reason}: ${quoted(message)}: ${cure}`;
 }
 
 function notReady(world: Judged, text: string, status: 'True' | 'False') {

@@ -41,7 +41,8 @@ export const queueFull: Check = (world) => {
 
 export const mailHeld: Check = (world) => {
   const held = reported(world).reduce((sum, { report }) => sum + (report?.queue.held ?? 0), 0);
-  const text = 'Mail waits for a person: "mailrelay queue list --held" in the pods has the reason';
+  const text =
+    'Mail waits for a person: "mailrelay queue list --held" in the pods has the reason, "mailrelay queue release" lets it go';
   return held > 0 ? is('False', 'MailHeld', text) : undefined;
 };
 

@@ -67,9 +67,9 @@ export const scaleInWaits: Check = ({ leaving }) => {
     const why = whyItWaits(pod);
     return why === undefined ? [] : [{ pod, why }];
   });
-  return (
-    stuck && is('True', 'ScaleInWaits', `Pod ${stuck.pod.name} stays until its queue is empty: ${stuck.why}`)
-  );
+  if (!stuck) return undefined;
+  const text = `Pod ${stuck.pod.name} stays until its queue is empty: ${stuck.why}`;
+  return is('True', 'ScaleInWaits', `${text}: see why its mail waits, or raise replicas again`);
 };
 
 function whyItWaits({ report, ip, stranger }: PodView): string | undefined {

@@ -10,7 +10,9 @@ import { listed, verb } from './words.ts';
 
 export const referenceMissing: Check = (world) => {
   const pod = reported(world).find(({ report }) => (report?.missing.length ?? 0) > 0);
-  return pod && is('False', 'ReferenceMissing', `Pod ${pod.name}: spec.${pod.report?.missing[0]}`);
+  if (!pod) return undefined;
+  const text = `Pod ${pod.name}: spec.${pod.report?.missing[0]}`;
+  return is('False', 'ReferenceMissing', `${text}: create or complete it, or correct the field`);
 };
 
 export const externalDnsMissing: Check = ({ relay, absentKinds }) =>

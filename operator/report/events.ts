@@ -2,7 +2,7 @@
  * The events between two statuses of a MailRelay: one event for each transition, with the new value. Pure.
  */
 import type { ReasonName } from '#crds/conditions.ts';
-import { type CHANGE_EVENTS, IN_PROGRESS, TOLD_TRANSITIONS } from '#crds/events.ts';
+import { type CHANGE_EVENTS, TOLD_TRANSITIONS, WITHOUT_EVENT } from '#crds/events.ts';
 import type { Condition, MailRelayStatus } from '#crds/status.ts';
 import { counted, onEvery, verb } from '../judge/words.ts';
 
@@ -74,7 +74,7 @@ function transitions(
 ): RelayEvent[] {
   const [old, now] = [findCondition(before, condition), findCondition(after, condition)];
   if (now?.status !== status || (old?.status === status && old.reason === now.reason)) return [];
-  if (IN_PROGRESS.has(now.reason as ReasonName)) return [];
+  if (WITHOUT_EVENT.has(now.reason as ReasonName)) return [];
   // Another condition had this reason and message before, so the event was written then.
   if (before?.conditions?.some(({ reason, message }) => reason === now.reason && message === now.message))
     return [];

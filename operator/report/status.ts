@@ -17,6 +17,7 @@ import { coarse } from '../judge/words.ts';
 import { listRecords } from '../records/list.ts';
 import type { PodView } from '../world.ts';
 import { renderOutbound } from './outbound.ts';
+import { summarize } from './summary.ts';
 import { renderTlsReports } from './tlsreports.ts';
 
 /**
@@ -36,7 +37,7 @@ export function renderStatus(world: Judged): MailRelayStatus {
   return {
     observedGeneration: relay.metadata.generation,
     conditions,
-    ...problemsIn(conditions),
+    ...summarize(conditions),
     ready: `${ready}/${relay.spec.replicas}`,
     replicas: pods.length + leaving.length,
     readyReplicas: ready,
@@ -50,16 +51,6 @@ export function renderStatus(world: Judged): MailRelayStatus {
     ...trafficStatus([...pods, ...leaving]),
     ...tlsReportsStatus(world),
   };
-}
-
-/**
- * The problems: conditions that are not True though they should be. A condition that is only in progress is no problem.
- */
-function problemsIn(conditions: readonly Condition[]): Pick<MailRelayStatus, 'problems'> {
-  const isWell = ({ type, status }: Condition) =>
-    type === 'Reconciling' || (type === 'Stalled') !== (status === 'True');
-  const types = conditions.filter((condition) => !isWell(condition)).map(({ type }) => type);
-  return types.length > 0 ? { problems: types.join(',') } : {};
 }
 
 function makeCondition({ relay, now }: Judged, type: string, finding: Finding): Condition {

@@ -9,8 +9,9 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { until } from '#test/kit/wait.ts';
 import { installOperator, makeNamespace, prepared } from './kube.ts';
+import { CERTIFICATE_FAULTS } from './oncall/certificatefaults.ts';
 import { NAMESPACE } from './oncall/commands.ts';
-import { CERTIFICATE_FAULTS, CONFIGURATION_FAULTS } from './oncall/configurationfaults.ts';
+import { CONFIGURATION_FAULTS } from './oncall/configurationfaults.ts';
 import type { Fault } from './oncall/fault.ts';
 import { POD_FAULTS } from './oncall/podfaults.ts';
 import { Rows } from './oncall/rows.ts';
@@ -39,6 +40,8 @@ const siteOf = (fault: Fault) => sites.get(fault) as Site;
 /** A name for this machine, and the authority of its certificates. */
 async function makeSurroundings(): Promise<void> {
   installOperator();
+  // On a cluster that is kept, that of the run before may be on its way out.
+  await kubectl(['delete', 'namespace', NAMESPACE, '--ignore-not-found']);
   makeNamespace(NAMESPACE);
   const [site] = [...sites.values()];
   await site?.apply(

@@ -1,31 +1,6 @@
-/** Faults of what a person wrote: fields, names, Secrets and certificates. */
+/** Faults of what a person wrote: fields, names, and the objects that fields name. */
 import type { Fault } from './fault.ts';
 import { INBOUND } from './site.ts';
-
-const TLS = { ...INBOUND, starttls: 'Enabled' };
-const ownPair = (name: string) => ({ tls: { secretName: name }, inbound: TLS });
-const issued = (name: string) => ({ tls: { issuerRef: { name } }, inbound: TLS });
-
-export const CERTIFICATE_FAULTS: readonly Fault[] = [
-  {
-    name: 'no-secret',
-    what: 'The Secret of the certificate does not exist',
-    isQuick: true,
-    spec: ownPair('no-secret'),
-    row: /\/1 +CertificateMissing +Ready,Stalled,CertificateReady/,
-    command: 'wide',
-    shows: /Pod no-secret-0, Secret no-secret: .*does not exist.*/,
-  },
-  {
-    name: 'no-issuer',
-    what: 'The issuer does not exist',
-    isQuick: true,
-    spec: issued('nobody'),
-    row: /\/1 +CertificateNotIssued +Ready,Stalled,CertificateReady/,
-    command: 'wide',
-    shows: /cert-manager has not issued the certificate: .*"nobody" not found/,
-  },
-];
 
 export const CONFIGURATION_FAULTS: readonly Fault[] = [
   {
@@ -34,7 +9,7 @@ export const CONFIGURATION_FAULTS: readonly Fault[] = [
     isQuick: true,
     spec: { inbound: { starttls: 'Disabled', listeners: INBOUND.listeners, client: INBOUND.clients } },
     row: /ConfigurationSound/,
-    command: 'describe',
+    command: 'wide',
     shows:
       /The listener takes mail from nobody: set inbound.clients.networks, .*check the names of the fields/,
   },
@@ -47,7 +22,7 @@ export const CONFIGURATION_FAULTS: readonly Fault[] = [
       service: { type: 'NodePort' },
     },
     row: /ConfigurationSound/,
-    command: 'describe',
+    command: 'wide',
     shows: /Anybody may relay through listener smtp: 0.0.0.0\/0 .*: name the networks of your own clients/,
   },
   {
@@ -56,8 +31,8 @@ export const CONFIGURATION_FAULTS: readonly Fault[] = [
     isQuick: true,
     spec: { service: { type: 'LoadBalancer' } },
     row: /ConfigurationSound/,
-    command: 'describe',
-    shows: /Service\/no-address has no address from outside yet: see its events/,
+    command: 'wide',
+    shows: /Service\/no-address has no address from outside yet: see its events, .* another service.type/,
   },
   {
     name: 'taken',
@@ -77,10 +52,11 @@ export const CONFIGURATION_FAULTS: readonly Fault[] = [
   {
     name: 'class-of-nobody',
     what: 'No operator has the class of the relay',
-    isQuick: true,
     spec: { className: 'nobody' },
     row: /^class-of-nobody +\d+s|^class-of-nobody/,
     command: 'wide',
     shows: /class-of-nobody .* 1 +-1 .*nobody/,
+    means:
+      'OBSERVED -1: no operator looks at it. Correct spec.className, or install an operator of that class.',
   },
 ];

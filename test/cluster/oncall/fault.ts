@@ -21,4 +21,6 @@ export interface Fault extends Terms {
   /** The first command that tells cause and cure, and the line that does. */
   readonly command: Command;
   readonly shows: RegExp;
+  /** What the columns mean, where no sentence says it. */
+  readonly means?: string;
 }

@@ -64,7 +64,7 @@ export const POD_FAULTS: readonly Fault[] = [
     plant: (site) => site.kubectl('set', 'image', `pod/${site.pod}`, 'relay=nowhere.example/relay:9'),
     row: /0\/1 +PodsNotReady +Ready,Stalled/,
     command: 'wide',
-    shows: /0 of 1 pod is ready; pod image-0: (ErrImagePull|ImagePullBackOff): .*correct the image/,
+    shows: /0 of 1 pod is ready; pod image-0: (ErrImagePull|ImagePullBackOff): .*\(correct the image[^)]*\)/,
   },
   {
     name: 'no-node',
@@ -73,25 +73,26 @@ export const POD_FAULTS: readonly Fault[] = [
     spec: { pod: { nodeSelector: { disk: 'none' } } },
     row: /0\/1 +PodsNotReady +Ready/,
     command: 'wide',
-    shows: /pod no-node-0: Unschedulable: .*make room, or change what spec.pod/,
+    shows: /pod no-node-0: Unschedulable: .*\(make room, or change what spec.pod[^)]*\)/,
   },
   {
     name: 'no-class',
     what: 'The StorageClass of the volume does not exist',
-    isQuick: true,
     spec: { queue: { storage: { className: 'nowhere' } } },
     row: /0\/1 +PodsNotReady +Ready,Stalled/,
     command: 'wide',
-    shows: /PersistentVolumeClaim\/spool-no-class-0: ProvisioningFailed: .*"nowhere" not found/,
+    shows:
+      /PersistentVolumeClaim\/spool-no-class-0: ProvisioningFailed: .*"nowhere" not found: create that StorageClass, or make a second MailRelay with another queue.storage.className/,
   },
   {
     name: 'quota',
     what: 'A quota allows no more pods',
+    isQuick: true,
     spec: { replicas: 2, pod: { priorityClassName: 'one-pod' } },
     prepare: (site) => site.apply(PRIORITY_CLASS, QUOTA),
     row: /1\/2 +PodsNotReady +Ready,Stalled/,
     command: 'wide',
-    shows: /StatefulSet\/quota: FailedCreate: .*exceeded quota/,
+    shows: /StatefulSet\/quota: FailedCreate: .*exceeded quota.*: raise the quota of the namespace/,
   },
   {
     name: 'state-in-use',
@@ -102,7 +103,7 @@ export const POD_FAULTS: readonly Fault[] = [
     row: /0\/1 +PodsNotReady +Ready,Stalled/,
     command: 'wide',
     shows:
-      /CrashLoopBackOff: it ended with status 1: mailrelay: Another relay uses the state folder .*: stop it/,
+      /CrashLoopBackOff: it ended with status 1: mailrelay: Another relay uses the state folder .*: stop it, or choose another folder/,
   },
   {
     name: 'memory',
@@ -114,11 +115,12 @@ export const POD_FAULTS: readonly Fault[] = [
     },
     row: /0\/1 +PodsNotReady +Ready,Stalled/,
     command: 'wide',
-    shows: /pod memory-0: .*OOMKilled.*raise pod.resources.limits.memory/,
+    shows: /pod memory-0: .*OOMKilled.*\(raise pod.resources.limits.memory\)/,
   },
   {
     name: 'shrink',
     what: 'queue.storage.size is made smaller',
+    isQuick: true,
     spec: EMPTY,
     plant: (site) => site.edit({ queue: { storage: { size: '100Mi' } } }),
     row: /1\/1 +StorageCannotShrink +Ready,Stalled/,
@@ -144,8 +146,9 @@ export const POD_FAULTS: readonly Fault[] = [
       await site.send();
       await site.edit({ replicas: 0 });
     },
-    row: /0\/0 /,
-    command: 'describe',
-    shows: /Message: +.*scale-in-0.*/,
+    row: /0\/0 +ScaledToZero +Reconciling/,
+    command: 'wide',
+    shows:
+      /Pod scale-in-0 stays until its queue is empty: .*: see why its mail waits, or raise replicas again/,
   },
 ];

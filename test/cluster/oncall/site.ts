@@ -145,7 +145,7 @@ export class Site {
     const client = await until('the listener', () => SmtpClient.connect(10_025, address));
     try {
       await client.hello();
-      return await client.send(from, [to], text ?? messageText(this.name));
+      return await client.send(from, [to], text ?? messageText(this.name)).catch(readRefusal);
     } finally {
       client.close();
     }
@@ -178,12 +178,21 @@ export class Site {
   }
 }
 
+/** A refusal is what some faults are about; any other error is one of the test. */
+function readRefusal(error: Error): string {
+  if (/ was answered /.test(error.message)) return error.message;
+  throw error;
+}
+
 /** No TLS where it is not the subject: a certificate would be one more thing to wait for. */
 export const INBOUND = {
   starttls: 'Disabled',
   listeners: [{ name: 'smtp', port: 25 }],
   clients: { networks: ['10.0.0.0/8'] },
 };
+
+/** With a certificate, of whatever source. */
+export const TLS_INBOUND = { ...INBOUND, starttls: 'Enabled' };
 
 export async function makeSites(faults: readonly Terms[]): Promise<Site[]> {
   const authority = await makeAuthority();

@@ -16,8 +16,9 @@ const HEAD = `# What an on-call person sees
 
 <!-- Written by test/cluster/8-oncall.test.ts in "make soak": do not edit. -->
 
-Each of these faults was planted on a real cluster. \`kubectl get mr\` shows that something is wrong: its columns are
-in the table. The command beside them is the first one that tells cause and cure, in this order:
+Each of these faults was planted on a real cluster. The table has the columns of \`kubectl get mr\` with it. PROBLEMS is
+empty where the relay itself is well: where one client or recipient is refused, and where an edit waits. The command is
+the first one that tells cause and cure, in this order:
 
 ${Object.values(COMMANDS)
   .map((command, index) => `${index + 1}. \`${command}\``)
@@ -55,9 +56,10 @@ function cell(got: string, column: string): string {
 }
 
 /** The line, or the lines, of an output that a fault is told by. */
-function saying(said: string, { shows }: Fault): string {
+function saying(said: string, { shows, means }: Fault): string {
   const [found = ''] = shows.exec(said) ?? [];
-  return found
+  return [found, ...(means === undefined ? [] : [`(${means})`])]
+    .join(' ')
     .replace(/^ *Message: +/, '')
     .replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, 'TIME')
     .replaceAll(/\b(?!0\.)\d{1,3}(\.\d{1,3}){3}\b(?!\/)/g, 'ADDRESS')

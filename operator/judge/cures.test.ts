@@ -1,0 +1,98 @@
+/** Words of the API server, of controllers and of cert-manager, each with the cure that the message ends with. */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { podReport, podView, relayObject, settledWorld } from '#test/fixtures/world.ts';
+import { KubeError } from '../kube/errors.ts';
+import type { Obstacle } from '../world.ts';
+import { judge } from './chain.ts';
+import type { Judged } from './finding.ts';
+import { findIssueCure } from './issuecures.ts';
+
+const relay = relayObject();
+const judged = (changes: Partial<Judged>) => judge({ obstacles: [], ...settledWorld(changes), ...changes });
+const refused = (...obstacles: Obstacle[]) => judged({ obstacles });
+const complained = (message: string) =>
+  judged({
+    pods: [podView('relay-0', podReport(relay))],
+    complaints: [{ object: 'StatefulSet/relay', reason: 'FailedCreate', message }],
+  }).Ready?.message ?? '';
+
+const QUOTA =
+  'pods "relay-1" is forbidden: exceeded quota: small, requested: pods=1, used: pods=1, limited: pods=1';
+const PRIORITY = 'pods "relay-1" is forbidden: no PriorityClass with name gold was found';
+
+describe('warnings of controllers', () => {
+  for (const [message, cure] of [
+    [QUOTA, /: raise the quota of the namespace$/],
+    [PRIORITY, /: create that PriorityClass, or correct pod\.priorityClassName$/],
+    [
+      'storageclass.storage.k8s.io "fast" not found',
+      /: create that StorageClass, or make a second MailRelay with another queue\.storage\.className$/,
+    ],
+    [
+      'failed to provision volume with StorageClass "fast": rpc error',
+      /: mend the StorageClass or its provisioner$/,
+    ],
+    [
+      'pods "relay-1" is forbidden: violates PodSecurity "restricted:latest": seccompProfile',
+      /: change what the policy refuses, or the policy$/,
+    ],
+    [
+      'error looking up service account mail/relay: serviceaccount "relay" not found',
+      /: create that ServiceAccount again$/,
+    ],
+    ['something that nobody knows', /: mend what the message names$/],
+  ] as const)
+    test(message, () => {
+      assert.match(complained(message), /StatefulSet\/relay: FailedCreate: /);
+      assert.match(complained(message), cure);
+    });
+});
+
+describe('refusals of the API server', () => {
+  const denied = (message: string) =>
+    refused({ kind: 'denied', object: 'Service/relay', message }).Stalled?.message ?? '';
+  const failed = (message: string) =>
+    refused({ kind: 'failed', object: 'Service/relay', error: new KubeError('failed', message, 500) })
+      .Reconciling?.message ?? '';
+
+  test('a denied object', () => {
+    assert.match(denied(QUOTA), /: raise the quota of the namespace$/);
+    assert.match(denied('admission webhook "no.example" denied the request: no'), /, or the policy$/);
+    assert.match(denied('spec.ports: Required value'), /: correct the field that it names$/);
+  });
+
+  test('a write that fails', () => {
+    const away = 'failed calling webhook "away.example": Post "https://away": connection refused';
+    assert.match(failed(away), /: mend that webhook, or remove its configuration$/);
+    assert.match(failed('etcdserver: no leader'), /etcdserver: no leader: see the log of the API server/);
+  });
+});
+
+describe('words of cert-manager', () => {
+  const asked = { field: 'tls.internal.issuerRef', issuer: 'ClusterIssuer ca' };
+  const cure = (message: string, isFailed = false) =>
+    findIssueCure({ message, isFailed, isReady: false, revision: '0', notAfter: undefined }, asked);
+
+  test('a fault has a cure', () => {
+    const absent = 'Referenced "ClusterIssuer" not found: clusterissuer.cert-manager.io "ca" not found';
+    assert.equal(cure(absent, true), 'create ClusterIssuer ca, or correct tls.internal.issuerRef');
+    assert.match(
+      cure('Referenced issuer does not have a Ready status condition') ?? '',
+      /^mend ClusterIssuer ca/,
+    );
+    assert.match(
+      cure('The CertificateRequest was denied by an approval controller') ?? '',
+      /^let the approver/,
+    );
+    assert.match(
+      cure('Waiting on certificate issuance from order mail/relay-1: "pending"') ?? '',
+      /see the challenges/,
+    );
+    assert.match(cure('the vault is sealed', true) ?? '', /ClusterIssuer ca$/);
+  });
+
+  test('work that goes on has none', () => {
+    assert.equal(cure('Issuing certificate as Secret does not exist'), undefined);
+  });
+});

@@ -1,0 +1,23 @@
+/** The cure if cert-manager does not issue a certificate, by its words. Pure. */
+import type { Issue } from './issue.ts';
+
+interface Asked {
+  /** The field that names the issuer. */
+  readonly field: string;
+  /** Kind and name of the issuer. */
+  readonly issuer: string;
+}
+
+/** The first entry whose words are in the message counts. */
+const ISSUE_CURES: readonly (readonly [words: RegExp, cure: (asked: Asked) => string])[] = [
+  [/ not found$/, ({ field, issuer }) => `create ${issuer}, or correct ${field}`],
+  [/issuer .*(ready status condition|not ready)/i, ({ issuer }) => `mend ${issuer}, its conditions say how`],
+  [/denied/i, () => 'let the approver of cert-manager allow it, or change what it refuses'],
+  [/^waiting on certificate issuance from order/i, () => 'if it stays so, see the challenges of this order'],
+];
+
+/** Undefined while cert-manager works on it and reports no fault. */
+export function findIssueCure({ message, isFailed }: Issue, asked: Asked): string | undefined {
+  const known = ISSUE_CURES.find(([words]) => words.test(message))?.[1](asked);
+  return known ?? (isFailed ? `mend what it names, or ${asked.issuer}` : undefined);
+}
