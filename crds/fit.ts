@@ -1,7 +1,8 @@
 /**
- * Makes a value fit the bounds of a schema: strings and lists are cut, and numbers move to the nearest allowed one.
- * Code that reads the status of a pod or writes a status uses it, because one value that is too large would make the
- * whole object invalid. The schema still refuses every other fault. Pure.
+ * Makes a value fit the bounds of a schema: strings and lists are cut, numbers move to the nearest allowed one, and
+ * fields that the schema does not know are left out. Code that reads the status of a pod or writes a status uses it,
+ * because one value that is too large would make the whole object invalid. The work is bounded by the schema, whatever
+ * the value is. The schema still refuses every other fault. Pure.
  */
 import { z } from 'zod';
 
@@ -26,7 +27,7 @@ export function fitter<Value>(schema: z.ZodType<Value>): (value: unknown) => unk
 }
 
 function fitted(bounds: Bounds, value: unknown): unknown {
-  const { maxLength, maxItems, minimum = -Infinity, maximum = Infinity, items, properties = {} } = bounds;
+  const { maxLength, maxItems, minimum = -Infinity, maximum = Infinity, items, properties } = bounds;
   if (bounds.anyOf) return fitted(bounds.anyOf.find(({ type }) => type !== 'null') ?? {}, value);
   if (typeof value === 'string') return cut(value, maxLength);
   if (typeof value === 'number') return Math.min(Math.max(value, minimum), maximum);
@@ -34,9 +35,12 @@ function fitted(bounds: Bounds, value: unknown): unknown {
     const taken = value.slice(0, maxItems);
     return items ? taken.map((item) => fitted(items, item)) : taken;
   }
-  if (typeof value !== 'object' || value === null) return value;
+  if (typeof value !== 'object' || value === null || !properties) return value;
+  // Not over the fields of the value: a stranger can send a hundred thousand.
   return Object.fromEntries(
-    Object.entries(value).map(([field, inner]) => [field, fitted(properties[field] ?? {}, inner)]),
+    Object.entries(properties).flatMap(([field, inner]) =>
+      Object.hasOwn(value, field) ? [[field, fitted(inner, value[field as keyof typeof value])]] : [],
+    ),
   );
 }
 

@@ -9,6 +9,7 @@ import { dns } from './dns.ts';
 import { inbound } from './inbound.ts';
 import { LOG_ADDRESSES, LOG_LEVELS } from './logging.ts';
 import { outbound } from './outbound.ts';
+import { MOST_REPLICAS } from './scalefile.ts';
 import { domainPatterns, duration, host, networks, objectName, positiveSize, text } from './shapes.ts';
 import type { MailRelayStatus } from './status.ts';
 import { tls } from './tls.ts';
@@ -66,7 +67,7 @@ const spec = z.object({
   replicas: z
     .int()
     .min(0)
-    .max(100)
+    .max(MOST_REPLICAS)
     .default(1)
     .describe(
       'Number of relay pods. Scaled by "kubectl scale" or by a HorizontalPodAutoscaler on the MailRelay.',

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { z } from 'zod';
 import { podReport, relayObject } from '#test/fixtures/world.ts';
+import { fitter } from './fit.ts';
 import { parsePodStatus, podStatus } from './podstatus.ts';
 import { fitStatus, mailRelayStatus } from './status.ts';
 
@@ -52,6 +53,18 @@ test('a report that is longer than it can honestly be is cut, and read', () => {
   );
   assert.deepEqual([read?.queue.depth, read?.queue.held], [2_147_483_647, 0]);
   assert.deepEqual([read?.missing.length, read?.missing[0]?.length, read?.version.length], [64, 1024, 64]);
+});
+
+test('fields that the schema does not know are not looked at, at any depth', () => {
+  // A stranger can send a hundred thousand, and each look at them costs.
+  const strange = {
+    get field(): never {
+      throw new Error('looked at');
+    },
+  };
+  const queue = Object.defineProperties({ ...REPORT.queue }, Object.getOwnPropertyDescriptors(strange));
+  const report = Object.defineProperties({ ...REPORT, queue }, Object.getOwnPropertyDescriptors(strange));
+  assert.deepEqual(fitter(podStatus)(report), REPORT);
 });
 
 test('what the API server would refuse as a time is no report', () => {

@@ -237,6 +237,11 @@ export function describeTlsShare(pods: readonly Sessions[]): string | undefined 
 
 const fit = fitter(podStatus);
 
+/** Prints a reply body that fits the bounds, so that it is never longer than a reader takes. */
+export function printPodStatus(status: PodStatus): string {
+  return `${JSON.stringify(fit(status))}\n`;
+}
+
 /** Parses a reply body. Undefined if this reader does not understand it. */
 export function parsePodStatus(text: string): PodStatus | undefined {
   try {

@@ -216,12 +216,20 @@ export function printPolicy(value: Policy): string {
   return `${JSON.stringify(sorted(value), null, 2)}\n`;
 }
 
-/** Sixteen hex digits that name a content: a policy, or any part of one. */
+/** The hashes of values that are still in use. A large policy takes a tenth of a second, and is asked for often. */
+const hashes = new WeakMap<object, string>();
+
+/** Sixteen hex digits that name a content: a policy, or any part of one. Nobody changes a value after that. */
 export function hashContent(value: unknown): string {
-  return createHash('sha256')
+  const isObject = typeof value === 'object' && value !== null;
+  const known = isObject ? hashes.get(value) : undefined;
+  if (known !== undefined) return known;
+  const hash = createHash('sha256')
     .update(JSON.stringify(sorted(value)))
     .digest('hex')
     .slice(0, 16);
+  if (isObject) hashes.set(value, hash);
+  return hash;
 }
 
 function sorted(value: unknown): unknown {

@@ -47,14 +47,24 @@ export function parseScale(text: string): Scale | undefined {
   }
 }
 
+/**
+ * The most pods of a relay. Anybody who may write into a namespace can give a claim or a pod a name with a higher
+ * ordinal. Such an object is none of the relay's, so nobody can make the operator ask for billions of pods.
+ */
+export const MOST_REPLICAS = 100;
+
 /** The ordinal in the name of a pod or claim of a StatefulSet; NaN if there is none. */
 export function parseOrdinal(name: string): number {
   return Number.parseInt(/-(\d+)$/.exec(name)?.[1] ?? '', 10);
 }
 
-/** True for the name of a pod or claim that a StatefulSet makes from `prefix`: the prefix, a hyphen and the ordinal. */
+/**
+ * True for the name of a pod or claim that the StatefulSet of a relay makes from `prefix`: the prefix, a hyphen and the
+ * ordinal.
+ */
 export function isNumbered(name: string, prefix: string): boolean {
-  return name === `${prefix}-${parseOrdinal(name)}`;
+  const ordinal = parseOrdinal(name);
+  return ordinal < MOST_REPLICAS && name === `${prefix}-${ordinal}`;
 }
 
 /** True for a pod whose ordinal is not below this number of replicas. */

@@ -9,6 +9,7 @@ import { ANNOTATIONS, FIELD_MANAGER } from '#crds/wellknown.ts';
 import type { Answers } from './answers.ts';
 import { hasController, isGoing, isLabelledFor, isOwnedBy, stamped } from './compare.ts';
 import { keepClaims, planStorage, type StatefulSetSpec, type StoragePlan } from './judge/storage.ts';
+import { isPartial } from './kept.ts';
 import type { Client, KubeObject } from './kube/client.ts';
 import { isKubeError } from './kube/errors.ts';
 import { apiPath, CLAIM, type Kind, MAIL_RELAY, OWNED, STATEFUL_SET } from './kube/kinds.ts';
@@ -66,7 +67,7 @@ async function applyOne(
   const cached = world.objects.get(name);
   try {
     // The caches hold only objects with our label. An object that they lack may exist and belong to somebody else.
-    const live = cached ?? (await read(writer, path));
+    const live = cached && !isPartial(cached) ? cached : await read(writer, path);
     // The watch reports the end of this object, and then the next look creates a new one.
     if (live && isGoing(live, world.relay)) return { kind: 'going', object: name };
     const stamp = live?.metadata.annotations?.[ANNOTATIONS.installation];
@@ -181,7 +182,7 @@ async function isThere(writer: Writer, { metadata }: MailRelay): Promise<boolean
   return live?.metadata.uid === metadata.uid && live.metadata.deletionTimestamp === undefined;
 }
 
-async function read(writer: Writer, path: string): Promise<KubeObject | undefined> {
+export async function read(writer: Writer, path: string): Promise<KubeObject | undefined> {
   try {
     return await writer.request<KubeObject>({ method: 'GET', path });
   } catch (error) {

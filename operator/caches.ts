@@ -4,9 +4,10 @@
  * read, does not disturb the others. The caches decide nothing, and never read from the API server by themselves.
  */
 import type { MailRelay } from '#crds/mailrelay.ts';
-import { listRelayKeys, reduceToKept } from './kept.ts';
+import { findMaker, isPartial, listRelayKeys, reduceToKept } from './kept.ts';
 import type { Client, KubeObject } from './kube/client.ts';
 import {
+  apiPath,
   CERTIFICATE_REQUEST,
   CLAIM,
   type Kind,
@@ -67,8 +68,9 @@ export class Caches {
     return [...this.#groups.values()].flat();
   }
 
+  /** The MailRelays come first, because they decide what is kept of the objects. */
   start(): void {
-    for (const watch of this.#watches) watch.start();
+    for (const [relays] of this.#groups.values()) relays?.start();
   }
 
   stop(): void {
@@ -77,8 +79,10 @@ export class Caches {
 
   /** True if all caches are complete, except those of namespaces that may not be read. */
   get synced(): boolean {
-    return [...this.#groups].every(([namespace, watches]) =>
-      watches.every(({ synced, refused }) => synced || (namespace !== undefined && refused)),
+    return [...this.#groups].every(
+      ([namespace, watches]) =>
+        watches.every(({ synced }) => synced) ||
+        (namespace !== undefined && watches.some(({ refused }) => refused)),
     );
   }
 
@@ -106,6 +110,24 @@ export class Caches {
   /** Takes the answer to a write of ours into the cache. Ignores kinds that are not watched. */
   learn(object: KubeObject): void {
     this.#watches.find((watch) => watch.watches(object))?.learn(object);
+  }
+
+  /**
+   * The paths of objects that the MailRelay may have created, and that were there before it. Their content is not kept
+   * yet.
+   */
+  listPartial(key: string): string[] {
+    return [...this.objectsOf(key).values()].flatMap((object) => {
+      const { name, namespace } = object.metadata;
+      const kind = [...OWNED, CLAIM].find((known) => known.kind === object.kind);
+      const isIts = isPartial(object) && `${namespace}/${findMaker(object)}` === key;
+      return kind && isIts ? [apiPath(kind, namespace, name)] : [];
+    });
+  }
+
+  /** Takes the content of such an object. */
+  complete(object: KubeObject): void {
+    this.#watches.find((watch) => watch.watches(object))?.complete(object);
   }
 
   /** The figures of each watch. In namespaced mode a kind has several watches. */
@@ -143,6 +165,9 @@ export class Caches {
     return new ListWatch({
       ...this.#common(MAIL_RELAY, namespace),
       labelSelector: undefined,
+      onSynced: () => {
+        for (const watch of this.#groups.get(namespace)?.slice(1) ?? []) watch.start();
+      },
       onChange: (before, after) => {
         const object = (after ?? before) as KubeObject;
         const key = `${object.metadata.namespace}/${object.metadata.name}`;
@@ -165,12 +190,13 @@ export class Caches {
   #common(kind: Kind, namespace: string | undefined) {
     const { client, random } = this.#options;
     return {
-      ...{ client, kind, namespace, random, keep: reduceToKept },
+      ...{ client, kind, namespace, random },
+      keep: (object: KubeObject) => reduceToKept(object, (key) => this.#relays.has(key)),
       onTrouble: (_: Kind, message: string) => this.#troubled(kind, namespace, message),
       onRecovered: () => this.#recovered(namespace),
-      onSynced: () => this.#complete(namespace),
+      onSynced: () => this.#tellComplete(namespace),
       // Relays that are at rest may want an object of this kind too.
-      onExists: () => this.#complete(namespace),
+      onExists: () => this.#tellComplete(namespace),
     };
   }
 
@@ -187,7 +213,7 @@ export class Caches {
     if (this.#away.delete(namespace)) this.#options.onBack(namespace);
   }
 
-  #complete(namespace: string | undefined): void {
+  #tellComplete(namespace: string | undefined): void {
     if (!this.#groups.get(namespace)?.every(({ synced }) => synced)) return;
     const isIn = (key: string) => namespace === undefined || key.startsWith(`${namespace}/`);
     this.#options.onComplete([...this.#relays.keys()].filter(isIn));

@@ -15,6 +15,8 @@ const CORE_EVENT = { kind: 'Event', apiVersion: 'v1', plural: 'events' };
 /** An older event may tell of a fault that is mended. The controller repeats an event after sixteen minutes at most. */
 const FRESH_MS = 20 * 60_000;
 const READ_AT_MOST = 50;
+/** Anybody who may write into the namespace can write events, of a megabyte each. */
+const READ_BYTES = 1024 * 1024;
 
 interface KubeEvent extends KubeObject {
   readonly type?: string;
@@ -53,6 +55,7 @@ async function readNewest(reader: Writer, object: KubeObject, now: number): Prom
       method: 'GET',
       path: apiPath(CORE_EVENT, metadata.namespace),
       query: { fieldSelector, limit: String(READ_AT_MOST) },
+      mostBytes: READ_BYTES,
     });
     const [newest] = items
       .filter((event) => now - parseTime(event) < FRESH_MS)

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { isNumbered } from '#crds/scalefile.ts';
 import { Answers } from './answers.ts';
+import { read } from './apply.ts';
 import { Caches } from './caches.ts';
 import { isOwnedBy } from './compare.ts';
 import { Errand } from './errand.ts';
@@ -143,10 +144,12 @@ export class Controller {
     const begun = performance.now();
     try {
       const isOurs = await this.#claim(key);
+      if (isOurs) await this.#readPartial(key);
       this.#poller.follow(key, isOurs ? this.#listTargets(key) : new Map());
+      const errand = this.#writer();
       const world = isOurs ? this.#gather(key) : undefined;
       if (world) {
-        await this.#reconcile(key, world, begun - queuedMs);
+        await this.#reconcile(key, world, errand, begun - queuedMs);
         metrics.reconciled('ok', performance.now() - begun);
       } else {
         this.#refresher.forget(key);
@@ -175,6 +178,14 @@ export class Controller {
     return claim.kind === 'ours' || claim.kind === 'free';
   }
 
+  /** Reads the objects whose content is not kept, because they were there before the MailRelay. */
+  async #readPartial(key: string): Promise<void> {
+    for (const path of this.#caches.listPartial(key)) {
+      const live = await read(this.#writer(), path);
+      if (live) this.#caches.complete(live);
+    }
+  }
+
   #gather(key: string): World | undefined {
     return gatherWorld(key, {
       caches: this.#caches,
@@ -184,9 +195,8 @@ export class Controller {
     });
   }
 
-  async #reconcile(key: string, world: World, heardAt: number): Promise<void> {
+  async #reconcile(key: string, world: World, errand: Errand, heardAt: number): Promise<void> {
     const { settings, log } = this.#options;
-    const errand = this.#writer();
     const { lookAgainMs } = await reconcile(world, {
       writer: errand,
       settings,
@@ -195,7 +205,7 @@ export class Controller {
       answers: this.#answers,
       onWrite: (verb, object) => log(verb, { relay: key, object }),
       tell: (relay, event) => this.#tell(errand, relay, event),
-    });
+    }).finally(() => this.#queue.charge(key, errand.busyMs));
     if (lookAgainMs !== undefined) this.#queue.addAfter(key, lookAgainMs);
     if (errand.writes === 0) return;
     const ownMs = performance.now() - heardAt - errand.waitedMs;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { listRelayKeys, reduceToKept } from './kept.ts';
+import { findMaker, isPartial, listRelayKeys, reduceToKept } from './kept.ts';
 import type { KubeObject } from './kube/client.ts';
 
 const LARGE = {
@@ -33,33 +33,71 @@ test('an object concerns the relay of its label and the one that made it', () =>
   assert.deepEqual([...listRelayKeys(undefined)], []);
 });
 
-test('of an object that no relay can have made the metadata is kept, and annotations only where they are read', () => {
+const hasRelay = (key: string) => key === 'mail/relay';
+const reduce = (whole: KubeObject) => reduceToKept(whole, hasRelay);
+
+test('of an object that no relay can have made the metadata is kept that is read', () => {
   const annotations = { 'mailrelay.dev/emptied': 'uid', 'example.com/large': 'x'.repeat(1_000) };
   const foreign = [
     object('ConfigMap', { labels }),
     object('ConfigMap', { labels, ownerReferences: by('Deployment') }),
     object('ConfigMap', { labels, ownerReferences: by('MailRelay'), name: 'relay-other' }),
     object('DNSEndpoint', { labels, ownerReferences: by('MailRelay'), name: 'relay-other' }),
+    object('NetworkPolicy', { labels, ownerReferences: by('MailRelay'), name: 'relay-other' }),
     object('Service', { labels }),
+    object('PersistentVolumeClaim', { labels, name: 'spool-relay-100' }),
+    object('PersistentVolumeClaim', { labels, name: 'copy-of-spool-relay-1' }),
   ];
   for (const { kind, metadata, ...rest } of foreign) {
-    const kept = reduceToKept({ kind: kind ?? '', metadata: { ...metadata, annotations }, ...rest });
+    const kept = reduce({ kind: kind ?? '', metadata: { ...metadata, annotations }, ...rest });
     assert.deepEqual(fieldsOf(kept), [], String(kind));
     assert.deepEqual(kept.metadata.annotations, { 'mailrelay.dev/emptied': 'uid' });
+    assert.ok(isPartial(kept));
   }
 });
 
-test('what a relay may have made is kept, of a pod only what is read of it', () => {
+test('what somebody made for a relay that is not there is kept without its content, until the relay comes', () => {
+  const orphan = { labels, annotations: { 'mailrelay.dev/applied': 'hash' } };
+  for (const early of [
+    object('ConfigMap', orphan),
+    object('ConfigMap', { ownerReferences: by('MailRelay') }),
+    object('PersistentVolumeClaim', { labels, name: 'spool-relay-0' }),
+  ]) {
+    const kept = reduceToKept(early, () => false);
+    assert.deepEqual([fieldsOf(kept), isPartial(kept)], [[], true]);
+    assert.equal(findMaker(kept), 'relay', 'it is found again');
+  }
+});
+
+test('labels, annotations and owners beyond those that are read are kept of nobody, whatever is large', () => {
+  const large = Object.fromEntries(
+    Array.from({ length: 2_000 }, (_, index) => [`example.com/${index}`, 'x']),
+  );
+  const metadata = {
+    labels: { ...labels, ...large },
+    annotations: { ...large, 'mailrelay.dev/refresh': 'y'.repeat(200_000) },
+    ownerReferences: Array.from({ length: 2_000 }, (_, index) => ({ kind: 'Node', uid: String(index) })),
+    finalizers: Object.keys(large),
+  };
+  for (const kind of ['ConfigMap', 'StatefulSet', 'PersistentVolumeClaim', 'Pod', 'CertificateRequest']) {
+    const kept = reduce({ kind, metadata: { name: 'any', namespace: 'mail', ...metadata } });
+    assert.ok(JSON.stringify(kept).length < 1_000, kind);
+  }
+});
+
+test('what a relay may have made is kept, of a pod and a request only what is read of it', () => {
   const orphan = { labels, annotations: { 'mailrelay.dev/applied': 'hash' } };
   for (const ours of [
     object('ConfigMap', { ownerReferences: by('MailRelay') }),
     object('ConfigMap', { ...orphan }),
-    object('StatefulSet', { ownerReferences: by('MailRelay') }),
+    object('StatefulSet', { ownerReferences: by('MailRelay'), name: 'relay' }),
     object('DNSEndpoint', { ownerReferences: by('MailRelay'), name: 'relay' }),
-    object('PersistentVolumeClaim', { labels }),
-    object('CertificateRequest', { ownerReferences: by('Certificate') }),
+    object('PersistentVolumeClaim', { labels, name: 'spool-relay-99' }),
   ])
-    assert.deepEqual(reduceToKept(ours), ours);
+    assert.deepEqual(reduce(ours), ours);
   for (const ownerReferences of [by('StatefulSet'), []])
-    assert.deepEqual(fieldsOf(reduceToKept(object('Pod', { labels, ownerReferences }))), ['status']);
+    assert.deepEqual(fieldsOf(reduce(object('Pod', { labels, ownerReferences }))), ['status']);
+  const conditions = [{ type: 'Ready', status: 'False' }];
+  const request = { ...object('CertificateRequest', { labels }), status: { conditions, certificate: 'x' } };
+  assert.deepEqual(reduce(request)['status'], { conditions });
 });

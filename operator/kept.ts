@@ -1,17 +1,25 @@
 /**
  * Which MailRelays an object concerns, and which of its fields the caches keep. Anybody who may write into a namespace
- * can set our labels. So the caches keep only the metadata of an object that our relays cannot have created, and nobody
- * can fill the memory of the operator with large objects. Pure.
+ * can set our labels, and give an object a megabyte of anything. So the caches keep the whole of an object only if a
+ * MailRelay is there that can have created it. Of all others they keep the metadata that the operator reads, and nobody
+ * can fill its memory with large objects. Pure.
  */
-import { GROUP } from '#crds/wellknown.ts';
+import { isNumbered } from '#crds/scalefile.ts';
+import { ANNOTATIONS, OWN_LABELS, SERVING_LABEL } from '#crds/wellknown.ts';
 import { APPLIED_ANNOTATION } from './compare.ts';
+import { CERTIFICATE_NAME, CERTIFICATE_REVISION } from './judge/issue.ts';
 import type { KubeObject } from './kube/client.ts';
-import { CERTIFICATE, CLAIM, MAIL_RELAY, POD, STATEFUL_SET } from './kube/kinds.ts';
+import { CERTIFICATE_REQUEST, CLAIM, MAIL_RELAY, POD, STATEFUL_SET } from './kube/kinds.ts';
 import { objectNames } from './render/metadata.ts';
 
 const INSTANCE = 'app.kubernetes.io/instance';
-/** The annotations that the operator reads. Those of cert-manager name the Certificate of a CertificateRequest. */
-const READ_ANNOTATIONS = [`${GROUP}/`, 'cert-manager.io/'];
+const READ_LABELS = new Set([...OWN_LABELS, SERVING_LABEL]);
+const READ_ANNOTATIONS = new Set<string>([
+  ...Object.values(ANNOTATIONS),
+  ...[APPLIED_ANNOTATION, CERTIFICATE_NAME, CERTIFICATE_REVISION],
+]);
+/** The values that we write are shorter. */
+const VALUE_LENGTH = 512;
 
 /**
  * The relays by the label and by the controller of the object, so that a changed label does not hide it from its owner.
@@ -23,17 +31,38 @@ export function listRelayKeys(object: KubeObject | undefined): Set<string> {
   return new Set(names.map((name) => `${namespace}/${name}`));
 }
 
-export function reduceToKept(object: KubeObject): KubeObject {
-  const { apiVersion = '', kind = '', metadata } = object;
-  const { managedFields: _, ...own } = metadata as typeof metadata & { managedFields?: unknown };
-  if (kind === MAIL_RELAY.kind) return { ...object, metadata: own };
-  const read = Object.entries(metadata.annotations ?? {}).filter(([name]) =>
-    READ_ANNOTATIONS.some((prefix) => name.startsWith(prefix)),
-  );
-  const bare = { apiVersion, kind, metadata: { ...own, annotations: Object.fromEntries(read) } };
-  // A pod has no owner while its StatefulSet is replaced. The kubelet writes its status, and it is small.
-  if (kind === POD.kind) return { ...bare, status: object['status'] };
-  return mayBeOurs(object) ? { ...object, metadata: own } : bare;
+/** `hasRelay` says whether the MailRelay with this key exists. */
+export function reduceToKept(object: KubeObject, hasRelay: (key: string) => boolean): KubeObject {
+  const { apiVersion = '', kind = '', metadata, status } = object;
+  const { managedFields: _, finalizers: __, ...own } = metadata as typeof metadata & Record<string, unknown>;
+  const read = {
+    ...own,
+    labels: pick(metadata.labels, READ_LABELS),
+    annotations: pick(metadata.annotations, READ_ANNOTATIONS),
+  };
+  if (kind === MAIL_RELAY.kind) return { ...object, metadata: read };
+  const ownerReferences = metadata.ownerReferences?.filter(({ controller }) => controller === true) ?? [];
+  const bare = { apiVersion, kind, metadata: { ...read, ownerReferences } };
+  // A pod has no owner while its StatefulSet is replaced. Only the cluster writes these statuses, and they are small.
+  if (kind === POD.kind) return { ...bare, status };
+  if (kind === CERTIFICATE_REQUEST.kind)
+    return { ...bare, status: { conditions: (status as { conditions?: unknown } | undefined)?.conditions } };
+  const maker = findMaker(object);
+  const isWhole = maker !== undefined && hasRelay(`${metadata.namespace}/${maker}`);
+  return isWhole ? { ...object, metadata: own } : { ...bare, isPartial: true };
+}
+
+/** True if the content of the object is not kept. */
+export function isPartial(object: KubeObject): boolean {
+  return object['isPartial'] === true;
+}
+
+function pick(values: Readonly<Record<string, string>> = {}, read: ReadonlySet<string>) {
+  const picked = [...read].flatMap((name) => {
+    const value = values[name];
+    return value === undefined || value.length > VALUE_LENGTH ? [] : [[name, value] as const];
+  });
+  return Object.fromEntries(picked);
 }
 
 /** Name of the MailRelay that owns the object. A pod is owned by the StatefulSet, which has the same name. */
@@ -43,25 +72,18 @@ function findOwner({ kind, metadata }: KubeObject): string | undefined {
   return controller?.kind === expected.kind ? controller.name : undefined;
 }
 
-/** The names that our relays give to objects of kinds that can have a megabyte each. */
-const NAMES: Readonly<Record<string, (relay: string) => readonly string[]>> = {
-  ConfigMap: (relay) => [objectNames.policy(relay), objectNames.authority(relay)],
-  DNSEndpoint: (relay) => [relay],
-};
+/** Name of the MailRelay that can have created the object. An object with any other name is not of a relay. */
+export function findMaker(object: KubeObject): string | undefined {
+  const { name, annotations, labels, ownerReferences = [] } = object.metadata;
+  const label = labels?.[INSTANCE];
+  if (object.kind === CLAIM.kind)
+    return label !== undefined && isNumbered(name, objectNames.claim(label)) ? label : undefined;
+  const isControlled = ownerReferences.some(({ controller }) => controller === true);
+  const owner = isControlled ? findOwner(object) : annotations?.[APPLIED_ANNOTATION] && label;
+  return owner && listNames(owner).includes(name) ? owner : undefined;
+}
 
-/** True if a relay can have created the object. The name of a large one must fit too. */
-function mayBeOurs(object: KubeObject): boolean {
-  const { name, annotations, ownerReferences = [], labels } = object.metadata;
-  switch (object.kind) {
-    case CLAIM.kind:
-      return true;
-    case 'CertificateRequest':
-      return ownerReferences.some(({ kind }) => kind === CERTIFICATE.kind);
-    default: {
-      const controlled = ownerReferences.some(({ controller }) => controller === true);
-      const owner = controlled ? findOwner(object) : annotations?.[APPLIED_ANNOTATION] && labels?.[INSTANCE];
-      if (!owner) return false;
-      return NAMES[object.kind ?? '']?.(owner).includes(name) ?? true;
-    }
-  }
+function listNames(relay: string): string[] {
+  const { policy, pods, internalCertificate, authority } = objectNames;
+  return [relay, ...[policy, pods, internalCertificate, authority].map((nameFor) => nameFor(relay))];
 }

@@ -10,17 +10,17 @@ import type { World } from './world.ts';
 const NEWER = { ...SETTINGS, relayImage: 'registry.example/mailrelay:2.0.0' };
 const MINUTE_MS = 60_000;
 
-function relayCalled(name: string, observedGeneration = 3) {
+function relayCalled(name: string, observedGeneration = 3, namespace = 'mail') {
   const relay = relayObject();
-  return { ...relay, metadata: { ...relay.metadata, name }, status: { observedGeneration } };
+  return { ...relay, metadata: { ...relay.metadata, name, namespace }, status: { observedGeneration } };
 }
 
 /** A relay whose pods are as an operator with `settings` wants them. */
 function makeWorld(
   name: string,
-  { settings = SETTINGS, revision = 'a', observed = 3, later = 0 } = {},
+  { settings = SETTINGS, revision = 'a', observed = 3, later = 0, namespace = 'mail' } = {},
 ): World {
-  const relay = relayCalled(name, observed);
+  const relay = relayCalled(name, observed, namespace);
   const objects = liveObjects(relay);
   const key = `StatefulSet/${name}`;
   const live = objects.get(key) as KubeObject;
@@ -53,6 +53,33 @@ describe('replacing the pods of many relays', () => {
     assert.equal(waits(rollouts, makeWorld('a', { settings: NEWER })), false);
     assert.equal(waits(rollouts, makeWorld('c')), false);
     assert.equal(waits(rollouts, makeWorld('d')), true);
+  });
+
+  test('relays of one namespace that roll without end leave turns to those of others', () => {
+    const told: string[] = [];
+    const rollouts = new Rollouts(4, (key) => told.push(key));
+    const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'];
+    // Their users change them, so none of them waits.
+    for (const name of names)
+      waits(rollouts, makeWorld(name, { settings: NEWER, revision: 'b', namespace: 'noisy' }));
+    assert.deepEqual(
+      names.slice(0, 4).map((name) => waits(rollouts, makeWorld(name))),
+      [false, false, true, true],
+    );
+    assert.equal(waits(rollouts, makeWorld('z', { namespace: 'noisy' })), true);
+    waits(rollouts, makeWorld('a', { settings: NEWER }));
+    assert.deepEqual(told, ['mail/c']);
+  });
+
+  test('a StatefulSet that somebody else made in the place of ours is no rollout', () => {
+    const world = makeWorld('a');
+    const objects = new Map(world.objects);
+    const { metadata } = objects.get('StatefulSet/a') as KubeObject;
+    objects.set('StatefulSet/a', { kind: 'StatefulSet', metadata, isPartial: true });
+    const rollouts = new Rollouts(1);
+    rollouts.learn('mail/a', objects, world.now);
+    assert.equal(waits(rollouts, { ...world, objects }), false);
+    assert.equal(waits(rollouts, makeWorld('b')), false);
   });
 
   test('who waits longest is told when a turn ends, and the one after it when that has none to take', () => {

@@ -2,7 +2,8 @@
  * Limits how many relays roll at a time because of a new operator, which brings a new image or renders pods in a new
  * way. The other relays keep their old template until their turn; they are scaled and reconfigured meanwhile. A relay
  * that does not become ready keeps its turn for a while, so that a bad image does not reach all relays at once. A
- * change by the user does not wait, but a new image of the operator waits even then. The StatefulSet carries a hash of
+ * change by the user does not wait, but a new image of the operator waits even then. However many relays of another
+ * namespace roll, they count as half of the turns at most, so that no namespace holds up all others. The StatefulSet carries a hash of
  * the template that was applied, and one of the fields that the user controls, so that changes by others do not hold a
  * turn up.
  */
@@ -11,7 +12,9 @@ import { hashContent } from '#crds/policyfile.ts';
 import { listNames, listReferences } from '#crds/references.ts';
 import { GROUP } from '#crds/wellknown.ts';
 import { covers } from './compare.ts';
+import { isPartial } from './kept.ts';
 import type { KubeObject } from './kube/client.ts';
+import { readNamespace } from './kube/workqueue.ts';
 import type { Rendered } from './render/index.ts';
 import type { World } from './world.ts';
 
@@ -63,14 +66,15 @@ export class Rollouts {
   /** Gives a turn to a relay that is rolling at the start of the operator. */
   learn(key: string, objects: World['objects'], now: number): void {
     const set = objects.get(`StatefulSet/${key.slice(key.indexOf('/') + 1)}`);
-    if (set && isRolling(set) && !this.#turns.has(key)) this.#turns.set(key, now);
+    if (set && !isPartial(set) && isRolling(set) && !this.#turns.has(key)) this.#turns.set(key, now);
   }
 
   /** The StatefulSet to apply now: `wanted`, or with the old template while the relay waits. */
   inTurn(world: World, wanted: Rendered): { set: Rendered; waits: boolean } {
     const live = world.objects.get(`StatefulSet/${wanted.metadata.name}`);
     const wishes = hashWishes(world);
-    if (!live) return { set: marked(wanted, readSpec(wanted).template, wishes), waits: false };
+    if (!live || isPartial(live))
+      return { set: marked(wanted, readSpec(wanted).template, wishes), waits: false };
     const { template } = readSpec(wanted);
     const kept = keptTemplate(live, template, wishes);
     const isAsWanted = covers(kept, template) || readMark(live, TEMPLATE) === hashContent(template);
@@ -91,7 +95,7 @@ export class Rollouts {
       this.#end(key, now);
       return true;
     }
-    if (!isAsWanted && !this.#turns.has(key) && this.#free(now) <= 0) {
+    if (!isAsWanted && !this.#turns.has(key) && this.#free(key, now) <= 0) {
       this.#waiting.add(key);
       return false;
     }
@@ -103,7 +107,10 @@ export class Rollouts {
   #end(key: string, now: number): void {
     const [hadTurn, waited] = [this.#turns.delete(key), this.#waiting.delete(key)];
     if (!hadTurn && !waited) return;
-    for (const next of [...this.#waiting].slice(0, Math.max(0, this.#free(now)))) {
+    let told = 0;
+    for (const next of [...this.#waiting]) {
+      if (this.#free(next, now) <= told) continue;
+      told += 1;
       // A paused relay does not ask. It must not hold up the others.
       this.#waiting.delete(next);
       this.#waiting.add(next);
@@ -111,8 +118,18 @@ export class Rollouts {
     }
   }
 
-  #free(now: number): number {
-    return this.#limit - [...this.#turns.values()].filter((since) => now - since < PATIENCE_MS).length;
+  /** The turns that a relay may still take, as its namespace sees it. */
+  #free(key: string, now: number): number {
+    const taken = new Map<string, number>();
+    for (const [rolling, since] of this.#turns) {
+      const namespace = readNamespace(rolling);
+      if (now - since < PATIENCE_MS) taken.set(namespace, (taken.get(namespace) ?? 0) + 1);
+    }
+    const most = Math.ceil(this.#limit / 2);
+    const counted = [...taken].map(([namespace, turns]) =>
+      namespace === readNamespace(key) ? turns : Math.min(turns, most),
+    );
+    return this.#limit - counted.reduce((sum, turns) => sum + turns, 0);
   }
 }
 

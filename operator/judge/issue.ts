@@ -23,8 +23,9 @@ interface Condition {
   readonly message?: string;
 }
 
-const NAME = 'cert-manager.io/certificate-name';
-const REVISION = 'cert-manager.io/certificate-revision';
+/** On a CertificateRequest: its Certificate, and how often that was issued. */
+export const CERTIFICATE_NAME = 'cert-manager.io/certificate-name';
+export const CERTIFICATE_REVISION = 'cert-manager.io/certificate-revision';
 
 export function readIssue({ objects }: World, certificateName: string): Issue | undefined {
   const certificate = objects.get(`Certificate/${certificateName}`);
@@ -54,7 +55,7 @@ function findRequest(objects: World['objects'], certificateName: string): Condit
   const [newest] = [...objects.values()]
     .filter(
       ({ kind, metadata }) =>
-        kind === 'CertificateRequest' && metadata.annotations?.[NAME] === certificateName,
+        kind === 'CertificateRequest' && metadata.annotations?.[CERTIFICATE_NAME] === certificateName,
     )
     .toSorted((a, b) => readRevision(b) - readRevision(a));
   const ready = newest && findCondition(newest, 'Ready');
@@ -67,7 +68,7 @@ function isRefused(request: Condition | undefined): boolean {
 }
 
 function readRevision({ metadata }: KubeObject): number {
-  return Number(metadata.annotations?.[REVISION] ?? 0);
+  return Number(metadata.annotations?.[CERTIFICATE_REVISION] ?? 0);
 }
 
 function findCondition(object: KubeObject, type: string): Condition | undefined {

@@ -182,6 +182,12 @@ describe('scaling in', () => {
     assert.deepEqual(decided(world(copies, [], 2)), { replicas: 2, ...nothing });
   });
 
+  test('a claim whose ordinal no relay can have is not ours, so it brings no pod', () => {
+    const beyond = [100, 2_000_000_000, 2 ** 53 - 1].map((ordinal) => claim(ordinal));
+    assert.deepEqual(decided(world(beyond, [], 2)), { replicas: 2, ...nothing });
+    assert.deepEqual(decided(world([claim(99)], [], 2)), { replicas: 100, ...nothing });
+  });
+
   test('claims of an earlier relay of this name, which had a queue, are let alone', () => {
     const cutThrough = relayObject({ queue: { mode: 'CutThrough' } });
     const of = { ...world([claim(2), claim(3, 'uid-of-relay-3')], [], 2), relay: cutThrough };

@@ -39,6 +39,20 @@ for (const [what, answer] of Object.entries(CUT)) {
   });
 }
 
+test('an answer that is longer than its caller can bear is a failure of this request alone', async (t) => {
+  const news: string[] = [];
+  const long = JSON.stringify({ items: ['x'.repeat(1_000)] });
+  const client = await startServer(
+    t,
+    (response) => void response.end(long),
+    (one) => news.push(one.kind),
+  );
+  const ask = (mostBytes: number) => client.request({ method: 'GET', path: '/', mostBytes });
+  await assert.rejects(ask(1_000), (error) => isKubeError(error, 'failed'));
+  assert.deepEqual(await ask(long.length), JSON.parse(long));
+  assert.deepEqual(news, []);
+});
+
 const FAILING: readonly [string, string, KubeErrorKind, string[]][] = [
   ['in the words of the API server is of this one request', '{"kind":"Status","message":"no"}', 'failed', []],
   [

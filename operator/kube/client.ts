@@ -5,12 +5,14 @@
  */
 import { HttpMethod, KubeConfig, RequestContext } from '@kubernetes/client-node';
 import { type Dispatcher, request as send } from 'undici';
+import { readText } from './body.ts';
 import { KubeError, kindOfStatus } from './errors.ts';
 
 /** The longest wait for an answer; for a stream, the longest wait for its begin. */
 const REQUEST_MS = 15_000;
 /** Every request has a signal that ends it. The timers of the library would tick twice a second during a watch. */
 const NO_TIMERS = { headersTimeout: 0, bodyTimeout: 0 };
+const ANSWER_BYTES = 32 * 1024 * 1024;
 const ACCESS_MS = 30_000;
 const POOL_MS = 10 * 60_000;
 
@@ -53,6 +55,8 @@ export interface Request {
   readonly body?: unknown;
   /** Default: 15 seconds. */
   readonly timeoutMs?: number;
+  /** A longer answer is a failure. Default: 32 MiB, more than a page of the largest objects. */
+  readonly mostBytes?: number;
 }
 
 export type ConnectionNews = (
@@ -81,12 +85,15 @@ export class Client {
 
   async request<T>(request: Request): Promise<T> {
     const response = await this.#send(request, AbortSignal.timeout(request.timeoutMs ?? REQUEST_MS));
+    const { mostBytes = ANSWER_BYTES } = request;
     try {
-      return (await response.body.json()) as T;
+      const text = await readText(response.body, mostBytes);
+      if (text !== undefined) return JSON.parse(text) as T;
     } catch (error) {
       // The answer broke off, was too slow or is no JSON. It is unknown whether the server did the request.
       throw this.#noted(new KubeError('unavailable', describeError(error), undefined, undefined, error));
     }
+    throw new KubeError('failed', `the answer is longer than ${mostBytes} bytes`);
   }
 
   /**

@@ -117,6 +117,15 @@ export class ListWatch {
     if (isNewer(object.metadata.resourceVersion, this.#version)) this.#store(this.#kept(object));
   }
 
+  /** Takes an object again of which the cache kept only a part, unless the watch reports a newer version anyway. */
+  complete(object: KubeObject): void {
+    const before = this.#objects.get(makeKey(object));
+    if (before?.metadata.resourceVersion !== object.metadata.resourceVersion) return;
+    const kept = this.#kept(object);
+    this.#objects.set(makeKey(object), kept);
+    this.#options.onChange(before, kept);
+  }
+
   async #run(): Promise<void> {
     while (!this.#stopped.signal.aborted) {
       try {

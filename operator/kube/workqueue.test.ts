@@ -153,3 +153,33 @@ test('a key that changes without end is worked on at a pace, and others meanwhil
   await until('it to be worked on again', () => begun.length > 22);
   await queue.stop();
 });
+
+test('a namespace whose work keeps the process busy gets one worker and then pauses, and no other does', async () => {
+  const { queue, begun, end } = held(4);
+  queue.charge('busy/0', 100);
+  for (let index = 0; index < 3; index++) queue.add(`busy/${index}`);
+  assert.deepEqual(begun, ['busy/0']);
+  for (const key of ['few/a', 'few/b']) queue.add(key);
+  assert.deepEqual(begun, ['busy/0', 'few/a', 'few/b']);
+  queue.charge('busy/0', 60_000);
+  end('busy/0');
+  end('few/a');
+  queue.add('few/c');
+  await until('the other one', () => begun.length === 4);
+  assert.equal(begun[3], 'few/c');
+  // It waits for minutes.
+  assert.equal(queue.depth, 0);
+  const stopped = queue.stop();
+  for (const key of ['few/b', 'few/c']) end(key);
+  await stopped;
+});
+
+test('short work costs nothing, however much of it there is', async () => {
+  const { queue, begun, end } = held(4);
+  for (let count = 0; count < 1_000; count++) queue.charge('many/a', 15);
+  for (const key of ['many/a', 'many/b']) queue.add(key);
+  assert.deepEqual(begun, ['many/a', 'many/b']);
+  const stopped = queue.stop();
+  for (const key of begun) end(key);
+  await stopped;
+});

@@ -3,17 +3,20 @@
  * worker has it is worked on again afterwards. Keys with a change go before routine looks, such as a start or a retry.
  * After each failure a key waits longer, with jitter, and at least as long as the server asked. A caller can also ask
  * for a time. No namespace keeps the workers from others: the namespace with the fewest workers goes first, and none
- * gets more than half of them. A key that is added without end is worked on at a pace.
+ * gets more than half of them. A key that is added without end is worked on at a pace. Work that keeps the process busy
+ * for long makes all others wait, so a namespace with such work gets one worker, and then a part of the time.
  */
+import { Allowance } from './allowance.ts';
 import { isKubeError } from './errors.ts';
 
 const RETRY_FIRST_MS = 20;
 const RETRY_LAST_MS = 120_000;
-/** A key is worked on BURST times without a pause, and then once in PACE_MS. */
-const BURST = 20;
-const PACE_MS = 250;
-/** If there are more paced keys than this, those at rest are forgotten. */
-const MOST_PACED = 1_000;
+/** How often a key is worked on. */
+const RUNS = { perSecond: 4, burst: 20 };
+/** For how many milliseconds a namespace may keep the process busy. */
+const BUSY_MS = { perSecond: 200, burst: 500 };
+/** Work is usually shorter than this, and costs nothing then. */
+const FREE_MS = 20;
 
 /** `fresh`: an object of the key changed. `routine`: the key is looked at again without a change. */
 export type Priority = 'fresh' | 'routine';
@@ -33,8 +36,10 @@ export class WorkQueue {
   readonly #active = new Set<string>();
   /** The number of active keys of each namespace. */
   readonly #shares = new Map<string, number>();
-  /** The time at which each key is at rest again; each run moves it by PACE_MS. */
-  readonly #paced = new Map<string, number>();
+  /** By key. */
+  readonly #runs = new Allowance(RUNS);
+  /** By namespace. */
+  readonly #busy = new Allowance(BUSY_MS);
   readonly #again = new Map<string, Priority>();
   readonly #timers = new Map<string, { timer: NodeJS.Timeout; at: number }>();
   readonly #failures = new Map<string, number>();
@@ -59,11 +64,15 @@ export class WorkQueue {
 
   add(key: string, priority: Priority = 'fresh'): void {
     if (this.#stopped) return;
-    const pauseMs = (this.#paced.get(key) ?? 0) - BURST * PACE_MS - performance.now();
     if (this.#active.has(key)) this.#again.set(key, this.#again.get(key) === 'fresh' ? 'fresh' : priority);
-    else if (pauseMs > 0) this.#after(key, pauseMs, priority);
+    else if (this.#pauseMs(key) > 0) this.#after(key, this.#pauseMs(key), priority);
     else this.#wait(key, priority);
     this.#pump();
+  }
+
+  /** Notes that work on the key has kept the process busy for `ms` milliseconds. */
+  charge(key: string, ms: number): void {
+    if (ms > FREE_MS) this.#busy.spend(readNamespace(key), ms, performance.now());
   }
 
   /** Adds the key after `ms` milliseconds, unless an earlier time is already set. */
@@ -113,20 +122,33 @@ export class WorkQueue {
     for (let next = this.#next(); next !== undefined; next = this.#next()) {
       const { fresh, routine } = this.#waiting;
       const since = fresh.get(next) ?? routine.get(next) ?? 0;
-      fresh.delete(next);
+      const priority = fresh.delete(next) ? 'fresh' : 'routine';
       routine.delete(next);
-      void this.#run(next, performance.now() - since);
+      const pauseMs = this.#pauseMs(next);
+      if (pauseMs > 0) this.#after(next, pauseMs, priority);
+      else void this.#run(next, performance.now() - since);
     }
+  }
+
+  #pauseMs(key: string): number {
+    const now = performance.now();
+    return Math.max(this.#runs.pauseMs(key, now), this.#busy.pauseMs(readNamespace(key), now));
+  }
+
+  /** The most workers that a namespace gets. */
+  #mostWorkers(namespace: string): number {
+    return this.#busy.isWhole(namespace, performance.now()) ? Math.ceil(this.#workers / 2) : 1;
   }
 
   /** The next key: fresh before routine, then of the namespace with the fewest workers, then the one that waits longest. */
   #next(): string | undefined {
     if (this.#active.size >= this.#workers) return undefined;
     for (const keys of Object.values(this.#waiting)) {
-      let [next, fewest] = [undefined as string | undefined, Math.ceil(this.#workers / 2)];
+      let [next, fewest] = [undefined as string | undefined, this.#workers];
       for (const key of keys.keys()) {
-        const share = this.#shares.get(readNamespace(key)) ?? 0;
-        if (share < fewest) [next, fewest] = [key, share];
+        const namespace = readNamespace(key);
+        const share = this.#shares.get(namespace) ?? 0;
+        if (share < Math.min(fewest, this.#mostWorkers(namespace))) [next, fewest] = [key, share];
         if (share === 0) break;
       }
       if (next !== undefined) return next;
@@ -144,16 +166,9 @@ export class WorkQueue {
     else this.#active.delete(key);
   }
 
-  #pace(key: string): void {
-    const now = performance.now();
-    this.#paced.set(key, Math.max(now, this.#paced.get(key) ?? 0) + PACE_MS);
-    if (this.#paced.size <= MOST_PACED) return;
-    for (const [known, until] of this.#paced) if (until <= now) this.#paced.delete(known);
-  }
-
   async #run(key: string, waitedMs: number): Promise<void> {
     this.#share(key, 1);
-    this.#pace(key);
+    this.#runs.spend(key, 1, performance.now());
     try {
       await this.#work(key, waitedMs);
       this.#failures.delete(key);
@@ -173,6 +188,6 @@ export class WorkQueue {
   }
 }
 
-function readNamespace(key: string): string {
+export function readNamespace(key: string): string {
   return key.split('/', 1)[0] ?? key;
 }

@@ -6,18 +6,21 @@
 import { Agent, request } from 'undici';
 import { type PodStatus, parsePodStatus } from '#crds/podstatus.ts';
 import { ADMIN_PORT } from '#crds/wellknown.ts';
+import { Allowance } from '../kube/allowance.ts';
+import { readText } from '../kube/body.ts';
 import { sleepUnlessAborted } from '../kube/sleep.ts';
-import type { Priority } from '../kube/workqueue.ts';
+import { type Priority, readNamespace } from '../kube/workqueue.ts';
 
 const POLL_MS = 75_000;
 /** The time-out of the first poll. It has no `since`, so the pod answers at once. */
 const FIRST_MS = 10_000;
-/** The largest report. An authority can be as large as a Secret (1 MiB); the rest of a report is small. */
-const REPORT_BYTES = 2 * 1024 * 1024;
-/** The most bytes in a second from one pod, on average. A report has some kilobytes and is rare. */
-const BYTES_A_SECOND = 128 * 1024;
-/** An answer up to this size needs no pause. */
-const FREE_BYTES = 32 * 1024;
+/** The largest report: more than all its bounds together. */
+const REPORT_BYTES = 512 * 1024;
+/**
+ * What the pods of a namespace may report. A report has some kilobytes and is rare, and a thousand pods may report at
+ * once.
+ */
+const BYTES = { perSecond: 128 * 1024, burst: 4 * 1024 * 1024 };
 const CONNECT_MS = 2_000;
 const RETRY_FIRST_MS = 250;
 const RETRY_LAST_MS = 15_000;
@@ -48,6 +51,7 @@ export class PodPoller {
   readonly #onReport: (relayKey: string, priority: Priority) => void;
   /** By relay, then by pod. */
   readonly #relays = new Map<string, Map<string, Polled>>();
+  readonly #allowance = new Allowance(BYTES);
   readonly #agent = new Agent({
     connections: 1,
     // Each request has a signal that ends it. The timers of the library would tick twice a second.
@@ -120,9 +124,16 @@ export class PodPoller {
         polled.report = report;
         this.#onReport(relayKey, priority);
       }
-      const pause = pauseMs(failures, hasty, bytes);
+      const pause = Math.max(this.#spend(readNamespace(relayKey), bytes), pauseMs(failures, hasty));
       if (pause > 0) await sleepUnlessAborted(pause, signal);
     }
+  }
+
+  /** Milliseconds until a pod of the namespace is asked again that has sent this many bytes. */
+  #spend(namespace: string, bytes: number): number {
+    const now = performance.now();
+    this.#allowance.spend(namespace, bytes, now);
+    return this.#allowance.pauseMs(namespace, now);
   }
 
   async #ask({ target, report, stop }: Polled): Promise<Answer> {
@@ -134,8 +145,9 @@ export class PodPoller {
         dispatcher: this.#agent,
         signal: AbortSignal.any([stop.signal, AbortSignal.timeout(report ? POLL_MS : FIRST_MS)]),
       });
-      const text = await readText(body);
-      return { report: statusCode === 200 ? parsePodStatus(text) : undefined, bytes: text.length };
+      const text = await readText(body, REPORT_BYTES);
+      const bytes = text?.length ?? REPORT_BYTES;
+      return { report: text !== undefined && statusCode === 200 ? parsePodStatus(text) : undefined, bytes };
     } catch {
       // The pod cannot be reached, or not yet. Its readiness shows in the pod object.
       return { report: undefined, bytes: 0 };
@@ -143,25 +155,10 @@ export class PodPoller {
   }
 }
 
-/**
- * Reads the text of an answer. The error for an answer that is too large leaves the loop, which ends the connection.
- */
-async function readText(body: AsyncIterable<Buffer>): Promise<string> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of body) {
-    bytes += chunk.length;
-    if (bytes > REPORT_BYTES) throw new Error('the answer is too large for a report');
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString();
-}
-
-/** The pause before the next poll, after a number of failures or hasty answers in a row, and an answer of `bytes`. */
-export function pauseMs(failures: number, hasty: number, bytes = 0): number {
-  const forBytes = bytes <= FREE_BYTES ? 0 : (bytes / BYTES_A_SECOND) * 1_000;
-  if (failures === 0) return Math.max(forBytes, hasty < HASTY_ANSWERS ? 0 : HASTY_PAUSE_MS);
-  return Math.max(forBytes, Math.min(RETRY_FIRST_MS * 2 ** Math.min(failures, 10), RETRY_LAST_MS));
+/** The pause before the next poll, after a number of failures or hasty answers in a row. */
+export function pauseMs(failures: number, hasty: number): number {
+  if (failures === 0) return hasty < HASTY_ANSWERS ? 0 : HASTY_PAUSE_MS;
+  return Math.min(RETRY_FIRST_MS * 2 ** Math.min(failures, 10), RETRY_LAST_MS);
 }
 
 function isNews({ asked, report: before }: Polled, report: PodStatus | undefined, failures: number): boolean {

@@ -4,7 +4,7 @@
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { PodStatus } from '#crds/podstatus.ts';
+import { type PodStatus, printPodStatus } from '#crds/podstatus.ts';
 import { bind } from '../task/bind.ts';
 
 const POLL_MS = 60_000;
@@ -61,7 +61,7 @@ async function answer(
     case '/status': {
       const since = searchParams.get('since');
       if (since !== null) await source.differsFrom(since, POLL_MS);
-      return send(response, 200, 'application/json', `${JSON.stringify(source.status())}\n`);
+      return send(response, 200, 'application/json', printPodStatus(source.status()));
     }
     case '/metrics':
       return send(response, 200, 'text/plain; version=0.0.4', await source.metrics());
