@@ -6,6 +6,8 @@ export interface Call {
   readonly verb: string;
   readonly uri: string;
   readonly resource: string;
+  /** Milliseconds that the server took. */
+  readonly ms: number;
 }
 
 interface Entry {
@@ -13,6 +15,7 @@ interface Entry {
   readonly verb: string;
   readonly requestURI: string;
   readonly requestReceivedTimestamp: string;
+  readonly stageTimestamp: string;
   readonly objectRef?: { readonly resource: string };
 }
 
@@ -30,11 +33,12 @@ export function callsOf(auditLog: string, user: string, since: number): Call[] {
       .filter((entry) => Date.parse(entry.requestReceivedTimestamp) >= since)
       // A watch is told of when it begins and when it ends.
       .filter(({ verb, stage }) => verb !== 'watch' || stage === 'ResponseStarted')
-      .map(({ verb, requestURI, objectRef }) => ({
+      .map(({ verb, requestURI, objectRef, ...entry }) => ({
         kind: WRITES.has(verb) ? 'write' : verb === 'watch' ? 'watch' : 'read',
         verb,
         uri: requestURI,
         resource: objectRef?.resource ?? '',
+        ms: Date.parse(entry.stageTimestamp) - Date.parse(entry.requestReceivedTimestamp),
       }))
   );
 }

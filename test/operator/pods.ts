@@ -69,6 +69,9 @@ export class Pods {
   readonly #polls = new Map<string, Set<Poll>>();
   /** Addresses at which the pod of another relay answers. */
   readonly #strangers = new Map<string, PodIdentity>();
+  /** Answers at addresses that are no pod's; nobody unless a test says so. */
+  onStranger: (address: string, response: ServerResponse) => void = (_, response) =>
+    void response.writeHead(503).end();
   readonly #server = createServer((request, response) => {
     const url = new URL(request.url ?? '', 'http://pod');
     this.#answer(request.socket.localAddress ?? '', url.searchParams.get('since'), response);
@@ -273,8 +276,12 @@ export class Pods {
 
   #answer(address: string, since: string | null, response: ServerResponse): void {
     const place = this.#places.get(address);
-    const status = place && this.#statusOf(place);
-    if (!place || !status) return void response.writeHead(503).end();
+    if (!place) {
+      this.onStranger(address, response);
+      return;
+    }
+    const status = this.#statusOf(place);
+    if (!status) return void response.writeHead(503).end();
     const { key } = place;
     const polls = this.#polls.get(key) ?? new Set();
     const poll: Poll = {

@@ -46,7 +46,7 @@ export class Operator {
   static async start(plane: Plane, { identity, server, args = [] }: OperatorOptions): Promise<Operator> {
     const healthPort = await freePort();
     const kubeconfig = join(plane.dir, `${identity}.kubeconfig`);
-    writeFileSync(kubeconfig, JSON.stringify(kubeconfigOf(plane, server ?? plane.server)));
+    writeFileSync(kubeconfig, JSON.stringify(kubeconfigFor(plane, plane.token, server ?? plane.server)));
     const settings = [
       ...['--kubeconfig', kubeconfig, '--namespace', SYSTEM, '--health-port', String(healthPort)],
       ...['--relay-image', 'mailrelay.test/relay:1'],
@@ -99,7 +99,7 @@ export class Operator {
   }
 }
 
-function kubeconfigOf(plane: Plane, server: string) {
+export function kubeconfigFor(plane: Plane, token: string, server = plane.server) {
   // By default client-node sends no token without TLS. A proxy does the TLS to the API server.
   const trust = server.startsWith('https:')
     ? { 'certificate-authority': plane.authority }
@@ -108,7 +108,7 @@ function kubeconfigOf(plane: Plane, server: string) {
     apiVersion: 'v1',
     kind: 'Config',
     clusters: [{ name: 'plane', cluster: { server, ...trust } }],
-    users: [{ name: 'operator', user: { token: plane.token } }],
+    users: [{ name: 'operator', user: { token } }],
     contexts: [{ name: 'plane', context: { cluster: 'plane', user: 'operator' } }],
     'current-context': 'plane',
   };
