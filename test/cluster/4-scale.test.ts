@@ -19,6 +19,7 @@ import {
   podsOf,
   prepared,
   relayOf,
+  retryAll,
   statusUntil,
   waitReady,
 } from './kube.ts';
@@ -89,19 +90,10 @@ async function depthOf(pod: string): Promise<number> {
   return (await podStatus(ip)).queue.depth;
 }
 
-/** The exit status is that of a message which is being delivered already. */
-function retryNow(pod: string): void {
-  try {
-    kubectl(['exec', pod, '-n', NAMESPACE, '--', 'mailrelay', 'queue', 'retry', '--all']);
-  } catch (error) {
-    if (!/being delivered/.test((error as Error).message)) throw error;
-  }
-}
-
 /** Everything that was promised is at the next hop, once; nothing waits for a pause to end. */
 async function deliverAll(...pods: string[]): Promise<void> {
   await sink.up();
-  for (const pod of pods) retryNow(pod);
+  for (const pod of pods) retryAll(NAMESPACE, pod);
   await until('every message', () => ledger.missingAt(sink).length === 0, WITHIN_MS);
   assert.equal(ledger.settle(sink), 0, 'arrived twice');
   await sink.down();

@@ -12,7 +12,7 @@ import { command } from './supervise.ts';
 /** Its reference in the local store of images. */
 export function baseImage(say: Say, node: string): string {
   const version = command(node, ['--version']).trim().slice(1);
-  const recipe = createHash('sha256').update(`${assemble}${ACCOUNTS}`).digest('hex').slice(0, 8);
+  const recipe = createHash('sha256').update(`${assemble}${putShell}${ACCOUNTS}`).digest('hex').slice(0, 8);
   const reference = `mailrelay.test/node:${version}-${recipe}`;
   const found = command('buildah', ['images', '--quiet', '--filter', `reference=${reference}`]);
   if (found.trim() !== '') return reference;
@@ -28,17 +28,23 @@ export function baseImage(say: Say, node: string): string {
 }
 
 function assemble(root: string, node: string): void {
-  const put = (from: string, to: string) => {
-    mkdirSync(dirname(join(root, to)), { recursive: true });
-    copyFileSync(from, join(root, to));
-  };
-  put(node, '/usr/local/bin/node');
-  for (const library of librariesOf(node)) put(library, library);
-  put('/bin/busybox', '/bin/busybox');
-  symlinkSync('busybox', join(root, 'bin', 'sh'));
+  putFile(root, node, '/usr/local/bin/node');
+  for (const library of librariesOf(node)) putFile(root, library, library);
+  putShell(root);
   mkdirSync(join(root, 'etc'));
   for (const [name, text] of Object.entries(ACCOUNTS)) writeFileSync(join(root, 'etc', name), text);
   command('chmod', ['-R', 'a+rX', root]);
+}
+
+export function putFile(root: string, from: string, to: string): void {
+  mkdirSync(dirname(join(root, to)), { recursive: true });
+  copyFileSync(from, join(root, to));
+}
+
+/** A shell, and the tools under their names. */
+export function putShell(root: string, ...tools: readonly string[]): void {
+  putFile(root, '/bin/busybox', '/bin/busybox');
+  for (const tool of ['sh', ...tools]) symlinkSync('busybox', join(root, 'bin', tool));
 }
 
 const ACCOUNTS = {
@@ -53,7 +59,9 @@ function commit(root: string, reference: string): void {
   command('buildah', ['commit', '--quiet', '--rm', container, reference]);
 }
 
-/** Absolute paths of the shared libraries and the loader that a program names. */
-function librariesOf(program: string): string[] {
-  return [...command('ldd', [program]).matchAll(/(\/\S+) \(0x/g)].map(([, path]) => path ?? '');
+/** Absolute paths of the shared libraries and the loader that a program names. `folder`: where some of them are. */
+export function librariesOf(program: string, folder = ''): string[] {
+  return [...command('env', [`LD_LIBRARY_PATH=${folder}`, 'ldd', program]).matchAll(/(\/\S+) \(0x/g)].map(
+    ([, path]) => path ?? '',
+  );
 }

@@ -28,6 +28,8 @@ export interface Cluster {
   /** Valid on the machine, through its loopback. */
   readonly outsideKubeconfig: string;
   readonly auditLog: string;
+  /** The socket of containerd. */
+  readonly containerd: string;
   /** An address of the cluster's network that pods reach. */
   readonly nodeAddress: string;
   /** Command that enters the cluster's network: what follows it reaches pods and Services, and nothing else. */
@@ -158,7 +160,7 @@ function linkPrograms({ dir }: Place, built: ReadonlyMap<string, string>): void 
 }
 
 function clusterAt(place: Place, stop: () => Promise<void>): Cluster {
-  const { dir } = place;
+  const { dir, socket } = place;
   const [enter, bin, kubeconfig] = [enterOf(place), join(dir, 'bin'), join(dir, 'admin.kubeconfig')];
   const exec = (args: readonly string[], input?: string) => {
     const [first = '', ...rest] = enter;
@@ -169,6 +171,7 @@ function clusterAt(place: Place, stop: () => Promise<void>): Cluster {
     kubeconfig,
     outsideKubeconfig: join(dir, 'outside.kubeconfig'),
     auditLog: auditLogOf(dir),
+    containerd: socket,
     nodeAddress: NODE_ADDRESS,
     enter,
     bin,

@@ -4,12 +4,12 @@ import { PAUSE_IMAGE } from './configuration.ts';
 import type { Place } from './place.ts';
 import { command } from './supervise.ts';
 
-export function ctr({ socket }: Place, args: readonly string[]): string {
+export function ctr({ socket }: Pick<Place, 'socket'>, args: readonly string[]): string {
   return command('ctr', ['--address', socket, ...args]);
 }
 
 /** Reads the whole archive, so one that is there already is left alone. */
-export function importImage(place: Place, archive: string, reference: string): void {
+export function importImage(place: Pick<Place, 'socket'>, archive: string, reference: string): void {
   const present = ctr(place, ['-n', 'k8s.io', 'images', 'ls', '-q', `name==${reference}`]);
   if (present.trim() === '') ctr(place, ['-n', 'k8s.io', 'images', 'import', archive]);
 }

@@ -18,6 +18,8 @@ export interface Prepared {
   readonly olderTag: string;
   /** Empty on a cluster that was given. */
   readonly auditLog: string;
+  /** The socket of containerd, which takes images; empty on a cluster that was given. */
+  readonly containerd: string;
   /** An address of this machine that pods reach. */
   readonly nodeAddress: string;
 }
@@ -166,6 +168,15 @@ export async function podStatus(ip: string): Promise<PodStatus> {
   const status = parsePodStatus(await response.text());
   if (!status) throw new Error(`The pod at ${ip} gave no status that can be read`);
   return status;
+}
+
+/** Tries all mail of the pod now. The exit status is that of a message which is being delivered already. */
+export function retryAll(namespace: string, pod: string): void {
+  try {
+    kubectl(['exec', pod, '-n', namespace, '-c', 'relay', '--', 'mailrelay', 'queue', 'retry', '--all']);
+  } catch (error) {
+    if (!/being delivered/.test((error as Error).message)) throw error;
+  }
 }
 
 /** Asks cert-manager for a new issue, as `cmctl renew` does. */

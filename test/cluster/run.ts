@@ -6,6 +6,7 @@
 import { spawn } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { join } from 'node:path';
+import { fetchNameServers } from '#test/kit/dnstree.ts';
 import {
   type Cluster,
   clusterAvailability,
@@ -61,6 +62,8 @@ async function testOnNew(patterns: readonly string[]): Promise<number> {
 }
 
 function testOn(cluster: Cluster, patterns: readonly string[]): Promise<number> {
+  // The tests run in the network of the cluster, which has no way out.
+  fetchNameServers();
   const prepared: Prepared = {
     kubeconfig: cluster.kubeconfig,
     kubectl: join(cluster.bin, 'kubectl'),
@@ -68,6 +71,7 @@ function testOn(cluster: Cluster, patterns: readonly string[]): Promise<number> 
     image: load(cluster),
     olderTag: loadOlder(cluster),
     auditLog: cluster.auditLog,
+    containerd: cluster.containerd,
     nodeAddress: cluster.nodeAddress,
   };
   return runTests(prepared, cluster.enter, patterns);
@@ -106,6 +110,7 @@ function preparedGiven(kubeconfig: string): Prepared {
     image: { repository, tag },
     olderTag: '',
     auditLog: '',
+    containerd: '',
     nodeAddress,
   };
 }

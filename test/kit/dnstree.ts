@@ -26,9 +26,11 @@ export interface TreeOptions {
   readonly zones: readonly Zone[];
   /** Of the name server, on port 53. */
   readonly address: string;
+  /** Where it listens too. */
+  readonly aliases?: readonly string[];
   /** An address where nobody answers. */
   readonly dead: string;
-  /** Where Unbound listens: address@port. */
+  /** Where Unbound listens: address@port. None: there is no Unbound. */
   readonly resolver: readonly string[];
 }
 
@@ -115,25 +117,33 @@ export class DnsTree {
     writeFileSync(path, spoilt);
   }
 
-  async #serve({ zones, address, resolver }: TreeOptions): Promise<void> {
+  /** The key of the root, as a trust anchor. */
+  get anchor(): string {
+    const keys = readdirSync(this.#folder('')).filter((file) => file.endsWith('.key'));
+    const texts = keys.map((file) => readFileSync(join(this.#folder(''), file), 'utf8'));
+    return texts.find((text) => / 257 /.test(text)) ?? '';
+  }
+
+  async #serve({ zones, address, aliases = [], resolver }: TreeOptions): Promise<void> {
     const named = zones.filter(({ state }) => state !== 'lame').map(({ name }) => name);
     const blocks = [...named, ''].map(
       (name) => `zone "${name === '' ? '.' : name}" { type primary; file "${this.#folder(name)}/zone"; };`,
     );
     writeFileSync(
       join(this.#dir, 'named.conf'),
-      `options { directory "${this.#dir}"; listen-on { ${address}; }; listen-on-v6 { none; }; recursion no; max-records-per-type 0; pid-file none;
+      `options { directory "${this.#dir}"; listen-on { ${[address, ...aliases].join('; ')}; }; listen-on-v6 { none; }; recursion no; max-records-per-type 0; pid-file none;
   session-keyfile none; dnssec-validation no; check-integrity no; minimal-responses yes; };
 controls { };
 ${blocks.join('\n')}
 `,
     );
     await this.#start('named', address, 'bind9', 'sbin/named', '-g', '-c', join(this.#dir, 'named.conf'));
-    const anchor = readdirSync(this.#folder(''))
-      .filter((file) => file.endsWith('.key'))
-      .map((file) => readFileSync(join(this.#folder(''), file), 'utf8'))
-      .find((text) => / 257 /.test(text));
-    writeFileSync(join(this.#dir, 'anchor'), anchor ?? '');
+    const [first] = resolver;
+    if (first !== undefined) await this.#validate(address, first, resolver);
+  }
+
+  async #validate(address: string, first: string, resolver: readonly string[]): Promise<void> {
+    writeFileSync(join(this.#dir, 'anchor'), this.anchor);
     writeFileSync(join(this.#dir, 'hints'), `. 3600 IN NS ns.\nns. 3600 IN A ${address}\n`);
     writeFileSync(
       join(this.#dir, 'unbound.conf'),
@@ -155,7 +165,6 @@ remote-control:
   control-enable: no
 `,
     );
-    const [first = ''] = resolver;
     await this.#start(
       'unbound',
       first.split('@')[0] ?? '',
@@ -203,9 +212,14 @@ function depth(name: string): number {
   return name === '' ? 0 : name.split('.').length;
 }
 
+/** For tests that run where no package can be downloaded. */
+export function fetchNameServers(): void {
+  for (const name of ['bind9', 'unbound']) packageFolder(name);
+}
+
 /** Asking the package manager for a version takes a second. */
 const folders = new Map<string, string>();
-function packageFolder(debian: string): string {
+export function packageFolder(debian: string): string {
   const folder = folders.get(debian) ?? unpacked(debian);
   folders.set(debian, folder);
   return folder;
