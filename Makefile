@@ -71,13 +71,15 @@ types: setup ## TypeScript in strict mode
 dead: setup ## knip: exports, files and dependencies that nobody uses
 	$(NODE) node_modules/knip/bin/knip.js
 
-generate: setup ## write the CRD, its pages and the RBAC of the chart
+generate: setup ## write the CRD, its pages, the RBAC of the chart and the pages of the command
 	$(NODE) crds/generate.ts
 	$(NODE) operator/generate.ts
+	$(NODE) cli/generate.ts
 
 generated: setup ## fail when a generated file is stale
 	$(NODE) crds/generate.ts --check
 	$(NODE) operator/generate.ts --check
+	$(NODE) cli/generate.ts --check
 
 golden: setup ## refresh the golden files
 	UPDATE_GOLDEN=1 $(TEST) 'test/golden/*.test.ts'

@@ -15,6 +15,7 @@ const VERBS: Readonly<Record<string, () => Promise<{ readonly verb: Verb }>>> = 
   cert: () => import('./verbs/cert.ts'),
   tlsrpt: () => import('./verbs/tlsrpt.ts'),
   hash: () => import('./verbs/hash.ts'),
+  completion: () => import('./verbs/completion.ts'),
   version: () => import('./verbs/version.ts'),
   relay: () => import('./verbs/relay.ts'),
   operator: () => import('./verbs/operator.ts'),
@@ -28,7 +29,9 @@ export async function buildProgram(name?: string): Promise<Verb> {
     .helpCommand('help [verb...]', 'print the help of a verb')
     .option('-V, --version', 'print the version')
     .addHelpText('after', '\nHelp of a verb: mailrelay VERB --help');
-  const known = name !== undefined && Object.hasOwn(VERBS, name) ? VERBS[name] : undefined;
+  // The completion is made of all verbs.
+  const known =
+    name !== undefined && name !== 'completion' && Object.hasOwn(VERBS, name) ? VERBS[name] : undefined;
   const modules = await Promise.all((known ? [known] : Object.values(VERBS)).map((load) => load()));
   for (const { verb } of modules) program.addCommand(verb);
   return program;

@@ -50,8 +50,8 @@ export const ROOMS: readonly Room[] = [
   },
   {
     name: 'generators',
-    files: /^(crds|operator)\/generate\.ts$/,
-    rooms: ['contract', 'operator kube'],
+    files: /^(crds|operator|cli)\/generate\.ts$/,
+    rooms: ['contract', 'operator kube', 'cli'],
     packages: ['node:fs', 'yaml'],
     why: 'generators write files and are not part of any program',
   },

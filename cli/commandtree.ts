@@ -1,0 +1,81 @@
+/** The tree of verbs as data, for completion, man page and documentation. Pure. */
+import type { Argument, Command, Option } from 'commander';
+
+/** What a person may type as a value: one of these words, a path, or anything. */
+export type Value =
+  | { readonly kind: 'words'; readonly words: readonly string[] }
+  | { readonly kind: 'path' }
+  | { readonly kind: 'any' };
+
+export interface OptionFacts {
+  /** As the help shows it: -o, --output <format>. */
+  readonly flags: string;
+  readonly names: readonly string[];
+  /** With its default and its choices. */
+  readonly description: string;
+  readonly summary: string;
+  /** Undefined: the option has no value. */
+  readonly value: Value | undefined;
+}
+
+export interface ArgumentFacts {
+  readonly name: string;
+  readonly description: string;
+  readonly isRepeated: boolean;
+  readonly value: Value;
+}
+
+export interface VerbFacts {
+  /** mailrelay queue list. */
+  readonly path: string;
+  readonly name: string;
+  readonly summary: string;
+  readonly description: string;
+  readonly usage: string;
+  readonly options: readonly OptionFacts[];
+  readonly arguments: readonly ArgumentFacts[];
+  readonly examples: readonly { readonly line: string; readonly meaning: string }[];
+  readonly verbs: readonly VerbFacts[];
+}
+
+export function readTree(command: Command, above: readonly string[] = []): VerbFacts {
+  const words = [...above, command.name()];
+  const help = command.createHelp();
+  return {
+    path: words.join(' '),
+    name: command.name(),
+    summary: command.summary(),
+    description: command.description(),
+    usage: `${words.join(' ')} ${command.usage()}`.trimEnd(),
+    options: help.visibleOptions(command).map((option) => ({
+      flags: option.flags,
+      names: [option.short, option.long].filter((name) => name !== undefined),
+      description: help.optionDescription(option),
+      summary: option.description,
+      value: readOptionValue(option),
+    })),
+    arguments: command.registeredArguments.map((argument) => ({
+      name: argument.name(),
+      description: help.argumentDescription(argument),
+      isRepeated: argument.variadic,
+      value: readValue(argument, argument.name()),
+    })),
+    examples: (command as { examples?: VerbFacts['examples'] }).examples ?? [],
+    verbs: command.commands.map((one) => readTree(one, words)),
+  };
+}
+
+/** This verb and all below it. */
+export function listAll(verb: VerbFacts): VerbFacts[] {
+  return [verb, ...verb.verbs.flatMap(listAll)];
+}
+
+function readOptionValue(option: Option): Value | undefined {
+  const [, name] = /<([^>]+)>/.exec(option.flags) ?? [];
+  return name === undefined ? undefined : readValue(option, name);
+}
+
+function readValue({ argChoices }: Option | Argument, name: string): Value {
+  if (argChoices) return { kind: 'words', words: argChoices };
+  return /^(file|path|dir)s?$/.test(name) ? { kind: 'path' } : { kind: 'any' };
+}
