@@ -227,6 +227,23 @@ test('TLS reports need a sender; without a key for it the status says that none 
     assert.match(fieldsNotInForce(policyWith(outbound)).join(), /no report goes by mail.*: add a key/);
 });
 
+test('reports of others need a listener that strangers may use', () => {
+  const smtp = { name: 'smtp', port: 25 };
+  const submission = { name: 'submission', port: 587, auth: 'Required' };
+  const inbound = (...listeners: object[]) => ({
+    tls: { secretName: 'tls' },
+    inbound: {
+      listeners,
+      clients: { credentialsSecretName: 'users' },
+      tlsReports: { address: 'tls-reports@relay.example.com' },
+    },
+  });
+  for (const listeners of [[smtp], [submission, smtp], [{ ...submission, auth: 'Optional' }]])
+    assert.deepEqual(fieldsNotInForce(makePolicy(inbound(...listeners))), []);
+  for (const listeners of [[submission], [submission, { ...smtp, enabled: false }]])
+    assert.match(fieldsNotInForce(makePolicy(inbound(...listeners))).join(), /no report can arrive.*: add a/);
+});
+
 test('a sidecar is asked at its address and trusted, without another field', () => {
   const sidecar = { image: 'registry.example/unbound:1' };
   const dane = { level: 'Dane', discover: ['DANE'] };

@@ -23,6 +23,12 @@ const GAPS: readonly Gap[] = [
           `outbound.tls.reports: no report goes by mail, because no key of outbound.dkim signs for ${from}: add a key for its domain`,
         ];
   },
+  ({ inbound: { tlsReports, listeners } }) =>
+    tlsReports !== null && listeners.every(({ auth }) => auth === 'Required')
+      ? [
+          'inbound.tlsReports: no report can arrive, because no listener takes mail without a login: add a listener without auth: Required',
+        ]
+      : [],
 ];
 
 /** One sentence for each field that is not in force; empty when all are. */
