@@ -13,6 +13,7 @@ import { CERTIFICATE_FAULTS } from './oncall/certificatefaults.ts';
 import { NAMESPACE } from './oncall/commands.ts';
 import { CONFIGURATION_FAULTS } from './oncall/configurationfaults.ts';
 import type { Fault } from './oncall/fault.ts';
+import { CLIENT_FAULTS, DELIVERY_FAULTS } from './oncall/mailfaults.ts';
 import { POD_FAULTS } from './oncall/podfaults.ts';
 import { Rows } from './oncall/rows.ts';
 import { kubectl, makeSites, type Site } from './oncall/site.ts';
@@ -24,9 +25,15 @@ const PAGE = new URL('../../docs/on-call.md', import.meta.url);
 /** Mail is stuck after two minutes, and the figures of a pod are a minute old. */
 const WITHIN_MS = 270_000;
 /** Pods that start take all of a small machine. */
-const STARTS_AT_ONCE = 4;
+const STARTS_AT_ONCE = 3;
 
-const FAULTS = [...POD_FAULTS, ...CERTIFICATE_FAULTS, ...CONFIGURATION_FAULTS];
+const FAULTS = [
+  ...POD_FAULTS,
+  ...CERTIFICATE_FAULTS,
+  ...CONFIGURATION_FAULTS,
+  ...DELIVERY_FAULTS,
+  ...CLIENT_FAULTS,
+];
 const wanted = process.env['MAILRELAY_FAULTS']?.split(',');
 const isWanted = ({ name, isQuick }: Fault) => (wanted ? wanted.includes(name) : SOAK || isQuick === true);
 

@@ -38,6 +38,7 @@ export function writeConfiguration({ dir, cgroup, socket }: Place): void {
   write(join(dir, 'cni', '10-pods.conflist'), cniConfiguration(dir));
   writeFileSync(join(dir, 'containerd.toml'), containerdConfiguration(dir, socket));
   writeFileSync(join(dir, 'Corefile'), corefile(dir));
+  writeFileSync(join(dir, 'mail.test'), MAIL_ZONE);
 }
 
 /** For the machine, which sees the API server behind a port of its own loopback. */
@@ -227,8 +228,18 @@ function corefile(dir: string): string {
   }
   cache 5
 }
+mail.test:53 {
+  errors
+  file ${join(dir, 'mail.test')}
+}
 `;
 }
+
+/** A domain of the world, for what a name server may say of one: it takes no mail. */
+const MAIL_ZONE = `@ 60 IN SOA ns hostmaster 1 60 60 60 60
+@ 60 IN NS ns
+null 60 IN MX 0 .
+`;
 
 /** Objects that a cluster has before anybody uses it: DNS as a Service of the node, and a default StorageClass. */
 export const FIRST_OBJECTS = `

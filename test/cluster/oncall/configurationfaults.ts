@@ -1,6 +1,6 @@
 /** Faults of what a person wrote: fields, names, and the objects that fields name. */
 import type { Fault } from './fault.ts';
-import { INBOUND } from './site.ts';
+import { INBOUND, TLS_INBOUND } from './site.ts';
 
 export const CONFIGURATION_FAULTS: readonly Fault[] = [
   {
@@ -35,6 +35,49 @@ export const CONFIGURATION_FAULTS: readonly Fault[] = [
     shows: /Service\/no-address has no address from outside yet: see its events, .* another service.type/,
   },
   {
+    name: 'node-address',
+    what: 'The Service hides the addresses of clients',
+    spec: { service: { type: 'NodePort', externalTrafficPolicy: 'Cluster' } },
+    row: /ConfigurationSound/,
+    command: 'wide',
+    shows: /the address may be that of a node: set Local, or proxyProtocol/,
+  },
+  {
+    name: 'returns',
+    what: 'A smart host gets mail that is for us',
+    hop: 'away',
+    spec: { inbound: { ...INBOUND, acceptDomains: ['example.com'] } },
+    row: /ConfigurationSound/,
+    command: 'wide',
+    shows: /Mail for example.com is accepted and goes to a smart host, .*: add a route for it/,
+  },
+  {
+    name: 'no-users',
+    what: 'The Secret of the users does not exist',
+    spec: {
+      tls: { issuerRef: { name: 'ca' } },
+      inbound: {
+        ...TLS_INBOUND,
+        listeners: [{ name: 'smtp', port: 25, auth: 'Optional' }],
+        clients: { credentialsSecretName: 'no-users' },
+      },
+    },
+    row: /ConfigurationSound/,
+    command: 'wide',
+    shows:
+      /Pod no-users-0: spec.inbound.listeners\[smtp\].clients.credentialsSecretName: Secret "no-users" does not exist .*: create or complete it, or correct the field/,
+  },
+  {
+    name: 'no-trust',
+    what: 'The ConfigMap with the authorities of a next hop does not exist',
+    hop: 'away',
+    smartHost: { tls: { level: 'Verify', trustConfigMapName: 'no-trust' } },
+    row: /ConfigurationSound/,
+    command: 'wide',
+    shows:
+      /Pod no-trust-0: spec.outbound.smartHosts\[0\].tls.trustConfigMapName: ConfigMap "no-trust" does not exist .*: create or complete it, or correct the field/,
+  },
+  {
     name: 'taken',
     what: 'The name of the relay belongs to something else',
     isQuick: true,
@@ -52,11 +95,24 @@ export const CONFIGURATION_FAULTS: readonly Fault[] = [
   {
     name: 'class-of-nobody',
     what: 'No operator has the class of the relay',
+    isQuick: true,
     spec: { className: 'nobody' },
     row: /^class-of-nobody +\d+s|^class-of-nobody/,
     command: 'wide',
     shows: /class-of-nobody .* 1 +-1 .*nobody/,
     means:
       'OBSERVED -1: no operator looks at it. Correct spec.className, or install an operator of that class.',
+  },
+  {
+    name: 'paused',
+    what: 'The relay is paused, and edits wait',
+    plant: async (site) => {
+      await site.kubectl('annotate', 'mr', site.name, 'mailrelay.dev/paused=true');
+      await site.edit({ trace: { level: 1 } });
+    },
+    row: /1\/1 +Serving/,
+    command: 'wide',
+    shows: /paused .* 2 +1 .*true/,
+    means: 'PAUSED true, OBSERVED behind GENERATION: remove the annotation mailrelay.dev/paused.',
   },
 ];

@@ -1,10 +1,10 @@
 /** Faults of pods, of volumes and of what Kubernetes makes for a relay. */
 import { DatabaseSync } from 'node:sqlite';
-import { managedLabels } from '#operator/render/metadata.ts';
+import { managedLabels, objectNames } from '#operator/render/metadata.ts';
 import { until } from '#test/kit/wait.ts';
 import { volumesOf } from '../isolation.ts';
 import type { Fault } from './fault.ts';
-import { kubectl, type Site } from './site.ts';
+import { INBOUND, kubectl, type Site } from './site.ts';
 
 const EMPTY = { queue: { storage: { size: '1Gi' } } };
 const claim = (site: Site) => ({
@@ -41,6 +41,11 @@ const QUOTA = {
     },
   },
 };
+const finalize = (site: Site, finalizers: readonly string[]) =>
+  site.kubectl(
+    ...['patch', 'configmap', objectNames.policy(site.name), '--type=merge'],
+    ...['-p', JSON.stringify({ metadata: { finalizers } })],
+  );
 
 let lock: DatabaseSync | undefined;
 
@@ -78,6 +83,7 @@ export const POD_FAULTS: readonly Fault[] = [
   {
     name: 'no-class',
     what: 'The StorageClass of the volume does not exist',
+    isQuick: true,
     spec: { queue: { storage: { className: 'nowhere' } } },
     row: /0\/1 +PodsNotReady +Ready,Stalled/,
     command: 'wide',
@@ -150,5 +156,28 @@ export const POD_FAULTS: readonly Fault[] = [
     command: 'wide',
     shows:
       /Pod scale-in-0 stays until its queue is empty: .*: see why its mail waits, or raise replicas again/,
+  },
+  {
+    name: 'anew',
+    what: 'An object of the relay is held by a finalizer while it is made anew',
+    plant: async (site) => {
+      await finalize(site, ['test.example/held']);
+      await site.kubectl('delete', 'configmap', objectNames.policy(site.name), '--wait=false');
+    },
+    heal: (site) => finalize(site, []),
+    row: /1\/1 +Serving/,
+    command: 'wide',
+    shows: /Made anew as soon as it goes: ConfigMap\/anew-policy; where it does not, look for finalizers/,
+  },
+  {
+    name: 'unreachable',
+    what: 'The operator cannot reach port 9090 of a pod',
+    plant: async (site) => {
+      await site.cut('FORWARD', 'tcp', 9090, '-d');
+      await site.edit({ inbound: { ...INBOUND, limits: { recipients: 10 } } });
+    },
+    row: /1\/1 +\w+ +.*PolicyApplied/,
+    command: 'wide',
+    shows: /the operator gets no answer from unreachable-0, which is ready: let the operator reach port 9090/,
   },
 ];

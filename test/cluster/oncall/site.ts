@@ -12,7 +12,7 @@ import { type Command, NAMESPACE } from './commands.ts';
 const run = promisify(execFile);
 const FIRST_PORT = 2600;
 /** A name that leads to this machine. */
-const HOP_NAME = `hop.${NAMESPACE}.svc`;
+export const HOP_NAME = `hop.${NAMESPACE}.svc`;
 
 /** The relay of a fault. */
 export interface Terms {
@@ -80,7 +80,7 @@ export class Site {
 
   /** kubectl in the namespace of the fault. */
   kubectl(...args: string[]): Promise<string> {
-    return kubectl([...args, '-n', this.namespace]);
+    return kubectl(['-n', this.namespace, ...args]);
   }
 
   apply(...objects: object[]): Promise<string> {
@@ -193,6 +193,14 @@ export const INBOUND = {
 
 /** With a certificate, of whatever source. */
 export const TLS_INBOUND = { ...INBOUND, starttls: 'Enabled' };
+
+export const makeSecret = (name: string, data: Record<string, string>, type = 'Opaque') => ({
+  apiVersion: 'v1',
+  kind: 'Secret',
+  metadata: { name },
+  type,
+  stringData: data,
+});
 
 export async function makeSites(faults: readonly Terms[]): Promise<Site[]> {
   const authority = await makeAuthority();
