@@ -19,6 +19,7 @@ const SMALL_NURSERY = '--semi-space-growth-factor=1';
 interface RelayOptions {
   readonly policy: string;
   readonly certificate: string;
+  readonly nextCertificate: string;
   readonly secrets: string;
   readonly configmaps: string;
   readonly state: string;
@@ -36,6 +37,7 @@ export async function relay(options: RelayOptions): Promise<number> {
   const started = await startRelay({
     policyDir: policy,
     certificateDir: certificate,
+    nextCertificateDir: options.nextCertificate,
     secretsDir: secrets,
     configMapsDir: configmaps,
     stateDir: state,

@@ -276,6 +276,17 @@ export const REASONS = {
       'dns.publish is DNSEndpoint, and the cluster knows no such objects: nobody brings the records of status.dnsRecords into DNS.',
     cure: 'Install external-dns with its CRD; it is found within ten minutes. Or publish the records yourself, and set dns.publish: None.',
   },
+  KeyRollsOver: {
+    type: 'ConfigurationSound',
+    cause:
+      'tls.secretName has changed while dns.tlsa publishes the key. This is no fault: the next certificate is served when two times to live have passed since both keys are in DNS.',
+    cure: 'Wait; the message says for what.',
+  },
+  KeyAwaitsPublishing: {
+    type: 'ConfigurationSound',
+    cause: 'The same, where you publish the TLSA records: only you know when both keys are in DNS.',
+    cure: 'Publish the TLSA records of status.dnsRecords, then run the command of the message.',
+  },
   ExtraRefused: {
     type: 'ConfigurationSound',
     cause:

@@ -13,12 +13,20 @@ export const dns = z
       .describe(
         'Who gets the records besides the status. DNSEndpoint: the operator writes them into an object of that kind, named after the MailRelay, from which external-dns brings them into DNS. None (the default): you publish what status.dnsRecords has.',
       ),
+    recordTypes: z
+      .array(z.enum(['TLSA', 'TXT']))
+      .min(1)
+      .max(2)
+      .optional()
+      .describe(
+        'Types of records that go into the DNSEndpoint. Leave TLSA out where your provider of external-dns does not know it: you then publish these records, and a roll-over of the key waits for your word. Default: both.',
+      ),
     ttl: duration().optional().describe('Time to live of the records, from 1m to 7d. Default: 1h.'),
     tlsa: z
       .boolean()
       .optional()
       .describe(
-        'A TLSA record 3 1 1 for each port that can encrypt, so that senders with DANE verify the relay (RFC 7672); the zone of hostname must be signed. A renewed certificate then keeps its key. Default: false.',
+        'A TLSA record 3 1 1 for each port that can encrypt, so that senders with DANE verify the relay (RFC 7672); the zone of hostname must be signed. A renewed certificate then keeps its key; another tls.secretName rolls the key over. Default: false.',
       ),
     mtaSTS: z
       .object({

@@ -1,5 +1,5 @@
 /** spec.dns with every default applied, and the MTA-STS policy that it describes (RFC 8461 section 3.2). Pure. */
-import { DEFAULT_TTL_SECONDS } from './dnsrecords.ts';
+import { DEFAULT_TTL_SECONDS, type DnsRecord } from './dnsrecords.ts';
 import type { MailRelaySpec } from './mailrelay.ts';
 import { parseDuration } from './units.ts';
 
@@ -12,7 +12,8 @@ export interface MtaSts {
 }
 
 export interface EffectiveDns {
-  readonly isPublished: boolean;
+  /** The types of records that go into the DNSEndpoint; empty if there is none. */
+  readonly endpointTypes: readonly DnsRecord['type'][];
   readonly ttlSeconds: number;
   readonly tlsa: boolean;
   /** Null: the domains have no policy. */
@@ -23,7 +24,7 @@ export interface EffectiveDns {
 
 export function effectiveDns({ dns, hostname }: Pick<MailRelaySpec, 'dns' | 'hostname'>): EffectiveDns {
   return {
-    isPublished: dns?.publish === 'DNSEndpoint',
+    endpointTypes: dns?.publish === 'DNSEndpoint' ? (dns.recordTypes ?? ['TLSA', 'TXT']) : [],
     ttlSeconds: parseDuration(dns?.ttl ?? '') ?? DEFAULT_TTL_SECONDS,
     tlsa: dns?.tlsa ?? false,
     mtaSts: dns?.mtaSTS

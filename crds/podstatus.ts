@@ -126,6 +126,11 @@ export const podStatus = z.object({
   internalAuthority: text(AUTHORITY_LENGTH).nullable().default(null),
   /** The public halves of the DKIM keys of the policy that can be read. Absent in older relays. */
   dkimKeys: z.array(dkimKey).max(64).optional(),
+  /** The certificate that is mounted to be served next, and its Secret, while a key rolls over. Absent in older relays. */
+  nextCertificate: certificateFacts
+    .extend({ secret: text(253) })
+    .nullable()
+    .optional(),
   tasks: z.object({
     /** How often each task was started since the start of the relay. Tests check the restart contract by it. */
     listenerStarts: count(),

@@ -114,7 +114,8 @@ export const RESTART_CONTRACT: readonly RestartRule[] = [
   {
     field: 'the name of any Secret or ConfigMap in the spec; tls.internal, added or removed',
     effect: 'pods, one at a time',
-    gloss: 'Another name is another mount: the StatefulSet rolls, each pod is drained first.',
+    gloss:
+      'Another name is another mount: the StatefulSet rolls, each pod is drained first. That of tls.secretName with dns.tlsa rolls it twice: see docs/dns-records.md.',
   },
   {
     field: 'spec.pod',

@@ -232,6 +232,15 @@ export const RULES: readonly Rule[] = [
 
 const effectiveMode = (object: string) =>
   `(has(${object}.queue) && has(${object}.queue.mode) ? ${object}.queue.mode : 'Durable')`;
+const publishesKey = (object: string) =>
+  `(has(${object}.dns) && has(${object}.dns.tlsa) && ${object}.dns.tlsa)`;
+const effectiveSecret = (object: string) =>
+  `(has(${object}.tls) && has(${object}.tls.secretName) ? ${object}.tls.secretName : '')`;
+const effectiveAlgorithm = (object: string) =>
+  `(has(${object}.tls) && has(${object}.tls.privateKey) && has(${object}.tls.privateKey.algorithm) ? ${object}.tls.privateKey.algorithm : 'ECDSA')`;
+const effectiveBits = (object: string) =>
+  `(has(${object}.tls) && has(${object}.tls.privateKey) && has(${object}.tls.privateKey.size) ? ${object}.tls.privateKey.size : (${effectiveAlgorithm(object)} == 'RSA' ? 2048 : 256))`;
+
 const effectiveClass = (object: string) =>
   `(has(${object}.queue) && has(${object}.queue.storage) && has(${object}.queue.storage.className) ? ${object}.queue.storage.className : '')`;
 
@@ -244,6 +253,11 @@ export const TRANSITION_RULES: readonly { readonly cel: string; readonly message
     cel: `${effectiveClass('self')} == ${effectiveClass('oldSelf')}`,
     message:
       'queue.storage.className cannot change: make a second MailRelay with the other class, move the traffic, and delete this one when its queue is empty',
+  },
+  {
+    cel: `!(${publishesKey('self')} && ${publishesKey('oldSelf')}) || ${effectiveSecret('self')} != ${effectiveSecret('oldSelf')} || (${effectiveAlgorithm('self')} == ${effectiveAlgorithm('oldSelf')} && ${effectiveBits('self')} == ${effectiveBits('oldSelf')})`,
+    message:
+      'dns.tlsa publishes the key of the certificate, so that tls.privateKey cannot change alone: give tls.secretName another name beside it, and the key rolls over',
   },
   {
     cel: `${effectiveMode('self')} == ${effectiveMode('oldSelf')}`,

@@ -15,6 +15,8 @@ export const FIELD_MANAGER = 'mailrelay-operator';
 export const POD_PATHS = {
   policy: '/etc/mailrelay/policy',
   certificate: '/etc/mailrelay/tls',
+  /** A folder for the Secret whose certificate will be served, while the key rolls over. */
+  nextCertificate: '/etc/mailrelay/tls-next',
   /** A folder for each Secret, and each ConfigMap, that the policy names. */
   secrets: '/etc/mailrelay/secrets',
   configMaps: '/etc/mailrelay/configmaps',
@@ -63,6 +65,15 @@ export const ANNOTATIONS = {
    * only operator that may manage it.
    */
   installation: `${GROUP}/installation`,
+  /** On the ConfigMap of the policy: the Secret whose certificate the pods serve, where DNS publishes its key. */
+  certificate: `${GROUP}/certificate`,
+  /**
+   * On a DNSEndpoint, or on a MailRelay by a person who publishes the records: DIGEST@TIME, the next key and since when
+   * it is in DNS.
+   */
+  published: `${GROUP}/tlsa-published`,
+  /** On a DNSEndpoint: until when senders may have copies of records that lived longer. */
+  copiesUntil: `${GROUP}/copies-until`,
   /** On a claim: the uid of the pod that reported it empty, or a word for a claim that never had a volume. */
   emptied: `${GROUP}/emptied`,
 } as const;

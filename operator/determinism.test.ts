@@ -11,6 +11,7 @@ import type { KubeObject, Request } from './kube/client.ts';
 import { KubeError } from './kube/errors.ts';
 import { Refresher } from './pods/refresh.ts';
 import { type Hands, reconcile } from './reconcile.ts';
+import { listRecords } from './records/list.ts';
 import { joinAuthorities } from './render/authority.ts';
 import { renderAll } from './render/index.ts';
 import { renderStatus } from './report/status.ts';
@@ -105,7 +106,9 @@ function shuffled<T>(value: T, seed: number): T {
 
 function renderBytes(world: World): string {
   const { relay, policy } = world;
-  const objects = policy ? renderAll(relay, policy, SETTINGS, joinAuthorities(world)) : [];
+  const objects = policy
+    ? renderAll(relay, policy, SETTINGS, { authority: joinAuthorities(world), records: listRecords(world) })
+    : [];
   return JSON.stringify([renderStatus({ ...world, obstacles: [] }), objects]);
 }
 

@@ -12,6 +12,7 @@ import { filledBy } from './judge/secrets.ts';
 import { findTrouble, type PodState } from './judge/trouble.ts';
 import type { KubeObject } from './kube/client.ts';
 import { OPTIONAL } from './kube/kinds.ts';
+import { planKeys, withServedSecret } from './records/rollover.ts';
 import type { FilledSecret, PodView, World } from './world.ts';
 
 export interface Sources {
@@ -27,18 +28,25 @@ export function gatherWorld(key: string, { caches, reportOf, asked, now }: Sourc
   if (!relay || relay.metadata.deletionTimestamp) return undefined;
   const objects = caches.objectsOf(key);
   const pods = listPods(relay.metadata.name, objects, reportOf);
-  const faults = RULES.filter((rule) => !rule.holds(relay.spec));
-  return {
+  const seen = {
     relay,
-    faults,
-    policy: faults.length > 0 ? undefined : effectivePolicy(relay.metadata, relay.spec),
     objects,
     pods: pods.filter(({ name }) => !isBeyond(name, relay.spec.replicas)),
     leaving: pods.filter(({ name }) => isBeyond(name, relay.spec.replicas)),
+    now: now(),
+  };
+  const keys = planKeys(seen);
+  const served = withServedSecret(relay, keys);
+  const faults = RULES.filter((rule) => !rule.holds(relay.spec));
+  return {
+    ...seen,
+    keys,
+    relay: served,
+    faults,
+    policy: faults.length > 0 ? undefined : effectivePolicy(relay.metadata, served.spec),
     filled: filledByOthers(relay, caches),
     asked: asked(key),
     absentKinds: [...OPTIONAL.keys()].flatMap((kind) => (caches.knows(kind) ? [] : [kind.kind])),
-    now: now(),
   };
 }
 

@@ -20,6 +20,7 @@ import { isKubeError } from './kube/errors.ts';
 import { apiPath, MAIL_RELAY, POD, STATEFUL_SET } from './kube/kinds.ts';
 import type { Refresher } from './pods/refresh.ts';
 import { listRecords } from './records/list.ts';
+import { describeMarks, nextLookMs } from './records/rollover.ts';
 import { joinAuthorities } from './render/authority.ts';
 import { type RenderSettings, renderAll } from './render/index.ts';
 import { listEvents, type RelayEvent } from './report/events.ts';
@@ -61,13 +62,17 @@ export async function reconcile(world: World, hands: Hands): Promise<Reconciled>
     throwFailed(applied);
     return { lookAgainMs: undefined };
   }
-  const { obstacles: untouched, lookAgainMs: refreshMs } = await refresh(world, hands);
+  const { obstacles: untouched, lookAgainMs } = await refresh(world, hands);
   const obstacles = [...applied, ...untouched];
   const complaints = await readComplaints(hands.writer, world);
   await report({ ...world, complaints }, obstacles, hands);
   throwFailed(obstacles);
-  const blockedMs = blockedFor({ ...world, complaints }, obstacles);
-  return { lookAgainMs: blockedMs === undefined ? refreshMs : Math.min(refreshMs ?? blockedMs, blockedMs) };
+  const pauses = [
+    lookAgainMs,
+    blockedFor({ ...world, complaints }, obstacles),
+    world.keys && nextLookMs(world.keys, world.now),
+  ].filter((ms) => ms !== undefined);
+  return { lookAgainMs: pauses.length > 0 ? Math.min(...pauses) : undefined };
 }
 
 /** Throws, so that the queue tries again with growing pauses. */
@@ -107,14 +112,14 @@ async function apply(world: World, hands: Hands): Promise<Obstacle[]> {
       ...(await patchPod(podName(pod), pod, { labels: { [SERVING_LABEL]: serving } }, world, hands)),
     );
   if (labelled.length > 0) return labelled;
-  const rendered = renderAll(
-    relay,
-    policy,
-    settings,
-    joinAuthorities(world),
-    scaling.replicas,
-    listRecords(world),
-  );
+  const rendered = renderAll(relay, policy, settings, {
+    authority: joinAuthorities(world),
+    replicas: scaling.replicas,
+    records: listRecords(world),
+    marks: world.keys && describeMarks(world, world.keys),
+    keys: world.keys,
+    objects: world.objects,
+  });
   const waiting: Obstacle[] = [];
   const { kept, taken } = withoutTaken(world, rendered);
   const wanted = kept.map((unstamped) => {

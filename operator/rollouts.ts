@@ -161,13 +161,14 @@ function keptTemplate(live: KubeObject, wanted: Template, wishes: string): Templ
 }
 
 /** A hash of the fields that the user controls: see "pods, one at a time" in the restart contract. */
-function hashWishes({ relay: { metadata, spec }, policy }: World): string {
+function hashWishes({ relay: { metadata, spec }, policy, keys }: World): string {
   const references = policy ? listReferences(policy) : [];
   return hashContent({
     pod: spec.pod ?? {},
     certificate: certificateSecretName(metadata.name, spec) ?? null,
     secrets: listNames(references, 'Secret'),
     configMaps: listNames(references, 'ConfigMap'),
+    ...(keys?.next ? { nextCertificate: keys.next.secret } : {}),
   });
 }
 

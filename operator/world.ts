@@ -8,6 +8,7 @@ import type { Policy } from '#crds/policyfile.ts';
 import type { PodTrouble } from './judge/trouble.ts';
 import type { KubeObject } from './kube/client.ts';
 import type { KubeError } from './kube/errors.ts';
+import type { KeyPlan } from './records/keyplan.ts';
 
 export interface PodView {
   readonly name: string;
@@ -58,6 +59,8 @@ export interface World {
   readonly filled?: readonly FilledSecret[];
   /** Warnings of Kubernetes; read only while a pod or a volume is missing. */
   readonly complaints?: readonly Complaint[];
+  /** Which certificate is served, and which is the next one. `relay` has the Secret that is served. */
+  readonly keys?: KeyPlan;
   /** Milliseconds since the epoch. */
   readonly now: number;
 }

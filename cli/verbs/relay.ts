@@ -12,6 +12,11 @@ export const verb = new Verb('relay')
   .helpGroup('Used by the image:')
   .option('--policy <dir>', 'folder of the policy file', POD_PATHS.policy)
   .option('--certificate <dir>', 'folder of tls.crt and tls.key', POD_PATHS.certificate)
+  .option(
+    '--next-certificate <dir>',
+    'the same of the certificate that will be served next',
+    POD_PATHS.nextCertificate,
+  )
   .option('--secrets <dir>', 'a folder in it for each Secret', POD_PATHS.secrets)
   .option('--configmaps <dir>', 'a folder in it for each ConfigMap', POD_PATHS.configMaps)
   .option('--state <dir>', 'folder of the queue', POD_PATHS.state)

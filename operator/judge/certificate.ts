@@ -6,6 +6,7 @@ import { REASONS, type ReasonName } from '#crds/conditions.ts';
 import { certificateSecretName, internalSecretName, needsKeyPair } from '#crds/effective.ts';
 import type { MailRelay } from '#crds/mailrelay.ts';
 import type { PodStatus } from '#crds/podstatus.ts';
+import { findCertificateName } from '../records/certificates.ts';
 import { objectNames } from '../render/metadata.ts';
 import type { World } from '../world.ts';
 import { type Check, is, reported } from './finding.ts';
@@ -18,7 +19,7 @@ interface Face {
   /** The field of its source in the spec. */
   readonly field: 'tls' | 'tls.internal';
   /** Name of the Certificate, if there is an issuer. */
-  readonly certificate: (relay: MailRelay) => string;
+  readonly certificate: (world: World) => string;
   readonly secret: (relay: MailRelay) => string | undefined;
   readonly facts: (report: PodStatus) => PodStatus['certificate'];
   readonly problem: (report: PodStatus) => PodStatus['certificateProblem'];
@@ -27,7 +28,7 @@ interface Face {
 const HOST: Face = {
   what: 'the certificate',
   field: 'tls',
-  certificate: ({ metadata }) => metadata.name,
+  certificate: (world) => findCertificateName(world, HOST.secret(world.relay)),
   secret: ({ metadata, spec }) => certificateSecretName(metadata.name, spec),
   facts: ({ certificate }) => certificate,
   problem: ({ certificateProblem }) => certificateProblem,
@@ -36,7 +37,7 @@ const HOST: Face = {
 const INTERNAL: Face = {
   what: 'the certificate inside the cluster',
   field: 'tls.internal',
-  certificate: ({ metadata }) => objectNames.internalCertificate(metadata.name),
+  certificate: ({ relay: { metadata } }) => objectNames.internalCertificate(metadata.name),
   secret: ({ metadata, spec }) => internalSecretName(metadata.name, spec),
   facts: ({ internalCertificate }) => internalCertificate,
   problem: ({ internalCertificateProblem }) => internalCertificateProblem,
@@ -67,7 +68,7 @@ export const certificateStalled: Check = (world) => {
   if (!unserved) return undefined;
   const { issuerRef } = world.relay.spec.tls ?? {};
   if (!issuerRef) return is('True', readReason(unserved.problem), unserved.text);
-  const issue = readIssue(world, HOST.certificate(world.relay));
+  const issue = readIssue(world, HOST.certificate(world));
   return issue?.isFailed ? is('True', 'CertificateNotIssued', notIssued(world, HOST, issue)) : undefined;
 };
 
@@ -75,7 +76,7 @@ export const certificateFault: Check = (world) => {
   for (const face of listFaces(world)) {
     const [found] = listProblems(world, face);
     if (!found) continue;
-    const issue = readIssue(world, face.certificate(world.relay));
+    const issue = readIssue(world, face.certificate(world));
     if (issue && found.problem.reason === 'CertificateMissing')
       return is('False', 'CertificateNotIssued', notIssued(world, face, issue));
     const quote = issue && !issue.isReady ? `; cert-manager: ${explainIssue(world, face, issue)}` : '';

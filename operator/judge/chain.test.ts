@@ -272,6 +272,30 @@ const CASES: readonly Case[] = [
     'ExternalDNSMissing',
   ],
   [
+    'a published key rolls over',
+    {
+      relay: relayObject({ dns: { tlsa: true, publish: 'DNSEndpoint' } }),
+      keys: { inService: 'one', next: { secret: 'two', step: { kind: 'issuing' } }, former: [] },
+    },
+    'ConfigurationSound',
+    'True',
+    'KeyRollsOver',
+  ],
+  [
+    'a published key rolls over, and a person publishes',
+    {
+      relay: relayObject({ dns: { tlsa: true } }),
+      keys: {
+        inService: 'one',
+        next: { secret: 'two', step: { kind: 'publishing', digest: 'a' } },
+        former: [],
+      },
+    },
+    'ConfigurationSound',
+    'False',
+    'KeyAwaitsPublishing',
+  ],
+  [
     'such an object is not known and not wanted',
     { relay: relayObject({ dns: { tlsa: true } }), absentKinds: ['DNSEndpoint'] },
     'ConfigurationSound',

@@ -6,6 +6,7 @@ import type { ConditionType } from '#crds/conditions.ts';
 import * as anew from './anew.ts';
 import * as certificate from './certificate.ts';
 import * as check from './checks.ts';
+import * as dnsrecords from './dnsrecords.ts';
 import type { Check, Finding, Judged } from './finding.ts';
 import * as plaintext from './plaintext.ts';
 import * as pods from './pods.ts';
@@ -71,9 +72,10 @@ const SOUND: readonly Check[] = [
   sound.acceptedDomainReturns, // an accepted domain has no route
   sound.nobodyCanLogIn, // there are users, and no listener has auth
   sound.nobodyMaySend, // for example because a field was dropped
-  sound.externalDnsMissing, // nobody takes the DNS records
+  dnsrecords.externalDnsMissing, // nobody takes the DNS records
   check.extraRefused, // an object that mail does not need cannot be written
   sound.loadBalancerPending, // the Service has no address outside the cluster
+  dnsrecords.keyRollsOver, // a person has to publish records; otherwise no fault
   plaintext.plaintextClientsSeen, // no fault: clients that Required would refuse
   sound.nothingToNote,
 ];

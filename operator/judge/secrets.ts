@@ -13,13 +13,15 @@ import type { FilledSecret, Obstacle, World } from '../world.ts';
 
 /** Secrets that cert-manager fills for this relay. */
 export function filledBy(relay: MailRelay, objects: ReadonlyMap<string, KubeObject>): FilledSecret[] {
-  return filledSecrets(relay).map((secret) => {
-    const certificate = [...objects.values()].find(
-      ({ kind, spec }) =>
-        kind === CERTIFICATE.kind && (spec as { secretName?: string } | undefined)?.secretName === secret,
-    );
-    return { secret, relay, since: certificate?.metadata.creationTimestamp };
-  });
+  return filledSecrets(relay).map((secret) => claimOf(relay, objects, secret));
+}
+
+function claimOf(relay: MailRelay, objects: ReadonlyMap<string, KubeObject>, secret: string): FilledSecret {
+  const certificate = [...objects.values()].find(
+    ({ kind, spec }) =>
+      kind === CERTIFICATE.kind && (spec as { secretName?: string } | undefined)?.secretName === secret,
+  );
+  return { secret, relay, since: certificate?.metadata.creationTimestamp };
 }
 
 /** The wanted objects without Certificates whose Secret belongs to another one, and an obstacle for each of those. */
@@ -52,8 +54,12 @@ function filledSecrets({ metadata, spec }: MailRelay): string[] {
   return [host, inside].filter((name) => name !== undefined);
 }
 
-function earlierThan({ relay, objects, filled = [] }: World, secret: string): string | undefined {
-  const [own] = filledBy(relay, objects).filter((entry) => entry.secret === secret);
+function earlierThan({ relay, objects, filled = [], keys }: World, secret: string): string | undefined {
+  const next = keys?.next?.secret;
+  const own =
+    secret === next
+      ? claimOf(relay, objects, next)
+      : filledBy(relay, objects).find((one) => one.secret === secret);
   const first = filled
     .filter((entry) => entry.secret === secret && entry.relay.metadata.uid !== relay.metadata.uid)
     .find((entry) => own !== undefined && sortKey(entry) < sortKey(own));

@@ -2,7 +2,6 @@
  * The checks of specs that are valid but probably not what the user means. Each message names the field and the cure.
  * Pure.
  */
-import { effectiveDns } from '#crds/effectivedns.ts';
 import { compilePatterns } from '#crds/patterns.ts';
 import type { Listener } from '#crds/policyfile.ts';
 import { type Check, is, reported } from './finding.ts';
@@ -14,15 +13,6 @@ export const referenceMissing: Check = (world) => {
   const text = `Pod ${pod.name}: spec.${pod.report?.missing[0]}`;
   return is('False', 'ReferenceMissing', `${text}: create or complete it, or correct the field`);
 };
-
-export const externalDnsMissing: Check = ({ relay, absentKinds }) =>
-  effectiveDns(relay.spec).isPublished && absentKinds.includes('DNSEndpoint')
-    ? is(
-        'False',
-        'ExternalDNSMissing',
-        'dns.publish is DNSEndpoint, and the cluster knows no such objects: install external-dns with its CRD, or publish status.dnsRecords yourself and set dns.publish: None',
-      )
-    : undefined;
 
 /** With externalTrafficPolicy: Cluster, kube-proxy may replace the address of the client by that of a node. */
 export const addressMayBeNode: Check = ({ relay, policy }) => {

@@ -65,7 +65,7 @@ test('TLSA: one record for each port that can encrypt, with the keys that the po
   ]);
 });
 
-const TLSA = { dns: { tlsa: true } };
+const TLSA = { dns: { tlsa: true, publish: 'DNSEndpoint' } };
 
 test('a published key goes only when every pod has told another one', () => {
   assert.deepEqual(keysIn(publishing(worldOf(TLSA, [serving(A), serving(A)]), A, B)), [A]);

@@ -1,5 +1,5 @@
 /**
- * The DNS records that belong to a relay: TLSA of the keys that its pods serve, the keys of DKIM, MTA-STS and TLS
+ * The DNS records that belong to a relay: TLSA of the keys that its pods serve and of the next one, the keys of DKIM, MTA-STS and TLS
  * reporting. Keys come from the reports of the pods, because the operator reads no Secrets. While a pod is missing or
  * silent, what was published stays beside what the others report: a record that is taken away too early makes mail wait.
  * Pure.
@@ -9,11 +9,11 @@ import { listenerNeedsKeyPair } from '#crds/effective.ts';
 import { describeStsPolicy, effectiveDns } from '#crds/effectivedns.ts';
 import { hashContent, type Policy } from '#crds/policyfile.ts';
 import type { World } from '../world.ts';
+import { servedKeys, toldNextKeys } from './keys.ts';
 import { listPublished, valuesOf } from './published.ts';
 
 type Observed = Pick<World, 'relay' | 'policy' | 'pods' | 'leaving' | 'objects'>;
 
-const DIGEST = /^[0-9a-f]{64}$/;
 const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
 /** More keys than this are served by no relay, whatever its pods report. */
 const MOST_KEYS = 16;
@@ -40,23 +40,14 @@ type Data = Omit<DnsRecord, 'ttl'>;
 function listTlsa(world: Observed, { hostname, inbound }: Policy): Data[] {
   if (!effectiveDns(world.relay.spec).tlsa) return [];
   const served = servedKeys(world);
+  const digests = [...served.digests, ...toldNextKeys(world)];
   const published = listPublished(world);
   return inbound.listeners.filter(listenerNeedsKeyPair).map(({ port }) => {
     const name = tlsaName(hostname, port);
     const stands = served.isComplete ? [] : valuesOf(published, name, 'TLSA');
-    const values = [...new Set([...served.digests.map(tlsaValue), ...stands])].toSorted();
+    const values = [...new Set([...digests.map(tlsaValue), ...stands])].toSorted();
     return { name, type: 'TLSA', values: values.slice(0, MOST_KEYS) };
   });
-}
-
-/** Complete only when every pod that is wanted, and every pod that leaves, has told which key it serves. */
-function servedKeys({ relay, pods, leaving }: Observed) {
-  const told = [...pods, ...leaving].map(({ report }) => report?.certificate?.publicKeySha256);
-  const digests = told.filter((digest) => digest !== undefined && DIGEST.test(digest)) as string[];
-  return {
-    digests: [...new Set(digests)],
-    isComplete: told.length > 0 && pods.length >= relay.spec.replicas && digests.length === told.length,
-  };
 }
 
 /** A key that no pod tells is kept as it was published. Of pods that disagree the first one counts. */

@@ -10,23 +10,52 @@ import type { MailRelay } from '#crds/mailrelay.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import type { CertificateSource } from '#crds/tls.ts';
 import { goDuration } from '#crds/units.ts';
+import { findCertificateName, listHostCertificates } from '../records/certificates.ts';
+import type { KeyPlan } from '../records/keyplan.ts';
+import type { World } from '../world.ts';
 import { objectNames, renderMetadata } from './metadata.ts';
 import type { Rendered } from './rendered.ts';
 
 const MOST_COMMON_NAME = 64;
 
-export function renderCertificates(relay: MailRelay, policy: Policy): Rendered[] {
+const NO_OBJECTS: World['objects'] = new Map();
+
+export function renderCertificates(
+  relay: MailRelay,
+  policy: Policy,
+  keys?: KeyPlan,
+  objects: World['objects'] = NO_OBJECTS,
+): Rendered[] {
   const { metadata, spec } = relay;
   const { internalTls } = policy.inbound;
-  const forHost = { name: metadata.name, secretName: certificateSecretName(metadata.name, spec) };
   const inside = {
     name: objectNames.internalCertificate(metadata.name),
     secretName: internalSecretName(metadata.name, spec),
   };
   return [
-    ...certificate(relay, forHost, namesOfHost(spec), spec.tls, effectiveDns(spec).tlsa ? 'Never' : 'Always'),
+    ...hostCertificates(relay, keys, objects),
     ...certificate(relay, inside, internalTls?.names ?? [], spec.tls?.internal),
   ];
+}
+
+/** The newest one has the key that the spec asks for, an older one keeps the key that it has. */
+function hostCertificates(
+  relay: MailRelay,
+  keys: KeyPlan | undefined,
+  objects: World['objects'],
+): Rendered[] {
+  const { metadata, spec } = relay;
+  const served = certificateSecretName(metadata.name, spec);
+  const newest = keys?.next?.secret ?? served;
+  const live = listHostCertificates({ relay, objects });
+  const secrets = new Set([served, newest, ...(keys?.former ?? [])]);
+  return [...secrets].flatMap((secretName) => {
+    const name = findCertificateName({ relay, objects }, secretName);
+    const known = live.find(({ secret }) => secret === secretName)?.privateKey;
+    const source = secretName === newest || !known ? spec.tls : { ...spec.tls, privateKey: known };
+    const rotation = effectiveDns(spec).tlsa ? 'Never' : 'Always';
+    return certificate(relay, { name, secretName }, namesOfHost(spec), source, rotation);
+  });
 }
 
 function certificate(

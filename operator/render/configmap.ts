@@ -3,12 +3,21 @@
  * configuration of the resolver beside the relay. The names of the first two have the version of their format, so that a
  * relay finds the file that it can read. Pure.
  */
+import { certificateSecretName } from '#crds/effective.ts';
+import { effectiveDns } from '#crds/effectivedns.ts';
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { POLICY_FILE_NAME, type Policy, printPolicy } from '#crds/policyfile.ts';
 import { printScale, SCALE_FILE_NAME, scaleOrder } from '#crds/scalefile.ts';
+import { ANNOTATIONS } from '#crds/wellknown.ts';
 import { objectNames, renderMetadata } from './metadata.ts';
 import type { Rendered } from './rendered.ts';
 import { renderSidecarConfig } from './resolver.ts';
+
+/** See servedsecret.ts of the records. */
+function servedSecret({ metadata, spec }: MailRelay) {
+  const secret = effectiveDns(spec).tlsa ? certificateSecretName(metadata.name, spec) : undefined;
+  return secret === undefined ? {} : { annotations: { [ANNOTATIONS.certificate]: secret } };
+}
 
 export function renderConfigMap(relay: MailRelay, policy: Policy): Rendered {
   const { name, namespace } = relay.metadata;
@@ -19,7 +28,7 @@ export function renderConfigMap(relay: MailRelay, policy: Policy): Rendered {
   return {
     apiVersion: 'v1',
     kind: 'ConfigMap',
-    metadata: renderMetadata(relay, objectNames.policy(relay.metadata.name)),
+    metadata: { ...renderMetadata(relay, objectNames.policy(name)), ...servedSecret(relay) },
     data: {
       [POLICY_FILE_NAME]: printPolicy(policy),
       [SCALE_FILE_NAME]: printScale(replicas, siblings, scaleOrder(relay.metadata)),

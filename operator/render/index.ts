@@ -3,6 +3,8 @@ import type { DnsRecord } from '#crds/dnsrecords.ts';
 import type { MailRelay } from '#crds/mailrelay.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import { renderDnsEndpoint } from '../records/endpoint.ts';
+import type { KeyPlan } from '../records/keyplan.ts';
+import type { World } from '../world.ts';
 import { renderAuthority } from './authority.ts';
 import { renderCertificates } from './certificate.ts';
 import { renderConfigMap } from './configmap.ts';
@@ -16,26 +18,35 @@ import { renderStatefulSet } from './statefulset.ts';
 
 export type { Rendered, RenderSettings } from './rendered.ts';
 
+/** What depends on the world, and not only on the spec. */
+interface Observed {
+  readonly authority?: string;
+  /** Higher than in the spec while pods that leave still have mail. */
+  readonly replicas?: number;
+  readonly records?: readonly DnsRecord[];
+  /** Annotations of the DNSEndpoint. */
+  readonly marks?: Readonly<Record<string, string>> | undefined;
+  readonly keys?: KeyPlan | undefined;
+  readonly objects?: World['objects'];
+}
+
 export function renderAll(
   relay: MailRelay,
   policy: Policy,
   settings: RenderSettings,
-  authority = '',
-  /** Higher than in the spec while pods that leave still have mail. */
-  replicas = relay.spec.replicas,
-  records: readonly DnsRecord[] = [],
+  { authority = '', replicas = relay.spec.replicas, records = [], marks, keys, objects }: Observed = {},
 ): Rendered[] {
   return [
     renderServiceAccount(relay),
     renderConfigMap(relay, policy),
     renderAuthority(relay, authority),
-    ...renderCertificates(relay, policy),
+    ...renderCertificates(relay, policy, keys, objects),
     renderNetworkPolicy(relay, policy, settings),
     renderDisruptionBudget(relay),
     renderPodsService(relay),
     renderClientService(relay, policy),
-    renderDnsEndpoint(relay, records),
+    renderDnsEndpoint(relay, records, marks),
     renderPodMonitor(relay),
-    renderStatefulSet(relay, policy, settings, replicas),
+    renderStatefulSet(relay, policy, settings, { replicas, nextSecret: keys?.next?.secret }),
   ].filter((object) => object !== undefined);
 }

@@ -35,7 +35,7 @@ export function renderStatefulSet(
   relay: MailRelay,
   policy: Policy,
   settings: RenderSettings,
-  replicas: number,
+  { replicas, nextSecret }: { readonly replicas: number; readonly nextSecret?: string | undefined },
 ): Rendered {
   const { name } = relay.metadata;
   return {
@@ -58,16 +58,15 @@ export function renderStatefulSet(
           ),
           ...given(relay.spec.pod, ['annotations']),
         },
-        spec: podSpec(relay, policy, settings),
+        spec: podSpec(relay, settings, [...listNext(nextSecret), ...listMounts(policy)]),
       },
       ...(isCutThrough(relay) ? {} : { volumeClaimTemplates: [claimTemplate(relay)] }),
     },
   };
 }
 
-function podSpec(relay: MailRelay, policy: Policy, settings: RenderSettings) {
+function podSpec(relay: MailRelay, settings: RenderSettings, references: readonly Mounted[]) {
   const { name } = relay.metadata;
-  const references = listMounts(policy);
   const sidecar = relay.spec.outbound?.resolver?.sidecar;
   return {
     serviceAccountName: name,
@@ -158,6 +157,14 @@ interface Mounted {
   readonly volume: string;
   readonly path: string;
   readonly source: Readonly<Record<string, unknown>>;
+}
+
+/** The certificate that the pods will serve when its key has been in DNS for long enough. */
+function listNext(secretName: string | undefined): Mounted[] {
+  const source = { secret: { secretName, optional: true, defaultMode: 0o440 } };
+  return secretName === undefined
+    ? []
+    : [{ volume: 'next-certificate', path: `${POD_PATHS.nextCertificate}/${secretName}`, source }];
 }
 
 /** The volumes have numbers in their names, because names of objects can be too long for a volume, and have dots. */

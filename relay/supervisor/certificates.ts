@@ -1,10 +1,10 @@
 /**
  * The pairs of a relay: one for its host name, and one for its names inside the cluster if the policy wants that. Each
  * pair is checked separately. Accepting or refusing a pair is logged. The status shows the authority of the second
- * pair, because workloads verify the relay with it.
+ * pair, because workloads verify the relay with it. A pair that will be served next is only looked at.
  */
 import { needsKeyPair } from '#crds/effective.ts';
-import { certificatesIn } from '#crds/keypair.ts';
+import { certificatesIn, judgePair } from '#crds/keypair.ts';
 import type { PodStatus } from '#crds/podstatus.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import type { Log } from '../observe/log.ts';
@@ -20,15 +20,25 @@ export type CertificateStatus = Pick<
   | 'internalCertificate'
   | 'internalCertificateProblem'
   | 'internalAuthority'
+  | 'nextCertificate'
 >;
 
 type Seen = ReturnType<CertificateInService['look']>;
+
+/** Null unless the pair can be served as it is: a change to one with a fault would be for the worse. */
+function judgeNext(next: Inputs['next'], hosts: readonly string[], now: Date): PodStatus['nextCertificate'] {
+  const judged = next && judgePair(next.cert, next.key, hosts, now);
+  return judged?.kind === 'usable' && judged.warning === null
+    ? { ...judged.facts, secret: next?.secret ?? '' }
+    : null;
+}
 
 export class Certificates {
   readonly #log: Log;
   readonly #host = new CertificateInService();
   readonly #internal = new CertificateInService();
   #authority: string | null = null;
+  #next: PodStatus['nextCertificate'] = null;
 
   constructor(log: Log) {
     this.#log = log;
@@ -42,6 +52,7 @@ export class Certificates {
   look(inputs: Inputs, policy: Policy, now: Date): boolean {
     const { internalTls } = policy.inbound;
     const hosts = [policy.hostname];
+    this.#next = judgeNext(inputs.next, hosts, now);
     const isNew = this.#lookAt(this.#host, inputs, hosts, needsKeyPair(policy), now).kind === 'taken';
     if (internalTls === null) return isNew;
     const files: Files = inputs.materials.secrets[internalTls.secret] ?? {};
@@ -62,6 +73,7 @@ export class Certificates {
       internalCertificate: internalTls && this.#internal.facts,
       internalCertificateProblem: internalTls && this.#internal.problem(internalTls.names, now),
       internalAuthority: internalTls && this.#authority,
+      nextCertificate: this.#next,
     };
   }
 

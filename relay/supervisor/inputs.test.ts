@@ -24,6 +24,7 @@ test('nothing mounted is nothing read', () => {
     scale: undefined,
     cert: undefined,
     key: undefined,
+    next: null,
     materials: NO_MATERIALS,
   });
 });
@@ -45,8 +46,19 @@ test('files are read through the link that a kubelet swaps, and plain files too'
     scale: undefined,
     cert: 'cert',
     key: 'key',
+    next: null,
     materials,
   });
+});
+
+test('the certificate that is served next is read beside the one that is served', () => {
+  const nextCertificateDir = join(dirs.root, 'next');
+  mkdirSync(join(nextCertificateDir, 'second'), { recursive: true });
+  const before = computeDigest(readInputs({ ...dirs, nextCertificateDir }));
+  mount(join(nextCertificateDir, 'second'), { 'tls.crt': 'next', 'tls.key': 'its key' });
+  const inputs = readInputs({ ...dirs, nextCertificateDir });
+  assert.deepEqual([inputs.cert, inputs.next], ['cert', { secret: 'second', cert: 'next', key: 'its key' }]);
+  assert.notEqual(computeDigest(inputs), before);
 });
 
 test('contents are compared, not times', () => {

@@ -10,31 +10,48 @@ import { POLICY_FILE_NAME } from '#crds/policyfile.ts';
 import { SCALE_FILE_NAME } from '#crds/scalefile.ts';
 import type { Files, Materials } from '../task/materials.ts';
 
+interface PairFiles {
+  readonly cert: string | undefined;
+  readonly key: string | undefined;
+}
+
 export interface InputDirs {
   readonly policyDir: string;
   readonly certificateDir: string;
+  readonly nextCertificateDir?: string;
   /** Contains a folder for each Secret that the policy names. `configMapsDir` does the same for ConfigMaps. */
   readonly secretsDir: string;
   readonly configMapsDir: string;
 }
 
-export interface Inputs {
+export interface Inputs extends PairFiles {
   readonly policy: string | undefined;
   readonly scale: string | undefined;
-  readonly cert: string | undefined;
-  readonly key: string | undefined;
+  /** The pair that will be served next, with the name of its Secret. */
+  readonly next: (PairFiles & { readonly secret: string }) | null;
   readonly materials: Materials;
 }
 
-export function readInputs({ policyDir, certificateDir, secretsDir, configMapsDir }: InputDirs): Inputs {
-  const [orderDir, pairDir] = [resolvedFolder(policyDir), resolvedFolder(certificateDir)];
+export function readInputs(dirs: InputDirs): Inputs {
+  const { policyDir, certificateDir, nextCertificateDir, secretsDir, configMapsDir } = dirs;
+  const orderDir = resolvedFolder(policyDir);
   return {
     policy: readText(join(orderDir, POLICY_FILE_NAME)),
     scale: readText(join(orderDir, SCALE_FILE_NAME)),
-    cert: readText(join(pairDir, 'tls.crt')),
-    key: readText(join(pairDir, 'tls.key')),
+    ...readPair(certificateDir),
+    next: readNext(nextCertificateDir),
     materials: { secrets: readFolders(secretsDir), configMaps: readFolders(configMapsDir) },
   };
+}
+
+function readPair(folder: string): PairFiles {
+  const dir = resolvedFolder(folder);
+  return { cert: readText(join(dir, 'tls.crt')), key: readText(join(dir, 'tls.key')) };
+}
+
+function readNext(folder: string | undefined): Inputs['next'] {
+  const [secret] = folder === undefined ? [] : namesIn(folder);
+  return folder === undefined || secret === undefined ? null : { secret, ...readPair(join(folder, secret)) };
 }
 
 /** A digest that changes with the contents. */
@@ -96,8 +113,13 @@ function readText(path: string): string | undefined {
 }
 
 /** The folders whose links a kubelet swaps. The folders of the objects are one level deeper. */
-function watchedFolders({ policyDir, certificateDir, secretsDir, configMapsDir }: InputDirs): string[] {
-  const parents = [secretsDir, configMapsDir];
+function watchedFolders(dirs: InputDirs): string[] {
+  const { policyDir, certificateDir, nextCertificateDir, secretsDir, configMapsDir } = dirs;
+  const parents = [
+    secretsDir,
+    configMapsDir,
+    ...(nextCertificateDir === undefined ? [] : [nextCertificateDir]),
+  ];
   return [
     policyDir,
     certificateDir,

@@ -8,6 +8,8 @@ export interface RelayOptions {
   readonly policyDir: string;
   /** Contains tls.crt and tls.key. May be empty or missing. */
   readonly certificateDir: string;
+  /** Contains a folder for the Secret that will be served next, if there is one. The status tells its key. */
+  readonly nextCertificateDir?: string;
   /**
    * Contains a folder for each Secret that the policy names. `configMapsDir` does the same for ConfigMaps. Both may be
    * missing.

@@ -1,19 +1,26 @@
 /**
  * The DNS records of a relay on a real API server: in the status where nobody takes them, in a DNSEndpoint where the
- * cluster knows the kind, by the permissions of the chart and no more.
+ * cluster knows the kind, by the permissions of the chart and no more. A published key rolls over.
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import type { MailRelayStatus } from '#crds/status.ts';
+import { ANNOTATIONS } from '#crds/wellknown.ts';
 import type { KubeObject } from '#operator/kube/client.ts';
 import { isKubeError } from '#operator/kube/errors.ts';
-import { apiPath } from '#operator/kube/kinds.ts';
+import { apiPath, STATEFUL_SET } from '#operator/kube/kinds.ts';
 import { until } from '#test/kit/wait.ts';
 import { DNS_ENDPOINT, installDnsEndpoint, removeDnsEndpoint } from './dnsendpoint.ts';
 import { type Plane, plane } from './plane.ts';
-import { Pods } from './pods.ts';
+import { keyIn, Pods } from './pods.ts';
 import { Operator } from './process.ts';
 import { putRelay, relayNamed, whenQuiet, whenSettled } from './relays.ts';
+
+interface Volume {
+  readonly name: string;
+  readonly secret?: { readonly secretName: string };
+}
 
 const NAMESPACE = 'dnsrecords';
 const SPEC = {
@@ -30,7 +37,8 @@ const SPEC = {
     tlsReports: { rua: ['mailto:tlsrpt@example.com'] },
   },
 };
-const NAMES = ['_25._tcp.relay.example.com', '_mta-sts.example.com', '_smtp._tls.example.com'];
+const TLSA = '_25._tcp.relay.example.com';
+const NAMES = [TLSA, '_mta-sts.example.com', '_smtp._tls.example.com'];
 
 describe('DNS records', { concurrency: false }, () => {
   let api: Plane;
@@ -57,6 +65,15 @@ describe('DNS records', { concurrency: false }, () => {
     status.conditions?.find((condition) => condition.type === type)?.reason;
   const readEndpoint = () =>
     api.admin.request<KubeObject>({ method: 'GET', path: apiPath(DNS_ENDPOINT, NAMESPACE, 'relay') });
+
+  const markIn = ({ metadata }: KubeObject) => metadata.annotations?.[ANNOTATIONS.published];
+  const patchEndpoint = (part: string, body: object) =>
+    api.admin.request({
+      method: 'PATCH',
+      path: `${apiPath(DNS_ENDPOINT, NAMESPACE, 'relay')}${part}`,
+      contentType: 'application/merge-patch+json',
+      body,
+    });
 
   test('a cluster that knows no DNSEndpoint: the records are in the status, and the relay is Ready', async () => {
     await putRelay(api, relayNamed(NAMESPACE, 'relay', SPEC));
@@ -93,6 +110,61 @@ describe('DNS records', { concurrency: false }, () => {
     );
     await whenQuiet(api);
     assert.equal((await readEndpoint()).metadata.resourceVersion, endpoint.metadata.resourceVersion);
+  });
+
+  test('a key that is published rolls over: both keys, two times to live, and an operator that starts anew in between', async () => {
+    const keys = async () => {
+      const record = (await statusOf()).dnsRecords?.find(({ name }) => name === TLSA);
+      return record?.values.map((value) => value.slice('3 1 1 '.length)).toSorted();
+    };
+    const served = async () => {
+      const set = await api.admin.request<KubeObject>({
+        method: 'GET',
+        path: apiPath(STATEFUL_SET, NAMESPACE, 'relay'),
+      });
+      const { volumes } = (set['spec'] as unknown as { template: { spec: { volumes: Volume[] } } }).template
+        .spec;
+      return volumes.find(({ name }) => name === 'certificate')?.secret?.secretName;
+    };
+    const reasonIs = (reason: string) => async () =>
+      reasonIn(await statusOf(), 'ConfigurationSound') === reason;
+    const both = [keyIn('relay-tls'), keyIn('second')].toSorted();
+    await putRelay(api, relayNamed(NAMESPACE, 'relay', { ...SPEC, tls: { secretName: 'second' } }));
+    await until('both keys to be told', async () => isDeepStrictEqual(await keys(), both));
+    assert.ok(await reasonIs('KeyRollsOver')());
+    assert.equal(await served(), 'relay-tls');
+    assert.deepEqual(await markIn(await readEndpoint()), undefined, 'nobody has taken it');
+    // As external-dns does when it has read the object.
+    const { generation } = (await readEndpoint()).metadata;
+    await patchEndpoint('/status', { status: { observedGeneration: generation } });
+    const mark = await until('the time to be noted', async () => markIn(await readEndpoint()));
+    assert.equal(mark.split('@')[0], keyIn('second'));
+    assert.equal(await served(), 'relay-tls');
+    await operator.end('SIGTERM');
+    const longAgo = `${keyIn('second')}@2026-01-01T00:00:00Z`;
+    await patchEndpoint('', { metadata: { annotations: { [ANNOTATIONS.published]: longAgo } } });
+    operator = await Operator.start(api, { identity: 'dns-3' });
+    await operator.leads();
+    await until('the next certificate to be served', async () => (await served()) === 'second');
+    await until('the old key to go', async () => isDeepStrictEqual(await keys(), [keyIn('second')]));
+    await until('the mark to go', async () => (await markIn(await readEndpoint())) === undefined);
+  });
+
+  test('the key of a certificate that is published changes only with its Secret', async () => {
+    const tls = (secretName: string, algorithm?: string) => ({
+      secretName,
+      issuerRef: { name: 'ca' },
+      ...(algorithm === undefined ? {} : { privateKey: { algorithm } }),
+    });
+    const put = (one: object) =>
+      putRelay(api, relayNamed(NAMESPACE, 'other', { dns: { tlsa: true }, tls: one }));
+    await put(tls('one'));
+    await put(tls('one', 'ECDSA'));
+    await assert.rejects(
+      put(tls('one', 'RSA')),
+      /dns\.tlsa publishes the key.*: give tls\.secretName another name/,
+    );
+    await put(tls('two', 'RSA'));
   });
 
   test('a relay that publishes no more: the object goes, and the status has the records', async () => {

@@ -1,10 +1,13 @@
 /**
  * Replaces StatefulSet controller, kubelets and relays. For each StatefulSet it creates claims, and bare pods with
  * addresses of the loopback. At these addresses one server answers `/status` as a relay does, by long polls, and
- * reports the policy of the ConfigMap as served. A pod takes a new policy at once. A pod that the scale file does not
+ * reports the policy of the ConfigMap and the
+ * certificate of the StatefulSet as served. A pod takes a new policy at once. A pod that the scale file does not
  * want has handed its queue over at once.
  */
+import { createHash } from 'node:crypto';
 import { createServer, type ServerResponse } from 'node:http';
+import { isDeepStrictEqual } from 'node:util';
 import type { PodIdentity, PodStatus } from '#crds/podstatus.ts';
 import { hashContent, POLICY_FILE_NAME, type Policy, parsePolicy } from '#crds/policyfile.ts';
 import { parseScale, SCALE_FILE_NAME } from '#crds/scalefile.ts';
@@ -34,6 +37,9 @@ interface Orders {
   readonly order: string | undefined;
 }
 
+/** The Secrets that the template of a StatefulSet mounts, by volume. */
+type Mounts = Readonly<Record<string, string | undefined>>;
+
 interface Place {
   readonly key: string;
   readonly ordinal: number;
@@ -52,12 +58,23 @@ interface SetSpec {
     readonly metadata: { readonly name: string };
     readonly spec: { readonly resources: { readonly requests: object } };
   }[];
-  readonly template: { readonly metadata: object; readonly spec: { readonly containers: object[] } };
+  readonly template: {
+    readonly metadata: object;
+    readonly spec: {
+      readonly containers: object[];
+      readonly volumes: readonly {
+        readonly name: string;
+        readonly secret?: { readonly secretName: string };
+      }[];
+    };
+  };
 }
 
 export class Pods {
   readonly #plane: Plane;
   readonly #sets = new Map<string, KubeObject>();
+  /** By relay key. They stay while the StatefulSet is made anew. */
+  readonly #mounts = new Map<string, Mounts>();
   readonly #queue = new WorkQueue((key) => this.#try(key), 8, Math.random);
   readonly #watches: ListWatch[];
   /** The orders by relay key. */
@@ -83,6 +100,7 @@ export class Pods {
       this.#watch(STATEFUL_SET, (key, set) => {
         if (set) this.#sets.set(key, set);
         else this.#sets.delete(key);
+        if (set) this.#mountsChanged(key, set);
         this.#queue.add(key);
       }),
       this.#watch(CONFIG_MAP, (key, map) => this.#ordersChanged(key, map)),
@@ -274,6 +292,15 @@ export class Pods {
     this.#polls.delete(key);
   }
 
+  #mountsChanged(key: string, set: KubeObject): void {
+    const { volumes } = (set['spec'] as unknown as SetSpec).template.spec;
+    const mounts = Object.fromEntries(volumes.map(({ name, secret }) => [name, secret?.secretName]));
+    if (isDeepStrictEqual(mounts, this.#mounts.get(key))) return;
+    this.#mounts.set(key, mounts);
+    for (const poll of this.#polls.get(key) ?? []) this.#settle(poll);
+    this.#polls.delete(key);
+  }
+
   #answer(address: string, since: string | null, response: ServerResponse): void {
     const place = this.#places.get(address);
     if (!place) {
@@ -313,19 +340,34 @@ export class Pods {
     const orders = this.#orders.get(key);
     const address = this.#addresses.get(`${identity.namespace}/${identity.pod}`) ?? '';
     if (!orders) return undefined;
-    const report = reportOf(orders, ordinal);
+    const report = reportOf(orders, ordinal, this.#mounts.get(key) ?? {});
     const said = this.#strangers.get(address) ?? identity;
     return { ...report, identity: said, revision: `${report.revision}.${said.uid}` };
   }
 }
 
-function reportOf({ policy, replicas, order }: Orders, ordinal: number): PodStatus {
-  const hash = hashContent(policy);
+/** The hash of the public key in a Secret: each has its own. */
+export function keyIn(secret: string): string {
+  return createHash('sha256').update(secret).digest('hex');
+}
+
+function factsOf(secret: string | undefined): PodStatus['certificate'] {
+  return secret !== undefined && REPORT.certificate
+    ? { ...REPORT.certificate, publicKeySha256: keyIn(secret) }
+    : null;
+}
+
+function reportOf({ policy, replicas, order }: Orders, ordinal: number, mounts: Mounts): PodStatus {
+  const { certificate, 'next-certificate': next } = mounts;
+  const hash = `${hashContent(policy)}.${certificate}.${next}`;
   const leaves = ordinal >= replicas;
   return {
     ...REPORT,
     revision: leaves ? `${hash}.${order}` : hash,
-    policy: { hash, refused: null },
+    policy: { hash: hashContent(policy), refused: null },
+    certificate: certificate === undefined ? REPORT.certificate : factsOf(certificate),
+    nextCertificate:
+      next === undefined ? null : ({ ...factsOf(next), secret: next } as PodStatus['nextCertificate']),
     evacuation: leaves ? { state: 'Emptied', message: null, order } : null,
     ...(policy.inbound.internalTls
       ? { internalCertificate: REPORT.certificate, internalAuthority: AUTHORITY }

@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ANNOTATIONS } from '#crds/wellknown.ts';
+import { relayObject, settledWorld } from '#test/fixtures/world.ts';
+import type { KubeObject } from '../kube/client.ts';
+import type { RollOverStep } from '../records/keyplan.ts';
+import { judge } from './chain.ts';
+
+const DIGEST = 'b'.repeat(64);
+const certificate = (name: string, secretName: string, message?: string): [string, KubeObject] => [
+  `Certificate/${name}`,
+  {
+    kind: 'Certificate',
+    metadata: { name },
+    spec: { secretName },
+    status: { conditions: message ? [{ type: 'Issuing', status: 'True', message }] : [] },
+  } as never,
+];
+
+function soundnessAt(step: RollOverStep, dns: object, objects: [string, KubeObject][] = []) {
+  const relay = relayObject({ dns: { tlsa: true, ...dns }, tls: { secretName: 'one' } });
+  const world = settledWorld({
+    relay,
+    keys: { inService: 'one', next: { secret: 'two', step }, former: [] },
+  });
+  const all = new Map([...world.objects, ...objects]);
+  return judge({ ...world, objects: all, obstacles: [] });
+}
+
+const ENDPOINT = { publish: 'DNSEndpoint' };
+
+test('a roll-over is no fault, and says for what it waits', () => {
+  const until = Date.parse('2026-01-01T02:00:00Z');
+  const cases: [RollOverStep, RegExp][] = [
+    [
+      { kind: 'issuing' },
+      /Secret one is served until every pod has the next one: see that the Secret has a valid/,
+    ],
+    [{ kind: 'publishing', digest: DIGEST }, /until external-dns has taken the records of both keys/],
+    [{ kind: 'waiting', digest: DIGEST, since: 0, until }, /until 2026-01-01T02:00:00Z, when no sender/],
+  ];
+  for (const [step, text] of cases) {
+    const { ConfigurationSound: sound, Ready, Stalled } = soundnessAt(step, ENDPOINT);
+    assert.deepEqual([sound?.status, sound?.reason], ['True', 'KeyRollsOver']);
+    assert.match(sound?.message ?? '', text);
+    assert.deepEqual([Ready?.status, Stalled], ['True', undefined]);
+  }
+});
+
+test('cert-manager is quoted while it does not issue the second certificate', () => {
+  const objects = [certificate('relay', 'one'), certificate('relay-x', 'two', 'the order is pending')];
+  const { ConfigurationSound: sound } = soundnessAt({ kind: 'issuing' }, ENDPOINT, objects);
+  assert.match(sound?.message ?? '', /cert-manager: the order is pending/);
+});
+
+test('a person who publishes the records gets the command to say so', () => {
+  for (const dns of [{}, { publish: 'None' }, { ...ENDPOINT, recordTypes: ['TXT'] }]) {
+    const { ConfigurationSound: sound } = soundnessAt({ kind: 'publishing', digest: DIGEST }, dns);
+    assert.deepEqual([sound?.status, sound?.reason], ['False', 'KeyAwaitsPublishing']);
+    const command = `kubectl annotate -n mail mailrelay relay --overwrite ${ANNOTATIONS.published}=${DIGEST}@`;
+    assert.ok(sound?.message.includes(command), String(sound?.message));
+  }
+});

@@ -1,0 +1,35 @@
+/** The keys that pods tell: those that they serve, and those of the next certificate; and those in DNS. Pure. */
+import type { World } from '../world.ts';
+import { listPublished } from './published.ts';
+
+const DIGEST = /^[0-9a-f]{64}$/;
+
+type Observed = Pick<World, 'relay' | 'pods' | 'leaving' | 'objects'>;
+
+/** Complete only when every pod that is wanted, and every pod that leaves, has told which key it serves. */
+export function servedKeys({ relay, pods, leaving }: Observed): { digests: string[]; isComplete: boolean } {
+  const told = [...pods, ...leaving].map(({ report }) => report?.certificate?.publicKeySha256);
+  const digests = told.filter(isDigest);
+  return {
+    digests: [...new Set(digests)],
+    isComplete: told.length > 0 && pods.length >= relay.spec.replicas && digests.length === told.length,
+  };
+}
+
+/** The keys that pods have mounted to serve them next: all of them, or those in one Secret. */
+export function toldNextKeys({ pods, leaving }: Observed, secret?: string): string[] {
+  const told = [...pods, ...leaving]
+    .flatMap(({ report }) => report?.nextCertificate ?? [])
+    .filter((next) => secret === undefined || next.secret === secret)
+    .map(({ publicKeySha256 }) => publicKeySha256);
+  return [...new Set(told.filter(isDigest))];
+}
+
+/** The data of each TLSA record that was published. */
+export function keysIn(world: Observed): (readonly string[])[] {
+  return listPublished(world).flatMap(({ type, values }) => (type === 'TLSA' ? [values] : []));
+}
+
+function isDigest(text: string | undefined): text is string {
+  return text !== undefined && DIGEST.test(text);
+}

@@ -1,0 +1,451 @@
+/**
+ * The roll-over of a published key in a small world: cert-manager, kubelets, external-dns and resolvers with caches do
+ * what they like, the operator may end after any of its writes, people change their minds. No sender ever has a copy of
+ * the records that lacks the key that it meets.
+ */
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { effectivePolicy } from '#crds/effective.ts';
+import type { MailRelay } from '#crds/mailrelay.ts';
+import { ANNOTATIONS } from '#crds/wellknown.ts';
+import { podReport, podView, relayObject, SETTINGS, settledWorld } from '#test/fixtures/world.ts';
+import type { KubeObject } from '../kube/client.ts';
+import { renderAll } from '../render/index.ts';
+import type { PodView, World } from '../world.ts';
+import type { KeyPlan } from './keyplan.ts';
+import { listRecords } from './list.ts';
+import { describeMarks, planKeys, withServedSecret } from './rollover.ts';
+
+const SECRETS = ['one', 'two', 'three'] as const;
+const TTLS = ['1m', '10m', '1h'] as const;
+const LONGEST_MS = 3_600_000;
+
+type Event =
+  | { kind: 'operate'; writes: number }
+  | { kind: 'issue' | 'takeDns' | 'orphan' }
+  | { kind: 'roll' | 'mount' | 'silence' | 'end'; pod: number }
+  | { kind: 'pass'; ms: number }
+  | { kind: 'rename'; secret: string }
+  | { kind: 'live'; ttl: string };
+
+interface Pod {
+  serves: string;
+  next: string | undefined;
+  /** The keys that it has loaded. */
+  key: string | undefined;
+  nextKey: string | undefined;
+  isSilent: boolean;
+}
+
+interface Copy {
+  readonly keys: readonly string[];
+  readonly ttlMs: number;
+  /** When DNS had it last; undefined: it has it. */
+  until: number | undefined;
+}
+
+class Little {
+  now = Date.parse('2026-01-01T00:00:00Z');
+  readonly objects = new Map<string, KubeObject>();
+  readonly secrets = new Map<string, string>();
+  readonly pods: (Pod | undefined)[] = [];
+  readonly copies: Copy[] = [];
+  status: MailRelay['status'];
+  plan: KeyPlan | undefined;
+  #secretName: string = SECRETS[0];
+  #ttl: string = '1m';
+  readonly #replicas: number;
+
+  constructor(replicas: number) {
+    this.#replicas = replicas;
+  }
+
+  do(event: Event): void {
+    if (event.kind === 'operate') this.#operate(event.writes);
+    if (event.kind === 'issue') this.#issue();
+    if (event.kind === 'takeDns') this.#takeDns();
+    if (event.kind === 'orphan') this.objects.delete('StatefulSet/relay');
+    if (event.kind === 'pass') this.now += event.ms;
+    if (event.kind === 'rename') this.#secretName = event.secret;
+    if (event.kind === 'live') this.#ttl = event.ttl;
+    if ('pod' in event) this.#doToPod(event.kind, event.pod % this.#replicas);
+  }
+
+  #doToPod(kind: 'roll' | 'mount' | 'silence' | 'end', ordinal: number): void {
+    if (kind === 'roll') this.#roll(ordinal);
+    if (kind === 'mount') this.#mount(ordinal);
+    if (kind === 'end') this.pods[ordinal] = undefined;
+    const pod = this.pods[ordinal];
+    if (kind === 'silence' && pod) pod.isSilent = true;
+  }
+
+  /** A sentence about a sender that would not deliver. */
+  fault(): string | undefined {
+    const served = this.pods.flatMap((pod) => pod?.key ?? []);
+    const held = this.copies.filter(({ until, ttlMs }) => until === undefined || until + ttlMs > this.now);
+    for (const { keys } of held)
+      for (const key of served)
+        if (keys.length > 0 && !keys.includes(key))
+          return `${key} is served, and a sender knows ${keys.join()}`;
+    return undefined;
+  }
+
+  /** Every pod serves what is wanted, and the records have its key alone. */
+  get isSettled(): boolean {
+    const all = this.pods.filter((pod) => pod !== undefined);
+    const isServed = all.every(({ serves, next }) => serves === this.#secretName && next === undefined);
+    return isServed && all.length === this.#replicas && this.copies.at(-1)?.keys.length === 1;
+  }
+
+  get served(): string {
+    return this.pods.map((pod) => pod?.serves).join();
+  }
+
+  /** What gathering makes of it. */
+  world(): World {
+    const dns = { publish: 'DNSEndpoint', tlsa: true, ttl: this.#ttl };
+    const tls = { secretName: this.#secretName, issuerRef: { name: 'ca' } };
+    const relay = {
+      ...relayObject({ replicas: this.#replicas, dns, tls }),
+      ...(this.status ? { status: this.status } : {}),
+    };
+    const pods = this.pods.flatMap((pod, ordinal) => (pod ? [this.#view(relay, pod, ordinal)] : []));
+    const seen = { relay, pods, leaving: [], objects: this.objects, now: this.now };
+    const keys = planKeys(seen);
+    const served = withServedSecret(relay, keys);
+    return settledWorld({
+      ...seen,
+      keys,
+      relay: served,
+      policy: effectivePolicy(relay.metadata, served.spec),
+    });
+  }
+
+  #view(relay: MailRelay, { key, next = '', nextKey, isSilent }: Pod, ordinal: number): PodView {
+    const { certificate } = podReport(relay);
+    const facts = (publicKeySha256: string | undefined) =>
+      certificate && publicKeySha256 ? { ...certificate, publicKeySha256 } : null;
+    const nextFacts = facts(nextKey);
+    const nextCertificate = nextFacts && { ...nextFacts, secret: next };
+    const report = podReport(relay, { certificate: facts(key), nextCertificate });
+    return podView(`relay-${ordinal}`, isSilent ? undefined : report);
+  }
+
+  /** Writes at most so many objects, as if the operator ended then. */
+  #operate(writes: number): void {
+    const world = this.world();
+    const { relay, policy, keys } = world;
+    this.plan = keys;
+    assert.ok(policy && keys);
+    const records = listRecords(world);
+    const marks = describeMarks(world, keys);
+    const wanted = renderAll(relay, policy, SETTINGS, { records, marks, keys, objects: this.objects });
+    let left = writes;
+    for (const object of wanted) {
+      const name = `${object.kind}/${object.metadata.name}`;
+      const live = this.objects.get(name);
+      const isSame = JSON.stringify(live?.['spec']) === JSON.stringify(object['spec']);
+      if (
+        isSame &&
+        JSON.stringify(live?.metadata.annotations) === JSON.stringify(object.metadata.annotations)
+      )
+        continue;
+      if (left-- <= 0) return;
+      const generation = (live?.metadata.generation ?? 0) + (isSame ? 0 : 1);
+      const status = live?.['status'];
+      this.objects.set(name, {
+        ...object,
+        metadata: { ...object.metadata, generation },
+        status,
+      } as KubeObject);
+    }
+    const names = new Set(wanted.map(({ kind, metadata }) => `${kind}/${metadata.name}`));
+    for (const name of this.objects.keys()) if (!names.has(name)) this.objects.delete(name);
+    this.status = { dnsRecords: records.map((record) => ({ ...record, values: [...record.values] })) };
+  }
+
+  #issue(): void {
+    for (const { kind, spec } of this.objects.values()) {
+      const secret = (spec as { secretName?: string } | undefined)?.secretName ?? '';
+      if (kind !== 'Certificate' || this.secrets.has(secret)) continue;
+      this.secrets.set(secret, createHash('sha256').update(secret).digest('hex'));
+      return;
+    }
+  }
+
+  #takeDns(): void {
+    const endpoint = this.objects.get('DNSEndpoint/relay');
+    const { endpoints = [] } = (endpoint?.['spec'] ?? {}) as {
+      endpoints?: { targets: string[]; recordTTL: number }[];
+    };
+    if (endpoint)
+      this.objects.set('DNSEndpoint/relay', {
+        ...endpoint,
+        status: { observedGeneration: endpoint.metadata.generation },
+      });
+    const last = this.copies.at(-1);
+    if (last) last.until = this.now;
+    const keys = endpoints.flatMap(({ targets }) => targets.map((target) => target.slice('3 1 1 '.length)));
+    this.copies.push({ keys, ttlMs: (endpoints[0]?.recordTTL ?? 0) * 1_000, until: undefined });
+  }
+
+  /** Makes the pod anew by the template of the StatefulSet. */
+  #roll(ordinal: number): void {
+    const set = this.objects.get('StatefulSet/relay');
+    const { template } = (set?.['spec'] ?? {}) as {
+      template?: { spec: { volumes: { name: string; secret?: { secretName: string } }[] } };
+    };
+    if (!template) return;
+    const secretOf = (volume: string) =>
+      template.spec.volumes.find(({ name }) => name === volume)?.secret?.secretName;
+    const [serves = '', next] = [secretOf('certificate'), secretOf('next-certificate')];
+    this.pods[ordinal] = { serves, next, key: undefined, nextKey: undefined, isSilent: true };
+  }
+
+  /** The kubelet mounts what is there, and the pod answers. */
+  #mount(ordinal: number): void {
+    const pod = this.pods[ordinal];
+    if (!pod) return;
+    pod.key = this.secrets.get(pod.serves) ?? pod.key;
+    pod.nextKey = pod.next === undefined ? undefined : this.secrets.get(pod.next);
+    pod.isSilent = false;
+  }
+}
+
+/** Everybody does what they should, until nothing changes. */
+function settle(little: Little): void {
+  const all = { kind: 'operate', writes: Number.POSITIVE_INFINITY } as const;
+  for (let round = 0; round < 12; round++) {
+    little.do(all);
+    little.do({ kind: 'issue' });
+    for (const one of [0, 1, 2]) {
+      little.do({ kind: 'roll', pod: one });
+      little.do({ kind: 'mount', pod: one });
+      little.do(all);
+      assert.equal(little.fault(), undefined);
+    }
+    little.do({ kind: 'takeDns' });
+    little.do(all);
+    if (little.isSettled) return;
+    little.do({ kind: 'pass', ms: 2 * LONGEST_MS });
+  }
+  assert.fail('it does not come to an end');
+}
+
+/** What usually happens next to each other. */
+const ROUND: readonly Event[] = [
+  { kind: 'operate', writes: 99 },
+  { kind: 'issue' },
+  ...[0, 1, 2].flatMap((ordinal): Event[] => [
+    { kind: 'roll', pod: ordinal },
+    { kind: 'mount', pod: ordinal },
+  ]),
+  { kind: 'operate', writes: 99 },
+  { kind: 'takeDns' },
+  { kind: 'operate', writes: 99 },
+];
+
+const pod = fc.nat({ max: 2 });
+const often = <T>(weight: number, arbitrary: fc.Arbitrary<T>) => ({ weight, arbitrary });
+const single: fc.Arbitrary<Event> = fc.oneof(
+  often(
+    8,
+    fc.record({ kind: fc.constant('operate' as const), writes: fc.constantFrom(0, 1, 2, 3, 5, 99, 99, 99) }),
+  ),
+  often(3, fc.record({ kind: fc.constantFrom('issue' as const, 'takeDns' as const, 'takeDns' as const) })),
+  often(6, fc.record({ kind: fc.constantFrom('roll' as const, 'mount' as const, 'mount' as const), pod })),
+  often(2, fc.record({ kind: fc.constantFrom('silence' as const, 'end' as const), pod })),
+  often(
+    4,
+    fc.record({
+      kind: fc.constant('pass' as const),
+      ms: fc.constantFrom(10_000, 130_000, 1_300_000, 7_300_000),
+    }),
+  ),
+  often(1, fc.record({ kind: fc.constant('rename' as const), secret: fc.constantFrom(...SECRETS) })),
+  often(1, fc.record({ kind: fc.constant('live' as const), ttl: fc.constantFrom(...TTLS) })),
+  often(1, fc.constant({ kind: 'orphan' as const })),
+);
+
+const happening = fc.oneof(
+  often(
+    5,
+    single.map((one) => [one]),
+  ),
+  often(1, fc.constant(ROUND)),
+);
+
+test('whatever happens in which order, no sender has records without the key that it meets', () => {
+  let rolled = 0;
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 3 }),
+      fc.array(happening, { minLength: 10, maxLength: 60 }),
+      (replicas, events) => {
+        const little = new Little(replicas);
+        settle(little);
+        const before = little.served;
+        for (const [at, one] of events.flat().entries()) {
+          little.do(one);
+          const fault = little.fault();
+          assert.equal(fault, undefined, `after ${at + 1} events: ${JSON.stringify(one)}`);
+        }
+        settle(little);
+        if (little.served !== before) rolled += 1;
+      },
+    ),
+    { numRuns: 60 },
+  );
+  assert.ok(rolled > 10, `only ${rolled} runs rolled over`);
+});
+
+function atStep(): Little {
+  const little = new Little(2);
+  settle(little);
+  little.do({ kind: 'rename', secret: 'two' });
+  return little;
+}
+
+test('each step by itself: issued, published, waited, served', () => {
+  const little = atStep();
+  const all = { kind: 'operate', writes: Number.POSITIVE_INFINITY } as const;
+  const stepAfter = (...events: Event[]) => {
+    for (const one of [...events, all]) little.do(one);
+    return little.plan?.next?.step.kind;
+  };
+  const rollAll: Event[] = [0, 1].flatMap((n) => [
+    { kind: 'roll' as const, pod: n },
+    { kind: 'mount' as const, pod: n },
+  ]);
+  assert.equal(stepAfter(), 'issuing');
+  assert.deepEqual(
+    [...little.objects.keys()].filter((name) => name.startsWith('Certificate/')).length,
+    2,
+    'a second Certificate',
+  );
+  assert.equal(stepAfter({ kind: 'issue' }, ...rollAll), 'publishing');
+  assert.equal(listRecords(little.world())[0]?.values.length, 2);
+  assert.equal(stepAfter(), 'publishing', 'external-dns has not looked');
+  assert.equal(stepAfter({ kind: 'takeDns' }), 'waiting');
+  assert.equal(stepAfter({ kind: 'pass', ms: 119_000 }), 'waiting');
+  assert.match(
+    String(little.objects.get('DNSEndpoint/relay')?.metadata.annotations?.[ANNOTATIONS.published]),
+    /^[0-9a-f]{64}@2026/,
+  );
+  assert.equal(stepAfter({ kind: 'pass', ms: 1_000 }), undefined);
+  assert.equal(little.served, 'one,one');
+  assert.equal(stepAfter(...rollAll), undefined);
+  assert.equal(little.served, 'two,two');
+  assert.equal(listRecords(little.world())[0]?.values.length, 1);
+  const certificates = [...little.objects].filter(([name]) => name.startsWith('Certificate/'));
+  assert.deepEqual(
+    certificates.map(([, { spec }]) => (spec as { secretName: string }).secretName),
+    ['two'],
+  );
+});
+
+test('a time to live that was shortened before is waited for too', () => {
+  const little = new Little(1);
+  little.do({ kind: 'live', ttl: '1h' });
+  settle(little);
+  const all = { kind: 'operate', writes: Number.POSITIVE_INFINITY } as const;
+  little.do({ kind: 'live', ttl: '1m' });
+  little.do(all);
+  little.do({ kind: 'rename', secret: 'two' });
+  for (const one of [
+    all,
+    { kind: 'issue' },
+    { kind: 'roll', pod: 0 },
+    { kind: 'mount', pod: 0 },
+    all,
+    { kind: 'takeDns' },
+    all,
+  ] as Event[])
+    little.do(one);
+  little.do({ kind: 'pass', ms: 600_000 });
+  little.do(all);
+  assert.equal(little.plan?.next?.step.kind, 'waiting');
+  little.do({ kind: 'pass', ms: 2 * LONGEST_MS });
+  little.do(all);
+  assert.equal(little.plan?.next, undefined);
+});
+
+/** A relay whose TLSA records a person publishes, with a next key that every pod has told. */
+function byHand(mark: string | undefined, now: number): KeyPlan {
+  const annotations = mark === undefined ? {} : { annotations: { [ANNOTATIONS.published]: mark } };
+  const relay = relayObject({ replicas: 1, tls: { secretName: 'two' }, dns: { tlsa: true, ttl: '1m' } });
+  const facts = podReport(relay).certificate;
+  const nextCertificate = facts && { ...facts, publicKeySha256: 'b'.repeat(64), secret: 'two' };
+  const volumes = [{ name: 'certificate', secret: { secretName: 'one' } }];
+  const set = { kind: 'StatefulSet', metadata: { name: 'relay' }, spec: { template: { spec: { volumes } } } };
+  return planKeys({
+    relay: { ...relay, metadata: { ...relay.metadata, ...annotations } },
+    objects: new Map([['StatefulSet/relay', set as unknown as KubeObject]]),
+    pods: [podView('relay-0', podReport(relay, { nextCertificate }))],
+    leaving: [],
+    now,
+  });
+}
+
+test('the next key is served only when every pod has it, and only while it is published', () => {
+  const ready = () => {
+    const little = atStep();
+    for (const one of [...ROUND, ...ROUND]) little.do(one);
+    little.do({ kind: 'pass', ms: LONGEST_MS });
+    return little;
+  };
+  const planOf = (little: Little) => little.world().keys?.next?.step.kind;
+  assert.equal(planOf(ready()), undefined);
+  for (const kind of ['silence', 'end'] as const) {
+    const little = ready();
+    little.do({ kind, pod: 1 });
+    assert.equal(planOf(little), 'waiting', kind);
+    little.do({ kind: 'roll', pod: 1 });
+    little.do({ kind: 'mount', pod: 1 });
+    assert.equal(planOf(little), undefined, kind);
+  }
+  const little = ready();
+  const endpoint = little.objects.get('DNSEndpoint/relay') as KubeObject;
+  const { endpoints } = endpoint['spec'] as { endpoints: { targets: string[] }[] };
+  const gone = createHash('sha256').update('two').digest('hex');
+  const cut = endpoints.map((one) => ({
+    ...one,
+    targets: one.targets.filter((text) => !text.includes(gone)),
+  }));
+  little.objects.set('DNSEndpoint/relay', {
+    ...endpoint,
+    spec: { endpoints: cut },
+    metadata: { ...endpoint.metadata, generation: 99 },
+  });
+  assert.equal(planOf(little), 'publishing', 'somebody took a record away');
+});
+
+test('somebody who changes their mind is not served the key of the second Secret for that of the third', () => {
+  const little = atStep();
+  for (const one of [...ROUND, ...ROUND]) little.do(one);
+  little.do({ kind: 'rename', secret: 'three' });
+  little.do({ kind: 'pass', ms: 2 * LONGEST_MS });
+  assert.equal(little.world().keys?.inService, 'one');
+  settle(little);
+  assert.equal(little.served, 'three,three');
+});
+
+test('without external-dns a person says since when the next key is in DNS', () => {
+  const said = Date.parse('2026-01-01T00:00:00Z');
+  const mark = (letter: string) => `${letter.repeat(64)}@2026-01-01T00:00:00Z`;
+  const stepOf = (text: string | undefined, ms: number) => byHand(text, said + ms).next?.step.kind;
+  assert.equal(stepOf(undefined, 999_999_999), 'publishing');
+  assert.equal(stepOf(mark('a'), 999_999_999), 'publishing', 'the word for another key');
+  for (const text of ['', 'yes', `${'b'.repeat(64)}@yesterday`, 'b'.repeat(64)])
+    assert.equal(stepOf(text, 999_999_999), 'publishing', text);
+  assert.equal(stepOf(mark('b'), 119_999), 'waiting');
+  assert.deepEqual(byHand(mark('b'), said + 120_000).inService, 'two');
+});
+
+test('without dns.tlsa another Secret is served at once', () => {
+  const relay = relayObject({ tls: { secretName: 'two' } });
+  const plan = planKeys({ relay, objects: new Map(), pods: [], leaving: [], now: 0 });
+  assert.deepEqual(plan, { inService: 'two', former: [] });
+});

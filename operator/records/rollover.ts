@@ -1,0 +1,135 @@
+/**
+ * The roll-over of a key that DNS publishes. Another tls.secretName asks for it: the second Secret gets a certificate,
+ * the pods mount it beside the first one and tell its key, the records of both keys are published, two times to live
+ * pass, and only then the pods serve it. So every copy of the records that a sender may still have names the key that
+ * it meets.
+ *
+ * Nothing is remembered here: the StatefulSet says which Secret is served, the DNSEndpoint since when the next key is in
+ * DNS. An operator that starts in the middle goes on. Pure.
+ */
+import { tlsaValue } from '#crds/dnsrecords.ts';
+import { certificateSecretName } from '#crds/effective.ts';
+import { effectiveDns } from '#crds/effectivedns.ts';
+import type { MailRelay } from '#crds/mailrelay.ts';
+import { ANNOTATIONS } from '#crds/wellknown.ts';
+import type { World } from '../world.ts';
+import { listHostCertificates } from './certificates.ts';
+import type { KeyPlan, Published, RollOverStep } from './keyplan.ts';
+import { keysIn, servedKeys, toldNextKeys } from './keys.ts';
+import { findEndpoint, liveTtlSeconds } from './published.ts';
+import { findServedSecret } from './servedsecret.ts';
+
+type Observed = Pick<World, 'relay' | 'objects' | 'pods' | 'leaving' | 'now'>;
+
+export function planKeys(world: Observed): KeyPlan {
+  const plan = planServing(world);
+  const isSettled =
+    servedKeys(world).digests.length <= 1 && servedKeys(world).isComplete && toldNextKeys(world).length === 0;
+  if (!effectiveDns(world.relay.spec).tlsa || isSettled) return { ...plan, former: [] };
+  const others = listHostCertificates(world).map(({ secret }) => secret);
+  return {
+    ...plan,
+    former: others.filter((secret) => secret !== plan.inService && secret !== plan.next?.secret),
+  };
+}
+
+function planServing(world: Observed): Omit<KeyPlan, 'former'> {
+  const { relay } = world;
+  const wanted = certificateSecretName(relay.metadata.name, relay.spec);
+  const served = findServedSecret(world);
+  const isAtOnce = !effectiveDns(relay.spec).tlsa || wanted === undefined || served === undefined;
+  if (isAtOnce || served === wanted) return { inService: wanted };
+  const step = findStep(world, wanted);
+  if (step.kind !== 'waiting') return { inService: served, next: { secret: wanted, step } };
+  const published = { digest: step.digest, since: step.since };
+  const isDone = world.now >= step.until && isToldByAll(world, wanted, step.digest);
+  return isDone
+    ? { inService: wanted, published }
+    : { inService: served, next: { secret: wanted, step }, published };
+}
+
+/** The relay as it is in service: with the Secret that its pods serve. */
+export function withServedSecret(relay: MailRelay, { inService, next }: KeyPlan): MailRelay {
+  if (!next || inService === undefined) return relay;
+  return { ...relay, spec: { ...relay.spec, tls: { ...relay.spec.tls, secretName: inService } } };
+}
+
+/** The time until the next look at a roll-over that waits. */
+export function nextLookMs({ next }: KeyPlan, now: number): number | undefined {
+  return next?.step.kind === 'waiting' && next.step.until > now ? next.step.until - now : undefined;
+}
+
+function findStep(world: Observed, secret: string): RollOverStep {
+  const mark = readMark(world);
+  // Pods may still have the certificate of another Secret, if somebody has changed their mind.
+  const told = toldNextKeys(world, secret);
+  // Pods that are silent for a while take nothing back.
+  const digest = told.length === 0 ? mark?.digest : told[0];
+  if (digest === undefined || told.length > 1) return { kind: 'issuing' };
+  const since =
+    mark?.digest === digest && isPublished(world, digest) ? mark.since : publishedNow(world, digest);
+  if (since === undefined) return { kind: 'publishing', digest };
+  const ttlMs = effectiveDns(world.relay.spec).ttlSeconds * 1_000;
+  return { kind: 'waiting', digest, since, until: Math.max(since + 2 * ttlMs, longerCopiesUntil(world)) };
+}
+
+/** Written by us on the DNSEndpoint, or by a person on the MailRelay, who publishes the records without external-dns. */
+function readMark(world: Observed): Published | undefined {
+  const { relay } = world;
+  const object = publishesTlsa(relay) ? findEndpoint(world) : relay;
+  const [digest = '', time = ''] = (object?.metadata.annotations?.[ANNOTATIONS.published] ?? '').split('@');
+  const since = Date.parse(time);
+  return Number.isNaN(since) ? undefined : { digest, since };
+}
+
+/** True if the record is in the DNSEndpoint. Of records that a person publishes we know nothing. */
+function isPublished(world: Observed, digest: string): boolean {
+  if (!publishesTlsa(world.relay)) return true;
+  return keysIn(world).every((values) => values.includes(tlsaValue(digest)));
+}
+
+/** The present, if external-dns has just taken the DNSEndpoint with the record. */
+function publishedNow(world: Observed, digest: string): number | undefined {
+  if (!publishesTlsa(world.relay)) return undefined;
+  const endpoint = findEndpoint(world);
+  const { observedGeneration } = (endpoint?.['status'] ?? {}) as { observedGeneration?: number };
+  const isSeen = observedGeneration !== undefined && observedGeneration === endpoint?.metadata.generation;
+  return isSeen && keysIn(world).length > 0 && isPublished(world, digest) ? world.now : undefined;
+}
+
+/** Until when senders may have copies that lived longer than those of today. */
+function longerCopiesUntil(world: Observed): number {
+  const { ttlSeconds } = effectiveDns(world.relay.spec);
+  const mark = Date.parse(findEndpoint(world)?.metadata.annotations?.[ANNOTATIONS.copiesUntil] ?? '');
+  const live = liveTtlSeconds(world);
+  const shortened = live > ttlSeconds ? world.now + 2 * live * 1_000 : 0;
+  return Math.max(mark > world.now ? mark : 0, shortened);
+}
+
+/** What the DNSEndpoint has to remember. */
+export function describeMarks(world: Observed, { published }: KeyPlan): Record<string, string> {
+  const until = longerCopiesUntil(world);
+  return {
+    ...(published
+      ? { [ANNOTATIONS.published]: `${published.digest}@${new Date(published.since).toISOString()}` }
+      : {}),
+    ...(until > 0 ? { [ANNOTATIONS.copiesUntil]: new Date(until).toISOString() } : {}),
+  };
+}
+
+/** True if external-dns brings the TLSA records into DNS; otherwise a person does. */
+export function publishesTlsa({ spec }: MailRelay): boolean {
+  return effectiveDns(spec).endpointTypes.includes('TLSA');
+}
+
+function isToldByAll({ relay, pods }: Observed, secret: string, digest: string): boolean {
+  const { replicas } = relay.spec;
+  return (
+    replicas > 0 &&
+    pods.length >= replicas &&
+    pods.every(({ report }) => {
+      const next = report?.nextCertificate;
+      return next?.secret === secret && next.publicKeySha256 === digest;
+    })
+  );
+}
