@@ -4,7 +4,7 @@
  * to the next hops only with --connect. It never sends a message.
  */
 import { findLadder } from '#relay/delivery/ladder.ts';
-import { isRouting, printMailbox, readMailbox } from '#relay/listener/address.ts';
+import { isRouting, printMailbox, readMailbox } from '#relay/addresses/address.ts';
 import { describeSessions, isClient, listSessions } from './explainclient.ts';
 import { describeLadder } from './explainladder.ts';
 import { readOrders } from './explainorders.ts';

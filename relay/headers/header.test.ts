@@ -1,29 +1,30 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { HeaderEditor, type HeaderWork } from './header.ts';
+import { policyOf, traceOf } from '#test/kit/relayrig.ts';
+import { HeaderEditor, type HeaderStep } from './header.ts';
 import { SECTION_BYTES } from './section.ts';
+import { compileSteps } from './steps.ts';
 
-const WORK: HeaderWork = {
-  addMissing: true,
-  masqueradeDomains: ['example.com', 'eu.example.com'],
+const masquerading = (isSubmitted: boolean, masqueradeDomains: readonly string[]) =>
+  compileSteps(policyOf({ masqueradeDomains: [...masqueradeDomains] }))(isSubmitted).header;
+const WORK = masquerading(true, ['example.com', 'eu.example.com']);
+const MASQUERADE = WORK.filter(({ edits }) => edits);
+const NOTHING = masquerading(false, []);
+const TRACE = traceOf({
+  queueId: 'unique',
   hostname: 'mx.example.com',
-};
-const MASQUERADE: HeaderWork = { ...WORK, addMissing: false };
-const NOTHING: HeaderWork = { ...MASQUERADE, masqueradeDomains: [] };
+  at: new Date('2026-01-02T03:04:05Z'),
+});
 
 const DATE = 'Date: Fri, 02 Jan 2026 03:04:05 +0000\r\n';
 const ID = 'Message-ID: <unique@mx.example.com>\r\n';
 
-function editor(work: HeaderWork): HeaderEditor {
-  return new HeaderEditor(
-    work,
-    () => 'unique',
-    () => new Date('2026-01-02T03:04:05Z'),
-  );
+function editor(work: readonly HeaderStep[]): HeaderEditor {
+  return new HeaderEditor(work, TRACE);
 }
 
-function edit(work: HeaderWork, ...chunks: readonly Buffer[]): Buffer {
+function edit(work: readonly HeaderStep[], ...chunks: readonly Buffer[]): Buffer {
   const of = editor(work);
   return Buffer.concat([...chunks.flatMap((chunk) => of.push(chunk)), ...of.end()]);
 }

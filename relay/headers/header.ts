@@ -1,41 +1,40 @@
 /**
- * The changes of a relay to the header of a submitted message: it adds a missing Date and Message-ID (RFC 6409 sections
- * 8.2 and 8.3), removes Bcc, and masquerades senders. No other byte changes, and nothing here fails. In a section that
- * is too long, senders stay unchanged. Text that is no header section passes too. Pure: clock and randomness are
- * arguments.
+ * Runs the header steps (steps.ts) over a message as a stream. The header section is held, at most SECTION_BYTES and one
+ * chunk, and the body passes through. No byte changes that no step changes, and nothing here fails. In a section that is
+ * too long fields are removed and added, but not edited. Text that is no header section passes too. Pure.
  */
 import { LongSection } from './longsection.ts';
-import { masqueradedField } from './masquerade.ts';
-import { parseFields, SectionFinder } from './section.ts';
+import type { Trace } from './received.ts';
+import { type Field, parseFields, SectionFinder } from './section.ts';
 
-export interface HeaderWork {
-  /** The message is submitted: a missing Date and Message-ID is added, and Bcc is removed. */
-  readonly addMissing: boolean;
-  /** Domains whose sub-domains are hidden in sender fields. ASCII, as in DNS. */
-  readonly masqueradeDomains: readonly string[];
-  /** The part after the @ of a Message-ID. */
-  readonly hostname: string;
+/** What a step does to a header. */
+export interface HeaderStep {
+  /** True: the field is removed. The name is in lower case. */
+  readonly hides?: (name: string) => boolean;
+  /** The new text of a field. */
+  readonly edits?: (field: Field) => string;
+  /** Text to add behind the fields, or none. */
+  readonly adds?: (has: (name: string) => boolean, trace: Trace) => string;
+  /** Text to put before the message. */
+  readonly front?: (trace: Trace) => string;
 }
 
-/**
- * Edits a message as a stream. It keeps the header section, at most SECTION_BYTES and one chunk. The body passes
- * through.
- */
 export class HeaderEditor {
-  readonly #work: HeaderWork;
-  readonly #messageId: () => string;
-  readonly #date: () => Date;
+  readonly #hides: readonly ((name: string) => boolean)[];
+  readonly #edits: readonly ((field: Field) => string)[];
+  readonly #adds: readonly NonNullable<HeaderStep['adds']>[];
+  readonly #trace: Trace;
   /** Undefined as soon as everything passes. */
   #finder: SectionFinder | undefined;
   #held: Buffer[] = [];
   #long: LongSection | undefined;
 
-  /** `messageId` returns the part before the @: unique, and a dot-atom. */
-  constructor(work: HeaderWork, messageId: () => string, date: () => Date) {
-    this.#work = work;
-    this.#messageId = messageId;
-    this.#date = date;
-    const isNeeded = work.addMissing || work.masqueradeDomains.length > 0;
+  constructor(steps: readonly HeaderStep[], trace: Trace) {
+    this.#hides = steps.flatMap(({ hides }) => hides ?? []);
+    this.#edits = steps.flatMap(({ edits }) => edits ?? []);
+    this.#adds = steps.flatMap(({ adds }) => adds ?? []);
+    this.#trace = trace;
+    const isNeeded = this.#hides.length + this.#edits.length + this.#adds.length > 0;
     this.#finder = isNeeded ? new SectionFinder() : undefined;
   }
 
@@ -57,9 +56,9 @@ export class HeaderEditor {
 
   #passLong(): Buffer[] {
     const held = this.#release();
-    if (!this.#work.addMissing) return held;
+    if (this.#hides.length + this.#adds.length === 0) return held;
     const long = new LongSection({
-      missing: (has) => this.#missing(has),
+      added: (has) => this.#added(has),
       isHidden: (name) => this.#isHidden(name),
     });
     this.#long = long;
@@ -88,30 +87,25 @@ export class HeaderEditor {
   #edit(section: string): string {
     const { fields, rest } = parseFields(section);
     const shown = fields.filter(({ name }) => !this.#isHidden(name));
-    const texts = shown.map((field) => masqueradedField(field, this.#work.masqueradeDomains));
-    const endsInOrder = rest === '' || rest.startsWith('\r\n');
+    const texts = shown.map((field) => this.#editField(field));
     // After a line that is no field, readers disagree whether header or body follows, so nothing can be added there.
-    const added =
-      this.#work.addMissing && endsInOrder
-        ? this.#missing((name) => fields.some((field) => field.name === name))
-        : '';
+    const endsInOrder = rest === '' || rest.startsWith('\r\n');
+    const added = endsInOrder ? this.#added((name) => shown.some((field) => field.name === name)) : '';
     const isCutShort = added !== '' && shown.length > 0 && !shown.at(-1)?.text.endsWith('\r\n');
     return `${texts.join('')}${isCutShort ? '\r\n' : ''}${added}${rest}`;
   }
 
-  /** Recipients that other recipients must not see, in a submitted message (RFC 5322 section 3.6.3). */
+  #editField(field: Field): string {
+    let { text } = field;
+    for (const edit of this.#edits) text = edit({ ...field, text });
+    return text;
+  }
+
   #isHidden(name: string): boolean {
-    return this.#work.addMissing && (name === 'bcc' || name === 'resent-bcc');
+    return this.#hides.some((hides) => hides(name));
   }
 
-  #missing(has: (name: string) => boolean): string {
-    const date = has('date') ? '' : `Date: ${rfc5322Date(this.#date())}\r\n`;
-    const id = has('message-id') ? '' : `Message-ID: <${this.#messageId()}@${this.#work.hostname}>\r\n`;
-    return date + id;
+  #added(has: (name: string) => boolean): string {
+    return this.#adds.map((adds) => adds(has, this.#trace)).join('');
   }
-}
-
-/** RFC 5322 section 3.3. */
-function rfc5322Date(at: Date): string {
-  return at.toUTCString().replace('GMT', '+0000');
 }

@@ -1,19 +1,22 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { policyOf, traceOf } from '#test/kit/relayrig.ts';
 import { HeaderEditor } from './header.ts';
 import { SECTION_BYTES } from './section.ts';
+import { compileSteps } from './steps.ts';
 
+const TRACE = traceOf({
+  queueId: 'unique',
+  hostname: 'mx.example.com',
+  at: new Date('2026-01-02T03:04:05Z'),
+});
 const LONG = `X: ${'x'.repeat(SECTION_BYTES)}\r\n`;
 const DATE = 'Date: Fri, 02 Jan 2026 03:04:05 +0000\r\n';
 const ID = 'Message-ID: <unique@mx.example.com>\r\n';
 
 function edited(text: string, size: number): string {
-  const work = { addMissing: true, masqueradeDomains: [], hostname: 'mx.example.com' };
-  const editor = new HeaderEditor(
-    work,
-    () => 'unique',
-    () => new Date('2026-01-02T03:04:05Z'),
-  );
+  const { header } = compileSteps(policyOf())(true);
+  const editor = new HeaderEditor(header, TRACE);
   const out: Buffer[] = [];
   for (let at = 0; at < text.length; at += size)
     out.push(...editor.push(Buffer.from(text.slice(at, at + size), 'latin1')));

@@ -1,6 +1,6 @@
 /**
- * A header section that is too long to be held. It passes as it comes, without the hidden fields, and missing fields
- * are added at its end. Keeps only the names of fields, and the start of a line until its field name is known. Pure.
+ * A header section that is too long to be held. It passes as it comes, without the hidden fields, and fields are added at
+ * its end. Keeps only the names of fields, and the start of a line until its field name is known. Pure.
  */
 import { readFieldName } from './section.ts';
 
@@ -14,7 +14,7 @@ type Line = { kind: 'field'; name: string } | { kind: 'folded' | 'empty' | 'no f
 
 export interface LongSectionTerms {
   /** Returns the text to add, or none. */
-  readonly missing: (has: (name: string) => boolean) => string;
+  readonly added: (has: (name: string) => boolean) => string;
   readonly isHidden: (name: string) => boolean;
 }
 
@@ -64,7 +64,7 @@ export class LongSection {
     if (line.kind === 'folded') return undefined;
     this.#isHidden = line.kind === 'field' && this.#terms.isHidden(line.name);
     if (line.kind !== 'field') return 'over';
-    this.#names.add(line.name);
+    if (!this.#isHidden) this.#names.add(line.name);
     return undefined;
   }
 
@@ -87,7 +87,7 @@ export class LongSection {
 
   #added(): Buffer {
     return Buffer.from(
-      this.#terms.missing((name) => this.#names.has(name)),
+      this.#terms.added((name) => this.#names.has(name)),
       'latin1',
     );
   }

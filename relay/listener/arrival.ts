@@ -1,10 +1,11 @@
 /** Makes the envelope for the queue and the Received facts from the state of a session. Pure. */
 import type { SMTPServerAddress, SMTPServerSession } from 'smtp-server';
 import type { LineEndings } from '#crds/policyfile.ts';
+import type { HeaderStep } from '../headers/header.ts';
 import { masqueradedAddress } from '../headers/masquerade.ts';
-import type { Envelope, Recipient } from '../spool/record.ts';
-import { withPostmasterDomain } from './address.ts';
-import type { Trace } from './received.ts';
+import type { Trace } from '../headers/received.ts';
+import type { Addressee, CompiledSteps } from '../headers/steps.ts';
+import type { Envelope } from '../spool/record.ts';
 import type { ReportAddress } from './reportaddress.ts';
 
 export interface SessionTls {
@@ -23,10 +24,8 @@ export interface ArrivalTerms {
   readonly ours: boolean;
   /** The domains that an authorized client may send as. null: any domain. */
   readonly senderDomains: readonly string[] | null;
-  readonly acceptDomains: readonly string[];
   readonly masqueradeDomains: readonly string[];
-  /** The address that gets a copy. null: no copy. */
-  readonly alwaysBcc: string | null;
+  readonly steps: CompiledSteps;
   readonly reportAddress: ReportAddress;
   readonly lineEndings: LineEndings;
 }
@@ -34,6 +33,7 @@ export interface ArrivalTerms {
 export interface Arrival {
   readonly envelope: Envelope;
   readonly trace: Omit<Trace, 'queueId'>;
+  readonly steps: readonly HeaderStep[];
   readonly lineEndings: LineEndings;
   /** Fewer than inbound.limits.messageSize allows. null: no other limit. */
   readonly mostBytes: number | null;
@@ -41,13 +41,15 @@ export interface Arrival {
 
 export function makeArrival(session: SMTPServerSession, terms: ArrivalTerms): Arrival {
   const { envelope } = session;
-  const { tls, hostname, receivedAt, login, ours } = terms;
-  const recipients = envelope.rcptTo.map((one) => makeRecipient(one, terms));
+  const { tls, hostname, receivedAt, login, ours, steps } = terms;
+  const given = envelope.rcptTo.map(makeAddressee);
+  const from = envelope.mailFrom === false ? '' : envelope.mailFrom.address;
+  const changed = steps.changeEnvelope({ from, to: given });
   const { ret, envid } = envelope.dsn ?? {};
   return {
     envelope: {
-      from: makeSender(envelope.mailFrom, terms),
-      recipients: withBcc(recipients, terms.alwaysBcc),
+      from: changed.from,
+      recipients: changed.to.map((one) => terms.reportAddress.withoutDsn({ ...one, state: 'queued' })),
       receivedAt,
       smtpUtf8: envelope.smtpUtf8 === true,
       eightBit: envelope.bodyType === '8bitmime',
@@ -64,17 +66,13 @@ export function makeArrival(session: SMTPServerSession, terms: ArrivalTerms): Ar
       smtpUtf8: envelope.smtpUtf8 === true,
       tls,
       authenticated: login !== null,
-      recipient: recipients.length === 1 ? recipients[0]?.address : undefined,
+      recipient: given.length === 1 ? changed.to[0]?.address : undefined,
       at: new Date(receivedAt),
     },
+    steps: steps.header,
     lineEndings: terms.lineEndings,
     mostBytes: terms.reportAddress.findMostBytes(envelope.rcptTo),
   };
-}
-
-function makeSender(from: SMTPServerAddress | false, { ours, masqueradeDomains }: ArrivalTerms): string {
-  const address = from === false ? '' : from.address;
-  return ours && address !== '' ? masqueradedAddress(address, masqueradeDomains) : address;
 }
 
 /** A masqueraded host counts as the domain that hides it. */
@@ -84,21 +82,11 @@ function heldTo({ senderDomains, masqueradeDomains }: ArrivalTerms): Pick<Envelo
   return { senderDomains: [...new Set([...senderDomains, ...shown])] };
 }
 
-function makeRecipient(
-  { address, dsn }: SMTPServerAddress,
-  { acceptDomains, reportAddress }: ArrivalTerms,
-): Recipient {
+function makeAddressee({ address, dsn }: SMTPServerAddress): Addressee {
   const { notify, orcpt } = dsn ?? {};
-  return reportAddress.withoutDsn({
-    address: withPostmasterDomain(address, acceptDomains),
-    state: 'queued',
+  return {
+    address,
     ...(notify && notify.length > 0 ? { notify } : {}),
     ...(orcpt ? { orcpt } : {}),
-  });
-}
-
-/** The sender does not know of the copy, so the sender gets no DSN about it. */
-function withBcc(recipients: readonly Recipient[], bcc: string | null): readonly Recipient[] {
-  if (bcc === null || recipients.some(({ address }) => address === bcc)) return recipients;
-  return [...recipients, { address: bcc, state: 'queued', notify: ['NEVER'] }];
+  };
 }

@@ -5,7 +5,6 @@
 import type { SMTPServerDataStream } from 'smtp-server';
 import type { Policy } from '#crds/policyfile.ts';
 import { Delivery } from '../delivery/delivery.ts';
-import type { HeaderWork } from '../headers/header.ts';
 import type { Log } from '../observe/log.ts';
 import type { Tracer } from '../observe/trace.ts';
 import { Spool, type SpoolOptions } from '../spool/spool.ts';
@@ -66,10 +65,9 @@ class Durable implements Intake {
   }
 
   async take(stream: SMTPServerDataStream, arrival: Arrival) {
-    const work = chooseWork(this.#policy, arrival);
     let admitted: number | undefined;
     try {
-      const taken = await receiveMessage(this.#spool, stream, arrival, work, (bytes) => {
+      const taken = await receiveMessage(this.#spool, stream, arrival, (bytes) => {
         if (this.#isFull(bytes)) throw new Refusal(REPLIES.queueFull);
         admitted = bytes;
         this.#count(1, bytes);
@@ -123,13 +121,11 @@ class Durable implements Intake {
 }
 
 class CutThrough implements Intake {
-  readonly #policy: Policy;
   readonly #courier: Delivery;
   readonly #passOn: PassOn;
   readonly fault = undefined;
 
   constructor(policy: Policy, materials: Materials, { log, tracer, counters }: IntakeDeps) {
-    this.#policy = policy;
     const count = (counter: string, label: string) => counters.add(counter, label);
     this.#courier = Delivery.overSmtp(policy, materials, { tracer, log, count, stateDir: null });
     this.#passOn = new PassOn(this.#courier, log, counters);
@@ -140,7 +136,7 @@ class CutThrough implements Intake {
   }
 
   async take(stream: SMTPServerDataStream, arrival: Arrival) {
-    const { id, bytes, reply } = await this.#passOn.pass(stream, arrival, chooseWork(this.#policy, arrival));
+    const { id, bytes, reply } = await this.#passOn.pass(stream, arrival);
     return { id, bytes, reply: `2.0.0 Ok: delivered as ${id}: ${reply.replace(/^\d{3} /, '')}` };
   }
 
@@ -159,10 +155,4 @@ class CutThrough implements Intake {
   close(): Promise<void> {
     return this.#courier.close();
   }
-}
-
-/** Only messages of authorized clients get header changes. All other messages pass unchanged. */
-function chooseWork({ inbound, hostname }: Policy, { envelope }: Arrival): HeaderWork | null {
-  if (!envelope.ours) return null;
-  return { addMissing: true, masqueradeDomains: inbound.masqueradeDomains, hostname };
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { printMailbox } from './address.ts';
+import { printMailbox } from '../addresses/address.ts';
 import { type OfferedParameters, readMailCommand, refusalOfCommand } from './mailcommand.ts';
 
 const offered: OfferedParameters = { messageBytes: 1000, dsn: true, auth: true, secure: true };

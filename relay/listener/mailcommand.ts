@@ -5,7 +5,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 import type { Policy } from '#crds/policyfile.ts';
-import { type Mailbox, readMailbox } from './address.ts';
+import { type Mailbox, readMailbox } from '../addresses/address.ts';
 import { REPLIES, type Reply } from './reply.ts';
 
 interface MailCommand {

@@ -8,7 +8,6 @@ import type { SMTPServerDataStream } from 'smtp-server';
 import { type Failure, makeFailure } from '#crds/failure.ts';
 import type { AttemptResult, Courier, Destination, Parcel, Verdict } from '../delivery/courier.ts';
 import { countProtection, countVerdict, logVerdict } from '../delivery/deliverylog.ts';
-import type { HeaderWork } from '../headers/header.ts';
 import type { Log } from '../observe/log.ts';
 import { newQueueId, type Recipient } from '../spool/record.ts';
 import type { Counters } from '../task/counts.ts';
@@ -38,8 +37,7 @@ export class PassOn {
   /** Throws a Refusal if the next hop or this relay refused the message. */
   async pass(
     stream: SMTPServerDataStream,
-    { envelope, trace, lineEndings, mostBytes }: Arrival,
-    work: HeaderWork | null,
+    { envelope, trace, steps, lineEndings, mostBytes }: Arrival,
   ): Promise<Passed> {
     const id = newQueueId(envelope.receivedAt);
     const [recipient] = envelope.recipients as readonly [Recipient];
@@ -51,7 +49,7 @@ export class PassOn {
       try {
         for await (const chunk of readContent(stream, {
           trace: { ...trace, queueId: id },
-          work,
+          steps,
           lineEndings,
           mostBytes,
         })) {

@@ -4,7 +4,6 @@
  */
 import { constants } from 'node:os';
 import type { SMTPServerDataStream } from 'smtp-server';
-import type { HeaderWork } from '../headers/header.ts';
 import { newQueueId } from '../spool/record.ts';
 import type { Spool } from '../spool/spool.ts';
 import type { Arrival } from './arrival.ts';
@@ -18,8 +17,7 @@ const FULL = new Set<unknown>(['ENOSPC', 'EDQUOT', constants.errno.ENOSPC, const
 export async function receiveMessage(
   spool: Spool,
   stream: SMTPServerDataStream,
-  { envelope, trace, lineEndings, mostBytes }: Arrival,
-  work: HeaderWork | null,
+  { envelope, trace, steps, lineEndings, mostBytes }: Arrival,
   /** Gets the real size, and may throw a Refusal. */
   admit: (bytes: number) => void,
 ): Promise<{ id: string; bytes: number }> {
@@ -27,7 +25,7 @@ export async function receiveMessage(
   const body = spool.bodyWriter(id);
   let bytes = 0;
   try {
-    const terms = { trace: { ...trace, queueId: id }, work, lineEndings, mostBytes };
+    const terms = { trace: { ...trace, queueId: id }, steps, lineEndings, mostBytes };
     for await (const chunk of readContent(stream, terms)) {
       bytes += chunk.length;
       await body.write(chunk);

@@ -7,8 +7,8 @@ import { BlockList } from 'node:net';
 import { addNetwork, listCovers } from '#crds/networks.ts';
 import { compilePatterns, type Matcher } from '#crds/patterns.ts';
 import type { Clients, Policy } from '#crds/policyfile.ts';
+import { isRouting, readMailbox } from '../addresses/address.ts';
 import { nameIsAllowed } from '../auth/certificatenames.ts';
-import { isRouting, readMailbox } from './address.ts';
 import { countedAs } from './clientnetwork.ts';
 import { REPLIES, type Reply } from './reply.ts';
 

@@ -13,10 +13,11 @@ import type {
   SMTPServerSession,
 } from 'smtp-server';
 import type { TlsVersion } from '#crds/tlslevel.ts';
+import { needsSmtpUtf8, withPostmasterDomain, withSenderDomain } from '../addresses/address.ts';
 import { namesOfCertificate } from '../auth/certificatenames.ts';
+import { compileSteps } from '../headers/steps.ts';
 import type { SessionTrace } from '../observe/trace.ts';
 import type { Materials } from '../task/materials.ts';
-import { needsSmtpUtf8, withPostmasterDomain } from './address.ts';
 import { type Arrival, makeArrival, type SessionTls } from './arrival.ts';
 import { Logins } from './logins.ts';
 import { offersDsn } from './mailcommand.ts';
@@ -55,6 +56,7 @@ export class ListenerSessions {
   readonly #findClientPolicy: ReturnType<typeof findClientPolicy>;
   readonly #facts = new WeakMap<SMTPServerSession, SessionFacts>();
   readonly #refusals: Refusals;
+  readonly #chooseSteps: ReturnType<typeof compileSteps>;
   readonly logins: Logins;
 
   constructor(options: ListenerSessionsDeps, materials: Materials) {
@@ -65,6 +67,7 @@ export class ListenerSessions {
     this.#relaying = makeRelaying(listener.clients, policy.inbound.acceptDomains, matches);
     this.#findClientPolicy = findClientPolicy(policy.inbound);
     this.#refusals = new Refusals(options, policy.inbound.limits.errorsPerSession);
+    this.#chooseSteps = compileSteps(policy);
     this.logins = new Logins({ ...options, countedAs: this.#relaying.countedAs }, materials);
   }
 
@@ -96,7 +99,7 @@ export class ListenerSessions {
   }
 
   handlers(): SMTPServerOptions {
-    const { listener, counters, policy } = this.#options;
+    const { listener, counters } = this.#options;
     // On this listener only certificates may count as a login.
     const isLogin = listener.auth !== 'Disabled' && this.logins.mechanisms.length > 0;
     return {
@@ -109,9 +112,6 @@ export class ListenerSessions {
       onSecure: (socket, session, callback) => this.#onSecure(socket as TLSSocket, session, callback),
       onAuth: (auth, session, callback) => this.#onAuth(auth, session, callback),
       onMailFrom: (address, session, callback) => {
-        // Programs on trusted clients often send an address without a domain, so authorized clients may do so.
-        if (address.address !== '' && !address.address.includes('@') && this.#mayRelay(session))
-          address.address += `@${policy.hostname}`;
         void this.#refusals.answer(session, () => this.#refusalOfSender(address, session), callback);
       },
       onRcptTo: (address, session, callback) => {
@@ -227,7 +227,9 @@ export class ListenerSessions {
     const { policy, countMessage, refusalOfMore } = this.#options;
     const { messagesPerClientPerMinute: perClient, messagesPerLoginPerMinute: perLogin } =
       policy.inbound.limits;
-    if (address !== '' && !address.includes('@')) return REPLIES.unqualifiedSender;
+    // Programs on trusted clients often send an address without a domain, so authorized clients may do so.
+    if (address !== '' && !address.includes('@') && !this.#mayRelay(session))
+      return REPLIES.unqualifiedSender;
     if (needsSmtpUtf8(address) && !session.envelope.smtpUtf8) return REPLIES.needsSmtpUtf8;
     const { client, login } = this.#readIdentity(session);
     if (perClient !== null && (await countMessage('client', this.#relaying.countedAs(client))) > perClient)
@@ -238,9 +240,9 @@ export class ListenerSessions {
   }
 
   async #refusalOfRecipient({ address }: SMTPServerAddress, session: SMTPServerSession) {
-    const { inbound, queue } = this.#options.policy;
+    const { inbound, queue, hostname } = this.#options.policy;
     const { mailFrom, rcptTo } = session.envelope;
-    const from = mailFrom === false ? '' : mailFrom.address;
+    const from = mailFrom === false ? '' : withSenderDomain(mailFrom.address, hostname);
     const to = withPostmasterDomain(address, inbound.acceptDomains);
     const refusal = this.#relaying.refusalOfRecipient(this.#readIdentity(session), from, to);
     if (refusal) return refusal;
@@ -276,14 +278,16 @@ export class ListenerSessions {
   ): Arrival {
     const { policy, listener } = this.#options;
     const { hostname, inbound } = policy;
+    const ours = this.#mayRelay(session);
     return makeArrival(session, {
-      ...inbound,
       tls,
       hostname,
       receivedAt,
       login: identity.login,
-      ours: this.#mayRelay(session),
+      ours,
       senderDomains: listener.clients.senderDomains,
+      masqueradeDomains: inbound.masqueradeDomains,
+      steps: this.#chooseSteps(ours),
       reportAddress: this.#reportAddress,
       lineEndings: lineEndingsOfSession(listener, this.#findClientPolicy(identity.client)),
     });

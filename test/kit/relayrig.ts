@@ -6,6 +6,7 @@ import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Clients, Hop, Listener, Policy } from '#crds/policyfile.ts';
+import type { Trace } from '#relay/headers/received.ts';
 import type { Materials } from '#relay/task/materials.ts';
 
 export const HOSTNAME = 'relay.example.com';
@@ -133,6 +134,23 @@ export function policyOf(
     },
     logging: { level: 'info', addresses: 'Full' },
     trace: { level: 0, networks: null, recipientDomains: null, until: null },
+    ...changes,
+  };
+}
+
+/** The facts of a message that came in clear from this machine. */
+export function traceOf(changes: Partial<Trace> = {}): Trace {
+  return {
+    helo: 'client.example',
+    client: '127.0.0.1',
+    hostname: HOSTNAME,
+    queueId: '1k86ld9njg720qjr',
+    esmtp: true,
+    smtpUtf8: false,
+    tls: null,
+    authenticated: false,
+    recipient: undefined,
+    at: new Date('2026-11-24T11:22:33Z'),
     ...changes,
   };
 }

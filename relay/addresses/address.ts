@@ -62,6 +62,11 @@ export function isRouting({ local }: Pick<Mailbox, 'local'>): boolean {
   return ROUTING.test(local);
 }
 
+/** A sender without a domain gets that of the relay. The null sender stays. */
+export function withSenderDomain(address: string, hostname: string): string {
+  return address === '' || address.includes('@') ? address : `${address}@${hostname}`;
+}
+
 /** The postmaster without a domain gets the first accepted domain (RFC 5321 section 4.1.1.3). */
 export function withPostmasterDomain(address: string, acceptDomains: readonly string[]): string {
   const [domain] = acceptDomains;

@@ -1,8 +1,5 @@
-/**
- * The Received header of this relay (RFC 5321 section 4.4, protocol names of RFC 3848). Also counts the Received
- * headers of a message to find loops. Pure.
- */
-import { decodeHead } from '../headers/section.ts';
+/** The Received field of this relay (RFC 5321 section 4.4, protocol names of RFC 3848). Pure. */
+import { formatDate } from './date.ts';
 
 export interface Trace {
   readonly helo: string;
@@ -19,10 +16,7 @@ export interface Trace {
   readonly at: Date;
 }
 
-/** A normal path has fewer than ten. RFC 5321 section 6.3 would allow 100, which makes a long loop. */
-const HOPS_BEFORE_LOOP = 50;
-
-export function receivedHeader({
+export function renderReceived({
   helo,
   client,
   hostname,
@@ -45,33 +39,10 @@ export function receivedHeader({
       : []),
     ...(recipient ? [`for <${recipient}>`] : []),
   ];
-  return `${lines.join('\r\n\t')};\r\n\t${rfc5322Date(at)}\r\n`;
-}
-
-/** Counts the Received headers in a stream. Carries a few bytes from chunk to chunk. */
-export class LoopGuard {
-  #inHeaders = true;
-  #carry = '\r\n';
-  #hops = 0;
-
-  /** False as soon as there are more hops than on a normal path. */
-  passes(chunk: Buffer): boolean {
-    if (!this.#inHeaders) return true;
-    const text = this.#carry + decodeHead(chunk);
-    const end = text.indexOf('\r\n\r\n');
-    this.#inHeaders = end === -1;
-    const headers = this.#inHeaders ? text : text.slice(0, end);
-    this.#hops += headers.match(/\r\nreceived:/gi)?.length ?? 0;
-    this.#carry = headers.slice(-('\r\nreceived:'.length - 1));
-    return this.#hops <= HOPS_BEFORE_LOOP;
-  }
+  return `${lines.join('\r\n\t')};\r\n\t${formatDate(at)}\r\n`;
 }
 
 /** The client's name goes into a header, so a name that is no host name or literal is masked. */
 function harmless(helo: string): string {
   return helo.slice(0, 255).replace(/[^A-Za-z0-9.:[\]_-]/g, '?') || 'unknown';
-}
-
-function rfc5322Date(at: Date): string {
-  return at.toUTCString().replace('GMT', '+0000');
 }
