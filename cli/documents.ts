@@ -2,6 +2,7 @@
  * Reads manifests: a YAML file or a folder of them, each with any number of documents. Finds the MailRelay and the
  * Secrets and ConfigMaps that it names. Every fault is one sentence with file, line, column and field.
  */
+import { gunzipSync } from 'node:zlib';
 import { type Fault, type ValidManifest, validateMailRelay } from '#crds/validate.ts';
 import { KIND } from '#crds/wellknown.ts';
 import { listYamlFiles, type Place, readYamlFile, type YamlDocument } from './yamlfiles.ts';
@@ -10,6 +11,7 @@ interface KubernetesObject {
   readonly kind?: string;
   readonly metadata?: { readonly name?: string };
   readonly data?: Readonly<Record<string, string>>;
+  readonly binaryData?: Readonly<Record<string, string>>;
   readonly stringData?: Readonly<Record<string, string>>;
 }
 
@@ -43,7 +45,7 @@ export function readManifests(path: string): Manifests {
     file: relay.file,
     relay: validated(relay),
     secret: (name) => decodeSecret(find('Secret', name)),
-    configMap: (name) => find('ConfigMap', name)?.data,
+    configMap: (name) => decodeConfigMap(find('ConfigMap', name)),
   };
 }
 
@@ -72,9 +74,22 @@ function validated(document: YamlDocument): ValidManifest {
 
 function decodeSecret(secret: KubernetesObject | undefined): Readonly<Record<string, string>> | undefined {
   if (!secret) return undefined;
-  const decoded = Object.entries(secret.data ?? {}).map(([key, value]) => [
-    key,
-    Buffer.from(value, 'base64').toString(),
-  ]);
-  return { ...Object.fromEntries(decoded), ...secret.stringData };
+  return { ...decodeAll(secret.data), ...secret.stringData };
+}
+
+function decodeConfigMap(
+  configMap: KubernetesObject | undefined,
+): Readonly<Record<string, string>> | undefined {
+  if (!configMap?.binaryData) return configMap?.data;
+  return { ...configMap.data, ...decodeAll(configMap.binaryData) };
+}
+
+/** What is packed by gzip is unpacked here, because the folders of the relay are written as texts. */
+function decodeAll(data: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {
+  const decode = (value: string) => {
+    const bytes = Buffer.from(value, 'base64');
+    const isPacked = bytes[0] === 0x1f && bytes[1] === 0x8b;
+    return (isPacked ? gunzipSync(bytes) : bytes).toString();
+  };
+  return Object.fromEntries(Object.entries(data).map(([key, value]) => [key, decode(value)]));
 }

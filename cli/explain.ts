@@ -3,8 +3,8 @@
  * client; and what a word of the status, of the events or of the log means. For an address it asks DNS as a delivery does, and connects
  * to the next hops only with --connect. It never sends a message.
  */
-import { findLadder } from '#relay/delivery/ladder.ts';
 import { isRouting, printMailbox, readMailbox } from '#relay/addresses/address.ts';
+import { findLadder } from '#relay/delivery/ladder.ts';
 import { describeSessions, isClient, listSessions } from './explainclient.ts';
 import { describeLadder } from './explainladder.ts';
 import { readOrders } from './explainorders.ts';

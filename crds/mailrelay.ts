@@ -1,11 +1,13 @@
 /**
  * The MailRelay resource: the single source for the CRD, the TypeScript types, the reference page and the checks of
- * `mailrelay run`. Shapes and bounds are here, in tls.ts, inbound.ts, outbound.ts, dns.ts and workload.ts. Rules over several
- * fields are in rules.ts. Defaults are in effective.ts. The schema has only one default, `replicas`, which the scale
+ * `mailrelay run`. Shapes and bounds are here, in tls.ts, inbound.ts, outbound.ts, dns.ts, addresses.ts, headers.ts and
+ * workload.ts. Rules over several fields are in rules.ts. Defaults are in effective.ts. The schema has only one default, `replicas`, which the scale
  * subresource needs, because defaults in lists or deep objects show up as drift in GitOps tools.
  */
 import { z } from 'zod';
+import { addresses } from './addresses.ts';
 import { dns } from './dns.ts';
+import { headers } from './headers.ts';
 import { inbound } from './inbound.ts';
 import { LOG_ADDRESSES, LOG_LEVELS } from './logging.ts';
 import { outbound } from './outbound.ts';
@@ -81,6 +83,8 @@ const spec = z.object({
   inbound,
   outbound: outbound.optional(),
   dns: dns.optional(),
+  addresses: addresses.optional(),
+  headers: headers.optional(),
   queue: queue.optional(),
   pod: pod.optional(),
   service: service.optional(),

@@ -19,6 +19,16 @@ export type StartTlsPolicy = (typeof STARTTLS_POLICIES)[number];
 export const LINE_ENDINGS = ['Strict', 'Normalize'] as const;
 export type LineEndings = (typeof LINE_ENDINGS)[number];
 
+/** Content of our Received field. */
+export const RECEIVED_FIELDS = ['Full', 'NoClient', 'None'] as const;
+export type ReceivedField = (typeof RECEIVED_FIELDS)[number];
+
+/** Places where an address is rewritten: the envelope, and header fields. */
+export const SENDER_PARTS = ['Envelope', 'From', 'Sender', 'ReplyTo'] as const;
+export const RECIPIENT_PARTS = ['Envelope', 'To', 'Cc'] as const;
+/** `Submitted`: only mail of those who may relay. */
+export const REWRITTEN_MAIL = ['Submitted', 'All'] as const;
+
 export const IP_FAMILIES = ['Any', 'PreferIPv4', 'PreferIPv6', 'IPv4', 'IPv6'] as const;
 export type IpFamily = (typeof IP_FAMILIES)[number];
 
@@ -160,6 +170,36 @@ const outbound = z.strictObject({
   }),
 });
 
+const addressMap = z.strictObject({
+  /** An address, @domain, @*.domain or *. Either `to` is not empty, or `refuse` is a text. */
+  entries: z.array(
+    z.strictObject({ address: z.string(), to: z.array(z.string()), refuse: z.string().nullable() }),
+  ),
+  /** In order, after the entries. */
+  tables: z.array(
+    z.strictObject({ kind: z.enum(['Secret', 'ConfigMap']), name: objectName, key: z.string() }),
+  ),
+});
+
+const addresses = z.strictObject({
+  sender: z.strictObject({
+    map: addressMap,
+    parts: z.array(z.enum(SENDER_PARTS)),
+    mail: z.enum(REWRITTEN_MAIL),
+  }),
+  recipient: z.strictObject({
+    map: addressMap,
+    parts: z.array(z.enum(RECIPIENT_PARTS)),
+    headersOf: z.enum(REWRITTEN_MAIL),
+  }),
+  /** null: mail goes to its recipients. */
+  sendAllTo: z.string().nullable(),
+  /** Senders of forwarded mail; null: they stay. */
+  srs: z.strictObject({ domain: z.string(), secret: objectName }).nullable(),
+  senderBcc: addressMap,
+  recipientBcc: addressMap,
+});
+
 const policy = z.strictObject({
   format: z.literal(POLICY_FORMAT),
   name: z.string(),
@@ -167,6 +207,14 @@ const policy = z.strictObject({
   hostname: z.string(),
   inbound,
   outbound,
+  addresses,
+  /** Of submitted mail. */
+  headers: z.strictObject({
+    /** Names, or a beginning of names before a star. */
+    remove: z.array(z.string()),
+    received: z.enum(RECEIVED_FIELDS),
+    add: z.array(z.strictObject({ name: z.string(), value: z.string() })),
+  }),
   queue: z.strictObject({
     mode: z.enum(['Durable', 'CutThrough']),
     expireAfterSeconds: z.int().positive(),
@@ -192,6 +240,7 @@ const policy = z.strictObject({
 
 export type Policy = z.infer<typeof policy>;
 export type Listener = Policy['inbound']['listeners'][number];
+export type AddressMap = z.infer<typeof addressMap>;
 export type Clients = Listener['clients'];
 export type Hop = Policy['outbound']['smartHosts'][number];
 

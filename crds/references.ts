@@ -16,7 +16,41 @@ export interface Reference {
 
 /** Every referenced object, once for each field that names it, in the order of the policy. */
 export function listReferences(policy: Policy): Reference[] {
+  return [...listTextReferences(policy), ...tableReferences(policy)];
+}
+
+/** The objects that the relay reads as texts: all but the tables of addresses. */
+export function listTextReferences(policy: Policy): Reference[] {
   return [...internalTlsReferences(policy), ...inboundReferences(policy), ...outboundReferences(policy)];
+}
+
+/** A table of addresses: one key of an object. */
+export interface TableReference extends Reference {
+  readonly key: string;
+}
+
+export function tableReferences({ addresses }: Policy): TableReference[] {
+  const { sender, recipient, senderBcc, recipientBcc } = addresses;
+  const maps = {
+    sender: sender.map,
+    recipient: recipient.map,
+    'bcc.sender': senderBcc,
+    'bcc.recipient': recipientBcc,
+  };
+  return Object.entries(maps).flatMap(([path, { tables }]) =>
+    tables.map(({ kind, name, key }, index) => ({
+      kind,
+      name,
+      key,
+      field: `addresses.${path}.tables[${index}]`,
+      without: 'mail that needs the table waits at its client (451)',
+    })),
+  );
+}
+
+/** Names a table. No name of an object and no key has a slash. */
+export function nameTable({ kind, name, key }: Pick<TableReference, 'kind' | 'name' | 'key'>): string {
+  return `${kind}/${name}/${key}`;
 }
 
 /** The Secret of the internal certificate. It is separate from the others, because it is judged as a certificate. */
@@ -29,10 +63,18 @@ function internalTlsReferences({ inbound }: Policy): Reference[] {
   );
 }
 
-export function inboundReferences({ inbound }: Policy): Reference[] {
-  return inbound.listeners.flatMap(({ name, clients }) =>
-    ofClients(`inbound.listeners[${name}].clients`, clients),
-  );
+export function inboundReferences({ inbound, addresses }: Policy): Reference[] {
+  return [
+    ...inbound.listeners.flatMap(({ name, clients }) =>
+      ofClients(`inbound.listeners[${name}].clients`, clients),
+    ),
+    ...maybe(
+      'Secret',
+      addresses.srs?.secret,
+      'addresses.srs.secretName',
+      'forwarded mail waits at its client (451)',
+    ),
+  ];
 }
 
 export function outboundReferences({ outbound }: Policy): Reference[] {

@@ -28,7 +28,7 @@ export const RESTART_CONTRACT: readonly RestartRule[] = [
     field: 'contents of any other Secret or ConfigMap that the spec names',
     effect: 'nothing',
     gloss:
-      'The next login, signature or connection uses it: users, credentials, trust bundles, keys of an issuer, DKIM keys.',
+      'The next login, signature or connection uses it: users, credentials, trust bundles, keys of an issuer, DKIM keys, tables of addresses.',
   },
   {
     field: 'spec.hostname',
@@ -62,6 +62,11 @@ export const RESTART_CONTRACT: readonly RestartRule[] = [
     effect: 'pods, one at a time',
     gloss:
       'The StatefulSet rolls, each pod is drained first. Where the sidecar is new, pods that are not replaced yet find no mail host, and their mail waits.',
+  },
+  {
+    field: 'spec.addresses, spec.headers',
+    effect: 'listener task',
+    gloss: 'As for spec.inbound. Mail that is in the queue stays as it came in.',
   },
   {
     field: 'spec.queue.expireAfter, spec.queue.delayWarningAfter',

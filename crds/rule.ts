@@ -9,3 +9,7 @@ export interface Rule {
   readonly message: string;
   readonly holds: (spec: MailRelaySpec) => boolean;
 }
+
+export const CEL_CUT_THROUGH = "(has(self.queue) && has(self.queue.mode) && self.queue.mode == 'CutThrough')";
+
+export const isCutThrough = ({ queue }: MailRelaySpec) => queue?.mode === 'CutThrough';

@@ -5,13 +5,15 @@
  * and bounds of mailrelay.ts, because they run after them.
  */
 import { BlockList } from 'node:net';
+import { ADDRESS_RULES } from './addressrules.ts';
 import { DNS_RULES } from './dnsrules.ts';
+import { HEADER_RULES } from './headerrules.ts';
 import type { MailRelaySpec } from './mailrelay.ts';
 import { addNetwork } from './networks.ts';
 import { PEER_RULES } from './peerrules.ts';
 import { celEveryHop, everyHop, RESOLVER_RULES } from './resolverrules.ts';
 import { RESOURCE_RULES } from './resourcerules.ts';
-import type { Rule } from './rule.ts';
+import { CEL_CUT_THROUGH, isCutThrough, type Rule } from './rule.ts';
 import { TLS_RULES } from './tlsrules.ts';
 import { ADMIN_PORT, HANDOVER_PORT, servedPort } from './wellknown.ts';
 import { WORKLOAD_RULES } from './workloadrules.ts';
@@ -50,10 +52,6 @@ const celLogins = (clients: string) =>
 const CEL_NETWORKS = '.networks.all(n, isCIDR(n) || isIP(n))';
 
 const CEL_LEVEL_NONE = "(has(h.tls) && has(h.tls.level) && h.tls.level == 'None')";
-const CEL_CUT_THROUGH = "(has(self.queue) && has(self.queue.mode) && self.queue.mode == 'CutThrough')";
-
-const isCutThrough = ({ queue }: MailRelaySpec) => queue?.mode === 'CutThrough';
-
 export const RULES: readonly Rule[] = [
   {
     path: 'spec',
@@ -223,6 +221,8 @@ export const RULES: readonly Rule[] = [
       (spec.outbound?.limits?.connectionsPerDestination === undefined &&
         spec.outbound?.limits?.messagesPerDestinationPerMinute === undefined),
   },
+  ...HEADER_RULES,
+  ...ADDRESS_RULES,
   ...TLS_RULES,
   ...DNS_RULES,
   ...WORKLOAD_RULES,

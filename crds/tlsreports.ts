@@ -15,6 +15,6 @@ export function signsReports({ outbound: { tlsReports, dkim } }: Policy): boolea
 }
 
 /** Matches the address whose mail ends at the relay, without regard to case. */
-export function matchReportAddress({ inbound: { tlsReports } }: Policy): Matcher {
+export function matchReportAddress({ inbound: { tlsReports } }: Pick<Policy, 'inbound'>): Matcher {
   return compilePatterns(tlsReports === null ? [] : [tlsReports.address]);
 }

@@ -44,7 +44,7 @@ export function readMailbox(text: string): Mailbox | undefined {
   const local = plain ?? quoted?.replace(/\\(.)/gs, '$1') ?? '';
   // Angle brackets inside quotes cannot be written to every next hop.
   if (local === '' || text.length > LONGEST || UNSAFE.test(text) || /[<>]/.test(local)) return undefined;
-  const domain = host === undefined ? '' : readDomain(host.toLowerCase());
+  const domain = host === undefined ? '' : readDomain(host);
   return domain === undefined ? undefined : { local, isQuoted: plain === undefined, domain };
 }
 
@@ -78,7 +78,9 @@ export function needsSmtpUtf8(address: string): boolean {
   return !ASCII.test(address);
 }
 
-function readDomain(text: string): string | undefined {
+/** The form of `Mailbox.domain`. Undefined if the text is no domain. */
+export function readDomain(given: string): string | undefined {
+  const text = given.toLowerCase();
   if (text.startsWith('[')) return isLiteral(text) ? text : undefined;
   const host = text.replace(/\.$/, '');
   const isPlain = ASCII.test(host) && !host.includes('xn--');

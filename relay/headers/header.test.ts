@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { policyOf, traceOf } from '#test/kit/relayrig.ts';
+import { compiledOf, policyOf, traceOf } from '#test/kit/relayrig.ts';
 import { HeaderEditor, type HeaderStep } from './header.ts';
 import { SECTION_BYTES } from './section.ts';
-import { compileSteps } from './steps.ts';
 
 const masquerading = (isSubmitted: boolean, masqueradeDomains: readonly string[]) =>
-  compileSteps(policyOf({ masqueradeDomains: [...masqueradeDomains] }))(isSubmitted).header;
+  compiledOf(policyOf({ masqueradeDomains: [...masqueradeDomains] }), isSubmitted).header;
 const WORK = masquerading(true, ['example.com', 'eu.example.com']);
 const MASQUERADE = WORK.filter(({ edits }) => edits);
 const NOTHING = masquerading(false, []);

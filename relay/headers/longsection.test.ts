@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { policyOf, traceOf } from '#test/kit/relayrig.ts';
+import { compiledOf, policyOf, traceOf } from '#test/kit/relayrig.ts';
 import { HeaderEditor } from './header.ts';
 import { SECTION_BYTES } from './section.ts';
-import { compileSteps } from './steps.ts';
 
 const TRACE = traceOf({
   queueId: 'unique',
@@ -15,7 +14,7 @@ const DATE = 'Date: Fri, 02 Jan 2026 03:04:05 +0000\r\n';
 const ID = 'Message-ID: <unique@mx.example.com>\r\n';
 
 function edited(text: string, size: number): string {
-  const { header } = compileSteps(policyOf())(true);
+  const { header } = compiledOf(policyOf(), true);
   const editor = new HeaderEditor(header, TRACE);
   const out: Buffer[] = [];
   for (let at = 0; at < text.length; at += size)

@@ -1,10 +1,14 @@
 /**
- * The addresses in a From, Sender or Reply-To field (RFC 5322 sections 3.2 and 3.4), with the positions of their
- * domains. Strict on purpose: for a field with a group, a source route, or anything that servers read differently, the
+ * The addresses in a field such as From or To (RFC 5322 sections 3.2 and 3.4), with the
+ * positions of their parts. Strict on purpose: for a field with a group, a source route, or anything that servers read differently, the
  * result is undefined and the caller changes nothing. Pure.
  */
 
 export interface Mailbox {
+  /** As written: a dot-atom, or a quoted string. */
+  readonly local: string;
+  /** The position of the local part in the text. */
+  readonly at: number;
   /** As written: a dot-atom, or a literal in brackets. */
   readonly domain: string;
   /** The position of the domain in the text. */
@@ -38,8 +42,10 @@ export function parseMailboxes(text: string, from: number): Mailbox[] | undefine
   const mailboxes: Mailbox[] = [];
   for (const part of tokens ? splitList(tokens) : []) {
     if (!MAILBOX.test(part.map(({ kind }) => kind).join(''))) return undefined;
-    const domain = part[part.findIndex(({ kind }) => kind === '@') + 1];
-    if (domain) mailboxes.push({ domain: domain.text, domainAt: domain.at });
+    const sign = part.findIndex(({ kind }) => kind === '@');
+    const [local, domain] = [part[sign - 1], part[sign + 1]];
+    if (local && domain)
+      mailboxes.push({ local: local.text, at: local.at, domain: domain.text, domainAt: domain.at });
   }
   return mailboxes.length > 0 ? mailboxes : undefined;
 }

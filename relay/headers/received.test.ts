@@ -11,13 +11,13 @@ const trace: Trace = {
   smtpUtf8: false,
   authenticated: false,
   tls: { version: 'TLSv1.3', cipher: 'TLS_AES_256_GCM_SHA384', group: null },
-  recipient: 'you@example.net',
+  recipients: ['you@example.net'],
   at: new Date(Date.UTC(2026, 10, 24, 11, 22, 33)),
 };
 
 test('the header names client, protocol, TLS, id, recipient and time', () => {
   assert.equal(
-    renderReceived(trace),
+    renderReceived(trace, 'Full'),
     [
       'Received: from client.example ([192.0.2.1])',
       '\tby relay.example.com (mailrelay) with ESMTPS id 1k86ld9njg720qjr',
@@ -31,7 +31,7 @@ test('the header names client, protocol, TLS, id, recipient and time', () => {
 
 test('protocols by RFC 3848 and RFC 6531', () => {
   const protocol = (changes: Partial<Trace>) =>
-    / with (\S+) id /.exec(renderReceived({ ...trace, ...changes }))?.[1];
+    / with (\S+) id /.exec(renderReceived({ ...trace, ...changes }, 'Full'))?.[1];
   assert.equal(protocol({ esmtp: false, tls: null }), 'SMTP');
   assert.equal(protocol({ tls: null }), 'ESMTP');
   assert.equal(protocol({}), 'ESMTPS');
@@ -42,6 +42,19 @@ test('protocols by RFC 3848 and RFC 6531', () => {
 });
 
 test('what a client calls itself cannot add a header, and IPv6 is marked', () => {
-  const header = renderReceived({ ...trace, helo: 'x\r\nBcc: evil@example.com (', client: '2001:db8::1' });
+  const header = renderReceived(
+    { ...trace, helo: 'x\r\nBcc: evil@example.com (', client: '2001:db8::1' },
+    'Full',
+  );
   assert.match(header, /^Received: from x\?\?Bcc:\?evil\?example\.com\?\? \(\[IPv6:2001:db8::1\]\)\r\n/);
+});
+
+test('without the client nothing of it is told, but the transport is', () => {
+  const header = renderReceived(trace, 'NoClient');
+  assert.match(
+    header,
+    /^Received: by relay\.example\.com \(mailrelay\) with ESMTPS id 1k86ld9njg720qjr\r\n\t\(using/,
+  );
+  assert.doesNotMatch(header, /client\.example|192\.0\.2\.1/);
+  assert.equal(renderReceived(trace, 'None'), '');
 });

@@ -1,4 +1,5 @@
 /** The Received field of this relay (RFC 5321 section 4.4, protocol names of RFC 3848). Pure. */
+import type { ReceivedField } from '#crds/policyfile.ts';
 import { formatDate } from './date.ts';
 
 export interface Trace {
@@ -12,11 +13,21 @@ export interface Trace {
   readonly tls: { readonly version: string; readonly cipher: string; readonly group: string | null } | null;
   /** The client logged in (RFC 3848: the final A). */
   readonly authenticated: boolean;
-  readonly recipient: string | undefined;
+  /** As the client gave them. One is named in the field. */
+  readonly recipients: readonly string[];
   readonly at: Date;
 }
 
-export function renderReceived({
+/** `NoClient`: without the FROM clause. `None`: empty. */
+export function renderReceived(trace: Trace, content: ReceivedField): string {
+  if (content === 'None') return '';
+  const [from, ...others] = listClauses(trace);
+  const clauses = content === 'Full' ? [from, ...others] : others;
+  return `Received: ${clauses.join('\r\n\t')};\r\n\t${formatDate(trace.at)}\r\n`;
+}
+
+/** The FROM clause is the first. */
+function listClauses({
   helo,
   client,
   hostname,
@@ -25,21 +36,19 @@ export function renderReceived({
   smtpUtf8,
   tls,
   authenticated,
-  recipient,
-  at,
-}: Trace): string {
+  recipients,
+}: Trace): string[] {
   const address = client.includes(':') ? `IPv6:${client}` : client;
   const service = smtpUtf8 ? 'UTF8SMTP' : esmtp || tls ? 'ESMTP' : 'SMTP';
   const protocol = `${service}${tls ? 'S' : ''}${authenticated ? 'A' : ''}`;
-  const lines = [
-    `Received: from ${harmless(helo)} ([${address}])`,
+  return [
+    `from ${harmless(helo)} ([${address}])`,
     `by ${hostname} (mailrelay) with ${protocol} id ${queueId}`,
     ...(tls
       ? [`(using ${tls.version} with cipher ${tls.cipher}${tls.group ? ` group ${tls.group}` : ''})`]
       : []),
-    ...(recipient ? [`for <${recipient}>`] : []),
+    ...(recipients.length === 1 ? [`for <${recipients[0]}>`] : []),
   ];
-  return `${lines.join('\r\n\t')};\r\n\t${formatDate(at)}\r\n`;
 }
 
 /** The client's name goes into a header, so a name that is no host name or literal is masked. */

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { policyOf } from '#test/kit/relayrig.ts';
-import { compileSteps, STEPS } from './steps.ts';
+import { addressesOf, compiledOf, policyOf } from '#test/kit/relayrig.ts';
+import { STEPS } from './steps.ts';
 
 test('docs/rewriting.md shows the steps in their order', () => {
   const page = readFileSync(new URL('../../docs/rewriting.md', import.meta.url), 'utf8');
@@ -20,12 +20,22 @@ test('every step is a function, or names the file that has it', () => {
 });
 
 test('mail of strangers gets a Received field and no other header step', () => {
-  const { header } = compileSteps(policyOf({ masqueradeDomains: ['example.com'] }))(false);
+  const { header } = compiledOf(policyOf({ masqueradeDomains: ['example.com'] }), false);
   assert.deepEqual(header.map(Object.keys), [['front']]);
 });
 
 test('the null sender stays, whatever the policy is', () => {
-  const compiled = compileSteps(policyOf({ masqueradeDomains: ['example.com'], alwaysBcc: 'a@b.example' }));
-  for (const isSubmitted of [true, false])
-    assert.equal(compiled(isSubmitted).changeEnvelope({ from: '', to: [] }).from, '');
+  const map = { entries: [{ address: '*', to: ['all@b.example'], refuse: null }], tables: [] };
+  const sender = { map, parts: ['Envelope' as const], mail: 'All' as const };
+  const policy = policyOf(
+    { masqueradeDomains: ['example.com'], alwaysBcc: 'a@b.example' },
+    {},
+    { addresses: addressesOf({ sender, senderBcc: map, sendAllTo: 'x@y.example' }) },
+  );
+  for (const isSubmitted of [true, false]) {
+    const steps = compiledOf(policy, isSubmitted);
+    assert.deepEqual(steps.changeSender(''), { kind: 'changed', to: '' });
+    assert.deepEqual(steps.changeSender('a@c.example'), { kind: 'changed', to: 'all@b.example' });
+    assert.equal(steps.changeAll({ from: '', to: [] }, { sender: '', at: 0 }).from, '');
+  }
 });

@@ -1,36 +1,30 @@
 /**
  * Everything that this relay changes in the headers and the envelope of a message: one list, in the order of the
- * changes. Each step is a small pure function. Envelope steps run before the message is read, header steps while it
- * streams. docs/rewriting.md shows the same list, and a test compares both. A step that has nothing to do for a policy
- * is left out, so it costs nothing.
+ * changes. Each step is a small pure function. Senders are changed at MAIL and recipients at RCPT, because a map may
+ * refuse them. Other envelope steps run before the message is read, and header steps while it streams. docs/rewriting.md
+ * shows the same list, and a test compares both. A step that has nothing to do for a policy is left out, so it costs
+ * nothing.
  */
 import type { Policy } from '#crds/policyfile.ts';
+import { matchReportAddress } from '#crds/tlsreports.ts';
 import { withPostmasterDomain, withSenderDomain } from '../addresses/address.ts';
-import { addBcc } from './copies.ts';
+import { addChosen, compileRemoval } from './chosenfields.ts';
+import { copyToMaps, copyToOne, renderOriginal, sendAllTo } from './copies.ts';
+import type { Changed, EnvelopeStep } from './envelope.ts';
 import type { HeaderStep } from './header.ts';
+import type { Maps } from './maps.ts';
+import { mapField, mapRecipient, mapSender } from './mapsteps.ts';
 import { masqueradedAddress, masqueradedField } from './masquerade.ts';
 import { missingFields } from './missing.ts';
 import { renderReceived } from './received.ts';
+import { signForwarded, takeReturns } from './srssteps.ts';
 
 export interface StepTerms {
-  readonly policy: Pick<Policy, 'hostname' | 'inbound'>;
-  /** The client may relay. Headers of other mail pass unchanged, because a change breaks signatures. */
+  readonly policy: Pick<Policy, 'hostname' | 'inbound' | 'addresses' | 'headers'>;
+  readonly maps: Maps;
+  /** The client may relay. Headers of other mail pass unchanged unless the policy asks, because a change breaks signatures. */
   readonly isSubmitted: boolean;
 }
-
-export interface Addressee {
-  readonly address: string;
-  readonly notify?: readonly string[];
-  readonly orcpt?: string;
-}
-
-interface Addresses {
-  /** Empty for the null sender, which never changes. */
-  readonly from: string;
-  readonly to: readonly Addressee[];
-}
-
-type EnvelopeStep = (addresses: Addresses) => Addresses;
 
 export interface Step {
   /** As in docs/rewriting.md. */
@@ -41,15 +35,32 @@ export interface Step {
   readonly file?: string;
 }
 
+const changed = <Value>(to: Value): Changed<Value> => ({ kind: 'changed', to });
+
 export const STEPS: readonly Step[] = [
   {
     name: 'domains',
-    envelope:
-      ({ policy: { hostname, inbound }, isSubmitted }) =>
-      ({ from, to }) => ({
-        from: isSubmitted ? withSenderDomain(from, hostname) : from,
-        to: to.map((one) => ({ ...one, address: withPostmasterDomain(one.address, inbound.acceptDomains) })),
-      }),
+    envelope: ({ policy, isSubmitted }) => {
+      const { acceptDomains } = policy.inbound;
+      const isReportAddress = matchReportAddress(policy);
+      return {
+        sender: (address) => changed(isSubmitted ? withSenderDomain(address, policy.hostname) : address),
+        recipient: (one) => {
+          const address = withPostmasterDomain(one.address, acceptDomains);
+          return changed([
+            isReportAddress(address) ? { ...one, address, isFinal: true } : { ...one, address },
+          ]);
+        },
+      };
+    },
+  },
+  {
+    name: 'sender maps',
+    envelope: ({ policy, maps, isSubmitted }) => mapSender(policy.addresses, maps, isSubmitted),
+    header: ({ policy, maps, isSubmitted }) => {
+      const { parts, mail } = policy.addresses.sender;
+      return isSubmitted || mail === 'All' ? mapField(parts, maps.sender) : undefined;
+    },
   },
   {
     name: 'masquerading',
@@ -57,7 +68,7 @@ export const STEPS: readonly Step[] = [
       const domains = listMasquerading(terms);
       return domains.length === 0
         ? undefined
-        : ({ from, to }) => ({ from: masqueradedAddress(from, domains), to });
+        : { sender: (address) => changed(masqueradedAddress(address, domains)) };
     },
     header: (terms) => {
       const domains = listMasquerading(terms);
@@ -65,11 +76,43 @@ export const STEPS: readonly Step[] = [
     },
   },
   {
-    name: 'copies',
-    envelope: ({ policy }) => {
-      const { alwaysBcc } = policy.inbound;
-      return alwaysBcc === null ? undefined : ({ from, to }) => ({ from, to: addBcc(to, alwaysBcc) });
+    name: 'SRS returns',
+    envelope: ({ policy, maps }) => takeReturns(policy, maps.srsKeys),
+  },
+  {
+    name: 'recipient maps',
+    envelope: ({ policy, maps }) => mapRecipient(policy.addresses, maps),
+    header: ({ policy, maps, isSubmitted }) => {
+      const { parts, headersOf } = policy.addresses.recipient;
+      return isSubmitted || headersOf === 'All' ? mapField(parts, maps.recipient) : undefined;
     },
+  },
+  {
+    name: 'copies',
+    envelope: ({ policy: { inbound }, maps }) => {
+      const { alwaysBcc } = inbound;
+      const { senderBcc, recipientBcc } = maps;
+      if (senderBcc || recipientBcc)
+        return {
+          all: (addresses) => copyToOne(copyToMaps(addresses, { senderBcc, recipientBcc }), alwaysBcc),
+        };
+      return alwaysBcc === null ? undefined : { all: (addresses) => copyToOne(addresses, alwaysBcc) };
+    },
+  },
+  {
+    name: 'one box for all',
+    envelope: ({ policy }) => {
+      const box = policy.addresses.sendAllTo;
+      return box === null ? undefined : { all: (addresses) => sendAllTo(addresses, box) };
+    },
+    header: ({ policy }) =>
+      policy.addresses.sendAllTo === null
+        ? undefined
+        : { adds: (_, { recipients }) => recipients.map(renderOriginal).join('') },
+  },
+  {
+    name: 'SRS senders',
+    envelope: ({ policy, maps }) => signForwarded(policy, maps.srsKeys),
   },
   { name: 'first line', file: 'relay/headers/firstline.ts' },
   {
@@ -79,33 +122,33 @@ export const STEPS: readonly Step[] = [
       isSubmitted ? { hides: (name) => name === 'bcc' || name === 'resent-bcc' } : undefined,
   },
   {
+    name: 'removed fields',
+    header: ({ policy, isSubmitted }) => {
+      const { remove } = policy.headers;
+      return isSubmitted && remove.length > 0 ? { hides: compileRemoval(remove) } : undefined;
+    },
+  },
+  {
     name: 'missing fields',
     header: ({ isSubmitted }) => (isSubmitted ? { adds: missingFields } : undefined),
   },
-  { name: 'Received', header: () => ({ front: renderReceived }) },
+  {
+    name: 'added fields',
+    header: ({ policy, isSubmitted }) => {
+      const { add } = policy.headers;
+      return isSubmitted && add.length > 0 ? { adds: (has) => addChosen(add, has) } : undefined;
+    },
+  },
+  {
+    name: 'Received',
+    header: ({ policy, isSubmitted }) => {
+      const content = isSubmitted ? policy.headers.received : 'Full';
+      return { front: (trace) => renderReceived(trace, content) };
+    },
+  },
   // At each delivery, because the keys may change while a message waits. Nothing changes after it.
   { name: 'DKIM signatures', file: 'relay/dkim/signer.ts' },
 ];
-
-export interface CompiledSteps {
-  readonly changeEnvelope: EnvelopeStep;
-  readonly header: readonly HeaderStep[];
-}
-
-/** Chooses the steps that have something to do for a message. Compiled once for a policy. */
-export function compileSteps(policy: StepTerms['policy']): (isSubmitted: boolean) => CompiledSteps {
-  const submitted = compile({ policy, isSubmitted: true });
-  const others = compile({ policy, isSubmitted: false });
-  return (isSubmitted) => (isSubmitted ? submitted : others);
-}
-
-function compile(terms: StepTerms): CompiledSteps {
-  const envelope = STEPS.flatMap((step) => step.envelope?.(terms) ?? []);
-  return {
-    changeEnvelope: (addresses) => envelope.reduce((before, step) => step(before), addresses),
-    header: STEPS.flatMap((step) => step.header?.(terms) ?? []),
-  };
-}
 
 function listMasquerading({ policy, isSubmitted }: StepTerms): readonly string[] {
   return isSubmitted ? policy.inbound.masqueradeDomains : [];

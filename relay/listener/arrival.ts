@@ -1,11 +1,12 @@
 /** Makes the envelope for the queue and the Received facts from the state of a session. Pure. */
-import type { SMTPServerAddress, SMTPServerSession } from 'smtp-server';
-import type { LineEndings } from '#crds/policyfile.ts';
+import type { SMTPServerSession } from 'smtp-server';
+import type { LineEndings, Policy } from '#crds/policyfile.ts';
+import { needsSmtpUtf8, withPostmasterDomain } from '../addresses/address.ts';
 import type { HeaderStep } from '../headers/header.ts';
 import { masqueradedAddress } from '../headers/masquerade.ts';
 import type { Trace } from '../headers/received.ts';
-import type { Addressee, CompiledSteps } from '../headers/steps.ts';
 import type { Envelope } from '../spool/record.ts';
+import type { ChangedMessage } from './changedaddresses.ts';
 import type { ReportAddress } from './reportaddress.ts';
 
 export interface SessionTls {
@@ -17,15 +18,13 @@ export interface SessionTls {
 
 export interface ArrivalTerms {
   readonly tls: SessionTls | null;
-  readonly hostname: string;
+  readonly policy: Policy;
   readonly receivedAt: number;
   readonly login: string | null;
   /** True if the client may relay. */
   readonly ours: boolean;
   /** The domains that an authorized client may send as. null: any domain. */
   readonly senderDomains: readonly string[] | null;
-  readonly masqueradeDomains: readonly string[];
-  readonly steps: CompiledSteps;
   readonly reportAddress: ReportAddress;
   readonly lineEndings: LineEndings;
 }
@@ -34,24 +33,34 @@ export interface Arrival {
   readonly envelope: Envelope;
   readonly trace: Omit<Trace, 'queueId'>;
   readonly steps: readonly HeaderStep[];
+  /** The addresses for the log; those of the client only if they were changed. */
+  readonly logged: Readonly<
+    Record<'from' | 'to' | 'originalFrom' | 'originalTo', string | readonly string[] | undefined>
+  >;
   readonly lineEndings: LineEndings;
   /** Fewer than inbound.limits.messageSize allows. null: no other limit. */
   readonly mostBytes: number | null;
 }
 
-export function makeArrival(session: SMTPServerSession, terms: ArrivalTerms): Arrival {
+export function makeArrival(
+  session: SMTPServerSession,
+  { from, to, header }: ChangedMessage,
+  terms: ArrivalTerms,
+): Arrival {
   const { envelope } = session;
-  const { tls, hostname, receivedAt, login, ours, steps } = terms;
-  const given = envelope.rcptTo.map(makeAddressee);
-  const from = envelope.mailFrom === false ? '' : envelope.mailFrom.address;
-  const changed = steps.changeEnvelope({ from, to: given });
+  const { tls, policy, receivedAt, login, ours } = terms;
+  const { hostname, inbound } = policy;
   const { ret, envid } = envelope.dsn ?? {};
+  const smtpUtf8 = envelope.smtpUtf8 === true;
   return {
     envelope: {
-      from: changed.from,
-      recipients: changed.to.map((one) => terms.reportAddress.withoutDsn({ ...one, state: 'queued' })),
+      from,
+      recipients: to.map(({ given: _, isFinal: __, ...one }) =>
+        terms.reportAddress.withoutDsn({ ...one, state: 'queued' }),
+      ),
       receivedAt,
-      smtpUtf8: envelope.smtpUtf8 === true,
+      // A map may lead to an address beyond ASCII.
+      smtpUtf8: smtpUtf8 || [from, ...to.map(({ address }) => address)].some(needsSmtpUtf8),
       eightBit: envelope.bodyType === '8bitmime',
       ...(envelope.requireTLS ? { requireTls: true } : {}),
       ...(ret === 'FULL' || ret === 'HDRS' ? { ret } : {}),
@@ -63,30 +72,45 @@ export function makeArrival(session: SMTPServerSession, terms: ArrivalTerms): Ar
       client: session.remoteAddress,
       hostname,
       esmtp: session.openingCommand === 'EHLO',
-      smtpUtf8: envelope.smtpUtf8 === true,
+      smtpUtf8,
       tls,
       authenticated: login !== null,
-      recipient: given.length === 1 ? changed.to[0]?.address : undefined,
+      recipients: envelope.rcptTo.map(({ address }) => withPostmasterDomain(address, inbound.acceptDomains)),
       at: new Date(receivedAt),
     },
-    steps: steps.header,
+    steps: header,
+    logged: describeAddresses(
+      envelope,
+      from,
+      to.map(({ address }) => address),
+    ),
     lineEndings: terms.lineEndings,
     mostBytes: terms.reportAddress.findMostBytes(envelope.rcptTo),
   };
 }
 
-/** A masqueraded host counts as the domain that hides it. */
-function heldTo({ senderDomains, masqueradeDomains }: ArrivalTerms): Pick<Envelope, 'senderDomains'> {
-  if (senderDomains === null) return {};
-  const shown = senderDomains.map((domain) => masqueradedAddress(`@${domain}`, masqueradeDomains).slice(1));
-  return { senderDomains: [...new Set([...senderDomains, ...shown])] };
+function describeAddresses(
+  { mailFrom, rcptTo }: SMTPServerSession['envelope'],
+  from: string,
+  to: readonly string[],
+): Arrival['logged'] {
+  const given = {
+    from: mailFrom === false ? '' : mailFrom.address,
+    to: rcptTo.map(({ address }) => address),
+  };
+  return {
+    from,
+    to,
+    originalFrom: given.from === from ? undefined : given.from,
+    originalTo: given.to.join() === to.join() ? undefined : given.to,
+  };
 }
 
-function makeAddressee({ address, dsn }: SMTPServerAddress): Addressee {
-  const { notify, orcpt } = dsn ?? {};
-  return {
-    address,
-    ...(notify && notify.length > 0 ? { notify } : {}),
-    ...(orcpt ? { orcpt } : {}),
-  };
+/** A masqueraded host counts as the domain that hides it. */
+function heldTo({ senderDomains, policy }: ArrivalTerms): Pick<Envelope, 'senderDomains'> {
+  if (senderDomains === null) return {};
+  const shown = senderDomains.map((domain) =>
+    masqueradedAddress(`@${domain}`, policy.inbound.masqueradeDomains).slice(1),
+  );
+  return { senderDomains: [...new Set([...senderDomains, ...shown])] };
 }

@@ -31,6 +31,13 @@ const CURES: Readonly<Record<string, string>> = {
     'the client must be in inbound.clients (networks, a login or a certificate), or the domain in inbound.acceptDomains',
   sender_not_allowed: 'add the domain of the sender to clients.senderDomains',
   recipient_not_allowed: 'add the domain of the recipient to clients.recipientDomains',
+  address_refused: 'change the entry of the address in addresses.sender or addresses.recipient',
+  alias_error:
+    'correct the entries of the address in addresses.recipient: no circles, at most 1000 addresses, at least one that can be relayed, and one with queue.mode CutThrough',
+  foreign_return:
+    'bounces must have the null sender, and come within 21 days to an address that a key of addresses.srs has signed',
+  map_unreadable:
+    'correct the table of addresses or the Secret of addresses.srs that the status and the log of the relay name',
   queue_full: 'raise queue.maxMessages or queue.maxSize, or let the queue drain',
   disk_full: 'raise queue.storage.size',
   disk_error: 'the volume of the pod must take writes: see the log of the relay',

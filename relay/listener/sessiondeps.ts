@@ -1,6 +1,7 @@
 /** The functions of the task that the sessions of one listener need. Types only. */
 import type { SMTPServerDataStream } from 'smtp-server';
 import type { Listener, Policy } from '#crds/policyfile.ts';
+import type { Maps } from '../headers/maps.ts';
 import type { Log } from '../observe/log.ts';
 import type { Tracer } from '../observe/trace.ts';
 import type { Clocks } from '../task/clock.ts';
@@ -24,6 +25,8 @@ export interface ListenerSessionsDeps {
   readonly counters: Counters;
   readonly tracer: Tracer;
   readonly hasPair: () => boolean;
+  /** The address maps, as they are now. */
+  readonly maps: () => Maps;
   readonly take: Taker;
   /** Why a message of this announced size cannot be accepted now. */
   readonly refusalOfMore: (bytes: number) => Reply | undefined;

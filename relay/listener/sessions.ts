@@ -15,10 +15,10 @@ import type {
 import type { TlsVersion } from '#crds/tlslevel.ts';
 import { needsSmtpUtf8, withPostmasterDomain, withSenderDomain } from '../addresses/address.ts';
 import { namesOfCertificate } from '../auth/certificatenames.ts';
-import { compileSteps } from '../headers/steps.ts';
 import type { SessionTrace } from '../observe/trace.ts';
 import type { Materials } from '../task/materials.ts';
 import { type Arrival, makeArrival, type SessionTls } from './arrival.ts';
+import { ChangedAddresses } from './changedaddresses.ts';
 import { Logins } from './logins.ts';
 import { offersDsn } from './mailcommand.ts';
 import {
@@ -56,7 +56,7 @@ export class ListenerSessions {
   readonly #findClientPolicy: ReturnType<typeof findClientPolicy>;
   readonly #facts = new WeakMap<SMTPServerSession, SessionFacts>();
   readonly #refusals: Refusals;
-  readonly #chooseSteps: ReturnType<typeof compileSteps>;
+  readonly #addresses: ChangedAddresses;
   readonly logins: Logins;
 
   constructor(options: ListenerSessionsDeps, materials: Materials) {
@@ -67,7 +67,7 @@ export class ListenerSessions {
     this.#relaying = makeRelaying(listener.clients, policy.inbound.acceptDomains, matches);
     this.#findClientPolicy = findClientPolicy(policy.inbound);
     this.#refusals = new Refusals(options, policy.inbound.limits.errorsPerSession);
-    this.#chooseSteps = compileSteps(policy);
+    this.#addresses = new ChangedAddresses(policy, options.maps);
     this.logins = new Logins({ ...options, countedAs: this.#relaying.countedAs }, materials);
   }
 
@@ -223,7 +223,8 @@ export class ListenerSessions {
     );
   }
 
-  async #refusalOfSender({ address, args }: SMTPServerAddress, session: SMTPServerSession) {
+  async #refusalOfSender(sender: SMTPServerAddress, session: SMTPServerSession) {
+    const { address, args } = sender;
     const { policy, countMessage, refusalOfMore } = this.#options;
     const { messagesPerClientPerMinute: perClient, messagesPerLoginPerMinute: perLogin } =
       policy.inbound.limits;
@@ -231,6 +232,8 @@ export class ListenerSessions {
     if (address !== '' && !address.includes('@') && !this.#mayRelay(session))
       return REPLIES.unqualifiedSender;
     if (needsSmtpUtf8(address) && !session.envelope.smtpUtf8) return REPLIES.needsSmtpUtf8;
+    const changed = this.#addresses.refusalOfSender(sender, session, this.#mayRelay(session));
+    if (changed) return changed;
     const { client, login } = this.#readIdentity(session);
     if (perClient !== null && (await countMessage('client', this.#relaying.countedAs(client))) > perClient)
       return REPLIES.tooManyMessages;
@@ -239,7 +242,8 @@ export class ListenerSessions {
     return refusalOfMore(Number(args ? args['SIZE'] : 0) || 0);
   }
 
-  async #refusalOfRecipient({ address }: SMTPServerAddress, session: SMTPServerSession) {
+  async #refusalOfRecipient(recipient: SMTPServerAddress, session: SMTPServerSession) {
+    const { address } = recipient;
     const { inbound, queue, hostname } = this.#options.policy;
     const { mailFrom, rcptTo } = session.envelope;
     const from = mailFrom === false ? '' : withSenderDomain(mailFrom.address, hostname);
@@ -249,7 +253,8 @@ export class ListenerSessions {
     if (needsSmtpUtf8(address) && !session.envelope.smtpUtf8) return REPLIES.needsSmtpUtf8;
     if (queue.mode === 'CutThrough' && rcptTo.length > 0) return REPLIES.oneRecipient;
     if (rcptTo.length >= inbound.limits.recipients) return REPLIES.tooManyRecipients;
-    return this.#reportAddress.findRefusal(to, mailFrom);
+    const changed = this.#addresses.refusalOfRecipient(recipient, session, this.#mayRelay(session));
+    return changed ?? this.#reportAddress.findRefusal(to, mailFrom);
   }
 
   async #onData(stream: SMTPServerDataStream, session: SMTPServerSession): Promise<string> {
@@ -259,11 +264,9 @@ export class ListenerSessions {
     const identity = this.#readIdentity(session);
     const arrival = this.#makeArrival(session, identity, tls, clocks.wall());
     const { id, bytes, reply } = await take(stream, arrival);
-    const { from, recipients } = arrival.envelope;
-    const to = recipients.map(({ address }) => address);
     const { client, login } = identity;
     const facts = { login: login ?? undefined, listener: listener.name, tls: tls?.version ?? 'none' };
-    log('accepted', { id, from, to, client, ...facts, bytes });
+    log('accepted', { id, ...arrival.logged, client, ...facts, bytes });
     trace?.body(bytes);
     counters.add('accepted', listener.name);
     counters.observe('accept_seconds', (clocks.monotonic() - began) / 1000);
@@ -277,17 +280,14 @@ export class ListenerSessions {
     receivedAt: number,
   ): Arrival {
     const { policy, listener } = this.#options;
-    const { hostname, inbound } = policy;
     const ours = this.#mayRelay(session);
-    return makeArrival(session, {
+    return makeArrival(session, this.#addresses.readMessage(session, ours), {
+      policy,
       tls,
-      hostname,
       receivedAt,
       login: identity.login,
       ours,
       senderDomains: listener.clients.senderDomains,
-      masqueradeDomains: inbound.masqueradeDomains,
-      steps: this.#chooseSteps(ours),
       reportAddress: this.#reportAddress,
       lineEndings: lineEndingsOfSession(listener, this.#findClientPolicy(identity.client)),
     });

@@ -15,6 +15,7 @@ import type { Materials } from '../task/materials.ts';
 import type { CountedBy, Pairs, PairText } from '../task/messages.ts';
 import { makeCa, trustFrom } from '../task/trust.ts';
 import { offersDsn } from './mailcommand.ts';
+import { MapSources } from './mapsources.ts';
 import { RefusalLog, type RefusedCommand } from './refusallog.ts';
 import { REPLIES, type Reply } from './reply.ts';
 import { GatedServer } from './server.ts';
@@ -52,6 +53,7 @@ export class ListenerTask {
   readonly #tickets: TicketKeyRing;
   #pairs: Pairs;
   #materials: Materials;
+  readonly #mapSources: MapSources;
   #open = 0;
 
   constructor(options: ListenerOptions) {
@@ -60,6 +62,7 @@ export class ListenerTask {
     this.#tickets = new TicketKeyRing(ticketKeys);
     this.#pairs = pairs;
     this.#materials = materials;
+    this.#mapSources = new MapSources(policy, materials);
     const refusalLog = new RefusalLog(options.log, options.onRefused);
     for (const listener of policy.inbound.listeners) {
       const deps = {
@@ -67,6 +70,7 @@ export class ListenerTask {
         listener,
         refusalLog,
         hasPair: () => this.#pairs.host !== null,
+        maps: () => this.#mapSources.maps,
       };
       this.#served.set(listener.name, {
         listener,
@@ -93,6 +97,7 @@ export class ListenerTask {
 
   useMaterials(materials: Materials): void {
     this.#materials = materials;
+    this.#mapSources.use(materials);
     for (const { sessions } of this.#served.values()) sessions.logins.use(materials);
     this.#renewContexts();
   }

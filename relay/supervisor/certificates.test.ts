@@ -18,7 +18,7 @@ const policy = effectivePolicy(
 
 function look(certificates: Certificates, pair: { cert?: string; key?: string }) {
   const inputs = {
-    ...{ policy: undefined, scale: undefined, ...served, materials: NO_MATERIALS },
+    ...{ policy: undefined, scale: undefined, ...served, materials: NO_MATERIALS, tables: {} },
     next: { secret: 'second', cert: pair.cert, key: pair.key },
   };
   const isNew = certificates.look(inputs, policy, now);

@@ -26,6 +26,7 @@ test('nothing mounted is nothing read', () => {
     key: undefined,
     next: null,
     materials: NO_MATERIALS,
+    tables: {},
   });
 });
 
@@ -48,6 +49,7 @@ test('files are read through the link that a kubelet swaps, and plain files too'
     key: 'key',
     next: null,
     materials,
+    tables: {},
   });
 });
 

@@ -4,11 +4,12 @@
  * file is a value, not an exception.
  */
 import { createHash } from 'node:crypto';
-import { type FSWatcher, readdirSync, readFileSync, realpathSync, watch } from 'node:fs';
+import { type FSWatcher, readdirSync, readFileSync, watch } from 'node:fs';
 import { join } from 'node:path';
-import { POLICY_FILE_NAME } from '#crds/policyfile.ts';
+import { POLICY_FILE_NAME, type Policy } from '#crds/policyfile.ts';
 import { SCALE_FILE_NAME } from '#crds/scalefile.ts';
 import type { Files, Materials } from '../task/materials.ts';
+import { findTableFiles, listWantedTables, resolvedFolder, type TableFiles } from './tablefiles.ts';
 
 interface PairFiles {
   readonly cert: string | undefined;
@@ -30,17 +31,26 @@ export interface Inputs extends PairFiles {
   /** The pair that will be served next, with the name of its Secret. */
   readonly next: (PairFiles & { readonly secret: string }) | null;
   readonly materials: Materials;
+  /** Tables of addresses, which are read only when they change. */
+  readonly tables: TableFiles;
 }
 
-export function readInputs(dirs: InputDirs): Inputs {
+/** `inForce`: the policy whose tables are needed, even if the mounted policy has others. */
+export function readInputs(dirs: InputDirs, inForce?: Policy): Inputs {
   const { policyDir, certificateDir, nextCertificateDir, secretsDir, configMapsDir } = dirs;
   const orderDir = resolvedFolder(policyDir);
+  const policy = readText(join(orderDir, POLICY_FILE_NAME));
+  const wanted = listWantedTables(policy, inForce);
   return {
-    policy: readText(join(orderDir, POLICY_FILE_NAME)),
+    policy,
     scale: readText(join(orderDir, SCALE_FILE_NAME)),
     ...readPair(certificateDir),
     next: readNext(nextCertificateDir),
-    materials: { secrets: readFolders(secretsDir), configMaps: readFolders(configMapsDir) },
+    materials: {
+      secrets: readFolders(secretsDir, wanted.only.Secret),
+      configMaps: readFolders(configMapsDir, wanted.only.ConfigMap),
+    },
+    tables: findTableFiles(wanted.tables, { Secret: secretsDir, ConfigMap: configMapsDir }),
   };
 }
 
@@ -96,14 +106,6 @@ function watchFolder(dir: string, hint: () => void): FSWatcher[] {
   }
 }
 
-function resolvedFolder(dir: string): string {
-  try {
-    return realpathSync(join(dir, '..data'));
-  } catch {
-    return dir;
-  }
-}
-
 function readText(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
@@ -128,8 +130,14 @@ function watchedFolders(dirs: InputDirs): string[] {
   ];
 }
 
-function readFolders(dir: string): Readonly<Record<string, Files>> {
-  return Object.fromEntries(namesIn(dir).map((name) => [name, readFiles(resolvedFolder(join(dir, name)))]));
+/** A folder that has only tables stays unread. */
+function readFolders(dir: string, onlyTables: ReadonlySet<string>): Readonly<Record<string, Files>> {
+  return Object.fromEntries(
+    namesIn(dir).map((name) => [
+      name,
+      onlyTables.has(name) ? {} : readFiles(resolvedFolder(join(dir, name))),
+    ]),
+  );
 }
 
 function readFiles(dir: string): Files {

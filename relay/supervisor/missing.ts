@@ -7,8 +7,10 @@ import {
   inboundReferences,
   listNames,
   listReferences,
+  nameTable,
   outboundReferences,
   type Reference,
+  tableReferences,
 } from '#crds/references.ts';
 import type { Files, Materials } from '../task/materials.ts';
 
@@ -20,11 +22,26 @@ const NEEDED: readonly { readonly field: RegExp; readonly keys: readonly (readon
     keys: [['username'], ['password', 'token', 'refreshToken']],
   },
   { field: /dkim\[\d+\]\.secretName$/, keys: [['private.key']] },
+  { field: /srs\.secretName$/, keys: [['key']] },
   { field: /keysConfigMapName$/, keys: [['jwks.json']] },
 ];
 
 /** One sentence for each field whose object is missing or incomplete. */
 export function listMissing(policy: Policy, materials: Materials): string[] {
+  return [...listMissingTexts(policy, materials), ...listMissingTables(policy, materials)];
+}
+
+function listMissingTables(policy: Policy, { tables }: Materials): string[] {
+  return tableReferences(policy).flatMap((reference) => {
+    const { kind, name, key, field, without } = reference;
+    const state = tables?.[nameTable(reference)];
+    if (!state || state.fault === null) return [];
+    const meanwhile = state.path === null ? without : 'the last good table stays in use';
+    return [`${field}: key ${key} of ${kind} "${name}" ${state.fault}: ${meanwhile}`];
+  });
+}
+
+function listMissingTexts(policy: Policy, materials: Materials): string[] {
   return [...inboundReferences(policy), ...outboundReferences(policy)].flatMap((reference) => {
     const files = findFiles(reference, materials);
     const fault = findFault(reference, files);

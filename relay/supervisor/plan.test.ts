@@ -103,6 +103,13 @@ const CHANGES: Readonly<Record<string, MailRelaySpec[]>> = {
       },
     },
   ],
+  'spec.addresses, spec.headers': [
+    { ...base, addresses: { sendAllTo: 'staging@example.com' } },
+    { ...base, addresses: { recipient: { entries: [{ address: '*', refuse: 'Closed' }] } } },
+    { ...base, headers: { remove: ['X-Mailer'] } },
+    { ...base, headers: { received: 'None' } },
+    { ...base, headers: { add: [{ name: 'X-Environment', value: 'staging' }] } },
+  ],
   'spec.queue.expireAfter, spec.queue.delayWarningAfter': [
     { ...base, queue: { ...base.queue, expireAfter: '4d' } },
     { ...base, queue: { ...base.queue, delayWarningAfter: '1h' } },

@@ -19,11 +19,35 @@ export function planRestart(old: Policy | undefined, next: Policy): RestartPlan 
   };
 }
 
-function listenerSlice({ name, namespace, hostname, inbound, outbound, queue, trace, logging }: Policy) {
+function listenerSlice({
+  name,
+  namespace,
+  hostname,
+  inbound,
+  addresses,
+  headers,
+  outbound,
+  queue,
+  trace,
+  logging,
+}: Policy) {
   const { mode, maxMessages, maxBytes } = queue;
   // Without a queue the listener delivers by itself.
   const delivery = mode === 'CutThrough' ? outbound : null;
-  return { name, namespace, hostname, inbound, mode, maxMessages, maxBytes, delivery, trace, logging };
+  return {
+    name,
+    namespace,
+    hostname,
+    inbound,
+    addresses,
+    headers,
+    mode,
+    maxMessages,
+    maxBytes,
+    delivery,
+    trace,
+    logging,
+  };
 }
 
 function routerSlice({ hostname, inbound, outbound, queue, trace, logging }: Policy) {

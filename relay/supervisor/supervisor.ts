@@ -12,6 +12,7 @@ import { Metrics } from '../observe/metrics.ts';
 import { monotonic, wall } from '../task/clock.ts';
 import { NO_MATERIALS } from '../task/materials.ts';
 import { type Counted, NO_FIGURES } from '../task/messages.ts';
+import { BuiltTables } from './builttables.ts';
 import { Certificates } from './certificates.ts';
 import { listenerProcesses } from './cpus.ts';
 import { DkimKeys } from './dkimkeys.ts';
@@ -28,7 +29,6 @@ import { Service } from './service.ts';
 import { describePod } from './status.ts';
 
 const DRAIN_MS = 5 * 60_000;
-const POLL_MS = 2_000;
 /** Dates pass without an event, and figures are published once a minute. */
 const TICK_MS = 5_000;
 const TELL_WITHIN_MS = 50;
@@ -44,13 +44,13 @@ export class Supervisor implements Relay {
   readonly #revisions = new Revisions(monotonic);
   readonly #dkimKeys = new DkimKeys();
   #materials = NO_MATERIALS;
+  readonly #tables: BuiltTables;
   #refused: PodStatus['policy']['refused'] = null;
   #queue = NO_FIGURES;
   #stopping = false;
   /** Set from the announcement on: new clients should use other pods. */
   #evacuation: Evacuation | null = null;
-  /** The order of the scale file that is in force. */
-  #scaleOrder: string | undefined;
+  #scaleOrderInForce: string | undefined;
   #seen = '';
   #work: Promise<void> = Promise.resolve();
   #admin: AdminServer | undefined;
@@ -63,6 +63,7 @@ export class Supervisor implements Relay {
     this.#release = release;
     this.#log = options.log;
     this.#certificates = new Certificates(options.log);
+    this.#tables = new BuiltTables(options.stateDir, options.log);
     this.#traffic = new KeptTraffic(options.stateDir, options.log);
     this.#service = new Service(options, {
       clock: monotonic,
@@ -83,7 +84,7 @@ export class Supervisor implements Relay {
 
   /** Rejects with one sentence if the relay cannot serve, and leaves nothing running. */
   async start(): Promise<void> {
-    const { adminAddress, adminPort, pollMs = POLL_MS } = this.#options;
+    const { adminAddress, adminPort, pollMs } = this.#options;
     try {
       this.#admin = await startAdmin(adminAddress, adminPort, {
         status: () => this.status(),
@@ -138,8 +139,9 @@ export class Supervisor implements Relay {
   }
 
   async #firstPolicy(): Promise<void> {
-    const inputs = readInputs(this.#options);
-    this.#seen = computeDigest(inputs);
+    const read = readInputs(this.#options);
+    this.#seen = computeDigest(read);
+    const inputs = await this.#tables.addTo(read);
     const mounted = judgeText(inputs.policy);
     const first =
       mounted.kind === 'policy' ? mounted : judgeText(readKept(this.#options.stateDir, 'lastGood'));
@@ -155,16 +157,18 @@ export class Supervisor implements Relay {
     this.#evacuation = this.#evacuationBy(inputs);
     const failure = await this.#apply(first.policy, inputs);
     if (failure !== undefined) throw new Error(failure);
-    this.#scaleOrder = parseScale(inputs.scale ?? '')?.order;
-    this.#useMaterials(inputs);
+    this.#scaleOrderInForce = parseScale(inputs.scale ?? '')?.order;
+    this.#materials = inputs.materials;
+    this.#service.useMaterials(this.#materials);
   }
 
   /** Reads the files and applies what changed. */
   async #look(): Promise<void> {
-    const inputs = readInputs(this.#options);
-    const digest = computeDigest(inputs);
+    const read = readInputs(this.#options, this.#service.policy);
+    const digest = computeDigest(read);
     if (digest === this.#seen || this.#stopping) return;
-    if (await this.#announce(inputs)) return this.#look();
+    if (await this.#announce(read)) return this.#look();
+    const inputs = await this.#tables.addTo(read);
     this.#seen = digest;
     const mounted = judgeText(inputs.policy);
     const policy = mounted.kind === 'policy' ? mounted.policy : this.#service.policy;
@@ -173,9 +177,10 @@ export class Supervisor implements Relay {
     else await this.#take(mounted.policy, inputs);
     // This follows an evacuation and opens the port for siblings even if the policy was refused.
     const failure = this.#service.policy && (await this.#apply(this.#service.policy, inputs));
-    if (failure === undefined) this.#scaleOrder = parseScale(inputs.scale ?? '')?.order;
+    if (failure === undefined) this.#scaleOrderInForce = parseScale(inputs.scale ?? '')?.order;
     await this.#service.lookAtReceiverPort(this.#certificates.pairs.host);
-    this.#useMaterials(inputs);
+    this.#materials = inputs.materials;
+    this.#service.useMaterials(this.#materials);
     this.#changed();
   }
 
@@ -198,11 +203,6 @@ export class Supervisor implements Relay {
   #lookAtPairs(inputs: Inputs, policy: Policy): void {
     if (this.#certificates.look(inputs, policy, new Date(wall())))
       this.#service.usePairs(this.#certificates.pairs);
-  }
-
-  #useMaterials({ materials }: Inputs): void {
-    this.#materials = materials;
-    this.#service.useMaterials(materials);
   }
 
   async #take(policy: Policy, inputs: Inputs): Promise<void> {
@@ -264,7 +264,7 @@ export class Supervisor implements Relay {
       stopping: this.#stopping,
       evacuating: announced !== null,
       evacuation: describeEvacuation(evacuation, this.#queue, this.#service.isEmptied(this.#queue)),
-      order: this.#scaleOrder,
+      order: this.#scaleOrderInForce,
       policy,
       refused: this.#refused,
       certificates: this.#certificates.status(policy, now),

@@ -3,13 +3,31 @@
  * channel between supervisor and tasks. A task gets only the objects that it needs. Pure.
  */
 import type { Policy } from '#crds/policyfile.ts';
-import { inboundReferences, listNames, outboundReferences, type Reference } from '#crds/references.ts';
+import {
+  inboundReferences,
+  listNames,
+  nameTable,
+  outboundReferences,
+  type Reference,
+  tableReferences,
+} from '#crds/references.ts';
 
 export type Files = Readonly<Record<string, string>>;
 
 export interface Materials {
   readonly secrets: Readonly<Record<string, Files>>;
   readonly configMaps: Readonly<Record<string, Files>>;
+  /** Tables of addresses, by `nameTable`. */
+  readonly tables?: Tables;
+}
+
+export type Tables = Readonly<Record<string, TableState>>;
+
+export interface TableState {
+  /** The built file of the last good content. null: there was none. */
+  readonly path: string | null;
+  /** Why the present content cannot be used. null: it is in use. */
+  readonly fault: string | null;
 }
 
 export const NO_MATERIALS: Materials = { secrets: {}, configMaps: {} };
@@ -19,7 +37,11 @@ export const NO_MATERIALS: Materials = { secrets: {}, configMaps: {} };
  */
 export function listenerMaterials(policy: Policy, all: Materials): Materials {
   const outbound = policy.queue.mode === 'CutThrough' ? outboundReferences(policy) : [];
-  return selectMaterials([...inboundReferences(policy), ...outbound], all);
+  const texts = selectMaterials([...inboundReferences(policy), ...outbound], all);
+  const names = tableReferences(policy).map(nameTable);
+  if (names.length === 0) return texts;
+  const tables = names.flatMap((name) => (all.tables?.[name] ? [[name, all.tables[name]] as const] : []));
+  return { ...texts, tables: Object.fromEntries(tables) };
 }
 
 export function routerMaterials(policy: Policy, all: Materials): Materials {

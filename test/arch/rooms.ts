@@ -119,9 +119,9 @@ export const ROOMS: readonly Room[] = [
     name: 'relay addresses',
     files: /^relay\/addresses\//,
     rooms: ['contract'],
-    packages: ['node:net', 'node:url'],
+    packages: ['node:crypto', 'node:net', 'node:url', 'node:zlib'],
     pure: true,
-    why: 'how the relay reads and writes mail addresses, the same for commands and for headers',
+    why: 'how the relay reads, writes and looks up mail addresses, the same for commands and for headers',
   },
   {
     name: 'relay headers',
@@ -271,7 +271,7 @@ export const ROOMS: readonly Room[] = [
   {
     name: 'relay supervisor',
     files: /^relay\/supervisor\//,
-    rooms: ['contract', 'relay task', 'relay observe', 'relay spool', 'relay listener'],
+    rooms: ['contract', 'relay task', 'relay observe', 'relay spool', 'relay addresses', 'relay listener'],
     packages: ['node:*'],
     why: 'it owns sockets, mounted files and tasks; no other room of the relay imports it',
   },

@@ -5,7 +5,9 @@
 import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Clients, Hop, Listener, Policy } from '#crds/policyfile.ts';
+import type { AddressMap, Clients, Hop, Listener, Policy } from '#crds/policyfile.ts';
+import { type CompiledSteps, compileSteps } from '#relay/headers/compile.ts';
+import { compileMaps } from '#relay/headers/maps.ts';
 import type { Trace } from '#relay/headers/received.ts';
 import type { Materials } from '#relay/task/materials.ts';
 
@@ -125,6 +127,8 @@ export function policyOf(
       ...inbound,
     },
     outbound: { ...OUTBOUND, ...outbound },
+    addresses: addressesOf(),
+    headers: { remove: [], received: 'Full', add: [] },
     queue: {
       mode: 'Durable',
       expireAfterSeconds: 5 * 86_400,
@@ -134,6 +138,20 @@ export function policyOf(
     },
     logging: { level: 'info', addresses: 'Full' },
     trace: { level: 0, networks: null, recipientDomains: null, until: null },
+    ...changes,
+  };
+}
+
+const NO_MAP: AddressMap = { entries: [], tables: [] };
+
+export function addressesOf(changes: Partial<Policy['addresses']> = {}): Policy['addresses'] {
+  return {
+    sender: { map: NO_MAP, parts: ['Envelope', 'From', 'Sender', 'ReplyTo'], mail: 'Submitted' },
+    recipient: { map: NO_MAP, parts: ['Envelope'], headersOf: 'Submitted' },
+    sendAllTo: null,
+    srs: null,
+    senderBcc: NO_MAP,
+    recipientBcc: NO_MAP,
     ...changes,
   };
 }
@@ -149,10 +167,14 @@ export function traceOf(changes: Partial<Trace> = {}): Trace {
     smtpUtf8: false,
     tls: null,
     authenticated: false,
-    recipient: undefined,
+    recipients: [],
     at: new Date('2026-11-24T11:22:33Z'),
     ...changes,
   };
+}
+
+export function compiledOf(policy: Policy, isSubmitted: boolean): CompiledSteps {
+  return compileSteps(policy, compileMaps(policy.addresses))(isSubmitted);
 }
 
 /** Materials with one trust bundle, as a ConfigMap of this name. */

@@ -1,0 +1,75 @@
+/**
+ * Look-up of an address in an ordered list of tables, as Postfix does: first the address in all tables, then its domain
+ * (`@example.com`), then the domains above (`@*.example.com`, the closest first), then `*`. Local parts are compared
+ * without regard to case, as in Postfix. Domains are in lower case and in the form of DNS, so an IDN has one form. Pure.
+ */
+import { type Mailbox, readDomain, readMailbox } from './address.ts';
+
+export type Entry =
+  | { readonly kind: 'addresses'; readonly to: readonly string[] }
+  | { readonly kind: 'refused'; readonly text: string }
+  /** The table cannot be read, so nobody knows whether it has an entry. */
+  | { readonly kind: 'unreadable' };
+
+/** Finds the entry of a key. */
+export type Table = (key: string) => Entry | undefined;
+
+/** `isResult`: the address is a result of the map, so `*` is not for it. Else no alias could lead past a `*`. */
+export type AddressMap = (mailbox: Mailbox, isResult?: boolean) => Entry | undefined;
+
+/** Undefined without tables: nothing is looked up. */
+export function makeAddressMap(tables: readonly Table[]): AddressMap | undefined {
+  if (tables.length === 0) return undefined;
+  return (mailbox, isResult = false) => {
+    for (const key of listKeys(mailbox, isResult))
+      for (const table of tables) {
+        const entry = table(key);
+        if (entry) return entry;
+      }
+    return undefined;
+  };
+}
+
+/** The table of inline entries. Of two entries with one key, the first counts. */
+export function makeTable(
+  entries: readonly {
+    readonly address: string;
+    readonly to: readonly string[];
+    readonly refuse: string | null;
+  }[],
+): Table {
+  const found = new Map<string, Entry>();
+  for (const { address, to, refuse } of entries) {
+    const key = readKey(address);
+    if (key === undefined || found.has(key)) continue;
+    found.set(key, refuse === null ? { kind: 'addresses', to } : { kind: 'refused', text: refuse });
+  }
+  return (key) => found.get(key);
+}
+
+/** The key of the left side of an entry: an address, `@domain`, `@*.domain` or `*`. Undefined if it is none of these. */
+export function readKey(text: string): string | undefined {
+  if (text === '*') return text;
+  const [, begin, host] = /^(@(?:\*\.)?)([^@]+)$/.exec(text) ?? [];
+  if (begin !== undefined && host !== undefined) {
+    const domain = readDomain(host);
+    return domain === undefined ? undefined : `${begin}${domain}`;
+  }
+  const mailbox = readMailbox(text);
+  return mailbox && mailbox.domain !== '' ? printKey(mailbox) : undefined;
+}
+
+/** An address as it is compared. Quotes do not matter. */
+export function printKey({ local, domain }: Mailbox): string {
+  return `${local.toLowerCase()}@${domain}`;
+}
+
+/** The keys by which an address is found, the closest first. */
+function* listKeys(mailbox: Mailbox, isResult: boolean): Generator<string> {
+  const { domain } = mailbox;
+  yield printKey(mailbox);
+  yield `@${domain}`;
+  for (let dot = domain.indexOf('.'); dot !== -1; dot = domain.indexOf('.', dot + 1))
+    yield `@*${domain.slice(dot)}`;
+  if (!isResult) yield '*';
+}

@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { makeAddressMap, makeTable } from './addressmap.ts';
+import { type Rewritten, rewriteAddress } from './rewrite.ts';
+
+type Rows = Readonly<Record<string, string | readonly string[]>>;
+
+/** A list is an alias, and a text is a refusal. */
+function rewrite(address: string, rows: Rows): Rewritten {
+  const entries = Object.entries(rows).map(([from, to]) =>
+    typeof to === 'string' ? { address: from, to: [], refuse: to } : { address: from, to, refuse: null },
+  );
+  const map = makeAddressMap([makeTable(entries)]);
+  assert.ok(map);
+  return rewriteAddress(map, address);
+}
+function becomes(address: string, rows: Rows, ...to: string[]) {
+  assert.deepEqual(rewrite(address, rows), { kind: 'addresses', to });
+}
+function isRefused(address: string, rows: Rows, cause: string) {
+  const done = rewrite(address, rows);
+  assert.equal(done.kind === 'refused' && done.refusal.cause, cause);
+}
+
+test('an address without an entry stays as it is written', () => {
+  becomes('Me@Example.com', { 'you@example.com': ['x@y.example'] }, 'Me@Example.com');
+});
+
+test('a target is written as RFC 5321 has it', () => {
+  becomes('a@b.example', { '*': ['Jane..Doe@Bücher.example'] }, '"Jane..Doe"@xn--bcher-kva.example');
+});
+
+test('@domain keeps the local part', () => {
+  const rows = { '@*.example.com': ['@example.com'], '@old.example': ['@new.example', 'log@x.example'] };
+  becomes('Root@web1.example.com', rows, 'Root@example.com');
+  becomes('"a b"@old.example', rows, '"a b"@new.example', 'log@x.example');
+});
+
+test('an alias of aliases is expanded, and each address comes once', () => {
+  const rows = {
+    'all@x.example': ['a@x.example', 'team@x.example', 'A@X.example'],
+    'team@x.example': ['b@x.example', 'a@x.example'],
+  };
+  becomes('all@x.example', rows, 'a@x.example', 'b@x.example');
+});
+
+test('an address that stands for itself is final, so a mailbox can have a copy elsewhere', () => {
+  becomes(
+    'me@x.example',
+    { 'ME@x.example': ['me@x.example', 'me@y.example'] },
+    'me@x.example',
+    'me@y.example',
+  );
+  becomes('a@x.example', { '@x.example': ['@x.example'], '*': ['all@y.example'] }, 'a@x.example');
+  becomes('a@x.example', { '*': ['all@y.example'] }, 'all@y.example');
+  const rows = { 'a@x.example': ['b@y.example'], '*': ['all@y.example'] };
+  becomes('a@x.example', rows, 'b@y.example');
+  becomes('b@y.example', rows, 'all@y.example');
+});
+
+test('a circle, a chain without end and an alias without measure are refused', () => {
+  isRefused('a@x.example', { 'a@x.example': ['b@x.example'], 'b@x.example': ['a@x.example'] }, 'loop');
+  isRefused('a@x.example', { '@x.example': ['@y.example'], '@y.example': ['@x.example'] }, 'loop');
+  const chain = (length: number) =>
+    Object.fromEntries(Array.from({ length }, (_, n) => [`${n}@x.example`, [`${n + 1}@x.example`]]));
+  becomes('0@x.example', chain(10), '10@x.example');
+  isRefused('0@x.example', chain(11), 'loop');
+  const many = (count: number) => ({
+    'all@x.example': Array.from({ length: count }, (_, n) => `${n}@y.example`),
+  });
+  assert.equal(rewrite('all@x.example', many(999)).kind, 'addresses');
+  isRefused('all@x.example', many(1_002), 'loop');
+});
+
+test('a refusal has its text, and a refused member of an alias gets nothing', () => {
+  assert.deepEqual(rewrite('gone@x.example', { 'gone@x.example': '5.1.6 Moved' }), {
+    kind: 'refused',
+    refusal: { cause: 'refused', text: '5.1.6 Moved' },
+  });
+  isRefused('alias@x.example', { 'gone@x.example': 'No', 'alias@x.example': ['gone@x.example'] }, 'refused');
+  const rows = { 'gone@x.example': 'No', 'all@x.example': ['gone@x.example', 'a@x.example'] };
+  becomes('all@x.example', rows, 'a@x.example');
+});
+
+test('an alias of nothing that can be relayed is refused', () => {
+  for (const target of ['a%b@x.example', 'nobody', 'a@1.2.3.4', '@b@c'])
+    isRefused('all@x.example', { 'all@x.example': [target] }, 'nothing');
+});
+
+test('any map comes to an end, with bounded work', () => {
+  const address = fc.integer({ min: 0, max: 30 }).map((n) => `${n}@x.example`);
+  const rows = fc.dictionary(address, fc.array(address, { minLength: 1, maxLength: 31 }), { maxKeys: 31 });
+  fc.assert(
+    fc.property(rows, address, (map, start) => {
+      const done = rewrite(start, map);
+      if (done.kind === 'refused') return;
+      assert.equal(new Set(done.to).size, done.to.length);
+      for (const to of done.to) assert.ok(map[to] === undefined || map[to].includes(to) || to === start, to);
+    }),
+    { numRuns: 500 },
+  );
+});

@@ -1,0 +1,74 @@
+/**
+ * Reads a table in Postfix's format (postmap, canonical(5), virtual(5)): a line for each entry, blanks between key and
+ * value, `#` comments, and a line that begins with a blank goes on with the line before. A value is a list of addresses, or
+ * REJECT and a text, as in access(5). A key without an `@` (a local user, a virtual domain) is left out, because a relay
+ * has neither. Any other line that cannot be read is a fault. Pure.
+ */
+import { readDomain, readMailbox } from './address.ts';
+import { type Entry, readKey } from './addressmap.ts';
+
+type Readable = Exclude<Entry, { kind: 'unreadable' }>;
+
+export type TableLine =
+  | { readonly kind: 'entry'; readonly line: number; readonly key: string; readonly entry: Readable }
+  | { readonly kind: 'left out'; readonly line: number }
+  | { readonly kind: 'fault'; readonly line: number; readonly reason: string };
+
+/** The key, which may begin with a quoted local part, and the value. */
+const ENTRY = /^((?:"(?:[^"\\]|\\.)*")?[^\s"]*)[ \t]+(.*)$/s;
+const TARGETS = /(?:"(?:[^"\\]|\\.)*"|[^\s,"])+/g;
+const REJECT = /^REJECT(?:[ \t]+(.*))?$/is;
+const NOT_PRINTABLE = /[^ -~]/g;
+const LONGEST_TEXT = 200;
+
+export function* readTable(text: string): Generator<TableLine> {
+  for (const { line, content } of joinLines(text)) yield readLine(line, content.trim());
+}
+
+function readLine(line: number, content: string): TableLine {
+  const [, left = content, value = ''] = ENTRY.exec(content) ?? [];
+  if (left !== '*' && !left.includes('@')) return { kind: 'left out', line };
+  const key = readKey(left);
+  if (key === undefined)
+    return { kind: 'fault', line, reason: 'the first word is no address and no pattern' };
+  const [reject, text = ''] = REJECT.exec(value) ?? [];
+  if (reject !== undefined)
+    return { kind: 'entry', line, key, entry: { kind: 'refused', text: clean(text) } };
+  const to = value.match(TARGETS) ?? [];
+  if (to.length === 0) return { kind: 'fault', line, reason: 'there is no address after the first word' };
+  return to.every(isTarget)
+    ? { kind: 'entry', line, key, entry: { kind: 'addresses', to } }
+    : { kind: 'fault', line, reason: 'an address after the first word has no domain, or is none' };
+}
+
+/** An address, or `@domain`. */
+function isTarget(text: string): boolean {
+  if (text.startsWith('@')) return readDomain(text.slice(1)) !== undefined;
+  const mailbox = readMailbox(text);
+  return mailbox !== undefined && mailbox.domain !== '';
+}
+
+/** One line of a reply. */
+function clean(text: string): string {
+  return text.replace(NOT_PRINTABLE, '?').slice(0, LONGEST_TEXT).trim() || 'Address refused';
+}
+
+/** Lines that belong together, without comments and empty lines, which do not end an entry. */
+function* joinLines(text: string): Generator<{ line: number; content: string }> {
+  let open: { line: number; content: string } | undefined;
+  let number = 0;
+  for (let at = 0; at < text.length; ) {
+    const end = text.indexOf('\n', at);
+    const line = text.slice(at, end === -1 ? text.length : end);
+    at = end === -1 ? text.length : end + 1;
+    number += 1;
+    if (/^\s*(?:#|$)/.test(line)) continue;
+    if (open && /^[ \t]/.test(line)) {
+      open.content += ` ${line.trim()}`;
+      continue;
+    }
+    if (open) yield open;
+    open = { line: number, content: line };
+  }
+  if (open) yield open;
+}

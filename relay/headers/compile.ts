@@ -1,0 +1,77 @@
+/** Puts the steps of a policy together (steps.ts), once for submitted mail and once for other mail. Pure. */
+import type { Addressee, Addresses, Changed, EnvelopeStep, Moment } from './envelope.ts';
+import type { HeaderStep } from './header.ts';
+import type { Maps } from './maps.ts';
+import { STEPS, type StepTerms } from './steps.ts';
+
+export interface CompiledSteps {
+  readonly changeSender: (address: string) => Changed<string>;
+  readonly changeRecipient: (one: Addressee, moment: Moment) => Changed<readonly Addressee[]>;
+  /** Of addresses that were changed before. Each recipient is there once. */
+  readonly changeAll: (addresses: Addresses, moment: Moment) => Addresses;
+  readonly header: readonly HeaderStep[];
+}
+
+/** Chooses the steps that have something to do for a message. */
+export function compileSteps(
+  policy: StepTerms['policy'],
+  maps: Maps,
+): (isSubmitted: boolean) => CompiledSteps {
+  const submitted = compile({ policy, maps, isSubmitted: true });
+  const others = compile({ policy, maps, isSubmitted: false });
+  return (isSubmitted) => (isSubmitted ? submitted : others);
+}
+
+function compile(terms: StepTerms): CompiledSteps {
+  const envelope = STEPS.flatMap((step) => step.envelope?.(terms) ?? []);
+  const senders = envelope.flatMap(({ sender }) => sender ?? []);
+  const recipients = envelope.flatMap(({ recipient }) => recipient ?? []);
+  const all = envelope.flatMap((step) => step.all ?? []);
+  return {
+    changeSender: (address) => (address === '' ? { kind: 'changed', to: '' } : chain(senders, address)),
+    changeRecipient: (one, moment) => chainMany(recipients, one, moment),
+    changeAll: ({ from, to }, moment) =>
+      all.reduce((before, step) => step(before, moment), {
+        from,
+        to: terms.maps.recipient ? listOnce(to) : to,
+      }),
+    header: STEPS.flatMap((step) => step.header?.(terms) ?? []),
+  };
+}
+
+function chain(steps: readonly NonNullable<EnvelopeStep['sender']>[], address: string): Changed<string> {
+  let to = address;
+  for (const step of steps) {
+    const changed = step(to);
+    if (changed.kind === 'refused') return changed;
+    to = changed.to;
+  }
+  return { kind: 'changed', to };
+}
+
+function chainMany(
+  steps: readonly NonNullable<EnvelopeStep['recipient']>[],
+  one: Addressee,
+  moment: Moment,
+): Changed<readonly Addressee[]> {
+  let to: readonly Addressee[] = [one];
+  for (const step of steps) {
+    const next: Addressee[] = [];
+    for (const each of to) {
+      const changed = each.isFinal ? ({ kind: 'changed', to: [each] } as const) : step(each, moment);
+      if (changed.kind === 'refused') return changed;
+      next.push(...changed.to);
+    }
+    to = next;
+  }
+  return { kind: 'changed', to };
+}
+
+/** The first of equal recipients, as the library compares them: without regard to case. */
+function listOnce(to: readonly Addressee[]): readonly Addressee[] {
+  const seen = new Set<string>();
+  return to.filter(({ address }) => {
+    const key = address.toLowerCase();
+    return !seen.has(key) && seen.add(key);
+  });
+}

@@ -1,0 +1,106 @@
+/**
+ * The addresses of the transactions of one listener, as the steps change them (headers/steps.ts). Each is changed once,
+ * when its MAIL or RCPT is answered, and read after DATA. So a map that changes meanwhile cannot change a message that
+ * was judged already.
+ */
+import type { SMTPServerAddress, SMTPServerSession } from 'smtp-server';
+import type { Policy } from '#crds/policyfile.ts';
+import type { MapRefusal } from '../addresses/rewrite.ts';
+import { type CompiledSteps, compileSteps } from '../headers/compile.ts';
+import type { Addressee, Addresses, Moment } from '../headers/envelope.ts';
+import type { Maps } from '../headers/maps.ts';
+import { wall } from '../task/clock.ts';
+import { REPLIES, type Reply } from './reply.ts';
+
+/** Recipients of a message after the expansion of aliases, if limits.recipients is not higher. */
+const MOST_RECIPIENTS = 1_000;
+
+export type ChangedMessage = Addresses & Pick<CompiledSteps, 'header'>;
+
+export class ChangedAddresses {
+  readonly #policy: Policy;
+  readonly #readMaps: () => Maps;
+  #compiled: { readonly maps: Maps; readonly choose: ReturnType<typeof compileSteps> } | undefined;
+  readonly #senders = new WeakMap<SMTPServerSession, string>();
+  readonly #recipients = new WeakMap<SMTPServerAddress, readonly Addressee[]>();
+  /** Recipients of the transaction so far. */
+  readonly #counts = new WeakMap<SMTPServerSession, number>();
+
+  /** `readMaps` returns other maps after a table has changed. */
+  constructor(policy: Policy, readMaps: () => Maps) {
+    this.#policy = policy;
+    this.#readMaps = readMaps;
+  }
+
+  /** Changes the sender. Returns the reply if a map refuses it. */
+  refusalOfSender(
+    { address }: SMTPServerAddress,
+    session: SMTPServerSession,
+    isSubmitted: boolean,
+  ): Reply | undefined {
+    const changed = this.#choose(isSubmitted).changeSender(address);
+    if (changed.kind === 'refused') return replyTo(changed.refusal);
+    this.#senders.set(session, changed.to);
+    this.#counts.delete(session);
+    return undefined;
+  }
+
+  /** Changes a recipient. Returns the reply if a map refuses it. */
+  refusalOfRecipient(
+    one: SMTPServerAddress,
+    session: SMTPServerSession,
+    isSubmitted: boolean,
+  ): Reply | undefined {
+    const { queue, inbound } = this.#policy;
+    const changed = this.#choose(isSubmitted).changeRecipient(makeAddressee(one), readMoment(session));
+    if (changed.kind === 'refused') return replyTo(changed.refusal);
+    const { length } = changed.to;
+    if (queue.mode === 'CutThrough' && length > 1) return REPLIES.severalInCutThrough;
+    const before = this.#counts.get(session) ?? 0;
+    if (before > 0 && before + length > Math.max(inbound.limits.recipients, MOST_RECIPIENTS))
+      return REPLIES.tooManyRecipients;
+    this.#counts.set(session, before + length);
+    this.#recipients.set(one, changed.to);
+    return undefined;
+  }
+
+  #choose(isSubmitted: boolean): CompiledSteps {
+    const maps = this.#readMaps();
+    if (this.#compiled?.maps !== maps) this.#compiled = { maps, choose: compileSteps(this.#policy, maps) };
+    return this.#compiled.choose(isSubmitted);
+  }
+
+  /** The envelope after all steps, and the steps of the header. */
+  readMessage(session: SMTPServerSession, isSubmitted: boolean): ChangedMessage {
+    const { changeAll, header } = this.#choose(isSubmitted);
+    const to = session.envelope.rcptTo.flatMap((one) => this.#recipients.get(one) ?? []);
+    return { ...changeAll({ from: this.#senders.get(session) ?? '', to }, readMoment(session)), header };
+  }
+}
+
+function readMoment({ envelope }: SMTPServerSession): Moment {
+  return { sender: envelope.mailFrom === false ? '' : envelope.mailFrom.address, at: wall() };
+}
+
+function makeAddressee({ address, dsn }: SMTPServerAddress): Addressee {
+  const { notify, orcpt } = dsn ?? {};
+  return {
+    address,
+    ...(notify && notify.length > 0 ? { notify } : {}),
+    ...(orcpt ? { orcpt } : {}),
+  };
+}
+
+function replyTo(refusal: MapRefusal): Reply {
+  if (refusal.cause === 'loop') return REPLIES.aliasLoop;
+  if (refusal.cause === 'nothing') return REPLIES.aliasOfNothing;
+  if (refusal.cause === 'unreadable') return REPLIES.mapUnreadable;
+  if (refusal.cause === 'foreign return') return REPLIES.foreignReturn;
+  const { text } = refusal;
+  const hasStatus = /^[45]\.\d{1,3}\.\d{1,3} /.test(text);
+  return {
+    code: text.startsWith('4.') && hasStatus ? 450 : 550,
+    text: hasStatus ? text : `5.7.1 ${text}`,
+    reason: 'address_refused',
+  };
+}

@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, beforeEach, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import { POLICY_FILE_NAME, type Policy, printPolicy } from '#crds/policyfile.ts';
+import { addressesOf, mount, type PodDirs, podDirs, policyOf } from '#test/kit/relayrig.ts';
+import { openTable } from '../addresses/tablefile.ts';
+import type { Log } from '../observe/log.ts';
+import { BuiltTables } from './builttables.ts';
+import { readInputs } from './inputs.ts';
+import { listMissing } from './missing.ts';
+
+const NAME = 'ConfigMap/aliases/virtual';
+const policy: Policy = policyOf(
+  {},
+  {},
+  {
+    addresses: addressesOf({
+      recipient: {
+        map: { entries: [], tables: [{ kind: 'ConfigMap', name: 'aliases', key: 'virtual' }] },
+        parts: ['Envelope'],
+        headersOf: 'Submitted',
+      },
+    }),
+  },
+);
+
+const all: PodDirs[] = [];
+let dirs: PodDirs;
+let tables: BuiltTables;
+const told: string[] = [];
+const log = Object.assign((event: string) => void told.push(event), {
+  obey: () => undefined,
+}) as unknown as Log;
+
+beforeEach(() => {
+  dirs = podDirs();
+  all.push(dirs);
+  mount(dirs.policyDir, { [POLICY_FILE_NAME]: printPolicy(policy) });
+  mkdirSync(join(dirs.configMapsDir, 'aliases'));
+  tables = new BuiltTables(dirs.stateDir, log);
+  told.length = 0;
+});
+after(() => {
+  for (const one of all) one.remove();
+});
+
+const put = (text: string) => mount(join(dirs.configMapsDir, 'aliases'), { virtual: text });
+
+/** The state of the table, the target of one address in it, and the sentences of the status. */
+async function look() {
+  const { materials } = await tables.addTo(readInputs(dirs));
+  const state = materials.tables?.[NAME];
+  const entry = state?.path ? openTable(readFileSync(state.path))?.('a@b.example') : undefined;
+  const to = entry?.kind === 'addresses' ? entry.to[0] : undefined;
+  return { to, fault: state?.fault, missing: listMissing(policy, materials) };
+}
+
+test('a table is built once, and again when it has changed', async () => {
+  put('a@b.example one@c.example\n');
+  assert.deepEqual(await look(), { to: 'one@c.example', fault: null, missing: [] });
+  await look();
+  assert.deepEqual(told, ['table_loaded']);
+  put('a@b.example two@c.example\n');
+  assert.equal((await look()).to, 'two@c.example');
+});
+
+test('its text is no part of what the tasks get', async () => {
+  put('a@b.example one@c.example\n');
+  assert.deepEqual(readInputs(dirs).materials.configMaps, { aliases: {} });
+});
+
+test('a table with a wrong line never replaces a good one, and the status names the line', async () => {
+  put('a@b.example one@c.example\n');
+  await look();
+  put('x@b.example x@c.example\na@b.example\n');
+  const { to, missing } = await look();
+  assert.equal(to, 'one@c.example');
+  assert.deepEqual(missing, [
+    'addresses.recipient.tables[0]: key virtual of ConfigMap "aliases" has a wrong line 2 (there is no address after the first word): the last good table stays in use',
+  ]);
+});
+
+test('without a good one there is none', async () => {
+  const { to, missing } = await look();
+  assert.equal(to, undefined);
+  assert.match(missing.join(), /"aliases" does not exist: mail that needs the table waits/);
+  put('<html>\nnot found\n');
+  assert.equal((await look()).fault, 'has no entry with an @');
+});
+
+test('gzip is unpacked, and what is cut short or grows without end is refused', async () => {
+  const file = join(dirs.configMapsDir, 'aliases', 'virtual');
+  const packed = gzipSync('a@b.example packed@c.example\n');
+  writeFileSync(file, packed);
+  assert.equal((await look()).to, 'packed@c.example');
+  for (const bytes of [packed.subarray(0, -9), gzipSync(Buffer.alloc(40 * 1024 * 1024, 0x0a))]) {
+    writeFileSync(file, bytes);
+    const { to, fault } = await look();
+    assert.match(String(fault), /^cannot be read/);
+    assert.equal(to, 'packed@c.example');
+  }
+});
+
+test('files that no process opens any more go, and those of an earlier life too', async () => {
+  for (const n of [1, 2, 3, 4, 5]) {
+    put(`a@b.example ${n}@c.example\n`);
+    await look();
+  }
+  const files = () => readdirSync(join(dirs.stateDir, 'tables')).length;
+  assert.equal(files(), 2);
+  tables = new BuiltTables(dirs.stateDir, log);
+  assert.equal((await look()).to, '5@c.example');
+  assert.equal(files(), 1);
+});

@@ -1,0 +1,83 @@
+/**
+ * Finds the files of the tables of addresses. A table may have megabytes, so its contents are not read at each look. A
+ * kubelet swaps a link for each change, and `mailrelay run` does the same, so a changed table is another file.
+ */
+import { realpathSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Policy, parsePolicy } from '#crds/policyfile.ts';
+import {
+  listNames,
+  listTextReferences,
+  nameTable,
+  type Reference,
+  type TableReference,
+  tableReferences,
+} from '#crds/references.ts';
+
+export interface TableFile {
+  readonly path: string;
+  /** Changes with the file. null: there is no such file. */
+  readonly identity: string | null;
+}
+
+/** By `nameTable`. */
+export type TableFiles = Readonly<Record<string, TableFile>>;
+
+interface WantedTables {
+  readonly tables: readonly TableReference[];
+  /** Names of objects of which only tables are wanted. */
+  readonly only: Readonly<Record<Reference['kind'], ReadonlySet<string>>>;
+}
+
+/** Most looks find the text of the look before. */
+let last: { readonly text: string; readonly policy: Policy | undefined } | undefined;
+
+/** The tables of the policy in this text, and of the policy in force. */
+export function listWantedTables(text: string | undefined, inForce: Policy | undefined): WantedTables {
+  const policies = [parseOnce(text), inForce].filter((policy) => policy !== undefined);
+  const tables = policies.flatMap(tableReferences);
+  const only = (kind: Reference['kind']) => {
+    const texts = policies.flatMap((policy) => listNames(listTextReferences(policy), kind));
+    return new Set(listNames(tables, kind).filter((name) => !texts.includes(name)));
+  };
+  return { tables, only: { Secret: only('Secret'), ConfigMap: only('ConfigMap') } };
+}
+
+export function findTableFiles(
+  tables: readonly TableReference[],
+  dirs: Readonly<Record<Reference['kind'], string>>,
+): TableFiles {
+  return Object.fromEntries(
+    tables.map((table) => {
+      const path = join(resolvedFolder(join(dirs[table.kind], table.name)), table.key);
+      return [nameTable(table), { path, identity: identify(path) }];
+    }),
+  );
+}
+
+/** The folder behind the link of a kubelet. */
+export function resolvedFolder(dir: string): string {
+  try {
+    return realpathSync(join(dir, '..data'));
+  } catch {
+    return dir;
+  }
+}
+
+function parseOnce(text: string | undefined): Policy | undefined {
+  if (text === undefined) return undefined;
+  if (last?.text !== text) {
+    const parsed = parsePolicy(text);
+    last = { text, policy: parsed.kind === 'policy' ? parsed.policy : undefined };
+  }
+  return last.policy;
+}
+
+function identify(path: string): string | null {
+  try {
+    const { ino, size, mtimeMs } = statSync(path);
+    return `${ino} ${size} ${mtimeMs}`;
+  } catch {
+    return null;
+  }
+}
