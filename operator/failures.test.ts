@@ -54,7 +54,7 @@ describe('a write that fails', () => {
     assert.equal(conditionIn(hands.requests, 'Ready')?.status, 'False');
     const { status, reason, message } = conditionIn(hands.requests, 'Reconciling') ?? {};
     assert.deepEqual([status, reason], ['True', 'WriteFailed']);
-    assert.match(message ?? '', /Service\/relay.*failed calling webhook "policy.example"$/);
+    assert.match(message ?? '', /Service\/relay.*failed calling webhook "policy.example": mend that webhook/);
     assert.deepEqual(hands.events, ['WriteFailed']);
   });
 

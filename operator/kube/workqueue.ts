@@ -15,7 +15,7 @@ const RETRY_LAST_MS = 120_000;
 const RUNS = { perSecond: 4, burst: 20 };
 /** For how many milliseconds a namespace may keep the process busy. */
 const BUSY_MS = { perSecond: 200, burst: 500 };
-/** Work is usually shorter than this, and costs nothing then. */
+/** These milliseconds of each work cost nothing. Work is usually shorter. */
 const FREE_MS = 20;
 
 /** `fresh`: an object of the key changed. `routine`: the key is looked at again without a change. */
@@ -72,7 +72,7 @@ export class WorkQueue {
 
   /** Notes that work on the key has kept the process busy for `ms` milliseconds. */
   charge(key: string, ms: number): void {
-    if (ms > FREE_MS) this.#busy.spend(readNamespace(key), ms, performance.now());
+    if (ms > FREE_MS) this.#busy.spend(readNamespace(key), ms - FREE_MS, performance.now());
   }
 
   /** Adds the key after `ms` milliseconds, unless an earlier time is already set. */
