@@ -23,9 +23,9 @@ const seed = Number(process.env['MAILRELAY_SEED'] ?? Date.now() % 2 ** 31);
 const EDITED = 'edited';
 /** Nobody touches its relays. */
 const RESTING = 'resting';
-const RELAYS = SOAK ? 20 : 4;
-const EDITS = SOAK ? 300 : 12;
-const AMOUNT = SOAK ? { maps: 100, pods: 40, events: 50 } : { maps: 9, pods: 10, events: 3 };
+const RELAYS = SOAK ? 20 : 3;
+const EDITS = SOAK ? 300 : 8;
+const AMOUNT = SOAK ? { maps: 100, pods: 40, events: 50 } : { maps: 6, pods: 10, events: 3 };
 const BAR_MS = 200;
 const BAR_MIB = 300;
 const MEMORY_MS = 250;
