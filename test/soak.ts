@@ -17,6 +17,7 @@ const STORIES = [
   'test/delivery/retry.soak.ts',
   'test/delivery/stranger.test.ts',
   'test/interop/testssl.test.ts',
+  'test/load/domains.soak.ts',
   'test/load/idle.test.ts',
   'test/load/large.test.ts',
   'test/load/slowloris.test.ts',

@@ -15,7 +15,7 @@ const address = (name: string, isSigned = true): Answer => ({
   records: ['192.0.2.1'],
   isSigned,
 });
-const record = { usage: 3, selector: 1, matching: 1, data: Buffer.alloc(32) };
+const record = { usage: 3, selector: 1, matching: 1, data: '00'.repeat(32) };
 const tlsa = (count = 1, change = {}, isSigned = true): Answer => ({
   kind: 'records',
   name: '',

@@ -11,13 +11,14 @@ interface RawTlsa {
   readonly usage: number;
   readonly selector: number;
   readonly matching: number;
-  readonly data: Buffer;
+  /** In hexadecimal. */
+  readonly data: string;
 }
 
 /** `undefined` proves the hop. */
 export type TlsaProblem = { readonly cause: FailureCause; readonly text: string } | undefined;
 
-const DIGESTS = { 1: { name: 'sha256', bytes: 32 }, 2: { name: 'sha512', bytes: 64 } } as const;
+const DIGESTS = { 1: { name: 'sha256', digits: 64 }, 2: { name: 'sha512', digits: 128 } } as const;
 const TRUST_ANCHOR = 2;
 const END_ENTITY = 3;
 
@@ -38,12 +39,13 @@ function readRecord({ usage, selector, matching, data }: RawTlsa): TlsaRecord | 
   if (usage !== TRUST_ANCHOR && usage !== END_ENTITY) return undefined;
   if (selector !== 0 && selector !== 1) return undefined;
   if (matching !== 0 && matching !== 1 && matching !== 2) return undefined;
-  const isWellFormed = matching === 0 ? isReadable(selector, data) : data.length === DIGESTS[matching].bytes;
-  return isWellFormed ? { usage, selector, matching, data: data.toString('hex') } : undefined;
+  const isWellFormed = matching === 0 ? isReadable(selector, data) : data.length === DIGESTS[matching].digits;
+  return isWellFormed ? { usage, selector, matching, data } : undefined;
 }
 
-function isReadable(selector: 0 | 1, data: Buffer): boolean {
-  return selector === 0 ? readCertificate(data) !== undefined : readKey(data) !== undefined;
+function isReadable(selector: 0 | 1, data: string): boolean {
+  const content = Buffer.from(data, 'hex');
+  return selector === 0 ? readCertificate(content) !== undefined : readKey(content) !== undefined;
 }
 
 /**

@@ -23,7 +23,8 @@ interface RecordData {
     readonly usage: number;
     readonly selector: number;
     readonly matching: number;
-    readonly data: Buffer;
+    /** In hexadecimal. */
+    readonly data: string;
   };
 }
 export type RecordType = keyof RecordData;
@@ -144,7 +145,7 @@ function readData<Type extends RecordType>(type: Type, record: packet.Answer): R
         return [record.data].flat().map((part) => part.toString('latin1'));
       case 'TLSA': {
         const { usage, selector, matchingType, certificate } = record.data;
-        return { usage, selector, matching: matchingType, data: Buffer.from(certificate) };
+        return { usage, selector, matching: matchingType, data: certificate.toString('hex') };
       }
       default:
         return (record as { data: string }).data;

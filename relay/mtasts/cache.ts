@@ -19,8 +19,6 @@ export interface CachedPolicy extends StsPolicy {
 
 const MOST_DOMAINS = 10_000;
 const MOST_BYTES = 8 * 1024 * 1024;
-/** What an entry takes in the file beside its names. */
-const ENTRY_BYTES = 150;
 /** A policy with a shorter time, or with none, would have to be fetched for every message. */
 const LEAST_AGE_MS = 5 * 60_000;
 /** Between two writes, so that many changes share one. */
@@ -33,8 +31,8 @@ export interface CacheFile {
 }
 
 export class PolicyCache {
-  /** In the order of use. */
-  readonly #policies = new Map<string, CachedPolicy>();
+  /** In the order of use. Each policy as a text, as in the file: objects would take four times the memory. */
+  readonly #policies = new Map<string, string>();
   readonly #file: CacheFile | null;
   #bytes = 0;
   #isChanged = false;
@@ -55,23 +53,19 @@ export class PolicyCache {
 
   /** The policy of the domain, if its time is not over. */
   get(domain: string, now: number): CachedPolicy | undefined {
-    const found = this.#policies.get(domain);
+    const found = this.#find(domain);
     if (!found || isValid(found, now)) return found;
     this.#remove(domain);
     return undefined;
   }
 
   use(domain: string, now: number): void {
-    const found = this.#policies.get(domain);
-    if (!found) return;
-    this.#policies.delete(domain);
-    this.#policies.set(domain, { ...found, usedAt: now });
+    const found = this.#find(domain);
+    if (found) this.#put(domain, { ...found, usedAt: now });
   }
 
   set(domain: string, policy: CachedPolicy): void {
-    this.#remove(domain);
-    this.#policies.set(domain, policy);
-    this.#bytes += countBytes(domain, policy);
+    this.#put(domain, policy);
     for (const [oldest] of this.#policies) {
       if (this.#policies.size <= MOST_DOMAINS && this.#bytes <= MOST_BYTES) break;
       this.#remove(oldest);
@@ -87,11 +81,24 @@ export class PolicyCache {
     await this.#writing;
   }
 
+  #find(domain: string): CachedPolicy | undefined {
+    const text = this.#policies.get(domain);
+    return text === undefined ? undefined : JSON.parse(text);
+  }
+
+  /** As the one that was used last. */
+  #put(domain: string, policy: CachedPolicy): void {
+    this.#remove(domain);
+    const text = JSON.stringify(policy);
+    this.#policies.set(domain, text);
+    this.#bytes += countBytes(domain, text);
+  }
+
   #remove(domain: string): void {
-    const policy = this.#policies.get(domain);
-    if (!policy) return;
+    const text = this.#policies.get(domain);
+    if (text === undefined) return;
     this.#policies.delete(domain);
-    this.#bytes -= countBytes(domain, policy);
+    this.#bytes -= countBytes(domain, text);
   }
 
   #read(file: CacheFile): void {
@@ -99,10 +106,7 @@ export class PolicyCache {
       const { format, policies } = JSON.parse(readFileSync(file.path, 'utf8'));
       if (format !== FORMAT) return;
       for (const [domain, policy] of Object.entries(policies))
-        if (isCachedPolicy(policy)) {
-          this.#policies.set(domain, policy);
-          this.#bytes += countBytes(domain, policy);
-        }
+        if (isCachedPolicy(policy)) this.#put(domain, policy);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') file.onError(error as Error);
     }
@@ -112,11 +116,15 @@ export class PolicyCache {
   async #writeAll(file: CacheFile): Promise<void> {
     while (this.#isChanged) {
       this.#isChanged = false;
-      const policies = Object.fromEntries(this.#policies);
-      await writeAtomically(file.path, JSON.stringify({ format: FORMAT, policies })).catch(file.onError);
+      await writeAtomically(file.path, this.#write()).catch(file.onError);
       if (!this.#isClosing) await this.#pause();
     }
     this.#writing = undefined;
+  }
+
+  #write(): string {
+    const policies = Array.from(this.#policies, ([domain, text]) => `${JSON.stringify(domain)}:${text}`);
+    return `{"format":${FORMAT},"policies":{${policies.join(',')}}}`;
   }
 
   #pause(): Promise<void> {
@@ -139,8 +147,9 @@ export function lifetimeMs({ maxAgeSeconds }: StsPolicy): number {
   return Math.max(maxAgeSeconds * 1000, LEAST_AGE_MS);
 }
 
-function countBytes(domain: string, { mxPatterns }: StsPolicy): number {
-  return mxPatterns.reduce((sum, { length }) => sum + length + 3, domain.length + ENTRY_BYTES);
+/** In the file. */
+function countBytes(domain: string, text: string): number {
+  return domain.length + text.length + 4;
 }
 
 function isCachedPolicy(value: unknown): value is CachedPolicy {

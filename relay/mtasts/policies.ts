@@ -13,6 +13,7 @@ import { type CachedPolicy, lifetimeMs, type PolicyCache } from './cache.ts';
 import type { Fetched } from './fetch.ts';
 import { readPolicyId } from './policy.ts';
 import { Slots } from './slots.ts';
+import { TimeLimits } from './timelimits.ts';
 
 export type StsFinding =
   | { readonly kind: 'none' }
@@ -66,7 +67,7 @@ export class StsPolicies {
   /** In the order of time. */
   readonly #failed = new Map<string, FailedFetch>();
   readonly #sweep: NodeJS.Timeout;
-  readonly #closing = new AbortController();
+  readonly #limits = new TimeLimits();
 
   constructor(deps: StsDeps) {
     this.#deps = deps;
@@ -77,7 +78,9 @@ export class StsPolicies {
   find(domain: string): Promise<StsFinding> {
     const asked = this.#asking.get(domain);
     if (asked) return asked;
-    const answer = this.#find(domain).finally(() => this.#asking.delete(domain));
+    const answer = this.#limits
+      .run(LOOK_UP_MS, (signal) => this.#find(domain, signal))
+      .finally(() => this.#asking.delete(domain));
     this.#asking.set(domain, answer);
     return answer;
   }
@@ -99,16 +102,15 @@ export class StsPolicies {
   /** Ends the look-ups under way. Resolves when the cache is on disk. */
   async close(): Promise<void> {
     clearInterval(this.#sweep);
-    this.#closing.abort();
+    this.#limits.close();
     await this.#deps.cache.close();
   }
 
-  async #find(domain: string): Promise<StsFinding> {
+  async #find(domain: string, signal: AbortSignal): Promise<StsFinding> {
     if (!DOMAIN.test(domain)) return NONE;
     const { cache, wall } = this.#deps;
     cache.use(domain, wall());
     const cached = cache.get(domain, wall());
-    const signal = this.#limit();
     const id = await this.#readId(domain, signal);
     if (id === null) return cached ? toFinding(cached) : NONE;
     if (cached?.id === id) {
@@ -120,16 +122,14 @@ export class StsPolicies {
     return cached ? toFinding(cached) : { kind: 'failed', failure: fetched.failure };
   }
 
-  #limit(): AbortSignal {
-    return AbortSignal.any([this.#closing.signal, AbortSignal.timeout(LOOK_UP_MS)]);
-  }
-
   #refresh(domain: string): Promise<unknown> {
-    const signal = this.#limit();
     const refreshing =
       this.#refreshing.get(domain) ??
-      this.#readId(domain, signal)
-        .then((id) => (id === null ? undefined : this.#fetch(domain, id, signal)))
+      this.#limits
+        .run(LOOK_UP_MS, async (signal) => {
+          const id = await this.#readId(domain, signal);
+          if (id !== null) await this.#fetch(domain, id, signal);
+        })
         .finally(() => this.#refreshing.delete(domain));
     this.#refreshing.set(domain, refreshing);
     return refreshing;
@@ -157,7 +157,7 @@ export class StsPolicies {
     const fetched = await this.#slots.run(signal, () => fetch(domain, signal));
     if (fetched === undefined) return { kind: 'failed', failure: noSlot(domain) };
     if (fetched.kind === 'failed') {
-      if (this.#closing.signal.aborted) return fetched;
+      if (this.#limits.isClosed) return fetched;
       count(fetched.failure.cause);
       this.#remember(domain, { id, at: wall(), failure: fetched.failure });
       return fetched;
