@@ -148,6 +148,18 @@ test('a queue goes to the siblings whole: small and large bodies, progress, hold
   assert.deepEqual(readdirSync(join(from.stateDir, 'bodies')), []);
 });
 
+test('what a sender requires of the next hops crosses with the message', async () => {
+  const [from, pod] = [openSpool(), await openPod()];
+  const requires = await enter(from, Buffer.from('x'), { requireTls: true });
+  const other = await enter(from, Buffer.from('x'));
+  startGiver(from, [pod.port]);
+  await eventually(() => from.depth === 0);
+  const flags = await Promise.all(
+    [requires, other].map(async (id) => (await readContent(pod.spool, id)).record.requireTls),
+  );
+  assert.deepEqual(flags, [true, undefined]);
+});
+
 test('an entry that is offered again is acknowledged and not entered again', async () => {
   const [from, pod] = [openSpool(), await openPod()];
   const id = await enter(from, Buffer.from('once'));

@@ -10,14 +10,17 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { dkimVerify } from 'mailauth/lib/dkim/verify.js';
 import { readReport, type TlsReport } from '#relay/tlsrpt/report.ts';
-import { makeAuthority } from '#test/kit/ca.ts';
+import { makeAuthority, makePair, type Pair } from '#test/kit/ca.ts';
 import { Hop } from '#test/kit/hop.ts';
 import { NameServer } from '#test/kit/nameserver.ts';
+import { PolicyHost, policyText } from '#test/kit/policyhost.ts';
 import { mailrelay, type TestRelay } from '#test/kit/relay.ts';
 import { until } from '#test/kit/wait.ts';
 import { accepted, objectOf, startRelay } from './story.ts';
 
 const [REPORTS, GOOD, SINK, PLAIN] = ['192.0.2.1', '192.0.2.2', '192.0.2.3', '192.0.2.4'];
+/** Of a host whose certificate nobody trusts, and of an MTA-STS policy. */
+const [SELF, POLICY] = ['192.0.2.5', '192.0.2.6'];
 const { privateKey, publicKey } = generateKeyPairSync('ed25519');
 const RECORD = `v=DKIM1; k=ed25519; p=${publicKey.export({ type: 'spki', format: 'der' }).subarray(-32).toString('base64')}`;
 
@@ -37,6 +40,8 @@ let names: NameServer;
 let relay: TestRelay;
 let sink: Hop;
 let host: Server;
+let policies: PolicyHost;
+let self: Hop;
 const hops: Hop[] = [];
 const posted: Posted[] = [];
 /** What the relay had logged before it was started again. */
@@ -51,6 +56,15 @@ before(async () => {
     ...mx('busy.example', PLAIN, 'https://reports.example/busy'),
     ...mx('false.example', PLAIN, 'https://false.example/'),
     ...mx('sink.example', SINK, 'https://reports.example/sink'),
+    ...mx('second.example', PLAIN, 'mailto:tls@sts.example,mailto:tls@dane.example'),
+    ...mx('third.example', PLAIN, 'mailto:tls@floor.example'),
+    ...mx('sts.example', SELF),
+    '_mta-sts.sts.example': { TXT: ['v=STSv1; id=1'] },
+    'mta-sts.sts.example': { A: [POLICY] },
+    'dane.example': { MX: [[10, 'mx.dane.example']], isSigned: true },
+    'mx.dane.example': { A: [SELF], isSigned: true },
+    '_25._tcp.mx.dane.example': { TLSA: [Buffer.alloc(32)], isSigned: true },
+    ...mx('floor.example', SELF),
     'reports.example': { A: [REPORTS] },
     'client.example': { A: [PLAIN] },
   });
@@ -64,20 +78,27 @@ before(async () => {
     response.writeHead(path.endsWith('/moved') ? 301 : path.endsWith('/busy') ? 503 : 201).end();
   });
   await new Promise<void>((resolve) => host.listen(443, REPORTS, resolve));
+  const policy = policyText('enforce', ['other.example']);
+  const policyPair = await authority.issue(['mta-sts.sts.example']);
+  policies = await PolicyHost.start({ 'sts.example': { pair: policyPair, answer: policy } }, POLICY);
   const pair = await authority.issue(['mx.good.example', 'mx.sink.example']);
+  self = await Hop.start({ port: 25, host: SELF, pair: (await makePair('self.example')) as Pair });
   sink = await Hop.start({ port: 25, host: SINK, pair });
   hops.push(
     await Hop.start({ port: 25, host: GOOD, pair }),
     await Hop.start({ port: 25, host: PLAIN }),
     sink,
+    self,
   );
   const roots = objectOf('ConfigMap', 'roots', { 'ca.crt': authority.cert });
   const key = `${privateKey.export({ type: 'pkcs8', format: 'pem' })}`;
   relay = await startRelay({
     outbound: `tls:
   trustConfigMapName: roots
-  discover: []
+  discover: [DANE, MTASTS]
   reports: {from: tls-reports@relay.example.com, contact: postmaster@example.com}
+resolver: {addresses: [127.0.0.1], trustAD: true}
+routes: [{recipientDomains: [floor.example], tls: {level: Verify}}]
 dkim: [{domain: relay.example.com, selector: s1, secretName: dkim}]`,
     documents: `${roots}${objectOf('Secret', 'dkim', { 'private.key': key })}`,
   });
@@ -88,13 +109,14 @@ after(async () => {
   for (const hop of hops) await hop.down();
   host?.close();
   host?.closeAllConnections();
+  policies?.stop();
   names?.stop();
 });
 
 const file = () => join(relay.stateDir, 'tlsrpt.json');
 
 test('sessions are counted while mail flows, and the counts are on disk when the relay ends', async () => {
-  const domains = ['good', 'plain', 'silent', 'moved', 'busy', 'false'];
+  const domains = ['good', 'plain', 'silent', 'moved', 'busy', 'false', 'second', 'third'];
   for (const domain of domains) await accepted(relay, { id: domain, to: [`you@${domain}.example`] });
   await until('the mail to be delivered', () => {
     const taken = hops.reduce((sum, hop) => sum + hop.taken.length, 0);
@@ -203,6 +225,24 @@ test('what was not sent says why: a redirect is not followed, a host that is bus
   assert.equal(moved, 'moved.example: HTTP status 301, false');
 });
 
+const reasons = async (domain: string) =>
+  (await relay.status()).queue.deferrals
+    .filter(({ destination }) => destination === domain)
+    .map(({ cause }) => cause);
+
+test('a report arrives although its host fails MTA-STS or DANE, and the level of the spec is kept', async () => {
+  await until('two reports to arrive', () => self.taken.length === 2);
+  assert.deepEqual(self.taken.flatMap(({ to }) => to).toSorted(), ['tls@dane.example', 'tls@sts.example']);
+  for (const { text, tls } of self.taken) {
+    assert.match(text, /^TLS-Report-Domain: second\.example\r?$/m);
+    assert.ok(tls !== undefined, 'encrypted, as level Opportunistic has it');
+  }
+  // Level Verify of the route is not met.
+  await until('the other report to wait', async () =>
+    (await reasons('floor.example')).includes('certificate-untrusted'),
+  );
+});
+
 test('the delivery of a report is not reported, and what was sent is forgotten', async () => {
   await relay.stop();
   const { days } = JSON.parse(readFileSync(file(), 'utf8'));
@@ -211,4 +251,15 @@ test('the delivery of a report is not reported, and what was sent is forgotten',
   );
   assert.deepEqual(left.toSorted(), ['busy.example', 'false.example']);
   assert.doesNotMatch(logged, /"tls_report/);
+});
+
+test('other mail waits for these hosts', async () => {
+  await relay.up();
+  for (const domain of ['sts.example', 'dane.example'])
+    await accepted(relay, { id: domain, to: [`you@${domain}`] });
+  await until('the reasons', async () => {
+    const found = [...(await reasons('sts.example')), ...(await reasons('dane.example'))];
+    return found.join() === 'sts-mx-mismatch,tlsa-invalid';
+  });
+  assert.equal(self.taken.length, 2);
 });

@@ -5,5 +5,5 @@ import { tellInNetwork } from './network.ts';
 
 test('TLS reports', { timeout: 300_000 }, async () => {
   const told = await tellInNetwork(new URL('tlsrpt.story.ts', import.meta.url), ':');
-  assert.match(told, /tests 6\b/);
+  assert.match(told, /tests 8\b/);
 });

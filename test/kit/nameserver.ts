@@ -1,6 +1,7 @@
 /**
- * A small DNS server for the tests. It answers A, AAAA, MX and TXT from a table, and NXDOMAIN for other names. An
- * answer that is too large for UDP is truncated there, and complete over TCP.
+ * A small DNS server for the tests. It answers A, AAAA, MX, TXT and TLSA from a table, and NXDOMAIN for other names. An
+ * answer that is too large for UDP is truncated there, and complete over TCP. It can say, as a validating resolver does,
+ * that DNSSEC proves a name.
  */
 import { createSocket, type Socket } from 'node:dgram';
 import { createServer, type Socket as TcpSocket } from 'node:net';
@@ -16,6 +17,9 @@ export interface Names {
     /** Preference and exchange; an exchange of "." is a null MX. */
     readonly MX?: readonly (readonly [number, string])[];
     readonly TXT?: readonly string[];
+    /** Records 3 1 1, each with this digest. */
+    readonly TLSA?: readonly Buffer[];
+    readonly isSigned?: true;
     /** The server answers SERVFAIL to all questions, or to questions of these types. */
     readonly broken?: true | readonly ('A' | 'AAAA')[];
   };
@@ -74,10 +78,11 @@ export class NameServer {
     const { broken } = known ?? {};
     const isBroken = broken === true || broken?.some((type) => type === question?.type) === true;
     const code = isBroken ? 2 : known ? 0 : 3;
+    const proof = known?.isSigned ? packet.AUTHENTIC_DATA : 0;
     return {
       type: 'response',
       ...(id === undefined ? {} : { id }),
-      flags: packet.RECURSION_DESIRED | packet.RECURSION_AVAILABLE | code,
+      flags: packet.RECURSION_DESIRED | packet.RECURSION_AVAILABLE | proof | code,
       questions: questions ?? [],
       answers: known && !isBroken && question ? this.#records(question, known) : [],
     };
@@ -95,6 +100,13 @@ export class NameServer {
     // A string of a record has 255 bytes at most.
     if (type === 'TXT')
       return (known.TXT ?? []).map((text) => ({ name, type, ttl, data: text.match(/.{1,255}/g) ?? [''] }));
+    if (type === 'TLSA')
+      return (known.TLSA ?? []).map((certificate) => ({
+        name,
+        type,
+        ttl,
+        data: { usage: 3, selector: 1, matchingType: 1, certificate },
+      }));
     if (type === 'A' || type === 'AAAA')
       return (known[type] ?? []).map((data) => ({ name, type, ttl, data }));
     return [];
