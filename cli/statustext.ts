@@ -93,12 +93,13 @@ export function describeCertificate(
 }
 
 function queueLines({ queue }: PodStatus): string[] {
-  const { depth, held, oldestSeconds, deferrals, loginsRefused } = queue;
+  const { depth, held, oldestSeconds, deferrals, loginsRefused, secretsHeldBack = [] } = queue;
   const oldest = oldestSeconds === null ? '' : `, the oldest for ${age(0, oldestSeconds * 1000)}`;
   return [
     row('queue', `${count(depth, 'message')}, ${held} held${oldest}`),
     ...deferrals.map(({ destination, message }) => note(`${destination}: ${message}`)),
     ...loginsRefused.map(({ destination, message }) => note(`login refused by ${destination}: ${message}`)),
+    ...secretsHeldBack.map(({ destination, message }) => note(`${destination}: ${message}`)),
   ];
 }
 

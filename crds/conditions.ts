@@ -38,11 +38,7 @@ interface Reason {
 
 /** Every reason. It has the same meaning in every condition; `type` is the condition whose check finds it. */
 export const REASONS = {
-  Serving: {
-    type: 'Ready',
-    cause: 'Every pod is ready and serves the wanted policy.',
-    cure: 'Nothing to do.',
-  },
+  Serving: { type: 'Ready', cause: 'Every pod is ready and has the wanted policy.', cure: 'Nothing to do.' },
   ScaledToZero: { type: 'Ready', cause: 'replicas is 0.', cure: 'Scale up when mail should flow again.' },
   PodsNotReady: {
     type: 'Ready',
@@ -236,6 +232,12 @@ export const REASONS = {
     type: 'ConfigurationSound',
     cause: 'service.type is LoadBalancer, and the Service has no address from outside yet.',
     cure: 'See the events of the Service; without load balancers in the cluster choose another service.type.',
+  },
+  SecretHeldBack: {
+    type: 'ConfigurationSound',
+    cause:
+      'A next hop refuses the new contents of a Secret (the login or the client certificate for it), so the old ones stay in use. They are tried again, and are taken at once when the hop refuses the old ones.',
+    cure: 'Correct the Secret, or let the hop know the new login or certificate. The message has the code and the status of the hop.',
   },
   ReferenceMissing: {
     type: 'ConfigurationSound',

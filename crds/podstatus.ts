@@ -200,6 +200,8 @@ export const podStatus = z.object({
       .max(16),
     /** Next hops that refuse our login. Mail for them waits and is not returned. */
     loginsRefused: destinations().default([]),
+    /** Next hops that refuse the new contents of a Secret, so the old ones stay in use. Absent in older relays. */
+    secretsHeldBack: destinations().optional(),
     /** Why the relay answers 452 to new mail; null or absent: it takes new mail. */
     full: text(256).nullable().optional(),
     /** Destinations for which mail waits, and the time since the last success of each. Absent in older relays. */

@@ -353,6 +353,18 @@ const CASES: readonly Case[] = [
     'ReferenceMissing',
   ],
   [
+    'a next hop refuses the new login of a Secret',
+    both({
+      queue: {
+        ...IDLE,
+        secretsHeldBack: [{ destination: 'hop.example:587', message: 'The new contents of Secret "a" wait' }],
+      },
+    }),
+    'ConfigurationSound',
+    'False',
+    'SecretHeldBack',
+  ],
+  [
     'Required refuses a known client',
     { ...required, ...inClear({ plaintextRefusedClients: 1 }, required.relay) },
     'ConfigurationSound',

@@ -67,6 +67,7 @@ const QUEUE: readonly Check[] = [
 const SOUND: readonly Check[] = [
   sound.openRelay, // anybody may relay
   sound.referenceMissing, // a Secret or ConfigMap of the spec is missing
+  queue.secretHeldBack, // a next hop refuses the new contents of a Secret
   plaintext.plaintextClientsRefused, // Required refuses clients that Enabled accepted
   sound.addressMayBeNode, // client networks behind a Service that hides client addresses
   sound.acceptedDomainReturns, // an accepted domain has no route

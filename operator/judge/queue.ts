@@ -25,6 +25,15 @@ export const loginRefused: Check = (world) => {
   );
 };
 
+/** Part of ConfigurationSound, because mail goes out with the old contents. */
+export const secretHeldBack: Check = (world) => {
+  const found = findFirst(world, ({ secretsHeldBack }) => secretsHeldBack?.[0]);
+  if (!found) return undefined;
+  const { destination, message } = found.value;
+  const text = `Pod ${found.pod}: ${destination}: ${quoted(message)}`;
+  return is('False', 'SecretHeldBack', `${text}: correct the Secret, or let the hop know its new contents`);
+};
+
 export const queueFull: Check = (world) => {
   const found = findFirst(world, ({ full }) => full ?? undefined);
   const remedy =

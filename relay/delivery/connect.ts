@@ -1,8 +1,8 @@
 /**
  * Makes one connection to a next hop with nodemailer's SMTPConnection, by the TLS policy of tlspolicy.ts. The
  * connection is ready after the reply to EHLO, TLS and the login. A failure is a value. It says whether the TLS
- * handshake broke, because only a broken handshake may lead to plain text. It also says whether the hop refused the
- * login.
+ * handshake broke, because only a broken handshake may lead to plain text. It also says whether the hop refused our
+ * login or our certificate.
  */
 import type { X509Certificate } from 'node:crypto';
 import type { PeerCertificate, SecureContext, TLSSocket } from 'node:tls';
@@ -14,6 +14,7 @@ import type { AttemptBudget } from './budget.ts';
 import {
   connectFailure,
   isHandshakeBroken,
+  isOurRefusal,
   LoopError,
   loginFailure,
   type SmtpError,
@@ -52,7 +53,8 @@ export interface Session {
 
 export type Opened =
   | { kind: 'session'; session: Session }
-  | { kind: 'failed'; failure: Failure; brokenHandshake: boolean };
+  /** `refusesUs`: the hop said itself that it refuses our login or our certificate. */
+  | { kind: 'failed'; failure: Failure; brokenHandshake: boolean; refusesUs: boolean };
 
 export interface Connecting {
   readonly opened: Promise<Opened>;
@@ -97,7 +99,7 @@ export function connect(hop: NextHop, terms: ConnectTerms): Connecting {
     const failure = loginRefused ? loginFailure(error, hop) : connectFailure(error, hop, connection, terms);
     const brokenHandshake = isHandshakeBroken(error, connection);
     connection.close();
-    resolve({ kind: 'failed', failure, brokenHandshake });
+    resolve({ kind: 'failed', failure, brokenHandshake, refusesUs: isOurRefusal(error, hop, loginRefused) });
   };
   const opened = () => {
     forget();

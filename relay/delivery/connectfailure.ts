@@ -49,12 +49,23 @@ export function loginFailure(error: SmtpError, { host, port }: NextHop): Failure
   return makeFailure({ cause: 'login', status: '4.7.8', text, command: 'AUTH' });
 }
 
-/** Keeps only the error code of a token service (RFC 6749 section 5.2). */
-function explainTokenService({ message }: SmtpError): string {
-  const [code] =
-    /\b(invalid_(request|client|grant|scope)|un(authorized_client|supported_grant_type))\b/.exec(message) ??
-    [];
+/** Keeps only the error code of a token service. */
+function explainTokenService(error: SmtpError): string {
+  const code = readTokenCode(error);
   return code === undefined ? 'the token service gives no token' : `the token service says ${code}`;
+}
+
+/** RFC 6749 section 5.2. */
+function readTokenCode({ message }: SmtpError): string | undefined {
+  const codes = /\b(invalid_(request|client|grant|scope)|un(authorized_client|supported_grant_type))\b/;
+  return codes.exec(message)?.[0];
+}
+
+/** The hop or its token service said itself that it refuses our login or our certificate. No fault of the network. */
+export function isOurRefusal(error: SmtpError, hop: NextHop, isLoginRefused: boolean): boolean {
+  if (isLoginRefused) return error.responseCode !== undefined || readTokenCode(error) !== undefined;
+  const isAboutPair = nameHandshakeReason(findWord(error)) === 'our certificate is refused';
+  return isAboutPair && hop.clientCertificateSecret !== null;
 }
 
 /** Some handshakes end for another reason: our time is over, or the network is down. These do not count as broken. */

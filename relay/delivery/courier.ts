@@ -8,7 +8,7 @@ import type { Failure } from '#crds/failure.ts';
 import type { Hop } from '#crds/policyfile.ts';
 import type { StricterLevel, TlsLevel, TlsVersion } from '#crds/tlslevel.ts';
 import type { Materials } from '../task/materials.ts';
-import type { LoginsRefused } from '../task/messages.ts';
+import type { HopLogins } from '../task/messages.ts';
 import type { Verdict } from './verdict.ts';
 
 export type { Verdict } from './verdict.ts';
@@ -130,8 +130,8 @@ export interface Courier {
   route(from: string, to: string): Destination;
   /** Makes one attempt. Rejects only for a bug or for a body that cannot be read. */
   deliver(destination: Destination, parcel: Parcel): Promise<AttemptResult>;
-  /** Next hops that refuse our login. A hop is removed when it accepts the login. */
-  readonly loginsRefused: LoginsRefused;
+  /** Next hops that refuse our login, or a changed one. A hop is removed when it accepts the login. */
+  readonly logins: HopLogins;
   /**
    * Sets new contents of Secrets and ConfigMaps for the next connections. Returns a test for the destinations that they
    * concern.

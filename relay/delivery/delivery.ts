@@ -2,25 +2,31 @@
  * The courier of a relay: it finds routes by the policy, makes attempts hop by hop over SMTP, and remembers hops that
  * failed a moment ago. The router has one courier. In mode CutThrough the listener has one too.
  */
+
+import { describeFailure } from '#crds/failure.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import type { Tracer } from '../observe/trace.ts';
 import { monotonic } from '../task/clock.ts';
-import type { Materials } from '../task/materials.ts';
-import type { LoginsRefused } from '../task/messages.ts';
-import { type AttemptDeps, attempt, type HopClient } from './attempt.ts';
+import type { KeptSecrets, Materials } from '../task/materials.ts';
+import type { HopLogins, HopNotes } from '../task/messages.ts';
+import { type AttemptDeps, attempt, type HopClient, type HopWay } from './attempt.ts';
 import type { AttemptResult, Courier, Destination, NextHop, Parcel } from './courier.ts';
 import { Discovery, type DiscoveryDeps } from './discovery.ts';
 import { FailedHops } from './failedhops.ts';
+import { ADDRESSES_AT_ONCE } from './hopaddresses.ts';
 import type { MailNames } from './names.ts';
-import { mxHop, mxTerms } from './resolver.ts';
+import { findAddresses, mxHop, mxTerms } from './resolver.ts';
 import { compileRoutes, type Route } from './route.ts';
 import { SmtpClient } from './smtpclient.ts';
-import type { TlsDiscovery } from './tlsfindings.ts';
+import { NO_FINDINGS, type TlsDiscovery } from './tlsfindings.ts';
+import { decideTls } from './tlspolicy.ts';
 
 /** Implemented by smtpclient.ts. */
 export interface DeliveryClient extends HopClient {
   /** Returns a test for the hops that the new contents concern. */
   useMaterials(materials: Materials): (hop: NextHop) => boolean;
+  /** Hops that refuse the new contents of a Secret. */
+  readonly secretsHeldBack: HopNotes;
   close(): void;
 }
 
@@ -40,7 +46,15 @@ export interface OverSmtpDeps extends DiscoveryDeps {
   readonly tracer: Tracer;
   readonly onSession?: AttemptDeps['onSession'];
   readonly takeReport?: DeliveryDeps['takeReport'];
+  /** Of the router before this one. */
+  readonly kept?: KeptSecrets;
+  readonly onKept?: (kept: KeptSecrets) => void;
+  /** The new contents of a Secret are in use for these destinations, after a trial. */
+  readonly onTaken?: (isConcerned: (destination: Destination) => boolean) => void;
 }
+
+/** How many destinations a status names. */
+const REPORTED = 10;
 
 export class Delivery implements Courier {
   readonly #deps: DeliveryDeps;
@@ -54,13 +68,24 @@ export class Delivery implements Courier {
   }
 
   static overSmtp(policy: Policy, materials: Materials, deps: OverSmtpDeps): Delivery {
-    const client = new SmtpClient(policy, materials, deps.tracer);
+    const client = new SmtpClient(policy, materials, deps.tracer, deps.kept);
     const discovery = new Discovery(policy, materials, deps);
     const { names } = discovery;
     const { random } = Math;
-    const { onSession, takeReport } = deps;
+    const { onSession, takeReport, log } = deps;
     const rest = { clock: monotonic, random, onSession, takeReport };
-    return new Delivery({ policy, client, discovery, names, ...rest });
+    const delivery = new Delivery({ policy, client, discovery, names, ...rest });
+    client.beginTrials({
+      findWay: (hop) => delivery.#findWay(hop),
+      onKept: (kept) => deps.onKept?.(kept),
+      onTaken: (isTaken, { host, port }) => {
+        log('secret_taken', { hop: `${host}:${port}` });
+        deps.onTaken?.(delivery.#forgive(isTaken));
+      },
+      onRefused: ({ host, port }, failure) =>
+        log('secret_held_back', { hop: `${host}:${port}`, reason: describeFailure(failure) }),
+    });
+    return delivery;
   }
 
   /** Who is asked about names of strangers. */
@@ -73,14 +98,19 @@ export class Delivery implements Courier {
     return attempt(destination, parcel, { ...this.#deps, failedHops: this.#failedHops });
   }
 
-  get loginsRefused(): LoginsRefused {
-    return this.#failedHops.refusals();
+  get logins(): HopLogins {
+    const refused = this.#failedHops.refusals().slice(0, REPORTED);
+    return { refused, heldBack: this.#deps.client.secretsHeldBack.slice(0, REPORTED) };
   }
 
   useMaterials(materials: Materials): (destination: Destination) => boolean {
     const isChanged = this.#deps.client.useMaterials(materials);
     this.#deps.discovery.useMaterials(materials);
-    // A refused login may be correct now. The refused logins of other hops stay refused.
+    return this.#forgive(isChanged);
+  }
+
+  /** A refused login of these hops may be correct now. Returns a test for their destinations. */
+  #forgive(isChanged: (hop: NextHop) => boolean): (destination: Destination) => boolean {
     this.#failedHops.forgive(isChanged);
     const { outbound } = this.#deps.policy;
     return (destination) => {
@@ -88,6 +118,16 @@ export class Delivery implements Courier {
       if (destination.kind === 'hops') return destination.hops.some(isChanged);
       return isChanged(mxHop(destination.domain, destination.domain, 0, mxTerms(destination, outbound)));
     };
+  }
+
+  /** How a delivery would connect now. Undefined: it would wait. */
+  async #findWay(hop: NextHop): Promise<{ way: HopWay; addresses: readonly string[] } | undefined> {
+    const { discovery, names } = this.#deps;
+    const decision = decideTls(hop, { ...NO_FINDINGS, dane: await discovery.findDane(hop) });
+    const found = await findAddresses(hop, names);
+    if (decision.kind === 'wait' || found.kind === 'none') return undefined;
+    const { policy } = decision;
+    return { way: { hop, policy }, addresses: found.addresses.slice(0, ADDRESSES_AT_ONCE) };
   }
 
   /** Resolves when what was found of destinations is on disk. */

@@ -6,7 +6,7 @@
  */
 
 import { describeFailure, type Failure } from '#crds/failure.ts';
-import type { LoginsRefused } from '../task/messages.ts';
+import type { HopNotes } from '../task/messages.ts';
 import type { NextHop } from './courier.ts';
 
 const TRIED_LAST_MS = 60_000;
@@ -87,7 +87,7 @@ export class FailedHops {
   }
 
   /** Hops that refuse our login. */
-  refusals(): LoginsRefused {
+  refusals(): HopNotes {
     return [...this.#failed.values()]
       .filter(({ failure }) => failure.cause === 'login')
       .map(({ hop, failure }) => ({

@@ -12,6 +12,8 @@ test('the words of OpenSSL and of the system become a few fixed reasons', () => 
     ['tlsv13 alert certificate required', 'our certificate is refused'],
     ['sslv3 alert bad certificate', 'our certificate is refused'],
     ['tlsv1 alert unknown ca', 'our certificate is refused'],
+    // A hop that knows another authority of the same name.
+    ['tlsv1 alert decrypt error', 'our certificate is refused'],
     ['dh key too small', 'its TLS is too weak'],
     ['unsafe legacy renegotiation disabled', 'its TLS is too weak'],
     ['read ECONNRESET', 'the connection ended'],

@@ -11,7 +11,7 @@ const REASONS: readonly (readonly [RegExp, HandshakeReason])[] = [
   ],
   [/wrong version number|http request|packet length too long|record layer failure/, 'no TLS in the answer'],
   [
-    /alert (bad certificate|certificate|no certificate|unknown ca|access denied|unsupported certificate)/,
+    /alert (bad certificate|certificate|no certificate|unknown ca|access denied|unsupported certificate|decrypt error)/,
     'our certificate is refused',
   ],
   [/too small|too weak|less than \d+|legacy renegotiation|no suitable signature/, 'its TLS is too weak'],

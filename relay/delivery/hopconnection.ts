@@ -43,8 +43,6 @@ type Done = Parameters<SMTPConnection['send']>[2];
 
 export type Extension = 'DSN' | 'SMTPUTF8' | '8BITMIME' | 'REQUIRETLS';
 
-const END = '.\r\n';
-const END_OF_LINE = `\r\n${END}`;
 /** The size of a TLS record. */
 const COPIED_BYTES = 16 * 1024;
 const WAITING_BYTES = 64 * 1024;
@@ -129,6 +127,11 @@ export class HopConnection extends Library {
   override quit(): void {
     super.quit();
     this.#await(QUIT_REPLY_MS, 'no reply to QUIT');
+  }
+
+  noop(answered: (reply: string) => void): void {
+    this._responseActions.push(answered);
+    this._sendCommand('NOOP');
   }
 
   override _actionGreeting(reply: string): void {
@@ -258,10 +261,8 @@ export class HopConnection extends Library {
     }
     return new Promise((resolve, reject) => {
       socket.cork();
-      parts.forEach((part, index) => {
-        if (index < parts.length - 1) socket.write(part);
-        else socket.write(part, (error) => (error ? reject(error) : resolve()));
-      });
+      for (const part of parts.slice(0, -1)) socket.write(part);
+      socket.write(parts.at(-1) ?? '', (error) => (error ? reject(error) : resolve()));
       socket.uncork();
     });
   }
@@ -269,7 +270,7 @@ export class HopConnection extends Library {
   #writeEnd(isLineEnded: boolean): void {
     this.isWriting = false;
     this.#await(FINAL_REPLY_MS, 'no reply to the message within ten minutes');
-    this.#socket.write(isLineEnded ? END : END_OF_LINE);
+    this.#socket.write(isLineEnded ? '.\r\n' : '\r\n.\r\n');
   }
 
   override _sendCommand(line: string, shown = line): void {

@@ -43,7 +43,7 @@ export function renewsToken(oauth2: XOAuth2, kept: string | false): boolean {
   return true;
 }
 
-function readLogin(secret: string, files: Files): Login {
+export function readLogin(secret: string, files: Files): Login {
   const text = (key: string) => files[key]?.trim();
   const [user, pass, token, refreshToken] = ['username', 'password', 'token', 'refreshToken'].map(text);
   if (!user) return { kind: 'unusable', reason: `the Secret "${secret}" is missing or lacks username` };

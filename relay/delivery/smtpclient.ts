@@ -4,21 +4,21 @@
  * message twice: if the hop may have taken the message, the result is a deferral.
  */
 
-import { isDeepStrictEqual } from 'node:util';
 import { type Failure, makeFailure } from '#crds/failure.ts';
 import { domainOf } from '#crds/patterns.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import type { Tracer } from '../observe/trace.ts';
-import type { Files, Materials } from '../task/materials.ts';
+import type { KeptSecrets, Materials } from '../task/materials.ts';
+import type { HopNotes } from '../task/messages.ts';
 import type { HopResult, HopWay } from './attempt.ts';
 import type { AttemptBudget } from './budget.ts';
 import { type Connecting, connect, type Opened, type Session } from './connect.ts';
 import type { HopTls, Judgement, NextHop, Parcel, TlsReason } from './courier.ts';
-import { HopCredentials } from './hopcredentials.ts';
+import { HopSecrets, type Identity, isSameHop, type Trials } from './hopsecrets.ts';
 import { isUnfit, notOffered } from './requiretls.ts';
 import { fallBack, type TlsPolicy } from './tlspolicy.ts';
 import { sendOver } from './transaction.ts';
-import { TlsContexts } from './trust.ts';
+import { tryOut, type WayFinder } from './trial.ts';
 
 /**
  * A handshake costs more than a message, so connections are reused. The limits are low, so next hops do not close the
@@ -30,6 +30,20 @@ interface Kept {
   readonly way: HopWay;
   readonly session: Session;
   readonly timer: NodeJS.Timeout;
+}
+
+interface Terms {
+  readonly address: string;
+  readonly policy: TlsPolicy;
+  readonly budget: AttemptBudget;
+}
+
+export interface TrialTerms {
+  readonly findWay: WayFinder;
+  /** Other contents than before are in use for the hops that the test selects. */
+  readonly onTaken: (isTaken: (hop: NextHop) => boolean, hop: NextHop) => void;
+  readonly onRefused: Trials['onRefused'];
+  readonly onKept: Trials['onKept'];
 }
 
 /** How a connection turned out, for people. */
@@ -48,37 +62,47 @@ export type Probed =
 export class SmtpClient {
   readonly #hostname: string;
   readonly #messagesPerConnection: number;
-  readonly #contexts: TlsContexts;
-  readonly #logins: HopCredentials;
+  readonly #secrets: HopSecrets;
   readonly #tracer: Tracer;
-  #materials: Materials;
   #sessions = 0;
   readonly #idle = new Map<string, Kept[]>();
   readonly #connecting = new Map<Connecting, NextHop>();
   readonly #sending = new Map<Session, NextHop>();
   #closed = false;
 
-  constructor({ hostname, outbound }: Policy, materials: Materials, tracer: Tracer) {
+  constructor(policy: Policy, materials: Materials, tracer: Tracer, kept: KeptSecrets = {}) {
+    const { hostname, outbound } = policy;
     this.#tracer = tracer;
-    this.#materials = materials;
     this.#hostname = hostname;
     this.#messagesPerConnection = outbound.limits.messagesPerConnection;
-    this.#contexts = new TlsContexts(materials);
-    this.#logins = new HopCredentials(materials);
+    this.#secrets = new HopSecrets(policy, materials, kept);
   }
 
   /**
-   * Sets the contents for new connections. Ends idle connections, connections under way and deliveries before DATA if
-   * their contents changed. Returns a test for the hops concerned.
+   * Sets the contents for new connections, or for a trial of them. Ends idle connections, connections under way and
+   * deliveries before DATA if the contents that they use changed. Returns a test for the hops concerned.
    */
   useMaterials(materials: Materials): (hop: NextHop) => boolean {
-    const changed = changedNames(this.#materials, materials);
-    const isChanged = (hop: NextHop) => listNames(hop).some((name) => changed.has(name));
-    this.#materials = materials;
-    this.#contexts.use(materials);
-    this.#logins.use(materials);
-    this.#end(isChanged, 'its login, certificate or trust bundle changed');
+    const isChanged = this.#secrets.use(materials);
+    this.#endChanged(isChanged);
     return isChanged;
+  }
+
+  /** From now on changed Secrets of configured hops are tried before they are used. */
+  beginTrials({ findWay, onTaken, ...told }: TrialTerms): void {
+    this.#secrets.begin({
+      tryOut: (hop) => tryOut(hop, findWay, (terms) => this.#connect(hop, terms, '', this.#secrets.mounted)),
+      onTaken: (hop) => {
+        const isTaken = (one: NextHop) => isSameHop(one, hop);
+        this.#endChanged(isTaken);
+        onTaken(isTaken, hop);
+      },
+      ...told,
+    });
+  }
+
+  get secretsHeldBack(): HopNotes {
+    return this.#secrets.heldBack;
   }
 
   /** Sends over an idle connection. If the server has ended that connection, the next one is tried. */
@@ -114,7 +138,7 @@ export class SmtpClient {
     budget: AttemptBudget,
     domain: string,
   ): Promise<Opened> {
-    const first = await this.#connect(hop, { address, policy, budget }, domain);
+    const first = await this.#connectAs(hop, { address, policy, budget }, domain);
     const fallsBack =
       first.kind === 'failed' && first.brokenHandshake && policy.mayFallBack && !budget.isOver;
     return fallsBack
@@ -124,6 +148,7 @@ export class SmtpClient {
 
   close(): void {
     this.#closed = true;
+    this.#secrets.close();
     this.#end(() => true, 'the relay is stopping');
   }
 
@@ -132,14 +157,25 @@ export class SmtpClient {
     return to.map(domainOf).find((domain) => this.#tracer.follows(domain));
   }
 
+  /** A hop that refuses the old contents of a Secret is asked at once with the new ones. */
+  async #connectAs(hop: NextHop, terms: Terms, domain: string): Promise<Opened> {
+    const identity = this.#secrets.identityFor(hop);
+    const opened = await this.#connect(hop, terms, domain, identity);
+    if (opened.kind === 'session') this.#secrets.accepted(hop);
+    else if (opened.refusesUs && this.#secrets.refused(hop, identity))
+      return this.#connect(hop, terms, domain);
+    return opened;
+  }
+
   async #connect(
     hop: NextHop,
-    terms: { address: string; policy: TlsPolicy; budget: AttemptBudget },
+    terms: Terms,
     domain: string,
+    { contexts, logins }: Identity = this.#secrets.identityFor(hop),
   ): Promise<Opened> {
     if (this.#closed) return unusable(hop, 'the relay is stopping');
-    const made = this.#contexts.for(terms.policy);
-    const login = hop.credentialsSecret === null ? null : this.#logins.for(hop.credentialsSecret);
+    const made = contexts.for(terms.policy);
+    const login = hop.credentialsSecret === null ? null : logins.for(hop.credentialsSecret);
     if (made.kind === 'unusable') return unusable(hop, made.reason);
     if (login?.kind === 'unusable') return unusable(hop, login.reason);
     const { context } = made;
@@ -205,6 +241,10 @@ export class SmtpClient {
     if (!session.broken) session.connection.quit();
   }
 
+  #endChanged(which: (hop: NextHop) => boolean): void {
+    this.#end(which, 'its login, certificate or trust bundle changed');
+  }
+
   /** Ends connections to these hops. A connection that is sending a message is not used again afterwards. */
   #end(which: (hop: NextHop) => boolean, reason: string): void {
     for (const [key, kept] of [...this.#idle]) {
@@ -232,19 +272,6 @@ function makeKey({ hop: { priority: _, weight: __, ...hop }, policy }: HopWay, t
   return traced ? `traced ${key}` : key;
 }
 
-/** Names of Secrets and ConfigMaps, not told apart: a changed name of either kind concerns the hop. */
-function listNames({ trustConfigMap, clientCertificateSecret, credentialsSecret }: NextHop): string[] {
-  return [trustConfigMap, clientCertificateSecret, credentialsSecret].filter((name) => name !== null);
-}
-
-function changedNames(old: Materials, next: Materials): Set<string> {
-  const changed = (before: Readonly<Record<string, Files>>, after: Readonly<Record<string, Files>>) =>
-    [...new Set([...Object.keys(before), ...Object.keys(after)])].filter(
-      (name) => !isDeepStrictEqual(before[name], after[name]),
-    );
-  return new Set([...changed(old.secrets, next.secrets), ...changed(old.configMaps, next.configMaps)]);
-}
-
 /** A fault on our side: the hop was not asked. */
 function unusable({ host, port }: NextHop, reason: string): Opened & { kind: 'failed' } {
   const failure = makeFailure({
@@ -252,5 +279,5 @@ function unusable({ host, port }: NextHop, reason: string): Opened & { kind: 'fa
     status: '4.7.0',
     text: `${host}:${port}: ${reason}`,
   });
-  return { kind: 'failed', failure, brokenHandshake: false };
+  return { kind: 'failed', failure, brokenHandshake: false, refusesUs: false };
 }

@@ -9,7 +9,7 @@ import type { Log } from '../observe/log.ts';
 import { timeOfQueueId } from '../spool/record.ts';
 import type { Loaded, Spool } from '../spool/spool.ts';
 import { Counters } from '../task/counts.ts';
-import { handoverTo, type QueueFigures } from '../task/messages.ts';
+import { handoverTo, NO_LOGINS, type QueueFigures } from '../task/messages.ts';
 import type { Sibling } from './sibling.ts';
 
 /** Entries under way at a time. They share the syncs of both sides, and memory is bounded. */
@@ -64,7 +64,7 @@ export class Giver {
           ? []
           : [{ destination: handoverTo(address.host), cause: 'connect' as const, message: fault }],
       ),
-      loginsRefused: [],
+      logins: NO_LOGINS,
       waits: [],
       hasRoom: true,
     };

@@ -10,7 +10,7 @@ import type { Tracer } from '../observe/trace.ts';
 import { Spool, type SpoolOptions } from '../spool/spool.ts';
 import type { Counters } from '../task/counts.ts';
 import type { Materials } from '../task/materials.ts';
-import type { LoginsRefused } from '../task/messages.ts';
+import { type HopLogins, NO_LOGINS } from '../task/messages.ts';
 import type { Arrival } from './arrival.ts';
 import { PassOn } from './passon.ts';
 import { asRefusal, receiveMessage } from './receive.ts';
@@ -26,8 +26,8 @@ export interface Intake {
   learnQueue(figures: { depth: number; bytes: number }): void;
   /** The text of an I/O error. After it no message may be accepted. */
   readonly fault: string | undefined;
-  /** Next hops that refuse our login. Only in mode CutThrough. */
-  readonly loginsRefused: LoginsRefused;
+  /** Only in mode CutThrough this process logs in. */
+  readonly logins: HopLogins;
   close(): Promise<void>;
 }
 
@@ -50,7 +50,7 @@ class Durable implements Intake {
   readonly #policy: Policy;
   readonly #spool: Spool;
   readonly #onEntered: (id: string) => void;
-  readonly loginsRefused: LoginsRefused = [];
+  readonly logins = NO_LOGINS;
   #depth = 0;
   #bytes = 0;
 
@@ -131,8 +131,8 @@ class CutThrough implements Intake {
     this.#passOn = new PassOn(this.#courier, log, counters);
   }
 
-  get loginsRefused(): LoginsRefused {
-    return this.#courier.loginsRefused;
+  get logins(): HopLogins {
+    return this.#courier.logins;
   }
 
   async take(stream: SMTPServerDataStream, arrival: Arrival) {

@@ -10,7 +10,13 @@ import { diskPulse } from '../spool/spool.ts';
 import { Task } from '../task/bootstrap.ts';
 import { CLOCKS, monotonic, wall } from '../task/clock.ts';
 import { Counters } from '../task/counts.ts';
-import type { FromListener, LoginsRefused, RefusedClient, ToListener } from '../task/messages.ts';
+import {
+  type FromListener,
+  type HopLogins,
+  NO_LOGINS,
+  type RefusedClient,
+  type ToListener,
+} from '../task/messages.ts';
 import { CountedElsewhere } from './countedelsewhere.ts';
 import { type Intake, openIntake } from './intake.ts';
 import { ListenerTask } from './task.ts';
@@ -35,7 +41,7 @@ const counted = new CountedElsewhere((ask, of, who) => task.tell({ kind: 'count'
 let listener: ListenerTask | undefined;
 let intake: Intake | undefined;
 let brokenTold = false;
-let loginsTold: LoginsRefused = [];
+let loginsTold = NO_LOGINS;
 let drainEnd: number | undefined;
 let deadline: NodeJS.Timeout | undefined;
 /** Since the last message, by reason. */
@@ -97,7 +103,7 @@ function tell(): void {
   const counts = counters.take();
   if (counts) task.tell({ kind: 'counts', ...counts, refused: [...refusedClients.values()] });
   refusedClients.clear();
-  tellLogins(intake?.loginsRefused ?? []);
+  tellLogins(intake?.logins ?? NO_LOGINS);
   if (intake?.fault === undefined || brokenTold) return;
   brokenTold = true;
   log('spool_broken', { message: intake.fault });
@@ -114,10 +120,10 @@ function tellPlaintext(client: string, helo: string, isRefused: boolean): void {
   task.tell({ kind: 'plaintext', client, helo, isRefused });
 }
 
-function tellLogins(refused: LoginsRefused): void {
-  if (isDeepStrictEqual(refused, loginsTold)) return;
-  loginsTold = refused;
-  task.tell({ kind: 'logins', refused });
+function tellLogins(logins: HopLogins): void {
+  if (isDeepStrictEqual(logins, loginsTold)) return;
+  loginsTold = logins;
+  task.tell({ kind: 'logins', logins });
 }
 
 /** A later call can only shorten the deadline. */

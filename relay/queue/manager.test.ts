@@ -12,6 +12,7 @@ import { NO_DISCOVERY } from '../delivery/tlsfindings.ts';
 import { judgeReply } from '../delivery/verdict.ts';
 import { newQueueId } from '../spool/record.ts';
 import { Spool } from '../spool/spool.ts';
+import { NO_LOGINS } from '../task/messages.ts';
 import { QueueManager } from './manager.ts';
 
 let dirs: PodDirs;
@@ -46,6 +47,7 @@ function runnerWith(answer: Answer, clock: () => number = Date.now): QueueManage
     resume: async ({ hop }, parcel) => answer(hop, parcel),
     deliver: async ({ hop }, _address, parcel) => answer(hop, parcel),
     useMaterials: () => () => true,
+    secretsHeldBack: [],
     close: () => undefined,
   };
   const courier = new Delivery({
@@ -126,7 +128,7 @@ test('what was in the spool and what comes later is delivered once and goes', as
     oldest: null,
     blockedDestinations: 0,
     deferrals: [],
-    loginsRefused: [],
+    logins: NO_LOGINS,
     waits: [],
     hasRoom: true,
   });
@@ -345,7 +347,7 @@ test('mail that is too old goes back, whatever was released, held or refused a l
   const released = await enterFrom('me@x.example', 'b@x.example');
   await manager.start();
   await eventually(
-    () => manager.figures.deferrals.length === 1 && manager.figures.loginsRefused.length === 1,
+    () => manager.figures.deferrals.length === 1 && manager.figures.logins.refused.length === 1,
   );
   await eventually(async () => (await manager.actions.hold(held)) === 'done');
   await eventually(async () => (await manager.actions.hold(released)) === 'done');

@@ -197,7 +197,7 @@ export class QueueManager {
       oldest: this.#index.oldest,
       blockedDestinations: this.#queues.blocked,
       deferrals,
-      loginsRefused: this.#deps.courier.loginsRefused.slice(0, REPORTED_DESTINATIONS),
+      logins: this.#deps.courier.logins,
       waits: this.#queues.waits(REPORTED_DESTINATIONS),
       hasRoom: this.#deps.spool.hasRoom(0),
     };

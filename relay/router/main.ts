@@ -77,7 +77,7 @@ function giveWay(): void {
   }
 }
 
-function configure({ policy, materials, stateDir }: Extract<ToRouter, { kind: 'configure' }>): void {
+function configure({ policy, materials, kept, stateDir }: Extract<ToRouter, { kind: 'configure' }>): void {
   log.obey(policy.logging, stateDir);
   const onSync = () => router?.manager.counters.add('spool_syncs', 'router');
   const spool = new Spool(stateDir, onSync, 'early', {
@@ -96,6 +96,9 @@ function configure({ policy, materials, stateDir }: Extract<ToRouter, { kind: 'c
     stateDir,
     onSession: (session) => reports?.seen(session),
     takeReport,
+    kept,
+    onKept: (now) => task.tell({ kind: 'kept', kept: now }),
+    onTaken: (isConcerned) => router?.manager.materialsChanged(isConcerned, false),
   });
   const signer = new DkimSigner(policy, materials, log, (reason) => count('not_signed', reason));
   const sign: DkimSigner['sign'] = (message) => signer.sign(message);

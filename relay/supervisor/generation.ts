@@ -7,7 +7,7 @@ import type { Listener, Policy } from '#crds/policyfile.ts';
 import { makeBlockList, makeRelaying } from '../listener/relaying.ts';
 import type { Backoff } from '../task/backoff.ts';
 import type { Materials } from '../task/materials.ts';
-import type { FromListener, LoginsRefused, ToListener } from '../task/messages.ts';
+import type { FromListener, HopLogins, HopNotes, ToListener } from '../task/messages.ts';
 import type { TaskProcess } from '../task/process.ts';
 import type { ClientCounts } from './clientcounts.ts';
 
@@ -22,8 +22,8 @@ export interface Member {
   ready: boolean;
   /** True if another process replaces this one. */
   lost: boolean;
-  /** Refused logins of a process that delivers by itself. */
-  loginsRefused: LoginsRefused;
+  /** Of a process that delivers by itself. */
+  logins: HopLogins;
 }
 
 export interface ServedPort {
@@ -64,9 +64,16 @@ export function countSessions(generation: Generation | undefined): number {
   return generation?.members.reduce((sum, { open }) => sum + open.total, 0) ?? 0;
 }
 
-/** The refused logins of all processes, each next hop once. */
-export function collectLoginsRefused(generation: Generation | undefined): LoginsRefused {
-  const all = (generation?.members ?? []).flatMap(({ loginsRefused }) => loginsRefused);
+/** The logins of all processes, each next hop once. */
+export function collectLogins(generation: Generation | undefined): HopLogins {
+  const all = (generation?.members ?? []).map(({ logins }) => logins);
+  return {
+    refused: keepOne(all.flatMap(({ refused }) => refused)),
+    heldBack: keepOne(all.flatMap(({ heldBack }) => heldBack)),
+  };
+}
+
+function keepOne(all: HopNotes): HopNotes {
   return [...new Map(all.map((one) => [one.destination, one])).values()].slice(0, REPORTED_DESTINATIONS);
 }
 

@@ -12,24 +12,19 @@ import type { Log } from '../observe/log.ts';
 import { Backoff } from '../task/backoff.ts';
 import { wall } from '../task/clock.ts';
 import { listenerMaterials, type Materials } from '../task/materials.ts';
-import type {
-  Counted,
-  FromListener,
-  LoginsRefused,
-  Pairs,
-  QueueFigures,
-  ToListener,
+import {
+  type Counted,
+  type FromListener,
+  type HopLogins,
+  NO_LOGINS,
+  type Pairs,
+  type QueueFigures,
+  type ToListener,
 } from '../task/messages.ts';
 import { describeLate, TaskProcess } from '../task/process.ts';
 import { Admission } from './admission.ts';
 import { ClientCounts } from './clientcounts.ts';
-import {
-  collectLoginsRefused,
-  countSessions,
-  describePorts,
-  type Generation,
-  type Member,
-} from './generation.ts';
+import { collectLogins, countSessions, describePorts, type Generation, type Member } from './generation.ts';
 import { Reception } from './reception.ts';
 import { TicketKeys } from './ticketkeys.ts';
 
@@ -116,8 +111,8 @@ export class ListenerTasks {
     return (this.#generation?.members ?? []).flatMap(({ process }) => describeLate('listener', process));
   }
 
-  get loginsRefused(): LoginsRefused {
-    return collectLoginsRefused(this.#generation);
+  get logins(): HopLogins {
+    return collectLogins(this.#generation);
   }
 
   /** Gives checked pairs to every process for the next handshakes. No process restarts. */
@@ -216,7 +211,7 @@ export class ListenerTasks {
       onPulse: () => this.#felt(generation, member),
     });
     const open = new ClientCounts();
-    const member = { process, open, since: clock(), ready: false, lost: false, loginsRefused: [] };
+    const member = { process, open, since: clock(), ready: false, lost: false, logins: NO_LOGINS };
     generation.members.push(member);
     process.exited.then(() => this.#gone(generation, member));
     const { policy, materials } = generation;
@@ -240,7 +235,7 @@ export class ListenerTasks {
     if (message.kind === 'count') member.process.send(this.#admission.countMessage(message));
     if (message.kind === 'broken') this.#lose(generation, member);
     if (message.kind === 'ended') this.#admission.ended(member, message.clients);
-    if (message.kind === 'logins') member.loginsRefused = message.refused;
+    if (message.kind === 'logins') member.logins = message.logins;
     if (message.kind === 'ended' || message.kind === 'logins') onChange();
   }
 

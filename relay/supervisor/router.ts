@@ -9,7 +9,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Policy } from '#crds/policyfile.ts';
 import type { Log } from '../observe/log.ts';
 import { Backoff } from '../task/backoff.ts';
-import { type Materials, NO_MATERIALS } from '../task/materials.ts';
+import { type KeptSecrets, type Materials, NO_MATERIALS } from '../task/materials.ts';
 import type { Counted, FromRouter, Handover, QueueFigures, ToRouter } from '../task/messages.ts';
 import { describeLate, TaskProcess } from '../task/process.ts';
 
@@ -46,6 +46,9 @@ export class RouterTask {
   #released: Promise<unknown> = Promise.resolve();
   readonly #draining = new Set<RaisedRouter>();
   #materials = NO_MATERIALS;
+  /** Of the router in service, while the next one starts. */
+  #before: Materials | undefined;
+  #kept: KeptSecrets = {};
   #starts = 0;
   #stopping = false;
 
@@ -74,8 +77,9 @@ export class RouterTask {
     this.#current?.process.send({ kind: 'materials', materials });
   }
 
-  /** Sets the contents that the next router starts with. */
+  /** Sets the contents for the next router. It tries logins that differ from those of the router before it. */
   useMaterialsForNext(materials: Materials): void {
+    this.#before = this.#current && this.#materials;
     this.#materials = materials;
   }
 
@@ -100,8 +104,9 @@ export class RouterTask {
       onMessage: (message) => this.#heard(process, message),
       onPulse: () => this.#felt(process),
     });
-    const materials = this.#materials;
-    const raised = await process.raise({ kind: 'configure', policy, materials, stateDir, handover });
+    const [materials, kept] = [this.#before ?? this.#materials, this.#kept];
+    this.#before = undefined;
+    const raised = await process.raise({ kind: 'configure', policy, materials, kept, stateDir, handover });
     if (raised.kind === 'failed') return raised;
     if (this.#materials !== materials) process.send({ kind: 'materials', materials: this.#materials });
     return { policy, handover, process, since: clock() };
@@ -140,8 +145,10 @@ export class RouterTask {
 
   #heard(from: TaskProcess<ToRouter, FromRouter>, message: FromRouter): void {
     if (message.kind === 'counts') this.#deps.onCounts(message);
-    // A draining router knows only a part of the queue.
-    if (message.kind === 'queue' && from === this.#current?.process) this.#deps.onQueue(message.figures);
+    // A draining router knows only a part of the queue, and old contents.
+    if (from !== this.#current?.process) return;
+    if (message.kind === 'queue') this.#deps.onQueue(message.figures);
+    if (message.kind === 'kept') this.#kept = message.kept;
   }
 
   #felt({ pid, late }: TaskProcess<ToRouter, FromRouter>): void {

@@ -7,7 +7,7 @@ import { fieldsNotInForce } from '#crds/notinforce.ts';
 import type { PodIdentity, PodStatus, PublishedDkimKey } from '#crds/podstatus.ts';
 import { hashContent, type Policy } from '#crds/policyfile.ts';
 import { summarizePolicy } from '#crds/policysummary.ts';
-import type { LoginsRefused, QueueFigures } from '../task/messages.ts';
+import type { HopLogins, QueueFigures } from '../task/messages.ts';
 import type { CertificateStatus } from './certificates.ts';
 import type { PlaintextSenders } from './plaintext.ts';
 
@@ -30,7 +30,7 @@ export interface Known {
     readonly oldSessions: number;
     readonly oldSessionsEnd: number | null;
     /** Only in mode CutThrough, where listeners deliver. */
-    readonly loginsRefused: LoginsRefused;
+    readonly logins: HopLogins;
   };
   readonly router: { readonly isReady: boolean; readonly starts: number };
   /** Sentences about processes without a heartbeat. */
@@ -49,7 +49,7 @@ export interface Known {
 }
 
 export function describePod(known: Known): Omit<PodStatus, 'revision'> {
-  const { policy, now, certificates, listeners, router, queue } = known;
+  const { policy, certificates, listeners, router } = known;
   const notReady = whyNotReady(known);
   return {
     format: 1,
@@ -77,30 +77,28 @@ export function describePod(known: Known): Omit<PodStatus, 'revision'> {
       refusals: [...known.refusals],
     },
     outbound: known.outbound,
-    tlsReports: queue.tlsReports ?? null,
-    queue: {
-      depth: queue.depth,
-      held: queue.held,
-      oldestSeconds:
-        queue.oldest === null ? null : Math.max(0, Math.round((now.getTime() - queue.oldest) / 1000)),
-      blockedDestinations: queue.blockedDestinations ?? 0,
-      deferrals: [...queue.deferrals],
-      loginsRefused: [...queue.loginsRefused, ...listeners.loginsRefused],
-      full: whyFull(policy, queue),
-      waits: describeWaits(queue, now),
-    },
+    tlsReports: known.queue.tlsReports ?? null,
+    queue: describeQueue(known),
+  };
+}
+
+function describeQueue({ policy, queue, listeners, now }: Known): PodStatus['queue'] {
+  const seconds = (since: number) => Math.max(0, Math.round((now.getTime() - since) / 1000));
+  return {
+    depth: queue.depth,
+    held: queue.held,
+    oldestSeconds: queue.oldest === null ? null : seconds(queue.oldest),
+    blockedDestinations: queue.blockedDestinations ?? 0,
+    deferrals: [...queue.deferrals],
+    loginsRefused: [...queue.logins.refused, ...listeners.logins.refused],
+    secretsHeldBack: [...queue.logins.heldBack, ...listeners.logins.heldBack],
+    full: whyFull(policy, queue),
+    waits: queue.waits.map(({ since, ...wait }) => ({ ...wait, withoutSuccessSeconds: seconds(since) })),
   };
 }
 
 function withOrder({ evacuation, order }: Known): PodStatus['evacuation'] {
   return evacuation && { ...evacuation, ...(order === undefined ? {} : { order }) };
-}
-
-function describeWaits({ waits }: QueueFigures, now: Date) {
-  return waits.map(({ since, ...wait }) => ({
-    ...wait,
-    withoutSuccessSeconds: Math.max(0, Math.round((now.getTime() - since) / 1000)),
-  }));
 }
 
 function describePolicy({ policy, refused }: Known): PodStatus['policy'] {

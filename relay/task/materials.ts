@@ -2,6 +2,7 @@
  * The contents of the Secrets and ConfigMaps of a policy: texts by object name and file name. They travel only over the
  * channel between supervisor and tasks. A task gets only the objects that it needs. Pure.
  */
+import type { Failure } from '#crds/failure.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import {
   inboundReferences,
@@ -29,6 +30,17 @@ export interface TableState {
   /** Why the present content cannot be used. null: it is in use. */
   readonly fault: string | null;
 }
+
+/** Old contents that a next hop still gets, because it was not asked yet about the mounted ones, or refuses them. */
+interface KeptContents {
+  readonly secrets: Materials['secrets'];
+  readonly afterMs: number;
+  readonly refusals: number;
+  readonly failure: Failure | null;
+}
+
+/** By hop (relay/delivery/hopsecrets.ts). A new router gets them from the router before it. */
+export type KeptSecrets = Readonly<Record<string, KeptContents>>;
 
 export const NO_MATERIALS: Materials = { secrets: {}, configMaps: {} };
 

@@ -6,7 +6,7 @@ import type { FailureCause } from '#crds/failure.ts';
 import type { TlsReportsDay } from '#crds/podstatus.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import type { StricterLevel } from '#crds/tlslevel.ts';
-import type { Materials } from './materials.ts';
+import type { KeptSecrets, Materials } from './materials.ts';
 
 /** The PEM text of a pair that passed the check. */
 export interface PairText {
@@ -56,7 +56,14 @@ export const handoverTo = (host: string) => `hand-over to ${host}`;
 
 /** A giver (relay/handover) replaces the router and gets the same messages. */
 export type ToRouter =
-  | { kind: 'configure'; policy: Policy; materials: Materials; stateDir: string; handover: Handover | null }
+  | {
+      kind: 'configure';
+      policy: Policy;
+      materials: Materials;
+      kept: KeptSecrets;
+      stateDir: string;
+      handover: Handover | null;
+    }
   | { kind: 'materials'; materials: Materials }
   /** The router before this one has ended: begin. */
   | { kind: 'start' }
@@ -114,8 +121,8 @@ export type FromListener =
   /** The disk failed: this process accepts no more mail and ends. */
   | { kind: 'broken' }
   | { kind: 'entered'; ids: readonly string[] }
-  /** All refused logins. Only from a listener that delivers by itself. */
-  | { kind: 'logins'; refused: LoginsRefused }
+  /** Only from a listener that delivers by itself. */
+  | { kind: 'logins'; logins: HopLogins }
   | ({ kind: 'counts' } & Counted);
 
 export interface QueueFigures {
@@ -131,7 +138,7 @@ export interface QueueFigures {
     readonly cause: FailureCause;
     readonly message: string;
   }[];
-  readonly loginsRefused: LoginsRefused;
+  readonly logins: HopLogins;
   /** Destinations from which no message has left since this time (milliseconds since the epoch). */
   readonly waits: readonly {
     readonly destination: string;
@@ -146,8 +153,17 @@ export interface QueueFigures {
   readonly tlsReports?: TlsReportsDay | undefined;
 }
 
-/** Next hops that refuse our login, with their text. */
-export type LoginsRefused = readonly { readonly destination: string; readonly message: string }[];
+/** Next hops, each with a sentence. */
+export type HopNotes = readonly { readonly destination: string; readonly message: string }[];
+
+export interface HopLogins {
+  /** Hops that refuse our login. */
+  readonly refused: HopNotes;
+  /** Hops that refuse the new contents of a Secret, while the old ones are in use. */
+  readonly heldBack: HopNotes;
+}
+
+export const NO_LOGINS: HopLogins = { refused: [], heldBack: [] };
 
 /** The value before the router's first report. */
 export const NO_FIGURES: QueueFigures = {
@@ -156,12 +172,15 @@ export const NO_FIGURES: QueueFigures = {
   held: 0,
   oldest: null,
   deferrals: [],
-  loginsRefused: [],
+  logins: NO_LOGINS,
   waits: [],
   hasRoom: true,
 };
 
-export type FromRouter = { kind: 'queue'; figures: QueueFigures } | ({ kind: 'counts' } & Counted);
+export type FromRouter =
+  | { kind: 'queue'; figures: QueueFigures }
+  | { kind: 'kept'; kept: KeptSecrets }
+  | ({ kind: 'counts' } & Counted);
 
 export type ToReceiver =
   | { kind: 'configure'; stateDir: string; pair: PairText; logging: Policy['logging'] }

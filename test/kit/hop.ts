@@ -18,6 +18,7 @@ export type Step =
   | 'DATA'
   | 'message'
   | 'RSET'
+  | 'NOOP'
   | 'QUIT';
 
 export interface Said {
@@ -215,6 +216,8 @@ class HopSession {
         return this.#react('QUIT', line, '221 bye');
       case 'RSET':
         return this.#react('RSET', line, '250 forgotten');
+      case 'NOOP':
+        return this.#react('NOOP', line, '250 fine');
       default:
         this.#reply('500 what?');
     }

@@ -9,6 +9,7 @@ import type { AttemptResult, Courier, Destination, Parcel } from '#relay/deliver
 import { QueueManager } from '#relay/queue/manager.ts';
 import { newQueueId } from '#relay/spool/record.ts';
 import { Spool } from '#relay/spool/spool.ts';
+import { NO_LOGINS } from '#relay/task/messages.ts';
 import { hopTo, podDirs, policyOf } from './relayrig.ts';
 
 type Told = AttemptResult | Promise<AttemptResult>;
@@ -98,7 +99,7 @@ function courierWith(answer: AnswerFor, routes: string): Courier {
         : { ...common, kind: 'hops', hops: [hopTo(25, { host: domain })] };
     },
     deliver: async (destination, parcel) => answer(destination, parcel),
-    loginsRefused: [],
+    logins: NO_LOGINS,
     useMaterials: () => () => true,
     close: () => undefined,
   };

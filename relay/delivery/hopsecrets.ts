@@ -1,0 +1,241 @@
+/**
+ * The contents of Secrets and ConfigMaps that connections use, by next hop. Changed Secrets of a hop of the policy are
+ * tried first (preflight.ts), and each hop decides for itself. A changed ConfigMap is in use at once: what is taken out
+ * of a trust bundle must not be trusted a second longer. The old contents are kept in memory only.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import { describeFailure, type Failure } from '#crds/failure.ts';
+import type { Hop, Policy } from '#crds/policyfile.ts';
+import type { Files, KeptSecrets, Materials } from '../task/materials.ts';
+import type { HopNotes } from '../task/messages.ts';
+import type { NextHop } from './courier.ts';
+import { HopCredentials, readLogin } from './hopcredentials.ts';
+import { judgeChange, judgeTrial, type Preflight, type TrialResult } from './preflight.ts';
+import { TlsContexts } from './trust.ts';
+
+type Secrets = Materials['secrets'];
+
+/** Who we are towards hops, and whom we trust. */
+export class Identity {
+  readonly contexts: TlsContexts;
+  readonly logins: HopCredentials;
+
+  constructor(materials: Materials) {
+    this.contexts = new TlsContexts(materials);
+    this.logins = new HopCredentials(materials);
+  }
+
+  use(materials: Materials): void {
+    this.contexts.use(materials);
+    this.logins.use(materials);
+  }
+}
+
+export interface Trials {
+  /** Connects with the mounted contents, and says what the hop thinks of them. Never rejects. */
+  readonly tryOut: (hop: Hop) => Promise<TrialResult>;
+  /** Other contents than before are in use for this hop now. */
+  readonly onTaken: (hop: Hop) => void;
+  /** The hop refuses the mounted contents. */
+  readonly onRefused: (hop: Hop, failure: Failure) => void;
+  /** All old contents that are in use now. */
+  readonly onKept: (kept: KeptSecrets) => void;
+}
+
+/** A hop whose old contents are in use. */
+interface Held {
+  readonly hop: Hop;
+  readonly secrets: Secrets;
+  readonly identity: Identity;
+  preflight: Preflight & { kind: 'try' };
+  timer: NodeJS.Timeout;
+}
+
+export class HopSecrets {
+  /** With the mounted contents. */
+  readonly mounted: Identity;
+  readonly #hops: ReadonlyMap<string, Hop>;
+  readonly #kept: KeptSecrets;
+  readonly #held = new Map<string, Held>();
+  /** Hops that refuse the contents in use. */
+  readonly #refusing = new Set<string>();
+  #materials: Materials;
+  #trials: Trials | undefined;
+
+  /** `kept`: old contents that stay in use, from the process before this one. */
+  constructor({ outbound }: Policy, materials: Materials, kept: KeptSecrets = {}) {
+    const hops = [...outbound.smartHosts, ...outbound.routes.flatMap(({ hosts }) => hosts ?? [])];
+    this.#hops = new Map(hops.filter((hop) => listSecrets(hop).length > 0).map((hop) => [makeKey(hop), hop]));
+    this.#kept = kept;
+    this.#materials = materials;
+    this.mounted = new Identity(materials);
+  }
+
+  /** Without this, changed contents are in use at once. */
+  begin(trials: Trials): void {
+    this.#trials = trials;
+    for (const [key, { secrets, ...trial }] of Object.entries(this.#kept)) {
+      const hop = this.#hops.get(key);
+      if (hop && !isDeepStrictEqual(secrets, pickSecrets(hop, this.#materials.secrets)))
+        this.#hold(key, hop, secrets, { kind: 'try', ...trial });
+    }
+    this.#tellKept();
+  }
+
+  identityFor(hop: NextHop): Identity {
+    return this.#held.get(makeKey(hop))?.identity ?? this.mounted;
+  }
+
+  /** Returns a test for the hops for which other contents are in use now. */
+  use(materials: Materials): (hop: NextHop) => boolean {
+    const before = this.#materials;
+    this.#materials = materials;
+    this.mounted.use(materials);
+    const decided = new Map([...this.#hops].map(([key, hop]) => [key, this.#change(key, hop, before)]));
+    this.#tellKept();
+    return (hop) =>
+      isChanged(before.configMaps, materials.configMaps, hop.trustConfigMap) ||
+      (decided.get(makeKey(hop)) ??
+        listSecrets(hop).some((name) => isChanged(before.secrets, materials.secrets, name)));
+  }
+
+  /** The hop refuses this identity. True if another one is in use now, which may be accepted. */
+  refused(hop: NextHop, identity: Identity): boolean {
+    if (this.identityFor(hop) !== identity) return true;
+    const key = makeKey(hop);
+    const held = this.#held.get(key);
+    if (held) this.#take(key, held);
+    else if (this.#hops.has(key)) this.#refusing.add(key);
+    return held !== undefined;
+  }
+
+  accepted(hop: NextHop): void {
+    this.#refusing.delete(makeKey(hop));
+  }
+
+  /** Hops that refuse the mounted contents, while the old ones are in use. */
+  get heldBack(): HopNotes {
+    const mounted = this.#materials.secrets;
+    return [...this.#held.values()].flatMap(({ hop, secrets, preflight: { failure } }) => {
+      if (failure === null) return [];
+      const changed = listSecrets(hop).filter((name) => isChanged(secrets, mounted, name));
+      const names = changed.map((name) => `"${name}"`);
+      const message = `The new contents of Secret ${names.join(' or ')} wait, and the old ones stay in use: ${describeFailure(failure)}`;
+      return [{ destination: `${hop.host}:${hop.port}`, message }];
+    });
+  }
+
+  close(): void {
+    this.#trials = undefined;
+    for (const key of [...this.#held.keys()]) this.#forget(key);
+  }
+
+  /** True if other contents are in use for the hop now. */
+  #change(key: string, hop: Hop, before: Materials): boolean {
+    const held = this.#held.get(key);
+    const old = pickSecrets(hop, before.secrets);
+    const next = pickSecrets(hop, this.#materials.secrets);
+    if (isDeepStrictEqual(next, old)) {
+      const isTrustChanged = isChanged(before.configMaps, this.#materials.configMaps, hop.trustConfigMap);
+      // A trial with the trust of before says nothing.
+      if (held && isTrustChanged) this.#hold(key, hop, held.secrets, { ...held.preflight, afterMs: 0 });
+      return false;
+    }
+    this.#forget(key);
+    const inUse = held?.secrets ?? old;
+    if (isDeepStrictEqual(next, inUse)) return false;
+    const preflight = judgeChange({
+      isOldGood: isComplete(hop, inUse) && !this.#refusing.has(key),
+      isNewComplete: isComplete(hop, next),
+    });
+    if (preflight.kind === 'try' && this.#trials) this.#hold(key, hop, inUse, preflight);
+    else this.#refusing.delete(key);
+    return !this.#held.has(key);
+  }
+
+  #hold(key: string, hop: Hop, secrets: Secrets, preflight: Held['preflight']): void {
+    const identity = new Identity({
+      ...this.#materials,
+      secrets: { ...this.#materials.secrets, ...secrets },
+    });
+    this.#forget(key);
+    const timer = setTimeout(() => this.#try(key, held), preflight.afterMs);
+    const held: Held = { hop, secrets, identity, preflight, timer };
+    this.#held.set(key, held);
+  }
+
+  async #try(key: string, held: Held): Promise<void> {
+    const result = await this.#trials?.tryOut(held.hop);
+    // Meanwhile the contents may have changed again, or the hop may have refused the old ones.
+    if (!result || this.#held.get(key) !== held) return;
+    const next = judgeTrial(held.preflight, result);
+    if (next.kind === 'take') {
+      this.#take(key, held);
+      return;
+    }
+    held.preflight = next;
+    held.timer = setTimeout(() => this.#try(key, held), next.afterMs);
+    this.#tellKept();
+    if (next.failure) this.#trials?.onRefused(held.hop, next.failure);
+  }
+
+  #take(key: string, { hop }: Held): void {
+    this.#forget(key);
+    this.#refusing.delete(key);
+    this.#tellKept();
+    this.#trials?.onTaken(hop);
+  }
+
+  #tellKept(): void {
+    const kept = [...this.#held].map(
+      ([
+        key,
+        {
+          secrets,
+          preflight: { kind: _, ...trial },
+        },
+      ]) => {
+        return [key, { secrets, ...trial }] as const;
+      },
+    );
+    this.#trials?.onKept(Object.fromEntries(kept));
+  }
+
+  #forget(key: string): void {
+    clearTimeout(this.#held.get(key)?.timer);
+    this.#held.delete(key);
+  }
+}
+
+/** True if both hops get the same contents of their Secrets. */
+export function isSameHop(one: NextHop, other: NextHop): boolean {
+  return makeKey(one) === makeKey(other);
+}
+
+function makeKey({ host, port, credentialsSecret, clientCertificateSecret }: NextHop): string {
+  return JSON.stringify([host, port, credentialsSecret, clientCertificateSecret]);
+}
+
+function listSecrets({ credentialsSecret, clientCertificateSecret }: NextHop): string[] {
+  return [credentialsSecret, clientCertificateSecret].filter((name) => name !== null);
+}
+
+/** A Secret that is missing is there, without files: what is taken away is never in use again. */
+function pickSecrets(hop: NextHop, secrets: Secrets): Secrets {
+  return Object.fromEntries(listSecrets(hop).map((name) => [name, secrets[name] ?? {}]));
+}
+
+function isComplete({ credentialsSecret, clientCertificateSecret }: NextHop, secrets: Secrets): boolean {
+  const pair = clientCertificateSecret === null ? undefined : secrets[clientCertificateSecret];
+  const hasPair = pair === undefined || (pair['tls.crt'] !== undefined && pair['tls.key'] !== undefined);
+  if (!hasPair || credentialsSecret === null) return hasPair;
+  return readLogin(credentialsSecret, secrets[credentialsSecret] ?? {}).kind !== 'unusable';
+}
+
+function isChanged(
+  old: Readonly<Record<string, Files>>,
+  next: Readonly<Record<string, Files>>,
+  name: string | null,
+): boolean {
+  return name !== null && !isDeepStrictEqual(old[name], next[name]);
+}
