@@ -23,8 +23,8 @@ export class ChangedAddresses {
   #compiled: { readonly maps: Maps; readonly choose: ReturnType<typeof compileSteps> } | undefined;
   readonly #senders = new WeakMap<SMTPServerSession, string>();
   readonly #recipients = new WeakMap<SMTPServerAddress, readonly Addressee[]>();
-  /** Recipients of the transaction so far. */
-  readonly #counts = new WeakMap<SMTPServerSession, number>();
+  /** What aliases added to the recipients of the transaction so far. */
+  readonly #added = new WeakMap<SMTPServerSession, number>();
 
   /** `readMaps` returns other maps after a table has changed. */
   constructor(policy: Policy, readMaps: () => Maps) {
@@ -41,7 +41,7 @@ export class ChangedAddresses {
     const changed = this.#choose(isSubmitted).changeSender(address);
     if (changed.kind === 'refused') return replyTo(changed.refusal);
     this.#senders.set(session, changed.to);
-    this.#counts.delete(session);
+    this.#added.delete(session);
     return undefined;
   }
 
@@ -56,10 +56,12 @@ export class ChangedAddresses {
     if (changed.kind === 'refused') return replyTo(changed.refusal);
     const { length } = changed.to;
     if (queue.mode === 'CutThrough' && length > 1) return REPLIES.severalInCutThrough;
-    const before = this.#counts.get(session) ?? 0;
-    if (before > 0 && before + length > Math.max(inbound.limits.recipients, MOST_RECIPIENTS))
+    // A client may give an address again: it is one recipient all the same.
+    const before = session.envelope.rcptTo.length;
+    const added = (this.#added.get(session) ?? 0) + length - 1;
+    if (before > 0 && before + 1 + added > Math.max(inbound.limits.recipients, MOST_RECIPIENTS))
       return REPLIES.tooManyRecipients;
-    this.#counts.set(session, before + length);
+    this.#added.set(session, added);
     this.#recipients.set(one, changed.to);
     return undefined;
   }
