@@ -14,6 +14,7 @@ import { type Plane, plane } from './plane.ts';
 import { Pods } from './pods.ts';
 import { Operator } from './process.ts';
 import { putRelay, relayNamed, whenQuiet, whenSettled } from './relays.ts';
+import { listObjects } from './snapshot.ts';
 
 const WEBHOOKS = 'validatingwebhookconfigurations';
 const API_VERSION = 'admissionregistration.k8s.io/v1';
@@ -111,8 +112,6 @@ async function statusOf(api: Plane, namespace: string): Promise<MailRelayStatus 
 }
 
 async function uidsOf(api: Plane, namespace: string): Promise<(string | undefined)[]> {
-  const lists = OWNED.filter(({ apiVersion }) => !apiVersion.includes('monitoring')).map((kind) =>
-    api.admin.request<{ items: KubeObject[] }>({ method: 'GET', path: apiPath(kind, namespace) }),
-  );
-  return (await Promise.all(lists)).flatMap(({ items }) => items.map(({ metadata }) => metadata.uid));
+  const lists = await Promise.all(OWNED.map((kind) => listObjects(api, kind, namespace)));
+  return lists.flat().map(({ metadata }) => metadata.uid);
 }

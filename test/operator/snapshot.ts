@@ -1,9 +1,11 @@
 /** All objects and the status in a namespace for which the operator is responsible, in a form that can be compared. */
 import type { KubeObject } from '#operator/kube/client.ts';
+import { Collection } from '#operator/kube/collection.ts';
 import { isKubeError } from '#operator/kube/errors.ts';
-import { apiPath, CLAIM, type Kind, MAIL_RELAY, OPTIONAL, OWNED, POD } from '#operator/kube/kinds.ts';
+import { CLAIM, type Kind, MAIL_RELAY, OPTIONAL, OWNED, POD } from '#operator/kube/kinds.ts';
 import type { Plane } from './plane.ts';
 
+const LIST_MS = 60_000;
 const EVENT: Kind = { kind: 'Event', apiVersion: 'events.k8s.io/v1', plural: 'events' };
 /** Fields that the server chooses, or that depend on the order of events. */
 const NOISE = new Set([
@@ -17,7 +19,7 @@ const TOLD_BY_STATUS = new Set<Kind>([MAIL_RELAY]);
 export async function snapshot(plane: Plane, namespace: string): Promise<Record<string, unknown>> {
   const found: Record<string, unknown> = {};
   for (const kind of [MAIL_RELAY, ...OWNED, POD, CLAIM]) {
-    for (const object of await listed(plane, kind, namespace))
+    for (const object of await listObjects(plane, kind, namespace))
       found[`${kind.kind}/${object.metadata.name}`] = shownOf(kind, object, namespace);
   }
   return found;
@@ -27,7 +29,7 @@ export async function snapshot(plane: Plane, namespace: string): Promise<Record<
 export async function snapshots(plane: Plane, prefix: string): Promise<Map<string, Shot>> {
   const shots = new Map<string, Shot>();
   for (const kind of [MAIL_RELAY, ...OWNED, POD, CLAIM]) {
-    for (const object of await listed(plane, kind)) {
+    for (const object of await listObjects(plane, kind)) {
       const { namespace = '', name, uid = '', resourceVersion = '' } = object.metadata;
       if (!namespace.startsWith(prefix)) continue;
       const shot = shots.get(namespace) ?? { world: {}, versions: {}, claims: {} };
@@ -50,7 +52,7 @@ export interface Shot {
 
 /** Reason and note of every event, one line each. */
 export async function eventsOf(plane: Plane, namespace: string): Promise<string[]> {
-  const events = await listed(plane, EVENT, namespace);
+  const events = await listObjects(plane, EVENT, namespace);
   return events.map((event) => `${event['reason']}: ${event['note']}`).toSorted();
 }
 
@@ -58,10 +60,13 @@ function shownOf(kind: Kind, { status, ...object }: KubeObject, namespace: strin
   return comparable(TOLD_BY_STATUS.has(kind) ? { ...object, status } : object, namespace);
 }
 
-async function listed(plane: Plane, kind: Kind, namespace?: string): Promise<KubeObject[]> {
+/** One by one, because other stories leave very large objects. Nothing of a kind that the cluster does not know. */
+export async function listObjects(plane: Plane, kind: Kind, namespace?: string): Promise<KubeObject[]> {
+  const collection = new Collection({ client: plane.admin, kind, namespace, labelSelector: undefined });
+  const objects: KubeObject[] = [];
   try {
-    const path = apiPath(kind, namespace);
-    return (await plane.admin.request<{ items: KubeObject[] }>({ method: 'GET', path })).items;
+    await collection.list((object) => objects.push(object), AbortSignal.timeout(LIST_MS));
+    return objects;
   } catch (error) {
     if (isKubeError(error, 'notFound') && OPTIONAL.has(kind)) return [];
     throw error;
