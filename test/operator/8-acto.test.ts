@@ -8,6 +8,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import { RULES, TRANSITION_RULES } from '#crds/rules.ts';
 import type { MailRelayStatus } from '#crds/status.ts';
+import { parseSize } from '#crds/units.ts';
 import type { KubeObject } from '#operator/kube/client.ts';
 import { isKubeError } from '#operator/kube/errors.ts';
 import { apiPath, MAIL_RELAY } from '#operator/kube/kinds.ts';
@@ -259,7 +260,7 @@ class Counts {
 
 /** All by `make soak`, one of every third field by `make test`. */
 function chosen(context: TestContext): Change[] {
-  const taken = changesOf().filter(({ isTaken }) => isTaken);
+  const taken = changesOf().filter((change) => change.isTaken && !growsClaims(change));
   if (SOAK) return taken;
   context.diagnostic(`seed ${seed} (MAILRELAY_SEED)`);
   const random = randomFrom(seed);
@@ -267,6 +268,16 @@ function chosen(context: TestContext): Change[] {
   const fields = Object.values(Object.groupBy(taken.filter(isSmall), ({ field }) => field.path));
   const drawn = fields.filter(() => random() < SHARE);
   return drawn.flatMap((changes = []) => changes[Math.floor(random() * changes.length)] ?? []);
+}
+
+/** Kubernetes gives nothing of a grown claim back, so the world after is another one (6-workload.test.ts shows it). */
+function growsClaims({ field, from, spec }: Change): boolean {
+  return field.path === 'queue.storage.size' && sizeIn(spec) > sizeIn(SPECS[from]);
+}
+
+function sizeIn(spec: Readonly<Record<string, unknown>>): number {
+  const { size = '' } = (spec['queue'] as { storage?: { size?: string } } | undefined)?.storage ?? {};
+  return parseSize(size) ?? 0;
 }
 
 /** Each relay gets one change of its spec at a time. */
