@@ -18,11 +18,7 @@ export function withOlderSources<T>(use: (sources: string) => T): T {
     for (const part of PARTS) cpSync(join(ROOT, part), join(sources, part), { recursive: true });
     change(join(sources, 'cli/version.ts'), /return \(JSON[^;]*;/, `return text && '${OLDER_VERSION}';`);
     change(join(sources, 'crds/scalefile.ts'), /`scale\.v[^`]*`/, "'unheard-of.json'");
-    change(
-      join(sources, 'relay/supervisor/status.ts'),
-      /^ *evacuation: known\.evacuation && \{\n(?:.*\n)*? {4}\},\n/m,
-      '',
-    );
+    change(join(sources, 'relay/supervisor/status.ts'), /^ *evacuation: withOrder\(known\),\n/m, '');
     return use(sources);
   } finally {
     rmSync(sources, { recursive: true });

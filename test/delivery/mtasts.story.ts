@@ -11,6 +11,7 @@ import { type Authority, makeAuthority, makePair, type Pair } from '#test/kit/ca
 import { Hop } from '#test/kit/hop.ts';
 import { NameServer, type Names } from '#test/kit/nameserver.ts';
 import { type PolicyAnswer, PolicyHost, policyText } from '#test/kit/policyhost.ts';
+import { doToQueue } from '#test/kit/queuetools.ts';
 import type { TestRelay } from '#test/kit/relay.ts';
 import { messageText } from '#test/kit/smtpclient.ts';
 import { until } from '#test/kit/wait.ts';
@@ -347,7 +348,13 @@ test('another id brings the new policy', async () => {
   const { pair } = answers['stray.example'] as PolicyAnswer;
   answers['stray.example'] = { pair, answer: policyText('enforce', ['mx.stray.example']) };
   NAMES['_mta-sts.stray.example'] = { TXT: ['v=STSv1; id=2;'] };
-  await arrives('stray.example', verified);
+  const id = 'stray-renewed';
+  const queueId = await accepted(relay, { id, to: ['a@stray.example'], text: messageText(id) });
+  // Mail from before waits for this destination, and a new message waits with it.
+  await until(`${id} to arrive`, async () => {
+    await doToQueue(relay, 'retry', queueId);
+    return verified.ids().includes(id);
+  });
 });
 
 test('a policy whose time is over protects nothing any more', async () => {
