@@ -29,7 +29,8 @@ const AT_ONCE: Readonly<Record<SpecName, number>> = SOAK ? { full: 32, small: 8 
 const SHARE = 1 / 3;
 const PREFIX = 'acto-';
 const QUIET_MS = 500;
-const BACK_MS = 60_000;
+/** A hundred replicas that leave again, as `make soak` has them, hand over one after another. */
+const BACK_MS = SOAK ? 900_000 : 60_000;
 const SETTLED_MS = 180_000;
 /** By `make test`: more of them, with their claims, take their time. */
 const MOST_REPLICAS = 10;
