@@ -13,10 +13,14 @@ import type { FilledSecret, Obstacle, World } from '../world.ts';
 
 /** Secrets that cert-manager fills for this relay. */
 export function filledBy(relay: MailRelay, objects: ReadonlyMap<string, KubeObject>): FilledSecret[] {
-  return filledSecrets(relay).map((secret) => claimOf(relay, objects, secret));
+  return filledSecrets(relay).map((secret) => describeClaim(relay, objects, secret));
 }
 
-function claimOf(relay: MailRelay, objects: ReadonlyMap<string, KubeObject>, secret: string): FilledSecret {
+function describeClaim(
+  relay: MailRelay,
+  objects: ReadonlyMap<string, KubeObject>,
+  secret: string,
+): FilledSecret {
   const certificate = [...objects.values()].find(
     ({ kind, spec }) =>
       kind === CERTIFICATE.kind && (spec as { secretName?: string } | undefined)?.secretName === secret,
@@ -58,7 +62,7 @@ function earlierThan({ relay, objects, filled = [], keys }: World, secret: strin
   const next = keys?.next?.secret;
   const own =
     secret === next
-      ? claimOf(relay, objects, next)
+      ? describeClaim(relay, objects, next)
       : filledBy(relay, objects).find((one) => one.secret === secret);
   const first = filled
     .filter((entry) => entry.secret === secret && entry.relay.metadata.uid !== relay.metadata.uid)

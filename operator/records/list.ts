@@ -10,7 +10,7 @@ import { describeStsPolicy, effectiveDns } from '#crds/effectivedns.ts';
 import { hashContent, type Policy } from '#crds/policyfile.ts';
 import type { World } from '../world.ts';
 import { servedKeys, toldNextKeys } from './keys.ts';
-import { listPublished, valuesOf } from './published.ts';
+import { listPublished, listValues } from './published.ts';
 
 type Observed = Pick<World, 'relay' | 'policy' | 'pods' | 'leaving' | 'objects'>;
 
@@ -44,7 +44,7 @@ function listTlsa(world: Observed, { hostname, inbound }: Policy): Data[] {
   const published = listPublished(world);
   return inbound.listeners.filter(listenerNeedsKeyPair).map(({ port }) => {
     const name = tlsaName(hostname, port);
-    const stands = served.isComplete ? [] : valuesOf(published, name, 'TLSA');
+    const stands = served.isComplete ? [] : listValues(published, name, 'TLSA');
     const values = [...new Set([...digests.map(tlsaValue), ...stands])].toSorted();
     return { name, type: 'TLSA', values: values.slice(0, MOST_KEYS) };
   });
@@ -60,7 +60,7 @@ function listDkim(world: Observed, { outbound }: Policy): Data[] {
     const values =
       key && BASE64.test(key.publicKey)
         ? [quoteText(`v=DKIM1; k=${key.type}; p=${key.publicKey}`)]
-        : valuesOf(published, name, 'TXT');
+        : listValues(published, name, 'TXT');
     return { name, type: 'TXT', values: values.slice(0, 1) };
   });
   return [...new Map(records.map((record) => [record.name, record])).values()];

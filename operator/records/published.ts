@@ -32,7 +32,7 @@ export function listPublished(world: Observed): DnsRecord[] {
   return [...written, ...told.filter(({ type }) => !endpointTypes.includes(type))];
 }
 
-export function valuesOf(records: readonly DnsRecord[], name: string, type: DnsRecord['type']): string[] {
+export function listValues(records: readonly DnsRecord[], name: string, type: DnsRecord['type']): string[] {
   return records.filter((record) => record.name === name && record.type === type).flatMap((r) => r.values);
 }
 
