@@ -84,7 +84,7 @@ function decodeConfigMap(
   return { ...configMap.data, ...decodeAll(configMap.binaryData) };
 }
 
-/** What is packed by gzip is unpacked here, because the folders of the relay are written as texts. */
+/** Files that gzip has packed are unpacked here, because the folders of the relay are written as texts. */
 function decodeAll(data: Readonly<Record<string, string>> = {}): Readonly<Record<string, string>> {
   const decode = (value: string) => {
     const bytes = Buffer.from(value, 'base64');

@@ -73,7 +73,7 @@ export class QueueClient {
     }
   }
 
-  /** What came of a retry of these messages. Waits for attempts under way, but not for ever. */
+  /** Returns the results of a retry of these messages. Waits for attempts under way, but not for ever. */
   async outcomes(ids: readonly string[]): Promise<RetryOutcome[]> {
     for (let waited = 0; ; waited += AGAIN_MS) {
       const outcomes = (await this.#post('outcomes', ids)) as RetryOutcome[];

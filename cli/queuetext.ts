@@ -15,7 +15,7 @@ const DONE: Readonly<Record<QueueAction, string>> = {
   remove: 'removed',
 };
 
-/** What a person reads of a retry, of one message and of many. */
+/** The words for the results of a retry, for one message and for many. */
 const OUTCOMES: Readonly<Record<RetryOutcome['outcome'], { readonly one: string; readonly many: string }>> = {
   delivered: { one: 'delivered', many: 'delivered' },
   returned: { one: 'returned to the sender', many: 'returned to their senders' },
@@ -27,7 +27,7 @@ const OUTCOMES: Readonly<Record<RetryOutcome['outcome'], { readonly one: string;
 /** The reasons that a summary tells. */
 const REASONS = 5;
 
-/** What came of an action on one message; of a retry also what came of the attempt. */
+/** The result of an action on one message, and for a retry also the result of the attempt. */
 export type Result = Done & Partial<Omit<RetryOutcome, 'id'>>;
 
 const NOT_DONE: Readonly<Record<Exclude<Done['result'], 'done'>, string>> = {
@@ -80,7 +80,7 @@ export function describeDone(
   return `${id} ${OUTCOMES[outcome].one}${next}${reason === undefined ? '' : `: ${visible(reason)}`}\n`;
 }
 
-/** What came of an action on many messages: a line for each result, then the most frequent reasons. */
+/** The results of an action on many messages: a line for each result, then the most frequent reasons. */
 export function describeSummary(action: QueueAction, results: readonly Result[]): string {
   if (results.length === 0) return 'There is no such message.\n';
   const counts = countBy(results, (one) => summarize(action, one));

@@ -6,7 +6,7 @@
 import { z } from 'zod';
 import { fitter } from '#crds/fit.ts';
 import type { TlsReportsDay } from '#crds/podstatus.ts';
-import { RESULT_TYPES, type TlsReport } from './report.ts';
+import { failureDetails, RESULT_TYPES, type TlsReport } from './report.ts';
 
 export const RECEIVED_FILE = 'tlsrpt-received.json';
 
@@ -36,21 +36,7 @@ const keptReport = z.object({
           'mx-host': texts.optional(),
         }),
         summary: z.object({ 'total-successful-session-count': count, 'total-failure-session-count': count }),
-        'failure-details': z
-          .array(
-            z.object({
-              'result-type': text,
-              'sending-mta-ip': text.optional(),
-              'receiving-mx-hostname': text.optional(),
-              'receiving-mx-helo': text.optional(),
-              'receiving-ip': text.optional(),
-              'failed-session-count': count,
-              'additional-information': text.optional(),
-              'failure-reason-code': text.optional(),
-            }),
-          )
-          .max(20)
-          .optional(),
+        'failure-details': z.array(failureDetails(text)).max(20).optional(),
       }),
     )
     .max(20),

@@ -39,16 +39,18 @@ const count = z.int().min(0);
 /** The examples of the RFC have one string in some places and a list in others. */
 const texts = z.union([text.transform((one) => [one]), listOf(text, MOST_STRINGS)]);
 
-const details = z.object({
-  'result-type': text,
-  'sending-mta-ip': text.optional(),
-  'receiving-mx-hostname': text.optional(),
-  'receiving-mx-helo': text.optional(),
-  'receiving-ip': text.optional(),
-  'failed-session-count': count,
-  'additional-information': text.optional(),
-  'failure-reason-code': text.optional(),
-});
+/** The failure-details of a policy. The caller says how long a text may be. */
+export const failureDetails = (text: z.ZodString) =>
+  z.object({
+    'result-type': text,
+    'sending-mta-ip': text.optional(),
+    'receiving-mx-hostname': text.optional(),
+    'receiving-mx-helo': text.optional(),
+    'receiving-ip': text.optional(),
+    'failed-session-count': count,
+    'additional-information': text.optional(),
+    'failure-reason-code': text.optional(),
+  });
 
 const report = z.object({
   'organization-name': text,
@@ -70,7 +72,7 @@ const report = z.object({
         'total-successful-session-count': count,
         'total-failure-session-count': count,
       }),
-      'failure-details': listOf(details, MOST_DETAILS).optional(),
+      'failure-details': listOf(failureDetails(text), MOST_DETAILS).optional(),
     }),
     MOST_POLICIES,
   ),
