@@ -28,6 +28,7 @@ const REPORT = {
   ...SERVED,
   certificate: SERVED.certificate && { ...SERVED.certificate, notAfter: '2999-01-01T00:00:00Z' },
 };
+let given = 0;
 const AUTHORITY = '-----BEGIN CERTIFICATE-----\nAUTHORITY\n-----END CERTIFICATE-----\n';
 
 /** The policy and the scale file of the pods of one relay. */
@@ -82,7 +83,6 @@ export class Pods {
   /** The pod at each address, and the address by pod key. */
   readonly #places = new Map<string, Place>();
   readonly #addresses = new Map<string, string>();
-  #given = 0;
   readonly #polls = new Map<string, Set<Poll>>();
   /** Addresses at which the pod of another relay answers. */
   readonly #strangers = new Map<string, PodIdentity>();
@@ -200,8 +200,6 @@ export class Pods {
     const { name: setName, namespace = '' } = set.metadata;
     const name = `${setName}-${ordinal}`;
     const podKey = `${namespace}/${name}`;
-    const address = this.#addresses.get(podKey) ?? addressOf(this.#given++);
-    this.#addresses.set(podKey, address);
     const pod = await this.#podMade({
       metadata: { ...template.metadata, name, namespace, ownerReferences: [controllerOf(set)] },
       spec: {
@@ -210,10 +208,13 @@ export class Pods {
         containers: [{ name: 'relay', image: 'mailrelay.test/relay:1' }],
       },
     });
+    const { phase, podIP } = (pod['status'] ?? {}) as { phase?: string; podIP?: string };
+    const address = this.#addresses.get(podKey) ?? podIP ?? nextAddress();
+    this.#addresses.set(podKey, address);
     const identity = { pod: name, uid: pod.metadata.uid ?? '', namespace, relay: setName };
     this.#places.set(address, { key, ordinal, identity });
     // A pod that runs keeps the status that a test gave it.
-    if ((pod['status'] as { phase?: string } | undefined)?.phase === 'Running') return;
+    if (phase === 'Running') return;
     await this.#setStatus(
       POD,
       { name, namespace },
@@ -380,7 +381,11 @@ function controllerOf({ metadata }: KubeObject) {
   return { apiVersion, kind, name: metadata.name, uid: metadata.uid ?? '', controller: true };
 }
 
-/** Addresses of the loopback that no other program uses. */
-function addressOf(count: number): string {
-  return `127.100.${Math.floor(count / 250)}.${(count % 250) + 1}`;
+/**
+ * An address of the loopback that no other program uses, and no pod of an earlier story: its pods stay, and an operator
+ * asks one address for one pod at a time.
+ */
+function nextAddress(): string {
+  given += 1;
+  return `127.100.${Math.floor(given / 250)}.${(given % 250) + 1}`;
 }
