@@ -5,7 +5,8 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { Client, loadConfig } from '#operator/kube/client.ts';
+import { Client } from '#operator/kube/client.ts';
+import { loadConfig } from '#operator/kube/kubeconfig.ts';
 import { LEASE_NAME } from '#operator/kube/lease.ts';
 import { ownPermissions, type Permission, RELAY_PERMISSIONS } from '#operator/kube/permissions.ts';
 import { installOperator, kubectl, makeNamespace, OPERATOR_NAMESPACE, prepared } from './kube.ts';

@@ -9,6 +9,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { until } from '#test/kit/wait.ts';
 import { installOperator, makeNamespace, prepared } from './kube.ts';
+import { ALONE_FAULTS } from './oncall/alonefaults.ts';
 import { CERTIFICATE_FAULTS } from './oncall/certificatefaults.ts';
 import { NAMESPACE } from './oncall/commands.ts';
 import { CONFIGURATION_FAULTS } from './oncall/configurationfaults.ts';
@@ -27,13 +28,14 @@ const WITHIN_MS = 270_000;
 /** Pods that start take all of a small machine. */
 const STARTS_AT_ONCE = 3;
 
-const FAULTS = [
+const SIDE_BY_SIDE = [
   ...POD_FAULTS,
   ...CERTIFICATE_FAULTS,
   ...CONFIGURATION_FAULTS,
   ...DELIVERY_FAULTS,
   ...CLIENT_FAULTS,
 ];
+const FAULTS = [...SIDE_BY_SIDE, ...ALONE_FAULTS];
 const wanted = process.env['MAILRELAY_FAULTS']?.split(',');
 const isWanted = ({ name, isQuick }: Fault) => (wanted ? wanted.includes(name) : SOAK || isQuick === true);
 
@@ -126,7 +128,7 @@ describe('what an on-call person sees on a cluster', { concurrency: false }, () 
     sites = new Map(faults.map((fault, index) => [fault, made[index] as Site]));
     await makeSurroundings();
     // A quota, for one, is heeded a moment after it was made.
-    await Promise.all(FAULTS.filter(isWanted).map((fault) => fault.prepare?.(siteOf(fault))));
+    await Promise.all(SIDE_BY_SIDE.filter(isWanted).map((fault) => fault.prepare?.(siteOf(fault))));
     rows = new Rows();
   });
   after(async () => {
@@ -135,9 +137,22 @@ describe('what an on-call person sees on a cluster', { concurrency: false }, () 
   });
 
   describe('faults side by side', { concurrency: true }, () => {
-    for (const fault of FAULTS.filter(isWanted)) {
+    for (const fault of SIDE_BY_SIDE.filter(isWanted)) {
       test(fault.what, { timeout: 2 * WITHIN_MS }, async () => {
         try {
+          await show(fault);
+        } finally {
+          await heal(fault);
+        }
+      });
+    }
+  });
+
+  describe('faults that every relay feels', { concurrency: false }, () => {
+    for (const fault of ALONE_FAULTS.filter(isWanted)) {
+      test(fault.what, { timeout: WITHIN_MS }, async () => {
+        try {
+          await fault.prepare?.(siteOf(fault));
           await show(fault);
         } finally {
           await heal(fault);

@@ -235,10 +235,11 @@ mail.test:53 {
 `;
 }
 
-/** A domain of the world, for what a name server may say of one: it takes no mail. */
+/** A domain of the world, for what a name server may say of one: no mail, and mail to ourselves. */
 const MAIL_ZONE = `@ 60 IN SOA ns hostmaster 1 60 60 60 60
 @ 60 IN NS ns
 null 60 IN MX 0 .
+own 60 IN MX 10 relay.example.com.
 `;
 
 /** Objects that a cluster has before anybody uses it: DNS as a Service of the node, and a default StorageClass. */

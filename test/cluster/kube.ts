@@ -25,7 +25,7 @@ export interface Prepared {
 }
 
 export const OPERATOR_NAMESPACE = 'mailrelay-system';
-const CHART = new URL('../../charts/mailrelay-operator', import.meta.url).pathname;
+export const CHART = new URL('../../charts/mailrelay-operator', import.meta.url).pathname;
 
 export function prepared(): Prepared {
   const text = process.env['MAILRELAY_CLUSTER'];

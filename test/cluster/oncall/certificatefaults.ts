@@ -92,6 +92,22 @@ export const CERTIFICATE_FAULTS: readonly Fault[] = [
       /cert-manager has not issued the certificate: .*"nobody" not found: create Issuer nobody, or correct tls.issuerRef/,
   },
   {
+    name: 'issuer-waits',
+    what: 'The issuer is not ready',
+    spec: issued('waits'),
+    prepare: (site) =>
+      site.apply({
+        apiVersion: 'cert-manager.io/v1',
+        kind: 'Issuer',
+        metadata: { name: 'waits' },
+        spec: { ca: { secretName: 'nothing' } },
+      }),
+    row: /CertificateReady/,
+    command: 'wide',
+    shows:
+      /cert-manager has not issued the certificate: .* does not have a Ready status condition: mend Issuer waits/,
+  },
+  {
     name: 'one-secret',
     what: 'Two relays fill one Secret',
     spec: SHARED,

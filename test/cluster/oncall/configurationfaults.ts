@@ -1,6 +1,26 @@
 /** Faults of what a person wrote: fields, names, and the objects that fields name. */
 import type { Fault } from './fault.ts';
-import { INBOUND, TLS_INBOUND } from './site.ts';
+import { INBOUND, kubectl, makeSecret, TLS_INBOUND } from './site.ts';
+
+/** For the Service of one relay. */
+const WEBHOOK = {
+  apiVersion: 'admissionregistration.k8s.io/v1',
+  kind: 'ValidatingWebhookConfiguration',
+  metadata: { name: 'webhook' },
+  webhooks: [
+    {
+      name: 'away.test.example',
+      clientConfig: { url: 'https://127.0.0.1:1/' },
+      objectSelector: { matchLabels: { 'app.kubernetes.io/instance': 'webhook' } },
+      rules: [
+        { apiGroups: [''], apiVersions: ['v1'], resources: ['services'], operations: ['CREATE', 'UPDATE'] },
+      ],
+      failurePolicy: 'Fail',
+      sideEffects: 'None',
+      admissionReviewVersions: ['v1'],
+    },
+  ],
+};
 
 export const CONFIGURATION_FAULTS: readonly Fault[] = [
   {
@@ -68,6 +88,22 @@ export const CONFIGURATION_FAULTS: readonly Fault[] = [
       /Pod no-users-0: spec.inbound.listeners\[smtp\].clients.credentialsSecretName: Secret "no-users" does not exist .*: create or complete it, or correct the field/,
   },
   {
+    name: 'bad-users',
+    what: 'The Secret of the users has lines that cannot be read',
+    spec: {
+      tls: { issuerRef: { name: 'ca' } },
+      inbound: {
+        ...TLS_INBOUND,
+        listeners: [{ name: 'smtp', port: 25, auth: 'Optional' }],
+        clients: { credentialsSecretName: 'bad-users' },
+      },
+    },
+    prepare: (site) => site.apply(makeSecret('bad-users', { alice: 'open sesame' })),
+    row: /1\/1 +Serving/,
+    command: 'logs',
+    shows: /"users_not_taken".*"alice".*mailrelay hash/,
+  },
+  {
     name: 'no-trust',
     what: 'The ConfigMap with the authorities of a next hop does not exist',
     hop: 'away',
@@ -114,5 +150,16 @@ export const CONFIGURATION_FAULTS: readonly Fault[] = [
     command: 'wide',
     shows: /paused .* 2 +1 .*true/,
     means: 'PAUSED true, OBSERVED behind GENERATION: remove the annotation mailrelay.dev/paused.',
+  },
+  {
+    name: 'webhook',
+    what: 'A webhook that is away stops every write of an object',
+    isQuick: true,
+    prepare: (site) => site.apply(WEBHOOK),
+    heal: (site) => kubectl(['delete', 'validatingwebhookconfiguration', site.name]),
+    row: /0\/1 +\w+ +Ready,Reconciling|1\/1 +Serving +Reconciling/,
+    command: 'wide',
+    shows:
+      /The API server fails at .*, which is tried again: .*webhook.*: mend that webhook, or remove its configuration/,
   },
 ];

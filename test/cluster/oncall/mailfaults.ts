@@ -61,6 +61,14 @@ export const DELIVERY_FAULTS: readonly Fault[] = [
       /Pod hop-no-login-0: spec.outbound.smartHosts\[0\].credentialsSecretName: Secret "nowhere" does not exist .*: create or complete it, or correct the field/,
   },
   {
+    name: 'hop-expired',
+    what: 'The certificate of a next hop has ended',
+    ...STUCK,
+    hop: withPair([HOP_NAME], { from: -30, until: -1 }),
+    smartHost: VERIFY,
+    shows: stuck('hop-expired', /TLS level Verify is not met: .*expired/, 'certificate-expired'),
+  },
+  {
     name: 'hop-name',
     what: 'The certificate of a next hop has another name',
     ...STUCK,
@@ -73,6 +81,14 @@ export const DELIVERY_FAULTS: readonly Fault[] = [
     ),
   },
   {
+    name: 'hop-untrusted',
+    what: 'Nobody we trust issued the certificate of a next hop',
+    ...STUCK,
+    hop: withPair([HOP_NAME]),
+    smartHost: { tls: { level: 'Verify' } },
+    shows: stuck('hop-untrusted', /TLS level Verify is not met: .*certificate/, 'certificate-untrusted'),
+  },
+  {
     name: 'hop-plain',
     what: 'A next hop offers no STARTTLS, and level Encrypt wants it',
     ...STUCK,
@@ -81,12 +97,30 @@ export const DELIVERY_FAULTS: readonly Fault[] = [
     shows: stuck('hop-plain', /TLS level Encrypt is not met: .*STARTTLS/, 'starttls-missing'),
   },
   {
+    name: 'hop-greylists',
+    what: 'A next hop puts mail off for long (greylisting)',
+    ...STUCK,
+    hop: answers('RCPT', '451 4.7.1 Greylisted, come back later'),
+    shows: stuck('hop-greylists', /451 4\.7\.1 Greylisted/, 'reply'),
+  },
+  {
     name: 'hop-unknown',
     what: 'The name of a next hop does not exist',
     ...STUCK,
     spec: { outbound: { tls: { discover: [] }, smartHosts: [{ host: 'nobody.mail.test' }] } },
     shows:
       /Pod hop-unknown-0 gets nothing out to nobody.mail.test:25: .*the name does not exist: correct the name, or mend the name server of the pods/,
+  },
+  {
+    name: 'dns-silent',
+    what: 'The name server does not answer',
+    ...STUCK,
+    hop: 'away',
+    plant: async (site) => {
+      for (const protocol of ['udp', 'tcp'] as const) await site.cut('INPUT', protocol, 53, '-s');
+      await site.send();
+    },
+    shows: stuck('dns-silent', /the name server does not answer/, 'dns'),
   },
   {
     name: 'refused-for-good',
@@ -109,6 +143,13 @@ export const DELIVERY_FAULTS: readonly Fault[] = [
     ...GIVEN_UP,
     ...to('b@nobody.mail.test'),
     shows: /"event":"bounced".*The domain nobody.mail.test does not exist/,
+  },
+  {
+    name: 'own-mx',
+    what: 'The MX of a domain leads back to the relay',
+    ...GIVEN_UP,
+    ...to('b@own.mail.test'),
+    shows: /"event":"bounced".*The best MX of own.mail.test is this relay/,
   },
   {
     name: 'full',

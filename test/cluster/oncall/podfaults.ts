@@ -124,6 +124,15 @@ export const POD_FAULTS: readonly Fault[] = [
     shows: /pod memory-0: .*OOMKilled.*\(raise pod.resources.limits.memory\)/,
   },
   {
+    name: 'rollout',
+    what: 'A rollout stops: its first new pod fits no node',
+    spec: { replicas: 2 },
+    plant: (site) => site.edit({ pod: { nodeSelector: { disk: 'none' } } }),
+    row: /1\/2 +PodsNotReady +Ready/,
+    command: 'wide',
+    shows: /1 of 2 pods are ready; pod rollout-1: Unschedulable: .*\(make room[^)]*\)/,
+  },
+  {
     name: 'shrink',
     what: 'queue.storage.size is made smaller',
     isQuick: true,
