@@ -21,7 +21,7 @@ export const CONDITION_MEANING: Readonly<Record<ConditionType, string>> = {
   Reconciling: 'True while the operator brings the world to the spec; absent otherwise (kstatus).',
   Stalled: 'True when a person must act before anything can go on; absent otherwise (kstatus).',
   CertificateReady:
-    'True when every pod serves a valid certificate for the host name, and one for its names inside the cluster where that is wanted. May be False while Ready is True: a certificate with a fault is better than plain text. Absent where no TLS is wanted.',
+    'True when every pod serves a valid certificate for the host name, and one for its names inside the cluster where that is wanted. May be False while Ready is True: a certificate with a fault is better than plain text. Absent where no TLS, or no pod, is wanted.',
   PolicyApplied:
     'True when the wanted policy is in force for every new session on every pod. Unknown where pods are ready and do not answer the operator.',
   QueueHealthy:

@@ -45,8 +45,9 @@ const INTERNAL: Face = {
 
 const listFaces = ({ policy }: World) => (policy?.inbound.internalTls ? [HOST, INTERNAL] : [HOST]);
 
-export function wantsCertificate({ policy }: World): boolean {
-  return policy !== undefined && needsKeyPair(policy);
+/** False for a relay without pods: nobody serves a certificate then, and nothing is wrong with it. */
+export function wantsCertificate({ policy, relay }: World): boolean {
+  return policy !== undefined && needsKeyPair(policy) && relay.spec.replicas > 0;
 }
 
 export function wantsIssuer({ spec }: MailRelay): boolean {
@@ -90,11 +91,7 @@ export const certificateUpdating: Check = (world) => {
   const told = reported(world).length;
   if (told < replicas || told < world.pods.length || told === 0) {
     const text = `What is served is known of ${countedAmong(told, replicas, 'pod')}, as pods start or do not answer`;
-    return is(
-      'Unknown',
-      'CertificateUpdating',
-      replicas === 0 ? 'No pod is wanted that could serve it' : text,
-    );
+    return is('Unknown', 'CertificateUpdating', text);
   }
   const differing = listFaces(world).find((face) => {
     const serials = new Set(world.pods.map(({ report }) => report && face.facts(report)?.serial));

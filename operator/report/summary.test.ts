@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Condition } from '#crds/status.ts';
-import { podReport, podView, relayObject, settledWorld } from '#test/fixtures/world.ts';
+import { liveObjects, podReport, podView, relayObject, settledWorld } from '#test/fixtures/world.ts';
 import { renderStatus } from './status.ts';
 import { summarize } from './summary.ts';
 
@@ -95,3 +95,30 @@ test('the status of a relay with a fault of delivery names it in the message', (
   assert.equal(problems, 'QueueHealthy');
   assert.match(message ?? '', /^LoginRefused: .*hop\.example .*535 5\.7\.8 no: correct the Secret/);
 });
+
+const LISTENERS = [{ name: 'smtp', port: 25 }];
+const WITHOUT_PODS: readonly [string, Readonly<Record<string, unknown>>][] = [
+  ['STARTTLS', { inbound: { starttls: 'Required', listeners: LISTENERS } }],
+  ['TLS from the first byte', { inbound: { listeners: [{ name: 'smtps', port: 465, implicitTLS: true }] } }],
+  ['an issuer', { tls: { issuerRef: { name: 'ca' } } }],
+  ['a certificate inside the cluster', { tls: { internal: { issuerRef: { name: 'ca' } } } }],
+  ['no listener', { inbound: { enabled: false, listeners: LISTENERS } }],
+];
+for (const [what, changes] of WITHOUT_PODS)
+  test(`a relay with ${what} and without pods has no problem: nobody serves a certificate`, () => {
+    const relay = relayObject({ ...changes, replicas: 0 });
+    const objects = new Map(
+      [...liveObjects(relay)].map(([name, object]) => [
+        name,
+        object.kind === 'StatefulSet'
+          ? { ...object, status: { observedGeneration: 1, replicas: 0 } }
+          : object,
+      ]),
+    );
+    const { problems, message } = renderStatus({
+      ...settledWorld({ relay, pods: [], objects }),
+      obstacles: [],
+    });
+    assert.equal(problems, undefined);
+    assert.equal(message, 'No pods are wanted');
+  });
