@@ -6,9 +6,9 @@
 import { readFileSync } from 'node:fs';
 import { type DnsRecord, printRecord, tlsaName, tlsaValue } from '#crds/dnsrecords.ts';
 import { judgePair, readCertificateFacts } from '#crds/keypair.ts';
+import { describeFileError } from '#crds/systemwords.ts';
 import { print } from './output.ts';
 import { describeCertificate } from './statustext.ts';
-import { describeFileError } from './systemwords.ts';
 import { UsageError } from './usage.ts';
 import type { Format } from './verb.ts';
 

@@ -3,8 +3,8 @@
  * sentence on standard error, without a stack.
  */
 import { type Command, CommanderError } from 'commander';
+import { describeSystemError, isSystemCode } from '#crds/systemwords.ts';
 import { buildProgram } from './program.ts';
-import { describeSystemError, isSystemCode } from './systemwords.ts';
 import { UsageError } from './usage.ts';
 
 /** The ways to ask for help or for the version, written in one way. */

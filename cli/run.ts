@@ -9,6 +9,7 @@ import { certificateSecretName, effectivePolicy, needsKeyPair } from '#crds/effe
 import { judgePair } from '#crds/keypair.ts';
 import { hashContent, POLICY_FILE_NAME, type Policy, printPolicy } from '#crds/policyfile.ts';
 import { listNames, listReferences } from '#crds/references.ts';
+import { describeSystemError } from '#crds/systemwords.ts';
 import { jsonLog, type Log, type ProcessLog } from '#relay/observe/log.ts';
 import { type Relay, startRelay } from '#relay/supervisor/relay.ts';
 import { type Manifests, readManifests } from './documents.ts';
@@ -17,7 +18,6 @@ import { localPair } from './localca.ts';
 import { ownCommand } from './owncommand.ts';
 import { untilStopped } from './relay.ts';
 import { describeChange, describeStart, listNotStarted } from './runtext.ts';
-import { describeSystemError } from './systemwords.ts';
 import { UsageError } from './usage.ts';
 import { projectVersion } from './version.ts';
 

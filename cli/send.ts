@@ -7,9 +7,9 @@ import type { TLSSocket } from 'node:tls';
 import SMTPConnection from 'nodemailer/lib/smtp-connection/index.js';
 import XOAuth2 from 'nodemailer/lib/xoauth2';
 import { oneLine } from '#crds/failure.ts';
+import { describeFileError } from '#crds/systemwords.ts';
 import { readPassword } from './password.ts';
 import { describeSendError, type SendError } from './sendwords.ts';
-import { describeFileError } from './systemwords.ts';
 import { UsageError } from './usage.ts';
 
 interface SendOptions {

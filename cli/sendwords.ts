@@ -3,8 +3,8 @@
  * of OpenSSL or of the system. Pure.
  */
 import { oneLine } from '#crds/failure.ts';
+import { describeSystemError, isSystemCode } from '#crds/systemwords.ts';
 import { nameHandshakeReason } from '#relay/delivery/handshakereason.ts';
-import { describeSystemError, isSystemCode } from './systemwords.ts';
 
 export interface SendError extends Error {
   readonly code?: string | undefined;

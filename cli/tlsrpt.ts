@@ -4,11 +4,11 @@
  */
 import { open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { describeFileError } from '#crds/systemwords.ts';
 import { parseReceived, RECEIVED_FILE, type ReceivedReport } from '#relay/tlsrpt/received.ts';
 import { readReport } from '#relay/tlsrpt/report.ts';
 import { print } from './output.ts';
 import { stateFolder } from './statefolder.ts';
-import { describeFileError } from './systemwords.ts';
 import { describeReceived, describeReport } from './tlsrpttext.ts';
 import type { Format } from './verb.ts';
 

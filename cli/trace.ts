@@ -5,7 +5,7 @@
 import { open } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
-import { describeFileError } from './systemwords.ts';
+import { describeFileError } from '#crds/systemwords.ts';
 import { UsageError } from './usage.ts';
 
 interface TraceOptions {

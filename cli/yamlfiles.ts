@@ -17,7 +17,7 @@ import {
   visit,
   type YAMLError,
 } from 'yaml';
-import { describeFileError } from './systemwords.ts';
+import { describeFileError } from '#crds/systemwords.ts';
 
 type Keys = readonly (string | number)[];
 type Part = 'name' | 'value';

@@ -3,7 +3,7 @@
  * again), and one function sends requests. Every failure is a KubeError. The client reports once that the server is
  * away and once that it is back, even if many requests fail meanwhile.
  */
-import { HttpMethod, KubeConfig, RequestContext } from '@kubernetes/client-node';
+import { HttpMethod, type KubeConfig, RequestContext } from '@kubernetes/client-node';
 import { type Dispatcher, request as send } from 'undici';
 import { readText } from './body.ts';
 import { KubeError, kindOfStatus } from './errors.ts';
@@ -204,22 +204,6 @@ export class Client {
     this.#away = undefined;
     this.#news({ kind: 'back', afterMs: performance.now() - since, unanswered });
   }
-}
-
-/**
- * Loads the configuration from a file, the ServiceAccount of the pod, or the usual places. An error is one sentence.
- */
-export function loadConfig(kubeconfig: string | undefined): KubeConfig {
-  const config = new KubeConfig();
-  try {
-    if (kubeconfig !== undefined) config.loadFromFile(kubeconfig);
-    else config.loadFromDefault();
-  } catch (error) {
-    throw new Error(`Cannot read the kubeconfig ${kubeconfig ?? ''}: ${(error as Error).message}`);
-  }
-  if (!config.getCurrentCluster())
-    throw new Error('There is no API server to talk to: name one by --kubeconfig');
-  return config;
 }
 
 function describeError(error: unknown): string {

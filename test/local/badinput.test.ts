@@ -101,6 +101,11 @@ test('no relay to speak to', async () => {
   assertOneSentence(await mailrelay(['queue', 'remove', '--state', dir]), 2, 'which messages to remove');
 });
 
+test('no API server to speak to', async () => {
+  const args = ['operator', '--relay-image', 'x', '--kubeconfig', join(dir, 'none')];
+  assertOneSentence(await mailrelay(args), 1, '--kubeconfig', 'no such file', 'name another file');
+});
+
 test('help ends with 0 and goes to standard output', async () => {
   const verbs = [
     'run',

@@ -3,8 +3,9 @@
  * namespace that run.ts makes, once for all stories, and run.ts ends it. Tests can stop and start its parts.
  */
 import { join } from 'node:path';
-import { Client, type KubeObject, loadConfig } from '#operator/kube/client.ts';
+import { Client, type KubeObject } from '#operator/kube/client.ts';
 import { apiPath, CERTIFICATE_REQUEST, MAIL_RELAY } from '#operator/kube/kinds.ts';
+import { loadConfig } from '#operator/kube/kubeconfig.ts';
 import { OWN_PERMISSIONS, type Permission, RELAY_PERMISSIONS } from '#operator/kube/permissions.ts';
 import { type Call, callsOf } from '#test/cluster/audit.ts';
 import { NODE_ADDRESS, writeConfiguration } from '#test/cluster/configuration.ts';

@@ -5,9 +5,10 @@
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Client, loadConfig } from '#operator/kube/client.ts';
+import { Client } from '#operator/kube/client.ts';
 import { isKubeError } from '#operator/kube/errors.ts';
 import { apiPath, CLAIM, type Kind, MAIL_RELAY, OPTIONAL, OWNED, POD } from '#operator/kube/kinds.ts';
+import { loadConfig } from '#operator/kube/kubeconfig.ts';
 import { until } from '#test/kit/wait.ts';
 import { type Amount, Belongings, CONFIG_MAP, labelFor, nameMap } from './belongings.ts';
 import type { Plane } from './plane.ts';
