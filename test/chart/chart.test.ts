@@ -62,6 +62,12 @@ describe('the images', { skip: problem }, () => {
   const CASES: readonly [string, Values, string, string][] = [
     ['nothing is said: the version of the chart', {}, `${IMAGE}:0.1.0`, `${IMAGE}:0.1.0`],
     ['a tag reaches the relays', own({ tag: 'x' }), `${IMAGE}:x`, `${IMAGE}:x`],
+    [
+      'a version with a + is a tag',
+      own({ tag: '1.2.3+build.7' }),
+      `${IMAGE}:1.2.3_build.7`,
+      `${IMAGE}:1.2.3_build.7`,
+    ],
     ['a digest reaches the relays', own({ digest: DIGEST }), `${IMAGE}@${DIGEST}`, `${IMAGE}@${DIGEST}`],
     [
       'a digest of the relays alone is that of both',
@@ -119,6 +125,41 @@ describe('the images', { skip: problem }, () => {
       assert.equal(relays, operator);
     }
   });
+});
+
+describe('the pods', { skip: problem }, () => {
+  const pods = (values: Values) => {
+    const objects = rendered(values);
+    return { operator: podOf(objects).spec, tester: only(objects, 'Pod').spec };
+  };
+
+  for (const imagePullSecrets of [
+    ['a', 'b'],
+    [{ name: 'a' }, { name: 'b' }],
+    ['a', { name: 'b' }],
+  ])
+    test(`pull secrets reach all pods: ${JSON.stringify(imagePullSecrets)}`, () => {
+      const { operator, tester } = pods({ imagePullSecrets });
+      const wanted = [{ name: 'a' }, { name: 'b' }];
+      assert.deepEqual([operator.imagePullSecrets, tester.imagePullSecrets], [wanted, wanted]);
+      assert.ok(operator.containers[0].args.includes('--image-pull-secrets=a,b'));
+    });
+
+  const CONTEXTS: readonly [Values | null, object][] = [
+    [
+      { runAsUser: 5, runAsGroup: 6, fsGroup: 7, supplementalGroups: [8], runAsNonRoot: true },
+      { runAsNonRoot: true },
+    ],
+    [null, {}],
+  ];
+  for (const [podSecurityContext, expected] of CONTEXTS)
+    test(`on OpenShift no pod names a user or a group: ${JSON.stringify(podSecurityContext)}`, () => {
+      const { operator, tester } = pods({ openshift: true, podSecurityContext });
+      assert.partialDeepStrictEqual([operator.securityContext, tester.securityContext], [expected, expected]);
+      for (const { securityContext } of [operator, tester])
+        for (const field of ['runAsUser', 'runAsGroup', 'fsGroup', 'supplementalGroups'])
+          assert.equal(securityContext[field], undefined, field);
+    });
 });
 
 describe('names and labels', { skip: problem }, () => {

@@ -56,13 +56,29 @@ is as the other one has it, but for the tag of the relay's, which is no reason f
 {{- $digest := $image.digest -}}
 {{- if not (or $digest $image.tag) }}{{ $digest = $other.digest }}{{ end -}}
 {{- if $digest }}{{ $repository }}@{{ $digest -}}
-{{- else }}{{ $repository }}:{{ $image.tag | default $chart.Values.image.tag | default (include "mailrelay.labelValue" $chart.Chart.AppVersion) }}{{ end -}}
+{{- else }}{{ $repository }}:{{ $image.tag | default $chart.Values.image.tag | default $chart.Chart.AppVersion | replace "+" "_" }}{{ end -}}
+{{- end }}
+
+{{/* Names of pull secrets, by commas. A pull secret is a name, or an object with a name, as pods have it. */}}
+{{- define "mailrelay.pullSecrets" -}}
+{{- range $index, $secret := .Values.imagePullSecrets }}{{ if $index }},{{ end }}{{ if kindIs "string" $secret }}{{ $secret }}{{ else }}{{ $secret.name }}{{ end }}{{ end -}}
+{{- end }}
+
+{{/* The same, as a pod has it. */}}
+{{- define "mailrelay.imagePullSecrets" -}}
+{{- with include "mailrelay.pullSecrets" . -}}
+imagePullSecrets:
+  {{- range splitList "," . }}
+  - name: {{ . | quote }}
+  {{- end }}
+{{- end }}
 {{- end }}
 
 {{/* What a security context of pods says, without what a cluster assigns itself. */}}
 {{- define "mailrelay.podSecurityContext" -}}
-{{- if .Values.openshift }}{{ toYaml (omit .Values.podSecurityContext "runAsUser" "runAsGroup" "fsGroup") }}
-{{- else }}{{ toYaml .Values.podSecurityContext }}{{ end -}}
+{{- $context := .Values.podSecurityContext | default dict -}}
+{{- if .Values.openshift }}{{ $context = omit $context "runAsUser" "runAsGroup" "fsGroup" "supplementalGroups" }}{{ end -}}
+{{ toYaml $context }}
 {{- end }}
 
 {{/* Replicas on different nodes, unless told otherwise. */}}
