@@ -7,6 +7,7 @@
 
 import { describeFailure, type Failure } from '#crds/failure.ts';
 import type { HopNotes } from '../task/messages.ts';
+import { dropOldest } from '../task/oldest.ts';
 import type { NextHop } from './courier.ts';
 
 const TRIED_LAST_MS = 60_000;
@@ -44,7 +45,7 @@ export class FailedHops {
     const others = before.filter((address) => !addresses.includes(address));
     const tried = [...others, ...addresses].slice(-REMEMBERED_ADDRESSES);
     this.#failed.set(key, { hop, failure, addresses: tried, at });
-    forgetOldest(this.#failed);
+    dropOldest(this.#failed, REMEMBERED);
   }
 
   /** An answer counts only against failures before it, so without any failure it is not remembered. */
@@ -54,7 +55,7 @@ export class FailedHops {
     this.#failed.delete(key);
     this.#answered.delete(key);
     this.#answered.set(key, this.#clock());
-    forgetOldest(this.#answered);
+    dropOldest(this.#answered, REMEMBERED);
   }
 
   /** The reason for the failure may be gone, so these hops return to their normal place. */
@@ -99,9 +100,4 @@ export class FailedHops {
 
 function makeKey({ host, port, credentialsSecret }: NextHop): string {
   return `${host}:${port} ${credentialsSecret ?? ''}`;
-}
-
-function forgetOldest(remembered: Map<string, unknown>): void {
-  const [oldest] = remembered.keys();
-  if (remembered.size > REMEMBERED && oldest !== undefined) remembered.delete(oldest);
 }

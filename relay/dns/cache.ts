@@ -1,4 +1,5 @@
 /** Keeps answers for their TTL, within bounds. Failures are not kept. Has no clock of its own. */
+import { dropOldest } from '../task/oldest.ts';
 import type { DnsAnswer, RecordType } from './answer.ts';
 
 /** The oldest ones go first. */
@@ -37,7 +38,6 @@ export class AnswerCache {
     if (!(seconds > 0)) return;
     this.#kept.delete(key);
     this.#kept.set(key, { text: JSON.stringify(answer), until: this.#clock() + seconds * 1000 });
-    const [oldest] = this.#kept.keys();
-    if (this.#kept.size > ENTRIES && oldest !== undefined) this.#kept.delete(oldest);
+    dropOldest(this.#kept, ENTRIES);
   }
 }

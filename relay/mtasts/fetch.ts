@@ -3,11 +3,10 @@
  * of the policy host, no redirect, at most 64 KiB, and one time limit for everything. A failure is a value with a result
  * type of RFC 8460 as its cause.
  */
-import { X509Certificate } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { get, type RequestOptions } from 'node:https';
 import type { LookupFunction } from 'node:net';
-import type { PeerCertificate, SecureContext, TLSSocket } from 'node:tls';
+import type { SecureContext, TLSSocket } from 'node:tls';
 import { type Failure, type FailureCause, makeFailure } from '#crds/failure.ts';
 import { readPolicy, type StsPolicy } from './policy.ts';
 
@@ -56,10 +55,11 @@ function request(host: string, { lookUp, context, signal }: FetchTerms): Promise
     lookup: lookupWith(lookUp),
     secureContext: context,
     rejectUnauthorized: true,
-    checkServerIdentity: checkName,
+    checkServerIdentity: () => checkName(host, made.socket as TLSSocket),
     signal,
   };
   const made = get(options);
+  made.on('socket', leaveChain);
   made.on('response', (response) => {
     void readAnswer(response).then((answer) => {
       resolve(answer);
@@ -97,10 +97,18 @@ async function readAnswer(response: IncomingMessage): Promise<Answer> {
   return { kind: 'text', text: Buffer.concat(pieces).toString() };
 }
 
+/**
+ * Node makes objects of the whole chain for the check of the name, which needs the certificate of the host alone. That
+ * is a sixth of the time of a fetch.
+ */
+function leaveChain(socket: object): void {
+  Object.assign(socket, { getPeerCertificate: () => ({}) });
+}
+
 /** As RFC 8461 section 3.3 wants it: names of the SAN only, and a wildcard only for the whole left-most label. */
-function checkName(host: string, { raw }: PeerCertificate): Error | undefined {
+function checkName(host: string, socket: TLSSocket): Error | undefined {
   const names = { subject: 'never', partialWildcards: false } as const;
-  if (new X509Certificate(raw).checkHost(host, names) !== undefined) return undefined;
+  if (socket.getPeerX509Certificate()?.checkHost(host, names) !== undefined) return undefined;
   return new Error('the certificate has another name');
 }
 

@@ -8,6 +8,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type Failure, makeFailure } from '#crds/failure.ts';
 import type { Log } from '../observe/log.ts';
+import { dropOldest } from '../task/oldest.ts';
 import { within } from '../task/within.ts';
 import { type CachedPolicy, lifetimeMs, type PolicyCache } from './cache.ts';
 import type { Fetched } from './fetch.ts';
@@ -183,8 +184,7 @@ export class StsPolicies {
     log('sts_policy_failed', { domain, cause: failed.failure.cause, reason: failed.failure.text });
     this.#failed.delete(domain);
     this.#failed.set(domain, failed);
-    const [oldest] = this.#failed.keys();
-    if (this.#failed.size > REMEMBERED_FAILURES && oldest !== undefined) this.#failed.delete(oldest);
+    dropOldest(this.#failed, REMEMBERED_FAILURES);
   }
 }
 

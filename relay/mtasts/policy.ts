@@ -18,8 +18,13 @@ export type ParsedPolicy =
 /** Real policies have a few patterns. More than this would only cost memory and time. */
 const MOST_PATTERNS = 1_000;
 
+let parser: Promise<typeof import('mailauth/lib/mta-sts.js')> | undefined;
+
 /** Loaded when it is needed: it brings many modules along, and most relays never look for a policy. */
-const loadParser = () => import('mailauth/lib/mta-sts.js');
+function loadParser(): NonNullable<typeof parser> {
+  parser ??= import('mailauth/lib/mta-sts.js');
+  return parser;
+}
 
 /** The id of the policy, or null if the records of `_mta-sts.<domain>` announce none. */
 export async function readPolicyId(domain: string, records: readonly string[][]): Promise<string | null> {

@@ -8,6 +8,7 @@
 import { describeFailure, type Failure } from '#crds/failure.ts';
 import type { Destination } from '../delivery/courier.ts';
 import type { QueueFigures } from '../task/messages.ts';
+import { dropOldest } from '../task/oldest.ts';
 import { DestinationQueue, type DestinationTerms } from './destinationqueue.ts';
 import { hasFailure, type PackedQueue, QueuePacker } from './restingqueue.ts';
 import { type Share, Slots, type Standing } from './slots.ts';
@@ -226,7 +227,6 @@ export class DestinationQueues {
     this.#unblock(queue);
     this.#queues.delete(key);
     if (queue.answers > 0) this.#answers.set(key, queue.answers);
-    const [oldest] = this.#answers.keys();
-    if (this.#answers.size > REMEMBERED && oldest !== undefined) this.#answers.delete(oldest);
+    dropOldest(this.#answers, REMEMBERED);
   }
 }
