@@ -1,0 +1,115 @@
+/** The pages of the documentation against what they speak of: links, manifests, and commands of this program. */
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { parseAllDocuments } from 'yaml';
+import { listAll, readTree, type VerbFacts } from '#cli/commandtree.ts';
+import { buildProgram } from '#cli/program.ts';
+import { mailRelaySpec } from '#crds/mailrelay.ts';
+import { validateMailRelay } from '#crds/validate.ts';
+import { type Block, listCommandLines, listOwnCalls, readPages } from './pages.ts';
+
+const TOP = fileURLToPath(new URL('../../', import.meta.url));
+const PAGES = readPages();
+const FIELDS = new Set(Object.keys(mailRelaySpec.shape));
+/** What a fragment of a spec is merged into. */
+const BASE = {
+  hostname: 'relay.example.com',
+  tls: { secretName: 'relay-tls' },
+  inbound: { listeners: [{ name: 'smtp', port: 25 }] },
+};
+
+test('every link leads to a file and, behind #, to a heading of it', () => {
+  const faults = PAGES.flatMap(({ path, links }) =>
+    links
+      .filter((link) => !/^[a-z]+:/.test(link))
+      .flatMap((link) => {
+        const [file = '', anchor] = link.split('#');
+        const target = file === '' ? path : normalize(join(dirname(path), file));
+        const page = PAGES.find((one) => one.path === target);
+        const isThere = existsSync(join(TOP, target));
+        const isHeading = anchor === undefined || page === undefined || page.anchors.has(decodeURI(anchor));
+        return isThere && isHeading ? [] : [`${path}: ${link}`];
+      }),
+  );
+  assert.deepEqual(faults, []);
+});
+
+test('every page is in the index of the documentation, or linked from a page', () => {
+  const linked = new Set(
+    PAGES.flatMap(({ path, links }) =>
+      links.map((link) => normalize(join(dirname(path), link.split('#')[0] ?? ''))),
+    ),
+  );
+  const lost = PAGES.map(({ path }) => path).filter(
+    (path) => path.startsWith('docs/') && !path.startsWith('docs/reports/') && !linked.has(path),
+  );
+  assert.deepEqual(lost, []);
+});
+
+test('every manifest in a page is valid, whole or in part', () => {
+  const manifests = PAGES.flatMap(({ blocks }) => blocks.filter(({ language }) => language === 'yaml'));
+  assert.ok(manifests.length > 40);
+  const faults = manifests.flatMap((block) => judgeYaml(block).map((fault) => `${block.at}: ${fault}`));
+  assert.deepEqual(faults, []);
+});
+
+test('a manifest with a fault would be found', () => {
+  const judge = (text: string) => judgeYaml({ at: '', language: 'yaml', text }).length;
+  assert.equal(judge('outbound: {tls: {level: Verify}}'), 0);
+  assert.equal(judge('outbound: {tls: {level: Verified}}'), 1);
+  assert.equal(judge('spec: {service: {type: None}}'), 1);
+});
+
+function judgeYaml({ text }: Block): string[] {
+  return parseAllDocuments(text).flatMap((document) => {
+    if (document.errors.length > 0) return document.errors.map(({ message }) => message);
+    const value = document.toJS() as Record<string, unknown> | null;
+    if (value?.['kind'] === 'MailRelay') return listFaults(value);
+    const spec = (value?.['spec'] && !value['kind'] ? value['spec'] : value) as Record<string, unknown>;
+    const isFragment = spec && Object.keys(spec).every((key) => FIELDS.has(key));
+    return isFragment ? listFaults(makeManifest({ ...BASE, ...complete(spec) })) : [];
+  });
+}
+
+/** A fragment of inbound may leave its listeners out. */
+function complete(spec: Record<string, unknown>): Record<string, unknown> {
+  const inbound = spec['inbound'] as object | undefined;
+  return inbound ? { ...spec, inbound: { ...BASE.inbound, ...inbound } } : spec;
+}
+
+function makeManifest(spec: object): object {
+  return { apiVersion: 'mailrelay.dev/v1alpha1', kind: 'MailRelay', metadata: { name: 'relay' }, spec };
+}
+
+function listFaults(value: object): string[] {
+  const result = validateMailRelay(value);
+  return result.kind === 'valid' ? [] : result.faults.map(({ path, message }) => `${path} ${message}`);
+}
+
+test('every call of this program in a page is one that it knows', async () => {
+  const verbs = listAll(readTree(await buildProgram()));
+  const faults = PAGES.flatMap(({ path, text, blocks }) => {
+    const shell = blocks.filter(({ language }) => /^(|sh|bash)$/.test(language)).flatMap(listCommandLines);
+    const inline = [...text.matchAll(/`([^`\n]+)`/g)].map(([, code = '']) => code);
+    return [...shell, ...inline].flatMap(listOwnCalls).flatMap((words) => {
+      const fault = judgeCall(words, verbs);
+      return fault === undefined ? [] : [`${path}: mailrelay ${words.join(' ')}: ${fault}`];
+    });
+  });
+  assert.deepEqual([...new Set(faults)], []);
+});
+
+function judgeCall(words: readonly string[], verbs: readonly VerbFacts[]): string | undefined {
+  const [first = ''] = words;
+  if (first === 'help' || first.startsWith('--')) return undefined;
+  const verb = verbs.findLast(({ path }) => `mailrelay ${words.join(' ')} `.startsWith(`${path} `));
+  if (!verb || verb.path === 'mailrelay') return 'there is no such verb';
+  const known = new Set(verb.options.flatMap(({ names }) => names));
+  const unknown = words
+    .map((word) => word.replace(/=.*/, ''))
+    .find((word) => /^--?[a-z]/.test(word) && !known.has(word));
+  return unknown === undefined ? undefined : `${verb.path} has no option ${unknown}`;
+}
