@@ -55,17 +55,28 @@ function cell(got: string, column: string): string {
     .replaceAll(',', ', ');
 }
 
-/** The line, or the lines, of an output that a fault is told by. */
-function saying(said: string, { shows, means }: Fault): string {
-  const [found = ''] = shows.exec(said) ?? [];
-  return [found, ...(means === undefined ? [] : [`(${means})`])]
+function saying(said: string, fault: Fault): string {
+  return [quote(said, fault), ...(fault.means === undefined ? [] : [`(${fault.means})`])]
     .join(' ')
     .replace(/^ *Message: +/, '')
+    .replaceAll(/"(time|id|seconds)":("[^"]*"|[\d.]+),?/g, '')
     .replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, 'TIME')
     .replaceAll(/\b(?!0\.)\d{1,3}(\.\d{1,3}){3}\b(?!\/)/g, 'ADDRESS')
+    .replaceAll(/\bADDRESS:\d{5}\b/g, 'ADDRESS:PORT')
     .replaceAll(/\s+/g, ' ')
     .replaceAll('|', '\\|')
     .trim();
+}
+
+/** Whole sentences: the lines that a fault is told by, or of a wide row the cause in its message. */
+function quote(said: string, { shows, command, means }: Fault): string {
+  const found = shows.exec(said);
+  if (!found) return '';
+  const begin = said.lastIndexOf('\n', found.index) + 1;
+  const lines = said.slice(begin, `${said}\n`.indexOf('\n', found.index + found[0].length));
+  if (command !== 'wide' || means !== undefined) return lines;
+  const message = lines.slice(said.indexOf('MESSAGE'));
+  return message.split('; also ').find((cause) => shows.test(cause)) ?? message;
 }
 
 /** True for the line of a fault that names the command by which it is told. */
