@@ -4,7 +4,7 @@
  * read, does not disturb the others. The caches decide nothing, and never read from the API server by themselves.
  */
 import type { MailRelay } from '#crds/mailrelay.ts';
-import { findMaker, isPartial, listRelayKeys, reduceToKept } from './kept.ts';
+import { findMaker, isPartial, listRelayKeys, reduceToKept, withKnownSpec } from './kept.ts';
 import type { Client, KubeObject } from './kube/client.ts';
 import {
   apiPath,
@@ -191,7 +191,11 @@ export class Caches {
     const { client, random } = this.#options;
     return {
       ...{ client, kind, namespace, random },
-      keep: (object: KubeObject) => reduceToKept(object, (key) => this.#relays.has(key)),
+      keep: (object: KubeObject, before: KubeObject | undefined) =>
+        withKnownSpec(
+          reduceToKept(object, (key) => this.#relays.has(key)),
+          before,
+        ),
       onTrouble: (_: Kind, message: string) => this.#troubled(kind, namespace, message),
       onRecovered: () => this.#recovered(namespace),
       onSynced: () => this.#tellComplete(namespace),

@@ -48,3 +48,44 @@ test('what answers at the address of a pod is believed when it says to be that p
     assert.match(view?.stranger ?? '', /^pod relay-[01] of MailRelay (mail|other)\/(relay|r)$/);
   }
 });
+
+test('the policy of a spec that stays the same is made once', () => {
+  const relay = relayObject();
+  const policyOf = (changed: typeof relay) =>
+    gatherWorld('mail/relay', {
+      caches: { relay: () => changed, relaysIn: () => [], objectsOf: () => new Map(), knows: () => true },
+      reportOf: () => undefined,
+      asked: () => true,
+      now: () => 0,
+    })?.policy;
+  const before = policyOf(relay);
+  assert.equal(policyOf({ ...relay, status: { ready: '0/2' } }), before);
+  const edited = policyOf({ ...relay, spec: { ...relay.spec, hostname: 'other.example.com' } });
+  assert.equal(edited?.hostname, 'other.example.com');
+  const renamed = policyOf({ ...relay, metadata: { ...relay.metadata, name: 'other' } });
+  assert.equal(renamed?.name, 'other');
+});
+
+test('of the Secrets of other relays, those that a relay fills itself are known', () => {
+  const tls = { secretName: 'shared', issuerRef: { name: 'ca' } };
+  const named = (name: string, secretName: string) => {
+    const relay = relayObject({ tls: { ...tls, secretName } });
+    return { ...relay, metadata: { ...relay.metadata, name, uid: `uid-of-${name}` } };
+  };
+  const [relay, ...others] = [named('relay', 'shared'), named('second', 'shared'), named('third', 'alone')];
+  const world = gatherWorld('mail/relay', {
+    caches: {
+      relay: () => relay,
+      relaysIn: () => [relay as NonNullable<typeof relay>, ...others],
+      objectsOf: () => new Map(),
+      knows: () => true,
+    },
+    reportOf: () => undefined,
+    asked: () => true,
+    now: () => 0,
+  });
+  assert.deepEqual(
+    world?.filled?.map(({ secret, relay: by }) => [secret, by.metadata.name]),
+    [['shared', 'second']],
+  );
+});

@@ -3,15 +3,17 @@ import { isDeepStrictEqual } from 'node:util';
 import { effectivePolicy } from '#crds/effective.ts';
 import type { MailRelay } from '#crds/mailrelay.ts';
 import type { PodIdentity, PodStatus } from '#crds/podstatus.ts';
+import type { Policy } from '#crds/policyfile.ts';
 import { RULES } from '#crds/rules.ts';
 import { isBeyond, isNumbered, parseOrdinal } from '#crds/scalefile.ts';
 import { ANNOTATIONS, SERVING_LABEL } from '#crds/wellknown.ts';
 import type { Caches } from './caches.ts';
 import { wantsIssuer } from './judge/certificate.ts';
-import { filledBy } from './judge/secrets.ts';
+import { filledBy, listFilledSecrets } from './judge/secrets.ts';
 import { findTrouble, type PodState } from './judge/trouble.ts';
 import type { KubeObject } from './kube/client.ts';
 import { OPTIONAL } from './kube/kinds.ts';
+import type { KeyPlan } from './records/keyplan.ts';
 import { planKeys, withServedSecret } from './records/rollover.ts';
 import type { FilledSecret, PodView, World } from './world.ts';
 
@@ -43,21 +45,40 @@ export function gatherWorld(key: string, { caches, reportOf, asked, now }: Sourc
     keys,
     relay: served,
     faults,
-    policy: faults.length > 0 ? undefined : effectivePolicy(relay.metadata, served.spec),
-    filled: filledByOthers(relay, caches),
+    policy: faults.length > 0 ? undefined : findPolicy(served),
+    filled: filledByOthers(served, keys, caches),
     asked: asked(key),
     absentKinds: [...OPTIONAL.keys()].flatMap((kind) => (caches.knows(kind) ? [] : [kind.kind])),
   };
 }
 
-/** The Secrets that other relays fill. Only for relays with an issuer, because most relays share no Secret. */
-function filledByOthers(relay: MailRelay, caches: Sources['caches']): FilledSecret[] {
+/** By spec. The caches keep a spec that stays the same, and the hash of its policy is kept with the policy. */
+const policies = new WeakMap<object, Policy>();
+
+function findPolicy({ metadata, spec }: MailRelay): Policy {
+  const known = policies.get(spec);
+  if (known && known.name === metadata.name && known.namespace === metadata.namespace) return known;
+  const policy = effectivePolicy(metadata, spec);
+  policies.set(spec, policy);
+  return policy;
+}
+
+/**
+ * Those Secrets of this relay that other relays fill too. The objects of the others are looked at only for a Secret that
+ * they share, because a namespace can have a thousand relays.
+ */
+function filledByOthers(
+  relay: MailRelay,
+  { next, former }: KeyPlan,
+  caches: Sources['caches'],
+): FilledSecret[] {
   if (!wantsIssuer(relay)) return [];
   const { namespace, uid } = relay.metadata;
+  const own = new Set([...listFilledSecrets(relay), ...(next ? [next.secret] : []), ...former]);
   return caches
     .relaysIn(namespace)
     .filter((other) => other.metadata.uid !== uid && wantsIssuer(other))
-    .flatMap((other) => filledBy(other, caches.objectsOf(`${namespace}/${other.metadata.name}`)));
+    .flatMap((other) => filledBy(other, caches.objectsOf(`${namespace}/${other.metadata.name}`), own));
 }
 
 /**

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { findMaker, isPartial, listRelayKeys, reduceToKept } from './kept.ts';
+import { findMaker, isPartial, listRelayKeys, reduceToKept, withKnownSpec } from './kept.ts';
 import type { KubeObject } from './kube/client.ts';
 
 const LARGE = {
@@ -100,4 +100,28 @@ test('what a relay may have made is kept, of a pod and a request only what is re
   const conditions = [{ type: 'Ready', status: 'False' }];
   const request = { ...object('CertificateRequest', { labels }), status: { conditions, certificate: 'x' } };
   assert.deepEqual(reduce(request)['status'], { conditions });
+});
+
+test('a MailRelay keeps a spec that is the same, and nothing else of it is kept', () => {
+  const relay = (uid: string, generation: number, spec: object, ready = '1/1') =>
+    structuredClone({
+      kind: 'MailRelay',
+      metadata: { name: 'relay', uid, generation },
+      spec,
+      status: { ready },
+    });
+  const before = relay('a', 2, { replicas: 1 });
+  const written = withKnownSpec(relay('a', 2, { replicas: 1 }, '0/1'), before);
+  assert.equal(written['spec'], before.spec);
+  assert.deepEqual(written['status'], { ready: '0/1' });
+  const others = [
+    relay('a', 3, { replicas: 2 }),
+    // A newer CRD has another default.
+    relay('a', 2, { replicas: 1, queue: {} }),
+    relay('b', 2, { replicas: 1 }),
+  ];
+  for (const other of others) assert.equal(withKnownSpec(other, before), other);
+  assert.equal(withKnownSpec(before, undefined), before);
+  const service = { ...relay('a', 2, { replicas: 1 }), kind: 'Service' };
+  assert.equal(withKnownSpec(service, { ...before, kind: 'Service' }), service);
 });

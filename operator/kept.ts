@@ -4,6 +4,7 @@
  * MailRelay is there that can have created it. Of all others they keep the metadata that the operator reads, and nobody
  * can fill its memory with large objects. Pure.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { isNumbered } from '#crds/scalefile.ts';
 import { ANNOTATIONS, OWN_LABELS, SERVING_LABEL } from '#crds/wellknown.ts';
 import { APPLIED_ANNOTATION } from './compare.ts';
@@ -50,6 +51,19 @@ export function reduceToKept(object: KubeObject, hasRelay: (key: string) => bool
   const maker = findMaker(object);
   const isWhole = maker !== undefined && hasRelay(`${metadata.namespace}/${maker}`);
   return isWhole ? { ...object, metadata: own } : { ...bare, isPartial: true };
+}
+
+/**
+ * A MailRelay with the spec of `before` if both are equal. It changes with each write of its status, and what was
+ * made of a large spec need not be made again.
+ */
+export function withKnownSpec(object: KubeObject, before: KubeObject | undefined): KubeObject {
+  const isSame =
+    object.kind === MAIL_RELAY.kind &&
+    before?.metadata.uid === object.metadata.uid &&
+    before?.metadata.generation === object.metadata.generation &&
+    isDeepStrictEqual(before?.['spec'], object['spec']);
+  return isSame ? { ...object, spec: before?.['spec'] } : object;
 }
 
 /** True if the content of the object is not kept. */

@@ -14,7 +14,7 @@ import { GROUP } from '#crds/wellknown.ts';
 import { covers } from './compare.ts';
 import { isPartial } from './kept.ts';
 import type { KubeObject } from './kube/client.ts';
-import { readNamespace } from './kube/workqueue.ts';
+import { readNamespace } from './kube/waitingkeys.ts';
 import type { Rendered } from './render/index.ts';
 import type { World } from './world.ts';
 

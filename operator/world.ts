@@ -55,7 +55,7 @@ export interface World {
   readonly asked: boolean;
   /** Optional kinds that this cluster does not know: those of cert-manager, DNSEndpoint and PodMonitor. */
   readonly absentKinds: readonly string[];
-  /** Secrets that other relays of the namespace fill by cert-manager. */
+  /** Secrets of this relay that other relays of the namespace fill by cert-manager too. */
   readonly filled?: readonly FilledSecret[];
   /** Warnings of Kubernetes; read only while a pod or a volume is missing. */
   readonly complaints?: readonly Complaint[];

@@ -11,9 +11,15 @@ import { CERTIFICATE } from '../kube/kinds.ts';
 import type { Rendered } from '../render/index.ts';
 import type { FilledSecret, Obstacle, World } from '../world.ts';
 
-/** Secrets that cert-manager fills for this relay. */
-export function filledBy(relay: MailRelay, objects: ReadonlyMap<string, KubeObject>): FilledSecret[] {
-  return filledSecrets(relay).map((secret) => describeClaim(relay, objects, secret));
+/** Secrets that cert-manager fills for this relay; with `among` only those of these names. */
+export function filledBy(
+  relay: MailRelay,
+  objects: ReadonlyMap<string, KubeObject>,
+  among?: ReadonlySet<string>,
+): FilledSecret[] {
+  return listFilledSecrets(relay)
+    .filter((secret) => among?.has(secret) ?? true)
+    .map((secret) => describeClaim(relay, objects, secret));
 }
 
 function describeClaim(
@@ -52,7 +58,8 @@ function hostSecretOfUser({ metadata, spec }: MailRelay): string[] {
   return name === undefined || spec.tls?.issuerRef ? [] : [name];
 }
 
-function filledSecrets({ metadata, spec }: MailRelay): string[] {
+/** The names of these Secrets. */
+export function listFilledSecrets({ metadata, spec }: MailRelay): string[] {
   const host = spec.tls?.issuerRef && certificateSecretName(metadata.name, spec);
   const inside = spec.tls?.internal?.issuerRef && internalSecretName(metadata.name, spec);
   return [host, inside].filter((name) => name !== undefined);

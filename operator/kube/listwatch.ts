@@ -30,8 +30,9 @@ export interface ListWatchOptions extends CollectionOptions {
   readonly silenceMs?: number;
   /**
    * Reduces an object to the fields that the cache keeps. Managed fields alone are more than half of a small object.
+   * `before` is what the cache has kept of it.
    */
-  readonly keep?: (object: KubeObject) => KubeObject;
+  readonly keep?: (object: KubeObject, before: KubeObject | undefined) => KubeObject;
   /** The cluster knows the kind, from the start or since now. */
   readonly onExists?: () => void;
   /** The collection can be read again. */
@@ -260,7 +261,7 @@ export class ListWatch {
   #kept(object: KubeObject): KubeObject {
     const { kind, apiVersion } = this.kind;
     const { keep = (whole) => whole } = this.#options;
-    return keep({ ...object, apiVersion, kind });
+    return keep({ ...object, apiVersion, kind }, this.#objects.get(makeKey(object)));
   }
 }
 

@@ -183,3 +183,16 @@ test('short work costs nothing, however much of it there is', async () => {
   for (const key of begun) end(key);
   await stopped;
 });
+
+test('namespaces take turns, and a namespace keeps the order of its keys', async () => {
+  const { queue, begun, end } = held(1);
+  for (const key of ['busy/a', 'many/a', 'many/b', 'many/c', 'few/a', 'other/a', 'few/b']) queue.add(key);
+  const order = ['busy/a', 'many/a', 'few/a', 'other/a', 'many/b', 'few/b', 'many/c'];
+  for (const key of order) {
+    await until(key, () => begun.at(-1) === key);
+    end(key);
+  }
+  await queue.stop();
+  assert.deepEqual(begun, order);
+  assert.equal(queue.depth, 0);
+});

@@ -8,6 +8,7 @@
  */
 import { Allowance } from './allowance.ts';
 import { isKubeError } from './errors.ts';
+import { readNamespace, WaitingKeys } from './waitingkeys.ts';
 
 const RETRY_FIRST_MS = 20;
 const RETRY_LAST_MS = 120_000;
@@ -28,10 +29,9 @@ export class WorkQueue {
   readonly #work: Work;
   readonly #workers: number;
   readonly #random: () => number;
-  /** The waiting keys, each with the time since which it waits; the first has waited longest. */
-  readonly #waiting: Readonly<Record<Priority, Map<string, number>>> = {
-    fresh: new Map(),
-    routine: new Map(),
+  readonly #waiting: Readonly<Record<Priority, WaitingKeys>> = {
+    fresh: new WaitingKeys(),
+    routine: new WaitingKeys(),
   };
   readonly #active = new Set<string>();
   /** The number of active keys of each namespace. */
@@ -58,8 +58,7 @@ export class WorkQueue {
   /** How long the first key has waited, in milliseconds; 0 if no key waits. */
   get oldestMs(): number {
     const now = performance.now();
-    const since = Object.values(this.#waiting).map((keys) => keys.values().next().value ?? now);
-    return now - Math.min(...since);
+    return now - Math.min(...Object.values(this.#waiting).map(({ oldest = now }) => oldest));
   }
 
   add(key: string, priority: Priority = 'fresh'): void {
@@ -110,23 +109,17 @@ export class WorkQueue {
   #wait(key: string, priority: Priority): void {
     const { fresh, routine } = this.#waiting;
     if (fresh.has(key)) return;
-    if (priority === 'fresh') {
-      fresh.set(key, performance.now());
-      routine.delete(key);
-    } else if (!routine.has(key)) {
-      routine.set(key, performance.now());
-    }
+    if (priority === 'fresh') routine.take(key);
+    this.#waiting[priority].add(key, performance.now());
   }
 
   #pump(): void {
     for (let next = this.#next(); next !== undefined; next = this.#next()) {
-      const { fresh, routine } = this.#waiting;
-      const since = fresh.get(next) ?? routine.get(next) ?? 0;
-      const priority = fresh.delete(next) ? 'fresh' : 'routine';
-      routine.delete(next);
-      const pauseMs = this.#pauseMs(next);
-      if (pauseMs > 0) this.#after(next, pauseMs, priority);
-      else void this.#run(next, performance.now() - since);
+      const { key, priority } = next;
+      const since = this.#waiting[priority].take(key) ?? 0;
+      const pauseMs = this.#pauseMs(key);
+      if (pauseMs > 0) this.#after(key, pauseMs, priority);
+      else void this.#run(key, performance.now() - since);
     }
   }
 
@@ -140,18 +133,17 @@ export class WorkQueue {
     return this.#busy.isWhole(namespace, performance.now()) ? Math.ceil(this.#workers / 2) : 1;
   }
 
-  /** The next key: fresh before routine, then of the namespace with the fewest workers, then the one that waits longest. */
-  #next(): string | undefined {
+  /** The next key: fresh before routine, then of the namespace with the fewest workers, then of that whose turn it is. */
+  #next(): { key: string; priority: Priority } | undefined {
     if (this.#active.size >= this.#workers) return undefined;
-    for (const keys of Object.values(this.#waiting)) {
+    for (const priority of ['fresh', 'routine'] as const) {
       let [next, fewest] = [undefined as string | undefined, this.#workers];
-      for (const key of keys.keys()) {
-        const namespace = readNamespace(key);
+      for (const [namespace, key] of this.#waiting[priority].firsts()) {
         const share = this.#shares.get(namespace) ?? 0;
         if (share < Math.min(fewest, this.#mostWorkers(namespace))) [next, fewest] = [key, share];
         if (share === 0) break;
       }
-      if (next !== undefined) return next;
+      if (next !== undefined) return { key: next, priority };
     }
     return undefined;
   }
@@ -186,8 +178,4 @@ export class WorkQueue {
     if (again) this.add(key, again);
     this.#pump();
   }
-}
-
-export function readNamespace(key: string): string {
-  return key.split('/', 1)[0] ?? key;
 }

@@ -9,7 +9,8 @@ import { ADMIN_PORT } from '#crds/wellknown.ts';
 import { Allowance } from '../kube/allowance.ts';
 import { readText } from '../kube/body.ts';
 import { sleepUnlessAborted } from '../kube/sleep.ts';
-import { type Priority, readNamespace } from '../kube/workqueue.ts';
+import { readNamespace } from '../kube/waitingkeys.ts';
+import type { Priority } from '../kube/workqueue.ts';
 
 const POLL_MS = 75_000;
 /** The time-out of the first poll. It has no `since`, so the pod answers at once. */
