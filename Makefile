@@ -24,8 +24,8 @@ node_modules/.installed: package.json package-lock.json
 	@$(NODE) cli/compile.ts >/dev/null
 	@touch $@
 
-run: setup ## run examples/mailrelay.yaml as local processes
-	bin/mailrelay run -f examples/mailrelay.yaml
+run: setup ## run examples/mailrelay.yaml as local processes, with a sink behind it
+	@bin/mailrelay run -f examples/mailrelay.yaml --sink 2525
 
 test: setup ## every test there is: units, stories against real processes, the cluster
 	@echo "== units"

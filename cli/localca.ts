@@ -1,6 +1,6 @@
 /**
  * A throw-away certificate authority for `mailrelay run`, used when the documents lack the Secret that the manifest
- * names. Its files are in the state folder, so that a restart keeps the key pair. It is meant for this machine only.
+ * names, and for `mailrelay sink`. Its files are in the state folder, so that a restart keeps the key pair. It is meant for this machine only.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -29,7 +29,7 @@ export async function localPair(stateDir: string, hostname: string): Promise<Loc
   const judged = judgePair(cert, key, [hostname], new Date(Date.now() + 30 * DAY_MS));
   if (cert && key && readTextIfPresent(caFile) && judged.kind === 'usable' && judged.warning === null)
     return { cert, key, caFile };
-  const made = await issue(hostname);
+  const made = await issuePair(hostname);
   writeFileSync(caFile, made.ca);
   writeFileSync(join(dir, 'tls.crt'), made.cert);
   writeFileSync(join(dir, 'tls.key'), made.key, { mode: 0o600 });
@@ -37,7 +37,7 @@ export async function localPair(stateDir: string, hostname: string): Promise<Loc
 }
 
 /** The key of the authority is not stored, so that nobody can issue another certificate with it. */
-async function issue(hostname: string): Promise<{ ca: string; cert: string; key: string }> {
+export async function issuePair(hostname: string): Promise<{ ca: string; cert: string; key: string }> {
   const authority = await crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
   const ca = await x509.X509CertificateGenerator.createSelfSigned({
     name: 'CN=mailrelay local CA',

@@ -8,6 +8,7 @@ const VERBS: Readonly<Record<string, () => Promise<{ readonly verb: Verb }>>> = 
   run: () => import('./verbs/run.ts'),
   lint: () => import('./verbs/lint.ts'),
   send: () => import('./verbs/send.ts'),
+  sink: () => import('./verbs/sink.ts'),
   queue: () => import('./verbs/queue.ts'),
   status: () => import('./verbs/status.ts'),
   explain: () => import('./verbs/explain.ts'),

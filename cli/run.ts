@@ -1,7 +1,7 @@
 /**
  * `mailrelay run`: runs a MailRelay without a cluster, with the same schema, policy file and supervisor as in a pod. It
  * watches the manifest and applies changes as the operator would. An invalid manifest changes nothing, and one sentence
- * names its fault. Lines for people go to standard output, the JSON log to standard error.
+ * names its fault. runoutput.ts decides where lines for people and the JSON log go.
  */
 import { readdirSync, readFileSync, statSync, watch } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -14,10 +14,12 @@ import { jsonLog, type Log, type ProcessLog } from '#relay/observe/log.ts';
 import { type Relay, startRelay } from '#relay/supervisor/relay.ts';
 import { type Manifests, readManifests } from './documents.ts';
 import { publishFolder } from './inputfolder.ts';
+import { canShowView, LiveView } from './liveview.ts';
 import { localPair } from './localca.ts';
 import { ownCommand } from './owncommand.ts';
 import { untilStopped } from './relay.ts';
-import { describeChange, describeStart, listNotStarted } from './runtext.ts';
+import { PLAIN_OUTPUT, type RunOutput } from './runoutput.ts';
+import { describeChange, listNotStarted, SINK_ADDRESS } from './runtext.ts';
 import { UsageError } from './usage.ts';
 import { projectVersion } from './version.ts';
 
@@ -26,6 +28,9 @@ interface RunOptions {
   readonly state?: string;
   readonly listen: string;
   readonly adminPort: number;
+  /** The port of a sink behind the relay. */
+  readonly sink?: number;
+  readonly log?: boolean;
 }
 
 const WATCH_MS = 1_000;
@@ -45,41 +50,71 @@ interface Published {
   readonly notStarted: readonly string[];
 }
 
-export async function run(
-  path: string | undefined,
-  { file: option, state, listen, adminPort }: RunOptions,
-): Promise<number> {
+export async function run(path: string | undefined, options: RunOptions): Promise<number> {
+  const file = chooseManifest(path, options.file);
+  const manifests = readManifests(file);
+  const target = targetIn(
+    options.state ?? join('.state', `${manifests.relay.namespace}-${manifests.relay.name}`),
+  );
+  const { listen: address, adminPort } = options;
+  let published = await publish(manifests, target, true);
+  const isLive = options.log !== true && canShowView();
+  const output = isLive ? new LiveView(target.stateDir) : PLAIN_OUTPUT;
+  const relay = await startLocally(target, options, output);
+  const sink = await startSinkBeside(options.sink, target, output);
+  const command = ownCommand();
+  output.start(() => ({ ...published, address, adminPort, status: relay.status(), command, sink }));
+  const unwatch = follow(file, target, relay, output, (changed) => {
+    published = changed;
+  });
+  await untilStopped(relay);
+  unwatch();
+  sink?.stop();
+  output.end();
+  return 0;
+}
+
+function chooseManifest(path: string | undefined, option: string | undefined): string {
   const file = path ?? option;
   if (file === undefined || (path !== undefined && option !== undefined))
     throw new UsageError('Name one manifest: mailrelay run FILE, or mailrelay run -f FILE');
-  const manifests = readManifests(file);
-  const target = targetIn(state ?? join('.state', `${manifests.relay.namespace}-${manifests.relay.name}`));
-  const published = await publish(manifests, target, true);
-  const relay = await startRelay({
+  return file;
+}
+
+function startLocally(target: Target, options: RunOptions, output: RunOutput): Promise<Relay> {
+  return startRelay({
     ...target,
-    address: listen,
-    adminAddress: listen,
-    adminPort,
+    address: options.listen,
+    adminAddress: options.listen,
+    adminPort: options.adminPort,
     processes: 1,
     version: projectVersion(),
-    log: tellingLog(jsonLog('supervisor', 2, Date.now)),
-    logFd: 2,
+    log: tellingLog(jsonLog('supervisor', output.logFd, Date.now), output),
+    logFd: output.logFd,
     graceMs: 0,
     drainMs: 30_000,
   });
-  process.stdout.write(
-    describeStart({
-      ...published,
-      address: listen,
-      adminPort,
-      status: relay.status(),
-      command: ownCommand(),
-    }),
-  );
-  const unwatch = follow(file, target, relay);
-  await untilStopped(relay);
-  unwatch();
-  return 0;
+}
+
+/** A sink that cannot start is no reason to be without a relay: its port may have the next hop that is meant. */
+async function startSinkBeside(port: number | undefined, target: Target, output: RunOutput) {
+  if (port === undefined) return undefined;
+  const folder = join(target.stateDir, 'sink');
+  try {
+    const { openSink } = await import('./sink.ts');
+    const { stop, port: bound } = await openSink({
+      address: SINK_ADDRESS,
+      port,
+      tls: 'starttls',
+      pair: undefined,
+      folder,
+      onMessage: (message) => output.taken(message),
+    });
+    return { port: bound, folder, stop };
+  } catch (error) {
+    output.tell(`Without a sink: ${(error as Error).message}`);
+    return undefined;
+  }
 }
 
 function targetIn(stateDir: string): Target {
@@ -169,7 +204,13 @@ function listObjectFolders(
 }
 
 /** Applies every later change of the manifest. Returns a function that stops this. */
-function follow(path: string, target: Target, relay: Relay): () => void {
+function follow(
+  path: string,
+  target: Target,
+  relay: Relay,
+  output: RunOutput,
+  onPublished: (published: Published) => void,
+): () => void {
   let seen = readContents(path);
   const look = async () => {
     const contents = readContents(path);
@@ -177,12 +218,14 @@ function follow(path: string, target: Target, relay: Relay): () => void {
     seen = contents;
     try {
       const manifests = readManifests(path);
-      const { policy } = await publish(manifests, target, false);
+      const published = await publish(manifests, target, false);
       await relay.reload();
-      if (relay.status().policy.hash === hashContent(policy))
-        process.stdout.write(`Manifest applied: ${hashContent(policy)}\n`);
+      const hash = hashContent(published.policy);
+      if (relay.status().policy.hash !== hash) return;
+      onPublished(published);
+      output.tell(`Manifest applied: ${hash}`);
     } catch (error) {
-      process.stdout.write(`Manifest not applied, nothing changed: ${(error as Error).message}\n`);
+      output.tell(`Manifest not applied, nothing changed: ${(error as Error).message}`);
     }
   };
   let work = Promise.resolve();
@@ -208,12 +251,12 @@ function readContents(path: string): string {
   }
 }
 
-/** Writes the JSON log, and a line for people on standard output for events that change the relay. */
-function tellingLog(log: ProcessLog): ProcessLog {
+/** Writes the JSON log, and tells people of events that change the relay. */
+function tellingLog(log: ProcessLog, output: RunOutput): ProcessLog {
   const telling: Log = (event, fields) => {
     log(event, fields);
     const text = describeChange(event, fields ?? {});
-    if (text) process.stdout.write(`${text}\n`);
+    if (text) output.tell(text);
   };
   return Object.assign(telling, { obey: log.obey });
 }

@@ -7,9 +7,14 @@ import { hashContent, type Policy } from '#crds/policyfile.ts';
 import { summarizePolicy } from '#crds/policysummary.ts';
 import { SIDECAR_SERVER, servedPort } from '#crds/wellknown.ts';
 import { describeClientPolicy, describeListener, describeNextHops } from './policytext.ts';
-import { quoteWord } from './terminal.ts';
+import { describeSink } from './sinktext.ts';
+import { quoteWord, showEndpoint } from './terminal.ts';
 
-interface Start {
+/** The sink beside a relay serves this machine alone. */
+export const SINK_ADDRESS = '127.0.0.1';
+
+/** What is known of the running relay. */
+export interface RunFacts {
   readonly policy: Policy;
   readonly caFile: string | undefined;
   readonly address: string;
@@ -19,6 +24,8 @@ interface Start {
   readonly notStarted: readonly string[];
   /** What a person pastes to call this program from any folder. */
   readonly command: string;
+  /** The next hop that --sink started. */
+  readonly sink: { readonly port: number; readonly folder: string } | undefined;
 }
 
 /** The resolver beside the relay is a container. The relay asks at its address all the same. */
@@ -31,8 +38,9 @@ export function listNotStarted({ outbound }: MailRelaySpec): string[] {
     : [];
 }
 
-export function describeStart(start: Start): string {
-  const { policy, caFile, address, adminPort, status, notStarted } = start;
+export function describeStart(start: RunFacts): string {
+  const { policy, caFile, address, adminPort, status, notStarted, sink } = start;
+  const words = listSendWords(start);
   const { listeners, clientPolicies, clientPolicyCount, outbound } = summarizePolicy(policy);
   const more = clientPolicyCount - clientPolicies.length;
   const lines = [
@@ -50,7 +58,8 @@ export function describeStart(start: Start): string {
     ...status.notInForce.map((gap) => `  not in force yet: ${gap}`),
     ...notStarted.map((gap) => `  not started: ${gap}`),
     ...status.missing.map((gap) => `  missing: ${gap}`),
-    ...sendLines(start),
+    ...(words ? ['', 'Send a message through it:', '', `  ${words.join(' ')}`] : []),
+    ...(sink ? ['', describeSink(SINK_ADDRESS, sink.port, 'starttls', sink.folder).trimEnd()] : []),
     '',
   ];
   return `${lines.join('\n')}\n`;
@@ -97,24 +106,24 @@ function certificateLines(
 }
 
 /**
- * A `mailrelay send` command that can be pasted: to a listener that takes mail from this machine, with verified TLS if
- * any.
+ * The words of a `mailrelay send` command that can be pasted: to a listener that takes mail from this machine, with
+ * verified TLS if any. Undefined if there is no such listener.
  */
-function sendLines({ policy: { inbound, hostname }, address, caFile, command }: Start): string[] {
+export function listSendWords({ policy, address, caFile, command }: RunFacts): string[] | undefined {
+  const { inbound, hostname } = policy;
   const listener = inbound.listeners.find(
     ({ auth, clients }) =>
       auth !== 'Required' && (inbound.acceptDomains.length > 0 || covers(clients.networks, address)),
   );
-  if (!listener) return [];
+  if (!listener) return undefined;
   const tls = listener.implicitTLS ? 'implicit' : listener.starttls === 'Disabled' ? 'none' : 'starttls';
-  const host = address.includes(':') ? `[${address}]` : address;
   const words = [
-    ...['send', '--server', `${host}:${servedPort(listener.port)}`, '--tls', tls],
+    ...['send', '--server', showEndpoint(address, servedPort(listener.port)), '--tls', tls],
     ...(tls === 'none' ? [] : ['--server-name', hostname]),
     ...(tls === 'none' || caFile === undefined ? [] : ['--ca', caFile]),
     ...['--from', `me@${hostname}`, '--to', `postmaster@${inbound.acceptDomains[0] ?? 'example.com'}`],
   ];
-  return ['', 'Send a message through it:', '', `  ${command} ${words.map(quoteWord).join(' ')}`];
+  return [command, ...words.map(quoteWord)];
 }
 
 function covers(networks: readonly string[], address: string): boolean {

@@ -92,7 +92,7 @@ export function describeCertificate(
   ];
 }
 
-function queueLines({ queue }: PodStatus): string[] {
+export function queueLines({ queue }: PodStatus): string[] {
   const { depth, held, oldestSeconds, deferrals, loginsRefused, secretsHeldBack = [] } = queue;
   const oldest = oldestSeconds === null ? '' : `, the oldest for ${age(0, oldestSeconds * 1000)}`;
   return [
@@ -103,7 +103,7 @@ function queueLines({ queue }: PodStatus): string[] {
   ];
 }
 
-function sessionLines({ sessions, tasks }: PodStatus): string[] {
+export function sessionLines({ sessions, tasks }: PodStatus): string[] {
   const { open, ofOldPolicy, oldPolicyEnds } = sessions;
   const old = ofOldPolicy > 0 ? `, ${ofOldPolicy} of the policy before, until ${oldPolicyEnds} at most` : '';
   const share = describeTlsShare([sessions]);

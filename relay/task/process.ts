@@ -50,7 +50,8 @@ export class TaskProcess<To extends { kind: string }, From extends { kind: strin
     this.#child = fork(entry, {
       execArgv: [SMALL_NURSERY, ...flags],
       env: { ...process.env, UV_THREADPOOL_SIZE: THREADS },
-      stdio: ['ignore', logFd, 'inherit', 'ipc'],
+      // A log file has the last words of a task too: there is a view on the terminal.
+      stdio: ['ignore', logFd, logFd > 2 ? logFd : 'inherit', 'ipc'],
     });
     this.#child.on('message', (message) => this.#heard(message as From | FromTask, onMessage));
     this.#child.on('error', (error) => this.#raised.resolve({ kind: 'failed', message: error.message }));

@@ -44,6 +44,7 @@ export const ROOMS: readonly Room[] = [
       'relay listener',
       'relay handover',
       'relay supervisor',
+      'sink',
       'cli',
     ],
     packages: ['node:*', '*'],
@@ -276,10 +277,19 @@ export const ROOMS: readonly Room[] = [
     why: 'it owns sockets, mounted files and tasks; no other room of the relay imports it',
   },
   {
+    name: 'sink',
+    files: /^cli\/sink\//,
+    entries: ['server.ts'],
+    rooms: [],
+    packages: ['smtp-server', 'node:*'],
+    why: 'a next hop for trying things; no part of a relay knows it',
+  },
+  {
     name: 'cli',
     files: /^cli\//,
     rooms: [
       'contract',
+      'sink',
       'password',
       'operator',
       'relay addresses',
@@ -295,7 +305,7 @@ export const ROOMS: readonly Room[] = [
   },
 ];
 
-/** The only files of operator and relay that the command may import. */
+/** The only files of operator, relay and sink that the command may import. */
 export const ENTRY_FILES = [
   'operator/main.ts',
   'relay/observe/log.ts',
@@ -313,4 +323,5 @@ export const ENTRY_FILES = [
   'relay/supervisor/inputs.ts',
   'relay/supervisor/relay.ts',
   'relay/supervisor/cpus.ts',
+  'cli/sink/server.ts',
 ];

@@ -1,0 +1,66 @@
+/**
+ * The last deliveries, read from the log file of a running relay as it grows. The router writes these lines, in another
+ * process. When the log grows faster than it is read, the lines between are passed over.
+ */
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+
+const EVENTS = ['delivered', 'deferred', 'bounced'] as const;
+const MOST_KEPT = 50;
+const MOST_READ = 256 * 1024;
+
+/** With addresses as spec.logging.addresses wants them. */
+export interface LoggedDelivery {
+  /** RFC 3339. */
+  readonly time: string;
+  readonly event: (typeof EVENTS)[number];
+  readonly to: string;
+  readonly hop: string;
+  readonly tls: string;
+  readonly seconds: number;
+  readonly reason: string;
+}
+
+export class DeliveryTail {
+  readonly #fd: number;
+  #position: number;
+  #rest = '';
+  #latest: readonly LoggedDelivery[] = [];
+
+  /** From the present end of the file on. */
+  constructor(path: string) {
+    this.#fd = openSync(path, 'r');
+    this.#position = fstatSync(this.#fd).size;
+  }
+
+  /** The latest first. */
+  read(): readonly LoggedDelivery[] {
+    const { size } = fstatSync(this.#fd);
+    if (size - this.#position > MOST_READ) {
+      this.#position = size - MOST_READ;
+      this.#rest = '';
+    }
+    const bytes = Buffer.alloc(Math.max(0, size - this.#position));
+    const length = readSync(this.#fd, bytes, 0, bytes.length, this.#position);
+    this.#position += length;
+    const lines = (this.#rest + bytes.toString('latin1', 0, length)).split('\n');
+    this.#rest = lines.pop() ?? '';
+    const found = lines.flatMap((line) => parseDelivery(Buffer.from(line, 'latin1').toString()) ?? []);
+    this.#latest = [...found.toReversed(), ...this.#latest].slice(0, MOST_KEPT);
+    return this.#latest;
+  }
+
+  close(): void {
+    closeSync(this.#fd);
+  }
+}
+
+/** Undefined if it is another event, or no whole line. */
+function parseDelivery(line: string): LoggedDelivery | undefined {
+  if (!EVENTS.some((event) => line.includes(`"event":"${event}"`))) return undefined;
+  try {
+    const { time, event, to = '', hop = '', tls = 'none', seconds = 0, reason = '' } = JSON.parse(line);
+    return EVENTS.includes(event) ? { time, event, to, hop, tls, seconds, reason } : undefined;
+  } catch {
+    return undefined;
+  }
+}

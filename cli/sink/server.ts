@@ -1,0 +1,142 @@
+/**
+ * A next hop for trying things, of smtp-server: it takes every message for every recipient, with any login, and passes
+ * nothing on. It answers 250 when the message is in its folder.
+ */
+import type { AddressInfo } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import {
+  SMTPServer,
+  type SMTPServerDataStream,
+  type SMTPServerOptions,
+  type SMTPServerSession,
+} from 'smtp-server';
+import { SinkStore } from './store.ts';
+
+export type SinkTlsMode = 'starttls' | 'implicit' | 'none';
+
+export interface TakenMessage {
+  readonly number: number;
+  /** When it was taken, RFC 3339. */
+  readonly time: string;
+  readonly client: string;
+  /** The name that the client gave by HELO or EHLO. */
+  readonly helo: string;
+  /** The user name of a login; any password is right. */
+  readonly user: string | null;
+  /** The envelope. */
+  readonly from: string;
+  readonly to: readonly string[];
+  readonly subject: string | null;
+  readonly bytes: number;
+  /** null: the message came in plain text. */
+  readonly tls: {
+    readonly version: string;
+    readonly cipher: string;
+    /** The name that the client asked for (SNI). */
+    readonly serverName: string | null;
+    /** The subject of the certificate of the client. It is not verified. */
+    readonly clientCertificate: string | null;
+  } | null;
+  readonly file: string;
+}
+
+export interface SinkOptions {
+  readonly address: string;
+  /** 0: any free port. */
+  readonly port: number;
+  readonly tls: SinkTlsMode;
+  readonly pair: { readonly cert: string; readonly key: string } | undefined;
+  readonly folder: string;
+  readonly onMessage: (message: TakenMessage) => void;
+}
+
+export interface Sink {
+  readonly port: number;
+  /** Ends at once; open connections are cut. */
+  stop(): void;
+}
+
+/** Rejects with an error of the system if the folder cannot be written to, or the port is in use. */
+export async function startSink({ address, port, tls, pair, folder, onMessage }: SinkOptions): Promise<Sink> {
+  const store = new SinkStore(folder);
+  const secured = new WeakMap<SMTPServerSession, TakenMessage['tls']>();
+  const server = new SMTPServer({
+    ...encrypt(tls, pair),
+    authOptional: true,
+    disableReverseLookup: true,
+    logger: false,
+    onAuth: ({ username = '' }, _session, callback) => callback(null, { user: username }),
+    onSecure: (socket, session, callback) => {
+      secured.set(session, describeTls(socket as TLSSocket));
+      callback();
+    },
+    onData: (stream, session, callback) => {
+      take(stream, session, store).then((taken) => {
+        const message = { ...taken, tls: secured.get(session) ?? null };
+        onMessage(message);
+        callback(null, `Ok: kept as ${message.number}`);
+      }, callback);
+    },
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, address, () => {
+      server.off('error', reject);
+      // A client that breaks off is no fault of the sink.
+      server.on('error', () => undefined);
+      resolve();
+    });
+  });
+  const bound = server.server.address() as AddressInfo;
+  return { port: bound.port, stop: () => stop(server) };
+}
+
+function encrypt(tls: SinkTlsMode, pair: SinkOptions['pair']): SMTPServerOptions {
+  if (tls === 'none' || !pair) return { disabledCommands: ['STARTTLS'], allowInsecureAuth: true };
+  return { ...pair, secure: tls === 'implicit', requestCert: true, rejectUnauthorized: false };
+}
+
+function stop(server: SMTPServer): void {
+  server.server.close();
+  for (const { _socket } of server.connections) _socket.destroy();
+}
+
+async function take(
+  stream: SMTPServerDataStream,
+  session: SMTPServerSession,
+  store: SinkStore,
+): Promise<Omit<TakenMessage, 'tls'>> {
+  const bytes = Buffer.concat(await stream.toArray());
+  const { number, path } = store.keep(bytes);
+  const { mailFrom, rcptTo } = session.envelope;
+  return {
+    number,
+    time: new Date().toISOString(),
+    client: session.remoteAddress,
+    helo: session.hostNameAppearsAs || '',
+    user: typeof session.user === 'string' ? session.user : null,
+    from: mailFrom === false ? '' : mailFrom.address,
+    to: rcptTo.map(({ address }) => address),
+    subject: findSubject(bytes),
+    bytes: bytes.length,
+    file: path,
+  };
+}
+
+function describeTls(socket: TLSSocket): TakenMessage['tls'] {
+  const { CN } = socket.getPeerCertificate()?.subject ?? {};
+  return {
+    version: socket.getProtocol() ?? '',
+    cipher: socket.getCipher().name,
+    serverName: socket.servername || null,
+    clientCertificate: CN === undefined ? null : String(CN),
+  };
+}
+
+/** As it is in the header, unfolded. */
+function findSubject(bytes: Buffer): string | null {
+  const end = bytes.indexOf('\r\n\r\n');
+  const header = bytes.subarray(0, end === -1 ? undefined : end).toString('utf8');
+  const [, subject] = /^Subject:[ \t]*((?:.|\r\n[ \t])*)/im.exec(header) ?? [];
+  return subject === undefined ? null : subject.replace(/\r\n/g, '').trimEnd();
+}

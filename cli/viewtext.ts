@@ -1,0 +1,197 @@
+/**
+ * The live view of `mailrelay run` as lines that fit a terminal. Does mail flow, is it encrypted, what waits and why, which
+ * certificate until when, what changed last? Pure.
+ */
+import { summarizePolicy } from '#crds/policysummary.ts';
+import { servedPort } from '#crds/wellknown.ts';
+import type { LoggedDelivery } from './deliverytail.ts';
+import { describeListener, describeNextHops } from './policytext.ts';
+import { listSendWords, type RunFacts, SINK_ADDRESS } from './runtext.ts';
+import type { TakenMessage } from './sink/server.ts';
+import { describeEnvelope, describeProtection } from './sinktext.ts';
+import { describeCertificate, queueLines, sessionLines } from './statustext.ts';
+import { note, row, showEndpoint, visible } from './terminal.ts';
+
+export interface Notice {
+  /** RFC 3339. */
+  readonly time: string;
+  readonly text: string;
+}
+
+export interface ViewFacts extends RunFacts {
+  readonly logFile: string;
+  /** The latest first. */
+  readonly deliveries: readonly LoggedDelivery[];
+  readonly taken: readonly TakenMessage[];
+  readonly notices: readonly Notice[];
+}
+
+export interface Size {
+  readonly columns: number;
+  readonly rows: number;
+}
+
+export type Tone = 'plain' | 'good' | 'fault' | 'quiet';
+
+export interface ViewLine {
+  readonly text: string;
+  readonly tone: Tone;
+}
+
+interface Section {
+  readonly lines: readonly ViewLine[];
+  /** A list of the latest: it loses its last lines where the terminal is low. */
+  readonly isList?: true;
+}
+
+const MOST_LISTED = 10;
+
+export function renderView(facts: ViewFacts, now: number, size: Size): ViewLine[] {
+  const sections = [
+    ...describeRelay(facts, now),
+    ...describeTraffic(facts),
+    ...describeWays(facts, size),
+    ...describeLatest(facts),
+    inTone('quiet', ['Ctrl-C ends the relay. Mail that waits stays for the next start.']),
+  ];
+  const lines = fitSections(sections, size.rows).flatMap((section) => section.lines);
+  const shown = lines.length > size.rows ? cutRows(lines, size.rows) : lines;
+  return shown.map(({ text, tone }) => ({ text: cutColumns(text, size.columns), tone }));
+}
+
+function describeRelay({ policy, address, status, notStarted }: ViewFacts, now: number): Section[] {
+  const { ready, notReady, certificate, certificateProblem, missing, notInForce } = status;
+  const { listeners, outbound } = summarizePolicy(policy);
+  const { hash, refused } = status.policy;
+  const name = `MailRelay ${policy.namespace}/${policy.name}`;
+  const ways = listeners.map(
+    (one) => `${one.name}  ${showEndpoint(address, servedPort(one.port))}  ${describeListener(one)}`,
+  );
+  const [served = ''] = describeCertificate('certificate', certificate, null, now);
+  const problem = certificateProblem && `${certificateProblem.reason}: ${certificateProblem.message}`;
+  return [
+    inTone(ready ? 'good' : 'fault', [`${name} is ${ready ? 'ready' : `not ready: ${notReady.join('; ')}`}`]),
+    inTone('fault', [
+      ...(refused ? [row('refused', `a changed policy: ${refused.message}`)] : []),
+      ...rows('full', status.queue.full ? [status.queue.full] : []),
+      ...rows('missing', missing),
+      ...rows('not in force', notInForce),
+      ...rows('not started', notStarted),
+    ]),
+    plain(rows('listeners', ways)),
+    plain([
+      row('policy', `${hash ?? 'none yet'}, outbound ${outbound.tlsLevel}, ${describeNextHops(outbound)}`),
+    ]),
+    plain([served]),
+    inTone('fault', problem === null ? [] : [note(problem)]),
+  ];
+}
+
+function describeTraffic({ status }: ViewFacts): Section[] {
+  const [queue = '', ...reasons] = queueLines(status);
+  return [plain([...sessionLines(status).slice(0, 1), queue]), inTone('fault', reasons)];
+}
+
+function describeWays(facts: ViewFacts, { columns }: Size): Section[] {
+  const words = listSendWords(facts);
+  const { address, adminPort, logFile } = facts;
+  return [
+    plain([
+      row('health', `http://${showEndpoint(address, adminPort)}/readyz /status /metrics`),
+      row('log', logFile),
+    ]),
+    plain(words ? ['', 'Send a message through it:', ...foldCommand(words, columns), ''] : []),
+  ];
+}
+
+function describeLatest({ deliveries, taken, notices, sink }: ViewFacts): Section[] {
+  return [
+    list('deliveries', deliveries.map(describeDelivery)),
+    plain(
+      sink
+        ? [
+            row('sink', `at ${showEndpoint(SINK_ADDRESS, sink.port)}, its last hundred messages in`),
+            note(sink.folder),
+          ]
+        : [],
+    ),
+    list('', taken.map(describeArrival)),
+    list(
+      'changes',
+      notices.map(({ time, text }) => `${clockOf(time)}  ${text}`),
+    ),
+  ];
+}
+
+function describeDelivery({ time, to, event, hop, tls, seconds, reason }: LoggedDelivery): string {
+  const how = event === 'delivered' ? (tls === 'none' ? 'in plain text' : tls) : reason;
+  return `${clockOf(time)}  ${to} by ${hop}: ${event}, ${how}${event === 'delivered' ? `, after ${seconds} s` : ''}`;
+}
+
+function describeArrival(message: TakenMessage): string {
+  const name = message.file.replace(/.*\//, '');
+  return `${clockOf(message.time)}  ${name}  ${describeEnvelope(message)}, ${describeProtection(message)}`;
+}
+
+function clockOf(time: string): string {
+  return time.slice(11, 19);
+}
+
+function plain(lines: readonly string[]): Section {
+  return inTone('plain', lines);
+}
+
+function inTone(tone: Tone, lines: readonly string[]): Section {
+  return { lines: lines.map((text) => ({ text, tone })) };
+}
+
+function list(name: string, texts: readonly string[]): Section {
+  return { ...plain(rows(name, texts.slice(0, MOST_LISTED))), isList: true };
+}
+
+function rows(name: string, texts: readonly string[]): string[] {
+  return texts.map((text, index) => row(index === 0 ? name : '', text));
+}
+
+/** The longest list gives a line, again and again, until all fits or every list has one line. */
+function fitSections(sections: readonly Section[], most: number): readonly Section[] {
+  const height = sections.reduce((sum, { lines }) => sum + lines.length, 0);
+  const longest = Math.max(...sections.map(({ lines, isList }) => (isList ? lines.length : 0)));
+  if (height <= most || longest <= 1) return sections;
+  const index = sections.findLastIndex(({ lines, isList }) => isList && lines.length === longest);
+  const shorter = sections.map((one, at) => (at === index ? { ...one, lines: one.lines.slice(0, -1) } : one));
+  return fitSections(shorter, most);
+}
+
+function cutRows(lines: readonly ViewLine[], most: number): ViewLine[] {
+  const hidden = lines.length - most + 1;
+  const text = `${hidden} more lines: make the window higher`;
+  return [...lines.slice(0, Math.max(0, most - 1)), { text, tone: 'quiet' as const }].slice(0, most);
+}
+
+/** By characters. A terminal that draws one in two columns cuts the rest itself. */
+function cutColumns(text: string, most: number): string {
+  const characters = [...visible(text)];
+  return characters.length <= most
+    ? characters.join('')
+    : `${characters.slice(0, Math.max(0, most - 1)).join('')}…`;
+}
+
+/**
+ * A command over several lines that a shell takes as one. A word that is too long goes on at the left edge, which a word
+ * in quotes cannot.
+ */
+export function foldCommand(words: readonly string[], columns: number): string[] {
+  const width = Math.max(8, columns - 2);
+  if (words.some((word) => word.length > width && word.includes("'")))
+    return ['(make the window wider to see the command)'];
+  const lines = [''];
+  const last = () => lines.at(-1) ?? '';
+  for (const word of words) {
+    if (last() === '') lines[lines.length - 1] = word;
+    else if (last().length + 1 + word.length <= width) lines[lines.length - 1] += ` ${word}`;
+    else lines.splice(-1, 1, `${last()} \\`, word);
+    while (last().length > width) lines.splice(-1, 1, `${last().slice(0, width)}\\`, last().slice(width));
+  }
+  return lines;
+}
