@@ -96,7 +96,10 @@ bench: setup ## our relay and its peers under the same load (BENCH="--scenarios 
 bench-operator: setup ## what the operator costs with many MailRelays (BENCH="--relays 100,1000 --edits 100 ...")
 	$(NODE) test/operator/run.ts bench $(BENCH)
 
+audit: setup ## ask the registry for known weaknesses of what is installed (needs the internet)
+	npm audit --omit=optional
+
 clean: ## remove what was installed and the state of "make run"
 	rm -rf node_modules .state
 
-.PHONY: help setup run test unit stories operator cluster cluster-up cluster-down verify lint fmt types dead generate generated golden image soak bench bench-operator clean
+.PHONY: help setup run test unit stories operator cluster cluster-up cluster-down verify lint fmt types dead generate generated golden image soak bench bench-operator audit clean
