@@ -9,6 +9,7 @@ import { judgePair, readCertificateFacts } from '#crds/keypair.ts';
 import { describeFileError } from '#crds/systemwords.ts';
 import { print } from './output.ts';
 import { describeCertificate } from './statustext.ts';
+import { paintNames } from './styles.ts';
 import { UsageError } from './usage.ts';
 import type { Format } from './verb.ts';
 
@@ -36,7 +37,7 @@ export async function cert(options: CertOptions): Promise<number> {
   const facts = judged.kind === 'usable' ? judged.facts : null;
   const problem = judged.kind === 'usable' ? judged.warning : judged;
   const lines = describeCertificate('certificate', facts, problem, now.getTime());
-  await print(output, judged, () => `${lines.join('\n')}\n`);
+  await print(output, judged, () => paintNames(`${lines.join('\n')}\n`));
   return problem === null ? 0 : 1;
 }
 

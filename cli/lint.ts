@@ -6,6 +6,7 @@ import { printPlace } from './documents.ts';
 import { type LintResult, lintPath } from './lintfaults.ts';
 import { print } from './output.ts';
 import { makeSarif } from './sarif.ts';
+import { paint } from './styles.ts';
 import { UsageError } from './usage.ts';
 import type { Format } from './verb.ts';
 
@@ -24,11 +25,11 @@ export async function lint(named: readonly string[], { file = [], output }: Lint
 }
 
 function describeResult({ file, name, faults }: LintResult): string {
-  if (faults.length === 0) return `${file}: MailRelay ${name}: ok\n`;
+  if (faults.length === 0) return `${file}: MailRelay ${name}: ${paint('green', 'ok')}\n`;
   return faults
     .map((fault) => {
       const field = fault.field === null ? '' : `${fault.field}: `;
-      return `${printPlace(fault)}: ${field}${fault.message}\n`;
+      return `${paint('bold', `${printPlace(fault)}:`)} ${field}${fault.message}\n`;
     })
     .join('');
 }

@@ -5,6 +5,7 @@
 import { type Command, CommanderError } from 'commander';
 import { describeSystemError, isSystemCode } from '#crds/systemwords.ts';
 import { buildProgram } from './program.ts';
+import { paint } from './styles.ts';
 import { UsageError } from './usage.ts';
 
 /** The ways to ask for help or for the version, written in one way. */
@@ -42,7 +43,7 @@ async function main(argv: readonly string[]): Promise<void> {
 function explain(error: unknown): number {
   // The help was printed: because the person asked for it, or because there is no verb.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-  process.stderr.write(`mailrelay: ${describe(error)}\n`);
+  process.stderr.write(`${paint('red', 'mailrelay:', process.stderr)} ${describe(error)}\n`);
   return error instanceof UsageError ? 2 : 1;
 }
 

@@ -11,6 +11,7 @@ import {
   QUEUE_HEAD,
   WIDE_HEAD,
 } from './queuetext.ts';
+import { paint } from './styles.ts';
 import type { Format } from './verb.ts';
 
 type Entries = AsyncIterable<QueueEntry> | Iterable<QueueEntry>;
@@ -66,7 +67,7 @@ async function printText(entries: Entries, format: Format, isWhole: boolean): Pr
     linesLeft -= text.split('\n').length - 1;
     // One message is always shown, however many recipients it has.
     if (messages > 0 && (rest > 0 || linesLeft < 0)) rest += 1;
-    else process.stdout.write(`${messages === 0 ? head : ''}${text}`);
+    else process.stdout.write(`${messages === 0 ? paint('bold', head) : ''}${text}`);
     messages += 1;
     held += entry.state === 'queued' ? 0 : 1;
     bytes += entry.bytes;

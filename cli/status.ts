@@ -5,6 +5,7 @@
 import { type PodStatus, parsePodStatus } from '#crds/podstatus.ts';
 import { print } from './output.ts';
 import { describeStatus } from './statustext.ts';
+import { paintNames } from './styles.ts';
 import type { Format } from './verb.ts';
 
 interface StatusOptions {
@@ -17,7 +18,7 @@ const WAIT_MS = 10_000;
 
 export async function status({ address, adminPort, output }: StatusOptions): Promise<number> {
   const found = await ask(address, adminPort);
-  await print(output, found, () => describeStatus(found, Date.now()));
+  await print(output, found, () => paintNames(describeStatus(found, Date.now())));
   return found.ready ? 0 : 1;
 }
 

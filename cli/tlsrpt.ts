@@ -9,7 +9,9 @@ import { parseReceived, RECEIVED_FILE, type ReceivedReport } from '#relay/tlsrpt
 import { readReport } from '#relay/tlsrpt/report.ts';
 import { print } from './output.ts';
 import { stateFolder } from './statefolder.ts';
-import { describeReceived, describeReport } from './tlsrpttext.ts';
+import { paintNames } from './styles.ts';
+import { describeReceived, describeReport, describeWideReports } from './tlsrpttext.ts';
+import { UsageError } from './usage.ts';
 import type { Format } from './verb.ts';
 
 /** The reader refuses larger reports, and says so. */
@@ -23,12 +25,15 @@ interface TlsrptOptions {
 export async function tlsrpt(file: string, { output, state }: TlsrptOptions): Promise<number> {
   if (file === 'received') {
     const reports = await readReceivedReports(stateFolder(state));
-    await print(output, reports, () => describeReceived(reports));
+    await print(output, reports, () =>
+      output === 'wide' ? describeWideReports(reports) : paintNames(describeReceived(reports)),
+    );
     return 0;
   }
+  if (output === 'wide') throw new UsageError('-o wide is for "tlsrpt received", which lists');
   const read = readReport(await readBytes(file));
   if (read.kind === 'invalid') throw new Error(`Cannot read the report "${file}": ${read.reason}`);
-  await print(output, read.report, () => describeReport(read.report));
+  await print(output, read.report, () => paintNames(describeReport(read.report)));
   return 0;
 }
 

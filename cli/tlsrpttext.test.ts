@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type PolicyReport, RESULT_TYPES } from '#relay/tlsrpt/report.ts';
-import { describeReceived, describeReport } from './tlsrpttext.ts';
+import { describeReceived, describeReport, describeWideReports } from './tlsrpttext.ts';
 
 const report = (policies: PolicyReport[]) => ({
   'organization-name': 'Company-X',
@@ -71,4 +71,15 @@ test('received reports, each with its time and its signer', () => {
     2,
   );
   assert.match(describeReceived([]), /inbound\.tlsReports\.address/);
+});
+
+test('the wide list has a line for each policy, and no cell breaks it', () => {
+  const received = { receivedAt: '2016-04-02T01:00:00Z', reporter: 'company-x.example', id: 'x' };
+  const odd = { ...report([policy([]), policy([])]), 'organization-name': 'Company\tX\n' };
+  const [head = '', ...lines] = describeWideReports([{ ...received, report: odd } as never])
+    .trimEnd()
+    .split('\n');
+  assert.equal(lines.length, 2);
+  for (const line of lines) assert.equal(line.split('\t').length, head.split('\t').length);
+  assert.match(lines[0] ?? '', /\tCompany\?X\?\t.*\ttlsa\t7\t3$/);
 });

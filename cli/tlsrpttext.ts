@@ -1,7 +1,7 @@
 /** The text that `mailrelay tlsrpt` prints: TLS reports in plain words. Pure. */
 import type { ReceivedReport } from '#relay/tlsrpt/received.ts';
 import type { PolicyReport, TlsReport } from '#relay/tlsrpt/report.ts';
-import { note, row } from './terminal.ts';
+import { note, row, visible } from './terminal.ts';
 
 const POLICIES: Readonly<Record<PolicyReport['policy']['policy-type'], string>> = {
   tlsa: 'DANE',
@@ -33,6 +33,22 @@ export function describeReceived(reports: readonly ReceivedReport[]): string {
         `${row('received', `${receivedAt}, signed by ${reporter}`)}\n${describeReport(report)}`,
     )
     .join('\n');
+}
+
+/** A line for each policy of each report, the columns apart by tabs. */
+export function describeWideReports(reports: readonly ReceivedReport[]): string {
+  const head = 'RECEIVED  REPORTER  ORGANIZATION  FROM  TO  DOMAIN  POLICY  SUCCESSES  FAILURES';
+  const lines = reports.flatMap(({ receivedAt, reporter, report }) => {
+    const { 'organization-name': name, 'date-range': range, policies } = report;
+    const time = [range['start-datetime'], range['end-datetime']];
+    return policies.map(({ policy, summary }) =>
+      [
+        ...[receivedAt, reporter, name, ...time, policy['policy-domain'], policy['policy-type']],
+        ...[summary['total-successful-session-count'], summary['total-failure-session-count']],
+      ].map((cell) => visible(String(cell))),
+    );
+  });
+  return [head.split('  '), ...lines].map((cells) => `${cells.join('\t')}\n`).join('');
 }
 
 export function describeReport(report: TlsReport): string {

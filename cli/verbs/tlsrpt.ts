@@ -8,7 +8,7 @@ export const verb = new Verb('tlsrpt')
   )
   .argument('<file>', 'the attachment of a report (.json.gz, or .json); "-" is standard input; or "received"')
   .addOption(stateOption())
-  .addOption(outputOption('text', 'json', 'yaml'))
+  .addOption(outputOption('text', 'wide', 'json', 'yaml'))
   .example('tlsrpt report.json.gz', 'Read one report')
   .example('tlsrpt received', 'The reports of the relay of "mailrelay run", or of this pod')
   .does(async () => (await import('../tlsrpt.ts')).tlsrpt);

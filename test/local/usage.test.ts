@@ -99,8 +99,8 @@ test('values that an option cannot have', async () => {
 });
 
 test('styles are for a terminal that wants them', async () => {
-  const atTerminal = async (environment: Readonly<Record<string, string>>) => {
-    const child = spawn('script', ['--quiet', '--return', '--command', `${LAUNCHER} --help`, '/dev/null'], {
+  const atTerminal = async (environment: Readonly<Record<string, string>>, words = '--help') => {
+    const child = spawn('script', ['--quiet', '--return', '--command', `${LAUNCHER} ${words}`, '/dev/null'], {
       env: { PATH: process.env['PATH'], TERM: 'xterm', ...environment },
     });
     let output = '';
@@ -111,6 +111,9 @@ test('styles are for a terminal that wants them', async () => {
     return output;
   };
   assert.ok((await atTerminal({})).includes(`${ESCAPE}[1mUsage:`));
+  const fault = `${ESCAPE}[31mmailrelay:${ESCAPE}[39m Unknown command`;
+  assert.ok((await atTerminal({}, 'nonsense')).includes(fault));
   assert.ok(!(await atTerminal({ NO_COLOR: '1' })).includes(`${ESCAPE}[`));
+  assert.ok(!(await atTerminal({ NO_COLOR: '1' }, 'nonsense')).includes(`${ESCAPE}[`));
   assert.ok(!(await mailrelay(['--help'])).stdout.includes(ESCAPE));
 });
