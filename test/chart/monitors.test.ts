@@ -22,6 +22,7 @@ interface Schema {
   readonly additionalProperties?: Schema;
   readonly items?: Schema;
   readonly pattern?: string;
+  readonly 'x-kubernetes-int-or-string'?: boolean;
 }
 
 /** The paths of what the schema does not allow. */
@@ -32,7 +33,10 @@ function faultsOf(value: unknown, schema: Schema | undefined, path: string): str
     return Object.entries(value).flatMap(([key, inner]) =>
       faultsOf(inner, schema.properties?.[key] ?? schema.additionalProperties, `${path}.${key}`),
     );
-  const fits = typeof value === schema.type && new RegExp(schema.pattern ?? '').test(String(value));
+  const isEither =
+    schema['x-kubernetes-int-or-string'] === true && ['string', 'number'].includes(typeof value);
+  const fits =
+    (isEither || typeof value === schema.type) && new RegExp(schema.pattern ?? '').test(String(value));
   return fits ? [] : [`${path} cannot be ${value}`];
 }
 
@@ -50,7 +54,12 @@ function monitorOfRelay(): unknown {
 
 const MONITOR = { enabled: true, interval: '30s', labels: { release: 'prometheus' } };
 const ofOperator = (kind: string) =>
-  only(rendered({ metrics: { serviceMonitor: MONITOR, podMonitor: MONITOR } }), kind).spec;
+  only(
+    rendered({
+      metrics: { serviceMonitor: MONITOR, podMonitor: MONITOR, prometheusRule: { enabled: true } },
+    }),
+    kind,
+  ).spec;
 
 describe('the objects for the Prometheus operator', { skip: problem }, () => {
   for (const version of VERSIONS)
@@ -60,6 +69,8 @@ describe('the objects for the Prometheus operator', { skip: problem }, () => {
       assert.deepEqual(faultsOf(ofOperator('PodMonitor'), pods, 'spec'), []);
       const services = await schemaOf(version, 'servicemonitors');
       assert.deepEqual(faultsOf(ofOperator('ServiceMonitor'), services, 'spec'), []);
+      const rules = await schemaOf(version, 'prometheusrules');
+      assert.deepEqual(faultsOf(ofOperator('PrometheusRule'), rules, 'spec'), []);
     });
 
   test('a field that came later is found', async () => {
