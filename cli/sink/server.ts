@@ -80,7 +80,8 @@ export async function startSink({ address, port, tls, pair, folder, onMessage }:
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
-    server.listen(port, address, () => {
+    // Without an address Node takes "::", and "0.0.0.0" where there is no IPv6.
+    server.listen(port, address === '::' ? undefined : address, () => {
       server.off('error', reject);
       // A client that breaks off is no fault of the sink.
       server.on('error', () => undefined);
