@@ -1,7 +1,7 @@
 /** The way of mail for one address under a policy, as data and as text. Pure. */
 import { fieldsNotInForce } from '#crds/notinforce.ts';
 import { domainOf } from '#crds/patterns.ts';
-import type { Hop, Listener, Policy } from '#crds/policyfile.ts';
+import type { Clients, Hop, Listener, Policy } from '#crds/policyfile.ts';
 import type { TlsLevel } from '#crds/tlslevel.ts';
 import { matchReportAddress } from '#crds/tlsreports.ts';
 import { compileRoutes } from '#relay/delivery/route.ts';
@@ -75,9 +75,13 @@ function describeClients(policy: Policy, { auth, clients }: Listener, to: string
   const isReport = matchReportAddress(policy)(to);
   const isOwn = isReport || inbound.acceptDomains.includes(domainOf(to));
   const { networks, usersSecret, certificates, oauth, senderDomains, recipientDomains } = clients;
+  const bound = clients.senderLogins.map(
+    ({ logins, certificateNames, senders }) =>
+      `${[...logins, ...certificateNames].join(', ')} only as ${senders.join(', ')}`,
+  );
   const logins = [
     ...(usersSecret === null ? [] : [`users of Secret "${usersSecret}"`]),
-    ...(oauth === null ? [] : [`tokens of ${oauth.issuer} for ${oauth.subjects.join(', ')}`]),
+    ...(oauth === null ? [] : [describeTokens(oauth)]),
   ];
   const whom = [
     ...(auth === 'Required' ? [] : networks),
@@ -90,7 +94,12 @@ function describeClients(policy: Policy, { auth, clients }: Listener, to: string
     ...(senderDomains === null ? [] : [`senders in ${senderDomains.join(', ')} only`]),
     ...(recipientDomains === null ? [] : [`recipients in ${recipientDomains.join(', ')} only`]),
   ];
-  return [whom.join(', '), ...(isOwn ? [] : held)].join('; ');
+  return [whom.join(', '), ...bound, ...(isOwn ? [] : held)].join('; ');
+}
+
+function describeTokens({ issuer, subjects, acceptAsPassword }: NonNullable<Clients['oauth']>): string {
+  const how = acceptAsPassword ? ', also as a password' : '';
+  return `tokens of ${issuer}${how}, for ${subjects.join(', ')}`;
 }
 
 function describeHop({

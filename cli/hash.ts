@@ -1,20 +1,22 @@
 /**
  * `mailrelay hash`: prints the hash of a password, as a Secret of users holds it. Prints the whole Secret if a user is
- * named.
+ * named. The senders that the user may use stand behind the hash.
  */
 import { stringify } from 'yaml';
 import { hashPassword } from '#crds/passwordhash.ts';
+import { compileSenders } from '#relay/addresses/senders.ts';
 import { readPassword } from './password.ts';
 import { UsageError } from './usage.ts';
 
 interface HashOptions {
   readonly user?: string;
+  readonly sender?: readonly string[];
   readonly secret?: string;
   readonly namespace?: string;
 }
 
 export async function hash(
-  { user, secret, namespace }: HashOptions,
+  { user, sender = [], secret, namespace }: HashOptions,
   { args }: { readonly args: readonly string[] },
 ): Promise<number> {
   // The message does not quote the argument, because it may be the password.
@@ -24,7 +26,12 @@ export async function hash(
     throw new UsageError('A Secret needs a user: add --user NAME');
   if (user !== undefined && !/^[^\s:]{1,255}$/.test(user))
     throw new UsageError(`--user must be a name without blanks and colons, not "${user}"`);
-  const line = await hashPassword(await readPassword('new'));
+  const bad = sender.find((one) => /[\s,]/.test(one) || !compileSenders([one]));
+  if (bad !== undefined)
+    throw new UsageError(
+      `--sender must be an address or a domain, such as joe@example.com or *.example.com, not "${bad}"`,
+    );
+  const line = [await hashPassword(await readPassword('new')), ...sender].join(' ');
   process.stdout.write(user === undefined ? `${line}\n` : formatSecret(user, line, secret, namespace));
   return 0;
 }

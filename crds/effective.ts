@@ -169,8 +169,14 @@ function effectiveClients({ certificates, oauth, ...clients }: ClientsSpec): Cli
           subjects: oauth.subjects,
           keysConfigMap: oauth.keysConfigMapName ?? null,
           trustConfigMap: oauth.trustConfigMapName ?? null,
+          acceptAsPassword: oauth.acceptAsPassword ?? false,
         }
       : null,
+    senderLogins: (clients.senderLogins ?? []).map(({ logins = [], certificateNames = [], senders }) => ({
+      logins,
+      certificateNames,
+      senders,
+    })),
     senderDomains: clients.senderDomains ?? null,
     recipientDomains: clients.recipientDomains ?? null,
   };

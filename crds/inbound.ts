@@ -11,6 +11,7 @@ import {
   objectName,
   port,
   positiveSize,
+  senderPatterns,
   starttls,
   text,
 } from './shapes.ts';
@@ -26,7 +27,7 @@ const clients = () =>
     credentialsSecretName: objectName()
       .optional()
       .describe(
-        'Name of the Secret with the users who may log in (AUTH PLAIN, LOGIN, SCRAM-SHA-256) and relay: each key is a user name, each value a line of "mailrelay hash"; or a value is a list, a line USER:HASH each, for names that cannot be keys.',
+        'Name of the Secret with the users who may log in (AUTH PLAIN, LOGIN, SCRAM-SHA-256) and relay: each key is a user name, each value a line of "mailrelay hash"; or a value is a list, a line USER:HASH each, for names that cannot be keys. Behind the hash may follow the senders that the user may use: addresses and domains, as in senderLogins.',
       ),
     certificates: z
       .object({
@@ -68,9 +69,45 @@ const clients = () =>
           .describe(
             'Name of the ConfigMap with the authorities of the issuer, such as kube-root-ca.crt. Default: the public roots.',
           ),
+        acceptAsPassword: z
+          .boolean()
+          .optional()
+          .describe(
+            'Whether a token is taken as the password of AUTH PLAIN and LOGIN too, with any user name, for clients that know no other mechanism. Default: false.',
+          ),
       })
       .optional()
       .describe('Clients that log in with a token of an OpenID Connect issuer (OAUTHBEARER, XOAUTH2).'),
+    senderLogins: z
+      .array(
+        z.object({
+          logins: z
+            .array(text('^[^\\s]+$', 512, 'a user name or a token subject without blanks'))
+            .min(1)
+            .max(64)
+            .optional()
+            .describe(
+              'User names, and subjects of tokens such as system:serviceaccount:shop:mailer. A trailing * stands for any rest, such as system:serviceaccount:shop:* for a namespace.',
+            ),
+          certificateNames: z
+            .array(
+              text('^[^\\s]+$', 253, 'a name of a certificate, such as app.example.com or *.example.com'),
+            )
+            .min(1)
+            .max(64)
+            .optional()
+            .describe('Names of client certificates, as in certificates.names.'),
+          senders: senderPatterns(64).describe(
+            'Senders that these may use: domains, *.example.com, or addresses.',
+          ),
+        }),
+      )
+      .min(1)
+      .max(64)
+      .optional()
+      .describe(
+        "Who may send as whom (Postfix: reject_sender_login_mismatch). A login that an entry names may use only the senders of its entries, and those beside its password in credentialsSecretName: in MAIL FROM, From, Sender, Resent-From and Resent-Sender. Others are answered '553 5.7.1'. The null sender is always taken. Default: a login without senders may use any.",
+      ),
     senderDomains: domainPatterns(256)
       .optional()
       .describe(

@@ -7,6 +7,7 @@
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { LOG_ADDRESSES, LOG_LEVELS } from './logging.ts';
+import { clients } from './policyclients.ts';
 import { TLS_LEVELS, TLS_VERSIONS } from './tlslevel.ts';
 
 export const POLICY_FORMAT = 1;
@@ -56,25 +57,6 @@ const hop = z.strictObject({
   priority: z.int().min(0),
   weight: z.int().positive().nullable(),
   ipFamily: z.enum(IP_FAMILIES),
-});
-
-const clients = z.strictObject({
-  /** CIDRs (or single addresses). */
-  networks: z.array(z.string()),
-  usersSecret: objectName.nullable(),
-  certificates: z.strictObject({ trustConfigMap: objectName, names: z.array(z.string()) }).nullable(),
-  oauth: z
-    .strictObject({
-      issuer: z.string(),
-      audience: z.string(),
-      subjects: z.array(z.string()),
-      keysConfigMap: objectName.nullable(),
-      trustConfigMap: objectName.nullable(),
-    })
-    .nullable(),
-  /** Domains and *.domains; null: any. */
-  senderDomains: z.array(z.string()).nullable(),
-  recipientDomains: z.array(z.string()).nullable(),
 });
 
 const listener = z.strictObject({

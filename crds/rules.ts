@@ -14,6 +14,7 @@ import { PEER_RULES } from './peerrules.ts';
 import { celEveryHop, everyHop, RESOLVER_RULES } from './resolverrules.ts';
 import { RESOURCE_RULES } from './resourcerules.ts';
 import { CEL_CUT_THROUGH, isCutThrough, type Rule } from './rule.ts';
+import { SENDER_RULES } from './senderrules.ts';
 import { TLS_RULES } from './tlsrules.ts';
 import { ADMIN_PORT, HANDOVER_PORT, servedPort } from './wellknown.ts';
 import { WORKLOAD_RULES } from './workloadrules.ts';
@@ -222,6 +223,7 @@ export const RULES: readonly Rule[] = [
         spec.outbound?.limits?.messagesPerDestinationPerMinute === undefined),
   },
   ...HEADER_RULES,
+  ...SENDER_RULES,
   ...ADDRESS_RULES,
   ...TLS_RULES,
   ...DNS_RULES,

@@ -1,4 +1,5 @@
 /** The verb `hash`. */
+import { collect } from '../usage.ts';
 import { Verb } from '../verb.ts';
 
 export const verb = new Verb('hash')
@@ -9,9 +10,15 @@ export const verb = new Verb('hash')
   // The action refuses arguments: the message of commander would print a password that was given as one.
   .allowExcessArguments(true)
   .option('--user <name>', 'print a Secret document with this user')
+  .option(
+    '--sender <address>',
+    'a sender that this user may use, or a domain of senders; may be repeated (default: any)',
+    collect,
+  )
   .option('--secret <name>', 'name of that Secret (default: relay-users)')
   .option('--namespace <name>', 'namespace of that Secret (default: that of kubectl)')
   .example('hash --user alice', 'A new Secret')
+  .example('hash --user alice --sender alice@example.com', 'A user who may send as one address only')
   .addHelpText(
     'after',
     `

@@ -51,7 +51,7 @@ export class LoginThrottle {
   }
 
   #add(failures: Map<string, Failures>, key: string): void {
-    // A token names no user before it is verified.
+    // A token names no user.
     if (key === '') return;
     const count = this.#of(failures, key) + 1;
     failures.delete(key);

@@ -51,3 +51,50 @@ test('where the real ones are of several kinds the decoys are too, and another u
   const changed = after.filter((iterations, index) => iterations !== before[index]).length;
   assert.ok(changed < 200, `${changed} of 400`);
 });
+
+test('behind a stored password are the senders of the user, and without them it may use any', async () => {
+  const hash = await stored('one');
+  const users = new Users({
+    free: hash,
+    alice: `${hash} alice@example.com, *.example.org\nExample.NET\n`,
+    users: `joe@example.com:${hash} joe@example.com\r\n\tsales@example.com\nann@example.com:${hash}\n`,
+  });
+  assert.deepEqual(users.faults, []);
+  const may = (name: string, ...addresses: string[]) =>
+    addresses.map((address) => users.find(name).senders?.(address));
+  assert.equal(users.find('free').senders, null);
+  assert.equal(users.find('ann@example.com').senders, null);
+  assert.deepEqual(may('alice', 'Alice@Example.com', 'x@a.b.example.org', 'x@example.net'), [
+    true,
+    true,
+    true,
+  ]);
+  assert.deepEqual(may('alice', 'bob@example.com', 'x@example.org', 'x@example.com', ''), [
+    false,
+    false,
+    false,
+    false,
+  ]);
+  assert.deepEqual(may('joe@example.com', 'joe@example.com', 'sales@example.com', 'ann@example.com'), [
+    true,
+    true,
+    false,
+  ]);
+});
+
+test('a user with a sender that cannot be read is locked out, and told by name', async () => {
+  const hash = await stored('one');
+  for (const sender of [
+    '@example.com',
+    'a@',
+    '*',
+    '*@example.com',
+    'a b@',
+    '"a@example.com',
+    hash,
+    'a_b..c',
+  ]) {
+    const users = new Users({ bob: `${hash} ok@example.com ${sender}` });
+    assert.deepEqual([users.faults, users.find('bob').exists], [['bob'], false], sender);
+  }
+});

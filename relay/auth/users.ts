@@ -1,41 +1,60 @@
 /**
  * The users of a Secret. A file is one user: its name is the user name and its text is the stored password. Or a file
  * is a list with one line `USER:STORED FORM` for each user, for names that cannot be keys of a Secret
- * (joe@example.com). Any other text is a fault. A fault names the user or the file and never the text, and gives no
- * login. An unknown user gets a decoy, so neither time nor a SCRAM challenge shows which users exist.
+ * (joe@example.com). Behind the stored password may follow the senders that the user may use, with blanks or commas
+ * between them; as in Postfix's tables, a line that begins with a blank continues the one before. Any other text is a
+ * fault. A fault names the user or the file and never the text, and gives no login. An unknown user gets a decoy, so neither time nor a SCRAM challenge shows which users exist.
  */
 import { createHmac } from 'node:crypto';
 import { DEFAULT_ITERATIONS, type PasswordHash, parsePasswordHash } from '#crds/passwordhash.ts';
+import { compileSenders, type SenderMatcher } from '../addresses/senders.ts';
 import type { Files } from '../task/materials.ts';
 
+/** A client that has logged in. */
+export interface Login {
+  /** The user name, or the subject of a token. */
+  readonly name: string;
+  /** What the Secret of users says at the time of the login. null: it says nothing. */
+  readonly senders: SenderMatcher | null;
+}
+
+interface User {
+  readonly hash: PasswordHash;
+  /** null: any sender. */
+  readonly senders: SenderMatcher | null;
+}
+
 export class Users {
-  readonly #hashes = new Map<string, PasswordHash>();
+  readonly #users = new Map<string, User>();
   readonly #secret: Buffer;
   readonly #ring: readonly { readonly at: string; readonly iterations: number }[];
-  /** Users, and lists with the line number, whose text is no stored password. */
+  /** Users and lists whose text is no stored password, or is followed by something that is no sender. */
   readonly faults: readonly string[];
 
   constructor(files: Files) {
     const faults: string[] = [];
     for (const [name, text] of Object.entries(files).flatMap(readEntries)) {
-      const hash = parsePasswordHash(text);
-      if (hash) this.#hashes.set(name, hash);
+      const user = readUser(text);
+      if (user) this.#users.set(name, user);
       else faults.push(name);
     }
     this.faults = faults;
-    const [, first] = [...this.#hashes].toSorted(([a], [b]) => (a < b ? -1 : 1))[0] ?? [];
+    const [, first] = [...this.#users].toSorted(([a], [b]) => (a < b ? -1 : 1))[0] ?? [];
     // The secret is the same in every process and pod and after a restart. A changing salt would show that a user is a
     // decoy.
-    this.#secret = first?.serverKey ?? Buffer.alloc(0);
-    this.#ring = [...this.#hashes]
-      .map(([name, { iterations }]) => ({ at: this.#bytes('place', name).toString('hex'), iterations }))
+    this.#secret = first?.hash.serverKey ?? Buffer.alloc(0);
+    this.#ring = [...this.#users]
+      .map(([name, { hash }]) => ({
+        at: this.#bytes('place', name).toString('hex'),
+        iterations: hash.iterations,
+      }))
       .toSorted((a, b) => (a.at < b.at ? -1 : 1));
   }
 
   /** Read `exists` only after the work that a login costs. */
-  find(name: string): { exists: boolean; hash: PasswordHash } {
-    const hash = this.#hashes.get(name);
-    return hash ? { exists: true, hash } : { exists: false, hash: this.#decoyFor(name) };
+  find(name: string): User & { exists: boolean } {
+    const user = this.#users.get(name);
+    return user ? { exists: true, ...user } : { exists: false, hash: this.#decoyFor(name), senders: null };
   }
 
   /** Always the same for one name, as for a real user. */
@@ -65,10 +84,22 @@ export class Users {
 
 /** User name and stored form of each user in a file of the Secret. */
 function readEntries([file, text]: [string, string]): [string, string][] {
-  const lines = text.split(/\r?\n/).filter((line) => line.trim() !== '');
+  const lines = text
+    .replace(/\r?\n[ \t]+/g, ' ')
+    .split(/\r?\n/)
+    .filter((line) => line.trim() !== '');
   const parts = lines.map((line): [string, string] => {
     const [, user, stored] = /^([^:]+):(SCRAM-SHA-256\$.*)$/.exec(line) ?? [];
     return user === undefined || stored === undefined ? [file, ''] : [user, stored];
   });
   return parts.some(([, stored]) => stored !== '') ? parts : [[file, text]];
+}
+
+/** The stored password, and the senders behind it. Undefined if one of them cannot be read. */
+function readUser(text: string): User | undefined {
+  const [stored = '', ...patterns] = text.split(/[\s,]+/).filter((word) => word !== '');
+  const hash = parsePasswordHash(stored);
+  const senders = compileSenders(patterns);
+  if (!hash || !senders) return undefined;
+  return { hash, senders: patterns.length === 0 ? null : senders };
 }

@@ -8,6 +8,7 @@ import type { Trace } from '../headers/received.ts';
 import type { Envelope } from '../spool/record.ts';
 import type { ChangedMessage } from './changedaddresses.ts';
 import type { ReportAddress } from './reportaddress.ts';
+import type { OwnSenders } from './senderlogins.ts';
 
 export interface SessionTls {
   readonly version: string;
@@ -20,7 +21,9 @@ export interface ArrivalTerms {
   readonly tls: SessionTls | null;
   readonly policy: Policy;
   readonly receivedAt: number;
-  readonly login: string | null;
+  readonly isLoggedIn: boolean;
+  /** Undefined: the client may use any sender. */
+  readonly ownSenders: OwnSenders | undefined;
   /** True if the client may relay. */
   readonly ours: boolean;
   /** The domains that an authorized client may send as. null: any domain. */
@@ -38,6 +41,7 @@ export interface Arrival {
     Record<'from' | 'to' | 'originalFrom' | 'originalTo', string | readonly string[] | undefined>
   >;
   readonly lineEndings: LineEndings;
+  readonly ownSenders: OwnSenders | undefined;
   /** Fewer than inbound.limits.messageSize allows. null: no other limit. */
   readonly mostBytes: number | null;
 }
@@ -48,7 +52,7 @@ export function makeArrival(
   terms: ArrivalTerms,
 ): Arrival {
   const { envelope } = session;
-  const { tls, policy, receivedAt, login, ours } = terms;
+  const { tls, policy, receivedAt, isLoggedIn, ours } = terms;
   const { hostname, inbound } = policy;
   const { ret, envid } = envelope.dsn ?? {};
   const smtpUtf8 = envelope.smtpUtf8 === true;
@@ -74,7 +78,7 @@ export function makeArrival(
       esmtp: session.openingCommand === 'EHLO',
       smtpUtf8,
       tls,
-      authenticated: login !== null,
+      authenticated: isLoggedIn,
       recipients: envelope.rcptTo.map(({ address }) => withPostmasterDomain(address, inbound.acceptDomains)),
       at: new Date(receivedAt),
     },
@@ -85,6 +89,7 @@ export function makeArrival(
       to.map(({ address }) => address),
     ),
     lineEndings: terms.lineEndings,
+    ownSenders: terms.ownSenders,
     mostBytes: terms.reportAddress.findMostBytes(envelope.rcptTo),
   };
 }

@@ -30,6 +30,8 @@ const CURES: Readonly<Record<string, string>> = {
   relaying_denied:
     'the client must be in inbound.clients (networks, a login or a certificate), or the domain in inbound.acceptDomains',
   sender_not_allowed: 'add the domain of the sender to clients.senderDomains',
+  sender_login_mismatch:
+    'the client must use one of its own senders in MAIL FROM, From and Sender; or add the sender to its entry in clients.senderLogins, or behind its password in the Secret of users',
   recipient_not_allowed: 'add the domain of the recipient to clients.recipientDomains',
   address_refused: 'change the entry of the address in addresses.sender or addresses.recipient',
   alias_error:

@@ -14,10 +14,21 @@ const issuer = 'https://issuer.example';
 const keys = await generateKeyPair('ES256');
 const jwks = { keys: [{ ...(await exportJWK(keys.publicKey)), kid: 'one' }] };
 
-function loginsAt(clock: () => number, materials: { users?: Record<string, string>; keys?: string }) {
+function loginsAt(
+  clock: () => number,
+  materials: { users?: Record<string, string>; keys?: string },
+  acceptAsPassword = false,
+) {
   const clients = clientsOf({
     usersSecret: 'users',
-    oauth: { issuer, audience: 'a', subjects: ['app'], keysConfigMap: 'keys', trustConfigMap: null },
+    oauth: {
+      issuer,
+      audience: 'a',
+      subjects: ['app'],
+      keysConfigMap: 'keys',
+      trustConfigMap: null,
+      acceptAsPassword,
+    },
   });
   const deps = {
     listener: listenerAt(587, { auth: 'Required', clients }),
@@ -112,4 +123,59 @@ test('whoever has many addresses of IPv6 has no more attempts than others', asyn
     reply: REPLIES.tooManyFailures,
   });
   assert.deepEqual(await from('2001:db8:1:3::99', 'app'), { kind: 'refused', reply: REPLIES.authFailed });
+});
+
+test('a token as a password has the checks and limits of a token, and no other password becomes one', async () => {
+  const users = { app: await hashPassword('secret', 4_096) };
+  const at = (accepts: boolean) => loginsAt(Date.now, { users, keys: JSON.stringify(jwks) }, accepts);
+  const [yes, no] = [at(true), at(false)];
+  const token = (subject: string) =>
+    new SignJWT({ iss: issuer, aud: 'a', sub: subject })
+      .setProtectedHeader({ alg: 'ES256', kid: 'one' })
+      .setExpirationTime('10m')
+      .sign(keys.privateKey);
+  let client = 0;
+  const judge = (logins: Logins, password: string, method: 'PLAIN' | 'LOGIN' = 'PLAIN') =>
+    logins.judge({ method, username: 'whoever', password }, `client${++client}`);
+  const good = await token('app');
+  for (const method of ['PLAIN', 'LOGIN'] as const)
+    assert.deepEqual(await judge(yes, good, method), {
+      kind: 'login',
+      login: { name: 'app', senders: null },
+    });
+  const refused = { kind: 'refused', reply: REPLIES.authFailed };
+  assert.deepEqual(await judge(no, good), refused);
+  assert.deepEqual(await judge(yes, await token('other')), refused);
+  for (const password of ['a.b.c', `${good}x`, `${good}.x`, ` ${good}`, 'e30.e30.e30', ''])
+    assert.deepEqual(await judge(yes, password), refused, password);
+  // The user name beside a token is nobody's, so failures with it do not slow that user down.
+  const slow = loginsAt(() => 0, { users, keys: JSON.stringify(jwks) }, true);
+  for (let index = 0; index < 3; index++)
+    await slow.judge({ method: 'PLAIN', username: 'app', password: `${good}x` }, `other${index}`);
+  const began = performance.now();
+  const login = await slow.judge({ method: 'PLAIN', username: 'app', password: 'secret' }, 'new');
+  assert.equal(login.kind, 'login');
+  assert.ok(performance.now() - began < 500, 'no delay of the user');
+});
+
+test('PLAIN and LOGIN are offered for tokens alone, and SCRAM is not', () => {
+  const clients = (acceptAsPassword: boolean) =>
+    clientsOf({
+      oauth: {
+        issuer,
+        audience: 'a',
+        subjects: ['app'],
+        keysConfigMap: 'k',
+        trustConfigMap: null,
+        acceptAsPassword,
+      },
+    });
+  const offered = (acceptAsPassword: boolean) => {
+    const deps = { log: () => undefined, clocks: { monotonic: Date.now, wall: Date.now }, countedAs };
+    const listener = listenerAt(587, { auth: 'Required', clients: clients(acceptAsPassword) });
+    return new Logins({ ...deps, listener, counters: new Counters() }, { secrets: {}, configMaps: {} })
+      .mechanisms;
+  };
+  assert.deepEqual(offered(true), ['PLAIN', 'LOGIN', 'OAUTHBEARER', 'XOAUTH2']);
+  assert.deepEqual(offered(false), ['OAUTHBEARER', 'XOAUTH2']);
 });

@@ -7,11 +7,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { SMTPServerAuthentication } from 'smtp-server';
 import { passwordFault, passwordMatches } from '#crds/passwordhash.ts';
 import type { Listener } from '#crds/policyfile.ts';
-import { BEARER_REFUSED, oauthBearerToken } from '../auth/bearer.ts';
+import { BEARER_REFUSED, isToken, oauthBearerToken } from '../auth/bearer.ts';
 import { scramFirst } from '../auth/scram.ts';
 import { LoginThrottle } from '../auth/throttle.ts';
 import { TokenJudge } from '../auth/tokens.ts';
-import { Users } from '../auth/users.ts';
+import { type Login, Users } from '../auth/users.ts';
 import type { Log } from '../observe/log.ts';
 import type { Clocks } from '../task/clock.ts';
 import type { Counters } from '../task/counts.ts';
@@ -40,7 +40,7 @@ export interface LoginDeps {
 
 /** The result of a mechanism that the library knows. `data` is the 334 text after a refused token. */
 export type Judged =
-  | { kind: 'login'; login: string }
+  | { kind: 'login'; login: Login }
   | { kind: 'refused'; reply: Reply }
   | { kind: 'tokenRefused'; data: Record<string, string> };
 
@@ -49,7 +49,10 @@ type Shown = Pick<SMTPServerAuthentication, 'method' | 'username' | 'password' |
 interface Attempt {
   readonly mechanism: string;
   readonly client: string;
+  /** As the client said it, for the log. */
   readonly user: string;
+  /** The user whose failures count. Empty: a token, which names nobody before it is verified. */
+  readonly guessed: string;
 }
 
 export class Logins {
@@ -65,8 +68,10 @@ export class Logins {
     this.#deps = deps;
     this.#throttle = new LoginThrottle(deps.clocks.monotonic);
     const { usersSecret, oauth } = deps.listener.clients;
+    const takesPassword = usersSecret !== null || oauth?.acceptAsPassword === true;
     this.mechanisms = [
-      ...(usersSecret === null ? [] : ['PLAIN', 'LOGIN', 'SCRAM-SHA-256']),
+      ...(takesPassword ? ['PLAIN', 'LOGIN'] : []),
+      ...(usersSecret === null ? [] : ['SCRAM-SHA-256']),
       ...(oauth === null ? [] : ['OAUTHBEARER', 'XOAUTH2']),
     ];
     this.use(materials);
@@ -79,7 +84,11 @@ export class Logins {
     this.#users = new Users(usersSecret === null ? {} : (materials.secrets[usersSecret] ?? {}));
     const { faults } = this.#users;
     if (faults.length > 0)
-      log('users_not_taken', { listener: listener.name, users: faults, cure: 'mailrelay hash' });
+      log('users_not_taken', {
+        listener: listener.name,
+        users: faults,
+        cure: 'write the line of mailrelay hash, and behind it nothing but addresses and domains',
+      });
     if (!oauth) return;
     const { issuer, audience, subjects, keysConfigMap, trustConfigMap } = oauth;
     const keys = keysConfigMap && (materials.configMaps[keysConfigMap]?.['jwks.json'] ?? '');
@@ -89,10 +98,15 @@ export class Logins {
 
   /** PLAIN, LOGIN and XOAUTH2: the library has parsed the client's responses. */
   async judge({ method, username = '', password, accessToken }: Shown, client: string): Promise<Judged> {
-    const attempt = { mechanism: method, client, user: username.slice(0, LONGEST_NAME) };
+    const user = username.slice(0, LONGEST_NAME);
+    const attempt = { mechanism: method, client, user, guessed: '' };
     if (!this.mechanisms.includes(method)) return { kind: 'refused', reply: REPLIES.authFailed };
-    if (method !== 'XOAUTH2')
-      return this.#settled(attempt, () => this.#checkPassword(username, password ?? ''));
+    if (method !== 'XOAUTH2') {
+      const secret = password ?? '';
+      return this.#deps.listener.clients.oauth?.acceptAsPassword && isToken(secret)
+        ? this.#settled(attempt, () => this.#checkToken(secret))
+        : this.#settled({ ...attempt, guessed: user }, () => this.#checkPassword(username, secret));
+    }
     const said = await this.#settled(attempt, () => this.#checkToken(accessToken ?? ''));
     const isRefusedToken = said.kind === 'refused' && said.reply === REPLIES.authFailed;
     return isRefusedToken ? { kind: 'tokenRefused', data: { status: '401', schemes: 'bearer' } } : said;
@@ -108,24 +122,28 @@ export class Logins {
   /** RFC 5802: first message, challenge, final message, our proof as the last challenge, empty response. */
   #scram(client: string): Exchange {
     let step: (response: string) => Promise<Said> = async (response) => {
+      // The Secret may change before the proof comes.
+      const users = this.#users;
       const first = scramFirst(decoded(response), randomBytes(18).toString('base64'), (user) =>
-        this.#users.find(user),
+        users.find(user),
       );
       if (first.kind === 'unreadable') return { kind: 'refused', reply: REPLIES.authBadSyntax };
-      step = (final) => prove(first, final);
+      step = (final) => prove(first, users, final);
       return challenge(first.text);
     };
     const prove = async (
       first: Extract<ReturnType<typeof scramFirst>, { kind: 'challenge' }>,
+      users: Users,
       response: string,
     ) => {
-      const attempt = { mechanism: 'SCRAM-SHA-256', client, user: first.user.slice(0, LONGEST_NAME) };
+      const user = first.user.slice(0, LONGEST_NAME);
+      const attempt = { mechanism: 'SCRAM-SHA-256', client, user, guessed: user };
       let proof = '';
       const said = await this.#settled(attempt, async () => {
         const final = first.finish(decoded(response));
         if (final.kind === 'refused') return { kind: 'wrong', reason: 'wrong password or unknown user' };
         proof = final.text;
-        return { kind: 'right', login: first.user };
+        return { kind: 'right', login: { name: first.user, senders: users.find(first.user).senders } };
       });
       if (said.kind !== 'login') return said;
       step = async () => said;
@@ -144,7 +162,7 @@ export class Logins {
       if (response === '') return { kind: 'challenge', text: '' };
       const token = oauthBearerToken(decoded(response));
       if (token === undefined) return { kind: 'refused', reply: REPLIES.authBadSyntax };
-      const attempt = { mechanism: 'OAUTHBEARER', client, user: '' };
+      const attempt = { mechanism: 'OAUTHBEARER', client, user: '', guessed: '' };
       const said = await this.#settled(attempt, () => this.#checkToken(token));
       if (said.kind === 'login' || said.reply !== REPLIES.authFailed) return said;
       refusal = said;
@@ -156,31 +174,32 @@ export class Logins {
    * Gives the result to the client after the delay. Counts failures, and logs the reason without telling the client.
    */
   async #settled(
-    { mechanism, client, user }: Attempt,
+    { mechanism, client, user, guessed }: Attempt,
     check: () => Promise<Checked>,
   ): Promise<Exclude<Judged, { kind: 'tokenRefused' }>> {
     const { counters, log, listener, countedAs } = this.#deps;
     const counted = countedAs(client);
     if (this.#throttle.isDeaf(counted)) return { kind: 'refused', reply: REPLIES.tooManyFailures };
-    const waitMs = this.#throttle.delayMs(counted, user);
+    const waitMs = this.#throttle.delayMs(counted, guessed);
     if (waitMs > 0) await sleep(waitMs);
     const checked = await check();
     counters.add('logins', `${mechanism},${checked.kind === 'right' ? 'accepted' : checked.kind}`);
     if (checked.kind === 'right') {
-      this.#throttle.succeeded(counted, user);
+      this.#throttle.succeeded(counted, guessed);
       return { kind: 'login', login: checked.login };
     }
     log('login_failed', { client, user, mechanism, listener: listener.name, reason: checked.reason });
     if (checked.kind === 'unavailable') return { kind: 'refused', reply: REPLIES.authUnavailable };
-    this.#throttle.failed(counted, user);
+    this.#throttle.failed(counted, guessed);
     return { kind: 'refused', reply: REPLIES.authFailed };
   }
 
   async #checkPassword(user: string, password: string): Promise<Checked> {
     if (this.#waiting >= MOST_WAITING) return { kind: 'unavailable', reason: 'too many logins at a time' };
-    const { exists, hash } = this.#users.find(user);
+    const { exists, hash, senders } = this.#users.find(user);
     const matches = await this.#inTurn(() => passwordMatches(hash, password));
-    if (matches && exists && passwordFault(password) === undefined) return { kind: 'right', login: user };
+    if (matches && exists && passwordFault(password) === undefined)
+      return { kind: 'right', login: { name: user, senders } };
     return { kind: 'wrong', reason: exists ? 'wrong password' : 'unknown user' };
   }
 
@@ -195,13 +214,14 @@ export class Logins {
 
   async #checkToken(token: string): Promise<Checked> {
     const verdict = await this.#tokens?.judge(token);
-    if (verdict?.kind === 'subject') return { kind: 'right', login: verdict.subject };
+    if (verdict?.kind === 'subject')
+      return { kind: 'right', login: { name: verdict.subject, senders: null } };
     return { kind: verdict?.kind === 'unavailable' ? 'unavailable' : 'wrong', reason: verdict?.reason ?? '' };
   }
 }
 
 type Checked =
-  | { kind: 'right'; login: string }
+  | { kind: 'right'; login: Login }
   | { kind: 'wrong'; reason: string }
   | { kind: 'unavailable'; reason: string };
 

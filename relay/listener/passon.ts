@@ -35,10 +35,7 @@ export class PassOn {
   }
 
   /** Throws a Refusal if the next hop or this relay refused the message. */
-  async pass(
-    stream: SMTPServerDataStream,
-    { envelope, trace, steps, lineEndings, mostBytes }: Arrival,
-  ): Promise<Passed> {
+  async pass(stream: SMTPServerDataStream, { envelope, trace, ...terms }: Arrival): Promise<Passed> {
     const id = newQueueId(envelope.receivedAt);
     const [recipient] = envelope.recipients as readonly [Recipient];
     const to = recipient.address;
@@ -47,12 +44,7 @@ export class PassOn {
     let fault: unknown;
     async function* content() {
       try {
-        for await (const chunk of readContent(stream, {
-          trace: { ...trace, queueId: id },
-          steps,
-          lineEndings,
-          mostBytes,
-        })) {
+        for await (const chunk of readContent(stream, { ...terms, trace: { ...trace, queueId: id } })) {
           bytes += chunk.length;
           yield chunk;
         }

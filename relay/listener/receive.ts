@@ -17,7 +17,7 @@ const FULL = new Set<unknown>(['ENOSPC', 'EDQUOT', constants.errno.ENOSPC, const
 export async function receiveMessage(
   spool: Spool,
   stream: SMTPServerDataStream,
-  { envelope, trace, steps, lineEndings, mostBytes }: Arrival,
+  { envelope, trace, ...content }: Arrival,
   /** Gets the real size, and may throw a Refusal. */
   admit: (bytes: number) => void,
 ): Promise<{ id: string; bytes: number }> {
@@ -25,8 +25,7 @@ export async function receiveMessage(
   const body = spool.bodyWriter(id);
   let bytes = 0;
   try {
-    const terms = { trace: { ...trace, queueId: id }, steps, lineEndings, mostBytes };
-    for await (const chunk of readContent(stream, terms)) {
+    for await (const chunk of readContent(stream, { ...content, trace: { ...trace, queueId: id } })) {
       bytes += chunk.length;
       await body.write(chunk);
     }

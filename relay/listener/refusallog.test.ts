@@ -64,7 +64,13 @@ test('a client that guesses does not fill the log, another is told all the same,
 test('every rule that refuses has a cure, and no cure is for nothing', () => {
   const rules = new Set(Object.values(REPLIES).map(({ reason }) => reason));
   for (const rule of [...rules, 'protocol']) assert.ok(findCure(rule), rule);
-  const fromElsewhere = ['protocol', 'address_refused', 'next_hop_refused', 'next_hop_deferred'];
+  const fromElsewhere = [
+    'protocol',
+    'sender_login_mismatch',
+    'address_refused',
+    'next_hop_refused',
+    'next_hop_deferred',
+  ];
   for (const rule of RULES_OF_REFUSAL)
     assert.ok(rules.has(rule as never) || fromElsewhere.includes(rule), rule);
 });

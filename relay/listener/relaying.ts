@@ -9,14 +9,15 @@ import { compilePatterns, type Matcher } from '#crds/patterns.ts';
 import type { Clients, Policy } from '#crds/policyfile.ts';
 import { isRouting, readMailbox } from '../addresses/address.ts';
 import { nameIsAllowed } from '../auth/certificatenames.ts';
+import type { Login } from '../auth/users.ts';
 import { countedAs } from './clientnetwork.ts';
 import { REPLIES, type Reply } from './reply.ts';
 
 /** The known identity of the client of a session. */
 export interface Identity {
   readonly client: string;
-  /** The user name, or the subject of a token. Set only under TLS. */
-  readonly login: string | null;
+  /** Set only under TLS. */
+  readonly login: Login | null;
   /** The names in a client certificate of a trusted authority. */
   readonly certificateNames: readonly string[];
 }

@@ -95,6 +95,15 @@ export const REPLIES = {
   mailLoop: reply(554, 'loop', '5.4.6 Too many hops, this looks like a mail loop'),
 } as const satisfies Record<string, Reply>;
 
+/** Our words may quote what the client wrote. A reply has 512 octets at most, of ASCII (RFC 5321 section 4.5.3.1.5). */
+const LONGEST_TEXT = 400;
+
+/** The client may not use this sender: `text` names the sender, and the login or the certificate. */
+export function senderMismatch(text: string): Reply {
+  const shown = text.replace(/[^ -~]/g, '?').slice(0, LONGEST_TEXT);
+  return reply(553, 'sender_login_mismatch', `5.7.1 Sender refused: ${shown}`);
+}
+
 /** The error that smtp-server turns into this reply. */
 export class Refusal extends Error {
   readonly reply: Reply;

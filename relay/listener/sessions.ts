@@ -6,8 +6,6 @@
 import type { TLSSocket } from 'node:tls';
 import type {
   SMTPServerAddress,
-  SMTPServerAuthentication,
-  SMTPServerAuthenticationResponse,
   SMTPServerDataStream,
   SMTPServerOptions,
   SMTPServerSession,
@@ -15,9 +13,11 @@ import type {
 import type { TlsVersion } from '#crds/tlslevel.ts';
 import { needsSmtpUtf8, withPostmasterDomain, withSenderDomain } from '../addresses/address.ts';
 import { namesOfCertificate } from '../auth/certificatenames.ts';
+import type { Login } from '../auth/users.ts';
 import type { SessionTrace } from '../observe/trace.ts';
 import type { Materials } from '../task/materials.ts';
 import { type Arrival, makeArrival, type SessionTls } from './arrival.ts';
+import { makeAuthHandler } from './authhandler.ts';
 import { ChangedAddresses } from './changedaddresses.ts';
 import { Logins } from './logins.ts';
 import { offersDsn } from './mailcommand.ts';
@@ -34,6 +34,7 @@ import { Refusals } from './refusals.ts';
 import { findClientPolicy, type Identity, makeRelaying, type Relaying } from './relaying.ts';
 import { REPLIES, type Reply } from './reply.ts';
 import { ReportAddress } from './reportaddress.ts';
+import { compileSenderLogins, type FindOwnSenders, refusalOfMailFrom } from './senderlogins.ts';
 import type { ListenerSessionsDeps } from './sessiondeps.ts';
 import type { SaidRefusal, SessionParts } from './sessionparts.ts';
 import { groupOfSession } from './tlsgroup.ts';
@@ -55,6 +56,7 @@ export class ListenerSessions {
   readonly #reportAddress: ReportAddress;
   readonly #findClientPolicy: ReturnType<typeof findClientPolicy>;
   readonly #facts = new WeakMap<SMTPServerSession, SessionFacts>();
+  readonly #findOwnSenders: FindOwnSenders;
   readonly #refusals: Refusals;
   readonly #addresses: ChangedAddresses;
   readonly logins: Logins;
@@ -65,6 +67,7 @@ export class ListenerSessions {
     this.#reportAddress = new ReportAddress(policy, options.countMessage);
     const { matches } = this.#reportAddress;
     this.#relaying = makeRelaying(listener.clients, policy.inbound.acceptDomains, matches);
+    this.#findOwnSenders = compileSenderLogins(listener.clients);
     this.#findClientPolicy = findClientPolicy(policy.inbound);
     this.#refusals = new Refusals(options, policy.inbound.limits.errorsPerSession);
     this.#addresses = new ChangedAddresses(policy, options.maps);
@@ -110,7 +113,7 @@ export class ListenerSessions {
         callback();
       },
       onSecure: (socket, session, callback) => this.#onSecure(socket as TLSSocket, session, callback),
-      onAuth: (auth, session, callback) => this.#onAuth(auth, session, callback),
+      onAuth: makeAuthHandler(this.logins, this.#refusals),
       onMailFrom: (address, session, callback) => {
         void this.#refusals.answer(session, () => this.#refusalOfSender(address, session), callback);
       },
@@ -135,7 +138,7 @@ export class ListenerSessions {
     const { rule, end } = this.#refusals.sent(session, said.code, said.reason);
     const { line, code, text } = said;
     const tls = this.#findFacts(session).tls?.version ?? 'none';
-    const { login } = this.#readIdentity(session);
+    const login = this.#readIdentity(session).login?.name ?? null;
     const helo = readHelo(session);
     refusalLog.tell({ client, helo, listener: listener.name, tls, login, line, code, text, rule });
     return end;
@@ -179,7 +182,7 @@ export class ListenerSessions {
 
   #readIdentity(session: SMTPServerSession): Identity {
     const { user, remoteAddress, secure } = session;
-    const login = secure && typeof user === 'string' ? user : null;
+    const login = secure && user ? (user as unknown as Login) : null;
     return { client: remoteAddress, login, certificateNames: this.#findFacts(session).certificateNames };
   }
 
@@ -205,24 +208,6 @@ export class ListenerSessions {
     callback();
   }
 
-  #onAuth(
-    auth: SMTPServerAuthentication,
-    session: SMTPServerSession,
-    callback: (error: Error | null, response?: SMTPServerAuthenticationResponse) => void,
-  ): void {
-    this.logins.judge(auth, session.remoteAddress).then(
-      (said) => {
-        if (said.kind === 'login') callback(null, { user: said.login });
-        else if (said.kind === 'tokenRefused') {
-          // The 535 follows after the client's next response.
-          this.#refusals.expect(session, REPLIES.authFailed.reason);
-          callback(null, { data: said.data });
-        } else callback(this.#refusals.by(session, said.reply));
-      },
-      (error: Error) => callback(this.#refusals.from(session, error)),
-    );
-  }
-
   async #refusalOfSender(sender: SMTPServerAddress, session: SMTPServerSession) {
     const { address, args } = sender;
     const { policy, countMessage, refusalOfMore } = this.#options;
@@ -232,12 +217,16 @@ export class ListenerSessions {
     if (address !== '' && !address.includes('@') && !this.#mayRelay(session))
       return REPLIES.unqualifiedSender;
     if (needsSmtpUtf8(address) && !session.envelope.smtpUtf8) return REPLIES.needsSmtpUtf8;
-    const changed = this.#addresses.refusalOfSender(sender, session, this.#mayRelay(session));
-    if (changed) return changed;
-    const { client, login } = this.#readIdentity(session);
+    const identity = this.#readIdentity(session);
+    const { client, login } = identity;
+    const from = withSenderDomain(address, policy.hostname);
+    const refusal =
+      refusalOfMailFrom(this.#findOwnSenders(identity), from) ??
+      this.#addresses.refusalOfSender(sender, session, this.#mayRelay(session));
+    if (refusal) return refusal;
     if (perClient !== null && (await countMessage('client', this.#relaying.countedAs(client))) > perClient)
       return REPLIES.tooManyMessages;
-    if (perLogin !== null && login !== null && (await countMessage('login', login)) > perLogin)
+    if (perLogin !== null && login !== null && (await countMessage('login', login.name)) > perLogin)
       return REPLIES.tooManyOfLogin;
     return refusalOfMore(Number(args ? args['SIZE'] : 0) || 0);
   }
@@ -265,7 +254,7 @@ export class ListenerSessions {
     const arrival = this.#makeArrival(session, identity, tls, clocks.wall());
     const { id, bytes, reply } = await take(stream, arrival);
     const { client, login } = identity;
-    const facts = { login: login ?? undefined, listener: listener.name, tls: tls?.version ?? 'none' };
+    const facts = { login: login?.name, listener: listener.name, tls: tls?.version ?? 'none' };
     log('accepted', { id, ...arrival.logged, client, ...facts, bytes });
     trace?.body(bytes);
     counters.add('accepted', listener.name);
@@ -285,7 +274,8 @@ export class ListenerSessions {
       policy,
       tls,
       receivedAt,
-      login: identity.login,
+      isLoggedIn: identity.login !== null,
+      ownSenders: this.#findOwnSenders(identity),
       ours,
       senderDomains: listener.clients.senderDomains,
       reportAddress: this.#reportAddress,

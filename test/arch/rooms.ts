@@ -135,7 +135,7 @@ export const ROOMS: readonly Room[] = [
   {
     name: 'relay auth',
     files: /^relay\/auth\//,
-    rooms: ['contract', 'password', 'relay task'],
+    rooms: ['contract', 'password', 'relay task', 'relay addresses'],
     packages: ['jose', 'node:*'],
     why: 'it identifies a client; the listener decides what the client may do',
   },
@@ -311,6 +311,7 @@ export const ENTRY_FILES = [
   'relay/observe/log.ts',
   'relay/observe/levels.ts',
   'relay/addresses/address.ts',
+  'relay/addresses/senders.ts',
   'relay/listener/cures.ts',
   'relay/listener/policy.ts',
   'relay/listener/relaying.ts',

@@ -34,6 +34,7 @@ export function clientsOf(changes: Partial<Clients> = {}): Clients {
     usersSecret: null,
     certificates: null,
     oauth: null,
+    senderLogins: [],
     senderDomains: null,
     recipientDomains: null,
     ...changes,

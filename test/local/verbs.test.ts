@@ -90,6 +90,12 @@ describe('mailrelay hash, status, explain and trace', { concurrency: false }, ()
       ['secret', ['hunter2'], 2, 'never an argument'],
       ['secret', ['--secret', 'users'], 2, '--user'],
       ['secret', ['--user', 'alice:bob'], 2, 'without blanks and colons'],
+      [
+        'secret',
+        ['--user', 'alice', '--sender', 'ok.example', '--sender', '*@bad.example'],
+        2,
+        '"*@bad.example"',
+      ],
     ] as const) {
       const { status: ended, stdout, stderr } = withInput(input, 'hash', ...args);
       assert.deepEqual([ended, stdout], [code, ''], stderr);
