@@ -10,6 +10,7 @@ export function compilePatterns(patterns: readonly string[]): Matcher {
   const below = new Set(
     patterns.filter((pattern) => pattern.startsWith('*.')).map((pattern) => lower(pattern.slice(2))),
   );
+  if (exact.size + below.size === 0) return () => false;
   return (address) => {
     const whole = lower(address);
     const domain = domainOf(whole);

@@ -21,7 +21,13 @@ import { orderHops } from './hoporder.ts';
 import type { MailNames } from './names.ts';
 import { applyWish, isUnfit, judgeFor } from './requiretls.ts';
 import { findAddresses, mxTerms, type Resolved, resolveHops } from './resolver.ts';
-import { NO_FINDINGS, type StsFinding, type TlsDiscovery, type TlsFindings } from './tlsfindings.ts';
+import {
+  type DaneFinding,
+  NO_FINDINGS,
+  type StsFinding,
+  type TlsDiscovery,
+  type TlsFindings,
+} from './tlsfindings.ts';
 import { decideTls, type TlsPolicy } from './tlspolicy.ts';
 import { newSession, refusedSession, type TlsSession } from './tlssession.ts';
 import type { Verdict } from './verdict.ts';
@@ -99,7 +105,7 @@ class Attempt {
   readonly #parcel: Parcel;
   readonly #deps: AttemptDeps;
   readonly #budget: AttemptBudget;
-  readonly #sts: Promise<StsFinding>;
+  readonly #sts: StsFinding | Promise<StsFinding>;
   readonly #failures: Failure[] = [];
   #hadSession = false;
   #deferral: AttemptResult | undefined;
@@ -113,7 +119,7 @@ class Attempt {
   constructor(
     parcel: Parcel,
     deps: AttemptDeps,
-    { budget, sts }: { budget: AttemptBudget; sts: Promise<StsFinding> },
+    { budget, sts }: { budget: AttemptBudget; sts: StsFinding | Promise<StsFinding> },
   ) {
     this.#parcel = parcel;
     this.#deps = deps;
@@ -139,8 +145,14 @@ class Attempt {
     return { kind: 'unreachable', failure: joinFailures(this.#failures), hadSession: this.#hadSession };
   }
 
-  async #findTls(hop: NextHop): Promise<TlsFindings> {
-    const [dane, sts] = await Promise.all([this.#deps.discovery.findDane(hop), this.#sts]);
+  #findTls(hop: NextHop): TlsFindings | Promise<TlsFindings> {
+    const dane = this.#deps.discovery.findDane(hop);
+    const isOff = dane === NO_FINDINGS.dane && this.#sts === NO_FINDINGS.sts;
+    return isOff ? NO_FINDINGS : this.#awaitTls(hop, dane);
+  }
+
+  async #awaitTls(hop: NextHop, asked: DaneFinding | Promise<DaneFinding>): Promise<TlsFindings> {
+    const [dane, sts] = await Promise.all([asked, this.#sts]);
     const found = { dane, sts };
     const findings = await applyWish(hop, found, this.#parcel);
     this.#isHeldToPolicy = findings === found;
@@ -220,7 +232,7 @@ class Attempt {
 }
 
 /** Begins together with the look-up of the MX, because both may take long. Only MX hosts have policies of MTA-STS. */
-async function findSts(destination: RemoteDestination, discovery: TlsDiscovery): Promise<StsFinding> {
+function findSts(destination: RemoteDestination, discovery: TlsDiscovery): StsFinding | Promise<StsFinding> {
   return destination.kind === 'mx' ? discovery.findSts(destination.domain) : NO_FINDINGS.sts;
 }
 
@@ -238,10 +250,10 @@ function answerForAll(hop: string, { to }: Parcel, failure: Failure): AttemptRes
   return { kind: 'answered', hop, verdicts, tls: null, tellsSender: false, passedOver: [] };
 }
 
-async function findHops(
+function findHops(
   destination: RemoteDestination,
   { policy: { hostname, outbound }, names }: AttemptDeps,
-): Promise<Resolved> {
+): Resolved | Promise<Resolved> {
   if (destination.kind === 'hops') return { kind: 'hops', hops: destination.hops };
   return resolveHops(destination.domain, mxTerms(destination, outbound), hostname, names);
 }

@@ -9,8 +9,8 @@ const ATTEMPT_MS = 10 * 60_000;
 export class AttemptBudget {
   readonly #callbacks = new Set<() => void>();
   readonly #timer: NodeJS.Timeout;
-  /** Resolves when the time is over. */
-  readonly #over = Promise.withResolvers<undefined>();
+  /** Resolves when the time is over. Made for the first wait, because most messages wait for no look-up. */
+  #over: PromiseWithResolvers<undefined> | undefined;
   #isOver = false;
 
   constructor(ms = ATTEMPT_MS) {
@@ -28,9 +28,11 @@ export class AttemptBudget {
     return () => this.#callbacks.delete(callback);
   }
 
-  /** Waits for the promise. Undefined if the time is over first. */
-  async within<T>(promise: Promise<T>): Promise<T | undefined> {
-    return this.#isOver ? undefined : Promise.race([promise, this.#over.promise]);
+  /** Waits for the value, if it is not there yet. Undefined if the time is over first. */
+  async within<T>(value: T | Promise<T>): Promise<T | undefined> {
+    if (this.#isOver || !(value instanceof Promise)) return this.#isOver ? undefined : value;
+    this.#over ??= Promise.withResolvers<undefined>();
+    return Promise.race([value, this.#over.promise]);
   }
 
   /** Call this when the attempt has ended. */
@@ -41,7 +43,7 @@ export class AttemptBudget {
 
   #end(): void {
     this.#isOver = true;
-    this.#over.resolve(undefined);
+    this.#over?.resolve(undefined);
     for (const callback of [...this.#callbacks]) callback();
     this.#callbacks.clear();
   }

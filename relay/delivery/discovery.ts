@@ -51,14 +51,14 @@ export class Discovery implements TlsDiscovery {
   }
 
   /** For the levels that the spec discovers, and for a hop whose level needs it. Without DNSSEC it is never. */
-  async findDane(hop: NextHop): Promise<DaneFinding> {
+  findDane(hop: NextHop): DaneFinding | Promise<DaneFinding> {
     const { discover, resolver } = this.#outbound;
     return this.#dns && resolver?.trustAD && (discover.includes('DANE') || hop.tlsLevel === 'Dane')
       ? findDane(hop, this.#dns)
       : NO_FINDINGS.dane;
   }
 
-  async findSts(domain: string): Promise<StsFinding> {
+  findSts(domain: string): StsFinding | Promise<StsFinding> {
     return this.#sts?.find(plainName(domain)) ?? NO_FINDINGS.sts;
   }
 

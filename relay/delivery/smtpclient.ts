@@ -266,9 +266,13 @@ export class SmtpClient {
 const KEYS = new WeakMap<TlsPolicy, string>();
 
 /** Two deliveries share a connection only if all settings of the hop and the TLS policy are equal. */
-function makeKey({ hop: { priority: _, weight: __, ...hop }, policy }: HopWay, traced: boolean): string {
-  const key = KEYS.get(policy) ?? JSON.stringify({ hop, policy });
-  KEYS.set(policy, key);
+function makeKey({ hop, policy }: HopWay, traced: boolean): string {
+  let key = KEYS.get(policy);
+  if (key === undefined) {
+    const { priority: _, weight: __, ...settings } = hop;
+    key = JSON.stringify({ hop: settings, policy });
+    KEYS.set(policy, key);
+  }
   return traced ? `traced ${key}` : key;
 }
 

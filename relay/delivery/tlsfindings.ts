@@ -38,18 +38,21 @@ export interface TlsFindings {
 
 export const NO_FINDINGS: TlsFindings = { dane: { kind: 'off' }, sts: { kind: 'none' } };
 
-/** Finds what the domain of a message and a next hop publish. Both keep what they found for a while. */
+/**
+ * Finds what the domain of a message and a next hop publish. Both keep what they found for a while. What is not to be
+ * looked up is told at once, as NO_FINDINGS has it.
+ */
 export interface TlsDiscovery {
-  findDane(hop: NextHop): Promise<DaneFinding>;
-  findSts(domain: string): Promise<StsFinding>;
+  findDane(hop: NextHop): DaneFinding | Promise<DaneFinding>;
+  findSts(domain: string): StsFinding | Promise<StsFinding>;
   useMaterials(materials: Materials): void;
   /** Resolves when what was found is on disk. */
   close(): Promise<void>;
 }
 
 export const NO_DISCOVERY: TlsDiscovery = {
-  findDane: async () => NO_FINDINGS.dane,
-  findSts: async () => NO_FINDINGS.sts,
+  findDane: () => NO_FINDINGS.dane,
+  findSts: () => NO_FINDINGS.sts,
   useMaterials: () => undefined,
   close: async () => undefined,
 };

@@ -89,7 +89,9 @@ const BY_HOP_ALONE = new WeakMap<NextHop, TlsDecision>();
 export function decideTls(hop: NextHop, findings: TlsFindings, requireTls = false): TlsDecision {
   if (requireTls || findings.dane.kind !== 'off' || findings.sts.kind !== 'none')
     return decide(hop, findings, requireTls);
-  const decision = BY_HOP_ALONE.get(hop) ?? decide(hop, findings, false);
+  const known = BY_HOP_ALONE.get(hop);
+  if (known) return known;
+  const decision = decide(hop, findings, false);
   BY_HOP_ALONE.set(hop, decision);
   return decision;
 }

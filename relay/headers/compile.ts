@@ -1,6 +1,6 @@
 /** Puts the steps of a policy together (steps.ts), once for submitted mail and once for other mail. Pure. */
 import type { Addressee, Addresses, Changed, EnvelopeStep, Moment } from './envelope.ts';
-import type { HeaderStep } from './header.ts';
+import { type HeaderSteps, joinSteps } from './header.ts';
 import type { Maps } from './maps.ts';
 import { STEPS, type StepTerms } from './steps.ts';
 
@@ -9,7 +9,7 @@ export interface CompiledSteps {
   readonly changeRecipient: (one: Addressee, moment: Moment) => Changed<readonly Addressee[]>;
   /** Of addresses that were changed before. Each recipient is there once. */
   readonly changeAll: (addresses: Addresses, moment: Moment) => Addresses;
-  readonly header: readonly HeaderStep[];
+  readonly header: HeaderSteps;
 }
 
 /** Chooses the steps that have something to do for a message. */
@@ -35,7 +35,7 @@ function compile(terms: StepTerms): CompiledSteps {
         from,
         to: terms.maps.recipient ? listOnce(to) : to,
       }),
-    header: STEPS.flatMap((step) => step.header?.(terms) ?? []),
+    header: joinSteps(STEPS.flatMap((step) => step.header?.(terms) ?? [])),
   };
 }
 

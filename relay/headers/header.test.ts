@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { compiledOf, policyOf, traceOf } from '#test/kit/relayrig.ts';
-import { HeaderEditor, type HeaderStep } from './header.ts';
+import { HeaderEditor, type HeaderSteps, joinSteps } from './header.ts';
 import { SECTION_BYTES } from './section.ts';
 
 const masquerading = (isSubmitted: boolean, masqueradeDomains: readonly string[]) =>
   compiledOf(policyOf({ masqueradeDomains: [...masqueradeDomains] }), isSubmitted).header;
 const WORK = masquerading(true, ['example.com', 'eu.example.com']);
-const MASQUERADE = WORK.filter(({ edits }) => edits);
+const MASQUERADE = { ...joinSteps([]), edits: WORK.edits };
 const NOTHING = masquerading(false, []);
 const TRACE = traceOf({
   queueId: 'unique',
@@ -19,11 +19,11 @@ const TRACE = traceOf({
 const DATE = 'Date: Fri, 02 Jan 2026 03:04:05 +0000\r\n';
 const ID = 'Message-ID: <unique@mx.example.com>\r\n';
 
-function editor(work: readonly HeaderStep[]): HeaderEditor {
+function editor(work: HeaderSteps): HeaderEditor {
   return new HeaderEditor(work, TRACE);
 }
 
-function edit(work: readonly HeaderStep[], ...chunks: readonly Buffer[]): Buffer {
+function edit(work: HeaderSteps, ...chunks: readonly Buffer[]): Buffer {
   const of = editor(work);
   return Buffer.concat([...chunks.flatMap((chunk) => of.push(chunk)), ...of.end()]);
 }

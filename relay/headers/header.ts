@@ -19,22 +19,35 @@ export interface HeaderStep {
   readonly front?: (trace: Trace) => string;
 }
 
+/** What all steps do, in their order. It is the same for all messages of a policy. */
+export interface HeaderSteps {
+  readonly hides: readonly NonNullable<HeaderStep['hides']>[];
+  readonly edits: readonly NonNullable<HeaderStep['edits']>[];
+  readonly adds: readonly NonNullable<HeaderStep['adds']>[];
+  readonly front: readonly NonNullable<HeaderStep['front']>[];
+}
+
+export function joinSteps(steps: readonly HeaderStep[]): HeaderSteps {
+  return {
+    hides: steps.flatMap(({ hides }) => hides ?? []),
+    edits: steps.flatMap(({ edits }) => edits ?? []),
+    adds: steps.flatMap(({ adds }) => adds ?? []),
+    front: steps.flatMap(({ front }) => front ?? []),
+  };
+}
+
 export class HeaderEditor {
-  readonly #hides: readonly ((name: string) => boolean)[];
-  readonly #edits: readonly ((field: Field) => string)[];
-  readonly #adds: readonly NonNullable<HeaderStep['adds']>[];
+  readonly #steps: HeaderSteps;
   readonly #trace: Trace;
   /** Undefined as soon as everything passes. */
   #finder: SectionFinder | undefined;
   #held: Buffer[] = [];
   #long: LongSection | undefined;
 
-  constructor(steps: readonly HeaderStep[], trace: Trace) {
-    this.#hides = steps.flatMap(({ hides }) => hides ?? []);
-    this.#edits = steps.flatMap(({ edits }) => edits ?? []);
-    this.#adds = steps.flatMap(({ adds }) => adds ?? []);
+  constructor(steps: HeaderSteps, trace: Trace) {
+    this.#steps = steps;
     this.#trace = trace;
-    const isNeeded = this.#hides.length + this.#edits.length + this.#adds.length > 0;
+    const isNeeded = steps.hides.length + steps.edits.length + steps.adds.length > 0;
     this.#finder = isNeeded ? new SectionFinder() : undefined;
   }
 
@@ -56,7 +69,7 @@ export class HeaderEditor {
 
   #passLong(): Buffer[] {
     const held = this.#release();
-    if (this.#hides.length + this.#adds.length === 0) return held;
+    if (this.#steps.hides.length + this.#steps.adds.length === 0) return held;
     const long = new LongSection({
       added: (has) => this.#added(has),
       isHidden: (name) => this.#isHidden(name),
@@ -97,15 +110,15 @@ export class HeaderEditor {
 
   #editField(field: Field): string {
     let { text } = field;
-    for (const edit of this.#edits) text = edit({ ...field, text });
+    for (const edit of this.#steps.edits) text = edit({ ...field, text });
     return text;
   }
 
   #isHidden(name: string): boolean {
-    return this.#hides.some((hides) => hides(name));
+    return this.#steps.hides.some((hides) => hides(name));
   }
 
   #added(has: (name: string) => boolean): string {
-    return this.#adds.map((adds) => adds(has, this.#trace)).join('');
+    return this.#steps.adds.map((adds) => adds(has, this.#trace)).join('');
   }
 }

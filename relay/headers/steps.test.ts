@@ -21,7 +21,8 @@ test('every step is a function, or names the file that has it', () => {
 
 test('mail of strangers gets a Received field and no other header step', () => {
   const { header } = compiledOf(policyOf({ masqueradeDomains: ['example.com'] }), false);
-  assert.deepEqual(header.map(Object.keys), [['front']]);
+  const kinds = Object.entries(header).flatMap(([kind, steps]) => (steps.length > 0 ? [kind] : []));
+  assert.deepEqual(kinds, ['front']);
 });
 
 test('the null sender stays, whatever the policy is', () => {

@@ -2,7 +2,7 @@
 import type { SMTPServerSession } from 'smtp-server';
 import type { LineEndings, Policy } from '#crds/policyfile.ts';
 import { needsSmtpUtf8, withPostmasterDomain } from '../addresses/address.ts';
-import type { HeaderStep } from '../headers/header.ts';
+import type { HeaderSteps } from '../headers/header.ts';
 import { masqueradedAddress } from '../headers/masquerade.ts';
 import type { Trace } from '../headers/received.ts';
 import type { Envelope } from '../spool/record.ts';
@@ -35,7 +35,7 @@ export interface ArrivalTerms {
 export interface Arrival {
   readonly envelope: Envelope;
   readonly trace: Omit<Trace, 'queueId'>;
-  readonly steps: readonly HeaderStep[];
+  readonly steps: HeaderSteps;
   /** The addresses for the log; those of the client only if they were changed. */
   readonly logged: Readonly<
     Record<'from' | 'to' | 'originalFrom' | 'originalTo', string | readonly string[] | undefined>

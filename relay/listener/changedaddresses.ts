@@ -17,14 +17,18 @@ const MOST_RECIPIENTS = 1_000;
 
 export type ChangedMessage = Addresses & Pick<CompiledSteps, 'header'>;
 
+interface Transaction {
+  sender: string;
+  recipients: Map<SMTPServerAddress, readonly Addressee[]>;
+  /** What aliases added to the recipients so far. */
+  added: number;
+}
+
 export class ChangedAddresses {
   readonly #policy: Policy;
   readonly #readMaps: () => Maps;
   #compiled: { readonly maps: Maps; readonly choose: ReturnType<typeof compileSteps> } | undefined;
-  readonly #senders = new WeakMap<SMTPServerSession, string>();
-  readonly #recipients = new WeakMap<SMTPServerAddress, readonly Addressee[]>();
-  /** What aliases added to the recipients of the transaction so far. */
-  readonly #added = new WeakMap<SMTPServerSession, number>();
+  readonly #transactions = new WeakMap<SMTPServerSession, Transaction>();
 
   /** `readMaps` returns other maps after a table has changed. */
   constructor(policy: Policy, readMaps: () => Maps) {
@@ -40,8 +44,10 @@ export class ChangedAddresses {
   ): Reply | undefined {
     const changed = this.#choose(isSubmitted).changeSender(address);
     if (changed.kind === 'refused') return replyTo(changed.refusal);
-    this.#senders.set(session, changed.to);
-    this.#added.delete(session);
+    const transaction = this.#findTransaction(session);
+    transaction.sender = changed.to;
+    transaction.recipients = new Map();
+    transaction.added = 0;
     return undefined;
   }
 
@@ -58,11 +64,12 @@ export class ChangedAddresses {
     if (queue.mode === 'CutThrough' && length > 1) return REPLIES.severalInCutThrough;
     // A client may give an address again: it is one recipient all the same.
     const before = session.envelope.rcptTo.length;
-    const added = (this.#added.get(session) ?? 0) + length - 1;
+    const transaction = this.#findTransaction(session);
+    const added = transaction.added + length - 1;
     if (before > 0 && before + 1 + added > Math.max(inbound.limits.recipients, MOST_RECIPIENTS))
       return REPLIES.tooManyRecipients;
-    this.#added.set(session, added);
-    this.#recipients.set(one, changed.to);
+    transaction.added = added;
+    transaction.recipients.set(one, changed.to);
     return undefined;
   }
 
@@ -75,8 +82,18 @@ export class ChangedAddresses {
   /** The envelope after all steps, and the steps of the header. */
   readMessage(session: SMTPServerSession, isSubmitted: boolean): ChangedMessage {
     const { changeAll, header } = this.#choose(isSubmitted);
-    const to = session.envelope.rcptTo.flatMap((one) => this.#recipients.get(one) ?? []);
-    return { ...changeAll({ from: this.#senders.get(session) ?? '', to }, readMoment(session)), header };
+    const { sender, recipients } = this.#findTransaction(session);
+    const to = session.envelope.rcptTo.flatMap((one) => recipients.get(one) ?? []);
+    return { ...changeAll({ from: sender, to }, readMoment(session)), header };
+  }
+
+  /** One for each session, used again: V8 pays for each entry of a weak map in each collection. */
+  #findTransaction(session: SMTPServerSession): Transaction {
+    const known = this.#transactions.get(session);
+    if (known) return known;
+    const transaction: Transaction = { sender: '', recipients: new Map(), added: 0 };
+    this.#transactions.set(session, transaction);
+    return transaction;
   }
 }
 

@@ -59,6 +59,7 @@ export class GatedConnection extends SMTPConnection {
     const write = parser._write;
     parser._write = (chunk, encoding, done) => {
       this.#endIfTls(parser, chunk);
+      this.#replies.read(chunk);
       write.call(parser, chunk, encoding, (error) => {
         this.#replies.flush();
         done(error);
@@ -77,12 +78,13 @@ export class GatedConnection extends SMTPConnection {
     this.#progressAt = monotonic();
     this.#dataSince = undefined;
     this.#line = this._nextHandler ? undefined : command;
-    this.#replies.begin(this._nextHandler ? '' : readVerb(command));
+    const verb = this._nextHandler ? '' : readVerb(command);
+    this.#replies.begin(verb);
     this.#parts.trace?.received(command);
     // Before the greeting and during a handshake the library refuses or drops input by itself. A line of a login is no
     // command.
     const isCommand = this._ready && !this._upgrading && !this._nextHandler;
-    const refusal = isCommand ? this.#findRefusal(command) : undefined;
+    const refusal = isCommand ? this.#parts.gate({ verb, line: command, secure: this.secure }) : undefined;
     if (!refusal) {
       super._onCommand(command, callback);
       return;
@@ -256,10 +258,6 @@ export class GatedConnection extends SMTPConnection {
     for (const line of lines) this.#parts.trace?.sent(line);
     // A 421 closes the session by itself.
     if (this.#lastReply && code !== 421) this.#refuse(this.#lastReply);
-  }
-
-  #findRefusal(line: Buffer): Reply | undefined {
-    return this.#parts.gate({ verb: readVerb(line), line, secure: this.secure });
   }
 
   #ask(challenge: string, exchange: Exchange, callback: () => void): void {

@@ -5,17 +5,17 @@
 import type { SMTPServerDataStream } from 'smtp-server';
 import type { LineEndings } from '#crds/policyfile.ts';
 import { FirstLine } from '../headers/firstline.ts';
-import { HeaderEditor, type HeaderStep } from '../headers/header.ts';
+import { HeaderEditor, type HeaderSteps } from '../headers/header.ts';
 import { OriginatorGuard } from '../headers/originators.ts';
 import type { Trace } from '../headers/received.ts';
-import { clearedLines } from './linebreaks.ts';
+import { makeLineFilter } from './linebreaks.ts';
 import { LoopGuard } from './loopguard.ts';
 import { REPLIES, Refusal } from './reply.ts';
 import { type OwnSenders, refusalOfHeader } from './senderlogins.ts';
 
 export interface ContentTerms {
   readonly trace: Trace;
-  readonly steps: readonly HeaderStep[];
+  readonly steps: HeaderSteps;
   readonly lineEndings: LineEndings;
   /** Undefined: the client may use any sender. */
   readonly ownSenders: OwnSenders | undefined;
@@ -28,30 +28,30 @@ export async function* readContent(
   { trace, steps, lineEndings, ownSenders, mostBytes }: ContentTerms,
 ): AsyncGenerator<Buffer> {
   const loop = new LoopGuard();
+  const lines = makeLineFilter(lineEndings);
   const first = new FirstLine();
   const checkSenders = makeSenderCheck(ownSenders);
   const editor = new HeaderEditor(steps, trace);
-  const front = steps.map((step) => step.front?.(trace) ?? '').join('');
+  const edit = (part: Buffer): Buffer[] => {
+    checkSenders(part);
+    return editor.push(part);
+  };
+  let bytes = 0;
+  const pass = (chunk: Buffer): Buffer[] => {
+    bytes += chunk.length;
+    if (stream.sizeExceeded || (mostBytes !== null && bytes > mostBytes)) throw new Refusal(REPLIES.tooLarge);
+    if (chunk.length === 0) return [];
+    if (!loop.passes(chunk)) throw new Refusal(REPLIES.mailLoop);
+    return first.push(chunk).flatMap(edit);
+  };
+  const front = steps.front.map((render) => render(trace)).join('');
   if (front !== '') yield Buffer.from(front);
   // A refused message is still read to its end, so that the reply comes where the client expects it.
   const pieces = stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
-  let bytes = 0;
-  for await (const chunk of clearedLines(pieces, lineEndings)) {
-    bytes += chunk.length;
-    if (stream.sizeExceeded || (mostBytes !== null && bytes > mostBytes)) throw new Refusal(REPLIES.tooLarge);
-    if (!loop.passes(chunk)) throw new Refusal(REPLIES.mailLoop);
-    for (const part of first.push(chunk)) {
-      checkSenders(part);
-      yield* editor.push(part);
-    }
-  }
-  if (stream.sizeExceeded) throw new Refusal(REPLIES.tooLarge);
-  for (const part of first.end()) {
-    checkSenders(part);
-    yield* editor.push(part);
-  }
+  for await (const chunk of pieces) for (const part of pass(lines.push(chunk))) yield part;
+  const last = [...pass(lines.end()), ...first.end().flatMap(edit)];
   checkSenders('end');
-  yield* editor.end();
+  for (const part of [...last, ...editor.end()]) yield part;
 }
 
 /** Throws for a From that the client may not use. */

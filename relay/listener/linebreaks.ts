@@ -8,6 +8,7 @@
 import type { LineEndings } from '#crds/policyfile.ts';
 import { REPLIES, Refusal } from './reply.ts';
 
+const NOTHING = Buffer.alloc(0);
 const NUL = 0;
 const CR = 0x0d;
 const LF = 0x0a;
@@ -15,27 +16,32 @@ const HIGH_NIBBLES = 0xf0f0f0f0;
 const ONES = 0x01010101;
 const TOPS = 0x80808080;
 
-/** Yields the chunks that may pass. Throws a Refusal if the message must be refused. */
-export async function* clearedLines(
-  chunks: AsyncIterable<Buffer>,
-  lineEndings: LineEndings,
-): AsyncGenerator<Buffer> {
-  if (lineEndings === 'Normalize') {
-    const normalizer = new LineNormalizer();
-    for await (const chunk of chunks) yield normalizer.push(chunk);
-    yield normalizer.end();
-    return;
+/** Passes the chunks of a message on, as the mode has them. Throws a Refusal if the message must be refused. */
+export interface LineFilter {
+  push(chunk: Buffer): Buffer;
+  end(): Buffer;
+}
+
+export function makeLineFilter(lineEndings: LineEndings): LineFilter {
+  return lineEndings === 'Normalize' ? new LineNormalizer() : new StrictLines();
+}
+
+class StrictLines implements LineFilter {
+  readonly #guard = new LineBreakGuard();
+
+  push(chunk: Buffer): Buffer {
+    if (this.#guard.passes(chunk)) return chunk;
+    throw new Refusal(this.#guard.hasNul ? REPLIES.nul : REPLIES.bareLine);
   }
-  const guard = new LineBreakGuard();
-  for await (const chunk of chunks) {
-    if (!guard.passes(chunk)) throw new Refusal(guard.hasNul ? REPLIES.nul : REPLIES.bareLine);
-    yield chunk;
+
+  end(): Buffer {
+    if (this.#guard.passesEnd()) return NOTHING;
+    throw new Refusal(REPLIES.bareLine);
   }
-  if (!guard.passesEnd()) throw new Refusal(REPLIES.bareLine);
 }
 
 /** As Postfix does: a bare LF becomes CRLF, a bare CR becomes a blank, and a NUL is removed. */
-export class LineNormalizer {
+export class LineNormalizer implements LineFilter {
   /** A CR at the end of a chunk. The next chunk decides its meaning. */
   #held = '';
 
@@ -48,7 +54,7 @@ export class LineNormalizer {
   }
 
   end(): Buffer {
-    return Buffer.from(this.#held === '' ? '' : ' ');
+    return this.#held === '' ? NOTHING : Buffer.from(' ');
   }
 }
 

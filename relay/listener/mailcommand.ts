@@ -61,6 +61,7 @@ export function refusalOfCommand(verb: Verb, line: Buffer, offered: OfferedParam
   if (read.kind === 'ill-formed') return WRONG[verb].form;
   const { mailbox, parameters } = read.command;
   if (verb === 'RCPT' && (mailbox === null || !isWhole(mailbox))) return WRONG[verb].form;
+  if (parameters.length === 0) return undefined;
   const known = knownParameters(verb, offered);
   const unknown = parameters.find(([name]) => !known.includes(name));
   if (unknown) return unsupported(unknown[0]);

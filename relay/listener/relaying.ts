@@ -10,8 +10,12 @@ import type { Clients, Policy } from '#crds/policyfile.ts';
 import { isRouting, readMailbox } from '../addresses/address.ts';
 import { nameIsAllowed } from '../auth/certificatenames.ts';
 import type { Login } from '../auth/users.ts';
+import { dropOldest } from '../task/oldest.ts';
 import { countedAs } from './clientnetwork.ts';
 import { REPLIES, type Reply } from './reply.ts';
+
+/** Clients whose network was looked up. */
+const REMEMBERED = 1_000;
 
 /** The known identity of the client of a session. */
 export interface Identity {
@@ -39,9 +43,11 @@ export function makeRelaying(
 ): Relaying {
   const trusted = makeBlockList(clients.networks);
   const accepted = new Set(acceptDomains);
-  const isAllowedSender = restriction(clients.senderDomains);
+  const isAllowedDomain = restriction(clients.senderDomains);
+  const isAllowedSender = (from: string) =>
+    clients.senderDomains === null || isAllowedDomain(readMailbox(from)?.domain ?? '');
   const isAllowedRecipient = restriction(clients.recipientDomains);
-  const trustsNetworkOf = (client: string) => listCovers(trusted, client);
+  const trustsNetworkOf = remember((client) => listCovers(trusted, client));
   const isLoggedIn = ({ login, certificateNames }: Identity) =>
     login !== null || nameIsAllowed(certificateNames, clients.certificates?.names ?? []);
   const mayRelay = (identity: Identity) => isLoggedIn(identity) || trustsNetworkOf(identity.client);
@@ -55,7 +61,7 @@ export function makeRelaying(
       if (!recipient?.domain || isRouting(recipient)) return REPLIES.badRecipient;
       if (accepted.has(recipient.domain) || isReportAddress(to)) return undefined;
       if (!mayRelay(identity)) return REPLIES.noRelaying;
-      if (from !== '' && !isAllowedSender(readMailbox(from)?.domain ?? '')) return REPLIES.senderNotAllowed;
+      if (from !== '' && !isAllowedSender(from)) return REPLIES.senderNotAllowed;
       return isAllowedRecipient(recipient.domain) ? undefined : REPLIES.recipientNotAllowed;
     },
   };
@@ -71,6 +77,20 @@ export function makeBlockList(networks: readonly string[]): BlockList {
   const list = new BlockList();
   for (const network of networks) addNetwork(network, list);
   return list;
+}
+
+/** Each message asks several times for its client. */
+function remember(decide: (client: string) => boolean): (client: string) => boolean {
+  const known = new Map<string, boolean>();
+  return (client) => {
+    let decided = known.get(client);
+    if (decided === undefined) {
+      decided = decide(client);
+      known.set(client, decided);
+      dropOldest(known, REMEMBERED);
+    }
+    return decided;
+  };
 }
 
 function restriction(patterns: readonly string[] | null): Matcher {

@@ -5,17 +5,24 @@
  */
 import type { Socket } from 'node:net';
 
+const LF = 0x0a;
 const GROUPED = new Set(['MAIL', 'RCPT', 'RSET']);
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const CONTROLS = /[\x00-\x1f\x7f]/g;
 
 export class ReplyWriter {
   #mayWait = false;
+  #isAlone = false;
   #corked: Socket | undefined;
+
+  /** Call this with each read, before its commands. The reply to a command that came alone has no others to wait for. */
+  read(chunk: Buffer): void {
+    this.#isAlone = chunk.indexOf(LF) === chunk.length - 1;
+  }
 
   /** Sets the command of the next replies. Empty: the line is no command. */
   begin(verb: string): void {
-    this.#mayWait = GROUPED.has(verb);
+    this.#mayWait = !this.#isAlone && GROUPED.has(verb);
   }
 
   /**

@@ -22,16 +22,19 @@ export class ReportAddress {
   }
 
   /** Why this address is refused in this transaction. Undefined for every other address. */
-  async findRefusal(to: string, from: SMTPServerAddress | false): Promise<Reply | undefined> {
-    if (!this.matches(to)) return undefined;
-    const { args } = from || {};
-    if (Number(args ? args['SIZE'] : 0) > MOST_REPORT_MAIL_BYTES) return REPLIES.tooLarge;
-    return (await this.#countMessage()) > MOST_PER_MINUTE ? REPLIES.tooManyReports : undefined;
+  findRefusal(to: string, from: SMTPServerAddress | false): undefined | Promise<Reply | undefined> {
+    return this.matches(to) ? this.#judgeReport(from) : undefined;
   }
 
   /** null: the limit of all messages holds, because the message has other recipients too. */
   findMostBytes(to: readonly SMTPServerAddress[]): number | null {
     return to.every(({ address }) => this.matches(address)) ? MOST_REPORT_MAIL_BYTES : null;
+  }
+
+  async #judgeReport(from: SMTPServerAddress | false): Promise<Reply | undefined> {
+    const { args } = from || {};
+    if (Number(args ? args['SIZE'] : 0) > MOST_REPORT_MAIL_BYTES) return REPLIES.tooLarge;
+    return (await this.#countMessage()) > MOST_PER_MINUTE ? REPLIES.tooManyReports : undefined;
   }
 
   /** Whatever the sender asked for. */

@@ -231,7 +231,7 @@ export class ListenerSessions {
     return refusalOfMore(Number(args ? args['SIZE'] : 0) || 0);
   }
 
-  async #refusalOfRecipient(recipient: SMTPServerAddress, session: SMTPServerSession) {
+  #refusalOfRecipient(recipient: SMTPServerAddress, session: SMTPServerSession) {
     const { address } = recipient;
     const { inbound, queue, hostname } = this.#options.policy;
     const { mailFrom, rcptTo } = session.envelope;
