@@ -18,7 +18,8 @@ const LONG_AWAY_MS = 5_000;
 
 /**
  * Keeps the nursery of V8 at its first size. V8 lets dead buffers pile up to a multiple of it, and each event about a
- * large object leaves some megabytes behind.
+ * large object leaves some megabytes behind: with 400 objects of half a megabyte to a megabyte, read one after the other,
+ * a process needed 155 MiB at most in place of 215, for a seventh more CPU.
  */
 const SMALL_NURSERY = '--semi-space-growth-factor=1';
 

@@ -196,3 +196,18 @@ test('namespaces take turns, and a namespace keeps the order of its keys', async
   assert.deepEqual(begun, order);
   assert.equal(queue.depth, 0);
 });
+
+test('many changes whose work failed do not make the last one wait', async () => {
+  const { queue, begun, end } = held(1);
+  for (let count = 1; count <= 18; count++) {
+    queue.add('a');
+    await until('the change', () => begun.length >= count);
+    end('a', new Error('the object has changed'));
+  }
+  for (let retry = 1; retry <= 3; retry++) {
+    const seen = begun.length;
+    await until('the retry', () => begun.length > seen, 5_000);
+    end('a', new Error('the object has changed'));
+  }
+  await queue.stop();
+});

@@ -1,8 +1,9 @@
 /**
  * A queue of keys. Each key waits at most once, and two workers never work on the same key. A key that is added while a
  * worker has it is worked on again afterwards. Keys with a change go before routine looks, such as a start or a retry.
- * After each failure a key waits longer, with jitter, and at least as long as the server asked. A caller can also ask
- * for a time. No namespace keeps the workers from others: the namespace with the fewest workers goes first, and none
+ * After each failure a key waits longer, with jitter, and at least as long as the server asked. A change begins these
+ * pauses anew: of many changes in a row each work may fail, and the last failure must not wait for minutes. A caller can
+ * also ask for a time. No namespace keeps the workers from others: the namespace with the fewest workers goes first, and none
  * gets more than half of them. A key that is added without end is worked on at a pace. Work that keeps the process busy
  * for long makes all others wait, so a namespace with such work gets one worker, and then a part of the time.
  */
@@ -63,6 +64,8 @@ export class WorkQueue {
 
   add(key: string, priority: Priority = 'fresh'): void {
     if (this.#stopped) return;
+    // The cause of the failures may have gone with the change.
+    if (priority === 'fresh') this.#failures.delete(key);
     if (this.#active.has(key)) this.#again.set(key, this.#again.get(key) === 'fresh' ? 'fresh' : priority);
     else if (this.#pauseMs(key) > 0) this.#after(key, this.#pauseMs(key), priority);
     else this.#wait(key, priority);
