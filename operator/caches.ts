@@ -4,7 +4,7 @@
  * read, does not disturb the others. The caches decide nothing, and never read from the API server by themselves.
  */
 import type { MailRelay } from '#crds/mailrelay.ts';
-import { findMaker, isPartial, listRelayKeys, reduceToKept, withKnownSpec } from './kept.ts';
+import { findMaker, isContentKept, isPartial, listRelayKeys, reduceToKept, withKnownSpec } from './kept.ts';
 import type { Client, KubeObject } from './kube/client.ts';
 import {
   apiPath,
@@ -191,6 +191,8 @@ export class Caches {
     const { client, random } = this.#options;
     return {
       ...{ client, kind, namespace, random },
+      needsContent: ({ metadata }: KubeObject) =>
+        isContentKept({ kind: kind.kind, metadata }, (key) => this.#relays.has(key)),
       keep: (object: KubeObject, before: KubeObject | undefined) =>
         withKnownSpec(
           reduceToKept(object, (key) => this.#relays.has(key)),

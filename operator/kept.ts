@@ -48,9 +48,14 @@ export function reduceToKept(object: KubeObject, hasRelay: (key: string) => bool
   if (kind === POD.kind) return { ...bare, status };
   if (kind === CERTIFICATE_REQUEST.kind)
     return { ...bare, status: { conditions: (status as { conditions?: unknown } | undefined)?.conditions } };
+  return isContentKept(object, hasRelay) ? { ...object, metadata: own } : { ...bare, isPartial: true };
+}
+
+/** By its metadata: false if nothing is kept of the content of the object. */
+export function isContentKept(object: KubeObject, hasRelay: (key: string) => boolean): boolean {
+  if ([MAIL_RELAY, POD, CERTIFICATE_REQUEST].some(({ kind }) => kind === object.kind)) return true;
   const maker = findMaker(object);
-  const isWhole = maker !== undefined && hasRelay(`${metadata.namespace}/${maker}`);
-  return isWhole ? { ...object, metadata: own } : { ...bare, isPartial: true };
+  return maker !== undefined && hasRelay(`${object.metadata.namespace}/${maker}`);
 }
 
 /**

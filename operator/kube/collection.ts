@@ -5,11 +5,14 @@
  */
 import type { Client, KubeObject, Request } from './client.ts';
 import { isKubeError } from './errors.ts';
+import { readHead } from './eventhead.ts';
 import { apiPath, type Kind } from './kinds.ts';
 
 /** Objects in a page: few, because an object can have more than a megabyte. */
 const PAGE = 5;
 const LIST_SILENCE_MS = 15_000;
+/** From this length on the head of an event is read first. */
+const LARGE_EVENT = 32 * 1024;
 const WATCH = { watch: 'true', allowWatchBookmarks: 'true' };
 const INITIAL_EVENTS_END = 'k8s.io/initial-events-end';
 
@@ -18,6 +21,8 @@ export interface CollectionOptions {
   readonly kind: Kind;
   readonly namespace: string | undefined;
   readonly labelSelector: string | undefined;
+  /** False if nobody needs more than these metadata of an object. A large one then comes without its content. */
+  readonly needsContent?: (object: KubeObject) => boolean;
 }
 
 export interface WatchEvent {
@@ -99,11 +104,17 @@ export class Collection {
       )) {
         clearTimeout(timer);
         timer = setTimeout(() => silence.abort(), silenceMs);
-        yield JSON.parse(line) as WatchEvent;
+        yield this.#parse(line);
       }
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  #parse(line: string): WatchEvent {
+    const head = line.length < LARGE_EVENT ? undefined : readHead(line);
+    const isEnough = head && this.#options.needsContent?.(head.object) === false;
+    return isEnough ? head : (JSON.parse(line) as WatchEvent);
   }
 
   #request(query: Query): Request {

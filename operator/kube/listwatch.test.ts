@@ -19,6 +19,8 @@ let onWatch: Answer;
 /** Most servers before 1.32 refuse to stream a list. */
 const REFUSED: Answer = (request, response, url) => fails(422)(request, response, url);
 let onStream = REFUSED;
+/** The last event of a streamed list has this annotation. */
+const END = { 'k8s.io/initial-events-end': 'true' };
 let running: ListWatch | undefined;
 /**
  * Each list-watch has its own namespace, so that a test does not take the last request of the test before for its own.
@@ -255,14 +257,13 @@ test('a kind that the cluster does not know is an empty cache, where that is all
 });
 
 test('a list is streamed where the server can, and is taken when it is complete', async () => {
-  const end = { 'k8s.io/initial-events-end': 'true' };
   const added = ['a', 'b'].map((name) => ({ type: 'ADDED', object: pod(name, '3') }));
   onStream = inTurn(
     // The list breaks off in the middle, so it does not count.
     (_request, response) => response.writeHead(200).end(`${JSON.stringify(added[0])}\n`),
     events(...added, {
       type: 'BOOKMARK',
-      object: { metadata: { resourceVersion: '5', annotations: end } },
+      object: { metadata: { resourceVersion: '5', annotations: END } },
     }),
   );
   onList = fails(500);
@@ -291,6 +292,50 @@ test('only what is to be kept of an object is kept, listed, watched or learnt', 
     [['metadata'], ['metadata'], ['metadata']],
   );
   assert.equal(seen.size, 0);
+});
+
+test('of a large object whose content nobody needs, or that is known, only the metadata are read', async () => {
+  const large = (name: string, version: string) => ({ ...pod(name, version), data: 'x'.repeat(100_000) });
+  const small = (name: string, version: string) => ({ ...pod(name, version), data: 'x' });
+  onStream = events(
+    { type: 'ADDED', object: large('own', '3') },
+    { type: 'ADDED', object: large('foreign', '4') },
+    { type: 'ADDED', object: small('foreign-too', '4') },
+    { type: 'BOOKMARK', object: { metadata: { annotations: END, resourceVersion: '5' } } },
+  );
+  const answer = events(
+    { type: 'MODIFIED', object: large('own', '6') },
+    { type: 'MODIFIED', object: large('own', '7') },
+    { type: 'MODIFIED', object: large('foreign', '8') },
+    { type: 'DELETED', object: large('foreign', '9') },
+  );
+  // The answer to a write comes before the event of this write.
+  onWatch = (...all) => {
+    running?.learn(large('own', '6'));
+    answer(...all);
+  };
+  const read: [string, string | undefined, boolean][] = [];
+  const changed: (string | undefined)[] = [];
+  start({
+    needsContent: ({ metadata }) => metadata.name === 'own',
+    keep: (object) => {
+      const { name, resourceVersion } = object.metadata;
+      read.push([name, resourceVersion, 'data' in object]);
+      return object;
+    },
+    onChange: (before, after) => changed.push((after ?? before)?.metadata.resourceVersion),
+  });
+  await until('the last event', () => changed.length === 7);
+  assert.deepEqual(read, [
+    ['own', '3', true],
+    ['foreign', '4', false],
+    ['foreign-too', '4', true],
+    ['own', '6', true],
+    ['own', '6', false],
+    ['own', '7', true],
+    ['foreign', '8', false],
+  ]);
+  assert.deepEqual(changed, ['3', '4', '4', '6', '7', '8', '8']);
 });
 
 test('it is told once when a kind comes to exist', async () => {

@@ -62,7 +62,10 @@ export class ListWatch {
 
   constructor(options: ListWatchOptions) {
     this.#options = options;
-    this.#collection = new Collection(options);
+    this.#collection = new Collection({
+      ...options,
+      needsContent: (object) => !this.#has(object) && (options.needsContent?.(object) ?? true),
+    });
   }
 
   get kind(): Kind {
@@ -255,6 +258,12 @@ export class ListWatch {
     if (this.#synced) return;
     this.#synced = true;
     this.#options.onSynced?.();
+  }
+
+  /** True if the cache has this version of the object: most often it came as the answer to a write. */
+  #has(object: KubeObject): boolean {
+    const { resourceVersion } = object.metadata;
+    return this.#objects.get(makeKey(object))?.metadata.resourceVersion === resourceVersion;
   }
 
   /** Adds kind and API version, because the items of a list have neither. */
