@@ -20,16 +20,19 @@ export interface LocalPair {
   readonly caFile: string;
 }
 
-/** The key pair for `hostname`. Issues a new one if there is none, or if it expires within a month. */
-export async function localPair(stateDir: string, hostname: string): Promise<LocalPair> {
+/**
+ * The key pair for the hosts, of which the first is the subject. Issues a new one if there is none, or if it expires
+ * within a month.
+ */
+export async function localPair(stateDir: string, hosts: readonly string[]): Promise<LocalPair> {
   const dir = join(stateDir, 'local-ca');
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const caFile = join(dir, 'ca.crt');
   const [cert, key] = [readTextIfPresent(join(dir, 'tls.crt')), readTextIfPresent(join(dir, 'tls.key'))];
-  const judged = judgePair(cert, key, [hostname], new Date(Date.now() + 30 * DAY_MS));
+  const judged = judgePair(cert, key, hosts, new Date(Date.now() + 30 * DAY_MS));
   if (cert && key && readTextIfPresent(caFile) && judged.kind === 'usable' && judged.warning === null)
     return { cert, key, caFile };
-  const made = await issuePair(hostname);
+  const made = await issuePair(hosts);
   writeFileSync(caFile, made.ca);
   writeFileSync(join(dir, 'tls.crt'), made.cert);
   writeFileSync(join(dir, 'tls.key'), made.key, { mode: 0o600 });
@@ -37,7 +40,9 @@ export async function localPair(stateDir: string, hostname: string): Promise<Loc
 }
 
 /** The key of the authority is not stored, so that nobody can issue another certificate with it. */
-export async function issuePair(hostname: string): Promise<{ ca: string; cert: string; key: string }> {
+export async function issuePair(
+  hosts: readonly string[],
+): Promise<{ ca: string; cert: string; key: string }> {
   const authority = await crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
   const ca = await x509.X509CertificateGenerator.createSelfSigned({
     name: 'CN=mailrelay local CA',
@@ -50,9 +55,9 @@ export async function issuePair(hostname: string): Promise<{ ca: string; cert: s
     ],
   });
   const keys = await crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify']);
-  const names = [...new Set([hostname, 'localhost'])];
+  const names = [...new Set([...hosts, 'localhost'])];
   const cert = await x509.X509CertificateGenerator.create({
-    subject: `CN=${hostname}`,
+    subject: `CN=${hosts[0]}`,
     issuer: ca.subject,
     ...validity(LEAF_DAYS),
     publicKey: keys.publicKey,

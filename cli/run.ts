@@ -35,6 +35,8 @@ interface RunOptions {
 
 const WATCH_MS = 1_000;
 
+type Files = Readonly<Record<string, string>>;
+
 interface Target {
   readonly stateDir: string;
   readonly policyDir: string;
@@ -135,20 +137,21 @@ function targetIn(stateDir: string): Target {
 async function publish(manifests: Manifests, target: Target, first: boolean): Promise<Published> {
   const { relay } = manifests;
   const policy = effectivePolicy(relay, relay.spec);
+  const { host, policyHost, caFile } = await choosePairs(manifests, target.stateDir, policy);
   const objects = listObjectFolders(manifests, target, policy);
-  const pair = needsKeyPair(policy) ? await choosePair(manifests, target.stateDir, policy) : undefined;
-  const judged =
-    pair && judgePair(pair.files['tls.crt'], pair.files['tls.key'], [policy.hostname], new Date());
+  const judged = host && judgePair(host['tls.crt'], host['tls.key'], [policy.hostname], new Date());
   if (first && judged?.kind === 'unusable') {
     throw new Error(`Secret "${certificateSecretName(relay.name, relay.spec)}": ${judged.message}`);
   }
   for (const [dir, files] of objects) publishOrExplain(dir, files);
-  publishOrExplain(target.certificateDir, pair?.files ?? {});
+  if (policy.policyHost && policyHost)
+    publishOrExplain(join(target.secretsDir, policy.policyHost.secret), policyHost);
+  publishOrExplain(target.certificateDir, host ?? {});
   publishOrExplain(target.policyDir, { [POLICY_FILE_NAME]: printPolicy(policy) });
-  return { policy, caFile: pair?.caFile, notStarted: listNotStarted(relay.spec) };
+  return { policy, caFile, notStarted: listNotStarted(relay.spec) };
 }
 
-function publishOrExplain(dir: string, files: Readonly<Record<string, string>>): void {
+function publishOrExplain(dir: string, files: Files): void {
   try {
     publishFolder(dir, files);
   } catch (error) {
@@ -156,21 +159,40 @@ function publishOrExplain(dir: string, files: Readonly<Record<string, string>>):
   }
 }
 
-async function choosePair(manifests: Manifests, stateDir: string, policy: Policy) {
-  const { relay } = manifests;
-  const name = certificateSecretName(relay.name, relay.spec);
-  const secret = name === undefined ? undefined : manifests.secret(name);
-  if (secret) {
-    const { 'tls.crt': cert = '', 'tls.key': key = '' } = secret;
-    return { files: { 'tls.crt': cert, 'tls.key': key }, caFile: undefined };
-  }
-  const { cert, key, caFile } = await localPairOrExplain(stateDir, policy.hostname);
-  return { files: { 'tls.crt': cert, 'tls.key': key }, caFile };
+interface ChosenPairs {
+  readonly host: Files | undefined;
+  readonly policyHost: Files | undefined;
+  readonly caFile: string | undefined;
 }
 
-async function localPairOrExplain(stateDir: string, hostname: string) {
+/** The pairs among the documents. Instead of those that are missing, one throw-away pair with all the names. */
+async function choosePairs(manifests: Manifests, stateDir: string, policy: Policy): Promise<ChosenPairs> {
+  const { relay } = manifests;
+  const name = certificateSecretName(relay.name, relay.spec);
+  const isWanted = needsKeyPair(policy);
+  const host = isWanted && name !== undefined ? manifests.secret(name) : undefined;
+  const policyHost = policy.policyHost ? manifests.secret(policy.policyHost.secret) : undefined;
+  const lacksHost = isWanted && !host;
+  const lacksPolicyHost = policy.policyHost !== null && !policyHost;
+  const local =
+    lacksHost || lacksPolicyHost
+      ? await localPairOrExplain(stateDir, [policy.hostname, ...(policy.policyHost?.hosts ?? [])])
+      : undefined;
+  const made = local && { 'tls.crt': local.cert, 'tls.key': local.key };
+  return {
+    host: lacksHost ? made : host && pickPair(host),
+    policyHost: lacksPolicyHost ? made : undefined,
+    caFile: lacksHost ? local?.caFile : undefined,
+  };
+}
+
+function pickPair({ 'tls.crt': cert = '', 'tls.key': key = '' }: Files): Files {
+  return { 'tls.crt': cert, 'tls.key': key };
+}
+
+async function localPairOrExplain(stateDir: string, hosts: readonly string[]) {
   try {
-    return await localPair(stateDir, hostname);
+    return await localPair(stateDir, hosts);
   } catch (error) {
     throw cannotWrite(stateDir, error);
   }
@@ -185,18 +207,14 @@ function cannotWrite(dir: string, error: unknown): Error {
 /**
  * A folder for each Secret and ConfigMap that the policy names. It is empty if the object is not among the documents.
  */
-function listObjectFolders(
-  manifests: Manifests,
-  target: Target,
-  policy: Policy,
-): [string, Readonly<Record<string, string>>][] {
+function listObjectFolders(manifests: Manifests, target: Target, policy: Policy): [string, Files][] {
   const references = listReferences(policy);
   return [
-    ...listNames(references, 'Secret').map((name): [string, Readonly<Record<string, string>>] => [
+    ...listNames(references, 'Secret').map((name): [string, Files] => [
       join(target.secretsDir, name),
       manifests.secret(name) ?? {},
     ]),
-    ...listNames(references, 'ConfigMap').map((name): [string, Readonly<Record<string, string>>] => [
+    ...listNames(references, 'ConfigMap').map((name): [string, Files] => [
       join(target.configMapsDir, name),
       manifests.configMap(name) ?? {},
     ]),

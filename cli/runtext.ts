@@ -5,7 +5,7 @@ import { addNetwork, listCovers } from '#crds/networks.ts';
 import type { PodStatus } from '#crds/podstatus.ts';
 import { hashContent, type Policy } from '#crds/policyfile.ts';
 import { summarizePolicy } from '#crds/policysummary.ts';
-import { SIDECAR_SERVER, servedPort } from '#crds/wellknown.ts';
+import { POLICY_PORT_NAME, SIDECAR_SERVER, servedPort } from '#crds/wellknown.ts';
 import { describeClientPolicy, describeListener, describeNextHops } from './policytext.ts';
 import { describeSink } from './sinktext.ts';
 import { quoteWord, showEndpoint } from './terminal.ts';
@@ -49,6 +49,7 @@ export function describeStart(start: RunFacts): string {
     ...listeners.map((listener) =>
       row(listener.name, `${address}:${servedPort(listener.port)}`, describeListener(listener)),
     ),
+    ...policyHostLines(start),
     ...clientPolicies.map((one) => row('clients of', one.networks.join(', '), describeClientPolicy(one))),
     ...(more > 0 ? [row('', `and ${more} more client policies`, '')] : []),
     row('health', `http://${address}:${adminPort}/readyz`, '/status /metrics'),
@@ -87,6 +88,13 @@ export function describeChange(event: string, fields: Readonly<Record<string, un
 
 function row(name: string, first: string, rest: string): string {
   return `  ${name.padEnd(14)} ${first.padEnd(24)} ${rest}`.trimEnd();
+}
+
+/** The first of the names; the others have the same path. */
+function policyHostLines({ policy: { policyHost }, address }: RunFacts): string[] {
+  if (!policyHost) return [];
+  const url = `https://${policyHost.hosts[0]}/.well-known/mta-sts.txt`;
+  return [row(POLICY_PORT_NAME, `${address}:${servedPort(policyHost.port)}`, url)];
 }
 
 function certificateLines(

@@ -42,7 +42,7 @@ export async function sink({ listen, port, tls, cert, key, keep, output }: Optio
 
 /** Without a pair it makes one, which nobody can verify. Rejects with one sentence. */
 export async function openSink(options: SinkOptions): Promise<Sink> {
-  const { address, port, tls, folder, pair = await issuePair(SINK_HOSTNAME) } = options;
+  const { address, port, tls, folder, pair = await issuePair([SINK_HOSTNAME]) } = options;
   try {
     return await startSink({ ...options, pair: tls === 'none' ? undefined : pair });
   } catch (error) {

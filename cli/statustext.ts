@@ -15,6 +15,7 @@ export function describeStatus(status: PodStatus, now: number): string {
     ...policyLines(status),
     ...describeCertificate('certificate', status.certificate, status.certificateProblem, now),
     ...internalLines(status, now),
+    ...policyHostLines(status, now),
     ...queueLines(status),
     ...sessionLines(status),
     ...status.missing.map((gap) => row('missing', gap)),
@@ -72,6 +73,11 @@ function internalLines(
 ): string[] {
   if (!internalCertificate && !internalCertificateProblem) return [];
   return describeCertificate('internal', internalCertificate, internalCertificateProblem, now);
+}
+
+function policyHostLines({ policyHostCertificate, policyHostCertificateProblem }: PodStatus, now: number) {
+  if (!policyHostCertificate && !policyHostCertificateProblem) return [];
+  return describeCertificate('mta-sts', policyHostCertificate, policyHostCertificateProblem, now);
 }
 
 export function describeCertificate(

@@ -1,6 +1,6 @@
 /** `spec.addresses`: shapes and bounds. Part of the single source, see mailrelay.ts. */
 import { z } from 'zod';
-import { RECIPIENT_PARTS, REWRITTEN_MAIL, SENDER_PARTS } from './policyfile.ts';
+import { RECIPIENT_PARTS, REWRITTEN_MAIL, SENDER_PARTS } from './addresspolicy.ts';
 import { address, host, objectName, text } from './shapes.ts';
 
 /** A domain in ASCII or in its own letters (IDN), in lower case. The relay looks closer. */

@@ -3,7 +3,9 @@
  * in the status, and on request in an object for external-dns.
  */
 import { z } from 'zod';
-import { domainPatterns, duration, text } from './shapes.ts';
+import { RECORD_TYPES } from './dnsrecords.ts';
+import { domainPatterns, duration, port, text } from './shapes.ts';
+import { pairSource } from './tls.ts';
 
 export const dns = z
   .object({
@@ -14,12 +16,12 @@ export const dns = z
         'Who gets the records besides the status. DNSEndpoint: the operator writes them into an object of that kind, named after the MailRelay, from which external-dns brings them into DNS. None (the default): you publish what status.dnsRecords has.',
       ),
     recordTypes: z
-      .array(z.enum(['TLSA', 'TXT']))
+      .array(z.enum(RECORD_TYPES))
       .min(1)
-      .max(2)
+      .max(RECORD_TYPES.length)
       .optional()
       .describe(
-        'Types of records that go into the DNSEndpoint. Leave TLSA out where your provider of external-dns does not know it: you then publish these records, and a roll-over of the key waits for your word. Default: both.',
+        'Types of records that go into the DNSEndpoint. Leave TLSA out where your provider of external-dns does not know it: you then publish these records, and a roll-over of the key waits for your word; leave CNAME out where mta-sts.DOMAIN has addresses of its own. Default: all.',
       ),
     ttl: duration().optional().describe('Time to live of the records, from 1m to 7d. Default: 1h.'),
     tlsa: z
@@ -42,6 +44,19 @@ export const dns = z
           .optional()
           .describe(
             'MX hosts of the domains; *.example.com stands for one label more. Default: hostname alone.',
+          ),
+        serve: z
+          .object({
+            ...pairSource('-mta-sts-tls'),
+            port: port()
+              .optional()
+              .describe(
+                'Port of the Service. Senders ask at 443 and nowhere else: another port needs a proxy of yours before it that passes TLS on. Default: 443.',
+              ),
+          })
+          .optional()
+          .describe(
+            'The relay pods serve the policy: https://mta-sts.DOMAIN/.well-known/mta-sts.txt for each domain of inbound.acceptDomains. The certificate must have all these names and be one that the public trusts. A new id is published when every pod serves the new policy. Default: you serve the file yourself.',
           ),
       })
       .optional()

@@ -2,10 +2,12 @@
  * DNS records as values: their names and their data in the presentation form of zone files, which external-dns takes
  * too. The operator lists those of a relay, `mailrelay cert --tlsa` prints those of a certificate. Pure.
  */
+export const RECORD_TYPES = ['TLSA', 'TXT', 'CNAME'] as const;
+
 export interface DnsRecord {
   /** Without a final dot. */
   readonly name: string;
-  readonly type: 'TLSA' | 'TXT';
+  readonly type: (typeof RECORD_TYPES)[number];
   readonly ttl: number;
   /** The data of each record of this name and type. */
   readonly values: readonly string[];

@@ -2,7 +2,8 @@
  * Makes the policy file from a MailRelay, with every default applied. The operator and `mailrelay run` use the same
  * function, so a laptop gets the same policy as a cluster. The manifest must have passed validate.ts. Pure.
  */
-import { effectiveAddresses } from './effectiveaddresses.ts';
+import { effectiveAddresses, effectiveHeaders } from './effectiveaddresses.ts';
+import { effectivePolicyHost } from './effectivedns.ts';
 import type { MailRelaySpec } from './mailrelay.ts';
 import { parseServer } from './networks.ts';
 import { type Clients, type Hop, type Listener, POLICY_FORMAT, type Policy } from './policyfile.ts';
@@ -35,6 +36,7 @@ export function effectivePolicy(relay: RelayName, spec: MailRelaySpec): Policy {
     hostname: spec.hostname,
     inbound: effectiveInbound(relay, spec),
     outbound: effectiveOutbound(spec),
+    policyHost: effectivePolicyHost(relay.name, spec),
     addresses: effectiveAddresses(spec.addresses),
     headers: effectiveHeaders(spec.headers),
     queue: effectiveQueue(spec.queue),
@@ -261,14 +263,6 @@ function effectiveResolver(resolver: OutboundSpec['resolver']): Policy['outbound
   const { addresses = [], trustAD = false, sidecar } = resolver;
   if (sidecar) return { servers: [SIDECAR_SERVER], trustAD: true };
   return { servers: addresses.map((text) => parsed(parseServer, text)), trustAD };
-}
-
-function effectiveHeaders(headers: MailRelaySpec['headers']): Policy['headers'] {
-  return {
-    remove: headers?.remove ?? [],
-    received: headers?.received ?? 'Full',
-    add: headers?.add ?? [],
-  };
 }
 
 function effectiveQueue(queue: MailRelaySpec['queue']): Policy['queue'] {

@@ -1,7 +1,8 @@
-/** The part of the policy that is made from `spec.addresses`: see effective.ts. Pure. */
+/** The part of the policy that is made from `spec.addresses` and `spec.headers`: see effective.ts. Pure. */
+
+import { type AddressMap, SENDER_PARTS } from './addresspolicy.ts';
 import type { MailRelaySpec } from './mailrelay.ts';
-import type { AddressMap, Policy } from './policyfile.ts';
-import { SENDER_PARTS } from './policyfile.ts';
+import type { Policy } from './policyfile.ts';
 
 interface MapSpec {
   readonly entries?:
@@ -52,5 +53,13 @@ function effectiveMap(map: MapSpec | undefined): AddressMap {
         ? { kind: 'Secret', name: secretName, key }
         : { kind: 'ConfigMap', name: configMapName, key },
     ),
+  };
+}
+
+export function effectiveHeaders(headers: MailRelaySpec['headers']): Policy['headers'] {
+  return {
+    remove: headers?.remove ?? [],
+    received: headers?.received ?? 'Full',
+    add: headers?.add ?? [],
   };
 }

@@ -111,6 +111,22 @@ export function readCertificateFacts(pem: string): CertificateFacts | undefined 
   return leaf && readFacts(leaf);
 }
 
+/** The hosts among `hosts` that a certificate proves to senders of MTA-STS, and for how long. */
+export interface Coverage {
+  readonly hosts: readonly string[];
+  readonly notBefore: Date;
+  readonly notAfter: Date;
+}
+
+/** As RFC 8461 section 3.3 wants it: names of the SAN only, and a wildcard only for the whole left-most label. */
+export function readCoverage(pem: string, hosts: readonly string[]): Coverage | undefined {
+  const leaf = readCertificate(pem);
+  if (!leaf) return undefined;
+  const names = { subject: 'never', partialWildcards: false } as const;
+  const covered = hosts.filter((host) => leaf.checkHost(host, names) !== undefined);
+  return { hosts: covered, notBefore: leaf.validFromDate, notAfter: leaf.validToDate };
+}
+
 function readFacts(leaf: X509Certificate): CertificateFacts {
   return {
     serial: leaf.serialNumber,

@@ -124,6 +124,17 @@ export const podStatus = z.object({
   internalCertificateProblem: certificateProblem.nullable().default(null),
   /** The authority that issued it: the certificates in ca.crt as PEM. They are public. */
   internalAuthority: text(AUTHORITY_LENGTH).nullable().default(null),
+  /** The certificate of the policy host of MTA-STS, if the pod is one. */
+  policyHostCertificate: certificateFacts.nullable().default(null),
+  policyHostCertificateProblem: certificateProblem.nullable().default(null),
+  /**
+   * The policy that the pod serves: its id, and the names for which senders can get it. null: it serves none. Absent in
+   * older relays.
+   */
+  servedPolicy: z
+    .object({ id: text(64), hosts: z.array(text(261)).max(256) })
+    .nullable()
+    .optional(),
   /** The public halves of the DKIM keys of the policy that can be read. Absent in older relays. */
   dkimKeys: z.array(dkimKey).max(64).optional(),
   /** The certificate that is mounted to be served next, and its Secret, while a key rolls over. Absent in older relays. */

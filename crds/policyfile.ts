@@ -6,6 +6,7 @@
  */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
+import { addresses } from './addresspolicy.ts';
 import { LOG_ADDRESSES, LOG_LEVELS } from './logging.ts';
 import { clients } from './policyclients.ts';
 import { TLS_LEVELS, TLS_VERSIONS } from './tlslevel.ts';
@@ -23,12 +24,6 @@ export type LineEndings = (typeof LINE_ENDINGS)[number];
 /** Content of our Received field. */
 export const RECEIVED_FIELDS = ['Full', 'NoClient', 'None'] as const;
 export type ReceivedField = (typeof RECEIVED_FIELDS)[number];
-
-/** Places where an address is rewritten: the envelope, and header fields. */
-export const SENDER_PARTS = ['Envelope', 'From', 'Sender', 'ReplyTo'] as const;
-export const RECIPIENT_PARTS = ['Envelope', 'To', 'Cc'] as const;
-/** `Submitted`: only mail of those who may relay. */
-export const REWRITTEN_MAIL = ['Submitted', 'All'] as const;
 
 export const IP_FAMILIES = ['Any', 'PreferIPv4', 'PreferIPv6', 'IPv4', 'IPv6'] as const;
 export type IpFamily = (typeof IP_FAMILIES)[number];
@@ -152,36 +147,6 @@ const outbound = z.strictObject({
   }),
 });
 
-const addressMap = z.strictObject({
-  /** An address, @domain, @*.domain or *. Either `to` is not empty, or `refuse` is a text. */
-  entries: z.array(
-    z.strictObject({ address: z.string(), to: z.array(z.string()), refuse: z.string().nullable() }),
-  ),
-  /** In order, after the entries. */
-  tables: z.array(
-    z.strictObject({ kind: z.enum(['Secret', 'ConfigMap']), name: objectName, key: z.string() }),
-  ),
-});
-
-const addresses = z.strictObject({
-  sender: z.strictObject({
-    map: addressMap,
-    parts: z.array(z.enum(SENDER_PARTS)),
-    mail: z.enum(REWRITTEN_MAIL),
-  }),
-  recipient: z.strictObject({
-    map: addressMap,
-    parts: z.array(z.enum(RECIPIENT_PARTS)),
-    headersOf: z.enum(REWRITTEN_MAIL),
-  }),
-  /** null: mail goes to its recipients. */
-  sendAllTo: z.string().nullable(),
-  /** Senders of forwarded mail; null: they stay. */
-  srs: z.strictObject({ domain: z.string(), secret: objectName }).nullable(),
-  senderBcc: addressMap,
-  recipientBcc: addressMap,
-});
-
 const policy = z.strictObject({
   format: z.literal(POLICY_FORMAT),
   name: z.string(),
@@ -189,6 +154,17 @@ const policy = z.strictObject({
   hostname: z.string(),
   inbound,
   outbound,
+  /** Serves the MTA-STS policy of the accepted domains (RFC 8461 section 3.3); null: the relay does not. */
+  policyHost: z
+    .strictObject({
+      port: z.int().min(1).max(65_535),
+      secret: objectName,
+      /** The names that senders ask for: mta-sts.DOMAIN. */
+      hosts: z.array(z.string()).min(1),
+      /** What they get. */
+      text: z.string(),
+    })
+    .nullable(),
   addresses,
   /** Of submitted mail. */
   headers: z.strictObject({
@@ -222,8 +198,8 @@ const policy = z.strictObject({
 
 export type Policy = z.infer<typeof policy>;
 export type Listener = Policy['inbound']['listeners'][number];
-export type AddressMap = z.infer<typeof addressMap>;
 export type Clients = Listener['clients'];
+export type PolicyHost = NonNullable<Policy['policyHost']>;
 export type Hop = Policy['outbound']['smartHosts'][number];
 
 export type ParsedPolicy = { kind: 'policy'; policy: Policy } | { kind: 'invalid'; message: string };

@@ -21,7 +21,7 @@ export function listReferences(policy: Policy): Reference[] {
 
 /** The objects that the relay reads as texts: all but the tables of addresses. */
 export function listTextReferences(policy: Policy): Reference[] {
-  return [...internalTlsReferences(policy), ...inboundReferences(policy), ...outboundReferences(policy)];
+  return [...certificateReferences(policy), ...inboundReferences(policy), ...outboundReferences(policy)];
 }
 
 /** A table of addresses: one key of an object. */
@@ -53,14 +53,22 @@ export function nameTable({ kind, name, key }: Pick<TableReference, 'kind' | 'na
   return `${kind}/${name}/${key}`;
 }
 
-/** The Secret of the internal certificate. It is separate from the others, because it is judged as a certificate. */
-function internalTlsReferences({ inbound }: Policy): Reference[] {
-  return maybe(
-    'Secret',
-    inbound.internalTls?.secret,
-    'tls.internal.secretName',
-    'names inside the cluster get the certificate of the host name',
-  );
+/** The Secrets of further certificates. They are separate from the others, because they are judged as certificates. */
+function certificateReferences({ inbound, policyHost }: Policy): Reference[] {
+  return [
+    ...maybe(
+      'Secret',
+      inbound.internalTls?.secret,
+      'tls.internal.secretName',
+      'names inside the cluster get the certificate of the host name',
+    ),
+    ...maybe(
+      'Secret',
+      policyHost?.secret,
+      'dns.mtaSTS.serve.secretName',
+      'senders find no policy of MTA-STS',
+    ),
+  ];
 }
 
 export function inboundReferences({ inbound, addresses }: Policy): Reference[] {

@@ -103,7 +103,8 @@ export const RESTART_CONTRACT: readonly RestartRule[] = [
   {
     field: 'spec.dns',
     effect: 'nothing',
-    gloss: 'The records in the status change, and the DNSEndpoint.',
+    gloss:
+      'The records in the status change, and the DNSEndpoint. A policy that the pods serve changes with the next fetch, its port at once.',
   },
   {
     field: 'spec.tls: issuerRef, dnsNames, duration, renewBefore, privateKey',
@@ -117,7 +118,8 @@ export const RESTART_CONTRACT: readonly RestartRule[] = [
     gloss: 'As for spec.inbound; the certificate is issued anew.',
   },
   {
-    field: 'the name of any Secret or ConfigMap in the spec; tls.internal, added or removed',
+    field:
+      'the name of any Secret or ConfigMap in the spec; tls.internal or dns.mtaSTS.serve, added or removed',
     effect: 'pods, one at a time',
     gloss:
       'Another name is another mount: the StatefulSet rolls, each pod is drained first. That of tls.secretName with dns.tlsa rolls it twice: see docs/dns-records.md.',

@@ -3,6 +3,7 @@
  * explains the conditions.
  */
 import { z } from 'zod';
+import { RECORD_TYPES } from './dnsrecords.ts';
 import { fitter } from './fit.ts';
 import { STRICTER_LEVELS } from './tlslevel.ts';
 
@@ -103,6 +104,9 @@ export const mailRelayStatus = z.object({
   internalCertificate: certificate()
     .optional()
     .describe('The certificate that the pods serve to clients inside the cluster.'),
+  policyHostCertificate: certificate()
+    .optional()
+    .describe('The certificate with which the pods serve the policy of MTA-STS.'),
   policy: z
     .object({
       hash: z.string().max(64).optional().describe('Hash of the wanted policy.'),
@@ -122,7 +126,7 @@ export const mailRelayStatus = z.object({
     .array(
       z.object({
         name: z.string().max(253).describe('Name of the record, without a final dot.'),
-        type: z.enum(['TLSA', 'TXT']).describe('Type of the record.'),
+        type: z.enum(RECORD_TYPES).describe('Type of the record.'),
         ttl: count().describe('Time to live in seconds.'),
         values: z
           .array(z.string().max(2048))

@@ -5,7 +5,8 @@
 import { z } from 'zod';
 import { domainPatterns, domains, duration, host, objectName, text } from './shapes.ts';
 
-const source = (secretName: string) => ({
+/** Where a certificate comes from: a Secret, which an issuer of cert-manager may fill. */
+export const pairSource = (secretName: string) => ({
   secretName: objectName()
     .optional()
     .describe(
@@ -27,6 +28,10 @@ const source = (secretName: string) => ({
     .describe(
       'The cert-manager issuer to ask for a certificate. When set, the operator owns a Certificate that fills the Secret; when absent, the Secret is yours to fill.',
     ),
+});
+
+const source = (secretName: string) => ({
+  ...pairSource(secretName),
   duration: duration()
     .optional()
     .describe(

@@ -27,6 +27,11 @@ const sources = ({ tls }: MailRelaySpec): CertificateSource[] => [
 const isNamed = (source: CertificateSource | undefined) =>
   source?.secretName !== undefined || source?.issuerRef !== undefined;
 
+const isIssuer = (issuerRef: CertificateSource['issuerRef']) =>
+  issuerRef?.kind === undefined ||
+  ISSUER_KINDS.includes(issuerRef.kind) ||
+  (issuerRef.group ?? ISSUER_GROUP) !== ISSUER_GROUP;
+
 const seconds = (text: string | undefined, usual: number) =>
   text === undefined ? usual : (parseDuration(text) ?? Number.NaN);
 
@@ -39,6 +44,8 @@ export const celSeconds = (field: string, usual: number) =>
   `(has(${field}) ? (${field}.endsWith('d') ? int(${field}.substring(0, ${field}.size() - 1)) * 86400 : duration(${field}).getSeconds()) : ${usual})`;
 const celLength = (source: string) => celSeconds(`${source}.duration`, USUAL_SECONDS);
 const celRenewal = (source: string) => celSeconds(`${source}.renewBefore`, SHORTEST_RENEWAL_SECONDS);
+const celIssuer = (source: string) =>
+  `!has(${source}.issuerRef) || !has(${source}.issuerRef.kind) || ${source}.issuerRef.kind in ['${ISSUER_KINDS.join("', '")}'] || (has(${source}.issuerRef.group) && ${source}.issuerRef.group != '${ISSUER_GROUP}')`;
 const celSize = (source: string) =>
   `!has(${source}.privateKey) || !has(${source}.privateKey.size) || (has(${source}.privateKey.algorithm) && ${source}.privateKey.algorithm != 'ECDSA' ? ${source}.privateKey.algorithm == 'RSA' && ${source}.privateKey.size >= 2048 : ${source}.privateKey.size in [256, 384, 521])`;
 
@@ -57,18 +64,10 @@ export const TLS_RULES: readonly Rule[] = [
   },
   {
     path: 'spec.tls.issuerRef',
-    cel: celEverySource(
-      (s) =>
-        `!has(${s}.issuerRef) || !has(${s}.issuerRef.kind) || ${s}.issuerRef.kind in ['${ISSUER_KINDS.join("', '")}'] || (has(${s}.issuerRef.group) && ${s}.issuerRef.group != '${ISSUER_GROUP}')`,
-    ),
+    cel: `(${celEverySource(celIssuer)}) && (!has(self.dns) || !has(self.dns.mtaSTS) || !has(self.dns.mtaSTS.serve) || (${celIssuer('self.dns.mtaSTS.serve')}))`,
     message: `an issuer of ${ISSUER_GROUP} is of kind ${ISSUER_KINDS.join(' or ')}: correct issuerRef.kind, or set issuerRef.group to that of the issuer`,
     holds: (spec) =>
-      sources(spec).every(
-        ({ issuerRef }) =>
-          issuerRef?.kind === undefined ||
-          ISSUER_KINDS.includes(issuerRef.kind) ||
-          (issuerRef.group ?? ISSUER_GROUP) !== ISSUER_GROUP,
-      ),
+      [...sources(spec), spec.dns?.mtaSTS?.serve].every((source) => isIssuer(source?.issuerRef)),
   },
   {
     path: 'spec.tls',

@@ -40,6 +40,9 @@ export const ADMIN_PORT_NAME = 'admin';
  */
 export const HANDOVER_PORT = 9465;
 
+/** Name of the port at which senders get the policy of MTA-STS, in the Service. No listener may have it then. */
+export const POLICY_PORT_NAME = 'mta-sts';
+
 /** Names of the containers in the pods of a relay. */
 export const RELAY_CONTAINER = 'relay';
 export const SIDECAR_CONTAINER = 'resolver';

@@ -103,6 +103,7 @@ export function findMaker(object: KubeObject): string | undefined {
 }
 
 function listNames(relay: string): string[] {
-  const { policy, pods, internalCertificate, authority } = objectNames;
-  return [relay, ...[policy, pods, internalCertificate, authority].map((nameFor) => nameFor(relay))];
+  const { policy, pods, internalCertificate, policyHostCertificate, authority } = objectNames;
+  const namings = [policy, pods, internalCertificate, policyHostCertificate, authority];
+  return [relay, ...namings.map((nameFor) => nameFor(relay))];
 }

@@ -12,6 +12,11 @@ const OWN = relayObject();
 const ISSUED = relayObject({ tls: { issuerRef: { name: 'ca' } } });
 const BOTH = relayObject({ tls: { secretName: 'relay-tls', internal: { issuerRef: { name: 'ca' } } } });
 
+const SERVING_POLICY = relayObject({
+  inbound: { listeners: [{ name: 'smtp', port: 25 }], acceptDomains: ['example.com'] },
+  dns: { mtaSTS: { mode: 'Testing', serve: { issuerRef: { name: 'ca' } } } },
+});
+
 const MISSING = { certificate: null, certificateProblem: { reason: 'CertificateMissing', message: 'none' } };
 const UNUSABLE = { certificate: null, certificateProblem: { reason: 'KeyMismatch', message: 'no match' } };
 const blemished = (reason: string) => ({ certificateProblem: { reason, message: 'as it says' } });
@@ -135,4 +140,22 @@ describe('Stalled', () => {
       'CertificateNotIssued',
     );
   });
+});
+
+test('the certificate of the policy host is judged too, and mail flows without it', () => {
+  const names = { reason: 'HostnameNotCovered', message: 'issue one for mta-sts.example.com' };
+  const found = verdict(SERVING_POLICY, 'CertificateReady', { policyHostCertificateProblem: names });
+  assert.equal(found?.reason, 'HostnameNotCovered');
+  assert.match(
+    found?.message ?? '',
+    /Secret relay-mta-sts-tls: issue one for mta-sts\.example\.com; cert-manager: /,
+  );
+  const report = { policyHostCertificateProblem: { reason: 'CertificateMissing', message: 'none' } };
+  const missing = verdict(SERVING_POLICY, 'CertificateReady', report, issuing('relay-mta-sts'));
+  assert.equal(missing?.reason, 'CertificateNotIssued');
+  assert.match(
+    missing?.message ?? '',
+    /the certificate of the policy host of MTA-STS: word on relay-mta-sts$/,
+  );
+  assert.equal(verdict(SERVING_POLICY, 'Ready', report)?.status, 'True');
 });

@@ -1,11 +1,13 @@
 /**
- * The checks of the certificates: first that of the host name, then the internal one if the spec has it. The reports of
- * the pods decide. Messages also quote cert-manager if it has issued a reason. Pure.
+ * The checks of the certificates: first that of the host name, then the internal one and that of the policy host if the
+ * spec has them. The reports of the pods decide. Messages also quote cert-manager if it has issued a reason. Pure.
  */
 import { REASONS, type ReasonName } from '#crds/conditions.ts';
 import { certificateSecretName, internalSecretName, needsKeyPair } from '#crds/effective.ts';
+import { policyHostSecretName } from '#crds/effectivedns.ts';
 import type { MailRelay } from '#crds/mailrelay.ts';
 import type { PodStatus } from '#crds/podstatus.ts';
+import type { CertificateSource } from '#crds/tls.ts';
 import { findCertificateName } from '../records/certificates.ts';
 import { objectNames } from '../render/metadata.ts';
 import type { World } from '../world.ts';
@@ -17,7 +19,8 @@ import { countedAmong, every, quoted, verb } from './words.ts';
 interface Face {
   readonly what: string;
   /** The field of its source in the spec. */
-  readonly field: 'tls' | 'tls.internal';
+  readonly field: 'tls' | 'tls.internal' | 'dns.mtaSTS.serve';
+  readonly source: (spec: MailRelay['spec']) => Pick<CertificateSource, 'issuerRef'> | undefined;
   /** Name of the Certificate, if there is an issuer. */
   readonly certificate: (world: World) => string;
   readonly secret: (relay: MailRelay) => string | undefined;
@@ -28,6 +31,7 @@ interface Face {
 const HOST: Face = {
   what: 'the certificate',
   field: 'tls',
+  source: ({ tls }) => tls,
   certificate: (world) => findCertificateName(world, HOST.secret(world.relay)),
   secret: ({ metadata, spec }) => certificateSecretName(metadata.name, spec),
   facts: ({ certificate }) => certificate,
@@ -37,13 +41,28 @@ const HOST: Face = {
 const INTERNAL: Face = {
   what: 'the certificate inside the cluster',
   field: 'tls.internal',
+  source: ({ tls }) => tls?.internal,
   certificate: ({ relay: { metadata } }) => objectNames.internalCertificate(metadata.name),
   secret: ({ metadata, spec }) => internalSecretName(metadata.name, spec),
   facts: ({ internalCertificate }) => internalCertificate,
   problem: ({ internalCertificateProblem }) => internalCertificateProblem,
 };
 
-const listFaces = ({ policy }: World) => (policy?.inbound.internalTls ? [HOST, INTERNAL] : [HOST]);
+const POLICY_HOST: Face = {
+  what: 'the certificate of the policy host of MTA-STS',
+  field: 'dns.mtaSTS.serve',
+  source: ({ dns }) => dns?.mtaSTS?.serve,
+  certificate: ({ relay: { metadata } }) => objectNames.policyHostCertificate(metadata.name),
+  secret: ({ metadata, spec }) => policyHostSecretName(metadata.name, spec),
+  facts: ({ policyHostCertificate }) => policyHostCertificate,
+  problem: ({ policyHostCertificateProblem }) => policyHostCertificateProblem,
+};
+
+const listFaces = ({ policy }: World) => [
+  HOST,
+  ...(policy?.inbound.internalTls ? [INTERNAL] : []),
+  ...(policy?.policyHost ? [POLICY_HOST] : []),
+];
 
 /** False for a relay without pods: nobody serves a certificate then, and nothing is wrong with it. */
 export function wantsCertificate({ policy, relay }: World): boolean {
@@ -51,7 +70,7 @@ export function wantsCertificate({ policy, relay }: World): boolean {
 }
 
 export function wantsIssuer({ spec }: MailRelay): boolean {
-  return spec.tls?.issuerRef !== undefined || spec.tls?.internal?.issuerRef !== undefined;
+  return [HOST, INTERNAL, POLICY_HOST].some(({ source }) => source(spec)?.issuerRef !== undefined);
 }
 
 export const certManagerMissing: Check = ({ relay, absentKinds }) =>
@@ -133,8 +152,8 @@ function notIssued(world: World, face: Face, issue: Issue): string {
 }
 
 /** The words of cert-manager, and the cure. */
-function explainIssue({ relay: { spec } }: World, { field }: Face, issue: Issue): string {
-  const { issuerRef } = (field === 'tls' ? spec.tls : spec.tls?.internal) ?? {};
+function explainIssue({ relay: { spec } }: World, { field, source }: Face, issue: Issue): string {
+  const { issuerRef } = source(spec) ?? {};
   const issuer = `${issuerRef?.kind ?? 'Issuer'} ${issuerRef?.name ?? ''}`.trim();
   const cure = findIssueCure(issue, { field: `${field}.issuerRef`, issuer });
   return cure === undefined ? quoted(issue.message) : `${quoted(issue.message)}: ${cure}`;

@@ -5,6 +5,7 @@
  * written, and a condition reports it. Pure.
  */
 import { certificateSecretName, internalSecretName } from '#crds/effective.ts';
+import { policyHostSecretName } from '#crds/effectivedns.ts';
 import type { MailRelay } from '#crds/mailrelay.ts';
 import type { KubeObject } from '../kube/client.ts';
 import { CERTIFICATE } from '../kube/kinds.ts';
@@ -62,7 +63,8 @@ function hostSecretOfUser({ metadata, spec }: MailRelay): string[] {
 export function listFilledSecrets({ metadata, spec }: MailRelay): string[] {
   const host = spec.tls?.issuerRef && certificateSecretName(metadata.name, spec);
   const inside = spec.tls?.internal?.issuerRef && internalSecretName(metadata.name, spec);
-  return [host, inside].filter((name) => name !== undefined);
+  const policyHost = spec.dns?.mtaSTS?.serve?.issuerRef && policyHostSecretName(metadata.name, spec);
+  return [host, inside, policyHost].filter((name) => name !== undefined);
 }
 
 function earlierThan({ relay, objects, filled = [], keys }: World, secret: string): string | undefined {

@@ -87,9 +87,13 @@ function hasScale({ policy, relay }: World, name: string, { evacuation }: PodSta
 }
 
 /** Secrets and ConfigMaps are often created a little after the pod, from the same folder. No watch reports them. */
-function lacksObjects({ certificateProblem, internalCertificateProblem, missing }: PodStatus): boolean {
-  const isMissing = (problem: PodStatus['certificateProblem']) => problem?.reason === 'CertificateMissing';
-  return isMissing(certificateProblem) || isMissing(internalCertificateProblem) || missing.length > 0;
+function lacksObjects(report: PodStatus): boolean {
+  const problems = [
+    report.certificateProblem,
+    report.internalCertificateProblem,
+    report.policyHostCertificateProblem,
+  ];
+  return problems.some((one) => one?.reason === 'CertificateMissing') || report.missing.length > 0;
 }
 
 /**
@@ -100,6 +104,7 @@ function unservedIssues(world: World, report: PodStatus): string[] {
   const pairs = [
     [readIssue(world, name), report.certificate],
     [readIssue(world, objectNames.internalCertificate(name)), report.internalCertificate],
+    [readIssue(world, objectNames.policyHostCertificate(name)), report.policyHostCertificate],
   ] as const;
   return pairs.flatMap(([issue, served]) =>
     issue?.notAfter === undefined || issue.notAfter === served?.notAfter ? [] : [issue.revision],

@@ -17,11 +17,12 @@ interface LiveCertificate {
 }
 
 export function listHostCertificates({ relay, objects }: Observed): LiveCertificate[] {
-  const inside = objectNames.internalCertificate(relay.metadata.name);
+  const { internalCertificate, policyHostCertificate } = objectNames;
+  const others = [internalCertificate, policyHostCertificate].map((nameFor) => nameFor(relay.metadata.name));
   return [...objects.values()]
     .flatMap(({ kind, metadata: { name }, spec }) => {
       const { secretName, privateKey } = (spec ?? {}) as { secretName?: string; privateKey?: PrivateKey };
-      return kind === 'Certificate' && name !== inside && secretName !== undefined
+      return kind === 'Certificate' && !others.includes(name) && secretName !== undefined
         ? [{ name, secret: secretName, privateKey }]
         : [];
     })

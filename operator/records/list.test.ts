@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { DnsRecord } from '#crds/dnsrecords.ts';
+import { identifyStsPolicy } from '#crds/effectivedns.ts';
 import type { PodStatus } from '#crds/podstatus.ts';
 import { podReport, podView, relayObject, settledWorld } from '#test/fixtures/world.ts';
 import type { World } from '../world.ts';
@@ -142,6 +143,68 @@ test('MTA-STS: one record for each accepted domain, whose id changes with the po
     { mode: 'Testing', mx: ['*.a.example'] },
   ])
     assert.notDeepEqual(idsOf(other), before);
+});
+
+const SERVED = { mode: 'Testing', serve: { secretName: 'mta-sts-tls' } };
+const ID = identifyStsPolicy(
+  'version: STSv1\r\nmode: testing\r\nmx: relay.example.com\r\nmax_age: 2592000\r\n',
+);
+const RECORD = `"v=STSv1; id=${ID};"`;
+const HOSTS = ['mta-sts.a.example', 'mta-sts.b.example'];
+const told = (id: string, hosts = HOSTS): Partial<PodStatus> => ({ servedPolicy: { id, hosts } });
+const served = (reports: readonly (Partial<PodStatus> | undefined)[], changes: Partial<World> = {}) =>
+  worldOf({ inbound, dns: { mtaSTS: SERVED, publish: 'DNSEndpoint' } }, reports, changes);
+const idsIn = (world: World) => ['a', 'b'].map((one) => valuesIn(world, `_mta-sts.${one}.example`).join());
+
+test('MTA-STS that the pods serve: an id is listed when every pod serves its policy under the name', () => {
+  assert.deepEqual(idsIn(served([told(ID), told(ID)])), [RECORD, RECORD]);
+  assert.deepEqual(idsIn(served([told(ID), told(ID, ['mta-sts.b.example'])])), ['', RECORD]);
+  for (const [what, other] of [
+    ['a pod with the policy before', told('0123456789abcdef')],
+    ['a pod without a certificate', { servedPolicy: null }],
+    ['a pod of an older relay', {}],
+    ['a pod that does not answer', undefined],
+  ] as const)
+    assert.deepEqual(idsIn(served([told(ID), other])), ['', ''], what);
+  const fewer = { ...served([told(ID)]), relay: served([told(ID), undefined]).relay };
+  assert.deepEqual(idsIn(fewer), ['', ''], 'a pod that is missing');
+  assert.deepEqual(idsIn(served([])), ['', '']);
+  // Services send nobody to it any more.
+  assert.deepEqual(idsIn(served([told(ID)], { leaving: [podView('relay-1', undefined)] })), [RECORD, RECORD]);
+});
+
+test('MTA-STS that the pods serve: until then the id before stays', () => {
+  const before: DnsRecord = {
+    name: '_mta-sts.a.example',
+    type: 'TXT',
+    ttl: 60,
+    values: ['"v=STSv1; id=1;"'],
+  };
+  const live = renderDnsEndpoint(relayObject({ dns: { publish: 'DNSEndpoint' } }), [before]);
+  const publishing = (world: World) => ({
+    ...world,
+    objects: new Map([['DNSEndpoint/relay', live as never]]),
+  });
+  assert.deepEqual(idsIn(publishing(served([told(ID), undefined]))), ['"v=STSv1; id=1;"', '']);
+  assert.deepEqual(idsIn(publishing(served([told(ID), told(ID)]))), [RECORD, RECORD]);
+});
+
+test('the policy hosts are aliases of the relay, where it serves the port that senders ask', () => {
+  const aliases = (world: World) => listRecords(world).filter(({ type }) => type === 'CNAME');
+  assert.deepEqual(
+    aliases(served([undefined])),
+    HOSTS.map((name) => ({ name, type: 'CNAME', ttl: 3600, values: ['relay.example.com'] })),
+  );
+  const [own] = HOSTS;
+  const spec = (serve: object) => ({ hostname: own, inbound, dns: { mtaSTS: { mode: 'None', serve } } });
+  assert.deepEqual(
+    aliases(worldOf(spec(SERVED.serve), [{}])).map(({ name }) => name),
+    [HOSTS[1]],
+  );
+  assert.deepEqual(aliases(worldOf(spec({ ...SERVED.serve, port: 8443 }), [{}])), []);
+  const dns = { mtaSTS: SERVED, publish: 'DNSEndpoint', recordTypes: ['TXT'] };
+  const { relay } = worldOf({ inbound, dns }, [{}]);
+  assert.equal(renderDnsEndpoint(relay, aliases(served([undefined]))), undefined);
 });
 
 test('TLS reporting: one record for each accepted domain; a name that is too long for DNS has none', () => {

@@ -1,13 +1,19 @@
 /**
- * The DNS records that belong to a relay: TLSA of the keys that its pods serve and of the next one, the keys of DKIM, MTA-STS and TLS
- * reporting. Keys come from the reports of the pods, because the operator reads no Secrets. While a pod is missing or
+ * The DNS records that belong to a relay: TLSA of the keys that its pods serve and of the next one, the keys of DKIM, MTA-STS and its
+ * policy hosts, and TLS reporting. Keys come from the reports of the pods, because the operator reads no Secrets. While a pod is missing or
  * silent, what was published stays beside what the others report: a record that is taken away too early makes mail wait.
  * Pure.
  */
 import { type DnsRecord, quoteText, tlsaName, tlsaValue } from '#crds/dnsrecords.ts';
 import { listenerNeedsKeyPair } from '#crds/effective.ts';
-import { describeStsPolicy, effectiveDns } from '#crds/effectivedns.ts';
-import { hashContent, type Policy } from '#crds/policyfile.ts';
+import {
+  describeStsPolicy,
+  effectiveDns,
+  HTTPS_PORT,
+  identifyStsPolicy,
+  policyHostName,
+} from '#crds/effectivedns.ts';
+import type { Policy } from '#crds/policyfile.ts';
 import type { World } from '../world.ts';
 import { servedKeys, toldNextKeys } from './keys.ts';
 import { listPublished, listValues } from './published.ts';
@@ -27,7 +33,8 @@ export function listRecords(world: Observed): DnsRecord[] {
   const records = [
     ...listTlsa(world, policy),
     ...listDkim(world, policy),
-    ...listMtaSts(relay.spec),
+    ...listMtaSts(world, policy),
+    ...listPolicyHosts(policy),
     ...listTlsReporting(relay.spec),
   ];
   return records
@@ -66,15 +73,41 @@ function listDkim(world: Observed, { outbound }: Policy): Data[] {
   return [...new Map(records.map((record) => [record.name, record])).values()];
 }
 
-function listMtaSts(spec: World['relay']['spec']): Data[] {
+/**
+ * Senders fetch the policy when they see a new id. So the id of a policy that the pods serve is listed when every pod
+ * serves it under that name. Until then the id before it stays, and a domain that had none gets none.
+ */
+function listMtaSts(world: Observed, { policyHost }: Policy): Data[] {
+  const { spec } = world.relay;
   const { mtaSts } = effectiveDns(spec);
   if (!mtaSts) return [];
-  const id = hashContent(describeStsPolicy(mtaSts));
-  return acceptedDomains(spec).map((domain) => ({
-    name: `_mta-sts.${domain}`,
-    type: 'TXT',
-    values: [quoteText(`v=STSv1; id=${id};`)],
-  }));
+  const id = identifyStsPolicy(describeStsPolicy(mtaSts));
+  const published = listPublished(world);
+  return acceptedDomains(spec).map((domain) => {
+    const name = `_mta-sts.${domain}`;
+    const isFetchable = policyHost === null || isServedByAll(world, id, policyHostName(domain));
+    const values = isFetchable
+      ? [quoteText(`v=STSv1; id=${id};`)]
+      : listValues(published, name, 'TXT').slice(0, 1);
+    return { name, type: 'TXT', values };
+  });
+}
+
+function isServedByAll({ relay, pods }: Observed, id: string, host: string): boolean {
+  const told = pods.map(({ report }) => report?.servedPolicy);
+  return (
+    pods.length > 0 &&
+    pods.length >= relay.spec.replicas &&
+    told.every((served) => served?.id === id && served.hosts.includes(host))
+  );
+}
+
+/** Where to ask for the policy: at the address of the relay itself, if that serves the only port that is asked. */
+function listPolicyHosts({ policyHost, hostname }: Policy): Data[] {
+  if (policyHost?.port !== HTTPS_PORT) return [];
+  return policyHost.hosts
+    .filter((host) => host !== hostname)
+    .map((name) => ({ name, type: 'CNAME', values: [hostname] }));
 }
 
 function listTlsReporting(spec: World['relay']['spec']): Data[] {

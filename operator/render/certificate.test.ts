@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { effectivePolicy } from '#crds/effective.ts';
 import { relayObject } from '#test/fixtures/world.ts';
+import { listHostCertificates } from '../records/certificates.ts';
 import { renderCertificates } from './certificate.ts';
 
 function certificates(tls: unknown): Record<string, unknown>[] {
@@ -109,4 +110,24 @@ test('an issuer of another group is asked by its own kind', () => {
   const group = 'certmanager.step.sm';
   const [wanted] = certificates({ issuerRef: { name: 'step', kind: 'StepIssuer', group } });
   assert.deepEqual(wanted?.['issuerRef'], { name: 'step', kind: 'StepIssuer', group });
+});
+
+test('the policy host of MTA-STS: one certificate with the name of each accepted domain, that is no host certificate', () => {
+  const relay = relayObject({
+    inbound: {
+      listeners: [{ name: 'smtp', port: 25 }],
+      acceptDomains: ['b.example', 'a.example', 'b.example'],
+    },
+    dns: { tlsa: true, mtaSTS: { mode: 'Testing', serve: { issuerRef: { name: 'ca' } } } },
+  });
+  const [certificate, ...rest] = renderCertificates(relay, effectivePolicy(relay.metadata, relay.spec));
+  assert.deepEqual(rest, []);
+  assert.equal(certificate?.metadata.name, 'relay-mta-sts');
+  const spec = certificate?.['spec'] as Record<string, unknown>;
+  assert.equal(spec['secretName'], 'relay-mta-sts-tls');
+  assert.equal(spec['commonName'], 'mta-sts.b.example');
+  assert.deepEqual(spec['dnsNames'], ['mta-sts.b.example', 'mta-sts.a.example']);
+  assert.equal((spec['privateKey'] as { rotationPolicy: string }).rotationPolicy, 'Always');
+  const live = new Map([['Certificate/relay-mta-sts', certificate as never]]);
+  assert.deepEqual(listHostCertificates({ relay, objects: live }), []);
 });

@@ -1,11 +1,11 @@
 /**
  * The cert-manager Certificates that fill the Secrets, if the MailRelay names issuers: one for the host name, one for
- * the names inside the cluster. They ask only for serverAuth, because public issuers no longer issue clientAuth. They
+ * the names inside the cluster, one for the policy host of MTA-STS. They ask only for serverAuth, because public issuers no longer issue clientAuth. They
  * have a duration only if the spec sets it, because ACME issuers decide it themselves. A key that DNS publishes stays with
  * each renewal. Pure.
  */
 import { certificateSecretName, internalSecretName } from '#crds/effective.ts';
-import { effectiveDns } from '#crds/effectivedns.ts';
+import { effectiveDns, policyHostSecretName } from '#crds/effectivedns.ts';
 import type { MailRelay } from '#crds/mailrelay.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import type { CertificateSource } from '#crds/tls.ts';
@@ -28,6 +28,10 @@ export function renderCertificates(
 ): Rendered[] {
   const { metadata, spec } = relay;
   const { internalTls } = policy.inbound;
+  const policyHost = {
+    name: objectNames.policyHostCertificate(metadata.name),
+    secretName: policyHostSecretName(metadata.name, spec),
+  };
   const inside = {
     name: objectNames.internalCertificate(metadata.name),
     secretName: internalSecretName(metadata.name, spec),
@@ -35,6 +39,7 @@ export function renderCertificates(
   return [
     ...hostCertificates(relay, keys, objects),
     ...certificate(relay, inside, internalTls?.names ?? [], spec.tls?.internal),
+    ...certificate(relay, policyHost, policy.policyHost?.hosts ?? [], spec.dns?.mtaSTS?.serve),
   ];
 }
 

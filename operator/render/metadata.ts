@@ -40,6 +40,7 @@ export const objectNames = {
   host: (relay: string, namespace: string, ordinal: number) =>
     `${relay}-${ordinal}.${relay}-pods.${namespace}.svc`,
   internalCertificate: (relay: string) => `${relay}-internal`,
+  policyHostCertificate: (relay: string) => `${relay}-mta-sts`,
   authority: (relay: string) => `${relay}-ca`,
   /** The common part of the names of all claims, before the ordinal. */
   claim: (relay: string) => `spool-${relay}`,

@@ -43,13 +43,16 @@ export function renderNetworkPolicy(
   };
 }
 
-/** One rule for all listeners that are open to anyone, and one for each other listener. */
-function listenerRules({ spec }: MailRelay, { inbound }: Policy) {
+/** One rule for all that is open to anyone, as the policy of MTA-STS is, and one for each other listener. */
+function listenerRules({ spec }: MailRelay, { inbound, policyHost }: Policy) {
   const listeners = inbound.listeners.map(({ name, port }) => ({
     allowFrom: spec.inbound.listeners.find((listener) => listener.name === name)?.allowFrom,
     ports: [{ protocol: 'TCP', port: servedPort(port) }],
   }));
-  const open = listeners.filter(({ allowFrom }) => !allowFrom).flatMap(({ ports }) => ports);
+  const open = [
+    ...listeners.filter(({ allowFrom }) => !allowFrom).flatMap(({ ports }) => ports),
+    ...(policyHost ? [{ protocol: 'TCP', port: servedPort(policyHost.port) }] : []),
+  ];
   return [
     ...(open.length > 0 ? [{ ports: open }] : []),
     ...listeners.flatMap(({ allowFrom, ports }) =>

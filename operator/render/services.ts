@@ -1,5 +1,5 @@
 /**
- * The Service for clients, with one port per listener, and the headless Service that gives the pods their names. A port
+ * The Service for clients, with one port per listener and one for the policy host of MTA-STS, and the headless Service that gives the pods their names. A port
  * below 1024 maps to the unprivileged port that the pod serves. Each port names its protocol, because a service mesh
  * that guesses the protocol waits for the client to speak first, and in SMTP the server does. Pure.
  */
@@ -9,6 +9,7 @@ import {
   ADMIN_PORT,
   ADMIN_PORT_NAME,
   HANDOVER_PORT,
+  POLICY_PORT_NAME,
   selectorLabels,
   servedPort,
   servingLabels,
@@ -21,6 +22,7 @@ import type { Rendered } from './rendered.ts';
  * The Service stays even without listeners, because others may have noted its address. Connections are then refused.
  */
 export function renderClientService(relay: MailRelay, policy: Policy): Rendered {
+  const { policyHost } = policy;
   const isOff = policy.inbound.listeners.length === 0;
   const listeners = isOff ? relay.spec.inbound.listeners : policy.inbound.listeners;
   const { service } = relay.spec;
@@ -40,19 +42,23 @@ export function renderClientService(relay: MailRelay, policy: Policy): Rendered 
       // The default is set explicitly, so that it is restored when the spec no longer sets the field.
       ipFamilyPolicy: service?.ipFamilyPolicy ?? 'SingleStack',
       selector: servingLabels(relay.metadata.name),
-      ports: listeners.map(({ name, port }) => ({
-        name,
-        port,
-        targetPort: servedPort(port),
-        protocol: 'TCP',
-        appProtocol: 'tcp',
-        ...given(
-          relay.spec.inbound.listeners.find((listener) => listener.name === name),
-          ['nodePort'],
-        ),
-      })),
+      ports: [
+        ...listeners.map(({ name, port }) => ({
+          ...clientPort(name, port),
+          ...given(
+            relay.spec.inbound.listeners.find((listener) => listener.name === name),
+            ['nodePort'],
+          ),
+        })),
+        // The relay ends TLS itself, so that a mesh has nothing to guess in it either.
+        ...(policyHost ? [clientPort(POLICY_PORT_NAME, policyHost.port)] : []),
+      ],
     },
   };
+}
+
+function clientPort(name: string, port: number) {
+  return { name, port, targetPort: servedPort(port), protocol: 'TCP', appProtocol: 'tcp' };
 }
 
 export function renderPodsService(relay: MailRelay): Rendered {

@@ -186,3 +186,20 @@ test('every port of both Services names its protocol, and a fixed port of the no
     ['handover', 'tcp', undefined],
   ]);
 });
+
+test('the policy host of MTA-STS has a port of the Service that is open to anyone, and its Secret is mounted', () => {
+  const changes = {
+    inbound: {
+      listeners: [{ name: 'smtp', port: 25, allowFrom: [{ ipBlock: { cidr: '192.0.2.0/24' } }] }],
+      acceptDomains: ['example.com'],
+    },
+    dns: { mtaSTS: { mode: 'Testing', serve: { secretName: 'sts' } } },
+  };
+  const { ports } = readSpec<{ ports: object[] }>(renderObjects(changes).get('Service/relay'));
+  assert.deepEqual(ports[1], {
+    ...{ name: 'mta-sts', port: 443, targetPort: 10_443, protocol: 'TCP', appProtocol: 'tcp' },
+  });
+  assert.deepEqual(renderRules(changes)[0], { ports: [{ protocol: 'TCP', port: 10_443 }] });
+  const template = JSON.stringify(renderPod(changes));
+  assert.match(template, /"mountPath":"\/etc\/mailrelay\/secrets\/sts"/);
+});

@@ -82,10 +82,11 @@ function certificateStatus(pods: readonly PodView[]): Pick<MailRelayStatus, Cert
   return {
     ...servedAs('certificate', reports),
     ...servedAs('internalCertificate', reports),
+    ...servedAs('policyHostCertificate', reports),
   };
 }
 
-type CertificateField = 'certificate' | 'internalCertificate';
+type CertificateField = 'certificate' | 'internalCertificate' | 'policyHostCertificate';
 
 function servedAs(field: CertificateField, reports: readonly PodStatus[]) {
   const served = reports.flatMap((report) => report[field] ?? []);

@@ -17,9 +17,9 @@ import type { Log } from '../observe/log.ts';
 import { decodeRecord, type QueueRecord } from '../spool/record.ts';
 import type { Spool } from '../spool/spool.ts';
 import type { PairText } from '../task/messages.ts';
+import { Strangers } from '../task/strangers.ts';
 import { HEADERS, parseEntryPath, RECORD_AT_MOST, splitRecord } from './entry.ts';
 import { acceptPinned, makePin, type Pin, Stranger } from './pin.ts';
-import { Strangers } from './strangers.ts';
 
 /** A sibling that is silent for this long has gone. */
 const SILENT_MS = 60_000;

@@ -1,5 +1,5 @@
 /** The header fields of the parts of a map (`addresses.sender.parts`, `addresses.recipient.parts`). Pure. */
-import type { RECIPIENT_PARTS, SENDER_PARTS } from '#crds/policyfile.ts';
+import type { RECIPIENT_PARTS, SENDER_PARTS } from '#crds/addresspolicy.ts';
 
 export type Part = (typeof SENDER_PARTS)[number] | (typeof RECIPIENT_PARTS)[number];
 

@@ -1,5 +1,6 @@
 /** The address maps of a policy, ready for look-ups, and the keys for return addresses. A map without entries is absent, and costs nothing. Pure. */
-import type { AddressMap as MapOfPolicy, Policy } from '#crds/policyfile.ts';
+import type { AddressMap as MapOfPolicy } from '#crds/addresspolicy.ts';
+import type { Policy } from '#crds/policyfile.ts';
 import { nameTable } from '#crds/references.ts';
 import { type AddressMap, makeAddressMap, makeTable, type Table } from '../addresses/addressmap.ts';
 import type { SrsKeys } from '../addresses/srs.ts';

@@ -33,7 +33,7 @@ const LEVELS = {
   discarded: 'warn',
   expired: 'warn',
   handover_failed: 'warn',
-  handover_not_taken: 'warn',
+  task_not_started: 'warn',
   handover_stranger: 'warn',
   login_failed: 'warn',
   not_handed_over: 'warn',

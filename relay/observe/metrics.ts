@@ -85,6 +85,11 @@ export const COUNTERS: Readonly<Record<string, Metric>> = {
     'Fetches of MTA-STS policies; result: fetched, or why not (RFC 8460)',
     'result',
   ),
+  policy_requests: counter(
+    'mailrelay_policy_requests_total',
+    'Requests to the policy host of MTA-STS; result: served, not_found, not_allowed, or broken (no TLS, or no HTTP)',
+    'result',
+  ),
   tls_reports: counter(
     'mailrelay_tls_reports_total',
     'TLS reports to domains (RFC 8460); result: sent, delayed or failed; by: https or mailto',

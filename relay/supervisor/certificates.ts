@@ -1,6 +1,6 @@
 /**
- * The pairs of a relay: one for its host name, and one for its names inside the cluster if the policy wants that. Each
- * pair is checked separately. Accepting or refusing a pair is logged. The status shows the authority of the second
+ * The pairs of a relay: one for its host name, one for its names inside the cluster and one for the policy host of
+ * MTA-STS, if the policy wants them. Each pair is checked separately. Accepting or refusing a pair is logged. The status shows the authority of the second
  * pair, because workloads verify the relay with it. A pair that will be served next is only looked at.
  */
 import { needsKeyPair } from '#crds/effective.ts';
@@ -9,7 +9,7 @@ import type { PodStatus } from '#crds/podstatus.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import type { Log } from '../observe/log.ts';
 import type { Files } from '../task/materials.ts';
-import type { Pairs } from '../task/messages.ts';
+import type { Pairs, PairText } from '../task/messages.ts';
 import { CertificateInService, type MountedPair } from './certificate.ts';
 import type { Inputs } from './inputs.ts';
 
@@ -20,8 +20,13 @@ export type CertificateStatus = Pick<
   | 'internalCertificate'
   | 'internalCertificateProblem'
   | 'internalAuthority'
+  | 'policyHostCertificate'
+  | 'policyHostCertificateProblem'
   | 'nextCertificate'
 >;
+
+/** Listeners never get the pair of the policy host. */
+export type PairsInService = Pairs & { readonly policyHost: PairText | null };
 
 type Seen = ReturnType<CertificateInService['look']>;
 
@@ -33,10 +38,15 @@ function judgeNext(next: Inputs['next'], hosts: readonly string[], now: Date): P
     : null;
 }
 
+function pairIn(files: Files): MountedPair {
+  return { cert: files['tls.crt'], key: files['tls.key'] };
+}
+
 export class Certificates {
   readonly #log: Log;
   readonly #host = new CertificateInService();
   readonly #internal = new CertificateInService();
+  readonly #policyHost = new CertificateInService();
   #authority: string | null = null;
   #next: PodStatus['nextCertificate'] = null;
 
@@ -44,35 +54,50 @@ export class Certificates {
     this.#log = log;
   }
 
-  get pairs(): Pairs {
-    return { host: this.#host.pair, internal: this.#internal.pair };
+  get pairs(): PairsInService {
+    return { host: this.#host.pair, internal: this.#internal.pair, policyHost: this.#policyHost.pair };
   }
 
   /** Takes the mounted pairs if they are usable. True if there is a new pair. */
   look(inputs: Inputs, policy: Policy, now: Date): boolean {
-    const { internalTls } = policy.inbound;
     const hosts = [policy.hostname];
     this.#next = judgeNext(inputs.next, hosts, now);
-    const isNew = this.#lookAt(this.#host, inputs, hosts, needsKeyPair(policy), now).kind === 'taken';
-    if (internalTls === null) return isNew;
-    const files: Files = inputs.materials.secrets[internalTls.secret] ?? {};
-    const mounted = { cert: files['tls.crt'], key: files['tls.key'] };
-    const seen = this.#lookAt(this.#internal, mounted, internalTls.names, true, now);
+    const seen = [
+      this.#lookAt(this.#host, inputs, hosts, needsKeyPair(policy), now),
+      ...this.#lookAtInternal(inputs, policy, now),
+      ...this.#lookAtPolicyHost(inputs, policy, now),
+    ];
+    return seen.some(({ kind }) => kind === 'taken');
+  }
+
+  #lookAtInternal({ materials }: Inputs, { inbound: { internalTls } }: Policy, now: Date): Seen[] {
+    if (internalTls === null) return [];
+    const files: Files = materials.secrets[internalTls.secret] ?? {};
+    const seen = this.#lookAt(this.#internal, pairIn(files), internalTls.names, true, now);
     // While a new pair is refused, the old pair stays in service, and so does its authority.
     if (seen.kind !== 'refused' || this.#authority === null)
       this.#authority = certificatesIn(files['ca.crt']);
-    return seen.kind === 'taken' || isNew;
+    return [seen];
+  }
+
+  #lookAtPolicyHost({ materials }: Inputs, { policyHost }: Policy, now: Date): Seen[] {
+    if (policyHost === null) return [];
+    const files: Files = materials.secrets[policyHost.secret] ?? {};
+    return [this.#lookAt(this.#policyHost, pairIn(files), policyHost.hosts, true, now)];
   }
 
   /** The status of the pairs under this policy. */
   status(policy: Policy | undefined, now: Date): CertificateStatus {
     const internalTls = policy?.inbound.internalTls ?? null;
+    const policyHost = policy?.policyHost ?? null;
     return {
       certificate: policy ? this.#host.facts : null,
       certificateProblem: policy && needsKeyPair(policy) ? this.#host.problem([policy.hostname], now) : null,
       internalCertificate: internalTls && this.#internal.facts,
       internalCertificateProblem: internalTls && this.#internal.problem(internalTls.names, now),
       internalAuthority: internalTls && this.#authority,
+      policyHostCertificate: policyHost && this.#policyHost.facts,
+      policyHostCertificateProblem: policyHost && this.#policyHost.problem(policyHost.hosts, now),
       nextCertificate: this.#next,
     };
   }

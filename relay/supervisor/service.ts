@@ -5,17 +5,20 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import type { Policy } from '#crds/policyfile.ts';
+import { POLICY_PORT_NAME } from '#crds/wellknown.ts';
 import { type Materials, routerMaterials } from '../task/materials.ts';
-import type { Pairs, PairText, QueueFigures } from '../task/messages.ts';
+import type { PairText, QueueFigures } from '../task/messages.ts';
+import type { PairsInService } from './certificates.ts';
 import type { Evacuation } from './evacuation.ts';
 import type { Generation } from './generation.ts';
 import { type ListenerDeps, ListenerTasks } from './listeners.ts';
 import type { BoundAddress, RelayOptions } from './options.ts';
 import { peekQueue } from './peekqueue.ts';
 import { planRestart, type RestartPlan } from './plan.ts';
+import { PolicyHost } from './policyhost.ts';
 import { ReceiverPort } from './receiver.ts';
 import { type RaisedRouter, RouterTask } from './router.ts';
-import { ListeningSockets } from './sockets.ts';
+import { ListeningSockets, type Port } from './sockets.ts';
 
 /** After a change of policy, deliveries under way end within this time or return to the queue. */
 const ROUTER_DRAIN_MS = 30_000;
@@ -38,20 +41,23 @@ export class Service {
   readonly #sockets: ListeningSockets;
   readonly listeners: ListenerTasks;
   readonly router: RouterTask;
+  readonly policyHost: PolicyHost;
   readonly #receiverPort: ReceiverPort | undefined;
   #order: Order | undefined;
   #emptied = false;
 
   constructor(options: RelayOptions, deps: ServiceDeps) {
     this.#options = options;
-    this.#sockets = new ListeningSockets(options.address, (socket, port) =>
-      this.listeners.accept(socket, port),
-    );
+    this.#sockets = new ListeningSockets(options.address, (socket, port) => {
+      if (port === this.policy?.policyHost?.port) this.policyHost.accept(socket);
+      else this.listeners.accept(socket, port);
+    });
     const onEntered = (ids: readonly string[]) => this.router.entered(ids);
     // The router finds every message in the spool. Messages between the processes only make it faster.
     const onTaskEnd = () => this.router.look();
     const parts = { ...options, ...deps, onEntered, onTaskEnd };
     this.listeners = new ListenerTasks(parts);
+    this.policyHost = new PolicyHost({ ...options, ...deps });
     this.router = new RouterTask({
       ...parts,
       drainMs: ROUTER_DRAIN_MS,
@@ -77,7 +83,7 @@ export class Service {
   }
 
   get addresses(): BoundAddress[] {
-    return (this.policy?.inbound.listeners ?? []).flatMap(({ name, port }) => {
+    return (this.policy ? listPorts(this.policy) : []).flatMap(({ name, port }) => {
       const bound = this.#sockets.addressOf(port);
       return bound ? [{ name, ...bound }] : [];
     });
@@ -96,8 +102,9 @@ export class Service {
     return isDeepStrictEqual(this.#order, order);
   }
 
-  usePairs(pairs: Pairs): void {
+  usePairs({ policyHost, ...pairs }: PairsInService): void {
     this.listeners.usePairs(pairs);
+    this.policyHost.usePair(policyHost);
     if (pairs.host) this.#receiverPort?.usePair(pairs.host);
   }
 
@@ -111,19 +118,20 @@ export class Service {
   async apply(order: Order, materials: Materials, pair: PairText | null): Promise<Applied> {
     const served = servedBy(order);
     const plan = this.#planFor(order, served);
-    const bound = await this.#sockets.open(served.inbound.listeners);
+    const bound = await this.#sockets.open(listPorts(served));
     if (bound.kind === 'failed') return bound;
     if (plan.router) this.router.useMaterialsForNext(routerMaterials(served, materials));
     const raised = await this.#raise(served, materials, order.evacuation, plan);
     if (raised.kind === 'failed') {
-      this.#sockets.keepOnly(this.#order ? servedBy(this.#order).inbound.listeners : []);
+      this.#sockets.keepOnly(this.#order ? listPorts(servedBy(this.#order)) : []);
       return raised;
     }
     this.#order = order;
     this.#emptied = false;
     if (raised.listeners) this.listeners.putInService(raised.listeners);
     if (raised.router) this.router.putInService(raised.router);
-    this.#sockets.keepOnly(served.inbound.listeners);
+    this.#sockets.keepOnly(listPorts(served));
+    this.policyHost.usePolicy(served.policyHost);
     await this.lookAtReceiverPort(pair);
     return { kind: 'applied', plan };
   }
@@ -138,6 +146,7 @@ export class Service {
   async end(drainMs: number): Promise<void> {
     this.#sockets.keepOnly([]);
     await this.#receiverPort?.stop();
+    await this.policyHost.stop();
     await this.listeners.stop(drainMs);
     await this.router.stop(Math.min(drainMs, ROUTER_DRAIN_MS));
   }
@@ -172,7 +181,12 @@ type Raised =
   | { kind: 'raised'; listeners: Generation | undefined; router: RaisedRouter | undefined }
   | { kind: 'failed'; message: string };
 
-/** A pod in evacuation has no listeners. */
+/** A pod in evacuation has no listeners, and Services send nobody to it. */
 function servedBy({ policy, evacuation }: Order): Policy {
-  return evacuation ? { ...policy, inbound: { ...policy.inbound, listeners: [] } } : policy;
+  if (!evacuation) return policy;
+  return { ...policy, policyHost: null, inbound: { ...policy.inbound, listeners: [] } };
+}
+
+function listPorts({ inbound, policyHost }: Policy): Port[] {
+  return [...inbound.listeners, ...(policyHost ? [{ name: POLICY_PORT_NAME, port: policyHost.port }] : [])];
 }

@@ -4,11 +4,16 @@
  * sockets are paused, and nothing is read here. A port that cannot be opened is a value.
  */
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
-import type { Listener } from '#crds/policyfile.ts';
 import { servedPort } from '#crds/wellknown.ts';
 import { bind } from '../task/bind.ts';
 
 const BACKLOG = 1_024;
+
+/** The port as in the manifest. */
+export interface Port {
+  readonly name: string;
+  readonly port: number;
+}
 
 export type Bound = { kind: 'bound' } | { kind: 'failed'; message: string };
 
@@ -22,10 +27,10 @@ export class ListeningSockets {
     this.#onConnection = onConnection;
   }
 
-  /** Opens the ports of `listeners` that are not open yet. On failure closes the ports that this call opened. */
-  async open(listeners: readonly Listener[]): Promise<Bound> {
+  /** Opens those that are not open yet. On failure closes the ports that this call opened. */
+  async open(ports: readonly Port[]): Promise<Bound> {
     const opened: number[] = [];
-    for (const { name, port } of listeners) {
+    for (const { name, port } of ports) {
       if (this.#servers.has(port)) continue;
       const result = await this.#bind(name, port);
       if (result.kind === 'failed') {
@@ -37,9 +42,9 @@ export class ListeningSockets {
     return { kind: 'bound' };
   }
 
-  /** Closes the ports that `listeners` do not contain. */
-  keepOnly(listeners: readonly Listener[]): void {
-    const kept = new Set(listeners.map(({ port }) => port));
+  /** Closes all others. */
+  keepOnly(ports: readonly Port[]): void {
+    const kept = new Set(ports.map(({ port }) => port));
     for (const port of [...this.#servers.keys()]) if (!kept.has(port)) this.#close(port);
   }
 

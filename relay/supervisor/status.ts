@@ -33,6 +33,7 @@ export interface Known {
     readonly logins: HopLogins;
   };
   readonly router: { readonly isReady: boolean; readonly starts: number };
+  readonly servedPolicy: PodStatus['servedPolicy'];
   /** Sentences about processes without a heartbeat. */
   readonly late: readonly string[];
   readonly missing: readonly string[];
@@ -62,6 +63,7 @@ export function describePod(known: Known): Omit<PodStatus, 'revision'> {
     missing: [...known.missing],
     evacuation: withOrder(known),
     ...certificates,
+    servedPolicy: known.servedPolicy,
     dkimKeys: [...known.dkimKeys],
     tasks: { listenerStarts: listeners.starts, routerStarts: router.starts },
     sessions: {

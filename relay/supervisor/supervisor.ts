@@ -270,6 +270,7 @@ export class Supervisor implements Relay {
       certificates: this.#certificates.status(policy, now),
       listeners,
       router,
+      servedPolicy: this.#service.policyHost.describe(now),
       late: this.#service.late,
       missing: policy ? listMissing(policy, this.#materials) : [],
       dkimKeys: policy ? this.#dkimKeys.list(policy, this.#materials) : [],

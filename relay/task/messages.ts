@@ -185,8 +185,25 @@ export type FromRouter =
 export type ToReceiver =
   | { kind: 'configure'; stateDir: string; pair: PairText; logging: Policy['logging'] }
   | { kind: 'pair'; pair: PairText }
-  /** The handle is the accepted, paused socket. */
-  | { kind: 'connection' }
-  | { kind: 'drain' };
+  | ToTaskOnDemand;
 
 export type FromReceiver = { kind: 'entered'; ids: readonly string[] };
+
+/** To every process that starts with its first connection. */
+export type ToTaskOnDemand =
+  /** The handle is the accepted, paused socket. */
+  { kind: 'connection' } | { kind: 'drain' };
+
+/** The text that senders get at each of these host names, and the pair that proves the names. */
+export interface ServedPolicy {
+  readonly hosts: readonly string[];
+  readonly text: string;
+  readonly pair: PairText;
+}
+
+export type ToPolicyHost =
+  | { kind: 'configure'; stateDir: string; served: ServedPolicy }
+  | { kind: 'serve'; served: ServedPolicy }
+  | ToTaskOnDemand;
+
+export type FromPolicyHost = { kind: 'counts' } & Counted;

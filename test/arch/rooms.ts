@@ -43,6 +43,7 @@ export const ROOMS: readonly Room[] = [
       'relay router',
       'relay listener',
       'relay handover',
+      'relay policyhost',
       'relay supervisor',
       'sink',
       'cli',
@@ -268,6 +269,13 @@ export const ROOMS: readonly Room[] = [
     rooms: ['contract', 'relay task', 'relay observe', 'relay spool'],
     packages: ['node:*'],
     why: 'it moves queue entries between pods and knows neither listener nor delivery',
+  },
+  {
+    name: 'relay policyhost',
+    files: /^relay\/policyhost\//,
+    rooms: ['contract', 'relay task'],
+    packages: ['node:*'],
+    why: 'it serves one text to strangers over HTTPS and knows no mail; the supervisor starts its process',
   },
   {
     name: 'relay supervisor',

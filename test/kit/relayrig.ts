@@ -5,7 +5,8 @@
 import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { AddressMap, Clients, Hop, Listener, Policy } from '#crds/policyfile.ts';
+import type { AddressMap } from '#crds/addresspolicy.ts';
+import type { Clients, Hop, Listener, Policy } from '#crds/policyfile.ts';
 import { type CompiledSteps, compileSteps } from '#relay/headers/compile.ts';
 import { compileMaps } from '#relay/headers/maps.ts';
 import type { Trace } from '#relay/headers/received.ts';
@@ -128,6 +129,7 @@ export function policyOf(
       ...inbound,
     },
     outbound: { ...OUTBOUND, ...outbound },
+    policyHost: null,
     addresses: addressesOf(),
     headers: { remove: [], received: 'Full', add: [] },
     queue: {

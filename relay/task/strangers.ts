@@ -1,7 +1,7 @@
 /**
- * Connections before their proof of the key. They have their own limit, so they never keep a sibling out. A sibling
- * proves its key within milliseconds. If there are too many connections, the oldest one of the address with the most
- * connections is ended. Pure.
+ * Connections of peers that have proven nothing yet: siblings before the proof of their key, and everybody who asks for
+ * a policy of MTA-STS. If there are too many of them, the oldest one of the address with the most connections is
+ * ended, so that many connections of one peer keep no other peer out. Pure.
  */
 
 /** For one address. A sibling opens this many at a time. */
