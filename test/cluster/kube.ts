@@ -5,7 +5,7 @@
 import { type PodStatus, parsePodStatus } from '#crds/podstatus.ts';
 import { ADMIN_PORT } from '#crds/wellknown.ts';
 import { until } from '#test/kit/wait.ts';
-import { callsOf } from './audit.ts';
+import { AuditLog } from './audit.ts';
 import { command } from './supervise.ts';
 
 /** Written by run.ts into the environment of the tests. */
@@ -220,10 +220,16 @@ export function eventsOf(namespace: string, reason: string): string[] {
   return text.split('\n').filter(Boolean);
 }
 
+let operatorCalls: AuditLog | undefined;
+
 /** Writes of the operator since `since` (milliseconds), by the API server's own record; its Lease is not counted. */
 export function operatorWrites(since: number): string[] {
-  const user = `system:serviceaccount:${OPERATOR_NAMESPACE}:mailrelay`;
-  return callsOf(prepared().auditLog, user, since)
+  operatorCalls ??= new AuditLog(
+    prepared().auditLog,
+    `system:serviceaccount:${OPERATOR_NAMESPACE}:mailrelay`,
+  );
+  return operatorCalls
+    .calls(since)
     .filter(({ kind, resource }) => kind === 'write' && resource !== 'leases')
     .map(({ verb, uri }) => `${verb} ${uri}`);
 }

@@ -4,6 +4,13 @@
  */
 const EVERY_MS = 25;
 
+/**
+ * How much longer than a look the pause after it is. A look that takes long (a command, a list of a cluster) must not
+ * take the machine from what it waits for.
+ */
+const PAUSE_PER_LOOK = 2;
+const LONGEST_PAUSE_MS = 500;
+
 /** The first truthy value of `look`. Throws after `withinMs` with `what` and the last error. */
 export async function until<T>(
   what: string,
@@ -13,6 +20,7 @@ export async function until<T>(
   const deadline = Date.now() + withinMs;
   let last: unknown;
   for (;;) {
+    const begun = performance.now();
     try {
       const found = await look();
       if (found) return found as NonNullable<T> & (T extends false ? never : T);
@@ -24,7 +32,8 @@ export async function until<T>(
         `Waited ${withinMs} ms in vain for ${what}${last ? `: ${(last as Error).message}` : ''}`,
       );
     }
-    await new Promise((tick) => setTimeout(tick, EVERY_MS));
+    const pauseMs = Math.min(PAUSE_PER_LOOK * (performance.now() - begun), LONGEST_PAUSE_MS);
+    await new Promise((tick) => setTimeout(tick, Math.max(EVERY_MS, pauseMs)));
   }
 }
 

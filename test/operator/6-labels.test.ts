@@ -32,7 +32,10 @@ const NAMES: Readonly<Record<string, string>> = {
   PodDisruptionBudget: 'relay',
   StatefulSet: 'relay',
 };
+const CONFIG_MAP: Kind = { kind: 'ConfigMap', apiVersion: 'v1', plural: 'configmaps' };
 const MEGABYTE = 1_000_000;
+/** ConfigMaps of a megabyte each. */
+const LARGE = 100;
 const BAR_BYTES = 300 * 1024 * 1024;
 
 describe('labels prove nothing', { concurrency: false }, () => {
@@ -139,12 +142,12 @@ describe('labels prove nothing', { concurrency: false }, () => {
   test('bare pods and large objects with our labels, and no MailRelay, cost no memory', async () => {
     const labels = { ...selectorLabels('nobody'), [MANAGED]: 'mailrelay-operator' };
     const data = { large: 'x'.repeat(MEGABYTE) };
-    for (let number = 0; number < 100; number++) {
+    for (let number = 0; number < LARGE; number++) {
       const metadata = { name: `large-${number}`, namespace: NAMESPACE, labels };
       const configMap = { apiVersion: 'v1', kind: 'ConfigMap', metadata, data };
       await api.admin.request({
         method: 'POST',
-        path: apiPath({ ...POD, plural: 'configmaps' }, NAMESPACE),
+        path: apiPath(CONFIG_MAP, NAMESPACE),
         body: configMap,
       });
     }
@@ -175,6 +178,9 @@ describe('labels prove nothing', { concurrency: false }, () => {
     assert.ok(bytes.most < BAR_BYTES, `${Math.round(bytes.most / 1024 / 1024)} MiB`);
     const configMapReads = api.calls(since).filter((call) => !isRest(call) && call.resource === 'configmaps');
     assert.deepEqual(configMapReads, []);
+    // The stories after this one list all ConfigMaps of the cluster.
+    for (let number = 0; number < LARGE; number++)
+      await api.admin.request({ method: 'DELETE', path: path(CONFIG_MAP, `large-${number}`) });
   });
 });
 

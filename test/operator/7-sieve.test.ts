@@ -4,7 +4,7 @@
  * (during the repair). Each time the world becomes as it was.
  */
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { after, afterEach, before, describe, test } from 'node:test';
 import type { KubeObject } from '#operator/kube/client.ts';
 import { isKubeError } from '#operator/kube/errors.ts';
 import { apiPath, type Kind, OWNED } from '#operator/kube/kinds.ts';
@@ -52,6 +52,8 @@ describe('a world that is not there', { concurrency: false }, () => {
   let operator: Operator;
   let wire: Wire;
   const namespaces = Object.keys(DEEDS).flatMap((deed) => OBJECTS.map((_, index) => ({ deed, index })));
+  const inEach = (act: (one: (typeof namespaces)[number]) => Promise<unknown>) =>
+    Promise.all(namespaces.map(act));
   const nameOf = (way: string, { deed, index }: (typeof namespaces)[number]) =>
     `sieve-${way}-${deed}-${index}`;
 
@@ -60,6 +62,7 @@ describe('a world that is not there', { concurrency: false }, () => {
     pods = new Pods(api);
     await pods.start();
   });
+  afterEach(() => end('SIGTERM'));
   after(() => pods.stop());
 
   async function operate(hooks: WireHooks = {}): Promise<void> {
@@ -76,14 +79,14 @@ describe('a world that is not there', { concurrency: false }, () => {
     await wire.stop();
   }
   async function happen(way: string): Promise<void> {
-    for (const one of namespaces) {
+    await inEach(async (one) => {
       const [kindName, name] = OBJECTS[one.index] as readonly [string, string];
       const kind = OWNED.find(({ kind: known }) => known === kindName) as Kind;
       const path = apiPath(kind, nameOf(way, one), name);
       await api.admin.request<KubeObject>({ ...DEEDS[one.deed], path } as never).catch((error) => {
         if (!isKubeError(error, 'notFound')) throw error;
       });
-    }
+    });
   }
 
   const WORLDS: Readonly<Record<'stale' | 'gap' | 'crash', () => Promise<void>>> = {
@@ -115,14 +118,14 @@ describe('a world that is not there', { concurrency: false }, () => {
   for (const way of WAYS) {
     test(`${way}: whatever was done to whatever object, the world is as it was`, async () => {
       await operate();
-      for (const one of namespaces) {
+      await inEach(async (one) => {
         await api.makeNamespace(nameOf(way, one));
         await putRelay(api, relayNamed(nameOf(way, one), 'relay', SPEC));
-      }
+      });
       for (const one of namespaces) await whenSettled(api, nameOf(way, one), 'relay');
       await whenQuiet(api);
       const worlds = new Map<string, Record<string, unknown>>();
-      for (const one of namespaces) worlds.set(nameOf(way, one), await snapshot(api, nameOf(way, one)));
+      await inEach(async (one) => worlds.set(nameOf(way, one), await snapshot(api, nameOf(way, one))));
       await WORLDS[way]();
       for (const [namespace, expected] of worlds) {
         let last: Record<string, unknown> = {};
@@ -135,7 +138,6 @@ describe('a world that is not there', { concurrency: false }, () => {
           assert.deepEqual(last, expected, namespace),
         );
       }
-      await end('SIGTERM');
     });
   }
 });

@@ -7,7 +7,7 @@ import { Client, type KubeObject } from '#operator/kube/client.ts';
 import { apiPath, CERTIFICATE_REQUEST, MAIL_RELAY } from '#operator/kube/kinds.ts';
 import { loadConfig } from '#operator/kube/kubeconfig.ts';
 import { OWN_PERMISSIONS, type Permission, RELAY_PERMISSIONS } from '#operator/kube/permissions.ts';
-import { type Call, callsOf } from '#test/cluster/audit.ts';
+import { AuditLog, type Call } from '#test/cluster/audit.ts';
 import { NODE_ADDRESS, writeConfiguration } from '#test/cluster/configuration.ts';
 import {
   auditLogOf,
@@ -42,10 +42,17 @@ export interface Given {
 
 let started: Promise<Plane> | undefined;
 
-/** The only plane of this process. */
-export function plane(): Promise<Plane> {
+/** The only plane of this process. A story begins with it, and without what a failed story before it has left running. */
+export async function plane(): Promise<Plane> {
   started ??= Plane.start();
-  return started;
+  const plane = await started;
+  await plane.endGuests();
+  return plane;
+}
+
+/** A process that works at the API server. */
+interface Guest {
+  end(signal: NodeJS.Signals): Promise<unknown>;
 }
 
 export class Plane {
@@ -54,11 +61,14 @@ export class Plane {
   readonly admin: Client;
   /** The token of the operator's ServiceAccount. */
   readonly token: string;
+  readonly #auditLog: AuditLog;
+  readonly #guests = new Set<Guest>();
 
   private constructor(starting: Starting, admin: Client, token: string) {
     this.#starting = starting;
     this.admin = admin;
     this.token = token;
+    this.#auditLog = new AuditLog(auditLogOf(starting.place.dir), OPERATOR);
   }
 
   static async start(): Promise<Plane> {
@@ -99,9 +109,19 @@ export class Plane {
     return join(this.dir, 'pki', 'ca.crt');
   }
 
+  /** Notes a process until it ends. One that holds the Lease would keep all later stories waiting. */
+  receive(guest: Guest, ended: Promise<unknown>): void {
+    this.#guests.add(guest);
+    void ended.then(() => this.#guests.delete(guest));
+  }
+
+  async endGuests(): Promise<void> {
+    for (const guest of this.#guests) await guest.end('SIGKILL');
+  }
+
   /** The calls of the operator to the API server. */
   calls(since: number): Call[] {
-    return callsOf(auditLogOf(this.dir), OPERATOR, since);
+    return this.#auditLog.calls(since);
   }
 
   async makeNamespace(name: string): Promise<void> {

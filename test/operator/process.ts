@@ -8,6 +8,8 @@ import { freePort } from '#test/kit/ports.ts';
 import { until } from '#test/kit/wait.ts';
 import { type Plane, SYSTEM } from './plane.ts';
 
+/** Of the log, for an error message. */
+const LAST_LINES = 5;
 const COMMAND = new URL('../../cli/main.ts', import.meta.url).pathname;
 
 export interface LogLine {
@@ -56,7 +58,9 @@ export class Operator {
       env: { ...process.env, POD_NAME: identity },
     });
     if (child.pid !== undefined) record(plane.dir, child.pid);
-    return new Operator(identity, child, healthPort);
+    const operator = new Operator(identity, child, healthPort);
+    plane.receive(operator, operator.ended);
+    return operator;
   }
 
   get pid(): number {
@@ -69,14 +73,14 @@ export class Operator {
 
   /** Resolves when the process leads with complete caches. */
   leads(withinMs = 120_000): Promise<unknown> {
-    return until(
-      `${this.identity} to lead`,
-      () => {
-        if (this.#child.exitCode !== null) throw new Error(`it ended: ${this.#errors}`);
-        return this.said('caches_complete');
-      },
-      withinMs,
-    );
+    const isLeading = () => {
+      if (this.said('caches_complete')) return true;
+      throw new Error(`its last words: ${JSON.stringify(this.log.slice(-LAST_LINES))}`);
+    };
+    const ended = this.ended.then(() => {
+      throw new Error(`${this.identity} ended: ${this.#errors}`);
+    });
+    return Promise.race([until(`${this.identity} to lead`, isLeading, withinMs), ended]);
   }
 
   /** Resolves with the exit status; null if a signal ended the process. */

@@ -77,7 +77,7 @@ export async function whenSettled(
   plane: Plane,
   namespace: string,
   name: string,
-  withinMs = 180_000,
+  withinMs = 300_000,
 ): Promise<Settled> {
   return until(
     `${namespace}/${name} to settle`,

@@ -17,12 +17,16 @@ const TOLD_BY_STATUS = new Set<Kind>([MAIL_RELAY]);
 
 /** The objects by `Kind/name`, without fields that differ between two runs. */
 export async function snapshot(plane: Plane, namespace: string): Promise<Record<string, unknown>> {
-  const found: Record<string, unknown> = {};
-  for (const kind of [MAIL_RELAY, ...OWNED, POD, CLAIM]) {
-    for (const object of await listObjects(plane, kind, namespace))
-      found[`${kind.kind}/${object.metadata.name}`] = shownOf(kind, object, namespace);
-  }
-  return found;
+  const kinds = [MAIL_RELAY, ...OWNED, POD, CLAIM];
+  const lists = await Promise.all(
+    kinds.map(async (kind) =>
+      (await listObjects(plane, kind, namespace)).map((object) => [
+        `${kind.kind}/${object.metadata.name}`,
+        shownOf(kind, object, namespace),
+      ]),
+    ),
+  );
+  return Object.fromEntries(lists.flat());
 }
 
 /** Of all namespaces whose name begins so; and what tells that an object was touched, or is another one. */
