@@ -5,11 +5,9 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { Client } from '#operator/kube/client.ts';
-import { loadConfig } from '#operator/kube/kubeconfig.ts';
 import { LEASE_NAME } from '#operator/kube/lease.ts';
 import { ownPermissions, type Permission, RELAY_PERMISSIONS } from '#operator/kube/permissions.ts';
-import { installOperator, kubectl, makeNamespace, OPERATOR_NAMESPACE, prepared } from './kube.ts';
+import { client, installOperator, kubectl, makeNamespace, OPERATOR_NAMESPACE } from './kube.ts';
 
 const WATCHED = 'watched';
 const OTHER = 'other';
@@ -54,14 +52,13 @@ const HIDDEN: readonly Question[] = [
   { resource: { group: '*', resource: '*', subresource: '' }, verb: '*' },
 ];
 
-let client: Client;
 let questions: readonly Question[];
 /** What any account may do, such as asking what it may do. */
 let common: ReadonlySet<string>;
 
 /** Every verb of every resource, and all verbs at once. */
 async function discovered(): Promise<Question[]> {
-  const { groups } = await client.request<{
+  const { groups } = await client().request<{
     groups: { name: string; preferredVersion: { groupVersion: string } }[];
   }>({
     method: 'GET',
@@ -76,7 +73,7 @@ async function discovered(): Promise<Question[]> {
   ];
   const lists = await Promise.all(
     places.map(async ({ group, path }) => {
-      const list = await client.request<{ resources: { name: string; verbs: string[] }[] }>({
+      const list = await client().request<{ resources: { name: string; verbs: string[] }[] }>({
         method: 'GET',
         path,
       });
@@ -95,7 +92,7 @@ async function isAllowed(
   verb: string,
   resource: Resource,
 ): Promise<boolean> {
-  const { status } = await client.request<{ status: { allowed: boolean } }>({
+  const { status } = await client().request<{ status: { allowed: boolean } }>({
     method: 'POST',
     path: '/apis/authorization.k8s.io/v1/subjectaccessreviews',
     body: {
@@ -159,7 +156,6 @@ function known(lines: readonly string[]): string[] {
 
 describe('the rights of the operator', { concurrency: false }, () => {
   before(async () => {
-    client = new Client(loadConfig(prepared().kubeconfig), () => undefined);
     installOperator();
     makeNamespace(WATCHED);
     makeNamespace(OTHER);
