@@ -105,6 +105,7 @@ function describeTokens({ issuer, subjects, acceptAsPassword }: NonNullable<Clie
 function describeHop({
   host,
   port,
+  protocol,
   implicitTLS,
   tlsLevel,
   serverName,
@@ -112,7 +113,7 @@ function describeHop({
   priority,
 }: Hop): string {
   const words = [
-    `${host}:${port}${implicitTLS ? ', TLS from the first byte' : ''}`,
+    `${host}:${port}${protocol === 'LMTP' ? ', LMTP' : ''}${implicitTLS ? ', TLS from the first byte' : ''}`,
     `${tlsLevel}: ${LEVEL[tlsLevel]}`,
     ...(tlsLevel === 'Verify' ? [`name ${serverName ?? host}`] : []),
     ...(credentialsSecret === null ? [] : [`login of Secret "${credentialsSecret}"`]),

@@ -238,6 +238,7 @@ function effectiveHop(hop: HopSpec, floor: TlsFloor, outbound: OutboundSpec): Ho
   return {
     host: hop.host,
     port: hop.port ?? (implicitTLS ? 465 : 25),
+    protocol: hop.protocol ?? 'SMTP',
     implicitTLS,
     ...effectiveFloor(hop.tls, floor),
     serverName: hop.tls?.serverName ?? null,

@@ -1,5 +1,6 @@
 /** The outbound half of a MailRelay spec: shapes and bounds. Part of the single source, see mailrelay.ts. */
 import { z } from 'zod';
+import { HOP_PROTOCOLS } from './policyfile.ts';
 import { resolver } from './resolver.ts';
 import {
   address,
@@ -33,7 +34,15 @@ const hop = z.object({
   host: hopHost().describe(
     'Host name or address of the next hop. A name with a final dot is absolute: the search list of the pod is not asked.',
   ),
-  port: port().optional().describe('Port of the next hop. Default: 25, or 465 with implicitTLS.'),
+  port: port()
+    .optional()
+    .describe('Port of the next hop. Default: 25, or 465 with implicitTLS. Must be set with protocol LMTP.'),
+  protocol: z
+    .enum(HOP_PROTOCOLS)
+    .optional()
+    .describe(
+      'Protocol of the next hop. LMTP (RFC 2033) is for a mail store such as Dovecot or Cyrus: it answers for each recipient after the message. Default: SMTP.',
+    ),
   implicitTLS: z
     .boolean()
     .optional()

@@ -28,12 +28,16 @@ export type ReceivedField = (typeof RECEIVED_FIELDS)[number];
 export const IP_FAMILIES = ['Any', 'PreferIPv4', 'PreferIPv6', 'IPv4', 'IPv6'] as const;
 export type IpFamily = (typeof IP_FAMILIES)[number];
 
+/** What is spoken to a next hop. */
+export const HOP_PROTOCOLS = ['SMTP', 'LMTP'] as const;
+
 /** Secrets and ConfigMaps are named here and mounted beside the policy: see references.ts. */
 const objectName = z.string();
 
 const hop = z.strictObject({
   host: z.string(),
   port: z.int().min(1).max(65_535),
+  protocol: z.enum(HOP_PROTOCOLS),
   implicitTLS: z.boolean(),
   tlsLevel: z.enum(TLS_LEVELS),
   /** From level Encrypt on. */

@@ -176,6 +176,14 @@ export const RULES: readonly Rule[] = [
       everyHop(spec).every((h) => !(h.credentialsSecretName !== undefined && h.tls?.level === 'None')),
   },
   {
+    path: 'spec.outbound',
+    cel: `!has(self.outbound) || (${celEveryHop("!has(h.protocol) || h.protocol != 'LMTP' || (has(h.port) && h.port != 25)")})`,
+    message:
+      'LMTP has no port of its own and never uses port 25 (RFC 2033): set the port of the next hop to that of its LMTP service, such as 24',
+    holds: (spec) =>
+      everyHop(spec).every((h) => h.protocol !== 'LMTP' || (h.port !== undefined && h.port !== 25)),
+  },
+  {
     path: 'spec.queue',
     cel: `!${CEL_CUT_THROUGH} || !(has(self.queue.storage) || has(self.queue.expireAfter) || has(self.queue.delayWarningAfter) || has(self.queue.maxMessages) || has(self.queue.maxSize))`,
     message:

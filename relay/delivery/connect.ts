@@ -117,11 +117,16 @@ export function connect(hop: NextHop, terms: ConnectTerms): Connecting {
     if (!error) judgeSession(session, hop);
     if (error) ended(error);
     else if (problem) ended(new TlsaError(problem));
-    else if (connection.names.includes(plainName(hostname))) ended(new LoopError());
+    else if (isThisRelay(hop, connection, hostname)) ended(new LoopError());
     else if (login === null) opened();
     else logIn(session, login, hop, opened, ended);
   });
   return { opened: promise, abort: (reason) => connection.cut(reason, 'relay') };
+}
+
+/** A mail store may have the name of its machine, and so of this relay, which takes no LMTP. */
+function isThisRelay({ protocol }: NextHop, { names }: HopConnection, hostname: string): boolean {
+  return protocol === 'SMTP' && names.includes(plainName(hostname));
 }
 
 /** What other policies would have said of this connection. */
@@ -138,6 +143,7 @@ function libraryOptions(hop: NextHop, { address, policy, hostname, context, trac
     host: address,
     ...(sni === null ? {} : { servername: sni }),
     port: hop.port,
+    lmtp: hop.protocol === 'LMTP',
     name: hostname,
     secure: mode === 'implicit',
     ignoreTLS: mode === 'none',

@@ -1,6 +1,6 @@
 /**
  * The only file that uses private parts of nodemailer's SMTPConnection: the extensions of the next hop, the state of
- * the connection, and the MAIL and RCPT parameters that the library cannot set for each recipient. This file also
+ * the connection, and the MAIL and RCPT parameters that the library cannot set for each recipient. bodywriter.ts
  * writes the body. smtpclient.test.ts pins this to the version in package.json.
  */
 import type { Socket } from 'node:net';
@@ -8,7 +8,7 @@ import type { Transform } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import SMTPConnection from 'nodemailer/lib/smtp-connection/index.js';
 import { AuthSecrets } from './authsecrets.ts';
-import { dotStuffed, endsLine } from './dotstuffing.ts';
+import { joinWrites, writePieces, writeWhole } from './bodywriter.ts';
 import { plainName } from './hostname.ts';
 import { CONNECT_MS, FINAL_REPLY_MS, LateTimer, QUIT_REPLY_MS, REPLY_MS } from './latetimer.ts';
 import { isWhole, readCodes } from './reply.ts';
@@ -29,7 +29,9 @@ interface Kept {
   _actionEHLO(reply: string): void;
   _actionHELO(reply: string): void;
   _onClose(): void;
+  readonly _envelope: { readonly accepted: readonly string[] };
   _sendCommand(line: string, shown?: string): void;
+  _actionDATA(reply: string, callback: unknown): void;
   _createSendStream(callback: unknown): Transform;
   _actionSMTPStream(reply: string, callback: unknown): void;
 }
@@ -40,12 +42,9 @@ const Library = SMTPConnection as unknown as new (
 
 type Envelope = Parameters<SMTPConnection['send']>[0];
 type Done = Parameters<SMTPConnection['send']>[2];
+type Answered = (error: null, reply: string) => void;
 
 export type Extension = 'DSN' | 'SMTPUTF8' | '8BITMIME' | 'REQUIRETLS';
-
-/** The size of a TLS record. */
-const COPIED_BYTES = 16 * 1024;
-const WAITING_BYTES = 64 * 1024;
 
 const LATE = 'no whole reply within five minutes';
 
@@ -65,6 +64,8 @@ export class HopConnection extends Library {
   offered = false;
   /** The end of the body is not written yet. */
   isWriting = false;
+  /** LMTP: the replies to the message by recipient, as far as they have come. */
+  readonly finalReplies = new Map<string, string>();
   /** Called after the next hop has answered 354. */
   onOffered: () => void = () => undefined;
 
@@ -187,6 +188,7 @@ export class HopConnection extends Library {
   #awaitReply(): void {
     if (this._responseActions.length === 0 && !this.isInHandshake) this.#replyTimer.stop();
     else if (!this.offered) this.#await(REPLY_MS, LATE);
+    else if (!this.isWriting) this.#awaitFinalReply();
   }
 
   #await(ms: number, reason: string): void {
@@ -204,7 +206,8 @@ export class HopConnection extends Library {
    */
   deliver(envelope: Envelope, body: Buffer | AsyncIterable<Buffer>, bodyMs: number, done: Done): void {
     this.#bodyMs = bodyMs;
-    this.#together();
+    this.finalReplies.clear();
+    joinWrites(this.#socket);
     // The library passes this object on to `write`, unless the object looks like a stream.
     super.send(envelope, { body } as unknown as Buffer, done);
   }
@@ -215,62 +218,58 @@ export class HopConnection extends Library {
     this.isWriting = true;
     this.onOffered();
     this.#await(this.#bodyMs, 'the next hop takes too long');
-    this._responseActions.push((reply) => {
-      if (this.isWriting && reply.startsWith('2')) this.cut('the next hop answered before the message ended');
-      else this._actionSMTPStream(reply, callback);
-    });
+    if (this.options.lmtp) this.#expectEach(callback as Answered);
+    else this.#expectFinal((reply) => this._actionSMTPStream(reply, callback));
     const write = ({ body }: { body: Buffer | AsyncIterable<Buffer> }) => {
-      if (Buffer.isBuffer(body)) this.#writeWhole(body);
+      if (Buffer.isBuffer(body)) this.#writeEnd(writeWhole(this.#socket, body));
       else void this.#writePieces(body);
     };
     return { write, end: () => undefined } as unknown as Transform;
   }
 
-  #writeWhole(body: Buffer): void {
-    this.#together();
-    for (const part of dotStuffed(body, true)) this.#socket.write(part);
-    this.#writeEnd(endsLine(body));
+  /** LMTP: each recipient that was accepted gets a reply of its own, in order (RFC 2033 section 4.2). */
+  #expectEach(answered: Answered): void {
+    const { accepted } = this._envelope;
+    accepted.forEach((recipient, index) => {
+      this.#expectFinal((reply) => {
+        this.finalReplies.set(recipient, reply);
+        if (index === accepted.length - 1) answered(null, reply);
+      });
+    });
+  }
+
+  #expectFinal(take: (reply: string) => void): void {
+    this._responseActions.push((reply) => {
+      if (this.isWriting && reply.startsWith('2')) this.cut('the next hop answered before the message ended');
+      else take(reply);
+    });
+  }
+
+  /** LMTP: a hop that takes the message for nobody would never answer it. */
+  override _actionDATA(reply: string, callback: unknown): void {
+    const isForNobody =
+      this.options.lmtp === true && reply.startsWith('3') && this._envelope.accepted.length === 0;
+    if (isForNobody) this.close();
+    super._actionDATA(isForNobody ? '503 no recipients' : reply, callback);
   }
 
   /** A failure cuts the connection, because the message must not end normally. */
   async #writePieces(body: AsyncIterable<Buffer>): Promise<void> {
     try {
-      let startsLine = true;
-      for await (const piece of body) {
-        if (piece.length === 0) continue;
-        await this.#written(dotStuffed(piece, startsLine));
-        startsLine = endsLine(piece);
-      }
-      this.#writeEnd(startsLine);
+      this.#writeEnd(await writePieces(this.#socket, body));
     } catch (error) {
       this.cut((error as Error).message);
     }
   }
 
-  /**
-   * After this call the caller may reuse the bytes. Small pieces are copied and written together. For large pieces the
-   * caller waits.
-   */
-  #written(parts: readonly Buffer[]): Promise<void> | undefined {
-    const socket = this.#socket;
-    const bytes = parts.reduce((sum, { length }) => sum + length, 0);
-    if (bytes <= COPIED_BYTES && socket.writableLength < WAITING_BYTES) {
-      this.#together();
-      socket.write(Buffer.concat(parts));
-      return undefined;
-    }
-    return new Promise((resolve, reject) => {
-      socket.cork();
-      for (const part of parts.slice(0, -1)) socket.write(part);
-      socket.write(parts.at(-1) ?? '', (error) => (error ? reject(error) : resolve()));
-      socket.uncork();
-    });
-  }
-
   #writeEnd(isLineEnded: boolean): void {
     this.isWriting = false;
-    this.#await(FINAL_REPLY_MS, 'no reply to the message within ten minutes');
+    this.#awaitFinalReply();
     this.#socket.write(isLineEnded ? '.\r\n' : '\r\n.\r\n');
+  }
+
+  #awaitFinalReply(): void {
+    this.#await(FINAL_REPLY_MS, 'no reply to the message within ten minutes');
   }
 
   override _sendCommand(line: string, shown = line): void {
@@ -279,14 +278,5 @@ export class HopConnection extends Library {
     const more = end === -1 ? undefined : this.#parameters.get(line.slice(0, end + 1));
     super._sendCommand(more ? `${line} ${more}` : line, shown);
     if (!this.isWriting) this.#await(REPLY_MS, LATE);
-  }
-
-  /**
-   * Joins pipelined commands, or the parts of a body: all writes of one turn of the event loop become one TLS record.
-   */
-  #together(): void {
-    const socket = this.#socket;
-    socket.cork();
-    setImmediate(() => socket.uncork());
   }
 }

@@ -199,6 +199,7 @@ export function mxHop(host: string, mxOf: string, priority: number, terms: MxTer
     host,
     mxOf,
     port: 25,
+    protocol: 'SMTP',
     implicitTLS: false,
     serverName: null,
     credentialsSecret: null,

@@ -84,23 +84,23 @@ async function send(
   return new Promise((resolve) => {
     connection.deliver(envelope, body, bodyMs, (error, info) => {
       forget();
-      const sent = error ? failed(error, hop, parcel, connection) : taken((info ?? {}) as SendInfo, parcel);
+      const sent = error
+        ? failed(error, hop, parcel, connection)
+        : taken((info ?? {}) as SendInfo, parcel, connection);
       resolve(sent.kind === 'unsent' ? sent : { ...sent, tellsSender });
     });
   });
 }
 
-function taken({ response = '', rejectedErrors }: SendInfo, parcel: Parcel): Sent {
-  const rejected = collectRejections(rejectedErrors);
-  return answered(parcel, (address) => rejected.get(address) ?? judgeReply(250, response), true);
+function taken({ response = '', rejectedErrors }: SendInfo, parcel: Parcel, connection: HopConnection): Sent {
+  const own = collectOwn(rejectedErrors, connection);
+  const result = answered(parcel, (address) => own.get(address) ?? judgeReply(250, response), true);
+  // LMTP: all recipients were refused while the message was on its way, so its end is missing.
+  return connection.isWriting ? { ...result, reusable: false, inOrder: false } : result;
 }
 
-function failed(
-  error: SendError,
-  { host, port }: NextHop,
-  parcel: Parcel,
-  { offered, isWriting, wasCut }: HopConnection,
-): Sent {
+function failed(error: SendError, { host, port }: NextHop, parcel: Parcel, connection: HopConnection): Sent {
+  const { offered, isWriting, wasCut } = connection;
   const { responseCode, code, command } = error;
   const isClosing = responseCode === undefined || responseCode === 421;
   if (code === 'EMESSAGE' && responseCode === undefined && !offered) {
@@ -117,9 +117,9 @@ function failed(
     const explain = wasCut === 'relay' ? abortFailure : sessionFailure;
     return { kind: 'unsent', failure: explain(error, `${host}:${port}`) };
   }
-  const rejected = collectRejections(error.rejectedErrors);
+  const own = collectOwn(error.rejectedErrors, connection);
   const whole = judgeError(error);
-  const result = answered(parcel, (address) => rejected.get(address) ?? whole, false);
+  const result = answered(parcel, (address) => own.get(address) ?? whole, false);
   // The envelope of a refused message is still open at the next hop, so the session is not used again.
   const mayTryAnother =
     !offered && result.verdicts.every((verdict) => verdict.kind === 'failed' && !verdict.failure.permanent);
@@ -140,8 +140,17 @@ function dsnOptions({ ret, envid }: DsnRequest) {
   return { ...(ret === null ? {} : { ret }), ...(envid === null ? {} : { envid }) };
 }
 
-function collectRejections(errors: readonly Rejection[] = []): Map<string, Verdict> {
-  return new Map(errors.map((error) => [error.recipient ?? '', judgeError(error)]));
+/** The verdicts by recipient: of those that RCPT refused, and with LMTP of those that were answered one by one. */
+function collectOwn(
+  errors: readonly Rejection[] = [],
+  { finalReplies }: HopConnection,
+): ReadonlyMap<string, Verdict> {
+  return new Map([
+    ...errors.map((error) => [error.recipient ?? '', judgeError(error)] as const),
+    ...[...finalReplies].map(
+      ([address, reply]) => [address, judgeReply(Number(reply.slice(0, 3)), reply, 'DATA')] as const,
+    ),
+  ]);
 }
 
 function judgeError({ responseCode, response, message, command }: SmtpError): Verdict {

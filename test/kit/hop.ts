@@ -9,6 +9,7 @@ import type { Pair } from './ca.ts';
 export type Step =
   | 'greeting'
   | 'EHLO'
+  | 'LHLO'
   | 'HELO'
   | 'STARTTLS'
   | 'AUTH'
@@ -28,6 +29,8 @@ export interface Said {
   readonly secure: boolean;
   /** The number of the session, from 1. */
   readonly session: number;
+  /** LMTP: the recipient that the reply to the message is for. */
+  readonly recipient?: string;
 }
 
 /**
@@ -41,6 +44,8 @@ export interface HopOptions {
   readonly host?: string;
   readonly pair?: Pair | undefined;
   readonly implicitTls?: boolean;
+  /** Speaks LMTP (RFC 2033) in place of SMTP. */
+  readonly lmtp?: boolean;
   /** Versions and ciphers. Default: those of Node. */
   readonly tls?: Pick<SecureContextOptions, 'minVersion' | 'maxVersion' | 'ciphers'>;
   /** The authority of client certificates, if the hop requires one. */
@@ -132,6 +137,11 @@ export class Hop {
   }
 }
 
+interface Reaction {
+  readonly taken?: () => void;
+  readonly recipient?: string | undefined;
+}
+
 class HopSession {
   readonly #hop: Hop;
   readonly #options: HopOptions;
@@ -197,9 +207,13 @@ class HopSession {
     const verb = line.split(/[ :]/, 1)[0]?.toUpperCase() ?? '';
     const argument = /<(.*)>/.exec(line)?.[1] ?? '';
     switch (verb) {
-      case 'EHLO':
-        return this.#react('EHLO', line, ['250 hop.example', ...this.#offers()].join('\n250 '));
-      case 'HELO':
+      case this.#options.lmtp ? 'LHLO' : 'EHLO':
+        return this.#react(
+          this.#options.lmtp ? 'LHLO' : 'EHLO',
+          line,
+          ['250 hop.example', ...this.#offers()].join('\n250 '),
+        );
+      case this.#options.lmtp ? '' : 'HELO':
         return this.#react('HELO', line, '250 hop.example');
       case 'STARTTLS':
         return this.#react('STARTTLS', line, this.#context ? '220 go ahead' : '502 no');
@@ -209,7 +223,9 @@ class HopSession {
         [this.#from, this.#to] = [argument, []];
         return this.#react('MAIL', line, '250 sender fine');
       case 'RCPT':
-        return this.#react('RCPT', line, '250 recipient fine', () => this.#to.push(argument));
+        return this.#react('RCPT', line, '250 recipient fine', {
+          taken: () => this.#to.push(argument),
+        });
       case 'DATA':
         return this.#react('DATA', line, this.#to.length > 0 ? '354 send it' : '503 no recipients');
       case 'QUIT':
@@ -230,24 +246,45 @@ class HopSession {
 
   async #take(text: string): Promise<void> {
     this.#expects = 'line';
-    await this.#react('message', text, '250 2.0.0 taken', () => {
+    const to = this.#to;
+    this.#to = [];
+    if (!this.#options.lmtp) return this.#answer(text, to);
+    for (const recipient of to) {
+      if (this.#hangs) return;
+      await this.#answer(text, [recipient], recipient);
+    }
+  }
+
+  get #hangs(): boolean {
+    return this.#expects === 'nothing';
+  }
+
+  async #answer(text: string, to: readonly string[], recipient?: string): Promise<void> {
+    const usual = '250 2.0.0 taken';
+    const taken = () => {
       const socket = this.#secured;
       this.#hop.taken.push({
         from: this.#from,
-        to: this.#to,
+        to,
         text: text.replace(/^\.\./gm, '.'),
         tls: socket?.getProtocol() ?? undefined,
         client: namedBy(socket),
         servername: (socket as { servername?: string } | undefined)?.servername || undefined,
         session: this.#number,
       });
-      this.#to = [];
-    });
+    };
+    await this.#react('message', text, usual, { taken, recipient });
   }
 
   /** Calls `taken` if the answer is positive. */
-  async #react(step: Step, line: string, usual: string, taken: () => void = () => undefined): Promise<void> {
-    const said = { step, line, secure: this.#secured !== undefined, session: this.#number };
+  async #react(
+    step: Step,
+    line: string,
+    usual: string,
+    { taken = () => undefined, recipient }: Reaction = {},
+  ): Promise<void> {
+    const about = recipient === undefined ? {} : { recipient };
+    const said = { step, line, secure: this.#secured !== undefined, session: this.#number, ...about };
     if (step !== 'greeting') this.#hop.said.push(said);
     const answer = (await this.#options.answer?.(said)) ?? usual;
     if (answer === 'hang') this.#expects = 'nothing';

@@ -46,6 +46,7 @@ export function hopTo(port: number, changes: Partial<Hop> = {}): Hop {
   return {
     host: '127.0.0.1',
     port,
+    protocol: 'SMTP',
     implicitTLS: false,
     tlsLevel: 'Opportunistic',
     minTlsVersion: 'TLSv1.2',
