@@ -35,8 +35,9 @@ export class DeliveryTail {
   /** The latest first. */
   read(): readonly LoggedDelivery[] {
     const { size } = fstatSync(this.#fd);
-    if (size - this.#position > MOST_READ) {
-      this.#position = size - MOST_READ;
+    // The file was made shorter, or has grown too fast.
+    if (size < this.#position || size - this.#position > MOST_READ) {
+      this.#position = Math.max(0, size - MOST_READ);
       this.#rest = '';
     }
     const bytes = Buffer.alloc(Math.max(0, size - this.#position));

@@ -14,6 +14,9 @@ import { print } from './output.ts';
 import { UsageError } from './usage.ts';
 import type { Format } from './verb.ts';
 
+/** Such as 300.1.1.1, 192.0.2.0/24 or fe80:::1. */
+const LOOKS_LIKE_IP = /^[\d./]*\d[\d./]*$|^[\da-f./]*:[\da-f:./]*:[\da-f:./]*$/i;
+
 interface ExplainOptions {
   readonly file?: string;
   readonly from: string;
@@ -25,6 +28,8 @@ export async function explain(
   what: string,
   { file, from, connect = false, output }: ExplainOptions,
 ): Promise<number> {
+  if (LOOKS_LIKE_IP.test(what) && !isClient(what))
+    throw new UsageError(`The IP address "${what}" cannot be read: write it as 192.0.2.7 or 2001:db8::7`);
   const isAddress = isClient(what) || /[@.]/.test(what);
   const { value, text } = isAddress
     ? await explainAddress(what, { from: readSender(from), file, connect })

@@ -7,6 +7,7 @@ import type { TLSSocket } from 'node:tls';
 import SMTPConnection from 'nodemailer/lib/smtp-connection/index.js';
 import XOAuth2 from 'nodemailer/lib/xoauth2';
 import { oneLine } from '#crds/failure.ts';
+import { readCertificateFacts } from '#crds/keypair.ts';
 import { describeFileError } from '#crds/systemwords.ts';
 import { readPassword } from './password.ts';
 import { describeSendError, type SendError } from './sendwords.ts';
@@ -72,7 +73,7 @@ function connect({ server: { host, port }, tls, ca, serverName }: SendOptions): 
     ignoreTLS: tls === 'none',
     tls: {
       ...(serverName ? { servername: serverName } : {}),
-      ...(ca ? { ca: readText(ca) } : {}),
+      ...(ca ? { ca: readAuthorities(ca) } : {}),
     },
   });
   return new Promise((resolve, reject) => {
@@ -81,6 +82,13 @@ function connect({ server: { host, port }, tls, ca, serverName }: SendOptions): 
     session.on('error', fail);
     session.connect((error) => (error ? fail(error) : resolve(session)));
   });
+}
+
+function readAuthorities(file: string): string {
+  const text = readText(file);
+  if (readCertificateFacts(text) === undefined)
+    throw new Error(`"${file}" has no certificate: name a PEM file with those to trust by --ca`);
+  return text;
 }
 
 function readText(file: string): string {

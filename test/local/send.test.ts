@@ -96,6 +96,7 @@ describe('mailrelay send', { concurrency: false }, () => {
       '--server-name NAME',
     );
     assertRefused(await send('--ca', join(relay.dir, 'none.crt')), 'none.crt', 'no such file');
+    assertRefused(await send('--ca', join(relay.dir, 'relay.yaml')), 'relay.yaml', 'has no certificate');
   });
 
   test('a server that is away, refuses, or speaks something else', async () => {
