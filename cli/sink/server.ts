@@ -4,12 +4,8 @@
  */
 import type { AddressInfo } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import {
-  SMTPServer,
-  type SMTPServerDataStream,
-  type SMTPServerOptions,
-  type SMTPServerSession,
-} from 'smtp-server';
+import type { SMTPServer, SMTPServerDataStream, SMTPServerOptions, SMTPServerSession } from 'smtp-server';
+import { QuotedServer } from './quoted.ts';
 import { SinkStore } from './store.ts';
 
 export type SinkTlsMode = 'starttls' | 'implicit' | 'none';
@@ -60,7 +56,7 @@ export interface Sink {
 export async function startSink({ address, port, tls, pair, folder, onMessage }: SinkOptions): Promise<Sink> {
   const store = new SinkStore(folder);
   const secured = new WeakMap<SMTPServerSession, TakenMessage['tls']>();
-  const server = new SMTPServer({
+  const server = new QuotedServer({
     ...encrypt(tls, pair),
     authOptional: true,
     disableReverseLookup: true,

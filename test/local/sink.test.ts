@@ -96,6 +96,21 @@ test('the text for people has no character that a terminal obeys', async () => {
   assert.doesNotMatch((await send(sink)).stdout, /250/, 'STARTTLS was not offered');
 });
 
+test('it takes every recipient: quoted, international, with parameters', async () => {
+  const sink = await Sink.start('-o', 'json');
+  const client = await SmtpClient.connect(sink.port);
+  await client.hello();
+  assert.match(await client.command('MAIL FROM:<"the sender"@client.example> SIZE=100 SMTPUTF8'), /^250/);
+  const to = ['"joe doe"@example.com', '"a@b\\"c>"@example.com', 'jörg@例え.example', 'plain@example.com'];
+  for (const one of to) assert.match(await client.command(`RCPT TO:<${one}> NOTIFY=NEVER`), /^250/, one);
+  assert.match(await client.command('RCPT TO:<"no domain"@>'), /^501/);
+  assert.match(await client.command('DATA'), /^354/);
+  assert.match(await client.command(`${messageText('x')}\r\n.`), /^250/);
+  await client.quit();
+  const [message] = await until('it', () => sink.messages().length === 1 && sink.messages());
+  assert.deepEqual([message?.from, ...(message?.to ?? [])], ['"the sender"@client.example', ...to]);
+});
+
 test('TLS from the first byte, a client certificate and any login', async () => {
   const sink = await Sink.start('-o', 'json', '--tls', 'implicit', ...PAIR());
   assert.equal((await send(sink, '--tls', 'implicit', ...VERIFIED())).status, 0);
