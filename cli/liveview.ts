@@ -112,7 +112,8 @@ export class LiveView implements RunOutput {
 
   readonly #draw = (): void => {
     if (!this.#look) return;
-    const { columns = 80, rows = 24 } = process.stdout;
+    // A terminal that does not know its size says 0.
+    const [columns, rows] = [process.stdout.columns || 80, process.stdout.rows || 24];
     const facts = {
       ...this.#look(),
       logFile: this.#logFile,

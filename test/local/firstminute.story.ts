@@ -30,8 +30,8 @@ class Screen {
   output = '';
 
   constructor(command: string, env: Readonly<Record<string, string>> = {}) {
-    const line = `stty cols 100 rows 40; ${command}`;
-    this.child = spawn('script', ['--quiet', '--return', '--command', line, '/dev/null'], {
+    // Its terminal does not know its size: there is none behind the pipe.
+    this.child = spawn('script', ['--quiet', '--return', '--command', command, '/dev/null'], {
       cwd: clone,
       env: { ...process.env, TERM: 'xterm', ...env },
       stdio: ['pipe', 'pipe', 'inherit'],
@@ -49,6 +49,11 @@ class Screen {
 
   shows(text: string): Promise<unknown> {
     return until(`"${text}" on the screen`, () => this.shown().includes(text), 60_000);
+  }
+
+  resize(columns: number, rows: number): void {
+    const terminal = readlinkSync(`/proc/${findRelay()}/fd/1`);
+    execFileSync('stty', ['-F', terminal, 'cols', String(columns), 'rows', String(rows)]);
   }
 
   async end(): Promise<number | null> {
@@ -84,6 +89,7 @@ test('make run at a terminal: the pasted command ends in a delivered message tha
   const { status, stdout, stderr } = paste(command);
   assert.equal(status, 0, stderr);
   assert.match(stdout, /^250 .*\nTLSv1\.3 /);
+  screen.resize(100, 40);
   await screen.shows('000001.eml  me@relay.example.com to postmaster@example.com, TLSv1.3');
   await screen.shows('by 127.0.0.1:2525: delivered, TLSv1.3');
   const folder = join(clone, '.state/default-relay/sink');
@@ -93,8 +99,7 @@ test('make run at a terminal: the pasted command ends in a delivered message tha
     /^Subject: A message through the relay\r\n/m,
   );
 
-  const terminal = readlinkSync(`/proc/${findRelay()}/fd/1`);
-  execFileSync('stty', ['-F', terminal, 'cols', '40', 'rows', '8']);
+  screen.resize(40, 8);
   await screen.shows('more lines: make the window');
   const lines = screen.shown().split('\n');
   assert.ok(lines.length <= 8 && lines.every((line) => line.length <= 40), lines.join('\n'));
