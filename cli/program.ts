@@ -14,6 +14,7 @@ const VERBS: Readonly<Record<string, () => Promise<{ readonly verb: Verb }>>> = 
   explain: () => import('./verbs/explain.ts'),
   trace: () => import('./verbs/trace.ts'),
   cert: () => import('./verbs/cert.ts'),
+  dkim: () => import('./verbs/dkim.ts'),
   tlsrpt: () => import('./verbs/tlsrpt.ts'),
   hash: () => import('./verbs/hash.ts'),
   completion: () => import('./verbs/completion.ts'),

@@ -2,6 +2,8 @@
  * DNS records as values: their names and their data in the presentation form of zone files, which external-dns takes
  * too. The operator lists those of a relay, `mailrelay cert --tlsa` prints those of a certificate. Pure.
  */
+import type { PublishedDkimKey } from './podstatus.ts';
+
 export const RECORD_TYPES = ['TLSA', 'TXT', 'CNAME'] as const;
 
 export interface DnsRecord {
@@ -24,6 +26,15 @@ export function tlsaValue(publicKeySha256: string): string {
 
 export function tlsaName(host: string, port: number): string {
   return `_${port}._tcp.${host}`;
+}
+
+/** The data of a DKIM key (RFC 6376 section 3.6.1, RFC 8463). */
+export function dkimValue({ type, publicKey }: Pick<PublishedDkimKey, 'type' | 'publicKey'>): string {
+  return quoteText(`v=DKIM1; k=${type}; p=${publicKey}`);
+}
+
+export function dkimName(domain: string, selector: string): string {
+  return `${selector}._domainkey.${domain}`;
 }
 
 /** The text as quoted strings of at most 255 characters each, which readers join again. The text is ASCII. */

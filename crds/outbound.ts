@@ -115,6 +115,19 @@ const route = z.object({
     .describe('TLS towards the hosts of this route. Default: outbound.tls.'),
 });
 
+export const dkimDomain = () =>
+  text(
+    `^${LABEL}(\\.${LABEL})+$`,
+    253,
+    'a domain of at least two labels of lower-case letters, digits and hyphens, such as example.com',
+  );
+export const dkimSelector = () =>
+  text(
+    `^${LABEL}(\\.${LABEL})*$`,
+    63,
+    'a DKIM selector: labels of lower-case letters, digits and hyphens, with dots between',
+  );
+
 export const outbound = z
   .object({
     tls: z
@@ -183,16 +196,10 @@ export const outbound = z
     dkim: z
       .array(
         z.object({
-          domain: text(
-            `^${LABEL}(\\.${LABEL})+$`,
-            253,
-            'a domain of at least two labels of lower-case letters, digits and hyphens, such as example.com',
-          ).describe('Domain that signs (d=): for messages whose From is in it or below.'),
-          selector: text(
-            `^${LABEL}(\\.${LABEL})*$`,
-            63,
-            'a DKIM selector: labels of lower-case letters, digits and hyphens, with dots between',
-          ).describe('Selector (s=): the key is published at SELECTOR._domainkey.DOMAIN.'),
+          domain: dkimDomain().describe('Domain that signs (d=): for messages whose From is in it or below.'),
+          selector: dkimSelector().describe(
+            'Selector (s=): the key is published at SELECTOR._domainkey.DOMAIN.',
+          ),
           secretName: objectName().describe(
             'Name of the Secret whose key private.key has the private key (PEM), RSA or Ed25519.',
           ),

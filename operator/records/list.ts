@@ -4,7 +4,7 @@
  * silent, what was published stays beside what the others report: a record that is taken away too early makes mail wait.
  * Pure.
  */
-import { type DnsRecord, quoteText, tlsaName, tlsaValue } from '#crds/dnsrecords.ts';
+import { type DnsRecord, dkimName, dkimValue, quoteText, tlsaName, tlsaValue } from '#crds/dnsrecords.ts';
 import { listenerNeedsKeyPair } from '#crds/effective.ts';
 import {
   describeStsPolicy,
@@ -62,12 +62,9 @@ function listDkim(world: Observed, { outbound }: Policy): Data[] {
   const told = [...world.pods, ...world.leaving].flatMap(({ report }) => report?.dkimKeys ?? []);
   const published = listPublished(world);
   const records = outbound.dkim.map(({ domain, selector }): Data => {
-    const name = `${selector}._domainkey.${domain}`;
+    const name = dkimName(domain, selector);
     const key = told.find((one) => one.domain === domain && one.selector === selector);
-    const values =
-      key && BASE64.test(key.publicKey)
-        ? [quoteText(`v=DKIM1; k=${key.type}; p=${key.publicKey}`)]
-        : listValues(published, name, 'TXT');
+    const values = key && BASE64.test(key.publicKey) ? [dkimValue(key)] : listValues(published, name, 'TXT');
     return { name, type: 'TXT', values: values.slice(0, 1) };
   });
   return [...new Map(records.map((record) => [record.name, record])).values()];

@@ -1,0 +1,91 @@
+/**
+ * `mailrelay dkim`: makes a DKIM key in a file, and prints the DNS record of its public half. A file that is there is
+ * never overwritten: its record is printed again. The private key is in the file and nowhere else.
+ */
+import { generateKeyPairSync } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { type DnsRecord, dkimName, dkimValue, printRecord } from '#crds/dnsrecords.ts';
+import { dkimDomain, dkimSelector } from '#crds/outbound.ts';
+import { readDkimPublicKey } from '#crds/publickeys.ts';
+import { describeFileError } from '#crds/systemwords.ts';
+import { print } from './output.ts';
+import { quoteWord } from './terminal.ts';
+import { UsageError } from './usage.ts';
+import type { Format } from './verb.ts';
+
+interface DkimOptions {
+  readonly domain: string;
+  readonly selector: string;
+  readonly key: string;
+  readonly type: 'rsa' | 'ed25519';
+  readonly bits: number;
+  readonly ttl: number;
+  readonly output: Format;
+}
+
+const PEM = {
+  privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+  publicKeyEncoding: { type: 'spki', format: 'pem' },
+} as const;
+
+export async function dkim(options: DkimOptions): Promise<number> {
+  const { domain, selector, key: file, ttl, output } = options;
+  refuseMisshapen('--domain', dkimDomain(), domain);
+  refuseMisshapen('--selector', dkimSelector(), selector);
+  const { pem, isNew } = makeOrRead(options);
+  const key = readDkimPublicKey(pem);
+  if (!key)
+    throw new Error(
+      `"${file}" is no private key of DKIM: name a PEM file with an RSA or Ed25519 key, or one that does not exist yet`,
+    );
+  const record: DnsRecord = { name: dkimName(domain, selector), type: 'TXT', ttl, values: [dkimValue(key)] };
+  const steps = isNew ? describeSteps(options) : [];
+  await print(output, record, () => `${[...steps, ...printRecord(record)].join('\n')}\n`);
+  return 0;
+}
+
+function refuseMisshapen(option: string, shape: ReturnType<typeof dkimDomain>, value: string): void {
+  const read = shape.safeParse(value);
+  if (read.success) return;
+  const misshapen = read.error.issues.find(({ code }) => code === 'invalid_format');
+  throw new UsageError(`${option} "${value}" ${misshapen?.message ?? 'is too long: choose a shorter one'}`);
+}
+
+function makeOrRead({ key: file, type, bits }: DkimOptions): { pem: string; isNew: boolean } {
+  const found = readIfThere(file);
+  if (found !== undefined) return { pem: found, isNew: false };
+  const pem = makeKey(type, bits);
+  try {
+    // Never over a file that came meanwhile: a key that signs may be lost by it.
+    writeFileSync(file, pem, { mode: 0o600, flag: 'wx' });
+  } catch (error) {
+    throw describeFileError('write', file, error);
+  }
+  return { pem, isNew: true };
+}
+
+function readIfThere(file: string): string | undefined {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw describeFileError('read', file, error);
+  }
+}
+
+function makeKey(type: DkimOptions['type'], bits: number): string {
+  return type === 'ed25519'
+    ? generateKeyPairSync('ed25519', PEM).privateKey
+    : generateKeyPairSync('rsa', { modulusLength: bits, ...PEM }).privateKey;
+}
+
+/** Comments of a zone file: the output as a whole can go into one. */
+function describeSteps({ domain, selector, key: file }: DkimOptions): string[] {
+  const secret = `dkim-${selector.replaceAll('.', '-')}`;
+  return [
+    `; The private key is in ${file}. Put it into a Secret:`,
+    `;   kubectl create secret generic ${secret} --from-file=private.key=${quoteWord(file)}`,
+    '; When this record is in DNS, add the key to outbound.dkim:',
+    `;   {domain: ${domain}, selector: ${selector}, secretName: ${secret}}`,
+  ];
+}

@@ -1,0 +1,38 @@
+/** The verb `dkim`. */
+import { Option } from 'commander';
+import { DEFAULT_TTL_SECONDS } from '#crds/dnsrecords.ts';
+import { parseNumber } from '../usage.ts';
+import { outputOption, Verb } from '../verb.ts';
+
+const MOST_TTL_SECONDS = 999_999_999;
+const USUAL_BITS = 2_048;
+/** RFC 8301: at least 1024 to verify, and 2048 to sign. Verifiers need not know more than 4096. */
+const MOST_BITS = 4_096;
+
+export const verb = new Verb('dkim')
+  .summary('make a DKIM key, and show its DNS record')
+  .description(
+    'Makes a private key for outbound.dkim in a file, and prints the DNS record of its public half. A file that is there already stays as it is: its record is printed.',
+  )
+  .requiredOption('--domain <domain>', 'domain that signs, such as example.com')
+  .requiredOption('--selector <selector>', 'selector of the key, such as s1; a new key has a new one')
+  .requiredOption('--key <file>', 'file of the private key, made if it is missing')
+  .addOption(
+    new Option('--type <type>', 'kind of a new key; receivers that do not know ed25519 need rsa beside it')
+      .choices(['rsa', 'ed25519'])
+      .default('rsa'),
+  )
+  .option('--bits <bits>', 'size of a new RSA key', parseNumber(USUAL_BITS, MOST_BITS), USUAL_BITS)
+  .option(
+    '--ttl <seconds>',
+    'time to live of the record',
+    parseNumber(0, MOST_TTL_SECONDS),
+    DEFAULT_TTL_SECONDS,
+  )
+  .addOption(outputOption('text', 'json', 'yaml'))
+  .example('dkim --domain example.com --selector s1 --key private.key', 'Make a key')
+  .example(
+    'dkim --domain example.com --selector s2 --type ed25519 --key s2.key',
+    'Make the next key, for another selector',
+  )
+  .does(async () => (await import('../dkim.ts')).dkim);

@@ -1,0 +1,85 @@
+/** `mailrelay dkim`: keys that OpenSSL reads, records that have their public half, and no file that is overwritten. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { mailrelay } from '#test/kit/relay.ts';
+
+const dir = mkdtempSync(join(tmpdir(), 'mailrelay-dkim-'));
+after(() => rmSync(dir, { recursive: true }));
+
+const make = (file: string, ...more: string[]) =>
+  mailrelay(['dkim', '--domain', 'example.com', '--selector', 's1', '--key', join(dir, file), ...more]);
+/** The public half as OpenSSL finds it: DER in base64. */
+const publicHalf = (file: string) =>
+  execFileSync('openssl', ['pkey', '-in', join(dir, file), '-pubout', '-outform', 'DER']);
+
+test('an RSA key of 2048 bits by default: its record, what to do next, and a file that only its owner reads', async () => {
+  const { status, stdout, stderr } = await make('rsa.key');
+  assert.deepEqual([status, stderr], [0, '']);
+  const lines = stdout.trim().split('\n');
+  const record = lines.at(-1) ?? '';
+  assert.match(record, /^s1\._domainkey\.example\.com\. 3600 IN TXT "v=DKIM1; k=rsa; p=/);
+  const joined = record.replaceAll('" "', '').replace(/^[^"]*"|"$/g, '');
+  assert.equal(joined, `v=DKIM1; k=rsa; p=${publicHalf('rsa.key').toString('base64')}`);
+  assert.ok(lines.slice(0, -1).every((line) => line.startsWith('; ')));
+  assert.match(stdout, /kubectl create secret generic dkim-s1 --from-file=private\.key=/);
+  assert.match(stdout, /\{domain: example\.com, selector: s1, secretName: dkim-s1\}/);
+  assert.ok(!stdout.includes('PRIVATE KEY'));
+  assert.equal(statSync(join(dir, 'rsa.key')).mode & 0o777, 0o600);
+  assert.match(
+    execFileSync('openssl', ['pkey', '-in', join(dir, 'rsa.key'), '-noout', '-text']).toString(),
+    /2048 bit/,
+  );
+});
+
+test('an Ed25519 key: the bare public key (RFC 8463), also as JSON', async () => {
+  const { stdout } = await make('ed.key', '--type', 'ed25519', '--ttl', '60', '-o', 'json');
+  const bare = publicHalf('ed.key').subarray(-32).toString('base64');
+  assert.deepEqual(JSON.parse(stdout), {
+    name: 's1._domainkey.example.com',
+    type: 'TXT',
+    ttl: 60,
+    values: [`"v=DKIM1; k=ed25519; p=${bare}"`],
+  });
+});
+
+test('a key that is there stays, and its record is printed again; what is no key is not touched', async () => {
+  const { stdout: first } = await make('again.key', '--type', 'ed25519');
+  const before = readFileSync(join(dir, 'again.key'), 'utf8');
+  const { stdout: second } = await make('again.key');
+  assert.equal(second, `${first.trim().split('\n').at(-1)}\n`);
+  assert.equal(readFileSync(join(dir, 'again.key'), 'utf8'), before);
+  for (const text of ['', 'text', execFileSync('openssl', ['genpkey', '-algorithm', 'X25519']).toString()]) {
+    writeFileSync(join(dir, 'other'), text);
+    const { status, stdout, stderr } = await make('other');
+    assert.deepEqual([status, stdout], [1, '']);
+    assert.match(stderr, /is no private key of DKIM: name a PEM file/);
+    assert.equal(readFileSync(join(dir, 'other'), 'utf8'), text);
+  }
+});
+
+test('a misshapen domain, selector or size is refused before there is a file', async () => {
+  for (const more of [
+    ['--domain', 'example'],
+    ['--domain', 'Example.com'],
+    ['--selector', 's_1'],
+    ['--selector', ''],
+    ['--selector', 'a'.repeat(64)],
+    ['--selector', `${'a.'.repeat(32)}a`],
+    ['--bits', '1024'],
+  ]) {
+    const { status, stdout, stderr } = await make('never.key', ...more);
+    assert.deepEqual([status, stdout], [2, ''], more.join(' '));
+    assert.match(
+      stderr,
+      /such as example\.com|a DKIM selector|from 2048 to 4096|is too long: choose a shorter one/,
+    );
+  }
+  assert.throws(() => statSync(join(dir, 'never.key')), /ENOENT/);
+  const { status, stderr } = await make('no/such/folder.key');
+  assert.equal(status, 1);
+  assert.match(stderr, /no\/such\/folder\.key/);
+});
