@@ -8,7 +8,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { describe, test } from 'node:test';
 import { newQueueId } from '#relay/spool/record.ts';
 import { Spool } from '#relay/spool/spool.ts';
 import { shimProblem } from '#test/kit/diskshim.ts';
@@ -71,102 +71,105 @@ async function deliver({ relay, sink }: Story, id: string): Promise<void> {
   await until(`message ${id}`, () => sink.arrived.some((arrived) => arrived.id === id), 30_000);
 }
 
-test('a listener and a router that are stopped: not ready, then replaced', async () => {
-  await story({}, async (parts) => {
-    const { relay } = parts;
-    await deliver(parts, 'before');
-    for (const task of ['listener', 'router']) {
-      const stopped = processesOf(relay, task);
-      for (const pid of stopped) process.kill(pid, 'SIGSTOP');
-      const why = await until(`a ${task} to be missed`, () => notReady(relay), LOST_MS);
-      assert.match(why, new RegExp(`the ${task} process ${stopped[0]} gives no sign of life`));
+/** Side by side: each has a relay of its own, and most of its time it waits for what a silent process has left. */
+describe('processes that are stuck', { concurrency: true }, () => {
+  test('a listener and a router that are stopped: not ready, then replaced', async () => {
+    await story({}, async (parts) => {
+      const { relay } = parts;
+      await deliver(parts, 'before');
+      for (const task of ['listener', 'router']) {
+        const stopped = processesOf(relay, task);
+        for (const pid of stopped) process.kill(pid, 'SIGSTOP');
+        const why = await until(`a ${task} to be missed`, () => notReady(relay), LOST_MS);
+        assert.match(why, new RegExp(`the ${task} process ${stopped[0]} gives no sign of life`));
+        await until('the relay to be ready', async () => (await notReady(relay)) === '', LOST_MS);
+        for (const pid of stopped) assert.throws(() => process.kill(pid, 0), 'it was replaced');
+        await deliver(parts, `without the first ${task}`);
+      }
+    });
+  });
+
+  test('one that is stopped for a moment is not replaced', async () => {
+    await story({}, async ({ relay }) => {
+      const [router = 0] = processesOf(relay, 'router');
+      process.kill(router, 'SIGSTOP');
+      await until('the router to be missed', () => notReady(relay), LOST_MS);
+      process.kill(router, 'SIGCONT');
       await until('the relay to be ready', async () => (await notReady(relay)) === '', LOST_MS);
-      for (const pid of stopped) assert.throws(() => process.kill(pid, 0), 'it was replaced');
-      await deliver(parts, `without the first ${task}`);
-    }
+      assert.deepEqual(processesOf(relay, 'router'), [router]);
+    });
   });
-});
 
-test('one that is stopped for a moment is not replaced', async () => {
-  await story({}, async ({ relay }) => {
-    const [router = 0] = processesOf(relay, 'router');
-    process.kill(router, 'SIGSTOP');
-    await until('the router to be missed', () => notReady(relay), LOST_MS);
-    process.kill(router, 'SIGCONT');
-    await until('the relay to be ready', async () => (await notReady(relay)) === '', LOST_MS);
-    assert.deepEqual(processesOf(relay, 'router'), [router]);
+  test('a disk that hangs under a listener whose loop turns', { skip: shimProblem() ?? false }, async () => {
+    const { dir, library, flag } = preloadable('hungsync');
+    await story({ LD_PRELOAD: library, HUNG_WHILE: flag }, async (parts) => {
+      const { relay } = parts;
+      await deliver(parts, 'before');
+      const before = processesOf(relay, 'listener');
+      writeFileSync(flag, '');
+      const client = await SmtpClient.connect(relay.ports[0] ?? 0);
+      await client.hello();
+      client.write('MAIL FROM:<me@client.example>\r\nRCPT TO:<you@example.com>\r\nDATA\r\n');
+      client.write(`${messageText('hung')}\r\n.\r\n`);
+      const why = /the listener process \d+ waits for its disk, which does not answer/;
+      await until('a listener to be missed', async () => why.test(await notReady(relay)), LOST_MS);
+      await until('another listener', () => processesOf(relay, 'listener').length < before.length, LOST_MS);
+      rmSync(flag);
+      await until('the relay to be ready', async () => (await notReady(relay)) === '', LOST_MS);
+      await deliver(parts, 'after');
+      client.close();
+    });
+    rmSync(dir, { recursive: true });
   });
-});
 
-test('a disk that hangs under a listener whose loop turns', { skip: shimProblem() ?? false }, async () => {
-  const { dir, library, flag } = preloadable('hungsync');
-  await story({ LD_PRELOAD: library, HUNG_WHILE: flag }, async (parts) => {
-    const { relay } = parts;
-    await deliver(parts, 'before');
-    const before = processesOf(relay, 'listener');
-    writeFileSync(flag, '');
-    const client = await SmtpClient.connect(relay.ports[0] ?? 0);
-    await client.hello();
-    client.write('MAIL FROM:<me@client.example>\r\nRCPT TO:<you@example.com>\r\nDATA\r\n');
-    client.write(`${messageText('hung')}\r\n.\r\n`);
-    const why = /the listener process \d+ waits for its disk, which does not answer/;
-    await until('a listener to be missed', async () => why.test(await notReady(relay)), LOST_MS);
-    await until('another listener', () => processesOf(relay, 'listener').length < before.length, LOST_MS);
-    rmSync(flag);
-    await until('the relay to be ready', async () => (await notReady(relay)) === '', LOST_MS);
-    await deliver(parts, 'after');
-    client.close();
+  test('a store that takes longer to rebuild than a process may be silent', {
+    skip: shimProblem() ?? false,
+  }, async () => {
+    const { dir, library, flag } = preloadable('slowread');
+    await story({ LD_PRELOAD: library, SLOW_WHILE: flag }, async ({ relay, sink }) => {
+      await sink.down();
+      const client = await SmtpClient.connect(relay.ports[0] ?? 0);
+      await client.hello();
+      const filling = 'x'.repeat(70).concat('\r\n').repeat(800);
+      const ids = Array.from({ length: 20 }, (_, index) => `kept-${index}`);
+      for (const id of ids)
+        assert.match(
+          await client.send('me@client.example', ['you@example.com'], messageText(id) + filling),
+          /^250/,
+        );
+      client.close();
+      const began = performance.now();
+      writeFileSync(flag, '');
+      writeFileSync(join(relay.stateDir, 'queue.db.fault'), 'damage: a page was overwritten\n');
+      const rebuilt = /"event":"spool_recovered"[^\n]*"kind":"rebuilt"[^\n]*"messages":20/;
+      await until('the store to be rebuilt', () => rebuilt.test(relay.stdout + relay.stderr), 180_000);
+      rmSync(flag);
+      assert.ok(performance.now() - began > 25_000, 'a silent process would have been replaced before');
+      const messages = async () => (await relay.status()).queue.depth;
+      await until('all messages', async () => (await messages()) === ids.length, 60_000);
+    });
+    rmSync(dir, { recursive: true });
   });
-  rmSync(dir, { recursive: true });
-});
 
-test('a store that takes longer to rebuild than a process may be silent', {
-  skip: shimProblem() ?? false,
-}, async () => {
-  const { dir, library, flag } = preloadable('slowread');
-  await story({ LD_PRELOAD: library, SLOW_WHILE: flag }, async ({ relay, sink }) => {
-    await sink.down();
-    const client = await SmtpClient.connect(relay.ports[0] ?? 0);
-    await client.hello();
-    const filling = 'x'.repeat(70).concat('\r\n').repeat(800);
-    const ids = Array.from({ length: 20 }, (_, index) => `kept-${index}`);
-    for (const id of ids)
-      assert.match(
-        await client.send('me@client.example', ['you@example.com'], messageText(id) + filling),
-        /^250/,
-      );
-    client.close();
-    const began = performance.now();
-    writeFileSync(flag, '');
-    writeFileSync(join(relay.stateDir, 'queue.db.fault'), 'damage: a page was overwritten\n');
-    const rebuilt = /"event":"spool_recovered"[^\n]*"kind":"rebuilt"[^\n]*"messages":20/;
-    await until('the store to be rebuilt', () => rebuilt.test(relay.stdout + relay.stderr), 180_000);
-    rmSync(flag);
-    assert.ok(performance.now() - began > 25_000, 'a silent process would have been replaced before');
-    const messages = async () => (await relay.status()).queue.depth;
-    await until('all messages', async () => (await messages()) === ids.length, 60_000);
-  });
-  rmSync(dir, { recursive: true });
-});
-
-test('what a listener made durable and was killed before it told is delivered', async () => {
-  await story({}, async (parts) => {
-    const { relay, sink } = parts;
-    await deliver(parts, 'told');
-    const spool = new Spool(relay.stateDir);
-    const id = newQueueId(Date.now());
-    const body = spool.bodyWriter(id);
-    await body.write(Buffer.from(messageText('untold')));
-    const envelope = {
-      receivedAt: Date.now(),
-      from: 'me@client.example',
-      recipients: [{ address: 'you@example.com', state: 'queued' as const }],
-      eightBit: false,
-      smtpUtf8: false,
-    };
-    await spool.enter(id, envelope, await body.seal());
-    await spool.close();
-    process.kill(processesOf(relay, 'listener')[0] ?? 0, 'SIGKILL');
-    await until('the untold message', () => sink.arrived.some((arrived) => arrived.id === 'untold'));
+  test('what a listener made durable and was killed before it told is delivered', async () => {
+    await story({}, async (parts) => {
+      const { relay, sink } = parts;
+      await deliver(parts, 'told');
+      const spool = new Spool(relay.stateDir);
+      const id = newQueueId(Date.now());
+      const body = spool.bodyWriter(id);
+      await body.write(Buffer.from(messageText('untold')));
+      const envelope = {
+        receivedAt: Date.now(),
+        from: 'me@client.example',
+        recipients: [{ address: 'you@example.com', state: 'queued' as const }],
+        eightBit: false,
+        smtpUtf8: false,
+      };
+      await spool.enter(id, envelope, await body.seal());
+      await spool.close();
+      process.kill(processesOf(relay, 'listener')[0] ?? 0, 'SIGKILL');
+      await until('the untold message', () => sink.arrived.some((arrived) => arrived.id === 'untold'));
+    });
   });
 });
