@@ -138,14 +138,14 @@ async function publish(manifests: Manifests, target: Target, first: boolean): Pr
   const { relay } = manifests;
   const policy = effectivePolicy(relay, relay.spec);
   const { host, policyHost, caFile } = await choosePairs(manifests, target.stateDir, policy);
-  const objects = listObjectFolders(manifests, target, policy);
+  const objects = new Map(listObjectFolders(manifests, target, policy));
+  if (policy.policyHost && policyHost)
+    objects.set(join(target.secretsDir, policy.policyHost.secret), policyHost);
   const judged = host && judgePair(host['tls.crt'], host['tls.key'], [policy.hostname], new Date());
   if (first && judged?.kind === 'unusable') {
     throw new Error(`Secret "${certificateSecretName(relay.name, relay.spec)}": ${judged.message}`);
   }
   for (const [dir, files] of objects) publishOrExplain(dir, files);
-  if (policy.policyHost && policyHost)
-    publishOrExplain(join(target.secretsDir, policy.policyHost.secret), policyHost);
   publishOrExplain(target.certificateDir, host ?? {});
   publishOrExplain(target.policyDir, { [POLICY_FILE_NAME]: printPolicy(policy) });
   return { policy, caFile, notStarted: listNotStarted(relay.spec) };
