@@ -10,6 +10,7 @@ const VERBS: Readonly<Record<string, () => Promise<{ readonly verb: Verb }>>> = 
   send: () => import('./verbs/send.ts'),
   sink: () => import('./verbs/sink.ts'),
   queue: () => import('./verbs/queue.ts'),
+  find: () => import('./verbs/find.ts'),
   status: () => import('./verbs/status.ts'),
   explain: () => import('./verbs/explain.ts'),
   trace: () => import('./verbs/trace.ts'),

@@ -9,6 +9,7 @@ import type { Readable } from 'node:stream';
 import { json } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CONTROL_SOCKET } from '#crds/wellknown.ts';
+import type { HistoryEntry } from '#relay/history/entry.ts';
 import type { Done, QueueAction, QueueEntry, RetryOutcome } from '#relay/queue/tools.ts';
 
 /** While the relay replaces its router, there is no socket for a moment. */
@@ -80,6 +81,22 @@ export class QueueClient {
       const isOver = outcomes.every(({ outcome }) => outcome !== 'trying');
       if (isOver || waited >= ATTEMPT_MS) return outcomes;
       await sleep(AGAIN_MS);
+    }
+  }
+
+  /** The messages of the history that fit. Throws one sentence if the relay keeps none. */
+  async find(query: string): Promise<HistoryEntry[]> {
+    const response = await this.#ask('GET', `/history?${query}`);
+    if (response.statusCode !== 200) {
+      const { error } = (await this.#read(response)) as { error?: string };
+      throw new Error(`There is nothing to find: ${error}`);
+    }
+    try {
+      const entries: HistoryEntry[] = [];
+      for await (const line of splitLines(response)) entries.push(JSON.parse(line) as HistoryEntry);
+      return entries;
+    } catch (error) {
+      throw this.#cutOff(error as Error);
     }
   }
 

@@ -4,10 +4,11 @@
  */
 import { effectiveAddresses, effectiveHeaders } from './effectiveaddresses.ts';
 import { effectivePolicyHost } from './effectivedns.ts';
+import { effectiveQueue } from './effectivequeue.ts';
 import type { MailRelaySpec } from './mailrelay.ts';
 import { parseServer } from './networks.ts';
 import { type Clients, type Hop, type Listener, POLICY_FORMAT, type Policy } from './policyfile.ts';
-import { parseDuration, parseSize } from './units.ts';
+import { parseDuration, parsed, parseSize } from './units.ts';
 import { SIDECAR_SERVER } from './wellknown.ts';
 
 type OutboundSpec = NonNullable<MailRelaySpec['outbound']>;
@@ -19,8 +20,6 @@ type ClientsSpec = NonNullable<MailRelaySpec['inbound']['clients']>;
 
 const DEFAULT_MESSAGE_SIZE = '25Mi';
 export const DEFAULT_STORAGE_SIZE = '1Gi';
-const DEFAULT_EXPIRE_AFTER = '5d';
-const DEFAULT_DELAY_WARNING = '4h';
 
 interface RelayName {
   readonly name: string;
@@ -266,17 +265,6 @@ function effectiveResolver(resolver: OutboundSpec['resolver']): Policy['outbound
   return { servers: addresses.map((text) => parsed(parseServer, text)), trustAD };
 }
 
-function effectiveQueue(queue: MailRelaySpec['queue']): Policy['queue'] {
-  const warning = parsed(parseDuration, queue?.delayWarningAfter ?? DEFAULT_DELAY_WARNING);
-  return {
-    mode: queue?.mode ?? 'Durable',
-    expireAfterSeconds: Math.max(1, parsed(parseDuration, queue?.expireAfter ?? DEFAULT_EXPIRE_AFTER)),
-    delayWarningSeconds: warning === 0 ? null : warning,
-    maxMessages: queue?.maxMessages ?? null,
-    maxBytes: queue?.maxSize === undefined ? null : Math.max(1, parsed(parseSize, queue.maxSize)),
-  };
-}
-
 /**
  * The longest time that a timer of Node can wait. The shortest is one second, because 0 would end every session at
  * once.
@@ -285,10 +273,4 @@ const LONGEST_TIMER_SECONDS = 2_147_483;
 
 function timerSeconds(text: string): number {
   return Math.min(Math.max(1, parsed(parseDuration, text)), LONGEST_TIMER_SECONDS);
-}
-
-function parsed<Value>(parse: (text: string) => Value | undefined, text: string): Value {
-  const value = parse(text);
-  if (value === undefined) throw new TypeError(`Cannot read "${text}": the manifest was not validated`);
-  return value;
 }

@@ -1,7 +1,7 @@
 /**
  * The MailRelay resource: the single source for the CRD, the TypeScript types, the reference page and the checks of
- * `mailrelay run`. Shapes and bounds are here, in tls.ts, inbound.ts, outbound.ts, dns.ts, addresses.ts, headers.ts and
- * workload.ts. Rules over several fields are in rules.ts. Defaults are in effective.ts. The schema has only one default, `replicas`, which the scale
+ * `mailrelay run`. Shapes and bounds are here, in tls.ts, inbound.ts, outbound.ts, dns.ts, addresses.ts, headers.ts, queue.ts
+ * and workload.ts. Rules over several fields are in rules.ts. Defaults are in effective.ts. The schema has only one default, `replicas`, which the scale
  * subresource needs, because defaults in lists or deep objects show up as drift in GitOps tools.
  */
 import { z } from 'zod';
@@ -11,56 +11,12 @@ import { headers } from './headers.ts';
 import { inbound } from './inbound.ts';
 import { LOG_ADDRESSES, LOG_LEVELS } from './logging.ts';
 import { outbound } from './outbound.ts';
+import { queue } from './queue.ts';
 import { MOST_REPLICAS } from './scalefile.ts';
-import { domainPatterns, duration, host, networks, objectName, positiveSize, text } from './shapes.ts';
+import { domainPatterns, host, networks, objectName, text } from './shapes.ts';
 import type { MailRelayStatus } from './status.ts';
 import { tls } from './tls.ts';
 import { networkPolicy, pod, podDisruptionBudget, podMonitor, service, serviceAccount } from './workload.ts';
-
-const queue = z
-  .object({
-    mode: z
-      .enum(['Durable', 'CutThrough'])
-      .optional()
-      .describe(
-        'Durable (the default): a message is on disk before it is acknowledged. CutThrough: nothing is kept; a message is acknowledged when its next hop has it, one recipient per transaction. Cannot be changed.',
-      ),
-    storage: z
-      .object({
-        size: positiveSize()
-          .optional()
-          .describe('Size of the claim of each pod. Default: 1Gi. Not less than the volumes have.'),
-        className: objectName()
-          .optional()
-          .describe('StorageClass of the claims. Default: the default class.'),
-      })
-      .optional()
-      .describe('The volume that keeps the queue of a pod.'),
-    expireAfter: duration()
-      .optional()
-      .describe(
-        'How long mail is retried before it is returned to its sender, such as 5d or 36h. Default: 5d.',
-      ),
-    delayWarningAfter: duration()
-      .optional()
-      .describe(
-        'How long mail waits before its sender is told that it is delayed; once per message. "0s": never. Default: 4h.',
-      ),
-    maxMessages: z
-      .int()
-      .min(1)
-      .max(100_000_000)
-      .optional()
-      .describe(
-        'Most messages in the queue of a pod; beyond them clients get "452 4.3.1" until it is shorter. Default: unlimited.',
-      ),
-    maxSize: positiveSize()
-      .optional()
-      .describe(
-        'Most bytes in the queue of a pod; beyond them clients get "452 4.3.1". Default: what the volume holds, less a reserve.',
-      ),
-  })
-  .describe('The queue of each pod.');
 
 const spec = z.object({
   hostname: host().describe(

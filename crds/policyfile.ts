@@ -185,6 +185,8 @@ const policy = z.strictObject({
     /** null: unlimited. */
     maxMessages: z.int().positive().nullable(),
     maxBytes: z.int().positive().nullable(),
+    /** How long the history of a message is kept; null: there is none. */
+    historySeconds: z.int().positive().nullable(),
   }),
   logging: z.strictObject({
     level: z.enum(LOG_LEVELS),

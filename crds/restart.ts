@@ -79,6 +79,11 @@ export const RESTART_CONTRACT: readonly RestartRule[] = [
     gloss: 'As for spec.inbound.',
   },
   {
+    field: 'spec.queue.history',
+    effect: 'both tasks',
+    gloss: 'The history begins, is kept for another time, or is deleted.',
+  },
+  {
     field: 'spec.logging',
     effect: 'both tasks',
     gloss:

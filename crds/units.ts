@@ -59,3 +59,10 @@ export function goDuration(text: string): string {
   if (seconds === undefined) return text;
   return `${Math.floor(seconds / 3_600)}h${Math.floor((seconds % 3_600) / 60)}m${seconds % 60}s`;
 }
+
+/** The value of a text that was validated. */
+export function parsed<Value>(parse: (text: string) => Value | undefined, text: string): Value {
+  const value = parse(text);
+  if (value === undefined) throw new TypeError(`Cannot read "${text}": the manifest was not validated`);
+  return value;
+}

@@ -44,6 +44,8 @@ export interface Arrival {
   readonly ownSenders: OwnSenders | undefined;
   /** Fewer than inbound.limits.messageSize allows. null: no other limit. */
   readonly mostBytes: number | null;
+  /** The Message-ID goes into the envelope, so that the message can be found by it. */
+  readonly keepsMessageId: boolean;
 }
 
 export function makeArrival(
@@ -91,6 +93,7 @@ export function makeArrival(
     lineEndings: terms.lineEndings,
     ownSenders: terms.ownSenders,
     mostBytes: terms.reportAddress.findMostBytes(envelope.rcptTo),
+    keepsMessageId: policy.queue.historySeconds !== null,
   };
 }
 

@@ -4,6 +4,7 @@
  */
 import { constants } from 'node:os';
 import type { SMTPServerDataStream } from 'smtp-server';
+import { MessageIdFinder } from '../headers/messageid.ts';
 import { newQueueId } from '../spool/record.ts';
 import type { Spool } from '../spool/spool.ts';
 import type { Arrival } from './arrival.ts';
@@ -17,20 +18,24 @@ const FULL = new Set<unknown>(['ENOSPC', 'EDQUOT', constants.errno.ENOSPC, const
 export async function receiveMessage(
   spool: Spool,
   stream: SMTPServerDataStream,
-  { envelope, trace, ...content }: Arrival,
+  { envelope, trace, keepsMessageId, ...content }: Arrival,
   /** Gets the real size, and may throw a Refusal. */
   admit: (bytes: number) => void,
 ): Promise<{ id: string; bytes: number }> {
   const id = newQueueId(envelope.receivedAt);
   const body = spool.bodyWriter(id);
+  const finder = keepsMessageId ? new MessageIdFinder() : undefined;
   let bytes = 0;
   try {
     for await (const chunk of readContent(stream, { ...content, trace: { ...trace, queueId: id } })) {
       bytes += chunk.length;
+      finder?.push(chunk);
       await body.write(chunk);
     }
     admit(bytes);
-    await spool.enter(id, envelope, await body.seal());
+    const messageId = finder?.found;
+    const found = messageId === undefined ? envelope : { ...envelope, messageId };
+    await spool.enter(id, found, await body.seal());
     return { id, bytes };
   } catch (error) {
     await body.discard();

@@ -75,6 +75,10 @@ export const COUNTERS: Readonly<Record<string, Metric>> = {
     'mailrelay_recipients_discarded_total',
     'Recipients given up whose sender cannot, or does not want to, be told',
   ),
+  history_lost: counter(
+    'mailrelay_history_lost_total',
+    'Facts that could not be written into the history (queue.history)',
+  ),
   not_signed: counter(
     'mailrelay_messages_not_signed_total',
     'Messages of ours that went without a DKIM signature although there are keys',

@@ -13,6 +13,7 @@ import type { Log } from '../observe/log.ts';
 import type { QueueRecord, Recipient } from '../spool/record.ts';
 import type { Loaded, Spool } from '../spool/spool.ts';
 import type { Counters } from '../task/counts.ts';
+import { listRemoved, listVerdicts, type MailEvent, type MailRecorder } from './mailevent.ts';
 import { type Changed, Progress } from './progress.ts';
 import { applyVerdicts, type Settlement } from './settlement.ts';
 import { Sweep } from './sweep.ts';
@@ -50,6 +51,8 @@ export interface MessageActionsDeps {
   readonly wall: () => number;
   readonly counters: Counters;
   readonly queue: ActedQueue;
+  /** Absent if nobody wants to know what becomes of mail. */
+  readonly recorder?: MailRecorder | undefined;
 }
 
 export type ActionOutcome = 'done' | 'gone' | 'delivering';
@@ -136,7 +139,10 @@ export class MessageActions {
       const attempt = { ...attempted, now: this.#options.wall() };
       const settlement = applyVerdicts(record, byAddress, attempt);
       this.#tellDiscarded(taken.id, settlement.discarded);
-      return this.#told(taken, record, settlement, hop);
+      const told = await this.#told(taken, record, settlement, hop);
+      return this.#recorded(told, () =>
+        listVerdicts(record, byAddress, { id: taken.id, at: attempt.now, hop: hop === '' ? null : hop }),
+      );
     });
     return !changed || changed.record.recipients.length === 0;
   }
@@ -162,7 +168,11 @@ export class MessageActions {
 
   /** Removes the message finally. Nobody gets a report. */
   remove(id: string): Promise<ActionOutcome> {
-    return this.#touch(id, (record) => ({ record: { ...record, recipients: [] }, news: [] }));
+    return this.#touch(id, (record) =>
+      this.#recorded({ record: { ...record, recipients: [] }, news: [] }, () =>
+        listRemoved(id, record.recipients, this.#options.wall()),
+      ),
+    );
   }
 
   async #touch(id: string, change: (record: QueueRecord) => Changed): Promise<ActionOutcome> {
@@ -195,7 +205,10 @@ export class MessageActions {
       const attempt = { tellsSender: false, now: this.#options.wall(), destination: '', isAway: false };
       const settlement = applyVerdicts(record, verdicts, attempt);
       this.#tellDiscarded(id, settlement.discarded);
-      return this.#told(taken, record, settlement, null);
+      const told = await this.#told(taken, record, settlement, null);
+      return this.#recorded(told, () =>
+        listVerdicts(record, verdicts, { id, at: attempt.now, hop: null, ends: 'expired' }),
+      );
     });
     queue.renew(id);
   }
@@ -262,10 +275,16 @@ export class MessageActions {
     }
   }
 
+  /** Events are made only if somebody wants them. */
+  #recorded(changed: Changed, list: () => readonly MailEvent[]): Changed {
+    return this.#options.recorder ? { ...changed, events: list() } : changed;
+  }
+
   async #change(id: string, change: Parameters<Progress['write']>[1]): Promise<Changed | undefined> {
     this.#options.queue.changes(id);
     const changed = await this.#progress.write(id, change);
     for (const { id: report } of changed?.news ?? []) this.#options.queue.add(report);
+    if (changed?.events) this.#options.recorder?.happened(changed.events);
     return changed;
   }
 }

@@ -10,6 +10,17 @@ import { json } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { QUEUE_ACTIONS, type QueueAction, type QueueTools } from './tools.ts';
 
+/** The delivery history, if the policy keeps one. */
+export interface FindsMail {
+  /** Undefined if it is no query. */
+  find(parameters: URLSearchParams): Iterable<unknown> | undefined;
+}
+
+interface Tools {
+  readonly tools: QueueTools;
+  readonly history: FindsMail | undefined;
+}
+
 export interface ControlServer {
   /** Accepts no more requests. Requests under way continue. */
   retire(): void;
@@ -18,9 +29,13 @@ export interface ControlServer {
 }
 
 /** Rejects if the socket cannot be opened. Removes the socket of an earlier process, which does not serve any more. */
-export async function serveControl(path: string, tools: QueueTools): Promise<ControlServer> {
+export async function serveControl(
+  path: string,
+  tools: QueueTools,
+  history: FindsMail | undefined,
+): Promise<ControlServer> {
   const server = createServer((request, response) => {
-    answer(tools, request, response).catch((error: Error) => {
+    answer({ tools, history }, request, response).catch((error: Error) => {
       if (!response.headersSent) response.writeHead(500);
       response.end(`${error.message}\n`);
     });
@@ -38,15 +53,21 @@ export async function serveControl(path: string, tools: QueueTools): Promise<Con
 }
 
 /**
- * GET /queue, GET /queue/ID, GET /queue/ID/message, POST /ACTION and POST /outcomes with {"ids": [...]}. Any other request gets 400 or 404,
- * with the reason as {"error": ...}.
+ * GET /queue, GET /queue/ID, GET /queue/ID/message, GET /history?QUERY, POST /ACTION and POST /outcomes with
+ * {"ids": [...]}. Any other request gets 400 or 404, with the reason as {"error": ...}.
  */
-async function answer(tools: QueueTools, request: IncomingMessage, response: ServerResponse): Promise<void> {
+async function answer(
+  { tools, history }: Tools,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   await tools.loaded;
-  const [, what = '', id, part] = (request.url ?? '').split('/');
+  const { pathname, searchParams } = new URL(request.url ?? '', 'http://relay');
+  const [, what = '', id, part] = pathname.split('/');
   if (request.method === 'POST') return act(tools, what, request, response);
+  if (what === 'history') return find(history, searchParams, response);
   if (what !== 'queue') return send(response, 404, { error: `there is no /${what}` });
-  if (id === undefined) return list(tools, response);
+  if (id === undefined) return sendLines(tools.list(), response);
   if (part === 'message') return message(tools, id, response);
   const entry = tools.show(id);
   return entry ? send(response, 200, entry) : send(response, 404, { error: `there is no message ${id}` });
@@ -71,14 +92,25 @@ async function readIds(request: IncomingMessage): Promise<string[] | undefined> 
   return Array.isArray(ids) && ids.every((id) => typeof id === 'string') ? ids : undefined;
 }
 
-/** One line of JSON for each message, written while the queue is read. */
-async function list(tools: QueueTools, response: ServerResponse): Promise<void> {
-  response.writeHead(200, { 'content-type': 'application/x-ndjson' });
-  await pipeline(lines(tools), response);
+async function find(
+  history: FindsMail | undefined,
+  parameters: URLSearchParams,
+  response: ServerResponse,
+): Promise<void> {
+  if (!history) return send(response, 404, { error: 'this relay keeps no history: set queue.history' });
+  const found = history.find(parameters);
+  if (!found) return send(response, 400, { error: 'the parameters are not those of a query' });
+  return sendLines(found, response);
 }
 
-async function* lines(tools: QueueTools): AsyncGenerator<string> {
-  for (const entry of tools.list()) yield `${JSON.stringify(entry)}\n`;
+/** One line of JSON for each entry, written while they are read. */
+async function sendLines(entries: Iterable<unknown>, response: ServerResponse): Promise<void> {
+  response.writeHead(200, { 'content-type': 'application/x-ndjson' });
+  await pipeline(writeLines(entries), response);
+}
+
+async function* writeLines(entries: Iterable<unknown>): AsyncGenerator<string> {
+  for (const entry of entries) yield `${JSON.stringify(entry)}\n`;
 }
 
 async function message(tools: QueueTools, id: string, response: ServerResponse): Promise<void> {

@@ -18,6 +18,7 @@ import { Deliveries, isQueued } from './deliveries.ts';
 import type { DestinationQueue } from './destinationqueue.ts';
 import { DestinationQueues } from './destinationqueues.ts';
 import { FreshMessages } from './freshmessages.ts';
+import type { MailRecorder } from './mailevent.ts';
 import { Paces } from './paces.ts';
 import { findPause, type Pause } from './pause.ts';
 import { QueueIndex } from './queueindex.ts';
@@ -37,6 +38,8 @@ export interface QueueManagerDeps {
   /** The clock for the age of messages and for people. */
   readonly wall: () => number;
   readonly random: () => number;
+  /** Absent if nobody wants to know what becomes of mail. */
+  readonly recorder?: MailRecorder | undefined;
 }
 
 export class QueueManager {
@@ -204,6 +207,7 @@ export class QueueManager {
   }
 
   #enqueue(id: string, record: QueueRecord): void {
+    if (this.#deps.recorder && !this.#index.has(id)) this.#deps.recorder.queued(id, record);
     const held = record.hold === true || record.recipients.some(({ state }) => state === 'held');
     this.#index.put(id, { held, bytes: record.bytes });
     if (record.hold) return;

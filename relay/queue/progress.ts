@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '../observe/log.ts';
 import type { QueueRecord } from '../spool/record.ts';
 import type { NewMessage, Spool } from '../spool/spool.ts';
+import type { MailEvent } from './mailevent.ts';
 
 const AGAIN_MS = 1_000;
 
@@ -16,6 +17,8 @@ export interface Changed {
   readonly record: QueueRecord;
   /** New messages that enter the queue together with the change. */
   readonly news: readonly NewMessage[];
+  /** What the change means for recipients. Absent if nobody wants to know. */
+  readonly events?: readonly MailEvent[];
 }
 
 export type Change = (record: QueueRecord) => Changed | Promise<Changed>;

@@ -9,6 +9,7 @@ import { CONTROL_SOCKET } from '#crds/wellknown.ts';
 import type { AttemptResult, Parcel } from '../delivery/courier.ts';
 import { Delivery } from '../delivery/delivery.ts';
 import { DkimSigner } from '../dkim/signer.ts';
+import type { History } from '../history/history.ts';
 import { jsonLog, lineWriter } from '../observe/log.ts';
 import { makeTracer } from '../observe/trace.ts';
 import { type ControlServer, serveControl } from '../queue/control.ts';
@@ -22,6 +23,7 @@ import type { FromRouter, ToRouter } from '../task/messages.ts';
 import { QueueTeller } from '../task/queueteller.ts';
 import type { ReportInbox } from '../tlsrpt/inbox.ts';
 import type { TlsReports } from '../tlsrpt/tlsreports.ts';
+import { answerFrom, makeRecorder, openHistory } from './history.ts';
 import { openInbox, openReports } from './reports.ts';
 
 const TELL_MS = 500;
@@ -46,6 +48,7 @@ let router: Router | undefined;
 let control: ControlServer | undefined;
 let reports: TlsReports | undefined;
 let inbox: ReportInbox | undefined;
+let history: History | undefined;
 /** Before that, the figures would tell of a shorter queue than there is. */
 let isLoaded = false;
 let brokenTimes = 0;
@@ -105,7 +108,17 @@ function configure({ policy, materials, kept, stateDir }: Extract<ToRouter, { ki
   const { random } = Math;
   // Whole milliseconds need less memory.
   const clock = () => Math.round(monotonic());
-  const manager = new QueueManager({ policy, spool, courier, signer: sign, log, clock, wall, random });
+  const manager = new QueueManager({
+    policy,
+    spool,
+    courier,
+    signer: sign,
+    log,
+    clock,
+    wall,
+    random,
+    recorder: makeRecorder(policy, () => history),
+  });
   router = { policy, materials, manager, courier, signer, spool, stateDir };
 }
 
@@ -118,13 +131,18 @@ async function start(): Promise<void> {
   const deps = { policy, stateDir, log, manager, spool, names: courier.names, materials };
   reports = openReports(deps);
   inbox = openInbox(deps);
+  history = openHistory(deps);
   void router.manager.start();
   router.manager.loaded.then(() => {
     isLoaded = true;
   });
   try {
     const tools = new QueueTools(router.manager, router.spool);
-    control = await serveControl(join(router.stateDir, CONTROL_SOCKET), tools);
+    control = await serveControl(
+      join(router.stateDir, CONTROL_SOCKET),
+      tools,
+      history && answerFrom(history),
+    );
   } catch (error) {
     // Mail flows without the queue tools.
     log('no_queue_tools', { message: (error as Error).message });
@@ -174,6 +192,7 @@ async function drain(deadlineMs: number): Promise<void> {
   await router?.courier.close();
   await reports?.close();
   await inbox?.close();
+  history?.close();
   tell();
   control?.close();
   await router?.spool.close();

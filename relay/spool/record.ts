@@ -49,6 +49,8 @@ export interface Envelope {
   readonly senderDomains?: readonly string[];
   /** A TLS report of this relay: its own delivery is not counted for reports. */
   readonly tlsReport?: boolean;
+  /** Without its brackets. Only if somebody keeps it. */
+  readonly messageId?: string;
   /** A person holds the message: it is neither delivered nor returned. */
   readonly hold?: boolean;
   /** The sender got a delay warning. */

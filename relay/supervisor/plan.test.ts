@@ -118,6 +118,7 @@ const CHANGES: Readonly<Record<string, MailRelaySpec[]>> = {
     { ...base, queue: { ...base.queue, maxMessages: 10 } },
     { ...base, queue: { ...base.queue, maxSize: '1Gi' } },
   ],
+  'spec.queue.history': [{ ...base, queue: { ...base.queue, history: '7d' } }],
   'spec.logging': [
     { ...base, logging: { level: 'warn' } },
     { ...base, logging: { addresses: 'Hash' } },

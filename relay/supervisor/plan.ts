@@ -31,7 +31,7 @@ function listenerSlice({
   trace,
   logging,
 }: Policy) {
-  const { mode, maxMessages, maxBytes } = queue;
+  const { mode, maxMessages, maxBytes, historySeconds } = queue;
   // Without a queue the listener delivers by itself.
   const delivery = mode === 'CutThrough' ? outbound : null;
   return {
@@ -44,6 +44,7 @@ function listenerSlice({
     mode,
     maxMessages,
     maxBytes,
+    historySeconds,
     delivery,
     trace,
     logging,
@@ -51,7 +52,7 @@ function listenerSlice({
 }
 
 function routerSlice({ hostname, inbound, outbound, queue, trace, logging }: Policy) {
-  const { mode, expireAfterSeconds, delayWarningSeconds } = queue;
+  const { maxMessages: _, maxBytes: __, ...kept } = queue;
   const { tlsReports } = inbound;
-  return { hostname, tlsReports, outbound, mode, expireAfterSeconds, delayWarningSeconds, trace, logging };
+  return { hostname, tlsReports, outbound, kept, trace, logging };
 }

@@ -40,6 +40,7 @@ export const ROOMS: readonly Room[] = [
       'relay delivery',
       'relay dsn',
       'relay queue',
+      'relay history',
       'relay router',
       'relay listener',
       'relay handover',
@@ -206,7 +207,7 @@ export const ROOMS: readonly Room[] = [
   {
     name: 'relay queue',
     files: /^relay\/queue\//,
-    entries: ['manager.ts', 'tools.ts', 'control.ts'],
+    entries: ['manager.ts', 'tools.ts', 'control.ts', 'mailevent.ts'],
 
     rooms: [
       'contract',
@@ -222,6 +223,14 @@ export const ROOMS: readonly Room[] = [
     why: 'it decides when a message is tried, and knows delivery only by the Courier interface',
   },
   {
+    name: 'relay history',
+    files: /^relay\/history\//,
+    entries: ['history.ts', 'entry.ts'],
+    rooms: ['contract', 'relay observe', 'relay spool', 'relay queue'],
+    packages: ['node:*'],
+    why: 'it keeps what became of mail; the queue tells it through MailRecorder and knows no file of it',
+  },
+  {
     name: 'relay router',
     files: /^relay\/router\//,
     rooms: [
@@ -233,6 +242,7 @@ export const ROOMS: readonly Room[] = [
       'relay delivery',
       'relay tlsrpt',
       'relay queue',
+      'relay history',
     ],
     packages: ['node:*'],
     why: 'the entry of the router process connects queue and delivery and decides nothing',
@@ -304,6 +314,7 @@ export const ROOMS: readonly Room[] = [
       'relay observe',
       'relay listener',
       'relay queue',
+      'relay history',
       'relay delivery',
       'relay supervisor',
       'relay tlsrpt',
@@ -324,6 +335,7 @@ export const ENTRY_FILES = [
   'relay/listener/policy.ts',
   'relay/listener/relaying.ts',
   'relay/queue/tools.ts',
+  'relay/history/entry.ts',
   'relay/delivery/handshakereason.ts',
   'relay/delivery/ladder.ts',
   'relay/delivery/route.ts',

@@ -139,6 +139,7 @@ export function policyOf(
       delayWarningSeconds: null,
       maxMessages: null,
       maxBytes: null,
+      historySeconds: null,
     },
     logging: { level: 'info', addresses: 'Full' },
     trace: { level: 0, networks: null, recipientDomains: null, until: null },

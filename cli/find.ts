@@ -1,0 +1,64 @@
+/**
+ * `mailrelay find`: what became of mail, from the delivery history of a running relay. The exit status is 1 if there is no
+ * such mail.
+ */
+import { type HistoryEntry, printQuery } from '#relay/history/entry.ts';
+import { describeFound, describeFoundWide, WIDE_FOUND_HEAD } from './findtext.ts';
+import { print } from './output.ts';
+import { QueueClient } from './queueclient.ts';
+import { stateFolder } from './statefolder.ts';
+import { UsageError } from './usage.ts';
+import type { Format } from './verb.ts';
+
+interface FindOptions {
+  readonly sender?: string;
+  readonly recipient?: string;
+  readonly id?: string;
+  readonly messageId?: string;
+  /** In seconds. */
+  readonly newer?: number;
+  readonly older?: number;
+  readonly most: number;
+  readonly output: Format;
+  readonly state?: string;
+}
+
+export async function find(who: string | undefined, options: FindOptions): Promise<number> {
+  const { sender, recipient, output, state } = options;
+  const people = { address: who, sender, recipient };
+  for (const one of Object.values(people)) if (one !== undefined) assertWhole(one);
+  const entries = await new QueueClient(stateFolder(state)).find(printQuery(buildQuery(who, options)));
+  await print(output, entries, () => (output === 'wide' ? describeWide(entries) : describeText(entries)));
+  return entries.length > 0 ? 0 : 1;
+}
+
+function buildQuery(who: string | undefined, options: FindOptions) {
+  const { sender, recipient, id, messageId, newer, older, most } = options;
+  const ago = (seconds: number) => Math.max(0, Date.now() - seconds * 1000);
+  const given = {
+    address: who,
+    sender,
+    recipient,
+    id,
+    messageId,
+    after: newer === undefined ? undefined : ago(newer),
+    before: older === undefined ? undefined : ago(older),
+  };
+  const known = Object.entries(given).filter(([, value]) => value !== undefined);
+  return { ...Object.fromEntries(known), most };
+}
+
+function assertWhole(who: string): void {
+  if (/[*\s]/.test(who) || who === '')
+    throw new UsageError(`"${who}" is no address and no domain: write joe@example.com, or example.com`);
+}
+
+function describeText(entries: readonly HistoryEntry[]): string {
+  return entries.length === 0
+    ? 'There is no such mail in the history.\n'
+    : entries.map(describeFound).join('');
+}
+
+function describeWide(entries: readonly HistoryEntry[]): string {
+  return `${WIDE_FOUND_HEAD}${entries.map(describeFoundWide).join('')}`;
+}

@@ -1,0 +1,37 @@
+/** The text that `mailrelay find` prints. Text of clients and next hops is printed without control characters. Pure. */
+import type { HistoryEntry } from '#relay/history/entry.ts';
+import { visible } from './terminal.ts';
+
+export const WIDE_FOUND_HEAD =
+  'ID  RECEIVED  BYTES  MESSAGE-ID  SENDER  RECIPIENT  STATE  TIME  HOP  ANSWER\n'.replaceAll('  ', '\t');
+
+type Recipient = HistoryEntry['recipients'][number];
+
+/** The envelope, then each recipient with its answers. */
+export function describeFound({ id, received, from, messageId, recipients }: HistoryEntry): string {
+  const named = messageId === undefined ? '' : `  Message-ID <${visible(messageId)}>`;
+  const lines = recipients.flatMap((one) => [
+    `      to ${visible(one.address)}: ${one.state}`,
+    ...one.answers.map(({ time, result, hop, text }) => {
+      const by = hop === undefined ? '' : ` by ${visible(hop)}`;
+      return `         ${time}  ${result}${by}: ${visible(text)}`;
+    }),
+  ]);
+  return `${[`${id}  ${received}  <${visible(from)}>${named}`, ...lines].join('\n')}\n`;
+}
+
+/** A line with tabs for each recipient, with its last answer. */
+export function describeFoundWide(entry: HistoryEntry): string {
+  const { id, received, bytes, from, messageId = '-' } = entry;
+  return entry.recipients
+    .map((one) => {
+      const sent = [id, received, bytes, visible(messageId), `<${visible(from)}>`];
+      return `${[...sent, ...describeEnd(one)].join('\t')}\n`;
+    })
+    .join('');
+}
+
+function describeEnd({ address, state, answers }: Recipient): string[] {
+  const { time, hop = '-', text } = answers.at(-1) ?? { time: '-', text: '-' };
+  return [address, state, time, hop, text].map(visible);
+}

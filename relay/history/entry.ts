@@ -1,0 +1,79 @@
+/** What is asked of the history, and its answer: the story of a message, as data. Pure. */
+import type { MailEventKind } from '../queue/mailevent.ts';
+
+/** Everything that is given must fit. Times are milliseconds since the epoch. */
+export interface HistoryQuery {
+  readonly id?: string;
+  /** With or without brackets. */
+  readonly messageId?: string;
+  /** An address, or a domain. "<>" is the sender of bounces. */
+  readonly sender?: string;
+  readonly recipient?: string;
+  /** Sender or recipient. */
+  readonly address?: string;
+  readonly after?: number;
+  readonly before?: number;
+  /** The newest messages. */
+  readonly most: number;
+}
+
+/** gone: it is not in this queue any more, and no answer tells why: another pod took it, or a crash lost the answer. */
+type State = 'queued' | 'gone' | Exclude<MailEventKind, 'deferred'>;
+
+/** A message that the relay had. Times are RFC 3339, UTC. */
+export interface HistoryEntry {
+  readonly id: string;
+  readonly from: string;
+  readonly received: string;
+  readonly bytes: number;
+  readonly messageId?: string;
+  readonly recipients: readonly {
+    readonly address: string;
+    readonly state: State;
+    /** The oldest first. */
+    readonly answers: readonly Answer[];
+  }[];
+}
+
+interface Answer {
+  readonly time: string;
+  readonly result: MailEventKind;
+  readonly hop?: string;
+  readonly text: string;
+}
+
+const WORDS = ['id', 'messageId', 'sender', 'recipient', 'address'] as const;
+const NUMBERS = ['after', 'before'] as const;
+const MOST = 10_000;
+
+/** Undefined if it is no query. */
+export function parseQuery(parameters: URLSearchParams): HistoryQuery | undefined {
+  const known: readonly string[] = [...WORDS, ...NUMBERS, 'most'];
+  if ([...parameters.keys()].some((name) => !known.includes(name))) return undefined;
+  const words = WORDS.flatMap((name) => {
+    const value = parameters.get(name);
+    return value === null ? [] : [[name, value] as const];
+  });
+  const numbers = [...NUMBERS, 'most' as const].flatMap((name) => {
+    const value = parameters.get(name);
+    return value === null ? [] : [[name, Number(value)] as const];
+  });
+  if (numbers.some(([, value]) => !Number.isSafeInteger(value) || value < 0)) return undefined;
+  const { most = 0, ...times } = Object.fromEntries(numbers);
+  return { ...Object.fromEntries(words), ...times, most: Math.min(most, MOST) };
+}
+
+export function printQuery(query: HistoryQuery): string {
+  const given = Object.entries(query).filter(([, value]) => value !== undefined);
+  return new URLSearchParams(given.map(([name, value]) => [name, String(value)])).toString();
+}
+
+/**
+ * An address as it is looked up: its domain first, so that the addresses of a domain lie together. Without a local part it
+ * stands for the whole domain.
+ */
+export function keyAddress(address: string): string {
+  const at = address.lastIndexOf('@');
+  const [local, domain] = at === -1 ? ['', address] : [address.slice(0, at), address.slice(at + 1)];
+  return address === '' ? '' : `${domain}@${local}`.toLowerCase();
+}

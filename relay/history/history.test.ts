@@ -1,0 +1,259 @@
+import assert from 'node:assert/strict';
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, test } from 'node:test';
+import { type PodDirs, podDirs } from '#test/kit/relayrig.ts';
+import type { MailEvent, MailEventKind } from '../queue/mailevent.ts';
+import { newQueueId, type QueueRecord } from '../spool/record.ts';
+import { type HistoryQuery, parseQuery, printQuery } from './entry.ts';
+import { HISTORY_FILE, History, removeHistory } from './history.ts';
+
+const DAY_MS = 86_400_000;
+
+let dirs: PodDirs;
+let path: string;
+let now: number;
+let logged: string[];
+let lost: number;
+let queued: Set<string>;
+let opened: History[];
+
+beforeEach(() => {
+  dirs = podDirs();
+  path = join(dirs.stateDir, HISTORY_FILE);
+  now = Date.parse('2026-11-29T04:00:00Z');
+  logged = [];
+  lost = 0;
+  queued = new Set();
+  opened = [];
+});
+afterEach(() => {
+  for (const history of opened) history.close();
+  dirs.remove();
+});
+
+function open(mostBytes = 2 ** 30): History {
+  const history = new History({
+    path,
+    keepMs: 7 * DAY_MS,
+    mostBytes,
+    log: (event) => logged.push(event),
+    wall: () => now,
+    onLost: (facts) => {
+      lost += facts;
+    },
+    isQueued: (id) => queued.has(id),
+  });
+  opened.push(history);
+  return history;
+}
+
+function accept(history: History, from: string, to: readonly string[], messageId?: string): string {
+  const id = newQueueId(now);
+  const record: QueueRecord = {
+    from,
+    recipients: to.map((address) => ({ address, state: 'queued' })),
+    receivedAt: now,
+    smtpUtf8: false,
+    eightBit: false,
+    ...(messageId === undefined ? {} : { messageId }),
+    bytes: 123,
+    crc: 0,
+    body: 'store',
+  };
+  history.queued(id, record);
+  queued.add(id);
+  return id;
+}
+
+const event = (id: string, to: string, kind: MailEventKind, text = '250 2.0.0 Ok'): MailEvent => ({
+  kind,
+  id,
+  at: now,
+  to,
+  hop: kind === 'removed' ? null : 'mx.example.net:25',
+  status: null,
+  text,
+});
+
+const idsFor = (history: History, query: Partial<HistoryQuery>) =>
+  [...history.find({ most: 100, ...query })].map(({ id }) => id);
+
+test('a message is found with its answers, after it is gone and after the file was opened again', () => {
+  const first = open();
+  const id = accept(
+    first,
+    'app@client.example',
+    ['joe@partner.example', 'ann@partner.example'],
+    'm1@client.example',
+  );
+  first.happened([event(id, 'joe@partner.example', 'deferred', '451 4.7.1 Later')]);
+  now += 1_000;
+  first.happened([
+    event(id, 'joe@partner.example', 'delivered'),
+    event(id, 'ann@partner.example', 'bounced', '550 5.1.1 No'),
+  ]);
+  queued.delete(id);
+  first.close();
+  const [entry] = open().find({ address: 'JOE@partner.example', most: 1 });
+  assert.deepEqual(entry, {
+    id,
+    from: 'app@client.example',
+    received: '2026-11-29T04:00:00Z',
+    bytes: 123,
+    messageId: 'm1@client.example',
+    recipients: [
+      {
+        address: 'ann@partner.example',
+        state: 'bounced',
+        answers: [
+          { time: '2026-11-29T04:00:01Z', result: 'bounced', hop: 'mx.example.net:25', text: '550 5.1.1 No' },
+        ],
+      },
+      {
+        address: 'joe@partner.example',
+        state: 'delivered',
+        answers: [
+          {
+            time: '2026-11-29T04:00:00Z',
+            result: 'deferred',
+            hop: 'mx.example.net:25',
+            text: '451 4.7.1 Later',
+          },
+          {
+            time: '2026-11-29T04:00:01Z',
+            result: 'delivered',
+            hop: 'mx.example.net:25',
+            text: '250 2.0.0 Ok',
+          },
+        ],
+      },
+    ],
+  });
+});
+
+test('by sender, recipient, either, domain, id, Message-ID and time; everything that is given must fit', () => {
+  const history = open();
+  const a = accept(history, 'app@client.example', ['joe@partner.example'], 'm1@client.example');
+  now += 60_000;
+  const b = accept(history, 'joe@partner.example', ['app@client.example']);
+  const bounce = accept(history, '', ['app@client.example']);
+  const under = accept(history, 'x@sub.partner.example', ["o'neil@partner.example"]);
+  const newestFirst = (...ids: string[]) => ids.toSorted().toReversed();
+  assert.deepEqual(idsFor(history, { sender: 'app@client.example' }), [a]);
+  assert.deepEqual(idsFor(history, { recipient: 'joe@partner.example' }), [a]);
+  assert.deepEqual(idsFor(history, { address: 'joe@partner.example' }), newestFirst(a, b));
+  assert.deepEqual(idsFor(history, { address: 'partner.example' }), newestFirst(a, b, under));
+  assert.deepEqual(idsFor(history, { sender: 'sub.partner.example' }), [under]);
+  assert.deepEqual(idsFor(history, { recipient: "o'neil@partner.example" }), [under]);
+  assert.deepEqual(idsFor(history, { sender: '<>' }), [bounce]);
+  assert.deepEqual(idsFor(history, { id: b }), [b]);
+  assert.deepEqual(idsFor(history, { messageId: '<m1@client.example>' }), [a]);
+  assert.deepEqual(idsFor(history, { after: now }), newestFirst(b, bounce, under));
+  assert.deepEqual(idsFor(history, { before: now }), [a]);
+  assert.deepEqual(idsFor(history, { address: 'joe@partner.example', before: now }), [a]);
+  assert.deepEqual(idsFor(history, { address: 'example' }), []);
+  assert.deepEqual(idsFor(history, {}).length, 4);
+  assert.deepEqual(idsFor(history, { most: 2 }).length, 2);
+});
+
+test('the state is that of the last answer, else that of the queue', () => {
+  const history = open();
+  const id = accept(history, 'a@b.example', ['r@partner.example']);
+  const state = () => [...history.find({ id, most: 1 })][0]?.recipients[0]?.state;
+  assert.equal(state(), 'queued');
+  history.happened([event(id, 'r@partner.example', 'deferred')]);
+  assert.equal(state(), 'queued');
+  queued.delete(id);
+  assert.equal(state(), 'gone');
+  history.happened([event(id, 'r@partner.example', 'removed')]);
+  assert.equal(state(), 'removed');
+});
+
+test('a message that is told again at a start is there once', () => {
+  const history = open();
+  const id = accept(history, 'a@b.example', ['r@partner.example']);
+  const record = { from: 'a@b.example', bytes: 1, recipients: [] } as unknown as QueueRecord;
+  history.queued(id, record);
+  assert.deepEqual(idsFor(history, {}), [id]);
+});
+
+test('it forgets what is too old, with all answers', async () => {
+  const history = open();
+  for (let count = 0; count < 450; count++) {
+    const id = accept(history, 'a@b.example', ['r@partner.example']);
+    history.happened([event(id, 'r@partner.example', 'delivered')]);
+  }
+  now += 6 * DAY_MS;
+  const young = accept(history, 'a@b.example', ['r@partner.example']);
+  await history.forget();
+  assert.equal(idsFor(history, { most: 1_000 }).length, 451);
+  now += 2 * DAY_MS;
+  await history.forget();
+  assert.deepEqual(idsFor(history, { most: 1_000 }), [young]);
+});
+
+test('it forgets the oldest when it takes more than its share of the volume', async () => {
+  const history = open(300_000);
+  for (let count = 0; count < 2_000; count++) {
+    now += 1;
+    const id = accept(history, 'a@b.example', [`${count}@partner.example`]);
+    history.happened([event(id, `${count}@partner.example`, 'delivered')]);
+  }
+  const newest = idsFor(history, { most: 1 });
+  await history.forget();
+  const left = idsFor(history, { most: 10_000 });
+  assert.ok(left.length > 100 && left.length < 1_500, `${left.length}`);
+  assert.deepEqual(left.slice(0, 1), newest);
+});
+
+test('a damaged file, and one of another version, are begun anew', () => {
+  for (const damage of [Buffer.alloc(8_192, 'x'), Buffer.from('SQLite format 3\0')]) {
+    removeHistory(path);
+    writeFileSync(path, damage);
+    const history = open();
+    const id = accept(history, 'a@b.example', ['r@partner.example']);
+    assert.deepEqual(idsFor(history, {}), [id]);
+    history.close();
+    assert.ok(logged.includes('history_begun_anew'));
+  }
+});
+
+test('a file that cannot be written costs the facts, is told once, and mail goes on', () => {
+  path = join(dirs.stateDir, 'missing', HISTORY_FILE);
+  const history = new History({
+    path,
+    keepMs: DAY_MS,
+    mostBytes: 2 ** 20,
+    log: (name) => logged.push(name),
+    wall: () => now,
+    onLost: (facts) => {
+      lost += facts;
+    },
+    isQueued: () => false,
+  });
+  for (let times = 0; times < 3; times++) {
+    accept(history, 'a@b.example', ['r@partner.example']);
+    history.write();
+  }
+  history.close();
+  assert.equal(lost, 3);
+  assert.deepEqual(logged, ['history_not_written']);
+});
+
+test('where the policy wants none, none is left', () => {
+  const history = open();
+  accept(history, 'a@b.example', ['r@partner.example']);
+  history.close();
+  assert.ok(existsSync(path));
+  removeHistory(path);
+  assert.equal(existsSync(path), false);
+});
+
+test('a query survives its way over the socket; other parameters are refused', () => {
+  const query = { address: 'o+neil&x=1@b.example', after: 5, before: 7, most: 3 };
+  assert.deepEqual(parseQuery(new URLSearchParams(printQuery(query))), query);
+  for (const wrong of ['most=1&what=1', 'most=x', 'most=-1', 'most=1&after=1.5'])
+    assert.equal(parseQuery(new URLSearchParams(wrong)), undefined, wrong);
+  assert.equal(parseQuery(new URLSearchParams('most=99999999'))?.most, 10_000);
+});

@@ -1,0 +1,230 @@
+/**
+ * The file of the history: SQLite, apart from the queue, because it may be large and may be lost. It is written without
+ * syncs, so a power loss costs its last moments. Every error is thrown with SQLite's code.
+ */
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import type { MailEvent } from '../queue/mailevent.ts';
+import { oldestQueueId, type QueueRecord, timeOfQueueId } from '../spool/record.ts';
+import { type HistoryEntry, type HistoryQuery, keyAddress } from './entry.ts';
+
+const FORMAT = 1;
+const PAGE_BYTES = 4_096;
+const TEXT_LENGTH = 500;
+/** Messages that are forgotten in one step. */
+const SLICE = 200;
+/** Of one message. */
+const MOST_ANSWERS = 2_000;
+
+const SCHEMA = `
+  CREATE TABLE IF NOT EXISTS messages (
+    id TEXT PRIMARY KEY, sender TEXT NOT NULL, sender_key TEXT NOT NULL, message_id TEXT, bytes INTEGER NOT NULL
+  ) WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS messages_by_sender ON messages (sender_key);
+  CREATE INDEX IF NOT EXISTS messages_by_message_id ON messages (message_id) WHERE message_id IS NOT NULL;
+  CREATE TABLE IF NOT EXISTS recipients (
+    id TEXT NOT NULL, address TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (id, address)
+  ) WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS recipients_by_key ON recipients (key);
+  CREATE TABLE IF NOT EXISTS answers (
+    id TEXT NOT NULL, at INTEGER NOT NULL, address TEXT NOT NULL, result TEXT NOT NULL, hop TEXT, text TEXT NOT NULL
+  );
+  CREATE INDEX IF NOT EXISTS answers_by_id ON answers (id);
+  PRAGMA user_version = ${FORMAT};`;
+
+export interface Envelope {
+  readonly id: string;
+  readonly record: Pick<QueueRecord, 'from' | 'bytes' | 'messageId' | 'recipients'>;
+}
+
+export class HistoryTable {
+  readonly #database: DatabaseSync;
+  readonly #message: StatementSync;
+  readonly #recipient: StatementSync;
+  readonly #answer: StatementSync;
+
+  constructor(path: string) {
+    this.#database = new DatabaseSync(path);
+    try {
+      this.#database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL');
+      const { user_version: format } = this.#one('PRAGMA user_version');
+      if (format !== 0 && format !== FORMAT)
+        throw Object.assign(new Error(`format ${format}`), { errcode: 26 });
+      this.#database.exec(SCHEMA);
+      const insert = (table: string, values: number) =>
+        this.#database.prepare(
+          `INSERT OR IGNORE INTO ${table} VALUES (${Array.from({ length: values }, () => '?').join()})`,
+        );
+      [this.#message, this.#recipient, this.#answer] = [
+        insert('messages', 5),
+        insert('recipients', 3),
+        insert('answers', 6),
+      ];
+    } catch (error) {
+      this.#database.close();
+      throw error;
+    }
+  }
+
+  /** All of it, or nothing. A message that is known stays as it is. */
+  write(envelopes: readonly Envelope[], events: readonly MailEvent[]): void {
+    this.#database.exec('BEGIN');
+    try {
+      for (const { id, record } of envelopes) this.#putMessage(id, record);
+      for (const { id, at, to, kind, hop, text } of events)
+        this.#answer.run(id, at, to, kind, hop, text.slice(0, TEXT_LENGTH));
+      this.#database.exec('COMMIT');
+    } catch (error) {
+      if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
+      throw error;
+    }
+  }
+
+  /** The newest first. `isQueued` tells what the queue still has. */
+  *find(query: HistoryQuery, isQueued: (id: string) => boolean): Generator<HistoryEntry> {
+    const { where, values } = translate(query);
+    const messages = this.#database
+      .prepare(`SELECT id, sender, message_id, bytes FROM messages m ${where} ORDER BY id DESC LIMIT ?`)
+      .all(...values, query.most) as unknown as MessageRow[];
+    const recipients = this.#database.prepare('SELECT address FROM recipients WHERE id = ?');
+    const answers = this.#database.prepare(
+      `SELECT at, address, result, hop, text FROM answers WHERE id = ? ORDER BY rowid LIMIT ${MOST_ANSWERS}`,
+    );
+    for (const message of messages) {
+      const { id } = message;
+      yield makeEntry(
+        message,
+        recipients.all(id) as { address: string }[],
+        answers.all(id) as unknown as AnswerRow[],
+        isQueued(id),
+      );
+    }
+  }
+
+  /** Forgets some of the messages that came before this time. True if there may be more of them. */
+  forgetBefore(time: number): boolean {
+    return this.#forgetOldest('WHERE id < ?', [oldestQueueId(time)]);
+  }
+
+  /** Forgets the oldest messages, whatever their age. */
+  forgetSome(): void {
+    this.#forgetOldest('', []);
+  }
+
+  /** Without the pages that are free. */
+  get bytes(): number {
+    const { page_count: pages = 0 } = this.#one('PRAGMA page_count');
+    const { freelist_count: free = 0 } = this.#one('PRAGMA freelist_count');
+    return (pages - free) * PAGE_BYTES;
+  }
+
+  close(): void {
+    this.#database.close();
+  }
+
+  #putMessage(id: string, { from, bytes, messageId, recipients }: Envelope['record']): void {
+    const { changes } = this.#message.run(id, from, keyAddress(from), messageId ?? null, bytes);
+    if (changes === 0) return;
+    for (const { address } of recipients) this.#recipient.run(id, address, keyAddress(address));
+  }
+
+  /** Ids are in the order of time in all tables, so this is cheap. */
+  #forgetOldest(where: string, values: readonly string[]): boolean {
+    const { last, count } = this.#database
+      .prepare(
+        `SELECT max(id) AS last, count(*) AS count FROM (SELECT id FROM messages ${where} ORDER BY id LIMIT ${SLICE})`,
+      )
+      .get(...values) as { last: string | null; count: number };
+    if (last === null) return false;
+    this.#database.exec('BEGIN');
+    for (const table of ['messages', 'recipients', 'answers'])
+      this.#database.prepare(`DELETE FROM ${table} WHERE id <= ?`).run(last);
+    this.#database.exec('COMMIT');
+    return count === SLICE;
+  }
+
+  #one(pragma: string): Readonly<Record<string, number>> {
+    return this.#database.prepare(pragma).get() as Record<string, number>;
+  }
+}
+
+interface MessageRow {
+  readonly id: string;
+  readonly sender: string;
+  readonly message_id: string | null;
+  readonly bytes: number;
+}
+
+interface AnswerRow {
+  readonly at: number;
+  readonly address: string;
+  readonly result: MailEvent['kind'];
+  readonly hop: string | null;
+  readonly text: string;
+}
+
+function makeEntry(
+  { id, sender, message_id: messageId, bytes }: MessageRow,
+  recipients: readonly { address: string }[],
+  answers: readonly AnswerRow[],
+  isQueued: boolean,
+): HistoryEntry {
+  return {
+    id,
+    from: sender,
+    received: instant(timeOfQueueId(id)),
+    bytes,
+    ...(messageId === null ? {} : { messageId }),
+    recipients: recipients.map(({ address }) => {
+      const mine = answers.filter((one) => one.address === address);
+      const end = mine.findLast(({ result }) => result !== 'deferred')?.result;
+      return {
+        address,
+        state: end === undefined || end === 'deferred' ? (isQueued ? 'queued' : 'gone') : end,
+        answers: mine.map(({ at, result, hop, text }) => ({
+          time: instant(at),
+          result,
+          ...(hop === null ? {} : { hop }),
+          text,
+        })),
+      };
+    }),
+  };
+}
+
+/** The condition on the messages, as SQL. */
+function translate({ id, messageId, sender, recipient, address, after, before }: HistoryQuery) {
+  const conditions: { sql: string; values: readonly string[] }[] = [];
+  const add = (sql: string, ...values: string[]) => conditions.push({ sql, values });
+  const addRecipient = (fits: Fits) =>
+    add(`id IN (SELECT id FROM recipients WHERE ${fits.sql('key')})`, ...fits.values);
+  if (id !== undefined) add('id = ?', id);
+  if (messageId !== undefined) add('message_id = ?', messageId.replace(/^<|>$/g, ''));
+  if (sender !== undefined) add(fitAddress(sender).sql('sender_key'), ...fitAddress(sender).values);
+  if (recipient !== undefined) addRecipient(fitAddress(recipient));
+  if (address !== undefined) {
+    const fits = fitAddress(address);
+    const either = `SELECT id FROM messages WHERE ${fits.sql('sender_key')} UNION SELECT id FROM recipients WHERE ${fits.sql('key')}`;
+    add(`id IN (${either})`, ...fits.values, ...fits.values);
+  }
+  if (after !== undefined) add('id >= ?', oldestQueueId(after));
+  if (before !== undefined) add('id < ?', oldestQueueId(before));
+  const where = conditions.length === 0 ? '' : `WHERE ${conditions.map(({ sql }) => sql).join(' AND ')}`;
+  return { where, values: conditions.flatMap(({ values }) => values) };
+}
+
+interface Fits {
+  readonly sql: (column: string) => string;
+  readonly values: readonly string[];
+}
+
+/** A domain stands for all its addresses: their keys lie between "domain@" and "domainA", the next character. */
+function fitAddress(text: string): Fits {
+  const key = keyAddress(text === '<>' ? '' : text);
+  if (!key.endsWith('@')) return { sql: (column) => `${column} = ?`, values: [key] };
+  const next = `${key.slice(0, -1)}A`;
+  return { sql: (column) => `${column} >= ? AND ${column} < ?`, values: [key, next] };
+}
+
+function instant(ms: number): string {
+  return new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
+}

@@ -1,0 +1,50 @@
+/** Connects the delivery history with the rest of the router. */
+import { join } from 'node:path';
+import type { Policy } from '#crds/policyfile.ts';
+import { parseQuery } from '../history/entry.ts';
+import { HISTORY_FILE, History, removeHistory } from '../history/history.ts';
+import type { FindsMail } from '../queue/control.ts';
+import type { MailRecorder } from '../queue/mailevent.ts';
+import { wall } from '../task/clock.ts';
+import type { ReportsDeps } from './reports.ts';
+
+type HistoryDeps = Pick<ReportsDeps, 'policy' | 'stateDir' | 'log' | 'manager' | 'spool'>;
+
+/** Undefined if the policy wants no history: then none is left. Call this when no other router has the queue. */
+export function openHistory({ policy, stateDir, log, manager, spool }: HistoryDeps): History | undefined {
+  const path = join(stateDir, HISTORY_FILE);
+  const { historySeconds } = policy.queue;
+  if (historySeconds === null) {
+    removeHistory(path);
+    return undefined;
+  }
+  return new History({
+    path,
+    keepMs: historySeconds * 1000,
+    log,
+    wall,
+    onLost: (facts) => manager.counters.add('history_lost', undefined, facts),
+    isQueued: (id) => spool.read(id).kind === 'message',
+  });
+}
+
+export function answerFrom(history: History): FindsMail {
+  return {
+    find: (parameters) => {
+      const query = parseQuery(parameters);
+      return query && history.find(query);
+    },
+  };
+}
+
+/** Undefined if the policy wants no history, so that the queue makes no events. */
+export function makeRecorder(
+  { queue }: Policy,
+  history: () => History | undefined,
+): MailRecorder | undefined {
+  if (queue.historySeconds === null) return undefined;
+  return {
+    queued: (id, record) => history()?.queued(id, record),
+    happened: (events) => history()?.happened(events),
+  };
+}
