@@ -3,6 +3,8 @@
  * reason gives its cause and its cure. Polarity and presence follow kstatus. Pure data.
  */
 
+import { SOUND_REASONS } from './soundreasons.ts';
+
 export const CONDITION_TYPES = [
   'Ready',
   'Reconciling',
@@ -216,85 +218,7 @@ export const REASONS = {
     cause: 'A next hop refuses the login of the relay; its mail is held back, not returned.',
     cure: 'Correct the Secret that the hop names; the relay tries again by itself.',
   },
-  NothingToNote: { type: 'ConfigurationSound', cause: 'Nothing was found.', cure: 'Nothing to do.' },
-  OpenRelay: {
-    type: 'ConfigurationSound',
-    cause:
-      'clients.networks has all the world, or half of it, and the Service is reached from outside: anybody may relay.',
-    cure: 'Name the networks of your own clients, or use logins.',
-  },
-  NobodyMaySend: {
-    type: 'ConfigurationSound',
-    cause: 'No listener takes mail from anybody: no networks, no logins, no certificates, no acceptDomains.',
-    cure: 'Set one of them. A field that is misspelt is dropped without a word by "kubectl apply --validate=false".',
-  },
-  LoadBalancerPending: {
-    type: 'ConfigurationSound',
-    cause: 'service.type is LoadBalancer, and the Service has no address from outside yet.',
-    cure: 'See the events of the Service; without load balancers in the cluster choose another service.type.',
-  },
-  SecretHeldBack: {
-    type: 'ConfigurationSound',
-    cause:
-      'A next hop refuses the new contents of a Secret (the login or the client certificate for it), so the old ones stay in use. They are tried again, and are taken at once when the hop refuses the old ones.',
-    cure: 'Correct the Secret, or let the hop know the new login or certificate. The message has the code and the status of the hop.',
-  },
-  ReferenceMissing: {
-    type: 'ConfigurationSound',
-    cause: 'A Secret or ConfigMap that the spec names is missing, or cannot be used.',
-    cure: 'The message names it, the field, and what does not work until it is there.',
-  },
-  PlaintextClientsRefused: {
-    type: 'ConfigurationSound',
-    cause:
-      'The STARTTLS policy Required refused clients in the last seven days whose mail was taken in plain text in the week before.',
-    cure: 'Let these clients use STARTTLS, or give their networks starttls: Enabled in inbound.clientPolicies. It ends by itself seven days after the last of them was refused.',
-  },
-  PlaintextClientsSeen: {
-    type: 'ConfigurationSound',
-    cause:
-      'Clients sent in plain text in the last seven days, as the STARTTLS policy Enabled allows. This is no fault: Required would refuse them.',
-    cure: 'Nothing to do. Let these clients use STARTTLS before you set Required; "mailrelay status" lists them.',
-  },
-  AddressMayBeNode: {
-    type: 'ConfigurationSound',
-    cause:
-      'Client networks are set, but with externalTrafficPolicy: Cluster the relay may see the address of a node instead of that of the client.',
-    cure: 'Set service.externalTrafficPolicy: Local, or proxyProtocol on the listeners.',
-  },
-  AcceptedDomainReturns: {
-    type: 'ConfigurationSound',
-    cause: 'An accepted domain has no route, so that a smart host gets its mail, and would send it back.',
-    cure: 'Add a route for the domain that the message names.',
-  },
-  NobodyCanLogIn: {
-    type: 'ConfigurationSound',
-    cause: 'There are users or tokens for logins, but no listener has auth.',
-    cure: 'Set auth: Optional or Required on a listener, or remove credentialsSecretName and oauth.',
-  },
-  ExternalDNSMissing: {
-    type: 'ConfigurationSound',
-    cause:
-      'dns.publish is DNSEndpoint, and the cluster knows no such objects: nobody brings the records of status.dnsRecords into DNS.',
-    cure: 'Install external-dns with its CRD; it is found within ten minutes. Or publish the records yourself, and set dns.publish: None.',
-  },
-  KeyRollsOver: {
-    type: 'ConfigurationSound',
-    cause:
-      'tls.secretName has changed while dns.tlsa publishes the key. This is no fault: the next certificate is served when two times to live have passed since both keys are in DNS.',
-    cure: 'Wait; the message says for what.',
-  },
-  KeyAwaitsPublishing: {
-    type: 'ConfigurationSound',
-    cause: 'The same, where you publish the TLSA records: only you know when both keys are in DNS.',
-    cure: 'Publish the TLSA records of status.dnsRecords, then run the command of the message.',
-  },
-  ExtraRefused: {
-    type: 'ConfigurationSound',
-    cause:
-      'An object that mail flows without cannot be written: the DNSEndpoint, the PodMonitor, the PodDisruptionBudget, or the annotation that makes kubelets refresh mounted files at once.',
-    cure: 'The message quotes the API server, and says what is different without the object.',
-  },
+  ...SOUND_REASONS,
 } as const satisfies Record<string, Reason>;
 
 export type ReasonName = keyof typeof REASONS;

@@ -4,7 +4,7 @@
  */
 import { effectiveAddresses, effectiveHeaders } from './effectiveaddresses.ts';
 import { effectivePolicyHost } from './effectivedns.ts';
-import { effectiveQueue } from './effectivequeue.ts';
+import { effectiveEvents, effectiveQueue } from './effectivequeue.ts';
 import type { MailRelaySpec } from './mailrelay.ts';
 import { parseServer } from './networks.ts';
 import { type Clients, type Hop, type Listener, POLICY_FORMAT, type Policy } from './policyfile.ts';
@@ -39,6 +39,7 @@ export function effectivePolicy(relay: RelayName, spec: MailRelaySpec): Policy {
     addresses: effectiveAddresses(spec.addresses),
     headers: effectiveHeaders(spec.headers),
     queue: effectiveQueue(spec.queue),
+    events: effectiveEvents(spec.events),
     logging: {
       level: spec.logging?.level ?? 'info',
       addresses: spec.logging?.addresses ?? 'Full',

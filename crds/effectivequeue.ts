@@ -1,4 +1,4 @@
-/** The queue part of a policy, with every default applied. Part of effective.ts. Pure. */
+/** The queue and the events in a policy, with every default applied. Part of effective.ts. Pure. */
 import type { MailRelaySpec } from './mailrelay.ts';
 import type { Policy } from './policyfile.ts';
 import { parseDuration, parsed, parseSize } from './units.ts';
@@ -16,4 +16,10 @@ export function effectiveQueue(queue: MailRelaySpec['queue']): Policy['queue'] {
     maxBytes: queue?.maxSize === undefined ? null : Math.max(1, parsed(parseSize, queue.maxSize)),
     historySeconds: queue?.history === undefined ? null : parsed(parseDuration, queue.history) || null,
   };
+}
+
+export function effectiveEvents(events: MailRelaySpec['events']): Policy['events'] {
+  if (events === undefined) return null;
+  const { url, secretName, trustConfigMapName } = events.webhook;
+  return { url, secret: secretName, trustConfigMap: trustConfigMapName ?? null };
 }

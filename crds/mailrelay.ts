@@ -16,6 +16,7 @@ import { MOST_REPLICAS } from './scalefile.ts';
 import { domainPatterns, host, networks, objectName, text } from './shapes.ts';
 import type { MailRelayStatus } from './status.ts';
 import { tls } from './tls.ts';
+import { events } from './webhook.ts';
 import { networkPolicy, pod, podDisruptionBudget, podMonitor, service, serviceAccount } from './workload.ts';
 
 const spec = z.object({
@@ -42,6 +43,7 @@ const spec = z.object({
   addresses: addresses.optional(),
   headers: headers.optional(),
   queue: queue.optional(),
+  events: events.optional(),
   pod: pod.optional(),
   service: service.optional(),
   serviceAccount: serviceAccount.optional(),

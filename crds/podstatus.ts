@@ -92,6 +92,16 @@ const tlsReportsDay = z.object({
 });
 export type TlsReportsDay = z.infer<typeof tlsReportsDay>;
 
+/** Events on their way to their receiver. */
+const eventFigures = z.object({
+  waiting: count(),
+  /** Why the receiver has taken none for a minute; null: it has. */
+  failure: message().nullable(),
+  /** Events were dropped in the last hour, because too many waited. */
+  hasDropped: z.boolean(),
+});
+export type EventFigures = z.infer<typeof eventFigures>;
+
 export const podStatus = z.object({
   format: z.literal(1),
   /** Changes with every fact below that the operator should see; opaque, unique across restarts. */
@@ -188,6 +198,8 @@ export const podStatus = z.object({
   outbound: outboundPosture.optional(),
   /** The last day that is over. null: no reports are taken. Absent in older relays. */
   tlsReports: tlsReportsDay.nullable().optional(),
+  /** null: nobody is told. Absent in older relays. */
+  events: eventFigures.nullable().optional(),
   queue: z.object({
     depth: count(),
     /** Messages that wait for a person: held back by one, or set aside as damaged. */

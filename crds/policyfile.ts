@@ -9,6 +9,7 @@ import { z } from 'zod';
 import { addresses } from './addresspolicy.ts';
 import { LOG_ADDRESSES, LOG_LEVELS } from './logging.ts';
 import { clients } from './policyclients.ts';
+import { events, queue } from './policyqueue.ts';
 import { TLS_LEVELS, TLS_VERSIONS } from './tlslevel.ts';
 
 export const POLICY_FORMAT = 1;
@@ -177,17 +178,9 @@ const policy = z.strictObject({
     received: z.enum(RECEIVED_FIELDS),
     add: z.array(z.strictObject({ name: z.string(), value: z.string() })),
   }),
-  queue: z.strictObject({
-    mode: z.enum(['Durable', 'CutThrough']),
-    expireAfterSeconds: z.int().positive(),
-    /** null: never. */
-    delayWarningSeconds: z.int().positive().nullable(),
-    /** null: unlimited. */
-    maxMessages: z.int().positive().nullable(),
-    maxBytes: z.int().positive().nullable(),
-    /** How long the history of a message is kept; null: there is none. */
-    historySeconds: z.int().positive().nullable(),
-  }),
+  queue,
+  /** null: nobody is told. */
+  events: events.nullable(),
   logging: z.strictObject({
     level: z.enum(LOG_LEVELS),
     addresses: z.enum(LOG_ADDRESSES),

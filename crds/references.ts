@@ -21,7 +21,12 @@ export function listReferences(policy: Policy): Reference[] {
 
 /** The objects that the relay reads as texts: all but the tables of addresses. */
 export function listTextReferences(policy: Policy): Reference[] {
-  return [...certificateReferences(policy), ...inboundReferences(policy), ...outboundReferences(policy)];
+  return [
+    ...certificateReferences(policy),
+    ...inboundReferences(policy),
+    ...outboundReferences(policy),
+    ...eventsReferences(policy),
+  ];
 }
 
 /** A table of addresses: one key of an object. */
@@ -106,6 +111,14 @@ export function outboundReferences({ outbound }: Policy): Reference[] {
     ...outbound.dkim.flatMap(({ secret, domain }, index) =>
       maybe('Secret', secret, `outbound.dkim[${index}].secretName`, `mail from ${domain} waits`),
     ),
+  ];
+}
+
+export function eventsReferences({ events }: Policy): Reference[] {
+  const waits = 'events wait';
+  return [
+    ...maybe('Secret', events?.secret, 'events.webhook.secretName', waits),
+    ...maybe('ConfigMap', events?.trustConfigMap, 'events.webhook.trustConfigMapName', waits),
   ];
 }
 

@@ -84,6 +84,11 @@ export const RESTART_CONTRACT: readonly RestartRule[] = [
     gloss: 'The history begins, is kept for another time, or is deleted.',
   },
   {
+    field: 'spec.events',
+    effect: 'both tasks',
+    gloss: 'The listener writes what it accepts, and the router sends. Events that wait go to the new receiver.',
+  },
+  {
     field: 'spec.logging',
     effect: 'both tasks',
     gloss:

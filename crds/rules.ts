@@ -206,6 +206,13 @@ export const RULES: readonly Rule[] = [
     holds: (spec) => !isCutThrough(spec) || spec.outbound?.tls?.reports === undefined,
   },
   {
+    path: 'spec.events',
+    cel: `!${CEL_CUT_THROUGH} || !has(self.events)`,
+    message:
+      'queue.mode CutThrough keeps nothing on disk, so an event could not wait for its receiver: remove events, or use Durable',
+    holds: (spec) => !isCutThrough(spec) || spec.events === undefined,
+  },
+  {
     path: 'spec.queue',
     cel: `!${CEL_CUT_THROUGH} || !has(self.inbound.tlsReports)`,
     message:

@@ -365,6 +365,27 @@ const CASES: readonly Case[] = [
     'SecretHeldBack',
   ],
   [
+    'the receiver of events fails',
+    both({ events: { waiting: 3, failure: 'HTTP status 500', hasDropped: false } }),
+    'ConfigurationSound',
+    'False',
+    'EventsNotTaken',
+  ],
+  [
+    'events were dropped, because the receiver is too slow',
+    both({ events: { waiting: 3, failure: null, hasDropped: true } }),
+    'ConfigurationSound',
+    'False',
+    'EventsNotTaken',
+  ],
+  [
+    'events are taken',
+    both({ events: { waiting: 3, failure: null, hasDropped: false } }),
+    'ConfigurationSound',
+    'True',
+    'NothingToNote',
+  ],
+  [
     'Required refuses a known client',
     { ...required, ...inClear({ plaintextRefusedClients: 1 }, required.relay) },
     'ConfigurationSound',

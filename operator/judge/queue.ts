@@ -34,6 +34,19 @@ export const secretHeldBack: Check = (world) => {
   return is('False', 'SecretHeldBack', `${text}: correct the Secret, or let the hop know its new contents`);
 };
 
+/** Part of ConfigurationSound, because mail does not wait for events. */
+export const eventsNotTaken: Check = (world) => {
+  const found = findFirstReport(world, ({ events }) =>
+    events && (events.failure !== null || events.hasDropped) ? events : undefined,
+  );
+  if (!found) return undefined;
+  const { waiting, failure, hasDropped } = found.value;
+  const why = failure === null ? 'It is too slow' : quoted(failure);
+  const dropped = hasDropped ? ', and older ones were dropped' : '';
+  const text = `Pod ${found.pod}: The receiver of events.webhook does not take its events: ${why}: ${waiting} wait${dropped}`;
+  return is('False', 'EventsNotTaken', `${text}: mend the receiver, or events.webhook and its Secret`);
+};
+
 export const queueFull: Check = (world) => {
   const found = findFirst(world, ({ full }) => full ?? undefined);
   const remedy =
@@ -101,8 +114,12 @@ function findStuck(waits: NonNullable<Queue['waits']>) {
 }
 
 function findFirst<Value>(world: Judged, look: (queue: Queue) => Value | undefined) {
+  return findFirstReport(world, ({ queue }) => look(queue));
+}
+
+function findFirstReport<Value>(world: Judged, look: (report: PodStatus) => Value | undefined) {
   for (const { name, report } of [...reported(world), ...world.leaving]) {
-    const value = report && look(report.queue);
+    const value = report && look(report);
     if (value !== undefined) return { pod: name, value };
   }
   return undefined;

@@ -46,6 +46,8 @@ export interface Arrival {
   readonly mostBytes: number | null;
   /** The Message-ID goes into the envelope, so that the message can be found by it. */
   readonly keepsMessageId: boolean;
+  /** The acceptance is told to others, by an event that is written with the message. */
+  readonly tellsEvents: boolean;
 }
 
 export function makeArrival(
@@ -93,7 +95,8 @@ export function makeArrival(
     lineEndings: terms.lineEndings,
     ownSenders: terms.ownSenders,
     mostBytes: terms.reportAddress.findMostBytes(envelope.rcptTo),
-    keepsMessageId: policy.queue.historySeconds !== null,
+    keepsMessageId: policy.queue.historySeconds !== null || policy.events !== null,
+    tellsEvents: policy.events !== null,
   };
 }
 

@@ -4,6 +4,7 @@
  */
 import { constants } from 'node:os';
 import type { SMTPServerDataStream } from 'smtp-server';
+import { encodeAccepted } from '../events/encode.ts';
 import { MessageIdFinder } from '../headers/messageid.ts';
 import { newQueueId } from '../spool/record.ts';
 import type { Spool } from '../spool/spool.ts';
@@ -18,7 +19,7 @@ const FULL = new Set<unknown>(['ENOSPC', 'EDQUOT', constants.errno.ENOSPC, const
 export async function receiveMessage(
   spool: Spool,
   stream: SMTPServerDataStream,
-  { envelope, trace, keepsMessageId, ...content }: Arrival,
+  { envelope, trace, keepsMessageId, tellsEvents, ...content }: Arrival,
   /** Gets the real size, and may throw a Refusal. */
   admit: (bytes: number) => void,
 ): Promise<{ id: string; bytes: number }> {
@@ -35,7 +36,8 @@ export async function receiveMessage(
     admit(bytes);
     const messageId = finder?.found;
     const found = messageId === undefined ? envelope : { ...envelope, messageId };
-    await spool.enter(id, found, await body.seal());
+    const events = tellsEvents ? [encodeAccepted(id, found, bytes)] : [];
+    await spool.enter(id, found, await body.seal(), events);
     return { id, bytes };
   } catch (error) {
     await body.discard();

@@ -33,6 +33,8 @@ const LEVELS = {
   deferred: 'warn',
   discarded: 'warn',
   expired: 'warn',
+  events_dropped: 'warn',
+  events_not_taken: 'warn',
   handover_failed: 'warn',
   task_not_started: 'warn',
   history_begun_anew: 'warn',

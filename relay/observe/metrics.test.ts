@@ -48,6 +48,7 @@ test('what tasks count adds up by label; gauges tell the status', async () => {
     'mailrelay_plaintext_clients 2',
     'mailrelay_queue_messages 5',
     'mailrelay_queue_held_messages 4',
+    'mailrelay_events_waiting 0',
     'mailrelay_queue_blocked_destinations 0',
     'mailrelay_queue_oldest_age_seconds 0',
     'mailrelay_logins_refused_destinations 0',

@@ -75,6 +75,11 @@ export const COUNTERS: Readonly<Record<string, Metric>> = {
     'mailrelay_recipients_discarded_total',
     'Recipients given up whose sender cannot, or does not want to, be told',
   ),
+  events: counter(
+    'mailrelay_events_total',
+    'Events for events.webhook; result: sent or dropped, or failed: requests that the receiver did not take',
+    'result',
+  ),
   history_lost: counter(
     'mailrelay_history_lost_total',
     'Facts that could not be written into the history (queue.history)',
@@ -152,6 +157,7 @@ export const GAUGES = {
   ],
   depth: ['mailrelay_queue_messages', 'Messages in the queue'],
   held: ['mailrelay_queue_held_messages', 'Messages that wait for a person'],
+  events: ['mailrelay_events_waiting', 'Events that wait for their receiver'],
   blocked: [
     'mailrelay_queue_blocked_destinations',
     'Destinations that wait for nothing but a free delivery slot',
@@ -237,6 +243,7 @@ export class Metrics {
       plain: countPlaintextClients(sessions),
       depth: queue.depth,
       held: queue.held,
+      events: status.events?.waiting ?? 0,
       blocked: queue.blockedDestinations ?? 0,
       oldest: queue.oldestSeconds ?? 0,
       refusing: queue.loginsRefused.length,

@@ -140,7 +140,7 @@ export class MessageActions {
       const settlement = applyVerdicts(record, byAddress, attempt);
       this.#tellDiscarded(taken.id, settlement.discarded);
       const told = await this.#told(taken, record, settlement, hop);
-      return this.#recorded(told, () =>
+      return this.#recorded(record, told, () =>
         listVerdicts(record, byAddress, { id: taken.id, at: attempt.now, hop: hop === '' ? null : hop }),
       );
     });
@@ -169,7 +169,7 @@ export class MessageActions {
   /** Removes the message finally. Nobody gets a report. */
   remove(id: string): Promise<ActionOutcome> {
     return this.#touch(id, (record) =>
-      this.#recorded({ record: { ...record, recipients: [] }, news: [] }, () =>
+      this.#recorded(record, { record: { ...record, recipients: [] }, news: [] }, () =>
         listRemoved(id, record.recipients, this.#options.wall()),
       ),
     );
@@ -206,7 +206,7 @@ export class MessageActions {
       const settlement = applyVerdicts(record, verdicts, attempt);
       this.#tellDiscarded(id, settlement.discarded);
       const told = await this.#told(taken, record, settlement, null);
-      return this.#recorded(told, () =>
+      return this.#recorded(record, told, () =>
         listVerdicts(record, verdicts, { id, at: attempt.now, hop: null, ends: 'expired' }),
       );
     });
@@ -275,9 +275,12 @@ export class MessageActions {
     }
   }
 
-  /** Events are made only if somebody wants them. */
-  #recorded(changed: Changed, list: () => readonly MailEvent[]): Changed {
-    return this.#options.recorder ? { ...changed, events: list() } : changed;
+  /** Events are made only if somebody wants them. `before`: the record before the change. */
+  #recorded(before: QueueRecord, changed: Changed, list: () => readonly MailEvent[]): Changed {
+    const { recorder } = this.#options;
+    if (!recorder) return changed;
+    const events = list();
+    return { ...changed, events, outbox: recorder.encode?.(before, events) ?? [] };
   }
 
   async #change(id: string, change: Parameters<Progress['write']>[1]): Promise<Changed | undefined> {

@@ -5,6 +5,7 @@
 import { describeFailure } from '#crds/failure.ts';
 import type { Verdict } from '../delivery/courier.ts';
 import type { QueueRecord, Recipient } from '../spool/record.ts';
+import type { SpoolEvent } from '../spool/spool.ts';
 
 /** expired: it waited too long. removed: by a person. */
 export type MailEventKind = 'delivered' | 'deferred' | 'bounced' | 'expired' | 'removed';
@@ -28,6 +29,8 @@ export interface MailEvent {
 export interface MailRecorder {
   /** The queue has this message: told again after each start. */
   queued(id: string, record: QueueRecord): void;
+  /** What is written together with these changes, so that a crash loses either both or none. */
+  readonly encode?: (record: QueueRecord, events: readonly MailEvent[]) => readonly SpoolEvent[];
   /** These changes are written. */
   happened(events: readonly MailEvent[]): void;
 }

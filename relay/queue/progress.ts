@@ -7,7 +7,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Log } from '../observe/log.ts';
 import type { QueueRecord } from '../spool/record.ts';
-import type { NewMessage, Spool } from '../spool/spool.ts';
+import type { NewMessage, Spool, SpoolEvent } from '../spool/spool.ts';
 import type { MailEvent } from './mailevent.ts';
 
 const AGAIN_MS = 1_000;
@@ -19,6 +19,8 @@ export interface Changed {
   readonly news: readonly NewMessage[];
   /** What the change means for recipients. Absent if nobody wants to know. */
   readonly events?: readonly MailEvent[];
+  /** Written together with the change. */
+  readonly outbox?: readonly SpoolEvent[];
 }
 
 export type Change = (record: QueueRecord) => Changed | Promise<Changed>;
@@ -92,7 +94,7 @@ export class Progress {
     if (!record || record.recipients.length === 0) return undefined;
     const changed = await change(record);
     if (changed.record !== record || changed.news.length > 0)
-      await this.#spool.settle(id, changed.record, changed.news);
+      await this.#spool.settle(id, changed.record, changed.news, changed.outbox);
     const kept = this.#kept.get(id);
     if (kept) kept.record = changed.record;
     return changed;

@@ -1,10 +1,8 @@
 /** Connects the delivery history with the rest of the router. */
 import { join } from 'node:path';
-import type { Policy } from '#crds/policyfile.ts';
 import { parseQuery } from '../history/entry.ts';
 import { HISTORY_FILE, History, removeHistory } from '../history/history.ts';
 import type { FindsMail } from '../queue/control.ts';
-import type { MailRecorder } from '../queue/mailevent.ts';
 import { wall } from '../task/clock.ts';
 import type { ReportsDeps } from './reports.ts';
 
@@ -34,17 +32,5 @@ export function answerFrom(history: History): FindsMail {
       const query = parseQuery(parameters);
       return query && history.find(query);
     },
-  };
-}
-
-/** Undefined if the policy wants no history, so that the queue makes no events. */
-export function makeRecorder(
-  { queue }: Policy,
-  history: () => History | undefined,
-): MailRecorder | undefined {
-  if (queue.historySeconds === null) return undefined;
-  return {
-    queued: (id, record) => history()?.queued(id, record),
-    happened: (events) => history()?.happened(events),
   };
 }

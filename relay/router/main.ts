@@ -9,6 +9,7 @@ import { CONTROL_SOCKET } from '#crds/wellknown.ts';
 import type { AttemptResult, Parcel } from '../delivery/courier.ts';
 import { Delivery } from '../delivery/delivery.ts';
 import { DkimSigner } from '../dkim/signer.ts';
+import { type EventSender, openEvents } from '../events/events.ts';
 import type { History } from '../history/history.ts';
 import { jsonLog, lineWriter } from '../observe/log.ts';
 import { makeTracer } from '../observe/trace.ts';
@@ -23,7 +24,8 @@ import type { FromRouter, ToRouter } from '../task/messages.ts';
 import { QueueTeller } from '../task/queueteller.ts';
 import type { ReportInbox } from '../tlsrpt/inbox.ts';
 import type { TlsReports } from '../tlsrpt/tlsreports.ts';
-import { answerFrom, makeRecorder, openHistory } from './history.ts';
+import { answerFrom, openHistory } from './history.ts';
+import { makeRecorder } from './recorder.ts';
 import { openInbox, openReports } from './reports.ts';
 
 const TELL_MS = 500;
@@ -49,6 +51,7 @@ let control: ControlServer | undefined;
 let reports: TlsReports | undefined;
 let inbox: ReportInbox | undefined;
 let history: History | undefined;
+let events: EventSender | undefined;
 /** Before that, the figures would tell of a shorter queue than there is. */
 let isLoaded = false;
 let brokenTimes = 0;
@@ -132,6 +135,7 @@ async function start(): Promise<void> {
   reports = openReports(deps);
   inbox = openInbox(deps);
   history = openHistory(deps);
+  events = openEvents({ ...deps, counters: manager.counters });
   void router.manager.start();
   router.manager.loaded.then(() => {
     isLoaded = true;
@@ -170,7 +174,7 @@ function tell(): void {
   lookAtStore(spool);
   if (spool.isBroken) return;
   const { counters } = manager;
-  const figures = isLoaded ? { figures: { ...manager.figures, tlsReports: inbox?.lastDay } } : {};
+  const figures = isLoaded ? { figures: { ...manager.figures, tlsReports: inbox?.lastDay, events: events?.figures } } : {};
   teller.tell({ counters, ...figures });
 }
 
@@ -193,6 +197,7 @@ async function drain(deadlineMs: number): Promise<void> {
   await reports?.close();
   await inbox?.close();
   history?.close();
+  await events?.close();
   tell();
   control?.close();
   await router?.spool.close();

@@ -14,6 +14,8 @@ import { BodyWriter, type SealedBody } from './body.ts';
 import { BodyFolder } from './bodyfolder.ts';
 import { type Body, FileBodies } from './filebodies.ts';
 import type { Checkpoints } from './openstore.ts';
+import { type NewMessage, put, remove } from './newmessage.ts';
+import { Outbox, putEvents, type SpoolEvent } from './outbox.ts';
 import { decodeRecord, type Envelope, encodeRecord, type QueueRecord } from './record.ts';
 import type { Recovered } from './recovery.ts';
 import { Room } from './room.ts';
@@ -22,6 +24,8 @@ import { Strays } from './strays.ts';
 import type { Tables } from './tables.ts';
 
 export { diskPulse } from './diskpulse.ts';
+export type { NewMessage } from './newmessage.ts';
+export type { SpoolEvent } from './outbox.ts';
 
 /** How often the router checks for upkeep work, and after how many checks it sweeps. */
 const TIDY_MS = 2_000;
@@ -36,12 +40,6 @@ export type Loaded =
   | ({ kind: 'message'; id: string; record: QueueRecord } & Body)
   | Exclude<Read, { kind: 'message' }>;
 
-export interface NewMessage {
-  readonly id: string;
-  readonly envelope: Envelope;
-  readonly body: SealedBody;
-}
-
 export interface SpoolOptions {
   /** No process has the store open yet. */
   readonly isStart?: boolean;
@@ -55,6 +53,7 @@ export class Spool {
   readonly #strays: Strays;
   readonly #room: Room;
   readonly #files: FileBodies;
+  readonly outbox: Outbox;
   readonly #tidying: NodeJS.Timeout | undefined;
 
   /** `onSync` is called at each sync of the store. The process with early checkpoints also does the upkeep. */
@@ -79,6 +78,7 @@ export class Spool {
         onRecovered(recovered);
       },
     });
+    this.outbox = new Outbox(this.#store);
     this.#room = new Room(stateDir, () => this.#store.space);
     if (checkpoints === 'early') this.#tidying = this.#keepTidy();
   }
@@ -101,13 +101,26 @@ export class Spool {
   }
 
   /** Resolves when the message is on disk: the 250 may be sent. */
-  async enter(id: string, envelope: Envelope, body: SealedBody): Promise<void> {
+  async enter(
+    id: string,
+    envelope: Envelope,
+    body: SealedBody,
+    events: readonly SpoolEvent[] = [],
+  ): Promise<void> {
     try {
-      await this.#store.write((tables) => put(tables, { id, envelope, body }));
+      await this.#store.write((tables) => {
+        put(tables, { id, envelope, body });
+        putEvents(tables, events);
+      });
     } catch (error) {
       // If the sync failed, the message was already committed. Its client gets 4xx and will send it again, so this
       // entry is removed. The removal waits until the store is recovered.
-      await this.#store.note((tables) => remove(tables, id)).catch(() => undefined);
+      await this.#store
+        .note((tables) => {
+          remove(tables, id);
+          for (const { key } of events) tables.events.remove(key);
+        })
+        .catch(() => undefined);
       throw error;
     }
   }
@@ -144,10 +157,16 @@ export class Spool {
    * Writes the progress of a message together with new messages about it, such as a bounce, or neither. A message
    * without recipients is removed. A write that a crash loses leads to a second delivery (at least once).
    */
-  async settle(id: string, record: QueueRecord, news: readonly NewMessage[] = []): Promise<void> {
+  async settle(
+    id: string,
+    record: QueueRecord,
+    news: readonly NewMessage[] = [],
+    events: readonly SpoolEvent[] = [],
+  ): Promise<void> {
     const ends = record.recipients.length === 0;
     const change = (tables: Tables) => {
       for (const message of news) put(tables, message);
+      putEvents(tables, events);
       if (ends) remove(tables, id);
       else tables.records.put(id, encodeRecord(record));
     };
@@ -259,22 +278,4 @@ export class Spool {
     if (!stored || crc32(stored) !== record.crc) return undefined;
     return { open: () => Readable.from([stored], { objectMode: false }), pieces: () => stored };
   }
-}
-
-/** Call this only inside a write, as `remove`. */
-function put({ bodies, records }: Tables, { id, envelope, body }: NewMessage): void {
-  const inline = body.kind === 'inline' ? body.bytes : undefined;
-  const record: QueueRecord = {
-    ...envelope,
-    bytes: body.kind === 'inline' ? body.bytes.length : body.bytes,
-    crc: body.kind === 'inline' ? crc32(body.bytes) : body.crc,
-    body: inline ? 'store' : 'file',
-  };
-  if (inline) bodies.put(id, inline);
-  records.put(id, encodeRecord(record));
-}
-
-function remove({ bodies, records }: Tables, id: string): void {
-  bodies.remove(id);
-  records.remove(id);
 }

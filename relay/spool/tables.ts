@@ -5,7 +5,11 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
 export const TABLE_NAMES = ['records', 'bodies', 'damaged'] as const;
 export type TableName = (typeof TABLE_NAMES)[number];
 
-export type Tables = { readonly [Name in TableName]: Table } & { readonly messages: Messages };
+export type Tables = { readonly [Name in TableName]: Table } & {
+  readonly messages: Messages;
+  /** What must be told to others. It is no mail, so a damaged store is rebuilt without it. */
+  readonly events: Table;
+};
 
 /** No limit, in SQL. */
 const ALL = -1;
@@ -17,7 +21,7 @@ class Table {
   readonly #keys: StatementSync;
   readonly #count: StatementSync;
 
-  constructor(database: DatabaseSync, name: TableName) {
+  constructor(database: DatabaseSync, name: TableName | 'events') {
     this.#get = database.prepare(`SELECT value FROM ${name} WHERE key = ?`);
     this.#put = database.prepare(`INSERT OR REPLACE INTO ${name} (key, value) VALUES (?, ?)`);
     this.#remove = database.prepare(`DELETE FROM ${name} WHERE key = ?`);
@@ -75,12 +79,13 @@ function viewBuffer({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
 
 /** Creates the tables that are missing. */
 export function openTables(database: DatabaseSync): Tables {
-  for (const name of TABLE_NAMES)
+  for (const name of [...TABLE_NAMES, 'events'] as const)
     database.exec(`CREATE TABLE IF NOT EXISTS ${name} (key TEXT PRIMARY KEY, value BLOB NOT NULL)`);
   return {
     records: new Table(database, 'records'),
     bodies: new Table(database, 'bodies'),
     damaged: new Table(database, 'damaged'),
     messages: new Messages(database),
+    events: new Table(database, 'events'),
   };
 }

@@ -4,6 +4,7 @@
  */
 import type { Policy } from '#crds/policyfile.ts';
 import {
+  eventsReferences,
   inboundReferences,
   listNames,
   listReferences,
@@ -22,6 +23,7 @@ const NEEDED: readonly { readonly field: RegExp; readonly keys: readonly (readon
     keys: [['username'], ['password', 'token', 'refreshToken']],
   },
   { field: /dkim\[\d+\]\.secretName$/, keys: [['private.key']] },
+  { field: /webhook\.secretName$/, keys: [['secret']] },
   { field: /srs\.secretName$/, keys: [['key']] },
   { field: /keysConfigMapName$/, keys: [['jwks.json']] },
 ];
@@ -42,7 +44,12 @@ function listMissingTables(policy: Policy, { tables }: Materials): string[] {
 }
 
 function listMissingTexts(policy: Policy, materials: Materials): string[] {
-  return [...inboundReferences(policy), ...outboundReferences(policy)].flatMap((reference) => {
+  const references = [
+    ...inboundReferences(policy),
+    ...outboundReferences(policy),
+    ...eventsReferences(policy),
+  ];
+  return references.flatMap((reference) => {
     const files = findFiles(reference, materials);
     const fault = findFault(reference, files);
     if (fault === undefined) return [];

@@ -119,6 +119,9 @@ const CHANGES: Readonly<Record<string, MailRelaySpec[]>> = {
     { ...base, queue: { ...base.queue, maxSize: '1Gi' } },
   ],
   'spec.queue.history': [{ ...base, queue: { ...base.queue, history: '7d' } }],
+  'spec.events': [
+    { ...base, events: { webhook: { url: 'https://hooks.example.com/mail', secretName: 'hook' } } },
+  ],
   'spec.logging': [
     { ...base, logging: { level: 'warn' } },
     { ...base, logging: { addresses: 'Hash' } },

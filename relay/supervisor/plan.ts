@@ -28,6 +28,7 @@ function listenerSlice({
   headers,
   outbound,
   queue,
+  events,
   trace,
   logging,
 }: Policy) {
@@ -45,14 +46,15 @@ function listenerSlice({
     maxMessages,
     maxBytes,
     historySeconds,
+    tellsEvents: events !== null,
     delivery,
     trace,
     logging,
   };
 }
 
-function routerSlice({ hostname, inbound, outbound, queue, trace, logging }: Policy) {
+function routerSlice({ hostname, inbound, outbound, queue, events, trace, logging }: Policy) {
   const { maxMessages: _, maxBytes: __, ...kept } = queue;
   const { tlsReports } = inbound;
-  return { hostname, tlsReports, outbound, kept, trace, logging };
+  return { hostname, tlsReports, outbound, kept, events, trace, logging };
 }

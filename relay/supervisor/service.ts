@@ -23,6 +23,9 @@ import { ListeningSockets, type Port } from './sockets.ts';
 /** After a change of policy, deliveries under way end within this time or return to the queue. */
 const ROUTER_DRAIN_MS = 30_000;
 
+/** How long an empty queue waits for the receiver of its last events. */
+const EVENTS_WITHIN_MS = 5 * 60_000;
+
 export interface Order {
   readonly policy: Policy;
   readonly evacuation: Evacuation | null;
@@ -45,9 +48,12 @@ export class Service {
   readonly #receiverPort: ReceiverPort | undefined;
   #order: Order | undefined;
   #emptied = false;
+  #emptyAt: number | undefined;
+  readonly #clock: () => number;
 
   constructor(options: RelayOptions, deps: ServiceDeps) {
     this.#options = options;
+    this.#clock = deps.clock;
     this.#sockets = new ListeningSockets(options.address, (socket, port) => {
       if (port === this.policy?.policyHost?.port) this.policyHost.accept(socket);
       else this.listeners.accept(socket, port);
@@ -93,9 +99,17 @@ export class Service {
   isEmptied(figures: QueueFigures): boolean {
     if (!this.evacuation || !this.listeners.isIdle || this.#receiverPort?.isClosed === false) return false;
     if (this.#emptied || figures.depth + figures.held > 0) return this.#emptied;
+    if (this.#waitsForEvents(figures)) return false;
     const { stateDir, log } = this.#options;
     this.#emptied = peekQueue(stateDir, log, ({ depth, damaged }) => depth + damaged) === 0;
     return this.#emptied;
+  }
+
+  #waitsForEvents({ events }: QueueFigures): boolean {
+    if (!events || events.waiting === 0) return false;
+    const now = this.#clock();
+    this.#emptyAt ??= now;
+    return now - this.#emptyAt < EVENTS_WITHIN_MS;
   }
 
   isOrdered(order: Order): boolean {
@@ -128,6 +142,7 @@ export class Service {
     }
     this.#order = order;
     this.#emptied = false;
+    this.#emptyAt = undefined;
     if (raised.listeners) this.listeners.putInService(raised.listeners);
     if (raised.router) this.router.putInService(raised.router);
     this.#sockets.keepOnly(listPorts(served));

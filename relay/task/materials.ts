@@ -5,6 +5,7 @@
 import type { Failure } from '#crds/failure.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import {
+  eventsReferences,
   inboundReferences,
   listNames,
   nameTable,
@@ -57,7 +58,7 @@ export function listenerMaterials(policy: Policy, all: Materials): Materials {
 }
 
 export function routerMaterials(policy: Policy, all: Materials): Materials {
-  return selectMaterials(outboundReferences(policy), all);
+  return selectMaterials([...outboundReferences(policy), ...eventsReferences(policy)], all);
 }
 
 function selectMaterials(references: readonly Reference[], { secrets, configMaps }: Materials): Materials {

@@ -3,7 +3,7 @@
  * after `drain`. Keys travel only over this channel and are never on disk or in a log.
  */
 import type { FailureCause } from '#crds/failure.ts';
-import type { TlsReportsDay } from '#crds/podstatus.ts';
+import type { EventFigures, TlsReportsDay } from '#crds/podstatus.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import type { StricterLevel } from '#crds/tlslevel.ts';
 import type { KeptSecrets, Materials } from './materials.ts';
@@ -151,6 +151,8 @@ export interface QueueFigures {
   readonly hasRoom: boolean;
   /** The last day that is over. Absent if no TLS reports are taken. */
   readonly tlsReports?: TlsReportsDay | undefined;
+  /** Absent if the policy tells nobody. */
+  readonly events?: EventFigures | undefined;
 }
 
 /** Next hops, each with a sentence. */

@@ -41,6 +41,7 @@ export const ROOMS: readonly Room[] = [
       'relay dsn',
       'relay queue',
       'relay history',
+      'relay events',
       'relay router',
       'relay listener',
       'relay handover',
@@ -231,6 +232,14 @@ export const ROOMS: readonly Room[] = [
     why: 'it keeps what became of mail; the queue tells it through MailRecorder and knows no file of it',
   },
   {
+    name: 'relay events',
+    files: /^relay\/events\//,
+    entries: ['encode.ts', 'events.ts'],
+    rooms: ['contract', 'relay task', 'relay observe', 'relay spool', 'relay queue'],
+    packages: ['node:*'],
+    why: 'it tells a receiver what became of mail; the queue writes its events unread and knows no receiver',
+  },
+  {
     name: 'relay router',
     files: /^relay\/router\//,
     rooms: [
@@ -243,6 +252,7 @@ export const ROOMS: readonly Room[] = [
       'relay tlsrpt',
       'relay queue',
       'relay history',
+      'relay events',
     ],
     packages: ['node:*'],
     why: 'the entry of the router process connects queue and delivery and decides nothing',
@@ -269,6 +279,7 @@ export const ROOMS: readonly Room[] = [
       'relay headers',
       'relay auth',
       'relay delivery',
+      'relay events',
     ],
     packages: ['smtp-server', 'node:*'],
     why: 'it accepts mail; it may deliver (CutThrough) and never sees the queue',
@@ -276,7 +287,7 @@ export const ROOMS: readonly Room[] = [
   {
     name: 'relay handover',
     files: /^relay\/(handover|giver|receiver)\//,
-    rooms: ['contract', 'relay task', 'relay observe', 'relay spool'],
+    rooms: ['contract', 'relay task', 'relay observe', 'relay spool', 'relay events'],
     packages: ['node:*'],
     why: 'it moves queue entries between pods and knows neither listener nor delivery',
   },

@@ -141,6 +141,7 @@ export function policyOf(
       maxBytes: null,
       historySeconds: null,
     },
+    events: null,
     logging: { level: 'info', addresses: 'Full' },
     trace: { level: 0, networks: null, recipientDomains: null, until: null },
     ...changes,

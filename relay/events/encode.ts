@@ -1,0 +1,59 @@
+/**
+ * Events as they are kept and sent: JSON, with the names that docs/events.md promises. An event is made where its change
+ * is written, so it is small, and complete without the message.
+ */
+import type { MailEvent } from '../queue/mailevent.ts';
+import { newQueueId, type QueueRecord } from '../spool/record.ts';
+import type { SpoolEvent } from '../spool/spool.ts';
+
+/** An event names no more recipients. */
+const RECIPIENTS = 100;
+
+/** The relay took a message and answered 250. */
+export function encodeAccepted(
+  id: string,
+  { from, recipients, receivedAt, messageId }: Omit<QueueRecord, 'bytes' | 'crc' | 'body'>,
+  bytes: number,
+): SpoolEvent {
+  const facts = {
+    queueId: id,
+    messageId,
+    from,
+    recipients: recipients.slice(0, RECIPIENTS).map(({ address }) => address),
+    recipientCount: recipients.length,
+    bytes,
+  };
+  return encode('accepted', receivedAt, facts);
+}
+
+/** What became of recipients of a message. */
+export function encodeEvents(
+  { from, messageId }: QueueRecord,
+  events: readonly MailEvent[],
+): readonly SpoolEvent[] {
+  return events.map(({ kind, at, id, to, hop, status, text }) =>
+    encode(kind, at, { queueId: id, messageId, from, to, hop, status, text }),
+  );
+}
+
+/** The body of a request. Events that are kept are JSON already. */
+export function printBatch(
+  relay: { readonly name: string; readonly namespace: string },
+  events: readonly SpoolEvent[],
+  sentAt: number,
+): Buffer {
+  const { name, namespace } = relay;
+  const head = JSON.stringify({ type: 'mail.events', timestamp: instant(sentAt), relay: { name, namespace } });
+  const list = events.map(({ value }) => value.toString()).join(',');
+  return Buffer.from(`${head.slice(0, -1)},"data":{"events":[${list}]}}`);
+}
+
+function encode(kind: string, at: number, data: Readonly<Record<string, unknown>>): SpoolEvent {
+  const key = newQueueId(at);
+  const event = { id: key, type: `mail.${kind}`, timestamp: instant(at), data };
+  return { key, value: Buffer.from(JSON.stringify(event)) };
+}
+
+function instant(ms: number): string {
+  return new Date(ms).toISOString();
+}

@@ -1,0 +1,50 @@
+/**
+ * One request to the receiver of events: HTTPS with a verified certificate, one time limit for everything, no redirect,
+ * and nothing of the answer is read but its status. Never rejects.
+ */
+import { type RequestOptions, request } from 'node:https';
+import type { SecureContext } from 'node:tls';
+
+export type Posted = { readonly kind: 'taken' } | { readonly kind: 'failed'; readonly reason: string };
+
+interface PostTerms {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly context: SecureContext;
+  readonly signal: AbortSignal;
+}
+
+const WITHIN_MS = 15_000;
+const MOST_HEADER_BYTES = 16 * 1024;
+
+export function post(url: string, body: Buffer, { headers, context, signal }: PostTerms): Promise<Posted> {
+  const { promise, resolve } = Promise.withResolvers<Posted>();
+  const late = AbortSignal.timeout(WITHIN_MS);
+  // Node passes the context on to tls.connect, which the types do not know.
+  const options: RequestOptions & { secureContext: SecureContext } = {
+    method: 'POST',
+    headers: { ...headers, 'content-type': 'application/json', 'content-length': body.length },
+    agent: false,
+    maxHeaderSize: MOST_HEADER_BYTES,
+    secureContext: context,
+    rejectUnauthorized: true,
+    signal: AbortSignal.any([signal, late]),
+  };
+  const made = request(url, options);
+  made.on('response', ({ statusCode = 0 }) => {
+    resolve(judge(statusCode));
+    made.destroy();
+  });
+  made.on('error', ({ message }) => resolve(failed(late.aborted ? 'no answer within 15 s' : message)));
+  made.end(body);
+  return promise;
+}
+
+function judge(status: number): Posted {
+  if (status >= 200 && status < 300) return { kind: 'taken' };
+  const isRedirect = status >= 300 && status < 400;
+  return failed(`HTTP status ${status}${isRedirect ? ', and redirects are not followed' : ''}`);
+}
+
+function failed(reason: string): Posted {
+  return { kind: 'failed', reason };
+}

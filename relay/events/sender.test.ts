@@ -1,0 +1,219 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { afterEach, beforeEach, test } from 'node:test';
+import { type PodDirs, podDirs } from '#test/kit/relayrig.ts';
+import { eventually } from '#test/kit/wait.ts';
+import { newQueueId } from '../spool/record.ts';
+import { Spool } from '../spool/spool.ts';
+import { encodeAccepted } from './encode.ts';
+import type { Posted } from './post.ts';
+import { EventSender } from './sender.ts';
+
+let dirs: PodDirs;
+let spool: Spool;
+let now: number;
+let posts: { body: string; headers: Readonly<Record<string, string>> }[];
+let answer: () => Posted | Promise<Posted>;
+let counts: Record<string, number>;
+let logged: string[];
+let keys: readonly Buffer[] | undefined;
+let senders: EventSender[];
+
+const TAKEN: Posted = { kind: 'taken' };
+const REFUSED: Posted = { kind: 'failed', reason: 'HTTP status 500' };
+
+beforeEach(() => {
+  dirs = podDirs();
+  spool = new Spool(dirs.stateDir);
+  now = 1_000_000;
+  posts = [];
+  counts = {};
+  logged = [];
+  keys = [randomBytes(24)];
+  senders = [];
+  answer = () => TAKEN;
+});
+afterEach(async () => {
+  for (const sender of senders) await sender.close();
+  await spool.close();
+  dirs.remove();
+});
+
+function begin(most?: number): EventSender {
+  const sender = new EventSender({
+    relay: { name: 'relay', namespace: 'mail' },
+    outbox: spool.outbox,
+    readKeys: () => keys,
+    post: async (body, headers) => {
+      posts.push({ body: body.toString(), headers });
+      return answer();
+    },
+    ...(most === undefined ? {} : { most }),
+    log: (event) => logged.push(event),
+    count: (result, count) => {
+      counts[result] = (counts[result] ?? 0) + count;
+    },
+    clock: () => now,
+    wall: () => now,
+    random: () => 1,
+  });
+  senders.push(sender);
+  return sender;
+}
+
+/** Messages as a listener enters them, each with its event. */
+async function accept(count: number, from = 'a@b.example'): Promise<void> {
+  await Promise.all(
+    Array.from({ length: count }, (_, index) => {
+      const id = newQueueId(now + index);
+      const recipients = [{ address: 'r@partner.example', state: 'queued' as const }];
+      const envelope = { from, recipients, receivedAt: now + index, smtpUtf8: false, eightBit: false };
+      const bytes = Buffer.from('Subject: s\r\n\r\nbody\r\n');
+      return spool.enter(id, envelope, { kind: 'inline', bytes }, [encodeAccepted(id, envelope, bytes.length)]);
+    }),
+  );
+}
+
+const eventsIn = ({ body }: { body: string }): { id: string; type: string; data: { from: string } }[] =>
+  JSON.parse(body).data.events;
+
+test('what waits is sent in batches, the oldest first, and forgotten when it is taken', async () => {
+  await accept(450);
+  await begin().look();
+  assert.deepEqual(posts.map((one) => eventsIn(one).length), [200, 200, 50]);
+  const ids = posts.flatMap(eventsIn).map(({ id }) => id);
+  assert.deepEqual(ids, ids.toSorted());
+  assert.equal(new Set(ids).size, 450);
+  assert.equal(spool.outbox.size, 0);
+  assert.equal(counts['sent'], 450);
+  const { type, relay } = JSON.parse(posts[0]?.body ?? '');
+  assert.deepEqual([type, relay], ['mail.events', { name: 'relay', namespace: 'mail' }]);
+  assert.equal(eventsIn(posts[0] ?? assert.fail())[0]?.type, 'mail.accepted');
+});
+
+test('a batch that is not taken is sent again under the same id, and nothing is forgotten', async () => {
+  await accept(3);
+  answer = () => REFUSED;
+  const sender = begin();
+  await sender.look();
+  await sender.look();
+  assert.equal(posts.length, 1, 'there is a pause');
+  now += 1_000;
+  answer = () => TAKEN;
+  await sender.look();
+  assert.equal(posts.length, 2);
+  assert.deepEqual(posts[0] && eventsIn(posts[0]), posts[1] && eventsIn(posts[1]));
+  assert.equal(posts[0]?.headers['webhook-id'], posts[1]?.headers['webhook-id']);
+  assert.equal(spool.outbox.size, 0);
+});
+
+test('other events have another id', async () => {
+  await accept(2);
+  answer = () => REFUSED;
+  const sender = begin();
+  await sender.look();
+  await accept(1);
+  now += 1_000;
+  await sender.look();
+  assert.notEqual(posts[0]?.headers['webhook-id'], posts[1]?.headers['webhook-id']);
+});
+
+test('the pauses grow to five minutes, and are short again after a success', async () => {
+  await accept(1);
+  answer = () => REFUSED;
+  const sender = begin();
+  const pauses: number[] = [];
+  for (let tries = 1; tries <= 12; tries++) {
+    const before = now;
+    while (posts.length < tries) {
+      await sender.look();
+      now += 500;
+    }
+    pauses.push(now - before - 500);
+  }
+  assert.deepEqual(pauses.slice(1, 5), [500, 1_500, 3_500, 7_500]);
+  assert.ok(pauses.every((ms) => ms <= 300_000));
+  answer = () => TAKEN;
+  now += 300_000;
+  await sender.look();
+  await accept(1);
+  answer = () => REFUSED;
+  await sender.look();
+  now += 1_000;
+  await sender.look();
+  assert.equal(posts.length, 15);
+  assert.deepEqual(logged, ['events_not_taken', 'events_not_taken']);
+});
+
+test('a receiver that hangs is asked once at a time, and the sender ends without it', async () => {
+  await accept(1);
+  const asked = Promise.withResolvers<Posted>();
+  answer = () => asked.promise;
+  const sender = begin();
+  const looking = sender.look();
+  await sender.keepBound();
+  assert.equal(sender.figures.waiting, 1);
+  void sender.look();
+  assert.equal(posts.length, 1);
+  const closed = sender.close();
+  asked.resolve(REFUSED);
+  await closed;
+  await looking;
+  assert.deepEqual([spool.outbox.size, logged], [1, []]);
+});
+
+test('beyond the bound the oldest are dropped, counted and told', async () => {
+  await accept(30);
+  answer = () => REFUSED;
+  const sender = begin(10);
+  await sender.keepBound();
+  assert.deepEqual([spool.outbox.size, counts['dropped'], logged], [10, 20, ['events_dropped']]);
+  assert.deepEqual(sender.figures, { waiting: 10, failure: null, hasDropped: true });
+  answer = () => TAKEN;
+  await sender.look();
+  const times = eventsIn(posts[0] ?? assert.fail()).map(({ id }) => id);
+  assert.equal(times.length, 10);
+  now += 3_600_000;
+  assert.equal(sender.figures.hasDropped, false);
+});
+
+test('a failure is told after a minute', async () => {
+  await accept(1);
+  answer = () => REFUSED;
+  const sender = begin();
+  await sender.look();
+  assert.equal(sender.figures.failure, null);
+  now += 60_000;
+  assert.equal(sender.figures.failure, 'HTTP status 500');
+});
+
+test('an error before the request is a failure like any other', async () => {
+  await accept(1);
+  answer = () => {
+    throw new Error('no such certificate');
+  };
+  const sender = begin();
+  await sender.look();
+  now += 60_000;
+  assert.equal(sender.figures.failure, 'no such certificate');
+});
+
+test('without a key nothing is sent unsigned', async () => {
+  await accept(1);
+  keys = undefined;
+  const sender = begin();
+  await sender.look();
+  assert.deepEqual([posts.length, counts['failed'], spool.outbox.size], [0, 1, 1]);
+});
+
+test('large events make small batches, and one event of any size goes', async () => {
+  await accept(5, `${'x'.repeat(100_000)}@b.example`);
+  await begin().look();
+  assert.deepEqual(posts.map((one) => eventsIn(one).length), [2, 2, 1]);
+  await accept(1, `${'x'.repeat(400_000)}@b.example`);
+  now += 1;
+  await eventually(async () => {
+    await senders[0]?.look();
+    return posts.length === 4;
+  });
+});

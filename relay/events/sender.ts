@@ -1,0 +1,171 @@
+/**
+ * Sends the events that wait in the spool to their receiver, in batches, one after the other, the oldest first. A batch is
+ * forgotten when the receiver has taken it, so each event arrives at least once. A receiver that fails is asked again
+ * after growing pauses. Beyond a bound the oldest events are dropped and counted: mail never waits for them.
+ */
+import { createHash } from 'node:crypto';
+import type { EventFigures } from '#crds/podstatus.ts';
+import type { Log } from '../observe/log.ts';
+import type { SpoolEvent } from '../spool/spool.ts';
+import { printBatch } from './encode.ts';
+import type { Posted } from './post.ts';
+import { signRequest } from './signature.ts';
+
+const LOOK_MS = 1_000;
+const BOUND_MS = 5_000;
+const BATCH = { events: 200, bytes: 256 * 1024 };
+const PAUSE_MS = { first: 1_000, last: 5 * 60_000 };
+/** A fault that is over sooner is not told. */
+const FAILING_MS = 60_000;
+/** How long a drop is told. */
+const DROPPED_MS = 3_600_000;
+const MOST_WAITING = 100_000;
+
+interface EventSenderDeps {
+  readonly relay: { readonly name: string; readonly namespace: string };
+  readonly outbox: {
+    list(atMost: number): readonly SpoolEvent[];
+    readonly size: number;
+    forget(keys: readonly string[]): Promise<void>;
+    drop(count: number): Promise<void>;
+  };
+  /** Undefined if the Secret has none. */
+  readonly readKeys: () => readonly Buffer[] | undefined;
+  readonly post: (body: Buffer, headers: Readonly<Record<string, string>>, signal: AbortSignal) => Promise<Posted>;
+  readonly most?: number;
+  readonly log: Log;
+  readonly count: (result: 'sent' | 'dropped' | 'failed', count: number) => void;
+  readonly clock: () => number;
+  readonly wall: () => number;
+  readonly random: () => number;
+}
+
+interface Failure {
+  readonly reason: string;
+  readonly since: number;
+  readonly times: number;
+}
+
+export class EventSender {
+  readonly #deps: EventSenderDeps;
+  readonly #most: number;
+  readonly #timers: readonly NodeJS.Timeout[];
+  readonly #closing = new AbortController();
+  #sending: Promise<void> | undefined;
+  #failure: Failure | undefined;
+  #notBefore = Number.NEGATIVE_INFINITY;
+  #droppedAt = Number.NEGATIVE_INFINITY;
+  #waiting = 0;
+
+  constructor(deps: EventSenderDeps) {
+    this.#deps = deps;
+    this.#most = deps.most ?? MOST_WAITING;
+    this.#timers = [
+      setInterval(() => void this.look(), LOOK_MS).unref(),
+      setInterval(() => void this.keepBound(), BOUND_MS).unref(),
+    ];
+    void this.keepBound();
+  }
+
+  /** Sends what waits, unless the receiver needs a pause. */
+  look(): Promise<void> {
+    this.#sending ??= this.#sendAll().finally(() => {
+      this.#sending = undefined;
+    });
+    return this.#sending;
+  }
+
+  /** Counts what waits, and drops what is too much. */
+  async keepBound(): Promise<void> {
+    const { outbox, log, count, clock } = this.#deps;
+    try {
+      this.#waiting = outbox.size;
+      const tooMany = this.#waiting - this.#most;
+      if (tooMany <= 0) return;
+      await outbox.drop(tooMany);
+      this.#waiting -= tooMany;
+      this.#droppedAt = clock();
+      count('dropped', tooMany);
+      log('events_dropped', { events: tooMany });
+    } catch {
+      // The store is being recovered: at the next look.
+    }
+  }
+
+  get figures(): EventFigures {
+    const { clock } = this.#deps;
+    const isFailing = this.#failure && clock() - this.#failure.since >= FAILING_MS;
+    return {
+      waiting: this.#waiting,
+      failure: isFailing ? (this.#failure?.reason ?? null) : null,
+      hasDropped: clock() - this.#droppedAt < DROPPED_MS,
+    };
+  }
+
+  /** Waits for no receiver: what was not taken waits for the next process. */
+  async close(): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer);
+    this.#closing.abort();
+    await this.#sending;
+  }
+
+  async #sendAll(): Promise<void> {
+    while (!this.#closing.signal.aborted && this.#deps.clock() >= this.#notBefore) {
+      const batch = this.#nextBatch();
+      if (batch.length === 0) return;
+      const posted = await this.#send(batch);
+      if (this.#closing.signal.aborted && posted.kind === 'failed') return;
+      if (posted.kind === 'failed') return this.#failed(posted.reason);
+      this.#failure = undefined;
+      this.#deps.count('sent', batch.length);
+      this.#waiting = Math.max(0, this.#waiting - batch.length);
+      // If this fails the events are sent once more.
+      await this.#deps.outbox.forget(batch.map(({ key }) => key)).catch(() => undefined);
+    }
+  }
+
+  #nextBatch(): readonly SpoolEvent[] {
+    try {
+      const events = this.#deps.outbox.list(BATCH.events);
+      let bytes = 0;
+      const end = events.findIndex(({ value }, index) => {
+        bytes += value.length;
+        return index > 0 && bytes > BATCH.bytes;
+      });
+      return end === -1 ? events : events.slice(0, end);
+    } catch {
+      return [];
+    }
+  }
+
+  async #send(batch: readonly SpoolEvent[]): Promise<Posted> {
+    const { relay, readKeys, wall, post } = this.#deps;
+    const keys = readKeys();
+    if (!keys) return { kind: 'failed', reason: 'the Secret has no key that can sign: see events.webhook.secretName' };
+    const sentAt = wall();
+    const body = printBatch(relay, batch, sentAt);
+    try {
+      const headers = signRequest(keys, { id: nameBatch(batch), sentAt, body });
+      return await post(body, headers, this.#closing.signal);
+    } catch (error) {
+      // A trust bundle that cannot be read.
+      return { kind: 'failed', reason: (error as Error).message };
+    }
+  }
+
+  #failed(reason: string): void {
+    const { clock, random, log, count } = this.#deps;
+    const { since = clock(), times = 0 } = this.#failure ?? {};
+    if (this.#failure?.reason !== reason) log('events_not_taken', { reason });
+    this.#failure = { reason, since, times: times + 1 };
+    const pauseMs = Math.min(PAUSE_MS.first * 2 ** Math.min(times, 20), PAUSE_MS.last);
+    this.#notBefore = clock() + pauseMs * (0.5 + random() / 2);
+    count('failed', 1);
+  }
+}
+
+/** The same events have the same id, so that a receiver can tell a repetition. */
+function nameBatch(batch: readonly SpoolEvent[]): string {
+  const keys = batch.map(({ key }) => key).join();
+  return `msg_${createHash('sha256').update(keys).digest('base64url').slice(0, 22)}`;
+}
