@@ -11,6 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CONTROL_SOCKET } from '#crds/wellknown.ts';
 import type { HistoryEntry } from '#relay/history/entry.ts';
 import type { Done, QueueAction, QueueEntry, RetryOutcome } from '#relay/queue/tools.ts';
+import type { Lifted, Suppressed } from '#relay/suppression/entry.ts';
 
 /** While the relay replaces its router, there is no socket for a moment. */
 const PATIENCE_MS = 2_000;
@@ -84,16 +85,31 @@ export class QueueClient {
     }
   }
 
+  /** The recipients that get no mail for some time. */
+  async suppressed(): Promise<Suppressed[]> {
+    const response = await this.#ask('GET', '/suppressed');
+    return (await this.#readLines(response)) as Suppressed[];
+  }
+
+  async lift(addresses: readonly string[]): Promise<Lifted[]> {
+    return (await this.#post('lift', addresses)) as Lifted[];
+  }
+
   /** The messages of the history that fit. Throws one sentence if the relay keeps none. */
   async find(query: string): Promise<HistoryEntry[]> {
     const response = await this.#ask('GET', `/history?${query}`);
+    return (await this.#readLines(response)) as HistoryEntry[];
+  }
+
+  /** Throws one sentence if the relay has nothing of the kind. */
+  async #readLines(response: IncomingMessage): Promise<unknown[]> {
     if (response.statusCode !== 200) {
       const { error } = (await this.#read(response)) as { error?: string };
-      throw new Error(`There is nothing to find: ${error}`);
+      throw new Error(`There is nothing to show: ${error}`);
     }
     try {
-      const entries: HistoryEntry[] = [];
-      for await (const line of splitLines(response)) entries.push(JSON.parse(line) as HistoryEntry);
+      const entries: unknown[] = [];
+      for await (const line of splitLines(response)) entries.push(JSON.parse(line));
       return entries;
     } catch (error) {
       throw this.#cutOff(error as Error);

@@ -1,6 +1,8 @@
 /** The queue in the policy file, and who is told what becomes of its mail. Part of policyfile.ts. */
 import { z } from 'zod';
 
+export const SUPPRESSION_ACTIONS = ['Refuse', 'Discard'] as const;
+
 export const queue = z.strictObject({
   mode: z.enum(['Durable', 'CutThrough']),
   expireAfterSeconds: z.int().positive(),
@@ -11,6 +13,16 @@ export const queue = z.strictObject({
   maxBytes: z.int().positive().nullable(),
   /** How long the history of a message is kept; null: there is none. */
   historySeconds: z.int().positive().nullable(),
+  /** null: no recipient is suppressed. */
+  suppression: z
+    .strictObject({
+      seconds: z.int().positive(),
+      bounces: z.int().positive(),
+      /** With stars. */
+      statuses: z.array(z.string()),
+      action: z.enum(SUPPRESSION_ACTIONS),
+    })
+    .nullable(),
 });
 
 /** A receiver of events (Standard Webhooks). */

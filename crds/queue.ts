@@ -1,6 +1,41 @@
 /** The field spec.queue of a MailRelay: where mail waits, for how long, and what is kept of it. */
 import { z } from 'zod';
-import { duration, objectName, positiveSize } from './shapes.ts';
+import { SUPPRESSION_ACTIONS } from './policyqueue.ts';
+import { duration, objectName, positiveSize, text } from './shapes.ts';
+
+const suppression = z
+  .object({
+    duration: duration().describe('How long a recipient is suppressed, from its last bounce, such as 7d.'),
+    bounces: z
+      .int()
+      .min(1)
+      .max(100)
+      .optional()
+      .describe('Suppress after so many bounces within duration. Default: 1.'),
+    statuses: z
+      .array(
+        text(
+          '^5\\.([0-9]{1,3}|\\*)\\.([0-9]{1,3}|\\*)$',
+          9,
+          'a permanent status of RFC 3463, such as 5.1.1, or 5.1.* for all of its kind',
+        ),
+      )
+      .min(1)
+      .max(32)
+      .optional()
+      .describe(
+        'Which answers of next hops count, by status (RFC 3463). Default: 5.1.1, 5.1.2, 5.1.3, 5.1.6, 5.1.10 and 5.2.1, which say that the address does not exist or takes no mail.',
+      ),
+    action: z
+      .enum(SUPPRESSION_ACTIONS)
+      .optional()
+      .describe(
+        'Refuse (the default): the client gets 550 5.7.1. Discard: the client gets 250, and the recipient gets no mail and nobody a report; for applications that cannot be refused.',
+      ),
+  })
+  .describe(
+    'Takes no mail for recipients that next hops refused for good, for some time: repeated mail to addresses that do not exist spoils the reputation of a sender. Each pod knows its own.',
+  );
 
 export const queue = z
   .object({
@@ -49,5 +84,6 @@ export const queue = z
       .describe(
         'How long the relay keeps who sent which mail to whom and what the next hops answered, for "mailrelay find": such as 7d, from the receipt of a message. No bodies; on the volume of the pod, at most a tenth of it and 1Gi. Default: nothing is kept.',
       ),
+    suppression: suppression.optional(),
   })
   .describe('The queue of each pod.');

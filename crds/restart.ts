@@ -79,14 +79,16 @@ export const RESTART_CONTRACT: readonly RestartRule[] = [
     gloss: 'As for spec.inbound.',
   },
   {
-    field: 'spec.queue.history',
+    field: 'spec.queue.history, spec.queue.suppression',
     effect: 'both tasks',
-    gloss: 'The history begins, is kept for another time, or is deleted.',
+    gloss:
+      'The history begins, is kept for another time, or is deleted. Recipients that are suppressed stay so until their time is over.',
   },
   {
     field: 'spec.events',
     effect: 'both tasks',
-    gloss: 'The listener writes what it accepts, and the router sends. Events that wait go to the new receiver.',
+    gloss:
+      'The listener writes what it accepts, and the router sends. Events that wait go to the new receiver.',
   },
   {
     field: 'spec.logging',

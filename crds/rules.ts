@@ -185,9 +185,9 @@ export const RULES: readonly Rule[] = [
   },
   {
     path: 'spec.queue',
-    cel: `!${CEL_CUT_THROUGH} || !(has(self.queue.storage) || has(self.queue.expireAfter) || has(self.queue.delayWarningAfter) || has(self.queue.maxMessages) || has(self.queue.maxSize) || has(self.queue.history))`,
+    cel: `!${CEL_CUT_THROUGH} || !(has(self.queue.storage) || has(self.queue.expireAfter) || has(self.queue.delayWarningAfter) || has(self.queue.maxMessages) || has(self.queue.maxSize) || has(self.queue.history) || has(self.queue.suppression))`,
     message:
-      'queue.mode CutThrough keeps nothing on disk: remove storage, expireAfter, delayWarningAfter, maxMessages, maxSize and history, or use Durable',
+      'queue.mode CutThrough keeps nothing on disk: remove storage, expireAfter, delayWarningAfter, maxMessages, maxSize, history and suppression, or use Durable',
     holds: (spec) => !isCutThrough(spec) || Object.keys(spec.queue ?? {}).length === 1,
   },
   {

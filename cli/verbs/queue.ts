@@ -32,7 +32,7 @@ function changing(name: string, summary: string): Verb {
 }
 
 export const verb = new Verb('queue')
-  .summary('the queue of a running relay: list, show, hold, release, retry, remove, export')
+  .summary('the queue of a running relay: list, show, hold, release, retry, remove, export, suppressed, lift')
   .description('Lists and changes the queue of a running relay, as postqueue and postsuper do for Postfix.')
   .addCommand(
     filtering('list', 'list the messages in the queue, the oldest first')
@@ -69,6 +69,25 @@ export const verb = new Verb('queue')
     selecting('export', 'write messages (RFC 5322) to standard output or into a folder')
       .option('--to <dir>', 'export into this folder, a file ID.eml for each message')
       .does(async () => (await acting()).exportMessages),
+  )
+  .addCommand(
+    new Verb('suppressed')
+      .summary('list recipients that get no mail for some time')
+      .description(
+        'Lists the recipients that get no mail, because next hops refused them for good (queue.suppression).',
+      )
+      .addOption(outputOption('text', 'json', 'yaml'))
+      .addOption(stateOption())
+      .does(async () => (await import('../suppressed.ts')).suppressed),
+  )
+  .addCommand(
+    new Verb('lift')
+      .summary('let suppressed recipients get mail again')
+      .description('Lets recipients get mail again, and forgets their bounces.')
+      .argument('<addresses...>', 'addresses of suppressed recipients')
+      .addOption(outputOption('text', 'json', 'yaml'))
+      .addOption(stateOption())
+      .does(async () => (await import('../suppressed.ts')).lift),
   )
   .example('queue list', 'What waits, and why')
   .example('queue retry --domain example.com', 'Try all mail for a domain now');

@@ -31,8 +31,8 @@ export function encodeEvents(
   { from, messageId }: QueueRecord,
   events: readonly MailEvent[],
 ): readonly SpoolEvent[] {
-  return events.map(({ kind, at, id, to, hop, status, text }) =>
-    encode(kind, at, { queueId: id, messageId, from, to, hop, status, text }),
+  return events.map(({ kind, at, id, to, hop, cause, status, text }) =>
+    encode(kind, at, { queueId: id, messageId, from, to, hop, cause, status, text }),
   );
 }
 
@@ -43,7 +43,11 @@ export function printBatch(
   sentAt: number,
 ): Buffer {
   const { name, namespace } = relay;
-  const head = JSON.stringify({ type: 'mail.events', timestamp: instant(sentAt), relay: { name, namespace } });
+  const head = JSON.stringify({
+    type: 'mail.events',
+    timestamp: instant(sentAt),
+    relay: { name, namespace },
+  });
   const list = events.map(({ value }) => value.toString()).join(',');
   return Buffer.from(`${head.slice(0, -1)},"data":{"events":[${list}]}}`);
 }

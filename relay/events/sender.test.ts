@@ -69,7 +69,9 @@ async function accept(count: number, from = 'a@b.example'): Promise<void> {
       const recipients = [{ address: 'r@partner.example', state: 'queued' as const }];
       const envelope = { from, recipients, receivedAt: now + index, smtpUtf8: false, eightBit: false };
       const bytes = Buffer.from('Subject: s\r\n\r\nbody\r\n');
-      return spool.enter(id, envelope, { kind: 'inline', bytes }, [encodeAccepted(id, envelope, bytes.length)]);
+      return spool.enter(id, envelope, { kind: 'inline', bytes }, [
+        encodeAccepted(id, envelope, bytes.length),
+      ]);
     }),
   );
 }
@@ -80,7 +82,10 @@ const eventsIn = ({ body }: { body: string }): { id: string; type: string; data:
 test('what waits is sent in batches, the oldest first, and forgotten when it is taken', async () => {
   await accept(450);
   await begin().look();
-  assert.deepEqual(posts.map((one) => eventsIn(one).length), [200, 200, 50]);
+  assert.deepEqual(
+    posts.map((one) => eventsIn(one).length),
+    [200, 200, 50],
+  );
   const ids = posts.flatMap(eventsIn).map(({ id }) => id);
   assert.deepEqual(ids, ids.toSorted());
   assert.equal(new Set(ids).size, 450);
@@ -209,7 +214,10 @@ test('without a key nothing is sent unsigned', async () => {
 test('large events make small batches, and one event of any size goes', async () => {
   await accept(5, `${'x'.repeat(100_000)}@b.example`);
   await begin().look();
-  assert.deepEqual(posts.map((one) => eventsIn(one).length), [2, 2, 1]);
+  assert.deepEqual(
+    posts.map((one) => eventsIn(one).length),
+    [2, 2, 1],
+  );
   await accept(1, `${'x'.repeat(400_000)}@b.example`);
   now += 1;
   await eventually(async () => {

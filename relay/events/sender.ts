@@ -31,7 +31,11 @@ interface EventSenderDeps {
   };
   /** Undefined if the Secret has none. */
   readonly readKeys: () => readonly Buffer[] | undefined;
-  readonly post: (body: Buffer, headers: Readonly<Record<string, string>>, signal: AbortSignal) => Promise<Posted>;
+  readonly post: (
+    body: Buffer,
+    headers: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+  ) => Promise<Posted>;
   readonly most?: number;
   readonly log: Log;
   readonly count: (result: 'sent' | 'dropped' | 'failed', count: number) => void;
@@ -52,6 +56,7 @@ export class EventSender {
   readonly #timers: readonly NodeJS.Timeout[];
   readonly #closing = new AbortController();
   #sending: Promise<void> | undefined;
+  #bounding: Promise<void> | undefined;
   #failure: Failure | undefined;
   #notBefore = Number.NEGATIVE_INFINITY;
   #droppedAt = Number.NEGATIVE_INFINITY;
@@ -76,7 +81,14 @@ export class EventSender {
   }
 
   /** Counts what waits, and drops what is too much. */
-  async keepBound(): Promise<void> {
+  keepBound(): Promise<void> {
+    this.#bounding ??= this.#keepBound().finally(() => {
+      this.#bounding = undefined;
+    });
+    return this.#bounding;
+  }
+
+  async #keepBound(): Promise<void> {
     const { outbox, log, count, clock } = this.#deps;
     try {
       this.#waiting = outbox.size;
@@ -106,7 +118,7 @@ export class EventSender {
   async close(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer);
     this.#closing.abort();
-    await this.#sending;
+    await Promise.all([this.#sending, this.#bounding]);
   }
 
   async #sendAll(): Promise<void> {
@@ -141,7 +153,8 @@ export class EventSender {
   async #send(batch: readonly SpoolEvent[]): Promise<Posted> {
     const { relay, readKeys, wall, post } = this.#deps;
     const keys = readKeys();
-    if (!keys) return { kind: 'failed', reason: 'the Secret has no key that can sign: see events.webhook.secretName' };
+    if (!keys)
+      return { kind: 'failed', reason: 'the Secret has no key that can sign: see events.webhook.secretName' };
     const sentAt = wall();
     const body = printBatch(relay, batch, sentAt);
     try {

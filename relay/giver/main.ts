@@ -2,8 +2,9 @@
  * The process of the giving side. It replaces the router while a pod is evacuated. It begins after the router has
  * released the queue, and releases the queue itself when it is told to drain. It ends with its supervisor.
  */
-import { type EventSender, openEvents } from '../events/events.ts';
+
 import type { Policy } from '#crds/policyfile.ts';
+import { type EventSender, openEvents } from '../events/events.ts';
 import { Giver } from '../handover/giver.ts';
 import { Sibling } from '../handover/sibling.ts';
 import { jsonLog } from '../observe/log.ts';

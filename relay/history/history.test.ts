@@ -72,6 +72,7 @@ const event = (id: string, to: string, kind: MailEventKind, text = '250 2.0.0 Ok
   at: now,
   to,
   hop: kind === 'removed' ? null : 'mx.example.net:25',
+  cause: null,
   status: null,
   text,
 });

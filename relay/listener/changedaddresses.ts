@@ -30,10 +30,16 @@ export class ChangedAddresses {
   #compiled: { readonly maps: Maps; readonly choose: ReturnType<typeof compileSteps> } | undefined;
   readonly #transactions = new WeakMap<SMTPServerSession, Transaction>();
 
-  /** `readMaps` returns other maps after a table has changed. */
-  constructor(policy: Policy, readMaps: () => Maps) {
+  readonly #isSuppressed: ((address: string) => boolean) | undefined;
+
+  /**
+   * `readMaps` returns other maps after a table has changed. `isSuppressed` is absent if the policy suppresses no
+   * recipient.
+   */
+  constructor(policy: Policy, readMaps: () => Maps, isSuppressed?: (address: string) => boolean) {
     this.#policy = policy;
     this.#readMaps = readMaps;
+    this.#isSuppressed = isSuppressed;
   }
 
   /** Changes the sender. Returns the reply if a map refuses it. */
@@ -60,7 +66,9 @@ export class ChangedAddresses {
     const { queue, inbound } = this.#policy;
     const changed = this.#choose(isSubmitted).changeRecipient(makeAddressee(one), readMoment(session));
     if (changed.kind === 'refused') return replyTo(changed.refusal);
-    const { length } = changed.to;
+    const to = this.#leaveOutSuppressed(changed.to);
+    if (to === undefined) return REPLIES.suppressed;
+    const { length } = to;
     if (queue.mode === 'CutThrough' && length > 1) return REPLIES.severalInCutThrough;
     // A client may give an address again: it is one recipient all the same.
     const before = session.envelope.rcptTo.length;
@@ -69,8 +77,17 @@ export class ChangedAddresses {
     if (before > 0 && before + 1 + added > Math.max(inbound.limits.recipients, MOST_RECIPIENTS))
       return REPLIES.tooManyRecipients;
     transaction.added = added;
-    transaction.recipients.set(one, changed.to);
+    transaction.recipients.set(one, to);
     return undefined;
+  }
+
+  /** Undefined if nobody is left and the client is to be told. */
+  #leaveOutSuppressed(to: readonly Addressee[]): readonly Addressee[] | undefined {
+    const isSuppressed = this.#isSuppressed;
+    if (!isSuppressed) return to;
+    const left = to.filter(({ address }) => !isSuppressed(address));
+    const isRefused = left.length === 0 && this.#policy.queue.suppression?.action === 'Refuse';
+    return isRefused ? undefined : left;
   }
 
   #choose(isSubmitted: boolean): CompiledSteps {

@@ -34,6 +34,8 @@ const CURES: Readonly<Record<string, string>> = {
     'the client must use one of its own senders in MAIL FROM, From and Sender; or add the sender to its entry in clients.senderLogins, or behind its password in the Secret of users',
   recipient_not_allowed: 'add the domain of the recipient to clients.recipientDomains',
   address_refused: 'change the entry of the address in addresses.sender or addresses.recipient',
+  suppressed:
+    'the next hop refused this recipient for good: lift it by "mailrelay queue lift", or wait for queue.suppression.duration',
   alias_error:
     'correct the entries of the address in addresses.recipient: no circles, at most 1000 addresses, at least one that can be relayed, and one with queue.mode CutThrough',
   foreign_return:

@@ -8,6 +8,8 @@ import { Delivery } from '../delivery/delivery.ts';
 import type { Log } from '../observe/log.ts';
 import type { Tracer } from '../observe/trace.ts';
 import { Spool, type SpoolOptions } from '../spool/spool.ts';
+import { isSuppressed, keySuppressed } from '../suppression/entry.ts';
+import { wall } from '../task/clock.ts';
 import type { Counters } from '../task/counts.ts';
 import type { Materials } from '../task/materials.ts';
 import { type HopLogins, NO_LOGINS } from '../task/messages.ts';
@@ -21,6 +23,8 @@ export interface Intake {
   take(stream: SMTPServerDataStream, arrival: Arrival): Promise<{ id: string; bytes: number; reply: string }>;
   /** Why a message of this size cannot be accepted now. Undefined if it can. */
   refusalOfMore(bytes: number): Reply | undefined;
+  /** Absent if the policy suppresses no recipient. */
+  readonly isSuppressed?: (address: string) => boolean;
   useMaterials(materials: Materials): void;
   /** Sets the size of the queue, as the router reports it. */
   learnQueue(figures: { depth: number; bytes: number }): void;
@@ -43,7 +47,10 @@ export function openIntake(policy: Policy, materials: Materials, stateDir: strin
   if (policy.queue.mode === 'CutThrough') return new CutThrough(policy, materials, deps);
   const onSync = () => counters.add('spool_syncs', 'listener');
   const onRecovered: SpoolOptions['onRecovered'] = (recovered) => log('spool_recovered', { ...recovered });
-  return new Durable(policy, new Spool(stateDir, onSync, 'late', { onRecovered }), onEntered);
+  const spool = new Spool(stateDir, onSync, 'late', { onRecovered });
+  const durable = new Durable(policy, spool, onEntered);
+  if (policy.queue.suppression === null) return durable;
+  return Object.assign(durable, { isSuppressed: findSuppressed(spool, deps) });
 }
 
 class Durable implements Intake {
@@ -118,6 +125,20 @@ class Durable implements Intake {
       (maxBytes !== null && this.#bytes + bytes > maxBytes)
     );
   }
+}
+
+/** While the store cannot be read nobody is suppressed: the next hop decides. */
+function findSuppressed({ suppressions }: Spool, { log, counters }: IntakeDeps) {
+  return (address: string): boolean => {
+    try {
+      if (!isSuppressed(suppressions.find(keySuppressed(address)), wall())) return false;
+    } catch {
+      return false;
+    }
+    counters.add('suppressed');
+    log('suppressed', { to: address });
+    return true;
+  };
 }
 
 class CutThrough implements Intake {

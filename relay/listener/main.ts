@@ -74,6 +74,7 @@ function configure(message: Extract<ToListener, { kind: 'configure' }>): void {
     materials,
     ticketKeys,
     take: (stream, arrival) => taking.take(stream, arrival),
+    isSuppressed: taking.isSuppressed,
     refusalOfMore: (bytes) => taking.refusalOfMore(bytes),
     countMessage: (of, who) => counted.count(of, who),
     counters,

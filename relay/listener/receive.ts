@@ -33,6 +33,11 @@ export async function receiveMessage(
       finder?.push(chunk);
       await body.write(chunk);
     }
+    // All its recipients are suppressed, and the client is not told.
+    if (envelope.recipients.length === 0) {
+      await body.discard();
+      return { id, bytes };
+    }
     admit(bytes);
     const messageId = finder?.found;
     const found = messageId === undefined ? envelope : { ...envelope, messageId };

@@ -71,6 +71,11 @@ export const REPLIES = {
     'recipient_not_allowed',
     '5.7.1 Relaying denied: the domain is not in inbound.clients.recipientDomains',
   ),
+  suppressed: reply(
+    550,
+    'suppressed',
+    '5.7.1 This recipient refused mail for good before, and gets none for some time (queue.suppression)',
+  ),
   aliasLoop: reply(451, 'alias_error', '4.6.0 The alias of this address has no end, or too many addresses'),
   aliasOfNothing: reply(550, 'alias_error', '5.1.1 The alias of this address leads to no address'),
   severalInCutThrough: reply(

@@ -27,6 +27,8 @@ export interface ListenerSessionsDeps {
   readonly hasPair: () => boolean;
   /** The address maps, as they are now. */
   readonly maps: () => Maps;
+  /** Absent if the policy suppresses no recipient. */
+  readonly isSuppressed?: ((address: string) => boolean) | undefined;
   readonly take: Taker;
   /** Why a message of this announced size cannot be accepted now. */
   readonly refusalOfMore: (bytes: number) => Reply | undefined;

@@ -70,7 +70,7 @@ export class ListenerSessions {
     this.#findOwnSenders = compileSenderLogins(listener.clients);
     this.#findClientPolicy = findClientPolicy(policy.inbound);
     this.#refusals = new Refusals(options, policy.inbound.limits.errorsPerSession);
-    this.#addresses = new ChangedAddresses(policy, options.maps);
+    this.#addresses = new ChangedAddresses(policy, options.maps, options.isSuppressed);
     this.logins = new Logins({ ...options, countedAs: this.#relaying.countedAs }, materials);
   }
 

@@ -30,6 +30,8 @@ export interface ListenerOptions {
   /** All processes of a relay share the keys, so a ticket of one process works at another. Newest first. */
   readonly ticketKeys: readonly string[];
   readonly take: Taker;
+  /** Absent if the policy suppresses no recipient. */
+  readonly isSuppressed?: ((address: string) => boolean) | undefined;
   readonly refusalOfMore: (bytes: number) => Reply | undefined;
   readonly countMessage: (of: CountedBy, who: string) => Promise<number>;
   readonly counters: Counters;

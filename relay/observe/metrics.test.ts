@@ -39,6 +39,7 @@ test('what tasks count adds up by label; gauges tell the status', async () => {
     'mailrelay_recipients_delivered_total{class="mx"} 2',
     'mailrelay_recipients_discarded_total 0',
     'mailrelay_history_lost_total 0',
+    'mailrelay_recipients_suppressed_total 0',
     'mailrelay_accept_duration_seconds_sum 0.04',
     'mailrelay_accept_duration_seconds_count 2',
     'mailrelay_delivery_duration_seconds_sum 0',

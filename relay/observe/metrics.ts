@@ -84,6 +84,10 @@ export const COUNTERS: Readonly<Record<string, Metric>> = {
     'mailrelay_history_lost_total',
     'Facts that could not be written into the history (queue.history)',
   ),
+  suppressed: counter(
+    'mailrelay_recipients_suppressed_total',
+    'Recipients that got no mail, because next hops had refused them for good (queue.suppression)',
+  ),
   not_signed: counter(
     'mailrelay_messages_not_signed_total',
     'Messages of ours that went without a DKIM signature although there are keys',

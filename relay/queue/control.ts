@@ -16,9 +16,16 @@ export interface FindsMail {
   find(parameters: URLSearchParams): Iterable<unknown> | undefined;
 }
 
+/** Recipients that get no mail for some time, if the policy suppresses any. */
+export interface SuppressedRecipients {
+  list(): Iterable<unknown>;
+  lift(addresses: readonly string[]): Promise<unknown>;
+}
+
 interface Tools {
-  readonly tools: QueueTools;
+  readonly queue: QueueTools;
   readonly history: FindsMail | undefined;
+  readonly suppressed: SuppressedRecipients | undefined;
 }
 
 export interface ControlServer {
@@ -29,13 +36,9 @@ export interface ControlServer {
 }
 
 /** Rejects if the socket cannot be opened. Removes the socket of an earlier process, which does not serve any more. */
-export async function serveControl(
-  path: string,
-  tools: QueueTools,
-  history: FindsMail | undefined,
-): Promise<ControlServer> {
+export async function serveControl(path: string, tools: Tools): Promise<ControlServer> {
   const server = createServer((request, response) => {
-    answer({ tools, history }, request, response).catch((error: Error) => {
+    answer(tools, request, response).catch((error: Error) => {
       if (!response.headersSent) response.writeHead(500);
       response.end(`${error.message}\n`);
     });
@@ -53,17 +56,18 @@ export async function serveControl(
 }
 
 /**
- * GET /queue, GET /queue/ID, GET /queue/ID/message, GET /history?QUERY, POST /ACTION and POST /outcomes with
- * {"ids": [...]}. Any other request gets 400 or 404, with the reason as {"error": ...}.
+ * GET /queue, GET /queue/ID, GET /queue/ID/message, GET /history?QUERY, GET /suppressed, POST /ACTION, POST /outcomes and
+ * POST /lift with {"ids": [...]}. Any other request gets 400 or 404, with the reason as {"error": ...}.
  */
 async function answer(
-  { tools, history }: Tools,
+  { queue: tools, history, suppressed }: Tools,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
   await tools.loaded;
   const { pathname, searchParams } = new URL(request.url ?? '', 'http://relay');
   const [, what = '', id, part] = pathname.split('/');
+  if (what === 'suppressed' || what === 'lift') return handleSuppressed(suppressed, what, request, response);
   if (request.method === 'POST') return act(tools, what, request, response);
   if (what === 'history') return find(history, searchParams, response);
   if (what !== 'queue') return send(response, 404, { error: `there is no /${what}` });
@@ -90,6 +94,20 @@ async function act(
 async function readIds(request: IncomingMessage): Promise<string[] | undefined> {
   const { ids } = ((await json(request).catch(() => null)) ?? {}) as { ids?: unknown };
   return Array.isArray(ids) && ids.every((id) => typeof id === 'string') ? ids : undefined;
+}
+
+async function handleSuppressed(
+  suppressed: SuppressedRecipients | undefined,
+  what: 'suppressed' | 'lift',
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  if (!suppressed)
+    return send(response, 404, { error: 'this relay suppresses nobody: see queue.suppression' });
+  if (what === 'suppressed') return sendLines(suppressed.list(), response);
+  const addresses = await readIds(request);
+  if (!addresses) return send(response, 400, { error: 'the body must be {"ids": [...]}, with addresses' });
+  send(response, 200, await suppressed.lift(addresses));
 }
 
 async function find(

@@ -2,7 +2,7 @@
  * What happened to a recipient of the queue, as a value for those who keep it or tell it to others. It is made where the
  * change is written (actions.ts). Pure.
  */
-import { describeFailure } from '#crds/failure.ts';
+import { describeFailure, type FailureCause } from '#crds/failure.ts';
 import type { Verdict } from '../delivery/courier.ts';
 import type { QueueRecord, Recipient } from '../spool/record.ts';
 import type { SpoolEvent } from '../spool/spool.ts';
@@ -19,6 +19,8 @@ export interface MailEvent {
   readonly to: string;
   /** The next hop that answered. null: none did. */
   readonly hop: string | null;
+  /** null: it did not fail. */
+  readonly cause: FailureCause | null;
   /** RFC 3463. null: nobody gave one. */
   readonly status: string | null;
   /** The reply of the next hop, or a sentence. */
@@ -53,10 +55,23 @@ export function listVerdicts(
     const verdict = state === 'queued' ? verdicts.get(to) : undefined;
     if (!verdict) return [];
     if (verdict.kind === 'delivered')
-      return [{ kind: 'delivered', id, at, to, hop, status: readStatus(verdict.reply), text: verdict.reply }];
+      return [
+        {
+          kind: 'delivered',
+          id,
+          at,
+          to,
+          hop,
+          cause: null,
+          status: readStatus(verdict.reply),
+          text: verdict.reply,
+        },
+      ];
     const { failure } = verdict;
     const kind = failure.permanent ? (ends ?? 'bounced') : 'deferred';
-    return [{ kind, id, at, to, hop, status: failure.status, text: describeFailure(failure) }];
+    return [
+      { kind, id, at, to, hop, cause: failure.cause, status: failure.status, text: describeFailure(failure) },
+    ];
   });
 }
 
@@ -67,6 +82,7 @@ export function listRemoved(id: string, recipients: readonly Recipient[], at: nu
     at,
     to,
     hop: null,
+    cause: null,
     status: null,
     text: 'removed by a person',
   }));

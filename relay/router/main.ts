@@ -17,6 +17,7 @@ import { type ControlServer, serveControl } from '../queue/control.ts';
 import { QueueManager } from '../queue/manager.ts';
 import { QueueTools } from '../queue/tools.ts';
 import { diskPulse, Spool } from '../spool/spool.ts';
+import { SuppressionList } from '../suppression/suppressionlist.ts';
 import { Task } from '../task/bootstrap.ts';
 import { monotonic, wall } from '../task/clock.ts';
 import { type Materials, NO_MATERIALS } from '../task/materials.ts';
@@ -52,6 +53,7 @@ let reports: TlsReports | undefined;
 let inbox: ReportInbox | undefined;
 let history: History | undefined;
 let events: EventSender | undefined;
+let suppression: SuppressionList | undefined;
 /** Before that, the figures would tell of a shorter queue than there is. */
 let isLoaded = false;
 let brokenTimes = 0;
@@ -120,7 +122,7 @@ function configure({ policy, materials, kept, stateDir }: Extract<ToRouter, { ki
     clock,
     wall,
     random,
-    recorder: makeRecorder(policy, () => history),
+    recorder: makeRecorder(policy, () => ({ history, suppression })),
   });
   router = { policy, materials, manager, courier, signer, spool, stateDir };
 }
@@ -136,17 +138,18 @@ async function start(): Promise<void> {
   inbox = openInbox(deps);
   history = openHistory(deps);
   events = openEvents({ ...deps, counters: manager.counters });
+  const { suppression: terms } = policy.queue;
+  if (terms) suppression = new SuppressionList({ terms, recipients: spool.suppressions, log, wall });
   void router.manager.start();
   router.manager.loaded.then(() => {
     isLoaded = true;
   });
   try {
-    const tools = new QueueTools(router.manager, router.spool);
-    control = await serveControl(
-      join(router.stateDir, CONTROL_SOCKET),
-      tools,
-      history && answerFrom(history),
-    );
+    control = await serveControl(join(router.stateDir, CONTROL_SOCKET), {
+      queue: new QueueTools(router.manager, router.spool),
+      history: history && answerFrom(history),
+      suppressed: suppression,
+    });
   } catch (error) {
     // Mail flows without the queue tools.
     log('no_queue_tools', { message: (error as Error).message });
@@ -174,7 +177,9 @@ function tell(): void {
   lookAtStore(spool);
   if (spool.isBroken) return;
   const { counters } = manager;
-  const figures = isLoaded ? { figures: { ...manager.figures, tlsReports: inbox?.lastDay, events: events?.figures } } : {};
+  const figures = isLoaded
+    ? { figures: { ...manager.figures, tlsReports: inbox?.lastDay, events: events?.figures } }
+    : {};
   teller.tell({ counters, ...figures });
 }
 
@@ -198,6 +203,7 @@ async function drain(deadlineMs: number): Promise<void> {
   await inbox?.close();
   history?.close();
   await events?.close();
+  suppression?.close();
   tell();
   control?.close();
   await router?.spool.close();

@@ -13,14 +13,15 @@ import { crc32 } from 'node:zlib';
 import { BodyWriter, type SealedBody } from './body.ts';
 import { BodyFolder } from './bodyfolder.ts';
 import { type Body, FileBodies } from './filebodies.ts';
-import type { Checkpoints } from './openstore.ts';
 import { type NewMessage, put, remove } from './newmessage.ts';
+import type { Checkpoints } from './openstore.ts';
 import { Outbox, putEvents, type SpoolEvent } from './outbox.ts';
 import { decodeRecord, type Envelope, encodeRecord, type QueueRecord } from './record.ts';
 import type { Recovered } from './recovery.ts';
 import { Room } from './room.ts';
 import { Store } from './store.ts';
 import { Strays } from './strays.ts';
+import { Suppressions } from './suppressions.ts';
 import type { Tables } from './tables.ts';
 
 export { diskPulse } from './diskpulse.ts';
@@ -54,6 +55,7 @@ export class Spool {
   readonly #room: Room;
   readonly #files: FileBodies;
   readonly outbox: Outbox;
+  readonly suppressions: Suppressions;
   readonly #tidying: NodeJS.Timeout | undefined;
 
   /** `onSync` is called at each sync of the store. The process with early checkpoints also does the upkeep. */
@@ -79,6 +81,7 @@ export class Spool {
       },
     });
     this.outbox = new Outbox(this.#store);
+    this.suppressions = new Suppressions(this.#store);
     this.#room = new Room(stateDir, () => this.#store.space);
     if (checkpoints === 'early') this.#tidying = this.#keepTidy();
   }

@@ -3,12 +3,16 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
 
 /** In the order of their creation, which is also their order in the file (salvage.ts). */
 export const TABLE_NAMES = ['records', 'bodies', 'damaged'] as const;
+/** These hold no mail. */
+const EXTRA_NAMES = ['events', 'suppressed'] as const;
 export type TableName = (typeof TABLE_NAMES)[number];
 
 export type Tables = { readonly [Name in TableName]: Table } & {
   readonly messages: Messages;
   /** What must be told to others. It is no mail, so a damaged store is rebuilt without it. */
   readonly events: Table;
+  /** Recipients that bounced, by address. The same holds. */
+  readonly suppressed: Table;
 };
 
 /** No limit, in SQL. */
@@ -21,7 +25,7 @@ class Table {
   readonly #keys: StatementSync;
   readonly #count: StatementSync;
 
-  constructor(database: DatabaseSync, name: TableName | 'events') {
+  constructor(database: DatabaseSync, name: TableName | (typeof EXTRA_NAMES)[number]) {
     this.#get = database.prepare(`SELECT value FROM ${name} WHERE key = ?`);
     this.#put = database.prepare(`INSERT OR REPLACE INTO ${name} (key, value) VALUES (?, ?)`);
     this.#remove = database.prepare(`DELETE FROM ${name} WHERE key = ?`);
@@ -79,7 +83,7 @@ function viewBuffer({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
 
 /** Creates the tables that are missing. */
 export function openTables(database: DatabaseSync): Tables {
-  for (const name of [...TABLE_NAMES, 'events'] as const)
+  for (const name of [...TABLE_NAMES, ...EXTRA_NAMES])
     database.exec(`CREATE TABLE IF NOT EXISTS ${name} (key TEXT PRIMARY KEY, value BLOB NOT NULL)`);
   return {
     records: new Table(database, 'records'),
@@ -87,5 +91,6 @@ export function openTables(database: DatabaseSync): Tables {
     damaged: new Table(database, 'damaged'),
     messages: new Messages(database),
     events: new Table(database, 'events'),
+    suppressed: new Table(database, 'suppressed'),
   };
 }

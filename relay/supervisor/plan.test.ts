@@ -118,7 +118,10 @@ const CHANGES: Readonly<Record<string, MailRelaySpec[]>> = {
     { ...base, queue: { ...base.queue, maxMessages: 10 } },
     { ...base, queue: { ...base.queue, maxSize: '1Gi' } },
   ],
-  'spec.queue.history': [{ ...base, queue: { ...base.queue, history: '7d' } }],
+  'spec.queue.history, spec.queue.suppression': [
+    { ...base, queue: { ...base.queue, history: '7d' } },
+    { ...base, queue: { ...base.queue, suppression: { duration: '7d' } } },
+  ],
   'spec.events': [
     { ...base, events: { webhook: { url: 'https://hooks.example.com/mail', secretName: 'hook' } } },
   ],

@@ -32,7 +32,7 @@ function listenerSlice({
   trace,
   logging,
 }: Policy) {
-  const { mode, maxMessages, maxBytes, historySeconds } = queue;
+  const { mode, maxMessages, maxBytes, historySeconds, suppression } = queue;
   // Without a queue the listener delivers by itself.
   const delivery = mode === 'CutThrough' ? outbound : null;
   return {
@@ -46,6 +46,7 @@ function listenerSlice({
     maxMessages,
     maxBytes,
     historySeconds,
+    suppression,
     tellsEvents: events !== null,
     delivery,
     trace,

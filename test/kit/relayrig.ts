@@ -140,6 +140,7 @@ export function policyOf(
       maxMessages: null,
       maxBytes: null,
       historySeconds: null,
+      suppression: null,
     },
     events: null,
     logging: { level: 'info', addresses: 'Full' },

@@ -85,7 +85,9 @@ export class Webhook {
     const key = Buffer.from(this.#secret.slice('whsec_'.length), 'base64');
     const hmac = createHmac('sha256', key);
     hmac.update(`${headers['webhook-id']}.${headers['webhook-timestamp']}.`).update(body);
-    return String(headers['webhook-signature']).split(' ').includes(`v1,${hmac.digest('base64')}`);
+    return String(headers['webhook-signature'])
+      .split(' ')
+      .includes(`v1,${hmac.digest('base64')}`);
   }
 }
 

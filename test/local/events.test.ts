@@ -62,7 +62,10 @@ stringData: {secret: "${OLD_KEY} ${KEY}"}
   }
 
   const dataOf = (type: string, id: string) =>
-    hook.list(`mail.${type}`).filter(({ data }) => data['queueId'] === id).map(({ data }) => data);
+    hook
+      .list(`mail.${type}`)
+      .filter(({ data }) => data['queueId'] === id)
+      .map(({ data }) => data);
 
   test('what becomes of each recipient is told, signed', async () => {
     const id = await send('joe@example.com', 'gone@example.com', 'slow@example.com');

@@ -1,0 +1,42 @@
+/**
+ * `mailrelay queue suppressed` and `mailrelay queue lift`: recipients that get no mail for some time. The exit status of
+ * lift is 1 if a named recipient was not suppressed.
+ */
+import type { Suppressed } from '#relay/suppression/entry.ts';
+import { print } from './output.ts';
+import { QueueClient } from './queueclient.ts';
+import { stateFolder } from './statefolder.ts';
+import { visible } from './terminal.ts';
+import type { Format } from './verb.ts';
+
+interface Options {
+  readonly state?: string;
+  readonly output: Format;
+}
+
+export async function suppressed({ state, output }: Options): Promise<number> {
+  const list = await new QueueClient(stateFolder(state)).suppressed();
+  await print(output, list, () => describeList(list));
+  return 0;
+}
+
+export async function lift(addresses: readonly string[], { state, output }: Options): Promise<number> {
+  const lifted = await new QueueClient(stateFolder(state)).lift(addresses);
+  const isDone = ({ result }: { result: string }) => result === 'done';
+  await print(output, lifted, () =>
+    lifted
+      .map((one) => `${visible(one.address)} ${isDone(one) ? 'gets mail again' : 'is not suppressed'}\n`)
+      .join(''),
+  );
+  return lifted.every(isDone) ? 0 : 1;
+}
+
+function describeList(list: readonly Suppressed[]): string {
+  if (list.length === 0) return 'Nobody is suppressed.\n';
+  return list
+    .map(({ address, until, bounces, text }) => {
+      const times = bounces === 1 ? '1 bounce' : `${bounces} bounces`;
+      return `${visible(address)}\n      until ${until}, ${times}: ${visible(text)}\n`;
+    })
+    .join('');
+}
