@@ -28,15 +28,18 @@ export async function explain(
   what: string,
   { file, from, connect = false, output }: ExplainOptions,
 ): Promise<number> {
-  if (LOOKS_LIKE_IP.test(what) && !isClient(what))
+  if (LOOKS_LIKE_IP.test(what) && !isClient(what) && !isStatusCode(what))
     throw new UsageError(`The IP address "${what}" cannot be read: write it as 192.0.2.7 or 2001:db8::7`);
-  const isAddress = isClient(what) || /[@.]/.test(what);
+  const isAddress = isClient(what) || (/[@.]/.test(what) && !isStatusCode(what));
   const { value, text } = isAddress
     ? await explainAddress(what, { from: readSender(from), file, connect })
     : explainWord(what);
   await print(output, value, () => text);
   return 0;
 }
+
+/** An enhanced status code (RFC 3463), such as 5.7.139. */
+const isStatusCode = (text: string) => /^[45]\.\d{1,3}\.\d{1,3}$/.test(text);
 
 interface Question {
   readonly from: string;

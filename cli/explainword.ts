@@ -1,10 +1,12 @@
 /**
  * What a word means that the status, the events, the log or the metrics use: a condition, its reason, an event, the
- * rule that refused a client, an event of the log, the cause of a failure. Pure.
+ * rule that refused a client, an event of the log, the cause of a failure, the code of a provider that refuses our
+ * login. Pure.
  */
 import { CONDITION_MEANING, CONDITION_TYPES, type ConditionType, REASONS } from '#crds/conditions.ts';
 import { CHANGE_EVENTS } from '#crds/events.ts';
 import { HOP_CURES } from '#crds/hopcures.ts';
+import { LOGIN_PROBLEMS } from '#crds/loginproblems.ts';
 import { findNearest } from '#crds/nearest.ts';
 import { findCure, RULES_OF_REFUSAL } from '#relay/listener/cures.ts';
 import { findLevel, type Level, LOG_EVENTS } from '#relay/observe/levels.ts';
@@ -66,6 +68,7 @@ function listMeanings(): Meaning[] {
       kind: 'cause of a failed delivery',
       cure,
     })),
+    ...LOGIN_PROBLEMS.map(({ code, cure }) => ({ word: code, kind: 'refusal of our login', cure })),
   ];
 }
 

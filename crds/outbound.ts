@@ -86,7 +86,7 @@ const hop = z.object({
   credentialsSecretName: objectName()
     .optional()
     .describe(
-      'Name of the Secret with the login for this hop: username and password (PLAIN, LOGIN), or username and token, or username, clientId, clientSecret, refreshToken and tokenURL (XOAUTH2). Sent only under TLS. Without it the hop is never used.',
+      'Name of the Secret with the login for this hop: username and password (PLAIN, LOGIN), or for XOAUTH2 username and token; or username, clientId, tokenURL and clientSecret (or tls.crt and tls.key) of an app of Microsoft 365, with refreshToken for a user who has logged in; or username and serviceAccountKey of Google. Sent only under TLS. Without it the hop is never used.',
     ),
   ipFamily: ipFamily()
     .optional()

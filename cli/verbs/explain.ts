@@ -7,7 +7,7 @@ export const verb = new Verb('explain')
 
 An IP address: shows the STARTTLS policy and the oldest TLS version of this client on each listener, which part of the spec decides them, and whether its network may relay.
 
-A word: shows cause and cure of a condition reason, such as CertificateMissing, or of the rule that refused a client, such as relaying_denied.`)
+A word: shows cause and cure of a condition reason, such as CertificateMissing, of the rule that refused a client, such as relaying_denied, or of the code of a provider that refuses our login, such as 5.7.139.`)
   .argument('<what>', 'a mail address, an IP address of a client, or a word')
   .option('-f, --file <path>', 'file or folder of YAML documents (default: the policy of the pod)')
   .option('--connect', 'connect to each next hop, make the TLS handshake and verify it; no login, no message')

@@ -23,11 +23,13 @@ import {
 } from './connectfailure.ts';
 import type { HopTls, Judgement, NextHop, TlsReason } from './courier.ts';
 import { HopConnection } from './hopconnection.ts';
-import { type Login, renewsToken } from './hopcredentials.ts';
+import type { Login } from './hopcredentials.ts';
 import { plainName } from './hostname.ts';
 import { checkNames, judgeStricter, judgeTesting } from './stricterlevels.ts';
 import { judgeChain, type TlsaProblem } from './tlsa.ts';
 import { fallBack, type TlsPolicy } from './tlspolicy.ts';
+import { TokenLogin } from './tokenlogin.ts';
+import { TokenError } from './tokensource.ts';
 
 /** Switches a timer of the library off. hopconnection.ts and the budget of the attempt keep the times of the RFC. */
 const NEVER_MS = 2 ** 31 - 1;
@@ -96,7 +98,9 @@ export function connect(hop: NextHop, terms: ConnectTerms): Connecting {
     forget();
     trace?.ended(oneLine(error.message));
     // The state is read before close() changes it. After the session was given out, this only marks it as broken.
-    const failure = loginRefused ? loginFailure(error, hop) : connectFailure(error, hop, connection, terms);
+    const failure = loginRefused
+      ? loginFailure(error, hop, login?.kind)
+      : connectFailure(error, hop, connection, terms);
     const brokenHandshake = isHandshakeBroken(error, connection);
     connection.close();
     resolve({ kind: 'failed', failure, brokenHandshake, refusesUs: isOurRefusal(error, hop, loginRefused) });
@@ -190,20 +194,21 @@ function logIn(
     return;
   }
   const { user } = login;
-  const kept = login.kind === 'token' && login.oauth2.accessToken;
+  const oauth2 = login.kind === 'token' ? new TokenLogin(user, login.tokens) : undefined;
   const auth =
     login.kind === 'password'
       ? { user, credentials: { user, pass: login.pass } }
-      : { user, method: 'XOAUTH2', oauth2: login.oauth2 };
+      : { user, method: 'XOAUTH2', oauth2 };
   session.connection.login(auth as Parameters<HopConnection['login']>[0], (error?: SmtpError | null) => {
     if (!error) opened();
-    else ended(error, isAboutLogin(error) && !(login.kind === 'token' && renewsToken(login.oauth2, kept)));
+    else ended(error, isAboutLogin(error, oauth2));
   });
 }
 
 /** A 5xx reply to AUTH, or a token service that refuses: a person must act. A temporary reply (454) does not count. */
-function isAboutLogin({ responseCode, originalCode }: SmtpError): boolean {
-  return responseCode === undefined ? originalCode === 'EOAUTH2' : responseCode >= 500;
+function isAboutLogin(error: SmtpError, oauth2: TokenLogin | undefined): boolean {
+  if (error instanceof TokenError) return error.problem !== null;
+  return (error.responseCode ?? 0) >= 500 && oauth2?.refused() !== true;
 }
 
 /** Before the first command that names a sender, or a login. */

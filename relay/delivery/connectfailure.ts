@@ -9,12 +9,16 @@ import {
   makeFailure,
   oneLine,
 } from '#crds/failure.ts';
+import { findLoginCure } from '#crds/loginproblems.ts';
 import type { NextHop } from './courier.ts';
 import { nameHandshakeReason } from './handshakereason.ts';
 import type { HopConnection } from './hopconnection.ts';
 import { readCodes } from './reply.ts';
 import type { TlsaProblem } from './tlsa.ts';
 import type { TlsPolicy } from './tlspolicy.ts';
+import { TokenError } from './tokensource.ts';
+
+const CHECK_SECRET = 'check the Secret with its credentials';
 
 export interface SmtpError extends Error {
   readonly responseCode?: number | undefined;
@@ -41,29 +45,24 @@ export class TlsaError extends Error {
   }
 }
 
-/** Keeps only the codes of a reply to AUTH, because some hops echo our command. */
-export function loginFailure(error: SmtpError, { host, port }: NextHop): Failure {
-  const codes = readCodes(error.response ?? '');
-  const said = codes || (error.originalCode === 'EOAUTH2' ? explainTokenService(error) : 'no reply');
-  const text = `${host}:${port} refuses our login (${said}): check the Secret with its credentials`;
+/** Keeps only the codes of a reply to AUTH and of a token service, because some echo what we said. */
+export function loginFailure(
+  error: SmtpError,
+  { host, port }: NextHop,
+  login: 'password' | 'token' = 'password',
+): Failure {
+  const problem = error instanceof TokenError ? error.problem : null;
+  const said = problem
+    ? `the token service says ${problem.code}`
+    : readCodes(error.response ?? '') || 'no reply';
+  const cure = problem?.cure ?? findLoginCure(error.response ?? '', login) ?? CHECK_SECRET;
+  const text = `${host}:${port} refuses our login (${said}): ${cure}`;
   return makeFailure({ cause: 'login', status: '4.7.8', text, command: 'AUTH' });
-}
-
-/** Keeps only the error code of a token service. */
-function explainTokenService(error: SmtpError): string {
-  const code = readTokenCode(error);
-  return code === undefined ? 'the token service gives no token' : `the token service says ${code}`;
-}
-
-/** RFC 6749 section 5.2. */
-function readTokenCode({ message }: SmtpError): string | undefined {
-  const codes = /\b(invalid_(request|client|grant|scope)|un(authorized_client|supported_grant_type))\b/;
-  return codes.exec(message)?.[0];
 }
 
 /** The hop or its token service said itself that it refuses our login or our certificate. No fault of the network. */
 export function isOurRefusal(error: SmtpError, hop: NextHop, isLoginRefused: boolean): boolean {
-  if (isLoginRefused) return error.responseCode !== undefined || readTokenCode(error) !== undefined;
+  if (isLoginRefused) return error.responseCode !== undefined || error instanceof TokenError;
   const isAboutPair = nameHandshakeReason(findWord(error)) === 'our certificate is refused';
   return isAboutPair && hop.clientCertificateSecret !== null;
 }

@@ -7,6 +7,7 @@ import type { Socket } from 'node:net';
 import type { Transform } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
 import SMTPConnection from 'nodemailer/lib/smtp-connection/index.js';
+import { readKnownWords } from '#crds/loginproblems.ts';
 import { AuthSecrets } from './authsecrets.ts';
 import { joinWrites, writePieces, writeWhole } from './bodywriter.ts';
 import { plainName } from './hostname.ts';
@@ -175,12 +176,13 @@ export class HopConnection extends Library {
   }
 
   /**
-   * Of a reply to AUTH only the codes are kept, because some hops echo what we said. A bare 334 is a challenge without
+   * Of a reply to AUTH only the codes and known words are kept, because some hops echo what we said. A bare 334 is a challenge without
    * text (RFC 4954 section 4). Only CRAM-MD5 reads the text of one.
    */
   #cleaned(reply: string): string {
     if (!this.#isLoggingIn || reply.trim() === '') return this.#secrets.blank(reply);
-    if (!reply.startsWith('334')) return `${readCodes(reply)} (its text is not kept)`;
+    const known = `${readCodes(reply)} ${readKnownWords(reply)}`.trim();
+    if (!reply.startsWith('334')) return `${known} (its text is not kept)`;
     return this._authMethod === 'CRAM-MD5' ? reply : '334 ';
   }
 

@@ -20,7 +20,7 @@ const NEEDED: readonly { readonly field: RegExp; readonly keys: readonly (readon
   { field: /clientCertificateSecretName$/, keys: [['tls.crt'], ['tls.key']] },
   {
     field: /hosts\[\d+\]\.credentialsSecretName$|smartHosts\[\d+\]\.credentialsSecretName$/,
-    keys: [['username'], ['password', 'token', 'refreshToken']],
+    keys: [['username'], ['password', 'token', 'clientId', 'serviceAccountKey']],
   },
   { field: /dkim\[\d+\]\.secretName$/, keys: [['private.key']] },
   { field: /webhook\.secretName$/, keys: [['secret']] },

@@ -196,7 +196,7 @@ export const ROOMS: readonly Room[] = [
       'route.ts',
       'tlssession.ts',
     ],
-    packages: ['nodemailer', 'node:*'],
+    packages: ['nodemailer', 'jose', 'oauth4webapi', 'node:*'],
     why: 'it delivers one message to one destination and never sees the queue or the spool',
   },
   {

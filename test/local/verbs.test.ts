@@ -280,6 +280,8 @@ printers      STARTTLS Disabled, TLSv1.2 or later, by inbound.clientPolicies[0];
       ],
       ['spool_recovered', /^spool_recovered \(event of the log\)\n +means: level warn/],
       ['relaying_denied', /^relaying_denied \(refusal of a client\)\n +cure: /],
+      ['5.7.139', /^5\.7\.139 \(refusal of our login\)\n +cure: /],
+      ['AADSTS7000215', /^AADSTS7000215 \(refusal of our login\)\n +cure: /],
       ['starttls-missing', /^starttls-missing \(cause of a failed delivery\)\n +cure: /],
     ] as const) {
       const { status: ended, stdout } = await mailrelay(['explain', word]);
