@@ -10,6 +10,7 @@ import { oneLine } from '#crds/failure.ts';
 import { readCertificateFacts } from '#crds/keypair.ts';
 import { describeFileError } from '#crds/systemwords.ts';
 import { readPassword } from './password.ts';
+import { makeStepPrinter } from './sendsteps.ts';
 import { describeSendError, type SendError } from './sendwords.ts';
 import { UsageError } from './usage.ts';
 
@@ -24,6 +25,7 @@ interface SendOptions {
   readonly ca?: string;
   readonly user?: string;
   readonly tokenFile?: string;
+  readonly steps?: boolean;
 }
 
 export async function send(options: SendOptions): Promise<number> {
@@ -62,7 +64,9 @@ async function transmit(message: SendOptions, login: Login | undefined): Promise
   }
 }
 
-function connect({ server: { host, port }, tls, ca, serverName }: SendOptions): Promise<SMTPConnection> {
+function connect(options: SendOptions): Promise<SMTPConnection> {
+  const { tls, ca, serverName, steps } = options;
+  const { host, port } = options.server;
   const session = new SMTPConnection({
     host,
     port,
@@ -71,6 +75,7 @@ function connect({ server: { host, port }, tls, ca, serverName }: SendOptions): 
     secure: tls === 'implicit',
     requireTLS: tls === 'starttls',
     ignoreTLS: tls === 'none',
+    ...(steps ? { transactionLog: true, logger: makeStepPrinter((line) => process.stdout.write(line)) } : {}),
     tls: {
       ...(serverName ? { servername: serverName } : {}),
       ...(ca ? { ca: readAuthorities(ca) } : {}),

@@ -8,10 +8,13 @@ import type { Readable } from 'node:stream';
 import { describeFileError } from '#crds/systemwords.ts';
 import { UsageError } from './usage.ts';
 
-interface TraceOptions {
+export interface TraceFilter {
+  readonly session?: string | undefined;
+  readonly peer?: string | undefined;
+}
+
+interface TraceOptions extends TraceFilter {
   readonly file?: string;
-  readonly session?: string;
-  readonly peer?: string;
 }
 
 /** A line has a time, the session in brackets, then the peer; or a count of bytes, with the peer at the end. */
@@ -24,15 +27,19 @@ export async function trace({ file, session, peer }: TraceOptions): Promise<numb
       'Give it a log: kubectl logs POD | mailrelay trace, or see "mailrelay trace --help"',
     );
   const input: Readable = file === undefined ? process.stdin : await openLog(file);
-  for await (const line of createInterface({ input })) {
-    const { groups } = LINE.exec(line) ?? {};
-    if (!groups) continue;
-    const isWanted =
-      (session === undefined || session === groups['session']) &&
-      (peer === undefined || peer === (groups['peer'] ?? groups['counted']));
-    if (isWanted) process.stdout.write(`${line}\n`);
-  }
+  for await (const line of createInterface({ input }))
+    if (isTraceLine(line, { session, peer })) process.stdout.write(`${line}\n`);
   return 0;
+}
+
+/** True for a line of the trace that the filter wants. */
+export function isTraceLine(line: string, { session, peer }: TraceFilter): boolean {
+  const { groups } = LINE.exec(line) ?? {};
+  if (!groups) return false;
+  return (
+    (session === undefined || session === groups['session']) &&
+    (peer === undefined || peer === (groups['peer'] ?? groups['counted']))
+  );
 }
 
 async function openLog(file: string): Promise<Readable> {

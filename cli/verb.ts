@@ -39,6 +39,10 @@ export class Verb extends Command {
     return this.parent instanceof Verb ? `${this.parent.path} ${this.name()}` : this.name();
   }
 
+  get #root(): string {
+    return this.parent instanceof Verb ? this.parent.#root : this.name();
+  }
+
   override createCommand(name?: string): Verb {
     return new Verb(name);
   }
@@ -89,7 +93,7 @@ export class Verb extends Command {
 
   #describeExamples(): string {
     if (this.examples.length === 0) return '';
-    const lines = this.examples.map(({ line, meaning }) => `  ${meaning}:\n    mailrelay ${line}`);
+    const lines = this.examples.map(({ line, meaning }) => `  ${meaning}:\n    ${this.#root} ${line}`);
     return `\nExamples:\n${lines.join('\n')}`;
   }
 }

@@ -45,6 +45,7 @@ export const verb = new Verb('send')
   .option('--user <name>', 'log in; the password is asked for, or is the first line of standard input')
   .option('--token-file <file>', 'log in with the token in this file (XOAUTH2), such as a ServiceAccount has')
   .option('--subject <text>', 'subject of the message', 'A message through the relay')
+  .option('--steps', 'print the conversation too, each line with its time')
   .example(
     'send --server relay.example.com:25 --from me@example.com --to you@example.com',
     'Send one message with STARTTLS',

@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { parseAllDocuments } from 'yaml';
 import { listAll, readTree, type VerbFacts } from '#cli/commandtree.ts';
+import { buildPlugin } from '#cli/kubectl/program.ts';
 import { buildProgram } from '#cli/program.ts';
 import { mailRelaySpec } from '#crds/mailrelay.ts';
 import { validateMailRelay } from '#crds/validate.ts';
@@ -13,6 +14,7 @@ import { type Block, listCommandLines, listOwnCalls, readPages } from './pages.t
 
 const TOP = fileURLToPath(new URL('../../', import.meta.url));
 const PAGES = readPages();
+const PLUGIN_OPTIONS = ['-n', '-o', '--pod', '--context', '--kubeconfig', '--namespace'];
 const FIELDS = new Set(Object.keys(mailRelaySpec.shape));
 /** What a fragment of a spec is merged into. */
 const BASE = {
@@ -90,24 +92,24 @@ function listFaults(value: object): string[] {
 }
 
 test('every call of this program in a page is one that it knows', async () => {
-  const verbs = listAll(readTree(await buildProgram()));
+  const verbs = [buildPlugin({}), await buildProgram()].flatMap((program) => listAll(readTree(program)));
   const faults = PAGES.flatMap(({ path, text, blocks }) => {
     const shell = blocks.filter(({ language }) => /^(|sh|bash)$/.test(language)).flatMap(listCommandLines);
     const inline = [...text.matchAll(/`([^`\n]+)`/g)].map(([, code = '']) => code);
     return [...shell, ...inline].flatMap(listOwnCalls).flatMap((words) => {
       const fault = judgeCall(words, verbs);
-      return fault === undefined ? [] : [`${path}: mailrelay ${words.join(' ')}: ${fault}`];
+      return fault === undefined ? [] : [`${path}: ${words.join(' ')}: ${fault}`];
     });
   });
   assert.deepEqual([...new Set(faults)], []);
 });
 
 function judgeCall(words: readonly string[], verbs: readonly VerbFacts[]): string | undefined {
-  const [first = ''] = words;
-  if (first === 'help' || first.startsWith('--')) return undefined;
-  const verb = verbs.findLast(({ path }) => `mailrelay ${words.join(' ')} `.startsWith(`${path} `));
-  if (!verb || verb.path === 'mailrelay') return 'there is no such verb';
-  const known = new Set(verb.options.flatMap(({ names }) => names));
+  const verb = verbs.findLast(({ path }) => `${words.join(' ')} `.startsWith(`${path} `));
+  if (!verb?.path.includes('mailrelay ')) return 'there is no such verb';
+  // Options of a verb that passes its words on are those of the pod, and -n and its like stand anywhere.
+  if (verb.arguments.some(({ name }) => name === 'words')) return undefined;
+  const known = new Set([...verb.options.flatMap(({ names }) => names), ...PLUGIN_OPTIONS]);
   const unknown = words
     .map((word) => word.replace(/=.*/, ''))
     .find((word) => /^--?[a-z]/.test(word) && !known.has(word));

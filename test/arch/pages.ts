@@ -62,11 +62,12 @@ export function listCommandLines({ text }: Block): string[] {
   );
 }
 
-/** The words of each call of this program in a line; what stands in quotes is one word. */
+/** The words of each call of this program in a line, its name first; what stands in quotes is one word. */
 export function listOwnCalls(line: string): string[][] {
-  const calls = /(?:^|-- |\| |\(|&& )\s*(?:bin\/)?mailrelay(?: ([^|;&><()]*))?/g;
-  return [...line.matchAll(calls)].flatMap(([, rest = '']) => {
+  const calls = /(?:^|-- |\| |\(|&& )\s*(kubectl mailrelay|(?:bin\/)?mailrelay)(?: ([^|;&><()]*))?/g;
+  return [...line.matchAll(calls)].flatMap(([, name = '', rest = '']) => {
     const words = rest.match(/"[^"]*"|'[^']*'|\S+/g) ?? [];
-    return /^[a-z-]/.test(words[0] ?? '') ? [words] : [];
+    const isVerb = /^[a-z]/.test(words[0] ?? '') && words[0] !== 'help';
+    return isVerb ? [[...name.replace('bin/', '').split(' '), ...words]] : [];
   });
 }

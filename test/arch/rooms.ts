@@ -49,6 +49,7 @@ export const ROOMS: readonly Room[] = [
       'relay policyhost',
       'relay supervisor',
       'sink',
+      'cli kubectl',
       'cli',
     ],
     packages: ['node:*', '*'],
@@ -325,9 +326,17 @@ export const ROOMS: readonly Room[] = [
     why: 'a next hop for trying things; no part of a relay knows it',
   },
   {
+    name: 'cli kubectl',
+    files: /^cli\/kubectl\//,
+    rooms: ['contract', 'cli', 'operator pure', 'operator kube', 'relay supervisor'],
+    packages: ['@kubernetes/client-node', 'yaml', 'node:*'],
+    why: 'it speaks to the API server by the rights of a person, and never runs in a pod',
+  },
+  {
     name: 'cli',
     files: /^cli\//,
     rooms: [
+      'cli kubectl',
       'contract',
       'sink',
       'password',
@@ -349,7 +358,13 @@ export const ROOMS: readonly Room[] = [
 
 /** The only files of operator, relay and sink that the command may import. */
 export const ENTRY_FILES = [
+  'cli/kubectl/start.ts',
   'operator/main.ts',
+  'operator/kube/client.ts',
+  'operator/kube/errors.ts',
+  'operator/kube/kinds.ts',
+  'operator/kube/kubeconfig.ts',
+  'operator/render/index.ts',
   'relay/observe/log.ts',
   'relay/observe/levels.ts',
   'relay/addresses/address.ts',
@@ -366,6 +381,7 @@ export const ENTRY_FILES = [
   'relay/tlsrpt/received.ts',
   'relay/tlsrpt/report.ts',
   'relay/supervisor/inputs.ts',
+  'relay/supervisor/plan.ts',
   'relay/supervisor/relay.ts',
   'relay/supervisor/cpus.ts',
   'cli/sink/server.ts',

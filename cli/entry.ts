@@ -1,0 +1,66 @@
+/**
+ * Runs a program with verbs. Exit status: 0 done, 1 failed, 2 wrong usage. An error is one sentence on standard error,
+ * without a stack.
+ */
+import { type Command, CommanderError } from 'commander';
+import { describeSystemError, isSystemCode } from '#crds/systemwords.ts';
+import { paint } from './styles.ts';
+import { UsageError } from './usage.ts';
+
+/** `build` makes the program for the first word, and gives the words that are its own. */
+type Build = (
+  argv: readonly string[],
+) => Promise<{ readonly program: Command; readonly words: readonly string[] }>;
+
+export async function runProgram(name: string, argv: readonly string[], build: Build): Promise<void> {
+  // A reader that closes the pipe early, such as "| head", is no error.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+  try {
+    const { program, words } = await build(normalize(argv));
+    await program.parseAsync(checkVerbs(program, words), { from: 'user' });
+  } catch (error) {
+    process.exitCode = explain(name, error);
+  }
+}
+
+/** The ways to ask for help or for the version, written in one way. */
+function normalize(argv: readonly string[]): string[] {
+  const [first = '', ...rest] = argv;
+  if (['-V', '--version'].includes(first)) return ['version', ...rest];
+  return ['help', '-h', '--help'].includes(first) ? [...rest, '--help'] : [...argv];
+}
+
+/**
+ * Without the words after an unknown verb, because a --help among them would hide the mistake. Throws if a group of
+ * verbs gets no verb: commander would print its whole help.
+ */
+function checkVerbs(program: Command, words: readonly string[]): readonly string[] {
+  let command = program;
+  for (const [index, word] of words.entries()) {
+    if (command.commands.length === 0 || word.startsWith('-')) return words;
+    const next = command.commands.find((one) => one.name() === word);
+    if (!next) return words.slice(0, index + 1);
+    command = next;
+  }
+  const [first] = command.commands;
+  if (first && command !== program)
+    command.error(`say what to do, such as "${program.name()} ${command.name()} ${first.name()}"`);
+  return words;
+}
+
+/** The exit status for an error, after a word to the person. */
+function explain(name: string, error: unknown): number {
+  // The help was printed: because the person asked for it, or because there is no verb.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  process.stderr.write(`${paint('red', `${name}:`, process.stderr)} ${describe(error)}\n`);
+  return error instanceof UsageError ? 2 : 1;
+}
+
+/** An error of the system that no verb has put into words has at least no words of Node. */
+function describe(error: unknown): string {
+  const { code = '', path, message } = error as NodeJS.ErrnoException;
+  if (!isSystemCode(code)) return message;
+  return `${path === undefined ? '' : `"${path}": `}${describeSystemError(error)}`;
+}

@@ -1,0 +1,94 @@
+/**
+ * `kubectl mailrelay diff`: what a manifest changes on the cluster, field by field, and what restarts because of it.
+ * Nothing is written: the API server judges the manifest by a dry run. The exit status is 1 if there is a difference.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import { effectivePolicy } from '#crds/effective.ts';
+import type { MailRelay } from '#crds/mailrelay.ts';
+import { API_VERSION, KIND } from '#crds/wellknown.ts';
+import { isKubeError } from '#operator/kube/errors.ts';
+import { MAIL_RELAY } from '#operator/kube/kinds.ts';
+import { planRestart } from '#relay/supervisor/plan.ts';
+import { readManifests } from '../documents.ts';
+import { quoteWord } from '../terminal.ts';
+import type { Cluster, LiveRelay } from './cluster.ts';
+import { renderRelay } from './render.ts';
+
+const MANAGER = 'kubectl-mailrelay';
+
+export async function diffFile(cluster: Cluster, file: string): Promise<number> {
+  const { relay: manifest } = readManifests(file);
+  const { name, spec } = manifest;
+  const live = await readLive(cluster, name);
+  const wanted = await cluster.request<LiveRelay>({
+    method: 'PATCH',
+    path: cluster.path(MAIL_RELAY, name),
+    query: { dryRun: 'All', fieldManager: MANAGER, force: 'true' },
+    contentType: 'application/apply-patch+yaml',
+    body: { apiVersion: API_VERSION, kind: KIND, metadata: { name, namespace: cluster.namespace }, spec },
+  });
+  if (!live) {
+    process.stdout.write(`MailRelay ${name} is new in namespace ${cluster.namespace}.\n`);
+    return 1;
+  }
+  const changes = listChanges(live.spec, wanted.spec, 'spec');
+  if (changes.length === 0) {
+    process.stdout.write('No difference.\n');
+    return 0;
+  }
+  process.stdout.write(
+    `${changes.join('\n')}\n${describeEffect({ name, namespace: cluster.namespace }, live.spec, wanted.spec)}\n`,
+  );
+  return 1;
+}
+
+async function readLive(cluster: Cluster, name: string): Promise<LiveRelay | undefined> {
+  try {
+    return await cluster.request<LiveRelay>({ method: 'GET', path: cluster.path(MAIL_RELAY, name) });
+  } catch (error) {
+    if (isKubeError(error, 'notFound')) return undefined;
+    throw error;
+  }
+}
+
+/** One line for each field that differs; of lists with other entries the whole list. */
+export function listChanges(before: unknown, after: unknown, path: string): string[] {
+  if (isDeepStrictEqual(before, after)) return [];
+  if (isObject(before) && isObject(after)) {
+    const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])];
+    return keys.flatMap((key) => listChanges(before[key], after[key], `${path}.${key}`));
+  }
+  if (Array.isArray(before) && Array.isArray(after) && before.length === after.length)
+    return before.flatMap((entry, index) => listChanges(entry, after[index], `${path}[${index}]`));
+  return [`${path}: ${print(before)} -> ${print(after)}`];
+}
+
+/** What restarts, as the relay and the operator decide it. */
+export function describeEffect(
+  name: { name: string; namespace: string },
+  before: MailRelay['spec'],
+  after: MailRelay['spec'],
+): string {
+  const [old, next] = [effectivePolicy(name, before), effectivePolicy(name, after)];
+  const { listener, router } = planRestart(old, next);
+  if (!isDeepStrictEqual(readTemplate(name, before), readTemplate(name, after)))
+    return 'The pods are replaced one at a time, each with its queue.';
+  if (listener && router) return 'Both tasks restart; no pod is replaced, and no connection is refused.';
+  if (listener) return 'The listener task restarts; no pod is replaced, and no connection is refused.';
+  if (router) return 'The router task restarts; the listener goes on taking mail.';
+  return 'Nothing restarts.';
+}
+
+function readTemplate(name: { name: string; namespace: string }, spec: MailRelay['spec']): unknown {
+  const set = renderRelay(name, spec).find(({ kind }) => kind === 'StatefulSet');
+  return (set as unknown as { spec: { template: unknown } }).spec.template;
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function print(value: unknown): string {
+  if (value === undefined) return '(not set)';
+  return typeof value === 'string' ? quoteWord(value) : JSON.stringify(value);
+}

@@ -1,0 +1,49 @@
+/**
+ * The options that a person may write anywhere in the line, as with kubectl: -n, --context, --kubeconfig, --pod, -o. All
+ * other words go on as they are, because the verb of a pod may have options that this version does not know. Pure.
+ */
+import { UsageError } from '../usage.ts';
+import type { Place } from './cluster.ts';
+import type { Form } from './inpods.ts';
+
+export interface Globals extends Place {
+  readonly pod?: string;
+  readonly output?: Form;
+}
+
+const NAMES: Readonly<Record<string, keyof Globals>> = {
+  '-n': 'namespace',
+  '--namespace': 'namespace',
+  '--context': 'context',
+  '--kubeconfig': 'kubeconfig',
+  '--pod': 'pod',
+  '-o': 'output',
+  '--output': 'output',
+};
+const FORMS: readonly string[] = ['text', 'json', 'yaml'];
+
+export function takeGlobals(argv: readonly string[]): {
+  readonly globals: Globals;
+  readonly words: string[];
+} {
+  const globals: Record<string, string> = {};
+  const words: string[] = [];
+  for (let index = 0; index < argv.length; index++) {
+    const word = argv[index] as string;
+    const [flag = '', ...rest] = word.startsWith('--') ? word.split('=') : [word];
+    const name = Object.hasOwn(NAMES, flag) ? NAMES[flag] : undefined;
+    if (name === undefined) {
+      words.push(word);
+      continue;
+    }
+    const value = rest.length > 0 ? rest.join('=') : argv[++index];
+    if (value === undefined || value === '') throw new UsageError(`Option ${flag} has no value: add one`);
+    globals[name] = value;
+  }
+  const { output } = globals;
+  if (output !== undefined && output !== 'wide' && !FORMS.includes(output))
+    throw new UsageError(`Option -o cannot be "${output}": choose ${FORMS.join(', ')}`);
+  // Only the pod knows its wide form.
+  if (output === 'wide') words.push('-o', 'wide');
+  return { globals: output === 'wide' ? { ...globals, output: 'text' } : (globals as Globals), words };
+}

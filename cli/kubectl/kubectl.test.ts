@@ -1,0 +1,144 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { mailRelaySpec } from '#crds/mailrelay.ts';
+import { changed } from '#test/fixtures/manifests.ts';
+import { describeEffect, listChanges } from './diff.ts';
+import { describeTable, isOf } from './events.ts';
+import { takeGlobals } from './globals.ts';
+import { splitWords } from './queue.ts';
+import { makeRedaction } from './report.ts';
+import { findObstacle, listSendWords } from './test.ts';
+
+const NAME = { name: 'relay', namespace: 'mail' };
+const spec = (changes: Record<string, unknown>) => mailRelaySpec.parse(changed(changes));
+
+test('the options of kubectl stand anywhere in the line, and all other words go on', () => {
+  assert.deepEqual(
+    takeGlobals(['queue', 'list', 'relay', '-n', 'mail', '--older', '2h', '-o=json', '--pod', 'relay-0']),
+    {
+      globals: { namespace: 'mail', pod: 'relay-0' },
+      words: ['queue', 'list', 'relay', '--older', '2h', '-o=json'],
+    },
+  );
+  assert.deepEqual(takeGlobals(['--namespace=mail', 'status', 'relay', '-o', 'yaml']), {
+    globals: { namespace: 'mail', output: 'yaml' },
+    words: ['status', 'relay'],
+  });
+  assert.deepEqual(takeGlobals(['queue', 'list', 'relay', '-o', 'wide']).words, [
+    'queue',
+    'list',
+    'relay',
+    '-o',
+    'wide',
+  ]);
+  assert.throws(() => takeGlobals(['status', 'relay', '-n']), /Option -n has no value/);
+  assert.throws(() => takeGlobals(['status', 'relay', '-o', 'xml']), /choose text, json, yaml/);
+});
+
+test('words of the queue tools are told apart: ids from options and their values', () => {
+  assert.deepEqual(splitWords('hold', ['--sender', 'joe', 'id1', '--ids', 'id2', '--older', '2h']), {
+    ids: ['id1', 'id2'],
+    options: ['--sender', 'joe', '--ids', '--older', '2h'],
+  });
+  assert.deepEqual(splitWords('hold', ['--domain=example.com']), {
+    ids: [],
+    options: ['--domain=example.com'],
+  });
+  assert.deepEqual(splitWords('list', ['--unknown-to-us']), { ids: [], options: ['--unknown-to-us'] });
+});
+
+test('an event is of a relay by the names that the operator gives', () => {
+  for (const name of [
+    'relay',
+    'relay-0',
+    'relay-12',
+    'spool-relay-0',
+    'relay-tls',
+    'relay-tls-1',
+    'relay-policy',
+  ])
+    assert.ok(isOf('relay', name), name);
+  for (const name of ['relay2', 'relay2-0', 'other-relay', 'relay-other-0', 'spool-other-0'])
+    assert.ok(!isOf('relay', name), name);
+});
+
+test('a table has columns as wide as their longest value, and no control characters', () => {
+  assert.equal(
+    describeTable([
+      ['A', 'B'],
+      ['long value', 'x\u001b[2J'],
+    ]),
+    'A           B\nlong value  x?[2J\n',
+  );
+});
+
+test('a difference is told field by field, with what restarts', () => {
+  const before = spec({});
+  const cases: [Record<string, unknown>, string, RegExp][] = [
+    [{ outbound: { tls: { level: 'Encrypt' } } }, 'spec.outbound', /router task restarts/],
+    [
+      { inbound: { listeners: [{ name: 'smtp', port: 25 }], starttls: 'Required' } },
+      'spec.inbound.starttls',
+      /listener task restarts/,
+    ],
+    [
+      { hostname: 'other.example.com' },
+      'spec.hostname: relay.example.com -> other.example.com',
+      /Both tasks restart/,
+    ],
+    [{ tls: { secretName: 'another' } }, 'spec.tls.secretName: relay-tls -> another', /pods are replaced/],
+    [{ service: { type: 'NodePort' } }, 'spec.service', /Nothing restarts/],
+  ];
+  for (const [changes, field, effect] of cases) {
+    const after = spec(changes);
+    const told = listChanges(before, after, 'spec');
+    assert.ok(
+      told.some((line) => line.startsWith(field)),
+      `${field} is not in ${told.join('; ')}`,
+    );
+    assert.match(describeEffect(NAME, before, after), effect);
+  }
+  assert.deepEqual(listChanges(before, spec({}), 'spec'), []);
+});
+
+test('a listener that cannot be tried from inside is named with the reason', () => {
+  const given = spec({
+    inbound: {
+      listeners: [
+        { name: 'smtp', port: 25 },
+        { name: 'off', port: 26, enabled: false },
+        { name: 'balanced', port: 27, proxyProtocol: { networks: ['10.0.0.0/24'] } },
+        { name: 'submissions', port: 465, implicitTLS: true, auth: 'Required' },
+      ],
+    },
+  });
+  const obstacles = given.inbound.listeners.map((one) => findObstacle(given, one, {}));
+  assert.deepEqual(
+    obstacles.map((one) => one?.slice(0, 10)),
+    [undefined, 'it is swit', 'only its l', 'it wants a'],
+  );
+  const last = given.inbound.listeners[3];
+  assert.ok(last);
+  assert.equal(findObstacle(given, last, { user: 'alice' }), undefined);
+  const words = listSendWords({ relay: 'relay', namespace: 'mail' }, given, last, {
+    from: 'a@x.example',
+    to: 'b@x.example',
+    user: 'alice',
+  });
+  assert.ok(words.join(' ').includes('--server relay.mail.svc:465'));
+  assert.ok(words.join(' ').includes('--tls implicit'));
+});
+
+test('no local part of an address is left in a report, and one address has one word', () => {
+  const redact = makeRedaction();
+  const [first, second] = redact('<joe.user+x@example.com> joe.user+x@example.com').split(' ');
+  assert.match(first ?? '', /^<[0-9a-f]{12}@example\.com>$/);
+  assert.equal(second, first?.slice(1, -1));
+  fc.assert(
+    fc.property(fc.emailAddress(), (address) => {
+      const [local = ''] = address.split('@');
+      return local.length < 4 || !redact(`{"from":"${address}"}`).includes(`"${local}@`);
+    }),
+  );
+});

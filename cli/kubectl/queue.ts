@@ -1,0 +1,91 @@
+/**
+ * `kubectl mailrelay queue`: the queue tools over all pods of a relay. A message is in the queue of one pod, so each pod
+ * gets the ids of its own messages only. A removal is asked about once, here.
+ */
+import { assertCanAsk, confirmed } from '../confirm.ts';
+import { verb as podQueue } from '../verbs/queue.ts';
+import type { Cluster } from './cluster.ts';
+import { choosePods, type Form, printRan } from './inpods.ts';
+
+export interface QueueOrder {
+  readonly relay: string;
+  readonly action: string;
+  /** Ids and options of the verb, as in a pod. */
+  readonly words: readonly string[];
+  readonly pod?: string | undefined;
+  readonly form: Form;
+}
+
+export async function runQueue(cluster: Cluster, order: QueueOrder): Promise<number> {
+  const { relay, action, form } = order;
+  const { ids, options } = splitWords(action, order.words);
+  const pods = await choosePods(cluster, relay, order.pod);
+  const shares = ids.length === 0 ? new Map(pods.map((pod) => [pod, []])) : await locate(cluster, pods, ids);
+  const found = new Set([...shares.values()].flat());
+  const unknown = ids.filter((id) => !found.has(id));
+  for (const id of unknown) process.stderr.write(`There is no message ${id} in the queues of ${relay}.\n`);
+  if (shares.size === 0) return 1;
+  const agreed = action === 'remove' ? await agree(options, ids.length, relay) : [];
+  if (agreed === undefined) return 1;
+  const json = form === 'text' ? [] : ['-o', 'json'];
+  const ran = await Promise.all(
+    [...shares].map(([pod, own]) =>
+      cluster.run(pod, ['queue', action, ...options, ...agreed, ...json, ...own]),
+    ),
+  );
+  printRan(ran, form);
+  return Math.max(unknown.length > 0 ? 1 : 0, ...ran.map(({ code }) => code));
+}
+
+/** Which words are ids and which belong to options; the verb of the pod knows its options. */
+export function splitWords(
+  action: string,
+  words: readonly string[],
+): { readonly ids: readonly string[]; readonly options: readonly string[] } {
+  const verb = podQueue.commands.find((one) => one.name() === action);
+  const takesValue = new Set(
+    verb?.options.filter(({ required }) => required).flatMap(({ short, long }) => [short, long]),
+  );
+  const [ids, options]: [string[], string[]] = [[], []];
+  for (let index = 0; index < words.length; index++) {
+    const word = words[index] as string;
+    if (!/^-./.test(word)) ids.push(word);
+    else options.push(word, ...(takesValue.has(word) ? words.slice(++index, index + 1) : []));
+  }
+  return { ids, options };
+}
+
+/** The pods that have messages of these ids, each with its own ids. */
+async function locate(
+  cluster: Cluster,
+  pods: readonly string[],
+  ids: readonly string[],
+): Promise<Map<string, string[]>> {
+  const shares = new Map<string, string[]>();
+  for (const { pod, out } of await Promise.all(
+    pods.map((name) => cluster.run(name, ['queue', 'show', ...ids, '-o', 'json'])),
+  )) {
+    const entries = out === '' ? [] : (JSON.parse(out) as { readonly id: string }[]);
+    if (entries.length > 0)
+      shares.set(
+        pod,
+        entries.map(({ id }) => id),
+      );
+  }
+  return shares;
+}
+
+/** The option that tells the pods not to ask; undefined if the person does not want it. */
+async function agree(
+  options: readonly string[],
+  count: number,
+  relay: string,
+): Promise<string[] | undefined> {
+  if (options.includes('--yes')) return [];
+  const which = count === 0 ? 'the selected messages' : `${count} messages`;
+  const question = `Remove ${count === 1 ? 'one message' : which} from the queues of ${relay} for good, without telling anybody?`;
+  assertCanAsk(question);
+  if (await confirmed(question)) return ['--yes'];
+  process.stderr.write('Nothing was removed.\n');
+  return undefined;
+}

@@ -1,0 +1,39 @@
+/** `kubectl mailrelay render`: the objects that the operator makes of a manifest. Asks no cluster. */
+import { stringify } from 'yaml';
+import { effectivePolicy } from '#crds/effective.ts';
+import type { MailRelay } from '#crds/mailrelay.ts';
+import { API_VERSION, KIND } from '#crds/wellknown.ts';
+import { type Rendered, renderAll } from '#operator/render/index.ts';
+import { readManifests } from '../documents.ts';
+
+/** Only a cluster knows these. */
+const SETTINGS = {
+  relayImage: 'RELAY_IMAGE',
+  imagePullPolicy: 'IfNotPresent',
+  imagePullSecrets: [],
+  userIDs: 'Fixed',
+  operatorNamespace: 'mailrelay-system',
+} as const;
+const NO_UID = '00000000-0000-0000-0000-000000000000';
+
+export function renderRelay(
+  { name, namespace }: { name: string; namespace: string },
+  spec: MailRelay['spec'],
+): Rendered[] {
+  const relay: MailRelay = {
+    apiVersion: API_VERSION,
+    kind: KIND,
+    metadata: { name, namespace, uid: NO_UID, generation: 1 },
+    spec,
+  };
+  return renderAll(relay, effectivePolicy(relay.metadata, spec), SETTINGS);
+}
+
+/** The namespace of the manifest wins. */
+export function renderFile(file: string): number {
+  const { relay } = readManifests(file);
+  const objects = renderRelay(relay, relay.spec);
+  const texts = objects.map((object) => stringify(object, { aliasDuplicateObjects: false, lineWidth: 0 }));
+  process.stdout.write(texts.join('---\n'));
+  return 0;
+}

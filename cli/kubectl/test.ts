@@ -1,0 +1,95 @@
+/**
+ * `kubectl mailrelay test`: one message through each listener of a relay, by its Service, as a workload in the cluster
+ * sends it. A pod of the relay is the client, so its network must be one that may send.
+ */
+import { Readable } from 'node:stream';
+import type { MailRelay } from '#crds/mailrelay.ts';
+import type { Cluster, Ran } from './cluster.ts';
+import { choosePods } from './inpods.ts';
+
+const CA_FILE = '/etc/mailrelay/tls/ca.crt';
+
+export interface TestOrder {
+  readonly relay: string;
+  readonly from: string;
+  readonly to: string;
+  readonly user?: string | undefined;
+  readonly password?: string | undefined;
+  /** Only this listener. */
+  readonly listener?: string | undefined;
+  readonly pod?: string | undefined;
+}
+
+type Listener = MailRelay['spec']['inbound']['listeners'][number];
+
+export async function testListeners(cluster: Cluster, order: TestOrder): Promise<number> {
+  const { spec } = await cluster.readRelay(order.relay);
+  const listeners = chooseListeners(spec, order);
+  const [pod = ''] = await choosePods(cluster, order.relay, order.pod);
+  let worst = 0;
+  for (const listener of listeners) {
+    const reason = findObstacle(spec, listener, order);
+    const ran = reason === undefined ? await sendThrough(cluster, pod, spec, listener, order) : undefined;
+    process.stdout.write(`${listener.name} at port ${listener.port}: ${describeRan(ran, reason)}`);
+    worst = Math.max(worst, ran?.code ?? 0);
+  }
+  return worst;
+}
+
+function chooseListeners({ inbound }: MailRelay['spec'], { listener }: TestOrder): readonly Listener[] {
+  const found = inbound.listeners.filter(({ name }) => listener === undefined || name === listener);
+  if (found.length > 0) return found;
+  const names = inbound.listeners.map(({ name }) => name).join(', ');
+  throw new Error(`There is no listener "${listener}", only ${names}`);
+}
+
+/** Why a listener cannot be tried from inside; undefined if it can. */
+export function findObstacle(
+  { inbound }: Pick<MailRelay['spec'], 'inbound'>,
+  { enabled, proxyProtocol, auth }: Listener,
+  { user }: Pick<TestOrder, 'user'>,
+): string | undefined {
+  if (inbound.enabled === false || enabled === false) return 'it is switched off';
+  if (proxyProtocol) return 'only its load balancer can connect (proxyProtocol)';
+  if (auth === 'Required' && user === undefined) return 'it wants a login: add --user';
+  return undefined;
+}
+
+/** The words of `mailrelay send` for a listener. */
+export function listSendWords(
+  { relay, namespace }: { relay: string; namespace: string },
+  spec: Pick<MailRelay['spec'], 'hostname' | 'inbound'>,
+  { port, implicitTLS, starttls }: Listener,
+  { from, to, user }: Pick<TestOrder, 'from' | 'to' | 'user'>,
+): string[] {
+  const policy = starttls ?? spec.inbound.starttls;
+  const tls = implicitTLS === true ? 'implicit' : policy === 'Disabled' ? 'none' : 'starttls';
+  return [
+    ...['send', '--steps', '--server', `${relay}.${namespace}.svc:${port}`, '--from', from, '--to', to],
+    ...['--tls', tls, '--subject', 'kubectl mailrelay test'],
+    ...(tls === 'none' ? [] : ['--server-name', spec.hostname, '--ca', CA_FILE]),
+    ...(user === undefined ? [] : ['--user', user]),
+  ];
+}
+
+function sendThrough(
+  cluster: Cluster,
+  pod: string,
+  spec: MailRelay['spec'],
+  listener: Listener,
+  order: TestOrder,
+): Promise<Ran> {
+  const { namespace } = cluster;
+  const words = listSendWords({ relay: order.relay, namespace }, spec, listener, order);
+  const input = order.password === undefined ? undefined : Readable.from([`${order.password}\n`]);
+  return cluster.run(pod, words, input);
+}
+
+function describeRan(ran: Ran | undefined, reason: string | undefined): string {
+  if (!ran) return `not tried: ${reason}\n`;
+  return `${ran.code === 0 ? 'taken' : 'failed'}\n${indent(ran.out)}${indent(ran.errors)}`;
+}
+
+function indent(text: string): string {
+  return text.replace(/^(?=.)/gm, '  ');
+}

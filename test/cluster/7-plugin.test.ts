@@ -1,0 +1,187 @@
+/** `kubectl mailrelay` against two pods of a relay whose next hop is away, and by a person without the rights. */
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { messageText, SmtpClient } from '#test/kit/smtpclient.ts';
+import { until } from '#test/kit/wait.ts';
+import { apply, get, installOperator, kubectl, podsOf, prepared, waitReady } from './kube.ts';
+
+const NAMESPACE = 'plugin';
+const BIN = new URL('../../bin', import.meta.url).pathname;
+const SPEC = `
+  hostname: relay.example.com
+  replicas: 2
+  inbound: {starttls: Disabled, listeners: [{name: smtp, port: 25}], clients: {networks: [0.0.0.0/1, 128.0.0.0/1]}}
+  outbound: {tls: {level: None}, smartHosts: [{host: 192.0.2.1, port: 2599}]}
+  queue: {storage: {size: 100Mi}}
+  trace: {level: 2, until: "2990-01-01T00:00:00Z"}`;
+const MANIFEST = `apiVersion: mailrelay.dev/v1alpha1\nkind: MailRelay\nmetadata: {name: relay, namespace: ${NAMESPACE}}\nspec:${SPEC}\n`;
+
+interface Answer {
+  readonly status: number;
+  readonly out: string;
+  readonly errors: string;
+}
+
+describe('kubectl mailrelay', { concurrency: false }, () => {
+  let dir: string;
+
+  /** As a person calls it: kubectl finds the plugin by its name. */
+  function plugin(args: readonly string[], kubeconfig = prepared().kubeconfig): Promise<Answer> {
+    const { kubectl: program } = prepared();
+    const env = {
+      ...process.env,
+      KUBECONFIG: kubeconfig,
+      PATH: `${BIN}:${dirname(program)}:${process.env['PATH']}`,
+    };
+    return new Promise((resolve) => {
+      execFile(program, ['mailrelay', ...args, '-n', NAMESPACE], { env }, (error, out, errors) =>
+        resolve({ status: error ? Number(error.code) : 0, out, errors }),
+      );
+    });
+  }
+
+  async function sendTo(ip: string, id: string): Promise<void> {
+    const client = await SmtpClient.connect(10_025, ip);
+    await client.hello();
+    assert.match(await client.send('app@shop.example', ['b@example.com'], messageText(id)), /^250/);
+    await client.quit();
+  }
+
+  before(async () => {
+    dir = mkdtempSync(join(tmpdir(), 'mailrelay-plugin-'));
+    installOperator();
+    apply(`apiVersion: v1\nkind: Namespace\nmetadata: {name: ${NAMESPACE}}\n`);
+    apply(MANIFEST);
+    waitReady(NAMESPACE);
+    for (const { ip, name } of podsOf(NAMESPACE)) await sendTo(ip, name);
+  });
+  after(() => {
+    rmSync(dir, { recursive: true, force: true });
+    kubectl(['delete', 'namespace', NAMESPACE, '--wait=false']);
+  });
+
+  test('status and top show both pods', async () => {
+    const { status, out } = await plugin(['status', 'relay']);
+    assert.equal(status, 0);
+    assert.match(out, /^relay-0\nrelay +\S+, ready\n[\s\S]*^relay-1\nrelay +\S+, ready$/m);
+    const { out: load } = await plugin(['top', 'relay', '--once']);
+    assert.match(load, /^POD +READY[\s\S]*^relay-0 +yes[\s\S]*^relay-1 +yes/m);
+    const values = JSON.parse((await plugin(['status', 'relay', '-o', 'json'])).out) as Record<
+      string,
+      { ready: boolean }
+    >;
+    assert.deepEqual(Object.keys(values), ['relay-0', 'relay-1']);
+  });
+
+  test('a message is found in its pod by its id, held and removed; an unknown id is told', async () => {
+    const list = async () => {
+      const { out } = await plugin(['queue', 'list', 'relay', '-o', 'json']);
+      return JSON.parse(out) as Record<string, { id: string; state: string }[]>;
+    };
+    const queues = await list();
+    const ids = Object.values(queues).map(([first]) => first?.id ?? '');
+    assert.equal(ids.filter(Boolean).length, 2, JSON.stringify(queues));
+    assert.equal((await plugin(['queue', 'hold', 'relay', ...ids])).status, 0);
+    const states = Object.values(await list()).map(([first]) => first?.state);
+    assert.deepEqual(states, ['held', 'held']);
+    const gone = await plugin(['queue', 'remove', 'relay', ids[0] ?? '', 'nosuchid00000000', '--yes']);
+    assert.deepEqual([gone.status, gone.errors.includes('no message nosuchid00000000')], [1, true]);
+    assert.deepEqual(
+      Object.values(await list())
+        .map(({ length }) => length)
+        .toSorted(),
+      [0, 1],
+    );
+    const asked = await plugin(['queue', 'remove', 'relay', '--all']);
+    assert.deepEqual([asked.status, /add --yes/.test(asked.errors)], [2, true]);
+  });
+
+  test('test sends through the listener, step by step, and the trace has the session', async () => {
+    const { status, out, errors } = await plugin([
+      'test',
+      'relay',
+      '--from',
+      'a@shop.example',
+      '--to',
+      'b@example.com',
+    ]);
+    assert.equal(status, 0, errors);
+    assert.match(out, /^smtp at port 25: taken\n +\+\d+ ms S: 220 [\s\S]*C: MAIL FROM:<a@shop\.example>/);
+    const traced = await until('the trace', async () => {
+      const { out: lines } = await plugin(['trace', 'relay', '--since', '10m', '--no-follow']);
+      return lines.includes('MAIL FROM:<a@shop.example>') && lines;
+    });
+    assert.match(traced, /^relay-[01] \d{4}-/);
+  });
+
+  test('diff tells what would restart, and changes nothing', async () => {
+    const file = join(dir, 'relay.yaml');
+    writeFileSync(file, MANIFEST);
+    assert.deepEqual((await plugin(['diff', '-f', file])).out, 'No difference.\n');
+    writeFileSync(file, MANIFEST.replace('port: 2599', 'port: 2598'));
+    const { status, out } = await plugin(['diff', '-f', file]);
+    assert.equal(status, 1);
+    assert.match(out, /^spec\.outbound\.smartHosts\[0\]\.port: 2599 -> 2598\nThe router task restarts/);
+    writeFileSync(file, MANIFEST.replace('level: None', 'level: Nothing'));
+    assert.match((await plugin(['diff', '-f', file])).errors, /spec\.outbound\.tls\.level/);
+  });
+
+  test('pause and resume set the annotation, events tell, and a report has no address', async () => {
+    const paused = () =>
+      get<{ metadata: { annotations?: Record<string, string> } }>('mailrelay', 'relay', NAMESPACE).metadata
+        .annotations?.['mailrelay.dev/paused'];
+    assert.equal((await plugin(['pause', 'relay'])).status, 0);
+    assert.equal(paused(), 'true');
+    assert.equal((await plugin(['resume', 'relay'])).status, 0);
+    assert.equal(paused(), undefined);
+    assert.match((await plugin(['events', 'relay'])).out, /^LAST SEEN +TYPE/);
+    const folder = join(dir, 'report');
+    const { status, errors } = await plugin(['report', 'relay', '--to', folder]);
+    assert.equal(status, 0, errors);
+    const files = readdirSync(folder);
+    assert.ok(files.includes('relay-1.log') && files.includes('objects.yaml'), files.join(' '));
+    for (const name of files)
+      assert.doesNotMatch(readFileSync(join(folder, name), 'utf8'), /app@shop|a@shop/, name);
+  });
+
+  test('restart replaces the pods one at a time, and the operator lets it', async () => {
+    const before = podsOf(NAMESPACE).map(({ uid }) => uid);
+    assert.equal((await plugin(['restart', 'relay'])).status, 0);
+    await until(
+      'new pods',
+      () => podsOf(NAMESPACE).filter(({ uid }) => !before.includes(uid)).length === 2,
+      180_000,
+    );
+    waitReady(NAMESPACE);
+  });
+
+  test('a person without the right to run commands is told which right is missing', async () => {
+    const user = 'system:serviceaccount:plugin:viewer';
+    kubectl(['create', 'serviceaccount', 'viewer', '-n', NAMESPACE]);
+    kubectl([
+      'create',
+      'clusterrolebinding',
+      'plugin-viewer',
+      '--clusterrole=view',
+      `--serviceaccount=${NAMESPACE}:viewer`,
+    ]);
+    const token = kubectl(['create', 'token', 'viewer', '-n', NAMESPACE]);
+    const kubeconfig = join(dir, 'viewer.kubeconfig');
+    const own = JSON.parse(kubectl(['config', 'view', '--raw', '-o', 'json'])) as {
+      users: unknown[];
+      contexts: { context: { user: string } }[];
+    };
+    own.users = [{ name: user, user: { token } }];
+    for (const { context } of own.contexts) context.user = user;
+    writeFileSync(kubeconfig, JSON.stringify(own));
+    const { status, errors } = await plugin(['status', 'relay'], kubeconfig);
+    assert.deepEqual([status, /"pods\/exec" is missing/.test(errors)], [1, true], errors);
+    const { errors: none } = await plugin(['status', 'nobody']);
+    assert.match(none, /There is no MailRelay "nobody" in namespace "plugin"/);
+    kubectl(['delete', 'clusterrolebinding', 'plugin-viewer']);
+  });
+});

@@ -1,0 +1,64 @@
+/** `kubectl mailrelay` without a cluster: its help, wrong usage, and what it renders. */
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { test } from 'node:test';
+import { parseAllDocuments } from 'yaml';
+
+const TOP = new URL('../../', import.meta.url).pathname;
+
+function plugin(args: readonly string[]): Promise<{ status: number; stdout: string; stderr: string }> {
+  return new Promise((resolve) => {
+    execFile(`${TOP}bin/kubectl-mailrelay`, [...args], (error, stdout, stderr) => {
+      resolve({ status: error ? Number(error.code) : 0, stdout, stderr });
+    });
+  });
+}
+
+test('the help names every verb, and wrong usage is one sentence with status 2', async () => {
+  const { status, stdout } = await plugin(['--help']);
+  assert.equal(status, 0);
+  for (const verb of [
+    'status',
+    'queue',
+    'top',
+    'test',
+    'trace',
+    'cert',
+    'events',
+    'restart',
+    'pause',
+    'resume',
+    'diff',
+    'render',
+    'report',
+  ])
+    assert.match(stdout, new RegExp(`^  ${verb} `, 'm'));
+  const wrong: [string[], RegExp][] = [
+    [['stauts', 'relay'], /Unknown command "stauts".*Did you mean status\?/],
+    [['status'], /relay/],
+    [['queue'], /kubectl mailrelay queue list/],
+    [['diff'], /--filename/],
+    [['status', 'relay', '-n'], /-n has no value/],
+  ];
+  for (const [args, says] of wrong) {
+    const answer = await plugin(args);
+    assert.equal(answer.status, 2, args.join(' '));
+    assert.match(answer.stderr, says);
+    assert.match(answer.stderr, /^kubectl mailrelay: .*\n$/);
+  }
+});
+
+test('a kubeconfig that cannot be used is told with status 1', async () => {
+  const { status, stderr } = await plugin(['status', 'relay', '--kubeconfig', '/nowhere']);
+  assert.deepEqual(
+    [status, stderr.startsWith('kubectl mailrelay: --kubeconfig "/nowhere" cannot be used')],
+    [1, true],
+  );
+});
+
+test('render prints the objects of a manifest', async () => {
+  const { status, stdout } = await plugin(['render', '-f', `${TOP}examples/mailrelay.yaml`]);
+  assert.equal(status, 0);
+  const kinds = parseAllDocuments(stdout).map((document) => (document.toJS() as { kind: string }).kind);
+  for (const kind of ['ConfigMap', 'Service', 'StatefulSet']) assert.ok(kinds.includes(kind), kind);
+});
