@@ -5,6 +5,7 @@ import { createServer, type Socket } from 'node:net';
 import { after, test } from 'node:test';
 import packet from 'dns-packet';
 import fc from 'fast-check';
+import { freePort } from '#test/kit/ports.ts';
 import { readAnswer } from './answer.ts';
 import { DnsResolver } from './resolver.ts';
 
@@ -39,8 +40,9 @@ async function serve(change: Change): Promise<{ port: number; asked: string[] }>
     return [change(answer, question)].flat().map((one) => packet.encode(one));
   };
   const udp = createSocket('udp4');
-  await new Promise<void>((resolve) => udp.bind(0, '127.0.0.1', resolve));
-  const { port } = udp.address();
+  // Both protocols need the same port, and the kernel would choose one that is free for UDP only.
+  const port = await freePort();
+  await new Promise<void>((resolve) => udp.bind(port, '127.0.0.1', resolve));
   udp.on('message', (message, from) => {
     for (const whole of make(message, 'udp'))
       udp.send(whole.length > 1_232 ? cut(whole) : whole, from.port, from.address);
