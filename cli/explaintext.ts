@@ -7,6 +7,9 @@ import { matchReportAddress } from '#crds/tlsreports.ts';
 import { compileRoutes } from '#relay/delivery/route.ts';
 import { note, row } from './terminal.ts';
 
+/** The way out of the pod. Without source addresses and proxy the system chooses it. */
+type Egress = Pick<Hop, 'sourceAddresses' | 'socksProxy'>;
+
 interface Way {
   readonly to: string;
   readonly from: string;
@@ -17,6 +20,8 @@ interface Way {
   /** In the order of the attempts. Empty: the MX hosts of the domain, at `tlsLevel`. */
   readonly hosts: readonly Hop[];
   readonly tlsLevel: TlsLevel | null;
+  /** Of connections to MX hosts. */
+  readonly egress: Egress;
   /** Published policies that are looked up at each delivery, and may raise the level. */
   readonly raisedBy: readonly string[];
   readonly notes: readonly string[];
@@ -43,23 +48,41 @@ export function findWay(policy: Policy, from: string, to: string): Way {
     rule,
     hosts: destination.kind === 'hops' ? destination.hops.toSorted((a, b) => a.priority - b.priority) : [],
     tlsLevel: destination.kind === 'mx' ? destination.tlsLevel : null,
+    egress: destination.kind === 'mx' ? pickEgress(destination) : { sourceAddresses: [], socksProxy: null },
     raisedBy: listRaises(policy),
     notes: listNotes(policy, from, to, rule),
   };
 }
 
-export function describeWay({ to, from, takenFrom, rule, hosts, tlsLevel, raisedBy, notes }: Way): string {
-  const mx = tlsLevel === null ? [] : [note(`MX hosts of ${domainOf(to)}: ${tlsLevel}: ${LEVEL[tlsLevel]}`)];
+export function describeWay(way: Way): string {
+  const { to, from, takenFrom, rule, hosts, raisedBy, notes } = way;
   const lines = [
     `${to}, from ${from === '' ? '<>' : from}`,
     ...takenFrom.map(({ listener, whom }) => row('taken on', `${listener}: ${whom}`)),
     row('goes by', rule),
     ...hosts.map((hop) => note(describeHop(hop))),
-    ...mx,
+    ...describeMx(way),
     ...raisedBy.map((text) => row('raised by', text)),
     ...notes.map((text) => row('note', text)),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+function pickEgress({ sourceAddresses, socksProxy }: Egress): Egress {
+  return { sourceAddresses, socksProxy };
+}
+
+function describeMx({ to, tlsLevel, egress }: Way): string[] {
+  if (tlsLevel === null) return [];
+  const words = [`MX hosts of ${domainOf(to)}: ${tlsLevel}: ${LEVEL[tlsLevel]}`, ...describeEgress(egress)];
+  return [note(words.join('; '))];
+}
+
+function describeEgress({ sourceAddresses, socksProxy }: Egress): string[] {
+  return [
+    ...(sourceAddresses.length === 0 ? [] : [`from ${sourceAddresses.join(' or ')}`]),
+    ...(socksProxy ? [`through the SOCKS proxy ${socksProxy.host}:${socksProxy.port}`] : []),
+  ];
 }
 
 function listRaises({ outbound: { discover, resolver } }: Policy): string[] {
@@ -111,6 +134,8 @@ function describeHop({
   serverName,
   credentialsSecret,
   priority,
+  sourceAddresses,
+  socksProxy,
 }: Hop): string {
   const words = [
     `${host}:${port}${protocol === 'LMTP' ? ', LMTP' : ''}${implicitTLS ? ', TLS from the first byte' : ''}`,
@@ -118,6 +143,7 @@ function describeHop({
     ...(tlsLevel === 'Verify' ? [`name ${serverName ?? host}`] : []),
     ...(credentialsSecret === null ? [] : [`login of Secret "${credentialsSecret}"`]),
     ...(priority === 0 ? [] : [`priority ${priority}`]),
+    ...describeEgress({ sourceAddresses, socksProxy }),
   ];
   return words.join('; ');
 }

@@ -4,18 +4,12 @@
  */
 import { effectiveAddresses, effectiveHeaders } from './effectiveaddresses.ts';
 import { effectivePolicyHost } from './effectivedns.ts';
+import { effectiveOutbound } from './effectiveoutbound.ts';
 import { effectiveEvents, effectiveQueue } from './effectivequeue.ts';
 import type { MailRelaySpec } from './mailrelay.ts';
-import { parseServer } from './networks.ts';
-import { type Clients, type Hop, type Listener, POLICY_FORMAT, type Policy } from './policyfile.ts';
+import { type Clients, type Listener, POLICY_FORMAT, type Policy } from './policyfile.ts';
 import { parseDuration, parsed, parseSize } from './units.ts';
-import { SIDECAR_SERVER } from './wellknown.ts';
 
-type OutboundSpec = NonNullable<MailRelaySpec['outbound']>;
-type RouteSpec = NonNullable<OutboundSpec['routes']>[number];
-type HopSpec = NonNullable<OutboundSpec['smartHosts']>[number];
-/** What a hop inherits from its route, and a route from outbound.tls. */
-type TlsFloor = Pick<Hop, 'tlsLevel' | 'minTlsVersion'>;
 type ClientsSpec = NonNullable<MailRelaySpec['inbound']['clients']>;
 
 const DEFAULT_MESSAGE_SIZE = '25Mi';
@@ -182,88 +176,6 @@ function effectiveClients({ certificates, oauth, ...clients }: ClientsSpec): Cli
     senderDomains: clients.senderDomains ?? null,
     recipientDomains: clients.recipientDomains ?? null,
   };
-}
-
-function effectiveOutbound({ outbound = {} }: MailRelaySpec): Policy['outbound'] {
-  const floor = {
-    tlsLevel: outbound.tls?.level ?? 'Opportunistic',
-    minTlsVersion: outbound.tls?.minVersion ?? 'TLSv1.2',
-  };
-  const { limits } = outbound;
-  const resolver = effectiveResolver(outbound.resolver);
-  return {
-    ...floor,
-    // Without DNSSEC nobody has asked for DANE, unless the spec says so.
-    discover: outbound.tls?.discover ?? (resolver?.trustAD ? ['DANE', 'MTASTS'] : ['MTASTS']),
-    trustConfigMap: outbound.tls?.trustConfigMapName ?? null,
-    clientCertificateSecret: outbound.tls?.clientCertificateSecretName ?? null,
-    ipFamily: outbound.ipFamily ?? 'Any',
-    tlsReports: effectiveTlsReports(outbound.tls?.reports),
-    resolver,
-    smartHosts: (outbound.smartHosts ?? []).map((hop) => effectiveHop(hop, floor, outbound)),
-    routes: (outbound.routes ?? []).map((route) => effectiveRoute(route, floor, outbound)),
-    dkim: (outbound.dkim ?? []).map(({ domain, selector, secretName }) => ({
-      domain,
-      selector,
-      secret: secretName,
-    })),
-    limits: {
-      connectionsPerDestination: limits?.connectionsPerDestination ?? 20,
-      messagesPerConnection: limits?.messagesPerConnection ?? 100,
-      messagesPerDestinationPerMinute: limits?.messagesPerDestinationPerMinute ?? null,
-    },
-  };
-}
-
-function effectiveRoute(
-  { recipientDomains, senders, hosts, tls }: RouteSpec,
-  floor: TlsFloor,
-  outbound: OutboundSpec,
-): Policy['outbound']['routes'][number] {
-  const own = effectiveFloor(tls, floor);
-  return {
-    recipientDomains: recipientDomains ?? null,
-    senders: senders ?? null,
-    hosts: hosts?.map((hop) => effectiveHop(hop, own, outbound)) ?? null,
-    ...own,
-  };
-}
-
-function effectiveFloor(tls: RouteSpec['tls'], { tlsLevel, minTlsVersion }: TlsFloor): TlsFloor {
-  return { tlsLevel: tls?.level ?? tlsLevel, minTlsVersion: tls?.minVersion ?? minTlsVersion };
-}
-
-function effectiveHop(hop: HopSpec, floor: TlsFloor, outbound: OutboundSpec): Hop {
-  const implicitTLS = hop.implicitTLS ?? false;
-  return {
-    host: hop.host,
-    port: hop.port ?? (implicitTLS ? 465 : 25),
-    protocol: hop.protocol ?? 'SMTP',
-    implicitTLS,
-    ...effectiveFloor(hop.tls, floor),
-    serverName: hop.tls?.serverName ?? null,
-    trustConfigMap: hop.tls?.trustConfigMapName ?? outbound.tls?.trustConfigMapName ?? null,
-    clientCertificateSecret:
-      hop.tls?.clientCertificateSecretName ?? outbound.tls?.clientCertificateSecretName ?? null,
-    credentialsSecret: hop.credentialsSecretName ?? null,
-    priority: hop.priority ?? 0,
-    weight: hop.weight ?? null,
-    ipFamily: hop.ipFamily ?? outbound.ipFamily ?? 'Any',
-  };
-}
-
-function effectiveTlsReports(
-  reports: NonNullable<OutboundSpec['tls']>['reports'],
-): Policy['outbound']['tlsReports'] {
-  if (reports === undefined || reports.enabled === false) return null;
-  return { from: reports.from, contact: reports.contact ?? reports.from };
-}
-
-function effectiveResolver(resolver: OutboundSpec['resolver']): Policy['outbound']['resolver'] {
-  if (resolver === undefined) return null;
-  const { addresses = [], trustAD = false, sidecar } = resolver;
-  if (sidecar) return { servers: [SIDECAR_SERVER], trustAD: true };
-  return { servers: addresses.map((text) => parsed(parseServer, text)), trustAD };
 }
 
 /**

@@ -46,6 +46,16 @@ export function parseServer(text: string): ServerAddress | undefined {
     : undefined;
 }
 
+/** An address that a connection can come from. */
+export function isSourceAddress(text: string): boolean {
+  return isIP(text) !== 0 && !/%|^[0.:]+$/.test(text) && !isMapped(text);
+}
+
+/** The address of the family of `other`; undefined if there is none. */
+export function pickOfFamily(addresses: readonly string[], other: string): string | undefined {
+  return addresses.find((address) => isIP(address) === isIP(other));
+}
+
 /** An IPv4 address in the form of IPv6, which the API server does not take either. */
 function isMapped(address: string): boolean {
   return isIP(address) === 6 && new URL(`http://[${address}]`).hostname.startsWith('[::ffff:');

@@ -1,6 +1,6 @@
 /** The outbound half of a MailRelay spec: shapes and bounds. Part of the single source, see mailrelay.ts. */
 import { z } from 'zod';
-import { HOP_PROTOCOLS } from './policyfile.ts';
+import { HOP_PROTOCOLS } from './policyoutbound.ts';
 import { resolver } from './resolver.ts';
 import {
   address,
@@ -11,6 +11,7 @@ import {
   objectName,
   port,
   senderPatterns,
+  sourceAddresses,
   text,
 } from './shapes.ts';
 import { TLS_LEVELS, TLS_VERSIONS } from './tlslevel.ts';
@@ -93,6 +94,20 @@ const hop = z.object({
     .describe('Addresses of this hop that are used. Default: outbound.ipFamily.'),
 });
 
+const socksProxy = () =>
+  z.object({
+    host: hopHost().describe('Host name or address of the proxy.'),
+    port: port().optional().describe('Port of the proxy. Default: 1080.'),
+    credentialsSecretName: objectName()
+      .optional()
+      .describe(
+        'Name of the Secret with username and password for the proxy (RFC 1929). They are sent in clear: keep the proxy in a network of yours. Default: no login.',
+      ),
+  });
+
+const connectionsPerDestination = () => z.int().min(1).max(1_000);
+const messagesPerDestinationPerMinute = () => z.int().min(1).max(1_000_000);
+
 const route = z.object({
   recipientDomains: domainPatterns(256)
     .optional()
@@ -113,6 +128,33 @@ const route = z.object({
     })
     .optional()
     .describe('TLS towards the hosts of this route. Default: outbound.tls.'),
+  socksProxy: socksProxy()
+    .optional()
+    .describe(
+      'SOCKS5 proxy (RFC 1928) of all connections of this route. Default: none, whatever outbound.socksProxy says.',
+    ),
+  limits: z
+    .object({
+      connectionsPerDestination: connectionsPerDestination()
+        .optional()
+        .describe(
+          'Most connections to one destination of this route at a time, per pod. Default: that of outbound.limits.',
+        ),
+      messagesPerDestinationPerMinute: messagesPerDestinationPerMinute()
+        .optional()
+        .describe(
+          'Most messages to one destination of this route in a minute, per pod. Default: that of outbound.limits.',
+        ),
+    })
+    .optional()
+    .describe(
+      'How hard destinations of this route are used. The hosts of a route are one destination; by MX each domain is one. Default: outbound.limits.',
+    ),
+  sourceAddresses: sourceAddresses()
+    .optional()
+    .describe(
+      'Addresses that connections of this route come from. See outbound.sourceAddresses. Default: those.',
+    ),
 });
 
 export const dkimDomain = () =>
@@ -192,6 +234,16 @@ export const outbound = z
       .describe(
         'Addresses of next hops that are used, and in which order. Default: Any, as the resolver orders them.',
       ),
+    sourceAddresses: sourceAddresses()
+      .optional()
+      .describe(
+        'Addresses of the pod that connections to next hops come from: one IPv4 address, one IPv6 address, or both. Hosts are reached in these families only. Mail waits while the pod does not have the address. Default: the system chooses.',
+      ),
+    socksProxy: socksProxy()
+      .optional()
+      .describe(
+        'SOCKS5 proxy (RFC 1928) of connections to smart hosts, and to MX hosts without a route. The relay looks names up itself, and the proxy gets addresses. Mail waits while the proxy cannot be had. Default: none.',
+      ),
     resolver: resolver.optional(),
     dkim: z
       .array(
@@ -212,10 +264,7 @@ export const outbound = z
       ),
     limits: z
       .object({
-        connectionsPerDestination: z
-          .int()
-          .min(1)
-          .max(1_000)
+        connectionsPerDestination: connectionsPerDestination()
           .optional()
           .describe('Most connections to one destination at a time, per pod. Default: 20.'),
         messagesPerConnection: z
@@ -224,10 +273,7 @@ export const outbound = z
           .max(100_000)
           .optional()
           .describe('Messages after which a connection is ended. Default: 100.'),
-        messagesPerDestinationPerMinute: z
-          .int()
-          .min(1)
-          .max(1_000_000)
+        messagesPerDestinationPerMinute: messagesPerDestinationPerMinute()
           .optional()
           .describe('Most messages to one destination in a minute, per pod. Default: unlimited.'),
       })

@@ -9,8 +9,9 @@ import { z } from 'zod';
 import { addresses } from './addresspolicy.ts';
 import { LOG_ADDRESSES, LOG_LEVELS } from './logging.ts';
 import { clients } from './policyclients.ts';
+import { type destinationLimits, type hop, objectName, outbound, type socksProxy } from './policyoutbound.ts';
 import { events, queue } from './policyqueue.ts';
-import { TLS_LEVELS, TLS_VERSIONS } from './tlslevel.ts';
+import { TLS_VERSIONS } from './tlslevel.ts';
 
 export const POLICY_FORMAT = 1;
 export const POLICY_FILE_NAME = `policy.v${POLICY_FORMAT}.json`;
@@ -25,39 +26,6 @@ export type LineEndings = (typeof LINE_ENDINGS)[number];
 /** Content of our Received field. */
 export const RECEIVED_FIELDS = ['Full', 'NoClient', 'None'] as const;
 export type ReceivedField = (typeof RECEIVED_FIELDS)[number];
-
-export const IP_FAMILIES = ['Any', 'PreferIPv4', 'PreferIPv6', 'IPv4', 'IPv6'] as const;
-export type IpFamily = (typeof IP_FAMILIES)[number];
-
-/** What is spoken to a next hop. */
-export const HOP_PROTOCOLS = ['SMTP', 'LMTP'] as const;
-
-/** Secrets and ConfigMaps are named here and mounted beside the policy: see references.ts. */
-const objectName = z.string();
-
-const hop = z.strictObject({
-  host: z.string(),
-  port: z.int().min(1).max(65_535),
-  protocol: z.enum(HOP_PROTOCOLS),
-  implicitTLS: z.boolean(),
-  tlsLevel: z.enum(TLS_LEVELS),
-  /** From level Encrypt on. */
-  minTlsVersion: z.enum(TLS_VERSIONS),
-  /** The name that the certificate of the hop must have; null: the host. */
-  serverName: z.string().nullable(),
-  /** ConfigMap with the authorities; null: the public roots of the runtime. */
-  trustConfigMap: objectName.nullable(),
-  clientCertificateSecret: objectName.nullable(),
-  /** A hop that wants a login is never tried without one. */
-  credentialsSecret: objectName.nullable(),
-  /**
-   * The hop with the lowest number is tried first. Hops of one number share the mail by `weight`, or keep the order of
-   * the list.
-   */
-  priority: z.int().min(0),
-  weight: z.int().positive().nullable(),
-  ipFamily: z.enum(IP_FAMILIES),
-});
 
 const listener = z.strictObject({
   name: z.string(),
@@ -108,50 +76,6 @@ const inbound = z.strictObject({
   }),
 });
 
-const outbound = z.strictObject({
-  /** The floor for destinations that have no route and no smart host. */
-  tlsLevel: z.enum(TLS_LEVELS),
-  /** The oldest version for MX hosts without a route, from level Encrypt on. */
-  minTlsVersion: z.enum(TLS_VERSIONS),
-  discover: z.array(z.enum(['DANE', 'MTASTS'])),
-  /** ConfigMap that MX hosts are verified against; null: the public roots of the runtime. */
-  trustConfigMap: objectName.nullable(),
-  /** Secret with the client certificate for MX hosts; null: none. */
-  clientCertificateSecret: objectName.nullable(),
-  ipFamily: z.enum(IP_FAMILIES),
-  /** Daily reports to MX domains (RFC 8460); null: none. */
-  tlsReports: z.strictObject({ from: z.string(), contact: z.string() }).nullable(),
-  /** DNS servers for mail hosts; null: those of the system. With `trustAD` their word on DNSSEC counts. */
-  resolver: z
-    .strictObject({
-      servers: z.array(z.strictObject({ address: z.string(), port: z.int().min(1).max(65_535) })).min(1),
-      trustAD: z.boolean(),
-    })
-    .nullable(),
-  /** Empty: deliver by MX. */
-  smartHosts: z.array(hop),
-  /** In order: the first that matches decides. */
-  routes: z.array(
-    z.strictObject({
-      /** Domains and *.domains; null: any. */
-      recipientDomains: z.array(z.string()).nullable(),
-      /** Domains, *.domains and addresses; null: any. */
-      senders: z.array(z.string()).nullable(),
-      /** null: the MX hosts of the recipient domain, at `tlsLevel` and `minTlsVersion`. */
-      hosts: z.array(hop).min(1).nullable(),
-      tlsLevel: z.enum(TLS_LEVELS),
-      minTlsVersion: z.enum(TLS_VERSIONS),
-    }),
-  ),
-  dkim: z.array(z.strictObject({ domain: z.string(), selector: z.string(), secret: objectName })),
-  limits: z.strictObject({
-    connectionsPerDestination: z.int().positive(),
-    messagesPerConnection: z.int().positive(),
-    /** null: unlimited. */
-    messagesPerDestinationPerMinute: z.int().positive().nullable(),
-  }),
-});
-
 const policy = z.strictObject({
   format: z.literal(POLICY_FORMAT),
   name: z.string(),
@@ -199,7 +123,10 @@ export type Policy = z.infer<typeof policy>;
 export type Listener = Policy['inbound']['listeners'][number];
 export type Clients = Listener['clients'];
 export type PolicyHost = NonNullable<Policy['policyHost']>;
-export type Hop = Policy['outbound']['smartHosts'][number];
+export type DestinationLimits = z.infer<typeof destinationLimits>;
+export type SocksProxy = z.infer<typeof socksProxy>;
+export type { IpFamily } from './policyoutbound.ts';
+export type Hop = z.infer<typeof hop>;
 
 export type ParsedPolicy = { kind: 'policy'; policy: Policy } | { kind: 'invalid'; message: string };
 

@@ -3,7 +3,7 @@
  * beside the policy, and their purpose. The rendering of the pods, `mailrelay run` and the relay use the same list.
  * Pure.
  */
-import type { Policy } from './policyfile.ts';
+import type { Policy, SocksProxy } from './policyfile.ts';
 
 export interface Reference {
   readonly kind: 'Secret' | 'ConfigMap';
@@ -104,6 +104,8 @@ export function outboundReferences({ outbound }: Policy): Reference[] {
       'outbound.tls.clientCertificateSecretName',
       'mail for MX hosts, and for next hops without a certificate of their own, waits',
     ),
+    ...ofProxy('outbound', outbound.socksProxy),
+    ...outbound.routes.flatMap(({ socksProxy }, index) => ofProxy(`outbound.routes[${index}]`, socksProxy)),
     ...outbound.smartHosts.flatMap((hop, index) => ofHop(`outbound.smartHosts[${index}]`, hop)),
     ...outbound.routes.flatMap(({ hosts }, index) =>
       (hosts ?? []).flatMap((hop, at) => ofHop(`outbound.routes[${index}].hosts[${at}]`, hop)),
@@ -156,6 +158,15 @@ function ofHop(field: string, hop: Policy['outbound']['smartHosts'][number]): Re
     ...maybe('Secret', hop.clientCertificateSecret, `${field}.tls.clientCertificateSecretName`, waits),
     ...maybe('Secret', hop.credentialsSecret, `${field}.credentialsSecretName`, waits),
   ];
+}
+
+function ofProxy(field: string, proxy: SocksProxy | null): Reference[] {
+  return maybe(
+    'Secret',
+    proxy?.credentialsSecret,
+    `${field}.socksProxy.credentialsSecretName`,
+    'mail that goes through the proxy waits',
+  );
 }
 
 function maybe(

@@ -10,6 +10,7 @@ import { DNS_RULES } from './dnsrules.ts';
 import { HEADER_RULES } from './headerrules.ts';
 import type { MailRelaySpec } from './mailrelay.ts';
 import { addNetwork } from './networks.ts';
+import { OUTBOUND_RULES } from './outboundrules.ts';
 import { PEER_RULES } from './peerrules.ts';
 import { celEveryHop, everyHop, RESOLVER_RULES } from './resolverrules.ts';
 import { RESOURCE_RULES } from './resourcerules.ts';
@@ -152,14 +153,7 @@ export const RULES: readonly Rule[] = [
         (p) => p.starttls !== undefined || p.minVersion !== undefined || p.lineEndings !== undefined,
       ),
   },
-  {
-    path: 'spec.outbound.routes',
-    cel: '!has(self.outbound) || !has(self.outbound.routes) || self.outbound.routes.all(r, has(r.recipientDomains) || has(r.senders))',
-    message:
-      'a route matches everything: set its recipientDomains or its senders, or use outbound.smartHosts',
-    holds: ({ outbound }) =>
-      (outbound?.routes ?? []).every((r) => r.recipientDomains !== undefined || r.senders !== undefined),
-  },
+  ...OUTBOUND_RULES,
   ...RESOLVER_RULES,
   {
     path: 'spec.outbound',
@@ -174,14 +168,6 @@ export const RULES: readonly Rule[] = [
       'a login is never sent in clear: remove TLS level None from the next hop, or its credentialsSecretName',
     holds: (spec) =>
       everyHop(spec).every((h) => !(h.credentialsSecretName !== undefined && h.tls?.level === 'None')),
-  },
-  {
-    path: 'spec.outbound',
-    cel: `!has(self.outbound) || (${celEveryHop("!has(h.protocol) || h.protocol != 'LMTP' || (has(h.port) && h.port != 25)")})`,
-    message:
-      'LMTP has no port of its own and never uses port 25 (RFC 2033): set the port of the next hop to that of its LMTP service, such as 24',
-    holds: (spec) =>
-      everyHop(spec).every((h) => h.protocol !== 'LMTP' || (h.port !== undefined && h.port !== 25)),
   },
   {
     path: 'spec.queue',
@@ -229,13 +215,14 @@ export const RULES: readonly Rule[] = [
   },
   {
     path: 'spec.outbound',
-    cel: `!${CEL_CUT_THROUGH} || !has(self.outbound) || !has(self.outbound.limits) || !(has(self.outbound.limits.connectionsPerDestination) || has(self.outbound.limits.messagesPerDestinationPerMinute))`,
+    cel: `!${CEL_CUT_THROUGH} || !has(self.outbound) || ((!has(self.outbound.limits) || !(has(self.outbound.limits.connectionsPerDestination) || has(self.outbound.limits.messagesPerDestinationPerMinute))) && (!has(self.outbound.routes) || self.outbound.routes.all(r, !has(r.limits))))`,
     message:
-      'queue.mode CutThrough delivers as fast as clients send, because nothing can wait: remove connectionsPerDestination and messagesPerDestinationPerMinute from outbound.limits and limit clients by inbound.limits, or use Durable',
+      'queue.mode CutThrough delivers as fast as clients send, because nothing can wait: remove connectionsPerDestination and messagesPerDestinationPerMinute from outbound.limits, and limits from outbound.routes, and limit clients by inbound.limits, or use Durable',
     holds: (spec) =>
       !isCutThrough(spec) ||
       (spec.outbound?.limits?.connectionsPerDestination === undefined &&
-        spec.outbound?.limits?.messagesPerDestinationPerMinute === undefined),
+        spec.outbound?.limits?.messagesPerDestinationPerMinute === undefined &&
+        (spec.outbound?.routes ?? []).every(({ limits }) => limits === undefined)),
   },
   ...HEADER_RULES,
   ...SENDER_RULES,

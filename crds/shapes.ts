@@ -3,7 +3,8 @@
  * because CEL rules have a cost. Each fault text completes a sentence.
  */
 import { z } from 'zod';
-import { IP_FAMILIES, LINE_ENDINGS, STARTTLS_POLICIES } from './policyfile.ts';
+import { LINE_ENDINGS, STARTTLS_POLICIES } from './policyfile.ts';
+import { IP_FAMILIES } from './policyoutbound.ts';
 import { CPU_PATTERN, DURATION_PATTERN, POSITIVE_SIZE_PATTERN, SIZE_PATTERN } from './units.ts';
 
 const HOST_PATTERN = '^[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?(\\.[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9])?)*$';
@@ -43,6 +44,12 @@ export const image = () =>
     512,
     'the name of a container image, such as registry.example/unbound:1.22',
   );
+/** One of each family at most: rules.ts looks closer. */
+export const sourceAddresses = () =>
+  z
+    .array(text('^[0-9a-fA-F.:]+$', 45, 'an IP address, such as 192.0.2.7 or 2001:db8::7'))
+    .min(1)
+    .max(2);
 export const cidr = () => text('^[0-9a-fA-F.:]+/[0-9]{1,3}$', 49, 'a CIDR, such as 203.0.113.0/24');
 /** Of outbound.resolver. rules.ts looks closer. */
 export const serverAddress = () =>

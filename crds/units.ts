@@ -60,7 +60,7 @@ export function goDuration(text: string): string {
   return `${Math.floor(seconds / 3_600)}h${Math.floor((seconds % 3_600) / 60)}m${seconds % 60}s`;
 }
 
-/** The value of a text that was validated. */
+/** The value of a text of a manifest. Throws only for one that was never validated. */
 export function parsed<Value>(parse: (text: string) => Value | undefined, text: string): Value {
   const value = parse(text);
   if (value === undefined) throw new TypeError(`Cannot read "${text}": the manifest was not validated`);

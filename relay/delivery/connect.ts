@@ -5,6 +5,7 @@
  * login or our certificate.
  */
 import type { X509Certificate } from 'node:crypto';
+import type { Socket } from 'node:net';
 import type { PeerCertificate, SecureContext, TLSSocket } from 'node:tls';
 import { type Failure, oneLine } from '#crds/failure.ts';
 import { requiresTls, verifiesPeer } from '#crds/tlslevel.ts';
@@ -71,6 +72,10 @@ export interface ConnectTerms {
   readonly address: string;
   readonly policy: TlsPolicy;
   readonly budget: AttemptBudget;
+  /** Our address. undefined: the system chooses. */
+  readonly source?: string | undefined;
+  /** A tunnel to the hop. Absent: a connection is made. */
+  readonly tunnel?: Socket | undefined;
   /** The name that we send in EHLO. */
   readonly hostname: string;
   readonly context: SecureContext;
@@ -140,11 +145,16 @@ function judgeSession(session: Session, hop: NextHop): void {
   session.tested = judgeTesting(hop, policy, connection.tlsSocket);
 }
 
-function libraryOptions(hop: NextHop, { address, policy, hostname, context, trace }: ConnectTerms) {
+function libraryOptions(
+  hop: NextHop,
+  { address, source, tunnel, policy, hostname, context, trace }: ConnectTerms,
+) {
   const { mode, level, sni, names, trust, strength } = policy;
   const isStarttls = mode === 'starttls';
   return {
     host: address,
+    ...(tunnel ? { connection: tunnel } : {}),
+    ...(source === undefined ? {} : { localAddress: source }),
     ...(sni === null ? {} : { servername: sni }),
     port: hop.port,
     lmtp: hop.protocol === 'LMTP',

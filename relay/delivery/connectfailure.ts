@@ -74,11 +74,18 @@ export function isHandshakeBroken({ originalCode = '' }: SmtpError, connection: 
   return connection.isInHandshake && connection.wasCut === undefined && !NETWORK_AWAY.has(originalCode);
 }
 
+/** `source`: our address, where the spec names it. */
+interface FailedTerms {
+  readonly address: string;
+  readonly source?: string | undefined;
+  readonly policy: TlsPolicy;
+}
+
 export function connectFailure(
   error: SmtpError,
   hop: NextHop,
   connection: HopConnection,
-  { address, policy }: { readonly address: string; readonly policy: TlsPolicy },
+  { address, source, policy }: FailedTerms,
 ): Failure {
   const where = `${hop.host}:${hop.port}`;
   if (error instanceof LoopError) {
@@ -86,6 +93,7 @@ export function connectFailure(
     return makeFailure({ cause: 'policy', status: '5.4.6', text });
   }
   if (connection.wasCut === 'relay') return abortFailure(error, where);
+  if (source !== undefined && NO_SOURCE.has(error.originalCode ?? '')) return sourceFailure(where, source);
   // The advice of the runtime is for a developer at a keyboard, so it is removed.
   const said = explainSystem(error, address).replace(/; if the root CA is installed locally.*/s, '');
   const aboutTls =
@@ -97,6 +105,14 @@ export function connectFailure(
   const cause = nameConnectCause(error, connection);
   const during = cause === 'handshake' ? ` in the TLS handshake (${policy.rule})` : '';
   return makeFailure({ cause, status: '4.4.1', text: `${where}: ${said}${during}` });
+}
+
+/** Errors of the system for an address that is not ours, or from which the host cannot be reached at all. */
+const NO_SOURCE = new Set(['EADDRNOTAVAIL', 'EINVAL']);
+
+function sourceFailure(where: string, source: string): Failure {
+  const text = `${where}: no connection can come from ${source}: give this address to the pod, or correct sourceAddresses`;
+  return makeFailure({ cause: 'local', status: '4.3.5', text });
 }
 
 /** This relay ended the connection. That is no failure of the hop. */

@@ -5,7 +5,7 @@
  */
 
 import type { Failure } from '#crds/failure.ts';
-import type { Hop } from '#crds/policyfile.ts';
+import type { DestinationLimits, Hop, SocksProxy } from '#crds/policyfile.ts';
 import type { StricterLevel, TlsLevel, TlsVersion } from '#crds/tlslevel.ts';
 import type { Materials } from '../task/materials.ts';
 import type { HopLogins } from '../task/messages.ts';
@@ -20,6 +20,8 @@ interface Paced {
   readonly name: string;
   /** The part of the spec that chose this destination, for logs. */
   readonly rule: string;
+  /** Those of its route. Absent: those of the relay. */
+  readonly limits?: DestinationLimits;
 }
 
 export type Destination =
@@ -29,6 +31,8 @@ export type Destination =
       readonly domain: string;
       readonly tlsLevel: TlsLevel;
       readonly minTlsVersion: TlsVersion;
+      readonly sourceAddresses: string[];
+      readonly socksProxy: SocksProxy | null;
     })
   /** The relay itself: TLS reports of others. */
   | (Paced & { readonly kind: 'local' });

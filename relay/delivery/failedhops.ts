@@ -98,6 +98,9 @@ export class FailedHops {
   }
 }
 
-function makeKey({ host, port, credentialsSecret }: NextHop): string {
-  return `${host}:${port} ${credentialsSecret ?? ''}`;
+/** A hop may fail from one address of ours, or through one proxy, and not from another. */
+function makeKey({ host, port, credentialsSecret, sourceAddresses, socksProxy }: NextHop): string {
+  const to = `${host}:${port} ${credentialsSecret ?? ''}`;
+  if (sourceAddresses.length > 0) return `${to} from ${sourceAddresses.join()}`;
+  return socksProxy ? `${to} through ${socksProxy.host}:${socksProxy.port}` : to;
 }

@@ -123,6 +123,14 @@ export class HopConnection extends Library {
     });
   }
 
+  /** A tunnel through a proxy is connected before the library gets it. */
+  override connect(...[done]: Parameters<SMTPConnection['connect']>): void {
+    super.connect(done);
+    if (!this.options.connection) return;
+    this.isConnected = true;
+    this.#await(REPLY_MS, LATE);
+  }
+
   /** The library has its own timers for some phases. They use the wall clock, so they are off. */
   override _startPhase(): void {}
 

@@ -95,6 +95,7 @@ export class HopSecrets {
     this.#tellKept();
     return (hop) =>
       isChanged(before.configMaps, materials.configMaps, hop.trustConfigMap) ||
+      isChanged(before.secrets, materials.secrets, hop.socksProxy?.credentialsSecret ?? null) ||
       (decided.get(makeKey(hop)) ??
         listSecrets(hop).some((name) => isChanged(before.secrets, materials.secrets, name)));
   }

@@ -7,6 +7,8 @@ import { findMxHops, type MxTerms, resolveHops, wantedAddresses } from './resolv
 const terms: MxTerms = {
   tlsLevel: 'Opportunistic',
   minTlsVersion: 'TLSv1.2',
+  sourceAddresses: [],
+  socksProxy: null,
   trustConfigMap: null,
   clientCertificateSecret: null,
   ipFamily: 'Any',

@@ -7,9 +7,10 @@ import type { LookupAddress } from 'node:dns';
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { type Failure, makeFailure } from '#crds/failure.ts';
+import { pickOfFamily } from '#crds/networks.ts';
 import type { IpFamily, Policy } from '#crds/policyfile.ts';
 import type { DnsAnswer } from '../dns/resolver.ts';
-import type { NextHop } from './courier.ts';
+import type { Destination, NextHop } from './courier.ts';
 import { isForeign } from './foreignaddress.ts';
 import { explainDns, type MailNames } from './names.ts';
 
@@ -22,14 +23,34 @@ export type Addresses =
 /** Settings that all hops from MX records share. */
 export type MxTerms = Pick<
   NextHop,
-  'trustConfigMap' | 'clientCertificateSecret' | 'ipFamily' | 'tlsLevel' | 'minTlsVersion' | 'isMxSigned'
+  | 'trustConfigMap'
+  | 'clientCertificateSecret'
+  | 'ipFamily'
+  | 'tlsLevel'
+  | 'minTlsVersion'
+  | 'sourceAddresses'
+  | 'socksProxy'
+  | 'isMxSigned'
+>;
+
+type MxTermsOfRoute = Pick<
+  Destination & { kind: 'mx' },
+  'tlsLevel' | 'minTlsVersion' | 'sourceAddresses' | 'socksProxy'
 >;
 
 export function mxTerms(
-  { tlsLevel, minTlsVersion }: Pick<MxTerms, 'tlsLevel' | 'minTlsVersion'>,
+  { tlsLevel, minTlsVersion, sourceAddresses, socksProxy }: MxTermsOfRoute,
   { trustConfigMap, clientCertificateSecret, ipFamily }: Policy['outbound'],
 ): MxTerms {
-  return { tlsLevel, minTlsVersion, trustConfigMap, clientCertificateSecret, ipFamily };
+  return {
+    tlsLevel,
+    minTlsVersion,
+    sourceAddresses,
+    socksProxy,
+    trustConfigMap,
+    clientCertificateSecret,
+    ipFamily,
+  };
 }
 
 /** How many addresses of one host and family are kept. An attempt tries fewer (hopaddresses.ts). */
@@ -94,6 +115,21 @@ function distinct(sorted: readonly { exchange: string; priority: number }[]) {
 
 /** Looks the name up for every connection, so a changed address is used at once. */
 export async function findAddresses(hop: NextHop, names: MailNames): Promise<Addresses> {
+  const found = await findEveryAddress(hop, names);
+  return hop.sourceAddresses.length === 0 || found.kind === 'none' ? found : reachable(hop, found.addresses);
+}
+
+/** A connection between two families does not exist. */
+function reachable({ host, sourceAddresses }: NextHop, found: readonly string[]): Addresses {
+  const addresses = found.filter((address) => pickOfFamily(sourceAddresses, address) !== undefined);
+  if (addresses.length > 0) return { kind: 'addresses', addresses };
+  return none(
+    '4.4.3',
+    `${host} has no address that ${sourceAddresses.join(' or ')} (sourceAddresses) reaches`,
+  );
+}
+
+async function findEveryAddress(hop: NextHop, names: MailNames): Promise<Addresses> {
   const { host, ipFamily, mxOf } = hop;
   if (mxOf !== undefined) return findForeign(host, ipFamily, mxOf, names);
   if (isIP(host) !== 0) return { kind: 'addresses', addresses: [host] };

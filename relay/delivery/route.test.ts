@@ -26,7 +26,41 @@ test('without smart hosts the MX hosts of the domain take it, at the level of ou
     domain: 'other.example',
     tlsLevel: 'Encrypt',
     minTlsVersion: 'TLSv1.2',
+    sourceAddresses: [],
+    socksProxy: null,
   });
+});
+
+test('another source address is another destination, which waits by itself', () => {
+  const direct = (senders: string[], sourceAddresses: string[]) =>
+    routeTo(['other.example'], [], { hosts: null, senders, sourceAddresses });
+  const route = compileRoutes(
+    policyOf({}, { routes: [direct(['news.example'], ['192.0.2.7']), direct(['shop.example'], [])] }),
+  );
+  const [news, shop] = ['a@news.example', 'a@shop.example'].map((from) => route(from, 'you@other.example'));
+  assert.notEqual(news?.key, shop?.key);
+  assert.deepEqual(news?.kind === 'mx' && news.sourceAddresses, ['192.0.2.7']);
+});
+
+test('limits of a route are those of its destinations, by hosts and by MX, and make them separate', () => {
+  const limits = { connectionsPerDestination: 2, messagesPerDestinationPerMinute: 30 };
+  const hosts = [hopTo(25, { host: 'mx.partner.example' })];
+  const route = compileRoutes(
+    policyOf(
+      {},
+      {
+        routes: [
+          routeTo(['slow.example'], hosts, { limits }),
+          routeTo(['fast.example'], hosts),
+          routeTo(['slowmx.example'], [], { hosts: null, limits }),
+        ],
+      },
+    ),
+  );
+  const of = (domain: string) => route(from, `you@${domain}.example`);
+  assert.deepEqual([of('slow').limits, of('slowmx').limits], [limits, limits]);
+  assert.equal('limits' in of('fast') || 'limits' in of('other'), false);
+  assert.notEqual(of('slow').key, of('fast').key);
 });
 
 test('mail for the address of TLS reports ends here, whatever routes there are', () => {

@@ -10,7 +10,7 @@ import type { Destination } from './courier.ts';
 export type Route = (from: string, to: string) => Destination;
 
 type Policied = Policy['outbound']['routes'][number];
-type RouteTls = Pick<Policied, 'tlsLevel' | 'minTlsVersion'>;
+type RouteTerms = Pick<Policied, 'tlsLevel' | 'minTlsVersion' | 'sourceAddresses' | 'socksProxy' | 'limits'>;
 
 const HERE: Destination = { kind: 'local', key: 'local', name: 'this relay', rule: 'inbound.tlsReports' };
 
@@ -25,6 +25,9 @@ export function compileRoutes(policy: Policy): Route {
     hosts: outbound.smartHosts.length > 0 ? outbound.smartHosts : null,
     tlsLevel: outbound.tlsLevel,
     minTlsVersion: outbound.minTlsVersion,
+    sourceAddresses: outbound.sourceAddresses,
+    socksProxy: outbound.socksProxy,
+    limits: null,
   });
   return (from, to) => {
     if (endsHere(to)) return HERE;
@@ -41,23 +44,30 @@ function makeMatcher({ recipientDomains, senders }: Policied): (from: string, to
 
 function towards(
   rule: string,
-  { hosts, ...tls }: Pick<Policied, 'hosts' | keyof RouteTls>,
+  { hosts, ...terms }: Pick<Policied, 'hosts' | keyof RouteTerms>,
 ): (domain: string) => Destination {
-  if (hosts === null) {
-    const by = rule === 'outbound.smartHosts' ? 'outbound.tls (MX)' : `${rule} (MX)`;
-    return (domain) => mxDestination(by, domain, tls);
-  }
-  const destination = hopsDestination(rule, hosts);
+  if (hosts === null)
+    return mxDestinations(rule === 'outbound.smartHosts' ? 'outbound.tls (MX)' : `${rule} (MX)`, terms);
+  const destination = hopsDestination(rule, hosts, terms);
   return () => destination;
 }
 
-function hopsDestination(rule: string, hops: readonly Hop[]): Destination {
+function hopsDestination(rule: string, hops: readonly Hop[], { limits }: RouteTerms): Destination {
   const name = hops.map(({ host, port }) => `${host}:${port}`).join(',');
-  // Another TLS level makes another destination.
-  return { kind: 'hops', key: JSON.stringify(hops), name, rule, hops };
+  // Another TLS level makes another destination, and so do other limits.
+  const key = [JSON.stringify(hops), ...listLimits(limits)].join(' ');
+  return { kind: 'hops', key, name, rule, hops, ...(limits ? { limits } : {}) };
 }
 
-function mxDestination(rule: string, domain: string, { tlsLevel, minTlsVersion }: RouteTls): Destination {
-  const key = `${domain} ${tlsLevel} ${minTlsVersion}`;
-  return { kind: 'mx', key, name: domain, rule, domain, tlsLevel, minTlsVersion };
+function mxDestinations(rule: string, { limits, ...own }: RouteTerms): (domain: string) => Destination {
+  const { tlsLevel, minTlsVersion, sourceAddresses, socksProxy } = own;
+  const proxy = socksProxy ? [JSON.stringify(socksProxy)] : [];
+  const tail = [tlsLevel, minTlsVersion, ...sourceAddresses, ...proxy, ...listLimits(limits)].join(' ');
+  const terms = { tlsLevel, minTlsVersion, sourceAddresses, socksProxy, ...(limits ? { limits } : {}) };
+  return (domain) => ({ kind: 'mx', key: `${domain} ${tail}`, name: domain, rule, domain, ...terms });
+}
+
+function listLimits(limits: RouteTerms['limits']): string[] {
+  if (limits === null) return [];
+  return [`${limits.connectionsPerDestination}/${limits.messagesPerDestinationPerMinute}`];
 }

@@ -5,6 +5,7 @@
  */
 
 import { type Failure, makeFailure } from '#crds/failure.ts';
+import { pickOfFamily } from '#crds/networks.ts';
 import { domainOf } from '#crds/patterns.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import type { Tracer } from '../observe/trace.ts';
@@ -16,6 +17,7 @@ import { type Connecting, connect, type Opened, type Session } from './connect.t
 import type { HopTls, Judgement, NextHop, Parcel, TlsReason } from './courier.ts';
 import { HopSecrets, type Identity, isSameHop, type Trials } from './hopsecrets.ts';
 import { isUnfit, notOffered } from './requiretls.ts';
+import { connectThrough, findTunnel } from './sockstunnel.ts';
 import { fallBack, type TlsPolicy } from './tlspolicy.ts';
 import { sendOver } from './transaction.ts';
 import { tryOut, type WayFinder } from './trial.ts';
@@ -175,13 +177,23 @@ export class SmtpClient {
   ): Promise<Opened> {
     if (this.#closed) return unusable(hop, 'the relay is stopping');
     const made = contexts.for(terms.policy);
+    const source = pickOfFamily(hop.sourceAddresses, terms.address);
     const login = hop.credentialsSecret === null ? null : logins.for(hop.credentialsSecret);
     if (made.kind === 'unusable') return unusable(hop, made.reason);
     if (login?.kind === 'unusable') return unusable(hop, login.reason);
+    // The mail never comes from another address than the spec says.
+    if (source === undefined && hop.sourceAddresses.length > 0)
+      return unusable(hop, `sourceAddresses has no address of the family of ${terms.address}`);
+    const tunnel = findTunnel(hop, this.#secrets.mounted.logins);
+    if (tunnel.kind === 'unusable') return unusable(hop, tunnel.reason);
     const { context } = made;
     const id = `out-${process.pid}-${++this.#sessions}`;
     const trace = this.#tracer.session('outbound', { id, hop: `${hop.host}:${hop.port}`, domain });
-    const connecting = connect(hop, { ...terms, hostname: this.#hostname, context, login, trace });
+    const all = { ...terms, source, hostname: this.#hostname, context, login, trace };
+    const connecting =
+      tunnel.kind === 'none'
+        ? connect(hop, all)
+        : connectThrough(hop, { ...all, ...tunnel }, (socket) => connect(hop, { ...all, tunnel: socket }));
     this.#connecting.set(connecting, hop);
     const opened = await connecting.opened;
     this.#connecting.delete(connecting);

@@ -5,6 +5,7 @@
  */
 
 import type { Failure } from '#crds/failure.ts';
+import type { DestinationLimits } from '#crds/policyfile.ts';
 import type { Destination } from '../delivery/courier.ts';
 import type { Paces } from './paces.ts';
 import type { DestinationHealth, RestingQueue } from './restingqueue.ts';
@@ -16,10 +17,9 @@ import { type Waiting, WaitingMessages } from './waiting.ts';
 const UNPROVEN = 5;
 
 export interface DestinationTerms {
-  /** Deliveries at a time. Each one has a connection. */
-  readonly concurrent: number;
-  /** undefined: no limit per minute. */
-  readonly paces: Paces | undefined;
+  /** Of destinations whose route has no limits of its own. Each delivery has a connection. */
+  readonly limits: DestinationLimits;
+  readonly paces: Paces;
 }
 
 /** The result of an attempt in which no message was taken. */
@@ -227,12 +227,19 @@ export class DestinationQueue {
     return { configured: this.#configured, other: this.#other };
   }
 
+  get #limits(): DestinationLimits {
+    return this.destination.limits ?? this.#terms.limits;
+  }
+
   get #underWay(): number {
     return this.#active?.size ?? 0;
   }
 
   get #allowed(): number {
-    return this.#health.failures > 0 ? 1 : Math.min(this.#terms.concurrent, UNPROVEN + this.#health.answers);
+    const { connectionsPerDestination } = this.#limits;
+    return this.#health.failures > 0
+      ? 1
+      : Math.min(connectionsPerDestination, UNPROVEN + this.#health.answers);
   }
 
   #lineFor(share: Share): WaitingMessages {
@@ -255,13 +262,15 @@ export class DestinationQueue {
   #began(waiting: Waiting, now: number): Waiting {
     this.#active ??= new Map();
     this.#active.set(waiting.id, now);
-    this.#terms.paces?.began(this.destination.key, now);
+    const { messagesPerDestinationPerMinute: most } = this.#limits;
+    if (most !== null) this.#terms.paces.began(this.destination.key, most, now);
     this.#served = waiting.share;
     return waiting;
   }
 
   #paceAllowsAt(now: number): number {
-    return this.#terms.paces?.allowsAt(this.destination.key, now) ?? now;
+    const { messagesPerDestinationPerMinute: most } = this.#limits;
+    return most === null ? now : this.#terms.paces.allowsAt(this.destination.key, most, now);
   }
 }
 

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { hopTo } from '#test/kit/relayrig.ts';
 import { DestinationQueues } from './destinationqueues.ts';
+import { Paces } from './paces.ts';
 
 const TURNS = 2_000;
 const forever = () => new Promise<never>(() => undefined);
@@ -14,7 +15,10 @@ const forever = () => new Promise<never>(() => undefined);
 function rig() {
   const delivered: string[] = [];
   const queues = new DestinationQueues({
-    terms: { concurrent: 20, paces: undefined },
+    terms: {
+      limits: { connectionsPerDestination: 20, messagesPerDestinationPerMinute: null },
+      paces: new Paces(),
+    },
     clock: () => 1_000_000,
     deliver: async (queue, { id }) => {
       if (id.startsWith('hang')) await forever();

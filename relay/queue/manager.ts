@@ -58,7 +58,6 @@ export class QueueManager {
   constructor(deps: QueueManagerDeps) {
     this.#deps = deps;
     const { spool, policy, clock } = deps;
-    const { connectionsPerDestination, messagesPerDestinationPerMinute: perMinute } = policy.outbound.limits;
     this.#scan = new SpoolScan({
       list: (after, atMost) => spool.list(after, atMost),
       isKnown: (id) => this.#index.has(id),
@@ -77,10 +76,7 @@ export class QueueManager {
       onVerdicts: (id, verdicts) => this.asked.note(id, verdicts),
     });
     this.#queues = new DestinationQueues({
-      terms: {
-        concurrent: connectionsPerDestination,
-        paces: perMinute === null ? undefined : new Paces(perMinute),
-      },
+      terms: { limits: policy.outbound.limits, paces: new Paces() },
       clock,
       deliver: (queue, waiting) => deliveries.deliver(queue, waiting),
     });

@@ -6,26 +6,21 @@
 const MINUTE_MS = 60_000;
 
 export class Paces {
-  readonly #perMinute: number;
   /** By destination key, the key that was used least recently first. The times of each key are sorted, oldest first. */
   readonly #begun = new Map<string, number[]>();
 
-  constructor(perMinute: number) {
-    this.#perMinute = perMinute;
-  }
-
   /** `now`, or the time when the next delivery may begin. */
-  allowsAt(key: string, now: number): number {
+  allowsAt(key: string, perMinute: number, now: number): number {
     const begun = this.#begun.get(key)?.filter((at) => at > now - MINUTE_MS) ?? [];
-    const oldest = begun.at(-this.#perMinute);
+    const oldest = begun.at(-perMinute);
     return oldest === undefined ? now : oldest + MINUTE_MS;
   }
 
-  began(key: string, now: number): void {
+  began(key: string, perMinute: number, now: number): void {
     const begun = this.#begun.get(key) ?? [];
     begun.push(now);
     this.#begun.delete(key);
-    this.#begun.set(key, begun.slice(-this.#perMinute));
+    this.#begun.set(key, begun.slice(-perMinute));
     for (const [oldest, times] of this.#begun) {
       if ((times.at(-1) ?? 0) > now - MINUTE_MS) break;
       this.#begun.delete(oldest);

@@ -297,6 +297,24 @@ test('a destination gets no more in any minute than it may, whatever comes and g
   assert.equal(manager.figures.depth, 7);
 });
 
+test('a destination keeps the limits of its route, and others those of the relay', async () => {
+  const limits = { ...policyOf().outbound.limits, messagesPerDestinationPerMinute: 4 };
+  rig.limits = { 'slow.example': { connectionsPerDestination: 1, messagesPerDestinationPerMinute: 2 } };
+  const sent: string[] = [];
+  const manager = rig.begin(
+    ({ name }, parcel) => {
+      sent.push(name);
+      return answers(parcel);
+    },
+    policyOf({}, { limits }),
+  );
+  await manager.start();
+  for (const domain of ['slow.example', 'hop.example'])
+    for (let index = 0; index < 6; index++) manager.add(await rig.enter('', [`a@${domain}`]));
+  await eventually(() => sent.length === 6);
+  assert.deepEqual(sent.toSorted(), [...Array(4).fill('hop.example'), ...Array(2).fill('slow.example')]);
+});
+
 test('a recipient that is one too many is tried in a transaction of its own, and once', async () => {
   const sent: string[][] = [];
   const tooMany = failureFromReply(552, '552 too many', 'RCPT TO');

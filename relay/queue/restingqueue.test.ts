@@ -25,6 +25,8 @@ const toMx = (domain: string, rule = 'outbound.tls (MX)'): MxDestination => ({
   domain,
   tlsLevel: 'Opportunistic',
   minTlsVersion: 'TLSv1.2',
+  sourceAddresses: [],
+  socksProxy: null,
 });
 
 const failureOf = fc.oneof(
@@ -116,7 +118,10 @@ async function play(to: (index: number) => Destination, script: readonly Step[])
   const seen: unknown[] = [];
   const left = new Map<string, Answer[]>();
   const queues = new DestinationQueues({
-    terms: { concurrent: 2, paces: new Paces(8) },
+    terms: {
+      limits: { connectionsPerDestination: 2, messagesPerDestinationPerMinute: 8 },
+      paces: new Paces(),
+    },
     clock: Date.now,
     deliver: async (queue, waiting) => {
       seen.push(`${Date.now()} ${waiting.id}`);
@@ -177,7 +182,10 @@ test('a destination that cannot be reached needs less than 400 bytes, with its m
   const count = 30_000;
   let tried = 0;
   const queues = new DestinationQueues({
-    terms: { concurrent: 20, paces: undefined },
+    terms: {
+      limits: { connectionsPerDestination: 20, messagesPerDestinationPerMinute: null },
+      paces: new Paces(),
+    },
     clock: () => 1_000_000,
     deliver: async (queue, waiting) => {
       tried += 1;

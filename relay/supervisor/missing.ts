@@ -22,6 +22,7 @@ const NEEDED: readonly { readonly field: RegExp; readonly keys: readonly (readon
     field: /hosts\[\d+\]\.credentialsSecretName$|smartHosts\[\d+\]\.credentialsSecretName$/,
     keys: [['username'], ['password', 'token', 'clientId', 'serviceAccountKey']],
   },
+  { field: /socksProxy\.credentialsSecretName$/, keys: [['username'], ['password']] },
   { field: /dkim\[\d+\]\.secretName$/, keys: [['private.key']] },
   { field: /webhook\.secretName$/, keys: [['secret']] },
   { field: /srs\.secretName$/, keys: [['key']] },

@@ -197,7 +197,7 @@ export const ROOMS: readonly Room[] = [
       'route.ts',
       'tlssession.ts',
     ],
-    packages: ['nodemailer', 'jose', 'oauth4webapi', 'node:*'],
+    packages: ['nodemailer', 'jose', 'oauth4webapi', 'socks', 'node:*'],
     why: 'it delivers one message to one destination and never sees the queue or the spool',
   },
   {

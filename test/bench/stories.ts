@@ -187,9 +187,10 @@ async function withQueue(count: number) {
 
 /** Mail for away.example goes where nobody listens. */
 function withRoute(policy: Policy, port: number): Policy {
-  const { smartHosts, tlsLevel, minTlsVersion } = policy.outbound;
+  const { smartHosts, tlsLevel, minTlsVersion, sourceAddresses } = policy.outbound;
   const hosts = smartHosts.map((hop) => ({ ...hop, port }));
-  const route = { recipientDomains: ['away.example'], senders: null, hosts, tlsLevel, minTlsVersion };
+  const terms = { tlsLevel, minTlsVersion, sourceAddresses, socksProxy: null, limits: null };
+  const route = { recipientDomains: ['away.example'], senders: null, hosts, ...terms };
   return { ...policy, outbound: { ...policy.outbound, routes: [route] } };
 }
 

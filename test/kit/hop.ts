@@ -65,6 +65,8 @@ export interface Taken {
   readonly client: string | undefined;
   readonly servername: string | undefined;
   readonly session: number;
+  /** The address that the connection came from. */
+  readonly remote: string;
 }
 
 export class Hop {
@@ -271,6 +273,7 @@ class HopSession {
         client: namedBy(socket),
         servername: (socket as { servername?: string } | undefined)?.servername || undefined,
         session: this.#number,
+        remote: this.#socket?.remoteAddress ?? '',
       });
     };
     await this.#react('message', text, usual, { taken, recipient });

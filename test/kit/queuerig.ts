@@ -4,7 +4,7 @@
  * for each domain.
  */
 import { type Failure, makeFailure } from '#crds/failure.ts';
-import type { Policy } from '#crds/policyfile.ts';
+import type { DestinationLimits, Policy } from '#crds/policyfile.ts';
 import type { AttemptResult, Courier, Destination, Parcel } from '#relay/delivery/courier.ts';
 import { QueueManager } from '#relay/queue/manager.ts';
 import { newQueueId } from '#relay/spool/record.ts';
@@ -43,6 +43,8 @@ export class QueueRig {
   now = Date.now();
   /** Another value gives every destination another key, as a policy with other hosts does. */
   routes = '';
+  /** Of destinations by domain, as routes give them. */
+  limits: Readonly<Record<string, DestinationLimits>> = {};
   #manager: QueueManager | undefined;
 
   get manager(): QueueManager {
@@ -55,7 +57,7 @@ export class QueueRig {
     this.#manager = new QueueManager({
       policy,
       spool: this.spool,
-      courier: courierWith(answer, this.routes),
+      courier: courierWith(answer, this.routes, this.limits),
       signer: async () => ({ kind: 'header', header: null }),
       log: (event, fields = {}) => this.events.push({ event, fields }),
       clock: () => this.now,
@@ -89,13 +91,26 @@ export class QueueRig {
   }
 }
 
-function courierWith(answer: AnswerFor, routes: string): Courier {
+function courierWith(
+  answer: AnswerFor,
+  routes: string,
+  limits: Readonly<Record<string, DestinationLimits>>,
+): Courier {
   return {
     route: (_, to) => {
       const domain = to.slice(to.lastIndexOf('@') + 1);
-      const common = { key: `${routes}${domain}`, name: domain, rule: 'a route' };
+      const own = limits[domain] ? { limits: limits[domain] } : {};
+      const common = { key: `${routes}${domain}`, name: domain, rule: 'a route', ...own };
       return domain.startsWith('mx')
-        ? { ...common, kind: 'mx', domain, tlsLevel: 'Opportunistic', minTlsVersion: 'TLSv1.2' }
+        ? {
+            ...common,
+            kind: 'mx',
+            domain,
+            tlsLevel: 'Opportunistic',
+            minTlsVersion: 'TLSv1.2',
+            sourceAddresses: [],
+            socksProxy: null,
+          }
         : { ...common, kind: 'hops', hops: [hopTo(25, { host: domain })] };
     },
     deliver: async (destination, parcel) => answer(destination, parcel),

@@ -57,6 +57,8 @@ export function hopTo(port: number, changes: Partial<Hop> = {}): Hop {
     priority: 0,
     weight: null,
     ipFamily: 'Any',
+    sourceAddresses: [],
+    socksProxy: null,
     ...changes,
   };
 }
@@ -72,6 +74,9 @@ export function routeTo(
     senders: null,
     tlsLevel: 'Opportunistic' as const,
     minTlsVersion: 'TLSv1.2' as const,
+    sourceAddresses: [],
+    socksProxy: null,
+    limits: null,
   };
   return { recipientDomains: [...recipientDomains], hosts: [...hosts], ...floor, ...changes };
 }
@@ -97,6 +102,8 @@ const OUTBOUND: Policy['outbound'] = {
   trustConfigMap: null,
   clientCertificateSecret: null,
   ipFamily: 'Any',
+  sourceAddresses: [],
+  socksProxy: null,
   smartHosts: [],
   routes: [],
   dkim: [],

@@ -30,7 +30,10 @@ const discovery = new Discovery({ ...policy, outbound }, materials, deps);
 
 /** As an attempt does it (attempt.ts). */
 async function lookUp(domain: string): Promise<void> {
-  const terms = mxTerms({ tlsLevel: 'Opportunistic', minTlsVersion: 'TLSv1.2' }, outbound);
+  const terms = mxTerms(
+    { tlsLevel: 'Opportunistic', minTlsVersion: 'TLSv1.2', sourceAddresses: [], socksProxy: null },
+    outbound,
+  );
   const sts = discovery.findSts(domain);
   const found = await resolveHops(domain, terms, policy.hostname, discovery.names);
   if (found.kind === 'none') throw new Error(found.failure.text);

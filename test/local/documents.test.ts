@@ -28,14 +28,15 @@ test('the examples show every field', () => {
   }
   const fields = parseFields('spec', mailRelaySchema().properties?.['spec'] ?? {});
   assert.ok(fields.length > 80);
-  // The same clients, peers, hops, tables and certificate sources stand in several places: one place shows them.
+  // The same clients, peers, hops, proxies, tables and certificate sources stand in several places: one place shows them.
   const places = (field: string) =>
     field
       .replace('spec.networkPolicy.metricsFrom[]', 'spec.inbound.listeners[].allowFrom[]')
       .replace(/^spec\.addresses\.(?:sender|bcc\.\w+)\.tables/, 'spec.addresses.recipient.tables')
       .replace('.allowFrom[].namespaceSelector', '.allowFrom[].podSelector')
       .replace('spec.inbound.listeners[].clients', 'spec.inbound.clients')
-      .replace('spec.outbound.smartHosts[]', 'spec.outbound.routes[].hosts[]');
+      .replace('spec.outbound.smartHosts[]', 'spec.outbound.routes[].hosts[]')
+      .replace('spec.outbound.socksProxy', 'spec.outbound.routes[].socksProxy');
   const all = new Set([...shown].map(places));
   assert.deepEqual(
     fields.filter((field) => !all.has(places(field))),
