@@ -37,6 +37,7 @@ export function buildPlugin(globals: Globals): Verb {
     .addCommand(inPods('status', 'what each pod serves, its queue and its sessions', given))
     .addCommand(queue(given))
     .addCommand(inPods('explain', 'what becomes of mail for an address, asked in each pod', given))
+    .addCommand(inPods('find', 'what became of mail, out of the history of each pod', given))
     .addCommand(inPods('tlsrpt', 'TLS reports that other mail systems have sent', given))
     .addCommand(top(given))
     .addCommand(test(given))

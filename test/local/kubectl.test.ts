@@ -20,6 +20,7 @@ test('the help names every verb, and wrong usage is one sentence with status 2',
   for (const verb of [
     'status',
     'queue',
+    'find',
     'top',
     'test',
     'trace',
