@@ -28,8 +28,8 @@ export interface Intake {
   useMaterials(materials: Materials): void;
   /** Sets the size of the queue, as the router reports it. */
   learnQueue(figures: { depth: number; bytes: number }): void;
-  /** The text of an I/O error. After it no message may be accepted. */
-  readonly fault: string | undefined;
+  /** The text of an I/O error that this process could not recover the store from. */
+  lastingFault(): string | undefined;
   /** Only in mode CutThrough this process logs in. */
   readonly logins: HopLogins;
   close(): Promise<void>;
@@ -67,8 +67,8 @@ class Durable implements Intake {
     this.#onEntered = onEntered;
   }
 
-  get fault(): string | undefined {
-    return this.#spool.fault;
+  lastingFault(): string | undefined {
+    return this.#spool.lastingFault();
   }
 
   async take(stream: SMTPServerDataStream, arrival: Arrival) {
@@ -144,7 +144,7 @@ function findSuppressed({ suppressions }: Spool, { log, counters }: IntakeDeps) 
 class CutThrough implements Intake {
   readonly #courier: Delivery;
   readonly #passOn: PassOn;
-  readonly fault = undefined;
+  readonly lastingFault = () => undefined;
 
   constructor(policy: Policy, materials: Materials, { log, tracer, counters }: IntakeDeps) {
     const count = (counter: string, label: string) => counters.add(counter, label);

@@ -105,9 +105,10 @@ function tell(): void {
   if (counts) task.tell({ kind: 'counts', ...counts, refused: [...refusedClients.values()] });
   refusedClients.clear();
   tellLogins(intake?.logins ?? NO_LOGINS);
-  if (intake?.fault === undefined || brokenTold) return;
+  const fault = intake?.lastingFault();
+  if (fault === undefined || brokenTold) return;
   brokenTold = true;
-  log('spool_broken', { message: intake.fault });
+  log('spool_broken', { message: fault });
   task.tell({ kind: 'broken' });
   drain(BROKEN_MS);
 }

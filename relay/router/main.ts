@@ -30,8 +30,6 @@ import { makeRecorder } from './recorder.ts';
 import { openInbox, openReports } from './reports.ts';
 
 const TELL_MS = 500;
-/** How often in a row the store may be found broken. */
-const BROKEN_TIMES = 20;
 /**
  * With too little CPU time for both, the listeners run first: clients wait for them, and nobody waits for the router.
  */
@@ -56,7 +54,6 @@ let events: EventSender | undefined;
 let suppression: SuppressionList | undefined;
 /** Before that, the figures would tell of a shorter queue than there is. */
 let isLoaded = false;
-let brokenTimes = 0;
 const log = jsonLog('router', 1, wall);
 const task = new Task<ToRouter, FromRouter>(diskPulse);
 const teller = new QueueTeller((message) => task.tell(message));
@@ -187,9 +184,9 @@ function tell(): void {
  * If this process cannot recover the store, another one may. The router ends, and its replacement loads the whole
  * store.
  */
-function lookAtStore({ fault }: Spool): void {
-  brokenTimes = fault === undefined ? 0 : brokenTimes + 1;
-  if (brokenTimes < BROKEN_TIMES) return;
+function lookAtStore(spool: Spool): void {
+  const fault = spool.lastingFault();
+  if (fault === undefined) return;
   log('spool_broken', { message: fault });
   process.exit(1);
 }

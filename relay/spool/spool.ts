@@ -13,6 +13,7 @@ import { crc32 } from 'node:zlib';
 import { BodyWriter, type SealedBody } from './body.ts';
 import { BodyFolder } from './bodyfolder.ts';
 import { type Body, FileBodies } from './filebodies.ts';
+import { LastingFault } from './lastingfault.ts';
 import { type NewMessage, put, remove } from './newmessage.ts';
 import type { Checkpoints } from './openstore.ts';
 import { Outbox, putEvents, type SpoolEvent } from './outbox.ts';
@@ -49,6 +50,7 @@ export interface SpoolOptions {
 }
 
 export class Spool {
+  readonly #lasting = new LastingFault(() => performance.now());
   readonly #store: Store;
   readonly #bodies: BodyFolder;
   readonly #strays: Strays;
@@ -130,12 +132,15 @@ export class Spool {
 
   /** True after a disk error, until the store is recovered. */
   get isBroken(): boolean {
-    return this.fault !== undefined;
+    return this.#store.fault !== undefined;
   }
 
-  /** The text of that error. */
-  get fault(): string | undefined {
-    return this.#store.fault;
+  /**
+   * The text of the error that this process could not recover the store from. To be asked again and again; the process
+   * then ends, because another one may recover it.
+   */
+  lastingFault(): string | undefined {
+    return this.#lasting.lasts(this.#store.fault) ? this.#store.fault : undefined;
   }
 
   /** The envelope and progress of a message. */

@@ -7,6 +7,7 @@ import { isKubeError } from '#operator/kube/errors.ts';
 import { apiPath, MAIL_RELAY } from '#operator/kube/kinds.ts';
 import { changed, document, MISSHAPEN, WRONG } from '#test/fixtures/manifests.ts';
 import { type Judgeable, kstatus } from '#test/kit/kstatus.ts';
+import { until } from '#test/kit/wait.ts';
 import { client, get, kubectl } from './kube.ts';
 
 const CRD = new URL('../../crds/mailrelay.yaml', import.meta.url).pathname;
@@ -14,10 +15,17 @@ const EXAMPLES = new URL('../../examples/', import.meta.url).pathname;
 
 let isInstalled = false;
 
-before(() => {
+before(async () => {
   isInstalled = kubectl(['get', 'crd', 'mailrelays.mailrelay.dev', '--ignore-not-found']) !== '';
   kubectl(['apply', '--server-side', '-f', CRD]);
-  kubectl(['wait', '--for=condition=Established', 'crd/mailrelays.mailrelay.dev', '--timeout=30s']);
+  // kubectl fails at once at a CRD that has no conditions yet.
+  const established = [
+    'wait',
+    '--for=condition=Established',
+    'crd/mailrelays.mailrelay.dev',
+    '--timeout=30s',
+  ];
+  await until('the CRD', () => kubectl(established));
   kubectl(['apply', '-f', '-'], 'apiVersion: v1\nkind: Namespace\nmetadata: {name: mail}\n');
 });
 

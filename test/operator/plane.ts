@@ -176,7 +176,9 @@ async function makeOperatorAccount(starting: Starting): Promise<void> {
   ];
   const list = { apiVersion: 'v1', kind: 'List', items: objects };
   kubectl(starting, ['apply', '--server-side', '-f', '-'], JSON.stringify(list));
-  kubectl(starting, ['wait', '--for=condition=Established', 'crd', '--all', '--timeout=60s']);
+  // kubectl fails at once at a CRD that has no conditions yet.
+  const established = ['wait', '--for=condition=Established', 'crd', '--all', '--timeout=60s'];
+  await until('the CRDs', () => kubectl(starting, established));
 }
 
 function rules(permissions: readonly Permission[]) {
