@@ -8,6 +8,7 @@
 import { createHash } from 'node:crypto';
 import { createServer, type ServerResponse } from 'node:http';
 import { isDeepStrictEqual } from 'node:util';
+import { identifyStsPolicy } from '#crds/effectivedns.ts';
 import type { PodIdentity, PodStatus } from '#crds/podstatus.ts';
 import { hashContent, POLICY_FILE_NAME, type Policy, parsePolicy } from '#crds/policyfile.ts';
 import { parseScale, SCALE_FILE_NAME } from '#crds/scalefile.ts';
@@ -370,6 +371,10 @@ function reportOf({ policy, replicas, order }: Orders, ordinal: number, mounts: 
     nextCertificate:
       next === undefined ? null : ({ ...factsOf(next), secret: next } as PodStatus['nextCertificate']),
     evacuation: leaves ? { state: 'Emptied', message: null, order } : null,
+    servedPolicy: policy.policyHost && {
+      id: identifyStsPolicy(policy.policyHost.text),
+      hosts: policy.policyHost.hosts,
+    },
     ...(policy.inbound.internalTls
       ? { internalCertificate: REPORT.certificate, internalAuthority: AUTHORITY }
       : {}),
