@@ -158,10 +158,14 @@ export class FaultBench {
     return calls;
   }
 
-  async #prepared(operation: Operation): Promise<string> {
-    const id = `${operation.name.replaceAll(' ', '-')}-${++this.#rounds}`;
-    await operation.prepare?.(this, id);
-    return id;
+  /** A relay that opens its store again answers 451 for up to a second. */
+  #prepared(operation: Operation): Promise<string> {
+    const prepare = async () => {
+      const id = `${operation.name.replaceAll(' ', '-')}-${++this.#rounds}`;
+      await operation.prepare?.(this, id);
+      return id;
+    };
+    return until('what comes before the fault', prepare, RECOVERED_MS);
   }
 
   /** What dies as a whole is started again; the rest mends itself. */
