@@ -13,8 +13,7 @@ export function describeStatus(status: PodStatus, now: number): string {
     ...status.notReady.map(note),
     ...leavingLines(status),
     ...policyLines(status),
-    ...describeCertificate('certificate', status.certificate, status.certificateProblem, now),
-    ...internalLines(status, now),
+    ...describeCertificates(status, now),
     ...policyHostLines(status, now),
     ...queueLines(status),
     ...sessionLines(status),
@@ -65,6 +64,14 @@ function leavingLines({ evacuation }: PodStatus): string[] {
   if (!evacuation) return [];
   const { state, message } = evacuation;
   return [row('leaves', LEAVING[state]), ...(message === null ? [] : [note(message)])];
+}
+
+/** That for the host name, and that for the names inside the cluster. */
+export function describeCertificates(status: PodStatus, now: number): string[] {
+  return [
+    ...describeCertificate('certificate', status.certificate, status.certificateProblem, now),
+    ...internalLines(status, now),
+  ];
 }
 
 function internalLines(

@@ -1,5 +1,5 @@
 /** `kubectl mailrelay cert`: the certificate that each pod of a relay serves, and what is wrong with it. */
-import { describeCertificate } from '../statustext.ts';
+import { describeCertificates } from '../statustext.ts';
 import type { Cluster } from './cluster.ts';
 import { readStatuses } from './top.ts';
 
@@ -10,14 +10,7 @@ export async function showCertificates(cluster: Cluster, relay: string, pod?: st
   let isWell = true;
   for (const [name, one] of statuses) {
     if (one?.certificateProblem || one?.internalCertificateProblem) isWell = false;
-    const lines = one
-      ? [
-          ...describeCertificate('certificate', one.certificate, one.certificateProblem, now),
-          ...(one.internalCertificate || one.internalCertificateProblem
-            ? describeCertificate('internal', one.internalCertificate, one.internalCertificateProblem, now)
-            : []),
-        ]
-      : ['no answer'];
+    const lines = one ? describeCertificates(one, now) : ['no answer'];
     process.stdout.write(`${name}\n${lines.join('\n')}\n`);
   }
   const condition = status?.conditions?.find(({ type }) => type === 'CertificateReady');

@@ -79,13 +79,16 @@ export class Cluster {
     return items;
   }
 
+  /** The objects with the labels of a MailRelay. */
+  listOwn<T extends KubeObject>(kind: Kind, relay: string): Promise<T[]> {
+    const pairs = Object.entries(selectorLabels(relay)).map((pair) => pair.join('='));
+    return this.list<T>(kind, { labelSelector: pairs.join(',') });
+  }
+
   /** The pods of a MailRelay, in the order of their numbers. */
   async listPods(relay: string): Promise<Pod[]> {
     await this.readRelay(relay);
-    const labelSelector = Object.entries(selectorLabels(relay))
-      .map(([label, value]) => `${label}=${value}`)
-      .join(',');
-    const pods = await this.list<Pod>(POD, { labelSelector });
+    const pods = await this.listOwn<Pod>(POD, relay);
     return pods.toSorted((a, b) => readNumber(a) - readNumber(b));
   }
 

@@ -1,7 +1,7 @@
 /** `kubectl mailrelay events`: what happened to a relay, its pods, volumes and certificates, the latest last. */
 import type { KubeObject } from '#operator/kube/client.ts';
 import type { Kind } from '#operator/kube/kinds.ts';
-import { age, visible } from '../terminal.ts';
+import { age, describeTable } from '../terminal.ts';
 import type { Cluster } from './cluster.ts';
 
 const EVENT: Kind = { kind: 'Event', apiVersion: 'v1', plural: 'events' };
@@ -30,13 +30,13 @@ export async function listEvents(cluster: Cluster, relay: string): Promise<Event
   await cluster.readRelay(relay);
   const events = await cluster.list<CoreEvent>(EVENT);
   return events
-    .filter(({ involvedObject }) => isOf(relay, involvedObject?.name ?? ''))
+    .filter(({ involvedObject }) => concerns(relay, involvedObject?.name ?? ''))
     .map(readEvent)
     .toSorted((a, b) => a.lastSeen.localeCompare(b.lastSeen));
 }
 
 /** Pods are NAME-0, volumes spool-NAME-0, certificates and requests begin with the name too. */
-export function isOf(relay: string, object: string): boolean {
+export function concerns(relay: string, object: string): boolean {
   const own = object.startsWith('spool-') ? object.slice('spool-'.length) : object;
   return (
     own.startsWith(relay) &&
@@ -69,15 +69,4 @@ export function describeEvents(events: readonly EventLine[], now: number): strin
     message,
   ]);
   return describeTable([['LAST SEEN', 'TYPE', 'REASON', 'OBJECT', 'MESSAGE'], ...rows]);
-}
-
-/** Columns as wide as their longest value; the last one is not filled up. */
-export function describeTable(rows: readonly (readonly string[])[]): string {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  const line = (row: readonly string[]) =>
-    row
-      .map((value, column) => visible(value).padEnd(widths[column] ?? 0))
-      .join('  ')
-      .trimEnd();
-  return `${rows.map(line).join('\n')}\n`;
 }

@@ -3,10 +3,11 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { mailRelaySpec } from '#crds/mailrelay.ts';
 import { changed } from '#test/fixtures/manifests.ts';
+import { describeTable } from '../terminal.ts';
 import { describeEffect, listChanges } from './diff.ts';
-import { describeTable, isOf } from './events.ts';
+import { concerns } from './events.ts';
 import { takeGlobals } from './globals.ts';
-import { splitWords } from './queue.ts';
+import { splitWords, takesIds } from './queue.ts';
 import { makeRedaction } from './report.ts';
 import { findObstacle, listSendWords } from './test.ts';
 
@@ -48,6 +49,12 @@ test('words of the queue tools are told apart: ids from options and their values
   assert.deepEqual(splitWords('list', ['--unknown-to-us']), { ids: [], options: ['--unknown-to-us'] });
 });
 
+test('words of verbs that are not about messages go to all pods', () => {
+  for (const action of ['list', 'show', 'hold', 'release', 'retry', 'remove', 'export'])
+    assert.ok(takesIds(action));
+  for (const action of ['suppressed', 'lift']) assert.ok(!takesIds(action), action);
+});
+
 test('an event is of a relay by the names that the operator gives', () => {
   for (const name of [
     'relay',
@@ -58,9 +65,9 @@ test('an event is of a relay by the names that the operator gives', () => {
     'relay-tls-1',
     'relay-policy',
   ])
-    assert.ok(isOf('relay', name), name);
+    assert.ok(concerns('relay', name), name);
   for (const name of ['relay2', 'relay2-0', 'other-relay', 'relay-other-0', 'spool-other-0'])
-    assert.ok(!isOf('relay', name), name);
+    assert.ok(!concerns('relay', name), name);
 });
 
 test('a table has columns as wide as their longest value, and no control characters', () => {

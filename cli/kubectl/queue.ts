@@ -5,7 +5,7 @@
 import { assertCanAsk, confirmed } from '../confirm.ts';
 import { verb as podQueue } from '../verbs/queue.ts';
 import type { Cluster } from './cluster.ts';
-import { choosePods, type Form, printRan } from './inpods.ts';
+import { choosePods, type Form, printRan, runInPods } from './inpods.ts';
 
 export interface QueueOrder {
   readonly relay: string;
@@ -18,6 +18,7 @@ export interface QueueOrder {
 
 export async function runQueue(cluster: Cluster, order: QueueOrder): Promise<number> {
   const { relay, action, form } = order;
+  if (!takesIds(action)) return runInPods(cluster, { ...order, words: ['queue', action, ...order.words] });
   const { ids, options } = splitWords(action, order.words);
   const pods = await choosePods(cluster, relay, order.pod);
   const shares = ids.length === 0 ? new Map(pods.map((pod) => [pod, []])) : await locate(cluster, pods, ids);
@@ -35,6 +36,12 @@ export async function runQueue(cluster: Cluster, order: QueueOrder): Promise<num
   );
   printRan(ran, form);
   return Math.max(unknown.length > 0 ? 1 : 0, ...ran.map(({ code }) => code));
+}
+
+/** False for verbs that are not about messages, such as `lift`: each pod gets all of their words. */
+export function takesIds(action: string): boolean {
+  const verb = podQueue.commands.find((one) => one.name() === action);
+  return action === 'list' || verb?.registeredArguments.some((one) => one.name() === 'ids') === true;
 }
 
 /** Which words are ids and which belong to options; the verb of the pod knows its options. */

@@ -6,7 +6,6 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import { selectorLabels } from '#crds/wellknown.ts';
 import { isKubeError } from '#operator/kube/errors.ts';
 import { CLAIM, type Kind, MAIL_RELAY, OWNED, POD } from '#operator/kube/kinds.ts';
 import type { Cluster } from './cluster.ts';
@@ -38,14 +37,11 @@ export async function writeReport(cluster: Cluster, relay: string, folder: strin
 }
 
 async function gatherObjects(cluster: Cluster, relay: string): Promise<string> {
-  const labelSelector = Object.entries(selectorLabels(relay))
-    .map((pair) => pair.join('='))
-    .join(',');
   const kinds: readonly Kind[] = [...OWNED, POD, CLAIM].filter((kind) => kind !== MAIL_RELAY);
   const texts = await Promise.all(
     kinds.map(async (kind) => {
       try {
-        const objects = await cluster.list(kind, { labelSelector });
+        const objects = await cluster.listOwn(kind, relay);
         return objects.map(({ metadata, ...rest }) => {
           const { managedFields: _, ...own } = metadata as typeof metadata & { managedFields?: unknown };
           return stringify({ apiVersion: kind.apiVersion, kind: kind.kind, metadata: own, ...rest });

@@ -1,9 +1,8 @@
 /** `kubectl mailrelay top`: the load of each pod of a relay, once or again and again. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describeTlsShare, type PodStatus, parsePodStatus } from '#crds/podstatus.ts';
-import { age } from '../terminal.ts';
+import { age, describeTable } from '../terminal.ts';
 import type { Cluster } from './cluster.ts';
-import { describeTable } from './events.ts';
 import { choosePods } from './inpods.ts';
 
 const PAUSE_MS = 2_000;
