@@ -4,7 +4,7 @@ import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_pr
 import { globSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { after, before, test } from 'node:test';
+import { after, afterEach, before, test } from 'node:test';
 import { until } from '#test/kit/wait.ts';
 
 const TOP = new URL('../../', import.meta.url).pathname;
@@ -14,6 +14,9 @@ const SECOND_SCREEN = `${ESCAPE}[?1049h`;
 const FIRST_SCREEN = `${ESCAPE}[?1049l`;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: this is what a terminal gets
 const CONTROL = /\x1b\[[0-9;?]*[a-zA-Z]/g;
+
+// A newcomer's shell is not below another make, which would tell of each folder that it enters.
+for (const name of ['MAKEFLAGS', 'MAKELEVEL', 'MFLAGS']) delete process.env[name];
 
 let clone: string;
 
@@ -25,6 +28,14 @@ before(() => {
 
 after(() => rmSync(clone, { recursive: true, force: true }));
 
+/** What a test started, each with a group of its own: it ends with the test, also when an assertion failed. */
+const leaders: ChildProcess[] = [];
+
+afterEach(() => {
+  for (const { pid, exitCode, signalCode } of leaders.splice(0))
+    if (pid && exitCode === null && signalCode === null) process.kill(-pid, 'SIGTERM');
+});
+
 class Screen {
   readonly child: ChildProcess;
   output = '';
@@ -34,8 +45,10 @@ class Screen {
     this.child = spawn('script', ['--quiet', '--return', '--command', command, '/dev/null'], {
       cwd: clone,
       env: { ...process.env, TERM: 'xterm', ...env },
+      detached: true,
       stdio: ['pipe', 'pipe', 'inherit'],
     });
+    leaders.push(this.child);
     this.child.stdout?.on('data', (chunk) => {
       this.output += chunk;
     });
@@ -120,6 +133,7 @@ test('make run at a terminal: the pasted command ends in a delivered message tha
 
 test('make run without a terminal prints plain lines, and each message that the sink takes', async () => {
   const child = spawn('make', ['run'], { cwd: clone, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+  leaders.push(child);
   let [text, log] = ['', ''];
   child.stdout.on('data', (chunk) => {
     text += chunk;
@@ -135,7 +149,8 @@ test('make run without a terminal prints plain lines, and each message that the 
   await until('the message', () => /message 2: me@relay.example.com to postmaster@example.com\n/.test(text));
   const [, pager = ''] = /^ +less (\S+)$/m.exec(text) ?? [];
   assert.match(readFileSync(pager, 'utf8'), /^Subject: A message/m);
-  assert.ok(!text.includes(ESCAPE) && log.includes('"event":"delivered"'));
+  await until('the delivery in the log', () => log.includes('"event":"delivered"'));
+  assert.ok(!text.includes(ESCAPE));
   const ended = new Promise((resolve) => child.once('close', resolve));
   process.kill(-(child.pid ?? 0), 'SIGINT');
   await ended;
@@ -143,8 +158,10 @@ test('make run without a terminal prints plain lines, and each message that the 
 
 test('--log and a terminal that cannot move its cursor have plain lines too, and another next hop is left alone', async () => {
   const other = spawn(join(TOP, 'bin/mailrelay'), ['sink', '--keep', join(clone, 'other')], {
+    detached: true,
     stdio: 'ignore',
   });
+  leaders.push(other);
   await until('the other next hop', () => readdirSync(clone).includes('other'));
   const run = 'bin/mailrelay run -f examples/mailrelay.yaml --sink 2525';
   for (const [command, env] of [
@@ -160,5 +177,4 @@ test('--log and a terminal that cannot move its cursor have plain lines too, and
     assert.ok(!screen.output.includes(SECOND_SCREEN) && screen.output.includes('"event":"'));
     assert.equal(await screen.end(), 0);
   }
-  other.kill('SIGTERM');
 });
