@@ -84,8 +84,13 @@ generated: setup ## fail when a generated file is stale
 golden: setup ## refresh the golden files
 	UPDATE_GOLDEN=1 $(TEST) 'test/golden/*.test.ts'
 
-image: setup ## the image, as a docker-archive (BASE=..., needs buildah)
+image: setup ## the image, as a docker-archive (NODE_IMAGE=... BASE=... REVISION=..., needs buildah)
 	$(NODE) test/cluster/run.ts image
+
+sbom: setup ## the packages in the image, as CycloneDX: sbom.cdx.json
+	npm ci --prefix .ci/sbom --ignore-scripts --no-audit --no-fund --loglevel=error
+	$(NODE) .ci/sbom/node_modules/.bin/cyclonedx-npm --package-lock-only --omit dev --output-reproducible --validate \
+		--spec-version 1.6 --output-file sbom.cdx.json
 
 soak: setup ## the full numbers; writes dated reports under docs/reports
 	$(NODE) test/soak.ts; relay=$$?; $(NODE) test/soak-operator.ts && exit $$relay
@@ -102,4 +107,4 @@ audit: setup ## ask the registry for known weaknesses of what is installed (need
 clean: ## remove what was installed and the state of "make run"
 	rm -rf node_modules .state
 
-.PHONY: help setup run test unit stories operator cluster cluster-up cluster-down verify lint fmt types dead generate generated golden image soak bench bench-operator audit clean
+.PHONY: help setup run test unit stories operator cluster cluster-up cluster-down verify lint fmt types dead generate generated golden image sbom soak bench bench-operator audit clean

@@ -4,11 +4,13 @@
  */
 import { PassThrough, type Readable, type Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import { Exec, type KubeConfig, type V1Status } from '@kubernetes/client-node';
+import type { V1Status } from '@kubernetes/client-node';
+import { Exec } from '@kubernetes/client-node/dist/exec.js';
 import type { MailRelay } from '#crds/mailrelay.ts';
 import type { MailRelayStatus } from '#crds/status.ts';
 import { selectorLabels } from '#crds/wellknown.ts';
 import { Client, type KubeObject, type Request } from '#operator/kube/client.ts';
+import type { KubeConfig } from '#operator/kube/clientnode.ts';
 import { isKubeError } from '#operator/kube/errors.ts';
 import { apiPath, type Kind, MAIL_RELAY, POD } from '#operator/kube/kinds.ts';
 import { loadConfig } from '#operator/kube/kubeconfig.ts';

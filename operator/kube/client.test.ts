@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type TestContext, test } from 'node:test';
-import { KubeConfig } from '@kubernetes/client-node';
 import { Client, type ConnectionNews } from './client.ts';
+import { KubeConfig } from './clientnode.ts';
 import { isKubeError, type KubeErrorKind } from './errors.ts';
 
 const CUT: Readonly<Record<string, (response: ServerResponse) => void>> = {

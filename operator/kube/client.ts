@@ -3,9 +3,9 @@
  * again), and one function sends requests. Every failure is a KubeError. The client reports once that the server is
  * away and once that it is back, even if many requests fail meanwhile.
  */
-import { HttpMethod, type KubeConfig, RequestContext } from '@kubernetes/client-node';
 import { type Dispatcher, request as send } from 'undici';
 import { readText } from './body.ts';
+import { HttpMethod, type KubeConfig, RequestContext } from './clientnode.ts';
 import { KubeError, kindOfStatus } from './errors.ts';
 
 /** The longest wait for an answer; for a stream, the longest wait for its begin. */

@@ -3,8 +3,8 @@
  * operator that is started by hand says at once what is wrong.
  */
 import { accessSync, constants } from 'node:fs';
-import { KubeConfig } from '@kubernetes/client-node';
 import { describeSystemError } from '#crds/systemwords.ts';
+import { KubeConfig } from './clientnode.ts';
 
 /** From a file, the ServiceAccount of the pod, or the usual places. */
 export function loadConfig(kubeconfig: string | undefined): KubeConfig {

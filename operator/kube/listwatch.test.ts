@@ -65,7 +65,7 @@ before(async () => {
     (watching ? onWatch : onList)(request, response, url);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { KubeConfig } = await import('@kubernetes/client-node');
+  const { KubeConfig } = await import('./clientnode.ts');
   const config = new KubeConfig();
   config.loadFromClusterAndUser(
     {

@@ -1,6 +1,6 @@
 /**
- * A base for the project's image where no registry is at hand: the Node that the project pins, the shared libraries
- * that it names, a user, and a shell for whoever looks inside. It stands for the public Node image of the Dockerfile.
+ * The two images that the Dockerfile begins with, where no registry is at hand. One has the Node that the project pins. The
+ * other is small: the shared libraries that Node names, a user, and a shell for a person inside.
  */
 import { createHash } from 'node:crypto';
 import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -9,17 +9,32 @@ import { dirname, join } from 'node:path';
 import type { Say } from './programs.ts';
 import { command } from './supervise.ts';
 
-/** Its reference in the local store of images. */
-export function baseImage(say: Say, node: string): string {
+/** References of images: arguments of the Dockerfile. */
+export interface BaseImages {
+  readonly NODE_IMAGE: string;
+  readonly BASE: string;
+}
+
+/** Their references in the local store of images. */
+export function baseImages(say: Say, node: string): BaseImages {
   const version = command(node, ['--version']).trim().slice(1);
-  const recipe = createHash('sha256').update(`${assemble}${putShell}${ACCOUNTS}`).digest('hex').slice(0, 8);
-  const reference = `mailrelay.test/node:${version}-${recipe}`;
+  return {
+    NODE_IMAGE: findOrBuild(say, 'node', version, (root) => putNode(root, node)),
+    BASE: findOrBuild(say, 'base', version, (root) => putBase(root, node)),
+  };
+}
+
+function findOrBuild(say: Say, name: string, version: string, assemble: (root: string) => void): string {
+  const texts = `${putNode}${putBase}${putLibraries}${putShell}${ACCOUNTS.passwd}${ACCOUNTS.group}`;
+  const recipe = createHash('sha256').update(texts).digest('hex').slice(0, 8);
+  const reference = `mailrelay.test/${name}:${version}-${recipe}`;
   const found = command('buildah', ['images', '--quiet', '--filter', `reference=${reference}`]);
   if (found.trim() !== '') return reference;
-  say('building the base image');
-  const root = mkdtempSync(join(tmpdir(), 'mailrelay-base-'));
+  say(`building ${reference}`);
+  const root = mkdtempSync(join(tmpdir(), `mailrelay-${name}-`));
   try {
-    assemble(root, node);
+    assemble(root);
+    command('chmod', ['-R', 'a+rX', root]);
     commit(root, reference);
   } finally {
     rmSync(root, { recursive: true });
@@ -27,13 +42,20 @@ export function baseImage(say: Say, node: string): string {
   return reference;
 }
 
-function assemble(root: string, node: string): void {
+function putNode(root: string, node: string): void {
   putFile(root, node, '/usr/local/bin/node');
-  for (const library of librariesOf(node)) putFile(root, library, library);
+  putLibraries(root, node);
+}
+
+function putBase(root: string, node: string): void {
+  putLibraries(root, node);
   putShell(root);
   mkdirSync(join(root, 'etc'));
   for (const [name, text] of Object.entries(ACCOUNTS)) writeFileSync(join(root, 'etc', name), text);
-  command('chmod', ['-R', 'a+rX', root]);
+}
+
+function putLibraries(root: string, program: string): void {
+  for (const library of librariesOf(program)) putFile(root, library, library);
 }
 
 export function putFile(root: string, from: string, to: string): void {

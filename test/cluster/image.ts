@@ -16,7 +16,7 @@ import {
   statSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { baseImage } from './baseimage.ts';
+import { type BaseImages, baseImages } from './baseimage.ts';
 import { cacheDir, type Say } from './programs.ts';
 import { command } from './supervise.ts';
 
@@ -24,6 +24,7 @@ const ROOT = new URL('../../', import.meta.url).pathname;
 const NODE = join(ROOT, 'node_modules', 'node', 'bin', 'node');
 const DOCKERFILE = join(ROOT, 'Dockerfile');
 const IGNORE = join(ROOT, '.dockerignore');
+const LICENSE = join(ROOT, 'LICENSE');
 const SOURCES = ['crds', 'relay', 'operator', 'cli'];
 const MANIFESTS = ['package.json', 'package-lock.json'];
 const REPOSITORY = 'mailrelay.test/mailrelay';
@@ -37,21 +38,29 @@ export interface Image {
   readonly archive: string;
 }
 
-/** Builds the image of the checkout, or of the folder `sources`; on a base of our own where none is named. */
-export function buildImage(say: Say, sources = ROOT, wantedBase?: string): Image {
+/** What the Dockerfile leaves open. Without `images` they are made here, of this machine's files. */
+export interface ImageOptions {
+  readonly images?: Partial<BaseImages>;
+  /** The commit that the image is made of, for its labels. */
+  readonly revision?: string;
+}
+
+/** Builds the image of the checkout, or of the folder `sources`. */
+export function buildImage(say: Say, sources = ROOT, { images = {}, revision }: ImageOptions = {}): Image {
   const parts = [...SOURCES, ...MANIFESTS].map((name) => join(sources, name));
-  const tag = digestOf([...parts, DOCKERFILE, IGNORE], wantedBase);
+  const tag = digestOf([...parts, DOCKERFILE, IGNORE], JSON.stringify([images, revision]));
   const archive = join(imagesDir(), `mailrelay-${tag}.tar`);
   if (!existsSync(archive)) {
-    const base = wantedBase ?? baseImage(say, NODE);
+    const begin = { ...(images.NODE_IMAGE && images.BASE ? {} : baseImages(say, NODE)), ...images };
     const modules = productionModules(say, sources);
     say('building the image');
     const context = makeContext(sources, modules);
     try {
       build(context, `${REPOSITORY}:${tag}`, archive, [
-        '--build-arg',
-        `BASE=${base}`,
-        ...(wantedBase ? [] : ['--pull-never']),
+        ...Object.entries(begin).map(([name, reference]) => `--build-arg=${name}=${reference}`),
+        ...(revision ? [`--label=org.opencontainers.image.revision=${revision}`] : []),
+        // An image of this machine is in no registry; another one is fetched where it is missing.
+        '--pull=missing',
       ]);
     } finally {
       rmSync(context, { recursive: true });
@@ -85,6 +94,7 @@ function makeContext(sources: string, modules: string): string {
   command('cp', ['--archive', '--link', modules, join(context, 'node_modules')]);
   for (const name of [...SOURCES, ...MANIFESTS])
     cpSync(join(sources, name), join(context, name), { recursive: true });
+  cpSync(LICENSE, join(context, 'LICENSE'));
   command('chmod', ['-R', 'a+rX', context]);
   return context;
 }
@@ -121,8 +131,8 @@ function forgetOldImages(): void {
   }
 }
 
-function digestOf(paths: readonly string[], base = ''): string {
-  const hash = createHash('sha256').update(base);
+function digestOf(paths: readonly string[], options = ''): string {
+  const hash = createHash('sha256').update(options);
   for (const path of paths) addTo(hash, path);
   return hash.digest('hex').slice(0, 16);
 }

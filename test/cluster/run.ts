@@ -15,7 +15,7 @@ import {
   startKeptCluster,
   stopKeptCluster,
 } from './cluster.ts';
-import { buildImage, type Image } from './image.ts';
+import { buildImage, type Image, type ImageOptions } from './image.ts';
 import type { Prepared } from './kube.ts';
 import { withOlderSources } from './older.ts';
 import { programs } from './programs.ts';
@@ -32,7 +32,7 @@ const USAGE = `usage: node test/cluster/run.ts VERB
   env           how a shell uses it: eval "$(node test/cluster/run.ts env)"
   load          build the image and import it there
   down          end it
-  image         build the image only (BASE=... names another base)
+  image         build the image only (NODE_IMAGE=... and BASE=... name other images to begin with, REVISION=... the commit)
   test [FILES]  run the cluster tests (MAILRELAY_CLUSTER=reuse: on the cluster that is up)
 `;
 
@@ -171,6 +171,14 @@ function environment({ outsideKubeconfig, bin, enter }: Cluster): string {
 `;
 }
 
+function imageOptions(): ImageOptions {
+  const { NODE_IMAGE, BASE, REVISION } = process.env;
+  return {
+    images: { ...(NODE_IMAGE ? { NODE_IMAGE } : {}), ...(BASE ? { BASE } : {}) },
+    ...(REVISION ? { revision: REVISION } : {}),
+  };
+}
+
 async function main([verb = 'test', ...rest]: string[]): Promise<number> {
   switch (verb) {
     case 'build':
@@ -191,7 +199,7 @@ async function main([verb = 'test', ...rest]: string[]): Promise<number> {
       await stopKeptCluster(KEPT);
       return 0;
     case 'image':
-      process.stdout.write(`${buildImage(say, undefined, process.env['BASE']).archive}\n`);
+      process.stdout.write(`${buildImage(say, undefined, imageOptions()).archive}\n`);
       return 0;
     case 'test':
       return test(rest);

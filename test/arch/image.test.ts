@@ -1,0 +1,122 @@
+/** What the image holds: everything that the sources load, nothing for one kind of processor, and one version number. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import {
+  closeSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+
+const ROOT = new URL('../../', import.meta.url).pathname;
+const SOURCES = ['crds', 'relay', 'operator', 'cli'];
+/** ELF, Mach-O in both byte orders and fat, and the programs of Windows. */
+const NATIVE = /^(7f454c46|feedfac|cefaedfe|cffaedfe|cafebabe|4d5a)/;
+/** These begin work when they are loaded. `cli/compile.ts` loads them as a start does. */
+const PROGRAM = /(^|\/)(main|compile|generate)\.ts$/;
+
+const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
+const { version, dependencies } = JSON.parse(read('package.json'));
+
+interface Rule {
+  readonly keeps: boolean;
+  readonly pattern: RegExp;
+}
+
+function parseIgnoreFile(text: string): Rule[] {
+  const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+  return lines.map((line) => {
+    const parts = line.replace(/^!/, '').split('**/');
+    const escaped = parts.map((part) => part.replace(/[.+]/g, '\\$&').replaceAll('*', '[^/]*'));
+    return { keeps: line.startsWith('!'), pattern: new RegExp(`^${escaped.join('(?:.*/)?')}(?:/.*)?$`) };
+  });
+}
+
+const RULES = parseIgnoreFile(read('.dockerignore'));
+/** The last rule that speaks of a file decides. */
+const isInImage = (path: string) => RULES.findLast(({ pattern }) => pattern.test(path))?.keeps ?? true;
+
+/** The folders of the packages that `npm ci --omit=dev` installs. */
+function listProductionPackages(): string[] {
+  const { packages } = JSON.parse(read('package-lock.json')) as {
+    packages: Readonly<Record<string, { readonly dev?: boolean }>>;
+  };
+  const named = Object.entries(packages).filter(([path, { dev }]) => path !== '' && dev !== true);
+  return named.map(([path]) => path).filter((path) => existsSync(join(ROOT, path)));
+}
+
+function listFiles(folder: string): string[] {
+  const entries = readdirSync(join(ROOT, folder), { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile());
+  return files.map(({ parentPath, name }) => join(parentPath, name).slice(ROOT.length)).filter(isInImage);
+}
+
+function firstBytes(path: string): string {
+  const file = openSync(path, 'r');
+  const bytes = Buffer.alloc(4);
+  try {
+    readSync(file, bytes);
+  } finally {
+    closeSync(file);
+  }
+  return bytes.toString('hex');
+}
+
+describe('the files of the image', () => {
+  let folder = '';
+  const files: string[] = [];
+
+  before(() => {
+    folder = mkdtempSync(join(tmpdir(), 'mailrelay-image-'));
+    // A package may lie in the folder of another one.
+    const found = new Set([...listProductionPackages(), ...SOURCES].flatMap(listFiles));
+    files.push('package.json', ...found);
+    for (const path of files) {
+      mkdirSync(dirname(join(folder, path)), { recursive: true });
+      copyFileSync(join(ROOT, path), join(folder, path));
+    }
+  });
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  test('are no tests, no declarations and no maps', () => {
+    assert.ok(files.length > 1_000, `${files.length} files`);
+    assert.deepEqual(
+      files.filter((path) => /\.test\.ts$|\.d\.[mc]?ts$|\.map$/.test(path)),
+      [],
+    );
+  });
+
+  test('run on every processor that Node runs on', () => {
+    assert.deepEqual(
+      files.filter((path) => NATIVE.test(firstBytes(join(ROOT, path)))),
+      [],
+    );
+  });
+
+  test('are all that the sources load', () => {
+    const sources = files.filter((path) => path.endsWith('.ts') && !PROGRAM.test(path));
+    const script = [...sources, 'cli/compile.ts'].map((path) => `import './${path}';`).join('\n');
+    writeFileSync(join(folder, 'everything.mjs'), script);
+    const options = { cwd: folder, encoding: 'utf8', stdio: 'pipe' } as const;
+    // The last one ends with the version.
+    const printed = execFileSync(process.execPath, ['everything.mjs'], options);
+    assert.ok(printed.includes(version), printed);
+  });
+});
+
+test('the image, the chart and the package have one version, and the Node is that of the package', () => {
+  const dockerfile = read('Dockerfile');
+  assert.ok(dockerfile.includes(`org.opencontainers.image.version="${version}"`), version);
+  assert.match(dockerfile, new RegExp(`^ARG NODE_IMAGE=\\S+/node:${dependencies.node}-slim$`, 'm'));
+  assert.match(read('charts/mailrelay-operator/Chart.yaml'), new RegExp(`^appVersion: ${version}$`, 'm'));
+});
