@@ -8,6 +8,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { endWithFile } from '#test/kit/child.ts';
 import { Ledger } from '#test/kit/ledger.ts';
 import { storyManifest } from '#test/kit/manifest.ts';
 import { freePort } from '#test/kit/ports.ts';
@@ -33,9 +34,11 @@ async function sendOne(port: number, id: string): Promise<string> {
 
 /** Attaches strace; resolves when it watches. */
 async function trace(pid: number, options: readonly string[]) {
-  const child = spawn('strace', ['-f', '-p', String(pid), ...options], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
+  const child = endWithFile(
+    spawn('strace', ['-f', '-p', String(pid), ...options], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    }),
+  );
   let text = '';
   child.stderr.on('data', (chunk) => {
     text += chunk;

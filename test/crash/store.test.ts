@@ -22,6 +22,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { endWithFile } from '#test/kit/child.ts';
 import { storyManifest } from '#test/kit/manifest.ts';
 import { freePort } from '#test/kit/ports.ts';
 import { TestRelay } from '#test/kit/relay.ts';
@@ -60,9 +61,11 @@ function openOf(pid: number): string[] {
 /** One sync of the log by this process fails. The returned function waits for the failure. */
 async function failNextSync(pid: number): Promise<() => Promise<void>> {
   const inject = ['-e', 'trace=fdatasync', '-e', 'inject=fdatasync:error=EIO:when=1'];
-  const child = spawn('strace', ['-f', '-p', String(pid), ...inject], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
+  const child = endWithFile(
+    spawn('strace', ['-f', '-p', String(pid), ...inject], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    }),
+  );
   let text = '';
   child.stderr.on('data', (chunk) => {
     text += chunk;
@@ -99,7 +102,7 @@ describe('the store of a relay', { concurrency: false }, () => {
       await until('no handle of what was', () =>
         tasks.every((pid) => openOf(pid).every((path) => !path.includes('(deleted)'))),
       );
-      assert.match(relay.stdout + relay.stderr, /spool_recovered.*log-renewed.*EIO/);
+      await relay.waitForOutput(/spool_recovered.*log-renewed.*EIO/);
       await until('both', async () => (await relay.status()).queue.depth === 2);
       closeSync(held);
       assert.deepEqual(
@@ -142,7 +145,7 @@ describe('the store of a relay', { concurrency: false }, () => {
       );
       assert.ok(owed.length <= 2, `${owed.length} messages did not arrive`);
       assert.ok(readdirSync(relay.stateDir).some((name) => name.startsWith('queue.db.damaged-')));
-      assert.match(relay.stdout + relay.stderr, /spool_recovered.*rebuilt/);
+      await relay.waitForOutput(/spool_recovered.*rebuilt/);
       assert.match(await sendOne(relay.ports[0] ?? 0, 'next'), /^250/);
       await until('the next', () => arrived.counts().has('next'));
     } finally {

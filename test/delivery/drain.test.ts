@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { POLICY_FILE_NAME, printPolicy } from '#crds/policyfile.ts';
+import { endWithFile } from '#test/kit/child.ts';
 import { Hop } from '#test/kit/hop.ts';
 import { freePort } from '#test/kit/ports.ts';
 import { hopTo, listenerAt, policyOf, routeTo } from '#test/kit/relayrig.ts';
@@ -60,7 +61,7 @@ async function up(): Promise<void> {
   ]);
   const times = ['--grace', String(GRACE_SECONDS), '--drain', String(DRAIN_SECONDS)];
   const rest = ['--listen', '127.0.0.1', '--admin-port', String(adminPort), '--processes', '1'];
-  pod = spawn(LAUNCHER, ['relay', ...folders, ...times, ...rest], { stdio: 'ignore' });
+  pod = endWithFile(spawn(LAUNCHER, ['relay', ...folders, ...times, ...rest], { stdio: 'ignore' }));
   await until('the pod to be ready', async () => (await probe('readyz')) === 200);
 }
 

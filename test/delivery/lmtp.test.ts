@@ -54,10 +54,8 @@ test('one recipient has the message, one waits alone, one is returned', async ()
   const report = home.taken[0]?.text ?? '';
   assert.match(report, /Final-Recipient: rfc822; never@store\.example\r\nAction: failed\r\nStatus: 5\.2\.1/);
   assert.doesNotMatch(report, /Final-Recipient: rfc822; (now|later)/);
-  await until('the deferral alone', async () => {
-    const { depth, deferrals } = (await relay.status()).queue;
-    return depth === 1 && JSON.stringify(deferrals).includes('no room now');
-  });
+  await until('the queue with one message', async () => (await relay.status()).queue.depth === 1);
+  await relay.waitForReason(/no room now/);
   answer = () => undefined;
   await doToQueue(relay, 'retry', id);
   await until('the one that waited', () => delivered('mixed').includes('later@store.example'));

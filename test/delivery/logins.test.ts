@@ -163,22 +163,14 @@ test('PLAIN and LOGIN, whatever the hop knows, and only under TLS', async () => 
 
 test('a hop without TLS never sees a login, even where TLS is opportunistic', async () => {
   await accepted(relay, { id: 'clear', to: ['a@clear.example'] });
-  await until('the reason', async () =>
-    (await relay.status()).queue.deferrals.some(({ message }) =>
-      /TLS level Encrypt is not met/.test(message),
-    ),
-  );
+  await relay.waitForReason(/TLS level Encrypt is not met/);
   assert.deepEqual([clear.lines('AUTH'), clear.taken], [[], []]);
 });
 
 test('a Secret that lacks something is named, and its hop is never used without a login', async () => {
   const before = plain.sessions;
   await accepted(relay, { id: 'half', to: ['a@half.example'] });
-  await until('the reason', async () =>
-    (await relay.status()).queue.deferrals.some(({ message }) =>
-      /Secret "half" lacks password/.test(message),
-    ),
-  );
+  await relay.waitForReason(/Secret "half" lacks password/);
   assert.equal(plain.sessions, before);
 });
 
@@ -210,7 +202,7 @@ test('a refused login holds the queue of its hop alone, is told, and ends with a
     told?.message ?? '',
     /^4\.7\.8 127\.0\.0\.1:\d+ refuses our login \(535 5\.7\.8\): check the Secret/,
   );
-  assert.match(await metrics(), /mailrelay_logins_refused_destinations 1\n/);
+  await relay.waitForMetrics(/^mailrelay_logins_refused_destinations 1$/m);
   await arrives('others-go', 'a@words.example', words);
   await arrives('spare', 'a@spare.example', clear);
   relay.edit(manifestOf(relay.ports[0], { ...sections, documents: secrets('swordfish') }));
@@ -265,12 +257,8 @@ test('a refused login is told too where nothing waits in a queue', async () => {
 test('no line of log or trace, no status and no metric has shown a secret', async () => {
   for (const said of ['S: AUTH PLAIN ****', 'S: AUTH XOAUTH2 ****', 'S: AUTH LOGIN', 'R: 535 5.7.8'])
     assert.ok(relay.stderr.includes(said), said);
-  const shown = relay.stdout + relay.stderr + JSON.stringify(await relay.status()) + (await metrics());
+  const shown = relay.stdout + relay.stderr + JSON.stringify(await relay.status()) + (await relay.metrics());
   const words = ['open sesame', 'swordfish', 'client-secret-1', 'refresh-1', 'token-1'];
   for (const secret of [...words, PLAIN, ...words.map(base64), bearer('token-1'), bearer('token-2')])
     assert.equal(shown.includes(secret), false, secret);
 });
-
-async function metrics(): Promise<string> {
-  return (await fetch(`http://127.0.0.1:${relay.adminPort}/metrics`)).text();
-}

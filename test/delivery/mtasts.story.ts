@@ -318,10 +318,7 @@ test('a policy that cannot be had is none, and is told', async () => {
       name,
     );
   }
-  await until('the count', async () => {
-    const metrics = await (await fetch(`http://127.0.0.1:${relay.adminPort}/metrics`)).text();
-    return metrics.includes('mailrelay_sts_fetches_total{result="sts-webpki-invalid"} 4');
-  });
+  await relay.waitForMetrics(/^mailrelay_sts_fetches_total\{result="sts-webpki-invalid"\} 4$/m);
   for (const id of later) await until(`${id} to arrive`, () => stripping.ids().includes(id), 60_000);
 });
 

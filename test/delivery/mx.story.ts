@@ -157,9 +157,7 @@ async function returned(to: string, why: RegExp): Promise<void> {
 
 async function waits(to: string, why: RegExp): Promise<void> {
   await accepted(relay, { id: to, to: [to] });
-  await until(`the reason ${why}`, async () =>
-    (await relay.status()).queue.deferrals.some(({ message }) => why.test(message)),
-  );
+  await relay.waitForReason(why);
 }
 
 test('the best MX gets the mail, the next one when it cannot be had, the domain itself without any', async () => {

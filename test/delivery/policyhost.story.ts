@@ -90,10 +90,7 @@ test('the MTA-STS client takes the policy of each domain', async () => {
   const text =
     'version: STSv1\r\nmode: testing\r\nmx: relay.example.com\r\nmx: *.mx.example\r\nmax_age: 604800\r\n';
   assert.deepEqual(await served(), { id: identifyStsPolicy(text), hosts: names(FIRST, SECOND) });
-  await until('the count', async () => {
-    const metrics = await (await fetch(`http://127.0.0.1:${relay.adminPort}/metrics`)).text();
-    return metrics.includes('mailrelay_policy_requests_total{result="served"} 2');
-  });
+  await relay.waitForMetrics(/^mailrelay_policy_requests_total\{result="served"\} 2$/m);
 });
 
 test('another mode is served with another id, no task restarts and no socket closes', async () => {

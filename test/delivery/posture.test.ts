@@ -97,10 +97,8 @@ test('the shares tell what was reached and what proved it', async () => {
   assert.deepEqual(counts('version'), { 'TLSv1.3': 5, 'TLSv1.2': 1, TLSv1: 1, none: 3 });
   assert.deepEqual(counts('verifiedBy'), { PKIX: 1, nothing: 9 });
   assert.deepEqual(counts('fellBack'), { no: 8, 'starttls-missing': 1, handshake: 1 });
-  const metrics = await (await fetch(`http://127.0.0.1:${relay.adminPort}/metrics`)).text();
-  assert.match(metrics, /^mailrelay_destinations_below_verify 7$/m);
-  assert.match(
-    metrics,
+  await relay.waitForMetrics(
+    /^mailrelay_destinations_below_verify 7$/m,
     /^mailrelay_outbound_deliveries_total\{level="Verify",version="TLSv1\.3",group="X25519MLKEM768",verified_by="PKIX",fell_back="no"\} 1$/m,
   );
 });

@@ -117,9 +117,7 @@ test('it comes back with 5.7.30 when no host can keep it, the report with REQUIR
 
 test('it waits while a host may still be able to', async () => {
   await send('unsure', 'a@unsure.example', ' REQUIRETLS');
-  await until('it to wait', async () =>
-    (await relay.status()).queue.deferrals.some(({ message }) => /REQUIRETLS/.test(message)),
-  );
+  await relay.waitForReason(/REQUIRETLS/);
   assert.ok(!hop('fit').taken.some(({ from, text }) => from === '' && text.includes('X-Test-Id: unsure')));
 });
 

@@ -21,9 +21,7 @@ test('a recipient that is answered 451 once is tried again by the schedule, and 
   });
   try {
     await accepted(relay, { id: 'later', to: ['a@far.example'] });
-    await until('the reason', async () =>
-      (await relay.status()).queue.deferrals.some(({ message }) => message.includes('greylisted')),
-    );
+    await relay.waitForReason(/greylisted/);
     await until('it to arrive', () => hop.ids().includes('later'), PATIENCE_MS);
     await until('an empty queue', async () => (await relay.status()).queue.depth === 0);
     assert.equal(tries, 2);

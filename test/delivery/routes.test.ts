@@ -118,9 +118,7 @@ test('serverName is asked for and verified; another name or another authority ma
     ['stranger', /TLS level Verify is not met: .*first certificate/],
   ] as const) {
     await accepted(relay, { id, to: [`a@${id}.example`] });
-    await until(`the reason of ${id}`, async () =>
-      (await relay.status()).queue.deferrals.some(({ message }) => why.test(message)),
-    );
+    await relay.waitForReason(why);
   }
   assert.deepEqual(hops.named.ids(), ['named']);
 });

@@ -43,11 +43,7 @@ test('each route sends from its own address, and the rest from that of outbound'
 
 test('mail waits while the machine does not have the address, and goes when the route has one of ours', async () => {
   await accepted(relay, { id: 'own', from: 'a@own.example', to: ['b@example.net'] });
-  await until('the reason', async () =>
-    (await relay.status()).queue.deferrals.some(({ message }) =>
-      /192\.0\.2\.99: give this address to the pod, or correct sourceAddresses/.test(message),
-    ),
-  );
+  await relay.waitForReason(/192\.0\.2\.99: give this address to the pod, or correct sourceAddresses/);
   assert.equal(hop.ids().includes('own'), false);
   relay.edit(manifestOf(relay.ports[0], { outbound: outbound('127.0.0.4') }));
   assert.equal(await remoteOf('own'), '127.0.0.4');

@@ -70,7 +70,7 @@ async function send(terms: Parameters<typeof makeReportMail>[0], mail: Partial<M
 
 /** The value of a metric with these labels; 0 if it does not exist. */
 async function metric(name: string, labels: string): Promise<number> {
-  const text = await (await fetch(`http://127.0.0.1:${relay.adminPort}/metrics`)).text();
+  const text = await relay.metrics();
   const line = text.split('\n').find((one) => one.startsWith(`mailrelay_${name}{${labels}} `));
   return Number(line?.split(' ').at(-1) ?? 0);
 }
@@ -82,11 +82,11 @@ test('a signed report of a stranger is counted, and the other recipient of the m
   await until('the report to be taken', async () => (await received('taken')) === 1);
   const sessions = (result: string) =>
     metric('tls_report_sessions_total', `reporter="company-x.example",result="${result}"`);
-  assert.equal(await sessions('success'), 5326);
+  await until('its sessions to be counted', async () => (await sessions('success')) === 5326);
   assert.equal(await sessions('certificate-expired'), 100);
   await until('the copy to arrive', () => store.taken.length === 1);
   assert.deepEqual(store.taken[0]?.to, ['you@example.com']);
-  assert.match(relay.stderr, /"tls_report_received".*"reporter":"company-x\.example"/);
+  await relay.waitForOutput(/"tls_report_received".*"reporter":"company-x\.example"/);
 });
 
 test('the same report again is known', async () => {
@@ -159,6 +159,7 @@ test('after the day one event tells the sums, and nobody got an answer', async (
   const sums = { day, reports: 2, discarded: 7, successes: 2 * 5326, failures: 2 * 303 };
   await until('the sums to be told', async () => (await relay.status()).tlsReports?.day === day);
   assert.deepEqual((await relay.status()).tlsReports, sums);
+  await relay.waitForOutput(/"tls_reports_of_day"/);
   const told = relay.stderr.split('\n').filter((line) => line.includes('"tls_reports_of_day"'));
   assert.equal(told.length, 1);
   assert.match(told[0] ?? '', /"reports":2,"discarded":7,"successes":10652,"failures":606/);

@@ -211,9 +211,7 @@ test('a service that is away is a wait, not a refused login', async () => {
   google.token = 'withdrawn';
   google.answer = () => ({ status: 503, body: 'Service Unavailable' });
   await accepted(relay, { id: 'away', to: ['a@google.example'] });
-  await until('the reason', async () =>
-    (await relay.status()).queue.deferrals.some(({ message }) => /gives no token/.test(message)),
-  );
+  await relay.waitForReason(/gives no token/);
   assert.ok(!(await refusals()).some((text) => text.includes('no token')));
 });
 

@@ -96,7 +96,7 @@ test('a wrong password, an unknown user and a bad proof sound alike, are slowed 
   await rig.logged({ event: 'login_failed', client: CLIENTS[1], user: 'nobody', reason: 'unknown user' });
   await rig.logged({ event: 'login_failed', client: CLIENTS[3], reason: 'wrong password or unknown user' });
   await rig.metric('mailrelay_logins_total{mechanism="SCRAM-SHA-256",result="wrong"} 2');
-  assert.match(await rig.metrics(), /mailrelay_refusals_total\{reason="auth_failed"\} [1-9]/);
+  await rig.relay.waitForMetrics(/^mailrelay_refusals_total\{reason="auth_failed"\} [1-9]/m);
 });
 
 test('a SCRAM challenge tells nothing either: an unknown user has a salt that stays', async () => {

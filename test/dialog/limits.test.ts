@@ -120,7 +120,7 @@ test('sessions in all: 421 4.3.2, until one ends', async () => {
     return reply.startsWith('220');
   });
   for (const client of open) client.close();
-  assert.match(await small.metrics(), /mailrelay_refusals_total\{reason="sessions"\} [1-9]/);
+  await small.relay.waitForMetrics(/^mailrelay_refusals_total\{reason="sessions"\} [1-9]/m);
 });
 
 test('messages that leave the queue as fast as they come do not fill it', async () => {

@@ -113,5 +113,5 @@ test('sessions are counted by listener, TLS by version, cipher and group, plain 
   );
   await rig.metric('mailrelay_plaintext_sessions_total{listener="plain"} 1');
   await rig.metric('mailrelay_sessions_total{listener="closed"} 1');
-  assert.match(await rig.metrics(), /mailrelay_refusals_total\{reason="starttls_required"\} [1-9]/);
+  await rig.relay.waitForMetrics(/^mailrelay_refusals_total\{reason="starttls_required"\} [1-9]/m);
 });

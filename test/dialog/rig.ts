@@ -102,9 +102,8 @@ export class Rig {
     return until(`message ${id} at the next hop`, () => this.hop.arrived.find((one) => one.id === id));
   }
 
-  async metrics(): Promise<string> {
-    const response = await fetch(`http://127.0.0.1:${this.relay.adminPort}/metrics`);
-    return response.text();
+  metrics(): Promise<string> {
+    return this.relay.metrics();
   }
 
   /** Waits for a line of the metrics: tasks report a few times a second. */

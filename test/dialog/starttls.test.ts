@@ -8,6 +8,7 @@ import { after, before, test } from 'node:test';
 import { effectivePolicy } from '#crds/effective.ts';
 import { POLICY_FILE_NAME, printPolicy } from '#crds/policyfile.ts';
 import { makeAuthority } from '#test/kit/ca.ts';
+import { endWithFile } from '#test/kit/child.ts';
 import { freePort } from '#test/kit/ports.ts';
 import { SmtpClient } from '#test/kit/smtpclient.ts';
 import { until } from '#test/kit/wait.ts';
@@ -43,9 +44,11 @@ before(async () => {
   writeFileSync(join(dir, 'policy', POLICY_FILE_NAME), printPolicy(policy));
   const folders = ['policy', 'state'].flatMap((name) => [`--${name}`, join(dir, name)]);
   const args = ['relay', ...folders, '--certificate', join(dir, 'tls'), '--listen', '127.0.0.1'];
-  const child = spawn(LAUNCHER, [...args, '--admin-port', admin, '--processes', '1', '--grace', '0'], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
+  const child = endWithFile(
+    spawn(LAUNCHER, [...args, '--admin-port', admin, '--processes', '1', '--grace', '0'], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+    }),
+  );
   const ended = new Promise<void>((resolve) => {
     child.once('exit', () => resolve());
   });

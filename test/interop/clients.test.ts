@@ -5,6 +5,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { endWithFile } from '#test/kit/child.ts';
 import { installProblem } from '#test/kit/debian.ts';
 import { storyManifest } from '#test/kit/manifest.ts';
 import { bytesOf, hardMessage } from '#test/kit/peer.ts';
@@ -67,9 +68,11 @@ describe('clients', { concurrency: false }, () => {
   test('openssl s_client sends', async () => {
     const text = hardMessage('s_client');
     const connect = ['-connect', `127.0.0.1:${port}`, '-CAfile', ca, '-verify_return_error'];
-    const child = spawn('openssl', ['s_client', '-starttls', 'smtp', '-quiet', ...connect], {
-      stdio: ['pipe', 'pipe', 'ignore'],
-    });
+    const child = endWithFile(
+      spawn('openssl', ['s_client', '-starttls', 'smtp', '-quiet', ...connect], {
+        stdio: ['pipe', 'pipe', 'ignore'],
+      }),
+    );
     let heard = '';
     child.stdout.on('data', (chunk) => {
       heard += chunk;

@@ -81,7 +81,7 @@ describe('LMTP to a real Dovecot', { skip: problem, concurrency: false }, () => 
     assert.match(told, /Final-Recipient: rfc822; full@example\.com\r\nAction: failed\r\nStatus: 5\.2\.2/);
     assert.match(told, /Final-Recipient: rfc822; nobody@example\.com\r\nAction: failed\r\nStatus: 5\.1\.1/);
     await until('an empty queue', async () => (await relay.status()).queue.depth === 0);
-    assert.match(relay.stderr, /"event":"delivered".*"tls":"TLSv1\.3".*"verified":true/);
+    await relay.waitForOutput(/"event":"delivered".*"tls":"TLSv1\.3".*"verified":true/);
   });
 
   test('the connection is used again for further messages', async () => {

@@ -37,11 +37,7 @@ async function send(id: string): Promise<void> {
 
 /** The relay says why mail waits, and does not deliver it. */
 async function waits(sink: Sink, id: string, why: RegExp): Promise<void> {
-  await until(`the reason ${why}`, async () => {
-    const { queue } = await relay.status();
-    if (queue.deferrals.some(({ message }) => why.test(message))) return true;
-    throw new Error(`the deferrals are ${JSON.stringify(queue.deferrals)}`);
-  });
+  await relay.waitForReason(why);
   assert.equal(sink.counts().has(id), false);
 }
 

@@ -63,13 +63,6 @@ after(async () => {
 const takenAt = (at: Hop, id: string) =>
   until(`${id} at the hop`, () => at.taken.find(({ text }) => text.includes(`X-Test-Id: ${id}`)));
 
-const waits = (why: RegExp) =>
-  until(`the reason ${why}`, async () => {
-    const { queue } = await relay.status();
-    if (queue.deferrals.some(({ message }) => why.test(message))) return true;
-    throw new Error(JSON.stringify(queue.deferrals));
-  });
-
 test('a route without a proxy goes straight, one with a proxy comes from it, and TLS is verified at the host', async () => {
   await accepted(relay, { id: 'direct', from: 'a@direct.example', to: ['b@example.net'] });
   assert.equal((await takenAt(hop, 'direct')).remote, '127.0.0.1');
@@ -99,8 +92,10 @@ test('a wrong login of the proxy makes mail wait, and the right one lets it go a
 test('a proxy that cannot be had, or cannot reach the host, makes mail wait: nothing goes past it', async () => {
   await accepted(relay, { id: 'closed', from: 'a@closed.example', to: ['b@example.net'] });
   await accepted(relay, { id: 'nobody', from: 'a@nobody.example', to: ['b@example.net'] });
-  await waits(/the SOCKS proxy 127\.0\.0\.1:\d+ makes no connection \(.*ECONNREFUSED/);
-  await waits(/the SOCKS proxy 127\.0\.0\.1:\d+ makes no connection \(Socks5 proxy rejected connection/);
+  await relay.waitForReason(/the SOCKS proxy 127\.0\.0\.1:\d+ makes no connection \(.*ECONNREFUSED/);
+  await relay.waitForReason(
+    /the SOCKS proxy 127\.0\.0\.1:\d+ makes no connection \(Socks5 proxy rejected connection/,
+  );
   assert.equal((await listQueue(relay)).length, 2);
   assert.equal(hop.ids().includes('closed'), false);
 });

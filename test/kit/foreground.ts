@@ -3,6 +3,7 @@
  * the server.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { endWithFile } from './child.ts';
 import { isListening } from './ports.ts';
 import { until } from './wait.ts';
 
@@ -26,10 +27,12 @@ export class Foreground {
   #output = '';
 
   private constructor({ command: [program = '', ...args], env, signal = 'SIGTERM' }: ForegroundOptions) {
-    const child = spawn(program, args, {
-      env: { ...process.env, ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    const child = endWithFile(
+      spawn(program, args, {
+        env: { ...process.env, ...env },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      }),
+    );
     this.#child = child;
     this.#signal = signal;
     this.#exited = new Promise((resolve) => child.once('exit', () => resolve()));

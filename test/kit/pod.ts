@@ -9,6 +9,7 @@ import { type PodStatus, parsePodStatus } from '#crds/podstatus.ts';
 import { POLICY_FILE_NAME, type Policy, printPolicy } from '#crds/policyfile.ts';
 import { printScale, SCALE_FILE_NAME } from '#crds/scalefile.ts';
 import type { Pair } from './ca.ts';
+import { endWithFile } from './child.ts';
 import { freePort } from './ports.ts';
 import { mount } from './relayrig.ts';
 import { until } from './wait.ts';
@@ -79,10 +80,12 @@ export class TestPod {
     const args = Object.entries(folders).flatMap(([option, folder]) => [`--${option}`, this.#folder(folder)]);
     args.push('--listen', address, '--admin-port', String(this.#adminPort), '--pod-name', name);
     args.push('--processes', '1', '--grace', '0', '--drain', '5');
-    const child = spawn(LAUNCHER, ['relay', ...args], {
-      env: { ...process.env, ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    const child = endWithFile(
+      spawn(LAUNCHER, ['relay', ...args], {
+        env: { ...process.env, ...env },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      }),
+    );
     for (const stream of [child.stdout, child.stderr])
       stream.on('data', (chunk) => {
         this.log += chunk;

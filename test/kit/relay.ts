@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type PodStatus, parsePodStatus } from '#crds/podstatus.ts';
 import type { Pair } from './ca.ts';
+import { endWithFile } from './child.ts';
 import { freePort } from './ports.ts';
 import { until } from './wait.ts';
 
@@ -21,7 +22,7 @@ export interface Ended {
 
 /** Runs the command until it ends. */
 export async function mailrelay(args: readonly string[], cwd = tmpdir()): Promise<Ended> {
-  const child = spawn(LAUNCHER, [...args], { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = endWithFile(spawn(LAUNCHER, [...args], { cwd, stdio: ['ignore', 'pipe', 'pipe'] }));
   const output = collect(child);
   const status = await new Promise<number | null>((resolve) => child.once('close', resolve));
   return { status, ...output() };
@@ -117,10 +118,12 @@ export class TestRelay {
       '--admin-port',
       String(this.adminPort),
     ];
-    const child = spawn(program, args, {
-      env: { ...process.env, ...this.#env },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    });
+    const child = endWithFile(
+      spawn(program, args, {
+        env: { ...process.env, ...this.#env },
+        stdio: ['ignore', 'pipe', 'pipe'],
+      }),
+    );
     this.#child = child;
     this.#output = collect(child);
     await until(
@@ -147,6 +150,35 @@ export class TestRelay {
     const status = parsePodStatus(await response.text());
     if (!status) throw new Error('the status cannot be read');
     return status;
+  }
+
+  async metrics(): Promise<string> {
+    return (await fetch(`http://127.0.0.1:${this.adminPort}/metrics`)).text();
+  }
+
+  /**
+   * Waits until all of these stand in the metrics. Tasks report a few times a second, each by itself: the status may
+   * tell what a metric does not tell yet, and one metric before another.
+   */
+  waitForMetrics(...wanted: readonly RegExp[]): Promise<string> {
+    return until(`the metrics ${wanted.join(', ')}`, async () => {
+      const text = await this.metrics();
+      return wanted.every((one) => one.test(text)) && text;
+    });
+  }
+
+  /** Waits until mail waits for this reason: the status tells the depth of the queue before. */
+  waitForReason(why: RegExp): Promise<unknown> {
+    return until(`mail to wait for the reason ${why}`, async () => {
+      const { deferrals } = (await this.status()).queue;
+      if (deferrals.some(({ message }) => why.test(message))) return true;
+      throw new Error(`the reasons are ${JSON.stringify(deferrals)}`);
+    });
+  }
+
+  /** Waits until the relay has printed this: what it prints comes another way than its status, its mail and its replies. */
+  waitForOutput(words: RegExp): Promise<unknown> {
+    return until(`the relay to print ${words}`, () => words.test(this.stdout) || words.test(this.stderr));
   }
 
   /** The CA of the throw-away certificate. */
