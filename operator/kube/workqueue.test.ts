@@ -211,3 +211,20 @@ test('many changes whose work failed do not make the last one wait', async () =>
   }
   await queue.stop();
 });
+
+test('a change that must wait goes first all the same where a routine look was planned before it', async () => {
+  const { queue, begun, end } = held(1);
+  queue.add('busy/a');
+  queue.addAfter('a/a', 50);
+  queue.charge('a/a', 600);
+  queue.add('a/a');
+  queue.add('b/b', 'routine');
+  await until('the change', () => queue.depth === 2);
+  end('busy/a');
+  await until('the next one', () => begun.length === 2);
+  assert.equal(begun[1], 'a/a');
+  end('a/a');
+  await until('the last one', () => begun.length === 3);
+  end('b/b');
+  await queue.stop();
+});

@@ -26,6 +26,15 @@ export type Priority = 'fresh' | 'routine';
 /** `waitedMs` is how long the key has waited. */
 export type Work = (key: string, waitedMs: number) => Promise<void>;
 
+/** A key that is added later. `at` is on the monotonic clock. */
+interface Alarm {
+  readonly at: number;
+  readonly timer: NodeJS.Timeout;
+  priority: Priority;
+}
+
+const fresher = (one: Priority, other: Priority): Priority => (one === 'fresh' ? one : other);
+
 export class WorkQueue {
   readonly #work: Work;
   readonly #workers: number;
@@ -42,7 +51,7 @@ export class WorkQueue {
   /** By namespace. */
   readonly #busy = new Allowance(BUSY_MS);
   readonly #again = new Map<string, Priority>();
-  readonly #timers = new Map<string, { timer: NodeJS.Timeout; at: number }>();
+  readonly #timers = new Map<string, Alarm>();
   readonly #failures = new Map<string, number>();
   #stopped = false;
 
@@ -66,7 +75,7 @@ export class WorkQueue {
     if (this.#stopped) return;
     // The cause of the failures may have gone with the change.
     if (priority === 'fresh') this.#failures.delete(key);
-    if (this.#active.has(key)) this.#again.set(key, this.#again.get(key) === 'fresh' ? 'fresh' : priority);
+    if (this.#active.has(key)) this.#again.set(key, fresher(this.#again.get(key) ?? priority, priority));
     else if (this.#pauseMs(key) > 0) this.#after(key, this.#pauseMs(key), priority);
     else this.#wait(key, priority);
     this.#pump();
@@ -82,16 +91,23 @@ export class WorkQueue {
     this.#after(key, ms, 'routine');
   }
 
+  /** A key has one timer, with the earliest time and the highest priority that were asked for. */
   #after(key: string, ms: number, priority: Priority): void {
-    const at = Date.now() + ms;
+    if (this.#stopped) return;
+    const at = performance.now() + ms;
     const wished = this.#timers.get(key);
-    if (this.#stopped || (wished && wished.at <= at)) return;
+    const highest = fresher(priority, wished?.priority ?? priority);
+    if (wished && wished.at <= at) {
+      wished.priority = highest;
+      return;
+    }
     clearTimeout(wished?.timer);
     const timer = setTimeout(() => {
+      const due = this.#timers.get(key);
       this.#timers.delete(key);
-      this.add(key, priority);
+      this.add(key, due?.priority ?? priority);
     }, ms);
-    this.#timers.set(key, { timer, at });
+    this.#timers.set(key, { at, timer, priority: highest });
   }
 
   /** Takes all failed keys again now, because the cause of their failures is over. */
