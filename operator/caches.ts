@@ -22,8 +22,8 @@ import { ListWatch } from './kube/listwatch.ts';
 export interface WatchFigures {
   readonly kind: string;
   readonly restarts: number;
-  /** Milliseconds since the epoch; 0 before the first event. */
-  readonly lastEventAt: number;
+  /** On the monotonic clock; undefined before the first event. */
+  readonly lastEventAt: number | undefined;
 }
 
 export interface CacheOptions {

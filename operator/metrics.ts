@@ -76,9 +76,9 @@ export class OperatorMetrics {
     for (const { kind, restarts, lastEventAt } of watches) {
       this.#restarts.inc({ kind }, restarts);
       // A kind that the cluster does not know has had no event.
-      if (lastEventAt > 0) oldest.set(kind, Math.min(lastEventAt, oldest.get(kind) ?? lastEventAt));
+      if (lastEventAt !== undefined) oldest.set(kind, Math.min(lastEventAt, oldest.get(kind) ?? lastEventAt));
     }
-    for (const [kind, at] of oldest) this.#age.set({ kind }, (Date.now() - at) / 1000);
+    for (const [kind, at] of oldest) this.#age.set({ kind }, (performance.now() - at) / 1000);
     return this.#registry.metrics();
   }
 

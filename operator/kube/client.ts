@@ -168,7 +168,7 @@ export class Client {
    * client keeps them, and renews them often enough for tokens and client certificates that rotate.
    */
   async #access(): Promise<Access> {
-    const now = Date.now();
+    const now = performance.now();
     if (this.#kept && now - this.#kept.at < ACCESS_MS) return this.#kept;
     const context = new RequestContext(this.#config.getCurrentCluster()?.server ?? '', HttpMethod.GET);
     await this.#config.applySecurityAuthentication(context);

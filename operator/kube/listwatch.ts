@@ -57,8 +57,8 @@ export class ListWatch {
   #refused = false;
   /** The number of watches and lists that failed. */
   restarts = 0;
-  /** Milliseconds since the epoch of the last event or bookmark. */
-  lastEventAt = 0;
+  /** When the last event or bookmark came, on the monotonic clock; undefined before the first one. */
+  lastEventAt: number | undefined;
 
   constructor(options: ListWatchOptions) {
     this.#options = options;
@@ -134,10 +134,10 @@ export class ListWatch {
     while (!this.#stopped.signal.aborted) {
       try {
         if (this.#version === undefined) await this.#list();
-        const begun = Date.now();
+        const begun = performance.now();
         await this.#watch();
         // Without this error, a server that ends watches at once would get requests in a tight loop.
-        if (Date.now() - begun < HASTY_MS) throw new Error('the watch ended at once');
+        if (performance.now() - begun < HASTY_MS) throw new Error('the watch ended at once');
       } catch (error) {
         if (!this.#isRenewed()) await this.#failed(error);
       }
@@ -183,7 +183,7 @@ export class ListWatch {
   }
 
   #hear({ type, object }: WatchEvent): void {
-    this.lastEventAt = Date.now();
+    this.lastEventAt = performance.now();
     if (type === 'ERROR') {
       // 410 as an event: our version is too old to continue the watch.
       this.#version = undefined;
@@ -242,7 +242,7 @@ export class ListWatch {
   }
 
   #wentWell(): void {
-    this.lastEventAt = Date.now();
+    this.lastEventAt = performance.now();
     this.#failures = 0;
     this.#trouble = '';
     this.#isReadable();
