@@ -198,7 +198,7 @@ export class Caches {
           reduceToKept(object, (key) => this.#relays.has(key)),
           before,
         ),
-      onTrouble: (_: Kind, message: string) => this.#troubled(kind, namespace, message),
+      onTrouble: (_: Kind, message: string) => this.#onTrouble(kind, namespace, message),
       onRecovered: () => this.#recovered(namespace),
       onSynced: () => this.#tellComplete(namespace),
       // Relays that are at rest may want an object of this kind too.
@@ -207,7 +207,7 @@ export class Caches {
   }
 
   /** Reports one line for a namespace, not one for each kind. */
-  #troubled(kind: Kind, namespace: string | undefined, message: string): void {
+  #onTrouble(kind: Kind, namespace: string | undefined, message: string): void {
     const isRefused = this.#groups.get(namespace)?.some(({ refused }) => refused);
     if (namespace === undefined || !isRefused) this.#options.onTrouble(kind, message);
     else if (!this.#away.has(namespace)) this.#options.onAway(namespace, message);

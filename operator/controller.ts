@@ -70,7 +70,7 @@ export class Controller {
       client: options.client,
       namespaces: options.namespaces,
       random: Math.random,
-      onNews: (key) => this.#heard(key),
+      onNews: (key) => this.#onNews(key),
       onComplete: (keys) => this.#begin(keys),
       onTrouble: (kind, message) => options.log('cannot_watch', { kind: kind.plural, message }),
       onAway: (namespace, message) => options.log('namespace_away', { namespace, message }),
@@ -135,7 +135,7 @@ export class Controller {
     await this.#poller.stop();
   }
 
-  #heard(key: string): void {
+  #onNews(key: string): void {
     if (this.#leading && this.#caches.isComplete(key)) this.#queue.add(key);
   }
 

@@ -91,7 +91,9 @@ export class Client {
       if (text !== undefined) return JSON.parse(text) as T;
     } catch (error) {
       // The answer broke off, was too slow or is no JSON. It is unknown whether the server did the request.
-      throw this.#noted(new KubeError('unavailable', describeError(error), undefined, undefined, error));
+      throw this.#noteFailure(
+        new KubeError('unavailable', describeError(error), undefined, undefined, error),
+      );
     }
     throw new KubeError('failed', `the answer is longer than ${mostBytes} bytes`);
   }
@@ -143,17 +145,17 @@ export class Client {
       });
     } catch (error) {
       const failure = new KubeError('unavailable', describeError(error), undefined, undefined, error);
-      throw givenUp?.aborted ? failure : this.#noted(failure);
+      throw givenUp?.aborted ? failure : this.#noteFailure(failure);
     }
     const status = response.statusCode;
     if (status < 300) {
-      this.#wentWell();
+      this.#onSuccess();
       return response;
     }
     const text = await response.body.text().catch(() => '');
     const retryAfter = Number(response.headers['retry-after']) || undefined;
     const { kind, message = `HTTP ${status}` } = saidIn(text);
-    throw this.#noted(
+    throw this.#noteFailure(
       new KubeError(
         kindOfStatus(status, kind === 'Status' ? message : undefined),
         message,
@@ -185,10 +187,10 @@ export class Client {
     return this.#kept;
   }
 
-  #noted(error: KubeError): KubeError {
+  #noteFailure(error: KubeError): KubeError {
     if (error.kind === 'unauthenticated') this.#kept = undefined;
     if (error.kind !== 'unavailable' && error.kind !== 'unauthenticated') {
-      this.#wentWell();
+      this.#onSuccess();
       return error;
     }
     const before = this.#away;
@@ -198,7 +200,7 @@ export class Client {
     return error;
   }
 
-  #wentWell(): void {
+  #onSuccess(): void {
     if (!this.#away) return;
     const { since, unanswered } = this.#away;
     this.#away = undefined;

@@ -155,7 +155,7 @@ export class ListWatch {
     const take = (object: KubeObject) => void found.set(makeKey(object), this.#kept(object));
     this.#version = await this.#collection.list(take, this.#signal);
     this.#replaceAll(found);
-    this.#wentWell();
+    this.#onSuccess();
     const isNew = !this.#exists;
     this.#exists = true;
     this.#becomeSynced();
@@ -190,7 +190,7 @@ export class ListWatch {
       throw new Error(object.message ?? `watch error ${object.code}`);
     }
     this.#version = object.metadata.resourceVersion;
-    this.#wentWell();
+    this.#onSuccess();
     if (type === 'BOOKMARK') return;
     if (type !== 'DELETED') {
       this.#store(this.#kept(object));
@@ -241,7 +241,7 @@ export class ListWatch {
     if (this.#isRenewed()) this.#failures = 0;
   }
 
-  #wentWell(): void {
+  #onSuccess(): void {
     this.lastEventAt = performance.now();
     this.#failures = 0;
     this.#trouble = '';

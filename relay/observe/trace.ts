@@ -121,11 +121,11 @@ class Session implements SessionTrace {
   }
 
   received(line: Buffer | string): void {
-    this.#said('R', line);
+    this.#add('R', line);
   }
 
   sent(line: Buffer | string): void {
-    this.#said('S', line);
+    this.#add('S', line);
   }
 
   tls({ version, cipher, group, verified }: TracedTls): void {
@@ -145,7 +145,7 @@ class Session implements SessionTrace {
     this.#isOver = true;
   }
 
-  #said(side: 'R' | 'S', line: Buffer | string): void {
+  #add(side: 'R' | 'S', line: Buffer | string): void {
     const text = (typeof line === 'string' ? Buffer.from(line) : line)
       .toString('latin1')
       .replace(/\r?\n$/, '');

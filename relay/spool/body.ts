@@ -56,7 +56,7 @@ export class BodyWriter {
     if (this.#piece) await this.#writeOut([this.#piece.subarray(0, this.#held)]);
     await this.#writeOut(this.#takeLoose());
     await this.#writing;
-    this.#letGo();
+    this.#release();
     const file = await this.#open();
     await answer(file.datasync());
     await file.close();
@@ -70,7 +70,7 @@ export class BodyWriter {
   async discard(): Promise<void> {
     this.#takeLoose();
     await this.#writing.catch(() => undefined);
-    this.#letGo();
+    this.#release();
     if (!this.#file) return;
     await this.#file.close().catch(() => undefined);
     await unlink(this.#isWhole ? this.#path : this.#unfinished).catch(() => undefined);
@@ -127,11 +127,11 @@ export class BodyWriter {
   #takeAll(): Buffer {
     const piece = this.#piece?.subarray(0, this.#held) ?? Buffer.alloc(0);
     const bytes = Buffer.concat([piece, ...this.#takeLoose()], this.#bytes);
-    this.#letGo();
+    this.#release();
     return bytes;
   }
 
-  #letGo(): void {
+  #release(): void {
     if (this.#piece) giveBack(this.#piece);
     this.#piece = undefined;
     this.#held = 0;

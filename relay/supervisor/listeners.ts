@@ -136,13 +136,13 @@ export class ListenerTasks {
   /**
    * Starts a generation beside the one in service. Returns it when all its processes are ready, or says why it failed.
    */
-  async raise(policy: Policy, all: Materials): Promise<Generation | { kind: 'failed'; message: string }> {
+  async start(policy: Policy, all: Materials): Promise<Generation | { kind: 'failed'; message: string }> {
     const materials = listenerMaterials(policy, all);
     const [ports, backoff] = [describePorts(policy), new Backoff()];
     const generation: Generation = { policy, materials, ports, backoff, members: [], endsAt: undefined };
     const count = policy.inbound.listeners.length > 0 ? this.#deps.processes : 0;
-    const raised = await Promise.all(Array.from({ length: count }, () => this.#addMember(generation)));
-    const failed = raised.find(({ kind }) => kind === 'failed');
+    const started = await Promise.all(Array.from({ length: count }, () => this.#addMember(generation)));
+    const failed = started.find(({ kind }) => kind === 'failed');
     if (!failed || failed.kind === 'ready') return generation;
     this.abandon(generation);
     return failed;
@@ -154,12 +154,12 @@ export class ListenerTasks {
     this.#generation = generation;
     for (const { process } of generation.members)
       this.#deps.log('task_started', { started: 'listener', pid: process.pid });
-    this.#started(old ? 'policy' : 'start');
+    this.#countStart(old ? 'policy' : 'start');
     if (old) this.#drain(old, this.#deps.drainMs);
     this.#reception.admitWaiting();
   }
 
-  #started(cause: 'start' | 'policy' | 'died'): void {
+  #countStart(cause: 'start' | 'policy' | 'died'): void {
     this.#starts += 1;
     this.#deps.onCounts({ counts: { [`task_starts{listener,${cause}}`]: 1 }, observations: {} });
   }
@@ -207,27 +207,28 @@ export class ListenerTasks {
       entry: ENTRY,
       logFd,
       flags: [ROOM_TO_GROW],
-      onMessage: (message) => this.#heard(generation, member, message),
-      onPulse: () => this.#felt(generation, member),
+      onMessage: (message) => this.#onMessage(generation, member, message),
+      onPulse: () => this.#onPulse(generation, member),
     });
     const open = new ClientCounts();
     const member = { process, open, since: clock(), ready: false, lost: false, logins: NO_LOGINS };
     generation.members.push(member);
-    process.exited.then(() => this.#gone(generation, member));
+    process.exited.then(() => this.#onExit(generation, member));
     const { policy, materials } = generation;
     const [pairs, ticketKeys] = [this.#pairs, this.#ticketKeys.current];
-    const raised = await process.raise({ kind: 'configure', policy, pairs, ticketKeys, stateDir, materials });
-    member.ready = raised.kind === 'ready';
+    const first: ToListener = { kind: 'configure', policy, pairs, ticketKeys, stateDir, materials };
+    const started = await process.start(first);
+    member.ready = started.kind === 'ready';
     process.send({ kind: 'queue', ...this.#queue });
     // Each of these may have changed while the process was starting.
     if (this.#pairs !== pairs) process.send({ kind: 'pairs', pairs: this.#pairs });
     process.send({ kind: 'ticketKeys', keys: this.#ticketKeys.current });
     if (generation.materials !== materials)
       process.send({ kind: 'materials', materials: generation.materials });
-    return raised;
+    return started;
   }
 
-  #heard(generation: Generation, member: Member, message: FromListener): void {
+  #onMessage(generation: Generation, member: Member, message: FromListener): void {
     const { onEntered, onPlaintext, onCounts, onChange } = this.#deps;
     if (message.kind === 'entered') onEntered(message.ids);
     if (message.kind === 'plaintext') onPlaintext(message.client, message.helo, message.isRefused);
@@ -240,7 +241,7 @@ export class ListenerTasks {
   }
 
   /** A late process gets no new connections. When it is killed, another process replaces it. */
-  #felt(generation: Generation, member: Member): void {
+  #onPulse(generation: Generation, member: Member): void {
     const { log, onChange } = this.#deps;
     const { pid, late } = member.process;
     log(late ? 'task_late' : 'task_recovered', { of: 'listener', pid, reason: late });
@@ -249,7 +250,7 @@ export class ListenerTasks {
     onChange();
   }
 
-  #gone(generation: Generation, member: Member): void {
+  #onExit(generation: Generation, member: Member): void {
     this.#admission.gone(member);
     generation.members = generation.members.filter((one) => one !== member);
     if (generation.endsAt === undefined) this.#lose(generation, member);
@@ -272,10 +273,10 @@ export class ListenerTasks {
 
   async #replace(generation: Generation): Promise<void> {
     if (generation !== this.#generation) return;
-    const raised = await this.#addMember(generation);
-    // A failed process ends, and then `#gone` tries again.
-    if (raised.kind !== 'ready') return;
-    this.#started('died');
+    const started = await this.#addMember(generation);
+    // A failed process ends, and then `#onExit` tries again.
+    if (started.kind !== 'ready') return;
+    this.#countStart('died');
     this.#reception.admitWaiting();
     this.#deps.onChange();
   }

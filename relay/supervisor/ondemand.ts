@@ -6,7 +6,7 @@
 import type { Socket } from 'node:net';
 import type { Log } from '../observe/log.ts';
 import type { ToTaskOnDemand } from '../task/messages.ts';
-import { describeLate, type Raised, TaskProcess } from '../task/process.ts';
+import { describeLate, type Started, TaskProcess } from '../task/process.ts';
 
 const DRAIN_MS = 30_000;
 /** Connections that wait for the start of a process. A start takes a fraction of a second. */
@@ -92,28 +92,28 @@ export class TaskOnDemand<Own extends Message, From extends Message> {
       entry,
       logFd,
       onMessage,
-      onPulse: () => this.#felt(process),
+      onPulse: () => this.#onPulse(process),
     });
-    const running = { process, isReady: process.raise(first).then((raised) => this.#raised(raised)) };
+    const running = { process, isReady: process.start(first).then((started) => this.#judgeStart(started)) };
     this.#running = running;
     this.#living += 1;
-    process.exited.then(() => this.#gone(running));
+    process.exited.then(() => this.#onExit(running));
     return running;
   }
 
-  #raised(raised: Raised): boolean {
+  #judgeStart(started: Started): boolean {
     const { log, name } = this.#terms;
-    if (raised.kind === 'failed') log('task_not_started', { started: name, message: raised.message });
-    return raised.kind === 'ready';
+    if (started.kind === 'failed') log('task_not_started', { started: name, message: started.message });
+    return started.kind === 'ready';
   }
 
-  #felt({ pid, late }: Running<Own, From>['process']): void {
+  #onPulse({ pid, late }: Running<Own, From>['process']): void {
     const { log, name, onChange } = this.#terms;
     log(late ? 'task_late' : 'task_recovered', { of: name, pid, reason: late });
     onChange();
   }
 
-  #gone(running: Running<Own, From>): void {
+  #onExit(running: Running<Own, From>): void {
     const { onTaskEnd, onChange } = this.#terms;
     if (this.#running === running) this.#running = undefined;
     this.#living -= 1;

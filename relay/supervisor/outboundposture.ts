@@ -47,7 +47,7 @@ export class OutboundPosture {
       const [, labels] = COUNT.exec(key) ?? [];
       if (labels !== undefined) this.#count(labels, count);
     }
-    for (const one of judged) this.#saw(one);
+    for (const one of judged) this.#addVerdict(one);
   }
 
   /** All data as text, if it changed since the last call. */
@@ -99,7 +99,7 @@ export class OutboundPosture {
     this.#isNew = true;
   }
 
-  #saw({ destination, judged }: JudgedDestination): void {
+  #addVerdict({ destination, judged }: JudgedDestination): void {
     this.#destinations.delete(destination);
     this.#destinations.set(destination, { at: this.#clock(), judged });
     if (this.#destinations.size > DESTINATIONS) this.#forgetOldest();

@@ -31,7 +31,7 @@ export interface RouterDeps {
   readonly onChange: () => void;
 }
 
-export interface RaisedRouter {
+export interface StartedRouter {
   readonly policy: Policy;
   readonly handover: Handover | null;
   readonly process: TaskProcess<ToRouter, FromRouter>;
@@ -41,10 +41,10 @@ export interface RaisedRouter {
 export class RouterTask {
   readonly #deps: RouterDeps;
   readonly #backoff = new Backoff();
-  #current: RaisedRouter | undefined;
+  #current: StartedRouter | undefined;
   /** Resolves when the router before the current one has ended. Only then the current one begins. */
   #released: Promise<unknown> = Promise.resolve();
-  readonly #draining = new Set<RaisedRouter>();
+  readonly #draining = new Set<StartedRouter>();
   #materials = NO_MATERIALS;
   /** Of the router in service, while the next one starts. */
   #before: Materials | undefined;
@@ -93,26 +93,26 @@ export class RouterTask {
   }
 
   /** Starts a router beside the one in service. It does nothing yet. */
-  async raise(
+  async start(
     policy: Policy,
     handover: Handover | null,
-  ): Promise<RaisedRouter | { kind: 'failed'; message: string }> {
+  ): Promise<StartedRouter | { kind: 'failed'; message: string }> {
     const { stateDir, logFd, clock } = this.#deps;
     const process = new TaskProcess<ToRouter, FromRouter>({
       entry: handover ? GIVER : ROUTER,
       logFd,
-      onMessage: (message) => this.#heard(process, message),
-      onPulse: () => this.#felt(process),
+      onMessage: (message) => this.#onMessage(process, message),
+      onPulse: () => this.#onPulse(process),
     });
     const [materials, kept] = [this.#before ?? this.#materials, this.#kept];
     this.#before = undefined;
-    const raised = await process.raise({ kind: 'configure', policy, materials, kept, stateDir, handover });
-    if (raised.kind === 'failed') return raised;
+    const started = await process.start({ kind: 'configure', policy, materials, kept, stateDir, handover });
+    if (started.kind === 'failed') return started;
     if (this.#materials !== materials) process.send({ kind: 'materials', materials: this.#materials });
     return { policy, handover, process, since: clock() };
   }
 
-  putInService(next: RaisedRouter): void {
+  putInService(next: StartedRouter): void {
     const { drainMs, log, onChange, onCounts } = this.#deps;
     const old = this.#current;
     this.#current = next;
@@ -120,7 +120,7 @@ export class RouterTask {
     this.#starts += 1;
     onCounts({ counts: { [`task_starts{router,${cause}}`]: 1 }, observations: {} });
     log('task_started', { started: 'router', pid: next.process.pid });
-    next.process.exited.then(() => this.#gone(next));
+    next.process.exited.then(() => this.#onExit(next));
     if (old) {
       drain(old, next.handover ? PATIENT_DRAIN_MS : drainMs);
       this.#draining.add(old);
@@ -132,7 +132,7 @@ export class RouterTask {
     onChange();
   }
 
-  abandon({ process }: RaisedRouter): void {
+  abandon({ process }: StartedRouter): void {
     process.kill();
   }
 
@@ -143,7 +143,7 @@ export class RouterTask {
     await Promise.all([this.#released, last?.process.exited]);
   }
 
-  #heard(from: TaskProcess<ToRouter, FromRouter>, message: FromRouter): void {
+  #onMessage(from: TaskProcess<ToRouter, FromRouter>, message: FromRouter): void {
     if (message.kind === 'counts') this.#deps.onCounts(message);
     // A draining router knows only a part of the queue, and old contents.
     if (from !== this.#current?.process) return;
@@ -151,13 +151,13 @@ export class RouterTask {
     if (message.kind === 'kept') this.#kept = message.kept;
   }
 
-  #felt({ pid, late }: TaskProcess<ToRouter, FromRouter>): void {
+  #onPulse({ pid, late }: TaskProcess<ToRouter, FromRouter>): void {
     const { log, onChange } = this.#deps;
     log(late ? 'task_late' : 'task_recovered', { of: 'router', pid, reason: late });
     onChange();
   }
 
-  #gone(router: RaisedRouter): void {
+  #onExit(router: StartedRouter): void {
     const { clock, log, onChange, onTaskEnd } = this.#deps;
     const { pid } = router.process;
     onTaskEnd();
@@ -172,15 +172,15 @@ export class RouterTask {
     setTimeout(() => this.#replace(router), restartMs);
   }
 
-  async #replace(router: RaisedRouter): Promise<void> {
+  async #replace(router: StartedRouter): Promise<void> {
     if (this.#stopping || this.#current) return;
-    const raised = await this.raise(router.policy, router.handover);
-    if ('kind' in raised) setTimeout(() => this.#replace(router), this.#backoff.afterDeath(0));
-    else if (this.#stopping || this.#current) this.abandon(raised);
-    else this.putInService(raised);
+    const started = await this.start(router.policy, router.handover);
+    if ('kind' in started) setTimeout(() => this.#replace(router), this.#backoff.afterDeath(0));
+    else if (this.#stopping || this.#current) this.abandon(started);
+    else this.putInService(started);
   }
 }
 
-function drain({ process }: RaisedRouter, deadlineMs: number): void {
+function drain({ process }: StartedRouter, deadlineMs: number): void {
   process.drain({ kind: 'drain', deadlineMs }, deadlineMs);
 }

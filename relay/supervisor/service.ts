@@ -17,7 +17,7 @@ import { peekQueue } from './peekqueue.ts';
 import { planRestart, type RestartPlan } from './plan.ts';
 import { PolicyHost } from './policyhost.ts';
 import { ReceiverPort } from './receiver.ts';
-import { type RaisedRouter, RouterTask } from './router.ts';
+import { RouterTask, type StartedRouter } from './router.ts';
 import { ListeningSockets, type Port } from './sockets.ts';
 
 /** After a change of policy, deliveries under way end within this time or return to the queue. */
@@ -135,16 +135,16 @@ export class Service {
     const bound = await this.#sockets.open(listPorts(served));
     if (bound.kind === 'failed') return bound;
     if (plan.router) this.router.useMaterialsForNext(routerMaterials(served, materials));
-    const raised = await this.#raise(served, materials, order.evacuation, plan);
-    if (raised.kind === 'failed') {
+    const started = await this.#start(served, materials, order.evacuation, plan);
+    if (started.kind === 'failed') {
       this.#sockets.keepOnly(this.#order ? listPorts(servedBy(this.#order)) : []);
-      return raised;
+      return started;
     }
     this.#order = order;
     this.#emptied = false;
     this.#emptyAt = undefined;
-    if (raised.listeners) this.listeners.putInService(raised.listeners);
-    if (raised.router) this.router.putInService(raised.router);
+    if (started.listeners) this.listeners.putInService(started.listeners);
+    if (started.router) this.router.putInService(started.router);
     this.#sockets.keepOnly(listPorts(served));
     this.policyHost.usePolicy(served.policyHost);
     await this.lookAtReceiverPort(pair);
@@ -174,26 +174,26 @@ export class Service {
   }
 
   /** Starts the tasks that the plan restarts: all of them, or none. */
-  async #raise(
+  async #start(
     policy: Policy,
     materials: Materials,
     evacuation: Evacuation | null,
     plan: RestartPlan,
-  ): Promise<Raised> {
+  ): Promise<Started> {
     const [listeners, router] = await Promise.all([
-      plan.listener ? this.listeners.raise(policy, materials) : undefined,
-      plan.router ? this.router.raise(policy, evacuation?.handover ?? null) : undefined,
+      plan.listener ? this.listeners.start(policy, materials) : undefined,
+      plan.router ? this.router.start(policy, evacuation?.handover ?? null) : undefined,
     ]);
     const failed = [listeners, router].find((one) => one !== undefined && 'kind' in one);
-    if (failed === undefined) return { kind: 'raised', listeners, router } as Raised;
+    if (failed === undefined) return { kind: 'started', listeners, router } as Started;
     if (listeners && !('kind' in listeners)) this.listeners.abandon(listeners);
     if (router && !('kind' in router)) this.router.abandon(router);
-    return failed as Extract<Raised, { kind: 'failed' }>;
+    return failed as Extract<Started, { kind: 'failed' }>;
   }
 }
 
-type Raised =
-  | { kind: 'raised'; listeners: Generation | undefined; router: RaisedRouter | undefined }
+type Started =
+  | { kind: 'started'; listeners: Generation | undefined; router: StartedRouter | undefined }
   | { kind: 'failed'; message: string };
 
 /** A pod in evacuation has no listeners, and Services send nobody to it. */

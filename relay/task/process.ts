@@ -8,7 +8,7 @@ import { monotonic } from './clock.ts';
 import { Heart, LOOK_MS, OwnTime } from './heartbeat.ts';
 import type { FromTask } from './messages.ts';
 
-export type Raised = { kind: 'ready' } | { kind: 'failed'; message: string };
+export type Started = { kind: 'ready' } | { kind: 'failed'; message: string };
 
 const READY_WITHIN_MS = 30_000;
 const AFTER_DEADLINE_MS = 10_000;
@@ -36,7 +36,7 @@ export interface TaskTerms<From> {
 export class TaskProcess<To extends { kind: string }, From extends { kind: string }> {
   readonly #child: ChildProcess;
   readonly #onPulse: () => void;
-  readonly #raised = Promise.withResolvers<Raised>();
+  readonly #started = Promise.withResolvers<Started>();
   readonly #exited = Promise.withResolvers<void>();
   readonly #heart = new Heart();
   #late: string | undefined;
@@ -53,13 +53,13 @@ export class TaskProcess<To extends { kind: string }, From extends { kind: strin
       // A log file has the last words of a task too: there is a view on the terminal.
       stdio: ['ignore', logFd, logFd > 2 ? logFd : 'inherit', 'ipc'],
     });
-    this.#child.on('message', (message) => this.#heard(message as From | FromTask, onMessage));
-    this.#child.on('error', (error) => this.#raised.resolve({ kind: 'failed', message: error.message }));
+    this.#child.on('message', (message) => this.#onMessage(message as From | FromTask, onMessage));
+    this.#child.on('error', (error) => this.#started.resolve({ kind: 'failed', message: error.message }));
     this.#child.once('exit', () => this.#exited.resolve());
     this.exited.then(() => {
       clearTimeout(this.#killTimer);
       clearInterval(this.#looking);
-      this.#raised.resolve({ kind: 'failed', message: 'the process ended before it was ready' });
+      this.#started.resolve({ kind: 'failed', message: 'the process ended before it was ready' });
     });
   }
 
@@ -81,17 +81,17 @@ export class TaskProcess<To extends { kind: string }, From extends { kind: strin
    * Resolves when the process is ready, fails, ends, or takes too long. In the last case it is ended. A process that
    * beats before it is ready recovers the store, and may take its time.
    */
-  async raise(configure: To): Promise<Raised> {
+  async start(configure: To): Promise<Started> {
     this.send(configure);
     this.#readyTimer = setTimeout(() => {
-      this.#raised.resolve({ kind: 'failed', message: `not ready within ${READY_WITHIN_MS / 1000} s` });
+      this.#started.resolve({ kind: 'failed', message: `not ready within ${READY_WITHIN_MS / 1000} s` });
     }, READY_WITHIN_MS);
-    const raised = await this.#raised.promise;
+    const started = await this.#started.promise;
     clearTimeout(this.#readyTimer);
     this.#readyTimer = undefined;
-    if (raised.kind === 'failed') this.kill();
+    if (started.kind === 'failed') this.kill();
     else this.#watch();
-    return raised;
+    return started;
   }
 
   send(message: To, socket?: Socket): void {
@@ -134,11 +134,11 @@ export class TaskProcess<To extends { kind: string }, From extends { kind: strin
     this.#readyTimer?.refresh();
   }
 
-  #heard(message: From | FromTask, onMessage: (message: From) => void): void {
+  #onMessage(message: From | FromTask, onMessage: (message: From) => void): void {
     // The owner of the process handles the other message types of this task.
     const said = message as FromTask;
-    if (said.kind === 'ready') this.#raised.resolve({ kind: 'ready' });
-    else if (said.kind === 'failed') this.#raised.resolve({ kind: 'failed', message: said.message });
+    if (said.kind === 'ready') this.#started.resolve({ kind: 'ready' });
+    else if (said.kind === 'failed') this.#started.resolve({ kind: 'failed', message: said.message });
     else if (said.kind === 'beat') this.#beat(said.diskWaitMs);
     else onMessage(message as From);
   }
