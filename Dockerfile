@@ -6,7 +6,7 @@ ARG NODE_IMAGE=docker.io/library/node:26.10.0-slim
 ARG BASE=gcr.io/distroless/cc-debian13
 FROM ${NODE_IMAGE} AS node
 # The small base has all libraries that Node names but this one.
-RUN ["node", "-e", "fs.cpSync(process.report.getReport().sharedObjects.find((path) => path.includes('/libatomic.')), '/libraries/libatomic.so.1', { dereference: true })"]
+RUN ["node", "-e", "fs.mkdirSync('/libraries'); fs.copyFileSync(process.report.getReport().sharedObjects.find((path) => path.includes('/libatomic.')), '/libraries/libatomic.so.1')"]
 
 FROM ${BASE}
 LABEL org.opencontainers.image.title="mailrelay" \
