@@ -1,8 +1,9 @@
 /**
  * Writes from permissions.ts the RBAC of the chart (cluster-wide, or in each watched namespace) and its page of the
- * documentation. With `--check` it writes nothing and exits 1 when a file is stale. Not part of the running operator.
+ * documentation, and from values.yaml the table in the README of the chart. With `--check` it writes nothing and exits 1 when a file is stale. Not part of the running operator.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
+import { describeValues } from './chartvalues.ts';
 import { ownPermissions, type Permission, RELAY_PERMISSIONS } from './kube/permissions.ts';
 
 const TOP = new URL('../', import.meta.url);
@@ -88,8 +89,22 @@ In its own namespace. RELEASE is the full name of the release.
 ${describePermissions(ownPermissions('RELEASE'))}`;
 }
 
+const CHART = 'charts/mailrelay-operator';
+const VALUES_BEGIN =
+  '<!-- The values, generated from values.yaml by operator/generate.ts: do not edit, run "make generate". -->\n\n';
+const VALUES_END = '\n<!-- End of the values. -->';
+
+function chartReadme(): string {
+  const [before = '', , after = ''] = (readText(`${CHART}/README.md`) ?? '').split(
+    new RegExp(`${VALUES_BEGIN}|${VALUES_END}`),
+  );
+  const values = describeValues(readText(`${CHART}/values.yaml`) ?? '');
+  return `${before}${VALUES_BEGIN}${values}${VALUES_END}${after}`;
+}
+
 const FILES: Readonly<Record<string, () => string>> = {
-  'charts/mailrelay-operator/templates/rbac.yaml': template,
+  [`${CHART}/templates/rbac.yaml`]: template,
+  [`${CHART}/README.md`]: chartReadme,
   'docs/permissions.md': page,
 };
 

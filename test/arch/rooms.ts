@@ -57,7 +57,7 @@ export const ROOMS: readonly Room[] = [
   },
   {
     name: 'generators',
-    files: /^(crds|operator|cli)\/generate\.ts$/,
+    files: /^(crds|operator|cli)\/generate\.ts$|^operator\/chartvalues\.ts$/,
     rooms: ['contract', 'operator kube', 'cli'],
     packages: ['node:fs', 'yaml'],
     why: 'generators write files and are not part of any program',
