@@ -12,6 +12,7 @@ import {
   changed,
   EVERYTHING,
   helm,
+  helm4,
   IMAGE,
   only,
   podOf,
@@ -44,8 +45,9 @@ describe('the chart', { skip: problem }, () => {
     ['everything', EVERYTHING],
     ['namespaces', { watchNamespaces: ['mail', 'shop'] }],
   ] as const)
-    test(`renders as reviewed: ${name}`, () => {
+    test(`renders as reviewed, by Helm 3 and by Helm 4: ${name}`, () => {
       assertGolden(`chart-${name}.yaml`, template(values));
+      assert.deepEqual(rendered(values, { by: helm4 }), rendered(values));
     });
 
   test('every default value is one that the schema knows, and an unknown one is refused', () => {

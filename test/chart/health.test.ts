@@ -1,6 +1,7 @@
 /**
  * The health that Argo CD shows, by the script that it would run, in a real Lua interpreter: on the test data that lie
- * beside the script in upstream's layout, and on any status against the rules of kstatus.
+ * beside the script in upstream's layout, and on any status against the rules of kstatus; and these rules against the
+ * library of Flux itself.
  */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -9,8 +10,11 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { parse } from 'yaml';
 import { UNSEEN } from '#crds/status.ts';
+import { API_VERSION } from '#crds/wellknown.ts';
+import { program } from '#test/cluster/programs.ts';
 import { installProblem } from '#test/kit/debian.ts';
 import { type Judgeable, kstatus } from '#test/kit/kstatus.ts';
+import { problem as withoutGo } from './rendered.ts';
 
 const FOLDER = new URL(
   '../../deploy/argocd/resource_customizations/mailrelay.dev/MailRelay/',
@@ -94,6 +98,29 @@ const relay: fc.Arbitrary<Judgeable> = fc.record({
     observedGeneration: fc.constantFrom(UNSEEN.observedGeneration, 1, 2),
     conditions: fc.option(fc.uniqueArray(condition, { selector: ({ type }) => type }), { nil: undefined }),
   }),
+});
+
+/** What the library says to each object, from one run of a program of it. */
+async function judgeByFlux(objects: readonly Judgeable[]): Promise<string[]> {
+  const path = await program('kstatus', (line) => process.stderr.write(`kstatus: ${line}\n`));
+  const typed = objects.map((object) => ({ apiVersion: API_VERSION, kind: 'MailRelay', ...object }));
+  const input = typed.map((object) => JSON.stringify(object)).join('\n');
+  return execFileSync(path, { input, encoding: 'utf8' }).trimEnd().split('\n');
+}
+
+test('whatever the status, the library of Flux judges as the rules of our tests do', {
+  skip: withoutGo,
+}, async () => {
+  const relays = fc.sample(relay, 2_000);
+  const deleted = relays.map((one) => ({
+    ...one,
+    metadata: { ...one.metadata, deletionTimestamp: '2026-01-01T00:00:00Z' },
+  }));
+  const objects = [...relays, ...deleted.slice(0, 100)];
+  const verdicts = await judgeByFlux(objects);
+  assert.equal(new Set(verdicts).size, 4);
+  for (const [index, one] of objects.entries())
+    assert.equal(verdicts[index], kstatus(one), JSON.stringify(one));
 });
 
 test('whatever the status, it agrees with kstatus; only a missing Ready is not taken for good', {

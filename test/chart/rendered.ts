@@ -13,12 +13,15 @@ import { program } from '#test/cluster/programs.ts';
 export const CHART = new URL('../../charts/mailrelay-operator', import.meta.url).pathname;
 export const IMAGE = 'registry.example/mailrelay';
 
-export const { helm, problem } = await program('helm', (line) =>
-  process.stderr.write(`chart: ${line}\n`),
-).then(
-  (path) => ({ helm: path, problem: false as const }),
-  (error: Error) => ({ helm: '', problem: `there is no Helm: ${error.message}` }),
-);
+const say = (line: string) => process.stderr.write(`chart: ${line}\n`);
+async function findHelms() {
+  return { helm: await program('helm', say), helm4: await program('helm4', say), problem: false as const };
+}
+export const { helm, helm4, problem } = await findHelms().catch((error: Error) => ({
+  helm: '',
+  helm4: '',
+  problem: `there is no Helm: ${error.message}`,
+}));
 if (problem) process.stderr.write(`\n*** THE CHART IS NOT TESTED: ${problem} ***\n\n`);
 assert.ok(!(problem && process.env['CI']), String(problem));
 
@@ -36,14 +39,14 @@ export interface KubeObject {
   readonly [field: string]: unknown;
 }
 
-export function template(values: Values, { release = 'mailrelay', chart = CHART } = {}): string {
+export function template(values: Values, { release = 'mailrelay', chart = CHART, by = helm } = {}): string {
   // Helm reads YAML 1.1, where yes and off are booleans.
   const input = stringify(
     { image: { repository: IMAGE }, crds: { enabled: false }, ...values },
     { version: '1.1' },
   );
   const args = ['template', release, chart, '--namespace', 'mailrelay-system', '--kube-version', '1.34.0'];
-  return execFileSync(helm, [...args, '--values', '-'], { input, encoding: 'utf8', stdio: 'pipe' });
+  return execFileSync(by, [...args, '--values', '-'], { input, encoding: 'utf8', stdio: 'pipe' });
 }
 
 export function rendered(...given: Parameters<typeof template>): KubeObject[] {

@@ -23,8 +23,11 @@ import { promisify } from 'node:util';
 const KUBERNETES = '1.34.4';
 const ETCD = '3.6.8';
 const HELM = '3.22.0';
+const HELM_4 = '4.3.2';
 const CERT_MANAGER = '1.21.2';
 const COREDNS = '1.14.0';
+/** kstatus is a package of it. Version 1.4 wants a newer Go. */
+const FLUX_CLI_UTILS = '1.3.0';
 
 const SOURCES = new URL('programs/', import.meta.url).pathname;
 const PROGRESS_MS = 20_000;
@@ -75,17 +78,11 @@ const PROGRAMS: readonly Program[] = [
       await goBuild(dir, output, 'go.etcd.io/etcd/server/v3');
     },
   },
-  {
-    name: 'helm',
-    version: HELM,
-    seconds: 160,
-    build: async (dir, output) => {
-      await module(dir, 'helm.sh/helm/v3', HELM, 'helm.sh/helm/v3/cmd/helm');
-      await goBuild(dir, output, 'helm.sh/helm/v3/cmd/helm');
-    },
-  },
+  helm('helm', HELM, 160),
+  helm('helm4', HELM_4, 170),
   ownMain('cert-manager', CERT_MANAGER, 140, 'github.com/cert-manager/cert-manager'),
   ownMain('coredns', COREDNS, 90, 'github.com/coredns/coredns'),
+  ownMain('kstatus', FLUX_CLI_UTILS, 25, 'github.com/fluxcd/cli-utils'),
   {
     name: 'pause',
     version: '1',
@@ -175,6 +172,19 @@ async function withProgress(program: Program, say: Say, work: () => Promise<void
   } finally {
     clearInterval(progress);
   }
+}
+
+function helm(name: string, version: string, seconds: number): Program {
+  const path = `helm.sh/helm/v${version.split('.')[0]}`;
+  return {
+    name,
+    version,
+    seconds,
+    build: async (dir, output) => {
+      await module(dir, path, version, `${path}/cmd/helm`);
+      await goBuild(dir, output, `${path}/cmd/helm`);
+    },
+  };
 }
 
 function ownMain(name: string, version: string, seconds: number, modulePath: string): Program {

@@ -17,26 +17,26 @@ if status.observedGeneration == nil or status.observedGeneration ~= metadata.gen
   return health
 end
 
-local conditions = {}
+-- Of Reconciling and Stalled the first one in the list decides.
+local conditions, deciding = {}, nil
 for _, condition in ipairs(status.conditions or {}) do
   conditions[condition.type] = condition
+  local decides = condition.type == "Reconciling" or condition.type == "Stalled"
+  if deciding == nil and decides and condition.status == "True" then
+    deciding = condition
+  end
 end
 
 local function text(condition)
   return (condition.reason or condition.type) .. ": " .. (condition.message or "")
 end
 
-local reconciling, stalled, ready = conditions.Reconciling, conditions.Stalled, conditions.Ready
-if reconciling ~= nil and reconciling.status == "True" then
-  health.status = "Progressing"
-  health.message = text(reconciling)
+if deciding ~= nil then
+  health.status = deciding.type == "Stalled" and "Degraded" or "Progressing"
+  health.message = text(deciding)
   return health
 end
-if stalled ~= nil and stalled.status == "True" then
-  health.status = "Degraded"
-  health.message = text(stalled)
-  return health
-end
+local ready = conditions.Ready
 if ready == nil or ready.status ~= "True" then
   health.status = "Progressing"
   health.message = ready ~= nil and text(ready) or "Waiting for the operator to say whether mail flows"
