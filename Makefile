@@ -67,6 +67,7 @@ fmt: setup ## format, and mend what can be mended
 
 types: setup ## TypeScript in strict mode
 	$(BIN)/tsc
+	$(BIN)/tsc -p cli/console/page
 
 dead: setup ## knip: exports, files and dependencies that nobody uses
 	$(NODE) node_modules/knip/bin/knip.js

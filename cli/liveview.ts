@@ -8,13 +8,13 @@ import { join } from 'node:path';
 import { styleText } from 'node:util';
 import { describeFileError } from '#crds/systemwords.ts';
 import { DeliveryTail } from './deliverytail.ts';
+import { LOG_NAME } from './runnote.ts';
 import type { RunOutput } from './runoutput.ts';
 import type { RunFacts } from './runtext.ts';
 import type { TakenMessage } from './sink/server.ts';
 import { type Notice, renderView, type Tone, type ViewLine } from './viewtext.ts';
 
 const DRAW_MS = 1_000;
-const LOG_NAME = 'relay.log';
 /** A log that is longer when the relay starts is put aside, as relay.log.1. */
 const LONG_LOG = 16 * 1024 * 1024;
 const MOST_NOTICES = 20;

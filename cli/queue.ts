@@ -7,7 +7,7 @@ import { createWriteStream } from 'node:fs';
 import { join } from 'node:path';
 import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import type { Done, QueueAction, QueueEntry } from '#relay/queue/tools.ts';
+import type { QueueAction, QueueEntry } from '#relay/queue/tools.ts';
 import { assertCanAsk, confirmed } from './confirm.ts';
 import { print } from './output.ts';
 import { QueueClient } from './queueclient.ts';
@@ -32,9 +32,6 @@ interface ExportOptions extends Wish {
   readonly state?: string;
   readonly to?: string;
 }
-
-/** Messages whose retry is followed to its end. */
-const FOLLOWED = 1_000;
 
 type Selecting = QueueAction | 'export';
 type Chosen = Exclude<Selection, { kind: 'any' }>;
@@ -81,13 +78,12 @@ const act =
       process.stderr.write('Nothing was removed.\n');
       return 1;
     }
-    const done = ids.length === 0 ? [] : await client.do(action, ids);
-    const results = action === 'retry' ? await followRetry(client, done) : done;
+    const results = ids.length === 0 ? [] : await client.act(action, ids);
     const isSummed = selection.kind === 'filter' && options.ids !== true;
     if (options.output !== 'text') await print(options.output, results, () => '');
     else if (isSummed) process.stdout.write(describeSummary(action, results));
     else tell(action, results);
-    return done.every(({ result }) => result === 'done') ? 0 : 1;
+    return results.every(({ result }) => result === 'done') ? 0 : 1;
   };
 
 export const hold = act('hold');
@@ -110,14 +106,6 @@ export async function exportMessages(named: readonly string[], options: ExportOp
     else await pipeline(message, createWriteStream(join(to, `${id}.eml`), { flags: 'wx', mode: 0o600 }));
   }
   return tellUnknown(unknown);
-}
-
-/** Adds what came of each attempt. Of a long list only the first are waited for. */
-async function followRetry(client: QueueClient, done: readonly Done[]): Promise<Result[]> {
-  const tried = done.filter(({ result }) => result === 'done').map(({ id }) => id);
-  const outcomes = tried.length === 0 ? [] : await client.outcomes(tried.slice(0, FOLLOWED));
-  const byId = new Map(outcomes.map((one) => [one.id, one]));
-  return done.map((one) => ({ ...byId.get(one.id), ...one }));
 }
 
 function needsFolder(): UsageError {

@@ -12,6 +12,7 @@ import { CONTROL_SOCKET } from '#crds/wellknown.ts';
 import type { HistoryEntry } from '#relay/history/entry.ts';
 import type { Done, QueueAction, QueueEntry, RetryOutcome } from '#relay/queue/tools.ts';
 import type { Lifted, Suppressed } from '#relay/suppression/entry.ts';
+import type { Result } from './queuetext.ts';
 
 /** While the relay replaces its router, there is no socket for a moment. */
 const PATIENCE_MS = 2_000;
@@ -19,6 +20,8 @@ const DELIVERY_MS = 5_000;
 /** Most attempts end within seconds. A host that does not answer takes minutes. */
 const ATTEMPT_MS = 10_000;
 const AGAIN_MS = 100;
+/** Messages whose retry is followed to its end. */
+const FOLLOWED = 1_000;
 /** No relay yet, or the connection broke before the answer. Every request here may be sent twice. */
 const AWAY = ['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE'];
 
@@ -61,6 +64,16 @@ export class QueueClient {
     if (response.statusCode === 200) return response;
     response.resume();
     return undefined;
+  }
+
+  /** Does it, and adds what came of a retry. Of a long list only the first messages are followed. */
+  async act(action: QueueAction, ids: readonly string[]): Promise<Result[]> {
+    const done = await this.do(action, ids);
+    const tried = action === 'retry' ? done.filter(({ result }) => result === 'done') : [];
+    if (tried.length === 0) return done;
+    const outcomes = await this.outcomes(tried.slice(0, FOLLOWED).map(({ id }) => id));
+    const byId = new Map(outcomes.map((one) => [one.id, one]));
+    return done.map((one) => ({ ...byId.get(one.id), ...one }));
   }
 
   /** Asks again for messages that are being delivered at this moment, because most attempts end soon. */

@@ -18,8 +18,10 @@ import { canShowView, LiveView } from './liveview.ts';
 import { localPair } from './localca.ts';
 import { ownCommand } from './owncommand.ts';
 import { untilStopped } from './relay.ts';
+import { writeRunNote } from './runnote.ts';
 import { PLAIN_OUTPUT, type RunOutput } from './runoutput.ts';
 import { describeChange, listNotStarted, SINK_ADDRESS } from './runtext.ts';
+import { showEndpoint } from './terminal.ts';
 import { UsageError } from './usage.ts';
 import { projectVersion } from './version.ts';
 
@@ -64,6 +66,10 @@ export async function run(path: string | undefined, options: RunOptions): Promis
   const output = isLive ? new LiveView(target.stateDir) : PLAIN_OUTPUT;
   const relay = await startLocally(target, options, output);
   const sink = await startSinkBeside(options.sink, target, output);
+  writeRunNote(target.stateDir, {
+    name: `${manifests.relay.namespace}/${manifests.relay.name}`,
+    adminUrl: `http://${showEndpoint(address, adminPort)}`,
+  });
   const command = ownCommand();
   output.start(() => ({ ...published, address, adminPort, status: relay.status(), command, sink }));
   const unwatch = follow(file, target, relay, output, (changed) => {

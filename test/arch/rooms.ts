@@ -50,6 +50,8 @@ export const ROOMS: readonly Room[] = [
       'relay supervisor',
       'sink',
       'cli kubectl',
+      'cli console',
+      'console page',
       'cli',
     ],
     packages: ['node:*', '*'],
@@ -326,9 +328,32 @@ export const ROOMS: readonly Room[] = [
     why: 'a next hop for trying things; no part of a relay knows it',
   },
   {
+    name: 'console page',
+    files: /^cli\/console\/page\//,
+    rooms: ['contract', 'relay history', 'relay queue', 'cli console'],
+    packages: ['preact', 'htm', 'uplot'],
+    why: 'it runs in a browser: of other rooms it imports types alone',
+  },
+  {
+    name: 'cli console',
+    files: /^cli\/console\//,
+    rooms: ['contract', 'cli', 'relay listener', 'relay history', 'relay queue'],
+    packages: ['node:*'],
+    why: 'it serves a page on the loopback address and knows a relay by Relays alone, so that a cluster is one too',
+  },
+  {
     name: 'cli kubectl',
     files: /^cli\/kubectl\//,
-    rooms: ['contract', 'cli', 'operator pure', 'operator kube', 'relay supervisor'],
+    rooms: [
+      'contract',
+      'cli',
+      'cli console',
+      'operator pure',
+      'operator kube',
+      'relay supervisor',
+      'relay history',
+      'relay queue',
+    ],
     packages: ['@kubernetes/client-node', 'yaml', 'node:*'],
     why: 'it speaks to the API server by the rights of a person, and never runs in a pod',
   },
@@ -337,6 +362,7 @@ export const ROOMS: readonly Room[] = [
     files: /^cli\//,
     rooms: [
       'cli kubectl',
+      'cli console',
       'contract',
       'sink',
       'password',
@@ -359,6 +385,7 @@ export const ROOMS: readonly Room[] = [
 /** The only files of operator, relay and sink that the command may import. */
 export const ENTRY_FILES = [
   'cli/kubectl/start.ts',
+  'cli/console/serve.ts',
   'operator/main.ts',
   'operator/kube/client.ts',
   'operator/kube/errors.ts',

@@ -1,0 +1,36 @@
+/** `mailrelay console`: serves the console of the relay on this machine until Ctrl-C. */
+
+import { stateFolder } from '../statefolder.ts';
+import { LocalRelay } from './localrelay.ts';
+import type { Relays } from './relays.ts';
+import { startConsole } from './server.ts';
+
+export interface ConsoleOptions {
+  readonly port?: number;
+  readonly allowChanges?: boolean;
+}
+
+export async function serveConsole({
+  state,
+  ...options
+}: ConsoleOptions & { readonly state?: string }): Promise<number> {
+  return serveRelays(new LocalRelay(stateFolder(state)), options);
+}
+
+/** Resolves when the person presses Ctrl-C. */
+export async function serveRelays(
+  relays: Relays,
+  { port = 0, allowChanges }: ConsoleOptions,
+): Promise<number> {
+  const { url, close } = await startConsole(relays, { port, allowsChanges: allowChanges === true });
+  const power = allowChanges ? 'It may change the queue' : 'It changes nothing without --allow-changes';
+  process.stdout.write(
+    `Open this address in a browser on this machine. It works once:\n  ${url}\n${power}. Ctrl-C ends it.\n`,
+  );
+  await new Promise((resolve) => {
+    process.once('SIGINT', resolve);
+    process.once('SIGTERM', resolve);
+  });
+  close();
+  return 0;
+}
