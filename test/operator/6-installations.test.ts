@@ -163,6 +163,7 @@ describe('several installations', { concurrency: false }, () => {
       )?.[1];
     assert.deepEqual([await watched('here'), await watched('gone')], ['1', '0']);
     assert.equal((await operator.health('/readyz')).status, 200);
+    await until('the word that it is away', () => operator.said('namespace_away'));
     assert.equal(operator.log.filter(({ event }) => event === 'namespace_away').length, 1);
     isGone = false;
     await whenSettled(api, 'gone', 'relay');

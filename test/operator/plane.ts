@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import { Client, type KubeObject } from '#operator/kube/client.ts';
-import { apiPath, CERTIFICATE_REQUEST, MAIL_RELAY } from '#operator/kube/kinds.ts';
+import { apiPath, CERTIFICATE, CERTIFICATE_REQUEST, MAIL_RELAY } from '#operator/kube/kinds.ts';
 import { loadConfig } from '#operator/kube/kubeconfig.ts';
 import { OWN_PERMISSIONS, type Permission, RELAY_PERMISSIONS } from '#operator/kube/permissions.ts';
 import { AuditLog, type Call } from '#test/cluster/audit.ts';
@@ -92,7 +92,7 @@ export class Plane {
     const token = kubectl(starting, ['create', 'token', 'mailrelay', '-n', SYSTEM, '--duration=24h']).trim();
     const admin = new Client(loadConfig(join(place.dir, 'admin.kubeconfig')), () => undefined);
     // The API server may not serve an established CRD for a moment.
-    for (const kind of [CERTIFICATE_REQUEST, MAIL_RELAY])
+    for (const kind of [CERTIFICATE, CERTIFICATE_REQUEST, MAIL_RELAY])
       await until(kind.plural, () => admin.request({ method: 'GET', path: apiPath(kind) }));
     return new Plane(starting, admin, token);
   }
