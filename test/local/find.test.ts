@@ -74,7 +74,10 @@ describe('mailrelay find', { concurrency: false }, () => {
   });
 
   test('the bounce is a message of its own, found by its recipient', async () => {
-    const [bounce] = await found('--recipient', 'app@client.example');
+    const [bounce] = await until('the bounce', async () => {
+      const all = await found('--recipient', 'app@client.example');
+      return all.length > 0 && all;
+    });
     assert.equal(bounce?.from, '');
   });
 

@@ -9,6 +9,7 @@ import { QueueClient } from '#cli/queueclient.ts';
 import type { Done, QueueEntry } from '#relay/queue/tools.ts';
 import { storyManifest } from '#test/kit/manifest.ts';
 import { freePort } from '#test/kit/ports.ts';
+import { listQueue } from '#test/kit/queuetools.ts';
 import { mailrelay, TestRelay } from '#test/kit/relay.ts';
 import { Sink } from '#test/kit/sink.ts';
 import { messageText, SmtpClient } from '#test/kit/smtpclient.ts';
@@ -44,7 +45,10 @@ describe('mailrelay queue', { concurrency: false }, () => {
       ids[name] = /queued as (\S+)/.exec(reply)?.[1] ?? assert.fail(reply);
     }
     await client.quit();
-    await until('the next hop to be missed', async () => (await relay.status()).queue.deferrals.length > 0);
+    await until('every message to wait for the next hop', async () => {
+      const waiting = (await listQueue(relay)).filter(({ recipients: [to] }) => to?.reason);
+      return waiting.length === Object.keys(ids).length;
+    });
   });
 
   after(async () => {

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import type { TakenMessage } from '#cli/sink/server.ts';
 import { type Authority, makeAuthority } from '#test/kit/ca.ts';
+import { endWithFile } from '#test/kit/child.ts';
 import { freePort } from '#test/kit/ports.ts';
 import { mailrelay } from '#test/kit/relay.ts';
 import { messageText, SmtpClient } from '#test/kit/smtpclient.ts';
@@ -40,7 +41,9 @@ class Sink {
 
   private constructor(port: number, args: readonly string[]) {
     this.port = port;
-    this.#child = spawn(LAUNCHER, ['sink', '--port', String(port), '--keep', join(dir, 'kept'), ...args]);
+    this.#child = endWithFile(
+      spawn(LAUNCHER, ['sink', '--port', String(port), '--keep', join(dir, 'kept'), ...args]),
+    );
     this.#child.stdout?.on('data', (chunk) => {
       this.stdout += chunk;
     });
@@ -84,7 +87,7 @@ test('it tells of each message how it was encrypted, and JSON has one line for e
   assert.deepEqual([plain?.tls, plain?.from, plain?.to], [null, '', ['a@example.com', 'b@example.com']]);
   assert.equal(plain?.subject, subject);
   assert.deepEqual([secured?.tls?.version, secured?.tls?.serverName], ['TLSv1.3', 'sink.example']);
-  assert.match(sink.stderr, /with STARTTLS/);
+  await until('the sink to tell of STARTTLS', () => sink.stderr.includes('with STARTTLS'));
   assert.match(readFileSync(secured?.file ?? '', 'utf8'), /^From: <>/m);
 });
 
