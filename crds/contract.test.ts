@@ -107,6 +107,7 @@ test('effectivePolicy applies the defaults of the reference', () => {
     lineEndings: 'Strict',
     auth: 'Disabled',
     proxyNetworks: [],
+    filter: null,
   });
   assert.deepEqual(clients?.networks, []);
 });

@@ -4,6 +4,7 @@
  */
 import { effectiveAddresses, effectiveHeaders } from './effectiveaddresses.ts';
 import { effectivePolicyHost } from './effectivedns.ts';
+import { effectiveFilter, effectiveListenerFilter } from './effectivefilter.ts';
 import { effectiveOutbound } from './effectiveoutbound.ts';
 import { effectiveEvents, effectiveQueue } from './effectivequeue.ts';
 import type { MailRelaySpec } from './mailrelay.ts';
@@ -108,6 +109,7 @@ function effectiveInbound(relay: RelayName, spec: MailRelaySpec): Policy['inboun
     masqueradeDomains: inbound.masqueradeDomains ?? [],
     alwaysBcc: inbound.alwaysBcc ?? null,
     tlsReports: inbound.tlsReports ?? null,
+    filter: effectiveFilter(inbound),
     limits: effectiveLimits(inbound.limits),
   };
 }
@@ -148,6 +150,7 @@ function effectiveListener(
     auth: listener.auth ?? 'Disabled',
     proxyNetworks: listener.proxyProtocol?.networks ?? [],
     clients: effectiveClients(listener.clients ?? inbound.clients ?? {}),
+    filter: effectiveListenerFilter(listener, inbound),
   };
 }
 

@@ -200,6 +200,8 @@ export const podStatus = z.object({
   tlsReports: tlsReportsDay.nullable().optional(),
   /** null: nobody is told. Absent in older relays. */
   events: eventFigures.nullable().optional(),
+  /** The content filter, and why it judges no message; null: there is none. Absent in older relays. */
+  filter: z.object({ failure: message().nullable() }).nullable().optional(),
   queue: z.object({
     depth: count(),
     /** Messages that wait for a person: held back by one, or set aside as damaged. */

@@ -9,6 +9,7 @@ import { z } from 'zod';
 import { addresses } from './addresspolicy.ts';
 import { LOG_ADDRESSES, LOG_LEVELS } from './logging.ts';
 import { clients } from './policyclients.ts';
+import { filter, listenerFilter } from './policyfilter.ts';
 import { type destinationLimits, type hop, objectName, outbound, type socksProxy } from './policyoutbound.ts';
 import { events, queue } from './policyqueue.ts';
 import { TLS_VERSIONS } from './tlslevel.ts';
@@ -39,6 +40,8 @@ const listener = z.strictObject({
   proxyNetworks: z.array(z.string()),
   /** Who may relay on this port. */
   clients,
+  /** null: the content filter is not asked. */
+  filter: listenerFilter.nullable(),
 });
 
 const inbound = z.strictObject({
@@ -62,6 +65,8 @@ const inbound = z.strictObject({
   alwaysBcc: z.string().nullable(),
   /** Where TLS reports of others are taken (RFC 8460); null: nowhere. */
   tlsReports: z.strictObject({ address: z.string() }).nullable(),
+  /** null: there is none. */
+  filter: filter.nullable(),
   limits: z.strictObject({
     messageBytes: z.int().positive(),
     recipients: z.int().positive(),

@@ -81,6 +81,7 @@ export function inboundReferences({ inbound, addresses }: Policy): Reference[] {
     ...inbound.listeners.flatMap(({ name, clients }) =>
       ofClients(`inbound.listeners[${name}].clients`, clients),
     ),
+    ...ofFilter(inbound.filter),
     ...maybe(
       'Secret',
       addresses.srs?.secret,
@@ -143,6 +144,14 @@ function ofClients(
     ),
     ...maybe('ConfigMap', oauth?.keysConfigMap, `${field}.oauth.keysConfigMapName`, 'no token is taken'),
     ...maybe('ConfigMap', oauth?.trustConfigMap, `${field}.oauth.trustConfigMapName`, 'no token is taken'),
+  ];
+}
+
+function ofFilter(filter: Policy['inbound']['filter']): Reference[] {
+  const without = 'the filter judges no mail, and onFailure decides';
+  return [
+    ...maybe('Secret', filter?.secret, 'inbound.filter.secretName', without),
+    ...maybe('ConfigMap', filter?.trustConfigMap, 'inbound.filter.trustConfigMapName', without),
   ];
 }
 

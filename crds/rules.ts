@@ -7,6 +7,7 @@
 import { BlockList } from 'node:net';
 import { ADDRESS_RULES } from './addressrules.ts';
 import { DNS_RULES } from './dnsrules.ts';
+import { FILTER_RULES } from './filterrules.ts';
 import { HEADER_RULES } from './headerrules.ts';
 import type { MailRelaySpec } from './mailrelay.ts';
 import { addNetwork } from './networks.ts';
@@ -224,6 +225,7 @@ export const RULES: readonly Rule[] = [
         spec.outbound?.limits?.messagesPerDestinationPerMinute === undefined &&
         (spec.outbound?.routes ?? []).every(({ limits }) => limits === undefined)),
   },
+  ...FILTER_RULES,
   ...HEADER_RULES,
   ...SENDER_RULES,
   ...ADDRESS_RULES,

@@ -78,6 +78,12 @@ export const SOUND_REASONS = {
       'An object that mail flows without cannot be written: the DNSEndpoint, the PodMonitor, the PodDisruptionBudget, or the annotation that makes kubelets refresh mounted files at once.',
     cure: 'The message quotes the API server, and says what is different without the object.',
   },
+  FilterFailing: {
+    type: 'ConfigurationSound',
+    cause:
+      'The content filter of inbound.filter judges no message: it cannot be reached, is too slow, or gives an answer that the relay cannot read. By onFailure mail waits at its clients (451), or is taken unfiltered.',
+    cure: 'Mend the filter, or inbound.filter and its Secret: the message has the reason. It ends with the next message that the filter judges.',
+  },
   NothingToNote: { type: 'ConfigurationSound', cause: 'Nothing was found.', cure: 'Nothing to do.' },
   EventsNotTaken: {
     type: 'ConfigurationSound',

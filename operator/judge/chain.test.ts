@@ -365,6 +365,20 @@ const CASES: readonly Case[] = [
     'SecretHeldBack',
   ],
   [
+    'the content filter fails',
+    both({ filter: { failure: 'HTTP status 500' } }),
+    'ConfigurationSound',
+    'False',
+    'FilterFailing',
+  ],
+  [
+    'the content filter judges',
+    both({ filter: { failure: null } }),
+    'ConfigurationSound',
+    'True',
+    'NothingToNote',
+  ],
+  [
     'the receiver of events fails',
     both({ events: { waiting: 3, failure: 'HTTP status 500', hasDropped: false } }),
     'ConfigurationSound',

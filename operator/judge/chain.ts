@@ -68,6 +68,7 @@ const SOUND: readonly Check[] = [
   sound.openRelay, // anybody may relay
   sound.referenceMissing, // a Secret or ConfigMap of the spec is missing
   queue.secretHeldBack, // a next hop refuses the new contents of a Secret
+  queue.filterFailing, // mail waits at its clients, or is taken unfiltered
   queue.eventsNotTaken, // nobody hears what becomes of mail
   plaintext.plaintextClientsRefused, // Required refuses clients that Enabled accepted
   sound.addressMayBeNode, // client networks behind a Service that hides client addresses

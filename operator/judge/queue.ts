@@ -47,6 +47,14 @@ export const eventsNotTaken: Check = (world) => {
   return is('False', 'EventsNotTaken', `${text}: mend the receiver, or events.webhook and its Secret`);
 };
 
+/** Part of ConfigurationSound, because the relay itself works, and some listeners may not filter. */
+export const filterFailing: Check = (world) => {
+  const found = findFirstReport(world, ({ filter }) => filter?.failure ?? undefined);
+  if (!found) return undefined;
+  const text = `Pod ${found.pod}: The content filter judges no message: ${quoted(found.value)}`;
+  return is('False', 'FilterFailing', `${text}: mend the filter, or inbound.filter and its Secret`);
+};
+
 export const queueFull: Check = (world) => {
   const found = findFirst(world, ({ full }) => full ?? undefined);
   const remedy =

@@ -27,6 +27,18 @@ export interface HeaderSteps {
   readonly front: readonly NonNullable<HeaderStep['front']>[];
 }
 
+/** Steps that come before all others of a message. */
+export function prependStep(step: HeaderStep, { hides, edits, adds, front }: HeaderSteps): HeaderSteps {
+  const first = joinSteps([step]);
+  return {
+    hides: [...first.hides, ...hides],
+    edits: [...first.edits, ...edits],
+    adds: [...first.adds, ...adds],
+    // Our Received field is the topmost.
+    front: [...front, ...first.front],
+  };
+}
+
 export function joinSteps(steps: readonly HeaderStep[]): HeaderSteps {
   return {
     hides: steps.flatMap(({ hides }) => hides ?? []),

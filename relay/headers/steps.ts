@@ -38,6 +38,8 @@ export interface Step {
 const changed = <Value>(to: Value): Changed<Value> => ({ kind: 'changed', to });
 
 export const STEPS: readonly Step[] = [
+  // It judges a message as it was received, so everything else comes after it.
+  { name: 'content filter', file: 'relay/filter/fields.ts' },
   {
     name: 'domains',
     envelope: ({ policy, isSubmitted }) => {

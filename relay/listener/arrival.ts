@@ -1,6 +1,7 @@
 /** Makes the envelope for the queue and the Received facts from the state of a session. Pure. */
 import type { SMTPServerSession } from 'smtp-server';
 import type { LineEndings, Policy } from '#crds/policyfile.ts';
+import type { FilterTerms } from '#crds/policyfilter.ts';
 import { needsSmtpUtf8, withPostmasterDomain } from '../addresses/address.ts';
 import type { HeaderSteps } from '../headers/header.ts';
 import { masqueradedAddress } from '../headers/masquerade.ts';
@@ -21,7 +22,9 @@ export interface ArrivalTerms {
   readonly tls: SessionTls | null;
   readonly policy: Policy;
   readonly receivedAt: number;
-  readonly isLoggedIn: boolean;
+  readonly login: string | null;
+  /** null: no content filter is asked. */
+  readonly filter: FilterTerms | null;
   /** Undefined: the client may use any sender. */
   readonly ownSenders: OwnSenders | undefined;
   /** True if the client may relay. */
@@ -30,6 +33,14 @@ export interface ArrivalTerms {
   readonly senderDomains: readonly string[] | null;
   readonly reportAddress: ReportAddress;
   readonly lineEndings: LineEndings;
+}
+
+/** What the content filter has to know of a message besides its trace. */
+export interface Filtering {
+  readonly terms: FilterTerms;
+  /** As the client gave it. */
+  readonly sender: string;
+  readonly login: string | null;
 }
 
 export interface Arrival {
@@ -42,6 +53,8 @@ export interface Arrival {
   >;
   readonly lineEndings: LineEndings;
   readonly ownSenders: OwnSenders | undefined;
+  /** null: the message is not filtered. */
+  readonly filtering: Filtering | null;
   /** Fewer than inbound.limits.messageSize allows. null: no other limit. */
   readonly mostBytes: number | null;
   /** The Message-ID goes into the envelope, so that the message can be found by it. */
@@ -56,8 +69,7 @@ export function makeArrival(
   terms: ArrivalTerms,
 ): Arrival {
   const { envelope } = session;
-  const { tls, policy, receivedAt, isLoggedIn, ours } = terms;
-  const { hostname, inbound } = policy;
+  const { policy, receivedAt, login, filter, ours } = terms;
   const { ret, envid } = envelope.dsn ?? {};
   const smtpUtf8 = envelope.smtpUtf8 === true;
   return {
@@ -75,17 +87,7 @@ export function makeArrival(
       ...(envid ? { envid } : {}),
       ...(ours ? { ours, ...heldTo(terms) } : {}),
     },
-    trace: {
-      helo: String(session.hostNameAppearsAs || ''),
-      client: session.remoteAddress,
-      hostname,
-      esmtp: session.openingCommand === 'EHLO',
-      smtpUtf8,
-      tls,
-      authenticated: isLoggedIn,
-      recipients: envelope.rcptTo.map(({ address }) => withPostmasterDomain(address, inbound.acceptDomains)),
-      at: new Date(receivedAt),
-    },
+    trace: makeTrace(session, terms),
     steps: header,
     logged: describeAddresses(
       envelope,
@@ -94,20 +96,43 @@ export function makeArrival(
     ),
     lineEndings: terms.lineEndings,
     ownSenders: terms.ownSenders,
+    filtering: filter && { terms: filter, sender: readSender(envelope), login },
     mostBytes: terms.reportAddress.findMostBytes(envelope.rcptTo),
     keepsMessageId: policy.queue.historySeconds !== null || policy.events !== null,
     tellsEvents: policy.events !== null,
   };
 }
 
+function makeTrace(
+  { envelope, hostNameAppearsAs, remoteAddress, openingCommand }: SMTPServerSession,
+  { policy, tls, login, receivedAt }: ArrivalTerms,
+): Arrival['trace'] {
+  const { hostname, inbound } = policy;
+  return {
+    helo: String(hostNameAppearsAs || ''),
+    client: remoteAddress,
+    hostname,
+    esmtp: openingCommand === 'EHLO',
+    smtpUtf8: envelope.smtpUtf8 === true,
+    tls,
+    authenticated: login !== null,
+    recipients: envelope.rcptTo.map(({ address }) => withPostmasterDomain(address, inbound.acceptDomains)),
+    at: new Date(receivedAt),
+  };
+}
+
+function readSender({ mailFrom }: SMTPServerSession['envelope']): string {
+  return mailFrom === false ? '' : mailFrom.address;
+}
+
 function describeAddresses(
-  { mailFrom, rcptTo }: SMTPServerSession['envelope'],
+  envelope: SMTPServerSession['envelope'],
   from: string,
   to: readonly string[],
 ): Arrival['logged'] {
   const given = {
-    from: mailFrom === false ? '' : mailFrom.address,
-    to: rcptTo.map(({ address }) => address),
+    from: readSender(envelope),
+    to: envelope.rcptTo.map(({ address }) => address),
   };
   return {
     from,

@@ -44,14 +44,29 @@ export async function* readContent(
     if (!loop.passes(chunk)) throw new Refusal(REPLIES.mailLoop);
     return first.push(chunk).flatMap(edit);
   };
-  const front = steps.front.map((render) => render(trace)).join('');
-  if (front !== '') yield Buffer.from(front);
+  const front = renderFront(steps, trace);
+  if (front.length > 0) yield front;
   // A refused message is still read to its end, so that the reply comes where the client expects it.
   const pieces = stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
   for await (const chunk of pieces) for (const part of pass(lines.push(chunk))) yield part;
   const last = [...pass(lines.end()), ...first.end().flatMap(edit)];
   checkSenders('end');
   for (const part of [...last, ...editor.end()]) yield part;
+}
+
+/** The same steps for a message that was read before without them. */
+export async function* editContent(
+  content: AsyncIterable<Buffer>,
+  { trace, steps }: Pick<ContentTerms, 'trace' | 'steps'>,
+): AsyncGenerator<Buffer> {
+  const editor = new HeaderEditor(steps, trace);
+  yield renderFront(steps, trace);
+  for await (const chunk of content) yield* editor.push(chunk);
+  yield* editor.end();
+}
+
+function renderFront({ front }: HeaderSteps, trace: Trace): Buffer {
+  return Buffer.from(front.map((render) => render(trace)).join(''));
 }
 
 /** Throws for a From that the client may not use. */

@@ -50,6 +50,11 @@ const CURES: Readonly<Record<string, string>> = {
   bare_line_break: 'the client must end lines with CRLF, or set lineEndings: Normalize for its network',
   nul: 'the client must send no NUL, or set lineEndings: Normalize for its network',
   loop: 'routes must not lead the message back to this relay',
+  filter_refused: 'the content filter (inbound.filter) refuses the message: change its rules if it is wrong',
+  filter_deferred:
+    'the content filter (inbound.filter) wants the message later: the client must try again; greylisting needs its module in the filter',
+  filter_unavailable:
+    'the content filter must answer within inbound.filter.timeout: see filter_failed in the log; or set onFailure: Accept',
   next_hop_refused: 'the next hop must take the message: its own words are in the reply',
   next_hop_deferred: 'the next hop must take the message: its own words are in the reply',
 };

@@ -5,20 +5,21 @@
 import type { SMTPServerDataStream } from 'smtp-server';
 import type { Policy } from '#crds/policyfile.ts';
 import { Delivery } from '../delivery/delivery.ts';
+import { ContentFilter } from '../filter/filter.ts';
 import type { Log } from '../observe/log.ts';
 import type { Tracer } from '../observe/trace.ts';
 import { Spool, type SpoolOptions } from '../spool/spool.ts';
 import { isSuppressed, keySuppressed } from '../suppression/entry.ts';
-import { wall } from '../task/clock.ts';
+import { monotonic, wall } from '../task/clock.ts';
 import type { Counters } from '../task/counts.ts';
 import type { Materials } from '../task/materials.ts';
-import { type HopLogins, NO_LOGINS } from '../task/messages.ts';
+import { type HopLogins, type ListenerReports, NO_LOGINS } from '../task/messages.ts';
 import type { Arrival } from './arrival.ts';
 import { PassOn } from './passon.ts';
 import { asRefusal, receiveMessage } from './receive.ts';
 import { REPLIES, Refusal, type Reply } from './reply.ts';
 
-export interface Intake {
+export interface Intake extends ListenerReports {
   /** Throws a Refusal. */
   take(stream: SMTPServerDataStream, arrival: Arrival): Promise<{ id: string; bytes: number; reply: string }>;
   /** Why a message of this size cannot be accepted now. Undefined if it can. */
@@ -30,8 +31,6 @@ export interface Intake {
   learnQueue(figures: { depth: number; bytes: number }): void;
   /** The text of an I/O error that this process could not recover the store from. */
   lastingFault(): string | undefined;
-  /** Only in mode CutThrough this process logs in. */
-  readonly logins: HopLogins;
   close(): Promise<void>;
 }
 
@@ -48,23 +47,38 @@ export function openIntake(policy: Policy, materials: Materials, stateDir: strin
   const onSync = () => counters.add('spool_syncs', 'listener');
   const onRecovered: SpoolOptions['onRecovered'] = (recovered) => log('spool_recovered', { ...recovered });
   const spool = new Spool(stateDir, onSync, 'late', { onRecovered });
-  const durable = new Durable(policy, spool, onEntered);
+  const { filter } = policy.inbound;
+  const contentFilter = filter
+    ? new ContentFilter(filter, materials, { log, counters, clock: monotonic })
+    : undefined;
+  const durable = new Durable(policy, { spool, filter: contentFilter, onEntered });
   if (policy.queue.suppression === null) return durable;
   return Object.assign(durable, { isSuppressed: findSuppressed(spool, deps) });
+}
+
+interface DurableDeps extends Pick<IntakeDeps, 'onEntered'> {
+  readonly spool: Spool;
+  readonly filter: ContentFilter | undefined;
 }
 
 class Durable implements Intake {
   readonly #policy: Policy;
   readonly #spool: Spool;
+  readonly #filter: ContentFilter | undefined;
   readonly #onEntered: (id: string) => void;
   readonly logins = NO_LOGINS;
   #depth = 0;
   #bytes = 0;
 
-  constructor(policy: Policy, spool: Spool, onEntered: (id: string) => void) {
+  constructor(policy: Policy, { spool, filter, onEntered }: DurableDeps) {
     this.#policy = policy;
     this.#spool = spool;
+    this.#filter = filter;
     this.#onEntered = onEntered;
+  }
+
+  get filterFailure(): string | null {
+    return this.#filter?.failure ?? null;
   }
 
   lastingFault(): string | undefined {
@@ -74,11 +88,13 @@ class Durable implements Intake {
   async take(stream: SMTPServerDataStream, arrival: Arrival) {
     let admitted: number | undefined;
     try {
-      const taken = await receiveMessage(this.#spool, stream, arrival, (bytes) => {
+      const admit = (bytes: number) => {
         if (this.#isFull(bytes)) throw new Refusal(REPLIES.queueFull);
         admitted = bytes;
         this.#count(1, bytes);
-      });
+      };
+      const deps = { spool: this.#spool, filter: this.#filter, admit };
+      const taken = await receiveMessage(stream, arrival, deps);
       this.#onEntered(taken.id);
       return { ...taken, reply: `2.0.0 Ok: queued as ${taken.id}` };
     } catch (error) {
@@ -96,8 +112,8 @@ class Durable implements Intake {
     }
   }
 
-  useMaterials(): void {
-    // CutThrough needs no materials here.
+  useMaterials(materials: Materials): void {
+    this.#filter?.use(materials);
   }
 
   learnQueue({ depth, bytes }: { depth: number; bytes: number }): void {
@@ -145,6 +161,7 @@ class CutThrough implements Intake {
   readonly #courier: Delivery;
   readonly #passOn: PassOn;
   readonly lastingFault = () => undefined;
+  readonly filterFailure = null;
 
   constructor(policy: Policy, materials: Materials, { log, tracer, counters }: IntakeDeps) {
     const count = (counter: string, label: string) => counters.add(counter, label);

@@ -12,8 +12,8 @@ import { CLOCKS, monotonic, wall } from '../task/clock.ts';
 import { Counters } from '../task/counts.ts';
 import {
   type FromListener,
-  type HopLogins,
-  NO_LOGINS,
+  type ListenerReports,
+  NO_REPORTS,
   type RefusedClient,
   type ToListener,
 } from '../task/messages.ts';
@@ -41,7 +41,7 @@ const counted = new CountedElsewhere((ask, of, who) => task.tell({ kind: 'count'
 let listener: ListenerTask | undefined;
 let intake: Intake | undefined;
 let brokenTold = false;
-let loginsTold = NO_LOGINS;
+let reportsTold = NO_REPORTS;
 let drainEnd: number | undefined;
 let deadline: NodeJS.Timeout | undefined;
 /** Since the last message, by reason. */
@@ -104,7 +104,7 @@ function tell(): void {
   const counts = counters.take();
   if (counts) task.tell({ kind: 'counts', ...counts, refused: [...refusedClients.values()] });
   refusedClients.clear();
-  tellLogins(intake?.logins ?? NO_LOGINS);
+  tellReports(intake ?? NO_REPORTS);
   const fault = intake?.lastingFault();
   if (fault === undefined || brokenTold) return;
   brokenTold = true;
@@ -122,10 +122,11 @@ function tellPlaintext(client: string, helo: string, isRefused: boolean): void {
   task.tell({ kind: 'plaintext', client, helo, isRefused });
 }
 
-function tellLogins(logins: HopLogins): void {
-  if (isDeepStrictEqual(logins, loginsTold)) return;
-  loginsTold = logins;
-  task.tell({ kind: 'logins', logins });
+function tellReports({ logins, filterFailure }: ListenerReports): void {
+  const reports = { logins, filterFailure };
+  if (isDeepStrictEqual(reports, reportsTold)) return;
+  reportsTold = reports;
+  task.tell({ kind: 'reports', reports });
 }
 
 /** A later call can only shorten the deadline. */

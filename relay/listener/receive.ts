@@ -5,30 +5,52 @@
 import { constants } from 'node:os';
 import type { SMTPServerDataStream } from 'smtp-server';
 import { encodeAccepted } from '../events/encode.ts';
+import type { ContentFilter } from '../filter/filter.ts';
+import { joinSteps } from '../headers/header.ts';
 import { MessageIdFinder } from '../headers/messageid.ts';
 import { newQueueId } from '../spool/record.ts';
 import type { Spool } from '../spool/spool.ts';
 import type { Arrival } from './arrival.ts';
-import { readContent } from './content.ts';
+import { type ContentTerms, readContent } from './content.ts';
+import { holdEnvelope, type Judged, judgeMessage } from './filtering.ts';
 import { REPLIES, Refusal } from './reply.ts';
 
 /** The client disconnected during the message. */
 const ABORTED = new Set<unknown>(['ECONNECTION', 'ERR_STREAM_PREMATURE_CLOSE']);
 const FULL = new Set<unknown>(['ENOSPC', 'EDQUOT', constants.errno.ENOSPC, constants.errno.EDQUOT]);
 
-export async function receiveMessage(
-  spool: Spool,
-  stream: SMTPServerDataStream,
-  { envelope, trace, keepsMessageId, tellsEvents, ...content }: Arrival,
+const NO_STEPS = joinSteps([]);
+
+export interface ReceiveDeps {
+  readonly spool: Spool;
   /** Gets the real size, and may throw a Refusal. */
-  admit: (bytes: number) => void,
+  readonly admit: (bytes: number) => void;
+  /** Undefined: there is none. */
+  readonly filter: ContentFilter | undefined;
+}
+
+export async function receiveMessage(
+  stream: SMTPServerDataStream,
+  arrival: Arrival,
+  { spool, admit, filter }: ReceiveDeps,
 ): Promise<{ id: string; bytes: number }> {
+  const { envelope, trace, keepsMessageId, tellsEvents, filtering, ...content } = arrival;
   const id = newQueueId(envelope.receivedAt);
   const body = spool.bodyWriter(id);
+  const draft = filter && filtering ? spool.draftWriter(id) : undefined;
   const finder = keepsMessageId ? new MessageIdFinder() : undefined;
   let bytes = 0;
   try {
-    for await (const chunk of readContent(stream, { ...content, trace: { ...trace, queueId: id } })) {
+    const terms: ContentTerms = { ...content, trace: { ...trace, queueId: id } };
+    const judged: Judged =
+      filter && filtering && draft
+        ? await judgeMessage(readContent(stream, { ...terms, steps: NO_STEPS }), draft, {
+            ...terms,
+            filter,
+            filtering,
+          })
+        : { content: readContent(stream, terms) };
+    for await (const chunk of judged.content) {
       bytes += chunk.length;
       finder?.push(chunk);
       await body.write(chunk);
@@ -40,7 +62,8 @@ export async function receiveMessage(
     }
     admit(bytes);
     const messageId = finder?.found;
-    const found = messageId === undefined ? envelope : { ...envelope, messageId };
+    const kept = holdEnvelope(envelope, judged.heldBecause);
+    const found = messageId === undefined ? kept : { ...kept, messageId };
     const events = tellsEvents ? [encodeAccepted(id, found, bytes)] : [];
     await spool.enter(id, found, await body.seal(), events);
     return { id, bytes };
@@ -48,6 +71,8 @@ export async function receiveMessage(
     await body.discard();
     stream.resume();
     throw asRefusal(error);
+  } finally {
+    await draft?.discard();
   }
 }
 

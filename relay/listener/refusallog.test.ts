@@ -68,6 +68,8 @@ test('every rule that refuses has a cure, and no cure is for nothing', () => {
     'protocol',
     'sender_login_mismatch',
     'address_refused',
+    'filter_refused',
+    'filter_deferred',
     'next_hop_refused',
     'next_hop_deferred',
   ];

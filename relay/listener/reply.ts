@@ -89,6 +89,11 @@ export const REPLIES = {
     '5.1.1 This return address is not one of ours, or too old, or the sender is not the null sender',
   ),
   mapUnreadable: reply(451, 'map_unreadable', '4.3.0 A map of addresses cannot be read now, try again later'),
+  filterUnavailable: reply(
+    451,
+    'filter_unavailable',
+    '4.7.1 The content filter cannot judge the message now, try again later',
+  ),
   queueFull: reply(452, 'queue_full', '4.3.1 The queue is full, try again later'),
   diskFull: reply(452, 'disk_full', '4.3.1 Insufficient system storage'),
   diskFailed: reply(451, 'disk_error', '4.3.0 The message could not be stored, try again later'),
@@ -100,13 +105,27 @@ export const REPLIES = {
   mailLoop: reply(554, 'loop', '5.4.6 Too many hops, this looks like a mail loop'),
 } as const satisfies Record<string, Reply>;
 
-/** Our words may quote what the client wrote. A reply has 512 octets at most, of ASCII (RFC 5321 section 4.5.3.1.5). */
+/**
+ * Our words may quote what the client or the content filter wrote. A reply has 512 octets at most, of ASCII (RFC 5321
+ * section 4.5.3.1.5).
+ */
 const LONGEST_TEXT = 400;
 
 /** The client may not use this sender: `text` names the sender, and the login or the certificate. */
 export function senderMismatch(text: string): Reply {
-  const shown = text.replace(/[^ -~]/g, '?').slice(0, LONGEST_TEXT);
-  return reply(553, 'sender_login_mismatch', `5.7.1 Sender refused: ${shown}`);
+  return reply(553, 'sender_login_mismatch', `5.7.1 Sender refused: ${showText(text)}`);
+}
+
+/** The content filter refuses the message with this text. */
+export function filterRefusal(permanent: boolean, text: string): Reply {
+  const shown = showText(text.replace(/^[45]\.\d{1,3}\.\d{1,3} /, ''));
+  return permanent
+    ? reply(554, 'filter_refused', `5.7.1 ${shown}`)
+    : reply(451, 'filter_deferred', `4.7.1 ${shown}`);
+}
+
+function showText(text: string): string {
+  return text.replace(/[^ -~]/g, '?').slice(0, LONGEST_TEXT);
 }
 
 /** The error that smtp-server turns into this reply. */

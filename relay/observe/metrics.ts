@@ -40,6 +40,11 @@ export const COUNTERS: Readonly<Record<string, Metric>> = {
   logins: counter('mailrelay_logins_total', 'Logins by mechanism and result', 'mechanism', 'result'),
   accepted: counter('mailrelay_messages_accepted_total', 'Messages answered 250', 'listener'),
   refused: counter('mailrelay_refusals_total', 'Connections, commands and messages refused', 'reason'),
+  filtered: counter(
+    'mailrelay_messages_filtered_total',
+    'Messages that the content filter was asked about (inbound.filter); result: its action, or failed',
+    'result',
+  ),
   delivered: counter(
     'mailrelay_recipients_delivered_total',
     'Recipients delivered; class: hops (of the spec), mx, or local (TLS reports of others)',

@@ -11,6 +11,7 @@ import { countLoose, giveBack, looseLimit, takePiece } from './pieces.ts';
 
 /** A larger body becomes a file. Measured: larger values in the store cost more than a file and its sync. */
 export const INLINE_BYTES = 128 * 1024;
+const READ_BYTES = 64 * 1024;
 
 export type SealedBody = { kind: 'inline'; bytes: Buffer } | { kind: 'file'; bytes: number; crc: number };
 
@@ -53,10 +54,7 @@ export class BodyWriter {
   /** Resolves when the body is complete: in memory, or on disk and synced with its name. */
   async seal(): Promise<SealedBody> {
     if (!this.#file && this.#bytes <= INLINE_BYTES) return { kind: 'inline', bytes: this.#takeAll() };
-    if (this.#piece) await this.#writeOut([this.#piece.subarray(0, this.#held)]);
-    await this.#writeOut(this.#takeLoose());
-    await this.#writing;
-    this.#release();
+    await this.#writeRest();
     const file = await this.#open();
     await answer(file.datasync());
     await file.close();
@@ -64,6 +62,25 @@ export class BodyWriter {
     this.#isWhole = true;
     await this.#folder.sync();
     return { kind: 'file', bytes: this.#bytes, crc: this.#crc };
+  }
+
+  /** Reads what was written, as often as wanted. Chunks stay valid. Nothing may be written after the first time. */
+  async *read(): AsyncGenerator<Buffer> {
+    const file = this.#file;
+    if (!file) {
+      // The piece is used again, after this body.
+      if (this.#piece) yield Buffer.from(this.#piece.subarray(0, this.#held));
+      yield* this.#chunks;
+      return;
+    }
+    await this.#writeRest();
+    for (let at = 0; at < this.#bytes; ) {
+      const chunk = Buffer.allocUnsafeSlow(Math.min(READ_BYTES, this.#bytes - at));
+      const { bytesRead } = await file.read(chunk, 0, chunk.length, at);
+      if (bytesRead === 0) throw new Error('a message body is shorter than it was');
+      at += bytesRead;
+      yield chunk.subarray(0, bytesRead);
+    }
   }
 
   /** Discards the body. Never rejects: a file that cannot be removed now is swept later. */
@@ -74,6 +91,13 @@ export class BodyWriter {
     if (!this.#file) return;
     await this.#file.close().catch(() => undefined);
     await unlink(this.#isWhole ? this.#path : this.#unfinished).catch(() => undefined);
+  }
+
+  async #writeRest(): Promise<void> {
+    if (this.#piece) await this.#writeOut([this.#piece.subarray(0, this.#held)]);
+    await this.#writeOut(this.#takeLoose());
+    await this.#writing;
+    this.#release();
   }
 
   async #append(chunk: Buffer): Promise<void> {
@@ -112,7 +136,7 @@ export class BodyWriter {
   }
 
   async #open(): Promise<FileHandle> {
-    this.#file ??= await open(this.#unfinished, 'wx', 0o600);
+    this.#file ??= await open(this.#unfinished, 'wx+', 0o600);
     return this.#file;
   }
 

@@ -51,7 +51,7 @@ export interface Envelope {
   readonly tlsReport?: boolean;
   /** Without its brackets. Only if somebody keeps it. */
   readonly messageId?: string;
-  /** A person holds the message: it is neither delivered nor returned. */
+  /** A person or the content filter holds the message: it is neither delivered nor returned. */
   readonly hold?: boolean;
   /** The sender got a delay warning. */
   readonly warned?: boolean;

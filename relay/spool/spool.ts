@@ -97,6 +97,11 @@ export class Spool {
     return new BodyWriter(this.#bodies, id);
   }
 
+  /** For a message that is not complete until somebody has judged it. It is read and discarded, and never entered. */
+  draftWriter(id: string): BodyWriter {
+    return new BodyWriter(this.#bodies, `${id}-received`);
+  }
+
   /**
    * Removes the rest of the body of a message that did not enter. Call this only if nobody else writes a body of this
    * id.

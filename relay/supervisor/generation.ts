@@ -7,7 +7,7 @@ import type { Listener, Policy } from '#crds/policyfile.ts';
 import { makeBlockList, makeRelaying } from '../listener/relaying.ts';
 import type { Backoff } from '../task/backoff.ts';
 import type { Materials } from '../task/materials.ts';
-import type { FromListener, HopLogins, HopNotes, ToListener } from '../task/messages.ts';
+import type { FromListener, HopNotes, ListenerReports, ToListener } from '../task/messages.ts';
 import type { TaskProcess } from '../task/process.ts';
 import type { ClientCounts } from './clientcounts.ts';
 
@@ -22,8 +22,7 @@ export interface Member {
   ready: boolean;
   /** True if another process replaces this one. */
   lost: boolean;
-  /** Of a process that delivers by itself. */
-  logins: HopLogins;
+  reports: ListenerReports;
 }
 
 export interface ServedPort {
@@ -64,12 +63,15 @@ export function countSessions(generation: Generation | undefined): number {
   return generation?.members.reduce((sum, { open }) => sum + open.total, 0) ?? 0;
 }
 
-/** The logins of all processes, each next hop once. */
-export function collectLogins(generation: Generation | undefined): HopLogins {
-  const all = (generation?.members ?? []).map(({ logins }) => logins);
+/** The reports of all processes: each next hop once, and the filter failure of one process, if any has one. */
+export function collectReports(generation: Generation | undefined): ListenerReports {
+  const all = (generation?.members ?? []).map(({ reports }) => reports);
   return {
-    refused: keepOne(all.flatMap(({ refused }) => refused)),
-    heldBack: keepOne(all.flatMap(({ heldBack }) => heldBack)),
+    logins: {
+      refused: keepOne(all.flatMap(({ logins }) => logins.refused)),
+      heldBack: keepOne(all.flatMap(({ logins }) => logins.heldBack)),
+    },
+    filterFailure: all.find(({ filterFailure }) => filterFailure !== null)?.filterFailure ?? null,
   };
 }
 

@@ -15,8 +15,8 @@ import { listenerMaterials, type Materials } from '../task/materials.ts';
 import {
   type Counted,
   type FromListener,
-  type HopLogins,
-  NO_LOGINS,
+  type ListenerReports,
+  NO_REPORTS,
   type Pairs,
   type QueueFigures,
   type ToListener,
@@ -24,7 +24,7 @@ import {
 import { describeLate, TaskProcess } from '../task/process.ts';
 import { Admission } from './admission.ts';
 import { ClientCounts } from './clientcounts.ts';
-import { collectLogins, countSessions, describePorts, type Generation, type Member } from './generation.ts';
+import { collectReports, countSessions, describePorts, type Generation, type Member } from './generation.ts';
 import { Reception } from './reception.ts';
 import { TicketKeys } from './ticketkeys.ts';
 
@@ -111,8 +111,8 @@ export class ListenerTasks {
     return (this.#generation?.members ?? []).flatMap(({ process }) => describeLate('listener', process));
   }
 
-  get logins(): HopLogins {
-    return collectLogins(this.#generation);
+  get reports(): ListenerReports {
+    return collectReports(this.#generation);
   }
 
   /** Gives checked pairs to every process for the next handshakes. No process restarts. */
@@ -211,7 +211,7 @@ export class ListenerTasks {
       onPulse: () => this.#onPulse(generation, member),
     });
     const open = new ClientCounts();
-    const member = { process, open, since: clock(), ready: false, lost: false, logins: NO_LOGINS };
+    const member = { process, open, since: clock(), ready: false, lost: false, reports: NO_REPORTS };
     generation.members.push(member);
     process.exited.then(() => this.#onExit(generation, member));
     const { policy, materials } = generation;
@@ -236,8 +236,8 @@ export class ListenerTasks {
     if (message.kind === 'count') member.process.send(this.#admission.countMessage(message));
     if (message.kind === 'broken') this.#lose(generation, member);
     if (message.kind === 'ended') this.#admission.ended(member, message.clients);
-    if (message.kind === 'logins') member.logins = message.logins;
-    if (message.kind === 'ended' || message.kind === 'logins') onChange();
+    if (message.kind === 'reports') member.reports = message.reports;
+    if (message.kind === 'ended' || message.kind === 'reports') onChange();
   }
 
   /** A late process gets no new connections. When it is killed, another process replaces it. */

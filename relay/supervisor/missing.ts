@@ -25,6 +25,7 @@ const NEEDED: readonly { readonly field: RegExp; readonly keys: readonly (readon
   { field: /socksProxy\.credentialsSecretName$/, keys: [['username'], ['password']] },
   { field: /dkim\[\d+\]\.secretName$/, keys: [['private.key']] },
   { field: /webhook\.secretName$/, keys: [['secret']] },
+  { field: /filter\.secretName$/, keys: [['password']] },
   { field: /srs\.secretName$/, keys: [['key']] },
   { field: /keysConfigMapName$/, keys: [['jwks.json']] },
 ];

@@ -7,7 +7,7 @@ import { fieldsNotInForce } from '#crds/notinforce.ts';
 import type { PodIdentity, PodStatus, PublishedDkimKey } from '#crds/podstatus.ts';
 import { hashContent, type Policy } from '#crds/policyfile.ts';
 import { summarizePolicy } from '#crds/policysummary.ts';
-import type { HopLogins, QueueFigures } from '../task/messages.ts';
+import type { ListenerReports, QueueFigures } from '../task/messages.ts';
 import type { CertificateStatus } from './certificates.ts';
 import type { PlaintextSenders } from './plaintext.ts';
 
@@ -29,8 +29,7 @@ export interface Known {
     readonly openSessions: number;
     readonly oldSessions: number;
     readonly oldSessionsEnd: number | null;
-    /** Only in mode CutThrough, where listeners deliver. */
-    readonly logins: HopLogins;
+    readonly reports: ListenerReports;
   };
   readonly router: { readonly isReady: boolean; readonly starts: number };
   readonly servedPolicy: PodStatus['servedPolicy'];
@@ -81,6 +80,7 @@ export function describePod(known: Known): Omit<PodStatus, 'revision'> {
     outbound: known.outbound,
     tlsReports: known.queue.tlsReports ?? null,
     events: known.queue.events ?? null,
+    filter: policy?.inbound.filter ? { failure: listeners.reports.filterFailure } : null,
     queue: describeQueue(known),
   };
 }
@@ -93,8 +93,8 @@ function describeQueue({ policy, queue, listeners, now }: Known): PodStatus['que
     oldestSeconds: queue.oldest === null ? null : seconds(queue.oldest),
     blockedDestinations: queue.blockedDestinations ?? 0,
     deferrals: [...queue.deferrals],
-    loginsRefused: [...queue.logins.refused, ...listeners.logins.refused],
-    secretsHeldBack: [...queue.logins.heldBack, ...listeners.logins.heldBack],
+    loginsRefused: [...queue.logins.refused, ...listeners.reports.logins.refused],
+    secretsHeldBack: [...queue.logins.heldBack, ...listeners.reports.logins.heldBack],
     full: whyFull(policy, queue),
     waits: queue.waits.map(({ since, ...wait }) => ({ ...wait, withoutSuccessSeconds: seconds(since) })),
   };

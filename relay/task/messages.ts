@@ -121,8 +121,8 @@ export type FromListener =
   /** The disk failed: this process accepts no more mail and ends. */
   | { kind: 'broken' }
   | { kind: 'entered'; ids: readonly string[] }
-  /** Only from a listener that delivers by itself. */
-  | { kind: 'logins'; logins: HopLogins }
+  /** Sent when they have changed. */
+  | { kind: 'reports'; reports: ListenerReports }
   | ({ kind: 'counts' } & Counted);
 
 export interface QueueFigures {
@@ -166,6 +166,16 @@ export interface HopLogins {
 }
 
 export const NO_LOGINS: HopLogins = { refused: [], heldBack: [] };
+
+/** What a listener process says for the status. */
+export interface ListenerReports {
+  /** Only in mode CutThrough, where listeners deliver. */
+  readonly logins: HopLogins;
+  /** Why the content filter judges no message. null: it does, or there is none. */
+  readonly filterFailure: string | null;
+}
+
+export const NO_REPORTS: ListenerReports = { logins: NO_LOGINS, filterFailure: null };
 
 /** The value before the router's first report. */
 export const NO_FIGURES: QueueFigures = {

@@ -24,6 +24,7 @@ export function listenerAt(port: number, changes: Partial<Listener> = {}): Liste
     auth: 'Disabled',
     proxyNetworks: [],
     clients: clientsOf(),
+    filter: null,
     ...changes,
   };
 }
@@ -133,6 +134,7 @@ export function policyOf(
       masqueradeDomains: [],
       alwaysBcc: null,
       tlsReports: null,
+      filter: null,
       limits: LIMITS,
       ...inbound,
     },

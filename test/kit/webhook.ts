@@ -91,7 +91,8 @@ export class Webhook {
   }
 }
 
-function pour(response: ServerResponse): void {
+/** Writes for as long as somebody reads. */
+export function pour(response: ServerResponse): void {
   const piece = Buffer.alloc(64 * 1024, 'x');
   const more = () => {
     while (!response.destroyed && response.write(piece));

@@ -1,0 +1,92 @@
+/**
+ * One request to the filter: the message is streamed once, and the answer is read, both bounded in time and size. HTTPS
+ * is verified, and no redirect is followed. Never rejects.
+ */
+import { Agent, type IncomingMessage, type RequestOptions, request as requestPlain } from 'node:http';
+import { request as requestSecure, Agent as SecureAgent } from 'node:https';
+import { pipeline } from 'node:stream';
+import type { SecureContext } from 'node:tls';
+
+export type Asked =
+  | { readonly kind: 'answer'; readonly text: string }
+  | { readonly kind: 'failed'; readonly reason: string };
+
+export interface AskTerms {
+  readonly headers: Readonly<Record<string, string | readonly string[]>>;
+  readonly body: AsyncIterable<Buffer>;
+  readonly context: SecureContext | undefined;
+  readonly withinSeconds: number;
+}
+
+const MOST_ANSWER_BYTES = 1024 * 1024;
+const MOST_HEADER_BYTES = 16 * 1024;
+/** Connections of one process to a filter. Further messages wait, within their time. */
+const MOST_CONNECTIONS = 64;
+
+const agents = {
+  plain: new Agent({ maxSockets: MOST_CONNECTIONS }),
+  secure: new SecureAgent({ maxSockets: MOST_CONNECTIONS }),
+};
+
+export async function ask(url: string, terms: AskTerms): Promise<Asked> {
+  const late = AbortSignal.timeout(terms.withinSeconds * 1000);
+  try {
+    return await readResponse(await send(url, terms, late));
+  } catch (error) {
+    return failed(late.aborted ? `no answer within ${terms.withinSeconds} s` : (error as Error).message);
+  }
+}
+
+function send(
+  url: string,
+  { headers, body, context }: AskTerms,
+  signal: AbortSignal,
+): Promise<IncomingMessage> {
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+  const isSecure = url.startsWith('https:');
+  // Node passes the context on to tls.connect, which the types do not know.
+  const options: RequestOptions & { secureContext: SecureContext | undefined } = {
+    method: 'POST',
+    // A connection is not used again: a filter may close it just when the next message is sent.
+    headers: { ...headers, connection: 'close' },
+    agent: isSecure ? agents.secure : agents.plain,
+    maxHeaderSize: MOST_HEADER_BYTES,
+    secureContext: context,
+    signal,
+  };
+  const made = isSecure ? requestSecure(url, options) : requestPlain(url, options);
+  made.on('response', resolve);
+  made.on('error', reject);
+  // After an answer before the end of the message, the failure to send the rest means nothing.
+  pipeline(body, made, (error) => {
+    if (error) reject(error);
+  });
+  return promise;
+}
+
+async function readResponse(response: IncomingMessage): Promise<Asked> {
+  const { statusCode = 0 } = response;
+  try {
+    if (statusCode !== 200) return failed(describeStatus(statusCode));
+    const parts: Buffer[] = [];
+    let bytes = 0;
+    for await (const part of response as AsyncIterable<Buffer>) {
+      bytes += part.length;
+      if (bytes > MOST_ANSWER_BYTES) return failed('the answer is longer than 1 MiB');
+      parts.push(part);
+    }
+    return { kind: 'answer', text: Buffer.concat(parts).toString() };
+  } finally {
+    response.destroy();
+  }
+}
+
+function describeStatus(status: number): string {
+  if (status === 401 || status === 403) return `HTTP status ${status}, so the password is missing or wrong`;
+  const isRedirect = status >= 300 && status < 400;
+  return `HTTP status ${status}${isRedirect ? ', and redirects are not followed' : ''}`;
+}
+
+function failed(reason: string): Asked {
+  return { kind: 'failed', reason };
+}

@@ -1,0 +1,25 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { readdirSync } from 'node:fs';
+import { mkdtempDisposable } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import { test } from 'node:test';
+import { BodyWriter } from './body.ts';
+import { BodyFolder } from './bodyfolder.ts';
+
+const CHUNK_BYTES = 30_000;
+
+for (const bytes of [0, 10, 60_000, 200_000, 1_000_000, 5_000_000]) {
+  test(`a body of ${bytes} bytes is read as often as wanted, also after a reader that stops`, async () => {
+    await using dir = await mkdtempDisposable(join(tmpdir(), 'mailrelay-body-'));
+    const written = randomBytes(bytes);
+    const body = new BodyWriter(new BodyFolder(dir.path), 'draft');
+    for (let at = 0; at < bytes; at += CHUNK_BYTES) await body.write(written.subarray(at, at + CHUNK_BYTES));
+    for await (const _ of body.read()) break;
+    for (let times = 0; times < 2; times++) assert.ok((await buffer(body.read())).equals(written));
+    await body.discard();
+    assert.deepEqual(readdirSync(dir.path), []);
+  });
+}
