@@ -29,9 +29,9 @@ run: setup ## run examples/mailrelay.yaml as local processes, with a sink behind
 
 test: setup ## every test there is: units, stories against real processes, the cluster
 	@echo "== units"
-	$(TEST) --test-concurrency=2 $(UNIT)
+	$(TEST) --test-concurrency=3 $(UNIT)
 	@echo "== stories: real relay processes and real peers, some take half a minute"
-	$(TEST) --test-concurrency=3 $(STORIES)
+	$(TEST) --test-concurrency=4 $(STORIES)
 	$(TEST) --test-concurrency=1 $(ALONE)
 	@echo "== operator: a real API server"
 	$(NODE) test/operator/run.ts test
@@ -39,10 +39,10 @@ test: setup ## every test there is: units, stories against real processes, the c
 	$(NODE) test/cluster/run.ts test
 
 unit: setup ## the tests that take seconds
-	$(TEST) --test-concurrency=2 $(UNIT)
+	$(TEST) --test-concurrency=3 $(UNIT)
 
 stories: setup ## the tests against real relay processes
-	$(TEST) --test-concurrency=3 $(STORIES)
+	$(TEST) --test-concurrency=4 $(STORIES)
 	$(TEST) --test-concurrency=1 $(ALONE)
 
 operator: setup ## the stories of the operator beside a real API server

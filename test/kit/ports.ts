@@ -5,7 +5,7 @@
 import { connect, createServer } from 'node:net';
 
 /** A range below the ports that the kernel gives to clients. Each worker of the test runner uses its own part. */
-const [FIRST, WORKERS, PORTS] = [20_000, 3, 4_000];
+const [FIRST, WORKERS, PORTS] = [20_000, 4, 3_000];
 const worker = (Number(process.env['NODE_TEST_WORKER_ID'] ?? 1) - 1) % WORKERS;
 /**
  * One worker runs files one after the other. Each file starts at another port, so that no port is used again at once.
