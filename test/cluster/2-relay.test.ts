@@ -288,9 +288,10 @@ describe('a MailRelay on a cluster', { concurrency: false }, () => {
     assert.deepEqual(claims, ['persistentvolumeclaim/spool-relay-0', 'persistentvolumeclaim/spool-relay-1']);
     assert.match(kubectl(['get', 'secret', '-n', NAMESPACE, '-o', 'name']), /secret\/relay-tls/);
 
+    // A router that begins tries everything at once.
+    store = await startStore();
     apply(manifest());
     waitReady(NAMESPACE);
-    store = await startStore();
     await store.message('waiting', 60_000);
     await until('empty queues', async () => (await podWithQueue()) === undefined, 30_000);
   });

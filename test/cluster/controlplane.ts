@@ -78,6 +78,8 @@ export function startControllerManager(starting: Starting, controllers: string):
     '--leader-elect=false',
     '--enable-hostpath-provisioner=true',
     '--allocate-node-cidrs=false',
+    // A HorizontalPodAutoscaler acts at once, not after a quarter of a minute.
+    '--horizontal-pod-autoscaler-sync-period=2s',
   ]);
 }
 

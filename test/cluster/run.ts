@@ -23,7 +23,7 @@ import { programs } from './programs.ts';
 /** Several clusters may be kept side by side, each under a name of its own. */
 const KEPT = process.env['MAILRELAY_CLUSTER_NAME'] ?? 'dev';
 /** Files of this number run side by side: each has a namespace of its own, promises no time, and leaves the operator alone. */
-const SIDE_BY_SIDE = { number: '5', files: 2 };
+const SIDE_BY_SIDE = { number: '5', files: 3 };
 const TEST_OPTIONS = ['--test-force-exit', '--test-reporter=spec'];
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 const USAGE = `usage: node test/cluster/run.ts VERB
