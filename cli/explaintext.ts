@@ -2,6 +2,7 @@
 import { fieldsNotInForce } from '#crds/notinforce.ts';
 import { domainOf } from '#crds/patterns.ts';
 import type { Clients, Hop, Listener, Policy } from '#crds/policyfile.ts';
+import { findServedName, mapServedNames } from '#crds/sni.ts';
 import type { TlsLevel } from '#crds/tlslevel.ts';
 import { matchReportAddress } from '#crds/tlsreports.ts';
 import { compileRoutes } from '#relay/delivery/route.ts';
@@ -158,6 +159,17 @@ function listNotes(policy: Policy, from: string, to: string, rule: string): stri
   return [
     ...(bySender ? ['there are routes by sender, which do not match the null sender: see --from'] : []),
     ...(returns ? ['the domain is accepted and has no route: the smart host may send its mail back'] : []),
+    ...describeCertificateChoice(policy, to),
     ...fieldsNotInForce(policy),
   ];
+}
+
+/** Of a name without a mailbox, where there is a choice: the certificate of the relay for clients that ask for it. */
+function describeCertificateChoice(policy: Policy, asked: string): string[] {
+  const served = mapServedNames(policy);
+  if (asked.includes('@') || served.size === 1) return [];
+  const name = findServedName(served, asked);
+  const secret = name === undefined ? null : (served.get(name) ?? null);
+  const whose = secret === null ? `of ${policy.hostname}` : `of Secret "${secret}", for ${name}`;
+  return [`a client that asks the relay for ${asked} by SNI gets the certificate ${whose}`];
 }

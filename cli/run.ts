@@ -7,7 +7,7 @@ import { readdirSync, readFileSync, statSync, watch } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { certificateSecretName, effectivePolicy, needsKeyPair } from '#crds/effective.ts';
 import { judgePair } from '#crds/keypair.ts';
-import { hashContent, POLICY_FILE_NAME, type Policy, printPolicy } from '#crds/policyfile.ts';
+import { hashContent, type NamedPair, POLICY_FILE_NAME, type Policy, printPolicy } from '#crds/policyfile.ts';
 import { listNames, listReferences } from '#crds/references.ts';
 import { describeSystemError } from '#crds/systemwords.ts';
 import { jsonLog, type Log, type ProcessLog } from '#relay/observe/log.ts';
@@ -143,10 +143,9 @@ function targetIn(stateDir: string): Target {
 async function publish(manifests: Manifests, target: Target, first: boolean): Promise<Published> {
   const { relay } = manifests;
   const policy = effectivePolicy(relay, relay.spec);
-  const { host, policyHost, caFile } = await choosePairs(manifests, target.stateDir, policy);
+  const { host, others, caFile } = await choosePairs(manifests, target.stateDir, policy);
   const objects = new Map(listObjectFolders(manifests, target, policy));
-  if (policy.policyHost && policyHost)
-    objects.set(join(target.secretsDir, policy.policyHost.secret), policyHost);
+  for (const [secret, pair] of others) objects.set(join(target.secretsDir, secret), pair);
   const judged = host && judgePair(host['tls.crt'], host['tls.key'], [policy.hostname], new Date());
   if (first && judged?.kind === 'unusable') {
     throw new Error(`Secret "${certificateSecretName(relay.name, relay.spec)}": ${judged.message}`);
@@ -167,7 +166,8 @@ function publishOrExplain(dir: string, files: Files): void {
 
 interface ChosenPairs {
   readonly host: Files | undefined;
-  readonly policyHost: Files | undefined;
+  /** By Secret: those that are not among the documents. */
+  readonly others: readonly (readonly [string, Files])[];
   readonly caFile: string | undefined;
 }
 
@@ -177,19 +177,26 @@ async function choosePairs(manifests: Manifests, stateDir: string, policy: Polic
   const name = certificateSecretName(relay.name, relay.spec);
   const isWanted = needsKeyPair(policy);
   const host = isWanted && name !== undefined ? manifests.secret(name) : undefined;
-  const policyHost = policy.policyHost ? manifests.secret(policy.policyHost.secret) : undefined;
+  const others = listOtherPairs(policy).filter(({ secret }) => !manifests.secret(secret));
   const lacksHost = isWanted && !host;
-  const lacksPolicyHost = policy.policyHost !== null && !policyHost;
   const local =
-    lacksHost || lacksPolicyHost
-      ? await localPairOrExplain(stateDir, [policy.hostname, ...(policy.policyHost?.hosts ?? [])])
+    lacksHost || others.length > 0
+      ? await localPairOrExplain(stateDir, [policy.hostname, ...others.flatMap(({ names }) => names)])
       : undefined;
   const made = local && { 'tls.crt': local.cert, 'tls.key': local.key };
   return {
     host: lacksHost ? made : host && pickPair(host),
-    policyHost: lacksPolicyHost ? made : undefined,
+    others: made ? others.map(({ secret }) => [secret, made] as const) : [],
     caFile: lacksHost ? local?.caFile : undefined,
   };
+}
+
+/** Without the names inside a cluster: nobody asks for them here. */
+function listOtherPairs({ inbound, policyHost }: Policy): NamedPair[] {
+  return [
+    ...inbound.sniCertificates,
+    ...(policyHost ? [{ secret: policyHost.secret, names: policyHost.hosts }] : []),
+  ];
 }
 
 function pickPair({ 'tls.crt': cert = '', 'tls.key': key = '' }: Files): Files {

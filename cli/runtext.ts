@@ -98,7 +98,7 @@ function policyHostLines({ policy: { policyHost }, address }: RunFacts): string[
 }
 
 function certificateLines(
-  { certificate, certificateProblem }: PodStatus,
+  { certificate, certificateProblem, sniCertificates = [] }: PodStatus,
   caFile: string | undefined,
 ): string[] {
   if (!certificate) return [];
@@ -110,6 +110,10 @@ function certificateLines(
     ),
     ...(caFile ? [`  throw-away local CA: ${caFile}`] : []),
     ...(certificateProblem ? [`  ${certificateProblem.message}`] : []),
+    ...sniCertificates.flatMap(({ names, certificate: served, problem }) => [
+      row('by name', names.join(', '), served ? `until ${served.notAfter}, serial ${served.serial}` : 'none'),
+      ...(problem ? [`  ${problem.message}`] : []),
+    ]),
   ];
 }
 

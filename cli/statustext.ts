@@ -66,11 +66,12 @@ function leavingLines({ evacuation }: PodStatus): string[] {
   return [row('leaves', LEAVING[state]), ...(message === null ? [] : [note(message)])];
 }
 
-/** That for the host name, and that for the names inside the cluster. */
+/** That for the host name, that for the names inside the cluster, and those for other host names. */
 export function describeCertificates(status: PodStatus, now: number): string[] {
   return [
     ...describeCertificate('certificate', status.certificate, status.certificateProblem, now),
     ...internalLines(status, now),
+    ...sniLines(status, now),
   ];
 }
 
@@ -80,6 +81,14 @@ function internalLines(
 ): string[] {
   if (!internalCertificate && !internalCertificateProblem) return [];
   return describeCertificate('internal', internalCertificate, internalCertificateProblem, now);
+}
+
+/** Names that a certificate does not cover are in its problem. */
+function sniLines({ sniCertificates = [] }: PodStatus, now: number): string[] {
+  return sniCertificates.flatMap(({ names, certificate, problem }) => [
+    ...describeCertificate('by name', certificate, problem, now),
+    note(`for ${names.join(', ')}`),
+  ]);
 }
 
 function policyHostLines({ policyHostCertificate, policyHostCertificateProblem }: PodStatus, now: number) {

@@ -60,7 +60,15 @@ export function renderView(facts: ViewFacts, now: number, size: Size): ViewLine[
 }
 
 function describeRelay({ policy, address, status, notStarted }: ViewFacts, now: number): Section[] {
-  const { ready, notReady, certificate, certificateProblem, missing, notInForce } = status;
+  const {
+    ready,
+    notReady,
+    certificate,
+    certificateProblem,
+    sniCertificates = [],
+    missing,
+    notInForce,
+  } = status;
   const { listeners, outbound } = summarizePolicy(policy);
   const { hash, refused } = status.policy;
   const name = `MailRelay ${policy.namespace}/${policy.name}`;
@@ -68,7 +76,9 @@ function describeRelay({ policy, address, status, notStarted }: ViewFacts, now: 
     (one) => `${one.name}  ${showEndpoint(address, servedPort(one.port))}  ${describeListener(one)}`,
   );
   const [served = ''] = describeCertificate('certificate', certificate, null, now);
-  const problem = certificateProblem && `${certificateProblem.reason}: ${certificateProblem.message}`;
+  const problems = [certificateProblem, ...sniCertificates.map((one) => one.problem)].flatMap((problem) =>
+    problem ? [note(`${problem.reason}: ${problem.message}`)] : [],
+  );
   return [
     inTone(ready ? 'good' : 'fault', [`${name} is ${ready ? 'ready' : `not ready: ${notReady.join('; ')}`}`]),
     inTone('fault', [
@@ -83,7 +93,7 @@ function describeRelay({ policy, address, status, notStarted }: ViewFacts, now: 
       row('policy', `${hash ?? 'none yet'}, outbound ${outbound.tlsLevel}, ${describeNextHops(outbound)}`),
     ]),
     plain([served]),
-    inTone('fault', problem === null ? [] : [note(problem)]),
+    inTone('fault', problems),
   ];
 }
 

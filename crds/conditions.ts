@@ -173,7 +173,7 @@ export const REASONS = {
   HostnameNotCovered: {
     type: 'CertificateReady',
     cause:
-      'The certificate does not name spec.hostname, or that of tls.internal not all names of the Service.',
+      'The certificate does not name spec.hostname, or that of tls.internal or tls.certificates not all of its names.',
     cure: 'Issue one that does, or correct spec.hostname.',
   },
   PolicyInForce: {

@@ -8,7 +8,7 @@ import { effectiveFilter, effectiveListenerFilter } from './effectivefilter.ts';
 import { effectiveOutbound } from './effectiveoutbound.ts';
 import { effectiveEvents, effectiveQueue } from './effectivequeue.ts';
 import type { MailRelaySpec } from './mailrelay.ts';
-import { type Clients, type Listener, POLICY_FORMAT, type Policy } from './policyfile.ts';
+import { type Clients, hashContent, type Listener, POLICY_FORMAT, type Policy } from './policyfile.ts';
 import { parseDuration, parsed, parseSize } from './units.ts';
 
 type ClientsSpec = NonNullable<MailRelaySpec['inbound']['clients']>;
@@ -58,6 +58,24 @@ export function internalSecretName(relayName: string, spec: MailRelaySpec): stri
   return spec.tls?.internal && (spec.tls.internal.secretName ?? `${relayName}-internal-tls`);
 }
 
+type SniSource = NonNullable<NonNullable<MailRelaySpec['tls']>['certificates']>[number];
+
+/** The certificates for other host names, each with the name of its Secret. */
+export function listSniCertificates(
+  relayName: string,
+  { tls }: MailRelaySpec,
+): (SniSource & { readonly secret: string })[] {
+  return (tls?.certificates ?? []).map((source) => ({
+    ...source,
+    secret: source.secretName ?? sniSecretName(relayName, source.hostnames),
+  }));
+}
+
+/** Made of the first name: no other entry has it, and the order of the entries may change. */
+function sniSecretName(relayName: string, [first = '']: readonly string[]): string {
+  return `${relayName}-tls-${hashContent(first).slice(0, 8)}`;
+}
+
 /** The names by which clients inside the cluster reach the Service, in its own namespace and in others. */
 function internalNames({ name, namespace }: RelayName, clusterDomain = 'cluster.local'): string[] {
   const service = `${name}.${namespace}.svc`;
@@ -98,6 +116,10 @@ function effectiveInbound(relay: RelayName, spec: MailRelaySpec): Policy['inboun
   return {
     minTlsVersion: spec.tls?.minVersion ?? 'TLSv1.2',
     internalTls: effectiveInternalTls(relay, spec),
+    sniCertificates: listSniCertificates(relay.name, spec).map(({ secret, hostnames }) => ({
+      secret,
+      names: hostnames,
+    })),
     listeners: listeners.map((listener) => effectiveListener(listener, inbound)),
     clientPolicies: (inbound.clientPolicies ?? []).map(({ networks, starttls, minVersion, lineEndings }) => ({
       networks,

@@ -111,6 +111,12 @@ export function readCertificateFacts(pem: string): CertificateFacts | undefined 
   return leaf && readFacts(leaf);
 }
 
+/** The names among `names` that a certificate covers. */
+export function listCoveredNames(pem: string, names: readonly string[]): string[] {
+  const leaf = readCertificate(pem);
+  return names.filter((name) => leaf?.checkHost(name) !== undefined);
+}
+
 /** The hosts among `hosts` that a certificate proves to senders of MTA-STS, and for how long. */
 export interface Coverage {
   readonly hosts: readonly string[];

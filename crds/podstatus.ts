@@ -10,6 +10,7 @@ import { FAILURE_CAUSES } from './failure.ts';
 import { fitter } from './fit.ts';
 import { outboundPosture } from './outboundposture.ts';
 import { policySummary } from './policysummary.ts';
+import { MOST_SNI_CERTIFICATES } from './sni.ts';
 
 /** The operator keeps an authority for each pod, so a tenant with many pods must not fill its memory with them. */
 const AUTHORITY_LENGTH = 64 * 1024;
@@ -60,6 +61,13 @@ export type PublishedDkimKey = z.infer<typeof dkimKey>;
 
 /** The fault or the warning of the mounted pair. `reason` is a reason of conditions.ts. */
 const certificateProblem = z.object({ reason: text(256), message: message() });
+
+const sniCertificate = z.object({
+  secret: text(253),
+  names: z.array(text(255)).max(64),
+  certificate: certificateFacts.nullable(),
+  problem: certificateProblem.nullable(),
+});
 
 /** The pod and the relay that report. A reader needs them because an address can pass to another pod. */
 const identity = z.object({
@@ -134,6 +142,8 @@ export const podStatus = z.object({
   internalCertificateProblem: certificateProblem.nullable().default(null),
   /** The authority that issued it: the certificates in ca.crt as PEM. They are public. */
   internalAuthority: text(AUTHORITY_LENGTH).nullable().default(null),
+  /** The certificates for other host names, by Secret, in the order of the policy. Absent in older relays. */
+  sniCertificates: z.array(sniCertificate).max(MOST_SNI_CERTIFICATES).optional(),
   /** The certificate of the policy host of MTA-STS, if the pod is one. */
   policyHostCertificate: certificateFacts.nullable().default(null),
   policyHostCertificateProblem: certificateProblem.nullable().default(null),

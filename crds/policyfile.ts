@@ -44,10 +44,15 @@ const listener = z.strictObject({
   filter: listenerFilter.nullable(),
 });
 
+/** The Secret of a key pair, and the names for which it is served. */
+const namedPair = z.strictObject({ secret: objectName, names: z.array(z.string()).min(1) });
+
 const inbound = z.strictObject({
   minTlsVersion: z.enum(['TLSv1.2', 'TLSv1.3']),
   /** The key pair for clients that ask for one of these names by SNI. All others get the pair of the host name. */
-  internalTls: z.strictObject({ secret: objectName, names: z.array(z.string()).min(1) }).nullable(),
+  internalTls: namedPair.nullable(),
+  /** The same for other host names of the relay. A name may be a wildcard: see sni.ts. */
+  sniCertificates: z.array(namedPair),
   /** Only the enabled listeners; empty if the spec disables the listener task. */
   listeners: z.array(listener),
   clientPolicies: z.array(
@@ -127,6 +132,7 @@ const policy = z.strictObject({
 export type Policy = z.infer<typeof policy>;
 export type Listener = Policy['inbound']['listeners'][number];
 export type Clients = Listener['clients'];
+export type NamedPair = z.infer<typeof namedPair>;
 export type PolicyHost = NonNullable<Policy['policyHost']>;
 export type DestinationLimits = z.infer<typeof destinationLimits>;
 export type SocksProxy = z.infer<typeof socksProxy>;

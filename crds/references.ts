@@ -67,6 +67,14 @@ function certificateReferences({ inbound, policyHost }: Policy): Reference[] {
       'tls.internal.secretName',
       'names inside the cluster get the certificate of the host name',
     ),
+    ...inbound.sniCertificates.flatMap(({ secret }, index) =>
+      maybe(
+        'Secret',
+        secret,
+        `tls.certificates[${index}].secretName`,
+        'its names get the certificate of the host name',
+      ),
+    ),
     ...maybe(
       'Secret',
       policyHost?.secret,

@@ -122,7 +122,7 @@ export const RESTART_CONTRACT: readonly RestartRule[] = [
     field: 'spec.tls: issuerRef, dnsNames, duration, renewBefore, privateKey',
     effect: 'nothing',
     gloss:
-      'cert-manager issues anew, and the next handshake uses it. The same below spec.tls.internal, but for dnsNames.',
+      'cert-manager issues anew, and the next handshake uses it. The same below spec.tls.internal, but for dnsNames, and below spec.tls.certificates.',
   },
   {
     field: 'spec.tls.internal: clusterDomain, dnsNames',
@@ -130,8 +130,13 @@ export const RESTART_CONTRACT: readonly RestartRule[] = [
     gloss: 'As for spec.inbound; the certificate is issued anew.',
   },
   {
+    field: 'spec.tls.certificates[]: hostnames (but for the first one of an entry with issuerRef)',
+    effect: 'listener task',
+    gloss: 'As for spec.inbound; the certificate of an issuer is issued anew.',
+  },
+  {
     field:
-      'the name of any Secret or ConfigMap in the spec; tls.internal or dns.mtaSTS.serve, added or removed',
+      'the name of any Secret or ConfigMap in the spec; tls.internal, an entry of tls.certificates, or dns.mtaSTS.serve, added or removed',
     effect: 'pods, one at a time',
     gloss:
       'Another name is another mount: the StatefulSet rolls, each pod is drained first. That of tls.secretName with dns.tlsa rolls it twice: see docs/dns-records.md.',

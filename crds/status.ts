@@ -5,6 +5,7 @@
 import { z } from 'zod';
 import { RECORD_TYPES } from './dnsrecords.ts';
 import { fitter } from './fit.ts';
+import { MOST_SNI_CERTIFICATES } from './sni.ts';
 import { STRICTER_LEVELS } from './tlslevel.ts';
 
 const condition = z.object({
@@ -104,6 +105,13 @@ export const mailRelayStatus = z.object({
   internalCertificate: certificate()
     .optional()
     .describe('The certificate that the pods serve to clients inside the cluster.'),
+  sniCertificates: z
+    .array(certificate().extend({ secretName: z.string().max(253).describe('The Secret that has it.') }))
+    .max(MOST_SNI_CERTIFICATES)
+    .optional()
+    .describe(
+      'The certificates that the pods serve to clients that ask for another host name (tls.certificates).',
+    ),
   policyHostCertificate: certificate()
     .optional()
     .describe('The certificate with which the pods serve the policy of MTA-STS.'),

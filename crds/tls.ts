@@ -4,15 +4,10 @@
  */
 import { z } from 'zod';
 import { domainPatterns, domains, duration, host, objectName, text } from './shapes.ts';
+import { MOST_SNI_CERTIFICATES } from './sni.ts';
 
-/** Where a certificate comes from: a Secret, which an issuer of cert-manager may fill. */
-export const pairSource = (secretName: string) => ({
-  secretName: objectName()
-    .optional()
-    .describe(
-      `Name of the kubernetes.io/tls Secret that the relay pods mount. Default: the name of the MailRelay followed by "${secretName}" when issuerRef is set. A renewed Secret is served without any restart.`,
-    ),
-  issuerRef: z
+const issuerRef = () =>
+  z
     .object({
       name: objectName().describe('Name of the cert-manager issuer.'),
       kind: text('^[A-Z][A-Za-z0-9]*$', 63, 'a kind, such as ClusterIssuer')
@@ -27,7 +22,16 @@ export const pairSource = (secretName: string) => ({
     .optional()
     .describe(
       'The cert-manager issuer to ask for a certificate. When set, the operator owns a Certificate that fills the Secret; when absent, the Secret is yours to fill.',
+    );
+
+/** Where a certificate comes from: a Secret, which an issuer of cert-manager may fill. */
+export const pairSource = (secretName: string) => ({
+  secretName: objectName()
+    .optional()
+    .describe(
+      `Name of the kubernetes.io/tls Secret that the relay pods mount. Default: the name of the MailRelay followed by "${secretName}" when issuerRef is set. A renewed Secret is served without any restart.`,
     ),
+  issuerRef: issuerRef(),
 });
 
 const source = (secretName: string) => ({
@@ -60,6 +64,21 @@ const source = (secretName: string) => ({
     ),
 });
 
+/** More of them would make a CEL rule cost more than the API server allows. */
+const MOST_SNI_NAMES = 16;
+
+const sniCertificate = z.object({
+  hostnames: domainPatterns(MOST_SNI_NAMES).describe(
+    'Names that get this certificate: mail.example.com, or *.example.com for every name with one more label. A full name counts before a wildcard. The certificate must cover all of them.',
+  ),
+  secretName: objectName()
+    .optional()
+    .describe(
+      'Name of the kubernetes.io/tls Secret that you fill. Either this or issuerRef. A renewed Secret is served without any restart.',
+    ),
+  issuerRef: issuerRef(),
+});
+
 export const tls = z
   .object({
     ...source('-tls'),
@@ -72,6 +91,14 @@ export const tls = z
       .enum(['TLSv1.2', 'TLSv1.3'])
       .optional()
       .describe('Oldest TLS version that inbound sessions may negotiate. Default: TLSv1.2.'),
+    certificates: z
+      .array(sniCertificate)
+      .min(1)
+      .max(MOST_SNI_CERTIFICATES)
+      .optional()
+      .describe(
+        'Certificates for other host names of the relay, on the same ports. A client that asks for one of the names (SNI) gets its certificate; every other client gets that of hostname.',
+      ),
     internal: z
       .object({
         ...source('-internal-tls'),
@@ -90,4 +117,4 @@ export const tls = z
   .describe('The certificate of the relay. Mandatory unless every listener is Disabled for TLS.');
 
 /** The source of the certificate for the host name, or of the internal one. */
-export type CertificateSource = Omit<z.infer<typeof tls>, 'minVersion' | 'internal'>;
+export type CertificateSource = Omit<z.infer<typeof tls>, 'minVersion' | 'internal' | 'certificates'>;

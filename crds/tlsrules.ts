@@ -24,6 +24,10 @@ const sources = ({ tls }: MailRelaySpec): CertificateSource[] => [
   ...(tls?.internal ? [tls.internal] : []),
 ];
 
+const sniSources = ({ tls }: MailRelaySpec) => tls?.certificates ?? [];
+
+const unique = (values: readonly unknown[]) => new Set(values).size === values.length;
+
 const isNamed = (source: CertificateSource | undefined) =>
   source?.secretName !== undefined || source?.issuerRef !== undefined;
 
@@ -38,6 +42,9 @@ const seconds = (text: string | undefined, usual: number) =>
 // The same conditions in CEL; `source` is the path of a certificate source.
 const celEverySource = (test: (source: string) => string) =>
   `!has(self.tls) || ((${test('self.tls')}) && (!has(self.tls.internal) || (${test('self.tls.internal')})))`;
+const CEL_NO_SNI = '!has(self.tls) || !has(self.tls.certificates)';
+/** `test` speaks of the certificate `c`. */
+const celEverySni = (test: string) => `${CEL_NO_SNI} || self.tls.certificates.all(c, ${test})`;
 const celNamed = (source: string) => `(has(${source}.secretName) || has(${source}.issuerRef))`;
 /** CEL does not know days. A rule that builds strings would cost more than the API server allows. */
 export const celSeconds = (field: string, usual: number) =>
@@ -64,10 +71,12 @@ export const TLS_RULES: readonly Rule[] = [
   },
   {
     path: 'spec.tls.issuerRef',
-    cel: `(${celEverySource(celIssuer)}) && (!has(self.dns) || !has(self.dns.mtaSTS) || !has(self.dns.mtaSTS.serve) || (${celIssuer('self.dns.mtaSTS.serve')}))`,
+    cel: `(${celEverySource(celIssuer)}) && (${celEverySni(celIssuer('c'))}) && (!has(self.dns) || !has(self.dns.mtaSTS) || !has(self.dns.mtaSTS.serve) || (${celIssuer('self.dns.mtaSTS.serve')}))`,
     message: `an issuer of ${ISSUER_GROUP} is of kind ${ISSUER_KINDS.join(' or ')}: correct issuerRef.kind, or set issuerRef.group to that of the issuer`,
     holds: (spec) =>
-      [...sources(spec), spec.dns?.mtaSTS?.serve].every((source) => isIssuer(source?.issuerRef)),
+      [...sources(spec), ...sniSources(spec), spec.dns?.mtaSTS?.serve].every((source) =>
+        isIssuer(source?.issuerRef),
+      ),
   },
   {
     path: 'spec.tls',
@@ -110,5 +119,63 @@ export const TLS_RULES: readonly Rule[] = [
       tls?.secretName === undefined ||
       tls.internal?.secretName === undefined ||
       tls.secretName !== tls.internal.secretName,
+  },
+  {
+    path: 'spec.tls',
+    cel: celEverySni('has(c.secretName) != has(c.issuerRef)'),
+    message:
+      'each of tls.certificates comes from one place: set secretName, for a Secret that you fill, or issuerRef, for one that cert-manager fills',
+    holds: (spec) =>
+      sniSources(spec).every(
+        ({ secretName, issuerRef }) => (secretName === undefined) !== (issuerRef === undefined),
+      ),
+  },
+  {
+    path: 'spec.tls',
+    cel: `${CEL_NO_SNI} || ${celNamed('self.tls')}`,
+    message:
+      'tls.certificates need the certificate of hostname beside them, for clients that ask for no name or another one: set tls.issuerRef or tls.secretName',
+    holds: (spec) => sniSources(spec).length === 0 || isNamed(spec.tls),
+  },
+  {
+    path: 'spec.tls',
+    cel: celEverySni(
+      'c.hostnames.all(h, c.hostnames.exists_one(o, o == h) && self.tls.certificates.exists_one(d, h in d.hostnames))',
+    ),
+    message: 'a name has one certificate: write each of tls.certificates[].hostnames only once',
+    holds: (spec) => unique(sniSources(spec).flatMap(({ hostnames }) => hostnames)),
+  },
+  {
+    path: 'spec.tls',
+    cel: celEverySni(
+      `!(self.hostname in c.hostnames) && ${['self.tls', 'self.tls.internal']
+        .map(
+          (tls) => `(!has(${tls}) || !has(${tls}.dnsNames) || !${tls}.dnsNames.exists(n, n in c.hostnames))`,
+        )
+        .join(' && ')}`,
+    ),
+    message:
+      'hostname, tls.dnsNames and tls.internal.dnsNames have certificates already: remove the name there, or from tls.certificates[].hostnames',
+    holds: (spec) => {
+      const taken = [spec.hostname, ...sources(spec).flatMap(({ dnsNames = [] }) => dnsNames)];
+      return sniSources(spec).every(({ hostnames }) => !hostnames.some((name) => taken.includes(name)));
+    },
+  },
+  {
+    path: 'spec.tls',
+    cel: celEverySni(
+      `!has(c.secretName) || (self.tls.certificates.exists_one(d, has(d.secretName) && d.secretName == c.secretName) && ${[
+        'self.tls',
+        'self.tls.internal',
+      ]
+        .map((tls) => `(!has(${tls}) || !has(${tls}.secretName) || ${tls}.secretName != c.secretName)`)
+        .join(' && ')})`,
+    ),
+    message:
+      'each Secret has one certificate: write all names of a certificate into one of tls.certificates, and name no Secret there that tls or tls.internal names',
+    holds: (spec) => {
+      const named = sniSources(spec).flatMap(({ secretName }) => secretName ?? []);
+      return unique(named) && !sources(spec).some(({ secretName = '' }) => named.includes(secretName));
+    },
   },
 ];

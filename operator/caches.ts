@@ -120,7 +120,8 @@ export class Caches {
     return [...this.objectsOf(key).values()].flatMap((object) => {
       const { name, namespace } = object.metadata;
       const kind = [...OWNED, CLAIM].find((known) => known.kind === object.kind);
-      const isIts = isPartial(object) && `${namespace}/${findMaker(object)}` === key;
+      const isIts =
+        isPartial(object) && `${namespace}/${findMaker(object, (one) => this.#relays.get(one))}` === key;
       return kind && isIts ? [apiPath(kind, namespace, name)] : [];
     });
   }
@@ -192,10 +193,10 @@ export class Caches {
     return {
       ...{ client, kind, namespace, random },
       needsContent: ({ metadata }: KubeObject) =>
-        isContentKept({ kind: kind.kind, metadata }, (key) => this.#relays.has(key)),
+        isContentKept({ kind: kind.kind, metadata }, (key) => this.#relays.get(key)),
       keep: (object: KubeObject, before: KubeObject | undefined) =>
         withKnownSpec(
-          reduceToKept(object, (key) => this.#relays.has(key)),
+          reduceToKept(object, (key) => this.#relays.get(key)),
           before,
         ),
       onTrouble: (_: Kind, message: string) => this.#onTrouble(kind, namespace, message),

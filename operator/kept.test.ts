@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { listSniCertificates } from '#crds/effective.ts';
+import { relayObject } from '#test/fixtures/world.ts';
 import { findMaker, isPartial, listRelayKeys, reduceToKept, withKnownSpec } from './kept.ts';
 import type { KubeObject } from './kube/client.ts';
 
@@ -33,8 +35,8 @@ test('an object concerns the relay of its label and the one that made it', () =>
   assert.deepEqual([...listRelayKeys(undefined)], []);
 });
 
-const hasRelay = (key: string) => key === 'mail/relay';
-const reduce = (whole: KubeObject) => reduceToKept(whole, hasRelay);
+const findRelay = (key: string) => (key === 'mail/relay' ? relayObject() : undefined);
+const reduce = (whole: KubeObject) => reduceToKept(whole, findRelay);
 
 test('of an object that no relay can have made the metadata is kept that is read', () => {
   const annotations = { 'mailrelay.dev/emptied': 'uid', 'example.com/large': 'x'.repeat(1_000) };
@@ -63,9 +65,9 @@ test('what somebody made for a relay that is not there is kept without its conte
     object('ConfigMap', { ownerReferences: by('MailRelay') }),
     object('PersistentVolumeClaim', { labels, name: 'spool-relay-0' }),
   ]) {
-    const kept = reduceToKept(early, () => false);
+    const kept = reduceToKept(early, () => undefined);
     assert.deepEqual([fieldsOf(kept), isPartial(kept)], [[], true]);
-    assert.equal(findMaker(kept), 'relay', 'it is found again');
+    assert.equal(findMaker(kept, findRelay), 'relay', 'it is found again');
   }
 });
 
@@ -124,4 +126,14 @@ test('a MailRelay keeps a spec that is the same, and nothing else of it is kept'
   assert.equal(withKnownSpec(before, undefined), before);
   const service = { ...relay('a', 2, { replicas: 1 }), kind: 'Service' };
   assert.equal(withKnownSpec(service, { ...before, kind: 'Service' }), service);
+});
+
+test('of a Certificate for another host name the content is kept while the spec has the name', () => {
+  const tls = { secretName: 'own', certificates: [{ hostnames: ['b.example'], issuerRef: { name: 'ca' } }] };
+  const relay = relayObject({ tls });
+  const [{ secret: name } = { secret: '' }] = listSniCertificates('relay', relay.spec);
+  const whole = object('Certificate', { ownerReferences: by('MailRelay'), name });
+  assert.deepEqual(fieldsOf(reduceToKept(whole, () => relay)), Object.keys(LARGE));
+  assert.ok(isPartial(reduceToKept(whole, findRelay)), 'the entry is gone');
+  assert.ok(isPartial(reduceToKept({ ...whole, kind: 'ConfigMap' }, () => relay)), 'nobody makes it');
 });

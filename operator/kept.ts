@@ -5,12 +5,14 @@
  * can fill its memory with large objects. Pure.
  */
 import { isDeepStrictEqual } from 'node:util';
+import { listSniCertificates } from '#crds/effective.ts';
+import type { MailRelay } from '#crds/mailrelay.ts';
 import { isNumbered } from '#crds/scalefile.ts';
 import { ANNOTATIONS, OWN_LABELS, SERVING_LABEL } from '#crds/wellknown.ts';
 import { APPLIED_ANNOTATION } from './compare.ts';
 import { CERTIFICATE_NAME, CERTIFICATE_REVISION } from './judge/issue.ts';
 import type { KubeObject } from './kube/client.ts';
-import { CERTIFICATE_REQUEST, CLAIM, MAIL_RELAY, POD, STATEFUL_SET } from './kube/kinds.ts';
+import { CERTIFICATE, CERTIFICATE_REQUEST, CLAIM, MAIL_RELAY, POD, STATEFUL_SET } from './kube/kinds.ts';
 import { objectNames } from './render/metadata.ts';
 
 const INSTANCE = 'app.kubernetes.io/instance';
@@ -32,8 +34,10 @@ export function listRelayKeys(object: KubeObject | undefined): Set<string> {
   return new Set(names.map((name) => `${namespace}/${name}`));
 }
 
-/** `hasRelay` says whether the MailRelay with this key exists. */
-export function reduceToKept(object: KubeObject, hasRelay: (key: string) => boolean): KubeObject {
+/** Finds the MailRelay with this key, if it exists. */
+type FindRelay = (key: string) => Pick<MailRelay, 'spec'> | undefined;
+
+export function reduceToKept(object: KubeObject, findRelay: FindRelay): KubeObject {
   const { apiVersion = '', kind = '', metadata, status } = object;
   const { managedFields: _, finalizers: __, ...own } = metadata as typeof metadata & Record<string, unknown>;
   const read = {
@@ -48,14 +52,14 @@ export function reduceToKept(object: KubeObject, hasRelay: (key: string) => bool
   if (kind === POD.kind) return { ...bare, status };
   if (kind === CERTIFICATE_REQUEST.kind)
     return { ...bare, status: { conditions: (status as { conditions?: unknown } | undefined)?.conditions } };
-  return isContentKept(object, hasRelay) ? { ...object, metadata: own } : { ...bare, isPartial: true };
+  return isContentKept(object, findRelay) ? { ...object, metadata: own } : { ...bare, isPartial: true };
 }
 
 /** By its metadata: false if nothing is kept of the content of the object. */
-export function isContentKept(object: KubeObject, hasRelay: (key: string) => boolean): boolean {
+export function isContentKept(object: KubeObject, findRelay: FindRelay): boolean {
   if ([MAIL_RELAY, POD, CERTIFICATE_REQUEST].some(({ kind }) => kind === object.kind)) return true;
-  const maker = findMaker(object);
-  return maker !== undefined && hasRelay(`${object.metadata.namespace}/${maker}`);
+  const maker = findMaker(object, findRelay);
+  return maker !== undefined && findRelay(`${object.metadata.namespace}/${maker}`) !== undefined;
 }
 
 /**
@@ -92,14 +96,21 @@ function findOwner({ kind, metadata }: KubeObject): string | undefined {
 }
 
 /** Name of the MailRelay that can have created the object. An object with any other name is not of a relay. */
-export function findMaker(object: KubeObject): string | undefined {
-  const { name, annotations, labels, ownerReferences = [] } = object.metadata;
+export function findMaker(object: KubeObject, findRelay: FindRelay): string | undefined {
+  const { name, namespace, annotations, labels, ownerReferences = [] } = object.metadata;
   const label = labels?.[INSTANCE];
   if (object.kind === CLAIM.kind)
     return label !== undefined && isNumbered(name, objectNames.claim(label)) ? label : undefined;
   const isControlled = ownerReferences.some(({ controller }) => controller === true);
   const owner = isControlled ? findOwner(object) : annotations?.[APPLIED_ANNOTATION] && label;
-  return owner && listNames(owner).includes(name) ? owner : undefined;
+  if (owner === undefined) return undefined;
+  const spec = object.kind === CERTIFICATE.kind ? findRelay(`${namespace}/${owner}`)?.spec : undefined;
+  return [...listNames(owner), ...listSniNames(owner, spec)].includes(name) ? owner : undefined;
+}
+
+/** Those of the present spec, so that nobody can have any number of them kept. */
+function listSniNames(relay: string, spec: MailRelay['spec'] | undefined): string[] {
+  return spec ? listSniCertificates(relay, spec).map(({ secret }) => secret) : [];
 }
 
 function listNames(relay: string): string[] {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { ConditionType } from '#crds/conditions.ts';
-import { effectivePolicy } from '#crds/effective.ts';
+import { effectivePolicy, listSniCertificates } from '#crds/effective.ts';
 import type { MailRelay } from '#crds/mailrelay.ts';
 import type { PodStatus } from '#crds/podstatus.ts';
 import { podReport, podView, relayObject, settledWorld } from '#test/fixtures/world.ts';
@@ -158,4 +158,50 @@ test('the certificate of the policy host is judged too, and mail flows without i
     /the certificate of the policy host of MTA-STS: word on relay-mta-sts$/,
   );
   assert.equal(verdict(SERVING_POLICY, 'Ready', report)?.status, 'True');
+});
+
+const NAMED = relayObject({
+  tls: {
+    secretName: 'relay-tls',
+    certificates: [
+      { hostnames: ['b.example'], secretName: 'b-tls' },
+      { hostnames: ['c.example', '*.c.example'], issuerRef: { name: 'ca' } },
+    ],
+  },
+});
+const [OF_B, OF_C] = listSniCertificates('relay', NAMED.spec).map(({ secret, hostnames }) => ({
+  secret,
+  names: hostnames,
+  certificate: podReport(NAMED).certificate,
+  problem: null,
+}));
+assert.ok(OF_B && OF_C);
+
+test('the certificate of another name is judged too, named by its Secret, and mail flows without it', () => {
+  const report = (ofC: object) => ({ sniCertificates: [OF_B, { ...OF_C, ...ofC }] });
+  const told = (ofC: object, cluster?: readonly KubeObject[]) =>
+    verdict(NAMED, 'CertificateReady', report(ofC), cluster);
+  assert.equal(told({})?.reason, 'CertificateServed');
+  const expired = told({ problem: { reason: 'CertificateExpired', message: 'as it says' } });
+  assert.equal(expired?.reason, 'CertificateExpired');
+  assert.match(expired.message, new RegExp(`^Pod relay-0, Secret ${OF_C.secret}: as it says`));
+  const missing = { certificate: null, problem: { reason: 'CertificateMissing', message: 'none' } };
+  const unissued = told(missing, issuing(OF_C.secret));
+  assert.equal(unissued?.reason, 'CertificateNotIssued');
+  assert.match(unissued.message, /the certificate for c\.example, \*\.c\.example: word on /);
+  assert.equal(verdict(NAMED, 'Ready', report(missing))?.status, 'True');
+  assert.equal(told({ certificate: null })?.reason, 'CertificateUpdating');
+  assert.equal(verdict(NAMED, 'CertificateReady', {})?.reason, 'CertificateUpdating', 'of an older relay');
+});
+
+test('a certificate of any name that has ended by our clock is told, before a pod tells it', () => {
+  const ended = {
+    ...podReport(NAMED).certificate,
+    notAfter: '2020-01-01T00:00:00Z',
+  } as typeof OF_B.certificate;
+  const found = verdict(NAMED, 'CertificateReady', {
+    sniCertificates: [OF_C, { ...OF_B, certificate: ended }],
+  });
+  assert.equal(found?.reason, 'CertificateExpired');
+  assert.match(found.message, /ended on 2020-01-01T00:00:00Z: renew Secret b-tls$/);
 });

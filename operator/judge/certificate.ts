@@ -1,12 +1,13 @@
 /**
- * The checks of the certificates: first that of the host name, then the internal one and that of the policy host if the
- * spec has them. The reports of the pods decide. Messages also quote cert-manager if it has issued a reason. Pure.
+ * The checks of the certificates: first that of the host name, then the internal one, those for other host names and
+ * that of the policy host if the spec has them. The reports of the pods decide. Messages also quote cert-manager if it has issued a reason. Pure.
  */
 import { REASONS, type ReasonName } from '#crds/conditions.ts';
 import { certificateSecretName, internalSecretName, needsKeyPair } from '#crds/effective.ts';
 import { policyHostSecretName } from '#crds/effectivedns.ts';
 import type { MailRelay } from '#crds/mailrelay.ts';
 import type { PodStatus } from '#crds/podstatus.ts';
+import type { NamedPair } from '#crds/policyfile.ts';
 import type { CertificateSource } from '#crds/tls.ts';
 import { findCertificateName } from '../records/certificates.ts';
 import { objectNames } from '../render/metadata.ts';
@@ -19,7 +20,7 @@ import { countedAmong, every, quoted, verb } from './words.ts';
 interface Face {
   readonly what: string;
   /** The field of its source in the spec. */
-  readonly field: 'tls' | 'tls.internal' | 'dns.mtaSTS.serve';
+  readonly field: 'tls' | 'tls.internal' | 'dns.mtaSTS.serve' | `tls.certificates[${number}]`;
   readonly source: (spec: MailRelay['spec']) => Pick<CertificateSource, 'issuerRef'> | undefined;
   /** Name of the Certificate, if there is an issuer. */
   readonly certificate: (world: World) => string;
@@ -58,9 +59,23 @@ const POLICY_HOST: Face = {
   problem: ({ policyHostCertificateProblem }) => policyHostCertificateProblem,
 };
 
-const listFaces = ({ policy }: World) => [
+const makeSniFace = ({ secret, names }: NamedPair, index: number): Face => {
+  const find = ({ sniCertificates = [] }: PodStatus) => sniCertificates.find((one) => one.secret === secret);
+  return {
+    what: `the certificate for ${names.join(', ')}`,
+    field: `tls.certificates[${index}]`,
+    source: ({ tls }) => tls?.certificates?.[index],
+    certificate: () => secret,
+    secret: () => secret,
+    facts: (report) => find(report)?.certificate ?? null,
+    problem: (report) => find(report)?.problem ?? null,
+  };
+};
+
+const listFaces = ({ policy }: World): Face[] => [
   HOST,
   ...(policy?.inbound.internalTls ? [INTERNAL] : []),
+  ...(policy?.inbound.sniCertificates ?? []).map(makeSniFace),
   ...(policy?.policyHost ? [POLICY_HOST] : []),
 ];
 
@@ -70,7 +85,8 @@ export function wantsCertificate({ policy, relay }: World): boolean {
 }
 
 export function wantsIssuer({ spec }: MailRelay): boolean {
-  return [HOST, INTERNAL, POLICY_HOST].some(({ source }) => source(spec)?.issuerRef !== undefined);
+  const sources = [spec.tls, spec.tls?.internal, ...(spec.tls?.certificates ?? []), spec.dns?.mtaSTS?.serve];
+  return sources.some((source) => source?.issuerRef !== undefined);
 }
 
 export const certManagerMissing: Check = ({ relay, absentKinds }) =>
@@ -120,14 +136,19 @@ export const certificateUpdating: Check = (world) => {
   return differing && is('Unknown', 'CertificateUpdating', text);
 };
 
-/** The certificate has expired by the clock of the operator, even if no report of a pod says so yet. */
+/** A certificate has expired by the clock of the operator, even if no report of a pod says so yet. */
 export const certificateEnded: Check = (world) => {
-  const found = reported(world).find(
-    ({ report }) => report?.certificate && Date.parse(report.certificate.notAfter) <= world.now,
-  );
-  if (!found) return undefined;
-  const text = `Pod ${found.name} serves a certificate that ended on ${found.report?.certificate?.notAfter}`;
-  return is('False', 'CertificateExpired', `${text}: renew Secret ${HOST.secret(world.relay)}`);
+  for (const face of listFaces(world)) {
+    const ends = reported(world).flatMap(({ name, report }) => {
+      const notAfter = report && face.facts(report)?.notAfter;
+      return notAfter !== undefined && Date.parse(notAfter) <= world.now ? [{ name, notAfter }] : [];
+    });
+    const [ended] = ends;
+    if (!ended) continue;
+    const text = `Pod ${ended.name} serves a certificate that ended on ${ended.notAfter}`;
+    return is('False', 'CertificateExpired', `${text}: renew Secret ${face.secret(world.relay)}`);
+  }
+  return undefined;
 };
 
 export const certificateServed: Check = ({ pods }) => {

@@ -4,7 +4,7 @@
  * relays the oldest Certificate comes first, and without Certificates the oldest relay. The other Certificate is not
  * written, and a condition reports it. Pure.
  */
-import { certificateSecretName, internalSecretName } from '#crds/effective.ts';
+import { certificateSecretName, internalSecretName, listSniCertificates } from '#crds/effective.ts';
 import { policyHostSecretName } from '#crds/effectivedns.ts';
 import type { MailRelay } from '#crds/mailrelay.ts';
 import type { KubeObject } from '../kube/client.ts';
@@ -64,7 +64,8 @@ export function listFilledSecrets({ metadata, spec }: MailRelay): string[] {
   const host = spec.tls?.issuerRef && certificateSecretName(metadata.name, spec);
   const inside = spec.tls?.internal?.issuerRef && internalSecretName(metadata.name, spec);
   const policyHost = spec.dns?.mtaSTS?.serve?.issuerRef && policyHostSecretName(metadata.name, spec);
-  return [host, inside, policyHost].filter((name) => name !== undefined);
+  const others = listSniCertificates(metadata.name, spec).map(({ issuerRef, secret }) => issuerRef && secret);
+  return [host, inside, ...others, policyHost].filter((name) => name !== undefined);
 }
 
 function earlierThan({ relay, objects, filled = [], keys }: World, secret: string): string | undefined {

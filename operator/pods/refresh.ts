@@ -91,6 +91,7 @@ function lacksObjects(report: PodStatus): boolean {
   const problems = [
     report.certificateProblem,
     report.internalCertificateProblem,
+    ...(report.sniCertificates ?? []).map(({ problem }) => problem),
     report.policyHostCertificateProblem,
   ];
   return problems.some((one) => one?.reason === 'CertificateMissing') || report.missing.length > 0;
@@ -101,9 +102,11 @@ function lacksObjects(report: PodStatus): boolean {
  */
 function unservedIssues(world: World, report: PodStatus): string[] {
   const { name } = world.relay.metadata;
+  const { sniCertificates = [] } = report;
   const pairs = [
     [readIssue(world, name), report.certificate],
     [readIssue(world, objectNames.internalCertificate(name)), report.internalCertificate],
+    ...sniCertificates.map(({ secret, certificate }) => [readIssue(world, secret), certificate] as const),
     [readIssue(world, objectNames.policyHostCertificate(name)), report.policyHostCertificate],
   ] as const;
   return pairs.flatMap(([issue, served]) =>

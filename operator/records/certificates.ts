@@ -17,12 +17,14 @@ interface LiveCertificate {
 }
 
 export function listHostCertificates({ relay, objects }: Observed): LiveCertificate[] {
-  const { internalCertificate, policyHostCertificate } = objectNames;
-  const others = [internalCertificate, policyHostCertificate].map((nameFor) => nameFor(relay.metadata.name));
+  const { internalCertificate, policyHostCertificate, isSniCertificate } = objectNames;
+  const { name: relayName } = relay.metadata;
+  const others = [internalCertificate, policyHostCertificate].map((nameFor) => nameFor(relayName));
   return [...objects.values()]
     .flatMap(({ kind, metadata: { name }, spec }) => {
       const { secretName, privateKey } = (spec ?? {}) as { secretName?: string; privateKey?: PrivateKey };
-      return kind === 'Certificate' && !others.includes(name) && secretName !== undefined
+      const isOther = others.includes(name) || isSniCertificate(relayName, name);
+      return kind === 'Certificate' && !isOther && secretName !== undefined
         ? [{ name, secret: secretName, privateKey }]
         : [];
     })

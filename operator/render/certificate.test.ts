@@ -131,3 +131,19 @@ test('the policy host of MTA-STS: one certificate with the name of each accepted
   const live = new Map([['Certificate/relay-mta-sts', certificate as never]]);
   assert.deepEqual(listHostCertificates({ relay, objects: live }), []);
 });
+
+test('a certificate for other names has their names, and a name that stays when the order changes', () => {
+  const certificatesOf = (...hostnames: string[][]) =>
+    certificates({
+      secretName: 'own',
+      certificates: hostnames.map((names) => ({ hostnames: names, issuerRef: { name: 'ca' } })),
+    });
+  const [one, two] = certificatesOf(['b.example', '*.b.example'], ['c.example']);
+  assert.deepEqual(one?.['dnsNames'], ['b.example', '*.b.example']);
+  assert.match(String(one?.['name']), /^relay-tls-[0-9a-f]{8}$/);
+  assert.equal(one?.['secretName'], one?.['name']);
+  assert.deepEqual(
+    certificatesOf(['c.example'], ['b.example']).map((spec) => spec['name']),
+    [two?.['name'], one?.['name']],
+  );
+});

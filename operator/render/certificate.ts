@@ -1,10 +1,10 @@
 /**
  * The cert-manager Certificates that fill the Secrets, if the MailRelay names issuers: one for the host name, one for
- * the names inside the cluster, one for the policy host of MTA-STS. They ask only for serverAuth, because public issuers no longer issue clientAuth. They
+ * the names inside the cluster, those for other host names, one for the policy host of MTA-STS. They ask only for serverAuth, because public issuers no longer issue clientAuth. They
  * have a duration only if the spec sets it, because ACME issuers decide it themselves. A key that DNS publishes stays with
  * each renewal. Pure.
  */
-import { certificateSecretName, internalSecretName } from '#crds/effective.ts';
+import { certificateSecretName, internalSecretName, listSniCertificates } from '#crds/effective.ts';
 import { effectiveDns, policyHostSecretName } from '#crds/effectivedns.ts';
 import type { MailRelay } from '#crds/mailrelay.ts';
 import type { Policy } from '#crds/policyfile.ts';
@@ -39,6 +39,9 @@ export function renderCertificates(
   return [
     ...hostCertificates(relay, keys, objects),
     ...certificate(relay, inside, internalTls?.names ?? [], spec.tls?.internal),
+    ...listSniCertificates(metadata.name, spec).flatMap(({ secret, hostnames, issuerRef }) =>
+      certificate(relay, { name: secret, secretName: secret }, hostnames, { issuerRef }),
+    ),
     ...certificate(relay, policyHost, policy.policyHost?.hosts ?? [], spec.dns?.mtaSTS?.serve),
   ];
 }

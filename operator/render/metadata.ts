@@ -40,6 +40,9 @@ export const objectNames = {
   host: (relay: string, namespace: string, ordinal: number) =>
     `${relay}-${ordinal}.${relay}-pods.${namespace}.svc`,
   internalCertificate: (relay: string) => `${relay}-internal`,
+  /** The Certificate has the name of its Secret. */
+  isSniCertificate: (relay: string, name: string) =>
+    name.startsWith(`${relay}-tls-`) && /^[0-9a-f]{8}$/.test(name.slice(`${relay}-tls-`.length)),
   policyHostCertificate: (relay: string) => `${relay}-mta-sts`,
   authority: (relay: string) => `${relay}-ca`,
   /** The common part of the names of all claims, before the ordinal. */

@@ -6,7 +6,12 @@
 import { CONDITION_TYPES } from '#crds/conditions.ts';
 import { startTlsSummary } from '#crds/effective.ts';
 import { fieldsNotInForce } from '#crds/notinforce.ts';
-import { countPlaintextClients, describeTlsShare, type PodStatus } from '#crds/podstatus.ts';
+import {
+  type CertificateFacts,
+  countPlaintextClients,
+  describeTlsShare,
+  type PodStatus,
+} from '#crds/podstatus.ts';
 import { hashContent } from '#crds/policyfile.ts';
 import type { Condition, MailRelayStatus } from '#crds/status.ts';
 import { selectorLabels } from '#crds/wellknown.ts';
@@ -77,25 +82,43 @@ function clientPolicyStatus(policy: Judged['policy']): Pick<MailRelayStatus, 'cl
   return lines.length > 0 ? { clientPolicies: lines } : {};
 }
 
-function certificateStatus(pods: readonly PodView[]): Pick<MailRelayStatus, CertificateField> {
+function certificateStatus(
+  pods: readonly PodView[],
+): Pick<MailRelayStatus, SingleCertificate | 'sniCertificates'> {
   const reports = pods.flatMap(({ report }) => report ?? []);
   return {
     ...servedAs('certificate', reports),
     ...servedAs('internalCertificate', reports),
+    ...sniCertificateStatus(reports),
     ...servedAs('policyHostCertificate', reports),
   };
 }
 
-type CertificateField = 'certificate' | 'internalCertificate' | 'policyHostCertificate';
+type SingleCertificate = 'certificate' | 'internalCertificate' | 'policyHostCertificate';
 
-function servedAs(field: CertificateField, reports: readonly PodStatus[]) {
-  const served = reports.flatMap((report) => report[field] ?? []);
+function servedAs(field: SingleCertificate, reports: readonly PodStatus[]) {
+  const found = describeServed(reports.flatMap((report) => report[field] ?? []));
+  return found ? { [field]: found } : {};
+}
+
+function sniCertificateStatus(reports: readonly PodStatus[]): Pick<MailRelayStatus, 'sniCertificates'> {
+  const told = reports.flatMap((report) => report.sniCertificates ?? []);
+  const sniCertificates = [...new Set(told.map(({ secret }) => secret))].flatMap((secretName) => {
+    const found = describeServed(
+      told.flatMap(({ secret, certificate }) => (secret === secretName ? (certificate ?? []) : [])),
+    );
+    return found ? [{ secretName, ...found }] : [];
+  });
+  return sniCertificates.length > 0 ? { sniCertificates } : {};
+}
+
+function describeServed(served: readonly CertificateFacts[]) {
   // During a renewal pods serve different certificates. The status shows the newest.
   const newest = served.toSorted((a, b) => (a.notBefore < b.notBefore ? 1 : -1))[0];
-  if (!newest) return {};
+  if (!newest) return undefined;
   const podsServing = served.filter(({ serial }) => serial === newest.serial).length;
   const { serial, notAfter, names } = newest;
-  return { [field]: { serial, notAfter, names: names.slice(0, CERTIFICATE_NAMES), podsServing } };
+  return { serial, notAfter, names: names.slice(0, CERTIFICATE_NAMES), podsServing };
 }
 
 function policyStatus(world: Judged): Pick<MailRelayStatus, 'policy'> {

@@ -92,7 +92,7 @@ async function serve(
   const rates = { client: new MessageRate(), login: new MessageRate(), recipient: new MessageRate() };
   const task = new ListenerTask({
     policy,
-    pairs: { host: withPair, internal: null },
+    pairs: { host: withPair, bySecret: {} },
     ticketKeys: [],
     materials: NO_MATERIALS,
     take: (stream, arrival) => intake.take(stream, arrival),
@@ -434,7 +434,7 @@ test('a pair that arrives later is used for the next handshake', async () => {
     null,
   );
   await assert.rejects(SmtpClient.connectTls(port, {}));
-  task.usePairs({ host: pair, internal: null });
+  task.usePairs({ host: pair, bySecret: {} });
   const talker = await SmtpClient.connectTls(port, {});
   assert.match(await talker.reply(), /^220 /);
   talker.close();

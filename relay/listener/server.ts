@@ -4,6 +4,7 @@
  * never called.
  */
 import type { Socket } from 'node:net';
+import type { SecureContext } from 'node:tls';
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
 import { monotonic } from '../task/clock.ts';
 import { type ConnectionOptions, GatedConnection, HANDSHAKE_MS } from './connection.ts';
@@ -17,12 +18,20 @@ export class GatedServer extends SMTPServer {
   readonly #ends = new WeakMap<Socket, () => void>();
   readonly #clients = new WeakMap<Socket, string>();
   readonly #since = new WeakMap<Socket, number>();
+  readonly #findContext: (name: string) => string | undefined;
   readonly #patience: Patience;
   readonly #looking: NodeJS.Timeout;
 
-  constructor(options: SMTPServerOptions, partsOf: SessionMaker, patience: Patience) {
+  /** `findContext` gives the key in `sniOptions` for a client that asks for a name. */
+  constructor(
+    options: SMTPServerOptions,
+    partsOf: SessionMaker,
+    findContext: (name: string) => string | undefined,
+    patience: Patience,
+  ) {
     super(options);
     this.partsOf = partsOf;
+    this.#findContext = findContext;
     this.#patience = patience;
     this.#looking = setInterval(() => this.#look(), LOOK_MS);
     this.#looking.unref();
@@ -33,6 +42,12 @@ export class GatedServer extends SMTPServer {
     Object.assign(this.options, options);
     if (this.options.key) super.updateSecureContext();
     else this.secureContext = new Map();
+  }
+
+  /** The library knows no wildcards. It changes the keys of its contexts as it changes names. */
+  override _resolveSNI(name: string, chosen: (error: Error | null, context?: SecureContext) => void): void {
+    const context = this.secureContext.get(this._normalizeHostname(this.#findContext(name) ?? '*'));
+    chosen(null, context ?? this.secureContext.get('*'));
   }
 
   /**

@@ -21,6 +21,7 @@ import { REPLIES, type Reply } from './reply.ts';
 import { GatedServer } from './server.ts';
 import type { Taker } from './sessiondeps.ts';
 import { ListenerSessions } from './sessions.ts';
+import { readSniNames, type SniNames } from './sninames.ts';
 import { TicketKeyRing } from './tickets.ts';
 
 export interface ListenerOptions {
@@ -54,6 +55,7 @@ export class ListenerTask {
   readonly #served = new Map<string, Served>();
   readonly #tickets: TicketKeyRing;
   #pairs: Pairs;
+  #names: SniNames;
   #materials: Materials;
   readonly #mapSources: MapSources;
   #open = 0;
@@ -63,6 +65,7 @@ export class ListenerTask {
     this.#options = options;
     this.#tickets = new TicketKeyRing(ticketKeys);
     this.#pairs = pairs;
+    this.#names = readSniNames(policy, pairs);
     this.#materials = materials;
     this.#mapSources = new MapSources(policy, materials);
     const refusalLog = new RefusalLog(options.log, options.onRefused);
@@ -89,6 +92,7 @@ export class ListenerTask {
 
   usePairs(pairs: Pairs): void {
     this.#pairs = pairs;
+    this.#names = readSniNames(this.#options.policy, pairs);
     this.#renewContexts();
   }
 
@@ -158,6 +162,7 @@ export class ListenerTask {
     const server = new GatedServer(
       { ...this.#libraryOptions(listener, floor), ...sessions.handlers() },
       (client, session) => sessions.makeParts(client, session),
+      (name) => this.#names.findSecret(name),
       patience,
     );
     this.#giveTickets(server);
@@ -190,25 +195,23 @@ export class ListenerTask {
     };
   }
 
-  /** One context for all names, and one for each name inside the cluster if there is a pair for them. */
+  /** One context for the pair of the host name, and one for each other pair, by Secret. */
   #contexts(listener: Listener, floor: TlsVersion, host: PairText): SMTPServerOptions {
-    const { policy } = this.#options;
+    const others = Object.entries(this.#names.pairs);
     const common: SMTPServerOptions = {
       minVersion: floor,
-      // SMTP needs no renegotiation, and each one would cost a handshake.
-      secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
+      // SMTP needs no renegotiation, and each one would cost a handshake. OpenSSL would resume a session under another
+      // name than it began with (RFC 6066 section 3 forbids that), so where names have own pairs it resumes none.
+      secureOptions: constants.SSL_OP_NO_RENEGOTIATION | (others.length > 0 ? constants.SSL_OP_NO_TICKET : 0),
       // The ciphers for such old devices are below OpenSSL's default security level.
       ...(floor < 'TLSv1.2' ? { ciphers: 'DEFAULT:@SECLEVEL=0' } : {}),
       ...this.#clientAuthorities(listener),
     };
-    const { internal } = this.#pairs;
-    const names = internal ? (policy.inbound.internalTls?.names ?? []) : [];
-    const inside = { ...common, key: internal?.key, cert: internal?.cert };
     return {
       ...common,
       key: host.key,
       cert: host.cert,
-      sniOptions: Object.fromEntries(names.map((name) => [name, inside])),
+      sniOptions: Object.fromEntries(others.map(([secret, pair]) => [secret, { ...common, ...pair }])),
     };
   }
 

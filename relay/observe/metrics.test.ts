@@ -9,6 +9,7 @@ const status = {
   version: '1.2.3',
   policy: { hash: 'abcd', refused: null },
   certificate: { notAfter: '2027-01-01T00:00:00Z' },
+  sniCertificates: [{ secret: 'other', names: ['b.example', 'c.example'], certificate: null, problem: null }],
   sessions: { open: 3, ofOldPolicy: 1, plaintextClients: 2, oldPolicyEnds: null, plaintext: [] },
   outbound: { wouldWait: [{ level: 'Encrypt', destinations: 3, list: [] }] },
   queue: { depth: 5, held: 4, oldestSeconds: null, deferrals: [], loginsRefused: [] },
@@ -56,8 +57,9 @@ test('what tasks count adds up by label; gauges tell the status', async () => {
     'mailrelay_destinations_below_encrypt 3',
     'mailrelay_destinations_below_verify 0',
     'mailrelay_destinations_below_dane 0',
-    'mailrelay_certificate_not_after_timestamp_seconds 1798761600',
     'mailrelay_ready 1',
+    'mailrelay_certificate_not_after_timestamp_seconds{field="tls",hostname=""} 1798761600',
+    'mailrelay_certificate_not_after_timestamp_seconds{field="tls.certificates",hostname="b.example"} 0',
     'mailrelay_policy_info{hash="abcd",version="1.2.3"} 1',
   ]);
 });

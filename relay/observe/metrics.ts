@@ -5,7 +5,7 @@
  * lists the metrics.
  */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
-import { countPlaintextClients, type PodStatus } from '#crds/podstatus.ts';
+import { type CertificateFacts, countPlaintextClients, type PodStatus } from '#crds/podstatus.ts';
 import type { StricterLevel } from '#crds/tlslevel.ts';
 import { wall } from '../task/clock.ts';
 import type { Counted } from '../task/messages.ts';
@@ -185,15 +185,22 @@ export const GAUGES = {
     'mailrelay_destinations_below_dane',
     'Destinations of the last 7 days whose mail level Dane would have made wait, where DANE is looked up',
   ],
-  expiry: ['mailrelay_certificate_not_after_timestamp_seconds', 'End of the certificate served'],
   ready: ['mailrelay_ready', '1 when the relay is ready'],
 } as const;
+
+/** By the field of the spec that has the certificate. */
+export const CERTIFICATE_END: Metric = {
+  name: 'mailrelay_certificate_not_after_timestamp_seconds',
+  help: 'End of a certificate served; field: tls, tls.internal, tls.certificates (hostname: the first name of the entry) or dns.mtaSTS.serve',
+  labels: ['field', 'hostname'],
+};
 
 export class Metrics {
   readonly #registry = new Registry();
   readonly #counters = new Map<string, Counter>();
   readonly #histograms = new Map<string, Histogram>();
   readonly #gauges = new Map<keyof typeof GAUGES, Gauge>();
+  readonly #certificates: Gauge;
   readonly #policy: Gauge;
   readonly #refusals = new LastRefusals(wall);
   #tlsSessions = 0;
@@ -207,6 +214,8 @@ export class Metrics {
       this.#histograms.set(key, new Histogram({ name, help, buckets, registers }));
     for (const [key, [name, help]] of Object.entries(GAUGES))
       this.#gauges.set(key as keyof typeof GAUGES, new Gauge({ name, help, registers }));
+    const { name, help: text, labels } = CERTIFICATE_END;
+    this.#certificates = new Gauge({ name, help: text, labelNames: [...labels], registers });
     const help = '1, with the hash of the policy in force and the version of the relay';
     this.#policy = new Gauge({
       name: 'mailrelay_policy_info',
@@ -245,7 +254,7 @@ export class Metrics {
   }
 
   render(status: PodStatus): Promise<string> {
-    const { sessions, queue, certificate, ready, policy, version } = status;
+    const { sessions, queue, ready, policy, version } = status;
     const figures: Record<keyof typeof GAUGES, number> = {
       open: sessions.open,
       old: sessions.ofOldPolicy,
@@ -259,11 +268,13 @@ export class Metrics {
       belowEncrypt: countWaiting(status, 'Encrypt'),
       belowVerify: countWaiting(status, 'Verify'),
       belowDane: countWaiting(status, 'Dane'),
-      expiry: certificate ? Date.parse(certificate.notAfter) / 1000 : 0,
       ready: ready ? 1 : 0,
     };
     for (const [key, value] of Object.entries(figures))
       this.#gauges.get(key as keyof typeof GAUGES)?.set(value);
+    this.#certificates.reset();
+    for (const [field, hostname, served] of listCertificates(status))
+      this.#certificates.set({ field, hostname }, served ? Date.parse(served.notAfter) / 1000 : 0);
     this.#policy.reset();
     if (policy.hash) this.#policy.set({ hash: policy.hash, version }, 1);
     return this.#registry.metrics();
@@ -272,4 +283,17 @@ export class Metrics {
 
 function countWaiting({ outbound }: PodStatus, level: StricterLevel): number {
   return outbound?.wouldWait.find((one) => one.level === level)?.destinations ?? 0;
+}
+
+type Served = readonly [field: string, hostname: string, served: CertificateFacts | null];
+
+/** Without a certificate the end is 0. Of the optional ones without names only those are listed that are served. */
+function listCertificates(status: PodStatus): Served[] {
+  const { certificate, internalCertificate, sniCertificates = [], policyHostCertificate } = status;
+  return [
+    ['tls', '', certificate],
+    ...(internalCertificate ? [['tls.internal', '', internalCertificate] as const] : []),
+    ...sniCertificates.map((one) => ['tls.certificates', one.names[0] ?? '', one.certificate] as const),
+    ...(policyHostCertificate ? [['dns.mtaSTS.serve', '', policyHostCertificate] as const] : []),
+  ];
 }

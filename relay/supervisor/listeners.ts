@@ -59,7 +59,7 @@ export class ListenerTasks {
   #generation: Generation | undefined;
   readonly #draining = new Set<Generation>();
   readonly #ticketKeys: TicketKeys;
-  #pairs: Pairs = { host: null, internal: null };
+  #pairs: Pairs = { host: null, bySecret: {} };
   #queue = { depth: 0, bytes: 0 };
   #starts = 0;
 

@@ -6,10 +6,11 @@ import { RESTART_CONTRACT, type RestartEffect } from '#crds/restart.ts';
 import { planRestart } from './plan.ts';
 
 const inside = { secretName: 'inside' };
+const other = { secretName: 'other', hostnames: ['mail.example.org'] };
 const base: MailRelaySpec = {
   hostname: 'relay.example.com',
   replicas: 2,
-  tls: { secretName: 'relay-tls', internal: inside },
+  tls: { secretName: 'relay-tls', internal: inside, certificates: [other] },
   inbound: {
     listeners: [{ name: 'smtp', port: 25 }],
     clients: { networks: ['10.0.0.0/8'] },
@@ -70,16 +71,22 @@ const CHANGES: Readonly<Record<string, MailRelaySpec[]>> = {
     { ...base, tls: { ...base.tls, issuerRef: { name: 'ca' }, dnsNames: ['mail.example.com'] } },
     {
       ...base,
-      tls: { secretName: 'relay-tls', internal: inside, issuerRef: { name: 'ca' }, duration: '30d' },
+      tls: { ...base.tls, issuerRef: { name: 'ca' }, duration: '30d' },
     },
     {
       ...base,
-      tls: { secretName: 'relay-tls', internal: { ...inside, privateKey: { algorithm: 'RSA' } } },
+      tls: { ...base.tls, internal: { ...inside, privateKey: { algorithm: 'RSA' } } },
     },
   ],
   'spec.tls.internal: clusterDomain, dnsNames': [
-    { ...base, tls: { secretName: 'relay-tls', internal: { ...inside, clusterDomain: 'corp.example' } } },
-    { ...base, tls: { secretName: 'relay-tls', internal: { ...inside, dnsNames: ['smtp.corp.example'] } } },
+    { ...base, tls: { ...base.tls, internal: { ...inside, clusterDomain: 'corp.example' } } },
+    { ...base, tls: { ...base.tls, internal: { ...inside, dnsNames: ['smtp.corp.example'] } } },
+  ],
+  'spec.tls.certificates[]: hostnames (but for the first one of an entry with issuerRef)': [
+    {
+      ...base,
+      tls: { ...base.tls, certificates: [{ ...other, hostnames: ['mail.example.org', '*.example.net'] }] },
+    },
   ],
   'spec.outbound.resolver.sidecar': [
     { ...base, outbound: { ...base.outbound, resolver: { sidecar: { image: 'unbound:2' } } } },

@@ -16,8 +16,8 @@ export interface PairText {
 
 export interface Pairs {
   readonly host: PairText | null;
-  /** The pair for clients that use a name inside the cluster. */
-  readonly internal: PairText | null;
+  /** The pairs for clients that ask for another name, by Secret. */
+  readonly bySecret: Readonly<Record<string, PairText>>;
 }
 
 export type ToListener =

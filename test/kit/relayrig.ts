@@ -128,6 +128,7 @@ export function policyOf(
     inbound: {
       minTlsVersion: 'TLSv1.2',
       internalTls: null,
+      sniCertificates: [],
       listeners: [],
       clientPolicies: [],
       acceptDomains: [],

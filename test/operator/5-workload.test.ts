@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { KubeObject } from '#operator/kube/client.ts';
+import { isKubeError } from '#operator/kube/errors.ts';
 import { apiPath, CERTIFICATE, MAIL_RELAY, OWNED, POD, STATEFUL_SET } from '#operator/kube/kinds.ts';
 import { until } from '#test/kit/wait.ts';
 import { type Plane, plane } from './plane.ts';
@@ -275,6 +276,32 @@ describe('what a MailRelay says of its workload', { concurrency: false }, () => 
     assert.deepEqual(
       names.filter((name) => ['first', 'second'].includes(name)),
       ['first'],
+    );
+  });
+
+  test('a certificate for other names has a Certificate and a mount while the spec has it', async () => {
+    const name = 'named';
+    const hostnames = ['b.example', '*.b.example'];
+    const settledAs = async (changes: Readonly<Record<string, unknown>>) => {
+      await putRelay(api, relayNamed(NAMESPACE, name, { tls: { secretName: 'named-tls', ...changes } }));
+      await whenSettled(api, NAMESPACE, name);
+    };
+    await settledAs({ certificates: [{ hostnames, issuerRef: { name: 'ca' } }] });
+    const { secretName } = await until('the certificate in the status', async () => {
+      const { status } = await get(MAIL_RELAY, name);
+      return (status as { sniCertificates?: { secretName: string }[] }).sniCertificates?.[0];
+    });
+    const certificate = await get(CERTIFICATE, secretName);
+    const { dnsNames } = certificate['spec'] as { dnsNames: string[] };
+    assert.deepEqual(dnsNames, hostnames);
+    assert.match(JSON.stringify(await get(STATEFUL_SET, name)), new RegExp(`"secretName":"${secretName}"`));
+    await whenQuiet(api);
+    await settledAs({});
+    await until('the Certificate to go', () =>
+      get(CERTIFICATE, secretName).then(
+        () => false,
+        (error) => isKubeError(error, 'notFound'),
+      ),
     );
   });
 

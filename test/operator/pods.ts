@@ -375,6 +375,11 @@ function reportOf({ policy, replicas, order }: Orders, ordinal: number, mounts: 
       id: identifyStsPolicy(policy.policyHost.text),
       hosts: policy.policyHost.hosts,
     },
+    sniCertificates: policy.inbound.sniCertificates.map((one) => ({
+      ...one,
+      certificate: REPORT.certificate,
+      problem: null,
+    })),
     ...(policy.inbound.internalTls
       ? { internalCertificate: REPORT.certificate, internalAuthority: AUTHORITY }
       : {}),
