@@ -48,3 +48,14 @@ test('each rung has its words', () => {
     /^ {2}TLSA +of mx\.example\.net: 3 1 1 abababababababab…(, 3 1 1 \w+…){4} and 2 more$/m,
   );
 });
+
+test('the provider is told with its limits, or that there is none, and nothing where the policy has no provider', () => {
+  const limits = { connections: 20, messagesPerMinute: null, messagesPerConnection: 50 };
+  const provider = { name: 'google', mxHosts: ['*.google.com'], limits };
+  assert.match(
+    told({ provider }),
+    /^provider +google \(outbound\.providers\), for all its domains: 20 connections, 50 messages over each connection$/m,
+  );
+  assert.match(told({ provider: null }), /^provider +none of outbound\.providers: /m);
+  assert.doesNotMatch(told({}), /provider/);
+});

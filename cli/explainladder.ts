@@ -1,5 +1,6 @@
 /** The way of a message to its next hops, in words: look-ups, TLS level and its rule, what each failure leads to. Pure. */
 import { describeFailure } from '#crds/failure.ts';
+import type { Provider } from '#crds/policyfile.ts';
 import { STRICTER_LEVELS } from '#crds/tlslevel.ts';
 import type { HostStep, Ladder } from '#relay/delivery/ladder.ts';
 import { note, row } from './terminal.ts';
@@ -16,9 +17,10 @@ const CONSEQUENCES = {
   nextHost: 'the next host is tried, and without one the mail waits',
 } as const;
 
-export function describeLadder({ mx, sts, hosts, moreHosts }: Ladder): string {
+export function describeLadder({ mx, provider, sts, hosts, moreHosts }: Ladder): string {
   const lines = [
     row('MX', describeMx(mx)),
+    ...(provider === undefined ? [] : [row('provider', describeProvider(provider))]),
     row('MTA-STS', describeSts(sts)),
     ...hosts.flatMap(describeHost),
     ...(moreHosts > 0 ? [row('', `and ${moreHosts} more hosts`)] : []),
@@ -37,6 +39,17 @@ function describeMx(mx: Ladder['mx']): string {
     case 'found':
       return `those of ${mx.domain}, ${mx.isSigned ? 'proven by DNSSEC' : 'not proven by DNSSEC'}`;
   }
+}
+
+function describeProvider(provider: Provider | null): string {
+  if (!provider) return 'none of outbound.providers: the limits are those of the destination alone';
+  const { connections, messagesPerMinute, messagesPerConnection } = provider.limits;
+  const limits = [
+    ...(connections === null ? [] : [`${connections} connections`]),
+    ...(messagesPerMinute === null ? [] : [`${messagesPerMinute} messages a minute`]),
+    `${messagesPerConnection} messages over each connection`,
+  ];
+  return `${provider.name} (outbound.providers), for all its domains: ${limits.join(', ')}`;
 }
 
 function describeSts(sts: Ladder['sts']): string {

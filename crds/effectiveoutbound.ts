@@ -4,7 +4,7 @@
  */
 import type { MailRelaySpec } from './mailrelay.ts';
 import { parseServer } from './networks.ts';
-import type { DestinationLimits, Hop, Policy } from './policyfile.ts';
+import type { DestinationLimits, Hop, Policy, Provider } from './policyfile.ts';
 import { parsed } from './units.ts';
 import { SIDECAR_SERVER } from './wellknown.ts';
 
@@ -14,6 +14,10 @@ type HopSpec = NonNullable<OutboundSpec['smartHosts']>[number];
 /** What a hop inherits from its route, and a route from outbound. */
 type RouteTerms = Pick<Hop, 'tlsLevel' | 'minTlsVersion' | 'sourceAddresses' | 'socksProxy'>;
 type TlsFloor = Pick<Hop, 'tlsLevel' | 'minTlsVersion'>;
+type ProviderSpec = NonNullable<OutboundSpec['providers']>[number];
+
+const MESSAGES_PER_CONNECTION = 100;
+
 export function effectiveOutbound({ outbound = {} }: MailRelaySpec): Policy['outbound'] {
   const terms = {
     tlsLevel: outbound.tls?.level ?? 'Opportunistic',
@@ -41,8 +45,9 @@ export function effectiveOutbound({ outbound = {} }: MailRelaySpec): Policy['out
     })),
     limits: {
       ...effectiveDestinationLimits(limits),
-      messagesPerConnection: limits?.messagesPerConnection ?? 100,
+      messagesPerConnection: limits?.messagesPerConnection ?? MESSAGES_PER_CONNECTION,
     },
+    providers: (outbound.providers ?? []).map((provider) => effectiveProvider(provider, outbound)),
   };
 }
 
@@ -76,6 +81,19 @@ function effectiveRoute(
     hosts: hosts?.map((hop) => effectiveHop(hop, own, outbound)) ?? null,
     ...own,
     limits: limits ? effectiveDestinationLimits({ ...outbound.limits, ...limits }) : null,
+  };
+}
+
+function effectiveProvider({ name, mxHosts, limits = {} }: ProviderSpec, outbound: OutboundSpec): Provider {
+  return {
+    name,
+    mxHosts,
+    limits: {
+      connections: limits.connections ?? null,
+      messagesPerMinute: limits.messagesPerMinute ?? null,
+      messagesPerConnection:
+        limits.messagesPerConnection ?? outbound.limits?.messagesPerConnection ?? MESSAGES_PER_CONNECTION,
+    },
   };
 }
 

@@ -1,6 +1,7 @@
 /** The outbound half of a MailRelay spec: shapes and bounds. Part of the single source, see mailrelay.ts. */
 import { z } from 'zod';
 import { HOP_PROTOCOLS } from './policyoutbound.ts';
+import { providers } from './providers.ts';
 import { resolver } from './resolver.ts';
 import {
   address,
@@ -279,6 +280,7 @@ export const outbound = z
       })
       .optional()
       .describe('How hard destinations are used.'),
+    providers: providers.optional(),
   })
   .describe(
     'Delivering: the router task. It restarts itself when anything here changes; the queue survives.',

@@ -10,7 +10,14 @@ import { addresses } from './addresspolicy.ts';
 import { LOG_ADDRESSES, LOG_LEVELS } from './logging.ts';
 import { clients } from './policyclients.ts';
 import { filter, listenerFilter } from './policyfilter.ts';
-import { type destinationLimits, type hop, objectName, outbound, type socksProxy } from './policyoutbound.ts';
+import {
+  type destinationLimits,
+  type hop,
+  objectName,
+  outbound,
+  type provider,
+  type socksProxy,
+} from './policyoutbound.ts';
 import { events, queue } from './policyqueue.ts';
 import { TLS_VERSIONS } from './tlslevel.ts';
 
@@ -135,6 +142,7 @@ export type Clients = Listener['clients'];
 export type NamedPair = z.infer<typeof namedPair>;
 export type PolicyHost = NonNullable<Policy['policyHost']>;
 export type DestinationLimits = z.infer<typeof destinationLimits>;
+export type Provider = z.infer<typeof provider>;
 export type SocksProxy = z.infer<typeof socksProxy>;
 export type { IpFamily } from './policyoutbound.ts';
 export type Hop = z.infer<typeof hop>;

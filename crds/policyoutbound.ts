@@ -54,6 +54,19 @@ export const destinationLimits = z.strictObject({
   messagesPerDestinationPerMinute: z.int().positive().nullable(),
 });
 
+/** A mail system that serves many domains, known by its MX hosts. */
+export const provider = z.strictObject({
+  name: z.string(),
+  /** Domains and *.domains. */
+  mxHosts: z.array(z.string()).min(1),
+  limits: z.strictObject({
+    /** Both over all domains of the provider; null: unlimited. */
+    connections: z.int().positive().nullable(),
+    messagesPerMinute: z.int().positive().nullable(),
+    messagesPerConnection: z.int().positive(),
+  }),
+});
+
 export const outbound = z.strictObject({
   /** The floor for destinations that have no route and no smart host. */
   tlsLevel: z.enum(TLS_LEVELS),
@@ -101,4 +114,6 @@ export const outbound = z.strictObject({
     ...destinationLimits.shape,
     messagesPerConnection: z.int().positive(),
   }),
+  /** In order: the first that matches decides. */
+  providers: z.array(provider),
 });

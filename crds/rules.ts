@@ -17,6 +17,7 @@ import { celEveryHop, everyHop, RESOLVER_RULES } from './resolverrules.ts';
 import { RESOURCE_RULES } from './resourcerules.ts';
 import { CEL_CUT_THROUGH, isCutThrough, type Rule } from './rule.ts';
 import { SENDER_RULES } from './senderrules.ts';
+import { SHAPING_RULES } from './shapingrules.ts';
 import { TLS_RULES } from './tlsrules.ts';
 import { ADMIN_PORT, HANDOVER_PORT, servedPort } from './wellknown.ts';
 import { WORKLOAD_RULES } from './workloadrules.ts';
@@ -214,18 +215,8 @@ export const RULES: readonly Rule[] = [
     holds: ({ inbound: { tlsReports, alwaysBcc } }) =>
       tlsReports === undefined || tlsReports.address.toLowerCase() !== alwaysBcc?.toLowerCase(),
   },
-  {
-    path: 'spec.outbound',
-    cel: `!${CEL_CUT_THROUGH} || !has(self.outbound) || ((!has(self.outbound.limits) || !(has(self.outbound.limits.connectionsPerDestination) || has(self.outbound.limits.messagesPerDestinationPerMinute))) && (!has(self.outbound.routes) || self.outbound.routes.all(r, !has(r.limits))))`,
-    message:
-      'queue.mode CutThrough delivers as fast as clients send, because nothing can wait: remove connectionsPerDestination and messagesPerDestinationPerMinute from outbound.limits, and limits from outbound.routes, and limit clients by inbound.limits, or use Durable',
-    holds: (spec) =>
-      !isCutThrough(spec) ||
-      (spec.outbound?.limits?.connectionsPerDestination === undefined &&
-        spec.outbound?.limits?.messagesPerDestinationPerMinute === undefined &&
-        (spec.outbound?.routes ?? []).every(({ limits }) => limits === undefined)),
-  },
   ...FILTER_RULES,
+  ...SHAPING_RULES,
   ...HEADER_RULES,
   ...SENDER_RULES,
   ...ADDRESS_RULES,

@@ -250,9 +250,9 @@ function answerForAll(hop: string, { to }: Parcel, failure: Failure): AttemptRes
   return { kind: 'answered', hop, verdicts, tls: null, tellsSender: false, passedOver: [] };
 }
 
-function findHops(
+export function findHops(
   destination: RemoteDestination,
-  { policy: { hostname, outbound }, names }: AttemptDeps,
+  { policy: { hostname, outbound }, names }: Pick<AttemptDeps, 'policy' | 'names'>,
 ): Resolved | Promise<Resolved> {
   if (destination.kind === 'hops') return { kind: 'hops', hops: destination.hops };
   return resolveHops(destination.domain, mxTerms(destination, outbound), hostname, names);

@@ -5,7 +5,7 @@
  */
 
 import type { Failure } from '#crds/failure.ts';
-import type { DestinationLimits, Hop, SocksProxy } from '#crds/policyfile.ts';
+import type { DestinationLimits, Hop, Provider, SocksProxy } from '#crds/policyfile.ts';
 import type { StricterLevel, TlsLevel, TlsVersion } from '#crds/tlslevel.ts';
 import type { Materials } from '../task/materials.ts';
 import type { HopLogins } from '../task/messages.ts';
@@ -132,6 +132,11 @@ export type AttemptResult =
 
 export interface Courier {
   route(from: string, to: string): Destination;
+  /**
+   * Looks up the provider whose limits this destination shares with others. Undefined: none. The function is absent if
+   * the policy has no provider. Never rejects.
+   */
+  readonly findProvider?: ((destination: Destination) => Promise<Provider | undefined>) | undefined;
   /** Makes one attempt. Rejects only for a bug or for a body that cannot be read. */
   deliver(destination: Destination, parcel: Parcel): Promise<AttemptResult>;
   /** Next hops that refuse our login, or a changed one. A hop is removed when it accepts the login. */

@@ -4,17 +4,18 @@
  */
 
 import { describeFailure } from '#crds/failure.ts';
-import type { Policy } from '#crds/policyfile.ts';
+import type { Policy, Provider } from '#crds/policyfile.ts';
 import type { Tracer } from '../observe/trace.ts';
 import { monotonic } from '../task/clock.ts';
 import type { KeptSecrets, Materials } from '../task/materials.ts';
 import type { HopLogins, HopNotes } from '../task/messages.ts';
-import { type AttemptDeps, attempt, type HopClient, type HopWay } from './attempt.ts';
+import { type AttemptDeps, attempt, findHops, type HopClient, type HopWay } from './attempt.ts';
 import type { AttemptResult, Courier, Destination, NextHop, Parcel } from './courier.ts';
 import { Discovery, type DiscoveryDeps } from './discovery.ts';
 import { FailedHops } from './failedhops.ts';
 import { ADDRESSES_AT_ONCE } from './hopaddresses.ts';
 import type { MailNames } from './names.ts';
+import { compileProviders, type Providers } from './providers.ts';
 import { findAddresses, mxHop, mxTerms } from './resolver.ts';
 import { compileRoutes, type Route } from './route.ts';
 import { SmtpClient } from './smtpclient.ts';
@@ -60,11 +61,14 @@ export class Delivery implements Courier {
   readonly #deps: DeliveryDeps;
   readonly #failedHops: FailedHops;
   readonly route: Route;
+  readonly findProvider: Courier['findProvider'];
 
   constructor(deps: DeliveryDeps) {
     this.#deps = deps;
     this.#failedHops = new FailedHops(deps.clock);
     this.route = compileRoutes(deps.policy);
+    const providers = compileProviders(deps.policy.outbound.providers);
+    this.findProvider = providers && ((destination) => findProvider(destination, providers, deps));
   }
 
   static overSmtp(policy: Policy, materials: Materials, deps: OverSmtpDeps): Delivery {
@@ -141,4 +145,15 @@ export class Delivery implements Courier {
     if (!takeReport) throw new Error('this process takes no TLS reports');
     return takeReport(parcel);
   }
+}
+
+/** A destination whose hosts are not known has no provider. Its attempt says why they are not. */
+async function findProvider(
+  destination: Destination,
+  providers: Providers,
+  deps: DeliveryDeps,
+): Promise<Provider | undefined> {
+  if (destination.kind !== 'mx') return undefined;
+  const resolved = await findHops(destination, deps);
+  return resolved.kind === 'hops' ? providers.findForAll(resolved.hops) : undefined;
 }

@@ -134,6 +134,14 @@ export class HopConnection extends Library {
   /** The library has its own timers for some phases. They use the wall clock, so they are off. */
   override _startPhase(): void {}
 
+  /** Calls `closed` when the socket is closed. The library reads no more after its end, and would see that late. */
+  whenClosed(closed: () => void): void {
+    const socket = this.#socket;
+    if (this.destroyed || socket.closed) closed();
+    else socket.once('close', closed);
+    this.once('end', () => socket.resume());
+  }
+
   override quit(): void {
     super.quit();
     this.#await(QUIT_REPLY_MS, 'no reply to QUIT');

@@ -5,7 +5,7 @@
  * account.
  */
 import type { Failure } from '#crds/failure.ts';
-import type { Policy } from '#crds/policyfile.ts';
+import type { Policy, Provider } from '#crds/policyfile.ts';
 import { requiresTls } from '#crds/tlslevel.ts';
 import type { Materials } from '../task/materials.ts';
 import type { HopWay } from './attempt.ts';
@@ -13,6 +13,7 @@ import { AttemptBudget } from './budget.ts';
 import type { Destination, NextHop } from './courier.ts';
 import { Discovery } from './discovery.ts';
 import { orderHops } from './hoporder.ts';
+import { compileProviders } from './providers.ts';
 import { findAddresses, mxTerms, resolveHops } from './resolver.ts';
 import { compileRoutes } from './route.ts';
 import { type Probed, SmtpClient } from './smtpclient.ts';
@@ -28,6 +29,8 @@ export interface Ladder {
   /** The part of the spec that decides. */
   readonly rule: string;
   readonly mx: MxStep;
+  /** The provider whose limits the destination shares. null: none. Absent: the policy has no provider. */
+  readonly provider?: Provider | null;
   /** off: it is not looked up for this destination. */
   readonly sts: StsFinding | { readonly kind: 'off' };
   /** In the order in which they are tried, ten at most. */
@@ -87,7 +90,10 @@ export async function findLadder(policy: Policy, materials: Materials, question:
       sts: sts.kind === 'off' ? NO_FINDINGS.sts : sts,
     };
     const hosts = await Promise.all(tried.map((hop) => findHost(hop, facts)));
-    return { rule: destination.rule, mx, sts, hosts, moreHosts: hops.length - tried.length };
+    const shared = compileProviders(policy.outbound.providers);
+    const provider = shared ? { provider: shared.findForAll(hops) ?? null } : {};
+    const moreHosts = hops.length - tried.length;
+    return { rule: destination.rule, mx, ...provider, sts, hosts, moreHosts };
   } finally {
     client.close();
     await discovery.close();

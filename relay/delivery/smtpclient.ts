@@ -7,7 +7,7 @@
 import { type Failure, makeFailure } from '#crds/failure.ts';
 import { pickOfFamily } from '#crds/networks.ts';
 import { domainOf } from '#crds/patterns.ts';
-import type { Policy } from '#crds/policyfile.ts';
+import type { Policy, Provider } from '#crds/policyfile.ts';
 import type { Tracer } from '../observe/trace.ts';
 import type { KeptSecrets, Materials } from '../task/materials.ts';
 import type { HopNotes } from '../task/messages.ts';
@@ -16,23 +16,14 @@ import type { AttemptBudget } from './budget.ts';
 import { type Connecting, connect, type Opened, type Session } from './connect.ts';
 import type { HopTls, Judgement, NextHop, Parcel, TlsReason } from './courier.ts';
 import { HopSecrets, type Identity, isSameHop, type Trials } from './hopsecrets.ts';
+import { IdleConnections } from './idleconnections.ts';
+import { ProviderConnections } from './providerconnections.ts';
+import { compileProviders, type Providers } from './providers.ts';
 import { isUnfit, notOffered } from './requiretls.ts';
 import { connectThrough, findTunnel } from './sockstunnel.ts';
 import { fallBack, type TlsPolicy } from './tlspolicy.ts';
 import { sendOver } from './transaction.ts';
 import { tryOut, type WayFinder } from './trial.ts';
-
-/**
- * A handshake costs more than a message, so connections are reused. The limits are low, so next hops do not close the
- * connection first.
- */
-const IDLE_MS = 20_000;
-
-interface Kept {
-  readonly way: HopWay;
-  readonly session: Session;
-  readonly timer: NodeJS.Timeout;
-}
 
 interface Terms {
   readonly address: string;
@@ -64,10 +55,12 @@ export type Probed =
 export class SmtpClient {
   readonly #hostname: string;
   readonly #messagesPerConnection: number;
+  readonly #providers: Providers | undefined;
+  readonly #providerConnections = new ProviderConnections();
   readonly #secrets: HopSecrets;
   readonly #tracer: Tracer;
   #sessions = 0;
-  readonly #idle = new Map<string, Kept[]>();
+  readonly #idle = new IdleConnections();
   readonly #connecting = new Map<Connecting, NextHop>();
   readonly #sending = new Map<Session, NextHop>();
   #closed = false;
@@ -77,6 +70,7 @@ export class SmtpClient {
     this.#tracer = tracer;
     this.#hostname = hostname;
     this.#messagesPerConnection = outbound.limits.messagesPerConnection;
+    this.#providers = compileProviders(outbound.providers);
     this.#secrets = new HopSecrets(policy, materials, kept);
   }
 
@@ -109,8 +103,8 @@ export class SmtpClient {
 
   /** Sends over an idle connection. If the server has ended that connection, the next one is tried. */
   async resume(way: HopWay, parcel: Parcel, budget: AttemptBudget): Promise<HopResult | undefined> {
-    const key = makeKey(way, this.#tracedDomain(parcel) !== undefined);
-    for (let kept = this.#takeIdle(key); kept; kept = this.#takeIdle(key)) {
+    const traced = this.#tracedDomain(parcel) !== undefined;
+    for (let kept = this.#idle.take(way, traced); kept; kept = this.#idle.take(way, traced)) {
       const result = await this.#send(way, kept, parcel, budget);
       if (result.kind === 'answered' || isUnfit(result.failure)) return result;
     }
@@ -133,8 +127,30 @@ export class SmtpClient {
     return { kind: 'session', address, tls, policy, judgement };
   }
 
+  #open(way: HopWay, address: string, budget: AttemptBudget, domain: string): Promise<Opened> {
+    const provider = this.#providers?.findFor(way.hop);
+    const open = () => this.#openOrFallBack(way, address, budget, domain);
+    return provider ? this.#openCounted(provider, way.hop, budget, open) : open();
+  }
+
+  async #openCounted(
+    provider: Provider,
+    hop: NextHop,
+    budget: AttemptBudget,
+    open: () => Promise<Opened>,
+  ): Promise<Opened> {
+    const isOfProvider = (one: NextHop) => this.#providers?.findFor(one) === provider;
+    const endIdle = () => this.#idle.end(isOfProvider, 1);
+    const closed = await this.#providerConnections.open(provider, endIdle, budget);
+    if (!closed) return unusable(hop, `provider ${provider.name} has all its connections in use`);
+    const opened = await open();
+    if (opened.kind === 'session') opened.session.connection.whenClosed(closed);
+    else closed();
+    return opened;
+  }
+
   /** Only level Opportunistic makes a second connection, in plain text, after a broken handshake. */
-  async #open(
+  async #openOrFallBack(
     { hop, policy }: HopWay,
     address: string,
     budget: AttemptBudget,
@@ -226,31 +242,11 @@ export class SmtpClient {
   }
 
   #keep(way: HopWay, session: Session): void {
-    if (this.#closed || session.used >= this.#messagesPerConnection) {
-      session.connection.quit();
-      return;
-    }
-    const key = makeKey(way, session.trace !== undefined);
-    const timer = setTimeout(() => this.#endOne(key, session), IDLE_MS);
-    this.#idle.set(key, [...(this.#idle.get(key) ?? []), { way, session, timer }]);
-  }
-
-  /** Takes the connection that was used last, so that the others become idle and end. */
-  #takeIdle(key: string): Session | undefined {
-    const kept = this.#idle.get(key) ?? [];
-    for (let last = kept.pop(); last; last = kept.pop()) {
-      clearTimeout(last.timer);
-      if (!last.session.broken) return last.session;
-    }
-    this.#idle.delete(key);
-    return undefined;
-  }
-
-  #endOne(key: string, session: Session): void {
-    const left = (this.#idle.get(key) ?? []).filter((kept) => kept.session !== session);
-    if (left.length > 0) this.#idle.set(key, left);
-    else this.#idle.delete(key);
-    if (!session.broken) session.connection.quit();
+    const provider = this.#providers?.findFor(way.hop);
+    const most = provider?.limits.messagesPerConnection ?? this.#messagesPerConnection;
+    const isWanted = provider !== undefined && this.#providerConnections.isWanted(provider);
+    if (this.#closed || isWanted || session.used >= most) session.connection.quit();
+    else this.#idle.keep(way, session);
   }
 
   #endChanged(which: (hop: NextHop) => boolean): void {
@@ -259,12 +255,7 @@ export class SmtpClient {
 
   /** Ends connections to these hops. A connection that is sending a message is not used again afterwards. */
   #end(which: (hop: NextHop) => boolean, reason: string): void {
-    for (const [key, kept] of [...this.#idle]) {
-      for (const { session, timer } of kept.filter((one) => which(one.way.hop))) {
-        clearTimeout(timer);
-        this.#endOne(key, session);
-      }
-    }
+    this.#idle.end(which);
     for (const [connecting, hop] of this.#connecting) if (which(hop)) connecting.abort(reason);
     for (const [session, hop] of this.#sending) {
       if (!which(hop)) continue;
@@ -272,20 +263,6 @@ export class SmtpClient {
       if (!session.connection.offered) session.connection.cut(reason, 'relay');
     }
   }
-}
-
-/** Of policies for which a key was made. A TLS policy is decided for one hop, so it stands for the hop too. */
-const KEYS = new WeakMap<TlsPolicy, string>();
-
-/** Two deliveries share a connection only if all settings of the hop and the TLS policy are equal. */
-function makeKey({ hop, policy }: HopWay, traced: boolean): string {
-  let key = KEYS.get(policy);
-  if (key === undefined) {
-    const { priority: _, weight: __, ...settings } = hop;
-    key = JSON.stringify({ hop: settings, policy });
-    KEYS.set(policy, key);
-  }
-  return traced ? `traced ${key}` : key;
 }
 
 /** A fault on our side: the hop was not asked. */

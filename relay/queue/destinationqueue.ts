@@ -10,6 +10,7 @@ import type { Destination } from '../delivery/courier.ts';
 import type { Paces } from './paces.ts';
 import type { DestinationHealth, RestingQueue } from './restingqueue.ts';
 import { failuresWithin } from './schedule.ts';
+import type { SharedLimits } from './sharedlimits.ts';
 import type { Share, Standing } from './slots.ts';
 import { type Waiting, WaitingMessages } from './waiting.ts';
 
@@ -36,6 +37,8 @@ export interface Unreached {
 export class DestinationQueue {
   /** The time of the wake-up that is set. Infinity: none. */
   wakeAt = Number.POSITIVE_INFINITY;
+  /** Limits of the provider. Undefined: the destination shares none. */
+  shared: SharedLimits | undefined;
   readonly destination: Destination;
   readonly #terms: DestinationTerms;
   #configured: WaitingMessages | undefined;
@@ -149,6 +152,13 @@ export class DestinationQueue {
     return due !== undefined && due <= now;
   }
 
+  /** True if only the limits of the provider stop the next delivery. */
+  wantsTurn(now: number): boolean {
+    const { shared } = this;
+    if (!shared || shared.admits(this.destination.key, now) || !this.#mayBeginAlone(now)) return false;
+    return BY_TURN.some((share) => (this.#lines[share]?.nextDue(now) ?? Number.POSITIVE_INFINITY) <= now);
+  }
+
   /** When to check again. Undefined while deliveries are under way or nothing waits. */
   nextLook(now: number): number | undefined {
     if (this.#underWay >= this.#allowed) return undefined;
@@ -254,6 +264,11 @@ export class DestinationQueue {
   }
 
   #mayBegin(now: number): boolean {
+    return this.#mayBeginAlone(now) && this.shared?.admits(this.destination.key, now) !== false;
+  }
+
+  /** True if no limit of the destination itself stops the next delivery. */
+  #mayBeginAlone(now: number): boolean {
     return (
       now >= this.#health.pausedUntil && this.#underWay < this.#allowed && now >= this.#paceAllowsAt(now)
     );

@@ -10,6 +10,7 @@ import type { Destination } from '../delivery/courier.ts';
 import type { QueueFigures } from '../task/messages.ts';
 import { dropOldest } from '../task/oldest.ts';
 import { DestinationQueue, type DestinationTerms } from './destinationqueue.ts';
+import { Providers, type ProvidersDeps } from './providers.ts';
 import { hasFailure, type PackedQueue, QueuePacker } from './restingqueue.ts';
 import { type Share, Slots, type Standing } from './slots.ts';
 import type { Waiting } from './waiting.ts';
@@ -21,6 +22,8 @@ const REMEMBERED = 1_000;
 export interface DestinationQueuesDeps {
   readonly terms: DestinationTerms;
   readonly clock: () => number;
+  /** Absent if the policy has no provider. */
+  readonly findProvider?: ProvidersDeps['find'] | undefined;
   /** Never rejects. */
   readonly deliver: (queue: DestinationQueue, waiting: Waiting) => Promise<void>;
 }
@@ -40,6 +43,7 @@ export class DestinationQueues {
   readonly #packer = new QueuePacker();
   readonly #slots = new Slots();
   readonly #wakeups: Wakeups;
+  readonly #providers: Providers | undefined;
   /** The keys of destinations that wait only for a slot, by kind of slot. They are asked again in this order. */
   readonly #blocked = SLOTS.map((slot) => ({ ...slot, keys: new Set<string>() }));
   /** The number of answers of idle destinations, oldest first. */
@@ -51,6 +55,8 @@ export class DestinationQueues {
   constructor(deps: DestinationQueuesDeps) {
     this.#deps = deps;
     this.#wakeups = new Wakeups(deps.clock, (key, at) => this.#wake(key, at));
+    const { findProvider: find, clock } = deps;
+    this.#providers = find && new Providers({ find, clock, pump: (key) => this.#pumpKey(key) });
   }
 
   /** The number of deliveries under way. */
@@ -116,23 +122,38 @@ export class DestinationQueues {
   stop(): void {
     this.#stopped = true;
     this.#wakeups.stop();
+    this.#providers?.stop();
   }
 
   /** Begins the deliveries that may begin now, and wakes up for those that become due later. */
   pump(queue: DestinationQueue): void {
     if (this.#stopped) return;
     const now = this.#deps.clock();
+    const isReady = this.#providers === undefined || this.#findShared(queue, this.#providers, now);
+    if (isReady) this.#beginDue(queue, now);
+    if (queue.isIdle) this.#forget(queue);
+    else {
+      if (isReady) this.#waitFor(queue, now);
+      this.#store(queue);
+    }
+  }
+
+  #beginDue(queue: DestinationQueue, now: number): void {
     for (;;) {
       const { standing } = queue;
       const waiting = queue.begin(now, (share) => this.#slots.hasRoom(share, standing));
       if (!waiting) break;
+      queue.shared?.began(queue.destination.key, now);
       this.#begin(queue, waiting, standing);
     }
-    if (queue.isIdle) this.#forget(queue);
-    else {
-      this.#waitFor(queue, now);
-      this.#store(queue);
-    }
+  }
+
+  /** False if the provider is looked up first. */
+  #findShared(queue: DestinationQueue, providers: Providers, now: number): boolean {
+    const { destination, isIdle } = queue;
+    if (!isIdle && !providers.isKnown(destination, now)) return false;
+    queue.shared = providers.limitsFor(destination);
+    return true;
   }
 
   #store(queue: DestinationQueue): void {
@@ -174,17 +195,20 @@ export class DestinationQueues {
 
   #begin(queue: DestinationQueue, waiting: Waiting, standing: Standing): void {
     const { id, share } = waiting;
+    const { shared } = queue;
     const giveBack = this.#slots.take(share, standing);
     this.#unblock(queue);
     this.#delivering.set(id, (this.#delivering.get(id) ?? 0) + 1);
     void this.#deps.deliver(queue, waiting).then(() => {
       queue.ended(waiting);
       giveBack();
+      shared?.ended();
       const others = (this.#delivering.get(id) ?? 1) - 1;
       if (others > 0) this.#delivering.set(id, others);
       else this.#delivering.delete(id);
       // This destination's own next delivery comes last, so all destinations have their turn.
       this.#pumpBlocked();
+      if (shared) this.#providers?.pump(shared);
       this.#pumpKey(queue.destination.key);
     });
   }
@@ -215,16 +239,28 @@ export class DestinationQueues {
       else slot.keys.delete(key);
       isBlocked ||= wants;
     }
-    const due = isBlocked ? undefined : queue.nextLook(now);
+    const waitsForTurn = this.#waitForTurn(queue, now);
+    const due = isBlocked || waitsForTurn ? undefined : queue.nextLook(now);
     // An earlier wake-up is kept: it sets the next one.
     if (due === undefined || due >= queue.wakeAt) return;
     queue.wakeAt = due;
     this.#wakeups.add(key, due);
   }
 
+  /** True if the destination waits in the line of its provider. */
+  #waitForTurn(queue: DestinationQueue, now: number): boolean {
+    const { shared, destination } = queue;
+    if (!shared || !this.#providers) return false;
+    const waits = queue.wantsTurn(now);
+    if (waits) this.#providers.wait(destination.key, shared);
+    else shared.leave(destination.key);
+    return waits;
+  }
+
   #forget(queue: DestinationQueue): void {
     const { key } = queue.destination;
     this.#unblock(queue);
+    queue.shared?.leave(key);
     this.#queues.delete(key);
     if (queue.answers > 0) this.#answers.set(key, queue.answers);
     dropOldest(this.#answers, REMEMBERED);

@@ -1,29 +1,56 @@
 /**
- * When the deliveries to each destination began in the last minute, so that no minute has more than its limit. Separate
- * from the queues, which exist only while messages wait. Bounded by the deliveries of one minute. This file has no
- * clock of its own.
+ * When deliveries began, so that no window of time has more of them than its rate. Separate from the queues, which exist
+ * only while messages wait. Bounded by the rates. This file has no clock of its own.
  */
-const MINUTE_MS = 60_000;
 
-export class Paces {
-  /** By destination key, the key that was used least recently first. The times of each key are sorted, oldest first. */
-  readonly #begun = new Map<string, number[]>();
+/** At most `most` deliveries begin in any window of this length. */
+export interface Rate {
+  readonly most: number;
+  readonly windowMs: number;
+}
+
+export const MINUTE_MS = 60_000;
+
+export class Pace {
+  /** Sorted, oldest first. */
+  #begun: number[] = [];
 
   /** `now`, or the time when the next delivery may begin. */
+  allowsAt({ most, windowMs }: Rate, now: number): number {
+    const begun = this.#begun.at(-most);
+    return begun === undefined ? now : Math.max(now, begun + windowMs);
+  }
+
+  /** `most`: as many beginnings as the rates need. */
+  began(most: number, now: number): void {
+    this.#begun.push(now);
+    // Cut seldom, because each cut copies the list.
+    if (this.#begun.length > 2 * most) this.#begun = this.#begun.slice(-most);
+  }
+
+  /** True if nothing began in the last minute. */
+  isOver(now: number): boolean {
+    return (this.#begun.at(-1) ?? 0) <= now - MINUTE_MS;
+  }
+}
+
+/** The paces of destinations. */
+export class Paces {
+  /** By destination key, the key that was used least recently first. */
+  readonly #paces = new Map<string, Pace>();
+
   allowsAt(key: string, perMinute: number, now: number): number {
-    const begun = this.#begun.get(key)?.filter((at) => at > now - MINUTE_MS) ?? [];
-    const oldest = begun.at(-perMinute);
-    return oldest === undefined ? now : oldest + MINUTE_MS;
+    return this.#paces.get(key)?.allowsAt({ most: perMinute, windowMs: MINUTE_MS }, now) ?? now;
   }
 
   began(key: string, perMinute: number, now: number): void {
-    const begun = this.#begun.get(key) ?? [];
-    begun.push(now);
-    this.#begun.delete(key);
-    this.#begun.set(key, begun.slice(-perMinute));
-    for (const [oldest, times] of this.#begun) {
-      if ((times.at(-1) ?? 0) > now - MINUTE_MS) break;
-      this.#begun.delete(oldest);
+    const pace = this.#paces.get(key) ?? new Pace();
+    pace.began(perMinute, now);
+    this.#paces.delete(key);
+    this.#paces.set(key, pace);
+    for (const [oldest, one] of this.#paces) {
+      if (!one.isOver(now)) break;
+      this.#paces.delete(oldest);
     }
   }
 }

@@ -79,6 +79,9 @@ export class Hop {
   sessions = 0;
   /** The largest number of sessions at the same time. */
   most = 0;
+  /** The numbers of the sessions that have not said QUIT, and the largest number of them at the same time. */
+  readonly unfinished = new Set<number>();
+  mostUnfinished = 0;
 
   private constructor(options: HopOptions) {
     this.#options = options;
@@ -132,8 +135,14 @@ export class Hop {
     this.most = Math.max(this.most, this.#sockets.size);
     // A client may reset at any time.
     socket.on('error', () => undefined);
-    socket.once('close', () => this.#sockets.delete(socket));
     this.sessions += 1;
+    const number = this.sessions;
+    this.unfinished.add(number);
+    this.mostUnfinished = Math.max(this.mostUnfinished, this.unfinished.size);
+    socket.once('close', () => {
+      this.#sockets.delete(socket);
+      this.unfinished.delete(number);
+    });
     const session = new HopSession(this, this.#options, this.#context, this.sessions);
     void session.begin(socket);
   }
@@ -231,6 +240,7 @@ class HopSession {
       case 'DATA':
         return this.#react('DATA', line, this.#to.length > 0 ? '354 send it' : '503 no recipients');
       case 'QUIT':
+        this.#hop.unfinished.delete(this.#number);
         return this.#react('QUIT', line, '221 bye');
       case 'RSET':
         return this.#react('RSET', line, '250 forgotten');

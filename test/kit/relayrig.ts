@@ -113,6 +113,7 @@ const OUTBOUND: Policy['outbound'] = {
     messagesPerConnection: 100,
     messagesPerDestinationPerMinute: null,
   },
+  providers: [],
 };
 
 export function policyOf(

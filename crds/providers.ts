@@ -1,0 +1,55 @@
+/** Large providers of an outbound section: many domains, one mail system. Part of the single source, see mailrelay.ts. */
+import { z } from 'zod';
+import { domainPatterns, text } from './shapes.ts';
+
+const limits = z
+  .object({
+    connections: z
+      .int()
+      .min(1)
+      .max(1_000)
+      .optional()
+      .describe(
+        'Most connections to the provider at a time, per pod, over all its domains. Default: unlimited.',
+      ),
+    messagesPerMinute: z
+      .int()
+      .min(1)
+      .max(1_000_000)
+      .optional()
+      .describe(
+        'Most messages to the provider in a minute, per pod, over all its domains. Default: unlimited.',
+      ),
+    messagesPerConnection: z
+      .int()
+      .min(1)
+      .max(100_000)
+      .optional()
+      .describe(
+        'Messages after which a connection to the provider is ended. Default: outbound.limits.messagesPerConnection.',
+      ),
+  })
+  .describe(
+    'How hard the provider is used. What outbound.limits or a route says of each destination holds as well.',
+  );
+
+const provider = z.object({
+  name: text(
+    '^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$',
+    63,
+    'a name of lower-case letters, digits and hyphens, such as google',
+  ).describe('Name of the provider, for logs, status and metrics.'),
+  mxHosts: domainPatterns(32).describe(
+    'MX hosts of the provider; *.google.com stands for every host below google.com. The hosts that a domain prefers (the lowest preference) decide.',
+  ),
+  limits: limits.optional(),
+});
+
+export const providers = z
+  .array(provider)
+  .min(1)
+  .max(64)
+  .meta({ 'x-kubernetes-list-type': 'map', 'x-kubernetes-list-map-keys': ['name'] })
+  .describe(
+    'Mail systems that serve many domains. All domains whose MX hosts match share the limits of the first provider that matches. Mail to hosts of the manifest has none. Default: each domain is a destination of its own.',
+  );

@@ -1,0 +1,71 @@
+/**
+ * The limits that all destinations of one provider share. A destination that only these limits stop waits in a line, and
+ * the destinations in the line have their turn one delivery after the other. This file has no clock of its own.
+ */
+import type { Provider } from '#crds/policyfile.ts';
+import { MINUTE_MS, Pace, type Rate } from './paces.ts';
+
+export class SharedLimits {
+  /** The time of the wake-up that is set. Infinity: none. */
+  wakeAt = Number.POSITIVE_INFINITY;
+  readonly #provider: Provider;
+  readonly #pace = new Pace();
+  /** Deliveries under way. Each has one connection at most. */
+  #underWay = 0;
+  /** Keys of destinations with a delivery that is due. */
+  readonly #line = new Set<string>();
+  /** The first of the line. */
+  #next: string | undefined;
+
+  constructor(provider: Provider) {
+    this.#provider = provider;
+  }
+
+  get name(): string {
+    return this.#provider.name;
+  }
+
+  /** The destination whose turn it is. Undefined if none waits. */
+  get next(): string | undefined {
+    return this.#next;
+  }
+
+  /** `now`, or the time when the next delivery may begin. Infinity: after another one has ended. */
+  allowsAt(now: number): number {
+    const { connections } = this.#provider.limits;
+    if (connections !== null && this.#underWay >= connections) return Number.POSITIVE_INFINITY;
+    return Math.max(now, ...this.#rates.map((rate) => this.#pace.allowsAt(rate, now)));
+  }
+
+  /** True if a delivery of this destination may begin: the limits allow it, and no other destination has its turn. */
+  admits(key: string, now: number): boolean {
+    return (this.#next ?? key) === key && this.allowsAt(now) <= now;
+  }
+
+  /** A destination that waits already keeps its place. */
+  wait(key: string): void {
+    this.#line.add(key);
+    this.#next ??= key;
+  }
+
+  leave(key: string): void {
+    this.#line.delete(key);
+    if (this.#next === key) [this.#next] = this.#line;
+  }
+
+  began(key: string, now: number): void {
+    this.#underWay += 1;
+    this.leave(key);
+    const most = Math.max(0, ...this.#rates.map((rate) => rate.most));
+    if (most > 0) this.#pace.began(most, now);
+  }
+
+  ended(): void {
+    this.#underWay -= 1;
+  }
+
+  get #rates(): readonly Rate[] {
+    const { messagesPerMinute: most } = this.#provider.limits;
+    return most === null ? [] : [{ most, windowMs: MINUTE_MS }];
+  }
+}

@@ -1,0 +1,87 @@
+/** The story of shaping.test.ts: many domains, two providers, and a host of nobody. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { Hop, type HopOptions } from '#test/kit/hop.ts';
+import { NameServer, type Names } from '#test/kit/nameserver.ts';
+import type { TestRelay } from '#test/kit/relay.ts';
+import { until } from '#test/kit/wait.ts';
+import { accepted, startRelay } from './story.ts';
+
+const DOMAINS = Array.from({ length: 40 }, (_, index) => `customer${index}.example`);
+
+const NAMES: Names = {
+  ...Object.fromEntries(
+    DOMAINS.map((domain, index) => [
+      domain,
+      {
+        MX: [
+          [20, 'mx.backup.example'],
+          [10, `mx${index % 4}.big.example`],
+        ],
+      } as const,
+    ]),
+  ),
+  ...Object.fromEntries([0, 1, 2, 3].map((index) => [`mx${index}.big.example`, { A: ['192.0.2.1'] }])),
+  'mx.backup.example': { A: ['192.0.2.3'] },
+  'slow.example': { MX: [[10, 'mx.slow.example']] },
+  'mx.slow.example': { A: ['192.0.2.2'] },
+  'free.example': { MX: [[10, 'mx.backup.example']] },
+};
+
+let names: NameServer;
+let relay: TestRelay;
+const hops: Hop[] = [];
+let big: Hop;
+let slow: Hop;
+let free: Hop;
+/** When the slow host got messages. */
+const slowTimes: number[] = [];
+
+before(async () => {
+  names = await NameServer.start(NAMES);
+  const open = async (host: string, answer?: HopOptions['answer']) => {
+    const hop = await Hop.start({ port: 25, host, ...(answer ? { answer } : {}) });
+    hops.push(hop);
+    return hop;
+  };
+  big = await open('192.0.2.1');
+  slow = await open('192.0.2.2', ({ step }) => {
+    if (step === 'message') slowTimes.push(performance.now());
+    return undefined;
+  });
+  free = await open('192.0.2.3');
+  relay = await startRelay({
+    outbound: `
+tls: {level: None, discover: []}
+providers:
+  - {name: big, mxHosts: ["*.big.example"], limits: {connections: 2}}
+  - {name: slow, mxHosts: [mx.slow.example], limits: {messagesPerMinute: 3}}
+`,
+  });
+});
+
+after(async () => {
+  await relay?.remove();
+  for (const hop of hops) await hop.down();
+  names?.stop();
+});
+
+test('all domains of a provider together have no more connections than it allows, idle ones counted', async () => {
+  for (const domain of DOMAINS) await accepted(relay, { id: domain, to: [`a@${domain}`, `b@${domain}`] });
+  await until('all of it', () => big.taken.length === DOMAINS.length);
+  assert.ok(big.mostUnfinished <= 2, `${big.mostUnfinished} connections at a time`);
+  assert.equal(big.sessions, DOMAINS.length);
+  assert.deepEqual(big.ids().toSorted(), DOMAINS.toSorted());
+  assert.equal(free.taken.length, 0);
+});
+
+test('the messages in a minute are limited, and nobody else waits', async () => {
+  for (let index = 0; index < 8; index++)
+    await accepted(relay, { id: `slow${index}`, to: ['a@slow.example'] });
+  await until('the first ones', () => slow.taken.length >= 3);
+  await accepted(relay, { id: 'free', to: ['a@free.example'] });
+  await until('mail of others', () => free.ids().includes('free'));
+  // A message arrives a moment after its delivery began, so the distance may be a little less than a minute.
+  for (const [index, time] of slowTimes.slice(3).entries())
+    assert.ok(time - (slowTimes[index] ?? 0) > 50_000, `${slowTimes}`);
+});
