@@ -88,6 +88,9 @@ golden: setup ## refresh the golden files
 image: setup ## the image, as a docker-archive (NODE_IMAGE=... BASE=... REVISION=..., needs buildah)
 	$(NODE) test/cluster/run.ts image
 
+plugin: setup ## kubectl mailrelay for this platform, with its manifest for krew: .state/krew (RELEASES=...)
+	$(NODE) test/cluster/run.ts plugin
+
 sbom: setup ## the packages in the image, as CycloneDX: sbom.cdx.json
 	npm ci --prefix .ci/sbom --ignore-scripts --no-audit --no-fund --loglevel=error
 	$(NODE) .ci/sbom/node_modules/.bin/cyclonedx-npm --package-lock-only --omit dev --output-reproducible --validate \
@@ -108,4 +111,4 @@ audit: setup ## ask the registry for known weaknesses of what is installed (need
 clean: ## remove what was installed and the state of "make run"
 	rm -rf node_modules .state
 
-.PHONY: help setup run test unit stories operator cluster cluster-up cluster-down verify lint fmt types dead generate generated golden image sbom soak bench bench-operator audit clean
+.PHONY: help setup run test unit stories operator cluster cluster-up cluster-down verify lint fmt types dead generate generated golden image plugin sbom soak bench bench-operator audit clean

@@ -17,6 +17,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { parseIgnoreFile } from '#test/kit/ignorefile.ts';
 
 const ROOT = new URL('../../', import.meta.url).pathname;
 const SOURCES = ['crds', 'relay', 'operator', 'cli'];
@@ -28,23 +29,7 @@ const PROGRAM = /(^|\/)(main|compile|generate)\.ts$/;
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
 const { version, dependencies } = JSON.parse(read('package.json'));
 
-interface Rule {
-  readonly keeps: boolean;
-  readonly pattern: RegExp;
-}
-
-function parseIgnoreFile(text: string): Rule[] {
-  const lines = text.split('\n').filter((line) => line !== '' && !line.startsWith('#'));
-  return lines.map((line) => {
-    const parts = line.replace(/^!/, '').split('**/');
-    const escaped = parts.map((part) => part.replace(/[.+]/g, '\\$&').replaceAll('*', '[^/]*'));
-    return { keeps: line.startsWith('!'), pattern: new RegExp(`^${escaped.join('(?:.*/)?')}(?:/.*)?$`) };
-  });
-}
-
-const RULES = parseIgnoreFile(read('.dockerignore'));
-/** The last rule that speaks of a file decides. */
-const isInImage = (path: string) => RULES.findLast(({ pattern }) => pattern.test(path))?.keeps ?? true;
+const isInImage = parseIgnoreFile(read('.dockerignore'));
 
 /** The folders of the packages that `npm ci --omit=dev` installs. */
 function listProductionPackages(): string[] {

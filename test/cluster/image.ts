@@ -25,7 +25,7 @@ const NODE = join(ROOT, 'node_modules', 'node', 'bin', 'node');
 const DOCKERFILE = join(ROOT, 'Dockerfile');
 const IGNORE = join(ROOT, '.dockerignore');
 const LICENSE = join(ROOT, 'LICENSE');
-const SOURCES = ['crds', 'relay', 'operator', 'cli'];
+export const SOURCES = ['crds', 'relay', 'operator', 'cli'];
 const MANIFESTS = ['package.json', 'package-lock.json'];
 const REPOSITORY = 'mailrelay.test/mailrelay';
 const KEPT_ARCHIVES = 4;
@@ -99,7 +99,8 @@ function makeContext(sources: string, modules: string): string {
   return context;
 }
 
-function productionModules(say: Say, sources: string): string {
+/** Their folder, `node_modules` itself. */
+export function productionModules(say: Say, sources: string): string {
   const manifests = MANIFESTS.map((name) => join(sources, name));
   const dir = join(imagesDir(), `modules-${digestOf(manifests)}`);
   if (!existsSync(dir)) {

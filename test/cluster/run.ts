@@ -18,6 +18,7 @@ import {
 import { buildImage, type Image, type ImageOptions } from './image.ts';
 import type { Prepared } from './kube.ts';
 import { withOlderSources } from './older.ts';
+import { buildPlugin } from './plugin.ts';
 import { programs } from './programs.ts';
 
 /** Several clusters may be kept side by side, each under a name of its own. */
@@ -33,6 +34,7 @@ const USAGE = `usage: node test/cluster/run.ts VERB
   load          build the image and import it there
   down          end it
   image         build the image only (NODE_IMAGE=... and BASE=... name other images to begin with, REVISION=... the commit)
+  plugin        build kubectl mailrelay as an archive, with its manifest for krew (RELEASES=...: where archives are published)
   test [FILES]  run the cluster tests (MAILRELAY_CLUSTER=reuse: on the cluster that is up)
 `;
 
@@ -201,6 +203,11 @@ async function main([verb = 'test', ...rest]: string[]): Promise<number> {
     case 'image':
       process.stdout.write(`${buildImage(say, undefined, imageOptions()).archive}\n`);
       return 0;
+    case 'plugin': {
+      const releases = process.env['RELEASES'] ?? 'https://releases.example.com';
+      process.stdout.write(`${buildPlugin(say, releases)}\n`);
+      return 0;
+    }
     case 'test':
       return test(rest);
     default:
