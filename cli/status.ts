@@ -1,8 +1,8 @@
 /**
- * `mailrelay status`: prints the status of a relay, as text or as JSON. The exit status is 0 if the relay is ready, and
+ * `mailrelay status`: prints the status of a relay, as text or as JSON; or its metrics. The exit status is 0 if the relay is ready, and
  * 1 if it is not ready or does not answer.
  */
-import { type PodStatus, parsePodStatus } from '#crds/podstatus.ts';
+import { parsePodStatus } from '#crds/podstatus.ts';
 import { print } from './output.ts';
 import { describeStatus } from './statustext.ts';
 import { paintNames } from './styles.ts';
@@ -12,26 +12,30 @@ interface StatusOptions {
   readonly address: string;
   readonly adminPort: number;
   readonly output: Format;
+  readonly metrics?: boolean;
 }
 
 const WAIT_MS = 10_000;
 
-export async function status({ address, adminPort, output }: StatusOptions): Promise<number> {
-  const found = await ask(address, adminPort);
+export async function status({ address, adminPort, output, metrics }: StatusOptions): Promise<number> {
+  if (metrics) {
+    process.stdout.write(await ask(address, adminPort, '/metrics'));
+    return 0;
+  }
+  const found = parsePodStatus(await ask(address, adminPort, '/status'));
+  if (!found)
+    throw new Error(
+      `What answers at ${address} port ${adminPort} is no relay of this version: name its health port by --admin-port`,
+    );
   await print(output, found, () => paintNames(describeStatus(found, Date.now())));
   return found.ready ? 0 : 1;
 }
 
-async function ask(address: string, port: number): Promise<PodStatus> {
+async function ask(address: string, port: number, path: string): Promise<string> {
   const host = address.includes(':') ? `[${address}]` : address;
-  const text = await get(`http://${host}:${port}/status`);
-  const found = text === undefined ? undefined : parsePodStatus(text);
-  if (found) return found;
-  throw new Error(
-    text === undefined
-      ? `No relay answers at ${address} port ${port}: name its health port by --admin-port`
-      : `What answers at ${address} port ${port} is no relay of this version: name its health port by --admin-port`,
-  );
+  const text = await get(`http://${host}:${port}${path}`);
+  if (text !== undefined) return text;
+  throw new Error(`No relay answers at ${address} port ${port}: name its health port by --admin-port`);
 }
 
 async function get(url: string): Promise<string | undefined> {

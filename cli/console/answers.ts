@@ -26,7 +26,7 @@ const MOST_LISTED = 200;
 const MOST_FOUND = 100;
 const MOST_TRACED = 500;
 
-/** Undefined: there is no such question. Throws a RequestFault if a question is not understood. */
+/** A question or a change that is not understood. */
 export class RequestFault extends Error {}
 
 export class Answers {
@@ -40,7 +40,7 @@ export class Answers {
     this.#allowsChanges = allowsChanges;
   }
 
-  /** The path is that below /api/. */
+  /** The path is that below /api/. Undefined: there is no such question. */
   answer(path: string, query: URLSearchParams): Promise<object> | undefined {
     const get = (name: string) => query.get(name) ?? '';
     switch (path) {

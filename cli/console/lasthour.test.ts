@@ -52,6 +52,17 @@ test('a pod that is new or away counts nothing, and what is older than an hour g
   assert.equal(hour.after(0).length, 2);
 });
 
+test('a pod that tells no metrics has no rates, but a queue', () => {
+  const hour = new LastHour();
+  const silent = new Map([['relay-0', reading('')]]);
+  hour.add(silent, 10_000);
+  hour.add(silent, 20_000);
+  assert.deepEqual(
+    hour.after(10_000).map((sample) => [sample.accepted, sample.acceptSeconds, sample.depth]),
+    [[null, null, 3]],
+  );
+});
+
 const BOUNDS = [0.005, 0.05, 0.5, 5];
 
 test('a quantile lies in the bucket that has it', () => {

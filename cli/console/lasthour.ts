@@ -41,7 +41,8 @@ export class LastHour {
 
   /** The readings of all pods that answered, by their names. */
   add(readings: ReadonlyMap<string, Reading>, time: number): void {
-    const totals = new Map([...readings].map(([pod, { metrics }]) => [pod, parseMetrics(metrics)]));
+    const told = [...readings].filter(([, { metrics }]) => metrics !== '');
+    const totals = new Map(told.map(([pod, { metrics }]) => [pod, parseMetrics(metrics)]));
     const steps = [...totals].flatMap(([pod, now]): Step[] => {
       const before = this.#totals.get(pod);
       return before ? [{ before, now }] : [];

@@ -6,7 +6,7 @@ import type { Result } from '../queuetext.ts';
 
 export interface Reading {
   readonly status: PodStatus;
-  /** As Prometheus reads them. */
+  /** As Prometheus reads them. Empty: unknown. */
   readonly metrics: string;
 }
 

@@ -2,7 +2,7 @@
  * The verbs of `kubectl mailrelay`: what `mailrelay` does in one pod, for all pods of a relay, and what needs the
  * cluster. It acts by the rights of the person: exec into relay pods, as kubectl exec does.
  */
-import { parseTime } from '../usage.ts';
+import { parsePort, parseTime } from '../usage.ts';
 import { Verb } from '../verb.ts';
 import { verb as podQueue } from '../verbs/queue.ts';
 import type { Cluster } from './cluster.ts';
@@ -40,6 +40,7 @@ export function buildPlugin(globals: Globals): Verb {
     .addCommand(inPods('find', 'what became of mail, out of the history of each pod', given))
     .addCommand(inPods('tlsrpt', 'TLS reports that other mail systems have sent', given))
     .addCommand(top(given))
+    .addCommand(page(given))
     .addCommand(test(given))
     .addCommand(trace(given))
     .addCommand(cert(given))
@@ -98,6 +99,28 @@ function top({ connect, pod }: Given): Verb {
       return async (relay: string, { once }: { once?: boolean }) => {
         const isOnce = once === true || !process.stdout.isTTY;
         return showLoad(await connect(), relay, { pod, isOnce, signal: interrupted() });
+      };
+    });
+}
+
+interface PageOptions {
+  readonly port?: number;
+  readonly allowChanges?: boolean;
+}
+
+function page({ connect, pod }: Given): Verb {
+  return ofRelay('console', 'a page that shows all pods of a relay, in a browser on this machine')
+    .option('--port <port>', 'port of the page on 127.0.0.1 (default: a free one)', parsePort)
+    .option('--allow-changes', 'let the page hold, release, retry and remove messages')
+    .does(async () => {
+      const [{ PodsOfRelay }, { serveRelays }] = await Promise.all([
+        import('./podsofrelay.ts'),
+        import('../console/serve.ts'),
+      ]);
+      return async (relay: string, options: PageOptions) => {
+        const pods = new PodsOfRelay(await connect(), relay, pod);
+        await pods.pods();
+        return serveRelays(pods, options);
       };
     });
 }

@@ -11,5 +11,6 @@ export const verb = new Verb('status')
   .option('--address <host>', 'where the relay serves health and status', '127.0.0.1')
   .option('--admin-port <port>', 'its port', parsePort, ADMIN_PORT)
   .addOption(outputOption('text', 'json', 'yaml'))
+  .option('--metrics', 'print its metrics instead, as Prometheus reads them')
   .example('status', 'The relay of "mailrelay run", or of this pod')
   .does(async () => (await import('../status.ts')).status);

@@ -5,6 +5,8 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import type { ActAnswer, Look, QueueAnswer, Story, TraceAnswer } from '#cli/console/api.ts';
+import { ConsoleProcess } from '#test/kit/console.ts';
 import { messageText, SmtpClient } from '#test/kit/smtpclient.ts';
 import { until } from '#test/kit/wait.ts';
 import { apply, get, installOperator, kubectl, podsOf, prepared, waitReady } from './kube.ts';
@@ -32,16 +34,17 @@ describe('kubectl mailrelay', { concurrency: false }, () => {
   /** As a person calls it: kubectl finds the plugin by its name. */
   function plugin(args: readonly string[], kubeconfig = prepared().kubeconfig): Promise<Answer> {
     const { kubectl: program } = prepared();
-    const env = {
-      ...process.env,
-      KUBECONFIG: kubeconfig,
-      PATH: `${BIN}:${dirname(program)}:${process.env['PATH']}`,
-    };
+    const env = environment(kubeconfig);
     return new Promise((resolve) => {
       execFile(program, ['mailrelay', ...args, '-n', NAMESPACE], { env }, (error, out, errors) =>
         resolve({ status: error ? Number(error.code) : 0, out, errors }),
       );
     });
+  }
+
+  function environment(kubeconfig: string): NodeJS.ProcessEnv {
+    const path = `${BIN}:${dirname(prepared().kubectl)}:${process.env['PATH']}`;
+    return { ...process.env, KUBECONFIG: kubeconfig, PATH: path };
   }
 
   async function sendTo(ip: string, id: string): Promise<void> {
@@ -116,6 +119,44 @@ describe('kubectl mailrelay', { concurrency: false }, () => {
       return lines.includes('MAIL FROM:<a@shop.example>') && lines;
     });
     assert.match(traced, /^relay-[01] \d{4}-/);
+  });
+
+  test('the console shows both pods, and acts on a message in its pod', async (t) => {
+    const page = await ConsoleProcess.start(
+      ['mailrelay', 'console', 'relay', '-n', NAMESPACE, '--allow-changes'],
+      {
+        program: prepared().kubectl,
+        env: environment(prepared().kubeconfig),
+      },
+    );
+    t.after(() => page.stop());
+    const { origin } = new URL(page.url);
+    const opened = await fetch(page.url, { redirect: 'manual' });
+    const headers = { cookie: opened.headers.getSetCookie()[0]?.split(';')[0] ?? '', origin };
+    const ask = async <T>(path: string, body?: object) => {
+      const sent = body && { method: 'POST', body: JSON.stringify(body) };
+      const json = { ...headers, 'content-type': 'application/json' };
+      return (await (await fetch(`${origin}/api/${path}`, { headers: json, ...sent })).json()) as T;
+    };
+    const look = await ask<Look>('look?after=0');
+    assert.equal(look.title, `${NAMESPACE}/relay`);
+    assert.deepEqual(
+      look.pods.map(({ name, status, outcomes }) => [name, status?.ready, typeof outcomes?.delivered]),
+      [
+        ['relay-0', true, 'number'],
+        ['relay-1', true, 'number'],
+      ],
+    );
+    const [first] = (await ask<QueueAnswer>('queue?state=held')).entries;
+    const story = await ask<Story>(`story?pod=${first?.pod}&id=${first?.id}`);
+    assert.equal(story.queued?.id, first?.id);
+    const { results } = await ask<ActAnswer>('act', { action: 'release', messages: [first] });
+    assert.deepEqual(
+      results.map(({ pod, id, result }) => [pod, id, result]),
+      [[first?.pod, first?.id, 'done']],
+    );
+    const { lines } = await ask<TraceAnswer>('trace');
+    assert.ok(lines.length > 0);
   });
 
   test('diff tells what would restart, and changes nothing', async () => {

@@ -1,16 +1,23 @@
-/** `mailrelay console` as a process, as a person starts it. */
+/** `mailrelay console`, or that of kubectl, as a process, as a person starts it. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { until } from './wait.ts';
 
 const LAUNCHER = new URL('../../bin/mailrelay', import.meta.url).pathname;
 
+interface Launch {
+  readonly program: string;
+  readonly env: NodeJS.ProcessEnv;
+}
+
+const OWN: Launch = { program: LAUNCHER, env: process.env };
+
 export class ConsoleProcess {
   readonly #child: ChildProcess;
   #output = '';
 
-  private constructor(words: readonly string[]) {
-    this.#child = spawn(LAUNCHER, ['console', ...words], { stdio: ['ignore', 'pipe', 'pipe'] });
+  private constructor(words: readonly string[], { program, env }: Launch) {
+    this.#child = spawn(program, words, { env, stdio: ['ignore', 'pipe', 'pipe'] });
     for (const stream of [this.#child.stdout, this.#child.stderr])
       stream?.on('data', (chunk) => {
         this.#output += chunk;
@@ -18,8 +25,8 @@ export class ConsoleProcess {
   }
 
   /** Resolves when it has printed its address. */
-  static async start(words: readonly string[]): Promise<ConsoleProcess> {
-    const started = new ConsoleProcess(words);
+  static async start(words: readonly string[], launch = OWN): Promise<ConsoleProcess> {
+    const started = new ConsoleProcess(words, launch);
     try {
       await until('the address of the console', () => started.url !== '' || started.#hasEnded, 60_000);
     } catch (error) {

@@ -76,13 +76,17 @@ interface PlotProps {
 function Plot({ plotted, samples }: PlotProps) {
   const place = useRef<HTMLDivElement>(null);
   const drawn = useRef<uPlot | undefined>(undefined);
+  const latest = useRef(samples);
+  latest.current = samples;
   const { title, lines, format } = plotted;
   useEffect(() => {
-    if (!place.current) return undefined;
+    const element = place.current;
+    if (!element) return undefined;
+    // It may still be called when the plot has left the page, because Preact cleans up after it has painted.
     const draw = () => {
       drawn.current?.destroy();
-      drawn.current = drawPlot(place.current as HTMLDivElement, plotted);
-      drawn.current.setData(readData(plotted, samples));
+      drawn.current = drawPlot(element, plotted);
+      drawn.current.setData(readData(plotted, latest.current));
     };
     draw();
     const scheme = window.matchMedia('(prefers-color-scheme: dark)');
@@ -90,7 +94,7 @@ function Plot({ plotted, samples }: PlotProps) {
     const sizes = new ResizeObserver(([entry]) =>
       drawn.current?.setSize({ width: entry?.contentRect.width ?? 0, height: HEIGHT }),
     );
-    sizes.observe(place.current);
+    sizes.observe(element);
     return () => {
       scheme.removeEventListener('change', draw);
       sizes.disconnect();

@@ -1,0 +1,123 @@
+/**
+ * The pods of a relay, as the console asks them: by commands in each pod, with the rights of the person. A pod that does
+ * not run, or that fails, answers with one sentence.
+ */
+import { parsePodStatus } from '#crds/podstatus.ts';
+import type { HistoryEntry, HistoryQuery } from '#relay/history/entry.ts';
+import type { QueueAction, QueueEntry } from '#relay/queue/tools.ts';
+import type { Reading, RelayPod, Relays } from '../console/relays.ts';
+import type { Result } from '../queuetext.ts';
+import type { Cluster, Ran } from './cluster.ts';
+
+/** Each look starts two processes in each pod. */
+const EVERY_MS = 10_000;
+const LOG_LINES = '5000';
+const WRONG_USAGE = 2;
+const JSON_FORM = ['-o', 'json'];
+
+type Pods = Pick<Cluster, 'namespace' | 'listPods' | 'run' | 'log'>;
+
+export class PodsOfRelay implements Relays {
+  readonly everyMs = EVERY_MS;
+  readonly #cluster: Pods;
+  readonly #relay: string;
+  /** The only one that the person wants to see. */
+  readonly #pod: string | undefined;
+
+  constructor(cluster: Pods, relay: string, pod: string | undefined) {
+    this.#cluster = cluster;
+    this.#relay = relay;
+    this.#pod = pod;
+  }
+
+  get title(): string {
+    return `${this.#cluster.namespace}/${this.#relay}`;
+  }
+
+  async pods(): Promise<readonly RelayPod[]> {
+    const pods = await this.#cluster.listPods(this.#relay);
+    return pods
+      .filter(({ metadata }) => this.#pod === undefined || metadata.name === this.#pod)
+      .map(({ metadata, status }) => new PodOfRelay(this.#cluster, metadata.name, status?.phase));
+  }
+}
+
+class PodOfRelay implements RelayPod {
+  readonly name: string;
+  readonly #cluster: Pods;
+  readonly #phase: string;
+
+  constructor(cluster: Pods, name: string, phase = 'unknown') {
+    this.#cluster = cluster;
+    this.name = name;
+    this.#phase = phase;
+  }
+
+  /** A pod of an earlier version tells no metrics. */
+  async read(): Promise<Reading> {
+    const [ran, metrics] = await Promise.all([
+      this.#run('status', ...JSON_FORM),
+      this.#run('status', '--metrics'),
+    ]);
+    const status = parsePodStatus(ran.out);
+    if (!status) throw new Error(describeFailure(ran));
+    return { status, metrics: metrics.code === WRONG_USAGE ? '' : metrics.out };
+  }
+
+  async *list(): AsyncGenerator<QueueEntry> {
+    yield* await this.#ask<QueueEntry>('queue', 'list', ...JSON_FORM);
+  }
+
+  async show(id: string): Promise<QueueEntry | undefined> {
+    const [entry] = await this.#ask<QueueEntry>('queue', 'show', ...JSON_FORM, '--', id);
+    return entry;
+  }
+
+  act(action: QueueAction, ids: readonly string[]): Promise<readonly Result[]> {
+    const agreed = action === 'remove' ? ['--yes'] : [];
+    return this.#ask<Result>('queue', action, ...agreed, ...JSON_FORM, '--', ...ids);
+  }
+
+  find({ id, messageId, sender, recipient, address, most }: HistoryQuery): Promise<readonly HistoryEntry[]> {
+    const options = Object.entries({ id, 'message-id': messageId, sender, recipient, most });
+    const given = options.flatMap(([name, value]) => (value === undefined ? [] : [`--${name}=${value}`]));
+    const who = address === undefined ? [] : ['--', address];
+    return this.#ask<HistoryEntry>('find', ...given, ...JSON_FORM, ...who);
+  }
+
+  async log(): Promise<readonly string[]> {
+    this.#assertRuns();
+    const query = { tailLines: LOG_LINES, follow: 'false' };
+    const lines: string[] = [];
+    for await (const line of this.#cluster.log(this.name, query, AbortSignal.timeout(EVERY_MS)))
+      lines.push(line);
+    return lines;
+  }
+
+  /** A list that a command prints. Its exit status may be 1 all the same, such as for a message that is gone. */
+  async #ask<T>(...words: readonly string[]): Promise<readonly T[]> {
+    const ran = await this.#run(...words);
+    if (ran.out === '') throw new Error(describeFailure(ran));
+    return JSON.parse(ran.out) as T[];
+  }
+
+  async #run(...words: readonly string[]): Promise<Ran> {
+    this.#assertRuns();
+    return this.#cluster.run(this.name, words);
+  }
+
+  #assertRuns(): void {
+    if (this.#phase !== 'Running')
+      throw new Error(
+        `Pod ${this.name} does not run (${this.#phase}): see "kubectl describe pod ${this.name}"`,
+      );
+  }
+}
+
+/** What the command said in the pod. */
+function describeFailure({ pod, errors }: Ran): string {
+  const [line = ''] = errors.split('\n');
+  return line === ''
+    ? `The relay in pod ${pod} does not answer: try again`
+    : line.replace(/^mailrelay: /, '');
+}
