@@ -1,22 +1,31 @@
 /**
  * `mailrelay dkim`: makes a DKIM key in a file, and prints the DNS record of its public half. A file that is there is
- * never overwritten: its record is printed again. The private key is in the file and nowhere else.
+ * never overwritten: its record is printed again. The private key is in the file and nowhere else. With --file it shows
+ * the keys of a manifest.
  */
 import { generateKeyPairSync } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { type DnsRecord, dkimName, dkimValue, printRecord } from '#crds/dnsrecords.ts';
+import { effectivePolicy } from '#crds/effective.ts';
 import { dkimDomain, dkimSelector } from '#crds/outbound.ts';
 import { readDkimPublicKey } from '#crds/publickeys.ts';
 import { describeFileError } from '#crds/systemwords.ts';
+import { describeKeys, listKeys } from './dkimkeys.ts';
+import { readManifests } from './documents.ts';
 import { print } from './output.ts';
 import { quoteWord } from './terminal.ts';
 import { UsageError } from './usage.ts';
 import type { Format } from './verb.ts';
 
-interface DkimOptions {
-  readonly domain: string;
-  readonly selector: string;
-  readonly key: string;
+interface DkimOptions extends KeyOptions {
+  readonly domain?: string;
+  readonly selector?: string;
+  readonly key?: string;
+  /** The manifest whose keys are shown. */
+  readonly file?: string;
+}
+
+interface KeyOptions {
   readonly type: 'rsa' | 'ed25519';
   readonly bits: number;
   readonly ttl: number;
@@ -28,7 +37,22 @@ const PEM = {
   publicKeyEncoding: { type: 'spki', format: 'pem' },
 } as const;
 
+/** The key to make or to read. */
+type Wish = KeyOptions & Required<Pick<DkimOptions, 'domain' | 'selector' | 'key'>>;
+
 export async function dkim(options: DkimOptions): Promise<number> {
+  const { domain, selector, key, file, output } = options;
+  if (domain !== undefined && selector !== undefined && key !== undefined && file === undefined)
+    return showRecord({ ...options, domain, selector, key });
+  if (file === undefined || [domain, selector, key].some((option) => option !== undefined))
+    throw new UsageError('Name a key by --domain, --selector and --key, or a manifest by --file');
+  const { relay } = readManifests(file);
+  const keys = listKeys(effectivePolicy(relay, relay.spec));
+  await print(output, keys, () => describeKeys(keys));
+  return 0;
+}
+
+async function showRecord(options: Wish): Promise<number> {
   const { domain, selector, key: file, ttl, output } = options;
   refuseMisshapen('--domain', dkimDomain(), domain);
   refuseMisshapen('--selector', dkimSelector(), selector);
@@ -51,7 +75,7 @@ function refuseMisshapen(option: string, shape: ReturnType<typeof dkimDomain>, v
   throw new UsageError(`${option} "${value}" ${misshapen?.message ?? 'is too long: choose a shorter one'}`);
 }
 
-function makeOrRead({ key: file, type, bits }: DkimOptions): { pem: string; isNew: boolean } {
+function makeOrRead({ key: file, type, bits }: Wish): { pem: string; isNew: boolean } {
   const found = readIfThere(file);
   if (found !== undefined) return { pem: found, isNew: false };
   const pem = makeKey(type, bits);
@@ -80,12 +104,13 @@ function makeKey(type: DkimOptions['type'], bits: number): string {
 }
 
 /** Comments of a zone file: the output as a whole can go into one. */
-function describeSteps({ domain, selector, key: file }: DkimOptions): string[] {
+function describeSteps({ domain, selector, key: file }: Wish): string[] {
   const secret = `dkim-${selector.replaceAll('.', '-')}`;
   return [
     `; The private key is in ${file}. Put it into a Secret:`,
     `;   kubectl create secret generic ${secret} --from-file=private.key=${quoteWord(file)}`,
-    '; When this record is in DNS, add the key to outbound.dkim:',
+    '; The first key of a domain: when this record is in DNS, add the key to outbound.dkim:',
     `;   {domain: ${domain}, selector: ${selector}, secretName: ${secret}}`,
+    '; A further key: add it now, with "use: Publish"; "mailrelay dkim -f MANIFEST" says what comes next.',
   ];
 }

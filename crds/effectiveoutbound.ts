@@ -38,10 +38,11 @@ export function effectiveOutbound({ outbound = {} }: MailRelaySpec): Policy['out
     resolver,
     smartHosts: (outbound.smartHosts ?? []).map((hop) => effectiveHop(hop, terms, outbound)),
     routes: (outbound.routes ?? []).map((route) => effectiveRoute(route, terms, outbound)),
-    dkim: (outbound.dkim ?? []).map(({ domain, selector, secretName }) => ({
+    dkim: (outbound.dkim ?? []).map(({ domain, selector, secretName, use }) => ({
       domain,
       selector,
       secret: secretName,
+      signs: use !== 'Publish',
     })),
     limits: {
       ...effectiveDestinationLimits(limits),

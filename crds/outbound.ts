@@ -1,6 +1,6 @@
 /** The outbound half of a MailRelay spec: shapes and bounds. Part of the single source, see mailrelay.ts. */
 import { z } from 'zod';
-import { HOP_PROTOCOLS } from './policyoutbound.ts';
+import { DKIM_USES, HOP_PROTOCOLS } from './policyoutbound.ts';
 import { providers } from './providers.ts';
 import { resolver } from './resolver.ts';
 import {
@@ -256,12 +256,18 @@ export const outbound = z
           secretName: objectName().describe(
             'Name of the Secret whose key private.key has the private key (PEM), RSA or Ed25519.',
           ),
+          use: z
+            .enum(DKIM_USES)
+            .optional()
+            .describe(
+              'Sign (the default): the key signs, and its DNS record is listed. Publish: its DNS record is listed, and it signs nothing: before its first signature, and after its last one.',
+            ),
         }),
       )
       .max(64)
       .optional()
       .describe(
-        'DKIM signatures (RFC 6376) for mail of those who may relay. Several keys of a domain all sign. Mail waits while its key cannot be used.',
+        'DKIM signatures (RFC 6376) for mail of those who may relay. Several keys of a domain all sign, but for those in use Publish. Mail waits while its key cannot be used.',
       ),
     limits: z
       .object({

@@ -12,6 +12,26 @@ const celSourceList = (list: string) =>
 
 export const OUTBOUND_RULES: readonly Rule[] = [
   {
+    path: 'spec.outbound',
+    cel: `!has(self.outbound) || !has(self.outbound.dkim) || self.outbound.dkim.all(k, self.outbound.dkim.exists(o, o.domain == k.domain && (!has(o.use) || o.use != 'Publish')))`,
+    message:
+      'no key of a domain in outbound.dkim signs, so its mail would go unsigned: set use: Sign for one of them, or remove the last key of the domain',
+    holds: ({ outbound }) => {
+      const keys = outbound?.dkim ?? [];
+      const signing = new Set(keys.flatMap(({ domain, use }) => (use === 'Publish' ? [] : [domain])));
+      return keys.every(({ domain }) => signing.has(domain));
+    },
+  },
+  {
+    path: 'spec.outbound',
+    cel: '!has(self.outbound) || !has(self.outbound.dkim) || self.outbound.dkim.all(k, self.outbound.dkim.exists_one(o, o.domain == k.domain && o.selector == k.selector))',
+    message: 'two keys have one DNS record: give each key of a domain in outbound.dkim another selector',
+    holds: ({ outbound }) => {
+      const names = (outbound?.dkim ?? []).map(({ domain, selector }) => `${selector}._domainkey.${domain}`);
+      return new Set(names).size === names.length;
+    },
+  },
+  {
     path: 'spec.outbound.routes',
     cel: '!has(self.outbound) || !has(self.outbound.routes) || self.outbound.routes.all(r, has(r.recipientDomains) || has(r.senders))',
     message:

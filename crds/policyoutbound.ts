@@ -5,6 +5,9 @@ import { TLS_LEVELS, TLS_VERSIONS } from './tlslevel.ts';
 export const IP_FAMILIES = ['Any', 'PreferIPv4', 'PreferIPv6', 'IPv4', 'IPv6'] as const;
 export type IpFamily = (typeof IP_FAMILIES)[number];
 
+/** What a DKIM key is there for. */
+export const DKIM_USES = ['Sign', 'Publish'] as const;
+
 /** What is spoken to a next hop. */
 export const HOP_PROTOCOLS = ['SMTP', 'LMTP'] as const;
 
@@ -109,7 +112,15 @@ export const outbound = z.strictObject({
       limits: destinationLimits.nullable(),
     }),
   ),
-  dkim: z.array(z.strictObject({ domain: z.string(), selector: z.string(), secret: objectName })),
+  dkim: z.array(
+    z.strictObject({
+      domain: z.string(),
+      selector: z.string(),
+      secret: objectName,
+      /** False: only its DNS record is listed. */
+      signs: z.boolean(),
+    }),
+  ),
   limits: z.strictObject({
     ...destinationLimits.shape,
     messagesPerConnection: z.int().positive(),

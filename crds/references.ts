@@ -119,8 +119,13 @@ export function outboundReferences({ outbound }: Policy): Reference[] {
     ...outbound.routes.flatMap(({ hosts }, index) =>
       (hosts ?? []).flatMap((hop, at) => ofHop(`outbound.routes[${index}].hosts[${at}]`, hop)),
     ),
-    ...outbound.dkim.flatMap(({ secret, domain }, index) =>
-      maybe('Secret', secret, `outbound.dkim[${index}].secretName`, `mail from ${domain} waits`),
+    ...outbound.dkim.flatMap(({ secret, domain, selector, signs }, index) =>
+      maybe(
+        'Secret',
+        secret,
+        `outbound.dkim[${index}].secretName`,
+        signs ? `mail from ${domain} waits` : `the DNS record of selector ${selector} is not known`,
+      ),
     ),
   ];
 }

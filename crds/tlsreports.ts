@@ -11,7 +11,7 @@ export const MOST_REPORT_MAIL_BYTES = 2 * 1024 * 1024;
 /** True if a DKIM key of the relay signs for the sender of the reports. Receivers take no mail report without one. */
 export function signsReports({ outbound: { tlsReports, dkim } }: Policy): boolean {
   const from = (tlsReports?.from ?? '').split('@').at(-1) ?? '';
-  return dkim.some(({ domain }) => from === domain || from.endsWith(`.${domain}`));
+  return dkim.some(({ domain, signs }) => signs && (from === domain || from.endsWith(`.${domain}`)));
 }
 
 /** Matches the address whose mail ends at the relay, without regard to case. */

@@ -12,11 +12,12 @@ const MOST_BITS = 4_096;
 export const verb = new Verb('dkim')
   .summary('make a DKIM key, and show its DNS record')
   .description(
-    'Makes a private key for outbound.dkim in a file, and prints the DNS record of its public half. A file that is there already stays as it is: its record is printed.',
+    'Makes a private key for outbound.dkim in a file, and prints the DNS record of its public half. A file that is there already stays as it is: its record is printed. With --file it shows which keys of a manifest sign, which are only published, and the next step of a roll-over.',
   )
-  .requiredOption('--domain <domain>', 'domain that signs, such as example.com')
-  .requiredOption('--selector <selector>', 'selector of the key, such as s1; a new key has a new one')
-  .requiredOption('--key <file>', 'file of the private key, made if it is missing')
+  .option('--domain <domain>', 'domain that signs, such as example.com')
+  .option('--selector <selector>', 'selector of the key, such as s1; a new key has a new one')
+  .option('--key <file>', 'file of the private key, made if it is missing')
+  .option('-f, --file <path>', 'show the keys of this MailRelay instead; file or folder of YAML documents')
   .addOption(
     new Option('--type <type>', 'kind of a new key; receivers that do not know ed25519 need rsa beside it')
       .choices(['rsa', 'ed25519'])
@@ -35,4 +36,5 @@ export const verb = new Verb('dkim')
     'dkim --domain example.com --selector s2 --type ed25519 --key s2.key',
     'Make the next key, for another selector',
   )
+  .example('dkim -f relay.yaml', 'Which key signs, and what comes next')
   .does(async () => (await import('../dkim.ts')).dkim);

@@ -9,13 +9,13 @@ type Message = Parameters<Signer>[0];
 
 const { privateKey } = generateKeyPairSync('ed25519');
 const pem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
-const KEY = { domain: 'example.com', selector: 'ed', secret: 'dkim' };
+const KEY = { domain: 'example.com', selector: 'ed', secret: 'dkim', signs: true };
 
-function rig(key = KEY) {
+function rig(...keys: (typeof KEY)[]) {
   const lines: Record<string, unknown>[] = [];
   const counted: string[] = [];
   const signer = new DkimSigner(
-    policyOf({}, { dkim: [key] }),
+    policyOf({}, { dkim: keys.length > 0 ? keys : [KEY] }),
     { secrets: { dkim: { 'private.key': pem } }, configMaps: {} },
     (event, fields) => lines.push({ event, ...fields }),
     (reason) => counted.push(reason),
@@ -48,6 +48,13 @@ test('a message that no key can sign goes unsigned, and log and count say why, o
     },
   ]);
   assert.deepEqual(counted, ['long_line', 'unreadable_from']);
+});
+
+test('a key that is only published signs nothing, and holds up no mail when it cannot be used', async () => {
+  const next = { ...KEY, selector: 'next', secret: 'gone', signs: false };
+  const signed = await rig(next, KEY).sign('one', 'From: a@example.com\r\n\r\nhi\r\n');
+  const header = signed.kind === 'header' ? String(signed.header) : '';
+  assert.deepEqual(header.match(/\bs=[^;]*/g), ['s=ed']);
 });
 
 test('a header with a line that is no field is not signed, because verifiers disagree where it ends', async () => {

@@ -57,7 +57,7 @@ export class DkimSigner {
     log: Log,
     onNotSigned: (reason: NotSignedReason) => void,
   ) {
-    this.#wanted = outbound.dkim;
+    this.#wanted = outbound.dkim.filter(({ signs }) => signs);
     this.#log = log;
     this.#onNotSigned = onNotSigned;
     this.use(materials);

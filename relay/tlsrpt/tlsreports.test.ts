@@ -15,7 +15,7 @@ after(() => rmSync(dir, { recursive: true }));
 
 const HOUR_MS = 3_600_000;
 const terms = { from: 'reports@relay.example.com', contact: 'postmaster@example.com' };
-const KEY = { domain: 'example.com', selector: 's1', secret: 'dkim' };
+const KEY = { domain: 'example.com', selector: 's1', secret: 'dkim', signs: true };
 const session = {
   domain: 'good.example',
   mxHost: 'mx.good.example',

@@ -83,3 +83,26 @@ test('a misshapen domain, selector or size is refused before there is a file', a
   assert.equal(status, 1);
   assert.match(stderr, /no\/such\/folder\.key/);
 });
+
+test('of a manifest: which key signs, which is only published, and what comes next', async () => {
+  const file = join(dir, 'relay.yaml');
+  const tell = async (second: object) => {
+    const dkim = [
+      { domain: 'example.com', selector: 's1', secretName: 'one' },
+      { domain: 'example.com', selector: 's2', secretName: 'two', ...second },
+    ];
+    const inbound = { listeners: [{ name: 'smtp', port: 25 }] };
+    const spec = { hostname: 'relay.example.com', tls: { secretName: 'tls' }, inbound, outbound: { dkim } };
+    const relay = { apiVersion: 'mailrelay.dev/v1alpha1', kind: 'MailRelay', metadata: { name: 'a' }, spec };
+    writeFileSync(file, JSON.stringify(relay));
+    return mailrelay(['dkim', '-f', file]);
+  };
+  const { stdout } = await tell({ use: 'Publish' });
+  assert.match(stdout, /^ {2}s1 +signs; s1\._domainkey\.example\.com$/m);
+  assert.match(stdout, /^ {2}s2 +signs nothing; s2\._domainkey\.example\.com$/m);
+  assert.match(stdout, /set use: Sign for it and use: Publish for s1$/m);
+  assert.match((await tell({})).stdout, /^ {2}next: make a key for another selector/m);
+  const both = await mailrelay(['dkim', '-f', file, '--selector', 's1']);
+  assert.equal(both.status, 2);
+  assert.match(both.stderr, /or a manifest by --file/);
+});
