@@ -1,8 +1,11 @@
 /** The `mailrelay` command. Under the name `kubectl-mailrelay` it is the plugin of kubectl. */
 import { basename } from 'node:path';
 import { runProgram } from './entry.ts';
+import { endAtSignals } from './signals.ts';
 
 const PLUGIN = 'kubectl-mailrelay';
+
+endAtSignals();
 
 if (basename(process.env['MAILRELAY_LAUNCHER'] ?? '') === PLUGIN) {
   const { startPlugin } = await import('./kubectl/start.ts');

@@ -7,7 +7,8 @@ import type { PodIdentity } from '#crds/podstatus.ts';
 import { HANDOVER_PORT } from '#crds/wellknown.ts';
 import { jsonLog } from '#relay/observe/log.ts';
 import { listenerProcesses } from '#relay/supervisor/cpus.ts';
-import { type Relay, startRelay } from '#relay/supervisor/relay.ts';
+import { startRelay } from '#relay/supervisor/relay.ts';
+import { untilStopSignal } from './signals.ts';
 import { projectVersion } from './version.ts';
 
 /**
@@ -53,7 +54,8 @@ export async function relay(options: RelayOptions): Promise<number> {
     graceMs: options.grace * 1000,
     drainMs: options.drain * 1000,
   });
-  await untilStopped(started);
+  await untilStopSignal();
+  await started.stop();
   return 0;
 }
 
@@ -62,18 +64,4 @@ function readIdentity(env: NodeJS.ProcessEnv): { identity?: PodIdentity } {
   const { POD_NAME: pod, POD_UID: uid, POD_NAMESPACE: namespace, RELAY_NAME: name } = env;
   if (!pod || !uid || !namespace || !name) return {};
   return { identity: { pod, uid, namespace, relay: name } };
-}
-
-/** Resolves when the relay has drained after a signal. */
-export async function untilStopped(started: Relay): Promise<void> {
-  await new Promise<void>((resolve) => {
-    let asked = false;
-    const stop = () => {
-      if (asked) process.exit(1);
-      asked = true;
-      started.stop().then(resolve);
-    };
-    process.on('SIGTERM', stop);
-    process.on('SIGINT', stop);
-  });
 }

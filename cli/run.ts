@@ -17,10 +17,10 @@ import { publishFolder } from './inputfolder.ts';
 import { canShowView, LiveView } from './liveview.ts';
 import { localPair } from './localca.ts';
 import { ownCommand } from './owncommand.ts';
-import { untilStopped } from './relay.ts';
 import { writeRunNote } from './runnote.ts';
 import { PLAIN_OUTPUT, type RunOutput } from './runoutput.ts';
 import { describeChange, listNotStarted, SINK_ADDRESS } from './runtext.ts';
+import { untilStopSignal } from './signals.ts';
 import { showEndpoint } from './terminal.ts';
 import { UsageError } from './usage.ts';
 import { projectVersion } from './version.ts';
@@ -75,7 +75,8 @@ export async function run(path: string | undefined, options: RunOptions): Promis
   const unwatch = follow(file, target, relay, output, (changed) => {
     published = changed;
   });
-  await untilStopped(relay);
+  await untilStopSignal();
+  await relay.stop();
   unwatch();
   sink?.stop();
   output.end();

@@ -7,6 +7,7 @@ import { resolve } from 'node:path';
 import { judgePair } from '#crds/keypair.ts';
 import { describeFileError, describeSystemError } from '#crds/systemwords.ts';
 import { issuePair } from './localca.ts';
+import { untilStopSignal } from './signals.ts';
 import { type Sink, type SinkOptions, type SinkTlsMode, startSink } from './sink/server.ts';
 import { describeSink, describeTaken } from './sinktext.ts';
 import { UsageError } from './usage.ts';
@@ -35,7 +36,7 @@ export async function sink({ listen, port, tls, cert, key, keep, output }: Optio
   const started = await openSink({ address: listen, port, tls, pair, folder, onMessage });
   const says = describeSink(listen, started.port, tls, folder);
   (output === 'json' ? process.stderr : process.stdout).write(says);
-  await untilSignal();
+  await untilStopSignal();
   started.stop();
   return 0;
 }
@@ -68,11 +69,4 @@ function readPem(file: string): string {
   } catch (error) {
     throw describeFileError('read', file, error);
   }
-}
-
-function untilSignal(): Promise<void> {
-  return new Promise((resolve) => {
-    process.once('SIGINT', resolve);
-    process.once('SIGTERM', resolve);
-  });
 }

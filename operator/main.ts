@@ -24,12 +24,13 @@ const LONG_AWAY_MS = 5_000;
 const SMALL_NURSERY = '--semi-space-growth-factor=1';
 
 /** Resolves with the exit status. */
-export function runOperator(options: OperatorOptions): Promise<number> {
+export function runOperator(options: OperatorOptions, untilStopSignal: () => Promise<void>): Promise<number> {
   setFlagsFromString(SMALL_NURSERY);
-  return operate(readSettings(options, process.env['POD_NAME'] ?? `${hostname()}-${process.pid}`));
+  const settings = readSettings(options, process.env['POD_NAME'] ?? `${hostname()}-${process.pid}`);
+  return operate(settings, untilStopSignal);
 }
 
-async function operate(settings: Settings): Promise<number> {
+async function operate(settings: Settings, untilStopSignal: () => Promise<void>): Promise<number> {
   const client: Client = new Client(loadConfig(settings.kubeconfig), (news) => {
     if (news.kind === 'away') {
       log('api_server_away', { message: news.message });
@@ -60,7 +61,7 @@ async function operate(settings: Settings): Promise<number> {
   });
   controller.start();
   void follow(controller, settings.leaderElection ? leadership : undefined);
-  await signalled();
+  await untilStopSignal();
   log('stopping');
   await controller.stop();
   await leadership.release();
@@ -83,11 +84,4 @@ async function follow(controller: Controller, leadership: Leadership | undefined
   log('leading');
   await controller.lead();
   log('caches_complete');
-}
-
-function signalled(): Promise<void> {
-  return new Promise((resolve) => {
-    process.once('SIGTERM', () => resolve());
-    process.once('SIGINT', () => resolve());
-  });
 }

@@ -1,5 +1,5 @@
 /** `mailrelay console`: serves the console of the relay on this machine until Ctrl-C. */
-
+import { untilStopSignal } from '../signals.ts';
 import { stateFolder } from '../statefolder.ts';
 import { LocalRelay } from './localrelay.ts';
 import type { Relays } from './relays.ts';
@@ -27,10 +27,7 @@ export async function serveRelays(
   process.stdout.write(
     `Open this address in a browser on this machine. It works once:\n  ${url}\n${power}. Ctrl-C ends it.\n`,
   );
-  await new Promise((resolve) => {
-    process.once('SIGINT', resolve);
-    process.once('SIGTERM', resolve);
-  });
+  await untilStopSignal();
   close();
   return 0;
 }

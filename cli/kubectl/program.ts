@@ -2,6 +2,7 @@
  * The verbs of `kubectl mailrelay`: what `mailrelay` does in one pod, for all pods of a relay, and what needs the
  * cluster. It acts by the rights of the person: exec into relay pods, as kubectl exec does.
  */
+import { untilStopSignal } from '../signals.ts';
 import { parsePort, parseTime } from '../usage.ts';
 import { Verb } from '../verb.ts';
 import { verb as podQueue } from '../verbs/queue.ts';
@@ -240,9 +241,9 @@ function report({ connect }: Given): Verb {
     });
 }
 
-/** Aborts when the person presses Ctrl-C. */
+/** Aborts when the person presses Ctrl-C; a second one ends the process. */
 function interrupted(): AbortSignal {
   const stop = new AbortController();
-  process.once('SIGINT', () => stop.abort());
+  void untilStopSignal().then(() => stop.abort());
   return stop.signal;
 }

@@ -1,6 +1,8 @@
 /** The verb `operator`. A setting that the chart sets has no default here, because two defaults could differ. */
 import { Option } from 'commander';
 import { USER_IDS } from '#crds/workload.ts';
+import type { OperatorOptions } from '#operator/settings.ts';
+import { untilStopSignal } from '../signals.ts';
 import { parseNumber, parsePort, splitList } from '../usage.ts';
 import { Verb } from '../verb.ts';
 
@@ -50,4 +52,7 @@ export const verb = new Verb('operator')
   .option('--workers <count>', 'MailRelays worked on at the same time', parseNumber(1, 100), 8)
   .option('--rolling-relays <count>', 'relays whose pods are replaced at a time', parseNumber(1), 5)
   .option('--no-leader-election', 'for a single replica that is run by hand')
-  .does(async () => (await import('#operator/main.ts')).runOperator);
+  .does(async () => {
+    const { runOperator } = await import('#operator/main.ts');
+    return (options: OperatorOptions) => runOperator(options, untilStopSignal);
+  });
