@@ -1,7 +1,6 @@
 /** The verb `operator`. A setting that the chart sets has no default here, because two defaults could differ. */
 import { Option } from 'commander';
 import { USER_IDS } from '#crds/workload.ts';
-import type { OperatorOptions } from '#operator/settings.ts';
 import { untilStopSignal } from '../signals.ts';
 import { parseNumber, parsePort, splitList } from '../usage.ts';
 import { Verb } from '../verb.ts';
@@ -54,5 +53,5 @@ export const verb = new Verb('operator')
   .option('--no-leader-election', 'for a single replica that is run by hand')
   .does(async () => {
     const { runOperator } = await import('#operator/main.ts');
-    return (options: OperatorOptions) => runOperator(options, untilStopSignal);
+    return (options: Parameters<typeof runOperator>[0]) => runOperator(options, untilStopSignal);
   });

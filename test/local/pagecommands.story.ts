@@ -20,7 +20,9 @@ import { until } from '#test/kit/wait.ts';
 
 const TOP = new URL('../../', import.meta.url).pathname;
 /** These end at Ctrl-C only. */
-const LONG = /^(run|sink)\b/;
+const LONG = /^(run|sink|console)\b/;
+/** Such a call does not end by itself, and the pages must say so. */
+const MOST_MS = 30_000;
 /** What a page does to the message ID is done to one that waits. */
 const PLACEHOLDER = 'ID';
 /** Calls that are not run here, and why. */
@@ -81,6 +83,8 @@ async function run(words: readonly string[]): Promise<Ran> {
     });
   child.stdin?.end('correct horse\n');
   const ended = new Promise<number | null>((resolve) => child.once('close', resolve));
+  const bound = setTimeout(() => child.kill('SIGKILL'), MOST_MS);
+  void ended.then(() => clearTimeout(bound));
   if (!LONG.test(words.join(' '))) return { status: await ended, output };
   await until('the first line', () => output !== '');
   child.kill('SIGINT');
