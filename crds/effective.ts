@@ -132,8 +132,15 @@ function effectiveInbound(relay: RelayName, spec: MailRelaySpec): Policy['inboun
     alwaysBcc: inbound.alwaysBcc ?? null,
     tlsReports: inbound.tlsReports ?? null,
     filter: effectiveFilter(inbound),
+    authenticationResults: effectiveResults(spec),
     limits: effectiveLimits(inbound.limits),
   };
+}
+
+function effectiveResults({ hostname, inbound }: MailRelaySpec): Policy['inbound']['authenticationResults'] {
+  const { authenticationResults: wanted } = inbound;
+  if (wanted === undefined) return null;
+  return { authservId: wanted.authservID ?? hostname, arcSealDomain: wanted.arcSealDomain ?? null };
 }
 
 function effectiveInternalTls(relay: RelayName, spec: MailRelaySpec): Policy['inbound']['internalTls'] {

@@ -1,4 +1,4 @@
-/** Rules for `spec.inbound.filter`: see rules.ts. */
+/** Rules for what judges a message before it is accepted: see rules.ts. */
 import { CEL_CUT_THROUGH, isCutThrough, type Rule } from './rule.ts';
 
 export const FILTER_RULES: readonly Rule[] = [
@@ -8,6 +8,23 @@ export const FILTER_RULES: readonly Rule[] = [
     message:
       'queue.mode CutThrough passes a message on while it arrives, so a filter would be asked too late: remove inbound.filter, or use Durable',
     holds: (spec) => !isCutThrough(spec) || spec.inbound.filter === undefined,
+  },
+  {
+    path: 'spec.inbound.authenticationResults',
+    cel: `!${CEL_CUT_THROUGH} || !has(self.inbound.authenticationResults)`,
+    message:
+      'queue.mode CutThrough passes a message on while it arrives, so its results would come too late: remove inbound.authenticationResults, or use Durable',
+    holds: (spec) => !isCutThrough(spec) || spec.inbound.authenticationResults === undefined,
+  },
+  {
+    path: 'spec.inbound.authenticationResults',
+    cel: '!has(self.inbound.authenticationResults) || !has(self.inbound.authenticationResults.arcSealDomain) || (has(self.outbound) && has(self.outbound.dkim) && self.outbound.dkim.exists(k, k.domain == self.inbound.authenticationResults.arcSealDomain))',
+    message:
+      'inbound.authenticationResults.arcSealDomain has no key: add one of this domain to outbound.dkim, or remove arcSealDomain',
+    holds: ({ inbound, outbound }) => {
+      const domain = inbound.authenticationResults?.arcSealDomain;
+      return domain === undefined || (outbound?.dkim ?? []).some((key) => key.domain === domain);
+    },
   },
   {
     path: 'spec.inbound.listeners',

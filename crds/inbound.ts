@@ -1,5 +1,6 @@
 /** The inbound half of a MailRelay spec: shapes and bounds. Part of the single source, see mailrelay.ts. */
 import { z } from 'zod';
+import { authenticationResults } from './authenticationresults.ts';
 import { filter, listenerFilter } from './contentfilter.ts';
 import { peers } from './peers.ts';
 import {
@@ -276,6 +277,7 @@ export const inbound = z
         'TLS reports that others send about your domains (RFC 8460). Mail for the address is taken from anyone and ends here: verified by DKIM, counted in metrics, told once a day, shown by "mailrelay tlsrpt received". Nobody gets an answer.',
       ),
     filter: filter().optional(),
+    authenticationResults: authenticationResults().optional(),
     limits: limits.optional().describe('Limits; beyond them a client gets a 421, 450, 452 or 552 reply.'),
   })
   .describe('Receiving: the listener task. It restarts itself when anything here changes.');

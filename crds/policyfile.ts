@@ -79,6 +79,14 @@ const inbound = z.strictObject({
   tlsReports: z.strictObject({ address: z.string() }).nullable(),
   /** null: there is none. */
   filter: filter.nullable(),
+  /** null: nothing is verified. */
+  authenticationResults: z
+    .strictObject({
+      authservId: z.string(),
+      /** Whose first key in outbound.dkim seals; null: nothing is sealed. */
+      arcSealDomain: z.string().nullable(),
+    })
+    .nullable(),
   limits: z.strictObject({
     messageBytes: z.int().positive(),
     recipients: z.int().positive(),

@@ -36,7 +36,7 @@ export const RESTART_CONTRACT: readonly RestartRule[] = [
     gloss: 'The name is in the banner and in EHLO. A Certificate that the operator owns is issued anew.',
   },
   {
-    field: 'spec.inbound (all of it but the next two lines), spec.tls.minVersion',
+    field: 'spec.inbound (all of it but the next three lines), spec.tls.minVersion',
     effect: 'listener task',
     gloss:
       'A new listener task takes over; sessions that are open end under the old policy, at the latest after five minutes.',
@@ -47,6 +47,11 @@ export const RESTART_CONTRACT: readonly RestartRule[] = [
     gloss: 'The listener takes the reports, and the router reads them.',
   },
   {
+    field: 'spec.inbound.authenticationResults.arcSealDomain',
+    effect: 'both tasks',
+    gloss: 'The listener keeps what a seal says, and the router seals.',
+  },
+  {
     field: 'spec.inbound.listeners[]: allowFrom, nodePort',
     effect: 'nothing',
     gloss: 'The NetworkPolicy or the Service changes.',
@@ -55,7 +60,7 @@ export const RESTART_CONTRACT: readonly RestartRule[] = [
     field: 'spec.outbound (all of it but the next line)',
     effect: 'router task',
     gloss:
-      'Deliveries under way end, then a new router task takes the queue; the listener keeps accepting. In mode CutThrough the listener delivers, and restarts.',
+      'Deliveries under way end, then a new router task takes the queue; the listener keeps accepting. In mode CutThrough the listener delivers, and restarts. With inbound.authenticationResults it restarts for another resolver.',
   },
   {
     field: 'spec.outbound.resolver.sidecar',

@@ -22,6 +22,7 @@ export type NotSignedReason =
   | 'many_lines'
   | 'stray_line'
   | 'long_line'
+  | 'not_sealed'
   | 'sender_domains';
 
 export type FromDomain =

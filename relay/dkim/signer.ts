@@ -3,15 +3,18 @@
  * never signed, because otherwise anybody could send in our name. A client that is limited to certain domains gets no
  * signature for another domain. If a key of the domain cannot be used, the message waits, because without its signature
  * it might be refused finally. A message that no key can sign is sent unsigned. The log and a metric give the reason,
- * once for each message.
+ * once for each message. Mail of others that was verified is sealed instead (arc.ts), under the same rules.
  */
+import type { Readable } from 'node:stream';
 import { type Failure, makeFailure } from '#crds/failure.ts';
 import { compilePatterns } from '#crds/patterns.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import type { Log } from '../observe/log.ts';
+import type { ArcFacts } from '../spool/record.ts';
 import type { Loaded } from '../spool/spool.ts';
 import type { Materials } from '../task/materials.ts';
-import { type DkimKey, judgeKey, type KeyVerdict, selectKeys, signMessage } from './dkim.ts';
+import { sealMessage } from './arc.ts';
+import { type DkimKey, judgeKey, type KeyVerdict, type Signing, selectKeys, signMessage } from './dkim.ts';
 import { findFromDomain, type NotSignedReason } from './fromdomain.ts';
 
 /**
@@ -38,6 +41,7 @@ const REASONS: Readonly<Record<NotSignedReason, string>> = {
   many_lines: 'its header has more than 4000 lines',
   stray_line: 'a line of its header is no field, and verifiers disagree about what follows',
   long_line: 'a line of it is longer than 1 MiB',
+  not_sealed: 'its ARC chain cannot be continued',
   sender_domains: 'the domain of its From field is not among the senderDomains of the client',
 };
 
@@ -45,6 +49,7 @@ const waits = (text: string) => makeFailure({ cause: 'local', status: '4.7.0', t
 
 export class DkimSigner {
   readonly #wanted: Policy['outbound']['dkim'];
+  readonly #sealDomain: string | undefined;
   readonly #log: Log;
   readonly #onNotSigned: (reason: NotSignedReason) => void;
   readonly #told = new Set<string>();
@@ -52,12 +57,13 @@ export class DkimSigner {
   readonly #judged = new WeakMap<DkimKey, KeyVerdict>();
 
   constructor(
-    { outbound }: Policy,
+    { inbound, outbound }: Policy,
     materials: Materials,
     log: Log,
     onNotSigned: (reason: NotSignedReason) => void,
   ) {
     this.#wanted = outbound.dkim.filter(({ signs }) => signs);
+    this.#sealDomain = inbound.authenticationResults?.arcSealDomain ?? undefined;
     this.#log = log;
     this.#onNotSigned = onNotSigned;
     this.use(materials);
@@ -76,7 +82,8 @@ export class DkimSigner {
 
   async sign({ id, record, open }: Loaded & { kind: 'message' }): Promise<Signed> {
     const { ours, senderDomains } = record;
-    if (!ours || this.#keys.length === 0) return NONE;
+    if (!ours) return this.#seal(id, record.arc, open);
+    if (this.#keys.length === 0) return NONE;
     const from = await findFromDomain(open);
     if (from.kind === 'unclear') return this.#notSigned(id, from.reason);
     const { domain } = from;
@@ -87,7 +94,18 @@ export class DkimSigner {
     if (from.hasStrayLine) return this.#notSigned(id, 'stray_line', domain);
     const unusable = this.#judge(keys);
     if (unusable) return { kind: 'failed', failure: unusable };
-    const signed = await signMessage(open, keys);
+    return this.#conclude(id, domain, await signMessage(open, keys));
+  }
+
+  async #seal(id: string, facts: ArcFacts | undefined, open: () => Readable): Promise<Signed> {
+    const key = this.#keys.find(({ domain }) => domain === this.#sealDomain);
+    if (!facts || !key) return NONE;
+    const unusable = this.#judge([key]);
+    if (unusable) return { kind: 'failed', failure: unusable };
+    return this.#conclude(id, key.domain, await sealMessage(open, key, facts));
+  }
+
+  #conclude(id: string, domain: string, signed: Signing): Signed {
     if (signed.kind === 'signed') return { kind: 'header', header: signed.header };
     if (signed.kind === 'unsignable') return this.#notSigned(id, signed.reason, domain);
     // The keys and their names come from the policy, so the message waits for the policy to be corrected.

@@ -38,8 +38,9 @@ export interface Step {
 const changed = <Value>(to: Value): Changed<Value> => ({ kind: 'changed', to });
 
 export const STEPS: readonly Step[] = [
-  // It judges a message as it was received, so everything else comes after it.
+  // These two judge a message as it was received, so everything else comes after them.
   { name: 'content filter', file: 'relay/filter/fields.ts' },
+  { name: 'authentication results', file: 'relay/verify/field.ts' },
   {
     name: 'domains',
     envelope: ({ policy, isSubmitted }) => {
@@ -148,7 +149,8 @@ export const STEPS: readonly Step[] = [
       return { front: (trace) => renderReceived(trace, content) };
     },
   },
-  // At each delivery, because the keys may change while a message waits. Nothing changes after it.
+  // Both at each delivery, because the keys may change while a message waits. Nothing changes after them.
+  { name: 'ARC seal', file: 'relay/dkim/arc.ts' },
   { name: 'DKIM signatures', file: 'relay/dkim/signer.ts' },
 ];
 

@@ -35,9 +35,12 @@ export interface ArrivalTerms {
   readonly lineEndings: LineEndings;
 }
 
-/** What the content filter has to know of a message besides its trace. */
-export interface Filtering {
-  readonly terms: FilterTerms;
+/** How a message is judged before anything of it changes, and what its judges have to know besides its trace. */
+export interface Judging {
+  /** Of the content filter. null: it is not asked. */
+  readonly terms: FilterTerms | null;
+  /** Authentication-Results are wanted. */
+  readonly isVerified: boolean;
   /** As the client gave it. */
   readonly sender: string;
   readonly login: string | null;
@@ -53,8 +56,8 @@ export interface Arrival {
   >;
   readonly lineEndings: LineEndings;
   readonly ownSenders: OwnSenders | undefined;
-  /** null: the message is not filtered. */
-  readonly filtering: Filtering | null;
+  /** null: nobody judges the message. */
+  readonly judging: Judging | null;
   /** Fewer than inbound.limits.messageSize allows. null: no other limit. */
   readonly mostBytes: number | null;
   /** The Message-ID goes into the envelope, so that the message can be found by it. */
@@ -69,7 +72,7 @@ export function makeArrival(
   terms: ArrivalTerms,
 ): Arrival {
   const { envelope } = session;
-  const { policy, receivedAt, login, filter, ours } = terms;
+  const { policy, receivedAt, ours } = terms;
   const { ret, envid } = envelope.dsn ?? {};
   const smtpUtf8 = envelope.smtpUtf8 === true;
   return {
@@ -96,7 +99,7 @@ export function makeArrival(
     ),
     lineEndings: terms.lineEndings,
     ownSenders: terms.ownSenders,
-    filtering: filter && { terms: filter, sender: readSender(envelope), login },
+    judging: chooseJudging(envelope, terms),
     mostBytes: terms.reportAddress.findMostBytes(envelope.rcptTo),
     keepsMessageId: policy.queue.historySeconds !== null || policy.events !== null,
     tellsEvents: policy.events !== null,
@@ -119,6 +122,16 @@ function makeTrace(
     recipients: envelope.rcptTo.map(({ address }) => withPostmasterDomain(address, inbound.acceptDomains)),
     at: new Date(receivedAt),
   };
+}
+
+/** The sender of a client that may relay is the word of that client: there is nothing to verify. */
+function chooseJudging(
+  envelope: SMTPServerSession['envelope'],
+  { policy, filter, login, ours }: ArrivalTerms,
+): Judging | null {
+  const isVerified = policy.inbound.authenticationResults !== null && !ours;
+  if (filter === null && !isVerified) return null;
+  return { terms: filter, isVerified, sender: readSender(envelope), login };
 }
 
 function readSender({ mailFrom }: SMTPServerSession['envelope']): string {

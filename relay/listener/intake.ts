@@ -14,7 +14,10 @@ import { monotonic, wall } from '../task/clock.ts';
 import type { Counters } from '../task/counts.ts';
 import type { Materials } from '../task/materials.ts';
 import { type HopLogins, type ListenerReports, NO_LOGINS } from '../task/messages.ts';
+import { makeAskDns } from '../verify/names.ts';
+import { Verifier } from '../verify/verifier.ts';
 import type { Arrival } from './arrival.ts';
+import type { Judges } from './judging.ts';
 import { PassOn } from './passon.ts';
 import { asRefusal, receiveMessage } from './receive.ts';
 import { REPLIES, Refusal, type Reply } from './reply.ts';
@@ -47,38 +50,50 @@ export function openIntake(policy: Policy, materials: Materials, stateDir: strin
   const onSync = () => counters.add('spool_syncs', 'listener');
   const onRecovered: SpoolOptions['onRecovered'] = (recovered) => log('spool_recovered', { ...recovered });
   const spool = new Spool(stateDir, onSync, 'late', { onRecovered });
-  const { filter } = policy.inbound;
-  const contentFilter = filter
-    ? new ContentFilter(filter, materials, { log, counters, clock: monotonic })
-    : undefined;
-  const durable = new Durable(policy, { spool, filter: contentFilter, onEntered });
+  const durable = new Durable(policy, { spool, judges: makeJudges(policy, materials, deps), onEntered });
   if (policy.queue.suppression === null) return durable;
   return Object.assign(durable, { isSuppressed: findSuppressed(spool, deps) });
 }
 
+function makeJudges(policy: Policy, materials: Materials, { log, counters }: IntakeDeps): Judges {
+  const { filter, authenticationResults: wanted } = policy.inbound;
+  return {
+    filter: filter ? new ContentFilter(filter, materials, { log, counters, clock: monotonic }) : undefined,
+    verifier: wanted
+      ? new Verifier({
+          id: wanted.authservId,
+          seals: wanted.arcSealDomain !== null,
+          askDns: makeAskDns(policy),
+          log,
+          counters,
+        })
+      : undefined,
+  };
+}
+
 interface DurableDeps extends Pick<IntakeDeps, 'onEntered'> {
   readonly spool: Spool;
-  readonly filter: ContentFilter | undefined;
+  readonly judges: Judges;
 }
 
 class Durable implements Intake {
   readonly #policy: Policy;
   readonly #spool: Spool;
-  readonly #filter: ContentFilter | undefined;
+  readonly #judges: Judges;
   readonly #onEntered: (id: string) => void;
   readonly logins = NO_LOGINS;
   #depth = 0;
   #bytes = 0;
 
-  constructor(policy: Policy, { spool, filter, onEntered }: DurableDeps) {
+  constructor(policy: Policy, { spool, judges, onEntered }: DurableDeps) {
     this.#policy = policy;
     this.#spool = spool;
-    this.#filter = filter;
+    this.#judges = judges;
     this.#onEntered = onEntered;
   }
 
   get filterFailure(): string | null {
-    return this.#filter?.failure ?? null;
+    return this.#judges.filter?.failure ?? null;
   }
 
   lastingFault(): string | undefined {
@@ -93,7 +108,7 @@ class Durable implements Intake {
         admitted = bytes;
         this.#count(1, bytes);
       };
-      const deps = { spool: this.#spool, filter: this.#filter, admit };
+      const deps = { spool: this.#spool, judges: this.#judges, admit };
       const taken = await receiveMessage(stream, arrival, deps);
       this.#onEntered(taken.id);
       return { ...taken, reply: `2.0.0 Ok: queued as ${taken.id}` };
@@ -113,7 +128,7 @@ class Durable implements Intake {
   }
 
   useMaterials(materials: Materials): void {
-    this.#filter?.use(materials);
+    this.#judges.filter?.use(materials);
   }
 
   learnQueue({ depth, bytes }: { depth: number; bytes: number }): void {

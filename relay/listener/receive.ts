@@ -5,14 +5,13 @@
 import { constants } from 'node:os';
 import type { SMTPServerDataStream } from 'smtp-server';
 import { encodeAccepted } from '../events/encode.ts';
-import type { ContentFilter } from '../filter/filter.ts';
 import { joinSteps } from '../headers/header.ts';
 import { MessageIdFinder } from '../headers/messageid.ts';
 import { newQueueId } from '../spool/record.ts';
 import type { Spool } from '../spool/spool.ts';
 import type { Arrival } from './arrival.ts';
 import { type ContentTerms, readContent } from './content.ts';
-import { holdEnvelope, type Judged, judgeMessage } from './filtering.ts';
+import { type Judged, type Judges, judgedEnvelope, judgeMessage } from './judging.ts';
 import { REPLIES, Refusal } from './reply.ts';
 
 /** The client disconnected during the message. */
@@ -25,29 +24,28 @@ export interface ReceiveDeps {
   readonly spool: Spool;
   /** Gets the real size, and may throw a Refusal. */
   readonly admit: (bytes: number) => void;
-  /** Undefined: there is none. */
-  readonly filter: ContentFilter | undefined;
+  readonly judges: Judges;
 }
 
 export async function receiveMessage(
   stream: SMTPServerDataStream,
   arrival: Arrival,
-  { spool, admit, filter }: ReceiveDeps,
+  { spool, admit, judges }: ReceiveDeps,
 ): Promise<{ id: string; bytes: number }> {
-  const { envelope, trace, keepsMessageId, tellsEvents, filtering, ...content } = arrival;
+  const { envelope, trace, keepsMessageId, tellsEvents, judging, ...content } = arrival;
   const id = newQueueId(envelope.receivedAt);
   const body = spool.bodyWriter(id);
-  const draft = filter && filtering ? spool.draftWriter(id) : undefined;
+  const draft = judging ? spool.draftWriter(id) : undefined;
   const finder = keepsMessageId ? new MessageIdFinder() : undefined;
   let bytes = 0;
   try {
     const terms: ContentTerms = { ...content, trace: { ...trace, queueId: id } };
     const judged: Judged =
-      filter && filtering && draft
+      judging && draft
         ? await judgeMessage(readContent(stream, { ...terms, steps: NO_STEPS }), draft, {
             ...terms,
-            filter,
-            filtering,
+            judges,
+            judging,
           })
         : { content: readContent(stream, terms) };
     for await (const chunk of judged.content) {
@@ -62,7 +60,7 @@ export async function receiveMessage(
     }
     admit(bytes);
     const messageId = finder?.found;
-    const kept = holdEnvelope(envelope, judged.heldBecause);
+    const kept = judgedEnvelope(envelope, judged);
     const found = messageId === undefined ? kept : { ...kept, messageId };
     const events = tellsEvents ? [encodeAccepted(id, found, bytes)] : [];
     await spool.enter(id, found, await body.seal(), events);

@@ -62,6 +62,7 @@ const LEVELS = {
   filtered: 'info',
   evacuation_announced: 'info',
   handed_over: 'info',
+  not_verified: 'info',
   passed_over: 'info',
   policy_changed: 'info',
   policy_in_force: 'info',

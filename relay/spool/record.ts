@@ -28,6 +28,14 @@ export interface Recipient {
   readonly away?: boolean;
 }
 
+/** What the relay has verified of a message of others, for the ARC set that it adds (RFC 8617). */
+export interface ArcFacts {
+  /** The ARC chain that the message brought. */
+  readonly chain: 'none' | 'pass';
+  /** The content of our Authentication-Results field. */
+  readonly results: string;
+}
+
 export interface Envelope {
   /** Empty for the null sender of bounces. */
   readonly from: string;
@@ -47,6 +55,8 @@ export interface Envelope {
    * Domains, and *.domains, that the client may send as. Our keys sign for no other From domain. Absent: any domain.
    */
   readonly senderDomains?: readonly string[];
+  /** Absent: the message is not sealed. */
+  readonly arc?: ArcFacts;
   /** A TLS report of this relay: its own delivery is not counted for reports. */
   readonly tlsReport?: boolean;
   /** Without its brackets. Only if somebody keeps it. */

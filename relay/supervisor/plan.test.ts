@@ -40,7 +40,7 @@ const CHANGES: Readonly<Record<string, MailRelaySpec[]>> = {
   'spec.inbound.tlsReports': [
     { ...base, inbound: { ...base.inbound, tlsReports: { address: 'tls-reports@example.com' } } },
   ],
-  'spec.inbound (all of it but the next two lines), spec.tls.minVersion': [
+  'spec.inbound (all of it but the next three lines), spec.tls.minVersion': [
     { ...base, tls: { ...base.tls, minVersion: 'TLSv1.3' } },
     { ...base, inbound: { ...base.inbound, starttls: 'Required' } },
     { ...base, inbound: { ...base.inbound, enabled: false } },
@@ -55,6 +55,9 @@ const CHANGES: Readonly<Record<string, MailRelaySpec[]>> = {
       ...base,
       inbound: { ...base.inbound, clientPolicies: [{ networks: ['10.1.0.0/16'], starttls: 'Required' }] },
     },
+  ],
+  'spec.inbound.authenticationResults.arcSealDomain': [
+    { ...base, inbound: { ...base.inbound, authenticationResults: { arcSealDomain: 'example.com' } } },
   ],
   'spec.inbound.listeners[]: allowFrom, nodePort': [
     withListener({ nodePort: 30_025 }),

@@ -35,6 +35,8 @@ function listenerSlice({
   const { mode, maxMessages, maxBytes, historySeconds, suppression } = queue;
   // Without a queue the listener delivers by itself.
   const delivery = mode === 'CutThrough' ? outbound : null;
+  // It verifies senders by the DNS.
+  const resolver = inbound.authenticationResults === null ? null : outbound.resolver;
   return {
     name,
     namespace,
@@ -49,6 +51,7 @@ function listenerSlice({
     suppression,
     tellsEvents: events !== null,
     delivery,
+    resolver,
     trace,
     logging,
   };
@@ -56,6 +59,7 @@ function listenerSlice({
 
 function routerSlice({ hostname, inbound, outbound, queue, events, trace, logging }: Policy) {
   const { maxMessages: _, maxBytes: __, ...kept } = queue;
-  const { tlsReports } = inbound;
-  return { hostname, tlsReports, outbound, kept, events, trace, logging };
+  const { tlsReports, authenticationResults } = inbound;
+  const arcSealDomain = authenticationResults?.arcSealDomain ?? null;
+  return { hostname, tlsReports, arcSealDomain, outbound, kept, events, trace, logging };
 }

@@ -1,7 +1,7 @@
 /** The tables of docs/metrics.md are those of the code; "make golden" writes them anew. */
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { CERTIFICATE_END, COUNTERS, GAUGES, HISTOGRAMS } from '#relay/observe/metrics.ts';
+import { CERTIFICATE_END, COUNTERS, GAUGES, HISTOGRAMS } from '#relay/observe/metricfamilies.ts';
 import { assertGolden } from './golden.ts';
 
 const PAGE = '../../../docs/metrics.md';

@@ -137,6 +137,7 @@ export function policyOf(
       alwaysBcc: null,
       tlsReports: null,
       filter: null,
+      authenticationResults: null,
       limits: LIMITS,
       ...inbound,
     },
