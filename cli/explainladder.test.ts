@@ -51,10 +51,15 @@ test('each rung has its words', () => {
 
 test('the provider is told with its limits, or that there is none, and nothing where the policy has no provider', () => {
   const limits = { connections: 20, messagesPerMinute: null, messagesPerConnection: 50 };
-  const provider = { name: 'google', mxHosts: ['*.google.com'], limits };
+  const provider = { name: 'google', mxHosts: ['*.google.com'], limits, warmUp: null };
   assert.match(
     told({ provider }),
     /^provider +google \(outbound\.providers\), for all its domains: 20 connections, 50 messages over each connection$/m,
+  );
+  const warmUp = { startDate: '2026-12-01', days: 30, messagesPerHour: 20 };
+  assert.match(
+    told({ provider: { ...provider, warmUp } }),
+    /, warm-up from 20 messages an hour, 30 days from 2026-12-01$/m,
   );
   assert.match(told({ provider: null }), /^provider +none of outbound\.providers: /m);
   assert.doesNotMatch(told({}), /provider/);

@@ -43,11 +43,17 @@ function describeMx(mx: Ladder['mx']): string {
 
 function describeProvider(provider: Provider | null): string {
   if (!provider) return 'none of outbound.providers: the limits are those of the destination alone';
+  const { warmUp } = provider;
   const { connections, messagesPerMinute, messagesPerConnection } = provider.limits;
   const limits = [
     ...(connections === null ? [] : [`${connections} connections`]),
     ...(messagesPerMinute === null ? [] : [`${messagesPerMinute} messages a minute`]),
     `${messagesPerConnection} messages over each connection`,
+    ...(warmUp
+      ? [
+          `warm-up from ${warmUp.messagesPerHour} messages an hour, ${warmUp.days} days from ${warmUp.startDate}`,
+        ]
+      : []),
   ];
   return `${provider.name} (outbound.providers), for all its domains: ${limits.join(', ')}`;
 }

@@ -85,7 +85,10 @@ function effectiveRoute(
   };
 }
 
-function effectiveProvider({ name, mxHosts, limits = {} }: ProviderSpec, outbound: OutboundSpec): Provider {
+function effectiveProvider(
+  { name, mxHosts, limits = {}, warmUp }: ProviderSpec,
+  outbound: OutboundSpec,
+): Provider {
   return {
     name,
     mxHosts,
@@ -95,6 +98,7 @@ function effectiveProvider({ name, mxHosts, limits = {} }: ProviderSpec, outboun
       messagesPerConnection:
         limits.messagesPerConnection ?? outbound.limits?.messagesPerConnection ?? MESSAGES_PER_CONNECTION,
     },
+    warmUp: warmUp ?? null,
   };
 }
 

@@ -68,6 +68,15 @@ export const provider = z.strictObject({
     messagesPerMinute: z.int().positive().nullable(),
     messagesPerConnection: z.int().positive(),
   }),
+  /** null: none. With one, the messages in a minute are limited. */
+  warmUp: z
+    .strictObject({
+      /** In UTC, as 2026-12-01. */
+      startDate: z.string(),
+      days: z.int().positive(),
+      messagesPerHour: z.int().positive(),
+    })
+    .nullable(),
 });
 
 export const outbound = z.strictObject({

@@ -33,6 +33,30 @@ const limits = z
     'How hard the provider is used. What outbound.limits or a route says of each destination holds as well.',
   );
 
+const warmUp = z
+  .object({
+    startDate: text(
+      '^20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$',
+      10,
+      'a date, such as 2026-12-01',
+    ).describe('Day on which the warm-up begins (UTC). Before it, mail goes as on this day.'),
+    days: z
+      .int()
+      .min(1)
+      .max(365)
+      .describe(
+        'Days until limits.messagesPerMinute is reached. The messages in an hour grow by the same factor each day.',
+      ),
+    messagesPerHour: z
+      .int()
+      .min(1)
+      .max(60_000_000)
+      .describe('Most messages to the provider in an hour of the first day, per pod.'),
+  })
+  .describe(
+    'Begins with few messages and sends more each day, for addresses that the provider does not know yet. A restart changes nothing, because the date decides. Needs limits.messagesPerMinute.',
+  );
+
 const provider = z.object({
   name: text(
     '^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$',
@@ -43,6 +67,7 @@ const provider = z.object({
     'MX hosts of the provider; *.google.com stands for every host below google.com. The hosts that a domain prefers (the lowest preference) decide.',
   ),
   limits: limits.optional(),
+  warmUp: warmUp.optional(),
 });
 
 export const providers = z

@@ -23,4 +23,15 @@ export const SHAPING_RULES: readonly Rule[] = [
       return new Set(names).size === names.length;
     },
   },
+  {
+    path: 'spec.outbound.providers',
+    cel: '!has(self.outbound) || !has(self.outbound.providers) || self.outbound.providers.all(p, !has(p.warmUp) || (has(p.limits) && has(p.limits.messagesPerMinute) && p.warmUp.messagesPerHour <= p.limits.messagesPerMinute * 60))',
+    message:
+      'a warm-up grows up to limits.messagesPerMinute: set it for the provider, to at least a sixtieth of warmUp.messagesPerHour',
+    holds: ({ outbound }) =>
+      (outbound?.providers ?? []).every(
+        ({ warmUp, limits }) =>
+          warmUp === undefined || warmUp.messagesPerHour <= (limits?.messagesPerMinute ?? 0) * 60,
+      ),
+  },
 ];

@@ -5,10 +5,11 @@ import { hopTo } from '#test/kit/relayrig.ts';
 import { compileProviders } from './providers.ts';
 
 const limits = { connections: null, messagesPerMinute: null, messagesPerConnection: 100 };
+const rest = { limits, warmUp: null };
 const PROVIDERS = [
-  { name: 'google', mxHosts: ['*.google.com', '*.googlemail.com'], limits },
-  { name: 'one', mxHosts: ['mx.one.example', 'smtp.google.com'], limits },
-  { name: 'microsoft', mxHosts: ['*.mail.protection.outlook.com'], limits },
+  { name: 'google', mxHosts: ['*.google.com', '*.googlemail.com'], ...rest },
+  { name: 'one', mxHosts: ['mx.one.example', 'smtp.google.com'], ...rest },
+  { name: 'microsoft', mxHosts: ['*.mail.protection.outlook.com'], ...rest },
 ];
 const mx = (host: string, priority = 10) => ({ ...hopTo(25, { host, priority }), mxOf: 'a.example' });
 const nameFor = (...hops: ReturnType<typeof mx>[]) => compileProviders(PROVIDERS)?.findForAll(hops)?.name;

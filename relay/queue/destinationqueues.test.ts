@@ -20,6 +20,7 @@ function rig() {
       paces: new Paces(),
     },
     clock: () => 1_000_000,
+    wall: () => 1_000_000,
     deliver: async (queue, { id }) => {
       if (id.startsWith('hang')) await forever();
       queue.answered();

@@ -22,6 +22,7 @@ const REMEMBERED = 1_000;
 export interface DestinationQueuesDeps {
   readonly terms: DestinationTerms;
   readonly clock: () => number;
+  readonly wall: () => number;
   /** Absent if the policy has no provider. */
   readonly findProvider?: ProvidersDeps['find'] | undefined;
   /** Never rejects. */
@@ -55,8 +56,8 @@ export class DestinationQueues {
   constructor(deps: DestinationQueuesDeps) {
     this.#deps = deps;
     this.#wakeups = new Wakeups(deps.clock, (key, at) => this.#wake(key, at));
-    const { findProvider: find, clock } = deps;
-    this.#providers = find && new Providers({ find, clock, pump: (key) => this.#pumpKey(key) });
+    const { findProvider: find, clock, wall } = deps;
+    this.#providers = find && new Providers({ find, clock, wall, pump: (key) => this.#pumpKey(key) });
   }
 
   /** The number of deliveries under way. */

@@ -78,6 +78,7 @@ export class QueueManager {
     this.#queues = new DestinationQueues({
       terms: { limits: policy.outbound.limits, paces: new Paces() },
       clock,
+      wall: deps.wall,
       findProvider: deps.courier.findProvider,
       deliver: (queue, waiting) => deliveries.deliver(queue, waiting),
     });

@@ -14,7 +14,7 @@ afterEach(() => mock.timers.reset());
 
 function providerWith(limits: Partial<Provider['limits']>, name = 'big'): Provider {
   const none = { connections: null, messagesPerMinute: null, messagesPerConnection: 100 };
-  return { name, mxHosts: ['*.big.example'], limits: { ...none, ...limits } };
+  return { name, mxHosts: ['*.big.example'], limits: { ...none, ...limits }, warmUp: null };
 }
 
 function mxTo(domain: string): Destination {
@@ -40,6 +40,7 @@ function rig(find: (domain: string) => Provider | undefined, deliveryMs: () => n
       paces: new Paces(),
     },
     clock,
+    wall: clock,
     findProvider: async ({ name }) => {
       looked.push(name);
       return find(name);
@@ -129,6 +130,23 @@ test('a domain that moves to another provider is found again after some minutes,
   providers.shift();
   await pass(6 * MINUTE, 1_000);
   assert.deepEqual([looked.length, delivered.length], [2, 30]);
+});
+
+test('in a warm-up no hour has more messages than its day allows, over all domains', async () => {
+  const day = 24 * 60 * MINUTE;
+  const warmUp = { startDate: '1970-01-01', days: 2, messagesPerHour: 5 };
+  const provider = { ...providerWith({ messagesPerMinute: 3 }), warmUp };
+  const { add, delivered } = rig(() => provider);
+  for (let index = 0; index < 3_000; index++) add(`d${index}.example`, 1);
+  const until = async (time: number) => pass(time - Date.now(), 10_000);
+  const count = (from: number, to: number) => delivered.filter(({ at }) => at >= from && at < to).length;
+  await until(2 * 60 * MINUTE);
+  assert.equal(mostWithin(60 * MINUTE, delivered), 5);
+  await until(day + 60 * MINUTE);
+  assert.equal(count(day, day + 59 * MINUTE), 30);
+  await until(2 * day + 60 * MINUTE);
+  assert.equal(mostWithin(MINUTE, delivered), 3);
+  assert.ok(count(2 * day, 2 * day + 60 * MINUTE) > 150);
 });
 
 test('whatever comes when, and however long it takes: no limit is passed, and nothing waits for ever', async () => {

@@ -19,6 +19,8 @@ export interface ProvidersDeps {
   /** Never rejects. */
   readonly find: (destination: Destination) => Promise<Provider | undefined>;
   readonly clock: () => number;
+  /** The clock for the day of a warm-up. */
+  readonly wall: () => number;
   /** Begins the deliveries of this destination that may begin now. */
   readonly pump: (key: string) => void;
 }
@@ -128,7 +130,7 @@ export class Providers {
   }
 
   #findLimits(provider: Provider): SharedLimits {
-    const limits = this.#limits.get(provider.name) ?? new SharedLimits(provider);
+    const limits = this.#limits.get(provider.name) ?? new SharedLimits(provider, this.#deps.wall);
     this.#limits.set(provider.name, limits);
     return limits;
   }

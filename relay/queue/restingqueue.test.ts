@@ -123,6 +123,7 @@ async function play(to: (index: number) => Destination, script: readonly Step[])
       paces: new Paces(),
     },
     clock: Date.now,
+    wall: Date.now,
     deliver: async (queue, waiting) => {
       seen.push(`${Date.now()} ${waiting.id}`);
       await turn();
@@ -187,6 +188,7 @@ test('a destination that cannot be reached needs less than 400 bytes, with its m
       paces: new Paces(),
     },
     clock: () => 1_000_000,
+    wall: () => 1_000_000,
     deliver: async (queue, waiting) => {
       tried += 1;
       const text = `mx.${queue.destination.name}:25: no answer: 192.0.2.${tried % 250}`;

@@ -4,11 +4,13 @@
  */
 import type { Provider } from '#crds/policyfile.ts';
 import { MINUTE_MS, Pace, type Rate } from './paces.ts';
+import { warmUpRate } from './warmup.ts';
 
 export class SharedLimits {
   /** The time of the wake-up that is set. Infinity: none. */
   wakeAt = Number.POSITIVE_INFINITY;
   readonly #provider: Provider;
+  readonly #wall: () => number;
   readonly #pace = new Pace();
   /** Deliveries under way. Each has one connection at most. */
   #underWay = 0;
@@ -17,8 +19,9 @@ export class SharedLimits {
   /** The first of the line. */
   #next: string | undefined;
 
-  constructor(provider: Provider) {
+  constructor(provider: Provider, wall: () => number) {
     this.#provider = provider;
+    this.#wall = wall;
   }
 
   get name(): string {
@@ -66,6 +69,8 @@ export class SharedLimits {
 
   get #rates(): readonly Rate[] {
     const { messagesPerMinute: most } = this.#provider.limits;
-    return most === null ? [] : [{ most, windowMs: MINUTE_MS }];
+    if (most === null) return [];
+    const warmUp = warmUpRate(this.#provider, this.#wall());
+    return [{ most, windowMs: MINUTE_MS }, ...(warmUp ? [warmUp] : [])];
   }
 }
