@@ -115,11 +115,14 @@ export function describeCertificate(
 }
 
 export function queueLines({ queue }: PodStatus): string[] {
-  const { depth, held, oldestSeconds, deferrals, loginsRefused, secretsHeldBack = [] } = queue;
+  const { depth, held, oldestSeconds, deferrals, loginsRefused, secretsHeldBack = [], slowed = [] } = queue;
   const oldest = oldestSeconds === null ? '' : `, the oldest for ${age(0, oldestSeconds * 1000)}`;
   return [
     row('queue', `${count(depth, 'message')}, ${held} held${oldest}`),
     ...deferrals.map(({ destination, message }) => note(`${destination}: ${message}`)),
+    ...slowed.map(({ destination, pace, message }) =>
+      note(`${destination} gets ${pace} of its pace: ${message}`),
+    ),
     ...loginsRefused.map(({ destination, message }) => note(`login refused by ${destination}: ${message}`)),
     ...secretsHeldBack.map(({ destination, message }) => note(`${destination}: ${message}`)),
   ];

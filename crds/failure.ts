@@ -71,6 +71,8 @@ export interface Failure {
   /** The SMTP command that was answered: "RCPT". */
   readonly command?: string;
   readonly reply?: HopReply;
+  /** The next hop asks for fewer messages. */
+  readonly slowDown?: true;
 }
 
 export interface FailureFacts {
@@ -80,6 +82,7 @@ export interface FailureFacts {
   readonly text: string;
   readonly handshake?: HandshakeReason;
   readonly command?: string;
+  readonly slowDown?: true;
 }
 
 export function makeFailure({ text, ...facts }: FailureFacts): Failure {
@@ -107,7 +110,9 @@ export function joinFailures(failures: readonly Failure[]): Failure {
   const others = failures.filter((one) => one !== leading);
   const text = [leading.text, ...others.map(describeFailure)].join('; ').slice(0, JOINED_LENGTH);
   // The joined failure is temporary, even if one of the failures is permanent.
-  return { permanent: false, cause: leading.cause, status: leading.status.replace(/^5/, '4'), text };
+  const status = leading.status.replace(/^5/, '4');
+  const asked = failures.some(({ slowDown }) => slowDown) ? { slowDown: true as const } : {};
+  return { permanent: false, cause: leading.cause, status, text, ...asked };
 }
 
 /**

@@ -237,6 +237,11 @@ export const podStatus = z.object({
     loginsRefused: destinations().default([]),
     /** Next hops that refuse the new contents of a Secret, so the old ones stay in use. Absent in older relays. */
     secretsHeldBack: destinations().optional(),
+    /** Destinations and providers that ask for fewer messages. Absent in older relays. */
+    slowed: z
+      .array(z.object({ destination: text(256), pace: text(16), message: message() }))
+      .max(16)
+      .optional(),
     /** Why the relay answers 452 to new mail; null or absent: it takes new mail. */
     full: text(256).nullable().optional(),
     /** Destinations for which mail waits, and the time since the last success of each. Absent in older relays. */

@@ -159,6 +159,13 @@ export const mailRelayStatus = z.object({
         .describe('Messages in the queues of all pods; coarse, the exact figure is a metric.'),
       held: count().optional().describe('Messages that wait for a person.'),
       oldestAge: z.string().max(16).optional().describe('Age of the oldest message; coarse.'),
+      slowed: z
+        .array(z.string().max(512))
+        .max(10)
+        .optional()
+        .describe(
+          'Destinations and providers that asked for fewer messages, each with the part of its pace that it gets, and its reply.',
+        ),
     })
     .optional()
     .describe('The queues of all pods.'),

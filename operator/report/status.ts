@@ -166,17 +166,30 @@ function trafficStatus(pods: readonly PodView[]): Pick<MailRelayStatus, TrafficF
     reports.reduce((all, one) => all + figure(one), 0);
   const tlsShare = describeTlsShare(reports.map(({ sessions }) => sessions));
   const outbound = renderOutbound(reports.flatMap((report) => report.outbound ?? []));
+  const slowed = listSlowed(reports.flatMap(({ queue }) => queue.slowed ?? []));
   const oldest = Math.max(...reports.map(({ queue }) => queue.oldestSeconds ?? 0));
   return {
     queue: {
       depth: coarse(sum(({ queue }) => queue.depth)),
       held: sum(({ queue }) => queue.held),
       ...(oldest > 0 ? { oldestAge: coarseAge(oldest) } : {}),
+      ...(slowed.length > 0 ? { slowed } : {}),
     },
     plaintextClients: coarse(sum(({ sessions }) => countPlaintextClients(sessions))),
     ...(tlsShare === undefined ? {} : { tlsShare }),
     ...(outbound === undefined ? {} : { outbound }),
   };
+}
+
+/** One line for each destination, whatever the number of pods. */
+function listSlowed(slowed: readonly NonNullable<PodStatus['queue']['slowed']>[number][]): string[] {
+  const lines = new Map(
+    slowed.map(({ destination, pace, message }) => [
+      destination,
+      `${destination}: ${pace} of its pace: ${message}`,
+    ]),
+  );
+  return [...lines.values()].toSorted().slice(0, 10);
 }
 
 function tlsReportsStatus({ relay, pods, leaving }: Judged): Pick<MailRelayStatus, 'tlsReports'> {

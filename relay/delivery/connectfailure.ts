@@ -14,6 +14,7 @@ import type { NextHop } from './courier.ts';
 import { nameHandshakeReason } from './handshakereason.ts';
 import type { HopConnection } from './hopconnection.ts';
 import { readCodes } from './reply.ts';
+import { asksToSlowDown } from './slowdown.ts';
 import type { TlsaProblem } from './tlsa.ts';
 import type { TlsPolicy } from './tlspolicy.ts';
 import { TokenError } from './tokensource.ts';
@@ -104,7 +105,8 @@ export function connectFailure(
   if (aboutTls) return tlsFailure(error, where, policy, said);
   const cause = nameConnectCause(error, connection);
   const during = cause === 'handshake' ? ` in the TLS handshake (${policy.rule})` : '';
-  return makeFailure({ cause, status: '4.4.1', text: `${where}: ${said}${during}` });
+  const asked = asksToSlowDown(error.responseCode, error.response ?? '') ? { slowDown: true as const } : {};
+  return makeFailure({ cause, status: '4.4.1', text: `${where}: ${said}${during}`, ...asked });
 }
 
 /** Errors of the system for an address that is not ours, or from which the host cannot be reached at all. */

@@ -160,5 +160,6 @@ function judgeError({ responseCode, response, message, command }: SmtpError): Ve
 /** The session ended before the message was offered, with a 421 or without a reply. */
 function sessionFailure({ responseCode, response, message, command }: SmtpError, where: string): Failure {
   const said = failureFromReply(responseCode, response ?? message, command);
-  return makeFailure({ cause: said.cause, status: '4.4.2', text: `${where}: ${said.text}` });
+  const asked = said.slowDown ? { slowDown: said.slowDown } : {};
+  return makeFailure({ cause: said.cause, status: '4.4.2', text: `${where}: ${said.text}`, ...asked });
 }

@@ -1,5 +1,6 @@
 /** The verdict on one recipient at a next hop. Pure. */
 import { type Failure, oneLine } from '#crds/failure.ts';
+import { asksToSlowDown } from './slowdown.ts';
 
 export type Verdict =
   | { readonly kind: 'delivered'; readonly reply: string }
@@ -23,7 +24,10 @@ export function failureFromReply(code: number | undefined, said: string, command
   const line = oneLine(said);
   const permanent = code !== undefined && code >= 500 && code < 600 && !ABOUT_THE_SESSION.has(code);
   const status = readStatus(line, permanent ? '5' : '4');
-  const told = command === undefined ? {} : { command };
+  const told = {
+    ...(command === undefined ? {} : { command }),
+    ...(asksToSlowDown(code, line) ? { slowDown: true as const } : {}),
+  };
   if (code === undefined) return { permanent, cause: 'connect', status, text: line, ...told };
   return { permanent, cause: 'reply', status, text: line, ...told, reply: { code, line } };
 }

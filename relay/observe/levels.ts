@@ -47,6 +47,7 @@ const LEVELS = {
   refused: 'warn',
   returned: 'warn',
   secret_held_back: 'warn',
+  slowed_down: 'warn',
   spool_recovered: 'warn',
   suppression_failed: 'warn',
   sts_policy_failed: 'warn',

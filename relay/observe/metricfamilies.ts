@@ -129,6 +129,11 @@ export const COUNTERS: Readonly<Record<string, Metric>> = {
     'Deliveries under an MTA-STS policy in mode testing; result: met, or why mode enforce would have made the mail wait',
     'result',
   ),
+  slowed_down: counter(
+    'mailrelay_slow_downs_total',
+    'How often the pace of a destination or provider was halved because it asked for fewer messages; class: hops or mx',
+    'class',
+  ),
   spool_syncs: counter('mailrelay_spool_syncs_total', 'Syncs of the queue to disk', 'task'),
   handed_over: counter(
     'mailrelay_messages_handed_over_total',
@@ -171,6 +176,10 @@ export const GAUGES = {
     'Destinations that wait for nothing but a free delivery slot',
   ],
   oldest: ['mailrelay_queue_oldest_age_seconds', 'Age of the oldest message'],
+  slowed: [
+    'mailrelay_queue_slowed_destinations',
+    'Destinations and providers whose pace is halved because they asked for fewer messages; at most ten are counted',
+  ],
   refusing: ['mailrelay_logins_refused_destinations', 'Destinations that refuse our login'],
   belowEncrypt: [
     'mailrelay_destinations_below_encrypt',

@@ -79,6 +79,7 @@ export class Metrics {
       events: status.events?.waiting ?? 0,
       blocked: queue.blockedDestinations ?? 0,
       oldest: queue.oldestSeconds ?? 0,
+      slowed: queue.slowed?.length ?? 0,
       refusing: queue.loginsRefused.length,
       belowEncrypt: countWaiting(status, 'Encrypt'),
       belowVerify: countWaiting(status, 'Verify'),

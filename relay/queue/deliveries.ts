@@ -88,6 +88,7 @@ export class Deliveries {
       packed.kind === 'failed'
         ? refusedByUs(batch, packed.failure)
         : await this.#deps.courier.deliver(queue.destination, packed.parcel);
+    this.#slowDown(queue, waiting.id, outcome);
     if (outcome.kind === 'unreachable') return this.#unreachable(queue, waiting, { taken, batch, outcome });
     queue.answered();
     const { verdicts, alone } = sortTooMany(outcome.verdicts);
@@ -97,6 +98,16 @@ export class Deliveries {
     const round = afterBatch(waiting.round, batch, verdicts, alone);
     if (more || alone.includes(true)) queue.add(round ? { ...waiting, round } : waiting, this.#deps.clock());
     else this.#endRound(queue, waiting, round, record);
+  }
+
+  /** One line for each halving, not for each reply. */
+  #slowDown(queue: DestinationQueue, id: string, outcome: AttemptResult): void {
+    const failure = findRequest(outcome);
+    if (!failure || !queue.slowDown(failure, this.#deps.clock())) return;
+    const { name: destination, kind, rule } = queue.destination;
+    const provider = queue.shared ? { provider: queue.shared.name } : {};
+    this.#deps.counters.add('slowed_down', kind);
+    this.#deps.log('slowed_down', { id, destination, ...provider, rule, reason: describeFailure(failure) });
   }
 
   #isFor(queue: DestinationQueue, { from }: QueueRecord, { address }: Recipient): boolean {
@@ -190,6 +201,14 @@ export class Deliveries {
     queue.fails(wall());
     queue.putOff(waiting, clock() + messageRetryMs(wall() - receivedAt, random()), failure);
   }
+}
+
+/** The failure in which a next hop asks for fewer messages. */
+function findRequest(outcome: AttemptResult): Failure | undefined {
+  if (outcome.kind === 'unreachable') return outcome.failure.slowDown ? outcome.failure : undefined;
+  const refused = outcome.verdicts.find((verdict) => verdict.kind === 'failed' && verdict.failure.slowDown);
+  if (refused?.kind === 'failed') return refused.failure;
+  return outcome.passedOver.find(({ slowDown }) => slowDown);
 }
 
 function refusedByUs(batch: readonly Recipient[], failure: Failure): Answered {

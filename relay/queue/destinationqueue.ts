@@ -12,6 +12,7 @@ import type { DestinationHealth, RestingQueue } from './restingqueue.ts';
 import { failuresWithin } from './schedule.ts';
 import type { SharedLimits } from './sharedlimits.ts';
 import type { Share, Standing } from './slots.ts';
+import type { SlowDowns } from './slowdowns.ts';
 import { type Waiting, WaitingMessages } from './waiting.ts';
 
 /** Deliveries at a time to a destination without an answer so far. If it hangs, it blocks only a few slots. */
@@ -21,6 +22,7 @@ export interface DestinationTerms {
   /** Of destinations whose route has no limits of its own. Each delivery has a connection. */
   readonly limits: DestinationLimits;
   readonly paces: Paces;
+  readonly slowDowns: SlowDowns;
 }
 
 /** The result of an attempt in which no message was taken. */
@@ -161,7 +163,7 @@ export class DestinationQueue {
 
   /** When to check again. Undefined while deliveries are under way or nothing waits. */
   nextLook(now: number): number | undefined {
-    if (this.#underWay >= this.#allowed) return undefined;
+    if (this.#underWay >= this.#allowedAt(now)) return undefined;
     const dues = BY_TURN.flatMap((share) => this.#lines[share]?.nextDue(now) ?? []);
     if (dues.length === 0) return undefined;
     return Math.max(Math.min(...dues), this.#health.pausedUntil, this.#paceAllowsAt(now));
@@ -194,6 +196,13 @@ export class DestinationQueue {
   /** A message has left the queue: it was delivered or finally refused. */
   settled(): void {
     this.#health.failingSince = undefined;
+  }
+
+  /** The next hop asks for fewer messages. True if the pace is halved now: that of the provider, or of the destination. */
+  slowDown(failure: Failure, now: number): boolean {
+    const { key, name } = this.destination;
+    const request = { name, underWay: this.#underWay, failure };
+    return this.shared?.slowDown(failure, now) ?? this.#terms.slowDowns.asked(key, request, now);
   }
 
   answered(): void {
@@ -237,19 +246,18 @@ export class DestinationQueue {
     return { configured: this.#configured, other: this.#other };
   }
 
-  get #limits(): DestinationLimits {
-    return this.destination.limits ?? this.#terms.limits;
+  #limitsAt(now: number): DestinationLimits {
+    const { key, limits = this.#terms.limits } = this.destination;
+    return this.#terms.slowDowns.applyToDestination(key, limits, now);
   }
 
   get #underWay(): number {
     return this.#active?.size ?? 0;
   }
 
-  get #allowed(): number {
-    const { connectionsPerDestination } = this.#limits;
-    return this.#health.failures > 0
-      ? 1
-      : Math.min(connectionsPerDestination, UNPROVEN + this.#health.answers);
+  #allowedAt(now: number): number {
+    if (this.#health.failures > 0) return 1;
+    return Math.min(this.#limitsAt(now).connectionsPerDestination, UNPROVEN + this.#health.answers);
   }
 
   #lineFor(share: Share): WaitingMessages {
@@ -269,22 +277,21 @@ export class DestinationQueue {
 
   /** True if no limit of the destination itself stops the next delivery. */
   #mayBeginAlone(now: number): boolean {
-    return (
-      now >= this.#health.pausedUntil && this.#underWay < this.#allowed && now >= this.#paceAllowsAt(now)
-    );
+    if (now < this.#health.pausedUntil || this.#underWay >= this.#allowedAt(now)) return false;
+    return now >= this.#paceAllowsAt(now);
   }
 
   #began(waiting: Waiting, now: number): Waiting {
     this.#active ??= new Map();
     this.#active.set(waiting.id, now);
-    const { messagesPerDestinationPerMinute: most } = this.#limits;
+    const { messagesPerDestinationPerMinute: most } = this.#limitsAt(now);
     if (most !== null) this.#terms.paces.began(this.destination.key, most, now);
     this.#served = waiting.share;
     return waiting;
   }
 
   #paceAllowsAt(now: number): number {
-    const { messagesPerDestinationPerMinute: most } = this.#limits;
+    const { messagesPerDestinationPerMinute: most } = this.#limitsAt(now);
     return most === null ? now : this.#terms.paces.allowsAt(this.destination.key, most, now);
   }
 }

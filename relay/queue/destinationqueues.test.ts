@@ -4,6 +4,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { hopTo } from '#test/kit/relayrig.ts';
 import { DestinationQueues } from './destinationqueues.ts';
 import { Paces } from './paces.ts';
+import { SlowDowns } from './slowdowns.ts';
 
 const TURNS = 2_000;
 const forever = () => new Promise<never>(() => undefined);
@@ -18,6 +19,7 @@ function rig() {
     terms: {
       limits: { connectionsPerDestination: 20, messagesPerDestinationPerMinute: null },
       paces: new Paces(),
+      slowDowns: new SlowDowns(),
     },
     clock: () => 1_000_000,
     wall: () => 1_000_000,

@@ -57,7 +57,15 @@ export class DestinationQueues {
     this.#deps = deps;
     this.#wakeups = new Wakeups(deps.clock, (key, at) => this.#wake(key, at));
     const { findProvider: find, clock, wall } = deps;
-    this.#providers = find && new Providers({ find, clock, wall, pump: (key) => this.#pumpKey(key) });
+    this.#providers =
+      find &&
+      new Providers({
+        find,
+        clock,
+        wall,
+        slowDowns: deps.terms.slowDowns,
+        pump: (key) => this.#pumpKey(key),
+      });
   }
 
   /** The number of deliveries under way. */

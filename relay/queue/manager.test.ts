@@ -130,6 +130,7 @@ test('what was in the spool and what comes later is delivered once and goes', as
     deferrals: [],
     logins: NO_LOGINS,
     waits: [],
+    slowed: [],
     hasRoom: true,
   });
 });

@@ -23,6 +23,7 @@ import { Paces } from './paces.ts';
 import { findPause, type Pause } from './pause.ts';
 import { QueueIndex } from './queueindex.ts';
 import type { Share } from './slots.ts';
+import { SlowDowns } from './slowdowns.ts';
 import { SpoolScan } from './spoolscan.ts';
 
 const REPORTED_DESTINATIONS = 10;
@@ -54,6 +55,7 @@ export class QueueManager {
   readonly #loaded = Promise.withResolvers<void>();
   #running = false;
   readonly #fresh = new FreshMessages();
+  readonly #slowDowns = new SlowDowns();
 
   constructor(deps: QueueManagerDeps) {
     this.#deps = deps;
@@ -76,7 +78,7 @@ export class QueueManager {
       onVerdicts: (id, verdicts) => this.asked.note(id, verdicts),
     });
     this.#queues = new DestinationQueues({
-      terms: { limits: policy.outbound.limits, paces: new Paces() },
+      terms: { limits: policy.outbound.limits, paces: new Paces(), slowDowns: this.#slowDowns },
       clock,
       wall: deps.wall,
       findProvider: deps.courier.findProvider,
@@ -200,6 +202,7 @@ export class QueueManager {
       deferrals,
       logins: this.#deps.courier.logins,
       waits: this.#queues.waits(REPORTED_DESTINATIONS),
+      slowed: this.#slowDowns.list(this.#deps.clock()).slice(0, REPORTED_DESTINATIONS),
       hasRoom: this.#deps.spool.hasRoom(0),
     };
   }

@@ -2,12 +2,15 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, mock, test } from 'node:test';
 import fc from 'fast-check';
+import { makeFailure } from '#crds/failure.ts';
 import type { Provider } from '#crds/policyfile.ts';
 import type { Destination } from '../delivery/courier.ts';
 import { DestinationQueues } from './destinationqueues.ts';
 import { Paces } from './paces.ts';
+import { SlowDowns } from './slowdowns.ts';
 
 const MINUTE = 60_000;
+const SLOW_DOWN = makeFailure({ cause: 'reply', status: '4.7.0', text: 'slow down', slowDown: true });
 
 beforeEach(() => mock.timers.enable({ apis: ['setTimeout', 'Date'] }));
 afterEach(() => mock.timers.reset());
@@ -29,7 +32,11 @@ interface Delivered {
 }
 
 /** Each delivery takes this long. `find`: the provider of a domain. */
-function rig(find: (domain: string) => Provider | undefined, deliveryMs: () => number = () => 10) {
+function rig(
+  find: (domain: string) => Provider | undefined,
+  deliveryMs: () => number = () => 10,
+  mayAsk: (at: number) => boolean = () => false,
+) {
   const delivered: Delivered[] = [];
   const looked: string[] = [];
   const now = { underWay: 0, most: 0 };
@@ -38,6 +45,7 @@ function rig(find: (domain: string) => Provider | undefined, deliveryMs: () => n
     terms: {
       limits: { connectionsPerDestination: 20, messagesPerDestinationPerMinute: null },
       paces: new Paces(),
+      slowDowns: new SlowDowns(),
     },
     clock,
     wall: clock,
@@ -51,6 +59,7 @@ function rig(find: (domain: string) => Provider | undefined, deliveryMs: () => n
       now.most = Math.max(now.most, now.underWay);
       await new Promise((resolve) => setTimeout(resolve, deliveryMs()));
       now.underWay -= 1;
+      if (mayAsk(clock())) queue.slowDown(SLOW_DOWN, clock());
       queue.answered();
     },
   });
@@ -147,6 +156,21 @@ test('in a warm-up no hour has more messages than its day allows, over all domai
   await until(2 * day + 60 * MINUTE);
   assert.equal(mostWithin(MINUTE, delivered), 3);
   assert.ok(count(2 * day, 2 * day + 60 * MINUTE) > 150);
+});
+
+test('where one domain of a provider is asked for fewer messages, all get half of its pace, and later the whole again', async () => {
+  const { add, delivered } = rig(
+    () => providerWith({ messagesPerMinute: 20 }),
+    () => 10,
+    (at) => at < MINUTE,
+  );
+  for (let index = 0; index < 400; index++) add(`d${index}.example`, 1);
+  await pass(12 * MINUTE, 1_000);
+  const count = (minute: number) => delivered.filter(({ at }) => Math.floor(at / MINUTE) === minute).length;
+  assert.equal(count(0), 20);
+  assert.equal(count(2), 10);
+  assert.equal(count(4), 10);
+  assert.equal(count(10), 20);
 });
 
 test('whatever comes when, and however long it takes: no limit is passed, and nothing waits for ever', async () => {

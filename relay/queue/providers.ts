@@ -7,6 +7,7 @@ import type { Provider } from '#crds/policyfile.ts';
 import type { Destination } from '../delivery/courier.ts';
 import { dropOldest } from '../task/oldest.ts';
 import { SharedLimits } from './sharedlimits.ts';
+import type { SlowDowns } from './slowdowns.ts';
 import { Wakeups } from './wakeups.ts';
 
 /** For how long the answer of a look-up counts. */
@@ -21,6 +22,7 @@ export interface ProvidersDeps {
   readonly clock: () => number;
   /** The clock for the day of a warm-up. */
   readonly wall: () => number;
+  readonly slowDowns: SlowDowns;
   /** Begins the deliveries of this destination that may begin now. */
   readonly pump: (key: string) => void;
 }
@@ -130,7 +132,8 @@ export class Providers {
   }
 
   #findLimits(provider: Provider): SharedLimits {
-    const limits = this.#limits.get(provider.name) ?? new SharedLimits(provider, this.#deps.wall);
+    const limits =
+      this.#limits.get(provider.name) ?? new SharedLimits(provider, this.#deps.wall, this.#deps.slowDowns);
     this.#limits.set(provider.name, limits);
     return limits;
   }

@@ -13,6 +13,7 @@ import type { DestinationQueue } from './destinationqueue.ts';
 import { DestinationQueues } from './destinationqueues.ts';
 import { Paces } from './paces.ts';
 import { QueuePacker } from './restingqueue.ts';
+import { SlowDowns } from './slowdowns.ts';
 import type { Waiting } from './waiting.ts';
 
 type MxDestination = Destination & { readonly kind: 'mx' };
@@ -121,6 +122,7 @@ async function play(to: (index: number) => Destination, script: readonly Step[])
     terms: {
       limits: { connectionsPerDestination: 2, messagesPerDestinationPerMinute: 8 },
       paces: new Paces(),
+      slowDowns: new SlowDowns(),
     },
     clock: Date.now,
     wall: Date.now,
@@ -186,6 +188,7 @@ test('a destination that cannot be reached needs less than 400 bytes, with its m
     terms: {
       limits: { connectionsPerDestination: 20, messagesPerDestinationPerMinute: null },
       paces: new Paces(),
+      slowDowns: new SlowDowns(),
     },
     clock: () => 1_000_000,
     wall: () => 1_000_000,

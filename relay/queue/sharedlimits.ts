@@ -2,8 +2,10 @@
  * The limits that all destinations of one provider share. A destination that only these limits stop waits in a line, and
  * the destinations in the line have their turn one delivery after the other. This file has no clock of its own.
  */
+import type { Failure } from '#crds/failure.ts';
 import type { Provider } from '#crds/policyfile.ts';
 import { MINUTE_MS, Pace, type Rate } from './paces.ts';
+import type { Limits, SlowDowns } from './slowdowns.ts';
 import { warmUpRate } from './warmup.ts';
 
 export class SharedLimits {
@@ -11,6 +13,7 @@ export class SharedLimits {
   wakeAt = Number.POSITIVE_INFINITY;
   readonly #provider: Provider;
   readonly #wall: () => number;
+  readonly #slowDowns: SlowDowns;
   readonly #pace = new Pace();
   /** Deliveries under way. Each has one connection at most. */
   #underWay = 0;
@@ -19,9 +22,10 @@ export class SharedLimits {
   /** The first of the line. */
   #next: string | undefined;
 
-  constructor(provider: Provider, wall: () => number) {
+  constructor(provider: Provider, wall: () => number, slowDowns: SlowDowns) {
     this.#provider = provider;
     this.#wall = wall;
+    this.#slowDowns = slowDowns;
   }
 
   get name(): string {
@@ -35,9 +39,9 @@ export class SharedLimits {
 
   /** `now`, or the time when the next delivery may begin. Infinity: after another one has ended. */
   allowsAt(now: number): number {
-    const { connections } = this.#provider.limits;
+    const { connections } = this.#limitsAt(now);
     if (connections !== null && this.#underWay >= connections) return Number.POSITIVE_INFINITY;
-    return Math.max(now, ...this.#rates.map((rate) => this.#pace.allowsAt(rate, now)));
+    return Math.max(now, ...this.#ratesAt(now).map((rate) => this.#pace.allowsAt(rate, now)));
   }
 
   /** True if a delivery of this destination may begin: the limits allow it, and no other destination has its turn. */
@@ -59,7 +63,7 @@ export class SharedLimits {
   began(key: string, now: number): void {
     this.#underWay += 1;
     this.leave(key);
-    const most = Math.max(0, ...this.#rates.map((rate) => rate.most));
+    const most = Math.max(0, ...this.#ratesAt(now).map((rate) => rate.most));
     if (most > 0) this.#pace.began(most, now);
   }
 
@@ -67,8 +71,22 @@ export class SharedLimits {
     this.#underWay -= 1;
   }
 
-  get #rates(): readonly Rate[] {
-    const { messagesPerMinute: most } = this.#provider.limits;
+  /** Halves the pace of the provider. True if it is halved now. */
+  slowDown(failure: Failure, now: number): boolean {
+    return this.#slowDowns.asked(this.#key, { name: this.name, underWay: this.#underWay, failure }, now);
+  }
+
+  /** Destinations have keys of another form. */
+  get #key(): string {
+    return `provider ${this.name}`;
+  }
+
+  #limitsAt(now: number): Limits {
+    return this.#slowDowns.apply(this.#key, this.#provider.limits, now);
+  }
+
+  #ratesAt(now: number): readonly Rate[] {
+    const { messagesPerMinute: most } = this.#limitsAt(now);
     if (most === null) return [];
     const warmUp = warmUpRate(this.#provider, this.#wall());
     return [{ most, windowMs: MINUTE_MS }, ...(warmUp ? [warmUp] : [])];

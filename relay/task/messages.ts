@@ -125,6 +125,14 @@ export type FromListener =
   | { kind: 'reports'; reports: ListenerReports }
   | ({ kind: 'counts' } & Counted);
 
+/** A destination, or a provider, that asks for fewer messages. */
+export interface SlowedDestination {
+  readonly destination: string;
+  /** The part of its pace that it gets now, such as 1/4. */
+  readonly pace: string;
+  readonly message: string;
+}
+
 export interface QueueFigures {
   readonly depth: number;
   readonly bytes: number;
@@ -147,6 +155,8 @@ export interface QueueFigures {
     readonly since: number;
     readonly message: string;
   }[];
+  /** Destinations that ask for fewer messages. */
+  readonly slowed?: readonly SlowedDestination[];
   /** False while the volume takes no more mail. */
   readonly hasRoom: boolean;
   /** The last day that is over. Absent if no TLS reports are taken. */

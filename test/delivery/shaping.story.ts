@@ -25,6 +25,8 @@ const NAMES: Names = {
   'mx.backup.example': { A: ['192.0.2.3'] },
   'slow.example': { MX: [[10, 'mx.slow.example']] },
   'mx.slow.example': { A: ['192.0.2.2'] },
+  'busy.example': { MX: [[10, 'mx.busy.example']] },
+  'mx.busy.example': { A: ['192.0.2.4'] },
   'free.example': { MX: [[10, 'mx.backup.example']] },
 };
 
@@ -50,6 +52,7 @@ before(async () => {
     return undefined;
   });
   free = await open('192.0.2.3');
+  await open('192.0.2.4', ({ step }) => (step === 'RCPT' ? '451 4.7.500 Server busy' : undefined));
   relay = await startRelay({
     outbound: `
 tls: {level: None, discover: []}
@@ -84,4 +87,18 @@ test('the messages in a minute are limited, and nobody else waits', async () => 
   // A message arrives a moment after its delivery began, so the distance may be a little less than a minute.
   for (const [index, time] of slowTimes.slice(3).entries())
     assert.ok(time - (slowTimes[index] ?? 0) > 50_000, `${slowTimes}`);
+});
+
+test('a receiver that asks for fewer messages is slowed, and status, metrics and log tell it', async () => {
+  await accepted(relay, { id: 'busy', to: ['a@busy.example'] });
+  const slowed = await until('the status', async () => {
+    const [first] = (await relay.status()).queue.slowed ?? [];
+    return first;
+  });
+  assert.deepEqual(slowed, { destination: 'busy.example', pace: '1/2', message: '451 4.7.500 Server busy' });
+  await until('the metrics', async () => {
+    const metrics = await (await fetch(`http://127.0.0.1:${relay.adminPort}/metrics`)).text();
+    return /^mailrelay_slow_downs_total\{class="mx"\} 1$/m.test(metrics);
+  });
+  await until('the log', () => relay.stderr.includes('"event":"slowed_down"'));
 });

@@ -5,5 +5,5 @@ import { tellInNetwork } from './network.ts';
 
 test('shaping by provider', { timeout: 120_000 }, async () => {
   const told = await tellInNetwork(new URL('shaping.story.ts', import.meta.url), '');
-  assert.match(told, /tests 2\b/);
+  assert.match(told, /tests 3\b/);
 });
