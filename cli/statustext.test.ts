@@ -79,3 +79,9 @@ test('a refused client is told with what would let it in; a reason of a newer re
     /^ +too_large {2}once, last at \S+\n +raise inbound\.limits\.messageSize.*\n +unheard_of/m,
   );
 });
+
+test('the status tells who asks for fewer messages, and what is left of its pace', () => {
+  const slowed = [{ destination: 'big', pace: '1/2', message: '421 4.7.28 too fast' }];
+  const text = describeStatus({ ...report, queue: { ...report.queue, slowed } }, Date.UTC(2026, 0, 2));
+  assert.match(text, /^ +big gets 1\/2 of its pace: 421 4\.7\.28 too fast$/m);
+});

@@ -109,3 +109,18 @@ test('the protection of deliveries is that of all pods together, coarse, and ten
   // An older relay does not judge.
   assert.equal(statusOf({}).outbound, undefined);
 });
+
+test('who asks for fewer messages is a line each, over all pods, and ten at most', () => {
+  const relay = relayObject();
+  const slowedBy = (...slowed: { destination: string; pace: string; message: string }[]) =>
+    podReport(relay, { queue: { ...podReport(relay).queue, slowed } });
+  const big = { destination: 'provider big', pace: '1/4', message: '421 4.7.28 slow down' };
+  const listed = (...reports: ReturnType<typeof slowedBy>[]) =>
+    statusOf({ pods: reports.map((report, n) => podView(`relay-${n}`, report)) }).queue?.slowed;
+  assert.deepEqual(listed(slowedBy(big), slowedBy(big)), [
+    'provider big: 1/4 of its pace: 421 4.7.28 slow down',
+  ]);
+  assert.equal(listed(slowedBy()), undefined);
+  const many = Array.from({ length: 16 }, (_, n) => ({ ...big, destination: `d${n}.example` }));
+  assert.equal(listed(slowedBy(...many))?.length, 10);
+});
