@@ -13,6 +13,7 @@ test('421, a policy status and known words ask for fewer messages', () => {
     '450-4.7.1 come back later',
     '451 4.7.650 The mail server has been temporarily rate limited due to IP reputation',
     '452 Too many messages in this session',
+    '421 4.3.2 Too many simultaneous connections',
     '450 4.3.2 too many concurrent connections',
     '454 Throttling failure: maximum sending rate exceeded',
   ])
@@ -22,6 +23,8 @@ test('421, a policy status and known words ask for fewer messages', () => {
 test('a full mailbox, greylisting, a refusal for good and no reply do not', () => {
   for (const line of [
     '452 4.2.2 mailbox full',
+    '421 4.4.2 mx.example Error: timeout exceeded',
+    '421-4.3.2 Service shutting down',
     '450 4.2.1 this user gets too much mail',
     '451 4.3.0 the disk is full, see 4.7.1',
     '450 4.7.1 Greylisted, see http://postgrey.example',
