@@ -101,6 +101,23 @@ export class Plane {
     return this.#starting.place.dir;
   }
 
+  /** Of a person with all permissions. */
+  get kubeconfig(): string {
+    return join(this.dir, 'admin.kubeconfig');
+  }
+
+  /** The path of a program that the test cluster is made of. */
+  program(name: string): string {
+    const path = this.#starting.programs.get(name);
+    if (path === undefined) throw new TypeError(`${name} is not among the programs`);
+    return path;
+  }
+
+  /** As a person does who uses no Helm. */
+  putOurCrd(): void {
+    kubectl(this.#starting, ['apply', '--server-side', '-f', OUR_CRD]);
+  }
+
   get server(): string {
     return `https://${NODE_ADDRESS}:6443`;
   }
