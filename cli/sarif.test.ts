@@ -70,6 +70,19 @@ test('every log is as the standard wants it, and its results have rules', async 
   );
 });
 
+test('a fault of the working folder itself has a place', async () => {
+  const one = {
+    file: '.',
+    line: 1,
+    column: 1,
+    kind: 'missing',
+    field: null,
+    message: 'no MailRelay',
+  } as const;
+  const { runs } = await makeSarif([{ file: '.', name: null, faults: [one] }]);
+  assert.equal(runs[0]?.results[0]?.locations[0]?.physicalLocation.artifactLocation.uri, './');
+});
+
 test('the uri of a result leads back to its file, whatever its name is', async () => {
   const here = `${pathToFileURL(resolve('.')).href}/`;
   await fc.assert(

@@ -53,5 +53,6 @@ function makeResult({ file, line, column, kind, field, message }: LintFault) {
 function toUri(file: string): string {
   const path = relative('.', file);
   if (path.startsWith('..')) return pathToFileURL(resolve(file)).href;
-  return path.split(sep).map(encodeURIComponent).join('/');
+  // A reference that is not empty, for the working folder itself.
+  return path === '' ? './' : path.split(sep).map(encodeURIComponent).join('/');
 }

@@ -506,7 +506,10 @@ test('health, status with its long poll, and metrics', async () => {
     return counted.every((line) => line.test(text));
   });
   const metrics = (await get('/metrics')).text;
-  assert.match(metrics, /^mailrelay_certificate_not_after_timestamp_seconds\{field="tls",hostname=""\} [1-9]\d{9}$/m);
+  assert.match(
+    metrics,
+    /^mailrelay_certificate_not_after_timestamp_seconds\{field="tls",hostname=""\} [1-9]\d{9}$/m,
+  );
   assert.equal((await get('/nowhere')).code, 404);
   assert.equal((await fetch(`${base}/status`, { method: 'POST' })).status, 405);
 });
