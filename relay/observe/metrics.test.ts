@@ -53,6 +53,7 @@ test('what tasks count adds up by label; gauges tell the status', async () => {
     'mailrelay_events_waiting 0',
     'mailrelay_queue_blocked_destinations 0',
     'mailrelay_queue_oldest_age_seconds 0',
+    'mailrelay_queue_slowed_destinations 0',
     'mailrelay_logins_refused_destinations 0',
     'mailrelay_destinations_below_encrypt 3',
     'mailrelay_destinations_below_verify 0',
