@@ -237,6 +237,25 @@ test('after an error each process opens the store again, whichever of them has r
   for (const spool of spools) await spool.close();
 });
 
+for (const size of [10, LARGE])
+  test(`a message of ${size} bytes whose sync failed is taken back when the store is recovered`, async () => {
+    const stateDir = folder();
+    let fails = false;
+    const onSync = () => {
+      if (fails) writeFileSync(join(stateDir, 'queue.db.fault'), 'io: EIO\n');
+      fails = false;
+    };
+    // The other process keeps the store open for a moment, so this one cannot recover it at once.
+    const [spool, other] = [new Spool(stateDir, onSync, 'late'), new Spool(stateDir, undefined, 'late')];
+    const kept = await enter(spool, Buffer.alloc(size));
+    fails = true;
+    await assert.rejects(enter(spool, Buffer.alloc(size)));
+    await until('what was acknowledged, and nothing else', () => other.list().join() === kept);
+    const next = await enter(spool, Buffer.alloc(size));
+    assert.deepEqual(other.list(), [kept, next]);
+    for (const one of [spool, other]) await one.close();
+  });
+
 test('a large body with one byte changed never comes to its end, and is damage from then on', async () => {
   const stateDir = folder();
   const spool = new Spool(stateDir);

@@ -23,7 +23,7 @@ import { Room } from './room.ts';
 import { Store } from './store.ts';
 import { Strays } from './strays.ts';
 import { Suppressions } from './suppressions.ts';
-import type { Tables } from './tables.ts';
+import type { Change, Tables } from './tables.ts';
 
 export { diskPulse } from './diskpulse.ts';
 export type { NewMessage } from './newmessage.ts';
@@ -117,22 +117,16 @@ export class Spool {
     body: SealedBody,
     events: readonly SpoolEvent[] = [],
   ): Promise<void> {
-    try {
-      await this.#store.write((tables) => {
-        put(tables, { id, envelope, body });
-        putEvents(tables, events);
-      });
-    } catch (error) {
-      // If the sync failed, the message was already committed. Its client gets 4xx and will send it again, so this
-      // entry is removed. The removal waits until the store is recovered.
-      await this.#store
-        .note((tables) => {
-          remove(tables, id);
-          for (const { key } of events) tables.events.remove(key);
-        })
-        .catch(() => undefined);
-      throw error;
-    }
+    const write: Change = (tables) => {
+      put(tables, { id, envelope, body });
+      putEvents(tables, events);
+    };
+    // The client gets 4xx and will send the message again.
+    const undo: Change = (tables) => {
+      remove(tables, id);
+      for (const { key } of events) tables.events.remove(key);
+    };
+    await this.#store.write(write, undo);
   }
 
   /** True after a disk error, until the store is recovered. */

@@ -4,18 +4,18 @@
  * outside the lock that the processes share. A failed write leaves no trace and rejects. A full disk has the code
  * ENOSPC. After any other error every process closes the store, and it is recovered before it is opened again
  * (recovery.ts). A process that comes too early gets an error that says so. A sync acknowledges nothing if a notice of
- * such an error came before its end.
+ * such an error came before its end, and what was committed but not acknowledged can be taken back.
  */
 import { fdatasync } from 'node:fs';
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { answer } from './diskpulse.ts';
 import { classifyError, formatNotice, type StoreError } from './fault.ts';
-import { type Checkpoints, OpenStore } from './openstore.ts';
+import { type Checkpoints, endUnclosed, OpenStore } from './openstore.ts';
 import { type Recovered, recover } from './recovery.ts';
 import type { StoreSpace } from './room.ts';
 import { StoreLock } from './storelock.ts';
-import type { Tables } from './tables.ts';
+import { type Change, joinChanges, type Tables } from './tables.ts';
 
 /** The least time between commits. Under load a commit gathers the writes of this time. At rest nobody waits. */
 const GATHER_MS = 8;
@@ -30,10 +30,9 @@ const AGAIN_MS = 1_000;
 
 const datasync = promisify(fdatasync);
 
-type Change = (tables: Tables) => void;
-
 interface Waiting {
   readonly change: Change;
+  readonly undo: Change | undefined;
   /** True: the write resolves after the sync. False: after the commit. */
   readonly synced: boolean;
   readonly done: () => void;
@@ -58,6 +57,8 @@ export class Store {
   #unposted: string | undefined;
   #notBefore = Number.NEGATIVE_INFINITY;
   #waiting: Waiting[] = [];
+  /** Of changes that were committed and not acknowledged. Made as soon as the store is recovered. */
+  #undos: readonly Change[] = [];
   #commitsFrom = Number.NEGATIVE_INFINITY;
   #syncing: Promise<void> = Promise.resolve();
   #syncLater: NodeJS.Timeout | undefined;
@@ -95,9 +96,9 @@ export class Store {
     }
   }
 
-  /** Resolves when the change is on disk. */
-  write(change: Change): Promise<void> {
-    return this.#enqueue(change, true);
+  /** Resolves when the change is on disk. `undo` takes back a change that was committed but could not be synced. */
+  write(change: Change, undo?: Change): Promise<void> {
+    return this.#enqueue(change, true, undo);
   }
 
   /** Resolves when the change survives the end of this process. It is on disk soon after. */
@@ -123,9 +124,9 @@ export class Store {
     this.#lock.close();
   }
 
-  #enqueue(change: Change, synced: boolean): Promise<void> {
+  #enqueue(change: Change, synced: boolean, undo?: Change): Promise<void> {
     return new Promise((done, failed) => {
-      if (this.#waiting.push({ change, synced, done, failed }) === 1) void this.#commitSoon();
+      if (this.#waiting.push({ change, undo, synced, done, failed }) === 1) void this.#commitSoon();
     });
   }
 
@@ -143,9 +144,7 @@ export class Store {
     if (batch.length === 0) return;
     this.#commitsFrom = performance.now() + GATHER_MS;
     try {
-      this.#usable().transact((tables) => {
-        for (const { change } of batch) change(tables);
-      });
+      this.#usable().transact(joinChanges(batch.map(({ change }) => change)));
     } catch (error) {
       const cause = this.#failed(error as StoreError);
       for (const { failed } of batch) failed(cause);
@@ -169,6 +168,7 @@ export class Store {
         throw new Error('The queue is being recovered');
       for (const { done } of batch) done();
     } catch (error) {
+      this.#undos = [...this.#undos, ...batch.flatMap(({ undo }) => undo ?? [])];
       for (const { failed } of batch) failed(error as Error);
     }
   }
@@ -201,7 +201,7 @@ export class Store {
   }
 
   #look(): void {
-    if (this.#fault === undefined && !this.#lock.isPosted) return;
+    if (this.#fault === undefined && !this.#lock.isPosted && this.#undos.length === 0) return;
     try {
       this.#usable();
     } catch {
@@ -211,7 +211,7 @@ export class Store {
 
   /** Returns the open, sound store. Recovers it first if needed. */
   #usable(): OpenStore {
-    if (this.#open && this.#fault === undefined && !this.#lock.isPosted) return this.#open;
+    if (this.#open && this.#fault === undefined && !this.#lock.isPosted) return this.#takeBack(this.#open);
     if (performance.now() < this.#notBefore) throw new Error(`The queue is being recovered (${this.#fault})`);
     try {
       return this.#reopen(RECOVER_WAIT_MS);
@@ -227,8 +227,15 @@ export class Store {
     this.#close();
     const recovered = this.#isNoticed ? this.#recoverAlone(waitMs) : undefined;
     const open = this.#openShared(waitMs);
+    this.#takeBack(open);
     this.#fault = undefined;
     this.#deps.onRecovered(recovered ?? { kind: 'reopened' });
+    return open;
+  }
+
+  #takeBack(open: OpenStore): OpenStore {
+    if (this.#undos.length > 0) open.transact(joinChanges(this.#undos));
+    this.#undos = [];
     return open;
   }
 
@@ -289,12 +296,4 @@ export class Store {
       if (fault === 'io') endUnclosed();
     }
   }
-}
-
-/**
- * After SQLite saw a failed sync, its handle never reports that failure again. Closing the handle could copy the log
- * from the kernel's cache into the tables and delete the log. So this process ends without closing it.
- */
-function endUnclosed(): void {
-  process.kill(process.pid, 'SIGKILL');
 }

@@ -94,3 +94,12 @@ export function openTables(database: DatabaseSync): Tables {
     suppressed: new Table(database, 'suppressed'),
   };
 }
+
+export type Change = (tables: Tables) => void;
+
+/** One change that makes all of them, in their order. */
+export function joinChanges(changes: readonly Change[]): Change {
+  return (tables) => {
+    for (const change of changes) change(tables);
+  };
+}
