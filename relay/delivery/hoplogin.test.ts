@@ -5,10 +5,9 @@ import { createSecureContext, TLSSocket } from 'node:tls';
 import { describeFailure } from '#crds/failure.ts';
 import { makePair } from '#test/kit/ca.ts';
 import { wayTo } from '#test/kit/hopway.ts';
-import { hopTo, policyOf } from '#test/kit/relayrig.ts';
+import { hopTo, makeParcel, policyOf } from '#test/kit/relayrig.ts';
 import { NO_MATERIALS } from '../task/materials.ts';
 import { AttemptBudget } from './budget.ts';
-import type { Parcel } from './courier.ts';
 import { SmtpClient } from './smtpclient.ts';
 
 const pair = await makePair('hop.example');
@@ -58,19 +57,7 @@ async function deliver(answer: Answer, files: Record<string, string>) {
   const tracer = { session: () => session, follows: () => true };
   const materials = { ...NO_MATERIALS, secrets: { login: { username: USER, ...files } } };
   const client = new SmtpClient(policyOf(), materials, tracer);
-  const body = Buffer.from('Subject: x\r\n\r\nx\r\n');
-  const parcel: Parcel = {
-    from: 'me@example.com',
-    to: ['you@example.net'],
-    bytes: body.length,
-    eightBit: false,
-    smtpUtf8: false,
-    requireTls: false,
-    saysTlsNotRequired: async () => false,
-    dsn: { ret: null, envid: null, recipients: [] },
-    beyondAscii: async () => ({ header: false, body: false }),
-    body: () => body,
-  };
+  const parcel = makeParcel('Subject: x\r\n\r\nx\r\n');
   const hop = hopTo(await secureHop(answer), { implicitTLS: true, credentialsSecret: 'login' });
   const budget = new AttemptBudget();
   const result = await client.deliver(wayTo(hop), '127.0.0.1', parcel, budget);

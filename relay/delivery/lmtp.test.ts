@@ -6,7 +6,7 @@ import { type Authority, makeAuthority } from '#test/kit/ca.ts';
 import { type Answer, Hop, type HopOptions, type Said } from '#test/kit/hop.ts';
 import { wayTo } from '#test/kit/hopway.ts';
 import { freePort } from '#test/kit/ports.ts';
-import { HOSTNAME, hopTo, policyOf } from '#test/kit/relayrig.ts';
+import { HOSTNAME, hopTo, makeParcel, policyOf } from '#test/kit/relayrig.ts';
 import { NO_MATERIALS } from '../task/materials.ts';
 import type { HopResult } from './attempt.ts';
 import { AttemptBudget } from './budget.ts';
@@ -20,19 +20,7 @@ after(async () => {
 });
 
 function parcelTo(to: readonly string[], changes: Partial<Parcel> = {}): Parcel {
-  return {
-    from: 'me@example.com',
-    to,
-    bytes: TEXT.length,
-    eightBit: false,
-    smtpUtf8: false,
-    requireTls: false,
-    saysTlsNotRequired: async () => false,
-    dsn: { ret: null, envid: null, recipients: [] },
-    beyondAscii: async () => ({ header: false, body: false }),
-    body: () => Buffer.from(TEXT),
-    ...changes,
-  };
+  return makeParcel(TEXT, { to, ...changes });
 }
 
 async function store(options: Omit<HopOptions, 'port' | 'lmtp'> = {}): Promise<{ hop: Hop; way: NextHop }> {

@@ -5,25 +5,13 @@ import type { Provider } from '#crds/policyfile.ts';
 import { Hop } from '#test/kit/hop.ts';
 import { wayTo } from '#test/kit/hopway.ts';
 import { freePort } from '#test/kit/ports.ts';
-import { hopTo, policyOf } from '#test/kit/relayrig.ts';
+import { hopTo, makeParcel, policyOf } from '#test/kit/relayrig.ts';
 import { eventually } from '#test/kit/wait.ts';
 import { NO_MATERIALS } from '../task/materials.ts';
 import { AttemptBudget } from './budget.ts';
-import type { Parcel } from './courier.ts';
 import { SmtpClient } from './smtpclient.ts';
 
-const PARCEL: Parcel = {
-  from: 'me@client.example',
-  to: ['you@example.net'],
-  bytes: 16,
-  eightBit: false,
-  smtpUtf8: false,
-  requireTls: false,
-  saysTlsNotRequired: async () => false,
-  dsn: { ret: null, envid: null, recipients: [] },
-  beyondAscii: async () => ({ header: false, body: false }),
-  body: () => Buffer.from('Subject: x\r\n\r\n'),
-};
+const PARCEL = makeParcel('Subject: x\r\n\r\n', { from: 'me@client.example' });
 
 /** A client whose policy has one provider, and a hop of this provider. */
 async function rig(t: TestContext, limits: Partial<Provider['limits']>) {

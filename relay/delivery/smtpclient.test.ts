@@ -8,7 +8,7 @@ import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
 import { TLS_LEVELS, type TlsLevel } from '#crds/tlslevel.ts';
 import { makePair } from '#test/kit/ca.ts';
 import { wayTo } from '#test/kit/hopway.ts';
-import { hopTo, policyOf, trusting } from '#test/kit/relayrig.ts';
+import { hopTo, makeParcel, policyOf, trusting } from '#test/kit/relayrig.ts';
 import { type Materials, NO_MATERIALS } from '../task/materials.ts';
 import type { HopResult } from './attempt.ts';
 import { AttemptBudget } from './budget.ts';
@@ -24,20 +24,11 @@ after(() => {
 });
 
 function parcel(changes: Partial<Parcel> = {}): Parcel {
-  const body = 'Subject: x\r\n\r\n.dot\r\nend\r\n';
-  return {
-    from: 'me@example.com',
-    to: ['you@example.net'],
-    bytes: body.length,
-    eightBit: false,
-    smtpUtf8: false,
-    requireTls: false,
-    saysTlsNotRequired: async () => false,
-    dsn: { ret: null, envid: null, recipients: [] },
-    beyondAscii: async () => ({ header: false, body: false }),
-    body: () => Readable.from([Buffer.from(body)], { objectMode: false }),
+  const text = 'Subject: x\r\n\r\n.dot\r\nend\r\n';
+  return makeParcel(text, {
+    body: () => Readable.from([Buffer.from(text)], { objectMode: false }),
     ...changes,
-  };
+  });
 }
 
 const TRUST = 'roots';

@@ -4,28 +4,15 @@ import { test } from 'node:test';
 import { Hop } from '#test/kit/hop.ts';
 import { wayTo } from '#test/kit/hopway.ts';
 import { freePort } from '#test/kit/ports.ts';
-import { HOSTNAME, hopTo, policyOf } from '#test/kit/relayrig.ts';
+import { HOSTNAME, hopTo, makeParcel, policyOf } from '#test/kit/relayrig.ts';
 import { NO_MATERIALS } from '../task/materials.ts';
 import type { HopResult } from './attempt.ts';
 import { AttemptBudget } from './budget.ts';
-import type { Parcel } from './courier.ts';
 import { SYSTEM_NAMES } from './names.ts';
 import { findAddresses } from './resolver.ts';
 import { SmtpClient } from './smtpclient.ts';
 
-const TEXT = 'Subject: x\r\n\r\nx\r\n';
-const PARCEL: Parcel = {
-  from: `me@${HOSTNAME}`,
-  to: ['you@example.net'],
-  bytes: TEXT.length,
-  eightBit: false,
-  smtpUtf8: false,
-  requireTls: false,
-  saysTlsNotRequired: async () => false,
-  dsn: { ret: null, envid: null, recipients: [] },
-  beyondAscii: async () => ({ header: false, body: false }),
-  body: () => Buffer.from(TEXT),
-};
+const PARCEL = makeParcel('Subject: x\r\n\r\nx\r\n', { from: `me@${HOSTNAME}` });
 
 /** Sends to this address of a hop on this machine. */
 async function sendFrom(sourceAddresses: string[], port: number, address = '127.0.0.1'): Promise<HopResult> {

@@ -10,7 +10,7 @@ import { makePair } from '#test/kit/ca.ts';
 import { type Answer, Hop as HopOfTest, type Step } from '#test/kit/hop.ts';
 import { wayTo } from '#test/kit/hopway.ts';
 import { freePort } from '#test/kit/ports.ts';
-import { hopTo, policyOf, trusting } from '#test/kit/relayrig.ts';
+import { hopTo, makeParcel, policyOf, trusting } from '#test/kit/relayrig.ts';
 import type { HopResult } from './attempt.ts';
 import { AttemptBudget } from './budget.ts';
 import { SmtpClient } from './smtpclient.ts';
@@ -46,19 +46,7 @@ async function deliver(port: number, changes: Partial<Hop>): Promise<HopResult> 
   const client = new SmtpClient(policyOf(), materials, { session: () => undefined, follows: () => false });
   const budget = new AttemptBudget();
   const hop = hopTo(port, { host: 'localhost', trustConfigMap: 'roots', ...changes });
-  const body = Buffer.from('Subject: x\r\n\r\nx\r\n');
-  const parcel = {
-    from: 'me@example.com',
-    to: ['you@example.net'],
-    bytes: body.length,
-    eightBit: false,
-    smtpUtf8: false,
-    requireTls: false,
-    saysTlsNotRequired: async () => false,
-    dsn: { ret: null, envid: null, recipients: [] },
-    beyondAscii: async () => ({ header: false, body: false }),
-    body: () => body,
-  };
+  const parcel = makeParcel('Subject: x\r\n\r\nx\r\n');
   try {
     return await client.deliver(wayTo(hop), '127.0.0.1', parcel, budget);
   } finally {

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { AddressMap } from '#crds/addresspolicy.ts';
 import type { Clients, Hop, Listener, Policy } from '#crds/policyfile.ts';
+import type { Parcel } from '#relay/delivery/courier.ts';
 import { type CompiledSteps, compileSteps } from '#relay/headers/compile.ts';
 import { compileMaps } from '#relay/headers/maps.ts';
 import type { Trace } from '#relay/headers/received.ts';
@@ -60,6 +61,23 @@ export function hopTo(port: number, changes: Partial<Hop> = {}): Hop {
     ipFamily: 'Any',
     sourceAddresses: [],
     socksProxy: null,
+    ...changes,
+  };
+}
+
+/** A message of plain ASCII from a local sender to one recipient, in one piece. */
+export function makeParcel(text: string, changes: Partial<Parcel> = {}): Parcel {
+  return {
+    from: 'me@example.com',
+    to: ['you@example.net'],
+    bytes: text.length,
+    eightBit: false,
+    smtpUtf8: false,
+    requireTls: false,
+    saysTlsNotRequired: async () => false,
+    dsn: { ret: null, envid: null, recipients: [] },
+    beyondAscii: async () => ({ header: false, body: false }),
+    body: () => Buffer.from(text),
     ...changes,
   };
 }
