@@ -118,6 +118,7 @@ export class Store {
   async close(): Promise<void> {
     this.#commit();
     await this.#syncing;
+    if (this.#undos.length > 0) this.#look();
     await this.#sync([]);
     clearInterval(this.#looking);
     this.#close();
