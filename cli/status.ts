@@ -6,6 +6,7 @@ import { parsePodStatus } from '#crds/podstatus.ts';
 import { print } from './output.ts';
 import { describeStatus } from './statustext.ts';
 import { paintNames } from './styles.ts';
+import { showEndpoint } from './terminal.ts';
 import type { Format } from './verb.ts';
 
 interface StatusOptions {
@@ -32,18 +33,12 @@ export async function status({ address, adminPort, output, metrics }: StatusOpti
 }
 
 async function ask(address: string, port: number, path: string): Promise<string> {
-  const host = address.includes(':') ? `[${address}]` : address;
-  const text = await get(`http://${host}:${port}${path}`);
-  if (text !== undefined) return text;
-  throw new Error(`No relay answers at ${address} port ${port}: name its health port by --admin-port`);
-}
-
-async function get(url: string): Promise<string | undefined> {
   try {
+    const url = `http://${showEndpoint(address, port)}${path}`;
     const response = await fetch(url, { signal: AbortSignal.timeout(WAIT_MS) });
     return await response.text();
   } catch {
-    // A refused, reset or silent connection, or one without HTTP: the caller reports that no relay answers.
-    return undefined;
+    // A refused, reset or silent connection, or one without HTTP.
+    throw new Error(`No relay answers at ${address} port ${port}: name its health port by --admin-port`);
   }
 }

@@ -35,7 +35,7 @@ export interface FilterDeps {
   readonly clock: () => number;
 }
 
-function becauseOf(error: Error): Verdict {
+function failBecause(error: Error): Verdict {
   return { kind: 'failed', reason: error.message };
 }
 
@@ -69,7 +69,7 @@ export class ContentFilter {
   async decide(mail: FilteredMail, terms: FilterTerms): Promise<Decision> {
     const { log, counters } = this.#deps;
     const id = mail.trace.queueId;
-    const verdict = await this.#judge(mail, terms.timeoutSeconds).catch(becauseOf);
+    const verdict = await this.#judge(mail, terms.timeoutSeconds).catch(failBecause);
     this.#note(verdict);
     if (verdict.kind === 'failed') {
       counters.add('filtered', 'failed');

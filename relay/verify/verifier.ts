@@ -81,7 +81,7 @@ export class Verifier {
       strict: true,
       disableBimi: true,
     });
-    const result = await within(late, asked.catch(becauseOf));
+    const result = await within(late, asked.catch(toError));
     if (result === undefined) return { kind: 'none', reason: 'the DNS did not answer within 30 s' } as const;
     if (result instanceof Error) return { kind: 'none', reason: result.message } as const;
     this.#count(result);
@@ -106,6 +106,6 @@ function readArc({ arc }: AuthenticateResult): ArcFacts | undefined {
   return chain === 'none' || chain === 'pass' ? { chain, results } : undefined;
 }
 
-function becauseOf(error: unknown): Error {
+function toError(error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error));
 }
