@@ -33,9 +33,9 @@ test(`${ROUNDS} rounds of inbound change, outbound change and renewal disturb no
       const starttls = round % 2 === 0 ? 'Enabled' : 'Disabled';
       const level = round % 2 === 0 ? 'Opportunistic' : 'None';
       relay.edit(storyManifest({ port, nextHop, starttls, level, documents: secretOf('relay-tls', pair) }));
-      await until('the policy', async () => (await relay.status()).policy.hash !== policy.hash, 30_000);
+      await until('the policy', async () => (await relay.status()).policy.hash !== policy.hash, 60_000);
       const acknowledged = ledger.promised.size;
-      await until('mail under it', () => ledger.promised.size > acknowledged + 10, 30_000);
+      await until('mail under it', () => ledger.promised.size > acknowledged + 10, 60_000);
       if (round % 10 === 0) process.stderr.write(`changes: round ${round} of ${ROUNDS}\n`);
     }
     const { connections, failures } = await stream.stop();

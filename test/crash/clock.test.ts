@@ -64,7 +64,7 @@ test('mail flows whatever the wall clock does, and sessions go on', async () => 
       await until('two looks', () => performance.now() > turned + 2_500);
       assert.match(await slow.command(`${messageText(`slow-${round}`)}\r\n.`), /^250/, `at ${offset} s`);
       assert.match(await idle.command('NOOP'), /^250/, `at ${offset} s`);
-      await until('the mail of this round', () => sink.arrived.length === 6 * (round + 1), 30_000);
+      await until('the mail of this round', () => sink.arrived.length === 6 * (round + 1), 60_000);
       // The router tells its figures twice a second.
       await until('the queue to be empty', async () => (await relay.status()).queue.depth === 0);
       await slow.quit();

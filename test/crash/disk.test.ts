@@ -145,7 +145,7 @@ describe('the disk', { concurrency: false }, () => {
       await until('room', async () => (await sendOne(port, 'again')).startsWith('250'));
       sink = await Sink.start({ port: nextHop });
       const arrived = sink;
-      await until('all messages', () => taken.every((id) => arrived.counts().has(id)), 30_000);
+      await until('all messages', () => taken.every((id) => arrived.counts().has(id)), 60_000);
       assert.equal(sink.counts().has(full.id), false);
     } finally {
       await relay?.stop();

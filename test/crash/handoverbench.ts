@@ -18,7 +18,7 @@ import { messageText, SmtpClient } from '#test/kit/smtpclient.ts';
 import { until } from '#test/kit/wait.ts';
 import type { Life } from './life.ts';
 
-const WITHIN_MS = 30_000;
+const WITHIN_MS = 60_000;
 const SIZES = { small: 2_000, large: 300_000 };
 
 interface Member {

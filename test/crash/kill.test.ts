@@ -24,7 +24,7 @@ test(`killed ${KILLS} times under load, the relay loses no message that it ackno
     for (let kill = 1; kill <= KILLS; kill++) {
       const before = ledger.promised.size;
       const load = startLoad(relay.ports[0] ?? 0, ledger, `kill-${kill}`);
-      await until('some load', () => ledger.promised.size > before + 50 + 37 * (kill % 5), 30_000);
+      await until('some load', () => ledger.promised.size > before + 50 + 37 * (kill % 5), 60_000);
       await relay.kill9();
       await load.stop();
       await relay.up();
@@ -33,7 +33,7 @@ test(`killed ${KILLS} times under load, the relay loses no message that it ackno
       );
     }
     await until('everything to arrive', () => ledger.missingAt(sink).length === 0, 60_000);
-    await until('an empty queue', async () => (await relay.status()).queue.depth === 0, 30_000);
+    await until('an empty queue', async () => (await relay.status()).queue.depth === 0, 60_000);
     const doubled = ledger.settle(sink);
     context.diagnostic(`${ledger.promised.size} acknowledged, ${doubled} arrived more than once`);
     assert.ok(doubled <= KILLS * 25, `${doubled} arrived more than once`);
@@ -51,7 +51,7 @@ test('mail waits while the next hop is down, outlives a stop, and goes out when 
   let sink: Sink | undefined;
   try {
     const load = startLoad(relay.ports[0] ?? 0, ledger, 'down');
-    await until('some mail', () => ledger.promised.size > 100, 30_000);
+    await until('some mail', () => ledger.promised.size > 100, 60_000);
     await load.stop();
     await until(
       'the queue to be told',

@@ -48,7 +48,7 @@ test(`${KILLS} routers killed at work lose no message and no report`, async (con
         promised.push(id);
         if (count === (kill * 7) % MESSAGES) process.kill(router, 'SIGKILL');
       }
-      await until('another router', () => routerOf(relay) !== router, 30_000);
+      await until('another router', () => routerOf(relay) !== router, 60_000);
     }
     await client.quit();
     const arrived = () => hop.taken.filter(({ to }) => to.includes('yes@example.com')).map(idOf);

@@ -207,7 +207,7 @@ describe('the store of a relay', { concurrency: false }, () => {
         }),
         /^250/,
       );
-      await until('a small file', () => statSync(file).size < grown / 4, 30_000);
+      await until('a small file', () => statSync(file).size < grown / 4, 60_000);
     } finally {
       await relay?.stop();
       await sink?.down();

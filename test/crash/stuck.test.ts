@@ -68,7 +68,7 @@ async function deliver({ relay, sink }: Story, id: string): Promise<void> {
   await client.hello();
   assert.match(await client.send('me@client.example', ['you@example.com'], messageText(id)), /^250/);
   await client.quit();
-  await until(`message ${id}`, () => sink.arrived.some((arrived) => arrived.id === id), 30_000);
+  await until(`message ${id}`, () => sink.arrived.some((arrived) => arrived.id === id), 60_000);
 }
 
 /** Side by side: each has a relay of its own, and most of its time it waits for what a silent process has left. */

@@ -4,11 +4,10 @@ import { test } from 'node:test';
 import { postfixProblem } from '#test/kit/postfix.ts';
 import { tellInNetwork } from './network.ts';
 
-test('DANE, as Postfix has it', { timeout: 180_000, skip: postfixProblem() ?? false }, async () => {
+test('DANE, as Postfix has it', { skip: postfixProblem() ?? false }, async () => {
   const resolvConf = new URL('dane.resolv.conf', import.meta.url).pathname;
-  const told = await tellInNetwork(
-    new URL('dane.story.ts', import.meta.url),
-    `mount --bind "${resolvConf}" /etc/resolv.conf`,
-  );
+  const told = await tellInNetwork(new URL('dane.story.ts', import.meta.url), {
+    commands: `mount --bind "${resolvConf}" /etc/resolv.conf`,
+  });
   assert.match(told, /tests 6\b/);
 });

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { tellInNetwork } from './network.ts';
 
-test('MTA-STS', { timeout: 300_000 }, async () => {
-  const told = await tellInNetwork(new URL('mtasts.story.ts', import.meta.url), ':');
+test('MTA-STS', async () => {
+  const told = await tellInNetwork(new URL('mtasts.story.ts', import.meta.url));
   assert.match(told, /tests 12\b/);
 });

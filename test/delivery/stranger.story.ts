@@ -6,7 +6,6 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
-import { availableParallelism, loadavg } from 'node:os';
 import { after, before, test } from 'node:test';
 import { setInterval as ticks } from 'node:timers/promises';
 import { Hop } from '#test/kit/hop.ts';
@@ -16,12 +15,14 @@ import { messageText, SmtpClient } from '#test/kit/smtpclient.ts';
 import { until } from '#test/kit/wait.ts';
 import { startRelay } from './story.ts';
 
-const SECONDS = process.env['MAILRELAY_SOAK'] ? 600 : 20;
+const SOAK = process.env['MAILRELAY_SOAK'] !== undefined;
+const SECONDS = SOAK ? 600 : 20;
 const EVERY_MS = 100;
-/** Of 100 messages to a configured hop 99 arrive within this time of their 250. */
-const MOST_MS = 2_000;
-/** Where the machine has much else to do; who waits for a delivery of a stranger to end waits for minutes. */
-const MOST_MS_BUSY = 20_000;
+/**
+ * Of 100 messages to a configured hop 99 arrive within this time of their 250. Beside other tests the machine itself is
+ * late, but a message that waits for a delivery of the stranger to end waits for minutes.
+ */
+const MOST_MS = SOAK ? 2_000 : 60_000;
 /** Deliveries at a time that are not for configured hops. */
 const SHARE = 300;
 /** Messages of others that arrive before the stranger comes. */
@@ -183,7 +184,6 @@ async function strangerComes(): Promise<void> {
 }
 
 test('mail to configured hops does not wait for what a stranger sends meanwhile', async (context) => {
-  const isBusy = (loadavg()[0] ?? 0) > 2 * availableParallelism();
   const [most] = await Promise.all([sendAsOthers(context.signal), strangerComes()]);
   await until('all of it to arrive', () => {
     const missing = [...taken.keys()].filter((id) => !arrived.has(id));
@@ -195,7 +195,7 @@ test('mail to configured hops does not wait for what a stranger sends meanwhile'
   context.diagnostic(
     `${delays.length} messages to configured hops: p50 ${part(0.5).toFixed(0)} ms, p99 ${part(0.99).toFixed(0)} ms; ${most} sessions with hosts of the stranger, the longest ${(patience / 1_000).toFixed(0)} s`,
   );
-  assert.ok(part(0.99) < (isBusy ? MOST_MS_BUSY : MOST_MS), `p99 ${part(0.99)} ms`);
+  assert.ok(part(0.99) < MOST_MS, `p99 ${part(0.99)} ms`);
   assert.ok(most <= SHARE, `${most} sessions`);
   assert.ok(patience <= REPLY_MS + 2 * DRIP_MS, `${patience} ms`);
 });

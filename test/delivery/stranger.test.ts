@@ -12,8 +12,14 @@ ip addr add 198.51.100.1/24 dev hole
 ip link set hole arp off up
 ip link set hole-end up`;
 
-test('what a stranger sends delays nobody else', { timeout: 900_000 }, async (context) => {
-  const told = await tellInNetwork(new URL('stranger.story.ts', import.meta.url), BLACK_HOLE);
+/** In `make soak` the stranger sends for ten minutes. */
+const WITHIN_MS = process.env['MAILRELAY_SOAK'] !== undefined ? 890_000 : 240_000;
+
+test('what a stranger sends delays nobody else', { timeout: WITHIN_MS + 10_000 }, async (context) => {
+  const told = await tellInNetwork(new URL('stranger.story.ts', import.meta.url), {
+    commands: BLACK_HOLE,
+    withinMs: WITHIN_MS,
+  });
   assert.match(told, /tests 1\b/);
   for (const [, line = ''] of told.matchAll(/ℹ (.*ms.*)/g)) context.diagnostic(line);
 });

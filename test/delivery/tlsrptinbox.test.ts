@@ -4,6 +4,6 @@ import { test } from 'node:test';
 import { tellInNetwork } from './network.ts';
 
 test('TLS reports of others', { timeout: 300_000 }, async () => {
-  const told = await tellInNetwork(new URL('tlsrptinbox.story.ts', import.meta.url), ':');
+  const told = await tellInNetwork(new URL('tlsrptinbox.story.ts', import.meta.url));
   assert.match(told, /tests 8\b/);
 });

@@ -84,7 +84,7 @@ async function step(client: SmtpClient, text: string, last: string): Promise<str
       client.reset();
       return undefined;
     case 'END':
-      await until('the server to close', () => client.ended, 10_000);
+      await until('the server to close', () => client.ended, 60_000);
       return undefined;
     default:
       throw new Error(`There is no step "${verb}"`);

@@ -97,5 +97,5 @@ test('no task dies of whatever clients say', async () => {
   assert.match(await honest.send('a@x.example', ['b@y.example'], messageText('honest')), /^250/);
   await rig.arrived('honest');
   await honest.quit();
-  await until('every session to be over', async () => (await rig.relay.status()).sessions.open === 0, 30_000);
+  await until('every session to be over', async () => (await rig.relay.status()).sessions.open === 0, 60_000);
 });

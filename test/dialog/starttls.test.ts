@@ -56,7 +56,7 @@ before(async () => {
     child.kill('SIGTERM');
     await ended;
   };
-  await until('the relay to answer', async () => (await hello(enabled)) !== undefined, 30_000);
+  await until('the relay to answer', async () => (await hello(enabled)) !== undefined, 60_000);
 });
 
 after(async () => {

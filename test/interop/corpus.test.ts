@@ -152,7 +152,7 @@ async function pass(listener: string, from: string): Promise<Passage[]> {
       if (missing.length === 0) return true;
       throw new Error(`not there: ${missing.join(', ')}; the relay said ${undelivered()}`);
     },
-    30_000,
+    120_000,
   );
   const texts = arrived();
   return numbered.map(({ name, bytes, to }) => ({

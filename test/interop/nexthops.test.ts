@@ -85,7 +85,7 @@ describe('next hops', { concurrency: false }, () => {
     await waits(misnamed, 'must-be-verified', /altnames|does not match|Verify/i);
     await misnamed.down();
     const right = await Sink.start({ port: nextHop, pair: await authority.issue([HOST]) });
-    await until('the message', () => right.counts().get('must-be-verified') === 1, 30_000);
+    await until('the message', () => right.counts().get('must-be-verified') === 1, 60_000);
     assert.equal(right.arrived[0]?.tls, 'TLSv1.3');
     await right.down();
   });
@@ -108,7 +108,7 @@ describe('next hops', { concurrency: false }, () => {
       port: nextHop,
       pair: await (await makeAuthority('anyone')).issue(['any.example']),
     });
-    await until('the message', () => stranger.counts().get('must-be-encrypted') === 1, 30_000);
+    await until('the message', () => stranger.counts().get('must-be-encrypted') === 1, 60_000);
     assert.notEqual(stranger.arrived[0]?.tls, undefined);
     await stranger.down();
   });
@@ -128,7 +128,7 @@ describe('next hops', { concurrency: false }, () => {
     for (const [id, options, encrypted] of cases) {
       const sink = await Sink.start(options);
       await send(id);
-      await until(`message ${id}`, () => sink.counts().get(id) === 1, 30_000);
+      await until(`message ${id}`, () => sink.counts().get(id) === 1, 60_000);
       assert.equal(sink.arrived[0]?.tls !== undefined, encrypted, id);
       await sink.down();
     }

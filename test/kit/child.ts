@@ -17,3 +17,24 @@ export function endWithFile<Child extends ChildProcess>(child: Child): Child {
   child.once('exit', () => living.delete(child));
   return child;
 }
+
+/** More than a relay takes that drains, gives up and kills its tasks. */
+const END_MS = 90_000;
+
+/**
+ * Resolves with the exit status. A process that should end and does not is killed, and this rejects: a hook of the
+ * runner has no time limit of its own.
+ */
+export function waitForEnd(child: ChildProcess, name: string): Promise<number | null> {
+  if (child.exitCode !== null || child.signalCode !== null) return Promise.resolve(child.exitCode);
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => {
+      child.kill('SIGKILL');
+      reject(new Error(`${name} did not end within ${END_MS / 1000} s`));
+    }, END_MS);
+    child.once('exit', (status) => {
+      clearTimeout(timer);
+      resolve(status);
+    });
+  });
+}

@@ -3,11 +3,11 @@
  * the server.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { endWithFile } from './child.ts';
+import { endWithFile, waitForEnd } from './child.ts';
 import { isListening } from './ports.ts';
 import { until } from './wait.ts';
 
-const START_MS = 30_000;
+const START_MS = 60_000;
 
 export interface ForegroundOptions {
   readonly name: string;
@@ -22,11 +22,12 @@ export interface ForegroundOptions {
 
 export class Foreground {
   readonly #child: ChildProcess;
-  readonly #exited: Promise<void>;
+  readonly #name: string;
   readonly #signal: 'SIGTERM' | 'SIGKILL';
   #output = '';
 
-  private constructor({ command: [program = '', ...args], env, signal = 'SIGTERM' }: ForegroundOptions) {
+  private constructor({ name, command, env, signal = 'SIGTERM' }: ForegroundOptions) {
+    const [program = '', ...args] = command;
     const child = endWithFile(
       spawn(program, args, {
         env: { ...process.env, ...env },
@@ -35,7 +36,7 @@ export class Foreground {
     );
     this.#child = child;
     this.#signal = signal;
-    this.#exited = new Promise((resolve) => child.once('exit', () => resolve()));
+    this.#name = name;
     for (const stream of [child.stdout, child.stderr]) {
       stream.on('data', (chunk) => {
         this.#output += chunk;
@@ -65,7 +66,7 @@ export class Foreground {
   async stop(): Promise<void> {
     if (this.#ended) return;
     this.#child.kill(this.#signal);
-    await this.#exited;
+    await waitForEnd(this.#child, this.#name);
   }
 
   get #ended(): boolean {

@@ -92,7 +92,7 @@ export class TestPod {
       });
     this.#child = child;
     const isUp = async () => !this.isRunning || (await this.status()).policy.hash !== null;
-    await until(`the pod ${name} to be up`, isUp, 30_000);
+    await until(`the pod ${name} to be up`, isUp, 60_000);
     if (!this.isRunning) throw new Error(`the pod ${name} ended: ${this.log}`);
   }
 

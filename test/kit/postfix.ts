@@ -3,13 +3,19 @@
  * which the test reads. It is installed from the distribution if it is missing and the machine allows it. It is ended
  * by the pid of its master process.
  */
+import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Pair } from './ca.ts';
 import { messagesIn, type PeerOptions, storedMessage } from './peer.ts';
+import { SmtpClient } from './smtpclient.ts';
 import { until } from './wait.ts';
+
+const INSTALL_MS = 120_000;
+const COMMAND_MS = 30_000;
+const GREETING_MS = 30_000;
 
 export interface PostfixOptions {
   readonly address: string;
@@ -21,8 +27,6 @@ export interface PostfixOptions {
   readonly forwards?: Pick<PeerOptions, 'domain' | 'relay'>;
   /** Further lines of main.cf. */
   readonly settings?: readonly string[];
-  /** The command that enters another network namespace. */
-  readonly enter?: readonly string[];
 }
 
 /** Why Postfix cannot be used here, or undefined. */
@@ -31,16 +35,8 @@ export function postfixProblem(): string | undefined {
   if (existsSync('/usr/sbin/postfix')) return undefined;
   try {
     process.stderr.write('installing postfix\n');
-    run([
-      'env',
-      'DEBIAN_FRONTEND=noninteractive',
-      'apt-get',
-      'install',
-      '-y',
-      '-qq',
-      '--no-install-recommends',
-      'postfix',
-    ]);
+    const install = ['apt-get', 'install', '-y', '-qq', '--no-install-recommends', 'postfix'];
+    run(['env', 'DEBIAN_FRONTEND=noninteractive', ...install], INSTALL_MS);
     return undefined;
   } catch {
     return 'Postfix is not installed and cannot be: apt-get install postfix';
@@ -49,21 +45,31 @@ export function postfixProblem(): string | undefined {
 
 export class Postfix {
   readonly #dir: string;
-  readonly #enter: readonly string[];
 
-  private constructor(dir: string, enter: readonly string[]) {
-    this.#dir = dir;
-    this.#enter = enter;
+  private constructor() {
+    this.#dir = mkdtempSync(join(tmpdir(), 'mailrelay-postfix-'));
+    chmodSync(this.#dir, 0o755);
   }
 
+  /** A Postfix that does not greet was seen once, with its log not yet begun: it is started anew, once. */
   static async start(options: PostfixOptions): Promise<Postfix> {
-    const dir = mkdtempSync(join(tmpdir(), 'mailrelay-postfix-'));
-    chmodSync(dir, 0o755);
-    const postfix = new Postfix(dir, options.enter ?? []);
+    return (
+      (await Postfix.#try(options)) ?? (await Postfix.#try(options)) ?? assert.fail('Postfix does not greet')
+    );
+  }
+
+  static async #try(options: PostfixOptions): Promise<Postfix | undefined> {
+    const postfix = new Postfix();
     postfix.#configure(options);
     postfix.#postfix('start');
-    await until('Postfix to listen', () => existsSync(join(dir, 'queue', 'pid', 'master.pid')));
-    return postfix;
+    try {
+      await postfix.#greeting(options);
+      return postfix;
+    } catch (error) {
+      process.stderr.write(`${(error as Error).message}; its log: ${postfix.log()}\n`);
+      postfix.stop();
+      return undefined;
+    }
   }
 
   /** The messages that have arrived, with their headers. */
@@ -85,8 +91,9 @@ export class Postfix {
   stop(): void {
     try {
       this.#postfix('stop');
-    } catch {
-      // Postfix has ended already.
+    } catch (error) {
+      // Else it has ended already.
+      if ((error as NodeJS.ErrnoException).code === 'ETIMEDOUT') this.#killMaster();
     }
     rmSync(this.#dir, { recursive: true, force: true });
   }
@@ -141,8 +148,23 @@ ${forwards ? forwarding(forwards.relay.port, path('conf/ca.pem')) : ''}${setting
     writeFileSync(path('conf/master.cf'), masterConfiguration(address, port));
   }
 
+  async #greeting({ address, port }: PostfixOptions): Promise<void> {
+    const client = await SmtpClient.connect(port, address);
+    try {
+      await until('Postfix to greet', () => client.unread.startsWith('220 '), GREETING_MS);
+    } finally {
+      client.close();
+    }
+  }
+
   #postfix(verb: string): void {
-    run([...this.#enter, '/usr/sbin/postfix', '-c', join(this.#dir, 'conf'), verb]);
+    run(['/usr/sbin/postfix', '-c', join(this.#dir, 'conf'), verb]);
+  }
+
+  /** With its process group, which has all its services. */
+  #killMaster(): void {
+    const pid = Number(readFileSync(join(this.#dir, 'queue/pid/master.pid'), 'utf8'));
+    process.kill(-pid, 'SIGKILL');
   }
 }
 
@@ -181,6 +203,11 @@ function masterConfiguration(address: string, port: number): string {
   return `${services.join('\n')}\n`;
 }
 
-function run([command = '', ...args]: readonly string[]): string {
-  return execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+function run([command = '', ...args]: readonly string[], withinMs = COMMAND_MS): string {
+  return execFileSync(command, args, {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: withinMs,
+    killSignal: 'SIGKILL',
+  });
 }

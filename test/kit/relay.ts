@@ -8,9 +8,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type PodStatus, parsePodStatus } from '#crds/podstatus.ts';
 import type { Pair } from './ca.ts';
-import { endWithFile } from './child.ts';
+import { endWithFile, waitForEnd } from './child.ts';
 import { freePort } from './ports.ts';
 import { until } from './wait.ts';
+
+/** Of the log of a relay that does not end, in characters. */
+const LAST_WORDS = 4_000;
 
 const LAUNCHER = new URL('../../bin/mailrelay', import.meta.url).pathname;
 
@@ -132,7 +135,7 @@ export class TestRelay {
         if (!this.isRunning) return true;
         return (await this.status()).policy.hash !== null && this.stdout.includes('MailRelay');
       },
-      30_000,
+      90_000,
     ).catch((error) => {
       // A test that waits for this process would wait for the child too.
       child.kill('SIGKILL');
@@ -215,10 +218,8 @@ export class TestRelay {
 
   /** Sends SIGTERM; resolves with the exit status. */
   async stop(): Promise<number | null> {
-    const child = this.#child;
-    if (!child || child.exitCode !== null) return child?.exitCode ?? null;
     const ended = this.#ended();
-    child.kill('SIGTERM');
+    if (this.isRunning) this.#child?.kill('SIGTERM');
     return ended;
   }
 
@@ -227,11 +228,13 @@ export class TestRelay {
     rmSync(this.dir, { recursive: true, force: true });
   }
 
-  #ended(): Promise<number | null> {
-    const child = this.#child;
-    if (!child || child.exitCode !== null || child.signalCode !== null)
-      return Promise.resolve(child?.exitCode ?? null);
-    return new Promise((resolve) => child.once('exit', resolve));
+  async #ended(): Promise<number | null> {
+    if (!this.#child) return null;
+    try {
+      return await waitForEnd(this.#child, 'the relay');
+    } catch (error) {
+      throw new Error(`${(error as Error).message}; its log ends: ${this.stderr.slice(-LAST_WORDS)}`);
+    }
   }
 }
 

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { tellInNetwork } from '../delivery/network.ts';
 
 test('many domains, each looked up once', { timeout: 600_000 }, async (context) => {
-  const told = await tellInNetwork(new URL('domains.story.ts', import.meta.url), ':');
+  const told = await tellInNetwork(new URL('domains.story.ts', import.meta.url));
   assert.match(told, /tests 1\b/);
   for (const [line] of told.matchAll(/^ℹ .*MiB.*$/gm)) context.diagnostic(line.slice(2));
 });

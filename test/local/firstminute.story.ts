@@ -41,8 +41,9 @@ class Screen {
   output = '';
 
   constructor(command: string, env: Readonly<Record<string, string>> = {}) {
-    // Its terminal does not know its size: there is none behind the pipe.
-    this.child = spawn('script', ['--quiet', '--return', '--command', command, '/dev/null'], {
+    // Its terminal does not know its size: there is none behind the pipe. Without exec a shell may stay, and Ctrl-C ends
+    // it with a status of its own.
+    this.child = spawn('script', ['--quiet', '--return', '--command', `exec ${command}`, '/dev/null'], {
       cwd: clone,
       env: { ...process.env, TERM: 'xterm', ...env },
       detached: true,

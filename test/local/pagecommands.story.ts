@@ -22,7 +22,7 @@ const TOP = new URL('../../', import.meta.url).pathname;
 /** These end at Ctrl-C only. */
 const LONG = /^(run|sink|console)\b/;
 /** Such a call does not end by itself, and the pages must say so. */
-const MOST_MS = 30_000;
+const MOST_MS = 90_000;
 /** What a page does to the message ID is done to one that waits. */
 const PLACEHOLDER = 'ID';
 /** Calls that are not run here, and why. */

@@ -7,9 +7,8 @@ import { tellInNetwork } from '#test/delivery/network.ts';
 const HOSTS = fileURLToPath(new URL('pagecommands.hosts', import.meta.url));
 
 test('the commands of the pages', async () => {
-  const told = await tellInNetwork(
-    new URL('pagecommands.story.ts', import.meta.url),
-    `mount --bind "${HOSTS}" /etc/hosts`,
-  );
+  const told = await tellInNetwork(new URL('pagecommands.story.ts', import.meta.url), {
+    commands: `mount --bind "${HOSTS}" /etc/hosts`,
+  });
   assert.match(told, /^ℹ pass 2$/m, told);
 });
