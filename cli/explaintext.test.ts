@@ -42,6 +42,13 @@ test('MX hosts and hosts of a route are told with the addresses and the proxy th
   assert.doesNotMatch(explain('b@straight.example', outbound), /SOCKS|; from/);
 });
 
+test('a host that expects a PROXY header is told with its version, and another one without', () => {
+  const proxied = { host: 'gateway.example', proxyProtocol: { version: 'V2' as const } };
+  const told = explain('b@rest.example', { smartHosts: [proxied, ...hosts] });
+  assert.match(told, /gateway\.example:25; .*; begins with a PROXY header, V2$/m);
+  assert.doesNotMatch(told, /a\.example:25; .*PROXY/);
+});
+
 test('a route inherits the source addresses of outbound, but not behind a proxy of its own', () => {
   const outbound: MailRelaySpec['outbound'] = {
     sourceAddresses: ['192.0.2.7'],

@@ -137,6 +137,7 @@ function describeHop({
   priority,
   sourceAddresses,
   socksProxy,
+  proxyProtocol,
 }: Hop): string {
   const words = [
     `${host}:${port}${protocol === 'LMTP' ? ', LMTP' : ''}${implicitTLS ? ', TLS from the first byte' : ''}`,
@@ -145,6 +146,7 @@ function describeHop({
     ...(credentialsSecret === null ? [] : [`login of Secret "${credentialsSecret}"`]),
     ...(priority === 0 ? [] : [`priority ${priority}`]),
     ...describeEgress({ sourceAddresses, socksProxy }),
+    ...(proxyProtocol === null ? [] : [`begins with a PROXY header, ${proxyProtocol}`]),
   ];
   return words.join('; ');
 }

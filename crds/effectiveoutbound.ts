@@ -124,6 +124,7 @@ function effectiveHop(hop: HopSpec, terms: RouteTerms, outbound: OutboundSpec): 
     ipFamily: hop.ipFamily ?? outbound.ipFamily ?? 'Any',
     sourceAddresses: terms.sourceAddresses,
     socksProxy: terms.socksProxy,
+    proxyProtocol: hop.proxyProtocol?.version ?? null,
   };
 }
 

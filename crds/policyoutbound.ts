@@ -11,6 +11,9 @@ export const DKIM_USES = ['Sign', 'Publish'] as const;
 /** What is spoken to a next hop. */
 export const HOP_PROTOCOLS = ['SMTP', 'LMTP'] as const;
 
+/** Of the PROXY header that a next hop expects. */
+export const PROXY_VERSIONS = ['V1', 'V2'] as const;
+
 /** Secrets and ConfigMaps are named here and mounted beside the policy: see references.ts. */
 export const objectName = z.string();
 
@@ -49,6 +52,8 @@ export const hop = z.strictObject({
   sourceAddresses,
   /** null: connections go straight to the hop. */
   socksProxy: socksProxy.nullable(),
+  /** The version of the PROXY header that begins each connection; null: there is none. */
+  proxyProtocol: z.enum(PROXY_VERSIONS).nullable(),
 });
 
 export const destinationLimits = z.strictObject({

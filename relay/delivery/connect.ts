@@ -26,6 +26,7 @@ import type { HopTls, Judgement, NextHop, TlsReason } from './courier.ts';
 import { HopConnection } from './hopconnection.ts';
 import type { Login } from './hopcredentials.ts';
 import { plainName } from './hostname.ts';
+import { ProxyingSocket, writeProxyHeader } from './proxyingsocket.ts';
 import { checkNames, judgeStricter, judgeTesting } from './stricterlevels.ts';
 import { judgeChain, type TlsaProblem } from './tlsa.ts';
 import { fallBack, type TlsPolicy } from './tlspolicy.ts';
@@ -88,7 +89,7 @@ const UNUSED = { judgement: {}, tested: {}, used: 0, broken: false };
 
 export function connect(hop: NextHop, terms: ConnectTerms): Connecting {
   const { hostname, login, trace, budget } = terms;
-  const connection = new HopConnection(libraryOptions(hop, terms));
+  const connection = makeConnection(hop, terms);
   const { promise, resolve } = Promise.withResolvers<Opened>();
   const session: Session = {
     connection,
@@ -133,6 +134,16 @@ export function connect(hop: NextHop, terms: ConnectTerms): Connecting {
   return { opened: promise, abort: (reason) => connection.cut(reason, 'relay') };
 }
 
+function makeConnection(hop: NextHop, terms: ConnectTerms): HopConnection {
+  const { port, proxyProtocol } = hop;
+  const { address, tunnel } = terms;
+  if (tunnel && proxyProtocol) writeProxyHeader(tunnel, proxyProtocol, { address, port });
+  const connection = new HopConnection(libraryOptions(hop, terms));
+  // A hop that does not know the PROXY header answers it as a command. Its replies would then be one behind.
+  connection.needsEhlo = proxyProtocol !== null;
+  return connection;
+}
+
 /** A mail store may have the name of its machine, and so of this relay, which takes no LMTP. */
 function isThisRelay({ protocol }: NextHop, { names }: HopConnection, hostname: string): boolean {
   return protocol === 'SMTP' && names.includes(plainName(hostname));
@@ -145,16 +156,12 @@ function judgeSession(session: Session, hop: NextHop): void {
   session.tested = judgeTesting(hop, policy, connection.tlsSocket);
 }
 
-function libraryOptions(
-  hop: NextHop,
-  { address, source, tunnel, policy, hostname, context, trace }: ConnectTerms,
-) {
+function libraryOptions(hop: NextHop, { address, policy, hostname, context, trace, ...ways }: ConnectTerms) {
   const { mode, level, sni, names, trust, strength } = policy;
   const isStarttls = mode === 'starttls';
   return {
     host: address,
-    ...(tunnel ? { connection: tunnel } : {}),
-    ...(source === undefined ? {} : { localAddress: source }),
+    ...socketOptions(hop, ways),
     ...(sni === null ? {} : { servername: sni }),
     port: hop.port,
     lmtp: hop.protocol === 'LMTP',
@@ -176,6 +183,16 @@ function libraryOptions(
       checkServerIdentity: (_host: string, certificate: PeerCertificate) => checkNames(names, certificate),
     },
   };
+}
+
+/** The library makes the connection, unless there is a tunnel, or a PROXY header comes first. */
+function socketOptions(
+  { proxyProtocol }: NextHop,
+  { source, tunnel }: Pick<ConnectTerms, 'source' | 'tunnel'>,
+) {
+  if (tunnel) return { connection: tunnel };
+  if (proxyProtocol) return { socket: new ProxyingSocket(proxyProtocol, source) };
+  return source === undefined ? {} : { localAddress: source };
 }
 
 /** The library reports the SMTP dialogue with logins masked. It calls the next hop "server". */

@@ -102,11 +102,23 @@ export function connectFailure(
     error instanceof TlsaError ||
     error.code === 'ETLS' ||
     /required STARTTLS/.test(error.message);
-  if (aboutTls) return tlsFailure(error, where, policy, said);
+  const cure = explainHeader(error, hop, connection);
+  if (aboutTls) return tlsFailure(error, where, policy, said, cure);
   const cause = nameConnectCause(error, connection);
   const during = cause === 'handshake' ? ` in the TLS handshake (${policy.rule})` : '';
   const asked = asksToSlowDown(error.responseCode, error.response ?? '') ? { slowDown: true as const } : {};
-  return makeFailure({ cause, status: '4.4.1', text: `${where}: ${said}${during}`, ...asked });
+  return makeFailure({ cause, status: '4.4.1', text: `${where}: ${said}${during}${cure}`, ...asked });
+}
+
+/** A host that does not expect a PROXY header ends the connection, or refuses the next command. */
+function explainHeader(
+  { command }: SmtpError,
+  { proxyProtocol }: NextHop,
+  { isConnected, isGreeted }: HopConnection,
+): string {
+  const isAboutHeader = isConnected && (!isGreeted || command === 'EHLO' || command === 'LHLO');
+  if (proxyProtocol === null || !isAboutHeader) return '';
+  return `; the connection began with a PROXY header (${proxyProtocol}): if the host expects none, remove its proxyProtocol`;
 }
 
 /** Errors of the system for an address that is not ours, or from which the host cannot be reached at all. */
@@ -129,14 +141,15 @@ export function starttlsMissing({ host, port }: NextHop, reply: string): Failure
   return makeFailure({ cause: 'starttls-missing', status: '4.7.5', text: `${host}:${port} ${why}` });
 }
 
-function tlsFailure(error: SmtpError, where: string, policy: TlsPolicy, said: string): Failure {
+function tlsFailure(error: SmtpError, where: string, policy: TlsPolicy, said: string, cure: string): Failure {
   const cause = nameTlsCause(error);
   const facts = {
     cause,
     status: '4.7.5',
     ...(cause === 'handshake' ? { handshake: nameHandshakeReason(findWord(error)) } : {}),
   };
-  const what = facts.handshake === undefined ? said : describeHandshake(facts.handshake, said, policy);
+  const what =
+    facts.handshake === undefined ? said : `${describeHandshake(facts.handshake, said, policy)}${cure}`;
   const unmet = policy.mayFallBack ? '' : `TLS level ${policy.level} is not met: `;
   return makeFailure({ ...facts, text: `${where}: ${unmet}${what}${explainLevel(policy)}` });
 }

@@ -98,9 +98,16 @@ export class FailedHops {
   }
 }
 
-/** A hop may fail from one address of ours, or through one proxy, and not from another. */
-function makeKey({ host, port, credentialsSecret, sourceAddresses, socksProxy }: NextHop): string {
-  const to = `${host}:${port} ${credentialsSecret ?? ''}`;
+/** A hop may fail from one address of ours, through one proxy or with one header, and not with another. */
+function makeKey({
+  host,
+  port,
+  credentialsSecret,
+  sourceAddresses,
+  socksProxy,
+  proxyProtocol,
+}: NextHop): string {
+  const to = `${host}:${port} ${credentialsSecret ?? ''} ${proxyProtocol ?? ''}`;
   if (sourceAddresses.length > 0) return `${to} from ${sourceAddresses.join()}`;
   return socksProxy ? `${to} through ${socksProxy.host}:${socksProxy.port}` : to;
 }

@@ -4,6 +4,7 @@
  * because an administrator wrote them on purpose. Pure.
  */
 import { BlockList, isIP } from 'node:net';
+import { expandIpv6 } from './ipv6groups.ts';
 
 const NEVER = new BlockList();
 for (const [network, prefix] of [
@@ -33,7 +34,7 @@ export function isForeign(address: string): boolean {
   const version = isIP(address);
   if (version === 4) return !NEVER.check(address, 'ipv4');
   if (version !== 6 || address.includes('%')) return false;
-  const groups = expand(address);
+  const groups = expandIpv6(address);
   const [high = 0, low = 0] = groups.slice(6);
   const begin = `${groups
     .slice(0, 6)
@@ -43,17 +44,6 @@ export function isForeign(address: string): boolean {
   const embedded = EMBEDDING.includes(begin) ? [high, low] : groups[0] === 0x2002 ? groups.slice(1, 3) : null;
   if (embedded && !isForeign(dotted(embedded))) return false;
   return !NEVER.check(address, 'ipv6');
-}
-
-/** Returns the eight groups of a valid IPv6 address. */
-function expand(address: string): number[] {
-  // The URL parser makes the canonical text of an address (RFC 5952), also from a dotted end.
-  const canonical = new URL(`http://[${address}]`).hostname.slice(1, -1);
-  const [before = '', after] = canonical.split('::');
-  const parse = (text: string) =>
-    text === '' ? [] : text.split(':').map((group) => Number.parseInt(group, 16));
-  const [head, tail] = [parse(before), parse(after ?? '')];
-  return after === undefined ? head : [...head, ...Array(8 - head.length - tail.length).fill(0), ...tail];
 }
 
 function dotted([high = 0, low = 0]: readonly number[]): string {

@@ -22,7 +22,7 @@ interface Kept {
   readonly _responseQueue: string[];
   _remainder: string;
   readonly _authMethod?: string;
-  _connectToHost(options: unknown, secure: boolean): void;
+  _onError(error: Error, type: string, reply: string, command: string): void;
   _processResponse(): unknown;
   _startPhase(): void;
   _destroy(): void;
@@ -99,6 +99,8 @@ export class HopConnection extends Library {
   }
 
   isConnected = false;
+  /** No HELO where EHLO is refused. */
+  needsEhlo = false;
 
   /** Ends the connection for this reason. A message that is being sent fails too. */
   cut(reason: string, because: 'hop' | 'relay' = 'hop'): void {
@@ -113,22 +115,19 @@ export class HopConnection extends Library {
     super._destroy();
   }
 
-  override _connectToHost(options: unknown, secure: boolean): void {
-    super._connectToHost(options, secure);
-    this.#await(CONNECT_MS, 'no connection within a minute');
-    if (!this._socket) return;
-    this.#socket.once('connect', () => {
-      this.isConnected = true;
-      this.#await(REPLY_MS, LATE);
-    });
-  }
-
-  /** A tunnel through a proxy is connected before the library gets it. */
+  /** The library looks no address up, so it has its socket at once. */
   override connect(...[done]: Parameters<SMTPConnection['connect']>): void {
     super.connect(done);
-    if (!this.options.connection) return;
-    this.isConnected = true;
-    this.#await(REPLY_MS, LATE);
+    const connected = () => {
+      this.isConnected = true;
+      this.#await(REPLY_MS, LATE);
+    };
+    // A tunnel through a proxy is connected before the library gets it.
+    if (this.options.connection) connected();
+    else if (this._socket) {
+      this.#await(CONNECT_MS, 'no connection within a minute');
+      this.#socket.once('connect', connected);
+    }
   }
 
   /** The library has its own timers for some phases. They use the wall clock, so they are off. */
@@ -159,7 +158,8 @@ export class HopConnection extends Library {
 
   override _actionEHLO(reply: string): void {
     this.#readName(reply);
-    super._actionEHLO(reply);
+    if (!this.needsEhlo || reply.startsWith('2')) super._actionEHLO(reply);
+    else this._onError(new Error('EHLO is refused'), 'EPROTOCOL', reply, 'EHLO');
   }
 
   override _actionHELO(reply: string): void {

@@ -239,6 +239,7 @@ export function mxHop(host: string, mxOf: string, priority: number, terms: MxTer
     implicitTLS: false,
     serverName: null,
     credentialsSecret: null,
+    proxyProtocol: null,
     priority,
     // Hosts of equal preference are used in random order (RFC 5321 section 5.1).
     weight: 1,

@@ -224,7 +224,7 @@ class HopSession {
           line,
           ['250 hop.example', ...this.#offers()].join('\n250 '),
         );
-      case this.#options.lmtp ? '' : 'HELO':
+      case this.#options.lmtp ? 'no HELO' : 'HELO':
         return this.#react('HELO', line, '250 hop.example');
       case 'STARTTLS':
         return this.#react('STARTTLS', line, this.#context ? '220 go ahead' : '502 no');

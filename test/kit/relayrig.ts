@@ -61,6 +61,7 @@ export function hopTo(port: number, changes: Partial<Hop> = {}): Hop {
     ipFamily: 'Any',
     sourceAddresses: [],
     socksProxy: null,
+    proxyProtocol: null,
     ...changes,
   };
 }
