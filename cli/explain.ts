@@ -5,9 +5,12 @@
  */
 import { isRouting, printMailbox, readMailbox } from '#relay/addresses/address.ts';
 import { findLadder } from '#relay/delivery/ladder.ts';
+import { compileRoutes } from '#relay/delivery/route.ts';
+import { findSchedule } from '#relay/queue/retry.ts';
 import { describeSessions, isClient, listSessions } from './explainclient.ts';
 import { describeLadder } from './explainladder.ts';
 import { readOrders } from './explainorders.ts';
+import { describeSchedule } from './explainretry.ts';
 import { describeWay, findWay } from './explaintext.ts';
 import { explainWord } from './explainword.ts';
 import { print } from './output.ts';
@@ -56,7 +59,14 @@ async function explainAddress(what: string, { from, file, connect }: Question) {
   const { policy, materials } = readOrders(file);
   const way = findWay(policy, from, to);
   const ladder = await findLadder(policy, materials, { from, to, connects: connect });
-  return { value: { ...way, ladder }, text: `${describeWay(way)}${describeLadder(ladder)}` };
+  const destination = compileRoutes(policy)(from, to);
+  // Where nothing waits nothing is tried again.
+  const waits = destination.kind !== 'local' && policy.queue.mode !== 'CutThrough';
+  const schedule = waits ? findSchedule(policy, destination, ladder.provider) : null;
+  return {
+    value: { ...way, ladder, schedule },
+    text: `${describeWay(way)}${describeLadder(ladder)}${schedule ? describeSchedule(schedule) : ''}`,
+  };
 }
 
 /** As the relay reads RCPT. A domain alone stands for any address in it. */

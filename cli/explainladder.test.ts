@@ -51,7 +51,7 @@ test('each rung has its words', () => {
 
 test('the provider is told with its limits, or that there is none, and nothing where the policy has no provider', () => {
   const limits = { connections: 20, messagesPerMinute: null, messagesPerConnection: 50 };
-  const provider = { name: 'google', mxHosts: ['*.google.com'], limits, warmUp: null };
+  const provider = { name: 'google', mxHosts: ['*.google.com'], limits, warmUp: null, retry: null };
   assert.match(
     told({ provider }),
     /^provider +google \(outbound\.providers\), for all its domains: 20 connections, 50 messages over each connection$/m,

@@ -8,6 +8,18 @@ export function age(from: number, to: number): string {
   return seconds < 2 * 86_400 ? `${Math.round(seconds / 3600)}h` : `${Math.round(seconds / 86_400)}d`;
 }
 
+/** In the notation of the manifest, such as 1h30m. */
+export function showDuration(seconds: number): string {
+  const units = [
+    [Math.floor(seconds / 86_400), 'd'],
+    [Math.floor(seconds / 3600) % 24, 'h'],
+    [Math.floor(seconds / 60) % 60, 'm'],
+    [seconds % 60, 's'],
+  ] as const;
+  const parts = units.flatMap(([count, unit]) => (count > 0 ? [`${count}${unit}`] : []));
+  return parts.length > 0 ? parts.join('') : '0s';
+}
+
 /** One line of a report: a name, then a text. A note is a line without a name; it belongs to the row above. */
 export function row(name: string, text: string): string {
   return `${name.padEnd(13)} ${visible(text)}`;

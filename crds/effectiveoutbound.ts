@@ -4,8 +4,8 @@
  */
 import type { MailRelaySpec } from './mailrelay.ts';
 import { parseServer } from './networks.ts';
-import type { DestinationLimits, Hop, Policy, Provider } from './policyfile.ts';
-import { parsed } from './units.ts';
+import type { DestinationLimits, Hop, Policy, Provider, Retry } from './policyfile.ts';
+import { parseDuration, parsed } from './units.ts';
 import { SIDECAR_SERVER } from './wellknown.ts';
 
 type OutboundSpec = NonNullable<MailRelaySpec['outbound']>;
@@ -66,7 +66,7 @@ function effectiveDestinationLimits(limits: RouteSpec['limits']): DestinationLim
 }
 
 function effectiveRoute(
-  { recipientDomains, senders, hosts, tls, limits, sourceAddresses, socksProxy }: RouteSpec,
+  { recipientDomains, senders, hosts, tls, limits, retry, sourceAddresses, socksProxy }: RouteSpec,
   terms: RouteTerms,
   outbound: OutboundSpec,
 ): Policy['outbound']['routes'][number] {
@@ -82,11 +82,12 @@ function effectiveRoute(
     hosts: hosts?.map((hop) => effectiveHop(hop, own, outbound)) ?? null,
     ...own,
     limits: limits ? effectiveDestinationLimits({ ...outbound.limits, ...limits }) : null,
+    retry: effectiveRetry(retry),
   };
 }
 
 function effectiveProvider(
-  { name, mxHosts, limits = {}, warmUp }: ProviderSpec,
+  { name, mxHosts, limits = {}, warmUp, retry }: ProviderSpec,
   outbound: OutboundSpec,
 ): Provider {
   return {
@@ -99,6 +100,20 @@ function effectiveProvider(
         limits.messagesPerConnection ?? outbound.limits?.messagesPerConnection ?? MESSAGES_PER_CONNECTION,
     },
     warmUp: warmUp ?? null,
+    retry: effectiveRetry(retry),
+  };
+}
+
+function effectiveRetry(retry: RouteSpec['retry']): Retry | null {
+  if (retry === undefined) return null;
+  const { minBackoff, maxBackoff, expireAfter } = retry;
+  const seconds = (text: string) => Math.max(1, parsed(parseDuration, text));
+  return {
+    backoff:
+      minBackoff === undefined || maxBackoff === undefined
+        ? null
+        : { minSeconds: seconds(minBackoff), maxSeconds: seconds(maxBackoff) },
+    expireAfterSeconds: expireAfter === undefined ? null : seconds(expireAfter),
   };
 }
 

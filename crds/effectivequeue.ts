@@ -3,7 +3,7 @@ import type { MailRelaySpec } from './mailrelay.ts';
 import type { Policy } from './policyfile.ts';
 import { parseDuration, parsed, parseSize } from './units.ts';
 
-const DEFAULT_EXPIRE_AFTER = '5d';
+export const DEFAULT_EXPIRE_AFTER = '5d';
 const DEFAULT_DELAY_WARNING = '4h';
 /** The address does not exist, has moved, or takes no mail. */
 const HARD_STATUSES = ['5.1.1', '5.1.2', '5.1.3', '5.1.6', '5.1.10', '5.2.1'];

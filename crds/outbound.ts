@@ -4,6 +4,7 @@ import { hop, level, minVersion } from './hop.ts';
 import { DKIM_USES } from './policyoutbound.ts';
 import { providers } from './providers.ts';
 import { resolver } from './resolver.ts';
+import { retry } from './retry.ts';
 import {
   address,
   domainPatterns,
@@ -77,6 +78,7 @@ const route = z.object({
     .describe(
       'How hard destinations of this route are used. The hosts of a route are one destination; by MX each domain is one. Default: outbound.limits.',
     ),
+  retry: retry('that of the provider, or the schedule of the relay').optional(),
   sourceAddresses: sourceAddresses()
     .optional()
     .describe(

@@ -16,6 +16,7 @@ import {
   objectName,
   outbound,
   type provider,
+  type retry,
   type socksProxy,
 } from './policyoutbound.ts';
 import { events, queue } from './policyqueue.ts';
@@ -151,6 +152,8 @@ export type NamedPair = z.infer<typeof namedPair>;
 export type PolicyHost = NonNullable<Policy['policyHost']>;
 export type DestinationLimits = z.infer<typeof destinationLimits>;
 export type Provider = z.infer<typeof provider>;
+export type Retry = z.infer<typeof retry>;
+export type Backoff = NonNullable<Retry['backoff']>;
 export type SocksProxy = z.infer<typeof socksProxy>;
 export type { IpFamily } from './policyoutbound.ts';
 export type Hop = z.infer<typeof hop>;

@@ -62,6 +62,17 @@ export const destinationLimits = z.strictObject({
   messagesPerDestinationPerMinute: z.int().positive().nullable(),
 });
 
+/** When the pause between two attempts has grown to `maxSeconds`, it grows no more. */
+const backoff = z.strictObject({ minSeconds: z.int().positive(), maxSeconds: z.int().positive() });
+
+/** How mail of a route or a provider is retried. */
+export const retry = z.strictObject({
+  /** null: as for all other destinations. */
+  backoff: backoff.nullable(),
+  /** null: that of the queue. */
+  expireAfterSeconds: z.int().positive().nullable(),
+});
+
 /** A mail system that serves many domains, known by its MX hosts. */
 export const provider = z.strictObject({
   name: z.string(),
@@ -82,6 +93,8 @@ export const provider = z.strictObject({
       messagesPerHour: z.int().positive(),
     })
     .nullable(),
+  /** For what the route does not say; null: it says nothing. */
+  retry: retry.nullable(),
 });
 
 export const outbound = z.strictObject({
@@ -124,6 +137,8 @@ export const outbound = z.strictObject({
       socksProxy: socksProxy.nullable(),
       /** null: the limits below. */
       limits: destinationLimits.nullable(),
+      /** null: that of the provider, or of the queue. */
+      retry: retry.nullable(),
     }),
   ),
   dkim: z.array(

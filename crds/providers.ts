@@ -1,5 +1,6 @@
 /** Large providers of an outbound section: many domains, one mail system. Part of the single source, see mailrelay.ts. */
 import { z } from 'zod';
+import { retry } from './retry.ts';
 import { domainPatterns, text } from './shapes.ts';
 
 const limits = z
@@ -68,6 +69,7 @@ const provider = z.object({
   ),
   limits: limits.optional(),
   warmUp: warmUp.optional(),
+  retry: retry('the schedule of the relay. What the retry of a route sets goes before it').optional(),
 });
 
 export const providers = z

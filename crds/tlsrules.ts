@@ -47,7 +47,7 @@ const CEL_NO_SNI = '!has(self.tls) || !has(self.tls.certificates)';
 const celEverySni = (test: string) => `${CEL_NO_SNI} || self.tls.certificates.all(c, ${test})`;
 const celNamed = (source: string) => `(has(${source}.secretName) || has(${source}.issuerRef))`;
 /** CEL does not know days. A rule that builds strings would cost more than the API server allows. */
-export const celSeconds = (field: string, usual: number) =>
+export const celSeconds = (field: string, usual: number | string) =>
   `(has(${field}) ? (${field}.endsWith('d') ? int(${field}.substring(0, ${field}.size() - 1)) * 86400 : duration(${field}).getSeconds()) : ${usual})`;
 const celLength = (source: string) => celSeconds(`${source}.duration`, USUAL_SECONDS);
 const celRenewal = (source: string) => celSeconds(`${source}.renewBefore`, SHORTEST_RENEWAL_SECONDS);

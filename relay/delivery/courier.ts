@@ -5,7 +5,7 @@
  */
 
 import type { Failure } from '#crds/failure.ts';
-import type { DestinationLimits, Hop, Provider, SocksProxy } from '#crds/policyfile.ts';
+import type { DestinationLimits, Hop, Provider, Retry, SocksProxy } from '#crds/policyfile.ts';
 import type { StricterLevel, TlsLevel, TlsVersion } from '#crds/tlslevel.ts';
 import type { Materials } from '../task/materials.ts';
 import type { HopLogins } from '../task/messages.ts';
@@ -20,8 +20,12 @@ interface Paced {
   readonly name: string;
   /** The part of the spec that chose this destination, for logs. */
   readonly rule: string;
+  /** The end of the key that comes from `limits` and `retry`: a change of them begins no schedule anew. */
+  readonly pacing?: string;
   /** Those of its route. Absent: those of the relay. */
   readonly limits?: DestinationLimits;
+  /** That of its route. Absent: that of the provider, or of the relay. */
+  readonly retry?: Retry;
 }
 
 export type Destination =

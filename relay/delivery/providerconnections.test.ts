@@ -18,7 +18,13 @@ async function rig(t: TestContext, limits: Partial<Provider['limits']>) {
   const port = await freePort();
   const hop = await Hop.start({ port });
   const none = { connections: null, messagesPerMinute: null, messagesPerConnection: 100 };
-  const provider = { name: 'big', mxHosts: ['*.big.example'], limits: { ...none, ...limits }, warmUp: null };
+  const provider = {
+    name: 'big',
+    mxHosts: ['*.big.example'],
+    limits: { ...none, ...limits },
+    warmUp: null,
+    retry: null,
+  };
   const client = new SmtpClient(policyOf({}, { providers: [provider] }), NO_MATERIALS, {
     session: () => undefined,
     follows: () => false,

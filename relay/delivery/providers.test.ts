@@ -5,7 +5,7 @@ import { hopTo } from '#test/kit/relayrig.ts';
 import { compileProviders } from './providers.ts';
 
 const limits = { connections: null, messagesPerMinute: null, messagesPerConnection: 100 };
-const rest = { limits, warmUp: null };
+const rest = { limits, warmUp: null, retry: null };
 const PROVIDERS = [
   { name: 'google', mxHosts: ['*.google.com', '*.googlemail.com'], ...rest },
   { name: 'one', mxHosts: ['mx.one.example', 'smtp.google.com'], ...rest },

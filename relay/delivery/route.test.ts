@@ -63,6 +63,20 @@ test('limits of a route are those of its destinations, by hosts and by MX, and m
   assert.notEqual(of('slow').key, of('fast').key);
 });
 
+test('retries of a route are those of its destinations, which wait by themselves', () => {
+  const retry = { backoff: { minSeconds: 10, maxSeconds: 60 }, expireAfterSeconds: 900 };
+  const byMx = (sender: string, changes: Parameters<typeof routeTo>[2]) =>
+    routeTo(['other.example'], [], { hosts: null, senders: [sender], ...changes });
+  const route = compileRoutes(
+    policyOf({}, { routes: [byMx('login@example.com', { retry }), byMx('news@example.com', {})] }),
+  );
+  const [login, news] = ['login', 'news'].map((name) => route(`${name}@example.com`, 'you@other.example'));
+  assert.deepEqual([login?.retry, news && 'retry' in news], [retry, false]);
+  assert.notEqual(login?.key, news?.key);
+  // Its mail goes the same way: see digestDestination of the queue.
+  assert.equal(login?.key, `${news?.key}${login?.pacing}`);
+});
+
 test('mail for the address of TLS reports ends here, whatever routes there are', () => {
   const tlsReports = { address: 'Tls-Reports@partner.example' };
   const route = compileRoutes(policyOf({ tlsReports }, { routes, smartHosts: [smart] }));

@@ -10,7 +10,10 @@ import type { Destination } from './courier.ts';
 export type Route = (from: string, to: string) => Destination;
 
 type Policied = Policy['outbound']['routes'][number];
-type RouteTerms = Pick<Policied, 'tlsLevel' | 'minTlsVersion' | 'sourceAddresses' | 'socksProxy' | 'limits'>;
+type RouteTerms = Pick<
+  Policied,
+  'tlsLevel' | 'minTlsVersion' | 'sourceAddresses' | 'socksProxy' | 'limits' | 'retry'
+>;
 
 const HERE: Destination = { kind: 'local', key: 'local', name: 'this relay', rule: 'inbound.tlsReports' };
 
@@ -28,6 +31,7 @@ export function compileRoutes(policy: Policy): Route {
     sourceAddresses: outbound.sourceAddresses,
     socksProxy: outbound.socksProxy,
     limits: null,
+    retry: null,
   });
   return (from, to) => {
     if (endsHere(to)) return HERE;
@@ -52,22 +56,28 @@ function towards(
   return () => destination;
 }
 
-function hopsDestination(rule: string, hops: readonly Hop[], { limits }: RouteTerms): Destination {
+function hopsDestination(rule: string, hops: readonly Hop[], terms: RouteTerms): Destination {
   const name = hops.map(({ host, port }) => `${host}:${port}`).join(',');
+  const pacing = findPacing(terms);
   // Another TLS level makes another destination, and so do other limits.
-  const key = [JSON.stringify(hops), ...listLimits(limits)].join(' ');
-  return { kind: 'hops', key, name, rule, hops, ...(limits ? { limits } : {}) };
+  return { kind: 'hops', key: `${JSON.stringify(hops)}${pacing.pacing ?? ''}`, name, rule, hops, ...pacing };
 }
 
-function mxDestinations(rule: string, { limits, ...own }: RouteTerms): (domain: string) => Destination {
-  const { tlsLevel, minTlsVersion, sourceAddresses, socksProxy } = own;
+function mxDestinations(rule: string, terms: RouteTerms): (domain: string) => Destination {
+  const { tlsLevel, minTlsVersion, sourceAddresses, socksProxy } = terms;
   const proxy = socksProxy ? [JSON.stringify(socksProxy)] : [];
-  const tail = [tlsLevel, minTlsVersion, ...sourceAddresses, ...proxy, ...listLimits(limits)].join(' ');
-  const terms = { tlsLevel, minTlsVersion, sourceAddresses, socksProxy, ...(limits ? { limits } : {}) };
-  return (domain) => ({ kind: 'mx', key: `${domain} ${tail}`, name: domain, rule, domain, ...terms });
+  const pacing = findPacing(terms);
+  const way = [tlsLevel, minTlsVersion, ...sourceAddresses, ...proxy].join(' ');
+  const tail = `${way}${pacing.pacing ?? ''}`;
+  const own = { tlsLevel, minTlsVersion, sourceAddresses, socksProxy, ...pacing };
+  return (domain) => ({ kind: 'mx', key: `${domain} ${tail}`, name: domain, rule, domain, ...own });
 }
 
-function listLimits(limits: RouteTerms['limits']): string[] {
-  if (limits === null) return [];
-  return [`${limits.connectionsPerDestination}/${limits.messagesPerDestinationPerMinute}`];
+function findPacing({ limits, retry }: RouteTerms): Pick<Destination, 'pacing' | 'limits' | 'retry'> {
+  if (!limits && !retry) return {};
+  const words = [
+    ...(limits ? [`${limits.connectionsPerDestination}/${limits.messagesPerDestinationPerMinute}`] : []),
+    ...(retry ? [JSON.stringify(retry)] : []),
+  ];
+  return { pacing: ` ${words.join(' ')}`, ...(limits ? { limits } : {}), ...(retry ? { retry } : {}) };
 }

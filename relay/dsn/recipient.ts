@@ -5,7 +5,14 @@ import type { Recipient } from '../spool/record.ts';
 export type ReportKind = 'failure' | 'delay' | 'success-relayed';
 
 export type DsnRecipient =
-  | { readonly kind: 'failure' | 'delay'; readonly recipient: Recipient; readonly failure: Failure }
+  | { readonly kind: 'failure'; readonly recipient: Recipient; readonly failure: Failure }
+  | {
+      readonly kind: 'delay';
+      readonly recipient: Recipient;
+      readonly failure: Failure;
+      /** Milliseconds since the epoch. */
+      readonly willRetryUntil: number;
+    }
   /** `reply` is the reply of the next hop. */
   | { readonly kind: 'success-relayed'; readonly recipient: Recipient; readonly reply: string };
 

@@ -20,7 +20,6 @@ export interface ReportFacts {
   readonly receivedAt: Date;
   /** The hop that gave the result. null: this relay. */
   readonly hop: string | null;
-  readonly willRetryUntil: Date;
   readonly dsnRecipients: readonly DsnRecipient[];
   readonly original: {
     readonly kind: 'headers' | 'message';
@@ -127,16 +126,18 @@ function renderHeader({ kind, reportId, hostname, sender, now }: ReportFacts, bo
   ]);
 }
 
-function renderText({ kind, hostname, dsnRecipients, hop, willRetryUntil, queueId }: ReportFacts): string {
+function renderText({ kind, hostname, dsnRecipients, hop, queueId }: ReportFacts): string {
   return lines([
     `This is the mail relay ${hostname}.`,
     '',
     WORDS[kind].opening,
-    ...(kind === 'delay' ? [`It is tried until ${rfc5322Date(willRetryUntil)}.`] : []),
     '',
     ...dsnRecipients.flatMap((told) => [
       `  <${harmless(told.recipient.address)}>`,
       `  ${harmless(explain(told, hop))}`,
+      ...(told.kind === 'delay'
+        ? [`  It is tried until ${rfc5322Date(new Date(told.willRetryUntil))}.`]
+        : []),
       '',
     ]),
     `The relay knows the message as ${queueId}.`,
@@ -156,7 +157,7 @@ function renderStatus(facts: ReportFacts): string {
   return lines(isInternational(facts.sender) ? fields : fields.map(inAscii));
 }
 
-function recipientStatus({ kind, now, hop, willRetryUntil }: ReportFacts, told: DsnRecipient) {
+function recipientStatus({ kind, now, hop }: ReportFacts, told: DsnRecipient) {
   const { address, orcpt } = told.recipient;
   return [
     ...(orcpt === undefined ? [] : [`Original-Recipient: ${harmless(orcpt)}`]),
@@ -166,7 +167,7 @@ function recipientStatus({ kind, now, hop, willRetryUntil }: ReportFacts, told: 
     ...(hop === null ? [] : [`Remote-MTA: dns; ${harmless(hop.replace(/:\d+$/, ''))}`]),
     `Diagnostic-Code: ${harmless(diagnose(told))}`,
     `Last-Attempt-Date: ${rfc5322Date(now)}`,
-    ...(kind === 'delay' ? [`Will-Retry-Until: ${rfc5322Date(willRetryUntil)}`] : []),
+    ...(told.kind === 'delay' ? [`Will-Retry-Until: ${rfc5322Date(new Date(told.willRetryUntil))}`] : []),
   ];
 }
 

@@ -41,7 +41,7 @@ async function reportOn(told: Told): Promise<NewMessage> {
   };
   const failure = makeFailure({ cause: 'policy', status: '5.6.0', text: reason });
   const failed: DsnRecipient = { kind: 'failure', recipient, failure };
-  const reporting = { hostname: 'relay.example.com', now: 2_000, hop: null, willRetryUntil: 3_000 };
+  const reporting = { hostname: 'relay.example.com', now: 2_000, hop: null };
   const [report] = await makeReports(loaded, [failed], reporting);
   assert.ok(report);
   return report;

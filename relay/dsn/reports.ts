@@ -16,7 +16,6 @@ export interface Reporting {
   readonly now: number;
   /** The hop that gave the result. null: this relay. */
   readonly hop: string | null;
-  readonly willRetryUntil: number;
 }
 
 export async function makeReports(
@@ -38,7 +37,7 @@ async function makeReport(
   taken: Loaded & { kind: 'message' },
   kind: ReportKind,
   dsnRecipients: readonly DsnRecipient[],
-  { hostname, now, hop, willRetryUntil }: Reporting,
+  { hostname, now, hop }: Reporting,
 ): Promise<NewMessage> {
   const { from, receivedAt, envid, ret, bytes, smtpUtf8, requireTls } = taken.record;
   // RFC 8689 section 5: the content of such a message is never returned.
@@ -55,7 +54,6 @@ async function makeReport(
     now: new Date(now),
     receivedAt: new Date(receivedAt),
     hop,
-    willRetryUntil: new Date(willRetryUntil),
     dsnRecipients,
     original: wantsAll
       ? { kind: 'message', bytes: beginning, smtpUtf8 }

@@ -4,21 +4,30 @@
  * report about it (progress.ts). Nothing happens to a message while it is being delivered, because it might be reported
  * twice.
  */
-import { describeFailure, type Failure, makeFailure } from '#crds/failure.ts';
+import { type Failure, makeFailure } from '#crds/failure.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import type { Verdict } from '../delivery/courier.ts';
 import { type DsnRecipient, notifyWants } from '../dsn/recipient.ts';
 import { makeReports, type Reporting } from '../dsn/reports.ts';
 import type { Log } from '../observe/log.ts';
-import type { QueueRecord, Recipient } from '../spool/record.ts';
+import { type QueueRecord, type Recipient, timeOfQueueId } from '../spool/record.ts';
 import type { Loaded, Spool } from '../spool/spool.ts';
 import type { Counters } from '../task/counts.ts';
 import { listRemoved, listVerdicts, type MailEvent, type MailRecorder } from './mailevent.ts';
 import { type Changed, Progress } from './progress.ts';
-import { applyVerdicts, type Settlement } from './settlement.ts';
+import { findShortestExpiry } from './retry.ts';
+import {
+  type AttemptTarget,
+  applyVerdicts,
+  forgetAttempts,
+  makeExpired,
+  type Settlement,
+} from './settlement.ts';
 import { Sweep } from './sweep.ts';
 
 const SWEEP_MS = 5_000;
+/** An expired recipient is not tried again. */
+const NOWHERE: AttemptTarget = { destination: { key: '' }, shared: undefined };
 
 /** The part of the queue that is needed here, implemented by manager.ts. */
 interface ActedQueue {
@@ -28,7 +37,7 @@ interface ActedQueue {
   changes(id: string): void;
   ids(after: string): Iterable<string>;
   isDelivering(id: string): boolean;
-  findProspect(id: string, from: string, to: string): Prospect;
+  findProspect(id: string, from: string, to: string, provider?: string): Prospect;
 }
 
 /** The state of one recipient: when the next attempt is, and why it waits. */
@@ -42,6 +51,8 @@ export interface Prospect {
    * it expire.
    */
   readonly hadItsChance: boolean;
+  /** Mail to this destination expires at this age. */
+  readonly expireMs: number;
 }
 
 export interface MessageActionsDeps {
@@ -62,8 +73,7 @@ interface Answer {
   readonly verdicts: readonly Verdict[];
   readonly tellsSender: boolean;
   readonly hop: string;
-  /** The key of the destination. */
-  readonly destination: string;
+  readonly target: AttemptTarget;
   /** True if the destination gave no session. */
   readonly isAway: boolean;
 }
@@ -79,12 +89,10 @@ export class MessageActions {
     const { queue, spool, log, policy } = options;
     this.#options = options;
     this.#progress = new Progress(spool, log);
-    const { expireAfterSeconds, delayWarningSeconds } = policy.queue;
+    const { delayWarningSeconds } = policy.queue;
+    const warnMs = delayWarningSeconds === null ? null : delayWarningSeconds * 1000;
     this.#sweep = new Sweep(
-      {
-        expireMs: expireAfterSeconds * 1000,
-        warnMs: delayWarningSeconds === null ? null : delayWarningSeconds * 1000,
-      },
+      { expireMs: findShortestExpiry(policy) * 1000, warnMs },
       { ids: (after) => queue.ids(after), expire: (id) => this.#expire(id), warn: (id) => this.#warn(id) },
     );
   }
@@ -156,13 +164,7 @@ export class MessageActions {
   release(id: string): Promise<ActionOutcome> {
     return this.#touch(id, (record) => {
       const { hold: _, ...rest } = record;
-      const recipients = record.recipients.map(
-        ({ reason: __, triedAt: ___, triedTo: ____, away: _____, ...one }) => ({
-          ...one,
-          state: 'queued' as const,
-        }),
-      );
-      return { record: { ...rest, recipients }, news: [] };
+      return { record: { ...rest, recipients: record.recipients.map(forgetAttempts) }, news: [] };
     });
   }
 
@@ -184,25 +186,28 @@ export class MessageActions {
   }
 
   async #expire(id: string): Promise<void> {
-    const { queue, spool, log, counters } = this.#options;
+    const { queue, spool, log, counters, wall } = this.#options;
     const read = spool.read(id);
     if (read.kind !== 'message' || read.record.hold || queue.isDelivering(id)) return;
     // Recipients whose next hop refuses our login wait for a person. So do recipients that an earlier version set
     // aside.
     const ending = this.#late(id, read.record).filter(
-      ({ failure, hadItsChance, recipient }) =>
-        recipient.state === 'queued' && hadItsChance && failure.cause !== 'login',
+      ({ failure, hadItsChance, recipient, expireMs }) =>
+        recipient.state === 'queued' &&
+        hadItsChance &&
+        failure.cause !== 'login' &&
+        timeOfQueueId(id) + expireMs < wall(),
     );
     const taken = ending.length > 0 ? spool.load(id) : undefined;
     if (taken?.kind !== 'message') return;
     const gone = new Set(ending.map(({ recipient }) => recipient));
     const verdicts = new Map(
-      ending.map(({ recipient, failure }) => [recipient.address, expired(failure)] as const),
+      ending.map(({ recipient, failure }) => [recipient.address, makeExpired(failure)] as const),
     );
     log('expired', { id, to: [...gone].map(({ address }) => address) });
     for (const _ of gone) counters.add('bounced', 'expired');
     await this.#change(id, async (record) => {
-      const attempt = { tellsSender: false, now: this.#options.wall(), destination: '', isAway: false };
+      const attempt = { tellsSender: false, now: wall(), target: NOWHERE, isAway: false };
       const settlement = applyVerdicts(record, verdicts, attempt);
       this.#tellDiscarded(id, settlement.discarded);
       const told = await this.#told(taken, record, settlement, null);
@@ -223,7 +228,10 @@ export class MessageActions {
     if (taken.kind !== 'message') return;
     const dsnRecipients = this.#late(id, taken.record)
       .filter(({ recipient: { state, notify } }) => state === 'queued' && notifyWants(notify, 'delay'))
-      .map(({ recipient, failure }): DsnRecipient => ({ kind: 'delay', recipient, failure }));
+      .map(({ recipient, failure, expireMs }): DsnRecipient => {
+        const willRetryUntil = taken.record.receivedAt + expireMs;
+        return { kind: 'delay', recipient, failure, willRetryUntil };
+      });
     await this.#change(id, async (now) => {
       const told = await this.#told(taken, now, { left: now.recipients, dsnRecipients }, null);
       return { ...told, record: { ...now, warned: true } };
@@ -233,7 +241,8 @@ export class MessageActions {
   /** The late recipients, each with the reason. */
   #late(id: string, record: QueueRecord) {
     return record.recipients.map((recipient) => {
-      const prospect = this.#options.queue.findProspect(id, record.from, recipient.address);
+      const { address, provider } = recipient;
+      const prospect = this.#options.queue.findProspect(id, record.from, address, provider);
       const text = `${prospect.destination} has not taken it yet`;
       const failure = prospect.failure ?? makeFailure({ cause: 'connect', status: '4.4.1', text });
       return { ...prospect, recipient, failure };
@@ -250,12 +259,7 @@ export class MessageActions {
     const isSame =
       left.length === record.recipients.length && left.every((one, at) => one === record.recipients[at]);
     const changed = isSame ? record : { ...record, recipients: left };
-    const reporting: Reporting = {
-      hostname: policy.hostname,
-      now: wall(),
-      hop,
-      willRetryUntil: taken.record.receivedAt + policy.queue.expireAfterSeconds * 1000,
-    };
+    const reporting: Reporting = { hostname: policy.hostname, now: wall(), hop };
     const news = await makeReports(taken, dsnRecipients, reporting);
     for (const { id, envelope } of news) {
       const to = envelope.recipients.map(({ address }) => address);
@@ -290,10 +294,4 @@ export class MessageActions {
     if (changed?.events) this.#options.recorder?.happened(changed.events);
     return changed;
   }
-}
-
-/** The last failure, which is now final. */
-function expired(last: Failure): Verdict {
-  const text = `Delivery time expired; last reason: ${describeFailure(last)}`;
-  return { kind: 'failed', failure: { ...last, permanent: true, status: '5.4.7', text } };
 }

@@ -4,6 +4,7 @@
  * begins.
  */
 import { describeFailure, type Failure, makeFailure } from '#crds/failure.ts';
+import type { Backoff } from '#crds/policyfile.ts';
 import type { AttemptResult, Courier, Verdict } from '../delivery/courier.ts';
 import { countProtection, countVerdict, logVerdict } from '../delivery/deliverylog.ts';
 import type { Signer } from '../dkim/signer.ts';
@@ -14,6 +15,7 @@ import type { Counters } from '../task/counts.ts';
 import type { MessageActions } from './actions.ts';
 import type { DestinationQueue } from './destinationqueue.ts';
 import { chooseBatch, packParcel } from './parcel.ts';
+import { chooseRetry } from './retry.ts';
 import { destinationRetryMs, loginRetryMs, messageRetryMs } from './schedule.ts';
 import { sortTooMany } from './settlement.ts';
 import type { Round, Waiting } from './waiting.ts';
@@ -131,13 +133,15 @@ export class Deliveries {
     const { hadSession, failure } = outcome;
     const now = clock();
     const ageMs = wall() - taken.record.receivedAt;
+    const backoff = findBackoff(queue);
     const retryMs = failure.cause === 'login' ? loginRetryMs : destinationRetryMs;
     queue.fails(wall());
     queue.unreachable(waiting, {
       failure,
       hadSession,
-      pauseMs: (failures) => retryMs(failures, random()),
-      due: hadSession ? now + messageRetryMs(ageMs, random()) : undefined,
+      backoff,
+      pauseMs: (failures) => retryMs(failures, random(), backoff),
+      due: hadSession ? now + messageRetryMs(ageMs, random(), backoff) : undefined,
       now,
     });
     const { name, rule, kind } = queue.destination;
@@ -153,9 +157,8 @@ export class Deliveries {
     const verdicts = batch.map(
       (): Verdict => ({ kind: 'failed', failure: { ...failure, permanent: false } }),
     );
-    const destination = queue.destination.key;
     const isAway = !hadSession && failure.cause !== 'login';
-    await actions.settle(taken, batch, { verdicts, tellsSender: false, hop: '', destination, isAway });
+    await actions.settle(taken, batch, { verdicts, tellsSender: false, hop: '', target: queue, isAway });
   }
 
   /** Logs and writes each verdict. */
@@ -181,9 +184,8 @@ export class Deliveries {
     });
     if (verdicts.some((verdict) => verdict.kind === 'delivered'))
       counters.observe('delivery_seconds', ageMs / 1000);
-    const destination = queue.destination.key;
     this.#deps.onVerdicts(id, verdicts);
-    if (await actions.settle(taken, batch, { verdicts, tellsSender, hop, destination, isAway: false }))
+    if (await actions.settle(taken, batch, { verdicts, tellsSender, hop, target: queue, isAway: false }))
       onGone(id);
   }
 
@@ -199,8 +201,16 @@ export class Deliveries {
   #putOff(queue: DestinationQueue, waiting: Waiting, failure: Failure, receivedAt: number): void {
     const { clock, wall, random } = this.#deps;
     queue.fails(wall());
-    queue.putOff(waiting, clock() + messageRetryMs(wall() - receivedAt, random()), failure);
+    queue.putOff(
+      waiting,
+      clock() + messageRetryMs(wall() - receivedAt, random(), findBackoff(queue)),
+      failure,
+    );
   }
+}
+
+function findBackoff({ destination, shared }: DestinationQueue): Backoff | null {
+  return chooseRetry(destination.retry, shared?.retry).backoff;
 }
 
 /** The failure in which a next hop asks for fewer messages. */

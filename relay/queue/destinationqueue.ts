@@ -3,9 +3,8 @@
  * reached. After a failure one delivery at a time probes the destination, with growing pauses. Only messages for this
  * destination wait. This file has no clock of its own.
  */
-
 import type { Failure } from '#crds/failure.ts';
-import type { DestinationLimits } from '#crds/policyfile.ts';
+import type { Backoff, DestinationLimits } from '#crds/policyfile.ts';
 import type { Destination } from '../delivery/courier.ts';
 import type { Paces } from './paces.ts';
 import type { DestinationHealth, RestingQueue } from './restingqueue.ts';
@@ -31,6 +30,7 @@ export interface Unreached {
   /** There was a session and it ended, perhaps because of the message. */
   readonly hadSession: boolean;
   readonly pauseMs: (failures: number) => number;
+  readonly backoff: Backoff | null;
   /** The time of the message's own next attempt. */
   readonly due: number | undefined;
   readonly now: number;
@@ -218,9 +218,10 @@ export class DestinationQueue {
    * because its message is not the reason. A delivery with a session waits until `due`, because its message may be the
    * reason. Deliveries that began before the pause give no new information.
    */
-  unreachable(waiting: Waiting, { failure, hadSession, pauseMs, due = 0, now }: Unreached): void {
+  unreachable(waiting: Waiting, { failure, hadSession, pauseMs, backoff, due = 0, now }: Unreached): void {
     if (now >= this.#health.pausedUntil) {
-      this.#health.failures = Math.max(this.#health.failures, failuresWithin(this.#health.awayMs)) + 1;
+      this.#health.failures =
+        Math.max(this.#health.failures, failuresWithin(this.#health.awayMs, backoff)) + 1;
       this.#health.pausedUntil = now + pauseMs(this.#health.failures);
     }
     // The first broken session may be due to its message. A second one shows a fault of the destination.

@@ -30,7 +30,7 @@ export interface DestinationQueuesDeps {
 }
 
 /** The questions about a message that change nothing. */
-type QueueView = Pick<DestinationQueue, 'findDue' | 'failureFor' | 'hadItsChance'>;
+type QueueView = Pick<DestinationQueue, 'findDue' | 'failureFor' | 'hadItsChance' | 'shared'>;
 
 /** The order in which the kinds are asked when a slot is free. */
 const SLOTS: readonly { readonly share: Share; readonly standing: Standing }[] = (
@@ -174,7 +174,9 @@ export class DestinationQueues {
   #read(key: string): DestinationQueue | undefined {
     const known = this.#queues.get(key);
     if (typeof known !== 'string') return known;
-    return DestinationQueue.fromRest(this.#packer.unpack(key, known), this.#deps.terms);
+    const queue = DestinationQueue.fromRest(this.#packer.unpack(key, known), this.#deps.terms);
+    queue.shared = this.#providers?.limitsFor(queue.destination);
+    return queue;
   }
 
   #pumpKey(key: string): void {

@@ -4,7 +4,7 @@
  * delivered at least once. actions.ts returns, holds and removes messages.
  */
 import { describeFailure } from '#crds/failure.ts';
-import type { Policy } from '#crds/policyfile.ts';
+import type { Policy, Retry } from '#crds/policyfile.ts';
 import type { Courier, Destination } from '../delivery/courier.ts';
 import type { Signer } from '../dkim/signer.ts';
 import type { Log } from '../observe/log.ts';
@@ -22,6 +22,7 @@ import type { MailRecorder } from './mailevent.ts';
 import { Paces } from './paces.ts';
 import { findPause, type Pause } from './pause.ts';
 import { QueueIndex } from './queueindex.ts';
+import { chooseRetry } from './retry.ts';
 import type { Share } from './slots.ts';
 import { SlowDowns } from './slowdowns.ts';
 import { SpoolScan } from './spoolscan.ts';
@@ -143,17 +144,20 @@ export class QueueManager {
     return this.#queues.isDelivering(id);
   }
 
-  findProspect(id: string, from: string, to: string): Prospect {
-    const { courier, clock, wall } = this.#deps;
+  /** `provider`: of the last attempt, where it is known. */
+  findProspect(id: string, from: string, to: string, provider?: string): Prospect {
+    const { courier, clock, wall, policy } = this.#deps;
     const destination = courier.route(from, to);
     const queue = this.#queues.known(destination);
     const now = clock();
     const due = queue?.findDue(id, now);
+    const { expireAfterSeconds } = this.#retryFor(destination, queue?.shared, provider);
     return {
       destination: destination.name,
       due: due === undefined ? undefined : wall() + due - now,
       failure: queue?.failureFor(id),
       hadItsChance: queue?.hadItsChance(id) ?? false,
+      expireMs: (expireAfterSeconds ?? policy.queue.expireAfterSeconds) * 1000,
     };
   }
 
@@ -225,12 +229,22 @@ export class QueueManager {
     const queues = new Map<DestinationQueue, Pause>();
     for (const recipient of recipients.filter(isQueued)) {
       const queue = this.#queues.to(courier.route(from, recipient.address));
-      const destination = queue.destination.key;
-      const pause = findPause(recipient, { destination, receivedAt, now: wall(), random: random() });
+      const { destination, shared } = queue;
+      const { backoff } = this.#retryFor(destination, shared, recipient.provider);
+      const pause = findPause(recipient, { destination, backoff, receivedAt, now: wall(), random: random() });
       const before = queues.get(queue);
       if (!before || pause.leftMs < before.leftMs) queues.set(queue, pause);
     }
     return queues;
+  }
+
+  /** After a restart the provider is not looked up yet, but a recipient that was tried has its name. */
+  #retryFor({ retry }: Destination, shared: DestinationQueue['shared'], provider?: string): Retry {
+    const named =
+      provider === undefined || shared
+        ? undefined
+        : this.#deps.policy.outbound.providers.find(({ name }) => name === provider);
+    return chooseRetry(retry, (shared ?? named)?.retry);
   }
 
   #wait(queue: DestinationQueue, id: string, { from }: QueueRecord, { leftMs, awayMs }: Pause): void {

@@ -2,6 +2,8 @@
  * The pause that a recipient still owes after an attempt of an earlier process: a restart begins no schedule anew. A
  * recipient that was never tried, or whose mail goes to another destination now, owes none. Pure.
  */
+import type { Backoff } from '#crds/policyfile.ts';
+import type { Destination } from '../delivery/courier.ts';
 import type { Recipient } from '../spool/record.ts';
 import { destinationRetryMs, failuresWithin, messageRetryMs } from './schedule.ts';
 import { digestDestination } from './settlement.ts';
@@ -14,8 +16,8 @@ export interface Pause {
 }
 
 export interface PauseTerms {
-  /** Key of the destination. */
-  readonly destination: string;
+  readonly destination: Destination;
+  readonly backoff: Backoff | null;
   /** Both in milliseconds since the epoch. */
   readonly receivedAt: number;
   readonly now: number;
@@ -25,13 +27,13 @@ export interface PauseTerms {
 const NONE: Pause = { leftMs: 0, awayMs: 0 };
 
 export function findPause({ triedAt, triedTo, away = false }: Recipient, terms: PauseTerms): Pause {
-  const { destination, receivedAt, now, random } = terms;
+  const { destination, backoff, receivedAt, now, random } = terms;
   if (triedAt === undefined || (triedTo !== undefined && triedTo !== digestDestination(destination)))
     return NONE;
   const awayMs = Math.max(0, triedAt - receivedAt);
   const pauseMs = away
-    ? destinationRetryMs(failuresWithin(awayMs) + 1, random)
-    : messageRetryMs(awayMs, random);
+    ? destinationRetryMs(failuresWithin(awayMs, backoff) + 1, random, backoff)
+    : messageRetryMs(awayMs, random, backoff);
   // Limited, because the wall clock may have changed since.
   return { leftMs: Math.max(0, pauseMs - Math.max(0, now - triedAt)), awayMs };
 }

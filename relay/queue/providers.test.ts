@@ -17,7 +17,7 @@ afterEach(() => mock.timers.reset());
 
 function providerWith(limits: Partial<Provider['limits']>, name = 'big'): Provider {
   const none = { connections: null, messagesPerMinute: null, messagesPerConnection: 100 };
-  return { name, mxHosts: ['*.big.example'], limits: { ...none, ...limits }, warmUp: null };
+  return { name, mxHosts: ['*.big.example'], limits: { ...none, ...limits }, warmUp: null, retry: null };
 }
 
 function mxTo(domain: string): Destination {

@@ -107,6 +107,7 @@ const answer = (queue: DestinationQueue, waiting: Waiting, kind: Answer, now: nu
   queue.unreachable(waiting, {
     failure,
     hadSession,
+    backoff: null,
     pauseMs,
     due: hadSession ? now + 3_000 : undefined,
     now,
@@ -200,6 +201,7 @@ test('a destination that cannot be reached needs less than 400 bytes, with its m
       queue.unreachable(waiting, {
         failure,
         hadSession: false,
+        backoff: null,
         pauseMs: () => 60_000,
         due: undefined,
         now: 1_000_000,

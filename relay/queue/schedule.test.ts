@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { destinationRetryMs, failuresWithin, loginRetryMs, messageRetryMs } from './schedule.ts';
+import type { Backoff } from '#crds/policyfile.ts';
+import { destinationRetryMs, failuresWithin, listPauses, loginRetryMs, messageRetryMs } from './schedule.ts';
 
 const HALF = 0.5;
+const MINUTE = 60_000;
 
 test('a message waits 1, 2, 5, 10, 20 minutes, then half an hour each time, whatever the jitter', () => {
   for (const random of [0, HALF, 0.999]) {
@@ -18,7 +20,10 @@ test('a message waits 1, 2, 5, 10, 20 minutes, then half an hour each time, what
 });
 
 test('a destination that was away for long is probed as late as one that was probed all the while', () => {
-  assert.deepEqual([0, 999, 1_000, 3_000, 3_600_000].map(failuresWithin), [0, 0, 1, 2, 19]);
+  assert.deepEqual(
+    [0, 999, 1_000, 3_000, 3_600_000].map((ms) => failuresWithin(ms)),
+    [0, 0, 1, 2, 19],
+  );
 });
 
 test('a destination is probed after a second, and for five minutes at most half a minute apart', () => {
@@ -41,5 +46,89 @@ test('pauses never shrink, and jitter stays within a fifth', () => {
         }
       },
     ),
+  );
+});
+
+const anyRandom = fc.double({ min: 0, max: 0.999999, noNaN: true });
+const anyBackoff: fc.Arbitrary<Backoff> = fc
+  .tuple(fc.integer({ min: 1, max: 1_000_000 }), fc.integer({ min: 0, max: 500_000_000 }))
+  .map(([minSeconds, more]) => ({ minSeconds, maxSeconds: minSeconds + more }));
+
+test('a backoff of the spec grows from its least pause to its most, for messages and for probes alike', () => {
+  const backoff = { minSeconds: 300, maxSeconds: 2 * 3600 };
+  assert.deepEqual(
+    listPauses(backoff).map((seconds) => seconds / 60),
+    [5, 10, 25, 50, 100, 120],
+  );
+  assert.deepEqual(listPauses({ minSeconds: 60, maxSeconds: 60 }), [60]);
+  // The first pause is jittered upwards alone, and the last one downwards.
+  assert.deepEqual(
+    [0, 5, 15, 40, 90, 190, 310, 10_000].map((age) => messageRetryMs(age * MINUTE, HALF, backoff) / MINUTE),
+    [5.5, 10, 25, 50, 100, 108, 108, 108],
+  );
+  assert.deepEqual(
+    [1, 2, 3, 4, 5, 6, 7, 1_000].map((failures) => destinationRetryMs(failures, HALF, backoff) / MINUTE),
+    [5.5, 10, 25, 50, 100, 108, 108, 108],
+  );
+});
+
+test('no pause is shorter than the least or longer than the most, and none is shorter than an earlier one', () => {
+  fc.assert(
+    fc.property(
+      anyBackoff,
+      anyRandom,
+      fc.nat(2 ** 45),
+      fc.nat(2 ** 45),
+      fc.nat(99),
+      (backoff, random, a, b, n) => {
+        const [younger, older] = [Math.min(a, b), Math.max(a, b)];
+        const first = messageRetryMs(younger, random, backoff);
+        const probe = destinationRetryMs(n + 1, random, backoff);
+        for (const pause of [first, probe])
+          assert.ok(pause >= backoff.minSeconds * 1000 && pause <= backoff.maxSeconds * 1000, `${pause}`);
+        assert.ok(messageRetryMs(older, random, backoff) >= first);
+        assert.ok(destinationRetryMs(n + 2, random, backoff) >= probe);
+      },
+    ),
+  );
+});
+
+test('the pauses follow each other whatever the jitter, and reach the most', () => {
+  fc.assert(
+    fc.property(anyBackoff, fc.array(anyRandom, { minLength: 40, maxLength: 40 }), (backoff, randoms) => {
+      const wanted = listPauses(backoff);
+      let age = 0;
+      for (const [index, random] of randoms.entries()) {
+        const nominal = (wanted[Math.min(index, wanted.length - 1)] ?? 0) * 1000;
+        const pause = messageRetryMs(age, random, backoff);
+        assert.ok(pause > 0.799 * nominal && pause < 1.201 * nominal, `attempt ${index}: ${pause}`);
+        age += pause;
+      }
+    }),
+  );
+});
+
+test('a destination that was away for long is probed as late by its own backoff as well', () => {
+  fc.assert(
+    fc.property(anyBackoff, fc.integer({ min: 0, max: 60 }), (backoff, failures) => {
+      let away = 0;
+      const steps = listPauses(backoff).map((seconds) => seconds * 1000);
+      for (let n = 0; n < failures; n++) away += steps[Math.min(n, steps.length - 1)] ?? 0;
+      const known = failuresWithin(away, backoff);
+      assert.equal(
+        destinationRetryMs(known + 1, HALF, backoff),
+        destinationRetryMs(failures + 1, HALF, backoff),
+      );
+    }),
+  );
+});
+
+test('a refused login is tried no sooner than without a backoff', () => {
+  fc.assert(
+    fc.property(anyBackoff, anyRandom, fc.integer({ min: 1, max: 30 }), (backoff, random, failures) => {
+      const pause = loginRetryMs(failures, random, backoff);
+      assert.ok(pause >= loginRetryMs(failures, random));
+      assert.ok(pause >= destinationRetryMs(failures, random, backoff));
+    }),
   );
 });

@@ -3,7 +3,9 @@
  * sender gets no report, so a bounce never answers a bounce (RFC 5321 section 6.1). Pure.
  */
 import { crc32 } from 'node:zlib';
-import type { Verdict } from '../delivery/courier.ts';
+import { describeFailure, type Failure } from '#crds/failure.ts';
+import type { Retry } from '#crds/policyfile.ts';
+import type { Destination, Verdict } from '../delivery/courier.ts';
 import { type DsnRecipient, notifyWants, type ReportKind } from '../dsn/recipient.ts';
 import type { QueueRecord, Recipient } from '../spool/record.ts';
 
@@ -14,34 +16,53 @@ export interface Settlement {
   readonly discarded: readonly Recipient[];
 }
 
+/** Where an attempt went. */
+export interface AttemptTarget {
+  readonly destination: Pick<Destination, 'key' | 'pacing'>;
+  /** The provider. */
+  readonly shared: { readonly name: string; readonly retry: Retry | null } | undefined;
+}
+
 export interface AttemptFacts {
   readonly tellsSender: boolean;
   /** Milliseconds since the epoch. */
   readonly now: number;
-  /** The key of the destination. */
-  readonly destination: string;
+  readonly target: AttemptTarget;
   /** True if the destination gave no session. */
   readonly isAway: boolean;
 }
 
 function markTried(
-  { away: _, ...recipient }: Recipient,
-  { now, destination, isAway }: Omit<AttemptFacts, 'tellsSender'>,
+  { away: _, provider: __, ...recipient }: Recipient,
+  { now, target, isAway }: Omit<AttemptFacts, 'tellsSender'>,
 ): Recipient {
-  const tried = { ...recipient, triedAt: now, triedTo: digestDestination(destination) };
-  return isAway ? { ...tried, away: true } : tried;
+  const triedTo = digestDestination(target.destination);
+  const provider = target.shared?.retry ? { provider: target.shared.name } : {};
+  return { ...recipient, triedAt: now, triedTo, ...provider, ...(isAway ? { away: true } : {}) };
+}
+
+/** A recipient that was never tried, and that no earlier version set aside. */
+export function forgetAttempts(tried: Recipient): Recipient {
+  const { reason: _, triedAt: __, triedTo: ___, provider: ____, away: _____, ...recipient } = tried;
+  return { ...recipient, state: 'queued' };
+}
+
+/** The last failure, which is now final. */
+export function makeExpired(last: Failure): Verdict {
+  const text = `Delivery time expired; last reason: ${describeFailure(last)}`;
+  return { kind: 'failed', failure: { ...last, permanent: true, status: '5.4.7', text } };
 }
 
 /** Short, because each deferred recipient of the queue has one. */
-export function digestDestination(key: string): string {
-  return crc32(key).toString(36);
+export function digestDestination({ key, pacing = '' }: AttemptTarget['destination']): string {
+  return crc32(key.slice(0, key.length - pacing.length)).toString(36);
 }
 
 /** `verdicts` by address, from an attempt at the time `now`. Recipients without a verdict stay unchanged. */
 export function applyVerdicts(
   { from, recipients }: QueueRecord,
   verdicts: ReadonlyMap<string, Verdict>,
-  { tellsSender, now, destination, isAway }: AttemptFacts,
+  { tellsSender, ...attempt }: AttemptFacts,
 ): Settlement {
   const left: Recipient[] = [];
   const dsnRecipients: DsnRecipient[] = [];
@@ -53,7 +74,7 @@ export function applyVerdicts(
     else if (verdict.kind === 'delivered') {
       if (!tellsSender && wants('success-relayed'))
         dsnRecipients.push({ kind: 'success-relayed', recipient, reply: verdict.reply });
-    } else if (!verdict.failure.permanent) left.push(markTried(recipient, { now, destination, isAway }));
+    } else if (!verdict.failure.permanent) left.push(markTried(recipient, attempt));
     else if (wants('failure')) dsnRecipients.push({ kind: 'failure', recipient, failure: verdict.failure });
     else discarded.push(recipient);
   }

@@ -3,7 +3,7 @@
  * the destinations in the line have their turn one delivery after the other. This file has no clock of its own.
  */
 import type { Failure } from '#crds/failure.ts';
-import type { Provider } from '#crds/policyfile.ts';
+import type { Provider, Retry } from '#crds/policyfile.ts';
 import { MINUTE_MS, Pace, type Rate } from './paces.ts';
 import type { Limits, SlowDowns } from './slowdowns.ts';
 import { warmUpRate } from './warmup.ts';
@@ -30,6 +30,11 @@ export class SharedLimits {
 
   get name(): string {
     return this.#provider.name;
+  }
+
+  /** null: as for all destinations. */
+  get retry(): Retry | null {
+    return this.#provider.retry;
   }
 
   /** The destination whose turn it is. Undefined if none waits. */

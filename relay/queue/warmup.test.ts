@@ -10,7 +10,7 @@ const START = Date.parse('2026-12-01T00:00:00Z');
 function providerWith(days: number, messagesPerHour: number, messagesPerMinute: number): Provider {
   const limits = { connections: null, messagesPerMinute, messagesPerConnection: 100 };
   const warmUp = { startDate: '2026-12-01', days, messagesPerHour };
-  return { name: 'big', mxHosts: ['*.big.example'], limits, warmUp };
+  return { name: 'big', mxHosts: ['*.big.example'], limits, warmUp, retry: null };
 }
 const mostAt = (provider: Provider, hours: number) => warmUpRate(provider, START + hours * HOUR)?.most;
 

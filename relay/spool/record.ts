@@ -24,6 +24,8 @@ export interface Recipient {
   readonly triedAt?: number;
   /** The destination of that attempt, as a digest of its key: another destination owes no pause. */
   readonly triedTo?: string;
+  /** The provider of that attempt, if the policy gives it a retry schedule: after a restart it is not looked up first. */
+  readonly provider?: string;
   /** That attempt got no session: the pause is that of the destination, not that of the message. */
   readonly away?: boolean;
 }

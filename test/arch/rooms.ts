@@ -230,7 +230,7 @@ export const ROOMS: readonly Room[] = [
   {
     name: 'relay queue',
     files: /^relay\/queue\//,
-    entries: ['manager.ts', 'tools.ts', 'control.ts', 'mailevent.ts'],
+    entries: ['manager.ts', 'tools.ts', 'control.ts', 'mailevent.ts', 'retry.ts'],
 
     rooms: [
       'contract',
@@ -414,6 +414,7 @@ export const ENTRY_FILES = [
   'operator/render/index.ts',
   'relay/observe/log.ts',
   'relay/observe/levels.ts',
+  'relay/queue/retry.ts',
   'relay/addresses/address.ts',
   'relay/addresses/senders.ts',
   'relay/listener/cures.ts',

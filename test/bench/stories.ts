@@ -189,7 +189,7 @@ async function withQueue(count: number) {
 function withRoute(policy: Policy, port: number): Policy {
   const { smartHosts, tlsLevel, minTlsVersion, sourceAddresses } = policy.outbound;
   const hosts = smartHosts.map((hop) => ({ ...hop, port }));
-  const terms = { tlsLevel, minTlsVersion, sourceAddresses, socksProxy: null, limits: null };
+  const terms = { tlsLevel, minTlsVersion, sourceAddresses, socksProxy: null, limits: null, retry: null };
   const route = { recipientDomains: ['away.example'], senders: null, hosts, ...terms };
   return { ...policy, outbound: { ...policy.outbound, routes: [route] } };
 }

@@ -4,7 +4,7 @@
  * for each domain.
  */
 import { type Failure, makeFailure } from '#crds/failure.ts';
-import type { DestinationLimits, Policy } from '#crds/policyfile.ts';
+import type { DestinationLimits, Policy, Provider, Retry } from '#crds/policyfile.ts';
 import type { AttemptResult, Courier, Destination, Parcel } from '#relay/delivery/courier.ts';
 import { QueueManager } from '#relay/queue/manager.ts';
 import { newQueueId } from '#relay/spool/record.ts';
@@ -45,6 +45,10 @@ export class QueueRig {
   routes = '';
   /** Of destinations by domain, as routes give them. */
   limits: Readonly<Record<string, DestinationLimits>> = {};
+  /** The same for retries. */
+  retry: Readonly<Record<string, Retry>> = {};
+  /** By domain. Undefined: no look-up at all. */
+  providers: Readonly<Record<string, Provider>> | undefined;
   #manager: QueueManager | undefined;
 
   get manager(): QueueManager {
@@ -57,7 +61,7 @@ export class QueueRig {
     this.#manager = new QueueManager({
       policy,
       spool: this.spool,
-      courier: courierWith(answer, this.routes, this.limits),
+      courier: courierWith(answer, this),
       signer: async () => ({ kind: 'header', header: null }),
       log: (event, fields = {}) => this.events.push({ event, fields }),
       clock: () => this.now,
@@ -91,15 +95,16 @@ export class QueueRig {
   }
 }
 
-function courierWith(
-  answer: AnswerFor,
-  routes: string,
-  limits: Readonly<Record<string, DestinationLimits>>,
-): Courier {
+type Ways = Readonly<Pick<QueueRig, 'routes' | 'limits' | 'retry' | 'providers'>>;
+
+function courierWith(answer: AnswerFor, { routes, limits, retry, providers }: Ways): Courier {
   return {
     route: (_, to) => {
       const domain = to.slice(to.lastIndexOf('@') + 1);
-      const own = limits[domain] ? { limits: limits[domain] } : {};
+      const own = {
+        ...(limits[domain] ? { limits: limits[domain] } : {}),
+        ...(retry[domain] ? { retry: retry[domain] } : {}),
+      };
       const common = { key: `${routes}${domain}`, name: domain, rule: 'a route', ...own };
       return domain.startsWith('mx')
         ? {
@@ -113,6 +118,7 @@ function courierWith(
           }
         : { ...common, kind: 'hops', hops: [hopTo(25, { host: domain })] };
     },
+    ...(providers ? { findProvider: async ({ name }) => providers[name] } : {}),
     deliver: async (destination, parcel) => answer(destination, parcel),
     logins: NO_LOGINS,
     useMaterials: () => () => true,

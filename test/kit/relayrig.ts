@@ -97,6 +97,7 @@ export function routeTo(
     sourceAddresses: [],
     socksProxy: null,
     limits: null,
+    retry: null,
   };
   return { recipientDomains: [...recipientDomains], hosts: [...hosts], ...floor, ...changes };
 }
