@@ -28,6 +28,22 @@ test('an address that is new goes first, and one that answered has its old place
   assert.deepEqual(failedHops.orderAddresses(hop, v4(3)), v4(3));
 });
 
+test('one host may fail in one way and not in another: from an address, through a proxy, with a PROXY header', () => {
+  const ways = [
+    hop,
+    { ...hop, sourceAddresses: ['192.0.2.7'] },
+    { ...hop, socksProxy: { host: 'socks.example', port: 1080, credentialsSecret: null } },
+    { ...hop, proxyProtocol: 'V1' as const },
+    { ...hop, proxyProtocol: 'V2' as const, sourceAddresses: ['192.0.2.7'] },
+  ];
+  for (const failing of ways) {
+    const failedHops = new FailedHops(() => 0);
+    failedHops.failed(failing, failure, v4(1));
+    const others = ways.filter((way) => way !== failing);
+    assert.deepEqual(failedHops.order(ways), [...others, failing]);
+  }
+});
+
 test('a fault of this relay puts no hop last, and every other failure does', () => {
   const failedHops = new FailedHops(() => 0);
   const second = hopTo(25, { host: 'second.example.net' });

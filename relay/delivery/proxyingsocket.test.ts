@@ -25,8 +25,7 @@ async function send(hop: HopOfPolicy, times = 1): Promise<HopResult[]> {
     const way = wayTo(hop);
     while (results.length < times)
       results.push(
-        (await client.resume(way, PARCEL, budget)) ??
-          (await client.deliver(way, '127.0.0.1', PARCEL, budget)),
+        (await client.resume(way, PARCEL, budget)) ?? (await client.deliver(way, hop.host, PARCEL, budget)),
       );
   } finally {
     budget.close();
@@ -36,12 +35,12 @@ async function send(hop: HopOfPolicy, times = 1): Promise<HopResult[]> {
 }
 
 /** A hop behind a server that wants a header. */
-async function startFronted(t: TestContext, options: Omit<HopOptions, 'port'> = {}) {
+async function startFronted(t: TestContext, options: Omit<HopOptions, 'port'> = {}, host = '127.0.0.1') {
   const to = await freePort();
   const hop = await Hop.start({ port: to, ...options });
   t.after(() => hop.down());
   const port = await freePort();
-  const front = await ProxyFront.start({ port, to });
+  const front = await ProxyFront.start({ host, port, to });
   t.after(() => front.stop());
   return { hop, front, port };
 }
@@ -83,6 +82,14 @@ for (const proxyProtocol of VERSIONS) {
     assert.deepEqual(header, expected(proxyProtocol, '127.0.0.5', source, port));
   });
 }
+
+test('over IPv6 the header has the addresses of IPv6', async (t) => {
+  const { hop, front, port } = await startFronted(t, {}, '::1');
+  await send(hopTo(port, { host: '::1', proxyProtocol: 'V1' }));
+  assert.equal(hop.taken.length, 1);
+  const [{ header, port: source } = assert.fail('no connection')] = front.connections;
+  assert.equal(header.toString(), `PROXY TCP6 ::1 ::1 ${source} ${port}\r\n`);
+});
 
 /** The failure, where no hop answered. */
 async function fail(hop: HopOfPolicy) {

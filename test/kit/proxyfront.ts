@@ -6,6 +6,13 @@ import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { readProxyHeader } from '#relay/supervisor/proxyheader.ts';
 
+export interface ProxyFrontOptions {
+  readonly host?: string;
+  readonly port: number;
+  /** The port of the server behind it, on 127.0.0.1. */
+  readonly to: number;
+}
+
 export interface Fronted {
   readonly header: Buffer;
   /** The address and port that the connection came from. */
@@ -23,10 +30,9 @@ export class ProxyFront {
     this.#server = createServer((socket) => this.#receive(socket, to));
   }
 
-  /** `to`: the port of the server. */
-  static async start({ port, to }: { port: number; to: number }): Promise<ProxyFront> {
+  static async start({ host = '127.0.0.1', port, to }: ProxyFrontOptions): Promise<ProxyFront> {
     const front = new ProxyFront(to);
-    front.#server.listen(port, '127.0.0.1');
+    front.#server.listen(port, host);
     await once(front.#server, 'listening');
     return front;
   }
