@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { podReport, relayObject } from '#test/fixtures/world.ts';
-import { describeStatus } from './statustext.ts';
+import { describeCertificates, describeStatus } from './statustext.ts';
 
 const report = podReport(relayObject());
 const told = (sessions: object) =>
@@ -84,4 +84,16 @@ test('the status tells who asks for fewer messages, and what is left of its pace
   const slowed = [{ destination: 'big', pace: '1/2', message: '421 4.7.28 too fast' }];
   const text = describeStatus({ ...report, queue: { ...report.queue, slowed } }, Date.UTC(2026, 0, 2));
   assert.match(text, /^ +big gets 1\/2 of its pace: 421 4\.7\.28 too fast$/m);
+});
+
+test('a certificate inside the cluster that waits is told, and when it is served', () => {
+  const { certificate } = report;
+  assert.ok(certificate);
+  const text = (follows: string | null) => {
+    const nextInternalCertificate = { ...certificate, serial: '5B', authority: 'pem', follows };
+    const status = { ...report, internalCertificate: certificate, nextInternalCertificate };
+    return describeCertificates(status, Date.UTC(2026, 0, 2)).join('\n');
+  };
+  assert.match(text('2026-01-02T00:02:00Z'), /^ +serial 5B follows at 2026-01-02T00:02:00Z: clients first/m);
+  assert.match(text(null), /^ +serial 5B follows two minutes after its authority is published: clients/m);
 });

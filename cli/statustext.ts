@@ -76,11 +76,15 @@ export function describeCertificates(status: PodStatus, now: number): string[] {
 }
 
 function internalLines(
-  { internalCertificate, internalCertificateProblem }: PodStatus,
+  { internalCertificate, internalCertificateProblem, nextInternalCertificate: next }: PodStatus,
   now: number,
 ): string[] {
   if (!internalCertificate && !internalCertificateProblem) return [];
-  return describeCertificate('internal', internalCertificate, internalCertificateProblem, now);
+  const when = next?.follows ? `at ${next.follows}` : 'two minutes after its authority is published';
+  return [
+    ...describeCertificate('internal', internalCertificate, internalCertificateProblem, now),
+    ...(next ? [note(`serial ${next.serial} follows ${when}: clients first read its authority`)] : []),
+  ];
 }
 
 /** Names that a certificate does not cover are in its problem. */

@@ -135,7 +135,7 @@ export const REASONS = {
   CertificateUpdating: {
     type: 'CertificateReady',
     cause: 'Pods serve different certificates while a new one arrives.',
-    cure: 'Wait; it takes seconds.',
+    cure: 'Wait; it takes seconds, and for another authority inside the cluster two minutes.',
   },
   CertificateMissing: {
     type: 'CertificateReady',

@@ -6,7 +6,7 @@
  */
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
-import type { CertificateFacts } from './podstatus.ts';
+import type { CertificateFacts } from './certificatestatus.ts';
 import { hashPublicKey } from './publickeys.ts';
 
 type PairReason =
@@ -158,11 +158,24 @@ function unusable(reason: PairReason, message: string): JudgedPair {
   return { kind: 'unusable', reason, message };
 }
 
+/** The PEM blocks of the certificates in a text, as they stand there. */
+export function listCertificates(pem: string | undefined): string[] {
+  return pem?.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+}
+
 /** The certificates of a PEM text, encoded again so that nothing else in the text is copied; null if there is none. */
 export function certificatesIn(pem: string | undefined): string | null {
-  const blocks = pem?.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
-  const certificates = blocks.flatMap((block) => readCertificate(block)?.toString() ?? []);
+  const certificates = listCertificates(pem).flatMap((block) => readCertificate(block)?.toString() ?? []);
   return certificates.length > 0 ? certificates.join('') : null;
+}
+
+/** The certificates in `authority` that issued one of the certificates in `chain`. Both are PEM texts. */
+export function findIssuers(chain: string, authority: string): string[] {
+  const issued = listCertificates(chain).flatMap((block) => readCertificate(block) ?? []);
+  return listCertificates(authority).filter((block) => {
+    const issuer = readCertificate(block);
+    return issuer && issued.some((one) => one.checkIssued(issuer) && one.verify(issuer.publicKey));
+  });
 }
 
 function readCertificate(pem: string): X509Certificate | undefined {

@@ -6,14 +6,18 @@
  * a bound here, and readers cut longer values.
  */
 import { z } from 'zod';
+import {
+  AUTHORITY_LENGTH,
+  certificateFacts,
+  certificateProblem,
+  nextInternalCertificate,
+  sniCertificate,
+} from './certificatestatus.ts';
 import { FAILURE_CAUSES } from './failure.ts';
 import { fitter } from './fit.ts';
 import { outboundPosture } from './outboundposture.ts';
 import { policySummary } from './policysummary.ts';
 import { MOST_SNI_CERTIFICATES } from './sni.ts';
-
-/** The operator keeps an authority for each pod, so a tenant with many pods must not fill its memory with them. */
-const AUTHORITY_LENGTH = 64 * 1024;
 
 const text = (most: number) => z.string().max(most);
 const message = () => text(1024);
@@ -34,21 +38,6 @@ const plaintextSenders = () =>
     )
     .max(50);
 
-const certificateFacts = z.object({
-  /** Upper-case hex, as openssl prints it. */
-  serial: text(128),
-  /** SHA-256 of the DER, colon-separated hex. */
-  fingerprint: text(128),
-  /** RFC 3339, UTC, whole seconds. */
-  notBefore: instant(),
-  notAfter: instant(),
-  names: z.array(text(253)).max(128),
-  issuer: message(),
-  /** SHA-256 of the SubjectPublicKeyInfo, lower-case hex: the data of a TLSA record 3 1 1. Absent in older relays. */
-  publicKeySha256: text(64).optional(),
-});
-export type CertificateFacts = z.infer<typeof certificateFacts>;
-
 /** A public DKIM key, as its DNS record has it. The longest is that of RSA with 4096 bits. */
 const dkimKey = z.object({
   domain: text(253),
@@ -58,16 +47,6 @@ const dkimKey = z.object({
   publicKey: text(1024),
 });
 export type PublishedDkimKey = z.infer<typeof dkimKey>;
-
-/** The fault or the warning of the mounted pair. `reason` is a reason of conditions.ts. */
-const certificateProblem = z.object({ reason: text(256), message: message() });
-
-const sniCertificate = z.object({
-  secret: text(253),
-  names: z.array(text(255)).max(64),
-  certificate: certificateFacts.nullable(),
-  problem: certificateProblem.nullable(),
-});
 
 /** The pod and the relay that report. A reader needs them because an address can pass to another pod. */
 const identity = z.object({
@@ -142,6 +121,8 @@ export const podStatus = z.object({
   internalCertificateProblem: certificateProblem.nullable().default(null),
   /** The authority that issued it: the certificates in ca.crt as PEM. They are public. */
   internalAuthority: text(AUTHORITY_LENGTH).nullable().default(null),
+  /** The one that is mounted for these names and waits. null: none waits. Absent in older relays. */
+  nextInternalCertificate: nextInternalCertificate.nullable().optional(),
   /** The certificates for other host names, by Secret, in the order of the policy. Absent in older relays. */
   sniCertificates: z.array(sniCertificate).max(MOST_SNI_CERTIFICATES).optional(),
   /** The certificate of the policy host of MTA-STS, if the pod is one. */

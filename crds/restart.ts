@@ -127,7 +127,7 @@ export const RESTART_CONTRACT: readonly RestartRule[] = [
     field: 'spec.tls: issuerRef, dnsNames, duration, renewBefore, privateKey',
     effect: 'nothing',
     gloss:
-      'cert-manager issues anew, and the next handshake uses it. The same below spec.tls.internal, but for dnsNames, and below spec.tls.certificates.',
+      'cert-manager issues anew, and the next handshake uses it. The same below spec.tls.certificates, and below spec.tls.internal but for dnsNames; there a certificate of another authority is used two minutes after the authority is published.',
   },
   {
     field: 'spec.tls.internal: clusterDomain, dnsNames',

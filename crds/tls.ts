@@ -111,7 +111,7 @@ export const tls = z
       })
       .optional()
       .describe(
-        'A second certificate, for the names of the Service inside the cluster (NAME, NAME.NAMESPACE, NAME.NAMESPACE.svc, NAME.NAMESPACE.svc.cluster.local): served on the same ports to clients that ask for one of these names (SNI). Its authority, ca.crt of the Secret, is published in the ConfigMap NAME-ca, so that workloads can verify the relay.',
+        'A second certificate, for the names of the Service inside the cluster (NAME, NAME.NAMESPACE, NAME.NAMESPACE.svc, NAME.NAMESPACE.svc.cluster.local): served on the same ports to clients that ask for one of these names (SNI). Its authority, ca.crt of the Secret, is published in the ConfigMap NAME-ca, so that workloads can verify the relay; another authority is served two minutes after it is published there.',
       ),
   })
   .describe('The certificate of the relay. Mandatory unless every listener is Disabled for TLS.');

@@ -111,6 +111,26 @@ describe('CertificateReady', () => {
     assert.equal(both?.reason, 'CertificateExpired');
   });
 
+  test('tells the certificate inside the cluster that waits until clients know its authority', () => {
+    const { certificate } = podReport(BOTH);
+    assert.ok(certificate);
+    const message = (...follows: readonly (string | null)[]) => {
+      const pods = follows.map((when, n) => {
+        const nextInternalCertificate = { ...certificate, serial: '5B', authority: 'pem', follows: when };
+        const report = { internalCertificate: certificate, nextInternalCertificate };
+        return podView(`relay-${n}`, podReport(BOTH, report));
+      });
+      return judge({ ...settledWorld({ relay: BOTH, pods }), obstacles: [] }).CertificateReady?.message ?? '';
+    };
+    const [soon, later] = ['2026-01-01T00:01:00Z', '2026-01-01T00:02:00Z'];
+    assert.match(
+      message(later, soon),
+      /; inside the cluster 5B follows at 2026-01-01T00:02:00Z, when clients/,
+    );
+    assert.match(message(null, soon), /5B follows two minutes after ConfigMap relay-ca has its authority$/);
+    assert.doesNotMatch(verdict(BOTH, 'CertificateReady', {})?.message ?? '', /follows/);
+  });
+
   test('is Unknown while the pods do not serve the same certificate inside the cluster', () => {
     const finding = verdict(BOTH, 'CertificateReady', {});
     assert.equal(finding?.reason, 'CertificateUpdating');

@@ -151,14 +151,26 @@ export const certificateEnded: Check = (world) => {
   return undefined;
 };
 
-export const certificateServed: Check = ({ pods }) => {
+export const certificateServed: Check = (world) => {
+  const { pods } = world;
   const facts = pods[0]?.report?.certificate;
-  return is(
-    'True',
-    'CertificateServed',
-    `${every(pods.length, 'pod')} ${verb(pods.length, 'serves', 'serve')} ${facts?.serial}, valid until ${facts?.notAfter}`,
-  );
+  const serve = verb(pods.length, 'serves', 'serve');
+  const text = `${every(pods.length, 'pod')} ${serve} ${facts?.serial}, valid until ${facts?.notAfter}`;
+  return is('True', 'CertificateServed', `${text}${describeNextInternal(world)}`);
 };
+
+/** The certificate inside the cluster that waits, by the pod that waits longest. */
+function describeNextInternal({ relay, pods }: World): string {
+  const waiting = pods.flatMap(({ report }) => report?.nextInternalCertificate ?? []);
+  const inOrder = ({ follows, serial }: (typeof waiting)[number]) => `${follows ?? '~'} ${serial}`;
+  const last = waiting.toSorted((a, b) => (inOrder(a) < inOrder(b) ? -1 : 1)).at(-1);
+  if (!last) return '';
+  const when =
+    last.follows === null
+      ? `two minutes after ConfigMap ${objectNames.authority(relay.metadata.name)} has its authority`
+      : `at ${last.follows}, when clients have read its authority`;
+  return `; inside the cluster ${last.serial} follows ${when}`;
+}
 
 function listProblems(world: World, face: Face) {
   return reported(world).flatMap(({ name, report }) => {

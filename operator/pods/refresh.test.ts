@@ -25,3 +25,23 @@ test('a pod that is wanted again is touched until it knows', () => {
 test('an older relay says nothing of it, and is let alone', () => {
   assert.deepEqual(touched({ leaving: [pod('relay-2', undefined)] }), []);
 });
+
+test('a pod whose next certificate waits is touched until it knows that the authority is published', () => {
+  const inside = relayObject({ tls: { secretName: 'relay-tls', internal: { issuerRef: { name: 'ca' } } } });
+  const { certificate } = podReport(inside);
+  assert.ok(certificate);
+  const issued = { ...certificate, notAfter: '2026-06-01T00:00:00Z' };
+  const Certificate = {
+    kind: 'Certificate',
+    metadata: { name: 'relay-internal' },
+    status: { notAfter: issued.notAfter, revision: 2 },
+  };
+  const whoIsTouched = (nextInternalCertificate: PodStatus['nextInternalCertificate']) => {
+    const report = podReport(inside, { internalCertificate: certificate, nextInternalCertificate });
+    const objects = new Map([['Certificate/relay-internal', Certificate]]);
+    return touched({ relay: inside, objects, pods: [podView('relay-0', report)] });
+  };
+  assert.deepEqual(whoIsTouched(null), ['relay-0']);
+  assert.deepEqual(whoIsTouched({ ...issued, authority: 'pem', follows: null }), ['relay-0']);
+  assert.deepEqual(whoIsTouched({ ...issued, authority: 'pem', follows: '2026-01-01T00:02:00Z' }), []);
+});

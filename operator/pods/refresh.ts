@@ -72,7 +72,13 @@ function wantedBy(world: World, { name, report, deleting }: PodView): string | u
   const unserved = unservedIssues(world, report);
   const hasPolicy = report.policy.hash === hash || report.policy.refused?.hash === hash;
   const scale = hasScale(world, name, report) ? [] : [`scale-${world.relay.metadata.generation}`];
-  const missing = [...scale, ...unserved, ...(lacksObjects(report) ? ['objects'] : [])];
+  const missing = [
+    ...scale,
+    ...unserved,
+    ...(lacksObjects(report) ? ['objects'] : []),
+    // The pod waits to read that the authority of its next certificate is published.
+    ...(report.nextInternalCertificate?.follows === null ? ['authority'] : []),
+  ];
   return hasPolicy && missing.length === 0 ? undefined : [hash, ...missing].join('.');
 }
 
@@ -105,7 +111,10 @@ function unservedIssues(world: World, report: PodStatus): string[] {
   const { sniCertificates = [] } = report;
   const pairs = [
     [readIssue(world, name), report.certificate],
-    [readIssue(world, objectNames.internalCertificate(name)), report.internalCertificate],
+    [
+      readIssue(world, objectNames.internalCertificate(name)),
+      report.nextInternalCertificate ?? report.internalCertificate,
+    ],
     ...sniCertificates.map(({ secret, certificate }) => [readIssue(world, secret), certificate] as const),
     [readIssue(world, objectNames.policyHostCertificate(name)), report.policyHostCertificate],
   ] as const;

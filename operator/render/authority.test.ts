@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { AUTHORITIES_FILE_NAME, printAuthorities } from '#crds/authoritiesfile.ts';
 import { podReport, podView, relayObject } from '#test/fixtures/world.ts';
-import { joinAuthorities, renderAuthority } from './authority.ts';
+import { joinAuthorities, renderAuthoritiesFile, renderAuthority } from './authority.ts';
 
 const relay = relayObject({ tls: { secretName: 'relay-tls', internal: { issuerRef: { name: 'ca' } } } });
 const pem = (body: string) => `-----BEGIN CERTIFICATE-----\n${body}\n-----END CERTIFICATE-----`;
@@ -41,6 +42,31 @@ test('another authority is published beside the old one until no pod serves that
   assert.equal(joinAuthorities({ relay, objects, pods, leaving: [pod(2, old)] }), both);
   assert.equal(joinAuthorities({ relay, objects, pods, leaving: [podView('relay-2', undefined)] }), both);
   assert.equal(joinAuthorities({ relay, objects, pods, leaving: [pod(2, fresh)] }), fresh);
+});
+
+test('the authority of a pair that waits is published beside that of the pair in service', () => {
+  const [old, fresh] = [pem('OLD'), pem('NEW')];
+  const { certificate } = podReport(relay);
+  assert.ok(certificate);
+  const nextInternalCertificate = { ...certificate, authority: fresh, follows: null };
+  const waits = (name: string) =>
+    podView(name, podReport(relay, { internalAuthority: old, nextInternalCertificate }));
+  const both = `${fresh}\n${old}`;
+  for (const objects of [new Map(), published(old)]) {
+    assert.equal(joinAuthorities({ relay, objects, pods: [waits('relay-0'), waits('relay-1')] }), both);
+    assert.equal(joinAuthorities({ relay, objects, pods: [pod(0, old), waits('relay-1')] }), both);
+    const leaving = [waits('relay-2')];
+    assert.equal(joinAuthorities({ relay, objects, pods: [pod(0, old), pod(1, old)], leaving }), both);
+  }
+});
+
+test('the pods are told of the authorities that the cluster has, not of those that are wanted', () => {
+  const objects = published(pem('OLD'));
+  assert.deepEqual(renderAuthoritiesFile(relay, objects), {
+    [AUTHORITIES_FILE_NAME]: printAuthorities(pem('OLD')),
+  });
+  assert.deepEqual(renderAuthoritiesFile(relay, new Map()), {});
+  assert.deepEqual(renderAuthoritiesFile(relayObject(), objects), {});
 });
 
 test('nothing is published where nothing is known, or nothing is wanted', () => {

@@ -2,8 +2,11 @@
  * The ConfigMap with the authority of the internal certificate, for workloads that verify the relay. The pods report
  * the authority, which is public, because the operator reads no Secrets. As long as a pod is missing or has not
  * reported, the published authorities stay beside the reported ones. Pods that leave count too. An authority is removed
- * when no pod serves it any more. Pure.
+ * when no pod serves it any more. A new one is published before a pod serves it: the pod reports it, and waits until the
+ * authorities file tells that it has been published. Pure.
  */
+import { AUTHORITIES_FILE_NAME, printAuthorities } from '#crds/authoritiesfile.ts';
+import { listCertificates } from '#crds/keypair.ts';
 import type { MailRelay } from '#crds/mailrelay.ts';
 import type { World } from '../world.ts';
 import { objectNames, renderMetadata } from './metadata.ts';
@@ -18,12 +21,12 @@ export function joinAuthorities({
   leaving = [],
   objects,
 }: Pick<World, 'relay' | 'pods' | 'objects'> & Partial<Pick<World, 'leaving'>>): string {
-  const told = [...pods, ...leaving].map(({ report }) => report?.internalAuthority ?? undefined);
+  const reports = [...pods, ...leaving].map(({ report }) => report);
+  const told = reports.map((report) => report?.internalAuthority ?? undefined);
+  const next = reports.map((report) => report?.nextInternalCertificate?.authority);
   const isComplete = told.length > 0 && pods.length >= relay.spec.replicas && !told.includes(undefined);
   const stands = isComplete ? undefined : publishedIn(relay, objects);
-  const certificates = [...told, stands].flatMap(
-    (text) => text?.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [],
-  );
+  const certificates = [...told, ...next, stands].flatMap(listCertificates);
   return [...new Set(certificates)].toSorted().join('\n');
 }
 
@@ -35,6 +38,12 @@ export function renderAuthority(relay: MailRelay, authority: string): Rendered |
     metadata: renderMetadata(relay, objectNames.authority(relay.metadata.name)),
     data: { [FILE]: `${authority}\n` },
   };
+}
+
+/** The file for the pods, from the ConfigMap as it is in the cluster. None while there is no ConfigMap. */
+export function renderAuthoritiesFile(relay: MailRelay, objects: World['objects'] = new Map()) {
+  const published = relay.spec.tls?.internal && publishedIn(relay, objects);
+  return published === undefined ? {} : { [AUTHORITIES_FILE_NAME]: printAuthorities(published) };
 }
 
 function publishedIn(relay: MailRelay, objects: World['objects']): string | undefined {

@@ -1,7 +1,7 @@
 /**
- * The ConfigMap that the pods mount: the policy file, the scale file, which is not part of the policy, and the
- * configuration of the resolver beside the relay. The names of the first two have the version of their format, so that a
- * relay finds the file that it can read. Pure.
+ * The ConfigMap that the pods mount: the policy file, the scale file and the authorities file, which are not part of the
+ * policy, and the configuration of the resolver beside the relay. The names of the first three have the version of their
+ * format, so that a relay finds the file that it can read. Pure.
  */
 import { certificateSecretName } from '#crds/effective.ts';
 import { effectiveDns } from '#crds/effectivedns.ts';
@@ -9,6 +9,8 @@ import type { MailRelay } from '#crds/mailrelay.ts';
 import { POLICY_FILE_NAME, type Policy, printPolicy } from '#crds/policyfile.ts';
 import { printScale, SCALE_FILE_NAME, scaleOrder } from '#crds/scalefile.ts';
 import { ANNOTATIONS } from '#crds/wellknown.ts';
+import type { World } from '../world.ts';
+import { renderAuthoritiesFile } from './authority.ts';
 import { objectNames, renderMetadata } from './metadata.ts';
 import type { Rendered } from './rendered.ts';
 import { renderSidecarConfig } from './resolver.ts';
@@ -19,7 +21,7 @@ function servedSecret({ metadata, spec }: MailRelay) {
   return secret === undefined ? {} : { annotations: { [ANNOTATIONS.certificate]: secret } };
 }
 
-export function renderConfigMap(relay: MailRelay, policy: Policy): Rendered {
+export function renderConfigMap(relay: MailRelay, policy: Policy, objects?: World['objects']): Rendered {
   const { name, namespace } = relay.metadata;
   const { replicas } = relay.spec;
   const siblings = Array.from({ length: replicas }, (_, ordinal) =>
@@ -32,6 +34,7 @@ export function renderConfigMap(relay: MailRelay, policy: Policy): Rendered {
     data: {
       [POLICY_FILE_NAME]: printPolicy(policy),
       [SCALE_FILE_NAME]: printScale(replicas, siblings, scaleOrder(relay.metadata)),
+      ...renderAuthoritiesFile(relay, objects),
       ...renderSidecarConfig(relay),
     },
   };

@@ -38,7 +38,7 @@ export function renderAll(
 ): Rendered[] {
   return [
     renderServiceAccount(relay),
-    renderConfigMap(relay, policy),
+    renderConfigMap(relay, policy, objects),
     renderAuthority(relay, authority),
     ...renderCertificates(relay, policy, keys, objects),
     renderNetworkPolicy(relay, policy, settings),

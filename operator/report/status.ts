@@ -3,15 +3,12 @@
  * transition time changes only with the status of its condition. Figures that change with the traffic come from the
  * reports of the pods, at most once a minute, and are rounded. Pure: the time comes with the world.
  */
+
+import type { CertificateFacts } from '#crds/certificatestatus.ts';
 import { CONDITION_TYPES } from '#crds/conditions.ts';
 import { startTlsSummary } from '#crds/effective.ts';
 import { fieldsNotInForce } from '#crds/notinforce.ts';
-import {
-  type CertificateFacts,
-  countPlaintextClients,
-  describeTlsShare,
-  type PodStatus,
-} from '#crds/podstatus.ts';
+import { countPlaintextClients, describeTlsShare, type PodStatus } from '#crds/podstatus.ts';
 import { hashContent } from '#crds/policyfile.ts';
 import type { Condition, MailRelayStatus } from '#crds/status.ts';
 import { selectorLabels } from '#crds/wellknown.ts';

@@ -58,6 +58,7 @@ const LEVELS = {
   accepted: 'info',
   certificate_loaded: 'info',
   certificate_replaced: 'info',
+  certificate_waits: 'info',
   delivered: 'info',
   suppressed: 'info',
   filtered: 'info',

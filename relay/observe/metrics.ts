@@ -3,7 +3,8 @@
  * including ended ones. Gauges are read from the status at each request.
  */
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
-import { type CertificateFacts, countPlaintextClients, type PodStatus } from '#crds/podstatus.ts';
+import type { CertificateFacts } from '#crds/certificatestatus.ts';
+import { countPlaintextClients, type PodStatus } from '#crds/podstatus.ts';
 import type { StricterLevel } from '#crds/tlslevel.ts';
 import { wall } from '../task/clock.ts';
 import type { Counted } from '../task/messages.ts';

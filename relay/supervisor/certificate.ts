@@ -3,8 +3,10 @@
  * otherwise. It knows what is wrong with the mounted pair. Dates are checked at each question, so an expiry shows even
  * if nothing else happens.
  */
+
+import type { CertificateFacts } from '#crds/certificatestatus.ts';
 import { type JudgedPair, judgePair } from '#crds/keypair.ts';
-import type { CertificateFacts, PodStatus } from '#crds/podstatus.ts';
+import type { PodStatus } from '#crds/podstatus.ts';
 import type { PairText } from '../task/messages.ts';
 
 type Problem = PodStatus['certificateProblem'];
@@ -45,6 +47,12 @@ export class CertificateInService {
     this.#facts = judged.facts;
     const warning = judged.warning?.message ?? null;
     return { kind: 'taken', first, pair: this.#pair, facts: judged.facts, warning };
+  }
+
+  /** The mounted pair is good and waits for its turn. */
+  wait(): void {
+    this.#mounted = '';
+    this.#refusal = null;
   }
 
   get facts(): CertificateFacts | null {

@@ -18,7 +18,14 @@ const policy = effectivePolicy(
 
 function look(certificates: Certificates, pair: { cert?: string; key?: string }) {
   const inputs = {
-    ...{ policy: undefined, scale: undefined, ...served, materials: NO_MATERIALS, tables: {} },
+    ...{
+      policy: undefined,
+      scale: undefined,
+      authorities: undefined,
+      ...served,
+      materials: NO_MATERIALS,
+      tables: {},
+    },
     next: { secret: 'second', cert: pair.cert, key: pair.key },
   };
   const isNew = certificates.look(inputs, policy, now);

@@ -2,17 +2,21 @@
  * The pairs of a relay: one for its host name, and if the policy wants them one for its names inside the cluster, those
  * for other host names, and one for the policy host of MTA-STS. Each pair is checked separately. Accepting or refusing a
  * pair is logged. The status shows the authority of the pair inside the cluster, because workloads verify the relay with
- * it. A pair that will be served next is only looked at.
+ * it. A pair that will be served next is only looked at, and one inside the cluster may wait for its turn (publication.ts).
  */
+
+import { AUTHORITY_LENGTH } from '#crds/certificatestatus.ts';
 import { needsKeyPair } from '#crds/effective.ts';
 import { certificatesIn, judgePair } from '#crds/keypair.ts';
 import type { PodStatus } from '#crds/podstatus.ts';
 import type { NamedPair, Policy } from '#crds/policyfile.ts';
 import type { Log } from '../observe/log.ts';
+import type { Clocks } from '../task/clock.ts';
 import type { Files } from '../task/materials.ts';
 import type { Pairs, PairText } from '../task/messages.ts';
 import { CertificateInService, type MountedPair } from './certificate.ts';
 import type { Inputs } from './inputs.ts';
+import { InternalAuthority } from './internalauthority.ts';
 
 export type CertificateStatus = Pick<
   PodStatus,
@@ -21,6 +25,7 @@ export type CertificateStatus = Pick<
   | 'internalCertificate'
   | 'internalCertificateProblem'
   | 'internalAuthority'
+  | 'nextInternalCertificate'
   | 'sniCertificates'
   | 'policyHostCertificate'
   | 'policyHostCertificateProblem'
@@ -45,17 +50,31 @@ function pairIn(files: Files): MountedPair {
   return { cert: files['tls.crt'], key: files['tls.key'] };
 }
 
+/** No more than the status can tell, because only that is published. */
+function readAuthority(files: Files): string | null {
+  return certificatesIn(files['ca.crt'])?.slice(0, AUTHORITY_LENGTH) ?? null;
+}
+
 export class Certificates {
   readonly #log: Log;
   readonly #host = new CertificateInService();
   /** By Secret: that inside the cluster, and those for other host names. One that the policy no longer names stays. */
   readonly #bySecret = new Map<string, CertificateInService>();
   readonly #policyHost = new CertificateInService();
-  #authority: string | null = null;
+  readonly #authority: InternalAuthority;
+  /** The last log line of a pair that waits. */
+  #waitTold = '';
   #next: PodStatus['nextCertificate'] = null;
 
-  constructor(log: Log) {
+  /** `authorityMs`: how long clients get to read of a new authority. */
+  constructor(log: Log, authorityMs?: number, clocks?: Clocks) {
     this.#log = log;
+    this.#authority = new InternalAuthority(authorityMs, clocks);
+  }
+
+  /** True if a look would find more than the last one, although no file has changed. */
+  isDue(): boolean {
+    return this.#authority.isDue();
   }
 
   get pairs(): PairsInService {
@@ -81,18 +100,42 @@ export class Certificates {
   }
 
   #lookAtInternal(inputs: Inputs, { inbound: { internalTls } }: Policy, now: Date): Seen[] {
-    if (internalTls === null) return [];
+    if (internalTls === null) {
+      this.#authority.forget();
+      return [];
+    }
+    const { secret, names } = internalTls;
+    const files = inputs.materials.secrets[secret] ?? {};
+    const authority = readAuthority(files);
+    const service = this.#serviceFor(secret);
+    const pair = { served: service.pair, mounted: pairIn(files), authority, names };
+    if (this.#authority.look(pair, inputs.authorities).kind === 'wait') {
+      service.wait();
+      this.#logWaiting();
+      return [];
+    }
     const seen = this.#lookAtSecret(internalTls, inputs, now);
-    // While a new pair is refused, the old pair stays in service, and so does its authority.
-    if (seen.kind !== 'refused' || this.#authority === null)
-      this.#authority = certificatesIn(inputs.materials.secrets[internalTls.secret]?.['ca.crt']);
+    this.#authority.keep(seen.kind, service.pair, authority);
     return [seen];
   }
 
+  /** Once for each pair, and once more when its time is known. */
+  #logWaiting(): void {
+    const { serial, names, follows } = this.#authority.next ?? {};
+    const told = `${serial} ${follows}`;
+    if (told !== this.#waitTold) this.#log('certificate_waits', { serial, names, follows });
+    this.#waitTold = told;
+  }
+
   #lookAtSecret({ secret, names }: NamedPair, { materials }: Inputs, now: Date): Seen {
+    const files = materials.secrets[secret] ?? {};
+    return this.#lookAt(this.#serviceFor(secret), pairIn(files), names, true, now);
+  }
+
+  #serviceFor(secret: string): CertificateInService {
     const service = this.#bySecret.get(secret) ?? new CertificateInService();
     this.#bySecret.set(secret, service);
-    return this.#lookAt(service, pairIn(materials.secrets[secret] ?? {}), names, true, now);
+    return service;
   }
 
   #lookAtPolicyHost({ materials }: Inputs, { policyHost }: Policy, now: Date): Seen[] {
@@ -111,7 +154,8 @@ export class Certificates {
       certificateProblem: policy && needsKeyPair(policy) ? this.#host.problem([policy.hostname], now) : null,
       internalCertificate: internal?.certificate ?? null,
       internalCertificateProblem: internal?.problem ?? null,
-      internalAuthority: internal && this.#authority,
+      internalAuthority: internal && this.#authority.ofServed,
+      nextInternalCertificate: internal && this.#authority.next,
       sniCertificates: (policy?.inbound.sniCertificates ?? []).map((one) => this.#describe(one, now)),
       policyHostCertificate: policyHost && this.#policyHost.facts,
       policyHostCertificateProblem: policyHost && this.#policyHost.problem(policyHost.hosts, now),

@@ -22,6 +22,7 @@ test('nothing mounted is nothing read', () => {
   assert.deepEqual(inputs, {
     policy: undefined,
     scale: undefined,
+    authorities: undefined,
     cert: undefined,
     key: undefined,
     next: null,
@@ -45,6 +46,7 @@ test('files are read through the link that a kubelet swaps, and plain files too'
   assert.deepEqual(readInputs(dirs), {
     policy: 'one',
     scale: undefined,
+    authorities: undefined,
     cert: 'cert',
     key: 'key',
     next: null,

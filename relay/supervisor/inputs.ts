@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto';
 import { type FSWatcher, readdirSync, readFileSync, watch } from 'node:fs';
 import { join } from 'node:path';
+import { AUTHORITIES_FILE_NAME } from '#crds/authoritiesfile.ts';
 import { POLICY_FILE_NAME, type Policy } from '#crds/policyfile.ts';
 import { SCALE_FILE_NAME } from '#crds/scalefile.ts';
 import type { Files, Materials } from '../task/materials.ts';
@@ -28,6 +29,7 @@ export interface InputDirs {
 export interface Inputs extends PairFiles {
   readonly policy: string | undefined;
   readonly scale: string | undefined;
+  readonly authorities: string | undefined;
   /** The pair that will be served next, with the name of its Secret. */
   readonly next: (PairFiles & { readonly secret: string }) | null;
   readonly materials: Materials;
@@ -44,6 +46,7 @@ export function readInputs(dirs: InputDirs, inForce?: Policy): Inputs {
   return {
     policy,
     scale: readText(join(orderDir, SCALE_FILE_NAME)),
+    authorities: readText(join(orderDir, AUTHORITIES_FILE_NAME)),
     ...readPair(certificateDir),
     next: readNext(nextCertificateDir),
     materials: {

@@ -40,6 +40,8 @@ export interface RelayOptions {
   readonly drainMs?: number;
   /** How often the keys of session tickets are replaced. Default: four hours. */
   readonly ticketKeyMs?: number;
+  /** How long clients get to read of a new authority before it is served. Default: two minutes. */
+  readonly authorityMs?: number;
   /** How often the files are read without a sign of a change. Default: two seconds. */
   readonly pollMs?: number;
 }

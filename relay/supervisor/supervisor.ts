@@ -62,7 +62,7 @@ export class Supervisor implements Relay {
     this.#options = options;
     this.#release = release;
     this.#log = options.log;
-    this.#certificates = new Certificates(options.log);
+    this.#certificates = new Certificates(options.log, options.authorityMs);
     this.#tables = new BuiltTables(options.stateDir, options.log);
     this.#traffic = new KeptTraffic(options.stateDir, options.log);
     this.#service = new Service(options, {
@@ -166,7 +166,7 @@ export class Supervisor implements Relay {
   async #look(): Promise<void> {
     const read = readInputs(this.#options, this.#service.policy);
     const digest = computeDigest(read);
-    if (digest === this.#seen || this.#stopping) return;
+    if (this.#stopping || (digest === this.#seen && !this.#certificates.isDue())) return;
     if (await this.#announce(read)) return this.#look();
     const inputs = await this.#tables.addTo(read);
     this.#seen = digest;

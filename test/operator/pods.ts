@@ -8,6 +8,7 @@
 import { createHash } from 'node:crypto';
 import { createServer, type ServerResponse } from 'node:http';
 import { isDeepStrictEqual } from 'node:util';
+import { AUTHORITIES_FILE_NAME, listFingerprints, parseAuthorities } from '#crds/authoritiesfile.ts';
 import { identifyStsPolicy } from '#crds/effectivedns.ts';
 import type { PodIdentity, PodStatus } from '#crds/podstatus.ts';
 import { hashContent, POLICY_FILE_NAME, type Policy, parsePolicy } from '#crds/policyfile.ts';
@@ -30,17 +31,24 @@ const REPORT = {
   certificate: SERVED.certificate && { ...SERVED.certificate, notAfter: '2999-01-01T00:00:00Z' },
 };
 let given = 0;
-const AUTHORITY = '-----BEGIN CERTIFICATE-----\nAUTHORITY\n-----END CERTIFICATE-----\n';
+export const AUTHORITY = '-----BEGIN CERTIFICATE-----\nAUTHORITY\n-----END CERTIFICATE-----\n';
 
-/** The policy and the scale file of the pods of one relay. */
+/** What the pods of one relay read: the policy, the scale file and the authorities file. */
 interface Orders {
   readonly policy: Policy;
+  readonly published: readonly string[];
   readonly replicas: number;
   readonly order: string | undefined;
 }
 
 /** The Secrets that the template of a StatefulSet mounts, by volume. */
 type Mounts = Readonly<Record<string, string | undefined>>;
+
+/** A new pair inside the cluster, its authority, and the ordinals of the pods that serve it; the others wait. */
+interface NewInside {
+  readonly authority: string;
+  readonly servedBy: readonly number[];
+}
 
 interface Place {
   readonly key: string;
@@ -81,6 +89,8 @@ export class Pods {
   readonly #watches: ListWatch[];
   /** The orders by relay key. */
   readonly #orders = new Map<string, Orders>();
+  /** By relay key. */
+  readonly #newInside = new Map<string, NewInside>();
   /** The pod at each address, and the address by pod key. */
   readonly #places = new Map<string, Place>();
   readonly #addresses = new Map<string, string>();
@@ -118,9 +128,13 @@ export class Pods {
     const address = this.#addresses.get(`${namespace}/${pod}`) ?? '';
     if (identity) this.#strangers.set(address, identity);
     else this.#strangers.delete(address);
-    const key = this.#places.get(address)?.key ?? '';
-    for (const poll of this.#polls.get(key) ?? []) this.#settle(poll);
-    this.#polls.delete(key);
+    this.#settleAll(this.#places.get(address)?.key ?? '');
+  }
+
+  /** From now on the pods of this relay have a new pair inside the cluster. */
+  issueInside(key: string, given: NewInside): void {
+    this.#newInside.set(key, given);
+    this.#settleAll(key);
   }
 
   async stop(): Promise<void> {
@@ -289,9 +303,10 @@ export class Pods {
     if (parsed.kind !== 'policy') throw new Error(`The operator wrote ${parsed.message}`);
     const scale = parseScale(files?.[SCALE_FILE_NAME] ?? '');
     if (scale === undefined) throw new Error('The operator wrote no scale file');
-    this.#orders.set(key, { policy: parsed.policy, replicas: scale.replicas, order: scale.order });
-    for (const poll of this.#polls.get(key) ?? []) this.#settle(poll);
-    this.#polls.delete(key);
+    const published = parseAuthorities(files?.[AUTHORITIES_FILE_NAME] ?? '') ?? [];
+    const { replicas, order } = scale;
+    this.#orders.set(key, { policy: parsed.policy, published, replicas, order });
+    this.#settleAll(key);
   }
 
   #mountsChanged(key: string, set: KubeObject): void {
@@ -299,8 +314,7 @@ export class Pods {
     const mounts = Object.fromEntries(volumes.map(({ name, secret }) => [name, secret?.secretName]));
     if (isDeepStrictEqual(mounts, this.#mounts.get(key))) return;
     this.#mounts.set(key, mounts);
-    for (const poll of this.#polls.get(key) ?? []) this.#settle(poll);
-    this.#polls.delete(key);
+    this.#settleAll(key);
   }
 
   #answer(address: string, since: string | null, response: ServerResponse): void {
@@ -333,6 +347,11 @@ export class Pods {
     });
   }
 
+  #settleAll(key: string): void {
+    for (const poll of this.#polls.get(key) ?? []) this.#settle(poll);
+    this.#polls.delete(key);
+  }
+
   #settle({ place, response, timer }: Poll): void {
     clearTimeout(timer);
     response.end(JSON.stringify(this.#statusOf(place)));
@@ -343,8 +362,11 @@ export class Pods {
     const address = this.#addresses.get(`${identity.namespace}/${identity.pod}`) ?? '';
     if (!orders) return undefined;
     const report = reportOf(orders, ordinal, this.#mounts.get(key) ?? {});
+    const inside =
+      orders.policy.inbound.internalTls && reportInside(orders, ordinal, this.#newInside.get(key));
     const said = this.#strangers.get(address) ?? identity;
-    return { ...report, identity: said, revision: `${report.revision}.${said.uid}` };
+    const revision = `${report.revision}.${said.uid}.${hashContent(inside)}`;
+    return { ...report, ...inside, identity: said, revision };
   }
 }
 
@@ -380,9 +402,20 @@ function reportOf({ policy, replicas, order }: Orders, ordinal: number, mounts: 
       certificate: REPORT.certificate,
       problem: null,
     })),
-    ...(policy.inbound.internalTls
-      ? { internalCertificate: REPORT.certificate, internalAuthority: AUTHORITY }
-      : {}),
+  };
+}
+
+function reportInside({ published }: Orders, ordinal: number, given: NewInside | undefined) {
+  const { certificate } = REPORT;
+  const next = given && certificate && { ...certificate, serial: '5B' };
+  if (next && given.servedBy.includes(ordinal))
+    return { internalCertificate: next, internalAuthority: given.authority };
+  const isPublished = listFingerprints(given?.authority ?? '').every((one) => published.includes(one));
+  const follows = isPublished ? '2999-01-01T00:00:00Z' : null;
+  return {
+    internalCertificate: certificate,
+    internalAuthority: AUTHORITY,
+    nextInternalCertificate: next && { ...next, authority: given.authority, follows },
   };
 }
 

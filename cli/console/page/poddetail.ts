@@ -1,6 +1,7 @@
 /** One pod in detail: policy and certificates in service, and refusals in both directions. */
 import { html } from 'htm/preact';
-import type { CertificateFacts, PodStatus } from '#crds/podstatus.ts';
+import type { CertificateFacts } from '#crds/certificatestatus.ts';
+import type { PodStatus } from '#crds/podstatus.ts';
 import type { Look, Outcomes } from '../api.ts';
 import { formatAge, formatCount } from './format.ts';
 import { Facts, Panel, Table, Time } from './parts.ts';
