@@ -46,7 +46,7 @@ before(async () => {
     address: '127.0.0.1',
     port: ports.postfix,
     pair: await (await makeAuthority()).issue(['localhost']),
-    settings: ['smtpd_upstream_proxy_protocol = haproxy'],
+    isProxied: true,
   });
   ends.push(() => postfix.stop());
   const haproxy = await startHaproxy({ port: ports.haproxy, to: ports.postfix });

@@ -25,6 +25,8 @@ export interface PostfixOptions {
   readonly level?: 'none' | 'may' | 'encrypt';
   /** If set, Postfix stores only mail for `domain` and sends all other mail to this relay. Else it stores all mail. */
   readonly forwards?: Pick<PeerOptions, 'domain' | 'relay'>;
+  /** It greets only after a PROXY header (smtpd_upstream_proxy_protocol). */
+  readonly isProxied?: boolean;
   /** Further lines of main.cf. */
   readonly settings?: readonly string[];
 }
@@ -108,6 +110,7 @@ export class Postfix {
     pair,
     level = pair ? 'may' : 'none',
     forwards,
+    isProxied = false,
     settings = [],
   }: PostfixOptions): void {
     const path = (name: string) => join(this.#dir, name);
@@ -140,7 +143,7 @@ smtpd_tls_security_level = ${level}
 smtpd_tls_received_header = yes
 smtpd_tls_loglevel = 1
 ${pair ? `smtpd_tls_chain_files = ${path('conf/pair.pem')}` : ''}
-${forwards ? forwarding(forwards.relay.port, path('conf/ca.pem')) : ''}${settings.join('\n')}
+${forwards ? forwarding(forwards.relay.port, path('conf/ca.pem')) : ''}${isProxied ? 'smtpd_upstream_proxy_protocol = haproxy\n' : ''}${settings.join('\n')}
 `,
     );
     if (forwards) writeFileSync(path('conf/ca.pem'), forwards.relay.ca);
@@ -148,9 +151,10 @@ ${forwards ? forwarding(forwards.relay.port, path('conf/ca.pem')) : ''}${setting
     writeFileSync(path('conf/master.cf'), masterConfiguration(address, port));
   }
 
-  async #greeting({ address, port }: PostfixOptions): Promise<void> {
+  async #greeting({ address, port, isProxied }: PostfixOptions): Promise<void> {
     const client = await SmtpClient.connect(port, address);
     try {
+      if (isProxied) client.write(`PROXY TCP4 ${address} ${address} 1 ${port}\r\n`);
       await until('Postfix to greet', () => client.unread.startsWith('220 '), GREETING_MS);
     } finally {
       client.close();
