@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { PodStatus } from '#crds/podstatus.ts';
 import { podReport, relayObject } from '#test/fixtures/world.ts';
 import { describeCertificates, describeStatus } from './statustext.ts';
 
@@ -82,8 +83,11 @@ test('a refused client is told with what would let it in; a reason of a newer re
 
 test('the status tells who asks for fewer messages, and what is left of its pace', () => {
   const slowed = [{ destination: 'big', pace: '1/2', message: '421 4.7.28 too fast' }];
-  const text = describeStatus({ ...report, queue: { ...report.queue, slowed } }, Date.UTC(2026, 0, 2));
-  assert.match(text, /^ +big gets 1\/2 of its pace: 421 4\.7\.28 too fast$/m);
+  const told = (slowed: PodStatus['queue']['slowed']) =>
+    describeStatus({ ...report, queue: { ...report.queue, slowed } }, Date.UTC(2026, 0, 2));
+  assert.match(told(slowed), /^ +big gets 1\/2 of its pace: 421 4\.7\.28 too fast$/m);
+  const since = slowed.map((one) => ({ ...one, seconds: 240 }));
+  assert.match(told(since), /^ +big gets 1\/2 of its pace for 4m now: 421 4\.7\.28 too fast$/m);
 });
 
 test('a certificate inside the cluster that waits is told, and when it is served', () => {

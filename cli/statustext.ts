@@ -7,6 +7,9 @@ import { findCure } from '#relay/listener/cures.ts';
 import { describeClientPolicy, describeListener, describeNextHops } from './policytext.ts';
 import { age, note, row } from './terminal.ts';
 
+/** A destination or a provider that asks for fewer messages. */
+export type Slowed = NonNullable<PodStatus['queue']['slowed']>[number];
+
 export function describeStatus(status: PodStatus, now: number): string {
   const lines = [
     row('relay', `${status.version}, ${status.ready ? 'ready' : 'not ready'}`),
@@ -118,15 +121,18 @@ export function describeCertificate(
   ];
 }
 
+export function describeSlowed({ destination, pace, seconds, message }: Slowed): string {
+  const since = seconds === undefined ? '' : ` for ${age(0, seconds * 1000)} now`;
+  return `${destination} gets ${pace} of its pace${since}: ${message}`;
+}
+
 export function queueLines({ queue }: PodStatus): string[] {
   const { depth, held, oldestSeconds, deferrals, loginsRefused, secretsHeldBack = [], slowed = [] } = queue;
   const oldest = oldestSeconds === null ? '' : `, the oldest for ${age(0, oldestSeconds * 1000)}`;
   return [
     row('queue', `${count(depth, 'message')}, ${held} held${oldest}`),
     ...deferrals.map(({ destination, message }) => note(`${destination}: ${message}`)),
-    ...slowed.map(({ destination, pace, message }) =>
-      note(`${destination} gets ${pace} of its pace: ${message}`),
-    ),
+    ...slowed.map((one) => note(describeSlowed(one))),
     ...loginsRefused.map(({ destination, message }) => note(`login refused by ${destination}: ${message}`)),
     ...secretsHeldBack.map(({ destination, message }) => note(`${destination}: ${message}`)),
   ];

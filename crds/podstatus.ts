@@ -220,7 +220,15 @@ export const podStatus = z.object({
     secretsHeldBack: destinations().optional(),
     /** Destinations and providers that ask for fewer messages. Absent in older relays. */
     slowed: z
-      .array(z.object({ destination: text(256), pace: text(16), message: message() }))
+      .array(
+        z.object({
+          destination: text(256),
+          pace: text(16),
+          /** How long its pace has not been whole. Absent in older relays. */
+          seconds: z.number().min(0).max(2_147_483_647).optional(),
+          message: message(),
+        }),
+      )
       .max(16)
       .optional(),
     /** Why the relay answers 452 to new mail; null or absent: it takes new mail. */

@@ -187,6 +187,7 @@ export class QueueManager {
   }
 
   get figures(): QueueFigures {
+    const { clock, wall } = this.#deps;
     const deferrals = this.#queues
       .failures()
       .filter(({ failure }) => failure.cause !== 'login')
@@ -206,7 +207,7 @@ export class QueueManager {
       deferrals,
       logins: this.#deps.courier.logins,
       waits: this.#queues.waits(REPORTED_DESTINATIONS),
-      slowed: this.#slowDowns.list(this.#deps.clock()).slice(0, REPORTED_DESTINATIONS),
+      slowed: this.#slowDowns.list(clock(), wall()).slice(0, REPORTED_DESTINATIONS),
       hasRoom: this.#deps.spool.hasRoom(0),
     };
   }

@@ -18,12 +18,14 @@ test('a request halves the pace, those of the same minute count once, and each f
   );
   assert.deepEqual(slowDowns.apply('a', LIMITS, MINUTE), { connections: 4, messagesPerMinute: 25 });
   assert.equal(slowDowns.apply('b', LIMITS, MINUTE), LIMITS);
-  assert.deepEqual(slowDowns.list(MINUTE), [
-    { destination: 'big', pace: '1/4', message: '4.7.0 421 4.7.0 slow down' },
+  assert.deepEqual(slowDowns.list(MINUTE, 1_000_000), [
+    { destination: 'big', pace: '1/4', since: 940_000, message: '4.7.0 421 4.7.0 slow down' },
   ]);
   assert.deepEqual(slowDowns.apply('a', LIMITS, 6 * MINUTE), { connections: 8, messagesPerMinute: 50 });
   assert.equal(slowDowns.apply('a', LIMITS, 11 * MINUTE), LIMITS);
-  assert.deepEqual(slowDowns.list(11 * MINUTE), []);
+  assert.deepEqual(slowDowns.list(11 * MINUTE, 0), []);
+  slowDowns.asked('a', request(), 12 * MINUTE);
+  assert.equal(slowDowns.list(13 * MINUTE, 13 * MINUTE)[0]?.since, 12 * MINUTE);
 });
 
 test('what is under way is halved where the limit is higher, or where there is none', () => {

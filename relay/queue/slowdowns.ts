@@ -30,7 +30,10 @@ export interface Request {
 
 interface Slowed extends Request {
   readonly halvings: number;
+  /** When it asked last. */
   readonly at: number;
+  /** Since when its pace has not been whole. */
+  readonly since: number;
 }
 
 export class SlowDowns {
@@ -43,9 +46,15 @@ export class SlowDowns {
     if (before && now - before.at < SAME_REQUEST_MS) return false;
     const halvings = before ? countHalvings(before, now) : 0;
     // A pace that is halved already begins from the same number.
-    const underWay = before && halvings > 0 ? before.underWay : request.underWay;
+    const { underWay, since } = before && halvings > 0 ? before : { ...request, since: now };
     this.#slowed.delete(key);
-    this.#slowed.set(key, { ...request, underWay, halvings: Math.min(halvings + 1, HALVINGS), at: now });
+    this.#slowed.set(key, {
+      ...request,
+      underWay,
+      halvings: Math.min(halvings + 1, HALVINGS),
+      at: now,
+      since,
+    });
     dropOldest(this.#slowed, REMEMBERED);
     return true;
   }
@@ -77,14 +86,14 @@ export class SlowDowns {
     };
   }
 
-  /** The latest ones first. */
-  list(now: number): SlowedDestination[] {
+  /** The latest ones first. `wall`: the same time in milliseconds since the epoch. */
+  list(now: number, wall: number): SlowedDestination[] {
     return [...this.#slowed.values()].reverse().flatMap((slowed) => {
       const halvings = countHalvings(slowed, now);
+      if (halvings === 0) return [];
       const { name: destination, failure } = slowed;
-      return halvings > 0
-        ? [{ destination, pace: `1/${2 ** halvings}`, message: describeFailure(failure) }]
-        : [];
+      const since = wall - (now - slowed.since);
+      return [{ destination, pace: `1/${2 ** halvings}`, since, message: describeFailure(failure) }];
     });
   }
 }

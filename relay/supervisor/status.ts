@@ -95,7 +95,7 @@ function describeQueue({ policy, queue, listeners, now }: Known): PodStatus['que
     deferrals: [...queue.deferrals],
     loginsRefused: [...queue.logins.refused, ...listeners.reports.logins.refused],
     secretsHeldBack: [...queue.logins.heldBack, ...listeners.reports.logins.heldBack],
-    slowed: [...(queue.slowed ?? [])],
+    slowed: (queue.slowed ?? []).map(({ since, ...slowed }) => ({ ...slowed, seconds: seconds(since) })),
     full: whyFull(policy, queue),
     waits: queue.waits.map(({ since, ...wait }) => ({ ...wait, withoutSuccessSeconds: seconds(since) })),
   };

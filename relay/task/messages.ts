@@ -130,6 +130,8 @@ export interface SlowedDestination {
   readonly destination: string;
   /** The part of its pace that it gets now, such as 1/4. */
   readonly pace: string;
+  /** Since when its pace has not been whole, in milliseconds since the epoch. */
+  readonly since: number;
   readonly message: string;
 }
 

@@ -55,11 +55,19 @@ test('mail of a route that expires early goes back to its sender', async () => {
 });
 
 test('explain names the schedule of an address, and the fields that set it', async () => {
+  const run = (to: string, ...args: string[]) =>
+    mailrelay(['explain', to, '-f', join(relay.dir, 'relay.yaml'), ...args]);
   const explain = async (to: string) => {
-    const { stdout, stderr, status } = await mailrelay(['explain', to, '-f', join(relay.dir, 'relay.yaml')]);
+    const { stdout, stderr, status } = await run(to);
     assert.equal(status, 0, stderr);
     return stdout;
   };
+  const nobody = await run('a@away.example', '--admin-port', String(await freePort()));
+  assert.match(
+    nobody.stderr,
+    /No relay answers at 127\.0\.0\.1 port \d+: name its health port by --admin-port/,
+  );
+  assert.equal(nobody.status, 1);
   const away = await explain('a@away.example');
   assert.match(away, /^tried again +every 1s \(outbound\.routes\[1\]\.retry\)$/m);
   assert.match(away, /^returned +after 2s \(outbound\.routes\[1\]\.retry\)$/m);

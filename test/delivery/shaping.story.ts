@@ -1,9 +1,10 @@
 /** The story of shaping.test.ts: many domains, two providers, and a host of nobody. */
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Hop, type HopOptions } from '#test/kit/hop.ts';
 import { NameServer, type Names } from '#test/kit/nameserver.ts';
-import type { TestRelay } from '#test/kit/relay.ts';
+import { mailrelay, type TestRelay } from '#test/kit/relay.ts';
 import { until } from '#test/kit/wait.ts';
 import { accepted, startRelay } from './story.ts';
 
@@ -27,6 +28,8 @@ const NAMES: Names = {
   'mx.slow.example': { A: ['192.0.2.2'] },
   'busy.example': { MX: [[10, 'mx.busy.example']] },
   'mx.busy.example': { A: ['192.0.2.4'] },
+  'grey.example': { MX: [[10, 'mx.grey.example']] },
+  'mx.grey.example': { A: ['192.0.2.5'] },
   'free.example': { MX: [[10, 'mx.backup.example']] },
 };
 
@@ -36,6 +39,8 @@ const hops: Hop[] = [];
 let big: Hop;
 let slow: Hop;
 let free: Hop;
+let grey: Hop;
+let greyTries = 0;
 /** When the slow host got messages. */
 const slowTimes: number[] = [];
 
@@ -53,12 +58,16 @@ before(async () => {
   });
   free = await open('192.0.2.3');
   await open('192.0.2.4', ({ step }) => (step === 'RCPT' ? '451 4.7.500 Server busy' : undefined));
+  grey = await open('192.0.2.5', ({ step }) =>
+    step === 'RCPT' && ++greyTries === 1 ? '451 4.7.1 greylisted' : undefined,
+  );
   relay = await startRelay({
     outbound: `
 tls: {level: None, discover: []}
 providers:
   - {name: big, mxHosts: ["*.big.example"], limits: {connections: 2}}
   - {name: slow, mxHosts: [mx.slow.example], limits: {messagesPerMinute: 3}}
+  - {name: grey, mxHosts: [mx.grey.example], retry: {minBackoff: 1s, maxBackoff: 1s, expireAfter: 1h}}
 `,
   });
 });
@@ -95,10 +104,35 @@ test('a receiver that asks for fewer messages is slowed, and status, metrics and
     const [first] = (await relay.status()).queue.slowed ?? [];
     return first;
   });
-  assert.deepEqual(slowed, { destination: 'busy.example', pace: '1/2', message: '451 4.7.500 Server busy' });
+  const { seconds, ...others } = slowed;
+  assert.deepEqual(others, { destination: 'busy.example', pace: '1/2', message: '451 4.7.500 Server busy' });
+  assert.equal(typeof seconds, 'number');
   await until('the metrics', async () => {
     const metrics = await (await fetch(`http://127.0.0.1:${relay.adminPort}/metrics`)).text();
     return /^mailrelay_slow_downs_total\{class="mx"\} 1$/m.test(metrics);
   });
   await until('the log', () => relay.stderr.includes('"event":"slowed_down"'));
+  assert.match(
+    await explain('a@busy.example'),
+    /^slowed +busy\.example gets 1\/2 of its pace for \d+[sm] now: 451 4\.7\.500 Server busy$/m,
+  );
+  assert.doesNotMatch(await explain('a@free.example'), /^slowed/m);
 });
+
+test('mail that a provider puts off is tried again by the schedule of the provider', async () => {
+  await accepted(relay, { id: 'later', to: ['a@grey.example'] });
+  await until('it to arrive', () => grey.ids().includes('later'), 60_000);
+  const told = await explain('a@grey.example');
+  assert.match(told, /^tried again +every 1s \(outbound\.providers, grey\)$/m);
+  assert.match(told, /^returned +after 1h \(outbound\.providers, grey\)$/m);
+});
+
+async function explain(to: string): Promise<string> {
+  const file = join(relay.dir, 'relay.yaml');
+  const { stdout, stderr, status } = await mailrelay([
+    ...['explain', to, '-f', file],
+    ...['--admin-port', String(relay.adminPort)],
+  ]);
+  assert.equal(status, 0, stderr);
+  return stdout;
+}
