@@ -24,6 +24,8 @@ const PICTURES = [
   ['overview', 'Overview'],
   ['queue', 'Queue'],
 ] as const;
+const MANY_CERTIFICATES =
+  '{secretName: relay-tls, certificates: [{hostnames: [mail.example.org], secretName: other-tls}]}';
 const SENDER = 'app@client.example';
 /** Of everything that is waited for in a page, on a machine with a heavy load. */
 const PATIENCE_MS = 60_000;
@@ -99,7 +101,7 @@ describe('mailrelay console', { concurrency: false }, () => {
           nextHop,
           queue: '{history: 7d}',
           spec: 'trace: {level: 3}',
-        }),
+        }).replace('{secretName: relay-tls}', MANY_CERTIFICATES),
     });
     const client = await SmtpClient.connect(relay.ports[0] ?? 0);
     await client.hello();
@@ -159,14 +161,20 @@ describe('mailrelay console', { concurrency: false }, () => {
   });
 
   test('the overview tells what is in service, what is refused, and draws the last hour', async () => {
-    const { policy, certificate } = await relay.status();
+    const { policy, certificate, sniCertificates = [] } = await relay.status();
     const panel = (name: string) => page.getByRole('region', { name });
     await panel('Policy in service')
       .getByText(policy.hash ?? '?')
       .waitFor();
-    await panel('Certificate in service')
-      .getByText(certificate?.serial ?? '?')
-      .waitFor();
+    const certificates = panel('Certificate in service');
+    for (const [heading, facts] of [
+      ['Host name', certificate],
+      ['For mail.example.org', sniCertificates[0]?.certificate],
+    ] as const)
+      await certificates
+        .locator(`h3:has-text("${heading}") + dl`)
+        .getByText(facts?.serial ?? '?')
+        .waitFor();
     const refused = panel('Refused clients').getByRole('row').filter({ hasText: 'unknown_parameter' });
     await refused.getByText('EHLO offers').waitFor();
     await panel('Refused by next hops')
@@ -184,7 +192,7 @@ describe('mailrelay console', { concurrency: false }, () => {
     await goTo('Queue');
     await row().getByRole('link').click();
     const lines = page.getByRole('listitem');
-    await lines.filter({ hasText: 'Received from app@client.example' }).waitFor();
+    await lines.filter({ hasText: /Received from app@client\.example, \d+ bytes/ }).waitFor();
     await lines.filter({ hasText: /Delivered joe@example\.com by 127\.0\.0\.1:\d+\s*250/ }).waitFor();
     await lines.filter({ hasText: /Returned to the sender gone@example\.com .*550/ }).waitFor();
     await lines.filter({ hasText: /Deferred slow@example\.com .*451/ }).waitFor();
@@ -237,7 +245,7 @@ describe('mailrelay console', { concurrency: false }, () => {
     const remove = page.getByRole('button', { name: 'Remove', exact: true });
     const dialog = page.getByRole('dialog', { name: 'Remove messages?' });
     await remove.click();
-    await dialog.getByText('1 messages go for good.').waitFor();
+    await dialog.getByText('Messages to go for good: 1.').waitFor();
     assert.equal(await page.evaluate('document.activeElement.textContent'), 'Cancel');
     await page.keyboard.press('Escape');
     await dialog.waitFor({ state: 'detached' });

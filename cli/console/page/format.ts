@@ -35,7 +35,9 @@ function formatUnit(value: number, unit: string): string {
 export function formatBytes(bytes: number): string {
   const units = ['byte', 'kilobyte', 'megabyte', 'gigabyte'];
   const power = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(1, bytes)) / 3));
-  const options = { style: 'unit', unit: units[power] ?? 'byte', unitDisplay: 'short' } as const;
+  // The short form of "byte" has no plural.
+  const unitDisplay = power > 0 ? 'short' : 'long';
+  const options = { style: 'unit', unit: units[power] ?? 'byte', unitDisplay } as const;
   const digits = { maximumFractionDigits: power > 0 ? 1 : 0 };
   return new Intl.NumberFormat(currentLanguage(), { ...options, ...digits }).format(bytes / 1000 ** power);
 }

@@ -58,10 +58,13 @@ function describeWayOut({ tlsLevel, routeCount, smartHosts }: Summary['outbound'
 type Summary = NonNullable<PodStatus['policy']['summary']>;
 
 function CertificatePanel({ status }: { readonly status: PodStatus }) {
-  const { certificate, internalCertificate, policyHostCertificate } = status;
+  const { certificate, internalCertificate, sniCertificates = [], policyHostCertificate } = status;
   const others = [
-    ['internal', internalCertificate, status.internalCertificateProblem],
-    ['policyHost', policyHostCertificate, status.policyHostCertificateProblem],
+    [say('internal'), internalCertificate, status.internalCertificateProblem],
+    ...sniCertificates.map(
+      (one) => [say('forNames', { names: one.names.join(', ') }), one.certificate, one.problem] as const,
+    ),
+    [say('policyHost'), policyHostCertificate, status.policyHostCertificateProblem],
   ] as const;
   const further = others.filter(([, facts, problem]) => facts || problem);
   const heading = (text: string) => further.length > 0 && html`<h3>${text}</h3>`;
@@ -69,8 +72,7 @@ function CertificatePanel({ status }: { readonly status: PodStatus }) {
     ${heading(say('certificate'))}
     <${Certificate} facts=${certificate} problem=${status.certificateProblem} />
     ${further.map(
-      ([name, facts, problem]) =>
-        html`${heading(say(name))}<${Certificate} facts=${facts} problem=${problem} />`,
+      ([name, facts, problem]) => html`${heading(name)}<${Certificate} facts=${facts} problem=${problem} />`,
     )}
   <//>`;
 }

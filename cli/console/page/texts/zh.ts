@@ -73,6 +73,7 @@ export const zh: Texts = {
   certificateInService: '使用中的证书',
   certificate: '主机名',
   internal: '集群内部',
+  forNames: '用于 {names}',
   policyHost: 'MTA-STS',
   names: '名称',
   until: '有效期至',
