@@ -53,18 +53,22 @@ const changes: fc.Arbitrary<(relay: MailRelay) => Partial<PodStatus>> = fc
     hash: fc.constantFrom('old', undefined),
     problem: fc.option(PROBLEM),
     authority: fc.option(fc.constantFrom('A', 'B')),
+    next: fc.option(fc.constantFrom('C', 'D')),
     depth: fc.nat(1_000),
     oldest: fc.option(fc.nat(100_000)),
     destinations: fc.uniqueArray(DESTINATION),
     missing: fc.uniqueArray(fc.constantFrom('outbound.x: a', 'inbound.y: b')),
   })
-  .map(({ hash, problem, authority, depth, oldest, destinations, missing }) => (relay) => {
+  .map(({ hash, problem, authority, depth, oldest, destinations, missing, next }) => (relay) => {
     const deferrals = destinations.map((destination) => ({ destination, message: 'later' }));
-    const pem = `-----BEGIN CERTIFICATE-----\n${authority}\n-----END CERTIFICATE-----\n`;
+    const pem = (body: string) => `-----BEGIN CERTIFICATE-----\n${body}\n-----END CERTIFICATE-----\n`;
+    const { certificate } = podReport(relay);
     return {
       ...(hash ? { policy: { hash, refused: null } } : {}),
       certificateProblem: problem === null ? null : { reason: problem, message: 'as it says' },
-      internalAuthority: relay.spec.tls?.internal && authority !== null ? pem : null,
+      internalAuthority: relay.spec.tls?.internal && authority !== null ? pem(authority) : null,
+      nextInternalCertificate:
+        next === null || !certificate ? null : { ...certificate, authority: pem(next), follows: null },
       missing,
       queue: { depth, held: depth % 3, oldestSeconds: oldest, deferrals, loginsRefused: [] },
     };

@@ -144,6 +144,20 @@ test('an authority that changes alone never hides the one that issued the pair i
   assert.equal(namesIn(look(first, old.cert, old.cert).internalAuthority), 'old');
 });
 
+test('a renewal by the same authority is served at once, however young its publication is', async () => {
+  const { look } = rig();
+  look(first, old.cert, undefined);
+  const renewed = await old.issue([INSIDE]);
+  assert.equal(look(renewed, old.cert, old.cert).internalCertificate?.serial, renewed.serial);
+});
+
+test('an authority that came alone before its pair is no authority of the pair in service', () => {
+  const { look } = rig();
+  look(first, old.cert, old.cert);
+  look(first, old.cert + fresh.cert, old.cert);
+  assert.equal(look(next, fresh.cert, old.cert + fresh.cert).internalCertificate?.serial, first.serial);
+});
+
 test('a policy without names inside the cluster leaves nothing that waits', () => {
   const { certificates, look } = rig();
   look(first, old.cert, old.cert);

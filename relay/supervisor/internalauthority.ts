@@ -24,6 +24,8 @@ export class InternalAuthority {
   readonly #authorityMs: number;
   #publication: Publication = null;
   #ofServed: string | null = null;
+  /** The authority that was mounted when the pair in service was taken. */
+  #takenWith: string | null = null;
   #waiting: { readonly pair: NewPair; readonly turn: Turn & { kind: 'wait' } } | null = null;
 
   constructor(authorityMs = AUTHORITY_MS, clocks = CLOCKS) {
@@ -32,7 +34,8 @@ export class InternalAuthority {
   }
 
   /** `published`: the authorities file. */
-  look(pair: NewPair, published: string | undefined): Turn {
+  look(found: Omit<NewPair, 'servedAuthority'>, published: string | undefined): Turn {
+    const pair = { ...found, servedAuthority: this.#takenWith };
     this.#publication = followPublication(this.#publication, published, this.#now());
     const turn = this.#decide(pair);
     this.#waiting = turn.kind === 'wait' ? { pair, turn } : null;
@@ -51,6 +54,7 @@ export class InternalAuthority {
   keep(seen: Seen['kind'], served: PairText | null, authority: string | null): void {
     if (served && seen === 'refused') return;
     const isNew = served === null || seen === 'taken';
+    if (isNew) this.#takenWith = authority;
     this.#ofServed = isNew ? authority : withIssuers(authority, this.#ofServed, served.cert);
   }
 

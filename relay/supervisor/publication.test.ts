@@ -21,8 +21,16 @@ const since = (...steps: readonly (readonly [number, string])[]): Publication =>
 const OLD_ONLY = since([0, old.cert]);
 const BOTH = since([0, old.cert], [500, old.cert + fresh.cert]);
 
+const CHANGED: NewPair = {
+  served,
+  servedAuthority: certificatesIn(old.cert),
+  mounted: next,
+  authority: certificatesIn(fresh.cert),
+  names: NAMES,
+};
+
 function turnOf(changes: Partial<NewPair>, publication: Publication, ms: number): string {
-  const pair = { served, mounted: next, authority: certificatesIn(fresh.cert), names: NAMES, ...changes };
+  const pair = { ...CHANGED, ...changes };
   const turn = decideTurn(pair, publication, at(ms), WAIT_MS);
   if (turn.kind === 'serve') return 'serve';
   assert.equal(turn.facts.serial, next.serial);
@@ -42,6 +50,8 @@ test('all certificates of a new authority must be published', () => {
   const bundle = { authority: certificatesIn(old.cert + fresh.cert) };
   assert.equal(turnOf(bundle, OLD_ONLY, 1_400), 'wait until null');
   assert.equal(turnOf(bundle, BOTH, 1_400), 'wait until 1500');
+  const elsewhere = { ...bundle, servedAuthority: null };
+  assert.equal(turnOf(elsewhere, since([500, fresh.cert]), 1_400), 'wait until null');
 });
 
 test('an authority that is withdrawn and published again begins again', () => {
@@ -70,8 +80,12 @@ test('nothing waits without need', async () => {
     ['no pair', { mounted: {} }, OLD_ONLY],
   ] as const)
     assert.equal(turnOf(changes, publication, 1_400), 'serve', why);
+});
+
+test('a renewal by the same authority never waits, published or not', () => {
   const same = { mounted: renewed, authority: certificatesIn(old.cert) };
-  assert.equal(turnOf(same, OLD_ONLY, 1_000), 'serve', 'a renewal of the same authority');
+  for (const publication of [OLD_ONLY, since([0, '']), since([0, fresh.cert])])
+    assert.equal(turnOf(same, publication, 0), 'serve');
 });
 
 test('a pair that ends soon is still good, and one that ends meanwhile is waited for no more', async () => {
@@ -82,8 +96,7 @@ test('a pair that ends soon is still good, and one that ends meanwhile is waited
 
 test('a step of the wall clock does not shorten the wait', () => {
   const stepped: Moment = { monotonic: 600, wall: begin + 3_600_000 };
-  const pair = { served, mounted: next, authority: certificatesIn(fresh.cert), names: NAMES };
-  assert.equal(decideTurn(pair, BOTH, stepped, WAIT_MS).kind, 'wait');
+  assert.equal(decideTurn(CHANGED, BOTH, stepped, WAIT_MS).kind, 'wait');
 });
 
 test('a file that this relay does not understand is as none', () => {

@@ -30,6 +30,8 @@ export function followPublication(before: Publication, text: string | undefined,
 
 export interface NewPair {
   readonly served: PairText | null;
+  /** The authority with which that came into service, PEM. Whoever verifies it needs to read nothing. */
+  readonly servedAuthority: string | null;
   readonly mounted: MountedPair;
   /** The authority of the mounted pair, PEM; null if its issuer tells none. */
   readonly authority: string | null;
@@ -49,16 +51,18 @@ export type Turn =
 const SERVE: Turn = { kind: 'serve' };
 
 export function decideTurn(
-  { served, mounted, authority, names }: NewPair,
+  { served, servedAuthority, mounted, authority, names }: NewPair,
   publication: Publication,
   now: Moment,
   authorityMs: number,
 ): Turn {
   if (publication === null || authority === null || !served) return SERVE;
   if (served.cert === mounted.cert && served.key === mounted.key) return SERVE;
+  const unknown = findUnknown(authority, servedAuthority);
+  if (unknown.length === 0) return SERVE;
   const next = judgePair(mounted.cert, mounted.key, names, new Date(now.wall));
   if (next.kind === 'unusable' || !isGood(served, names, now)) return SERVE;
-  const since = findLatest(publication, authority);
+  const since = findLatest(publication, unknown);
   const follows = since && later(since, authorityMs);
   return follows && follows.monotonic <= now.monotonic
     ? SERVE
@@ -72,9 +76,15 @@ function isGood({ cert, key }: PairText, names: readonly string[], { wall }: Mom
   return judged.warning === null || judged.warning.reason === 'CertificateExpiringSoon';
 }
 
-/** When the last certificate of an authority was published; null while one is not. */
-function findLatest(publication: NonNullable<Publication>, authority: string): Moment | null {
-  const moments = listFingerprints(authority).map((fingerprint) => publication.get(fingerprint));
+/** The fingerprints of the certificates in `authority` that are not in that of the pair in service. */
+function findUnknown(authority: string, servedAuthority: string | null): string[] {
+  const known = new Set(listFingerprints(servedAuthority ?? ''));
+  return listFingerprints(authority).filter((fingerprint) => !known.has(fingerprint));
+}
+
+/** When the last of these authorities was published; null while one is not. */
+function findLatest(publication: NonNullable<Publication>, unknown: readonly string[]): Moment | null {
+  const moments = unknown.map((fingerprint) => publication.get(fingerprint));
   if (moments.includes(undefined)) return null;
   const [latest = null] = moments
     .filter((moment) => moment !== undefined)

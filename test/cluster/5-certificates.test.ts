@@ -19,11 +19,15 @@ import {
   podsOf,
   relayOf,
   renew,
+  secretText,
   serviceAddress,
   statusUntil,
   waitReady,
 } from './kube.ts';
 
+const SOAK = process.env['MAILRELAY_SOAK'] !== undefined;
+/** So late a kubelet shows a changed ConfigMap to a workload. */
+const MOUNTED_AFTER_MS = 90_000;
 const NAMESPACE = 'certs';
 const HOSTNAME = 'relay.example.com';
 const INSIDE = `relay.${NAMESPACE}.svc`;
@@ -129,6 +133,38 @@ describe('certificates of issuers', { concurrency: false }, () => {
     assert.equal(authorityInside(), ca);
     assert.deepEqual((await podStatus(pod?.ip ?? '')).tasks, tasks);
     assert.deepEqual(podsOf(NAMESPACE), [pod]);
+  });
+
+  test('workloads that read late verify the relay all the time while its authority is replaced', {
+    skip: !SOAK,
+  }, async () => {
+    const before = authorityInside();
+    const published = [{ at: 0, ca: before }];
+    const mounted = () => published.findLast(({ at }) => at <= Date.now() - MOUNTED_AFTER_MS)?.ca ?? '';
+    const serial = async (ca: string) =>
+      (await certificateFor('relay', { servername: INSIDE, ca })).serialNumber;
+    const first = await serial(before);
+    const readAuthority = () => secretText(NAMESPACE, 'ca', 'tls.crt');
+    const issued = readAuthority();
+    renew(NAMESPACE, 'ca');
+    await until('another authority', () => readAuthority() !== issued, 60_000);
+    renew(NAMESPACE, 'relay-internal');
+    const failures: string[] = [];
+    const told = new Set<string>();
+    const look = async () => {
+      published.push({ at: Date.now(), ca: authorityInside() });
+      told.add(conditionOf(relayOf(NAMESPACE), 'CertificateReady')?.message.match(/follows \w+/)?.[0] ?? '');
+      const served = await serial(mounted()).catch((error: Error) => {
+        failures.push(error.message);
+        return first;
+      });
+      return failures.length > 0 || served !== first;
+    };
+    await until('the new certificate', look, 300_000);
+    assert.deepEqual(failures, []);
+    assert.ok(told.has('follows at'), [...told].join());
+    await until('the old authority to go', () => !authorityInside().includes(before.trim()), 60_000);
+    await serial(authorityInside());
   });
 });
 
