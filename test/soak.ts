@@ -21,6 +21,7 @@ const STORIES = [
   'test/load/idle.test.ts',
   'test/load/large.test.ts',
   'test/load/slowloris.test.ts',
+  'test/cluster/2-pages.test.ts',
   'test/cluster/5-scale.test.ts',
   'test/cluster/6-versions.test.ts',
   'test/cluster/8-oncall.test.ts',

@@ -1,5 +1,6 @@
 /** The pages of the documentation against what they speak of: links, manifests, and commands of this program. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { test } from 'node:test';
@@ -10,11 +11,21 @@ import { buildPlugin } from '#cli/kubectl/program.ts';
 import { buildProgram } from '#cli/program.ts';
 import { mailRelaySpec } from '#crds/mailrelay.ts';
 import { validateMailRelay } from '#crds/validate.ts';
-import { type Block, listCommandLines, listOwnCalls, readPages } from './pages.ts';
+import {
+  type Block,
+  chooseRunner,
+  listCommandLines,
+  listCommands,
+  listOwnCalls,
+  listShellBlocks,
+  readPages,
+} from './pages.ts';
 
 const TOP = fileURLToPath(new URL('../../', import.meta.url));
 const PAGES = readPages();
 const PLUGIN_OPTIONS = ['-n', '-o', '--pod', '--context', '--kubeconfig', '--namespace'];
+/** What the tests that run commands have. */
+const PROGRAMS = /^(?:kubectl|helm|(?:bin\/)?mailrelay|openssl|ln) /;
 const FIELDS = new Set(Object.keys(mailRelaySpec.shape));
 /** What a fragment of a spec is merged into. */
 const BASE = {
@@ -93,8 +104,9 @@ function listFaults(value: object): string[] {
 
 test('every call of this program in a page is one that it knows', async () => {
   const verbs = [buildPlugin({}), await buildProgram()].flatMap((program) => listAll(readTree(program)));
-  const faults = PAGES.flatMap(({ path, text, blocks }) => {
-    const shell = blocks.filter(({ language }) => /^(|sh|bash)$/.test(language)).flatMap(listCommandLines);
+  const faults = PAGES.flatMap((page) => {
+    const { path, text } = page;
+    const shell = listShellBlocks(page).flatMap(listCommandLines);
     const inline = [...text.matchAll(/`([^`\n]+)`/g)].map(([, code = '']) => code);
     return [...shell, ...inline].flatMap(listOwnCalls).flatMap((words) => {
       const fault = judgeCall(words, verbs);
@@ -115,3 +127,37 @@ function judgeCall(words: readonly string[], verbs: readonly VerbFacts[]): strin
     .find((word) => /^--?[a-z]/.test(word) && !known.has(word));
   return unknown === undefined ? undefined : `${verb.path} has no option ${unknown}`;
 }
+
+test('every command is one that a test runs, or the page says why none does', () => {
+  const commands = listCommands(PAGES);
+  assert.ok(commands.filter((command) => chooseRunner(command) === 'cluster').length > 60);
+  const faults = commands.filter(
+    (command) => chooseRunner(command) !== 'none' && !PROGRAMS.test(command.text),
+  );
+  assert.deepEqual(
+    faults.map(({ at, text }) => `${at}: ${text}`),
+    [],
+    'write "<!-- not run: REASON -->" above the block, or "```text" where it has no command',
+  );
+});
+
+test('each reason why commands are not run stands right above their block', () => {
+  const lost = PAGES.filter(({ text, blocks }) => {
+    const marks = text.match(/^ *<!-- not run/gm)?.length ?? 0;
+    return marks !== blocks.filter(({ notRun }) => notRun !== undefined).length;
+  });
+  assert.deepEqual(
+    lost.map(({ path }) => path),
+    [],
+  );
+});
+
+test('a shell can read every command, also those that are not run', () => {
+  const pages = Map.groupBy(listCommands(PAGES), ({ path }) => path);
+  const faults = [...pages].flatMap(([path, commands]) => {
+    const input = commands.map(({ text }) => `${text}\n`).join('');
+    const { status, stderr } = spawnSync('bash', ['-n'], { input, encoding: 'utf8' });
+    return status === 0 ? [] : [`${path}: ${stderr}`];
+  });
+  assert.deepEqual(faults, []);
+});

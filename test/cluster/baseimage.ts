@@ -1,9 +1,10 @@
 /**
  * The two images that the Dockerfile begins with, where no registry is at hand. One has the Node that the project pins. The
- * other is small: the shared libraries that Node names, a user, and a shell for a person inside.
+ * other is small: the shared libraries that Node names, a user,
+ * a folder for temporary files, and a shell for a person inside.
  */
 import { createHash } from 'node:crypto';
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Say } from './programs.ts';
@@ -51,6 +52,8 @@ function putBase(root: string, node: string): void {
   putLibraries(root, node);
   putShell(root);
   mkdirSync(join(root, 'etc'));
+  mkdirSync(join(root, 'tmp'));
+  chmodSync(join(root, 'tmp'), 0o1777);
   for (const [name, text] of Object.entries(ACCOUNTS)) writeFileSync(join(root, 'etc', name), text);
 }
 

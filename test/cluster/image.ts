@@ -25,6 +25,7 @@ const NODE = join(ROOT, 'node_modules', 'node', 'bin', 'node');
 const DOCKERFILE = join(ROOT, 'Dockerfile');
 const IGNORE = join(ROOT, '.dockerignore');
 const LICENSE = join(ROOT, 'LICENSE');
+const BASE_RECIPE = join(ROOT, 'test', 'cluster', 'baseimage.ts');
 export const SOURCES = ['crds', 'relay', 'operator', 'cli'];
 const MANIFESTS = ['package.json', 'package-lock.json'];
 const REPOSITORY = 'mailrelay.test/mailrelay';
@@ -48,7 +49,7 @@ export interface ImageOptions {
 /** Builds the image of the checkout, or of the folder `sources`. */
 export function buildImage(say: Say, sources = ROOT, { images = {}, revision }: ImageOptions = {}): Image {
   const parts = [...SOURCES, ...MANIFESTS].map((name) => join(sources, name));
-  const tag = digestOf([...parts, DOCKERFILE, IGNORE], JSON.stringify([images, revision]));
+  const tag = digestOf([...parts, DOCKERFILE, IGNORE, BASE_RECIPE], JSON.stringify([images, revision]));
   const archive = join(imagesDir(), `mailrelay-${tag}.tar`);
   if (!existsSync(archive)) {
     const begin = { ...(images.NODE_IMAGE && images.BASE ? {} : baseImages(say, NODE)), ...images };

@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { listCommandLines, listOwnCalls, readPages } from '#test/arch/pages.ts';
+import { listCommandLines, listOwnCalls, listShellBlocks, readPages } from '#test/arch/pages.ts';
 import { makePair } from '#test/kit/ca.ts';
 import { endWithFile } from '#test/kit/child.ts';
 import { makeReport } from '#test/kit/reportmail.ts';
@@ -145,8 +145,7 @@ after(async () => {
 });
 
 function listCalls(): string[][] {
-  const blocks = readPages().flatMap(({ blocks }) => blocks);
-  const shell = blocks.filter(({ language }) => /^(|sh|bash)$/.test(language)).flatMap(listCommandLines);
+  const shell = readPages().flatMap(listShellBlocks).flatMap(listCommandLines);
   const calls = shell.flatMap(listOwnCalls).filter(([name]) => name === 'mailrelay');
   const once = new Map(calls.map(([, ...words]) => [words.join(' '), words]));
   return [...once.values()].map((words) => words.map((word) => word.replace(/^(["'])(.*)\1$/, '$2')));
