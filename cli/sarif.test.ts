@@ -6,8 +6,8 @@ import assert from 'node:assert/strict';
 import { relative, resolve } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import fc from 'fast-check';
 import { z } from 'zod';
+import fc from '#test/kit/property.ts';
 import type { LintFault } from './lintfaults.ts';
 import { makeSarif } from './sarif.ts';
 

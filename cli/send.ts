@@ -2,17 +2,20 @@
  * `mailrelay send`: sends one message, then prints the reply of the server and the TLS of the session. Verifies the
  * certificate unless TLS is off. Never falls back to plain text, and never logs in over plain text.
  */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import type { TLSSocket } from 'node:tls';
 import SMTPConnection from 'nodemailer/lib/smtp-connection/index.js';
 import XOAuth2 from 'nodemailer/lib/xoauth2';
 import { oneLine } from '#crds/failure.ts';
 import { readCertificateFacts } from '#crds/keypair.ts';
 import { describeFileError } from '#crds/systemwords.ts';
+import { POD_PATHS } from '#crds/wellknown.ts';
 import { readPassword } from './password.ts';
 import { makeStepPrinter } from './sendsteps.ts';
 import { describeSendError, type SendError } from './sendwords.ts';
 import { UsageError } from './usage.ts';
+
+const POD_AUTHORITY = `${POD_PATHS.certificate}/ca.crt`;
 
 interface SendOptions {
   readonly server: { readonly host: string; readonly port: number };
@@ -78,7 +81,7 @@ function connect(options: SendOptions): Promise<SMTPConnection> {
     ...(steps ? { transactionLog: true, logger: makeStepPrinter((line) => process.stdout.write(line)) } : {}),
     tls: {
       ...(serverName ? { servername: serverName } : {}),
-      ...(ca ? { ca: readAuthorities(ca) } : {}),
+      ...trust(ca),
     },
   });
   return new Promise((resolve, reject) => {
@@ -87,6 +90,12 @@ function connect(options: SendOptions): Promise<SMTPConnection> {
     session.on('error', fail);
     session.connect((error) => (error ? fail(error) : resolve(session)));
   });
+}
+
+/** In a relay pod the Secret of the relay may have the authority of its certificate. */
+function trust(ca: string | undefined): { ca?: string } {
+  if (ca !== undefined) return { ca: readAuthorities(ca) };
+  return existsSync(POD_AUTHORITY) ? { ca: readAuthorities(POD_AUTHORITY) } : {};
 }
 
 function readAuthorities(file: string): string {

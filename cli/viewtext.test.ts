@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { effectivePolicy } from '#crds/effective.ts';
 import { podReport, relayObject } from '#test/fixtures/world.ts';
+import fc from '#test/kit/property.ts';
 import { quoteWord } from './terminal.ts';
 import { foldCommand, renderView, type ViewFacts } from './viewtext.ts';
 

@@ -6,6 +6,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   type Document,
+  type DocumentOptions,
   isAlias,
   isMap,
   isNode,
@@ -13,7 +14,10 @@ import {
   isSeq,
   LineCounter,
   type Node,
+  type ParseOptions,
   parseAllDocuments,
+  type SchemaOptions,
+  type Tags,
   visit,
   type YAMLError,
 } from 'yaml';
@@ -43,6 +47,16 @@ export interface YamlDocument {
 interface YamlFile {
   readonly documents: readonly YamlDocument[];
   readonly faults: readonly TextFault[];
+}
+
+/** kubectl and the API server read YAML 1.1 (sigs.k8s.io/yaml), but for times and numbers with colons: these are text. */
+const AS_KUBERNETES: ParseOptions & SchemaOptions & DocumentOptions = {
+  version: '1.1',
+  customTags: (tags) => tags.filter((tag) => typeof tag === 'string' || !isTime(tag)),
+};
+
+function isTime({ tag, format }: Exclude<Tags[number], string>): boolean {
+  return tag === 'tag:yaml.org,2002:timestamp' || format === 'TIME';
 }
 
 /** The codes of the library in words, each with the cure. */
@@ -75,8 +89,7 @@ export function listYamlFiles(path: string): string[] {
 export function readYamlFile(file: string): YamlFile {
   const text = readText(file);
   const lineCounter = new LineCounter();
-  // The API server reads YAML 1.1.
-  const parsed = [...parseAllDocuments(text, { version: '1.1', prettyErrors: false, lineCounter })];
+  const parsed = [...parseAllDocuments(text, { ...AS_KUBERNETES, prettyErrors: false, lineCounter })];
   const place = (offset: number): Place => {
     const { line, col } = lineCounter.linePos(offset);
     return { file, line: Math.max(1, line), column: Math.max(1, col) };

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { X509Certificate } from 'node:crypto';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { makeAuthority } from '#test/kit/ca.ts';
+import fc from '#test/kit/property.ts';
 import { listFingerprints, parseAuthorities, printAuthorities } from './authoritiesfile.ts';
 import { findIssuers } from './keypair.ts';
 

@@ -4,9 +4,9 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { BOUNDARIES } from '#test/fixtures/boundaries.ts';
 import { changed, document } from '#test/fixtures/manifests.ts';
+import fc from '#test/kit/property.ts';
 import { effectivePolicy } from './effective.ts';
 import { parsePolicy, printPolicy } from './policyfile.ts';
 import { parseDuration, parseSize } from './units.ts';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { BlockList } from 'node:net';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { changed, document } from '#test/fixtures/manifests.ts';
+import fc from '#test/kit/property.ts';
 import { effectivePolicy, needsKeyPair, startTlsSummary } from './effective.ts';
 import { addNetwork, listCovers } from './networks.ts';
 import { fieldsNotInForce } from './notinforce.ts';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { z } from 'zod';
 import { podReport, relayObject } from '#test/fixtures/world.ts';
+import fc from '#test/kit/property.ts';
 import { fitter } from './fit.ts';
 import { parsePodStatus, podStatus } from './podstatus.ts';
 import { fitStatus, mailRelayStatus } from './status.ts';

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { parse } from 'yaml';
 import { changed, document, MISSHAPEN, WRONG } from '#test/fixtures/manifests.ts';
+import fc from '#test/kit/property.ts';
 import { validateMailRelay } from './validate.ts';
 
 const faultsOf = (value: unknown) => {

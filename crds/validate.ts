@@ -24,7 +24,9 @@ export interface Fault {
 
 export interface ValidManifest {
   readonly name: string;
+  /** "default" where the document names none. */
   readonly namespace: string;
+  readonly namesNamespace: boolean;
   readonly spec: MailRelaySpec;
 }
 
@@ -33,7 +35,7 @@ export type Validated = { kind: 'valid'; manifest: ValidManifest } | { kind: 'in
 const document = z.object({
   apiVersion: z.literal(API_VERSION),
   kind: z.literal(KIND),
-  metadata: z.looseObject({ name: z.string(), namespace: z.string().default('default') }),
+  metadata: z.looseObject({ name: z.string(), namespace: z.string().optional() }),
   spec: mailRelaySpec,
 });
 
@@ -51,7 +53,8 @@ export function validateMailRelay(value: unknown): Validated {
   ];
   if (!result.success || faults.length > 0) return { kind: 'invalid', faults };
   const { name, namespace } = result.data.metadata;
-  return { kind: 'valid', manifest: { name, namespace, spec: result.data.spec } };
+  const place = { namespace: namespace ?? 'default', namesNamespace: namespace !== undefined };
+  return { kind: 'valid', manifest: { name, ...place, spec: result.data.spec } };
 }
 
 /** One for each field: the last one says most, because the bounds of a text come before its form. */

@@ -1,12 +1,12 @@
 /** The same world gives the same bytes, whatever the order of its parts is; and a second reconcile writes nothing. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { effectivePolicy } from '#crds/effective.ts';
 import type { MailRelay } from '#crds/mailrelay.ts';
 import type { PodStatus } from '#crds/podstatus.ts';
 import type { MailRelayStatus } from '#crds/status.ts';
 import { podReport, podView, relayObject, SETTINGS, settledWorld } from '#test/fixtures/world.ts';
+import fc from '#test/kit/property.ts';
 import type { KubeObject, Request } from './kube/client.ts';
 import { KubeError } from './kube/errors.ts';
 import { Refresher } from './pods/refresh.ts';

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import type { PodStatus } from '#crds/podstatus.ts';
 import { COUNTERS, HISTOGRAMS } from '#relay/observe/metricfamilies.ts';
+import fc from '#test/kit/property.ts';
 import { LastHour, METRICS } from './lasthour.ts';
 import { estimateQuantile, parseMetrics } from './metricstext.ts';
 

@@ -16,9 +16,13 @@ import { renderRelay } from './render.ts';
 
 const MANAGER = 'kubectl-mailrelay';
 
-export async function diffFile(cluster: Cluster, file: string): Promise<number> {
-  const { relay: manifest } = readManifests(file);
-  const { name, spec } = manifest;
+/** As with kubectl, the namespace of the manifest counts, and -n may not name another one. */
+export async function diffFile(
+  connect: (namespace?: string) => Promise<Cluster>,
+  file: string,
+): Promise<number> {
+  const { name, namespace, namesNamespace, spec } = readManifests(file).relay;
+  const cluster = await connect(namesNamespace ? namespace : undefined);
   const live = await readLive(cluster, name);
   const wanted = await cluster.request<LiveRelay>({
     method: 'PATCH',

@@ -22,6 +22,16 @@ const NAMES: Readonly<Record<string, keyof Globals>> = {
 };
 const FORMS: readonly string[] = ['text', 'json', 'yaml'];
 
+/** The globals for a manifest that names a namespace, or none. */
+export function inNamespace(globals: Globals, namespace: string | undefined): Globals {
+  if (namespace === undefined || namespace === globals.namespace) return globals;
+  if (globals.namespace !== undefined)
+    throw new UsageError(
+      `The manifest is for namespace "${namespace}", and -n names "${globals.namespace}": leave out one of them`,
+    );
+  return { ...globals, namespace };
+}
+
 export function takeGlobals(argv: readonly string[]): {
   readonly globals: Globals;
   readonly words: string[];

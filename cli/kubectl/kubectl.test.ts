@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { mailRelaySpec } from '#crds/mailrelay.ts';
 import { changed } from '#test/fixtures/manifests.ts';
+import fc from '#test/kit/property.ts';
 import { describeTable } from '../terminal.ts';
 import { describeEffect, listChanges } from './diff.ts';
 import { concerns } from './events.ts';
-import { takeGlobals } from './globals.ts';
+import { inNamespace, takeGlobals } from './globals.ts';
 import { splitWords, takesIds } from './queue.ts';
 import { makeRedaction } from './report.ts';
 import { findObstacle, listSendWords } from './test.ts';
@@ -80,6 +80,16 @@ test('a table has columns as wide as their longest value, and no control charact
   );
 });
 
+test('a manifest goes into the namespace that it names, and -n may not name another one', () => {
+  assert.deepEqual(inNamespace({ namespace: 'mail' }, undefined), { namespace: 'mail' });
+  assert.deepEqual(inNamespace({ context: 'c' }, 'mail'), { context: 'c', namespace: 'mail' });
+  assert.deepEqual(inNamespace({ namespace: 'mail' }, 'mail'), { namespace: 'mail' });
+  assert.throws(
+    () => inNamespace({ namespace: 'other' }, 'mail'),
+    /for namespace "mail", and -n names "other": leave out one/,
+  );
+});
+
 test('a difference is told field by field, with what restarts', () => {
   const before = spec({});
   const cases: [Record<string, unknown>, string, RegExp][] = [
@@ -135,6 +145,7 @@ test('a listener that cannot be tried from inside is named with the reason', () 
   });
   assert.ok(words.join(' ').includes('--server relay.mail.svc:465'));
   assert.ok(words.join(' ').includes('--tls implicit'));
+  assert.ok(!words.includes('--ca'), 'the pod knows whether it has an authority');
 });
 
 test('no local part of an address is left in a report, and one address has one word', () => {

@@ -7,7 +7,7 @@ import { parsePort, parseTime } from '../usage.ts';
 import { Verb } from '../verb.ts';
 import { verb as podQueue } from '../verbs/queue.ts';
 import type { Cluster } from './cluster.ts';
-import type { Globals } from './globals.ts';
+import { type Globals, inNamespace } from './globals.ts';
 import type { Form } from './inpods.ts';
 
 const GLOBALS = `
@@ -22,14 +22,15 @@ Options of all verbs, anywhere in the line:
 interface Given {
   readonly pod: string | undefined;
   readonly form: Form;
-  readonly connect: () => Promise<Cluster>;
+  /** Of a manifest: its namespace. */
+  readonly connect: (namespace?: string) => Promise<Cluster>;
 }
 
 export function buildPlugin(globals: Globals): Verb {
   const given: Given = {
     pod: globals.pod,
     form: globals.output ?? 'text',
-    connect: async () => new (await import('./cluster.ts')).Cluster(globals),
+    connect: async (namespace) => new (await import('./cluster.ts')).Cluster(inNamespace(globals, namespace)),
   };
   return new Verb('kubectl mailrelay')
     .description('MailRelays in a cluster, by your own rights')
@@ -217,7 +218,7 @@ function diff({ connect }: Given): Verb {
   return ofFile('diff', 'what a manifest changes, field by field, and what restarts; writes nothing').does(
     async () => {
       const { diffFile } = await import('./diff.ts');
-      return async ({ filename }: { filename: string }) => diffFile(await connect(), filename);
+      return async ({ filename }: { filename: string }) => diffFile(connect, filename);
     },
   );
 }

@@ -7,8 +7,6 @@ import type { MailRelay } from '#crds/mailrelay.ts';
 import type { Cluster, Ran } from './cluster.ts';
 import { choosePods } from './inpods.ts';
 
-const CA_FILE = '/etc/mailrelay/tls/ca.crt';
-
 export interface TestOrder {
   readonly relay: string;
   readonly from: string;
@@ -67,7 +65,7 @@ export function listSendWords(
   return [
     ...['send', '--steps', '--server', `${relay}.${namespace}.svc:${port}`, '--from', from, '--to', to],
     ...['--tls', tls, '--subject', 'kubectl mailrelay test'],
-    ...(tls === 'none' ? [] : ['--server-name', spec.hostname, '--ca', CA_FILE]),
+    ...(tls === 'none' ? [] : ['--server-name', spec.hostname]),
     ...(user === undefined ? [] : ['--user', user]),
   ];
 }

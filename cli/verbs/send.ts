@@ -41,7 +41,10 @@ export const verb = new Verb('send')
       .default('starttls'),
   )
   .option('--server-name <name>', 'name that the certificate must have (default: the host of --server)')
-  .option('--ca <file>', 'certificates to trust (default: the public roots)')
+  .option(
+    '--ca <file>',
+    'certificates to trust (default: in a relay pod the ca.crt of its Secret, else the public roots)',
+  )
   .option('--user <name>', 'log in; the password is asked for, or is the first line of standard input')
   .option('--token-file <file>', 'log in with the token in this file (XOAUTH2), such as a ServiceAccount has')
   .option('--subject <text>', 'subject of the message', 'A message through the relay')

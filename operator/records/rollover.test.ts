@@ -6,11 +6,11 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { effectivePolicy } from '#crds/effective.ts';
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { ANNOTATIONS } from '#crds/wellknown.ts';
 import { podReport, podView, relayObject, SETTINGS, settledWorld } from '#test/fixtures/world.ts';
+import fc from '#test/kit/property.ts';
 import type { KubeObject } from '../kube/client.ts';
 import { renderAll } from '../render/index.ts';
 import type { PodView, World } from '../world.ts';

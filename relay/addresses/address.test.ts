@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { domainToASCII } from 'node:url';
-import fc from 'fast-check';
+import fc from '#test/kit/property.ts';
 import { isRouting, printMailbox, readMailbox } from './address.ts';
 
 const good = (address: string, printed: string) =>

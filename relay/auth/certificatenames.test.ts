@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import fc from '#test/kit/property.ts';
 import { nameIsAllowed, namesOfCertificate } from './certificatenames.ts';
 
 test('names of DNS, e-mail and URI are read, others are not, and quotes hide nothing', () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { hashPassword, parsePasswordHash } from '#crds/passwordhash.ts';
+import fc from '#test/kit/property.ts';
 import { scramFirst } from './scram.ts';
 import { Users } from './users.ts';
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import fc from '#test/kit/property.ts';
 import { AuthSecrets } from './authsecrets.ts';
 import { readCodes } from './reply.ts';
 

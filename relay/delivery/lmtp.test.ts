@@ -1,11 +1,11 @@
 /** LMTP next hops (RFC 2033): each accepted recipient has its own reply after the message. */
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
-import fc from 'fast-check';
 import { type Authority, makeAuthority } from '#test/kit/ca.ts';
 import { type Answer, Hop, type HopOptions, type Said } from '#test/kit/hop.ts';
 import { wayTo } from '#test/kit/hopway.ts';
 import { freePort } from '#test/kit/ports.ts';
+import fc from '#test/kit/property.ts';
 import { HOSTNAME, hopTo, makeParcel, policyOf } from '#test/kit/relayrig.ts';
 import { NO_MATERIALS } from '../task/materials.ts';
 import type { HopResult } from './attempt.ts';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { isIP } from 'node:net';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import fc from '#test/kit/property.ts';
 import { readProxyHeader } from '../supervisor/proxyheader.ts';
 import { encodeProxyHeader } from './proxyheader.ts';
 

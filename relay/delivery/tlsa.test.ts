@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { createHash, X509Certificate } from 'node:crypto';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { makeAuthority, makePair } from '#test/kit/ca.ts';
+import fc from '#test/kit/property.ts';
 import { judgeChain, usableRecords } from './tlsa.ts';
 
 const HOST = 'mx.example.net';

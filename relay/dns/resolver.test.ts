@@ -4,8 +4,8 @@ import { createSocket } from 'node:dgram';
 import { createServer, type Socket } from 'node:net';
 import { after, test } from 'node:test';
 import packet from 'dns-packet';
-import fc from 'fast-check';
 import { freePort } from '#test/kit/ports.ts';
+import fc from '#test/kit/property.ts';
 import { readAnswer } from './answer.ts';
 import { DnsResolver } from './resolver.ts';
 

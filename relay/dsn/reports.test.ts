@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import PostalMime from 'postal-mime';
 import { makeFailure } from '#crds/failure.ts';
+import fc from '#test/kit/property.ts';
 import type { Loaded, NewMessage } from '../spool/spool.ts';
 import type { DsnRecipient } from './recipient.ts';
 import { makeReports } from './reports.ts';

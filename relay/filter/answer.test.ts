@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import fc from '#test/kit/property.ts';
 import { traceOf } from '#test/kit/relayrig.ts';
 import { HeaderEditor, joinSteps } from '../headers/header.ts';
 import { ACTION_NAMES, readAnswer, type Verdict } from './answer.ts';
@@ -121,7 +121,9 @@ test('whatever the filter writes, the fields are in order', () => {
     fc.string({ unit: 'binary' }),
     fc.constantFrom('a\r\n\r\nb', '\nX-Evil: 1', 'ä'.repeat(900)),
   );
-  const headers = fc.dictionary(fc.stringMatching(/^[!-9;-~]{1,20}$/), value);
+  // The parser leaves out a field of this name.
+  const name = fc.stringMatching(/^[!-9;-~]{1,20}$/).filter((one) => one !== '__proto__');
+  const headers = fc.dictionary(name, value);
   fc.assert(
     fc.property(headers, value, (add_headers, subject) => {
       const verdict = readAnswer(

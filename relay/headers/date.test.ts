@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import fc from '#test/kit/property.ts';
 import { formatDate } from './date.ts';
 
 test('a time is written as RFC 5322 has it, whatever was written before', () => {

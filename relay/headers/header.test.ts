@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import fc from '#test/kit/property.ts';
 import { compiledOf, policyOf, traceOf } from '#test/kit/relayrig.ts';
 import { HeaderEditor, type HeaderSteps, joinSteps } from './header.ts';
 import { SECTION_BYTES } from './section.ts';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import fc from '#test/kit/property.ts';
 import { saysTlsNotRequired } from './tlsrequired.ts';
 
 function says(text: string, size = 1_000): Promise<boolean> {

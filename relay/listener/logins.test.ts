@@ -1,9 +1,9 @@
 /** More cases of logins: every input of a client gets an answer, and tokens are checked with the keys of an issuer. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { hashPassword } from '#crds/passwordhash.ts';
+import fc from '#test/kit/property.ts';
 import { clientsOf, listenerAt } from '#test/kit/relayrig.ts';
 import { Counters } from '../task/counts.ts';
 import { countedAs } from './clientnetwork.ts';

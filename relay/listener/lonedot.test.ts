@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { SMTPStream } from 'smtp-server/lib/smtp-stream.js';
+import fc from '#test/kit/property.ts';
 import { feedData, type LoneDot } from './dataparser.ts';
 
 type Seen = readonly [LoneDot, isLast: boolean];

@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { connect, createServer, type TLSSocket } from 'node:tls';
-import fc from 'fast-check';
 import { makePair } from '#test/kit/ca.ts';
+import fc from '#test/kit/property.ts';
 import { groupOfSession } from './tlsgroup.ts';
 
 test('the group of a handshake is the one that the client sees', async () => {

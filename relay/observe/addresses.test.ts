@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import fc from '#test/kit/property.ts';
 import { hideAddresses } from './addresses.ts';
 
 const hash = (address: string) => `#${address.length}`;

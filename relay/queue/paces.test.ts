@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import fc from '#test/kit/property.ts';
 import { Pace, Paces } from './paces.ts';
 
 const pauses = fc.array(fc.integer({ min: 0, max: 20_000 }), { maxLength: 100 });

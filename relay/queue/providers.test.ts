@@ -1,9 +1,9 @@
 /** The limits of a provider hold over all its destinations, which take turns. Time and timers are those of the test. */
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, mock, test } from 'node:test';
-import fc from 'fast-check';
 import { makeFailure } from '#crds/failure.ts';
 import type { Provider } from '#crds/policyfile.ts';
+import fc from '#test/kit/property.ts';
 import type { Destination } from '../delivery/courier.ts';
 import { DestinationQueues } from './destinationqueues.ts';
 import { Paces } from './paces.ts';

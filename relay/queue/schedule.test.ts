@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import type { Backoff } from '#crds/policyfile.ts';
+import fc from '#test/kit/property.ts';
 import { destinationRetryMs, failuresWithin, listPauses, loginRetryMs, messageRetryMs } from './schedule.ts';
 
 const HALF = 0.5;

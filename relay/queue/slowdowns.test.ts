@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { makeFailure } from '#crds/failure.ts';
+import fc from '#test/kit/property.ts';
 import { SlowDowns, slow } from './slowdowns.ts';
 
 const MINUTE = 60_000;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import fc from '#test/kit/property.ts';
 import { Wakeups } from './wakeups.ts';
 
 test('each time rings once, when it has come, in order, with its key', async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import type { Provider } from '#crds/policyfile.ts';
+import fc from '#test/kit/property.ts';
 import { warmUpRate } from './warmup.ts';
 
 const HOUR = 3_600_000;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import fc from '#test/kit/property.ts';
 import { BEAT_MS, DiskWait, Heart, LOOK_MS, OwnTime } from './heartbeat.ts';
 
 /** A supervisor that watches one process. `beats` returns the process's report at each look. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import fc from '#test/kit/property.ts';
 import { dropOldest } from './oldest.ts';
 
 test('there are never more than allowed, the newest stay, and few go at a time', () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import fc from '#test/kit/property.ts';
 import { Strangers } from './strangers.ts';
 
 test('whatever comes, the room is bounded, and the newest of an address that has few is there', () => {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import fc from 'fast-check';
+import fc from '#test/kit/property.ts';
 import { makeReport, makeReportMail } from '#test/kit/reportmail.ts';
 import { findReportPart } from './attachment.ts';
 import { renderMail } from './mail.ts';

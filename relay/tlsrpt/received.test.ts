@@ -1,7 +1,7 @@
 /** What is kept of the reports of others: bounded in every direction, and summed up by day. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import fc from '#test/kit/property.ts';
 import { makeReport } from '#test/kit/reportmail.ts';
 import {
   addDiscarded,

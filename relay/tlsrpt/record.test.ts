@@ -1,7 +1,7 @@
 /** The record of a domain that wants reports (RFC 8460 section 3), as strangers write it. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
+import fc from '#test/kit/property.ts';
 import { isPublic } from './post.ts';
 import { parseTarget, readTargets } from './record.ts';
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import fc from 'fast-check';
+import fc from '#test/kit/property.ts';
 import { packReport, readReport, type TlsReport } from './report.ts';
 
 const REPORT: TlsReport = {

@@ -1,8 +1,8 @@
 /** The counts of a day: what is counted, how it is bounded, and that no session gets lost among those that are counted. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { FAILURE_CAUSES, makeFailure } from '#crds/failure.ts';
+import fc from '#test/kit/property.ts';
 import { NO_FINDINGS, type TlsFindings } from '../delivery/tlsfindings.ts';
 import { RESULT_TYPES } from './report.ts';
 import { judgeSession } from './results.ts';

@@ -7,13 +7,13 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import fc from 'fast-check';
 import { parse } from 'yaml';
 import { UNSEEN } from '#crds/status.ts';
 import { API_VERSION } from '#crds/wellknown.ts';
 import { program } from '#test/cluster/programs.ts';
 import { installProblem } from '#test/kit/debian.ts';
 import { type Judgeable, kstatus } from '#test/kit/kstatus.ts';
+import fc from '#test/kit/property.ts';
 import { problem as withoutGo } from './rendered.ts';
 
 const FOLDER = new URL(

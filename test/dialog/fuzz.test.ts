@@ -1,8 +1,8 @@
 /** Sessions of pieces of SMTP in any order, cut anywhere: no task dies of them, and the next client is served. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import fc from 'fast-check';
 import { hashPassword } from '#crds/passwordhash.ts';
+import fc from '#test/kit/property.ts';
 import { messageText } from '#test/kit/smtpclient.ts';
 import { until } from '#test/kit/wait.ts';
 import { Rig } from './rig.ts';
