@@ -4,6 +4,7 @@
  * asks no server and keeps nothing. It starts in seconds, because it knows no languages and one top-level domain.
  */
 import { Layer } from './layer.ts';
+import { until } from './wait.ts';
 
 /** The whole line, in the body of a message. */
 export const GTUBE = {
@@ -36,7 +37,10 @@ export async function startRspamd({
     },
     users: { spam: ['/var/lib/rspamd', '/run/rspamd'] },
   });
-  return { url: `http://127.0.0.1:${port}`, stop: () => layer.stop() };
+  const url = `http://127.0.0.1:${port}`;
+  // Its first process listens before the worker is there that answers.
+  await until('rspamd to answer', async () => (await fetch(`${url}/ping`)).ok);
+  return { url, stop: () => layer.stop() };
 }
 
 function configuration(port: number, password: string): string {

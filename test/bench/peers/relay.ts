@@ -34,6 +34,8 @@ interface How {
   readonly checkout?: string;
   readonly processes?: number;
   readonly policy?: Policy;
+  /** What is switched on besides. */
+  readonly extend?: (spec: MailRelaySpec) => MailRelaySpec;
 }
 
 export class RunningRelay implements Running {
@@ -48,13 +50,16 @@ export class RunningRelay implements Running {
   }
 
   static async start(setting: Setting, how: How = {}): Promise<RunningRelay> {
-    const { checkout = ROOT, processes = listenerProcesses(), policy } = how;
+    const { checkout = ROOT, processes = listenerProcesses(), policy, extend = (spec) => spec } = how;
     const { dir, pair } = setting;
     const adminPort = await freePort();
     const log = openSync(join(dir, 'relay.log'), 'a');
     const folders = ['policy', 'certificate', 'secrets', 'configmaps', 'state'];
     publishPair(dir, pair);
-    publishPolicyText(dir, policy ? printPolicy(policy) : await writePolicy(checkout, setting));
+    publishPolicyText(
+      dir,
+      policy ? printPolicy(policy) : await writePolicy(checkout, extend(specFor(setting))),
+    );
     const flags = [
       ...folders.flatMap((name) => [`--${name}`, join(dir, name)]),
       ...['--listen', '127.0.0.1', '--admin-port', String(adminPort), '--grace', '0'],
@@ -110,11 +115,11 @@ export function policyOf(setting: Setting): Policy {
 }
 
 /** The checkout writes its own policy file, because an earlier one does not read later fields. */
-async function writePolicy(checkout: string, setting: Setting): Promise<string> {
+async function writePolicy(checkout: string, spec: MailRelaySpec): Promise<string> {
   const load = (path: string) => import(pathToFileURL(join(checkout, path)).href);
   const effective: typeof import('#crds/effective.ts') = await load('crds/effective.ts');
   const file: typeof import('#crds/policyfile.ts') = await load('crds/policyfile.ts');
-  return file.printPolicy(effective.effectivePolicy(NAMED, specFor(setting)));
+  return file.printPolicy(effective.effectivePolicy(NAMED, spec));
 }
 
 function specFor({ port, sinkPort, tls, cutThrough }: Setting): MailRelaySpec {
