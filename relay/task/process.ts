@@ -39,6 +39,8 @@ export class TaskProcess<To extends { kind: string }, From extends { kind: strin
   readonly #started = Promise.withResolvers<Started>();
   readonly #exited = Promise.withResolvers<void>();
   readonly #heart = new Heart();
+  /** Node sends a socket when the process has confirmed the one before. */
+  readonly #leaving = new Set<Socket>();
   #late: string | undefined;
   #looking: NodeJS.Timeout | undefined;
   #readyTimer: NodeJS.Timeout | undefined;
@@ -59,6 +61,7 @@ export class TaskProcess<To extends { kind: string }, From extends { kind: strin
     this.exited.then(() => {
       clearTimeout(this.#killTimer);
       clearInterval(this.#looking);
+      for (const socket of this.#leaving) socket.destroy();
       this.#started.resolve({ kind: 'failed', message: 'the process ended before it was ready' });
     });
   }
@@ -94,13 +97,19 @@ export class TaskProcess<To extends { kind: string }, From extends { kind: strin
     return started;
   }
 
+  /**
+   * A socket belongs to the process from then on. Node would keep a copy until the process confirms it, and for ever if
+   * it ends before: the client of such a connection would wait in silence. This process closes its copy itself.
+   */
   send(message: To, socket?: Socket): void {
     if (!this.#child.connected) {
       socket?.destroy();
       return;
     }
-    this.#child.send(message, socket, (error) => {
-      if (error) socket?.destroy();
+    if (socket) this.#leaving.add(socket);
+    this.#child.send(message, socket, { keepOpen: true }, () => {
+      if (socket) this.#leaving.delete(socket);
+      socket?.destroy();
     });
   }
 
