@@ -1,22 +1,19 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { openSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { POLICY_FILE_NAME, printPolicy } from '#crds/policyfile.ts';
 import { parseScale, printScale, SCALE_FILE_NAME } from '#crds/scalefile.ts';
 import { makePair } from '#test/kit/ca.ts';
+import { startPodRelay } from '#test/kit/podrelay.ts';
 import { freePort } from '#test/kit/ports.ts';
 import { hopTo, listenerAt, mount, type PodDirs, podDirs, policyOf } from '#test/kit/relayrig.ts';
 import { Sink } from '#test/kit/sink.ts';
 import { SmtpClient } from '#test/kit/smtpclient.ts';
 import { eventually, until } from '#test/kit/wait.ts';
-import { jsonLog } from '../observe/log.ts';
 import { Spool } from '../spool/spool.ts';
 import { handoverTo, NO_FIGURES } from '../task/messages.ts';
 import { describeEvacuation, planEvacuation } from './evacuation.ts';
 import type { Relay } from './options.ts';
-import { startRelay } from './relay.ts';
 
 const pair = await makePair();
 const scale = parseScale(printScale(1, ['relay-0.relay-pods.mail.svc']));
@@ -75,21 +72,9 @@ describe('two pods of one relay', { concurrency: false }, () => {
     }
     relays = await Promise.all(
       dirs.map((one, ordinal) => {
-        const logFd = openSync(join(one.root, 'log'), 'a');
         const address = pods[ordinal] ?? '';
-        return startRelay({
-          ...one,
-          address,
-          adminAddress: address,
-          adminPort: 0,
-          processes: 1,
-          among: { podName: `relay-${ordinal}`, port: handoverPort },
-          version: 'test',
-          log: jsonLog('supervisor', logFd, Date.now),
-          logFd,
-          drainMs: 2_000,
-          pollMs: 50,
-        });
+        const among = { podName: `relay-${ordinal}`, port: handoverPort };
+        return startPodRelay(one, { address, adminAddress: address, among });
       }),
     );
   });

@@ -4,21 +4,21 @@
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { mkdirSync, openSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { connect } from 'node:tls';
 import { AUTHORITIES_FILE_NAME, printAuthorities } from '#crds/authoritiesfile.ts';
 import { POLICY_FILE_NAME, printPolicy } from '#crds/policyfile.ts';
 import { type Authority, makeAuthority, makePair, type Pair } from '#test/kit/ca.ts';
+import { startPodRelay } from '#test/kit/podrelay.ts';
 import { freePort } from '#test/kit/ports.ts';
 import { HOSTNAME, listenerAt, mount, podDirs, policyOf } from '#test/kit/relayrig.ts';
 import { until } from '#test/kit/wait.ts';
-import { jsonLog, type Log } from '../observe/log.ts';
+import type { Log } from '../observe/log.ts';
 import { NO_MATERIALS } from '../task/materials.ts';
 import { Certificates } from './certificates.ts';
 import type { Relay } from './options.ts';
-import { startRelay } from './relay.ts';
 
 const INSIDE = 'relay.mail.svc';
 const WAIT_MS = 1_000;
@@ -195,20 +195,7 @@ test('clients that read the published authorities verify a real relay at every m
   mount(dirs.certificateDir, { 'tls.crt': host.cert, 'tls.key': host.key });
   publish(old.cert);
   issue(first, old.cert);
-  const logFd = openSync(join(dirs.root, 'log'), 'a');
-  relay = await startRelay({
-    ...dirs,
-    address: '127.0.0.1',
-    adminAddress: '127.0.0.1',
-    adminPort: 0,
-    processes: 1,
-    version: 'test',
-    log: jsonLog('supervisor', logFd, Date.now),
-    logFd,
-    drainMs: 2_000,
-    pollMs: 50,
-    authorityMs: WAIT_MS,
-  });
+  relay = await startPodRelay(dirs, { authorityMs: WAIT_MS });
   assert.equal(await serialFor(old.cert), first.serial);
 
   issue(next, fresh.cert);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, openSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
@@ -10,15 +10,14 @@ import { promisify } from 'node:util';
 import { parsePodStatus } from '#crds/podstatus.ts';
 import { hashContent, POLICY_FILE_NAME, type Policy, printPolicy } from '#crds/policyfile.ts';
 import { makePair } from '#test/kit/ca.ts';
+import { startPodRelay } from '#test/kit/podrelay.ts';
 import { freePort } from '#test/kit/ports.ts';
 import { HOSTNAME, hopTo, listenerAt, mount, type PodDirs, podDirs, policyOf } from '#test/kit/relayrig.ts';
 import { Sink } from '#test/kit/sink.ts';
 import { SmtpClient } from '#test/kit/smtpclient.ts';
 import { eventually, until } from '#test/kit/wait.ts';
-import { jsonLog } from '../observe/log.ts';
 import type { PairText } from '../task/messages.ts';
 import type { Relay, RelayOptions } from './options.ts';
-import { startRelay } from './relay.ts';
 
 let dirs: PodDirs;
 let sink: Sink;
@@ -46,20 +45,7 @@ const policyWith = (starttls: 'Disabled' | 'Enabled' | 'Required', more: Partial
   policyOf({ listeners: [listenerAt(port, { starttls })], ...more }, outbound());
 
 async function start(changes: Partial<RelayOptions> = {}): Promise<Relay> {
-  const logFd = openSync(join(dirs.root, 'log'), 'a');
-  relay = await startRelay({
-    ...dirs,
-    address: '127.0.0.1',
-    adminAddress: '127.0.0.1',
-    adminPort: 0,
-    processes: 2,
-    version: 'test',
-    log: jsonLog('supervisor', logFd, Date.now),
-    logFd,
-    drainMs: 2_000,
-    pollMs: 50,
-    ...changes,
-  });
+  relay = await startPodRelay(dirs, { processes: 2, ...changes });
   return relay;
 }
 
