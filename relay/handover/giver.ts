@@ -100,7 +100,10 @@ export class Giver {
     const { spool, log } = this.#options;
     try {
       const taken = spool.load(id);
-      if (taken.kind === 'damaged') await spool.setAside(id);
+      if (taken.kind === 'damaged') {
+        log('set_aside', { id, reason: taken.message });
+        await spool.setAside(id);
+      }
       if (taken.kind === 'message') await this.#handOver(taken);
     } catch (error) {
       // The entry is still here and will be offered again.

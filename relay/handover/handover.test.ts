@@ -250,6 +250,46 @@ test('while siblings are away the queue stays, and goes when one is back', async
   assert.equal(pod.spool.depth, 5);
 });
 
+/** A port before a sibling. The first connections through it break off after so many bytes of the giver. */
+async function openBreaking(port: number, breaks: readonly number[]): Promise<number> {
+  const left = [...breaks];
+  const open = new Set<Socket>();
+  const server = createServer((socket) => {
+    const sibling = connect(port, '127.0.0.1');
+    let rest = left.shift() ?? Number.POSITIVE_INFINITY;
+    for (const one of [socket, sibling]) {
+      open.add(one);
+      one.on('error', () => undefined);
+    }
+    sibling.pipe(socket);
+    socket.on('data', (chunk) => {
+      rest -= chunk.length;
+      if (rest > 0) return void sibling.write(chunk);
+      socket.resetAndDestroy();
+      sibling.destroy();
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  ends.push(() => {
+    for (const one of open) one.destroy();
+    server.close();
+  });
+  return (server.address() as AddressInfo).port;
+}
+
+test('a connection that breaks off in the middle of a body keeps no entry here', async () => {
+  const [from, to] = [openSpool(), await openPod()];
+  const body = Buffer.alloc(LARGE, 'a large body. ');
+  const id = await enter(from, body);
+  const port = await openBreaking(to.port, [200_000]);
+  startGiver(from, [port]);
+  await eventually(() => to.entered.length === 1);
+  await eventually(() => from.depth === 0);
+  assert.equal(from.damaged, 0);
+  assert.deepEqual((await readContent(to.spool, id)).body, body);
+});
+
 test('a sibling that leaves too takes nothing; another one does', async () => {
   const [from, draining, staying] = [openSpool(), await openPod(), await openPod()];
   await draining.receiver.drain();

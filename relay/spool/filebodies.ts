@@ -1,11 +1,12 @@
 /**
  * Reads bodies that are files. The checksum of a body is known after all of it was read. A body with a wrong checksum
- * or with a read error never reaches its end, and is damaged from then on.
+ * or that the disk cannot read never reaches its end, and is damaged from then on. An error of the reader, such as a
+ * broken connection, says nothing about the body.
  */
 import { statSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import type { BodyFolder } from './bodyfolder.ts';
-import { type Expected, readChunks, readPieces } from './pieces.ts';
+import { type Expected, provesDamage, readChunks, readPieces } from './pieces.ts';
 import type { Strays } from './strays.ts';
 
 /** Both functions start at the first byte at each call. */
@@ -37,12 +38,17 @@ export class FileBodies {
     };
   }
 
-  async *#noting(id: string, pieces: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+  /** `yield*` would pass an error of the reader through the pieces, so it could not be told from one of the disk. */
+  async *#noting(id: string, pieces: AsyncGenerator<Buffer>): AsyncGenerator<Buffer> {
+    const next = () =>
+      pieces.next().catch((error: Error) => {
+        if (provesDamage(error)) this.#unreadable.add(id);
+        throw error;
+      });
     try {
-      yield* pieces;
-    } catch (error) {
-      this.#unreadable.add(id);
-      throw error;
+      for (let piece = await next(); !piece.done; piece = await next()) yield piece.value;
+    } finally {
+      await pieces.return(undefined);
     }
   }
 }

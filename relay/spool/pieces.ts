@@ -57,6 +57,13 @@ export interface Expected {
   readonly crc: number;
 }
 
+class DamagedBody extends Error {}
+
+/** False for an error that may pass by itself, such as too many open files. */
+export function provesDamage(error: Error & { readonly code?: string }): boolean {
+  return error instanceof DamagedBody || error.code === 'EIO';
+}
+
 /** Checks all bytes that pass, so a body with a wrong checksum never reaches its end. */
 class Check {
   readonly #expected: Expected;
@@ -72,13 +79,13 @@ class Check {
     const { bytes, crc } = this.#expected;
     this.#bytes += piece.length;
     if (crc !== 0) this.#crc = crc32(piece, this.#crc);
-    if (this.#bytes > bytes) throw new Error('the body is longer than it was');
+    if (this.#bytes > bytes) throw new DamagedBody('the body is longer than it was');
     if (this.#bytes === bytes && crc !== this.#crc)
-      throw new Error('the body was altered: its checksum does not match');
+      throw new DamagedBody('the body was altered: its checksum does not match');
   }
 
   end(): void {
-    if (this.#bytes < this.#expected.bytes) throw new Error('the body ends before its end');
+    if (this.#bytes < this.#expected.bytes) throw new DamagedBody('the body ends before its end');
   }
 }
 

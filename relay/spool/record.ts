@@ -94,10 +94,13 @@ export function decodeRecord(bytes: Buffer): Decoded {
       message: `the entry has format ${bytes.readUInt8(0)}, this relay reads ${FORMAT}`,
     };
   }
-  const json = bytes.subarray(HEADER_BYTES);
-  if (crc32(json) !== bytes.readUInt32LE(1))
-    return { kind: 'damaged', message: 'the checksum does not match' };
-  return { kind: 'message', record: JSON.parse(json.toString()) as QueueRecord };
+  if (!isWholeRecord(bytes)) return { kind: 'damaged', message: 'the checksum does not match' };
+  return { kind: 'message', record: JSON.parse(bytes.toString('utf8', HEADER_BYTES)) as QueueRecord };
+}
+
+/** True for a record of any format, also of a later one. A body is none, whatever its first bytes are. */
+export function isWholeRecord(bytes: Buffer): boolean {
+  return bytes.length > HEADER_BYTES && crc32(bytes.subarray(HEADER_BYTES)) === bytes.readUInt32LE(1);
 }
 
 /** A queue id: 16 printable characters, unique, and sorted by time of arrival. */

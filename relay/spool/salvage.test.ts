@@ -32,12 +32,12 @@ const envelope: Envelope = {
  * Trees of several levels with deleted entries, so that pages are free. The store is closed, so everything is in one
  * file.
  */
-async function makeStore(dir: string): Promise<Map<string, Buffer>> {
+async function makeStore(dir: string, beginning = Buffer.alloc(0)): Promise<Map<string, Buffer>> {
   const spool = new Spool(dir);
   const bodies = new Map<string, Buffer>();
   const enter = async (index: number) => {
     const id = newQueueId(1_700_000_000_000 + index);
-    const body = randomBytes(1 + ((index * 911) % 7_000));
+    const body = Buffer.concat([beginning, randomBytes(1 + ((index * 911) % 7_000))]);
     await spool.enter(id, envelope, { kind: 'inline', bytes: body });
     bodies.set(id, body);
   };
@@ -168,21 +168,35 @@ test('a rebuild that was cut short is finished at the next start, and one that w
   }
 });
 
-test('a store too large to be looked through at a start is opened, and set aside where its first page is damaged', async () => {
-  const dir = join(folder, 'large');
-  const bodies = await makeStore(dir);
+/** The first page is damaged, so no page tells its table. */
+async function damageFirstPage(dir: string): Promise<{ spool: Spool; told: Recovered[] }> {
   const file = join(dir, 'queue.db');
   const bytes = readFileSync(file);
   randomBytes(PAGE_BYTES).copy(bytes);
   writeFileSync(file, bytes);
+  // Too large to be checked completely at a start.
   truncateSync(file, 65 * 2 ** 20);
   const told: Recovered[] = [];
   const onRecovered = (recovered: Recovered) => told.push(recovered);
-  const spool = new Spool(dir, undefined, 'late', { isStart: true, onRecovered });
-  assert.deepEqual([...(await takeUp(spool)).keys()].toSorted(), [...bodies.keys()].toSorted());
-  assert.deepEqual(
-    told.map(({ kind }) => kind),
-    ['rebuilt'],
-  );
-  await spool.close();
-});
+  return { spool: new Spool(dir, undefined, 'late', { isStart: true, onRecovered }), told };
+}
+
+// The first bytes of a record are its format, a checksum and a brace.
+for (const [name, beginning] of [
+  ['of any kind', Buffer.alloc(0)],
+  ['that begin as a record does', Buffer.from('\u0001abcd{"from":"')],
+  ['that begin as a record of a later format does', Buffer.from('\u0009abcd{')],
+] as const)
+  test(`a store too large to be looked through is set aside where its first page is damaged, with bodies ${name}`, async () => {
+    const dir = join(folder, name);
+    const bodies = await makeStore(dir, beginning);
+    const { spool, told } = await damageFirstPage(dir);
+    const arrived = await takeUp(spool);
+    assert.deepEqual([...arrived.keys()].toSorted(), [...bodies.keys()].toSorted());
+    for (const [id, body] of arrived) assert.ok(bodies.get(id)?.equals(body), id);
+    assert.deepEqual(
+      told.map(({ kind }) => kind),
+      ['rebuilt'],
+    );
+    await spool.close();
+  });

@@ -9,7 +9,7 @@ import { crc32 } from 'node:zlib';
 import { reportProgress } from './diskpulse.ts';
 import { type LogContents, readAt, readLog } from './logfile.ts';
 import { OpenStore } from './openstore.ts';
-import { decodeRecord, encodeRecord, type QueueRecord } from './record.ts';
+import { decodeRecord, encodeRecord, isWholeRecord, type QueueRecord } from './record.ts';
 import {
   PAGE_BYTES,
   type Pages,
@@ -197,7 +197,7 @@ class Rescue {
 
   #copy(name: TableName, { key, value }: Row): void {
     // A page of one table may lie in the place of a page of another table.
-    if (!value || (name !== 'damaged' && isRecord(value) !== (name === 'records'))) return;
+    if (!value || (name !== 'damaged' && isWholeRecord(value) !== (name === 'records'))) return;
     this.#missing[name].delete(key);
     this.#soon((tables) => tables[name].put(key, value));
   }
@@ -215,7 +215,7 @@ class Rescue {
   }
 
   #tableMissing({ key, value = NOTHING }: Row): TableName | undefined {
-    const names: readonly TableName[] = [isRecord(value) ? 'records' : 'bodies', 'damaged'];
+    const names: readonly TableName[] = [isWholeRecord(value) ? 'records' : 'bodies', 'damaged'];
     return names.find((name) => this.#missing[name].has(key));
   }
 
@@ -232,9 +232,4 @@ class Rescue {
     this.#store.copyLongLog();
     reportProgress();
   }
-}
-
-/** A record of any format, whole or not. */
-function isRecord(value: Buffer): boolean {
-  return (value[0] ?? 0) < 10 && value[5] === 0x7b;
 }

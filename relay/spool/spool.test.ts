@@ -10,20 +10,23 @@ import {
   renameSync,
   rmSync,
   statSync,
+  symlinkSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
+import { pipeline } from 'node:stream/promises';
 import { after, test } from 'node:test';
 import { crc32 } from 'node:zlib';
 import { until } from '#test/kit/wait.ts';
 import { refuseOldSqlite } from './openstore.ts';
 import { type Envelope, newQueueId } from './record.ts';
 import type { Recovered } from './recovery.ts';
-import { Spool } from './spool.ts';
+import { type Loaded, Spool } from './spool.ts';
 
 const folders: string[] = [];
 const folder = () => {
@@ -55,17 +58,19 @@ async function enter(spool: Spool, body: Buffer): Promise<string> {
   return id;
 }
 
-async function readBody(spool: Spool, id: string): Promise<Buffer> {
-  const taken = spool.load(id);
-  assert.ok(taken.kind === 'message');
-  return buffer(taken.open());
+function load(spool: Spool, id: string): Loaded & { kind: 'message' } {
+  const loaded = spool.load(id);
+  assert.ok(loaded.kind === 'message', JSON.stringify(loaded));
+  return loaded;
+}
+
+function readBody(spool: Spool, id: string): Promise<Buffer> {
+  return buffer(load(spool, id).open());
 }
 
 /** Reads the body as the router does: each piece is used before the next is requested. */
 async function readPieces(spool: Spool, id: string): Promise<Buffer> {
-  const taken = spool.load(id);
-  assert.ok(taken.kind === 'message');
-  const body = taken.pieces();
+  const body = load(spool, id).pieces();
   if (Buffer.isBuffer(body)) return body;
   const copies: Buffer[] = [];
   for await (const piece of body) copies.push(Buffer.from(piece));
@@ -269,6 +274,50 @@ test('a large body with one byte changed never comes to its end, and is damage f
     await assert.rejects(index === 0 ? readPieces(spool, id) : readBody(spool, id), /checksum/);
     assert.equal(spool.load(id).kind, 'damaged');
   }
+  await spool.close();
+});
+
+test('a reader that breaks off says nothing about the body', async () => {
+  const spool = new Spool(folder());
+  const body = randomBytes(LARGE);
+  const id = await enter(spool, body);
+  const breaks: ((stream: Readable) => void)[] = [
+    (stream) => stream.destroy(Object.assign(new Error('write ECONNRESET'), { code: 'ECONNRESET' })),
+    // The reader's own disk has an error.
+    (stream) => stream.destroy(Object.assign(new Error('write EIO'), { code: 'EIO' })),
+    (stream) => stream.destroy(),
+  ];
+  for (const breakOff of breaks) {
+    const stream = load(spool, id).open();
+    stream.once('error', () => undefined);
+    await once(stream, 'readable');
+    breakOff(stream);
+    await new Promise((closed) => stream.once('close', closed));
+    assert.deepEqual(await readBody(spool, id), body);
+  }
+  await assert.rejects(
+    pipeline(load(spool, id).open(), async (source) => {
+      for await (const _ of source) throw new Error('the next hop has gone');
+    }),
+  );
+  assert.deepEqual(await readPieces(spool, id), body);
+  await spool.close();
+});
+
+test('a body that cannot be opened for the moment is no damage', async () => {
+  const stateDir = folder();
+  const spool = new Spool(stateDir);
+  const body = randomBytes(LARGE);
+  const id = await enter(spool, body);
+  const path = join(stateDir, 'bodies', id);
+  const loaded = load(spool, id);
+  renameSync(path, `${path}.away`);
+  // A loop of links: no such file, no lack of rights, and no error of the disk.
+  symlinkSync(path, path);
+  await assert.rejects(buffer(loaded.open()), /ELOOP/);
+  rmSync(path);
+  renameSync(`${path}.away`, path);
+  assert.deepEqual(await readBody(spool, id), body);
   await spool.close();
 });
 

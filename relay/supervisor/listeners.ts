@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 import type { Policy } from '#crds/policyfile.ts';
 import type { Log } from '../observe/log.ts';
-import { Backoff } from '../task/backoff.ts';
+import { Backoff, Patience } from '../task/backoff.ts';
 import { wall } from '../task/clock.ts';
 import { listenerMaterials, type Materials } from '../task/materials.ts';
 import {
@@ -58,6 +58,7 @@ export class ListenerTasks {
   readonly #admission: Admission;
   #generation: Generation | undefined;
   readonly #draining = new Set<Generation>();
+  readonly #patience = new Patience();
   readonly #ticketKeys: TicketKeys;
   #pairs: Pairs = { host: null, bySecret: {} };
   #queue = { depth: 0, bytes: 0 };
@@ -209,6 +210,7 @@ export class ListenerTasks {
       flags: [ROOM_TO_GROW],
       onMessage: (message) => this.#onMessage(generation, member, message),
       onPulse: () => this.#onPulse(generation, member),
+      patience: this.#patience,
     });
     const open = new ClientCounts();
     const member = { process, open, since: clock(), ready: false, lost: false, reports: NO_REPORTS };

@@ -5,6 +5,7 @@
  */
 import type { Socket } from 'node:net';
 import type { Log } from '../observe/log.ts';
+import { Patience } from '../task/backoff.ts';
 import type { ToTaskOnDemand } from '../task/messages.ts';
 import { describeLate, type Started, TaskProcess } from '../task/process.ts';
 
@@ -37,6 +38,7 @@ export interface OnDemandTerms<Own extends Message, From extends Message> {
 
 export class TaskOnDemand<Own extends Message, From extends Message> {
   readonly #terms: OnDemandTerms<Own, From>;
+  readonly #patience = new Patience();
   #running: Running<Own, From> | undefined;
   /** Processes that have not ended, including the one in service. */
   #living = 0;
@@ -93,6 +95,7 @@ export class TaskOnDemand<Own extends Message, From extends Message> {
       logFd,
       onMessage,
       onPulse: () => this.#onPulse(process),
+      patience: this.#patience,
     });
     const running = { process, isReady: process.start(first).then((started) => this.#judgeStart(started)) };
     this.#running = running;

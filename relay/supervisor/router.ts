@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 import type { Policy } from '#crds/policyfile.ts';
 import type { Log } from '../observe/log.ts';
-import { Backoff } from '../task/backoff.ts';
+import { Backoff, Patience } from '../task/backoff.ts';
 import { type KeptSecrets, type Materials, NO_MATERIALS } from '../task/materials.ts';
 import type { Counted, FromRouter, Handover, QueueFigures, ToRouter } from '../task/messages.ts';
 import { describeLate, TaskProcess } from '../task/process.ts';
@@ -41,6 +41,7 @@ export interface StartedRouter {
 export class RouterTask {
   readonly #deps: RouterDeps;
   readonly #backoff = new Backoff();
+  readonly #patience = new Patience();
   #current: StartedRouter | undefined;
   /** Resolves when the router before the current one has ended. Only then the current one begins. */
   #released: Promise<unknown> = Promise.resolve();
@@ -103,6 +104,7 @@ export class RouterTask {
       logFd,
       onMessage: (message) => this.#onMessage(process, message),
       onPulse: () => this.#onPulse(process),
+      patience: this.#patience,
     });
     const [materials, kept] = [this.#before ?? this.#materials, this.#kept];
     this.#before = undefined;

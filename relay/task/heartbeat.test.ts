@@ -33,6 +33,12 @@ function lateBy(heart: Heart, diskWaitMs: number, silentMs: number) {
   return heart.after(silentMs);
 }
 
+test('with patience a process is late as soon as any other, and lost later', () => {
+  const heart = new Heart();
+  const kinds = Array.from({ length: 60 }, () => heart.after(LOOK_MS, 2).kind);
+  assert.deepEqual([kinds.indexOf('late'), kinds.indexOf('lost')], [7, 39]);
+});
+
 test('however long the one who looks was stopped itself, nobody is late by that', () => {
   fc.assert(
     fc.property(fc.array(fc.integer({ min: 0, max: 86_400_000 }), { maxLength: 50 }), (gaps) => {

@@ -65,13 +65,14 @@ export class Heart {
     this.#diskWaitMs = diskWaitMs;
   }
 
-  after(passedMs: number): Pulse {
+  /** `times`: how many times the usual limit it takes to be lost (`Patience` in backoff.ts). */
+  after(passedMs: number, times = 1): Pulse {
     this.#silentMs += passedMs;
     const waited = this.#diskWaitMs === 0 ? 0 : this.#diskWaitMs + this.#silentMs;
     const longest = Math.max(this.#silentMs, waited);
     if (longest < LATE_MS) return { kind: 'well' };
     const why =
       this.#silentMs >= LATE_MS ? 'gives no sign of life' : 'waits for its disk, which does not answer';
-    return { kind: longest < LOST_MS ? 'late' : 'lost', why };
+    return { kind: longest < LOST_MS * times ? 'late' : 'lost', why };
   }
 }

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { until } from '#test/kit/wait.ts';
+import { Patience } from './backoff.ts';
 import { TaskProcess } from './process.ts';
 
 /** Greets each connection and ends it. */
@@ -32,6 +33,7 @@ async function rig(t: TestContext): Promise<Rig> {
     logFd: 2,
     onMessage: () => undefined,
     onPulse: () => undefined,
+    patience: new Patience(),
   });
   let passed = 0;
   const server = createServer({ pauseOnConnect: true }, (socket) => {

@@ -4,6 +4,7 @@
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import type { Socket } from 'node:net';
+import type { Patience } from './backoff.ts';
 import { monotonic } from './clock.ts';
 import { Heart, LOOK_MS, OwnTime } from './heartbeat.ts';
 import type { FromTask } from './messages.ts';
@@ -31,11 +32,14 @@ export interface TaskTerms<From> {
   readonly onMessage: (message: From) => void;
   /** The process became late, or it recovered. A process that stays late is killed. */
   readonly onPulse: () => void;
+  /** Of this task, for all its processes one after the other. */
+  readonly patience: Patience;
 }
 
 export class TaskProcess<To extends { kind: string }, From extends { kind: string }> {
   readonly #child: ChildProcess;
   readonly #onPulse: () => void;
+  readonly #patience: Patience;
   readonly #started = Promise.withResolvers<Started>();
   readonly #exited = Promise.withResolvers<void>();
   readonly #heart = new Heart();
@@ -46,8 +50,9 @@ export class TaskProcess<To extends { kind: string }, From extends { kind: strin
   #readyTimer: NodeJS.Timeout | undefined;
   #killTimer: NodeJS.Timeout | undefined;
 
-  constructor({ entry, logFd, flags = [], onMessage, onPulse }: TaskTerms<From>) {
+  constructor({ entry, logFd, flags = [], onMessage, onPulse, patience }: TaskTerms<From>) {
     this.#onPulse = onPulse;
+    this.#patience = patience;
     // No flag of this process (of a test runner or debugger) may reach a task.
     this.#child = fork(entry, {
       execArgv: [SMALL_NURSERY, ...flags],
@@ -86,9 +91,11 @@ export class TaskProcess<To extends { kind: string }, From extends { kind: strin
    */
   async start(configure: To): Promise<Started> {
     this.send(configure);
+    const withinMs = READY_WITHIN_MS * this.#patience.timesAfter(0);
     this.#readyTimer = setTimeout(() => {
-      this.#started.resolve({ kind: 'failed', message: `not ready within ${READY_WITHIN_MS / 1000} s` });
-    }, READY_WITHIN_MS);
+      this.#patience.afterSilence(0);
+      this.#started.resolve({ kind: 'failed', message: `not ready within ${withinMs / 1000} s` });
+    }, withinMs);
     const started = await this.#started.promise;
     clearTimeout(this.#readyTimer);
     this.#readyTimer = undefined;
@@ -102,7 +109,7 @@ export class TaskProcess<To extends { kind: string }, From extends { kind: strin
    * it ends before: the client of such a connection would wait in silence. This process closes its copy itself.
    */
   send(message: To, socket?: Socket): void {
-    if (!this.#child.connected) {
+    if (!this.#child.connected || this.#hasEnded) {
       socket?.destroy();
       return;
     }
@@ -111,6 +118,11 @@ export class TaskProcess<To extends { kind: string }, From extends { kind: strin
       if (socket) this.#leaving.delete(socket);
       socket?.destroy();
     });
+  }
+
+  /** The channel may stay open for a moment after the end. What waits in it then is never sent. */
+  get #hasEnded(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null;
   }
 
   /** Asks the process to end. Ends it by force after the deadline. */
@@ -128,14 +140,22 @@ export class TaskProcess<To extends { kind: string }, From extends { kind: strin
 
   #watch(): void {
     const time = new OwnTime(monotonic, LOOK_MS);
+    let readyMs = 0;
     this.#looking = setInterval(() => {
-      const pulse = this.#heart.after(time.passed());
+      const passedMs = time.passed();
+      readyMs += passedMs;
+      const pulse = this.#heart.after(passedMs, this.#patience.timesAfter(readyMs));
       const late = pulse.kind === 'well' ? undefined : pulse.why;
       const isNews = (late === undefined) !== (this.#late === undefined);
       this.#late = late;
       if (isNews) this.#onPulse();
-      if (pulse.kind === 'lost') this.kill();
+      if (pulse.kind === 'lost') this.#endSilent(readyMs);
     }, LOOK_MS);
+  }
+
+  #endSilent(readyMs: number): void {
+    this.#patience.afterSilence(readyMs);
+    this.kill();
   }
 
   #beat(diskWaitMs: number): void {

@@ -12,6 +12,7 @@ import { DiskShim, type Fault, type SyncSite } from '#test/kit/diskshim.ts';
 import { Hop } from '#test/kit/hop.ts';
 import { TestPod } from '#test/kit/pod.ts';
 import { freePort } from '#test/kit/ports.ts';
+import { printLog } from '#test/kit/printlog.ts';
 import { doToQueue, listQueue } from '#test/kit/queuetools.ts';
 import { hopTo, listenerAt, policyOf } from '#test/kit/relayrig.ts';
 import { messageText, SmtpClient } from '#test/kit/smtpclient.ts';
@@ -124,6 +125,8 @@ export class HandoverBench {
     shim.disarm();
     if (!pod.isRunning) await pod.up();
     const wrong = await this.#judge(ids);
+    if (wrong.length > 0)
+      for (const one of ['giver', 'receiver'] as const) printLog(one, this.#members[one].pod.log);
     for (const one of [giver.pod, receiver.pod]) one.scale(2, this.#hosts);
     await until('the pod to be back', async () => (await giver.pod.status()).evacuation === null, WITHIN_MS);
     return { fired, wrong };
