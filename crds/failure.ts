@@ -73,6 +73,8 @@ export interface Failure {
   readonly reply?: HopReply;
   /** The next hop asks for fewer messages. */
   readonly slowDown?: true;
+  /** Only of the cause "starttls-missing": the host said 4xx, so it may offer TLS later (RFC 3207 section 4). */
+  readonly mayPass?: true;
 }
 
 export interface FailureFacts {
@@ -83,6 +85,7 @@ export interface FailureFacts {
   readonly handshake?: HandshakeReason;
   readonly command?: string;
   readonly slowDown?: true;
+  readonly mayPass?: true;
 }
 
 export function makeFailure({ text, ...facts }: FailureFacts): Failure {

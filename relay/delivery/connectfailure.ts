@@ -147,11 +147,16 @@ function tlsFailure(error: SmtpError, where: string, policy: TlsPolicy, said: st
     cause,
     status: '4.7.5',
     ...(cause === 'handshake' ? { handshake: nameHandshakeReason(findWord(error)) } : {}),
+    ...(cause === 'starttls-missing' && isTemporary(error.responseCode) ? { mayPass: true as const } : {}),
   };
   const what =
     facts.handshake === undefined ? said : `${describeHandshake(facts.handshake, said, policy)}${cure}`;
   const unmet = policy.mayFallBack ? '' : `TLS level ${policy.level} is not met: `;
   return makeFailure({ ...facts, text: `${where}: ${unmet}${what}${explainLevel(policy)}` });
+}
+
+function isTemporary(code = 0): boolean {
+  return code >= 400 && code < 500;
 }
 
 /** A peer that knows nothing that level Opportunistic accepts has no cure. */

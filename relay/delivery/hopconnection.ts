@@ -158,7 +158,9 @@ export class HopConnection extends Library {
 
   override _actionEHLO(reply: string): void {
     this.#readName(reply);
-    if (!this.needsEhlo || reply.startsWith('2')) super._actionEHLO(reply);
+    const isUnknown = reply.startsWith('5') && !this.needsEhlo;
+    // After 4xx the library would say HELO, and the host would seem to know neither STARTTLS nor 8BITMIME.
+    if (isUnknown || reply.startsWith('2')) super._actionEHLO(reply);
     else this._onError(new Error('EHLO is refused'), 'EPROTOCOL', reply, 'EHLO');
   }
 

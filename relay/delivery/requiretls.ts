@@ -20,7 +20,7 @@ const UNPROVEN: ReadonlySet<FailureCause> = new Set([
 
 /** The failure as it counts for this message. */
 export function judgeFor({ requireTls }: Pick<Parcel, 'requireTls'>, failure: Failure): Failure {
-  return requireTls && UNPROVEN.has(failure.cause) ? unfit(failure.text) : failure;
+  return requireTls && UNPROVEN.has(failure.cause) && !failure.mayPass ? unfit(failure.text) : failure;
 }
 
 export function notOffered({ host, port }: NextHop): Failure {

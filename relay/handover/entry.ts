@@ -11,6 +11,9 @@ const QUEUE_ID = /^[0-9a-v]{16}$/;
 /** The number of recipients is limited, and so is the line of each. No record is larger. */
 export const RECORD_AT_MOST = 32 * 2 ** 20;
 
+/** The status code for an entry, of which an earlier offer is still under way. */
+export const ON_ITS_WAY = 409;
+
 export const HEADERS = { recordBytes: 'mailrelay-record-bytes', bodyBytes: 'mailrelay-body-bytes' } as const;
 
 export function printEntryPath(id: string): string {

@@ -18,7 +18,7 @@ import { decodeRecord, type QueueRecord } from '../spool/record.ts';
 import type { Spool } from '../spool/spool.ts';
 import type { PairText } from '../task/messages.ts';
 import { Strangers } from '../task/strangers.ts';
-import { HEADERS, parseEntryPath, RECORD_AT_MOST, splitRecord } from './entry.ts';
+import { HEADERS, ON_ITS_WAY, parseEntryPath, RECORD_AT_MOST, splitRecord } from './entry.ts';
 import { acceptPinned, makePin, type Pin, Stranger } from './pin.ts';
 
 /** A sibling that is silent for this long has gone. */
@@ -115,10 +115,11 @@ export class Receiver {
       return refusal(400, 'not a queue entry');
     const { spool } = this.#options;
     if (this.#isDraining) return refusal(503, 'this pod leaves too');
-    if (this.#underWay.has(id)) return refusal(409, 'this entry is on its way already');
+    if (this.#underWay.has(id)) return refusal(ON_ITS_WAY, 'this entry is on its way already');
     if (spool.isBroken) return refusal(503, 'the disk of this pod had an error');
     if (!spool.hasRoom(recordBytes + bodyBytes)) return refusal(507, 'no room left on the disk of this pod');
-    if (spool.read(id).kind === 'message') return { code: 200, text: 'known' };
+    // The sibling then removes its copy, so the body counts too.
+    if (spool.load(id).kind === 'message') return { code: 200, text: 'known' };
     this.#underWay.add(id);
     try {
       if (request.headers.expect) response.writeContinue();
@@ -149,7 +150,7 @@ export class Receiver {
       if (bytes !== bodyBytes || bytes !== decoded.record.bytes) throw new Error('the body is not whole');
       await spool.enter(id, toEnvelope(decoded.record), await body.seal());
     } catch (error) {
-      await body.discard();
+      await spool.giveUp(id, body);
       throw error;
     }
     log('taken_over', { id });

@@ -10,7 +10,7 @@ import { pipeline } from 'node:stream/promises';
 import { encodeRecord } from '../spool/record.ts';
 import type { Loaded } from '../spool/spool.ts';
 import type { PairText } from '../task/messages.ts';
-import { HEADERS, printEntryPath } from './entry.ts';
+import { HEADERS, ON_ITS_WAY, printEntryPath } from './entry.ts';
 import { connectPinned } from './pin.ts';
 
 const CONNECTIONS = 8;
@@ -106,6 +106,8 @@ export class Sibling {
       if (!sent) call.end();
       const { statusCode = 0 } = response;
       if (statusCode < 300) return { kind: 'taken' };
+      // An earlier offer is under way there and may arrive.
+      if (statusCode === ON_ITS_WAY) return { kind: 'unanswered', reason: answer.trim() };
       return { kind: statusCode < 500 ? 'refused' : 'away', reason: answer.trim() };
     } catch (error) {
       return { kind: sent ? 'unanswered' : 'away', reason: (error as Error).message };

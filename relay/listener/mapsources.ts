@@ -1,6 +1,6 @@
 /**
  * Opens the tables of addresses that the supervisor has built, and reads the keys for return addresses. A table that
- * cannot be opened makes its look-ups wait.
+ * cannot be opened makes its look-ups wait, and is tried again after some seconds.
  */
 import { readFileSync } from 'node:fs';
 import type { Policy } from '#crds/policyfile.ts';
@@ -8,28 +8,48 @@ import type { Table } from '../addresses/addressmap.ts';
 import type { SrsKeys } from '../addresses/srs.ts';
 import { openTable } from '../addresses/tablefile.ts';
 import { compileMaps, type Maps, UNREADABLE } from '../headers/maps.ts';
+import { monotonic } from '../task/clock.ts';
 import type { Files, Materials } from '../task/materials.ts';
+
+/** The failure may have been of the moment, such as too many open files. */
+const AGAIN_MS = 5_000;
 
 /** The maps of a policy, over tables that may change. */
 export class MapSources {
   readonly #policy: Policy;
+  readonly #clock: () => number;
+  #materials: Materials;
   #opened = new Map<string, Table>();
-  maps: Maps;
+  #maps: Maps;
+  /** When the tables that could not be opened are tried again. */
+  #againAt = Number.POSITIVE_INFINITY;
 
-  constructor(policy: Policy, materials: Materials) {
+  constructor(policy: Policy, materials: Materials, clock: () => number = monotonic) {
     this.#policy = policy;
-    this.maps = this.#compile(materials);
+    this.#clock = clock;
+    this.#materials = materials;
+    this.#maps = this.#compile();
+  }
+
+  get maps(): Maps {
+    if (this.#clock() >= this.#againAt) this.#maps = this.#compile();
+    return this.#maps;
   }
 
   use(materials: Materials): void {
-    this.maps = this.#compile(materials);
+    this.#materials = materials;
+    this.#maps = this.#compile();
   }
 
-  #compile({ tables = {}, secrets }: Materials): Maps {
+  #compile(): Maps {
+    const { tables = {}, secrets } = this.#materials;
     const opened = new Map<string, Table>();
+    this.#againAt = Number.POSITIVE_INFINITY;
     for (const { path } of Object.values(tables)) {
-      const table = path === null ? undefined : (this.#opened.get(path) ?? openFile(path));
-      if (path !== null && table) opened.set(path, table);
+      if (path === null) continue;
+      const table = this.#opened.get(path) ?? openFile(path);
+      if (table) opened.set(path, table);
+      else this.#againAt = this.#clock() + AGAIN_MS;
     }
     this.#opened = opened;
     return compileMaps(

@@ -66,7 +66,7 @@ export async function receiveMessage(
     await spool.enter(id, found, await body.seal(), events);
     return { id, bytes };
   } catch (error) {
-    await body.discard();
+    await spool.giveUp(id, body);
     stream.resume();
     throw asRefusal(error);
   } finally {

@@ -4,7 +4,7 @@
  * report about it (progress.ts). Nothing happens to a message while it is being delivered, because it might be reported
  * twice.
  */
-import { type Failure, makeFailure } from '#crds/failure.ts';
+import { type Failure, type FailureCause, makeFailure } from '#crds/failure.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import type { Verdict } from '../delivery/courier.ts';
 import { type DsnRecipient, notifyWants } from '../dsn/recipient.ts';
@@ -26,6 +26,8 @@ import {
 import { Sweep } from './sweep.ts';
 
 const SWEEP_MS = 5_000;
+/** Mail that waits for one of these does not expire: the next hop has not refused it. */
+const WAITS_FOR_PERSON: ReadonlySet<FailureCause> = new Set(['login', 'local']);
 /** An expired recipient is not tried again. */
 const NOWHERE: AttemptTarget = { destination: { key: '' }, shared: undefined };
 
@@ -189,13 +191,13 @@ export class MessageActions {
     const { queue, spool, log, counters, wall } = this.#options;
     const read = spool.read(id);
     if (read.kind !== 'message' || read.record.hold || queue.isDelivering(id)) return;
-    // Recipients whose next hop refuses our login wait for a person. So do recipients that an earlier version set
-    // aside.
+    // Recipients wait for a person if their next hop refuses our login, if the fault is this relay's own, so that the
+    // next hop was not asked, or if an earlier version set them aside.
     const ending = this.#late(id, read.record).filter(
       ({ failure, hadItsChance, recipient, expireMs }) =>
         recipient.state === 'queued' &&
         hadItsChance &&
-        failure.cause !== 'login' &&
+        !WAITS_FOR_PERSON.has(failure.cause) &&
         timeOfQueueId(id) + expireMs < wall(),
     );
     const taken = ending.length > 0 ? spool.load(id) : undefined;

@@ -83,13 +83,17 @@ export class BodyWriter {
     }
   }
 
-  /** Discards the body. Never rejects: a file that cannot be removed now is swept later. */
-  async discard(): Promise<void> {
+  /**
+   * Discards the body. Never rejects: a file that cannot be removed now is swept later. `isNamed`: a record may name the
+   * body, so a complete file stays.
+   */
+  async discard(isNamed = false): Promise<void> {
     this.#takeLoose();
     await this.#writing.catch(() => undefined);
     this.#release();
     if (!this.#file) return;
     await this.#file.close().catch(() => undefined);
+    if (isNamed && this.#isWhole) return;
     await unlink(this.#isWhole ? this.#path : this.#unfinished).catch(() => undefined);
   }
 

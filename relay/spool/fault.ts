@@ -3,12 +3,18 @@
  * or the file, the store is recovered before the next write. Pure.
  */
 
-/** `damage`: the data cannot be read. `io`: written data may be missing. */
-export type Fault = 'full' | 'busy' | 'damage' | 'io' | 'bug';
+/**
+ * `damage`: the content of the file is wrong. `unreadable`: a read failed, and the next one may not. `io`: written data
+ * may be missing.
+ */
+export type Fault = 'full' | 'busy' | 'damage' | 'unreadable' | 'io' | 'bug';
 
 /** Codes of https://sqlite.org/rescode.html. The low byte of an extended code is the primary code. */
 const SQLITE = { busy: 5, locked: 6, corrupt: 11, full: 13, notADatabase: 26 };
-const UNREADABLE = new Set([266, 522, 8_202, 8_458]);
+/** SQLite's own words for the second one are "corrupt file system", but it means each EIO and ENXIO of a read. */
+const READ_ERRORS = [266, 8_458];
+/** A short read, and a wrong checksum. */
+const DAMAGE = new Set([522, 8_202]);
 
 export type StoreError = Error & { readonly errcode?: number; readonly code?: string };
 
@@ -17,15 +23,31 @@ export function classifyError({ errcode, code }: StoreError): Fault {
   const primary = errcode & 0xff;
   if (primary === SQLITE.full) return 'full';
   if (primary === SQLITE.busy || primary === SQLITE.locked) return 'busy';
-  const isDamaged = primary === SQLITE.corrupt || primary === SQLITE.notADatabase || UNREADABLE.has(errcode);
+  if (READ_ERRORS.includes(errcode)) return 'unreadable';
+  const isDamaged = primary === SQLITE.corrupt || primary === SQLITE.notADatabase || DAMAGE.has(errcode);
   return isDamaged ? 'damage' : 'io';
 }
 
-/** The text of the notice for all processes, and its parser. */
-export function formatNotice(fault: Fault, { message }: Error): string {
-  return `${fault}: ${message}`;
+/** True if the store must be read from another handle, and perhaps from another file, before it is read again. */
+export function isAboutContent(fault: Fault): fault is 'damage' | 'unreadable' {
+  return fault === 'damage' || fault === 'unreadable';
+}
+
+/** The text of the notice for all processes. Its readers follow. */
+export function formatNotice(error: StoreError): string {
+  const fault = classifyError(error);
+  return `${isAboutContent(fault) ? fault : 'io'}: ${error.message}`;
 }
 
 export function tellsOfDamage(notice: string): boolean {
   return /^damage: /m.test(notice);
+}
+
+export function tellsOfUnreadable(notice: string): boolean {
+  return /^unreadable: /m.test(notice);
+}
+
+/** A check of the whole store reports a read that failed as if the store were damaged. */
+export function isReadError(problem: string): boolean {
+  return READ_ERRORS.some((code) => new RegExp(`error code=${code}\\b`).test(problem));
 }

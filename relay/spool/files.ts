@@ -1,14 +1,57 @@
 /**
  * Copies a file so that the copy is on disk. Reads the bytes of the disk and not the kernel's cache. Throws the errors
- * of the disk.
+ * of the disk. Also tells a file that the disk cannot read from one that it could not read for a moment.
  */
 import { closeSync, constants, fdatasyncSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { reportProgress } from './diskpulse.ts';
 
 const COPY_BYTES = 2 ** 20;
 /** The strictest alignment that reading past the cache needs. */
 const ALIGN_BYTES = 4_096;
 const STEP_BYTES = 8;
+
+/** A volume on a network may be away for some seconds. */
+const READ_AGAIN = { times: 5, pauseMs: 1_000 };
+
+/** A sentence about the first part of the file that stays unreadable. Throws errors that are none of the disk. */
+export function findUnreadable(path: string): string | undefined {
+  const file = openSync(path, 'r');
+  const buffer = Buffer.allocUnsafe(COPY_BYTES);
+  try {
+    for (let at = 0; ; ) {
+      const read = readAgain(file, buffer, at);
+      if (read === undefined) return `the disk cannot read it after byte ${at}`;
+      if (read === 0) return undefined;
+      at += read;
+    }
+  } finally {
+    closeSync(file);
+  }
+}
+
+function readAgain(file: number, buffer: Buffer, at: number): number | undefined {
+  for (let time = 0; ; time++) {
+    reportProgress();
+    try {
+      return readSync(file, buffer, 0, buffer.length, at);
+    } catch (error) {
+      if (!isDiskError(error as NodeJS.ErrnoException)) throw error;
+      if (time === READ_AGAIN.times) return undefined;
+      pause(READ_AGAIN.pauseMs);
+    }
+  }
+}
+
+/** No other error of a read says anything about the disk. */
+export function isDiskError({ code }: NodeJS.ErrnoException): boolean {
+  return code === 'EIO' || code === 'ENXIO';
+}
+
+/** Recovery blocks its process in any case: nothing else may happen to the store meanwhile. */
+function pause(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+}
 
 export function copyDurably(from: string, to: string): void {
   const target = openSync(to, 'w', 0o600);

@@ -5,6 +5,7 @@
  */
 import { fstatSync, readSync } from 'node:fs';
 import { reportProgress } from './diskpulse.ts';
+import { isDiskError } from './files.ts';
 import { PAGE_BYTES } from './sqlitefile.ts';
 
 const HEADER_BYTES = 32;
@@ -78,13 +79,20 @@ function checksum(bytes: Buffer, from: number, to: number, [first, second]: Sum)
   return [one, two];
 }
 
-/** Undefined if the bytes are missing or cannot be read. */
-export function readAt(file: number, at: number, length: number): Buffer | undefined {
+/** Undefined if the bytes are missing, or if the disk cannot read them. Throws other errors. */
+export function readAt(
+  file: number,
+  at: number,
+  length: number,
+  onUnreadable = (): void => undefined,
+): Buffer | undefined {
   const bytes = Buffer.allocUnsafe(length);
   reportProgress();
   try {
     return readSync(file, bytes, 0, length, at) === length ? bytes : undefined;
-  } catch {
+  } catch (error) {
+    if (!isDiskError(error as NodeJS.ErrnoException)) throw error;
+    onUnreadable();
     return undefined;
   }
 }

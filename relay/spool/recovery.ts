@@ -2,13 +2,14 @@
  * Recovers the store while no process has it open: at each start, and after an error before the next write. Recovery
  * writes the log into a fresh file. After a failed sync the kernel may show pages that never reached the disk, so the
  * log is read past the kernel's cache if the file system can do that. The new log ends at the first broken frame, as
- * SQLite reads it. Every acknowledged message lies before that frame. A store with a damaged structure is renamed, and
- * its readable content goes into a new store. The next start finishes a recovery that was killed. Recovery throws if it
+ * SQLite reads it. Every acknowledged message lies before that frame. A store with a damaged structure, or with a page
+ * that stays unreadable, is renamed, and its readable content goes into a new store. A read that failed once proves
+ * nothing. The next start finishes a recovery that was killed. Recovery throws if it
  * cannot do its work.
  */
 import { existsSync, renameSync, rmSync, statSync } from 'node:fs';
-import { classifyError, type StoreError, tellsOfDamage } from './fault.ts';
-import { copyDurably, syncFolder } from './files.ts';
+import { classifyError, isReadError, type StoreError, tellsOfDamage, tellsOfUnreadable } from './fault.ts';
+import { copyDurably, findUnreadable, syncFolder } from './files.ts';
 import { OpenStore } from './openstore.ts';
 import { enterMissing, rowsBehindBreak, type Salvaged, salvage } from './salvage.ts';
 import type { Row } from './sqlitefile.ts';
@@ -37,7 +38,7 @@ export function recover(path: string, notice: string): Recovered | undefined {
   renewLog(`${path}-wal`, notice === '');
   // After an error, rows behind the break were not acknowledged. Without an error they may have been.
   const behind = notice === '' ? rowsBehindBreak(path) : [];
-  const damage = tellsOfDamage(notice) ? notice : findDamage(path);
+  const damage = tellsOfDamage(notice) ? notice : findDamage(path, tellsOfUnreadable(notice));
   const rebuilt = damage === undefined ? undefined : rebuild(path, damage.trim());
   const messages = behind.length > 0 ? enterInto(path, behind) : 0;
   if (rebuilt) return rebuilt;
@@ -68,17 +69,23 @@ function renewLog(log: string, mayStay: boolean): void {
   }
 }
 
-function findDamage(path: string): string | undefined {
+/** `wasUnreadable`: a read has failed. All of the store is read again, however large it is. */
+function findDamage(path: string, wasUnreadable: boolean): string | undefined {
+  const unreadable = wasUnreadable ? findUnreadable(path) : undefined;
+  if (unreadable !== undefined) return unreadable;
   const { size } = statSync(path);
   try {
     const store = new OpenStore(path, 'late');
     try {
-      return size > LOOKED_THROUGH_BYTES ? undefined : store.problem();
+      const problem = size > LOOKED_THROUGH_BYTES ? undefined : store.problem();
+      return problem !== undefined && isReadError(problem) ? findUnreadable(path) : problem;
     } finally {
       store.close();
     }
   } catch (error) {
-    if (classifyError(error as StoreError) !== 'damage') throw error;
+    const fault = classifyError(error as StoreError);
+    if (fault === 'unreadable') return findUnreadable(path);
+    if (fault !== 'damage') throw error;
     return (error as Error).message;
   }
 }
@@ -86,6 +93,8 @@ function findDamage(path: string): string | undefined {
 function rebuild(path: string, reason: string): Recovered {
   const building = `${path}.building`;
   try {
+    // This also waits for a disk that reads badly for a moment: what it does not read now is lost to the new store.
+    findUnreadable(path);
     const salvaged = salvage(path, building);
     syncFolder(building);
     renameSync(building, `${path}.new`);

@@ -44,13 +44,18 @@ function keyIndexName(name: TableName): string {
   return `sqlite_autoindex_${name}_1`;
 }
 
-/** `to` must not exist. When this returns, it is complete and closed. */
+/**
+ * `to` must not exist. When this returns, it is complete and closed. Throws if the disk gives nothing of the store: it
+ * may do so later.
+ */
 export function salvage(path: string, to: string): Salvaged {
   const store = new OpenStore(to, 'late');
   const file = new StoreFile(path);
   try {
     const rescue = new Rescue(file, store);
     rescue.copyTables();
+    if (rescue.rows === 0 && file.unreadable > 0)
+      throw new Error(`the disk cannot read ${file.unreadable} of its ${file.count} pages`);
     return rescue.setAsideLost();
   } finally {
     file.close();
@@ -93,6 +98,8 @@ export function enterMissing(store: OpenStore, rows: readonly Row[]): number {
 /** A store's file together with its log. */
 class StoreFile implements Pages {
   readonly count: number;
+  /** Reads that the disk refused. */
+  unreadable = 0;
   readonly #file: number;
   readonly #log: number | undefined;
   readonly #contents: LogContents = { taken: new Map(), behind: new Map() };
@@ -108,7 +115,9 @@ class StoreFile implements Pages {
   page(number: number): Buffer | undefined {
     const place = this.#contents.taken.get(number);
     if (place !== undefined && this.#log !== undefined) return readAt(this.#log, place, PAGE_BYTES);
-    return readAt(this.#file, (number - 1) * PAGE_BYTES, PAGE_BYTES);
+    return readAt(this.#file, (number - 1) * PAGE_BYTES, PAGE_BYTES, () => {
+      this.unreadable += 1;
+    });
   }
 
   /** Pages that have a newer image behind a break in the log. */
@@ -138,12 +147,15 @@ class StoreFile implements Pages {
 function openWhereThere(path: string): number | undefined {
   try {
     return openSync(path, 'r');
-  } catch {
-    return undefined;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
   }
 }
 
 class Rescue {
+  /** How many were copied. */
+  rows = 0;
   readonly #pages: Pages;
   readonly #store: OpenStore;
   readonly #roots: ReadonlyMap<string, number>;
@@ -199,6 +211,7 @@ class Rescue {
     // A page of one table may lie in the place of a page of another table.
     if (!value || (name !== 'damaged' && isWholeRecord(value) !== (name === 'records'))) return;
     this.#missing[name].delete(key);
+    this.rows += 1;
     this.#soon((tables) => tables[name].put(key, value));
   }
 

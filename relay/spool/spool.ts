@@ -129,6 +129,15 @@ export class Spool {
     await this.#store.write(write, undo);
   }
 
+  /**
+   * Discards the body of a message whose entry was rejected. A record that was committed and could not be synced is taken
+   * back as soon as the store is recovered. Until then it names the body, and if this process ends first, the message
+   * stays in the queue.
+   */
+  async giveUp(id: string, body: BodyWriter): Promise<void> {
+    await body.discard(this.#mayBeNamed(id));
+  }
+
   /** True after a disk error, until the store is recovered. */
   get isBroken(): boolean {
     return this.#store.fault !== undefined;
@@ -273,6 +282,14 @@ export class Spool {
 
   #isNamed(id: string): boolean {
     return this.#store.read(({ records, damaged }) => records.get(id) ?? damaged.get(id)) !== undefined;
+  }
+
+  #mayBeNamed(id: string): boolean {
+    try {
+      return this.#isNamed(id);
+    } catch {
+      return true;
+    }
   }
 
   #storedBody(id: string): Buffer | undefined {

@@ -10,7 +10,7 @@ import { fdatasync } from 'node:fs';
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { answer } from './diskpulse.ts';
-import { classifyError, formatNotice, type StoreError } from './fault.ts';
+import { classifyError, formatNotice, isAboutContent, type StoreError } from './fault.ts';
 import { type Checkpoints, endUnclosed, OpenStore } from './openstore.ts';
 import { type Recovered, recover } from './recovery.ts';
 import type { StoreSpace } from './room.ts';
@@ -85,12 +85,12 @@ export class Store {
     return this.#fault;
   }
 
-  /** Returns the result of `look`. If the store proves to be damaged, recovers it first. */
+  /** Returns the result of `look`. If the store cannot be read, recovers it first. */
   read<T>(look: (tables: Tables) => T): T {
     try {
       return look((this.#fault === undefined && this.#open ? this.#open : this.#usable()).tables);
     } catch (error) {
-      if (!this.#open || classifyError(error as StoreError) !== 'damage') throw error;
+      if (!this.#open || !isAboutContent(classifyError(error as StoreError))) throw error;
       this.#post(error as Error);
       return look(this.#usable().tables);
     }
@@ -187,13 +187,13 @@ export class Store {
   #failed(error: StoreError): Error {
     const fault = classifyError(error);
     if (fault === 'full') return Object.assign(error, { code: 'ENOSPC' });
-    if (this.#open && (fault === 'io' || fault === 'damage')) this.#post(error);
+    if (this.#open && (fault === 'io' || isAboutContent(fault))) this.#post(error);
     return error;
   }
 
   /** Tells all processes, including this one, that the store must be recovered. */
   #post(error: Error): void {
-    this.#fault = formatNotice(classifyError(error as StoreError) === 'damage' ? 'damage' : 'io', error);
+    this.#fault = formatNotice(error as StoreError);
     try {
       this.#lock.post(this.#fault);
     } catch {
@@ -262,7 +262,7 @@ export class Store {
       if (this.#isNoticed) this.#reopen(OPEN_WAIT_MS);
       else this.#openShared(OPEN_WAIT_MS);
     } catch (error) {
-      if (classifyError(error as StoreError) !== 'damage') throw error;
+      if (!isAboutContent(classifyError(error as StoreError))) throw error;
       this.#post(error as Error);
       this.#reopen(OPEN_WAIT_MS);
     }

@@ -4,9 +4,7 @@
  * one. And a process that was killed before it told which message it had made durable: the router finds the message.
  */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { newQueueId } from '#relay/spool/record.ts';
@@ -14,6 +12,7 @@ import { Spool } from '#relay/spool/spool.ts';
 import { shimProblem } from '#test/kit/diskshim.ts';
 import { storyManifest } from '#test/kit/manifest.ts';
 import { freePort } from '#test/kit/ports.ts';
+import { preloadable } from '#test/kit/preloadable.ts';
 import { printLog } from '#test/kit/printlog.ts';
 import { TestRelay } from '#test/kit/relay.ts';
 import { Sink } from '#test/kit/sink.ts';
@@ -66,15 +65,6 @@ function processesOf({ stderr }: TestRelay, task: string): number[] {
   return pids(new RegExp(`"event":"task_started","started":"${task}","pid":(\\d+)`, 'g')).filter(
     (pid) => !ended.includes(pid),
   );
-}
-
-/** A library that a relay preloads, and the file that makes it act while it is there. */
-function preloadable(program: string): { dir: string; library: string; flag: string } {
-  const dir = mkdtempSync(join(tmpdir(), `${program}-`));
-  const library = join(dir, `${program}.so`);
-  const source = new URL(`programs/${program}.c`, import.meta.url).pathname;
-  execFileSync('cc', ['-O2', '-Wall', '-Wextra', '-Werror', '-fPIC', '-shared', '-o', library, source]);
-  return { dir, library, flag: join(dir, 'flag') };
 }
 
 async function notReady({ adminPort }: TestRelay): Promise<string> {
@@ -143,8 +133,8 @@ describe('processes that are stuck', { concurrency: true }, () => {
 
   for (const { name, slowUs, skip } of SLOW_DISKS)
     test(name, { skip: skip || (shimProblem() ?? false) }, async () => {
-      const { dir, library, flag } = preloadable('slowread');
-      const env = { LD_PRELOAD: library, SLOW_WHILE: flag, SLOW_US: String(slowUs) };
+      const { dir, library, flag } = preloadable('badread');
+      const env = { LD_PRELOAD: library, READ_WHILE: flag, READ_US: String(slowUs) };
       await story(env, async ({ relay, sink }) => {
         await sink.down();
         const client = await SmtpClient.connect(relay.ports[0] ?? 0);
