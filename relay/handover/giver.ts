@@ -12,8 +12,11 @@ import { Counters } from '../task/counts.ts';
 import { handoverTo, NO_LOGINS, type QueueFigures } from '../task/messages.ts';
 import type { Sibling } from './sibling.ts';
 
-/** Entries under way at a time. They share the syncs of both sides, and memory is bounded. */
-const CONCURRENT = 16;
+/**
+ * Entries under way at a time, each on a connection of its own. They share the syncs of both sides, and memory is
+ * bounded. A sibling that does not know this pod yet takes eight connections from one address (task/strangers.ts).
+ */
+const CONCURRENT = 8;
 /** How often the queue is read again. The interval grows while no sibling takes an entry. */
 const LOOK_MS = 500;
 const LOOK_LAST_MS = 15_000;

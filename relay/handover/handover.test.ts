@@ -290,6 +290,75 @@ test('a connection that breaks off in the middle of a body keeps no entry here',
   assert.deepEqual((await readContent(to.spool, id)).body, body);
 });
 
+/** A port before a sibling that dies with entries on their way, and comes back. */
+async function openMortal(port: number) {
+  const open = new Set<Socket>();
+  const held = new Set<Socket>();
+  let isHeld = false;
+  const server = createServer((socket) => {
+    const sibling = connect(port, '127.0.0.1');
+    for (const one of [socket, sibling]) {
+      open.add(one);
+      one.on('error', () => undefined);
+    }
+    sibling.pipe(socket);
+    socket.on('close', () => sibling.destroy());
+    socket.on('data', (chunk) => (isHeld ? held.add(socket) : sibling.write(chunk)));
+  });
+  const listen = async (on: number) => {
+    server.listen(on, '127.0.0.1');
+    await once(server, 'listening');
+    return (server.address() as AddressInfo).port;
+  };
+  const die = () => {
+    server.close();
+    for (const one of open) one.destroy();
+    open.clear();
+  };
+  const own = await listen(0);
+  ends.push(die);
+  return {
+    port: own,
+    hold: () => {
+      isHeld = true;
+    },
+    held,
+    die,
+    live: () => {
+      isHeld = false;
+      return listen(own);
+    },
+  };
+}
+
+test('a sibling that dies while many entries are on their way keeps none of them here', async () => {
+  const [from, to] = [openSpool(), await openPod()];
+  const entering = Array.from({ length: 300 }, () => enter(from, Buffer.alloc(2_000, 'entry ')));
+  const ids = await Promise.all(entering);
+  const mortal = await openMortal(to.port);
+  const giver = startGiver(from, [mortal.port]);
+  await eventually(() => to.entered.length >= 100);
+  mortal.hold();
+  await eventually(() => mortal.held.size >= 8);
+  mortal.die();
+  await eventually(() => giver.figures.deferrals.some(({ message }) => message.includes('ECONNREFUSED')));
+  await mortal.live();
+  await eventually(() => from.depth === 0);
+  assert.deepEqual(to.spool.list(), ids.toSorted());
+});
+
+test('an entry whose body went is taken again, and is not told as known', async () => {
+  const [from, to] = [openSpool(), await openPod()];
+  const body = Buffer.alloc(LARGE, 'a large body. ');
+  const id = await enter(from, body);
+  const { record } = await readContent(from, id);
+  assert.equal(await put(to.port, id, record, body), 201);
+  assert.equal(await put(to.port, id, record, body), 200);
+  rmSync(join(to.spool.stateDir, 'bodies', id));
+  assert.equal(await put(to.port, id, record, body), 201);
+  assert.deepEqual((await readContent(to.spool, id)).body, body);
+});
+
 test('a sibling that leaves too takes nothing; another one does', async () => {
   const [from, draining, staying] = [openSpool(), await openPod(), await openPod()];
   await draining.receiver.drain();

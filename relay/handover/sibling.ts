@@ -13,8 +13,8 @@ import type { PairText } from '../task/messages.ts';
 import { HEADERS, ON_ITS_WAY, printEntryPath } from './entry.ts';
 import { connectPinned } from './pin.ts';
 
-const CONNECTIONS = 8;
 const ANSWER_MS = 60_000;
+const NO_ANSWER = `no answer within ${ANSWER_MS / 1000} s`;
 const PAUSE_FIRST_MS = 500;
 const PAUSE_LAST_MS = 30_000;
 
@@ -92,7 +92,7 @@ export class Sibling {
         [HEADERS.bodyBytes]: record.bytes,
       },
     });
-    call.setTimeout(ANSWER_MS, () => call.destroy(new Error(`no answer within ${ANSWER_MS / 1000} s`)));
+    call.setTimeout(ANSWER_MS, () => call.destroy(new Error(NO_ANSWER)));
     let sent = false;
     call.once('continue', () => {
       sent = true;
@@ -110,24 +110,38 @@ export class Sibling {
       if (statusCode === ON_ITS_WAY) return { kind: 'unanswered', reason: answer.trim() };
       return { kind: statusCode < 500 ? 'refused' : 'away', reason: answer.trim() };
     } catch (error) {
+      call.destroy();
       return { kind: sent ? 'unanswered' : 'away', reason: (error as Error).message };
     }
   }
 }
 
+/** Always settles. The timer of the request itself begins with its connection. */
 function responseTo(call: ClientRequest): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
+    const late = setTimeout(() => reject(new Error(NO_ANSWER)), ANSWER_MS);
+    call.once('socket', (socket) => {
+      clearTimeout(late);
+      // The request hears nothing of a connection that ended before it had it.
+      if (socket.destroyed) reject(new Error('the connection ended'));
+    });
     call.once('response', resolve);
-    call.on('error', reject);
+    call.on('error', (error) => {
+      clearTimeout(late);
+      reject(error);
+    });
   });
 }
 
-/** Keeps a few connections. Each peer was checked before anything was sent. */
+/**
+ * Keeps the connections of the offers, which the giver limits. Each peer was checked before anything was sent. The agent
+ * has no limit of its own, because requests that wait for a connection in it hear of no failure.
+ */
 class PinnedAgent extends Agent {
   readonly #pair: PairText;
 
   constructor(pair: PairText) {
-    super({ keepAlive: true, maxSockets: CONNECTIONS });
+    super({ keepAlive: true });
     this.#pair = pair;
   }
 

@@ -96,6 +96,22 @@ test('a message that ends its session takes none of the others with it', async (
   await eventually(() => manager.figures.depth === 0);
 });
 
+test('mail that a fault of this relay keeps from its next hop does not expire, and expires after a real attempt', async () => {
+  let failure = makeFailure({ cause: 'local', status: '4.7.0', text: 'the key cannot be read' });
+  const manager = rig.begin((_, parcel) => answers(parcel, () => failure));
+  const id = await rig.enter('me@here.example', ['a@hop.example'], rig.now - 6 * DAY);
+  await manager.start();
+  await eventually(() => rig.count('deferred') === 1 && !manager.isDelivering(id));
+  await manager.actions.sweep();
+  assert.deepEqual([rig.count('expired'), manager.figures.depth], [0, 1]);
+  failure = greylisted;
+  rig.now += DAY;
+  manager.hurry(() => true);
+  await eventually(() => rig.count('deferred') === 2 && !manager.isDelivering(id));
+  await manager.actions.sweep();
+  assert.equal(rig.count('expired'), 1);
+});
+
 test('one failed session, begun when all were loaded, lets all be given up that are too old', async () => {
   let tries = 0;
   const manager = rig.begin(({ key }, parcel) => {

@@ -47,3 +47,26 @@ test('a scan that was stopped takes nothing more', async () => {
   await scan.look();
   assert.equal(known.size, 0);
 });
+
+test('one message that cannot be taken keeps no other from its turn, and is tried again', async () => {
+  const spool = Array.from({ length: 2_500 }, (_, index) => String(index).padStart(16, '0'));
+  const bad = spool[10] ?? '';
+  const errors: Error[] = [];
+  const known = new Set<string>();
+  let isBad = true;
+  const scan = new SpoolScan({
+    list: (after, atMost) => spool.filter((id) => id > after).slice(0, atMost),
+    isKnown: (id) => known.has(id),
+    take: (id) => {
+      if (id === bad && isBad) throw new Error('it cannot be read');
+      known.add(id);
+    },
+    onError: (error) => errors.push(error),
+  });
+  await scan.start(1e6);
+  assert.deepEqual([known.size, errors.length], [spool.length - 1, 1]);
+  isBad = false;
+  await scan.look();
+  assert.ok(known.has(bad));
+  scan.stop();
+});

@@ -84,10 +84,19 @@ export class SpoolScan {
     this.#looking = undefined;
   }
 
+  /** One message that cannot be taken keeps no other from its turn. It is tried again at the next scan. */
+  #take(id: string): void {
+    try {
+      if (!this.#deps.isKnown(id)) this.#deps.take(id);
+    } catch (error) {
+      this.#deps.onError(error as Error);
+    }
+  }
+
   #takeBehind(after: string): readonly string[] {
     try {
       const ids = this.#deps.list(after, AT_ONCE);
-      for (const id of ids) if (!this.#deps.isKnown(id)) this.#deps.take(id);
+      for (const id of ids) this.#take(id);
       const newest = ids.at(-1) ?? '';
       if (newest > this.#newest) this.#newest = newest;
       return ids;

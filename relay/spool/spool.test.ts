@@ -304,6 +304,38 @@ test('a reader that breaks off says nothing about the body', async () => {
   await spool.close();
 });
 
+test('while an entry that was not acknowledged is in the store, its body is there too', async () => {
+  const stateDir = folder();
+  let fails = true;
+  // As another process tells of an error while this one syncs.
+  const onSync = () => {
+    if (fails) writeFileSync(join(stateDir, 'queue.db.fault'), 'io: EIO\n');
+    fails = false;
+  };
+  const spool = new Spool(stateDir, onSync);
+  const id = newQueueId(Date.now());
+  const writer = spool.bodyWriter(id);
+  await writer.write(randomBytes(LARGE));
+  await assert.rejects(spool.enter(id, envelope, await writer.seal()));
+  await spool.giveUp(id, writer);
+  assert.ok(['message', 'gone'].includes(spool.load(id).kind));
+  await until('it to be taken back', () => spool.read(id).kind === 'gone');
+  assert.deepEqual([spool.depth, spool.damaged], [0, 0]);
+  await spool.close();
+});
+
+test('the body of a message that did not enter is removed at once', async () => {
+  const stateDir = folder();
+  const spool = new Spool(stateDir);
+  const id = newQueueId(Date.now());
+  const writer = spool.bodyWriter(id);
+  await writer.write(randomBytes(LARGE));
+  await writer.seal();
+  await spool.giveUp(id, writer);
+  assert.deepEqual(readdirSync(join(stateDir, 'bodies')), []);
+  await spool.close();
+});
+
 test('a body that cannot be opened for the moment is no damage', async () => {
   const stateDir = folder();
   const spool = new Spool(stateDir);

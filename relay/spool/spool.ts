@@ -130,9 +130,8 @@ export class Spool {
   }
 
   /**
-   * Discards the body of a message whose entry was rejected. A record that was committed and could not be synced is taken
-   * back as soon as the store is recovered. Until then it names the body, and if this process ends first, the message
-   * stays in the queue.
+   * Discards the body of a message whose entry was rejected. A record that was committed but not synced is taken back
+   * later. Until then it needs its body: this process may end before.
    */
   async giveUp(id: string, body: BodyWriter): Promise<void> {
     await body.discard(this.#mayBeNamed(id));
@@ -240,10 +239,9 @@ export class Spool {
    */
   async restore(): Promise<void> {
     for (const id of this.listDamaged()) {
-      const bytes = this.#store.read(({ damaged }) => damaged.get(id));
+      const [bytes, body] = this.#store.read(({ damaged, bodies }) => [damaged.get(id), bodies.get(id)]);
       const decoded = bytes && decodeRecord(bytes);
-      if (!bytes || decoded?.kind !== 'message' || !this.#findBody(id, decoded.record, this.#storedBody(id)))
-        continue;
+      if (!bytes || decoded?.kind !== 'message' || !this.#findBody(id, decoded.record, body)) continue;
       await this.#store.write(({ records, damaged }) => {
         damaged.remove(id);
         records.put(id, bytes);
@@ -290,10 +288,6 @@ export class Spool {
     } catch {
       return true;
     }
-  }
-
-  #storedBody(id: string): Buffer | undefined {
-    return this.#store.read(({ bodies }) => bodies.get(id));
   }
 
   /** Undefined if the body is not complete. `stored` is the body in the store. */
