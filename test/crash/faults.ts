@@ -1,10 +1,9 @@
 /** The faults that are tried: each call ends a process or all of the relay, before or after it, or fails. */
 import type { Fault, ProcessKind } from '#test/kit/diskshim.ts';
 import { randomFrom } from '#test/kit/powercut.ts';
+import { seed } from '#test/kit/seed.ts';
 
 export const SOAK = process.env['MAILRELAY_SOAK'] !== undefined;
-/** The same faults again by MAILRELAY_SEED. */
-export const seed = Number(process.env['MAILRELAY_SEED'] ?? Date.now() % 2 ** 31);
 export const random = randomFrom(seed);
 
 const HARMS: readonly Fault['harm'][] = [

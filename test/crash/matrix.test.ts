@@ -6,8 +6,9 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { type Fault, shimProblem } from '#test/kit/diskshim.ts';
+import { seed } from '#test/kit/seed.ts';
 import { FaultBench, type Operation } from './faultbench.ts';
-import { faultsAt, SOAK, sampled, seed, someOf, sureFault } from './faults.ts';
+import { faultsAt, SOAK, sampled, someOf, sureFault } from './faults.ts';
 import { OPERATIONS } from './operations.ts';
 
 const problem = shimProblem();

@@ -8,7 +8,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { type Fault, type SyncSite, shimProblem } from '#test/kit/diskshim.ts';
 import type { Luck } from '#test/kit/powercut.ts';
-import { random, SOAK, seed } from './faults.ts';
+import { seed } from '#test/kit/seed.ts';
+import { random, SOAK } from './faults.ts';
 import { HandoverBench } from './handoverbench.ts';
 import { broken, type Life, record } from './life.ts';
 

@@ -15,6 +15,7 @@ import { apiPath, MAIL_RELAY } from '#operator/kube/kinds.ts';
 import { type Change, changesOf, type SpecName } from '#test/fixtures/changes.ts';
 import { SPECS } from '#test/fixtures/fullspec.ts';
 import { randomFrom } from '#test/kit/powercut.ts';
+import { seed } from '#test/kit/seed.ts';
 import { until } from '#test/kit/wait.ts';
 import { type Plane, plane } from './plane.ts';
 import { Pods } from './pods.ts';
@@ -22,7 +23,6 @@ import { Operator } from './process.ts';
 import { type Shot, snapshots } from './snapshot.ts';
 
 const SOAK = process.env['MAILRELAY_SOAK'] !== undefined;
-const seed = Number(process.env['MAILRELAY_SEED'] ?? Date.now() % 2 ** 31);
 /** Relays that are changed at the same time. */
 const AT_ONCE: Readonly<Record<SpecName, number>> = SOAK ? { full: 32, small: 8 } : { full: 16, small: 4 };
 /** Of the fields, by `make test`. */

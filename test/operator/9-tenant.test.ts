@@ -8,6 +8,7 @@ import { after, before, describe, test } from 'node:test';
 import { memoryOf } from '#test/bench/tree.ts';
 import type { Call } from '#test/cluster/audit.ts';
 import { randomFrom } from '#test/kit/powercut.ts';
+import { seed } from '#test/kit/seed.ts';
 import { until } from '#test/kit/wait.ts';
 import { Impostor } from './impostor.ts';
 import { type Plane, plane } from './plane.ts';
@@ -18,7 +19,6 @@ import { snapshot, snapshots } from './snapshot.ts';
 import { Tenant } from './tenant.ts';
 
 const SOAK = process.env['MAILRELAY_SOAK'] !== undefined;
-const seed = Number(process.env['MAILRELAY_SEED'] ?? Date.now() % 2 ** 31);
 /** Its relays are edited one after the other. */
 const EDITED = 'edited';
 /** Nobody touches its relays. */
