@@ -203,7 +203,8 @@ const logged = (event: string, ...parts: string[]) =>
     .filter((line) => line.includes(`"event":"${event}"`))
     .some((line) => parts.every((part) => line.includes(part)));
 
-function fetchFrom(domain: string, ms = 5_000): Promise<Fetched> {
+/** Where nothing answers too late, the time only bounds a failure. */
+function fetchFrom(domain: string, ms = 30_000): Promise<Fetched> {
   return fetchPolicy(domain, {
     lookUp: async (name) => (await lookup(name, { all: true })).map(({ address }) => address),
     context: createSecureContext({ ca: [authority.cert] }),
@@ -229,7 +230,7 @@ test('a policy is fetched from the policy host, at another address where the fir
 test('an answer that is no policy is none, and takes no more time and memory than the limits', async () => {
   const begin = process.memoryUsage().rss;
   for (const [domain, [, why]] of Object.entries(BAD))
-    await fails(`${domain}.example`, why, ['silent', 'drip'].includes(domain) ? 300 : 5_000);
+    await fails(`${domain}.example`, why, ['silent', 'drip'].includes(domain) ? 300 : undefined);
   assert.ok(process.memoryUsage().rss - begin < 200 * 1024 * 1024);
 });
 

@@ -79,6 +79,8 @@ test('a connection carries as many messages as it may, and no more', async () =>
   for (let index = 0; index < 7; index++) {
     await accepted(relay, { id: `reused-${index}`, to: ['a@reused.example'] });
     await until('it to arrive', () => hops.reused.taken.length === index + 1);
+    // The router keeps the connection for the next message before it takes this one off its list.
+    await until('an empty queue', async () => (await listQueue(relay)).length === 0);
   }
   const sessions = hops.reused.taken.map(({ session }) => session);
   assert.deepEqual(sessions, [1, 1, 1, 2, 2, 2, 3]);

@@ -154,7 +154,8 @@ test('messages in the queue: 452 4.3.1 beyond them', async () => {
 });
 
 test('a session without a command, and a message that takes too long: 421 4.4.2', async () => {
-  await rig.edit(await story({ idleTimeout: '2s', messageTimeout: '3s' }));
+  // The drips of the slow one come well within the first.
+  await rig.edit(await story({ idleTimeout: '10s', messageTimeout: '12s' }));
   const idle = await rig.client('smtp', '127.0.0.10');
   const slow = await rig.client('smtp', '127.0.0.11');
   await slow.command('MAIL FROM:<a@x.example>');

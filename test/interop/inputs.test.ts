@@ -26,7 +26,8 @@ const SETTINGS = [
   'smtpd_forbid_unauth_pipelining = yes',
   'smtpd_sasl_auth_enable = no',
 ];
-const WAIT_MS = 3_000;
+/** Of one reply. Every input of the table has one, so it only bounds a failure. */
+const WAIT_MS = 60_000;
 
 let postfix: Postfix;
 let exim: Peer;

@@ -2,7 +2,8 @@
  * testssl.sh, as auditors run it, with our authority added to its trust: nothing above LOW. By `make test` what finds most
  * in the least time, against a port with STARTTLS; every section of protocols, ciphers, certificates and vulnerabilities,
  * against both kinds of port, for pairs of both kinds of keys, by `make soak`. test/dialog/listeners.test.ts shows that both
- * kinds have the same floor.
+ * kinds have the same floor. On a busy machine a probe may end too early (WARN): then all is tried once more, and only what
+ * could not be tested twice is a failure.
  */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -20,7 +21,7 @@ const SECTIONS = SOAK
   ? ['--protocols', '--std', '--pfs', '--server-defaults', '--server-preference', '--vulnerable']
   : ['--protocols', '--std', '--vulnerable'];
 const KEYS = SOAK ? ['RSA', 'ECDSA'] : ['RSA'];
-/** By `make test` it takes two minutes on a machine at rest. */
+/** By `make test` a run takes two minutes on a machine at rest, and there may be two (test/kit/deadline.ts). */
 const LONGEST_MS = SOAK ? Number.POSITIVE_INFINITY : 550_000;
 const HARMLESS = new Set(['OK', 'INFO', 'LOW', 'DEBUG']);
 const EXEMPT = new Map([
@@ -62,7 +63,22 @@ for (const keys of KEYS) {
     );
 
     async function passes(listener: number, ...flags: string[]): Promise<void> {
-      const report = join(dir, `${listener}.json`);
+      const first = await audit(listener, 'first', flags);
+      const isAgain = harmful(first).length > 0 && harmful(first).every(isUntested);
+      const last = isAgain ? await audit(listener, 'second', flags) : first;
+      const said = new Map(last.map((one) => [one.id, one.finding]));
+      assert.equal(said.get('TLS1_1'), 'not offered');
+      assert.match(said.get('TLS1_3') ?? '', /^offered/);
+      assert.match(said.get('secure_renego') ?? '', /supported/);
+      const before = new Set(harmful(first).map(({ id }) => id));
+      assert.deepEqual(
+        harmful(last).filter((one) => !isUntested(one) || before.has(one.id)),
+        [],
+      );
+    }
+
+    async function audit(listener: number, which: string, flags: readonly string[]): Promise<Finding[]> {
+      const report = join(dir, `${listener}-${which}.json`);
       const target = ['--ip', '127.0.0.1', `relay.example.com:${relay.ports[listener]}`];
       const trust = ['--add-ca', join(dir, 'ca.pem')];
       const quietly = [
@@ -79,20 +95,20 @@ for (const keys of KEYS) {
       // Its exit status counts what it found. Nobody answers it in HTTP, for which it would wait.
       const args = [...quietly, ...trust, ...flags, ...SECTIONS, ...target];
       await run('testssl', args, { env: { ...process.env, HEADER_MAXSLEEP: '1' } }).catch(() => undefined);
-      const findings = JSON.parse(readFileSync(report, 'utf8')) as Finding[];
-      const said = new Map(findings.map((one) => [one.id, one.finding]));
-      assert.equal(said.get('TLS1_1'), 'not offered');
-      assert.match(said.get('TLS1_3') ?? '', /^offered/);
-      assert.match(said.get('secure_renego') ?? '', /supported/);
-      assert.deepEqual(
-        findings.filter(({ id, severity }) => !HARMLESS.has(severity) && !EXEMPT.has(id)),
-        [],
-      );
+      return JSON.parse(readFileSync(report, 'utf8')) as Finding[];
     }
   });
 }
 
 const run = promisify(execFile);
+
+function harmful(findings: readonly Finding[]): Finding[] {
+  return findings.filter(({ id, severity }) => !HARMLESS.has(severity) && !EXEMPT.has(id));
+}
+
+function isUntested({ severity }: Finding): boolean {
+  return severity === 'WARN';
+}
 
 function manifestWith([starttls, implicit]: readonly number[], pair: Pair): string {
   return `apiVersion: mailrelay.dev/v1alpha1
