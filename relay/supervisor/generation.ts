@@ -41,6 +41,8 @@ export interface Generation {
   /** The contents of the objects that the policy names. */
   materials: Materials;
   members: Member[];
+  /** Processes that could not be used any more before the generation was in service. They are replaced when it is. */
+  readonly lostEarly: Member[];
   /** When the last session must end (monotonic clock). Undefined while in service. */
   endsAt: number | undefined;
 }

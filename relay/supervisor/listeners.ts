@@ -5,7 +5,6 @@
  * sockets stay open.
  */
 import type { Socket } from 'node:net';
-import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
 import type { Policy } from '#crds/policyfile.ts';
 import type { Log } from '../observe/log.ts';
@@ -21,19 +20,13 @@ import {
   type QueueFigures,
   type ToListener,
 } from '../task/messages.ts';
-import { describeLate, TaskProcess } from '../task/process.ts';
+import { describeLate } from '../task/process.ts';
 import { Admission } from './admission.ts';
 import { ClientCounts } from './clientcounts.ts';
 import { collectReports, countSessions, describePorts, type Generation, type Member } from './generation.ts';
+import { forkListener } from './listenerprocess.ts';
 import { Reception } from './reception.ts';
 import { TicketKeys } from './ticketkeys.ts';
-
-const ENTRY = fileURLToPath(new URL('../listener/main.ts', import.meta.url));
-/**
- * The heap may grow to three times its live size. Buffers outside the heap count too. With V8's default, every 10 MiB
- * of buffers start a full collection, which costs a tenth of all CPU time under large messages.
- */
-const ROOM_TO_GROW = '--heap-growing-percent=200';
 
 export interface ListenerDeps {
   readonly stateDir: string;
@@ -140,7 +133,8 @@ export class ListenerTasks {
   async start(policy: Policy, all: Materials): Promise<Generation | { kind: 'failed'; message: string }> {
     const materials = listenerMaterials(policy, all);
     const [ports, backoff] = [describePorts(policy), new Backoff()];
-    const generation: Generation = { policy, materials, ports, backoff, members: [], endsAt: undefined };
+    const none = { members: [], lostEarly: [], endsAt: undefined };
+    const generation: Generation = { policy, materials, ports, backoff, ...none };
     const count = policy.inbound.listeners.length > 0 ? this.#deps.processes : 0;
     const started = await Promise.all(Array.from({ length: count }, () => this.#addMember(generation)));
     const failed = started.find(({ kind }) => kind === 'failed');
@@ -149,7 +143,10 @@ export class ListenerTasks {
     return failed;
   }
 
-  /** Sends new connections to `generation` from now on, and drains the one before. */
+  /**
+   * Sends new connections to `generation` from now on, and drains the one before. The router may have needed minutes
+   * since the processes were ready, so some of them may be gone. Those are replaced now.
+   */
   putInService(generation: Generation): void {
     const old = this.#generation;
     this.#generation = generation;
@@ -157,6 +154,7 @@ export class ListenerTasks {
       this.#deps.log('task_started', { started: 'listener', pid: process.pid });
     this.#countStart(old ? 'policy' : 'start');
     if (old) this.#drain(old, this.#deps.drainMs);
+    for (const member of generation.lostEarly.splice(0)) this.#restart(generation, member);
     this.#reception.admitWaiting();
   }
 
@@ -204,10 +202,8 @@ export class ListenerTasks {
 
   async #addMember(generation: Generation) {
     const { stateDir, logFd, clock } = this.#deps;
-    const process = new TaskProcess<ToListener, FromListener>({
-      entry: ENTRY,
+    const process = forkListener({
       logFd,
-      flags: [ROOM_TO_GROW],
       onMessage: (message) => this.#onMessage(generation, member, message),
       onPulse: () => this.#onPulse(generation, member),
       patience: this.#patience,
@@ -262,14 +258,19 @@ export class ListenerTasks {
     this.#deps.onChange();
   }
 
-  /** A process of the generation in service cannot be used any more, dead or not. Another process replaces it, once. */
+  /** A process cannot be used any more, dead or not. Another process replaces it, once, in the generation in service. */
   #lose(generation: Generation, member: Member): void {
-    if (member.lost || generation !== this.#generation) return;
+    if (member.lost || generation.endsAt !== undefined) return;
     member.lost = true;
     member.ready = false;
+    if (generation === this.#generation) this.#restart(generation, member);
+    else generation.lostEarly.push(member);
+  }
+
+  #restart(generation: Generation, { process, since }: Member): void {
     const { clock, log } = this.#deps;
-    const restartMs = generation.backoff.afterDeath(clock() - member.since);
-    log('task_died', { died: 'listener', pid: member.process.pid, restartMs });
+    const restartMs = generation.backoff.afterDeath(clock() - since);
+    log('task_died', { died: 'listener', pid: process.pid, restartMs });
     setTimeout(() => this.#replace(generation), restartMs);
   }
 

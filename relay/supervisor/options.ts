@@ -44,6 +44,8 @@ export interface RelayOptions {
   readonly authorityMs?: number;
   /** How often the files are read without a sign of a change. Default: two seconds. */
   readonly pollMs?: number;
+  /** The first pause before a failed start or an unopened port is tried again; it grows. Default: two seconds. */
+  readonly retryMs?: number;
 }
 
 export interface BoundAddress {

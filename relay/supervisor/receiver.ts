@@ -1,6 +1,6 @@
 /**
  * The port at which siblings in evacuation hand over their queues. The port is open only while this pod stays and has a certificate. If the
- * port cannot be opened, this is logged and siblings use other pods. Mail flows without this port.
+ * port cannot be opened, this is logged, siblings use other pods, and it is tried again. Mail flows without this port.
  */
 import { createServer, type Server } from 'node:net';
 import { fileURLToPath } from 'node:url';
@@ -31,6 +31,8 @@ export class ReceiverPort {
   #pair: PairText | null = null;
   #logging: Policy['logging'] | undefined;
   #server: Server | undefined;
+  /** Why the port could not be opened the last time. */
+  #fault: string | undefined;
 
   constructor(deps: ReceiverDeps) {
     this.#deps = deps;
@@ -60,6 +62,7 @@ export class ReceiverPort {
     return this.#task.late;
   }
 
+  /** Is called again and again while the port should be open. The log names each reason once. */
   async open(pair: PairText, logging: Policy['logging']): Promise<void> {
     this.#logging = logging;
     this.usePair(pair);
@@ -72,10 +75,17 @@ export class ReceiverPort {
     try {
       await bind(server, port, address);
       server.on('error', (error) => log('handover_port', { message: error.message }));
+      this.#fault = undefined;
     } catch (error) {
       this.#server = undefined;
-      log('handover_port_not_open', { port, message: (error as Error).message });
+      this.#failed((error as Error).message);
     }
+  }
+
+  #failed(message: string): void {
+    const { port, log } = this.#deps;
+    if (message !== this.#fault) log('handover_port_not_open', { port, message });
+    this.#fault = message;
   }
 
   /** Sets the pair for the next connections. */
@@ -89,6 +99,7 @@ export class ReceiverPort {
   close(): void {
     this.#server?.close();
     this.#server = undefined;
+    this.#fault = undefined;
     this.#task.drain();
   }
 

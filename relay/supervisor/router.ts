@@ -36,6 +36,8 @@ export interface StartedRouter {
   readonly handover: Handover | null;
   readonly process: TaskProcess<ToRouter, FromRouter>;
   readonly since: number;
+  /** The contents of the router in service, if this one starts beside it with others. */
+  readonly before: Materials | undefined;
 }
 
 export class RouterTask {
@@ -106,12 +108,14 @@ export class RouterTask {
       onPulse: () => this.#onPulse(process),
       patience: this.#patience,
     });
-    const [materials, kept] = [this.#before ?? this.#materials, this.#kept];
+    const [before, kept] = [this.#before, this.#kept];
+    const materials = before ?? this.#materials;
     this.#before = undefined;
     const started = await process.start({ kind: 'configure', policy, materials, kept, stateDir, handover });
+    if (started.kind === 'failed') this.#keep(before);
     if (started.kind === 'failed') return started;
     if (this.#materials !== materials) process.send({ kind: 'materials', materials: this.#materials });
-    return { policy, handover, process, since: clock() };
+    return { policy, handover, process, since: clock(), before };
   }
 
   putInService(next: StartedRouter): void {
@@ -124,7 +128,8 @@ export class RouterTask {
     log('task_started', { started: 'router', pid: next.process.pid });
     next.process.exited.then(() => this.#onExit(next));
     if (old) {
-      drain(old, next.handover ? PATIENT_DRAIN_MS : drainMs);
+      // A giver has no delivery under way that a next hop could keep for so long.
+      drain(old, next.handover && !old.handover ? PATIENT_DRAIN_MS : drainMs);
       this.#draining.add(old);
       old.process.exited.then(() => this.#draining.delete(old));
       this.#released = Promise.all([this.#released, old.process.exited]);
@@ -134,8 +139,14 @@ export class RouterTask {
     onChange();
   }
 
-  abandon({ process }: StartedRouter): void {
+  abandon({ process, before }: StartedRouter): void {
+    this.#keep(before);
     process.kill();
+  }
+
+  /** The next router did not come. The one in service still has the contents before, and is owed the new ones. */
+  #keep(before: Materials | undefined): void {
+    this.#materials = before ?? this.#materials;
   }
 
   async stop(deadlineMs: number): Promise<void> {

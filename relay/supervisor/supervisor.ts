@@ -1,29 +1,28 @@
 /**
  * The main loop of a relay: brings the mounted files into service beside the running tasks, and publishes the status.
- * It refuses a policy that is invalid or whose tasks do not start. After `start` has resolved nothing throws here.
+ * A policy that is invalid or whose tasks do not start is refused (orders.ts). After `start` has resolved nothing throws here.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PodStatus } from '#crds/podstatus.ts';
-import { hashContent, type Policy, printPolicy } from '#crds/policyfile.ts';
-import { parseScale } from '#crds/scalefile.ts';
+import type { Policy } from '#crds/policyfile.ts';
 import { type AdminServer, startAdmin } from '../observe/admin.ts';
 import type { Log } from '../observe/log.ts';
 import { Metrics } from '../observe/metrics.ts';
 import { monotonic, wall } from '../task/clock.ts';
-import { NO_MATERIALS } from '../task/materials.ts';
+import { type Materials, NO_MATERIALS } from '../task/materials.ts';
 import { type Counted, NO_FIGURES } from '../task/messages.ts';
 import { BuiltTables } from './builttables.ts';
 import { Certificates } from './certificates.ts';
 import { listenerProcesses } from './cpus.ts';
 import { DkimKeys } from './dkimkeys.ts';
-import { describeEvacuation, type Evacuation, planEvacuation } from './evacuation.ts';
+import { describeEvacuation, type Evacuation } from './evacuation.ts';
 import { computeDigest, type Inputs, readInputs, watchInputs } from './inputs.ts';
-import { hashOfText, judgeText } from './judge.ts';
-import { keep, readKept } from './keptfile.ts';
+import { judgeText } from './judge.ts';
+import { readKept } from './keptfile.ts';
 import { KeptTraffic } from './kepttraffic.ts';
-import { awaitsMount, listMissing } from './missing.ts';
+import { listMissing } from './missing.ts';
 import type { BoundAddress, Relay, RelayOptions } from './options.ts';
-import type { RestartPlan } from './plan.ts';
+import { Orders } from './orders.ts';
 import { Revisions } from './revision.ts';
 import { Service } from './service.ts';
 import { describePod } from './status.ts';
@@ -38,6 +37,7 @@ export class Supervisor implements Relay {
   readonly #release: () => void;
   readonly #log: Log;
   readonly #service: Service;
+  readonly #orders: Orders;
   readonly #certificates: Certificates;
   readonly #metrics = new Metrics();
   readonly #traffic: KeptTraffic;
@@ -45,12 +45,10 @@ export class Supervisor implements Relay {
   readonly #dkimKeys = new DkimKeys();
   #materials = NO_MATERIALS;
   readonly #tables: BuiltTables;
-  #refused: PodStatus['policy']['refused'] = null;
   #queue = NO_FIGURES;
   #stopping = false;
   /** Set from the announcement on: new clients should use other pods. */
   #evacuation: Evacuation | null = null;
-  #scaleOrderInForce: string | undefined;
   #seen = '';
   #work: Promise<void> = Promise.resolve();
   #admin: AdminServer | undefined;
@@ -80,6 +78,8 @@ export class Supervisor implements Relay {
         this.#changed();
       },
     });
+    const hostPair = () => this.#certificates.pairs.host;
+    this.#orders = new Orders(options, this.#service, hostPair, () => this.#changed());
   }
 
   /** Rejects with one sentence if the relay cannot serve, and leaves nothing running. */
@@ -151,42 +151,46 @@ export class Supervisor implements Relay {
         `Cannot start without a policy: ${reason}, and there is no last good one in the state folder`,
       );
     }
-    if (mounted.kind === 'invalid') this.#refuse(inputs.policy, mounted.message);
     this.#options.log.obey(first.policy.logging, this.#options.stateDir);
     this.#lookAtPairs(inputs, first.policy);
-    this.#evacuation = this.#evacuationBy(inputs);
-    const failure = await this.#apply(first.policy, inputs);
-    if (failure !== undefined) throw new Error(failure);
-    this.#scaleOrderInForce = parseScale(inputs.scale ?? '')?.order;
-    this.#materials = inputs.materials;
-    this.#service.useMaterials(this.#materials);
+    this.#evacuation = this.#orders.evacuationBy(inputs);
+    await this.#orders.start(mounted, first.policy, inputs);
+    this.#useMaterials(inputs.materials);
   }
 
-  /** Reads the files and applies what changed. */
+  /** Reads the files and applies what changed, or what failed and is due again. */
   async #look(): Promise<void> {
+    if (this.#stopping) return;
     const read = readInputs(this.#options, this.#service.policy);
     const digest = computeDigest(read);
-    if (this.#stopping || (digest === this.#seen && !this.#certificates.isDue())) return;
-    if (await this.#announce(read)) return this.#look();
-    const inputs = await this.#tables.addTo(read);
-    this.#seen = digest;
+    const isNews = digest !== this.#seen;
+    if (isNews || this.#certificates.isDue() || this.#orders.isDue()) {
+      if (await this.#announce(read)) return this.#look();
+      this.#seen = digest;
+      if (isNews) this.#orders.begin();
+      await this.#follow(await this.#tables.addTo(read));
+    }
+    // The port may have been in use at the last look.
+    await this.#service.lookAtReceiverPort(this.#certificates.pairs.host);
+  }
+
+  async #follow(inputs: Inputs): Promise<void> {
     const mounted = judgeText(inputs.policy);
     const policy = mounted.kind === 'policy' ? mounted.policy : this.#service.policy;
     if (policy) this.#lookAtPairs(inputs, policy);
-    if (mounted.kind === 'invalid') this.#refuse(inputs.policy, mounted.message);
-    else await this.#take(mounted.policy, inputs);
-    // This follows an evacuation and opens the port for siblings even if the policy was refused.
-    const failure = this.#service.policy && (await this.#apply(this.#service.policy, inputs));
-    if (failure === undefined) this.#scaleOrderInForce = parseScale(inputs.scale ?? '')?.order;
-    await this.#service.lookAtReceiverPort(this.#certificates.pairs.host);
-    this.#materials = inputs.materials;
-    this.#service.useMaterials(this.#materials);
+    await this.#orders.follow(mounted, inputs);
+    this.#useMaterials(inputs.materials);
     this.#changed();
+  }
+
+  #useMaterials(materials: Materials): void {
+    this.#materials = materials;
+    this.#service.useMaterials(materials);
   }
 
   /** Announces an evacuation first. Clients are still served while they learn of it. True if it waited. */
   async #announce(inputs: Inputs): Promise<boolean> {
-    const evacuation = this.#evacuationBy(inputs);
+    const evacuation = this.#orders.evacuationBy(inputs);
     const begins = evacuation !== null && this.#evacuation === null;
     this.#evacuation = evacuation;
     if (!begins) return false;
@@ -196,59 +200,9 @@ export class Supervisor implements Relay {
     return true;
   }
 
-  #evacuationBy({ scale }: Inputs): Evacuation | null {
-    return planEvacuation(parseScale(scale ?? ''), this.#options.among, this.#certificates.pairs.host);
-  }
-
   #lookAtPairs(inputs: Inputs, policy: Policy): void {
     if (this.#certificates.look(inputs, policy, new Date(wall())))
       this.#service.usePairs(this.#certificates.pairs);
-  }
-
-  async #take(policy: Policy, inputs: Inputs): Promise<void> {
-    const { policy: current } = this.#service;
-    if (current && current.queue.mode !== policy.queue.mode) {
-      this.#refuse(printPolicy(policy), 'queue.mode cannot change while the relay runs');
-      return;
-    }
-    // A pod with the mount will soon replace this one. Until then the old policy is right.
-    if (current && hashContent(current) !== hashContent(policy) && awaitsMount(policy, inputs.materials)) {
-      this.#log('policy_awaits_mount', { hash: hashContent(policy) });
-      return;
-    }
-    const failure = await this.#apply(policy, inputs);
-    if (failure !== undefined) this.#refuse(printPolicy(policy), failure);
-    else this.#refused = null;
-  }
-
-  /** Brings a policy into force, for a pod that stays or is evacuated. Returns the reason if nothing was changed. */
-  async #apply(policy: Policy, inputs: Inputs): Promise<string | undefined> {
-    const order = { policy, evacuation: policy.queue.mode === 'Durable' ? this.#evacuationBy(inputs) : null };
-    if (this.#service.isOrdered(order)) return undefined;
-    const before = this.#service.policy;
-    const applied = await this.#service.apply(order, inputs.materials, this.#certificates.pairs.host);
-    if (applied.kind === 'failed') return applied.message;
-    this.#options.log.obey(policy.logging, this.#options.stateDir);
-    keep(this.#options.stateDir, this.#log, 'lastGood', printPolicy(policy));
-    this.#tell(before, policy, applied.plan);
-    this.#changed();
-    return undefined;
-  }
-
-  #tell(before: Policy | undefined, policy: Policy, { listener, router }: RestartPlan): void {
-    const what = before && hashContent(before) === hashContent(policy) ? 'scale_changed' : 'policy_changed';
-    this.#log(before ? what : 'policy_in_force', {
-      hash: hashContent(policy),
-      listener: listener ? 'restarted' : 'kept',
-      router: router ? 'restarted' : 'kept',
-    });
-  }
-
-  #refuse(text: string | undefined, message: string): void {
-    const hash = hashOfText(text);
-    this.#refused = { hash, message };
-    this.#log('policy_refused', { hash, message });
-    this.#changed();
   }
 
   #facts(): Omit<PodStatus, 'revision'> {
@@ -264,9 +218,9 @@ export class Supervisor implements Relay {
       stopping: this.#stopping,
       evacuating: announced !== null,
       evacuation: describeEvacuation(evacuation, this.#queue, this.#service.isEmptied(this.#queue)),
-      order: this.#scaleOrderInForce,
+      order: this.#orders.scaleOrderInForce,
       policy,
-      refused: this.#refused,
+      refused: this.#orders.refused,
       certificates: this.#certificates.status(policy, now),
       listeners,
       router,

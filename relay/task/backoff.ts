@@ -8,12 +8,19 @@ const LAST_MS = 10_000;
 const WELL_AFTER_MS = 60_000;
 
 export class Backoff {
+  readonly #firstMs: number;
+  readonly #lastMs: number;
   #deaths = 0;
+
+  constructor(firstMs = FIRST_MS, lastMs = LAST_MS) {
+    this.#firstMs = firstMs;
+    this.#lastMs = lastMs;
+  }
 
   /** The wait in milliseconds. `livedMs`: how long the task lived. */
   afterDeath(livedMs: number): number {
     this.#deaths = livedMs >= WELL_AFTER_MS ? 1 : this.#deaths + 1;
-    return Math.min(FIRST_MS * 2 ** (this.#deaths - 1), LAST_MS);
+    return Math.min(this.#firstMs * 2 ** (this.#deaths - 1), this.#lastMs);
   }
 }
 
