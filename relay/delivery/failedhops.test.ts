@@ -54,3 +54,22 @@ test('a fault of this relay puts no hop last, and every other failure does', () 
   failedHops.failed(hop, makeFailure({ cause: 'local', status: '4.4.2', text: 'its login changed' }), []);
   assert.deepEqual(failedHops.order([hop, second]), [second, hop]);
 });
+
+test('the TLS policy of one domain puts no host of other domains last, and a dead host is last for all', () => {
+  const hosts = ['mx.example.net', 'backup.example.net'];
+  const listFor = (mxOf: string, tlsLevel: 'Opportunistic' | 'Verify' = 'Opportunistic') =>
+    hosts.map((host) => ({ ...hopTo(25, { host, tlsLevel }), mxOf }));
+  const order = (hops: ReturnType<typeof listFor>) => failed.order(hops).map(({ host }) => host);
+  const failed = new FailedHops(() => 0);
+  const [first] = listFor('evil.example');
+  assert.ok(first);
+  for (const cause of ['sts-mx-mismatch', 'certificate-untrusted', 'starttls-missing'] as const)
+    failed.failed(first, makeFailure({ cause, status: '4.7.5', text: 'not met' }), []);
+  assert.deepEqual(order(listFor('evil.example')), hosts.toReversed());
+  assert.deepEqual(order(listFor('good.example')), hosts);
+  assert.deepEqual(order(listFor('evil.example', 'Verify')), hosts);
+  failed.failed(first, failure, []);
+  assert.deepEqual(order(listFor('good.example')), hosts.toReversed());
+  failed.answered(first);
+  assert.deepEqual(order(listFor('evil.example')), hosts);
+});

@@ -5,7 +5,7 @@
  * remembered until they accept it. This file has no clock of its own.
  */
 
-import { describeFailure, type Failure } from '#crds/failure.ts';
+import { describeFailure, type Failure, type FailureCause } from '#crds/failure.ts';
 import type { HopNotes } from '../task/messages.ts';
 import { dropOldest } from '../task/oldest.ts';
 import type { NextHop } from './courier.ts';
@@ -24,6 +24,23 @@ interface Failed {
   readonly at: number;
 }
 
+/**
+ * The hop did not meet what a level or a domain wants of its TLS. Many domains share a host, and one of them may publish
+ * a policy that the host cannot meet: this says nothing about the host for the others.
+ */
+const OF_POLICY: ReadonlySet<FailureCause> = new Set([
+  'starttls-missing',
+  'certificate-host-mismatch',
+  'certificate-expired',
+  'certificate-untrusted',
+  'tlsa-invalid',
+  'dane-required',
+  'sts-policy-fetch-error',
+  'sts-policy-invalid',
+  'sts-webpki-invalid',
+  'sts-mx-mismatch',
+]);
+
 export class FailedHops {
   readonly #clock: () => number;
   /** Sorted by the time of the last failure, oldest first. */
@@ -38,7 +55,7 @@ export class FailedHops {
   /** A fault of this relay says nothing about the hop. */
   failed(hop: NextHop, failure: Failure, addresses: readonly string[]): void {
     if (failure.cause === 'local') return;
-    const key = makeKey(hop);
+    const key = OF_POLICY.has(failure.cause) ? makePolicyKey(hop) : makeKey(hop);
     const before = this.#failed.get(key)?.addresses ?? [];
     this.#failed.delete(key);
     const at = this.#clock();
@@ -52,7 +69,7 @@ export class FailedHops {
   answered(hop: NextHop): void {
     if (this.#failed.size === 0) return;
     const key = makeKey(hop);
-    this.#failed.delete(key);
+    for (const each of [key, makePolicyKey(hop)]) this.#failed.delete(each);
     this.#answered.delete(key);
     this.#answered.set(key, this.#clock());
     dropOldest(this.#answered, REMEMBERED);
@@ -65,7 +82,7 @@ export class FailedHops {
 
   /** Keeps the order, but puts failed addresses last. Of these, the address with the oldest try comes first. */
   orderAddresses(hop: NextHop, known: readonly string[]): string[] {
-    const tried = this.#failed.get(makeKey(hop))?.addresses ?? [];
+    const tried = this.#find(hop)?.addresses ?? [];
     const rank = (address: string) => tried.indexOf(address);
     return known.toSorted((a, b) => rank(a) - rank(b));
   }
@@ -77,14 +94,22 @@ export class FailedHops {
   order(hops: readonly NextHop[]): readonly NextHop[] {
     if (this.#failed.size === 0) return hops;
     const now = this.#clock();
-    const failedAt = (hop: NextHop) => this.#failed.get(makeKey(hop))?.at ?? Number.NEGATIVE_INFINITY;
+    const failedAt = (hop: NextHop) => this.#find(hop)?.at ?? Number.NEGATIVE_INFINITY;
     const lastAnswer = Math.max(
       ...hops.map((hop) => this.#answered.get(makeKey(hop)) ?? Number.NEGATIVE_INFINITY),
     );
     const isLast = (hop: NextHop) =>
-      this.#failed.has(makeKey(hop)) && (failedAt(hop) > now - TRIED_LAST_MS || failedAt(hop) >= lastAnswer);
+      this.#find(hop) !== undefined && (failedAt(hop) > now - TRIED_LAST_MS || failedAt(hop) >= lastAnswer);
     const last = hops.filter(isLast).toSorted((a, b) => failedAt(a) - failedAt(b));
     return [...hops.filter((hop) => !isLast(hop)), ...last];
+  }
+
+  /** The last failure of the hop itself, or of its TLS for this domain. */
+  #find(hop: NextHop): Failed | undefined {
+    const [own, ofPolicy] = [this.#failed.get(makeKey(hop)), this.#failed.get(makePolicyKey(hop))];
+    return (own?.at ?? Number.NEGATIVE_INFINITY) > (ofPolicy?.at ?? Number.NEGATIVE_INFINITY)
+      ? own
+      : (ofPolicy ?? own);
   }
 
   /** Hops that refuse our login. */
@@ -110,4 +135,8 @@ function makeKey({
   const to = `${host}:${port} ${credentialsSecret ?? ''} ${proxyProtocol ?? ''}`;
   if (sourceAddresses.length > 0) return `${to} from ${sourceAddresses.join()}`;
   return socksProxy ? `${to} through ${socksProxy.host}:${socksProxy.port}` : to;
+}
+
+function makePolicyKey(hop: NextHop): string {
+  return `${makeKey(hop)} for ${hop.mxOf ?? ''} at ${hop.tlsLevel}`;
 }
