@@ -33,6 +33,16 @@ for (const [before, after] of [
     assert.equal(passed(before, 1), after);
   });
 
+test('very many mailbox lines cost no more than other lines, and the message grows little', () => {
+  for (const line of ['From xxxxxxxxxxxxxxxxxxxxxxx\r\n', 'From a\r\n', '>From x\r\n']) {
+    const text = `${line.repeat(200_000)}Subject: x\r\n\r\nhi`;
+    const out = passed(text, 64 * 1024);
+    assert.equal(out.length, text.length + 100 * 'X-Mailbox-Line: '.length + 2);
+    assert.ok(out.startsWith(`X-Mailbox-Line: ${line}`.repeat(100)));
+    assert.equal(out.slice(100 * `X-Mailbox-Line: ${line}`.length).startsWith(`\r\n${line}`), true);
+  }
+});
+
 test('the same comes out, however a message is cut, and nothing is lost', () => {
   const piece = fc.constantFrom('From ', 'From:', '>', ' ', '\r\n', '\r', 'a', ':', 'hello');
   fc.assert(

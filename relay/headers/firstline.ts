@@ -8,25 +8,36 @@ import { readFieldName } from './section.ts';
 /** `From : a@b` is a field (RFC 5322 section 4.5.8). */
 const MAILBOX_LINE = /^>*From (?![ \t]*:)/;
 const MAILBOX_FIELD = 'X-Mailbox-Line: ';
+/** A mailbox file has one such line, or some. A client that sends more of them wants us to work, or to store more. */
+const MAILBOX_LINES = 100;
 /** RFC 5322 section 2.1.1. A longer line is judged by its first bytes. */
 const LINE_BYTES = 998;
 
 type Seen = 'mailbox' | 'fine' | 'not a field' | 'unknown';
 
 export class FirstLine {
+  /** Undefined as soon as everything passes. */
   #held: Buffer | undefined = Buffer.alloc(0);
+  #mailboxLines = 0;
 
   push(chunk: Buffer): Buffer[] {
     if (!this.#held) return [chunk];
-    const bytes = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk]);
+    const parts: Buffer[] = [];
+    let bytes = this.#held.length === 0 ? chunk : Buffer.concat([this.#held, chunk]);
+    for (let seen = this.#see(bytes); seen !== 'unknown'; seen = this.#see(bytes)) {
+      const end = seen === 'mailbox' ? bytes.indexOf('\r\n') : -1;
+      if (seen === 'mailbox') parts.push(Buffer.from(MAILBOX_FIELD));
+      if (seen === 'not a field') parts.push(Buffer.from('\r\n'));
+      if (end === -1) {
+        this.#held = undefined;
+        return [...parts, bytes];
+      }
+      // The next line may be invalid too.
+      parts.push(bytes.subarray(0, end + 2));
+      bytes = bytes.subarray(end + 2);
+    }
     this.#held = bytes;
-    const text = bytes.toString('latin1', 0, Math.min(bytes.length, LINE_BYTES));
-    const seen = seenIn(text);
-    if (seen === 'unknown' && text.length < LINE_BYTES) return [];
-    this.#held = undefined;
-    if (seen === 'fine') return [bytes];
-    if (seen !== 'mailbox') return [Buffer.from('\r\n'), bytes];
-    return [Buffer.from(MAILBOX_FIELD), ...this.#behindMailbox(bytes)];
+    return parts;
   }
 
   end(): Buffer[] {
@@ -37,12 +48,12 @@ export class FirstLine {
       : [Buffer.from(/^\r/.test(held.toString('latin1', 0, 1)) ? '' : '\r\n'), held];
   }
 
-  /** The next line may be invalid too. */
-  #behindMailbox(bytes: Buffer): Buffer[] {
-    const end = bytes.indexOf('\r\n');
-    if (end === -1) return [bytes];
-    this.#held = Buffer.alloc(0);
-    return [bytes.subarray(0, end + 2), ...this.push(bytes.subarray(end + 2))];
+  #see(bytes: Buffer): Seen {
+    const text = bytes.toString('latin1', 0, Math.min(bytes.length, LINE_BYTES));
+    const seen = seenIn(text);
+    if (seen === 'mailbox') this.#mailboxLines += 1;
+    const isTooMuch = seen === 'mailbox' && this.#mailboxLines > MAILBOX_LINES;
+    return isTooMuch || (seen === 'unknown' && text.length === LINE_BYTES) ? 'not a field' : seen;
   }
 }
 

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { compiledOf, policyOf, traceOf } from '#test/kit/relayrig.ts';
 import { HeaderEditor } from './header.ts';
+import { LongSection } from './longsection.ts';
 import { SECTION_BYTES } from './section.ts';
 
 const TRACE = traceOf({
@@ -51,3 +54,19 @@ for (const [what, before, after] of [
   test(`a header above the limit is given ${what}, however it is cut`, () => {
     for (const size of [1, 2, 4_096, before.length]) assert.equal(edited(before, size), after, `${size}`);
   });
+
+test('a header of very many names keeps none of them that decides nothing', () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const section = new LongSection({ added: (has) => (has('date') ? '' : DATE), isHidden: () => false });
+  collect();
+  const before = process.memoryUsage().heapUsed;
+  for (let first = 0; first < 300_000; first += 1_000) {
+    const lines = Array.from({ length: 1_000 }, (_, index) => `x-${first + index}:\r\n`);
+    section.push(Buffer.from(lines.join('')));
+  }
+  collect();
+  const grown = process.memoryUsage().heapUsed - before;
+  assert.ok(grown < 4 * 2 ** 20, `${grown} bytes`);
+  assert.equal(Buffer.concat(section.push(Buffer.from('\r\n'))).toString(), `${DATE}\r\n`);
+});

@@ -1,6 +1,7 @@
 /**
  * A header section that is too long to be held. It passes as it comes, without the hidden fields, and fields are added at
- * its end. Keeps only the names of fields, and the start of a line until its field name is known. Pure.
+ * its end. Keeps only the start of a line until its field name is known, and which of the fields are there that decide
+ * about an added one. Pure.
  */
 import { readFieldName } from './section.ts';
 
@@ -20,6 +21,8 @@ export interface LongSectionTerms {
 
 export class LongSection {
   readonly #terms: LongSectionTerms;
+  /** Names of fields that an added field depends on. The client may send millions of others. */
+  readonly #asked = new Set<string>();
   readonly #names = new Set<string>();
   /** The start of a line, or a CR at the end of a chunk. The next chunk decides its meaning. */
   #held: Buffer = NOTHING;
@@ -30,6 +33,10 @@ export class LongSection {
 
   constructor(terms: LongSectionTerms) {
     this.#terms = terms;
+    terms.added((name) => {
+      this.#asked.add(name);
+      return true;
+    });
   }
 
   push(chunk: Buffer): Buffer[] {
@@ -64,7 +71,7 @@ export class LongSection {
     if (line.kind === 'folded') return undefined;
     this.#isHidden = line.kind === 'field' && this.#terms.isHidden(line.name);
     if (line.kind !== 'field') return 'over';
-    if (!this.#isHidden) this.#names.add(line.name);
+    if (!this.#isHidden && this.#asked.has(line.name)) this.#names.add(line.name);
     return undefined;
   }
 
@@ -94,7 +101,9 @@ export class LongSection {
 }
 
 function lineAt(bytes: Buffer, at: number): Line {
-  const text = bytes.toString('latin1', at, Math.min(bytes.length, at + LINE_BYTES));
+  const line = bytes.subarray(at, at + LINE_BYTES);
+  const end = line.indexOf('\r\n');
+  const text = line.toString('latin1', 0, end === -1 ? line.length : end + 2);
   const name = readFieldName(text);
   if (name !== undefined) return { kind: 'field', name };
   if (/^[ \t]/.test(text)) return { kind: 'folded' };

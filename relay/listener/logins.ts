@@ -182,6 +182,8 @@ export class Logins {
     if (this.#throttle.isDeaf(counted)) return { kind: 'refused', reply: REPLIES.tooManyFailures };
     const waitMs = this.#throttle.delayMs(counted, guessed);
     if (waitMs > 0) await sleep(waitMs);
+    // Attempts in other sessions of this client may have failed meanwhile.
+    if (this.#throttle.isDeaf(counted)) return { kind: 'refused', reply: REPLIES.tooManyFailures };
     const checked = await check();
     counters.add('logins', `${mechanism},${checked.kind === 'right' ? 'accepted' : checked.kind}`);
     if (checked.kind === 'right') {

@@ -19,4 +19,5 @@ test('what a dead process had open is subtracted at once', () => {
   for (const client of ['a', 'a', 'a', 'b', 'c']) all.add(client);
   all.subtract(dead);
   assert.deepEqual([all.of('a'), all.of('b'), all.of('c'), all.total], [1, 0, 1, 2]);
+  assert.deepEqual([dead.total, dead.remove('a')], [0, false]);
 });

@@ -26,7 +26,10 @@ export class ClientCounts {
     return true;
   }
 
+  /** Empties `other`, so nothing is subtracted twice: a dead process may still have told of ended connections. */
   subtract(other: ClientCounts): void {
     for (const [client, count] of other.#counts) this.remove(client, count);
+    other.#counts.clear();
+    other.#total = 0;
   }
 }
