@@ -1,49 +1,21 @@
 /**
- * The only file that uses private parts of nodemailer's SMTPConnection: the extensions of the next hop, the state of
- * the connection, and the MAIL and RCPT parameters that the library cannot set for each recipient. bodywriter.ts
- * writes the body. smtpclient.test.ts pins this to the version in package.json.
+ * The only file that uses private parts of nodemailer's SMTPConnection (smtplibrary.ts): the extensions of the next hop,
+ * the state of the connection, and the MAIL and RCPT parameters that the library cannot set for each recipient.
+ * bodywriter.ts writes the body. smtpclient.test.ts pins this to the version in package.json. Who waits for a reply
+ * hears of each end of the connection: `deliver` by its callback, the others by `error` or `end`.
  */
 import type { Socket } from 'node:net';
 import type { Transform } from 'node:stream';
 import type { TLSSocket } from 'node:tls';
-import SMTPConnection from 'nodemailer/lib/smtp-connection/index.js';
+import type SMTPConnection from 'nodemailer/lib/smtp-connection/index.js';
 import { readKnownWords } from '#crds/loginproblems.ts';
+import { answerOnce, type Done, type Envelope } from './answeronce.ts';
 import { AuthSecrets } from './authsecrets.ts';
 import { joinWrites, writePieces, writeWhole } from './bodywriter.ts';
 import { plainName } from './hostname.ts';
 import { CONNECT_MS, FINAL_REPLY_MS, LateTimer, QUIT_REPLY_MS, REPLY_MS } from './latetimer.ts';
 import { isWhole, readCodes } from './reply.ts';
-
-interface Kept {
-  readonly _supportedExtensions: readonly string[];
-  readonly upgrading?: boolean;
-  readonly stage: string;
-  readonly _responseActions: ((reply: string) => void)[];
-  readonly _responseQueue: string[];
-  _remainder: string;
-  readonly _authMethod?: string;
-  _onError(error: Error, type: string, reply: string, command: string): void;
-  _processResponse(): unknown;
-  _startPhase(): void;
-  _destroy(): void;
-  _actionGreeting(reply: string): void;
-  _actionEHLO(reply: string): void;
-  _actionHELO(reply: string): void;
-  _onClose(): void;
-  readonly _envelope: { readonly accepted: readonly string[] };
-  _sendCommand(line: string, shown?: string): void;
-  _actionDATA(reply: string, callback: unknown): void;
-  _createSendStream(callback: unknown): Transform;
-  _actionSMTPStream(reply: string, callback: unknown): void;
-}
-
-const Library = SMTPConnection as unknown as new (
-  options: ConstructorParameters<typeof SMTPConnection>[0],
-) => SMTPConnection & Kept;
-
-type Envelope = Parameters<SMTPConnection['send']>[0];
-type Done = Parameters<SMTPConnection['send']>[2];
-type Answered = (error: null, reply: string) => void;
+import { type Answered, Library } from './smtplibrary.ts';
 
 export type Extension = 'DSN' | 'SMTPUTF8' | '8BITMIME' | 'REQUIRETLS';
 
@@ -106,8 +78,11 @@ export class HopConnection extends Library {
   cut(reason: string, because: 'hop' | 'relay' = 'hop'): void {
     this.wasCut = because;
     this.#replyTimer.stop();
-    if (this._socket) this.#socket.destroy(new Error(reason));
-    else this.close();
+    const error = new Error(reason);
+    if (!this._socket) this.close();
+    else if (!this.#socket.destroyed) this.#socket.destroy(error);
+    // A socket that is destroyed already may tell nobody any more.
+    else this._onError(error, 'ESOCKET', '', 'CONN');
   }
 
   override _destroy(): void {
@@ -229,7 +204,7 @@ export class HopConnection extends Library {
     this.finalReplies.clear();
     joinWrites(this.#socket);
     // The library passes this object on to `write`, unless the object looks like a stream.
-    super.send(envelope, { body } as unknown as Buffer, done);
+    super.send(envelope, { body } as unknown as Buffer, answerOnce(this, envelope, done));
   }
 
   /** The library calls this after the 354 and writes the body to the returned stream. */
@@ -293,6 +268,9 @@ export class HopConnection extends Library {
   }
 
   override _sendCommand(line: string, shown = line): void {
+    // The library would forget who waits, and the socket tells of its end only later.
+    if (!this.destroyed && this.#socket.destroyed) this._onClose();
+    if (this.destroyed) return;
     if (shown !== line) this.#secrets.add(line);
     const end = line.indexOf('>');
     const more = end === -1 ? undefined : this.#parameters.get(line.slice(0, end + 1));

@@ -92,6 +92,11 @@ async function send(
   });
 }
 
+/** The end of the connection takes nothing back of a recipient that was refused for good. */
+function isFinal(verdict: Verdict | undefined): boolean {
+  return verdict?.kind === 'failed' && verdict.failure.permanent;
+}
+
 function taken({ response = '', rejectedErrors }: SendInfo, parcel: Parcel, connection: HopConnection): Sent {
   const own = collectOwn(rejectedErrors, connection);
   const result = answered(parcel, (address) => own.get(address) ?? judgeReply(250, response), true);
@@ -113,11 +118,11 @@ function failed(error: SendError, { host, port }: NextHop, parcel: Parcel, conne
     const failure = makeFailure({ cause: 'policy', status: '5.1.3', text: error.message });
     return answered(parcel, () => ({ kind: 'failed', failure }), true);
   }
-  if (isClosing && !offered) {
+  const own = collectOwn(error.rejectedErrors, connection);
+  if (isClosing && !offered && !parcel.to.every((address) => isFinal(own.get(address)))) {
     const explain = wasCut === 'relay' ? abortFailure : sessionFailure;
     return { kind: 'unsent', failure: explain(error, `${host}:${port}`) };
   }
-  const own = collectOwn(error.rejectedErrors, connection);
   const whole = judgeError(error);
   const result = answered(parcel, (address) => own.get(address) ?? whole, false);
   // The envelope of a refused message is still open at the next hop, so the session is not used again.

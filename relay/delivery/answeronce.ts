@@ -1,0 +1,38 @@
+/**
+ * The answer about one message, exactly once. The library drops the callback of a message when it closes the connection
+ * for certain reasons, and then only emits `end`. Without an answer a delivery would wait for ever and keep its slot. The
+ * library also drops what the hop had refused before the connection ended.
+ */
+import type SMTPConnection from 'nodemailer/lib/smtp-connection/index.js';
+
+export type Envelope = Parameters<SMTPConnection['send']>[0];
+type LibraryDone = Parameters<SMTPConnection['send']>[2];
+type SendError = NonNullable<Parameters<LibraryDone>[0]>;
+export type Done = (error: SendError | null, info?: Parameters<LibraryDone>[1]) => void;
+
+/** What the library notes in the envelope while the hop answers it. */
+interface Noted {
+  readonly mailError?: SendError;
+  readonly rejectedErrors?: SendError['rejectedErrors'];
+}
+
+export function answerOnce(connection: SMTPConnection, envelope: Envelope, done: Done): Done {
+  let isAnswered = false;
+  const answer: Done = (error, info) => {
+    if (isAnswered) return;
+    isAnswered = true;
+    connection.off('end', ended);
+    done(error && withRefusals(error, envelope as Noted), info);
+  };
+  // What the library still says in the same turn knows more, so it comes first.
+  const ended = () => queueMicrotask(() => answer(new Error('Connection closed unexpectedly')));
+  connection.once('end', ended);
+  return answer;
+}
+
+/** A refused sender is refused, also if the connection ended before the reply to DATA. */
+function withRefusals(error: SendError, { mailError, rejectedErrors }: Noted): SendError {
+  if (mailError) return mailError;
+  if (rejectedErrors?.length) error.rejectedErrors ??= rejectedErrors;
+  return error;
+}

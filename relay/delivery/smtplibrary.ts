@@ -1,0 +1,32 @@
+/** The private parts of nodemailer's SMTPConnection, with their types. Only hopconnection.ts uses them. */
+import type { Transform } from 'node:stream';
+import SMTPConnection from 'nodemailer/lib/smtp-connection/index.js';
+
+export type Answered = (error: null, reply: string) => void;
+
+interface Kept {
+  readonly _supportedExtensions: readonly string[];
+  readonly upgrading?: boolean;
+  readonly stage: string;
+  readonly _responseActions: ((reply: string) => void)[];
+  readonly _responseQueue: string[];
+  _remainder: string;
+  readonly _authMethod?: string;
+  _onError(error: Error, type: string, reply: string, command: string): void;
+  _processResponse(): unknown;
+  _startPhase(): void;
+  _destroy(): void;
+  _actionGreeting(reply: string): void;
+  _actionEHLO(reply: string): void;
+  _actionHELO(reply: string): void;
+  _onClose(): void;
+  readonly _envelope: { readonly accepted: readonly string[] };
+  _sendCommand(line: string, shown?: string): void;
+  _actionDATA(reply: string, callback: unknown): void;
+  _createSendStream(callback: unknown): Transform;
+  _actionSMTPStream(reply: string, callback: unknown): void;
+}
+
+export const Library = SMTPConnection as unknown as new (
+  options: ConstructorParameters<typeof SMTPConnection>[0],
+) => SMTPConnection & Kept;
