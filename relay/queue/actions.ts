@@ -1,28 +1,22 @@
 /**
  * All changes of a queued message except its delivery. A message is settled, returned to its sender when it is too old,
  * and reported when it is late. A person can hold, release or remove it. Each change is written together with the
- * report about it (progress.ts). Nothing happens to a message while it is being delivered, because it might be reported
+ * report about it (changes.ts). Nothing happens to a message while it is being delivered, because it might be reported
  * twice.
  */
 import { type Failure, type FailureCause, makeFailure } from '#crds/failure.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import type { Verdict } from '../delivery/courier.ts';
 import { type DsnRecipient, notifyWants } from '../dsn/recipient.ts';
-import { makeReports, type Reporting } from '../dsn/reports.ts';
 import type { Log } from '../observe/log.ts';
 import { type QueueRecord, type Recipient, timeOfQueueId } from '../spool/record.ts';
 import type { Loaded, Spool } from '../spool/spool.ts';
 import type { Counters } from '../task/counts.ts';
-import { listRemoved, listVerdicts, type MailEvent, type MailRecorder } from './mailevent.ts';
-import { type Changed, Progress } from './progress.ts';
+import { Changes } from './changes.ts';
+import { listRemoved, listVerdicts, type MailRecorder } from './mailevent.ts';
+import type { Changed } from './progress.ts';
 import { findShortestExpiry } from './retry.ts';
-import {
-  type AttemptTarget,
-  applyVerdicts,
-  forgetAttempts,
-  makeExpired,
-  type Settlement,
-} from './settlement.ts';
+import { type AttemptTarget, applyVerdicts, forgetAttempts, makeExpired } from './settlement.ts';
 import { Sweep } from './sweep.ts';
 
 const SWEEP_MS = 5_000;
@@ -82,15 +76,15 @@ interface Answer {
 
 export class MessageActions {
   readonly #options: MessageActionsDeps;
-  readonly #progress: Progress;
+  readonly #changes: Changes;
   readonly #sweep: Sweep;
   #timer: NodeJS.Timeout | undefined;
   #sweeping = false;
 
   constructor(options: MessageActionsDeps) {
-    const { queue, spool, log, policy } = options;
+    const { queue, policy } = options;
     this.#options = options;
-    this.#progress = new Progress(spool, log);
+    this.#changes = new Changes(options);
     const { delayWarningSeconds } = policy.queue;
     const warnMs = delayWarningSeconds === null ? null : delayWarningSeconds * 1000;
     this.#sweep = new Sweep(
@@ -110,7 +104,7 @@ export class MessageActions {
 
   /** Ends the repetition of failed writes. */
   close(): void {
-    this.#progress.close();
+    this.#changes.close();
   }
 
   async sweep(): Promise<void> {
@@ -125,12 +119,12 @@ export class MessageActions {
 
   /** Undefined unless a change of this message is being written. Resolves when it is written. */
   changing(id: string): Promise<unknown> | undefined {
-    return this.#progress.pending(id);
+    return this.#changes.pending(id);
   }
 
   /** Keeps the record during a delivery, so that it is not read again. */
   keep(id: string, record: QueueRecord): () => void {
-    return this.#progress.keep(id, record);
+    return this.#changes.keep(id, record);
   }
 
   /** Writes the verdicts on these recipients, together with the reports about them. True if no recipient is left. */
@@ -145,12 +139,12 @@ export class MessageActions {
         return verdict ? [[address, verdict] as const] : [];
       }),
     );
-    const changed = await this.#change(taken.id, async (record) => {
+    const changed = await this.#changes.write(taken.id, async (record) => {
       const attempt = { ...attempted, now: this.#options.wall() };
       const settlement = applyVerdicts(record, byAddress, attempt);
-      this.#tellDiscarded(taken.id, settlement.discarded);
-      const told = await this.#told(taken, record, settlement, hop);
-      return this.#recorded(record, told, () =>
+      this.#changes.tellDiscarded(taken.id, settlement.discarded);
+      const told = await this.#changes.tell(taken, record, settlement, hop);
+      return this.#changes.record(record, told, () =>
         listVerdicts(record, byAddress, { id: taken.id, at: attempt.now, hop: hop === '' ? null : hop }),
       );
     });
@@ -173,7 +167,7 @@ export class MessageActions {
   /** Removes the message finally. Nobody gets a report. */
   remove(id: string): Promise<ActionOutcome> {
     return this.#touch(id, (record) =>
-      this.#recorded(record, { record: { ...record, recipients: [] }, news: [] }, () =>
+      this.#changes.record(record, { record: { ...record, recipients: [] }, news: [] }, () =>
         listRemoved(id, record.recipients, this.#options.wall()),
       ),
     );
@@ -182,15 +176,21 @@ export class MessageActions {
   async #touch(id: string, change: (record: QueueRecord) => Changed): Promise<ActionOutcome> {
     const { queue } = this.#options;
     if (queue.isDelivering(id)) return 'delivering';
-    const changed = await this.#change(id, change);
+    const changed = await this.#changes.write(id, change);
     queue.renew(id);
     return changed === undefined ? 'gone' : 'done';
   }
 
+  /** What is read now may be wrong soon: a change under way may hold the message. The next look takes it. */
+  #isBusy(id: string): boolean {
+    return this.#options.queue.isDelivering(id) || this.#changes.pending(id) !== undefined;
+  }
+
   async #expire(id: string): Promise<void> {
     const { queue, spool, log, counters, wall } = this.#options;
+    if (this.#isBusy(id)) return;
     const read = spool.read(id);
-    if (read.kind !== 'message' || read.record.hold || queue.isDelivering(id)) return;
+    if (read.kind !== 'message' || read.record.hold) return;
     // Recipients wait for a person if their next hop refuses our login, if the fault is this relay's own, so that the
     // next hop was not asked, or if an earlier version set them aside.
     const ending = this.#late(id, read.record).filter(
@@ -202,30 +202,31 @@ export class MessageActions {
     );
     const taken = ending.length > 0 ? spool.load(id) : undefined;
     if (taken?.kind !== 'message') return;
-    const gone = new Set(ending.map(({ recipient }) => recipient));
     const verdicts = new Map(
       ending.map(({ recipient, failure }) => [recipient.address, makeExpired(failure)] as const),
     );
-    log('expired', { id, to: [...gone].map(({ address }) => address) });
-    for (const _ of gone) counters.add('bounced', 'expired');
-    await this.#change(id, async (record) => {
+    const changed = await this.#changes.write(id, async (record) => {
       const attempt = { tellsSender: false, now: wall(), target: NOWHERE, isAway: false };
       const settlement = applyVerdicts(record, verdicts, attempt);
-      this.#tellDiscarded(id, settlement.discarded);
-      const told = await this.#told(taken, record, settlement, null);
-      return this.#recorded(record, told, () =>
+      this.#changes.tellDiscarded(id, settlement.discarded);
+      const told = await this.#changes.tell(taken, record, settlement, null);
+      return this.#changes.record(record, told, () =>
         listVerdicts(record, verdicts, { id, at: attempt.now, hop: null, ends: 'expired' }),
       );
     });
+    if (!changed) return;
+    log('expired', { id, to: [...verdicts.keys()] });
+    for (const _ of verdicts) counters.add('bounced', 'expired');
     queue.renew(id);
   }
 
   async #warn(id: string): Promise<void> {
-    const { spool, queue } = this.#options;
+    if (this.#isBusy(id)) return;
+    const { spool } = this.#options;
     const read = spool.read(id);
     if (read.kind !== 'message') return;
     const { warned, hold, from } = read.record;
-    if (warned || hold || from === '' || queue.isDelivering(id)) return;
+    if (warned || hold || from === '') return;
     const taken = spool.load(id);
     if (taken.kind !== 'message') return;
     const dsnRecipients = this.#late(id, taken.record)
@@ -234,8 +235,8 @@ export class MessageActions {
         const willRetryUntil = taken.record.receivedAt + expireMs;
         return { kind: 'delay', recipient, failure, willRetryUntil };
       });
-    await this.#change(id, async (now) => {
-      const told = await this.#told(taken, now, { left: now.recipients, dsnRecipients }, null);
+    await this.#changes.write(id, async (now) => {
+      const told = await this.#changes.tell(taken, now, { left: now.recipients, dsnRecipients }, null);
       return { ...told, record: { ...now, warned: true } };
     });
   }
@@ -249,51 +250,5 @@ export class MessageActions {
       const failure = prospect.failure ?? makeFailure({ cause: 'connect', status: '4.4.1', text });
       return { ...prospect, recipient, failure };
     });
-  }
-
-  async #told(
-    taken: Loaded & { kind: 'message' },
-    record: QueueRecord,
-    { left, dsnRecipients }: Pick<Settlement, 'left' | 'dsnRecipients'>,
-    hop: string | null,
-  ): Promise<Changed> {
-    const { policy, wall } = this.#options;
-    const isSame =
-      left.length === record.recipients.length && left.every((one, at) => one === record.recipients[at]);
-    const changed = isSame ? record : { ...record, recipients: left };
-    const reporting: Reporting = { hostname: policy.hostname, now: wall(), hop };
-    const news = await makeReports(taken, dsnRecipients, reporting);
-    for (const { id, envelope } of news) {
-      const to = envelope.recipients.map(({ address }) => address);
-      this.#options.log('returned', { id: taken.id, report: id, to });
-    }
-    return { record: changed, news };
-  }
-
-  #tellDiscarded(id: string, discarded: readonly Recipient[]): void {
-    for (const { address } of discarded) {
-      this.#options.counters.add('discarded');
-      this.#options.log('discarded', {
-        id,
-        to: address,
-        reason: 'its sender cannot, or does not want to, be told',
-      });
-    }
-  }
-
-  /** Events are made only if somebody wants them. `before`: the record before the change. */
-  #recorded(before: QueueRecord, changed: Changed, list: () => readonly MailEvent[]): Changed {
-    const { recorder } = this.#options;
-    if (!recorder) return changed;
-    const events = list();
-    return { ...changed, events, outbox: recorder.encode?.(before, events) ?? [] };
-  }
-
-  async #change(id: string, change: Parameters<Progress['write']>[1]): Promise<Changed | undefined> {
-    this.#options.queue.changes(id);
-    const changed = await this.#progress.write(id, change);
-    for (const { id: report } of changed?.news ?? []) this.#options.queue.add(report);
-    if (changed?.events) this.#options.recorder?.happened(changed.events);
-    return changed;
   }
 }
