@@ -4,11 +4,11 @@
  * destination wait. This file has no clock of its own.
  */
 import type { Failure } from '#crds/failure.ts';
-import type { Backoff, DestinationLimits } from '#crds/policyfile.ts';
+import type { DestinationLimits } from '#crds/policyfile.ts';
 import type { Destination } from '../delivery/courier.ts';
+import { type DestinationHealth, newHealth, noteAnswer, noteUnreached, type Unreached } from './health.ts';
 import type { Paces } from './paces.ts';
-import type { DestinationHealth, RestingQueue } from './restingqueue.ts';
-import { failuresWithin } from './schedule.ts';
+import type { RestingQueue } from './restingqueue.ts';
 import type { SharedLimits } from './sharedlimits.ts';
 import type { Share, Standing } from './slots.ts';
 import type { SlowDowns } from './slowdowns.ts';
@@ -24,18 +24,6 @@ export interface DestinationTerms {
   readonly slowDowns: SlowDowns;
 }
 
-/** The result of an attempt in which no message was taken. */
-export interface Unreached {
-  readonly failure: Failure;
-  /** There was a session and it ended, perhaps because of the message. */
-  readonly hadSession: boolean;
-  readonly pauseMs: (failures: number) => number;
-  readonly backoff: Backoff | null;
-  /** The time of the message's own next attempt. */
-  readonly due: number | undefined;
-  readonly now: number;
-}
-
 export class DestinationQueue {
   /** The time of the wake-up that is set. Infinity: none. */
   wakeAt = Number.POSITIVE_INFINITY;
@@ -49,15 +37,7 @@ export class DestinationQueue {
   #active: Map<string, number> | undefined;
   /** The share that was served last. The shares take turns. */
   #served: Share = 'other';
-  readonly #health: DestinationHealth = {
-    failures: 0,
-    answers: 0,
-    awayMs: 0,
-    pausedUntil: 0,
-    failedAt: -1,
-    failure: undefined,
-    failingSince: undefined,
-  };
+  readonly #health: DestinationHealth = newHealth();
 
   constructor(destination: Destination, terms: DestinationTerms, answers = 0) {
     this.destination = destination;
@@ -206,11 +186,7 @@ export class DestinationQueue {
   }
 
   answered(): void {
-    this.#health.answers += 1;
-    this.#health.failures = 0;
-    this.#health.awayMs = 0;
-    this.#health.failedAt = -1;
-    this.#health.failure = undefined;
+    noteAnswer(this.#health);
   }
 
   /**
@@ -218,16 +194,9 @@ export class DestinationQueue {
    * because its message is not the reason. A delivery with a session waits until `due`, because its message may be the
    * reason. Deliveries that began before the pause give no new information.
    */
-  unreachable(waiting: Waiting, { failure, hadSession, pauseMs, backoff, due = 0, now }: Unreached): void {
-    if (now >= this.#health.pausedUntil) {
-      this.#health.failures =
-        Math.max(this.#health.failures, failuresWithin(this.#health.awayMs, backoff)) + 1;
-      this.#health.pausedUntil = now + pauseMs(this.#health.failures);
-    }
-    // The first broken session may be due to its message. A second one shows a fault of the destination.
-    if (!hadSession || this.#health.failures > 1)
-      this.#health.failedAt = Math.max(this.#health.failedAt, this.#active?.get(waiting.id) ?? -1);
-    this.putOff(waiting, Math.max(this.#health.pausedUntil, due), failure);
+  unreachable(waiting: Waiting, unreached: Unreached): void {
+    noteUnreached(this.#health, unreached, this.#active?.get(waiting.id) ?? -1);
+    this.putOff(waiting, Math.max(this.#health.pausedUntil, unreached.due ?? 0), unreached.failure);
   }
 
   /** Sets the delivery's next attempt to `due`. */

@@ -11,7 +11,7 @@ import { digestDestination } from './settlement.ts';
 export interface Pause {
   /** Milliseconds. */
   readonly leftMs: number;
-  /** For how long the destination was tried without success. */
+  /** For how long the destination was tried without a session. */
   readonly awayMs: number;
 }
 
@@ -30,10 +30,12 @@ export function findPause({ triedAt, triedTo, away = false }: Recipient, terms: 
   const { destination, backoff, receivedAt, now, random } = terms;
   if (triedAt === undefined || (triedTo !== undefined && triedTo !== digestDestination(destination)))
     return NONE;
-  const awayMs = Math.max(0, triedAt - receivedAt);
+  const ageMs = Math.max(0, triedAt - receivedAt);
   const pauseMs = away
-    ? destinationRetryMs(failuresWithin(awayMs, backoff) + 1, random, backoff)
-    : messageRetryMs(awayMs, random, backoff);
+    ? destinationRetryMs(failuresWithin(ageMs, backoff) + 1, random, backoff)
+    : messageRetryMs(ageMs, random, backoff);
   // Limited, because the wall clock may have changed since.
-  return { leftMs: Math.max(0, pauseMs - Math.max(0, now - triedAt)), awayMs };
+  const leftMs = Math.max(0, pauseMs - Math.max(0, now - triedAt));
+  // A destination that answered was not away, however old its message is.
+  return { leftMs, awayMs: away ? ageMs : 0 };
 }

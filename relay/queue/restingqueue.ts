@@ -6,25 +6,10 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Failure } from '#crds/failure.ts';
 import type { Destination } from '../delivery/courier.ts';
+import type { DestinationHealth } from './health.ts';
 import type { Waiting } from './waiting.ts';
 
 type MxDestination = Destination & { readonly kind: 'mx' };
-
-/** Whether a destination can be reached. */
-export interface DestinationHealth {
-  /** Probes in a row without success. */
-  failures: number;
-  answers: number;
-  /** How long an earlier process has tried the waiting messages without success. */
-  awayMs: number;
-  pausedUntil: number;
-  /** When the last session began that could not reach the destination. */
-  failedAt: number;
-  /** Why a message was last deferred. */
-  failure: Failure | undefined;
-  /** Since when no message has left the queue (wall clock). */
-  failingSince: number | undefined;
-}
 
 /** A queue in which one message waits and nothing is under way. */
 export interface RestingQueue {

@@ -1,0 +1,76 @@
+/**
+ * Whether a destination can be reached: what its answers and its failed attempts say, and until when it has a pause. This file
+ * has no clock of its own.
+ */
+import type { Failure } from '#crds/failure.ts';
+import type { Backoff } from '#crds/policyfile.ts';
+import { failuresWithin } from './schedule.ts';
+
+export interface DestinationHealth {
+  /** Probes in a row without success. */
+  failures: number;
+  answers: number;
+  /** How long an earlier process has tried the waiting messages without success. */
+  awayMs: number;
+  pausedUntil: number;
+  /** The end of the same pause if it were the first one. Not packed: only an answer of a delivery under way needs it. */
+  firstPauseUntil?: number;
+  /** When the last session began that could not reach the destination. */
+  failedAt: number;
+  /** Why a message was last deferred. */
+  failure: Failure | undefined;
+  /** Since when no message has left the queue (wall clock). */
+  failingSince: number | undefined;
+}
+
+/** The result of an attempt in which no message was taken. */
+export interface Unreached {
+  readonly failure: Failure;
+  /** There was a session and it ended, perhaps because of the message. */
+  readonly hadSession: boolean;
+  readonly pauseMs: (failures: number) => number;
+  readonly backoff: Backoff | null;
+  /** The time of the message's own next attempt. */
+  readonly due: number | undefined;
+  readonly now: number;
+}
+
+export function newHealth(): DestinationHealth {
+  return {
+    failures: 0,
+    answers: 0,
+    awayMs: 0,
+    pausedUntil: 0,
+    failedAt: -1,
+    failure: undefined,
+    failingSince: undefined,
+  };
+}
+
+/**
+ * A delivery that began before a failure may bring an answer after it. The destination is there, so no more is left than
+ * a first pause. That one stays, because a host may refuse some connections of many.
+ */
+export function noteAnswer(health: DestinationHealth): void {
+  health.answers += 1;
+  health.failures = 0;
+  health.awayMs = 0;
+  health.pausedUntil = Math.min(health.pausedUntil, health.firstPauseUntil ?? 0);
+  health.failedAt = -1;
+  health.failure = undefined;
+}
+
+/** `began`: when the attempt began. */
+export function noteUnreached(
+  health: DestinationHealth,
+  { hadSession, pauseMs, backoff, now }: Unreached,
+  began: number,
+): void {
+  if (now >= health.pausedUntil) {
+    health.failures = Math.max(health.failures, failuresWithin(health.awayMs, backoff)) + 1;
+    health.pausedUntil = now + pauseMs(health.failures);
+    health.firstPauseUntil = health.failures === 1 ? health.pausedUntil : now + pauseMs(1);
+  }
+  // The first broken session may be due to its message. A second one shows a fault of the destination.
+  if (!hadSession || health.failures > 1) health.failedAt = Math.max(health.failedAt, began);
+}
