@@ -4,7 +4,7 @@
  * report about it (changes.ts). Nothing happens to a message while it is being delivered, because it might be reported
  * twice.
  */
-import { type Failure, type FailureCause, makeFailure } from '#crds/failure.ts';
+import { type Failure, makeFailure } from '#crds/failure.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import type { Verdict } from '../delivery/courier.ts';
 import { type DsnRecipient, notifyWants } from '../dsn/recipient.ts';
@@ -20,8 +20,6 @@ import { type AttemptTarget, applyVerdicts, forgetAttempts, makeExpired } from '
 import { Sweep } from './sweep.ts';
 
 const SWEEP_MS = 5_000;
-/** Mail that waits for one of these does not expire: the next hop has not refused it. */
-const WAITS_FOR_PERSON: ReadonlySet<FailureCause> = new Set(['login', 'local']);
 /** An expired recipient is not tried again. */
 const NOWHERE: AttemptTarget = { destination: { key: '' }, shared: undefined };
 
@@ -43,10 +41,10 @@ export interface Prospect {
   readonly due: number | undefined;
   readonly failure: Failure | undefined;
   /**
-   * True if this message was tried, or if a session to its destination failed while the message was due. Only then may
-   * it expire.
+   * True if this message was tried, or if a session to its destination failed while the message was due, and if it waits
+   * for no person. Only then may it expire.
    */
-  readonly hadItsChance: boolean;
+  readonly mayExpire: boolean;
   /** Mail to this destination expires at this age. */
   readonly expireMs: number;
 }
@@ -191,14 +189,10 @@ export class MessageActions {
     if (this.#isBusy(id)) return;
     const read = spool.read(id);
     if (read.kind !== 'message' || read.record.hold) return;
-    // Recipients wait for a person if their next hop refuses our login, if the fault is this relay's own, so that the
-    // next hop was not asked, or if an earlier version set them aside.
+    // Other states wait for a person: an earlier version set them aside.
     const ending = this.#late(id, read.record).filter(
-      ({ failure, hadItsChance, recipient, expireMs }) =>
-        recipient.state === 'queued' &&
-        hadItsChance &&
-        !WAITS_FOR_PERSON.has(failure.cause) &&
-        timeOfQueueId(id) + expireMs < wall(),
+      ({ mayExpire, recipient, expireMs }) =>
+        recipient.state === 'queued' && mayExpire && timeOfQueueId(id) + expireMs < wall(),
     );
     const taken = ending.length > 0 ? spool.load(id) : undefined;
     if (taken?.kind !== 'message') return;

@@ -92,7 +92,8 @@ export class Deliveries {
         : await this.#deps.courier.deliver(queue.destination, packed.parcel);
     this.#slowDown(queue, waiting.id, outcome);
     if (outcome.kind === 'unreachable') return this.#unreachable(queue, waiting, { taken, batch, outcome });
-    queue.answered();
+    // What we refuse ourselves says nothing of the destination.
+    if (packed.kind !== 'failed') queue.answered();
     const { verdicts, alone } = sortTooMany(outcome.verdicts);
     if (verdicts.some((verdict) => verdict.kind === 'delivered' || verdict.failure.permanent))
       queue.settled();

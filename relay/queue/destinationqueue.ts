@@ -155,17 +155,25 @@ export class DestinationQueue {
     return due === undefined ? undefined : Math.max(due, this.#health.pausedUntil, now);
   }
 
-  /** Why this message waits: the failure of an unreachable destination, else its own failure. */
+  /**
+   * Why this message waits: its own failure if only a person can mend it, else that of an unreachable destination, else
+   * its own failure.
+   */
   failureFor(id: string): Failure | undefined {
-    const own = this.#health.failures > 0 ? undefined : this.#get(id)?.failure;
-    return own ?? this.#health.failure;
+    const own = this.#get(id)?.failure;
+    if (own && (own.cause === 'local' || this.#health.failures === 0)) return own;
+    return this.#health.failure;
   }
 
-  /** True if this message was tried, or if a session failed that began when it was due. Only then may it expire. */
-  hadItsChance(id: string): boolean {
+  /**
+   * True if this message was tried, or if a session failed that began when it was due. Only then may it expire, and only
+   * if neither it nor its destination waits for a person. A refused login is a matter of the destination alone.
+   */
+  mayExpire(id: string, now: number): boolean {
     const waiting = this.#get(id);
-    if (!waiting) return false;
-    return waiting.failure !== undefined || (waiting.due > 0 && waiting.due <= this.#health.failedAt);
+    if (!waiting || now < this.#health.keepsMailUntil) return false;
+    if (waiting.failure) return waiting.failure.cause !== 'local';
+    return waiting.due > 0 && waiting.due <= this.#health.failedAt;
   }
 
   /** No message leaves the queue from now on, or still none. */

@@ -30,7 +30,7 @@ export interface DestinationQueuesDeps {
 }
 
 /** The questions about a message that change nothing. */
-type QueueView = Pick<DestinationQueue, 'findDue' | 'failureFor' | 'hadItsChance' | 'shared'>;
+type QueueView = Pick<DestinationQueue, 'findDue' | 'failureFor' | 'mayExpire' | 'shared'>;
 
 /** The order in which the kinds are asked when a slot is free. */
 const SLOTS: readonly { readonly share: Share; readonly standing: Standing }[] = (

@@ -1,11 +1,14 @@
 /** What keeps old mail from being returned, with a real spool and a courier whose answers come from each test. */
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
-import { NOBODY, QueueRig } from '#test/kit/queuerig.ts';
+import { type FailureCause, makeFailure } from '#crds/failure.ts';
+import { type AnswerFor, answers, NOBODY, QueueRig } from '#test/kit/queuerig.ts';
 import { policyOf } from '#test/kit/relayrig.ts';
 import { eventually } from '#test/kit/wait.ts';
+import type { AttemptResult } from '../delivery/courier.ts';
 
 const DAY = 86_400_000;
+const HOUR = 3_600_000;
 let rig: QueueRig;
 
 beforeEach(() => {
@@ -41,4 +44,96 @@ test('a message that a person removes during a sweep is not counted as expired',
   await manager.actions.sweep();
   assert.equal(await removed, 'done');
   assert.deepEqual([rig.count('expired'), rig.count('returned')], [0, 0]);
+});
+
+const failing = (cause: FailureCause): AttemptResult => ({
+  kind: 'unreachable',
+  failure: makeFailure({ cause, status: '4.7.0', text: cause }),
+  hadSession: false,
+});
+
+/** One attempt, and then a sweep. */
+async function tryAll(): Promise<void> {
+  const before = rig.count('deferred');
+  rig.manager.hurry(() => true);
+  await eventually(() => rig.count('deferred') > before && isIdle());
+  await rig.manager.actions.sweep();
+}
+
+for (const domain of ['hop.example', 'mx.example'])
+  for (const cause of ['login', 'local'] as const)
+    test(`after a failure of cause ${cause}, mail to ${domain} expires only after a day of others`, async () => {
+      let answer = failing(cause);
+      const manager = rig.begin(() => answer);
+      // A packed queue has one message. And what a fault of this relay kept back must be tried itself.
+      const count = domain === 'hop.example' && cause === 'login' ? 5 : 1;
+      for (let index = 0; index < count; index++)
+        await rig.enter('', [`a@${domain}`], rig.now - 6 * DAY + index);
+      await manager.start();
+      await eventually(() => rig.count('deferred') > 0 && isIdle());
+      answer = NOBODY;
+      for (const hours of [1, 12, 11]) {
+        rig.now += hours * HOUR;
+        await tryAll();
+      }
+      // The count begins again with another refusal.
+      answer = failing(cause);
+      rig.now += HOUR / 2;
+      await tryAll();
+      answer = NOBODY;
+      rig.now += 2 * DAY;
+      await tryAll();
+      assert.equal(manager.figures.depth, count);
+      rig.now += DAY - 1;
+      await tryAll();
+      assert.equal(manager.figures.depth, count);
+      rig.now += 1;
+      await manager.actions.sweep();
+      assert.equal(manager.figures.depth, 0);
+    });
+
+test('a destination that has answered since a refused login keeps no mail for it', async () => {
+  let answer: AnswerFor = () => failing('login');
+  const manager = rig.begin((...asked) => answer(...asked));
+  await rig.enter('', ['a@hop.example'], rig.now - 6 * DAY);
+  await manager.start();
+  await eventually(() => rig.count('deferred') > 0 && isIdle());
+  const later = makeFailure({ cause: 'reply', status: '4.2.2', text: 'full' });
+  answer = (_, parcel) => answers(parcel, () => later);
+  await tryAll();
+  assert.equal(manager.figures.depth, 0);
+});
+
+test('mail that was never offered, for want of a key, does not expire by the failures of other mail', async () => {
+  const noKey = makeFailure({ cause: 'local', status: '4.7.0', text: 'no key' });
+  const isOld = (record: { readonly from: string }) => record.from === 'me@nokey.example';
+  rig.sign = async ({ record }) =>
+    isOld(record) ? { kind: 'failed', failure: noKey } : { kind: 'header', header: null };
+  const manager = rig.begin(() => NOBODY);
+  const id = await rig.enter('me@nokey.example', ['a@hop.example'], rig.now - 6 * DAY);
+  await manager.start();
+  await eventually(() => manager.figures.deferrals.length > 0 && isIdle());
+  await rig.enter('me@here.example', ['b@hop.example']).then((other) => manager.add(other));
+  await eventually(() => rig.count('deferred') === 1 && isIdle());
+  await manager.actions.sweep();
+  assert.equal(rig.count('expired'), 0);
+  assert.equal(manager.findProspect(id, 'me@nokey.example', 'a@hop.example').failure, noKey);
+});
+
+test('a message that this relay refuses says nothing of its destination', async () => {
+  const refused = makeFailure({ cause: 'local', status: '5.6.0', text: 'never' });
+  rig.sign = async ({ record }) =>
+    record.from === 'me@never.example'
+      ? { kind: 'failed', failure: refused }
+      : { kind: 'header', header: null };
+  const manager = rig.begin(() => failing('login'));
+  const id = await rig.enter('', ['a@hop.example'], rig.now - 6 * DAY);
+  await manager.start();
+  await eventually(() => rig.count('deferred') === 1 && isIdle());
+  await rig.enter('me@never.example', ['b@hop.example']).then((other) => manager.add(other));
+  rig.now += HOUR;
+  manager.hurry((one) => one !== id);
+  await eventually(() => rig.count('bounced') === 1 && isIdle());
+  await manager.actions.sweep();
+  assert.equal(rig.count('expired'), 0);
 });

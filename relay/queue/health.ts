@@ -1,10 +1,15 @@
 /**
- * Whether a destination can be reached: what its answers and its failed attempts say, and until when it has a pause. This file
- * has no clock of its own.
+ * Whether a destination can be reached: what its answers and its failed attempts say, until when it has a pause, and until
+ * when its mail may not expire. This file has no clock of its own.
  */
-import type { Failure } from '#crds/failure.ts';
+import type { Failure, FailureCause } from '#crds/failure.ts';
 import type { Backoff } from '#crds/policyfile.ts';
 import { failuresWithin } from './schedule.ts';
+
+/** Mail that waits for one of these waits for a person: the next hop has not refused it, so it does not expire. */
+const WAITS_FOR_PERSON: ReadonlySet<FailureCause> = new Set(['login', 'local']);
+/** After such a failure, other failures must go on for this time before mail expires. A single one proves little. */
+const GRACE_MS = 24 * 60 * 60_000;
 
 export interface DestinationHealth {
   /** Probes in a row without success. */
@@ -21,6 +26,8 @@ export interface DestinationHealth {
   failure: Failure | undefined;
   /** Since when no message has left the queue (wall clock). */
   failingSince: number | undefined;
+  /** No mail expires before this time. Infinity: the last failure waits for a person. */
+  keepsMailUntil: number;
 }
 
 /** The result of an attempt in which no message was taken. */
@@ -44,6 +51,7 @@ export function newHealth(): DestinationHealth {
     failedAt: -1,
     failure: undefined,
     failingSince: undefined,
+    keepsMailUntil: 0,
   };
 }
 
@@ -58,14 +66,21 @@ export function noteAnswer(health: DestinationHealth): void {
   health.pausedUntil = Math.min(health.pausedUntil, health.firstPauseUntil ?? 0);
   health.failedAt = -1;
   health.failure = undefined;
+  health.keepsMailUntil = 0;
+}
+
+function waitsForPerson({ cause }: Failure): boolean {
+  return WAITS_FOR_PERSON.has(cause);
 }
 
 /** `began`: when the attempt began. */
 export function noteUnreached(
   health: DestinationHealth,
-  { hadSession, pauseMs, backoff, now }: Unreached,
+  { failure, hadSession, pauseMs, backoff, now }: Unreached,
   began: number,
 ): void {
+  if (waitsForPerson(failure)) health.keepsMailUntil = Number.POSITIVE_INFINITY;
+  else health.keepsMailUntil = Math.min(health.keepsMailUntil, now + GRACE_MS);
   if (now >= health.pausedUntil) {
     health.failures = Math.max(health.failures, failuresWithin(health.awayMs, backoff)) + 1;
     health.pausedUntil = now + pauseMs(health.failures);

@@ -156,7 +156,7 @@ export class QueueManager {
       destination: destination.name,
       due: due === undefined ? undefined : wall() + due - now,
       failure: queue?.failureFor(id),
-      hadItsChance: queue?.hadItsChance(id) ?? false,
+      mayExpire: queue?.mayExpire(id, now) ?? false,
       expireMs: (expireAfterSeconds ?? policy.queue.expireAfterSeconds) * 1000,
     };
   }

@@ -46,6 +46,7 @@ test('a packed queue is unpacked as it was', () => {
       failedAt: fc.integer({ min: -1 }),
       failure: fc.option(failureOf, { nil: undefined }),
       failingSince: fc.option(fc.nat(), { nil: undefined }),
+      keepsMailUntil: fc.oneof(fc.nat(), fc.constant(Number.POSITIVE_INFINITY)),
     },
     { noNullPrototype: true },
   );
@@ -152,7 +153,7 @@ async function play(to: (index: number) => Destination, script: readonly Step[])
     for (const id of left.keys())
       for (let at = 0; at <= 5; at++) {
         const queue = queues.known(to(at));
-        seen.push([queue?.findDue(id, now), queue?.failureFor(id), queue?.hadItsChance(id)]);
+        seen.push([queue?.findDue(id, now), queue?.failureFor(id), queue?.mayExpire(id, now)]);
       }
   }
   queues.stop();

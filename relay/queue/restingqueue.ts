@@ -45,6 +45,7 @@ type PackedNumbers = [
   failedAt: number,
   failingSince: number | null,
   wakeAt: number | null,
+  keepsMailUntil: number | null,
 ];
 type PackedFailure = readonly [
   text: string,
@@ -76,6 +77,7 @@ export class QueuePacker {
       health.failedAt,
       health.failingSince ?? null,
       Number.isFinite(wakeAt) ? wakeAt : null,
+      Number.isFinite(health.keepsMailUntil) ? health.keepsMailUntil : null,
       destination.domain,
     ];
     return JSON.stringify(packed);
@@ -83,14 +85,18 @@ export class QueuePacker {
 
   unpack(key: string, queue: PackedQueue): RestingQueue {
     const [packedFailure, isDeferred, id, ...others] = JSON.parse(queue) as Packed;
-    const [route, due, failures, answers, awayMs, pausedUntil, failedAt, failingSince, wakeAt, domain] =
-      others;
+    const [route, due, failures, answers, awayMs, pausedUntil, failedAt, failingSince, ...last] = others;
+    const [wakeAt, keepsMailUntil, domain] = last;
     const failure = packedFailure ? unpackFailure(packedFailure) : undefined;
     const health = { failures, answers, awayMs, pausedUntil, failedAt, failure };
     return {
       destination: { ...(this.#routes[route] as Route), key, name: domain, domain },
       waiting: { id, due, ...(isDeferred && failure ? { failure } : {}) },
-      health: { ...health, failingSince: failingSince ?? undefined },
+      health: {
+        ...health,
+        failingSince: failingSince ?? undefined,
+        keepsMailUntil: keepsMailUntil ?? Number.POSITIVE_INFINITY,
+      },
       wakeAt: wakeAt ?? Number.POSITIVE_INFINITY,
     };
   }

@@ -6,6 +6,7 @@
 import { type Failure, makeFailure } from '#crds/failure.ts';
 import type { DestinationLimits, Policy, Provider, Retry } from '#crds/policyfile.ts';
 import type { AttemptResult, Courier, Destination, Parcel } from '#relay/delivery/courier.ts';
+import type { Signer } from '#relay/dkim/signer.ts';
 import { QueueManager } from '#relay/queue/manager.ts';
 import { newQueueId } from '#relay/spool/record.ts';
 import { Spool } from '#relay/spool/spool.ts';
@@ -49,6 +50,7 @@ export class QueueRig {
   retry: Readonly<Record<string, Retry>> = {};
   /** By domain. Undefined: no look-up at all. */
   providers: Readonly<Record<string, Provider>> | undefined;
+  sign: Signer = async () => ({ kind: 'header', header: null });
   #manager: QueueManager | undefined;
 
   get manager(): QueueManager {
@@ -62,7 +64,7 @@ export class QueueRig {
       policy,
       spool: this.spool,
       courier: courierWith(answer, this),
-      signer: async () => ({ kind: 'header', header: null }),
+      signer: (...message) => this.sign(...message),
       log: (event, fields = {}) => this.events.push({ event, fields }),
       clock: () => this.now,
       wall: () => this.now,
