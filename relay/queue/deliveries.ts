@@ -14,6 +14,7 @@ import type { Loaded } from '../spool/spool.ts';
 import type { Counters } from '../task/counts.ts';
 import type { MessageActions } from './actions.ts';
 import type { DestinationQueue } from './destinationqueue.ts';
+import type { Offer } from './destinationqueues.ts';
 import { chooseBatch, packParcel } from './parcel.ts';
 import { chooseRetry } from './retry.ts';
 import { destinationRetryMs, loginRetryMs, messageRetryMs } from './schedule.ts';
@@ -48,59 +49,81 @@ export class Deliveries {
   }
 
   /** Never rejects. */
-  async deliver(queue: DestinationQueue, waiting: Waiting): Promise<void> {
+  async deliver(queue: DestinationQueue, waiting: Waiting): Promise<Offer> {
     try {
-      await this.#load(queue, waiting);
+      return await this.#load(queue, waiting);
     } catch (error) {
       // A bug or a read error of the disk: the entry is still in the spool, so it waits.
       const { message } = error as Error;
       this.#deps.log('delivery_failed', { id: waiting.id, message });
       const failure = makeFailure({ cause: 'local', status: '4.3.0', text: message });
       this.#putOff(queue, waiting, failure, this.#deps.wall());
+      return 'made';
     }
   }
 
-  async #load(queue: DestinationQueue, waiting: Waiting): Promise<void> {
+  async #load(queue: DestinationQueue, waiting: Waiting): Promise<Offer> {
     const { actions, load, onLost } = this.#deps;
     const { id } = waiting;
     // A change under way may hold the message or remove recipients, so the delivery waits for it.
     for (let changing = actions.changing(id); changing; changing = actions.changing(id)) await changing;
     const taken = load(id);
-    if (taken.kind !== 'message') return onLost(id, taken);
+    if (taken.kind !== 'message') {
+      onLost(id, taken);
+      return 'none';
+    }
     // A person has held the message meanwhile.
-    if (taken.record.hold) return;
+    if (taken.record.hold) return 'none';
     const letGo = actions.keep(id, taken.record);
     try {
-      await this.#deliver(queue, waiting, taken);
+      return await this.#deliver(queue, waiting, taken);
     } finally {
       letGo();
     }
   }
 
-  async #deliver(queue: DestinationQueue, waiting: Waiting, taken: LoadedMessage): Promise<void> {
+  async #deliver(queue: DestinationQueue, waiting: Waiting, taken: LoadedMessage): Promise<Offer> {
     const { record } = taken;
     const mine = record.recipients.filter((one) => isQueued(one) && this.#isFor(queue, record, one));
     const { batch, more } = chooseBatch(mine, waiting.round);
     // A person has returned or removed the message meanwhile, or all its recipients are deferred.
-    if (batch.length === 0) return this.#endRound(queue, waiting, waiting.round, record);
+    if (batch.length === 0) {
+      this.#endRound(queue, waiting, waiting.round, record);
+      return 'none';
+    }
     const packed = await packParcel(taken, batch, this.#deps.signer);
-    if (packed.kind === 'failed' && !packed.failure.permanent)
-      return this.#putOff(queue, waiting, packed.failure, record.receivedAt);
+    if (packed.kind === 'failed' && !packed.failure.permanent) {
+      this.#putOff(queue, waiting, packed.failure, record.receivedAt);
+      return 'none';
+    }
     const outcome =
       packed.kind === 'failed'
         ? refusedByUs(batch, packed.failure)
         : await this.#deps.courier.deliver(queue.destination, packed.parcel);
     this.#slowDown(queue, waiting.id, outcome);
-    if (outcome.kind === 'unreachable') return this.#unreachable(queue, waiting, { taken, batch, outcome });
-    // What we refuse ourselves says nothing of the destination.
-    if (packed.kind !== 'failed') queue.answered();
+    if (outcome.kind === 'unreachable') await this.#unreachable(queue, waiting, { taken, batch, outcome });
+    else {
+      // What we refuse ourselves says nothing of the destination.
+      if (packed.kind !== 'failed') queue.answered();
+      await this.#answered(queue, waiting, { taken, batch, outcome, more });
+    }
+    return packed.kind === 'failed' ? 'none' : 'made';
+  }
+
+  /** Writes the verdicts, and goes on with the round. */
+  async #answered(
+    queue: DestinationQueue,
+    waiting: Waiting,
+    attempt: { taken: LoadedMessage; batch: readonly Recipient[]; outcome: Answered; more: boolean },
+  ): Promise<void> {
+    const { taken, batch, outcome, more } = attempt;
     const { verdicts, alone } = sortTooMany(outcome.verdicts);
     if (verdicts.some((verdict) => verdict.kind === 'delivered' || verdict.failure.permanent))
       queue.settled();
     await this.#settle(queue, taken, batch, { ...outcome, verdicts });
     const round = afterBatch(waiting.round, batch, verdicts, alone);
     if (more || alone.includes(true)) queue.add(round ? { ...waiting, round } : waiting, this.#deps.clock());
-    else this.#endRound(queue, waiting, round, record);
+    else this.#endRound(queue, waiting, round, taken.record);
   }
 
   /** One line for each halving, not for each reply. */

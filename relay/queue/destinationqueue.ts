@@ -123,6 +123,11 @@ export class DestinationQueue {
     return undefined;
   }
 
+  /** A delivery that began at this time tried nothing, so it costs no message of the pace. */
+  giveBack(at: number): void {
+    this.#terms.paces.giveBack(this.destination.key, at);
+  }
+
   ended({ id }: Waiting): void {
     this.#active?.delete(id);
     if (this.#active?.size === 0) this.#active = undefined;

@@ -26,8 +26,11 @@ export interface DestinationQueuesDeps {
   /** Absent if the policy has no provider. */
   readonly findProvider?: ProvidersDeps['find'] | undefined;
   /** Never rejects. */
-  readonly deliver: (queue: DestinationQueue, waiting: Waiting) => Promise<void>;
+  readonly deliver: (queue: DestinationQueue, waiting: Waiting) => Promise<Offer | undefined>;
 }
+
+/** `none`: nothing was offered to the destination, because the message is gone, held or not fit to be sent. */
+export type Offer = 'none' | 'made';
 
 /** The questions about a message that change nothing. */
 type QueueView = Pick<DestinationQueue, 'findDue' | 'failureFor' | 'mayExpire' | 'shared'>;
@@ -153,7 +156,7 @@ export class DestinationQueues {
       const waiting = queue.begin(now, (share) => this.#slots.hasRoom(share, standing));
       if (!waiting) break;
       queue.shared?.began(queue.destination.key, now);
-      this.#begin(queue, waiting, standing);
+      this.#begin(queue, waiting, standing, now);
     }
   }
 
@@ -204,14 +207,17 @@ export class DestinationQueues {
     this.pump(queue);
   }
 
-  #begin(queue: DestinationQueue, waiting: Waiting, standing: Standing): void {
+  #begin(queue: DestinationQueue, waiting: Waiting, standing: Standing, now: number): void {
     const { id, share } = waiting;
     const { shared } = queue;
+    const { key } = queue.destination;
     const giveBack = this.#slots.take(share, standing);
     this.#unblock(queue);
     this.#delivering.set(id, (this.#delivering.get(id) ?? 0) + 1);
-    void this.#deps.deliver(queue, waiting).then(() => {
+    void this.#deps.deliver(queue, waiting).then((offer) => {
       queue.ended(waiting);
+      if (offer === 'none') queue.giveBack(now);
+      if (offer === 'none') shared?.giveBack(key, now);
       giveBack();
       shared?.ended();
       const others = (this.#delivering.get(id) ?? 1) - 1;
@@ -220,7 +226,7 @@ export class DestinationQueues {
       // This destination's own next delivery comes last, so all destinations have their turn.
       this.#pumpBlocked();
       if (shared) this.#providers?.pump(shared);
-      this.#pumpKey(queue.destination.key);
+      this.#pumpKey(key);
     });
   }
 

@@ -28,6 +28,12 @@ export class Pace {
     if (this.#begun.length > 2 * most) this.#begun = this.#begun.slice(-most);
   }
 
+  /** Forgets a beginning at this time. Few are remembered, and it is one of the last. */
+  giveBack(at: number): void {
+    const index = this.#begun.lastIndexOf(at);
+    if (index !== -1) this.#begun.splice(index, 1);
+  }
+
   /** True if nothing began in the last minute. */
   isOver(now: number): boolean {
     return (this.#begun.at(-1) ?? 0) <= now - MINUTE_MS;
@@ -41,6 +47,10 @@ export class Paces {
 
   allowsAt(key: string, perMinute: number, now: number): number {
     return this.#paces.get(key)?.allowsAt({ most: perMinute, windowMs: MINUTE_MS }, now) ?? now;
+  }
+
+  giveBack(key: string, at: number): void {
+    this.#paces.get(key)?.giveBack(at);
   }
 
   began(key: string, perMinute: number, now: number): void {

@@ -72,6 +72,13 @@ export class SharedLimits {
     if (most > 0) this.#pace.began(most, now);
   }
 
+  /** A delivery that began at this time tried nothing: it costs no message, and the destination still has its turn. */
+  giveBack(key: string, at: number): void {
+    this.#pace.giveBack(at);
+    this.#line.add(key);
+    this.#next = key;
+  }
+
   ended(): void {
     this.#underWay -= 1;
   }
