@@ -15,6 +15,8 @@ const CORE_EVENT = { kind: 'Event', apiVersion: 'v1', plural: 'events' };
 /** An older event may tell of a fault that is mended. The controller repeats an event after sixteen minutes at most. */
 const FRESH_MS = 20 * 60_000;
 const READ_AT_MOST = 50;
+/** The status waits for the events. Without them it only lacks reasons. */
+const READ_MS = 3_000;
 /** Anybody who may write into the namespace can write events, of a megabyte each. */
 const READ_BYTES = 1024 * 1024;
 
@@ -26,9 +28,18 @@ interface KubeEvent extends KubeObject {
   readonly eventTime?: string | null;
 }
 
-export async function readComplaints(reader: Writer, world: World): Promise<Complaint[]> {
+export interface Complaints {
+  readonly complaints: readonly Complaint[];
+  /** True if the API server did not answer for all events. They are worth another look. */
+  readonly isPartial: boolean;
+}
+
+export async function readComplaints(reader: Writer, world: World): Promise<Complaints> {
   const found = await Promise.all(lacking(world).map((object) => readNewest(reader, object, world.now)));
-  return found.flatMap((complaint) => complaint ?? []);
+  return {
+    complaints: found.flatMap((complaint) => (complaint === 'unread' ? [] : (complaint ?? []))),
+    isPartial: found.includes('unread'),
+  };
 }
 
 /** The StatefulSet if it lacks pods, and the first claim without a volume. */
@@ -47,7 +58,11 @@ function lacking({ relay, objects, pods }: World): KubeObject[] {
   return [...(set && isLacking ? [set] : []), ...claims.slice(0, 1)];
 }
 
-async function readNewest(reader: Writer, object: KubeObject, now: number): Promise<Complaint | undefined> {
+async function readNewest(
+  reader: Writer,
+  object: KubeObject,
+  now: number,
+): Promise<Complaint | 'unread' | undefined> {
   const { kind = '', metadata } = object;
   const fieldSelector = `involvedObject.kind=${kind},involvedObject.name=${metadata.name},involvedObject.uid=${metadata.uid},type=Warning`;
   try {
@@ -56,6 +71,8 @@ async function readNewest(reader: Writer, object: KubeObject, now: number): Prom
       path: apiPath(CORE_EVENT, metadata.namespace),
       query: { fieldSelector, limit: String(READ_AT_MOST) },
       mostBytes: READ_BYTES,
+      timeoutMs: READ_MS,
+      isDispensable: true,
     });
     const [newest] = items
       .filter((event) => now - parseTime(event) < FRESH_MS)
@@ -69,6 +86,7 @@ async function readNewest(reader: Writer, object: KubeObject, now: number): Prom
     );
   } catch (error) {
     // The status reports the missing pod anyway. The event only adds the reason.
+    if (isKubeError(error, 'unavailable')) return 'unread';
     if (isKubeError(error, 'forbidden', 'notFound', 'invalid', 'failed')) return undefined;
     throw error;
   }

@@ -64,12 +64,13 @@ export async function reconcile(world: World, hands: Hands): Promise<Reconciled>
   }
   const { obstacles: untouched, lookAgainMs } = await refresh(world, hands);
   const obstacles = [...applied, ...untouched];
-  const complaints = await readComplaints(hands.writer, world);
+  const { complaints, isPartial } = await readComplaints(hands.writer, world);
   await report({ ...world, complaints }, obstacles, hands);
   throwFailed(obstacles);
   const pauses = [
     lookAgainMs,
     blockedFor({ ...world, complaints }, obstacles),
+    isPartial ? BLOCKED_MS : undefined,
     world.keys && nextLookMs(world.keys, world.now),
   ].filter((ms) => ms !== undefined);
   return { lookAgainMs: pauses.length > 0 ? Math.min(...pauses) : undefined };

@@ -22,7 +22,10 @@ async function startServer(
 ): Promise<Client> {
   const server = createServer((_, response) => answer(response));
   await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
-  t.after(() => server.close());
+  t.after(() => {
+    server.closeAllConnections();
+    server.close();
+  });
   const config = new KubeConfig();
   const { port } = server.address() as AddressInfo;
   const cluster = { name: 'test', server: `http://127.0.0.1:${port}`, skipTLSVerify: true };
@@ -71,5 +74,24 @@ for (const [what, body, kind, expected] of FAILING) {
     const client = await startServer(t, answer, (one) => news.push(one.kind));
     await assert.rejects(client.request({ method: 'GET', path: '/' }), (error) => isKubeError(error, kind));
     assert.deepEqual(news, expected);
+  });
+}
+
+const NO_ANSWER: Readonly<Record<string, (response: ServerResponse) => void>> = {
+  'comes too late': () => undefined,
+  'is a 503': (response) => void response.writeHead(503).end(),
+  'stops in the middle': (response) => void response.writeHead(200).write('{"kind":'),
+};
+
+for (const [what, answer] of Object.entries(NO_ANSWER)) {
+  test(`an answer that ${what}, and that its caller can do without, is no absence of the server`, async (t) => {
+    const news: string[] = [];
+    const client = await startServer(t, answer, (one) => news.push(one.kind));
+    const ask = (isDispensable: boolean) =>
+      client.request({ method: 'GET', path: '/', timeoutMs: 100, isDispensable });
+    await assert.rejects(ask(true), (error) => isKubeError(error, 'unavailable'));
+    assert.deepEqual(news, []);
+    await assert.rejects(ask(false), (error) => isKubeError(error, 'unavailable'));
+    assert.deepEqual(news, ['away']);
   });
 }

@@ -57,6 +57,8 @@ export interface Request {
   readonly timeoutMs?: number;
   /** A longer answer is a failure. Default: 32 MiB, more than a page of the largest objects. */
   readonly mostBytes?: number;
+  /** The caller does well without the answer. A failure then does not count as an absence of the server. */
+  readonly isDispensable?: boolean;
 }
 
 export type ConnectionNews = (
@@ -91,9 +93,8 @@ export class Client {
       if (text !== undefined) return JSON.parse(text) as T;
     } catch (error) {
       // The answer broke off, was too slow or is no JSON. It is unknown whether the server did the request.
-      throw this.#noteFailure(
-        new KubeError('unavailable', describeError(error), undefined, undefined, error),
-      );
+      const failure = new KubeError('unavailable', describeError(error), undefined, undefined, error);
+      throw this.#noteFailure(failure, request);
     }
     throw new KubeError('failed', `the answer is longer than ${mostBytes} bytes`);
   }
@@ -121,11 +122,8 @@ export class Client {
     }
   }
 
-  async #send(
-    { method, path, query, contentType, body }: Request,
-    signal: AbortSignal,
-    givenUp?: AbortSignal,
-  ) {
+  async #send(request: Request, signal: AbortSignal, givenUp?: AbortSignal) {
+    const { method, path, query, contentType, body } = request;
     const url = new URL((this.#config.getCurrentCluster()?.server ?? '') + path);
     for (const [key, value] of Object.entries(query ?? {}))
       if (value !== undefined) url.searchParams.set(key, value);
@@ -145,7 +143,7 @@ export class Client {
       });
     } catch (error) {
       const failure = new KubeError('unavailable', describeError(error), undefined, undefined, error);
-      throw givenUp?.aborted ? failure : this.#noteFailure(failure);
+      throw givenUp?.aborted ? failure : this.#noteFailure(failure, request);
     }
     const status = response.statusCode;
     if (status < 300) {
@@ -162,6 +160,7 @@ export class Client {
         status,
         retryAfter,
       ),
+      request,
     );
   }
 
@@ -187,12 +186,13 @@ export class Client {
     return this.#kept;
   }
 
-  #noteFailure(error: KubeError): KubeError {
+  #noteFailure(error: KubeError, { isDispensable = false }: Request): KubeError {
     if (error.kind === 'unauthenticated') this.#kept = undefined;
     if (error.kind !== 'unavailable' && error.kind !== 'unauthenticated') {
       this.#onSuccess();
       return error;
     }
+    if (isDispensable && error.kind === 'unavailable') return error;
     const before = this.#away;
     this.#away ??= { since: performance.now(), unanswered: false };
     if (error.status === undefined) this.#away.unanswered = true;
