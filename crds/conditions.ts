@@ -27,7 +27,7 @@ export const CONDITION_MEANING: Readonly<Record<ConditionType, string>> = {
   PolicyApplied:
     'True when the wanted policy is in force for every new session on every pod. Unknown where pods are ready and do not answer the operator.',
   QueueHealthy:
-    'False when mail waits longer than it should, or for a person, or a queue is full. Unknown while no pod has said anything.',
+    'False when mail waits longer than it should, or for a person, or a queue is full. Unknown while a pod that may have mail does not say what is in its queue, except for the pods that a normal rollout replaces.',
   ConfigurationSound:
     'False when the spec is valid but will probably not do what is meant; mail flows as it says all the same.',
 };

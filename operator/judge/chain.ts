@@ -14,6 +14,7 @@ import * as queue from './queue.ts';
 import * as scaling from './scaling.ts';
 import * as sound from './soundness.ts';
 import * as storage from './storage.ts';
+import * as unseen from './unseenqueues.ts';
 
 const STALLED: readonly Check[] = [
   check.specInvalid, // stored before a rule existed, or by a newer operator
@@ -60,7 +61,7 @@ const QUEUE: readonly Check[] = [
   queue.mailStuck, // nothing goes out to a hop of the spec
   queue.mailHeld, // mail waits for a person
   queue.mailWaiting, // mail is older than an hour
-  pods.queueUnseen, // no pod has reported
+  unseen.queueUnseen, // a pod that may have mail does not report
   queue.queueMoving,
 ];
 

@@ -6,7 +6,7 @@
 import { ADMIN_PORT } from '#crds/wellknown.ts';
 import type { Complaint, PodView, World } from '../world.ts';
 import { policyPending } from './checks.ts';
-import { type Check, is, type Judged, reported } from './finding.ts';
+import { type Check, is, type Judged } from './finding.ts';
 import { findCure } from './kubecures.ts';
 import { counted, countedAmong, every, listed, quoted, verb } from './words.ts';
 
@@ -79,12 +79,6 @@ export const policyUnseen: Check = (world) => {
   return unreachable.length > 0 ? is('Unknown', 'PodsUnreachable', unreachableText(unreachable)) : undefined;
 };
 
-export const queueUnseen: Check = (world) => {
-  if (world.relay.spec.replicas === 0 || reported(world).length > 0) return undefined;
-  const found = policyUnseen(world);
-  return found ?? is('Unknown', 'PodsNotReady', 'No pod has told what is in its queue yet');
-};
-
 export const rollingOut: Check = (world) => {
   const { relay, objects } = world;
   const set = objects.get(`StatefulSet/${relay.metadata.name}`);
@@ -121,7 +115,7 @@ function unreachablePods({ pods }: World): PodView[] {
   return pods.filter(({ ready, deleting, report }) => ready && !deleting && !report);
 }
 
-function unreachableText(pods: readonly PodView[]): string {
+export function unreachableText(pods: readonly PodView[]): string {
   const cure = `let the operator reach port ${ADMIN_PORT} of the pods (NetworkPolicy, service mesh)`;
   return `${silence(pods)}: ${cure}`;
 }

@@ -98,7 +98,7 @@ function isRemovable(claim: KubeObject, world: World, replicas: number): boolean
 }
 
 /** True if the claim has a valid mark, or is being deleted: then it was found empty before, or a person deleted it. */
-function isEmptied(claim: KubeObject, pod: PodView | undefined): boolean {
+export function isEmptied(claim: KubeObject, pod: PodView | undefined): boolean {
   const mark = readMark(claim);
   if (claim.metadata.deletionTimestamp !== undefined) return true;
   if (mark === NEVER_BOUND) return isUnbound(claim);
@@ -127,7 +127,7 @@ function saysEmptied({ report, uid }: PodView, { relay }: World): boolean {
 }
 
 /** True if the claim was never used: it has no volume, and names no source of its contents, such as a snapshot. */
-function isUnbound(claim: KubeObject): boolean {
+export function isUnbound(claim: KubeObject): boolean {
   const { phase } = (claim['status'] ?? {}) as { phase?: string };
   const { volumeName, selector, dataSource, dataSourceRef } = (claim['spec'] ?? {}) as Record<
     string,
@@ -143,7 +143,7 @@ function mayHaveMail(pod: PodView, world: World): boolean {
 }
 
 /** The claims by their names, because a copy that somebody made has our labels too. Without a queue there are none. */
-function listClaims({ objects, relay }: World): KubeObject[] {
+export function listClaims({ objects, relay }: World): KubeObject[] {
   if (isCutThrough(relay)) return [];
   const prefix = objectNames.claim(relay.metadata.name);
   return [...objects.values()].filter(
@@ -152,7 +152,7 @@ function listClaims({ objects, relay }: World): KubeObject[] {
 }
 
 /** In mode CutThrough, claims of the name are left from an earlier relay. No pod can empty them, so they stay. */
-function isCutThrough({ spec }: World['relay']): boolean {
+export function isCutThrough({ spec }: World['relay']): boolean {
   return spec.queue?.mode === 'CutThrough';
 }
 

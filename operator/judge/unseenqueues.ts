@@ -1,0 +1,83 @@
+/**
+ * The queues that nobody has told of: the pod is gone, does not run or does not answer, and its disk may have mail.
+ * What the other pods report says nothing about it. A place that no pod has used yet has no queue. Pure.
+ */
+import { parseOrdinal } from '#crds/scalefile.ts';
+import type { KubeObject } from '../kube/client.ts';
+import type { PodView, World } from '../world.ts';
+import { type Check, is, reported } from './finding.ts';
+import { policyUnseen, unreachableText } from './pods.ts';
+import { isCutThrough, isEmptied, isUnbound, listClaims } from './scaling.ts';
+import { listed, verb } from './words.ts';
+
+/** The place of a pod, with or without the pod. */
+interface Place {
+  readonly name: string;
+  readonly pod: PodView | undefined;
+  readonly leaves: boolean;
+}
+
+export const queueUnseen: Check = (world) => {
+  const { replicas } = world.relay.spec;
+  const unseen = listUnseen(world);
+  const isToldOf = replicas === 0 || reported(world).length > 0;
+  if (isToldOf && (unseen.length === 0 || isNormalRollout(world, unseen))) return undefined;
+  const silent = unseen.flatMap(({ pod }) => (pod?.ready && !pod.deleting ? [pod] : []));
+  if (silent.length > 0) return is('Unknown', 'PodsUnreachable', unreachableText(silent));
+  if (isToldOf) return is('Unknown', 'PodsNotReady', describe(unseen));
+  return policyUnseen(world) ?? is('Unknown', 'PodsNotReady', 'No pod has told what is in its queue yet');
+};
+
+function listUnseen(world: World): Place[] {
+  // Without a queue on a disk a pod that is away keeps no mail.
+  if (isCutThrough(world.relay)) return [];
+  const { metadata, spec } = world.relay;
+  const claims = new Map(listClaims(world).map((claim) => [parseOrdinal(claim.metadata.name), claim]));
+  const pods = new Map([...world.pods, ...world.leaving].map((pod) => [parseOrdinal(pod.name), pod]));
+  const places = new Set([...claims.keys(), ...pods.keys()]);
+  return [...places]
+    .filter((ordinal) => mayHaveMail(pods.get(ordinal), claims.get(ordinal)))
+    .toSorted((a, b) => a - b)
+    .map((ordinal) => ({
+      name: `${metadata.name}-${ordinal}`,
+      pod: pods.get(ordinal),
+      leaves: ordinal >= spec.replicas,
+    }));
+}
+
+/** True if the pod has not reported, and its claim or the pod itself may have mail. */
+function mayHaveMail(pod: PodView | undefined, claim: KubeObject | undefined): boolean {
+  if (pod?.report) return false;
+  // A pod without an address has not run.
+  return claim ? !isUnbound(claim) && !isEmptied(claim, pod) : pod?.ip !== undefined;
+}
+
+/**
+ * True while the StatefulSet replaces its pods, if the queues were well before and nothing keeps a pod that is away. A
+ * queue that was not well does not become so because its pod is replaced.
+ */
+function isNormalRollout({ relay, objects }: World, unseen: readonly Place[]): boolean {
+  const set = objects.get(`StatefulSet/${relay.metadata.name}`);
+  const { observedGeneration, currentRevision, updateRevision } = (set?.['status'] ?? {}) as {
+    observedGeneration?: number;
+    currentRevision?: string;
+    updateRevision?: string;
+  };
+  const isRolling = observedGeneration !== set?.metadata.generation || currentRevision !== updateRevision;
+  const before = relay.status?.conditions?.find(({ type }) => type === 'QueueHealthy');
+  return (
+    isRolling &&
+    before?.status === 'True' &&
+    unseen.every(({ pod, leaves }) => !leaves && !pod?.trouble && !pod?.ready)
+  );
+}
+
+function describe(unseen: readonly Place[]): string {
+  const count = unseen.length;
+  const [troubled] = unseen.flatMap(({ name, pod }) =>
+    pod?.trouble ? [`: pod ${name}: ${pod.trouble.message}`] : [],
+  );
+  const queues = `The ${verb(count, 'queue', 'queues')} of ${listed(unseen.map(({ name }) => name))}`;
+  const cure = `let ${verb(count, 'the pod', 'the pods')} run again, mail may wait on ${verb(count, 'its disk', 'their disks')}`;
+  return `${queues} ${verb(count, 'is', 'are')} not known${troubled ?? ''}: ${cure}`;
+}
