@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createServer, type ServerResponse } from 'node:http';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { parsePodStatus, printPodStatus } from '#crds/podstatus.ts';
@@ -96,4 +96,43 @@ test('answers that always come at once are asked for once a second, failures les
     [1, 2, 6, 1_000].map((failures) => pauseMs(failures, 0)),
     [500, 1_000, 15_000, 15_000],
   );
+});
+
+/** A pod that cuts its first connections, and then answers. */
+async function startCutting(t: TestContext, cuts: number) {
+  let polls = 0;
+  const server = createServer(({ url, socket }, response) => {
+    polls += 1;
+    if (polls <= cuts) socket.destroy();
+    else if (url === '/status') response.end(printPodStatus(REPORT));
+  });
+  await new Promise<void>((listening) => server.listen(ADMIN_PORT, IP, listening));
+  const told: boolean[] = [];
+  const poller: PodPoller = new PodPoller(() =>
+    told.push(poller.reportOf('mail/relay', 'relay-0', 'a') !== undefined),
+  );
+  t.after(async () => {
+    await poller.stop();
+    server.closeAllConnections();
+    server.close();
+  });
+  poller.follow('mail/relay', new Map([['relay-0', { uid: 'a', ip: IP }]]));
+  await until('the first word', () => told.length > 0);
+  return { told, poller, polls: () => polls };
+}
+
+test('an answer that is lost at the start is no word about the pod: the next one is', async (t) => {
+  for (const cuts of [1, 2]) {
+    await t.test(`${cuts} lost`, async (inner) => {
+      const { told, poller } = await startCutting(inner, cuts);
+      assert.deepEqual(told, [true]);
+      assert.ok(poller.hasAsked('mail/relay'));
+    });
+  }
+});
+
+test('a pod that never answers counts as asked after three failures', async (t) => {
+  const { told, poller, polls } = await startCutting(t, Number.POSITIVE_INFINITY);
+  assert.deepEqual([told, polls()], [[false], 3]);
+  assert.ok(poller.hasAsked('mail/relay'));
 });

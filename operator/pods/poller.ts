@@ -13,6 +13,10 @@ import { readNamespace } from '../kube/waitingkeys.ts';
 import type { Priority } from '../kube/workqueue.ts';
 
 const POLL_MS = 75_000;
+/** The failures in a row after which a pod counts as one that cannot be reached. A new connection may succeed at once. */
+const LOST_AFTER = 3;
+/** The longest time for these failures before the first report. Until then the relay gets no status. */
+const FIRST_WORD_MS = 5_000;
 /** The time-out of the first poll. It has no `since`, so the pod answers at once. */
 const FIRST_MS = 10_000;
 /** The largest report: more than all its bounds together. */
@@ -43,7 +47,7 @@ interface Answer {
 interface Polled {
   readonly target: PollTarget;
   readonly stop: AbortController;
-  /** True after the first answer or the first failure. */
+  /** True after the first answer, or after as many failures as make a pod unreachable. */
   asked: boolean;
   report: PodStatus | undefined;
 }
@@ -112,6 +116,7 @@ export class PodPoller {
 
   async #poll(relayKey: string, polled: Polled): Promise<void> {
     const { signal } = polled.stop;
+    const since = performance.now();
     let [failures, hasty] = [0, 0];
     while (!signal.aborted) {
       const begun = performance.now();
@@ -119,7 +124,7 @@ export class PodPoller {
       if (signal.aborted) return;
       failures = report ? 0 : failures + 1;
       hasty = performance.now() - begun < HASTY_MS ? hasty + 1 : 0;
-      if (isNews(polled, report, failures)) {
+      if (isNews(polled, report, failures, performance.now() - since)) {
         const priority = polled.asked ? 'fresh' : 'routine';
         polled.asked = true;
         polled.report = report;
@@ -162,9 +167,13 @@ export function pauseMs(failures: number, hasty: number): number {
   return Math.min(RETRY_FIRST_MS * 2 ** Math.min(failures, 10), RETRY_LAST_MS);
 }
 
-function isNews({ asked, report: before }: Polled, report: PodStatus | undefined, failures: number): boolean {
-  if (!asked) return true;
-  if (report) return report.revision !== before?.revision;
-  // One lost answer is not reported, because a new connection to the pod may succeed at once.
-  return before !== undefined && failures > 2;
+function isNews(
+  { asked, report: before }: Polled,
+  report: PodStatus | undefined,
+  failures: number,
+  followedMs: number,
+): boolean {
+  if (report) return !asked || report.revision !== before?.revision;
+  const isLost = failures >= LOST_AFTER;
+  return asked ? before !== undefined && isLost : isLost || followedMs >= FIRST_WORD_MS;
 }
