@@ -95,3 +95,23 @@ for (const [what, answer] of Object.entries(NO_ANSWER)) {
     assert.deepEqual(news, ['away']);
   });
 }
+
+const PAUSES: readonly [string, number | undefined][] = [
+  ['3', 3],
+  ['60', 60],
+  ['86400', 60],
+  ['1e300', 60],
+  ['Sun, 29 Nov 2026 12:00:00 GMT', undefined],
+];
+
+for (const [header, expected] of PAUSES) {
+  test(`a server that asks for a pause by Retry-After: ${header} gets ${expected} seconds`, async (t) => {
+    const client = await startServer(t, (response) =>
+      response.writeHead(429, { 'retry-after': header }).end(),
+    );
+    await assert.rejects(
+      client.request({ method: 'GET', path: '/' }),
+      (error) => isKubeError(error) && error.retryAfter === expected,
+    );
+  });
+}

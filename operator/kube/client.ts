@@ -13,6 +13,8 @@ const REQUEST_MS = 15_000;
 /** Every request has a signal that ends it. The timers of the library would tick twice a second during a watch. */
 const NO_TIMERS = { headersTimeout: 0, bodyTimeout: 0 };
 const ANSWER_BYTES = 32 * 1024 * 1024;
+/** The longest pause that a server may ask for. A watch or a relay that waits longer is as good as given up. */
+const RETRY_AFTER_SECONDS = 60;
 const ACCESS_MS = 30_000;
 const POOL_MS = 10 * 60_000;
 
@@ -151,7 +153,7 @@ export class Client {
       return response;
     }
     const text = await response.body.text().catch(() => '');
-    const retryAfter = Number(response.headers['retry-after']) || undefined;
+    const retryAfter = Math.min(Number(response.headers['retry-after']), RETRY_AFTER_SECONDS) || undefined;
     const { kind, message = `HTTP ${status}` } = saidIn(text);
     throw this.#noteFailure(
       new KubeError(
