@@ -19,6 +19,7 @@ async function startServer(
   t: TestContext,
   answer: (response: ServerResponse) => void,
   news: ConnectionNews = () => undefined,
+  config = new KubeConfig(),
 ): Promise<Client> {
   const server = createServer((_, response) => answer(response));
   await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
@@ -26,7 +27,6 @@ async function startServer(
     server.closeAllConnections();
     server.close();
   });
-  const config = new KubeConfig();
   const { port } = server.address() as AddressInfo;
   const cluster = { name: 'test', server: `http://127.0.0.1:${port}`, skipTLSVerify: true };
   config.loadFromClusterAndUser(cluster, { name: 'test' });
@@ -115,3 +115,41 @@ for (const [header, expected] of PAUSES) {
     );
   });
 }
+
+/** A configuration whose credentials come when the test says so. */
+class SlowConfig extends KubeConfig {
+  asked = 0;
+  readonly coming = Promise.withResolvers<void>();
+
+  override async applySecurityAuthentication(): Promise<void> {
+    this.asked += 1;
+    await this.coming.promise;
+  }
+}
+
+test('credentials that do not come are waited for as long as for an answer, once for all requests', async (t) => {
+  const news: string[] = [];
+  const config = new SlowConfig();
+  const client = await startServer(
+    t,
+    (response) => void response.end('{}'),
+    (one) => news.push(one.kind),
+    config,
+  );
+  const ask = (timeoutMs: number) => client.request({ method: 'GET', path: '/', timeoutMs });
+  for (let count = 0; count < 2; count++)
+    await assert.rejects(
+      ask(50),
+      (error) => isKubeError(error, 'unavailable') && /credentials/.test(error.message),
+    );
+  const stop = new AbortController();
+  const watch = client.lines({ method: 'GET', path: '/' }, stop.signal)[Symbol.asyncIterator]();
+  const line = watch.next();
+  stop.abort();
+  await assert.rejects(line, (error) => isKubeError(error, 'unavailable'));
+  assert.deepEqual([config.asked, news], [1, ['away']]);
+  const last = ask(15_000);
+  config.coming.resolve();
+  assert.deepEqual(await last, {});
+  assert.deepEqual([config.asked, news], [1, ['away', 'back']]);
+});

@@ -76,6 +76,8 @@ export class Client {
   /** The time since which the server is away, in milliseconds of a monotonic clock. */
   #away: { readonly since: number; unanswered: boolean } | undefined;
   #kept: Access | undefined;
+  /** The credentials that are on their way, and since when. */
+  #coming: { readonly since: number; readonly access: Promise<Access> } | undefined;
 
   constructor(config: KubeConfig, news: ConnectionNews) {
     this.#config = config;
@@ -131,7 +133,7 @@ export class Client {
       if (value !== undefined) url.searchParams.set(key, value);
     let response: Dispatcher.ResponseData;
     try {
-      const { headers, dispatcher } = await this.#access();
+      const { headers, dispatcher } = await this.#access(signal);
       response = await send(url, {
         method,
         signal,
@@ -170,9 +172,22 @@ export class Client {
    * Headers and the connection pool. client-node makes a new pool, and so a new handshake, for each request. This
    * client keeps them, and renews them often enough for tokens and client certificates that rotate.
    */
-  async #access(): Promise<Access> {
+  async #access(signal: AbortSignal): Promise<Access> {
     const now = performance.now();
     if (this.#kept && now - this.#kept.at < ACCESS_MS) return this.#kept;
+    // A plugin or an identity provider may hang. All requests wait for the same answer, and after a while for another.
+    if (!this.#coming || now - this.#coming.since >= ACCESS_MS) {
+      const coming = { since: now, access: this.#readAccess(now) };
+      this.#coming = coming;
+      const forget = () => {
+        if (this.#coming === coming) this.#coming = undefined;
+      };
+      coming.access.then(forget, forget);
+    }
+    return unlessAborted(this.#coming.access, signal);
+  }
+
+  async #readAccess(now: number): Promise<Access> {
     const context = new RequestContext(this.#config.getCurrentCluster()?.server ?? '', HttpMethod.GET);
     await this.#config.applySecurityAuthentication(context);
     const keepPool = this.#kept !== undefined && now - this.#kept.pooledAt < POOL_MS;
@@ -207,6 +222,20 @@ export class Client {
     const { since, unanswered } = this.#away;
     this.#away = undefined;
     this.#news({ kind: 'back', afterMs: performance.now() - since, unanswered });
+  }
+}
+
+/** Throws when the signal aborts first. */
+async function unlessAborted<T>(coming: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const giveUp = () =>
+    reject(new Error('the credentials of the kubeconfig do not come', { cause: signal.reason }));
+  if (signal.aborted) giveUp();
+  signal.addEventListener('abort', giveUp);
+  try {
+    return await Promise.race([aborted, coming]);
+  } finally {
+    signal.removeEventListener('abort', giveUp);
   }
 }
 
