@@ -74,7 +74,7 @@ async function applyOne(
     if (live && !hasController(live) && stamp !== undefined && stamp !== world.relay.status?.installation)
       return { kind: 'otherInstallation', object: name, installation: stamp };
     if (live && !isOwnedBy(live, world.relay)) return { kind: 'nameTaken', object: name };
-    if (live && answers.stands(live, wanted)) return undefined;
+    if (live && answers.stands(live, wanted, world.now)) return undefined;
     if (live && !hasController(live) && !(await isThere(writer, world.relay)))
       return { kind: 'going', object: `${MAIL_RELAY.kind}/${world.relay.metadata.name}` };
     const claim = kind === STATEFUL_SET ? await foreignClaim(writer, world, wanted) : undefined;
@@ -82,8 +82,8 @@ async function applyOne(
     const storage = live && kind === STATEFUL_SET ? planStorage(world, live, wanted) : undefined;
     // First the other fields: nothing is deleted for a StatefulSet that the API server would then refuse.
     const target = live && storage ? keepClaims(live, wanted) : wanted;
-    if (storage?.kind !== 'shrinks' || !live || !answers.stands(live, target)) {
-      answers.note(target, await send(writer, path, target, live));
+    if (storage?.kind !== 'shrinks' || !live || !answers.stands(live, target, world.now)) {
+      answers.note(target, await send(writer, path, target, live), world.now);
       onWrite('applied', name);
     }
     if (storage?.kind === 'shrinks') return storage;

@@ -72,6 +72,7 @@ export async function reconcile(world: World, hands: Hands): Promise<Reconciled>
     blockedFor({ ...world, complaints }, obstacles),
     isPartial ? BLOCKED_MS : undefined,
     world.keys && nextLookMs(world.keys, world.now),
+    hands.answers?.lookAgainMs(world.objects.values(), world.now),
   ].filter((ms) => ms !== undefined);
   return { lookAgainMs: pauses.length > 0 ? Math.min(...pauses) : undefined };
 }
