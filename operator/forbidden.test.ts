@@ -39,3 +39,14 @@ test('what is refused for its own sake does not', () => {
   );
   assert.equal(writes.message, undefined);
 });
+
+for (const kind of ['notFound', 'conflict'] as const) {
+  test(`a write that ends with ${kind} was allowed`, () => {
+    const writes = new ForbiddenWrites();
+    writes.failed(SERVICE, byRbac);
+    writes.failed(STATUS, new KubeError(kind, 'no'));
+    assert.equal(writes.message, byRbac.message, 'of another kind');
+    writes.failed(SERVICE, new KubeError(kind, 'no'));
+    assert.equal(writes.message, undefined);
+  });
+}

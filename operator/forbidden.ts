@@ -2,7 +2,7 @@
  * Writes that RBAC forbids to the operator, for example after somebody removed its roles. The statuses of the relays
  * would then stay old and green, so the operator reports that it is not ready. A quota or an admission webhook that
  * refuses one object concerns only its relay and does not count. A kind of write counts as forbidden until one of its
- * kind succeeds.
+ * kind passes the authorizer: it succeeds, or the API server says that the object is gone or has changed.
  */
 import type { Request } from './kube/client.ts';
 import { isKubeError } from './kube/errors.ts';
@@ -25,6 +25,8 @@ export class ForbiddenWrites {
   failed(request: Request, error: unknown): void {
     if (isKubeError(error, 'forbidden') && BY_RBAC.test(error.message))
       this.#kinds.set(describeWrite(request), error.message);
+    // The API server looks for the object after it has asked the authorizer.
+    if (isKubeError(error, 'notFound', 'conflict')) this.succeeded(request);
   }
 }
 
