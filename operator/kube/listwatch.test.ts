@@ -256,6 +256,20 @@ test('a kind that the cluster does not know is an empty cache, where that is all
   assert.deepEqual(troubles, []);
 });
 
+test('an optional kind is gone when the server has said so twice in a row', async () => {
+  onList = listOf('5', pod('a', '3'));
+  onWatch = inTurn(fails(404), events({ type: 'ADDED', object: pod('b', '6') }));
+  const { seen, cache, troubles } = start({ absentMs: 30_000 });
+  await until('the watch after that', () => seen.has('b'));
+  assert.deepEqual([...seen.keys()], ['a', 'b']);
+  assert.deepEqual([cache.exists, cache.refused, troubles, lists.length], [true, false, [], 1]);
+  onList = fails(404);
+  onWatch = fails(404);
+  cache.renew();
+  await until('the end of the kind', () => !cache.exists);
+  assert.deepEqual([[...seen.keys()], troubles], [[], []]);
+});
+
 test('a list is streamed where the server can, and is taken when it is complete', async () => {
   const added = ['a', 'b'].map((name) => ({ type: 'ADDED', object: pod(name, '3') }));
   onStream = inTurn(

@@ -55,6 +55,8 @@ export class ListWatch {
   #synced = false;
   #exists = false;
   #refused = false;
+  /** True if the last answer said that an optional kind does not exist. */
+  #isMissed = false;
   /** The number of watches and lists that failed. */
   restarts = 0;
   /** When the last event or bookmark came, on the monotonic clock; undefined before the first one. */
@@ -214,23 +216,31 @@ export class ListWatch {
   async #failed(error: unknown): Promise<void> {
     if (this.#stopped.signal.aborted) return;
     if (isKubeError(error, 'expired')) this.#version = undefined;
-    if (isKubeError(error, 'notFound') && this.#options.absentMs !== undefined) {
+    const { absentMs, random } = this.#options;
+    const isMissing = isKubeError(error, 'notFound') && absentMs !== undefined;
+    // One answer of a server that has just started does not prove that a known kind is gone.
+    const isBelieved = isMissing && (this.#isMissed || !this.#exists);
+    this.#isMissed = isMissing;
+    if (isBelieved) {
       this.#replaceAll(new Map());
       this.#version = undefined;
       this.#exists = false;
       this.#isReadable();
       this.#becomeSynced();
-      await this.#pause(this.#options.absentMs * (0.75 + this.#options.random() / 2));
+      await this.#pause(absentMs * (0.75 + random() / 2));
       return;
     }
     this.restarts += 1;
-    this.#refused = isKubeError(error, 'forbidden', 'notFound');
-    if (isKubeError(error, 'forbidden', 'notFound', 'failed') && this.#trouble !== error.message) {
+    this.#refused = !isMissing && isKubeError(error, 'forbidden', 'notFound');
+    if (
+      !isMissing &&
+      isKubeError(error, 'forbidden', 'notFound', 'failed') &&
+      this.#trouble !== error.message
+    ) {
       this.#trouble = error.message;
       this.#options.onTrouble(this.#options.kind, error.message);
     }
     this.#failures += 1;
-    const { random } = this.#options;
     const pause = Math.min(RETRY_FIRST_MS * 2 ** (this.#failures - 1), RETRY_LAST_MS) * (0.5 + random());
     const asked = isKubeError(error) ? (error.retryAfter ?? 0) * 1000 : 0;
     await this.#pause(Math.max(pause, asked));
@@ -245,6 +255,7 @@ export class ListWatch {
     this.lastEventAt = performance.now();
     this.#failures = 0;
     this.#trouble = '';
+    this.#isMissed = false;
     this.#isReadable();
   }
 
