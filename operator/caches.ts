@@ -3,6 +3,7 @@
  * In namespaced mode each namespace has its own set of caches: a namespace that is gone, or that the operator may not
  * read, does not disturb the others. The caches decide nothing, and never read from the API server by themselves.
  */
+import { effectiveDns } from '#crds/effectivedns.ts';
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { findMaker, isContentKept, isPartial, listRelayKeys, reduceToKept, withKnownSpec } from './kept.ts';
 import type { Client, KubeObject } from './kube/client.ts';
@@ -10,12 +11,14 @@ import {
   apiPath,
   CERTIFICATE_REQUEST,
   CLAIM,
+  DNS_ENDPOINT,
   type Kind,
   MAIL_RELAY,
   OPTIONAL,
   OWNED,
   OWNED_SELECTOR,
   POD,
+  POD_MONITOR,
 } from './kube/kinds.ts';
 import { ListWatch } from './kube/listwatch.ts';
 
@@ -77,20 +80,30 @@ export class Caches {
     for (const watch of this.#watches) watch.stop();
   }
 
-  /** True if all caches are complete, except those of namespaces that may not be read. */
+  /**
+   * True if all caches are complete, except those of namespaces that may not be read, and of extras that cannot be
+   * listed.
+   */
   get synced(): boolean {
     return [...this.#groups].every(
       ([namespace, watches]) =>
-        watches.every(({ synced }) => synced) ||
+        watches.every((watch) => watch.synced || (watch.overdue && isExtra(watch.kind))) ||
         (namespace !== undefined && watches.some(({ refused }) => refused)),
     );
   }
 
-  /** True if the caches of this MailRelay are complete. A half-filled cache looks as if there were no pods. */
+  /**
+   * True if the caches of this MailRelay are complete. A half-filled cache looks as if there were no pods. An extra
+   * that cannot be listed keeps only those relays that need to know it.
+   */
   isComplete(key: string): boolean {
     const namespace = key.slice(0, key.indexOf('/'));
     const watches = this.#groups.get(namespace) ?? this.#groups.get(undefined);
-    return watches?.every(({ synced }) => synced) ?? false;
+    return (
+      watches?.every(
+        ({ synced, overdue, kind }) => synced || (overdue && !needsToKnow(this.#relays.get(key), kind)),
+      ) ?? false
+    );
   }
 
   /** The figures of each namespace in namespaced mode. */
@@ -202,6 +215,7 @@ export class Caches {
       onTrouble: (_: Kind, message: string) => this.#onTrouble(kind, namespace, message),
       onRecovered: () => this.#recovered(namespace),
       onSynced: () => this.#tellComplete(namespace),
+      onOverdue: () => this.#tellComplete(namespace),
       // Relays that are at rest may want an object of this kind too.
       onExists: () => this.#tellComplete(namespace),
     };
@@ -221,9 +235,8 @@ export class Caches {
   }
 
   #tellComplete(namespace: string | undefined): void {
-    if (!this.#groups.get(namespace)?.every(({ synced }) => synced)) return;
     const isIn = (key: string) => namespace === undefined || key.startsWith(`${namespace}/`);
-    this.#options.onComplete([...this.#relays.keys()].filter(isIn));
+    this.#options.onComplete(this.keys().filter(isIn));
   }
 
   /**
@@ -245,4 +258,18 @@ export class Caches {
     objects?.delete(name);
     if (objects?.size === 0) this.#objects.delete(key);
   }
+}
+
+/** Kinds that mail does not need. One that cannot be listed keeps no operator from its work. */
+function isExtra(kind: Kind): boolean {
+  return kind === POD_MONITOR || kind === DNS_ENDPOINT;
+}
+
+/**
+ * True if a relay must not be worked on without the objects of the kind. A PodMonitor that is not known is not written.
+ * The DNSEndpoint of a relay that publishes its records remembers how far a key has rolled over.
+ */
+function needsToKnow(relay: MailRelay | undefined, kind: Kind): boolean {
+  if (!isExtra(kind)) return true;
+  return kind === DNS_ENDPOINT && relay !== undefined && effectiveDns(relay.spec).endpointTypes.length > 0;
 }

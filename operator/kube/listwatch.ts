@@ -4,9 +4,10 @@
  * replaces a watch that is silent for too long. Callers get a map and a call for each change. They never get a failure.
  */
 import type { KubeObject } from './client.ts';
-import { Collection, type CollectionOptions, type WatchEvent } from './collection.ts';
+import { Collection, type WatchEvent } from './collection.ts';
 import { isKubeError } from './errors.ts';
 import type { Kind } from './kinds.ts';
+import type { ListWatchOptions } from './listwatchoptions.ts';
 import { sleepUnlessAborted } from './sleep.ts';
 
 const WATCH_SECONDS = 290;
@@ -19,29 +20,8 @@ const SILENCE_MS = 80_000;
 const RETRY_FIRST_MS = 500;
 const RETRY_LAST_MS = 15_000;
 const HASTY_MS = 1_000;
-
-export interface ListWatchOptions extends CollectionOptions {
-  /** `before` is undefined for a new object, `after` for one that is gone. */
-  readonly onChange: (before: KubeObject | undefined, after: KubeObject | undefined) => void;
-  /** Is called once for each reason that a retry may not mend. */
-  readonly onTrouble: (kind: Kind, message: string) => void;
-  readonly random: () => number;
-  /** Milliseconds of silence after which a watch is replaced. */
-  readonly silenceMs?: number;
-  /**
-   * Reduces an object to the fields that the cache keeps. Managed fields alone are more than half of a small object.
-   * `before` is what the cache has kept of it.
-   */
-  readonly keep?: (object: KubeObject, before: KubeObject | undefined) => KubeObject;
-  /** The cluster knows the kind, from the start or since now. */
-  readonly onExists?: () => void;
-  /** The collection can be read again. */
-  readonly onRecovered?: () => void;
-  /** The first list is complete. The list of a kind that does not exist is complete and empty. */
-  readonly onSynced?: () => void;
-  /** For a kind that the cluster may lack: the pause between two looks for it. Until it exists the cache is empty. */
-  readonly absentMs?: number | undefined;
-}
+/** The failures in a row after which nobody should wait for the first list. */
+const OVERDUE_AFTER = 4;
 
 export class ListWatch {
   readonly #options: ListWatchOptions;
@@ -53,6 +33,7 @@ export class ListWatch {
   #failures = 0;
   #trouble = '';
   #synced = false;
+  #overdue = false;
   #exists = false;
   #refused = false;
   /** True if the last answer said that an optional kind does not exist. */
@@ -77,6 +58,11 @@ export class ListWatch {
   /** True after the first complete list. */
   get synced(): boolean {
     return this.#synced;
+  }
+
+  /** True from some failures of the first list on until it succeeds. */
+  get overdue(): boolean {
+    return this.#overdue && !this.#synced;
   }
 
   /** False while the cluster does not know the kind. */
@@ -241,6 +227,7 @@ export class ListWatch {
       this.#options.onTrouble(this.#options.kind, error.message);
     }
     this.#failures += 1;
+    this.#becomeOverdue();
     const pause = Math.min(RETRY_FIRST_MS * 2 ** (this.#failures - 1), RETRY_LAST_MS) * (0.5 + random());
     const asked = isKubeError(error) ? (error.retryAfter ?? 0) * 1000 : 0;
     await this.#pause(Math.max(pause, asked));
@@ -263,6 +250,12 @@ export class ListWatch {
     const wasRefused = this.#refused;
     this.#refused = false;
     if (wasRefused) this.#options.onRecovered?.();
+  }
+
+  #becomeOverdue(): void {
+    if (this.#overdue || this.#synced || this.#failures < OVERDUE_AFTER) return;
+    this.#overdue = true;
+    this.#options.onOverdue?.();
   }
 
   #becomeSynced(): void {

@@ -1,0 +1,89 @@
+/** A kind that mail does not need, and that cannot be listed, keeps only the relays that depend on it. */
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import type { MailRelay } from '#crds/mailrelay.ts';
+import { relayObject } from '#test/fixtures/world.ts';
+import { until } from '#test/kit/wait.ts';
+import { Caches } from './caches.ts';
+import type { KubeObject, Request } from './kube/client.ts';
+import { KubeError } from './kube/errors.ts';
+
+const PLAIN = 'mail/plain';
+const PUBLISHES = 'mail/publishes';
+
+function named(name: string, relay: MailRelay): KubeObject {
+  const metadata = { ...relay.metadata, name, uid: name, resourceVersion: '1' };
+  return { ...relay, metadata } as unknown as KubeObject;
+}
+
+const RELAYS = [
+  named('plain', relayObject()),
+  named('publishes', relayObject({ dns: { publish: 'DNSEndpoint' } })),
+];
+
+/** An API server with two MailRelays and nothing else. It cannot list the kinds in `broken`. */
+function startCaches(t: TestContext, broken: Map<string, KubeError>) {
+  const complete: string[][] = [];
+  const pluralOf = (path: string) => path.split('/').at(-1) ?? '';
+  const caches = new Caches({
+    client: {
+      request: async <T>({ path }: Request) => {
+        const error = broken.get(pluralOf(path));
+        if (error) throw error;
+        const items = pluralOf(path) === 'mailrelays' ? RELAYS : [];
+        return { items, metadata: { resourceVersion: '1' } } as T;
+      },
+      /** The server sends nothing until the watch ends. */
+      async *lines({ query }: Request, signal: AbortSignal) {
+        if (query?.['sendInitialEvents']) throw new KubeError('invalid', 'no streamed lists', 422);
+        await new Promise((ended) => signal.addEventListener('abort', ended, { once: true }));
+      },
+    },
+    namespaces: undefined,
+    random: () => 0,
+    onNews: () => undefined,
+    onComplete: (keys) => complete.push([...keys].toSorted()),
+    onTrouble: () => undefined,
+    onAway: () => undefined,
+    onBack: () => undefined,
+  });
+  t.after(() => caches.stop());
+  caches.start();
+  return { caches, complete };
+}
+
+const ANSWERS = [new KubeError('unavailable', 'no', 503), new KubeError('forbidden', 'no', 403)];
+
+for (const error of ANSWERS) {
+  test(`a PodMonitor that cannot be listed (${error.status}) keeps no relay`, async (t) => {
+    const { caches, complete } = startCaches(t, new Map([['podmonitors', error]]));
+    await until('the caches', () => caches.synced);
+    assert.deepEqual(caches.keys(), [PLAIN, PUBLISHES]);
+    assert.deepEqual(complete.at(-1), [PLAIN, PUBLISHES]);
+  });
+
+  test(`a DNSEndpoint that cannot be listed (${error.status}) keeps those that publish by it`, async (t) => {
+    const broken = new Map([['dnsendpoints', error]]);
+    const { caches, complete } = startCaches(t, broken);
+    await until('the caches', () => caches.synced);
+    assert.deepEqual(caches.keys(), [PLAIN]);
+    assert.deepEqual(complete.at(-1), [PLAIN]);
+    broken.clear();
+    await until('all relays', () => complete.at(-1)?.length === 2);
+    assert.ok(caches.isComplete(PUBLISHES));
+  });
+}
+
+test('a StatefulSet that cannot be listed keeps all', async (t) => {
+  const broken = new Map([['statefulsets', new KubeError('unavailable', 'no', 503)]]);
+  // The extra is given up at the same time as the StatefulSet would be.
+  broken.set('podmonitors', new KubeError('unavailable', 'no', 503));
+  const { caches, complete } = startCaches(t, broken);
+  const figures = () => caches.figures.find(({ kind }) => kind === 'StatefulSet')?.restarts ?? 0;
+  await until('some failures', () => figures() > 4);
+  assert.ok(!caches.synced);
+  assert.deepEqual([caches.keys(), complete.flat()], [[], []]);
+  broken.delete('statefulsets');
+  await until('the caches', () => caches.synced);
+  assert.deepEqual(complete.at(-1), [PLAIN, PUBLISHES]);
+});
