@@ -134,13 +134,16 @@ export type AttemptResult =
   /** There was no session that meets the policy, or the session ended before the message was offered. */
   | { readonly kind: 'unreachable'; readonly failure: Failure; readonly hadSession: boolean };
 
+/** `unknown`: the name server gave no answer, so nobody knows. */
+export type FoundProvider = { kind: 'provider'; provider: Provider } | { kind: 'none' | 'unknown' };
+
 export interface Courier {
   route(from: string, to: string): Destination;
   /**
-   * Looks up the provider whose limits this destination shares with others. Undefined: none. The function is absent if
-   * the policy has no provider. Never rejects.
+   * Looks up the provider whose limits this destination shares with others. The function is absent if the policy has no
+   * provider. Never rejects.
    */
-  readonly findProvider?: ((destination: Destination) => Promise<Provider | undefined>) | undefined;
+  readonly findProvider?: ((destination: Destination) => Promise<FoundProvider>) | undefined;
   /** Makes one attempt. Rejects only for a bug or for a body that cannot be read. */
   deliver(destination: Destination, parcel: Parcel): Promise<AttemptResult>;
   /** Next hops that refuse our login, or a changed one. A hop is removed when it accepts the login. */

@@ -4,13 +4,13 @@
  */
 
 import { describeFailure } from '#crds/failure.ts';
-import type { Policy, Provider } from '#crds/policyfile.ts';
+import type { Policy } from '#crds/policyfile.ts';
 import type { Tracer } from '../observe/trace.ts';
 import { monotonic } from '../task/clock.ts';
 import type { KeptSecrets, Materials } from '../task/materials.ts';
 import type { HopLogins, HopNotes } from '../task/messages.ts';
 import { type AttemptDeps, attempt, findHops, type HopClient, type HopWay } from './attempt.ts';
-import type { AttemptResult, Courier, Destination, NextHop, Parcel } from './courier.ts';
+import type { AttemptResult, Courier, Destination, FoundProvider, NextHop, Parcel } from './courier.ts';
 import { Discovery, type DiscoveryDeps } from './discovery.ts';
 import { FailedHops } from './failedhops.ts';
 import { ADDRESSES_AT_ONCE } from './hopaddresses.ts';
@@ -147,13 +147,15 @@ export class Delivery implements Courier {
   }
 }
 
-/** A destination whose hosts are not known has no provider. Its attempt says why they are not. */
+/** A destination without hosts has no provider. Its attempt says why there are none. */
 async function findProvider(
   destination: Destination,
   providers: Providers,
   deps: DeliveryDeps,
-): Promise<Provider | undefined> {
-  if (destination.kind !== 'mx') return undefined;
+): Promise<FoundProvider> {
+  if (destination.kind !== 'mx') return { kind: 'none' };
   const resolved = await findHops(destination, deps);
-  return resolved.kind === 'hops' ? providers.findForAll(resolved.hops) : undefined;
+  if (resolved.kind === 'none') return { kind: resolved.failure.permanent ? 'none' : 'unknown' };
+  const provider = providers.findForAll(resolved.hops);
+  return provider ? { kind: 'provider', provider } : { kind: 'none' };
 }

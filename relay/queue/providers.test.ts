@@ -33,9 +33,10 @@ interface Delivered {
 
 /** Each delivery takes this long. `find`: the provider of a domain. */
 function rig(
-  find: (domain: string) => Provider | undefined,
+  find: (domain: string) => Provider | 'unknown' | undefined,
   deliveryMs: () => number = () => 10,
   mayAsk: (at: number) => boolean = () => false,
+  waitForNames: () => Promise<void> | undefined = () => undefined,
 ) {
   const delivered: Delivered[] = [];
   const looked: string[] = [];
@@ -51,7 +52,10 @@ function rig(
     wall: clock,
     findProvider: async ({ name }) => {
       looked.push(name);
-      return find(name);
+      await waitForNames();
+      const provider = find(name);
+      if (provider === 'unknown') return { kind: 'unknown' };
+      return provider ? { kind: 'provider', provider } : { kind: 'none' };
     },
     deliver: async (queue) => {
       delivered.push({ domain: queue.destination.name, at: clock() });
@@ -139,6 +143,37 @@ test('a domain that moves to another provider is found again after some minutes,
   providers.shift();
   await pass(6 * MINUTE, 1_000);
   assert.deepEqual([looked.length, delivered.length], [2, 30]);
+});
+
+test('a name server that is away lifts no limit, and is asked again soon', async () => {
+  let found: Provider | 'unknown' | undefined = providerWith({ messagesPerMinute: 1 });
+  const { add, delivered, looked } = rig(() => found);
+  add('a.example', 60);
+  await pass(9.5 * MINUTE, 1_000);
+  found = 'unknown';
+  await pass(5 * MINUTE, 1_000);
+  assert.equal(mostWithin(MINUTE, delivered), 1);
+  assert.ok(looked.length > 5, `${looked.length}`);
+  found = undefined;
+  await pass(2 * MINUTE, 1_000);
+  assert.equal(delivered.length, 60);
+});
+
+test('a domain is not stopped while its provider is looked up again', async () => {
+  let isAway = false;
+  const forever = new Promise<never>(() => undefined);
+  const { delivered, add } = rig(
+    () => undefined,
+    undefined,
+    undefined,
+    () => (isAway ? forever : undefined),
+  );
+  add('a.example', 1);
+  await pass(11 * MINUTE, 1_000);
+  isAway = true;
+  add('a.example', 5, Date.now());
+  await pass(MINUTE, 1_000);
+  assert.equal(delivered.length, 6);
 });
 
 test('in a warm-up no hour has more messages than its day allows, over all domains', async () => {

@@ -1,24 +1,27 @@
 /**
  * Which destinations share the limits of a provider. Only the mail hosts of a domain tell, so they are looked up before
- * its first delivery, and again after some minutes. A destination waits for its look-up, and then for its turn in the
- * line of the provider (sharedlimits.ts). This file has no clock of its own.
+ * its first delivery, and again after some minutes. A destination waits for its first look-up, and then for its turn in
+ * the line of the provider (sharedlimits.ts). An answer counts until there is a newer one. This file has no clock of its
+ * own.
  */
 import type { Provider } from '#crds/policyfile.ts';
-import type { Destination } from '../delivery/courier.ts';
+import type { Destination, FoundProvider } from '../delivery/courier.ts';
 import { dropOldest } from '../task/oldest.ts';
 import { SharedLimits } from './sharedlimits.ts';
 import type { SlowDowns } from './slowdowns.ts';
 import { Wakeups } from './wakeups.ts';
 
-/** For how long the answer of a look-up counts. */
+/** After this time the provider is looked up again. */
 const KNOWN_MS = 10 * 60_000;
+/** The same after a look-up without an answer. */
+const UNKNOWN_MS = 30_000;
 const REMEMBERED = 10_000;
 /** Look-ups at a time. Each one may wait long for a dead name server. */
 const LOOK_UPS = 200;
 
 export interface ProvidersDeps {
   /** Never rejects. */
-  readonly find: (destination: Destination) => Promise<Provider | undefined>;
+  readonly find: (destination: Destination) => Promise<FoundProvider>;
   readonly clock: () => number;
   /** The clock for the day of a warm-up. */
   readonly wall: () => number;
@@ -56,17 +59,20 @@ export class Providers {
     return this.#known.get(key)?.limits;
   }
 
-  /** False if the provider of the destination must be looked up. This has begun, and the destination is pumped after it. */
+  /**
+   * False if nothing is known of the provider of the destination. It is looked up, and the destination is pumped after
+   * that.
+   */
   isKnown(destination: Destination, now: number): boolean {
     const { kind, key } = destination;
     const known = this.#known.get(key);
     if (kind !== 'mx' || (known && known.until > now)) return true;
-    if (this.#unknown.has(key)) return false;
-    known?.limits?.leave(key);
-    this.#unknown.add(key);
-    this.#wanted.push(destination);
-    if (this.#lookUps < LOOK_UPS) void this.#lookUpAll();
-    return false;
+    if (!this.#unknown.has(key)) {
+      this.#unknown.add(key);
+      this.#wanted.push(destination);
+      if (this.#lookUps < LOOK_UPS) void this.#lookUpAll();
+    }
+    return known !== undefined;
   }
 
   /** Begins the deliveries of the destinations whose turn it is. */
@@ -123,10 +129,19 @@ export class Providers {
   async #lookUp(destination: Destination): Promise<void> {
     const { find, clock, pump } = this.#deps;
     const { key } = destination;
-    const provider = await find(destination);
+    const found = await find(destination);
     this.#unknown.delete(key);
+    const before = this.#known.get(key)?.limits;
     this.#known.delete(key);
-    this.#known.set(key, { limits: provider && this.#findLimits(provider), until: clock() + KNOWN_MS });
+    // Without an answer the limits stay: a dead name server must not lift them.
+    const limits =
+      found.kind === 'unknown'
+        ? before
+        : found.kind === 'provider'
+          ? this.#findLimits(found.provider)
+          : undefined;
+    if (before !== limits) before?.leave(key);
+    this.#known.set(key, { limits, until: clock() + (found.kind === 'unknown' ? UNKNOWN_MS : KNOWN_MS) });
     dropOldest(this.#known, REMEMBERED);
     pump(key);
   }

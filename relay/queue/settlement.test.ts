@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Retry } from '#crds/policyfile.ts';
 import { failureFromReply, type Verdict } from '../delivery/verdict.ts';
-import { sortTooMany } from './settlement.ts';
+import type { QueueRecord } from '../spool/record.ts';
+import { applyVerdicts, sortTooMany } from './settlement.ts';
 
 const taken: Verdict = { kind: 'delivered', reply: '250 ok' };
 const said = (code: number, text: string, command = 'RCPT TO'): Verdict => ({
@@ -45,4 +47,28 @@ test('a mailbox that is full, a message that is too large, and any other refusal
     assert.deepEqual(sorted(taken, said(552, `${status} no`)), ['taken', 'final']);
   assert.deepEqual(sorted(taken, said(550, 'no')), ['taken', 'final']);
   assert.deepEqual(sorted(taken, said(452, 'later')), ['taken', 'waits']);
+});
+
+test('a recipient keeps the provider of its last attempt until another one is found', () => {
+  const address = 'a@example.com';
+  const record: QueueRecord = {
+    from: '',
+    recipients: [{ address, state: 'queued', provider: 'slow' }],
+    receivedAt: 1,
+    smtpUtf8: false,
+    eightBit: false,
+    bytes: 1,
+    crc: 1,
+    body: 'store',
+  };
+  const after = (shared: { name: string; retry: Retry | null } | undefined) => {
+    const target = { destination: { key: 'example.com' }, shared };
+    const facts = { tellsSender: false, now: 2, target, isAway: true };
+    const { left } = applyVerdicts(record, new Map([[address, said(451, 'later')]]), facts);
+    return left[0]?.provider;
+  };
+  const retry = { backoff: null, expireAfterSeconds: 864_000 };
+  assert.equal(after(undefined), 'slow');
+  assert.equal(after({ name: 'other', retry }), 'other');
+  assert.equal(after({ name: 'other', retry: null }), undefined);
 });

@@ -32,13 +32,20 @@ export interface AttemptFacts {
   readonly isAway: boolean;
 }
 
+/** Without an answer of the name server the provider of the attempt before still says when the mail expires. */
 function markTried(
-  { away: _, provider: __, ...recipient }: Recipient,
+  { away: _, provider: before, ...recipient }: Recipient,
   { now, target, isAway }: Omit<AttemptFacts, 'tellsSender'>,
 ): Recipient {
   const triedTo = digestDestination(target.destination);
-  const provider = target.shared?.retry ? { provider: target.shared.name } : {};
-  return { ...recipient, triedAt: now, triedTo, ...provider, ...(isAway ? { away: true } : {}) };
+  const provider = target.shared ? (target.shared.retry ? target.shared.name : undefined) : before;
+  return {
+    ...recipient,
+    triedAt: now,
+    triedTo,
+    ...(provider === undefined ? {} : { provider }),
+    ...(isAway ? { away: true } : {}),
+  };
 }
 
 /** A recipient that was never tried, and that no earlier version set aside. */

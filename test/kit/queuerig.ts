@@ -5,7 +5,7 @@
  */
 import { type Failure, makeFailure } from '#crds/failure.ts';
 import type { DestinationLimits, Policy, Provider, Retry } from '#crds/policyfile.ts';
-import type { AttemptResult, Courier, Destination, Parcel } from '#relay/delivery/courier.ts';
+import type { AttemptResult, Courier, Destination, FoundProvider, Parcel } from '#relay/delivery/courier.ts';
 import type { Signer } from '#relay/dkim/signer.ts';
 import { QueueManager } from '#relay/queue/manager.ts';
 import { newQueueId } from '#relay/spool/record.ts';
@@ -120,10 +120,14 @@ function courierWith(answer: AnswerFor, { routes, limits, retry, providers }: Wa
           }
         : { ...common, kind: 'hops', hops: [hopTo(25, { host: domain })] };
     },
-    ...(providers ? { findProvider: async ({ name }) => providers[name] } : {}),
+    ...(providers ? { findProvider: async ({ name }) => foundIn(providers[name]) } : {}),
     deliver: async (destination, parcel) => answer(destination, parcel),
     logins: NO_LOGINS,
     useMaterials: () => () => true,
     close: () => undefined,
   };
+}
+
+function foundIn(provider: Provider | undefined): FoundProvider {
+  return provider ? { kind: 'provider', provider } : { kind: 'none' };
 }
