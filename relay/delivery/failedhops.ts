@@ -107,9 +107,8 @@ export class FailedHops {
   /** The last failure of the hop itself, or of its TLS for this domain. */
   #find(hop: NextHop): Failed | undefined {
     const [own, ofPolicy] = [this.#failed.get(makeKey(hop)), this.#failed.get(makePolicyKey(hop))];
-    return (own?.at ?? Number.NEGATIVE_INFINITY) > (ofPolicy?.at ?? Number.NEGATIVE_INFINITY)
-      ? own
-      : (ofPolicy ?? own);
+    if (!own || !ofPolicy) return own ?? ofPolicy;
+    return own.at > ofPolicy.at ? own : ofPolicy;
   }
 
   /** Hops that refuse our login. */

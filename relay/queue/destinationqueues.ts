@@ -216,8 +216,10 @@ export class DestinationQueues {
     this.#delivering.set(id, (this.#delivering.get(id) ?? 0) + 1);
     void this.#deps.deliver(queue, waiting).then((offer) => {
       queue.ended(waiting);
-      if (offer === 'none') queue.giveBack(now);
-      if (offer === 'none') shared?.giveBack(key, now);
+      if (offer === 'none') {
+        queue.giveBack(now);
+        shared?.giveBack(key, now);
+      }
       giveBack();
       shared?.ended();
       const others = (this.#delivering.get(id) ?? 1) - 1;

@@ -134,12 +134,8 @@ export class Providers {
     const before = this.#known.get(key)?.limits;
     this.#known.delete(key);
     // Without an answer the limits stay: a dead name server must not lift them.
-    const limits =
-      found.kind === 'unknown'
-        ? before
-        : found.kind === 'provider'
-          ? this.#findLimits(found.provider)
-          : undefined;
+    const answered = found.kind === 'provider' ? this.#findLimits(found.provider) : undefined;
+    const limits = found.kind === 'unknown' ? before : answered;
     if (before !== limits) before?.leave(key);
     this.#known.set(key, { limits, until: clock() + (found.kind === 'unknown' ? UNKNOWN_MS : KNOWN_MS) });
     dropOldest(this.#known, REMEMBERED);

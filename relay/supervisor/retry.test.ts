@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { Retry } from './retry.ts';
 
 /** The pauses between one failure and the next try, in seconds. */
-function pausesOf(retry: Retry, clock: { now: number }, failures: number): number[] {
+function listPauses(retry: Retry, clock: { now: number }, failures: number): number[] {
   return Array.from({ length: failures }, () => {
     const failedAt = clock.now;
     retry.failed();
@@ -16,8 +16,8 @@ test('what failed is tried again after pauses that grow to a minute, and another
   const clock = { now: 5_000 };
   const retry = new Retry(() => clock.now);
   assert.equal(retry.isDue(), false, 'nothing has failed');
-  assert.deepEqual(pausesOf(retry, clock, 7), [2, 4, 8, 16, 32, 60, 60]);
+  assert.deepEqual(listPauses(retry, clock, 7), [2, 4, 8, 16, 32, 60, 60]);
   retry.forget();
   assert.equal(retry.isDue(), false);
-  assert.deepEqual(pausesOf(retry, clock, 2), [2, 4]);
+  assert.deepEqual(listPauses(retry, clock, 2), [2, 4]);
 });

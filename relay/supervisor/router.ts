@@ -112,8 +112,10 @@ export class RouterTask {
     const materials = before ?? this.#materials;
     this.#before = undefined;
     const started = await process.start({ kind: 'configure', policy, materials, kept, stateDir, handover });
-    if (started.kind === 'failed') this.#keep(before);
-    if (started.kind === 'failed') return started;
+    if (started.kind === 'failed') {
+      this.#keep(before);
+      return started;
+    }
     if (this.#materials !== materials) process.send({ kind: 'materials', materials: this.#materials });
     return { policy, handover, process, since: clock(), before };
   }

@@ -13,7 +13,7 @@ import { shimProblem } from '#test/kit/diskshim.ts';
 import { storyManifest } from '#test/kit/manifest.ts';
 import { freePort } from '#test/kit/ports.ts';
 import { preloadable } from '#test/kit/preloadable.ts';
-import { printLog } from '#test/kit/printlog.ts';
+import { tellAndEnd } from '#test/kit/printlog.ts';
 import { TestRelay } from '#test/kit/relay.ts';
 import { Sink } from '#test/kit/sink.ts';
 import { messageText, SmtpClient } from '#test/kit/smtpclient.ts';
@@ -47,13 +47,8 @@ async function story(env: Readonly<Record<string, string>>, tell: (story: Story)
   const sink = await Sink.start({ port: nextHop });
   const relay = await TestRelay.start({ env, manifest: ([port]) => storyManifest({ port, nextHop }) });
   try {
-    await tell({ relay, sink });
-  } catch (error) {
-    printLog('the relay', relay.stdout + relay.stderr);
-    throw error;
+    await tellAndEnd(relay, () => tell({ relay, sink }));
   } finally {
-    await relay.kill9();
-    await relay.remove();
     await sink.down();
   }
 }

@@ -10,7 +10,7 @@ import { describe, test } from 'node:test';
 import { shimProblem } from '#test/kit/diskshim.ts';
 import { storyManifest } from '#test/kit/manifest.ts';
 import { preloadable } from '#test/kit/preloadable.ts';
-import { printLog } from '#test/kit/printlog.ts';
+import { tellAndEnd } from '#test/kit/printlog.ts';
 import { listQueue } from '#test/kit/queuetools.ts';
 import { TestRelay } from '#test/kit/relay.ts';
 import { messageText, SmtpClient } from '#test/kit/smtpclient.ts';
@@ -49,15 +49,12 @@ async function story({ errno, times }: Reads, tell: (story: Story) => Promise<vo
   };
   const relay = await TestRelay.start({ env, manifest: ([port]) => storyManifest({ port, nextHop: 1 }) });
   try {
-    for (const id of IDS) assert.match(await send(relay, id), /^250/);
-    await until('the queue', async () => (await listQueue(relay)).length === IDS.length);
-    await tell({ relay, fails: () => writeFileSync(flag, ''), isWell: () => rmSync(flag) });
-  } catch (error) {
-    printLog('the relay', relay.stdout + relay.stderr);
-    throw error;
+    await tellAndEnd(relay, async () => {
+      for (const id of IDS) assert.match(await send(relay, id), /^250/);
+      await until('the queue', async () => (await listQueue(relay)).length === IDS.length);
+      await tell({ relay, fails: () => writeFileSync(flag, ''), isWell: () => rmSync(flag) });
+    });
   } finally {
-    await relay.kill9();
-    await relay.remove();
     rmSync(dir, { recursive: true });
   }
 }

@@ -4,10 +4,10 @@ import { after, before, test } from 'node:test';
 import { type Authority, makeAuthority, makePair, type Pair } from '#test/kit/ca.ts';
 import { Hop } from '#test/kit/hop.ts';
 import { freePort } from '#test/kit/ports.ts';
-import { secretOf, TestRelay } from '#test/kit/relay.ts';
+import type { TestRelay } from '#test/kit/relay.ts';
 import { messageText, SmtpClient } from '#test/kit/smtpclient.ts';
 import { until } from '#test/kit/wait.ts';
-import { manifestOf, objectOf } from './story.ts';
+import { startRelayUnderTls } from './story.ts';
 
 const OFFERS = ['PIPELINING', '8BITMIME', 'SMTPUTF8', 'DSN', 'SIZE 100000000'];
 let relay: TestRelay;
@@ -36,20 +36,8 @@ before(async () => {
   const at = (port: number) => `{host: 127.0.0.1, port: ${port}, tls: {serverName: hop.example}}`;
   const route = (domain: string, ...ports: number[]) =>
     `  - {recipientDomains: [${domain}], hosts: [${ports.map(at).join(', ')}]}\n`;
-  const sections = {
-    outbound: `
-tls: {level: Opportunistic, discover: [], trustConfigMapName: roots}
-routes:
-${route('fit.example', fit)}${route('second.example', unwilling, unproven, plain, fit)}${route('unfit.example', unwilling, unproven, plain)}${route('unsure.example', unwilling, dead)}${route('late.example', late)}${route('client.example', fit)}`,
-    documents: `${objectOf('ConfigMap', 'roots', { 'ca.crt': authority.cert })}${secretOf('relay-tls', await makePair())}`,
-  };
-  relay = await TestRelay.start({
-    manifest: ([port]) =>
-      manifestOf(port, sections).replace(
-        /inbound:\s+starttls: Disabled/,
-        'tls: {secretName: relay-tls}\n  inbound:',
-      ),
-  });
+  const routes = `${route('fit.example', fit)}${route('second.example', unwilling, unproven, plain, fit)}${route('unfit.example', unwilling, unproven, plain)}${route('unsure.example', unwilling, dead)}${route('late.example', late)}${route('client.example', fit)}`;
+  relay = await startRelayUnderTls(routes, authority);
 });
 
 after(async () => {

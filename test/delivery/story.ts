@@ -1,6 +1,7 @@
 /** What the stories of delivery share: a relay with any outbound section, and messages with any parameters. */
 import assert from 'node:assert/strict';
-import { TestRelay } from '#test/kit/relay.ts';
+import { type Authority, makePair } from '#test/kit/ca.ts';
+import { secretOf, TestRelay } from '#test/kit/relay.ts';
 import { messageText, SmtpClient } from '#test/kit/smtpclient.ts';
 
 export interface Sections {
@@ -37,6 +38,24 @@ ${queue ? `  queue: ${queue}\n` : ''}${trace ? `  trace: ${trace}\n` : ''}${logg
 
 export function startRelay(sections: Sections): Promise<TestRelay> {
   return TestRelay.start({ manifest: ([port]) => manifestOf(port, sections) });
+}
+
+/** A relay that takes mail under TLS, and trusts the ConfigMap `roots` at the level Opportunistic. */
+export async function startRelayUnderTls(routes: string, { cert }: Authority): Promise<TestRelay> {
+  const sections = {
+    outbound: `
+tls: {level: Opportunistic, discover: [], trustConfigMapName: roots}
+routes:
+${routes}`,
+    documents: `${objectOf('ConfigMap', 'roots', { 'ca.crt': cert })}${secretOf('relay-tls', await makePair())}`,
+  };
+  return TestRelay.start({
+    manifest: ([port]) =>
+      manifestOf(port, sections).replace(
+        /inbound:\s+starttls: Disabled/,
+        'tls: {secretName: relay-tls}\n  inbound:',
+      ),
+  });
 }
 
 /** A Secret or ConfigMap document. */

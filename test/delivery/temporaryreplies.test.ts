@@ -4,14 +4,14 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { makeAuthority, makePair, type Pair } from '#test/kit/ca.ts';
+import { makeAuthority, type Pair } from '#test/kit/ca.ts';
 import { type Answer, Hop, type Step } from '#test/kit/hop.ts';
 import { freePort } from '#test/kit/ports.ts';
 import { doToQueue, listQueue } from '#test/kit/queuetools.ts';
-import { secretOf, TestRelay } from '#test/kit/relay.ts';
+import type { TestRelay } from '#test/kit/relay.ts';
 import { messageText, SmtpClient } from '#test/kit/smtpclient.ts';
 import { until } from '#test/kit/wait.ts';
-import { manifestOf, objectOf } from './story.ts';
+import { startRelayUnderTls } from './story.ts';
 
 interface Case {
   readonly id: string;
@@ -66,20 +66,7 @@ before(async () => {
   ];
   const routes: string[] = [];
   for (const one of all) routes.push(await open(one, pair));
-  const sections = {
-    outbound: `
-tls: {level: Opportunistic, discover: [], trustConfigMapName: roots}
-routes:
-${routes.join('')}`,
-    documents: `${objectOf('ConfigMap', 'roots', { 'ca.crt': authority.cert })}${secretOf('relay-tls', await makePair())}`,
-  };
-  relay = await TestRelay.start({
-    manifest: ([port]) =>
-      manifestOf(port, sections).replace(
-        /inbound:\s+starttls: Disabled/,
-        'tls: {secretName: relay-tls}\n  inbound:',
-      ),
-  });
+  relay = await startRelayUnderTls(routes.join(''), authority);
 });
 
 after(async () => {
