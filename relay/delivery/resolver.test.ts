@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { describeFailure } from '#crds/failure.ts';
-import { SYSTEM_NAMES } from './names.ts';
-import { findMxHops, type MxTerms, resolveHops, wantedAddresses } from './resolver.ts';
+import type { DnsAnswer } from '../dns/resolver.ts';
+import { type MailNames, SYSTEM_NAMES } from './names.ts';
+import { findForeign, findMxHops, type MxTerms, resolveHops, wantedAddresses } from './resolver.ts';
 
 const terms: MxTerms = {
   tlsLevel: 'Opportunistic',
@@ -102,4 +103,54 @@ test('addresses are those of the wanted family, the preferred one first, or all 
   assert.deepEqual(of('IPv6'), ['2001:db8::1']);
   assert.deepEqual(of('PreferIPv4'), ['192.0.2.1', '2001:db8::1']);
   assert.deepEqual(of('PreferIPv6'), ['2001:db8::1', '192.0.2.1']);
+});
+
+const absent = (exists: boolean) => ({ kind: 'absent', name: 'mx.example', exists, isSigned: false }) as const;
+const records = (address: string) =>
+  ({ kind: 'records', name: 'mx.example', records: [address], isSigned: false }) as const;
+const failed = (isBogus: boolean) => ({ kind: 'failed', why: 'SERVFAIL', isBogus }) as const;
+/** No domain has an MX record here. */
+const namesWith = (answers: { A: DnsAnswer<'A'>; AAAA: DnsAnswer<'AAAA'> }): MailNames => ({
+  lookUp: async (_name, type) =>
+    (type === 'A' || type === 'AAAA' ? answers[type] : absent(true)) as DnsAnswer<typeof type>,
+});
+const FAILED = [failed(false), failed(true)];
+
+for (const [name, v4, v6] of [
+  ['absent', [absent(true), absent(false)], [absent(true), absent(false)]],
+  ['one of this machine', [records('127.0.0.1'), records('0.0.0.0')], [records('::1'), records('::')]],
+] as const)
+  test(`while the look-up of one family fails, no answer of the other is final: ${name}`, async () => {
+    const pairs = FAILED.flatMap((one) => [
+      ...v4.map((A) => ({ A, AAAA: one })),
+      ...v6.map((AAAA) => ({ A: one, AAAA })),
+    ]);
+    for (const pair of pairs) {
+      const names = namesWith(pair);
+      for (const family of ['Any', 'PreferIPv4', 'PreferIPv6'] as const) {
+        const found = await findForeign('mx.example', family, 'example.net', names);
+        assert.ok(found.kind === 'none' && !found.failure.permanent, JSON.stringify([pair, found]));
+        assert.match(found.failure.text, /SERVFAIL/);
+      }
+      // Its address is looked up again for the connection.
+      assert.equal((await resolveHops('example.net', terms, 'x', names)).kind, 'hops');
+    }
+  });
+
+test('what both families say is final, and one good address is enough', async () => {
+  const find = (A: DnsAnswer<'A'>, AAAA: DnsAnswer<'AAAA'>) =>
+    findForeign('mx.example', 'Any', 'example.net', namesWith({ A, AAAA }));
+  for (const pair of [
+    [records('127.0.0.1'), records('::1')],
+    [records('127.0.0.1'), absent(true)],
+    [absent(true), records('::1')],
+  ] as const) {
+    const found = await find(...pair);
+    assert.equal(found.kind === 'none' && found.failure.status, '5.4.4');
+  }
+  for (const other of [...FAILED, absent(true), records('::1')])
+    assert.deepEqual(await find(records('198.51.100.1'), other), {
+      kind: 'addresses',
+      addresses: ['198.51.100.1'],
+    });
 });

@@ -157,14 +157,15 @@ export async function findForeign(
   const foreign = found.filter(({ address }) => isForeign(address));
   const addresses = wantedAddresses(ipFamily, foreign);
   if (addresses.length > 0) return { kind: 'addresses', addresses };
+  // The family whose look-up failed may have the address.
+  const failed = answers.find((answer) => answer.kind === 'failed');
+  if (failed) return lookUpFailed(host, failed);
   const [first] = found;
   if (first && foreign.length === 0)
     return none(
       '5.4.4',
       `The mail host ${host} of ${domain} has an address that no mail host can have (${first.address})`,
     );
-  const failed = answers.find((answer) => answer.kind === 'failed');
-  if (failed) return lookUpFailed(host, failed);
   const exists = answers.some((answer) => answer.kind === 'absent' && answer.exists);
   const why = first
     ? `it has no ${ipFamily} address`
