@@ -105,14 +105,17 @@ test('addresses are those of the wanted family, the preferred one first, or all 
   assert.deepEqual(of('PreferIPv6'), ['2001:db8::1', '192.0.2.1']);
 });
 
-const absent = (exists: boolean) => ({ kind: 'absent', name: 'mx.example', exists, isSigned: false }) as const;
+const absent = (exists: boolean) =>
+  ({ kind: 'absent', name: 'mx.example', exists, isSigned: false }) as const;
 const records = (address: string) =>
   ({ kind: 'records', name: 'mx.example', records: [address], isSigned: false }) as const;
 const failed = (isBogus: boolean) => ({ kind: 'failed', why: 'SERVFAIL', isBogus }) as const;
 /** No domain has an MX record here. */
 const namesWith = (answers: { A: DnsAnswer<'A'>; AAAA: DnsAnswer<'AAAA'> }): MailNames => ({
-  lookUp: async (_name, type) =>
-    (type === 'A' || type === 'AAAA' ? answers[type] : absent(true)) as DnsAnswer<typeof type>,
+  lookUp: async <Type extends Parameters<MailNames['lookUp']>[1]>(_name: string, type: Type) => {
+    const answer = type === 'A' ? answers.A : type === 'AAAA' ? answers.AAAA : absent(true);
+    return answer as DnsAnswer<Type>;
+  },
 });
 const FAILED = [failed(false), failed(true)];
 
@@ -140,12 +143,12 @@ for (const [name, v4, v6] of [
 test('what both families say is final, and one good address is enough', async () => {
   const find = (A: DnsAnswer<'A'>, AAAA: DnsAnswer<'AAAA'>) =>
     findForeign('mx.example', 'Any', 'example.net', namesWith({ A, AAAA }));
-  for (const pair of [
+  for (const [A, AAAA] of [
     [records('127.0.0.1'), records('::1')],
     [records('127.0.0.1'), absent(true)],
     [absent(true), records('::1')],
   ] as const) {
-    const found = await find(...pair);
+    const found = await find(A, AAAA);
     assert.equal(found.kind === 'none' && found.failure.status, '5.4.4');
   }
   for (const other of [...FAILED, absent(true), records('::1')])

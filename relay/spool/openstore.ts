@@ -29,6 +29,9 @@ const SHRINK = { pages: 1_000, usedPages: 2_000, freeShare: 0.75 };
 const PATIENCE = { early: 1, late: 2 };
 export type Checkpoints = keyof typeof PATIENCE;
 
+/** The second one also compares the rows of each table with its keys. */
+export type Check = 'quick_check' | 'integrity_check';
+
 /** With several writers, an older version may corrupt a store when the log starts again. */
 const OLDEST_SQLITE = '3.51.3';
 
@@ -121,9 +124,9 @@ export class OpenStore {
   }
 
   /** Checks the whole store. Returns the first problem, if there is any. */
-  problem(): string | undefined {
-    const [first] = this.#database.prepare('PRAGMA quick_check(1)').all() as { quick_check: string }[];
-    return first?.quick_check === 'ok' ? undefined : (first?.quick_check ?? 'it cannot be checked');
+  problem(check: Check): string | undefined {
+    const [first] = this.#database.prepare(`PRAGMA ${check}(1)`).all() as { [Name in Check]?: string }[];
+    return first?.[check] === 'ok' ? undefined : (first?.[check] ?? 'it cannot be checked');
   }
 
   close(): void {

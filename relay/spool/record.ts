@@ -114,6 +114,10 @@ export function newQueueId(nowMs: number): string {
   return `${time}${random}`;
 }
 
+export function isQueueId(text: string): boolean {
+  return /^[0-9a-v]{16}$/.test(text);
+}
+
 /** The prefix of queue ids of this time, in milliseconds since the epoch. All older ids sort before it. */
 export function oldestQueueId(nowMs: number): string {
   return Math.max(0, nowMs).toString(32).padStart(9, '0');

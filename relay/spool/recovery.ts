@@ -3,14 +3,21 @@
  * writes the log into a fresh file. After a failed sync the kernel may show pages that never reached the disk, so the
  * log is read past the kernel's cache if the file system can do that. The new log ends at the first broken frame, as
  * SQLite reads it. Every acknowledged message lies before that frame. A store with a damaged structure, or with a page
- * that stays unreadable, is renamed, and its readable content goes into a new store. A read that failed once proves
- * nothing. The next start finishes a recovery that was killed. Recovery throws if it
- * cannot do its work.
+ * that stays unreadable, is renamed, and its readable content goes into a new store. What was seen once proves nothing:
+ * the store is looked through again first, from a fresh handle. The next start finishes a recovery that was killed.
+ * Recovery throws if it cannot do its work.
  */
-import { existsSync, renameSync, rmSync, statSync } from 'node:fs';
-import { classifyError, isReadError, type StoreError, tellsOfDamage, tellsOfUnreadable } from './fault.ts';
+import { existsSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  classifyError,
+  isAboutContent,
+  isReadError,
+  type StoreError,
+  tellsOfDamage,
+  tellsOfUnreadable,
+} from './fault.ts';
 import { copyDurably, findUnreadable, syncFolder } from './files.ts';
-import { OpenStore } from './openstore.ts';
+import { type Check, OpenStore } from './openstore.ts';
 import { enterMissing, rowsBehindBreak, type Salvaged, salvage } from './salvage.ts';
 import type { Row } from './sqlitefile.ts';
 
@@ -38,7 +45,7 @@ export function recover(path: string, notice: string): Recovered | undefined {
   renewLog(`${path}-wal`, notice === '');
   // After an error, rows behind the break were not acknowledged. Without an error they may have been.
   const behind = notice === '' ? rowsBehindBreak(path) : [];
-  const damage = tellsOfDamage(notice) ? notice : findDamage(path, tellsOfUnreadable(notice));
+  const damage = findDamage(path, notice);
   const rebuilt = damage === undefined ? undefined : rebuild(path, damage.trim());
   const messages = behind.length > 0 ? enterInto(path, behind) : 0;
   if (rebuilt) return rebuilt;
@@ -69,32 +76,58 @@ function renewLog(log: string, mayStay: boolean): void {
   }
 }
 
-/** `wasUnreadable`: a read has failed. All of the store is read again, however large it is. */
-function findDamage(path: string, wasUnreadable: boolean): string | undefined {
-  const unreadable = wasUnreadable ? findUnreadable(path) : undefined;
+/** Undefined if nothing is damaged for good. */
+function findDamage(path: string, notice: string): string | undefined {
+  const isTold = tellsOfDamage(notice);
+  const unreadable = isTold || tellsOfUnreadable(notice) ? findUnreadable(path) : undefined;
   if (unreadable !== undefined) return unreadable;
-  const { size } = statSync(path);
+  if (isTold) return lookAgain(path, notice);
+  const seen = look(path, statSync(path).size > LOOKED_THROUGH_BYTES ? undefined : 'quick_check');
+  if (seen) return findUnreadable(path) ?? (seen.kind === 'damage' ? lookAgain(path, seen.what) : undefined);
+  rmSync(markOf(path), { force: true });
+  return undefined;
+}
+
+/**
+ * Reads all of a store that seems to be damaged. The mark says that this was done once: then the next word counts, so no
+ * store is looked through without end, also where the process is ended while it looks.
+ */
+function lookAgain(path: string, told: string): string | undefined {
+  if (existsSync(markOf(path))) return told;
+  writeFileSync(markOf(path), '');
+  const seen = look(path, 'integrity_check');
+  return seen?.kind === 'damage' ? seen.what : undefined;
+}
+
+function markOf(path: string): string {
+  return `${path}.doubted`;
+}
+
+interface Seen {
+  readonly kind: 'damage' | 'unreadable';
+  readonly what: string;
+}
+
+/** Without a check, the store is only opened. Undefined: nothing is wrong. */
+function look(path: string, check: Check | undefined): Seen | undefined {
   try {
     const store = new OpenStore(path, 'late');
     try {
-      const problem = size > LOOKED_THROUGH_BYTES ? undefined : store.problem();
-      return problem !== undefined && isReadError(problem) ? findUnreadable(path) : problem;
+      const what = check && store.problem(check);
+      return what === undefined ? undefined : { kind: isReadError(what) ? 'unreadable' : 'damage', what };
     } finally {
       store.close();
     }
   } catch (error) {
-    const fault = classifyError(error as StoreError);
-    if (fault === 'unreadable') return findUnreadable(path);
-    if (fault !== 'damage') throw error;
-    return (error as Error).message;
+    const kind = classifyError(error as StoreError);
+    if (!isAboutContent(kind)) throw error;
+    return { kind, what: (error as Error).message };
   }
 }
 
 function rebuild(path: string, reason: string): Recovered {
   const building = `${path}.building`;
   try {
-    // This also waits for a disk that reads badly for a moment: what it does not read now is lost to the new store.
-    findUnreadable(path);
     const salvaged = salvage(path, building);
     syncFolder(building);
     renameSync(building, `${path}.new`);
@@ -113,7 +146,7 @@ function rebuild(path: string, reason: string): Recovered {
 function putInPlace(path: string): string {
   const aside = unusedName(`${path}.damaged-${new Date().toISOString().replace(/[-:]|\.\d+/g, '')}`);
   for (const part of ['', '-wal']) if (existsSync(path + part)) renameSync(path + part, aside + part);
-  rmSync(`${path}-shm`, { force: true });
+  for (const stale of [`${path}-shm`, markOf(path)]) rmSync(stale, { force: true });
   renameSync(`${path}.new`, path);
   syncFolder(path);
   return aside;

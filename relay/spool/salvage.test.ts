@@ -11,6 +11,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { after, test } from 'node:test';
 import { type Envelope, newQueueId } from './record.ts';
 import type { Recovered } from './recovery.ts';
@@ -28,6 +29,27 @@ const envelope: Envelope = {
   eightBit: false,
 };
 
+/** What waits beside the mail, by key. */
+interface Extras {
+  readonly events: Map<string, string>;
+  readonly suppressed: Map<string, string>;
+}
+
+function extrasOf(spool: Spool): Extras {
+  const events = spool.outbox.list(1_000).map(({ key, value }) => [key, value.toString()] as const);
+  const suppressed = spool.suppressions.list('', 1_000);
+  return {
+    events: new Map(events),
+    suppressed: new Map(suppressed.map(({ address, value }) => [address, value.toString()])),
+  };
+}
+
+/** How many entries of `before` are not there. None is another, and there is none that was not. */
+function countMissing(before: ReadonlyMap<string, string>, now: ReadonlyMap<string, string>): number {
+  for (const [key, value] of now) assert.equal(before.get(key), value, key);
+  return before.size - now.size;
+}
+
 /**
  * Trees of several levels with deleted entries, so that pages are free. The store is closed, so everything is in one
  * file.
@@ -38,7 +60,11 @@ async function makeStore(dir: string, beginning = Buffer.alloc(0)): Promise<Map<
   const enter = async (index: number) => {
     const id = newQueueId(1_700_000_000_000 + index);
     const body = Buffer.concat([beginning, randomBytes(1 + ((index * 911) % 7_000))]);
-    await spool.enter(id, envelope, { kind: 'inline', bytes: body });
+    const event = Buffer.from(JSON.stringify({ id: index, text: 'e'.repeat(500) }));
+    const key = newQueueId(1_700_000_100_000 + index);
+    await spool.enter(id, envelope, { kind: 'inline', bytes: body }, [{ key, value: event }]);
+    const bounced = Buffer.from(JSON.stringify({ bounces: index, text: 's'.repeat(200) }));
+    await spool.suppressions.change(`${index}@example.net`, () => bounced);
     bodies.set(id, body);
   };
   await Promise.all(Array.from({ length: 60 }, (_, index) => enter(index)));
@@ -72,6 +98,10 @@ for (const [name, junk] of [
     const origin = join(folder, `origin-${name}`);
     const bodies = await makeStore(origin);
     const file = readFileSync(join(origin, 'queue.db'));
+    const whole = new Spool(origin);
+    const extras = extrasOf(whole);
+    assert.ok(extras.events.size === 60 && extras.suppressed.size === 60);
+    await whole.close();
     const pages = file.length / PAGE_BYTES;
     assert.ok(pages > 80);
     const worst = { missing: 0, page: 0 };
@@ -98,6 +128,9 @@ for (const [name, junk] of [
         `page ${page}: not counted`,
       );
       if (missing.length > worst.missing) Object.assign(worst, { missing: missing.length, page });
+      const kept = extrasOf(spool);
+      assert.ok(countMissing(extras.events, kept.events) <= 8, `page ${page}: events`);
+      assert.ok(countMissing(extras.suppressed, kept.suppressed) <= 16, `page ${page}: suppressed`);
       // The store then works as any other.
       await spool.enter(newQueueId(Date.now()), envelope, { kind: 'inline', bytes: Buffer.from('next') });
       await spool.close();
@@ -136,6 +169,34 @@ test('each page of the log of a killed relay overwritten costs no more than lies
     await spool.close();
     rmSync(dir, { recursive: true });
   }
+});
+
+test('what is left of a damaged record is kept, and no other', async () => {
+  const dir = join(folder, 'remains');
+  const bodies = await makeStore(dir);
+  const file = join(dir, 'queue.db');
+  const bytes = readFileSync(file);
+  const [hurt = ''] = [...bodies.keys()].slice(20);
+  // The row of the record: key, format, checksum, text.
+  const at = bytes.indexOf(Buffer.concat([Buffer.from(hurt), Buffer.from([1])]));
+  assert.ok(at > 0);
+  bytes.write('HURT', bytes.indexOf('me@example.com', at), 'latin1');
+  randomBytes(PAGE_BYTES).copy(bytes);
+  writeFileSync(file, bytes);
+  const told: Recovered[] = [];
+  const onRecovered = (recovered: Recovered) => told.push(recovered);
+  const spool = new Spool(dir, undefined, 'late', { isStart: true, onRecovered });
+  assert.deepEqual(told[0]?.kind === 'rebuilt' && told[0].lost, [hurt]);
+  assert.equal((await takeUp(spool)).size, bodies.size - 1);
+  await spool.close();
+  const database = new DatabaseSync(file);
+  const rows = database.prepare('SELECT key, value FROM damaged').all();
+  database.close();
+  assert.deepEqual(
+    rows.map(({ key }) => key),
+    [hurt],
+  );
+  assert.match(Buffer.from(rows[0]?.['value'] as Uint8Array).toString(), /"from":"HURTxample.com"/);
 });
 
 test('a rebuild that was cut short is finished at the next start, and one that was not complete is begun anew', async () => {

@@ -1,15 +1,16 @@
 /**
  * Copies the readable content of a damaged store into a new one, and reports what is lost. Each table has two trees,
  * one for its rows and one for its keys. If a part of the rows cannot be reached, the keys tell which rows are missing,
- * and the pages outside all trees are searched for them. If only the key is left, the entry is set aside, so it is
- * counted and a person sees it. The checksum of a record or a body is checked later, as always.
+ * and the pages outside all trees are searched for them. If only the key of a message is left, or a record that is no
+ * record any more, the entry is set aside with what is left, so it is counted and a person sees it. The checksum of a
+ * body is checked later, as always.
  */
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { reportProgress } from './diskpulse.ts';
 import { type LogContents, readAt, readLog } from './logfile.ts';
 import { OpenStore } from './openstore.ts';
-import { decodeRecord, encodeRecord, isWholeRecord, type QueueRecord } from './record.ts';
+import { decodeRecord, encodeRecord, isQueueId, isWholeRecord, type QueueRecord } from './record.ts';
 import {
   PAGE_BYTES,
   type Pages,
@@ -31,6 +32,7 @@ export interface Salvaged {
 
 const AT_ONCE = 100;
 const NOTHING = Buffer.alloc(0);
+const BRACE = 0x7b;
 
 /** The usual root pages of the tables and keys, if the file does not tell: the order in which they are created. */
 const USUAL_ROOTS = new Map(
@@ -39,6 +41,24 @@ const USUAL_ROOTS = new Map(
     [keyIndexName(name), 2 * index + 3],
   ]),
 );
+
+/** A page of one table may lie in the place of a page of another one, and bytes may be wrong: this tells them apart. */
+const FITS: { readonly [Name in TableName]: (key: string, value: Buffer) => boolean } = {
+  records: (_key, value) => isWholeRecord(value),
+  bodies: (_key, value) => !isWholeRecord(value),
+  damaged: () => true,
+  events: (key, value) => isQueueId(key) && isJson(value),
+  suppressed: (key, value) => !isQueueId(key) && isJson(value),
+};
+
+function isJson(value: Buffer): boolean {
+  try {
+    JSON.parse(value.toString());
+    return value[0] === BRACE;
+  } catch {
+    return false;
+  }
+}
 
 function keyIndexName(name: TableName): string {
   return `sqlite_autoindex_${name}_1`;
@@ -154,7 +174,7 @@ function openWhereThere(path: string): number | undefined {
 }
 
 class Rescue {
-  /** How many were copied. */
+  /** How many rows of mail were copied. */
   rows = 0;
   readonly #pages: Pages;
   readonly #store: OpenStore;
@@ -168,18 +188,19 @@ class Rescue {
     this.#pages = pages;
     this.#store = store;
     this.#roots = readRoots(pages) ?? USUAL_ROOTS;
-    this.#missing = {
-      records: this.#keys('records'),
-      bodies: this.#keys('bodies'),
-      damaged: this.#keys('damaged'),
-    };
+    const keys = TABLE_NAMES.map((name) => [name, this.#keys(name)]);
+    this.#missing = Object.fromEntries(keys) as Record<TableName, Set<string>>;
   }
 
   copyTables(): void {
     let broken = 0;
     for (const name of TABLE_NAMES)
       broken += walkRows(this.#pages, this.#tree('table', name), this.#seen, (row) => this.#copy(name, row));
-    if (broken > 0 || TABLE_NAMES.some((name) => this.#missing[name].size > 0)) this.#searchStrayPages();
+    if (broken > 0 || TABLE_NAMES.some((name) => this.#missing[name].size > 0))
+      this.#searchStrayPages((row) => {
+        const name = this.#tableMissing(row);
+        if (name) this.#copy(name, row);
+      });
     this.#write();
   }
 
@@ -194,7 +215,21 @@ class Rescue {
     const unique = [...new Set(lost)].filter((id) => !records.get(id));
     for (const id of unique) this.#soon((tables) => tables.damaged.put(id, NOTHING));
     this.#write();
+    if (unique.length > 0) this.#keepRemains(new Set(unique));
     return { messages: records.count(), lost: unique.toSorted() };
+  }
+
+  /** What is left of their records. It comes last, because a body may lie in the place of a record that is whole elsewhere. */
+  #keepRemains(lost: ReadonlySet<string>): void {
+    const keep = ({ key, value = NOTHING }: Row) => {
+      if (!lost.has(key) || this.#store.tables.bodies.get(key)?.equals(value)) return;
+      this.#soon((tables) => {
+        if (tables.damaged.get(key)?.length === 0) tables.damaged.put(key, value);
+      });
+    };
+    walkRows(this.#pages, this.#tree('table', 'records'), this.#seen, keep);
+    this.#searchStrayPages(keep);
+    this.#write();
   }
 
   #keys(name: TableName): Set<string> {
@@ -208,28 +243,21 @@ class Rescue {
   }
 
   #copy(name: TableName, { key, value }: Row): void {
-    // A page of one table may lie in the place of a page of another table.
-    if (!value || (name !== 'damaged' && isWholeRecord(value) !== (name === 'records'))) return;
+    if (!value || !FITS[name](key, value)) return;
     this.#missing[name].delete(key);
-    this.rows += 1;
+    if (name !== 'events' && name !== 'suppressed') this.rows += 1;
     this.#soon((tables) => tables[name].put(key, value));
   }
 
-  /** A free page may contain rows that were deleted long ago, so only missing rows are taken. */
-  #searchStrayPages(): void {
+  /** A free page may contain rows that were deleted long ago, so only missing rows may be taken. */
+  #searchStrayPages(found: (row: Row) => void): void {
     const free = readFreePages(this.#pages);
-    for (let number = 2; number <= this.#pages.count; number++) {
-      if (this.#seen.has(number) || free.has(number)) continue;
-      for (const row of rowsOnPage(this.#pages, number)) {
-        const name = this.#tableMissing(row);
-        if (name) this.#copy(name, row);
-      }
-    }
+    for (let number = 2; number <= this.#pages.count; number++)
+      if (!this.#seen.has(number) && !free.has(number)) rowsOnPage(this.#pages, number).forEach(found);
   }
 
   #tableMissing({ key, value = NOTHING }: Row): TableName | undefined {
-    const names: readonly TableName[] = [isWholeRecord(value) ? 'records' : 'bodies', 'damaged'];
-    return names.find((name) => this.#missing[name].has(key));
+    return TABLE_NAMES.find((name) => this.#missing[name].has(key) && FITS[name](key, value));
   }
 
   #soon(change: (tables: Tables) => void): void {

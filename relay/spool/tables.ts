@@ -1,19 +1,14 @@
 /** The tables of the store: bytes by key. Errors are thrown with SQLite's code. */
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 
-/** In the order of their creation, which is also their order in the file (salvage.ts). */
-export const TABLE_NAMES = ['records', 'bodies', 'damaged'] as const;
-/** These hold no mail. */
-const EXTRA_NAMES = ['events', 'suppressed'] as const;
+/**
+ * In the order of their creation, which is also their order in the file (salvage.ts). The last two hold no mail: what
+ * must be told to others, and recipients that bounced, by address.
+ */
+export const TABLE_NAMES = ['records', 'bodies', 'damaged', 'events', 'suppressed'] as const;
 export type TableName = (typeof TABLE_NAMES)[number];
 
-export type Tables = { readonly [Name in TableName]: Table } & {
-  readonly messages: Messages;
-  /** What must be told to others. It is no mail, so a damaged store is rebuilt without it. */
-  readonly events: Table;
-  /** Recipients that bounced, by address. The same holds. */
-  readonly suppressed: Table;
-};
+export type Tables = { readonly [Name in TableName]: Table } & { readonly messages: Messages };
 
 /** No limit, in SQL. */
 const ALL = -1;
@@ -25,7 +20,7 @@ class Table {
   readonly #keys: StatementSync;
   readonly #count: StatementSync;
 
-  constructor(database: DatabaseSync, name: TableName | (typeof EXTRA_NAMES)[number]) {
+  constructor(database: DatabaseSync, name: TableName) {
     this.#get = database.prepare(`SELECT value FROM ${name} WHERE key = ?`);
     this.#put = database.prepare(`INSERT OR REPLACE INTO ${name} (key, value) VALUES (?, ?)`);
     this.#remove = database.prepare(`DELETE FROM ${name} WHERE key = ?`);
@@ -83,7 +78,7 @@ function viewBuffer({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
 
 /** Creates the tables that are missing. */
 export function openTables(database: DatabaseSync): Tables {
-  for (const name of [...TABLE_NAMES, ...EXTRA_NAMES])
+  for (const name of TABLE_NAMES)
     database.exec(`CREATE TABLE IF NOT EXISTS ${name} (key TEXT PRIMARY KEY, value BLOB NOT NULL)`);
   return {
     records: new Table(database, 'records'),

@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict';
+import fs, { mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, type TestContext, test } from 'node:test';
+import { type Envelope, newQueueId } from './record.ts';
+import { recover } from './recovery.ts';
+import { Spool } from './spool.ts';
+
+const DAMAGE = 'damage: database disk image is malformed\n';
+const folder = mkdtempSync(join(tmpdir(), 'mailrelay-recovery-'));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+const envelope: Envelope = {
+  from: 'me@example.com',
+  recipients: [{ address: 'you@example.net', state: 'queued' }],
+  receivedAt: 1,
+  smtpUtf8: false,
+  eightBit: false,
+};
+
+async function makeStore(): Promise<string> {
+  const dir = mkdtempSync(join(folder, 'store-'));
+  const spool = new Spool(dir);
+  for (let index = 0; index < 10; index++)
+    await spool.enter(newQueueId(index), envelope, { kind: 'inline', bytes: Buffer.alloc(5_000) });
+  await spool.close();
+  return join(dir, 'queue.db');
+}
+
+function asideOf(path: string): string[] {
+  return readdirSync(join(path, '..')).filter((name) => name.includes('.damaged-'));
+}
+
+/** Our own reads of these bytes fail. Returns how often somebody waited for the disk. */
+function readBadly({ mock }: TestContext, from: number, to: number): () => number {
+  const { readSync } = fs;
+  const fake = (file: number, buffer: Buffer, offset: number, length: number, at: number) => {
+    if (at < to && at + length > from) throw Object.assign(new Error('EIO'), { code: 'EIO' });
+    return readSync(file, buffer, offset, length, at);
+  };
+  mock.method(fs, 'readSync', fake as unknown as typeof readSync);
+  syncBuiltinESMExports();
+  const pauses = mock.method(Atomics, 'wait', () => 'timed-out');
+  return () => pauses.mock.callCount();
+}
+
+function readWell({ mock }: TestContext): void {
+  mock.restoreAll();
+  syncBuiltinESMExports();
+}
+
+for (const [name, bytes] of [
+  ['', 0],
+  [' that is large', 65 * 2 ** 20],
+] as const)
+  test(`damage that was told once of a store${name} and is not found sets nothing aside; told again, it is believed`, async () => {
+    const path = await makeStore();
+    if (bytes > 0) truncateSync(path, bytes);
+    assert.equal(recover(path, DAMAGE)?.kind, 'log-renewed');
+    assert.deepEqual(asideOf(path), []);
+    assert.equal(recover(path, DAMAGE)?.kind, 'rebuilt');
+    assert.equal(asideOf(path).length, 1);
+    // The new store is as innocent as any.
+    assert.equal(recover(path, DAMAGE)?.kind, 'log-renewed');
+    // A start that sees nothing forgets what was told.
+    assert.equal(recover(path, ''), undefined);
+    assert.equal(recover(path, DAMAGE)?.kind, 'log-renewed');
+    assert.equal(asideOf(path).length, 1);
+  });
+
+test('a store that is damaged is rebuilt when that is told for the first time, however large it is', async () => {
+  const path = await makeStore();
+  // The root of the records.
+  const file = fs.openSync(path, 'r+');
+  fs.writeSync(file, Buffer.alloc(4_096, 7), 0, 4_096, 4_096);
+  fs.closeSync(file);
+  truncateSync(path, 65 * 2 ** 20);
+  // A large store is not looked through at a start.
+  assert.equal(recover(path, ''), undefined);
+  const recovered = recover(path, DAMAGE);
+  assert.ok(recovered?.kind === 'rebuilt');
+  assert.equal(recovered.messages + recovered.lost.length, 10);
+});
+
+for (const [name, notice] of [
+  ['a read that failed', 'unreadable: disk I/O error\n'],
+  ['damage', DAMAGE],
+] as const)
+  test(`after ${name}, a disk that stays unreadable is waited for once before the rebuild`, async (t) => {
+    const path = await makeStore();
+    const waits = readBadly(t, 5 * 4_096, 6 * 4_096);
+    try {
+      assert.equal(recover(path, notice)?.kind, 'rebuilt');
+      assert.equal(waits(), 5);
+    } finally {
+      readWell(t);
+    }
+  });
+
+test('what a killed process left of its look does not stay', async () => {
+  const path = await makeStore();
+  writeFileSync(`${path}.doubted`, '');
+  const spool = new Spool(join(path, '..'), undefined, 'late', { isStart: true });
+  await spool.close();
+  assert.ok(!readdirSync(join(path, '..')).includes('queue.db.doubted'));
+});
