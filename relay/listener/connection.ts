@@ -185,6 +185,7 @@ export class GatedConnection extends SMTPConnection {
    */
   override _setListeners(callback: () => void): void {
     this._socket.allowHalfOpen = true;
+    if (this.secure) this.#watchTls(this._socket);
     super._setListeners(callback);
   }
 
@@ -192,6 +193,7 @@ export class GatedConnection extends SMTPConnection {
     this._socket.allowHalfOpen = false;
     super.upgrade(callback, () => {
       this._socket.allowHalfOpen = true;
+      this.#watchTls(this._socket);
       secureCallback?.();
     });
   }
@@ -213,6 +215,14 @@ export class GatedConnection extends SMTPConnection {
     const isLineStart = !parser._dataMode && parser._remainder === '';
     if (isLineStart && chunk[0] === TLS_HANDSHAKE && !this._upgrading && !this._closing)
       this.#refuse(REPLIES.notSmtp);
+  }
+
+  /** Node tells of a TLS record that cannot be read, and leaves the socket open. No reply would get through. */
+  #watchTls(socket: Socket): void {
+    socket.once('_tlsError', (error: Error) => {
+      this.#parts.refused({ ...REPLIES.brokenTls, line: undefined });
+      socket.destroy(error);
+    });
   }
 
   /** The client has closed its sending side, and all its input is handled. */

@@ -8,6 +8,8 @@ const CURES: Readonly<Record<string, string>> = {
   not_available: 'the relay has no such command, or the listener has no auth',
   syntax: 'the client must send a command of SMTP',
   not_smtp: 'the client does not speak SMTP, or speaks TLS on a port without implicitTLS',
+  broken_tls:
+    'the client, and whatever lies between, must leave the TLS of the session as it is: a record could not be read',
   aborted: 'the client ended the connection before the message ended',
   tls_unavailable: 'load a certificate: see the condition CertificateReady',
   protocol: 'the client must send commands in their order, with addresses that RFC 5321 or Postfix can read',

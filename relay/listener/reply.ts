@@ -18,6 +18,7 @@ export const REPLIES = {
   notAvailable: reply(502, 'not_available', '5.5.1 Command not implemented'),
   notUnderstood: reply(500, 'syntax', '5.5.2 Command not recognized'),
   notSmtp: reply(421, 'not_smtp', '4.7.0 This is no SMTP, closing the connection'),
+  brokenTls: reply(421, 'broken_tls', '4.7.0 The TLS of this session is broken, closing the connection'),
   lineTooLong: reply(500, 'syntax', '5.5.2 Line too long'),
   aborted: reply(451, 'aborted', '4.4.2 The connection ended before the message did'),
   tlsUnavailable: reply(454, 'tls_unavailable', '4.7.0 TLS is not available now, try again later'),

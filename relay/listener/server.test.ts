@@ -48,6 +48,8 @@ interface Serving {
   readonly plaintext: string[];
   readonly entered: string[];
   readonly ended: () => number;
+  /** The rules of all refusals. */
+  readonly refused: string[];
   /** System calls that wrote plain text to clients. */
   readonly writes: () => number;
   close(): void;
@@ -76,6 +78,7 @@ async function serve(
 ): Promise<Serving> {
   const plaintext: string[] = [];
   const entered: string[] = [];
+  const refused: string[] = [];
   let ended = 0;
   const policy = policyOf({ listeners: [listenerAt(25)], ...inbound });
   const log = () => undefined;
@@ -104,7 +107,7 @@ async function serve(
     log: () => undefined,
     clocks: CLOCKS,
     onPlaintext: (client, _helo, isRefused) => plaintext.push(`${client} ${isRefused ? 'refused' : 'taken'}`),
-    onRefused: () => undefined,
+    onRefused: ({ rule }) => refused.push(rule),
   });
   let writes = 0;
   const server = createServer({ pauseOnConnect: true }, (socket) => {
@@ -124,6 +127,7 @@ async function serve(
     plaintext,
     entered,
     ended: () => ended,
+    refused,
     writes: () => writes,
     close: () => server.close(),
   };
@@ -480,3 +484,19 @@ test('a reset at any step ends one session, is counted once, and hurts nobody', 
   assert.deepEqual(await talker.codes('EHLO client.example', 'QUIT'), [250, 221]);
   await eventually(() => task.openSessions === 0);
 });
+
+for (const [name, implicitTLS] of [
+  ['implicit TLS', true],
+  ['STARTTLS', false],
+] as const)
+  test(`a TLS record that cannot be read ends its session at once, with ${name}`, async () => {
+    const { port, ended, refused } = await serve({ listeners: [listenerAt(25, { implicitTLS })] });
+    const talker = implicitTLS ? await SmtpClient.connectTls(port, {}) : await secured(port);
+    if (implicitTLS) await talker.reply();
+    assert.match(await talker.command('EHLO client.example'), /^250/);
+    // Application data that no key of the session made.
+    talker.writeBelowTls(Buffer.concat([Buffer.from([0x17, 3, 3, 0, 64]), Buffer.alloc(64, 7)]));
+    await eventually(() => ended() === 1);
+    assert.deepEqual(refused, ['broken_tls']);
+    talker.close();
+  });

@@ -66,6 +66,11 @@ export class SmtpClient {
     this.#socket.write(text);
   }
 
+  /** Bytes that are no TLS record, in the middle of a TLS session. */
+  writeBelowTls(bytes: Buffer): void {
+    this.#raw.write(bytes);
+  }
+
   /** The next complete reply, its lines joined by newlines. Rejects if the connection ends before. */
   async reply(): Promise<string> {
     const deadline = performance.now() + REPLY_MS;
