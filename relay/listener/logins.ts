@@ -5,9 +5,10 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SMTPServerAuthentication } from 'smtp-server';
-import { passwordFault, passwordMatches } from '#crds/passwordhash.ts';
+import { passwordFault } from '#crds/passwordhash.ts';
 import type { Listener } from '#crds/policyfile.ts';
 import { BEARER_REFUSED, isToken, oauthBearerToken } from '../auth/bearer.ts';
+import { PasswordChecks } from '../auth/passwordchecks.ts';
 import { scramFirst } from '../auth/scram.ts';
 import { LoginThrottle } from '../auth/throttle.ts';
 import { TokenJudge } from '../auth/tokens.ts';
@@ -20,12 +21,6 @@ import { trustFrom } from '../task/trust.ts';
 import type { Exchange, Said } from './exchange.ts';
 import { REPLIES, type Reply } from './reply.ts';
 
-/**
- * Password checks at a time in this process. Each one blocks a thread for milliseconds, and the disk needs threads too.
- */
-const CHECKS_AT_ONCE = 2;
-/** Logins that may wait for their check. */
-const MOST_WAITING = 500;
 /** The limit of a user name in memory and log. */
 const LONGEST_NAME = 255;
 
@@ -61,8 +56,7 @@ export class Logins {
   readonly mechanisms: readonly string[];
   #users: Users = new Users({});
   #tokens: TokenJudge | undefined;
-  #waiting = 0;
-  readonly #lanes: Promise<unknown>[] = Array.from({ length: CHECKS_AT_ONCE }, () => Promise.resolve());
+  readonly #checks = new PasswordChecks();
 
   constructor(deps: LoginDeps, materials: Materials) {
     this.#deps = deps;
@@ -197,21 +191,12 @@ export class Logins {
   }
 
   async #checkPassword(user: string, password: string): Promise<Checked> {
-    if (this.#waiting >= MOST_WAITING) return { kind: 'unavailable', reason: 'too many logins at a time' };
     const { exists, hash, senders } = this.#users.find(user);
-    const matches = await this.#inTurn(() => passwordMatches(hash, password));
+    const matches = await this.#checks.check(hash, password);
+    if (matches === undefined) return { kind: 'unavailable', reason: 'too many logins at a time' };
     if (matches && exists && passwordFault(password) === undefined)
       return { kind: 'right', login: { name: user, senders } };
     return { kind: 'wrong', reason: exists ? 'wrong password' : 'unknown user' };
-  }
-
-  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const lane = this.#waiting++ % CHECKS_AT_ONCE;
-    const result = (this.#lanes[lane] ?? Promise.resolve()).then(work);
-    this.#lanes[lane] = result.catch(() => undefined);
-    return result.finally(() => {
-      this.#waiting -= 1;
-    });
   }
 
   async #checkToken(token: string): Promise<Checked> {
