@@ -5,10 +5,11 @@
  * remembered until they accept it. This file has no clock of its own.
  */
 
-import { describeFailure, type Failure, type FailureCause } from '#crds/failure.ts';
+import { describeFailure, type Failure } from '#crds/failure.ts';
 import type { HopNotes } from '../task/messages.ts';
 import { dropOldest } from '../task/oldest.ts';
 import type { NextHop } from './courier.ts';
+import { isOfPolicy } from './tlscauses.ts';
 
 const TRIED_LAST_MS = 60_000;
 /** MX records can name very many hosts. Above this number the oldest entries are dropped. */
@@ -24,23 +25,6 @@ interface Failed {
   readonly at: number;
 }
 
-/**
- * The hop did not meet what a level or a domain wants of its TLS. Many domains share a host, and one of them may publish
- * a policy that the host cannot meet: this says nothing about the host for the others.
- */
-const OF_POLICY: ReadonlySet<FailureCause> = new Set([
-  'starttls-missing',
-  'certificate-host-mismatch',
-  'certificate-expired',
-  'certificate-untrusted',
-  'tlsa-invalid',
-  'dane-required',
-  'sts-policy-fetch-error',
-  'sts-policy-invalid',
-  'sts-webpki-invalid',
-  'sts-mx-mismatch',
-]);
-
 export class FailedHops {
   readonly #clock: () => number;
   /** Sorted by the time of the last failure, oldest first. */
@@ -55,7 +39,7 @@ export class FailedHops {
   /** A fault of this relay says nothing about the hop. */
   failed(hop: NextHop, failure: Failure, addresses: readonly string[]): void {
     if (failure.cause === 'local') return;
-    const key = OF_POLICY.has(failure.cause) ? makePolicyKey(hop) : makeKey(hop);
+    const key = isOfPolicy(failure.cause) ? makePolicyKey(hop) : makeKey(hop);
     const before = this.#failed.get(key)?.addresses ?? [];
     this.#failed.delete(key);
     const at = this.#clock();

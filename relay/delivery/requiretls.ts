@@ -4,23 +4,14 @@
  * nothing about the hop for other messages. "TLS-Required: No": what the domain publishes does not count, and the
  * configured level still does. Pure.
  */
-import { type Failure, type FailureCause, makeFailure } from '#crds/failure.ts';
+import { type Failure, makeFailure } from '#crds/failure.ts';
 import type { NextHop, Parcel } from './courier.ts';
+import { isUnproven } from './tlscauses.ts';
 import { NO_FINDINGS, type TlsFindings } from './tlsfindings.ts';
 
-/** These say that the hop has no TLS that proves its name. Other failures may end by themselves. */
-const UNPROVEN: ReadonlySet<FailureCause> = new Set([
-  'starttls-missing',
-  'certificate-host-mismatch',
-  'certificate-expired',
-  'certificate-untrusted',
-  'tlsa-invalid',
-  'sts-mx-mismatch',
-]);
-
-/** The failure as it counts for this message. */
+/** The failure as it counts for this message. A host without proof is unfit; other failures may end by themselves. */
 export function judgeFor({ requireTls }: Pick<Parcel, 'requireTls'>, failure: Failure): Failure {
-  return requireTls && UNPROVEN.has(failure.cause) && !failure.mayPass ? unfit(failure.text) : failure;
+  return requireTls && isUnproven(failure.cause) && !failure.mayPass ? unfit(failure.text) : failure;
 }
 
 export function notOffered({ host, port }: NextHop): Failure {
