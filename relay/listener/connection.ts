@@ -12,9 +12,9 @@ import { monotonic } from '../task/clock.ts';
 import { feedData } from './dataparser.ts';
 import type { Exchange } from './exchange.ts';
 import { LoneDots } from './lonedot.ts';
-import { readMailCommand } from './mailcommand.ts';
+import { readMailCommand, readVerb } from './mailcommand.ts';
 import { REPLIES, type Reply } from './reply.ts';
-import { ReplyWriter, replyLines } from './replywriter.ts';
+import { closeInTime, ReplyWriter, replyLines } from './replywriter.ts';
 import type { Patience, SessionMaker, SessionParts } from './sessionparts.ts';
 
 export type ConnectionOptions = ConstructorParameters<typeof SMTPConnection>[2];
@@ -198,6 +198,13 @@ export class GatedConnection extends SMTPConnection {
     });
   }
 
+  /** The library would wait for five seconds, and drop the replies that a slow client has not read by then. */
+  override close(): void {
+    const isFirst = !this._closing;
+    super.close();
+    if (isFirst) this._closeTimer = closeInTime(this._socket, this._closeTimer);
+  }
+
   /** After STARTTLS the raw socket never emits `close`, so the end of the session counts. */
   override _onClose(): void {
     this.#loneDots.forget();
@@ -287,9 +294,4 @@ export class GatedConnection extends SMTPConnection {
       callback();
     });
   }
-}
-
-function readVerb(line: Buffer): string {
-  const end = line.indexOf(0x20);
-  return line.toString('latin1', 0, end === -1 ? line.length : end).toUpperCase();
 }

@@ -71,6 +71,11 @@ export function refusalOfCommand(verb: Verb, line: Buffer, offered: OfferedParam
   return Number(size) > offered.messageBytes ? REPLIES.tooLarge : undefined;
 }
 
+export function readVerb(line: Buffer): string {
+  const end = line.indexOf(0x20);
+  return line.toString('latin1', 0, end === -1 ? line.length : end).toUpperCase();
+}
+
 /** Parses a line once: the gate and the library both ask for it. */
 export function readMailCommand(verb: Verb, line: Buffer): ReadCommand {
   if (last?.line !== line) last = { line, read: parse(verb, line.toString()) };

@@ -10,6 +10,10 @@ const GROUPED = new Set(['MAIL', 'RCPT', 'RSET']);
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const CONTROLS = /[\x00-\x1f\x7f]/g;
 
+/** How long a client may take to read its last replies, and then to close its side. */
+const LAST_REPLIES_MS = 60_000;
+const CLOSED_MS = 5_000;
+
 export class ReplyWriter {
   #mayWait = false;
   #isAlone = false;
@@ -43,6 +47,23 @@ export class ReplyWriter {
     this.#corked?.uncork();
     this.#corked = undefined;
   }
+}
+
+/** Destroys a socket that has been ended, but not before the client had time to read. `deadline` is replaced. */
+export function closeInTime(
+  socket: Socket,
+  deadline: NodeJS.Timeout | undefined,
+): NodeJS.Timeout | undefined {
+  if (socket.writableFinished || socket.destroyed) return deadline;
+  clearTimeout(deadline);
+  const within = (ms: number) => setTimeout(() => socket.destroy(), ms).unref();
+  const reads = within(LAST_REPLIES_MS);
+  socket.once('finish', () => {
+    clearTimeout(reads);
+    const closes = within(CLOSED_MS);
+    socket.once('close', () => clearTimeout(closes));
+  });
+  return reads;
 }
 
 /** RFC 5321 section 4.2.1. */

@@ -75,6 +75,7 @@ after(async () => {
 async function serve(
   inbound: Partial<Policy['inbound']>,
   withPair: PairText | null = pair,
+  onSocket: (socket: Socket) => void = () => undefined,
 ): Promise<Serving> {
   const plaintext: string[] = [];
   const entered: string[] = [];
@@ -111,6 +112,7 @@ async function serve(
   });
   let writes = 0;
   const server = createServer({ pauseOnConnect: true }, (socket) => {
+    onSocket(socket);
     countWrites(socket, () => {
       writes += 1;
     });
@@ -483,6 +485,35 @@ test('a reset at any step ends one session, is counted once, and hurts nobody', 
   const talker = await greeted(port);
   assert.deepEqual(await talker.codes('EHLO client.example', 'QUIT'), [250, 221]);
   await eventually(() => task.openSessions === 0);
+});
+
+test('a client that has ended its side and reads slowly gets the replies to all that it sent', async (t) => {
+  const held: (() => void)[] = [];
+  let isSlow = false;
+  const { port, entered } = await serve({}, pair, (socket) => {
+    const { _write } = socket;
+    socket._write = (...args) => {
+      if (isSlow) held.push(() => _write.apply(socket, args));
+      else _write.apply(socket, args);
+    };
+  });
+  // The library's patience with a client that it has ended: here it is over at once.
+  const { setTimeout: later } = globalThis;
+  t.mock.method(globalThis, 'setTimeout', ((work: () => void, ms: number) =>
+    later(work, ms === 5_000 ? 0 : ms)) as typeof setTimeout);
+  const talker = await greeted(port);
+  await talker.command('EHLO client.example');
+  isSlow = true;
+  talker.write('MAIL FROM:<me@example.com>\r\nRCPT TO:<you@example.net>\r\nDATA\r\nHi\r\n.\r\nNOOP\r\n');
+  talker.finish();
+  await eventually(() => entered.length === 1);
+  await new Promise((resolve) => later(resolve, 50));
+  isSlow = false;
+  for (const write of held) write();
+  const codes: string[] = [];
+  for (let n = 0; n < 5; n++) codes.push((await talker.reply()).slice(0, 3));
+  assert.deepEqual(codes, ['250', '250', '354', '250', '250']);
+  await talker.closed();
 });
 
 for (const [name, implicitTLS] of [
