@@ -27,7 +27,7 @@ node_modules/.installed: package.json package-lock.json
 run: setup ## run examples/mailrelay.yaml as local processes, with a sink behind it
 	@bin/mailrelay run -f examples/mailrelay.yaml --sink 2525
 
-test: setup ## every test there is: units, stories against real processes, the cluster
+test: programs ## every test there is: units, stories against real processes, the cluster
 	@echo "== units"
 	$(TEST) --test-concurrency=3 $(UNIT)
 	@echo "== stories: real relay processes and real peers, some take half a minute"
@@ -38,10 +38,13 @@ test: setup ## every test there is: units, stories against real processes, the c
 	@echo "== cluster: a real Kubernetes"
 	$(NODE) test/cluster/run.ts test
 
+programs: setup ## build what the tests stand on: Kubernetes, Helm, cert-manager (once a machine, a quarter of an hour)
+	$(NODE) test/cluster/run.ts build
+
 unit: setup ## the tests that take seconds
 	$(TEST) --test-concurrency=3 $(UNIT)
 
-stories: setup ## the tests against real relay processes
+stories: programs ## the tests against real relay processes
 	$(TEST) --test-concurrency=4 $(STORIES)
 	$(TEST) --test-concurrency=1 $(ALONE)
 
@@ -111,4 +114,4 @@ audit: setup ## ask the registry for known weaknesses of what is installed (need
 clean: ## remove what was installed and the state of "make run"
 	rm -rf node_modules .state
 
-.PHONY: help setup run test unit stories operator cluster cluster-up cluster-down verify lint fmt types dead generate generated golden image plugin sbom soak bench bench-operator audit clean
+.PHONY: help setup run test programs unit stories operator cluster cluster-up cluster-down verify lint fmt types dead generate generated golden image plugin sbom soak bench bench-operator audit clean

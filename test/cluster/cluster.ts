@@ -62,7 +62,7 @@ export function clusterAvailability(): Availability {
 
 /** Starts a cluster that lives as long as this process, unless it is kept. */
 export async function startCluster(say: Say, name = `test-${process.pid}`): Promise<Cluster> {
-  installPackages(say);
+  installPackages();
   const built = await programs(say);
   const crds = await certManagerCrds();
   await clearStale();

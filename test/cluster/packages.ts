@@ -1,11 +1,10 @@
 /**
- * The Debian packages that a test cluster stands on. Installs what is missing, and says so; fails with the package
+ * The Debian packages that a test cluster stands on. Installs the missing ones, and says so; fails with the package
  * manager's own words.
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Say } from './programs.ts';
-import { command } from './supervise.ts';
+import { installProblem } from '#test/kit/debian.ts';
 
 /** A program that shows that the package is there: the package. */
 const PACKAGES: Readonly<Record<string, string>> = {
@@ -24,14 +23,10 @@ const PACKAGES: Readonly<Record<string, string>> = {
   '/usr/include/unistd.h': 'libc6-dev',
 };
 
-export function installPackages(say: Say): void {
-  const missing = Object.entries(PACKAGES)
-    .filter(([program]) => !onPath(program))
-    .map(([, name]) => name);
-  if (missing.length === 0) return;
-  say(`installing ${missing.join(' ')}`);
-  command('apt-get', ['update', '-qq']);
-  command('apt-get', ['install', '-y', '-qq', '--no-install-recommends', ...missing]);
+export function installPackages(): void {
+  const missing = Object.entries(PACKAGES).filter(([program]) => !onPath(program));
+  const problem = installProblem(() => missing.length === 0, ...missing.map(([, name]) => name));
+  if (problem) throw new Error(problem);
 }
 
 export function onPath(program: string): boolean {

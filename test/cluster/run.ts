@@ -18,6 +18,7 @@ import {
 import { buildImage, type Image, type ImageOptions } from './image.ts';
 import type { Prepared } from './kube.ts';
 import { withOlderSources } from './older.ts';
+import { installPackages } from './packages.ts';
 import { buildPlugin } from './plugin.ts';
 import { programs } from './programs.ts';
 
@@ -28,7 +29,7 @@ const SIDE_BY_SIDE = { number: '5', files: 3 };
 const TEST_OPTIONS = ['--test-force-exit', '--test-reporter=spec'];
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
 const USAGE = `usage: node test/cluster/run.ts VERB
-  build         build the programs of the cluster
+  build         build the programs of the cluster, once a machine
   up            start a cluster and leave it running
   env           how a shell uses it: eval "$(node test/cluster/run.ts env)"
   load          build the image and import it there
@@ -55,6 +56,18 @@ async function test(patterns: readonly string[]): Promise<number> {
     case 'available':
       return process.env['MAILRELAY_CLUSTER'] === 'reuse' ? testOn(running(), patterns) : testOnNew(patterns);
   }
+}
+
+/** Before all tests, so that none of them waits for a compiler, and no two of them run the same one. */
+async function build(): Promise<number> {
+  const availability = clusterAvailability();
+  if (availability.kind === 'unavailable') {
+    process.stderr.write(`\n*** NOTHING IS BUILT: ${availability.reason} ***\n\n`);
+    return process.env['CI'] ? 1 : 0;
+  }
+  if (availability.kind === 'available') installPackages();
+  await programs(say);
+  return 0;
 }
 
 async function testOnNew(patterns: readonly string[]): Promise<number> {
@@ -184,8 +197,7 @@ function imageOptions(): ImageOptions {
 async function main([verb = 'test', ...rest]: string[]): Promise<number> {
   switch (verb) {
     case 'build':
-      await programs(say);
-      return 0;
+      return build();
     case 'up':
       await up();
       return 0;

@@ -1,7 +1,7 @@
 /**
  * Debian packages. Tools are installed. Mail servers, whose packages conflict with each other, are downloaded with the
  * dependencies that the machine lacks, and unpacked into a folder that is kept and named after the version. A failure
- * has the message of the package manager.
+ * has the message of the package manager. Test files that run side by side may ask for the same package.
  */
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
@@ -9,14 +9,26 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 
 const CACHE = join(homedir(), '.cache', 'mailrelay', 'debian');
+/** Another test file may be installing: apt-get waits for it instead of failing. */
+const WAIT_FOR_LOCK = ['-o', 'DPkg::Lock::Timeout=300'];
 
-/** Installs the packages if `works` is false. Returns why that failed, or undefined. */
+/**
+ * Installs the packages if `works` is false. Returns why that failed, or undefined. With CI set a failure is thrown,
+ * because the tests of the caller would be skipped.
+ */
 export function installProblem(works: () => boolean, ...packages: readonly string[]): string | undefined {
   if (works()) return undefined;
-  if (process.getuid?.() !== 0) return `not installed: ${packages.join(' ')}`;
-  process.stderr.write(`installing ${packages.join(' ')}\n`);
-  run(['apt-get', 'install', '-y', '-qq', '--no-install-recommends', ...packages]);
-  return undefined;
+  const names = packages.join(' ');
+  if (process.getuid?.() !== 0) return `not installed: ${names}`;
+  process.stderr.write(`installing ${names}\n`);
+  try {
+    for (const name of packages) versionOf(name);
+    run(['apt-get', 'install', '-y', '-qq', ...WAIT_FOR_LOCK, '--no-install-recommends', ...packages]);
+    return undefined;
+  } catch (error) {
+    if (process.env['CI']) throw error;
+    return `cannot be installed: ${names}: ${(error as Error).message}`;
+  }
 }
 
 /**
@@ -34,7 +46,7 @@ export function unpacked(name: string, needs?: readonly string[]): string {
     mkdirSync(root);
     for (const file of readdirSync(work).filter((entry) => entry.endsWith('.deb')))
       run(['dpkg-deb', '-x', file, root], work);
-    renameSync(root, folder);
+    if (!existsSync(folder)) renameSync(root, folder);
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
@@ -49,7 +61,7 @@ export function versionOf(name: string): string {
     text = show();
   } catch {
     // A new machine has no package lists.
-    run(['apt-get', 'update', '-qq']);
+    run(['apt-get', 'update', '-qq', ...WAIT_FOR_LOCK]);
     text = show();
   }
   return (/^Version: (\S+)$/m.exec(text)?.[1] ?? '').replaceAll(':', '_');
@@ -63,5 +75,6 @@ function missingFor(name: string): string[] {
 }
 
 function run([command = '', ...args]: readonly string[], cwd?: string): string {
-  return execFileSync(command, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  return execFileSync(command, args, { cwd, env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
 }

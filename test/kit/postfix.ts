@@ -8,11 +8,11 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, wr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Pair } from './ca.ts';
+import { installProblem } from './debian.ts';
 import { messagesIn, type PeerOptions, storedMessage } from './peer.ts';
 import { SmtpClient } from './smtpclient.ts';
 import { until } from './wait.ts';
 
-const INSTALL_MS = 120_000;
 const COMMAND_MS = 30_000;
 const GREETING_MS = 30_000;
 
@@ -33,15 +33,7 @@ export interface PostfixOptions {
 /** Why Postfix cannot be used here, or undefined. */
 export function postfixProblem(): string | undefined {
   if (process.getuid?.() !== 0) return 'Postfix needs root';
-  if (existsSync('/usr/sbin/postfix')) return undefined;
-  try {
-    process.stderr.write('installing postfix\n');
-    const install = ['apt-get', 'install', '-y', '-qq', '--no-install-recommends', 'postfix'];
-    run(['env', 'DEBIAN_FRONTEND=noninteractive', ...install], INSTALL_MS);
-    return undefined;
-  } catch {
-    return 'Postfix is not installed and cannot be: apt-get install postfix';
-  }
+  return installProblem(() => existsSync('/usr/sbin/postfix'), 'postfix');
 }
 
 export class Postfix {

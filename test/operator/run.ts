@@ -37,7 +37,7 @@ function argumentsOf([verb, ...rest]: readonly string[]): readonly (readonly str
 
 /** The exit status. The first of several processes tells as it goes, the others when they have ended. */
 async function runAll(processes: readonly (readonly string[])[]): Promise<number> {
-  installPackages(say);
+  installPackages();
   const built = await programs(say);
   await clearStale();
   const ended = await Promise.all(
