@@ -45,6 +45,28 @@ test('the names that a certificate must have', () => {
   assert.deepEqual(names('badexample.net', 'example.net'), ['example.net']);
 });
 
+test('the name of an MX host counts where DNSSEC proves it, for level Verify and for REQUIRETLS (RFC 8689 section 4.2.1)', () => {
+  const names = (host: string, changes: Partial<NextHop>, requireTls: boolean) => {
+    const decision = decideTls({ ...hopTo(25, { host }), ...changes }, NO_FINDINGS, requireTls);
+    assert.ok(decision.kind === 'policy' && decision.policy.level === 'Verify');
+    return decision.policy.names;
+  };
+  for (const requireTls of [true, false]) {
+    const floor = requireTls ? {} : { tlsLevel: 'Verify' as const };
+    const mxNames = (host: string, isMxSigned: boolean) =>
+      names(host, { ...floor, mxOf: 'example.net', isMxSigned }, requireTls);
+    assert.deepEqual(mxNames('mx.provider.example', true), ['example.net', 'mx.provider.example']);
+    assert.deepEqual(mxNames('mx.provider.example', false), ['example.net']);
+    assert.deepEqual(mxNames('mx.example.net', true), ['example.net', 'mx.example.net']);
+    assert.deepEqual(mxNames('mx.example.net', false), ['example.net', 'mx.example.net']);
+    assert.deepEqual(mxNames('example.net', true), ['example.net']);
+    // A smart host: the spec names it.
+    assert.deepEqual(names('smtp.provider.example', floor, requireTls), ['smtp.provider.example']);
+    const renamed = { ...floor, serverName: 'other.example' };
+    assert.deepEqual(names('smtp.provider.example', renamed, requireTls), ['other.example']);
+  }
+});
+
 test('names are compared without case, in ASCII', () => {
   const policy = (host: string, mxOf: string) =>
     policyFor({ ...hopTo(25, { tlsLevel: 'Verify', host }), mxOf });

@@ -270,12 +270,14 @@ function nameInSni({ serverName, host }: NextHop): string | null {
 }
 
 /**
- * As Postfix's "secure": the certificate must name the domain or a host below it. The name of an MX host proves
- * nothing, because MX records are not signed.
+ * The names that prove the hop. A name of the manifest counts, and one that DNSSEC proves (RFC 8689 section 4.2.1). Of an
+ * MX host that is not signed only a name of the domain counts, as in Postfix's "secure": anybody could forge another.
  */
-function listNames({ serverName, host, mxOf }: NextHop): string[] {
+function listNames(hop: NextHop): string[] {
+  const { serverName, host, mxOf } = hop;
   const own = plainName(serverName ?? host);
   if (mxOf === undefined || serverName !== null) return [own];
   const domain = plainName(mxOf);
-  return own.endsWith(`.${domain}`) ? [domain, own] : [domain];
+  const counts = isProven(hop) || own.endsWith(`.${domain}`);
+  return counts ? [...new Set([domain, own])] : [domain];
 }

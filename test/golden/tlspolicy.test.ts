@@ -51,8 +51,8 @@ function row(what: string, decision: TlsDecision): string[] {
 const BROKEN = makeFailure({ cause: 'handshake', status: '4.7.5', text: 'it broke' });
 
 test('the TLS policy of every level is as reviewed', () => {
-  const decide = (changes: Partial<NextHop>) =>
-    decideTls({ ...hopTo(25, { host: 'mx.example.net' }), ...changes }, NO_FINDINGS);
+  const decide = (changes: Partial<NextHop>, requireTls = false) =>
+    decideTls({ ...hopTo(25, { host: 'mx.example.net' }), ...changes }, NO_FINDINGS, requireTls);
   const rows = TLS_LEVELS.flatMap((tlsLevel) => [
     row(`${tlsLevel}`, decide({ tlsLevel })),
     row(`${tlsLevel}, implicit TLS`, decide({ tlsLevel, implicitTLS: true })),
@@ -60,6 +60,16 @@ test('the TLS policy of every level is as reviewed', () => {
     row(`${tlsLevel}, own bundle`, decide({ tlsLevel, trustConfigMap: 'roots' })),
     row(`${tlsLevel}, MX of example.net`, decide({ tlsLevel, mxOf: 'example.net' })),
     row(`${tlsLevel}, MX of other.example`, decide({ tlsLevel, mxOf: 'other.example' })),
+    row(
+      `${tlsLevel}, signed MX of other.example`,
+      decide({ tlsLevel, mxOf: 'other.example', isMxSigned: true }),
+    ),
+    row(`${tlsLevel}, REQUIRETLS`, decide({ tlsLevel }, true)),
+    row(`${tlsLevel}, REQUIRETLS, MX of other.example`, decide({ tlsLevel, mxOf: 'other.example' }, true)),
+    row(
+      `${tlsLevel}, REQUIRETLS, signed MX of other.example`,
+      decide({ tlsLevel, mxOf: 'other.example', isMxSigned: true }, true),
+    ),
     row(`${tlsLevel}, minVersion TLSv1.3`, decide({ tlsLevel, minTlsVersion: 'TLSv1.3' })),
     row(`${tlsLevel}, minVersion TLSv1`, decide({ tlsLevel, minTlsVersion: 'TLSv1' })),
   ]);
