@@ -4,7 +4,7 @@
  * handshake broke, because only a broken handshake may lead to plain text. It also says whether the hop refused our
  * login or our certificate.
  */
-import type { X509Certificate } from 'node:crypto';
+import { X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { PeerCertificate, SecureContext, TLSSocket } from 'node:tls';
 import { type Failure, oneLine } from '#crds/failure.ts';
@@ -157,8 +157,9 @@ function judgeSession(session: Session, hop: NextHop): void {
 }
 
 function libraryOptions(hop: NextHop, { address, policy, hostname, context, trace, ...ways }: ConnectTerms) {
-  const { mode, level, sni, names, trust, strength } = policy;
+  const { mode, level, sni, names, trust, strength, verifiedBy } = policy;
   const isStarttls = mode === 'starttls';
+  const source = verifiedBy === 'MTA-STS' ? 'san' : 'any';
   return {
     host: address,
     ...socketOptions(hop, ways),
@@ -180,7 +181,8 @@ function libraryOptions(hop: NextHop, { address, policy, hostname, context, trac
       minDHSize: strength.minDhBits,
       // The only place that switches certificate verification off. TLSA records are compared after the handshake.
       rejectUnauthorized: trust.kind === 'pkix',
-      checkServerIdentity: (_host: string, certificate: PeerCertificate) => checkNames(names, certificate),
+      checkServerIdentity: (_host: string, { raw }: Partial<PeerCertificate>) =>
+        checkNames(names, source, raw && new X509Certificate(raw)),
     },
   };
 }

@@ -3,36 +3,40 @@
  * consequence: the mail goes in any case. An approximation: another host of the domain, which no delivery used, might
  * have met the level. Pure.
  */
-import { checkServerIdentity, type PeerCertificate, type TLSSocket } from 'node:tls';
+import type { X509Certificate } from 'node:crypto';
+import type { TLSSocket } from 'node:tls';
 import { type Failure, type FailureCause, makeFailure } from '#crds/failure.ts';
 import { requiresTls, type TlsVersion, verifiesPeer } from '#crds/tlslevel.ts';
 import { coversMx } from '../mtasts/policy.ts';
+import { hasName, type NameSource } from '../task/certificatename.ts';
 import { nameCertificateCause } from './connectfailure.ts';
 import type { Judgement, NextHop } from './courier.ts';
 import { plainName } from './hostname.ts';
 import type { TlsPolicy } from './tlspolicy.ts';
 
-/** Level None tries no TLS, so nothing is known of the hop. */
+/** Level None tries no TLS, so nothing is known of the hop. Of Dane nothing is known where DANE is not looked up. */
 export function judgeStricter(hop: NextHop, policy: TlsPolicy, socket: TLSSocket | null): Judgement {
   const { fellBack, stricter } = policy;
-  if (fellBack) return { Encrypt: fellBack, Verify: fellBack, Dane: fellBack };
-  if (!socket) return {};
-  const encrypt = judgeEncrypt(hop, policy, socket);
+  if (!fellBack && !socket) return {};
+  const encrypt = fellBack ?? (socket && judgeEncrypt(hop, policy, socket));
+  const verify = encrypt ?? (socket && judgeVerify(hop, policy, socket));
   const dane = stricter.dane === undefined ? {} : { Dane: stricter.dane && (encrypt ?? stricter.dane) };
-  return { Encrypt: encrypt, Verify: encrypt ?? judgeVerify(hop, policy, socket), ...dane };
+  return { Encrypt: encrypt, Verify: verify, ...dane };
 }
 
 /** What an MTA-STS policy in mode testing would have said in mode enforce (RFC 8461 section 5). */
 export function judgeTesting(
   hop: NextHop,
-  { testing, fellBack }: TlsPolicy,
+  policy: TlsPolicy,
   socket: TLSSocket | null,
 ): { stsTesting?: Failure | null } {
+  const { testing, fellBack } = policy;
   if (testing === null) return {};
   if (!coversMx(testing, plainName(hop.host)))
     return { stsTesting: failure(hop, 'sts-mx-mismatch', 'the MTA-STS policy does not name this host') };
   if (!socket) return { stsTesting: fellBack ?? failure(hop, 'starttls-missing', 'TLS is not tried') };
-  return { stsTesting: judgeCertificate(hop, [plainName(hop.host)], socket) };
+  const encrypt = judgeEncrypt(hop, policy, socket);
+  return { stsTesting: encrypt ?? judgeCertificate(hop, [plainName(hop.host)], 'san', socket) };
 }
 
 function judgeEncrypt(hop: NextHop, { level, stricter }: TlsPolicy, socket: TLSSocket): Failure | null {
@@ -44,25 +48,38 @@ function judgeEncrypt(hop: NextHop, { level, stricter }: TlsPolicy, socket: TLSS
 }
 
 function judgeVerify(hop: NextHop, { level, stricter }: TlsPolicy, socket: TLSSocket): Failure | null {
-  return verifiesPeer(level) ? null : judgeCertificate(hop, stricter.names, socket);
+  return verifiesPeer(level) ? null : judgeCertificate(hop, stricter.names, 'any', socket);
 }
 
-function judgeCertificate(hop: NextHop, names: readonly string[], socket: TLSSocket): Failure | null {
+function judgeCertificate(
+  hop: NextHop,
+  names: readonly string[],
+  source: NameSource,
+  socket: TLSSocket,
+): Failure | null {
   // Node has the code of OpenSSL here, although its type is an Error.
   const code = socket.authorizationError as unknown as string | null;
   if (!socket.authorized && code) return failure(hop, nameCertificateCause(code), `its certificate: ${code}`);
-  const misnamed = checkNames(names, socket.getPeerCertificate());
+  const misnamed = checkNames(names, source, socket.getPeerX509Certificate());
   return misnamed ? failure(hop, 'certificate-host-mismatch', misnamed.message) : null;
 }
 
-/** Accepts the certificate if one of the names matches. Otherwise returns the error of the first name. */
-export function checkNames(names: readonly string[], certificate: PeerCertificate): Error | undefined {
-  const errors = names.map((name) => checkServerIdentity(name, certificate));
-  return errors.includes(undefined) ? undefined : errors[0];
+/** Accepts the certificate if one of the names matches, or if there is none to match. The error has the code of Node. */
+export function checkNames(
+  names: readonly string[],
+  source: NameSource,
+  certificate: X509Certificate | undefined,
+): Error | undefined {
+  const [first] = names;
+  if (first === undefined) return undefined;
+  if (certificate && names.some((name) => hasName(certificate, name, source))) return undefined;
+  const own = certificate?.subjectAltName ?? 'none';
+  const error = new Error(`Host: ${first}. is not in the cert's altnames: ${own}`);
+  return Object.assign(error, { code: 'ERR_TLS_CERT_ALTNAME_INVALID' });
 }
 
 function hasCertificate(socket: TLSSocket): boolean {
-  return Object.keys(socket.getPeerCertificate()).length > 0;
+  return socket.getPeerX509Certificate() !== undefined;
 }
 
 function failure({ host, port }: NextHop, cause: FailureCause, text: string): Failure {

@@ -74,6 +74,11 @@ function byKind({ wouldWait }: OutboundPosture, level: StricterLevel): Record<st
 
 test('each stricter level names the destinations that it would make wait, and the cause', async () => {
   const found = await posture();
+  // DANE is not looked up, so nothing is known of it, also not of mail in plain text.
+  assert.deepEqual(
+    found.wouldWait.map(({ level }) => level),
+    ['Encrypt', 'Verify'],
+  );
   const byEncrypt = {
     plain: 'starttls-missing',
     broken: 'handshake',
@@ -107,6 +112,7 @@ test('mailrelay status names them, and a restart of the relay keeps them', async
   const status = () => mailrelay(['status', '--admin-port', String(relay.adminPort)]);
   const { stdout } = await status();
   assert.match(stdout, /^outbound +10 deliveries in the last 7 days, .*Encrypt 30%/m);
+  assert.match(stdout, /^at Dane +not known: DANE is not looked up$/m);
   assert.match(stdout, /^at Encrypt +mail for 4 destinations of the last 7 days would have waited:$/m);
   assert.match(stdout, new RegExp(`localhost:${ports.get('plain')} .*does not offer STARTTLS`));
   assert.match(
