@@ -45,12 +45,26 @@ test('what a connection came to', () => {
   assert.equal(told({ kind: 'answered', tls: null }), undefined);
 });
 
-test('a policy in mode testing hears of the certificate that would have held mail back', () => {
-  const judged = (cause: FailureCause) => ({ ...answered, judgement: { Verify: failure(cause) } });
-  assert.equal(told(judged('certificate-untrusted'), sts('testing')), 'certificate-untrusted');
-  assert.equal(told(judged('certificate-expired'), sts('testing')), 'certificate-expired');
-  assert.equal(told(judged('certificate-host-mismatch'), sts('testing')), 'success');
+test('a policy in mode testing hears what would have held mail back, by its own names', () => {
+  const judged = (stsTesting: FailureCause | null) => {
+    const policy = { level: 'Opportunistic', rule: '', fellBack: null, verifiedBy: null } as const;
+    return { ...answered, policy: { ...policy, stsTesting: stsTesting && failure(stsTesting) } };
+  };
+  for (const cause of [
+    'certificate-untrusted',
+    'certificate-expired',
+    'certificate-host-mismatch',
+    'sts-mx-mismatch',
+    'handshake',
+  ] as const)
+    assert.equal(told(judged(cause), sts('testing')), cause);
+  assert.equal(told(judged(null), sts('testing')), 'success');
+  // What other levels would have said, of other names, does not count.
+  const byVerify = { ...judged(null), judgement: { Verify: failure('certificate-host-mismatch') } };
+  assert.equal(told(byVerify, sts('testing')), 'success');
   assert.equal(told(judged('certificate-untrusted')), 'success');
   const dane = { kind: 'records', base: 'mx.good.example', records: [] } as const;
   assert.equal(told(judged('certificate-untrusted'), { ...sts('testing'), dane }), 'success');
+  // Level None tries no TLS.
+  assert.equal(told({ ...judged('starttls-missing'), tls: null }, sts('testing')), undefined);
 });

@@ -3,8 +3,8 @@
  * new connection. Sessions that are used again are not new. Pure.
  */
 import { isIP } from 'node:net';
-import type { Failure, FailureCause } from '#crds/failure.ts';
-import type { HopTls, Judgement, NextHop, TlsReason } from './courier.ts';
+import type { Failure } from '#crds/failure.ts';
+import type { HopTls, NextHop, TlsReason } from './courier.ts';
 import { plainName } from './hostname.ts';
 import type { TlsFindings } from './tlsfindings.ts';
 
@@ -28,11 +28,8 @@ type Connected =
       readonly kind: 'answered';
       readonly tls: HopTls | null;
       readonly policy?: TlsReason;
-      readonly judgement?: Judgement;
     }
   | { readonly kind: 'unreachable'; readonly failure: Failure; readonly hadSession: boolean };
-
-const TESTED: ReadonlySet<FailureCause> = new Set(['certificate-untrusted', 'certificate-expired']);
 
 /** The hop gets no connection, because no TLS policy can be met. Undefined if no domain named the hop. */
 export function refusedSession(
@@ -54,16 +51,12 @@ export function newSession(
   return failure === undefined ? undefined : describeSession(hop, findings, { address, failure });
 }
 
-/**
- * A policy of MTA-STS in mode testing holds no mail back, but the domain wants to hear what would have. The name of the
- * certificate is not among it: it was compared with the names of level Verify, which are others.
- */
+/** A policy of MTA-STS in mode testing holds no mail back, but the domain wants to hear what would have. DANE goes first. */
 function findFailure({ dane, sts }: TlsFindings, result: Connected): Failure | null | undefined {
   const read = readFailure(result);
   const isTested = sts.kind === 'policy' && sts.mode === 'testing' && dane.kind !== 'records';
-  const judged = result.kind === 'answered' ? result.judgement?.Verify : undefined;
-  if (read !== null || !isTested || !judged || !TESTED.has(judged.cause)) return read;
-  return judged;
+  if (read !== null || !isTested || result.kind !== 'answered') return read;
+  return result.policy?.stsTesting ?? null;
 }
 
 /** Undefined: plain text on purpose. */
