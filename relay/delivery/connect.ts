@@ -10,7 +10,6 @@ import type { PeerCertificate, SecureContext, TLSSocket } from 'node:tls';
 import { type Failure, oneLine } from '#crds/failure.ts';
 import { requiresTls, verifiesPeer } from '#crds/tlslevel.ts';
 import type { SessionTrace } from '../observe/trace.ts';
-import { wall } from '../task/clock.ts';
 import type { AttemptBudget } from './budget.ts';
 import {
   connectFailure,
@@ -23,12 +22,12 @@ import {
   TlsaError,
 } from './connectfailure.ts';
 import type { HopTls, Judgement, NextHop, TlsReason } from './courier.ts';
+import { judgeTlsa, type Unproven } from './danechain.ts';
 import { HopConnection } from './hopconnection.ts';
 import type { Login } from './hopcredentials.ts';
 import { plainName } from './hostname.ts';
 import { ProxyingSocket, writeProxyHeader } from './proxyingsocket.ts';
 import { checkNames, judgeStricter, judgeTesting } from './stricterlevels.ts';
-import { judgeChain, type TlsaProblem } from './tlsa.ts';
 import { fallBack, type TlsPolicy } from './tlspolicy.ts';
 import { TokenLogin } from './tokenlogin.ts';
 import { TokenError } from './tokensource.ts';
@@ -37,8 +36,6 @@ import { TokenError } from './tokensource.ts';
 const NEVER_MS = 2 ** 31 - 1;
 /** In bytes. Replies of many lines are rare, and many hops may send long ones at the same time. */
 const LONGEST_REPLY = 32 * 1024;
-/** As OpenSSL's default, and the certificate itself. */
-const LONGEST_CHAIN = 101;
 
 export interface Session {
   readonly connection: HopConnection;
@@ -57,8 +54,17 @@ export interface Session {
 
 export type Opened =
   | { kind: 'session'; session: Session }
-  /** `refusesUs`: the hop said itself that it refuses our login or our certificate. */
-  | { kind: 'failed'; failure: Failure; brokenHandshake: boolean; refusesUs: boolean };
+  /**
+   * `refusesUs`: the hop said itself that it refuses our login or our certificate. `anchors`: TLSA records vouch for these
+   * certificates, so a connection that trusts them may prove the hop.
+   */
+  | {
+      kind: 'failed';
+      failure: Failure;
+      brokenHandshake: boolean;
+      refusesUs: boolean;
+      anchors?: Unproven['anchors'];
+    };
 
 export interface Connecting {
   readonly opened: Promise<Opened>;
@@ -80,6 +86,8 @@ export interface ConnectTerms {
   /** The name that we send in EHLO. */
   readonly hostname: string;
   readonly context: SecureContext;
+  /** The context trusts only these, for DANE-TA. Empty: it has the authorities of level Verify. */
+  readonly anchors: readonly string[];
   /** null: the hop needs no login. */
   readonly login: Exclude<Login, { kind: 'unusable' }> | null;
   readonly trace: SessionTrace | undefined;
@@ -98,18 +106,15 @@ export function connect(hop: NextHop, terms: ConnectTerms): Connecting {
     ...UNUSED,
     trace,
   };
-  const ended = (error: SmtpError, loginRefused = false) => {
+  const ended = (error: SmtpError, loginRefused = false, more: Pick<Unproven, 'anchors'> = {}) => {
     if (session.broken) return;
     session.broken = true;
     forget();
     trace?.ended(oneLine(error.message));
     // The state is read before close() changes it. After the session was given out, this only marks it as broken.
-    const failure = loginRefused
-      ? loginFailure(error, hop, login?.kind)
-      : connectFailure(error, hop, connection, terms);
-    const brokenHandshake = isHandshakeBroken(error, connection);
+    const failed = describeFailed(error, hop, { connection, terms, loginRefused });
     connection.close();
-    resolve({ kind: 'failed', failure, brokenHandshake, refusesUs: isOurRefusal(error, hop, loginRefused) });
+    resolve({ ...failed, ...more });
   };
   const opened = () => {
     forget();
@@ -123,15 +128,29 @@ export function connect(hop: NextHop, terms: ConnectTerms): Connecting {
     if (session.tls) trace?.tls(tracedTls(session.tls));
     else if (terms.policy.mode === 'starttls')
       session.policy = fallBack(terms.policy, starttlsMissing(hop, connection.lastServerResponse || ''));
-    const problem = error ? undefined : judgeTlsa(connection, terms.policy);
-    if (!error) judgeSession(session, hop);
+    // Before the first command that names a sender, or a login.
+    const unproven = error ? undefined : judgeTlsa(connection.tlsSocket, terms);
+    if (!error) judgeSession(session, hop, terms);
     if (error) ended(error);
-    else if (problem) ended(new TlsaError(problem));
+    else if (unproven) ended(new TlsaError(unproven.problem), false, { anchors: unproven.anchors });
     else if (isThisRelay(hop, connection, hostname)) ended(new LoopError());
     else if (login === null) opened();
     else logIn(session, login, hop, opened, ended);
   });
   return { opened: promise, abort: (reason) => connection.cut(reason, 'relay') };
+}
+
+function describeFailed(
+  error: SmtpError,
+  hop: NextHop,
+  state: { connection: HopConnection; terms: ConnectTerms; loginRefused: boolean },
+): Opened {
+  const { connection, terms, loginRefused } = state;
+  const failure = loginRefused
+    ? loginFailure(error, hop, terms.login?.kind)
+    : connectFailure(error, hop, connection, terms);
+  const brokenHandshake = isHandshakeBroken(error, connection);
+  return { kind: 'failed', failure, brokenHandshake, refusesUs: isOurRefusal(error, hop, loginRefused) };
 }
 
 function makeConnection(hop: NextHop, terms: ConnectTerms): HopConnection {
@@ -149,11 +168,13 @@ function isThisRelay({ protocol }: NextHop, { names }: HopConnection, hostname: 
   return protocol === 'SMTP' && names.includes(plainName(hostname));
 }
 
-/** What other policies would have said of this connection. */
-function judgeSession(session: Session, hop: NextHop): void {
+/** What other policies would have said of this connection. Trust anchors of DANE say nothing of the authorities. */
+function judgeSession(session: Session, hop: NextHop, { anchors }: ConnectTerms): void {
   const { policy, connection } = session;
-  session.judgement = judgeStricter(hop, policy, connection.tlsSocket);
-  session.tested = judgeTesting(hop, policy, connection.tlsSocket);
+  const { Verify: verify, ...others } = judgeStricter(hop, policy, connection.tlsSocket);
+  const isJudged = verify !== undefined && (anchors.length === 0 || verifiesPeer(policy.level));
+  session.judgement = isJudged ? { ...others, Verify: verify } : others;
+  if (anchors.length === 0) session.tested = judgeTesting(hop, policy, connection.tlsSocket);
 }
 
 function libraryOptions(hop: NextHop, { address, policy, hostname, context, trace, ...ways }: ConnectTerms) {
@@ -238,24 +259,6 @@ function logIn(
 function isAboutLogin(error: SmtpError, oauth2: TokenLogin | undefined): boolean {
   if (error instanceof TokenError) return error.problem !== null;
   return (error.responseCode ?? 0) >= 500 && oauth2?.refused() !== true;
-}
-
-/** Before the first command that names a sender, or a login. */
-function judgeTlsa({ tlsSocket }: HopConnection, { trust, names }: TlsPolicy): TlsaProblem {
-  if (trust.kind !== 'tlsa') return undefined;
-  return judgeChain(tlsSocket ? listChain(tlsSocket) : [], trust.records, names, new Date(wall()));
-}
-
-/** What the hop sent, from its certificate to the last issuer. */
-function listChain(socket: TLSSocket): X509Certificate[] {
-  const chain: X509Certificate[] = [];
-  let next = socket.getPeerX509Certificate();
-  // A self-signed certificate may be its own issuer.
-  while (next && !chain.includes(next) && chain.length < LONGEST_CHAIN) {
-    chain.push(next);
-    next = next.issuerCertificate;
-  }
-  return chain;
 }
 
 function readHopTls({ tlsSocket: socket }: HopConnection, { level }: TlsPolicy): HopTls | null {

@@ -38,9 +38,9 @@ export class LoopError extends Error {}
 
 /** The TLSA records of the hop do not prove its certificate. */
 export class TlsaError extends Error {
-  readonly problem: NonNullable<TlsaProblem>;
+  readonly problem: TlsaProblem;
 
-  constructor(problem: NonNullable<TlsaProblem>) {
+  constructor(problem: TlsaProblem) {
     super(problem.text);
     this.problem = problem;
   }

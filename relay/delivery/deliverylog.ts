@@ -4,7 +4,7 @@
  */
 
 import { describeFailure } from '#crds/failure.ts';
-import type { TlsLevel } from '#crds/tlslevel.ts';
+import { type TlsLevel, verifiesPeer } from '#crds/tlslevel.ts';
 import type { Log } from '../observe/log.ts';
 import type { Counters } from '../task/counts.ts';
 import type { AttemptResult, Destination, HopTls, Judgement, TlsReason, Verdict } from './courier.ts';
@@ -54,7 +54,7 @@ export function countProtection(
 function nameReached(tls: HopTls | null, { level }: TlsReason, judgement: Judgement = {}): TlsLevel {
   if (tls === null) return 'None';
   if (judgement.Encrypt) return 'Opportunistic';
-  if (judgement.Verify) return 'Encrypt';
+  if (judgement.Verify !== null && !verifiesPeer(level)) return 'Encrypt';
   return level === 'Dane' ? 'Dane' : 'Verify';
 }
 

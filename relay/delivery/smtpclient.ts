@@ -13,7 +13,7 @@ import type { KeptSecrets, Materials } from '../task/materials.ts';
 import type { HopNotes } from '../task/messages.ts';
 import type { HopResult, HopWay } from './attempt.ts';
 import type { AttemptBudget } from './budget.ts';
-import { type Connecting, connect, type Opened, type Session } from './connect.ts';
+import { type Connecting, type ConnectTerms, connect, type Opened, type Session } from './connect.ts';
 import type { HopTls, Judgement, NextHop, Parcel, TlsReason } from './courier.ts';
 import { HopSecrets, type Identity, isSameHop, type Trials } from './hopsecrets.ts';
 import { IdleConnections } from './idleconnections.ts';
@@ -21,15 +21,12 @@ import { ProviderConnections } from './providerconnections.ts';
 import { compileProviders, type Providers } from './providers.ts';
 import { isUnfit, notOffered } from './requiretls.ts';
 import { connectThrough, findTunnel } from './sockstunnel.ts';
-import { fallBack, type TlsPolicy } from './tlspolicy.ts';
+import { fallBack } from './tlspolicy.ts';
 import { sendOver } from './transaction.ts';
 import { tryOut, type WayFinder } from './trial.ts';
+import { TrustAnchors } from './trustanchors.ts';
 
-interface Terms {
-  readonly address: string;
-  readonly policy: TlsPolicy;
-  readonly budget: AttemptBudget;
-}
+type Terms = Pick<ConnectTerms, 'address' | 'policy' | 'budget'>;
 
 export interface TrialTerms {
   readonly findWay: WayFinder;
@@ -61,6 +58,7 @@ export class SmtpClient {
   readonly #tracer: Tracer;
   #sessions = 0;
   readonly #idle = new IdleConnections();
+  readonly #anchors = new TrustAnchors();
   readonly #connecting = new Map<Connecting, NextHop>();
   readonly #sending = new Map<Session, NextHop>();
   #closed = false;
@@ -185,14 +183,28 @@ export class SmtpClient {
     return opened;
   }
 
+  /** A trust anchor that nobody knew before the handshake is trusted by a second connection. */
   async #connect(
     hop: NextHop,
     terms: Terms,
     domain: string,
-    { contexts, logins }: Identity = this.#secrets.identityFor(hop),
+    identity: Identity = this.#secrets.identityFor(hop),
+  ): Promise<Opened> {
+    const known = this.#anchors.for(terms.policy);
+    const first = await this.#connectOnce(hop, { ...terms, anchors: known }, domain, identity);
+    if (first.kind === 'session' || first.anchors === undefined || terms.budget.isOver) return first;
+    const anchors = this.#anchors.add(terms.policy, first.anchors);
+    return this.#connectOnce(hop, { ...terms, anchors }, domain, identity);
+  }
+
+  async #connectOnce(
+    hop: NextHop,
+    terms: Terms & Pick<ConnectTerms, 'anchors'>,
+    domain: string,
+    { contexts, logins }: Identity,
   ): Promise<Opened> {
     if (this.#closed) return unusable(hop, 'the relay is stopping');
-    const made = contexts.for(terms.policy);
+    const made = contexts.for(terms.policy, terms.anchors);
     const source = pickOfFamily(hop.sourceAddresses, terms.address);
     const login = hop.credentialsSecret === null ? null : logins.for(hop.credentialsSecret);
     if (made.kind === 'unusable') return unusable(hop, made.reason);

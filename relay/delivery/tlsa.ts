@@ -1,6 +1,7 @@
 /**
- * TLSA records (RFC 6698, RFC 7671) and the certificates of a next hop: which records are usable, and whether one of
- * them proves the chain that the hop sent. The match is made with the X.509 code of Node. Pure.
+ * TLSA records (RFC 6698, RFC 7671) and the certificates of a next hop: which records are usable, and which certificates
+ * of the chain they match. The match is made with the X.509 code of Node. A match of DANE-TA is only a trust anchor:
+ * OpenSSL verifies the chain up to it, in the handshake. Pure.
  */
 import { createHash, createPublicKey, type KeyObject, X509Certificate } from 'node:crypto';
 import type { FailureCause } from '#crds/failure.ts';
@@ -15,8 +16,16 @@ interface RawTlsa {
   readonly data: string;
 }
 
-/** `undefined` proves the hop. */
-export type TlsaProblem = { readonly cause: FailureCause; readonly text: string } | undefined;
+export interface TlsaProblem {
+  readonly cause: FailureCause;
+  readonly text: string;
+}
+
+/** anchors: the hop is proven if its chain leads to one of them. In PEM. */
+export type TlsaMatch =
+  | { readonly kind: 'proven' }
+  | { readonly kind: 'anchors'; readonly anchors: readonly string[] }
+  | { readonly kind: 'none'; readonly problem: TlsaProblem };
 
 const DIGESTS = { 1: { name: 'sha256', digits: 64 }, 2: { name: 'sha512', digits: 128 } } as const;
 const TRUST_ANCHOR = 2;
@@ -49,64 +58,41 @@ function isReadable(selector: 0 | 1, data: string): boolean {
 }
 
 /**
- * `chain`: the certificate of the hop, then its issuers. DANE-EE needs no name and no date (RFC 7672 section 3.1.1).
- * DANE-TA needs both, and a chain of signatures up to the trust anchor (section 3.1.2).
+ * `chain`: the certificate of the hop, then its issuers. DANE-EE needs no name, no date and no chain (RFC 7672 section
+ * 3.1.1). DANE-TA needs all of them (section 3.1.2).
  */
-export function judgeChain(
-  chain: readonly X509Certificate[],
-  records: readonly TlsaRecord[],
-  names: readonly string[],
-  now: Date,
-): TlsaProblem {
+export function matchChain(chain: readonly X509Certificate[], records: readonly TlsaRecord[]): TlsaMatch {
   const [leaf] = chain;
-  if (leaf === undefined) return { cause: 'tlsa-invalid', text: 'it has no certificate' };
+  if (leaf === undefined) return noMatch('it has no certificate');
   const of = (usage: number) => records.filter((record) => record.usage === usage);
-  if (of(END_ENTITY).some((record) => isMatch(leaf, record))) return undefined;
-  const paths = of(TRUST_ANCHOR).flatMap((record) => findPaths(chain, record));
-  const problems = paths.map((path) => judgePath(path, names, now));
-  if (problems.includes(undefined)) return undefined;
-  return problems[0] ?? { cause: 'tlsa-invalid', text: 'no TLSA record matches its certificate' };
+  if (of(END_ENTITY).some((record) => isMatch(leaf, record))) return { kind: 'proven' };
+  const anchors = of(TRUST_ANCHOR).flatMap((record) => findAnchors(leaf, chain, record));
+  if (anchors.length === 0) return noMatch('no TLSA record matches its certificate');
+  return { kind: 'anchors', anchors: [...new Set(anchors.map(String))] };
 }
 
-/** From the certificate of the hop to the trust anchor. A key that is no certificate signs the last one. */
-interface Path {
-  readonly certificates: readonly X509Certificate[];
-  readonly key?: KeyObject;
+function noMatch(text: string): TlsaMatch {
+  return { kind: 'none', problem: { cause: 'tlsa-invalid', text } };
 }
 
-function findPaths(chain: readonly X509Certificate[], record: TlsaRecord): Path[] {
-  const inChain = chain.flatMap((certificate, index) =>
-    index > 0 && isMatch(certificate, record) ? [{ certificates: chain.slice(0, index + 1) }] : [],
-  );
+/** A trust anchor is no end entity. A self-signed certificate may be in its chain twice. */
+function findAnchors(
+  leaf: X509Certificate,
+  chain: readonly X509Certificate[],
+  record: TlsaRecord,
+): X509Certificate[] {
+  if (isMatch(leaf, record)) return [];
+  const inChain = chain.filter((certificate) => isMatch(certificate, record));
   if (inChain.length > 0 || record.matching !== 0) return inChain;
   // The record has the trust anchor itself, so the hop need not send it (RFC 7671 section 5.2.2).
   const data = Buffer.from(record.data, 'hex');
-  const anchor = record.selector === 0 ? readCertificate(data) : undefined;
-  const key = record.selector === 1 ? readKey(data) : undefined;
-  return chain.flatMap((last, index): Path[] => {
-    const certificates = chain.slice(0, index + 1);
-    if (anchor && last.checkIssued(anchor)) return [{ certificates: [...certificates, anchor] }];
-    return key && isSignedBy(last, key) ? [{ certificates, key }] : [];
-  });
-}
-
-function judgePath({ certificates, key }: Path, names: readonly string[], now: Date): TlsaProblem {
-  const [leaf] = certificates;
-  const isSound = certificates.every((certificate, index) => {
-    const issuer = certificates[index + 1];
-    if (issuer === undefined) return key === undefined || isSignedBy(certificate, key);
-    return issuer.ca && certificate.checkIssued(issuer) && isSignedBy(certificate, issuer.publicKey);
-  });
-  if (!isSound) return { cause: 'tlsa-invalid', text: 'its chain does not lead to the trust anchor' };
-  const isDated = (one: X509Certificate) => one.validFromDate <= now && now <= one.validToDate;
-  if (!certificates.every(isDated))
-    return {
-      cause: 'certificate-expired',
-      text: 'a certificate of its chain has expired, or is not valid yet',
-    };
-  const isNamed = names.some((name) => leaf?.checkHost(name, { partialWildcards: false }) !== undefined);
-  if (isNamed) return undefined;
-  return { cause: 'certificate-host-mismatch', text: `its certificate does not name ${names.join(' or ')}` };
+  if (record.selector === 0) {
+    const anchor = readCertificate(data);
+    return anchor && chain.some((certificate) => certificate.checkIssued(anchor)) ? [anchor] : [];
+  }
+  // Node gives OpenSSL no bare key to trust. What the key signed is as good as the key.
+  const key = readKey(data);
+  return key ? chain.filter((certificate) => isSignedBy(certificate, key)) : [];
 }
 
 function isMatch(certificate: X509Certificate, { selector, matching, data }: TlsaRecord): boolean {

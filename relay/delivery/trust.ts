@@ -3,7 +3,7 @@
  * by all connections, because a new one costs as much as a handshake. New contents make new contexts.
  */
 import { constants } from 'node:crypto';
-import { createSecureContext, type SecureContext } from 'node:tls';
+import { createSecureContext, type SecureContext, type SecureContextOptions } from 'node:tls';
 import type { Materials } from '../task/materials.ts';
 import { makeCa, trustFrom } from '../task/trust.ts';
 import { isOldVersion, type TlsPolicy } from './tlspolicy.ts';
@@ -23,21 +23,24 @@ export class TlsContexts {
     this.#made.clear();
   }
 
-  for(policy: TlsPolicy): Context {
+  /** `anchors`: trusted in place of the authorities. Strangers choose them, so their contexts are not kept. */
+  for(policy: TlsPolicy, anchors: readonly string[] = []): Context {
     const { stricter, identity, strength } = policy;
-    // The authorities are those of level Verify, also where the level does not ask: see stricterlevels.ts. TLSA records
-    // are compared after the handshake, so they need no context of their own.
+    if (anchors.length > 0) return this.#make(policy, { ca: [...anchors], allowPartialTrustChain: true });
+    // The authorities are those of level Verify, also where the level does not ask: see stricterlevels.ts.
     const key = JSON.stringify([stricter.configMap, identity, strength]);
     const known = this.#made.get(key);
     if (known) return known;
-    const made = this.#make(policy);
+    const made = this.#make(policy, makeCa(trustFrom(this.#materials, stricter.configMap)));
     this.#made.set(key, made);
     return made;
   }
 
-  #make({ stricter, identity, strength: { minVersion, ciphers } }: TlsPolicy): Context {
+  #make(
+    { identity, strength: { minVersion, ciphers } }: TlsPolicy,
+    ca: Pick<SecureContextOptions, 'ca' | 'allowPartialTrustChain'>,
+  ): Context {
     try {
-      const ca = makeCa(trustFrom(this.#materials, stricter.configMap));
       const context = createSecureContext({
         minVersion,
         ...(ciphers === null ? {} : { ciphers }),

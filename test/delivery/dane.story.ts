@@ -9,6 +9,7 @@ import { after, before, test } from 'node:test';
 import { makeAuthority, makePair, type Pair } from '#test/kit/ca.ts';
 import { DnsTree } from '#test/kit/dnstree.ts';
 import { Hop } from '#test/kit/hop.ts';
+import { CA, OpensslAuthority } from '#test/kit/opensslca.ts';
 import { Postfix } from '#test/kit/postfix.ts';
 import { mailrelay, type TestRelay } from '#test/kit/relay.ts';
 import { messageText, SmtpClient } from '#test/kit/smtpclient.ts';
@@ -38,11 +39,31 @@ certificate proved who the hop is. *encrypted*: it did not, or did not have to.
 | --- | --- | --- |
 `;
 
+const openssl = new OpensslAuthority();
+const root = openssl.issue('root', CA);
 let tree: DnsTree;
 let relay: TestRelay;
 let judge: Postfix;
 let cases: Case[];
 const hops: Hop[] = [];
+
+/** Hops with an issuer between their certificate and the root. */
+function below(names: readonly string[]): Partial<Record<HopName, Pair>> {
+  const own = [`subjectAltName=${names.map((name) => `DNS:${name}`).join()}`];
+  const make = (issuer: readonly string[], by: readonly Pair[] = [root], ...more: string[]): Pair => {
+    const ca = openssl.issue('issuer', [...CA, ...issuer], by[0]);
+    const pair = openssl.issue('host', [...own, ...more], ca);
+    return { ...pair, cert: [pair, ca, ...by].map(({ cert }) => cert).join('') };
+  };
+  const [, ...short] = CA;
+  const last = openssl.issue('last', ['basicConstraints=critical,CA:true,pathlen:0', ...short], root);
+  return {
+    lower: make([]),
+    tooLow: make([], [last, root]),
+    excluded: make(['nameConstraints=critical,permitted;DNS:other.example']),
+    clients: make([], [root], 'extendedKeyUsage=clientAuth'),
+  };
+}
 
 before(async () => {
   const authority = await makeAuthority('signing authority');
@@ -58,8 +79,9 @@ before(async () => {
     expired: await chain(names, { from: -30, until: -1 }),
     misnamed: await chain(['mx.elsewhere.example']),
     strips: await chain(names),
+    ...below(names),
   };
-  cases = makeCases(makeTlsa({ authority: authority.cert, pairs }));
+  cases = makeCases(makeTlsa({ authority: authority.cert, root: root.cert, pairs }));
   for (const [name, host] of Object.entries(ADDRESSES) as [HopName, string][]) {
     const answer = ({ step }: { step: string }) =>
       name === 'strips' && step === 'STARTTLS' ? '454 4.7.0 not now' : undefined;
@@ -99,6 +121,7 @@ routes:
 });
 
 after(async () => {
+  openssl.remove();
   await relay?.remove();
   judge?.stop();
   for (const hop of hops) await hop.down();

@@ -60,6 +60,13 @@ export function makeCases(tlsa: ReturnType<typeof makeTlsa>): Case[] {
   add('misnamed-ta', 'TLSA 2 0 1, a certificate of another name', 'waits', 'misnamed', [
     tlsa(2, 0, 1, 'authority'),
   ]);
+  for (const [hop, what, expected] of [
+    ['lower', 'an issuer below the anchor', 'verified'],
+    ['tooLow', 'an issuer below another one of pathlen:0', 'waits'],
+    ['excluded', 'an issuer for other names only (nameConstraints)', 'waits'],
+    ['clients', 'a certificate for clients only (extendedKeyUsage)', 'waits'],
+  ] as const)
+    add(hop.toLowerCase(), `TLSA 2 0 1, ${what}`, expected, hop, [tlsa(2, 0, 1, 'root')]);
   add('agile', 'TLSA 3 1 2 of another key beside 3 1 1 that matches', 'waits', 'right', [
     tlsa(3, 1, 2, 'other'),
     tlsa(3, 1, 1),

@@ -3,7 +3,9 @@ import { createHash, X509Certificate } from 'node:crypto';
 import type { Pair } from '#test/kit/ca.ts';
 import type { Zone } from '#test/kit/dnstree.ts';
 
-export type HopName = 'right' | 'other' | 'expired' | 'misnamed' | 'plain' | 'strips';
+/** `lower` to `clients` have an issuer between their certificate and the root. */
+type Lower = 'lower' | 'tooLow' | 'excluded' | 'clients';
+export type HopName = 'right' | 'other' | 'expired' | 'misnamed' | 'plain' | 'strips' | Lower;
 export const ADDRESSES: Readonly<Record<HopName, string>> = {
   right: '192.0.2.1',
   other: '192.0.2.2',
@@ -11,6 +13,10 @@ export const ADDRESSES: Readonly<Record<HopName, string>> = {
   misnamed: '192.0.2.4',
   plain: '192.0.2.5',
   strips: '192.0.2.6',
+  lower: '192.0.2.10',
+  tooLow: '192.0.2.11',
+  excluded: '192.0.2.12',
+  clients: '192.0.2.13',
 };
 
 /** verified: the certificate proved who the hop is. encrypted: it did not, or did not have to. */
@@ -29,13 +35,21 @@ export interface Case {
 
 interface Certificates {
   readonly authority: string;
+  /** That of the hops with an issuer in between. */
+  readonly root: string;
   readonly pairs: Readonly<Partial<Record<HopName, Pick<Pair, 'cert'>>>>;
 }
 
-/** The data of a TLSA record for the certificate of a hop, or for the authority. */
-export function makeTlsa({ authority, pairs }: Certificates) {
-  return (usage: number, selector: number, matching: number, whose: HopName | 'authority' = 'right') => {
-    const certificate = new X509Certificate(whose === 'authority' ? authority : (pairs[whose]?.cert ?? ''));
+/** The data of a TLSA record for the certificate of a hop, or for an authority. */
+export function makeTlsa({ pairs, ...authorities }: Certificates) {
+  return (
+    usage: number,
+    selector: number,
+    matching: number,
+    whose: HopName | keyof typeof authorities = 'right',
+  ) => {
+    const isAuthority = whose === 'authority' || whose === 'root';
+    const certificate = new X509Certificate(isAuthority ? authorities[whose] : (pairs[whose]?.cert ?? ''));
     const content =
       selector === 0 ? certificate.raw : certificate.publicKey.export({ type: 'spki', format: 'der' });
     const digest = (name: string) => createHash(name).update(content).digest('hex');
