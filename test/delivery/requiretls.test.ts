@@ -36,7 +36,7 @@ before(async () => {
   const at = (port: number) => `{host: 127.0.0.1, port: ${port}, tls: {serverName: hop.example}}`;
   const route = (domain: string, ...ports: number[]) =>
     `  - {recipientDomains: [${domain}], hosts: [${ports.map(at).join(', ')}]}\n`;
-  const routes = `${route('fit.example', fit)}${route('second.example', unwilling, unproven, plain, fit)}${route('unfit.example', unwilling, unproven, plain)}${route('unsure.example', unwilling, dead)}${route('late.example', late)}${route('client.example', fit)}`;
+  const routes = `${route('fit.example', fit)}${route('second.example', unwilling, unproven, plain, fit)}${route('unfit.example', unwilling, unproven, plain)}${route('unsure.example', unwilling, dead)}${route('late.example', late)}${route('client.example', fit)}smartHosts: [${at(unproven)}, ${at(fit)}]\n`;
   relay = await startRelayUnderTls(routes, authority);
 });
 
@@ -91,6 +91,13 @@ test('hosts that do not offer it, prove nothing, or have no TLS are passed over'
   // They stay right for mail that requires nothing.
   await send('easy', 'a@unfit.example', '');
   await until('the other message', () => hop('unwilling').ids().includes('easy'));
+});
+
+test('mail without a route goes through the smart host that proves its name', async () => {
+  await send('smart', 'a@anywhere.example', ' REQUIRETLS');
+  await until('the message', () => hop('fit').ids().includes('smart'));
+  assert.match(mailLine('fit', 'me@') ?? '', / REQUIRETLS\b/);
+  assert.ok(!hop('unproven').ids().includes('smart'));
 });
 
 test('it comes back with 5.7.30 when no host can keep it, the report with REQUIRETLS and headers only', async () => {
