@@ -29,7 +29,7 @@ export const CONDITION_MEANING: Readonly<Record<ConditionType, string>> = {
   QueueHealthy:
     'False when mail waits longer than it should, or for a person, or a queue is full. Unknown while a pod that may have mail does not say what is in its queue, except for the pods that a normal rollout replaces.',
   ConfigurationSound:
-    'False when the spec is valid but will probably not do what is meant; mail flows as it says all the same.',
+    'False when the spec is valid but will probably not do what is meant; mail flows as it says all the same. Unknown where the operator cannot look at what tells it.',
 };
 
 interface Reason {

@@ -21,7 +21,7 @@ export const dns = z
       .max(RECORD_TYPES.length)
       .optional()
       .describe(
-        'Types of records that go into the DNSEndpoint. Leave TLSA out where your provider of external-dns does not know it: you then publish these records, and a roll-over of the key waits for your word; leave CNAME out where mta-sts.DOMAIN has addresses of its own. Default: all.',
+        'Types of records that go into the DNSEndpoint. Leave TLSA out where your provider of external-dns does not know it: you then publish these records; leave CNAME out where mta-sts.DOMAIN has addresses of its own. Default: all.',
       ),
     ttl: duration().optional().describe('Time to live of the records, from 1m to 7d. Default: 1h.'),
     tlsa: z

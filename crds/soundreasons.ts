@@ -64,13 +64,14 @@ export const SOUND_REASONS = {
   KeyRollsOver: {
     type: 'ConfigurationSound',
     cause:
-      'tls.secretName has changed while dns.tlsa publishes the key. This is no fault: the next certificate is served when two times to live have passed since both keys are in DNS.',
-    cure: 'Wait; the message says for what.',
+      'tls.secretName has changed while dns.tlsa publishes the key. This is no fault: the next certificate is served when two times to live have passed since DNS showed the records of both keys.',
+    cure: 'Wait; the message says for what, and what to do if it does not come.',
   },
   KeyAwaitsPublishing: {
     type: 'ConfigurationSound',
-    cause: 'The same, where you publish the TLSA records: only you know when both keys are in DNS.',
-    cure: 'Publish the TLSA records of status.dnsRecords, then run the command of the message.',
+    cause:
+      'The same, and a person is needed: DNS lacks TLSA records that you publish (False), or the operator cannot look them up (Unknown).',
+    cure: 'Publish the TLSA records of status.dnsRecords; the operator looks every half minute. If it cannot see what senders see, look yourself, and run the command of the message.',
   },
   ExtraRefused: {
     type: 'ConfigurationSound',

@@ -71,8 +71,8 @@ export const ANNOTATIONS = {
   /** On the ConfigMap of the policy: the Secret whose certificate the pods serve, where DNS publishes its key. */
   certificate: `${GROUP}/certificate`,
   /**
-   * On a DNSEndpoint, or on a MailRelay by a person who publishes the records: DIGEST@TIME, the next key and since when
-   * it is in DNS.
+   * DIGEST@TIME, the next key and since when it is in DNS: on a DNSEndpoint, or on the ConfigMap of the policy where a
+   * person publishes the records. On a MailRelay it is the word of a person, which stands for the look-ups of the operator.
    */
   published: `${GROUP}/tlsa-published`,
   /** On a DNSEndpoint: until when senders may have copies of records that lived longer. */

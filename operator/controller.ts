@@ -25,9 +25,11 @@ import type { OperatorMetrics } from './metrics.ts';
 import { PodPoller, type PollTarget } from './pods/poller.ts';
 import { Refresher } from './pods/refresh.ts';
 import { isPaused, reconcile, stampRelay } from './reconcile.ts';
+import { listAwaited } from './records/proof.ts';
 import type { RenderSettings } from './render/index.ts';
 import type { RelayEvent } from './report/events.ts';
 import { Rollouts } from './rollouts.ts';
+import { TlsaLookups } from './tlsalookups.ts';
 import type { World } from './world.ts';
 
 /** The longest wait for running writes at the end. A slow API server must not keep the Lease from the next leader. */
@@ -52,6 +54,7 @@ export class Controller {
   readonly #caches: Caches;
   readonly #queue: WorkQueue;
   readonly #poller: PodPoller;
+  readonly #lookups: TlsaLookups;
   readonly #refresher = new Refresher();
   readonly #forbidden = new ForbiddenWrites();
   readonly #answers = new Answers();
@@ -66,6 +69,10 @@ export class Controller {
     this.#rollouts = new Rollouts(options.rollingRelays, (key) => this.#queue.add(key, 'routine'));
     this.#queue = new WorkQueue((key, waitedMs) => this.#work(key, waitedMs), options.workers, Math.random);
     this.#poller = new PodPoller((key, priority) => this.#queue.add(key, priority));
+    this.#lookups = new TlsaLookups({
+      onAnswer: (key) => this.#queue.add(key, 'routine'),
+      monotonic: () => performance.now(),
+    });
     this.#caches = new Caches({
       client: options.client,
       namespaces: options.namespaces,
@@ -131,6 +138,7 @@ export class Controller {
   async stop(): Promise<void> {
     this.#leading = false;
     this.#caches.stop();
+    this.#lookups.stop();
     await Promise.race([this.#queue.stop(), sleep(ENDING_MS)]);
     await this.#poller.stop();
   }
@@ -148,6 +156,7 @@ export class Controller {
       this.#poller.follow(key, isOurs ? this.#listTargets(key) : new Map());
       const errand = this.#writer();
       const world = isOurs ? this.#gather(key) : undefined;
+      this.#lookups.follow(key, world && !isPaused(world.relay) ? listAwaited(world) : []);
       if (world) {
         await this.#reconcile(key, world, errand, begun - queuedMs);
         metrics.reconciled('ok', performance.now() - begun);
@@ -191,6 +200,7 @@ export class Controller {
       caches: this.#caches,
       reportOf: (_namespace, pod, uid) => this.#poller.reportOf(key, pod, uid),
       asked: (relay) => this.#poller.hasAsked(relay),
+      dnsOf: (relay) => this.#lookups.answersFor(relay),
       now: Date.now,
     });
   }

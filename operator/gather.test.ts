@@ -18,6 +18,7 @@ test('a pod of another name does not speak for the one of its number, whatever i
     caches: { relay: () => relay, relaysIn: () => [], objectsOf: () => new Map(objects), knows: () => true },
     reportOf: () => podReport(relay, { evacuation: { state: 'Emptied', message: null } }),
     asked: () => true,
+    dnsOf: () => undefined,
     now: () => 0,
   });
   assert.deepEqual(
@@ -39,6 +40,7 @@ test('what answers at the address of a pod is believed when it says to be that p
       },
       reportOf: () => podReport(relay, { identity }),
       asked: () => true,
+      dnsOf: () => undefined,
       now: () => 0,
     })?.pods[0];
   for (const identity of [own, undefined]) assert.deepEqual(viewWith(identity)?.report?.identity, identity);
@@ -56,6 +58,7 @@ test('the policy of a spec that stays the same is made once', () => {
       caches: { relay: () => changed, relaysIn: () => [], objectsOf: () => new Map(), knows: () => true },
       reportOf: () => undefined,
       asked: () => true,
+      dnsOf: () => undefined,
       now: () => 0,
     })?.policy;
   const before = policyOf(relay);
@@ -82,6 +85,7 @@ test('of the Secrets of other relays, those that a relay fills itself are known'
     },
     reportOf: () => undefined,
     asked: () => true,
+    dnsOf: () => undefined,
     now: () => 0,
   });
   assert.deepEqual(

@@ -13,7 +13,7 @@ import { filledBy, listFilledSecrets } from './judge/secrets.ts';
 import { findTrouble, type PodState } from './judge/trouble.ts';
 import type { KubeObject } from './kube/client.ts';
 import { OPTIONAL } from './kube/kinds.ts';
-import type { KeyPlan } from './records/keyplan.ts';
+import type { DnsView, KeyPlan } from './records/keyplan.ts';
 import { planKeys, withServedSecret } from './records/rollover.ts';
 import type { FilledSecret, PodView, World } from './world.ts';
 
@@ -21,11 +21,16 @@ export interface Sources {
   readonly caches: Pick<Caches, 'relay' | 'relaysIn' | 'objectsOf' | 'knows'>;
   readonly reportOf: (namespace: string, pod: string, uid: string) => PodStatus | undefined;
   readonly asked: (key: string) => boolean;
+  /** What look-ups have shown of the TLSA records of the relay. */
+  readonly dnsOf: (key: string) => DnsView | undefined;
   readonly now: () => number;
 }
 
 /** Undefined if the MailRelay is deleted or being deleted: its objects are deleted with it. */
-export function gatherWorld(key: string, { caches, reportOf, asked, now }: Sources): World | undefined {
+export function gatherWorld(
+  key: string,
+  { caches, reportOf, asked, dnsOf, now }: Sources,
+): World | undefined {
   const relay = caches.relay(key);
   if (!relay || relay.metadata.deletionTimestamp) return undefined;
   const objects = caches.objectsOf(key);
@@ -35,6 +40,7 @@ export function gatherWorld(key: string, { caches, reportOf, asked, now }: Sourc
     objects,
     pods: pods.filter(({ name }) => !isBeyond(name, relay.spec.replicas)),
     leaving: pods.filter(({ name }) => isBeyond(name, relay.spec.replicas)),
+    dns: dnsOf(key),
     now: now(),
   };
   const keys = planKeys(seen);

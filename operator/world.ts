@@ -8,7 +8,7 @@ import type { Policy } from '#crds/policyfile.ts';
 import type { PodTrouble } from './judge/trouble.ts';
 import type { KubeObject } from './kube/client.ts';
 import type { KubeError } from './kube/errors.ts';
-import type { KeyPlan } from './records/keyplan.ts';
+import type { DnsView, KeyPlan } from './records/keyplan.ts';
 
 export interface PodView {
   readonly name: string;
@@ -61,6 +61,8 @@ export interface World {
   readonly complaints?: readonly Complaint[];
   /** Which certificate is served, and which is the next one. `relay` has the Secret that is served. */
   readonly keys?: KeyPlan;
+  /** What look-ups have shown of the TLSA records; only while a key waits for this proof. */
+  readonly dns?: DnsView | undefined;
   /** Milliseconds since the epoch. */
   readonly now: number;
 }

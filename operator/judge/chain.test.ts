@@ -57,6 +57,8 @@ const required = {
 const inClear = (said: Partial<PodStatus['sessions']>, of = relay) =>
   both({ sessions: { ...podReport(of).sessions, ...said } }, of);
 
+const LACKING = { kind: 'lacking', name: '_25._tcp.relay.example.com', value: '3 1 1 bb' } as const;
+
 /** Client networks behind a Service that clients reach from outside the cluster. */
 const exposed = (service: object, listener: object = {}) => ({
   relay: relayObject({
@@ -287,13 +289,27 @@ const CASES: readonly Case[] = [
       relay: relayObject({ dns: { tlsa: true } }),
       keys: {
         inService: 'one',
-        next: { secret: 'two', step: { kind: 'publishing', digest: 'a' } },
+        next: { secret: 'two', step: { kind: 'publishing', digest: 'a', proof: LACKING } },
         former: [],
       },
     },
     'ConfigurationSound',
     'False',
     'KeyAwaitsPublishing',
+  ],
+  [
+    'a published key rolls over, and external-dns publishes',
+    {
+      relay: relayObject({ dns: { tlsa: true, publish: 'DNSEndpoint' } }),
+      keys: {
+        inService: 'one',
+        next: { secret: 'two', step: { kind: 'publishing', digest: 'a', proof: LACKING } },
+        former: [],
+      },
+    },
+    'ConfigurationSound',
+    'True',
+    'KeyRollsOver',
   ],
   [
     'such an object is not known and not wanted',

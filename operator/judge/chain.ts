@@ -79,7 +79,7 @@ const SOUND: readonly Check[] = [
   dnsrecords.externalDnsMissing, // nobody takes the DNS records
   check.extraRefused, // an object that mail does not need cannot be written
   sound.loadBalancerPending, // the Service has no address outside the cluster
-  dnsrecords.keyRollsOver, // a person has to publish records; otherwise no fault
+  dnsrecords.keyRollsOver, // a person has to publish or look up records; otherwise no fault
   plaintext.plaintextClientsSeen, // no fault: clients that Required would refuse
   sound.nothingToNote,
 ];

@@ -28,6 +28,14 @@ function soundnessAt(step: RollOverStep, dns: object, objects: [string, KubeObje
 }
 
 const ENDPOINT = { publish: 'DNSEndpoint' };
+const COMMAND = `kubectl annotate -n mail mailrelay relay --overwrite ${ANNOTATIONS.published}=${DIGEST}@`;
+type Publishing = Extract<RollOverStep, { kind: 'publishing' }>;
+const LACKING = { kind: 'lacking', name: '_25._tcp.a.example', value: '3 1 1 bb' } as const;
+const publishing = (proof: Publishing['proof']): Publishing => ({
+  kind: 'publishing',
+  digest: DIGEST,
+  proof,
+});
 
 test('a roll-over is no fault, and says for what it waits', () => {
   const until = Date.parse('2026-01-01T02:00:00Z');
@@ -36,7 +44,9 @@ test('a roll-over is no fault, and says for what it waits', () => {
       { kind: 'issuing' },
       /Secret one is served until every pod has the next one: see that the Secret has a valid/,
     ],
-    [{ kind: 'publishing', digest: DIGEST }, /until external-dns has taken the records of both keys/],
+    [publishing({ kind: 'unwritten' }), /until DNS shows the records of both keys$/],
+    [publishing({ kind: 'unasked' }), /until DNS shows the records of both keys$/],
+    [publishing(LACKING), /_25\._tcp\.a\.example has no TLSA record 3 1 1 bb: see that external-dns runs/],
     [{ kind: 'waiting', digest: DIGEST, since: 0, until }, /until 2026-01-01T02:00:00Z, when no sender/],
   ];
   for (const [step, text] of cases) {
@@ -53,11 +63,27 @@ test('cert-manager is quoted while it does not issue the second certificate', ()
   assert.match(sound?.message ?? '', /cert-manager: the order is pending/);
 });
 
-test('a person who publishes the records gets the command to say so', () => {
+test('a person who publishes the records is told which one DNS lacks, and gets the command for a split DNS', () => {
   for (const dns of [{}, { publish: 'None' }, { ...ENDPOINT, recordTypes: ['TXT'] }]) {
-    const { ConfigurationSound: sound } = soundnessAt({ kind: 'publishing', digest: DIGEST }, dns);
+    const { ConfigurationSound: sound } = soundnessAt(publishing(LACKING), dns);
     assert.deepEqual([sound?.status, sound?.reason], ['False', 'KeyAwaitsPublishing']);
-    const command = `kubectl annotate -n mail mailrelay relay --overwrite ${ANNOTATIONS.published}=${DIGEST}@`;
-    assert.ok(sound?.message.includes(command), String(sound?.message));
+    assert.match(sound?.message ?? '', /publish the TLSA records of status\.dnsRecords/);
+    assert.ok(sound?.message.includes(COMMAND), String(sound?.message));
+    const { ConfigurationSound: before } = soundnessAt(publishing({ kind: 'unasked' }), dns);
+    assert.deepEqual([before?.status, before?.reason], ['True', 'KeyRollsOver']);
+  }
+});
+
+test('a look-up that fails is told with its cure, whoever publishes', () => {
+  const failed = publishing({ kind: 'failed', name: '_25._tcp.a.example', why: 'no name server answers' });
+  for (const dns of [{}, ENDPOINT]) {
+    const { ConfigurationSound: sound, Ready } = soundnessAt(failed, dns);
+    assert.deepEqual([sound?.status, sound?.reason], ['Unknown', 'KeyAwaitsPublishing']);
+    assert.match(
+      sound?.message ?? '',
+      /look-up of _25\._tcp\.a\.example fails: no name server answers: let the pods of the operator reach a name server/,
+    );
+    assert.ok(sound?.message.includes(COMMAND), String(sound?.message));
+    assert.equal(Ready?.status, 'True');
   }
 });

@@ -2,10 +2,14 @@
 import { effectiveDns } from '#crds/effectivedns.ts';
 import { ANNOTATIONS } from '#crds/wellknown.ts';
 import { findCertificateName } from '../records/certificates.ts';
+import type { RollOverStep } from '../records/keyplan.ts';
 import { publishesTlsa } from '../records/rollover.ts';
-import { type Check, is } from './finding.ts';
+import type { World } from '../world.ts';
+import { type Check, type Finding, is } from './finding.ts';
 import { readIssue } from './issue.ts';
 import { quoted } from './words.ts';
+
+type Publishing = Extract<RollOverStep, { kind: 'publishing' }>;
 
 export const externalDnsMissing: Check = ({ relay, absentKinds }) =>
   effectiveDns(relay.spec).endpointTypes.length > 0 && absentKinds.includes('DNSEndpoint')
@@ -18,7 +22,7 @@ export const externalDnsMissing: Check = ({ relay, absentKinds }) =>
 
 /** The roll-over of a key that DNS publishes; a fault only where it waits for a person. */
 export const keyRollsOver: Check = (world) => {
-  const { relay, keys } = world;
+  const { keys } = world;
   if (!keys?.next) return undefined;
   const { secret, step } = keys.next;
   const text = `The certificate of Secret ${secret} is the next one; Secret ${keys.inService} is served`;
@@ -29,21 +33,8 @@ export const keyRollsOver: Check = (world) => {
       const cure = `see that the Secret has a valid certificate of spec.hostname, or set tls.secretName back${cause}`;
       return is('True', 'KeyRollsOver', `${text} until every pod has the next one: ${cure}`);
     }
-    case 'publishing': {
-      if (publishesTlsa(relay))
-        return is(
-          'True',
-          'KeyRollsOver',
-          `${text} until external-dns has taken the records of both keys: see that it runs`,
-        );
-      const { name, namespace } = relay.metadata;
-      const command = `kubectl annotate -n ${namespace} mailrelay ${name} --overwrite ${ANNOTATIONS.published}=${step.digest}@$(date -u +%Y-%m-%dT%H:%M:%SZ)`;
-      return is(
-        'False',
-        'KeyAwaitsPublishing',
-        `${text} until you say that the records of both keys are in DNS: publish the TLSA records of status.dnsRecords, then run "${command}"`,
-      );
-    }
+    case 'publishing':
+      return awaitsProof(world, text, step);
     case 'waiting':
       return is(
         'True',
@@ -52,3 +43,34 @@ export const keyRollsOver: Check = (world) => {
       );
   }
 };
+
+function awaitsProof(world: World, text: string, { digest, proof }: Publishing): Finding {
+  const { relay } = world;
+  const { name, namespace } = relay.metadata;
+  const isByHand = !publishesTlsa(relay);
+  const command = `kubectl annotate -n ${namespace} mailrelay ${name} --overwrite ${ANNOTATIONS.published}=${digest}@$(date -u +%Y-%m-%dT%H:%M:%SZ)`;
+  const instead = `look yourself at what senders see, then run "${command}"`;
+  const until = `${text} until DNS shows the records of both keys`;
+  switch (proof.kind) {
+    case 'unwritten':
+    case 'unasked':
+      return is('True', 'KeyRollsOver', until);
+    case 'lacking': {
+      const cure = isByHand
+        ? 'publish the TLSA records of status.dnsRecords'
+        : 'see that external-dns runs, and that its provider takes TLSA';
+      const lacks = `${until}, and ${proof.name} has no TLSA record ${proof.value}: ${cure}`;
+      const split = `; where the operator gets other answers than senders, ${instead}`;
+      return is(
+        isByHand ? 'False' : 'True',
+        isByHand ? 'KeyAwaitsPublishing' : 'KeyRollsOver',
+        lacks + split,
+      );
+    }
+    case 'failed': {
+      const fault = `${until}, and the look-up of ${proof.name} fails: ${proof.why}`;
+      const cure = 'let the pods of the operator reach a name server that resolves it';
+      return is('Unknown', 'KeyAwaitsPublishing', `${fault}: ${cure}, or ${instead}`);
+    }
+  }
+}

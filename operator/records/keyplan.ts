@@ -1,4 +1,4 @@
-/** What is decided of the certificates of a relay, as values: see rollover.ts. */
+/** What is decided of the certificates of a relay, as values (see rollover.ts), and what DNS shows (see proof.ts). */
 export interface KeyPlan {
   /** The Secret whose certificate the pods serve; undefined without TLS. */
   readonly inService: string | undefined;
@@ -17,6 +17,30 @@ export interface Published {
 export type RollOverStep =
   /** Not every pod has told the key of the next certificate. */
   | { readonly kind: 'issuing' }
-  /** The records of both keys are written, and nobody has told that they are in DNS. */
-  | { readonly kind: 'publishing'; readonly digest: string }
+  /** Nothing proves yet that the records of both keys are in DNS. */
+  | {
+      readonly kind: 'publishing';
+      readonly digest: string;
+      readonly proof: Exclude<Proof, { kind: 'proven' }>;
+    }
   | ({ readonly kind: 'waiting'; readonly until: number } & Published);
+
+/** What DNS has of the records that were looked up, by name. */
+export type DnsView = ReadonlyMap<string, DnsAnswer>;
+
+export type DnsAnswer =
+  | { readonly kind: 'found'; readonly values: readonly string[] }
+  | { readonly kind: 'failed'; readonly why: string };
+
+export interface AwaitedRecord {
+  readonly name: string;
+  readonly values: readonly string[];
+}
+
+export type Proof =
+  | { readonly kind: 'proven' }
+  /** The records of both keys are not written yet, so that nobody can publish them. */
+  | { readonly kind: 'unwritten' }
+  | { readonly kind: 'unasked' }
+  | { readonly kind: 'lacking'; readonly name: string; readonly value: string }
+  | { readonly kind: 'failed'; readonly name: string; readonly why: string };

@@ -1,10 +1,9 @@
-/** The keys that pods tell: those that they serve, and those of the next certificate; and those in DNS. Pure. */
+/** The keys that pods tell: those that they serve, and those of the next certificate. Pure. */
 import type { World } from '../world.ts';
-import { listPublished } from './published.ts';
 
 const DIGEST = /^[0-9a-f]{64}$/;
 
-type Observed = Pick<World, 'relay' | 'pods' | 'leaving' | 'objects'>;
+type Observed = Pick<World, 'relay' | 'pods' | 'leaving'>;
 
 /** Complete only when every pod that is wanted, and every pod that leaves, has told which key it serves. */
 export function servedKeys({ relay, pods, leaving }: Observed): { digests: string[]; isComplete: boolean } {
@@ -23,11 +22,6 @@ export function toldNextKeys({ pods, leaving }: Observed, secret?: string): stri
     .filter((next) => secret === undefined || next.secret === secret)
     .map(({ publicKeySha256 }) => publicKeySha256);
   return [...new Set(told.filter(isDigest))];
-}
-
-/** The data of each TLSA record that was published. */
-export function keysIn(world: Observed): (readonly string[])[] {
-  return listPublished(world).flatMap(({ type, values }) => (type === 'TLSA' ? [values] : []));
 }
 
 function isDigest(text: string | undefined): text is string {

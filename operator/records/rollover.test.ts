@@ -14,17 +14,19 @@ import fc from '#test/kit/property.ts';
 import type { KubeObject } from '../kube/client.ts';
 import { renderAll } from '../render/index.ts';
 import type { PodView, World } from '../world.ts';
-import type { KeyPlan } from './keyplan.ts';
+import type { DnsAnswer, DnsView, KeyPlan } from './keyplan.ts';
 import { listRecords } from './list.ts';
-import { describeMarks, planKeys, withServedSecret } from './rollover.ts';
+import { listAwaited } from './proof.ts';
+import { describeMarks, nextLookMs, planKeys, withServedSecret } from './rollover.ts';
 
 const SECRETS = ['one', 'two', 'three'] as const;
 const TTLS = ['1m', '10m', '1h'] as const;
 const LONGEST_MS = 3_600_000;
+const KEY_OF_TWO = createHash('sha256').update('two').digest('hex');
 
 type Event =
   | { kind: 'operate'; writes: number }
-  | { kind: 'issue' | 'takeDns' | 'orphan' }
+  | { kind: 'issue' | 'takeDns' | 'claimDns' | 'lookUp' | 'orphan' }
   | { kind: 'roll' | 'mount' | 'silence' | 'end'; pod: number }
   | { kind: 'pass'; ms: number }
   | { kind: 'rename'; secret: string }
@@ -54,6 +56,7 @@ class Little {
   readonly copies: Copy[] = [];
   status: MailRelay['status'];
   plan: KeyPlan | undefined;
+  view: DnsView | undefined;
   #secretName: string = SECRETS[0];
   #ttl: string = '1m';
   readonly #replicas: number;
@@ -66,6 +69,8 @@ class Little {
     if (event.kind === 'operate') this.#operate(event.writes);
     if (event.kind === 'issue') this.#issue();
     if (event.kind === 'takeDns') this.#takeDns();
+    if (event.kind === 'claimDns') this.#claimDns();
+    if (event.kind === 'lookUp') this.#lookUp();
     if (event.kind === 'orphan') this.objects.delete('StatefulSet/relay');
     if (event.kind === 'pass') this.now += event.ms;
     if (event.kind === 'rename') this.#secretName = event.secret;
@@ -112,7 +117,7 @@ class Little {
       ...(this.status ? { status: this.status } : {}),
     };
     const pods = this.pods.flatMap((pod, ordinal) => (pod ? [this.#view(relay, pod, ordinal)] : []));
-    const seen = { relay, pods, leaving: [], objects: this.objects, now: this.now };
+    const seen = { relay, pods, leaving: [], objects: this.objects, dns: this.view, now: this.now };
     const keys = planKeys(seen);
     const served = withServedSecret(relay, keys);
     return settledWorld({
@@ -138,6 +143,8 @@ class Little {
     const world = this.world();
     const { relay, policy, keys } = world;
     this.plan = keys;
+    // As the look-ups do: see the controller.
+    if (listAwaited(world).length === 0) this.view = undefined;
     assert.ok(policy && keys);
     const records = listRecords(world);
     const marks = describeMarks(world, keys);
@@ -175,16 +182,27 @@ class Little {
     }
   }
 
-  #takeDns(): void {
+  /** external-dns has taken the object, and its provider does nothing with it. */
+  #claimDns(): void {
     const endpoint = this.objects.get('DNSEndpoint/relay');
-    const { endpoints = [] } = (endpoint?.['spec'] ?? {}) as {
-      endpoints?: { targets: string[]; recordTTL: number }[];
-    };
     if (endpoint)
       this.objects.set('DNSEndpoint/relay', {
         ...endpoint,
         status: { observedGeneration: endpoint.metadata.generation },
       });
+  }
+
+  #lookUp(): void {
+    const keys = this.copies.at(-1)?.keys ?? [];
+    const values = keys.map((key) => `3 1 1 ${key}`);
+    this.view = new Map(listAwaited(this.world()).map(({ name }) => [name, { kind: 'found', values }]));
+  }
+
+  #takeDns(): void {
+    this.#claimDns();
+    const { endpoints = [] } = (this.objects.get('DNSEndpoint/relay')?.['spec'] ?? {}) as {
+      endpoints?: { targets: string[]; recordTTL: number }[];
+    };
     const last = this.copies.at(-1);
     if (last) last.until = this.now;
     const keys = endpoints.flatMap(({ targets }) => targets.map((target) => target.slice('3 1 1 '.length)));
@@ -227,6 +245,7 @@ function settle(little: Little): void {
       assert.equal(little.fault(), undefined);
     }
     little.do({ kind: 'takeDns' });
+    little.do({ kind: 'lookUp' });
     little.do(all);
     if (little.isSettled) return;
     little.do({ kind: 'pass', ms: 2 * LONGEST_MS });
@@ -244,7 +263,14 @@ const ROUND: readonly Event[] = [
   ]),
   { kind: 'operate', writes: 99 },
   { kind: 'takeDns' },
+  { kind: 'lookUp' },
   { kind: 'operate', writes: 99 },
+];
+
+/** The same with an external-dns that only says so, time that passes, and pods that are replaced. */
+const LYING_ROUND: readonly Event[] = [
+  ...ROUND.map((one): Event => (one.kind === 'takeDns' ? { kind: 'claimDns' } : one)),
+  { kind: 'pass', ms: 2 * LONGEST_MS },
 ];
 
 const pod = fc.nat({ max: 2 });
@@ -254,7 +280,12 @@ const single: fc.Arbitrary<Event> = fc.oneof(
     8,
     fc.record({ kind: fc.constant('operate' as const), writes: fc.constantFrom(0, 1, 2, 3, 5, 99, 99, 99) }),
   ),
-  often(3, fc.record({ kind: fc.constantFrom('issue' as const, 'takeDns' as const, 'takeDns' as const) })),
+  often(
+    4,
+    fc.record({
+      kind: fc.constantFrom('issue' as const, 'takeDns' as const, 'claimDns' as const, 'lookUp' as const),
+    }),
+  ),
   often(6, fc.record({ kind: fc.constantFrom('roll' as const, 'mount' as const, 'mount' as const), pod })),
   often(2, fc.record({ kind: fc.constantFrom('silence' as const, 'end' as const), pod })),
   often(
@@ -274,7 +305,7 @@ const happening = fc.oneof(
     5,
     single.map((one) => [one]),
   ),
-  often(1, fc.constant(ROUND)),
+  often(1, fc.constantFrom(ROUND, LYING_ROUND)),
 );
 
 test('whatever happens in which order, no sender has records without the key that it meets', () => {
@@ -328,7 +359,14 @@ test('each step by itself: issued, published, waited, served', () => {
   assert.equal(stepAfter({ kind: 'issue' }, ...rollAll), 'publishing');
   assert.equal(listRecords(little.world())[0]?.values.length, 2);
   assert.equal(stepAfter(), 'publishing', 'external-dns has not looked');
-  assert.equal(stepAfter({ kind: 'takeDns' }), 'waiting');
+  assert.equal(stepAfter({ kind: 'claimDns' }, { kind: 'lookUp' }), 'publishing', 'DNS has not got them');
+  assert.deepEqual(little.plan?.next?.step, {
+    kind: 'publishing',
+    digest: KEY_OF_TWO,
+    proof: { kind: 'lacking', name: '_25._tcp.relay.example.com', value: `3 1 1 ${KEY_OF_TWO}` },
+  });
+  assert.equal(stepAfter({ kind: 'takeDns' }), 'publishing', 'nobody has looked');
+  assert.equal(stepAfter({ kind: 'lookUp' }), 'waiting');
   assert.equal(stepAfter({ kind: 'pass', ms: 119_000 }), 'waiting');
   assert.match(
     String(little.objects.get('DNSEndpoint/relay')?.metadata.annotations?.[ANNOTATIONS.published]),
@@ -361,6 +399,7 @@ test('a time to live that was shortened before is waited for too', () => {
     { kind: 'mount', pod: 0 },
     all,
     { kind: 'takeDns' },
+    { kind: 'lookUp' },
     all,
   ] as Event[])
     little.do(one);
@@ -372,22 +411,47 @@ test('a time to live that was shortened before is waited for too', () => {
   assert.equal(little.plan?.next, undefined);
 });
 
+const NAMES = ['_25._tcp.relay.example.com', '_465._tcp.relay.example.com'];
+const BOTH = ['a', 'b'].map((letter) => `3 1 1 ${letter.repeat(64)}`);
+const inDns = (values: readonly string[], names = NAMES): DnsView =>
+  new Map(names.map((name) => [name, { kind: 'found', values }]));
+
+interface ByHand {
+  /** On the MailRelay, by a person. */
+  readonly word?: string | undefined;
+  /** On the ConfigMap of the policy, by us. */
+  readonly note?: string;
+  readonly dns?: DnsView;
+  readonly listed?: readonly string[];
+  readonly now?: number;
+}
+
 /** A relay whose TLSA records a person publishes, with a next key that every pod has told. */
-function byHand(mark: string | undefined, now: number): KeyPlan {
-  const annotations = mark === undefined ? {} : { annotations: { [ANNOTATIONS.published]: mark } };
+function worldByHand({ word, note, dns, listed = BOTH, now = 0 }: ByHand) {
+  const annotated = (mark: string | undefined) =>
+    mark === undefined ? {} : { annotations: { [ANNOTATIONS.published]: mark } };
   const relay = relayObject({ replicas: 1, tls: { secretName: 'two' }, dns: { tlsa: true, ttl: '1m' } });
   const facts = podReport(relay).certificate;
   const nextCertificate = facts && { ...facts, publicKeySha256: 'b'.repeat(64), secret: 'two' };
   const volumes = [{ name: 'certificate', secret: { secretName: 'one' } }];
   const set = { kind: 'StatefulSet', metadata: { name: 'relay' }, spec: { template: { spec: { volumes } } } };
-  return planKeys({
-    relay: { ...relay, metadata: { ...relay.metadata, ...annotations } },
-    objects: new Map([['StatefulSet/relay', set as unknown as KubeObject]]),
+  const map = { kind: 'ConfigMap', metadata: { name: 'relay-policy', ...annotated(note) } };
+  const objects = new Map<string, KubeObject>([
+    ['StatefulSet/relay', set],
+    ['ConfigMap/relay-policy', map],
+  ]);
+  const dnsRecords = NAMES.map((name) => ({ name, type: 'TLSA' as const, ttl: 60, values: [...listed] }));
+  return {
+    relay: { ...relay, metadata: { ...relay.metadata, ...annotated(word) }, status: { dnsRecords } },
+    objects,
     pods: [podView('relay-0', podReport(relay, { nextCertificate }))],
     leaving: [],
+    dns,
     now,
-  });
+  };
 }
+
+const byHand = (given: ByHand): KeyPlan => planKeys(worldByHand(given));
 
 test('the next key is served only when every pod has it, and only while it is published', () => {
   const ready = () => {
@@ -409,10 +473,9 @@ test('the next key is served only when every pod has it, and only while it is pu
   const little = ready();
   const endpoint = little.objects.get('DNSEndpoint/relay') as KubeObject;
   const { endpoints } = endpoint['spec'] as { endpoints: { targets: string[] }[] };
-  const gone = createHash('sha256').update('two').digest('hex');
   const cut = endpoints.map((one) => ({
     ...one,
-    targets: one.targets.filter((text) => !text.includes(gone)),
+    targets: one.targets.filter((text) => !text.includes(KEY_OF_TWO)),
   }));
   little.objects.set('DNSEndpoint/relay', {
     ...endpoint,
@@ -432,16 +495,75 @@ test('somebody who changes their mind is not served the key of the second Secret
   assert.equal(little.served, 'three,three');
 });
 
-test('without external-dns a person says since when the next key is in DNS', () => {
+test('without external-dns DNS itself proves the next key, and the note of it is in the ConfigMap', () => {
+  const now = Date.parse('2026-01-01T00:00:00Z');
+  const plan = byHand({ dns: inDns(BOTH), now });
+  assert.equal(plan.next?.step.kind, 'waiting');
+  const note = `${'b'.repeat(64)}@2026-01-01T00:00:00.000Z`;
+  assert.deepEqual(describeMarks(worldByHand({ now }), plan), {
+    endpoint: {},
+    policy: { [ANNOTATIONS.published]: note },
+  });
+  const later = (ms: number, listed = BOTH) => byHand({ note, listed, now: now + ms });
+  assert.equal(later(119_999).next?.step.kind, 'waiting', 'nobody looks while it waits');
+  assert.equal(later(120_000).inService, 'two');
+  assert.equal(later(999_999, [BOTH[0] as string]).next?.step.kind, 'publishing', 'it is listed no more');
+});
+
+test('every name has to have both records; all else is no proof, and is looked at again after a pause', () => {
+  const proofOf = (dns?: DnsView, listed = BOTH) => {
+    const plan = byHand({ ...(dns ? { dns } : {}), listed });
+    const step = plan.next?.step;
+    assert.equal(nextLookMs(plan, 0), 30_000);
+    assert.equal(plan.inService, 'one');
+    return step?.kind === 'publishing' ? step.proof : undefined;
+  };
+  const [old, next] = BOTH as [string, string];
+  const [first, second] = NAMES as [string, string];
+  const failed = { kind: 'failed', why: 'no name server answers' } as const;
+  const both = { kind: 'found', values: BOTH } as const;
+  assert.deepEqual(proofOf(), { kind: 'unasked' });
+  assert.deepEqual(proofOf(inDns(BOTH, [first])), { kind: 'unasked' }, 'one name of two');
+  assert.deepEqual(proofOf(inDns([old])), { kind: 'lacking', name: first, value: next });
+  assert.deepEqual(proofOf(inDns([next])), { kind: 'lacking', name: first, value: old });
+  assert.deepEqual(
+    proofOf(
+      new Map<string, DnsAnswer>([
+        [first, both],
+        [second, failed],
+      ]),
+    ),
+    { ...failed, name: second },
+  );
+  assert.deepEqual(proofOf(inDns(BOTH), [old]), { kind: 'unwritten' }, 'nobody could publish it yet');
+  assert.deepEqual(proofOf(inDns([]), []), { kind: 'unwritten' });
+});
+
+test('only a key that waits for its proof is looked up', () => {
+  const awaited = (given: ByHand) => {
+    const world = worldByHand(given);
+    return listAwaited({ ...world, keys: planKeys(world) });
+  };
+  const wanted = NAMES.map((name) => ({ name, values: BOTH }));
+  assert.deepEqual(awaited({}), wanted);
+  assert.deepEqual(awaited({ dns: inDns([]) }), wanted);
+  assert.deepEqual(awaited({ listed: [BOTH[0] as string] }), []);
+  assert.deepEqual(awaited({ dns: inDns(BOTH) }), []);
+  assert.deepEqual(awaited({ word: `${'b'.repeat(64)}@2026-01-01T00:00:00Z` }), []);
+  assert.deepEqual(listAwaited(settledWorld({ relay: relayObject({ dns: { tlsa: true } }) })), []);
+});
+
+test('where look-ups do not work a person says since when the next key is in DNS', () => {
   const said = Date.parse('2026-01-01T00:00:00Z');
   const mark = (letter: string) => `${letter.repeat(64)}@2026-01-01T00:00:00Z`;
-  const stepOf = (text: string | undefined, ms: number) => byHand(text, said + ms).next?.step.kind;
+  const at = (word: string | undefined, ms: number) => byHand({ word, now: said + ms, dns: inDns([]) });
+  const stepOf = (word: string | undefined, ms: number) => at(word, ms).next?.step.kind;
   assert.equal(stepOf(undefined, 999_999_999), 'publishing');
   assert.equal(stepOf(mark('a'), 999_999_999), 'publishing', 'the word for another key');
   for (const text of ['', 'yes', `${'b'.repeat(64)}@yesterday`, 'b'.repeat(64)])
     assert.equal(stepOf(text, 999_999_999), 'publishing', text);
   assert.equal(stepOf(mark('b'), 119_999), 'waiting');
-  assert.deepEqual(byHand(mark('b'), said + 120_000).inService, 'two');
+  assert.deepEqual(at(mark('b'), 120_000).inService, 'two');
 });
 
 test('without dns.tlsa another Secret is served at once', () => {

@@ -1,25 +1,30 @@
 /**
  * The roll-over of a key that DNS publishes. Another tls.secretName asks for it: the second Secret gets a certificate,
- * the pods mount it beside the first one and tell its key, the records of both keys are published, two times to live
- * pass, and only then the pods serve it. So every copy of the records that a sender may still have names the key that
- * it meets.
+ * the pods mount it beside the first one and tell its key, the records of both keys are published, DNS is seen to have
+ * them, two times to live pass, and only then the pods serve it. So every copy of the records that a sender may still
+ * have names the key that it meets.
  *
  * Nothing is remembered here: the StatefulSet says which Secret is served, the DNSEndpoint since when the next key is in
- * DNS. An operator that starts in the middle goes on. Pure.
+ * DNS (the ConfigMap of the policy, where a person publishes). An operator that starts in the middle goes on. Pure.
  */
-import { tlsaValue } from '#crds/dnsrecords.ts';
 import { certificateSecretName } from '#crds/effective.ts';
 import { effectiveDns } from '#crds/effectivedns.ts';
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { ANNOTATIONS } from '#crds/wellknown.ts';
+import type { KubeObject } from '../kube/client.ts';
+import { objectNames } from '../render/metadata.ts';
 import type { World } from '../world.ts';
 import { listHostCertificates } from './certificates.ts';
 import type { KeyPlan, Published, RollOverStep } from './keyplan.ts';
-import { keysIn, servedKeys, toldNextKeys } from './keys.ts';
+import { servedKeys, toldNextKeys } from './keys.ts';
+import { proveInDns } from './proof.ts';
 import { findEndpoint, liveTtlSeconds } from './published.ts';
 import { findServedSecret } from './servedsecret.ts';
 
-type Observed = Pick<World, 'relay' | 'objects' | 'pods' | 'leaving' | 'now'>;
+type Observed = Pick<World, 'relay' | 'objects' | 'pods' | 'leaving' | 'dns' | 'now'>;
+
+/** The pause between two look-ups of records that are not in DNS yet. */
+const LOOK_AGAIN_MS = 30_000;
 
 export function planKeys(world: Observed): KeyPlan {
   const plan = planServing(world);
@@ -56,45 +61,38 @@ export function withServedSecret(relay: MailRelay, { inService, next }: KeyPlan)
 
 /** The time until the next look at a roll-over that waits. */
 export function nextLookMs({ next }: KeyPlan, now: number): number | undefined {
+  if (next?.step.kind === 'publishing') return LOOK_AGAIN_MS;
   return next?.step.kind === 'waiting' && next.step.until > now ? next.step.until - now : undefined;
 }
 
 function findStep(world: Observed, secret: string): RollOverStep {
-  const mark = readMark(world);
+  const note = readNote(world);
   // Pods may still have the certificate of another Secret, if somebody has changed their mind.
   const told = toldNextKeys(world, secret);
   // Pods that are silent for a while take nothing back.
-  const digest = told.length === 0 ? mark?.digest : told[0];
+  const digest = told.length === 0 ? note?.digest : told[0];
   if (digest === undefined || told.length > 1) return { kind: 'issuing' };
-  const since =
-    mark?.digest === digest && isPublished(world, digest) ? mark.since : publishedNow(world, digest);
-  if (since === undefined) return { kind: 'publishing', digest };
+  const proof = proveInDns(world, digest);
+  const mark = [readMark(world.relay), note].find((one) => one?.digest === digest);
+  if (proof.kind === 'unwritten' || (proof.kind !== 'proven' && !mark))
+    return { kind: 'publishing', digest, proof };
+  const since = mark?.since ?? world.now;
   const ttlMs = effectiveDns(world.relay.spec).ttlSeconds * 1_000;
   return { kind: 'waiting', digest, since, until: Math.max(since + 2 * ttlMs, longerCopiesUntil(world)) };
 }
 
-/** Written by us on the DNSEndpoint, or by a person on the MailRelay, who publishes the records without external-dns. */
-function readMark(world: Observed): Published | undefined {
-  const { relay } = world;
-  const object = publishesTlsa(relay) ? findEndpoint(world) : relay;
+/** Our own note of the proof. In the DNSEndpoint it comes and goes in one write with the records. */
+function readNote(world: Observed): Published | undefined {
+  const { relay, objects } = world;
+  const policy = objects.get(`ConfigMap/${objectNames.policy(relay.metadata.name)}`);
+  return readMark(publishesTlsa(relay) ? findEndpoint(world) : policy);
+}
+
+/** On a MailRelay it is the word of a person, which stands for look-ups where the operator cannot make them. */
+function readMark(object: Pick<KubeObject, 'metadata'> | undefined): Published | undefined {
   const [digest = '', time = ''] = (object?.metadata.annotations?.[ANNOTATIONS.published] ?? '').split('@');
   const since = Date.parse(time);
   return Number.isNaN(since) ? undefined : { digest, since };
-}
-
-/** True if the record is in the DNSEndpoint. Of records that a person publishes we know nothing. */
-function isPublished(world: Observed, digest: string): boolean {
-  if (!publishesTlsa(world.relay)) return true;
-  return keysIn(world).every((values) => values.includes(tlsaValue(digest)));
-}
-
-/** The present, if external-dns has just taken the DNSEndpoint with the record. */
-function publishedNow(world: Observed, digest: string): number | undefined {
-  if (!publishesTlsa(world.relay)) return undefined;
-  const endpoint = findEndpoint(world);
-  const { observedGeneration } = (endpoint?.['status'] ?? {}) as { observedGeneration?: number };
-  const isSeen = observedGeneration !== undefined && observedGeneration === endpoint?.metadata.generation;
-  return isSeen && keysIn(world).length > 0 && isPublished(world, digest) ? world.now : undefined;
 }
 
 /** Until when senders may have copies that lived longer than those of today. */
@@ -106,15 +104,21 @@ function longerCopiesUntil(world: Observed): number {
   return Math.max(mark > world.now ? mark : 0, shortened);
 }
 
-/** What the DNSEndpoint has to remember. */
-export function describeMarks(world: Observed, { published }: KeyPlan): Record<string, string> {
+/** What has to be remembered: annotations of the DNSEndpoint, and of the ConfigMap of the policy. */
+export interface Marks {
+  readonly endpoint: Readonly<Record<string, string>>;
+  readonly policy: Readonly<Record<string, string>>;
+}
+
+export function describeMarks(world: Observed, { published }: KeyPlan): Marks {
   const until = longerCopiesUntil(world);
-  return {
-    ...(published
-      ? { [ANNOTATIONS.published]: `${published.digest}@${new Date(published.since).toISOString()}` }
-      : {}),
-    ...(until > 0 ? { [ANNOTATIONS.copiesUntil]: new Date(until).toISOString() } : {}),
-  };
+  const copies = until > 0 ? { [ANNOTATIONS.copiesUntil]: new Date(until).toISOString() } : {};
+  const note = published
+    ? { [ANNOTATIONS.published]: `${published.digest}@${new Date(published.since).toISOString()}` }
+    : {};
+  return publishesTlsa(world.relay)
+    ? { endpoint: { ...note, ...copies }, policy: {} }
+    : { endpoint: copies, policy: note };
 }
 
 /** True if external-dns brings the TLSA records into DNS; otherwise a person does. */

@@ -16,12 +16,19 @@ import type { Rendered } from './rendered.ts';
 import { renderSidecarConfig } from './resolver.ts';
 
 /** See servedsecret.ts of the records. */
-function servedSecret({ metadata, spec }: MailRelay) {
+function servedSecret({ metadata, spec }: MailRelay): Record<string, string> {
   const secret = effectiveDns(spec).tlsa ? certificateSecretName(metadata.name, spec) : undefined;
-  return secret === undefined ? {} : { annotations: { [ANNOTATIONS.certificate]: secret } };
+  return secret === undefined ? {} : { [ANNOTATIONS.certificate]: secret };
 }
 
-export function renderConfigMap(relay: MailRelay, policy: Policy, objects?: World['objects']): Rendered {
+/** The marks say how far a key has rolled over: see rollover.ts of the records. */
+export function renderConfigMap(
+  relay: MailRelay,
+  policy: Policy,
+  objects?: World['objects'],
+  marks: Readonly<Record<string, string>> = {},
+): Rendered {
+  const annotations = { ...servedSecret(relay), ...marks };
   const { name, namespace } = relay.metadata;
   const { replicas } = relay.spec;
   const siblings = Array.from({ length: replicas }, (_, ordinal) =>
@@ -30,7 +37,10 @@ export function renderConfigMap(relay: MailRelay, policy: Policy, objects?: Worl
   return {
     apiVersion: 'v1',
     kind: 'ConfigMap',
-    metadata: { ...renderMetadata(relay, objectNames.policy(name)), ...servedSecret(relay) },
+    metadata: {
+      ...renderMetadata(relay, objectNames.policy(name)),
+      ...(Object.keys(annotations).length > 0 ? { annotations } : {}),
+    },
     data: {
       [POLICY_FILE_NAME]: printPolicy(policy),
       [SCALE_FILE_NAME]: printScale(replicas, siblings, scaleOrder(relay.metadata)),

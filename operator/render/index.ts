@@ -4,6 +4,7 @@ import type { MailRelay } from '#crds/mailrelay.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import { renderDnsEndpoint } from '../records/endpoint.ts';
 import type { KeyPlan } from '../records/keyplan.ts';
+import type { Marks } from '../records/rollover.ts';
 import type { World } from '../world.ts';
 import { renderAuthority } from './authority.ts';
 import { renderCertificates } from './certificate.ts';
@@ -24,8 +25,7 @@ interface Observed {
   /** Higher than in the spec while pods that leave still have mail. */
   readonly replicas?: number;
   readonly records?: readonly DnsRecord[];
-  /** Annotations of the DNSEndpoint. */
-  readonly marks?: Readonly<Record<string, string>> | undefined;
+  readonly marks?: Marks | undefined;
   readonly keys?: KeyPlan | undefined;
   readonly objects?: World['objects'];
 }
@@ -38,14 +38,14 @@ export function renderAll(
 ): Rendered[] {
   return [
     renderServiceAccount(relay),
-    renderConfigMap(relay, policy, objects),
+    renderConfigMap(relay, policy, objects, marks?.policy),
     renderAuthority(relay, authority),
     ...renderCertificates(relay, policy, keys, objects),
     renderNetworkPolicy(relay, policy, settings),
     renderDisruptionBudget(relay),
     renderPodsService(relay),
     renderClientService(relay, policy),
-    renderDnsEndpoint(relay, records, marks),
+    renderDnsEndpoint(relay, records, marks?.endpoint),
     renderPodMonitor(relay),
     renderStatefulSet(relay, policy, settings, { replicas, nextSecret: keys?.next?.secret }),
   ].filter((object) => object !== undefined);

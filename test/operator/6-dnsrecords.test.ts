@@ -1,6 +1,7 @@
 /**
  * The DNS records of a relay on a real API server: in the status where nobody takes them, in a DNSEndpoint where the
- * cluster knows the kind, by the permissions of the chart and no more. A published key rolls over.
+ * cluster knows the kind, by the permissions of the chart and no more. A published key rolls over when DNS shows both keys,
+ * and not because external-dns says that it took them.
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -10,6 +11,7 @@ import { ANNOTATIONS } from '#crds/wellknown.ts';
 import type { KubeObject } from '#operator/kube/client.ts';
 import { isKubeError } from '#operator/kube/errors.ts';
 import { apiPath, STATEFUL_SET } from '#operator/kube/kinds.ts';
+import { NameServer } from '#test/kit/nameserver.ts';
 import { until } from '#test/kit/wait.ts';
 import { DNS_ENDPOINT, installDnsEndpoint, removeDnsEndpoint } from './dnsendpoint.ts';
 import { type Plane, plane } from './plane.ts';
@@ -38,24 +40,32 @@ const SPEC = {
   },
 };
 const TLSA = '_25._tcp.relay.example.com';
+const DNS = '127.0.0.1';
 const NAMES = [TLSA, '_mta-sts.example.com', '_smtp._tls.example.com'];
 
 describe('DNS records', { concurrency: false }, () => {
   let api: Plane;
   let pods: Pods;
   let operator: Operator;
+  let dns: NameServer;
+  const inDns = { [TLSA]: { TLSA: [Buffer.from(keyIn('relay-tls'), 'hex')] } };
+  const start = async (identity: string) => {
+    operator = await Operator.start(api, { identity, nameServer: DNS });
+    await operator.leads();
+  };
 
   before(async () => {
     api = await plane();
     pods = new Pods(api);
     await pods.start();
     await api.makeNamespace(NAMESPACE);
-    operator = await Operator.start(api, { identity: 'dns-1' });
-    await operator.leads();
+    dns = await NameServer.start(inDns, 53, DNS);
+    await start('dns-1');
   });
   after(async () => {
     await operator.end('SIGTERM');
     await pods.stop();
+    dns.stop();
     await removeDnsEndpoint(api);
   });
 
@@ -91,8 +101,7 @@ describe('DNS records', { concurrency: false }, () => {
   test('a cluster that knows it: the object has what the status has, and nothing more is written', async () => {
     await installDnsEndpoint(api);
     await operator.end('SIGTERM');
-    operator = await Operator.start(api, { identity: 'dns-2' });
-    await operator.leads();
+    await start('dns-2');
     const endpoint = await until('the DNSEndpoint', readEndpoint);
     const status = await until('the note to go', async () => {
       const is = await statusOf();
@@ -133,21 +142,31 @@ describe('DNS records', { concurrency: false }, () => {
     await until('both keys to be told', async () => isDeepStrictEqual(await keys(), both));
     assert.ok(await reasonIs('KeyRollsOver')());
     assert.equal(await served(), 'relay-tls');
-    assert.deepEqual(await markIn(await readEndpoint()), undefined, 'nobody has taken it');
-    // As external-dns does when it has read the object.
+    // As external-dns does when it has read the object. Its provider leaves TLSA out.
     const { generation } = (await readEndpoint()).metadata;
     await patchEndpoint('/status', { status: { observedGeneration: generation } });
+    await until('a look-up to show what DNS lacks', async () => {
+      const { conditions = [] } = await statusOf();
+      const { message = '' } = conditions.find(({ type }) => type === 'ConfigurationSound') ?? {};
+      return message.includes(`${TLSA} has no TLSA record 3 1 1 ${keyIn('second')}`);
+    });
+    assert.deepEqual(await markIn(await readEndpoint()), undefined, 'DNS has one key');
+    await operator.end('SIGTERM');
+    inDns[TLSA]?.TLSA.push(Buffer.from(keyIn('second'), 'hex'));
+    await start('dns-3');
     const mark = await until('the time to be noted', async () => markIn(await readEndpoint()));
     assert.equal(mark.split('@')[0], keyIn('second'));
     assert.equal(await served(), 'relay-tls');
     await operator.end('SIGTERM');
     const longAgo = `${keyIn('second')}@2026-01-01T00:00:00Z`;
     await patchEndpoint('', { metadata: { annotations: { [ANNOTATIONS.published]: longAgo } } });
-    operator = await Operator.start(api, { identity: 'dns-3' });
-    await operator.leads();
+    await start('dns-4');
     await until('the next certificate to be served', async () => (await served()) === 'second');
     await until('the old key to go', async () => isDeepStrictEqual(await keys(), [keyIn('second')]));
+    const questions = dns.asked.length;
     await until('the mark to go', async () => (await markIn(await readEndpoint())) === undefined);
+    await whenQuiet(api);
+    assert.equal(dns.asked.length, questions, 'nothing is looked up when nothing waits');
   });
 
   test('the key of a certificate that is published changes only with its Secret', async () => {

@@ -34,7 +34,7 @@ const ENDPOINT = {
   },
 };
 
-/** What external-dns has seen; the operator waits for it. */
+/** What external-dns has seen. It proves nothing of DNS. */
 const STATUS = { type: 'object', properties: { observedGeneration: { type: 'integer', format: 'int64' } } };
 
 export async function installDnsEndpoint(api: Plane): Promise<void> {

@@ -23,6 +23,17 @@ export interface OperatorOptions {
   /** The address of the API server, or of a proxy before it. */
   readonly server?: string;
   readonly args?: readonly string[];
+  /** The address of the only name server that the process asks. */
+  readonly nameServer?: string;
+}
+
+/** Runs a command that sees another resolv.conf, in the same process. */
+const ASKING = 'mount --bind "$0" /etc/resolv.conf && exec "$@"';
+
+function withNameServer(dir: string, address: string): string[] {
+  const file = join(dir, 'resolv.conf');
+  writeFileSync(file, `nameserver ${address}\n`);
+  return ['unshare', '--mount', 'sh', '-c', ASKING, file];
 }
 
 export class Operator {
@@ -45,7 +56,10 @@ export class Operator {
     });
   }
 
-  static async start(plane: Plane, { identity, server, args = [] }: OperatorOptions): Promise<Operator> {
+  static async start(
+    plane: Plane,
+    { identity, server, args = [], nameServer }: OperatorOptions,
+  ): Promise<Operator> {
     const healthPort = await freePort();
     const kubeconfig = join(plane.dir, `${identity}.kubeconfig`);
     writeFileSync(kubeconfig, JSON.stringify(kubeconfigFor(plane, plane.token, server ?? plane.server)));
@@ -53,7 +67,9 @@ export class Operator {
       ...['--kubeconfig', kubeconfig, '--namespace', SYSTEM, '--health-port', String(healthPort)],
       ...['--relay-image', 'mailrelay.test/relay:1'],
     ];
-    const child = spawn(process.execPath, [COMMAND, 'operator', ...settings, ...args], {
+    const around = nameServer === undefined ? [] : withNameServer(plane.dir, nameServer);
+    const command = [...around, process.execPath, COMMAND, 'operator', ...settings, ...args];
+    const child = spawn(command[0] as string, command.slice(1), {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, POD_NAME: identity },
     });
