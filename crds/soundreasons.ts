@@ -61,6 +61,12 @@ export const SOUND_REASONS = {
       'dns.publish is DNSEndpoint, and the cluster knows no such objects: nobody brings the records of status.dnsRecords into DNS.',
     cure: 'Install external-dns with its CRD; it is found within ten minutes. Or publish the records yourself, and set dns.publish: None.',
   },
+  CertManagerUnlisted: {
+    type: 'ConfigurationSound',
+    cause:
+      'The spec names an issuer, and the API server does not list Certificates or CertificateRequests: a role is missing, or their CRDs are broken. Mail flows with the Secrets that are there. Such objects are neither made nor changed nor deleted; Reconciling too where they are Certificates.',
+    cure: 'The message names the kind and quotes the API server; mend what it names. It is tried again by itself, after half a minute at the latest.',
+  },
   KeyRollsOver: {
     type: 'ConfigurationSound',
     cause:

@@ -17,7 +17,7 @@ function named(name: string, relay: MailRelay): KubeObject {
 }
 
 const RELAYS = [
-  named('plain', relayObject()),
+  named('plain', relayObject({ tls: { issuerRef: { name: 'ca' } } })),
   named('publishes', relayObject({ dns: { publish: 'DNSEndpoint' } })),
 ];
 
@@ -55,12 +55,24 @@ function startCaches(t: TestContext, broken: Map<string, KubeError>) {
 const ANSWERS = [new KubeError('unavailable', 'no', 503), new KubeError('forbidden', 'no', 403)];
 
 for (const error of ANSWERS) {
-  test(`a PodMonitor that cannot be listed (${error.status}) keeps no relay`, async (t) => {
-    const { caches, complete } = startCaches(t, new Map([['podmonitors', error]]));
-    await until('the caches', () => caches.synced);
-    assert.deepEqual(caches.keys(), [PLAIN, PUBLISHES]);
-    assert.deepEqual(complete.at(-1), [PLAIN, PUBLISHES]);
-  });
+  for (const [kind, plural] of [
+    ['PodMonitor', 'podmonitors'],
+    ['Certificate', 'certificates'],
+    ['CertificateRequest', 'certificaterequests'],
+  ] as const)
+    test(`a ${kind} that cannot be listed (${error.status}) keeps no relay, and is not taken for absent`, async (t) => {
+      const broken = new Map([[plural, error]]);
+      const { caches, complete } = startCaches(t, broken);
+      await until('the caches', () => caches.synced);
+      assert.deepEqual(caches.keys(), [PLAIN, PUBLISHES]);
+      assert.deepEqual(complete.at(-1), [PLAIN, PUBLISHES]);
+      assert.deepEqual(caches.listUnlisted(PLAIN), [{ kind, message: 'no' }]);
+      broken.clear();
+      const before = complete.length;
+      await until('another look at all', () => complete.length > before);
+      assert.deepEqual(complete.at(-1), [PLAIN, PUBLISHES]);
+      assert.deepEqual(caches.listUnlisted(PLAIN), []);
+    });
 
   test(`a DNSEndpoint that cannot be listed (${error.status}) keeps those that publish by it`, async (t) => {
     const broken = new Map([['dnsendpoints', error]]);

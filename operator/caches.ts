@@ -9,6 +9,7 @@ import { findMaker, isContentKept, isPartial, listRelayKeys, reduceToKept, withK
 import type { Client, KubeObject } from './kube/client.ts';
 import {
   apiPath,
+  CERTIFICATE,
   CERTIFICATE_REQUEST,
   CLAIM,
   DNS_ENDPOINT,
@@ -21,6 +22,7 @@ import {
   POD_MONITOR,
 } from './kube/kinds.ts';
 import { ListWatch } from './kube/listwatch.ts';
+import type { UnlistedKind } from './world.ts';
 
 export interface WatchFigures {
   readonly kind: string;
@@ -97,13 +99,21 @@ export class Caches {
    * that cannot be listed keeps only those relays that need to know it.
    */
   isComplete(key: string): boolean {
-    const namespace = key.slice(0, key.indexOf('/'));
-    const watches = this.#groups.get(namespace) ?? this.#groups.get(undefined);
     return (
-      watches?.every(
+      this.#watchesFor(key)?.every(
         ({ synced, overdue, kind }) => synced || (overdue && !needsToKnow(this.#relays.get(key), kind)),
       ) ?? false
     );
+  }
+
+  /** The extras of which it is not known whether this MailRelay has any, because they cannot be listed. */
+  listUnlisted(key: string): UnlistedKind[] {
+    const unlisted = this.#watchesFor(key)?.filter(({ overdue, kind }) => overdue && isExtra(kind)) ?? [];
+    return unlisted.map(({ kind, failure }) => ({ kind: kind.kind, message: failure }));
+  }
+
+  #watchesFor(key: string): ListWatch[] | undefined {
+    return this.#groups.get(key.slice(0, key.indexOf('/'))) ?? this.#groups.get(undefined);
   }
 
   /** The figures of each namespace in namespaced mode. */
@@ -260,14 +270,14 @@ export class Caches {
   }
 }
 
-/** Kinds that mail does not need. One that cannot be listed keeps no operator from its work. */
+/** Kinds without which mail flows. One that cannot be listed keeps no operator from its work. */
 function isExtra(kind: Kind): boolean {
-  return kind === POD_MONITOR || kind === DNS_ENDPOINT;
+  return [CERTIFICATE, CERTIFICATE_REQUEST, DNS_ENDPOINT, POD_MONITOR].includes(kind);
 }
 
 /**
- * True if a relay must not be worked on without the objects of the kind. A PodMonitor that is not known is not written.
- * The DNSEndpoint of a relay that publishes its records remembers how far a key has rolled over.
+ * True if a relay must not be worked on without the objects of the kind. Nothing of a kind that is not known is written
+ * or deleted. The DNSEndpoint of a relay that publishes its records remembers how far a key has rolled over.
  */
 function needsToKnow(relay: MailRelay | undefined, kind: Kind): boolean {
   if (!isExtra(kind)) return true;

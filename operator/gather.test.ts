@@ -5,6 +5,8 @@ import { podReport, relayObject } from '#test/fixtures/world.ts';
 import { gatherWorld } from './gather.ts';
 import type { KubeObject } from './kube/client.ts';
 
+const ALL_LISTED = { knows: () => true, listUnlisted: () => [] };
+
 const podNamed = (name: string): KubeObject => ({
   kind: 'Pod',
   metadata: { name, namespace: 'mail', uid: `uid-of-${name}` },
@@ -15,7 +17,7 @@ test('a pod of another name does not speak for the one of its number, whatever i
   const names = ['relay-0', 'relay-2', 'relay-debug-0', 'relay-copy-2', 'relay-02'];
   const objects = names.map((name): [string, KubeObject] => [`Pod/${name}`, podNamed(name)]);
   const world = gatherWorld('mail/relay', {
-    caches: { relay: () => relay, relaysIn: () => [], objectsOf: () => new Map(objects), knows: () => true },
+    caches: { relay: () => relay, relaysIn: () => [], objectsOf: () => new Map(objects), ...ALL_LISTED },
     reportOf: () => podReport(relay, { evacuation: { state: 'Emptied', message: null } }),
     asked: () => true,
     dnsOf: () => undefined,
@@ -36,7 +38,7 @@ test('what answers at the address of a pod is believed when it says to be that p
         relay: () => relay,
         relaysIn: () => [],
         objectsOf: () => new Map([['Pod/relay-0', podNamed('relay-0')]]),
-        knows: () => true,
+        ...ALL_LISTED,
       },
       reportOf: () => podReport(relay, { identity }),
       asked: () => true,
@@ -55,7 +57,7 @@ test('the policy of a spec that stays the same is made once', () => {
   const relay = relayObject();
   const policyOf = (changed: typeof relay) =>
     gatherWorld('mail/relay', {
-      caches: { relay: () => changed, relaysIn: () => [], objectsOf: () => new Map(), knows: () => true },
+      caches: { relay: () => changed, relaysIn: () => [], objectsOf: () => new Map(), ...ALL_LISTED },
       reportOf: () => undefined,
       asked: () => true,
       dnsOf: () => undefined,
@@ -81,7 +83,7 @@ test('of the Secrets of other relays, those that a relay fills itself are known'
       relay: () => relay,
       relaysIn: () => [relay as NonNullable<typeof relay>, ...others],
       objectsOf: () => new Map(),
-      knows: () => true,
+      ...ALL_LISTED,
     },
     reportOf: () => undefined,
     asked: () => true,
@@ -92,4 +94,23 @@ test('of the Secrets of other relays, those that a relay fills itself are known'
     world?.filled?.map(({ secret, relay: by }) => [secret, by.metadata.name]),
     [['shared', 'second']],
   );
+});
+
+test('a kind that cannot be listed is not taken for one that the cluster lacks', () => {
+  const unlisted = [{ kind: 'Certificate', message: 'no' }];
+  const world = gatherWorld('mail/relay', {
+    caches: {
+      relay: () => relayObject(),
+      relaysIn: () => [],
+      objectsOf: () => new Map(),
+      knows: ({ kind }) => kind === 'PodMonitor',
+      listUnlisted: () => unlisted,
+    },
+    reportOf: () => undefined,
+    asked: () => true,
+    dnsOf: () => undefined,
+    now: () => 0,
+  });
+  assert.deepEqual(world?.unlisted, unlisted);
+  assert.deepEqual(world?.absentKinds, ['CertificateRequest', 'DNSEndpoint']);
 });

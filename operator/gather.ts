@@ -18,7 +18,7 @@ import { planKeys, withServedSecret } from './records/rollover.ts';
 import type { FilledSecret, PodView, World } from './world.ts';
 
 export interface Sources {
-  readonly caches: Pick<Caches, 'relay' | 'relaysIn' | 'objectsOf' | 'knows'>;
+  readonly caches: Pick<Caches, 'relay' | 'relaysIn' | 'objectsOf' | 'knows' | 'listUnlisted'>;
   readonly reportOf: (namespace: string, pod: string, uid: string) => PodStatus | undefined;
   readonly asked: (key: string) => boolean;
   /** What look-ups have shown of the TLSA records of the relay. */
@@ -43,6 +43,7 @@ export function gatherWorld(
     dns: dnsOf(key),
     now: now(),
   };
+  const unlisted = caches.listUnlisted(key);
   const keys = planKeys(seen);
   const served = withServedSecret(relay, keys);
   const faults = RULES.filter((rule) => !rule.holds(relay.spec));
@@ -54,7 +55,10 @@ export function gatherWorld(
     policy: faults.length > 0 ? undefined : findPolicy(served),
     filled: filledByOthers(served, keys, caches),
     asked: asked(key),
-    absentKinds: [...OPTIONAL.keys()].flatMap((kind) => (caches.knows(kind) ? [] : [kind.kind])),
+    absentKinds: [...OPTIONAL.keys()]
+      .filter((one) => !caches.knows(one) && !unlisted.some(({ kind }) => kind === one.kind))
+      .map(({ kind }) => kind),
+    unlisted,
   };
 }
 

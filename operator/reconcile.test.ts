@@ -67,6 +67,29 @@ describe('reconcile', () => {
     );
   });
 
+  test('Certificates that cannot be listed are left alone, and all else is made', async () => {
+    const relay = relayObject({ tls: { issuerRef: { name: 'ca' } } });
+    const older = { ...relay.metadata, name: 'other', uid: 'o', creationTimestamp: '2025-01-01T00:00:00Z' };
+    const filled = [{ secret: 'relay-tls', relay: { ...relay, metadata: older }, since: undefined }];
+    const unlisted = [{ kind: 'Certificate', message: 'the server is broken' }];
+    const hands = recordingHands(notFound);
+    await reconcile(settledWorld({ relay, filled, unlisted, objects: new Map() }), hands);
+    const paths = hands.requests.map(({ path }) => path);
+    assert.ok(paths.some((path) => path.endsWith('/statefulsets/relay')));
+    assert.deepEqual(
+      paths.filter((path) => path.includes('cert-manager.io')),
+      [],
+    );
+    const { body } = hands.requests.at(-1) as { body: { status: MailRelayStatus } };
+    const shown = body.status.conditions?.map(({ type, status, reason }) => `${type} ${status} ${reason}`);
+    assert.ok(shown?.includes('Reconciling True CertManagerUnlisted'), String(shown));
+    assert.ok(!shown?.some((one) => one.startsWith('Stalled')), String(shown));
+    assert.match(
+      body.status.conditions?.find(({ type }) => type === 'ConfigurationSound')?.message ?? '',
+      /does not list Certificates, .*: the server is broken: see that cert-manager/,
+    );
+  });
+
   test('repairs what was edited, and only that', async () => {
     const relay = relayObject();
     const objects = liveObjects(relay);

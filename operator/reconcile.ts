@@ -123,7 +123,9 @@ async function apply(world: World, hands: Hands): Promise<Obstacle[]> {
     objects: world.objects,
   });
   const waiting: Obstacle[] = [];
-  const { kept, taken } = withoutTaken(world, rendered);
+  // Of a kind that cannot be listed nothing is written: one of the name may be there, or one for the same Secret.
+  const known = rendered.filter(({ kind }) => !world.unlisted?.some((one) => one.kind === kind));
+  const { kept, taken } = withoutTaken(world, known);
   const wanted = kept.map((unstamped) => {
     const object = withStamp(unstamped, relay);
     if (object.kind !== STATEFUL_SET.kind) return object;

@@ -32,6 +32,12 @@ export interface PodView {
   readonly stranger?: string;
 }
 
+export interface UnlistedKind {
+  readonly kind: string;
+  /** The last answer of the API server. */
+  readonly message: string;
+}
+
 /** A Secret that a relay of the namespace fills by cert-manager. */
 export interface FilledSecret {
   readonly secret: string;
@@ -55,6 +61,8 @@ export interface World {
   readonly asked: boolean;
   /** Optional kinds that this cluster does not know: those of cert-manager, DNSEndpoint and PodMonitor. */
   readonly absentKinds: readonly string[];
+  /** Optional kinds that the API server does not list. Whether there are such objects is not known. */
+  readonly unlisted?: readonly UnlistedKind[];
   /** Secrets of this relay that other relays of the namespace fill by cert-manager too. */
   readonly filled?: readonly FilledSecret[];
   /** Warnings of Kubernetes; read only while a pod or a volume is missing. */

@@ -59,6 +59,12 @@ const inClear = (said: Partial<PodStatus['sessions']>, of = relay) =>
 
 const LACKING = { kind: 'lacking', name: '_25._tcp.relay.example.com', value: '3 1 1 bb' } as const;
 
+/** The API server does not list these kinds. */
+const unlisted = (kinds: readonly string[], of = ISSUED): Partial<Judged> => ({
+  relay: of,
+  unlisted: kinds.map((kind) => ({ kind, message: 'the server is broken' })),
+});
+
 /** Client networks behind a Service that clients reach from outside the cluster. */
 const exposed = (service: object, listener: object = {}) => ({
   relay: relayObject({
@@ -310,6 +316,44 @@ const CASES: readonly Case[] = [
     'ConfigurationSound',
     'True',
     'KeyRollsOver',
+  ],
+  ['Certificate cannot be listed', unlisted(['Certificate']), 'Reconciling', 'True', 'CertManagerUnlisted'],
+  [
+    'Certificate cannot be listed',
+    unlisted(['Certificate']),
+    'ConfigurationSound',
+    'Unknown',
+    'CertManagerUnlisted',
+  ],
+  ['Certificate cannot be listed', unlisted(['Certificate']), 'Ready', 'True', 'Serving'],
+  ['Certificate cannot be listed', unlisted(['Certificate']), 'Stalled', undefined, undefined],
+  [
+    'CertificateRequest cannot be listed',
+    unlisted(['CertificateRequest']),
+    'Reconciling',
+    undefined,
+    undefined,
+  ],
+  [
+    'CertificateRequest cannot be listed',
+    unlisted(['CertificateRequest']),
+    'ConfigurationSound',
+    'Unknown',
+    'CertManagerUnlisted',
+  ],
+  [
+    'PodMonitor, DNSEndpoint cannot be listed',
+    unlisted(['PodMonitor', 'DNSEndpoint']),
+    'ConfigurationSound',
+    'True',
+    'NothingToNote',
+  ],
+  [
+    'Certificates cannot be listed, and the Secrets are filled by a person',
+    unlisted(['Certificate'], relayObject({ tls: { secretName: 'own' } })),
+    'ConfigurationSound',
+    'True',
+    'NothingToNote',
   ],
   [
     'such an object is not known and not wanted',

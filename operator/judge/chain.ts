@@ -14,6 +14,7 @@ import * as queue from './queue.ts';
 import * as scaling from './scaling.ts';
 import * as sound from './soundness.ts';
 import * as storage from './storage.ts';
+import * as unlisted from './unlisted.ts';
 import * as unseen from './unseenqueues.ts';
 
 const STALLED: readonly Check[] = [
@@ -32,6 +33,7 @@ const STALLED: readonly Check[] = [
 const RECONCILING: readonly Check[] = [
   check.writeFailed, // most often an admission webhook is down
   anew.makingAnew, // an old object of the name must go first
+  unlisted.certificatesUnlisted, // whether the Certificates are as wanted is not known
   check.rolloutWaits, // other relays are replaced first
   pods.rolloutHeldUp, // a pod that leaves is not ready
   scaling.scaleInWaits, // a pod leaves, and its queue cannot
@@ -77,6 +79,7 @@ const SOUND: readonly Check[] = [
   sound.nobodyCanLogIn, // there are users, and no listener has auth
   sound.nobodyMaySend, // for example because a field was dropped
   dnsrecords.externalDnsMissing, // nobody takes the DNS records
+  unlisted.certManagerUnlisted, // what cert-manager does is not seen
   check.extraRefused, // an object that mail does not need cannot be written
   sound.loadBalancerPending, // the Service has no address outside the cluster
   dnsrecords.keyRollsOver, // a person has to publish or look up records; otherwise no fault

@@ -32,6 +32,7 @@ export class ListWatch {
   #version: string | undefined;
   #failures = 0;
   #trouble = '';
+  #failure = '';
   #synced = false;
   #overdue = false;
   #exists = false;
@@ -63,6 +64,11 @@ export class ListWatch {
   /** True from some failures of the first list on until it succeeds. */
   get overdue(): boolean {
     return this.#overdue && !this.#synced;
+  }
+
+  /** The message of the last failure; empty before the first one. */
+  get failure(): string {
+    return this.#failure;
   }
 
   /** False while the cluster does not know the kind. */
@@ -227,6 +233,7 @@ export class ListWatch {
       this.#options.onTrouble(this.#options.kind, error.message);
     }
     this.#failures += 1;
+    this.#failure = (error as Error).message;
     this.#becomeOverdue();
     const pause = Math.min(RETRY_FIRST_MS * 2 ** (this.#failures - 1), RETRY_LAST_MS) * (0.5 + random());
     const asked = isKubeError(error) ? (error.retryAfter ?? 0) * 1000 : 0;
