@@ -75,6 +75,8 @@ export const ANNOTATIONS = {
    * person publishes the records. On a MailRelay it is the word of a person, which stands for the look-ups of the operator.
    */
   published: `${GROUP}/tlsa-published`,
+  /** On the same objects, until there is the former: DIGEST@TIME, the next key and since when its proof is awaited. */
+  awaited: `${GROUP}/tlsa-awaited`,
   /** On a DNSEndpoint: until when senders may have copies of records that lived longer. */
   copiesUntil: `${GROUP}/copies-until`,
   /** On a claim: the uid of the pod that reported it empty, or a word for a claim that never had a volume. */

@@ -295,7 +295,7 @@ const CASES: readonly Case[] = [
       relay: relayObject({ dns: { tlsa: true } }),
       keys: {
         inService: 'one',
-        next: { secret: 'two', step: { kind: 'publishing', digest: 'a', proof: LACKING } },
+        next: { secret: 'two', step: { kind: 'publishing', digest: 'a', since: 0, proof: LACKING } },
         former: [],
       },
     },
@@ -309,7 +309,7 @@ const CASES: readonly Case[] = [
       relay: relayObject({ dns: { tlsa: true, publish: 'DNSEndpoint' } }),
       keys: {
         inService: 'one',
-        next: { secret: 'two', step: { kind: 'publishing', digest: 'a', proof: LACKING } },
+        next: { secret: 'two', step: { kind: 'publishing', digest: 'a', since: 0, proof: LACKING } },
         former: [],
       },
     },

@@ -34,6 +34,7 @@ const LACKING = { kind: 'lacking', name: '_25._tcp.a.example', value: '3 1 1 bb'
 const publishing = (proof: Publishing['proof']): Publishing => ({
   kind: 'publishing',
   digest: DIGEST,
+  since: 0,
   proof,
 });
 

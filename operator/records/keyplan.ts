@@ -4,12 +4,13 @@ export interface KeyPlan {
   readonly inService: string | undefined;
   readonly next?: { readonly secret: string; readonly step: RollOverStep };
   /** The next key and since when it is in DNS. It stays noted until the StatefulSet serves it. */
-  readonly published?: Published;
+  readonly published?: Marked;
   /** Secrets of Certificates that some pod may still serve. */
   readonly former: readonly string[];
 }
 
-export interface Published {
+/** A key, and since when something is so of it. */
+export interface Marked {
   readonly digest: string;
   readonly since: number;
 }
@@ -17,13 +18,9 @@ export interface Published {
 export type RollOverStep =
   /** Not every pod has told the key of the next certificate. */
   | { readonly kind: 'issuing' }
-  /** Nothing proves yet that the records of both keys are in DNS. */
-  | {
-      readonly kind: 'publishing';
-      readonly digest: string;
-      readonly proof: Exclude<Proof, { kind: 'proven' }>;
-    }
-  | ({ readonly kind: 'waiting'; readonly until: number } & Published);
+  /** Nothing proves yet that the records of both keys are in DNS. `since`: when that began. */
+  | ({ readonly kind: 'publishing'; readonly proof: Exclude<Proof, { kind: 'proven' }> } & Marked)
+  | ({ readonly kind: 'waiting'; readonly until: number } & Marked);
 
 /** What DNS has of the records that were looked up, by name. */
 export type DnsView = ReadonlyMap<string, DnsAnswer>;

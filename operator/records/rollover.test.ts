@@ -26,7 +26,7 @@ const KEY_OF_TWO = createHash('sha256').update('two').digest('hex');
 
 type Event =
   | { kind: 'operate'; writes: number }
-  | { kind: 'issue' | 'takeDns' | 'claimDns' | 'lookUp' | 'orphan' }
+  | { kind: 'issue' | 'takeDns' | 'claimDns' | 'lookUp' | 'say' | 'orphan' }
   | { kind: 'roll' | 'mount' | 'silence' | 'end'; pod: number }
   | { kind: 'pass'; ms: number }
   | { kind: 'rename'; secret: string }
@@ -57,6 +57,8 @@ class Little {
   status: MailRelay['status'];
   plan: KeyPlan | undefined;
   view: DnsView | undefined;
+  /** On the MailRelay, by a person. It stays there. */
+  word: string | undefined;
   #secretName: string = SECRETS[0];
   #ttl: string = '1m';
   readonly #replicas: number;
@@ -71,6 +73,7 @@ class Little {
     if (event.kind === 'takeDns') this.#takeDns();
     if (event.kind === 'claimDns') this.#claimDns();
     if (event.kind === 'lookUp') this.#lookUp();
+    if (event.kind === 'say') this.#say();
     if (event.kind === 'orphan') this.objects.delete('StatefulSet/relay');
     if (event.kind === 'pass') this.now += event.ms;
     if (event.kind === 'rename') this.#secretName = event.secret;
@@ -112,8 +115,11 @@ class Little {
   world(): World {
     const dns = { publish: 'DNSEndpoint', tlsa: true, ttl: this.#ttl };
     const tls = { secretName: this.#secretName, issuerRef: { name: 'ca' } };
+    const plain = relayObject({ replicas: this.#replicas, dns, tls });
+    const said = this.word === undefined ? {} : { annotations: { [ANNOTATIONS.published]: this.word } };
     const relay = {
-      ...relayObject({ replicas: this.#replicas, dns, tls }),
+      ...plain,
+      metadata: { ...plain.metadata, ...said },
       ...(this.status ? { status: this.status } : {}),
     };
     const pods = this.pods.flatMap((pod, ordinal) => (pod ? [this.#view(relay, pod, ordinal)] : []));
@@ -198,6 +204,16 @@ class Little {
     this.view = new Map(listAwaited(this.world()).map(({ name }) => [name, { kind: 'found', values }]));
   }
 
+  /** A person looks at DNS, and says so if it has what the operator waits for. */
+  #say(): void {
+    const step = this.plan?.next?.step;
+    const keys = this.copies.at(-1)?.keys ?? [];
+    const wanted = listAwaited(this.world()).flatMap(({ values }) => values);
+    const isThere = wanted.length > 0 && wanted.every((value) => keys.includes(value.slice('3 1 1 '.length)));
+    if (step?.kind === 'publishing' && isThere)
+      this.word = `${step.digest}@${new Date(this.now).toISOString()}`;
+  }
+
   #takeDns(): void {
     this.#claimDns();
     const { endpoints = [] } = (this.objects.get('DNSEndpoint/relay')?.['spec'] ?? {}) as {
@@ -273,6 +289,13 @@ const LYING_ROUND: readonly Event[] = [
   { kind: 'pass', ms: 2 * LONGEST_MS },
 ];
 
+/** The same with a person in place of look-ups, and pods that serve the next key in the end. */
+const SAID_ROUND: readonly Event[] = [
+  ...ROUND.map((one): Event => (one.kind === 'lookUp' ? { kind: 'say' } : one)),
+  { kind: 'pass', ms: 2 * LONGEST_MS },
+  ...ROUND,
+];
+
 const pod = fc.nat({ max: 2 });
 const often = <T>(weight: number, arbitrary: fc.Arbitrary<T>) => ({ weight, arbitrary });
 const single: fc.Arbitrary<Event> = fc.oneof(
@@ -283,7 +306,13 @@ const single: fc.Arbitrary<Event> = fc.oneof(
   often(
     4,
     fc.record({
-      kind: fc.constantFrom('issue' as const, 'takeDns' as const, 'claimDns' as const, 'lookUp' as const),
+      kind: fc.constantFrom(
+        'issue' as const,
+        'takeDns' as const,
+        'claimDns' as const,
+        'lookUp' as const,
+        'say' as const,
+      ),
     }),
   ),
   often(6, fc.record({ kind: fc.constantFrom('roll' as const, 'mount' as const, 'mount' as const), pod })),
@@ -305,7 +334,7 @@ const happening = fc.oneof(
     5,
     single.map((one) => [one]),
   ),
-  often(1, fc.constantFrom(ROUND, LYING_ROUND)),
+  often(1, fc.constantFrom(ROUND, LYING_ROUND, SAID_ROUND)),
 );
 
 test('whatever happens in which order, no sender has records without the key that it meets', () => {
@@ -363,6 +392,7 @@ test('each step by itself: issued, published, waited, served', () => {
   assert.deepEqual(little.plan?.next?.step, {
     kind: 'publishing',
     digest: KEY_OF_TWO,
+    since: little.now,
     proof: { kind: 'lacking', name: '_25._tcp.relay.example.com', value: `3 1 1 ${KEY_OF_TWO}` },
   });
   assert.equal(stepAfter({ kind: 'takeDns' }), 'publishing', 'nobody has looked');
@@ -421,21 +451,26 @@ interface ByHand {
   readonly word?: string | undefined;
   /** On the ConfigMap of the policy, by us. */
   readonly note?: string;
+  readonly awaited?: string;
   readonly dns?: DnsView;
   readonly listed?: readonly string[];
   readonly now?: number;
 }
 
 /** A relay whose TLSA records a person publishes, with a next key that every pod has told. */
-function worldByHand({ word, note, dns, listed = BOTH, now = 0 }: ByHand) {
-  const annotated = (mark: string | undefined) =>
-    mark === undefined ? {} : { annotations: { [ANNOTATIONS.published]: mark } };
+function worldByHand({ word, note, awaited, dns, listed = BOTH, now = 0 }: ByHand) {
+  const annotated = (mark?: string, since?: string) => ({
+    annotations: {
+      ...(mark === undefined ? {} : { [ANNOTATIONS.published]: mark }),
+      ...(since === undefined ? {} : { [ANNOTATIONS.awaited]: since }),
+    },
+  });
   const relay = relayObject({ replicas: 1, tls: { secretName: 'two' }, dns: { tlsa: true, ttl: '1m' } });
   const facts = podReport(relay).certificate;
   const nextCertificate = facts && { ...facts, publicKeySha256: 'b'.repeat(64), secret: 'two' };
   const volumes = [{ name: 'certificate', secret: { secretName: 'one' } }];
   const set = { kind: 'StatefulSet', metadata: { name: 'relay' }, spec: { template: { spec: { volumes } } } };
-  const map = { kind: 'ConfigMap', metadata: { name: 'relay-policy', ...annotated(note) } };
+  const map = { kind: 'ConfigMap', metadata: { name: 'relay-policy', ...annotated(note, awaited) } };
   const objects = new Map<string, KubeObject>([
     ['StatefulSet/relay', set],
     ['ConfigMap/relay-policy', map],
@@ -549,21 +584,42 @@ test('only a key that waits for its proof is looked up', () => {
   assert.deepEqual(awaited({ dns: inDns([]) }), wanted);
   assert.deepEqual(awaited({ listed: [BOTH[0] as string] }), []);
   assert.deepEqual(awaited({ dns: inDns(BOTH) }), []);
-  assert.deepEqual(awaited({ word: `${'b'.repeat(64)}@2026-01-01T00:00:00Z` }), []);
+  assert.deepEqual(awaited({ note: `${'b'.repeat(64)}@2026-01-01T00:00:00Z` }), []);
   assert.deepEqual(listAwaited(settledWorld({ relay: relayObject({ dns: { tlsa: true } }) })), []);
 });
 
 test('where look-ups do not work a person says since when the next key is in DNS', () => {
   const said = Date.parse('2026-01-01T00:00:00Z');
   const mark = (letter: string) => `${letter.repeat(64)}@2026-01-01T00:00:00Z`;
-  const at = (word: string | undefined, ms: number) => byHand({ word, now: said + ms, dns: inDns([]) });
-  const stepOf = (word: string | undefined, ms: number) => at(word, ms).next?.step.kind;
+  const at = (word: string | undefined, ms: number, awaited = `${'b'.repeat(64)}@2026-01-01T00:00:00.900Z`) =>
+    byHand({ word, awaited, now: said + ms, dns: inDns([]) });
+  const stepOf = (...given: Parameters<typeof at>) => at(...given).next?.step.kind;
   assert.equal(stepOf(undefined, 999_999_999), 'publishing');
   assert.equal(stepOf(mark('a'), 999_999_999), 'publishing', 'the word for another key');
   for (const text of ['', 'yes', `${'b'.repeat(64)}@yesterday`, 'b'.repeat(64)])
     assert.equal(stepOf(text, 999_999_999), 'publishing', text);
   assert.equal(stepOf(mark('b'), 119_999), 'waiting');
   assert.deepEqual(at(mark('b'), 120_000).inService, 'two');
+  for (const awaited of [
+    '',
+    `${'a'.repeat(64)}@2026-01-01T00:00:00Z`,
+    `${'b'.repeat(64)}@2026-01-01T00:00:01Z`,
+  ])
+    assert.equal(stepOf(mark('b'), 999_999_999, awaited), 'publishing', 'the word of an earlier roll-over');
+});
+
+test('a word that stays on the MailRelay does not count when its key is the next one again', () => {
+  const little = atStep();
+  for (const one of [...SAID_ROUND, ...ROUND]) little.do(one);
+  assert.equal(little.served, 'two,two');
+  assert.match(String(little.word), new RegExp(`^${KEY_OF_TWO}@`));
+  little.do({ kind: 'rename', secret: 'one' });
+  settle(little);
+  little.do({ kind: 'rename', secret: 'two' });
+  for (const one of LYING_ROUND) if (one.kind !== 'lookUp') little.do(one);
+  little.do({ kind: 'operate', writes: 99 });
+  assert.equal(little.plan?.next?.step.kind, 'publishing');
+  assert.equal(little.served, 'one,one');
 });
 
 test('without dns.tlsa another Secret is served at once', () => {

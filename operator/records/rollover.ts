@@ -15,7 +15,7 @@ import type { KubeObject } from '../kube/client.ts';
 import { objectNames } from '../render/metadata.ts';
 import type { World } from '../world.ts';
 import { listHostCertificates } from './certificates.ts';
-import type { KeyPlan, Published, RollOverStep } from './keyplan.ts';
+import type { KeyPlan, Marked, RollOverStep } from './keyplan.ts';
 import { servedKeys, toldNextKeys } from './keys.ts';
 import { proveInDns } from './proof.ts';
 import { findEndpoint, liveTtlSeconds } from './published.ts';
@@ -66,31 +66,42 @@ export function nextLookMs({ next }: KeyPlan, now: number): number | undefined {
 }
 
 function findStep(world: Observed, secret: string): RollOverStep {
-  const note = readNote(world);
+  const notes = findNotes(world);
+  const note = readMark(notes, ANNOTATIONS.published);
   // Pods may still have the certificate of another Secret, if somebody has changed their mind.
   const told = toldNextKeys(world, secret);
   // Pods that are silent for a while take nothing back.
   const digest = told.length === 0 ? note?.digest : told[0];
   if (digest === undefined || told.length > 1) return { kind: 'issuing' };
+  const awaited = readMark(notes, ANNOTATIONS.awaited);
+  const awaitedSince = awaited?.digest === digest ? awaited.since : world.now;
   const proof = proveInDns(world, digest);
-  const mark = [readMark(world.relay), note].find((one) => one?.digest === digest);
+  const mark = [note, readWord(world, awaitedSince)].find((one) => one?.digest === digest);
   if (proof.kind === 'unwritten' || (proof.kind !== 'proven' && !mark))
-    return { kind: 'publishing', digest, proof };
+    return { kind: 'publishing', digest, since: awaitedSince, proof };
   const since = mark?.since ?? world.now;
   const ttlMs = effectiveDns(world.relay.spec).ttlSeconds * 1_000;
   return { kind: 'waiting', digest, since, until: Math.max(since + 2 * ttlMs, longerCopiesUntil(world)) };
 }
 
-/** Our own note of the proof. In the DNSEndpoint it comes and goes in one write with the records. */
-function readNote(world: Observed): Published | undefined {
+/** The object with our own notes. Those of a DNSEndpoint come and go in one write with its records. */
+function findNotes(world: Observed): KubeObject | undefined {
   const { relay, objects } = world;
-  const policy = objects.get(`ConfigMap/${objectNames.policy(relay.metadata.name)}`);
-  return readMark(publishesTlsa(relay) ? findEndpoint(world) : policy);
+  if (publishesTlsa(relay)) return findEndpoint(world);
+  return objects.get(`ConfigMap/${objectNames.policy(relay.metadata.name)}`);
 }
 
-/** On a MailRelay it is the word of a person, which stands for look-ups where the operator cannot make them. */
-function readMark(object: Pick<KubeObject, 'metadata'> | undefined): Published | undefined {
-  const [digest = '', time = ''] = (object?.metadata.annotations?.[ANNOTATIONS.published] ?? '').split('@');
+/**
+ * The word of a person, which stands for look-ups where the operator cannot make them. One from before the proof was
+ * awaited is of an earlier roll-over to the same key. People write whole seconds.
+ */
+function readWord({ relay }: Observed, awaitedSince: number): Marked | undefined {
+  const word = readMark(relay, ANNOTATIONS.published);
+  return word && word.since >= Math.floor(awaitedSince / 1_000) * 1_000 ? word : undefined;
+}
+
+function readMark(object: Pick<KubeObject, 'metadata'> | undefined, annotation: string): Marked | undefined {
+  const [digest = '', time = ''] = (object?.metadata.annotations?.[annotation] ?? '').split('@');
   const since = Date.parse(time);
   return Number.isNaN(since) ? undefined : { digest, since };
 }
@@ -110,15 +121,18 @@ export interface Marks {
   readonly policy: Readonly<Record<string, string>>;
 }
 
-export function describeMarks(world: Observed, { published }: KeyPlan): Marks {
+export function describeMarks(world: Observed, { next, published }: KeyPlan): Marks {
   const until = longerCopiesUntil(world);
   const copies = until > 0 ? { [ANNOTATIONS.copiesUntil]: new Date(until).toISOString() } : {};
-  const note = published
-    ? { [ANNOTATIONS.published]: `${published.digest}@${new Date(published.since).toISOString()}` }
-    : {};
+  const awaited = next?.step.kind === 'publishing' ? next.step : undefined;
+  const note = { ...writeMark(ANNOTATIONS.published, published), ...writeMark(ANNOTATIONS.awaited, awaited) };
   return publishesTlsa(world.relay)
     ? { endpoint: { ...note, ...copies }, policy: {} }
     : { endpoint: copies, policy: note };
+}
+
+function writeMark(annotation: string, mark: Marked | undefined): Record<string, string> {
+  return mark ? { [annotation]: `${mark.digest}@${new Date(mark.since).toISOString()}` } : {};
 }
 
 /** True if external-dns brings the TLSA records into DNS; otherwise a person does. */
