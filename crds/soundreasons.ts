@@ -95,7 +95,7 @@ export const SOUND_REASONS = {
   EventsNotTaken: {
     type: 'ConfigurationSound',
     cause:
-      'The receiver of events.webhook takes no events, or has taken so few that some were dropped in the last hour. Mail flows all the same.',
+      'The receiver of events.webhook takes no events, or has taken so few that some were dropped in the last hour, or refuses some for good. Mail flows all the same.',
     cure: 'Mend the receiver, or events.webhook and its Secret: the message has the answer. What waits is sent then.',
   },
 } as const;

@@ -54,6 +54,20 @@ test('a 500 fails, and a redirect is not followed', async () => {
   assert.equal(hook.requests, before + 1);
 });
 
+test('an answer that would be the same again is a refusal', async () => {
+  for (const [status, kind] of [
+    [400, 'refused'],
+    [413, 'refused'],
+    [422, 'refused'],
+    [408, 'failed'],
+    [429, 'failed'],
+    [503, 'failed'],
+  ] as const) {
+    hook.manner = status;
+    assert.deepEqual(await send(), { kind, reason: `HTTP status ${status}` });
+  }
+});
+
 test('the certificate must be that of the host, from a trusted authority', async () => {
   const before = hook.requests;
   for (const failed of [await send('127.0.0.1'), await send('localhost', (await makeAuthority()).cert)])

@@ -5,7 +5,10 @@
 import { type RequestOptions, request } from 'node:https';
 import type { SecureContext } from 'node:tls';
 
-export type Posted = { readonly kind: 'taken' } | { readonly kind: 'failed'; readonly reason: string };
+export type Posted =
+  | { readonly kind: 'taken' }
+  /** refused: sent again, the same request gets the same answer. */
+  | { readonly kind: 'failed' | 'refused'; readonly reason: string };
 
 interface PostTerms {
   readonly headers: Readonly<Record<string, string>>;
@@ -15,6 +18,8 @@ interface PostTerms {
 
 const WITHIN_MS = 15_000;
 const MOST_HEADER_BYTES = 16 * 1024;
+/** Of the answers 4xx, these ask for another try (RFC 9110, 8470, 6585). */
+const ASK_AGAIN: ReadonlySet<number> = new Set([408, 421, 425, 429]);
 
 export function post(url: string, body: Buffer, { headers, context, signal }: PostTerms): Promise<Posted> {
   const { promise, resolve } = Promise.withResolvers<Posted>();
@@ -41,6 +46,8 @@ export function post(url: string, body: Buffer, { headers, context, signal }: Po
 
 function judge(status: number): Posted {
   if (status >= 200 && status < 300) return { kind: 'taken' };
+  if (status >= 400 && status < 500 && !ASK_AGAIN.has(status))
+    return { kind: 'refused', reason: `HTTP status ${status}` };
   const isRedirect = status >= 300 && status < 400;
   return failed(`HTTP status ${status}${isRedirect ? ', and redirects are not followed' : ''}`);
 }

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, test } from 'node:test';
 import { type PodDirs, podDirs } from '#test/kit/relayrig.ts';
 import { eventually } from '#test/kit/wait.ts';
@@ -224,4 +226,58 @@ test('large events make small batches, and one event of any size goes', async ()
     await senders[0]?.look();
     return posts.length === 4;
   });
+});
+
+test('an event that the receiver refuses for good stops no other one', async () => {
+  await accept(50);
+  const bad = '9@b.example';
+  await accept(1, bad);
+  await accept(50);
+  const refuses = () => eventsIn(posts.at(-1) ?? assert.fail()).some(({ data }) => data.from === bad);
+  answer = () => (refuses() ? { kind: 'refused', reason: 'HTTP status 413' } : TAKEN);
+  const sender = begin();
+  for (let tries = 0; tries < 30; tries++) {
+    await sender.look();
+    now += 1_000;
+  }
+  assert.deepEqual([spool.outbox.size, counts['sent'], counts['dropped']], [1, 100, undefined]);
+  for (let tries = 0; tries < 3_000 && spool.outbox.size > 0; tries++) {
+    if (tries % 30 === 0) await accept(1);
+    await sender.look();
+    now += 1_000;
+  }
+  assert.deepEqual([spool.outbox.size, counts['dropped'], logged.at(-1)], [0, 1, 'events_dropped']);
+  assert.deepEqual(sender.figures, { waiting: 0, failure: 'HTTP status 413', hasDropped: true });
+});
+
+for (const [what, hours, left] of [
+  ['waits for a day', 23, 101],
+  ['is passed over after it', 26, 1],
+] as const)
+  test(`an event at which the receiver breaks ${what}`, async () => {
+    await accept(1, '9@b.example');
+    now += 1;
+    await accept(100);
+    answer = () =>
+      eventsIn(posts.at(-1) ?? assert.fail())[0]?.data.from === '9@b.example' ? REFUSED : TAKEN;
+    const sender = begin();
+    for (const end = now + hours * 3_600_000; now < end; now += 60_000) await sender.look();
+    assert.equal(spool.outbox.size, left);
+  });
+
+test('an event that is damaged in the store is dropped, counted and told; the others go', async () => {
+  await accept(3);
+  const [, { key } = assert.fail()] = spool.outbox.list(3);
+  await spool.close();
+  const database = new DatabaseSync(join(dirs.stateDir, 'queue.db'));
+  database.prepare('UPDATE events SET value = zeroblob(200) WHERE key = ?').run(key);
+  database.close();
+  spool = new Spool(dirs.stateDir);
+  await begin().look();
+  assert.deepEqual([counts['sent'], counts['dropped'], spool.outbox.size], [2, 1, 0]);
+  assert.deepEqual(logged, ['events_dropped']);
+  assert.deepEqual(
+    posts.map((one) => eventsIn(one).length),
+    [2],
+  );
 });

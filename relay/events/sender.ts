@@ -1,22 +1,25 @@
 /**
  * Sends the events that wait in the spool to their receiver, in batches, one after the other, the oldest first. A batch is
  * forgotten when the receiver has taken it, so each event arrives at least once. A receiver that fails is asked again
- * after growing pauses. Beyond a bound the oldest events are dropped and counted: mail never waits for them.
+ * after growing pauses. Beyond a bound the oldest events are dropped and counted: mail never waits for them. So are an
+ * event that the receiver never takes while it takes others (batches.ts), and one that is damaged in the store.
  */
 import { createHash } from 'node:crypto';
 import type { EventFigures } from '#crds/podstatus.ts';
 import type { Log } from '../observe/log.ts';
 import type { SpoolEvent } from '../spool/spool.ts';
+import { Batches } from './batches.ts';
 import { printBatch } from './encode.ts';
 import type { Posted } from './post.ts';
 import { signRequest } from './signature.ts';
 
 const LOOK_MS = 1_000;
 const BOUND_MS = 5_000;
-const BATCH = { events: 200, bytes: 256 * 1024 };
 const PAUSE_MS = { first: 1_000, last: 5 * 60_000 };
 /** A fault that is over sooner is not told. */
 const FAILING_MS = 60_000;
+/** An answer that may pass, such as 500, is believed to be about the events after this time. */
+const REFUSING_MS = 86_400_000;
 /** How long a drop is told. */
 const DROPPED_MS = 3_600_000;
 const MOST_WAITING = 100_000;
@@ -28,6 +31,7 @@ interface EventSenderDeps {
     readonly size: number;
     forget(keys: readonly string[]): Promise<void>;
     drop(count: number): Promise<void>;
+    dropDamaged(): Promise<number>;
   };
   /** Undefined if the Secret has none. */
   readonly readKeys: () => readonly Buffer[] | undefined;
@@ -55,11 +59,14 @@ export class EventSender {
   readonly #most: number;
   readonly #timers: readonly NodeJS.Timeout[];
   readonly #closing = new AbortController();
+  readonly #batches = new Batches();
   #sending: Promise<void> | undefined;
   #bounding: Promise<void> | undefined;
   #failure: Failure | undefined;
   #notBefore = Number.NEGATIVE_INFINITY;
   #droppedAt = Number.NEGATIVE_INFINITY;
+  /** What the receiver said to what was dropped. null: it is too slow. */
+  #dropReason: string | null = null;
   #waiting = 0;
 
   constructor(deps: EventSenderDeps) {
@@ -89,16 +96,14 @@ export class EventSender {
   }
 
   async #keepBound(): Promise<void> {
-    const { outbox, log, count, clock } = this.#deps;
+    const { outbox } = this.#deps;
     try {
       this.#waiting = outbox.size;
       const tooMany = this.#waiting - this.#most;
       if (tooMany <= 0) return;
       await outbox.drop(tooMany);
-      this.#waiting -= tooMany;
-      this.#droppedAt = clock();
-      count('dropped', tooMany);
-      log('events_dropped', { events: tooMany });
+      this.#dropped(tooMany, `more than ${this.#most} wait`);
+      this.#tellDrop(null);
     } catch {
       // The store is being recovered: at the next look.
     }
@@ -107,11 +112,9 @@ export class EventSender {
   get figures(): EventFigures {
     const { clock } = this.#deps;
     const isFailing = this.#failure && clock() - this.#failure.since >= FAILING_MS;
-    return {
-      waiting: this.#waiting,
-      failure: isFailing ? (this.#failure?.reason ?? null) : null,
-      hasDropped: clock() - this.#droppedAt < DROPPED_MS,
-    };
+    const hasDropped = clock() - this.#droppedAt < DROPPED_MS;
+    const reason = isFailing ? this.#failure?.reason : hasDropped ? this.#dropReason : null;
+    return { waiting: this.#waiting, failure: reason ?? null, hasDropped };
   }
 
   /** Waits for no receiver: what was not taken waits for the next process. */
@@ -123,31 +126,70 @@ export class EventSender {
 
   async #sendAll(): Promise<void> {
     while (!this.#closing.signal.aborted && this.#deps.clock() >= this.#notBefore) {
-      const batch = this.#nextBatch();
+      const batch = await this.#nextBatch();
       if (batch.length === 0) return;
       const posted = await this.#send(batch);
-      if (this.#closing.signal.aborted && posted.kind === 'failed') return;
-      if (posted.kind === 'failed') return this.#failed(posted.reason);
-      this.#failure = undefined;
-      this.#deps.count('sent', batch.length);
-      this.#waiting = Math.max(0, this.#waiting - batch.length);
-      // If this fails the events are sent once more.
-      await this.#deps.outbox.forget(batch.map(({ key }) => key)).catch(() => undefined);
+      if (this.#closing.signal.aborted && posted.kind !== 'taken') return;
+      if (posted.kind === 'taken') await this.#taken(batch);
+      else if (this.#isAboutEvents(batch, posted)) await this.#refused(batch, posted.reason);
+      else this.#failed(posted.reason);
     }
   }
 
-  #nextBatch(): readonly SpoolEvent[] {
+  async #nextBatch(): Promise<readonly SpoolEvent[]> {
+    const { outbox, clock } = this.#deps;
     try {
-      const events = this.#deps.outbox.list(BATCH.events);
-      let bytes = 0;
-      const end = events.findIndex(({ value }, index) => {
-        bytes += value.length;
-        return index > 0 && bytes > BATCH.bytes;
-      });
-      return end === -1 ? events : events.slice(0, end);
+      const events = outbox.list(this.#batches.choice);
+      const damaged = await outbox.dropDamaged();
+      if (damaged > 0) this.#dropped(damaged, 'damaged in the store');
+      return this.#batches.pick(events, clock());
     } catch {
+      // The store is being recovered.
       return [];
     }
+  }
+
+  async #taken(batch: readonly SpoolEvent[]): Promise<void> {
+    this.#failure = undefined;
+    this.#batches.taken(batch);
+    this.#deps.count('sent', batch.length);
+    this.#waiting = Math.max(0, this.#waiting - batch.length);
+    // If this fails the events are sent once more.
+    await this.#deps.outbox.forget(batch.map(({ key }) => key)).catch(() => undefined);
+  }
+
+  async #refused(batch: readonly SpoolEvent[], reason: string): Promise<void> {
+    const { outbox, count, clock } = this.#deps;
+    const lesson = this.#batches.refused(batch, clock());
+    if (lesson.kind === 'wait') return this.#failed(reason);
+    count('failed', 1);
+    // What comes next is no repetition, so the pause does not grow.
+    this.#notBefore = clock() + PAUSE_MS.first;
+    if (lesson.kind !== 'giveUp') return;
+    try {
+      await outbox.forget([lesson.key]);
+      this.#dropped(1, `the receiver takes others, and not this one (${reason})`);
+      this.#tellDrop(reason);
+    } catch {
+      // The store is being recovered: it is tried again.
+    }
+  }
+
+  #isAboutEvents(batch: readonly SpoolEvent[], { kind }: Posted): boolean {
+    if (kind === 'refused' || this.#batches.isSuspect(batch)) return true;
+    return this.#failure !== undefined && this.#deps.clock() - this.#failure.since >= REFUSING_MS;
+  }
+
+  #dropped(events: number, reason: string): void {
+    const { log, count } = this.#deps;
+    this.#waiting = Math.max(0, this.#waiting - events);
+    count('dropped', events);
+    log('events_dropped', { events, reason });
+  }
+
+  #tellDrop(reason: string | null): void {
+    this.#droppedAt = this.#deps.clock();
+    this.#dropReason = reason;
   }
 
   async #send(batch: readonly SpoolEvent[]): Promise<Posted> {

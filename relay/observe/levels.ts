@@ -49,6 +49,7 @@ const LEVELS = {
   secret_held_back: 'warn',
   slowed_down: 'warn',
   spool_recovered: 'warn',
+  suppression_damaged: 'warn',
   suppression_failed: 'warn',
   sts_policy_failed: 'warn',
   task_late: 'warn',

@@ -2,49 +2,50 @@
  * Events that were written together with the change that they tell of, and wait to be sent. They are bounded by their
  * sender (relay/events), because nobody waits for them.
  */
+import { CheckedValues, type KeyedValue, putChecked } from './checkedvalues.ts';
 import type { Store } from './store.ts';
 import type { Tables } from './tables.ts';
 
-export interface SpoolEvent {
-  /** In the order of time, and unique: newQueueId makes it. */
-  readonly key: string;
-  readonly value: Buffer;
-}
+/** The key is in the order of time, and unique: newQueueId makes it. */
+export type SpoolEvent = KeyedValue;
 
 export class Outbox {
-  readonly #store: Store;
+  readonly #values: CheckedValues;
 
   constructor(store: Store) {
-    this.#store = store;
+    this.#values = new CheckedValues(store, 'events');
   }
 
   /** The oldest ones. */
   list(atMost: number): SpoolEvent[] {
-    return this.#store.read(({ events }) =>
-      events.keys('', atMost).map((key) => ({ key, value: events.get(key) ?? Buffer.alloc(0) })),
-    );
+    return this.#values.list('', atMost);
   }
 
   get size(): number {
-    return this.#store.read(({ events }) => events.count());
+    return this.#values.size;
   }
 
   /** A power loss may bring them back. */
   forget(keys: readonly string[]): Promise<void> {
-    return this.#store.note(({ events }) => {
+    return this.#values.note(({ events }) => {
       for (const key of keys) events.remove(key);
     });
   }
 
   /** Drops the oldest ones. */
   async drop(count: number): Promise<void> {
-    await this.#store.note(({ events }) => {
+    await this.#values.note(({ events }) => {
       for (const key of events.keys('', count)) events.remove(key);
     });
+  }
+
+  /** Drops those that `list` could not read, and returns how many there were. */
+  dropDamaged(): Promise<number> {
+    return this.#values.removeDamaged();
   }
 }
 
 /** Call this only inside a write. */
 export function putEvents({ events }: Tables, news: readonly SpoolEvent[]): void {
-  for (const { key, value } of news) events.put(key, value);
+  for (const one of news) putChecked(events, one);
 }

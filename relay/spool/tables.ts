@@ -72,8 +72,10 @@ class Messages {
   }
 }
 
-function viewBuffer({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
-  return Buffer.from(buffer, byteOffset, byteLength);
+/** A damaged row may have a number or a text in the place of the bytes. What is empty fits no checksum. */
+function viewBuffer(value: Uint8Array): Buffer {
+  if (!(value instanceof Uint8Array)) return Buffer.alloc(0);
+  return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
 }
 
 /** Creates the tables that are missing. */

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, test } from 'node:test';
 import { type PodDirs, podDirs } from '#test/kit/relayrig.ts';
 import { eventually } from '#test/kit/wait.ts';
@@ -148,4 +150,22 @@ test('beyond the bound nobody is added, which is told once', async () => {
   list.learn(Array.from({ length: 10 }, (_, index) => bounce(`${index}@partner.example`)));
   await eventually(() => spool.suppressions.size === 3);
   assert.deepEqual(logged, ['suppression_failed']);
+});
+
+test('a damaged entry suppresses nobody, ends no list, and is removed and told', async () => {
+  const list = open({ terms: { ...TERMS, bounces: 1 } });
+  list.learn(['a@x.example', 'b@x.example', 'c@x.example'].map((to) => bounce(to)));
+  await eventually(() => spool.suppressions.size === 3);
+  list.close();
+  await spool.close();
+  const database = new DatabaseSync(join(dirs.stateDir, 'queue.db'));
+  database.exec("UPDATE suppressed SET value = zeroblob(99) WHERE key = 'b@x.example'");
+  database.close();
+  spool = new Spool(dirs.stateDir);
+  const again = open({ terms: { ...TERMS, bounces: 1 } });
+  const addresses = () => [...again.list()].map(({ address }) => address);
+  assert.deepEqual([isOut('b@x.example'), addresses()], [false, ['a@x.example', 'c@x.example']]);
+  await eventually(() => spool.suppressions.size === 2);
+  await again.sweep();
+  assert.deepEqual(logged, ['suppression_damaged']);
 });

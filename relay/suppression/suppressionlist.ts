@@ -1,7 +1,7 @@
 /**
  * The recipients of one relay that get no mail for some time. The router learns them from the answers of next hops, and
  * the listeners read them. Each is written beside the queue, without a sync of its own: a crash loses the last moment, and
- * such a recipient bounces once more. What is over is removed, and the number is bounded.
+ * such a recipient bounces once more. What is over or damaged is removed, and the number is bounded.
  */
 import type { Policy } from '#crds/policyfile.ts';
 import type { Log } from '../observe/log.ts';
@@ -72,7 +72,7 @@ export class SuppressionList implements SuppressedRecipients {
     return done;
   }
 
-  /** Removes what is over. */
+  /** Removes what is over, and what is damaged. */
   async sweep(): Promise<void> {
     const { recipients, terms, wall, log } = this.#deps;
     try {
@@ -85,6 +85,8 @@ export class SuppressionList implements SuppressedRecipients {
       this.#size = left;
       this.#isFullTold = false;
       for (const address of over) await recipients.change(address, () => undefined);
+      const damaged = await recipients.removeDamaged();
+      if (damaged > 0) log('suppression_damaged', { recipients: damaged });
     } catch (error) {
       log('suppression_failed', { message: (error as Error).message });
     }

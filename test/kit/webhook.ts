@@ -18,7 +18,9 @@ export type Manner =
   | 'redirect'
   | 'refuse'
   /** An answer without an end. */
-  | 'flood';
+  | 'flood'
+  /** This status. */
+  | number;
 
 export class Webhook {
   readonly #server: Server;
@@ -73,6 +75,10 @@ export class Webhook {
     }
     if (this.manner === 'refuse') {
       response.writeHead(500).end();
+      return;
+    }
+    if (typeof this.manner === 'number') {
+      response.writeHead(this.manner).end();
       return;
     }
     this.events.push(...(JSON.parse(body.toString()).data.events as ToldEvent[]));

@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { afterEach, beforeEach, test } from 'node:test';
+import { type PodDirs, podDirs } from '#test/kit/relayrig.ts';
+import { Spool } from './spool.ts';
+
+let dirs: PodDirs;
+let spool: Spool;
+
+beforeEach(() => {
+  dirs = podDirs();
+  spool = new Spool(dirs.stateDir);
+});
+afterEach(async () => {
+  await spool.close();
+  dirs.remove();
+});
+
+const json = (bounces: number) => Buffer.from(JSON.stringify({ bounces, until: null }));
+const put = (address: string, bounces: number) => spool.suppressions.change(address, () => json(bounces));
+
+/** Does this to the store while nobody has it open. */
+async function meddle(sql: string): Promise<void> {
+  await spool.close();
+  const database = new DatabaseSync(join(dirs.stateDir, 'queue.db'));
+  database.exec(sql);
+  database.close();
+  spool = new Spool(dirs.stateDir);
+}
+
+const listed = () => spool.suppressions.list('', 10).map(({ address, value }) => [address, `${value}`]);
+
+for (const [what, sql] of [
+  ['with another digit', `value = CAST(replace(value, '"bounces":2', '"bounces":3') AS BLOB)`],
+  ['with another checksum', `value = CAST(replace(value, '"crc":"', '"crc":"0') AS BLOB)`],
+  ['of another key', "value = (SELECT value FROM suppressed WHERE key = 'a@x.example')"],
+  ['cut short', 'value = substr(value, 1, 20)'],
+  ['without a byte', "value = x''"],
+  ['of zeros', 'value = zeroblob(60)'],
+  ['that is a number', 'value = 17'],
+  ['that is a text', "value = 'bounces'"],
+] as const)
+  test(`a value ${what} is none, and is removed; the others stay`, async () => {
+    for (const [address, bounces] of [
+      ['a@x.example', 1],
+      ['b@x.example', 2],
+      ['c@x.example', 3],
+    ] as const)
+      await put(address, bounces);
+    await meddle(`UPDATE suppressed SET ${sql} WHERE key = 'b@x.example'`);
+    assert.equal(spool.suppressions.find('b@x.example'), undefined);
+    assert.deepEqual(listed(), [
+      ['a@x.example', `${json(1)}`],
+      ['c@x.example', `${json(3)}`],
+    ]);
+    assert.deepEqual([await spool.suppressions.removeDamaged(), spool.suppressions.size], [1, 2]);
+    assert.equal(await spool.suppressions.removeDamaged(), 0);
+  });
+
+test('a value of an earlier version has no checksum, and is read as long as it is JSON', async () => {
+  await meddle(`INSERT INTO suppressed VALUES
+    ('a@x.example', CAST('${json(1)}' AS BLOB)),
+    ('b@x.example', CAST('{"bounces":' || char(1) || '2}' AS BLOB)),
+    ('c@x.example', CAST('2' AS BLOB))`);
+  assert.deepEqual(listed(), [['a@x.example', `${json(1)}`]]);
+  await spool.suppressions.change('a@x.example', (before) => before && json(7));
+  assert.deepEqual(listed(), [['a@x.example', `${json(7)}`]]);
+});
+
+test('a value that was written anew after it was found damaged stays', async () => {
+  await put('a@x.example', 1);
+  await meddle('UPDATE suppressed SET value = zeroblob(9)');
+  assert.deepEqual(listed(), []);
+  await put('a@x.example', 2);
+  assert.equal(await spool.suppressions.removeDamaged(), 0);
+  assert.equal(listed().length, 1);
+});
+
+test('damaged values never end a list, however many there are', async () => {
+  for (let index = 0; index < 30; index++) await put(`${String(index).padStart(2, '0')}@x.example`, index);
+  await meddle("UPDATE suppressed SET value = zeroblob(9) WHERE key < '25'");
+  assert.equal(listed().length, 5);
+  assert.equal(await spool.suppressions.removeDamaged(), 25);
+});
