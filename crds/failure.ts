@@ -64,8 +64,10 @@ export interface Failure {
   readonly cause: FailureCause;
   /** RFC 3463: "4.4.1". */
   readonly status: string;
-  /** One sentence for people, without a code. */
+  /** One sentence for the administrator, without a code. */
   readonly text: string;
+  /** What senders and clients hear in its place, where the text has facts that are not for them (tellSender). */
+  readonly forSender?: string;
   /** Only of the cause "handshake". */
   readonly handshake?: HandshakeReason;
   /** The SMTP command that was answered: "RCPT". */
@@ -82,19 +84,45 @@ export interface FailureFacts {
   /** Its first digit says whether the failure is permanent. */
   readonly status: string;
   readonly text: string;
+  readonly forSender?: string;
   readonly handshake?: HandshakeReason;
   readonly command?: string;
   readonly slowDown?: true;
   readonly mayPass?: true;
 }
 
-export function makeFailure({ text, ...facts }: FailureFacts): Failure {
-  return { ...facts, permanent: facts.status.startsWith('5'), text: oneLine(text) };
+export function makeFailure({ text, forSender = text, ...facts }: FailureFacts): Failure {
+  const permanent = facts.status.startsWith('5');
+  return { ...facts, permanent, ...bothTexts(oneLine(text), oneLine(forSender)) };
+}
+
+/** The second text only where it is another. */
+export function bothTexts(text: string, forSender: string): Pick<Failure, 'text' | 'forSender'> {
+  return text === forSender ? { text } : { text, forSender };
 }
 
 /** The failure for a log line or a list: the reply of the next hop, else the status and the sentence. */
 export function describeFailure({ reply, status, text }: Failure): string {
   return reply ? text : `${status} ${text}`;
+}
+
+/**
+ * Some failures are about this relay: its logins, keys and proxies, and how to mend them. These facts are for its
+ * administrator. Log, status and queue list have them.
+ */
+const FOR_SENDERS: Readonly<Partial<Record<FailureCause, string>>> = {
+  login: 'login refused',
+  local: 'a fault of this mail relay, whose administrator can see the reason',
+};
+
+/** The sentence for senders and clients, in reports and replies. No other text of a failure is for them. */
+export function tellSender({ cause, text, forSender }: Failure): string {
+  return forSender ?? FOR_SENDERS[cause] ?? text;
+}
+
+/** The same with the status, or the reply of the next hop. */
+export function describeForSender(failure: Failure): string {
+  return describeFailure({ ...failure, text: tellSender(failure) });
 }
 
 /** The longest text of joined failures. */
@@ -111,11 +139,13 @@ export function joinFailures(failures: readonly Failure[]): Failure {
   if (!leading) return makeFailure({ cause: 'dns', status: '4.4.3', text: 'there is no next hop to try' });
   if (failures.length === 1 && !leading.permanent) return leading;
   const others = failures.filter((one) => one !== leading);
-  const text = [leading.text, ...others.map(describeFailure)].join('; ').slice(0, JOINED_LENGTH);
+  const join = (texts: readonly string[]) => texts.join('; ').slice(0, JOINED_LENGTH);
+  const text = join([leading.text, ...others.map(describeFailure)]);
+  const forSender = join([tellSender(leading), ...others.map(describeForSender)]);
   // The joined failure is temporary, even if one of the failures is permanent.
   const status = leading.status.replace(/^5/, '4');
   const asked = failures.some(({ slowDown }) => slowDown) ? { slowDown: true as const } : {};
-  return { permanent: false, cause: leading.cause, status, text, ...asked };
+  return { permanent: false, cause: leading.cause, status, ...bothTexts(text, forSender), ...asked };
 }
 
 /**

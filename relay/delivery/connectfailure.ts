@@ -107,7 +107,8 @@ export function connectFailure(
   const cause = nameConnectCause(error, connection);
   const during = cause === 'handshake' ? ` in the TLS handshake (${policy.rule})` : '';
   const asked = asksToSlowDown(error.responseCode, error.response ?? '') ? { slowDown: true as const } : {};
-  return makeFailure({ cause, status: '4.4.1', text: `${where}: ${said}${during}${cure}`, ...asked });
+  const forSender = `${where}: ${said}${during}`;
+  return makeFailure({ cause, status: '4.4.1', text: `${forSender}${cure}`, forSender, ...asked });
 }
 
 /** A host that does not expect a PROXY header ends the connection, or refuses the next command. */
@@ -149,21 +150,28 @@ function tlsFailure(error: SmtpError, where: string, policy: TlsPolicy, said: st
     ...(cause === 'handshake' ? { handshake: nameHandshakeReason(findWord(error)) } : {}),
     ...(cause === 'starttls-missing' && isTemporary(error.responseCode) ? { mayPass: true as const } : {}),
   };
-  const what =
-    facts.handshake === undefined ? said : `${describeHandshake(facts.handshake, said, policy)}${cure}`;
+  const { handshake } = facts;
+  const what = handshake === undefined ? said : describeHandshake(handshake, said);
+  const cures = handshake === undefined ? '' : `${cureOld(handshake, policy)}${cure}`;
   const unmet = policy.mayFallBack ? '' : `TLS level ${policy.level} is not met: `;
-  return makeFailure({ ...facts, text: `${where}: ${unmet}${what}${explainLevel(policy)}` });
+  const [text, forSender] = [cures, ''].map(
+    (told) => `${where}: ${unmet}${what}${told}${explainLevel(policy)}`,
+  ) as [string, string];
+  return makeFailure({ ...facts, text, forSender });
 }
 
 function isTemporary(code = 0): boolean {
   return code >= 400 && code < 500;
 }
 
+function describeHandshake(handshake: HandshakeReason, said: string): string {
+  return `the handshake broke: ${handshake === 'other' ? said : `${handshake} (${said})`}`;
+}
+
 /** A peer that knows nothing that level Opportunistic accepts has no cure. */
-function describeHandshake(handshake: HandshakeReason, said: string, { mayFallBack }: TlsPolicy): string {
+function cureOld(handshake: HandshakeReason, { mayFallBack }: TlsPolicy): string {
   const isOld = handshake === 'no shared version or cipher' && !mayFallBack;
-  const cure = isOld ? ': for an old peer set tls.minVersion of its route' : '';
-  return `the handshake broke: ${handshake === 'other' ? said : `${handshake} (${said})`}${cure}`;
+  return isOld ? ': for an old peer set tls.minVersion of its route' : '';
 }
 
 /** The reason, where it is another than the level of the spec. */

@@ -140,5 +140,10 @@ function proxyFailure({ host, port }: NextHop, proxy: SocksProxy, { message }: E
         status: '4.7.8',
         text: `${where} refuses our login: check socksProxy.credentialsSecretName and its Secret`,
       })
-    : makeFailure({ cause: 'connect', status: '4.4.1', text: `${where} makes no connection (${message})` });
+    : makeFailure({
+        cause: 'connect',
+        status: '4.4.1',
+        text: `${where} makes no connection (${message})`,
+        forSender: `${host}:${port}: no connection`,
+      });
 }

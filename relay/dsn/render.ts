@@ -4,6 +4,7 @@
  * is ASCII, so every host accepts it. Only a report to an address beyond ASCII is international (RFC 6533). Foreign
  * content (addresses, replies, the original) can never end a line or a part. Pure.
  */
+import { tellSender } from '#crds/failure.ts';
 import { isAscii, isPlain, renderPart } from './encoding.ts';
 import type { DsnRecipient, ReportKind } from './recipient.ts';
 
@@ -97,17 +98,16 @@ function readStatus(told: DsnRecipient): string {
 function explain(told: DsnRecipient, hop: string | null): string {
   if (told.kind === 'success-relayed') return told.reply;
   const { failure } = told;
-  if (hop !== null && failure.reply) return `${hop} said: ${failure.text}`;
-  return failure.reply && failure.text === failure.reply.line
-    ? failure.text
-    : `${failure.status} ${failure.text}`;
+  const text = tellSender(failure);
+  if (hop !== null && failure.reply) return `${hop} said: ${text}`;
+  return text === failure.reply?.line ? text : `${failure.status} ${text}`;
 }
 
 /** Without a reply of a hop this is our own text. RFC 3464 section 2.3.6 demands a type anyway. */
 function diagnose(told: DsnRecipient): string {
   if (told.kind === 'success-relayed') return `smtp; ${told.reply}`;
-  const { reply, status, text } = told.failure;
-  return reply ? `smtp; ${reply.line}` : `X-mailrelay; ${status} ${text}`;
+  const { reply, status } = told.failure;
+  return reply ? `smtp; ${reply.line}` : `X-mailrelay; ${status} ${tellSender(told.failure)}`;
 }
 
 function renderHeader({ kind, reportId, hostname, sender, now }: ReportFacts, boundary: string) {

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
 import { test } from 'node:test';
 import PostalMime from 'postal-mime';
-import { makeFailure } from '#crds/failure.ts';
+import { type Failure, makeFailure } from '#crds/failure.ts';
 import fc from '#test/kit/property.ts';
+import { makeExpired } from '../queue/settlement.ts';
 import type { Loaded, NewMessage } from '../spool/spool.ts';
 import type { DsnRecipient } from './recipient.ts';
 import { makeReports } from './reports.ts';
@@ -12,6 +13,7 @@ interface Told {
   readonly from?: string;
   readonly to?: string;
   readonly reason?: string;
+  readonly failure?: Failure;
   readonly original?: Buffer;
   readonly ret?: 'FULL';
   readonly smtpUtf8?: boolean;
@@ -39,7 +41,7 @@ async function reportOn(told: Told): Promise<NewMessage> {
     open: () => Readable.from([original], { objectMode: false }),
     pieces: () => original,
   };
-  const failure = makeFailure({ cause: 'policy', status: '5.6.0', text: reason });
+  const failure = told.failure ?? makeFailure({ cause: 'policy', status: '5.6.0', text: reason });
   const failed: DsnRecipient = { kind: 'failure', recipient, failure };
   const reporting = { hostname: 'relay.example.com', now: 2_000, hop: null };
   const [report] = await makeReports(loaded, [failed], reporting);
@@ -68,6 +70,31 @@ function assertSevenBit(report: NewMessage): void {
   const { smtpUtf8, eightBit } = report.envelope;
   assert.deepEqual({ smtpUtf8, eightBit }, { smtpUtf8: false, eightBit: false });
 }
+
+test('of a refused login, a proxy or a missing key the sender hears no fact of this relay, at once or when mail expires', async () => {
+  const fact = 'smtp.internal.svc:587, Secret "hop"';
+  const facts = [
+    makeFailure({ cause: 'login', status: '4.7.8', text: fact }),
+    makeFailure({ cause: 'local', status: '4.7.0', text: fact }),
+    makeFailure({ cause: 'connect', status: '4.4.1', text: fact, forSender: 'no connection' }),
+  ];
+  const expired = facts.flatMap((failure) => {
+    const verdict = makeExpired(failure);
+    return verdict.kind === 'failed' ? [verdict.failure] : [];
+  });
+  for (const failure of [...facts, ...expired]) {
+    const report = await reportOn({ failure });
+    const { words, parts } = await parseParts(report);
+    const all = [words, ...parts.map(({ bytes }) => bytes.toString())].join('\n');
+    assert.doesNotMatch(all, /internal|Secret/);
+    assert.match(words, /login refused|a fault of this mail relay|no connection/);
+  }
+  const [refused = assert.fail()] = facts;
+  assert.match(
+    bytesOf(await reportOn({ failure: refused })).toString(),
+    /^Diagnostic-Code: X-mailrelay; 4\.7\.8 login refused\r$/m,
+  );
+});
 
 test('a report on 8-bit mail is 7-bit, and its header comes back as it was', async () => {
   const original = Buffer.from('Subject: Grüße\r\nX: \xff\r\n\r\nGrüße\r\n');

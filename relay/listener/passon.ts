@@ -5,7 +5,7 @@
  * at the next hop.
  */
 import type { SMTPServerDataStream } from 'smtp-server';
-import { type Failure, makeFailure } from '#crds/failure.ts';
+import { type Failure, makeFailure, tellSender } from '#crds/failure.ts';
 import type { AttemptResult, Courier, Destination, Parcel, Verdict } from '../delivery/courier.ts';
 import { countProtection, countVerdict, logVerdict } from '../delivery/deliverylog.ts';
 import type { Log } from '../observe/log.ts';
@@ -117,8 +117,9 @@ function readResult(result: AttemptResult, { name }: Destination) {
 }
 
 /** The text of the next hop under our own code, so the client knows which server answered. */
-function refusalBecause({ permanent, status, text, reply }: Failure): Refusal {
-  const words = text.slice(0, 400);
+function refusalBecause(failure: Failure): Refusal {
+  const { permanent, status, reply } = failure;
+  const words = tellSender(failure).slice(0, 400);
   const said = reply ? words.replace(/^\d{3}[ -](?:[245]\.\d{1,3}\.\d{1,3} )?/, '') : words;
   return permanent
     ? new Refusal({ code: 554, reason: 'next_hop_refused', text: `${status} ${said}` })

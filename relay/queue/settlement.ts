@@ -3,7 +3,7 @@
  * sender gets no report, so a bounce never answers a bounce (RFC 5321 section 6.1). Pure.
  */
 import { crc32 } from 'node:zlib';
-import { describeFailure, type Failure } from '#crds/failure.ts';
+import { bothTexts, describeFailure, describeForSender, type Failure } from '#crds/failure.ts';
 import type { Retry } from '#crds/policyfile.ts';
 import type { Destination, Verdict } from '../delivery/courier.ts';
 import { type DsnRecipient, notifyWants, type ReportKind } from '../dsn/recipient.ts';
@@ -56,8 +56,10 @@ export function forgetAttempts(tried: Recipient): Recipient {
 
 /** The last failure, which is now final. */
 export function makeExpired(last: Failure): Verdict {
-  const text = `Delivery time expired; last reason: ${describeFailure(last)}`;
-  return { kind: 'failed', failure: { ...last, permanent: true, status: '5.4.7', text } };
+  const tell = (reason: string) => `Delivery time expired; last reason: ${reason}`;
+  const texts = bothTexts(tell(describeFailure(last)), tell(describeForSender(last)));
+  const { text: _, forSender: __, ...facts } = last;
+  return { kind: 'failed', failure: { ...facts, permanent: true, status: '5.4.7', ...texts } };
 }
 
 /** Short, because each deferred recipient of the queue has one. */
