@@ -5,8 +5,9 @@ import { hopTo, policyOf } from '#test/kit/relayrig.ts';
 import { attempt, type HopResult, type HopWay } from './attempt.ts';
 import type { AttemptResult, Destination, NextHop, Parcel } from './courier.ts';
 import { FailedHops } from './failedhops.ts';
-import { SYSTEM_NAMES } from './names.ts';
+import { type MailNames, SYSTEM_NAMES } from './names.ts';
 import { NO_DISCOVERY } from './tlsfindings.ts';
+import { judgeReply } from './verdict.ts';
 
 const parcel = { to: ['you@example.net'] } as unknown as Parcel;
 
@@ -20,10 +21,16 @@ function attempts(
   hosts: readonly string[],
   answer: (address: string) => HopResult,
   mx: Pick<NextHop, 'mxOf'> = {},
+  priorities: readonly number[] = [],
+  names: MailNames = SYSTEM_NAMES,
 ) {
   let now = 0;
   const failedHops = new FailedHops(() => now);
-  const hops: NextHop[] = hosts.map((host) => ({ ...hopTo(25, { host }), ...mx }));
+  const hops: NextHop[] = hosts.map((host, index) => ({
+    ...hopTo(25, { host }),
+    ...mx,
+    priority: priorities[index] ?? 0,
+  }));
   const destination: Destination = { kind: 'hops', key: 'x', name: 'x', rule: 'x', hops };
   return async (): Promise<{ result: AttemptResult; asked: string[] }> => {
     now += 1_000;
@@ -41,7 +48,7 @@ function attempts(
       random: () => 0.5,
       failedHops,
       discovery: NO_DISCOVERY,
-      names: SYSTEM_NAMES,
+      names,
     };
     return { result: await attempt(destination, parcel, deps), asked };
   };
@@ -77,8 +84,102 @@ test('a domain whose many mail hosts are all this machine is final', async () =>
 });
 
 test('what waits has a status that says so, whatever one of the failures says', async () => {
-  const mixed = attempts(hosts(2), (address) => unreachable(address.endsWith('1') ? '5.4.6' : '4.4.1'));
+  const mixed = attempts(hosts(2), (address) => unreachable(address.endsWith('1') ? '5.1.3' : '4.4.1'));
   const { result } = await mixed();
   assert.ok(result.kind === 'unreachable');
   assert.deepEqual([result.failure.permanent, result.failure.status], [false, '4.4.1']);
+});
+
+/** How each host of an MX list answers, with its preference. */
+type Answer = 'loop' | 'dead' | 'takes' | 'defers';
+interface Listed {
+  readonly answer: Answer;
+  readonly priority: number;
+}
+
+function answers(list: readonly Listed[], mx: Pick<NextHop, 'mxOf'>) {
+  const give = (address: string): HopResult => {
+    const { answer = 'dead' } = list[Number(address.split('.')[3]) - 1] ?? {};
+    if (answer === 'loop') return unreachable('5.4.6');
+    if (answer === 'dead') return unreachable('4.4.1');
+    const reply = answer === 'takes' ? '250 2.0.0 Ok' : '451 4.7.1 Later';
+    const verdicts = [judgeReply(Number(reply.slice(0, 3)), reply, 'RCPT')];
+    return { kind: 'answered', verdicts, tls: null, tellsSender: false, mayTryAnother: answer === 'defers' };
+  };
+  return attempts(
+    hosts(list.length),
+    give,
+    mx,
+    list.map(({ priority }) => priority),
+  );
+}
+
+/** The status of the final failure, what waits, or the host that took it. */
+function describe({ result }: { result: AttemptResult }): string {
+  if (result.kind === 'unreachable') return `waits ${result.failure.status}`;
+  const [verdict] = result.verdicts;
+  if (verdict?.kind === 'delivered') return `delivered to ${result.hop}`;
+  return verdict?.failure.permanent ? `final ${verdict.failure.status}` : `waits ${verdict?.failure.status}`;
+}
+
+const list = (text: string): Listed[] =>
+  text.split(', ').map((one) => {
+    const [priority, answer] = one.split(' ');
+    return { priority: Number(priority), answer: answer as Answer };
+  });
+
+for (const [mx, end] of [
+  ['10 loop, 20 dead', 'final 5.4.6'],
+  ['10 loop, 20 takes', 'final 5.4.6'],
+  ['10 loop, 10 dead', 'final 5.4.6'],
+  // A backup keeps the mail for the hosts before it, and never gives it to itself.
+  ['10 dead, 20 loop', 'waits 4.4.1'],
+  ['10 dead, 20 loop, 30 takes', 'waits 4.4.1'],
+  ['10 defers, 20 loop', 'waits 4.7.1'],
+  ['10 takes, 20 loop', 'delivered to 192.0.2.1:25'],
+  ['10 dead, 15 takes, 20 loop', 'delivered to 192.0.2.2:25'],
+] as const)
+  test(`an MX list of ${mx}: ${end}, at each attempt`, async () => {
+    const next = answers(list(mx), { mxOf: 'example.net' });
+    for (let times = 0; times < 4; times++) assert.equal(describe(await next()), end);
+  });
+
+for (const [hops, end] of [
+  ['0 loop, 0 dead', 'final 5.4.6'],
+  ['0 loop, 1 takes', 'delivered to 192.0.2.2:25'],
+  ['0 dead, 1 loop', 'waits 4.4.1'],
+] as const)
+  test(`configured hops of ${hops}: ${end}`, async () => {
+    assert.equal(describe(await answers(list(hops), {})()), end);
+  });
+
+test('a loop at one address is a loop, whatever the other addresses of the host do', async () => {
+  const both: MailNames = {
+    lookUp: async (name: string, type: string) => ({
+      kind: 'records',
+      name,
+      records: type === 'A' ? ['192.0.2.1'] : ['2001:db8::1'],
+      isSigned: false,
+    }),
+  } as unknown as MailNames;
+  for (const [loops, asks] of [
+    ['2001:db8::1', 2],
+    ['192.0.2.1', 1],
+  ] as const) {
+    const answer = (address: string) => unreachable(address === loops ? '5.4.6' : '4.4.1');
+    const ended = await attempts(['mx.example.net'], answer, { mxOf: 'example.net' }, [], both)();
+    assert.deepEqual([describe(ended), ended.asked.length], ['final 5.4.6', asks]);
+  }
+});
+
+test('a mail host that has no address now may have one later, so mail waits for it beside one that cannot be', async () => {
+  const none = { lookUp: async (name: string) => ({ kind: 'absent', name, exists: false, isSigned: false }) };
+  const next = attempts(
+    ['127.0.0.1', 'gone.example.net'],
+    () => unreachable('4.4.1'),
+    { mxOf: 'example.net' },
+    [10, 20],
+    none as unknown as MailNames,
+  );
+  assert.equal(describe(await next()), 'waits 4.4.3');
 });

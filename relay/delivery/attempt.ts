@@ -30,6 +30,7 @@ import {
 } from './tlsfindings.ts';
 import { decideTls, type TlsPolicy } from './tlspolicy.ts';
 import { newSession, refusedSession, type TlsSession } from './tlssession.ts';
+import { isLoop, Tries } from './tries.ts';
 import type { Verdict } from './verdict.ts';
 
 /** How many hosts without an address one attempt passes over. A host that can never have one is not counted. */
@@ -106,15 +107,13 @@ class Attempt {
   readonly #deps: AttemptDeps;
   readonly #budget: AttemptBudget;
   readonly #sts: StsFinding | Promise<StsFinding>;
-  readonly #failures: Failure[] = [];
+  readonly #tries = new Tries();
   #hadSession = false;
   #deferral: AttemptResult | undefined;
   #left = ADDRESSES_AT_ONCE;
   #unknownLeft = UNKNOWN_HOSTS_AT_ONCE;
   /** False if the sender wants what the domain publishes not to count: reports to the domain do not tell of it. */
   #isHeldToPolicy = true;
-  /** True if an address or a host was not tried in this attempt. */
-  #hasUntried = false;
 
   constructor(
     parcel: Parcel,
@@ -129,20 +128,19 @@ class Attempt {
 
   async tryHops(hops: readonly NextHop[]): Promise<AttemptResult> {
     for (const [index, hop] of hops.entries()) {
+      if (this.#tries.isBehindUs(hop)) continue;
       if (this.#left === 0 || this.#unknownLeft === 0 || this.#budget.isOver) {
-        this.#hasUntried = true;
+        this.#tries.leave(...hops.slice(index));
         break;
       }
       const answer = await this.#tryHop(hop, index === hops.length - 1);
       if (answer) return answer;
     }
     if (this.#deferral) return this.#deferral;
-    if (this.#budget.isOver) this.#failures.push(outOfTime());
-    const [first] = this.#failures;
-    // Every host was asked, and none can ever take the message, so the failure is final.
-    if (first && !this.#hasUntried && this.#failures.every(({ permanent }) => permanent))
-      return answerForAll(hops[0]?.host ?? '', this.#parcel, first);
-    return { kind: 'unreachable', failure: joinFailures(this.#failures), hadSession: this.#hadSession };
+    const final = this.#tries.findFinal();
+    if (final) return answerForAll(hops[0]?.host ?? '', this.#parcel, final);
+    const failures = [...this.#tries.failures, ...(this.#budget.isOver ? [outOfTime()] : [])];
+    return { kind: 'unreachable', failure: joinFailures(failures), hadSession: this.#hadSession };
   }
 
   #findTls(hop: NextHop): TlsFindings | Promise<TlsFindings> {
@@ -162,7 +160,7 @@ class Attempt {
   async #tryHop(hop: NextHop, isLast: boolean): Promise<AttemptResult | undefined> {
     const { client, failedHops, names } = this.#deps;
     const findings = await this.#budget.within(this.#findTls(hop));
-    if (findings === undefined) return undefined;
+    if (findings === undefined) return this.#tries.leave(hop);
     const decision = decideTls(hop, findings, this.#parcel.requireTls);
     if (decision.kind === 'wait') {
       this.#tellSession(refusedSession(hop, findings, decision.failure));
@@ -172,7 +170,7 @@ class Attempt {
     const resumed = await client.resume(way, this.#parcel, this.#budget);
     if (resumed) return this.#answered(hop, resumed);
     const found = await this.#budget.within(findAddresses(hop, names));
-    if (found === undefined) return undefined;
+    if (found === undefined) return this.#tries.leave(hop);
     if (found.kind === 'none') return this.#passOver(hop, found.failure);
     const addresses = failedHops.orderAddresses(hop, found.addresses);
     const picked = pickAddresses(addresses, { left: this.#left, isLast });
@@ -191,11 +189,12 @@ class Attempt {
         this.#left += asked.length;
         return undefined;
       }
+      // All addresses of this relay are this relay.
+      if (isLoop(result.failure)) return undefined;
       // A second try with a refused login may lock the account.
       if (cause === 'login') break;
     }
-    this.#hasUntried ||= picked.length < addresses.length;
-    return undefined;
+    return asked.length < addresses.length ? this.#tries.leave(hop) : undefined;
   }
 
   #tellSession(session: TlsSession | undefined): void {
@@ -211,7 +210,7 @@ class Attempt {
     }
     failedHops.answered(hop);
     const { mayTryAnother, ...rest } = result;
-    const answer = { ...rest, hop: `${hop.host}:${hop.port}`, passedOver: [...this.#failures] };
+    const answer = { ...rest, hop: `${hop.host}:${hop.port}`, passedOver: this.#tries.failures };
     if (!mayTryAnother) return answer;
     this.#deferral ??= answer;
     return undefined;
@@ -223,11 +222,15 @@ class Attempt {
     return this.#fail(hop, failure, []);
   }
 
-  /** A hop that is unfit for this message may be right for the next one. */
+  /**
+   * A hop that is unfit for this message may be right for the next one. An MX host that is this relay stays in its place:
+   * it keeps the mail from those behind it.
+   */
   #fail(hop: NextHop, failure: Failure, asked: readonly string[]): undefined {
     const judged = judgeFor(this.#parcel, failure);
-    this.#failures.push(judged);
-    if (!isUnfit(judged)) this.#deps.failedHops.failed(hop, judged, asked);
+    this.#tries.fail(hop, judged);
+    const staysInPlace = isUnfit(judged) || (isLoop(judged) && hop.mxOf !== undefined);
+    if (!staysInPlace) this.#deps.failedHops.failed(hop, judged, asked);
   }
 }
 
