@@ -28,6 +28,16 @@ const NEVER = [
   'fe80::1%eth0',
   'febf::1',
   'ff02::1',
+  'fec0::1',
+  'feff::1',
+  '64:ff9b:1::127.0.0.1',
+  '64:ff9b:1:fffe::127.0.0.1',
+  '64:ff9b:1:7f00:0:100::',
+  '64:ff9b:1:a9fe:a9:fe00::',
+  '64:ff9b:1::',
+  '2001:db8::5efe:127.0.0.1',
+  '2001:db8::200:5efe:127.0.0.1',
+  '2001:0:4136:e378:8000:63bf:80ff:fffe',
   'localhost',
   '',
 ];
@@ -42,6 +52,13 @@ const MAY = [
   '::ffff:192.0.2.1',
   '64:ff9b::192.0.2.1',
   '2002:c000:201::1',
+  '64:ff9b:1::192.0.2.1',
+  '64:ff9b:1:fffe::192.0.2.1',
+  '64:ff9b:1:c000:2:100::',
+  '2001:db8::5efe:192.0.2.1',
+  '2001:db8::200:5efe:192.0.2.1',
+  '2001:0:4136:e378:8000:63bf:3fff:fdfe',
+  'ff0::1',
 ];
 
 test('addresses of this machine and this link are never a stranger, in any notation', () => {
@@ -59,7 +76,8 @@ test('an IPv4 address is judged alike in whatever IPv6 address it is embedded', 
   fc.assert(
     fc.property(fc.ipV4(), (address) => {
       const expected = isForeign(address);
-      for (const written of [`::ffff:${address}`, `64:ff9b::${address}`])
+      const forms = ['::ffff:', '64:ff9b::', '2001:db8::5efe:', '2001:db8::200:5efe:'];
+      for (const written of forms.map((form) => `${form}${address}`))
         assert.equal(isForeign(written), expected, written);
     }),
   );

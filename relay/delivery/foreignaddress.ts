@@ -20,32 +20,61 @@ for (const [network, prefix] of [
   ['::', 128],
   ['::1', 128],
   ['fe80::', 10],
+  // Site-local addresses (RFC 3879).
+  ['fec0::', 10],
   ['ff00::', 8],
 ] as const)
   NEVER.addSubnet(network, prefix, 'ipv6');
 
+type Groups = readonly number[];
+
+const readLast = (groups: Groups): Groups => groups.slice(6);
+
 /**
- * Prefixes of 96 bits whose last 32 bits are an IPv4 address: mapped, compatible, NAT64 (RFC 4291, 6052) and
- * translated.
+ * RFC 6052 section 2.2: a prefix of 48 bits has the IPv4 address behind it, around an empty octet, and zeros at the end.
+ * Where the end is not empty the prefix is one of 96 bits.
  */
-const EMBEDDING = ['0:0:0:0:0:ffff:', '0:0:0:0:0:0:', '64:ff9b:0:0:0:0:', '0:0:0:0:ffff:0:'];
+function readLocalNat64(groups: Groups): Groups {
+  const [, , , high = 0, middle = 0, low = 0] = groups;
+  const last = readLast(groups);
+  return last.some((group) => group !== 0) ? last : [high, ((middle & 255) << 8) | (low >> 8)];
+}
+
+/** null: any group. */
+const ISATAP_PREFIX = [null, null, null, null];
+
+/** How an IPv6 address begins that has an IPv4 address in it, and where that is. */
+const EMBEDDINGS: readonly {
+  readonly begin: readonly (number | null)[];
+  readonly read: (groups: Groups) => Groups;
+}[] = [
+  // Mapped and compatible (RFC 4291), NAT64 (RFC 6052), translated (RFC 2765).
+  { begin: [0, 0, 0, 0, 0, 0xffff], read: readLast },
+  { begin: [0, 0, 0, 0, 0, 0], read: readLast },
+  { begin: [0x64, 0xff9b, 0, 0, 0, 0], read: readLast },
+  { begin: [0, 0, 0, 0, 0xffff, 0], read: readLast },
+  // NAT64 of a network (RFC 8215).
+  { begin: [0x64, 0xff9b, 1], read: readLocalNat64 },
+  // 6to4 (RFC 3056).
+  { begin: [0x2002], read: (groups) => groups.slice(1, 3) },
+  // Teredo (RFC 4380): the bits of the client are inverted.
+  { begin: [0x2001, 0], read: (groups) => readLast(groups).map((group) => group ^ 0xffff) },
+  // ISATAP (RFC 5214).
+  { begin: [...ISATAP_PREFIX, 0, 0x5efe], read: readLast },
+  { begin: [...ISATAP_PREFIX, 0x200, 0x5efe], read: readLast },
+];
 
 export function isForeign(address: string): boolean {
   const version = isIP(address);
   if (version === 4) return !NEVER.check(address, 'ipv4');
-  if (version !== 6 || address.includes('%')) return false;
+  if (version !== 6 || address.includes('%') || NEVER.check(address, 'ipv6')) return false;
   const groups = expandIpv6(address);
-  const [high = 0, low = 0] = groups.slice(6);
-  const begin = `${groups
-    .slice(0, 6)
-    .map((group) => group.toString(16))
-    .join(':')}:`;
-  // A 6to4 address (RFC 3056) contains the IPv4 address after its first 16 bits.
-  const embedded = EMBEDDING.includes(begin) ? [high, low] : groups[0] === 0x2002 ? groups.slice(1, 3) : null;
-  if (embedded && !isForeign(dotted(embedded))) return false;
-  return !NEVER.check(address, 'ipv6');
+  return EMBEDDINGS.every(({ begin, read }) => {
+    const isEmbedded = begin.every((group, index) => group === null || group === groups[index]);
+    return !isEmbedded || isForeign(dotted(read(groups)));
+  });
 }
 
-function dotted([high = 0, low = 0]: readonly number[]): string {
+function dotted([high = 0, low = 0]: Groups): string {
   return [high >> 8, high & 255, low >> 8, low & 255].join('.');
 }
