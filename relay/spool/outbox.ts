@@ -2,7 +2,7 @@
  * Events that were written together with the change that they tell of, and wait to be sent. They are bounded by their
  * sender (relay/events), because nobody waits for them.
  */
-import { CheckedValues, type KeyedValue, putChecked } from './checkedvalues.ts';
+import { type KeyedValue, putChecked, SideTable } from './sidetable.ts';
 import type { Store } from './store.ts';
 import type { Tables } from './tables.ts';
 
@@ -10,15 +10,15 @@ import type { Tables } from './tables.ts';
 export type SpoolEvent = KeyedValue;
 
 export class Outbox {
-  readonly #values: CheckedValues;
+  readonly #values: SideTable;
 
   constructor(store: Store) {
-    this.#values = new CheckedValues(store, 'events');
+    this.#values = new SideTable(store, 'events');
   }
 
   /** The oldest ones. */
   list(atMost: number): SpoolEvent[] {
-    return this.#values.list('', atMost);
+    return this.#values.list(undefined, atMost);
   }
 
   get size(): number {

@@ -20,9 +20,9 @@ import { Outbox, putEvents, type SpoolEvent } from './outbox.ts';
 import { decodeRecord, type Envelope, encodeRecord, type QueueRecord } from './record.ts';
 import type { Recovered } from './recovery.ts';
 import { Room } from './room.ts';
+import { SideTable } from './sidetable.ts';
 import { Store } from './store.ts';
 import { Strays } from './strays.ts';
-import { Suppressions } from './suppressions.ts';
 import type { Change, Tables } from './tables.ts';
 
 export { diskPulse } from './diskpulse.ts';
@@ -57,7 +57,8 @@ export class Spool {
   readonly #room: Room;
   readonly #files: FileBodies;
   readonly outbox: Outbox;
-  readonly suppressions: Suppressions;
+  /** Recipients that bounced, by address in lower case. */
+  readonly suppressions: SideTable;
   readonly #tidying: NodeJS.Timeout | undefined;
 
   /** `onSync` is called at each sync of the store. The process with early checkpoints also does the upkeep. */
@@ -83,7 +84,7 @@ export class Spool {
       },
     });
     this.outbox = new Outbox(this.#store);
-    this.suppressions = new Suppressions(this.#store);
+    this.suppressions = new SideTable(this.#store, 'suppressed');
     this.#room = new Room(stateDir, () => this.#store.space);
     if (checkpoints === 'early') this.#tidying = this.#keepTidy();
   }

@@ -115,13 +115,13 @@ export class SuppressionList implements SuppressedRecipients {
   *#all() {
     for (let after = ''; ; ) {
       const slice = this.#deps.recipients.list(after, SLICE);
-      for (const { address, value } of slice) {
+      for (const { key: address, value } of slice) {
         const bounced = decodeBounced(value);
         if (bounced) yield { address, bounced };
       }
       const last = slice.at(-1);
       if (!last) return;
-      after = last.address;
+      after = last.key;
     }
   }
 }

@@ -1,5 +1,5 @@
 /**
- * The values of a table that holds no mail: JSON by key. Each value has a checksum over its key and its text, so the value of
+ * A table of the store beside the mail: JSON by key. What it means is decided elsewhere (relay/suppression, relay/events). Each value has a checksum over its key and its text, so the value of
  * another key does not fit. What does not fit is never returned. It is noted, and removed on request, because nobody can
  * mend it and everything else goes on without it.
  */
@@ -18,7 +18,7 @@ export interface KeyedValue {
 const CHECKSUM = { before: '{"crc":"', digits: 8, behind: '","value":' };
 const HEAD_BYTES = CHECKSUM.before.length + CHECKSUM.digits + CHECKSUM.behind.length;
 
-export class CheckedValues {
+export class SideTable {
   readonly #store: Store;
   readonly #name: Name;
   readonly #damaged = new Set<string>();
@@ -28,12 +28,12 @@ export class CheckedValues {
     this.#name = name;
   }
 
-  get(key: string): Buffer | undefined {
+  find(key: string): Buffer | undefined {
     return this.#store.read((tables) => readChecked(key, tables[this.#name].get(key)));
   }
 
   /** In order of the keys, after the key `after`. An empty list is the end. */
-  list(after: string, atMost: number): KeyedValue[] {
+  list(after?: string, atMost?: number): KeyedValue[] {
     return this.#store.read(({ [this.#name]: table }) => {
       for (let from = after; ; ) {
         const keys = table.keys(from, atMost);

@@ -29,7 +29,7 @@ async function meddle(sql: string): Promise<void> {
   spool = new Spool(dirs.stateDir);
 }
 
-const listed = () => spool.suppressions.list('', 10).map(({ address, value }) => [address, `${value}`]);
+const listed = () => spool.suppressions.list('', 10).map(({ key, value }) => [key, `${value}`]);
 
 for (const [what, sql] of [
   ['with another digit', `value = CAST(replace(value, '"bounces":2', '"bounces":3') AS BLOB)`],
