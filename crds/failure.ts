@@ -75,6 +75,8 @@ export interface Failure {
   readonly reply?: HopReply;
   /** The next hop asks for fewer messages. */
   readonly slowDown?: true;
+  /** Of several failures that were joined. */
+  readonly causes?: readonly FailureCause[];
   /** Only of the cause "starttls-missing": the host said 4xx, so it may offer TLS later (RFC 3207 section 4). */
   readonly mayPass?: true;
 }
@@ -125,6 +127,21 @@ export function describeForSender(failure: Failure): string {
   return describeFailure({ ...failure, text: tellSender(failure) });
 }
 
+/** Another login, key, client certificate or list of trusted authorities may end these. */
+const OF_MATERIALS: ReadonlySet<FailureCause> = new Set([
+  'handshake',
+  'certificate-expired',
+  'certificate-untrusted',
+  'sts-webpki-invalid',
+  'login',
+  'local',
+]);
+
+/** True if changed contents of a Secret or a ConfigMap may help, so that it is right to try at once. */
+export function isOfMaterials({ cause, causes = [cause] }: Failure): boolean {
+  return causes.some((one) => OF_MATERIALS.has(one));
+}
+
 /** The longest text of joined failures. */
 const JOINED_LENGTH = 2_000;
 
@@ -144,8 +161,9 @@ export function joinFailures(failures: readonly Failure[]): Failure {
   const forSender = join([tellSender(leading), ...others.map(describeForSender)]);
   // The joined failure is temporary, even if one of the failures is permanent.
   const status = leading.status.replace(/^5/, '4');
+  const causes = [...new Set(failures.map(({ cause }) => cause))];
   const asked = failures.some(({ slowDown }) => slowDown) ? { slowDown: true as const } : {};
-  return { permanent: false, cause: leading.cause, status, ...bothTexts(text, forSender), ...asked };
+  return { permanent: false, cause: leading.cause, status, ...bothTexts(text, forSender), causes, ...asked };
 }
 
 /**

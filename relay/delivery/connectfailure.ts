@@ -64,8 +64,13 @@ export function loginFailure(
 /** The hop or its token service said itself that it refuses our login or our certificate. No fault of the network. */
 export function isOurRefusal(error: SmtpError, hop: NextHop, isLoginRefused: boolean): boolean {
   if (isLoginRefused) return error.responseCode !== undefined || error instanceof TokenError;
+  return isPairRefused(error, hop);
+}
+
+/** In TLS 1.3 the hop says so after the handshake. */
+function isPairRefused(error: SmtpError, { clientCertificateSecret }: NextHop): boolean {
   const isAboutPair = nameHandshakeReason(findWord(error)) === 'our certificate is refused';
-  return isAboutPair && hop.clientCertificateSecret !== null;
+  return isAboutPair && clientCertificateSecret !== null;
 }
 
 /** Some handshakes end for another reason: our time is over, or the network is down. These do not count as broken. */
@@ -99,6 +104,7 @@ export function connectFailure(
   const said = explainSystem(error, address).replace(/; if the root CA is installed locally.*/s, '');
   const aboutTls =
     isHandshakeBroken(error, connection) ||
+    isPairRefused(error, hop) ||
     error instanceof TlsaError ||
     error.code === 'ETLS' ||
     /required STARTTLS/.test(error.message);

@@ -137,6 +137,9 @@ export type AttemptResult =
 /** `unknown`: the name server gave no answer, so nobody knows. */
 export type FoundProvider = { kind: 'provider'; provider: Provider } | { kind: 'none' | 'unknown' };
 
+/** Whether it is right to try mail for this destination at once. `failure`: why it waits, if that is known. */
+export type Concerned = (destination: Destination, failure?: Failure) => boolean;
+
 export interface Courier {
   route(from: string, to: string): Destination;
   /**
@@ -149,10 +152,9 @@ export interface Courier {
   /** Next hops that refuse our login, or a changed one. A hop is removed when it accepts the login. */
   readonly logins: HopLogins;
   /**
-   * Sets new contents of Secrets and ConfigMaps for the next connections. Returns a test for the destinations that they
-   * concern.
+   * Sets new contents of Secrets and ConfigMaps for the next connections. Returns a test for the mail that they concern.
    */
-  useMaterials(materials: Materials): (destination: Destination) => boolean;
+  useMaterials(materials: Materials): Concerned;
   /** Ends all connections. A connection that is sending a message ends after that message. */
   close(): void;
 }

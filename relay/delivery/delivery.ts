@@ -3,14 +3,23 @@
  * failed a moment ago. The router has one courier. In mode CutThrough the listener has one too.
  */
 
-import { describeFailure } from '#crds/failure.ts';
+import { describeFailure, isOfMaterials } from '#crds/failure.ts';
 import type { Policy } from '#crds/policyfile.ts';
+import { verifiesPeer } from '#crds/tlslevel.ts';
 import type { Tracer } from '../observe/trace.ts';
 import { monotonic } from '../task/clock.ts';
 import type { KeptSecrets, Materials } from '../task/materials.ts';
 import type { HopLogins, HopNotes } from '../task/messages.ts';
 import { type AttemptDeps, attempt, findHops, type HopClient, type HopWay } from './attempt.ts';
-import type { AttemptResult, Courier, Destination, FoundProvider, NextHop, Parcel } from './courier.ts';
+import type {
+  AttemptResult,
+  Concerned,
+  Courier,
+  Destination,
+  FoundProvider,
+  NextHop,
+  Parcel,
+} from './courier.ts';
 import { Discovery, type DiscoveryDeps } from './discovery.ts';
 import { FailedHops } from './failedhops.ts';
 import { ADDRESSES_AT_ONCE } from './hopaddresses.ts';
@@ -51,7 +60,7 @@ export interface OverSmtpDeps extends DiscoveryDeps {
   readonly kept?: KeptSecrets;
   readonly onKept?: (kept: KeptSecrets) => void;
   /** The new contents of a Secret are in use for these destinations, after a trial. */
-  readonly onTaken?: (isConcerned: (destination: Destination) => boolean) => void;
+  readonly onTaken?: (isConcerned: Concerned) => void;
 }
 
 /** How many destinations a status names. */
@@ -107,21 +116,30 @@ export class Delivery implements Courier {
     return { refused, heldBack: this.#deps.client.secretsHeldBack.slice(0, REPORTED) };
   }
 
-  useMaterials(materials: Materials): (destination: Destination) => boolean {
+  useMaterials(materials: Materials): Concerned {
     const isChanged = this.#deps.client.useMaterials(materials);
     this.#deps.discovery.useMaterials(materials);
     return this.#forgive(isChanged);
   }
 
-  /** A refused login of these hops may be correct now. Returns a test for their destinations. */
-  #forgive(isChanged: (hop: NextHop) => boolean): (destination: Destination) => boolean {
+  /** A refused login of these hops may be correct now. What waits for another reason keeps its schedule. */
+  #forgive(isChanged: (hop: NextHop) => boolean): Concerned {
     this.#failedHops.forgive(isChanged);
     const { outbound } = this.#deps.policy;
-    return (destination) => {
-      if (destination.kind === 'local') return false;
-      if (destination.kind === 'hops') return destination.hops.some(isChanged);
-      return isChanged(mxHop(destination.domain, destination.domain, 0, mxTerms(destination, outbound)));
+    const isConcerned = (hop: NextHop) => isChanged(hop) && this.#needsMaterials(hop);
+    return (destination, failure) => {
+      if (destination.kind === 'local' || (failure && !isOfMaterials(failure))) return false;
+      if (destination.kind === 'hops') return destination.hops.some(isConcerned);
+      return isConcerned(mxHop(destination.domain, destination.domain, 0, mxTerms(destination, outbound)));
     };
+  }
+
+  /** A level below Verify asks no authority, unless a policy of the domain raises it. */
+  #needsMaterials(hop: NextHop): boolean {
+    const { credentialsSecret, clientCertificateSecret, socksProxy, tlsLevel, mxOf } = hop;
+    const secrets = [credentialsSecret, clientCertificateSecret, socksProxy?.credentialsSecret ?? null];
+    const mayBeRaised = mxOf !== undefined && this.#deps.policy.outbound.discover.includes('MTASTS');
+    return secrets.some((name) => name !== null) || verifiesPeer(tlsLevel) || mayBeRaised;
   }
 
   /** How a delivery would connect now. Undefined: it would wait. */

@@ -5,6 +5,7 @@
  */
 import { join } from 'node:path';
 import { createSecureContext, type SecureContext } from 'node:tls';
+import { isDeepStrictEqual } from 'node:util';
 import { makeFailure } from '#crds/failure.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import { DnsResolver } from '../dns/resolver.ts';
@@ -64,7 +65,10 @@ export class Discovery implements TlsDiscovery {
 
   /** A policy host may be trusted now that was not before. */
   useMaterials(materials: Materials): void {
+    const { trustConfigMap } = this.#outbound;
+    const [before, now] = [this.#materials, materials].map((one) => trustFrom(one, trustConfigMap));
     this.#materials = materials;
+    if (isDeepStrictEqual(before, now)) return;
     this.#context = undefined;
     this.#sts?.forgive();
   }

@@ -220,7 +220,9 @@ export class DestinationQueue {
 
   /** Makes the deliveries that `wanted` selects due now, and ends a pause. True if any of them waits here. */
   hurry(wanted: (id: string, failure?: Failure) => boolean): boolean {
-    const any = BY_TURN.filter((share) => this.#lines[share]?.hurry(wanted)).length > 0;
+    // What was not tried itself waits for the reason of the destination.
+    const why = (id: string, failure = this.#health.failure) => wanted(id, failure);
+    const any = BY_TURN.filter((share) => this.#lines[share]?.hurry(why)).length > 0;
     if (any) this.#health.pausedUntil = 0;
     return any;
   }

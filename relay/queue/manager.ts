@@ -5,7 +5,7 @@
  */
 import { describeFailure } from '#crds/failure.ts';
 import type { Policy, Retry } from '#crds/policyfile.ts';
-import type { Courier, Destination } from '../delivery/courier.ts';
+import type { Concerned, Courier, Destination } from '../delivery/courier.ts';
 import type { Signer } from '../dkim/signer.ts';
 import type { Log } from '../observe/log.ts';
 import type { QueueRecord } from '../spool/record.ts';
@@ -167,9 +167,10 @@ export class QueueManager {
   }
 
   /** Tries messages again that waited for a login or a trust bundle of these destinations, or for a signing key. */
-  materialsChanged(isConcerned: (destination: Destination) => boolean, areKeysNew: boolean): void {
+  materialsChanged(isConcerned: Concerned, areKeysNew: boolean): void {
     this.#queues.hurry(
-      (_, destination, failure) => isConcerned(destination) || (areKeysNew && failure?.cause === 'local'),
+      (_, destination, failure) =>
+        isConcerned(destination, failure) || (areKeysNew && failure?.cause === 'local'),
     );
   }
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { StatementSync } from 'node:sqlite';
 import { afterEach, beforeEach, test } from 'node:test';
-import { makeFailure } from '#crds/failure.ts';
+import { isOfMaterials, makeFailure } from '#crds/failure.ts';
 import { answers, NOBODY, QueueRig } from '#test/kit/queuerig.ts';
 import { policyOf } from '#test/kit/relayrig.ts';
 import { eventually } from '#test/kit/wait.ts';
@@ -250,6 +250,25 @@ test('new materials hurry only what waits for the destinations that they concern
   await eventually(() => tries['one.example'] === 2);
   manager.materialsChanged(() => false, true);
   assert.deepEqual(tries, { 'one.example': 2, 'two.example': 1 });
+});
+
+test('new materials hurry a refused login, and not what a host put off or did not answer', async () => {
+  const refused = makeFailure({ cause: 'login', status: '4.7.8', text: 'refuses our login' });
+  const unreachable = { kind: 'unreachable', failure: refused, hadSession: false } as const;
+  const tries: Record<string, number> = {};
+  const manager = rig.begin(({ key }, parcel) => {
+    tries[key] = (tries[key] ?? 0) + 1;
+    if (key === 'later.example') return answers(parcel, () => greylisted);
+    return key === 'dead.example' ? NOBODY : unreachable;
+  });
+  await rig.enter('', ['a@login.example', 'a@later.example', 'a@dead.example']);
+  await manager.start();
+  await eventually(() => manager.figures.deferrals.length === 2);
+  // Came during the pause, so it was not tried itself.
+  manager.add(await rig.enter('', ['b@dead.example']));
+  manager.materialsChanged((_, failure) => failure === undefined || isOfMaterials(failure), false);
+  await eventually(() => tries['login.example'] === 2);
+  assert.deepEqual(tries, { 'login.example': 2, 'later.example': 1, 'dead.example': 1 });
 });
 
 test('reports to hosts that drip delay no configured hop, and it is told that slots are short', async () => {

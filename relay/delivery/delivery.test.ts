@@ -1,0 +1,86 @@
+/** Which mail new contents of Secrets and ConfigMaps hurry: what they can cure, at the destinations that they concern. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type Failure, type FailureCause, joinFailures, makeFailure } from '#crds/failure.ts';
+import type { Policy } from '#crds/policyfile.ts';
+import { hopTo, policyOf, trusting } from '#test/kit/relayrig.ts';
+import { StsPolicies } from '../mtasts/policies.ts';
+import type { NextHop } from './courier.ts';
+import { Delivery, type DeliveryClient } from './delivery.ts';
+import { Discovery } from './discovery.ts';
+import { SYSTEM_NAMES } from './names.ts';
+import { NO_DISCOVERY } from './tlsfindings.ts';
+
+const EMPTY = { secrets: {}, configMaps: {} };
+
+function concerned(outbound: Partial<Policy['outbound']>, isChanged: (hop: NextHop) => boolean = () => true) {
+  const unused = () => assert.fail('nothing is delivered');
+  const client: DeliveryClient = {
+    resume: unused,
+    deliver: unused,
+    useMaterials: () => isChanged,
+    secretsHeldBack: [],
+    close: () => undefined,
+  };
+  const deps = { client, discovery: NO_DISCOVERY, names: SYSTEM_NAMES, clock: () => 0, random: () => 0.5 };
+  const delivery = new Delivery({ policy: policyOf({}, outbound), ...deps });
+  const isConcerned = delivery.useMaterials(EMPTY);
+  return (address: string, failure?: Failure) => isConcerned(delivery.route('', address), failure);
+}
+
+const fail = (cause: FailureCause) => makeFailure({ cause, status: '4.0.0', text: 'no' });
+
+test('only what the new contents can cure is due at once', () => {
+  const hops = [hopTo(25, { host: 'hop.example', credentialsSecret: 'login' })];
+  const isConcerned = concerned({ smartHosts: hops });
+  const cured: FailureCause[] = [
+    'login',
+    'local',
+    'handshake',
+    'certificate-untrusted',
+    'certificate-expired',
+  ];
+  for (const cause of cured) assert.ok(isConcerned('a@x.example', fail(cause)), cause);
+  for (const cause of [
+    'reply',
+    'connect',
+    'greeting',
+    'dns',
+    'certificate-host-mismatch',
+    'tlsa-invalid',
+  ] as const)
+    assert.ok(!isConcerned('a@x.example', fail(cause)), cause);
+  assert.ok(isConcerned('a@x.example'), 'nobody knows why it waits');
+});
+
+test('of several hops, one that the new contents can cure is enough', () => {
+  const hops = [hopTo(25, { host: 'hop.example', credentialsSecret: 'login' })];
+  const isConcerned = concerned({ smartHosts: hops });
+  assert.ok(isConcerned('a@x.example', joinFailures([fail('connect'), fail('certificate-untrusted')])));
+  assert.ok(!isConcerned('a@x.example', joinFailures([fail('connect'), fail('dns')])));
+});
+
+test('a level that asks no authority is not concerned by one, unless a domain may raise it', () => {
+  const mx: Partial<Policy['outbound']> = { trustConfigMap: 'trust' };
+  assert.ok(!concerned({ ...mx, tlsLevel: 'Opportunistic' })('a@x.example'));
+  assert.ok(!concerned({ ...mx, tlsLevel: 'Encrypt' })('a@x.example'));
+  assert.ok(concerned({ ...mx, tlsLevel: 'Verify' })('a@x.example'));
+  assert.ok(concerned({ ...mx, tlsLevel: 'Opportunistic', discover: ['MTASTS'] })('a@x.example'));
+  assert.ok(concerned({ ...mx, tlsLevel: 'Opportunistic', clientCertificateSecret: 'pair' })('a@x.example'));
+  assert.ok(!concerned({ ...mx, tlsLevel: 'Verify' }, () => false)('a@x.example'));
+});
+
+test('a policy host that could not be verified is asked again only when other authorities are trusted', async (t) => {
+  const forgive = t.mock.method(StsPolicies.prototype, 'forgive');
+  const policy = policyOf({}, { discover: ['MTASTS'], trustConfigMap: 'trust' });
+  const pem = (text: string) => `-----BEGIN CERTIFICATE-----\n${text}\n-----END CERTIFICATE-----\n`;
+  const before = trusting('trust', pem('a'));
+  const silent = { log: () => undefined, count: () => undefined, stateDir: null };
+  const discovery = new Discovery(policy, before, silent);
+  discovery.useMaterials({ ...before, secrets: { login: { username: 'new' } } });
+  discovery.useMaterials({ ...before, configMaps: { ...before.configMaps, other: { 'ca.crt': pem('c') } } });
+  assert.equal(forgive.mock.callCount(), 0);
+  discovery.useMaterials(trusting('trust', pem('b')));
+  assert.equal(forgive.mock.callCount(), 1);
+  await discovery.close();
+});
