@@ -40,7 +40,7 @@ function extrasOf(spool: Spool): Extras {
   const suppressed = spool.suppressions.list('', 1_000);
   return {
     events: new Map(events),
-    suppressed: new Map(suppressed.map(({ address, value }) => [address, value.toString()])),
+    suppressed: new Map(suppressed.map(({ key, value }) => [key, value.toString()])),
   };
 }
 

@@ -7,6 +7,7 @@
  */
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
+import { decodeValue } from './checkedvalue.ts';
 import { reportProgress } from './diskpulse.ts';
 import { type LogContents, readAt, readLog } from './logfile.ts';
 import { OpenStore } from './openstore.ts';
@@ -32,7 +33,6 @@ export interface Salvaged {
 
 const AT_ONCE = 100;
 const NOTHING = Buffer.alloc(0);
-const BRACE = 0x7b;
 
 /** The usual root pages of the tables and keys, if the file does not tell: the order in which they are created. */
 const USUAL_ROOTS = new Map(
@@ -47,18 +47,9 @@ const FITS: { readonly [Name in TableName]: (key: string, value: Buffer) => bool
   records: (_key, value) => isWholeRecord(value),
   bodies: (_key, value) => !isWholeRecord(value),
   damaged: () => true,
-  events: (key, value) => isQueueId(key) && isJson(value),
-  suppressed: (key, value) => !isQueueId(key) && isJson(value),
+  events: (key, value) => isQueueId(key) && decodeValue(key, value) !== undefined,
+  suppressed: (key, value) => !isQueueId(key) && decodeValue(key, value) !== undefined,
 };
-
-function isJson(value: Buffer): boolean {
-  try {
-    JSON.parse(value.toString());
-    return value[0] === BRACE;
-  } catch {
-    return false;
-  }
-}
 
 function keyIndexName(name: TableName): string {
   return `sqlite_autoindex_${name}_1`;

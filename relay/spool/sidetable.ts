@@ -1,9 +1,9 @@
 /**
- * A table of the store beside the mail: JSON by key. What it means is decided elsewhere (relay/suppression, relay/events). Each value has a checksum over its key and its text, so the value of
- * another key does not fit. What does not fit is never returned. It is noted, and removed on request, because nobody can
- * mend it and everything else goes on without it.
+ * A table of the store beside the mail. What its values mean is decided elsewhere (relay/suppression, relay/events). A value
+ * whose checksum does not fit is never returned. It is noted, and removed on request, because nobody can mend it and
+ * everything else goes on without it.
  */
-import { crc32 } from 'node:zlib';
+import { decodeValue, encodeValue } from './checkedvalue.ts';
 import type { Store } from './store.ts';
 import type { Change, Tables } from './tables.ts';
 
@@ -13,10 +13,6 @@ export interface KeyedValue {
   readonly key: string;
   readonly value: Buffer;
 }
-
-/** A stored value is JSON too: the checksum in hexadecimal digits, and the value behind it. */
-const CHECKSUM = { before: '{"crc":"', digits: 8, behind: '","value":' };
-const HEAD_BYTES = CHECKSUM.before.length + CHECKSUM.digits + CHECKSUM.behind.length;
 
 export class SideTable {
   readonly #store: Store;
@@ -29,7 +25,7 @@ export class SideTable {
   }
 
   find(key: string): Buffer | undefined {
-    return this.#store.read((tables) => readChecked(key, tables[this.#name].get(key)));
+    return this.#store.read((tables) => decodeValue(key, tables[this.#name].get(key)));
   }
 
   /** In order of the keys, after the key `after`. An empty list is the end. */
@@ -38,8 +34,9 @@ export class SideTable {
       for (let from = after; ; ) {
         const keys = table.keys(from, atMost);
         const values = keys.flatMap((key) => {
-          const value = readChecked(key, table.get(key));
-          if (!value) this.#damaged.add(key);
+          const stored = table.get(key);
+          const value = decodeValue(key, stored);
+          if (stored && !value) this.#damaged.add(key);
           return value ? [{ key, value }] : [];
         });
         const last = keys.at(-1);
@@ -56,8 +53,8 @@ export class SideTable {
   /** Reads and writes in one step. Undefined removes the value. */
   change(key: string, change: (before: Buffer | undefined) => Buffer | undefined): Promise<void> {
     return this.#store.note(({ [this.#name]: table }) => {
-      const after = change(readChecked(key, table.get(key)));
-      if (after) table.put(key, checked(key, after));
+      const after = change(decodeValue(key, table.get(key)));
+      if (after) table.put(key, encodeValue(key, after));
       else table.remove(key);
     });
   }
@@ -73,7 +70,10 @@ export class SideTable {
     let removed = 0;
     await this.#store.note(({ [this.#name]: table }) => {
       // Somebody may have written a new value since.
-      const damaged = keys.filter((key) => !readChecked(key, table.get(key)));
+      const damaged = keys.filter((key) => {
+        const stored = table.get(key);
+        return stored && !decodeValue(key, stored);
+      });
       for (const key of damaged) table.remove(key);
       removed = damaged.length;
     });
@@ -84,32 +84,5 @@ export class SideTable {
 
 /** Call this only inside a write. */
 export function putChecked(table: Tables[Name], { key, value }: KeyedValue): void {
-  table.put(key, checked(key, value));
-}
-
-function checked(key: string, value: Buffer): Buffer {
-  const { before, behind } = CHECKSUM;
-  return Buffer.concat([Buffer.from(`${before}${sum(key, value)}${behind}`), value, Buffer.from('}')]);
-}
-
-/** Undefined if there is none, or if it is damaged. An earlier version wrote JSON without a checksum. */
-function readChecked(key: string, stored: Buffer | undefined): Buffer | undefined {
-  if (!stored) return undefined;
-  const value = stored.subarray(HEAD_BYTES, -1);
-  if (stored.equals(checked(key, value))) return value;
-  const isOld = !stored.subarray(0, CHECKSUM.before.length).equals(Buffer.from(CHECKSUM.before));
-  return isOld && isObject(stored) ? stored : undefined;
-}
-
-function isObject(text: Buffer): boolean {
-  try {
-    const value: unknown = JSON.parse(text.toString());
-    return typeof value === 'object' && value !== null;
-  } catch {
-    return false;
-  }
-}
-
-function sum(key: string, value: Buffer): string {
-  return crc32(value, crc32(key)).toString(16).padStart(CHECKSUM.digits, '0');
+  table.put(key, encodeValue(key, value));
 }
