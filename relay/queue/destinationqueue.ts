@@ -125,7 +125,7 @@ export class DestinationQueue {
 
   /** A delivery that began at this time tried nothing, so it costs no message of the pace. */
   giveBack(at: number): void {
-    this.#terms.paces.giveBack(this.destination.key, at);
+    this.#terms.paces.giveBack(this.destination, at);
   }
 
   ended({ id }: Waiting): void {
@@ -193,9 +193,9 @@ export class DestinationQueue {
 
   /** The next hop asks for fewer messages. True if the pace is halved now: that of the provider, or of the destination. */
   slowDown(failure: Failure, now: number): boolean {
-    const { key, name } = this.destination;
+    const { name } = this.destination;
     const request = { name, underWay: this.#underWay, failure };
-    return this.shared?.slowDown(failure, now) ?? this.#terms.slowDowns.asked(key, request, now);
+    return this.shared?.slowDown(failure, now) ?? this.#terms.slowDowns.asked(name, request, now);
   }
 
   answered(): void {
@@ -232,8 +232,8 @@ export class DestinationQueue {
   }
 
   #limitsAt(now: number): DestinationLimits {
-    const { key, limits = this.#terms.limits } = this.destination;
-    return this.#terms.slowDowns.applyToDestination(key, limits, now);
+    const { name, limits = this.#terms.limits } = this.destination;
+    return this.#terms.slowDowns.applyToDestination(name, limits, now);
   }
 
   get #underWay(): number {
@@ -270,14 +270,14 @@ export class DestinationQueue {
     this.#active ??= new Map();
     this.#active.set(waiting.id, now);
     const { messagesPerDestinationPerMinute: most } = this.#limitsAt(now);
-    if (most !== null) this.#terms.paces.began(this.destination.key, most, now);
+    if (most !== null) this.#terms.paces.began(this.destination, most, now);
     this.#served = waiting.share;
     return waiting;
   }
 
   #paceAllowsAt(now: number): number {
     const { messagesPerDestinationPerMinute: most } = this.#limitsAt(now);
-    return most === null ? now : this.#terms.paces.allowsAt(this.destination.key, most, now);
+    return most === null ? now : this.#terms.paces.allowsAt(this.destination, most, now);
   }
 }
 

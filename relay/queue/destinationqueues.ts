@@ -67,6 +67,7 @@ export class DestinationQueues {
         clock,
         wall,
         slowDowns: deps.terms.slowDowns,
+        paces: deps.terms.paces,
         pump: (key) => this.#pumpKey(key),
       });
   }

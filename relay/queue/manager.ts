@@ -23,6 +23,7 @@ import { Paces } from './paces.ts';
 import { findPause, type Pause } from './pause.ts';
 import { QueueIndex } from './queueindex.ts';
 import { chooseRetry } from './retry.ts';
+import { ShapingMemory } from './shapingmemory.ts';
 import type { Share } from './slots.ts';
 import { SlowDowns } from './slowdowns.ts';
 import { SpoolScan } from './spoolscan.ts';
@@ -56,11 +57,16 @@ export class QueueManager {
   readonly #loaded = Promise.withResolvers<void>();
   #running = false;
   readonly #fresh = new FreshMessages();
-  readonly #slowDowns = new SlowDowns();
+  readonly #memory: ShapingMemory;
+  readonly #paces: Paces;
+  readonly #slowDowns: SlowDowns;
 
   constructor(deps: QueueManagerDeps) {
     this.#deps = deps;
     const { spool, policy, clock } = deps;
+    this.#memory = new ShapingMemory({ ...deps, table: spool.shaping });
+    this.#paces = new Paces(this.#memory.note);
+    this.#slowDowns = new SlowDowns(this.#memory.note);
     this.#scan = new SpoolScan({
       list: (after, atMost) => spool.list(after, atMost),
       isKnown: (id) => this.#index.has(id),
@@ -79,7 +85,7 @@ export class QueueManager {
       onVerdicts: (id, verdicts) => this.asked.note(id, verdicts),
     });
     this.#queues = new DestinationQueues({
-      terms: { limits: policy.outbound.limits, paces: new Paces(), slowDowns: this.#slowDowns },
+      terms: { limits: policy.outbound.limits, paces: this.#paces, slowDowns: this.#slowDowns },
       clock,
       wall: deps.wall,
       findProvider: deps.courier.findProvider,
@@ -90,6 +96,9 @@ export class QueueManager {
   /** Loads everything in the spool and begins to deliver. */
   async start(): Promise<void> {
     this.#running = true;
+    const remembered = this.#memory.load();
+    this.#paces.remember(remembered, this.#deps.clock());
+    this.#slowDowns.remember(remembered);
     this.actions.start();
     await this.#scan.start();
     if (this.#running) this.#loaded.resolve();
@@ -185,6 +194,7 @@ export class QueueManager {
     while (this.#queues.inFlight > 0 && this.#deps.clock() < end)
       await new Promise((tick) => setTimeout(tick, 10));
     this.actions.close();
+    await this.#memory.write();
   }
 
   get figures(): QueueFigures {

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import fc from '#test/kit/property.ts';
 import { Pace, Paces } from './paces.ts';
 
+const A = { key: 'a', name: 'a' };
 const pauses = fc.array(fc.integer({ min: 0, max: 20_000 }), { maxLength: 100 });
 
 test('no minute has more deliveries than it may, and none waits longer than it must', () => {
@@ -13,12 +14,12 @@ test('no minute has more deliveries than it may, and none waits longer than it m
       let now = 0;
       for (const pause of waits) {
         now += pause;
-        const at = paces.allowsAt('a', perMinute, now);
+        const at = paces.allowsAt(A, perMinute, now);
         const inLastMinute = begun.filter((time) => time > now - 60_000).length;
         assert.equal(at === now, inLastMinute < perMinute);
-        paces.began('other', 1, now);
+        paces.began({ key: 'other', name: 'other' }, 1, now);
         if (at > now) continue;
-        paces.began('a', perMinute, now);
+        paces.began(A, perMinute, now);
         begun.push(now);
       }
     }),

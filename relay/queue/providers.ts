@@ -7,8 +7,7 @@
 import type { Provider } from '#crds/policyfile.ts';
 import type { Destination, FoundProvider } from '../delivery/courier.ts';
 import { dropOldest } from '../task/oldest.ts';
-import { SharedLimits } from './sharedlimits.ts';
-import type { SlowDowns } from './slowdowns.ts';
+import { SharedLimits, type SharedLimitsDeps } from './sharedlimits.ts';
 import { Wakeups } from './wakeups.ts';
 
 /** After this time the provider is looked up again. */
@@ -19,13 +18,10 @@ const REMEMBERED = 10_000;
 /** Look-ups at a time. Each one may wait long for a dead name server. */
 const LOOK_UPS = 200;
 
-export interface ProvidersDeps {
+export interface ProvidersDeps extends SharedLimitsDeps {
   /** Never rejects. */
   readonly find: (destination: Destination) => Promise<FoundProvider>;
   readonly clock: () => number;
-  /** The clock for the day of a warm-up. */
-  readonly wall: () => number;
-  readonly slowDowns: SlowDowns;
   /** Begins the deliveries of this destination that may begin now. */
   readonly pump: (key: string) => void;
 }
@@ -143,8 +139,7 @@ export class Providers {
   }
 
   #findLimits(provider: Provider): SharedLimits {
-    const limits =
-      this.#limits.get(provider.name) ?? new SharedLimits(provider, this.#deps.wall, this.#deps.slowDowns);
+    const limits = this.#limits.get(provider.name) ?? new SharedLimits(provider, this.#deps);
     this.#limits.set(provider.name, limits);
     return limits;
   }

@@ -4,9 +4,16 @@
  */
 import type { Failure } from '#crds/failure.ts';
 import type { Provider, Retry } from '#crds/policyfile.ts';
-import { MINUTE_MS, Pace, type Rate } from './paces.ts';
+import { MINUTE_MS, type Pace, type Paces, type Rate } from './paces.ts';
 import type { Limits, SlowDowns } from './slowdowns.ts';
 import { warmUpRate } from './warmup.ts';
+
+export interface SharedLimitsDeps {
+  /** The clock for the day of a warm-up. */
+  readonly wall: () => number;
+  readonly slowDowns: SlowDowns;
+  readonly paces: Paces;
+}
 
 export class SharedLimits {
   /** The time of the wake-up that is set. Infinity: none. */
@@ -14,7 +21,7 @@ export class SharedLimits {
   readonly #provider: Provider;
   readonly #wall: () => number;
   readonly #slowDowns: SlowDowns;
-  readonly #pace = new Pace();
+  readonly #pace: Pace;
   /** Deliveries under way. Each has one connection at most. */
   #underWay = 0;
   /** Keys of destinations with a delivery that is due. */
@@ -22,10 +29,11 @@ export class SharedLimits {
   /** The first of the line. */
   #next: string | undefined;
 
-  constructor(provider: Provider, wall: () => number, slowDowns: SlowDowns) {
+  constructor(provider: Provider, { wall, slowDowns, paces }: SharedLimitsDeps) {
     this.#provider = provider;
     this.#wall = wall;
     this.#slowDowns = slowDowns;
+    this.#pace = paces.openShared(this.#key);
   }
 
   get name(): string {

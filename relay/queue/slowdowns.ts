@@ -1,17 +1,20 @@
 /**
  * Destinations and providers that ask for fewer messages. Each request halves their pace, and five minutes without one
- * undo one halving. Only those that asked are remembered. This file has no clock of its own.
+ * undo one halving. Only those that asked are remembered, also by the next router (shapingmemory.ts). A destination is known
+ * by its name: another limit or TLS level of it is the same receiver. This file has no clock of its own.
  */
-import { describeFailure, type Failure } from '#crds/failure.ts';
+import { describeFailure } from '#crds/failure.ts';
 import type { DestinationLimits } from '#crds/policyfile.ts';
 import type { SlowedDestination } from '../task/messages.ts';
 import { dropOldest } from '../task/oldest.ts';
+import { NO_NOTE, NO_ROW, type NoteChange, type Remembered, type Row, type Slowed } from './shapingnote.ts';
 
 /** Deliveries that were under way when the pace was halved may bring more requests for the same reason. */
 const SAME_REQUEST_MS = 60_000;
 const RECOVERY_MS = 5 * 60_000;
-const HALVINGS = 10;
+export const HALVINGS = 10;
 const REMEMBERED = 1_000;
+const ROW = 'slow ';
 /** Of a destination without a limit in time, once its connections are halved down to one. */
 const PER_MINUTE = 60;
 
@@ -21,24 +24,22 @@ export interface Limits {
   readonly messagesPerMinute: number | null;
 }
 
-export interface Request {
-  readonly name: string;
-  /** Deliveries under way now: what is halved where the limit is higher. */
-  readonly underWay: number;
-  readonly failure: Failure;
-}
-
-interface Slowed extends Request {
-  readonly halvings: number;
-  /** When it asked last. */
-  readonly at: number;
-  /** Since when its pace has not been whole. */
-  readonly since: number;
-}
+export type Request = Pick<Slowed, 'name' | 'underWay' | 'failure'>;
 
 export class SlowDowns {
-  /** The latest request last. */
+  readonly #note: NoteChange;
+  /** By the name of the destination, or "provider NAME". The latest request last. */
   readonly #slowed = new Map<string, Slowed>();
+
+  constructor(note: NoteChange = NO_NOTE) {
+    this.#note = note;
+  }
+
+  /** Takes over what the router before knew. */
+  remember({ slowed }: Pick<Remembered, 'slowed'>): void {
+    const sorted = [...slowed].toSorted(([, one], [, other]) => one.at - other.at);
+    for (const [key, one] of sorted) this.#slowed.set(key.slice(ROW.length), one);
+  }
 
   /** True if the pace is halved now. */
   asked(key: string, request: Request, now: number): boolean {
@@ -55,7 +56,8 @@ export class SlowDowns {
       at: now,
       since,
     });
-    dropOldest(this.#slowed, REMEMBERED);
+    this.#note(`${ROW}${key}`, () => this.#row(key));
+    this.#dropOldest();
     return true;
   }
 
@@ -67,7 +69,7 @@ export class SlowDowns {
     const halvings = countHalvings(slowed, now);
     if (halvings > 0)
       return slow(limits, Math.min(limits.connections ?? slowed.underWay, slowed.underWay), halvings);
-    this.#slowed.delete(key);
+    this.#forget(key);
     return limits;
   }
 
@@ -86,6 +88,28 @@ export class SlowDowns {
     };
   }
 
+  #row(key: string): Row | undefined {
+    const slowed = this.#slowed.get(key);
+    return slowed && { ...slowed, kind: 'slow' };
+  }
+
+  #forget(key: string): boolean {
+    this.#note(`${ROW}${key}`, NO_ROW);
+    return this.#slowed.delete(key);
+  }
+
+  #dropOldest(): void {
+    const slowed = this.#slowed;
+    const entries = {
+      get size() {
+        return slowed.size;
+      },
+      keys: () => slowed.keys(),
+      delete: (key: string) => this.#forget(key),
+    };
+    dropOldest(entries, REMEMBERED);
+  }
+
   /** The latest ones first. `wall`: the same time in milliseconds since the epoch. */
   list(now: number, wall: number): SlowedDestination[] {
     return [...this.#slowed.values()].reverse().flatMap((slowed) => {
@@ -98,7 +122,7 @@ export class SlowDowns {
   }
 }
 
-function countHalvings({ halvings, at }: Slowed, now: number): number {
+export function countHalvings({ halvings, at }: Slowed, now: number): number {
   return Math.max(0, halvings - Math.floor((now - at) / RECOVERY_MS));
 }
 

@@ -33,14 +33,16 @@ const envelope: Envelope = {
 interface Extras {
   readonly events: Map<string, string>;
   readonly suppressed: Map<string, string>;
+  readonly shaping: Map<string, string>;
 }
 
 function extrasOf(spool: Spool): Extras {
   const events = spool.outbox.list(1_000).map(({ key, value }) => [key, value.toString()] as const);
-  const suppressed = spool.suppressions.list('', 1_000);
+  const [suppressed, shaping] = [spool.suppressions.list(), spool.shaping.list()];
   return {
     events: new Map(events),
     suppressed: new Map(suppressed.map(({ key, value }) => [key, value.toString()])),
+    shaping: new Map(shaping.map(({ key, value }) => [key, value.toString()])),
   };
 }
 
@@ -65,6 +67,8 @@ async function makeStore(dir: string, beginning = Buffer.alloc(0)): Promise<Map<
     await spool.enter(id, envelope, { kind: 'inline', bytes: body }, [{ key, value: event }]);
     const bounced = Buffer.from(JSON.stringify({ bounces: index, text: 's'.repeat(200) }));
     await spool.suppressions.change(`${index}@example.net`, () => bounced);
+    const begun = Buffer.from(JSON.stringify({ kind: 'begun', name: 'n'.repeat(200), index }));
+    await spool.shaping.put(new Map([[`begun ${index}.example`, begun]]));
     bodies.set(id, body);
   };
   await Promise.all(Array.from({ length: 60 }, (_, index) => enter(index)));
@@ -100,7 +104,7 @@ for (const [name, junk] of [
     const file = readFileSync(join(origin, 'queue.db'));
     const whole = new Spool(origin);
     const extras = extrasOf(whole);
-    assert.ok(extras.events.size === 60 && extras.suppressed.size === 60);
+    assert.ok(Object.values(extras).every(({ size }) => size === 60));
     await whole.close();
     const pages = file.length / PAGE_BYTES;
     assert.ok(pages > 80);
@@ -131,6 +135,7 @@ for (const [name, junk] of [
       const kept = extrasOf(spool);
       assert.ok(countMissing(extras.events, kept.events) <= 8, `page ${page}: events`);
       assert.ok(countMissing(extras.suppressed, kept.suppressed) <= 16, `page ${page}: suppressed`);
+      assert.ok(countMissing(extras.shaping, kept.shaping) <= 16, `page ${page}: shaping`);
       // The store then works as any other.
       await spool.enter(newQueueId(Date.now()), envelope, { kind: 'inline', bytes: Buffer.from('next') });
       await spool.close();

@@ -34,6 +34,8 @@ export interface Salvaged {
 const AT_ONCE = 100;
 const NOTHING = Buffer.alloc(0);
 
+const MAIL: readonly TableName[] = ['records', 'bodies', 'damaged'];
+
 /** The usual root pages of the tables and keys, if the file does not tell: the order in which they are created. */
 const USUAL_ROOTS = new Map(
   TABLE_NAMES.flatMap((name, index) => [
@@ -48,8 +50,15 @@ const FITS: { readonly [Name in TableName]: (key: string, value: Buffer) => bool
   bodies: (_key, value) => !isWholeRecord(value),
   damaged: () => true,
   events: (key, value) => isQueueId(key) && decodeValue(key, value) !== undefined,
-  suppressed: (key, value) => !isQueueId(key) && decodeValue(key, value) !== undefined,
+  suppressed: (key, value) =>
+    !isQueueId(key) && !isAboutShaping(key) && decodeValue(key, value) !== undefined,
+  shaping: (key, value) => isAboutShaping(key) && decodeValue(key, value) !== undefined,
 };
+
+/** No address begins so. */
+function isAboutShaping(key: string): boolean {
+  return /^(begun|slow) /.test(key);
+}
 
 function keyIndexName(name: TableName): string {
   return `sqlite_autoindex_${name}_1`;
@@ -236,7 +245,7 @@ class Rescue {
   #copy(name: TableName, { key, value }: Row): void {
     if (!value || !FITS[name](key, value)) return;
     this.#missing[name].delete(key);
-    if (name !== 'events' && name !== 'suppressed') this.rows += 1;
+    if (MAIL.includes(name)) this.rows += 1;
     this.#soon((tables) => tables[name].put(key, value));
   }
 

@@ -1,13 +1,11 @@
 /**
- * A table of the store beside the mail. What its values mean is decided elsewhere (relay/suppression, relay/events). A value
- * whose checksum does not fit is never returned. It is noted, and removed on request, because nobody can mend it and
- * everything else goes on without it.
+ * A table of the store beside the mail. What its values mean is decided elsewhere (relay/suppression, relay/events,
+ * relay/queue). A value whose checksum does not fit is never returned. It is noted, and removed on request, because
+ * nobody can mend it and everything else goes on without it.
  */
 import { decodeValue, encodeValue } from './checkedvalue.ts';
 import type { Store } from './store.ts';
-import type { Change, Tables } from './tables.ts';
-
-type Name = 'events' | 'suppressed';
+import type { Change, SideName, Tables } from './tables.ts';
 
 export interface KeyedValue {
   readonly key: string;
@@ -16,10 +14,10 @@ export interface KeyedValue {
 
 export class SideTable {
   readonly #store: Store;
-  readonly #name: Name;
+  readonly #name: SideName;
   readonly #damaged = new Set<string>();
 
-  constructor(store: Store, name: Name) {
+  constructor(store: Store, name: SideName) {
     this.#store = store;
     this.#name = name;
   }
@@ -59,6 +57,16 @@ export class SideTable {
     });
   }
 
+  /** Writes all of these, or none. Undefined removes the value. */
+  put(values: ReadonlyMap<string, Buffer | undefined>): Promise<void> {
+    return this.#store.note(({ [this.#name]: table }) => {
+      for (const [key, value] of values) {
+        if (value) table.put(key, encodeValue(key, value));
+        else table.remove(key);
+      }
+    });
+  }
+
   note(change: Change): Promise<void> {
     return this.#store.note(change);
   }
@@ -83,6 +91,6 @@ export class SideTable {
 }
 
 /** Call this only inside a write. */
-export function putChecked(table: Tables[Name], { key, value }: KeyedValue): void {
+export function putChecked(table: Tables[SideName], { key, value }: KeyedValue): void {
   table.put(key, encodeValue(key, value));
 }

@@ -59,6 +59,8 @@ export class Spool {
   readonly outbox: Outbox;
   /** Recipients that bounced, by address in lower case. */
   readonly suppressions: SideTable;
+  /** What limits have counted, and who asked for fewer messages. */
+  readonly shaping: SideTable;
   readonly #tidying: NodeJS.Timeout | undefined;
 
   /** `onSync` is called at each sync of the store. The process with early checkpoints also does the upkeep. */
@@ -85,6 +87,7 @@ export class Spool {
     });
     this.outbox = new Outbox(this.#store);
     this.suppressions = new SideTable(this.#store, 'suppressed');
+    this.shaping = new SideTable(this.#store, 'shaping');
     this.#room = new Room(stateDir, () => this.#store.space);
     if (checkpoints === 'early') this.#tidying = this.#keepTidy();
   }
@@ -190,8 +193,7 @@ export class Spool {
     // message, so that case is synced.
     if (ends && news.length === 0 && record.body === 'store') await this.#store.note(change);
     else await this.#store.write(change);
-    // The file is removed after the record. Otherwise a power loss could leave a message without a body. A file that
-    // cannot be removed now is swept at the next start.
+    // After the record: a power loss must leave no message without a body. A file that stays is swept at a start.
     if (ends && record.body === 'file') await unlink(this.#bodies.pathOf(id)).catch(() => undefined);
   }
 
@@ -250,10 +252,7 @@ export class Spool {
     }
   }
 
-  /**
-   * Moves body files aside that no record names: a crash during a message left them. Call this only while nobody
-   * writes.
-   */
+  /** Moves body files aside that no record names: a crash left them. Call this only while nobody writes. */
   sweep(): void {
     this.#strays.sweepAll();
   }

@@ -2,11 +2,12 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 
 /**
- * In the order of their creation, which is also their order in the file (salvage.ts). The last two hold no mail: what
- * must be told to others, and recipients that bounced, by address.
+ * In the order of their creation, which is also their order in the file (salvage.ts). The last three hold no mail: what
+ * must be told to others, recipients that bounced, by address, and what limits must not forget (relay/queue).
  */
-export const TABLE_NAMES = ['records', 'bodies', 'damaged', 'events', 'suppressed'] as const;
+export const TABLE_NAMES = ['records', 'bodies', 'damaged', 'events', 'suppressed', 'shaping'] as const;
 export type TableName = (typeof TABLE_NAMES)[number];
+export type SideName = Extract<TableName, 'events' | 'suppressed' | 'shaping'>;
 
 export type Tables = { readonly [Name in TableName]: Table } & { readonly messages: Messages };
 
@@ -89,6 +90,7 @@ export function openTables(database: DatabaseSync): Tables {
     messages: new Messages(database),
     events: new Table(database, 'events'),
     suppressed: new Table(database, 'suppressed'),
+    shaping: new Table(database, 'shaping'),
   };
 }
 

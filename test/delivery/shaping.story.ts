@@ -1,12 +1,13 @@
-/** The story of shaping.test.ts: many domains, two providers, and a host of nobody. */
+/** The story of shaping.test.ts: many domains, some providers, and a host of nobody. */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { after, before, test } from 'node:test';
 import { Hop, type HopOptions } from '#test/kit/hop.ts';
 import { NameServer, type Names } from '#test/kit/nameserver.ts';
 import { mailrelay, type TestRelay } from '#test/kit/relay.ts';
 import { until } from '#test/kit/wait.ts';
-import { accepted, startRelay } from './story.ts';
+import { accepted, manifestOf, startRelay } from './story.ts';
 
 const DOMAINS = Array.from({ length: 40 }, (_, index) => `customer${index}.example`);
 
@@ -30,6 +31,8 @@ const NAMES: Names = {
   'mx.busy.example': { A: ['192.0.2.4'] },
   'grey.example': { MX: [[10, 'mx.grey.example']] },
   'mx.grey.example': { A: ['192.0.2.5'] },
+  'warm.example': { MX: [[10, 'mx.warm.example']] },
+  'mx.warm.example': { A: ['192.0.2.6'] },
   'free.example': { MX: [[10, 'mx.backup.example']] },
 };
 
@@ -40,6 +43,7 @@ let big: Hop;
 let slow: Hop;
 let free: Hop;
 let grey: Hop;
+let warm: Hop;
 let greyTries = 0;
 /** When the slow host got messages. */
 const slowTimes: number[] = [];
@@ -61,16 +65,22 @@ before(async () => {
   grey = await open('192.0.2.5', ({ step }) =>
     step === 'RCPT' && ++greyTries === 1 ? '451 4.7.1 greylisted' : undefined,
   );
-  relay = await startRelay({
-    outbound: `
+  warm = await open('192.0.2.6');
+  relay = await startRelay(SECTIONS);
+});
+
+/** Before its first day a warm-up has the limit of that day, also when midnight comes. */
+const TOMORROW = new Date(Date.now() + 24 * 3_600_000).toISOString().slice(0, 10);
+const SECTIONS = {
+  outbound: `
 tls: {level: None, discover: []}
 providers:
   - {name: big, mxHosts: ["*.big.example"], limits: {connections: 2}}
   - {name: slow, mxHosts: [mx.slow.example], limits: {messagesPerMinute: 3}}
   - {name: grey, mxHosts: [mx.grey.example], retry: {minBackoff: 1s, maxBackoff: 1s, expireAfter: 1h}}
+  - {name: warm, mxHosts: [mx.warm.example], limits: {messagesPerMinute: 60}, warmUp: {startDate: "${TOMORROW}", days: 30, messagesPerHour: 4}}
 `,
-  });
-});
+};
 
 after(async () => {
   await relay?.remove();
@@ -126,6 +136,44 @@ test('mail that a provider puts off is tried again by the schedule of the provid
   assert.match(told, /^tried again +every 1s \(outbound\.providers, grey\)$/m);
   assert.match(told, /^returned +after 1h \(outbound\.providers, grey\)$/m);
 });
+
+test('neither a new policy nor a crash of all processes begins an hour of a warm-up anew', async () => {
+  for (let index = 0; index < 3; index++)
+    await accepted(relay, { id: `warm${index}`, to: ['a@warm.example'] });
+  await until('the first ones', () => warm.taken.length === 3);
+  const router = relay.findTask('router/main.ts');
+  const outbound = `${SECTIONS.outbound}limits: {connectionsPerDestination: 19}\n`;
+  relay.edit(manifestOf(relay.ports[0], { outbound }));
+  await until('the next router', () => relay.findTask('router/main.ts') !== router);
+  for (let index = 3; index < 6; index++)
+    await accepted(relay, { id: `warm${index}`, to: ['a@warm.example'] });
+  await until('the last one of this hour', () => warm.taken.length === 4);
+  await nothingMoreIsDue('policy');
+  await until('it to be noted', () => countNoted('begun provider warm') === 4);
+  await relay.kill9();
+  await relay.up();
+  await nothingMoreIsDue('crash');
+});
+
+/** Mail of others goes, and that of the warm-up stays. */
+async function nothingMoreIsDue(id: string): Promise<void> {
+  await accepted(relay, { id, to: ['a@free.example'] });
+  await until('mail of others', () => free.ids().includes(id));
+  await accepted(relay, { id: `${id} again`, to: ['a@warm.example', 'a@free.example'] });
+  await until('mail to both', () => free.ids().includes(`${id} again`));
+  assert.equal(warm.taken.length, 4);
+}
+
+function countNoted(key: string): number {
+  const store = new DatabaseSync(join(relay.stateDir, 'queue.db'), { readOnly: true });
+  try {
+    const row = store.prepare('SELECT value FROM shaping WHERE key = ?').get(key) as { value: Uint8Array };
+    const { begun } = JSON.parse(Buffer.from(row.value).toString()) as { begun: [number, number][] };
+    return begun.reduce((sum, [, count]) => sum + count, 0);
+  } finally {
+    store.close();
+  }
+}
 
 async function explain(to: string): Promise<string> {
   const file = join(relay.dir, 'relay.yaml');

@@ -5,5 +5,5 @@ import { tellInNetwork } from './network.ts';
 
 test('shaping by provider', async () => {
   const told = await tellInNetwork(new URL('shaping.story.ts', import.meta.url));
-  assert.match(told, /tests 4\b/);
+  assert.match(told, /tests 5\b/);
 });
