@@ -2,15 +2,16 @@
  * Names that only the cluster or the local network knows. They are looked up by the system: the servers of
  * outbound.resolver would send them to the root of the DNS, which does not know them, and mail would be returned.
  */
-import { readFileSync } from 'node:fs';
+import { SYSTEM_DNS } from '../dns/system.ts';
 import { plainName } from './hostname.ts';
 
 /** A name without a dot, also below labels such as _mta-sts, and ends that the public DNS never has (RFC 6761, RFC 6762). */
 const LOCAL = /^(_[^.]+\.)*[^.]+$|\.(svc|local|localhost|internal)$/;
 
-const clusterEnds = listClusterEnds(readSearchList());
+/** Of the text of resolv.conf that was read last. */
+let known = { text: '', ends: [] as readonly string[] };
 
-export function isLocalName(host: string, ends: readonly string[] = clusterEnds): boolean {
+export function isLocalName(host: string, ends: readonly string[] = findClusterEnds()): boolean {
   const name = plainName(host);
   return LOCAL.test(name) || ends.some((end) => name.endsWith(end));
 }
@@ -24,10 +25,8 @@ export function listClusterEnds(resolvConf: string): string[] {
     .map((domain) => `.${domain}`);
 }
 
-function readSearchList(): string {
-  try {
-    return readFileSync('/etc/resolv.conf', 'utf8');
-  } catch {
-    return '';
-  }
+function findClusterEnds(): readonly string[] {
+  const { text } = SYSTEM_DNS;
+  if (text !== known.text) known = { text, ends: listClusterEnds(text) };
+  return known.ends;
 }

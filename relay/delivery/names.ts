@@ -2,8 +2,9 @@
  * Who is asked about names of mail hosts: the DNS of the system, or the servers of outbound.resolver (room dns). The
  * DNS of the system proves nothing. c-ares asks for the name unchanged, never the search list or /etc/hosts.
  */
-import { resolve4, resolve6, resolveMx, resolveTxt } from 'node:dns/promises';
+import type { Resolver } from 'node:dns/promises';
 import type { DnsAnswer } from '../dns/resolver.ts';
+import { SYSTEM_DNS } from '../dns/system.ts';
 import { isLocalName } from './localnames.ts';
 
 type MailType = 'MX' | 'A' | 'AAAA' | 'TXT';
@@ -14,12 +15,17 @@ export interface MailNames {
 
 type Records<Type extends MailType> = Extract<DnsAnswer<Type>, { kind: 'records' }>['records'];
 
-const ASK = { MX: resolveMx, A: resolve4, AAAA: resolve6, TXT: resolveTxt };
+const ASK: Readonly<Record<MailType, (by: Resolver, name: string) => Promise<unknown>>> = {
+  MX: (by, name) => by.resolveMx(name),
+  A: (by, name) => by.resolve4(name),
+  AAAA: (by, name) => by.resolve6(name),
+  TXT: (by, name) => by.resolveTxt(name),
+};
 
 export const SYSTEM_NAMES: MailNames = {
   lookUp: async <Type extends MailType>(name: string, type: Type): Promise<DnsAnswer<Type>> => {
     try {
-      const records = (await ASK[type](name)) as unknown as Records<Type>;
+      const records = (await ASK[type](SYSTEM_DNS.resolver, name)) as Records<Type>;
       return { kind: 'records', name, records, isSigned: false };
     } catch (error) {
       const { code } = error as NodeJS.ErrnoException;

@@ -1,7 +1,7 @@
 /** Asks the DNS as mailauth does: a function of name and type, that rejects with the codes of Node. */
-import { resolve } from 'node:dns/promises';
 import type { Policy } from '#crds/policyfile.ts';
 import { DnsResolver } from '../dns/resolver.ts';
+import { SYSTEM_DNS } from '../dns/system.ts';
 import { monotonic } from '../task/clock.ts';
 
 // biome-ignore lint/suspicious/noExplicitAny: mailauth takes the records of every type as one type.
@@ -12,7 +12,7 @@ const ASKED: readonly string[] = ['A', 'AAAA', 'MX', 'TXT'] satisfies readonly A
 
 /** The servers of outbound.resolver, or those of the system. */
 export function makeAskDns({ outbound }: Pick<Policy, 'outbound'>): AskDns {
-  if (outbound.resolver === null) return (name, type) => resolve(name, type);
+  if (outbound.resolver === null) return (name, type) => SYSTEM_DNS.resolver.resolve(name, type);
   const dns = new DnsResolver({ ...outbound.resolver, clock: monotonic });
   return async (name, type) => {
     // The mechanism ptr of SPF is never a match: "do not use" (RFC 7208 section 5.5).

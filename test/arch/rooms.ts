@@ -175,7 +175,7 @@ export const ROOMS: readonly Room[] = [
   {
     name: 'relay dns',
     files: /^relay\/dns\//,
-    entries: ['resolver.ts'],
+    entries: ['resolver.ts', 'system.ts'],
     rooms: ['contract', 'relay task'],
     packages: ['dns-packet', 'node:*'],
     why: 'it asks DNS servers and says what DNSSEC proves; it knows no mail',
