@@ -140,6 +140,16 @@ export type FoundProvider = { kind: 'provider'; provider: Provider } | { kind: '
 /** Whether it is right to try mail for this destination at once. `failure`: why it waits, if that is known. */
 export type Concerned = (destination: Destination, failure?: Failure) => boolean;
 
+/** A next hop, or all hops of a destination, refuse our login. Times of the monotonic clock. */
+export interface Refusal {
+  readonly failure: Failure;
+  /** In a row. */
+  readonly refusals: number;
+  readonly since: number;
+  /** The last one. */
+  readonly at: number;
+}
+
 export interface Courier {
   route(from: string, to: string): Destination;
   /**
@@ -149,6 +159,11 @@ export interface Courier {
   readonly findProvider?: ((destination: Destination) => Promise<FoundProvider>) | undefined;
   /** Makes one attempt. Rejects only for a bug or for a body that cannot be read. */
   deliver(destination: Destination, parcel: Parcel): Promise<AttemptResult>;
+  /**
+   * What the process before was told, if all hops of the destination refused its login and none was tried since. Absent:
+   * nobody knows.
+   */
+  findRefusal?(destination: Destination): Refusal | undefined;
   /** Next hops that refuse our login, or a changed one. A hop is removed when it accepts the login. */
   readonly logins: HopLogins;
   /**

@@ -7,8 +7,8 @@ import { describeFailure, isOfMaterials } from '#crds/failure.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import { verifiesPeer } from '#crds/tlslevel.ts';
 import type { Tracer } from '../observe/trace.ts';
-import { monotonic } from '../task/clock.ts';
-import type { KeptSecrets, Materials } from '../task/materials.ts';
+import { monotonic, wall } from '../task/clock.ts';
+import type { KeptSecrets, Materials, RefusedLogins } from '../task/materials.ts';
 import type { HopLogins, HopNotes } from '../task/messages.ts';
 import { type AttemptDeps, attempt, findHops, type HopClient, type HopWay } from './attempt.ts';
 import type {
@@ -19,12 +19,14 @@ import type {
   FoundProvider,
   NextHop,
   Parcel,
+  Refusal,
 } from './courier.ts';
 import { Discovery, type DiscoveryDeps } from './discovery.ts';
 import { FailedHops } from './failedhops.ts';
 import { ADDRESSES_AT_ONCE } from './hopaddresses.ts';
 import type { MailNames } from './names.ts';
 import { compileProviders, type Providers } from './providers.ts';
+import { decodeRefused, encodeRefused } from './refusedlogins.ts';
 import { findAddresses, mxHop, mxTerms } from './resolver.ts';
 import { compileRoutes, type Route } from './route.ts';
 import { SmtpClient } from './smtpclient.ts';
@@ -35,6 +37,8 @@ import { decideTls } from './tlspolicy.ts';
 export interface DeliveryClient extends HopClient {
   /** Returns a test for the hops that the new contents concern. */
   useMaterials(materials: Materials): (hop: NextHop) => boolean;
+  /** What a login to this hop is made of now. */
+  contentsFor(hop: NextHop): Materials['secrets'];
   /** Hops that refuse the new contents of a Secret. */
   readonly secretsHeldBack: HopNotes;
   close(): void;
@@ -46,7 +50,10 @@ export interface DeliveryDeps {
   readonly discovery: TlsDiscovery;
   readonly names: MailNames;
   readonly clock: () => number;
+  readonly wall: () => number;
   readonly random: () => number;
+  /** For the process after this one. */
+  readonly onRefused?: ((refused: RefusedLogins) => void) | undefined;
   readonly onSession?: AttemptDeps['onSession'];
   /** Takes mail that ends here. Absent if no mail does. */
   readonly takeReport?: ((parcel: Parcel) => Promise<AttemptResult>) | undefined;
@@ -59,6 +66,7 @@ export interface OverSmtpDeps extends DiscoveryDeps {
   /** Of the router before this one. */
   readonly kept?: KeptSecrets;
   readonly onKept?: (kept: KeptSecrets) => void;
+  readonly onRefused?: DeliveryDeps['onRefused'];
   /** The new contents of a Secret are in use for these destinations, after a trial. */
   readonly onTaken?: (isConcerned: Concerned) => void;
 }
@@ -74,7 +82,7 @@ export class Delivery implements Courier {
 
   constructor(deps: DeliveryDeps) {
     this.#deps = deps;
-    this.#failedHops = new FailedHops(deps.clock);
+    this.#failedHops = new FailedHops(deps.clock, () => this.#tellRefused());
     this.route = compileRoutes(deps.policy);
     const providers = compileProviders(deps.policy.outbound.providers);
     this.findProvider = providers && ((destination) => findProvider(destination, providers, deps));
@@ -85,8 +93,8 @@ export class Delivery implements Courier {
     const discovery = new Discovery(policy, materials, deps);
     const { names } = discovery;
     const { random } = Math;
-    const { onSession, takeReport, log } = deps;
-    const rest = { clock: monotonic, random, onSession, takeReport };
+    const { onSession, onRefused, takeReport, log } = deps;
+    const rest = { clock: monotonic, wall, random, onSession, onRefused, takeReport };
     const delivery = new Delivery({ policy, client, discovery, names, ...rest });
     client.beginTrials({
       findWay: (hop) => delivery.#findWay(hop),
@@ -109,6 +117,20 @@ export class Delivery implements Courier {
   async deliver(destination: Destination, parcel: Parcel): Promise<AttemptResult> {
     if (destination.kind === 'local') return this.#takeReport(parcel);
     return attempt(destination, parcel, { ...this.#deps, failedHops: this.#failedHops });
+  }
+
+  /** Takes over what the process before knew. Call this before the first delivery, with the contents that it may use. */
+  rememberRefused(refused: RefusedLogins): void {
+    const { smartHosts, routes } = this.#deps.policy.outbound;
+    const hops = [...smartHosts, ...routes.flatMap((route) => route.hosts ?? [])];
+    for (const { hop, refusal } of decodeRefused(refused, hops, this.#deps))
+      this.#failedHops.restore(hop, refusal);
+    // What was left out is forgotten.
+    this.#tellRefused();
+  }
+
+  findRefusal(destination: Destination): Refusal | undefined {
+    return destination.kind === 'hops' ? this.#failedHops.findRefusal(destination.hops) : undefined;
   }
 
   get logins(): HopLogins {
@@ -156,6 +178,10 @@ export class Delivery implements Courier {
   close(): Promise<void> {
     this.#deps.client.close();
     return this.#deps.discovery.close();
+  }
+
+  #tellRefused(): void {
+    this.#deps.onRefused?.(encodeRefused(this.#failedHops.refused, this.#deps));
   }
 
   #takeReport(parcel: Parcel): Promise<AttemptResult> {

@@ -20,6 +20,49 @@ test('addresses have their turn one after the other, also in the second round', 
   assert.deepEqual(asked, [...v4(12), ...v4(8)]);
 });
 
+test('refused logins are counted by the time between them, and all hops of a list must refuse', () => {
+  let now = 0;
+  let told = 0;
+  const failedHops = new FailedHops(
+    () => now,
+    () => {
+      told += 1;
+    },
+  );
+  const login = makeFailure({ cause: 'login', status: '4.7.8', text: 'no' });
+  const other = hopTo(25, { host: 'other.example.net' });
+  failedHops.failed(hop, failure, []);
+  assert.equal(told, 0);
+  for (const at of [0, 1_000, 50_000, 60_000, 200_000]) {
+    now = at;
+    failedHops.failed(hop, login, []);
+  }
+  assert.equal(told, 5);
+  // The queue knows what it was told itself.
+  assert.equal(failedHops.findRefusal([hop]), undefined);
+  const next = new FailedHops(() => now);
+  for (const [, { hop: refusing, ...refusal }] of failedHops.refused) next.restore(refusing, refusal);
+  const { refusals, since, at } = next.findRefusal([hop]) ?? {};
+  assert.deepEqual([refusals, since, at], [3, 0, 200_000]);
+  assert.equal(next.findRefusal([hop, other]), undefined);
+  next.restore(other, { failure: login, refusals: 1, since: 100, at: 100 });
+  assert.deepEqual(
+    [next.findRefusal([hop, other])].map((one) => [one?.refusals, one?.at]),
+    [[1, 200_000]],
+  );
+  next.failed(hop, login, []);
+  assert.equal(next.findRefusal([hop, other]), undefined);
+  assert.equal(next.refused.get([...next.refused.keys()].at(-1) ?? '')?.refusals, 3);
+  // A router that has not begun has nothing to forgive, and must not tell that nobody refuses.
+  failedHops.forgive((one) => one === other);
+  failedHops.answered(hop);
+  assert.deepEqual([told, failedHops.refused.size], [6, 0]);
+  failedHops.failed(hop, login, []);
+  failedHops.forgive((one) => one === hop);
+  assert.deepEqual([told, failedHops.refused.size], [8, 0]);
+  assert.equal(failedHops.findRefusal([]), undefined);
+});
+
 test('an address that is new goes first, and one that answered has its old place again', () => {
   const failedHops = new FailedHops(() => 0);
   failedHops.failed(hop, failure, v4(2));

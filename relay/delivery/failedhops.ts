@@ -8,7 +8,7 @@
 import { describeFailure, type Failure } from '#crds/failure.ts';
 import type { HopNotes } from '../task/messages.ts';
 import { dropOldest } from '../task/oldest.ts';
-import type { NextHop } from './courier.ts';
+import type { NextHop, Refusal } from './courier.ts';
 import { isOfPolicy } from './tlscauses.ts';
 
 const TRIED_LAST_MS = 60_000;
@@ -17,43 +17,51 @@ const REMEMBERED = 1_000;
 /** How many addresses of one hop are kept: as many as one look-up returns (resolver.ts). */
 const REMEMBERED_ADDRESSES = 64;
 
-interface Failed {
+/** Refusals of deliveries that were under way together count once: the first pause is longer. */
+const SAME_REFUSAL_MS = 30_000;
+
+interface Failed extends Refusal {
   readonly hop: NextHop;
-  readonly failure: Failure;
   /** The address with the oldest try comes first. */
   readonly addresses: readonly string[];
-  readonly at: number;
+  /** Known from the process before, and not tried since. */
+  readonly isRestored?: true;
 }
 
 export class FailedHops {
   readonly #clock: () => number;
+  readonly #onRefusals: () => void;
   /** Sorted by the time of the last failure, oldest first. */
   readonly #failed = new Map<string, Failed>();
   /** The time of each hop's last answer, oldest first. */
   readonly #answered = new Map<string, number>();
 
-  constructor(clock: () => number) {
+  /** `onRefusals`: another hop refuses our login now, or again, or one does so no more. */
+  constructor(clock: () => number, onRefusals: () => void = () => undefined) {
     this.#clock = clock;
+    this.#onRefusals = onRefusals;
   }
 
   /** A fault of this relay says nothing about the hop. */
   failed(hop: NextHop, failure: Failure, addresses: readonly string[]): void {
     if (failure.cause === 'local') return;
     const key = isOfPolicy(failure.cause) ? makePolicyKey(hop) : makeKey(hop);
-    const before = this.#failed.get(key)?.addresses ?? [];
+    const before = this.#failed.get(key);
     this.#failed.delete(key);
-    const at = this.#clock();
-    const others = before.filter((address) => !addresses.includes(address));
+    const others = before?.addresses.filter((address) => !addresses.includes(address)) ?? [];
     const tried = [...others, ...addresses].slice(-REMEMBERED_ADDRESSES);
-    this.#failed.set(key, { hop, failure, addresses: tried, at });
+    this.#failed.set(key, { hop, addresses: tried, ...countRefusal(failure, before, this.#clock()) });
     dropOldest(this.#failed, REMEMBERED);
+    if (isRefusal(failure) || isRefusal(before?.failure)) this.#onRefusals();
   }
 
   /** An answer counts only against failures before it, so without any failure it is not remembered. */
   answered(hop: NextHop): void {
     if (this.#failed.size === 0) return;
     const key = makeKey(hop);
+    const wasRefused = isRefusal(this.#failed.get(key)?.failure);
     for (const each of [key, makePolicyKey(hop)]) this.#failed.delete(each);
+    if (wasRefused) this.#onRefusals();
     this.#answered.delete(key);
     this.#answered.set(key, this.#clock());
     dropOldest(this.#answered, REMEMBERED);
@@ -61,7 +69,32 @@ export class FailedHops {
 
   /** The reason for the failure may be gone, so these hops return to their normal place. */
   forgive(which: (hop: NextHop) => boolean): void {
-    for (const [key, { hop }] of this.#failed) if (which(hop)) this.#failed.delete(key);
+    const forgiven = [...this.#failed].filter(([, { hop }]) => which(hop));
+    for (const [key] of forgiven) this.#failed.delete(key);
+    if (forgiven.some(([, failed]) => isRefused(failed))) this.#onRefusals();
+  }
+
+  /** Takes over what the process before knew of this hop. */
+  restore(hop: NextHop, refusal: Refusal): void {
+    this.#failed.set(makeKey(hop), { hop, addresses: [], ...refusal, isRestored: true });
+  }
+
+  /**
+   * Undefined unless all hops refused our login to the process before, and none was tried since. What this process is
+   * told itself, the queue knows.
+   */
+  findRefusal(hops: readonly NextHop[]): Refusal | undefined {
+    const refusals = hops
+      .flatMap((hop) => this.#failed.get(makeKey(hop)) ?? [])
+      .filter(({ isRestored }) => isRestored);
+    const [last] = refusals.toSorted((one, other) => other.at - one.at);
+    if (!last || refusals.length < hops.length) return undefined;
+    return { ...last, refusals: Math.min(...refusals.map((one) => one.refusals)) };
+  }
+
+  /** Hops that refuse our login, by key. */
+  get refused(): ReadonlyMap<string, Refusal & { readonly hop: NextHop }> {
+    return new Map([...this.#failed].filter(([, failed]) => isRefused(failed)));
   }
 
   /** Keeps the order, but puts failed addresses last. Of these, the address with the oldest try comes first. */
@@ -97,17 +130,29 @@ export class FailedHops {
 
   /** Hops that refuse our login. */
   refusals(): HopNotes {
-    return [...this.#failed.values()]
-      .filter(({ failure }) => failure.cause === 'login')
-      .map(({ hop, failure }) => ({
-        destination: `${hop.host}:${hop.port}`,
-        message: describeFailure(failure),
-      }));
+    return [...this.#failed.values()].filter(isRefused).map(({ hop, failure }) => ({
+      destination: `${hop.host}:${hop.port}`,
+      message: describeFailure(failure),
+    }));
   }
 }
 
+function countRefusal(failure: Failure, before: Failed | undefined, at: number): Refusal {
+  if (!isRefusal(failure) || !before || !isRefused(before)) return { failure, refusals: 1, since: at, at };
+  const isSame = at - before.at < SAME_REFUSAL_MS;
+  return { failure, refusals: before.refusals + (isSame ? 0 : 1), since: before.since, at };
+}
+
+function isRefused({ failure }: Failed): boolean {
+  return isRefusal(failure);
+}
+
+function isRefusal(failure: Failure | undefined): boolean {
+  return failure?.cause === 'login';
+}
+
 /** A hop may fail from one address of ours, through one proxy or with one header, and not with another. */
-function makeKey({
+export function makeKey({
   host,
   port,
   credentialsSecret,

@@ -86,6 +86,13 @@ export class HopSecrets {
     return this.#held.get(makeKey(hop))?.identity ?? this.mounted;
   }
 
+  /** What a login to this hop is made of, also at its proxy. */
+  contentsFor(hop: NextHop): Secrets {
+    const inUse = this.#held.get(makeKey(hop))?.secrets ?? pickSecrets(hop, this.#materials.secrets);
+    const proxy = hop.socksProxy?.credentialsSecret ?? null;
+    return proxy === null ? inUse : { ...inUse, [proxy]: this.#materials.secrets[proxy] ?? {} };
+  }
+
   /** Returns a test for the hops for which other contents are in use now. */
   use(materials: Materials): (hop: NextHop) => boolean {
     const before = this.#materials;

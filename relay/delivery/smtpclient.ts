@@ -95,6 +95,10 @@ export class SmtpClient {
     });
   }
 
+  contentsFor(hop: NextHop): Materials['secrets'] {
+    return this.#secrets.contentsFor(hop);
+  }
+
   get secretsHeldBack(): HopNotes {
     return this.#secrets.heldBack;
   }

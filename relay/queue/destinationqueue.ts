@@ -6,8 +6,16 @@
 import type { Failure } from '#crds/failure.ts';
 import type { DestinationLimits } from '#crds/policyfile.ts';
 import type { Destination } from '../delivery/courier.ts';
-import { type DestinationHealth, newHealth, noteAnswer, noteUnreached, type Unreached } from './health.ts';
+import {
+  type DestinationHealth,
+  newHealth,
+  noteAnswer,
+  noteLoginPause,
+  noteUnreached,
+  type Unreached,
+} from './health.ts';
 import type { Paces } from './paces.ts';
+import type { LoginPause } from './pause.ts';
 import type { RestingQueue } from './restingqueue.ts';
 import type { SharedLimits } from './sharedlimits.ts';
 import type { Share, Standing } from './slots.ts';
@@ -110,6 +118,10 @@ export class DestinationQueue {
   /** Takes over the time for which an earlier process has tried without success. */
   learnAway(ms: number): void {
     this.#health.awayMs = Math.max(this.#health.awayMs, ms);
+  }
+
+  learnLoginPause(pause: LoginPause): void {
+    noteLoginPause(this.#health, pause);
   }
 
   /** Takes the next delivery that may begin at `now`, or undefined. */

@@ -10,6 +10,7 @@ import type { Destination } from '../delivery/courier.ts';
 import type { QueueFigures } from '../task/messages.ts';
 import { dropOldest } from '../task/oldest.ts';
 import { DestinationQueue, type DestinationTerms } from './destinationqueue.ts';
+import type { LoginPause } from './pause.ts';
 import { Providers, type ProvidersDeps } from './providers.ts';
 import { hasFailure, type PackedQueue, QueuePacker } from './restingqueue.ts';
 import { type Share, Slots, type Standing } from './slots.ts';
@@ -23,6 +24,8 @@ export interface DestinationQueuesDeps {
   readonly terms: DestinationTerms;
   readonly clock: () => number;
   readonly wall: () => number;
+  /** Of a destination whose hops refuse our login. */
+  readonly findLoginPause?: (destination: Destination) => LoginPause | undefined;
   /** Absent if the policy has no provider. */
   readonly findProvider?: ProvidersDeps['find'] | undefined;
   /** Never rejects. */
@@ -86,9 +89,16 @@ export class DestinationQueues {
   to(destination: Destination): DestinationQueue {
     const { key } = destination;
     const answers = this.#answers.get(key);
-    const queue = this.#read(key) ?? new DestinationQueue(destination, this.#deps.terms, answers);
+    const queue = this.#read(key) ?? this.#open(destination, answers);
     this.#answers.delete(key);
     this.#queues.set(key, queue);
+    return queue;
+  }
+
+  #open(destination: Destination, answers: number | undefined): DestinationQueue {
+    const queue = new DestinationQueue(destination, this.#deps.terms, answers);
+    const pause = this.#deps.findLoginPause?.(destination);
+    if (pause) queue.learnLoginPause(pause);
     return queue;
   }
 

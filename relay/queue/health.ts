@@ -4,6 +4,7 @@
  */
 import type { Failure, FailureCause } from '#crds/failure.ts';
 import type { Backoff } from '#crds/policyfile.ts';
+import type { LoginPause } from './pause.ts';
 import { failuresWithin } from './schedule.ts';
 
 /** Mail that waits for one of these waits for a person: the next hop has not refused it, so it does not expire. */
@@ -67,6 +68,12 @@ export function noteAnswer(health: DestinationHealth): void {
   health.failedAt = -1;
   health.failure = undefined;
   health.keepsMailUntil = 0;
+}
+
+/** The hops have refused our login before this queue was there: its pause goes on, and its mail does not expire. */
+export function noteLoginPause(health: DestinationHealth, pause: LoginPause): void {
+  Object.assign(health, pause);
+  health.keepsMailUntil = Number.POSITIVE_INFINITY;
 }
 
 function waitsForPerson({ cause }: Failure): boolean {

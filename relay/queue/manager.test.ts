@@ -47,6 +47,7 @@ function runnerWith(answer: Answer, clock: () => number = Date.now): QueueManage
     resume: async ({ hop }, parcel) => answer(hop, parcel),
     deliver: async ({ hop }, _address, parcel) => answer(hop, parcel),
     useMaterials: () => () => true,
+    contentsFor: () => ({}),
     secretsHeldBack: [],
     close: () => undefined,
   };
@@ -56,6 +57,7 @@ function runnerWith(answer: Answer, clock: () => number = Date.now): QueueManage
     discovery: NO_DISCOVERY,
     names: SYSTEM_NAMES,
     clock,
+    wall: clock,
     random: () => 0.5,
   });
   const manager = new QueueManager({

@@ -20,7 +20,7 @@ import { DestinationQueues } from './destinationqueues.ts';
 import { FreshMessages } from './freshmessages.ts';
 import type { MailRecorder } from './mailevent.ts';
 import { Paces } from './paces.ts';
-import { findPause, type Pause } from './pause.ts';
+import { findLoginPause, findPause, type LoginPause, type Pause } from './pause.ts';
 import { QueueIndex } from './queueindex.ts';
 import { chooseRetry } from './retry.ts';
 import { ShapingMemory } from './shapingmemory.ts';
@@ -55,6 +55,7 @@ export class QueueManager {
   /** What came of attempts that a person asked for. */
   readonly asked = new AskedAttempts();
   readonly #loaded = Promise.withResolvers<void>();
+  #isLoaded = false;
   #running = false;
   readonly #fresh = new FreshMessages();
   readonly #memory: ShapingMemory;
@@ -89,6 +90,7 @@ export class QueueManager {
       clock,
       wall: deps.wall,
       findProvider: deps.courier.findProvider,
+      findLoginPause: (destination) => this.#findLoginPause(destination),
       deliver: (queue, waiting) => deliveries.deliver(queue, waiting),
     });
   }
@@ -101,6 +103,7 @@ export class QueueManager {
     this.#slowDowns.remember(remembered);
     this.actions.start();
     await this.#scan.start();
+    this.#isLoaded = true;
     if (this.#running) this.#loaded.resolve();
   }
 
@@ -177,10 +180,14 @@ export class QueueManager {
 
   /** Tries messages again that waited for a login or a trust bundle of these destinations, or for a signing key. */
   materialsChanged(isConcerned: Concerned, areKeysNew: boolean): void {
-    this.#queues.hurry(
-      (_, destination, failure) =>
-        isConcerned(destination, failure) || (areKeysNew && failure?.cause === 'local'),
-    );
+    const hurry = () =>
+      this.#queues.hurry(
+        (_, destination, failure) =>
+          isConcerned(destination, failure) || (areKeysNew && failure?.cause === 'local'),
+      );
+    hurry();
+    // Until then not all messages are there. A new router gets changed contents before it loads any.
+    if (!this.#isLoaded) void this.loaded.then(hurry);
   }
 
   /** Begins no more deliveries. Resolves when those under way have ended, or at the deadline. */
@@ -248,6 +255,14 @@ export class QueueManager {
       if (!before || pause.leftMs < before.leftMs) queues.set(queue, pause);
     }
     return queues;
+  }
+
+  #findLoginPause(destination: Destination): LoginPause | undefined {
+    const { courier, clock, wall, random } = this.#deps;
+    const refusal = courier.findRefusal?.(destination);
+    if (!refusal) return undefined;
+    const { backoff } = this.#retryFor(destination, undefined);
+    return findLoginPause(refusal, { backoff, clock: clock(), wall: wall(), random: random() });
   }
 
   /** After a restart the provider is not looked up yet, but a recipient that was tried has its name. */

@@ -1,11 +1,14 @@
 /**
  * The pause that a recipient still owes after an attempt of an earlier process: a restart begins no schedule anew. A
- * recipient that was never tried, or whose mail goes to another destination now, owes none. Pure.
+ * recipient that was never tried, or whose mail goes to another destination now, owes none. A destination whose hops
+ * refuse our login has a pause for all its mail, also for a message that comes first. Pure.
  */
+
+import type { Failure } from '#crds/failure.ts';
 import type { Backoff } from '#crds/policyfile.ts';
-import type { Destination } from '../delivery/courier.ts';
+import type { Destination, Refusal } from '../delivery/courier.ts';
 import type { Recipient } from '../spool/record.ts';
-import { destinationRetryMs, failuresWithin, messageRetryMs } from './schedule.ts';
+import { destinationRetryMs, failuresWithin, loginRetryMs, messageRetryMs } from './schedule.ts';
 import { digestDestination } from './settlement.ts';
 
 export interface Pause {
@@ -38,4 +41,30 @@ export function findPause({ triedAt, triedTo, away = false }: Recipient, terms: 
   const leftMs = Math.max(0, pauseMs - Math.max(0, now - triedAt));
   // A destination that answered was not away, however old its message is.
   return { leftMs, awayMs: away ? ageMs : 0 };
+}
+
+export interface LoginPause {
+  readonly failure: Failure;
+  readonly failures: number;
+  /** By the monotonic clock. */
+  readonly pausedUntil: number;
+  /** In milliseconds since the epoch. */
+  readonly failingSince: number;
+}
+
+export function findLoginPause(
+  { failure, refusals, at, since }: Refusal,
+  now: {
+    readonly backoff: Backoff | null;
+    readonly clock: number;
+    readonly wall: number;
+    readonly random: number;
+  },
+): LoginPause {
+  return {
+    failure,
+    failures: refusals,
+    pausedUntil: at + loginRetryMs(refusals, now.random, now.backoff),
+    failingSince: now.wall - (now.clock - since),
+  };
 }

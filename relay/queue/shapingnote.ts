@@ -24,9 +24,7 @@ export interface BegunRow {
   readonly begun: readonly number[];
 }
 
-export type SlowRow = { readonly kind: 'slow' } & Slowed;
-
-export type Row = BegunRow | SlowRow;
+export type Row = BegunRow | ({ readonly kind: 'slow' } & Slowed);
 
 export interface Remembered {
   /** Beginnings of deliveries by name. */

@@ -103,6 +103,7 @@ function configure({ policy, materials, kept, stateDir }: Extract<ToRouter, { ki
     takeReport,
     kept,
     onKept: (now) => task.tell({ kind: 'kept', kept: now }),
+    onRefused: (refused) => task.tell({ kind: 'refused', refused }),
     onTaken: (isConcerned) => router?.manager.materialsChanged(isConcerned, false),
   });
   const signer = new DkimSigner(policy, materials, log, (reason) => count('not_signed', reason));
@@ -124,10 +125,11 @@ function configure({ policy, materials, kept, stateDir }: Extract<ToRouter, { ki
   router = { policy, materials, manager, courier, signer, spool, stateDir };
 }
 
-async function start(): Promise<void> {
+async function start({ refused }: Extract<ToRouter, { kind: 'start' }>): Promise<void> {
   if (!router) return;
   const { policy, stateDir, manager, spool, courier } = router;
   setInterval(tell, TELL_MS);
+  courier.rememberRefused(refused);
   // Before the first delivery, which is counted.
   const materials = () => router?.materials ?? NO_MATERIALS;
   const deps = { policy, stateDir, log, manager, spool, names: courier.names, materials };

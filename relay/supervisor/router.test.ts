@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { makeFailure } from '#crds/failure.ts';
 import { policyOf } from '#test/kit/relayrig.ts';
+import { eventually } from '#test/kit/wait.ts';
 import type { Materials } from '../task/materials.ts';
 import type { Handover, ToRouter } from '../task/messages.ts';
 import { type RouterDeps, RouterTask, type StartedRouter } from './router.ts';
@@ -29,6 +31,21 @@ function standIn(handover: Handover | null): { router: StartedRouter; told: ToRo
   const router = { policy: policyOf(), handover, process, since: 0, before: undefined };
   return { router: router as unknown as StartedRouter, told };
 }
+
+test('the next router gets the logins that are refused, also those that the draining one tells of last', async () => {
+  const [first, second] = [standIn(null), standIn(null)];
+  const ended = Promise.withResolvers<void>();
+  Object.assign(first.router.process, { exited: ended.promise });
+  const tasks = new RouterTask(DEPS);
+  tasks.putInService(first.router);
+  tasks.putInService(second.router);
+  const failure = makeFailure({ cause: 'login', status: '4.7.8', text: 'no' });
+  const refused = { hop: { failure, refusals: 1, since: 1, at: 2, secrets: {} } };
+  tasks.heard(first.router.process, { kind: 'refused', refused });
+  ended.resolve();
+  await eventually(() => second.told.length > 0);
+  assert.deepEqual(second.told, [{ kind: 'start', refused }]);
+});
 
 function deadlineOfOld(old: Handover | null, next: Handover | null): number | undefined {
   const [first, second] = [standIn(old), standIn(next)];

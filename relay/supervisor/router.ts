@@ -9,7 +9,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Policy } from '#crds/policyfile.ts';
 import type { Log } from '../observe/log.ts';
 import { Backoff, Patience } from '../task/backoff.ts';
-import { type KeptSecrets, type Materials, NO_MATERIALS } from '../task/materials.ts';
+import { type KeptSecrets, type Materials, NO_MATERIALS, type RefusedLogins } from '../task/materials.ts';
 import type { Counted, FromRouter, Handover, QueueFigures, ToRouter } from '../task/messages.ts';
 import { describeLate, TaskProcess } from '../task/process.ts';
 
@@ -52,6 +52,7 @@ export class RouterTask {
   /** Of the router in service, while the next one starts. */
   #before: Materials | undefined;
   #kept: KeptSecrets = {};
+  #refused: RefusedLogins = {};
   #starts = 0;
   #stopping = false;
 
@@ -104,7 +105,7 @@ export class RouterTask {
     const process = new TaskProcess<ToRouter, FromRouter>({
       entry: handover ? GIVER : ROUTER,
       logFd,
-      onMessage: (message) => this.#onMessage(process, message),
+      onMessage: (message) => this.heard(process, message),
       onPulse: () => this.#onPulse(process),
       patience: this.#patience,
     });
@@ -137,7 +138,7 @@ export class RouterTask {
       this.#released = Promise.all([this.#released, old.process.exited]);
     }
     // The new router loads all messages of the spool.
-    this.#released.then(() => next.process.send({ kind: 'start' }));
+    this.#released.then(() => next.process.send({ kind: 'start', refused: this.#refused }));
     onChange();
   }
 
@@ -158,8 +159,11 @@ export class RouterTask {
     await Promise.all([this.#released, last?.process.exited]);
   }
 
-  #onMessage(from: TaskProcess<ToRouter, FromRouter>, message: FromRouter): void {
+  /** A message of a router, in service or not. */
+  heard(from: TaskProcess<ToRouter, FromRouter>, message: FromRouter): void {
     if (message.kind === 'counts') this.#deps.onCounts(message);
+    // Also of a draining router: the next one has tried nothing yet.
+    if (message.kind === 'refused') this.#refused = message.refused;
     // A draining router knows only a part of the queue, and old contents.
     if (from !== this.#current?.process) return;
     if (message.kind === 'queue') this.#deps.onQueue(message.figures);

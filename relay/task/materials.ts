@@ -43,6 +43,20 @@ interface KeptContents {
 /** By hop (relay/delivery/hopsecrets.ts). A new router gets them from the router before it. */
 export type KeptSecrets = Readonly<Record<string, KeptContents>>;
 
+/** A next hop that refuses our login. Times in milliseconds since the epoch. */
+interface RefusedLogin {
+  readonly failure: Failure;
+  /** Refusals in a row. */
+  readonly refusals: number;
+  readonly since: number;
+  readonly at: number;
+  /** What it has refused: other contents are tried at once. */
+  readonly secrets: Materials['secrets'];
+}
+
+/** By hop (relay/delivery/failedhops.ts). A new router gets them, so that it does not try a wrong login at once. */
+export type RefusedLogins = Readonly<Record<string, RefusedLogin>>;
+
 export const NO_MATERIALS: Materials = { secrets: {}, configMaps: {} };
 
 /**

@@ -6,7 +6,7 @@ import type { FailureCause } from '#crds/failure.ts';
 import type { EventFigures, TlsReportsDay } from '#crds/podstatus.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import type { StricterLevel } from '#crds/tlslevel.ts';
-import type { KeptSecrets, Materials } from './materials.ts';
+import type { KeptSecrets, Materials, RefusedLogins } from './materials.ts';
 
 /** The PEM text of a pair that passed the check. */
 export interface PairText {
@@ -66,7 +66,7 @@ export type ToRouter =
     }
   | { kind: 'materials'; materials: Materials }
   /** The router before this one has ended: begin. */
-  | { kind: 'start' }
+  | { kind: 'start'; refused: RefusedLogins }
   | { kind: 'entered'; ids: readonly string[] }
   /** A task has ended that may not have reported all messages it entered: load unknown messages of the spool. */
   | { kind: 'look' }
@@ -204,6 +204,8 @@ export const NO_FIGURES: QueueFigures = {
 export type FromRouter =
   | { kind: 'queue'; figures: QueueFigures }
   | { kind: 'kept'; kept: KeptSecrets }
+  /** All of them. */
+  | { kind: 'refused'; refused: RefusedLogins }
   | ({ kind: 'counts' } & Counted);
 
 export type ToReceiver =

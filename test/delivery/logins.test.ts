@@ -151,6 +151,18 @@ async function arrives(id: string, to: string, at: Hop): Promise<void> {
   await until(`${id} to arrive`, () => at.ids().includes(id));
 }
 
+/** Another limit: a new router, with the same Secrets. */
+async function changePolicy(): Promise<void> {
+  const router = relay.findTask('router/main.ts');
+  const outbound = sections.outbound.replace('limits: {', 'limits: {connectionsPerDestination: 9, ');
+  relay.edit(manifestOf(relay.ports[0], { ...sections, outbound, documents: secrets('open sesame') }));
+  await until('the next router alone', () => isAlone(relay.findTask('router/main.ts'), router));
+  // It has read the queue.
+  await until('its figures', async () => (await relay.status()).queue.depth > 0);
+}
+
+const isAlone = (router: number, before: number) => router !== before && !relay.tree().includes(before);
+
 const refused = async () => (await relay.status()).queue.loginsRefused;
 
 test('PLAIN and LOGIN, whatever the hop knows, and only under TLS', async () => {
@@ -205,8 +217,19 @@ test('a refused login holds the queue of its hop alone, is told, and ends with a
   await relay.waitForMetrics(/^mailrelay_logins_refused_destinations 1$/m);
   await arrives('others-go', 'a@words.example', words);
   await arrives('spare', 'a@spare.example', clear);
+  const before = plain.lines('AUTH').length;
+  await changePolicy();
+  await accepted(relay, { id: 'held-3', to: ['a@plain.example'] });
+  await arrives('others-go-again', 'a@words.example', words);
+  assert.equal(plain.lines('AUTH').length, before);
+  assert.equal((await refused()).length, 1);
+  const router = relay.findTask('router/main.ts');
+  process.kill(router, 'SIGKILL');
+  await until('the router after it', () => isAlone(relay.findTask('router/main.ts'), router));
+  await arrives('others-go-then', 'a@words.example', words);
+  assert.equal(plain.lines('AUTH').length, before);
   relay.edit(manifestOf(relay.ports[0], { ...sections, documents: secrets('swordfish') }));
-  await until('both', () => plain.ids().filter((id) => id.startsWith('held')).length === 2);
+  await until('both', () => plain.ids().filter((id) => id.startsWith('held')).length === 3);
   await until('no refusal', async () => (await refused()).length === 0);
   // The condition came from the first: nobody hammers with a login that is known to be wrong.
   const wrong = plain.lines('AUTH').filter((line) => line === `AUTH PLAIN ${PLAIN}`);
