@@ -19,10 +19,18 @@ function concerned(outbound: Partial<Policy['outbound']>, isChanged: (hop: NextH
     resume: unused,
     deliver: unused,
     useMaterials: () => isChanged,
+    contentsFor: unused,
     secretsHeldBack: [],
     close: () => undefined,
   };
-  const deps = { client, discovery: NO_DISCOVERY, names: SYSTEM_NAMES, clock: () => 0, random: () => 0.5 };
+  const deps = {
+    client,
+    discovery: NO_DISCOVERY,
+    names: SYSTEM_NAMES,
+    clock: () => 0,
+    wall: () => 0,
+    random: () => 0.5,
+  };
   const delivery = new Delivery({ policy: policyOf({}, outbound), ...deps });
   const isConcerned = delivery.useMaterials(EMPTY);
   return (address: string, failure?: Failure) => isConcerned(delivery.route('', address), failure);

@@ -196,6 +196,7 @@ test('nothing is written without a change, and what is over is removed', async (
   const writes: string[][] = [];
   const counting = {
     list: () => spool.shaping.list(),
+    removeDamaged: () => spool.shaping.removeDamaged(),
     put: (values: ReadonlyMap<string, Buffer | undefined>) => {
       writes.push([...values].map(([key, value]) => `${value ? 'put' : 'remove'} ${key}`));
       return spool.shaping.put(values);
