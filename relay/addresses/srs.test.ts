@@ -90,3 +90,16 @@ test('any sender comes back, through one forwarder and through two', () => {
     }),
   );
 });
+
+test('a local part has at most 64 octets, as it is written', () => {
+  const most = 64 - 'SRS0=hash=tt=x.example='.length;
+  for (const [local, isSigned] of [
+    ['a'.repeat(most), true],
+    ['a'.repeat(most + 1), false],
+    ['ö'.repeat(most / 2), true],
+    ['ö'.repeat(most / 2 + 1), false],
+    [`"${'a'.repeat(most - 3)} "`, true],
+    [`"${'a'.repeat(most - 2)} "`, false],
+  ] as const)
+    assert.equal(sign(`${local}@x.example`) !== undefined, isSigned, local);
+});

@@ -20,7 +20,7 @@ const DAY_MS = 86_400_000;
 const DAYS = BASE32.length ** 2;
 /** A bounce is late after the longest retry of usual queues. As in the reference. */
 const LONGEST_DAYS = 21;
-/** RFC 5321 section 4.5.3.1.1. */
+/** In octets, with the quotes (RFC 5321 section 4.5.3.1.1). */
 const LONGEST_LOCAL = 64;
 
 const SRS0 = /^SRS0[=+-](.*)$/is;
@@ -41,8 +41,9 @@ export function signSender(
 ): string | undefined {
   const mailbox = readMailbox(address);
   const local = mailbox && (signAgain(mailbox, key) ?? signFirst(mailbox, key, nowMs));
-  if (local === undefined || local.length > LONGEST_LOCAL) return undefined;
-  return printMailbox({ local, isQuoted: false, domain });
+  if (local === undefined) return undefined;
+  const printed = printMailbox({ local, isQuoted: false, domain: '' });
+  return Buffer.byteLength(printed) > LONGEST_LOCAL ? undefined : `${printed}@${domain}`;
 }
 
 /** The address to which a bounce goes on. Undefined if we did not sign it, or if it is too old. */
