@@ -10,11 +10,11 @@ const to = (address: string, ...targets: string[]): Given => ({ address, to: tar
 function find(address: string, ...tables: Given[][]): Entry | undefined {
   const mailbox = readMailbox(address);
   assert.ok(mailbox, address);
-  return makeAddressMap(tables.map(makeTable))?.(mailbox);
+  return makeAddressMap(tables.map(makeTable), 'relay.example')?.(mailbox);
 }
 const first = (address: string, ...tables: Given[][]) => {
   const entry = find(address, ...tables);
-  return entry?.kind === 'addresses' ? entry.to[0] : entry?.kind;
+  return entry?.kind === 'addresses' ? entry.to[0]?.replace('@relay.example', '') : entry?.kind;
 };
 
 test('the closest entry counts, wherever it stands', () => {
@@ -33,6 +33,14 @@ test('the closest entry counts, wherever it stands', () => {
   assert.equal(first('me@example.org', table), 'all');
   assert.equal(first('me@[192.0.2.1]', table), 'all');
   assert.equal(find('me@example.org', table.slice(1)), undefined);
+});
+
+test('a target without a domain gets that of the relay, an address keeps its own', () => {
+  const table = [to('a@x.example', 'root', 'b@y.example', '@z.example')];
+  assert.deepEqual(find('a@x.example', table), {
+    kind: 'addresses',
+    to: ['root@relay.example', 'b@y.example', '@z.example'],
+  });
 });
 
 test('of two tables the first counts, but a closer entry of the second counts more', () => {
@@ -62,7 +70,8 @@ test('what can match no address is no key', () => {
     assert.equal(readKey(text), undefined, text);
 });
 
-test('without tables nothing is looked up', () => assert.equal(makeAddressMap([]), undefined));
+test('without tables nothing is looked up', () =>
+  assert.equal(makeAddressMap([], 'relay.example'), undefined));
 
 /** The rule in words, over all entries: slow, and without keys. */
 function findSlowly(address: string, tables: readonly Given[][]): string | undefined {

@@ -17,16 +17,24 @@ export type Table = (key: string) => Entry | undefined;
 /** `isResult`: the address is a result of the map, so `*` is not for it. Else no alias could lead past a `*`. */
 export type AddressMap = (mailbox: Mailbox, isResult?: boolean) => Entry | undefined;
 
-/** Undefined without tables: nothing is looked up. */
-export function makeAddressMap(tables: readonly Table[]): AddressMap | undefined {
+/** Undefined without tables: nothing is looked up. `origin`: the domain of the addresses that have none, as in Postfix. */
+export function makeAddressMap(tables: readonly Table[], origin: string): AddressMap | undefined {
   if (tables.length === 0) return undefined;
   return (mailbox, isResult = false) => {
     for (const key of listKeys(mailbox, isResult))
       for (const table of tables) {
         const entry = table(key);
-        if (entry) return entry;
+        if (entry) return withOrigin(entry, origin);
       }
     return undefined;
+  };
+}
+
+function withOrigin(entry: Entry, origin: string): Entry {
+  if (entry.kind !== 'addresses' || entry.to.every((target) => target.includes('@'))) return entry;
+  return {
+    ...entry,
+    to: entry.to.map((target) => (target.includes('@') ? target : `${target}@${origin}`)),
   };
 }
 
@@ -57,6 +65,12 @@ export function readKey(text: string): string | undefined {
   }
   const mailbox = readMailbox(text);
   return mailbox && mailbox.domain !== '' ? printKey(mailbox) : undefined;
+}
+
+/** The same of a text. */
+export function keyOf(address: string): string {
+  const mailbox = readMailbox(address);
+  return mailbox ? printKey(mailbox) : address.toLowerCase();
 }
 
 /** An address as it is compared. Quotes do not matter. */

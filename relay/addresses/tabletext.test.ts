@@ -56,10 +56,22 @@ test('a refusal is one printable line', () => {
   assert.ok(long?.kind === 'refused' && /^\?\?x{198}$/.test(long.text));
 });
 
+test('a user without a domain is a target, whose domain comes with the look-up', () => {
+  const { table } = open('postmaster@b.example root, jörg\n');
+  assert.deepEqual(table('postmaster@b.example'), to('root', 'jörg'));
+});
+
+test('the fault of a comment behind an entry says what is wrong', () => {
+  const built = build('a@b.example c@d.example # note\n');
+  assert.equal(built.kind === 'fault' && built.reason, 'a comment needs a line of its own');
+});
+
 for (const [what, text] of [
   ['no value', 'ok@b.example a@b.example\na@b.example\n'],
   ['a value of blanks', 'ok@b.example a@b.example\na@b.example ,  ,\n'],
-  ['a target without a domain', 'ok@b.example a@b.example\na@b.example root\n'],
+  ['a comment behind an entry', 'ok@b.example a@b.example\na@b.example c@d.example # note\n'],
+  ['a list of a file', 'ok@b.example a@b.example\na@b.example :include:/etc/list\n'],
+  ['a quoted user without a domain', 'ok@b.example a@b.example\na@b.example "c@d.example"\n'],
   ['a command', 'ok@b.example a@b.example\na@b.example |/bin/sh\n'],
   ['a key that is none', 'ok@b.example a@b.example\na@@b.example c@d.example\n'],
 ] as const)

@@ -1,7 +1,7 @@
 /**
  * Reads a table in Postfix's format (postmap, canonical(5), virtual(5)): a line for each entry, blanks between key and
  * value, `#` comments, and a line that begins with a blank goes on with the line before. A value is a list of addresses, or
- * REJECT and a text, as in access(5). A key without an `@` (a local user, a virtual domain) is left out, because a relay
+ * REJECT and a text, as in access(5). An address without a domain gets one where it is looked up. A key without an `@` (a local user, a virtual domain) is left out, because a relay
  * has neither. Any other line that cannot be read is a fault. Pure.
  */
 import { readDomain, readMailbox } from './address.ts';
@@ -17,6 +17,8 @@ export type TableLine =
 /** The key, which may begin with a quoted local part, and the value. */
 const ENTRY = /^((?:"(?:[^"\\]|\\.)*")?[^\s"]*)[ \t]+(.*)$/s;
 const TARGETS = /(?:"(?:[^"\\]|\\.)*"|[^\s,"])+/g;
+/** Not a command, a file or a list of aliases(5), which a relay cannot deliver to. */
+const USER = /^[\p{L}\p{N}_][\p{L}\p{N}._+-]*$/u;
 const REJECT = /^REJECT(?:[ \t]+(.*))?$/is;
 const NOT_PRINTABLE = /[^ -~]/g;
 const LONGEST_TEXT = 200;
@@ -35,15 +37,18 @@ function readLine(line: number, content: string): TableLine {
   if (reject !== undefined)
     return { kind: 'entry', line, key, entry: { kind: 'refused', text: clean(text) } };
   const to = value.match(TARGETS) ?? [];
+  if (to.some((target) => target.startsWith('#')))
+    return { kind: 'fault', line, reason: 'a comment needs a line of its own' };
   if (to.length === 0) return { kind: 'fault', line, reason: 'there is no address after the first word' };
   return to.every(isTarget)
     ? { kind: 'entry', line, key, entry: { kind: 'addresses', to } }
-    : { kind: 'fault', line, reason: 'an address after the first word has no domain, or is none' };
+    : { kind: 'fault', line, reason: 'a word after the first one is no address' };
 }
 
-/** An address, or `@domain`. */
+/** An address, `@domain`, or a user. */
 function isTarget(text: string): boolean {
   if (text.startsWith('@')) return readDomain(text.slice(1)) !== undefined;
+  if (!text.includes('@')) return USER.test(text);
   const mailbox = readMailbox(text);
   return mailbox !== undefined && mailbox.domain !== '';
 }

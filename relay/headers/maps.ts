@@ -16,15 +16,17 @@ export interface Maps {
 
 /** `open` returns a table by its name (`nameTable`). */
 export function compileMaps(
-  { sender, recipient, senderBcc, recipientBcc }: Policy['addresses'],
+  { hostname, inbound, addresses }: Pick<Policy, 'hostname' | 'inbound' | 'addresses'>,
   open: (name: string) => Table = () => UNREADABLE,
   srsKeys?: SrsKeys,
 ): Maps {
+  const { sender, recipient, senderBcc, recipientBcc } = addresses;
+  const origin = inbound.acceptDomains[0] ?? hostname;
   const compile = ({ entries, tables }: MapOfPolicy) =>
-    makeAddressMap([
-      ...(entries.length > 0 ? [makeTable(entries)] : []),
-      ...tables.map((table) => open(nameTable(table))),
-    ]);
+    makeAddressMap(
+      [...(entries.length > 0 ? [makeTable(entries)] : []), ...tables.map((table) => open(nameTable(table)))],
+      origin,
+    );
   return {
     sender: compile(sender.map),
     recipient: compile(recipient.map),

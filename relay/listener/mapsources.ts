@@ -53,7 +53,7 @@ export class MapSources {
     }
     this.#opened = opened;
     return compileMaps(
-      this.#policy.addresses,
+      this.#policy,
       (name) => opened.get(tables[name]?.path ?? '') ?? UNREADABLE,
       readSrsKeys(secrets[this.#policy.addresses.srs?.secret ?? '']),
     );

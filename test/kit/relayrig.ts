@@ -213,7 +213,7 @@ export function traceOf(changes: Partial<Trace> = {}): Trace {
 }
 
 export function compiledOf(policy: Policy, isSubmitted: boolean): CompiledSteps {
-  return compileSteps(policy, compileMaps(policy.addresses))(isSubmitted);
+  return compileSteps(policy, compileMaps(policy))(isSubmitted);
 }
 
 /** Materials with one trust bundle, as a ConfigMap of this name. */
