@@ -4,12 +4,13 @@
  */
 import type { SMTPServerDataStream } from 'smtp-server';
 import type { Policy } from '#crds/policyfile.ts';
+import { keyOf } from '../addresses/addressmap.ts';
 import { Delivery } from '../delivery/delivery.ts';
 import { ContentFilter } from '../filter/filter.ts';
 import type { Log } from '../observe/log.ts';
 import type { Tracer } from '../observe/trace.ts';
 import { Spool, type SpoolOptions } from '../spool/spool.ts';
-import { isSuppressed, keySuppressed } from '../suppression/entry.ts';
+import { isSuppressed } from '../suppression/entry.ts';
 import { monotonic, wall } from '../task/clock.ts';
 import type { Counters } from '../task/counts.ts';
 import type { Materials } from '../task/materials.ts';
@@ -162,7 +163,7 @@ class Durable implements Intake {
 function findSuppressed({ suppressions }: Spool, { log, counters }: IntakeDeps) {
   return (address: string): boolean => {
     try {
-      if (!isSuppressed(suppressions.find(keySuppressed(address)), wall())) return false;
+      if (!isSuppressed(suppressions.find(keyOf(address)), wall())) return false;
     } catch {
       return false;
     }

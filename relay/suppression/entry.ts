@@ -33,11 +33,6 @@ export interface Lifted {
 
 const TEXT_LENGTH = 200;
 
-/** Addresses are compared without case, as nearly every host does. */
-export function keySuppressed(address: string): string {
-  return address.toLowerCase();
-}
-
 export function encodeBounced(bounced: Bounced): Buffer {
   return Buffer.from(JSON.stringify(bounced));
 }

@@ -4,9 +4,10 @@ import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, test } from 'node:test';
 import { type PodDirs, podDirs } from '#test/kit/relayrig.ts';
 import { eventually } from '#test/kit/wait.ts';
+import { keyOf } from '../addresses/addressmap.ts';
 import type { MailEvent } from '../queue/mailevent.ts';
 import { Spool } from '../spool/spool.ts';
-import { countsAsBounce, isSuppressed, keySuppressed } from './entry.ts';
+import { countsAsBounce, isSuppressed } from './entry.ts';
 import { type SuppressionDeps, SuppressionList } from './suppressionlist.ts';
 
 const DAY_MS = 86_400_000;
@@ -61,7 +62,7 @@ const bounce = (to: string, changes: Partial<MailEvent> = {}): MailEvent => ({
   ...changes,
 });
 
-const isOut = (address: string) => isSuppressed(spool.suppressions.find(keySuppressed(address)), now);
+const isOut = (address: string) => isSuppressed(spool.suppressions.find(keyOf(address)), now);
 const bounces = (address: string) => {
   const value = spool.suppressions.find(address);
   return value ? (JSON.parse(value.toString()).bounces as number) : 0;
@@ -128,6 +129,7 @@ test('a lifted recipient gets mail again, and has no bounces', async () => {
   const list = open({ terms: { ...TERMS, bounces: 1 } });
   list.learn([bounce('joe@partner.example')]);
   await eventually(() => isOut('joe@partner.example'));
+  assert.ok(isOut('"joe"@partner.example'), 'quotes do not matter');
   assert.deepEqual(await list.lift(['JOE@partner.example', 'ann@partner.example']), [
     { address: 'JOE@partner.example', result: 'done' },
     { address: 'ann@partner.example', result: 'gone' },

@@ -4,6 +4,7 @@
  * such a recipient bounces once more. What is over or damaged is removed, and the number is bounded.
  */
 import type { Policy } from '#crds/policyfile.ts';
+import { keyOf } from '../addresses/addressmap.ts';
 import type { Log } from '../observe/log.ts';
 import type { SuppressedRecipients } from '../queue/control.ts';
 import type { MailEvent } from '../queue/mailevent.ts';
@@ -15,7 +16,6 @@ import {
   decodeBounced,
   encodeBounced,
   isOver,
-  keySuppressed,
   type Lifted,
   type Suppressed,
 } from './entry.ts';
@@ -64,7 +64,7 @@ export class SuppressionList implements SuppressedRecipients {
     const { recipients } = this.#deps;
     const done: Lifted[] = [];
     for (const address of addresses) {
-      const key = keySuppressed(address);
+      const key = keyOf(address);
       const isThere = recipients.find(key) !== undefined;
       if (isThere) await recipients.change(key, () => undefined);
       done.push({ address, result: isThere ? 'done' : 'gone' });
@@ -106,9 +106,7 @@ export class SuppressionList implements SuppressedRecipients {
     }
     this.#size += 1;
     recipients
-      .change(keySuppressed(event.to), (before) =>
-        encodeBounced(addBounce(decodeBounced(before), event, terms)),
-      )
+      .change(keyOf(event.to), (before) => encodeBounced(addBounce(decodeBounced(before), event, terms)))
       .catch(({ message }: Error) => log('suppression_failed', { message }));
   }
 

@@ -265,7 +265,7 @@ export const ROOMS: readonly Room[] = [
     name: 'relay suppression',
     files: /^relay\/suppression\//,
     entries: ['entry.ts', 'suppressionlist.ts'],
-    rooms: ['contract', 'relay observe', 'relay spool', 'relay queue'],
+    rooms: ['contract', 'relay addresses', 'relay observe', 'relay spool', 'relay queue'],
     packages: ['node:*'],
     why: 'it learns from answers of next hops who gets no mail; listeners ask it, and the queue does not know it',
   },
