@@ -7,6 +7,9 @@ import { type Failure, makeFailure } from '#crds/failure.ts';
 import type { Parcel } from './courier.ts';
 import type { Extension } from './hopconnection.ts';
 
+/** A character in the notation of RFC 6533, or one that must be in it. */
+const BEYOND_XTEXT = /\\x\{[0-9a-f]+\}|[^!-*,-<>-[\]-~]/giu;
+
 type Offers = (extension: Extension) => boolean;
 
 /** The key is the command that the parameter belongs to. */
@@ -23,7 +26,7 @@ export function makeParameters(
     const { notify = null, orcpt = null } = dsn.recipients[index] ?? {};
     const said = [
       ...(notify === null ? [] : [`NOTIFY=${notify.join(',')}`]),
-      ...(orcpt === null ? [] : [`ORCPT=${xtext(orcpt)}`]),
+      ...(orcpt === null ? [] : [`ORCPT=${encodeOrcpt(orcpt)}`]),
     ];
     if (said.length > 0) parameters.set(`RCPT TO:<${address}>`, said.join(' '));
   });
@@ -54,6 +57,16 @@ export async function judgeContent(
     status: '5.6.3',
     text: 'The message has 8-bit content and the next hop does not offer 8BITMIME',
   });
+}
+
+/** An address beyond ASCII has the form of RFC 6533 section 3 that every host with DSN takes. */
+function encodeOrcpt(orcpt: string): string {
+  return /^utf-8;/i.test(orcpt) ? orcpt.replace(BEYOND_XTEXT, embed) : xtext(orcpt);
+}
+
+/** A client may have sent this form already. */
+function embed(piece: string): string {
+  return piece.startsWith('\\x{') ? piece : `\\x{${piece.codePointAt(0)?.toString(16).toUpperCase()}}`;
 }
 
 /** The encoding of RFC 3461 section 4. */
