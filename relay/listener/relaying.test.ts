@@ -49,6 +49,16 @@ test('routing in disguise is refused from everyone', () => {
   }
 });
 
+test('a return address of ours may contain a sender with routing, in no other domain and no other form', () => {
+  const { refusalOfRecipient } = makeRelaying(clientsOf({ networks }), accepted, undefined, 'example.com');
+  const code = (to: string) => refusalOfRecipient(who(), '', to)?.code;
+  assert.equal(code('SRS0=hash=tt=x.example=a%b@example.com'), undefined);
+  assert.equal(code('srs1=hash=fwd.example==hash=tt=x.example=x!y@example.com'), undefined);
+  assert.equal(code('SRS0=hash=tt=x.example=a%b@müller.example'), 553);
+  assert.equal(code('a%SRS0=hash=tt=x.example=b@example.com'), 553);
+  assert.equal(codeOf('127.0.0.1', 'SRS0=hash=tt=x.example=a%b@example.com'), 553);
+});
+
 test('a login relays from anywhere, and so does a certificate with an allowed name', () => {
   const certificates = { trustConfigMap: 'ca', names: ['app.example.com', '*.jobs.example.com'] };
   const mixed = makeRelaying(clientsOf({ networks: [], certificates }), []);

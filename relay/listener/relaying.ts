@@ -8,6 +8,7 @@ import { addNetwork, listCovers } from '#crds/networks.ts';
 import { compilePatterns, type Matcher } from '#crds/patterns.ts';
 import type { Clients, Policy } from '#crds/policyfile.ts';
 import { isRouting, readMailbox } from '../addresses/address.ts';
+import { isSrs } from '../addresses/srs.ts';
 import { nameIsAllowed } from '../auth/certificatenames.ts';
 import type { Login } from '../auth/users.ts';
 import { dropOldest } from '../task/oldest.ts';
@@ -40,6 +41,7 @@ export function makeRelaying(
   clients: Clients,
   acceptDomains: readonly string[],
   isReportAddress: Matcher = () => false,
+  srsDomain: string | null = null,
 ): Relaying {
   const trusted = makeBlockList(clients.networks);
   const accepted = new Set(acceptDomains);
@@ -58,7 +60,10 @@ export function makeRelaying(
     isLoggedIn,
     refusalOfRecipient: (identity, from, to) => {
       const recipient = readMailbox(to);
-      if (!recipient?.domain || isRouting(recipient)) return REPLIES.badRecipient;
+      if (!recipient?.domain) return REPLIES.badRecipient;
+      // A return address of ours contains a sender, who may be anybody. The hash says whether we wrote it (srssteps.ts).
+      const isReturn = recipient.domain === srsDomain && isSrs(recipient);
+      if (isRouting(recipient) && !isReturn) return REPLIES.badRecipient;
       if (accepted.has(recipient.domain) || isReportAddress(to)) return undefined;
       if (!mayRelay(identity)) return REPLIES.noRelaying;
       if (from !== '' && !isAllowedSender(from)) return REPLIES.senderNotAllowed;
