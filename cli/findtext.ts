@@ -8,16 +8,27 @@ export const WIDE_FOUND_HEAD =
 type Recipient = HistoryEntry['recipients'][number];
 
 /** The envelope, then each recipient with its answers. */
-export function describeFound({ id, received, from, messageId, recipients }: HistoryEntry): string {
+export function describeFound({
+  id,
+  received,
+  from,
+  originalFrom,
+  messageId,
+  recipients,
+}: HistoryEntry): string {
   const named = messageId === undefined ? '' : `  Message-ID <${visible(messageId)}>`;
   const lines = recipients.flatMap((one) => [
-    `      to ${visible(one.address)}: ${one.state}`,
+    `      to ${visible(one.address)}${describeOriginals(one.originalTo)}: ${one.state}`,
     ...one.answers.map(({ time, result, hop, text }) => {
       const by = hop === undefined ? '' : ` by ${visible(hop)}`;
       return `         ${time}  ${result}${by}: ${visible(text)}`;
     }),
   ]);
-  return `${[`${id}  ${received}  <${visible(from)}>${named}`, ...lines].join('\n')}\n`;
+  return `${[`${id}  ${received}  <${visible(from)}>${describeOriginals(originalFrom)}${named}`, ...lines].join('\n')}\n`;
+}
+
+function describeOriginals(originals: readonly string[] = []): string {
+  return originals.length === 0 ? '' : ` (was ${originals.map(visible).join(', ')})`;
 }
 
 /** A line with tabs for each recipient, with its last answer. */

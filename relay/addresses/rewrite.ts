@@ -9,6 +9,8 @@ import { type AddressMap, printKey } from './addressmap.ts';
 const MOST_STEPS = 10;
 /** Addresses of one alias. As in Postfix. */
 const MOST_ADDRESSES = 1_000;
+/** Look-ups for one alias: its addresses, and as many aliases on the way to them. */
+const MOST_VISITED = 2 * MOST_ADDRESSES;
 
 export type MapRefusal =
   /** The map refuses the address, with a text. */
@@ -54,7 +56,7 @@ class Expansion {
   /** `path`: the keys that led here. */
   visit(mailbox: Mailbox, path: readonly string[]): void {
     const key = printKey(mailbox);
-    if (path.includes(key) || path.length > MOST_STEPS || this.#visited.size > MOST_ADDRESSES) {
+    if (path.includes(key) || path.length > MOST_STEPS || this.#visited.size > MOST_VISITED) {
       this.fault ??= 'loop';
       return;
     }
@@ -83,6 +85,13 @@ class Expansion {
     this.result.set(key, printMailbox(mailbox));
     if (this.result.size > MOST_ADDRESSES) this.fault = 'loop';
   }
+}
+
+/** A copy goes to these, which are not looked up again. Undefined if one of them cannot be relayed to. */
+export function readTargets(targets: readonly string[], from: Mailbox): readonly string[] | undefined {
+  const mailboxes = targets.map((target) => readTarget(target, from));
+  const isWhole = mailboxes.every((one) => one !== undefined && one.domain !== '' && !isRouting(one));
+  return isWhole ? mailboxes.flatMap((one) => (one ? printMailbox(one) : [])) : undefined;
 }
 
 /** `@domain` keeps the local part. */

@@ -11,6 +11,7 @@ import { makeReports } from './reports.ts';
 
 interface Told {
   readonly from?: string;
+  readonly reportsTo?: string;
   readonly to?: string;
   readonly reason?: string;
   readonly failure?: Failure;
@@ -36,6 +37,7 @@ async function reportOn(told: Told): Promise<NewMessage> {
       bytes: original.length,
       crc: 0,
       body: 'store',
+      ...(told.reportsTo ? { reportsTo: told.reportsTo } : {}),
       ...(told.ret ? { ret: told.ret } : {}),
     },
     open: () => Readable.from([original], { objectMode: false }),
@@ -172,4 +174,20 @@ test('whatever was sent and answered: a report is ASCII in lines that SMTP allow
     ),
     { numRuns: 40 },
   );
+});
+
+test('a report on forwarded mail goes to the sender before SRS, and names no other', async () => {
+  const signed = 'SRS0=hash=AB=x.example=eve@y.example';
+  for (const [reportsTo, smtpUtf8] of [
+    ['eve@x.example', false],
+    ['jörg@x.example', true],
+  ] as const) {
+    const report = await reportOn({ from: signed, reportsTo });
+    assert.deepEqual(
+      report.envelope.recipients.map(({ address }) => address),
+      [reportsTo],
+    );
+    assert.equal(report.envelope.smtpUtf8, smtpUtf8);
+    assert.match(bytesOf(report).toString(), new RegExp(`^To: <${reportsTo}>\\r$`, 'm'));
+  }
 });

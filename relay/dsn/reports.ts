@@ -39,7 +39,16 @@ async function makeReport(
   dsnRecipients: readonly DsnRecipient[],
   { hostname, now, hop }: Reporting,
 ): Promise<NewMessage> {
-  const { from, receivedAt, envid, ret, bytes, smtpUtf8, requireTls } = taken.record;
+  const {
+    from,
+    reportsTo: sender = from,
+    receivedAt,
+    envid,
+    ret,
+    bytes,
+    smtpUtf8,
+    requireTls,
+  } = taken.record;
   // RFC 8689 section 5: the content of such a message is never returned.
   const wantsAll = ret === 'FULL' && !requireTls && kind === 'failure' && bytes <= RETURNED_BYTES;
   const beginning = await readBeginning(taken.open());
@@ -49,7 +58,7 @@ async function makeReport(
     reportId: id,
     queueId: taken.id,
     hostname,
-    sender: from,
+    sender,
     envid,
     now: new Date(now),
     receivedAt: new Date(receivedAt),
@@ -63,10 +72,10 @@ async function makeReport(
     id,
     envelope: {
       from: '',
-      recipients: [{ address: from, state: 'queued', notify: ['NEVER'] }],
+      recipients: [{ address: sender, state: 'queued', notify: ['NEVER'] }],
       receivedAt: now,
-      smtpUtf8: isInternational(from),
-      eightBit: isInternational(from),
+      smtpUtf8: isInternational(sender),
+      eightBit: isInternational(sender),
       ours: true,
       ...(requireTls ? { requireTls } : {}),
     },

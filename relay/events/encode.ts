@@ -2,38 +2,46 @@
  * Events as they are kept and sent: JSON, with the names that docs/events.md promises. An event is made where its change
  * is written, so it is small, and complete without the message.
  */
-import type { MailEvent } from '../queue/mailevent.ts';
+import { listDiscarded, type MailEvent } from '../queue/mailevent.ts';
 import { newQueueId, type QueueRecord } from '../spool/record.ts';
 import type { SpoolEvent } from '../spool/spool.ts';
 
 /** An event names no more recipients. */
 const RECIPIENTS = 100;
 
-/** The relay took a message and answered 250. */
-export function encodeAccepted(
+/** The relay took a message and answered 250. For some of its recipients it may go nowhere. */
+export function encodeArrival(
   id: string,
-  { from, recipients, receivedAt, messageId }: Omit<QueueRecord, 'bytes' | 'crc' | 'body'>,
+  record: Omit<QueueRecord, 'bytes' | 'crc' | 'body'>,
   bytes: number,
-): SpoolEvent {
+): readonly SpoolEvent[] {
+  const { from, recipients, receivedAt, messageId, givenFrom, discarded } = record;
+  const given = recipients.some((one) => one.given)
+    ? [...new Set(recipients.flatMap((one) => one.given ?? []))]
+    : undefined;
   const facts = {
     queueId: id,
     messageId,
     from,
+    originalFrom: givenFrom,
     recipients: recipients.slice(0, RECIPIENTS).map(({ address }) => address),
+    originalRecipients: given?.slice(0, RECIPIENTS),
     recipientCount: recipients.length,
     bytes,
   };
-  return encode('accepted', receivedAt, facts);
+  const accepted = encode('accepted', receivedAt, facts);
+  return discarded ? [accepted, ...encodeEvents(record, listDiscarded(id, record))] : [accepted];
 }
 
 /** What became of recipients of a message. */
 export function encodeEvents(
-  { from, messageId }: QueueRecord,
+  { from, givenFrom: originalFrom, messageId }: Pick<QueueRecord, 'from' | 'givenFrom' | 'messageId'>,
   events: readonly MailEvent[],
 ): readonly SpoolEvent[] {
-  return events.map(({ kind, at, id, to, hop, cause, status, text }) =>
-    encode(kind, at, { queueId: id, messageId, from, to, hop, cause, status, text }),
-  );
+  return events.map(({ kind, at, id, to, given: originalTo, hop, cause, status, text }) => {
+    const sent = { queueId: id, messageId, from, originalFrom, to, originalTo };
+    return encode(kind, at, { ...sent, hop, cause, status, text });
+  });
 }
 
 /** The body of a request. Events that are kept are JSON already. */

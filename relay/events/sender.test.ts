@@ -7,7 +7,7 @@ import { type PodDirs, podDirs } from '#test/kit/relayrig.ts';
 import { eventually } from '#test/kit/wait.ts';
 import { newQueueId } from '../spool/record.ts';
 import { Spool } from '../spool/spool.ts';
-import { encodeAccepted } from './encode.ts';
+import { encodeArrival } from './encode.ts';
 import type { Posted } from './post.ts';
 import { EventSender } from './sender.ts';
 
@@ -72,7 +72,7 @@ async function accept(count: number, from = 'a@b.example'): Promise<void> {
       const envelope = { from, recipients, receivedAt: now + index, smtpUtf8: false, eightBit: false };
       const bytes = Buffer.from('Subject: s\r\n\r\nbody\r\n');
       return spool.enter(id, envelope, { kind: 'inline', bytes }, [
-        encodeAccepted(id, envelope, bytes.length),
+        ...encodeArrival(id, envelope, bytes.length),
       ]);
     }),
   );

@@ -8,7 +8,7 @@ export interface CompiledSteps {
   readonly changeSender: (address: string) => Changed<string>;
   readonly changeRecipient: (one: Addressee, moment: Moment) => Changed<readonly Addressee[]>;
   /** Of addresses that were changed before. Each recipient is there once. */
-  readonly changeAll: (addresses: Addresses, moment: Moment) => Addresses;
+  readonly changeAll: (addresses: Addresses, moment: Moment) => Changed<Addresses>;
   readonly header: HeaderSteps;
 }
 
@@ -28,21 +28,23 @@ function compile(terms: StepTerms): CompiledSteps {
   const recipients = envelope.flatMap(({ recipient }) => recipient ?? []);
   const all = envelope.flatMap((step) => step.all ?? []);
   return {
-    changeSender: (address) => (address === '' ? { kind: 'changed', to: '' } : chain(senders, address)),
+    changeSender: (address) =>
+      address === '' ? { kind: 'changed', to: '' } : chain(senders, address, undefined),
     changeRecipient: (one, moment) => chainMany(recipients, one, moment),
     changeAll: ({ from, to }, moment) =>
-      all.reduce((before, step) => step(before, moment), {
-        from,
-        to: terms.maps.recipient ? listOnce(to) : to,
-      }),
+      chain(all, { from, to: terms.maps.recipient ? listOnce(to) : to }, moment),
     header: joinSteps(STEPS.flatMap((step) => step.header?.(terms) ?? [])),
   };
 }
 
-function chain(steps: readonly NonNullable<EnvelopeStep['sender']>[], address: string): Changed<string> {
-  let to = address;
+function chain<Value, More>(
+  steps: readonly ((value: Value, more: More) => Changed<Value>)[],
+  value: Value,
+  more: More,
+): Changed<Value> {
+  let to = value;
   for (const step of steps) {
-    const changed = step(to);
+    const changed = step(to, more);
     if (changed.kind === 'refused') return changed;
     to = changed.to;
   }
@@ -67,11 +69,22 @@ function chainMany(
   return { kind: 'changed', to };
 }
 
-/** The first of equal recipients, as the library compares them: without regard to case. */
+/**
+ * The first of equal recipients, as the library compares them: without regard to case. It keeps all addresses that the
+ * client gave for it.
+ */
 function listOnce(to: readonly Addressee[]): readonly Addressee[] {
-  const seen = new Set<string>();
-  return to.filter(({ address }) => {
-    const key = address.toLowerCase();
-    return !seen.has(key) && seen.add(key);
-  });
+  const first = new Map<string, Addressee>();
+  for (const one of to) {
+    const key = one.address.toLowerCase();
+    const before = first.get(key);
+    first.set(key, before ? joinGiven(before, one) : one);
+  }
+  return [...first.values()];
+}
+
+function joinGiven(one: Addressee, other: Addressee): Addressee {
+  if (!one.given && !other.given) return one;
+  const given = new Set([...(one.given ?? [one.address]), ...(other.given ?? [other.address])]);
+  return { ...one, given: [...given] };
 }

@@ -1,30 +1,43 @@
 /** The recipients that the policy adds or puts in the place of all. Pure. */
 import { readMailbox } from '../addresses/address.ts';
-import type { AddressMap } from '../addresses/addressmap.ts';
-import type { Addresses } from './envelope.ts';
+import { type AddressMap, keyOf } from '../addresses/addressmap.ts';
+import { readTargets } from '../addresses/rewrite.ts';
+import type { Addressee, Addresses, Changed } from './envelope.ts';
 
-/** The sender does not know of the copy, so the sender gets no DSN about it. Nobody gets a second copy. */
-export function copyToOne({ from, to }: Addresses, bcc: string | null): Addresses {
-  if (bcc === null || to.some(({ address }) => address === bcc)) return { from, to };
-  return { from, to: [...to, { address: bcc, notify: ['NEVER'] }] };
+export interface CopyTerms {
+  readonly senderBcc: AddressMap | undefined;
+  readonly recipientBcc: AddressMap | undefined;
+  readonly alwaysBcc: string | null;
 }
 
-/** The maps are asked for the sender, and for each recipient as the client gave it. */
-export function copyToMaps(
-  addresses: Addresses,
-  { senderBcc, recipientBcc }: Readonly<Record<'senderBcc' | 'recipientBcc', AddressMap | undefined>>,
-): Addresses {
-  const { from, to } = addresses;
-  const copies = [
-    ...listCopies(senderBcc, from),
-    ...to.flatMap(({ address, given = address }) => listCopies(recipientBcc, given)),
+type Listed = { readonly kind: 'copies'; readonly to: readonly string[] } | { readonly kind: 'unreadable' };
+
+/**
+ * The maps are asked for the sender, and for each recipient as the client gave it. The sender does not know of a copy, so
+ * the sender gets no DSN about it. Nobody gets a second copy. A copy that cannot be made keeps the message waiting.
+ */
+export function addCopies({ from, to }: Addresses, terms: CopyTerms): Changed<Addresses> {
+  const { senderBcc, recipientBcc, alwaysBcc } = terms;
+  const lists = [
+    listCopies(senderBcc, from),
+    ...(recipientBcc ? listGiven(to).map((address) => listCopies(recipientBcc, address)) : []),
   ];
-  return copies.reduce(copyToOne, addresses);
+  const wanted = lists.flatMap((list) => (list.kind === 'copies' ? list.to : []));
+  if (lists.some(({ kind }) => kind === 'unreadable'))
+    return { kind: 'refused', refusal: { cause: 'unreadable' } };
+  if (alwaysBcc !== null) wanted.push(alwaysBcc);
+  if (wanted.length === 0) return { kind: 'changed', to: { from, to } };
+  const seen = new Set(to.map(({ address }) => keyOf(address)));
+  const copies = wanted.filter((address) => !seen.has(keyOf(address)) && seen.add(keyOf(address)));
+  const added = copies.map((address): Addressee => ({ address, notify: ['NEVER'], isCopy: true }));
+  return { kind: 'changed', to: { from, to: [...to, ...added] } };
 }
 
 /** Mail that nobody gets stays so. */
 export function sendAllTo({ from, to }: Addresses, box: string): Addresses {
-  return { from, to: to.length === 0 ? to : [{ address: box }] };
+  if (to.length === 0) return { from, to };
+  const given = listGiven(to.filter(({ isCopy }) => !isCopy)).filter((address) => address !== box);
+  return { from, to: [{ address: box, isCopy: true, ...(given.length > 0 ? { given } : {}) }] };
 }
 
 /** As bytes in a text of one character for each (section.ts). */
@@ -32,8 +45,14 @@ export function renderOriginal(address: string): string {
   return `X-Original-To: ${Buffer.from(address).toString('latin1')}\r\n`;
 }
 
-function listCopies(map: AddressMap | undefined, address: string): readonly string[] {
+function listGiven(to: readonly Addressee[]): readonly string[] {
+  return [...new Set(to.flatMap(({ address, given = [address] }) => given))];
+}
+
+function listCopies(map: AddressMap | undefined, address: string): Listed {
   const mailbox = map && address !== '' ? readMailbox(address) : undefined;
   const entry = mailbox && map?.(mailbox);
-  return entry?.kind === 'addresses' ? entry.to : [];
+  if (!entry) return { kind: 'copies', to: [] };
+  const to = entry.kind === 'addresses' ? readTargets(entry.to, mailbox) : undefined;
+  return to ? { kind: 'copies', to } : { kind: 'unreadable' };
 }

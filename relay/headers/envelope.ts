@@ -3,10 +3,12 @@ import type { MapRefusal } from '../addresses/rewrite.ts';
 
 export interface Addressee {
   readonly address: string;
-  /** The address that the client gave, if a map has changed it. */
-  readonly given?: string;
+  /** The addresses that the client gave, if they became this one. */
+  readonly given?: readonly string[];
   /** No later step changes it. */
   readonly isFinal?: boolean;
+  /** The policy added it, or put it in the place of all: the sender does not know of it. */
+  readonly isCopy?: boolean;
   readonly notify?: readonly string[];
   readonly orcpt?: string;
 }
@@ -15,6 +17,8 @@ export interface Addresses {
   /** Empty for the null sender, which never changes. */
   readonly from: string;
   readonly to: readonly Addressee[];
+  /** The sender before SRS signed it: reports of this relay go there. Absent: it was not signed. */
+  readonly unsigned?: string;
 }
 
 /** The result of a step, or why a map refuses the address. */
@@ -34,5 +38,5 @@ export interface EnvelopeStep {
   /** Never called with the null sender. */
   readonly sender?: (address: string) => Changed<string>;
   readonly recipient?: (one: Addressee, moment: Moment) => Changed<readonly Addressee[]>;
-  readonly all?: (addresses: Addresses, moment: Moment) => Addresses;
+  readonly all?: (addresses: Addresses, moment: Moment) => Changed<Addresses>;
 }

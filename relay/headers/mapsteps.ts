@@ -1,5 +1,6 @@
 /** What the address maps do to an envelope and to header fields. A map without entries does nothing. Pure. */
 import type { Policy } from '#crds/policyfile.ts';
+import { needsSmtpUtf8 } from '../addresses/address.ts';
 import type { AddressMap } from '../addresses/addressmap.ts';
 import { rewriteAddress } from '../addresses/rewrite.ts';
 import { listFields, type Part } from './addressparts.ts';
@@ -56,5 +57,12 @@ export function mapField(parts: readonly Part[], map: AddressMap | undefined): H
 /** A DSN names the original recipient (RFC 3461 section 5.2.7.1). The wishes of the sender stay. */
 function readdress(one: Addressee, address: string): Addressee {
   if (address === one.address) return one;
-  return { ...one, address, given: one.given ?? one.address, orcpt: one.orcpt ?? `rfc822;${one.address}` };
+  // RFC 6533 section 3.
+  const type = needsSmtpUtf8(one.address) ? 'utf-8' : 'rfc822';
+  return {
+    ...one,
+    address,
+    given: one.given ?? [one.address],
+    orcpt: one.orcpt ?? `${type};${one.address}`,
+  };
 }

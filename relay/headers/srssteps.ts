@@ -21,29 +21,36 @@ export function takeReturns({ addresses }: Terms, keys: SrsKeys | undefined): En
       const address = sender === '' ? readReturn(mailbox, keys, at) : undefined;
       return address === undefined
         ? { kind: 'refused', refusal: { cause: 'foreign return' } }
-        : { kind: 'changed', to: [{ ...one, address, isFinal: true }] };
+        : { kind: 'changed', to: [{ ...one, address, given: [one.address], isFinal: true }] };
     },
   };
 }
 
-/** A message that leaves our domains gets a sender in ours. A sender in our domains passes SPF already. */
+/**
+ * A message that leaves our domains gets a sender in ours. A sender in our domains passes SPF already. A copy of submitted
+ * mail, or its one box for all, goes from where its recipients would get it from.
+ */
 export function signForwarded(
   { inbound, addresses }: Terms,
   keys: SrsKeys | undefined,
+  isSubmitted: boolean,
 ): EnvelopeStep | undefined {
   const { srs } = addresses;
   if (srs === null) return undefined;
   const isOurs = (address: string) => inbound.acceptDomains.includes(readMailbox(address)?.domain ?? '');
-  const isForwarded = ({ address, given }: Addressee) => given !== undefined && !isOurs(address);
+  const isForwarded = ({ address, given, isCopy }: Addressee) =>
+    (isCopy ? !isSubmitted : given !== undefined) && !isOurs(address);
   return {
     recipient: (one, { sender }) =>
       !keys && sender !== '' && isForwarded(one) ? WAITS : { kind: 'changed', to: [one] },
     all: ({ from, to }, { at }) => {
-      const signed =
-        keys && from !== '' && !isOurs(from) && to.some(isForwarded)
-          ? signSender(from, srs.domain, keys, at)
-          : undefined;
-      return { from: signed ?? from, to };
+      const isSigned = from !== '' && !isOurs(from) && to.some(isForwarded);
+      if (isSigned && !keys) return WAITS;
+      const signed = isSigned && keys ? signSender(from, srs.domain, keys, at) : undefined;
+      return {
+        kind: 'changed',
+        to: signed === undefined ? { from, to } : { from: signed, to, unsigned: from },
+      };
     },
   };
 }

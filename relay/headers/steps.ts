@@ -9,7 +9,7 @@ import type { Policy } from '#crds/policyfile.ts';
 import { matchReportAddress } from '#crds/tlsreports.ts';
 import { withPostmasterDomain, withSenderDomain } from '../addresses/address.ts';
 import { addChosen, compileRemoval } from './chosenfields.ts';
-import { copyToMaps, copyToOne, renderOriginal, sendAllTo } from './copies.ts';
+import { addCopies, renderOriginal, sendAllTo } from './copies.ts';
 import type { Changed, EnvelopeStep } from './envelope.ts';
 import type { HeaderStep } from './header.ts';
 import type { Maps } from './maps.ts';
@@ -95,18 +95,16 @@ export const STEPS: readonly Step[] = [
     envelope: ({ policy: { inbound }, maps }) => {
       const { alwaysBcc } = inbound;
       const { senderBcc, recipientBcc } = maps;
-      if (senderBcc || recipientBcc)
-        return {
-          all: (addresses) => copyToOne(copyToMaps(addresses, { senderBcc, recipientBcc }), alwaysBcc),
-        };
-      return alwaysBcc === null ? undefined : { all: (addresses) => copyToOne(addresses, alwaysBcc) };
+      return senderBcc || recipientBcc || alwaysBcc !== null
+        ? { all: (addresses) => addCopies(addresses, { senderBcc, recipientBcc, alwaysBcc }) }
+        : undefined;
     },
   },
   {
     name: 'one box for all',
     envelope: ({ policy }) => {
       const box = policy.addresses.sendAllTo;
-      return box === null ? undefined : { all: (addresses) => sendAllTo(addresses, box) };
+      return box === null ? undefined : { all: (addresses) => changed(sendAllTo(addresses, box)) };
     },
     header: ({ policy }) =>
       policy.addresses.sendAllTo === null
@@ -115,7 +113,7 @@ export const STEPS: readonly Step[] = [
   },
   {
     name: 'SRS senders',
-    envelope: ({ policy, maps }) => signForwarded(policy, maps.srsKeys),
+    envelope: ({ policy, maps, isSubmitted }) => signForwarded(policy, maps.srsKeys, isSubmitted),
   },
   { name: 'first line', file: 'relay/headers/firstline.ts' },
   {

@@ -24,11 +24,15 @@ type State = 'queued' | 'gone' | Exclude<MailEventKind, 'deferred'>;
 export interface HistoryEntry {
   readonly id: string;
   readonly from: string;
+  /** The senders that the client gave, and that SRS signed, if they are others. */
+  readonly originalFrom?: readonly string[];
   readonly received: string;
   readonly bytes: number;
   readonly messageId?: string;
   readonly recipients: readonly {
     readonly address: string;
+    /** The addresses that the client gave, if they became this one. */
+    readonly originalTo?: readonly string[];
     readonly state: State;
     /** The oldest first. */
     readonly answers: readonly Answer[];

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, test } from 'node:test';
 import { type PodDirs, podDirs } from '#test/kit/relayrig.ts';
 import type { MailEvent, MailEventKind } from '../queue/mailevent.ts';
@@ -156,6 +157,60 @@ test('by sender, recipient, either, domain, id, Message-ID and time; everything 
   assert.deepEqual(idsFor(history, { address: 'example' }), []);
   assert.deepEqual(idsFor(history, {}).length, 4);
   assert.deepEqual(idsFor(history, { most: 2 }).length, 2);
+});
+
+test('by the addresses that the client gave, which are told beside those that they became', () => {
+  const history = open();
+  const id = newQueueId(now);
+  const recipient = (address: string, ...given: string[]) => ({ address, state: 'queued' as const, given });
+  history.queued(id, {
+    from: 'SRS0=hash=AB=x.example=noreply@y.example',
+    reportsTo: 'noreply@x.example',
+    givenFrom: 'app@x.example',
+    recipients: [recipient('ann@provider.example', 'info@y.example', 'sales@y.example')],
+    discarded: [{ address: 'gone@y.example', given: ['old@y.example'] }],
+    receivedAt: now,
+    smtpUtf8: false,
+    eightBit: false,
+    bytes: 1,
+    crc: 0,
+    body: 'store',
+  });
+  for (const query of [
+    { sender: 'App@x.example' },
+    { sender: 'noreply@x.example' },
+    { sender: 'x.example' },
+    { recipient: 'sales@y.example' },
+    { recipient: 'old@y.example' },
+    { recipient: 'gone@y.example' },
+    { address: 'info@y.example' },
+    { address: 'app@x.example', recipient: 'ann@provider.example' },
+  ])
+    assert.deepEqual(idsFor(history, query), [id], JSON.stringify(query));
+  for (const query of [{ recipient: 'app@x.example' }, { sender: 'sales@y.example' }])
+    assert.deepEqual(idsFor(history, query), [], JSON.stringify(query));
+  const [entry] = history.find({ id, most: 1 });
+  assert.deepEqual(entry?.originalFrom, ['app@x.example', 'noreply@x.example']);
+  assert.deepEqual(
+    entry?.recipients.map(({ address, originalTo, state }) => [address, originalTo, state]),
+    [
+      ['ann@provider.example', ['info@y.example', 'sales@y.example'], 'gone'],
+      ['gone@y.example', ['old@y.example'], 'discarded'],
+    ],
+  );
+});
+
+test('a file of before has no original addresses, and gets them from then on', () => {
+  accept(open(), 'app@x.example', ['ann@y.example']);
+  opened[0]?.close();
+  const old = new DatabaseSync(path);
+  old.exec('DROP TABLE originals');
+  old.close();
+  const history = open();
+  const id = accept(history, 'b@x.example', ['bob@y.example']);
+  assert.deepEqual(idsFor(history, { recipient: 'bob@y.example' }), [id]);
+  assert.equal(idsFor(history, {}).length, 2);
+  assert.deepEqual(logged, []);
 });
 
 test('the state is that of the last answer, else that of the queue', () => {

@@ -58,9 +58,8 @@ export class History implements MailRecorder {
     ];
   }
 
-  queued(id: string, { from, bytes, messageId, recipients }: QueueRecord): void {
-    const known = { from, bytes, recipients, ...(messageId === undefined ? {} : { messageId }) };
-    this.#envelopes.push({ id, record: known });
+  queued(id: string, record: QueueRecord): void {
+    this.#envelopes.push({ id, record });
     this.#writeMany();
   }
 

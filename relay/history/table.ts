@@ -3,7 +3,7 @@
  * syncs, so a power loss costs its last moments. Every error is thrown with SQLite's code.
  */
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import type { MailEvent } from '../queue/mailevent.ts';
+import { listDiscarded, type MailEvent } from '../queue/mailevent.ts';
 import { oldestQueueId, type QueueRecord, timeOfQueueId } from '../spool/record.ts';
 import { type HistoryEntry, type HistoryQuery, keyAddress } from './entry.ts';
 
@@ -29,11 +29,16 @@ const SCHEMA = `
     id TEXT NOT NULL, at INTEGER NOT NULL, address TEXT NOT NULL, result TEXT NOT NULL, hop TEXT, text TEXT NOT NULL
   );
   CREATE INDEX IF NOT EXISTS answers_by_id ON answers (id);
+  CREATE TABLE IF NOT EXISTS originals (
+    id TEXT NOT NULL, role TEXT NOT NULL, address TEXT NOT NULL, original TEXT NOT NULL, key TEXT NOT NULL,
+    PRIMARY KEY (id, role, address, original)
+  ) WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS originals_by_key ON originals (key);
   PRAGMA user_version = ${FORMAT};`;
 
 export interface Envelope {
   readonly id: string;
-  readonly record: Pick<QueueRecord, 'from' | 'bytes' | 'messageId' | 'recipients'>;
+  readonly record: QueueRecord;
 }
 
 export class HistoryTable {
@@ -41,6 +46,7 @@ export class HistoryTable {
   readonly #message: StatementSync;
   readonly #recipient: StatementSync;
   readonly #answer: StatementSync;
+  readonly #original: StatementSync;
 
   constructor(path: string) {
     this.#database = new DatabaseSync(path);
@@ -54,11 +60,10 @@ export class HistoryTable {
         this.#database.prepare(
           `INSERT OR IGNORE INTO ${table} VALUES (${Array.from({ length: values }, () => '?').join()})`,
         );
-      [this.#message, this.#recipient, this.#answer] = [
-        insert('messages', 5),
-        insert('recipients', 3),
-        insert('answers', 6),
-      ];
+      this.#message = insert('messages', 5);
+      this.#recipient = insert('recipients', 3);
+      this.#answer = insert('answers', 6);
+      this.#original = insert('originals', 5);
     } catch (error) {
       this.#database.close();
       throw error;
@@ -70,8 +75,7 @@ export class HistoryTable {
     this.#database.exec('BEGIN');
     try {
       for (const { id, record } of envelopes) this.#putMessage(id, record);
-      for (const { id, at, to, kind, hop, text } of events)
-        this.#answer.run(id, at, to, kind, hop, text.slice(0, TEXT_LENGTH));
+      for (const event of events) this.#putAnswer(event);
       this.#database.exec('COMMIT');
     } catch (error) {
       if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
@@ -89,12 +93,16 @@ export class HistoryTable {
     const answers = this.#database.prepare(
       `SELECT at, address, result, hop, text FROM answers WHERE id = ? ORDER BY rowid LIMIT ${MOST_ANSWERS}`,
     );
+    const originals = this.#database.prepare('SELECT role, address, original FROM originals WHERE id = ?');
     for (const message of messages) {
       const { id } = message;
       yield makeEntry(
         message,
-        recipients.all(id) as { address: string }[],
-        answers.all(id) as unknown as AnswerRow[],
+        {
+          recipients: recipients.all(id) as { address: string }[],
+          answers: answers.all(id) as unknown as AnswerRow[],
+          originals: originals.all(id) as unknown as OriginalRow[],
+        },
         isQueued(id),
       );
     }
@@ -121,10 +129,25 @@ export class HistoryTable {
     this.#database.close();
   }
 
-  #putMessage(id: string, { from, bytes, messageId, recipients }: Envelope['record']): void {
+  #putMessage(id: string, record: QueueRecord): void {
+    const { from, bytes, messageId, recipients, givenFrom, reportsTo, discarded = [] } = record;
     const { changes } = this.#message.run(id, from, keyAddress(from), messageId ?? null, bytes);
     if (changes === 0) return;
-    for (const { address } of recipients) this.#recipient.run(id, address, keyAddress(address));
+    for (const original of [givenFrom, reportsTo])
+      if (original !== undefined) this.#putOriginal(id, 'sender', from, original);
+    for (const { address, given = [] } of [...recipients, ...discarded]) {
+      this.#recipient.run(id, address, keyAddress(address));
+      for (const original of given) this.#putOriginal(id, 'recipient', address, original);
+    }
+    for (const event of listDiscarded(id, record)) this.#putAnswer(event);
+  }
+
+  #putOriginal(id: string, role: OriginalRow['role'], address: string, original: string): void {
+    this.#original.run(id, role, address, original, keyAddress(original));
+  }
+
+  #putAnswer({ id, at, to, kind, hop, text }: MailEvent): void {
+    this.#answer.run(id, at, to, kind, hop, text.slice(0, TEXT_LENGTH));
   }
 
   /** Ids are in the order of time in all tables, so this is cheap. */
@@ -136,7 +159,7 @@ export class HistoryTable {
       .get(...values) as { last: string | null; count: number };
     if (last === null) return false;
     this.#database.exec('BEGIN');
-    for (const table of ['messages', 'recipients', 'answers'])
+    for (const table of ['messages', 'recipients', 'answers', 'originals'])
       this.#database.prepare(`DELETE FROM ${table} WHERE id <= ?`).run(last);
     this.#database.exec('COMMIT');
     return count === SLICE;
@@ -162,23 +185,38 @@ interface AnswerRow {
   readonly text: string;
 }
 
+interface OriginalRow {
+  readonly role: 'sender' | 'recipient';
+  readonly address: string;
+  readonly original: string;
+}
+
+interface Rows {
+  readonly recipients: readonly { address: string }[];
+  readonly answers: readonly AnswerRow[];
+  readonly originals: readonly OriginalRow[];
+}
+
 function makeEntry(
   { id, sender, message_id: messageId, bytes }: MessageRow,
-  recipients: readonly { address: string }[],
-  answers: readonly AnswerRow[],
+  { recipients, answers, originals }: Rows,
   isQueued: boolean,
 ): HistoryEntry {
+  const originalFrom = listOriginals(originals, 'sender', sender);
   return {
     id,
     from: sender,
+    ...(originalFrom.length === 0 ? {} : { originalFrom }),
     received: instant(timeOfQueueId(id)),
     bytes,
     ...(messageId === null ? {} : { messageId }),
     recipients: recipients.map(({ address }) => {
       const mine = answers.filter((one) => one.address === address);
       const end = mine.findLast(({ result }) => result !== 'deferred')?.result;
+      const originalTo = listOriginals(originals, 'recipient', address);
       return {
         address,
+        ...(originalTo.length === 0 ? {} : { originalTo }),
         state: end === undefined || end === 'deferred' ? (isQueued ? 'queued' : 'gone') : end,
         answers: mine.map(({ at, result, hop, text }) => ({
           time: instant(at),
@@ -191,21 +229,36 @@ function makeEntry(
   };
 }
 
+function listOriginals(rows: readonly OriginalRow[], role: OriginalRow['role'], of: string): string[] {
+  return rows.flatMap((row) => (row.role === role && row.address === of ? [row.original] : []));
+}
+
+/** Where an address is looked for: as it is, and as the client gave it. */
+const SENDERS = [
+  ['messages', 'sender_key', ''],
+  ['originals', 'key', " AND role = 'sender'"],
+] as const;
+const RECIPIENTS = [
+  ['recipients', 'key', ''],
+  ['originals', 'key', " AND role = 'recipient'"],
+] as const;
+
 /** The condition on the messages, as SQL. */
 function translate({ id, messageId, sender, recipient, address, after, before }: HistoryQuery) {
   const conditions: { sql: string; values: readonly string[] }[] = [];
   const add = (sql: string, ...values: string[]) => conditions.push({ sql, values });
-  const addRecipient = (fits: Fits) =>
-    add(`id IN (SELECT id FROM recipients WHERE ${fits.sql('key')})`, ...fits.values);
+  const addAddress = (text: string, places: readonly (readonly [string, string, string])[]) => {
+    const fits = fitAddress(text);
+    const looks = places.map(
+      ([table, column, more]) => `SELECT id FROM ${table} WHERE ${fits.sql(column)}${more}`,
+    );
+    add(`id IN (${looks.join(' UNION ')})`, ...places.flatMap(() => fits.values));
+  };
   if (id !== undefined) add('id = ?', id);
   if (messageId !== undefined) add('message_id = ?', messageId.replace(/^<|>$/g, ''));
-  if (sender !== undefined) add(fitAddress(sender).sql('sender_key'), ...fitAddress(sender).values);
-  if (recipient !== undefined) addRecipient(fitAddress(recipient));
-  if (address !== undefined) {
-    const fits = fitAddress(address);
-    const either = `SELECT id FROM messages WHERE ${fits.sql('sender_key')} UNION SELECT id FROM recipients WHERE ${fits.sql('key')}`;
-    add(`id IN (${either})`, ...fits.values, ...fits.values);
-  }
+  if (sender !== undefined) addAddress(sender, SENDERS);
+  if (recipient !== undefined) addAddress(recipient, RECIPIENTS);
+  if (address !== undefined) addAddress(address, [...SENDERS, ...RECIPIENTS]);
   if (after !== undefined) add('id >= ?', oldestQueueId(after));
   if (before !== undefined) add('id < ?', oldestQueueId(before));
   const where = conditions.length === 0 ? '' : `WHERE ${conditions.map(({ sql }) => sql).join(' AND ')}`;

@@ -60,27 +60,33 @@ export interface Arrival {
   readonly judging: Judging | null;
   /** Fewer than inbound.limits.messageSize allows. null: no other limit. */
   readonly mostBytes: number | null;
-  /** The Message-ID goes into the envelope, so that the message can be found by it. */
-  readonly keepsMessageId: boolean;
+  /**
+   * Somebody keeps what becomes of the message: its Message-ID and the addresses that the client gave go into the envelope,
+   * so that it can be found by them.
+   */
+  readonly isTold: boolean;
   /** The acceptance is told to others, by an event that is written with the message. */
   readonly tellsEvents: boolean;
 }
 
 export function makeArrival(
   session: SMTPServerSession,
-  { from, to, header }: ChangedMessage,
+  { from, to, unsigned, discarded, header }: ChangedMessage,
   terms: ArrivalTerms,
 ): Arrival {
   const { envelope } = session;
   const { policy, receivedAt, ours } = terms;
   const { ret, envid } = envelope.dsn ?? {};
   const smtpUtf8 = envelope.smtpUtf8 === true;
+  const isTold = policy.queue.historySeconds !== null || policy.events !== null;
   return {
     envelope: {
       from,
-      recipients: to.map(({ given: _, isFinal: __, ...one }) =>
-        terms.reportAddress.withoutDsn({ ...one, state: 'queued' }),
+      recipients: to.map(({ given, isFinal: _, isCopy: __, ...one }) =>
+        terms.reportAddress.withoutDsn({ ...one, ...(given && isTold ? { given } : {}), state: 'queued' }),
       ),
+      ...(unsigned === undefined ? {} : { reportsTo: unsigned }),
+      ...(isTold ? describeGiven(readSender(envelope), from, discarded) : {}),
       receivedAt,
       // A map may lead to an address beyond ASCII.
       smtpUtf8: smtpUtf8 || [from, ...to.map(({ address }) => address)].some(needsSmtpUtf8),
@@ -101,7 +107,7 @@ export function makeArrival(
     ownSenders: terms.ownSenders,
     judging: chooseJudging(envelope, terms),
     mostBytes: terms.reportAddress.findMostBytes(envelope.rcptTo),
-    keepsMessageId: policy.queue.historySeconds !== null || policy.events !== null,
+    isTold,
     tellsEvents: policy.events !== null,
   };
 }
@@ -152,6 +158,21 @@ function describeAddresses(
     to,
     originalFrom: given.from === from ? undefined : given.from,
     originalTo: given.to.join() === to.join() ? undefined : given.to,
+  };
+}
+
+function describeGiven(
+  given: string,
+  from: string,
+  discarded: ChangedMessage['discarded'],
+): Pick<Envelope, 'givenFrom' | 'discarded'> {
+  const nowhere = discarded.map((one) => ({
+    address: one.address,
+    ...(one.given ? { given: one.given } : {}),
+  }));
+  return {
+    ...(given === from ? {} : { givenFrom: given }),
+    ...(nowhere.length === 0 ? {} : { discarded: nowhere }),
   };
 }
 

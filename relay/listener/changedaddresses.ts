@@ -14,12 +14,23 @@ import { REPLIES, type Reply } from './reply.ts';
 
 /** Recipients of a message after the expansion of aliases, if limits.recipients is not higher. */
 const MOST_RECIPIENTS = 1_000;
+const NOBODY: readonly Addressee[] = [];
 
-export type ChangedMessage = Addresses & Pick<CompiledSteps, 'header'>;
+export interface ChangedMessage extends Addresses, Pick<CompiledSteps, 'header'> {
+  /** They are suppressed, and the client is not told. */
+  readonly discarded: readonly Addressee[];
+}
+
+export type ReadMessage =
+  | ({ readonly kind: 'changed' } & ChangedMessage)
+  | { readonly kind: 'refused'; readonly reply: Reply };
+
+/** What is left of recipients, and what goes nowhere. */
+type Sorted = Record<'left' | 'discarded', readonly Addressee[]>;
 
 interface Transaction {
   sender: string;
-  recipients: Map<SMTPServerAddress, readonly Addressee[]>;
+  recipients: Map<SMTPServerAddress, Sorted>;
   /** What aliases added to the recipients so far. */
   added: number;
 }
@@ -66,9 +77,9 @@ export class ChangedAddresses {
     const { queue, inbound } = this.#policy;
     const changed = this.#choose(isSubmitted).changeRecipient(makeAddressee(one), readMoment(session));
     if (changed.kind === 'refused') return replyTo(changed.refusal);
-    const to = this.#leaveOutSuppressed(changed.to);
-    if (to === undefined) return REPLIES.suppressed;
-    const { length } = to;
+    const sorted = this.#sort(changed.to);
+    const { length } = sorted.left;
+    if (length === 0 && queue.suppression?.action === 'Refuse') return REPLIES.suppressed;
     if (queue.mode === 'CutThrough' && length > 1) return REPLIES.severalInCutThrough;
     // A client may give an address again: it is one recipient all the same.
     const before = session.envelope.rcptTo.length;
@@ -77,17 +88,20 @@ export class ChangedAddresses {
     if (before > 0 && before + 1 + added > Math.max(inbound.limits.recipients, MOST_RECIPIENTS))
       return REPLIES.tooManyRecipients;
     transaction.added = added;
-    transaction.recipients.set(one, to);
+    transaction.recipients.set(one, sorted);
     return undefined;
   }
 
-  /** Undefined if nobody is left and the client is to be told. */
-  #leaveOutSuppressed(to: readonly Addressee[]): readonly Addressee[] | undefined {
+  /** Where one box gets all mail, it is the only recipient that can be suppressed. */
+  #sort(to: readonly Addressee[]): Sorted {
     const isSuppressed = this.#isSuppressed;
-    if (!isSuppressed) return to;
-    const left = to.filter(({ address }) => !isSuppressed(address));
-    const isRefused = left.length === 0 && this.#policy.queue.suppression?.action === 'Refuse';
-    return isRefused ? undefined : left;
+    if (!isSuppressed) return { left: to, discarded: NOBODY };
+    const box = this.#policy.addresses.sendAllTo;
+    const isOut = box === null ? ({ address }: Addressee) => isSuppressed(address) : () => isSuppressed(box);
+    const { left = NOBODY, discarded = NOBODY } = Object.groupBy(to, (one) =>
+      isOut(one) ? 'discarded' : 'left',
+    );
+    return { left, discarded };
   }
 
   #choose(isSubmitted: boolean): CompiledSteps {
@@ -96,12 +110,23 @@ export class ChangedAddresses {
     return this.#compiled.choose(isSubmitted);
   }
 
-  /** The envelope after all steps, and the steps of the header. */
-  readMessage(session: SMTPServerSession, isSubmitted: boolean): ChangedMessage {
+  /** The envelope after all steps, and the steps of the header. A copy to a suppressed address is left out. */
+  readMessage(session: SMTPServerSession, isSubmitted: boolean): ReadMessage {
     const { changeAll, header } = this.#choose(isSubmitted);
     const { sender, recipients } = this.#findTransaction(session);
-    const to = session.envelope.rcptTo.flatMap((one) => recipients.get(one) ?? []);
-    return { ...changeAll({ from: sender, to }, readMoment(session)), header };
+    const { rcptTo } = session.envelope;
+    const to = rcptTo.flatMap((one) => recipients.get(one)?.left ?? []);
+    const changed = changeAll({ from: sender, to }, readMoment(session));
+    if (changed.kind === 'refused') return { kind: 'refused', reply: replyTo(changed.refusal) };
+    if (!this.#isSuppressed) return { kind: 'changed', ...changed.to, discarded: NOBODY, header };
+    const copies = this.#sort(changed.to.to.filter(({ isCopy }) => isCopy)).discarded;
+    return {
+      kind: 'changed',
+      ...changed.to,
+      to: changed.to.to.filter((one) => !copies.includes(one)),
+      discarded: [...rcptTo.flatMap((one) => recipients.get(one)?.discarded ?? []), ...copies],
+      header,
+    };
   }
 
   /** One for each session, used again: V8 pays for each entry of a weak map in each collection. */

@@ -4,7 +4,7 @@
  */
 import { constants } from 'node:os';
 import type { SMTPServerDataStream } from 'smtp-server';
-import { encodeAccepted } from '../events/encode.ts';
+import { encodeArrival } from '../events/encode.ts';
 import { joinSteps } from '../headers/header.ts';
 import { MessageIdFinder } from '../headers/messageid.ts';
 import { newQueueId } from '../spool/record.ts';
@@ -32,11 +32,11 @@ export async function receiveMessage(
   arrival: Arrival,
   { spool, admit, judges }: ReceiveDeps,
 ): Promise<{ id: string; bytes: number }> {
-  const { envelope, trace, keepsMessageId, tellsEvents, judging, ...content } = arrival;
+  const { envelope, trace, isTold, tellsEvents, judging, ...content } = arrival;
   const id = newQueueId(envelope.receivedAt);
   const body = spool.bodyWriter(id);
   const draft = judging ? spool.draftWriter(id) : undefined;
-  const finder = keepsMessageId ? new MessageIdFinder() : undefined;
+  const finder = isTold ? new MessageIdFinder() : undefined;
   let bytes = 0;
   try {
     const terms: ContentTerms = { ...content, trace: { ...trace, queueId: id } };
@@ -53,8 +53,8 @@ export async function receiveMessage(
       finder?.push(chunk);
       await body.write(chunk);
     }
-    // All its recipients are suppressed, and the client is not told.
-    if (envelope.recipients.length === 0) {
+    // All its recipients are suppressed, and the client is not told. The router tells those who keep it (queue/manager.ts).
+    if (envelope.recipients.length === 0 && !isTold) {
       await body.discard();
       return { id, bytes };
     }
@@ -62,7 +62,7 @@ export async function receiveMessage(
     const messageId = finder?.found;
     const kept = judgedEnvelope(envelope, judged);
     const found = messageId === undefined ? kept : { ...kept, messageId };
-    const events = tellsEvents ? [encodeAccepted(id, found, bytes)] : [];
+    const events = tellsEvents ? encodeArrival(id, found, bytes) : [];
     await spool.enter(id, found, await body.seal(), events);
     return { id, bytes };
   } catch (error) {

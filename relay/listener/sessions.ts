@@ -18,7 +18,7 @@ import type { SessionTrace } from '../observe/trace.ts';
 import type { Materials } from '../task/materials.ts';
 import { type Arrival, makeArrival, type SessionTls } from './arrival.ts';
 import { makeAuthHandler } from './authhandler.ts';
-import { ChangedAddresses } from './changedaddresses.ts';
+import { ChangedAddresses, type ChangedMessage } from './changedaddresses.ts';
 import { Logins } from './logins.ts';
 import { offersDsn } from './mailcommand.ts';
 import {
@@ -32,7 +32,7 @@ import {
 } from './policy.ts';
 import { Refusals } from './refusals.ts';
 import { findClientPolicy, type Identity, makeRelaying, type Relaying } from './relaying.ts';
-import { REPLIES, type Reply } from './reply.ts';
+import { REPLIES, Refusal, type Reply } from './reply.ts';
 import { ReportAddress } from './reportaddress.ts';
 import { compileSenderLogins, type FindOwnSenders, refusalOfMailFrom } from './senderlogins.ts';
 import type { ListenerSessionsDeps } from './sessiondeps.ts';
@@ -66,7 +66,9 @@ export class ListenerSessions {
     this.#options = options;
     this.#reportAddress = new ReportAddress(policy, options.countMessage);
     const { matches } = this.#reportAddress;
-    this.#relaying = makeRelaying(listener.clients, policy.inbound.acceptDomains, matches);
+    const { inbound, addresses } = policy;
+    const srsDomain = addresses.srs?.domain ?? null;
+    this.#relaying = makeRelaying(listener.clients, inbound.acceptDomains, matches, srsDomain);
     this.#findOwnSenders = compileSenderLogins(listener.clients);
     this.#findClientPolicy = findClientPolicy(policy.inbound);
     this.#refusals = new Refusals(options, policy.inbound.limits.errorsPerSession);
@@ -250,10 +252,14 @@ export class ListenerSessions {
     const { clocks, log, counters, listener, take } = this.#options;
     const began = clocks.monotonic();
     const { tls, trace } = this.#findFacts(session);
-    const identity = this.#readIdentity(session);
-    const arrival = this.#makeArrival(session, identity, tls, clocks.wall());
+    const changed = this.#addresses.readMessage(session, this.#mayRelay(session));
+    if (changed.kind === 'refused') {
+      stream.resume();
+      throw new Refusal(changed.reply);
+    }
+    const arrival = this.#makeArrival(session, changed, tls);
     const { id, bytes, reply } = await take(stream, arrival);
-    const { client, login } = identity;
+    const { client, login } = this.#readIdentity(session);
     const facts = { login: login?.name, listener: listener.name, tls: tls?.version ?? 'none' };
     log('accepted', { id, ...arrival.logged, client, ...facts, bytes });
     trace?.body(bytes);
@@ -262,18 +268,14 @@ export class ListenerSessions {
     return reply;
   }
 
-  #makeArrival(
-    session: SMTPServerSession,
-    identity: Identity,
-    tls: SessionTls | null,
-    receivedAt: number,
-  ): Arrival {
-    const { policy, listener } = this.#options;
+  #makeArrival(session: SMTPServerSession, changed: ChangedMessage, tls: SessionTls | null): Arrival {
+    const { policy, listener, clocks } = this.#options;
+    const identity = this.#readIdentity(session);
     const ours = this.#mayRelay(session);
-    return makeArrival(session, this.#addresses.readMessage(session, ours), {
+    return makeArrival(session, changed, {
       policy,
       tls,
-      receivedAt,
+      receivedAt: clocks.wall(),
       login: identity.login?.name ?? null,
       filter: listener.filter,
       ownSenders: this.#findOwnSenders(identity),

@@ -7,8 +7,8 @@ import type { Verdict } from '../delivery/courier.ts';
 import type { QueueRecord, Recipient } from '../spool/record.ts';
 import type { SpoolEvent } from '../spool/spool.ts';
 
-/** expired: it waited too long. removed: by a person. */
-export type MailEventKind = 'delivered' | 'deferred' | 'bounced' | 'expired' | 'removed';
+/** expired: it waited too long. removed: by a person. discarded: the recipient is suppressed. */
+export type MailEventKind = 'delivered' | 'deferred' | 'bounced' | 'expired' | 'removed' | 'discarded';
 
 export interface MailEvent {
   readonly kind: MailEventKind;
@@ -17,6 +17,8 @@ export interface MailEvent {
   /** Milliseconds since the epoch. */
   readonly at: number;
   readonly to: string;
+  /** The addresses that the client gave, if they became `to`. */
+  readonly given?: readonly string[];
   /** The next hop that answered. null: none did. */
   readonly hop: string | null;
   /** null: it did not fail. */
@@ -51,41 +53,46 @@ export function listVerdicts(
   verdicts: ReadonlyMap<string, Verdict>,
   { id, at, hop, ends }: Attempt,
 ): MailEvent[] {
-  return recipients.flatMap(({ state, address: to }): MailEvent[] => {
-    const verdict = state === 'queued' ? verdicts.get(to) : undefined;
+  return recipients.flatMap((recipient): MailEvent[] => {
+    const verdict = recipient.state === 'queued' ? verdicts.get(recipient.address) : undefined;
     if (!verdict) return [];
-    if (verdict.kind === 'delivered')
-      return [
-        {
-          kind: 'delivered',
-          id,
-          at,
-          to,
-          hop,
-          cause: null,
-          status: readStatus(verdict.reply),
-          text: verdict.reply,
-        },
-      ];
+    const about = { id, at, hop, ...name(recipient) };
+    if (verdict.kind === 'delivered') {
+      const { reply } = verdict;
+      return [{ ...about, kind: 'delivered', cause: null, status: readStatus(reply), text: reply }];
+    }
     const { failure } = verdict;
+    const { cause, status } = failure;
     const kind = failure.permanent ? (ends ?? 'bounced') : 'deferred';
-    return [
-      { kind, id, at, to, hop, cause: failure.cause, status: failure.status, text: describeFailure(failure) },
-    ];
+    return [{ ...about, kind, cause, status, text: describeFailure(failure) }];
   });
 }
 
 export function listRemoved(id: string, recipients: readonly Recipient[], at: number): MailEvent[] {
-  return recipients.map(({ address: to }) => ({
-    kind: 'removed',
+  const text = 'removed by a person';
+  return recipients.map((one) => ({ ...NO_ANSWER, ...name(one), kind: 'removed', id, at, text }));
+}
+
+/** The recipients for whom the mail goes nowhere. */
+export function listDiscarded(
+  id: string,
+  { discarded = [], receivedAt }: Pick<QueueRecord, 'discarded' | 'receivedAt'>,
+): MailEvent[] {
+  const text = 'the recipient is suppressed (queue.suppression)';
+  return discarded.map((one) => ({
+    ...NO_ANSWER,
+    ...name(one),
+    kind: 'discarded',
     id,
-    at,
-    to,
-    hop: null,
-    cause: null,
-    status: null,
-    text: 'removed by a person',
+    at: receivedAt,
+    text,
   }));
+}
+
+const NO_ANSWER = { hop: null, cause: null, status: null } as const;
+
+function name({ address: to, given }: Pick<Recipient, 'address' | 'given'>): Pick<MailEvent, 'to' | 'given'> {
+  return given ? { to, given } : { to };
 }
 
 function readStatus(reply: string): string | null {

@@ -20,6 +20,8 @@ export interface Recipient {
   readonly notify?: readonly string[];
   /** The original address, "rfc822;..." (RFC 3461 section 4.2). */
   readonly orcpt?: string;
+  /** The addresses that the client gave, if they became this one. Only if somebody keeps them. */
+  readonly given?: readonly string[];
   /** When the recipient was last deferred, in milliseconds since the epoch. Absent: never. */
   readonly triedAt?: number;
   /** The destination of that attempt, as a digest of its key: another destination owes no pause. */
@@ -42,6 +44,12 @@ export interface Envelope {
   /** Empty for the null sender of bounces. */
   readonly from: string;
   readonly recipients: readonly Recipient[];
+  /** Reports go there: the sender before SRS signed it. Absent: to the sender. */
+  readonly reportsTo?: string;
+  /** The sender as the client gave it, if it was another one. Only if somebody keeps it. */
+  readonly givenFrom?: string;
+  /** They are suppressed, and the client was not told. Only if somebody keeps them. */
+  readonly discarded?: readonly Pick<Recipient, 'address' | 'given'>[];
   /** Milliseconds since the epoch. */
   readonly receivedAt: number;
   readonly smtpUtf8: boolean;

@@ -1,6 +1,8 @@
 /** What the address maps do to mail: the envelope, the header fields, and the refusals. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { Hop } from '#test/kit/hop.ts';
+import { freePort } from '#test/kit/ports.ts';
 import { until } from '#test/kit/wait.ts';
 import { Rig } from './rig.ts';
 
@@ -21,6 +23,9 @@ async function rigWith(addresses: Readonly<Record<string, unknown>>): Promise<Ri
     }),
   });
 }
+
+/** Entries that answer before a table does. */
+const known = ['b@y.example', 'log@z.example'].map((address) => ({ address, to: ['log@z.example'] }));
 
 interface Mail {
   readonly from?: string;
@@ -198,6 +203,43 @@ test('copies by sender and by recipient, and no header tells of them', async () 
   }
 });
 
+test('a copy is never missing: what cannot be copied waits, and a target is written as any address', async () => {
+  const rig = await Rig.start({
+    listeners: { smtp: {} },
+    inbound: { clients: { networks: [OURS] }, alwaysBcc: 'Log@z.example' },
+    spec: (hop) => ({
+      outbound: { tls: { discover: [] }, smartHosts: [{ host: '127.0.0.1', port: hop }] },
+      addresses: {
+        bcc: {
+          sender: { tables: [{ configMapName: 'bcc', key: 'senders' }] },
+          recipient: { tables: [{ configMapName: 'missing', key: 'recipients' }], entries: known },
+        },
+      },
+    }),
+    configMaps: {
+      bcc: {
+        senders: 'q@x.example @archive.example, box@b\u00fccher.example, chief\nr@x.example REJECT no\n',
+      },
+    },
+  });
+  try {
+    const smtp = await rig.client('smtp', OURS);
+    const reply = (from: string, to: string) => smtp.send(from, [to], 'X-Test-Id: one\r\n\r\nbody');
+    for (const [from, to] of [
+      ['a@x.example', 'unknown@y.example'],
+      ['r@x.example', 'b@y.example'],
+    ] as const)
+      assert.match(await reply(from, to), /^451 4\.3\.0 /, from);
+    assert.match(await reply('q@x.example', 'log@z.example'), /^250 /);
+    const all = ['box@bücher.example', 'chief@relay.example.com', 'log@z.example', 'q@archive.example'];
+    const arrived = () => rig.hop.arrived.flatMap(({ to }) => to).toSorted();
+    await until('all copies', () => arrived().length >= all.length);
+    assert.deepEqual(arrived(), all);
+  } finally {
+    await rig.end();
+  }
+});
+
 test('tables of ConfigMaps and Secrets: in order, packed or not, changed while the relay runs', async () => {
   const table = (...lines: string[]) => `# a table\n${lines.join('\n')}\n`;
   const story = (aliases: string): Parameters<typeof Rig.start>[0] => ({
@@ -315,6 +357,88 @@ test('forwarded mail has a sender of ours, its bounces come back, and nobody els
       ['MAIL FROM:<>', `RCPT TO:<${from.replace('Eve', 'ann')}>`],
     ])
       assert.match(await answer(rig, lines, STRANGER), /^550 5\.1\.1 This return address/);
+  } finally {
+    await rig.end();
+  }
+});
+
+test('a report about forwarded mail reaches the sender, at the mail server of the sender', async () => {
+  const [mailserver, provider] = [await freePort(), await freePort()];
+  const refusing = await Hop.start({
+    port: provider,
+    answer: ({ step }) => (step === 'RCPT' ? '550 5.1.1 Nobody' : undefined),
+  });
+  // It knows no return address of the relay.
+  const inside = await Hop.start({
+    port: mailserver,
+    answer: ({ step, line }) => (step === 'RCPT' && line.includes('SRS') ? '550 5.1.1 Nobody' : undefined),
+  });
+  const route = (domain: string, port: number) => ({
+    recipientDomains: [domain],
+    hosts: [{ host: '127.0.0.1', port }],
+  });
+  const rig = await Rig.start({
+    listeners: { smtp: {} },
+    inbound: { acceptDomains: ['y.example'], alwaysBcc: 'log@provider.example' },
+    spec: (hop) => ({
+      outbound: {
+        tls: { discover: [] },
+        smartHosts: [{ host: '127.0.0.1', port: hop }],
+        routes: [route('provider.example', provider), route('y.example', mailserver)],
+      },
+      addresses: {
+        recipient: { entries: [{ address: 'ann@y.example', to: ['ann@provider.example'] }] },
+        srs: { domain: 'y.example', secretName: 'srs' },
+      },
+    }),
+    secrets: { srs: { key: 'a key' } },
+  });
+  try {
+    const smtp = await rig.client('smtp', STRANGER);
+    for (const [from, to, final] of [
+      ['eve@x.example', 'ann@y.example', 'ann@provider.example'],
+      ['a%b@x.example', 'ann@y.example', 'ann@provider.example'],
+    ] as const) {
+      assert.match(await smtp.send(from, [to], 'Subject: hi\r\n\r\nbody'), /^250 /);
+      const report = await until(`the report to ${from}`, () =>
+        rig.hop.arrived.find((one) => one.to.includes(from)),
+      );
+      assert.equal(report.from, '');
+      assert.match(report.text, new RegExp(`^Final-Recipient: rfc822; ${final}\\r?$`, 'm'));
+      assert.match(report.text, new RegExp(`^To: <${from}>\\r?$`, 'm'));
+    }
+    const senders = refusing.said.filter(({ step }) => step === 'MAIL').map(({ line }) => line);
+    assert.ok(senders.length > 0 && senders.every((line) => line.includes('<SRS0=')), senders.join());
+    // A next hop that bounces such a message by itself comes back with the address of the sender in ours.
+    const bounce = /<(SRS0=[^>]*a%b@y\.example)>/.exec(senders.join())?.[1] ?? assert.fail(senders.join());
+    const before = rig.hop.arrived.length;
+    assert.match(await smtp.send('', [bounce], 'Subject: no\r\n\r\nbody'), /^250 /);
+    await until('the bounce', () => rig.hop.arrived.length > before);
+    assert.deepEqual(rig.hop.arrived.at(-1)?.to, ['a%b@x.example']);
+  } finally {
+    await rig.end();
+    await refusing.down();
+    await inside.down();
+  }
+});
+
+test('a copy of mail of strangers that leaves our domains has a sender of ours', async () => {
+  const rig = await Rig.start({
+    listeners: { smtp: {} },
+    inbound: { clients: { networks: [OURS] }, acceptDomains: ['y.example'], alwaysBcc: 'log@out.example' },
+    spec: (hop) => ({
+      outbound: { tls: { discover: [] }, smartHosts: [{ host: '127.0.0.1', port: hop }] },
+      addresses: { srs: { domain: 'y.example', secretName: 'srs' } },
+    }),
+    secrets: { srs: { key: 'a key' } },
+  });
+  try {
+    const mail = { from: 'eve@x.example', to: ['ann@y.example'] };
+    assert.match(
+      (await send(rig, 'stranger', { ...mail, client: STRANGER })).from,
+      /^SRS0=.*=eve@y\.example$/,
+    );
+    assert.equal((await send(rig, 'ours', mail)).from, 'eve@x.example');
   } finally {
     await rig.end();
   }

@@ -33,8 +33,11 @@ describe('events.webhook', { concurrency: false }, () => {
           port,
           nextHop,
           trust: authority.cert,
-          queue: '{expireAfter: 1h}',
-          spec: `events: {webhook: ${webhook}}`,
+          queue: '{expireAfter: 1h, suppression: {duration: 1d, statuses: ["5.0.0"], action: Discard}}',
+          spec: [
+            `events: {webhook: ${webhook}}`,
+            'addresses: {recipient: {entries: [{address: sales@example.com, to: [joe@example.com]}]}}',
+          ].join('\n  '),
           documents: `---
 apiVersion: v1
 kind: Secret
@@ -79,6 +82,21 @@ stringData: {secret: "${OLD_KEY} ${KEY}"}
     assert.equal(bounced?.['to'], 'gone@example.com');
     assert.match(String(bounced?.['text']), /^550/);
     assert.equal(hook.unsigned, 0);
+  });
+
+  test('mail that goes nowhere is told, and so are the addresses that the client gave', async () => {
+    const discarded = await until('mail that is discarded', async () => {
+      const id = await send('gone@example.com', 'sales@example.com');
+      await until('its events', () => dataOf('delivered', id).length === 1);
+      return dataOf('discarded', id).length === 1 && id;
+    });
+    assert.equal(dataOf('discarded', discarded)[0]?.['to'], 'gone@example.com');
+    assert.deepEqual(dataOf('accepted', discarded)[0]?.['recipients'], ['joe@example.com']);
+    assert.deepEqual(dataOf('accepted', discarded)[0]?.['originalRecipients'], ['sales@example.com']);
+    assert.deepEqual(dataOf('delivered', discarded)[0]?.['originalTo'], ['sales@example.com']);
+    const alone = await send('gone@example.com');
+    await until('the events of mail for nobody', () => dataOf('discarded', alone).length === 1);
+    assert.equal(dataOf('accepted', alone)[0]?.['recipientCount'], 0);
   });
 
   for (const manner of ['refuse', 'redirect'] satisfies Manner[])

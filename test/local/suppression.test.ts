@@ -1,8 +1,9 @@
 /** Recipients that bounced at a real relay: refused, or discarded, listed, lifted, and remembered after a restart. */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import type { HistoryEntry } from '#relay/history/entry.ts';
 import type { Suppressed } from '#relay/suppression/entry.ts';
-import { storyManifest } from '#test/kit/manifest.ts';
+import { storyManifest, type Wish } from '#test/kit/manifest.ts';
 import { freePort } from '#test/kit/ports.ts';
 import { mailrelay, TestRelay } from '#test/kit/relay.ts';
 import { Sink } from '#test/kit/sink.ts';
@@ -15,8 +16,16 @@ describe('queue.suppression', { concurrency: false }, () => {
   let nextHop = 0;
   let sent = 0;
 
-  const manifest = (port: number | undefined, suppression: string) =>
-    storyManifest({ port, nextHop, queue: `{suppression: ${suppression}}` });
+  const manifest = (port: number | undefined, suppression: string, more: Partial<Wish> = {}) =>
+    storyManifest({ port, nextHop, queue: `{history: 7d, suppression: ${suppression}}`, ...more });
+  const isEmpty = async () => (await relay.status()).queue.depth === 0;
+  async function found(...args: string[]): Promise<HistoryEntry> {
+    const { stdout } = await mailrelay(['find', ...args, '-o', 'json', '--state', relay.stateDir]);
+    const [entry] = JSON.parse(stdout) as HistoryEntry[];
+    return entry ?? assert.fail(args.join(' '));
+  }
+  const statesOf = ({ recipients }: HistoryEntry) =>
+    recipients.map(({ address, state }) => `${address} ${state}`);
   const queue = (...args: string[]) => mailrelay(['queue', ...args, '--state', relay.stateDir]);
   const listed = async () => JSON.parse((await queue('suppressed', '-o', 'json')).stdout) as Suppressed[];
   const arrivedFor = (address: string) => sink.arrived.filter(({ to }) => to.includes(address)).length;
@@ -53,6 +62,7 @@ describe('queue.suppression', { concurrency: false }, () => {
     assert.match(await send('gone@example.com'), /^250/);
     await until('the bounce', async () => (await listed()).length === 1);
     assert.match(await send('Gone@example.com'), /^550 5\.7\.1 This recipient refused mail for good before/);
+    assert.match(await send('"gone"@example.com'), /^550 5\.7\.1/, 'quotes do not matter');
     assert.match(await send('joe@example.com'), /^250/);
     const { stdout } = await queue('suppressed');
     assert.match(stdout, /^gone@example\.com\n {6}until 20\S+Z, 1 bounce: 550/);
@@ -71,10 +81,59 @@ describe('queue.suppression', { concurrency: false }, () => {
     assert.match(await send('joe@example.com', 'gone@example.com'), /^250/);
     await until('the mail of the other', () => arrivedFor('joe@example.com') > before);
     assert.equal(arrivedFor('gone@example.com'), 0);
-    await until('an empty queue', async () => (await relay.status()).queue.depth === 0);
+    await until('an empty queue', isEmpty);
+  });
+
+  test('the history tells of mail that was discarded, for all its recipients and for one', async () => {
+    const all = /queued as (\S+)/.exec(await send('gone@example.com'))?.[1] ?? assert.fail();
+    const one =
+      /queued as (\S+)/.exec(await send('gone@example.com', 'joe@example.com'))?.[1] ?? assert.fail();
+    await until('an empty queue', isEmpty);
+    assert.deepEqual(statesOf(await found('--id', all)), ['gone@example.com discarded']);
+    const entry = await found('--id', one);
+    assert.deepEqual(statesOf(entry), ['gone@example.com discarded', 'joe@example.com delivered']);
+    assert.match(entry.recipients[0]?.answers[0]?.text ?? '', /queue\.suppression/);
+    assert.equal((await queue('list')).stdout.includes(all), false);
+  });
+
+  test('a copy to a suppressed address is left out, whatever the action is', async () => {
+    for (const action of ['Discard', 'Refuse']) {
+      const terms = `{duration: 7d, statuses: ["5.0.0"], action: ${action}}`;
+      relay.edit(manifest(relay.ports[0], terms, { inbound: 'alwaysBcc: gone@example.com' }));
+      const states = await until(`a copy with ${action}`, async () => {
+        const reply = await send(`${action}@example.com`);
+        await until('an empty queue', isEmpty);
+        const entry = await found('--id', /queued as (\S+)/.exec(reply)?.[1] ?? assert.fail(reply));
+        return entry.recipients.length === 2 && statesOf(entry);
+      });
+      assert.deepEqual(states, [`${action}@example.com delivered`, 'gone@example.com discarded']);
+    }
+  });
+
+  test('where one box gets all mail, it alone counts', async () => {
+    const boxed = (box: string, action: string) =>
+      relay.edit(
+        manifest(relay.ports[0], `{duration: 7d, statuses: ["5.0.0"], action: ${action}}`, {
+          spec: `addresses: {sendAllTo: ${box}}`,
+        }),
+      );
+    for (const action of ['Discard', 'Refuse']) {
+      boxed('box@example.com', action);
+      const before = arrivedFor('box@example.com');
+      await until('the box to get mail', async () => {
+        const reply = await send('gone@example.com');
+        return /^250/.test(reply) && arrivedFor('box@example.com') > before;
+      });
+    }
+    const entry = await found('--recipient', 'gone@example.com');
+    assert.deepEqual(entry.recipients[0]?.originalTo, ['gone@example.com']);
+    boxed('gone@example.com', 'Refuse');
+    await until('a refusal', async () => /^550 5\.7\.1/.test(await send('joe@example.com')));
   });
 
   test('a lifted recipient is tried again; one that is not suppressed is told', async () => {
+    relay.edit(manifest(relay.ports[0], '{duration: 7d, statuses: ["5.0.0"], action: Discard}'));
+    await until('the change', async () => /^250/.test(await send('gone@example.com')));
     const lifted = await queue('lift', 'gone@example.com');
     assert.deepEqual([lifted.status, lifted.stdout], [0, 'gone@example.com gets mail again\n']);
     assert.deepEqual(await listed(), []);

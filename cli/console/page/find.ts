@@ -4,7 +4,7 @@ import { useState } from 'preact/hooks';
 import type { FindAnswer } from '../api.ts';
 import { ask } from './backend.ts';
 import { formatCount } from './format.ts';
-import { Problems, showSender, Table, Time } from './parts.ts';
+import { Originals, Problems, showSender, Table, Time } from './parts.ts';
 import { linkMessage } from './route.ts';
 import { OUTCOMES } from './story.ts';
 import { say } from './texts.ts';
@@ -33,10 +33,10 @@ function Found({ answer: { entries, problems } }: { readonly answer: FindAnswer 
   const rows = entries.map((entry) => [
     html`<a href=${linkMessage(entry)}><code>${entry.id}</code></a>`,
     html`<${Time} at=${entry.received} />`,
-    showSender(entry.from),
+    html`${showSender(entry.from)}<${Originals} of=${entry.originalFrom} />`,
     entry.recipients.map(
-      ({ address, state }) =>
-        html`<div>${address} <b class=${`outcome ${state}`}>${say(OUTCOMES[state])}</b></div>`,
+      ({ address, originalTo, state }) =>
+        html`<div>${address}<${Originals} of=${originalTo} /> <b class=${`outcome ${state}`}>${say(OUTCOMES[state])}</b></div>`,
     ),
   ]);
   const heads = [say('message'), say('received'), say('sender'), say('recipients')];

@@ -55,3 +55,11 @@ export function Table({ caption, heads, rows, numbers = [] }: TableProps) {
 export function showSender(from: string): string {
   return from === '' ? say('nullSender') : from;
 }
+
+/** The addresses before the relay changed them. */
+export function Originals({ of: addresses = [] }: { readonly of?: readonly string[] | undefined }) {
+  return (
+    addresses.length > 0 &&
+    html` <span class="quiet">(${say('was', { addresses: addresses.join(', ') })})</span>`
+  );
+}

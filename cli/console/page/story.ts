@@ -6,7 +6,7 @@ import type { Look, MessageKey, Story } from '../api.ts';
 import { Actions } from './acting.ts';
 import { ask } from './backend.ts';
 import { formatBytes } from './format.ts';
-import { Facts, Problems, showSender, Time } from './parts.ts';
+import { Facts, Originals, Problems, showSender, Time } from './parts.ts';
 import { Recipient, STATE_NAMES } from './queue.ts';
 import type { TextKey } from './texts/en.ts';
 import { say } from './texts.ts';
@@ -20,6 +20,7 @@ export const OUTCOMES: Readonly<Record<State, TextKey>> = {
   bounced: 'bounced',
   expired: 'expired',
   removed: 'removed',
+  discarded: 'discarded',
   gone: 'gone',
 };
 
@@ -58,7 +59,7 @@ function Told({ story: { queued, history, problems } }: { readonly story: Story 
   if (!known) return html`<${Problems} of=${problems} /><p class="quiet">${say('unknownMessage')}</p>`;
   return html`
     <${Facts} of=${[
-      [say('sender'), showSender(known.from)],
+      [say('sender'), html`${showSender(known.from)}<${Originals} of=${history?.originalFrom} />`],
       [
         say('state'),
         queued

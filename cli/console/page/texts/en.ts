@@ -152,9 +152,11 @@ export const en = {
   bounced: 'Returned to the sender',
   expired: 'Given up after too long',
   removed: 'Removed by a person',
+  discarded: 'Discarded (suppressed recipient)',
   gone: 'Gone',
   waits: 'Waits',
   by: 'by {hop}',
+  was: 'was {addresses}',
 
   who: 'Address, domain, queue id, or <Message-ID>',
   findButton: 'Find',

@@ -154,9 +154,11 @@ export const zh: Texts = {
   bounced: '已退回发件人',
   expired: '超时放弃',
   removed: '已由人工删除',
+  discarded: '已丢弃（暂不投递的收件人）',
   gone: '已离开',
   waits: '等待',
   by: '由 {hop}',
+  was: '原为 {addresses}',
 
   who: '地址、域名、队列编号或 <Message-ID>',
   findButton: '查找',

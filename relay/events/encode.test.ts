@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { MailEvent } from '../queue/mailevent.ts';
+import type { QueueRecord, Recipient } from '../spool/record.ts';
+import type { SpoolEvent } from '../spool/spool.ts';
+import { encodeArrival, encodeEvents } from './encode.ts';
+
+const ID = '06fjg1n2k4a8w2bc';
+
+const recordOf = (changes: Partial<QueueRecord>): QueueRecord => ({
+  from: 'a@x.example',
+  recipients: [],
+  receivedAt: 1_000,
+  smtpUtf8: false,
+  eightBit: false,
+  bytes: 9,
+  crc: 0,
+  body: 'store',
+  ...changes,
+});
+const recipient = (address: string, ...given: string[]): Recipient => ({
+  address,
+  state: 'queued',
+  ...(given.length > 0 ? { given } : {}),
+});
+const read = (events: readonly SpoolEvent[]) =>
+  events.map(({ value }): Record<string, unknown> => {
+    const { type, data } = JSON.parse(value.toString()) as { type: string; data: Record<string, unknown> };
+    return { type, ...data };
+  });
+
+test('the addresses that the client gave are told where the relay has changed them', () => {
+  const recipients = [
+    recipient('ann@y.example', 'sales@y.example', 'info@y.example'),
+    recipient('c@y.example'),
+    recipient('bob@y.example', 'sales@y.example'),
+  ];
+  const record = recordOf({ givenFrom: 'root@web.x.example', recipients });
+  const [accepted] = read(encodeArrival(ID, record, 9));
+  assert.deepEqual(accepted, {
+    type: 'mail.accepted',
+    queueId: ID,
+    from: 'a@x.example',
+    originalFrom: 'root@web.x.example',
+    recipients: ['ann@y.example', 'c@y.example', 'bob@y.example'],
+    originalRecipients: ['sales@y.example', 'info@y.example'],
+    recipientCount: 3,
+    bytes: 9,
+  });
+  const nothing = { hop: null, cause: null, status: null, text: '' };
+  const delivered: MailEvent = { kind: 'delivered', id: ID, at: 1_000, to: 'ann@y.example', ...nothing };
+  const [event] = read(encodeEvents(record, [{ ...delivered, given: ['sales@y.example'] }]));
+  assert.deepEqual(
+    [event?.['originalFrom'], event?.['originalTo']],
+    ['root@web.x.example', ['sales@y.example']],
+  );
+});
+
+test('what the relay has not changed is told once', () => {
+  const [accepted] = read(encodeArrival(ID, recordOf({ recipients: [recipient('c@y.example')] }), 9));
+  assert.deepEqual(Object.keys(accepted ?? {}), [
+    'type',
+    'queueId',
+    'from',
+    'recipients',
+    'recipientCount',
+    'bytes',
+  ]);
+});
+
+test('mail that goes nowhere is told for each recipient', () => {
+  const discarded = [{ address: 'gone@y.example', given: ['old@y.example'] }, { address: 'left@y.example' }];
+  const told = read(encodeArrival(ID, recordOf({ discarded }), 9));
+  assert.deepEqual(
+    told.map((data) => [data['type'], data['to'] ?? data['recipientCount'], data['originalTo']]),
+    [
+      ['mail.accepted', 0, undefined],
+      ['mail.discarded', 'gone@y.example', ['old@y.example']],
+      ['mail.discarded', 'left@y.example', undefined],
+    ],
+  );
+});
