@@ -268,7 +268,12 @@ test('tables of ConfigMaps and Secrets: in order, packed or not, changed while t
       people: { 'people.gz': table('inline@y.example second@y.example', 'ann@y.example ann@store.example') },
     },
   });
-  const good = table('sales@y.example\tann@y.example,', '  bob@y.example', '@old.example @y.example');
+  const good = table(
+    'sales@y.example\tann@y.example,',
+    '  bob@y.example',
+    '@old.example @y.example',
+    'postmaster@y.example root',
+  );
   const rig = await Rig.start(story(good));
   const recipients = async (id: string, count: number) => {
     const all = () => rig.hop.arrived.filter((one) => one.id === id).flatMap(({ to }) => to);
@@ -280,6 +285,8 @@ test('tables of ConfigMaps and Secrets: in order, packed or not, changed while t
     assert.deepEqual(await recipients('one', 1), ['first@y.example']);
     await send(rig, 'two', { to: ['sales@y.example'] });
     assert.deepEqual(await recipients('two', 2), ['ann@store.example', 'bob@y.example']);
+    await send(rig, 'user', { to: ['postmaster'] });
+    assert.deepEqual(await recipients('user', 1), ['root@y.example']);
     assert.match(await answer(rig, ['MAIL FROM:<Bad@x.example>']), /^550 5\.7\.1 Not you/);
 
     await rig.edit(story(table('sales@y.example carl@y.example')));
