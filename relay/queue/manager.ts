@@ -19,13 +19,11 @@ import type { DestinationQueue } from './destinationqueue.ts';
 import { DestinationQueues } from './destinationqueues.ts';
 import { FreshMessages } from './freshmessages.ts';
 import type { MailRecorder } from './mailevent.ts';
-import { Paces } from './paces.ts';
 import { findLoginPause, findPause, type LoginPause, type Pause } from './pause.ts';
 import { QueueIndex } from './queueindex.ts';
 import { chooseRetry } from './retry.ts';
-import { ShapingMemory } from './shapingmemory.ts';
+import { Shaping } from './shaping.ts';
 import type { Share } from './slots.ts';
-import { SlowDowns } from './slowdowns.ts';
 import { SpoolScan } from './spoolscan.ts';
 
 const REPORTED_DESTINATIONS = 10;
@@ -58,16 +56,13 @@ export class QueueManager {
   #isLoaded = false;
   #running = false;
   readonly #fresh = new FreshMessages();
-  readonly #memory: ShapingMemory;
-  readonly #paces: Paces;
-  readonly #slowDowns: SlowDowns;
+  readonly #shaping: Shaping;
 
   constructor(deps: QueueManagerDeps) {
     this.#deps = deps;
     const { spool, policy, clock } = deps;
-    this.#memory = new ShapingMemory({ ...deps, table: spool.shaping });
-    this.#paces = new Paces(this.#memory.note);
-    this.#slowDowns = new SlowDowns(this.#memory.note);
+    this.#shaping = new Shaping({ ...deps, table: spool.shaping });
+    const { paces, slowDowns } = this.#shaping;
     this.#scan = new SpoolScan({
       list: (after, atMost) => spool.list(after, atMost),
       isKnown: (id) => this.#index.has(id),
@@ -86,7 +81,7 @@ export class QueueManager {
       onVerdicts: (id, verdicts) => this.asked.note(id, verdicts),
     });
     this.#queues = new DestinationQueues({
-      terms: { limits: policy.outbound.limits, paces: this.#paces, slowDowns: this.#slowDowns },
+      terms: { limits: policy.outbound.limits, paces, slowDowns },
       clock,
       wall: deps.wall,
       findProvider: deps.courier.findProvider,
@@ -98,9 +93,7 @@ export class QueueManager {
   /** Loads everything in the spool and begins to deliver. */
   async start(): Promise<void> {
     this.#running = true;
-    const remembered = this.#memory.load();
-    this.#paces.remember(remembered, this.#deps.clock());
-    this.#slowDowns.remember(remembered);
+    this.#shaping.resume();
     this.actions.start();
     await this.#scan.start();
     this.#isLoaded = true;
@@ -201,7 +194,7 @@ export class QueueManager {
     while (this.#queues.inFlight > 0 && this.#deps.clock() < end)
       await new Promise((tick) => setTimeout(tick, 10));
     this.actions.close();
-    await this.#memory.write();
+    await this.#shaping.write();
   }
 
   get figures(): QueueFigures {
@@ -225,7 +218,7 @@ export class QueueManager {
       deferrals,
       logins: this.#deps.courier.logins,
       waits: this.#queues.waits(REPORTED_DESTINATIONS),
-      slowed: this.#slowDowns.list(clock(), wall()).slice(0, REPORTED_DESTINATIONS),
+      slowed: this.#shaping.slowDowns.list(clock(), wall()).slice(0, REPORTED_DESTINATIONS),
       hasRoom: this.#deps.spool.hasRoom(0),
     };
   }
