@@ -1,11 +1,11 @@
 /** The pages of the documentation against what they speak of: links, manifests, and commands of this program. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { parseAllDocuments } from 'yaml';
+import { parse, parseAllDocuments } from 'yaml';
 import { listAll, readTree, type VerbFacts } from '#cli/commandtree.ts';
 import { buildPlugin } from '#cli/kubectl/program.ts';
 import { buildProgram } from '#cli/program.ts';
@@ -18,6 +18,8 @@ import {
   listCommands,
   listOwnCalls,
   listShellBlocks,
+  type Page,
+  readPage,
   readPages,
 } from './pages.ts';
 
@@ -62,6 +64,13 @@ test('every page is in the index of the documentation, or linked from a page', (
   assert.deepEqual(lost, []);
 });
 
+test('the index of the documentation leads to every page at the top of the project', () => {
+  const index = PAGES.find(({ path }) => path === 'docs/README.md');
+  const linked = new Set(index?.links.map((link) => normalize(join('docs', link.split('#')[0] ?? ''))));
+  const lost = PAGES.map(({ path }) => path).filter((path) => !path.includes('/') && !linked.has(path));
+  assert.deepEqual(lost, []);
+});
+
 test('every manifest in a page is valid, whole or in part', () => {
   const manifests = PAGES.flatMap(({ blocks }) => blocks.filter(({ language }) => language === 'yaml'));
   assert.ok(manifests.length > 40);
@@ -102,23 +111,85 @@ function listFaults(value: object): string[] {
   return result.kind === 'valid' ? [] : result.faults.map(({ path, message }) => `${path} ${message}`);
 }
 
-test('every call of this program in a page is one that it knows', async () => {
-  const verbs = [buildPlugin({}), await buildProgram()].flatMap((program) => listAll(readTree(program)));
-  const faults = PAGES.flatMap((page) => {
-    const { path, text } = page;
-    const shell = listShellBlocks(page).flatMap(listCommandLines);
-    const inline = [...text.matchAll(/`([^`\n]+)`/g)].map(([, code = '']) => code);
-    return [...shell, ...inline].flatMap(listOwnCalls).flatMap((words) => {
-      const fault = judgeCall(words, verbs);
-      return fault === undefined ? [] : [`${path}: ${words.join(' ')}: ${fault}`];
-    });
-  });
+const VERBS = [buildPlugin({}), await buildProgram()].flatMap((program) => listAll(readTree(program)));
+
+/** All that a person may type: lines of a shell, and code in the text. */
+function listTyped(page: Page): string[] {
+  return [...listShellBlocks(page).flatMap(listCommandLines), ...page.inlineCode];
+}
+
+test('every call of this program in a page is one that it knows', () => {
+  const faults = PAGES.flatMap((page) =>
+    listTyped(page)
+      .flatMap(listOwnCalls)
+      .flatMap((words) => {
+        const fault = judgeCall(words, VERBS);
+        return fault === undefined ? [] : [`${page.path}: ${words.join(' ')}: ${fault}`];
+      }),
+  );
   assert.deepEqual([...new Set(faults)], []);
+});
+
+test('code in the text is found, also where a line ends in it', () => {
+  const calls = PAGES.flatMap(({ inlineCode }) => inlineCode).flatMap(listOwnCalls);
+  const ofPlugin = calls.filter(([name]) => name === 'kubectl');
+  assert.ok(calls.length > 100, `${calls.length} calls`);
+  assert.ok(ofPlugin.length > 3, `${ofPlugin.length} calls of the plugin`);
+  // A mark without its pair would turn code into text, and text into code, to the end of the page.
+  const lost = PAGES.flatMap(({ inlineCode }) => inlineCode).filter((code) => code.includes('\n'));
+  assert.deepEqual(lost, []);
+  const [code] = readPage('a.md', 'First `mailrelay\nstatus`.\n\n```\nexit `date`\n```\n').inlineCode;
+  assert.equal(code, 'mailrelay status');
+});
+
+test('a call that the program does not know would be found', () => {
+  const judge = (line: string) => listOwnCalls(line).map((words) => judgeCall(words, VERBS));
+  const known = [
+    'mailrelay queue list --state DIR',
+    'kubectl exec POD -- mailrelay status',
+    'mailrelay queue',
+  ];
+  for (const line of [...known, 'kubectl mailrelay top relay -n mail'])
+    assert.deepEqual(judge(line), [undefined], line);
+  for (const line of [
+    'mailrelay state',
+    'mailrelay queue lists',
+    'mailrelay status --nonsense',
+    'bin/mailrelay explain joe@partner.example --conect',
+    'kubectl exec POD -- mailrelay queue hold --domains partner.example',
+    'kubectl mailrelay tops relay',
+    'kubectl mailrelay test relay --nonsense',
+  ])
+    assert.equal(judge(line).filter(Boolean).length, 1, line);
+});
+
+test('every value of the chart that a page sets is one of its values', () => {
+  const values = parse(readFileSync(join(TOP, 'charts/mailrelay-operator/values.yaml'), 'utf8'));
+  const isValue = (path: string) => {
+    const found = path
+      .split('.')
+      .reduce<unknown>((value, name) => (value as Record<string, unknown>)?.[name], values);
+    return found !== undefined;
+  };
+  const set = PAGES.flatMap((page) =>
+    listTyped(page)
+      .filter((line) => line.includes('mailrelay'))
+      .flatMap((line) => [...line.matchAll(/ --set (\S+)/g)])
+      .flatMap(([, pairs = '']) => pairs.split(','))
+      .map((pair) => ({ path: page.path, value: pair.split('=', 1)[0] ?? '' })),
+  );
+  assert.ok(set.length > 5, `${set.length} values`);
+  assert.deepEqual(
+    set.filter(({ value }) => !isValue(value)),
+    [],
+  );
 });
 
 function judgeCall(words: readonly string[], verbs: readonly VerbFacts[]): string | undefined {
   const verb = verbs.findLast(({ path }) => `${words.join(' ')} `.startsWith(`${path} `));
   if (!verb?.path.includes('mailrelay ')) return 'there is no such verb';
+  const next = words[verb.path.split(' ').length] ?? '';
+  if (verb.verbs.length > 0 && /^[a-z]/.test(next)) return `${verb.path} has no verb ${next}`;
   // Options of a verb that passes its words on are those of the pod, and -n and its like stand anywhere.
   if (verb.arguments.some(({ name }) => name === 'words')) return undefined;
   const known = new Set([...verb.options.flatMap(({ names }) => names), ...PLUGIN_OPTIONS]);

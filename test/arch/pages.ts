@@ -35,6 +35,8 @@ export interface Page {
   /** The targets of headings, as web pages of repositories make them. */
   readonly anchors: ReadonlySet<string>;
   readonly links: readonly string[];
+  /** What stands in `code` in the text; a line may end in it. */
+  readonly inlineCode: readonly string[];
 }
 
 const NOT_RUN = /^ *<!-- not run: (.*\S) -->$/;
@@ -44,7 +46,7 @@ export function readPages(): Page[] {
   return paths.map((path) => readPage(path, readFileSync(`${TOP}${path}`, 'utf8')));
 }
 
-function readPage(path: string, text: string): Page {
+export function readPage(path: string, text: string): Page {
   const blocks: Block[] = [];
   const prose: string[] = [];
   let open:
@@ -66,7 +68,10 @@ function readPage(path: string, text: string): Page {
   }
   const headings = prose.flatMap((line) => /^#+ (.*)$/.exec(line)?.[1] ?? []);
   const links = [...prose.join('\n').matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = '']) => target);
-  return { path, text, blocks, anchors: new Set(headings.map(makeAnchor)), links };
+  const inlineCode = [...prose.join('\n').matchAll(/`([^`]+)`/g)].map(([, code = '']) =>
+    code.replace(/\n\s*/, ' '),
+  );
+  return { path, text, blocks, anchors: new Set(headings.map(makeAnchor)), links, inlineCode };
 }
 
 function makeAnchor(heading: string): string {

@@ -31,7 +31,10 @@ const skip =
   (!SOAK && 'part of "make soak"') ||
   (prepared().containerd === '' && 'needs the image in the registry that the pages name');
 
-/** The commands of each page in the order of a reader. A command that stands in several pages is typed once. */
+/**
+ * The commands of each page in the order of a reader. A command that stands in several pages is typed once. So those of the Chinese
+ * pages are typed as those of the English ones, in the same order: test/arch/translations.test.ts proves that they are equal.
+ */
 function listPages(): Map<string, Command[]> {
   const rank = ({ path }: Command) => (FIRST.includes(path) ? FIRST.indexOf(path) : FIRST.length);
   const commands = COMMANDS.toSorted((a, b) => rank(a) - rank(b));
