@@ -174,7 +174,7 @@ test('every value of the chart that a page sets is one of its values', () => {
   const set = PAGES.flatMap((page) =>
     listTyped(page)
       .filter((line) => line.includes('mailrelay'))
-      .flatMap((line) => [...line.matchAll(/ --set (\S+)/g)])
+      .flatMap((line) => [...line.matchAll(/(?:^| )--set (\S+)/g)])
       .flatMap(([, pairs = '']) => pairs.split(','))
       .map((pair) => ({ path: page.path, value: pair.split('=', 1)[0] ?? '' })),
   );
