@@ -179,6 +179,7 @@ test('every value of the chart that a page sets is one of its values', () => {
       .map((pair) => ({ path: page.path, value: pair.split('=', 1)[0] ?? '' })),
   );
   assert.ok(set.length > 5, `${set.length} values`);
+  assert.ok(isValue('relay.image.tag') && !isValue('relay.image.tags'));
   assert.deepEqual(
     set.filter(({ value }) => !isValue(value)),
     [],
