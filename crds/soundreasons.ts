@@ -3,8 +3,8 @@ export const SOUND_REASONS = {
   OpenRelay: {
     type: 'ConfigurationSound',
     cause:
-      'clients.networks has all the world, or half of it, and the Service is reached from outside: anybody may relay.',
-    cure: 'Name the networks of your own clients, or use logins.',
+      'The Service is reached from outside, and clients.networks has together more public addresses than anybody has clients, or proxyProtocol.networks has, so that anybody may claim an address: anybody may relay.',
+    cure: 'Name the networks of your own clients and proxies, or use logins.',
   },
   NobodyMaySend: {
     type: 'ConfigurationSound',

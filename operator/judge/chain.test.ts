@@ -148,12 +148,42 @@ const waiting = (...waits: readonly [configured: boolean, seconds: number][]) =>
     },
   });
 
-const reached = (networks: readonly string[], service: object = { type: 'LoadBalancer' }) => ({
+const reached = (networks: readonly string[], service: object = {}, more: object = {}) => ({
   relay: relayObject({
-    service,
-    inbound: { listeners: [{ name: 'smtp', port: 25 }], clients: { networks } },
+    service: { type: 'LoadBalancer', ...service },
+    inbound: { listeners: [{ name: 'smtp', port: 25 }], clients: { networks }, ...more },
   }),
 });
+const behind = (...networks: string[]) => ({
+  listeners: [{ name: 'smtp', port: 25, proxyProtocol: { networks } }],
+});
+const heldTo = (limits: object) => ({ clients: { networks: ['0.0.0.0/0'], ...limits } });
+const QUARTERS = ['0.0.0.0/2', '64.0.0.0/2', '128.0.0.0/2', '192.0.0.0/2'];
+const HALVES = { loadBalancerSourceRanges: ['0.0.0.0/1', '128.0.0.0/1'] };
+const FEW = { loadBalancerSourceRanges: ['192.0.2.0/24'] };
+const LOGIN = { listeners: [{ name: 'smtp', port: 25, auth: 'Required' }] };
+const OPEN = [
+  ...['0.0.0.0/0', '::/0', '0.0.0.0/1', '0.0.0.0/00', '2000::/3', '::ffff:0.0.0.0/96'].map((network) =>
+    reached([network]),
+  ),
+  reached(QUARTERS),
+  reached(['0.0.0.0/0'], HALVES),
+  reached(['0.0.0.0/0'], { type: 'NodePort' }),
+  reached(['10.0.0.0/8'], {}, behind('0.0.0.0/0')),
+  reached(['10.0.0.0/8'], {}, behind(...QUARTERS)),
+  reached(['0.0.0.0/0'], {}, behind('192.0.2.0/24')),
+  reached([], {}, heldTo({ senderDomains: ['example.com'] })),
+  reached([], {}, heldTo({ recipientDomains: ['*.com'] })),
+];
+const NOT_OPEN = [
+  reached(['10.0.0.0/8']),
+  reached(['0.0.0.0/0'], { type: 'ClusterIP' }),
+  reached(['0.0.0.0/0'], FEW),
+  reached(['10.0.0.0/8'], FEW, behind('0.0.0.0/0')),
+  reached(['10.0.0.0/8'], {}, behind('192.0.2.0/24')),
+  reached([], {}, { ...heldTo({ recipientDomains: ['example.com'] }) }),
+  reached(['0.0.0.0/0'], {}, LOGIN),
+];
 const closed = (enabled = true) =>
   relayObject({ inbound: { enabled, listeners: [{ name: 'smtp', port: 25 }], clients: {} } });
 
@@ -587,24 +617,12 @@ const CASES: readonly Case[] = [
   ],
   ['no domain gets anything', waiting([false, 900], [false, 300]), 'QueueHealthy', 'False', 'MailStuck'],
   ['a queue is full', both({ queue: { ...IDLE, full: 'no space' } }), 'QueueHealthy', 'False', 'QueueFull'],
-  ...['0.0.0.0/0', '::/0', '0.0.0.0/1', '0.0.0.0/00'].map(
-    (network): Case => ['the world may send', reached([network]), 'ConfigurationSound', 'False', 'OpenRelay'],
+  ...OPEN.map(
+    (changes): Case => ['the world may relay', changes, 'ConfigurationSound', 'False', 'OpenRelay'],
   ),
-  ['much of it may', reached(['10.0.0.0/8']), 'ConfigurationSound', 'True', 'NothingToNote'],
-  [
-    'the world may send, from inside',
-    reached(['0.0.0.0/0'], { type: 'ClusterIP' }),
-    'ConfigurationSound',
-    'True',
-    'NothingToNote',
-  ],
-  [
-    'it may, and the load balancer lets in few',
-    reached(['0.0.0.0/0'], { type: 'LoadBalancer', loadBalancerSourceRanges: ['192.0.2.0/24'] }),
-    'ConfigurationSound',
-    'True',
-    'NothingToNote',
-  ],
+  ...NOT_OPEN.map(
+    (changes): Case => ['few may relay, or to few', changes, 'ConfigurationSound', 'True', 'NothingToNote'],
+  ),
   ['nobody may send', { relay: closed() }, 'ConfigurationSound', 'False', 'NobodyMaySend'],
   ['no listener is there', { relay: closed(false) }, 'ConfigurationSound', 'True', 'NothingToNote'],
   [

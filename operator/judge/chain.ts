@@ -8,6 +8,7 @@ import * as certificate from './certificate.ts';
 import * as check from './checks.ts';
 import * as dnsrecords from './dnsrecords.ts';
 import type { Check, Finding, Judged } from './finding.ts';
+import { openRelay } from './openrelay.ts';
 import * as plaintext from './plaintext.ts';
 import * as pods from './pods.ts';
 import * as queue from './queue.ts';
@@ -68,7 +69,7 @@ const QUEUE: readonly Check[] = [
 ];
 
 const SOUND: readonly Check[] = [
-  sound.openRelay, // anybody may relay
+  openRelay, // anybody may relay
   sound.referenceMissing, // a Secret or ConfigMap of the spec is missing
   queue.secretHeldBack, // a next hop refuses the new contents of a Secret
   queue.filterFailing, // mail waits at its clients, or is taken unfiltered

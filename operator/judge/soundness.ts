@@ -3,9 +3,8 @@
  * Pure.
  */
 import { compilePatterns } from '#crds/patterns.ts';
-import type { Listener } from '#crds/policyfile.ts';
 import { type Check, is, reported } from './finding.ts';
-import { listed, verb } from './words.ts';
+import { verb } from './words.ts';
 
 export const referenceMissing: Check = (world) => {
   const pod = reported(world).find(({ report }) => (report?.missing.length ?? 0) > 0);
@@ -53,19 +52,6 @@ export const nobodyCanLogIn: Check = ({ policy }) => {
 
 export const nothingToNote: Check = () => is('True', 'NothingToNote', 'Nothing to note');
 
-/** A listener that can be reached from outside relays for anybody. */
-export const openRelay: Check = ({ relay, policy }) => {
-  const { type = 'ClusterIP', loadBalancerSourceRanges } = relay.spec.service ?? {};
-  if (type === 'ClusterIP' || !policy) return undefined;
-  const isFenced =
-    type === 'LoadBalancer' && loadBalancerSourceRanges && !loadBalancerSourceRanges.some(isWorld);
-  const open = isFenced ? undefined : policy.inbound.listeners.find(isOpen);
-  if (!open) return undefined;
-  const found = open.clients.networks.filter(isWide);
-  const text = `Anybody may relay through listener ${open.name}: ${listed(found)} in clients.networks, and a Service of type ${type}`;
-  return is('False', 'OpenRelay', `${text}: name the networks of your own clients`);
-};
-
 /** No listener takes mail from anybody, for example because a misspelt field was dropped. */
 export const nobodyMaySend: Check = ({ policy }) => {
   const { listeners = [], acceptDomains = [] } = policy?.inbound ?? {};
@@ -95,15 +81,3 @@ export const loadBalancerPending: Check = ({ relay, objects }) => {
     'see its events, and whether the cluster has load balancers, or set service.loadBalancerClass or another service.type';
   return is('False', 'LoadBalancerPending', `${text}: ${cure}`);
 };
-
-/** True if the listener relays for anybody. Networks that cover all addresses contain a prefix of length 0 or 1. */
-function isOpen({ clients, auth }: Listener): boolean {
-  const needsMore =
-    auth === 'Required' || (clients.senderDomains !== null && clients.recipientDomains !== null);
-  return !needsMore && clients.networks.some(isWide);
-}
-
-const isWorld = (network: string) => /\/0+$/.test(network);
-
-/** True for a prefix of length 0 or 1: nobody has so many clients. */
-const isWide = (network: string) => /\/0*[01]$/.test(network);
