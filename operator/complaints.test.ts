@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import type { MailRelayStatus } from '#crds/status.ts';
 import { recordingHands } from '#test/fixtures/hands.ts';
 import { liveObjects, podReport, podView, relayObject, settledWorld } from '#test/fixtures/world.ts';
+import { type KubeEvent, pickComplaint } from './complaints.ts';
 import type { KubeObject, Request } from './kube/client.ts';
 import { KubeError } from './kube/errors.ts';
 import { reconcile } from './reconcile.ts';
@@ -46,3 +47,80 @@ test('events are not waited for longer than some seconds', async () => {
   assert.ok(timeoutMs <= 3_000, `${timeoutMs} ms`);
   assert.ok(isDispensable, 'their absence is none of the API server');
 });
+
+const relay = relayObject();
+/** One pod of two does not start; `changes` say what is known of it. */
+function slowPod(changes: object) {
+  const objects = liveObjects(relay);
+  objects.set('Pod/relay-1', { kind: 'Pod', metadata: { name: 'relay-1', namespace: 'mail', uid: 'u' } });
+  const settled = settledWorld({ relay, objects });
+  const pod = podView('relay-1', undefined, { ready: false, uid: 'u', ...changes });
+  return { ...settled, pods: [podView('relay-0', podReport(relay)), pod] };
+}
+const { now } = settledWorld();
+const trouble = { reason: 'x', message: 'x', isStuck: false };
+
+for (const [what, changes, isAsked] of [
+  ['does not start', { notReadySince: now - 30_000 }, true],
+  ['has just begun', { notReadySince: now - 5_000 }, false],
+  ['has no node', {}, false],
+  ['has told its trouble', { notReadySince: now - 60_000, trouble }, false],
+  ['ends', { notReadySince: now - 60_000, deleting: true }, false],
+  [
+    'says itself why',
+    { notReadySince: now - 60_000, report: podReport(relay, { notReady: ['the disk is full'] }) },
+    false,
+  ],
+] as const)
+  test(`the events of a pod that ${what} are ${isAsked ? '' : 'not '}read, and it is looked at again`, async () => {
+    const hands = recordingHands(() => ({}));
+    const { lookAgainMs } = await reconcile(slowPod(changes), hands);
+    const asked = hands.requests.filter(isEvents).map(({ query }) => query?.['fieldSelector']);
+    assert.deepEqual(
+      asked,
+      isAsked ? ['involvedObject.kind=Pod,involvedObject.name=relay-1,involvedObject.uid=u'] : [],
+    );
+    assert.equal(lookAgainMs, 30_000);
+  });
+
+test('a settled relay asks for no events, and needs no other look', async () => {
+  const hands = recordingHands(() => ({}));
+  const { lookAgainMs } = await reconcile(settledWorld(), hands);
+  assert.deepEqual([hands.requests.filter(isEvents), lookAgainMs], [[], undefined]);
+});
+
+const event = (type: string, reason: string, minutesAgo = 1): KubeEvent => ({
+  metadata: { name: 'e' },
+  type,
+  reason,
+  message: `says ${reason}`,
+  lastTimestamp: new Date(now - minutesAgo * 60_000).toISOString(),
+});
+const BINDING = event('Normal', 'FailedBinding');
+const PROVISIONING = event('Normal', 'ExternalProvisioning', 0);
+
+for (const [what, events, ageMinutes, reason] of [
+  ['no StorageClass', [BINDING], 5, 'FailedBinding'],
+  ['a provisioner that does not run', [PROVISIONING], 5, 'ExternalProvisioning'],
+  ['a volume that is being made', [PROVISIONING], 0.2, undefined],
+  [
+    'a provisioner that says more',
+    [PROVISIONING, event('Warning', 'ProvisioningFailed', 5)],
+    5,
+    'ProvisioningFailed',
+  ],
+  ['a volume that waits for a pod', [event('Normal', 'WaitForFirstConsumer')], 5, undefined],
+  [
+    'a volume that is elsewhere',
+    [event('Warning', 'FailedAttachVolume'), event('Normal', 'Scheduled')],
+    1,
+    'FailedAttachVolume',
+  ],
+  ['a probe', [event('Warning', 'Unhealthy')], 5, undefined],
+  ['what is long ago', [event('Warning', 'FailedMount', 30)], 40, undefined],
+] as const)
+  test(`of the events of ${what}, ${reason ?? 'none'} is told`, () => {
+    const creationTimestamp = new Date(now - ageMinutes * 60_000).toISOString();
+    const object = { kind: 'X', metadata: { name: 'x', creationTimestamp } } as KubeObject;
+    assert.equal(pickComplaint(events, object, now)?.reason, reason);
+  });

@@ -1,26 +1,32 @@
 /**
- * Reads why Kubernetes cannot create pods or volumes, such as a quota that denies them or a missing StorageClass. Only
- * events tell these reasons. They are read only while a pod or a volume is missing, so that an idle relay costs
- * nothing.
+ * Reads why Kubernetes cannot create pods or volumes, or start a pod on its node, such as a quota, a missing StorageClass
+ * or a volume that is attached elsewhere. Only events tell these reasons. They are read only while a pod or a volume is
+ * missing or does not come, so that an idle relay costs nothing.
  */
 import { isNumbered } from '#crds/scalefile.ts';
 import type { Writer } from './apply.ts';
 import type { KubeObject } from './kube/client.ts';
 import { isKubeError } from './kube/errors.ts';
-import { apiPath, CLAIM, STATEFUL_SET } from './kube/kinds.ts';
+import { apiPath, CLAIM, POD, STATEFUL_SET } from './kube/kinds.ts';
 import { objectNames } from './render/metadata.ts';
-import type { Complaint, World } from './world.ts';
+import type { Complaint, PodView, World } from './world.ts';
 
 const CORE_EVENT = { kind: 'Event', apiVersion: 'v1', plural: 'events' };
 /** An older event may tell of a fault that is mended. The controller repeats an event after sixteen minutes at most. */
 const FRESH_MS = 20 * 60_000;
 const READ_AT_MOST = 50;
+/** A normal start needs no events. */
+const SLOW_MS = 30_000;
+/** Normal for some seconds. No warning tells that nobody makes the volume. */
+const NORMAL_BUT_LASTING: ReadonlySet<string> = new Set(['FailedBinding', 'ExternalProvisioning']);
+/** The relay itself says more about a probe that fails, and the status of the pod about a crash. */
+const TOLD_ELSEWHERE: ReadonlySet<string> = new Set(['Unhealthy', 'BackOff']);
 /** The status waits for the events. Without them it only lacks reasons. */
 const READ_MS = 3_000;
 /** Anybody who may write into the namespace can write events, of a megabyte each. */
 const READ_BYTES = 1024 * 1024;
 
-interface KubeEvent extends KubeObject {
+export interface KubeEvent extends KubeObject {
   readonly type?: string;
   readonly reason?: string;
   readonly message?: string;
@@ -30,20 +36,22 @@ interface KubeEvent extends KubeObject {
 
 export interface Complaints {
   readonly complaints: readonly Complaint[];
-  /** True if the API server did not answer for all events. They are worth another look. */
-  readonly isPartial: boolean;
+  /** True if a later look may tell more: an event or the end of a wait is not in any watch of ours. */
+  readonly isOpen: boolean;
 }
 
 export async function readComplaints(reader: Writer, world: World): Promise<Complaints> {
-  const found = await Promise.all(lacking(world).map((object) => readNewest(reader, object, world.now)));
+  const objects = lacking(world);
+  const found = await Promise.all(objects.map((object) => readNewest(reader, object, world.now)));
   return {
     complaints: found.flatMap((complaint) => (complaint === 'unread' ? [] : (complaint ?? []))),
-    isPartial: found.includes('unread'),
+    isOpen: objects.length > 0 || world.pods.some(({ ready, deleting }) => !ready || deleting),
   };
 }
 
-/** The StatefulSet if it lacks pods, and the first claim without a volume. */
-function lacking({ relay, objects, pods }: World): KubeObject[] {
+/** Whose events are read: at most one object of each kind. */
+function lacking(world: World): KubeObject[] {
+  const { relay, objects, pods, now } = world;
   const { name } = relay.metadata;
   const set = objects.get(`${STATEFUL_SET.kind}/${name}`);
   const claims = [...objects.values()].filter(
@@ -55,7 +63,15 @@ function lacking({ relay, objects, pods }: World): KubeObject[] {
   const { observedGeneration } = (set?.['status'] ?? {}) as { observedGeneration?: number };
   // Before its first observedGeneration the controller has not tried to create pods.
   const isLacking = observedGeneration !== undefined && pods.length < relay.spec.replicas;
-  return [...(set && isLacking ? [set] : []), ...claims.slice(0, 1)];
+  const slow = pods.find((pod) => isSlow(pod, now));
+  const slowPod = slow && objects.get(`${POD.kind}/${slow.name}`);
+  return [...(set && isLacking ? [set] : []), ...claims.slice(0, 1), ...(slowPod ? [slowPod] : [])];
+}
+
+/** True for a pod that has a node and does not become ready, and nobody says why. */
+function isSlow({ ready, deleting, trouble, report, notReadySince }: PodView, now: number): boolean {
+  if (ready || deleting || trouble || (report?.notReady.length ?? 0) > 0) return false;
+  return notReadySince !== undefined && now - notReadySince >= SLOW_MS;
 }
 
 async function readNewest(
@@ -64,7 +80,7 @@ async function readNewest(
   now: number,
 ): Promise<Complaint | 'unread' | undefined> {
   const { kind = '', metadata } = object;
-  const fieldSelector = `involvedObject.kind=${kind},involvedObject.name=${metadata.name},involvedObject.uid=${metadata.uid},type=Warning`;
+  const fieldSelector = `involvedObject.kind=${kind},involvedObject.name=${metadata.name},involvedObject.uid=${metadata.uid}`;
   try {
     const { items = [] } = await reader.request<{ items?: KubeEvent[] }>({
       method: 'GET',
@@ -74,22 +90,31 @@ async function readNewest(
       timeoutMs: READ_MS,
       isDispensable: true,
     });
-    const [newest] = items
-      .filter((event) => now - parseTime(event) < FRESH_MS)
-      .toSorted((a, b) => parseTime(b) - parseTime(a));
-    return (
-      newest && {
-        object: `${kind}/${metadata.name}`,
-        reason: newest.reason ?? '',
-        message: newest.message ?? '',
-      }
-    );
+    return pickComplaint(items, object, now);
   } catch (error) {
     // The status reports the missing pod anyway. The event only adds the reason.
     if (isKubeError(error, 'unavailable')) return 'unread';
     if (isKubeError(error, 'forbidden', 'notFound', 'invalid', 'failed')) return undefined;
     throw error;
   }
+}
+
+/** The newest warning; without one the newest normal event that tells of something lasting. Pure. */
+export function pickComplaint(
+  events: readonly KubeEvent[],
+  { kind, metadata }: KubeObject,
+  now: number,
+): Complaint | undefined {
+  const isNew = now - parseTime({ metadata }) < SLOW_MS;
+  const told = events.filter(
+    (event) => now - parseTime(event) < FRESH_MS && !TOLD_ELSEWHERE.has(event.reason ?? ''),
+  );
+  const warnings = told.filter(({ type }) => type === 'Warning');
+  const lasting = isNew ? [] : told.filter(({ reason = '' }) => NORMAL_BUT_LASTING.has(reason));
+  const candidates = warnings.length > 0 ? warnings : lasting;
+  const [newest] = candidates.toSorted((a, b) => parseTime(b) - parseTime(a));
+  const { reason = '', message = '' } = newest ?? {};
+  return newest && { object: `${kind}/${metadata.name}`, reason, message };
 }
 
 function parseTime({ lastTimestamp, eventTime, metadata }: KubeEvent): number {

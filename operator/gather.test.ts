@@ -53,6 +53,32 @@ test('what answers at the address of a pod is believed when it says to be that p
   }
 });
 
+test('a pod that should have ended says on which node it hangs, and since when a pod starts is known', () => {
+  const relay = relayObject();
+  const at = (second: number) => `2026-01-01T00:00:0${second}Z`;
+  const ready = { type: 'Ready', status: 'False', lastTransitionTime: at(1) };
+  const pod = {
+    ...podNamed('relay-0'),
+    metadata: { ...podNamed('relay-0').metadata, deletionTimestamp: at(2) },
+    spec: { nodeName: 'worker-1' },
+    status: { conditions: [ready] },
+  };
+  const view = gatherWorld('mail/relay', {
+    caches: {
+      relay: () => relay,
+      relaysIn: () => [],
+      objectsOf: () => new Map([['Pod/relay-0', pod]]),
+      ...ALL_LISTED,
+    },
+    reportOf: () => undefined,
+    asked: () => true,
+    dnsOf: () => undefined,
+    now: () => Date.parse('2026-01-01T00:01:00Z'),
+  })?.pods[0];
+  assert.match(view?.trouble?.message ?? '', /^Terminating: it should have ended at .*its node worker-1 is/);
+  assert.equal(view?.notReadySince, Date.parse(at(1)));
+});
+
 test('the policy of a spec that stays the same is made once', () => {
   const relay = relayObject();
   const policyOf = (changed: typeof relay) =>

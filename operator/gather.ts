@@ -10,7 +10,7 @@ import { ANNOTATIONS, SERVING_LABEL } from '#crds/wellknown.ts';
 import type { Caches } from './caches.ts';
 import { wantsIssuer } from './judge/certificate.ts';
 import { filledBy, listFilledSecrets } from './judge/secrets.ts';
-import { findTrouble, type PodState } from './judge/trouble.ts';
+import { findNotReadySince, findTrouble, type PodState } from './judge/trouble.ts';
 import type { KubeObject } from './kube/client.ts';
 import { OPTIONAL } from './kube/kinds.ts';
 import type { DnsView, KeyPlan } from './records/keyplan.ts';
@@ -26,6 +26,10 @@ export interface Sources {
   readonly now: () => number;
 }
 
+interface Asking extends Pick<Sources, 'reportOf'> {
+  readonly now: number;
+}
+
 /** Undefined if the MailRelay is deleted or being deleted: its objects are deleted with it. */
 export function gatherWorld(
   key: string,
@@ -34,14 +38,15 @@ export function gatherWorld(
   const relay = caches.relay(key);
   if (!relay || relay.metadata.deletionTimestamp) return undefined;
   const objects = caches.objectsOf(key);
-  const pods = listPods(relay.metadata.name, objects, reportOf);
+  const asking = { reportOf, now: now() };
+  const pods = listPods(relay.metadata.name, objects, asking);
   const seen = {
     relay,
     objects,
     pods: pods.filter(({ name }) => !isBeyond(name, relay.spec.replicas)),
     leaving: pods.filter(({ name }) => isBeyond(name, relay.spec.replicas)),
     dns: dnsOf(key),
-    now: now(),
+    now: asking.now,
   };
   const unlisted = caches.listUnlisted(key);
   const keys = planKeys(seen);
@@ -94,20 +99,17 @@ function filledByOthers(
 /**
  * Chooses pods by their names, because a copy that `kubectl debug` made carries our labels and is no pod of the relay.
  */
-function listPods(
-  relayName: string,
-  objects: ReadonlyMap<string, KubeObject>,
-  reportOf: Sources['reportOf'],
-): PodView[] {
+function listPods(relayName: string, objects: ReadonlyMap<string, KubeObject>, asking: Asking): PodView[] {
   return [...objects.values()]
     .filter(({ kind, metadata }) => kind === 'Pod' && isNumbered(metadata.name, relayName))
     .toSorted((a, b) => parseOrdinal(a.metadata.name) - parseOrdinal(b.metadata.name))
-    .map((pod) => viewPod(relayName, pod, reportOf));
+    .map((pod) => viewPod(relayName, pod, asking));
 }
 
-function viewPod(relay: string, pod: KubeObject, reportOf: Sources['reportOf']): PodView {
+function viewPod(relay: string, pod: KubeObject, { reportOf, now }: Asking): PodView {
   const { name, namespace = '', uid = '', labels, annotations, deletionTimestamp } = pod.metadata;
   const status = (pod['status'] ?? {}) as PodState & { podIP?: string };
+  const { nodeName } = (pod['spec'] ?? {}) as { nodeName?: string };
   return {
     name,
     uid,
@@ -115,7 +117,8 @@ function viewPod(relay: string, pod: KubeObject, reportOf: Sources['reportOf']):
     ready: status.conditions?.some(({ type, status: is }) => type === 'Ready' && is === 'True') ?? false,
     deleting: deletionTimestamp !== undefined,
     serving: labels?.[SERVING_LABEL],
-    trouble: findTrouble(status),
+    trouble: findTrouble(status, { now, deletionTimestamp, node: nodeName }),
+    notReadySince: findNotReadySince(status),
     refresh: annotations?.[ANNOTATIONS.refresh],
     ...believed(reportOf(namespace, name, uid), { pod: name, uid, namespace, relay }),
   };

@@ -99,6 +99,11 @@ test('what a relay may have made is kept, of a pod and a request only what is re
     assert.deepEqual(reduce(ours), ours);
   for (const ownerReferences of [by('StatefulSet'), []])
     assert.deepEqual(fieldsOf(reduce(object('Pod', { labels, ownerReferences }))), ['status']);
+  const placed = {
+    ...object('Pod', { labels }),
+    spec: { nodeName: 'worker-1', containers: [{ name: 'x' }] },
+  };
+  assert.deepEqual(reduce(placed)['spec'], { nodeName: 'worker-1' });
   const conditions = [{ type: 'Ready', status: 'False' }];
   const request = { ...object('CertificateRequest', { labels }), status: { conditions, certificate: 'x' } };
   assert.deepEqual(reduce(request)['status'], { conditions });

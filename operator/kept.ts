@@ -49,10 +49,16 @@ export function reduceToKept(object: KubeObject, findRelay: FindRelay): KubeObje
   const ownerReferences = metadata.ownerReferences?.filter(({ controller }) => controller === true) ?? [];
   const bare = { apiVersion, kind, metadata: { ...read, ownerReferences } };
   // A pod has no owner while its StatefulSet is replaced. Only the cluster writes these statuses, and they are small.
-  if (kind === POD.kind) return { ...bare, status };
+  if (kind === POD.kind) return { ...bare, ...nodeOf(object), status };
   if (kind === CERTIFICATE_REQUEST.kind)
     return { ...bare, status: { conditions: (status as { conditions?: unknown } | undefined)?.conditions } };
   return isContentKept(object, findRelay) ? { ...object, metadata: own } : { ...bare, isPartial: true };
+}
+
+/** Where a pod runs, for the message about a node that is away. */
+function nodeOf(pod: KubeObject): { spec?: { nodeName: string } } {
+  const { nodeName } = (pod['spec'] ?? {}) as { nodeName?: string };
+  return nodeName === undefined ? {} : { spec: { nodeName } };
 }
 
 /** By its metadata: false if nothing is kept of the content of the object. */

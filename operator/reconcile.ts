@@ -64,13 +64,13 @@ export async function reconcile(world: World, hands: Hands): Promise<Reconciled>
   }
   const { obstacles: untouched, lookAgainMs } = await refresh(world, hands);
   const obstacles = [...applied, ...untouched];
-  const { complaints, isPartial } = await readComplaints(hands.writer, world);
+  const { complaints, isOpen } = await readComplaints(hands.writer, world);
   await report({ ...world, complaints }, obstacles, hands);
   throwFailed(obstacles);
   const pauses = [
     lookAgainMs,
-    blockedFor({ ...world, complaints }, obstacles),
-    isPartial ? BLOCKED_MS : undefined,
+    blockedFor(world, obstacles),
+    isOpen ? BLOCKED_MS : undefined,
     world.keys && nextLookMs(world.keys, world.now),
     hands.answers?.lookAgainMs(world.objects.values(), world.now),
   ].filter((ms) => ms !== undefined);
@@ -84,14 +84,14 @@ function throwFailed(obstacles: readonly Obstacle[]): void {
 
 /** The pause while a quota, a foreign object or a missing CRD is in the way: no watch of ours reports when it goes. */
 function blockedFor(
-  { relay, absentKinds, objects, complaints = [] }: World,
+  { relay, absentKinds, objects }: World,
   obstacles: readonly Obstacle[],
 ): number | undefined {
   // Somebody removed the labels of the object before it was deleted, so its watch does not report the end.
   if (obstacles.some(({ kind, object }) => kind === 'going' && !objects.has(object))) return UNWATCHED_MS;
   if (obstacles.some(({ kind }) => kind === 'waitsForTurn')) return TURN_MS;
   const lacksCertManager = wantsIssuer(relay) && absentKinds.includes('Certificate');
-  return obstacles.length > 0 || complaints.length > 0 || lacksCertManager ? BLOCKED_MS : undefined;
+  return obstacles.length > 0 || lacksCertManager ? BLOCKED_MS : undefined;
 }
 
 /** True if a person has stopped the reconciling of this relay. Its pods go on. */

@@ -21,8 +21,10 @@ export interface PodView {
   readonly serving: string | undefined;
   /** Value of the annotation that makes the kubelet refresh its mounts. */
   readonly refresh: string | undefined;
-  /** The reason why Kubernetes does not run the pod, if it gives one. */
+  /** The reason why Kubernetes does not run or end the pod, if it gives one. */
   readonly trouble?: PodTrouble | undefined;
+  /** Since when it has a node and is not ready, in milliseconds since the epoch. */
+  readonly notReadySince?: number | undefined;
   /**
    * The last report of the relay in the pod; undefined if it cannot be reached, or if another pod answers at its
    * address.
@@ -65,7 +67,7 @@ export interface World {
   readonly unlisted?: readonly UnlistedKind[];
   /** Secrets of this relay that other relays of the namespace fill by cert-manager too. */
   readonly filled?: readonly FilledSecret[];
-  /** Warnings of Kubernetes; read only while a pod or a volume is missing. */
+  /** Warnings of Kubernetes; read only while a pod or a volume is missing or does not come. */
   readonly complaints?: readonly Complaint[];
   /** Which certificate is served, and which is the next one. `relay` has the Secret that is served. */
   readonly keys?: KeyPlan;

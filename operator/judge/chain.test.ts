@@ -597,6 +597,16 @@ const CASES: readonly Case[] = [
     ],
   ),
   ['a quota denies pods', lacking('exceeded quota: pods, used: pods=1'), 'Stalled', 'True', 'PodsNotReady'],
+  ...[
+    'create Pod relay-1 failed error: admission webhook "v.gatekeeper.sh" denied the request: [owner] no label',
+    'create Pod relay-1 failed error: admission webhook "v.example" denied the request without explanation',
+    'create Pod relay-1 failed error: Pod "relay-1" is invalid: spec.containers[0].image: Required value',
+    'no persistent volumes available for this claim and no storage class is set',
+  ].map((message): Case => ['pods are refused', lacking(message), 'Stalled', 'True', 'PodsNotReady']),
+  ...[
+    'create Pod relay-1 failed error: Internal error occurred: failed calling webhook "v.example": refused',
+    'Multi-Attach error for volume "pvc" Volume is already exclusively attached to one node',
+  ].map((message): Case => ['it comes back', lacking(message), 'Reconciling', 'True', 'PodsNotReady']),
   ['something else is complained of', lacking('the server is busy'), 'Stalled', undefined, undefined],
   ['pods are ready and do not answer', silent(), 'PolicyApplied', 'Unknown', 'PodsUnreachable'],
   ['pods are ready and do not answer', silent(), 'QueueHealthy', 'Unknown', 'PodsUnreachable'],

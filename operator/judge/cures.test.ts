@@ -41,6 +41,28 @@ describe('warnings of controllers', () => {
       'error looking up service account mail/relay: serviceaccount "relay" not found',
       /: create that ServiceAccount again$/,
     ],
+    [
+      'no persistent volumes available for this claim and no storage class is set',
+      /: make a StorageClass the default, or make a second MailRelay with queue\.storage\.className$/,
+    ],
+    [
+      "Waiting for a volume to be created either by the external provisioner 'x' or manually",
+      /: see whether that provisioner runs$/,
+    ],
+    [
+      'Multi-Attach error for volume "pvc" Volume is already exclusively attached to one node',
+      /: bring the node back, or delete it if it is gone for good: the volume is attached to another node$/,
+    ],
+    ['MountVolume.SetUp failed for volume "policy" : configmap "relay-policy" not found', /: create it$/],
+    [
+      'MountVolume.MountDevice failed for volume "pvc" : rpc error',
+      /: mend the volume, or its driver on the node$/,
+    ],
+    [
+      'Failed to create pod sandbox: rpc error: plugin type="calico" failed',
+      /: mend the network plugin or the runtime of the node$/,
+    ],
+    ['Node is not ready', /: bring the node back, or delete it if it is gone for good$/],
     ['something that nobody knows', /: mend what the message names$/],
   ] as const)
     test(message, () => {

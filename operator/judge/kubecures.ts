@@ -2,6 +2,8 @@
  * The cure for a refusal of the API server, or for a warning of a controller of Kubernetes, by its words. Pure.
  */
 
+export const NODE_CURE = 'bring the node back, or delete it if it is gone for good';
+
 /** The first entry whose words are in the message counts. */
 const KUBE_CURES: readonly (readonly [words: RegExp, cure: string])[] = [
   [
@@ -13,6 +15,16 @@ const KUBE_CURES: readonly (readonly [words: RegExp, cure: string])[] = [
     /storageclass[^ ]* .*not found/i,
     'create that StorageClass, or make a second MailRelay with another queue.storage.className',
   ],
+  [
+    /no storage class is set/i,
+    'make a StorageClass the default, or make a second MailRelay with queue.storage.className',
+  ],
+  [/external provisioner/i, 'see whether that provisioner runs'],
+  [/Multi-Attach error/i, `${NODE_CURE}: the volume is attached to another node`],
+  [/pod sandbox/i, 'mend the network plugin or the runtime of the node'],
+  [/(secret|configmap) .*not found/i, 'create it'],
+  [/AttachVolume|MountVolume|attach or mount volumes/i, 'mend the volume, or its driver on the node'],
+  [/^Node is not ready/i, NODE_CURE],
   [/provision volume/i, 'mend the StorageClass or its provisioner'],
   [/no PriorityClass/i, 'create that PriorityClass, or correct pod.priorityClassName'],
   [/serviceaccount .*not found/i, 'create that ServiceAccount again'],

@@ -10,8 +10,9 @@ import { type Check, is, type Judged } from './finding.ts';
 import { findCure } from './kubecures.ts';
 import { counted, countedAmong, every, listed, quoted, verb } from './words.ts';
 
-/** Events of claims and StatefulSets whose cause does not go away by waiting. */
-const STUCK_COMPLAINTS = /storageclass[^ ]* .*not found|exceeded quota|forbidden/i;
+/** Events whose cause does not go away by waiting. A webhook that refuses is a rule; one that is away comes back. */
+const STUCK_COMPLAINTS =
+  /storageclass[^ ]* .*not found|no storage class is set|exceeded quota|forbidden|denied the request|is invalid:/i;
 
 /** A pod cannot run, or Kubernetes refuses to create it, and waiting does not help. */
 export const podsStuck: Check = (world) => {
@@ -130,15 +131,27 @@ function silence(pods: readonly PodView[]): string {
   );
 }
 
-/** The first fault of a wanted pod, of its claim or of the StatefulSet. */
-function findFault({ pods, complaints }: Judged): { text: string; isStuck: boolean } | undefined {
-  const faulty = pods.filter(({ ready, trouble }) => !ready && trouble);
-  const pod = faulty.find(({ trouble }) => trouble?.isStuck) ?? faulty[0];
-  const [complaint] = complaints ?? [];
-  const isStuck = complaint !== undefined && STUCK_COMPLAINTS.test(complaint.message);
-  // The event of a claim says more than the pod that waits for the claim.
-  if (complaint && !pod?.trouble?.isStuck) return { text: describe(complaint), isStuck };
-  return pod?.trouble && { text: `pod ${pod.name}: ${pod.trouble.message}`, isStuck: pod.trouble.isStuck };
+interface Fault {
+  readonly text: string;
+  readonly isStuck: boolean;
+}
+
+/**
+ * The first fault of the StatefulSet, of a claim or of a wanted pod; one that needs a person before all others. The
+ * event of a claim says more than the pod that waits for the claim.
+ */
+function findFault({ pods, complaints = [] }: Judged): Fault | undefined {
+  const ofPods = pods.flatMap(({ name, ready, deleting, trouble }) =>
+    trouble && (!ready || deleting)
+      ? [{ text: `pod ${name}: ${trouble.message}`, isStuck: trouble.isStuck }]
+      : [],
+  );
+  const told = complaints.map((complaint) => ({
+    text: describe(complaint),
+    isStuck: STUCK_COMPLAINTS.test(complaint.message),
+  }));
+  const [first] = [...told, ...ofPods];
+  return [...ofPods, ...told].find(({ isStuck }) => isStuck) ?? first;
 }
 
 function describe({ object, reason, message }: Complaint): string {

@@ -214,6 +214,11 @@ describe('what the status says of pods that leave', () => {
   test('a pod that does not start cannot say what its claim holds', () => {
     assert.match(reasonOf(podView('relay-2', undefined, { ip: undefined }))?.message ?? '', /does not start/);
   });
+  test('a pod that cannot be asked says its own trouble', () => {
+    const trouble = { reason: 'Terminating', message: 'Terminating: its node is away', isStuck: false };
+    const away = podView('relay-2', undefined, { trouble, ready: false, deleting: true });
+    assert.match(reasonOf(away)?.message ?? '', /relay-2 stays .*: Terminating: its node is away/);
+  });
   test('an older relay cannot hand over', () => {
     const { evacuation: _, ...older } = podReport(relay);
     assert.match(reasonOf(podView('relay-2', older))?.message ?? '', /version 0\.1\.0 cannot/);

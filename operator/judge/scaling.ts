@@ -72,8 +72,9 @@ export const scaleInWaits: Check = ({ leaving }) => {
   return is('True', 'ScaleInWaits', `${text}: see why its mail waits, or raise replicas again`);
 };
 
-function whyItWaits({ report, ip, stranger }: PodView): string | undefined {
+function whyItWaits({ report, ip, stranger, trouble }: PodView): string | undefined {
   if (stranger !== undefined) return `${stranger} answers at its address`;
+  if (!report && trouble) return trouble.message;
   if (!report) return ip === undefined ? 'it does not start, and its claim may hold mail' : undefined;
   if (report.evacuation === undefined || !report.identity)
     return `version ${report.version} cannot hand it over, so the pod must be replaced by a newer one`;

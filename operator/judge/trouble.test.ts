@@ -1,7 +1,11 @@
 /** The reason of Kubernetes for a pod that does not run, as a sentence; and whether waiting helps. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { findTrouble, type PodState } from './trouble.ts';
+import { findTrouble as find, findNotReadySince, type PodState } from './trouble.ts';
+
+const NOW = Date.parse('2026-01-01T12:00:00Z');
+const ago = (minutes: number) => new Date(NOW - minutes * 60_000).toISOString();
+const findTrouble = (state: PodState) => find(state, { now: NOW });
 
 const waiting = (reason: string, message?: string, ended?: object): PodState => ({
   containerStatuses: [
@@ -16,14 +20,34 @@ const unscheduled = (message: string): PodState => ({
   conditions: [{ type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message }],
 });
 
-/** It runs, and ended before. */
-const running = (restartCount: number, exitCode: number): PodState => ({
+/** It runs since some minutes, and ended before, after a run of some minutes. */
+const running = (restartCount: number, exitCode: number, since = 1, ran = 1): PodState => ({
   containerStatuses: [
-    { name: 'relay', restartCount, state: {}, lastState: { terminated: { exitCode, reason: 'Error' } } },
+    {
+      name: 'relay',
+      restartCount,
+      state: { running: { startedAt: ago(since) } },
+      lastState: {
+        terminated: {
+          exitCode,
+          reason: 'Error',
+          startedAt: ago(since + ran),
+          finishedAt: ago(since),
+        },
+      },
+    },
   ],
 });
 
-const TABLE: readonly [string, PodState, RegExp | undefined, boolean][] = [
+const ofPod = (reason: string, message: string): PodState => ({
+  phase: 'Failed',
+  reason,
+  message,
+  containerStatuses: [{ name: 'relay', state: { terminated: { exitCode: 137 } } }],
+});
+
+type Row = [string, PodState, RegExp | undefined, boolean];
+const TABLE: readonly Row[] = [
   ['nothing', {}, undefined, false],
   ['a step on the way', waiting('ContainerCreating'), undefined, false],
   [
@@ -79,6 +103,35 @@ const TABLE: readonly [string, PodState, RegExp | undefined, boolean][] = [
     running(2, 1),
     /^CrashLoopBackOff: it ended with status 1$/,
     true,
+  ],
+  ['two crashes, the last one long ago', running(2, 137, 60), undefined, false],
+  ['one crash long ago', running(1, 137, 60), undefined, false],
+  ['a crash just now, after a long run', running(2, 137, 1, 60), /^Error: it ended with status 137$/, false],
+  [
+    'an eviction',
+    ofPod('Evicted', 'The node was low on resource: memory.'),
+    /^Evicted: The node was low on resource: memory\. \(make room on its node/,
+    false,
+  ],
+  ...['OutOfcpu', 'OutOfmemory', 'OutOfpods'].map(
+    (reason): Row => [
+      `a node that refuses it: ${reason}`,
+      ofPod(reason, 'Pod was rejected'),
+      new RegExp(`^${reason}: Pod was rejected \\(make room`),
+      false,
+    ],
+  ),
+  [
+    'a node with other labels',
+    ofPod('NodeAffinity', 'Pod was rejected'),
+    /^NodeAffinity: .*\(change what spec\.pod asks/,
+    false,
+  ],
+  [
+    'a device that is not there',
+    ofPod('UnexpectedAdmissionError', 'Allocate failed'),
+    /^UnexpectedAdmissionError: Allocate failed \(see the log of the kubelet/,
+    false,
   ],
   ['the first one', running(1, 255), /^Error: it ended with status 255$/, false],
   ['a restart after an end that was asked for', running(3, 0), undefined, false],
@@ -137,4 +190,32 @@ test('what others say is one line of a length that can be read', () => {
   const { message = '' } = findTrouble(waiting('ErrImagePull', `a\nb ${'x'.repeat(5_000)}`)) ?? {};
   assert.match(message, /^ErrImagePull: a b x+… \(correct/);
   assert.ok(message.length < 400);
+});
+
+test('a pod that does not end is told with its node, and one that is ending is not', () => {
+  const message = (minutes: number, node?: string) =>
+    find({}, { now: NOW, deletionTimestamp: ago(minutes), node })?.message;
+  assert.match(
+    message(1, 'worker-1') ?? '',
+    /^Terminating: it should have ended at 2026-01-01T11:59:00.*, and most likely its node worker-1 is away \(bring the node back, or delete it/,
+  );
+  assert.match(message(1) ?? '', /most likely its node is away/);
+  assert.equal(message(0.1), undefined);
+  assert.equal(message(-1), undefined);
+  const crashes = find(waiting('CrashLoopBackOff'), { now: NOW, deletionTimestamp: ago(-1) });
+  assert.equal(crashes?.reason, 'CrashLoopBackOff', 'its own trouble stays while it ends');
+});
+
+test('a pod waits since its kubelet, or before that its scheduler, spoke last', () => {
+  const at = (type: string, status: string, minutes: number) => ({
+    type,
+    status,
+    lastTransitionTime: ago(minutes),
+  });
+  const since = (...conditions: object[]) => findNotReadySince({ conditions } as PodState);
+  assert.equal(since(), undefined);
+  assert.equal(since(at('PodScheduled', 'False', 5)), undefined);
+  assert.equal(since(at('PodScheduled', 'True', 5)), NOW - 5 * 60_000);
+  assert.equal(since(at('PodScheduled', 'True', 5), at('Ready', 'False', 2)), NOW - 2 * 60_000);
+  assert.equal(since(at('PodScheduled', 'True', 5), at('Ready', 'True', 2)), undefined);
 });

@@ -1,8 +1,9 @@
 /**
- * Why a pod does not run: the message of the scheduler, the kubelet or the runtime, and the cure. If `isStuck` is true,
- * waiting does not help. Pure.
+ * Why a pod does not run or does not end: the message of the scheduler, the kubelet or the runtime, and the cure. If
+ * `isStuck` is true, waiting does not help. Pure.
  */
 import { RELAY_CONTAINER, SIDECAR_CONTAINER } from '#crds/wellknown.ts';
+import { NODE_CURE } from './kubecures.ts';
 import { listed, quoted } from './words.ts';
 
 export interface PodTrouble {
@@ -14,11 +15,15 @@ export interface PodTrouble {
 
 export interface PodState {
   readonly phase?: string;
+  /** Of the whole pod: a kubelet has evicted or refused it. */
+  readonly reason?: string;
+  readonly message?: string;
   readonly conditions?: readonly {
     readonly type: string;
     readonly status: string;
     readonly reason?: string;
     readonly message?: string;
+    readonly lastTransitionTime?: string | null;
   }[];
   readonly containerStatuses?: readonly ContainerState[];
   readonly initContainerStatuses?: readonly ContainerState[];
@@ -27,7 +32,11 @@ export interface PodState {
 interface ContainerState {
   readonly name: string;
   readonly restartCount?: number;
-  readonly state?: { readonly waiting?: Waiting; readonly terminated?: Ended };
+  readonly state?: {
+    readonly waiting?: Waiting;
+    readonly running?: { readonly startedAt?: string };
+    readonly terminated?: Ended;
+  };
   readonly lastState?: { readonly terminated?: Ended };
 }
 
@@ -38,6 +47,17 @@ interface Waiting {
 
 interface Ended extends Waiting {
   readonly exitCode?: number;
+  readonly startedAt?: string;
+  readonly finishedAt?: string;
+}
+
+/** What is known of a pod beside its status. */
+export interface PodAround {
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+  /** The time of a pod that is being deleted by which it should be gone. */
+  readonly deletionTimestamp?: string | undefined;
+  readonly node?: string | undefined;
 }
 
 /** Reasons of waiting containers that are normal steps of a start. Every other reason is a fault. */
@@ -45,6 +65,10 @@ const ON_ITS_WAY: ReadonlySet<string> = new Set(['ContainerCreating', 'PodInitia
 const CRASHES = 'CrashLoopBackOff';
 /** The restarts after which an exit is no accident, such as the end of a node. */
 const CRASHES_AT = 2;
+/** The kubelet forgets the crashes of a container that has run for ten minutes. */
+const FORGOTTEN_MS = 10 * 60_000;
+/** A kubelet may be this late with the end of a pod. */
+const LATE_MS = 30_000;
 /** The fields that a person changes for a container. */
 interface Fields {
   readonly image: string;
@@ -58,6 +82,8 @@ const FIELDS: Readonly<Record<string, Fields>> = {
 /** Of a container that others added to the pod, such as that of a service mesh. */
 const OF_OTHERS: Fields = { image: 'its image', memory: 'its limit of memory' };
 
+const MAKE_ROOM = 'make room, or change what spec.pod and the storage class ask of a node';
+
 const CURES: Readonly<Record<string, (fields: Fields) => string>> = {
   ErrImagePull: ({ image }) => `correct ${image}, or the credentials of its registry`,
   ImagePullBackOff: ({ image }) => `correct ${image}, or the credentials of its registry`,
@@ -65,11 +91,21 @@ const CURES: Readonly<Record<string, (fields: Fields) => string>> = {
   ErrImageNeverPull: () => 'load the image onto the node, or let it be pulled',
   CreateContainerConfigError: () => 'mend what the message names',
   OOMKilled: ({ memory }) => `raise ${memory}`,
-  Unschedulable: () => 'make room, or change what spec.pod and the storage class ask of a node',
+  Unschedulable: () => MAKE_ROOM,
+  Evicted: () => 'make room on its node, or raise the requests of pod.resources',
+  OutOfcpu: () => MAKE_ROOM,
+  OutOfmemory: () => MAKE_ROOM,
+  OutOfpods: () => MAKE_ROOM,
+  NodeAffinity: () => 'change what spec.pod asks of a node, or the labels of the node',
+  UnexpectedAdmissionError: () => 'see the log of the kubelet of its node',
+  NodeLost: () => NODE_CURE,
 };
 
-/** Undefined if the pod runs or is starting. */
-export function findTrouble(state: PodState): PodTrouble | undefined {
+/** Undefined if the pod runs, is starting or is ending. */
+export function findTrouble(state: PodState, around: PodAround): PodTrouble | undefined {
+  const late = lateEnd(around);
+  if (late) return late;
+  if (state.reason) return trouble(RELAY_CONTAINER, state.reason, state.message ?? '', false);
   const unscheduled = state.conditions?.find(
     ({ type, status }) => type === 'PodScheduled' && status === 'False',
   );
@@ -79,26 +115,48 @@ export function findTrouble(state: PodState): PodTrouble | undefined {
   }
   const containers = [...(state.initContainerStatuses ?? []), ...(state.containerStatuses ?? [])];
   for (const container of containers) {
-    const found = containerTrouble(container);
+    const found = containerTrouble(container, around.now);
     if (found) return found;
   }
   return undefined;
 }
 
-function containerTrouble({
-  name,
-  state,
-  lastState,
-  restartCount = 0,
-}: ContainerState): PodTrouble | undefined {
-  const { waiting, terminated } = state ?? {};
+/** Since when the pod is not ready, in milliseconds since the epoch; undefined if it is ready or has no node. */
+export function findNotReadySince({ conditions = [] }: PodState): number | undefined {
+  const ready = conditions.find(({ type }) => type === 'Ready');
+  if (ready?.status === 'True') return undefined;
+  const since = ready ?? conditions.find(({ type, status }) => type === 'PodScheduled' && status === 'True');
+  return since && (Date.parse(since.lastTransitionTime ?? '') || 0);
+}
+
+/** The kubelet of its node has not told of the end. Nobody replaces the pod before that. */
+function lateEnd({ now, deletionTimestamp, node }: PodAround): PodTrouble | undefined {
+  if (deletionTimestamp === undefined || now - Date.parse(deletionTimestamp) < LATE_MS) return undefined;
+  const where = node === undefined ? 'its node' : `its node ${node}`;
+  const message = `Terminating: it should have ended at ${deletionTimestamp}, and most likely ${where} is away (${NODE_CURE})`;
+  return { reason: 'Terminating', message, isStuck: false };
+}
+
+function containerTrouble(
+  { name, state, lastState, restartCount = 0 }: ContainerState,
+  now: number,
+): PodTrouble | undefined {
+  const { waiting, running, terminated } = state ?? {};
   const ended = terminated ?? lastState?.terminated;
   const reason = waiting?.reason ?? '';
-  const hasCrashed = ended !== undefined && ended.exitCode !== 0;
+  const isOver = lasts(running?.startedAt, now);
+  const hasCrashed = ended !== undefined && ended.exitCode !== 0 && !isOver;
+  const isRepeated =
+    restartCount >= CRASHES_AT && !lasts(ended?.startedAt, Date.parse(ended?.finishedAt ?? ''));
   // Between two crashes the container runs for a moment. The fault is the same.
-  if (reason === CRASHES || (hasCrashed && restartCount >= CRASHES_AT)) return crashTrouble(name, ended);
+  if (reason === CRASHES || (hasCrashed && isRepeated)) return crashTrouble(name, ended);
   if (waiting && !ON_ITS_WAY.has(reason)) return trouble(name, reason, waiting.message ?? '', true);
   return hasCrashed ? trouble(name, ended.reason ?? 'Error', describeExit(ended), false) : undefined;
+}
+
+/** True if a container that started then runs, or ran, without the crashes before it. */
+function lasts(startedAt: string | undefined, until: number): boolean {
+  return until - Date.parse(startedAt ?? '') >= FORGOTTEN_MS;
 }
 
 function crashTrouble(name: string, ended: Ended | undefined): PodTrouble {
