@@ -208,6 +208,12 @@ export const REASONS = {
     cause: 'A queue is full, so that clients are answered 452 until it is shorter.',
     cure: 'Mend what keeps mail from going out, or raise queue.storage.size, queue.maxSize or queue.maxMessages.',
   },
+  ClaimDeleted: {
+    type: 'QueueHealthy',
+    cause:
+      'The claim of a wanted pod is being deleted. It and its volume go with the next end of the pod, and the mail on it is lost.',
+    cure: 'Set persistentVolumeReclaimPolicy: Retain on the volume that the message names, let the queue run empty, and delete the pod: it gets a new claim.',
+  },
   MailHeld: {
     type: 'QueueHealthy',
     cause: 'A person holds mail back, or an entry is damaged: it waits for a person.',

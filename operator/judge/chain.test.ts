@@ -97,6 +97,8 @@ const withUsers = (auth: 'Disabled' | 'Optional') => ({
   }),
 });
 
+const EMPTY = { annotations: { 'mailrelay.dev/emptied': 'uid-of-relay-0' } };
+
 type Case = [string, Partial<Judged>, ConditionType, string | undefined, string | undefined];
 
 const trouble = (reason: string, isStuck: boolean) => ({ reason, message: reason, isStuck });
@@ -186,6 +188,21 @@ const NOT_OPEN = [
 ];
 const closed = (enabled = true) =>
   relayObject({ inbound: { enabled, listeners: [{ name: 'smtp', port: 25 }], clients: {} } });
+
+/** The claim of pod 0 is being deleted. */
+const going = (metadata: object = {}, name = 'spool-relay-0'): Partial<Judged> => ({
+  objects: new Map([
+    ...settledWorld().objects,
+    [
+      `PersistentVolumeClaim/${name}`,
+      {
+        kind: 'PersistentVolumeClaim',
+        metadata: { name, namespace: 'mail', deletionTimestamp: '2026-01-01T00:00:00Z', ...metadata },
+        spec: { volumeName: 'pvc-1' },
+      },
+    ],
+  ]),
+});
 
 /** Worlds, each with the conditions that it must have. */
 const CASES: readonly Case[] = [
@@ -633,6 +650,11 @@ const CASES: readonly Case[] = [
   ...NOT_OPEN.map(
     (changes): Case => ['few may relay, or to few', changes, 'ConfigurationSound', 'True', 'NothingToNote'],
   ),
+  ['a claim is being deleted', going(), 'QueueHealthy', 'False', 'ClaimDeleted'],
+  ['a claim that was found empty goes', going(EMPTY), 'QueueHealthy', 'True', 'QueueMoving'],
+  ['a claim stays', going({ deletionTimestamp: undefined }), 'QueueHealthy', 'True', 'QueueMoving'],
+  ['a copy of a claim goes', going({}, 'spool-relay-copy-0'), 'QueueHealthy', 'True', 'QueueMoving'],
+  ['a claim that is not wanted goes', going({}, 'spool-relay-2'), 'QueueHealthy', 'True', 'QueueMoving'],
   ['nobody may send', { relay: closed() }, 'ConfigurationSound', 'False', 'NobodyMaySend'],
   ['no listener is there', { relay: closed(false) }, 'ConfigurationSound', 'True', 'NothingToNote'],
   [

@@ -7,6 +7,7 @@ import * as anew from './anew.ts';
 import * as certificate from './certificate.ts';
 import * as check from './checks.ts';
 import * as dnsrecords from './dnsrecords.ts';
+import { extraRefused, isNeeded } from './extras.ts';
 import type { Check, Finding, Judged } from './finding.ts';
 import { openRelay } from './openrelay.ts';
 import * as plaintext from './plaintext.ts';
@@ -59,6 +60,7 @@ const POLICY: readonly Check[] = [
 ];
 
 const QUEUE: readonly Check[] = [
+  storage.claimDeleted, // mail will be lost with the next end of a pod
   queue.queueFull, // clients are turned away
   queue.loginRefused, // a next hop refuses our login
   queue.mailStuck, // nothing goes out to a hop of the spec
@@ -81,7 +83,7 @@ const SOUND: readonly Check[] = [
   sound.nobodyMaySend, // for example because a field was dropped
   dnsrecords.externalDnsMissing, // nobody takes the DNS records
   unlisted.certManagerUnlisted, // what cert-manager does is not seen
-  check.extraRefused, // an object that mail does not need cannot be written
+  extraRefused, // an object that mail does not need cannot be written
   sound.loadBalancerPending, // the Service has no address outside the cluster
   dnsrecords.keyRollsOver, // a person has to publish or look up records; otherwise no fault
   plaintext.plaintextClientsSeen, // no fault: clients that Required would refuse
@@ -99,7 +101,7 @@ const READY: readonly Check[] = [
 
 /** The verdicts about a world, by condition type. A type that is absent has no entry. */
 export function judge(world: Judged): Partial<Record<ConditionType, Finding>> {
-  const needed = { ...world, obstacles: world.obstacles.filter(check.isNeeded) };
+  const needed = { ...world, obstacles: world.obstacles.filter(isNeeded) };
   const stalled = first(STALLED, needed);
   const ready = stalled ? { ...stalled, status: 'False' as const } : first(READY, world);
   const reconciling = stalled ? undefined : first(RECONCILING, needed);

@@ -4,7 +4,7 @@
  */
 
 import { hashContent } from '#crds/policyfile.ts';
-import { type Obstacle, type PodView, REFRESH, type World } from '../world.ts';
+import type { PodView, World } from '../world.ts';
 import { type Check, is, reported } from './finding.ts';
 import { findCure } from './kubecures.ts';
 import { counted, countedAmong, listed, onEvery, quoted, verb } from './words.ts';
@@ -82,48 +82,6 @@ export const policyInForce: Check = ({ pods, policy, relay }) => {
     `Policy ${policy && hashContent(policy)} is in force ${onEvery(replicas, 'pod')}${gaps > 0 ? rest : ''}`,
   );
 };
-
-export const extraRefused: Check = ({ obstacles }) => {
-  const extra = obstacles.find((obstacle) => !isNeeded(obstacle));
-  if (!extra) return undefined;
-  const text = `Mail flows, but ${extra.object} is not as it should be (${reasonFor(extra)})`;
-  return is('False', 'ExtraRefused', `${text}, and ${findConsequence(extra.object)}`);
-};
-
-/** Objects that mail does not need, by the begin of their names, with the consequence of their absence. */
-const EXTRAS: readonly (readonly [string, string])[] = [
-  [
-    'PodMonitor/',
-    'Prometheus does not find the metrics: correct what refuses it, or set podMonitor.enabled: false',
-  ],
-  [
-    'DNSEndpoint/',
-    'external-dns does not know the records of status.dnsRecords: correct what refuses it, or set dns.publish: None',
-  ],
-  [
-    'PodDisruptionBudget/',
-    'a drained node may take all pods at once: correct what refuses it, or set podDisruptionBudget.enabled: false',
-  ],
-  [
-    REFRESH,
-    'changed policies and certificates take a minute or two: correct what refuses the annotation mailrelay.dev/refresh',
-  ],
-];
-
-/** True if mail needs the object, so that its failure makes the relay fail. */
-export function isNeeded({ object }: Obstacle): boolean {
-  return findConsequence(object) === undefined;
-}
-
-function findConsequence(object: string): string | undefined {
-  return EXTRAS.find(([beginning]) => object.startsWith(beginning))?.[1];
-}
-
-function reasonFor(obstacle: Obstacle): string {
-  if (obstacle.kind === 'nameTaken') return 'one of that name belongs to someone else';
-  if (obstacle.kind === 'denied') return obstacle.message;
-  return obstacle.kind === 'failed' ? obstacle.error.message : 'it waits for its turn';
-}
 
 /** Ready also waits for the wanted policy, because Ready means that mail flows as the spec says. */
 export const policyNotYet: Check = (world) => policyPending(world);

@@ -6,13 +6,8 @@ import { KubeError } from '../kube/errors.ts';
 import { type Obstacle, REFRESH } from '../world.ts';
 import { judge } from './chain.ts';
 
-const EXTRAS = [
-  'DNSEndpoint/relay',
-  'PodMonitor/relay',
-  'PodDisruptionBudget/relay',
-  `${REFRESH}Pod/relay-0`,
-].flatMap((object): Obstacle[] => [
-  { kind: 'nameTaken', object },
+const OBJECTS = ['DNSEndpoint/relay', 'PodMonitor/relay', 'PodDisruptionBudget/relay'];
+const EXTRAS = [...OBJECTS, `${REFRESH}Pod/relay-0`].flatMap((object): Obstacle[] => [
   { kind: 'denied', object, message: 'the words of the API server' },
   { kind: 'failed', object, error: new KubeError('failed', 'the words of the API server', 500) },
 ]);
@@ -27,7 +22,7 @@ for (const obstacle of EXTRAS) {
     const { status, reason, message = '' } = verdicts.ConfigurationSound ?? {};
     assert.deepEqual([status, reason], ['False', 'ExtraRefused']);
     assert.match(message, new RegExp(`${obstacle.object}.*: correct what refuses`));
-    if (obstacle.kind !== 'nameTaken') assert.match(message, /the words of the API server/);
+    assert.match(message, /the words of the API server/);
   });
 
   test(`${obstacle.object}, ${obstacle.kind}: hides nothing of what mail needs`, () => {
@@ -35,6 +30,28 @@ for (const obstacle of EXTRAS) {
     assert.deepEqual([verdicts.Stalled?.reason, verdicts.Ready?.status], ['Denied', 'False']);
   });
 }
+
+for (const object of OBJECTS)
+  for (const [obstacle, words] of [
+    [
+      { kind: 'nameTaken', object },
+      /\(one of that name belongs to someone else\).*: rename or remove that one, or set /,
+    ],
+    [
+      { kind: 'going', object },
+      /\(it is being deleted, and then made anew\).*: if it stays, look for finalizers/,
+    ],
+    [
+      { kind: 'otherInstallation', object, installation: 'a/b' },
+      /\(the installation a\/b made it\).*: remove it, if nobody else needs it, or set /,
+    ],
+  ] as const)
+    test(`${object}, ${obstacle.kind}: the note has this reason and its cure`, () => {
+      const verdicts = verdictsWith(obstacle);
+      assert.equal(verdicts.Ready?.status, 'True');
+      assert.match(verdicts.ConfigurationSound?.message ?? '', words);
+      assert.doesNotMatch(verdicts.ConfigurationSound?.message ?? '', /waits for its turn|refuses/);
+    });
 
 test('a pod that cannot be taken out of the Services is no extra', () => {
   const verdicts = verdictsWith({ kind: 'denied', object: 'Pod/relay-0', message: 'no' });

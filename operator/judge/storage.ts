@@ -1,9 +1,10 @@
 /**
- * Plans a change of queue.storage.size. A volume never shrinks, so a size below that of a volume is refused. A request
+ * The claims of the queues. Plans a change of queue.storage.size, and tells of a claim that is being deleted. A volume never shrinks, so a size below that of a volume is refused. A request
  * that was not granted can be reduced again, for example after a mistake with a class that cannot expand. A provisioner
  * may grant more than the request; that alone is no reason to refuse. Pure.
  */
-import { isNumbered } from '#crds/scalefile.ts';
+import { isBeyond, isNumbered, parseOrdinal } from '#crds/scalefile.ts';
+import { ANNOTATIONS } from '#crds/wellknown.ts';
 import type { KubeObject } from '../kube/client.ts';
 import { CLAIM } from '../kube/kinds.ts';
 import type { Rendered } from '../render/index.ts';
@@ -59,6 +60,25 @@ export const storageShrinks: Check = ({ obstacles }) => {
   const text = `queue.storage.size ${found.size} is less than the ${found.granted} of ${found.object}, and a volume cannot shrink`;
   const cure = `set ${found.granted} or more, or make a second MailRelay with the smaller size, move the traffic, and delete this one when its queue is empty`;
   return is('True', 'StorageCannotShrink', `${text}: ${cure}`);
+};
+
+/**
+ * Somebody deleted the claim of a wanted pod. It stays until the pod ends. A claim that was found empty before goes by
+ * ourselves.
+ */
+export const claimDeleted: Check = (world) => {
+  const found = listClaims(world).find(
+    ({ metadata }) =>
+      metadata.deletionTimestamp !== undefined &&
+      !isBeyond(metadata.name, world.relay.spec.replicas) &&
+      metadata.annotations?.[ANNOTATIONS.emptied] === undefined,
+  );
+  if (!found) return undefined;
+  const { volumeName = 'of the claim' } = (found['spec'] ?? {}) as { volumeName?: string };
+  const pod = `${world.relay.metadata.name}-${parseOrdinal(found.metadata.name)}`;
+  const text = `${CLAIM.kind}/${found.metadata.name} is being deleted, and with the next end of pod ${pod} its mail is lost`;
+  const cure = `set persistentVolumeReclaimPolicy: Retain on the volume ${volumeName}, let the queue of the pod run empty, and delete the pod, so that it gets a new claim`;
+  return is('False', 'ClaimDeleted', `${text}: ${cure}`);
 };
 
 /**

@@ -1,0 +1,79 @@
+/**
+ * The check of objects that mail does not need. Whatever is in their way, the relay is Ready, and it is a note. Pure.
+ */
+import { type Obstacle, REFRESH } from '../world.ts';
+import { type Check, is } from './finding.ts';
+import { quoted } from './words.ts';
+
+interface Extra {
+  /** The begin of the names of these objects. */
+  readonly beginning: string;
+  /** What is different without the object. */
+  readonly consequence: string;
+  /** How to do without it. */
+  readonly without?: string;
+}
+
+const EXTRAS: readonly Extra[] = [
+  {
+    beginning: 'PodMonitor/',
+    consequence: 'Prometheus does not find the metrics',
+    without: 'podMonitor.enabled: false',
+  },
+  {
+    beginning: 'DNSEndpoint/',
+    consequence: 'external-dns does not know the records of status.dnsRecords',
+    without: 'dns.publish: None',
+  },
+  {
+    beginning: 'PodDisruptionBudget/',
+    consequence: 'a drained node may take all pods at once',
+    without: 'podDisruptionBudget.enabled: false',
+  },
+  { beginning: REFRESH, consequence: 'changed policies and certificates take a minute or two' },
+];
+
+export const extraRefused: Check = ({ obstacles }) => {
+  for (const obstacle of obstacles) {
+    const extra = findExtra(obstacle);
+    if (!extra) continue;
+    const { why, cure } = explain(obstacle);
+    const { consequence, without } = extra;
+    const text = `Mail flows, but ${obstacle.object} is not as it should be (${why}), and ${consequence}`;
+    return is('False', 'ExtraRefused', `${text}: ${cure}${without ? `, or set ${without}` : ''}`);
+  }
+  return undefined;
+};
+
+/** True if mail needs the object, so that its failure makes the relay fail. */
+export function isNeeded(obstacle: Obstacle): boolean {
+  return findExtra(obstacle) === undefined;
+}
+
+function findExtra({ object }: Obstacle): Extra | undefined {
+  return EXTRAS.find(({ beginning }) => object.startsWith(beginning));
+}
+
+function explain(obstacle: Obstacle): { why: string; cure: string } {
+  switch (obstacle.kind) {
+    case 'nameTaken':
+      return { why: 'one of that name belongs to someone else', cure: 'rename or remove that one' };
+    case 'otherInstallation': {
+      const { installation } = obstacle;
+      return { why: `the installation ${installation} made it`, cure: 'remove it, if nobody else needs it' };
+    }
+    case 'going':
+      return { why: 'it is being deleted, and then made anew', cure: 'if it stays, look for finalizers' };
+    case 'denied':
+      return { why: quoted(obstacle.message), cure: REFUSED };
+    case 'failed':
+      return { why: quoted(obstacle.error.message), cure: REFUSED };
+    // No such object has a turn, a volume or a Secret.
+    case 'waitsForTurn':
+    case 'shrinks':
+    case 'secretTaken':
+      return { why: 'it was not written', cure: REFUSED };
+  }
+}
+
+const REFUSED = 'correct what refuses it';
