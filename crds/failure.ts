@@ -2,6 +2,7 @@
  * A failed delivery as a value, made at the place of the failure. Each reader renders it separately: the log line, the
  * status, the DSN, the metric label, `mailrelay explain`. Pure.
  */
+import { cutText } from './cut.ts';
 
 /** The causes of failures: result types of RFC 8460 section 4.3 where they fit, else our own words. */
 export const FAILURE_CAUSES = [
@@ -156,7 +157,7 @@ export function joinFailures(failures: readonly Failure[]): Failure {
   if (!leading) return makeFailure({ cause: 'dns', status: '4.4.3', text: 'there is no next hop to try' });
   if (failures.length === 1 && !leading.permanent) return leading;
   const others = failures.filter((one) => one !== leading);
-  const join = (texts: readonly string[]) => texts.join('; ').slice(0, JOINED_LENGTH);
+  const join = (texts: readonly string[]) => cutText(texts.join('; '), JOINED_LENGTH);
   const text = join([leading.text, ...others.map(describeFailure)]);
   const forSender = join([tellSender(leading), ...others.map(describeForSender)]);
   // The joined failure is temporary, even if one of the failures is permanent.
@@ -170,5 +171,5 @@ export function joinFailures(failures: readonly Failure[]): Failure {
  * Text of a next hop goes into logs, terminals and our own replies. Without control characters it cannot control them.
  */
 export function oneLine(text: string): string {
-  return text.replace(/\p{Cc}+/gu, ' ').slice(0, 500);
+  return cutText(text.replace(/\p{Cc}+/gu, ' '), 500);
 }

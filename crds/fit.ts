@@ -5,6 +5,7 @@
  * the value is. The schema still refuses every other fault. Pure.
  */
 import { z } from 'zod';
+import { cutText } from './cut.ts';
 
 interface Bounds {
   readonly maxLength?: number;
@@ -44,11 +45,10 @@ function fitted(bounds: Bounds, value: unknown): unknown {
   );
 }
 
-/** Cuts between characters, because the API server would replace half a character by another one. */
+/** The API server would replace half a character by another one. */
 function cut(text: string, length: number | undefined): string {
   const isLong = length !== undefined && text.length > length;
-  const short = isLong ? text.slice(0, length) : text;
-  const whole = short.isWellFormed() ? short : short.replace(/[\uD800-\uDBFF]$/, '').toWellFormed();
+  const whole = (isLong ? cutText(text, length) : text).toWellFormed();
   // A copy: a slice would keep all of the long text in memory.
   return isLong ? Buffer.from(whole).toString() : whole;
 }

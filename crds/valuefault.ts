@@ -1,5 +1,6 @@
 /** Says in plain words what is wrong with the value of a field, and what it must be. Pure. */
 import type { z } from 'zod';
+import { cutText } from './cut.ts';
 import { findNearest } from './nearest.ts';
 
 type RawIssue = z.core.$ZodRawIssue;
@@ -36,7 +37,7 @@ export function describeValueFault(issue: RawIssue): string | undefined {
 /** A value as a person wrote it, cut to a length. */
 export function quote(value: unknown): string {
   const text = JSON.stringify(value) ?? String(value);
-  return text.length > SHOWN ? `${text.slice(0, SHOWN)}…` : text;
+  return text.length > SHOWN ? `${cutText(text, SHOWN)}…` : text;
 }
 
 function describeType(expected: string, input: unknown): string {

@@ -111,4 +111,5 @@ test('the words themselves', () => {
   );
   assert.equal(quoted(' a\n  b ', 3), 'a b');
   assert.equal(quoted('abcd', 3), 'ab…');
+  assert.equal(quoted('a😀bc', 3), 'a…');
 });

@@ -1,4 +1,5 @@
 /** Counts and lists in messages. Only this file forms singular and plural. Pure. */
+import { cutText } from '#crds/cut.ts';
 
 /** `1 pod`, `2 pods`, `no pods`. */
 export function counted(count: number, noun: string): string {
@@ -46,5 +47,5 @@ export function listed(names: readonly string[], most = 5): string {
 /** Text of others for a sentence of ours: on one line, and cut to a readable length. */
 export function quoted(text: string, most = 300): string {
   const line = text.replaceAll(/\s+/g, ' ').trim();
-  return line.length <= most ? line : `${line.slice(0, most - 1)}…`;
+  return line.length <= most ? line : `${cutText(line, most - 1)}…`;
 }

@@ -3,6 +3,7 @@
  * must not hold up the reconciling.
  */
 import { randomBytes } from 'node:crypto';
+import { cutBytes } from '#crds/cut.ts';
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { API_VERSION, FIELD_MANAGER, KIND } from '#crds/wellknown.ts';
 import type { RelayEvent } from '../report/events.ts';
@@ -10,8 +11,8 @@ import type { Client } from './client.ts';
 import { apiPath } from './kinds.ts';
 
 const EVENT = { kind: 'Event', apiVersion: 'events.k8s.io/v1', plural: 'events' };
-/** The API server refuses longer notes. */
-const NOTE_LENGTH = 1024;
+/** The API server refuses longer notes. It counts bytes. */
+const NOTE_BYTES = 1024;
 
 export async function writeEvent(
   client: Pick<Client, 'request'>,
@@ -33,7 +34,7 @@ export async function writeEvent(
       action: 'Reconcile',
       type,
       reason,
-      note: note.slice(0, NOTE_LENGTH),
+      note: cutBytes(note, NOTE_BYTES),
       regarding: { apiVersion: API_VERSION, kind: KIND, name, namespace, uid, resourceVersion },
     },
   });

@@ -4,6 +4,7 @@
  * is ASCII, so every host accepts it. Only a report to an address beyond ASCII is international (RFC 6533). Foreign
  * content (addresses, replies, the original) can never end a line or a part. Pure.
  */
+import { cutText } from '#crds/cut.ts';
 import { tellSender } from '#crds/failure.ts';
 import { isAscii, isPlain, renderPart } from './encoding.ts';
 import type { DsnRecipient, ReportKind } from './recipient.ts';
@@ -180,7 +181,7 @@ function withoutBoundary(bytes: Buffer, boundary: string): Buffer {
 /** One line without control characters, of a length that RFC 5322 section 2.1.1 allows. */
 function harmless(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: this is what must not get through
-  return text.replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029]+/g, ' ').slice(0, 500);
+  return cutText(text.replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029]+/g, ' '), 500);
 }
 
 /**

@@ -143,6 +143,17 @@ test('a report to an address beyond ASCII is international, and says so in its e
   assert.match(bytesOf(report).toString(), /^To: <jürgen@client\.example>\r$/m);
 });
 
+test('a long answer is cut between characters', async () => {
+  for (const smtpUtf8 of [true, false])
+    for (const beginning of ['', 'a']) {
+      const reason = `${beginning}${'😀'.repeat(2_000)}`;
+      const report = await reportOn({ from: 'jürgen@client.example', smtpUtf8, reason });
+      const { words, parts } = await parseParts(report);
+      for (const text of [words, ...parts.map(({ bytes }) => bytes.toString())])
+        assert.doesNotMatch(text, /\uFFFD|\\x\{(D83D|FFFD)\}/i);
+    }
+});
+
 test('the address of an international recipient is told in ASCII where the report is', async () => {
   const report = await reportOn({ to: 'jürgen@far.example', smtpUtf8: true });
   assertSevenBit(report);

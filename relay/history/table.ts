@@ -3,6 +3,7 @@
  * syncs, so a power loss costs its last moments. Every error is thrown with SQLite's code.
  */
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { cutText } from '#crds/cut.ts';
 import { listDiscarded, type MailEvent } from '../queue/mailevent.ts';
 import { oldestQueueId, type QueueRecord, timeOfQueueId } from '../spool/record.ts';
 import { type HistoryEntry, type HistoryQuery, keyAddress } from './entry.ts';
@@ -147,7 +148,7 @@ export class HistoryTable {
   }
 
   #putAnswer({ id, at, to, kind, hop, text }: MailEvent): void {
-    this.#answer.run(id, at, to, kind, hop, text.slice(0, TEXT_LENGTH));
+    this.#answer.run(id, at, to, kind, hop, cutText(text, TEXT_LENGTH));
   }
 
   /** Ids are in the order of time in all tables, so this is cheap. */

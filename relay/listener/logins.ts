@@ -5,6 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SMTPServerAuthentication } from 'smtp-server';
+import { cutText } from '#crds/cut.ts';
 import { passwordFault } from '#crds/passwordhash.ts';
 import type { Listener } from '#crds/policyfile.ts';
 import { BEARER_REFUSED, isToken, oauthBearerToken } from '../auth/bearer.ts';
@@ -92,7 +93,7 @@ export class Logins {
 
   /** PLAIN, LOGIN and XOAUTH2: the library has parsed the client's responses. */
   async judge({ method, username = '', password, accessToken }: Shown, client: string): Promise<Judged> {
-    const user = username.slice(0, LONGEST_NAME);
+    const user = cutText(username, LONGEST_NAME);
     const attempt = { mechanism: method, client, user, guessed: '' };
     if (!this.mechanisms.includes(method)) return { kind: 'refused', reply: REPLIES.authFailed };
     if (method !== 'XOAUTH2') {
@@ -130,7 +131,7 @@ export class Logins {
       users: Users,
       response: string,
     ) => {
-      const user = first.user.slice(0, LONGEST_NAME);
+      const user = cutText(first.user, LONGEST_NAME);
       const attempt = { mechanism: 'SCRAM-SHA-256', client, user, guessed: user };
       let proof = '';
       const said = await this.#settled(attempt, async () => {

@@ -3,6 +3,7 @@
  * client and minute, because a guessing client would fill the log. The omitted ones are counted. A line shows only the
  * verb and the address of a command, because other text may be a password.
  */
+import { cutText } from '#crds/cut.ts';
 import type { Log } from '../observe/log.ts';
 import { findCure } from './cures.ts';
 
@@ -73,5 +74,5 @@ function describeLine(line: Buffer): { command: string; address?: string } {
   const verb = (/^[A-Za-z]+/.exec(text)?.[0] ?? '').toUpperCase();
   if (!VERBS.has(verb)) return { command: 'unknown' };
   const [, address] = /^(?:MAIL|RCPT)\s+(?:FROM|TO):\s*<?([^>]*)/i.exec(text) ?? [];
-  return address === undefined ? { command: verb } : { command: verb, address: address.slice(0, LONGEST) };
+  return address === undefined ? { command: verb } : { command: verb, address: cutText(address, LONGEST) };
 }

@@ -5,6 +5,7 @@
  * name. All collections are bounded. When one is full, the entry that was unseen longest is dropped, so a count is a
  * minimum. The data is saved as text and survives a restart. An unreadable text counts as empty.
  */
+import { cutText } from '#crds/cut.ts';
 import type { PodStatus } from '#crds/podstatus.ts';
 import { clientNetwork } from '../listener/clientnetwork.ts';
 
@@ -76,7 +77,7 @@ export class PlaintextClients {
   saw(client: string, helo: string, isRefused: boolean): void {
     const now = this.#clock();
     const { clients, senders, refusedClients, refusedSenders } = this.#kept;
-    const sender = `${clientNetwork(client)} ${helo.slice(0, 255)}`;
+    const sender = `${clientNetwork(client)} ${cutText(helo, 255)}`;
     const isKnown = clients.at(client, now) !== undefined || senders.at(sender, now) !== undefined;
     if (isRefused && !isKnown) return;
     this.#isNew = true;

@@ -1,4 +1,5 @@
 /** A recipient that bounced: how often, and until when it is suppressed. Pure. */
+import { cutText } from '#crds/cut.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import type { MailEvent } from '../queue/mailevent.ts';
 
@@ -66,7 +67,7 @@ export function addBounce(
     lastAt: at,
     until: bounces >= enough ? at + ms : null,
     status: status ?? '',
-    text: text.slice(0, TEXT_LENGTH),
+    text: cutText(text, TEXT_LENGTH),
   };
 }
 
