@@ -22,8 +22,9 @@ export const IN_PROGRESS: ReadonlySet<ReasonName> = new Set([
 export const WITHOUT_EVENT: ReadonlySet<ReasonName> = new Set([...IN_PROGRESS, 'LoadBalancerPending']);
 
 /**
- * An event is written when a condition changes to this status, or changes its reason while it has this status. If
- * several conditions have the same reason, there is one event.
+ * An event is written when a condition changes to this status, or changes its reason or cause while it has this status.
+ * If several conditions have the same reason and cause, there is one event. Pods that are not ready because they are
+ * started or replaced are none.
  */
 export const TOLD_TRANSITIONS: readonly ToldTransition[] = [
   { condition: 'Stalled', status: 'True', event: 'Warning' },
@@ -32,7 +33,26 @@ export const TOLD_TRANSITIONS: readonly ToldTransition[] = [
   { condition: 'ConfigurationSound', status: 'False', event: 'Warning' },
   { condition: 'PolicyApplied', status: 'Unknown', event: 'Warning' },
   { condition: 'Reconciling', status: 'True', event: 'Warning' },
+  { condition: 'Ready', status: 'False', event: 'Warning' },
   { condition: 'Ready', status: 'True', event: 'Normal' },
+];
+
+/**
+ * Where one reason has several causes: what of the message names the cause. A second cause is told too. Other reasons
+ * have no entry, because what their messages name may change with every look.
+ */
+export const CAUSE_IN_MESSAGE: Partial<Readonly<Record<ReasonName, RegExp>>> = {
+  PodsNotReady: /; (?:pod \S+|\w+\/\S+): (?:container \S+: )?([^:;(]+)/,
+  Denied: /^The API server refuses ([^:]+):/,
+  ReferenceMissing: /: (spec\.[^:]+):/,
+};
+
+/** Words of Kubernetes for one cause, which follow each other while it lasts. */
+export const SAME_CAUSE: readonly (readonly string[])[] = [
+  ['ErrImagePull', 'ImagePullBackOff'],
+  ['OOMKilled', 'CrashLoopBackOff, OOMKilled'],
+  ['Error', 'CrashLoopBackOff', 'CrashLoopBackOff, Error'],
+  ['FailedAttachVolume', 'FailedMount'],
 ];
 
 /** Events whose reason is not that of a condition, and when they are written. */

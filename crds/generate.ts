@@ -83,7 +83,7 @@ function eventsSection(): string {
   const changes = Object.entries(CHANGE_EVENTS).map(([name, when]) => `| \`${name}\` | Normal | ${when} |`);
   const transitions = TOLD_TRANSITIONS.map(
     ({ condition, status, event }) =>
-      `| that of the condition | ${event} | \`${condition}\` comes to be ${status}, or changes its reason there. The note is its message. |`,
+      `| that of the condition | ${event} | \`${condition}\` comes to be ${status}, or changes its reason or cause there. The note is its message. |`,
   );
   return `## Events
 

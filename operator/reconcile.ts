@@ -13,6 +13,7 @@ import { settleClaims, unmarkClaims } from './claims.ts';
 import { readComplaints } from './complaints.ts';
 import { type Installation, stampFor, withStamp } from './installation.ts';
 import { wantsIssuer } from './judge/certificate.ts';
+import { isReplacing } from './judge/pods.ts';
 import { planScaling } from './judge/scaling.ts';
 import { withoutTaken } from './judge/secrets.ts';
 import { relabelled } from './judge/serving.ts';
@@ -183,7 +184,7 @@ async function report(
   if (hashContent(status) === hashContent(relay.status ?? {})) return;
   await writeStatus(writer, relay, status);
   onWrite('patched', `MailRelay/${relay.metadata.name} status`);
-  for (const event of listEvents(relay.status, status)) await tell(relay, event);
+  for (const event of listEvents(relay.status, status, isReplacing(world))) await tell(relay, event);
 }
 
 /**

@@ -80,6 +80,17 @@ export const policyUnseen: Check = (world) => {
   return unreachable.length > 0 ? is('Unknown', 'PodsUnreachable', unreachableText(unreachable)) : undefined;
 };
 
+/** True while the StatefulSet has a new spec, or replaces pods by a new revision. */
+export function isReplacing({ relay, objects }: World): boolean {
+  const set = objects.get(`StatefulSet/${relay.metadata.name}`);
+  const { observedGeneration, currentRevision, updateRevision } = (set?.['status'] ?? {}) as {
+    observedGeneration?: number;
+    currentRevision?: string;
+    updateRevision?: string;
+  };
+  return observedGeneration !== set?.metadata.generation || currentRevision !== updateRevision;
+}
+
 export const rollingOut: Check = (world) => {
   const { relay, objects } = world;
   const set = objects.get(`StatefulSet/${relay.metadata.name}`);

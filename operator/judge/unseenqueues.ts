@@ -6,7 +6,7 @@ import { parseOrdinal } from '#crds/scalefile.ts';
 import type { KubeObject } from '../kube/client.ts';
 import type { PodView, World } from '../world.ts';
 import { type Check, is, reported } from './finding.ts';
-import { policyUnseen, unreachableText } from './pods.ts';
+import { isReplacing, policyUnseen, unreachableText } from './pods.ts';
 import { isCutThrough, isEmptied, isUnbound, listClaims } from './scaling.ts';
 import { listed, verb } from './words.ts';
 
@@ -56,17 +56,10 @@ function mayHaveMail(pod: PodView | undefined, claim: KubeObject | undefined): b
  * True while the StatefulSet replaces its pods, if the queues were well before and nothing keeps a pod that is away. A
  * queue that was not well does not become so because its pod is replaced.
  */
-function isNormalRollout({ relay, objects }: World, unseen: readonly Place[]): boolean {
-  const set = objects.get(`StatefulSet/${relay.metadata.name}`);
-  const { observedGeneration, currentRevision, updateRevision } = (set?.['status'] ?? {}) as {
-    observedGeneration?: number;
-    currentRevision?: string;
-    updateRevision?: string;
-  };
-  const isRolling = observedGeneration !== set?.metadata.generation || currentRevision !== updateRevision;
-  const before = relay.status?.conditions?.find(({ type }) => type === 'QueueHealthy');
+function isNormalRollout(world: World, unseen: readonly Place[]): boolean {
+  const before = world.relay.status?.conditions?.find(({ type }) => type === 'QueueHealthy');
   return (
-    isRolling &&
+    isReplacing(world) &&
     before?.status === 'True' &&
     unseen.every(({ pod, leaves }) => !leaves && !pod?.trouble && !pod?.ready)
   );

@@ -1,8 +1,14 @@
 /**
- * The events between two statuses of a MailRelay: one event for each transition, with the new value. Pure.
+ * The events between two statuses of a MailRelay: one event for each transition and each cause, with the new value. Pure.
  */
 import type { ReasonName } from '#crds/conditions.ts';
-import { type CHANGE_EVENTS, TOLD_TRANSITIONS, WITHOUT_EVENT } from '#crds/events.ts';
+import {
+  CAUSE_IN_MESSAGE,
+  type CHANGE_EVENTS,
+  SAME_CAUSE,
+  TOLD_TRANSITIONS,
+  WITHOUT_EVENT,
+} from '#crds/events.ts';
 import type { Condition, MailRelayStatus } from '#crds/status.ts';
 import { counted, onEvery, verb } from '../judge/words.ts';
 
@@ -12,12 +18,23 @@ export interface RelayEvent {
   readonly note: string;
 }
 
-export function listEvents(before: MailRelayStatus | undefined, after: MailRelayStatus): RelayEvent[] {
+/** `isReplacing`: pods are started or replaced as wanted, so it is no news that some are not ready. */
+export function listEvents(
+  before: MailRelayStatus | undefined,
+  after: MailRelayStatus,
+  isReplacing = false,
+): RelayEvent[] {
+  const isStep = isReplacing || before?.observedGeneration !== after.observedGeneration;
+  const told = TOLD_TRANSITIONS.filter(({ condition, status }) =>
+    condition === 'Ready' && status === 'False'
+      ? !(isStep && findCondition(after, 'Ready')?.reason === 'PodsNotReady')
+      : true,
+  );
   return [
     ...policyEvents(before, after),
     ...certificateEvents(before, after),
     ...tlsReportsEvents(before, after),
-    ...onePerCause(TOLD_TRANSITIONS.flatMap((told) => transitions(before, after, told))),
+    ...onePerCause(told.flatMap((one) => transitions(before, after, one))),
   ];
 }
 
@@ -66,19 +83,30 @@ function tlsReportsEvents(before: MailRelayStatus | undefined, after: MailRelayS
   return [{ type: 'Normal', reason: 'TlsReportsReceived', note }];
 }
 
-/** An event if a condition changes to `status`, or changes its reason while it has this status. */
+/** An event if a condition changes to `status`, or changes its reason or cause while it has this status. */
 function transitions(
   before: MailRelayStatus | undefined,
   after: MailRelayStatus,
   { condition, status, event }: (typeof TOLD_TRANSITIONS)[number],
 ): RelayEvent[] {
   const [old, now] = [findCondition(before, condition), findCondition(after, condition)];
-  if (now?.status !== status || (old?.status === status && old.reason === now.reason)) return [];
-  if (WITHOUT_EVENT.has(now.reason as ReasonName)) return [];
-  // Another condition had this reason and message before, so the event was written then.
-  if (before?.conditions?.some(({ reason, message }) => reason === now.reason && message === now.message))
-    return [];
-  return [{ type: event, reason: now.reason, note: now.message }];
+  if (now?.status !== status || WITHOUT_EVENT.has(now.reason as ReasonName)) return [];
+  const cause = findCause(now);
+  const isOld = old?.status === status && old.reason === now.reason;
+  if (isOld && (cause === undefined || cause === findCause(old))) return [];
+  // Another condition had this reason and cause before, so the event was written then.
+  const wasTold = before?.conditions?.some(
+    (one) =>
+      one.reason === now.reason &&
+      (cause === undefined ? one.message === now.message : findCause(one) === cause),
+  );
+  return wasTold ? [] : [{ type: event, reason: now.reason, note: now.message }];
+}
+
+/** Undefined where the reason says all, or the message names no cause. */
+function findCause({ reason, message }: Condition): string | undefined {
+  const word = CAUSE_IN_MESSAGE[reason as ReasonName]?.exec(message)?.[1]?.trim();
+  return SAME_CAUSE.find((words) => word !== undefined && words.includes(word))?.[0] ?? word;
 }
 
 function findCondition(status: MailRelayStatus | undefined, type: string): Condition | undefined {
