@@ -24,7 +24,8 @@ export const SOUND_REASONS = {
   },
   ReferenceMissing: {
     type: 'ConfigurationSound',
-    cause: 'A Secret or ConfigMap that the spec names is missing, or cannot be used.',
+    cause:
+      'A Secret or ConfigMap that the spec names is missing, or cannot be used, or has users that cannot be read.',
     cure: 'The message names it, the field, and what does not work until it is there.',
   },
   PlaintextClientsRefused: {

@@ -24,20 +24,28 @@ interface User {
   readonly senders: SenderMatcher | null;
 }
 
+/** Without the work that decoys cost. */
+export function readUsers(files: Files): { users: ReadonlyMap<string, User>; faults: readonly string[] } {
+  const users = new Map<string, User>();
+  const faults: string[] = [];
+  for (const [name, text] of Object.entries(files).flatMap(readEntries)) {
+    const user = readUser(text);
+    if (user) users.set(name, user);
+    else faults.push(name);
+  }
+  return { users, faults };
+}
+
 export class Users {
-  readonly #users = new Map<string, User>();
+  readonly #users: ReadonlyMap<string, User>;
   readonly #secret: Buffer;
   readonly #ring: readonly { readonly at: string; readonly iterations: number }[];
   /** Users and lists whose text is no stored password, or is followed by something that is no sender. */
   readonly faults: readonly string[];
 
   constructor(files: Files) {
-    const faults: string[] = [];
-    for (const [name, text] of Object.entries(files).flatMap(readEntries)) {
-      const user = readUser(text);
-      if (user) this.#users.set(name, user);
-      else faults.push(name);
-    }
+    const { users, faults } = readUsers(files);
+    this.#users = users;
     this.faults = faults;
     const [, first] = [...this.#users].toSorted(([a], [b]) => (a < b ? -1 : 1))[0] ?? [];
     // The secret is the same in every process and pod and after a restart. A changing salt would show that a user is a

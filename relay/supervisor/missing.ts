@@ -1,7 +1,10 @@
 /**
- * Finds the Secrets and ConfigMaps of a policy that are missing, or that lack a file which their field needs. Each
- * gives one sentence that also says what does not work meanwhile. Contents are never quoted. Pure.
+ * Finds the Secrets and ConfigMaps of a policy that are missing, that lack a file which their field needs, or whose
+ * users cannot be read. Each gives one sentence that also says what does not work meanwhile. Of the contents only names
+ * of users are quoted. Pure.
  */
+import { cutText } from '#crds/cut.ts';
+import { oneLine } from '#crds/failure.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import {
   eventsReferences,
@@ -13,6 +16,7 @@ import {
   type Reference,
   tableReferences,
 } from '#crds/references.ts';
+import { readUsers } from '../auth/users.ts';
 import type { Files, Materials } from '../task/materials.ts';
 
 /** Files that a Secret must have, chosen by the end of its field name. One file of each list is enough. */
@@ -29,6 +33,9 @@ const NEEDED: readonly { readonly field: RegExp; readonly keys: readonly (readon
   { field: /srs\.secretName$/, keys: [['key']] },
   { field: /keysConfigMapName$/, keys: [['jwks.json']] },
 ];
+
+const USERS_FIELD = /clients\.credentialsSecretName$/;
+const NAME_LENGTH = 64;
 
 /** One sentence for each field whose object is missing or incomplete. */
 export function listMissing(policy: Policy, materials: Materials): string[] {
@@ -53,9 +60,8 @@ function listMissingTexts(policy: Policy, materials: Materials): string[] {
   ];
   return references.flatMap((reference) => {
     const files = findFiles(reference, materials);
-    const fault = findFault(reference, files);
-    if (fault === undefined) return [];
-    return [`${reference.field}: ${reference.kind} "${reference.name}" ${fault}: ${reference.without}`];
+    const fault = findFault(reference, files) ?? findUserFault(reference, files);
+    return fault === undefined ? [] : [`${reference.field}: ${reference.kind} "${reference.name}" ${fault}`];
   });
 }
 
@@ -72,9 +78,23 @@ function findFiles({ kind, name }: Reference, { secrets, configMaps }: Materials
   return (kind === 'Secret' ? secrets[name] : configMaps[name]) ?? {};
 }
 
-function findFault({ field }: Reference, files: Files): string | undefined {
-  if (Object.keys(files).length === 0) return 'does not exist or is empty';
+function findFault({ field, without }: Reference, files: Files): string | undefined {
+  if (Object.keys(files).length === 0) return `does not exist or is empty: ${without}`;
   const { keys = [] } = NEEDED.find((needed) => needed.field.test(field)) ?? {};
   const lacking = keys.find((choice) => !choice.some((key) => files[key] !== undefined));
-  return lacking && `lacks the key ${lacking.join(' or ')}`;
+  return lacking && `lacks the key ${lacking.join(' or ')}: ${without}`;
+}
+
+/** By the files, which stay the same object until a mount changes: a status is made often, and users are many. */
+const faultyUsers = new WeakMap<Files, readonly string[]>();
+
+function findUserFault({ field }: Reference, files: Files): string | undefined {
+  if (!USERS_FIELD.test(field)) return undefined;
+  const faults = faultyUsers.get(files) ?? readUsers(files).faults;
+  faultyUsers.set(files, faults);
+  const [first] = faults;
+  if (first === undefined) return undefined;
+  const name = cutText(oneLine(first), NAME_LENGTH);
+  const others = faults.length > 1 ? ` and ${faults.length - 1} more` : '';
+  return `has users that cannot be read (${name}${others}), who cannot log in: write for each the line of "mailrelay hash", and behind it nothing but addresses and domains`;
 }

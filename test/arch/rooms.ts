@@ -335,9 +335,17 @@ export const ROOMS: readonly Room[] = [
   {
     name: 'relay supervisor',
     files: /^relay\/supervisor\//,
-    rooms: ['contract', 'relay task', 'relay observe', 'relay spool', 'relay addresses', 'relay listener'],
+    rooms: [
+      'contract',
+      'relay task',
+      'relay observe',
+      'relay spool',
+      'relay addresses',
+      'relay auth',
+      'relay listener',
+    ],
     packages: ['node:*'],
-    why: 'it owns sockets, mounted files and tasks; no other room of the relay imports it',
+    why: 'it owns sockets, mounted files and tasks, and tells what of the files cannot be used; no other room of the relay imports it',
   },
   {
     name: 'sink',

@@ -99,9 +99,10 @@ export const CONFIGURATION_FAULTS: readonly Fault[] = [
       },
     },
     prepare: (site) => site.apply(makeSecret('bad-users', { alice: 'open sesame' })),
-    row: /1\/1 +Serving/,
-    command: 'logs',
-    shows: /"users_not_taken".*"alice".*mailrelay hash/,
+    row: /ConfigurationSound/,
+    command: 'wide',
+    shows:
+      /Secret "bad-users" has users that cannot be read \(alice\), .*: write for each the line of "mailrelay hash"/,
   },
   {
     name: 'no-trust',

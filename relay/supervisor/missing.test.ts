@@ -1,0 +1,45 @@
+/** What the status says of a Secret of users: that it is missing, or whose text in it cannot be read. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { effectivePolicy } from '#crds/effective.ts';
+import type { MailRelaySpec } from '#crds/mailrelay.ts';
+import { FEWEST_ITERATIONS, hashPassword } from '#crds/passwordhash.ts';
+import { changed } from '#test/fixtures/manifests.ts';
+import { listMissing } from './missing.ts';
+
+const spec = changed({
+  inbound: {
+    listeners: [{ name: 'smtp', port: 25, auth: 'Optional' }],
+    clients: { credentialsSecretName: 'users' },
+  },
+}) as MailRelaySpec;
+const policy = effectivePolicy({ name: 'relay', namespace: 'mail' }, spec);
+const missingWith = (users: Record<string, string>) =>
+  listMissing(policy, { secrets: { users }, configMaps: {} });
+const hash = await hashPassword('one', FEWEST_ITERATIONS);
+const FIELD = 'inbound.listeners[smtp].clients.credentialsSecretName: Secret "users"';
+
+test('users that can be read are no fault', () => {
+  assert.deepEqual(missingWith({ alice: hash, list: `joe@example.com:${hash} joe@example.com\n` }), []);
+});
+
+test('a Secret that does not exist says what does not work', () => {
+  assert.deepEqual(missingWith({}), [`${FIELD} does not exist or is empty: nobody can log in by password`]);
+});
+
+test('users that cannot be read are named, with the cure and without their text', () => {
+  const [one, ...others] = missingWith({ alice: 'open sesame', bob: hash });
+  assert.deepEqual(others, []);
+  assert.equal(
+    one,
+    `${FIELD} has users that cannot be read (alice), who cannot log in: write for each the line of "mailrelay hash", and behind it nothing but addresses and domains`,
+  );
+  const [many = ''] = missingWith({ a: 'x', b: 'y', c: `${hash} no\\sender@@`, d: hash });
+  assert.match(many, /cannot be read \(a and 2 more\), who/);
+});
+
+test('a long name of a user, with control characters, stays one short line', () => {
+  const [said = ''] = missingWith({ list: `😀${'😀'.repeat(500)}\u001b:${hash} @@\n` });
+  assert.match(said, /cannot be read \(😀+\), who/u);
+  assert.ok(said.length < 350 && said.isWellFormed());
+});
