@@ -191,7 +191,11 @@ export const REASONS = {
     cause: 'A pod refused the policy; the one before stays in force.',
     cure: 'The message quotes the pod.',
   },
-  QueueMoving: { type: 'QueueHealthy', cause: 'Mail goes out as it comes in.', cure: 'Nothing to do.' },
+  QueueMoving: {
+    type: 'QueueHealthy',
+    cause: 'No mail waits, or it goes out. Some domain may take none, and the message says so.',
+    cure: 'Nothing to do.',
+  },
   MailWaiting: {
     type: 'QueueHealthy',
     cause: 'The oldest message waits for more than an hour.',

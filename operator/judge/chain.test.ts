@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type ConditionType, REASONS } from '#crds/conditions.ts';
 import type { PodStatus } from '#crds/podstatus.ts';
+import { assertReads } from '#test/fixtures/sentences.ts';
 import { podReport, podView, relayObject, settledWorld } from '#test/fixtures/world.ts';
 import { KubeError } from '../kube/errors.ts';
 import { judge } from './chain.ts';
@@ -681,6 +682,7 @@ for (const [what, changes, type, status, reason] of CASES) {
     const finding = judge(world(changes))[type];
     assert.equal(finding?.status, status, finding?.message ?? 'absent');
     assert.equal(finding?.reason, reason);
+    if (finding) assertReads(finding.message, `${type}: ${finding.message}`);
   });
 }
 

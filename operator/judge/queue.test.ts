@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { FailureCause } from '#crds/failure.ts';
 import { podReport, podView, relayObject, settledWorld } from '#test/fixtures/world.ts';
-import { mailStuck, mailWaiting } from './queue.ts';
+import { eventsNotTaken, mailStuck, mailWaiting, queueMoving } from './queue.ts';
 
 const relay = relayObject();
 const HOP = 'store.example:25';
@@ -34,3 +34,46 @@ for (const [cause, end] of [
     assert.match(mailWaiting(worldWith(cause, 4_000))?.message ?? '', end);
   });
 }
+
+const moving = (depth: number, ...waits: [destination: string, seconds: number][]) => {
+  const { queue } = podReport(relay);
+  const report = podReport(relay, {
+    queue: {
+      ...queue,
+      depth,
+      waits: waits.map(([destination, withoutSuccessSeconds]) => ({
+        destination,
+        configured: false,
+        withoutSuccessSeconds,
+        message: 'refused',
+      })),
+    },
+  });
+  return queueMoving({ ...settledWorld({ pods: [podView('relay-0', report)] }), obstacles: [] })?.message;
+};
+
+test('mail that goes out to some only is not said to go out', () => {
+  assert.equal(moving(0), 'No mail waits');
+  assert.equal(moving(40), 'Mail goes out');
+  assert.equal(moving(40, ['x.example', 5]), 'Mail goes out');
+  assert.equal(
+    moving(40, ['x.example', 3_000]),
+    'Mail goes out, but not to x.example, which takes none: "mailrelay queue list" in the pods says why',
+  );
+  assert.match(
+    moving(40, ['x.example', 3_000], ['y.example', 3_000], ['z.example', 5]) ?? '',
+    /but not to 2 destinations that take none: /,
+  );
+});
+
+test('events are counted with their noun, and none is no number', () => {
+  const told = (waiting: number, failure: string | null, hasDropped: boolean) => {
+    const report = podReport(relay, { events: { waiting, failure, hasDropped } });
+    const world = { ...settledWorld({ pods: [podView('relay-0', report)] }), obstacles: [] };
+    return eventsNotTaken(world)?.message.replace(/^.*its events: (.*): mend the receiver.*$/, '$1');
+  };
+  assert.equal(told(0, 'HTTP status 500', false), 'HTTP status 500');
+  assert.equal(told(1, 'HTTP status 500', false), 'HTTP status 500: 1 event waits');
+  assert.equal(told(2, null, true), 'It is too slow: 2 events wait and older ones were dropped');
+  assert.equal(told(0, null, true), 'It is too slow: older ones were dropped');
+});

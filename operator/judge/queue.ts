@@ -7,12 +7,13 @@ import type { FailureCause } from '#crds/failure.ts';
 import { HOP_CURES } from '#crds/hopcures.ts';
 import type { PodStatus } from '#crds/podstatus.ts';
 import { type Check, is, type Judged, reported } from './finding.ts';
-import { quoted } from './words.ts';
+import { coarse, counted, listed, quoted, verb } from './words.ts';
 
 const HOUR_SECONDS = 3_600;
 const STUCK_SECONDS = 120;
 
 type Queue = PodStatus['queue'];
+type Wait = NonNullable<Queue['waits']>[number];
 
 export const loginRefused: Check = (world) => {
   const found = findFirst(world, ({ loginsRefused }) => loginsRefused[0]);
@@ -42,8 +43,10 @@ export const eventsNotTaken: Check = (world) => {
   if (!found) return undefined;
   const { waiting, failure, hasDropped } = found.value;
   const why = failure === null ? 'It is too slow' : quoted(failure);
-  const dropped = hasDropped ? ', and older ones were dropped' : '';
-  const text = `Pod ${found.pod}: The receiver of events.webhook does not take its events: ${why}: ${waiting} wait${dropped}`;
+  const waits = waiting > 0 ? [`${counted(coarse(waiting), 'event')} ${verb(waiting, 'waits', 'wait')}`] : [];
+  const dropped = hasDropped ? ['older ones were dropped'] : [];
+  const rest = [why, listed([...waits, ...dropped])].filter((part) => part !== '').join(': ');
+  const text = `Pod ${found.pod}: The receiver of events.webhook does not take its events: ${rest}`;
   return is('False', 'EventsNotTaken', `${text}: mend the receiver, or events.webhook and its Secret`);
 };
 
@@ -104,8 +107,21 @@ export const mailWaiting: Check = (world) => {
 };
 
 export const queueMoving: Check = (world) => {
-  const depth = reported(world).reduce((sum, { report }) => sum + (report?.queue.depth ?? 0), 0);
-  return is('True', 'QueueMoving', depth === 0 ? 'No mail waits' : 'Mail goes out');
+  const queues = reported(world).flatMap(({ report }) => report?.queue ?? []);
+  if (queues.every(({ depth }) => depth === 0)) return is('True', 'QueueMoving', 'No mail waits');
+  const stuck = new Set(
+    queues.flatMap(({ waits = [] }) => waits.filter(isStuck).map((one) => one.destination)),
+  );
+  // Some domain always takes none. A list of them would be another status each minute.
+  const [only] = stuck;
+  const those =
+    stuck.size === 1 ? `${only}, which takes none` : `${counted(stuck.size, 'destination')} that take none`;
+  const cure = '"mailrelay queue list" in the pods says why';
+  return is(
+    'True',
+    'QueueMoving',
+    stuck.size === 0 ? 'Mail goes out' : `Mail goes out, but not to ${those}: ${cure}`,
+  );
 };
 
 /** Older relays do not tell the cause. */
@@ -113,8 +129,12 @@ function cure(cause: FailureCause | undefined): string {
   return cause === undefined ? '' : `: ${HOP_CURES[cause]}`;
 }
 
-function findStuck(waits: NonNullable<Queue['waits']>) {
-  const stuck = waits.filter(({ withoutSuccessSeconds }) => withoutSuccessSeconds >= STUCK_SECONDS);
+function isStuck({ withoutSuccessSeconds }: Wait): boolean {
+  return withoutSuccessSeconds >= STUCK_SECONDS;
+}
+
+function findStuck(waits: readonly Wait[]) {
+  const stuck = waits.filter(isStuck);
   const configured = stuck.find((wait) => wait.configured);
   if (configured) return configured;
   const others = waits.filter((wait) => !wait.configured);

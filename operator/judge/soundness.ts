@@ -46,7 +46,7 @@ export const nobodyCanLogIn: Check = ({ policy }) => {
   const hasUsers = listeners.some(({ clients }) => clients.usersSecret !== null || clients.oauth !== null);
   if (!hasUsers || listeners.some(({ auth }) => auth !== 'Disabled')) return undefined;
   const text =
-    'clients has credentialsSecretName or oauth, but no listener has auth, so that nobody can log in';
+    'Users or tokens are set (clients.credentialsSecretName or oauth), but no listener has auth, so that nobody can log in';
   return is('False', 'NobodyCanLogIn', `${text}: set auth on a listener`);
 };
 
