@@ -263,6 +263,61 @@ test('it forgets the oldest when it takes more than its share of the volume', as
   assert.deepEqual(left.slice(0, 1), newest);
 });
 
+/** Asks the file itself: what belongs to no message is found by no query. */
+function inFile<Value>(ask: (file: DatabaseSync) => Value): Value {
+  const file = new DatabaseSync(path);
+  try {
+    return ask(file);
+  } finally {
+    file.close();
+  }
+}
+
+const countAnswers = () =>
+  inFile((file) => file.prepare('SELECT count(*) AS count FROM answers').get()?.['count']);
+
+test('answers of a message that is forgotten already are not kept', async () => {
+  const history = open();
+  const id = accept(history, 'a@b.example', ['r@partner.example']);
+  history.happened([event(id, 'r@partner.example', 'deferred')]);
+  history.write();
+  assert.equal(countAnswers(), 1);
+  now += 8 * DAY_MS;
+  await history.forget();
+  history.happened([event(id, 'r@partner.example', 'deferred')]);
+  history.write();
+  assert.equal(countAnswers(), 0);
+});
+
+test('forgetting ends where nothing is left to forget, however large the file is', async () => {
+  const history = open(1);
+  await history.forget();
+  inFile((file) => {
+    const put = file.prepare("INSERT INTO answers VALUES (?, 0, 'r@partner.example', 'deferred', NULL, '')");
+    file.exec('BEGIN');
+    for (let count = 0; count < 500; count++) put.run(newQueueId(now - DAY_MS));
+    file.exec('COMMIT');
+  });
+  await history.forget();
+  accept(history, 'a@b.example', ['r@partner.example']);
+  history.write();
+  await history.forget();
+  assert.equal(countAnswers(), 0, 'they went with the next message');
+});
+
+test('closing ends the forgetting, and no later fact opens the file again', async () => {
+  const history = open(1);
+  for (let count = 0; count < 1_000; count++) accept(history, 'a@b.example', ['r@partner.example']);
+  const forgetting = history.forget();
+  history.close();
+  removeHistory(path);
+  await forgetting;
+  accept(history, 'a@b.example', ['r@partner.example']);
+  history.write();
+  await history.forget();
+  assert.equal(existsSync(path), false);
+});
+
 test('a damaged file, and one of another version, are begun anew', () => {
   for (const damage of [Buffer.alloc(8_192, 'x'), Buffer.from('SQLite format 3\0')]) {
     removeHistory(path);

@@ -45,6 +45,7 @@ export class History implements MailRecorder {
   #envelopes: Envelope[] = [];
   #events: MailEvent[] = [];
   #isForgetting = false;
+  #isClosed = false;
   #isFailing = false;
 
   /** No other process may use the file. */
@@ -78,7 +79,7 @@ export class History implements MailRecorder {
   write(): void {
     const [envelopes, events] = [this.#envelopes, this.#events];
     const facts = envelopes.length + events.length;
-    if (facts === 0) return;
+    if (facts === 0 || this.#isClosed) return;
     [this.#envelopes, this.#events] = [[], []];
     this.#try(facts, () => this.#open().write(envelopes, events));
   }
@@ -87,7 +88,7 @@ export class History implements MailRecorder {
   async forget(): Promise<void> {
     if (this.#isForgetting) return;
     this.#isForgetting = true;
-    while (this.#try(0, () => this.#forgetSome()) === true) await turn();
+    while (!this.#isClosed && this.#try(0, () => this.#forgetSome()) === true) await turn();
     this.#isForgetting = false;
   }
 
@@ -96,7 +97,7 @@ export class History implements MailRecorder {
     this.write();
     this.#table?.close();
     this.#table = undefined;
-    this.#isForgetting = true;
+    this.#isClosed = true;
   }
 
   #open(): HistoryTable {
@@ -112,13 +113,10 @@ export class History implements MailRecorder {
     return this.#table;
   }
 
-  /** True if there is more to forget. */
+  /** True if there is more to forget. Where nothing is left to forget, the size does not matter. */
   #forgetSome(): boolean {
     const table = this.#open();
-    if (table.bytes > this.#mostBytes) {
-      table.forgetSome();
-      return true;
-    }
+    if (table.bytes > this.#mostBytes && table.forgetSome()) return true;
     return table.forgetBefore(this.#deps.wall() - this.#deps.keepMs);
   }
 

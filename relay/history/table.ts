@@ -63,7 +63,10 @@ export class HistoryTable {
         );
       this.#message = insert('messages', 5);
       this.#recipient = insert('recipients', 3);
-      this.#answer = insert('answers', 6);
+      // An answer of a message that is forgotten would be found by nothing, and forgotten with nothing.
+      this.#answer = this.#database.prepare(
+        'INSERT OR IGNORE INTO answers SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE EXISTS (SELECT 1 FROM messages WHERE id = ?1)',
+      );
       this.#original = insert('originals', 5);
     } catch (error) {
       this.#database.close();
@@ -114,9 +117,9 @@ export class HistoryTable {
     return this.#forgetOldest('WHERE id < ?', [oldestQueueId(time)]);
   }
 
-  /** Forgets the oldest messages, whatever their age. */
-  forgetSome(): void {
-    this.#forgetOldest('', []);
+  /** Forgets the oldest messages, whatever their age. True if there may be more of them. */
+  forgetSome(): boolean {
+    return this.#forgetOldest('', []);
   }
 
   /** Without the pages that are free. */
