@@ -82,6 +82,36 @@ test('fields are removed by their number, or all of a name', () => {
   assert.equal(remove({ 'X-Many': 9 }), rest);
 });
 
+test('an empty list is an empty map, and null is nothing, as Lua writes them', () => {
+  const rest = without('X-Spam: No\r\n');
+  for (const milter of [
+    [],
+    null,
+    { add_headers: [], remove_headers: [] },
+    { add_headers: null, remove_headers: null },
+    { add_headers: { 'X-A': [], 'X-B': null, 'X-C': [null], 'X-D': { value: null } } },
+    { remove_headers: { 'X-Many': [], Subject: null } },
+  ])
+    assert.equal(change({ milter, subject: null, messages: [] }), rest, JSON.stringify(milter));
+  assert.equal(
+    change({ action: 'rewrite subject', subject: null }),
+    `Subject: *** SPAM ***\r\n${rest.replace('Subject: offer\r\n', '')}`,
+  );
+});
+
+test('a computed value is printed, and a number may be a text', () => {
+  const rest = without('X-Spam: No\r\n');
+  const add_headers = { 'X-A': true, 'X-B': [1.5, false], 'X-C': { value: true, order: '1' } };
+  assert.equal(
+    change({ milter: { add_headers } }),
+    `X-A: true\r\nX-B: 1.5\r\nX-B: false\r\nX-C: true\r\n${rest}`,
+  );
+  assert.equal(
+    change({ milter: { remove_headers: { 'X-Many': ['1', 3], Subject: '0' } } }),
+    rest.replace(/Subject: .*\r\n|X-Many: [13]\r\n/g, ''),
+  );
+});
+
 test('a message whose header is out of order gets its field all the same', () => {
   const odd = 'no field\r\nX-Spam: No\r\n\r\nbody';
   assert.equal(change({ action: 'add header' }, odd), `X-Spam: Yes\r\n${odd}`);
@@ -98,7 +128,13 @@ test('an answer that makes no sense is a failure', () => {
     ['{"action": "delete"}', /unknown action "delete"/],
     ['{"action": "constructor"}', /unknown action/],
     ['{"action": "\\u001b[31m"}', /unknown action "\?\[31m"/],
-    ['{"action": "no action", "milter": []}', /milter/],
+    ['{"action": "no action", "milter": ["X"]}', /milter/],
+    ['{"action": "no action", "milter": "X"}', /milter/],
+    ['{"action": "no action", "milter": {"add_headers": ["X"]}}', /milter/],
+    ['{"action": "no action", "milter": {"add_headers": {"X": {"value": {}}}}}', /milter/],
+    ['{"action": "no action", "milter": {"remove_headers": {"X": 1.5}}}', /milter/],
+    ['{"action": "no action", "milter": {"remove_headers": {"X": true}}}', /milter/],
+    ['{"action": "no action", "subject": ["a", "b"]}', /subject/],
     ['{"action": "no action", "milter": {"add_headers": {"X\\r\\nY": "a"}}}', /milter/],
     ['{"action": "no action", "milter": {"add_headers": {"X Y": "a"}}}', /milter/],
     ['{"action": "no action", "milter": {"remove_headers": {"X": "a"}}}', /milter/],

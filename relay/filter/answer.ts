@@ -29,23 +29,45 @@ export const ACTION_NAMES: readonly string[] = Object.keys(ACTIONS);
 const SUBJECT = '*** SPAM ***';
 
 const fieldName = z.string().regex(/^[!-9;-~]{1,76}$/, 'is no field name');
-const added = z.union([z.string(), z.number().transform(String), z.object({ value: z.coerce.string() })]);
-const position = z.int();
+
+/** Lua has one empty table, which rspamd writes as a list, also where a map belongs. null is as good as absent. */
+const orNothing = <Shape extends z.ZodType>(shape: Shape) =>
+  z.preprocess(
+    (value) => (value === null || (Array.isArray(value) && value.length === 0) ? undefined : value),
+    shape.optional(),
+  );
+
+/** A value that the filter computed. */
+const text = z.union([z.string(), z.number().transform(String), z.boolean().transform(String)]);
+const added = orNothing(
+  z.union([text, z.object({ value: orNothing(text) }).transform(({ value }) => value)]),
+);
+const position = orNothing(
+  z.union([
+    z.int(),
+    z
+      .string()
+      .regex(/^-?\d{1,9}$/)
+      .transform(Number),
+  ]),
+);
+const oneOrMany = <Shape extends z.ZodType>(shape: Shape) =>
+  z.union([shape, z.array(shape)]).transform((values) => [values].flat().filter((one) => one !== undefined));
 
 const answerShape = z.object({
   action: z.string(),
-  subject: z.string().optional(),
+  subject: orNothing(text),
   /** Of another shape in some versions, if it is empty. */
   messages: z
     .object({ smtp_message: z.string().optional().catch(undefined) })
     .optional()
     .catch(undefined),
-  milter: z
-    .object({
-      add_headers: z.record(fieldName, z.union([added, z.array(added)])).optional(),
-      remove_headers: z.record(fieldName, z.union([position, z.array(position)])).optional(),
-    })
-    .optional(),
+  milter: orNothing(
+    z.object({
+      add_headers: orNothing(z.record(fieldName, oneOrMany(added))),
+      remove_headers: orNothing(z.record(fieldName, oneOrMany(position))),
+    }),
+  ),
 });
 
 type Answer = z.infer<typeof answerShape>;
@@ -100,11 +122,9 @@ function isAction(action: string): action is keyof typeof ACTIONS {
 function listChanges(milter: Answer['milter']): Pick<FieldChanges, 'adds' | 'removes'> {
   const { add_headers = {}, remove_headers = {} } = milter ?? {};
   return {
-    adds: Object.entries(add_headers).flatMap(([name, values]) =>
-      [values].flat().map((one) => ({ name, value: typeof one === 'string' ? one : one.value })),
-    ),
+    adds: Object.entries(add_headers).flatMap(([name, values]) => values.map((value) => ({ name, value }))),
     removes: new Map(
-      Object.entries(remove_headers).map(([name, positions]) => [name.toLowerCase(), [positions].flat()]),
+      Object.entries(remove_headers).map(([name, positions]) => [name.toLowerCase(), positions]),
     ),
   };
 }
