@@ -114,7 +114,7 @@ test('a computed value is printed, and a number may be a text', () => {
 
 test('a message whose header is out of order gets its field all the same', () => {
   const odd = 'no field\r\nX-Spam: No\r\n\r\nbody';
-  assert.equal(change({ action: 'add header' }, odd), `X-Spam: Yes\r\n${odd}`);
+  assert.equal(change({ action: 'add header' }, odd), 'X-Spam: Yes\r\n\r\nno field\r\n\r\nbody');
 });
 
 test('an answer that makes no sense is a failure', () => {

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import type { FilterTerms } from '#crds/policyfilter.ts';
+import { makeAuthority } from '#test/kit/ca.ts';
 import { FilterServer } from '#test/kit/filterserver.ts';
-import { HOSTNAME, traceOf } from '#test/kit/relayrig.ts';
+import { HOSTNAME, traceOf, trusting } from '#test/kit/relayrig.ts';
 import { Counters } from '../task/counts.ts';
 import { NO_MATERIALS } from '../task/materials.ts';
 import { ContentFilter, type Decision, type FilteredMail } from './filter.ts';
@@ -132,6 +133,29 @@ test('without its password, or without an authority, the filter is not asked', a
   ])
     assert.deepEqual(await decide(open(wish), 'Tempfail'), { kind: 'unavailable' });
   assert.equal(server.questions.length, 0);
+});
+
+test('over TLS the filter is asked if an authority of trustConfigMap vouches for its name, and else not at all', async () => {
+  const [ours, another] = await Promise.all([makeAuthority('ours'), makeAuthority('another')]);
+  const asked = async (name: string, trusted: string, use?: string) => {
+    const secure = await FilterServer.start(await ours.issue([name]));
+    try {
+      const filter = new ContentFilter(
+        { url: `${secure.url}/checkv2`, secret: null, trustConfigMap: 'ca' },
+        trusting('ca', trusted),
+        { log: (event, facts) => logged.push([event, facts]), counters, clock: () => now },
+      );
+      if (use !== undefined) filter.use(trusting('ca', use));
+      const { kind } = await decide(filter, 'Tempfail');
+      return [kind, secure.questions.map(({ body }) => body)];
+    } finally {
+      await secure.stop();
+    }
+  };
+  assert.deepEqual(await asked('localhost', ours.cert), ['take', [MESSAGE]]);
+  assert.deepEqual(await asked('localhost', another.cert, ours.cert), ['take', [MESSAGE]]);
+  assert.deepEqual(await asked('localhost', another.cert), ['unavailable', []]);
+  assert.deepEqual(await asked('other.example', ours.cert), ['unavailable', []]);
 });
 
 test('the status tells a failure after ten seconds, until the filter judges a message', async () => {

@@ -16,9 +16,16 @@ const LINE_BYTES = 998;
 type Seen = 'mailbox' | 'fine' | 'not a field' | 'unknown';
 
 export class FirstLine {
+  /** What goes before a first line that is no field. */
+  readonly #gap: string;
   /** Undefined as soon as everything passes. */
   #held: Buffer | undefined = Buffer.alloc(0);
   #mailboxLines = 0;
+
+  /** `gap`: empty where the header is edited, because the editor parts it from what is no field. */
+  constructor(gap: '' | '\r\n' = '\r\n') {
+    this.#gap = gap;
+  }
 
   push(chunk: Buffer): Buffer[] {
     if (!this.#held) return [chunk];
@@ -27,7 +34,7 @@ export class FirstLine {
     for (let seen = this.#see(bytes); seen !== 'unknown'; seen = this.#see(bytes)) {
       const end = seen === 'mailbox' ? bytes.indexOf('\r\n') : -1;
       if (seen === 'mailbox') parts.push(Buffer.from(MAILBOX_FIELD));
-      if (seen === 'not a field') parts.push(Buffer.from('\r\n'));
+      if (seen === 'not a field') parts.push(Buffer.from(this.#gap));
       if (end === -1) {
         this.#held = undefined;
         return [...parts, bytes];
@@ -45,7 +52,7 @@ export class FirstLine {
     this.#held = undefined;
     return !held || held.length === 0
       ? []
-      : [Buffer.from(/^\r/.test(held.toString('latin1', 0, 1)) ? '' : '\r\n'), held];
+      : [Buffer.from(/^\r/.test(held.toString('latin1', 0, 1)) ? '' : this.#gap), held];
   }
 
   #see(bytes: Buffer): Seen {

@@ -1,16 +1,24 @@
 /**
  * Runs the header steps (steps.ts) over a message as a stream. The header section is held, at most SECTION_BYTES and one
  * chunk, and the body passes through. No byte changes that no step changes, and nothing here fails. In a section that is
- * too long fields are removed and added, but not edited. Text that is no header section passes too. Pure.
+ * too long fields are removed and added, but not edited. Pure.
+ *
+ * Readers disagree whether header or body follows a line that is no field. Here it ends the header, so an empty line goes
+ * before it, as in Postfix, and ends the header for every reader. Fields that nobody may see are removed behind it too, up to
+ * the empty line of the client, who may have meant them as header.
  */
+import { FirstLine } from './firstline.ts';
 import { LongSection } from './longsection.ts';
 import type { Trace } from './received.ts';
-import { type Field, parseFields, SectionFinder } from './section.ts';
+import { type Field, parseFields, parseRest, SectionFinder } from './section.ts';
 
 /** What a step does to a header. */
 export interface HeaderStep {
-  /** True: the field is removed. The name is in lower case. */
-  readonly hides?: (name: string) => boolean;
+  /**
+   * True: the field is removed. The name is in lower case. The text is that of the whole field; undefined in a section that
+   * is too long.
+   */
+  readonly hides?: (name: string, text?: string) => boolean;
   /** The new text of a field. */
   readonly edits?: (field: Field) => string;
   /** Text to add behind the fields, or none. */
@@ -51,6 +59,7 @@ export function joinSteps(steps: readonly HeaderStep[]): HeaderSteps {
 export class HeaderEditor {
   readonly #steps: HeaderSteps;
   readonly #trace: Trace;
+  readonly #first: FirstLine;
   /** Undefined as soon as everything passes. */
   #finder: SectionFinder | undefined;
   #held: Buffer[] = [];
@@ -61,22 +70,28 @@ export class HeaderEditor {
     this.#trace = trace;
     const isNeeded = steps.hides.length + steps.edits.length + steps.adds.length > 0;
     this.#finder = isNeeded ? new SectionFinder() : undefined;
+    this.#first = new FirstLine(isNeeded ? '' : '\r\n');
   }
 
   /** Returns the bytes that may pass now. A chunk without changes is returned itself. */
   push(chunk: Buffer): Buffer[] {
+    return this.#first.push(chunk).flatMap((part) => this.#take(part));
+  }
+
+  /** Returns the bytes that are still held at the end of the message. A message may end within its header section. */
+  end(): Buffer[] {
+    const last = this.#first.end().flatMap((part) => this.#take(part));
+    if (this.#long) return [...last, ...this.#long.end()];
+    return this.#finder ? [...last, ...this.#edited(Number.POSITIVE_INFINITY)] : last;
+  }
+
+  #take(chunk: Buffer): Buffer[] {
     if (this.#long) return this.#long.push(chunk);
     if (!this.#finder) return [chunk];
     const end = this.#finder.push(chunk);
     this.#held.push(chunk);
     if (end === undefined) return [];
     return end === 'too long' ? this.#passLong() : this.#edited(end);
-  }
-
-  /** Returns the bytes that are still held at the end of the message. A message may end within its header section. */
-  end(): Buffer[] {
-    if (this.#long) return this.#long.end();
-    return this.#finder ? this.#edited(Number.POSITIVE_INFINITY) : [];
   }
 
   #passLong(): Buffer[] {
@@ -111,13 +126,18 @@ export class HeaderEditor {
 
   #edit(section: string): string {
     const { fields, rest } = parseFields(section);
-    const shown = fields.filter(({ name }) => !this.#isHidden(name));
+    const shown = fields.filter(({ name, text }) => !this.#isHidden(name, text));
     const texts = shown.map((field) => this.#editField(field));
-    // After a line that is no field, readers disagree whether header or body follows, so nothing can be added there.
-    const endsInOrder = rest === '' || rest.startsWith('\r\n');
-    const added = endsInOrder ? this.#added((name) => shown.some((field) => field.name === name)) : '';
+    const added = this.#added((name) => shown.some((field) => field.name === name));
     const isCutShort = added !== '' && shown.length > 0 && !shown.at(-1)?.text.endsWith('\r\n');
-    return `${texts.join('')}${isCutShort ? '\r\n' : ''}${added}${rest}`;
+    return `${texts.join('')}${isCutShort ? '\r\n' : ''}${added}${this.#part(rest)}`;
+  }
+
+  #part(rest: string): string {
+    if (rest === '' || rest.startsWith('\r\n')) return rest;
+    const { lines, end } = parseRest(rest);
+    const shown = lines.filter(({ name, text }) => name === undefined || !this.#isHidden(name, text));
+    return `\r\n${shown.map(({ text }) => text).join('')}${end}`;
   }
 
   #editField(field: Field): string {
@@ -126,8 +146,8 @@ export class HeaderEditor {
     return text;
   }
 
-  #isHidden(name: string): boolean {
-    return this.#steps.hides.some((hides) => hides(name));
+  #isHidden(name: string, text?: string): boolean {
+    return this.#steps.hides.some((hides) => hides(name, text));
   }
 
   #added(has: (name: string) => boolean): string {

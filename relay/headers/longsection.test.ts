@@ -30,7 +30,7 @@ for (const [what, before, after] of [
   ['an id', `Date: x\r\n${LONG}\r\nMessage-ID: body`, `Date: x\r\n${LONG}${ID}\r\nMessage-ID: body`],
   ['a date', `${LONG}message-id :\r\n <a@b>\r\n\r\n`, `${LONG}message-id :\r\n <a@b>\r\n${DATE}\r\n`],
   ['nothing', `${LONG}Date: x\r\nMessage-ID: y\r\n\r\n`, `${LONG}Date: x\r\nMessage-ID: y\r\n\r\n`],
-  ['nothing behind no field', `${LONG}no field\r\n\r\n`, `${LONG}no field\r\n\r\n`],
+  ['both, before no field', `${LONG}no field\r\n\r\n`, `${LONG}${DATE}${ID}\r\nno field\r\n\r\n`],
   ['both, without an empty line', LONG, `${LONG}${DATE}${ID}`],
   ['both, less its Bcc', `${LONG}Bcc: a@b\r\n\r\nBcc: c`, `${LONG}${DATE}${ID}\r\nBcc: c`],
   [
@@ -48,7 +48,11 @@ for (const [what, before, after] of [
     `${LONG}Bcc: a\r\nResent-Bcc: b\r\nBccx: c\r\n\r\n`,
     `${LONG}Bccx: c\r\n${DATE}${ID}\r\n`,
   ],
-  ['nothing behind no field, less its Bcc', `${LONG}Bcc: a\r\nno field\r\n\r\n`, `${LONG}no field\r\n\r\n`],
+  [
+    'both, before no field, less its Bcc',
+    `${LONG}Bcc: a\r\nno field\r\nBcc: b\r\n c\r\nBccx: d\r\n\r\nBcc: e`,
+    `${LONG}${DATE}${ID}\r\nno field\r\nBccx: d\r\n\r\nBcc: e`,
+  ],
   ['both, less what ends it', `${LONG}Bcc: a\r\n b`, `${LONG}`],
 ] as const)
   test(`a header above the limit is given ${what}, however it is cut`, () => {

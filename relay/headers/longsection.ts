@@ -1,6 +1,6 @@
 /**
  * A header section that is too long to be held. It passes as it comes, without the hidden fields, and fields are added at
- * its end. Keeps only the start of a line until its field name is known, and which of the fields are there that decide
+ * its end; a line that is no field ends it (header.ts). Keeps only the start of a line until its field name is known, and which of the fields are there that decide
  * about an added one. Pure.
  */
 import { readFieldName } from './section.ts';
@@ -29,6 +29,10 @@ export class LongSection {
   #isInLine = false;
   /** True within a hidden field, including its folded lines. */
   #isHidden = false;
+  /** A line came that a folded one continues. */
+  #hasBegun = false;
+  /** A line came that is no field: what follows is body, up to the empty line without the hidden fields. */
+  #isBroken = false;
   #isOver = false;
 
   constructor(terms: LongSectionTerms) {
@@ -53,6 +57,11 @@ export class LongSection {
       if (wasHidden && !this.#isHidden) from = at;
       if (!wasHidden && this.#isHidden) parts.push(bytes.subarray(from, at));
       if (line === 'over') return [...parts, ...this.#finish(bytes, from, at)];
+      if (line === 'broken') {
+        parts.push(bytes.subarray(from, at), this.#added(), Buffer.from('\r\n'));
+        from = at;
+        this.#isBroken = true;
+      }
       at = this.#pass(bytes, at);
       if (this.#isInLine) break;
     }
@@ -62,16 +71,18 @@ export class LongSection {
 
   end(): Buffer[] {
     if (this.#isOver) return [];
-    if (this.#held.length === 0 && !this.#isInLine) return [this.#added()];
+    if (this.#held.length === 0 && !this.#isInLine) return this.#isBroken ? [] : [this.#added()];
     return this.#isInLine && this.#isHidden ? [] : [this.#held];
   }
 
-  #begin(line: Line): 'unknown' | 'over' | undefined {
+  #begin(line: Line): 'unknown' | 'over' | 'broken' | undefined {
     if (line.kind === 'unknown') return 'unknown';
-    if (line.kind === 'folded') return undefined;
+    if (line.kind === 'folded' && this.#hasBegun) return undefined;
+    this.#hasBegun = true;
     this.#isHidden = line.kind === 'field' && this.#terms.isHidden(line.name);
-    if (line.kind !== 'field') return 'over';
-    if (!this.#isHidden && this.#asked.has(line.name)) this.#names.add(line.name);
+    if (line.kind === 'empty') return 'over';
+    if (line.kind !== 'field') return this.#isBroken ? undefined : 'broken';
+    if (!this.#isHidden && !this.#isBroken && this.#asked.has(line.name)) this.#names.add(line.name);
     return undefined;
   }
 
@@ -85,11 +96,10 @@ export class LongSection {
     return bytes.at(-1) === CR ? bytes.length - 1 : bytes.length;
   }
 
-  /** After a line that is no field nothing can be added. */
   #finish(bytes: Buffer, from: number, at: number): Buffer[] {
     this.#isOver = true;
-    const isInOrder = lineAt(bytes, at).kind === 'empty';
-    return isInOrder ? [bytes.subarray(from, at), this.#added(), bytes.subarray(at)] : [bytes.subarray(from)];
+    if (this.#isBroken) return [bytes.subarray(from)];
+    return [bytes.subarray(from, at), this.#added(), bytes.subarray(at)];
   }
 
   #added(): Buffer {

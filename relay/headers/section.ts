@@ -60,6 +60,22 @@ export function parseFields(section: string): { fields: Field[]; rest: string } 
   return { fields, rest: section.slice(at) };
 }
 
+/**
+ * What `parseFields` left: the lines up to the empty line, with the fields among them by their names. `end` is empty, or
+ * begins with the empty line.
+ */
+export function parseRest(rest: string): { lines: { name?: string; text: string }[]; end: string } {
+  const lines: { name?: string; text: string }[] = [];
+  let at = 0;
+  while (at < rest.length && !rest.startsWith('\r\n', at)) {
+    const end = rest.indexOf('\r\n', at);
+    const line = fieldAt(rest, at) ?? { text: rest.slice(at, end === -1 ? rest.length : end + 2) };
+    lines.push(line);
+    at += line.text.length;
+  }
+  return { lines, end: rest.slice(at) };
+}
+
 /** In lower case. Undefined if the line is no field, or if the name is not complete yet. */
 export function readFieldName(line: string): string | undefined {
   FIELD_NAME.lastIndex = 0;

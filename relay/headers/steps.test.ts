@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import type { Policy } from '#crds/policyfile.ts';
 import { addressesOf, compiledOf, policyOf } from '#test/kit/relayrig.ts';
 import { STEPS } from './steps.ts';
 
@@ -23,6 +24,19 @@ test('mail of strangers gets a Received field and no other header step', () => {
   const { header } = compiledOf(policyOf({ masqueradeDomains: ['example.com'] }), false);
   const kinds = Object.entries(header).flatMap(([kind, steps]) => (steps.length > 0 ? [kind] : []));
   assert.deepEqual(kinds, ['front']);
+});
+
+test('our results are removed from submitted mail, those of others only where the header is too long', () => {
+  const authenticationResults = { authservId: 'mx.y.example', arcSealDomain: null };
+  const hides = (policy: Policy, text?: string) =>
+    compiledOf(policy, true).header.hides.some((hide) => hide('authentication-results', text));
+  const policy = policyOf({ authenticationResults });
+  for (const id of ['mx.y.example', '"MX.Y.example" 1', '(of (us)) mx.y.example', '\r\n mx.y.example', ''])
+    assert.ok(hides(policy, `Authentication-Results: ${id}; spf=pass\r\n`), id);
+  for (const id of ['mx.z.example', 'x.mx.y.example', 'mx.y.example.z'])
+    assert.ok(!hides(policy, `Authentication-Results: ${id}; spf=pass\r\n`), id);
+  assert.ok(hides(policy));
+  assert.ok(!hides(policyOf(), 'Authentication-Results: mx.y.example; spf=pass\r\n'));
 });
 
 test('the null sender stays, whatever the policy is', () => {

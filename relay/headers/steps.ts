@@ -16,6 +16,7 @@ import type { Maps } from './maps.ts';
 import { mapField, mapRecipient, mapSender } from './mapsteps.ts';
 import { masqueradedAddress, masqueradedField } from './masquerade.ts';
 import { missingFields } from './missing.ts';
+import { hidesResultsOf } from './ownresults.ts';
 import { renderReceived } from './received.ts';
 import { signForwarded, takeReturns } from './srssteps.ts';
 
@@ -40,7 +41,16 @@ const changed = <Value>(to: Value): Changed<Value> => ({ kind: 'changed', to });
 export const STEPS: readonly Step[] = [
   // These two judge a message as it was received, so everything else comes after them.
   { name: 'content filter', file: 'relay/filter/fields.ts' },
-  { name: 'authentication results', file: 'relay/verify/field.ts' },
+  {
+    name: 'authentication results',
+    file: 'relay/verify/field.ts',
+    // Nothing of submitted mail is verified, but no client may say our results.
+    header: ({ policy: { inbound }, isSubmitted }) => {
+      const { authenticationResults: results } = inbound;
+      return isSubmitted && results !== null ? { hides: hidesResultsOf(results.authservId) } : undefined;
+    },
+  },
+  { name: 'first line', file: 'relay/headers/firstline.ts' },
   {
     name: 'domains',
     envelope: ({ policy, isSubmitted }) => {
@@ -115,7 +125,6 @@ export const STEPS: readonly Step[] = [
     name: 'SRS senders',
     envelope: ({ policy, maps, isSubmitted }) => signForwarded(policy, maps.srsKeys, isSubmitted),
   },
-  { name: 'first line', file: 'relay/headers/firstline.ts' },
   {
     name: 'hidden recipients',
     // Recipients that other recipients must not see (RFC 5322 section 3.6.3).

@@ -1,12 +1,13 @@
 /**
  * The content of a message as a stream. Bare line breaks are refused or changed, and loops, oversize and the sender of
- * another login are refused. Then the header steps of the message run (headers/steps.ts). Memory is bounded. A refusal throws.
+ * another login are refused. Then the header steps of the message run (headers/steps.ts), unless judges see it first. Memory
+ * is bounded. A refusal throws.
  */
 import type { SMTPServerDataStream } from 'smtp-server';
 import type { LineEndings } from '#crds/policyfile.ts';
 import { FirstLine } from '../headers/firstline.ts';
 import { HeaderEditor, type HeaderSteps } from '../headers/header.ts';
-import { OriginatorGuard } from '../headers/originators.ts';
+import { type OriginatorFault, OriginatorGuard } from '../headers/originators.ts';
 import type { Trace } from '../headers/received.ts';
 import { makeLineFilter } from './linebreaks.ts';
 import { LoopGuard } from './loopguard.ts';
@@ -15,7 +16,8 @@ import { type OwnSenders, refusalOfHeader } from './senderlogins.ts';
 
 export interface ContentTerms {
   readonly trace: Trace;
-  readonly steps: HeaderSteps;
+  /** null: the message stays as it was received. */
+  readonly steps: HeaderSteps | null;
   readonly lineEndings: LineEndings;
   /** Undefined: the client may use any sender. */
   readonly ownSenders: OwnSenders | undefined;
@@ -29,35 +31,32 @@ export async function* readContent(
 ): AsyncGenerator<Buffer> {
   const loop = new LoopGuard();
   const lines = makeLineFilter(lineEndings);
-  const first = new FirstLine();
   const checkSenders = makeSenderCheck(ownSenders);
-  const editor = new HeaderEditor(steps, trace);
-  const edit = (part: Buffer): Buffer[] => {
-    checkSenders(part);
-    return editor.push(part);
-  };
+  const editor = steps && new HeaderEditor(steps, trace);
   let bytes = 0;
   const pass = (chunk: Buffer): Buffer[] => {
     bytes += chunk.length;
     if (stream.sizeExceeded || (mostBytes !== null && bytes > mostBytes)) throw new Refusal(REPLIES.tooLarge);
     if (chunk.length === 0) return [];
     if (!loop.passes(chunk)) throw new Refusal(REPLIES.mailLoop);
-    return first.push(chunk).flatMap(edit);
+    checkSenders(chunk);
+    return editor ? editor.push(chunk) : [chunk];
   };
-  const front = renderFront(steps, trace);
-  if (front.length > 0) yield front;
+  const front = steps ? renderFront(steps, trace) : undefined;
+  if (front?.length) yield front;
   // A refused message is still read to its end, so that the reply comes where the client expects it.
   const pieces = stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>;
   for await (const chunk of pieces) for (const part of pass(lines.push(chunk))) yield part;
-  const last = [...pass(lines.end()), ...first.end().flatMap(edit)];
+  const last = pass(lines.end());
   checkSenders('end');
-  for (const part of [...last, ...editor.end()]) yield part;
+  yield* last;
+  if (editor) yield* editor.end();
 }
 
 /** The same steps for a message that was read before without them. */
 export async function* editContent(
   content: AsyncIterable<Buffer>,
-  { trace, steps }: Pick<ContentTerms, 'trace' | 'steps'>,
+  { trace, steps }: { readonly trace: Trace; readonly steps: HeaderSteps },
 ): AsyncGenerator<Buffer> {
   const editor = new HeaderEditor(steps, trace);
   yield renderFront(steps, trace);
@@ -73,8 +72,13 @@ function renderFront({ front }: HeaderSteps, trace: Trace): Buffer {
 function makeSenderCheck(own: OwnSenders | undefined): (part: Buffer | 'end') => void {
   if (!own) return () => undefined;
   const guard = new OriginatorGuard(own.allows);
-  return (part) => {
-    const fault = part === 'end' ? guard.end() : guard.push(part);
+  // It judges what readers will see.
+  const first = new FirstLine();
+  const refuse = (fault: OriginatorFault | undefined) => {
     if (fault) throw new Refusal(refusalOfHeader(own, fault));
+  };
+  return (part) => {
+    for (const one of part === 'end' ? first.end() : first.push(part)) refuse(guard.push(one));
+    if (part === 'end') refuse(guard.end());
   };
 }

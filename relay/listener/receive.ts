@@ -5,20 +5,17 @@
 import { constants } from 'node:os';
 import type { SMTPServerDataStream } from 'smtp-server';
 import { encodeArrival } from '../events/encode.ts';
-import { joinSteps } from '../headers/header.ts';
 import { MessageIdFinder } from '../headers/messageid.ts';
 import { newQueueId } from '../spool/record.ts';
 import type { Spool } from '../spool/spool.ts';
 import type { Arrival } from './arrival.ts';
-import { type ContentTerms, readContent } from './content.ts';
+import { readContent } from './content.ts';
 import { type Judged, type Judges, judgedEnvelope, judgeMessage } from './judging.ts';
 import { REPLIES, Refusal } from './reply.ts';
 
 /** The client disconnected during the message. */
 const ABORTED = new Set<unknown>(['ECONNECTION', 'ERR_STREAM_PREMATURE_CLOSE']);
 const FULL = new Set<unknown>(['ENOSPC', 'EDQUOT', constants.errno.ENOSPC, constants.errno.EDQUOT]);
-
-const NO_STEPS = joinSteps([]);
 
 export interface ReceiveDeps {
   readonly spool: Spool;
@@ -39,10 +36,10 @@ export async function receiveMessage(
   const finder = isTold ? new MessageIdFinder() : undefined;
   let bytes = 0;
   try {
-    const terms: ContentTerms = { ...content, trace: { ...trace, queueId: id } };
+    const terms = { ...content, trace: { ...trace, queueId: id } };
     const judged: Judged =
       judging && draft
-        ? await judgeMessage(readContent(stream, { ...terms, steps: NO_STEPS }), draft, {
+        ? await judgeMessage(readContent(stream, { ...terms, steps: null }), draft, {
             ...terms,
             judges,
             judging,

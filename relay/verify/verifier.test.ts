@@ -123,6 +123,8 @@ test('what is too much is not verified, the log says why, and a forged field goe
   for (const [message, reason] of [
     [`${forged}X-Long: ${'x'.repeat(70_000)}\r\n${MESSAGE}`, /longer than 64 KiB/],
     [`${forged}${signature.repeat(11)}${MESSAGE}`, /more than 10 signatures/],
+    [`${forged}no field\r\n${signature.repeat(11)}${MESSAGE}`, /more than 10 signatures/],
+    [`no field\r\n${'X: y\r\n'.repeat(2_001)}${MESSAGE}`, /more than 2000 lines/],
     [`${forged}X-Blanks: a${' '.repeat(200)}b\r\n${MESSAGE}`, /too many blanks/],
     [`${forged}${'X: y\r\n'.repeat(2_001)}${MESSAGE}`, /more than 2000 lines/],
     [`${forged}${MESSAGE}${'x'.repeat(1_100_000)}\r\n`, /longer than 1 MiB/],

@@ -62,9 +62,8 @@ export class Verifier {
     const fault = findFault(header);
     const verified = fault === undefined ? await this.#ask(mail) : { kind: 'none' as const, reason: fault };
     if (verified.kind === 'none') log('not_verified', { id: mail.trace.queueId, reason: verified.reason });
-    const isEditable = header !== undefined;
-    if (verified.kind === 'none') return { step: makeStep(id, undefined, isEditable), arc: undefined };
-    return { step: makeStep(id, verified.text, isEditable), arc: seals ? verified.arc : undefined };
+    if (verified.kind === 'none') return { step: makeStep(id, undefined), arc: undefined };
+    return { step: makeStep(id, verified.text), arc: seals ? verified.arc : undefined };
   }
 
   async #ask({ trace, sender, read }: VerifiedMail) {

@@ -1,6 +1,8 @@
 /** A content filter for the tests that answers as it is told, also badly, and remembers what it was asked. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import { buffer } from 'node:stream/consumers';
+import type { Pair } from './ca.ts';
 import { pour } from './webhook.ts';
 
 export type FilterManner =
@@ -26,27 +28,25 @@ const DRIP_MS = 100;
 
 export class FilterServer {
   readonly #server: Server;
-  readonly port: number;
+  readonly url: string;
   manner: FilterManner = 'answer';
   answer = '{"action": "no action"}';
   readonly questions: Question[] = [];
 
-  private constructor(server: Server, port: number) {
+  private constructor(server: Server, url: string) {
     this.#server = server;
-    this.port = port;
+    this.url = url;
     server.on('request', (request: IncomingMessage, response: ServerResponse) => {
       this.#take(request, response).catch(() => response.destroy());
     });
   }
 
-  static async start(): Promise<FilterServer> {
-    const server = createServer();
+  /** `pair`: it speaks HTTPS, as localhost. */
+  static async start(pair?: Pick<Pair, 'cert' | 'key'>): Promise<FilterServer> {
+    const server = pair ? createSecureServer(pair) : createServer();
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    return new FilterServer(server, (server.address() as { port: number }).port);
-  }
-
-  get url(): string {
-    return `http://127.0.0.1:${this.port}`;
+    const { port } = server.address() as { port: number };
+    return new FilterServer(server, pair ? `https://localhost:${port}` : `http://127.0.0.1:${port}`);
   }
 
   async stop(): Promise<void> {
