@@ -44,6 +44,20 @@ test('the examples show every field', () => {
   );
 });
 
+test('the examples show every login for next hops, and what is not the default of much asked fields', () => {
+  const documents = globSync('examples/*.yaml', { cwd: TOP }).flatMap((file) =>
+    parseAllDocuments(textOf(file)).map((one) => one.toJS() as { kind?: string; stringData?: object }),
+  );
+  const keys = new Set(
+    documents.flatMap(({ kind, stringData = {} }) => (kind === 'Secret' ? Object.keys(stringData) : [])),
+  );
+  for (const key of ['password', 'clientSecret', 'tls.crt', 'serviceAccountKey'])
+    assert.ok(keys.has(key), key);
+  const relays = JSON.stringify(documents.filter(({ kind }) => kind === 'MailRelay'));
+  for (const shown of ['"mail":"All"', '"headersOf":"All"', '"history":"7d"'])
+    assert.ok(relays.includes(shown), shown);
+});
+
 /** Paths of the values in a document, lists by `[]`. */
 function addFields(shown: Set<string>, path: string, value: unknown): void {
   shown.add(path);
