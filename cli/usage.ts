@@ -1,4 +1,5 @@
 /** Wrong usage of the command (exit status 2), and the readers of option values. Pure. */
+import { isIP } from 'node:net';
 import { InvalidArgumentError } from 'commander';
 import { parseDuration } from '#crds/units.ts';
 
@@ -6,6 +7,13 @@ export class UsageError extends Error {}
 
 export function parsePort(text: string): number {
   return readWhole(text, 1, 65_535, 'It must be a port from 1 to 65535');
+}
+
+/** A name would be looked up, and may be the address of another machine. */
+export function parseListenAddress(text: string): string {
+  if (isIP(text) === 0 && text !== 'localhost')
+    throw new InvalidArgumentError('It must be an IP address of this machine, such as :: or 127.0.0.1');
+  return text;
 }
 
 /** A reader of whole numbers from `least` on. */

@@ -1,7 +1,7 @@
 /** The verb `relay`. */
 import { Option } from 'commander';
 import { ADMIN_PORT, POD_PATHS } from '#crds/wellknown.ts';
-import { parseNumber, parsePort } from '../usage.ts';
+import { parseListenAddress, parseNumber, parsePort } from '../usage.ts';
 import { Verb } from '../verb.ts';
 
 export const verb = new Verb('relay')
@@ -20,7 +20,7 @@ export const verb = new Verb('relay')
   .option('--secrets <dir>', 'a folder in it for each Secret', POD_PATHS.secrets)
   .option('--configmaps <dir>', 'a folder in it for each ConfigMap', POD_PATHS.configMaps)
   .option('--state <dir>', 'folder of the queue', POD_PATHS.state)
-  .option('--listen <address>', 'address of the listeners; "::" is both families', '::')
+  .option('--listen <address>', 'address of the listeners; "::" is both families', parseListenAddress, '::')
   .option('--admin-port <port>', 'port of health and metrics', parsePort, ADMIN_PORT)
   .addOption(
     new Option('--pod-name <name>', 'name of the pod, by which it knows whether it is still wanted').env(

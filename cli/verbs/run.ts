@@ -1,6 +1,6 @@
 /** The verb `run`. */
 import { ADMIN_PORT } from '#crds/wellknown.ts';
-import { parsePort } from '../usage.ts';
+import { parseListenAddress, parsePort } from '../usage.ts';
 import { Verb } from '../verb.ts';
 
 export const verb = new Verb('run')
@@ -14,7 +14,7 @@ export const verb = new Verb('run')
     '--state <dir>',
     'folder of the queue and the local CA (default: .state/NAMESPACE-NAME in the working folder)',
   )
-  .option('--listen <address>', 'address of all listeners', '127.0.0.1')
+  .option('--listen <address>', 'address of all listeners', parseListenAddress, '127.0.0.1')
   .option('--admin-port <port>', 'port of health, status and metrics', parsePort, ADMIN_PORT)
   .option(
     '--sink <port>',

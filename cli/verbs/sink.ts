@@ -1,6 +1,6 @@
 /** The verb `sink`. */
 import { Option } from 'commander';
-import { parsePort } from '../usage.ts';
+import { parseListenAddress, parsePort } from '../usage.ts';
 import { outputOption, Verb } from '../verb.ts';
 
 export const verb = new Verb('sink')
@@ -11,6 +11,7 @@ export const verb = new Verb('sink')
   .option(
     '--listen <address>',
     'address to listen at; at another than this machine anybody can fill it',
+    parseListenAddress,
     '127.0.0.1',
   )
   .option('--port <port>', 'port to listen at', parsePort, 2525)

@@ -5,6 +5,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type PodStatus, printPodStatus } from '#crds/podstatus.ts';
+import { describeSystemError } from '#crds/systemwords.ts';
 import { bind } from '../task/bind.ts';
 
 const POLL_MS = 60_000;
@@ -28,9 +29,9 @@ export async function startAdmin(address: string, port: number, source: AdminSou
   try {
     await bind(server, port, address);
   } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    const why =
-      code === 'EADDRINUSE' ? 'the port is in use; stop what uses it or choose another port' : message;
+    const { code } = error as NodeJS.ErrnoException;
+    const cure = code === 'EADDRINUSE' ? '; stop what uses it, or choose another port by --admin-port' : '';
+    const why = `${describeSystemError(error)}${cure}`;
     throw new Error(`Cannot serve health and metrics at ${address} port ${port}: ${why}`, { cause: error });
   }
   const bound = server.address() as AddressInfo;

@@ -96,6 +96,9 @@ test('values that an option cannot have', async () => {
   await assertUsage(['operator', '--relay-image', 'x', '--user-ids', 'Mine'], '"Mine"', 'Fixed', 'Assigned');
   await assertUsage(['status', '-o', 'table'], '"table"', 'json');
   await assertUsage(['run', 'a.yaml', '-f', 'b.yaml'], 'one manifest');
+  for (const verb of ['run', 'relay', 'sink'])
+    for (const no of ['foo', 'relay.example', '300.1.1.1', '127.0.0.1:25', ''])
+      await assertUsage([verb, '--listen', no], '--listen', `"${no}"`, 'IP address of this machine');
   for (const no of ['300.1.1.1', '1.2.3', '192.0.2.0/24', 'fe80:::1', '::12345'])
     await assertUsage(['explain', no], `The IP address "${no}" cannot be read`, '192.0.2.7');
 });
