@@ -29,8 +29,8 @@ import { plainName } from './hostname.ts';
 import { ProxyingSocket, writeProxyHeader } from './proxyingsocket.ts';
 import { checkNames, judgeStricter, judgeTesting } from './stricterlevels.ts';
 import { fallBack, type TlsPolicy } from './tlspolicy.ts';
+import { TokenError } from './tokenerror.ts';
 import { TokenLogin } from './tokenlogin.ts';
-import { TokenError } from './tokensource.ts';
 
 /** Switches a timer of the library off. hopconnection.ts and the budget of the attempt keep the times of the RFC. */
 const NEVER_MS = 2 ** 31 - 1;

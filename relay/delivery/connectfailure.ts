@@ -17,7 +17,7 @@ import { readCodes } from './reply.ts';
 import { asksToSlowDown } from './slowdown.ts';
 import type { TlsaProblem } from './tlsa.ts';
 import type { TlsPolicy } from './tlspolicy.ts';
-import { TokenError } from './tokensource.ts';
+import { TokenError } from './tokenerror.ts';
 
 const CHECK_SECRET = 'check the Secret with its credentials';
 

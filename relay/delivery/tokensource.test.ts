@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { TokenError } from './tokenerror.ts';
 import type { TokenGrant } from './tokengrant.ts';
 import type { TokenAnswer } from './tokenrequest.ts';
-import { fixedToken, TokenError, TokenSource } from './tokensource.ts';
+import { fixedToken, TokenSource } from './tokensource.ts';
 
 const GRANT: TokenGrant = {
   kind: 'refresh token',

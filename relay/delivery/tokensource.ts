@@ -2,8 +2,8 @@
  * The tokens of one login. A token is kept until shortly before its end, and all connections that need one share one
  * request. A refusal is kept for a while too, because many wrong requests lock an account or a client.
  */
-import type { LoginProblem } from '#crds/loginproblems.ts';
 import { monotonic } from '../task/clock.ts';
+import { TokenError } from './tokenerror.ts';
 import type { TokenGrant } from './tokengrant.ts';
 import type { TokenAnswer } from './tokenrequest.ts';
 
@@ -18,17 +18,6 @@ export interface Tokens {
   readonly get: () => Promise<string>;
   /** The hop refuses this token, so it is not given again. True if it was accepted before: then nobody has to act yet. */
   readonly refuse: (token: string) => boolean;
-}
-
-/** Why there is no token. The message holds no secret. */
-export class TokenError extends Error {
-  /** null: the service gives no token now, and nobody has to act. */
-  readonly problem: LoginProblem | null;
-
-  constructor(message: string, problem: LoginProblem | null) {
-    super(message);
-    this.problem = problem;
-  }
 }
 
 /** A token that somebody else renews. */
