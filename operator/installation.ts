@@ -7,8 +7,8 @@
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { ANNOTATIONS } from '#crds/wellknown.ts';
 import { isOwnedBy } from './compare.ts';
+import type { RelayEvent } from './kube/events.ts';
 import type { Rendered } from './render/index.ts';
-import type { RelayEvent } from './report/events.ts';
 import type { World } from './world.ts';
 
 export interface Installation {

@@ -6,13 +6,18 @@ import { randomBytes } from 'node:crypto';
 import { cutBytes } from '#crds/cut.ts';
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { API_VERSION, FIELD_MANAGER, KIND } from '#crds/wellknown.ts';
-import type { RelayEvent } from '../report/events.ts';
 import type { Client } from './client.ts';
 import { apiPath } from './kinds.ts';
 
 const EVENT = { kind: 'Event', apiVersion: 'events.k8s.io/v1', plural: 'events' };
 /** The API server refuses longer notes. It counts bytes. */
 const NOTE_BYTES = 1024;
+
+export interface RelayEvent {
+  readonly type: 'Normal' | 'Warning';
+  readonly reason: string;
+  readonly note: string;
+}
 
 export async function writeEvent(
   client: Pick<Client, 'request'>,

@@ -1,6 +1,6 @@
 /**
  * The kinds of objects that the operator knows: their paths in the API, and how the operator watches them. All its
- * objects carry the managed-by label, so that the caches hold no objects of others.
+ * objects carry the managed-by label, so that the caches hold no objects of others. Pure.
  */
 import { FIELD_MANAGER, GROUP, PLURAL, VERSION } from '#crds/wellknown.ts';
 

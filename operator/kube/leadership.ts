@@ -3,7 +3,8 @@
  * without installations. The guard keeps a process of such a version, which an upgrade has not replaced yet, from
  * leading at the same time.
  */
-import { LEASE_NAME, Lease, type LeaseOptions } from './lease.ts';
+import { Lease, type LeaseOptions } from './lease.ts';
+import { LEASE_NAME } from './permissions.ts';
 
 export class Leadership {
   readonly #leases: readonly Lease[];

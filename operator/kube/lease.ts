@@ -9,12 +9,6 @@ import type { Client } from './client.ts';
 import { isKubeError } from './errors.ts';
 import { apiPath } from './kinds.ts';
 
-/**
- * The Lease of an operator that was not installed by its chart, and of every operator of versions without
- * installations.
- */
-export const LEASE_NAME = 'mailrelay-operator';
-
 const LEASE_MS = 15_000;
 const RENEW_MS = 10_000;
 const TRY_MS = 2_000;

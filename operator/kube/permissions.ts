@@ -2,7 +2,12 @@
  * All permissions of the operator in one table, from which the RBAC of the chart is generated. It has no Secrets, no
  * pods/exec and no wildcards: pods mount the Secrets and report what they serve. Pure data.
  */
-import { LEASE_NAME } from './lease.ts';
+
+/**
+ * The Lease of an operator that was not installed by its chart, and of every operator of versions without
+ * installations.
+ */
+export const LEASE_NAME = 'mailrelay-operator';
 
 export interface Permission {
   readonly group: string;

@@ -11,12 +11,7 @@ import {
 } from '#crds/events.ts';
 import type { Condition, MailRelayStatus } from '#crds/status.ts';
 import { counted, onEvery, verb } from '../judge/words.ts';
-
-export interface RelayEvent {
-  readonly type: 'Normal' | 'Warning';
-  readonly reason: string;
-  readonly note: string;
-}
+import type { RelayEvent } from '../kube/events.ts';
 
 /** `isReplacing`: pods are started or replaced as wanted, so it is no news that some are not ready. */
 export function listEvents(

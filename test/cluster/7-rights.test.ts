@@ -5,8 +5,12 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { LEASE_NAME } from '#operator/kube/lease.ts';
-import { ownPermissions, type Permission, RELAY_PERMISSIONS } from '#operator/kube/permissions.ts';
+import {
+  LEASE_NAME,
+  ownPermissions,
+  type Permission,
+  RELAY_PERMISSIONS,
+} from '#operator/kube/permissions.ts';
 import { client, installOperator, kubectl, makeNamespace, OPERATOR_NAMESPACE } from './kube.ts';
 
 const WATCHED = 'watched';
