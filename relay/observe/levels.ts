@@ -1,4 +1,4 @@
-/** The level of each event of the log. The type of the events comes from this table, so an event without a level does not compile. */
+/** The level of each event of the log. The type of the events comes from this table, so an event without a level does not compile. Pure. */
 import type { Policy } from '#crds/policyfile.ts';
 
 export type Level = Policy['logging']['level'];

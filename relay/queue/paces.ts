@@ -1,7 +1,7 @@
 /**
  * When deliveries began, so that no window of time has more of them than its rate. Separate from the queues, which exist
- * only while messages wait. Bounded by the rates. What the router before has begun counts (shapingmemory.ts). This file
- * has no clock of its own.
+ * only while messages wait. Bounded by the rates. What the router before has begun counts (shapingmemory.ts). Pure: it has
+ * no clock of its own.
  */
 import type { Destination } from '../delivery/courier.ts';
 import { NO_NOTE, NO_ROW, type NoteChange, type Remembered } from './shapingnote.ts';

@@ -1,4 +1,4 @@
-/** What limits have counted and who asked for fewer messages, as values that the next router gets (shapingmemory.ts). */
+/** What limits have counted and who asked for fewer messages, as values that the next router gets (shapingmemory.ts). Pure. */
 import type { Failure } from '#crds/failure.ts';
 
 /** A receiver whose pace is halved. */

@@ -1,7 +1,7 @@
 /**
  * Destinations and providers that ask for fewer messages. Each request halves their pace, and five minutes without one
  * undo one halving. Only those that asked are remembered, also by the next router (shapingmemory.ts). A destination is known
- * by its name: another limit or TLS level of it is the same receiver. This file has no clock of its own.
+ * by its name: another limit or TLS level of it is the same receiver. Pure: it has no clock of its own.
  */
 import { describeFailure } from '#crds/failure.ts';
 import type { DestinationLimits } from '#crds/policyfile.ts';

@@ -1,6 +1,6 @@
 /**
  * The messages between supervisor and tasks. A task starts with `configure`, answers `ready` or `failed`, and ends
- * after `drain`. Keys travel only over this channel and are never on disk or in a log.
+ * after `drain`. Keys travel only over this channel and are never on disk or in a log. Pure.
  */
 import type { FailureCause } from '#crds/failure.ts';
 import type { EventFigures, TlsReportsDay } from '#crds/podstatus.ts';

@@ -1,6 +1,6 @@
 /**
  * Bounds a map or set that has its oldest entry first. V8 finds the first entry by walking over all that were deleted
- * before it, so an eighth goes at once: one by one, each removal would cost as much as the map is large.
+ * before it, so an eighth goes at once: one by one, each removal would cost as much as the map is large. Pure.
  */
 
 const SHARE = 8;

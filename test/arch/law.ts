@@ -1,5 +1,6 @@
-/** Holds import specifiers against the rooms. Pure: files come in as texts, so that the law itself can be tested. */
+/** Holds import specifiers against the rooms. Files come in as texts, so that the law itself can be tested. */
 import { join, normalize } from 'node:path';
+import { claimsPure, impurities } from './purity.ts';
 import { ENTRY_FILES, ROOMS, type Room } from './rooms.ts';
 
 export interface Source {
@@ -10,15 +11,6 @@ export interface Source {
 
 const IMPORT =
   /^\s*(?:import|export)\b[^'"`;]*?from\s*['"]([^'"]+)['"]|^\s*import\s*['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]\s*\)/gm;
-const IMPURE = [
-  [/\bDate\.now\(\)|\bnew Date\(\s*\)/, 'the clock'],
-  [/\bMath\.random\(|\brandomBytes\(|\brandomUUID\(/, 'randomness'],
-  [/\bprocess\.(env|argv|exit|stdout|stderr)\b/, 'the process'],
-  [/\bsetTimeout\(|\bsetInterval\(/, 'timers'],
-] as const;
-/** Of Node's modules, those that reach the world; an import of types alone reaches nothing. */
-const IMPURE_PACKAGE =
-  /^node:(fs|child_process|dgram|dns|http|https|http2|os|process|timers|worker_threads|sqlite)\b/;
 const LINES = 300;
 const SHAPELESS = /(^|\/)(utils?|common|lib|types|helpers)(\/|\.ts$)/;
 
@@ -32,10 +24,23 @@ function findRoom(path: string): Room | undefined {
 
 /** Every breach of the law, as sentences. */
 export function breaches(sources: readonly Source[]): string[] {
-  return [...sources.flatMap(checkSource), ...cycles(sources)];
+  const isPure = findPure(sources);
+  return [
+    ...sources.flatMap((source) => checkSource(source, isPure)),
+    ...cycles(sources),
+    ...roomCycles(sources),
+  ];
 }
 
-function checkSource(source: Source): string[] {
+/** Whether a file is held to be pure, so that other pure files may import its values. */
+type IsPure = (path: string) => boolean;
+
+function findPure(sources: readonly Source[]): IsPure {
+  const claims = new Set(sources.filter(({ text }) => claimsPure(text)).map(({ path }) => path));
+  return (path) => findRoom(path)?.pure === true || claims.has(path);
+}
+
+function checkSource(source: Source, isPure: IsPure): string[] {
   const { path, text } = source;
   const room = findRoom(path);
   if (!room) return [`${path} is in no room: give it one in test/arch/rooms.ts`];
@@ -46,27 +51,14 @@ function checkSource(source: Source): string[] {
     found.push(`${path} has ${lines} lines: more than ${LINES} are more than one subject`);
   if (!/^(#!.*\n)?\/\*\*/.test(text) && !path.endsWith('.test.ts'))
     found.push(`${path} has no head that says what it owns`);
-  if (room.pure || claimsPure(text)) found.push(...impurities(path, text));
+  if (isPure(path)) {
+    const isPureImport = (specifier: string) => {
+      const target = findTarget(path, specifier);
+      return target === undefined ? undefined : isPure(target);
+    };
+    found.push(...impurities(path, text, isPureImport));
+  }
   return found;
-}
-
-/** A head that says "Pure" is a promise: it is held wherever it stands. */
-function claimsPure(text: string): boolean {
-  return /\bPure\b/.test(/^(?:#!.*\n)?\/\*\*[\s\S]*?\*\//.exec(text)?.[0] ?? '');
-}
-
-function impurities(path: string, text: string): string[] {
-  const packages = listImports({ path, text: withoutTypes(text) }).filter((name) =>
-    IMPURE_PACKAGE.test(name),
-  );
-  return [
-    ...IMPURE.filter(([pattern]) => pattern.test(text)).map(
-      ([, what]) => `${path} is pure and uses ${what}: let it come in as an argument`,
-    ),
-    ...packages.map(
-      (name) => `${path} is pure and imports ${name}: let what it gives come in as an argument`,
-    ),
-  ];
 }
 
 function checkImport(path: string, room: Room, specifier: string): string[] {
@@ -88,6 +80,11 @@ function checkImport(path: string, room: Room, specifier: string): string[] {
     return [
       `${path} imports ${target}: "${other.name}" is entered by ${other.entries.join(', ')} (${other.why})`,
     ];
+  const through = room.through?.[other.name];
+  if (through && !through.some((entry) => target.endsWith(`/${entry}`)))
+    return [
+      `${path} imports ${target}: "${room.name}" sees "${other.name}" only through ${through.join(', ')} (${room.why})`,
+    ];
   const crosses = room.name === 'cli' && !target.startsWith('crds/');
   return crosses && !ENTRY_FILES.includes(target)
     ? [`${path} imports ${target}: only the entry files of a half (${room.why})`]
@@ -102,27 +99,70 @@ function findTarget(path: string, specifier: string): string | undefined {
 
 /** Files that import each other, types included: what needs the other's types cannot be understood without it. */
 function cycles(sources: readonly Source[]): string[] {
-  const graph = new Map(
-    sources.map((source) => [
-      source.path,
-      listImports(source).flatMap((specifier) => findTarget(source.path, specifier) ?? []),
-    ]),
-  );
+  return findCycles(new Map(sources.map((source) => [source.path, listTargets(source)])));
+}
+
+/** Rooms that import each other by way of different files, types included: neither is the lower one. */
+function roomCycles(sources: readonly Source[]): string[] {
+  const graph = new Map<string, Set<string>>(ROOMS.map(({ name }) => [name, new Set()]));
+  for (const source of sources) {
+    const name = findRoom(source.path)?.name;
+    for (const target of listTargets(source)) {
+      const other = findRoom(target)?.name;
+      if (name !== undefined && other !== undefined && other !== name) graph.get(name)?.add(other);
+    }
+  }
+  return findCycles(graph).map((cycle) => `rooms in ${cycle}`);
+}
+
+function listTargets(source: Source): string[] {
+  return listImports(source).flatMap((specifier) => findTarget(source.path, specifier) ?? []);
+}
+
+function findCycles(graph: ReadonlyMap<string, Iterable<string>>): string[] {
   const found: string[] = [];
   const done = new Set<string>();
-  const visit = (path: string, trail: readonly string[]) => {
-    if (trail.includes(path)) {
-      found.push(`a cycle: ${[...trail.slice(trail.indexOf(path)), path].join(' -> ')}`);
+  const visit = (node: string, trail: readonly string[]) => {
+    if (trail.includes(node)) {
+      found.push(`a cycle: ${[...trail.slice(trail.indexOf(node)), node].join(' -> ')}`);
       return;
     }
-    if (done.has(path)) return;
-    for (const next of graph.get(path) ?? []) visit(next, [...trail, path]);
-    done.add(path);
+    if (done.has(node)) return;
+    for (const next of graph.get(node) ?? []) visit(next, [...trail, node]);
+    done.add(node);
   };
-  for (const path of graph.keys()) visit(path, []);
+  for (const node of graph.keys()) visit(node, []);
   return found;
 }
 
-function withoutTypes(text: string): string {
-  return text.replace(/^\s*(import|export) type [^;]*;/gm, '');
+/**
+ * Faults of the table itself: rooms and files that it names and that do not exist. `paths`: every file of the project.
+ * A name is found by its end, as the law does.
+ */
+export function tableFaults(
+  paths: readonly string[],
+  rooms: readonly Room[] = ROOMS,
+  entryFiles = ENTRY_FILES,
+): string[] {
+  const names = new Set(rooms.map(({ name }) => name));
+  const findMissing = (room: Room | undefined, files: readonly string[] = []) =>
+    files.filter((file) => !paths.some((path) => path.endsWith(`/${file}`) && room?.files.test(path)));
+  return [
+    ...rooms.flatMap((room) => [
+      ...room.rooms
+        .concat(Object.keys(room.through ?? {}))
+        .filter((other) => !names.has(other))
+        .map((other) => `"${room.name}" names the room "${other}", which does not exist`),
+      ...findMissing(room, room.entries).map((file) => `"${room.name}" has no ${file}, which is its entry`),
+      ...Object.entries(room.through ?? {}).flatMap(([other, files]) =>
+        findMissing(
+          rooms.find(({ name }) => name === other),
+          files,
+        ).map((file) => `"${other}" has no ${file}, through which "${room.name}" sees it`),
+      ),
+    ]),
+    ...entryFiles
+      .filter((file) => !paths.includes(file))
+      .map((file) => `${file}, an entry file, does not exist`),
+  ];
 }

@@ -1,4 +1,4 @@
-/** What a person on call types, in the order in which it is tried. */
+/** What a person on call types, in the order in which it is tried. Pure. */
 
 export const NAMESPACE = 'oncall';
 
