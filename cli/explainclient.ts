@@ -25,7 +25,7 @@ export function listSessions({ inbound }: Policy, client: string): ClientSession
     const starttls = starttlsOfSession(listener, chosen);
     const minTlsVersion = tlsFloorOfSession(listener, chosen, inbound.minTlsVersion);
     const isOwn = starttls === listener.starttls && minTlsVersion === inbound.minTlsVersion;
-    const trusts = makeRelaying(listener.clients, inbound.acceptDomains).trustsNetworkOf(client);
+    const trusts = makeRelaying(listener.clients, inbound.acceptDomains).isInTrustedNetwork(client);
     return {
       listener: listener.name,
       starttls: listener.implicitTLS ? 'Implicit' : starttls,

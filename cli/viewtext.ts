@@ -128,22 +128,22 @@ function describeLatest({ deliveries, taken, notices, sink }: ViewFacts): Sectio
     list('', taken.map(describeArrival)),
     list(
       'changes',
-      notices.map(({ time, text }) => `${clockOf(time)}  ${text}`),
+      notices.map(({ time, text }) => `${formatTime(time)}  ${text}`),
     ),
   ];
 }
 
 function describeDelivery({ time, to, event, hop, tls, seconds, reason }: LoggedDelivery): string {
   const how = event === 'delivered' ? (tls === 'none' ? 'in plain text' : tls) : reason;
-  return `${clockOf(time)}  ${to} by ${hop}: ${event}, ${how}${event === 'delivered' ? `, after ${seconds} s` : ''}`;
+  return `${formatTime(time)}  ${to} by ${hop}: ${event}, ${how}${event === 'delivered' ? `, after ${seconds} s` : ''}`;
 }
 
 function describeArrival(message: TakenMessage): string {
   const name = message.file.replace(/.*\//, '');
-  return `${clockOf(message.time)}  ${name}  ${describeEnvelope(message)}, ${describeProtection(message)}`;
+  return `${formatTime(message.time)}  ${name}  ${describeEnvelope(message)}, ${describeProtection(message)}`;
 }
 
-function clockOf(time: string): string {
+function formatTime(time: string): string {
   return time.slice(11, 19);
 }
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { MailRelayStatus } from '#crds/status.ts';
-import { recordingHands } from '#test/fixtures/hands.ts';
+import { recordingDeps } from '#test/fixtures/deps.ts';
 import { settledWorld } from '#test/fixtures/world.ts';
 import { Answers } from './answers.ts';
 import type { KubeObject, Request } from './kube/client.ts';
@@ -33,9 +33,9 @@ class Cluster {
 
   /** One look at the relay, so many minutes after the first. Gives the minutes until it is looked at again. */
   async look(minutes: number): Promise<number | undefined> {
-    const hands = recordingHands((request) => this.#answer(request));
+    const deps = recordingDeps((request) => this.#answer(request));
     const now = settledWorld().now + minutes * MINUTE;
-    const { lookAgainMs } = await reconcile({ ...this.#world, now }, { ...hands, answers: this.#answers });
+    const { lookAgainMs } = await reconcile({ ...this.#world, now }, { ...deps, answers: this.#answers });
     return lookAgainMs === undefined ? undefined : lookAgainMs / MINUTE;
   }
 

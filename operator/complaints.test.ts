@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { MailRelayStatus } from '#crds/status.ts';
-import { recordingHands } from '#test/fixtures/hands.ts';
+import { recordingDeps } from '#test/fixtures/deps.ts';
 import { liveObjects, podReport, podView, relayObject, settledWorld } from '#test/fixtures/world.ts';
 import { type KubeEvent, pickComplaint } from './complaints.ts';
 import type { KubeObject, Request } from './kube/client.ts';
@@ -28,12 +28,12 @@ const UNANSWERED: readonly [string, KubeError][] = [
 
 for (const [what, error] of UNANSWERED)
   test(`events that are answered by ${what} keep no status back, and are read again`, async () => {
-    const hands = recordingHands((request) => {
+    const deps = recordingDeps((request) => {
       if (isEvents(request)) throw error;
       return {};
     });
-    const { lookAgainMs } = await reconcile(lackingPod(), hands);
-    const written = hands.requests.find(({ path }) => path.endsWith('/status')) as Request;
+    const { lookAgainMs } = await reconcile(lackingPod(), deps);
+    const written = deps.requests.find(({ path }) => path.endsWith('/status')) as Request;
     const { status } = written.body as { status: MailRelayStatus };
     const ready = status.conditions?.find(({ type }) => type === 'Ready');
     assert.deepEqual([ready?.status, ready?.reason], ['False', 'PodsNotReady']);
@@ -41,9 +41,9 @@ for (const [what, error] of UNANSWERED)
   });
 
 test('events are not waited for longer than some seconds', async () => {
-  const hands = recordingHands(() => ({}));
-  await reconcile(lackingPod(), hands);
-  const { timeoutMs = Number.POSITIVE_INFINITY, isDispensable } = hands.requests.find(isEvents) as Request;
+  const deps = recordingDeps(() => ({}));
+  await reconcile(lackingPod(), deps);
+  const { timeoutMs = Number.POSITIVE_INFINITY, isDispensable } = deps.requests.find(isEvents) as Request;
   assert.ok(timeoutMs <= 3_000, `${timeoutMs} ms`);
   assert.ok(isDispensable, 'their absence is none of the API server');
 });
@@ -73,9 +73,9 @@ for (const [what, changes, isAsked] of [
   ],
 ] as const)
   test(`the events of a pod that ${what} are ${isAsked ? '' : 'not '}read, and it is looked at again`, async () => {
-    const hands = recordingHands(() => ({}));
-    const { lookAgainMs } = await reconcile(slowPod(changes), hands);
-    const asked = hands.requests.filter(isEvents).map(({ query }) => query?.['fieldSelector']);
+    const deps = recordingDeps(() => ({}));
+    const { lookAgainMs } = await reconcile(slowPod(changes), deps);
+    const asked = deps.requests.filter(isEvents).map(({ query }) => query?.['fieldSelector']);
     assert.deepEqual(
       asked,
       isAsked ? ['involvedObject.kind=Pod,involvedObject.name=relay-1,involvedObject.uid=u'] : [],
@@ -84,9 +84,9 @@ for (const [what, changes, isAsked] of [
   });
 
 test('a settled relay asks for no events, and needs no other look', async () => {
-  const hands = recordingHands(() => ({}));
-  const { lookAgainMs } = await reconcile(settledWorld(), hands);
-  assert.deepEqual([hands.requests.filter(isEvents), lookAgainMs], [[], undefined]);
+  const deps = recordingDeps(() => ({}));
+  const { lookAgainMs } = await reconcile(settledWorld(), deps);
+  assert.deepEqual([deps.requests.filter(isEvents), lookAgainMs], [[], undefined]);
 });
 
 const event = (type: string, reason: string, minutesAgo = 1): KubeEvent => ({

@@ -10,7 +10,6 @@ import { Answers } from './answers.ts';
 import { read } from './apply.ts';
 import { Caches } from './caches.ts';
 import { isOwnedBy } from './compare.ts';
-import { Errand } from './errand.ts';
 import { ForbiddenWrites } from './forbidden.ts';
 import { gatherWorld } from './gather.ts';
 import { decideClaim, type Installation, takenEvent } from './installation.ts';
@@ -25,6 +24,7 @@ import type { OperatorMetrics } from './metrics.ts';
 import { PodPoller, type PollTarget } from './pods/poller.ts';
 import { Refresher } from './pods/refresh.ts';
 import { isPaused, reconcile, stampRelay } from './reconcile.ts';
+import { ReconcileWriter } from './reconcilewriter.ts';
 import { listAwaited } from './records/proof.ts';
 import type { RenderSettings } from './render/index.ts';
 import { Rollouts } from './rollouts.ts';
@@ -153,11 +153,11 @@ export class Controller {
       const isOurs = await this.#claim(key);
       if (isOurs) await this.#readPartial(key);
       this.#poller.follow(key, isOurs ? this.#listTargets(key) : new Map());
-      const errand = this.#writer();
+      const writer = this.#writer();
       const world = isOurs ? this.#gather(key) : undefined;
       this.#lookups.follow(key, world && !isPaused(world.relay) ? listAwaited(world) : []);
       if (world) {
-        await this.#reconcile(key, world, errand, begun - queuedMs);
+        await this.#reconcile(key, world, writer, begun - queuedMs);
         metrics.reconciled('ok', performance.now() - begun);
       } else {
         this.#refresher.forget(key);
@@ -204,30 +204,30 @@ export class Controller {
     });
   }
 
-  async #reconcile(key: string, world: World, errand: Errand, heardAt: number): Promise<void> {
+  async #reconcile(key: string, world: World, writer: ReconcileWriter, heardAt: number): Promise<void> {
     const { settings, log } = this.#options;
     const { lookAgainMs } = await reconcile(world, {
-      writer: errand,
+      writer,
       settings,
       refresher: this.#refresher,
       rollouts: this.#rollouts,
       answers: this.#answers,
       onWrite: (verb, object) => log(verb, { relay: key, object }),
-      tell: (relay, event) => this.#tell(errand, relay, event),
-    }).finally(() => this.#queue.charge(key, errand.busyMs));
+      tell: (relay, event) => this.#tell(writer, relay, event),
+    }).finally(() => this.#queue.charge(key, writer.busyMs));
     if (lookAgainMs !== undefined) this.#queue.addAfter(key, lookAgainMs);
-    if (errand.writes === 0) return;
-    const ownMs = performance.now() - heardAt - errand.waitedMs;
+    if (writer.writes === 0) return;
+    const ownMs = performance.now() - heardAt - writer.waitedMs;
     log('reconciled', {
       relay: key,
-      writes: errand.writes,
-      ...rounded({ ownMs, waitedMs: errand.waitedMs }),
+      writes: writer.writes,
+      ...rounded({ ownMs, waitedMs: writer.waitedMs }),
     });
   }
 
-  #writer(): Errand {
+  #writer(): ReconcileWriter {
     const { client, metrics, mayWrite } = this.#options;
-    return new Errand({
+    return new ReconcileWriter({
       client,
       caches: this.#caches,
       forbidden: this.#forbidden,
@@ -236,11 +236,11 @@ export class Controller {
     });
   }
 
-  async #tell(errand: Errand, relay: MailRelay, event: RelayEvent): Promise<void> {
+  async #tell(writer: ReconcileWriter, relay: MailRelay, event: RelayEvent): Promise<void> {
     const { identity, log } = this.#options;
     const key = `${relay.metadata.namespace}/${relay.metadata.name}`;
     log('event', { relay: key, reason: event.reason, note: event.note });
-    await writeEvent(errand, identity, relay, event).catch((error: Error) => {
+    await writeEvent(writer, identity, relay, event).catch((error: Error) => {
       log('event_not_written', { relay: key, message: error.message });
     });
   }

@@ -10,7 +10,7 @@ import fc from '#test/kit/property.ts';
 import type { KubeObject, Request } from './kube/client.ts';
 import { KubeError } from './kube/errors.ts';
 import { Refresher } from './pods/refresh.ts';
-import { type Hands, reconcile } from './reconcile.ts';
+import { type Deps, reconcile } from './reconcile.ts';
 import { listRecords } from './records/list.ts';
 import { joinAuthorities } from './render/authority.ts';
 import { renderAll } from './render/index.ts';
@@ -165,7 +165,7 @@ test('a world that was reconciled once is not written to again', async () => {
   await fc.assert(
     fc.asyncProperty(worlds, fc.nat(), async (world, seed) => {
       const server = new Kept();
-      const hands: Hands = {
+      const deps: Deps = {
         writer: server,
         settings: SETTINGS,
         refresher: new Refresher(),
@@ -173,11 +173,11 @@ test('a world that was reconciled once is not written to again', async () => {
         onWrite: () => undefined,
         tell: async () => undefined,
       };
-      await reconcile({ ...world, objects: new Map() }, hands);
+      await reconcile({ ...world, objects: new Map() }, deps);
       // The caches have the new objects now, and the status mentions them.
-      await reconcile(server.after(world), hands);
+      await reconcile(server.after(world), deps);
       const { writes } = server;
-      await reconcile(shuffled(server.after(world), seed), hands);
+      await reconcile(shuffled(server.after(world), seed), deps);
       assert.equal(server.writes, writes);
     }),
     { numRuns: 200 },

@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { MailRelayStatus } from '#crds/status.ts';
 import { ANNOTATIONS } from '#crds/wellknown.ts';
-import { notFound, recordingHands } from '#test/fixtures/hands.ts';
+import { notFound, recordingDeps } from '#test/fixtures/deps.ts';
 import { liveObjects, podReport, podView, relayObject, settledWorld } from '#test/fixtures/world.ts';
 import type { KubeObject, Request } from './kube/client.ts';
 import { KubeError } from './kube/errors.ts';
@@ -29,17 +29,17 @@ describe('a write that fails', () => {
   for (const kind of ['conflict', 'unavailable', 'unauthenticated', 'expired'] as const) {
     test(`whichever call fails with ${kind}, the next run sends the rest and ends in the same place`, async () => {
       const world = settledWorld({ objects: new Map(), pods: [] });
-      const fault = recordingHands(notFound);
+      const fault = recordingDeps(notFound);
       await reconcile(world, fault);
       const writes = fault.requests.length;
       for (let nth = 0; nth < writes; nth++) {
         let count = 0;
-        const hands = recordingHands((request) => {
+        const deps = recordingDeps((request) => {
           if (count++ === nth) throw new KubeError(kind, 'injected');
           return notFound(request);
         });
-        await assert.rejects(reconcile(world, hands), /injected/);
-        const again = recordingHands(notFound);
+        await assert.rejects(reconcile(world, deps), /injected/);
+        const again = recordingDeps(notFound);
         await reconcile(world, again);
         assert.deepEqual(again.requests, fault.requests);
       }
@@ -48,20 +48,20 @@ describe('a write that fails', () => {
 
   test('at one object: the others are written, the status quotes the server, and it is tried again', async () => {
     const world = settledWorld({ objects: new Map(), pods: [] });
-    const hands = recordingHands(failingAt(({ path }) => path.includes('/services/')));
-    await assert.rejects(reconcile(world, hands), /failed calling webhook/);
-    assert.ok(hands.requests.some(({ path }) => path.includes('/statefulsets/')));
-    assert.equal(conditionIn(hands.requests, 'Ready')?.status, 'False');
-    const { status, reason, message } = conditionIn(hands.requests, 'Reconciling') ?? {};
+    const deps = recordingDeps(failingAt(({ path }) => path.includes('/services/')));
+    await assert.rejects(reconcile(world, deps), /failed calling webhook/);
+    assert.ok(deps.requests.some(({ path }) => path.includes('/statefulsets/')));
+    assert.equal(conditionIn(deps.requests, 'Ready')?.status, 'False');
+    const { status, reason, message } = conditionIn(deps.requests, 'Reconciling') ?? {};
     assert.deepEqual([status, reason], ['True', 'WriteFailed']);
     assert.match(message ?? '', /Service\/relay.*failed calling webhook "policy.example": mend that webhook/);
-    assert.deepEqual(hands.events, ['WriteFailed']);
+    assert.deepEqual(deps.events, ['WriteFailed']);
   });
 
   test('in the same way twice is told once', async () => {
     const world = settledWorld({ objects: new Map(), pods: [] });
     const fault = failingAt((request) => !isStatus(request));
-    const [first, second] = [recordingHands(fault), recordingHands(fault)];
+    const [first, second] = [recordingDeps(fault), recordingDeps(fault)];
     await assert.rejects(reconcile(world, first), /failed calling webhook/);
     const status = statusIn(first.requests);
     assert.ok(status);
@@ -95,12 +95,9 @@ describe('a write that fails', () => {
     for (const [object, type, expected] of told) {
       const [kind = '', named = ''] = object.split('/');
       const path = `/${kind.toLowerCase()}s/${named}`;
-      const hands = recordingHands(failingAt((request) => request.path.endsWith(path)));
-      await assert.rejects(
-        reconcile(settledWorld({ relay, objects, pods }), hands),
-        /failed calling webhook/,
-      );
-      const { reason, message = '' } = conditionIn(hands.requests, type) ?? {};
+      const deps = recordingDeps(failingAt((request) => request.path.endsWith(path)));
+      await assert.rejects(reconcile(settledWorld({ relay, objects, pods }), deps), /failed calling webhook/);
+      const { reason, message = '' } = conditionIn(deps.requests, type) ?? {};
       assert.equal(reason, expected, object);
       assert.ok(message.includes(object), message);
     }
@@ -115,29 +112,29 @@ describe('a write that fails', () => {
       kind: 'PersistentVolumeClaim',
       metadata: { name, namespace: 'mail', annotations },
     });
-    const hands = recordingHands(failingAt(({ path }) => path.endsWith(name)));
-    await assert.rejects(reconcile(settledWorld({ relay, objects }), hands), /failed calling webhook/);
-    assert.ok(!hands.requests.some(({ path }) => path.includes('/statefulsets/')));
-    assert.equal(conditionIn(hands.requests, 'Reconciling')?.reason, 'WriteFailed');
+    const deps = recordingDeps(failingAt(({ path }) => path.endsWith(name)));
+    await assert.rejects(reconcile(settledWorld({ relay, objects }), deps), /failed calling webhook/);
+    assert.ok(!deps.requests.some(({ path }) => path.includes('/statefulsets/')));
+    assert.equal(conditionIn(deps.requests, 'Reconciling')?.reason, 'WriteFailed');
   });
 
   test('before the pods were asked is thrown all the same', async () => {
-    const hands = recordingHands(failingAt(() => true));
+    const deps = recordingDeps(failingAt(() => true));
     const world = settledWorld({ objects: new Map(), pods: [], asked: false });
-    await assert.rejects(reconcile(world, hands), /failed calling webhook/);
-    assert.ok(!hands.requests.some(isStatus));
+    await assert.rejects(reconcile(world, deps), /failed calling webhook/);
+    assert.ok(!deps.requests.some(isStatus));
   });
 
   for (const kind of ['forbidden', 'invalid'] as const) {
     test(`an object that the server refuses as ${kind} is Stalled, and the others are applied all the same`, async () => {
-      const hands = recordingHands((request) => {
+      const deps = recordingDeps((request) => {
         if (request.method === 'PATCH' && request.path.includes('/services/'))
           throw new KubeError(kind, 'by policy', 403);
         return notFound(request);
       });
-      await reconcile(settledWorld({ objects: new Map(), pods: [] }), hands);
-      assert.ok(hands.requests.some(({ path }) => path.includes('/statefulsets/')));
-      assert.ok(hands.events.includes('Denied'));
+      await reconcile(settledWorld({ objects: new Map(), pods: [] }), deps);
+      assert.ok(deps.requests.some(({ path }) => path.includes('/statefulsets/')));
+      assert.ok(deps.events.includes('Denied'));
     });
   }
 });

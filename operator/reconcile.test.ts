@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { MailRelayStatus } from '#crds/status.ts';
 import { selectorLabels } from '#crds/wellknown.ts';
-import { notFound, recordingHands } from '#test/fixtures/hands.ts';
+import { notFound, recordingDeps } from '#test/fixtures/deps.ts';
 import { liveObjects, podReport, podView, relayObject, settledWorld } from '#test/fixtures/world.ts';
 import type { KubeObject, Request } from './kube/client.ts';
 import { KubeError } from './kube/errors.ts';
@@ -17,10 +17,10 @@ const withStatus = (world: World): World => {
 
 describe('reconcile', () => {
   test('writes nothing and tells nothing when the world is as wanted', async () => {
-    const hands = recordingHands();
-    await reconcile(withStatus(settledWorld()), hands);
-    assert.deepEqual(hands.requests, []);
-    assert.deepEqual(hands.events, []);
+    const deps = recordingDeps();
+    await reconcile(withStatus(settledWorld()), deps);
+    assert.deepEqual(deps.requests, []);
+    assert.deepEqual(deps.events, []);
   });
 
   test('the same world twice gives the same status bytes', () => {
@@ -29,24 +29,24 @@ describe('reconcile', () => {
   });
 
   test('makes everything of a new MailRelay, the pods last, and a status with Ready from the first time', async () => {
-    const hands = recordingHands(notFound);
-    await reconcile(settledWorld({ objects: new Map(), pods: [] }), hands);
-    const patched = hands.requests
+    const deps = recordingDeps(notFound);
+    await reconcile(settledWorld({ objects: new Map(), pods: [] }), deps);
+    const patched = deps.requests
       .filter(({ method }) => method === 'PATCH')
       .map(({ path }) => path.split('/').slice(-2).join('/'));
     assert.equal(patched.at(-2), 'statefulsets/relay');
     assert.equal(patched.at(-1), 'relay/status');
-    const { body } = hands.requests.at(-1) as { body: { status: MailRelayStatus } };
+    const { body } = deps.requests.at(-1) as { body: { status: MailRelayStatus } };
     assert.equal(body.status.conditions?.[0]?.type, 'Ready');
     assert.equal(body.status.observedGeneration, 3);
   });
 
   test('labels of pods come before the Service that selects by them, and before a pod is told to leave', async () => {
-    const hands = recordingHands(notFound);
+    const deps = recordingDeps(notFound);
     const unlabelled = podView('relay-0', podReport(relayObject()), { serving: undefined });
     const leaving = [podView('relay-2', podReport(relayObject()))];
-    await reconcile(settledWorld({ objects: new Map(), pods: [unlabelled], leaving }), hands);
-    const writes = hands.requests.filter(({ method }) => method !== 'GET');
+    await reconcile(settledWorld({ objects: new Map(), pods: [unlabelled], leaving }), deps);
+    const writes = deps.requests.filter(({ method }) => method !== 'GET');
     const labels = writes.slice(0, 2).map(({ path, body }) => [path.split('/').at(-1), body]);
     const patch = (uid: string, serving: string) => ({
       metadata: { uid, labels: { 'mailrelay.dev/serving': serving } },
@@ -55,7 +55,7 @@ describe('reconcile', () => {
       ['relay-0', patch('uid-of-relay-0', 'true')],
       ['relay-2', patch('uid-of-relay-2', 'false')],
     ]);
-    const refused = recordingHands((request) => {
+    const refused = recordingDeps((request) => {
       if (request.path.includes('/pods/')) throw new KubeError('forbidden', 'no', 403);
       return notFound(request);
     });
@@ -72,15 +72,15 @@ describe('reconcile', () => {
     const older = { ...relay.metadata, name: 'other', uid: 'o', creationTimestamp: '2025-01-01T00:00:00Z' };
     const filled = [{ secret: 'relay-tls', relay: { ...relay, metadata: older }, since: undefined }];
     const unlisted = [{ kind: 'Certificate', message: 'the server is broken' }];
-    const hands = recordingHands(notFound);
-    await reconcile(settledWorld({ relay, filled, unlisted, objects: new Map() }), hands);
-    const paths = hands.requests.map(({ path }) => path);
+    const deps = recordingDeps(notFound);
+    await reconcile(settledWorld({ relay, filled, unlisted, objects: new Map() }), deps);
+    const paths = deps.requests.map(({ path }) => path);
     assert.ok(paths.some((path) => path.endsWith('/statefulsets/relay')));
     assert.deepEqual(
       paths.filter((path) => path.includes('cert-manager.io')),
       [],
     );
-    const { body } = hands.requests.at(-1) as { body: { status: MailRelayStatus } };
+    const { body } = deps.requests.at(-1) as { body: { status: MailRelayStatus } };
     const shown = body.status.conditions?.map(({ type, status, reason }) => `${type} ${status} ${reason}`);
     assert.ok(shown?.includes('Reconciling True CertManagerUnlisted'), String(shown));
     assert.ok(!shown?.some((one) => one.startsWith('Stalled')), String(shown));
@@ -95,10 +95,10 @@ describe('reconcile', () => {
     const objects = liveObjects(relay);
     const service = objects.get('Service/relay') as unknown as { spec: { type: string } };
     objects.set('Service/relay', { ...service, spec: { ...service.spec, type: 'NodePort' } } as never);
-    const hands = recordingHands();
-    await reconcile(withStatus(settledWorld({ objects })), hands);
+    const deps = recordingDeps();
+    await reconcile(withStatus(settledWorld({ objects })), deps);
     assert.deepEqual(
-      hands.requests.map(({ method, path }) => `${method} ${path}`),
+      deps.requests.map(({ method, path }) => `${method} ${path}`),
       ['PATCH /api/v1/namespaces/mail/services/relay'],
     );
   });
@@ -111,9 +111,9 @@ describe('reconcile', () => {
       spec: { ...service.spec, clusterIP: '10.0.0.1', sessionAffinity: 'None' },
       status: {},
     } as never);
-    const hands = recordingHands();
-    await reconcile(withStatus(settledWorld({ objects })), hands);
-    assert.deepEqual(hands.requests, []);
+    const deps = recordingDeps();
+    await reconcile(withStatus(settledWorld({ objects })), deps);
+    assert.deepEqual(deps.requests, []);
   });
 
   test('what others add beside ours is no difference, but for what changes the meaning of ours', async () => {
@@ -126,9 +126,9 @@ describe('reconcile', () => {
       return objects;
     };
     const writes = async (objects: World['objects']) => {
-      const hands = recordingHands();
-      await reconcile(withStatus(settledWorld({ objects })), hands);
-      return hands.requests.length;
+      const deps = recordingDeps();
+      await reconcile(withStatus(settledWorld({ objects })), deps);
+      return deps.requests.length;
     };
     const port = { name: 'other', port: 1, targetPort: 1, protocol: 'TCP' };
     assert.equal(await writes(edited((spec) => ({ ...spec, ports: [port, ...spec.ports] }))), 0);
@@ -148,9 +148,9 @@ describe('reconcile', () => {
       service: { annotations: { 'example.com/internal': 'true' } },
     };
     const written = async (changes: Readonly<Record<string, unknown>>, objects: World['objects']) => {
-      const hands = recordingHands(notFound);
-      await reconcile(withStatus(settledWorld({ relay: relayObject(changes), objects })), hands);
-      const writes = hands.requests.filter(({ method }) => method !== 'GET');
+      const deps = recordingDeps(notFound);
+      await reconcile(withStatus(settledWorld({ relay: relayObject(changes), objects })), deps);
+      const writes = deps.requests.filter(({ method }) => method !== 'GET');
       return writes.map(({ path, body }) => ({ at: path.split('/').at(-2), body: body as KubeObject }));
     };
 
@@ -196,14 +196,14 @@ describe('reconcile', () => {
       kind: 'ConfigMap',
       metadata: { name: 'foreign', namespace: 'mail', uid: 'x' },
     } as never);
-    const hands = recordingHands();
-    await reconcile(withStatus(settledWorld({ objects })), hands);
+    const deps = recordingDeps();
+    await reconcile(withStatus(settledWorld({ objects })), deps);
     assert.deepEqual(
-      hands.requests.map(({ method, path }) => `${method} ${path}`),
+      deps.requests.map(({ method, path }) => `${method} ${path}`),
       ['DELETE /apis/cert-manager.io/v1/namespaces/mail/certificates/relay'],
     );
     // The write of a paused leader arrives late. The next leader has written to the object and may want it.
-    const { body } = hands.requests[0] as { body: { preconditions: unknown } };
+    const { body } = deps.requests[0] as { body: { preconditions: unknown } };
     assert.deepEqual(body.preconditions, { uid: 'uid-of-Certificate', resourceVersion: '1' });
   });
 
@@ -211,26 +211,26 @@ describe('reconcile', () => {
     const objects = liveObjects(relayObject());
     const own = liveObjects(relayObject({ tls: { issuerRef: { name: 'ca' } } })).get('Certificate/relay');
     objects.set('Certificate/relay', own as KubeObject);
-    const hands = recordingHands(({ method }) => {
+    const deps = recordingDeps(({ method }) => {
       if (method === 'DELETE') throw new KubeError('conflict', 'changed', 409);
       return {};
     });
-    await reconcile(withStatus(settledWorld({ objects })), hands);
-    assert.equal(hands.requests.length, 1);
+    await reconcile(withStatus(settledWorld({ objects })), deps);
+    assert.equal(deps.requests.length, 1);
   });
 
   test('never takes over an object of someone else', async () => {
     const objects = liveObjects(relayObject());
     objects.delete('Service/relay');
-    const hands = recordingHands(({ method }) =>
+    const deps = recordingDeps(({ method }) =>
       method === 'GET' ? { metadata: { name: 'relay', namespace: 'mail' } } : {},
     );
-    const { lookAgainMs } = await reconcile(withStatus(settledWorld({ objects })), hands);
+    const { lookAgainMs } = await reconcile(withStatus(settledWorld({ objects })), deps);
     assert.equal(lookAgainMs, 30_000, 'nobody else tells when the name is free');
     assert.ok(
-      !hands.requests.some(({ method, path }) => method === 'PATCH' && path.endsWith('services/relay')),
+      !deps.requests.some(({ method, path }) => method === 'PATCH' && path.endsWith('services/relay')),
     );
-    assert.deepEqual(hands.events, ['NameTaken']);
+    assert.deepEqual(deps.events, ['NameTaken']);
   });
 
   test('takes back what lost its owner, and nothing that has another or was never ours', async () => {
@@ -243,9 +243,9 @@ describe('reconcile', () => {
       const service = objects.get('Service/relay') as KubeObject;
       const { ownerReferences: _, ...metadata } = service.metadata;
       objects.set('Service/relay', { ...service, metadata: { ...metadata, ...change(metadata) } });
-      const hands = recordingHands(({ method }) => (method === 'GET' ? { metadata: relay } : {}));
-      await reconcile(withStatus(settledWorld({ objects })), hands);
-      return hands.requests.filter(({ path }) => path.endsWith('/services/relay'));
+      const deps = recordingDeps(({ method }) => (method === 'GET' ? { metadata: relay } : {}));
+      await reconcile(withStatus(settledWorld({ objects })), deps);
+      return deps.requests.filter(({ path }) => path.endsWith('/services/relay'));
     };
     const [{ body } = { body: undefined }] = await writes(() => ({}));
     assert.equal((body as KubeObject).metadata.ownerReferences?.[0]?.uid, 'uid-of-relay');
@@ -267,13 +267,13 @@ describe('reconcile', () => {
         const objects = liveObjects(relayObject());
         const object = objects.get(name) as KubeObject;
         objects.set(name, { ...object, metadata: { ...object.metadata, ...change } });
-        const hands = recordingHands();
-        await reconcile(withStatus(settledWorld({ objects })), hands);
+        const deps = recordingDeps();
+        await reconcile(withStatus(settledWorld({ objects })), deps);
         assert.deepEqual(
-          hands.requests.map(({ path }) => path.split('/').slice(-2).join('/')),
+          deps.requests.map(({ path }) => path.split('/').slice(-2).join('/')),
           ['relay/status'],
         );
-        const { status } = (hands.requests[0] as { body: { status: MailRelayStatus } }).body;
+        const { status } = (deps.requests[0] as { body: { status: MailRelayStatus } }).body;
         const is = (type: string) => status.conditions?.find((condition) => condition.type === type);
         assert.equal(is('Reconciling')?.reason, 'MakingAnew');
         assert.match(is('Reconciling')?.message ?? '', new RegExp(name));
@@ -285,27 +285,27 @@ describe('reconcile', () => {
 
   test('never lets a StatefulSet take the claim of someone else, and takes that of a relay of the same name before', async () => {
     const run = async (labels: Record<string, string>) => {
-      const hands = recordingHands((request) =>
+      const deps = recordingDeps((request) =>
         request.path.endsWith('/spool-relay-1') && request.method === 'GET'
           ? { metadata: { name: 'spool-relay-1', labels } }
           : notFound(request),
       );
-      await reconcile(settledWorld({ objects: new Map(), pods: [] }), hands);
-      return hands.requests.some(({ method, path }) => method === 'PATCH' && path.includes('/statefulsets/'));
+      await reconcile(settledWorld({ objects: new Map(), pods: [] }), deps);
+      return deps.requests.some(({ method, path }) => method === 'PATCH' && path.includes('/statefulsets/'));
     };
     assert.equal(await run({ app: 'database' }), false);
     assert.equal(await run(selectorLabels('relay')), true);
   });
 
   test('writes to the object that it looked at, and makes a new one only where there is none', async () => {
-    const hands = recordingHands(notFound);
-    await reconcile(settledWorld({ objects: new Map(), pods: [] }), hands);
-    const made = hands.requests.filter(({ method, path }) => method === 'PATCH' && !path.endsWith('/status'));
+    const deps = recordingDeps(notFound);
+    await reconcile(settledWorld({ objects: new Map(), pods: [] }), deps);
+    const made = deps.requests.filter(({ method, path }) => method === 'PATCH' && !path.endsWith('/status'));
     assert.ok(made.every(({ query }) => query?.['force'] === undefined));
     const objects = liveObjects(relayObject());
     const service = objects.get('Service/relay') as KubeObject;
     objects.set('Service/relay', { ...service, spec: {} });
-    const repairing = recordingHands();
+    const repairing = recordingDeps();
     await reconcile(withStatus(settledWorld({ objects })), repairing);
     const [{ body, query = {} }] = repairing.requests as [Request];
     assert.equal((body as KubeObject).metadata.uid, service.metadata.uid);
@@ -318,9 +318,9 @@ describe('reconcile', () => {
       podView('relay-0', podReport(relay)),
       podView('relay-1', podReport(relay, { policy: { hash: 'old', refused: null } })),
     ];
-    const hands = recordingHands();
-    const { lookAgainMs } = await reconcile(withStatus(settledWorld({ pods })), hands);
-    const touched = hands.requests.filter(({ path }) => path.includes('/pods/'));
+    const deps = recordingDeps();
+    const { lookAgainMs } = await reconcile(withStatus(settledWorld({ pods })), deps);
+    const touched = deps.requests.filter(({ path }) => path.includes('/pods/'));
     assert.deepEqual(
       touched.map(({ path }) => path),
       ['/api/v1/namespaces/mail/pods/relay-1'],
@@ -331,36 +331,36 @@ describe('reconcile', () => {
   test('touches a pod that misses a Secret for a minute, in case it comes, and then no more', async () => {
     const problem = { reason: 'CertificateMissing', message: 'none' };
     const report = podReport(relayObject(), { certificate: null, certificateProblem: problem });
-    const hands = recordingHands();
+    const deps = recordingDeps();
     let refresh: string | undefined;
     for (let seconds = 0; seconds <= 300; seconds += 0.5) {
       const base = settledWorld({ pods: [podView('relay-0', report, { refresh })] });
-      const before = hands.requests.length;
-      await reconcile({ ...withStatus(base), now: base.now + seconds * 1_000 }, hands);
-      const touch = hands.requests.slice(before).find(({ path }) => path.includes('/pods/'));
+      const before = deps.requests.length;
+      await reconcile({ ...withStatus(base), now: base.now + seconds * 1_000 }, deps);
+      const touch = deps.requests.slice(before).find(({ path }) => path.includes('/pods/'));
       const { metadata } = (touch?.body ?? { metadata: {} }) as Partial<KubeObject>;
       refresh = metadata?.annotations?.['mailrelay.dev/refresh'] ?? refresh;
     }
-    const touches = hands.requests.filter(({ path }) => path.includes('/pods/'));
+    const touches = deps.requests.filter(({ path }) => path.includes('/pods/'));
     assert.equal(touches.length, 7);
   });
 
   test('says nothing of pods that have not been asked yet', async () => {
-    const hands = recordingHands();
+    const deps = recordingDeps();
     const pods = [podView('relay-0', undefined), podView('relay-1', undefined)];
-    await reconcile({ ...withStatus(settledWorld()), pods, asked: false }, hands);
-    assert.deepEqual(hands.requests, []);
+    await reconcile({ ...withStatus(settledWorld()), pods, asked: false }, deps);
+    assert.deepEqual(deps.requests, []);
   });
 
   test('leaves a paused relay alone', async () => {
-    const hands = recordingHands();
+    const deps = recordingDeps();
     const relay = relayObject();
     const paused = {
       ...relay,
       metadata: { ...relay.metadata, annotations: { 'mailrelay.dev/paused': 'true' } },
     };
-    await reconcile(settledWorld({ relay: paused, objects: new Map() }), hands);
-    assert.deepEqual(hands.requests, []);
+    await reconcile(settledWorld({ relay: paused, objects: new Map() }), deps);
+    assert.deepEqual(deps.requests, []);
   });
 
   test('grows the claims and makes the StatefulSet anew around its pods', async () => {
@@ -372,9 +372,9 @@ describe('reconcile', () => {
       objects.set(`PersistentVolumeClaim/${name}`, { kind: 'PersistentVolumeClaim', metadata, spec });
     }
     const relay = relayObject({ queue: { storage: { size: '2Gi' } } });
-    const hands = recordingHands();
-    await reconcile(settledWorld({ relay, objects }), hands);
-    const steps = hands.requests.map(({ method, path }) => `${method} ${path.split('/').at(-1)}`);
+    const deps = recordingDeps();
+    await reconcile(settledWorld({ relay, objects }), deps);
+    const steps = deps.requests.map(({ method, path }) => `${method} ${path.split('/').at(-1)}`);
     const at = (step: string) => steps.indexOf(step);
     assert.ok(
       at('PATCH spool-relay-0') !== -1 && at('PATCH spool-relay-0') < at('DELETE relay'),
@@ -382,11 +382,11 @@ describe('reconcile', () => {
     );
     assert.ok(steps.includes('PATCH spool-relay-1'), steps.join(', '));
     assert.ok(!steps.includes('PATCH spool-relay-2'), 'it is larger already');
-    const deletion = hands.requests.find(({ method }) => method === 'DELETE') as {
+    const deletion = deps.requests.find(({ method }) => method === 'DELETE') as {
       body: { propagationPolicy: string };
     };
     assert.equal(deletion.body.propagationPolicy, 'Orphan');
-    const ofSet = hands.requests.filter(({ path }) => path.endsWith('/statefulsets/relay'));
+    const ofSet = deps.requests.filter(({ path }) => path.endsWith('/statefulsets/relay'));
     const [applied, ...more] = ofSet as [Request, ...Request[]];
     const { spec } = applied.body as { spec: { volumeClaimTemplates: unknown } };
     const { spec: live } = objects.get('StatefulSet/relay') as unknown as { spec: typeof spec };
@@ -404,14 +404,14 @@ describe('reconcile', () => {
   test('grows nothing while the API server refuses the StatefulSet for something else', async () => {
     const objects = liveObjects(relayObject());
     const relay = relayObject({ queue: { storage: { size: '2Gi' } } });
-    const hands = recordingHands((request) => {
+    const deps = recordingDeps((request) => {
       if (request.method === 'PATCH' && request.path.includes('/statefulsets/'))
         throw new KubeError('invalid', 'no such affinity', 422);
       return notFound(request);
     });
-    await reconcile(settledWorld({ relay, objects }), hands);
-    assert.ok(!hands.requests.some(({ method }) => method === 'DELETE'));
-    assert.ok(hands.events.includes('Denied'));
+    await reconcile(settledWorld({ relay, objects }), deps);
+    assert.ok(!deps.requests.some(({ method }) => method === 'DELETE'));
+    assert.ok(deps.events.includes('Denied'));
   });
 
   test('waits for an object that is being deleted', async () => {
@@ -421,10 +421,10 @@ describe('reconcile', () => {
       ...going,
       metadata: { ...going.metadata, annotations: {}, deletionTimestamp: '2026-01-01T00:00:00Z' },
     });
-    const hands = recordingHands();
-    await reconcile(withStatus(settledWorld({ objects })), hands);
+    const deps = recordingDeps();
+    await reconcile(withStatus(settledWorld({ objects })), deps);
     assert.deepEqual(
-      hands.requests.filter(({ path }) => path.includes('statefulsets')),
+      deps.requests.filter(({ path }) => path.includes('statefulsets')),
       [],
     );
   });

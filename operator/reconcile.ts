@@ -41,7 +41,7 @@ const UNWATCHED_MS = 5_000;
  */
 const TURN_MS = 60_000;
 
-export interface Hands {
+export interface Deps {
   readonly writer: Writer;
   readonly settings: RenderSettings;
   readonly refresher: Refresher;
@@ -57,24 +57,24 @@ export interface Reconciled {
   readonly lookAgainMs: number | undefined;
 }
 
-export async function reconcile(world: World, hands: Hands): Promise<Reconciled> {
+export async function reconcile(world: World, deps: Deps): Promise<Reconciled> {
   if (isPaused(world.relay)) return { lookAgainMs: undefined };
-  const applied = world.policy ? await apply(world, hands) : [];
+  const applied = world.policy ? await apply(world, deps) : [];
   if (!world.asked) {
     throwFailed(applied);
     return { lookAgainMs: undefined };
   }
-  const { obstacles: untouched, lookAgainMs } = await refresh(world, hands);
+  const { obstacles: untouched, lookAgainMs } = await refresh(world, deps);
   const obstacles = [...applied, ...untouched];
-  const { complaints, isOpen } = await readComplaints(hands.writer, world);
-  await report({ ...world, complaints }, obstacles, hands);
+  const { complaints, isOpen } = await readComplaints(deps.writer, world);
+  await report({ ...world, complaints }, obstacles, deps);
   throwFailed(obstacles);
   const pauses = [
     lookAgainMs,
     blockedFor(world, obstacles),
     isOpen ? BLOCKED_MS : undefined,
     world.keys && nextLookMs(world.keys, world.now),
-    hands.answers?.lookAgainMs(world.objects.values(), world.now),
+    deps.answers?.lookAgainMs(world.objects.values(), world.now),
   ].filter((ms) => ms !== undefined);
   return { lookAgainMs: pauses.length > 0 ? Math.min(...pauses) : undefined };
 }
@@ -101,9 +101,9 @@ export function isPaused({ metadata }: MailRelay): boolean {
   return metadata.annotations?.[ANNOTATIONS.paused] === 'true';
 }
 
-async function apply(world: World, hands: Hands): Promise<Obstacle[]> {
+async function apply(world: World, deps: Deps): Promise<Obstacle[]> {
   const { relay, policy } = world;
-  const { writer, answers = new Answers(), settings, rollouts, onWrite } = hands;
+  const { writer, answers = new Answers(), settings, rollouts, onWrite } = deps;
   if (!policy) return [];
   const scaling = planScaling(world);
   const marked = await unmarkClaims(writer, scaling, onWrite);
@@ -113,7 +113,7 @@ async function apply(world: World, hands: Hands): Promise<Obstacle[]> {
   const labelled: Obstacle[] = [];
   for (const { pod, serving } of relabelled(world))
     labelled.push(
-      ...(await patchPod(podName(pod), pod, { labels: { [SERVING_LABEL]: serving } }, world, hands)),
+      ...(await patchPod(podName(pod), pod, { labels: { [SERVING_LABEL]: serving } }, world, deps)),
     );
   if (labelled.length > 0) return labelled;
   const rendered = renderAll(relay, policy, settings, {
@@ -141,13 +141,13 @@ async function apply(world: World, hands: Hands): Promise<Obstacle[]> {
 
 async function refresh(
   world: World,
-  hands: Hands,
+  deps: Deps,
 ): Promise<{ obstacles: Obstacle[]; lookAgainMs: number | undefined }> {
-  const { touches, lookAgainMs } = hands.refresher.plan(world);
+  const { touches, lookAgainMs } = deps.refresher.plan(world);
   const obstacles: Obstacle[] = [];
   for (const { pod, value } of touches) {
     const changes = { annotations: { [ANNOTATIONS.refresh]: value } };
-    obstacles.push(...(await patchPod(`${REFRESH}${podName(pod)}`, pod, changes, world, hands)));
+    obstacles.push(...(await patchPod(`${REFRESH}${podName(pod)}`, pod, changes, world, deps)));
   }
   return { obstacles, lookAgainMs };
 }
@@ -159,7 +159,7 @@ function patchPod(
   { name, uid }: PodView,
   changes: object,
   { relay }: World,
-  { writer, onWrite }: Hands,
+  { writer, onWrite }: Deps,
 ): Promise<Obstacle[]> {
   return attempt(object, async () => {
     try {
@@ -176,7 +176,7 @@ function patchPod(
 async function report(
   world: World,
   obstacles: readonly Obstacle[],
-  { writer, tell, onWrite }: Hands,
+  { writer, tell, onWrite }: Deps,
 ): Promise<void> {
   const { relay } = world;
   const { installation, className } = relay.status ?? {};

@@ -20,7 +20,7 @@ export class PasswordChecks {
   readonly #matches: typeof passwordMatches;
   readonly #underWay = new Map<string, UnderWay>();
   #begun = 0;
-  readonly #lanes: Promise<unknown>[] = Array.from({ length: CHECKS_AT_ONCE }, () => Promise.resolve());
+  readonly #turns: Promise<unknown>[] = Array.from({ length: CHECKS_AT_ONCE }, () => Promise.resolve());
 
   constructor(matches = passwordMatches) {
     this.#matches = matches;
@@ -43,9 +43,9 @@ export class PasswordChecks {
   }
 
   #inTurn(work: () => Promise<boolean>): Promise<boolean> {
-    const lane = this.#begun++ % CHECKS_AT_ONCE;
-    const result = (this.#lanes[lane] ?? Promise.resolve()).then(work);
-    this.#lanes[lane] = result.catch(() => undefined);
+    const turn = this.#begun++ % CHECKS_AT_ONCE;
+    const result = (this.#turns[turn] ?? Promise.resolve()).then(work);
+    this.#turns[turn] = result.catch(() => undefined);
     return result;
   }
 }

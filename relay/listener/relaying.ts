@@ -28,7 +28,7 @@ export interface Identity {
 }
 
 export interface Relaying {
-  readonly trustsNetworkOf: (client: string) => boolean;
+  readonly isInTrustedNetwork: (client: string) => boolean;
   /** The client name for limits. Pods share a /64, so a client of a trusted network is counted by address. */
   readonly countedAs: (client: string) => string;
   readonly mayRelay: (identity: Identity) => boolean;
@@ -49,13 +49,13 @@ export function makeRelaying(
   const isAllowedSender = (from: string) =>
     clients.senderDomains === null || isAllowedDomain(readMailbox(from)?.domain ?? '');
   const isAllowedRecipient = restriction(clients.recipientDomains);
-  const trustsNetworkOf = remember((client) => listCovers(trusted, client));
+  const isInTrustedNetwork = remember((client) => listCovers(trusted, client));
   const isLoggedIn = ({ login, certificateNames }: Identity) =>
     login !== null || nameIsAllowed(certificateNames, clients.certificates?.names ?? []);
-  const mayRelay = (identity: Identity) => isLoggedIn(identity) || trustsNetworkOf(identity.client);
+  const mayRelay = (identity: Identity) => isLoggedIn(identity) || isInTrustedNetwork(identity.client);
   return {
-    trustsNetworkOf,
-    countedAs: (client) => (trustsNetworkOf(client) ? client : countedAs(client)),
+    isInTrustedNetwork,
+    countedAs: (client) => (isInTrustedNetwork(client) ? client : countedAs(client)),
     mayRelay,
     isLoggedIn,
     refusalOfRecipient: (identity, from, to) => {

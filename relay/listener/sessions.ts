@@ -88,7 +88,7 @@ export class ListenerSessions {
     const facts = this.#findFacts(session);
     facts.trace = tracer.session('inbound', { id: String(session.id), client, listener: name });
     return {
-      isTrusted: this.#relaying.trustsNetworkOf(client),
+      isTrusted: this.#relaying.isInTrustedNetwork(client),
       gate: ({ verb, line, secure }) => {
         const rules = this.#findRules(client, secure);
         if (verb === 'MAIL' && !secure) this.#inClear(client, session, rules.starttls === 'Required');

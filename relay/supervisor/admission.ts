@@ -40,7 +40,7 @@ export class Admission {
     else if (!generation || !servedPort || !member) return false;
     else if (this.#deps.openSessions() >= generation.policy.inbound.limits.connections)
       this.#refuse(accepted, servedPort, REPLIES.tooManySessions);
-    else if (this.#clients.of(servedPort.countedAs(client)) >= servedPort.mostConnectionsOf(client))
+    else if (this.#clients.of(servedPort.countedAs(client)) >= servedPort.limitConnections(client))
       this.#refuse(accepted, servedPort, REPLIES.tooManyConnections);
     else this.#pass(member, accepted, servedPort);
     return true;

@@ -27,7 +27,7 @@ export interface Member {
 
 export interface ServedPort {
   readonly listener: Listener;
-  readonly mostConnectionsOf: (client: string) => number;
+  readonly limitConnections: (client: string) => number;
   readonly countedAs: (client: string) => string;
   /** True if connections from this address begin with a PROXY header. */
   readonly isProxy: (address: string) => boolean;
@@ -51,12 +51,12 @@ export function describePorts({ inbound }: Policy): Map<number, ServedPort> {
   return new Map(
     inbound.listeners.map((listener) => {
       const proxies = makeBlockList(listener.proxyNetworks);
-      const { trustsNetworkOf, countedAs } = makeRelaying(listener.clients, inbound.acceptDomains);
+      const { isInTrustedNetwork, countedAs } = makeRelaying(listener.clients, inbound.acceptDomains);
       const isProxy = (address: string) => listCovers(proxies, address);
-      const mostConnectionsOf = (client: string) =>
+      const limitConnections = (client: string) =>
         inbound.limits.connectionsPerClient ??
-        (trustsNetworkOf(client) ? Number.POSITIVE_INFINITY : STRANGER_CONNECTIONS);
-      return [listener.port, { listener, mostConnectionsOf, countedAs, isProxy }];
+        (isInTrustedNetwork(client) ? Number.POSITIVE_INFINITY : STRANGER_CONNECTIONS);
+      return [listener.port, { listener, limitConnections, countedAs, isProxy }];
     }),
   );
 }

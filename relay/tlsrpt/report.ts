@@ -37,7 +37,7 @@ const LONGEST_TEXT = 2_000;
 const text = z.string().max(LONGEST_TEXT);
 const count = z.int().min(0);
 /** The examples of the RFC have one string in some places and a list in others. */
-const texts = z.union([text.transform((one) => [one]), listOf(text, MOST_STRINGS)]);
+const texts = z.union([text.transform((one) => [one]), boundedList(text, MOST_STRINGS)]);
 
 /** The failure-details of a policy. The caller says how long a text may be. */
 export const failureDetails = (text: z.ZodString) =>
@@ -60,7 +60,7 @@ const report = z.object({
   }),
   'contact-info': text,
   'report-id': text.min(1),
-  policies: listOf(
+  policies: boundedList(
     z.object({
       policy: z.object({
         'policy-type': z.enum(['tlsa', 'sts', 'no-policy-found']),
@@ -72,7 +72,7 @@ const report = z.object({
         'total-successful-session-count': count,
         'total-failure-session-count': count,
       }),
-      'failure-details': listOf(failureDetails(text), MOST_DETAILS).optional(),
+      'failure-details': boundedList(failureDetails(text), MOST_DETAILS).optional(),
     }),
     MOST_POLICIES,
   ),
@@ -112,7 +112,7 @@ export function readReport(bytes: Buffer): ReadReport {
  * A list whose check ends at its first fault. Zod alone would collect the faults of all items, in a time that grows with
  * the square of their number.
  */
-function listOf<Item>(item: z.ZodType<Item>, most: number) {
+function boundedList<Item>(item: z.ZodType<Item>, most: number) {
   return z
     .array(z.unknown())
     .max(most)

@@ -1,8 +1,7 @@
 /**
  * The API server for one reconcile. It measures the time that the reconcile waits for answers, and how long it keeps
- * the process busy. It puts each answer to a
- * write into the caches at once, so that the next look does not take our own write for a foreign one. It writes only
- * while this process leads and certainly holds the Lease.
+ * the process busy. It puts each answer to a write into the caches at once, so that the next look does not take our own
+ * write for a foreign one. It writes only while this process leads and certainly holds the Lease.
  */
 import type { Writer } from './apply.ts';
 import type { Caches } from './caches.ts';
@@ -10,7 +9,7 @@ import type { ForbiddenWrites } from './forbidden.ts';
 import type { Client, KubeObject, Request } from './kube/client.ts';
 import { KubeError } from './kube/errors.ts';
 
-export interface ErrandOptions {
+export interface ReconcileWriterOptions {
   readonly client: Pick<Client, 'request'>;
   readonly caches: Pick<Caches, 'learn'>;
   readonly forbidden: ForbiddenWrites;
@@ -18,8 +17,8 @@ export interface ErrandOptions {
   readonly onAnswer: (method: Request['method'], ms: number) => void;
 }
 
-export class Errand implements Writer {
-  readonly #options: ErrandOptions;
+export class ReconcileWriter implements Writer {
+  readonly #options: ReconcileWriterOptions;
   /** Milliseconds that the reconcile has waited for answers. */
   waitedMs = 0;
   writes = 0;
@@ -27,7 +26,7 @@ export class Errand implements Writer {
   /** CPU time of other work while the reconcile waited. */
   #othersCpuMs = 0;
 
-  constructor(options: ErrandOptions) {
+  constructor(options: ReconcileWriterOptions) {
     this.#options = options;
   }
 
