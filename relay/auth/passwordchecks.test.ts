@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { PasswordHash } from '#crds/passwordhash.ts';
+import type { PasswordHash } from '#crds/storedpassword.ts';
 import { PasswordChecks } from './passwordchecks.ts';
 
 const stored = (salt: string, key = 'key'): PasswordHash => ({

@@ -4,7 +4,8 @@
  * an application that opens all its sessions at once costs one, and so does a guess that is repeated. No result is
  * kept.
  */
-import { type PasswordHash, passwordMatches } from '#crds/passwordhash.ts';
+import { passwordMatches } from '#crds/passwordhash.ts';
+import type { PasswordHash } from '#crds/storedpassword.ts';
 
 /** In this process. The disk needs threads too. */
 const CHECKS_AT_ONCE = 2;

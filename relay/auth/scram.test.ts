@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { hashPassword, parsePasswordHash } from '#crds/passwordhash.ts';
+import { hashPassword } from '#crds/passwordhash.ts';
+import { parsePasswordHash } from '#crds/storedpassword.ts';
 import fc from '#test/kit/property.ts';
 import { scramFirst } from './scram.ts';
 import { Users } from './users.ts';

@@ -4,7 +4,7 @@
  * is refused at the same step as a wrong password. Pure: the nonce is an argument.
  */
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
-import type { PasswordHash } from '#crds/passwordhash.ts';
+import type { PasswordHash } from '#crds/storedpassword.ts';
 
 export type ScramFirst =
   | { kind: 'challenge'; user: string; text: string; finish: (clientFinal: string) => ScramFinal }

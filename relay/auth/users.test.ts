@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { FEWEST_ITERATIONS, hashPassword, passwordMatches } from '#crds/passwordhash.ts';
+import { hashPassword, passwordMatches } from '#crds/passwordhash.ts';
+import { FEWEST_ITERATIONS } from '#crds/storedpassword.ts';
 import { Users } from './users.ts';
 
 const stored = (password: string) => hashPassword(password, FEWEST_ITERATIONS);

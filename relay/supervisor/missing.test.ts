@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { effectivePolicy } from '#crds/effective.ts';
 import type { MailRelaySpec } from '#crds/mailrelay.ts';
-import { FEWEST_ITERATIONS, hashPassword } from '#crds/passwordhash.ts';
+import { hashPassword } from '#crds/passwordhash.ts';
+import { FEWEST_ITERATIONS } from '#crds/storedpassword.ts';
 import { changed } from '#test/fixtures/manifests.ts';
 import { listMissing } from './missing.ts';
 

@@ -1,7 +1,7 @@
 /**
  * Finds the Secrets and ConfigMaps of a policy that are missing, that lack a file which their field needs, or whose
  * users cannot be read. Each gives one sentence that also says what does not work meanwhile. Of the contents only names
- * of users are quoted.
+ * of users are quoted. Pure.
  */
 import { cutText } from '#crds/cut.ts';
 import { oneLine } from '#crds/failure.ts';

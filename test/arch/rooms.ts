@@ -72,7 +72,7 @@ export const ROOMS: readonly Room[] = [
   {
     name: 'password',
     files: /^crds\/passwordhash\.ts$/,
-    rooms: [],
+    rooms: ['contract'],
     packages: ['node:crypto', 'node:util'],
     why: 'the command writes password hashes and the relay checks them, in one form; the salt is random, so the room is not pure',
   },
