@@ -110,7 +110,7 @@ const CODE =
 const TEMPLATE = /\\.|\$\{|`|[\s\S]/y;
 
 /** The code without its comments, strings and regular expressions. What a template computes stays. */
-export function withoutTexts(text: string): string {
+function withoutTexts(text: string): string {
   const open: ('`' | '{')[] = [];
   let code = '';
   for (let at = 0; at < text.length; ) {
