@@ -21,7 +21,7 @@ const NODE: Readonly<Record<string, readonly string[]>> = {
   'node:tls': ['createSecureContext'],
   'node:url': ['domainToASCII'],
   'node:util': ['isDeepStrictEqual'],
-  'node:zlib': ['crc32', 'gunzipSync', 'gzipSync'],
+  'node:zlib': ['crc32', 'gunzipSync', 'gzipSync', 'inflateRawSync'],
 };
 /** They parse, check or print values. Of mailauth, the parser of MTA-STS policies alone; of commander, an error. */
 const PACKAGES: Readonly<Record<string, readonly string[] | '*'>> = {
