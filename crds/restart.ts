@@ -17,7 +17,7 @@ export interface RestartRule {
   readonly gloss: string;
 }
 
-export const RESTART_CONTRACT: readonly RestartRule[] = [
+export const RESTART_CONTRACT = [
   {
     field: 'contents of the Secret in spec.tls.secretName',
     effect: 'nothing',
@@ -66,7 +66,7 @@ export const RESTART_CONTRACT: readonly RestartRule[] = [
     field: 'spec.outbound.resolver.sidecar',
     effect: 'pods, one at a time',
     gloss:
-      'The StatefulSet rolls, each pod is drained first. Where the sidecar is new, pods that are not replaced yet find no mail host, and their mail waits.',
+      'The StatefulSet rolls, each pod is drained first. Where the sidecar is new, all pods ask the former resolver until each of them has it.',
   },
   {
     field: 'spec.addresses, spec.headers',
@@ -163,4 +163,10 @@ export const RESTART_CONTRACT: readonly RestartRule[] = [
     effect: 'refused',
     gloss: 'The API server answers with the way to move.',
   },
-];
+] as const satisfies readonly RestartRule[];
+
+/** The lines of the contract with this effect. */
+export type FieldsWith<Effect extends RestartEffect> = Extract<
+  (typeof RESTART_CONTRACT)[number],
+  { readonly effect: Effect }
+>['field'];

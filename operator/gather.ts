@@ -10,6 +10,7 @@ import { ANNOTATIONS, SERVING_LABEL } from '#crds/wellknown.ts';
 import type { Caches } from './caches.ts';
 import { wantsIssuer } from './judge/certificate.ts';
 import { filledBy, listFilledSecrets } from './judge/secrets.ts';
+import { withServedResolver } from './judge/sidecar.ts';
 import { findNotReadySince, findTrouble, type PodState } from './judge/trouble.ts';
 import type { KubeObject } from './kube/client.ts';
 import { OPTIONAL } from './kube/kinds.ts';
@@ -57,7 +58,7 @@ export function gatherWorld(
     keys,
     relay: served,
     faults,
-    policy: faults.length > 0 ? undefined : findPolicy(served),
+    policy: faults.length > 0 ? undefined : withServedResolver(findPolicy(served), seen),
     filled: filledByOthers(served, keys, caches),
     asked: asked(key),
     absentKinds: [...OPTIONAL.keys()]

@@ -128,21 +128,38 @@ describe('replacing the pods of many relays', () => {
     assert.equal(new Rollouts(0).inTurn({ ...world, relay }, renderSet(relay, SETTINGS)).waits, false);
   });
 
-  test('what a user changes of the pods does not wait, whatever it is; the image does', () => {
-    const rollouts = new Rollouts(0);
-    const world = makeWorld('a');
-    const nodeSelector = { disk: 'fast' };
-    const edited = { ...world.relay, spec: { ...world.relay.spec, pod: { nodeSelector } } };
-    // This operator created it, and the relay has waited under this operator before.
-    const { set: made } = rollouts.inTurn({ ...world, objects: new Map() }, renderSet(world.relay, SETTINGS));
-    const live = { ...world.objects.get('StatefulSet/a'), ...made } as KubeObject;
-    const objects = new Map([['StatefulSet/a', live]]);
-    const kept = rollouts.inTurn({ ...world, objects }, renderSet(world.relay));
-    assert.deepEqual(templateOf(kept.set), templateOf(made));
-    const { set, waits: itWaits } = rollouts.inTurn({ ...world, relay: edited, objects }, renderSet(edited));
-    assert.equal(itWaits, true);
-    assert.deepEqual(templateOf(set), templateOf(renderSet(edited, SETTINGS)));
-  });
+  const sidecarOf = (image: string) => ({ outbound: { resolver: { sidecar: { image } } } });
+  const EDITS: readonly (readonly [what: string, before: object, after: object])[] = [
+    ['pod', {}, { pod: { nodeSelector: { disk: 'fast' } } }],
+    ['a first sidecar', {}, sidecarOf('unbound:1')],
+    ['another image of the sidecar', sidecarOf('unbound:1'), sidecarOf('unbound:2')],
+    ['no sidecar any more', sidecarOf('unbound:1'), {}],
+    ['a certificate', {}, { tls: { secretName: 'users' } }],
+  ];
+  for (const [what, before, after] of EDITS) {
+    test(`what a user changes of the pods does not wait (${what}); the image does`, () => {
+      const rollouts = new Rollouts(0);
+      const inForce = (changes: object): World => {
+        const world = makeWorld('a');
+        const relay = { ...world.relay, spec: { ...world.relay.spec, ...changes } };
+        return { ...world, relay, policy: effectivePolicy(relay.metadata, relay.spec) };
+      };
+      const world = inForce(before);
+      // This operator created it, and the relay has waited under this operator before.
+      const { set: made } = rollouts.inTurn(
+        { ...world, objects: new Map() },
+        renderSet(world.relay, SETTINGS),
+      );
+      const live = { ...world.objects.get('StatefulSet/a'), ...made } as KubeObject;
+      const objects = new Map([['StatefulSet/a', live]]);
+      const kept = rollouts.inTurn({ ...world, objects }, renderSet(world.relay));
+      assert.deepEqual(templateOf(kept.set), templateOf(made));
+      const edited = inForce(after);
+      const { set, waits: itWaits } = rollouts.inTurn({ ...edited, objects }, renderSet(edited.relay));
+      assert.equal(itWaits, true);
+      assert.deepEqual(templateOf(set), templateOf(renderSet(edited.relay, SETTINGS)));
+    });
+  }
 
   test('what others make of a StatefulSet holds no turn up', () => {
     const rollouts = new Rollouts(1);

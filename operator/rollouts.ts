@@ -10,6 +10,7 @@
 import { certificateSecretName } from '#crds/effective.ts';
 import { hashContent } from '#crds/policyfile.ts';
 import { listNames, listReferences } from '#crds/references.ts';
+import type { FieldsWith } from '#crds/restart.ts';
 import { GROUP } from '#crds/wellknown.ts';
 import { covers } from './compare.ts';
 import { isPartial } from './kept.ts';
@@ -160,16 +161,28 @@ function keptTemplate(live: KubeObject, wanted: Template, wishes: string): Templ
   };
 }
 
-/** A hash of the fields that the user controls: see "pods, one at a time" in the restart contract. */
-function hashWishes({ relay: { metadata, spec }, policy, keys }: World): string {
-  const references = policy ? listReferences(policy) : [];
-  return hashContent({
-    pod: spec.pod ?? {},
-    certificate: certificateSecretName(metadata.name, spec) ?? null,
-    secrets: listNames(references, 'Secret'),
-    configMaps: listNames(references, 'ConfigMap'),
-    ...(keys?.next ? { nextCertificate: keys.next.secret } : {}),
-  });
+/** What the user says of the pods, by the lines of the restart contract. A line that is not here does not compile. */
+const WISHED: Readonly<Record<FieldsWith<'pods, one at a time'>, (world: World) => object>> = {
+  'spec.pod': ({ relay: { spec } }) => ({ pod: spec.pod ?? {} }),
+  'spec.outbound.resolver.sidecar': ({ relay: { spec } }) => {
+    const sidecar = spec.outbound?.resolver?.sidecar;
+    return sidecar ? { sidecar } : {};
+  },
+  'the name of any Secret or ConfigMap in the spec; tls.internal, an entry of tls.certificates, or dns.mtaSTS.serve, added or removed':
+    ({ relay: { metadata, spec }, policy, keys }) => {
+      const references = policy ? listReferences(policy) : [];
+      return {
+        certificate: certificateSecretName(metadata.name, spec) ?? null,
+        secrets: listNames(references, 'Secret'),
+        configMaps: listNames(references, 'ConfigMap'),
+        ...(keys?.next ? { nextCertificate: keys.next.secret } : {}),
+      };
+    },
+};
+
+/** The hash does not change with the version of the operator: another one is a reason to roll. */
+function hashWishes(world: World): string {
+  return hashContent(Object.assign({}, ...Object.values(WISHED).map((read) => read(world))));
 }
 
 function marked(wanted: Rendered, template: Template, wishes: string): Rendered {

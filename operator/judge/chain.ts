@@ -14,6 +14,7 @@ import * as plaintext from './plaintext.ts';
 import * as pods from './pods.ts';
 import * as queue from './queue.ts';
 import * as scaling from './scaling.ts';
+import * as sidecar from './sidecar.ts';
 import * as sound from './soundness.ts';
 import * as storage from './storage.ts';
 import * as unlisted from './unlisted.ts';
@@ -42,6 +43,7 @@ const RECONCILING: readonly Check[] = [
   scaling.scalingIn, // pods leave
   pods.podsWait, // most often for room on a node
   pods.rollingOut, // pods are started or replaced
+  sidecar.sidecarComing, // pods without the sidecar are replaced first
   pods.policyChanging, // pods run and do not report the wanted policy
 ];
 
@@ -56,6 +58,7 @@ const POLICY: readonly Check[] = [
   check.policyRefused,
   pods.policyUnseen, // pods are ready and do not answer
   check.policyPending,
+  sidecar.sidecarAwaited, // the former resolver is asked until each pod has the sidecar
   check.policyInForce,
 ];
 
@@ -95,6 +98,7 @@ const READY: readonly Check[] = [
   anew.withoutStatefulSet, // a pod that ends is not replaced
   pods.scaledToZero, // as wanted, although no mail flows
   pods.servesUnseen, // pods that were seen to serve this generation do not answer now
+  sidecar.sidecarAwaited, // the policy is not the wanted one yet
   check.policyNotYet, // Ready also needs the wanted policy
   pods.serving,
 ];

@@ -1,0 +1,96 @@
+/** When the sidecar of outbound.resolver is asked: not before each pod has it. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { effectivePolicy } from '#crds/effective.ts';
+import { hashContent } from '#crds/policyfile.ts';
+import { liveObjects, podReport, podView, relayObject, settledWorld } from '#test/fixtures/world.ts';
+import { gatherWorld } from '../gather.ts';
+import type { KubeObject } from '../kube/client.ts';
+import { judge } from './chain.ts';
+
+const SIDECAR = { outbound: { resolver: { sidecar: { image: 'unbound:1' } } } };
+const policyOf = (changes: object) => {
+  const relay = relayObject(changes as Record<string, unknown>);
+  return effectivePolicy(relay.metadata, relay.spec);
+};
+
+/** The pods `with` have the sidecar, those `without` have none; the objects are as an operator left them. */
+function gathered(
+  wanted: object,
+  live: object,
+  {
+    template = wanted,
+    withIt = [],
+    without = [],
+  }: { template?: object; withIt?: number[]; without?: number[] },
+) {
+  const relay = relayObject(wanted as Record<string, unknown>);
+  const objects = liveObjects(relayObject(live as Record<string, unknown>));
+  objects.set(
+    'StatefulSet/relay',
+    liveObjects(relayObject(template as Record<string, unknown>)).get('StatefulSet/relay') as KubeObject,
+  );
+  for (const n of [...withIt, ...without]) {
+    const initContainerStatuses = withIt.includes(n) ? [{ name: 'resolver' }] : [];
+    objects.set(`Pod/relay-${n}`, {
+      kind: 'Pod',
+      metadata: { name: `relay-${n}`, namespace: 'mail', uid: `u${n}` },
+      status: { initContainerStatuses },
+    });
+  }
+  return gatherWorld('mail/relay', {
+    caches: { relay: () => relay, relaysIn: () => [], objectsOf: () => objects, knows: () => true },
+    reportOf: () => undefined,
+    asked: () => true,
+    now: () => 0,
+  });
+}
+
+test('a policy names the sidecar when the template and each pod have it, and not before', () => {
+  const former = { outbound: { resolver: { addresses: ['10.0.0.53'] } } };
+  const [before, after] = [policyOf(former).outbound, policyOf(SIDECAR).outbound];
+  const asked = (live: object, pods: Parameters<typeof gathered>[2]) => {
+    const outbound = gathered(SIDECAR, live, pods)?.policy?.outbound;
+    return [outbound?.resolver, outbound?.discover];
+  };
+  const [old, fresh] = [
+    [before.resolver, before.discover],
+    [after.resolver, after.discover],
+  ];
+  assert.deepEqual(asked(former, { template: former, withIt: [0, 1] }), old, 'a pod may be made without it');
+  assert.deepEqual(asked(former, { withIt: [1], without: [0] }), old);
+  assert.deepEqual(asked(former, { withIt: [0], without: [2] }), old, 'one that leaves delivers too');
+  assert.deepEqual(asked(former, { withIt: [0, 1] }), fresh);
+  assert.deepEqual(asked({}, { without: [0, 1] }), [null, ['MTASTS']], 'the system was asked');
+  // A pod that is made anew has no status yet. Nothing goes back for it.
+  assert.deepEqual(asked(SIDECAR, { withIt: [0], without: [1] }), fresh);
+});
+
+test('another change of the spec does not wait for the sidecar, and neither does a new relay', () => {
+  const both = { ...SIDECAR, hostname: 'other.example.com' };
+  assert.equal(gathered(both, {}, { without: [0] })?.policy?.hostname, 'other.example.com');
+  const relay = relayObject(SIDECAR);
+  const world = gatherWorld('mail/relay', {
+    caches: { relay: () => relay, relaysIn: () => [], objectsOf: () => new Map(), knows: () => true },
+    reportOf: () => undefined,
+    asked: () => true,
+    now: () => 0,
+  });
+  assert.equal(hashContent(world?.policy), hashContent(policyOf(SIDECAR)));
+});
+
+test('while the sidecar is awaited the status says so, although every pod has the policy', () => {
+  const world = gathered(SIDECAR, {}, { withIt: [1], without: [0] });
+  assert.ok(world?.policy);
+  const policy = { hash: hashContent(world.policy), refused: null };
+  const pods = [0, 1].map((n) => podView(`relay-${n}`, podReport(world.relay, { policy })));
+  const { Ready, PolicyApplied, Reconciling } = judge({ ...world, pods, obstacles: [] });
+  const text = 'outbound.resolver.sidecar is asked when relay-0 has it, and the former resolver until then';
+  for (const found of [Ready, PolicyApplied])
+    assert.deepEqual(found, { status: 'False', reason: 'PolicyPending', message: text });
+  assert.deepEqual(Reconciling, { status: 'True', reason: 'PolicyChanging', message: text });
+  assert.equal(
+    judge({ ...settledWorld({ relay: world.relay }), obstacles: [] }).PolicyApplied?.status,
+    'True',
+  );
+});

@@ -1,0 +1,83 @@
+/**
+ * The order in which outbound.resolver.sidecar comes into force. All pods read one policy, and a pod without the sidecar
+ * finds no mail host by a policy that names it. So the former resolver stays in the policy until each pod has the
+ * sidecar: a sidecar that cannot start stops no mail. What needs DNSSEC waits meanwhile, because the former resolver
+ * proves no more than before. Pure.
+ */
+import { POLICY_FILE_NAME, type Policy, parsePolicy } from '#crds/policyfile.ts';
+import { isNumbered, parseOrdinal } from '#crds/scalefile.ts';
+import { SIDECAR_CONTAINER, SIDECAR_SERVER } from '#crds/wellknown.ts';
+import { objectNames } from '../render/metadata.ts';
+import type { World } from '../world.ts';
+import { type Check, is } from './finding.ts';
+import type { PodState } from './trouble.ts';
+import { listed, verb } from './words.ts';
+
+type Observed = Pick<World, 'relay' | 'objects'>;
+
+interface Named {
+  readonly name: string;
+}
+
+/** The policy with the resolver that every pod can ask. */
+export function withServedResolver(policy: Policy, world: Observed): Policy {
+  if (!asksSidecar(policy) || !isComing(world)) return policy;
+  const former = readFormer(world);
+  if (!former || asksSidecar(former)) return policy;
+  const { resolver, discover: before } = former.outbound;
+  const discover = policy.outbound.discover.filter((one) => before.includes(one));
+  return { ...policy, outbound: { ...policy.outbound, resolver, discover } };
+}
+
+/** The sidecar is wanted, and the policy still has the former resolver. */
+export const sidecarAwaited: Check = (world) => {
+  const { relay, policy } = world;
+  if (!relay.spec.outbound?.resolver?.sidecar || !policy || asksSidecar(policy)) return undefined;
+  const without = listPodsWithout(world);
+  const pods =
+    without.length === 0
+      ? 'the pods are made anew'
+      : `${listed(without)} ${verb(without.length, 'has', 'have')} it`;
+  const text = `outbound.resolver.sidecar is asked when ${pods}, and the former resolver until then`;
+  return is('False', 'PolicyPending', text);
+};
+
+export const sidecarComing: Check = (world) => {
+  const found = sidecarAwaited(world);
+  return found && { ...found, status: 'True', reason: 'PolicyChanging' };
+};
+
+function asksSidecar({ outbound: { resolver } }: Policy): boolean {
+  const { address, port } = SIDECAR_SERVER;
+  return resolver?.servers.some((server) => server.address === address && server.port === port) ?? false;
+}
+
+/** True if a pod has no sidecar, or may be made without one. */
+function isComing(world: Observed): boolean {
+  const set = world.objects.get(`StatefulSet/${world.relay.metadata.name}`);
+  const { template } = (set?.['spec'] ?? {}) as {
+    template?: { spec: { initContainers?: readonly Named[] } };
+  };
+  const isInTemplate = !template || hasSidecar(template.spec.initContainers);
+  return !isInTemplate || listPodsWithout(world).length > 0;
+}
+
+function listPodsWithout({ relay, objects }: Observed): string[] {
+  return [...objects.values()]
+    .filter(({ kind, metadata }) => kind === 'Pod' && isNumbered(metadata.name, relay.metadata.name))
+    .filter((pod) => !hasSidecar((pod['status'] as PodState | undefined)?.initContainerStatuses))
+    .map(({ metadata }) => metadata.name)
+    .toSorted((a, b) => parseOrdinal(a) - parseOrdinal(b));
+}
+
+function hasSidecar(containers: readonly Named[] = []): boolean {
+  return containers.some(({ name }) => name === SIDECAR_CONTAINER);
+}
+
+/** The policy that the pods read now, if there is one that this version can read. */
+function readFormer({ relay, objects }: Observed): Policy | undefined {
+  const live = objects.get(`ConfigMap/${objectNames.policy(relay.metadata.name)}`);
+  const text = (live?.['data'] as Record<string, string> | undefined)?.[POLICY_FILE_NAME];
+  const read = text === undefined ? undefined : parsePolicy(text);
+  return read?.kind === 'policy' ? read.policy : undefined;
+}
