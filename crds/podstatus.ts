@@ -94,7 +94,7 @@ export const podStatus = z.object({
   /** Changes with every fact below that the operator should see; opaque, unique across restarts. */
   revision: text(128),
   version: text(64),
-  /** Absent in older relays and outside a pod. Nothing is deleted because of a report without an identity. */
+  /** Absent in older relays and outside a pod. Nothing is deleted or published because of a report without an identity. */
   identity: identity.optional(),
   /** False as soon as the relay is told to stop. */
   ready: z.boolean(),

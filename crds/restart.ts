@@ -66,7 +66,7 @@ export const RESTART_CONTRACT = [
     field: 'spec.outbound.resolver.sidecar',
     effect: 'pods, one at a time',
     gloss:
-      'The StatefulSet rolls, each pod is drained first. Where the sidecar is new, all pods ask the former resolver until each of them has it.',
+      'The StatefulSet rolls, each pod is drained first. Where the sidecar is new, all pods ask the former resolver until each of them has it; but with level Dane, which that cannot prove, mail waits in pods that are not replaced yet.',
   },
   {
     field: 'spec.addresses, spec.headers',

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { PodIdentity } from '#crds/podstatus.ts';
-import { podReport, relayObject } from '#test/fixtures/world.ts';
+import type { PodIdentity, PodStatus } from '#crds/podstatus.ts';
+import { liveObjects, podReport, relayObject } from '#test/fixtures/world.ts';
 import { gatherWorld } from './gather.ts';
 import type { KubeObject } from './kube/client.ts';
 
@@ -29,27 +29,68 @@ test('a pod of another name does not speak for the one of its number, whatever i
   );
 });
 
-test('what answers at the address of a pod is believed when it says to be that pod, and an older relay as far as it goes', () => {
+const own = { pod: 'relay-0', uid: 'uid-of-relay-0', namespace: 'mail', relay: 'relay' };
+
+/** The view of a pod that answers with this identity, under a StatefulSet of this kind. */
+function viewWith(
+  identity: PodIdentity | undefined,
+  set: KubeObject | undefined,
+  changes: Partial<PodStatus> = {},
+) {
   const relay = relayObject();
-  const own = { pod: 'relay-0', uid: 'uid-of-relay-0', namespace: 'mail', relay: 'relay' };
-  const viewWith = (identity: PodIdentity | undefined) =>
-    gatherWorld('mail/relay', {
-      caches: {
-        relay: () => relay,
-        relaysIn: () => [],
-        objectsOf: () => new Map([['Pod/relay-0', podNamed('relay-0')]]),
-        ...ALL_LISTED,
-      },
-      reportOf: () => podReport(relay, { identity }),
-      asked: () => true,
-      dnsOf: () => undefined,
-      now: () => 0,
-    })?.pods[0];
-  for (const identity of [own, undefined]) assert.deepEqual(viewWith(identity)?.report?.identity, identity);
-  for (const [field, value] of Object.entries({ pod: 'relay-1', uid: 'x', namespace: 'other', relay: 'r' })) {
-    const view = viewWith({ ...own, [field]: value });
-    assert.equal(view?.report, undefined, field);
-    assert.match(view?.stranger ?? '', /^pod relay-[01] of MailRelay (mail|other)\/(relay|r)$/);
+  const objects = new Map([['Pod/relay-0', podNamed('relay-0')]]);
+  if (set) objects.set('StatefulSet/relay', set);
+  return gatherWorld('mail/relay', {
+    caches: { relay: () => relay, relaysIn: () => [], objectsOf: () => objects, ...ALL_LISTED },
+    reportOf: () => podReport(relay, { identity, ...changes }),
+    asked: () => true,
+    dnsOf: () => undefined,
+    now: () => 0,
+  })?.pods[0];
+}
+
+const liveSet = liveObjects(relayObject()).get('StatefulSet/relay') as KubeObject;
+const olderSet = JSON.parse(JSON.stringify(liveSet).replace('POD_UID', 'OTHER')) as KubeObject;
+const rollingSet = {
+  ...liveSet,
+  status: { observedGeneration: 1, currentRevision: 'a', updateRevision: 'b' },
+};
+
+test('what answers at the address of a pod is believed when it says to be that pod', () => {
+  for (const set of [undefined, liveSet, olderSet, rollingSet]) {
+    assert.deepEqual(viewWith(own, set)?.report?.identity, own);
+    for (const [field, value] of Object.entries({
+      pod: 'relay-1',
+      uid: 'x',
+      namespace: 'other',
+      relay: 'r',
+    })) {
+      const view = viewWith({ ...own, [field]: value }, set);
+      assert.equal(view?.report, undefined, field);
+      assert.match(view?.stranger ?? '', /^pod relay-[01] of MailRelay (mail|other)\/(relay|r)$/);
+    }
+  }
+});
+
+test('what does not say which pod it is is a stranger, where every pod was told', () => {
+  const view = viewWith(undefined, liveSet, { internalAuthority: 'EVIL' });
+  assert.equal(view?.report, undefined);
+  assert.match(view?.stranger ?? '', /^something that does not say which pod it is$/);
+});
+
+test('an older relay, whose template does not tell it, is believed, and nothing of its report is published', () => {
+  const certificate = podReport(relayObject()).certificate as NonNullable<PodStatus['certificate']>;
+  for (const set of [undefined, olderSet, rollingSet]) {
+    const report = viewWith(undefined, set, {
+      internalAuthority: 'EVIL',
+      nextInternalCertificate: { ...certificate, authority: 'EVIL', follows: null },
+      nextCertificate: { ...certificate, secret: 'next' },
+      dkimKeys: [{ domain: 'a.example', selector: 's', type: 'ed25519', publicKey: 'EVIL' }],
+      servedPolicy: { id: 'EVIL', hosts: [] },
+    })?.report;
+    assert.equal(report?.ready, true);
+    assert.equal(report?.certificate?.serial, certificate.serial);
+    assert.doesNotMatch(JSON.stringify(report), /EVIL|publicKeySha256/);
   }
 });
 

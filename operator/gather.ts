@@ -16,6 +16,8 @@ import type { KubeObject } from './kube/client.ts';
 import { OPTIONAL } from './kube/kinds.ts';
 import type { DnsView, KeyPlan } from './records/keyplan.ts';
 import { planKeys, withServedSecret } from './records/rollover.ts';
+import { POD_UID } from './render/statefulset.ts';
+import { isRolling } from './rollouts.ts';
 import type { FilledSecret, PodView, World } from './world.ts';
 
 export interface Sources {
@@ -101,13 +103,23 @@ function filledByOthers(
  * Chooses pods by their names, because a copy that `kubectl debug` made carries our labels and is no pod of the relay.
  */
 function listPods(relayName: string, objects: ReadonlyMap<string, KubeObject>, asking: Asking): PodView[] {
+  const mustName = mustNameThemselves(objects.get(`StatefulSet/${relayName}`));
   return [...objects.values()]
     .filter(({ kind, metadata }) => kind === 'Pod' && isNumbered(metadata.name, relayName))
     .toSorted((a, b) => parseOrdinal(a.metadata.name) - parseOrdinal(b.metadata.name))
-    .map((pod) => viewPod(relayName, pod, asking));
+    .map((pod) => viewPod(relayName, pod, mustName, asking));
 }
 
-function viewPod(relay: string, pod: KubeObject, { reportOf, now }: Asking): PodView {
+/** True if every pod was told its uid. While pods are replaced, some may have an older template. */
+function mustNameThemselves(set: KubeObject | undefined): boolean {
+  const { template } = (set?.['spec'] ?? {}) as {
+    template?: { spec: { containers: readonly { env?: readonly { name: string }[] }[] } };
+  };
+  const isTold = template?.spec.containers.some(({ env = [] }) => env.some(({ name }) => name === POD_UID));
+  return set !== undefined && isTold === true && !isRolling(set);
+}
+
+function viewPod(relay: string, pod: KubeObject, mustName: boolean, { reportOf, now }: Asking): PodView {
   const { name, namespace = '', uid = '', labels, annotations, deletionTimestamp } = pod.metadata;
   const status = (pod['status'] ?? {}) as PodState & { podIP?: string };
   const { nodeName } = (pod['spec'] ?? {}) as { nodeName?: string };
@@ -121,16 +133,39 @@ function viewPod(relay: string, pod: KubeObject, { reportOf, now }: Asking): Pod
     trouble: findTrouble(status, { now, deletionTimestamp, node: nodeName }),
     notReadySince: findNotReadySince(status),
     refresh: annotations?.[ANNOTATIONS.refresh],
-    ...believed(reportOf(namespace, name, uid), { pod: name, uid, namespace, relay }),
+    ...believed(reportOf(namespace, name, uid), { pod: name, uid, namespace, relay }, mustName),
   };
 }
 
 /**
  * Takes a report only if its identity is that of the pod. The address may belong to another pod by now, even of another
- * relay.
+ * relay. A pod whose template does not tell it its uid is believed without one, but nothing of that is published.
  */
-function believed(report: PodStatus | undefined, asked: PodIdentity): Pick<PodView, 'report' | 'stranger'> {
-  const said = report?.identity;
-  if (!said || isDeepStrictEqual({ ...said }, asked)) return { report };
+function believed(
+  report: PodStatus | undefined,
+  asked: PodIdentity,
+  mustName: boolean,
+): Pick<PodView, 'report' | 'stranger'> {
+  if (!report) return { report };
+  const said = report.identity;
+  if (!said)
+    return mustName
+      ? { report: undefined, stranger: 'something that does not say which pod it is' }
+      : { report: withoutPublished(report) };
+  if (isDeepStrictEqual({ ...said }, asked)) return { report };
   return { report: undefined, stranger: `pod ${said.pod} of MailRelay ${said.namespace}/${said.relay}` };
+}
+
+/** Without what goes into the ConfigMap of the clients or into DNS. */
+function withoutPublished({ certificate, ...report }: PodStatus): PodStatus {
+  const { publicKeySha256: _, ...facts } = certificate ?? {};
+  return {
+    ...report,
+    certificate: certificate && (facts as typeof certificate),
+    internalAuthority: null,
+    nextInternalCertificate: null,
+    nextCertificate: null,
+    dkimKeys: undefined,
+    servedPolicy: undefined,
+  };
 }

@@ -134,7 +134,8 @@ export class Rollouts {
   }
 }
 
-function isRolling(set: KubeObject): boolean {
+/** True until every pod has the template of the StatefulSet. */
+export function isRolling(set: KubeObject): boolean {
   const { status } = set as unknown as StatefulSet;
   const isSeen = status?.observedGeneration === set.metadata.generation;
   return !isSeen || status?.currentRevision !== status?.updateRevision;

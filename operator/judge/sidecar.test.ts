@@ -39,9 +39,16 @@ function gathered(
     });
   }
   return gatherWorld('mail/relay', {
-    caches: { relay: () => relay, relaysIn: () => [], objectsOf: () => objects, knows: () => true },
+    caches: {
+      relay: () => relay,
+      relaysIn: () => [],
+      objectsOf: () => objects,
+      knows: () => true,
+      listUnlisted: () => [],
+    },
     reportOf: () => undefined,
     asked: () => true,
+    dnsOf: () => undefined,
     now: () => 0,
   });
 }
@@ -66,14 +73,41 @@ test('a policy names the sidecar when the template and each pod have it, and not
   assert.deepEqual(asked(SIDECAR, { withIt: [0], without: [1] }), fresh);
 });
 
+test('a policy that needs DNSSEC names the sidecar at once: a relay takes it with no other resolver', () => {
+  const levels = [
+    { tls: { level: 'Dane' } },
+    { routes: [{ recipientDomains: ['a.example'], tls: { level: 'Dane' } }] },
+    { smartHosts: [{ host: 'hop.example', tls: { level: 'Dane' } }] },
+  ];
+  for (const level of levels) {
+    const wanted = { outbound: { ...SIDECAR.outbound, ...level } };
+    assert.deepEqual(
+      gathered(wanted, {}, { without: [0] })?.policy?.outbound.resolver,
+      policyOf(SIDECAR).outbound.resolver,
+    );
+    const proven = { outbound: { resolver: { addresses: ['127.0.0.1:5353'], trustAD: true } } };
+    assert.deepEqual(
+      gathered(wanted, proven, { without: [0] })?.policy?.outbound.resolver,
+      policyOf(proven).outbound.resolver,
+    );
+  }
+});
+
 test('another change of the spec does not wait for the sidecar, and neither does a new relay', () => {
   const both = { ...SIDECAR, hostname: 'other.example.com' };
   assert.equal(gathered(both, {}, { without: [0] })?.policy?.hostname, 'other.example.com');
   const relay = relayObject(SIDECAR);
   const world = gatherWorld('mail/relay', {
-    caches: { relay: () => relay, relaysIn: () => [], objectsOf: () => new Map(), knows: () => true },
+    caches: {
+      relay: () => relay,
+      relaysIn: () => [],
+      objectsOf: () => new Map(),
+      knows: () => true,
+      listUnlisted: () => [],
+    },
     reportOf: () => undefined,
     asked: () => true,
+    dnsOf: () => undefined,
     now: () => 0,
   });
   assert.equal(hashContent(world?.policy), hashContent(policyOf(SIDECAR)));

@@ -1,8 +1,8 @@
 /**
  * The order in which outbound.resolver.sidecar comes into force. All pods read one policy, and a pod without the sidecar
  * finds no mail host by a policy that names it. So the former resolver stays in the policy until each pod has the
- * sidecar: a sidecar that cannot start stops no mail. What needs DNSSEC waits meanwhile, because the former resolver
- * proves no more than before. Pure.
+ * sidecar: a sidecar that cannot start stops no mail. A policy with the level Dane does not wait: no relay takes it with a
+ * resolver that proves nothing. Pure.
  */
 import { POLICY_FILE_NAME, type Policy, parsePolicy } from '#crds/policyfile.ts';
 import { isNumbered, parseOrdinal } from '#crds/scalefile.ts';
@@ -24,6 +24,7 @@ export function withServedResolver(policy: Policy, world: Observed): Policy {
   if (!asksSidecar(policy) || !isComing(world)) return policy;
   const former = readFormer(world);
   if (!former || asksSidecar(former)) return policy;
+  if (needsProof(policy) && !former.outbound.resolver?.trustAD) return policy;
   const { resolver, discover: before } = former.outbound;
   const discover = policy.outbound.discover.filter((one) => before.includes(one));
   return { ...policy, outbound: { ...policy.outbound, resolver, discover } };
@@ -50,6 +51,11 @@ export const sidecarComing: Check = (world) => {
 function asksSidecar({ outbound: { resolver } }: Policy): boolean {
   const { address, port } = SIDECAR_SERVER;
   return resolver?.servers.some((server) => server.address === address && server.port === port) ?? false;
+}
+
+function needsProof({ outbound }: Policy): boolean {
+  const hops = [...outbound.smartHosts, ...outbound.routes.flatMap(({ hosts }) => hosts ?? [])];
+  return [outbound, ...outbound.routes, ...hops].some(({ tlsLevel }) => tlsLevel === 'Dane');
 }
 
 /** True if a pod has no sidecar, or may be made without one. */

@@ -24,6 +24,8 @@ import { canonicalQuantity } from './quantity.ts';
 import type { Rendered, RenderSettings } from './rendered.ts';
 import { renderSidecar, renderSidecarVolume } from './resolver.ts';
 
+/** The variable with the uid of the pod. */
+export const POD_UID = 'POD_UID';
 const USER = 65532;
 /** A cluster that assigns user ids (restricted-v2 of OpenShift) refuses a pod with fixed ones. */
 const FIXED_IDS = { runAsUser: USER, runAsGroup: USER, fsGroup: USER };
@@ -127,12 +129,12 @@ function container(
   };
 }
 
-/** The variables by which a pod reports its identity. The operator accepts no report without it. */
+/** The variables by which a pod reports its identity. Where they are set, no report counts without it. */
 function identity(relayName: string) {
   const field = (name: string, fieldPath: string) => ({ name, valueFrom: { fieldRef: { fieldPath } } });
   return [
     field('POD_NAME', 'metadata.name'),
-    field('POD_UID', 'metadata.uid'),
+    field(POD_UID, 'metadata.uid'),
     field('POD_NAMESPACE', 'metadata.namespace'),
     { name: 'RELAY_NAME', value: relayName },
   ];
