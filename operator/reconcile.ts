@@ -20,6 +20,7 @@ import { relabelled } from './judge/serving.ts';
 import { isKubeError } from './kube/errors.ts';
 import type { RelayEvent } from './kube/events.ts';
 import { apiPath, MAIL_RELAY, POD, STATEFUL_SET } from './kube/kinds.ts';
+import { restoreLabels } from './labels.ts';
 import type { Refresher } from './pods/refresh.ts';
 import { listRecords } from './records/list.ts';
 import { describeMarks, nextLookMs } from './records/rollover.ts';
@@ -105,6 +106,8 @@ async function apply(world: World, deps: Deps): Promise<Obstacle[]> {
   const { relay, policy } = world;
   const { writer, answers = new Answers(), settings, rollouts, onWrite } = deps;
   if (!policy) return [];
+  const restored = await restoreLabels(world, writer, onWrite);
+  if (restored.isChanged || restored.obstacles.length > 0) return restored.obstacles;
   const scaling = planScaling(world);
   const marked = await unmarkClaims(writer, scaling, onWrite);
   // A pod that serves again before the mark of its claim is removed could lose the claim.

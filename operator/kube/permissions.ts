@@ -79,13 +79,13 @@ export const RELAY_PERMISSIONS: readonly Permission[] = [
     group: '',
     resources: ['pods'],
     verbs: ['list', 'watch', 'patch'],
-    why: 'addresses, the refresh annotation, and the label by which Services find a pod',
+    why: 'addresses, the refresh annotation, the label by which Services find a pod, and labels that somebody took away',
   },
   {
     group: '',
     resources: ['persistentvolumeclaims'],
     verbs: ['get', 'list', 'watch', 'patch', 'delete'],
-    why: 'larger queues, and those that were handed over',
+    why: 'larger queues, those that were handed over, and labels that somebody took away',
   },
   { group: 'events.k8s.io', resources: ['events'], verbs: ['create'], why: 'what happened' },
   {

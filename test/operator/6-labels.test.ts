@@ -7,7 +7,7 @@ import { after, before, describe, test } from 'node:test';
 import { selectorLabels } from '#crds/wellknown.ts';
 import type { KubeObject } from '#operator/kube/client.ts';
 import { isKubeError } from '#operator/kube/errors.ts';
-import { apiPath, type Kind, MAIL_RELAY, OWNED, POD } from '#operator/kube/kinds.ts';
+import { apiPath, CLAIM, type Kind, MAIL_RELAY, OWNED, POD } from '#operator/kube/kinds.ts';
 import { until } from '#test/kit/wait.ts';
 import { type Plane, plane } from './plane.ts';
 import { Pods } from './pods.ts';
@@ -109,6 +109,18 @@ describe('labels prove nothing', { concurrency: false }, () => {
       for (const relay of ['relay', 'other']) await whenSettled(api, NAMESPACE, relay);
     });
   }
+
+  test('a pod and its claim get the label back by which the operator finds them', async () => {
+    for (const [kind, name] of [
+      [POD, 'relay-0'],
+      [CLAIM, 'spool-relay-0'],
+    ] as const) {
+      await relabel(kind, name, { [MANAGED]: null });
+      const isBack = async () => (await get(kind, name))?.metadata.labels?.[MANAGED] === 'mailrelay-operator';
+      await until(`the label of the ${kind.kind}`, isBack, 60_000);
+    }
+    await whenSettled(api, NAMESPACE, 'relay');
+  });
 
   test("a pod that is relabelled is nobody else's, and no ghost when it goes", async () => {
     const readyReplicas = async () => {
