@@ -156,7 +156,7 @@ export const RESTART_CONTRACT = [
     field: 'spec.queue.storage.size',
     effect: 'nothing',
     gloss:
-      'The claims are patched and the StatefulSet is made anew around its running pods. What was never granted is taken back; less than a volume has is refused in the status (StorageCannotShrink).',
+      'The claims are patched and the StatefulSet is made anew around its running pods. What was never granted is taken back, as far as Kubernetes lets it; less than a volume has is refused in the status (StorageCannotShrink).',
   },
   {
     field: 'spec.queue.mode; spec.queue.storage.className',

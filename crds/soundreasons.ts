@@ -83,8 +83,14 @@ export const SOUND_REASONS = {
   ExtraRefused: {
     type: 'ConfigurationSound',
     cause:
-      'An object that mail flows without cannot be written: the DNSEndpoint, the PodMonitor, the PodDisruptionBudget, or the annotation that makes kubelets refresh mounted files at once.',
+      'An object that mail flows without cannot be written: the DNSEndpoint, the PodMonitor, the PodDisruptionBudget, the NetworkPolicy, the ConfigMap with the authority of tls.internal, or the annotation that makes kubelets refresh mounted files at once.',
     cure: 'The message quotes the API server, and says what is different without the object.',
+  },
+  StorageRequestStands: {
+    type: 'ConfigurationSound',
+    cause:
+      'queue.storage.size was set to more than could be granted, and then back. A claim still asks for it, because Kubernetes lowers a request only to more than the volume has. Mail flows.',
+    cure: 'Set queue.storage.size to a little more than the volume has; the message names it. Or let it be, if the volume may still grow.',
   },
   FilterFailing: {
     type: 'ConfigurationSound',

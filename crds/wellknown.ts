@@ -81,6 +81,8 @@ export const ANNOTATIONS = {
   copiesUntil: `${GROUP}/copies-until`,
   /** On a claim: the uid of the pod that reported it empty, or a word for a claim that never had a volume. */
   emptied: `${GROUP}/emptied`,
+  /** On a claim: SIZE/CAPACITY, the last queue.storage.size that was granted, and what the volume had then. */
+  granted: `${GROUP}/granted`,
 } as const;
 
 /**

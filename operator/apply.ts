@@ -148,8 +148,11 @@ async function changeStorage(
   { claims, size }: Extract<StoragePlan, { kind: 'changes' }>,
   onWrite: OnWrite,
 ): Promise<void> {
-  for (const claim of claims) {
-    await mergePatch(writer, CLAIM, claim, { spec: { resources: { requests: { storage: size } } } });
+  for (const { claim, granted } of claims) {
+    const spec = { resources: { requests: { storage: size } } };
+    const note =
+      granted === undefined ? {} : { metadata: { annotations: { [ANNOTATIONS.granted]: granted } } };
+    await mergePatch(writer, CLAIM, claim, { ...note, spec });
     onWrite('patched', `${CLAIM.kind}/${claim.metadata.name}`);
   }
   await remove(writer, STATEFUL_SET, live, 'Orphan', onWrite);

@@ -53,7 +53,7 @@ export async function restoreLabels(world: World, writer: Writer, onWrite: OnWri
 /** Pods that the StatefulSet counts, and the caches lack. */
 function listHiddenPods({ pods, leaving, ...world }: World, set: KubeObject): string[] {
   const { replicas: counted = 0 } = (set['status'] ?? {}) as { replicas?: number };
-  const { replicas: places = 0 } = set['spec'] as { replicas?: number };
+  const { replicas: places = 0 } = (set['spec'] ?? {}) as { replicas?: number };
   const seen = new Set([...pods, ...leaving].map(({ name }) => name));
   if (seen.size >= counted) return [];
   const names = Array.from({ length: Math.max(places, counted) }, (_, n) => `${nameOf(world)}-${n}`);
@@ -62,7 +62,7 @@ function listHiddenPods({ pods, leaving, ...world }: World, set: KubeObject): st
 
 /** Claims of pods of the StatefulSet that the caches lack. */
 function listHiddenClaims(world: Pick<World, 'relay' | 'objects'>, set: KubeObject): string[] {
-  const { volumeClaimTemplates = [] } = set['spec'] as { volumeClaimTemplates?: readonly unknown[] };
+  const { volumeClaimTemplates = [] } = (set['spec'] ?? {}) as { volumeClaimTemplates?: readonly unknown[] };
   if (volumeClaimTemplates.length === 0) return [];
   return [...world.objects.values()]
     .filter((pod) => pod.kind === POD.kind && isOf(pod, set))

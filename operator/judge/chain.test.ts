@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { type ConditionType, REASONS } from '#crds/conditions.ts';
 import type { PodStatus } from '#crds/podstatus.ts';
 import { assertReads } from '#test/fixtures/sentences.ts';
-import { podReport, podView, relayObject, settledWorld } from '#test/fixtures/world.ts';
+import { liveObjects, podReport, podView, relayObject, settledWorld } from '#test/fixtures/world.ts';
 import { KubeError } from '../kube/errors.ts';
 import { judge } from './chain.ts';
 import type { Judged } from './finding.ts';
@@ -298,6 +298,20 @@ const CASES: readonly Case[] = [
     'Stalled',
     'True',
     'StorageCannotShrink',
+  ],
+  [
+    'a claim asks in vain for a size that was taken back',
+    {
+      objects: liveObjects(relayObject()).set('PersistentVolumeClaim/spool-relay-0', {
+        kind: 'PersistentVolumeClaim',
+        metadata: { name: 'spool-relay-0', annotations: { 'mailrelay.dev/granted': '1Gi/1Gi' } },
+        spec: { resources: { requests: { storage: '1Ti' } } },
+        status: { phase: 'Bound', capacity: { storage: '1Gi' } },
+      }),
+    },
+    'ConfigurationSound',
+    'False',
+    'StorageRequestStands',
   ],
   [
     'a quota refuses the pods',

@@ -86,6 +86,7 @@ const SOUND: readonly Check[] = [
   sound.nobodyMaySend, // for example because a field was dropped
   dnsrecords.externalDnsMissing, // nobody takes the DNS records
   unlisted.certManagerUnlisted, // what cert-manager does is not seen
+  storage.storageRequestStands, // a claim asks for more than the spec, in vain
   extraRefused, // an object that mail does not need cannot be written
   sound.loadBalancerPending, // the Service has no address outside the cluster
   dnsrecords.keyRollsOver, // a person has to publish or look up records; otherwise no fault

@@ -1,12 +1,14 @@
 /**
- * The claims of the queues. Plans a change of queue.storage.size, and tells of a claim that is being deleted. A volume never shrinks, so a size below that of a volume is refused. A request
- * that was not granted can be reduced again, for example after a mistake with a class that cannot expand. A provisioner
- * may grant more than the request; that alone is no reason to refuse. Pure.
+ * The claims of the queues. Plans a change of queue.storage.size, and tells of a claim that is being deleted. A volume
+ * never shrinks, so a size below that of a volume is refused. A size that was not granted can be taken back, for example after a slip of the pen. Kubernetes lowers a request only to more than
+ * the volume has (RecoverVolumeExpansionFailure). So a request may stay, and is told, until a size comes that can be
+ * asked for. A provisioner may grant more than the request; that alone is no reason to refuse. Each change notes at the
+ * claim what was granted before it, because the request does not say that any more. Pure.
  */
 import { isBeyond, isNumbered, parseOrdinal } from '#crds/scalefile.ts';
 import { ANNOTATIONS } from '#crds/wellknown.ts';
 import type { KubeObject } from '../kube/client.ts';
-import { CLAIM } from '../kube/kinds.ts';
+import { CLAIM, STATEFUL_SET } from '../kube/kinds.ts';
 import type { Rendered } from '../render/index.ts';
 import { objectNames } from '../render/metadata.ts';
 import { isAtLeast } from '../render/quantity.ts';
@@ -25,9 +27,15 @@ interface ClaimSpec {
   readonly resources: { readonly requests: { readonly storage: string } };
 }
 
+interface ClaimChange {
+  readonly claim: KubeObject;
+  /** The note of what was granted; undefined: the claim keeps what it has. */
+  readonly granted: string | undefined;
+}
+
 export type StoragePlan =
   /** Claims that must request another size before the StatefulSet is replaced. */
-  | { kind: 'changes'; claims: readonly KubeObject[]; size: string }
+  | { kind: 'changes'; claims: readonly ClaimChange[]; size: string }
   /** A volume would have to shrink, so the StatefulSet keeps its size. */
   | { kind: 'shrinks'; object: string; size: string; granted: string };
 
@@ -38,7 +46,7 @@ export function planStorage(world: World, live: KubeObject, wanted: Rendered): S
   const claims = listClaims(world);
   const larger = isAtLeast(size, before)
     ? undefined
-    : claims.find((claim) => !isAtLeast(size, readCapacity(claim)));
+    : claims.find((claim) => !isAtLeast(size, readCapacity(claim)) && !wasGranted(claim, size));
   if (larger)
     return {
       kind: 'shrinks',
@@ -46,7 +54,12 @@ export function planStorage(world: World, live: KubeObject, wanted: Rendered): S
       size,
       granted: readCapacity(larger),
     };
-  return { kind: 'changes', claims: claims.filter((claim) => mayAskFor(claim, size, before)), size };
+  const changed = claims.filter((claim) => mayAskFor(claim, size, before));
+  return {
+    kind: 'changes',
+    claims: changed.map((claim) => ({ claim, granted: noteOf(claim, before) })),
+    size,
+  };
 }
 
 export function keepClaims(live: KubeObject, wanted: Rendered): Rendered {
@@ -60,6 +73,23 @@ export const storageShrinks: Check = ({ obstacles }) => {
   const text = `queue.storage.size ${found.size} is less than the ${found.granted} of ${found.object}, and a volume cannot shrink`;
   const cure = `set ${found.granted} or more, or make a second MailRelay with the smaller size, move the traffic, and delete this one when its queue is empty`;
   return is('True', 'StorageCannotShrink', `${text}: ${cure}`);
+};
+
+/** A request that is not granted is more than the size of the spec, and cannot be lowered to it. */
+export const storageRequestStands: Check = (world) => {
+  const set = world.objects.get(`${STATEFUL_SET.kind}/${world.relay.metadata.name}`);
+  const size = set ? readRequest(set) : '0';
+  const claim = listClaims(world).find(
+    (one) =>
+      size !== '0' &&
+      isOurs(one) &&
+      !isAtLeast(size, readAsked(one)) &&
+      !isAtLeast(readCapacity(one), readAsked(one)),
+  );
+  if (!claim) return undefined;
+  const [name, capacity] = [`${CLAIM.kind}/${claim.metadata.name}`, readCapacity(claim)];
+  const text = `${name} still asks for ${readAsked(claim)}, and Kubernetes lowers that only to more than the ${capacity} that it has`;
+  return is('False', 'StorageRequestStands', `${text}: set queue.storage.size to more than ${capacity}`);
 };
 
 /**
@@ -82,13 +112,40 @@ export const claimDeleted: Check = (world) => {
 };
 
 /**
- * True if the request of the claim may change to `size`: to more, or to less if that is at least its capacity. A
+ * True if the request of the claim may change to `size`: to more, or to less if that is more than its capacity. A
  * request that somebody else has set stays.
  */
 function mayAskFor(claim: KubeObject, size: string, before: string): boolean {
-  const { storage } = (claim['spec'] as ClaimSpec).resources.requests;
-  if (!isAtLeast(storage, size)) return true;
-  return storage === before && storage !== size && !isAtLeast(readCapacity(claim), size);
+  const asked = readAsked(claim);
+  if (!isAtLeast(asked, size)) return true;
+  if (asked === size || isAtLeast(readCapacity(claim), size)) return false;
+  return asked === before || isOurs(claim);
+}
+
+/** True if the operator has asked for more, and nothing was granted since. */
+function isOurs(claim: KubeObject): boolean {
+  return readNote(claim)?.capacity === readCapacity(claim);
+}
+
+/** True if the volume is as it was granted for this size or more. */
+function wasGranted(claim: KubeObject, size: string): boolean {
+  const note = readNote(claim);
+  return note !== undefined && isOurs(claim) && isAtLeast(size, note.size);
+}
+
+/** The note that a change from this size leaves. */
+function noteOf(claim: KubeObject, before: string): string | undefined {
+  const capacity = readCapacity(claim);
+  return isAtLeast(capacity, before) ? `${before}/${capacity}` : undefined;
+}
+
+function readNote({ metadata }: KubeObject): { size: string; capacity: string } | undefined {
+  const [size, capacity] = (metadata.annotations?.[ANNOTATIONS.granted] ?? '').split('/');
+  return size && capacity ? { size, capacity } : undefined;
+}
+
+function readAsked(claim: KubeObject): string {
+  return (claim['spec'] as ClaimSpec).resources.requests.storage;
 }
 
 /** The claims by their names, because a copy that somebody made has our labels too. */
@@ -107,6 +164,6 @@ function readCapacity(claim: KubeObject): string {
 
 /** The size that each claim of the StatefulSet requests; 0 in mode CutThrough, which has no claims. */
 function readRequest(set: { readonly [field: string]: unknown }): string {
-  const { volumeClaimTemplates = [] } = set['spec'] as StatefulSetSpec;
+  const { volumeClaimTemplates = [] } = (set['spec'] ?? {}) as Partial<StatefulSetSpec>;
   return volumeClaimTemplates[0]?.spec.resources.requests.storage ?? '0';
 }
