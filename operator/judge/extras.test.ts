@@ -6,8 +6,8 @@ import { KubeError } from '../kube/errors.ts';
 import { type Obstacle, REFRESH } from '../world.ts';
 import { judge } from './chain.ts';
 
-const OBJECTS = ['DNSEndpoint/relay', 'PodMonitor/relay', 'PodDisruptionBudget/relay'];
-const EXTRAS = [...OBJECTS, `${REFRESH}Pod/relay-0`].flatMap((object): Obstacle[] => [
+const OBJECTS = ['DNSEndpoint/relay', 'PodMonitor/relay', 'PodDisruptionBudget/relay', 'NetworkPolicy/relay'];
+const EXTRAS = [...OBJECTS, 'ConfigMap/relay-ca', `${REFRESH}Pod/relay-0`].flatMap((object): Obstacle[] => [
   { kind: 'denied', object, message: 'the words of the API server' },
   { kind: 'failed', object, error: new KubeError('failed', 'the words of the API server', 500) },
 ]);
@@ -53,7 +53,13 @@ for (const object of OBJECTS)
       assert.doesNotMatch(verdicts.ConfigurationSound?.message ?? '', /waits for its turn|refuses/);
     });
 
-test('a pod that cannot be taken out of the Services is no extra', () => {
-  const verdicts = verdictsWith({ kind: 'denied', object: 'Pod/relay-0', message: 'no' });
-  assert.equal(verdicts.Stalled?.reason, 'Denied');
-});
+for (const [what, object] of [
+  ['a pod that cannot be taken out of the Services', 'Pod/relay-0'],
+  ['the policy', 'ConfigMap/relay-policy'],
+  ['the policy of a relay with such a name', 'ConfigMap/relay-ca-policy'],
+] as const) {
+  test(`${what} is no extra`, () => {
+    const verdicts = verdictsWith({ kind: 'denied', object, message: 'no' });
+    assert.equal(verdicts.Stalled?.reason, 'Denied');
+  });
+}

@@ -1,13 +1,15 @@
 /**
- * The check of objects that mail does not need. Whatever is in their way, the relay is Ready, and it is a note. Pure.
+ * The check of objects that mail does not need. Whatever is in their way, the relay is Ready, and it is a note. So it is
+ * for the NetworkPolicy: without it the relay itself still decides by networks and logins who may send. Pure.
  */
+import { objectNames } from '../render/metadata.ts';
 import { type Obstacle, REFRESH } from '../world.ts';
 import { type Check, is } from './finding.ts';
 import { quoted } from './words.ts';
 
 interface Extra {
-  /** The begin of the names of these objects. */
-  readonly beginning: string;
+  /** The names of these objects. */
+  readonly object: RegExp;
   /** What is different without the object. */
   readonly consequence: string;
   /** How to do without it. */
@@ -16,21 +18,34 @@ interface Extra {
 
 const EXTRAS: readonly Extra[] = [
   {
-    beginning: 'PodMonitor/',
+    object: /^PodMonitor\//,
     consequence: 'Prometheus does not find the metrics',
     without: 'podMonitor.enabled: false',
   },
   {
-    beginning: 'DNSEndpoint/',
+    object: /^DNSEndpoint\//,
     consequence: 'external-dns does not know the records of status.dnsRecords',
     without: 'dns.publish: None',
   },
   {
-    beginning: 'PodDisruptionBudget/',
+    object: /^PodDisruptionBudget\//,
     consequence: 'a drained node may take all pods at once',
     without: 'podDisruptionBudget.enabled: false',
   },
-  { beginning: REFRESH, consequence: 'changed policies and certificates take a minute or two' },
+  {
+    object: /^NetworkPolicy\//,
+    consequence: 'strangers on the network may reach ports of the pods that it closes to them',
+    without: 'networkPolicy.enabled: false',
+  },
+  {
+    // The other ConfigMap has the policy.
+    object: new RegExp(`^ConfigMap/.*${objectNames.authority('')}$`),
+    consequence: 'clients inside the cluster do not hear of another authority of tls.internal',
+  },
+  {
+    object: new RegExp(`^${REFRESH}`),
+    consequence: 'changed policies and certificates take a minute or two',
+  },
 ];
 
 export const extraRefused: Check = ({ obstacles }) => {
@@ -50,8 +65,8 @@ export function isNeeded(obstacle: Obstacle): boolean {
   return findExtra(obstacle) === undefined;
 }
 
-function findExtra({ object }: Obstacle): Extra | undefined {
-  return EXTRAS.find(({ beginning }) => object.startsWith(beginning));
+function findExtra(obstacle: Obstacle): Extra | undefined {
+  return EXTRAS.find(({ object }) => object.test(obstacle.object));
 }
 
 function explain(obstacle: Obstacle): { why: string; cure: string } {
