@@ -3,6 +3,7 @@
  * rules.ts. Returns the typed document, or all faults at once, one sentence for each, with the path of the field. Pure.
  */
 import { z } from 'zod';
+import { findSharedSecret, nameField } from './certificatesecrets.ts';
 import { type MailRelaySpec, mailRelaySpec } from './mailrelay.ts';
 import { findNearest } from './nearest.ts';
 import { listBrokenRules } from './partialrules.ts';
@@ -53,6 +54,8 @@ export function validateMailRelay(value: unknown): Validated {
   ];
   if (!result.success || faults.length > 0) return { kind: 'invalid', faults };
   const { name, namespace } = result.data.metadata;
+  const shared = judgeSecrets(name, result.data.spec);
+  if (shared.length > 0) return { kind: 'invalid', faults: shared };
   const place = { namespace: namespace ?? 'default', namesNamespace: namespace !== undefined };
   return { kind: 'valid', manifest: { name, ...place, spec: result.data.spec } };
 }
@@ -70,6 +73,13 @@ function listValueFaults(issues: readonly z.core.$ZodIssue[], value: unknown): F
 function judgeName(name: unknown): Fault[] {
   if (typeof name !== 'string' || NAME_RULE.holds(name)) return [];
   return [makeFault('rule', ['metadata', 'name'], NAME_RULE.message)];
+}
+
+function judgeSecrets(name: string, spec: MailRelaySpec): Fault[] {
+  const [first, second] = findSharedSecret(name, spec) ?? [];
+  if (!first || !second) return [];
+  const message = `the certificates of ${nameField(first.keys)} and ${nameField(second.keys)} have one Secret, ${second.secret}, and cert-manager would overwrite one by the other: set another secretName`;
+  return [makeFault('rule', ['spec', ...second.keys], message)];
 }
 
 function judgeRules(spec: unknown, faulty: ReadonlySet<string>): Fault[] {

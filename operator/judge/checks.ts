@@ -27,7 +27,11 @@ export const secretTaken: Check = ({ obstacles }) => {
   const found = obstacles.find((obstacle) => obstacle.kind === 'secretTaken');
   if (!found) return undefined;
   const text = `${found.object} is filled for ${found.by} already`;
-  return is('True', 'NameTaken', `${text}: set another secretName in tls, tls.internal or dns.mtaSTS.serve`);
+  return is(
+    'True',
+    'NameTaken',
+    `${text}: set another secretName in tls, tls.internal, tls.certificates or dns.mtaSTS.serve`,
+  );
 };
 
 export const denied: Check = ({ obstacles }) => {

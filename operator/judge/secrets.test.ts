@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { MailRelay } from '#crds/mailrelay.ts';
+import { validateMailRelay } from '#crds/validate.ts';
+import { document } from '#test/fixtures/manifests.ts';
 import { liveObjects, relayObject, SETTINGS, settledWorld } from '#test/fixtures/world.ts';
 import { renderAll } from '../render/index.ts';
 import type { World } from '../world.ts';
@@ -13,6 +15,11 @@ const ca = { issuerRef: { name: 'ca' } };
 function named(name: string, tls: object, creationTimestamp = '2026-01-02T00:00:00Z'): MailRelay {
   const relay = relayObject({ tls });
   return { ...relay, metadata: { ...relay.metadata, name, uid: `uid-of-${name}`, creationTimestamp } };
+}
+
+function faultsOf(spec: MailRelay['spec']) {
+  const judged = validateMailRelay(document(spec));
+  return judged.kind === 'invalid' ? judged.faults : [];
 }
 
 /** The Certificates that are written, and those that are not. */
@@ -36,11 +43,59 @@ test('within a relay, by names that are set or result', () => {
     assert.deepEqual(written, ['relay']);
     assert.match(
       said ?? '',
-      /^Secret\/relay-(internal-)?tls is filled for its certificate of the host name already: set/,
+      /^Secret\/relay-(internal-)?tls is filled for its certificate of tls already: set/,
     );
   }
   const users = decided(named('relay', { secretName: 'relay-internal-tls', internal: ca }));
   assert.deepEqual(users.written, [], 'what a person filled is not overwritten');
+});
+
+test('a Secret that a person fills is overwritten by no Certificate, whatever either is for', () => {
+  const sni = (secretName: string) => [{ hostnames: ['b.example'], secretName }];
+  const serve = (source: object) => ({
+    inbound: { listeners: [{ name: 'smtp', port: 25 }], acceptDomains: ['a.example'] },
+    dns: { mtaSTS: { mode: 'Testing', serve: source } },
+  });
+  const CASES: readonly (readonly [changes: object, taken: string, field: string, written: string[]])[] = [
+    [{ tls: { ...ca, internal: { secretName: 'relay-tls' } } }, 'relay-tls', 'tls.internal', []],
+    [{ tls: { ...ca, certificates: sni('relay-tls') } }, 'relay-tls', 'tls.certificates[0]', []],
+    [
+      { tls: { ...ca, internal: ca, certificates: sni('relay-internal-tls') } },
+      'relay-internal-tls',
+      'tls.certificates[0]',
+      ['relay'],
+    ],
+    [
+      { tls: { ...ca, internal: ca }, ...serve({ secretName: 'relay-internal-tls' }) },
+      'relay-internal-tls',
+      'dns.mtaSTS.serve',
+      ['relay'],
+    ],
+    [{ tls: { secretName: 'relay-mta-sts-tls' }, ...serve(ca) }, 'relay-mta-sts-tls', 'tls', []],
+  ];
+  for (const [changes, taken, field, written] of CASES) {
+    const bare = relayObject(changes as Record<string, unknown>);
+    const { said, written: found } = decided({ ...bare, metadata: { ...bare.metadata, name: 'relay' } });
+    assert.deepEqual(found, written, JSON.stringify(changes));
+    assert.ok(
+      said?.startsWith(`Secret/${taken} is filled for ${field} by a person already: set`),
+      'the status says so',
+    );
+    const [fault] = faultsOf(bare.spec);
+    assert.ok(fault?.message.includes(`have one Secret, ${taken}, and cert-manager`), 'lint says so too');
+  }
+});
+
+test('a Secret that two Certificates of a relay would fill goes to the first of them', () => {
+  const { written, said } = decided(
+    relayObject({
+      tls: { ...ca, internal: { ...ca, secretName: 'both' } },
+      inbound: { listeners: [{ name: 'smtp', port: 25 }], acceptDomains: ['a.example'] },
+      dns: { mtaSTS: { mode: 'Testing', serve: { ...ca, secretName: 'both' } } },
+    }),
+  );
+  assert.deepEqual(written, ['relay', 'relay-internal']);
+  assert.match(said ?? '', /^Secret\/both is filled for its certificate of tls\.internal already/);
 });
 
 test('of two relays the one whose Certificate is there, else the older one', () => {

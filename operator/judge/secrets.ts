@@ -1,11 +1,11 @@
 /**
  * Decides which Certificate fills a Secret, because two that fill the same Secret overwrite each other for ever. The
- * effective names count, set or by default. In one relay the certificate of the host name comes first. Among several
+ * effective names count, set or by default. In one relay a Secret that a person fills is filled by no Certificate, and
+ * the certificate of the host name comes first. Among several
  * relays the oldest Certificate comes first, and without Certificates the oldest relay. The other Certificate is not
  * written, and a condition reports it. Pure.
  */
-import { certificateSecretName, internalSecretName, listSniCertificates } from '#crds/effective.ts';
-import { policyHostSecretName } from '#crds/effectivedns.ts';
+import { listCertificateSecrets, nameField } from '#crds/certificatesecrets.ts';
 import type { MailRelay } from '#crds/mailrelay.ts';
 import type { KubeObject } from '../kube/client.ts';
 import { CERTIFICATE } from '../kube/kinds.ts';
@@ -41,31 +41,30 @@ export function withoutTaken(
   wanted: readonly Rendered[],
 ): { kept: Rendered[]; taken: Obstacle[] } {
   const taken: Obstacle[] = [];
-  const seen = new Set(hostSecretOfUser(world.relay));
+  const own = listCertificateSecrets(world.relay.metadata.name, world.relay.spec);
+  const seen = new Map(
+    own
+      .filter(({ isIssued }) => !isIssued)
+      .map(({ secret, keys }) => [secret, `${nameField(keys)} by a person`]),
+  );
   const kept = wanted.filter((object) => {
     if (object.kind !== CERTIFICATE.kind) return true;
     const { secretName } = object['spec'] as { secretName: string };
-    const by = seen.has(secretName) ? 'its certificate of the host name' : earlierThan(world, secretName);
-    seen.add(secretName);
+    const by = seen.get(secretName) ?? earlierThan(world, secretName);
+    const role = own.find(({ secret }) => secret === secretName);
+    if (!seen.has(secretName))
+      seen.set(secretName, `its certificate of ${role ? nameField(role.keys) : 'tls'}`);
     if (by !== undefined) taken.push({ kind: 'secretTaken', object: `Secret/${secretName}`, by });
     return by === undefined;
   });
   return { kept, taken };
 }
 
-/** A Secret that a person fills. No Certificate may overwrite it. */
-function hostSecretOfUser({ metadata, spec }: MailRelay): string[] {
-  const name = certificateSecretName(metadata.name, spec);
-  return name === undefined || spec.tls?.issuerRef ? [] : [name];
-}
-
-/** The names of these Secrets. */
+/** The names of the Secrets that cert-manager fills for this relay. */
 export function listFilledSecrets({ metadata, spec }: MailRelay): string[] {
-  const host = spec.tls?.issuerRef && certificateSecretName(metadata.name, spec);
-  const inside = spec.tls?.internal?.issuerRef && internalSecretName(metadata.name, spec);
-  const policyHost = spec.dns?.mtaSTS?.serve?.issuerRef && policyHostSecretName(metadata.name, spec);
-  const others = listSniCertificates(metadata.name, spec).map(({ issuerRef, secret }) => issuerRef && secret);
-  return [host, inside, ...others, policyHost].filter((name) => name !== undefined);
+  return listCertificateSecrets(metadata.name, spec).flatMap(({ secret, isIssued }) =>
+    isIssued ? [secret] : [],
+  );
 }
 
 function earlierThan({ relay, objects, filled = [], keys }: World, secret: string): string | undefined {
