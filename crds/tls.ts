@@ -13,7 +13,7 @@ const issuerRef = () =>
       kind: text('^[A-Z][A-Za-z0-9]*$', 63, 'a kind, such as ClusterIssuer')
         .optional()
         .describe(
-          'Kind of the issuer: Issuer or ClusterIssuer, or with a group of its own any kind, such as AWSPCAClusterIssuer. Default: Issuer.',
+          'Kind of the issuer: Issuer or ClusterIssuer, or with a group of its own any kind, such as AWSPCAClusterIssuer, which must be set then. Default: Issuer.',
         ),
       group: text('^[a-z0-9.-]+$', 253, 'an API group')
         .optional()
@@ -85,7 +85,7 @@ export const tls = z
     dnsNames: domainPatterns(64)
       .optional()
       .describe(
-        'Further names of the certificate beside hostname, such as mail.example.com or *.example.com. Only with issuerRef. Its common name is hostname, where that has at most 64 characters.',
+        'Further names of the certificate beside hostname, such as mail.example.com or *.example.com. Only with issuerRef. Its common name is the first of all names that has at most 64 characters, hostname before the others.',
       ),
     minVersion: z
       .enum(['TLSv1.2', 'TLSv1.3'])

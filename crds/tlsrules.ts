@@ -32,9 +32,10 @@ const isNamed = (source: CertificateSource | undefined) =>
   source?.secretName !== undefined || source?.issuerRef !== undefined;
 
 const isIssuer = (issuerRef: CertificateSource['issuerRef']) =>
-  issuerRef?.kind === undefined ||
-  ISSUER_KINDS.includes(issuerRef.kind) ||
-  (issuerRef.group ?? ISSUER_GROUP) !== ISSUER_GROUP;
+  issuerRef?.kind === undefined || ISSUER_KINDS.includes(issuerRef.kind) || isOfOtherGroup(issuerRef);
+
+const isOfOtherGroup = (issuerRef: CertificateSource['issuerRef']) =>
+  (issuerRef?.group ?? ISSUER_GROUP) !== ISSUER_GROUP;
 
 const seconds = (text: string | undefined, usual: number) =>
   text === undefined ? usual : (parseDuration(text) ?? Number.NaN);
@@ -53,6 +54,13 @@ const celLength = (source: string) => celSeconds(`${source}.duration`, USUAL_SEC
 const celRenewal = (source: string) => celSeconds(`${source}.renewBefore`, SHORTEST_RENEWAL_SECONDS);
 const celIssuer = (source: string) =>
   `!has(${source}.issuerRef) || !has(${source}.issuerRef.kind) || ${source}.issuerRef.kind in ['${ISSUER_KINDS.join("', '")}'] || (has(${source}.issuerRef.group) && ${source}.issuerRef.group != '${ISSUER_GROUP}')`;
+const celKind = (source: string) =>
+  `!has(${source}.issuerRef) || has(${source}.issuerRef.kind) || !has(${source}.issuerRef.group) || ${source}.issuerRef.group == '${ISSUER_GROUP}'`;
+/** Of every certificate of the spec. */
+const celEveryIssuer = (test: (source: string) => string) =>
+  `(${celEverySource(test)}) && (${celEverySni(test('c'))}) && (!has(self.dns) || !has(self.dns.mtaSTS) || !has(self.dns.mtaSTS.serve) || (${test('self.dns.mtaSTS.serve')}))`;
+const everyIssuer = (spec: MailRelaySpec) =>
+  [...sources(spec), ...sniSources(spec), spec.dns?.mtaSTS?.serve].map((source) => source?.issuerRef);
 const celSize = (source: string) =>
   `!has(${source}.privateKey) || !has(${source}.privateKey.size) || (has(${source}.privateKey.algorithm) && ${source}.privateKey.algorithm != 'ECDSA' ? ${source}.privateKey.algorithm == 'RSA' && ${source}.privateKey.size >= 2048 : ${source}.privateKey.size in [256, 384, 521])`;
 
@@ -71,12 +79,17 @@ export const TLS_RULES: readonly Rule[] = [
   },
   {
     path: 'spec.tls.issuerRef',
-    cel: `(${celEverySource(celIssuer)}) && (${celEverySni(celIssuer('c'))}) && (!has(self.dns) || !has(self.dns.mtaSTS) || !has(self.dns.mtaSTS.serve) || (${celIssuer('self.dns.mtaSTS.serve')}))`,
+    cel: celEveryIssuer(celIssuer),
     message: `an issuer of ${ISSUER_GROUP} is of kind ${ISSUER_KINDS.join(' or ')}: correct issuerRef.kind, or set issuerRef.group to that of the issuer`,
+    holds: (spec) => everyIssuer(spec).every(isIssuer),
+  },
+  {
+    path: 'spec.tls.issuerRef',
+    cel: celEveryIssuer(celKind),
+    message:
+      'an issuer of another group has a kind of its own: set issuerRef.kind beside issuerRef.group, such as StepIssuer, or remove the group',
     holds: (spec) =>
-      [...sources(spec), ...sniSources(spec), spec.dns?.mtaSTS?.serve].every((source) =>
-        isIssuer(source?.issuerRef),
-      ),
+      everyIssuer(spec).every((issuer) => !isOfOtherGroup(issuer) || issuer?.kind !== undefined),
   },
   {
     path: 'spec.tls',

@@ -59,11 +59,40 @@ function findRequest(objects: World['objects'], certificateName: string): Condit
     )
     .toSorted((a, b) => readRevision(b) - readRevision(a));
   const ready = newest && findCondition(newest, 'Ready');
-  return ready?.status === 'True' ? undefined : ready;
+  if (!newest || ready?.status === 'True') return undefined;
+  return findRefusal(newest) ?? ready ?? findWait(newest);
+}
+
+/** An issuer from outside cert-manager may say nothing of a request that an approver, or itself, has refused. */
+function findRefusal(request: KubeObject): Condition | undefined {
+  for (const [type, words] of REFUSALS) {
+    const found = findCondition(request, type);
+    if (found?.status !== 'True') continue;
+    const { name } = request.metadata;
+    const why = found.message ? `: ${found.message}` : '';
+    return { ...found, message: `CertificateRequest ${name} ${words}${why}` };
+  }
+  return undefined;
+}
+
+const REFUSALS = [
+  ['Denied', 'was denied'],
+  ['InvalidRequest', 'is invalid'],
+] as const;
+
+/** Nobody has signed the request, and nobody says why. */
+function findWait(request: KubeObject): Condition {
+  const { name } = request.metadata;
+  const message =
+    findCondition(request, 'Approved')?.status === 'True'
+      ? `no controller has looked at CertificateRequest ${name}, which is approved`
+      : `nobody has approved CertificateRequest ${name}`;
+  return { type: 'Ready', status: 'False', message };
 }
 
 function isRefused(request: Condition | undefined): boolean {
-  const { reason, message = '' } = request ?? {};
+  const { type = '', reason, message = '' } = request ?? {};
+  if (REFUSALS.some(([refusal]) => refusal === type)) return true;
   return reason === 'Failed' || reason === 'Denied' || (reason === 'Pending' && / not found$/.test(message));
 }
 

@@ -12,6 +12,12 @@ interface Asked {
 const ISSUE_CURES: readonly (readonly [words: RegExp, cure: (asked: Asked) => string])[] = [
   [/ not found$/, ({ field, issuer }) => `create ${issuer}, or correct ${field}`],
   [/issuer .*(ready status condition|not ready)/i, ({ issuer }) => `mend ${issuer}, its conditions say how`],
+  [
+    /^nobody has approved/,
+    () =>
+      'let the approver of cert-manager run and allow it ("kubectl describe certificaterequest" tells more)',
+  ],
+  [/^no controller has looked at/, ({ issuer }) => `see whether the controller of ${issuer} runs`],
   [/denied/i, () => 'let the approver of cert-manager allow it, or change what it refuses'],
   [/^waiting on certificate issuance from order/i, () => 'if it stays so, see the challenges of this order'],
 ];

@@ -91,19 +91,22 @@ test('further names stand beside that of the host, each once', () => {
   ]);
 });
 
-test('the common name is that of the host, and nothing where X.509 has no room for it', () => {
-  for (const [length, has] of [
-    [64, true],
-    [65, false],
-  ] as const) {
-    const hostname = `${'a'.repeat(40)}.${'b'.repeat(length - 49)}.example`;
-    assert.equal(hostname.length, length);
-    const relay = relayObject({ hostname, tls: { issuerRef: { name: 'ca' } } });
-    const [certificate] = renderCertificates(relay, effectivePolicy(relay.metadata, relay.spec));
-    const spec = certificate?.['spec'] as { commonName?: string; dnsNames: string[] };
-    assert.equal(spec.commonName, has ? hostname : undefined);
-    assert.deepEqual(spec.dnsNames, [hostname]);
-  }
+test('the common name is the first name that X.509 has room for, and nothing where it has room for none', () => {
+  const long = (length: number) => `${'a'.repeat(40)}.${'b'.repeat(length - 49)}.example`;
+  const commonNames = (changes: Record<string, unknown>) => {
+    const relay = relayObject(changes);
+    return renderCertificates(relay, effectivePolicy(relay.metadata, relay.spec)).map(
+      ({ spec }) => (spec as { commonName?: string }).commonName,
+    );
+  };
+  const issuerRef = { name: 'ca' };
+  assert.equal(long(65).length, 65);
+  assert.deepEqual(commonNames({ hostname: long(64), tls: { issuerRef } }), [long(64)]);
+  assert.deepEqual(commonNames({ hostname: long(65), tls: { issuerRef } }), [undefined]);
+  const dnsNames = [long(66), 'short.example.com', 'b.example.com'];
+  assert.deepEqual(commonNames({ hostname: long(65), tls: { issuerRef, dnsNames } }), ['short.example.com']);
+  const certificates = [{ hostnames: [long(65), 'b.example'], issuerRef }];
+  assert.deepEqual(commonNames({ tls: { secretName: 'own', certificates } }), ['b.example']);
 });
 
 test('an issuer of another group is asked by its own kind', () => {

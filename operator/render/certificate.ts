@@ -100,9 +100,13 @@ function namesOfHost({ hostname, tls }: MailRelay['spec']): string[] {
   return [...new Set([hostname, ...(tls?.dnsNames ?? [])])];
 }
 
-/** Some issuers (Vault with require_cn) refuse a request without a common name. X.509 allows at most 64 characters. */
-function commonName([name = '']: readonly string[]) {
-  return name.length <= MOST_COMMON_NAME ? { commonName: name } : {};
+/**
+ * The first name that X.509 has room for. Some issuers (Vault with require_cn) refuse a request without a common name,
+ * and each wants it among the names.
+ */
+function commonName(names: readonly string[]) {
+  const name = names.find(({ length }) => length <= MOST_COMMON_NAME);
+  return name === undefined ? {} : { commonName: name };
 }
 
 /** RSA keys have one more usage, because TLS before 1.3 can use them to encrypt in the key exchange. */
