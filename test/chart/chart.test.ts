@@ -58,6 +58,35 @@ describe('the chart', { skip: problem }, () => {
   });
 });
 
+describe('the names', { skip: problem }, () => {
+  /** Of Services, and of the MailRelay of "helm test". */
+  const LABEL = /^[a-z]([-a-z0-9]*[a-z0-9])?$/;
+  for (const [release, expected] of [
+    ['mailrelay', 'mailrelay'],
+    ['mail', 'mail-mailrelay-operator'],
+    ['mail.v2', 'mail-v2-mailrelay-operator'],
+    ['1st', 'r-1st-mailrelay-operator'],
+    ['1.mailrelay', 'r-1-mailrelay'],
+    [`${'a'.repeat(51)}.b`, 'a'.repeat(50)],
+    [`${'a'.repeat(49)}.b`, 'a'.repeat(49)],
+  ] as const)
+    test(`of the release ${release} fit every object`, () => {
+      const objects = rendered({}, { release });
+      assert.equal(only(objects, 'Deployment').metadata.name, expected);
+      const named = objects.filter(({ kind }) => ['Service', 'MailRelay'].includes(kind));
+      assert.ok(named.length > 2);
+      for (const { kind, metadata } of named) {
+        assert.match(metadata.name, LABEL, kind);
+        assert.ok(metadata.name.length <= (kind === 'MailRelay' ? 42 : 63));
+      }
+      assert.deepEqual(rendered({}, { release, by: helm4 }), objects);
+    });
+
+  test('that are set fit, too', () => {
+    assert.equal(only(rendered({ fullnameOverride: '2nd' }), 'Deployment').metadata.name, 'r-2nd');
+  });
+});
+
 describe('the images', { skip: problem }, () => {
   const relay = (image: object) => ({ relay: { image } });
   const own = (image: object) => ({ image: { repository: IMAGE, ...image } });
@@ -69,6 +98,12 @@ describe('the images', { skip: problem }, () => {
       own({ tag: '1.2.3+build.7' }),
       `${IMAGE}:1.2.3_build.7`,
       `${IMAGE}:1.2.3_build.7`,
+    ],
+    [
+      'a tag of digits alone is a number in YAML',
+      { ...own({ tag: 20_260_101 }), ...relay({ tag: 7 }) },
+      `${IMAGE}:20260101`,
+      `${IMAGE}:7`,
     ],
     ['a digest reaches the relays', own({ digest: DIGEST }), `${IMAGE}@${DIGEST}`, `${IMAGE}@${DIGEST}`],
     [
@@ -110,6 +145,15 @@ describe('the images', { skip: problem }, () => {
   ];
   for (const [what, values, operator, relays] of CASES)
     test(what, () => assert.deepEqual(imagesOf(values), [operator, relays]));
+
+  test('a tag of digits alone on the command line is one, too', () => {
+    for (const by of [helm, helm4])
+      for (const tag of ['2', '0', '20260101', '007', '1.0']) {
+        const objects = rendered({}, { by, set: `image.tag=${tag}` });
+        assert.equal(podOf(objects).spec.containers[0].image, `${IMAGE}:${tag}`);
+      }
+    assert.throws(() => template({ image: { repository: IMAGE, tag: 1.5 } }), /tag/);
+  });
 
   test('the registry of all images takes the place of that of a repository', () => {
     for (const [repository, path] of [

@@ -3,12 +3,14 @@
 {{ .Values.nameOverride | default "mailrelay-operator" | trunc 50 | trimSuffix "-" }}
 {{- end }}
 
-{{/* The name of every object of the release. */}}
+{{/* The name of every object of the release. That of a Service has no dot and begins with a letter, a release may not. */}}
 {{- define "mailrelay.name" -}}
 {{- $word := .Values.nameOverride | default "mailrelay" -}}
-{{- if .Values.fullnameOverride }}{{ .Values.fullnameOverride | trunc 50 | trimSuffix "-" -}}
-{{- else if contains $word .Release.Name }}{{ .Release.Name | trunc 50 | trimSuffix "-" -}}
-{{- else }}{{ printf "%s-%s" .Release.Name (include "mailrelay.application" .) | trunc 50 | trimSuffix "-" }}{{ end -}}
+{{- $name := printf "%s-%s" .Release.Name (include "mailrelay.application" .) -}}
+{{- if .Values.fullnameOverride }}{{ $name = .Values.fullnameOverride -}}
+{{- else if contains $word .Release.Name }}{{ $name = .Release.Name }}{{ end -}}
+{{- if regexMatch "^[0-9]" $name }}{{ $name = printf "r-%s" $name }}{{ end -}}
+{{ $name | replace "." "-" | trunc 50 | trimSuffix "-" }}
 {{- end }}
 
 {{- define "mailrelay.serviceAccount" -}}
@@ -43,6 +45,11 @@ app.kubernetes.io/component: operator
 {{ . | replace "+" "_" | trunc 63 | trimAll "-_." }}
 {{- end }}
 
+{{/* Takes a tag, which may be a whole number: "--set image.tag=2" makes one of it, and a stored release a float of that. */}}
+{{- define "mailrelay.tag" -}}
+{{- if kindIs "float64" . }}{{ int64 . }}{{ else if not (kindIs "invalid" .) }}{{ . }}{{ end -}}
+{{- end }}
+
 {{/*
 Takes a list of the values of an image, of those of the other one, and of the chart's context. What an image does not say
 is as the other one has it, but for the tag of the relay's, which is no reason for another operator.
@@ -54,9 +61,10 @@ is as the other one has it, but for the tag of the relay's, which is no reason f
   {{- $repository = printf "%s/%s" (trimSuffix "/" .) (regexReplaceAll "^([^/]*[.:][^/]*|localhost)/" $repository "") -}}
 {{- end -}}
 {{- $digest := $image.digest -}}
-{{- if not (or $digest $image.tag) }}{{ $digest = $other.digest }}{{ end -}}
+{{- $tag := include "mailrelay.tag" $image.tag -}}
+{{- if not (or $digest $tag) }}{{ $digest = $other.digest }}{{ end -}}
 {{- if $digest }}{{ $repository }}@{{ $digest -}}
-{{- else }}{{ $repository }}:{{ $image.tag | default $chart.Values.image.tag | default $chart.Chart.AppVersion | replace "+" "_" }}{{ end -}}
+{{- else }}{{ $repository }}:{{ $tag | default (include "mailrelay.tag" $chart.Values.image.tag) | default $chart.Chart.AppVersion | replace "+" "_" }}{{ end -}}
 {{- end }}
 
 {{/* Names of pull secrets, by commas. A pull secret is a name, or an object with a name, as pods have it. */}}
