@@ -62,6 +62,15 @@ interface Poll {
   readonly timer: NodeJS.Timeout;
 }
 
+interface Container {
+  readonly name: string;
+}
+
+const namesOf = (containers: readonly Container[] = []) => containers.map(({ name }) => name).join();
+
+const describeContainers = (containers: readonly Container[] = []) =>
+  containers.map(({ name }) => ({ name, image: '', imageID: '', ready: true, restartCount: 0 }));
+
 interface SetSpec {
   readonly replicas: number;
   readonly volumeClaimTemplates?: readonly {
@@ -72,6 +81,7 @@ interface SetSpec {
     readonly metadata: object;
     readonly spec: {
       readonly containers: object[];
+      readonly initContainers?: readonly Container[];
       readonly volumes: readonly {
         readonly name: string;
         readonly secret?: { readonly secretName: string };
@@ -228,7 +238,14 @@ export class Pods {
     this.#addresses.set(podKey, address);
     const identity = { pod: name, uid: pod.metadata.uid ?? '', namespace, relay: setName };
     this.#places.set(address, { key, ordinal, identity });
-    // A pod that runs keeps the status that a test gave it.
+    const initContainerStatuses = describeContainers(template.spec.initContainers);
+    const { initContainerStatuses: were } = (pod['status'] ?? {}) as {
+      initContainerStatuses?: readonly Container[];
+    };
+    // A pod is not replaced for another template. It has the containers of the new one at once.
+    if (phase === 'Running' && namesOf(were) !== namesOf(initContainerStatuses))
+      await this.#setStatus(POD, { name, namespace }, { initContainerStatuses });
+    // A pod that runs keeps the rest of the status that a test gave it.
     if (phase === 'Running') return;
     await this.#setStatus(
       POD,
@@ -238,6 +255,7 @@ export class Pods {
         podIP: address,
         podIPs: [{ ip: address }],
         conditions: [{ type: 'Ready', status: 'True' }],
+        initContainerStatuses,
       },
     );
   }
