@@ -1,7 +1,7 @@
 /** Labels of pods and claims that somebody took away come back, by the StatefulSet that owns the pod. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { notFound, recordingHands } from '#test/fixtures/hands.ts';
+import { notFound, recordingDeps } from '#test/fixtures/deps.ts';
 import { liveObjects, podReport, podView, relayObject, settledWorld } from '#test/fixtures/world.ts';
 import type { KubeObject, Request } from './kube/client.ts';
 import { reconcile } from './reconcile.ts';
@@ -38,7 +38,7 @@ function world(server: readonly KubeObject[], changes: Partial<World> = {}): Wor
 }
 
 function answering(server: readonly KubeObject[]) {
-  return recordingHands(({ method, path, query }: Request) => {
+  return recordingDeps(({ method, path, query }: Request) => {
     if (method !== 'GET') return {};
     if (path.endsWith('/pods'))
       return {
@@ -49,10 +49,10 @@ function answering(server: readonly KubeObject[]) {
 }
 
 async function patches(server: readonly KubeObject[], changes: Partial<World> = {}) {
-  const hands = answering(server);
-  await reconcile(world(server, changes), hands);
-  const written = hands.requests.filter(({ method, path }) => method !== 'GET' && !path.endsWith('/status'));
-  const looked = hands.requests.filter(
+  const deps = answering(server);
+  await reconcile(world(server, changes), deps);
+  const written = deps.requests.filter(({ method, path }) => method !== 'GET' && !path.endsWith('/status'));
+  const looked = deps.requests.filter(
     ({ path }) => path.endsWith('/pods') || path.includes('/persistentvolumeclaims/'),
   );
   return { written: written.map(({ path, body }) => [path.split('/').at(-1), body]), reads: looked.length };
@@ -92,8 +92,8 @@ test('nothing is read while the caches have everything, and a few objects at mos
   const spec = { ...(set['spec'] as object), replicas: 40 };
   objects.set('StatefulSet/relay', { ...set, spec, status: { replicas: 40 } });
   objects.delete('PersistentVolumeClaim/spool-relay-0');
-  const hands = answering([]);
-  await reconcile(settledWorld({ relay: relayObject({ replicas: 40 }), objects, pods: [] }), hands);
-  const listed = hands.requests.filter(({ path }) => path.endsWith('/pods'));
+  const deps = answering([]);
+  await reconcile(settledWorld({ relay: relayObject({ replicas: 40 }), objects, pods: [] }), deps);
+  const listed = deps.requests.filter(({ path }) => path.endsWith('/pods'));
   assert.equal(listed.length, 4);
 });

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ANNOTATIONS } from '#crds/wellknown.ts';
-import { notFound, recordingHands } from '#test/fixtures/hands.ts';
+import { notFound, recordingDeps } from '#test/fixtures/deps.ts';
 import { liveObjects, relayObject, SETTINGS, settledWorld } from '#test/fixtures/world.ts';
 import type { KubeObject } from '../kube/client.ts';
 import { reconcile } from '../reconcile.ts';
@@ -182,9 +182,9 @@ test('a change notes what was granted before it, and leaves the note of an earli
       spec: { resources: { requests: { storage: asked } } },
       status: { capacity: { storage: capacity } },
     });
-    const hands = recordingHands(notFound);
-    await reconcile(settledWorld({ relay, objects }), hands);
-    return hands.requests.find(({ method, path }) => method === 'PATCH' && path.endsWith('/spool-relay-0'))
+    const deps = recordingDeps(notFound);
+    await reconcile(settledWorld({ relay, objects }), deps);
+    return deps.requests.find(({ method, path }) => method === 'PATCH' && path.endsWith('/spool-relay-0'))
       ?.body;
   };
   const spec = (storage: string) => ({ resources: { requests: { storage } } });
