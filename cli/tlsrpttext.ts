@@ -54,7 +54,7 @@ export function describeWideReports(reports: readonly ReceivedReport[]): string 
 export function describeReport(report: TlsReport): string {
   const range = report['date-range'];
   const lines = [
-    row('from', `${report['organization-name']}, contact ${report['contact-info']}`),
+    row('from', `${report['organization-name']}, contact ${report['contact-info'] ?? 'not told'}`),
     row('time', `${range['start-datetime']} to ${range['end-datetime']}`),
     row('report id', report['report-id']),
     ...report.policies.flatMap(describePolicy),

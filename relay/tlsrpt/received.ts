@@ -24,7 +24,7 @@ const count = z.int().min(0);
 const keptReport = z.object({
   'organization-name': text,
   'date-range': z.object({ 'start-datetime': text, 'end-datetime': text }),
-  'contact-info': text,
+  'contact-info': text.optional(),
   'report-id': text,
   policies: z
     .array(

@@ -76,7 +76,66 @@ test('a field that is not right is named', () => {
   ] as const) {
     const reason = reasonOf(Buffer.from(JSON.stringify(withField(path, value))));
     assert.ok(reason.startsWith(path.join('.')), `${path.join('.')}: ${reason}`);
+    assert.doesNotMatch(reason, /invalid|expected|received|undefined|docs\/reference/i);
   }
+});
+
+test('what is wrong with a field is said in plain words', () => {
+  for (const [path, value, words] of [
+    [['organization-name'], undefined, 'organization-name is required: add it'],
+    [['organization-name'], null, 'organization-name is required: add it'],
+    [['report-id'], 5, 'report-id must be text, not 5: put it into quotes'],
+    [
+      ['date-range', 'start-datetime'],
+      'yesterday',
+      'date-range.start-datetime must be a time such as 2026-01-31T00:00:00Z, not "yesterday"',
+    ],
+    [
+      ['policies', 0, 'policy', 'policy-type'],
+      'dane',
+      'policies.0.policy.policy-type must be tlsa, sts or no-policy-found, not "dane"',
+    ],
+    [['policies', 0, 'policy', 'mx-host'], 7, 'policies.0.policy.mx-host must be a text, or a list of texts'],
+  ] as const)
+    assert.equal(reasonOf(Buffer.from(JSON.stringify(withField(path, value)))), words);
+  assert.equal(reasonOf(Buffer.from('5')), 'the report must be an object with fields, not 5');
+});
+
+test('a field that may be absent may be null, and the contact may be absent', () => {
+  for (const path of [
+    ['contact-info'],
+    ['policies', 0, 'policy', 'policy-string'],
+    ['policies', 0, 'policy', 'mx-host'],
+    ['policies', 0, 'failure-details'],
+    ['policies', 0, 'failure-details', 0, 'sending-mta-ip'],
+    ['policies', 0, 'failure-details', 0, 'receiving-mx-hostname'],
+    ['policies', 0, 'failure-details', 0, 'failure-reason-code'],
+  ])
+    for (const value of [null, undefined]) {
+      const result = read(withField(path, value));
+      assert.equal(result.kind, 'report', `${path.join('.')} ${value}`);
+      assert.deepEqual(result, read(withField(path, undefined)));
+    }
+});
+
+test('bytes after the last member of gzip are ignored, and a member that is broken is not', () => {
+  const json = Buffer.from(JSON.stringify(REPORT));
+  const whole = gzipSync(json);
+  for (const tail of ['', '\r\n', '\0\0\0', 'garbage', '\x1f'])
+    assert.equal(readReport(Buffer.concat([whole, Buffer.from(tail)])).kind, 'report', tail);
+  const members = [gzipSync(json.subarray(0, 100)), gzipSync(json.subarray(100)), Buffer.from('\r\n')];
+  assert.equal(readReport(Buffer.concat(members)).kind, 'report');
+  // A name, a comment, an extra field and a checksum of the header (RFC 1952 section 2.3).
+  const head = Buffer.from(whole.subarray(0, 10));
+  head[3] = 2 + 4 + 8 + 16;
+  const fields = Buffer.from('\x03\x00abcreport.json\0a comment\0\x12\x34', 'latin1');
+  assert.equal(readReport(Buffer.concat([head, fields, whole.subarray(10)])).kind, 'report');
+  const broken = Buffer.from(whole);
+  broken[broken.length - 8] = (broken[broken.length - 8] ?? 0) ^ 1;
+  for (const bytes of [broken, Buffer.concat([whole, broken]), head, whole.subarray(0, -1)])
+    assert.equal(reasonOf(bytes), 'it is not gzip, or it is cut short');
+  const large = Buffer.concat(Array(3).fill(gzipSync(Buffer.alloc(6 * 1024 * 1024))));
+  assert.equal(reasonOf(large), 'unpacked it is larger than 16 MiB');
 });
 
 test('what is packed is bounded before and after it is unpacked', () => {
@@ -97,9 +156,12 @@ test('values are counted before they are made, and a list is read up to its firs
   const faulty = Array(9_000).fill({});
   const policies = Array(5).fill({ ...REPORT.policies[0], 'failure-details': faulty });
   const first = reasonOf(Buffer.from(JSON.stringify({ ...REPORT, policies })));
-  assert.match(first, /^policies\.0\.failure-details\.0\.result-type: /);
+  assert.match(first, /^policies\.0\.failure-details\.0\.result-type is required: add it$/);
   const strings = withField(['policies', 0, 'policy', 'mx-host'], Array(2_001).fill('a'));
-  assert.match(reasonOf(Buffer.from(JSON.stringify(strings))), /^policies\.0\.policy\.mx-host: /);
+  assert.match(
+    reasonOf(Buffer.from(JSON.stringify(strings))),
+    /^policies\.0\.policy\.mx-host must have at most 2000 entries$|^policies\.0\.policy\.mx-host must be a text, or a list of texts$/,
+  );
 });
 
 test('what is wrong with a report is told apart', () => {

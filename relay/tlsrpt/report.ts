@@ -3,8 +3,10 @@
  * so its size is bounded before and after it is unpacked, its values before they are made, and each field before it is
  * used. Pure.
  */
-import { gunzipSync, gzipSync } from 'node:zlib';
+import { gzipSync } from 'node:zlib';
 import { z } from 'zod';
+import { describeValueFault, quote } from '#crds/valuefault.ts';
+import { gunzip, isPacked } from './gunzip.ts';
 
 /** RFC 8460 section 4.3. */
 export const RESULT_TYPES = [
@@ -58,7 +60,7 @@ const report = z.object({
     'start-datetime': z.iso.datetime({ offset: true }),
     'end-datetime': z.iso.datetime({ offset: true }),
   }),
-  'contact-info': text,
+  'contact-info': text.optional(),
   'report-id': text.min(1),
   policies: boundedList(
     z.object({
@@ -98,14 +100,34 @@ export function readReport(bytes: Buffer): ReadReport {
   if (hasMoreValues(unpacked)) return tooLarge('it has more than 100,000 values');
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(unpacked));
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(unpacked), dropNull);
   } catch {
     return malformed('it is not JSON');
   }
-  const result = report.safeParse(value);
+  const result = report.safeParse(value, { error: describeFault });
   if (result.success) return { kind: 'report', report: result.data };
   const issue = result.error.issues[0];
-  return malformed(`${issue?.path.join('.') || 'the report'}: ${issue?.message}`);
+  return malformed(`${issue?.path.join('.') || 'the report'} ${issue?.message}`);
+}
+
+/** Some systems write null where a field has no value. */
+function dropNull(_name: string, value: unknown): unknown {
+  return value ?? undefined;
+}
+
+/** Completes the sentence that begins with the name of the field. */
+function describeFault(issue: z.core.$ZodRawIssue): string | undefined {
+  switch (issue.code) {
+    case 'invalid_format':
+      return `must be a time such as 2026-01-31T00:00:00Z, not ${quote(issue.input)}`;
+    case 'invalid_union':
+      return 'must be a text, or a list of texts';
+    // A list says the fault of its item.
+    case 'custom':
+      return undefined;
+    default:
+      return describeValueFault(issue);
+  }
 }
 
 /**
@@ -119,7 +141,7 @@ function boundedList<Item>(item: z.ZodType<Item>, most: number) {
     .transform((values, context): Item[] => {
       const items: Item[] = [];
       for (const [index, value] of values.entries()) {
-        const read = item.safeParse(value);
+        const read = item.safeParse(value, { error: describeFault });
         const [issue] = read.error?.issues ?? [];
         if (read.success) items.push(read.data);
         else {
@@ -132,15 +154,10 @@ function boundedList<Item>(item: z.ZodType<Item>, most: number) {
     });
 }
 
-/** RFC 1952 section 2.3.1. */
-function isPacked(bytes: Buffer): boolean {
-  return bytes[0] === 0x1f && bytes[1] === 0x8b;
-}
-
 function unpack(bytes: Buffer): Buffer | ReadReport {
   if (bytes.length > MOST_PACKED_BYTES) return tooLarge('it is larger than 4 MiB');
   try {
-    return gunzipSync(bytes, { maxOutputLength: MOST_BYTES });
+    return gunzip(bytes, MOST_BYTES);
   } catch (error) {
     const isLarge = (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE';
     return isLarge
