@@ -11,6 +11,7 @@ import type { Policy } from '#crds/policyfile.ts';
 import { DnsResolver } from '../dns/resolver.ts';
 import { PolicyCache } from '../mtasts/cache.ts';
 import { type Fetched, fetchPolicy } from '../mtasts/fetch.ts';
+import { CACHE_FILE } from '../mtasts/handover.ts';
 import { StsPolicies } from '../mtasts/policies.ts';
 import type { Log } from '../observe/log.ts';
 import { monotonic, wall } from '../task/clock.ts';
@@ -23,13 +24,13 @@ import { type MailNames, namesBy, SYSTEM_NAMES } from './names.ts';
 import { findForeign } from './resolver.ts';
 import { type DaneFinding, NO_FINDINGS, type StsFinding, type TlsDiscovery } from './tlsfindings.ts';
 
-const CACHE_FILE = 'mta-sts.json';
-
 export interface DiscoveryDeps {
   readonly log: Log;
   readonly count: (counter: string, label: string) => void;
   /** null: what was found is kept in memory only. */
   readonly stateDir: string | null;
+  /** True if the folder belongs to another process. */
+  readonly isReadOnly?: boolean;
 }
 
 export class Discovery implements TlsDiscovery {
@@ -77,15 +78,17 @@ export class Discovery implements TlsDiscovery {
     await this.#sts?.close();
   }
 
-  #findPolicies({ stateDir, log, count }: DiscoveryDeps): StsPolicies {
+  #findPolicies({ stateDir, isReadOnly = false, log, count }: DiscoveryDeps): StsPolicies {
     const onError = (error: Error) => log('not_kept', { what: CACHE_FILE, message: error.message });
+    const file = stateDir === null ? null : { path: join(stateDir, CACHE_FILE), onError, isReadOnly };
     return new StsPolicies({
       lookUpTxt: (name) => this.#lookUpTxt(name),
       fetch: (domain, signal) => this.#fetch(domain, signal),
-      cache: new PolicyCache(stateDir === null ? null : { path: join(stateDir, CACHE_FILE), onError }),
+      cache: new PolicyCache(file),
       wall,
       log,
       count: (result) => count('sts_fetches', result),
+      countLapse: (mode) => count('sts_lapses', mode),
     });
   }
 

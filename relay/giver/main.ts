@@ -7,6 +7,7 @@ import type { Policy } from '#crds/policyfile.ts';
 import { type EventSender, openEvents } from '../events/events.ts';
 import { Giver } from '../handover/giver.ts';
 import { Sibling } from '../handover/sibling.ts';
+import { CACHE_FILE, readForSibling } from '../mtasts/handover.ts';
 import { jsonLog } from '../observe/log.ts';
 import { diskPulse, Spool } from '../spool/spool.ts';
 import { Task } from '../task/bootstrap.ts';
@@ -43,7 +44,11 @@ function configure(message: Extract<ToRouter, { kind: 'configure' }>): void {
   const spool = new Spool(stateDir);
   const siblings = handover.siblings.map((address) => new Sibling(address, handover.pair, monotonic));
   materials = message.materials;
-  parts = { spool, policy, giver: new Giver({ spool, siblings, log, clock: monotonic }) };
+  const onError = (error: Error) => log('not_kept', { what: CACHE_FILE, message: error.message });
+  // Read with the first offer: the router before this process writes its last changes when it ends.
+  const readPolicies = () =>
+    policy.outbound.discover.includes('MTASTS') ? readForSibling(stateDir, wall(), onError) : null;
+  parts = { spool, policy, giver: new Giver({ spool, siblings, log, clock: monotonic, readPolicies }) };
 }
 
 function start(): void {

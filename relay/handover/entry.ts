@@ -11,6 +11,9 @@ const QUEUE_ID = /^[0-9a-v]{16}$/;
 /** The number of recipients is limited, and so is the line of each. No record is larger. */
 export const RECORD_AT_MOST = 32 * 2 ** 20;
 
+/** The policies of MTA-STS of the giving pod: `PUT` with their text. They come before the entries. */
+export const POLICIES_PATH = '/mta-sts';
+
 /** The status code for an entry, of which an earlier offer is still under way. */
 export const ON_ITS_WAY = 409;
 

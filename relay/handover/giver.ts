@@ -1,5 +1,5 @@
 /**
- * The giving side. It hands every entry of the queue to a sibling, and removes the entry here after it is durable
+ * The giving side. It hands the MTA-STS policies of this pod and every entry of the queue to a sibling, and removes the entry here after it is durable
  * there. After a crash in between, the entry is offered again to the same sibling, which recognizes it. An entry that
  * no sibling takes stays here. Siblings that do not answer are asked again after growing pauses. Unreadable entries are
  * set aside for a person and stay too.
@@ -10,6 +10,7 @@ import { timeOfQueueId } from '../spool/record.ts';
 import type { Loaded, Spool } from '../spool/spool.ts';
 import { Counters } from '../task/counts.ts';
 import { handoverTo, NO_LOGINS, type QueueFigures } from '../task/messages.ts';
+import { PolicyGiver } from './policygiver.ts';
 import type { Sibling } from './sibling.ts';
 
 /**
@@ -26,11 +27,14 @@ export interface GiverOptions {
   readonly siblings: readonly Sibling[];
   readonly log: Log;
   readonly clock: () => number;
+  /** The MTA-STS policies of this pod. Null if there are none. */
+  readonly readPolicies: () => string | null;
 }
 
 export class Giver {
   readonly #options: GiverOptions;
   readonly counters = new Counters();
+  readonly #policies: PolicyGiver;
   #running = true;
   #work: Promise<void> = Promise.resolve();
   /** Oldest first. */
@@ -39,6 +43,7 @@ export class Giver {
 
   constructor(options: GiverOptions) {
     this.#options = options;
+    this.#policies = new PolicyGiver(options.readPolicies, options.log);
   }
 
   start(): void {
@@ -118,6 +123,11 @@ export class Giver {
     const { spool, log, clock } = this.#options;
     for (const sibling of this.#inOrderFor(taken.id)) {
       if (sibling.askAgainAt > clock()) continue;
+      const reason = await this.#policies.giveTo(sibling);
+      if (reason !== undefined) {
+        log('not_handed_over', { id: taken.id, sibling: sibling.address.host, reason });
+        continue;
+      }
       const offered = await sibling.offer(taken);
       if (offered.kind === 'taken') {
         await spool.settle(taken.id, { ...taken.record, recipients: [] });

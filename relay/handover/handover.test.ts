@@ -11,6 +11,8 @@ import { connect as connectTls } from 'node:tls';
 import { makePair } from '#test/kit/ca.ts';
 import { freePort } from '#test/kit/ports.ts';
 import { eventually } from '#test/kit/wait.ts';
+import { PolicyCache } from '../mtasts/cache.ts';
+import { CACHE_FILE, keepForRouter, readForSibling } from '../mtasts/handover.ts';
 import type { Log } from '../observe/log.ts';
 import { type Envelope, encodeRecord, newQueueId, type QueueRecord } from '../spool/record.ts';
 import { Spool } from '../spool/spool.ts';
@@ -73,7 +75,13 @@ interface ReceivingPod {
 /** A pod that stays. */
 async function openPod(served: PairText = pair, port = 0, spool = openSpool()): Promise<ReceivingPod> {
   const entered: string[] = [];
-  const receiver = new Receiver({ spool, pair: served, log: quiet, onEntered: (id) => entered.push(id) });
+  const receiver = new Receiver({
+    spool,
+    pair: served,
+    log: quiet,
+    onEntered: (id) => entered.push(id),
+    keepPolicies: (text) => keepForRouter(spool.stateDir, text),
+  });
   const server: Server = createServer({ pauseOnConnect: true }, (socket: Socket) => receiver.receive(socket));
   server.listen(port, '127.0.0.1');
   await once(server, 'listening');
@@ -85,9 +93,15 @@ async function openPod(served: PairText = pair, port = 0, spool = openSpool()): 
 }
 
 /** A pod in evacuation, with its queue. */
-function startGiver(spool: Spool, ports: readonly number[], shown: PairText = pair): Giver {
+function startGiver(
+  spool: Spool,
+  ports: readonly number[],
+  shown: PairText = pair,
+  policies: string | null = null,
+): Giver {
   const siblings = ports.map((port) => new Sibling({ host: '127.0.0.1', port }, shown, monotonic));
-  const giver = new Giver({ spool, siblings, log: quiet, clock: monotonic });
+  const readPolicies = () => policies;
+  const giver = new Giver({ spool, siblings, log: quiet, clock: monotonic, readPolicies });
   ends.push(() => giver.drain());
   giver.start();
   return giver;
@@ -395,4 +409,73 @@ test('strangers who say nothing keep no sibling out, from one address or from ma
   await eventually(() => from.depth === 0);
   assert.equal(pod.spool.depth, 40);
   assert.ok(pod.receiver.connections <= 2 * 64);
+});
+
+/** The text that a pod in evacuation gives: one policy of a domain. */
+function policiesOf(domain: string): string {
+  const stateDir = mkdtempSync(join(tmpdir(), 'mailrelay-policies-'));
+  ends.push(() => rmSync(stateDir, { recursive: true }));
+  const now = Date.now();
+  const policy = { mode: 'enforce' as const, mxPatterns: ['mx.example'], maxAgeSeconds: 86_400 };
+  const text = JSON.stringify({ ...policy, id: '1', fetchedAt: now, usedAt: now });
+  writeFileSync(join(stateDir, CACHE_FILE), `{"format":1,"policies":{"${domain}":${text}}}`);
+  return readForSibling(stateDir, now, assert.fail) ?? '';
+}
+
+/** What the router of the pod finds. */
+function policyAt({ spool }: ReceivingPod, domain: string) {
+  const cache = new PolicyCache({
+    path: join(spool.stateDir, CACHE_FILE),
+    onError: assert.fail,
+    isReadOnly: true,
+  });
+  cache.takeIn(Date.now());
+  return cache.get(domain, Date.now())?.mode;
+}
+
+test('each sibling gets the MTA-STS policies before the first entry that goes there, and once', async () => {
+  const pods = await Promise.all([openPod(), openPod()]);
+  const found: (string | undefined)[] = [];
+  for (const pod of pods) {
+    const { push } = pod.entered;
+    pod.entered.push = (...ids) => {
+      found.push(policyAt(pod, 'kept.example'));
+      return push.apply(pod.entered, ids);
+    };
+  }
+  const spool = openSpool();
+  for (let index = 0; index < 30; index += 1) await enter(spool, Buffer.from('x'));
+  startGiver(
+    spool,
+    pods.map(({ port }) => port),
+    pair,
+    policiesOf('kept.example'),
+  );
+  await eventually(() => found.length === 30);
+  assert.deepEqual(new Set(found), new Set(['enforce']));
+  for (const { spool: kept } of pods)
+    assert.equal(readdirSync(join(kept.stateDir, `${CACHE_FILE}.handed-over`)).length, 1);
+});
+
+test('no entry goes to a sibling that cannot keep the policies', async () => {
+  const stays = await openPod();
+  const full = await openPod();
+  // The folder cannot be made.
+  writeFileSync(join(full.spool.stateDir, `${CACHE_FILE}.handed-over`), '');
+  const spool = openSpool();
+  for (let index = 0; index < 20; index += 1) await enter(spool, Buffer.from('x'));
+  startGiver(spool, [stays.port, full.port], pair, policiesOf('kept.example'));
+  await eventually(() => stays.entered.length === 20);
+  assert.equal(full.entered.length, 0);
+});
+
+test('what is no text of policies is refused, and the connection goes on', async () => {
+  const pod = await openPod();
+  const sibling = new Sibling({ host: '127.0.0.1', port: pod.port }, pair, monotonic);
+  ends.push(() => sibling.close());
+  assert.equal((await sibling.offerPolicies('')).kind, 'refused');
+  assert.equal((await sibling.offerPolicies('{')).kind, 'away');
+  assert.equal((await sibling.offerPolicies('x'.repeat(9 * 2 ** 20))).kind, 'refused');
+  assert.equal((await sibling.offerPolicies(policiesOf('good.example'))).kind, 'taken');
+  assert.equal(policyAt(pod, 'good.example'), 'enforce');
 });

@@ -13,12 +13,13 @@ import {
 } from 'node:http';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
+import { POLICIES_AT_MOST } from '../mtasts/handover.ts';
 import type { Log } from '../observe/log.ts';
 import { decodeRecord, type QueueRecord } from '../spool/record.ts';
 import type { Spool } from '../spool/spool.ts';
 import type { PairText } from '../task/messages.ts';
 import { Strangers } from '../task/strangers.ts';
-import { HEADERS, ON_ITS_WAY, parseEntryPath, RECORD_AT_MOST, splitRecord } from './entry.ts';
+import { HEADERS, ON_ITS_WAY, POLICIES_PATH, parseEntryPath, RECORD_AT_MOST, splitRecord } from './entry.ts';
 import { acceptPinned, makePin, type Pin, Stranger } from './pin.ts';
 
 /** A sibling that is silent for this long has gone. */
@@ -32,6 +33,8 @@ export interface ReceiverOptions {
   readonly log: Log;
   /** The entry is durable: the router may deliver it. */
   readonly onEntered: (id: string) => void;
+  /** Resolves with the number of MTA-STS policies in the text when they are durable. Rejects if it has none. */
+  readonly keepPolicies: (text: string) => Promise<number>;
 }
 
 type Answer = { readonly code: number; readonly text: string };
@@ -39,7 +42,7 @@ type Answer = { readonly code: number; readonly text: string };
 export class Receiver {
   readonly #options: ReceiverOptions;
   readonly #server: Server;
-  readonly #underWay = new Set<string>();
+  readonly #underWay = new Set<string | IncomingMessage>();
   readonly #open = new Set<TLSSocket>();
   readonly #strangers = new Strangers();
   #pin: Pin;
@@ -108,6 +111,8 @@ export class Receiver {
   }
 
   async #take(request: IncomingMessage, response: ServerResponse): Promise<Answer> {
+    if (request.method === 'PUT' && request.url === POLICIES_PATH)
+      return this.#takePolicies(request, response);
     const id = request.method === 'PUT' ? parseEntryPath(request.url) : undefined;
     const recordBytes = Number(request.headers[HEADERS.recordBytes]);
     const bodyBytes = Number(request.headers[HEADERS.bodyBytes]);
@@ -126,6 +131,23 @@ export class Receiver {
       return await this.#enter(id, request, recordBytes, bodyBytes);
     } finally {
       this.#underWay.delete(id);
+    }
+  }
+
+  async #takePolicies(request: IncomingMessage, response: ServerResponse): Promise<Answer> {
+    const { spool, keepPolicies, log } = this.#options;
+    const bytes = Number(request.headers[HEADERS.bodyBytes]);
+    if (!(bytes > 0 && bytes <= POLICIES_AT_MOST)) return refusal(400, 'not the policies of MTA-STS');
+    if (this.#isDraining) return refusal(503, 'this pod leaves too');
+    if (!spool.hasRoom(bytes)) return refusal(507, 'no room left on the disk of this pod');
+    this.#underWay.add(request);
+    try {
+      if (request.headers.expect) response.writeContinue();
+      const policies = await keepPolicies(await readExactly(request, bytes));
+      log('sts_policies_taken_over', { policies });
+      return { code: 201, text: 'durable' };
+    } finally {
+      this.#underWay.delete(request);
     }
   }
 
@@ -161,6 +183,18 @@ export class Receiver {
 
 function refusal(code: number, why: string): Answer {
   return { code, text: `${STATUS_CODES[code]}: ${why}` };
+}
+
+async function readExactly(request: IncomingMessage, bytes: number): Promise<string> {
+  const chunks: Buffer[] = [];
+  let read = 0;
+  for await (const chunk of request) {
+    read += chunk.length;
+    if (read > bytes) break;
+    chunks.push(chunk);
+  }
+  if (read !== bytes) throw new Error('the policies are not whole');
+  return Buffer.concat(chunks).toString();
 }
 
 /** Each store decides where and how it keeps the body. */

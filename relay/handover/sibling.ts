@@ -10,7 +10,7 @@ import { pipeline } from 'node:stream/promises';
 import { encodeRecord } from '../spool/record.ts';
 import type { Loaded } from '../spool/spool.ts';
 import type { PairText } from '../task/messages.ts';
-import { HEADERS, ON_ITS_WAY, printEntryPath } from './entry.ts';
+import { HEADERS, ON_ITS_WAY, POLICIES_PATH, printEntryPath } from './entry.ts';
 import { connectPinned } from './pin.ts';
 
 const ANSWER_MS = 60_000;
@@ -22,6 +22,8 @@ export interface Address {
   readonly host: string;
   readonly port: number;
 }
+
+type Sizes = Readonly<Record<string, number>>;
 
 export type Offered =
   /** The entry is durable at the sibling. */
@@ -53,10 +55,19 @@ export class Sibling {
     return this.#pausedUntil;
   }
 
-  async offer(taken: Loaded & { kind: 'message' }): Promise<Offered> {
-    const offered = await this.#put(taken);
-    this.#learn(offered);
-    return offered;
+  async offer({ id, record, open }: Loaded & { kind: 'message' }): Promise<Offered> {
+    const head = encodeRecord(record);
+    const sizes = { [HEADERS.recordBytes]: head.length, [HEADERS.bodyBytes]: record.bytes };
+    return this.#put(printEntryPath(id), sizes, (call) => {
+      call.write(head);
+      pipeline(open(), call).catch((error: Error) => call.destroy(error));
+    });
+  }
+
+  /** A sibling that has them already takes them again. */
+  async offerPolicies(policies: string): Promise<Offered> {
+    const bytes = Buffer.byteLength(policies);
+    return this.#put(POLICIES_PATH, { [HEADERS.bodyBytes]: bytes }, (call) => call.end(policies));
   }
 
   close(): void {
@@ -77,27 +88,30 @@ export class Sibling {
     this.#pausedUntil = now + Math.min(PAUSE_FIRST_MS * 2 ** (this.#failures - 1), PAUSE_LAST_MS);
   }
 
-  async #put({ id, record, open }: Loaded & { kind: 'message' }): Promise<Offered> {
-    const head = encodeRecord(record);
+  async #put(path: string, sizes: Sizes, send: (call: ClientRequest) => void): Promise<Offered> {
+    const offered = await this.#ask(path, sizes, send);
+    this.#learn(offered);
+    return offered;
+  }
+
+  async #ask(path: string, sizes: Sizes, send: (call: ClientRequest) => void): Promise<Offered> {
     const call = request({
       ...this.address,
       agent: this.#agent,
       method: 'PUT',
-      path: printEntryPath(id),
+      path,
       headers: {
         // A refusal then costs no body and is never in doubt.
         expect: '100-continue',
         'transfer-encoding': 'chunked',
-        [HEADERS.recordBytes]: head.length,
-        [HEADERS.bodyBytes]: record.bytes,
+        ...sizes,
       },
     });
     call.setTimeout(ANSWER_MS, () => call.destroy(new Error(NO_ANSWER)));
     let sent = false;
     call.once('continue', () => {
       sent = true;
-      call.write(head);
-      pipeline(open(), call).catch((error: Error) => call.destroy(error));
+      send(call);
     });
     call.flushHeaders();
     try {

@@ -1,39 +1,31 @@
 /**
  * The policies of MTA-STS that were fetched, by domain. Entries and bytes are bounded: the domain that was not used for
  * the longest time goes first. With a file the cache survives a restart: it is read once and written atomically, after
- * every change, one write after another. A file that cannot be read or written changes nothing but the memory of a
- * restart: its policies are fetched again.
+ * every change, one write after another. What siblings handed over is taken in from files beside it. A file that cannot
+ * be read or written changes nothing but the memory of a restart: its policies are fetched again.
  */
 import { readFileSync } from 'node:fs';
 import { writeAtomically } from '../task/atomicfile.ts';
-import type { StsPolicy } from './policy.ts';
-
-export interface CachedPolicy extends StsPolicy {
-  /** Of the TXT record under which it was fetched. */
-  readonly id: string;
-  /** Wall clock, in milliseconds. */
-  readonly fetchedAt: number;
-  /** The last delivery for which it was looked up. Wall clock, in milliseconds. */
-  readonly usedAt: number;
-}
+import { HandedOver } from './handedover.ts';
+import { type CachedPolicy, isValid, parsePolicies, printPolicies } from './policiestext.ts';
 
 const MOST_DOMAINS = 10_000;
-const MOST_BYTES = 8 * 1024 * 1024;
-/** A policy with a shorter time, or with none, would have to be fetched for every message. */
-const LEAST_AGE_MS = 5 * 60_000;
+export const MOST_BYTES = 8 * 1024 * 1024;
 /** Between two writes, so that many changes share one. */
 const PAUSE_MS = 2_000;
-const FORMAT = 1;
 
 export interface CacheFile {
   readonly path: string;
   readonly onError: (error: Error) => void;
+  /** True for all but the process that the file belongs to. */
+  readonly isReadOnly?: boolean;
 }
 
 export class PolicyCache {
   /** In the order of use. Each policy as a text, as in the file: objects would take four times the memory. */
   readonly #policies = new Map<string, string>();
   readonly #file: CacheFile | null;
+  readonly #handedOver: HandedOver | undefined;
   #bytes = 0;
   #isChanged = false;
   #writing: Promise<void> | undefined;
@@ -43,7 +35,9 @@ export class PolicyCache {
   /** null: only in memory. */
   constructor(file: CacheFile | null) {
     this.#file = file;
-    if (file) this.#read(file);
+    if (!file) return;
+    this.#read(file);
+    this.#handedOver = new HandedOver(file.path, file.onError);
   }
 
   /** From the domain that was not used for the longest time. */
@@ -54,9 +48,16 @@ export class PolicyCache {
   /** The policy of the domain, if its time is not over. */
   get(domain: string, now: number): CachedPolicy | undefined {
     const found = this.#find(domain);
-    if (!found || isValid(found, now)) return found;
+    return found && isValid(found, now) ? found : undefined;
+  }
+
+  /** Forgets the policy of the domain if its time is over, and returns it. */
+  dropOver(domain: string, now: number): CachedPolicy | undefined {
+    const found = this.#find(domain);
+    if (!found || isValid(found, now)) return undefined;
     this.#remove(domain);
-    return undefined;
+    this.#changed();
+    return found;
   }
 
   use(domain: string, now: number): void {
@@ -66,12 +67,29 @@ export class PolicyCache {
 
   set(domain: string, policy: CachedPolicy): void {
     this.#put(domain, policy);
-    for (const [oldest] of this.#policies) {
-      if (this.#policies.size <= MOST_DOMAINS && this.#bytes <= MOST_BYTES) break;
-      this.#remove(oldest);
+    this.#trim();
+    this.#changed();
+  }
+
+  /** Takes in what siblings have handed over since the last time. Of two policies of a domain the newer one counts. */
+  takeIn(now: number): void {
+    const handed = this.#handedOver?.read() ?? [];
+    if (handed.length === 0) return;
+    for (const [domain, policy] of handed.flat()) {
+      const ours = this.#find(domain);
+      const isNewer = !ours || ours.fetchedAt < policy.fetchedAt;
+      if (!isNewer || !isValid(policy, now)) continue;
+      this.#put(domain, { ...policy, usedAt: Math.max(policy.usedAt, ours?.usedAt ?? 0) });
     }
-    this.#isChanged = true;
-    this.#writing ??= this.#file ? this.#writeAll(this.#file) : undefined;
+    this.#sort();
+    this.#trim();
+    this.#changed();
+  }
+
+  /** All policies whose time is not over. null: there are none. */
+  print(now: number): string | null {
+    const valid = [...this.#policies].filter(([, text]) => isValid(JSON.parse(text), now));
+    return valid.length === 0 ? null : printPolicies(valid);
   }
 
   /** Resolves when the last change is in the file. */
@@ -101,30 +119,44 @@ export class PolicyCache {
     this.#bytes -= countBytes(domain, text);
   }
 
+  #trim(): void {
+    for (const [oldest] of this.#policies) {
+      if (this.#policies.size <= MOST_DOMAINS && this.#bytes <= MOST_BYTES) break;
+      this.#remove(oldest);
+    }
+  }
+
+  /** By the last use, after policies of other pods came in. */
+  #sort(): void {
+    const used = Array.from(this.#policies, (entry) => ({ entry, at: JSON.parse(entry[1]).usedAt }));
+    this.#policies.clear();
+    for (const { entry } of used.toSorted((a, b) => a.at - b.at)) this.#policies.set(...entry);
+  }
+
   #read(file: CacheFile): void {
     try {
-      const { format, policies } = JSON.parse(readFileSync(file.path, 'utf8'));
-      if (format !== FORMAT) return;
-      for (const [domain, policy] of Object.entries(policies))
-        if (isCachedPolicy(policy)) this.#put(domain, policy);
+      for (const [domain, policy] of parsePolicies(readFileSync(file.path, 'utf8')))
+        this.#put(domain, policy);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') file.onError(error as Error);
     }
+  }
+
+  #changed(): void {
+    if (!this.#file || this.#file.isReadOnly) return;
+    this.#isChanged = true;
+    this.#writing ??= this.#writeAll(this.#file);
   }
 
   /** The first change is written at once. */
   async #writeAll(file: CacheFile): Promise<void> {
     while (this.#isChanged) {
       this.#isChanged = false;
-      await writeAtomically(file.path, this.#write()).catch(file.onError);
+      const forget = this.#handedOver?.forgetRead();
+      await writeAtomically(file.path, printPolicies(this.#policies)).then(forget).catch(file.onError);
       if (!this.#isClosing) await this.#pause();
     }
     this.#writing = undefined;
-  }
-
-  #write(): string {
-    const policies = Array.from(this.#policies, ([domain, text]) => `${JSON.stringify(domain)}:${text}`);
-    return `{"format":${FORMAT},"policies":{${policies.join(',')}}}`;
   }
 
   #pause(): Promise<void> {
@@ -138,27 +170,7 @@ export class PolicyCache {
   }
 }
 
-/** After the clock was set back a policy stays: a policy that ends too early would let mail go unprotected. */
-function isValid(policy: CachedPolicy, now: number): boolean {
-  return now - policy.fetchedAt < lifetimeMs(policy);
-}
-
-export function lifetimeMs({ maxAgeSeconds }: StsPolicy): number {
-  return Math.max(maxAgeSeconds * 1000, LEAST_AGE_MS);
-}
-
 /** In the file. */
 function countBytes(domain: string, text: string): number {
   return domain.length + text.length + 4;
-}
-
-function isCachedPolicy(value: unknown): value is CachedPolicy {
-  const { id, mode, mxPatterns, maxAgeSeconds, fetchedAt, usedAt } = (value ?? {}) as Partial<CachedPolicy>;
-  return (
-    typeof id === 'string' &&
-    (mode === 'enforce' || mode === 'testing' || mode === 'none') &&
-    Array.isArray(mxPatterns) &&
-    mxPatterns.every((pattern) => typeof pattern === 'string') &&
-    [maxAgeSeconds, fetchedAt, usedAt].every(Number.isFinite)
-  );
 }

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { makeFailure } from '#crds/failure.ts';
 import { PolicyCache } from './cache.ts';
 import type { Fetched } from './fetch.ts';
+import { CACHE_FILE, keepForRouter, readForSibling } from './handover.ts';
 import { StsPolicies } from './policies.ts';
+import { printPolicies } from './policiestext.ts';
 import type { StsPolicy } from './policy.ts';
 
 const DAY_MS = 24 * 3_600_000;
@@ -28,6 +30,7 @@ class World {
   published: StsPolicy | undefined = enforce('mx.example.com');
   fetched = 0;
   readonly events: string[] = [];
+  readonly told: object[] = [];
   readonly counts: string[] = [];
   readonly cache: PolicyCache;
   readonly policies: StsPolicies;
@@ -35,18 +38,24 @@ class World {
   constructor(cache = new PolicyCache(null)) {
     this.cache = cache;
     this.policies = new StsPolicies({
-      lookUpTxt: async () => {
-        if (this.records instanceof Error) throw this.records;
-        return this.records;
-      },
+      lookUpTxt: () => this.lookUp(),
       fetch: async () => this.fetch(),
       cache,
       wall: () => this.now,
-      log: (event) => this.events.push(event),
+      log: (event, fields) => {
+        this.events.push(event);
+        this.told.push({ event, ...fields });
+      },
       count: (result) => this.counts.push(result),
+      countLapse: (mode) => this.counts.push(`lapsed ${mode}`),
     });
     after(() => this.policies.close());
   }
+
+  lookUp: () => Promise<readonly string[][]> = async () => {
+    if (this.records instanceof Error) throw this.records;
+    return this.records;
+  };
 
   fetch: () => Promise<Fetched> = async () => {
     this.fetched += 1;
@@ -145,18 +154,121 @@ test('a policy is refreshed every day while there is mail, and ends where there 
     await world.policies.refreshAll();
   }
   assert.equal(world.fetched, 21);
-  // No record, no refresh: the domain has taken its policy away.
+  world.now += 11 * DAY_MS;
+  await world.policies.refreshAll();
+  assert.deepEqual(world.cache.get('example.com', world.now), undefined);
+  assert.equal(world.fetched, 21);
+  // Nobody has used it for a month.
+  assert.deepEqual(world.events, ['sts_policy']);
+});
+
+test('a policy that is due is fetched again whatever became of its record', async () => {
+  for (const records of [[], [['v=STSv1; id=']], new Error('SERVFAIL'), 'no answer'] as const) {
+    const world = new World();
+    await world.find();
+    if (records === 'no answer') world.lookUp = () => new Promise(() => undefined);
+    else world.records = records as string[][] | Error;
+    // By the hour.
+    for (let hour = 0; hour < 8 * 24; hour += 1) {
+      world.now += 3_600_000;
+      await world.policies.refreshAll();
+    }
+    assert.equal(world.fetched, 8, `${records}`);
+    assert.equal(world.cache.get('example.com', world.now)?.mode, 'enforce');
+    assert.deepEqual(world.events, ['sts_policy']);
+  }
+  // By the mail.
+  const world = new World();
+  await world.find();
+  world.records = [];
+  world.now += DAY_MS + 1;
+  assert.deepEqual(await world.find(), finding(enforce('mx.example.com')));
+  while (world.fetched < 2) await new Promise(setImmediate);
+  assert.deepEqual(world.counts, ['fetched', 'fetched']);
+});
+
+test('a look-up of the record that fails is counted, and one that finds nothing is not', async () => {
+  const world = new World();
+  world.records = new Error('SERVFAIL');
+  assert.deepEqual(await world.find(), { kind: 'none' });
+  world.records = [];
+  assert.deepEqual(await world.find(), { kind: 'none' });
+  assert.deepEqual(world.counts, ['dns']);
+});
+
+test('a refresh that fails is told with the end of the policy, and so is that end, once', async () => {
+  const world = new World();
+  await world.find();
+  world.published = undefined;
   world.records = [];
   world.now += DAY_MS + 1;
   await world.policies.refreshAll();
-  assert.equal(world.fetched, 21);
-  world.records = [['v=STSv1; id=1']];
-  world.now += DAY_MS + 1;
+  assert.deepEqual(world.told.at(-1), {
+    event: 'sts_policy_failed',
+    domain: 'example.com',
+    cause: 'sts-policy-fetch-error',
+    reason: 'no answer',
+    heldUntil: '2026-01-08T00:00:00.000Z',
+  });
+  world.now += 6 * DAY_MS;
   await world.policies.refreshAll();
-  assert.equal(world.fetched, 22);
-  world.now += 10 * DAY_MS;
   await world.policies.refreshAll();
-  assert.deepEqual(world.cache.get('example.com', world.now), undefined);
+  assert.deepEqual(await world.find(), { kind: 'none' });
+  assert.deepEqual(world.events, ['sts_policy', 'sts_policy_failed', 'sts_policy_lapsed']);
+  assert.deepEqual(world.told.at(-1), {
+    event: 'sts_policy_lapsed',
+    domain: 'example.com',
+    mode: 'enforce',
+    fetchedAt: '2026-01-01T00:00:00.000Z',
+  });
+  assert.deepEqual(world.counts, ['fetched', 'sts-policy-fetch-error', 'lapsed enforce']);
+});
+
+test('of a policy of mode none no failure and no end is told', async () => {
+  const world = new World();
+  world.published = { mode: 'none', mxPatterns: [], maxAgeSeconds: 2 * 86_400 };
+  await world.find();
+  world.published = undefined;
+  for (let day = 0; day < 3; day += 1) {
+    world.now += DAY_MS + 1;
+    await world.policies.refreshAll();
+  }
+  assert.deepEqual(world.events, ['sts_policy']);
+});
+
+test('policies of a sibling count before the first look-up, the newer of two, and stay after a restart', async () => {
+  const stateDir = mkdtempSync(join(dir, 'pod-'));
+  const path = join(stateDir, CACHE_FILE);
+  const open = () => new PolicyCache({ path, onError: assert.fail });
+  const held = (domain: string, fetchedAt: number, pattern: string) =>
+    printPolicies([[domain, JSON.stringify({ ...enforce(pattern), id: '1', fetchedAt, usedAt: fetchedAt })]]);
+  const world = new World(open());
+  world.records = [];
+  const { now } = world;
+  world.cache.set('ours.example', { ...enforce('ours'), id: '1', fetchedAt: now, usedAt: now });
+  await keepForRouter(stateDir, held('ours.example', now - 1, 'older'));
+  await keepForRouter(stateDir, held('theirs.example', now - 1, 'theirs'));
+  await keepForRouter(stateDir, held('over.example', now - 7 * DAY_MS, 'over'));
+  assert.deepEqual(await world.find('theirs.example'), finding(enforce('theirs')));
+  assert.deepEqual(await world.find('ours.example'), finding(enforce('ours')));
+  assert.deepEqual(await world.find('over.example'), { kind: 'none' });
+  await keepForRouter(stateDir, held('ours.example', now + 1, 'newer'));
+  assert.deepEqual(await world.find('ours.example'), finding(enforce('newer')));
+  await world.policies.close();
+  assert.deepEqual(readdirSync(stateDir), [CACHE_FILE]);
+  assert.deepEqual(open().get('theirs.example', now)?.mxPatterns, ['theirs']);
+  // A router that ends before it takes them in leaves them to the next one.
+  await keepForRouter(stateDir, held('late.example', now, 'late'));
+  const next = new World(open());
+  next.records = [];
+  assert.deepEqual(await next.find('late.example'), finding(enforce('late')));
+  // A reader takes them in too, and changes no file.
+  await keepForRouter(stateDir, held('last.example', now, 'last'));
+  const before = readdirSync(stateDir);
+  assert.match(readForSibling(stateDir, now, assert.fail) ?? '', /last\.example.*|late\.example/);
+  assert.deepEqual(readdirSync(stateDir), before);
+  assert.equal(readForSibling(stateDir, now + 8 * DAY_MS, assert.fail), null);
+  assert.equal(readForSibling(join(stateDir, 'gone'), now, assert.fail), null);
 });
 
 test('mail for a policy that is due refreshes it without waiting', async () => {

@@ -1,17 +1,19 @@
 /**
  * What MTA-STS (RFC 8461) says of a domain, for one delivery. The TXT record is looked up each time; the policy is
- * fetched when the record has a new id, and again at intervals. While a cached policy is valid nothing weakens it: not a
- * record that vanished, not a fetch that fails. Without one, a domain whose policy cannot be had counts as a domain
- * without a policy (section 5.1), and the failure is told. One look-up has one time limit, fetches at a time are bounded,
- * and one look-up serves all deliveries that ask for the domain meanwhile.
+ * fetched when the record has a new id, and again at intervals, whatever became of the record: who suppresses it must
+ * not outlast the policy. While a cached policy is valid nothing weakens it: not a record that vanished, not a fetch that
+ * fails. Without one, a domain whose policy cannot be had counts as a domain without a policy (section 5.1). The failure
+ * is told, and so is a policy whose time ended because it could not be refreshed. One look-up has one time limit,
+ * fetches at a time are bounded, and one look-up serves all deliveries that ask for the domain meanwhile.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { type Failure, makeFailure } from '#crds/failure.ts';
 import type { Log } from '../observe/log.ts';
 import { dropOldest } from '../task/oldest.ts';
 import { within } from '../task/within.ts';
-import { type CachedPolicy, lifetimeMs, type PolicyCache } from './cache.ts';
+import type { PolicyCache } from './cache.ts';
 import type { Fetched } from './fetch.ts';
+import { type CachedPolicy, lifetimeMs } from './policiestext.ts';
 import { readPolicyId } from './policy.ts';
 import { Slots } from './slots.ts';
 import { TimeLimits } from './timelimits.ts';
@@ -35,8 +37,10 @@ export interface StsDeps {
   /** Milliseconds since the epoch. */
   readonly wall: () => number;
   readonly log: Log;
-  /** Counts a fetch by its result: "fetched", or the cause of its failure. */
+  /** Counts a fetch by its result: "fetched", or the cause of its failure; "dns" if the record cannot be looked up. */
   readonly count: (result: string) => void;
+  /** Counts a policy in use that could not be refreshed before its time ended. */
+  readonly countLapse: (mode: string) => void;
 }
 
 const NONE: StsFinding = { kind: 'none' };
@@ -89,9 +93,10 @@ export class StsPolicies {
   /** Refreshes the policies whose time has come, one after another. */
   async refreshAll(): Promise<void> {
     const { cache, wall } = this.#deps;
+    cache.takeIn(wall());
     for (const domain of cache.domains) {
-      const cached = cache.get(domain, wall());
-      if (cached && isDue(cached, wall()) && wall() - cached.usedAt < UNUSED_MS) await this.#refresh(domain);
+      const cached = this.#held(domain);
+      if (cached && isDue(cached, wall()) && isUsed(cached, wall())) await this.#refresh(domain, cached.id);
     }
   }
 
@@ -110,27 +115,39 @@ export class StsPolicies {
   async #find(domain: string, signal: AbortSignal): Promise<StsFinding> {
     if (!DOMAIN.test(domain)) return NONE;
     const { cache, wall } = this.#deps;
+    cache.takeIn(wall());
+    const cached = this.#held(domain);
     cache.use(domain, wall());
-    const cached = cache.get(domain, wall());
     const id = await this.#readId(domain, signal);
-    if (id === null) return cached ? toFinding(cached) : NONE;
-    if (cached?.id === id) {
-      if (isDue(cached, wall())) void this.#refresh(domain);
+    if (cached && (id === null || id === cached.id)) {
+      if (isDue(cached, wall())) void this.#refresh(domain, cached.id);
       return toFinding(cached);
     }
+    if (id === null) return NONE;
     const fetched = await this.#fetch(domain, id, signal);
     if (fetched.kind === 'policy') return toFinding(fetched.policy);
     return cached ? toFinding(cached) : { kind: 'failed', failure: fetched.failure };
   }
 
-  #refresh(domain: string): Promise<unknown> {
+  /** The policy of the domain that still holds. One that was in use until its time ended is told. */
+  #held(domain: string): CachedPolicy | undefined {
+    const { cache, wall, log, countLapse } = this.#deps;
+    const over = cache.dropOver(domain, wall());
+    if (!over) return cache.get(domain, wall());
+    if (over.mode !== 'none' && isUsed(over, wall())) {
+      const { mode, fetchedAt } = over;
+      log('sts_policy_lapsed', { domain, mode, fetchedAt: new Date(fetchedAt).toISOString() });
+      countLapse(mode);
+    }
+    return undefined;
+  }
+
+  /** Without a look at the record (section 10.2): a new id is found with the next mail. */
+  #refresh(domain: string, id: string): Promise<unknown> {
     const refreshing =
       this.#refreshing.get(domain) ??
       this.#limits
-        .run(LOOK_UP_MS, async (signal) => {
-          const id = await this.#readId(domain, signal);
-          if (id !== null) await this.#fetch(domain, id, signal);
-        })
+        .run(LOOK_UP_MS, (signal) => this.#fetch(domain, id, signal))
         .finally(() => this.#refreshing.delete(domain));
     this.#refreshing.set(domain, refreshing);
     return refreshing;
@@ -140,8 +157,10 @@ export class StsPolicies {
   async #readId(domain: string, signal: AbortSignal): Promise<string | null> {
     try {
       const records = await within(signal, this.#deps.lookUpTxt(`_mta-sts.${domain}`));
+      if (!records && !this.#limits.isClosed) this.#deps.count('dns');
       return records ? await readPolicyId(domain, records) : null;
     } catch {
+      if (!this.#limits.isClosed) this.#deps.count('dns');
       return null;
     }
   }
@@ -179,9 +198,13 @@ export class StsPolicies {
     log('sts_policy', { domain, id, mode, mx: mxPatterns.slice(0, 10).join(' '), maxAgeSeconds });
   }
 
+  /** Of mode "none" nobody has to know (section 3.3). */
   #remember(domain: string, failed: FailedFetch): void {
-    const { log } = this.#deps;
-    log('sts_policy_failed', { domain, cause: failed.failure.cause, reason: failed.failure.text });
+    const { log, cache, wall } = this.#deps;
+    const { cause, text: reason } = failed.failure;
+    const held = cache.get(domain, wall());
+    const until = held && { heldUntil: new Date(held.fetchedAt + lifetimeMs(held)).toISOString() };
+    if (held?.mode !== 'none') log('sts_policy_failed', { domain, cause, reason, ...until });
     this.#failed.delete(domain);
     this.#failed.set(domain, failed);
     dropOldest(this.#failed, REMEMBERED_FAILURES);
@@ -195,6 +218,10 @@ function toFinding({ mode, mxPatterns, maxAgeSeconds }: CachedPolicy): StsFindin
 /** A refresh leaves time for further ones before the end of the policy. */
 function isDue(policy: CachedPolicy, now: number): boolean {
   return Math.abs(now - policy.fetchedAt) > Math.min(REFRESH_MS, lifetimeMs(policy) / 2);
+}
+
+function isUsed(policy: CachedPolicy, now: number): boolean {
+  return now - policy.usedAt < UNUSED_MS;
 }
 
 function noSlot(domain: string): Failure {

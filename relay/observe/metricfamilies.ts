@@ -99,8 +99,13 @@ export const COUNTERS: Readonly<Record<string, Metric>> = {
   ),
   sts_fetches: counter(
     'mailrelay_sts_fetches_total',
-    'Fetches of MTA-STS policies; result: fetched, or why not (RFC 8460)',
+    'Fetches of MTA-STS policies; result: fetched, or why not (RFC 8460), or dns: the look-up of the TXT record failed',
     'result',
+  ),
+  sts_lapses: counter(
+    'mailrelay_sts_policies_lapsed_total',
+    'MTA-STS policies in use whose time ended because they could not be fetched again; mode: enforce or testing',
+    'mode',
   ),
   policy_requests: counter(
     'mailrelay_policy_requests_total',

@@ -4,6 +4,7 @@
  */
 import type { Socket } from 'node:net';
 import { Receiver } from '../handover/receiver.ts';
+import { keepForRouter } from '../mtasts/handover.ts';
 import { jsonLog } from '../observe/log.ts';
 import { diskPulse, Spool } from '../spool/spool.ts';
 import { Task } from '../task/bootstrap.ts';
@@ -29,7 +30,8 @@ task.serve({
 function configure({ stateDir, pair, logging }: Extract<ToReceiver, { kind: 'configure' }>): void {
   log.obey(logging, stateDir);
   const spool = new Spool(stateDir);
-  parts = { spool, receiver: new Receiver({ spool, pair, log, onEntered }) };
+  const keepPolicies = (text: string) => keepForRouter(stateDir, text);
+  parts = { spool, receiver: new Receiver({ spool, pair, log, onEntered, keepPolicies }) };
   setInterval(look, LOOK_MS);
 }
 

@@ -323,9 +323,9 @@ export const ROOMS: readonly Room[] = [
   {
     name: 'relay handover',
     files: /^relay\/(handover|giver|receiver)\//,
-    rooms: ['contract', 'relay task', 'relay observe', 'relay spool', 'relay events'],
+    rooms: ['contract', 'relay task', 'relay observe', 'relay spool', 'relay mtasts', 'relay events'],
     packages: ['node:*'],
-    why: 'it moves queue entries between pods and knows neither listener nor delivery',
+    why: 'it moves queue entries, and the MTA-STS policies that they waited under, between pods; it knows neither listener nor delivery',
   },
   {
     name: 'relay policyhost',
