@@ -19,8 +19,8 @@ export const SOUND_REASONS = {
   SecretHeldBack: {
     type: 'ConfigurationSound',
     cause:
-      'A next hop refuses the new contents of a Secret (the login or the client certificate for it), so the old ones stay in use. They are tried again, and are taken at once when the hop refuses the old ones.',
-    cure: 'Correct the Secret, or let the hop know the new login or certificate. The message has the code and the status of the hop.',
+      'A next hop refuses the new contents of a Secret (the login or the client certificate for it), or no connection could use them, so the old ones stay in use. They are tried again, and are taken at once when the hop refuses the old ones.',
+    cure: 'Correct the Secret, or let the hop know the new login or certificate. The message has the code and the status of the hop, or what is wrong with the contents.',
   },
   ReferenceMissing: {
     type: 'ConfigurationSound',

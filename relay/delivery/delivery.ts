@@ -24,6 +24,7 @@ import type {
 import { Discovery, type DiscoveryDeps } from './discovery.ts';
 import { FailedHops } from './failedhops.ts';
 import { ADDRESSES_AT_ONCE } from './hopaddresses.ts';
+import { printHop } from './hopsecrets.ts';
 import type { MailNames } from './names.ts';
 import { compileProviders, type Providers } from './providers.ts';
 import { decodeRefused, encodeRefused } from './refusedlogins.ts';
@@ -99,12 +100,12 @@ export class Delivery implements Courier {
     client.beginTrials({
       findWay: (hop) => delivery.#findWay(hop),
       onKept: (kept) => deps.onKept?.(kept),
-      onTaken: (isTaken, { host, port }) => {
-        log('secret_taken', { hop: `${host}:${port}` });
+      onTaken: (isTaken, hop) => {
+        log('secret_taken', { hop: printHop(hop) });
         deps.onTaken?.(delivery.#forgive(isTaken));
       },
-      onRefused: ({ host, port }, failure) =>
-        log('secret_held_back', { hop: `${host}:${port}`, reason: describeFailure(failure) }),
+      onRefused: (hop, failure) =>
+        log('secret_held_back', { hop: printHop(hop), reason: describeFailure(failure) }),
     });
     return delivery;
   }

@@ -13,6 +13,9 @@ export type Login =
   | { kind: 'token'; user: string; tokens: Tokens }
   | { kind: 'unusable'; reason: string };
 
+/** SASL forbids control characters (RFC 4013 section 2.3), and a login with NUL would be another login. */
+const CONTROL = /\p{Cc}/u;
+
 export class HopCredentials {
   #materials: Materials;
   readonly #made = new Map<string, { readonly files: Files; readonly login: Login }>();
@@ -37,6 +40,12 @@ export class HopCredentials {
 
 export function readLogin(secret: string, files: Files): Login {
   const [user, pass, token] = ['username', 'password', 'token'].map((key) => files[key]?.trim());
+  const controlled = ['username', 'password', 'token'].find((key) => CONTROL.test(files[key]?.trim() ?? ''));
+  if (controlled)
+    return {
+      kind: 'unusable',
+      reason: `the Secret "${secret}" has a control character or a second line in ${controlled}`,
+    };
   if (!user) return { kind: 'unusable', reason: `the Secret "${secret}" is missing or lacks username` };
   if (pass) return { kind: 'password', user, pass };
   if (token) return { kind: 'token', user, tokens: fixedToken(token) };

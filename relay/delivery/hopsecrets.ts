@@ -1,19 +1,25 @@
 /**
  * The contents of Secrets and ConfigMaps that connections use, by next hop. Changed Secrets of a hop of the policy are
- * tried first (preflight.ts), and each hop decides for itself. A changed ConfigMap is in use at once: what is taken out
+ * tried first (preflight.ts), and each hop decides for itself. MX hosts share one certificate, and no host speaks for the
+ * others: it is held back only if no connection could use it. A changed ConfigMap is in use at once: what is taken out
  * of a trust bundle must not be trusted a second longer. The old contents are kept in memory only.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { describeFailure, type Failure } from '#crds/failure.ts';
-import type { Hop, Policy } from '#crds/policyfile.ts';
+import type { Policy } from '#crds/policyfile.ts';
+import { wall } from '../task/clock.ts';
 import type { Files, KeptSecrets, Materials } from '../task/materials.ts';
 import type { HopNotes } from '../task/messages.ts';
 import type { NextHop } from './courier.ts';
-import { HopCredentials, readLogin } from './hopcredentials.ts';
+import { HopCredentials } from './hopcredentials.ts';
 import { judgeChange, judgeTrial, type Preflight, type TrialResult } from './preflight.ts';
+import { mxHop, mxTerms } from './resolver.ts';
+import { findFault, findFaultOfNew, isWithdrawn } from './secretfaults.ts';
 import { TlsContexts } from './trust.ts';
 
 type Secrets = Materials['secrets'];
+
+const MX_HOSTS = 'MX hosts';
 
 /** Who we are towards hops, and whom we trust. */
 export class Identity {
@@ -33,18 +39,18 @@ export class Identity {
 
 export interface Trials {
   /** Connects with the mounted contents, and says what the hop thinks of them. Never rejects. */
-  readonly tryOut: (hop: Hop) => Promise<TrialResult>;
+  readonly tryOut: (hop: NextHop) => Promise<TrialResult>;
   /** Other contents than before are in use for this hop now. */
-  readonly onTaken: (hop: Hop) => void;
-  /** The hop refuses the mounted contents. */
-  readonly onRefused: (hop: Hop, failure: Failure) => void;
+  readonly onTaken: (hop: NextHop) => void;
+  /** The mounted contents are held back. */
+  readonly onRefused: (hop: NextHop, failure: Failure) => void;
   /** All old contents that are in use now. */
   readonly onKept: (kept: KeptSecrets) => void;
 }
 
 /** A hop whose old contents are in use. */
 interface Held {
-  readonly hop: Hop;
+  readonly hop: NextHop;
   readonly secrets: Secrets;
   readonly identity: Identity;
   preflight: Preflight & { kind: 'try' };
@@ -54,7 +60,7 @@ interface Held {
 export class HopSecrets {
   /** With the mounted contents. */
   readonly mounted: Identity;
-  readonly #hops: ReadonlyMap<string, Hop>;
+  readonly #hops: ReadonlyMap<string, NextHop>;
   readonly #kept: KeptSecrets;
   readonly #held = new Map<string, Held>();
   /** Hops that refuse the contents in use. */
@@ -64,7 +70,8 @@ export class HopSecrets {
 
   /** `kept`: old contents that stay in use, from the process before this one. */
   constructor({ outbound }: Policy, materials: Materials, kept: KeptSecrets = {}) {
-    const hops = [...outbound.smartHosts, ...outbound.routes.flatMap(({ hosts }) => hosts ?? [])];
+    const named = [...outbound.smartHosts, ...outbound.routes.flatMap(({ hosts }) => hosts ?? [])];
+    const hops: readonly NextHop[] = [...named, anyMxHost(outbound)];
     this.#hops = new Map(hops.filter((hop) => listSecrets(hop).length > 0).map((hop) => [makeKey(hop), hop]));
     this.#kept = kept;
     this.#materials = materials;
@@ -76,7 +83,8 @@ export class HopSecrets {
     this.#trials = trials;
     for (const [key, { secrets, ...trial }] of Object.entries(this.#kept)) {
       const hop = this.#hops.get(key);
-      if (hop && !isDeepStrictEqual(secrets, pickSecrets(hop, this.#materials.secrets)))
+      const mounted = hop && pickSecrets(hop, this.#materials.secrets);
+      if (hop && mounted && !isDeepStrictEqual(secrets, mounted) && !isWithdrawn(hop, mounted))
         this.#hold(key, hop, secrets, { kind: 'try', ...trial });
     }
     this.#tellKept();
@@ -110,6 +118,7 @@ export class HopSecrets {
   /** The hop refuses this identity. True if another one is in use now, which may be accepted. */
   refused(hop: NextHop, identity: Identity): boolean {
     if (this.identityFor(hop) !== identity) return true;
+    if (hop.mxOf !== undefined) return false;
     const key = makeKey(hop);
     const held = this.#held.get(key);
     if (held) this.#take(key, held);
@@ -121,7 +130,7 @@ export class HopSecrets {
     this.#refusing.delete(makeKey(hop));
   }
 
-  /** Hops that refuse the mounted contents, while the old ones are in use. */
+  /** Hops for which the mounted contents are held back. */
   get heldBack(): HopNotes {
     const mounted = this.#materials.secrets;
     return [...this.#held.values()].flatMap(({ hop, secrets, preflight: { failure } }) => {
@@ -129,7 +138,7 @@ export class HopSecrets {
       const changed = listSecrets(hop).filter((name) => isChanged(secrets, mounted, name));
       const names = changed.map((name) => `"${name}"`);
       const message = `The new contents of Secret ${names.join(' or ')} wait, and the old ones stay in use: ${describeFailure(failure)}`;
-      return [{ destination: `${hop.host}:${hop.port}`, message }];
+      return [{ destination: printHop(hop), message }];
     });
   }
 
@@ -139,7 +148,7 @@ export class HopSecrets {
   }
 
   /** True if other contents are in use for the hop now. */
-  #change(key: string, hop: Hop, before: Materials): boolean {
+  #change(key: string, hop: NextHop, before: Materials): boolean {
     const held = this.#held.get(key);
     const old = pickSecrets(hop, before.secrets);
     const next = pickSecrets(hop, this.#materials.secrets);
@@ -153,15 +162,15 @@ export class HopSecrets {
     const inUse = held?.secrets ?? old;
     if (isDeepStrictEqual(next, inUse)) return false;
     const preflight = judgeChange({
-      isOldGood: isComplete(hop, inUse) && !this.#refusing.has(key),
-      isNewComplete: isComplete(hop, next),
+      isOldGood: findFault(hop, inUse) === undefined && !this.#refusing.has(key),
+      isWithdrawn: isWithdrawn(hop, next),
     });
     if (preflight.kind === 'try' && this.#trials) this.#hold(key, hop, inUse, preflight);
     else this.#refusing.delete(key);
     return !this.#held.has(key);
   }
 
-  #hold(key: string, hop: Hop, secrets: Secrets, preflight: Held['preflight']): void {
+  #hold(key: string, hop: NextHop, secrets: Secrets, preflight: Held['preflight']): void {
     const identity = new Identity({
       ...this.#materials,
       secrets: { ...this.#materials.secrets, ...secrets },
@@ -173,7 +182,7 @@ export class HopSecrets {
   }
 
   async #try(key: string, held: Held): Promise<void> {
-    const result = await this.#trials?.tryOut(held.hop);
+    const result = await this.#tryOut(held.hop);
     // Meanwhile the contents may have changed again, or the hop may have refused the old ones.
     if (!result || this.#held.get(key) !== held) return;
     const next = judgeTrial(held.preflight, result);
@@ -185,6 +194,13 @@ export class HopSecrets {
     held.timer = setTimeout(() => this.#try(key, held), next.afterMs);
     this.#tellKept();
     if (next.failure) this.#trials?.onRefused(held.hop, next.failure);
+  }
+
+  /** Contents that no connection could use are never sent to the hop. */
+  async #tryOut(hop: NextHop): Promise<TrialResult | undefined> {
+    const failure = findFaultOfNew(hop, pickSecrets(hop, this.#materials.secrets), new Date(wall()));
+    if (failure) return { kind: 'refused', failure };
+    return hop.mxOf === undefined ? this.#trials?.tryOut(hop) : { kind: 'accepted' };
   }
 
   #take(key: string, { hop }: Held): void {
@@ -220,8 +236,25 @@ export function isSameHop(one: NextHop, other: NextHop): boolean {
   return makeKey(one) === makeKey(other);
 }
 
-function makeKey({ host, port, credentialsSecret, clientCertificateSecret }: NextHop): string {
-  return JSON.stringify([host, port, credentialsSecret, clientCertificateSecret]);
+/** All MX hosts together have one name. */
+export function printHop({ host, port, mxOf }: NextHop): string {
+  return mxOf === undefined ? `${host}:${port}` : MX_HOSTS;
+}
+
+/** Stands for all MX hosts. */
+function anyMxHost(outbound: Policy['outbound']): NextHop {
+  const shared = {
+    tlsLevel: 'Opportunistic',
+    minTlsVersion: 'TLSv1.2',
+    sourceAddresses: [] as string[],
+    socksProxy: null,
+  } as const;
+  return mxHop(MX_HOSTS, MX_HOSTS, 0, mxTerms(shared, outbound));
+}
+
+function makeKey({ host, port, mxOf, credentialsSecret, clientCertificateSecret }: NextHop): string {
+  const place = mxOf === undefined ? [host, port] : [MX_HOSTS];
+  return JSON.stringify([...place, credentialsSecret, clientCertificateSecret]);
 }
 
 function listSecrets({ credentialsSecret, clientCertificateSecret }: NextHop): string[] {
@@ -231,13 +264,6 @@ function listSecrets({ credentialsSecret, clientCertificateSecret }: NextHop): s
 /** A Secret that is missing is there, without files: what is taken away is never in use again. */
 function pickSecrets(hop: NextHop, secrets: Secrets): Secrets {
   return Object.fromEntries(listSecrets(hop).map((name) => [name, secrets[name] ?? {}]));
-}
-
-function isComplete({ credentialsSecret, clientCertificateSecret }: NextHop, secrets: Secrets): boolean {
-  const pair = clientCertificateSecret === null ? undefined : secrets[clientCertificateSecret];
-  const hasPair = pair === undefined || (pair['tls.crt'] !== undefined && pair['tls.key'] !== undefined);
-  if (!hasPair || credentialsSecret === null) return hasPair;
-  return readLogin(credentialsSecret, secrets[credentialsSecret] ?? {}).kind !== 'unusable';
 }
 
 function isChanged(

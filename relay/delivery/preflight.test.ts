@@ -13,9 +13,9 @@ const RESULTS: readonly TrialResult[] = [
 test('the whole table: what is used after a change, and after its trial', () => {
   const rows: string[] = [];
   for (const isOldGood of [true, false]) {
-    for (const isNewComplete of [true, false]) {
-      const change = judgeChange({ isOldGood, isNewComplete });
-      const title = `old ${isOldGood ? 'good' : 'bad'}, new ${isNewComplete ? 'complete' : 'incomplete'}`;
+    for (const isWithdrawn of [false, true]) {
+      const change = judgeChange({ isOldGood, isWithdrawn });
+      const title = `old ${isOldGood ? 'good' : 'bad'}, new ${isWithdrawn ? 'withdrawn' : 'there'}`;
       if (change.kind === 'take') rows.push(`${title}: take`);
       else
         for (const result of RESULTS)
@@ -23,17 +23,17 @@ test('the whole table: what is used after a change, and after its trial', () => 
     }
   }
   assert.deepEqual(rows, [
-    'old good, new complete: try; accepted: take',
-    'old good, new complete: try; refused: try',
-    'old good, new complete: try; untold: take',
-    'old good, new incomplete: take',
-    'old bad, new complete: take',
-    'old bad, new incomplete: take',
+    'old good, new there: try; accepted: take',
+    'old good, new there: try; refused: try',
+    'old good, new there: try; untold: take',
+    'old good, new withdrawn: take',
+    'old bad, new there: take',
+    'old bad, new withdrawn: take',
   ]);
 });
 
 test('a refusal is tried again after longer and longer pauses, an hour at most, and keeps its reason', () => {
-  let one: Preflight = judgeChange({ isOldGood: true, isNewComplete: true });
+  let one: Preflight = judgeChange({ isOldGood: true, isWithdrawn: false });
   const minutes: number[] = [];
   for (let round = 0; round < 9; round += 1) {
     assert.ok(one.kind === 'try');

@@ -1,11 +1,12 @@
 /**
  * Decides which contents of its Secrets (login, client certificate) a connection to a next hop uses after they changed:
- * the new ones are tried first, and the old ones stay in use meanwhile. Only a refusal by the hop itself holds the new
- * ones back. A connection that fails says nothing about them, so they are taken. Pure.
+ * the new ones are tried first, and the old ones stay in use meanwhile. The new ones are held back only if the hop
+ * refuses them, or if no connection could use them. A connection that fails says nothing about them, so they are taken.
+ * Pure.
  */
 import type { Failure } from '#crds/failure.ts';
 
-/** How a trial ended. untold: the hop was not reached, or it said nothing about who we are. */
+/** How a trial ended. refused: by the hop, or by us. untold: the hop was not reached, or said nothing about who we are. */
 export type TrialResult =
   | { readonly kind: 'accepted' }
   | { readonly kind: 'refused'; readonly failure: Failure }
@@ -18,15 +19,15 @@ export type Preflight =
       readonly kind: 'try';
       readonly afterMs: number;
       readonly refusals: number;
-      /** Why the hop refused the new contents. null: it was not asked yet. */
+      /** Why the new contents were refused. null: they were not tried yet. */
       readonly failure: Failure | null;
     };
 
 export interface Change {
-  /** The old contents are complete, and the hop has not refused them. */
+  /** Connections can use the old contents, and the hop has not refused them. */
   readonly isOldGood: boolean;
-  /** The new contents are complete, so the hop can be asked. */
-  readonly isNewComplete: boolean;
+  /** The old contents were taken away, so they must not stay in use. */
+  readonly isWithdrawn: boolean;
 }
 
 const FIRST_RETRY_MS = 60_000;
@@ -35,8 +36,8 @@ const LAST_RETRY_MS = 3_600_000;
 
 const TAKE: Preflight = { kind: 'take' };
 
-export function judgeChange({ isOldGood, isNewComplete }: Change): Preflight {
-  return isOldGood && isNewComplete ? { kind: 'try', afterMs: 0, refusals: 0, failure: null } : TAKE;
+export function judgeChange({ isOldGood, isWithdrawn }: Change): Preflight {
+  return isOldGood && !isWithdrawn ? { kind: 'try', afterMs: 0, refusals: 0, failure: null } : TAKE;
 }
 
 export function judgeTrial(before: Preflight & { kind: 'try' }, result: TrialResult): Preflight {
