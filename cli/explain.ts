@@ -1,9 +1,8 @@
 /**
  * `mailrelay explain`: which rule of a manifest decides about the mail for an address, or about the sessions of a
  * client; and what a word of the status, of the events or of the log means. For an address it asks DNS as a delivery does, and connects
- * to the next hops only with --connect. A relay that runs here is asked whether the receiver has slowed it down. It never sends a message.
+ * to the next hops only with --connect. A relay that runs here adds what only it knows (explainrunning.ts). It never sends a message.
  */
-import { ADMIN_PORT } from '#crds/wellknown.ts';
 import { isRouting, printMailbox, readMailbox } from '#relay/addresses/address.ts';
 import { findLadder } from '#relay/delivery/ladder.ts';
 import { compileRoutes } from '#relay/delivery/route.ts';
@@ -12,11 +11,11 @@ import { describeSessions, isClient, listSessions } from './explainclient.ts';
 import { describeLadder } from './explainladder.ts';
 import { readOrders } from './explainorders.ts';
 import { describeSchedule } from './explainretry.ts';
+import { askRunning, describeIdentity, findStateDir, type NamedRelay } from './explainrunning.ts';
 import { describeWay, findWay } from './explaintext.ts';
 import { explainWord } from './explainword.ts';
 import { print } from './output.ts';
-import { askStatus } from './relaystatus.ts';
-import { describeSlowed, type Slowed } from './statustext.ts';
+import { describeSlowed } from './statustext.ts';
 import { row } from './terminal.ts';
 import { UsageError } from './usage.ts';
 import type { Format } from './verb.ts';
@@ -31,18 +30,26 @@ interface ExplainOptions {
   /** Of a running relay. Absent: one may run here. */
   readonly address?: string;
   readonly adminPort?: number;
+  /** The folder of a running relay. Absent: one may run here. */
+  readonly state?: string;
   readonly output: Format;
 }
 
 export async function explain(
   what: string,
-  { file, from, connect = false, address, adminPort, output }: ExplainOptions,
+  { file, from, connect = false, address, adminPort, state, output }: ExplainOptions,
 ): Promise<number> {
   if (LOOKS_LIKE_IP.test(what) && !isClient(what) && !isStatusCode(what))
     throw new UsageError(`The IP address "${what}" cannot be read: write it as 192.0.2.7 or 2001:db8::7`);
   const isAddress = isClient(what) || (/[@.]/.test(what) && !isStatusCode(what));
   const { value, text } = isAddress
-    ? await explainAddress(what, { from: readSender(from), file, connect, relay: { address, adminPort } })
+    ? await explainAddress(what, {
+        from: readSender(from),
+        file,
+        connect,
+        state,
+        relay: { address, adminPort },
+      })
     : explainWord(what);
   await print(output, value, () => text);
   return 0;
@@ -55,15 +62,11 @@ interface Question {
   readonly from: string;
   readonly file: string | undefined;
   readonly connect: boolean;
+  readonly state: string | undefined;
   readonly relay: NamedRelay;
 }
 
-interface NamedRelay {
-  readonly address: string | undefined;
-  readonly adminPort: number | undefined;
-}
-
-async function explainAddress(what: string, { from, file, connect, relay }: Question) {
+async function explainAddress(what: string, { from, file, connect, state, relay }: Question) {
   if (isClient(what)) {
     const sessions = listSessions(readOrders(file).policy, what);
     return { value: sessions, text: describeSessions(what, sessions) };
@@ -71,34 +74,28 @@ async function explainAddress(what: string, { from, file, connect, relay }: Ques
   const to = readRecipient(what);
   const { policy, materials } = readOrders(file);
   const way = findWay(policy, from, to);
-  const ladder = await findLadder(policy, materials, { from, to, connects: connect });
+  const ladder = await findLadder(policy, materials, {
+    from,
+    to,
+    connects: connect,
+    stateDir: findStateDir(policy, file, state),
+  });
   const destination = compileRoutes(policy)(from, to);
   // Where nothing waits nothing is tried again.
   const waits = destination.kind !== 'local' && policy.queue.mode !== 'CutThrough';
   const schedule = waits ? findSchedule(policy, destination, ladder.provider) : null;
-  const slowed = waits ? await findSlowed(relay, ladder.provider?.name ?? destination.name) : null;
+  const status = waits || connect ? await askRunning(relay) : null;
+  const place = ladder.provider?.name ?? destination.name;
+  const slowed = (waits && status?.queue.slowed?.find((one) => one.destination === place)) || null;
+  const identity = describeIdentity(policy, ladder, status);
   const texts = [
     describeWay(way),
     describeLadder(ladder),
+    ...identity.map((text) => `${row('note', text)}\n`),
     ...(schedule ? [describeSchedule(schedule)] : []),
     ...(slowed ? [`${row('slowed', describeSlowed(slowed))}\n`] : []),
   ];
-  return { value: { ...way, ladder, schedule, slowed }, text: texts.join('') };
-}
-
-/** What a running relay says of this destination or provider. null: it sends as fast as it may. */
-async function findSlowed({ address, adminPort }: NamedRelay, name: string): Promise<Slowed | null> {
-  try {
-    const { queue } = await askStatus({
-      address: address ?? '127.0.0.1',
-      adminPort: adminPort ?? ADMIN_PORT,
-    });
-    return queue.slowed?.find(({ destination }) => destination === name) ?? null;
-  } catch (error) {
-    // Most manifests are explained where no relay runs.
-    if (address === undefined && adminPort === undefined) return null;
-    throw error;
-  }
+  return { value: { ...way, ladder, identity, schedule, slowed }, text: texts.join('') };
 }
 
 /** As the relay reads RCPT. A domain alone stands for any address in it. */

@@ -20,8 +20,10 @@ function told(changes: Partial<Ladder>, host: Partial<HostStep> = {}): string {
     rule: 'outbound.tls (MX)',
     mx: { kind: 'found', domain: 'example.net', isSigned: true },
     sts: { kind: 'none' },
+    knowsHeldPolicies: true,
     hosts: [step],
     moreHosts: 0,
+    end: null,
     ...changes,
   };
   return describeLadder(ladder);
@@ -63,4 +65,38 @@ test('the provider is told with its limits, or that there is none, and nothing w
   );
   assert.match(told({ provider: null }), /^provider +none of outbound\.providers: /m);
   assert.doesNotMatch(told({}), /provider/);
+});
+
+test('a host without a usable address is told with what follows from it, and shows no consequences of TLS', () => {
+  const dns = (status: string) => makeFailure({ cause: 'dns', status, text: 'no address' });
+  const without = (status: string) =>
+    told({ end: dns(status) }, { addresses: { kind: 'none', failure: dns(status) } });
+  assert.match(without('4.4.3'), /^ {2}address +4\.4\.3 no address: .* the mail waits$/m);
+  assert.match(without('4.4.3'), /^result +no host can be had now: the mail waits: 4\.4\.3 no address$/m);
+  assert.match(without('5.4.4'), /^ {2}address +5\.4\.4 no address: .* the mail is returned$/m);
+  assert.match(
+    without('5.4.4'),
+    /^result +no host can be had now: the mail is returned: 5\.4\.4 no address$/m,
+  );
+  assert.doesNotMatch(without('4.4.3'), /plain text/);
+  const addresses = Array.from({ length: 7 }, (_, index) => `192.0.2.${index}`);
+  assert.match(
+    told({}, { addresses: { kind: 'addresses', addresses } }),
+    /^ {2}address +192\.0\.2\.0, .*192\.0\.2\.4 and 2 more$/m,
+  );
+  assert.doesNotMatch(told({}), /^result/m);
+});
+
+test('a domain without MX records, an address, and policies that nobody knows of', () => {
+  const mx = (step: Ladder['mx']) => told({ mx: step });
+  assert.match(
+    mx({ kind: 'implicit', domain: 'example.net', isSigned: false }),
+    /^MX +none: the host is example\.net itself \(RFC 5321 section 5\.1\), not proven by DNSSEC$/m,
+  );
+  assert.match(
+    mx({ kind: 'literal', domain: '[192.0.2.1]' }),
+    /^MX +not looked up: \[192\.0\.2\.1\] is an address$/m,
+  );
+  assert.match(told({}), /^MTA-STS +no policy$/m);
+  assert.match(told({ knowsHeldPolicies: false }), /^MTA-STS +no policy is published; .* \(--state DIR\)$/m);
 });

@@ -1,5 +1,5 @@
 /** The way of a message to its next hops, in words: look-ups, TLS level and its rule, what each failure leads to. Pure. */
-import { describeFailure } from '#crds/failure.ts';
+import { describeFailure, type Failure } from '#crds/failure.ts';
 import type { Provider } from '#crds/policyfile.ts';
 import { STRICTER_LEVELS } from '#crds/tlslevel.ts';
 import type { HostStep, Ladder } from '#relay/delivery/ladder.ts';
@@ -9,6 +9,7 @@ type Policied = Extract<HostStep['decision'], { kind: 'policy' }>['policy'];
 type Connection = NonNullable<HostStep['connection']>;
 
 const SHOWN_DATA = 16;
+const SHOWN_ADDRESSES = 5;
 
 const CONSEQUENCES = {
   'cannot happen': 'cannot happen',
@@ -17,13 +18,17 @@ const CONSEQUENCES = {
   nextHost: 'the next host is tried, and without one the mail waits',
 } as const;
 
-export function describeLadder({ mx, provider, sts, hosts, moreHosts }: Ladder): string {
+export function describeLadder(ladder: Ladder): string {
+  const { mx, provider, hosts, moreHosts, end } = ladder;
   const lines = [
     row('MX', describeMx(mx)),
     ...(provider === undefined ? [] : [row('provider', describeProvider(provider))]),
-    row('MTA-STS', describeSts(sts)),
+    row('MTA-STS', describeSts(ladder)),
     ...hosts.flatMap(describeHost),
     ...(moreHosts > 0 ? [row('', `and ${moreHosts} more hosts`)] : []),
+    ...(end
+      ? [row('result', `no host can be had now: the mail ${become(end)}: ${describeFailure(end)}`)]
+      : []),
   ];
   return `${lines.join('\n')}\n`;
 }
@@ -35,11 +40,19 @@ function describeMx(mx: Ladder['mx']): string {
     case 'manifest':
       return 'not looked up: the hosts are those of the manifest';
     case 'failed':
-      return `${describeFailure(mx.failure)}: the mail ${mx.failure.permanent ? 'is returned' : 'waits'}`;
+      return `${describeFailure(mx.failure)}: the mail ${become(mx.failure)}`;
+    case 'implicit':
+      return `none: the host is ${mx.domain} itself (RFC 5321 section 5.1), ${describeProof(mx.isSigned)}`;
+    case 'literal':
+      return `not looked up: ${mx.domain} is an address`;
     case 'found':
-      return `those of ${mx.domain}, ${mx.isSigned ? 'proven by DNSSEC' : 'not proven by DNSSEC'}`;
+      return `those of ${mx.domain}, ${describeProof(mx.isSigned)}`;
   }
 }
+
+const describeProof = (isSigned: boolean) => (isSigned ? 'proven by DNSSEC' : 'not proven by DNSSEC');
+
+const become = ({ permanent }: Failure) => (permanent ? 'is returned' : 'waits');
 
 function describeProvider(provider: Provider | null): string {
   if (!provider) return 'none of outbound.providers: the limits are those of the destination alone';
@@ -58,12 +71,14 @@ function describeProvider(provider: Provider | null): string {
   return `${provider.name} (outbound.providers), for all its domains: ${limits.join(', ')}`;
 }
 
-function describeSts(sts: Ladder['sts']): string {
+function describeSts({ sts, knowsHeldPolicies }: Ladder): string {
   switch (sts.kind) {
     case 'off':
       return 'not looked up';
     case 'none':
-      return 'no policy';
+      return knowsHeldPolicies
+        ? 'no policy'
+        : 'no policy is published; a running relay may hold an earlier one (--state DIR)';
     case 'policy':
       return `mode ${sts.mode}, MX hosts ${sts.mxPatterns.join(', ')}`;
     case 'failed':
@@ -72,7 +87,7 @@ function describeSts(sts: Ladder['sts']): string {
 }
 
 function describeHost(step: HostStep): string[] {
-  const { host, port, priority, dane, decision, failures, connection } = step;
+  const { host, port, priority, dane, decision, addresses, failures, connection } = step;
   const policied =
     decision.kind === 'wait'
       ? [row('  level', `no connection is made: ${describeFailure(decision.failure)}`)]
@@ -86,11 +101,22 @@ function describeHost(step: HostStep): string[] {
     : [];
   return [
     row('host', `${host}:${port}, priority ${priority}`),
+    ...(addresses ? [row('  address', describeAddresses(addresses))] : []),
     row('  TLSA', describeDane(dane)),
     ...policied,
     ...consequences,
     ...(connection ? describeConnection(connection) : []),
   ];
+}
+
+function describeAddresses(found: NonNullable<HostStep['addresses']>): string {
+  if (found.kind === 'none') {
+    const { failure } = found;
+    return `${describeFailure(failure)}: the next host is tried, and without one the mail ${become(failure)}`;
+  }
+  const { addresses } = found;
+  const more = addresses.length > SHOWN_ADDRESSES ? ` and ${addresses.length - SHOWN_ADDRESSES} more` : '';
+  return `${addresses.slice(0, SHOWN_ADDRESSES).join(', ')}${more}`;
 }
 
 function describeDane(dane: HostStep['dane']): string {

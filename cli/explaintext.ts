@@ -75,7 +75,9 @@ function pickEgress({ sourceAddresses, socksProxy }: Egress): Egress {
 
 function describeMx({ to, tlsLevel, egress }: Way): string[] {
   if (tlsLevel === null) return [];
-  const words = [`MX hosts of ${domainOf(to)}: ${tlsLevel}: ${LEVEL[tlsLevel]}`, ...describeEgress(egress)];
+  const domain = domainOf(to);
+  const whose = domain.startsWith('[') ? `the address ${domain}` : `MX hosts of ${domain}`;
+  const words = [`${whose}: ${tlsLevel}: ${LEVEL[tlsLevel]}`, ...describeEgress(egress)];
   return [note(words.join('; '))];
 }
 

@@ -1,10 +1,10 @@
 /** The verb `explain`. */
 import { parsePort } from '../usage.ts';
-import { outputOption, Verb } from '../verb.ts';
+import { outputOption, stateOption, Verb } from '../verb.ts';
 
 export const verb = new Verb('explain')
   .summary('which rule decides for an address or a client; what a condition reason means')
-  .description(`A mail address: shows from whom the MailRelay of a manifest takes mail for it, which route and next hops the mail goes by, at which TLS level, and which part of the spec decides. It asks DNS as a delivery does: the MX hosts, whether DNSSEC proves them, their TLSA records, and the MTA-STS policy of the domain. It shows what each failure leads to, when mail that waits is tried again, and whether a relay that runs here sends more slowly, because the receiver asked for fewer messages.
+  .description(`A mail address: shows from whom the MailRelay of a manifest takes mail for it, which route and next hops the mail goes by, at which TLS level, and which part of the spec decides. It asks DNS as a delivery does: the MX hosts, whether DNSSEC proves them, their addresses and TLSA records, and the MTA-STS policy of the domain, or the one that a relay here still holds. It shows what each failure leads to, when mail that waits is tried again, and whether a relay that runs here sends more slowly, because the receiver asked for fewer messages.
 
 An IP address: shows the STARTTLS policy and the oldest TLS version of this client on each listener, which part of the spec decides them, and whether its network may relay.
 
@@ -15,6 +15,7 @@ A word: shows cause and cure of a condition reason, such as CertificateMissing, 
   .option('--from <address>', 'the sender, where there are routes by sender (default: the null sender)', '')
   .option('--address <host>', 'where a running relay serves its status (default: this machine or pod)')
   .option('--admin-port <port>', 'its port', parsePort)
+  .addOption(stateOption())
   .addOption(outputOption('text', 'json', 'yaml'))
   .example('explain joe@partner.example -f relay.yaml', 'The way of the mail for an address')
   .example('explain 192.0.2.7 -f relay.yaml', 'The STARTTLS policy of a client')

@@ -257,6 +257,6 @@ export function findHops(
   destination: RemoteDestination,
   { policy: { hostname, outbound }, names }: Pick<AttemptDeps, 'policy' | 'names'>,
 ): Resolved | Promise<Resolved> {
-  if (destination.kind === 'hops') return { kind: 'hops', hops: destination.hops };
+  if (destination.kind === 'hops') return { kind: 'hops', source: 'manifest', hops: destination.hops };
   return resolveHops(destination.domain, mxTerms(destination, outbound), hostname, names);
 }

@@ -19,7 +19,7 @@ import { TlsContexts } from './trust.ts';
 
 type Secrets = Materials['secrets'];
 
-const MX_HOSTS = 'MX hosts';
+export const MX_HOSTS = 'MX hosts';
 
 /** Who we are towards hops, and whom we trust. */
 export class Identity {

@@ -14,7 +14,12 @@ import type { Destination, NextHop } from './courier.ts';
 import { isForeign } from './foreignaddress.ts';
 import { explainDns, type MailNames } from './names.ts';
 
-export type Resolved = { kind: 'hops'; hops: readonly NextHop[] } | { kind: 'none'; failure: Failure };
+/** Where hops come from: MX records, the domain itself without MX records, an address literal, or the spec. */
+export type HopSource = 'MX' | 'domain' | 'literal' | 'manifest';
+
+export type Resolved =
+  | { kind: 'hops'; source: HopSource; hops: readonly NextHop[] }
+  | { kind: 'none'; failure: Failure };
 
 export type Addresses =
   | { kind: 'addresses'; addresses: readonly string[] }
@@ -80,7 +85,7 @@ async function implicitHop(domain: string, terms: MxTerms, names: MailNames): Pr
   const answers = await Promise.all([names.lookUp(domain, 'A'), names.lookUp(domain, 'AAAA')]);
   return answers.every(({ kind }) => kind === 'absent')
     ? none('5.4.4', `The domain ${domain} has neither an MX nor an address`)
-    : { kind: 'hops', hops: [mxHop(domain, domain, 0, terms)] };
+    : { kind: 'hops', source: 'domain', hops: [mxHop(domain, domain, 0, terms)] };
 }
 
 export function findMxHops(
@@ -99,6 +104,7 @@ export function findMxHops(
   if (better.length === 0) return none('5.4.6', `The best MX of ${domain} is this relay`);
   return {
     kind: 'hops',
+    source: 'MX',
     hops: better.map(({ exchange, priority }) => mxHop(exchange, domain, priority, terms)),
   };
 }
@@ -227,7 +233,7 @@ export function wantedAddresses(wanted: IpFamily, found: readonly LookupAddress[
 function literalHop(domain: string, terms: MxTerms): Resolved {
   const address = domain.slice(1, -1).replace(/^ipv6:/i, '');
   if (isIP(address) === 0) return none('5.1.2', `${domain} is no address of a mail host`);
-  return { kind: 'hops', hops: [mxHop(address, address, 0, terms)] };
+  return { kind: 'hops', source: 'literal', hops: [mxHop(address, address, 0, terms)] };
 }
 
 export function mxHop(host: string, mxOf: string, priority: number, terms: MxTerms): NextHop {

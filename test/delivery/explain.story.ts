@@ -1,6 +1,6 @@
 /** The story of explain.test.ts: DNS on port 53, MX hosts on port 25, a policy host on port 443, and no relay. */
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -30,6 +30,17 @@ const NAMES: Names = {
   'mx.old.example': { A: [OLD] },
   'null.example': { MX: [[0, '.']] },
   'broken.example': { broken: true },
+  'noaddress.example': { MX: [[10, 'mx.noaddress.example']] },
+  'loopback.example': { MX: [[10, 'mx.loopback.example']] },
+  'mx.loopback.example': { A: ['127.0.0.1'] },
+  'mixed.example': {
+    MX: [
+      [10, 'mx.loopback.example'],
+      [20, 'mx.noaddress.example'],
+    ],
+  },
+  'implicit.example': { A: [PLAIN] },
+  'held.example': { MX: [[10, 'mx.plain.example']] },
 };
 
 interface Told {
@@ -149,6 +160,47 @@ test('look-ups that end the way have their reason', async () => {
     ['broken.example', /^MX +4\.4\.3 .*: the mail waits$/m],
   ] as const)
     assert.match(await explain(`a@${domain}`), text);
+});
+
+test('what becomes of the mail is said without a connection too', async () => {
+  const waits = /^result +no host can be had now: the mail waits: 4\.4\.3 /m;
+  const returned = /^result +no host can be had now: the mail is returned: 5\.4\.4 /m;
+  const plain = /^ {2}STARTTLS +not offered: the mail goes on in plain text$/m;
+  for (const [to, mx, outcome] of [
+    ['a@noaddress.example', /^MX +those of noaddress\.example/m, waits],
+    ['a@loopback.example', /^MX +those of loopback\.example/m, returned],
+    ['a@mixed.example', /^MX +those of mixed\.example/m, waits],
+    ['a@[127.0.0.1]', /^MX +not looked up: \[127\.0\.0\.1\] is an address$/m, returned],
+    [`a@[${PLAIN}]`, /^MX +not looked up: \[192\.0\.2\.3\] is an address$/m, plain],
+    ['a@implicit.example', /^MX +none: the host is implicit\.example itself \(RFC 5321/m, plain],
+    ['a@plain.example', /^ {2}address +192\.0\.2\.3$/m, plain],
+  ] as const) {
+    const text = await explain(to);
+    assert.match(text, mx);
+    assert.match(text, outcome);
+    if (outcome !== plain) assert.doesNotMatch(text, plain, to);
+  }
+});
+
+test('a policy that the relay holds counts, and its file is not touched', async () => {
+  const state = join(dir, 'state');
+  mkdirSync(state);
+  const now = Date.now();
+  const policy = { mode: 'enforce', mxPatterns: ['mx.good.example'], maxAgeSeconds: 86_400 };
+  const kept = { ...policy, id: '1', fetchedAt: now, usedAt: now };
+  const text = JSON.stringify({ format: 1, policies: { 'held.example': kept } });
+  writeFileSync(join(state, 'mta-sts.json'), text);
+  const { ladder } = await told('a@held.example', '--state', state);
+  assert.deepEqual([ladder.sts.kind, ladder.sts.mode], ['policy', 'enforce']);
+  assert.equal(ladder.hosts[0]?.decision.failure?.cause, 'sts-mx-mismatch');
+  // Fetched, and not kept in the folder of another process.
+  assert.equal((await told('a@good.example', '--state', state)).ladder.sts.kind, 'policy');
+  assert.deepEqual(readdirSync(state), ['mta-sts.json']);
+  assert.equal(readFileSync(join(state, 'mta-sts.json'), 'utf8'), text);
+  assert.match(
+    await explain('a@held.example'),
+    /^MTA-STS +no policy is published; a running relay may hold/m,
+  );
 });
 
 test('without --connect no host is asked, and no message is ever sent', async () => {

@@ -1,0 +1,73 @@
+/**
+ * What a relay that runs here adds to the explanation of an address: whether the receiver has slowed it down, and whether
+ * it holds back the mounted contents of a Secret, with which `--connect` connects. Also where it keeps its policies.
+ */
+import type { PodStatus } from '#crds/podstatus.ts';
+import type { Policy } from '#crds/policyfile.ts';
+import { ADMIN_PORT, POD_PATHS } from '#crds/wellknown.ts';
+import { type Ladder, MX_HOSTS } from '#relay/delivery/ladder.ts';
+import { askStatus } from './relaystatus.ts';
+import { stateFolder } from './statefolder.ts';
+
+export interface NamedRelay {
+  readonly address: string | undefined;
+  readonly adminPort: number | undefined;
+}
+
+/** null: none runs here. Most manifests are explained where no relay runs. */
+export async function askRunning({ address, adminPort }: NamedRelay): Promise<PodStatus | null> {
+  try {
+    return await askStatus({ address: address ?? '127.0.0.1', adminPort: adminPort ?? ADMIN_PORT });
+  } catch (error) {
+    if (address === undefined && adminPort === undefined) return null;
+    throw error;
+  }
+}
+
+/**
+ * `file`: the manifest; without one the relay is that of the pod. null: no relay runs here, or it keeps its policies in
+ * memory only.
+ */
+export function findStateDir(
+  { queue }: Policy,
+  file: string | undefined,
+  named: string | undefined,
+): string | null {
+  if (named !== undefined) return stateFolder(named);
+  if (queue.mode === 'CutThrough') return null;
+  if (file === undefined) return POD_PATHS.state;
+  try {
+    return stateFolder(undefined);
+  } catch {
+    return null;
+  }
+}
+
+/** Where the running relay may use another login or certificate than a connection of this command. */
+export function describeIdentity(
+  { outbound }: Policy,
+  { mx, hosts }: Ladder,
+  status: PodStatus | null,
+): readonly string[] {
+  const connected = hosts.filter(({ connection }) => connection);
+  if (connected.length === 0) return [];
+  const isByMx = mx.kind !== 'manifest';
+  const named = [...outbound.smartHosts, ...outbound.routes.flatMap((route) => route.hosts ?? [])];
+  const certificates = isByMx
+    ? [outbound.clientCertificateSecret]
+    : named
+        .filter((hop) => connected.some((one) => one.host === hop.host && one.port === hop.port))
+        .map((hop) => hop.clientCertificateSecret);
+  if (certificates.every((secret) => secret === null)) return [];
+  if (status === null)
+    return [
+      'connected with the mounted client certificate; no relay was asked whether it holds that back and uses an older one (--address)',
+    ];
+  const places = isByMx ? [MX_HOSTS] : connected.map(({ host, port }) => `${host}:${port}`);
+  return (status.queue.secretsHeldBack ?? [])
+    .filter(({ destination }) => places.includes(destination))
+    .map(
+      ({ destination, message }) =>
+        `connected with the mounted contents, and the relay is not: ${destination}: ${message}`,
+    );
+}
