@@ -15,7 +15,7 @@ import { isForeign } from './foreignaddress.ts';
 import { explainDns, type MailNames } from './names.ts';
 
 /** Where hops come from: MX records, the domain itself without MX records, an address literal, or the spec. */
-export type HopSource = 'MX' | 'domain' | 'literal' | 'manifest';
+type HopSource = 'MX' | 'domain' | 'literal' | 'manifest';
 
 export type Resolved =
   | { kind: 'hops'; source: HopSource; hops: readonly NextHop[] }

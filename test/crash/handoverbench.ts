@@ -1,11 +1,14 @@
 /**
  * Two pods of one relay, each with a library before its disk. In each round the second one leaves with a small and a large
- * message in its queue, while a call of one of the two ends a process or fails; when it has emptied, both messages must be
- * with the first one, whole, and it comes back for the next round.
+ * message in its queue and an MTA-STS policy, while a call of one of the two ends a process or fails; when it has emptied, both
+ * messages must be with the first one, whole, and the policy too, and it comes back for the next round.
  */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PolicyCache } from '#relay/mtasts/cache.ts';
+import { CACHE_FILE } from '#relay/mtasts/handover.ts';
+import { printPolicies } from '#relay/mtasts/policiestext.ts';
 import { makePair } from '#test/kit/ca.ts';
 import { readCalls } from '#test/kit/diskrecord.ts';
 import { DiskShim, type Fault, type SyncSite } from '#test/kit/diskshim.ts';
@@ -68,7 +71,8 @@ export class HandoverBench {
     const network = `127.${20 + (process.pid % 200)}.${(process.pid >> 8) % 250}`;
     const hosts = [`${network}.1`, `${network}.2`];
     const port = await freePort(hosts[0]);
-    const policy = policyOf({ listeners: [listenerAt(port)] }, { smartHosts: [hopTo(nextHop)] });
+    const outbound = { smartHosts: [hopTo(nextHop)], discover: ['MTASTS' as const] };
+    const policy = policyOf({ listeners: [listenerAt(port)] }, outbound);
     const pair = await makePair();
     const member = async (ordinal: number): Promise<Member> => {
       const folder = join(dir, String(ordinal));
@@ -116,6 +120,7 @@ export class HandoverBench {
     const { shim, pod } = this.#members[side];
     const { giver, receiver } = this.#members;
     const ids = (await this.#fill()).map(({ id }) => id);
+    this.#keepPolicy();
     if (fault) shim.arm(fault);
     for (const one of [giver.pod, receiver.pod]) one.scale(1, this.#hosts.slice(0, 1));
     await until('the fault, or the end', () => shim.fired !== undefined || this.#isEmptied(), WITHIN_MS);
@@ -149,6 +154,27 @@ export class HandoverBench {
     return sent;
   }
 
+  /** In the place of a delivery under a policy. */
+  #keepPolicy(): void {
+    const now = Date.now();
+    const policy = { mode: 'enforce', mxPatterns: ['mx.example'], maxAgeSeconds: 86_400, id: '1' };
+    const json = JSON.stringify({ ...policy, fetchedAt: now, usedAt: now });
+    writeFileSync(join(this.#dir, '1', 'state', CACHE_FILE), printPolicies([[this.#domain, json]]));
+  }
+
+  get #domain(): string {
+    return `held-${this.#rounds}.example`;
+  }
+
+  /** As the router of the pod that stays would. */
+  get #hasPolicy(): boolean {
+    const onError = (error: Error) => console.error(error.message);
+    const path = join(this.#dir, '0', 'state', CACHE_FILE);
+    const cache = new PolicyCache({ path, onError, isReadOnly: true });
+    cache.takeIn(Date.now());
+    return cache.get(this.#domain, Date.now()) !== undefined;
+  }
+
   async #isEmptied(): Promise<boolean> {
     return (await this.#members.giver.pod.status()).evacuation?.state === 'Emptied';
   }
@@ -171,6 +197,10 @@ export class HandoverBench {
     const wrong = ids.filter(
       (id) => !seen.some(({ text }) => text.includes(`Test-Id: ${id}\r\n`) && text.endsWith('end\r\n')),
     );
-    return [...wrong.map((id) => `${id} did not arrive`), ...(isStuck ? ['the pod is not emptied'] : [])];
+    return [
+      ...wrong.map((id) => `${id} did not arrive`),
+      ...(isStuck ? ['the pod is not emptied'] : []),
+      ...(this.#hasPolicy ? [] : [`the policy of ${this.#domain} did not arrive`]),
+    ];
   }
 }

@@ -183,6 +183,24 @@ test('a client certificate that the hop refuses by an alert is held back, and a 
   await sent('pair-3');
 });
 
+test('a client certificate that no connection could use is held back, and a right one is taken', async () => {
+  const right = identity;
+  const { key } = await authority.issue(['x.example.com']);
+  for (const [at, broken] of [
+    { ...right, key },
+    { ...right, cert: 'garbage' },
+  ].entries()) {
+    edit({ identity: broken });
+    await until('the fault', async () => (await heldBack()).length === 1);
+    const id = `broken-${at}`;
+    await accepted(relay, { id, to: ['a@pair.example'] });
+    await peer.message(id);
+    const before = taken();
+    edit({ identity: await authority.issue(['new.example.com']) });
+    await until('it to be taken', async () => taken() > before && (await heldBack()).length === 0);
+  }
+});
+
 test('no log, status or metric shows a password', async () => {
   const shown = relay.stdout + relay.stderr + JSON.stringify(await relay.status()) + (await relay.metrics());
   for (const one of used) assert.equal(shown.includes(authWith(one).split(' ')[2] ?? ''), false, one);
