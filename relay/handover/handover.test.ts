@@ -21,8 +21,9 @@ import type { PairText } from '../task/messages.ts';
 import { HEADERS, printEntryPath } from './entry.ts';
 import { Giver } from './giver.ts';
 import { connectPinned } from './pin.ts';
+import { PolicyGiver } from './policygiver.ts';
 import { Receiver } from './receiver.ts';
-import { Sibling } from './sibling.ts';
+import { type Offered, Sibling } from './sibling.ts';
 
 const [pair, otherPair] = [await makePair(), await makePair()];
 const expired = await makePair('relay.example.com', -1);
@@ -478,4 +479,28 @@ test('what is no text of policies is refused, and the connection goes on', async
   assert.equal((await sibling.offerPolicies('x'.repeat(9 * 2 ** 20))).kind, 'refused');
   assert.equal((await sibling.offerPolicies(policiesOf('good.example'))).kind, 'taken');
   assert.equal(policyAt(pod, 'good.example'), 'enforce');
+});
+
+test('a sibling that does not know policies gets the entries without them, and one that is away gets none', async () => {
+  const answers: Offered[] = [
+    { kind: 'away', reason: 'no route' },
+    { kind: 'refused', reason: 'not a queue entry' },
+  ];
+  const asked: string[] = [];
+  const sibling = {
+    address: { host: 'old', port: 1 },
+    offerPolicies: async (text: string) => {
+      asked.push(text);
+      return answers.shift();
+    },
+  } as unknown as Sibling;
+  const told: string[] = [];
+  const giver = new PolicyGiver(
+    () => 'policies',
+    (event) => void told.push(event),
+  );
+  assert.match((await giver.giveTo(sibling)) ?? '', /^its MTA-STS policies come first: no route$/);
+  assert.deepEqual(await Promise.all([giver.giveTo(sibling), giver.giveTo(sibling)]), [undefined, undefined]);
+  assert.equal(await giver.giveTo(sibling), undefined);
+  assert.deepEqual([asked.length, told], [2, ['sts_policies_not_taken']]);
 });
