@@ -1,5 +1,5 @@
 /**
- * What is wrong with the contents of the Secrets of a next hop, as far as the relay sees it without asking the hop. Pure.
+ * What is wrong with the contents of the Secrets of a next hop, as far as the relay sees it without asking the hop.
  */
 import { type Failure, makeFailure } from '#crds/failure.ts';
 import { judgePair } from '#crds/keypair.ts';
