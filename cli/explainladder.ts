@@ -36,7 +36,7 @@ export function describeLadder(ladder: Ladder): string {
 function describeMx(mx: Ladder['mx']): string {
   switch (mx.kind) {
     case 'local':
-      return 'not looked up: the mail ends at this relay, which reads it as a TLS report';
+      return 'not looked up: the mail ends at this relay, which reads it as a report';
     case 'manifest':
       return 'not looked up: the hosts are those of the manifest';
     case 'failed':

@@ -62,3 +62,17 @@ test('a route inherits the source addresses of outbound, but not behind a proxy 
   assert.match(explain('b@mx.example', outbound), /MX hosts of .*; from 192\.0\.2\.7$/m);
   assert.doesNotMatch(explain('b@proxied.example', outbound), /192\.0\.2\.7/);
 });
+
+test('mail for an address of reports is taken from anyone, by the field that says so, and ends here', () => {
+  const inbound = {
+    listeners: [{ name: 'smtp', port: 25 }],
+    tlsReports: { address: 'tls-reports@relay.example.com' },
+    feedbackReports: { address: 'complaints@relay.example.com' },
+  };
+  const spec = { hostname: 'relay.example.com', replicas: 1, tls: { secretName: 'relay-tls' }, inbound };
+  const policy = effectivePolicy({ name: 'relay', namespace: 'mail' }, spec);
+  const told = (to: string) => describeWay(findWay(policy, '', to));
+  assert.match(told('tls-reports@relay.example.com'), /anyone \(inbound\.tlsReports\)/);
+  assert.match(told('Complaints@relay.example.com'), /anyone \(inbound\.feedbackReports\)/);
+  assert.doesNotMatch(told('you@relay.example.com'), /anyone/);
+});

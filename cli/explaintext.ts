@@ -2,9 +2,9 @@
 import { fieldsNotInForce } from '#crds/notinforce.ts';
 import { domainOf } from '#crds/patterns.ts';
 import type { Clients, Hop, Listener, Policy } from '#crds/policyfile.ts';
+import { compileReportFields } from '#crds/reportaddresses.ts';
 import { findServedName, mapServedNames } from '#crds/sni.ts';
 import type { TlsLevel } from '#crds/tlslevel.ts';
-import { matchReportAddress } from '#crds/tlsreports.ts';
 import { compileRoutes } from '#relay/delivery/route.ts';
 import { note, row } from './terminal.ts';
 
@@ -98,8 +98,8 @@ function listRaises({ outbound: { discover, resolver } }: Policy): string[] {
 
 function describeClients(policy: Policy, { auth, clients }: Listener, to: string): string {
   const { inbound } = policy;
-  const isReport = matchReportAddress(policy)(to);
-  const isOwn = isReport || inbound.acceptDomains.includes(domainOf(to));
+  const reports = compileReportFields(policy)(to);
+  const isOwn = reports !== undefined || inbound.acceptDomains.includes(domainOf(to));
   const { networks, usersSecret, certificates, oauth, senderDomains, recipientDomains } = clients;
   const bound = clients.senderLogins.map(
     ({ logins, certificateNames, senders }) =>
@@ -114,7 +114,7 @@ function describeClients(policy: Policy, { auth, clients }: Listener, to: string
     ...(auth === 'Disabled' ? [] : logins),
     ...(certificates === null ? [] : [`certificates for ${certificates.names.join(', ')}`]),
   ];
-  if (isOwn && auth !== 'Required') return `anyone (inbound.${isReport ? 'tlsReports' : 'acceptDomains'})`;
+  if (isOwn && auth !== 'Required') return `anyone (inbound.${reports ?? 'acceptDomains'})`;
   if (whom.length === 0) return 'nobody (no inbound.clients)';
   const held = [
     ...(senderDomains === null ? [] : [`senders in ${senderDomains.join(', ')} only`]),

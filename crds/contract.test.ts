@@ -231,18 +231,26 @@ test('TLS reports need a sender; without a key for it the status says that none 
 test('reports of others need a listener that strangers may use', () => {
   const smtp = { name: 'smtp', port: 25 };
   const submission = { name: 'submission', port: 587, auth: 'Required' };
-  const inbound = (...listeners: object[]) => ({
-    tls: { secretName: 'tls' },
-    inbound: {
-      listeners,
-      clients: { credentialsSecretName: 'users' },
-      tlsReports: { address: 'tls-reports@relay.example.com' },
-    },
-  });
+  const reports = {
+    tlsReports: { address: 'tls-reports@relay.example.com' },
+    feedbackReports: { address: 'complaints@relay.example.com' },
+  };
+  const gaps = (...listeners: object[]) => {
+    const clients = { credentialsSecretName: 'users' };
+    const policy = makePolicy({
+      tls: { secretName: 'tls' },
+      inbound: { listeners, clients, ...reports },
+    });
+    return fieldsNotInForce(policy);
+  };
   for (const listeners of [[smtp], [submission, smtp], [{ ...submission, auth: 'Optional' }]])
-    assert.deepEqual(fieldsNotInForce(makePolicy(inbound(...listeners))), []);
-  for (const listeners of [[submission], [submission, { ...smtp, enabled: false }]])
-    assert.match(fieldsNotInForce(makePolicy(inbound(...listeners))).join(), /no report can arrive.*: add a/);
+    assert.deepEqual(gaps(...listeners), []);
+  for (const listeners of [[submission], [submission, { ...smtp, enabled: false }]]) {
+    const [first, second, ...more] = gaps(...listeners);
+    assert.match(first ?? '', /^inbound\.tlsReports: no report can arrive.*: add a/);
+    assert.match(second ?? '', /^inbound\.feedbackReports: no report can arrive.*: add a/);
+    assert.deepEqual(more, []);
+  }
 });
 
 test('a sidecar is asked at its address and trusted, without another field', () => {

@@ -131,6 +131,7 @@ function effectiveInbound(relay: RelayName, spec: MailRelaySpec): Policy['inboun
     masqueradeDomains: inbound.masqueradeDomains ?? [],
     alwaysBcc: inbound.alwaysBcc ?? null,
     tlsReports: inbound.tlsReports ?? null,
+    feedbackReports: inbound.feedbackReports ?? null,
     filter: effectiveFilter(inbound),
     authenticationResults: effectiveResults(spec),
     limits: effectiveLimits(inbound.limits),

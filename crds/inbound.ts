@@ -276,6 +276,16 @@ export const inbound = z
       .describe(
         'TLS reports that others send about your domains (RFC 8460). Mail for the address is taken from anyone and ends here: verified by DKIM, counted in metrics, told once a day, shown by "mailrelay tlsrpt received". Nobody gets an answer.',
       ),
+    feedbackReports: z
+      .object({
+        address: address().describe(
+          'Mailbox for the reports, such as complaints@relay.example.com: the one that you give to the feedback loops of mailbox providers. Its domain needs no place in acceptDomains.',
+        ),
+      })
+      .optional()
+      .describe(
+        'Complaints that mailbox providers send about your mail (RFC 5965, ARF). Mail for the address is taken from anyone and ends here: verified by DKIM, counted in metrics, told as event mail.complained. Nobody gets an answer.',
+      ),
     filter: filter().optional(),
     authenticationResults: authenticationResults().optional(),
     limits: limits.optional().describe('Limits; beyond them a client gets a 421, 450, 452 or 552 reply.'),

@@ -3,6 +3,7 @@
  * it and say what happens instead. The change that makes a field work removes it from this list. Pure.
  */
 import type { Policy } from './policyfile.ts';
+import { REPORT_FIELDS } from './reportaddresses.ts';
 import { signsReports } from './tlsreports.ts';
 
 type Gap = (policy: Policy) => string[];
@@ -23,11 +24,12 @@ const GAPS: readonly Gap[] = [
           `outbound.tls.reports: no report goes by mail, because no key of outbound.dkim signs for ${from}: add a key for its domain`,
         ];
   },
-  ({ inbound: { tlsReports, listeners } }) =>
-    tlsReports !== null && listeners.every(({ auth }) => auth === 'Required')
-      ? [
-          'inbound.tlsReports: no report can arrive, because no listener takes mail without a login: add a listener without auth: Required',
-        ]
+  ({ inbound }) =>
+    inbound.listeners.every(({ auth }) => auth === 'Required')
+      ? REPORT_FIELDS.filter((field) => inbound[field] !== null).map(
+          (field) =>
+            `inbound.${field}: no report can arrive, because no listener takes mail without a login: add a listener without auth: Required`,
+        )
       : [],
 ];
 

@@ -78,6 +78,8 @@ const inbound = z.strictObject({
   alwaysBcc: z.string().nullable(),
   /** Where TLS reports of others are taken (RFC 8460); null: nowhere. */
   tlsReports: z.strictObject({ address: z.string() }).nullable(),
+  /** Where complaints of others are taken (RFC 5965); null: nowhere. */
+  feedbackReports: z.strictObject({ address: z.string() }).nullable(),
   /** null: there is none. */
   filter: filter.nullable(),
   /** null: nothing is verified. */

@@ -42,7 +42,7 @@ export const RESTART_CONTRACT = [
       'A new listener task takes over; sessions that are open end under the old policy, at the latest after five minutes.',
   },
   {
-    field: 'spec.inbound.tlsReports',
+    field: 'spec.inbound.tlsReports, spec.inbound.feedbackReports',
     effect: 'both tasks',
     gloss: 'The listener takes the reports, and the router reads them.',
   },

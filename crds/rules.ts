@@ -13,6 +13,7 @@ import type { MailRelaySpec } from './mailrelay.ts';
 import { addNetwork } from './networks.ts';
 import { OUTBOUND_RULES } from './outboundrules.ts';
 import { PEER_RULES } from './peerrules.ts';
+import { REPORT_RULES } from './reportrules.ts';
 import { celEveryHop, everyHop, RESOLVER_RULES } from './resolverrules.ts';
 import { RESOURCE_RULES } from './resourcerules.ts';
 import { CEL_CUT_THROUGH, isCutThrough, type Rule } from './rule.ts';
@@ -200,21 +201,7 @@ export const RULES: readonly Rule[] = [
       'queue.mode CutThrough keeps nothing on disk, so an event could not wait for its receiver: remove events, or use Durable',
     holds: (spec) => !isCutThrough(spec) || spec.events === undefined,
   },
-  {
-    path: 'spec.queue',
-    cel: `!${CEL_CUT_THROUGH} || !has(self.inbound.tlsReports)`,
-    message:
-      'queue.mode CutThrough keeps nothing on disk, so a report could neither wait nor be kept: remove inbound.tlsReports, or use Durable',
-    holds: (spec) => !isCutThrough(spec) || spec.inbound.tlsReports === undefined,
-  },
-  {
-    path: 'spec.inbound',
-    cel: '!has(self.inbound.tlsReports) || !has(self.inbound.alwaysBcc) || self.inbound.tlsReports.address.lowerAscii() != self.inbound.alwaysBcc.lowerAscii()',
-    message:
-      'mail for inbound.tlsReports.address ends at the relay, so every copy would be lost: give inbound.alwaysBcc another address',
-    holds: ({ inbound: { tlsReports, alwaysBcc } }) =>
-      tlsReports === undefined || tlsReports.address.toLowerCase() !== alwaysBcc?.toLowerCase(),
-  },
+  ...REPORT_RULES,
   ...FILTER_RULES,
   ...SHAPING_RULES,
   ...HEADER_RULES,

@@ -6,12 +6,13 @@
 
 import type { Failure } from '#crds/failure.ts';
 import type { DestinationLimits, Hop, Provider, Retry, SocksProxy } from '#crds/policyfile.ts';
+import type { ReportField } from '#crds/reportaddresses.ts';
 import type { StricterLevel, TlsLevel, TlsVersion } from '#crds/tlslevel.ts';
 import type { Materials } from '../task/materials.ts';
 import type { HopLogins } from '../task/messages.ts';
 import type { Verdict } from './verdict.ts';
 
-export type { Verdict } from './verdict.ts';
+export type { Complaint, Verdict } from './verdict.ts';
 
 /** Messages with the same key wait together, share one rate limit and are retried together. */
 interface Paced {
@@ -38,8 +39,8 @@ export type Destination =
       readonly sourceAddresses: string[];
       readonly socksProxy: SocksProxy | null;
     })
-  /** The relay itself: TLS reports of others. */
-  | (Paced & { readonly kind: 'local' });
+  /** The relay itself: reports of others. */
+  | (Paced & { readonly kind: 'local'; readonly reports: ReportField });
 
 export type RemoteDestination = Exclude<Destination, { kind: 'local' }>;
 

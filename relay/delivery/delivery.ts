@@ -5,6 +5,7 @@
 
 import { describeFailure, isOfMaterials } from '#crds/failure.ts';
 import type { Policy } from '#crds/policyfile.ts';
+import type { ReportField } from '#crds/reportaddresses.ts';
 import { verifiesPeer } from '#crds/tlslevel.ts';
 import type { Tracer } from '../observe/trace.ts';
 import { monotonic, wall } from '../task/clock.ts';
@@ -57,7 +58,7 @@ export interface DeliveryDeps {
   readonly onRefused?: ((refused: RefusedLogins) => void) | undefined;
   readonly onSession?: AttemptDeps['onSession'];
   /** Takes mail that ends here. Absent if no mail does. */
-  readonly takeReport?: ((parcel: Parcel) => Promise<AttemptResult>) | undefined;
+  readonly takeReport?: ((parcel: Parcel, reports: ReportField) => Promise<AttemptResult>) | undefined;
 }
 
 export interface OverSmtpDeps extends DiscoveryDeps {
@@ -116,7 +117,7 @@ export class Delivery implements Courier {
   }
 
   async deliver(destination: Destination, parcel: Parcel): Promise<AttemptResult> {
-    if (destination.kind === 'local') return this.#takeReport(parcel);
+    if (destination.kind === 'local') return this.#takeReport(parcel, destination.reports);
     return attempt(destination, parcel, { ...this.#deps, failedHops: this.#failedHops });
   }
 
@@ -185,10 +186,10 @@ export class Delivery implements Courier {
     this.#deps.onRefused?.(encodeRefused(this.#failedHops.refused, this.#deps));
   }
 
-  #takeReport(parcel: Parcel): Promise<AttemptResult> {
+  #takeReport(parcel: Parcel, reports: ReportField): Promise<AttemptResult> {
     const { takeReport } = this.#deps;
-    if (!takeReport) throw new Error('this process takes no TLS reports');
-    return takeReport(parcel);
+    if (!takeReport) throw new Error('this process takes no reports');
+    return takeReport(parcel, reports);
   }
 }
 

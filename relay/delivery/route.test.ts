@@ -82,10 +82,17 @@ test('mail for the address of TLS reports ends here, whatever routes there are',
   const route = compileRoutes(policyOf({ tlsReports }, { routes, smartHosts: [smart] }));
   assert.deepEqual(route('', 'tls-reports@Partner.example'), {
     kind: 'local',
-    key: 'local',
+    key: 'local tlsReports',
     name: 'this relay',
     rule: 'inbound.tlsReports',
+    reports: 'tlsReports',
   });
+  const both = compileRoutes(
+    policyOf({ tlsReports, feedbackReports: { address: 'complaints@partner.example' } }),
+  );
+  const complaints = both('', 'Complaints@partner.example');
+  assert.deepEqual([complaints.kind, complaints.rule], ['local', 'inbound.feedbackReports']);
+  assert.notEqual(complaints.key, both('', tlsReports.address).key, 'a mail for both goes to each alone');
   assert.equal(route(from, 'you@partner.example').rule, 'outbound.routes[0]');
   assert.equal(route(from, 'tls-reports@other.example').rule, 'outbound.smartHosts');
 });

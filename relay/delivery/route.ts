@@ -1,10 +1,10 @@
 /**
- * Finds the route of a recipient: the relay itself for the address of TLS reports, else the first route that matches
+ * Finds the route of a recipient: the relay itself for the addresses of reports, else the first route that matches
  * recipient and sender, else the smart hosts, else the MX hosts of the domain. Pure: resolver.ts looks up MX hosts.
  */
 import { compilePatterns, domainOf } from '#crds/patterns.ts';
 import type { Hop, Policy } from '#crds/policyfile.ts';
-import { matchReportAddress } from '#crds/tlsreports.ts';
+import { compileReportFields, type ReportField } from '#crds/reportaddresses.ts';
 import type { Destination } from './courier.ts';
 
 export type Route = (from: string, to: string) => Destination;
@@ -15,11 +15,14 @@ type RouteTerms = Pick<
   'tlsLevel' | 'minTlsVersion' | 'sourceAddresses' | 'socksProxy' | 'limits' | 'retry'
 >;
 
-const HERE: Destination = { kind: 'local', key: 'local', name: 'this relay', rule: 'inbound.tlsReports' };
+const HERE: Readonly<Record<ReportField, Destination>> = {
+  tlsReports: ends('tlsReports'),
+  feedbackReports: ends('feedbackReports'),
+};
 
 export function compileRoutes(policy: Policy): Route {
   const { outbound } = policy;
-  const endsHere = matchReportAddress(policy);
+  const findReports = compileReportFields(policy);
   const ways = outbound.routes.map((route, index) => ({
     matches: makeMatcher(route),
     towards: towards(`outbound.routes[${index}]`, route),
@@ -34,10 +37,15 @@ export function compileRoutes(policy: Policy): Route {
     retry: null,
   });
   return (from, to) => {
-    if (endsHere(to)) return HERE;
+    const reports = findReports(to);
+    if (reports) return HERE[reports];
     const way = ways.find(({ matches }) => matches(from, to));
     return (way?.towards ?? rest)(domainOf(to));
   };
+}
+
+function ends(reports: ReportField): Destination {
+  return { kind: 'local', key: `local ${reports}`, name: 'this relay', rule: `inbound.${reports}`, reports };
 }
 
 function makeMatcher({ recipientDomains, senders }: Policied): (from: string, to: string) => boolean {

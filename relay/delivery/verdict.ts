@@ -2,8 +2,31 @@
 import { type Failure, oneLine } from '#crds/failure.ts';
 import { asksToSlowDown } from './slowdown.ts';
 
+/** What a mailbox provider says of a mail that one of its users complains about (RFC 5965). It may hide most of it. */
+export interface Complaint {
+  /** The domain that signed the report. */
+  readonly reporter: string;
+  /** Who wrote the report. Everybody with a mailbox at the provider may write one. */
+  readonly reporterAddress?: string;
+  /** "abuse" mostly. In lower case. */
+  readonly feedbackType: string;
+  /** Of the mail, if this relay knows that it had it. */
+  readonly queueId?: string;
+  /** Without its brackets. */
+  readonly messageId?: string;
+  /** The sender in the envelope. Empty: the null sender. */
+  readonly from?: string;
+  readonly recipients: readonly string[];
+  /** When the provider got the mail: RFC 3339, UTC. */
+  readonly arrivedAt?: string;
+  readonly reportedDomains: readonly string[];
+  /** The host from which the provider got the mail. */
+  readonly sourceIp?: string;
+}
+
 export type Verdict =
-  | { readonly kind: 'delivered'; readonly reply: string }
+  /** `complaint`: the mail was one, and it ends here. */
+  | { readonly kind: 'delivered'; readonly reply: string; readonly complaint?: Complaint }
   | { readonly kind: 'failed'; readonly failure: Failure };
 
 /** A 2xx reply means delivered (RFC 5321 section 4.2.1). For every other reply the failure has the meaning. */

@@ -80,3 +80,21 @@ test('mail that goes nowhere is told for each recipient', () => {
     ],
   );
 });
+
+test('a complaint is an event of its own, beside the end of the mail that brought it', () => {
+  const complaint = {
+    reporter: 'provider.example',
+    feedbackType: 'abuse',
+    queueId: '06fjg1n2k4a8w2zz',
+    messageId: 'm1@app.example.com',
+    recipients: ['joe@provider.example'],
+    reportedDomains: [],
+  };
+  const nothing = { hop: 'this relay', cause: null, status: '2.0.0', text: '250 2.0.0 taken' };
+  const about = { kind: 'delivered', id: ID, at: 1_000, to: 'complaints@y.example', ...nothing } as const;
+  const events = encodeEvents(recordOf({ from: '', messageId: 'report@x' }), [{ ...about, complaint }]);
+  const [delivered, complained] = read(events);
+  assert.deepEqual([delivered?.['type'], delivered?.['queueId']], ['mail.delivered', ID]);
+  assert.deepEqual(complained, { type: 'mail.complained', ...complaint, reportQueueId: ID });
+  assert.equal(new Set(events.map(({ key }) => key)).size, 2);
+});

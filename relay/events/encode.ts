@@ -38,9 +38,10 @@ export function encodeEvents(
   { from, givenFrom: originalFrom, messageId }: Pick<QueueRecord, 'from' | 'givenFrom' | 'messageId'>,
   events: readonly MailEvent[],
 ): readonly SpoolEvent[] {
-  return events.map(({ kind, at, id, to, given: originalTo, hop, cause, status, text }) => {
+  return events.flatMap(({ kind, at, id, to, given: originalTo, hop, cause, status, text, complaint }) => {
     const sent = { queueId: id, messageId, from, originalFrom, to, originalTo };
-    return encode(kind, at, { ...sent, hop, cause, status, text });
+    const event = encode(kind, at, { ...sent, hop, cause, status, text });
+    return complaint ? [event, encode('complained', at, { ...complaint, reportQueueId: id })] : [event];
   });
 }
 

@@ -6,7 +6,7 @@
  * nothing.
  */
 import type { Policy } from '#crds/policyfile.ts';
-import { matchReportAddress } from '#crds/tlsreports.ts';
+import { matchReportAddress } from '#crds/reportaddresses.ts';
 import { withPostmasterDomain, withSenderDomain } from '../addresses/address.ts';
 import { addChosen, compileRemoval } from './chosenfields.ts';
 import { addCopies, renderOriginal, sendAllTo } from './copies.ts';

@@ -24,7 +24,7 @@ const CURES: Readonly<Record<string, string>> = {
   rate: 'raise inbound.limits.messagesPerClientPerMinute',
   login_rate: 'raise inbound.limits.messagesPerLoginPerMinute',
   report_rate:
-    'the client must try again: all clients together may send 60 mails in a minute to inbound.tlsReports.address',
+    'the client must try again: all clients together may send 60 mails in a minute to an address of inbound.tlsReports or inbound.feedbackReports',
   recipients: 'the client must send the rest in another transaction, or raise inbound.limits.recipients',
   closing: 'the client must connect again: the relay restarts',
   bad_address: 'the address must have a domain, and a recipient no %, !, : or quoted @',
@@ -48,7 +48,8 @@ const CURES: Readonly<Record<string, string>> = {
   disk_full: 'raise queue.storage.size',
   disk_error: 'the volume of the pod must take writes: see the log of the relay',
   local_error: 'the relay had an error of its own: see command_failed in its log',
-  too_large: 'raise inbound.limits.messageSize; mail for inbound.tlsReports.address has 2 MiB at most',
+  too_large:
+    'raise inbound.limits.messageSize; mail for inbound.tlsReports and inbound.feedbackReports has 2 MiB at most',
   bare_line_break: 'the client must end lines with CRLF, or set lineEndings: Normalize for its network',
   nul: 'the client must send no NUL, or set lineEndings: Normalize for its network',
   loop: 'routes must not lead the message back to this relay',

@@ -1,4 +1,4 @@
-/** Mail for the address of TLS reports has bounds of its own, and nobody gets a DSN about it. */
+/** Mail for the addresses of reports has bounds of its own, and nobody gets a DSN about it. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { policyOf } from '#test/kit/relayrig.ts';
@@ -8,9 +8,14 @@ import { ReportAddress } from './reportaddress.ts';
 const TO = 'tls-reports@relay.example';
 const MIB = 1024 * 1024;
 
-function makeAddress(tlsReports: { address: string } | null = { address: TO }) {
+const COMPLAINTS = 'complaints@relay.example';
+
+function makeAddress(
+  tlsReports: { address: string } | null = { address: TO },
+  feedbackReports: { address: string } | null = null,
+) {
   const counted: string[] = [];
-  const address = new ReportAddress(policyOf({ tlsReports }), async (of, who) =>
+  const address = new ReportAddress(policyOf({ tlsReports, feedbackReports }), async (of, who) =>
     counted.push(`${of} ${who}`),
   );
   return { address, counted };
@@ -45,6 +50,17 @@ test('sixty mails in a minute, counted over all sessions; other addresses are no
   assert.equal(counted[0], `recipient ${TO}`);
   assert.equal(await address.findRefusal('you@example.com', sender(false)), undefined);
   assert.equal(counted.length, 62);
+});
+
+test('the address of complaints has bounds like that of TLS reports, and a count of its own', async () => {
+  const { address, counted } = makeAddress({ address: TO }, { address: COMPLAINTS });
+  assert.ok(address.matches(COMPLAINTS.toUpperCase()));
+  await address.findRefusal(TO, sender(false));
+  assert.equal(await address.findRefusal(COMPLAINTS.toUpperCase(), sender(false)), undefined);
+  assert.deepEqual(counted, [`recipient ${TO}`, `recipient ${COMPLAINTS}`]);
+  assert.equal(await address.findRefusal(COMPLAINTS, sender({ SIZE: `${2 * MIB + 1}` })), REPLIES.tooLarge);
+  assert.equal(address.findMostBytes(recipients(TO, COMPLAINTS)), 2 * MIB);
+  assert.deepEqual(address.withoutDsn({ state: 'queued', address: COMPLAINTS }).notify, ['NEVER']);
 });
 
 test('a mail for the address alone has 2 MiB at most, whatever the client announced', async () => {

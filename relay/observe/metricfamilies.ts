@@ -129,6 +129,16 @@ export const COUNTERS: Readonly<Record<string, Metric>> = {
     'reporter',
     'result',
   ),
+  feedback_reports: counter(
+    'mailrelay_feedback_reports_total',
+    'Mails for inbound.feedbackReports.address; result: taken, or why it was discarded: not_signed, no_report, too_large or malformed',
+    'result',
+  ),
+  complaints: counter(
+    'mailrelay_complaints_total',
+    'Complaints about our mail that arrived at inbound.feedbackReports.address; type: abuse, fraud, virus, not-spam, or other',
+    'type',
+  ),
   sts_testing: counter(
     'mailrelay_sts_testing_total',
     'Deliveries under an MTA-STS policy in mode testing; result: met, or why mode enforce would have made the mail wait',

@@ -3,7 +3,7 @@
  * change is written (actions.ts). Pure.
  */
 import { describeFailure, type FailureCause } from '#crds/failure.ts';
-import type { Verdict } from '../delivery/courier.ts';
+import type { Complaint, Verdict } from '../delivery/courier.ts';
 import type { QueueRecord, Recipient } from '../spool/record.ts';
 import type { SpoolEvent } from '../spool/spool.ts';
 
@@ -27,6 +27,8 @@ export interface MailEvent {
   readonly status: string | null;
   /** The reply of the next hop, or a sentence. */
   readonly text: string;
+  /** The mail was a complaint about another one. */
+  readonly complaint?: Complaint;
 }
 
 /** Learns what becomes of the mail of the queue. It must not throw, and nothing waits for it. */
@@ -58,8 +60,9 @@ export function listVerdicts(
     if (!verdict) return [];
     const about = { id, at, hop, ...name(recipient) };
     if (verdict.kind === 'delivered') {
-      const { reply } = verdict;
-      return [{ ...about, kind: 'delivered', cause: null, status: readStatus(reply), text: reply }];
+      const { reply, complaint } = verdict;
+      const more = complaint ? { complaint } : {};
+      return [{ ...about, kind: 'delivered', cause: null, status: readStatus(reply), text: reply, ...more }];
     }
     const { failure } = verdict;
     const { cause, status } = failure;

@@ -6,7 +6,6 @@ import { setPriority } from 'node:os';
 import { join } from 'node:path';
 import type { Policy } from '#crds/policyfile.ts';
 import { CONTROL_SOCKET } from '#crds/wellknown.ts';
-import type { AttemptResult, Parcel } from '../delivery/courier.ts';
 import { Delivery } from '../delivery/delivery.ts';
 import { DkimSigner } from '../dkim/signer.ts';
 import { type EventSender, openEvents } from '../events/events.ts';
@@ -23,11 +22,10 @@ import { monotonic, wall } from '../task/clock.ts';
 import { type Materials, NO_MATERIALS } from '../task/materials.ts';
 import type { FromRouter, ToRouter } from '../task/messages.ts';
 import { QueueTeller } from '../task/queueteller.ts';
-import type { ReportInbox } from '../tlsrpt/inbox.ts';
 import type { TlsReports } from '../tlsrpt/tlsreports.ts';
 import { answerFrom, openHistory } from './history.ts';
 import { makeRecorder } from './recorder.ts';
-import { openInbox, openReports } from './reports.ts';
+import { type Inboxes, openInboxes, openReports, takeReport } from './reports.ts';
 
 const TELL_MS = 500;
 /**
@@ -48,7 +46,7 @@ interface Router {
 let router: Router | undefined;
 let control: ControlServer | undefined;
 let reports: TlsReports | undefined;
-let inbox: ReportInbox | undefined;
+let inboxes: Inboxes | undefined;
 let history: History | undefined;
 let events: EventSender | undefined;
 let suppression: SuppressionList | undefined;
@@ -100,7 +98,7 @@ function configure({ policy, materials, kept, stateDir }: Extract<ToRouter, { ki
     count,
     stateDir,
     onSession: (session) => reports?.seen(session),
-    takeReport,
+    takeReport: (parcel, reports) => takeReport(inboxes, parcel, reports),
     kept,
     onKept: (now) => task.tell({ kind: 'kept', kept: now }),
     onRefused: (refused) => task.tell({ kind: 'refused', refused }),
@@ -134,8 +132,8 @@ async function start({ refused }: Extract<ToRouter, { kind: 'start' }>): Promise
   const materials = () => router?.materials ?? NO_MATERIALS;
   const deps = { policy, stateDir, log, manager, spool, names: courier.names, materials };
   reports = openReports(deps);
-  inbox = openInbox(deps);
   history = openHistory(deps);
+  inboxes = openInboxes(deps, history);
   events = openEvents({ ...deps, counters: manager.counters });
   const { suppression: terms } = policy.queue;
   if (terms) suppression = new SuppressionList({ terms, recipients: spool.suppressions, log, wall });
@@ -155,11 +153,6 @@ async function start({ refused }: Extract<ToRouter, { kind: 'start' }>): Promise
   }
 }
 
-function takeReport(parcel: Parcel): Promise<AttemptResult> {
-  if (!inbox) throw new Error('the router has not begun');
-  return inbox.take(parcel);
-}
-
 function enter(ids: readonly string[]): void {
   for (const id of ids) router?.manager.add(id);
   // The listeners have counted these messages. So the next figures are sent even if the messages are gone by then.
@@ -177,7 +170,7 @@ function tell(): void {
   if (spool.isBroken) return;
   const { counters } = manager;
   const figures = isLoaded
-    ? { figures: { ...manager.figures, tlsReports: inbox?.lastDay, events: events?.figures } }
+    ? { figures: { ...manager.figures, tlsReports: inboxes?.tlsReports?.lastDay, events: events?.figures } }
     : {};
   teller.tell({ counters, ...figures });
 }
@@ -195,11 +188,12 @@ function lookAtStore(spool: Spool): void {
 
 async function drain(deadlineMs: number): Promise<void> {
   control?.retire();
-  inbox?.stop();
+  inboxes?.tlsReports?.stop();
+  inboxes?.feedbackReports?.stop();
   await router?.manager.drain(deadlineMs);
   await router?.courier.close();
   await reports?.close();
-  await inbox?.close();
+  await inboxes?.tlsReports?.close();
   history?.close();
   await events?.close();
   suppression?.close();

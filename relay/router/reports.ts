@@ -1,11 +1,15 @@
 /**
- * Connects TLS reports, those of this relay and those of others, with the rest of the router: files, DNS, trusted
- * authorities and the queue.
+ * Connects reports, those of this relay and those of others, with the rest of the router: files, DNS, trusted
+ * authorities, the history and the queue.
  */
 import { join } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import type { Policy } from '#crds/policyfile.ts';
+import type { ReportField } from '#crds/reportaddresses.ts';
+import type { AttemptResult, Parcel } from '../delivery/courier.ts';
 import type { Delivery } from '../delivery/delivery.ts';
+import { FeedbackInbox } from '../feedback/inbox.ts';
+import type { History } from '../history/history.ts';
 import type { Log } from '../observe/log.ts';
 import type { QueueManager } from '../queue/manager.ts';
 import type { Spool } from '../spool/spool.ts';
@@ -53,16 +57,63 @@ export function openReports({ policy, stateDir, log, ...rest }: ReportsDeps): Tl
   });
 }
 
-/** Undefined if the policy has no address for reports. Call this when no other router has the queue. */
-export function openInbox({ policy, stateDir, log, manager, names }: ReportsDeps): ReportInbox | undefined {
-  if (policy.inbound.tlsReports === null) return undefined;
-  return new ReportInbox({
-    path: join(stateDir, RECEIVED_FILE),
-    log,
-    wall,
-    lookUpTxt: (name) => lookUpTxt(names, name),
-    count: (name, label, by) => manager.counters.add(name, label, by),
-  });
+/** Where mail of strangers ends that is a report. */
+export interface Inboxes {
+  readonly tlsReports: ReportInbox | undefined;
+  readonly feedbackReports: FeedbackInbox | undefined;
+}
+
+/** Only those for which the policy has an address. Call this when no other router has the queue. */
+export function openInboxes(
+  { policy, stateDir, log, manager, names }: ReportsDeps,
+  history: History | undefined,
+): Inboxes {
+  const { tlsReports, feedbackReports } = policy.inbound;
+  const shared = { log, lookUpTxt: (name: string) => lookUpTxt(names, name) };
+  return {
+    tlsReports:
+      tlsReports === null
+        ? undefined
+        : new ReportInbox({
+            ...shared,
+            path: join(stateDir, RECEIVED_FILE),
+            wall,
+            count: (name, label, by) => manager.counters.add(name, label, by),
+          }),
+    feedbackReports:
+      feedbackReports === null
+        ? undefined
+        : new FeedbackInbox({
+            ...shared,
+            count: (name, label) => manager.counters.add(name, label),
+            findMessage: (messageId, recipient) => findMessage(history, messageId, recipient),
+          }),
+  };
+}
+
+export function takeReport(
+  inboxes: Inboxes | undefined,
+  parcel: Parcel,
+  reports: ReportField,
+): Promise<AttemptResult> {
+  const inbox = inboxes?.[reports];
+  if (!inbox) throw new Error('the router has not begun');
+  return inbox.take(parcel);
+}
+
+/** Undefined also if several messages fit, or if the history cannot be read. */
+function findMessage(
+  history: History | undefined,
+  messageId: string,
+  recipient: string | undefined,
+): string | undefined {
+  try {
+    const query = { messageId, ...(recipient === undefined ? {} : { recipient }), most: 2 };
+    const [found, ...others] = history?.find(query) ?? [];
+    return others.length === 0 ? found?.id : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 async function lookUpTxt(names: Names, name: string): Promise<readonly string[][]> {

@@ -37,8 +37,9 @@ const withListener = (changes: Partial<MailRelaySpec['inbound']['listeners'][num
 /** A change for each rule of crds/restart.ts that names fields of the spec. */
 const CHANGES: Readonly<Record<string, MailRelaySpec[]>> = {
   'spec.hostname': [{ ...base, hostname: 'other.example.com' }],
-  'spec.inbound.tlsReports': [
+  'spec.inbound.tlsReports, spec.inbound.feedbackReports': [
     { ...base, inbound: { ...base.inbound, tlsReports: { address: 'tls-reports@example.com' } } },
+    { ...base, inbound: { ...base.inbound, feedbackReports: { address: 'complaints@example.com' } } },
   ],
   'spec.inbound (all of it but the next three lines), spec.tls.minVersion': [
     { ...base, tls: { ...base.tls, minVersion: 'TLSv1.3' } },

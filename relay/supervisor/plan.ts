@@ -59,7 +59,8 @@ function listenerSlice({
 
 function routerSlice({ hostname, inbound, outbound, queue, events, trace, logging }: Policy) {
   const { maxMessages: _, maxBytes: __, ...kept } = queue;
-  const { tlsReports, authenticationResults } = inbound;
+  const { tlsReports, feedbackReports, authenticationResults } = inbound;
   const arcSealDomain = authenticationResults?.arcSealDomain ?? null;
-  return { hostname, tlsReports, arcSealDomain, outbound, kept, events, trace, logging };
+  const reports = { tlsReports, feedbackReports };
+  return { hostname, reports, arcSealDomain, outbound, kept, events, trace, logging };
 }

@@ -4,15 +4,19 @@
  * makes a mail wait. Once a day the sums are told. State survives a restart; a crash repeats a mail, which is then known.
  */
 import { readFileSync } from 'node:fs';
-import { makeFailure } from '#crds/failure.ts';
 import type { TlsReportsDay } from '#crds/podstatus.ts';
-import { MOST_REPORT_MAIL_BYTES } from '#crds/tlsreports.ts';
 import type { AttemptResult, Parcel, Verdict } from '../delivery/courier.ts';
-import { Slots } from '../mtasts/slots.ts';
 import type { Log } from '../observe/log.ts';
 import { writeAtomically } from '../task/atomicfile.ts';
-import { within } from '../task/within.ts';
 import { findReportPart } from './attachment.ts';
+import {
+  answerFromHere,
+  type LookUpTxt,
+  MailProver,
+  type ProvenSender,
+  type UnreadMail,
+  waits,
+} from './provenmail.ts';
 import {
   type Arrived,
   addDiscarded,
@@ -29,7 +33,6 @@ import {
   sumSessions,
 } from './received.ts';
 import { readReport } from './report.ts';
-import { findReporter, type LookUpTxt } from './signature.ts';
 import { formatDay } from './tally.ts';
 
 export interface ReportInboxDeps {
@@ -43,21 +46,16 @@ export interface ReportInboxDeps {
 type Judged =
   | ({ readonly kind: 'report' } & Omit<Arrived, 'now'>)
   | { readonly kind: 'discarded'; readonly cause: DiscardCause; readonly reason: string }
-  | { readonly kind: 'unclear'; readonly reason: string };
+  | UnreadMail;
 
 type DiscardCause = 'not_signed' | 'no_report' | 'too_large' | 'malformed';
 
-/** Each holds one mail in memory. */
-const MAILS_AT_A_TIME = 4;
-/** For the place among these, and for the keys. */
-const JUDGE_MS = 60_000;
 const LOOK_MS = 60_000;
 const DAY_MS = 86_400_000;
 
 export class ReportInbox {
   readonly #deps: ReportInboxDeps;
-  readonly #slots = new Slots(MAILS_AT_A_TIME);
-  readonly #closing = new AbortController();
+  readonly #prover: MailProver;
   readonly #timer: NodeJS.Timeout;
   #received: Received;
   #lastDay: TlsReportsDay;
@@ -66,6 +64,7 @@ export class ReportInbox {
   /** Reads the file: no other process may use it. */
   constructor(deps: ReportInboxDeps) {
     this.#deps = deps;
+    this.#prover = new MailProver({ lookUpTxt: deps.lookUpTxt, service: 'tlsrpt' });
     this.#received = this.#read();
     this.#lastDay = emptyDay('');
     this.look();
@@ -79,15 +78,8 @@ export class ReportInbox {
 
   /** Takes one mail. Rejects if its body cannot be read. */
   async take(parcel: Parcel): Promise<AttemptResult> {
-    const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(JUDGE_MS)]);
-    const judged = await this.#slots.run(signal, () => this.#judge(parcel, signal));
-    const verdict = await this.#settle(
-      judged ?? { kind: 'unclear', reason: 'other mails come first' },
-      parcel,
-    );
-    const verdicts = parcel.to.map(() => verdict);
-    // The sender wants no DSN, or cannot be trusted with one: it counts as told.
-    return { kind: 'answered', hop: 'this relay', verdicts, tls: null, tellsSender: true, passedOver: [] };
+    const judged = await this.#prover.judge(parcel, readMail);
+    return answerFromHere(parcel, await this.#settle(judged, parcel));
   }
 
   /** Tells the days that are over. */
@@ -104,7 +96,7 @@ export class ReportInbox {
   /** Mails that are being judged wait in the queue. */
   stop(): void {
     clearInterval(this.#timer);
-    this.#closing.abort();
+    this.#prover.stop();
   }
 
   /** Resolves when the state is on disk. */
@@ -113,27 +105,9 @@ export class ReportInbox {
     await this.#writing;
   }
 
-  async #judge(parcel: Parcel, signal: AbortSignal): Promise<Judged> {
-    const mail = await collect(parcel.body());
-    if (!mail) return discarded('too_large', 'the mail is larger than 2 MiB');
-    const sender = await within(signal, findReporter(mail, this.#deps.lookUpTxt));
-    if (!sender) return { kind: 'unclear', reason: 'the look-up of its DKIM key takes too long' };
-    if (sender.kind === 'unclear') return sender;
-    if (sender.kind === 'unknown') return discarded('not_signed', sender.reason);
-    const part = findReportPart(mail);
-    if (!part) return discarded('no_report', 'it has no part of type application/tlsrpt+gzip or tlsrpt+json');
-    const read = readReport(part);
-    if (read.kind === 'invalid') return discarded(read.cause, read.reason);
-    return { kind: 'report', reporter: sender.domain, report: read.report };
-  }
-
   async #settle(judged: Judged, { from }: Parcel): Promise<Verdict> {
     const { log, wall, count } = this.#deps;
-    if (judged.kind === 'unclear')
-      return {
-        kind: 'failed',
-        failure: makeFailure({ cause: 'dns', status: '4.7.5', text: judged.reason }),
-      };
+    if (judged.kind === 'unclear') return waits(judged.reason);
     const now = new Date(wall());
     if (judged.kind === 'discarded') {
       const { cause, reason } = judged;
@@ -194,20 +168,14 @@ export class ReportInbox {
   }
 }
 
-function discarded(cause: DiscardCause, reason: string): Judged {
-  return { kind: 'discarded', cause, reason };
+function readMail(mail: Buffer, { domain: reporter }: ProvenSender): Judged {
+  const part = findReportPart(mail);
+  if (!part) return discarded('no_report', 'it has no part of type application/tlsrpt+gzip or tlsrpt+json');
+  const read = readReport(part);
+  if (read.kind === 'invalid') return discarded(read.cause, read.reason);
+  return { kind: 'report', reporter, report: read.report };
 }
 
-/** Undefined if it is too large. */
-async function collect(body: ReturnType<Parcel['body']>): Promise<Buffer | undefined> {
-  if (Buffer.isBuffer(body)) return body.length > MOST_REPORT_MAIL_BYTES ? undefined : body;
-  const pieces: Buffer[] = [];
-  let bytes = 0;
-  for await (const piece of body) {
-    bytes += piece.length;
-    if (bytes > MOST_REPORT_MAIL_BYTES) return undefined;
-    // A piece is valid until the next one.
-    pieces.push(Buffer.from(piece));
-  }
-  return Buffer.concat(pieces);
+function discarded(cause: DiscardCause, reason: string): Judged {
+  return { kind: 'discarded', cause, reason };
 }

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { keyName, keyRecord, makeReportMail, type ReportMailTerms } from '#test/kit/reportmail.ts';
 import { findReporter } from './signature.ts';
 
-const KNOWN = { kind: 'known', domain: 'company-x.example' };
+const KNOWN = { kind: 'known', domain: 'company-x.example', from: 'tlsrpt@company-x.example' };
 
 interface Case extends ReportMailTerms {
   readonly record?: string;
@@ -23,12 +23,13 @@ const reasonOf = async (one: Case) => {
 
 test('the signature of the reporting domain, or of one above it, proves the sender', async () => {
   assert.deepEqual(await judge({}), KNOWN);
-  assert.deepEqual(await judge({ from: 'a@mail.company-x.example' }), KNOWN);
+  const below = 'a@mail.company-x.example';
+  assert.deepEqual(await judge({ from: below }), { ...KNOWN, from: below });
   assert.deepEqual(await judge({ submitter: 'MX.Company-X.example' }), KNOWN);
-  assert.deepEqual(
-    await judge({ from: 'Reports <a@COMPANY-X.example>', signer: 'Company-X.example' }),
-    KNOWN,
-  );
+  assert.deepEqual(await judge({ from: 'Reports <a@COMPANY-X.example>', signer: 'Company-X.example' }), {
+    ...KNOWN,
+    from: 'a@company-x.example',
+  });
 });
 
 test('the signature of another domain proves nothing', async () => {
@@ -48,6 +49,13 @@ test('the service types of the key: tlsrpt or all of them', async () => {
     assert.deepEqual(await judge({ record: keyRecord(tag) }), KNOWN, tag);
   for (const tag of ['s=email', 's=other', 's=', 's=tlsrpt2', 's=none'])
     assert.notEqual((await judge({ record: keyRecord(tag) })).kind, 'known', tag);
+});
+
+test('for complaints the service is email, or all of them', async () => {
+  const mail = await makeReportMail();
+  const judgeKey = (tag: string) => findReporter(mail, async () => [[keyRecord(tag)]], 'email');
+  for (const tag of ['s=email', 's=*', 's=tlsrpt:email', 't=s']) assert.deepEqual(await judgeKey(tag), KNOWN);
+  for (const tag of ['s=tlsrpt', 's=other']) assert.equal((await judgeKey(tag)).kind, 'unknown', tag);
 });
 
 test('no key, a revoked key, a key in test mode and a wrong key prove nothing', async () => {

@@ -1,7 +1,7 @@
 /**
  * Who sent a report: the domain whose DKIM signature verifies (RFC 8460 section 3). The signing domain is that of the
  * From field and of TLS-Report-Submitter, or one above them, which controls their names. A signature with `l=` and a key
- * in test mode count as none. A key with service types needs "tlsrpt" or "*". The mail is a stranger's, so header and
+ * in test mode count as none. A key with service types needs "tlsrpt" or "*", or "email" for complaints. The mail is a stranger's, so header and
  * signatures are bounded.
  */
 import { Readable } from 'node:stream';
@@ -12,11 +12,15 @@ import { domainOf } from '#crds/patterns.ts';
 import { type Field, parseFields, SECTION_BYTES } from '../headers/section.ts';
 
 export type Reporter =
-  | { readonly kind: 'known'; readonly domain: string }
+  /** `from`: the address in the From field. Everybody with a mailbox in the domain may have written the mail. */
+  | { readonly kind: 'known'; readonly domain: string; readonly from: string }
   /** `reason` completes the sentence "the sender is not proven: ...". */
   | { readonly kind: 'unknown'; readonly reason: string }
   /** The look-up of a key failed: another try may tell. */
   | { readonly kind: 'unclear'; readonly reason: string };
+
+/** The service type that a key must have (RFC 6376 section 3.6.1). */
+export type Service = 'tlsrpt' | 'email';
 
 /** The TXT records of a name; none if there are none. Rejects if the look-up fails. */
 export type LookUpTxt = (name: string) => Promise<readonly string[][]>;
@@ -32,17 +36,21 @@ const LONGEST_NAME = 1_000;
 const SERVICES = /(^|;)(\s*s\s*=)([^;]*)/;
 
 /** Never rejects for a fault of the mail. */
-export async function findReporter(mail: Buffer, lookUpTxt: LookUpTxt): Promise<Reporter> {
+export async function findReporter(
+  mail: Buffer,
+  lookUpTxt: LookUpTxt,
+  service: Service = 'tlsrpt',
+): Promise<Reporter> {
   const fields = readHeader(mail);
   if (!fields) return unknown('its header is longer than 64 KiB');
   const fault = findFault(fields);
   if (fault !== undefined) return unknown(fault);
   const resolver = async (name: string) =>
-    (await lookUpTxt(name)).map((strings) => [forReports(strings.join(''))]);
+    (await lookUpTxt(name)).map((strings) => [forService(strings.join(''), service)]);
   const { headerFrom, results } = await dkimVerify(Readable.from(inPieces(mail)), { strict: true, resolver });
   const [from, ...others] = headerFrom;
   if (from === undefined || others.length > 0) return unknown('its From needs one address');
-  return judge(results, [domainOf(from), ...listSubmitters(fields)].map(domainToASCII));
+  return judge(results, from, [domainOf(from), ...listSubmitters(fields)].map(domainToASCII));
 }
 
 /** Between two pieces the process does other work. */
@@ -69,13 +77,13 @@ function findFault(fields: readonly Field[]): string | undefined {
   return lines > MOST_LINES ? `its header has more than ${MOST_LINES} lines` : undefined;
 }
 
-function judge(results: readonly SignatureResult[], domains: readonly string[]): Reporter {
+function judge(results: readonly SignatureResult[], from: string, domains: readonly string[]): Reporter {
   const aligned = results.filter(({ signingDomain = '' }) => domains.every(isBelowOrSame(signingDomain)));
   const good = aligned.find(
     ({ status, canonBodyLengthLimited }) =>
       status.result === 'pass' && canonBodyLengthLimited === false && status.testing !== true,
   );
-  if (good) return { kind: 'known', domain: toAscii(good.signingDomain ?? '') };
+  if (good) return { kind: 'known', domain: toAscii(good.signingDomain ?? ''), from };
   const failed = aligned.find(({ status }) => status.result === 'temperror');
   if (failed) return { kind: 'unclear', reason: String(failed.status.comment) };
   if (aligned.length === 0) return unknown(`no signature is one of ${[...new Set(domains)].join(' and ')}`);
@@ -106,10 +114,10 @@ function readHeader(mail: Buffer): Field[] | undefined {
   return end === -1 ? undefined : parseFields(mail.toString('latin1', 0, end + 2)).fields;
 }
 
-/** mailauth knows only the service "email", so a key that is right for reports is shown to it as one for everything. */
-function forReports(record: string): string {
+/** mailauth knows only the service "email", so a key that is right for the service is shown to it as one for everything. */
+function forService(record: string, service: Service): string {
   return record.replace(SERVICES, (_, before: string, tag: string, services: string) => {
-    const isRight = services.split(':').some((one) => ['*', 'tlsrpt'].includes(one.trim().toLowerCase()));
+    const isRight = services.split(':').some((one) => ['*', service].includes(one.trim().toLowerCase()));
     return `${before}${tag}${isRight ? '*' : 'none'}`;
   });
 }

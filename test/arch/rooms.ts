@@ -41,6 +41,7 @@ export const ROOMS: readonly Room[] = [
       'relay dns',
       'relay mtasts',
       'relay tlsrpt',
+      'relay feedback',
       'relay delivery',
       'relay dsn',
       'relay queue',
@@ -194,7 +195,7 @@ export const ROOMS: readonly Room[] = [
   {
     name: 'relay tlsrpt',
     files: /^relay\/tlsrpt\//,
-    entries: ['tlsreports.ts', 'report.ts', 'inbox.ts', 'received.ts'],
+    entries: ['tlsreports.ts', 'report.ts', 'inbox.ts', 'received.ts', 'provenmail.ts'],
     rooms: [
       'contract',
       'relay task',
@@ -207,6 +208,21 @@ export const ROOMS: readonly Room[] = [
     through: { 'relay delivery': ['courier.ts', 'tlssession.ts'] },
     packages: ['zod', 'mailauth', 'node:*'],
     why: 'it counts the TLS of deliveries for reports to the domains, and reads the reports of others; delivery tells it, and the queue sends its mail',
+  },
+  {
+    name: 'relay feedback',
+    files: /^relay\/feedback\//,
+    entries: ['inbox.ts'],
+    rooms: [
+      'contract',
+      'relay observe',
+      'relay addresses',
+      'relay headers',
+      'relay delivery',
+      'relay tlsrpt',
+    ],
+    packages: ['node:net'],
+    why: 'it reads complaints of mailbox providers, whose proof is that of TLS reports; the queue writes their events',
   },
   {
     name: 'relay delivery',
@@ -289,6 +305,7 @@ export const ROOMS: readonly Room[] = [
       'relay dkim',
       'relay delivery',
       'relay tlsrpt',
+      'relay feedback',
       'relay queue',
       'relay history',
       'relay events',

@@ -156,6 +156,7 @@ export function policyOf(
       masqueradeDomains: [],
       alwaysBcc: null,
       tlsReports: null,
+      feedbackReports: null,
       filter: null,
       authenticationResults: null,
       limits: LIMITS,

@@ -1,4 +1,7 @@
-/** TLS reports as other mail systems send them: made and signed by nodemailer, with a key whose record the test publishes. */
+/**
+ * Reports as other mail systems send them, TLS reports and complaints: signed by nodemailer, with a key whose record the
+ * test publishes.
+ */
 import { generateKeyPairSync } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import { createTransport } from 'nodemailer';
@@ -75,5 +78,56 @@ export async function makeReportMail(terms: ReportMailTerms = {}): Promise<Buffe
       },
     ],
   });
+  return message as Buffer;
+}
+
+export interface ComplaintTerms {
+  readonly from?: string;
+  /** undefined: not signed. */
+  readonly signer?: string | undefined;
+  readonly contentType?: string;
+  /** The lines of the part for machines. */
+  readonly facts?: readonly string[];
+  /** The lines of the part with the original. null: there is no such part. */
+  readonly original?: readonly string[] | null;
+  readonly originalType?: string;
+}
+
+/** A complaint (RFC 5965) with CRLF line ends. */
+export async function makeComplaintMail(terms: ComplaintTerms = {}): Promise<Buffer> {
+  const { from = 'feedback@fbl.provider.example', originalType = 'message/rfc822' } = terms;
+  const { contentType = 'multipart/report; report-type=feedback-report; boundary="b1"' } = terms;
+  const { facts = ['Feedback-Type: abuse', 'User-Agent: FBL/1.0', 'Version: 1'] } = terms;
+  const { original = ['Message-ID: <m1@app.example.com>', 'Subject: Offers', '', 'Buy!'] } = terms;
+  const part = (type: string, lines: readonly string[]) => [
+    '--b1',
+    `Content-Type: ${type}`,
+    '',
+    ...lines,
+    '',
+  ];
+  const mail = [
+    `From: <${from}>`,
+    'To: <complaints@relay.example>',
+    'Subject: complaint',
+    'Date: Sat, 28 Nov 2026 12:00:00 +0000',
+    'MIME-Version: 1.0',
+    `Content-Type: ${contentType}`,
+    '',
+    ...part('text/plain', ['Somebody complains about a mail of yours.']),
+    ...part('message/feedback-report', facts),
+    ...(original ? part(originalType, original) : []),
+    '--b1--',
+    '',
+  ].join('\r\n');
+  return signMail(mail, 'signer' in terms ? terms.signer : 'provider.example');
+}
+
+async function signMail(mail: string, signer: string | undefined): Promise<Buffer> {
+  if (signer === undefined) return Buffer.from(mail, 'latin1');
+  const dkim = { domainName: signer, keySelector: SELECTOR, privateKey: KEY };
+  const transport = createTransport({ streamTransport: true, buffer: true, newline: 'windows', dkim });
+  const envelope = { from: '', to: ['complaints@relay.example'] };
+  const { message } = await transport.sendMail({ raw: Buffer.from(mail, 'latin1'), envelope });
   return message as Buffer;
 }

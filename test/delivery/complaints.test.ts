@@ -1,0 +1,9 @@
+/** Complaints of others, in a network of their own: there DNS and port 25 belong to the test (complaints.story.ts). */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { tellInNetwork } from './network.ts';
+
+test('complaints of others', { timeout: 300_000 }, async () => {
+  const told = await tellInNetwork(new URL('complaints.story.ts', import.meta.url));
+  assert.match(told, /tests 5\b/);
+});
