@@ -26,6 +26,9 @@ export interface FeedbackInboxDeps {
 /** The types of RFC 5965, which have a metric label of their own. */
 const TYPES: readonly string[] = ['abuse', 'fraud', 'virus', 'not-spam', 'other'];
 
+/** So many recipients are named in the log, and all in the event. */
+const LOGGED = 10;
+
 type Said = Extract<Feedback, { kind: 'complaint' }>['said'];
 
 export class FeedbackInbox {
@@ -71,7 +74,15 @@ export class FeedbackInbox {
   #answer(parcel: Parcel, complaint: Complaint): AttemptResult {
     const { log, count } = this.#deps;
     const { reporter, reporterAddress, feedbackType, queueId, messageId, from, recipients } = complaint;
-    log('complained', { reporter, reporterAddress, feedbackType, queueId, messageId, from, to: recipients });
+    log('complained', {
+      reporter,
+      reporterAddress,
+      feedbackType,
+      queueId,
+      messageId,
+      from,
+      to: recipients.slice(0, LOGGED),
+    });
     count('feedback_reports', 'taken');
     count('complaints', TYPES.includes(feedbackType) ? feedbackType : 'other');
     const reply = `250 2.0.0 complaint of ${reporter} taken`;

@@ -101,16 +101,23 @@ export function takeReport(
   return inbox.take(parcel);
 }
 
-/** Undefined also if several messages fit, or if the history cannot be read. */
+/**
+ * The only message with this id, whoever the recipient is: providers change its name. If there are several, the only one
+ * to this recipient. Undefined also if the history cannot be read.
+ */
 function findMessage(
   history: History | undefined,
   messageId: string,
   recipient: string | undefined,
 ): string | undefined {
-  try {
-    const query = { messageId, ...(recipient === undefined ? {} : { recipient }), most: 2 };
-    const [found, ...others] = history?.find(query) ?? [];
+  const findOnly = (query: { readonly messageId: string; readonly recipient?: string }) => {
+    const [found, ...others] = history?.find({ ...query, most: 2 }) ?? [];
     return others.length === 0 ? found?.id : undefined;
+  };
+  try {
+    return (
+      findOnly({ messageId }) ?? (recipient === undefined ? undefined : findOnly({ messageId, recipient }))
+    );
   } catch {
     return undefined;
   }

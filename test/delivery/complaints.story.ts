@@ -132,6 +132,21 @@ test('a provider that hides all but the message id is understood; the other reci
   assert.equal((await hear(3))?.['queueId'], undefined);
 });
 
+test('of several mails with one message id, that to the recipient is named, and none if that is hidden', async () => {
+  const text = `Message-ID: <offer2@client.example>\r\n${messageText('offer')}`;
+  const original = ['Message-ID: <offer2@client.example>'];
+  const facts = (to: string) => ['Feedback-Type: abuse', `Original-Rcpt-To: <${to}>`];
+  const queueId = await accepted(relay, { id: 'offer', to: [JOE], text });
+  await complain({ original, facts: facts('hidden@provider.example') });
+  assert.equal((await hear(4))?.['queueId'], queueId);
+  await accepted(relay, { id: 'offer', to: ['ann@provider.example'], text });
+  await complain({ original, facts: facts('hidden@provider.example') });
+  assert.equal((await hear(5))?.['queueId'], undefined);
+  await complain({ original, facts: facts(JOE) });
+  assert.equal((await hear(6))?.['queueId'], queueId);
+  await until('the mail to arrive', () => provider.taken.length === 4);
+});
+
 test('what is forged or no complaint is discarded', async () => {
   const discarded = (result: string) => metric('feedback_reports_total', `result="${result}"`);
   await complain({ signer: undefined });
@@ -142,7 +157,7 @@ test('what is forged or no complaint is discarded', async () => {
   await until('one of another kind', async () => (await discarded('no_report')) === 1);
   await until('one without a type', async () => (await discarded('malformed')) === 1);
   await relay.waitForOutput(/"feedback_report_discarded".*"cause":"malformed"/);
-  assert.equal(complaints().length, 3);
+  assert.equal(complaints().length, 6);
 });
 
 test('a key that cannot be looked up makes the complaint wait', async () => {
@@ -151,7 +166,7 @@ test('a key that cannot be looked up makes the complaint wait', async () => {
   await until('the complaint to wait', () => relay.stderr.split('\n').some(waits));
   NAMES[keyName('broken.example')] = { TXT: [keyRecord()] };
   await mailrelay(['queue', 'retry', id, '--state', relay.stateDir]);
-  assert.equal((await hear(4))?.['reporter'], 'broken.example');
+  assert.equal((await hear(7))?.['reporter'], 'broken.example');
 });
 
 test('a webhook that is dead and a kill lose no complaint, and nobody got an answer', async () => {
@@ -165,7 +180,7 @@ test('a webhook that is dead and a kill lose no complaint, and nobody got an ans
   await relay.kill9();
   await relay.up();
   hook.manner = 'take';
-  await until('the complaint', () => complaints().length === 5, 40_000);
+  await until('the complaint', () => complaints().length === 8, 40_000);
   assert.equal(complaints().at(-1)?.['feedbackType'], 'fraud');
-  assert.equal(provider.taken.length, 2);
+  assert.equal(provider.taken.length, 4);
 });

@@ -5,5 +5,5 @@ import { tellInNetwork } from './network.ts';
 
 test('complaints of others', { timeout: 300_000 }, async () => {
   const told = await tellInNetwork(new URL('complaints.story.ts', import.meta.url));
-  assert.match(told, /tests 5\b/);
+  assert.match(told, /tests 6\b/);
 });
