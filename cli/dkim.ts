@@ -46,7 +46,7 @@ export async function dkim(options: DkimOptions): Promise<number> {
     return showRecord({ ...options, domain, selector, key });
   if (file === undefined || [domain, selector, key].some((option) => option !== undefined))
     throw new UsageError('Name a key by --domain, --selector and --key, or a manifest by --file');
-  const { relay } = readManifests(file);
+  const { relay } = await readManifests(file);
   const keys = listKeys(effectivePolicy(relay, relay.spec));
   await print(output, keys, () => describeKeys(keys));
   return 0;

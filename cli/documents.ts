@@ -5,7 +5,7 @@
 import { gunzipSync } from 'node:zlib';
 import { type Fault, type ValidManifest, validateMailRelay } from '#crds/validate.ts';
 import { KIND } from '#crds/wellknown.ts';
-import { listYamlFiles, type Place, readYamlFile, type YamlDocument } from './yamlfiles.ts';
+import { listYamlFiles, type Place, readYamlFile, type YamlDocument, type YamlFile } from './yamlfiles.ts';
 
 interface KubernetesObject {
   readonly kind?: string;
@@ -14,6 +14,9 @@ interface KubernetesObject {
   readonly binaryData?: Readonly<Record<string, string>>;
   readonly stringData?: Readonly<Record<string, string>>;
 }
+
+/** A List of Kubernetes has objects in the place of documents. */
+const LISTS: readonly unknown[] = ['List', `${KIND}List`];
 
 /** One MailRelay, and the Secrets and ConfigMaps among the same documents. */
 export interface Manifests {
@@ -25,12 +28,14 @@ export interface Manifests {
 }
 
 /** Throws an Error whose message has one line for each fault. */
-export function readManifests(path: string): Manifests {
-  const files = listYamlFiles(path).map(readYamlFile);
+export async function readManifests(path: string): Promise<Manifests> {
+  const files: YamlFile[] = [];
+  // One after the other, because all may be the same pipe.
+  for (const file of listYamlFiles(path)) files.push(await readYamlFile(file));
   const faults = files.flatMap((file) => file.faults);
   if (faults.length > 0)
     throw new Error(faults.map((fault) => `${printPlace(fault)}: ${fault.message}`).join('\n'));
-  const documents = files.flatMap((file) => file.documents);
+  const documents = files.flatMap((file) => file.documents.flatMap(listObjects));
   const relays = documents.filter(isMailRelay);
   const [relay] = relays;
   if (!relay) throw new Error(`There is no MailRelay in ${path}: add a document of kind MailRelay`);
@@ -53,21 +58,34 @@ export function isMailRelay({ value }: YamlDocument): boolean {
   return (value as KubernetesObject | null)?.kind === KIND;
 }
 
+/** The objects of a document: those of a List, or the document itself. */
+export function listObjects(document: YamlDocument): readonly YamlDocument[] {
+  const { kind, items } = (document.value ?? {}) as { kind?: unknown; items?: unknown };
+  if (!LISTS.includes(kind) || !Array.isArray(items)) return [document];
+  return items.map((value: unknown, index) => ({
+    file: document.file,
+    value,
+    locate: (keys, part) => document.locate(['items', index, ...keys], part),
+  }));
+}
+
 /** In the form that editors and CI understand. */
 export function printPlace({ file, line, column }: Place): string {
   return `${file}:${line}:${column}`;
 }
 
-/** A field that should not be there is found by its name, all others by their value. */
-export function locateFault({ locate }: YamlDocument, { kind, keys }: Fault): Place {
-  return locate(keys, kind === 'field' ? 'name' : 'value');
+/** In the order of the text. A field that should not be there is found by its name, all others by their value. */
+export function placeFaults({ locate }: YamlDocument, faults: readonly Fault[]): (Fault & Place)[] {
+  return faults
+    .map((fault) => ({ ...fault, ...locate(fault.keys, fault.kind === 'field' ? 'name' : 'value') }))
+    .toSorted((a, b) => a.line - b.line || a.column - b.column);
 }
 
 function validated(document: YamlDocument): ValidManifest {
   const judged = validateMailRelay(document.value);
   if (judged.kind === 'valid') return judged.manifest;
-  const lines = judged.faults.map(
-    (fault) => `${printPlace(locateFault(document, fault))}: ${fault.path}: ${fault.message}`,
+  const lines = placeFaults(document, judged.faults).map(
+    (fault) => `${printPlace(fault)}: ${fault.path}: ${fault.message}`,
   );
   throw new Error(lines.join('\n'));
 }

@@ -68,11 +68,11 @@ interface Question {
 
 async function explainAddress(what: string, { from, file, connect, state, relay }: Question) {
   if (isClient(what)) {
-    const sessions = listSessions(readOrders(file).policy, what);
+    const sessions = listSessions((await readOrders(file)).policy, what);
     return { value: sessions, text: describeSessions(what, sessions) };
   }
   const to = readRecipient(what);
-  const { policy, materials } = readOrders(file);
+  const { policy, materials } = await readOrders(file);
   const way = findWay(policy, from, to);
   const ladder = await findLadder(policy, materials, {
     from,

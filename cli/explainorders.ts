@@ -21,12 +21,12 @@ interface Orders {
 }
 
 /** Without a file: those of the pod. */
-export function readOrders(file: string | undefined): Orders {
-  return file === undefined ? readOrdersOfPod() : readOrdersOfManifest(file);
+export async function readOrders(file: string | undefined): Promise<Orders> {
+  return file === undefined ? readOrdersOfPod() : await readOrdersOfManifest(file);
 }
 
-function readOrdersOfManifest(file: string): Orders {
-  const manifests = readManifests(file);
+async function readOrdersOfManifest(file: string): Promise<Orders> {
+  const manifests = await readManifests(file);
   const policy = effectivePolicy(manifests.relay, manifests.relay.spec);
   const references = listReferences(policy);
   const read = (kind: Reference['kind'], from: (name: string) => Files | undefined) =>

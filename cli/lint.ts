@@ -18,7 +18,8 @@ interface LintOptions {
 export async function lint(named: readonly string[], { file = [], output }: LintOptions): Promise<number> {
   const paths = [...named, ...file];
   if (paths.length === 0) throw new UsageError('Name the manifest: mailrelay lint FILE');
-  const results = paths.flatMap(lintPath);
+  const results: LintResult[] = [];
+  for (const path of paths) results.push(...(await lintPath(path)));
   const value = output === 'sarif' ? await makeSarif(results) : results;
   await print(output === 'sarif' ? 'json' : output, value, () => results.map(describeResult).join(''));
   return results.some(({ faults }) => faults.length > 0) ? 1 : 0;

@@ -1,11 +1,15 @@
 /** The faults of manifests as values, each with its place. */
+import { describeSystemError } from '#crds/systemwords.ts';
 import { type Fault, validateMailRelay } from '#crds/validate.ts';
-import { isMailRelay, locateFault } from './documents.ts';
+import { isMailRelay, listObjects, placeFaults } from './documents.ts';
 import { listYamlFiles, type Place, readYamlFile, type YamlDocument } from './yamlfiles.ts';
 
 export interface LintFault extends Place {
-  /** yaml: the text cannot be read. missing: there is no MailRelay. The others are those of validate.ts. */
-  readonly kind: Fault['kind'] | 'yaml' | 'missing';
+  /**
+   * file: the file cannot be read. yaml: its text cannot be read. missing: there is no MailRelay. The others are those of
+   * validate.ts.
+   */
+  readonly kind: Fault['kind'] | 'file' | 'yaml' | 'missing';
   /** null: the fault is not that of a field. */
   readonly field: string | null;
   readonly message: string;
@@ -18,47 +22,53 @@ export interface LintResult {
   readonly faults: readonly LintFault[];
 }
 
-export function lintPath(path: string): LintResult[] {
-  const files = listYamlFiles(path).map((file) => ({ file, ...readYamlFile(file) }));
-  const results = files.flatMap(({ file, documents, faults }) => [
-    ...(faults.length > 0
-      ? [
-          {
-            file,
-            name: null,
-            faults: faults.map((fault): LintFault => ({ ...fault, kind: 'yaml', field: null })),
-          },
-        ]
-      : []),
-    ...documents.filter(isMailRelay).map(lintDocument),
-  ]);
-  return results.length > 0 ? results : [noMailRelay(path)];
+/** What cannot be read is a fault like others, so that it hides none of them. */
+export async function lintPath(path: string): Promise<LintResult[]> {
+  try {
+    const results: LintResult[] = [];
+    // One after the other, because all may be the same pipe.
+    for (const file of listYamlFiles(path)) results.push(...(await lintFile(file).catch(unreadable(file))));
+    if (results.length > 0) return results;
+  } catch (error) {
+    return unreadable(path)(error as Error);
+  }
+  return [faultyFile(path, 'missing', 'there is no MailRelay: add a document of kind MailRelay')];
+}
+
+async function lintFile(file: string): Promise<LintResult[]> {
+  const { documents, faults } = await readYamlFile(file);
+  const unread = faults.map((fault): LintFault => ({ ...fault, kind: 'yaml', field: null }));
+  return [
+    ...(unread.length > 0 ? [{ file, name: null, faults: unread }] : []),
+    ...documents.flatMap(listObjects).filter(isMailRelay).map(lintDocument),
+  ];
 }
 
 function lintDocument(document: YamlDocument): LintResult {
   const { file, value } = document;
   const judged = validateMailRelay(value);
   const { name } = (value as { metadata?: { name?: unknown } | null }).metadata ?? {};
-  const faults = (judged.kind === 'valid' ? [] : judged.faults).map(
-    (fault): LintFault => ({
-      ...locateFault(document, fault),
-      kind: fault.kind,
-      field: fault.path,
-      message: fault.message,
-    }),
-  );
+  const faults = placeFaults(document, judged.kind === 'valid' ? [] : judged.faults);
   return {
     file,
     name: typeof name === 'string' ? name : '',
-    faults: faults.toSorted((a, b) => a.line - b.line || a.column - b.column),
+    faults: faults.map(
+      ({ line, column, kind, path, message }): LintFault => ({
+        file,
+        line,
+        column,
+        kind,
+        field: path,
+        message,
+      }),
+    ),
   };
 }
 
-function noMailRelay(path: string): LintResult {
-  const message = 'there is no MailRelay: add a document of kind MailRelay';
-  return {
-    file: path,
-    name: null,
-    faults: [{ file: path, line: 1, column: 1, kind: 'missing', field: null, message }],
-  };
+const unreadable = (file: string) => (error: Error) => [
+  faultyFile(file, 'file', `cannot be read: ${describeSystemError(error.cause ?? error)}`),
+];
+
+function faultyFile(file: string, kind: LintFault['kind'], message: string): LintResult {
+  return { file, name: null, faults: [{ file, line: 1, column: 1, kind, field: null, message }] };
 }

@@ -56,7 +56,7 @@ interface Published {
 
 export async function run(path: string | undefined, options: RunOptions): Promise<number> {
   const file = chooseManifest(path, options.file);
-  const manifests = readManifests(file);
+  const manifests = await readManifests(file);
   const target = targetIn(
     options.state ?? join('.state', `${manifests.relay.namespace}-${manifests.relay.name}`),
   );
@@ -249,7 +249,7 @@ function follow(
     if (contents === seen) return;
     seen = contents;
     try {
-      const manifests = readManifests(path);
+      const manifests = await readManifests(path);
       const published = await publish(manifests, target, false);
       await relay.reload();
       const hash = hashContent(published.policy);

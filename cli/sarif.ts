@@ -5,6 +5,7 @@ import type { LintFault, LintResult } from './lintfaults.ts';
 import { projectVersion } from './version.ts';
 
 const RULES: Readonly<Record<LintFault['kind'], string>> = {
+  file: 'A file must be readable.',
   yaml: 'The text of the file must be YAML.',
   missing: 'A manifest must have a MailRelay.',
   value: 'A field must have a value that the schema allows.',

@@ -2,11 +2,12 @@
  * `mailrelay tlsrpt`: prints TLS reports (RFC 8460) in plain words: one from a file or from standard input, packed or
  * not, or those that a relay has received. A report that is not right in every field is refused with the reason.
  */
-import { open, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describeFileError } from '#crds/systemwords.ts';
 import { parseReceived, RECEIVED_FILE, type ReceivedReport } from '#relay/tlsrpt/received.ts';
 import { readReport } from '#relay/tlsrpt/report.ts';
+import { readPieces } from './inputfile.ts';
 import { print } from './output.ts';
 import { stateFolder } from './statefolder.ts';
 import { paintNames } from './styles.ts';
@@ -49,25 +50,12 @@ async function readReceivedReports(folder: string): Promise<readonly ReceivedRep
 }
 
 async function readBytes(file: string): Promise<Buffer> {
-  const handle = file === '-' ? undefined : await openFile(file);
-  const chunks: Buffer[] = [];
+  const pieces: Buffer[] = [];
   let bytes = 0;
-  try {
-    for await (const chunk of handle?.createReadStream() ?? process.stdin) {
-      chunks.push(chunk);
-      bytes += chunk.length;
-      if (bytes > MOST_BYTES) break;
-    }
-  } catch (error) {
-    throw describeFileError('read', file, error);
+  for await (const piece of readPieces(file)) {
+    pieces.push(piece);
+    bytes += piece.length;
+    if (bytes > MOST_BYTES) break;
   }
-  return Buffer.concat(chunks);
-}
-
-async function openFile(file: string) {
-  try {
-    return await open(file);
-  } catch (error) {
-    throw describeFileError('read', file, error);
-  }
+  return Buffer.concat(pieces);
 }

@@ -2,10 +2,9 @@
  * `mailrelay trace`: prints the lines of the SMTP trace in the log of a relay, without its JSON lines. Reads standard
  * input or a file to the end. Without any input it says how to turn the trace on.
  */
-import { open } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
-import type { Readable } from 'node:stream';
-import { describeFileError } from '#crds/systemwords.ts';
+import { Readable } from 'node:stream';
+import { readPieces } from './inputfile.ts';
 import { UsageError } from './usage.ts';
 
 export interface TraceFilter {
@@ -26,7 +25,7 @@ export async function trace({ file, session, peer }: TraceOptions): Promise<numb
     throw new UsageError(
       'Give it a log: kubectl logs POD | mailrelay trace, or see "mailrelay trace --help"',
     );
-  const input: Readable = file === undefined ? process.stdin : await openLog(file);
+  const input = file === undefined ? process.stdin : Readable.from(readPieces(file));
   for await (const line of createInterface({ input }))
     if (isTraceLine(line, { session, peer })) process.stdout.write(`${line}\n`);
   return 0;
@@ -40,12 +39,4 @@ export function isTraceLine(line: string, { session, peer }: TraceFilter): boole
     (session === undefined || session === groups['session']) &&
     (peer === undefined || peer === (groups['peer'] ?? groups['counted']))
   );
-}
-
-async function openLog(file: string): Promise<Readable> {
-  try {
-    return (await open(file)).createReadStream();
-  } catch (error) {
-    throw describeFileError('read', file, error);
-  }
 }

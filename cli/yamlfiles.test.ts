@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { readYamlFile } from './yamlfiles.ts';
 
-test('a value without quotes is read as kubectl and the API server read it', (t) => {
+test('a value without quotes is read as kubectl and the API server read it', async (t) => {
   const dir = mkdtempSync(join(tmpdir(), 'mailrelay-yaml-'));
   t.after(() => rmSync(dir, { recursive: true, force: true }));
   const file = join(dir, 'values.yaml');
@@ -28,7 +28,7 @@ test('a value without quotes is read as kubectl and the API server read it', (t)
     '"2026-11-29"': '2026-11-29',
   };
   writeFileSync(file, `[${Object.keys(values).join(', ')}]\n`);
-  const { documents, faults } = readYamlFile(file);
+  const { documents, faults } = await readYamlFile(file);
   assert.deepEqual(faults, []);
   assert.deepEqual(documents[0]?.value, Object.values(values));
 });

@@ -2,7 +2,7 @@
  * Reads YAML files, each with any number of documents, and keeps the place of each field. Faults of the text are values
  * with a line and a column, in plain words.
  */
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   type Document,
@@ -22,6 +22,7 @@ import {
   type YAMLError,
 } from 'yaml';
 import { describeFileError } from '#crds/systemwords.ts';
+import { readWholeText } from './inputfile.ts';
 
 type Keys = readonly (string | number)[];
 type Part = 'name' | 'value';
@@ -44,7 +45,7 @@ export interface YamlDocument {
   readonly locate: (keys: Keys, part: Part) => Place;
 }
 
-interface YamlFile {
+export interface YamlFile {
   readonly documents: readonly YamlDocument[];
   readonly faults: readonly TextFault[];
 }
@@ -59,8 +60,27 @@ function isTime({ tag, format }: Exclude<Tags[number], string>): boolean {
   return tag === 'tag:yaml.org,2002:timestamp' || format === 'TIME';
 }
 
-/** The codes of the library in words, each with the cure. */
-const WORDS: Readonly<Partial<Record<YAMLError['code'], string>>> = {
+const TOO_DEEP = 'its brackets or lists are nested too deeply: write fewer levels';
+const QUOTE = 'put the text into quotes';
+
+/** Each code of the library in words, with the cure. */
+const WORDS: Readonly<Record<YAMLError['code'], string>> = {
+  ALIAS_PROPS: 'an alias (*name) has no anchor and no tag of its own: remove them',
+  BAD_COLLECTION_TYPE: 'the tag (!) does not fit a list or an object: remove it',
+  BAD_DIRECTIVE:
+    'a line that begins with % is a directive, and this one cannot be read: remove it, or put the text into quotes',
+  BAD_DQ_ESCAPE:
+    'there is no such escape after the backslash: write \\\\ for a backslash, or use single quotes',
+  BAD_PROP_ORDER: 'an anchor (&) or a tag (!) is in the wrong place: write it before the value',
+  BAD_SCALAR_START: `a text without quotes cannot begin with this character: ${QUOTE}`,
+  IMPOSSIBLE: `this cannot be read as YAML: ${QUOTE}`,
+  KEY_OVER_1024_CHARS: 'the name of a field is too long: write fewer than 1024 characters',
+  MULTIPLE_ANCHORS: 'a value has two anchors (&): remove one of them',
+  MULTIPLE_DOCS: 'there is a second document: remove it',
+  MULTIPLE_TAGS: 'a value has two tags (!): remove one of them',
+  NON_STRING_KEY: 'the name of a field must be text: write it as text',
+  RESOURCE_EXHAUSTION: TOO_DEEP,
+  TAG_RESOLVE_FAILED: `a text that begins with ! is a tag, and there is no such tag: remove it, or ${QUOTE}`,
   BAD_ALIAS: 'this alias cannot be used here: name an anchor that is written above it',
   BAD_INDENT:
     'the indentation does not fit, or a closing bracket is missing: align the lines, or close the bracket',
@@ -86,10 +106,12 @@ export function listYamlFiles(path: string): string[] {
   }
 }
 
-export function readYamlFile(file: string): YamlFile {
-  const text = readText(file);
+export async function readYamlFile(file: string): Promise<YamlFile> {
+  const text = await readWholeText(file);
   const lineCounter = new LineCounter();
-  const parsed = [...parseAllDocuments(text, { ...AS_KUBERNETES, prettyErrors: false, lineCounter })];
+  const parsed = parse(text, lineCounter);
+  if (parsed === undefined)
+    return { documents: [], faults: [{ file, line: 1, column: 1, message: TOO_DEEP }] };
   const place = (offset: number): Place => {
     const { line, col } = lineCounter.linePos(offset);
     return { file, line: Math.max(1, line), column: Math.max(1, col) };
@@ -101,6 +123,16 @@ export function readYamlFile(file: string): YamlFile {
   };
 }
 
+/** Undefined: the parser, which calls itself for each level, has no room left. */
+function parse(text: string, lineCounter: LineCounter): readonly Document.Parsed[] | undefined {
+  try {
+    return [...parseAllDocuments(text, { ...AS_KUBERNETES, prettyErrors: false, lineCounter })];
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
 /** Of several faults of a document only the first counts, because the others mostly follow from it. */
 function readDocument(
   file: string,
@@ -109,14 +141,14 @@ function readDocument(
 ): { document?: YamlDocument; fault?: TextFault } {
   const [error] = document.errors;
   if (error) {
-    const message = WORDS[error.code] ?? `this is no YAML: ${error.message}`;
-    return { fault: { ...place(error.pos[0]), message } };
+    return { fault: { ...place(error.pos[0]), message: WORDS[error.code] } };
   }
   try {
     const value: unknown = document.toJS();
     const locate = (keys: Keys, part: Part) => place(findOffset(document, keys, part));
     return value === null ? {} : { document: { file, value, locate } };
-  } catch {
+  } catch (error) {
+    if (error instanceof RangeError) return { fault: { ...place(document.range[0]), message: TOO_DEEP } };
     const message =
       'an alias (*name) has no anchor (&name) above it, or there are too many: write the values out';
     return { fault: { ...place(findBadAlias(document)), message } };
@@ -153,12 +185,4 @@ function findOffset(document: Document.Parsed, keys: Keys, part: Part): number {
       offset = (isNode(node) ? node.range?.[0] : undefined) ?? offset;
   }
   return offset;
-}
-
-function readText(file: string): string {
-  try {
-    return readFileSync(file === '-' ? 0 : file, 'utf8');
-  } catch (error) {
-    throw describeFileError('read', file, error);
-  }
 }

@@ -22,6 +22,7 @@ const listCopies = ({ addresses }: MailRelaySpec) => MAPS.flatMap((name) => addr
 export const ADDRESS_RULES: readonly Rule[] = [
   {
     path: 'spec.addresses.srs',
+    wantsOne: true,
     cel: '!has(self.addresses) || !has(self.addresses.srs) || (has(self.inbound.acceptDomains) && self.addresses.srs.domain in self.inbound.acceptDomains)',
     message:
       'bounces to addresses.srs.domain would not come back: add it to inbound.acceptDomains, or use one of these domains',

@@ -18,6 +18,7 @@ export const FILTER_RULES: readonly Rule[] = [
   },
   {
     path: 'spec.inbound.authenticationResults',
+    wantsOne: true,
     cel: '!has(self.inbound.authenticationResults) || !has(self.inbound.authenticationResults.arcSealDomain) || (has(self.outbound) && has(self.outbound.dkim) && self.outbound.dkim.exists(k, k.domain == self.inbound.authenticationResults.arcSealDomain))',
     message:
       'inbound.authenticationResults.arcSealDomain has no key: add one of this domain to outbound.dkim, or remove arcSealDomain',

@@ -13,6 +13,7 @@ const celSourceList = (list: string) =>
 export const OUTBOUND_RULES: readonly Rule[] = [
   {
     path: 'spec.outbound',
+    wantsOne: true,
     cel: `!has(self.outbound) || !has(self.outbound.dkim) || self.outbound.dkim.all(k, self.outbound.dkim.exists(o, o.domain == k.domain && (!has(o.use) || o.use != 'Publish')))`,
     message:
       'no key of a domain in outbound.dkim signs, so its mail would go unsigned: set use: Sign for one of them, or remove the last key of the domain',

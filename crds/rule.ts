@@ -7,6 +7,8 @@ export interface Rule {
   /** True if the object follows the rule. `self` is the spec. */
   readonly cel: string;
   readonly message: string;
+  /** The rule wants something that is missing, so that no entry of a list is to blame, and each may be what is wanted. */
+  readonly wantsOne?: true;
   readonly holds: (spec: MailRelaySpec) => boolean;
 }
 

@@ -60,6 +60,7 @@ const CEL_LEVEL_NONE = "(has(h.tls) && has(h.tls.level) && h.tls.level == 'None'
 export const RULES: readonly Rule[] = [
   {
     path: 'spec',
+    wantsOne: true,
     cel: `(has(self.tls) && (has(self.tls.secretName) || has(self.tls.issuerRef))) || (self.inbound.listeners.all(l, ${CEL_OFF} || (!${CEL_IMPLICIT} && ${CEL_STARTTLS} == 'Disabled')) && (!has(self.inbound.clientPolicies) || self.inbound.clientPolicies.all(p, !has(p.starttls) || p.starttls == 'Disabled')))`,
     message:
       'TLS needs a certificate: set spec.tls.secretName (a kubernetes.io/tls Secret) or spec.tls.issuerRef (a cert-manager issuer), or set starttls: Disabled on every listener and client policy',

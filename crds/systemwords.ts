@@ -36,5 +36,5 @@ export function describeSystemError(error: unknown): string {
 }
 
 export function describeFileError(verb: 'read' | 'write', path: string, error: unknown): Error {
-  return new Error(`Cannot ${verb} "${path}": ${describeSystemError(error)}`);
+  return new Error(`Cannot ${verb} "${path}": ${describeSystemError(error)}`, { cause: error });
 }

@@ -121,6 +121,48 @@ test('a rule about a field with a fault waits for that field', () => {
   assert.deepEqual(faultsOf({ ...document({}), spec: null }).length, 1);
 });
 
+test('a rule finds the entries that break it, and beside them those that have a fault of their own', () => {
+  const listeners = (...ports: number[]) => ({
+    inbound: { listeners: ports.map((port, index) => ({ name: `l${index}`, port })) },
+  });
+  for (const [spec, ...paths] of [
+    [listeners(25, 26, 25, 25), 'spec.inbound.listeners[2].port', 'spec.inbound.listeners[3].port'],
+    [
+      listeners(99_999, 25, 9090, 25),
+      'spec.inbound.listeners[0].port',
+      'spec.inbound.listeners[3].port',
+      'spec.inbound.listeners[2].port',
+    ],
+    [{ queue: { mode: 'CutThrough', maxMessages: 5 } }, 'spec.queue.maxMessages'],
+    [{ ...listeners(25), tls: undefined }, 'spec'],
+    [
+      { outbound: { dkim: [{ domain: 'a.example', selector: 's', secretName: 'k', use: 'Publish' }] } },
+      'spec.outbound',
+    ],
+    // The key with the fault may be the one that is wanted.
+    [
+      {
+        outbound: {
+          dkim: [
+            { domain: 'a.example', selector: 's', secretName: 'k', use: 'Publish' },
+            { domain: 'a.example', selector: 't', secretName: 'k', use: 'sign' },
+          ],
+        },
+      },
+      'spec.outbound.dkim[1].use',
+    ],
+    [
+      { inbound: { ...listeners(25).inbound, clients: { networks: ['x', '10.0.0.0/33'] } } },
+      'spec.inbound.clients.networks[0]',
+      'spec.inbound.clients.networks[1]',
+    ],
+  ] as const)
+    assert.deepEqual(
+      faultsOf(document({ ...changed({}), ...spec })).map(({ path }) => path),
+      paths,
+    );
+});
+
 test('whatever one value of the good manifest becomes, there is a verdict', () => {
   const anything = fc.anything({ maxDepth: 2 });
   fc.assert(

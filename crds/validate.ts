@@ -4,14 +4,13 @@
  */
 import { z } from 'zod';
 import { findSharedSecret, nameField } from './certificatesecrets.ts';
+import type { Key } from './culprits.ts';
 import { type MailRelaySpec, mailRelaySpec } from './mailrelay.ts';
 import { findNearest } from './nearest.ts';
 import { listBrokenRules } from './partialrules.ts';
 import { NAME_RULE, RULES } from './rules.ts';
 import { describeValueFault, quote } from './valuefault.ts';
 import { API_VERSION, KIND } from './wellknown.ts';
-
-type Key = string | number;
 
 export interface Fault {
   /** value: the field cannot have this value. field: there is no such field. rule: it does not fit other fields. */
@@ -83,8 +82,12 @@ function judgeSecrets(name: string, spec: MailRelaySpec): Fault[] {
 }
 
 function judgeRules(spec: unknown, faulty: ReadonlySet<string>): Fault[] {
-  return listBrokenRules(RULES, spec, faulty).map(({ path, message }) =>
-    makeFault('rule', path.split('.'), message),
+  return listBrokenRules(RULES, spec, faulty).map(({ keys, value, message }) =>
+    makeFault(
+      'rule',
+      keys,
+      ['string', 'number'].includes(typeof value) ? `${message} (it is ${quote(value)})` : message,
+    ),
   );
 }
 

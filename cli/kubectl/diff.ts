@@ -21,7 +21,7 @@ export async function diffFile(
   connect: (namespace?: string) => Promise<Cluster>,
   file: string,
 ): Promise<number> {
-  const { name, namespace, namesNamespace, spec } = readManifests(file).relay;
+  const { name, namespace, namesNamespace, spec } = (await readManifests(file)).relay;
   const cluster = await connect(namesNamespace ? namespace : undefined);
   const live = await readLive(cluster, name);
   const wanted = await cluster.request<LiveRelay>({

@@ -30,8 +30,8 @@ export function renderRelay(
 }
 
 /** The namespace of the manifest wins. */
-export function renderFile(file: string): number {
-  const { relay } = readManifests(file);
+export async function renderFile(file: string): Promise<number> {
+  const { relay } = await readManifests(file);
   const objects = renderRelay(relay, relay.spec);
   const texts = objects.map((object) => stringify(object, { aliasDuplicateObjects: false, lineWidth: 0 }));
   process.stdout.write(texts.join('---\n'));

@@ -1,11 +1,18 @@
 /** `mailrelay lint`: all faults at once, each with its place, its field and its cure, for people and for programs. */
 import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
 import { mailrelay } from '#test/kit/relay.ts';
+
+const MAIN = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
 
 let dir = '';
 before(() => {
@@ -66,8 +73,8 @@ test('every fault has its place and its field, and a rule is judged beside fault
     [
       'bad.yaml:9:13: spec.hostname: must be a host name ',
       'bad.yaml:12:15: spec.inbound.starttls: must be Disabled, En',
-      'bad.yaml:13:5: spec.inbound.listeners: two listeners have t',
       'bad.yaml:17:9: spec.inbound.listeners[0].startls: there is no such fie',
+      'bad.yaml:18:16: spec.inbound.listeners[1].name: two listeners have t',
       'bad.yaml:18:28: spec.inbound.listeners[1].port: must be a number, no',
       '',
     ],
@@ -136,7 +143,7 @@ test('SARIF has each fault with its rule, its region and a path from the working
   const rules = new Set(tool.driver.rules.map(({ id }: { id: string }) => id));
   assert.deepEqual(
     results.map(({ ruleId }: { ruleId: string }) => ruleId),
-    ['value', 'value', 'rule', 'field', 'value'],
+    ['value', 'value', 'field', 'rule', 'value'],
   );
   for (const { ruleId, level, message, locations } of results) {
     assert.ok(rules.has(ruleId) && level === 'error' && message.text !== '');
@@ -148,7 +155,99 @@ test('SARIF has each fault with its rule, its region and a path from the working
   assert.deepEqual(fine.runs[0].results, []);
 });
 
-test('a path that cannot be read is told without a code of the system', async () => {
-  const { status, stderr } = await lint('nothing.yaml');
-  assert.deepEqual([status, stderr], [1, 'mailrelay: Cannot read "nothing.yaml": there is no such file\n']);
+test('a path that cannot be read is a fault that hides no other, in every form', async () => {
+  write('bad.yaml', BAD);
+  const alone = await lint('nothing.yaml');
+  assert.deepEqual(alone, {
+    status: 1,
+    stdout: 'nothing.yaml:1:1: cannot be read: there is no such file\n',
+    stderr: '',
+  });
+  const both = await lint('bad.yaml', 'nothing.yaml');
+  assert.match(both.stdout, /^bad\.yaml:9:13: (?:.*\n)+nothing\.yaml:1:1: cannot be read/);
+  const { runs } = JSON.parse((await lint('-o', 'sarif', 'nothing.yaml', 'bad.yaml')).stdout);
+  assert.deepEqual([runs[0].results[0].ruleId, runs[0].results.length], ['file', 6]);
+});
+
+test('text that is nested too deeply is a fault in our words', async () => {
+  for (const depth of [3_000, 20_000]) {
+    const [fault, ...more] = await faultsOf(`a: ${'['.repeat(depth)}${']'.repeat(depth)}\n`);
+    assert.deepEqual([fault?.kind, more], ['yaml', []], String(depth));
+    assert.match(fault?.message ?? '', /too deeply/);
+  }
+});
+
+test('a MailRelay in a List is checked, and its faults have their places', async () => {
+  const items = BAD.slice(BAD.indexOf('apiVersion')).replaceAll(/^/gm, '    ');
+  for (const kind of ['List', 'MailRelayList']) {
+    const faults = await faultsOf(`apiVersion: v1\nkind: ${kind}\nitems:\n  -\n${items.trimEnd()}\n`);
+    assert.deepEqual(
+      faults.map(({ line, column, field }) => [line, column, field]).slice(0, 2),
+      [
+        [9, 17, 'spec.hostname'],
+        [12, 19, 'spec.inbound.starttls'],
+      ],
+      kind,
+    );
+  }
+});
+
+test('a fault between fields is at the entry that has it, and names its value', async () => {
+  const faults = await faultsOf(`${HEAD}spec:
+  hostname: relay.example.com
+  tls: {secretName: relay-tls}
+  inbound:
+    clients:
+      networks: [10.0.0.0/8, 10.0.0.0/33, foo]
+    listeners:
+      - {name: a, port: 25}
+      - {name: b, port: 25}
+      - {name: c, port: 99999}
+  outbound:
+    routes:
+      - recipientDomains: [a.example]
+        tls: {level: Dane}
+`);
+  assert.deepEqual(
+    faults.map(({ line, field, kind, message }) => [line, field, kind, /\(it is (.*)\)$/.exec(message)?.[1]]),
+    [
+      [9, 'spec.inbound.clients.networks[1]', 'rule', '"10.0.0.0/33"'],
+      [9, 'spec.inbound.clients.networks[2]', 'value', undefined],
+      [12, 'spec.inbound.listeners[1].port', 'rule', '25'],
+      [13, 'spec.inbound.listeners[2].port', 'value', undefined],
+      [17, 'spec.outbound.routes[0].tls.level', 'rule', '"Dane"'],
+    ],
+  );
+});
+
+test('every verb that reads a manifest lists its faults in the order of the text', async () => {
+  write('bad.yaml', BAD);
+  const linted = (await lint('bad.yaml')).stdout;
+  for (const args of [
+    ['run', 'bad.yaml'],
+    ['explain', 'a@b.example', '-f', 'bad.yaml'],
+  ] as const) {
+    const { status, stderr } = await mailrelay(args, dir);
+    assert.deepEqual([status, stderr.replace('mailrelay: ', '')], [1, linted], args[0]);
+  }
+});
+
+test('a pipe is read, and one without a writer keeps no signal away', async () => {
+  const pipe = join(dir, 'pipe');
+  execFileSync('mkfifo', [pipe]);
+  const read = lint('pipe');
+  await writeFile(pipe, GOOD);
+  assert.equal((await read).stdout, 'pipe: MailRelay relay: ok\n');
+  for (const args of [
+    ['lint', pipe],
+    ['trace', '-f', pipe],
+    ['tlsrpt', pipe],
+  ]) {
+    const child = spawn(process.execPath, [MAIN, ...args], { stdio: 'ignore' });
+    const ended = once(child, 'exit');
+    await setTimeout(1_500);
+    child.kill('SIGTERM');
+    const late = setTimeout(5_000, ['late']);
+    assert.deepEqual((await Promise.race([ended, late]))[0], 143, args.join(' '));
+  }
 });
