@@ -1,5 +1,6 @@
 /** The tree of verbs as data, for completion, man page and documentation. Pure. */
 import type { Argument, Command, Option } from 'commander';
+import { Suggested } from './verb.ts';
 
 /** What a person may type as a value: one of these words, a path, or anything. */
 export type Value =
@@ -75,7 +76,9 @@ function readOptionValue(option: Option): Value | undefined {
   return name === undefined ? undefined : readValue(option, name);
 }
 
-function readValue({ argChoices }: Option | Argument, name: string): Value {
+function readValue(given: Option | Argument, name: string): Value {
+  const { argChoices } = given;
+  if (given instanceof Suggested) return { kind: 'words', words: given.suggest() };
   if (argChoices) return { kind: 'words', words: argChoices };
   return /^(file|path|dir)s?$/.test(name) ? { kind: 'path' } : { kind: 'any' };
 }

@@ -13,7 +13,7 @@ import { readOrders } from './explainorders.ts';
 import { describeSchedule } from './explainretry.ts';
 import { askRunning, describeIdentity, findStateDir, type NamedRelay } from './explainrunning.ts';
 import { describeWay, findWay } from './explaintext.ts';
-import { explainWord } from './explainword.ts';
+import { explainWord, isWord } from './explainword.ts';
 import { print } from './output.ts';
 import { describeSlowed } from './statustext.ts';
 import { row } from './terminal.ts';
@@ -36,12 +36,17 @@ interface ExplainOptions {
 }
 
 export async function explain(
-  what: string,
+  words: readonly string[],
   { file, from, connect = false, address, adminPort, state, output }: ExplainOptions,
 ): Promise<number> {
-  if (LOOKS_LIKE_IP.test(what) && !isClient(what) && !isStatusCode(what))
+  const [first = '', second] = words;
+  const what = words.join(' ');
+  const isKnown = isWord(what);
+  if (second !== undefined && !isKnown)
+    throw new UsageError(`"${second}" is too much: name one address, one word, or a reply such as 530 5.7.0`);
+  if (LOOKS_LIKE_IP.test(what) && !isClient(what) && !isKnown)
     throw new UsageError(`The IP address "${what}" cannot be read: write it as 192.0.2.7 or 2001:db8::7`);
-  const isAddress = isClient(what) || (/[@.]/.test(what) && !isStatusCode(what));
+  const isAddress = isClient(first) || !isKnown;
   const { value, text } = isAddress
     ? await explainAddress(what, {
         from: readSender(from),
@@ -54,9 +59,6 @@ export async function explain(
   await print(output, value, () => text);
   return 0;
 }
-
-/** An enhanced status code (RFC 3463), such as 5.7.139. */
-const isStatusCode = (text: string) => /^[45]\.\d{1,3}\.\d{1,3}$/.test(text);
 
 interface Question {
   readonly from: string;

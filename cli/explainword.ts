@@ -1,7 +1,7 @@
 /**
  * What a word means that the status, the events, the log or the metrics use: a condition, its reason, an event, the
- * rule that refused a client, an event of the log, the cause of a failure, the code of a provider that refuses our
- * login. Pure.
+ * rule that refused a client, an event of the log or for a webhook, an alert, the cause of a failure, the code of a reply
+ * or of a provider that refuses our login. Pure.
  */
 import { CONDITION_MEANING, CONDITION_TYPES, type ConditionType, REASONS } from '#crds/conditions.ts';
 import { CHANGE_EVENTS } from '#crds/events.ts';
@@ -9,7 +9,9 @@ import { HOP_CURES } from '#crds/hopcures.ts';
 import { LOGIN_PROBLEMS } from '#crds/loginproblems.ts';
 import { findNearest } from '#crds/nearest.ts';
 import { findCure, RULES_OF_REFUSAL } from '#relay/listener/cures.ts';
-import { findLevel, type Level, LOG_EVENTS } from '#relay/observe/levels.ts';
+import { REPLIES } from '#relay/listener/reply.ts';
+import { findLevel, type Level, LOG_EVENTS, type LogEvent } from '#relay/observe/levels.ts';
+import { ALERTS, LOG_WORDS, MAIL_EVENTS } from './docwords.ts';
 import { UsageError } from './usage.ts';
 
 const LEVEL_MEANING: Readonly<Record<Level, string>> = {
@@ -28,11 +30,44 @@ interface Meaning {
   readonly cure?: string;
 }
 
+/** A code of a reply (550), an enhanced status code (5.7.1), or both. */
+const CODE = /^[245]\d\d$|^(?:[245]\d\d )?[245]\.\d{1,3}\.\d{1,3}$/;
+
+/** A word with a full stop could be a domain too, so only a known one is a word. */
+export function isWord(text: string): boolean {
+  return CODE.test(text) || !/[@.:/]/.test(text) || findMeanings(text).length > 0;
+}
+
 export function explainWord(word: string): { value: Meaning | readonly Meaning[]; text: string } {
-  const found = listMeanings().filter((one) => one.word.toLowerCase() === word.toLowerCase());
+  const found = CODE.test(word) ? findReplies(word) : findMeanings(word);
   const [first, ...more] = found;
   if (!first) throw unknown(word);
   return { value: more.length === 0 ? first : found, text: found.map(describe).join('') };
+}
+
+/** The words that a shell may offer. */
+export function listWords(): string[] {
+  return [...new Set(listMeanings().map(({ word }) => word))];
+}
+
+function findMeanings(word: string): Meaning[] {
+  return listMeanings().filter((one) => one.word.toLowerCase() === word.toLowerCase());
+}
+
+/** What the relay answers with this code, and what a refusal of our login with it means. */
+function findReplies(code: string): Meaning[] {
+  const replies = Object.values(REPLIES).filter(({ code: number, text }) =>
+    [`${number}`, text.split(' ')[0], `${number} ${text.split(' ')[0]}`].includes(code),
+  );
+  const told = new Map(replies.map((reply) => [`${reply.code} ${reply.text}`, reply]));
+  return [
+    ...[...told].map(([word, { reason }]) => ({
+      word,
+      kind: `reply to a client, rule ${reason}`,
+      cure: findCure(reason) ?? '',
+    })),
+    ...findMeanings(code.split(' ').at(-1) ?? ''),
+  ];
 }
 
 function listMeanings(): Meaning[] {
@@ -62,7 +97,10 @@ function listMeanings(): Meaning[] {
       word: event,
       kind: 'event of the log',
       meaning: `level ${findLevel(event)}: ${LEVEL_MEANING[findLevel(event)]}`,
+      ...describeEvent(event),
     })),
+    ...Object.entries(ALERTS).map(([word, one]) => ({ word, kind: 'alert', ...one })),
+    ...Object.entries(MAIL_EVENTS).map(([word, one]) => ({ word, kind: 'event for a webhook', ...one })),
     ...Object.entries(HOP_CURES).map(([cause, cure]) => ({
       word: cause,
       kind: 'cause of a failed delivery',
@@ -70,6 +108,11 @@ function listMeanings(): Meaning[] {
     })),
     ...LOGIN_PROBLEMS.map(({ code, cure }) => ({ word: code, kind: 'refusal of our login', cure })),
   ];
+}
+
+function describeEvent(event: LogEvent): { cause?: string; cure?: string } {
+  const { meaning, cure } = LOG_WORDS[event] ?? {};
+  return { ...(meaning === undefined ? {} : { cause: meaning }), ...(cure === undefined ? {} : { cure }) };
 }
 
 function describeReason(type: ConditionType): string {
@@ -87,9 +130,10 @@ function describe({ word, kind, meaning, cause, cure }: Meaning): string {
 }
 
 function unknown(word: string): UsageError {
-  const words = listMeanings().map((one) => one.word);
-  const meant = findNearest(word, words);
-  const known =
-    meant === undefined ? `there are ${[...new Set(words)].join(', ')}` : `did you mean ${meant}?`;
+  const meant = CODE.test(word) ? undefined : findNearest(word, listWords());
+  if (meant !== undefined) return new UsageError(`There is no word "${word}": did you mean ${meant}?`);
+  const known = CODE.test(word)
+    ? 'the relay has no reply with this code, so that it comes from another host, whose own words say more'
+    : 'write a condition or its reason (KeyMismatch), the rule of a refusal (relaying_denied), an event (deferred), an alert (MailRelayNotReady) or a code (5.7.1)';
   return new UsageError(`There is no word "${word}": ${known}`);
 }

@@ -4,7 +4,7 @@
  * second.
  */
 import { styleText } from 'node:util';
-import { Command, type ErrorOptions, Option } from 'commander';
+import { Argument, Command, type ErrorOptions, Option } from 'commander';
 import { findNearest } from '#crds/nearest.ts';
 import { UsageError } from './usage.ts';
 
@@ -95,6 +95,16 @@ export class Verb extends Command {
     if (this.examples.length === 0) return '';
     const lines = this.examples.map(({ line, meaning }) => `  ${meaning}:\n    ${this.#root} ${line}`);
     return `\nExamples:\n${lines.join('\n')}`;
+  }
+}
+
+/** An argument for which a shell offers words, although others are allowed. */
+export class Suggested extends Argument {
+  readonly suggest: () => readonly string[];
+
+  constructor(name: string, description: string, suggest: () => readonly string[]) {
+    super(name, description);
+    this.suggest = suggest;
   }
 }
 

@@ -38,6 +38,11 @@ const CASES: readonly Case[] = [
   { words: ['queue', 'remove', '--y'], offered: ['--yes'] },
   { words: ['lint', '-o', ''], offered: ['text', 'json', 'yaml', 'sarif'], not: ['wide', 'run'] },
   { words: ['send', '--tls', 'im'], offered: ['implicit'], not: ['none'] },
+  {
+    words: ['explain', 'Certificate'],
+    offered: ['CertificateMissing', 'CertificateReady'],
+    not: ['Stalled'],
+  },
   { words: ['completion', ''], offered: ['bash', 'zsh', 'fish'] },
 ];
 

@@ -1,0 +1,185 @@
+/** Words of the docs that no other table has: alerts, events for a webhook, and the lines of the log. Pure data. */
+import type { LogEvent } from '#relay/observe/levels.ts';
+
+interface Word {
+  readonly meaning: string;
+  readonly cure?: string;
+}
+
+/** docs/alerts.md has the steps. */
+export const ALERTS: Readonly<Record<string, Required<Word>>> = {
+  MailRelayNotReady: {
+    meaning: 'a pod takes no mail; senders try again, and other pods of the relay go on',
+    cure: 'see MESSAGE in "kubectl get mr -o wide", then the events and the log of the pod',
+  },
+  MailRelayCertificateEnded: {
+    meaning: 'the relay serves a certificate that has ended, so senders that verify it wait',
+    cure: 'see why "kubectl get certificate" is not READY, or write a new pair into the Secret',
+  },
+  MailRelayCertificateEnds: {
+    meaning: 'the certificate ends within a week, and its renewal has failed',
+    cure: 'see why "kubectl get certificate" is not READY, or write a new pair into the Secret',
+  },
+  MailRelayQueueFull: {
+    meaning: 'the relay answers 452, because the queue or the volume is full; clients keep their mail',
+    cure: 'mend the destination that "queue list" names, or raise queue.storage.size, queue.maxSize or queue.maxMessages',
+  },
+  MailRelayMailWaits: {
+    meaning: 'a message waits for more than an hour',
+    cure: 'see the reasons in "status", and try the way by "explain ADDRESS --connect"',
+  },
+  MailRelayMailHeld: {
+    meaning: 'messages wait for a person, who held them, or who must look at damaged ones',
+    cure: 'see "queue list --held"; then release, export or remove them',
+  },
+  MailRelayDestinationsBlocked: {
+    meaning: 'destinations wait for half an hour for a free slot, because slow next hops hold them',
+    cure: 'give a slow destination a route with its own limits, or raise replicas',
+  },
+  MailRelayLoginRefused: {
+    meaning: 'a next hop refuses the login of the relay; mail for it waits and is not returned',
+    cure: 'correct the Secret that credentialsSecretName names for it',
+  },
+  MailRelayBouncesRise: {
+    meaning: 'in half an hour the relay returned more than a fifth of its recipients',
+    cure: 'see "reason" in the lines "bounced" of the log: an old list, a stolen login, or a block list',
+  },
+  MailRelayHandshakesFail: {
+    meaning: 'the handshake with a next hop fails, so level Opportunistic sent in plain text',
+    cure: 'see "fellBackReason" in the log; mend the next hop, or set level Encrypt, and the mail waits',
+  },
+  MailRelayNotSigned: {
+    meaning: 'messages of a domain with a DKIM key went out without a signature',
+    cure: 'see "reason" in the lines "not_signed" of the log, and correct the Secret of the key',
+  },
+  MailRelayTasksDie: {
+    meaning: 'a task process died more than three times in a quarter of an hour, and is started again',
+    cure: 'see the log before "task_died"; raise pod.resources.limits.memory where it is used up',
+  },
+  MailRelayOperatorAbsent: {
+    meaning: 'no operator leads: relays serve on, and changes wait',
+    cure: 'see the pods and the log in mailrelay-system, and whether Prometheus sees them',
+  },
+  MailRelayOperatorLate: {
+    meaning: 'a MailRelay waits for more than a minute for the operator',
+    cure: 'see whether the API server is slow, and give the operator more CPU where it uses all',
+  },
+  MailRelayOperatorWatchSilent: {
+    meaning: 'a watch of the operator has heard nothing for three minutes',
+    cure: 'see "cannot_watch" in its log: a right or a CRD is missing, or the API server is away',
+  },
+  MailRelayOperatorNamespaceAway: {
+    meaning: 'a namespace of watchNamespaces is gone, or the operator may not read it',
+    cure: 'make the namespace or its RoleBinding again, or remove it from watchNamespaces',
+  },
+  MailRelayOperatorFails: {
+    meaning: 'more than a fifth of the looks at MailRelays end in an error',
+    cure: 'see "reconcile_failed" in the log of the operator, and MESSAGE in "kubectl get mr -A -o wide"',
+  },
+};
+
+/** docs/events.md has their fields. */
+export const MAIL_EVENTS: Readonly<Record<string, Word>> = {
+  'mail.accepted': { meaning: 'the relay answered 250' },
+  'mail.deferred': {
+    meaning: 'a recipient waits for another attempt',
+    cure: 'none is needed where it ends by itself; "queue list" has the reason',
+  },
+  'mail.delivered': { meaning: 'a next hop took the mail for a recipient' },
+  'mail.bounced': {
+    meaning: 'a next hop refused a recipient for good, or the mail cannot go to it',
+    cure: 'see its fields status and text: the answer of the next hop',
+  },
+  'mail.expired': {
+    meaning:
+      'a recipient waited for longer than queue.expireAfter, or retry.expireAfter of its route or provider',
+    cure: 'mend the way by "explain ADDRESS --connect", and let the sender send again',
+  },
+  'mail.removed': { meaning: 'a person removed the message by "mailrelay queue remove"' },
+};
+
+export const LOG_WORDS: Readonly<Partial<Record<LogEvent, Word>>> = {
+  accepted: { meaning: 'the relay answered 250, and the message is on disk' },
+  delivered: {
+    meaning: 'a next hop took the mail for recipients; "fellBack" says that it went in plain text',
+  },
+  refused: {
+    meaning: 'a client was refused; "rule" names what decided, and "cure" what would have let it in',
+    cure: 'see "cure" in the line, or explain the word of "rule"',
+  },
+  login_failed: {
+    meaning: 'a client gave a login that is not right, or that could not be judged',
+    cure: 'see "reason" in the line: the client hears only 535 or 454',
+  },
+  deferred: {
+    meaning: 'a delivery failed for now, and recipients wait for another attempt',
+    cure: 'see "reason" in the line, and try the way by "explain ADDRESS --connect"',
+  },
+  bounced: {
+    meaning: 'recipients were refused for good; their sender gets a report',
+    cure: 'see "reason" in the line: the answer of the next hop',
+  },
+  expired: {
+    meaning:
+      'recipients waited for longer than queue.expireAfter, or retry.expireAfter of their route or provider',
+    cure: 'see the lines "deferred" of the same id, mend the way, and let the sender send again',
+  },
+  returned: { meaning: 'the sender gets a report about recipients that the mail did not reach' },
+  not_signed: {
+    meaning: 'a message of a domain with a DKIM key went out without a signature',
+    cure: 'see "reason" in the line, and correct the Secret of the key',
+  },
+  suppressed: {
+    meaning:
+      'a client named a recipient that gets no mail for some time, because next hops refused it for good',
+    cure: 'see "queue suppressed"; "queue lift ADDRESS" lets it get mail again',
+  },
+  slowed_down: {
+    meaning: 'a receiver asked for fewer messages, and the relay sends more slowly to it',
+    cure: 'none is needed; where it stays, set limits for its route or provider',
+  },
+  secret_held_back: {
+    meaning: 'a next hop refused the new contents of a Secret, so the old contents stay in use',
+    cure: 'see "reason" in the line, and correct the Secret',
+  },
+  events_dropped: {
+    meaning: 'more than 100,000 events waited for the webhook, and the oldest were dropped',
+    cure: 'let the receiver answer 2xx: "events_not_taken" has its answer',
+  },
+  events_not_taken: {
+    meaning: 'the receiver of events does not take them, and is asked again',
+    cure: 'see "reason" in the line; the receiver must answer 2xx within 15 seconds',
+  },
+  filter_failed: {
+    meaning: 'the content filter did not judge a message; inbound.filter.onFailure decided',
+    cure: 'see "message" in the line, and the log of the filter',
+  },
+  proxy_header_missing: {
+    meaning: 'a connection from a proxy of proxyProtocol has no PROXY header, and was closed',
+    cure: 'let the proxy send the header, or remove its address from proxyProtocol.networks',
+  },
+  policy_refused: {
+    meaning: 'the relay did not take a new policy, and goes on with the one before',
+    cure: 'see "message" in the line, and MESSAGE in "kubectl get mr -o wide"',
+  },
+  certificate_not_taken: {
+    meaning: 'the relay did not take a new key pair, and goes on with the one before',
+    cure: 'see "message" in the line; "mailrelay cert" judges a pair before it is used',
+  },
+  users_not_taken: {
+    meaning: 'the Secret of users cannot be used as it is',
+    cure: 'see the reason in the line, and correct the Secret; "mailrelay hash" makes its entries',
+  },
+  table_unreadable: {
+    meaning: 'a table of addresses cannot be read, and addresses that need it are deferred',
+    cure: 'see "reason" in the line, and correct the ConfigMap or the Secret of the table',
+  },
+  set_aside: {
+    meaning: 'a message in the queue is damaged, and waits for a person',
+    cure: 'see "queue list --held"; export or remove it',
+  },
+  task_died: {
+    meaning: 'a task process of the relay ended by itself, and is started again',
+    cure: 'see the lines before it, and the memory of the pod; else report it',
+  },
+};
