@@ -6,7 +6,9 @@
 import { readFileSync } from 'node:fs';
 import { type DnsRecord, printRecord, tlsaName, tlsaValue } from '#crds/dnsrecords.ts';
 import { judgePair, readCertificateFacts } from '#crds/keypair.ts';
+import { host } from '#crds/shapes.ts';
 import { describeFileError } from '#crds/systemwords.ts';
+import { refuseMisshapen } from './misshapen.ts';
 import { print } from './output.ts';
 import { describeCertificate } from './statustext.ts';
 import { paintNames } from './styles.ts';
@@ -27,6 +29,9 @@ const SMTP_PORT = 25;
 
 export async function cert(options: CertOptions): Promise<number> {
   const { cert: certFile, key, hostname = [], output } = options;
+  // A relay may serve a pair for a wildcard, and a record has a host.
+  for (const name of hostname)
+    refuseMisshapen('--hostname', host(), options.tlsa ? name : name.replace(/^\*\./, ''));
   if (options.tlsa) return printTlsa(options);
   if (key === undefined)
     throw new UsageError(
@@ -49,8 +54,8 @@ async function printTlsa(options: CertOptions): Promise<number> {
   const value = tlsaValue(facts.publicKeySha256);
   const hosts = hostname.length > 0 ? hostname : facts.names.filter((name) => !name.startsWith('*.'));
   if (hosts.length === 0) throw new UsageError('The certificate names no host: name one by --hostname NAME');
-  const records = hosts.flatMap((host) =>
-    port.map((number): DnsRecord => ({ name: tlsaName(host, number), type: 'TLSA', ttl, values: [value] })),
+  const records = hosts.flatMap((name) =>
+    port.map((number): DnsRecord => ({ name: tlsaName(name, number), type: 'TLSA', ttl, values: [value] })),
   );
   await print(output, records, () => `${records.flatMap(printRecord).join('\n')}\n`);
   return 0;

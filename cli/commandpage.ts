@@ -16,8 +16,10 @@ export function makeCommandPage(program: VerbFacts): string {
 | --- | --- |
 ${rows.join('\n')}
 
-Exit status: 0 done; 1 failed, or something is wrong with what was looked at; 2 wrong usage, and then nothing was done.
-Styles are for a terminal, and not with \`NO_COLOR\`.
+Exit status: 0 done; 1 failed, or something is wrong with what was looked at; 2 wrong usage, and then nothing was done. What is
+named and not there is 1, and so is a \`find\` without a find; options of \`queue\` that no message matches are 0.
+Styles are for a terminal. \`NO_COLOR=1\` turns them off, \`FORCE_COLOR=1\` turns them on elsewhere; \`NO_COLOR\` wins, and an empty
+value counts as not set.
 
 Completion of verbs, options and values:
 

@@ -10,8 +10,9 @@ import { effectivePolicy } from '#crds/effective.ts';
 import { dkimDomain, dkimSelector } from '#crds/outbound.ts';
 import { readDkimPublicKey } from '#crds/publickeys.ts';
 import { describeFileError } from '#crds/systemwords.ts';
-import { describeKeys, listKeys } from './dkimkeys.ts';
+import { describeKeys, listKeys, USUAL_BITS } from './dkimkeys.ts';
 import { readManifests } from './documents.ts';
+import { refuseMisshapen } from './misshapen.ts';
 import { print } from './output.ts';
 import { quoteWord } from './terminal.ts';
 import { UsageError } from './usage.ts';
@@ -27,7 +28,8 @@ interface DkimOptions extends KeyOptions {
 
 interface KeyOptions {
   readonly type: 'rsa' | 'ed25519';
-  readonly bits: number;
+  /** Of a new RSA key. */
+  readonly bits?: number;
   readonly ttl: number;
   readonly output: Format;
 }
@@ -53,7 +55,9 @@ export async function dkim(options: DkimOptions): Promise<number> {
 }
 
 async function showRecord(options: Wish): Promise<number> {
-  const { domain, selector, key: file, ttl, output } = options;
+  const { domain, selector, key: file, type, bits, ttl, output } = options;
+  if (type === 'ed25519' && bits !== undefined)
+    throw new UsageError('Option --bits is for RSA keys: an Ed25519 key has one size, leave --bits out');
   refuseMisshapen('--domain', dkimDomain(), domain);
   refuseMisshapen('--selector', dkimSelector(), selector);
   const { pem, isNew } = makeOrRead(options);
@@ -66,13 +70,6 @@ async function showRecord(options: Wish): Promise<number> {
   const steps = isNew ? describeSteps(options) : [];
   await print(output, record, () => `${[...steps, ...printRecord(record)].join('\n')}\n`);
   return 0;
-}
-
-function refuseMisshapen(option: string, shape: ReturnType<typeof dkimDomain>, value: string): void {
-  const read = shape.safeParse(value);
-  if (read.success) return;
-  const misshapen = read.error.issues.find(({ code }) => code === 'invalid_format');
-  throw new UsageError(`${option} "${value}" ${misshapen?.message ?? 'is too long: choose a shorter one'}`);
 }
 
 function makeOrRead({ key: file, type, bits }: Wish): { pem: string; isNew: boolean } {
@@ -97,7 +94,7 @@ function readIfThere(file: string): string | undefined {
   }
 }
 
-function makeKey(type: DkimOptions['type'], bits: number): string {
+function makeKey(type: DkimOptions['type'], bits = USUAL_BITS): string {
   return type === 'ed25519'
     ? generateKeyPairSync('ed25519', PEM).privateKey
     : generateKeyPairSync('rsa', { modulusLength: bits, ...PEM }).privateKey;

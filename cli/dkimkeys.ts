@@ -14,6 +14,9 @@ interface ListedKey {
   readonly record: string;
 }
 
+/** RFC 8301: at least 1024 to verify, and 2048 to sign. */
+export const USUAL_BITS = 2_048;
+
 const USES = { Sign: 'signs', Publish: 'signs nothing' } as const;
 
 export function listKeys({ outbound }: Policy): ListedKey[] {

@@ -19,26 +19,33 @@ export async function runProgram(name: string, argv: readonly string[], build: B
   });
   try {
     const { program, words } = await build(normalize(argv));
-    await program.parseAsync(checkVerbs(program, words), { from: 'user' });
+    const asksHelp = HELP.includes(argv[0] ?? '');
+    await program.parseAsync(checkVerbs(program, words, asksHelp), { from: 'user' });
   } catch (error) {
     process.exitCode = explain(name, error);
   }
 }
 
+const HELP = ['help', '-h', '--help'];
+
 /** The ways to ask for help or for the version, written in one way. */
 function normalize(argv: readonly string[]): string[] {
   const [first = '', ...rest] = argv;
   if (['-V', '--version'].includes(first)) return ['version', ...rest];
-  return ['help', '-h', '--help'].includes(first) ? [...rest, '--help'] : [...argv];
+  // Help about help is the help.
+  return HELP.includes(first) ? [...rest.filter((word) => !HELP.includes(word)), '--help'] : [...argv];
 }
 
 /**
  * Without the words after an unknown verb, because a --help among them would hide the mistake. Throws if a group of
- * verbs gets no verb: commander would print its whole help.
+ * verbs gets no verb: commander would print its whole help. `asksHelp`: nothing but verbs may be before the last word.
  */
-function checkVerbs(program: Command, words: readonly string[]): readonly string[] {
+function checkVerbs(program: Command, words: readonly string[], asksHelp: boolean): readonly string[] {
   let command = program;
   for (const [index, word] of words.entries()) {
+    const isLast = index === words.length - 1;
+    if (asksHelp && !isLast && (command.commands.length === 0 || word.startsWith('-')))
+      command.error(`the word '${word}' is no verb`);
     if (command.commands.length === 0 || word.startsWith('-')) return words;
     const next = command.commands.find((one) => one.name() === word);
     if (!next) return words.slice(0, index + 1);

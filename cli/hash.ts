@@ -4,7 +4,9 @@
  */
 import { stringify } from 'yaml';
 import { hashPassword } from '#crds/passwordhash.ts';
+import { namespaceName, objectName } from '#crds/shapes.ts';
 import { compileSenders } from '#relay/addresses/senders.ts';
+import { refuseMisshapen } from './misshapen.ts';
 import { readPassword } from './password.ts';
 import { UsageError } from './usage.ts';
 
@@ -26,6 +28,8 @@ export async function hash(
     throw new UsageError('A Secret needs a user: add --user NAME');
   if (user !== undefined && !/^[^\s:]{1,255}$/.test(user))
     throw new UsageError(`--user must be a name without blanks and colons, not "${user}"`);
+  if (secret !== undefined) refuseMisshapen('--secret', objectName(), secret);
+  if (namespace !== undefined) refuseMisshapen('--namespace', namespaceName(), namespace);
   const bad = sender.find((one) => /[\s,]/.test(one) || !compileSenders([one]));
   if (bad !== undefined)
     throw new UsageError(

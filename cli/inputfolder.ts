@@ -12,9 +12,10 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { makeFolder } from './folder.ts';
 
 export function publishFolder(dir: string, files: Readonly<Record<string, string>>): void {
-  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  makeFolder(dir);
   if (holds(join(dir, '..data'), files)) return;
   const fresh = `..${Date.now()}.${process.pid}`;
   mkdirSync(join(dir, fresh), { mode: 0o700 });

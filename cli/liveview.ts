@@ -3,11 +3,12 @@
  * and after each change of its size, and only if the lines differ. The log goes to a file in the state folder. Whatever ends
  * the process, the terminal gets its first screen back.
  */
-import { mkdirSync, openSync, readFileSync, renameSync, statSync } from 'node:fs';
+import { openSync, readFileSync, renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { styleText } from 'node:util';
 import { describeFileError } from '#crds/systemwords.ts';
 import { DeliveryTail } from './deliverytail.ts';
+import { makeFolder } from './folder.ts';
 import { LOG_NAME } from './runnote.ts';
 import type { RunOutput } from './runoutput.ts';
 import type { RunFacts } from './runtext.ts';
@@ -48,7 +49,7 @@ export class LiveView implements RunOutput {
   constructor(stateDir: string) {
     this.#logFile = join(stateDir, LOG_NAME);
     try {
-      mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+      makeFolder(stateDir);
       if ((statSync(this.#logFile, { throwIfNoEntry: false })?.size ?? 0) > LONG_LOG)
         renameSync(this.#logFile, `${this.#logFile}.1`);
       this.logFd = openSync(this.#logFile, 'a', 0o600);

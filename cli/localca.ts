@@ -2,11 +2,12 @@
  * A throw-away certificate authority for `mailrelay run`, used when the documents lack the Secret that the manifest
  * names, and for `mailrelay sink`. Its files are in the state folder, so that a restart keeps the key pair. It is meant for this machine only.
  */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import 'reflect-metadata';
 import * as x509 from '@peculiar/x509';
 import { judgePair } from '#crds/keypair.ts';
+import { makeFolder } from './folder.ts';
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 const CA_DAYS = 3650;
@@ -26,7 +27,7 @@ export interface LocalPair {
  */
 export async function localPair(stateDir: string, hosts: readonly string[]): Promise<LocalPair> {
   const dir = join(stateDir, 'local-ca');
-  mkdirSync(dir, { recursive: true, mode: 0o700 });
+  makeFolder(dir);
   const caFile = join(dir, 'ca.crt');
   const [cert, key] = [readTextIfPresent(join(dir, 'tls.crt')), readTextIfPresent(join(dir, 'tls.key'))];
   const judged = judgePair(cert, key, hosts, new Date(Date.now() + 30 * DAY_MS));

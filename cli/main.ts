@@ -1,17 +1,22 @@
 /** The `mailrelay` command. Under the name `kubectl-mailrelay` it is the plugin of kubectl. */
 import { basename } from 'node:path';
-import { runProgram } from './entry.ts';
+import { settleColours } from './colours.ts';
 import { endAtSignals } from './signals.ts';
 
 const PLUGIN = 'kubectl-mailrelay';
 
 endAtSignals();
+// Before anything imports node:util, which looks at the environment and warns.
+settleColours(process.env);
 
 if (basename(process.env['MAILRELAY_LAUNCHER'] ?? '') === PLUGIN) {
   const { startPlugin } = await import('./kubectl/start.ts');
   await startPlugin(process.argv.slice(2));
 } else {
-  const { buildProgram } = await import('./program.ts');
+  const [{ runProgram }, { buildProgram }] = await Promise.all([
+    import('./entry.ts'),
+    import('./program.ts'),
+  ]);
   await runProgram('mailrelay', process.argv.slice(2), async (words) => ({
     program: await buildProgram(words[0]),
     words,

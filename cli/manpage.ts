@@ -31,7 +31,10 @@ export function makeManPage(program: VerbFacts, version: string): string {
     '.SH ENVIRONMENT',
     '.TP',
     '.B NO_COLOR',
-    'If it is set, the output has no styles. Without a terminal it never has.',
+    'If it is not empty, the output has no styles.',
+    '.TP',
+    '.B FORCE_COLOR',
+    'If it is not empty, the output has styles without a terminal too. NO_COLOR wins.',
   ];
   return `${lines.join('\n')}\n`;
 }

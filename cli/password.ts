@@ -10,7 +10,7 @@ import { passwordFault } from '#crds/passwordhash.ts';
 /** Asks for a new password twice, because the person does not see what is typed. */
 export async function readPassword(kind: 'new' | 'known'): Promise<string> {
   const password = process.stdin.isTTY ? await typedUnseen(kind === 'new') : await firstLine();
-  const fault = passwordFault(password);
+  const fault = password.includes('\ufffd') ? 'it is not in UTF-8' : passwordFault(password);
   if (fault !== undefined) throw new Error(`The password cannot be used: ${fault}`);
   return password;
 }

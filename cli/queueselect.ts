@@ -1,6 +1,7 @@
 /** Selects the messages of a queue that a verb acts on: named ids, or all messages that match a filter. Pure. */
 import { compilePatterns } from '#crds/patterns.ts';
 import type { QueueEntry } from '#relay/queue/tools.ts';
+import { refuseNoDomain, refuseNoSender } from './misshapen.ts';
 import { UsageError } from './usage.ts';
 
 /** The options that select messages. `all` is a filter that matches every message. */
@@ -37,8 +38,12 @@ function buildFilters({
 }: Wish): ((entry: QueueEntry, now: number) => boolean)[] {
   const filters: ((entry: QueueEntry, now: number) => boolean)[] = [];
   if (held) filters.push(({ state }) => state !== 'queued');
-  if (sender !== undefined) filters.push(senderFilter(sender));
+  if (sender !== undefined) {
+    refuseNoSender('--sender', sender);
+    filters.push(senderFilter(sender));
+  }
   if (domain !== undefined) {
+    refuseNoDomain('--domain', domain);
     const isIt = compilePatterns([domain]);
     filters.push(({ recipients }) => recipients.some(({ address }) => isIt(address)));
   }

@@ -34,6 +34,7 @@ const NOT_DONE: Readonly<Record<Exclude<Done['result'], 'done'>, string>> = {
   gone: 'is not in the queue (any more)',
   delivering: 'is being delivered right now, ask again in a moment',
   held: 'is held: release it first',
+  queued: 'is not held',
   damaged: 'cannot be read: it can only be removed',
 };
 

@@ -15,6 +15,8 @@ import { makeStepPrinter } from './sendsteps.ts';
 import { describeSendError, type SendError } from './sendwords.ts';
 import { UsageError } from './usage.ts';
 
+/** In base64 they are 52 characters, so that no line is longer than 76 (RFC 2047 section 2). */
+const MOST_WORD_BYTES = 39;
 const POD_AUTHORITY = `${POD_PATHS.certificate}/ca.crt`;
 
 interface SendOptions {
@@ -140,9 +142,10 @@ function submit(
   { from, to, subject }: SendOptions,
 ): Promise<Omit<Sent, 'protection'>> {
   const headers = [
-    `From: <${from}>`,
+    // The field needs an address, also where the envelope has the null sender.
+    `From: <${from === '' ? 'mailer-daemon@localhost' : from}>`,
     `To: ${to.map((address) => `<${address}>`).join(', ')}`,
-    `Subject: ${subject.replace(/[\r\n]+/g, ' ')}`,
+    `Subject: ${encodeWords(subject.replace(/[\r\n]+/g, ' '))}`,
     `Date: ${new Date().toUTCString().replace('GMT', '+0000')}`,
     `Message-ID: <${crypto.randomUUID()}@localhost>`,
   ];
@@ -153,6 +156,18 @@ function submit(
       else resolve({ reply: oneLine(info?.response ?? ''), refused: listRefused(info?.rejectedErrors) });
     });
   });
+}
+
+/** The header is ASCII (RFC 2047), because a server may not know SMTPUTF8. */
+function encodeWords(text: string): string {
+  if (Buffer.byteLength(text) === text.length) return text;
+  const pieces: string[] = [];
+  for (const character of text) {
+    const last = pieces.at(-1) ?? '';
+    if (pieces.length === 0 || Buffer.byteLength(last + character) > MOST_WORD_BYTES) pieces.push(character);
+    else pieces[pieces.length - 1] = last + character;
+  }
+  return pieces.map((piece) => `=?UTF-8?B?${Buffer.from(piece).toString('base64')}?=`).join('\r\n ');
 }
 
 function listRefused(errors: readonly SendError[] = []): Sent['refused'] {

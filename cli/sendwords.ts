@@ -54,11 +54,21 @@ export function describeSendError(error: SendError): string {
   if (response !== undefined) {
     const [first = ''] = command.split(' ');
     const what = REFUSED[command] ?? REFUSED[first] ?? `${command} is refused`;
-    const cure = command === 'STARTTLS' ? ': use --tls implicit if it wants TLS from the first byte' : '';
-    return `${what}: ${oneLine(response)}${cure}`;
+    return `${what}: ${oneLine(response)}${findCure(command, response)}`;
   }
   if (isSystemCode(originalCode)) return describeSystemError({ code: originalCode });
   return describeBrokenSession(error);
+}
+
+/** A server that answers STARTTLS speaks plain text first, so TLS from the first byte is not what it wants. */
+function findCure(command: string, response: string): string {
+  if (command === 'STARTTLS')
+    return ': let the server offer STARTTLS, or send in plain text by --tls none, if nobody on the way may read it';
+  // The enhanced code is the same for a login that is wanted, and some servers leave it out.
+  if (/^530/.test(response) && /TLS/i.test(response))
+    return ': leave --tls none out, and the session uses STARTTLS';
+  if (/^530/.test(response)) return ': log in by --user NAME or --token-file FILE';
+  return '';
 }
 
 /** No reply, and no code that says more. */

@@ -1,4 +1,4 @@
-/** Styles in the output. They are for a terminal only, and there not with NO_COLOR. */
+/** Styles in the output. They are for a terminal only, and there not with NO_COLOR; FORCE_COLOR wants them elsewhere. */
 import { styleText } from 'node:util';
 
 type Style = Parameters<typeof styleText>[0];

@@ -59,7 +59,7 @@ export class Verb extends Command {
   }
 
   override error(message: string, { code = '' }: ErrorOptions = {}): never {
-    const sentence = (this.#describeUsage(code) ?? message)
+    const sentence = (this.#describeUsage(code, message) ?? message)
       .replace(/^error: /, '')
       .replace(/\.?\n/g, ' ')
       .replace(/\.$/, '')
@@ -68,13 +68,15 @@ export class Verb extends Command {
   }
 
   /** Where commander says too little. */
-  #describeUsage(code: string): string | undefined {
+  #describeUsage(code: string, message: string): string | undefined {
     const stray = this.args.find((word) => /^-./.test(word));
     switch (code) {
       case 'commander.excessArguments': {
         const [first] = this.args.slice(this.registeredArguments.length);
         return `argument '${first}' is too much: there is no place for it`;
       }
+      case 'commander.invalidArgument':
+        return describeInvalid(message);
       // An option that is misspelt is missing too.
       case 'commander.missingMandatoryOptionValue':
         return stray === undefined ? undefined : this.#describeUnknown(stray);
@@ -106,6 +108,22 @@ export class Suggested extends Argument {
     super(name, description);
     this.suggest = suggest;
   }
+}
+
+/** What is wrong with a value, of commander's sentence. The readers of values (usage.ts) say "It must be". */
+function describeInvalid(message: string): string | undefined {
+  const {
+    flags,
+    value,
+    name,
+    why = '',
+  } = /^error: (?:option '(?<flags>[^']*)' argument|command-argument value) '(?<value>.*)' is invalid(?: for argument '(?<name>[^']*)')?\. (?<why>.*)$/s.exec(
+    message,
+  )?.groups ?? {};
+  if (value === undefined) return undefined;
+  const what = name === undefined ? `option '${/--[a-z-]+/.exec(flags ?? '')?.[0]}'` : `argument '${name}'`;
+  const cure = why.replace(/^Allowed choices are /, 'choose one of ').replace(/^I(?=t must)/, 'i');
+  return `${what} cannot be '${value}': ${cure}`;
 }
 
 export type Format = 'text' | 'wide' | 'json' | 'yaml' | 'sarif';

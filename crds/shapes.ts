@@ -31,6 +31,13 @@ export const objectName = () =>
     253,
     'the name of a Kubernetes object: lower-case letters, digits, hyphens and dots',
   );
+/** Of a namespace, which is a label of DNS. */
+export const namespaceName = () =>
+  text(
+    '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$',
+    63,
+    'the name of a namespace: lower-case letters, digits and hyphens',
+  );
 export const port = () => z.int().min(1).max(65_535);
 export const networks = () =>
   z

@@ -2,8 +2,9 @@
  * The folder of a sink: one file for each message, and only the last hundred stay. The numbers go on after a restart. Other
  * files in the folder are left alone.
  */
-import { mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeFolder } from '../folder.ts';
 
 const KEPT = 100;
 const NAME = /^(\d{6,})\.eml$/;
@@ -20,7 +21,7 @@ export class SinkStore {
   /** Throws if the folder can be neither made nor read. */
   constructor(folder: string) {
     // Mail is private.
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeFolder(folder);
     this.#folder = folder;
     this.#numbers = readdirSync(folder)
       .flatMap((name) => NAME.exec(name)?.[1] ?? [])

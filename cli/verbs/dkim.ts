@@ -1,12 +1,12 @@
 /** The verb `dkim`. */
 import { Option } from 'commander';
 import { DEFAULT_TTL_SECONDS } from '#crds/dnsrecords.ts';
+import { USUAL_BITS } from '../dkimkeys.ts';
 import { parseNumber } from '../usage.ts';
 import { outputOption, Verb } from '../verb.ts';
 
 const MOST_TTL_SECONDS = 999_999_999;
-const USUAL_BITS = 2_048;
-/** RFC 8301: at least 1024 to verify, and 2048 to sign. Verifiers need not know more than 4096. */
+/** RFC 8301: verifiers need not know more than 4096. */
 const MOST_BITS = 4_096;
 
 export const verb = new Verb('dkim')
@@ -23,7 +23,11 @@ export const verb = new Verb('dkim')
       .choices(['rsa', 'ed25519'])
       .default('rsa'),
   )
-  .option('--bits <bits>', 'size of a new RSA key', parseNumber(USUAL_BITS, MOST_BITS), USUAL_BITS)
+  .option(
+    '--bits <bits>',
+    `size of a new RSA key (default: ${USUAL_BITS})`,
+    parseNumber(USUAL_BITS, MOST_BITS),
+  )
   .option(
     '--ttl <seconds>',
     'time to live of the record',

@@ -31,8 +31,8 @@ export const QUEUE_ACTIONS: readonly QueueAction[] = ['hold', 'release', 'retry'
 
 export interface Done {
   readonly id: string;
-  /** held: it cannot be retried. damaged: it can only be removed. */
-  readonly result: ActionOutcome | 'held' | 'damaged';
+  /** held: it cannot be retried. queued: it is not held, so it cannot be released. damaged: it can only be removed. */
+  readonly result: ActionOutcome | 'held' | 'queued' | 'damaged';
 }
 
 /** What came of a message since a person asked for an attempt. */
@@ -92,6 +92,7 @@ export class QueueTools {
   }
 
   async #touch(action: Exclude<QueueAction, 'retry'>, id: string): Promise<Done['result']> {
+    if (action === 'release' && this.show(id)?.state === 'queued') return 'queued';
     const result = await this.#manager.actions[action](id);
     if (result !== 'gone' || !this.#isDamaged(id)) return result;
     if (action !== 'remove') return 'damaged';

@@ -84,6 +84,15 @@ test('a misshapen domain, selector or size is refused before there is a file', a
   assert.match(stderr, /no\/such\/folder\.key/);
 });
 
+test('an Ed25519 key has one size', async () => {
+  const { status, stderr } = await mailrelay([
+    ...['dkim', '--domain', 'a.example', '--selector', 's', '--key', join(dir, 'sized.key')],
+    ...['--type', 'ed25519', '--bits', '4096'],
+  ]);
+  assert.equal(status, 2, stderr);
+  assert.match(stderr, /leave --bits out/);
+});
+
 test('of a manifest: which key signs, which is only published, and what comes next', async () => {
   const file = join(dir, 'relay.yaml');
   const tell = async (second: object) => {

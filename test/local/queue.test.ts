@@ -98,6 +98,8 @@ describe('mailrelay queue', { concurrency: false }, () => {
     const retried = await queue('retry', id('first'));
     assert.equal(retried.status, 1);
     assert.match(retried.stderr, /is held: release it first/);
+    const released = await queue('release', id('last'));
+    assert.deepEqual([released.status, released.stderr], [1, `${id('last')} is not held\n`]);
   });
 
   test('retry tells what came of it, by message or in short', async () => {

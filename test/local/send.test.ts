@@ -70,6 +70,7 @@ describe('mailrelay send', { concurrency: false }, () => {
     assertRefused(
       await sendTo(relay.ports[1] ?? 0, ['b@example.com'], '--tls', 'none'),
       'the sender is refused: 530 5.7.0',
+      'leave --tls none out',
     );
   });
 
@@ -104,6 +105,18 @@ describe('mailrelay send', { concurrency: false }, () => {
     assertRefused(await send('--tls', 'implicit'), '--tls starttls');
     const { port } = mute.address() as { port: number };
     assertRefused(await sendTo(port, ['b@example.com']), 'refuses the session: 554 5.3.2 not today');
+    const plain = createServer((socket) => {
+      socket.on('error', () => undefined);
+      socket.on('data', (line) =>
+        socket.write(/^EHLO/.test(`${line}`) ? '250 plain\r\n' : '502 5.5.1 no\r\n'),
+      );
+      socket.write('220 plain\r\n');
+    }).unref();
+    await new Promise<void>((resolve) => plain.listen(0, '127.0.0.1', resolve));
+    const offered = await sendTo((plain.address() as { port: number }).port, ['b@example.com']);
+    plain.close();
+    assertRefused(offered, '--tls none');
+    assert.doesNotMatch(offered.stderr, /implicit/);
     const unknown = ['send', '--server', 'no-such-host.invalid:25', '--from', 'a@client.example'];
     assertRefused(await mailrelay([...unknown, '--to', 'b@example.com']), 'no-such-host.invalid');
   });

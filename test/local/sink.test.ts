@@ -5,6 +5,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
+import PostalMime from 'postal-mime';
 import type { TakenMessage } from '#cli/sink/server.ts';
 import { type Authority, makeAuthority } from '#test/kit/ca.ts';
 import { endWithFile } from '#test/kit/child.ts';
@@ -88,7 +89,21 @@ test('it tells of each message how it was encrypted, and JSON has one line for e
   assert.equal(plain?.subject, subject);
   assert.deepEqual([secured?.tls?.version, secured?.tls?.serverName], ['TLSv1.3', 'sink.example']);
   await until('the sink to tell of STARTTLS', () => sink.stderr.includes('with STARTTLS'));
-  assert.match(readFileSync(secured?.file ?? '', 'utf8'), /^From: <>/m);
+  assert.match(readFileSync(secured?.file ?? '', 'utf8'), /^From: <mailer-daemon@localhost>/m);
+});
+
+test('the header of a sent message is ASCII', async () => {
+  const sink = await Sink.start('--tls', 'none', '-o', 'json');
+  const subject = `Grüße ${'und Küsse '.repeat(9)}🙂`;
+  assert.equal((await send(sink, '--tls', 'none', '--subject', subject)).status, 0);
+  const [message] = sink.messages();
+  const [header = ''] = readFileSync(message?.file ?? '', 'utf8').split('\r\n\r\n');
+  assert.match(header, /^[ -~\r\n]+$/);
+  assert.ok(
+    header.split('\r\n').every((line) => line.length <= 76),
+    header,
+  );
+  assert.equal((await PostalMime.parse(header)).subject, subject);
 });
 
 test('the text for people has no character that a terminal obeys', async () => {
@@ -167,6 +182,11 @@ test('what cannot be is one sentence', async () => {
     /^mailrelay: .* port \d+: the port is in use; choose .*--port\n$/,
   );
   await fails(['--listen', '192.0.2.1'], 1, /this machine does not have that address/);
+  await fails(
+    ['--keep', '/proc/mailrelay/in', '--port', String(await freePort())],
+    1,
+    /Cannot write "\/proc/,
+  );
   await fails(['--keep', join(dir, 'tls.crt', 'in')], 1, /^mailrelay: Cannot write ".*": .*\n$/);
   await fails(['--cert', join(dir, 'none')], 2, /both --cert and --key/);
   await fails(['--cert', join(dir, 'none'), '--key', join(dir, 'none')], 1, /Cannot read .*no such file/);

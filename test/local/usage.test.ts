@@ -1,6 +1,6 @@
 /** The command as such: how it is asked for help and version, and what it says about wrong usage. */
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { test } from 'node:test';
 import type { Command } from 'commander';
 import { buildProgram } from '#cli/program.ts';
@@ -72,6 +72,36 @@ test('help and version refuse nonsense', async () => {
   await assertUsage(['status', '--version'], '--version');
 });
 
+test('after "help" there are verbs, and nothing that would run one', async () => {
+  await assertUsage(['help', '--', 'lint'], '"--" is no verb');
+  await assertUsage(['help', 'queue', 'list', 'extra'], '"extra" is no verb');
+  await assertUsage(['--help', 'lint', '--nonsense'], '"--nonsense" is no verb');
+  assert.deepEqual(await mailrelay(['help', 'help']), await mailrelay(['help']));
+  assert.deepEqual(await mailrelay(['help', 'lint', '--help']), await mailrelay(['lint', '--help']));
+});
+
+test('a value that cannot be is told in our words, with the cure', async () => {
+  await assertUsage(
+    ['completion', 'tcsh'],
+    'Argument "shell" cannot be "tcsh": choose one of bash, zsh, fish',
+  );
+  await assertUsage(['status', '-o', 'table'], 'Option "--output" cannot be "table": choose one of text,');
+  await assertUsage(['relay', '--processes', 'x'], 'Option "--processes" cannot be "x": it must be a whole');
+});
+
+test('the variables of colours count as no-color.org has it, and Node says nothing of them', () => {
+  const help = (env: NodeJS.ProcessEnv) => {
+    const { stdout, stderr } = spawnSync(LAUNCHER, ['--help'], {
+      encoding: 'utf8',
+      env: { ...process.env, ...env },
+    });
+    return [stdout.includes(`${ESCAPE}[`), stderr];
+  };
+  assert.deepEqual(help({ NO_COLOR: '1', FORCE_COLOR: '1' }), [false, '']);
+  assert.deepEqual(help({ NO_COLOR: '', FORCE_COLOR: '1' }), [true, '']);
+  assert.deepEqual(help({ NO_COLOR: '', FORCE_COLOR: '' }), [false, '']);
+});
+
 test('wrong usage is found before anything is looked for', async () => {
   for (const verb of ['hold', 'release', 'retry', 'remove', 'export'])
     await assertUsage(['queue', verb], `which messages to ${verb}`);
@@ -99,6 +129,15 @@ test('values that an option cannot have', async () => {
   for (const verb of ['run', 'relay', 'sink'])
     for (const no of ['foo', 'relay.example', '300.1.1.1', '127.0.0.1:25', ''])
       await assertUsage([verb, '--listen', no], '--listen', `"${no}"`, 'IP address of this machine');
+  for (const no of ['', '*', 'a b.example', '*.'])
+    await assertUsage(['queue', 'list', '--domain', no], `--domain "${no}" is no domain`);
+  for (const no of ['', 'foo bar', 'joe@', '*'])
+    await assertUsage(['queue', 'hold', '--sender', no], `--sender "${no}" is no sender`);
+  await assertUsage(['trace', '--peer', 'foo'], '--peer "foo"', '192.0.2.7');
+  await assertUsage(['trace', '--session', ''], '--session ""');
+  for (const no of ['a b', '', '*.example.com', 'a.example.'])
+    await assertUsage(['cert', '--tlsa', '--cert', 'none', '--hostname', no], `--hostname "${no}"`);
+  await assertUsage(['cert', '--cert', 'none', '--key', 'none', '--hostname', '*.b c'], '--hostname');
   for (const no of ['300.1.1.1', '1.2.3', '192.0.2.0/24', 'fe80:::1', '::12345'])
     await assertUsage(['explain', no], `The IP address "${no}" cannot be read`, '192.0.2.7');
 });

@@ -15,7 +15,7 @@ const LAUNCHER = new URL('../../bin/mailrelay', import.meta.url).pathname;
 const EXAMPLES = new URL('../../examples/', import.meta.url).pathname;
 const PASSWORD = 'correct horse battery';
 
-function withInput(input: string, ...args: string[]) {
+function withInput(input: string | Buffer, ...args: string[]) {
   return spawnSync(LAUNCHER, args, { input, encoding: 'utf8' });
 }
 
@@ -90,6 +90,10 @@ describe('mailrelay hash, status, explain and trace', { concurrency: false }, ()
       ['secret', ['hunter2'], 2, 'never an argument'],
       ['secret', ['--secret', 'users'], 2, '--user'],
       ['secret', ['--user', 'alice:bob'], 2, 'without blanks and colons'],
+      ['secret', ['--user', 'alice', '--secret', '_x'], 2, '--secret "_x"'],
+      ['secret', ['--user', 'alice', '--namespace', 'Bad NS'], 2, '--namespace "Bad NS"'],
+      ['secret', ['--user', 'alice', '--namespace', 'a.b'], 2, '--namespace "a.b"'],
+      [Buffer.from([0x61, 0xff, 0x62, 0x0a]), [], 1, 'not in UTF-8'],
       [
         'secret',
         ['--user', 'alice', '--sender', 'ok.example', '--sender', '*@bad.example'],

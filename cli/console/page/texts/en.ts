@@ -136,6 +136,7 @@ export const en = {
   resultGone: 'Not in the queue any more: {count}.',
   resultDelivering: 'Being delivered right now: {count}.',
   resultHeld: 'Held, release first: {count}.',
+  resultQueued: 'Not held: {count}.',
   resultDamaged: 'Damaged, can only be removed: {count}.',
   outcomeDelivered: 'Delivered: {count}.',
   outcomeReturned: 'Returned to the sender: {count}.',

@@ -138,6 +138,7 @@ export const zh: Texts = {
   resultGone: '已不在队列中：{count}。',
   resultDelivering: '正在投递：{count}。',
   resultHeld: '已搁置，请先放行：{count}。',
+  resultQueued: '并未搁置：{count}。',
   resultDamaged: '已损坏，只能删除：{count}。',
   outcomeDelivered: '已投递：{count}。',
   outcomeReturned: '已退回发件人：{count}。',
