@@ -12,6 +12,9 @@ _mailrelay() {
   local cur=\${COMP_WORDS[COMP_CWORD]} prev=\${COMP_WORDS[COMP_CWORD - 1]}
   local verb=mailrelay words='' options='' paths='' index
   COMPREPLY=()
+  # bash takes --output=json apart.
+  [[ $cur == '=' ]] && cur=''
+  [[ $prev == '=' ]] && prev=\${COMP_WORDS[COMP_CWORD - 2]}
   for ((index = 1; index < COMP_CWORD; index++)); do
     case "$verb \${COMP_WORDS[index]}" in
       ${paths.join(' | ')})

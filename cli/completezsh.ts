@@ -52,8 +52,9 @@ ${cases.join('\n')}
 
 function makeOption({ names, summary, value }: OptionFacts): string {
   const tail = `[${escapeText(summary)}]${value ? `:value:${actionFor(value)}` : ''}`;
-  // "*": an option may be repeated; one with two names is one option.
-  return names.length > 1 ? `'*'{${names.join(',')}}'${tail}'` : `'*${names[0]}${tail}'`;
+  // "=": the value may be in the same word. "*": an option may be repeated; one with two names is one option.
+  const flags = names.map((name) => (value && name.startsWith('--') ? `${name}=` : name));
+  return flags.length > 1 ? `'*'{${flags.join(',')}}'${tail}'` : `'*${flags[0]}${tail}'`;
 }
 
 function actionFor(value: Value): string {

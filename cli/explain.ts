@@ -4,7 +4,7 @@
  * to the next hops only with --connect. A relay that runs here adds what only it knows (explainrunning.ts). It never sends a message.
  */
 import { isRouting, printMailbox, readMailbox } from '#relay/addresses/address.ts';
-import { findLadder } from '#relay/delivery/ladder.ts';
+import { findLadder, type Ladder } from '#relay/delivery/ladder.ts';
 import { compileRoutes } from '#relay/delivery/route.ts';
 import { findSchedule } from '#relay/queue/retry.ts';
 import { describeSessions, isClient, listSessions } from './explainclient.ts';
@@ -47,7 +47,11 @@ export async function explain(
   if (LOOKS_LIKE_IP.test(what) && !isClient(what) && !isKnown)
     throw new UsageError(`The IP address "${what}" cannot be read: write it as 192.0.2.7 or 2001:db8::7`);
   const isAddress = isClient(first) || !isKnown;
-  const { value, text } = isAddress
+  const {
+    value,
+    text,
+    isReached = true,
+  }: Explained = isAddress
     ? await explainAddress(what, {
         from: readSender(from),
         file,
@@ -57,7 +61,7 @@ export async function explain(
       })
     : explainWord(what);
   await print(output, value, () => text);
-  return 0;
+  return isReached ? 0 : 1;
 }
 
 interface Question {
@@ -68,7 +72,17 @@ interface Question {
   readonly relay: NamedRelay;
 }
 
-async function explainAddress(what: string, { from, file, connect, state, relay }: Question) {
+interface Explained {
+  readonly value: unknown;
+  readonly text: string;
+  /** False: connections were wanted, and no next hop gave a session. */
+  readonly isReached?: boolean;
+}
+
+async function explainAddress(
+  what: string,
+  { from, file, connect, state, relay }: Question,
+): Promise<Explained> {
   if (isClient(what)) {
     const sessions = listSessions((await readOrders(file)).policy, what);
     return { value: sessions, text: describeSessions(what, sessions) };
@@ -97,7 +111,12 @@ async function explainAddress(what: string, { from, file, connect, state, relay 
     ...(schedule ? [describeSchedule(schedule)] : []),
     ...(slowed ? [`${row('slowed', describeSlowed(slowed))}\n`] : []),
   ];
-  return { value: { ...way, ladder, identity, schedule, slowed }, text: texts.join('') };
+  const isReached = !connect || destination.kind === 'local' || hasSession(ladder);
+  return { value: { ...way, ladder, identity, schedule, slowed }, text: texts.join(''), isReached };
+}
+
+function hasSession({ hosts }: Ladder): boolean {
+  return hosts.some(({ connection }) => connection?.kind === 'session');
 }
 
 /** As the relay reads RCPT. A domain alone stands for any address in it. */

@@ -4,9 +4,9 @@
  */
 import type { PodStatus } from '#crds/podstatus.ts';
 import type { Policy } from '#crds/policyfile.ts';
-import { ADMIN_PORT, POD_PATHS } from '#crds/wellknown.ts';
+import { POD_PATHS } from '#crds/wellknown.ts';
 import { type Ladder, MX_HOSTS } from '#relay/delivery/ladder.ts';
-import { askStatus } from './relaystatus.ts';
+import { askStatus, findEndpoint } from './relaystatus.ts';
 import { stateFolder } from './statefolder.ts';
 
 export interface NamedRelay {
@@ -17,7 +17,7 @@ export interface NamedRelay {
 /** null: none runs here. Most manifests are explained where no relay runs. */
 export async function askRunning({ address, adminPort }: NamedRelay): Promise<PodStatus | null> {
   try {
-    return await askStatus({ address: address ?? '127.0.0.1', adminPort: adminPort ?? ADMIN_PORT });
+    return await askStatus(findEndpoint({ address, adminPort }));
   } catch (error) {
     if (address === undefined && adminPort === undefined) return null;
     throw error;

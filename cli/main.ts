@@ -1,15 +1,23 @@
-/** The `mailrelay` command. Under the name `kubectl-mailrelay` it is the plugin of kubectl. */
+/**
+ * The `mailrelay` command. Under the name `kubectl-mailrelay` it is the plugin of kubectl, and under
+ * `kubectl_complete-mailrelay` it completes the words of that plugin.
+ */
 import { basename } from 'node:path';
 import { settleColours } from './colours.ts';
 import { endAtSignals } from './signals.ts';
 
 const PLUGIN = 'kubectl-mailrelay';
+const PLUGIN_COMPLETION = 'kubectl_complete-mailrelay';
 
 endAtSignals();
 // Before anything imports node:util, which looks at the environment and warns.
 settleColours(process.env);
 
-if (basename(process.env['MAILRELAY_LAUNCHER'] ?? '') === PLUGIN) {
+const name = basename(process.env['MAILRELAY_LAUNCHER'] ?? '');
+if (name === PLUGIN_COMPLETION) {
+  const { printCompletion } = await import('./kubectl/complete.ts');
+  await printCompletion(process.argv.slice(2));
+} else if (name === PLUGIN) {
   const { startPlugin } = await import('./kubectl/start.ts');
   await startPlugin(process.argv.slice(2));
 } else {

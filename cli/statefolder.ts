@@ -7,18 +7,23 @@ import { dirname, join, resolve } from 'node:path';
 import { CONTROL_SOCKET, POD_PATHS } from '#crds/wellknown.ts';
 
 export function stateFolder(named: string | undefined): string {
-  if (named !== undefined) return resolve(named);
-  if (existsSync(join(POD_PATHS.state, CONTROL_SOCKET))) return POD_PATHS.state;
-  const [found, ...others] = globSync(join('.state', '*', CONTROL_SOCKET))
-    .map(dirname)
-    .toSorted();
+  const found = named === undefined ? findStateFolder() : resolve(named);
   if (found === undefined)
     throw new Error(
       'No relay runs here: name its state folder by --state DIR, or start it by "mailrelay run"',
     );
+  return found;
+}
+
+/** Undefined: there is none. */
+export function findStateFolder(): string | undefined {
+  if (existsSync(join(POD_PATHS.state, CONTROL_SOCKET))) return POD_PATHS.state;
+  const [found, ...others] = globSync(join('.state', '*', CONTROL_SOCKET))
+    .map(dirname)
+    .toSorted();
   if (others.length > 0)
     throw new Error(
       `There is more than one relay here: choose by --state ${[found, ...others].join(' or ')}`,
     );
-  return resolve(found);
+  return found === undefined ? undefined : resolve(found);
 }

@@ -3,17 +3,21 @@
  * 1 if it is not ready or does not answer.
  */
 import { print } from './output.ts';
-import { type AdminEndpoint, askRelay, askStatus } from './relaystatus.ts';
+import { askRelay, askStatus, findEndpoint } from './relaystatus.ts';
 import { describeStatus } from './statustext.ts';
 import { paintNames } from './styles.ts';
 import type { Format } from './verb.ts';
 
-interface StatusOptions extends AdminEndpoint {
+interface StatusOptions {
+  readonly address?: string;
+  readonly adminPort?: number;
+  readonly state?: string;
   readonly output: Format;
   readonly metrics?: boolean;
 }
 
-export async function status({ output, metrics, ...endpoint }: StatusOptions): Promise<number> {
+export async function status({ output, metrics, ...named }: StatusOptions): Promise<number> {
+  const endpoint = findEndpoint(named);
   if (metrics) {
     process.stdout.write(await askRelay(endpoint, '/metrics'));
     return 0;

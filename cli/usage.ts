@@ -47,3 +47,18 @@ export function splitList(text: string): string[] {
     .map((item) => item.trim())
     .filter(Boolean);
 }
+
+export function parseSender(text: string): string {
+  return text === '' || text === '<>' ? '' : checkAddress(text);
+}
+
+export function collectRecipients(text: string, before: readonly string[] = []): string[] {
+  return collect(checkAddress(text), before);
+}
+
+/** Only what no server can read: the relay decides about the rest, and its refusal is what a person wants to see. */
+export function checkAddress(text: string): string {
+  if (!/^[^\s<>@]+(?:@[^\s<>@]+)?$/.test(text) && !/^"[^<>]*"@[^\s<>@]+$/.test(text))
+    throw new InvalidArgumentError('It must be a mail address, such as joe@example.com');
+  return text;
+}

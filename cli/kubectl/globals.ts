@@ -2,6 +2,7 @@
  * The options that a person may write anywhere in the line, as with kubectl: -n, --context, --kubeconfig, --pod, -o. All
  * other words go on as they are, because the verb of a pod may have options that this version does not know. Pure.
  */
+import type { Value } from '../commandtree.ts';
 import { UsageError } from '../usage.ts';
 import type { Place } from './cluster.ts';
 import type { Form } from './inpods.ts';
@@ -21,6 +22,14 @@ const NAMES: Readonly<Record<string, keyof Globals>> = {
   '--output': 'output',
 };
 const FORMS: readonly string[] = ['text', 'json', 'yaml'];
+
+/** What a shell may offer as the value of each. */
+export const GLOBAL_OPTIONS: ReadonlyMap<string, Value> = new Map(
+  Object.entries(NAMES).map(([flag, name]): [string, Value] => {
+    if (name === 'output') return [flag, { kind: 'words', words: [...FORMS, 'wide'] }];
+    return [flag, { kind: name === 'kubeconfig' ? 'path' : 'any' }];
+  }),
+);
 
 /** The globals for a manifest that names a namespace, or none. */
 export function inNamespace(globals: Globals, namespace: string | undefined): Globals {

@@ -3,7 +3,7 @@
  * cluster. It acts by the rights of the person: exec into relay pods, as kubectl exec does.
  */
 import { untilStopSignal } from '../signals.ts';
-import { parsePort, parseTime } from '../usage.ts';
+import { checkAddress, parsePort, parseSender, parseTime } from '../usage.ts';
 import { Verb } from '../verb.ts';
 import { verb as podQueue } from '../verbs/queue.ts';
 import type { Cluster } from './cluster.ts';
@@ -136,8 +136,8 @@ interface TestOptions {
 
 function test({ connect, pod }: Given): Verb {
   return ofRelay('test', 'send one message through each listener, step by step')
-    .requiredOption('--from <address>', 'sender')
-    .requiredOption('--to <address>', 'recipient')
+    .requiredOption('--from <address>', 'sender; <> is the null sender', parseSender)
+    .requiredOption('--to <address>', 'recipient', checkAddress)
     .option('--listener <name>', 'only this listener')
     .option('--user <name>', 'log in; the password is asked for, or is the first line of standard input')
     .example('test relay -n mail --from me@example.com --to you@example.com', 'Try all listeners')

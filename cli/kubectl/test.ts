@@ -63,7 +63,16 @@ export function listSendWords(
   const policy = starttls ?? spec.inbound.starttls;
   const tls = implicitTLS === true ? 'implicit' : policy === 'Disabled' ? 'none' : 'starttls';
   return [
-    ...['send', '--steps', '--server', `${relay}.${namespace}.svc:${port}`, '--from', from, '--to', to],
+    ...[
+      'send',
+      '--steps',
+      '--server',
+      `${relay}.${namespace}.svc:${port}`,
+      '--from',
+      from || '<>',
+      '--to',
+      to,
+    ],
     ...['--tls', tls, '--subject', 'kubectl mailrelay test'],
     ...(tls === 'none' ? [] : ['--server-name', spec.hostname]),
     ...(user === undefined ? [] : ['--user', user]),

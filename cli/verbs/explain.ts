@@ -2,7 +2,7 @@
 
 import { listWords } from '../explainword.ts';
 import { parsePort } from '../usage.ts';
-import { outputOption, stateOption, Suggested, Verb } from '../verb.ts';
+import { outputOption, Suggested, stateOption, Verb } from '../verb.ts';
 
 export const verb = new Verb('explain')
   .summary('which rule decides for an address or a client; what a condition reason means')
@@ -13,7 +13,10 @@ An IP address: shows the STARTTLS policy and the oldest TLS version of this clie
 A word: shows cause and cure of a condition reason, such as CertificateMissing, of the rule that refused a client, such as relaying_denied, of an alert, of an event, of a reply to a client, such as 530 5.7.0, or of the code of a provider that refuses our login, such as 5.7.139.`)
   .addArgument(new Suggested('<what...>', 'a mail address, an IP address of a client, or a word', listWords))
   .option('-f, --file <path>', 'file or folder of YAML documents (default: the policy of the pod)')
-  .option('--connect', 'connect to each next hop, make the TLS handshake and verify it; no login, no message')
+  .option(
+    '--connect',
+    'connect to each next hop, make the TLS handshake and verify it; no login, no message. Exit status 1 when none gives a session',
+  )
   .option('--from <address>', 'the sender, where there are routes by sender (default: the null sender)', '')
   .option('--address <host>', 'where a running relay serves its status (default: this machine or pod)')
   .option('--admin-port <port>', 'its port', parsePort)

@@ -1,6 +1,6 @@
 /** The verb `send`. */
 import { InvalidArgumentError, Option } from 'commander';
-import { collect, parsePort } from '../usage.ts';
+import { collectRecipients, parsePort, parseSender } from '../usage.ts';
 import { Verb } from '../verb.ts';
 
 /** HOST:PORT. An IPv6 address may have brackets. */
@@ -10,21 +10,6 @@ function parseServer(text: string): { host: string; port: number } {
   if (host === undefined || port === undefined)
     throw new InvalidArgumentError('It must be HOST:PORT, such as relay.example.com:25');
   return { host, port: parsePort(port) };
-}
-
-function parseSender(text: string): string {
-  return text === '' || text === '<>' ? '' : checkAddress(text);
-}
-
-function collectRecipients(text: string, before: readonly string[] = []): string[] {
-  return collect(checkAddress(text), before);
-}
-
-/** Only what no server can read: the relay decides about the rest, and its refusal is what a person wants to see. */
-function checkAddress(text: string): string {
-  if (!/^[^\s<>@]+(?:@[^\s<>@]+)?$/.test(text) && !/^"[^<>]*"@[^\s<>@]+$/.test(text))
-    throw new InvalidArgumentError('It must be a mail address, such as joe@example.com');
-  return text;
 }
 
 export const verb = new Verb('send')

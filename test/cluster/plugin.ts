@@ -14,6 +14,7 @@ import { command } from './supervise.ts';
 const ROOT = new URL('../../', import.meta.url).pathname;
 const OUTPUT = join(ROOT, '.state', 'krew');
 const LAUNCHER = 'bin/kubectl-mailrelay';
+const COMPLETION = 'bin/kubectl_complete-mailrelay';
 const NODE = 'node_modules/node/bin/node';
 
 /** As krew names them. */
@@ -61,6 +62,7 @@ export function krewManifest({ os, arch, version, uri, sha256 }: Release): strin
 their listeners and their TLS, and says what an edit would restart. It acts by your own rights.
 `,
     caveats: `The cluster needs the mailrelay operator. "kubectl mailrelay --help" lists the verbs and the rights.
+kubectl completes its words where ${COMPLETION} of the archive is in PATH.
 `,
     platforms: [{ selector: { matchLabels: { os, arch } }, uri, sha256, bin: LAUNCHER }],
   };
@@ -82,6 +84,7 @@ function assemble(folder: string, modules: string): void {
   // krew takes no links.
   for (const [from, to] of [
     ['bin/mailrelay', LAUNCHER],
+    ['bin/mailrelay', COMPLETION],
     [NODE, NODE],
   ] as const)
     cpSync(join(ROOT, from), join(folder, to));

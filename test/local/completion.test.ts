@@ -8,6 +8,7 @@ import { after, before, test } from 'node:test';
 import { unpacked } from '#test/kit/debian.ts';
 import { mailrelay } from '#test/kit/relay.ts';
 
+const COMPLETER = new URL('../../bin/kubectl_complete-mailrelay', import.meta.url).pathname;
 const MAN_PAGE = new URL('../../docs/mailrelay.1', import.meta.url).pathname;
 
 let dir = '';
@@ -62,6 +63,36 @@ test('bash offers verbs, options and values', () => {
     });
     return stdout.split('\n');
   });
+});
+
+test('bash offers the value of an option that is joined to it, which bash takes apart', () => {
+  for (const words of [
+    ['lint', '--output', '=', 'j'],
+    ['lint', '--output', '='],
+  ]) {
+    const script = `source "$1"; shift; COMP_WORDS=(mailrelay "$@"); COMP_CWORD=$#; _mailrelay; printf '%s ' "\${COMPREPLY[@]}"`;
+    const { stdout } = spawnSync('bash', ['-c', script, 'bash', join(dir, 'bash'), ...words], {
+      encoding: 'utf8',
+    });
+    assert.match(stdout, words.length === 4 ? /^json $/ : /^text json yaml sarif $/);
+  }
+});
+
+test('kubectl is offered the words of the plugin, in the form of cobra', () => {
+  const offered = (...words: string[]) => {
+    const { stdout, status } = spawnSync(COMPLETER, words, { encoding: 'utf8' });
+    assert.equal(status, 0, words.join(' '));
+    return stdout.trimEnd().split('\n');
+  };
+  assert.deepEqual(offered('que'), ['queue', ':4']);
+  assert.deepEqual(offered('-n', 'queue', 'queue', 'li'), ['list', 'lift', ':4']);
+  assert.deepEqual(offered('queue', 'list', 'relay', '--se'), ['--sender', ':4']);
+  assert.deepEqual(offered('status', 'relay', '--output=j'), ['--output=json', ':4']);
+  assert.deepEqual(offered('status', '-o', 'y'), ['yaml', ':4']);
+  assert.deepEqual(offered('status', ''), [':4'], 'the names of relays are in the cluster');
+  assert.deepEqual(offered('explain', 'relay', 'CertificateMis'), ['CertificateMissing', ':4']);
+  assert.deepEqual(offered('diff', '-f', ''), [':0'], 'files');
+  assert.ok(offered('').includes('restart') && offered('--').includes('--context'));
 });
 
 /** A package in its own folder, or why there is none. */

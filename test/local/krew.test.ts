@@ -32,5 +32,6 @@ for (const platform of PLATFORMS)
     assert.deepEqual(platforms, [
       { selector: { matchLabels: platform }, uri, sha256: 'a'.repeat(64), bin: 'bin/kubectl-mailrelay' },
     ]);
-    assert.ok(existsSync(new URL('bin/kubectl-mailrelay', TOP)));
+    for (const name of ['kubectl-mailrelay', 'kubectl_complete-mailrelay'])
+      assert.ok(existsSync(new URL(`bin/${name}`, TOP)));
   });

@@ -41,6 +41,8 @@ test('the help names every verb, and wrong usage is one sentence with status 2',
     [['queue'], /kubectl mailrelay queue list/],
     [['diff'], /--filename/],
     [['status', 'relay', '-n'], /-n has no value/],
+    [['test', 'relay', '--from', 'a', '--to', 'b c'], /"--to" cannot be "b c"/],
+    [['test', 'relay', '--from', '@a', '--to', 'b@c.example'], /"--from" cannot be "@a"/],
   ];
   for (const [args, says] of wrong) {
     const answer = await plugin(args);

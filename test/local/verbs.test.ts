@@ -1,10 +1,12 @@
 /** The smaller verbs of the command: a hash that lets somebody log in, the status, what explains, the trace. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { PodStatus } from '#crds/podstatus.ts';
+import { CONTROL_SOCKET } from '#crds/wellknown.ts';
 import { makeAuthority } from '#test/kit/ca.ts';
 import { storyManifest } from '#test/kit/manifest.ts';
 import { mailrelay, TestRelay } from '#test/kit/relay.ts';
@@ -140,6 +142,30 @@ describe('mailrelay hash, status, explain and trace', { concurrency: false }, ()
       assert.match(text.stdout, words);
     const json = JSON.parse((await status('-o', 'json')).stdout) as PodStatus;
     assert.equal(json.policy.hash, policy.hash);
+  });
+
+  test('status finds the relay by its state folder, as the queue tools do', async () => {
+    const cwd = mkdtempSync(join(tmpdir(), 'mailrelay-cwd-'));
+    const folder = join(cwd, '.state', 'default-relay');
+    mkdirSync(folder, { recursive: true });
+    for (const name of [CONTROL_SOCKET, 'run.json'])
+      symlinkSync(join(relay.stateDir, name), join(folder, name));
+    for (const args of [['status'], ['status', '--state', relay.stateDir]]) {
+      const { status: ended, stdout, stderr } = await mailrelay(args, cwd);
+      assert.equal(ended, 0, stderr);
+      assert.match(stdout, /^policy +/m);
+    }
+    const none = await mailrelay(['status', '--state', join(cwd, 'none')], cwd);
+    assert.deepEqual([none.status, none.stderr.includes('There is no state folder')], [1, true]);
+    rmSync(cwd, { recursive: true });
+  });
+
+  test('explain --connect ends with 1 when no next hop gives a session', async () => {
+    const explain = (...args: string[]) =>
+      mailrelay(['explain', 'a@other.example', '-f', join(relay.dir, 'relay.yaml'), ...args]);
+    const [told, tried] = [await explain(), await explain('--connect')];
+    assert.deepEqual([told.status, tried.status], [0, 1], tried.stderr);
+    assert.match(tried.stdout, /nothing listens|refused/);
   });
 
   test('trace picks its lines, and those of one session, out of the log', async () => {
