@@ -5,10 +5,12 @@
  */
 import { createWriteStream } from 'node:fs';
 import { join } from 'node:path';
-import type { Writable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { describeFileError } from '#crds/systemwords.ts';
 import type { QueueAction, QueueEntry } from '#relay/queue/tools.ts';
 import { assertCanAsk, confirmed } from './confirm.ts';
+import { makeFolder } from './folder.ts';
 import { print } from './output.ts';
 import { QueueClient } from './queueclient.ts';
 import { printEntries } from './queuelist.ts';
@@ -98,14 +100,32 @@ export async function exportMessages(named: readonly string[], options: ExportOp
   const client = connect(state);
   const ids = await chooseIds('export', client, selection);
   if (ids.length > 1 && to === undefined) throw needsFolder();
+  if (to !== undefined) openFolder(to);
   const unknown: string[] = [];
   for (const id of ids) {
     const message = await client.message(id);
     if (!message) unknown.push(id);
     else if (to === undefined) await pipeline(message, process.stdout as Writable, { end: false });
-    else await pipeline(message, createWriteStream(join(to, `${id}.eml`), { flags: 'wx', mode: 0o600 }));
+    else await writeMessage(message, join(to, `${id}.eml`));
   }
   return tellUnknown(unknown);
+}
+
+function openFolder(folder: string): void {
+  try {
+    makeFolder(folder);
+  } catch (error) {
+    throw describeFileError('write', folder, error);
+  }
+}
+
+/** Never over a file that is there. */
+async function writeMessage(message: Readable, file: string): Promise<void> {
+  try {
+    await pipeline(message, createWriteStream(file, { flags: 'wx', mode: 0o600 }));
+  } catch (error) {
+    throw describeFileError('write', file, error);
+  }
 }
 
 function needsFolder(): UsageError {

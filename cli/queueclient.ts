@@ -20,6 +20,7 @@ const DELIVERY_MS = 5_000;
 /** Most attempts end within seconds. A host that does not answer takes minutes. */
 const ATTEMPT_MS = 10_000;
 const AGAIN_MS = 100;
+const NOT_FOUND = 404;
 /** Messages whose retry is followed to its end. */
 const FOLLOWED = 1_000;
 /** No relay yet, or the connection broke before the answer. Every request here may be sent twice. */
@@ -98,9 +99,13 @@ export class QueueClient {
     }
   }
 
-  /** The recipients that get no mail for some time. */
-  async suppressed(): Promise<Suppressed[]> {
+  /** The recipients that get no mail for some time. Undefined if the relay suppresses nobody (queue.suppression). */
+  async suppressed(): Promise<Suppressed[] | undefined> {
     const response = await this.#ask('GET', '/suppressed');
+    if (response.statusCode === NOT_FOUND) {
+      response.resume();
+      return undefined;
+    }
     return (await this.#readLines(response)) as Suppressed[];
   }
 

@@ -17,6 +17,7 @@ import { UsageError } from './usage.ts';
 
 /** In base64 they are 52 characters, so that no line is longer than 76 (RFC 2047 section 2). */
 const MOST_WORD_BYTES = 39;
+const SILENT_MS = 4_000;
 const POD_AUTHORITY = `${POD_PATHS.certificate}/ca.crt`;
 
 interface SendOptions {
@@ -54,18 +55,29 @@ interface Sent {
 }
 
 async function transmit(message: SendOptions, login: Login | undefined): Promise<Sent> {
-  const session = await connect(message);
+  const { host, port } = message.server;
+  const session = await tellWait(`${host}:${port} to begin the session`, connect(message));
   const socket = session._socket as TLSSocket;
   const protection = session.secure ? `${socket.getProtocol()} ${socket.getCipher().name}` : 'plain text';
   try {
-    if (login) await logIn(session, login);
-    const sent = await submit(session, message);
+    if (login) await tellWait('the answer to the login', logIn(session, login));
+    const sent = await tellWait('the answer to the message', submit(session, message));
     session.quit();
     return { ...sent, protection };
   } catch (error) {
     // An open connection would keep the process alive.
     session.close();
     throw error;
+  }
+}
+
+/** A server may take minutes (RFC 5321 section 4.5.3.2), and a person wants to know for what. */
+async function tellWait<Result>(what: string, work: Promise<Result>): Promise<Result> {
+  const timer = setTimeout(() => process.stderr.write(`mailrelay: Waiting for ${what} ...\n`), SILENT_MS);
+  try {
+    return await work;
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -56,7 +56,8 @@ export function describeSendError(error: SendError): string {
     const what = REFUSED[command] ?? REFUSED[first] ?? `${command} is refused`;
     return `${what}: ${oneLine(response)}${findCure(command, response)}`;
   }
-  if (isSystemCode(originalCode)) return describeSystemError({ code: originalCode });
+  if (originalCode !== 'ETIMEDOUT' && isSystemCode(originalCode))
+    return describeSystemError({ code: originalCode });
   return describeBrokenSession(error);
 }
 

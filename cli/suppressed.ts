@@ -15,8 +15,12 @@ interface Options {
 }
 
 export async function suppressed({ state, output }: Options): Promise<number> {
-  const list = await new QueueClient(stateFolder(state)).suppressed();
-  await print(output, list, () => describeList(list));
+  const found = await new QueueClient(stateFolder(state)).suppressed();
+  const list = found ?? [];
+  await print(output, list, () => {
+    if (found === undefined) return 'Nobody is suppressed: the MailRelay has no queue.suppression.\n';
+    return output === 'wide' ? describeWide(list) : describeList(list);
+  });
   return 0;
 }
 
@@ -29,6 +33,14 @@ export async function lift(addresses: readonly string[], { state, output }: Opti
       .join(''),
   );
   return lifted.every(isDone) ? 0 : 1;
+}
+
+/** With exact values and tabs between them, as in the queue. */
+function describeWide(list: readonly Suppressed[]): string {
+  const rows = list.map(({ address, until, bounces, text }) =>
+    [address, until, `${bounces}`, text].map(visible),
+  );
+  return [['ADDRESS', 'UNTIL', 'BOUNCES', 'REASON'], ...rows].map((row) => `${row.join('\t')}\n`).join('');
 }
 
 function describeList(list: readonly Suppressed[]): string {

@@ -36,5 +36,10 @@ export function describeSystemError(error: unknown): string {
 }
 
 export function describeFileError(verb: 'read' | 'write', path: string, error: unknown): Error {
+  // A file that is written need not be there.
+  if (verb === 'write' && (error as NodeJS.ErrnoException).code === 'ENOENT')
+    return new Error(`Cannot write "${path}": its folder is not there: make the folder first`, {
+      cause: error,
+    });
   return new Error(`Cannot ${verb} "${path}": ${describeSystemError(error)}`, { cause: error });
 }

@@ -23,7 +23,7 @@ export async function printCompletion(argv: readonly string[]): Promise<void> {
 }
 
 /** `pods` is the command as it runs in a pod: it has the options that a verb passes on. */
-export function findOffer(plugin: VerbFacts, pods: VerbFacts, argv: readonly string[]): Offer {
+function findOffer(plugin: VerbFacts, pods: VerbFacts, argv: readonly string[]): Offer {
   const begun = argv.at(-1) ?? '';
   const before = argv.slice(0, -1);
   const [path, given] = findVerb(plugin, before);

@@ -67,7 +67,7 @@ export const verb = new Verb('queue')
   )
   .addCommand(
     selecting('export', 'write messages (RFC 5322) to standard output or into a folder')
-      .option('--to <dir>', 'export into this folder, a file ID.eml for each message')
+      .option('--to <dir>', 'export into this folder, a file ID.eml for each message; made if it is missing')
       .does(async () => (await acting()).exportMessages),
   )
   .addCommand(
@@ -76,7 +76,7 @@ export const verb = new Verb('queue')
       .description(
         'Lists the recipients that get no mail, because next hops refused them for good (queue.suppression).',
       )
-      .addOption(outputOption('text', 'json', 'yaml'))
+      .addOption(outputOption('text', 'wide', 'json', 'yaml'))
       .addOption(stateOption())
       .does(async () => (await import('../suppressed.ts')).suppressed),
   )

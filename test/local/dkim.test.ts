@@ -81,7 +81,7 @@ test('a misshapen domain, selector or size is refused before there is a file', a
   assert.throws(() => statSync(join(dir, 'never.key')), /ENOENT/);
   const { status, stderr } = await make('no/such/folder.key');
   assert.equal(status, 1);
-  assert.match(stderr, /no\/such\/folder\.key/);
+  assert.match(stderr, /no\/such\/folder\.key": its folder is not there: make the folder first/);
 });
 
 test('an Ed25519 key has one size', async () => {

@@ -1,7 +1,7 @@
 /** `mailrelay queue` against a relay that is running, with mail waiting for a next hop that is down. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, before, describe, test } from 'node:test';
@@ -145,8 +145,7 @@ describe('mailrelay queue', { concurrency: false }, () => {
     assert.equal(status, 0);
     assert.match(stdout, new RegExp(`^Received: from client\\.example .*id ${id('last')}`, 's'));
     assert.ok(stdout.endsWith('end\r\n'));
-    const dir = join(relay.dir, 'exported');
-    mkdirSync(dir);
+    const dir = join(relay.dir, 'exported', 'new');
     assert.equal((await queue('export', '--all', '--to', dir)).status, 0);
     assert.deepEqual(
       readdirSync(dir).toSorted(),
@@ -155,6 +154,9 @@ describe('mailrelay queue', { concurrency: false }, () => {
         .toSorted(),
     );
     assert.equal(readFileSync(join(dir, `${id('last')}.eml`), 'latin1'), stdout);
+    const again = await queue('export', id('last'), '--to', dir);
+    assert.equal(again.status, 1);
+    assert.match(again.stderr, /^mailrelay: Cannot write ".*\.eml": there is one already\n$/);
   });
 
   test('removal asks first, and without a terminal wants --yes', async () => {

@@ -1,13 +1,17 @@
 /** `mailrelay send` against a real relay: every refusal is told, with the recipient, in words of mail. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { endWithFile } from '#test/kit/child.ts';
 import { storyManifest } from '#test/kit/manifest.ts';
 import { freePort } from '#test/kit/ports.ts';
 import { type Ended, mailrelay, TestRelay } from '#test/kit/relay.ts';
 
+const LAUNCHER = new URL('../../bin/mailrelay', import.meta.url).pathname;
 /** Words of Node, nodemailer and OpenSSL. */
 const FOREIGN =
   /command failed|use-system-ca|node:|errno|E[A-Z]{5,}|altnames|rejected|wrong version number|SSL/;
@@ -98,6 +102,19 @@ describe('mailrelay send', { concurrency: false }, () => {
     );
     assertRefused(await send('--ca', join(relay.dir, 'none.crt')), 'none.crt', 'no such file');
     assertRefused(await send('--ca', join(relay.dir, 'relay.yaml')), 'relay.yaml', 'has no certificate');
+  });
+
+  test('a server that says nothing is waited for, and a person is told so', async () => {
+    const silent = createServer((socket) => socket.on('error', () => undefined)).unref();
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+    const { port } = silent.address() as { port: number };
+    const to = ['--server', `127.0.0.1:${port}`, '--from', 'a@client.example', '--to', 'b@example.com'];
+    const child = endWithFile(spawn(LAUNCHER, ['send', ...to]));
+    const [said] = await once(child.stderr, 'data');
+    assert.equal(String(said), `mailrelay: Waiting for 127.0.0.1:${port} to begin the session ...\n`);
+    child.kill();
+    await once(child, 'exit');
+    silent.close();
   });
 
   test('a server that is away, refuses, or speaks something else', async () => {

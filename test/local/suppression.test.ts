@@ -66,6 +66,8 @@ describe('queue.suppression', { concurrency: false }, () => {
     assert.match(await send('joe@example.com'), /^250/);
     const { stdout } = await queue('suppressed');
     assert.match(stdout, /^gone@example\.com\n {6}until 20\S+Z, 1 bounce: 550/);
+    const wide = await queue('suppressed', '-o', 'wide');
+    assert.match(wide.stdout, /^ADDRESS\tUNTIL\tBOUNCES\tREASON\ngone@example\.com\t20\S+Z\t1\t550 .*\n$/);
   });
 
   test('it is remembered after a kill', async () => {
@@ -144,7 +146,9 @@ describe('queue.suppression', { concurrency: false }, () => {
 
   test('without queue.suppression the command says how to set it', async () => {
     relay.edit(storyManifest({ port: relay.ports[0], nextHop, queue: '{expireAfter: 4d}' }));
-    await until('the change', async () => (await queue('suppressed')).stderr.includes('queue.suppression'));
+    await until('the change', async () => (await queue('suppressed')).stdout.includes('queue.suppression'));
     assert.match(await send('gone@example.com'), /^250/);
+    const { status, stderr } = await queue('suppressed', '-o', 'json');
+    assert.deepEqual([status, stderr, await listed()], [0, '', []]);
   });
 });
