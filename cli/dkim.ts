@@ -5,7 +5,7 @@
  */
 import { generateKeyPairSync } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { type DnsRecord, dkimName, dkimValue, printRecord } from '#crds/dnsrecords.ts';
+import { type DnsRecord, dkimName, dkimText, dkimValue, printRecord } from '#crds/dnsrecords.ts';
 import { effectivePolicy } from '#crds/effective.ts';
 import { dkimDomain, dkimSelector } from '#crds/outbound.ts';
 import { readDkimPublicKey } from '#crds/publickeys.ts';
@@ -68,7 +68,12 @@ async function showRecord(options: Wish): Promise<number> {
     );
   const record: DnsRecord = { name: dkimName(domain, selector), type: 'TXT', ttl, values: [dkimValue(key)] };
   const steps = isNew ? describeSteps(options) : [];
-  await print(output, record, () => `${[...steps, ...printRecord(record)].join('\n')}\n`);
+  // Programs get the text as it is: quotes and pieces are of zone files.
+  await print(
+    output,
+    { ...record, values: [dkimText(key)] },
+    () => `${[...steps, ...printRecord(record)].join('\n')}\n`,
+  );
   return 0;
 }
 

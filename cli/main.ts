@@ -15,8 +15,8 @@ settleColours(process.env);
 
 const name = basename(process.env['MAILRELAY_LAUNCHER'] ?? '');
 if (name === PLUGIN_COMPLETION) {
-  const { printCompletion } = await import('./kubectl/complete.ts');
-  await printCompletion(process.argv.slice(2));
+  const { completePlugin } = await import('./kubectl/start.ts');
+  await completePlugin(process.argv.slice(2));
 } else if (name === PLUGIN) {
   const { startPlugin } = await import('./kubectl/start.ts');
   await startPlugin(process.argv.slice(2));

@@ -1,10 +1,10 @@
 /** Refuses the values of options that are wrong in themselves, in the words of the fields of a MailRelay. Pure. */
-import type { z } from 'zod';
+import type { host } from '#crds/shapes.ts';
 import { readDomain, readMailbox } from '#relay/addresses/address.ts';
 import { UsageError } from './usage.ts';
 
 /** By the shape of a field. */
-export function refuseMisshapen(option: string, shape: z.ZodType, value: string): void {
+export function refuseMisshapen(option: string, shape: ReturnType<typeof host>, value: string): void {
   const read = shape.safeParse(value);
   if (read.success) return;
   const misshapen = read.error.issues.find(({ code }) => code === 'invalid_format');

@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { judgePair } from '#crds/keypair.ts';
 import { describeFileError, describeSystemError } from '#crds/systemwords.ts';
+import { makeFolder } from './folder.ts';
 import { issuePair } from './localca.ts';
 import { untilStopSignal } from './signals.ts';
 import { type Sink, type SinkOptions, type SinkTlsMode, startSink } from './sink/server.ts';
@@ -45,6 +46,8 @@ export async function sink({ listen, port, tls, cert, key, keep, output }: Optio
 export async function openSink(options: SinkOptions): Promise<Sink> {
   const { address, port, tls, folder, pair = await issuePair([SINK_HOSTNAME]) } = options;
   try {
+    // Mail is private.
+    makeFolder(folder);
     return await startSink({ ...options, pair: tls === 'none' ? undefined : pair });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).syscall !== 'listen')

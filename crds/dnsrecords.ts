@@ -28,9 +28,16 @@ export function tlsaName(host: string, port: number): string {
   return `_${port}._tcp.${host}`;
 }
 
-/** The data of a DKIM key (RFC 6376 section 3.6.1, RFC 8463). */
-export function dkimValue({ type, publicKey }: Pick<PublishedDkimKey, 'type' | 'publicKey'>): string {
-  return quoteText(`v=DKIM1; k=${type}; p=${publicKey}`);
+type DkimKey = Pick<PublishedDkimKey, 'type' | 'publicKey'>;
+
+/** The text of a DKIM key (RFC 6376 section 3.6.1, RFC 8463). */
+export function dkimText({ type, publicKey }: DkimKey): string {
+  return `v=DKIM1; k=${type}; p=${publicKey}`;
+}
+
+/** The same as the data of a record. */
+export function dkimValue(key: DkimKey): string {
+  return quoteText(dkimText(key));
 }
 
 export function dkimName(domain: string, selector: string): string {

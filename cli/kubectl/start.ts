@@ -12,3 +12,8 @@ export async function startPlugin(argv: readonly string[]): Promise<void> {
     return { program, words };
   });
 }
+
+export async function completePlugin(argv: readonly string[]): Promise<void> {
+  const { printCompletion } = await import('./complete.ts');
+  await printCompletion(argv);
+}

@@ -4,7 +4,6 @@
  */
 import { readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { makeFolder } from '../folder.ts';
 
 const KEPT = 100;
 const NAME = /^(\d{6,})\.eml$/;
@@ -18,10 +17,8 @@ export class SinkStore {
   readonly #folder: string;
   #numbers: readonly number[];
 
-  /** Throws if the folder can be neither made nor read. */
+  /** Throws if the folder cannot be read. */
   constructor(folder: string) {
-    // Mail is private.
-    makeFolder(folder);
     this.#folder = folder;
     this.#numbers = readdirSync(folder)
       .flatMap((name) => NAME.exec(name)?.[1] ?? [])

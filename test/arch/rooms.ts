@@ -455,6 +455,7 @@ export const ENTRY_FILES = [
   'relay/addresses/address.ts',
   'relay/addresses/senders.ts',
   'relay/listener/cures.ts',
+  'relay/listener/reply.ts',
   'relay/listener/policy.ts',
   'relay/listener/relaying.ts',
   'relay/queue/tools.ts',
