@@ -1,6 +1,5 @@
 /** The tree of verbs as data, for completion, man page and documentation. Pure. */
 import type { Argument, Command, Option } from 'commander';
-import { Suggested } from './verb.ts';
 
 /** What a person may type as a value: one of these words, a path, or anything. */
 export type Value =
@@ -78,7 +77,8 @@ function readOptionValue(option: Option): Value | undefined {
 
 function readValue(given: Option | Argument, name: string): Value {
   const { argChoices } = given;
-  if (given instanceof Suggested) return { kind: 'words', words: given.suggest() };
+  const { suggest } = given as { readonly suggest?: () => readonly string[] };
+  if (suggest) return { kind: 'words', words: suggest() };
   if (argChoices) return { kind: 'words', words: argChoices };
   return /^(file|path|dir)s?$/.test(name) ? { kind: 'path' } : { kind: 'any' };
 }

@@ -16,7 +16,8 @@ settleColours(process.env);
 const name = basename(process.env['MAILRELAY_LAUNCHER'] ?? '');
 if (name === PLUGIN_COMPLETION) {
   const { completePlugin } = await import('./kubectl/start.ts');
-  await completePlugin(process.argv.slice(2));
+  const { buildProgram } = await import('./program.ts');
+  await completePlugin(process.argv.slice(2), await buildProgram());
 } else if (name === PLUGIN) {
   const { startPlugin } = await import('./kubectl/start.ts');
   await startPlugin(process.argv.slice(2));

@@ -3,7 +3,7 @@
  * of the plugin, of which the last one is begun, and reads the answer in the form of cobra. Asks no cluster.
  */
 import { type OptionFacts, readTree, type Value, type VerbFacts } from '../commandtree.ts';
-import { buildProgram } from '../program.ts';
+import type { Verb } from '../verb.ts';
 import { GLOBAL_OPTIONS } from './globals.ts';
 import { buildPlugin } from './program.ts';
 
@@ -17,8 +17,9 @@ interface Offer {
 const FILES = ':0';
 const NO_FILES = ':4';
 
-export async function printCompletion(argv: readonly string[]): Promise<void> {
-  const offer = findOffer(readTree(buildPlugin({})), readTree(await buildProgram()), argv);
+/** `pods` is the command as it runs in a pod. */
+export function printCompletion(argv: readonly string[], pods: Verb): void {
+  const offer = findOffer(readTree(buildPlugin({})), readTree(pods), argv);
   process.stdout.write([...offer.words, offer.hasFiles ? FILES : NO_FILES, ''].join('\n'));
 }
 

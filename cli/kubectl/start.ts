@@ -1,5 +1,6 @@
 /** Starts `kubectl mailrelay`. */
 import { runProgram } from '../entry.ts';
+import type { Verb } from '../verb.ts';
 import { verb as version } from '../verbs/version.ts';
 import { takeGlobals } from './globals.ts';
 import { buildPlugin } from './program.ts';
@@ -13,7 +14,7 @@ export async function startPlugin(argv: readonly string[]): Promise<void> {
   });
 }
 
-export async function completePlugin(argv: readonly string[]): Promise<void> {
+export async function completePlugin(argv: readonly string[], pods: Verb): Promise<void> {
   const { printCompletion } = await import('./complete.ts');
-  await printCompletion(argv);
+  printCompletion(argv, pods);
 }
