@@ -90,6 +90,9 @@ export const MAIL_EVENTS: Readonly<Record<string, Word>> = {
     meaning: 'a next hop refused a recipient for good, or the mail cannot go to it',
     cure: 'see its fields status and text: the answer of the next hop',
   },
+  'mail.complained': {
+    meaning: 'a mailbox provider sent a complaint about a mail, at the address of inbound.feedbackReports',
+  },
   'mail.discarded': {
     meaning: 'a recipient is suppressed and the client was not told, so the mail goes nowhere',
     cure: 'lift the recipient by "queue lift ADDRESS", or take it out of the list of the sender',
