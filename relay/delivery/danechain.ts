@@ -5,11 +5,8 @@
 import type { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import { nameCertificateCause } from './connectfailure.ts';
-import { matchChain, type TlsaProblem } from './tlsa.ts';
+import { LONGEST_CHAIN, matchChain, type TlsaProblem } from './tlsa.ts';
 import type { TlsPolicy } from './tlspolicy.ts';
-
-/** As OpenSSL's default, and the certificate itself. */
-const LONGEST_CHAIN = 101;
 
 interface Handshake {
   readonly policy: TlsPolicy;
@@ -49,8 +46,8 @@ export function judgeTlsa(
 function listChain(socket: TLSSocket): X509Certificate[] {
   const chain: X509Certificate[] = [];
   let next = socket.getPeerX509Certificate();
-  // A self-signed certificate may be its own issuer.
-  while (next && !chain.includes(next) && chain.length < LONGEST_CHAIN) {
+  // A self-signed certificate may be its own issuer. One more than counts, so that it is told.
+  while (next && !chain.includes(next) && chain.length <= LONGEST_CHAIN) {
     chain.push(next);
     next = next.issuerCertificate;
   }

@@ -1,7 +1,13 @@
 /** TLSA records against real certificates. What a handshake then proves: danechain.test.ts. */
 import assert from 'node:assert/strict';
-import { createHash, X509Certificate } from 'node:crypto';
-import { test } from 'node:test';
+import {
+  createHash,
+  createPublicKey,
+  generateKeyPairSync,
+  type KeyObject,
+  X509Certificate,
+} from 'node:crypto';
+import { mock, test } from 'node:test';
 import { makeAuthority, makePair } from '#test/kit/ca.ts';
 import fc from '#test/kit/property.ts';
 import { matchChain, usableRecords } from './tlsa.ts';
@@ -84,6 +90,69 @@ test('records that no client can use', () => {
   ];
   for (const record of unusable) assert.deepEqual(usableRecords([record]), [], JSON.stringify(record));
   assert.equal(usableRecords([...unusable, good]).length, 1);
+});
+
+const wholeKey = (key: KeyObject): Raw => ({
+  usage: 2,
+  selector: 1,
+  matching: 0,
+  data: key.export({ type: 'spki', format: 'der' }).toString('hex'),
+});
+const newKey = () => generateKeyPairSync('ec', { namedCurve: 'P-256' }).publicKey;
+
+/** How many signatures were checked, and the reason of a chain that proves nothing. */
+function count(chain: readonly X509Certificate[], records: readonly Raw[]) {
+  const { mock: checks } = mock.method(X509Certificate.prototype, 'verify');
+  const exports = mock.method(Object.getPrototypeOf(anchor.publicKey), 'export').mock;
+  try {
+    const match = matchChain(chain, records as Parameters<typeof matchChain>[1]);
+    return {
+      checks: checks.callCount(),
+      exports: exports.callCount(),
+      end: match.kind === 'none' ? match.problem.text : match.kind,
+    };
+  } finally {
+    mock.restoreAll();
+  }
+}
+
+test('signatures by keys that strangers choose are checked a few times only, and the reason tells it', () => {
+  const long = [leaf, ...Array.from({ length: 98 }, () => stranger), anchor];
+  const many = Array.from({ length: 100 }, () => wholeKey(newKey()));
+  const bounded = count(long, many);
+  assert.equal(bounded.checks, 20);
+  assert.match(bounded.end, /first 10 certificates of its chain count; at most 20 signatures by whole keys/);
+  assert.equal(count([leaf], many).checks, 20);
+  const same = Array.from({ length: 100 }, () => wholeKey(stranger.publicKey));
+  assert.deepEqual(count([leaf], same), {
+    checks: 1,
+    exports: 1,
+    end: 'no TLSA record matches its certificate',
+  });
+  // A host that changes its key: the anchor is not in the chain, and the old key has a record too.
+  const change = [wholeKey(stranger.publicKey), wholeKey(anchor.publicKey)];
+  assert.deepEqual(count([leaf, own, own, own], change), { checks: 8, exports: 4, end: 'anchors' });
+});
+
+test('a key that costs much time to use is never used, and the reason tells it', () => {
+  const n = Buffer.alloc(384, 0xff).toString('base64url');
+  const e = Buffer.alloc(384, 0xfe).toString('base64url');
+  const slow = wholeKey(createPublicKey({ key: { kty: 'RSA', n, e }, format: 'jwk' }));
+  assert.deepEqual(usableRecords([slow]), [slow]);
+  const refused = count([leaf, anchor], [slow]);
+  assert.equal(refused.checks, 0);
+  assert.match(refused.end, /of whole keys only these are used: RSA of at most 8192 bits/);
+  assert.equal(count([leaf], [slow, wholeKey(anchor.publicKey)]).end, 'anchors');
+  // DANE-EE compares keys and uses none.
+  assert.equal(count([leaf], [{ ...slow, usage: 3 }]).checks, 0);
+});
+
+test('each certificate of a chain is read once, however many records there are', () => {
+  const records = Array.from({ length: 1_000 }, (_, n) => ({
+    ...raw(stranger, 2 + (n % 2), 1, 1),
+    data: n.toString(16).padStart(64, '0'),
+  }));
+  assert.equal(count([leaf, anchor], records).exports, 2);
 });
 
 test('whatever the DNS says, nothing throws, and only what matches proves', () => {
