@@ -19,11 +19,15 @@ import { NO_FINDINGS } from './tlsfindings.ts';
 
 const HOST = 'mx.example.net';
 const openssl = new OpensslAuthority();
-const client = new SmtpClient(policyOf(), NO_MATERIALS, { session: () => undefined, follows: () => false });
-after(() => {
-  client.close();
-  openssl.remove();
-});
+const client = newClient();
+after(() => openssl.remove());
+
+/** It knows no anchor yet. */
+function newClient(): SmtpClient {
+  const made = new SmtpClient(policyOf(), NO_MATERIALS, { session: () => undefined, follows: () => false });
+  after(() => made.close());
+  return made;
+}
 
 type Raw = Parameters<typeof usableRecords>[0][number];
 type Kind = readonly [usage: number, selector: number, matching: number];
@@ -40,6 +44,8 @@ function raw({ cert }: Pick<Pair, 'cert'>, [usage, selector, matching]: Kind): R
 interface Delivered {
   /** "proven", or the cause. */
   readonly word: string;
+  /** Of the failure. */
+  readonly text: string;
   readonly sessions: number;
   readonly judgement: unknown;
 }
@@ -48,15 +54,15 @@ interface Delivered {
 async function deliver(
   chain: readonly Pick<Pair, 'cert' | 'key'>[],
   records: readonly Raw[],
-  { by = client, ...changes }: Partial<NextHop> & { by?: SmtpClient } = {},
+  { by = client, base = HOST, ...changes }: Partial<NextHop> & { by?: SmtpClient; base?: string } = {},
 ): Promise<Delivered> {
   const [leaf] = chain;
   const pair = { cert: chain.map(({ cert }) => cert).join('\n'), key: leaf?.key ?? '', serial: '' };
   const port = await freePort();
   const server = await Hop.start({ port, pair, tls: { ciphers: 'DEFAULT:@SECLEVEL=0' } });
   const budget = new AttemptBudget();
-  const dane = { kind: 'records', base: HOST, records: usableRecords(records) } as const;
-  const hop = { ...hopTo(port, { host: HOST }), mxOf: 'example.net', isMxSigned: true, ...changes };
+  const dane = { kind: 'records', base, records: usableRecords(records) } as const;
+  const hop = { ...hopTo(port, { host: base }), mxOf: 'example.net', isMxSigned: true, ...changes };
   const result = await by.deliver(
     wayTo(hop, { ...NO_FINDINGS, dane }),
     '127.0.0.1',
@@ -66,9 +72,12 @@ async function deliver(
   budget.close();
   const { sessions } = server;
   await server.down();
-  if (result.kind === 'unreachable') return { word: result.failure.cause, sessions, judgement: undefined };
+  if (result.kind === 'unreachable') {
+    const { cause, text } = result.failure;
+    return { word: cause, text, sessions, judgement: undefined };
+  }
   assert.equal(server.taken.length, 1);
-  return { word: 'proven', sessions, judgement: result.judgement };
+  return { word: 'proven', text: '', sessions, judgement: result.judgement };
 }
 
 const word = async (...args: Parameters<typeof deliver>) => (await deliver(...args)).word;
@@ -201,16 +210,65 @@ for (const selector of [0, 1])
     });
   }
 
-test('an anchor is found once: the next connection needs one handshake, also after it changed', async () => {
-  const by = new SmtpClient(policyOf(), NO_MATERIALS, { session: () => undefined, follows: () => false });
-  after(() => by.close());
+test('an anchor that proved a host is kept: the next connection needs one handshake, also after it changed', async () => {
+  const by = newClient();
   const records = [raw(root, [2, 0, 1]), raw(shortRoot, [2, 0, 1])];
   const times = async (chain: readonly Pair[]) => (await deliver(chain, records, { by })).sessions;
   const bad = [leafBy(root, 'extendedKeyUsage=clientAuth'), root];
-  assert.deepEqual([await times(bad), await times(bad)], [2, 1]);
+  assert.deepEqual([await times(bad), await times(bad)], [2, 2], 'no proof');
   const [one, other] = [root, shortRoot].map((anchor) => [leafBy(anchor), anchor]) as [Pair[], Pair[]];
-  const all = [await times(one), await times(other), await times(one), await times(other)];
-  assert.deepEqual(all, [1, 2, 1, 1]);
+  const all = [await times(one), await times(one), await times(other), await times(other), await times(bad)];
+  assert.deepEqual(all, [2, 1, 2, 1, 2]);
+});
+
+/** By nobody's leave: anybody can sign the public key of an authority with a key of his own. */
+const forged = openssl.forge(root, [...CA, 'nameConstraints=critical,permitted;DNS:evil.example']);
+const evil = openssl.issue(
+  'evil',
+  ['basicConstraints=CA:false', 'subjectAltName=DNS:mx.evil.example,DNS:evil.example'],
+  root,
+);
+
+test('a stranger who publishes the records of another host leaves no anchor for it', async () => {
+  const honest = [leafBy(root), root];
+  const stranger = { base: 'mx.evil.example', mxOf: 'evil.example' };
+  for (const kind of [
+    [2, 1, 1],
+    [2, 1, 2],
+    [2, 1, 0],
+  ] as const) {
+    const by = newClient();
+    const judge = async (chain: readonly Pair[], more: { base?: string; mxOf?: string } = {}) => {
+      const { word: found, sessions } = await deliver(chain, [raw(root, kind)], { by, ...more });
+      return `${found} ${sessions}`;
+    };
+    assert.equal(await judge([openssl.issue('x', CA), forged], stranger), 'tlsa-invalid 2');
+    // The authority may have signed for the stranger too, so this chain is right, and the anchor is his own.
+    assert.equal(await judge([evil, forged], stranger), 'proven 2');
+    assert.equal(await judge([evil, forged], stranger), 'proven 1');
+    assert.deepEqual([await judge(honest), await judge(honest)], ['proven 2', 'proven 1'], String(kind));
+  }
+});
+
+test('a kept anchor that spoils the proof is replaced by that of the chain', async () => {
+  const by = newClient();
+  const honest = [leafBy(root), root];
+  const judge = async (chain: readonly Pair[], mxOf = 'example.net') => {
+    const { word: found, sessions } = await deliver(chain, [raw(root, [2, 1, 1])], { by, mxOf });
+    return `${found} ${sessions}`;
+  };
+  // On the way to a host that evil.example names as its MX, a certificate of that domain counts too.
+  assert.equal(await judge([evil, forged], 'evil.example'), 'proven 2');
+  assert.deepEqual([await judge(honest), await judge(honest)], ['proven 2', 'proven 1']);
+});
+
+test('of a chain the first certificates count, and the reason tells it', async () => {
+  const long = await deliver(
+    [leafBy(root), ...Array.from({ length: 20 }, () => sub), root],
+    [raw(root, [2, 0, 1])],
+  );
+  assert.equal(long.word, 'tlsa-invalid');
+  assert.match(long.text, /only the first 10 certificates of its chain count/);
 });
 
 test('the anchors of an unsigned MX say nothing of level Verify', async () => {
@@ -235,6 +293,12 @@ test('an authority of level Verify proves nothing: an anchor that is new needs a
     assert.deepEqual([unproven?.problem.cause, unproven?.anchors], ['connect', [String(anchor)]]);
   }
   assert.equal(judge(true, [String(anchor)]), undefined);
+  const spoilt = judge(false, [String(forged.cert), String(anchor)]);
+  assert.deepEqual(
+    [spoilt?.problem.cause, spoilt?.anchors],
+    ['connect', [String(anchor)]],
+    'trusted beside another',
+  );
   const refused = judge(false, [String(anchor)]);
   assert.deepEqual([refused?.problem.cause, refused?.anchors], ['tlsa-invalid', undefined]);
   assert.match(refused?.problem.text ?? '', /INVALID_PURPOSE/);

@@ -4,6 +4,7 @@
  */
 import type { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
+import { isDeepStrictEqual } from 'node:util';
 import { nameCertificateCause } from './connectfailure.ts';
 import { LONGEST_CHAIN, matchChain, type TlsaProblem } from './tlsa.ts';
 import type { TlsPolicy } from './tlspolicy.ts';
@@ -14,7 +15,7 @@ interface Handshake {
   readonly anchors: readonly string[];
 }
 
-/** `anchors`: the records vouch for these too, so a connection that trusts them may prove the hop. */
+/** `anchors`: the records vouch for these, so a connection that trusts them alone may prove the hop. */
 export interface Unproven {
   readonly problem: TlsaProblem;
   readonly anchors?: readonly string[] | undefined;
@@ -23,7 +24,7 @@ export interface Unproven {
 /** Of the hop it says nothing, so it holds only until a second connection, or the next attempt. */
 const NOT_VERIFIED: TlsaProblem = {
   cause: 'connect',
-  text: 'its trust anchor is new, and no connection has verified the chain up to it yet',
+  text: 'no connection has verified the chain up to its trust anchor yet',
 };
 
 /** Undefined if the hop is proven, or need not be. */
@@ -36,8 +37,8 @@ export function judgeTlsa(
   if (match.kind === 'proven') return undefined;
   if (match.kind === 'none') return match;
   if (anchors.length > 0 && socket?.authorized) return undefined;
-  const isNew = match.anchors.some((anchor) => !anchors.includes(anchor));
-  if (isNew) return { problem: NOT_VERIFIED, anchors: match.anchors };
+  // One anchor that is trusted too may spoil the proof, so other anchors than those of this chain prove nothing against it.
+  if (!isDeepStrictEqual(anchors, match.anchors)) return { problem: NOT_VERIFIED, anchors: match.anchors };
   // Node has the code of OpenSSL here, although its type is an Error.
   return { problem: explainChain(String(socket?.authorizationError), names) };
 }

@@ -187,7 +187,7 @@ export class SmtpClient {
     return opened;
   }
 
-  /** A trust anchor that nobody knew before the handshake is trusted by a second connection. */
+  /** The trust anchors that only this chain shows are trusted by a second connection, and no others. */
   async #connect(
     hop: NextHop,
     terms: Terms,
@@ -197,8 +197,10 @@ export class SmtpClient {
     const known = this.#anchors.for(terms.policy);
     const first = await this.#connectOnce(hop, { ...terms, anchors: known }, domain, identity);
     if (first.kind === 'session' || first.anchors === undefined || terms.budget.isOver) return first;
-    const anchors = this.#anchors.add(terms.policy, first.anchors);
-    return this.#connectOnce(hop, { ...terms, anchors }, domain, identity);
+    const { anchors } = first;
+    const second = await this.#connectOnce(hop, { ...terms, anchors }, domain, identity);
+    if (second.kind === 'session') this.#anchors.keep(terms.policy, anchors);
+    return second;
   }
 
   async #connectOnce(

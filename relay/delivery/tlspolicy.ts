@@ -20,12 +20,12 @@ import type { DaneFinding, StsFinding, TlsaRecord, TlsFindings } from './tlsfind
 
 /**
  * Who proves the identity of the hop. none: nobody, the certificate is not checked. pkix: the authorities of a
- * ConfigMap (null: the public ones). tlsa: the TLSA records of the hop (RFC 7672).
+ * ConfigMap (null: the public ones). tlsa: the TLSA records of the hop (RFC 7672), found at the name `base`.
  */
 type Trust =
   | { readonly kind: 'none' }
   | { readonly kind: 'pkix'; readonly configMap: string | null }
-  | { readonly kind: 'tlsa'; readonly records: readonly TlsaRecord[] };
+  | { readonly kind: 'tlsa'; readonly base: string; readonly records: readonly TlsaRecord[] };
 
 export interface TlsPolicy {
   readonly level: TlsLevel;
@@ -218,7 +218,7 @@ function byDane({ host, mxOf }: NextHop, { base, records }: DaneFinding & { kind
     rule: `DANE: TLSA records of ${base}`,
     sni: base,
     names,
-    trust: { kind: 'tlsa', records },
+    trust: { kind: 'tlsa', base, records },
     verifiedBy: 'DANE',
   };
 }

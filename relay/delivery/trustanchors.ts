@@ -1,31 +1,36 @@
 /**
  * The trust anchors that TLSA records vouch for (DANE-TA). Most records have a digest, so only the chain of the hop shows
- * the anchor, and OpenSSL has to know it before the handshake that verifies the chain. So it is kept by its records: it
- * fits them for ever, and the next connection needs one handshake only.
+ * the anchor, and OpenSSL has to know it before the handshake that verifies the chain. So the anchors of the last chain
+ * that proved the hop are kept, and the next connection needs one handshake only. A stranger can make a certificate that
+ * matches the records of another host, so anchors are kept after a proof alone, and for the name of the records alone.
  */
+import { createHash } from 'node:crypto';
 import type { TlsPolicy } from './tlspolicy.ts';
 
-/** Each is one set of records. The one that was found first is forgotten first. */
+/** The one that was kept first is forgotten first. */
 const MOST_SETS = 200;
-/** Of one set. Hosts of one set may have different anchors, such as the authorities of one company. */
-const MOST_ANCHORS = 10;
 
 export class TrustAnchors {
-  readonly #found = new Map<string, readonly string[]>();
+  readonly #proven = new Map<string, readonly string[]>();
 
   /** In PEM. */
   for({ trust }: TlsPolicy): readonly string[] {
-    if (trust.kind !== 'tlsa' || this.#found.size === 0) return [];
-    return this.#found.get(JSON.stringify(trust.records)) ?? [];
+    if (trust.kind !== 'tlsa' || this.#proven.size === 0) return [];
+    return this.#proven.get(keyOf(trust)) ?? [];
   }
 
-  /** Returns all that are known now. */
-  add(policy: TlsPolicy, anchors: readonly string[]): readonly string[] {
-    if (policy.trust.kind !== 'tlsa') return [];
-    const all = [...new Set([...anchors, ...this.for(policy)])].slice(0, MOST_ANCHORS);
-    this.#found.set(JSON.stringify(policy.trust.records), all);
-    const [oldest] = this.#found.keys();
-    if (this.#found.size > MOST_SETS && oldest !== undefined) this.#found.delete(oldest);
-    return all;
+  /** A connection that trusted only these has proved the hop. */
+  keep({ trust }: TlsPolicy, anchors: readonly string[]): void {
+    if (trust.kind !== 'tlsa') return;
+    this.#proven.set(keyOf(trust), anchors);
+    const [oldest] = this.#proven.keys();
+    if (this.#proven.size > MOST_SETS && oldest !== undefined) this.#proven.delete(oldest);
   }
+}
+
+/** A digest, because strangers choose how long their records are. */
+function keyOf({ base, records }: TlsPolicy['trust'] & { kind: 'tlsa' }): string {
+  return createHash('sha256')
+    .update(JSON.stringify([base, records]))
+    .digest('base64');
 }

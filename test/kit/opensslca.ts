@@ -1,5 +1,6 @@
 /** Certificates with any extension, made and judged by the program openssl. */
 import { execFileSync, spawnSync } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -31,6 +32,30 @@ export class OpensslAuthority {
       { stdio: 'pipe' },
     );
     return { cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8'), serial: '' };
+  }
+
+  /** Has the name and the public key of another authority, and no signature by it. */
+  forge(of: Pair, extensions: readonly string[]): Pair {
+    const { publicKey, subject } = new X509Certificate(of.cert);
+    const [own, cert, config] = [
+      this.issue('forger', CA),
+      this.#file('cert'),
+      this.#write(extensions.join('\n')),
+    ];
+    const key = this.#write(String(publicKey.export({ type: 'spki', format: 'pem' })));
+    execFileSync(
+      'openssl',
+      ['x509', '-new', '-days', '30', '-subj', `/${subject}`, '-force_pubkey', key, '-out', cert].concat([
+        '-extfile',
+        config,
+        '-CA',
+        this.#write(own.cert),
+        '-CAkey',
+        this.#write(own.key),
+      ]),
+      { stdio: 'pipe' },
+    );
+    return { cert: readFileSync(cert, 'utf8'), key: '', serial: '' };
   }
 
   /** What openssl says of a server with this name and chain, whose only trust anchor is `anchor`. */
