@@ -145,7 +145,12 @@ for (const [mx, end] of [
   });
 
 for (const [hops, end] of [
-  ['0 loop, 0 dead', 'final 5.4.6'],
+  ['0 loop', 'final 5.4.6'],
+  ['0 loop, 0 loop', 'final 5.4.6'],
+  // Somebody named the other one on purpose, whatever its priority.
+  ['0 loop, 0 dead', 'waits 4.4.1'],
+  ['0 dead, 0 loop', 'waits 4.4.1'],
+  ['0 loop, 1 dead', 'waits 4.4.1'],
   ['0 loop, 1 takes', 'delivered to 192.0.2.2:25'],
   ['0 dead, 1 loop', 'waits 4.4.1'],
 ] as const)

@@ -2,8 +2,8 @@
  * What came of the hosts in one attempt, and whether that is final: it is if every host was asked and none can ever take the
  * message. A host that is this relay itself is a loop. Of an MX list, only hosts of a better preference than ours may get the
  * mail (RFC 5321 section 5.1), so only these count. While one of them fails for now, the mail waits for it: this relay is
- * then their backup. Of configured hops, others may take the mail, because somebody named them on purpose, but it does
- * not wait for them. Pure.
+ * then their backup. Of configured hops, somebody named each on purpose, so each may take the mail, and it waits for them.
+ * Pure.
  */
 import type { Failure } from '#crds/failure.ts';
 import type { NextHop } from './courier.ts';
@@ -41,7 +41,7 @@ export class Tries {
   /** Undefined: the mail waits. */
   findFinal(): Failure | undefined {
     if (this.#untried.some((hop) => !this.isBehindUs(hop))) return undefined;
-    const counts = this.#failed.filter(({ hop }) => hop.priority < this.#end);
+    const counts = this.#failed.filter(({ hop }) => !this.isBehindUs(hop));
     if (counts.some(({ failure }) => !failure.permanent)) return undefined;
     return (this.#loop ?? counts[0])?.failure;
   }
