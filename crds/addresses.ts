@@ -146,7 +146,7 @@ export const addresses = z
       })
       .optional()
       .describe(
-        'Sender Rewriting Scheme for forwarded mail: mail that addresses.recipient, or a copy of mail of others, leads to a domain outside inbound.acceptDomains, from a sender outside of them. It gets a sender in the domain here, so that it passes SPF; bounces within 21 days go on to the original sender. Only the envelope changes.',
+        'Sender Rewriting Scheme for forwarded mail: mail that addresses.recipient leads to a domain outside inbound.acceptDomains, from a sender outside of them. It gets a sender in the domain here, so that it passes SPF; bounces within 21 days go on to the original sender. Only the envelope changes. A copy beside other recipients keeps the sender, so that they see who wrote to them.',
       ),
     bcc: z
       .object({

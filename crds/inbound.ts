@@ -265,7 +265,11 @@ export const inbound = z
       .describe(
         'Domains that hide their hosts: user@host.example.com becomes user@example.com, in the envelope sender and in the From, Sender and Reply-To headers of those who may relay.',
       ),
-    alwaysBcc: address().optional().describe('An address that gets a copy of every message.'),
+    alwaysBcc: address()
+      .optional()
+      .describe(
+        'An address that gets a copy of every message. Outside of acceptDomains it gets mail of others from their own senders, so its host must take mail of this relay that fails SPF.',
+      ),
     tlsReports: z
       .object({
         address: address().describe(

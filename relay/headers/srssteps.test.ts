@@ -9,9 +9,12 @@ const KEYS: SrsKeys = { key: 'a key', old: [] };
 const srs = { domain: 'y.example', secret: 'srs' };
 const policy = policyOf({ acceptDomains: ['y.example'] }, {}, { addresses: addressesOf({ srs }) });
 
-function sign(to: Addressee, { from = 'eve@x.example', isSubmitted = false, isKeyed = true } = {}) {
+function sign(
+  to: Addressee,
+  { from = 'eve@x.example', isSubmitted = false, isKeyed = true, beside = [] as readonly Addressee[] } = {},
+) {
   const done = signForwarded(policy, isKeyed ? KEYS : undefined, isSubmitted)?.all?.(
-    { from, to: [to] },
+    { from, to: [...beside, to] },
     { sender: from, at: 0 },
   );
   assert.ok(done);
@@ -40,6 +43,18 @@ test('so is a copy of mail of strangers, not one of mail that comes from here an
   );
   assert.equal(senderOf({ address: 'log@y.example', isCopy: true }), 'eve@x');
   assert.equal(senderOf(copy, { from: 'bob@y.example' }), 'bob@y');
+});
+
+test('a copy beside other recipients leaves them the sender that wrote to them', () => {
+  const copy = { address: 'log@out.example', isCopy: true };
+  const [own, forwarded] = [
+    { address: 'ann@y.example' },
+    { address: 'bob@out.example', given: ['bob@y.example'] },
+  ];
+  assert.equal(senderOf(copy, { beside: [own] }), 'eve@x');
+  assert.equal(senderOf(copy, { beside: [own], isKeyed: false }), 'eve@x', 'no key is needed');
+  assert.equal(senderOf(copy, { beside: [{ address: 'log@y.example', isCopy: true }] }), 'SRS0=');
+  assert.equal(senderOf(copy, { beside: [own, forwarded] }), 'SRS0=', 'one of them leaves our domains');
 });
 
 test('mail to a recipient that nothing has changed keeps its sender', () => {

@@ -28,7 +28,8 @@ export function takeReturns({ addresses }: Terms, keys: SrsKeys | undefined): En
 
 /**
  * A message that leaves our domains gets a sender in ours. A sender in our domains passes SPF already. A copy of submitted
- * mail, or its one box for all, goes from where its recipients would get it from.
+ * mail, or its one box for all, goes from where its recipients would get it from. A message has one sender, so a copy
+ * beside other recipients signs nothing: they shall see who wrote to them.
  */
 export function signForwarded(
   { inbound, addresses }: Terms,
@@ -44,7 +45,9 @@ export function signForwarded(
     recipient: (one, { sender }) =>
       !keys && sender !== '' && isForwarded(one) ? WAITS : { kind: 'changed', to: [one] },
     all: ({ from, to }, { at }) => {
-      const isSigned = from !== '' && !isOurs(from) && to.some(isForwarded);
+      const others = to.filter(({ isCopy }) => !isCopy);
+      const leaves = (others.length > 0 ? others : to).some(isForwarded);
+      const isSigned = from !== '' && !isOurs(from) && leaves;
       if (isSigned && !keys) return WAITS;
       const signed = isSigned && keys ? signSender(from, srs.domain, keys, at) : undefined;
       return {

@@ -429,7 +429,7 @@ test('a report about forwarded mail reaches the sender, at the mail server of th
   }
 });
 
-test('a copy of mail of strangers that leaves our domains has a sender of ours', async () => {
+test('a copy that leaves our domains does not hide the sender from the mailbox that the mail is for', async () => {
   const rig = await Rig.start({
     listeners: { smtp: {} },
     inbound: { clients: { networks: [OURS] }, acceptDomains: ['y.example'], alwaysBcc: 'log@out.example' },
@@ -441,10 +441,7 @@ test('a copy of mail of strangers that leaves our domains has a sender of ours',
   });
   try {
     const mail = { from: 'eve@x.example', to: ['ann@y.example'] };
-    assert.match(
-      (await send(rig, 'stranger', { ...mail, client: STRANGER })).from,
-      /^SRS0=.*=eve@y\.example$/,
-    );
+    assert.equal((await send(rig, 'stranger', { ...mail, client: STRANGER })).from, 'eve@x.example');
     assert.equal((await send(rig, 'ours', mail)).from, 'eve@x.example');
   } finally {
     await rig.end();
