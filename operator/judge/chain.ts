@@ -106,7 +106,7 @@ const READY: readonly Check[] = [
 
 /** The verdicts about a world, by condition type. A type that is absent has no entry. */
 export function judge(world: Judged): Partial<Record<ConditionType, Finding>> {
-  const needed = { ...world, obstacles: world.obstacles.filter(isNeeded) };
+  const needed = { ...world, obstacles: world.obstacles.filter((one) => isNeeded(one, world.relay)) };
   const stalled = first(STALLED, needed);
   const ready = stalled ? { ...stalled, status: 'False' as const } : first(READY, world);
   const reconciling = stalled ? undefined : first(RECONCILING, needed);

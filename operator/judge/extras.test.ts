@@ -1,7 +1,7 @@
 /** Objects that mail does not need: whatever their failure is, it does not change Ready. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { settledWorld } from '#test/fixtures/world.ts';
+import { relayObject, settledWorld } from '#test/fixtures/world.ts';
 import { KubeError } from '../kube/errors.ts';
 import { type Obstacle, REFRESH } from '../world.ts';
 import { judge } from './chain.ts';
@@ -63,3 +63,17 @@ for (const [what, object] of [
     assert.equal(verdicts.Stalled?.reason, 'Denied');
   });
 }
+
+test('where a listener has allowFrom the NetworkPolicy is needed', () => {
+  const relay = relayObject({
+    inbound: {
+      starttls: 'Required',
+      listeners: [
+        { name: 'smtp', port: 25, protocol: 'SMTP', implicitTLS: false, allowFrom: [{ podSelector: {} }] },
+      ],
+    },
+  });
+  const obstacles: Obstacle[] = [{ kind: 'denied', object: 'NetworkPolicy/relay', message: 'quota' }];
+  const verdicts = judge({ ...settledWorld({ relay }), obstacles });
+  assert.deepEqual([verdicts.Stalled?.reason, verdicts.Ready?.status], ['Denied', 'False']);
+});

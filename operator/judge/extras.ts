@@ -1,7 +1,9 @@
 /**
  * The check of objects that mail does not need. Whatever is in their way, the relay is Ready, and it is a note. So it is
- * for the NetworkPolicy: without it the relay itself still decides by networks and logins who may send. Pure.
+ * for the NetworkPolicy where no listener has `allowFrom`: without it the relay itself still decides by networks and
+ * logins who may send. Nothing but the NetworkPolicy enforces `allowFrom`. Pure.
  */
+import type { MailRelay } from '#crds/mailrelay.ts';
 import { objectNames } from '../render/metadata.ts';
 import { type Obstacle, REFRESH } from '../world.ts';
 import { type Check, is } from './finding.ts';
@@ -14,6 +16,8 @@ interface Extra {
   readonly consequence: string;
   /** How to do without it. */
   readonly without?: string;
+  /** True for a relay that needs the object nevertheless. */
+  readonly isNeeded?: (relay: MailRelay) => boolean;
 }
 
 const EXTRAS: readonly Extra[] = [
@@ -36,6 +40,7 @@ const EXTRAS: readonly Extra[] = [
     object: /^NetworkPolicy\//,
     consequence: 'strangers on the network may reach ports of the pods that it closes to them',
     without: 'networkPolicy.enabled: false',
+    isNeeded: ({ spec }) => spec.inbound.listeners.some(({ allowFrom }) => allowFrom !== undefined),
   },
   {
     // The other ConfigMap has the policy.
@@ -48,9 +53,9 @@ const EXTRAS: readonly Extra[] = [
   },
 ];
 
-export const extraRefused: Check = ({ obstacles }) => {
+export const extraRefused: Check = ({ obstacles, relay }) => {
   for (const obstacle of obstacles) {
-    const extra = findExtra(obstacle);
+    const extra = findExtra(obstacle, relay);
     if (!extra) continue;
     const { why, cure } = explain(obstacle);
     const { consequence, without } = extra;
@@ -60,13 +65,14 @@ export const extraRefused: Check = ({ obstacles }) => {
   return undefined;
 };
 
-/** True if mail needs the object, so that its failure makes the relay fail. */
-export function isNeeded(obstacle: Obstacle): boolean {
-  return findExtra(obstacle) === undefined;
+/** True if the object is needed, so that its failure makes the relay fail. */
+export function isNeeded(obstacle: Obstacle, relay: MailRelay): boolean {
+  return findExtra(obstacle, relay) === undefined;
 }
 
-function findExtra(obstacle: Obstacle): Extra | undefined {
-  return EXTRAS.find(({ object }) => object.test(obstacle.object));
+function findExtra(obstacle: Obstacle, relay: MailRelay): Extra | undefined {
+  const extra = EXTRAS.find(({ object }) => object.test(obstacle.object));
+  return extra?.isNeeded?.(relay) ? undefined : extra;
 }
 
 function explain(obstacle: Obstacle): { why: string; cure: string } {

@@ -289,10 +289,12 @@ describe('what a MailRelay owns', { concurrency: false }, () => {
     assert.equal(conditionOf(stalled, 'Stalled')?.reason, 'NameTaken');
     const message = conditionOf(stalled, 'Stalled')?.message ?? '';
     // The authority is not wanted before a pod has told it.
-    // Mail flows without the last two: they are a note in ConfigurationSound.
+    // Mail flows without the last three: they are a note in ConfigurationSound.
     const taken = before
       .map((line) => line.split(' ')[0] ?? '')
-      .filter((one) => !/^(ConfigMap\/clash-ca$|PodDisruptionBudget\/|PodMonitor\/)/.test(one));
+      .filter(
+        (one) => !/^(ConfigMap\/clash-ca$|PodDisruptionBudget\/|PodMonitor\/|NetworkPolicy\/)/.test(one),
+      );
     const named = taken.filter((name) => message.split(/[ ,]+/).includes(name));
     const more = Number(/ and (\d+) more /.exec(message)?.[1] ?? 0);
     assert.ok(named.length >= 5, message);
@@ -307,9 +309,16 @@ describe('what a MailRelay owns', { concurrency: false }, () => {
       .filter((name) => name !== 'configmap/clash-ca');
     kubectl(['delete', ...names, '-n', NAMESPACE]);
     await until(
-      'the authority to be in the way',
-      () =>
-        conditionOf(relayOf(NAMESPACE, 'clash'), 'Stalled')?.message.startsWith('ConfigMap/clash-ca belongs'),
+      'the relay to be ready, with the authority as a note',
+      () => {
+        const relay = relayOf(NAMESPACE, 'clash');
+        const note = conditionOf(relay, 'ConfigurationSound');
+        return (
+          conditionOf(relay, 'Ready')?.status === 'True' &&
+          note?.reason === 'ExtraRefused' &&
+          note.message.includes('ConfigMap/clash-ca')
+        );
+      },
       90_000,
     );
     assert.equal(get<{ data: unknown }>('configmap', 'clash-ca', NAMESPACE).data, undefined);
