@@ -123,12 +123,6 @@ export class OpenStore {
     this.#isTidy = isQuiet;
   }
 
-  /** Checks the whole store. Returns the first problem, if there is any. */
-  problem(check: Check): string | undefined {
-    const [first] = this.#database.prepare(`PRAGMA ${check}(1)`).all() as { [Name in Check]?: string }[];
-    return first?.[check] === 'ok' ? undefined : (first?.[check] ?? 'it cannot be checked');
-  }
-
   close(): void {
     closeSync(this.log);
     this.#database.close();
@@ -161,6 +155,24 @@ export class OpenStore {
     } catch {
       // SQLite has already rolled back, as it does after most I/O errors.
     }
+  }
+}
+
+/**
+ * Opens a store without writing: what is written into a damaged store, as a table that an earlier version did not have,
+ * may lie on the pages of other rows. Returns the first problem that the check finds. Without a check the store is only
+ * opened.
+ */
+export function findProblem(path: string, check: Check | undefined): string | undefined {
+  const database = new DatabaseSync(path, { timeout: BUSY_MS, readOnly: true });
+  try {
+    database.exec('PRAGMA cell_size_check = ON');
+    database.prepare('SELECT count(*) FROM sqlite_schema').get();
+    if (!check) return undefined;
+    const [first] = database.prepare(`PRAGMA ${check}(1)`).all() as { [Name in Check]?: string }[];
+    return first?.[check] === 'ok' ? undefined : (first?.[check] ?? 'it cannot be checked');
+  } finally {
+    database.close();
   }
 }
 

@@ -1,14 +1,16 @@
 import assert from 'node:assert/strict';
-import fs, { mkdtempSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import fs, { mkdtempSync, readdirSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { after, type TestContext, test } from 'node:test';
 import { type Envelope, newQueueId } from './record.ts';
-import { recover } from './recovery.ts';
+import { type Recovered, recover } from './recovery.ts';
 import { Spool } from './spool.ts';
 
 const DAMAGE = 'damage: database disk image is malformed\n';
+const PAGE_BYTES = 4_096;
 const folder = mkdtempSync(join(tmpdir(), 'mailrelay-recovery-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -69,6 +71,54 @@ for (const [name, bytes] of [
     assert.equal(recover(path, DAMAGE)?.kind, 'log-renewed');
     assert.equal(asideOf(path).length, 1);
   });
+
+test('an alarm that was false long ago says nothing about one of today, and two of one hour do', async () => {
+  const path = await makeStore();
+  const mark = `${path}.doubted`;
+  const age = (minutes: number) => {
+    const then = new Date(Date.now() - minutes * 60_000);
+    utimesSync(mark, then, then);
+  };
+  assert.equal(recover(path, DAMAGE)?.kind, 'log-renewed');
+  age(61);
+  assert.equal(recover(path, DAMAGE)?.kind, 'log-renewed');
+  age(59);
+  assert.equal(recover(path, DAMAGE)?.kind, 'rebuilt');
+});
+
+test('a damaged store of an earlier version is looked at before a table is added to it', async () => {
+  const path = await makeStore();
+  const ids = shortenFreeList(path);
+  const told: Recovered[] = [];
+  const onRecovered = (recovered: Recovered) => told.push(recovered);
+  const spool = new Spool(join(path, '..'), undefined, 'late', { isStart: true, onRecovered });
+  assert.deepEqual(told[0]?.kind === 'rebuilt' && told[0].lost, []);
+  assert.deepEqual(
+    ids.filter((id) => spool.load(id).kind !== 'message'),
+    [],
+  );
+  await spool.close();
+});
+
+/** The free list names a page of records, and a table is missing: what is written next lies on that page. Returns all ids. */
+function shortenFreeList(path: string): string[] {
+  const database = new DatabaseSync(path);
+  database.exec("DROP TABLE shaping");
+  const ids = database.prepare('SELECT key FROM records ORDER BY key').all();
+  database.close();
+  const bytes = fs.readFileSync(path);
+  const trunk = (bytes.readUInt32BE(32) - 1) * PAGE_BYTES;
+  const leaves = bytes.readUInt32BE(trunk + 4);
+  assert.ok(leaves > 0);
+  const isRecords = (page: number) =>
+    bytes[page * PAGE_BYTES] === 13 &&
+    bytes.subarray(page * PAGE_BYTES, (page + 1) * PAGE_BYTES).includes(envelope.from);
+  const page = Array.from({ length: bytes.length / PAGE_BYTES }, (_, index) => index).find(isRecords) ?? 0;
+  assert.ok(page > 0);
+  for (let leaf = 0; leaf < leaves; leaf++) bytes.writeUInt32BE(page + 1, trunk + 8 + 4 * leaf);
+  writeFileSync(path, bytes);
+  return ids.map((row) => String(row['key']));
+}
 
 test('a store that is damaged is rebuilt when that is told for the first time, however large it is', async () => {
   const path = await makeStore();

@@ -17,7 +17,7 @@ import {
   tellsOfUnreadable,
 } from './fault.ts';
 import { copyDurably, findUnreadable, syncFolder } from './files.ts';
-import { type Check, OpenStore } from './openstore.ts';
+import { type Check, findProblem, OpenStore } from './openstore.ts';
 import { enterMissing, rowsBehindBreak, type Salvaged, salvage } from './salvage.ts';
 import type { Row } from './sqlitefile.ts';
 
@@ -35,6 +35,9 @@ export type Recovered =
  * it is read.
  */
 const LOOKED_THROUGH_BYTES = 64 * 2 ** 20;
+
+/** Two false alarms in this time are taken for damage. Two that are further apart have nothing to do with each other. */
+const DOUBT_MS = 3_600_000;
 
 /** `notice`: the posted text. Empty at a start without a known error. */
 export function recover(path: string, notice: string): Recovered | undefined {
@@ -89,14 +92,20 @@ function findDamage(path: string, notice: string): string | undefined {
 }
 
 /**
- * Reads all of a store that seems to be damaged. The mark says that this was done once: then the next word counts, so no
- * store is looked through without end, also where the process is ended while it looks.
+ * Reads all of a store that seems to be damaged. The mark says that this was done lately: then the next word counts, so no
+ * store is looked through again and again, also where the process is ended while it looks.
  */
 function lookAgain(path: string, told: string): string | undefined {
-  if (existsSync(markOf(path))) return told;
+  if (isDoubted(path)) return told;
   writeFileSync(markOf(path), '');
   const seen = look(path, 'integrity_check');
   return seen?.kind === 'damage' ? seen.what : undefined;
+}
+
+/** After a step of the clock an old mark may count, or a new one may not. */
+function isDoubted(path: string): boolean {
+  const mark = statSync(markOf(path), { throwIfNoEntry: false });
+  return mark !== undefined && Math.abs(Date.now() - mark.mtimeMs) < DOUBT_MS;
 }
 
 function markOf(path: string): string {
@@ -108,16 +117,11 @@ interface Seen {
   readonly what: string;
 }
 
-/** Without a check, the store is only opened. Undefined: nothing is wrong. */
+/** Writes nothing. Undefined: nothing is wrong. */
 function look(path: string, check: Check | undefined): Seen | undefined {
   try {
-    const store = new OpenStore(path, 'late');
-    try {
-      const what = check && store.problem(check);
-      return what === undefined ? undefined : { kind: isReadError(what) ? 'unreadable' : 'damage', what };
-    } finally {
-      store.close();
-    }
+    const what = findProblem(path, check);
+    return what === undefined ? undefined : { kind: isReadError(what) ? 'unreadable' : 'damage', what };
   } catch (error) {
     const kind = classifyError(error as StoreError);
     if (!isAboutContent(kind)) throw error;
@@ -145,11 +149,16 @@ function rebuild(path: string, reason: string): Recovered {
 /** Renames the store and puts its successor in its place. Returns the new name of the old store. */
 function putInPlace(path: string): string {
   const aside = unusedName(`${path}.damaged-${new Date().toISOString().replace(/[-:]|\.\d+/g, '')}`);
-  for (const part of ['', '-wal']) if (existsSync(path + part)) renameSync(path + part, aside + part);
-  for (const stale of [`${path}-shm`, markOf(path)]) rmSync(stale, { force: true });
+  for (const part of ['', '-wal']) if (holdsBytes(path + part)) renameSync(path + part, aside + part);
+  // A look leaves an empty log.
+  for (const stale of [`${path}-wal`, `${path}-shm`, markOf(path)]) rmSync(stale, { force: true });
   renameSync(`${path}.new`, path);
   syncFolder(path);
   return aside;
+}
+
+function holdsBytes(path: string): boolean {
+  return (statSync(path, { throwIfNoEntry: false })?.size ?? 0) > 0;
 }
 
 function unusedName(name: string): string {
