@@ -7,7 +7,7 @@ import { type PodDirs, podDirs } from '#test/kit/relayrig.ts';
 import { Spool } from '../spool/spool.ts';
 import { HOUR_MS, Paces } from './paces.ts';
 import { ShapingMemory } from './shapingmemory.ts';
-import type { Row } from './shapingnote.ts';
+import { NO_ROW, type Row } from './shapingnote.ts';
 import { decodeRow, encodeRow, mergeBegun } from './shapingrows.ts';
 import { SlowDowns } from './slowdowns.ts';
 
@@ -242,6 +242,32 @@ test('a store that cannot be written changes no limit, and the next change write
   beginAll(life, 1, { key: 'b', name: 'b' });
   await life.memory.write();
   assert.deepEqual(keys(), [`begun ${A.key}`, 'begun b']);
+});
+
+test('a write that fails late puts nothing old over what changed meanwhile', async () => {
+  const late = Promise.withResolvers<void>();
+  let writes = 0;
+  const table = {
+    list: () => [],
+    put: async (values: ReadonlyMap<string, Buffer | undefined>) => {
+      writes += 1;
+      if (writes > 1) return spool.shaping.put(values);
+      await late.promise;
+      throw new Error('EIO');
+    },
+    removeDamaged: async () => 0,
+  } as unknown as Spool['shaping'];
+  const { memory, clock } = begin(table);
+  const row: Row = { kind: 'begun', name: 'a.example', windowMs: MINUTE, begun: [clock()] };
+  memory.note('begun a.example', NO_ROW);
+  memory.note('begun b.example', () => row);
+  const first = memory.write();
+  memory.note('begun a.example', () => row);
+  const second = memory.write();
+  setTimeout(late.resolve, 50);
+  await Promise.all([first, second]);
+  await memory.write();
+  assert.deepEqual(keys(), ['begun a.example', 'begun b.example']);
 });
 
 test('bytes that are no row are undefined, and never more than a row', () => {

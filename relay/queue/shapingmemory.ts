@@ -24,6 +24,7 @@ export class ShapingMemory {
   readonly #deps: ShapingMemoryDeps;
   readonly #changed = new Map<string, () => Row | undefined>();
   #timer: NodeJS.Timeout | undefined;
+  #writing: Promise<void> = Promise.resolve();
   /** From the monotonic clock to the wall clock. */
   #offset: number;
 
@@ -49,9 +50,15 @@ export class ShapingMemory {
   };
 
   /** Writes what has changed. Never rejects: what cannot be written now is written with the next change. */
-  async write(): Promise<void> {
+  write(): Promise<void> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    // One at a time: what a late failure puts back would be older than what was written meanwhile.
+    this.#writing = this.#writing.then(() => this.#writeChanged());
+    return this.#writing;
+  }
+
+  async #writeChanged(): Promise<void> {
     if (this.#changed.size === 0) return;
     const changed = [...this.#changed];
     this.#changed.clear();
