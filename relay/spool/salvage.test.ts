@@ -176,6 +176,36 @@ test('each page of the log of a killed relay overwritten costs no more than lies
   }
 });
 
+test('the first page of a store that an earlier version made costs nothing, whatever address is suppressed', async () => {
+  const dir = join(folder, 'upgraded');
+  const earlier = new Spool(dir);
+  const bounced = Buffer.from('{"bounces":1}');
+  await Promise.all(
+    Array.from({ length: 40 }, (_, index) => {
+      const body = { kind: 'inline', bytes: randomBytes(3_000) } as const;
+      return earlier.enter(newQueueId(1_700_000_000_000 + index), envelope, body);
+    }),
+  );
+  // An address whose local part has a space.
+  await earlier.suppressions.change('slow x@example.net', () => bounced);
+  await earlier.close();
+  const database = new DatabaseSync(join(dir, 'queue.db'));
+  database.exec('DROP TABLE shaping; VACUUM');
+  database.close();
+  const upgraded = new Spool(dir, undefined, 'late', { isStart: true });
+  for (let index = 0; index < 60; index++) {
+    const begun = Buffer.from(JSON.stringify({ kind: 'begun', name: 'n'.repeat(200), index }));
+    await upgraded.shaping.put(new Map([[`begun ${index}.example`, begun]]));
+  }
+  const extras = extrasOf(upgraded);
+  await upgraded.close();
+  const { spool, told } = await damageFirstPage(dir);
+  assert.equal(told[0]?.kind, 'rebuilt');
+  assert.equal(spool.depth, 40);
+  assert.deepEqual(extrasOf(spool), extras);
+  await spool.close();
+});
+
 test('what is left of a damaged record is kept, and no other', async () => {
   const dir = join(folder, 'remains');
   const bodies = await makeStore(dir);

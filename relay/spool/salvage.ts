@@ -36,7 +36,10 @@ const NOTHING = Buffer.alloc(0);
 
 const MAIL: readonly TableName[] = ['records', 'bodies', 'damaged'];
 
-/** The usual root pages of the tables and keys, if the file does not tell: the order in which they are created. */
+/**
+ * The usual root pages of the tables and keys, if the file does not tell: the order in which they are created. In a store
+ * of an earlier version the last table came later, and lies anywhere.
+ */
 const USUAL_ROOTS = new Map(
   TABLE_NAMES.flatMap((name, index) => [
     [name as string, 2 * index + 2],
@@ -50,14 +53,14 @@ const FITS: { readonly [Name in TableName]: (key: string, value: Buffer) => bool
   bodies: (_key, value) => !isWholeRecord(value),
   damaged: () => true,
   events: (key, value) => isQueueId(key) && decodeValue(key, value) !== undefined,
-  suppressed: (key, value) =>
-    !isQueueId(key) && !isAboutShaping(key) && decodeValue(key, value) !== undefined,
-  shaping: (key, value) => isAboutShaping(key) && decodeValue(key, value) !== undefined,
+  suppressed: (key, value) => !isQueueId(key) && hasMember(key, value, 'bounces'),
+  shaping: (key, value) => !isQueueId(key) && hasMember(key, value, 'kind'),
 };
 
-/** No address begins so. */
-function isAboutShaping(key: string): boolean {
-  return /^(begun|slow) /.test(key);
+/** An address may be any text, so its value tells what it is about. */
+function hasMember(key: string, stored: Buffer, name: string): boolean {
+  const value = decodeValue(key, stored);
+  return value !== undefined && Object.hasOwn(JSON.parse(value.toString()) as object, name);
 }
 
 function keyIndexName(name: TableName): string {
@@ -179,6 +182,7 @@ class Rescue {
   readonly #pages: Pages;
   readonly #store: OpenStore;
   readonly #roots: ReadonlyMap<string, number>;
+  readonly #areRootsKnown: boolean;
   readonly #seen = new Set<number>();
   /** Ids that the keys of each table name but that were not found yet. */
   readonly #missing: Record<TableName, Set<string>>;
@@ -187,7 +191,9 @@ class Rescue {
   constructor(pages: Pages, store: OpenStore) {
     this.#pages = pages;
     this.#store = store;
-    this.#roots = readRoots(pages) ?? USUAL_ROOTS;
+    const roots = readRoots(pages);
+    this.#areRootsKnown = roots !== undefined;
+    this.#roots = roots ?? USUAL_ROOTS;
     const keys = TABLE_NAMES.map((name) => [name, this.#keys(name)]);
     this.#missing = Object.fromEntries(keys) as Record<TableName, Set<string>>;
   }
@@ -196,7 +202,7 @@ class Rescue {
     let broken = 0;
     for (const name of TABLE_NAMES)
       broken += walkRows(this.#pages, this.#tree('table', name), this.#seen, (row) => this.#copy(name, row));
-    if (broken > 0 || TABLE_NAMES.some((name) => this.#missing[name].size > 0))
+    if (broken > 0 || !this.#areRootsKnown || TABLE_NAMES.some((name) => this.#missing[name].size > 0))
       this.#searchStrayPages((row) => {
         const name = this.#tableMissing(row);
         if (name) this.#copy(name, row);
@@ -257,7 +263,9 @@ class Rescue {
   }
 
   #tableMissing({ key, value = NOTHING }: Row): TableName | undefined {
-    return TABLE_NAMES.find((name) => this.#missing[name].has(key) && FITS[name](key, value));
+    const named = TABLE_NAMES.find((name) => this.#missing[name].has(key) && FITS[name](key, value));
+    // Its keys may not be found either. A row that was deleted does no harm: its time is over.
+    return named ?? (this.#areRootsKnown || !FITS.shaping(key, value) ? undefined : 'shaping');
   }
 
   #soon(change: (tables: Tables) => void): void {
