@@ -57,6 +57,15 @@ export class SideTable {
     });
   }
 
+  /** Gives a value another key in one step. Of two values `choose` returns the one that stays. */
+  move(from: string, to: string, choose: (one: Buffer, other: Buffer) => Buffer): Promise<void> {
+    return this.#store.note(({ [this.#name]: table }) => {
+      const [moved, there] = [from, to].map((key) => decodeValue(key, table.get(key)));
+      if (moved) table.put(to, encodeValue(to, there ? choose(there, moved) : moved));
+      table.remove(from);
+    });
+  }
+
   /** Writes all of these, or none. Undefined removes the value. */
   put(values: ReadonlyMap<string, Buffer | undefined>): Promise<void> {
     return this.#store.note(({ [this.#name]: table }) => {

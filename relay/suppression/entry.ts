@@ -43,6 +43,12 @@ export function decodeBounced(value: Buffer | undefined): Bounced | undefined {
   return value === undefined || value.length === 0 ? undefined : (JSON.parse(value.toString()) as Bounced);
 }
 
+/** Of two values about one recipient, the one that suppresses it for longer. */
+export function chooseLonger(one: Buffer, other: Buffer): Buffer {
+  const [first, second] = [one, other].map((value) => decodeBounced(value)?.until ?? 0);
+  return (second ?? 0) > (first ?? 0) ? other : one;
+}
+
 export function isSuppressed(value: Buffer | undefined, now: number): boolean {
   const { until = null } = decodeBounced(value) ?? {};
   return until !== null && until > now;

@@ -138,6 +138,29 @@ test('a lifted recipient gets mail again, and has no bounces', async () => {
   assert.equal(bounces('joe@partner.example'), 0);
 });
 
+test('what an earlier version stored under another key is suppressed, listed and lifted', async () => {
+  const stored = (until: number | null) =>
+    Buffer.from(
+      JSON.stringify({ bounces: 1, lastAt: now, until, status: '5.1.1', text: '550 5.1.1 No such user' }),
+    );
+  const old = ['"john doe"@partner.example', '"joe"@partner.example', 'ann@bücher.example'];
+  for (const key of old) await spool.suppressions.change(key, () => stored(now + DAY_MS));
+  await spool.suppressions.change('joe@partner.example', () => stored(null));
+  await spool.suppressions.change('"over"@partner.example', () => stored(now - 1));
+  const list = open();
+  await eventually(() => old.every(isOut) && spool.suppressions.size === 3);
+  assert.deepEqual(
+    [...list.list()].map(({ address }) => address),
+    ['ann@xn--bcher-kva.example', 'joe@partner.example', 'john doe@partner.example'],
+  );
+  const lifted = await list.lift(old);
+  assert.deepEqual(
+    lifted.map(({ result }) => result),
+    ['done', 'done', 'done'],
+  );
+  assert.equal(spool.suppressions.size, 0);
+});
+
 test('the list survives a restart, and is whole over many slices', async () => {
   const first = open({ terms: { ...TERMS, bounces: 1 } });
   first.learn(Array.from({ length: 1_200 }, (_, index) => bounce(`${index}@partner.example`)));

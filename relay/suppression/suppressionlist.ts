@@ -12,6 +12,7 @@ import type { Spool } from '../spool/spool.ts';
 import {
   addBounce,
   type Bounced,
+  chooseLonger,
   countsAsBounce,
   decodeBounced,
   encodeBounced,
@@ -72,19 +73,22 @@ export class SuppressionList implements SuppressedRecipients {
     return done;
   }
 
-  /** Removes what is over, and what is damaged. */
+  /** Removes what is over, and what is damaged. An earlier version had other keys, by which nothing is found any more. */
   async sweep(): Promise<void> {
     const { recipients, terms, wall, log } = this.#deps;
     try {
       let left = 0;
       const over: string[] = [];
+      const old: string[] = [];
       for (const { address, bounced } of this.#all()) {
         if (isOver(bounced, wall(), terms.seconds * 1000)) over.push(address);
         else left += 1;
+        if (keyOf(address) !== address) old.push(address);
       }
       this.#size = left;
       this.#isFullTold = false;
       for (const address of over) await recipients.change(address, () => undefined);
+      for (const address of old) await recipients.move(address, keyOf(address), chooseLonger);
       const damaged = await recipients.removeDamaged();
       if (damaged > 0) log('suppression_damaged', { recipients: damaged });
     } catch (error) {
