@@ -98,3 +98,18 @@ test('a complaint is an event of its own, beside the end of the mail that brough
   assert.deepEqual(complained, { type: 'mail.complained', ...complaint, reportQueueId: ID });
   assert.equal(new Set(events.map(({ key }) => key)).size, 2);
 });
+
+test('an event is small, and a message has few, whatever aliases made of its recipients', () => {
+  const many = Array.from({ length: 1_000 }, (_, index) => `${index}@y.example`);
+  const discarded = many.map((address) => ({ address, given: many }));
+  const record = recordOf({ recipients: [recipient('ann@y.example', ...many)], discarded });
+  const told = encodeArrival(ID, record, 9);
+  assert.equal(told.length, 101);
+  assert.deepEqual(
+    read(told).map((data) => (data['originalTo'] ?? data['originalRecipients']) as string[]),
+    told.map(() => many.slice(0, 100)),
+  );
+  const nothing = { hop: null, cause: null, status: null, text: '' };
+  const deferred: MailEvent = { kind: 'deferred', id: ID, at: 1_000, to: 'a@y.example', given: many, ...nothing };
+  assert.deepEqual(read(encodeEvents(record, [deferred]))[0]?.['originalTo'], many.slice(0, 100));
+});

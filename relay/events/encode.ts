@@ -6,8 +6,8 @@ import { listDiscarded, type MailEvent } from '../queue/mailevent.ts';
 import { newQueueId, type QueueRecord } from '../spool/record.ts';
 import type { SpoolEvent } from '../spool/spool.ts';
 
-/** An event names no more recipients. */
-const RECIPIENTS = 100;
+/** An event names no more addresses, and so many recipients of a message that go nowhere are told. */
+const MOST = 100;
 
 /** The relay took a message and answered 250. For some of its recipients it may go nowhere. */
 export function encodeArrival(
@@ -24,13 +24,14 @@ export function encodeArrival(
     messageId,
     from,
     originalFrom: givenFrom,
-    recipients: recipients.slice(0, RECIPIENTS).map(({ address }) => address),
-    originalRecipients: given?.slice(0, RECIPIENTS),
+    recipients: recipients.slice(0, MOST).map(({ address }) => address),
+    originalRecipients: given?.slice(0, MOST),
     recipientCount: recipients.length,
     bytes,
   };
   const accepted = encode('accepted', receivedAt, facts);
-  return discarded ? [accepted, ...encodeEvents(record, listDiscarded(id, record))] : [accepted];
+  const told = { receivedAt, discarded: discarded?.slice(0, MOST) ?? [] };
+  return [accepted, ...encodeEvents(record, listDiscarded(id, told))];
 }
 
 /** What became of recipients of a message. */
@@ -38,8 +39,8 @@ export function encodeEvents(
   { from, givenFrom: originalFrom, messageId }: Pick<QueueRecord, 'from' | 'givenFrom' | 'messageId'>,
   events: readonly MailEvent[],
 ): readonly SpoolEvent[] {
-  return events.flatMap(({ kind, at, id, to, given: originalTo, hop, cause, status, text, complaint }) => {
-    const sent = { queueId: id, messageId, from, originalFrom, to, originalTo };
+  return events.flatMap(({ kind, at, id, to, given, hop, cause, status, text, complaint }) => {
+    const sent = { queueId: id, messageId, from, originalFrom, to, originalTo: given?.slice(0, MOST) };
     const event = encode(kind, at, { ...sent, hop, cause, status, text });
     return complaint ? [event, encode('complained', at, { ...complaint, reportQueueId: id })] : [event];
   });

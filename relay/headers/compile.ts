@@ -4,6 +4,9 @@ import { type HeaderSteps, joinSteps } from './header.ts';
 import type { Maps } from './maps.ts';
 import { STEPS, type StepTerms } from './steps.ts';
 
+/** So many addresses that the client gave are kept of one recipient. Any number of aliases may lead to it. */
+const MOST_GIVEN = 100;
+
 export interface CompiledSteps {
   readonly changeSender: (address: string) => Changed<string>;
   readonly changeRecipient: (one: Addressee, moment: Moment) => Changed<readonly Addressee[]>;
@@ -70,10 +73,10 @@ function chainMany(
 }
 
 /**
- * The first of equal recipients, as the library compares them: without regard to case. It keeps all addresses that the
+ * The first of equal recipients, as the library compares them: without regard to case. It keeps the addresses that the
  * client gave for it.
  */
-function listOnce(to: readonly Addressee[]): readonly Addressee[] {
+export function listOnce(to: readonly Addressee[]): readonly Addressee[] {
   const first = new Map<string, Addressee>();
   for (const one of to) {
     const key = one.address.toLowerCase();
@@ -86,5 +89,5 @@ function listOnce(to: readonly Addressee[]): readonly Addressee[] {
 function joinGiven(one: Addressee, other: Addressee): Addressee {
   if (!one.given && !other.given) return one;
   const given = new Set([...(one.given ?? [one.address]), ...(other.given ?? [other.address])]);
-  return { ...one, given: [...given] };
+  return { ...one, given: [...given].slice(0, MOST_GIVEN) };
 }

@@ -6,13 +6,13 @@
 import type { SMTPServerAddress, SMTPServerSession } from 'smtp-server';
 import type { Policy } from '#crds/policyfile.ts';
 import type { MapRefusal } from '../addresses/rewrite.ts';
-import { type CompiledSteps, compileSteps } from '../headers/compile.ts';
+import { type CompiledSteps, compileSteps, listOnce } from '../headers/compile.ts';
 import type { Addressee, Addresses, Moment } from '../headers/envelope.ts';
 import type { Maps } from '../headers/maps.ts';
 import { wall } from '../task/clock.ts';
 import { REPLIES, type Reply } from './reply.ts';
 
-/** Recipients of a message after the expansion of aliases, if limits.recipients is not higher. */
+/** Recipients of a message after the expansion of aliases, suppressed ones too, if limits.recipients is not higher. */
 const MOST_RECIPIENTS = 1_000;
 const NOBODY: readonly Addressee[] = [];
 
@@ -78,13 +78,13 @@ export class ChangedAddresses {
     const changed = this.#choose(isSubmitted).changeRecipient(makeAddressee(one), readMoment(session));
     if (changed.kind === 'refused') return replyTo(changed.refusal);
     const sorted = this.#sort(changed.to);
-    const { length } = sorted.left;
-    if (length === 0 && queue.suppression?.action === 'Refuse') return REPLIES.suppressed;
-    if (queue.mode === 'CutThrough' && length > 1) return REPLIES.severalInCutThrough;
+    const left = sorted.left.length;
+    if (left === 0 && queue.suppression?.action === 'Refuse') return REPLIES.suppressed;
+    if (queue.mode === 'CutThrough' && left > 1) return REPLIES.severalInCutThrough;
     // A client may give an address again: it is one recipient all the same.
     const before = session.envelope.rcptTo.length;
     const transaction = this.#findTransaction(session);
-    const added = transaction.added + length - 1;
+    const added = transaction.added + changed.to.length - 1;
     if (before > 0 && before + 1 + added > Math.max(inbound.limits.recipients, MOST_RECIPIENTS))
       return REPLIES.tooManyRecipients;
     transaction.added = added;
@@ -120,11 +120,12 @@ export class ChangedAddresses {
     if (changed.kind === 'refused') return { kind: 'refused', reply: replyTo(changed.refusal) };
     if (!this.#isSuppressed) return { kind: 'changed', ...changed.to, discarded: NOBODY, header };
     const copies = this.#sort(changed.to.to.filter(({ isCopy }) => isCopy)).discarded;
+    const discarded = [...rcptTo.flatMap((one) => recipients.get(one)?.discarded ?? []), ...copies];
     return {
       kind: 'changed',
       ...changed.to,
       to: changed.to.to.filter((one) => !copies.includes(one)),
-      discarded: [...rcptTo.flatMap((one) => recipients.get(one)?.discarded ?? []), ...copies],
+      discarded: listOnce(discarded),
       header,
     };
   }

@@ -1,0 +1,69 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { SMTPServerAddress, SMTPServerSession } from 'smtp-server';
+import type { Policy } from '#crds/policyfile.ts';
+import { policyOf } from '#test/kit/relayrig.ts';
+import { compileMaps } from '../headers/maps.ts';
+import { ChangedAddresses } from './changedaddresses.ts';
+import { REPLIES } from './reply.ts';
+
+const SUPPRESSION = { seconds: 86_400, bounces: 1, statuses: ['5.1.1'], action: 'Discard' as const };
+
+/** All addresses of y.example lead to the team. `give` sends RCPT. */
+function begin(team: readonly string[], isSuppressed: (address: string) => boolean) {
+  const base = policyOf({ acceptDomains: ['y.example'] });
+  const entries = ['@y.example', ...team].map((address) => ({
+    address,
+    to: address.startsWith('@') ? [...team] : [address],
+    refuse: null,
+  }));
+  const recipient = { ...base.addresses.recipient, parts: ['Envelope' as const], map: { entries, tables: [] } };
+  const policy: Policy = {
+    ...base,
+    queue: { ...base.queue, suppression: SUPPRESSION },
+    addresses: { ...base.addresses, recipient },
+  };
+  const maps = compileMaps(policy);
+  const addresses = new ChangedAddresses(policy, () => maps, isSuppressed);
+  const mailFrom = { address: 'a@x.example', args: false } as unknown as SMTPServerAddress;
+  const rcptTo: SMTPServerAddress[] = [];
+  const session = { envelope: { mailFrom, rcptTo } } as unknown as SMTPServerSession;
+  addresses.refusalOfSender(mailFrom, session, false);
+  return {
+    give: (address: string) => {
+      const one = { address, args: false } as unknown as SMTPServerAddress;
+      const refusal = addresses.refusalOfRecipient(one, session, false);
+      if (!refusal) rcptTo.push(one);
+      return refusal;
+    },
+    read: () => {
+      const read = addresses.readMessage(session, false);
+      return read.kind === 'changed' ? read : assert.fail(read.reply.text);
+    },
+  };
+}
+
+const listNames = (count: number, begin = '') =>
+  Array.from({ length: count }, (_, index) => `${begin}${index}@y.example`);
+
+test('a suppressed recipient of many aliases is there once, with a hundred of the addresses that led to it', () => {
+  for (const isSuppressed of [true, false]) {
+    const { give, read } = begin(['Ann@y.example', 'ann@y.example'], () => isSuppressed);
+    for (const alias of listNames(200, 'alias')) assert.equal(give(alias), undefined);
+    const { to, discarded } = read();
+    const [ann, ...others] = isSuppressed ? discarded : to;
+    assert.deepEqual([ann?.address, others], ['Ann@y.example', []]);
+    assert.deepEqual(ann?.given, listNames(100, 'alias'));
+  }
+});
+
+test('suppressed recipients count in the limit of a message as all others', () => {
+  for (const isSuppressed of [true, false]) {
+    const { give, read } = begin(listNames(300, 'team'), () => isSuppressed);
+    const refusals = listNames(5, 'alias').map(give);
+    const refused = REPLIES.tooManyRecipients;
+    assert.deepEqual(refusals, [undefined, undefined, undefined, refused, refused]);
+    const { to, discarded } = read();
+    assert.deepEqual([to.length, discarded.length], isSuppressed ? [0, 300] : [300, 0]);
+  }
+});
