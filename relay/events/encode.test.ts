@@ -105,11 +105,20 @@ test('an event is small, and a message has few, whatever aliases made of its rec
   const record = recordOf({ recipients: [recipient('ann@y.example', ...many)], discarded });
   const told = encodeArrival(ID, record, 9);
   assert.equal(told.length, 101);
+  const keys = told.map(({ key }) => key);
+  assert.deepEqual(keys, keys.toSorted(), 'they are sent in this order');
   assert.deepEqual(
     read(told).map((data) => (data['originalTo'] ?? data['originalRecipients']) as string[]),
     told.map(() => many.slice(0, 100)),
   );
   const nothing = { hop: null, cause: null, status: null, text: '' };
-  const deferred: MailEvent = { kind: 'deferred', id: ID, at: 1_000, to: 'a@y.example', given: many, ...nothing };
+  const deferred: MailEvent = {
+    kind: 'deferred',
+    id: ID,
+    at: 1_000,
+    to: 'a@y.example',
+    given: many,
+    ...nothing,
+  };
   assert.deepEqual(read(encodeEvents(record, [deferred]))[0]?.['originalTo'], many.slice(0, 100));
 });

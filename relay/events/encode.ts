@@ -29,20 +29,32 @@ export function encodeArrival(
     recipientCount: recipients.length,
     bytes,
   };
-  const accepted = encode('accepted', receivedAt, facts);
   const told = { receivedAt, discarded: discarded?.slice(0, MOST) ?? [] };
-  return [accepted, ...encodeEvents(record, listDiscarded(id, told))];
+  const nowhere = describe(record, listDiscarded(id, told));
+  return encode([{ kind: 'accepted', at: receivedAt, data: facts }, ...nowhere]);
 }
 
+type Sender = Pick<QueueRecord, 'from' | 'givenFrom' | 'messageId'>;
+
 /** What became of recipients of a message. */
-export function encodeEvents(
-  { from, givenFrom: originalFrom, messageId }: Pick<QueueRecord, 'from' | 'givenFrom' | 'messageId'>,
+export function encodeEvents(sender: Sender, events: readonly MailEvent[]): readonly SpoolEvent[] {
+  return encode(describe(sender, events));
+}
+
+interface Fact {
+  readonly kind: string;
+  readonly at: number;
+  readonly data: Readonly<Record<string, unknown>>;
+}
+
+function describe(
+  { from, givenFrom: originalFrom, messageId }: Sender,
   events: readonly MailEvent[],
-): readonly SpoolEvent[] {
+): readonly Fact[] {
   return events.flatMap(({ kind, at, id, to, given, hop, cause, status, text, complaint }) => {
     const sent = { queueId: id, messageId, from, originalFrom, to, originalTo: given?.slice(0, MOST) };
-    const event = encode(kind, at, { ...sent, hop, cause, status, text });
-    return complaint ? [event, encode('complained', at, { ...complaint, reportQueueId: id })] : [event];
+    const fact = { kind, at, data: { ...sent, hop, cause, status, text } };
+    return complaint ? [fact, { kind: 'complained', at, data: { ...complaint, reportQueueId: id } }] : [fact];
   });
 }
 
@@ -62,10 +74,14 @@ export function printBatch(
   return Buffer.from(`${head.slice(0, -1)},"data":{"events":[${list}]}}`);
 }
 
-function encode(kind: string, at: number, data: Readonly<Record<string, unknown>>): SpoolEvent {
-  const key = newQueueId(at);
-  const event = { id: key, type: `mail.${kind}`, timestamp: instant(at), data };
-  return { key, value: Buffer.from(JSON.stringify(event)) };
+/** They are sent in the order of their keys, and facts of one millisecond in the order of this list. */
+function encode(facts: readonly Fact[]): readonly SpoolEvent[] {
+  const keys = facts.map(({ at }) => newQueueId(at)).toSorted();
+  return facts.map(({ kind, at, data }, index) => {
+    const key = keys[index] ?? newQueueId(at);
+    const event = { id: key, type: `mail.${kind}`, timestamp: instant(at), data };
+    return { key, value: Buffer.from(JSON.stringify(event)) };
+  });
 }
 
 function instant(ms: number): string {

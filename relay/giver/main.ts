@@ -30,6 +30,7 @@ task.serve({
   // The giver reads the whole queue by itself at intervals.
   look: () => undefined,
   entered: () => undefined,
+  nowhere: () => undefined,
   materials: (message) => {
     materials = message.materials;
   },

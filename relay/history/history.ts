@@ -9,7 +9,6 @@ import { dirname } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import type { Log } from '../observe/log.ts';
 import type { MailEvent, MailRecorder } from '../queue/mailevent.ts';
-import type { QueueRecord } from '../spool/record.ts';
 import type { HistoryEntry, HistoryQuery } from './entry.ts';
 import { type Envelope, HistoryTable } from './table.ts';
 
@@ -59,7 +58,8 @@ export class History implements MailRecorder {
     ];
   }
 
-  queued(id: string, record: QueueRecord): void {
+  /** Also mail that no queue ever had, because all its recipients are suppressed. */
+  queued(id: string, record: Envelope['record']): void {
     this.#envelopes.push({ id, record });
     this.#writeMany();
   }

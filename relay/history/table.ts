@@ -39,7 +39,10 @@ const SCHEMA = `
 
 export interface Envelope {
   readonly id: string;
-  readonly record: QueueRecord;
+  readonly record: Pick<
+    QueueRecord,
+    'from' | 'givenFrom' | 'reportsTo' | 'recipients' | 'discarded' | 'receivedAt' | 'bytes' | 'messageId'
+  >;
 }
 
 export class HistoryTable {
@@ -78,7 +81,7 @@ export class HistoryTable {
   write(envelopes: readonly Envelope[], events: readonly MailEvent[]): void {
     this.#database.exec('BEGIN');
     try {
-      for (const { id, record } of envelopes) this.#putMessage(id, record);
+      for (const envelope of envelopes) this.#putMessage(envelope);
       for (const event of events) this.#putAnswer(event);
       this.#database.exec('COMMIT');
     } catch (error) {
@@ -133,7 +136,7 @@ export class HistoryTable {
     this.#database.close();
   }
 
-  #putMessage(id: string, record: QueueRecord): void {
+  #putMessage({ id, record }: Envelope): void {
     const { from, bytes, messageId, recipients, givenFrom, reportsTo, discarded = [] } = record;
     const { changes } = this.#message.run(id, from, keyAddress(from), messageId ?? null, bytes);
     if (changes === 0) return;

@@ -17,7 +17,11 @@ function begin(team: readonly string[], isSuppressed: (address: string) => boole
     to: address.startsWith('@') ? [...team] : [address],
     refuse: null,
   }));
-  const recipient = { ...base.addresses.recipient, parts: ['Envelope' as const], map: { entries, tables: [] } };
+  const recipient = {
+    ...base.addresses.recipient,
+    parts: ['Envelope' as const],
+    map: { entries, tables: [] },
+  };
   const policy: Policy = {
     ...base,
     queue: { ...base.queue, suppression: SUPPRESSION },

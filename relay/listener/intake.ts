@@ -14,7 +14,7 @@ import { isSuppressed } from '../suppression/entry.ts';
 import { monotonic, wall } from '../task/clock.ts';
 import type { Counters } from '../task/counts.ts';
 import type { Materials } from '../task/materials.ts';
-import { type HopLogins, type ListenerReports, NO_LOGINS } from '../task/messages.ts';
+import { type HopLogins, type ListenerReports, type MailForNobody, NO_LOGINS } from '../task/messages.ts';
 import { makeAskDns } from '../verify/names.ts';
 import { Verifier } from '../verify/verifier.ts';
 import type { Arrival } from './arrival.ts';
@@ -43,15 +43,16 @@ export interface IntakeDeps {
   readonly tracer: Tracer;
   readonly counters: Counters;
   readonly onEntered: (id: string) => void;
+  readonly onNowhere: (mail: MailForNobody) => void;
 }
 
 export function openIntake(policy: Policy, materials: Materials, stateDir: string, deps: IntakeDeps): Intake {
-  const { counters, log, onEntered } = deps;
+  const { counters, log } = deps;
   if (policy.queue.mode === 'CutThrough') return new CutThrough(policy, materials, deps);
   const onSync = () => counters.add('spool_syncs', 'listener');
   const onRecovered: SpoolOptions['onRecovered'] = (recovered) => log('spool_recovered', { ...recovered });
   const spool = new Spool(stateDir, onSync, 'late', { onRecovered });
-  const durable = new Durable(policy, { spool, judges: makeJudges(policy, materials, deps), onEntered });
+  const durable = new Durable(policy, { ...deps, spool, judges: makeJudges(policy, materials, deps) });
   if (policy.queue.suppression === null) return durable;
   return Object.assign(durable, { isSuppressed: findSuppressed(spool, deps) });
 }
@@ -72,7 +73,7 @@ function makeJudges(policy: Policy, materials: Materials, { log, counters }: Int
   };
 }
 
-interface DurableDeps extends Pick<IntakeDeps, 'onEntered'> {
+interface DurableDeps extends Pick<IntakeDeps, 'onEntered' | 'onNowhere'> {
   readonly spool: Spool;
   readonly judges: Judges;
 }
@@ -81,16 +82,17 @@ class Durable implements Intake {
   readonly #policy: Policy;
   readonly #spool: Spool;
   readonly #judges: Judges;
-  readonly #onEntered: (id: string) => void;
+  readonly #deps: DurableDeps;
   readonly logins = NO_LOGINS;
   #depth = 0;
   #bytes = 0;
 
-  constructor(policy: Policy, { spool, judges, onEntered }: DurableDeps) {
+  constructor(policy: Policy, deps: DurableDeps) {
+    const { spool, judges } = deps;
     this.#policy = policy;
     this.#spool = spool;
     this.#judges = judges;
-    this.#onEntered = onEntered;
+    this.#deps = deps;
   }
 
   get filterFailure(): string | null {
@@ -110,8 +112,9 @@ class Durable implements Intake {
         this.#count(1, bytes);
       };
       const deps = { spool: this.#spool, judges: this.#judges, admit };
-      const taken = await receiveMessage(stream, arrival, deps);
-      this.#onEntered(taken.id);
+      const { nowhere, ...taken } = await receiveMessage(stream, arrival, deps);
+      if (nowhere) this.#deps.onNowhere(nowhere);
+      else this.#deps.onEntered(taken.id);
       return { ...taken, reply: `2.0.0 Ok: queued as ${taken.id}` };
     } catch (error) {
       if (admitted !== undefined) this.#count(-1, -admitted);

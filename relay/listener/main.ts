@@ -13,6 +13,7 @@ import { Counters } from '../task/counts.ts';
 import {
   type FromListener,
   type ListenerReports,
+  type MailForNobody,
   NO_REPORTS,
   type RefusedClient,
   type ToListener,
@@ -35,6 +36,7 @@ const log = jsonLog('listener', 1, wall);
 const counters = new Counters();
 const task = new Task<ToListener, FromListener>(diskPulse);
 const onEntered = task.gather<string>((ids) => ({ kind: 'entered', ids }));
+const onNowhere = task.gather<MailForNobody>((mail) => ({ kind: 'nowhere', mail }));
 const onEnded = task.gather<string>((clients) => ({ kind: 'ended', clients }));
 const counted = new CountedElsewhere((ask, of, who) => task.tell({ kind: 'count', ask, of, who }));
 
@@ -66,7 +68,7 @@ function configure(message: Extract<ToListener, { kind: 'configure' }>): void {
   const { policy, pairs, materials, ticketKeys, stateDir } = message;
   log.obey(policy.logging, stateDir);
   const tracer = makeTracer(policy.trace, lineWriter(1), wall);
-  const taking = openIntake(policy, materials, stateDir, { log, tracer, counters, onEntered });
+  const taking = openIntake(policy, materials, stateDir, { log, tracer, counters, onEntered, onNowhere });
   intake = taking;
   listener = new ListenerTask({
     policy,

@@ -1,13 +1,15 @@
 /**
  * From DATA to the spool: streams the message into a writer with bounded memory, and enters it. Returns the queue id
- * when the message is durable. Otherwise throws a Refusal and leaves nothing behind.
+ * when the message is durable. A message whose recipients are all suppressed enters no queue: its events are durable then,
+ * and a history hears of it as soon as it can. Otherwise throws a Refusal and leaves nothing behind.
  */
 import { constants } from 'node:os';
 import type { SMTPServerDataStream } from 'smtp-server';
 import { encodeArrival } from '../events/encode.ts';
 import { MessageIdFinder } from '../headers/messageid.ts';
-import { newQueueId } from '../spool/record.ts';
+import { type Envelope, newQueueId } from '../spool/record.ts';
 import type { Spool } from '../spool/spool.ts';
+import type { MailForNobody } from '../task/messages.ts';
 import type { Arrival } from './arrival.ts';
 import { readContent } from './content.ts';
 import { type Judged, type Judges, judgedEnvelope, judgeMessage } from './judging.ts';
@@ -24,11 +26,18 @@ export interface ReceiveDeps {
   readonly judges: Judges;
 }
 
+interface Taken {
+  readonly id: string;
+  readonly bytes: number;
+  /** Absent if the message is in the queue. */
+  readonly nowhere?: MailForNobody;
+}
+
 export async function receiveMessage(
   stream: SMTPServerDataStream,
   arrival: Arrival,
   { spool, admit, judges }: ReceiveDeps,
-): Promise<{ id: string; bytes: number }> {
+): Promise<Taken> {
   const { envelope, trace, isTold, tellsEvents, judging, ...content } = arrival;
   const id = newQueueId(envelope.receivedAt);
   const body = spool.bodyWriter(id);
@@ -50,16 +59,17 @@ export async function receiveMessage(
       finder?.push(chunk);
       await body.write(chunk);
     }
-    // All its recipients are suppressed, and the client is not told. The router tells those who keep it (queue/manager.ts).
-    if (envelope.recipients.length === 0 && !isTold) {
-      await body.discard();
-      return { id, bytes };
-    }
-    admit(bytes);
+    const isForNobody = envelope.recipients.length === 0;
+    if (!isForNobody) admit(bytes);
     const messageId = finder?.found;
     const kept = judgedEnvelope(envelope, judged);
     const found = messageId === undefined ? kept : { ...kept, messageId };
     const events = tellsEvents ? encodeArrival(id, found, bytes) : [];
+    if (isForNobody) {
+      await body.discard();
+      if (events.length > 0) await spool.outbox.add(events);
+      return { id, bytes, nowhere: describeNowhere(id, found, bytes) };
+    }
     await spool.enter(id, found, await body.seal(), events);
     return { id, bytes };
   } catch (error) {
@@ -69,6 +79,16 @@ export async function receiveMessage(
   } finally {
     await draft?.discard();
   }
+}
+
+function describeNowhere(id: string, envelope: Envelope, bytes: number): MailForNobody {
+  const { from, givenFrom, reportsTo, discarded = [], receivedAt, messageId } = envelope;
+  return {
+    ...{ id, from, discarded, receivedAt, bytes },
+    ...(givenFrom === undefined ? {} : { givenFrom }),
+    ...(reportsTo === undefined ? {} : { reportsTo }),
+    ...(messageId === undefined ? {} : { messageId }),
+  };
 }
 
 /** The reply for the client: our own refusal, an error of the disk, or the end of the connection. */

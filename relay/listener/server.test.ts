@@ -91,6 +91,7 @@ async function serve(
     tracer,
     counters,
     onEntered,
+    onNowhere: () => undefined,
   });
   intakes.push(intake);
   const rates = { client: new MessageRate(), login: new MessageRate(), recipient: new MessageRate() };

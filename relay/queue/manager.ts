@@ -225,10 +225,6 @@ export class QueueManager {
 
   #enqueue(id: string, record: QueueRecord): void {
     if (this.#deps.recorder && !this.#index.has(id)) this.#deps.recorder.queued(id, record);
-    if (record.recipients.length === 0) {
-      this.#remove(id, record);
-      return;
-    }
     const held = record.hold === true || record.recipients.some(({ state }) => state === 'held');
     this.#index.put(id, { held, bytes: record.bytes });
     if (record.hold) return;
@@ -237,14 +233,6 @@ export class QueueManager {
       if (!queue.isDelivering(id)) this.#wait(queue, id, record, pause);
       this.#queues.pump(queue);
     }
-  }
-
-  /** It came for suppressed recipients alone, and entered only so that its end can be told. */
-  #remove(id: string, record: QueueRecord): void {
-    const { spool, log } = this.#deps;
-    this.#fresh.forget(id);
-    // A later look finds it again if this fails.
-    spool.settle(id, record).catch(({ message }: Error) => log('progress_not_written', { id, message }));
   }
 
   /** The destinations of the message, each with the shortest pause of its recipients. */

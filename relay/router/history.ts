@@ -4,6 +4,7 @@ import { parseQuery } from '../history/entry.ts';
 import { HISTORY_FILE, History, removeHistory } from '../history/history.ts';
 import type { FindsMail } from '../queue/control.ts';
 import { wall } from '../task/clock.ts';
+import type { MailForNobody } from '../task/messages.ts';
 import type { ReportsDeps } from './reports.ts';
 
 type HistoryDeps = Pick<ReportsDeps, 'policy' | 'stateDir' | 'log' | 'manager' | 'spool'>;
@@ -24,6 +25,11 @@ export function openHistory({ policy, stateDir, log, manager, spool }: HistoryDe
     onLost: (facts) => manager.counters.add('history_lost', undefined, facts),
     isQueued: (id) => spool.read(id).kind === 'message',
   });
+}
+
+/** It was never in the queue. */
+export function keepMailForNobody(history: History, mail: readonly MailForNobody[]): void {
+  for (const { id, ...record } of mail) history.queued(id, { ...record, recipients: [] });
 }
 
 export function answerFrom(history: History): FindsMail {

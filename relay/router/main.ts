@@ -23,7 +23,7 @@ import { type Materials, NO_MATERIALS } from '../task/materials.ts';
 import type { FromRouter, ToRouter } from '../task/messages.ts';
 import { QueueTeller } from '../task/queueteller.ts';
 import type { TlsReports } from '../tlsrpt/tlsreports.ts';
-import { answerFrom, openHistory } from './history.ts';
+import { answerFrom, keepMailForNobody, openHistory } from './history.ts';
 import { makeRecorder } from './recorder.ts';
 import { type Inboxes, openInboxes, openReports, takeReport } from './reports.ts';
 
@@ -68,6 +68,7 @@ task.serve({
     router.manager.materialsChanged(isConcerned, areKeysNew);
   },
   entered: ({ ids }) => enter(ids),
+  nowhere: ({ mail }) => history && keepMailForNobody(history, mail),
   look,
   drain: ({ deadlineMs }) => task.leave(() => drain(deadlineMs)),
 });

@@ -10,10 +10,20 @@ import type { Tables } from './tables.ts';
 export type SpoolEvent = KeyedValue;
 
 export class Outbox {
+  readonly #store: Store;
   readonly #values: SideTable;
 
   constructor(store: Store) {
+    this.#store = store;
     this.#values = new SideTable(store, 'events');
+  }
+
+  /** Resolves when these are on disk: they tell of a message that enters no queue. */
+  async add(events: readonly SpoolEvent[]): Promise<void> {
+    await this.#store.write(
+      (tables) => putEvents(tables, events),
+      (tables) => removeEvents(tables, events),
+    );
   }
 
   /** The oldest ones. */
@@ -48,4 +58,9 @@ export class Outbox {
 /** Call this only inside a write. */
 export function putEvents({ events }: Tables, news: readonly SpoolEvent[]): void {
   for (const one of news) putChecked(events, one);
+}
+
+/** The same. */
+export function removeEvents({ events }: Tables, news: readonly SpoolEvent[]): void {
+  for (const { key } of news) events.remove(key);
 }

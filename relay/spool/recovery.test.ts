@@ -103,7 +103,7 @@ test('a damaged store of an earlier version is looked at before a table is added
 /** The free list names a page of records, and a table is missing: what is written next lies on that page. Returns all ids. */
 function shortenFreeList(path: string): string[] {
   const database = new DatabaseSync(path);
-  database.exec("DROP TABLE shaping");
+  database.exec('DROP TABLE shaping');
   const ids = database.prepare('SELECT key FROM records ORDER BY key').all();
   database.close();
   const bytes = fs.readFileSync(path);

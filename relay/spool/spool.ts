@@ -16,7 +16,7 @@ import { type Body, FileBodies } from './filebodies.ts';
 import { LastingFault } from './lastingfault.ts';
 import { type NewMessage, put, remove } from './newmessage.ts';
 import type { Checkpoints } from './openstore.ts';
-import { Outbox, putEvents, type SpoolEvent } from './outbox.ts';
+import { Outbox, putEvents, removeEvents, type SpoolEvent } from './outbox.ts';
 import { decodeRecord, type Envelope, encodeRecord, type QueueRecord } from './record.ts';
 import type { Recovered } from './recovery.ts';
 import { Room } from './room.ts';
@@ -128,7 +128,7 @@ export class Spool {
     // The client gets 4xx and will send the message again.
     const undo: Change = (tables) => {
       remove(tables, id);
-      for (const { key } of events) tables.events.remove(key);
+      removeEvents(tables, events);
     };
     await this.#store.write(write, undo);
   }

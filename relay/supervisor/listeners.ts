@@ -13,6 +13,7 @@ import { wall } from '../task/clock.ts';
 import { listenerMaterials, type Materials } from '../task/materials.ts';
 import {
   type Counted,
+  type ForRouter,
   type FromListener,
   type ListenerReports,
   NO_REPORTS,
@@ -36,7 +37,7 @@ export interface ListenerDeps {
   readonly ticketKeyMs?: number;
   readonly clock: () => number;
   readonly log: Log;
-  readonly onEntered: (ids: readonly string[]) => void;
+  readonly onEntered: (message: ForRouter) => void;
   readonly onPlaintext: (client: string, helo: string, isRefused: boolean) => void;
   readonly onCounts: (counted: Counted) => void;
   /** A process has ended. It may not have reported all messages that it entered. */
@@ -228,7 +229,7 @@ export class ListenerTasks {
 
   #onMessage(generation: Generation, member: Member, message: FromListener): void {
     const { onEntered, onPlaintext, onCounts, onChange } = this.#deps;
-    if (message.kind === 'entered') onEntered(message.ids);
+    if (message.kind === 'entered' || message.kind === 'nowhere') onEntered(message);
     if (message.kind === 'plaintext') onPlaintext(message.client, message.helo, message.isRefused);
     if (message.kind === 'counts') onCounts(message);
     if (message.kind === 'count') member.process.send(this.#admission.countMessage(message));

@@ -18,7 +18,7 @@ export interface ReceiverDeps {
   readonly port: number;
   readonly logFd: number;
   readonly log: Log;
-  readonly onEntered: (ids: readonly string[]) => void;
+  readonly onEntered: (message: FromReceiver) => void;
   readonly onCounts: (counted: Counted) => void;
   /** A process has ended. It may not have reported all messages that it entered. */
   readonly onTaskEnd: () => void;
@@ -45,9 +45,9 @@ export class ReceiverPort {
         this.#pair && this.#logging
           ? { kind: 'configure', stateDir, pair: this.#pair, logging: this.#logging }
           : undefined,
-      onMessage: ({ ids }) => {
-        onEntered(ids);
-        onCounts({ counts: { 'handed_over{in}': ids.length }, observations: {} });
+      onMessage: (message) => {
+        onEntered(message);
+        onCounts({ counts: { 'handed_over{in}': message.ids.length }, observations: {} });
       },
     });
   }

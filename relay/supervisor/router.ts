@@ -10,7 +10,7 @@ import type { Policy } from '#crds/policyfile.ts';
 import type { Log } from '../observe/log.ts';
 import { Backoff, Patience } from '../task/backoff.ts';
 import { type KeptSecrets, type Materials, NO_MATERIALS, type RefusedLogins } from '../task/materials.ts';
-import type { Counted, FromRouter, Handover, QueueFigures, ToRouter } from '../task/messages.ts';
+import type { Counted, ForRouter, FromRouter, Handover, QueueFigures, ToRouter } from '../task/messages.ts';
 import { describeLate, TaskProcess } from '../task/process.ts';
 
 const ROUTER = fileURLToPath(new URL('../router/main.ts', import.meta.url));
@@ -87,8 +87,9 @@ export class RouterTask {
     this.#materials = materials;
   }
 
-  entered(ids: readonly string[]): void {
-    this.#current?.process.send({ kind: 'entered', ids });
+  /** What a router before its start, or none, does not hear: the spool has it, or it goes lost to the history. */
+  entered(message: ForRouter): void {
+    this.#current?.process.send(message);
   }
 
   /** A task has ended that may not have reported all messages it entered, so the router reads the spool again. */

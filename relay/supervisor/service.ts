@@ -7,7 +7,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Policy } from '#crds/policyfile.ts';
 import { POLICY_PORT_NAME } from '#crds/wellknown.ts';
 import { type Materials, routerMaterials } from '../task/materials.ts';
-import type { PairText, QueueFigures } from '../task/messages.ts';
+import type { ForRouter, PairText, QueueFigures } from '../task/messages.ts';
 import type { PairsInService } from './certificates.ts';
 import type { Evacuation } from './evacuation.ts';
 import type { Generation } from './generation.ts';
@@ -58,7 +58,7 @@ export class Service {
       if (port === this.policy?.policyHost?.port) this.policyHost.accept(socket);
       else this.listeners.accept(socket, port);
     });
-    const onEntered = (ids: readonly string[]) => this.router.entered(ids);
+    const onEntered = (message: ForRouter) => this.router.entered(message);
     // The router finds every message in the spool. Messages between the processes only make it faster.
     const onTaskEnd = () => this.router.look();
     const parts = { ...options, ...deps, onEntered, onTaskEnd };

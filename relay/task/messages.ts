@@ -68,6 +68,7 @@ export type ToRouter =
   /** The router before this one has ended: begin. */
   | { kind: 'start'; refused: RefusedLogins }
   | { kind: 'entered'; ids: readonly string[] }
+  | { kind: 'nowhere'; mail: readonly MailForNobody[] }
   /** A task has ended that may not have reported all messages it entered: load unknown messages of the spool. */
   | { kind: 'look' }
   | { kind: 'drain'; deadlineMs: number };
@@ -109,6 +110,18 @@ export interface RefusedClient {
   readonly helo: string;
 }
 
+/** Mail whose recipients are all suppressed. It is in no queue, and only a history wants to know of it. */
+export interface MailForNobody {
+  readonly id: string;
+  readonly from: string;
+  readonly givenFrom?: string;
+  readonly reportsTo?: string;
+  readonly discarded: readonly { readonly address: string; readonly given?: readonly string[] }[];
+  readonly receivedAt: number;
+  readonly bytes: number;
+  readonly messageId?: string;
+}
+
 /** Whose messages of this minute are counted. */
 export type CountedBy = 'client' | 'login' | 'recipient';
 
@@ -121,9 +134,13 @@ export type FromListener =
   /** The disk failed: this process accepts no more mail and ends. */
   | { kind: 'broken' }
   | { kind: 'entered'; ids: readonly string[] }
+  | { kind: 'nowhere'; mail: readonly MailForNobody[] }
   /** Sent when they have changed. */
   | { kind: 'reports'; reports: ListenerReports }
   | ({ kind: 'counts' } & Counted);
+
+/** What a listener tells the router, which gets it unchanged. */
+export type ForRouter = Extract<FromListener, { kind: 'entered' | 'nowhere' }>;
 
 /** A destination, or a provider, that asks for fewer messages. */
 export interface SlowedDestination {
