@@ -92,7 +92,8 @@ export class QueueTools {
   }
 
   async #touch(action: Exclude<QueueAction, 'retry'>, id: string): Promise<Done['result']> {
-    if (action === 'release' && this.show(id)?.state === 'queued') return 'queued';
+    if (action === 'release' && !this.#manager.isDelivering(id) && this.show(id)?.state === 'queued')
+      return 'queued';
     const result = await this.#manager.actions[action](id);
     if (result !== 'gone' || !this.#isDamaged(id)) return result;
     if (action !== 'remove') return 'damaged';

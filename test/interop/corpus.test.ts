@@ -98,7 +98,8 @@ describe('a corpus of real messages', { concurrency: false, skip }, () => {
     const reasons = new Map<string, number>();
     for (const { name, sent, reply, got } of passages) {
       assert.match(reply, /^250 /, name);
-      assert.equal(withoutAdded(withoutTrace(got), sent), behindTrace(withoutBcc(normalized(sent))), name);
+      const wanted = parted(withoutBcc(normalized(sent)));
+      assert.equal(withoutAdded(withoutTrace(got), wanted), behindTrace(wanted), name);
     }
     const own = dkimpySignatures(
       passages.map(({ got }) => Buffer.from(got, 'latin1')),
@@ -199,6 +200,12 @@ function behindTrace(text: string): string {
   const mailbox = /^>*From (?![ \t]*:)/.test(text) ? 'X-Mailbox-Line: ' : '';
   const isHeader = mailbox !== '' || /^(?:\r\n|[\x21-\x39\x3b-\x7e]+[ \t]*:)/.test(text);
   return `${isHeader ? '' : '\r\n'}${mailbox}${text}`;
+}
+
+/** A line that is no field ends the header: as docs/rewriting.md has it for submitted mail. */
+function parted(text: string): string {
+  const at = headOf(text).search(/(?<=\r\n)(?![\x21-\x39\x3b-\x7e]+[ \t]*:|[ \t])./);
+  return at === -1 || behindTrace(text) !== text ? text : `${text.slice(0, at)}\r\n${text.slice(at)}`;
 }
 
 /** Our Received field is the first, or follows our signatures. */
