@@ -1,12 +1,15 @@
 /**
  * Unpacks gzip (RFC 1952) and ignores what follows the last member, such as the line end that a mail program adds:
- * Node's own gunzip refuses all of it then. Throws if a member is broken or cut short, and with ERR_BUFFER_TOO_LARGE.
+ * Node's own gunzip refuses all of it then, so such a tail is looked for. That costs a call and buffers for each member,
+ * so only a few members may come before a tail. Throws if a member is broken or cut short, and with ERR_BUFFER_TOO_LARGE.
  * Pure.
  */
-import { crc32, inflateRawSync } from 'node:zlib';
+import { crc32, gunzipSync, inflateRawSync } from 'node:zlib';
 
 const FIXED_BYTES = 10;
 const TRAILER_BYTES = 8;
+/** Senders of reports write one. */
+const MOST_MEMBERS_BEFORE_TAIL = 16;
 const FLAGS = { hasHeaderCheck: 2, hasExtra: 4, hasName: 8, hasComment: 16 } as const;
 
 /** RFC 1952 section 2.3.1. */
@@ -15,9 +18,19 @@ export function isPacked(bytes: Buffer): boolean {
 }
 
 export function gunzip(bytes: Buffer, most: number): Buffer {
+  try {
+    return gunzipSync(bytes, { maxOutputLength: most });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') throw error;
+    return gunzipWithTail(bytes, most);
+  }
+}
+
+function gunzipWithTail(bytes: Buffer, most: number): Buffer {
   const parts: Buffer[] = [];
   let room = most;
   for (let rest = bytes; parts.length === 0 || isPacked(rest); ) {
+    if (parts.length === MOST_MEMBERS_BEFORE_TAIL) throw new Error('it has too many members');
     const member = readMember(rest, room);
     parts.push(member.unpacked);
     room -= member.unpacked.length;

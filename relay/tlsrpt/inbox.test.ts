@@ -104,6 +104,21 @@ test('a bomb of one gigabyte needs little memory', async () => {
   await inbox.close();
 });
 
+test('very many members of gzip need little memory, with a tail or without', async () => {
+  const member = gzipSync(' ');
+  const { inbox, takeMail } = makeRig();
+  for (const tail of ['', 'x']) {
+    const mail = await makeReportMail({
+      content: Buffer.concat([...Array(60_000).fill(member), Buffer.from(tail)]),
+    });
+    const before = process.resourceUsage().maxRSS;
+    assert.match(await takeMail(mail), /^250 2\.0\.0 discarded: /);
+    const grown = (process.resourceUsage().maxRSS - before) / 1024;
+    assert.ok(grown < 60, `${grown} MiB`);
+  }
+  await inbox.close();
+});
+
 test('a large mail comes in pieces, and no more of it is read than is allowed', async () => {
   const { inbox, take } = makeRig();
   const mail = await makeReportMail();

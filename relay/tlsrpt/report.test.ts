@@ -134,6 +134,14 @@ test('bytes after the last member of gzip are ignored, and a member that is brok
   broken[broken.length - 8] = (broken[broken.length - 8] ?? 0) ^ 1;
   for (const bytes of [broken, Buffer.concat([whole, broken]), head, whole.subarray(0, -1)])
     assert.equal(reasonOf(bytes), 'it is not gzip, or it is cut short');
+  // Without a tail any number is read; before a tail few are looked through.
+  const empty = (count: number) => Array<Buffer>(count).fill(gzipSync(''));
+  assert.equal(readReport(Buffer.concat([whole, ...empty(1_000)])).kind, 'report');
+  assert.equal(readReport(Buffer.concat([whole, ...empty(15), Buffer.from('x')])).kind, 'report');
+  assert.equal(
+    reasonOf(Buffer.concat([whole, ...empty(16), Buffer.from('x')])),
+    'it is not gzip, or it is cut short',
+  );
   const large = Buffer.concat(Array(3).fill(gzipSync(Buffer.alloc(6 * 1024 * 1024))));
   assert.equal(reasonOf(large), 'unpacked it is larger than 16 MiB');
 });
