@@ -112,6 +112,60 @@ test('a first line that is no field leaves no header, and the line of a mailbox 
   );
 });
 
+const STRAY = 'X-Some header: v\r\n';
+const FORGED = 'X-Spam: No\r\n';
+/** Steps as mail of strangers has them: where a line is no field, nothing is repaired. */
+const STRANGERS = joinSteps([
+  { hides: (name) => name === 'x-spam', edits: ({ text }) => text.replace('a@h.', 'a@') },
+]);
+const HEADS = [HAS, `${HAS}X: ${'x'.repeat(SECTION_BYTES)}\r\n`];
+
+test('in mail that is not submitted, a line that is no field stays as it is, and steps change what is theirs alone', () => {
+  for (const head of HEADS)
+    for (const [before, after] of [
+      [`${STRAY}Subject: s\r\n\r\nhi`, `${STRAY}Subject: s\r\n\r\nhi`],
+      [`wrapped\r\n without\r\n\r\nhi`, `wrapped\r\n without\r\n\r\nhi`],
+      [`${STRAY}`, `${STRAY}`],
+      [`${STRAY}${FORGED}To: x\r\n\r\n${FORGED}`, `${STRAY}To: x\r\n\r\n${FORGED}`],
+      [`${FORGED}${STRAY}To: x\r\n\r\nhi`, `${STRAY}To: x\r\n\r\nhi`],
+    ] as const)
+      for (const size of [1, 7, before.length]) {
+        const sizes = new Array<number>(Math.floor(before.length / size)).fill(size);
+        const chunks = [Buffer.from(head), ...cut(Buffer.from(before), sizes)];
+        assert.equal(edit(STRANGERS, ...chunks).toString(), head + after);
+        const added = joinSteps([{ adds: () => 'X-Original-To: c\r\n' }]);
+        const at = before.indexOf(STRAY.slice(0, 6));
+        if (at >= 0)
+          assert.equal(
+            edit(added, ...chunks).toString(),
+            `${head}${before.slice(0, at)}X-Original-To: c\r\n${before.slice(at)}`,
+          );
+      }
+  assert.equal(edited(`From: a@h.b\r\n${STRAY}\r\n`, STRANGERS), `From: a@b\r\n${STRAY}\r\n`);
+});
+
+test('a first line that would go on with our Received field never does, whatever the steps and the length', () => {
+  const kinds = [
+    NOTHING,
+    MASQUERADE,
+    STRANGERS,
+    PRIVATE,
+    joinSteps([{ adds: () => 'X-Original-To: c\r\n' }]),
+    joinSteps([{ repairs: true }]),
+  ];
+  for (const [at, steps] of kinds.entries())
+    for (const head of HEADS)
+      for (const line of [' (forged) by mx.y.example\r\n', 'no field\r\n']) {
+        const out = edited(`${line}${head}\r\nhi`, steps);
+        assert.ok(
+          [`\r\n${line}`, `X-Original-To: c\r\n\r\n${line}`, `${DATE}${ID}\r\n${line}`].some((start) =>
+            out.startsWith(start),
+          ),
+          `${at} ${out.slice(0, 60)}`,
+        );
+      }
+});
+
 test('only sender fields of the header are masqueraded', () => {
   const fields = (host: string) =>
     `From: Bob <bob@${host}>\r\nSENDER :a@${host}\r\nReply-To: a@${host}, "x, y" <b@${host}>\r\n` +

@@ -3,9 +3,10 @@
  * chunk, and the body passes through. No byte changes that no step changes, and nothing here fails. In a section that is
  * too long fields are removed and added, but not edited. Pure.
  *
- * Readers disagree whether header or body follows a line that is no field. Here it ends the header, so an empty line goes
- * before it, as in Postfix, and ends the header for every reader. Fields that nobody may see are removed behind it too, up to
- * the empty line of the client, who may have meant them as header.
+ * Readers disagree whether header or body follows a line that is no field. Here it ends the header. Fields that nobody may
+ * see are removed behind it too, up to the empty line of the client, who may have meant them as header. Where a step
+ * repairs, an empty line goes before it, as in Postfix, and ends the header for every reader. That breaks signatures, so
+ * elsewhere only a first line gets it, which would go on with our Received field.
  */
 import { FirstLine } from './firstline.ts';
 import { LongSection } from './longsection.ts';
@@ -25,6 +26,8 @@ export interface HeaderStep {
   readonly adds?: (has: (name: string) => boolean, trace: Trace) => string;
   /** Text to put before the message. */
   readonly front?: (trace: Trace) => string;
+  /** A line that is no field gets an empty line before it. */
+  readonly repairs?: true;
 }
 
 /** What all steps do, in their order. It is the same for all messages of a policy. */
@@ -33,10 +36,14 @@ export interface HeaderSteps {
   readonly edits: readonly NonNullable<HeaderStep['edits']>[];
   readonly adds: readonly NonNullable<HeaderStep['adds']>[];
   readonly front: readonly NonNullable<HeaderStep['front']>[];
+  readonly repairs: boolean;
 }
 
 /** Steps that come before all others of a message. */
-export function prependStep(step: HeaderStep, { hides, edits, adds, front }: HeaderSteps): HeaderSteps {
+export function prependStep(
+  step: HeaderStep,
+  { hides, edits, adds, front, repairs }: HeaderSteps,
+): HeaderSteps {
   const first = joinSteps([step]);
   return {
     hides: [...first.hides, ...hides],
@@ -44,6 +51,7 @@ export function prependStep(step: HeaderStep, { hides, edits, adds, front }: Hea
     adds: [...first.adds, ...adds],
     // Our Received field is the topmost.
     front: [...front, ...first.front],
+    repairs: first.repairs || repairs,
   };
 }
 
@@ -53,6 +61,7 @@ export function joinSteps(steps: readonly HeaderStep[]): HeaderSteps {
     edits: steps.flatMap(({ edits }) => edits ?? []),
     adds: steps.flatMap(({ adds }) => adds ?? []),
     front: steps.flatMap(({ front }) => front ?? []),
+    repairs: steps.some(({ repairs }) => repairs),
   };
 }
 
@@ -68,7 +77,7 @@ export class HeaderEditor {
   constructor(steps: HeaderSteps, trace: Trace) {
     this.#steps = steps;
     this.#trace = trace;
-    const isNeeded = steps.hides.length + steps.edits.length + steps.adds.length > 0;
+    const isNeeded = steps.repairs || steps.hides.length + steps.edits.length + steps.adds.length > 0;
     this.#finder = isNeeded ? new SectionFinder() : undefined;
     this.#first = new FirstLine(isNeeded ? '' : '\r\n');
   }
@@ -96,8 +105,8 @@ export class HeaderEditor {
 
   #passLong(): Buffer[] {
     const held = this.#release();
-    if (this.#steps.hides.length + this.#steps.adds.length === 0) return held;
     const long = new LongSection({
+      gap: (isFirst) => this.#gap(isFirst),
       added: (has) => this.#added(has),
       isHidden: (name) => this.#isHidden(name),
     });
@@ -130,14 +139,19 @@ export class HeaderEditor {
     const texts = shown.map((field) => this.#editField(field));
     const added = this.#added((name) => shown.some((field) => field.name === name));
     const isCutShort = added !== '' && shown.length > 0 && !shown.at(-1)?.text.endsWith('\r\n');
-    return `${texts.join('')}${isCutShort ? '\r\n' : ''}${added}${this.#part(rest)}`;
+    return `${texts.join('')}${isCutShort ? '\r\n' : ''}${added}${this.#part(rest, fields.length === 0)}`;
   }
 
-  #part(rest: string): string {
+  #part(rest: string, isFirst: boolean): string {
     if (rest === '' || rest.startsWith('\r\n')) return rest;
     const { lines, end } = parseRest(rest);
     const shown = lines.filter(({ name, text }) => name === undefined || !this.#isHidden(name, text));
-    return `\r\n${shown.map(({ text }) => text).join('')}${end}`;
+    return `${this.#gap(isFirst)}${shown.map(({ text }) => text).join('')}${end}`;
+  }
+
+  /** What goes before a line that is no field. */
+  #gap(isFirst: boolean): '' | '\r\n' {
+    return isFirst || this.#steps.repairs ? '\r\n' : '';
   }
 
   #editField(field: Field): string {

@@ -62,7 +62,11 @@ for (const [what, before, after] of [
 test('a header of very many names keeps none of them that decides nothing', () => {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc') as () => void;
-  const section = new LongSection({ added: (has) => (has('date') ? '' : DATE), isHidden: () => false });
+  const section = new LongSection({
+    added: (has) => (has('date') ? '' : DATE),
+    isHidden: () => false,
+    gap: () => '',
+  });
   collect();
   const before = process.memoryUsage().heapUsed;
   for (let first = 0; first < 300_000; first += 1_000) {

@@ -1,7 +1,7 @@
 /**
  * A header section that is too long to be held. It passes as it comes, without the hidden fields, and fields are added at
- * its end; a line that is no field ends it (header.ts). Keeps only the start of a line until its field name is known, and which of the fields are there that decide
- * about an added one. Pure.
+ * its end; a line that is no field ends it (header.ts). Keeps only the start of a line until its field name is known, and
+ * which of the fields are there that decide about an added one. Pure.
  */
 import { readFieldName } from './section.ts';
 
@@ -17,6 +17,8 @@ export interface LongSectionTerms {
   /** Returns the text to add, or none. */
   readonly added: (has: (name: string) => boolean) => string;
   readonly isHidden: (name: string) => boolean;
+  /** What goes before the first line that is no field. `isFirst`: no other line came before. */
+  readonly gap: (isFirst: boolean) => string;
 }
 
 export class LongSection {
@@ -52,13 +54,14 @@ export class LongSection {
     let at = 0;
     while (at < bytes.length) {
       const wasHidden = this.#isHidden;
+      const isFirst = !this.#hasBegun;
       const line = this.#isInLine ? undefined : this.#begin(lineAt(bytes, at));
       if (line === 'unknown') break;
       if (wasHidden && !this.#isHidden) from = at;
       if (!wasHidden && this.#isHidden) parts.push(bytes.subarray(from, at));
       if (line === 'over') return [...parts, ...this.#finish(bytes, from, at)];
       if (line === 'broken') {
-        parts.push(bytes.subarray(from, at), this.#added(), Buffer.from('\r\n'));
+        parts.push(bytes.subarray(from, at), this.#added(), Buffer.from(this.#terms.gap(isFirst)));
         from = at;
         this.#isBroken = true;
       }

@@ -50,7 +50,12 @@ export const STEPS: readonly Step[] = [
       return isSubmitted && results !== null ? { hides: hidesResultsOf(results.authservId) } : undefined;
     },
   },
-  { name: 'first line', file: 'relay/headers/firstline.ts' },
+  {
+    name: 'first line',
+    file: 'relay/headers/firstline.ts',
+    // Other mail may be signed.
+    header: ({ isSubmitted }) => (isSubmitted ? { repairs: true } : undefined),
+  },
   {
     name: 'domains',
     envelope: ({ policy, isSubmitted }) => {
