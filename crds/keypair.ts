@@ -24,12 +24,16 @@ export type JudgedPair =
 
 const DAY_MS = 86_400_000;
 
-/** `cert` and `key` are the PEM texts of tls.crt and tls.key; undefined if the file is missing. */
+/**
+ * `cert` and `key` are the PEM texts of tls.crt and tls.key; undefined if the file is missing. `ciphers`: of the
+ * connections, in OpenSSL's notation, because a security level in it allows weaker keys. null: the default.
+ */
 export function judgePair(
   cert: string | undefined,
   key: string | undefined,
   hosts: readonly string[],
   now: Date,
+  ciphers: string | null = null,
 ): JudgedPair {
   if (!cert && !key)
     return unusable(
@@ -52,7 +56,7 @@ export function judgePair(
   if (!leaf.checkPrivateKey(privateKey)) {
     return unusable('KeyMismatch', 'tls.key does not belong to tls.crt; write both from the same issue');
   }
-  const fault = faultInTls(cert, key);
+  const fault = faultInTls(cert, key, ciphers);
   if (fault !== undefined) {
     const cure = 'the whole chain must be readable, and RSA keys in it have 2048 bits or more';
     return unusable('CertificateUnreadable', `TLS cannot serve tls.crt: ${fault}; ${cure}`);
@@ -64,10 +68,10 @@ export function judgePair(
  * The fault that OpenSSL finds in the pair or its chain. Without this check a running relay would meet it as an
  * exception.
  */
-function faultInTls(cert: string, key: string): string | undefined {
+function faultInTls(cert: string, key: string, ciphers: string | null): string | undefined {
   try {
     // With a list of authorities, though empty, the public roots are not loaded.
-    createSecureContext({ cert, key, ca: [] });
+    createSecureContext({ cert, key, ca: [], ...(ciphers === null ? {} : { ciphers }) });
     return undefined;
   } catch (error) {
     const { reason, message } = error as Error & { reason?: string };

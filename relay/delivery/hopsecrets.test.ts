@@ -219,7 +219,7 @@ const filesOf = ({ cert = '', key = '' }: { cert?: string; key?: string } = {}) 
   'tls.key': key,
 });
 
-const client = hopTo(27, { clientCertificateSecret: 'pair' });
+const client = hopTo(27, { clientCertificateSecret: 'pair', tlsLevel: 'Encrypt' });
 const mxHost = (host: string) => ({
   ...hopTo(25, { host, clientCertificateSecret: 'pair' }),
   mxOf: 'mx.example',
@@ -282,6 +282,23 @@ test('a client certificate that no connection could use does not replace the goo
     await use({ pair: filesOf(renewed) });
     assert.deepEqual([isMounted(client), isMounted(mxHost('mx.example'))], [true, true]);
     assert.deepEqual([hopSecrets.heldBack, asked], [[], [27]]);
+    hopSecrets.close();
+    context.mock.timers.reset();
+  }
+});
+
+test('a client certificate is judged as the connections of its hop take it: a short key only where any encryption will do', async (context) => {
+  const weak = filesOf(await authority.issue(['relay.example'], { rsa: 1024 }));
+  const broken = filesOf({ ...good, key: foreign?.key ?? '' });
+  const host = mxHost('mx.example');
+  for (const [from, to, inUse] of [
+    [filesOf(good), weak, { client: false, mx: true }],
+    // What is broken for both does not replace what MX hosts can use.
+    [weak, broken, { client: true, mx: false }],
+  ] as const) {
+    const { hopSecrets, use, isMounted } = startWith(context, { pair: from, login });
+    await use({ pair: to });
+    assert.deepEqual({ client: isMounted(client), mx: isMounted(host) }, inUse);
     hopSecrets.close();
     context.mock.timers.reset();
   }

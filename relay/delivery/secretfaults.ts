@@ -6,6 +6,7 @@ import { judgePair } from '#crds/keypair.ts';
 import type { Files, Materials } from '../task/materials.ts';
 import type { NextHop } from './courier.ts';
 import { readLogin } from './hopcredentials.ts';
+import { weakestStrength } from './tlspolicy.ts';
 
 type Secrets = Materials['secrets'];
 
@@ -32,21 +33,22 @@ export function isWithdrawn(
   return lacks(credentialsSecret, SECRET_KEYS) || lacks(clientCertificateSecret, ['tls.crt', 'tls.key']);
 }
 
-function findFaultAt(
-  { credentialsSecret, clientCertificateSecret }: NextHop,
-  secrets: Secrets,
-  now: Date | null,
-): Failure | undefined {
+function findFaultAt(hop: NextHop, secrets: Secrets, now: Date | null): Failure | undefined {
+  const { credentialsSecret, clientCertificateSecret } = hop;
   const fault =
     (clientCertificateSecret === null
       ? undefined
-      : faultOfPair(secrets[clientCertificateSecret] ?? {}, now)) ??
+      : faultOfPair(secrets[clientCertificateSecret] ?? {}, now, weakestStrength(hop).ciphers)) ??
     (credentialsSecret === null ? undefined : faultOfLogin(credentialsSecret, secrets));
   return fault === undefined ? undefined : makeFailure({ cause: 'local', status: '4.7.0', text: fault });
 }
 
-function faultOfPair({ 'tls.crt': cert, 'tls.key': key }: Files, now: Date | null): string | undefined {
-  const judged = judgePair(cert, key, [], now ?? new Date(0));
+function faultOfPair(
+  { 'tls.crt': cert, 'tls.key': key }: Files,
+  now: Date | null,
+  ciphers: string | null,
+): string | undefined {
+  const judged = judgePair(cert, key, [], now ?? new Date(0), ciphers);
   if (judged.kind === 'unusable') return judged.message;
   const { reason, message } = judged.warning ?? {};
   const isInvalid = reason === 'CertificateExpired' || reason === 'CertificateNotYetValid';

@@ -150,6 +150,12 @@ function makePolicy(hop: NextHop, demand: Demand, { dane, sts }: TlsFindings): T
   };
 }
 
+/** What the hop's own level and login ask for. What domains and senders ask for may be more. */
+export function weakestStrength({ tlsLevel, credentialsSecret, minTlsVersion }: NextHop): TlsStrength {
+  const isAny = tlsLevel === 'Opportunistic' && credentialsSecret === null;
+  return isAny ? ANY : strengthFrom(minTlsVersion);
+}
+
 /** OpenSSL has the versions below 1.2 at its security level 0 only. */
 function strengthFrom(minVersion: TlsVersion): TlsStrength {
   const ciphers = isOldVersion(minVersion) ? 'DEFAULT:@SECLEVEL=0' : null;

@@ -21,7 +21,11 @@ export interface Pair {
 export interface Authority {
   /** PEM that a client trusts. */
   readonly cert: string;
-  issue(names: readonly string[], wish?: { from?: number; until?: number; rsa?: boolean }): Promise<Pair>;
+  /** `rsa`: the bits of the key, or true for the usual ones. */
+  issue(
+    names: readonly string[],
+    wish?: { from?: number; until?: number; rsa?: boolean | number },
+  ): Promise<Pair>;
 }
 
 export async function makeAuthority(name = 'test CA'): Promise<Authority> {
@@ -37,7 +41,8 @@ export async function makeAuthority(name = 'test CA'): Promise<Authority> {
   return {
     cert: `${certificate.toString('pem')}\n`,
     issue: async (names, { from = -1, until = 90, rsa = false } = {}) => {
-      const subject = await crypto.subtle.generateKey(rsa ? RSA : ALGORITHM, true, ['sign', 'verify']);
+      const ofRsa = typeof rsa === 'number' ? { ...RSA, modulusLength: rsa } : RSA;
+      const subject = await crypto.subtle.generateKey(rsa ? ofRsa : ALGORITHM, true, ['sign', 'verify']);
       return issue(names, subject, inDays(from), inDays(until), certificate, keys.privateKey);
     },
   };
