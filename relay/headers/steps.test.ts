@@ -32,9 +32,36 @@ test('our results are removed from submitted mail, those of others only where th
   const hides = (policy: Policy, text?: string) =>
     compiledOf(policy, true).header.hides.some((hide) => hide('authentication-results', text));
   const policy = policyOf({ authenticationResults });
-  for (const id of ['mx.y.example', '"MX.Y.example" 1', '(of (us)) mx.y.example', '\r\n mx.y.example', ''])
+  const plain = [
+    'mx.y.example',
+    '"MX.Y.example" 1',
+    '(a) (b)\r\n\tmx.y.example/1',
+    '\r\n mx.y.example(c)',
+    '',
+  ];
+  const unclear = [
+    '(of (us)) mx.y.example',
+    '(\\)) mx.y.example',
+    '(\\() mx.y.example',
+    '(;) mx.y.example',
+    '"mx\\.y.example"',
+    'mx\\.y.example',
+    'mx.y."example"',
+    'mx.(x)y.example',
+    '" mx.y.example"',
+    '"mx.y.example "',
+    'mx.y.\0example',
+    ') mx.y.example',
+  ];
+  for (const id of [...plain, ...unclear])
     assert.ok(hides(policy, `Authentication-Results: ${id}; spf=pass\r\n`), id);
-  for (const id of ['mx.z.example', 'x.mx.y.example', 'mx.y.example.z'])
+  for (const id of [
+    'mx.z.example',
+    'x.mx.y.example',
+    'mx.y.example.z',
+    '(mx.y.example) x',
+    'spf=pass (sender IP is 192.0.2.1) smtp.mailfrom=mx.y.example',
+  ])
     assert.ok(!hides(policy, `Authentication-Results: ${id}; spf=pass\r\n`), id);
   assert.ok(hides(policy));
   assert.ok(!hides(policyOf(), 'Authentication-Results: mx.y.example; spf=pass\r\n'));
