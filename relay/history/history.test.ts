@@ -184,6 +184,7 @@ test('by the addresses that the client gave, which are told beside those that th
     givenFrom: 'app@x.example',
     recipients: [recipient('ann@provider.example', 'info@y.example', 'sales@y.example')],
     discarded: [{ address: 'gone@y.example', given: ['old@y.example'] }],
+    messageId: 'm1@x.example',
     receivedAt: now,
     bytes: 1,
   });
@@ -197,9 +198,11 @@ test('by the addresses that the client gave, which are told beside those that th
     { address: 'info@y.example' },
     { address: 'app@x.example', recipient: 'ann@provider.example' },
   ])
-    assert.deepEqual(idsFor(history, query), [id], JSON.stringify(query));
+    for (const more of [{}, { id }, { messageId: 'm1@x.example' }])
+      assert.deepEqual(idsFor(history, { ...query, ...more }), [id], JSON.stringify(query));
   for (const query of [{ recipient: 'app@x.example' }, { sender: 'sales@y.example' }])
-    assert.deepEqual(idsFor(history, query), [], JSON.stringify(query));
+    for (const more of [{}, { id }, { messageId: 'm1@x.example' }])
+      assert.deepEqual(idsFor(history, { ...query, ...more }), [], JSON.stringify(query));
   const [entry] = history.find({ id, most: 1 });
   assert.deepEqual(entry?.originalFrom, ['app@x.example', 'noreply@x.example']);
   assert.deepEqual(
@@ -209,6 +212,29 @@ test('by the addresses that the client gave, which are told beside those that th
       ['gone@y.example', ['old@y.example'], 'discarded'],
     ],
   );
+});
+
+test('beside an id, only the messages with the id are looked through, however many an address has', (context) => {
+  const history = open();
+  accept(history, 'app@x.example', ['ann@y.example'], 'm1@x.example');
+  assert.equal(idsFor(history, {}).length, 1);
+  const prepare = context.mock.method(DatabaseSync.prototype, 'prepare');
+  for (const by of [{ messageId: 'none' }, { id: 'none' }])
+    for (const query of [{ recipient: 'ann@y.example' }, { sender: 'x.example' }, { address: 'y.example' }])
+      assert.deepEqual(idsFor(history, { ...by, ...query }), []);
+  const queries = prepare.mock.calls.flatMap(({ arguments: [sql] }) =>
+    sql.includes('FROM messages m') ? [sql] : [],
+  );
+  prepare.mock.restore();
+  assert.equal(queries.length, 6);
+  const file = new DatabaseSync(path);
+  for (const sql of queries) {
+    const values = [...sql.matchAll(/\?/g)].map(() => 1);
+    const plan = file.prepare(`EXPLAIN QUERY PLAN ${sql}`).all(...values);
+    const steps = plan.map(({ detail }) => `${detail}`).filter((detail) => /^(SEARCH|SCAN) /.test(detail));
+    for (const step of steps) assert.match(step, /^SEARCH .*\((?:message_)?id=\?/, sql);
+  }
+  file.close();
 });
 
 test('a file of before has no original addresses, and gets them from then on', () => {

@@ -240,7 +240,7 @@ function listOriginals(rows: readonly OriginalRow[], role: OriginalRow['role'], 
   return rows.flatMap((row) => (row.role === role && row.address === of ? [row.original] : []));
 }
 
-/** Where an address is looked for: as it is, and as the client gave it. */
+/** Where an address is looked for: as it is, and as the client gave it. Each table has the id of the message. */
 const SENDERS = [
   ['messages', 'sender_key', ''],
   ['originals', 'key', " AND role = 'sender'"],
@@ -250,16 +250,23 @@ const RECIPIENTS = [
   ['originals', 'key', " AND role = 'recipient'"],
 ] as const;
 
-/** The condition on the messages, as SQL. */
+/**
+ * The condition on the messages, as SQL. An address may have very many messages, and an id has few: beside an id only its
+ * messages are looked through for the address, and the sign before a column keeps SQLite from the index of addresses.
+ */
 function translate({ id, messageId, sender, recipient, address, after, before }: HistoryQuery) {
   const conditions: { sql: string; values: readonly string[] }[] = [];
   const add = (sql: string, ...values: string[]) => conditions.push({ sql, values });
   const addAddress = (text: string, places: readonly (readonly [string, string, string])[]) => {
     const fits = fitAddress(text);
-    const looks = places.map(
-      ([table, column, more]) => `SELECT id FROM ${table} WHERE ${fits.sql(column)}${more}`,
+    const isFew = id !== undefined || messageId !== undefined;
+    const looks = places.map(([table, column, more]) =>
+      isFew
+        ? `EXISTS (SELECT 1 FROM ${table} t WHERE t.id = m.id AND ${fits.sql(`+t.${column}`)}${more})`
+        : `SELECT id FROM ${table} WHERE ${fits.sql(column)}${more}`,
     );
-    add(`id IN (${looks.join(' UNION ')})`, ...places.flatMap(() => fits.values));
+    const sql = isFew ? `(${looks.join(' OR ')})` : `id IN (${looks.join(' UNION ')})`;
+    add(sql, ...places.flatMap(() => fits.values));
   };
   if (id !== undefined) add('id = ?', id);
   if (messageId !== undefined) add('message_id = ?', messageId.replace(/^<|>$/g, ''));
