@@ -196,6 +196,24 @@ test('parts may be encoded, with line ends of any kind', () => {
   });
 });
 
+test('no more of a part is decoded than the header at its start can have', () => {
+  const mail = (before: string) =>
+    [
+      'Content-Type: multipart/report; report-type=feedback-report; boundary=b',
+      '',
+      '--b',
+      'Content-Type: message/feedback-report',
+      'Content-Transfer-Encoding: quoted-printable',
+      '',
+      `${before}=46eedback-Type: abuse`,
+      '--b--',
+    ].join('\r\n');
+  // A soft line break is nothing when it is decoded.
+  assert.equal(readFeedback(Buffer.from(mail('=\r\n'.repeat(1_000)))).kind, 'complaint');
+  assert.equal(readFeedback(Buffer.from(mail(`X: ${'=41'.repeat(30_000)}\r\n`))).kind, 'complaint');
+  assert.equal(readFeedback(Buffer.from(mail('=\r\n'.repeat(100_000)))).kind, 'discarded');
+});
+
 test('whatever comes, there is a complaint of bounded size or none', () => {
   const piece = fc.constantFrom(
     'Content-Type: multipart/report; report-type=feedback-report; boundary=b\r\n\r\n',

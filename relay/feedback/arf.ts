@@ -9,7 +9,7 @@ import { isIP } from 'node:net';
 import { printMailbox, readMailbox } from '../addresses/address.ts';
 import type { Complaint } from '../delivery/courier.ts';
 import {
-  decodeBody,
+  decodeStart,
   type Entity,
   listParts,
   readContentType,
@@ -95,8 +95,8 @@ function listFirst(whole: Entity): Entity[] {
 
 /** The fields with which the content of a part begins. It may be nothing but fields. */
 function readHeader(part: Entity): readonly Field[] {
-  const text = decodeBody(part)
-    .toString('latin1', 0, SECTION_BYTES / 2)
+  const text = decodeStart(part, SECTION_BYTES / 2)
+    .toString('latin1')
     .replace(/^[\r\n]+/, '')
     .replace(/\r?\n/g, '\r\n');
   return splitEntity(`${text}\r\n\r\n`).fields;

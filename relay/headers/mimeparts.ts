@@ -43,6 +43,14 @@ export function decodeBody({ fields, body }: Entity): Buffer {
   return decode(body, encoding);
 }
 
+/**
+ * At most so many bytes, from the start. What follows them is not decoded. An encoded byte has at most three characters, and
+ * its share of line ends.
+ */
+export function decodeStart({ fields, body }: Entity, most: number): Buffer {
+  return decodeBody({ fields, body: body.slice(0, most * 4) }).subarray(0, most);
+}
+
 /** The parts of a multipart entity, one after the other. None of another one. */
 export function* listParts(entity: Entity): Generator<string> {
   const { type, text } = readContentType(entity);
