@@ -38,6 +38,7 @@ export class PolicyCache {
     if (!file) return;
     this.#read(file);
     this.#handedOver = new HandedOver(file.path, file.onError);
+    if (!file.isReadOnly) this.#handedOver.removeUnfinished();
   }
 
   /** From the domain that was not used for the longest time. */

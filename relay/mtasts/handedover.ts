@@ -3,10 +3,10 @@
  * and syncs it before it acknowledges. The router takes the files in before it looks a policy up, so mail that came by
  * the same way never goes without them. A file goes after the cache that has its policies is on disk.
  */
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { mkdir, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { writeAtomically } from '../task/atomicfile.ts';
+import { UNFINISHED, writeAtomically } from '../task/atomicfile.ts';
 import { parsePolicies } from './policiestext.ts';
 
 type Policies = ReturnType<typeof parsePolicies>;
@@ -22,6 +22,20 @@ export class HandedOver {
   constructor(path: string, onError: (error: Error) => void) {
     this.#folder = folderBeside(path);
     this.#onError = onError;
+  }
+
+  /**
+   * Removes what a receiver that was killed did not finish: nothing else ever would. Call this at the start of the router. A
+   * file that is being written then fails, and the sibling hands its policies over again.
+   */
+  removeUnfinished(): void {
+    if (!existsSync(this.#folder)) return;
+    try {
+      const names = readdirSync(this.#folder).filter((name) => name.endsWith(UNFINISHED));
+      for (const name of names) rmSync(join(this.#folder, name), { force: true });
+    } catch (error) {
+      this.#failed(error as NodeJS.ErrnoException);
+    }
   }
 
   /** What came since the last time. The folder is there only after a hand-over. */

@@ -271,6 +271,20 @@ test('policies of a sibling count before the first look-up, the newer of two, an
   assert.equal(readForSibling(join(stateDir, 'gone'), now, assert.fail), null);
 });
 
+test('what a receiver that was killed did not finish goes when the router begins, and not by a reader', async () => {
+  const stateDir = mkdtempSync(join(dir, 'pod-'));
+  const path = join(stateDir, CACHE_FILE);
+  const folder = `${path}.handed-over`;
+  const held = JSON.stringify({ ...enforce('a'), id: '1', fetchedAt: 1, usedAt: 1 });
+  assert.equal(await keepForRouter(stateDir, printPolicies([['a.example', held]])), 1);
+  const whole = readdirSync(folder);
+  writeFileSync(join(folder, 'killed.json.new'), '{"half');
+  new PolicyCache({ path, onError: assert.fail, isReadOnly: true });
+  assert.deepEqual(readdirSync(folder).length, whole.length + 1);
+  new PolicyCache({ path, onError: assert.fail });
+  assert.deepEqual(readdirSync(folder), whole);
+});
+
 test('mail for a policy that is due refreshes it without waiting', async () => {
   const world = new World();
   await world.find();
