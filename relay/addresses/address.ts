@@ -62,6 +62,11 @@ export function isRouting({ local }: Pick<Mailbox, 'local'>): boolean {
   return ROUTING.test(local);
 }
 
+/** The same, with "=" in place of what could be read as routing. */
+export function withoutRouting(mailbox: Mailbox): Mailbox {
+  return { ...mailbox, local: mailbox.local.replace(new RegExp(ROUTING, 'g'), '=') };
+}
+
 /** A sender without a domain gets that of the relay. The null sender stays. */
 export function withSenderDomain(address: string, hostname: string): string {
   return address === '' || address.includes('@') ? address : `${address}@${hostname}`;

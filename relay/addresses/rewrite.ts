@@ -2,7 +2,7 @@
  * Rewrites an address by a map. A result is looked up again, as with Postfix: an address that stands for itself is
  * final, and a longer circle is refused. Bounded in depth and in number. Pure.
  */
-import { isRouting, type Mailbox, printMailbox, readDomain, readMailbox } from './address.ts';
+import { isRouting, type Mailbox, printMailbox, readDomain, readMailbox, withoutRouting } from './address.ts';
 import { type AddressMap, printKey } from './addressmap.ts';
 
 /** Look-ups in a row. As in Postfix's canonical maps. */
@@ -87,9 +87,13 @@ class Expansion {
   }
 }
 
-/** A copy goes to these, which are not looked up again. Undefined if one of them cannot be relayed to. */
+/**
+ * A copy goes to these, which are not looked up again. Undefined if one of them cannot be relayed to: somebody has to change
+ * the map. A local part that is kept from a sender may have what no recipient may have. Nobody could cure that, so the copy
+ * goes without it, and the mail goes on.
+ */
 export function readTargets(targets: readonly string[], from: Mailbox): readonly string[] | undefined {
-  const mailboxes = targets.map((target) => readTarget(target, from));
+  const mailboxes = targets.map((target) => readTarget(target, withoutRouting(from)));
   const isWhole = mailboxes.every((one) => one !== undefined && one.domain !== '' && !isRouting(one));
   return isWhole ? mailboxes.flatMap((one) => (one ? printMailbox(one) : [])) : undefined;
 }

@@ -42,6 +42,26 @@ test('a target is read as that of any map: the domain alone, an international do
   ]);
 });
 
+test('a sender whose local part is read as routing has its copy all the same, without routing', () => {
+  const senderBcc = mapOf('@archive.example');
+  const none = { senderBcc, recipientBcc: undefined, alwaysBcc: null };
+  for (const [from, copy] of [
+    ['a%z.example@x.example', 'a=z.example@archive.example'],
+    ['z.example!a@x.example', 'z.example=a@archive.example'],
+    ['a:b@x.example', 'a=b@archive.example'],
+    ['"a@z.example"@x.example', '"a=z.example"@archive.example'],
+    ['"a\\\\b;,c"@x.example', '"a=b==c"@archive.example'],
+    ['"a b"@x.example', '"a b"@archive.example'],
+  ] as const) {
+    const done = addCopies({ from, to: [one('b@y.example')] }, none);
+    assert.deepEqual(
+      done.kind === 'changed' && done.to.to.slice(1).map(({ address }) => address),
+      [copy],
+      from,
+    );
+  }
+});
+
 test('a recipient is looked up as the client gave it, each of those that became one', () => {
   const table = makeTable([
     { address: 'sales@y.example', to: ['log@z.example'], refuse: null },
