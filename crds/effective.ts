@@ -131,7 +131,7 @@ function effectiveInbound(relay: RelayName, spec: MailRelaySpec): Policy['inboun
     masqueradeDomains: inbound.masqueradeDomains ?? [],
     alwaysBcc: inbound.alwaysBcc ?? null,
     tlsReports: inbound.tlsReports ?? null,
-    feedbackReports: inbound.feedbackReports ?? null,
+    ...(inbound.feedbackReports ? { feedbackReports: inbound.feedbackReports } : {}),
     filter: effectiveFilter(inbound),
     authenticationResults: effectiveResults(spec),
     limits: effectiveLimits(inbound.limits),

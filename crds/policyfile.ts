@@ -1,8 +1,9 @@
 /**
  * The policy file: the complete settings of one relay. The operator (or `mailrelay run`) writes it and the relay reads
  * it. Their versions may differ during a rollout, so the format and the file name contain a version, and a ConfigMap
- * may contain several versions. Every field is explicit, so a relay needs no defaults. A parse error is one sentence
- * that names the field. This file uses no disk.
+ * may contain several versions. Every field of the format is explicit, so a relay needs no defaults; a field that is
+ * newer than the format is there only where it is set (`newer`). A parse error is one sentence that names the field.
+ * This file uses no disk.
  */
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
@@ -24,6 +25,15 @@ import { TLS_VERSIONS } from './tlslevel.ts';
 
 export const POLICY_FORMAT = 1;
 export const POLICY_FILE_NAME = `policy.v${POLICY_FORMAT}.json`;
+
+/**
+ * A key that came after the first relays of this format. These refuse a policy with a key that they do not know, so it
+ * is written only where the spec sets it. Without it the relay does as it did before there was the key. This also keeps
+ * the hash of a policy the same in both versions.
+ */
+function newer<T extends z.ZodType>(schema: T) {
+  return schema.optional();
+}
 
 export const STARTTLS_POLICIES = ['Disabled', 'Enabled', 'Required'] as const;
 export type StartTlsPolicy = (typeof STARTTLS_POLICIES)[number];
@@ -78,8 +88,8 @@ const inbound = z.strictObject({
   alwaysBcc: z.string().nullable(),
   /** Where TLS reports of others are taken (RFC 8460); null: nowhere. */
   tlsReports: z.strictObject({ address: z.string() }).nullable(),
-  /** Where complaints of others are taken (RFC 5965); null: nowhere. */
-  feedbackReports: z.strictObject({ address: z.string() }).nullable(),
+  /** Where complaints of others are taken (RFC 5965); absent: nowhere. */
+  feedbackReports: newer(z.strictObject({ address: z.string() })),
   /** null: there is none. */
   filter: filter.nullable(),
   /** null: nothing is verified. */

@@ -18,7 +18,7 @@ export const MOST_REPORT_MAIL_BYTES = 2 * 1024 * 1024;
 export function compileReportFields({ inbound }: Addresses): (address: string) => ReportField | undefined {
   const matchers = REPORT_FIELDS.map((field) => {
     const terms = inbound[field];
-    return { field, matches: compilePatterns(terms === null ? [] : [terms.address]) };
+    return { field, matches: compilePatterns(terms ? [terms.address] : []) };
   });
   return (address) => matchers.find(({ matches }) => matches(address))?.field;
 }

@@ -12,10 +12,10 @@ const COMPLAINTS = 'complaints@relay.example';
 
 function makeAddress(
   tlsReports: { address: string } | null = { address: TO },
-  feedbackReports: { address: string } | null = null,
+  feedbackReports?: { address: string },
 ) {
   const counted: string[] = [];
-  const address = new ReportAddress(policyOf({ tlsReports, feedbackReports }), async (of, who) =>
+  const address = new ReportAddress(policyOf({ tlsReports, ...(feedbackReports ? { feedbackReports } : {}) }), async (of, who) =>
     counted.push(`${of} ${who}`),
   );
   return { address, counted };

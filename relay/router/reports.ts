@@ -81,7 +81,7 @@ export function openInboxes(
             count: (name, label, by) => manager.counters.add(name, label, by),
           }),
     feedbackReports:
-      feedbackReports === null
+      feedbackReports === undefined
         ? undefined
         : new FeedbackInbox({
             ...shared,

@@ -156,7 +156,6 @@ export function policyOf(
       masqueradeDomains: [],
       alwaysBcc: null,
       tlsReports: null,
-      feedbackReports: null,
       filter: null,
       authenticationResults: null,
       limits: LIMITS,
