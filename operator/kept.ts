@@ -11,12 +11,13 @@ import { isNumbered } from '#crds/scalefile.ts';
 import { ANNOTATIONS, OWN_LABELS, SERVING_LABEL } from '#crds/wellknown.ts';
 import { APPLIED_ANNOTATION } from './compare.ts';
 import { CERTIFICATE_NAME, CERTIFICATE_REVISION } from './judge/issue.ts';
+import { REVISION_LABEL } from './judge/refusals.ts';
 import type { KubeObject } from './kube/client.ts';
 import { CERTIFICATE, CERTIFICATE_REQUEST, CLAIM, MAIL_RELAY, POD, STATEFUL_SET } from './kube/kinds.ts';
 import { objectNames } from './render/metadata.ts';
 
 const INSTANCE = 'app.kubernetes.io/instance';
-const READ_LABELS = new Set([...OWN_LABELS, SERVING_LABEL]);
+const READ_LABELS = new Set([...OWN_LABELS, SERVING_LABEL, REVISION_LABEL]);
 const READ_ANNOTATIONS = new Set<string>([
   ...Object.values(ANNOTATIONS),
   ...[APPLIED_ANNOTATION, CERTIFICATE_NAME, CERTIFICATE_REVISION],

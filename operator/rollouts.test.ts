@@ -161,6 +161,27 @@ describe('replacing the pods of many relays', () => {
     });
   }
 
+  test('a relay with a sidecar that an operator before its own note of the sidecar made waits for its turn', () => {
+    const world = makeWorld('a');
+    const relay = { ...world.relay, spec: { ...world.relay.spec, ...sidecarOf('unbound:1') } };
+    const inForce = { ...world, relay, policy: effectivePolicy(relay.metadata, relay.spec) };
+    const { set: made } = new Rollouts(0).inTurn(
+      { ...inForce, objects: new Map() },
+      renderSet(relay, SETTINGS),
+    );
+    const { [`mailrelay.dev/wishes-sidecar`]: note, ...annotations } = made.metadata.annotations ?? {};
+    assert.ok(note);
+    // So did the operators before the note hash it: the sidecar was no part of it.
+    assert.equal(annotations['mailrelay.dev/wishes'], '11105b15f6269e81');
+    const metadata = { ...world.objects.get('StatefulSet/a')?.metadata, ...made.metadata, annotations };
+    const live = { ...world.objects.get('StatefulSet/a'), ...made, metadata } as KubeObject;
+    const objects = new Map([['StatefulSet/a', live]]);
+    const { set, waits: itWaits } = new Rollouts(0).inTurn({ ...inForce, objects }, renderSet(relay));
+    assert.equal(itWaits, true);
+    assert.deepEqual(templateOf(set), templateOf(made));
+    assert.equal(set.metadata.annotations?.['mailrelay.dev/wishes-sidecar'], note);
+  });
+
   test('what others make of a StatefulSet holds no turn up', () => {
     const rollouts = new Rollouts(1);
     const world = makeWorld('a');

@@ -3,15 +3,15 @@
  * way. The other relays keep their old template until their turn; they are scaled and reconfigured meanwhile. A relay
  * that does not become ready keeps its turn for a while, so that a bad image does not reach all relays at once. A
  * change by the user does not wait, but a new image of the operator waits even then. However many relays of another
- * namespace roll, they count as half of the turns at most, so that no namespace holds up all others. The StatefulSet carries a hash of
- * the template that was applied, and one of the fields that the user controls, so that changes by others do not hold a
- * turn up.
+ * namespace roll, they count as half of the turns at most, so that no namespace holds up all others. The StatefulSet
+ * carries a hash of the template that was applied, and hashes of the fields that the user controls, so that changes by
+ * others do not hold a turn up.
  */
 import { certificateSecretName } from '#crds/effective.ts';
 import { hashContent } from '#crds/policyfile.ts';
 import { listNames, listReferences } from '#crds/references.ts';
 import type { FieldsWith } from '#crds/restart.ts';
-import { GROUP } from '#crds/wellknown.ts';
+import { GROUP, SIDECAR_CONTAINER } from '#crds/wellknown.ts';
 import { covers } from './compare.ts';
 import { isPartial } from './kept.ts';
 import type { KubeObject } from './kube/client.ts';
@@ -34,6 +34,7 @@ interface StatefulSet {
 interface Template {
   readonly spec: {
     readonly imagePullSecrets?: unknown;
+    readonly initContainers?: readonly { readonly name: string }[];
     readonly volumes?: readonly {
       readonly secret?: { readonly secretName: string };
       readonly configMap?: { readonly name: string };
@@ -46,9 +47,13 @@ interface Template {
   };
 }
 
-/** Annotations with the hash of the applied template, and with the hash of the fields that the user controls. */
+/** Annotations with the hash of the applied template, and with hashes of the fields that the user controls. */
 const TEMPLATE = `${GROUP}/template`;
 const WISHES = `${GROUP}/wishes`;
+const SIDECAR_WISHES = `${GROUP}/wishes-sidecar`;
+
+/** The hashes of the fields that the user controls, by annotation. */
+type Wishes = Readonly<Record<string, string>>;
 
 export class Rollouts {
   readonly #limit: number;
@@ -142,14 +147,9 @@ export function isRolling(set: KubeObject): boolean {
 }
 
 /** The live template. If the user changed a field of it: the wanted template with the image of the live one. */
-function keptTemplate(live: KubeObject, wanted: Template, wishes: string): Template {
+function keptTemplate(live: KubeObject, wanted: Template, wishes: Wishes): Template {
   const is = readSpec(live).template;
-  const mounted = listSources(is);
-  const known = readMark(live, WISHES);
-  // A StatefulSet of an older operator has no hash of the user's fields.
-  const isAsWished =
-    known === undefined ? listSources(wanted).every((source) => mounted.includes(source)) : known === wishes;
-  if (isAsWished) return is;
+  if (isAsWished(live, wanted, wishes)) return is;
   const { imagePullSecrets } = is.spec;
   const { imagePullSecrets: _, ...spec } = wanted.spec;
   const containers = wanted.spec.containers.map((container) => {
@@ -162,32 +162,66 @@ function keptTemplate(live: KubeObject, wanted: Template, wishes: string): Templ
   };
 }
 
-/** What the user says of the pods, by the lines of the restart contract. A line that is not here does not compile. */
-const WISHED: Readonly<Record<FieldsWith<'pods, one at a time'>, (world: World) => object>> = {
-  'spec.pod': ({ relay: { spec } }) => ({ pod: spec.pod ?? {} }),
-  'spec.outbound.resolver.sidecar': ({ relay: { spec } }) => {
-    const sidecar = spec.outbound?.resolver?.sidecar;
-    return sidecar ? { sidecar } : {};
-  },
-  'the name of any Secret or ConfigMap in the spec; tls.internal, an entry of tls.certificates, or dns.mtaSTS.serve, added or removed':
-    ({ relay: { metadata, spec }, policy, keys }) => {
-      const references = policy ? listReferences(policy) : [];
-      return {
-        certificate: certificateSecretName(metadata.name, spec) ?? null,
-        secrets: listNames(references, 'Secret'),
-        configMaps: listNames(references, 'ConfigMap'),
-        ...(keys?.next ? { nextCertificate: keys.next.secret } : {}),
-      };
-    },
-};
-
-/** The hash does not change with the version of the operator: another one is a reason to roll. */
-function hashWishes(world: World): string {
-  return hashContent(Object.assign({}, ...Object.values(WISHED).map((read) => read(world))));
+/** A StatefulSet of an older operator lacks a hash. Then the live template tells what its user had wished. */
+function isAsWished(live: KubeObject, wanted: Template, wishes: Wishes): boolean {
+  const is = readSpec(live).template;
+  const [known, ofSidecar] = [readMark(live, WISHES), readMark(live, SIDECAR_WISHES)];
+  const mounted = listSources(is);
+  const asNoted =
+    known === undefined
+      ? listSources(wanted).every((source) => mounted.includes(source))
+      : known === wishes[WISHES];
+  const asNotedOfSidecar =
+    ofSidecar === undefined
+      ? hasSidecar(is) === (wishes[SIDECAR_WISHES] !== undefined)
+      : ofSidecar === wishes[SIDECAR_WISHES];
+  return asNoted && asNotedOfSidecar;
 }
 
-function marked(wanted: Rendered, template: Template, wishes: string): Rendered {
-  const annotations = { ...wanted.metadata.annotations, [TEMPLATE]: hashContent(template), [WISHES]: wishes };
+function hasSidecar({ spec: { initContainers = [] } }: Template): boolean {
+  return initContainers.some(({ name }) => name === SIDECAR_CONTAINER);
+}
+
+/** The annotation, and what the user says. What is `undefined` is not noted. */
+type Wish = readonly [annotation: string, read: (world: World) => object | undefined];
+
+/**
+ * What the user says of the pods, by the lines of the restart contract. A line that is not here does not compile. A line
+ * that is new has an annotation of its own, because an operator that finds another hash sees a change by the user.
+ */
+const WISHED: Readonly<Record<FieldsWith<'pods, one at a time'>, Wish>> = {
+  'spec.pod': [WISHES, ({ relay: { spec } }) => ({ pod: spec.pod ?? {} })],
+  'spec.outbound.resolver.sidecar': [
+    SIDECAR_WISHES,
+    ({ relay: { spec } }) => spec.outbound?.resolver?.sidecar,
+  ],
+  'the name of any Secret or ConfigMap in the spec; tls.internal, an entry of tls.certificates, or dns.mtaSTS.serve, added or removed':
+    [
+      WISHES,
+      ({ relay: { metadata, spec }, policy, keys }) => {
+        const references = policy ? listReferences(policy) : [];
+        return {
+          certificate: certificateSecretName(metadata.name, spec) ?? null,
+          secrets: listNames(references, 'Secret'),
+          configMaps: listNames(references, 'ConfigMap'),
+          ...(keys?.next ? { nextCertificate: keys.next.secret } : {}),
+        };
+      },
+    ],
+};
+
+/** The hashes do not change with the version of the operator: another one is a reason to roll. */
+function hashWishes(world: World): Wishes {
+  const said = new Map<string, object>();
+  for (const [annotation, read] of Object.values(WISHED)) {
+    const wish = read(world);
+    if (wish) said.set(annotation, { ...said.get(annotation), ...wish });
+  }
+  return Object.fromEntries([...said].map(([annotation, wishes]) => [annotation, hashContent(wishes)]));
+}
+
+function marked(wanted: Rendered, template: Template, wishes: Wishes): Rendered {
+  const annotations = { ...wanted.metadata.annotations, [TEMPLATE]: hashContent(template), ...wishes };
   return {
     ...wanted,
     metadata: { ...wanted.metadata, annotations },

@@ -13,6 +13,7 @@ import { openRelay } from './openrelay.ts';
 import * as plaintext from './plaintext.ts';
 import * as pods from './pods.ts';
 import * as queue from './queue.ts';
+import * as refusals from './refusals.ts';
 import * as scaling from './scaling.ts';
 import * as sidecar from './sidecar.ts';
 import * as sound from './soundness.ts';
@@ -29,7 +30,7 @@ const STALLED: readonly Check[] = [
   check.denied, // admission, quota or RBAC
   pods.podsStuck, // an image that cannot be pulled, a quota, repeated crashes
   certificate.certManagerMissing, // the spec names an issuer, and the cluster has no cert-manager
-  check.policyRefusedByPods, // a relay could not start the policy
+  refusals.policyRefusedForGood, // a relay could not start the policy, and its pod stays
   certificate.certificateStalled, // no pair is served, and none will come without a person
 ];
 
@@ -37,11 +38,12 @@ const RECONCILING: readonly Check[] = [
   check.writeFailed, // most often an admission webhook is down
   anew.makingAnew, // an old object of the name must go first
   unlisted.certificatesUnlisted, // whether the Certificates are as wanted is not known
-  check.rolloutWaits, // other relays are replaced first
+  refusals.rolloutWaits, // other relays are replaced first
   pods.rolloutHeldUp, // a pod that leaves is not ready
   scaling.scaleInWaits, // a pod leaves, and its queue cannot
   scaling.scalingIn, // pods leave
   pods.podsWait, // most often for room on a node
+  refusals.policyRefusedForNow, // by pods of the older version, until they are replaced
   pods.rollingOut, // pods are started or replaced
   sidecar.sidecarComing, // pods without the sidecar are replaced first
   pods.policyChanging, // pods run and do not report the wanted policy
@@ -55,7 +57,7 @@ const CERTIFICATE: readonly Check[] = [
 ];
 
 const POLICY: readonly Check[] = [
-  check.policyRefused,
+  refusals.policyRefused,
   pods.policyUnseen, // pods are ready and do not answer
   check.policyPending,
   sidecar.sidecarAwaited, // the former resolver is asked until each pod has the sidecar

@@ -5,7 +5,7 @@
 
 import { hashContent } from '#crds/policyfile.ts';
 import type { PodView, World } from '../world.ts';
-import { type Check, is, reported } from './finding.ts';
+import { type Check, is } from './finding.ts';
 import { findCure } from './kubecures.ts';
 import { counted, countedAmong, listed, onEvery, quoted, verb } from './words.ts';
 
@@ -50,19 +50,6 @@ export const writeFailed: Check = ({ obstacles }) => {
   return is('True', 'WriteFailed', `${text}: ${quoted(failed.error.message)}: ${cure}`);
 };
 
-export const policyRefusedByPods: Check = (world) => {
-  const pod = reported(world).find(({ report }) => report?.policy.refused);
-  return (
-    pod &&
-    is('True', 'PolicyRefused', `Pod ${pod.name} refused the policy: ${pod.report?.policy.refused?.message}`)
-  );
-};
-
-export const policyRefused: Check = (world) => {
-  const stalled = policyRefusedByPods(world);
-  return stalled && { ...stalled, status: 'False' };
-};
-
 export const policyPending: Check = (world) => {
   const wanted = world.policy && hashContent(world.policy);
   const serving = podsWithPolicy(world).length;
@@ -89,11 +76,6 @@ export const policyInForce: Check = ({ pods, policy, relay }) => {
 
 /** Ready also waits for the wanted policy, because Ready means that mail flows as the spec says. */
 export const policyNotYet: Check = (world) => policyPending(world);
-
-export const rolloutWaits: Check = ({ obstacles }) =>
-  obstacles.some(({ kind }) => kind === 'waitsForTurn')
-    ? is('True', 'RolloutWaits', 'New pods wait for their turn: a few relays are replaced at a time')
-    : undefined;
 
 /** Pods that have the wanted policy in force for every new session. */
 export function podsWithPolicy({ policy, pods }: World): PodView[] {
