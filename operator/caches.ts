@@ -22,6 +22,7 @@ import {
   POD_MONITOR,
 } from './kube/kinds.ts';
 import { ListWatch } from './kube/listwatch.ts';
+import { OwnStatuses } from './ownstatus.ts';
 import type { UnlistedKind } from './world.ts';
 
 export interface WatchFigures {
@@ -57,6 +58,7 @@ export class Caches {
   readonly #groups = new Map<string | undefined, ListWatch[]>();
   readonly #away = new Set<string>();
   readonly #relays = new Map<string, MailRelay>();
+  readonly #ownStatuses = new OwnStatuses();
   /** By relay key, then by `Kind/name`. */
   readonly #objects = new Map<string, Map<string, KubeObject>>();
 
@@ -135,6 +137,11 @@ export class Caches {
     this.#watches.find((watch) => watch.watches(object))?.learn(object);
   }
 
+  /** The status of this MailRelay is being written. What comes back of it is no news. */
+  expectStatus(relay: KubeObject): void {
+    this.#ownStatuses.note(relay);
+  }
+
   /**
    * The paths of objects that the MailRelay may have created, and that were there before it. Their content is not kept
    * yet.
@@ -197,7 +204,7 @@ export class Caches {
         const key = `${object.metadata.namespace}/${object.metadata.name}`;
         if (after) this.#relays.set(key, after as unknown as MailRelay);
         else this.#relays.delete(key);
-        this.#options.onNews(key);
+        if (!this.#ownStatuses.isEcho(before, after)) this.#options.onNews(key);
       },
     });
   }

@@ -11,7 +11,7 @@ import { KubeError } from './kube/errors.ts';
 
 export interface ReconcileWriterOptions {
   readonly client: Pick<Client, 'request'>;
-  readonly caches: Pick<Caches, 'learn'>;
+  readonly caches: Pick<Caches, 'learn' | 'expectStatus'>;
   readonly forbidden: ForbiddenWrites;
   readonly mayWrite: () => boolean;
   readonly onAnswer: (method: Request['method'], ms: number) => void;
@@ -40,6 +40,7 @@ export class ReconcileWriter implements Writer {
     const { method } = request;
     if (method !== 'GET' && !mayWrite())
       throw new KubeError('unavailable', 'this process leads no more, or did not renew the Lease in time');
+    if (isStatus(request)) caches.expectStatus(request.body as KubeObject);
     const [begun, begunCpuMs] = [performance.now(), readCpuMs()];
     try {
       const answer = await client.request<T>(request);
@@ -61,6 +62,10 @@ export class ReconcileWriter implements Writer {
     this.writes += 1;
     this.#options.forbidden.succeeded(request);
   }
+}
+
+function isStatus({ method, path }: Request): boolean {
+  return method === 'PATCH' && path.endsWith('/status');
 }
 
 function readCpuMs(): number {
