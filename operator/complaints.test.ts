@@ -96,6 +96,15 @@ const event = (type: string, reason: string, minutesAgo = 1): KubeEvent => ({
   message: `says ${reason}`,
   lastTimestamp: new Date(now - minutesAgo * 60_000).toISOString(),
 });
+const creates = (reason: string, pod: number, minutesAgo: number): KubeEvent => ({
+  ...event(reason.startsWith('Failed') ? 'Warning' : 'Normal', reason, minutesAgo),
+  message: `create Pod relay-${pod} in StatefulSet relay says more`,
+});
+/** The scheduler and others write the time of the first event, and that of the last one apart. */
+const repeated = (minutesAgo: number): Partial<KubeEvent> => {
+  const { lastTimestamp: lastObservedTime = null, ...first } = event('Warning', 'x', minutesAgo);
+  return { eventTime: first.eventTime ?? null, lastTimestamp: null, series: { lastObservedTime } };
+};
 const BINDING = event('Normal', 'FailedBinding');
 const PROVISIONING = event('Normal', 'ExternalProvisioning', 0);
 
@@ -118,6 +127,43 @@ for (const [what, events, ageMinutes, reason] of [
   ],
   ['a probe', [event('Warning', 'Unhealthy')], 5, undefined],
   ['what is long ago', [event('Warning', 'FailedMount', 30)], 40, undefined],
+  [
+    'a mount that worked later',
+    [event('Warning', 'FailedMount', 10), event('Normal', 'Started', 9)],
+    15,
+    undefined,
+  ],
+  [
+    'a volume that was attached later',
+    [event('Warning', 'FailedAttachVolume', 15), event('Normal', 'SuccessfulAttachVolume', 11)],
+    20,
+    undefined,
+  ],
+  [
+    'a mount that fails after the attachment',
+    [event('Normal', 'SuccessfulAttachVolume', 11), event('Warning', 'FailedMount', 2)],
+    20,
+    'FailedMount',
+  ],
+  [
+    'a volume that was made later',
+    [event('Warning', 'ProvisioningFailed', 5), event('Normal', 'ProvisioningSucceeded')],
+    6,
+    undefined,
+  ],
+  [
+    'a pod that was made later',
+    [creates('FailedCreate', 1, 5), creates('SuccessfulCreate', 1, 4)],
+    9,
+    undefined,
+  ],
+  ['another pod', [creates('FailedCreate', 1, 5), creates('SuccessfulCreate', 0, 4)], 9, 'FailedCreate'],
+  [
+    'a warning that is repeated',
+    [{ ...event('Warning', 'FailedMount', 30), ...repeated(2) }],
+    40,
+    'FailedMount',
+  ],
 ] as const)
   test(`of the events of ${what}, ${reason ?? 'none'} is told`, () => {
     const creationTimestamp = new Date(now - ageMinutes * 60_000).toISOString();

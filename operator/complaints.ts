@@ -21,6 +21,13 @@ const SLOW_MS = 30_000;
 const NORMAL_BUT_LASTING: ReadonlySet<string> = new Set(['FailedBinding', 'ExternalProvisioning']);
 /** The relay itself says more about a probe that fails, and the status of the pod about a crash. */
 const TOLD_ELSEWHERE: ReadonlySet<string> = new Set(['Unhealthy', 'BackOff']);
+/** Steps that go on only after what was warned of before. A controller warns again if the fault comes back. */
+const STEPS: ReadonlySet<string> = new Set([
+  ...['Scheduled', 'SuccessfulAttachVolume', 'Pulling', 'Pulled', 'Created', 'Started'],
+  ...['SuccessfulCreate', 'ProvisioningSucceeded'],
+]);
+/** The StatefulSet controller tells of several pods by events of one object. */
+const WHICH_POD = /^create (?:Claim \S+ )?Pod (\S+)/;
 /** The status waits for the events. Without them it only lacks reasons. */
 const READ_MS = 3_000;
 /** Anybody who may write into the namespace can write events, of a megabyte each. */
@@ -32,6 +39,8 @@ export interface KubeEvent extends KubeObject {
   readonly message?: string;
   readonly lastTimestamp?: string | null;
   readonly eventTime?: string | null;
+  /** Of an event that is repeated. Its `eventTime` is that of the first one. */
+  readonly series?: { readonly lastObservedTime?: string | null } | null;
 }
 
 export interface Complaints {
@@ -99,7 +108,7 @@ async function readNewest(
   }
 }
 
-/** The newest warning; without one the newest normal event that tells of something lasting. Pure. */
+/** The newest warning that is not over; without one the newest normal event that tells of something lasting. Pure. */
 export function pickComplaint(
   events: readonly KubeEvent[],
   { kind, metadata }: KubeObject,
@@ -109,7 +118,7 @@ export function pickComplaint(
   const told = events.filter(
     (event) => now - parseTime(event) < FRESH_MS && !TOLD_ELSEWHERE.has(event.reason ?? ''),
   );
-  const warnings = told.filter(({ type }) => type === 'Warning');
+  const warnings = told.filter((event) => event.type === 'Warning' && !isOver(event, told));
   const lasting = isNew ? [] : told.filter(({ reason = '' }) => NORMAL_BUT_LASTING.has(reason));
   const candidates = warnings.length > 0 ? warnings : lasting;
   const [newest] = candidates.toSorted((a, b) => parseTime(b) - parseTime(a));
@@ -117,7 +126,20 @@ export function pickComplaint(
   return newest && { object: `${kind}/${metadata.name}`, reason, message };
 }
 
-function parseTime({ lastTimestamp, eventTime, metadata }: KubeEvent): number {
+/** True if a newer event tells that the object has come further. */
+function isOver(warning: KubeEvent, events: readonly KubeEvent[]): boolean {
+  const podOf = ({ message = '' }: KubeEvent) => WHICH_POD.exec(message)?.[1];
+  return events.some(
+    (event) =>
+      event.type !== 'Warning' &&
+      STEPS.has(event.reason ?? '') &&
+      parseTime(event) > parseTime(warning) &&
+      podOf(event) === podOf(warning),
+  );
+}
+
+function parseTime({ series, lastTimestamp, eventTime, metadata }: KubeEvent): number {
   const { creationTimestamp } = metadata as { creationTimestamp?: string };
-  return Date.parse(lastTimestamp ?? eventTime ?? creationTimestamp ?? '') || 0;
+  const last = series?.lastObservedTime ?? lastTimestamp;
+  return Date.parse(last ?? eventTime ?? creationTimestamp ?? '') || 0;
 }

@@ -53,7 +53,11 @@ for (const [what, answer, count, written = next] of [
   ['conditions that this process wrote', version('2', next), 0],
   ['conditions that somebody changed meanwhile', version('2', STATUS), 1],
   ['a new spec beside them', version('2', next, { generation: 2 }), 1],
-  ['a new annotation beside them', version('2', next, { annotations: { 'mailrelay.dev/paused': 'true' } }), 1],
+  [
+    'a new annotation beside them',
+    version('2', next, { annotations: { 'mailrelay.dev/paused': 'true' } }),
+    1,
+  ],
   ['the rest of the status', version('2', { ...next, dnsRecords: [] }), 1, { ...next, dnsRecords: [] }],
 ] as const)
   test(`${what}: ${count === 0 ? 'no news' : 'news'}`, async (t) => {

@@ -639,6 +639,23 @@ const CASES: readonly Case[] = [
     'create Pod relay-1 failed error: Internal error occurred: failed calling webhook "v.example": refused',
     'Multi-Attach error for volume "pvc" Volume is already exclusively attached to one node',
   ].map((message): Case => ['it comes back', lacking(message), 'Reconciling', 'True', 'PodsNotReady']),
+  [
+    'a kubelet may not read yet',
+    {
+      ...lacking(''),
+      complaints: [
+        {
+          object: 'Pod/relay-1',
+          reason: 'FailedMount',
+          message:
+            'configmaps "relay-policy" is forbidden: User "system:node:n1" cannot get it: no relationship found',
+        },
+      ],
+    },
+    'Reconciling',
+    'True',
+    'PodsNotReady',
+  ],
   ['something else is complained of', lacking('the server is busy'), 'Stalled', undefined, undefined],
   ['pods are ready and do not answer', silent(), 'PolicyApplied', 'Unknown', 'PodsUnreachable'],
   ['pods are ready and do not answer', silent(), 'QueueHealthy', 'Unknown', 'PodsUnreachable'],

@@ -51,7 +51,7 @@ describe('warnings of controllers', () => {
     ],
     [
       'Multi-Attach error for volume "pvc" Volume is already exclusively attached to one node',
-      /: bring the node back, or delete it if it is gone for good: the volume is attached to another node$/,
+      /until its pod there has ended; if "kubectl get node" shows the node as NotReady, bring the node back, or delete it if it is gone for good$/,
     ],
     ['MountVolume.SetUp failed for volume "policy" : configmap "relay-policy" not found', /: create it$/],
     [

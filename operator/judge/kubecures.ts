@@ -2,7 +2,10 @@
  * The cure for a refusal of the API server, or for a warning of a controller of Kubernetes, by its words. Pure.
  */
 
+/** Only where the cluster itself says that the node is away. A volume of a node that runs must not be taken from it. */
 export const NODE_CURE = 'bring the node back, or delete it if it is gone for good';
+/** Where the node may be away, or only slow. */
+export const CHECK_NODE_CURE = `if "kubectl get node" shows the node as NotReady, ${NODE_CURE}`;
 
 /** The first entry whose words are in the message counts. */
 const KUBE_CURES: readonly (readonly [words: RegExp, cure: string])[] = [
@@ -20,7 +23,10 @@ const KUBE_CURES: readonly (readonly [words: RegExp, cure: string])[] = [
     'make a StorageClass the default, or make a second MailRelay with queue.storage.className',
   ],
   [/external provisioner/i, 'see whether that provisioner runs'],
-  [/Multi-Attach error/i, `${NODE_CURE}: the volume is attached to another node`],
+  [
+    /Multi-Attach error/i,
+    `the volume is attached to another node until its pod there has ended; ${CHECK_NODE_CURE}`,
+  ],
   [/pod sandbox/i, 'mend the network plugin or the runtime of the node'],
   [/(secret|configmap) .*not found/i, 'create it'],
   [/AttachVolume|MountVolume|attach or mount volumes/i, 'mend the volume, or its driver on the node'],

@@ -10,7 +10,10 @@ import { type Check, is, type Judged } from './finding.ts';
 import { findCure } from './kubecures.ts';
 import { counted, countedAmong, every, listed, quoted, verb } from './words.ts';
 
-/** Events whose cause does not go away by waiting. A webhook that refuses is a rule; one that is away comes back. */
+/**
+ * Events whose cause does not go away by waiting. A webhook that refuses is a rule; one that is away comes back. They
+ * are of claims and of the StatefulSet: what a kubelet may not do for a pod, it may do a moment later.
+ */
 const STUCK_COMPLAINTS =
   /storageclass[^ ]* .*not found|no storage class is set|exceeded quota|forbidden|denied the request|is invalid:/i;
 
@@ -159,7 +162,7 @@ function findFault({ pods, complaints = [] }: Judged): Fault | undefined {
   );
   const told = complaints.map((complaint) => ({
     text: describe(complaint),
-    isStuck: STUCK_COMPLAINTS.test(complaint.message),
+    isStuck: !complaint.object.startsWith('Pod/') && STUCK_COMPLAINTS.test(complaint.message),
   }));
   const [first] = [...told, ...ofPods];
   return [...ofPods, ...told].find(({ isStuck }) => isStuck) ?? first;

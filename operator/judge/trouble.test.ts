@@ -197,7 +197,7 @@ test('a pod that does not end is told with its node, and one that is ending is n
     find({}, { now: NOW, deletionTimestamp: ago(minutes), node })?.message;
   assert.match(
     message(1, 'worker-1') ?? '',
-    /^Terminating: it should have ended at 2026-01-01T11:59:00.*, and most likely its node worker-1 is away \(bring the node back, or delete it/,
+    /^Terminating: it should have ended at 2026-01-01T11:59:00.*, and most likely its node worker-1 is away \(if "kubectl get node" shows the node as NotReady, bring the node back, or delete it/,
   );
   assert.match(message(1) ?? '', /most likely its node is away/);
   assert.equal(message(0.1), undefined);

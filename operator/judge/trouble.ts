@@ -3,7 +3,7 @@
  * `isStuck` is true, waiting does not help. Pure.
  */
 import { RELAY_CONTAINER, SIDECAR_CONTAINER } from '#crds/wellknown.ts';
-import { NODE_CURE } from './kubecures.ts';
+import { CHECK_NODE_CURE, NODE_CURE } from './kubecures.ts';
 import { listed, quoted } from './words.ts';
 
 export interface PodTrouble {
@@ -133,7 +133,7 @@ export function findNotReadySince({ conditions = [] }: PodState): number | undef
 function lateEnd({ now, deletionTimestamp, node }: PodAround): PodTrouble | undefined {
   if (deletionTimestamp === undefined || now - Date.parse(deletionTimestamp) < LATE_MS) return undefined;
   const where = node === undefined ? 'its node' : `its node ${node}`;
-  const message = `Terminating: it should have ended at ${deletionTimestamp}, and most likely ${where} is away (${NODE_CURE})`;
+  const message = `Terminating: it should have ended at ${deletionTimestamp}, and most likely ${where} is away (${CHECK_NODE_CURE})`;
   return { reason: 'Terminating', message, isStuck: false };
 }
 
