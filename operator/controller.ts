@@ -29,6 +29,7 @@ import { listAwaited } from './records/proof.ts';
 import type { RenderSettings } from './render/index.ts';
 import { Rollouts } from './rollouts.ts';
 import { TlsaLookups } from './tlsalookups.ts';
+import { ToldCauses } from './toldcauses.ts';
 import type { World } from './world.ts';
 
 /** The longest wait for running writes at the end. A slow API server must not keep the Lease from the next leader. */
@@ -57,6 +58,7 @@ export class Controller {
   readonly #refresher = new Refresher();
   readonly #forbidden = new ForbiddenWrites();
   readonly #answers = new Answers();
+  readonly #causes = new ToldCauses();
   readonly #rollouts: Rollouts;
   readonly #failing = new Map<string, string>();
   /** Relays of other installations for which the event was written, by uid. */
@@ -161,6 +163,7 @@ export class Controller {
         metrics.reconciled('ok', performance.now() - begun);
       } else {
         this.#refresher.forget(key);
+        this.#causes.forget(key);
         this.#rollouts.forget(key, Date.now());
       }
       this.#failing.delete(key);
@@ -212,6 +215,7 @@ export class Controller {
       refresher: this.#refresher,
       rollouts: this.#rollouts,
       answers: this.#answers,
+      causes: this.#causes,
       onWrite: (verb, object) => log(verb, { relay: key, object }),
       tell: (relay, event) => this.#tell(writer, relay, event),
     }).finally(() => this.#queue.charge(key, writer.busyMs));

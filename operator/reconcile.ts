@@ -29,6 +29,7 @@ import { type RenderSettings, renderAll } from './render/index.ts';
 import { listEvents } from './report/events.ts';
 import { renderStatus } from './report/status.ts';
 import type { Rollouts } from './rollouts.ts';
+import { ToldCauses } from './toldcauses.ts';
 import { type Obstacle, type PodView, REFRESH, type World } from './world.ts';
 
 const BLOCKED_MS = 30_000;
@@ -49,6 +50,8 @@ export interface Deps {
   readonly rollouts: Rollouts;
   /** Without this field the answers of the API server are not remembered. */
   readonly answers?: Answers;
+  /** Without this field the causes that were told are not remembered. */
+  readonly causes?: ToldCauses;
   readonly onWrite: OnWrite;
   readonly tell: (relay: MailRelay, event: RelayEvent) => Promise<void>;
 }
@@ -179,7 +182,7 @@ function patchPod(
 async function report(
   world: World,
   obstacles: readonly Obstacle[],
-  { writer, tell, onWrite }: Deps,
+  { writer, causes = new ToldCauses(), tell, onWrite }: Deps,
 ): Promise<void> {
   const { relay } = world;
   const { installation, className } = relay.status ?? {};
@@ -188,7 +191,9 @@ async function report(
   if (hashContent(status) === hashContent(relay.status ?? {})) return;
   await writeStatus(writer, relay, status);
   onWrite('patched', `MailRelay/${relay.metadata.name} status`);
-  for (const event of listEvents(relay.status, status, isReplacing(world))) await tell(relay, event);
+  const events = listEvents(relay.status, status, isReplacing(world));
+  const key = `${relay.metadata.namespace}/${relay.metadata.name}`;
+  for (const event of causes.pick(key, status, events)) await tell(relay, event);
 }
 
 /**

@@ -98,8 +98,14 @@ function transitions(
   return wasTold ? [] : [{ type: event, reason: now.reason, note: now.message }];
 }
 
+/** The reason and the cause of an event; undefined if its reason has only one cause. */
+export function nameCause({ reason, note }: Pick<RelayEvent, 'reason' | 'note'>): string | undefined {
+  if (CAUSE_IN_MESSAGE[reason as ReasonName] === undefined) return undefined;
+  return `${reason} ${findCause({ reason, message: note }) ?? ''}`;
+}
+
 /** Undefined where the reason says all, or the message names no cause. */
-function findCause({ reason, message }: Condition): string | undefined {
+function findCause({ reason, message }: Pick<Condition, 'reason' | 'message'>): string | undefined {
   const word = CAUSE_IN_MESSAGE[reason as ReasonName]?.exec(message)?.[1]?.trim();
   return SAME_CAUSE.find((words) => word !== undefined && words.includes(word))?.[0] ?? word;
 }
