@@ -10,7 +10,8 @@ import { KubeError } from './kube/errors.ts';
 import { ReconcileWriter } from './reconcilewriter.ts';
 
 const condition = (message: string) => ({ type: 'Stalled', status: 'True', reason: 'Denied', message });
-const STATUS = { installation: 'a/b', conditions: [condition('request 1')] };
+const summed = (message: string) => ({ conditions: [condition(message)], problems: 'Stalled', message });
+const STATUS = { installation: 'a/b', ...summed('request 1') };
 
 function version(resourceVersion: string, status: object, changes: object = {}): KubeObject {
   const { metadata, ...relay } = relayObject();
@@ -47,7 +48,7 @@ async function start(answers: KubeObject[]) {
   return { caches, news, write };
 }
 
-const next = { ...STATUS, conditions: [condition('request 2')] };
+const next = { ...STATUS, ...summed('request 2') };
 
 for (const [what, answer, count, written = next] of [
   ['conditions that this process wrote', version('2', next), 0],

@@ -4,6 +4,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { hashContent } from '#crds/policyfile.ts';
+import type { MailRelayStatus } from '#crds/status.ts';
 import type { KubeObject } from './kube/client.ts';
 
 export class OwnStatuses {
@@ -16,8 +17,8 @@ export class OwnStatuses {
   }
 
   /**
-   * True if all that changed are conditions, as this process wrote them. The rest of a status is news, because other
-   * looks read it.
+   * True if all that changed are conditions, as this process wrote them, and what sums them up. The rest of a status is
+   * news, because other looks read it.
    */
   isEcho(before: KubeObject | undefined, after: KubeObject | undefined): boolean {
     if (!after) this.#written.delete(before?.metadata.uid ?? '');
@@ -30,6 +31,6 @@ export class OwnStatuses {
 /** What a look at the MailRelay reads, without the conditions. */
 function read({ metadata, status }: KubeObject) {
   const { uid, generation, labels, annotations, deletionTimestamp } = metadata;
-  const { conditions: _, ...rest } = (status ?? {}) as { conditions?: unknown };
+  const { conditions: _, problems: __, message: ___, ...rest } = (status ?? {}) as Partial<MailRelayStatus>;
   return { uid, generation, labels, annotations, deletionTimestamp, rest };
 }

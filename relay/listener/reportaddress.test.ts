@@ -15,8 +15,9 @@ function makeAddress(
   feedbackReports?: { address: string },
 ) {
   const counted: string[] = [];
-  const address = new ReportAddress(policyOf({ tlsReports, ...(feedbackReports ? { feedbackReports } : {}) }), async (of, who) =>
-    counted.push(`${of} ${who}`),
+  const address = new ReportAddress(
+    policyOf({ tlsReports, ...(feedbackReports ? { feedbackReports } : {}) }),
+    async (of, who) => counted.push(`${of} ${who}`),
   );
   return { address, counted };
 }
