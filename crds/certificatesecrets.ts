@@ -1,7 +1,7 @@
 /**
- * The Secrets of all certificates of a relay, by their effective names, set or by default. Two certificates in one Secret
- * overwrite each other for ever, where cert-manager fills it for one of them. The API server knows only the names that
- * are written, so its rules find less than this. Pure.
+ * The Secrets of all certificates of a relay, by their effective names, set or by default. Two Certificates that fill one
+ * Secret overwrite each other for ever. A certificate without an issuer only reads its Secret, which may be that of
+ * another certificate. The API server knows only the names that are written, so its rules find less than this. Pure.
  */
 import { certificateSecretName, internalSecretName, listSniCertificates } from './effective.ts';
 import { policyHostSecretName } from './effectivedns.ts';
@@ -11,7 +11,7 @@ export interface CertificateSecret {
   readonly secret: string;
   /** The field of the certificate, below spec. */
   readonly keys: readonly (string | number)[];
-  /** True if cert-manager fills it, false if a person does. */
+  /** True if cert-manager fills it. False if it is only read. */
   readonly isIssued: boolean;
 }
 
@@ -34,17 +34,26 @@ export function listCertificateSecrets(relayName: string, spec: MailRelaySpec): 
   );
 }
 
-/** The first two certificates that share a Secret which cert-manager fills. */
+/** The first two certificates that cannot share their Secret. */
 export function findSharedSecret(
   relayName: string,
   spec: MailRelaySpec,
 ): readonly [CertificateSecret, CertificateSecret] | undefined {
   const all = listCertificateSecrets(relayName, spec);
+  const users = hostSecretOfUser(relayName, spec);
   for (const [index, one] of all.entries()) {
-    const other = all.slice(0, index).find(({ secret }) => secret === one.secret);
-    if (other && (one.isIssued || other.isIssued)) return [other, one];
+    if (!one.isIssued) continue;
+    const other = all
+      .slice(0, index)
+      .find(({ secret, isIssued }) => secret === one.secret && (isIssued || secret === users));
+    if (other) return [other, one];
   }
   return undefined;
+}
+
+/** The Secret of the host name, if a person fills it. A new Certificate for something else must not overwrite it. */
+export function hostSecretOfUser(relayName: string, spec: MailRelaySpec): string | undefined {
+  return spec.tls?.issuerRef ? undefined : certificateSecretName(relayName, spec);
 }
 
 /** `tls.certificates[0]` */

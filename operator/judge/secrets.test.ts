@@ -3,8 +3,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { validateMailRelay } from '#crds/validate.ts';
+import { notFound, recordingDeps } from '#test/fixtures/deps.ts';
 import { document } from '#test/fixtures/manifests.ts';
 import { liveObjects, relayObject, SETTINGS, settledWorld } from '#test/fixtures/world.ts';
+import { reconcile } from '../reconcile.ts';
 import { renderAll } from '../render/index.ts';
 import type { World } from '../world.ts';
 import { judge } from './chain.ts';
@@ -50,39 +52,56 @@ test('within a relay, by names that are set or result', () => {
   assert.deepEqual(users.written, [], 'what a person filled is not overwritten');
 });
 
-test('a Secret that a person fills is overwritten by no Certificate, whatever either is for', () => {
-  const sni = (secretName: string) => [{ hostnames: ['b.example'], secretName }];
-  const serve = (source: object) => ({
-    inbound: { listeners: [{ name: 'smtp', port: 25 }], acceptDomains: ['a.example'] },
-    dns: { mtaSTS: { mode: 'Testing', serve: source } },
-  });
-  const CASES: readonly (readonly [changes: object, taken: string, field: string, written: string[]])[] = [
-    [{ tls: { ...ca, internal: { secretName: 'relay-tls' } } }, 'relay-tls', 'tls.internal', []],
-    [{ tls: { ...ca, certificates: sni('relay-tls') } }, 'relay-tls', 'tls.certificates[0]', []],
-    [
-      { tls: { ...ca, internal: ca, certificates: sni('relay-internal-tls') } },
-      'relay-internal-tls',
-      'tls.certificates[0]',
-      ['relay'],
-    ],
+const sni = (secretName: string) => [{ hostnames: ['b.example'], secretName }];
+const serve = (source: object) => ({
+  inbound: { listeners: [{ name: 'smtp', port: 25 }], acceptDomains: ['a.example'] },
+  dns: { mtaSTS: { mode: 'Testing', serve: source } },
+});
+
+/** The objects that a reconcile of this world deletes. */
+async function deleted(relay: MailRelay): Promise<string[]> {
+  const deps = recordingDeps(notFound);
+  await reconcile(settledWorld({ relay }), deps);
+  return deps.requests.flatMap(({ method, path }) => (method === 'DELETE' ? [path] : []));
+}
+
+test('a certificate without an issuer reads the Secret of another one, which stays', async () => {
+  const CASES: readonly (readonly [changes: object, written: string[]])[] = [
+    // As docs/dns-records.md recommends.
+    [{ tls: { ...ca, dnsNames: ['mta-sts.a.example'] }, ...serve({ secretName: 'relay-tls' }) }, ['relay']],
+    [{ tls: { ...ca, secretName: 'one' }, ...serve({ secretName: 'one' }) }, ['relay']],
+    [{ tls: { ...ca, internal: { secretName: 'relay-tls' } } }, ['relay']],
+    [{ tls: { ...ca, certificates: sni('relay-tls') } }, ['relay']],
+    [{ tls: { ...ca, internal: ca, certificates: sni('relay-internal-tls') } }, ['relay', 'relay-internal']],
     [
       { tls: { ...ca, internal: ca }, ...serve({ secretName: 'relay-internal-tls' }) },
-      'relay-internal-tls',
-      'dns.mtaSTS.serve',
-      ['relay'],
+      ['relay', 'relay-internal'],
     ],
-    [{ tls: { secretName: 'relay-mta-sts-tls' }, ...serve(ca) }, 'relay-mta-sts-tls', 'tls', []],
   ];
-  for (const [changes, taken, field, written] of CASES) {
-    const bare = relayObject(changes as Record<string, unknown>);
-    const { said, written: found } = decided({ ...bare, metadata: { ...bare.metadata, name: 'relay' } });
-    assert.deepEqual(found, written, JSON.stringify(changes));
-    assert.ok(
-      said?.startsWith(`Secret/${taken} is filled for ${field} by a person already: set`),
-      'the status says so',
-    );
-    const [fault] = faultsOf(bare.spec);
-    assert.ok(fault?.message.includes(`have one Secret, ${taken}, and cert-manager`), 'lint says so too');
+  for (const [changes, written] of CASES) {
+    const relay = relayObject(changes as Record<string, unknown>);
+    const what = JSON.stringify(changes);
+    assert.deepEqual(faultsOf(relay.spec), [], what);
+    for (const objects of [new Map(), liveObjects(relay)])
+      assert.deepEqual(decided(relay, [], objects), { written, said: undefined }, what);
+    assert.deepEqual(await deleted(relay), [], what);
+  }
+});
+
+test('a new Certificate does not overwrite the Secret of the host name that a person fills', async () => {
+  const CASES: readonly (readonly [changes: object, secret: string, certificate: string])[] = [
+    [{ tls: { secretName: 'relay-internal-tls', internal: ca } }, 'relay-internal-tls', 'relay-internal'],
+    [{ tls: { secretName: 'relay-mta-sts-tls' }, ...serve(ca) }, 'relay-mta-sts-tls', 'relay-mta-sts'],
+  ];
+  for (const [changes, secret, certificate] of CASES) {
+    const relay = relayObject(changes as Record<string, unknown>);
+    const { written, said } = decided(relay);
+    assert.deepEqual(written, []);
+    assert.ok(said?.startsWith(`Secret/${secret} is filled for tls by a person already: set`), said);
+    assert.match(faultsOf(relay.spec)[0]?.message ?? '', new RegExp(`have one Secret, ${secret}, and`));
+    // One that is there has filled the Secret already.
+    assert.deepEqual(decided(relay, [], liveObjects(relay)), { written: [certificate], said: undefined });
+    assert.deepEqual(await deleted(relay), []);
   }
 });
 

@@ -1,11 +1,11 @@
 /**
  * Decides which Certificate fills a Secret, because two that fill the same Secret overwrite each other for ever. The
- * effective names count, set or by default. In one relay a Secret that a person fills is filled by no Certificate, and
- * the certificate of the host name comes first. Among several
+ * effective names count, set or by default. In one relay the certificate of the host name comes first. Among several
  * relays the oldest Certificate comes first, and without Certificates the oldest relay. The other Certificate is not
- * written, and a condition reports it. Pure.
+ * written, and a condition reports it. A certificate without an issuer only reads its Secret, so it takes none; but a new
+ * Certificate does not overwrite the one of the host name that a person fills. Pure.
  */
-import { listCertificateSecrets, nameField } from '#crds/certificatesecrets.ts';
+import { hostSecretOfUser, listCertificateSecrets, nameField } from '#crds/certificatesecrets.ts';
 import type { MailRelay } from '#crds/mailrelay.ts';
 import type { KubeObject } from '../kube/client.ts';
 import { CERTIFICATE } from '../kube/kinds.ts';
@@ -41,23 +41,27 @@ export function withoutTaken(
   wanted: readonly Rendered[],
 ): { kept: Rendered[]; taken: Obstacle[] } {
   const taken: Obstacle[] = [];
-  const own = listCertificateSecrets(world.relay.metadata.name, world.relay.spec);
-  const seen = new Map(
-    own
-      .filter(({ isIssued }) => !isIssued)
-      .map(({ secret, keys }) => [secret, `${nameField(keys)} by a person`]),
-  );
+  const { metadata, spec } = world.relay;
+  const issued = listCertificateSecrets(metadata.name, spec).filter(({ isIssued }) => isIssued);
+  const seen = new Map<string, string>();
   const kept = wanted.filter((object) => {
     if (object.kind !== CERTIFICATE.kind) return true;
     const { secretName } = object['spec'] as { secretName: string };
-    const by = seen.get(secretName) ?? earlierThan(world, secretName);
-    const role = own.find(({ secret }) => secret === secretName);
+    const users = hostSecretOfUser(metadata.name, spec) === secretName && !isThere(world, object);
+    const by = seen.get(secretName) ?? (users ? 'tls by a person' : earlierThan(world, secretName));
+    const role = issued.find(({ secret }) => secret === secretName);
     if (!seen.has(secretName))
       seen.set(secretName, `its certificate of ${role ? nameField(role.keys) : 'tls'}`);
     if (by !== undefined) taken.push({ kind: 'secretTaken', object: `Secret/${secretName}`, by });
     return by === undefined;
   });
   return { kept, taken };
+}
+
+/** True if this Certificate fills its Secret already. Then nothing of a person is left in it. */
+function isThere({ objects }: World, { kind, metadata, spec }: Rendered): boolean {
+  const live = objects.get(`${kind}/${metadata.name}`)?.['spec'] as { secretName?: string } | undefined;
+  return live?.secretName === (spec as { secretName: string }).secretName;
 }
 
 /** The names of the Secrets that cert-manager fills for this relay. */
