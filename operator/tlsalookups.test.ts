@@ -119,3 +119,21 @@ test('equal looks ask once in a while, equal answers are told once, and a relay 
   lookups.follow(KEY, []);
   assert.equal(server.asked.length, 4);
 });
+
+test('a relay that waits for its records now and then is looked up once in a while all the same', async (t) => {
+  const { port, server } = await serve(t, { [NAME]: { TLSA: [OLD] } });
+  const { lookups, told, pass, answer } = look(t, port);
+  lookups.follow(KEY, WANTED);
+  await until('the answer', answer);
+  for (let round = 0; round < 20; round += 1) {
+    lookups.follow(KEY, []);
+    assert.equal(answer(), undefined);
+    lookups.follow(KEY, WANTED);
+  }
+  await new Promise((passed) => setTimeout(passed, 100));
+  assert.deepEqual([server.asked.length, told()], [1, 1]);
+  pass(25_000);
+  lookups.follow(KEY, WANTED);
+  await until('the second answer', answer);
+  assert.deepEqual([server.asked.length, told()], [2, 2]);
+});

@@ -17,6 +17,8 @@ interface Asked {
   readonly records: readonly AwaitedRecord[];
   readonly at: number;
   readonly resolver: dns.Resolver;
+  /** True while the relay waits for no records. */
+  readonly isIdle?: true;
   answers: DnsView | undefined;
 }
 
@@ -42,15 +44,22 @@ export class TlsaLookups {
     return this.#asked.get(relayKey)?.answers;
   }
 
-  /** Looks exactly these records of a relay up, if that was not done just now. */
+  /**
+   * Looks exactly these records of a relay up, if that was not done just now. A relay that waits for none for a while
+   * has not another look-up for each time.
+   */
   follow(relayKey: string, records: readonly AwaitedRecord[]): void {
     const before = this.#asked.get(relayKey);
     const now = this.#options.monotonic();
+    if (records.length === 0) {
+      if (before) this.#idle(relayKey, before);
+      return;
+    }
     const isSame = before !== undefined && isDeepStrictEqual(before.records, records);
     if (isSame && now - before.at < FRESH_MS) return;
     before?.resolver.cancel();
-    this.#asked.delete(relayKey);
-    if (records.length === 0) return;
+    for (const [key, { isIdle, at }] of this.#asked)
+      if (isIdle && now - at >= FRESH_MS) this.#asked.delete(key);
     const resolver = new dns.Resolver({ timeout: TRY_MS, tries: 2 });
     if (this.#options.servers) resolver.setServers(this.#options.servers);
     const asked = { records, at: now, resolver, answers: isSame ? before.answers : undefined };
@@ -61,6 +70,12 @@ export class TlsaLookups {
   stop(): void {
     for (const { resolver } of this.#asked.values()) resolver.cancel();
     this.#asked.clear();
+  }
+
+  /** Forgets the answers. What was asked, and when, is known for a while. */
+  #idle(relayKey: string, before: Asked): void {
+    before.resolver.cancel();
+    this.#asked.set(relayKey, { ...before, answers: undefined, isIdle: true });
   }
 
   async #lookUp(relayKey: string, asked: Asked): Promise<void> {

@@ -17,8 +17,10 @@ const certificate = (name: string, secretName: string, message?: string): [strin
   } as never,
 ];
 
-function soundnessAt(step: RollOverStep, dns: object, objects: [string, KubeObject][] = []) {
-  const relay = relayObject({ dns: { tlsa: true, ...dns }, tls: { secretName: 'one' } });
+function soundnessAt(step: RollOverStep, dns: object, objects: [string, KubeObject][] = [], word?: string) {
+  const bare = relayObject({ dns: { tlsa: true, ...dns }, tls: { secretName: 'one' } });
+  const annotations = word === undefined ? {} : { [ANNOTATIONS.published]: word };
+  const relay = { ...bare, metadata: { ...bare.metadata, annotations } };
   const world = settledWorld({
     relay,
     keys: { inService: 'one', next: { secret: 'two', step }, former: [] },
@@ -48,6 +50,7 @@ test('a roll-over is no fault, and says for what it waits', () => {
     [publishing({ kind: 'unwritten' }), /until DNS shows the records of both keys$/],
     [publishing({ kind: 'unasked' }), /until DNS shows the records of both keys$/],
     [publishing(LACKING), /_25\._tcp\.a\.example has no TLSA record 3 1 1 bb: see that external-dns runs/],
+    [publishing({ kind: 'proven' }), /tlsa-published of DNSEndpoint\/relay has to say since when; if this/],
     [{ kind: 'waiting', digest: DIGEST, since: 0, until }, /until 2026-01-01T02:00:00Z, when no sender/],
   ];
   for (const [step, text] of cases) {
@@ -86,5 +89,19 @@ test('a look-up that fails is told with its cure, whoever publishes', () => {
     );
     assert.ok(sound?.message.includes(COMMAND), String(sound?.message));
     assert.equal(Ready?.status, 'True');
+  }
+});
+
+test('a word that does not count is told, with the reason', () => {
+  const since = Date.parse('2026-01-01T12:00:00Z');
+  const failed = { kind: 'failed', name: '_25._tcp.a.example', why: 'no name server answers' } as const;
+  const said = (proof: Publishing['proof'], word: string) =>
+    soundnessAt({ ...publishing(proof), since }, {}, [], word).ConfigurationSound?.message ?? '';
+  for (const proof of [failed, LACKING, { kind: 'unasked' }] as const) {
+    assert.match(
+      said(proof, `${DIGEST}@2026-01-01T10:30:00Z`),
+      /tlsa-published of the MailRelay does not count: it says 2026-01-01T10:30:00Z, and the operator waits for this proof only since 2026-01-01T12:00:00Z$/,
+    );
+    assert.doesNotMatch(said(proof, `${'a'.repeat(64)}@2026-01-01T10:30:00Z`), /does not count/);
   }
 });

@@ -3,7 +3,8 @@ import { effectiveDns } from '#crds/effectivedns.ts';
 import { ANNOTATIONS } from '#crds/wellknown.ts';
 import { findCertificateName } from '../records/certificates.ts';
 import type { RollOverStep } from '../records/keyplan.ts';
-import { publishesTlsa } from '../records/rollover.ts';
+import { findEarlyWord, publishesTlsa } from '../records/rollover.ts';
+import { objectNames } from '../render/metadata.ts';
 import type { World } from '../world.ts';
 import { type Check, type Finding, is } from './finding.ts';
 import { readIssue } from './issue.ts';
@@ -39,22 +40,31 @@ export const keyRollsOver: Check = (world) => {
       return is(
         'True',
         'KeyRollsOver',
-        `${text} until ${new Date(step.until).toISOString().slice(0, 19)}Z, when no sender has records without the next key`,
+        `${text} until ${printTime(step.until)}, when no sender has records without the next key`,
       );
   }
 };
 
-function awaitsProof(world: World, text: string, { digest, proof }: Publishing): Finding {
-  const { relay } = world;
+function awaitsProof({ relay }: World, text: string, { digest, since, proof }: Publishing): Finding {
   const { name, namespace } = relay.metadata;
   const isByHand = !publishesTlsa(relay);
   const command = `kubectl annotate -n ${namespace} mailrelay ${name} --overwrite ${ANNOTATIONS.published}=${digest}@$(date -u +%Y-%m-%dT%H:%M:%SZ)`;
   const instead = `look yourself at what senders see, then run "${command}"`;
   const until = `${text} until DNS shows the records of both keys`;
+  const early = findEarlyWord({ relay }, { digest, since });
+  const ignored =
+    early === undefined
+      ? ''
+      : `; the annotation ${ANNOTATIONS.published} of the MailRelay does not count: it says ${printTime(early)}, and the operator waits for this proof only since ${printTime(since)}`;
   switch (proof.kind) {
     case 'unwritten':
     case 'unasked':
-      return is('True', 'KeyRollsOver', until);
+      return is('True', 'KeyRollsOver', until + ignored);
+    case 'proven': {
+      const object = isByHand ? `ConfigMap/${objectNames.policy(name)}` : `DNSEndpoint/${name}`;
+      const noted = `${text}: DNS shows the records of both keys, and the annotation ${ANNOTATIONS.published} of ${object} has to say since when`;
+      return is('True', 'KeyRollsOver', `${noted}; if this stays, see what removes or refuses it`);
+    }
     case 'lacking': {
       const cure = isByHand
         ? 'publish the TLSA records of status.dnsRecords'
@@ -64,13 +74,17 @@ function awaitsProof(world: World, text: string, { digest, proof }: Publishing):
       return is(
         isByHand ? 'False' : 'True',
         isByHand ? 'KeyAwaitsPublishing' : 'KeyRollsOver',
-        lacks + split,
+        lacks + split + ignored,
       );
     }
     case 'failed': {
       const fault = `${until}, and the look-up of ${proof.name} fails: ${proof.why}`;
       const cure = 'let the pods of the operator reach a name server that resolves it';
-      return is('Unknown', 'KeyAwaitsPublishing', `${fault}: ${cure}, or ${instead}`);
+      return is('Unknown', 'KeyAwaitsPublishing', `${fault}: ${cure}, or ${instead}${ignored}`);
     }
   }
+}
+
+function printTime(ms: number): string {
+  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
 }

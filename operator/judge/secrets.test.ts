@@ -97,7 +97,7 @@ test('a new Certificate does not overwrite the Secret of the host name that a pe
     const relay = relayObject(changes as Record<string, unknown>);
     const { written, said } = decided(relay);
     assert.deepEqual(written, []);
-    assert.ok(said?.startsWith(`Secret/${secret} is filled for tls by a person already: set`), said);
+    assert.ok(said?.startsWith(`Secret/${secret} is filled for tls by a person already: set`), String(said));
     assert.match(faultsOf(relay.spec)[0]?.message ?? '', new RegExp(`have one Secret, ${secret}, and`));
     // One that is there has filled the Secret already.
     assert.deepEqual(decided(relay, [], liveObjects(relay)), { written: [certificate], said: undefined });

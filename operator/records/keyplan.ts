@@ -18,8 +18,10 @@ export interface Marked {
 export type RollOverStep =
   /** Not every pod has told the key of the next certificate. */
   | { readonly kind: 'issuing' }
-  /** Nothing proves yet that the records of both keys are in DNS. `since`: when that began. */
-  | ({ readonly kind: 'publishing'; readonly proof: Exclude<Proof, { kind: 'proven' }> } & Marked)
+  /**
+   * Nothing proves yet that the records of both keys are in DNS, or the proof is not noted yet. `since`: when that began.
+   */
+  | ({ readonly kind: 'publishing'; readonly proof: Proof } & Marked)
   | ({ readonly kind: 'waiting'; readonly until: number } & Marked);
 
 /** What DNS has of the records that were looked up, by name. */

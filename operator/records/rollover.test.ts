@@ -396,7 +396,8 @@ test('each step by itself: issued, published, waited, served', () => {
     proof: { kind: 'lacking', name: '_25._tcp.relay.example.com', value: `3 1 1 ${KEY_OF_TWO}` },
   });
   assert.equal(stepAfter({ kind: 'takeDns' }), 'publishing', 'nobody has looked');
-  assert.equal(stepAfter({ kind: 'lookUp' }), 'waiting');
+  assert.equal(stepAfter({ kind: 'lookUp' }), 'publishing', 'it is not noted yet');
+  assert.equal(stepAfter(), 'waiting');
   assert.equal(stepAfter({ kind: 'pass', ms: 119_000 }), 'waiting');
   assert.match(
     String(little.objects.get('DNSEndpoint/relay')?.metadata.annotations?.[ANNOTATIONS.published]),
@@ -533,7 +534,7 @@ test('somebody who changes their mind is not served the key of the second Secret
 test('without external-dns DNS itself proves the next key, and the note of it is in the ConfigMap', () => {
   const now = Date.parse('2026-01-01T00:00:00Z');
   const plan = byHand({ dns: inDns(BOTH), now });
-  assert.equal(plan.next?.step.kind, 'waiting');
+  assert.equal(plan.next?.step.kind, 'publishing', 'it is not noted yet');
   const note = `${'b'.repeat(64)}@2026-01-01T00:00:00.000Z`;
   assert.deepEqual(describeMarks(worldByHand({ now }), plan), {
     endpoint: {},
@@ -583,9 +584,31 @@ test('only a key that waits for its proof is looked up', () => {
   assert.deepEqual(awaited({}), wanted);
   assert.deepEqual(awaited({ dns: inDns([]) }), wanted);
   assert.deepEqual(awaited({ listed: [BOTH[0] as string] }), []);
-  assert.deepEqual(awaited({ dns: inDns(BOTH) }), []);
+  assert.deepEqual(awaited({ dns: inDns(BOTH) }), wanted, 'the proof is kept until its note is seen');
   assert.deepEqual(awaited({ note: `${'b'.repeat(64)}@2026-01-01T00:00:00Z` }), []);
   assert.deepEqual(listAwaited(settledWorld({ relay: relayObject({ dns: { tlsa: true } }) })), []);
+});
+
+test('a proof whose note does not stay is no end of a wait, and the note stays the same for a minute', () => {
+  const began = Date.parse('2026-01-01T00:00:20Z');
+  const at = (ms: number) => {
+    const given = { dns: inDns(BOTH), now: began + ms };
+    const plan = byHand(given);
+    assert.deepEqual(plan.next?.step.kind === 'publishing' && plan.next.step.proof, { kind: 'proven' });
+    assert.equal(plan.inService, 'one');
+    assert.equal(nextLookMs(plan, given.now), 30_000);
+    return describeMarks(worldByHand(given), plan).policy;
+  };
+  const note = { [ANNOTATIONS.published]: `${'b'.repeat(64)}@2026-01-01T00:01:00.000Z` };
+  for (const ms of [0, 1, 40_000]) assert.deepEqual(at(ms), note, 'never before the proof');
+  assert.notDeepEqual(at(40_001), note);
+  at(999_999_999);
+  // The same of the note since when the proof is awaited.
+  const waits = (ms: number) => {
+    const given = { now: began + ms };
+    return describeMarks(worldByHand(given), byHand(given)).policy;
+  };
+  assert.deepEqual(waits(39_999), waits(0));
 });
 
 test('where look-ups do not work a person says since when the next key is in DNS', () => {

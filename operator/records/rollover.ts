@@ -25,6 +25,8 @@ type Observed = Pick<World, 'relay' | 'objects' | 'pods' | 'leaving' | 'dns' | '
 
 /** The pause between two look-ups of records that are not in DNS yet. */
 const LOOK_AGAIN_MS = 30_000;
+/** A time that is not noted yet stays for a minute, so that a note that somebody takes away is not written at each look. */
+const STEADY_MS = 60_000;
 
 export function planKeys(world: Observed): KeyPlan {
   const plan = planServing(world);
@@ -45,7 +47,12 @@ function planServing(world: Observed): Omit<KeyPlan, 'former'> {
   const isAtOnce = !effectiveDns(relay.spec).tlsa || wanted === undefined || served === undefined;
   if (isAtOnce || served === wanted) return { inService: wanted };
   const step = findStep(world, wanted);
-  if (step.kind !== 'waiting') return { inService: served, next: { secret: wanted, step } };
+  if (step.kind !== 'waiting') {
+    const next = { secret: wanted, step };
+    const isProven = step.kind === 'publishing' && step.proof.kind === 'proven';
+    const since = Math.ceil(world.now / STEADY_MS) * STEADY_MS;
+    return { inService: served, next, ...(isProven ? { published: { digest: step.digest, since } } : {}) };
+  }
   const published = { digest: step.digest, since: step.since };
   const isDone = world.now >= step.until && isToldByAll(world, wanted, step.digest);
   return isDone
@@ -74,14 +81,24 @@ function findStep(world: Observed, secret: string): RollOverStep {
   const digest = told.length === 0 ? note?.digest : told[0];
   if (digest === undefined || told.length > 1) return { kind: 'issuing' };
   const awaited = readMark(notes, ANNOTATIONS.awaited);
-  const awaitedSince = awaited?.digest === digest ? awaited.since : world.now;
+  const steady = Math.floor(world.now / STEADY_MS) * STEADY_MS;
+  const awaitedSince = awaited?.digest === digest ? awaited.since : steady;
   const proof = proveInDns(world, digest);
   const mark = [note, readWord(world, awaitedSince)].find((one) => one?.digest === digest);
-  if (proof.kind === 'unwritten' || (proof.kind !== 'proven' && !mark))
-    return { kind: 'publishing', digest, since: awaitedSince, proof };
-  const since = mark?.since ?? world.now;
+  // A proof alone counts from when its note is seen: a look that lost the note would begin anew.
+  if (proof.kind === 'unwritten' || !mark) return { kind: 'publishing', digest, since: awaitedSince, proof };
+  const { since } = mark;
   const ttlMs = effectiveDns(world.relay.spec).ttlSeconds * 1_000;
   return { kind: 'waiting', digest, since, until: Math.max(since + 2 * ttlMs, longerCopiesUntil(world)) };
+}
+
+/** The word of a person about this key that does not count, because it is of a time before `since`. */
+export function findEarlyWord(
+  { relay }: Pick<World, 'relay'>,
+  { digest, since }: Marked,
+): number | undefined {
+  const word = readMark(relay, ANNOTATIONS.published);
+  return word?.digest === digest && isEarly(word, since) ? word.since : undefined;
 }
 
 /** The object with our own notes. Those of a DNSEndpoint come and go in one write with its records. */
@@ -97,8 +114,10 @@ function findNotes(world: Observed): KubeObject | undefined {
  */
 function readWord({ relay }: Observed, awaitedSince: number): Marked | undefined {
   const word = readMark(relay, ANNOTATIONS.published);
-  return word && word.since >= Math.floor(awaitedSince / 1_000) * 1_000 ? word : undefined;
+  return word && !isEarly(word, awaitedSince) ? word : undefined;
 }
+
+const isEarly = (word: Marked, since: number) => word.since < Math.floor(since / 1_000) * 1_000;
 
 function readMark(object: Pick<KubeObject, 'metadata'> | undefined, annotation: string): Marked | undefined {
   const [digest = '', time = ''] = (object?.metadata.annotations?.[annotation] ?? '').split('@');
@@ -124,7 +143,7 @@ export interface Marks {
 export function describeMarks(world: Observed, { next, published }: KeyPlan): Marks {
   const until = longerCopiesUntil(world);
   const copies = until > 0 ? { [ANNOTATIONS.copiesUntil]: new Date(until).toISOString() } : {};
-  const awaited = next?.step.kind === 'publishing' ? next.step : undefined;
+  const awaited = next?.step.kind === 'publishing' && !published ? next.step : undefined;
   const note = { ...writeMark(ANNOTATIONS.published, published), ...writeMark(ANNOTATIONS.awaited, awaited) };
   return publishesTlsa(world.relay)
     ? { endpoint: { ...note, ...copies }, policy: {} }
