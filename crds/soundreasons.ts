@@ -83,7 +83,7 @@ export const SOUND_REASONS = {
   ExtraRefused: {
     type: 'ConfigurationSound',
     cause:
-      'An object that mail flows without cannot be written: the DNSEndpoint, the PodMonitor, the PodDisruptionBudget, the NetworkPolicy, the ConfigMap with the authority of tls.internal, or the annotation that makes kubelets refresh mounted files at once.',
+      'An object that mail flows without cannot be written: the DNSEndpoint, the PodMonitor, the PodDisruptionBudget, the NetworkPolicy, the ConfigMap with the authority of tls.internal, the annotation that makes kubelets refresh mounted files at once, or labels of a pod or a claim that somebody took away.',
     cure: 'The message quotes the API server, and says what is different without the object.',
   },
   StorageRequestStands: {

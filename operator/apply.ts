@@ -229,8 +229,8 @@ export async function mergePatch(
   kind: Kind,
   { metadata }: { readonly metadata: { readonly name: string; readonly namespace?: string } },
   patch: unknown,
-): Promise<void> {
-  await writer.request({
+): Promise<KubeObject> {
+  return writer.request<KubeObject>({
     method: 'PATCH',
     path: apiPath(kind, metadata.namespace, metadata.name),
     query: { fieldManager: FIELD_MANAGER },

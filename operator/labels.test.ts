@@ -1,9 +1,12 @@
 /** Labels of pods and claims that somebody took away come back, by the StatefulSet that owns the pod. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { parseScale, SCALE_FILE_NAME } from '#crds/scalefile.ts';
 import { notFound, recordingDeps } from '#test/fixtures/deps.ts';
 import { liveObjects, podReport, podView, relayObject, settledWorld } from '#test/fixtures/world.ts';
+import type { StatefulSetSpec } from './judge/storage.ts';
 import type { KubeObject, Request } from './kube/client.ts';
+import { KubeError } from './kube/errors.ts';
 import { reconcile } from './reconcile.ts';
 import { managedLabels } from './render/metadata.ts';
 import type { World } from './world.ts';
@@ -38,8 +41,8 @@ function world(server: readonly KubeObject[], changes: Partial<World> = {}): Wor
 }
 
 function answering(server: readonly KubeObject[]) {
-  return recordingDeps(({ method, path, query }: Request) => {
-    if (method !== 'GET') return {};
+  return recordingDeps(({ method, path, query, body }: Request) => {
+    if (method !== 'GET') return body;
     if (path.endsWith('/pods'))
       return {
         items: server.filter(({ metadata }) => query?.['fieldSelector'] === `metadata.name=${metadata.name}`),
@@ -58,13 +61,27 @@ async function patches(server: readonly KubeObject[], changes: Partial<World> = 
   return { written: written.map(({ path, body }) => [path.split('/').at(-1), body]), reads: looked.length };
 }
 
-test('a pod that the StatefulSet counts gets its labels back, and nothing else is written meanwhile', async () => {
+const namesOf = (written: readonly (readonly unknown[])[]) =>
+  written.map(([name, body]) => {
+    const { kind = 'Pod', metadata } = body as KubeObject;
+    return `${kind}/${metadata.name ?? name}`;
+  });
+
+/** How many pods are told to stay; undefined if that was not written. */
+const scaleOf = (written: readonly (readonly unknown[])[]) => {
+  const map = written.map(([, body]) => body as KubeObject).find(({ kind }) => kind === 'ConfigMap');
+  return map && parseScale((map['data'] as Record<string, string>)[SCALE_FILE_NAME] ?? '')?.replicas;
+};
+
+test('a pod that the StatefulSet counts gets its labels back', async () => {
   const server = [pod(0), pod(1, UNMANAGED), claim(0), claim(1)];
   const patch = { metadata: { uid: 'uid-of-relay-1', labels: LABELS } };
   assert.deepEqual((await patches(server)).written, [['relay-1', patch]]);
-  // One that leaves, too: without its label nobody would empty it.
-  const leaving = { relay: relayObject({ replicas: 1 }) };
-  assert.deepEqual((await patches(server, leaving)).written, [['relay-1', patch]]);
+  // One that leaves, too: without its label nobody would empty it. It is told to leave when it is seen.
+  const smaller = relayObject({ replicas: 1 });
+  const { written } = await patches(server, { relay: smaller, policy: settledWorld().policy });
+  assert.deepEqual(written[0], ['relay-1', patch]);
+  assert.deepEqual(namesOf(written), ['Pod/relay-1', 'PodDisruptionBudget/relay']);
 });
 
 test('a claim of a pod of the StatefulSet gets its labels back', async () => {
@@ -96,4 +113,68 @@ test('nothing is read while the caches have everything, and a few objects at mos
   await reconcile(settledWorld({ relay: relayObject({ replicas: 40 }), objects, pods: [] }), deps);
   const listed = deps.requests.filter(({ path }) => path.endsWith('/pods'));
   assert.equal(listed.length, 4);
+});
+
+const STRIPS = 'strips';
+const DENIES = 'denies';
+
+/** A reconcile of a relay whose spec has changed, at a server that keeps the labels from the claims or pods. */
+async function besides(
+  how: string,
+  kind: 'pods' | 'persistentvolumeclaims',
+  changes: Record<string, unknown>,
+) {
+  const isPods = kind === 'pods';
+  const server = isPods
+    ? [pod(0), pod(1, UNMANAGED), claim(0), claim(1)]
+    : [pod(0), pod(1), claim(0), claim(1, UNMANAGED)];
+  const answers = answering(server).writer;
+  const deps = recordingDeps();
+  const writer = {
+    request: async <T>(request: Request): Promise<T> => {
+      deps.requests.push(request);
+      if (request.method !== 'PATCH' || !request.path.includes(`/${kind}/`)) return answers.request(request);
+      if (how === DENIES) throw new KubeError('forbidden', 'the backup owns it', 403);
+      return (isPods ? server[1] : server[3]) as T;
+    },
+  };
+  const changed = relayObject(changes);
+  const state = world(server);
+  const look = settledWorld({ relay: changed, objects: state.objects, pods: state.pods });
+  const { lookAgainMs } = await reconcile(look, { ...deps, writer });
+  const written = deps.requests.filter(({ method, path }) => method !== 'GET' && !path.endsWith('/status'));
+  const status = deps.requests.find(({ path }) => path.endsWith('/status'))?.body as {
+    status: { conditions: { type: string; status: string; reason: string; message: string }[] };
+  };
+  const find = (type: string) => status.status.conditions.find((one) => one.type === type);
+  return { written: written.map(({ body }) => ['', body] as [string, unknown]), find, lookAgainMs };
+}
+
+for (const how of [STRIPS, DENIES])
+  for (const kind of ['pods', 'persistentvolumeclaims'] as const)
+    test(`what ${how} the labels of ${kind} holds up nothing else, and is told`, async () => {
+      const { written, find, lookAgainMs } = await besides(how, kind, { logging: { level: 'debug' } });
+      assert.ok(namesOf(written).includes('ConfigMap/relay-policy'), 'the new policy is applied');
+      assert.equal(find('Stalled'), undefined);
+      const sound = find('ConfigurationSound');
+      assert.equal(sound?.reason, 'ExtraRefused');
+      assert.match(
+        String(sound?.message),
+        /the labelling of (Pod|PersistentVolumeClaim)\/(spool-)?relay-1 is not as it should be \(.*the relay does not scale in, and its volumes keep their size: correct what refuses it$/,
+      );
+      assert.ok(lookAgainMs !== undefined && lookAgainMs > 0, 'it is tried again after a pause');
+    });
+
+test('the relay does not scale in, and its volumes keep their size, while one of its objects is not seen', async () => {
+  const queue = { storage: { size: '9Gi' } };
+  const logging = { level: 'debug' };
+  const { written } = await besides(DENIES, 'persistentvolumeclaims', { replicas: 1, queue, logging });
+  const sets = written.map(([, body]) => body as KubeObject).filter(({ kind }) => kind === 'StatefulSet');
+  const before = liveObjects(relayObject()).get('StatefulSet/relay')?.['spec'] as StatefulSetSpec;
+  for (const set of sets) {
+    const { replicas, volumeClaimTemplates } = set['spec'] as StatefulSetSpec;
+    assert.deepEqual([replicas, volumeClaimTemplates], [2, before.volumeClaimTemplates]);
+  }
+  assert.equal(scaleOf(written), 2);
+  assert.doesNotMatch(JSON.stringify(written), /9Gi|DeleteOptions/);
 });

@@ -2,52 +2,56 @@
  * Gives pods and claims of a relay their labels back, without which the caches do not have them. The StatefulSet still
  * counts such a pod, and nobody else repairs it. What proves the owner is the StatefulSet: its uid at the pod, and for a
  * claim such a pod, which uses the claim of its number. Nothing is read while the caches have all that the StatefulSet
- * counts, and a few objects at most in one look.
+ * counts, and a few objects at most in one look. What takes the labels away again, or refuses them, is told; it holds up
+ * only what depends on these objects (see judge/holdback.ts).
  */
 import { parseOrdinal } from '#crds/scalefile.ts';
 import { attempt, mergePatch, type OnWrite, read, type Writer } from './apply.ts';
 import { covers } from './compare.ts';
 import { isPartial } from './kept.ts';
 import type { KubeObject } from './kube/client.ts';
+import { KubeError } from './kube/errors.ts';
 import { apiPath, CLAIM, type Kind, POD, STATEFUL_SET } from './kube/kinds.ts';
 import { managedLabels, objectNames } from './render/metadata.ts';
-import type { Obstacle, World } from './world.ts';
+import { LABELS, type Obstacle, type World } from './world.ts';
 
 const MOST_READS = 4;
 /** A pod can have a megabyte of annotations. */
 const READ_BYTES = 4 * 1024 * 1024;
+const STRIPPED = 'the answer to their patch lacks them, so something takes them away';
 
 export interface Restored {
   readonly obstacles: Obstacle[];
-  /** True if an object came back. It is not in this world: what depends on it waits for the next look. */
-  readonly isChanged: boolean;
+  /** True if an object lacks its labels, or did so a moment ago. It is not in this world. */
+  readonly isHidden: boolean;
 }
 
 export async function restoreLabels(world: World, writer: Writer, onWrite: OnWrite): Promise<Restored> {
   const set = world.objects.get(`${STATEFUL_SET.kind}/${world.relay.metadata.name}`);
-  if (!set || isPartial(set)) return { obstacles: [], isChanged: false };
-  let isChanged = false;
-  const restore = async (kind: Kind, name: string, live: KubeObject | undefined) => {
+  if (!set || isPartial(set)) return { obstacles: [], isHidden: false };
+  let isHidden = false;
+  const restore = async (kind: Kind, name: string, find: () => Promise<KubeObject | undefined>) => {
+    const live = await find();
     if (!live || isLabelled(live, world)) return;
+    isHidden = true;
     const { uid } = live.metadata;
-    await mergePatch(writer, kind, live, { metadata: { uid, labels: managedLabels(nameOf(world)) } });
+    const labels = managedLabels(nameOf(world));
+    const answer = await mergePatch(writer, kind, live, { metadata: { uid, labels } });
+    if (!covers(answer?.metadata?.labels, labels)) throw new KubeError('invalid', STRIPPED, 422);
     onWrite('patched', `${kind.kind}/${name}`);
-    isChanged = true;
   };
   const obstacles: Obstacle[] = [];
-  for (const name of listHiddenPods(world, set).slice(0, MOST_READS))
-    obstacles.push(
-      ...(await attempt(`${POD.kind}/${name}`, async () =>
-        restore(POD, name, await readPod(writer, world, name, set)),
-      )),
-    );
-  for (const name of listHiddenClaims(world, set).slice(0, MOST_READS))
-    obstacles.push(
-      ...(await attempt(`${CLAIM.kind}/${name}`, async () =>
-        restore(CLAIM, name, await read(writer, apiPath(CLAIM, world.relay.metadata.namespace, name))),
-      )),
-    );
-  return { obstacles, isChanged };
+  const attemptAll = async (kind: Kind, names: readonly string[], find: typeof readPod) => {
+    for (const name of names.slice(0, MOST_READS)) {
+      const restored = () => restore(kind, name, () => find(writer, world, name, set));
+      obstacles.push(...(await attempt(`${LABELS}${kind.kind}/${name}`, restored)));
+    }
+  };
+  await attemptAll(POD, listHiddenPods(world, set), readPod);
+  await attemptAll(CLAIM, listHiddenClaims(world, set), async (_, { relay }, name) =>
+    read(writer, apiPath(CLAIM, relay.metadata.namespace, name)),
+  );
+  return { obstacles, isHidden: isHidden || obstacles.length > 0 };
 }
 
 /** Pods that the StatefulSet counts, and the caches lack. */

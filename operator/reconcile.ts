@@ -4,7 +4,7 @@
  * it if the API server answers. A fault that only a person can mend is in the status alone.
  */
 import type { MailRelay } from '#crds/mailrelay.ts';
-import { hashContent } from '#crds/policyfile.ts';
+import { hashContent, type Policy } from '#crds/policyfile.ts';
 import { fitStatus, type MailRelayStatus } from '#crds/status.ts';
 import { ANNOTATIONS, FIELD_MANAGER, SERVING_LABEL } from '#crds/wellknown.ts';
 import { Answers } from './answers.ts';
@@ -13,8 +13,9 @@ import { settleClaims, unmarkClaims } from './claims.ts';
 import { readComplaints } from './complaints.ts';
 import { type Installation, stampFor, withStamp } from './installation.ts';
 import { wantsIssuer } from './judge/certificate.ts';
+import { holdObject, holdScaling } from './judge/holdback.ts';
 import { isReplacing } from './judge/pods.ts';
-import { planScaling } from './judge/scaling.ts';
+import { planScaling, type Scaling } from './judge/scaling.ts';
 import { withoutTaken } from './judge/secrets.ts';
 import { relabelled } from './judge/serving.ts';
 import { isKubeError } from './kube/errors.ts';
@@ -25,7 +26,7 @@ import type { Refresher } from './pods/refresh.ts';
 import { listRecords } from './records/list.ts';
 import { describeMarks, nextLookMs } from './records/rollover.ts';
 import { joinAuthorities } from './render/authority.ts';
-import { type RenderSettings, renderAll } from './render/index.ts';
+import { type Rendered, type RenderSettings, renderAll } from './render/index.ts';
 import { listEvents } from './report/events.ts';
 import { renderStatus } from './report/status.ts';
 import type { Rollouts } from './rollouts.ts';
@@ -106,22 +107,35 @@ export function isPaused({ metadata }: MailRelay): boolean {
 }
 
 async function apply(world: World, deps: Deps): Promise<Obstacle[]> {
-  const { relay, policy } = world;
-  const { writer, answers = new Answers(), settings, rollouts, onWrite } = deps;
+  const { policy } = world;
+  const { writer, answers = new Answers(), onWrite } = deps;
   if (!policy) return [];
-  const restored = await restoreLabels(world, writer, onWrite);
-  if (restored.isChanged || restored.obstacles.length > 0) return restored.obstacles;
-  const scaling = planScaling(world);
+  const { obstacles: unlabelled, isHidden } = await restoreLabels(world, writer, onWrite);
+  const scaling = isHidden ? holdScaling(world, planScaling(world)) : planScaling(world);
   const marked = await unmarkClaims(writer, scaling, onWrite);
   // A pod that serves again before the mark of its claim is removed could lose the claim.
-  if (marked.length > 0) return marked;
+  if (marked.length > 0) return [...unlabelled, ...marked];
   // The labels come before the Services, which select by them, and before the scale file, which tells a pod to leave.
   const labelled: Obstacle[] = [];
   for (const { pod, serving } of relabelled(world))
     labelled.push(
       ...(await patchPod(podName(pod), pod, { labels: { [SERVING_LABEL]: serving } }, world, deps)),
     );
-  if (labelled.length > 0) return labelled;
+  if (labelled.length > 0) return [...unlabelled, ...labelled];
+  const { wanted, obstacles: held } = plan(world, policy, scaling, isHidden, deps);
+  const obstacles = await applyAll(writer, answers, world, wanted, onWrite);
+  return [...unlabelled, ...held, ...obstacles, ...(await settleClaims(writer, scaling, onWrite))];
+}
+
+/** The wanted objects, and why some of them are not as the spec says. */
+function plan(
+  world: World,
+  policy: Policy,
+  scaling: Scaling,
+  isHidden: boolean,
+  { settings, rollouts }: Deps,
+): { wanted: Rendered[]; obstacles: Obstacle[] } {
+  const { relay } = world;
   const rendered = renderAll(relay, policy, settings, {
     authority: joinAuthorities(world),
     replicas: scaling.replicas,
@@ -135,14 +149,13 @@ async function apply(world: World, deps: Deps): Promise<Obstacle[]> {
   const known = rendered.filter(({ kind }) => !world.unlisted?.some((one) => one.kind === kind));
   const { kept, taken } = withoutTaken(world, known);
   const wanted = kept.map((unstamped) => {
-    const object = withStamp(unstamped, relay);
+    const object = withStamp(isHidden ? holdObject(world, unstamped) : unstamped, relay);
     if (object.kind !== STATEFUL_SET.kind) return object;
     const { set, waits } = rollouts.inTurn(world, object);
     if (waits) waiting.push({ kind: 'waitsForTurn', object: `${set.kind}/${set.metadata.name}` });
     return set;
   });
-  const obstacles = await applyAll(writer, answers, world, wanted, onWrite);
-  return [...taken, ...waiting, ...obstacles, ...(await settleClaims(writer, scaling, onWrite))];
+  return { wanted, obstacles: [...taken, ...waiting] };
 }
 
 async function refresh(

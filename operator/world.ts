@@ -80,6 +80,9 @@ export interface World {
 /** Prefix of the object name in an obstacle if only the refresh annotation of a pod could not be written. */
 export const REFRESH = 'the refresh of ';
 
+/** The same if only the labels of a pod or claim could not be restored. */
+export const LABELS = 'the labelling of ';
+
 /** A warning of Kubernetes about an object of the relay. */
 export interface Complaint {
   readonly object: string;

@@ -3,11 +3,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { relayObject, settledWorld } from '#test/fixtures/world.ts';
 import { KubeError } from '../kube/errors.ts';
-import { type Obstacle, REFRESH } from '../world.ts';
+import { LABELS, type Obstacle, REFRESH } from '../world.ts';
 import { judge } from './chain.ts';
 
 const OBJECTS = ['DNSEndpoint/relay', 'PodMonitor/relay', 'PodDisruptionBudget/relay', 'NetworkPolicy/relay'];
-const EXTRAS = [...OBJECTS, 'ConfigMap/relay-ca', `${REFRESH}Pod/relay-0`].flatMap((object): Obstacle[] => [
+const MARKS = [`${REFRESH}Pod/relay-0`, `${LABELS}PersistentVolumeClaim/spool-relay-0`];
+const EXTRAS = [...OBJECTS, 'ConfigMap/relay-ca', ...MARKS].flatMap((object): Obstacle[] => [
   { kind: 'denied', object, message: 'the words of the API server' },
   { kind: 'failed', object, error: new KubeError('failed', 'the words of the API server', 500) },
 ]);

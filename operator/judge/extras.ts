@@ -5,7 +5,7 @@
  */
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { objectNames } from '../render/metadata.ts';
-import { type Obstacle, REFRESH } from '../world.ts';
+import { LABELS, type Obstacle, REFRESH } from '../world.ts';
 import { type Check, is } from './finding.ts';
 import { quoted } from './words.ts';
 
@@ -50,6 +50,10 @@ const EXTRAS: readonly Extra[] = [
   {
     object: new RegExp(`^${REFRESH}`),
     consequence: 'changed policies and certificates take a minute or two',
+  },
+  {
+    object: new RegExp(`^${LABELS}`),
+    consequence: 'the relay does not scale in, and its volumes keep their size',
   },
 ];
 
