@@ -9,6 +9,11 @@ export interface Rule {
   readonly message: string;
   /** The rule wants something that is missing, so that no entry of a list is to blame, and each may be what is wanted. */
   readonly wantsOne?: true;
+  /**
+   * What becomes of a stored object that breaks the rule, where it works on: the API server and lint refuse a new one, and
+   * the operator notes it.
+   */
+  readonly tolerated?: string;
   readonly holds: (spec: MailRelaySpec) => boolean;
 }
 

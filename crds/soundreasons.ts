@@ -11,6 +11,12 @@ export const SOUND_REASONS = {
     cause: 'No listener takes mail from anybody: no networks, no logins, no certificates, no acceptDomains.',
     cure: 'Set one of them. A field that is misspelt is dropped without a word by "kubectl apply --validate=false".',
   },
+  StoredBeforeRule: {
+    type: 'ConfigurationSound',
+    cause:
+      'The spec breaks a rule of this version, and was stored before the rule existed. It works on; the API server refuses its next change, unless that mends it.',
+    cure: 'Change the field that the message names.',
+  },
   LoadBalancerPending: {
     type: 'ConfigurationSound',
     cause: 'service.type is LoadBalancer, and the Service has no address from outside yet.',

@@ -88,6 +88,7 @@ export const TLS_RULES: readonly Rule[] = [
     cel: celEveryIssuer(celKind),
     message:
       'an issuer of another group has a kind of its own: set issuerRef.kind beside issuerRef.group, such as StepIssuer, or remove the group',
+    tolerated: 'it counts as kind Issuer',
     holds: (spec) =>
       everyIssuer(spec).every((issuer) => !isOfOtherGroup(issuer) || issuer?.kind !== undefined),
   },

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { MailRelayStatus } from '#crds/status.ts';
-import { recordingDeps } from '#test/fixtures/deps.ts';
+import { notFound, recordingDeps } from '#test/fixtures/deps.ts';
 import { liveObjects, podReport, podView, relayObject, settledWorld } from '#test/fixtures/world.ts';
 import { type KubeEvent, pickComplaint } from './complaints.ts';
 import type { KubeObject, Request } from './kube/client.ts';
@@ -170,3 +170,12 @@ for (const [what, events, ageMinutes, reason] of [
     const object = { kind: 'X', metadata: { name: 'x', creationTimestamp } } as KubeObject;
     assert.equal(pickComplaint(events, object, now)?.reason, reason);
   });
+
+test('a pod that leaves and does not come to its end is looked at again, because no watch tells of it', async () => {
+  const settled = settledWorld({ relay });
+  for (const changes of [{ ready: false }, { deleting: true }]) {
+    const leaving = [podView('relay-2', undefined, { serving: 'false', ...changes })];
+    const { lookAgainMs } = await reconcile({ ...settled, leaving }, recordingDeps(notFound));
+    assert.ok(lookAgainMs !== undefined && lookAgainMs <= 30_000, JSON.stringify(changes));
+  }
+});

@@ -54,7 +54,9 @@ export async function readComplaints(reader: Writer, world: World): Promise<Comp
   const found = await Promise.all(objects.map((object) => readNewest(reader, object, world.now)));
   return {
     complaints: found.flatMap((complaint) => (complaint === 'unread' ? [] : (complaint ?? []))),
-    isOpen: objects.length > 0 || world.pods.some(({ ready, deleting }) => !ready || deleting),
+    isOpen:
+      objects.length > 0 ||
+      [...world.pods, ...world.leaving].some(({ ready, deleting }) => !ready || deleting),
   };
 }
 

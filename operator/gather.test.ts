@@ -94,6 +94,48 @@ test('an older relay, whose template does not tell it, is believed, and nothing 
   }
 });
 
+test('under a StatefulSet that was made anew around its pods an older relay is believed, and the rest is not', () => {
+  const anew = {
+    ...liveSet,
+    status: { observedGeneration: 1, currentRevision: 'new', updateRevision: 'new', updatedReplicas: 0 },
+  };
+  const viewOf = (revision: string) => {
+    const pod = podNamed('relay-0');
+    const labels = { 'controller-revision-hash': revision };
+    const objects = new Map<string, KubeObject>([
+      ['Pod/relay-0', { ...pod, metadata: { ...pod.metadata, labels } }],
+      ['StatefulSet/relay', anew],
+    ]);
+    const relay = relayObject();
+    return gatherWorld('mail/relay', {
+      caches: { relay: () => relay, relaysIn: () => [], objectsOf: () => objects, ...ALL_LISTED },
+      reportOf: () => podReport(relay, { internalAuthority: 'EVIL' }),
+      asked: () => true,
+      dnsOf: () => undefined,
+      now: () => 0,
+    })?.pods[0];
+  };
+  assert.equal(viewOf('former')?.report?.ready, true);
+  assert.equal(viewOf('former')?.report?.internalAuthority, null);
+  assert.match(viewOf('new')?.stranger ?? '', /does not say which pod it is/);
+});
+
+test('a stored object that breaks a tolerated rule works on, and one that breaks another rule does not', () => {
+  const faultsOf = (issuerRef: object) => {
+    const relay = relayObject({ tls: { issuerRef } });
+    const world = gatherWorld('mail/relay', {
+      caches: { relay: () => relay, relaysIn: () => [], objectsOf: () => new Map(), ...ALL_LISTED },
+      reportOf: () => undefined,
+      asked: () => true,
+      dnsOf: () => undefined,
+      now: () => 0,
+    });
+    return [world?.faults.length, world?.policy !== undefined];
+  };
+  assert.deepEqual(faultsOf({ name: 'ca', group: 'certmanager.step.sm' }), [0, true]);
+  assert.deepEqual(faultsOf({ name: 'ca', kind: 'StepIssuer' }), [1, false]);
+});
+
 test('a pod that should have ended says on which node it hangs, and since when a pod starts is known', () => {
   const relay = relayObject();
   const at = (second: number) => `2026-01-01T00:00:0${second}Z`;

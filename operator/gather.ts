@@ -54,7 +54,7 @@ export function gatherWorld(
   const unlisted = caches.listUnlisted(key);
   const keys = planKeys(seen);
   const served = withServedSecret(relay, keys);
-  const faults = RULES.filter((rule) => !rule.holds(relay.spec));
+  const faults = RULES.filter((rule) => rule.tolerated === undefined && !rule.holds(relay.spec));
   return {
     ...seen,
     keys,
@@ -103,20 +103,25 @@ function filledByOthers(
  * Chooses pods by their names, because a copy that `kubectl debug` made carries our labels and is no pod of the relay.
  */
 function listPods(relayName: string, objects: ReadonlyMap<string, KubeObject>, asking: Asking): PodView[] {
-  const mustName = mustNameThemselves(objects.get(`StatefulSet/${relayName}`));
+  const set = objects.get(`StatefulSet/${relayName}`);
   return [...objects.values()]
     .filter(({ kind, metadata }) => kind === 'Pod' && isNumbered(metadata.name, relayName))
     .toSorted((a, b) => parseOrdinal(a.metadata.name) - parseOrdinal(b.metadata.name))
-    .map((pod) => viewPod(relayName, pod, mustName, asking));
+    .map((pod) => viewPod(relayName, pod, mustNameItself(pod, set), asking));
 }
 
-/** True if every pod was told its uid. While pods are replaced, some may have an older template. */
-function mustNameThemselves(set: KubeObject | undefined): boolean {
+/**
+ * True if the pod was told its uid. While pods are replaced, it may have an older template, and so it may under a
+ * StatefulSet that was made anew around its pods.
+ */
+function mustNameItself({ metadata }: KubeObject, set: KubeObject | undefined): boolean {
   const { template } = (set?.['spec'] ?? {}) as {
     template?: { spec: { containers: readonly { env?: readonly { name: string }[] }[] } };
   };
+  const { updateRevision } = (set?.['status'] ?? {}) as { updateRevision?: string };
+  const revision = metadata.labels?.['controller-revision-hash'] ?? updateRevision;
   const isTold = template?.spec.containers.some(({ env = [] }) => env.some(({ name }) => name === POD_UID));
-  return set !== undefined && isTold === true && !isRolling(set);
+  return set !== undefined && isTold === true && !isRolling(set) && revision === updateRevision;
 }
 
 function viewPod(relay: string, pod: KubeObject, mustName: boolean, { reportOf, now }: Asking): PodView {

@@ -690,6 +690,13 @@ const CASES: readonly Case[] = [
   ['nobody may send', { relay: closed() }, 'ConfigurationSound', 'False', 'NobodyMaySend'],
   ['no listener is there', { relay: closed(false) }, 'ConfigurationSound', 'True', 'NothingToNote'],
   [
+    'the kind of a foreign issuer was left out before the rule existed',
+    { relay: relayObject({ tls: { issuerRef: { name: 'ca', group: 'certmanager.step.sm' } } }) },
+    'ConfigurationSound',
+    'False',
+    'StoredBeforeRule',
+  ],
+  [
     'the load balancer has no address',
     {
       ...reached(['10.0.0.0/8']),

@@ -90,6 +90,7 @@ const SOUND: readonly Check[] = [
   unlisted.certManagerUnlisted, // what cert-manager does is not seen
   storage.storageRequestStands, // a claim asks for more than the spec, in vain
   extraRefused, // an object that mail does not need cannot be written
+  sound.storedBeforeRule, // a new object of this kind would be refused
   sound.loadBalancerPending, // the Service has no address outside the cluster
   dnsrecords.keyRollsOver, // a person has to publish or look up records; otherwise no fault
   plaintext.plaintextClientsSeen, // no fault: clients that Required would refuse

@@ -3,6 +3,7 @@
  * Pure.
  */
 import { compilePatterns } from '#crds/patterns.ts';
+import { RULES } from '#crds/rules.ts';
 import { type Check, is, reported } from './finding.ts';
 import { verb } from './words.ts';
 
@@ -11,6 +12,15 @@ export const referenceMissing: Check = (world) => {
   if (!pod) return undefined;
   const text = `Pod ${pod.name}: spec.${pod.report?.missing[0]}`;
   return is('False', 'ReferenceMissing', `${text}: create or complete it, or correct the field`);
+};
+
+/** Stored before the rule existed. A stored object that such a rule is about works on. */
+export const storedBeforeRule: Check = ({ relay }) => {
+  const broken = RULES.find((rule) => rule.tolerated !== undefined && !rule.holds(relay.spec));
+  return (
+    broken &&
+    is('False', 'StoredBeforeRule', `${broken.path}: ${broken.message}; until then ${broken.tolerated}`)
+  );
 };
 
 /** With externalTrafficPolicy: Cluster, kube-proxy may replace the address of the client by that of a node. */
