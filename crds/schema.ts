@@ -40,14 +40,32 @@ function mapValues(
   return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, change(value)]));
 }
 
+function toValidation({ cel, message }: { readonly cel: string; readonly message: string }) {
+  return { rule: cel, message };
+}
+
+/** The same schema with the rules that are about a single field of a name, wherever there is one. */
+function withFieldRules(schema: Schema, name?: string): Schema {
+  const rules = RULES.filter(({ tolerated }) => tolerated !== undefined && tolerated.field === name);
+  const { properties, items } = schema;
+  return {
+    ...schema,
+    ...(properties && {
+      properties: Object.fromEntries(
+        Object.entries(properties).map(([key, inner]) => [key, withFieldRules(inner, key)]),
+      ),
+    }),
+    ...(items && { items: withFieldRules(items) }),
+    ...(rules.length > 0 ? { 'x-kubernetes-validations': rules.map(toValidation) } : {}),
+  };
+}
+
 /** The schema of a whole MailRelay. */
 export function mailRelaySchema(): Schema {
-  const spec = openApi(mailRelaySpec);
+  const spec = withFieldRules(openApi(mailRelaySpec));
   spec.description = 'The wanted state of the relay.';
-  spec['x-kubernetes-validations'] = [...RULES, ...TRANSITION_RULES].map(({ cel, message }) => ({
-    rule: cel,
-    message,
-  }));
+  const whole = RULES.filter(({ tolerated }) => tolerated === undefined);
+  spec['x-kubernetes-validations'] = [...whole, ...TRANSITION_RULES].map(toValidation);
   const status = openApi(mailRelayStatus);
   status.description = 'The state of the relay, as its pods report it.';
   status['default'] = UNSEEN;

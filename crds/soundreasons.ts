@@ -14,7 +14,7 @@ export const SOUND_REASONS = {
   StoredBeforeRule: {
     type: 'ConfigurationSound',
     cause:
-      'The spec breaks a rule of this version, and was stored before the rule existed. It works on; the API server refuses its next change, unless that mends it.',
+      'The spec breaks a rule of this version, and was stored before the rule existed. It works on; the API server refuses only a change of that field that does not mend it.',
     cure: 'Change the field that the message names.',
   },
   LoadBalancerPending: {

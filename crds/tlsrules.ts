@@ -54,8 +54,6 @@ const celLength = (source: string) => celSeconds(`${source}.duration`, USUAL_SEC
 const celRenewal = (source: string) => celSeconds(`${source}.renewBefore`, SHORTEST_RENEWAL_SECONDS);
 const celIssuer = (source: string) =>
   `!has(${source}.issuerRef) || !has(${source}.issuerRef.kind) || ${source}.issuerRef.kind in ['${ISSUER_KINDS.join("', '")}'] || (has(${source}.issuerRef.group) && ${source}.issuerRef.group != '${ISSUER_GROUP}')`;
-const celKind = (source: string) =>
-  `!has(${source}.issuerRef) || has(${source}.issuerRef.kind) || !has(${source}.issuerRef.group) || ${source}.issuerRef.group == '${ISSUER_GROUP}'`;
 /** Of every certificate of the spec. */
 const celEveryIssuer = (test: (source: string) => string) =>
   `(${celEverySource(test)}) && (${celEverySni(test('c'))}) && (!has(self.dns) || !has(self.dns.mtaSTS) || !has(self.dns.mtaSTS.serve) || (${test('self.dns.mtaSTS.serve')}))`;
@@ -85,10 +83,10 @@ export const TLS_RULES: readonly Rule[] = [
   },
   {
     path: 'spec.tls.issuerRef',
-    cel: celEveryIssuer(celKind),
+    cel: `has(self.kind) || !has(self.group) || self.group == '${ISSUER_GROUP}'`,
     message:
       'an issuer of another group has a kind of its own: set issuerRef.kind beside issuerRef.group, such as StepIssuer, or remove the group',
-    tolerated: 'it counts as kind Issuer',
+    tolerated: { field: 'issuerRef', meaning: 'it counts as kind Issuer' },
     holds: (spec) =>
       everyIssuer(spec).every((issuer) => !isOfOtherGroup(issuer) || issuer?.kind !== undefined),
   },

@@ -19,7 +19,11 @@ export const storedBeforeRule: Check = ({ relay }) => {
   const broken = RULES.find((rule) => rule.tolerated !== undefined && !rule.holds(relay.spec));
   return (
     broken &&
-    is('False', 'StoredBeforeRule', `${broken.path}: ${broken.message}; until then ${broken.tolerated}`)
+    is(
+      'False',
+      'StoredBeforeRule',
+      `${broken.path}: ${broken.message}; until then ${broken.tolerated?.meaning}`,
+    )
   );
 };
 
