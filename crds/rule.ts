@@ -1,7 +1,7 @@
 /** One rule over several fields of a MailRelay, in the two forms that rules.ts describes. */
 import type { MailRelaySpec } from './mailrelay.ts';
 
-export interface Tolerance {
+interface Tolerance {
   /**
    * The API server checks each field of this name by itself. It passes over one that stays as it was (ratcheting), so that
    * the rest of the stored object can change.

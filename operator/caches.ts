@@ -5,7 +5,6 @@
  */
 import { effectiveDns } from '#crds/effectivedns.ts';
 import type { MailRelay } from '#crds/mailrelay.ts';
-import { FIELD_MANAGER } from '#crds/wellknown.ts';
 import { findMaker, isContentKept, isPartial, listRelayKeys, reduceToKept, withKnownSpec } from './kept.ts';
 import type { Client, KubeObject } from './kube/client.ts';
 import {
@@ -16,7 +15,6 @@ import {
   DNS_ENDPOINT,
   type Kind,
   MAIL_RELAY,
-  MANAGED_LABEL,
   OPTIONAL,
   OWNED,
   OWNED_SELECTOR,
@@ -134,13 +132,8 @@ export class Caches {
     for (const watch of this.#watches) watch.renew();
   }
 
-  /**
-   * Takes the answer to a write of ours into the cache. Ignores kinds that are not watched, and a pod or a claim whose
-   * label something took away: no watch would report its end.
-   */
+  /** Takes the answer to a write of ours into the cache. Ignores kinds that are not watched. */
   learn(object: KubeObject): void {
-    const isSeen = object.metadata.labels?.[MANAGED_LABEL] === FIELD_MANAGER;
-    if (!isSeen && [POD.kind, CLAIM.kind].includes(object.kind ?? '')) return;
     this.#watches.find((watch) => watch.watches(object))?.learn(object);
   }
 

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import type { PodIdentity, PodStatus } from '#crds/podstatus.ts';
 import { liveObjects, podReport, relayObject } from '#test/fixtures/world.ts';
 import { gatherWorld } from './gather.ts';
+import { reduceToKept } from './kept.ts';
 import type { KubeObject } from './kube/client.ts';
 
 const ALL_LISTED = { knows: () => true, listUnlisted: () => [] };
@@ -103,7 +104,7 @@ test('under a StatefulSet that was made anew around its pods an older relay is b
     const pod = podNamed('relay-0');
     const labels = { 'controller-revision-hash': revision };
     const objects = new Map<string, KubeObject>([
-      ['Pod/relay-0', { ...pod, metadata: { ...pod.metadata, labels } }],
+      ['Pod/relay-0', reduceToKept({ ...pod, metadata: { ...pod.metadata, labels } }, () => undefined)],
       ['StatefulSet/relay', anew],
     ]);
     const relay = relayObject();

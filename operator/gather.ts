@@ -9,6 +9,7 @@ import { isBeyond, isNumbered, parseOrdinal } from '#crds/scalefile.ts';
 import { ANNOTATIONS, SERVING_LABEL } from '#crds/wellknown.ts';
 import type { Caches } from './caches.ts';
 import { wantsIssuer } from './judge/certificate.ts';
+import { REVISION_LABEL } from './judge/refusals.ts';
 import { filledBy, listFilledSecrets } from './judge/secrets.ts';
 import { withServedResolver } from './judge/sidecar.ts';
 import { findNotReadySince, findTrouble, type PodState } from './judge/trouble.ts';
@@ -119,7 +120,7 @@ function mustNameItself({ metadata }: KubeObject, set: KubeObject | undefined): 
     template?: { spec: { containers: readonly { env?: readonly { name: string }[] }[] } };
   };
   const { updateRevision } = (set?.['status'] ?? {}) as { updateRevision?: string };
-  const revision = metadata.labels?.['controller-revision-hash'] ?? updateRevision;
+  const revision = metadata.labels?.[REVISION_LABEL] ?? updateRevision;
   const isTold = template?.spec.containers.some(({ env = [] }) => env.some(({ name }) => name === POD_UID));
   return set !== undefined && isTold === true && !isRolling(set) && revision === updateRevision;
 }

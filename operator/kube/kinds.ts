@@ -10,7 +10,7 @@ export interface Kind {
   readonly plural: string;
 }
 
-export const MANAGED_LABEL = 'app.kubernetes.io/managed-by';
+const MANAGED_LABEL = 'app.kubernetes.io/managed-by';
 export const OWNED_SELECTOR = `${MANAGED_LABEL}=${FIELD_MANAGER}`;
 
 const kind = (name: string, apiVersion: string, plural: string): Kind => ({ kind: name, apiVersion, plural });
