@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from '#test/kit/property.ts';
 import { readMailbox } from './address.ts';
-import { type Entry, makeAddressMap, makeTable, readKey } from './addressmap.ts';
+import { type Entry, keyOf, makeAddressMap, makeTable, readKey } from './addressmap.ts';
 
 type Given = { address: string; to: string[]; refuse: string | null };
 const to = (address: string, ...targets: string[]): Given => ({ address, to: targets, refuse: null });
@@ -106,5 +106,30 @@ test('as a plain search over all entries finds it', () => {
       assert.equal(first(wanted, ...tables), findSlowly(wanted, tables));
     }),
     { numRuns: 2_000 },
+  );
+});
+
+test('the key of a key is the same key, and quotes inside a local part are part of it', () => {
+  assert.equal(keyOf('"Victim"@example.com'), 'victim@example.com');
+  const odd = [
+    '"\\"victim\\""@example.com',
+    '"a\\\\b"@example.com',
+    '"x\\"y"@example.com',
+    '"a b"@example.com',
+    '"a@b"@example.com',
+  ];
+  const keys = odd.map(keyOf);
+  assert.deepEqual(keys.map(keyOf), keys);
+  assert.equal(new Set([...keys, keyOf('victim@example.com')]).size, odd.length + 1);
+  const part = fc.string({
+    minLength: 1,
+    maxLength: 12,
+    unit: fc.constantFrom('a', 'B', '"', '\\', ' ', '@', '.'),
+  });
+  fc.assert(
+    fc.property(part, (local) => {
+      const key = keyOf(`"${local.replace(/["\\]/g, '\\$&')}"@example.com`);
+      assert.equal(keyOf(key), key);
+    }),
   );
 });

@@ -73,9 +73,13 @@ export function keyOf(address: string): string {
   return mailbox ? printKey(mailbox) : address.toLowerCase();
 }
 
-/** An address as it is compared. Quotes do not matter. */
+/**
+ * An address as it is compared. Quotes around a local part do not matter. Those inside it do, so the key of a key is the
+ * same key, and no two mailboxes have one.
+ */
 export function printKey({ local, domain }: Mailbox): string {
-  return `${local.toLowerCase()}@${domain}`;
+  const text = local.toLowerCase();
+  return `${/["\\]/.test(text) ? `"${text.replace(/["\\]/g, '\\$&')}"` : text}@${domain}`;
 }
 
 /** The keys by which an address is found, the closest first. */

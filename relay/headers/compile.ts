@@ -34,8 +34,14 @@ function compile(terms: StepTerms): CompiledSteps {
     changeSender: (address) =>
       address === '' ? { kind: 'changed', to: '' } : chain(senders, address, undefined),
     changeRecipient: (one, moment) => chainMany(recipients, one, moment),
-    changeAll: ({ from, to }, moment) =>
-      chain(all, { from, to: terms.maps.recipient ? listOnce(to) : to }, moment),
+    changeAll: ({ from, to }, moment) => {
+      if (!terms.maps.recipient) return chain(all, { from, to }, moment);
+      // The steps ask for each address that the client gave: only their result is bounded.
+      const changed = chain(all, { from, to: listOnce(to) }, moment);
+      return changed.kind === 'refused'
+        ? changed
+        : { kind: 'changed', to: { ...changed.to, to: listBounded(changed.to.to) } };
+    },
     header: joinSteps(STEPS.flatMap((step) => step.header?.(terms) ?? [])),
   };
 }
@@ -77,17 +83,15 @@ function chainMany(
  * client gave for it.
  */
 export function listOnce(to: readonly Addressee[]): readonly Addressee[] {
-  const first = new Map<string, Addressee>();
-  for (const one of to) {
-    const key = one.address.toLowerCase();
-    const before = first.get(key);
-    first.set(key, before ? joinGiven(before, one) : one);
-  }
-  return [...first.values()];
+  const equal = Map.groupBy(to, ({ address }) => address.toLowerCase());
+  return [...equal.values()].flatMap((all) => {
+    const [first] = all;
+    if (!first || all.length === 1 || all.every(({ given }) => given === undefined)) return first ?? [];
+    return { ...first, given: [...new Set(all.flatMap(({ address, given }) => given ?? [address]))] };
+  });
 }
 
-function joinGiven(one: Addressee, other: Addressee): Addressee {
-  if (!one.given && !other.given) return one;
-  const given = new Set([...(one.given ?? [one.address]), ...(other.given ?? [other.address])]);
-  return { ...one, given: [...given].slice(0, MOST_GIVEN) };
+/** The same recipients, each with no more addresses of the client than a record may have. */
+export function listBounded(to: readonly Addressee[]): readonly Addressee[] {
+  return to.map((one) => (one.given ? { ...one, given: one.given.slice(0, MOST_GIVEN) } : one));
 }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { type Entry, makeAddressMap, makeTable } from '../addresses/addressmap.ts';
+import { listOnce } from './compile.ts';
 import { addCopies, sendAllTo } from './copies.ts';
 import type { Addressee } from './envelope.ts';
 
@@ -73,6 +74,15 @@ test('a recipient is looked up as the client gave it, each of those that became 
     'log@z.example',
     'chief@z.example',
   ]);
+});
+
+test('of any number of addresses that became one, each is looked up', () => {
+  const all = Array.from({ length: 150 }, (_, index) => one(`u${index}@y.example`));
+  const [joined] = listOnce(all.map(({ address }) => ({ address: 'box@z.example', given: [address] })));
+  const table = makeTable([{ address: 'u149@y.example', to: ['archive@w.example'], refuse: null }]);
+  const recipientBcc = makeAddressMap([table], 'relay.example');
+  assert.ok(joined);
+  assert.deepEqual(addresses({ recipientBcc }, joined), ['archive@w.example']);
 });
 
 test('a copy that cannot be made keeps the message waiting', () => {

@@ -6,7 +6,7 @@
 import type { SMTPServerAddress, SMTPServerSession } from 'smtp-server';
 import type { Policy } from '#crds/policyfile.ts';
 import type { MapRefusal } from '../addresses/rewrite.ts';
-import { type CompiledSteps, compileSteps, listOnce } from '../headers/compile.ts';
+import { type CompiledSteps, compileSteps, listBounded, listOnce } from '../headers/compile.ts';
 import type { Addressee, Addresses, Moment } from '../headers/envelope.ts';
 import type { Maps } from '../headers/maps.ts';
 import { wall } from '../task/clock.ts';
@@ -125,7 +125,7 @@ export class ChangedAddresses {
       kind: 'changed',
       ...changed.to,
       to: changed.to.to.filter((one) => !copies.includes(one)),
-      discarded: listOnce(discarded),
+      discarded: listBounded(listOnce(discarded)),
       header,
     };
   }

@@ -13,8 +13,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { after, test } from 'node:test';
-import { type Envelope, newQueueId } from './record.ts';
+import { crc32 } from 'node:zlib';
+import { type Envelope, encodeRecord, newQueueId } from './record.ts';
 import type { Recovered } from './recovery.ts';
+import { salvage } from './salvage.ts';
 import { Spool } from './spool.ts';
 
 const PAGE_BYTES = 4_096;
@@ -204,6 +206,29 @@ test('the first page of a store that an earlier version made costs nothing, what
   assert.equal(spool.depth, 40);
   assert.deepEqual(extrasOf(spool), extras);
   await spool.close();
+});
+
+test('a first block that is lost costs no message of a store that an earlier version began', () => {
+  const tables = ['records', 'bodies', 'damaged', 'events', 'suppressed', 'shaping'];
+  const file = join(folder, 'earlier.db');
+  const database = new DatabaseSync(file);
+  const create = (name: string) =>
+    database.exec(`CREATE TABLE ${name} (key TEXT PRIMARY KEY, value BLOB NOT NULL)`);
+  for (const name of tables.slice(0, -1)) create(name);
+  const body = randomBytes(30);
+  for (let index = 0; index < 60; index++) {
+    const id = newQueueId(1_700_000_000_000 + index);
+    const record = encodeRecord({ ...envelope, bytes: body.length, crc: crc32(body), body: 'store' });
+    database.prepare('INSERT INTO records VALUES (?, ?)').run(id, record);
+    database.prepare('INSERT INTO bodies VALUES (?, ?)').run(id, body);
+  }
+  // Its pages come behind those of the messages.
+  create('shaping');
+  database.close();
+  const bytes = readFileSync(file);
+  writeFileSync(file, bytes.fill(0, 0, 2 * PAGE_BYTES));
+  const { messages, lost } = salvage(file, join(folder, 'earlier-new.db'));
+  assert.deepEqual([messages, lost.length], [60, 0]);
 });
 
 test('what is left of a damaged record is kept, and no other', async () => {

@@ -38,10 +38,10 @@ const MAIL: readonly TableName[] = ['records', 'bodies', 'damaged'];
 
 /**
  * The usual root pages of the tables and keys, if the file does not tell: the order in which they are created. In a store
- * of an earlier version the last table came later, and lies anywhere.
+ * of an earlier version the last table came later: it lies anywhere, and mail lies in its usual place. So it has none.
  */
 const USUAL_ROOTS = new Map(
-  TABLE_NAMES.flatMap((name, index) => [
+  TABLE_NAMES.slice(0, -1).flatMap((name, index) => [
     [name as string, 2 * index + 2],
     [keyIndexName(name), 2 * index + 3],
   ]),

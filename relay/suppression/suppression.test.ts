@@ -161,6 +161,17 @@ test('what an earlier version stored under another key is suppressed, listed and
   assert.equal(spool.suppressions.size, 0);
 });
 
+test('a bounce of an address whose local part has quotes inside suppresses nobody else', async () => {
+  const list = open({ terms: { ...TERMS, bounces: 1 } });
+  const odd = '"\\"joe\\""@partner.example';
+  list.learn([bounce(odd)]);
+  await eventually(() => isOut(odd));
+  await list.sweep();
+  await list.sweep();
+  assert.deepEqual([isOut(odd), isOut('joe@partner.example')], [true, false]);
+  assert.deepEqual(await list.lift([odd]), [{ address: odd, result: 'done' }]);
+});
+
 test('the list survives a restart, and is whole over many slices', async () => {
   const first = open({ terms: { ...TERMS, bounces: 1 } });
   first.learn(Array.from({ length: 1_200 }, (_, index) => bounce(`${index}@partner.example`)));
