@@ -631,6 +631,17 @@ test('where look-ups do not work a person says since when the next key is in DNS
     assert.equal(stepOf(mark('b'), 999_999_999, awaited), 'publishing', 'the word of an earlier roll-over');
 });
 
+test('pods that are silent for a while do not move the time since when a word counts', () => {
+  const awaited = `${'b'.repeat(64)}@2026-01-01T00:00:00.900Z`;
+  const given = { awaited, now: Date.parse('2026-01-01T01:00:00Z') };
+  for (const world of [worldByHand(given), { ...worldByHand(given), pods: [] }]) {
+    const plan = planKeys(world);
+    assert.equal(plan.next?.step.kind, 'publishing');
+    assert.equal(plan.inService, 'one');
+    assert.deepEqual(describeMarks(world, plan).policy, { [ANNOTATIONS.awaited]: awaited });
+  }
+});
+
 test('a word that stays on the MailRelay does not count when its key is the next one again', () => {
   const little = atStep();
   for (const one of [...SAID_ROUND, ...ROUND]) little.do(one);

@@ -75,12 +75,12 @@ export function nextLookMs({ next }: KeyPlan, now: number): number | undefined {
 function findStep(world: Observed, secret: string): RollOverStep {
   const notes = findNotes(world);
   const note = readMark(notes, ANNOTATIONS.published);
+  const awaited = readMark(notes, ANNOTATIONS.awaited);
   // Pods may still have the certificate of another Secret, if somebody has changed their mind.
   const told = toldNextKeys(world, secret);
   // Pods that are silent for a while take nothing back.
-  const digest = told.length === 0 ? note?.digest : told[0];
+  const digest = told.length === 0 ? (note ?? awaited)?.digest : told[0];
   if (digest === undefined || told.length > 1) return { kind: 'issuing' };
-  const awaited = readMark(notes, ANNOTATIONS.awaited);
   const steady = Math.floor(world.now / STEADY_MS) * STEADY_MS;
   const awaitedSince = awaited?.digest === digest ? awaited.since : steady;
   const proof = proveInDns(world, digest);

@@ -21,6 +21,7 @@ import { ProviderConnections } from './providerconnections.ts';
 import { compileProviders, type Providers } from './providers.ts';
 import { isUnfit, notOffered } from './requiretls.ts';
 import { connectThrough, findTunnel } from './sockstunnel.ts';
+import { isUnproven } from './tlscauses.ts';
 import { fallBack } from './tlspolicy.ts';
 import { sendOver } from './transaction.ts';
 import { tryOut, type WayFinder } from './trial.ts';
@@ -187,7 +188,10 @@ export class SmtpClient {
     return opened;
   }
 
-  /** The trust anchors that only this chain shows are trusted by a second connection, and no others. */
+  /**
+   * The trust anchors that only this chain shows are trusted by a second connection, and no others. If that one does not
+   * judge them, the next attempt knows what both have shown: it may have met another machine, or a limit of connections.
+   */
   async #connect(
     hop: NextHop,
     terms: Terms,
@@ -200,6 +204,8 @@ export class SmtpClient {
     const { anchors } = first;
     const second = await this.#connectOnce(hop, { ...terms, anchors }, domain, identity);
     if (second.kind === 'session') this.#anchors.keep(terms.policy, anchors);
+    else if (!isUnproven(second.failure.cause))
+      this.#anchors.keep(terms.policy, [...new Set([...anchors, ...(second.anchors ?? [])])]);
     return second;
   }
 

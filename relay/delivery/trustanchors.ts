@@ -1,8 +1,9 @@
 /**
  * The trust anchors that TLSA records vouch for (DANE-TA). Most records have a digest, so only the chain of the hop shows
  * the anchor, and OpenSSL has to know it before the handshake that verifies the chain. So the anchors of the last chain
- * that proved the hop are kept, and the next connection needs one handshake only. A stranger can make a certificate that
- * matches the records of another host, so anchors are kept after a proof alone, and for the name of the records alone.
+ * that proved the hop, or that nothing has refuted yet, are kept, and the next connection needs one handshake only. A
+ * stranger can make a certificate that matches the records of another host, so they are kept for the name of the records
+ * alone. What is kept proves nothing by itself: where it does not fit the chain, the anchors of that chain are tried alone.
  */
 import { createHash } from 'node:crypto';
 import type { TlsPolicy } from './tlspolicy.ts';
@@ -19,7 +20,7 @@ export class TrustAnchors {
     return this.#proven.get(keyOf(trust)) ?? [];
   }
 
-  /** A connection that trusted only these has proved the hop. */
+  /** A connection that trusted only these has proved the hop, or has not come so far. */
   keep({ trust }: TlsPolicy, anchors: readonly string[]): void {
     if (trust.kind !== 'tlsa') return;
     this.#proven.set(keyOf(trust), anchors);

@@ -1,0 +1,105 @@
+/** DANE-TA where the second connection is not as the first one: several machines behind one address, and one connection at a time. */
+import assert from 'node:assert/strict';
+import { createHash, X509Certificate } from 'node:crypto';
+import net from 'node:net';
+import { after, test } from 'node:test';
+import type { Pair } from '#test/kit/ca.ts';
+import { Hop } from '#test/kit/hop.ts';
+import { wayTo } from '#test/kit/hopway.ts';
+import { CA, OpensslAuthority } from '#test/kit/opensslca.ts';
+import { freePort } from '#test/kit/ports.ts';
+import { hopTo, makeParcel, policyOf } from '#test/kit/relayrig.ts';
+import { until } from '#test/kit/wait.ts';
+import { NO_MATERIALS } from '../task/materials.ts';
+import { AttemptBudget } from './budget.ts';
+import { SmtpClient } from './smtpclient.ts';
+import { usableRecords } from './tlsa.ts';
+import { NO_FINDINGS } from './tlsfindings.ts';
+
+const HOST = 'mx.example.net';
+const openssl = new OpensslAuthority();
+after(() => openssl.remove());
+const root = openssl.issue('root', CA);
+const [first, second] = ['first', 'second'].map((name) => openssl.issue(name, CA, root)) as [Pair, Pair];
+
+/** Of an intermediate authority, as many hosts publish it. */
+function recordOf({ cert }: Pair) {
+  const key = new X509Certificate(cert).publicKey.export({ type: 'spki', format: 'der' });
+  return { usage: 2, selector: 1, matching: 1, data: createHash('sha256').update(key).digest('hex') };
+}
+
+async function startMachine(by: Pair): Promise<{ port: number; hop: Hop }> {
+  const leaf = openssl.issue('leaf', ['basicConstraints=CA:false', `subjectAltName=DNS:${HOST}`], by);
+  const port = await freePort();
+  const hop = await Hop.start({
+    port,
+    pair: { cert: `${leaf.cert}\n${by.cert}`, key: leaf.key, serial: '' },
+    tls: {},
+  });
+  after(() => hop.down());
+  return { port, hop };
+}
+
+interface Front {
+  readonly port: number;
+  readonly open: () => number;
+}
+
+/** A port before machines. `choose`: the port of the machine for a connection, or nothing to refuse it. */
+async function startFront(choose: (made: number, open: number) => number | undefined): Promise<Front> {
+  let [made, open] = [0, 0];
+  const front = net.createServer((client) => {
+    const to = choose(made++, open++);
+    client.on('close', () => open--);
+    client.on('error', () => client.destroy());
+    if (to === undefined) {
+      client.end('421 4.7.0 Too many connections\r\n');
+      return;
+    }
+    const machine = net.connect(to, '127.0.0.1');
+    client.pipe(machine).pipe(client);
+    machine.on('error', () => client.destroy());
+    client.on('close', () => machine.destroy());
+  });
+  const port = await freePort();
+  await new Promise<void>((resolve) => front.listen(port, '127.0.0.1', resolve));
+  after(() => front.close());
+  return { port, open: () => open };
+}
+
+/** What came of so many attempts, one after the other. */
+async function attempt({ port, open }: Front, times: number): Promise<string[]> {
+  const client = new SmtpClient(policyOf(), NO_MATERIALS, { session: () => undefined, follows: () => false });
+  after(() => client.close());
+  const dane = {
+    kind: 'records',
+    base: HOST,
+    records: usableRecords([first, second].map(recordOf)),
+  } as const;
+  const hop = { ...hopTo(port, { host: HOST }), mxOf: 'example.net', isMxSigned: true };
+  const came: string[] = [];
+  for (let index = 0; index < times; index++) {
+    const budget = new AttemptBudget();
+    const way = wayTo(hop, { ...NO_FINDINGS, dane });
+    const result = await client.deliver(way, '127.0.0.1', makeParcel('Subject: x\r\n\r\nx\r\n'), budget);
+    budget.close();
+    // The next attempt is minutes later: nothing of this one is open then.
+    if (result.kind !== 'answered') await until('the end of its connections', () => open() === 0);
+    came.push(result.kind === 'answered' ? 'delivered' : result.failure.cause);
+  }
+  return came;
+}
+
+test('machines in turn, each with an intermediate authority of its own, get their mail', async () => {
+  const [one, other] = [await startMachine(first), await startMachine(second)];
+  const front = await startFront((made) => (made % 2 === 0 ? one.port : other.port));
+  const came = await attempt(front, 4);
+  assert.deepEqual(came.slice(1), ['delivered', 'delivered', 'delivered'], came.join());
+});
+
+test('a host that takes one connection at a time gets its mail', async () => {
+  const { port: machine } = await startMachine(first);
+  const front = await startFront((_made, open) => (open === 0 ? machine : undefined));
+  const came = await attempt(front, 2);
+  assert.equal(came[1], 'delivered', came.join());
+});
