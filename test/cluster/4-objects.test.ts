@@ -282,7 +282,7 @@ describe('what a MailRelay owns', { concurrency: false }, () => {
     const versions = () =>
       ownedOf('clash').map(({ kind, metadata }) => `${kind}/${metadata.name} ${metadata.resourceVersion}`);
     const before = versions();
-    apply(manifest('clash'));
+    apply(manifest('clash', 'clients: {networks: [10.0.0.0/8]}, listeners: [{name: smtp, port: 25}]'));
     kubectl(['wait', 'mr/clash', '-n', NAMESPACE, '--for=condition=Stalled', '--timeout=30s']);
     const stalled = relayOf(NAMESPACE, 'clash');
     assert.equal(kstatus(stalled), 'Failed');
