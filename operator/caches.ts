@@ -9,7 +9,6 @@ import { findMaker, isContentKept, isPartial, listRelayKeys, reduceToKept, withK
 import type { Client, KubeObject } from './kube/client.ts';
 import {
   apiPath,
-  CERTIFICATE,
   CERTIFICATE_REQUEST,
   CLAIM,
   DNS_ENDPOINT,
@@ -19,9 +18,9 @@ import {
   OWNED,
   OWNED_SELECTOR,
   POD,
-  POD_MONITOR,
 } from './kube/kinds.ts';
 import { ListWatch } from './kube/listwatch.ts';
+import { readNamespace } from './kube/waitingkeys.ts';
 import { OwnStatuses } from './ownstatus.ts';
 import type { UnlistedKind } from './world.ts';
 
@@ -115,7 +114,7 @@ export class Caches {
   }
 
   #watchesFor(key: string): ListWatch[] | undefined {
-    return this.#groups.get(key.slice(0, key.indexOf('/'))) ?? this.#groups.get(undefined);
+    return this.#groups.get(readNamespace(key)) ?? this.#groups.get(undefined);
   }
 
   /** The figures of each namespace in namespaced mode. */
@@ -279,7 +278,7 @@ export class Caches {
 
 /** Kinds without which mail flows. One that cannot be listed keeps no operator from its work. */
 function isExtra(kind: Kind): boolean {
-  return [CERTIFICATE, CERTIFICATE_REQUEST, DNS_ENDPOINT, POD_MONITOR].includes(kind);
+  return OPTIONAL.has(kind);
 }
 
 /**

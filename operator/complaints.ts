@@ -53,7 +53,7 @@ export async function readComplaints(reader: Writer, world: World): Promise<Comp
   const objects = lacking(world);
   const found = await Promise.all(objects.map((object) => readNewest(reader, object, world.now)));
   return {
-    complaints: found.flatMap((complaint) => (complaint === 'unread' ? [] : (complaint ?? []))),
+    complaints: found.filter((complaint) => complaint !== undefined),
     isOpen:
       objects.length > 0 ||
       [...world.pods, ...world.leaving].some(({ ready, deleting }) => !ready || deleting),
@@ -85,11 +85,7 @@ function isSlow({ ready, deleting, trouble, report, notReadySince }: PodView, no
   return notReadySince !== undefined && now - notReadySince >= SLOW_MS;
 }
 
-async function readNewest(
-  reader: Writer,
-  object: KubeObject,
-  now: number,
-): Promise<Complaint | 'unread' | undefined> {
+async function readNewest(reader: Writer, object: KubeObject, now: number): Promise<Complaint | undefined> {
   const { kind = '', metadata } = object;
   const fieldSelector = `involvedObject.kind=${kind},involvedObject.name=${metadata.name},involvedObject.uid=${metadata.uid}`;
   try {
@@ -104,8 +100,7 @@ async function readNewest(
     return pickComplaint(items, object, now);
   } catch (error) {
     // The status reports the missing pod anyway. The event only adds the reason.
-    if (isKubeError(error, 'unavailable')) return 'unread';
-    if (isKubeError(error, 'forbidden', 'notFound', 'invalid', 'failed')) return undefined;
+    if (isKubeError(error, 'unavailable', 'forbidden', 'notFound', 'invalid', 'failed')) return undefined;
     throw error;
   }
 }

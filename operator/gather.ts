@@ -9,6 +9,7 @@ import { isBeyond, isNumbered, parseOrdinal } from '#crds/scalefile.ts';
 import { ANNOTATIONS, SERVING_LABEL } from '#crds/wellknown.ts';
 import type { Caches } from './caches.ts';
 import { wantsIssuer } from './judge/certificate.ts';
+import { isRolling } from './judge/pods.ts';
 import { REVISION_LABEL } from './judge/refusals.ts';
 import { filledBy, listFilledSecrets } from './judge/secrets.ts';
 import { withServedResolver } from './judge/sidecar.ts';
@@ -18,7 +19,6 @@ import { OPTIONAL } from './kube/kinds.ts';
 import type { DnsView, KeyPlan } from './records/keyplan.ts';
 import { planKeys, withServedSecret } from './records/rollover.ts';
 import { POD_UID } from './render/statefulset.ts';
-import { isRolling } from './rollouts.ts';
 import type { FilledSecret, PodView, World } from './world.ts';
 
 export interface Sources {

@@ -30,26 +30,29 @@ export async function restoreLabels(world: World, writer: Writer, onWrite: OnWri
   const set = world.objects.get(`${STATEFUL_SET.kind}/${world.relay.metadata.name}`);
   if (!set || isPartial(set)) return { obstacles: [], isHidden: false };
   let isHidden = false;
-  const restore = async (kind: Kind, name: string, find: () => Promise<KubeObject | undefined>) => {
-    const live = await find();
+  const restore = async (kind: Kind, live: KubeObject | undefined) => {
     if (!live || isLabelled(live, world)) return;
     isHidden = true;
-    const { uid } = live.metadata;
+    const { uid, name } = live.metadata;
     const labels = managedLabels(nameOf(world));
     const answer = await mergePatch(writer, kind, live, { metadata: { uid, labels } });
     if (!covers(answer?.metadata?.labels, labels)) throw new KubeError('invalid', STRIPPED, 422);
     onWrite('patched', `${kind.kind}/${name}`);
   };
   const obstacles: Obstacle[] = [];
-  const attemptAll = async (kind: Kind, names: readonly string[], find: typeof readPod) => {
+  const attemptAll = async (
+    kind: Kind,
+    names: readonly string[],
+    find: (name: string) => Promise<KubeObject | undefined>,
+  ) => {
     for (const name of names.slice(0, MOST_READS)) {
-      const restored = () => restore(kind, name, () => find(writer, world, name, set));
+      const restored = async () => restore(kind, await find(name));
       obstacles.push(...(await attempt(`${LABELS}${kind.kind}/${name}`, restored)));
     }
   };
-  await attemptAll(POD, listHiddenPods(world, set), readPod);
-  await attemptAll(CLAIM, listHiddenClaims(world, set), async (_, { relay }, name) =>
-    read(writer, apiPath(CLAIM, relay.metadata.namespace, name)),
+  await attemptAll(POD, listHiddenPods(world, set), (name) => readPod(writer, world, name, set));
+  await attemptAll(CLAIM, listHiddenClaims(world, set), (name) =>
+    read(writer, apiPath(CLAIM, world.relay.metadata.namespace, name)),
   );
   return { obstacles, isHidden: isHidden || obstacles.length > 0 };
 }

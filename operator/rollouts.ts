@@ -11,8 +11,10 @@ import { certificateSecretName } from '#crds/effective.ts';
 import { hashContent } from '#crds/policyfile.ts';
 import { listNames, listReferences } from '#crds/references.ts';
 import type { FieldsWith } from '#crds/restart.ts';
-import { GROUP, SIDECAR_CONTAINER } from '#crds/wellknown.ts';
+import { GROUP } from '#crds/wellknown.ts';
 import { covers } from './compare.ts';
+import { isRolling } from './judge/pods.ts';
+import { hasSidecar } from './judge/sidecar.ts';
 import { isPartial } from './kept.ts';
 import type { KubeObject } from './kube/client.ts';
 import { readNamespace } from './kube/waitingkeys.ts';
@@ -24,11 +26,6 @@ const PATIENCE_MS = 10 * 60_000;
 
 interface StatefulSet {
   readonly spec: { readonly template: Template };
-  readonly status?: {
-    readonly observedGeneration?: number;
-    readonly currentRevision?: string;
-    readonly updateRevision?: string;
-  };
 }
 
 interface Template {
@@ -139,13 +136,6 @@ export class Rollouts {
   }
 }
 
-/** True until every pod has the template of the StatefulSet. */
-export function isRolling(set: KubeObject): boolean {
-  const { status } = set as unknown as StatefulSet;
-  const isSeen = status?.observedGeneration === set.metadata.generation;
-  return !isSeen || status?.currentRevision !== status?.updateRevision;
-}
-
 /** The live template. If the user changed a field of it: the wanted template with the image of the live one. */
 function keptTemplate(live: KubeObject, wanted: Template, wishes: Wishes): Template {
   const is = readSpec(live).template;
@@ -173,13 +163,9 @@ function isAsWished(live: KubeObject, wanted: Template, wishes: Wishes): boolean
       : known === wishes[WISHES];
   const asNotedOfSidecar =
     ofSidecar === undefined
-      ? hasSidecar(is) === (wishes[SIDECAR_WISHES] !== undefined)
+      ? hasSidecar(is.spec.initContainers) === (wishes[SIDECAR_WISHES] !== undefined)
       : ofSidecar === wishes[SIDECAR_WISHES];
   return asNoted && asNotedOfSidecar;
-}
-
-function hasSidecar({ spec: { initContainers = [] } }: Template): boolean {
-  return initContainers.some(({ name }) => name === SIDECAR_CONTAINER);
 }
 
 /** The annotation, and what the user says. What is `undefined` is not noted. */

@@ -13,13 +13,11 @@ export class ToldCauses {
   /** The events that tell of something new. They count as told. */
   pick(key: string, { conditions = [] }: MailRelayStatus, events: readonly RelayEvent[]): RelayEvent[] {
     const told = this.#told.get(key) ?? new Set<string>();
-    const fresh = events.filter((event) => {
-      const cause = nameCause(event);
-      return cause === undefined || !told.has(cause);
-    });
-    if (conditions.some(({ type, status }) => type === 'Ready' && status === 'True')) this.forget(key);
-    const causes = fresh.flatMap((event) => nameCause(event) ?? []);
-    if (causes.length > 0) this.#told.set(key, new Set([...(this.#told.get(key) ?? []), ...causes]));
+    const fresh = events.filter((event) => !told.has(nameCause(event) ?? ''));
+    const isWell = conditions.some(({ type, status }) => type === 'Ready' && status === 'True');
+    const causes = new Set([...(isWell ? [] : told), ...fresh.flatMap((event) => nameCause(event) ?? [])]);
+    if (causes.size > 0) this.#told.set(key, causes);
+    else this.forget(key);
     return fresh;
   }
 

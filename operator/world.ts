@@ -26,11 +26,11 @@ export interface PodView {
   /** Since when it has a node and is not ready, in milliseconds since the epoch. */
   readonly notReadySince?: number | undefined;
   /**
-   * The last report of the relay in the pod; undefined if it cannot be reached, or if another pod answers at its
-   * address.
+   * The last report of the relay in the pod; undefined if it cannot be reached, or if what answers at its address is
+   * another pod or does not say which pod it is.
    */
   readonly report: PodStatus | undefined;
-  /** The other pod that answers at the address of this one. */
+  /** What answers at the address of this pod in its place. */
   readonly stranger?: string;
 }
 
@@ -67,7 +67,7 @@ export interface World {
   readonly unlisted?: readonly UnlistedKind[];
   /** Secrets of this relay that other relays of the namespace fill by cert-manager too. */
   readonly filled?: readonly FilledSecret[];
-  /** Warnings of Kubernetes; read only while a pod or a volume is missing or does not come. */
+  /** What Kubernetes says is in the way; read only while a pod or a volume is missing or does not come. */
   readonly complaints?: readonly Complaint[];
   /** Which certificate is served, and which is the next one. `relay` has the Secret that is served. */
   readonly keys?: KeyPlan;
@@ -83,7 +83,7 @@ export const REFRESH = 'the refresh of ';
 /** The same if only the labels of a pod or claim could not be restored. */
 export const LABELS = 'the labelling of ';
 
-/** A warning of Kubernetes about an object of the relay. */
+/** An event of Kubernetes that tells why an object of the relay does not come: a warning, or a wait that lasts. */
 export interface Complaint {
   readonly object: string;
   readonly reason: string;

@@ -4,6 +4,7 @@
  * serves: its last report counts. Pure.
  */
 import { ADMIN_PORT } from '#crds/wellknown.ts';
+import type { KubeObject } from '../kube/client.ts';
 import type { Complaint, PodView, World } from '../world.ts';
 import { policyPending } from './checks.ts';
 import { type Check, is, type Judged } from './finding.ts';
@@ -84,14 +85,18 @@ export const policyUnseen: Check = (world) => {
 };
 
 /** True while the StatefulSet has a new spec, or replaces pods by a new revision. */
-export function isReplacing({ relay, objects }: World): boolean {
-  const set = objects.get(`StatefulSet/${relay.metadata.name}`);
-  const { observedGeneration, currentRevision, updateRevision } = (set?.['status'] ?? {}) as {
+export function isRolling({ metadata, status }: KubeObject): boolean {
+  const { observedGeneration, currentRevision, updateRevision } = (status ?? {}) as {
     observedGeneration?: number;
     currentRevision?: string;
     updateRevision?: string;
   };
-  return observedGeneration !== set?.metadata.generation || currentRevision !== updateRevision;
+  return observedGeneration !== metadata.generation || currentRevision !== updateRevision;
+}
+
+export function isReplacing({ relay, objects }: World): boolean {
+  const set = objects.get(`StatefulSet/${relay.metadata.name}`);
+  return set !== undefined && isRolling(set);
 }
 
 export const rollingOut: Check = (world) => {

@@ -5,7 +5,6 @@
  * resolver that proves nothing. Pure.
  */
 import { POLICY_FILE_NAME, type Policy, parsePolicy } from '#crds/policyfile.ts';
-import { isNumbered, parseOrdinal } from '#crds/scalefile.ts';
 import { SIDECAR_CONTAINER, SIDECAR_SERVER } from '#crds/wellknown.ts';
 import { objectNames } from '../render/metadata.ts';
 import type { World } from '../world.ts';
@@ -13,7 +12,7 @@ import { type Check, is } from './finding.ts';
 import type { PodState } from './trouble.ts';
 import { listed, verb } from './words.ts';
 
-type Observed = Pick<World, 'relay' | 'objects'>;
+type Observed = Pick<World, 'relay' | 'objects' | 'pods' | 'leaving'>;
 
 interface Named {
   readonly name: string;
@@ -68,15 +67,14 @@ function isComing(world: Observed): boolean {
   return !isInTemplate || listPodsWithout(world).length > 0;
 }
 
-function listPodsWithout({ relay, objects }: Observed): string[] {
-  return [...objects.values()]
-    .filter(({ kind, metadata }) => kind === 'Pod' && isNumbered(metadata.name, relay.metadata.name))
-    .filter((pod) => !hasSidecar((pod['status'] as PodState | undefined)?.initContainerStatuses))
-    .map(({ metadata }) => metadata.name)
-    .toSorted((a, b) => parseOrdinal(a) - parseOrdinal(b));
+function listPodsWithout({ pods, leaving, objects }: Observed): string[] {
+  const statusOf = (pod: string) => objects.get(`Pod/${pod}`)?.['status'] as PodState | undefined;
+  return [...pods, ...leaving]
+    .map(({ name }) => name)
+    .filter((name) => !hasSidecar(statusOf(name)?.initContainerStatuses));
 }
 
-function hasSidecar(containers: readonly Named[] = []): boolean {
+export function hasSidecar(containers: readonly Named[] = []): boolean {
   return containers.some(({ name }) => name === SIDECAR_CONTAINER);
 }
 

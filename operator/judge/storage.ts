@@ -1,9 +1,10 @@
 /**
  * The claims of the queues. Plans a change of queue.storage.size, and tells of a claim that is being deleted. A volume
- * never shrinks, so a size below that of a volume is refused. A size that was not granted can be taken back, for example after a slip of the pen. Kubernetes lowers a request only to more than
- * the volume has (RecoverVolumeExpansionFailure). So a request may stay, and is told, until a size comes that can be
- * asked for. A provisioner may grant more than the request; that alone is no reason to refuse. Each change notes at the
- * claim what was granted before it, because the request does not say that any more. Pure.
+ * never shrinks, so a size below that of a volume is refused. A size that was not granted can be taken back, for example
+ * after a slip of the pen. Kubernetes lowers a request only to more than the volume has (RecoverVolumeExpansionFailure).
+ * So a request may stay, and is told, until a size comes that can be asked for. A provisioner may grant more than the
+ * request; that alone is no reason to refuse. Each change notes at the claim what was granted before it, because the
+ * request does not say that any more. Pure.
  */
 import { isBeyond, isNumbered, parseOrdinal } from '#crds/scalefile.ts';
 import { ANNOTATIONS } from '#crds/wellknown.ts';
@@ -78,13 +79,10 @@ export const storageShrinks: Check = ({ obstacles }) => {
 /** A request that is not granted is more than the size of the spec, and cannot be lowered to it. */
 export const storageRequestStands: Check = (world) => {
   const set = world.objects.get(`${STATEFUL_SET.kind}/${world.relay.metadata.name}`);
-  const size = set ? readRequest(set) : '0';
+  const size = readRequest(set ?? {});
+  if (size === '0') return undefined;
   const claim = listClaims(world).find(
-    (one) =>
-      size !== '0' &&
-      isOurs(one) &&
-      !isAtLeast(size, readAsked(one)) &&
-      !isAtLeast(readCapacity(one), readAsked(one)),
+    (one) => isOurs(one) && !isAtLeast(size, readAsked(one)) && !isAtLeast(readCapacity(one), readAsked(one)),
   );
   if (!claim) return undefined;
   const [name, capacity] = [`${CLAIM.kind}/${claim.metadata.name}`, readCapacity(claim)];

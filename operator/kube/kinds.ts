@@ -24,7 +24,7 @@ export const CERTIFICATE = kind('Certificate', 'cert-manager.io/v1', 'certificat
 export const CERTIFICATE_REQUEST = kind('CertificateRequest', 'cert-manager.io/v1', 'certificaterequests');
 /** Of external-dns, which brings its records into DNS. */
 export const DNS_ENDPOINT = kind('DNSEndpoint', 'externaldns.k8s.io/v1alpha1', 'dnsendpoints');
-export const POD_MONITOR = kind('PodMonitor', 'monitoring.coreos.com/v1', 'podmonitors');
+const POD_MONITOR = kind('PodMonitor', 'monitoring.coreos.com/v1', 'podmonitors');
 
 /**
  * Kinds that a cluster may lack, each with the pause in milliseconds between two looks for it. Relays may wait for

@@ -1,8 +1,8 @@
 /**
  * The cert-manager Certificates that fill the Secrets, if the MailRelay names issuers: one for the host name, one for
- * the names inside the cluster, those for other host names, one for the policy host of MTA-STS. They ask only for serverAuth, because public issuers no longer issue clientAuth. They
- * have a duration only if the spec sets it, because ACME issuers decide it themselves. A key that DNS publishes stays with
- * each renewal. Pure.
+ * the names inside the cluster, those for other host names, one for the policy host of MTA-STS. They ask only for
+ * serverAuth, because public issuers no longer issue clientAuth. They have a duration only if the spec sets it, because
+ * ACME issuers decide it themselves. A key that DNS publishes stays with each renewal. Pure.
  */
 import { certificateSecretName, internalSecretName, listSniCertificates } from '#crds/effective.ts';
 import { effectiveDns, policyHostSecretName } from '#crds/effectivedns.ts';

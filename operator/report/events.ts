@@ -20,11 +20,8 @@ export function listEvents(
   isReplacing = false,
 ): RelayEvent[] {
   const isStep = isReplacing || before?.observedGeneration !== after.observedGeneration;
-  const told = TOLD_TRANSITIONS.filter(({ condition, status }) =>
-    condition === 'Ready' && status === 'False'
-      ? !(isStep && findCondition(after, 'Ready')?.reason === 'PodsNotReady')
-      : true,
-  );
+  const isExpected = isStep && findCondition(after, 'Ready')?.reason === 'PodsNotReady';
+  const told = TOLD_TRANSITIONS.filter(({ condition }) => !(isExpected && condition === 'Ready'));
   return [
     ...policyEvents(before, after),
     ...certificateEvents(before, after),
