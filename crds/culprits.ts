@@ -2,7 +2,6 @@
  * Finds the entries of a spec that break a rule over several fields. A rule says only whether a spec follows it, so that
  * parts are left out, and the rule judges the rest. Pure.
  */
-
 export type Key = string | number;
 
 export interface Culprit {

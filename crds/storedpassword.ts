@@ -4,7 +4,6 @@
  * SCRAM-SHA-256 not even the relay sees the password at a login. `mailrelay hash` writes this form (passwordhash.ts) and
  * the relay reads it. Pure.
  */
-
 export const KEY_BYTES = 32;
 
 /** RFC 7677 section 4 requires at least 4096. More iterations make guessing slower, and each login too. */

@@ -1,8 +1,9 @@
 /**
  * Reads a table in Postfix's format (postmap, canonical(5), virtual(5)): a line for each entry, blanks between key and
- * value, `#` comments, and a line that begins with a blank goes on with the line before. A value is a list of addresses, or
- * REJECT and a text, as in access(5). An address without a domain gets one where it is looked up. A key without an `@` (a local user, a virtual domain) is left out, because a relay
- * has neither. Any other line that cannot be read is a fault. Pure.
+ * value, `#` comments, and a line that begins with a blank goes on with the line before. A value is a list of addresses,
+ * or REJECT and a text, as in access(5). An address without a domain gets one where it is looked up. A key without an
+ * `@` (a local user, a virtual domain) is left out, because a relay has neither. Any other line that cannot be read is a
+ * fault. Pure.
  */
 import { readDomain, readMailbox } from './address.ts';
 import { type Entry, readKey } from './addressmap.ts';

@@ -1,9 +1,10 @@
 /**
- * The users of a Secret. A file is one user: its name is the user name and its text is the stored password. Or a file
- * is a list with one line `USER:STORED FORM` for each user, for names that cannot be keys of a Secret
- * (joe@example.com). Behind the stored password may follow the senders that the user may use, with blanks or commas
- * between them; as in Postfix's tables, a line that begins with a blank continues the one before. Any other text is a
- * fault. A fault names the user or the file and never the text, and gives no login. An unknown user gets a decoy, so neither time nor a SCRAM challenge shows which users exist. Pure.
+ * The users of a Secret. A file is one user: its name is the user name and its text is the stored password. Or a file is
+ * a list with one line `USER:STORED FORM` for each user, for names that cannot be keys of a Secret (joe@example.com).
+ * Behind the stored password may follow the senders that the user may use, with blanks or commas between them; as in
+ * Postfix's tables, a line that begins with a blank continues the one before. Any other text is a fault. A fault names
+ * the user or the file and never the text, and gives no login. An unknown user gets a decoy, so neither time nor a SCRAM
+ * challenge shows which users exist. Pure.
  */
 import { createHmac } from 'node:crypto';
 import { DEFAULT_ITERATIONS, type PasswordHash, parsePasswordHash } from '#crds/storedpassword.ts';

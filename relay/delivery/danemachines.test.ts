@@ -1,4 +1,7 @@
-/** DANE-TA where the second connection is not as the first one: several machines behind one address, and one connection at a time. */
+/**
+ * DANE-TA where the second connection is not as the first one: several machines behind one address, and one connection at
+ * a time.
+ */
 import assert from 'node:assert/strict';
 import { createHash, X509Certificate } from 'node:crypto';
 import net from 'node:net';

@@ -15,6 +15,7 @@ export type Login =
 
 /** SASL forbids control characters (RFC 4013 section 2.3), and a login with NUL would be another login. */
 const CONTROL = /\p{Cc}/u;
+const LOGIN_KEYS = ['username', 'password', 'token'];
 
 export class HopCredentials {
   #materials: Materials;
@@ -39,8 +40,9 @@ export class HopCredentials {
 }
 
 export function readLogin(secret: string, files: Files): Login {
-  const [user, pass, token] = ['username', 'password', 'token'].map((key) => files[key]?.trim());
-  const controlled = ['username', 'password', 'token'].find((key) => CONTROL.test(files[key]?.trim() ?? ''));
+  const texts = LOGIN_KEYS.map((key) => files[key]?.trim());
+  const [user, pass, token] = texts;
+  const controlled = LOGIN_KEYS.find((_, index) => CONTROL.test(texts[index] ?? ''));
   if (controlled)
     return {
       kind: 'unusable',

@@ -1,8 +1,8 @@
 /**
  * The way of a message to its next hops, step by step, without sending it: route, MX, TLSA records, MTA-STS policy, the
- * TLS level that results, the addresses, and what each failure leads to. On request a connection to each hop is made, up to the
- * handshake. The parts are those of an attempt (attempt.ts). A login is never tried, because a wrong one may lock an
- * account.
+ * TLS level that results, the addresses, and what each failure leads to. On request a connection to each hop is made, up
+ * to the handshake. The parts are those of an attempt (attempt.ts). A login is never tried, because a wrong one may lock
+ * an account.
  */
 import { type Failure, joinFailures } from '#crds/failure.ts';
 import type { Policy, Provider } from '#crds/policyfile.ts';

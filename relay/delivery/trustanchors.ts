@@ -6,26 +6,26 @@
  * alone. What is kept proves nothing by itself: where it does not fit the chain, the anchors of that chain are tried alone.
  */
 import { createHash } from 'node:crypto';
+import { dropOldest } from '../task/oldest.ts';
 import type { TlsPolicy } from './tlspolicy.ts';
 
-/** The one that was kept first is forgotten first. */
+/** Those that were kept first are forgotten first. */
 const MOST_SETS = 200;
 
 export class TrustAnchors {
-  readonly #proven = new Map<string, readonly string[]>();
+  readonly #kept = new Map<string, readonly string[]>();
 
   /** In PEM. */
   for({ trust }: TlsPolicy): readonly string[] {
-    if (trust.kind !== 'tlsa' || this.#proven.size === 0) return [];
-    return this.#proven.get(keyOf(trust)) ?? [];
+    if (trust.kind !== 'tlsa' || this.#kept.size === 0) return [];
+    return this.#kept.get(keyOf(trust)) ?? [];
   }
 
   /** A connection that trusted only these has proved the hop, or has not come so far. */
   keep({ trust }: TlsPolicy, anchors: readonly string[]): void {
     if (trust.kind !== 'tlsa') return;
-    this.#proven.set(keyOf(trust), anchors);
-    const [oldest] = this.#proven.keys();
-    if (this.#proven.size > MOST_SETS && oldest !== undefined) this.#proven.delete(oldest);
+    this.#kept.set(keyOf(trust), anchors);
+    dropOldest(this.#kept, MOST_SETS);
   }
 }
 

@@ -4,7 +4,6 @@
  * changed file makes a new resolver. Without look-ups nothing happens. A file that is gone or empty is being replaced:
  * then the resolver before stays.
  */
-
 import { Resolver } from 'node:dns/promises';
 import { type BigIntStats, readFileSync, statSync } from 'node:fs';
 import { monotonic } from '../task/clock.ts';

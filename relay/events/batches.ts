@@ -9,7 +9,10 @@ import { dropOldest } from '../task/oldest.ts';
 
 const BATCH = { events: 200, bytes: 256 * 1024 };
 const PAUSE_MS = { first: 1_000, last: 5 * 60_000 };
-/** With their pauses, these take 18 minutes at least: longer than a bad version of the receiver beside a good one during a rollout. */
+/**
+ * With their pauses, these take 18 minutes at least: longer than a bad version of the receiver beside a good one during a
+ * rollout.
+ */
 const TRIES = 12;
 const REMEMBERED = 1_000;
 
@@ -89,9 +92,13 @@ export class Batches {
     const refusals = (before?.refusals ?? 0) + (before?.isProven === false ? 0 : 1);
     this.#suspects.delete(key);
     if (refusals >= TRIES) return { kind: 'giveUp', key };
-    const pauseMs = Math.min(PAUSE_MS.first * 2 ** (refusals - 1), PAUSE_MS.last);
-    this.#suspects.set(key, { refusals, isProven: false, notBefore: now + pauseMs });
+    this.#suspects.set(key, { refusals, isProven: false, notBefore: now + pauseMs(refusals - 1) });
     dropOldest(this.#suspects, REMEMBERED);
     return { kind: before?.isProven ? 'pass' : 'wait' };
   }
+}
+
+/** After a failure that so many others came before. */
+export function pauseMs(times: number): number {
+  return Math.min(PAUSE_MS.first * 2 ** times, PAUSE_MS.last);
 }

@@ -8,14 +8,13 @@ import { createHash } from 'node:crypto';
 import type { EventFigures } from '#crds/podstatus.ts';
 import type { Log } from '../observe/log.ts';
 import type { SpoolEvent } from '../spool/spool.ts';
-import { Batches } from './batches.ts';
+import { Batches, pauseMs } from './batches.ts';
 import { printBatch } from './encode.ts';
 import type { Posted } from './post.ts';
 import { signRequest } from './signature.ts';
 
 const LOOK_MS = 1_000;
 const BOUND_MS = 5_000;
-const PAUSE_MS = { first: 1_000, last: 5 * 60_000 };
 /** A fault that is over sooner is not told. */
 const FAILING_MS = 60_000;
 /** An answer that may pass, such as 500, is believed to be about the events after this time. */
@@ -164,7 +163,7 @@ export class EventSender {
     if (lesson.kind === 'wait') return this.#failed(reason);
     count('failed', 1);
     // What comes next is no repetition, so the pause does not grow.
-    this.#notBefore = clock() + PAUSE_MS.first;
+    this.#notBefore = clock() + pauseMs(0);
     if (lesson.kind !== 'giveUp') return;
     try {
       await outbox.forget([lesson.key]);
@@ -213,8 +212,7 @@ export class EventSender {
     const { since = clock(), times = 0 } = this.#failure ?? {};
     if (this.#failure?.reason !== reason) log('events_not_taken', { reason });
     this.#failure = { reason, since, times: times + 1 };
-    const pauseMs = Math.min(PAUSE_MS.first * 2 ** Math.min(times, 20), PAUSE_MS.last);
-    this.#notBefore = clock() + pauseMs * (0.5 + random() / 2);
+    this.#notBefore = clock() + pauseMs(times) * (0.5 + random() / 2);
     count('failed', 1);
   }
 }

@@ -1,8 +1,8 @@
 /**
- * The giving side. It hands the MTA-STS policies of this pod and every entry of the queue to a sibling, and removes the entry here after it is durable
- * there. After a crash in between, the entry is offered again to the same sibling, which recognizes it. An entry that
- * no sibling takes stays here. Siblings that do not answer are asked again after growing pauses. Unreadable entries are
- * set aside for a person and stay too.
+ * The giving side. It hands the MTA-STS policies of this pod and every entry of the queue to a sibling, and removes the
+ * entry here after it is durable there. After a crash in between, the entry is offered again to the same sibling, which
+ * recognizes it. An entry that no sibling takes stays here. Siblings that do not answer are asked again after growing
+ * pauses. Unreadable entries are set aside for a person and stay too.
  */
 import { crc32 } from 'node:zlib';
 import type { Log } from '../observe/log.ts';

@@ -8,6 +8,7 @@ import { get, type RequestOptions } from 'node:https';
 import type { LookupFunction } from 'node:net';
 import type { SecureContext, TLSSocket } from 'node:tls';
 import { type Failure, type FailureCause, makeFailure } from '#crds/failure.ts';
+import { hasName } from '../task/certificatename.ts';
 import { readPolicy, type StsPolicy } from './policy.ts';
 
 /** RFC 8461 section 3.3. */
@@ -105,11 +106,11 @@ function leaveChain(socket: object): void {
   Object.assign(socket, { getPeerCertificate: () => ({}) });
 }
 
-/** As RFC 8461 section 3.3 wants it: names of the SAN only, and a wildcard only for the whole left-most label. */
 function checkName(host: string, socket: TLSSocket): Error | undefined {
-  const names = { subject: 'never', partialWildcards: false } as const;
-  if (socket.getPeerX509Certificate()?.checkHost(host, names) !== undefined) return undefined;
-  return new Error('the certificate has another name');
+  const certificate = socket.getPeerX509Certificate();
+  return certificate && hasName(certificate, host, 'san')
+    ? undefined
+    : new Error('the certificate has another name');
 }
 
 /** The library may try several addresses. */

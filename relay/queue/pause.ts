@@ -3,7 +3,6 @@
  * recipient that was never tried, or whose mail goes to another destination now, owes none. A destination whose hops
  * refuse our login has a pause for all its mail, also for a message that comes first. Pure.
  */
-
 import type { Failure } from '#crds/failure.ts';
 import type { Backoff } from '#crds/policyfile.ts';
 import type { Destination, Refusal } from '../delivery/courier.ts';

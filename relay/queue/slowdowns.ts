@@ -57,7 +57,7 @@ export class SlowDowns {
       since,
     });
     this.#note(`${ROW}${key}`, () => this.#row(key));
-    this.#dropOldest();
+    for (const dropped of dropOldest(this.#slowed, REMEMBERED)) this.#note(`${ROW}${dropped}`, NO_ROW);
     return true;
   }
 
@@ -93,21 +93,9 @@ export class SlowDowns {
     return slowed && { ...slowed, kind: 'slow' };
   }
 
-  #forget(key: string): boolean {
+  #forget(key: string): void {
     this.#note(`${ROW}${key}`, NO_ROW);
-    return this.#slowed.delete(key);
-  }
-
-  #dropOldest(): void {
-    const slowed = this.#slowed;
-    const entries = {
-      get size() {
-        return slowed.size;
-      },
-      keys: () => slowed.keys(),
-      delete: (key: string) => this.#forget(key),
-    };
-    dropOldest(entries, REMEMBERED);
+    this.#slowed.delete(key);
   }
 
   /** The latest ones first. `wall`: the same time in milliseconds since the epoch. */

@@ -1,6 +1,7 @@
 /**
- * The port at which siblings in evacuation hand over their queues. The port is open only while this pod stays and has a certificate. If the
- * port cannot be opened, this is logged, siblings use other pods, and it is tried again. Mail flows without this port.
+ * The port at which siblings in evacuation hand over their queues. The port is open only while this pod stays and has a
+ * certificate. If the port cannot be opened, this is logged, siblings use other pods, and it is tried again. Mail flows
+ * without this port.
  */
 import { createServer, type Server } from 'node:net';
 import { fileURLToPath } from 'node:url';

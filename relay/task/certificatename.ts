@@ -6,7 +6,7 @@ import type { X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 
 /**
- * san: only names of the subjectAltName count, as MTA-STS wants it (RFC 8461 section 4.2). any: the common name counts
+ * san: only names of the subjectAltName count, as MTA-STS wants it (RFC 8461 sections 3.3 and 4.2). any: the common name counts
  * too where no DNS name is in the subjectAltName, as DANE and REQUIRETLS have it (RFC 7672, RFC 8689) and Postfix does.
  */
 export type NameSource = 'san' | 'any';

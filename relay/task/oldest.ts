@@ -5,15 +5,18 @@
 
 const SHARE = 8;
 
-/** Drops the oldest entries if there are more than `most`. */
+/** Drops the oldest entries if there are more than `most`. Returns their keys. */
 export function dropOldest<Key>(
   entries: { readonly size: number; keys(): Iterable<Key>; delete(key: Key): boolean },
   most: number,
-): void {
-  if (entries.size <= most) return;
+): Key[] {
+  const dropped: Key[] = [];
+  if (entries.size <= most) return dropped;
   const left = most - Math.floor(most / SHARE);
   for (const key of entries.keys()) {
-    if (entries.size <= left) return;
+    if (entries.size <= left) break;
     entries.delete(key);
+    dropped.push(key);
   }
+  return dropped;
 }

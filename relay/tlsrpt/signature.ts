@@ -1,8 +1,8 @@
 /**
  * Who sent a report: the domain whose DKIM signature verifies (RFC 8460 section 3). The signing domain is that of the
  * From field and of TLS-Report-Submitter, or one above them, which controls their names. A signature with `l=` and a key
- * in test mode count as none. A key with service types needs "tlsrpt" or "*", or "email" for complaints. The mail is a stranger's, so header and
- * signatures are bounded.
+ * in test mode count as none. A key with service types needs "tlsrpt" or "*", or "email" for complaints. The mail is a
+ * stranger's, so header and signatures are bounded.
  */
 import { Readable } from 'node:stream';
 import { setImmediate } from 'node:timers/promises';

@@ -3,7 +3,6 @@
  * impure until somebody has looked at it. A pure file imports values only from pure files. As each of those is held too,
  * nothing that it reaches is impure.
  */
-
 /** Of Node's modules, the functions that give the same answer for the same arguments and touch nothing. */
 const NODE: Readonly<Record<string, readonly string[]>> = {
   'node:buffer': ['Buffer', 'isUtf8'],
