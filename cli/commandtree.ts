@@ -38,7 +38,7 @@ export interface VerbFacts {
   readonly verbs: readonly VerbFacts[];
 }
 
-export function readTree(command: Command, above: readonly string[] = []): VerbFacts {
+export async function readTree(command: Command, above: readonly string[] = []): Promise<VerbFacts> {
   const words = [...above, command.name()];
   const help = command.createHelp();
   return {
@@ -54,14 +54,16 @@ export function readTree(command: Command, above: readonly string[] = []): VerbF
       summary: option.description,
       value: readOptionValue(option),
     })),
-    arguments: command.registeredArguments.map((argument) => ({
-      name: argument.name(),
-      description: help.argumentDescription(argument),
-      isRepeated: argument.variadic,
-      value: readValue(argument, argument.name()),
-    })),
+    arguments: await Promise.all(
+      command.registeredArguments.map(async (argument) => ({
+        name: argument.name(),
+        description: help.argumentDescription(argument),
+        isRepeated: argument.variadic,
+        value: await readArgumentValue(argument),
+      })),
+    ),
     examples: (command as { examples?: VerbFacts['examples'] }).examples ?? [],
-    verbs: command.commands.map((one) => readTree(one, words)),
+    verbs: await Promise.all(command.commands.map((one) => readTree(one, words))),
   };
 }
 
@@ -75,10 +77,12 @@ function readOptionValue(option: Option): Value | undefined {
   return name === undefined ? undefined : readValue(option, name);
 }
 
-function readValue(given: Option | Argument, name: string): Value {
-  const { argChoices } = given;
-  const { suggest } = given as { readonly suggest?: () => readonly string[] };
-  if (suggest) return { kind: 'words', words: suggest() };
+async function readArgumentValue(argument: Argument): Promise<Value> {
+  const { suggest } = argument as { readonly suggest?: () => Promise<readonly string[]> };
+  return suggest ? { kind: 'words', words: await suggest() } : readValue(argument, argument.name());
+}
+
+function readValue({ argChoices }: Option | Argument, name: string): Value {
   if (argChoices) return { kind: 'words', words: argChoices };
   return /^(file|path|dir)s?$/.test(name) ? { kind: 'path' } : { kind: 'any' };
 }

@@ -13,6 +13,6 @@ export async function completion(
   { parent }: Command,
 ): Promise<number> {
   if (!parent) throw new Error('The verb "completion" is part of no program');
-  process.stdout.write(MAKERS[shell](readTree(parent)));
+  process.stdout.write(MAKERS[shell](await readTree(parent)));
   return 0;
 }

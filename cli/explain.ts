@@ -11,10 +11,11 @@ import { describeSessions, isClient, listSessions } from './explainclient.ts';
 import { describeLadder } from './explainladder.ts';
 import { readOrders } from './explainorders.ts';
 import { describeSchedule } from './explainretry.ts';
-import { askRunning, describeIdentity, findStateDir, type NamedRelay } from './explainrunning.ts';
+import { askRunning, describeIdentity, findStateDir } from './explainrunning.ts';
 import { describeWay, findWay } from './explaintext.ts';
 import { explainWord, isWord } from './explainword.ts';
 import { print } from './output.ts';
+import type { NamedEndpoint } from './relaystatus.ts';
 import { describeSlowed } from './statustext.ts';
 import { row } from './terminal.ts';
 import { UsageError } from './usage.ts';
@@ -39,27 +40,26 @@ export async function explain(
   words: readonly string[],
   { file, from, connect = false, address, adminPort, state, output }: ExplainOptions,
 ): Promise<number> {
-  const [first = '', second] = words;
+  const [, second] = words;
   const what = words.join(' ');
   const isKnown = isWord(what);
   if (second !== undefined && !isKnown)
     throw new UsageError(`"${second}" is too much: name one address, one word, or a reply such as 530 5.7.0`);
   if (LOOKS_LIKE_IP.test(what) && !isClient(what) && !isKnown)
     throw new UsageError(`The IP address "${what}" cannot be read: write it as 192.0.2.7 or 2001:db8::7`);
-  const isAddress = isClient(first) || !isKnown;
   const {
     value,
     text,
     isReached = true,
-  }: Explained = isAddress
-    ? await explainAddress(what, {
+  }: Explained = isKnown
+    ? explainWord(what)
+    : await explainAddress(what, {
         from: readSender(from),
         file,
         connect,
         state,
         relay: { address, adminPort },
-      })
-    : explainWord(what);
+      });
   await print(output, value, () => text);
   return isReached ? 0 : 1;
 }
@@ -69,7 +69,7 @@ interface Question {
   readonly file: string | undefined;
   readonly connect: boolean;
   readonly state: string | undefined;
-  readonly relay: NamedRelay;
+  readonly relay: NamedEndpoint;
 }
 
 interface Explained {

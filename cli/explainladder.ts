@@ -9,7 +9,7 @@ type Policied = Extract<HostStep['decision'], { kind: 'policy' }>['policy'];
 type Connection = NonNullable<HostStep['connection']>;
 
 const SHOWN_DATA = 16;
-const SHOWN_ADDRESSES = 5;
+const SHOWN = 5;
 
 const CONSEQUENCES = {
   'cannot happen': 'cannot happen',
@@ -114,9 +114,12 @@ function describeAddresses(found: NonNullable<HostStep['addresses']>): string {
     const { failure } = found;
     return `${describeFailure(failure)}: the next host is tried, and without one the mail ${become(failure)}`;
   }
-  const { addresses } = found;
-  const more = addresses.length > SHOWN_ADDRESSES ? ` and ${addresses.length - SHOWN_ADDRESSES} more` : '';
-  return `${addresses.slice(0, SHOWN_ADDRESSES).join(', ')}${more}`;
+  return listFirst(found.addresses);
+}
+
+function listFirst(all: readonly string[]): string {
+  const more = all.length > SHOWN ? ` and ${all.length - SHOWN} more` : '';
+  return `${all.slice(0, SHOWN).join(', ')}${more}`;
 }
 
 function describeDane(dane: HostStep['dane']): string {
@@ -134,7 +137,7 @@ function describeDane(dane: HostStep['dane']): string {
         ({ usage, selector, matching, data }) =>
           `${usage} ${selector} ${matching} ${data.slice(0, SHOWN_DATA)}…`,
       );
-      return `of ${dane.base}: ${shown.slice(0, 5).join(', ')}${shown.length > 5 ? ` and ${shown.length - 5} more` : ''}`;
+      return `of ${dane.base}: ${listFirst(shown)}`;
     }
   }
 }

@@ -6,20 +6,15 @@ import type { PodStatus } from '#crds/podstatus.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import { POD_PATHS } from '#crds/wellknown.ts';
 import { type Ladder, MX_HOSTS } from '#relay/delivery/ladder.ts';
-import { askStatus, findEndpoint } from './relaystatus.ts';
+import { askStatus, findEndpoint, type NamedEndpoint } from './relaystatus.ts';
 import { stateFolder } from './statefolder.ts';
 
-export interface NamedRelay {
-  readonly address: string | undefined;
-  readonly adminPort: number | undefined;
-}
-
 /** null: none runs here. Most manifests are explained where no relay runs. */
-export async function askRunning({ address, adminPort }: NamedRelay): Promise<PodStatus | null> {
+export async function askRunning(named: NamedEndpoint): Promise<PodStatus | null> {
   try {
-    return await askStatus(findEndpoint({ address, adminPort }));
+    return await askStatus(findEndpoint(named));
   } catch (error) {
-    if (address === undefined && adminPort === undefined) return null;
+    if (named.address === undefined && named.adminPort === undefined) return null;
     throw error;
   }
 }

@@ -10,7 +10,7 @@ import { buildProgram } from './program.ts';
 import { projectVersion } from './version.ts';
 
 async function main(check: boolean): Promise<number> {
-  const tree = readTree(await buildProgram());
+  const tree = await readTree(await buildProgram());
   const files = {
     'docs/mailrelay.1': makeManPage(tree, projectVersion()),
     'docs/command.md': makeCommandPage(tree),

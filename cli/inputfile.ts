@@ -21,10 +21,20 @@ export async function* readPieces(file: string): AsyncGenerator<Buffer> {
   }
 }
 
-export async function readWholeText(file: string): Promise<string> {
+/** Stops after the piece that goes beyond `mostBytes`. */
+export async function readWhole(file: string, mostBytes = Number.POSITIVE_INFINITY): Promise<Buffer> {
   const pieces: Buffer[] = [];
-  for await (const piece of readPieces(file)) pieces.push(piece);
-  return Buffer.concat(pieces).toString('utf8');
+  let bytes = 0;
+  for await (const piece of readPieces(file)) {
+    pieces.push(piece);
+    bytes += piece.length;
+    if (bytes > mostBytes) break;
+  }
+  return Buffer.concat(pieces);
+}
+
+export async function readWholeText(file: string): Promise<string> {
+  return (await readWhole(file)).toString('utf8');
 }
 
 async function* readPipe(file: string): AsyncGenerator<Buffer> {

@@ -15,9 +15,11 @@ settleColours(process.env);
 
 const name = basename(process.env['MAILRELAY_LAUNCHER'] ?? '');
 if (name === PLUGIN_COMPLETION) {
-  const { completePlugin } = await import('./kubectl/start.ts');
-  const { buildProgram } = await import('./program.ts');
-  await completePlugin(process.argv.slice(2), await buildProgram());
+  const [{ printCompletion }, { buildProgram }] = await Promise.all([
+    import('./kubectl/complete.ts'),
+    import('./program.ts'),
+  ]);
+  await printCompletion(process.argv.slice(2), await buildProgram());
 } else if (name === PLUGIN) {
   const { startPlugin } = await import('./kubectl/start.ts');
   await startPlugin(process.argv.slice(2));

@@ -13,7 +13,7 @@ export interface AdminEndpoint {
 }
 
 /** What a person says of it. */
-interface NamedEndpoint {
+export interface NamedEndpoint {
   readonly address?: string | undefined;
   readonly adminPort?: number | undefined;
   readonly state?: string | undefined;

@@ -6,6 +6,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import type { TLSSocket } from 'node:tls';
 import SMTPConnection from 'nodemailer/lib/smtp-connection/index.js';
 import XOAuth2 from 'nodemailer/lib/xoauth2';
+import { encodedWords } from '#crds/encodedwords.ts';
 import { oneLine } from '#crds/failure.ts';
 import { readCertificateFacts } from '#crds/keypair.ts';
 import { describeFileError } from '#crds/systemwords.ts';
@@ -173,13 +174,7 @@ function submit(
 /** The header is ASCII (RFC 2047), because a server may not know SMTPUTF8. */
 function encodeWords(text: string): string {
   if (Buffer.byteLength(text) === text.length) return text;
-  const pieces: string[] = [];
-  for (const character of text) {
-    const last = pieces.at(-1) ?? '';
-    if (pieces.length === 0 || Buffer.byteLength(last + character) > MOST_WORD_BYTES) pieces.push(character);
-    else pieces[pieces.length - 1] = last + character;
-  }
-  return pieces.map((piece) => `=?UTF-8?B?${Buffer.from(piece).toString('base64')}?=`).join('\r\n ');
+  return encodedWords(text, MOST_WORD_BYTES).join('\r\n ');
 }
 
 function listRefused(errors: readonly SendError[] = []): Sent['refused'] {

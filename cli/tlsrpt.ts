@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { describeFileError } from '#crds/systemwords.ts';
 import { parseReceived, RECEIVED_FILE, type ReceivedReport } from '#relay/tlsrpt/received.ts';
 import { readReport } from '#relay/tlsrpt/report.ts';
-import { readPieces } from './inputfile.ts';
+import { readWhole } from './inputfile.ts';
 import { print } from './output.ts';
 import { stateFolder } from './statefolder.ts';
 import { paintNames } from './styles.ts';
@@ -32,7 +32,7 @@ export async function tlsrpt(file: string, { output, state }: TlsrptOptions): Pr
     return 0;
   }
   if (output === 'wide') throw new UsageError('-o wide is for "tlsrpt received", which lists');
-  const read = readReport(await readBytes(file));
+  const read = readReport(await readWhole(file, MOST_BYTES));
   if (read.kind === 'invalid') throw new Error(`Cannot read the report "${file}": ${read.reason}`);
   await print(output, read.report, () => paintNames(describeReport(read.report)));
   return 0;
@@ -47,15 +47,4 @@ async function readReceivedReports(folder: string): Promise<readonly ReceivedRep
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
     throw describeFileError('read', path, error);
   }
-}
-
-async function readBytes(file: string): Promise<Buffer> {
-  const pieces: Buffer[] = [];
-  let bytes = 0;
-  for await (const piece of readPieces(file)) {
-    pieces.push(piece);
-    bytes += piece.length;
-    if (bytes > MOST_BYTES) break;
-  }
-  return Buffer.concat(pieces);
 }

@@ -100,11 +100,11 @@ export class Verb extends Command {
   }
 }
 
-/** An argument for which a shell offers words, although others are allowed. */
+/** An argument for which a shell offers words, although others are allowed. They are loaded when a shell asks. */
 export class Suggested extends Argument {
-  readonly suggest: () => readonly string[];
+  readonly suggest: () => Promise<readonly string[]>;
 
-  constructor(name: string, description: string, suggest: () => readonly string[]) {
+  constructor(name: string, description: string, suggest: () => Promise<readonly string[]>) {
     super(name, description);
     this.suggest = suggest;
   }

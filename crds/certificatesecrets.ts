@@ -22,10 +22,13 @@ export function listCertificateSecrets(relayName: string, spec: MailRelaySpec): 
     { secret: certificateSecretName(relayName, spec), keys: ['tls'], source: tls },
     { secret: internalSecretName(relayName, spec), keys: ['tls', 'internal'], source: tls?.internal },
     ...listSniCertificates(relayName, spec).map((source, index) => ({
-      ...{ secret: source.secret, keys: ['tls', 'certificates', index], source },
+      secret: source.secret,
+      keys: ['tls', 'certificates', index],
+      source,
     })),
     {
-      ...{ secret: policyHostSecretName(relayName, spec), keys: ['dns', 'mtaSTS', 'serve'] },
+      secret: policyHostSecretName(relayName, spec),
+      keys: ['dns', 'mtaSTS', 'serve'],
       source: dns?.mtaSTS?.serve,
     },
   ];

@@ -3,6 +3,7 @@
  * IPv4 at ::ffff:0:0/96, because the relay compares them so: `::/0` has every address of IPv4 too. Pure.
  */
 import { isIP } from 'node:net';
+import { expandIpv6 } from './ipv6groups.ts';
 
 export type Range = readonly [first: bigint, last: bigint];
 
@@ -82,26 +83,16 @@ function readRange(network: string): Range[] {
   if (version === 0 || address.includes('%')) return [];
   const bits = prefix === undefined ? BITS : Number(prefix) + (version === 4 ? 96 : 0);
   const hosts = BigInt(Math.max(0, BITS - bits));
-  const value = version === 4 ? MAPPED + readGroups(address.split('.'), 10, 8n) : readSix(address);
+  const value =
+    version === 4
+      ? MAPPED + joinGroups(address.split('.').map(Number), 8n)
+      : joinGroups(expandIpv6(address), 16n);
   const first = (value >> hosts) << hosts;
   return [[first, first + (1n << hosts) - 1n]];
 }
 
-/** The URL writes an address of IPv6 in one form, without the dots of IPv4. */
-function readSix(address: string): bigint {
-  const [left = '', right] = new URL(`http://[${address}]`).hostname.slice(1, -1).split('::');
-  const [before, after] = [left.split(':'), right === undefined ? [] : right.split(':')];
-  const zeros = Array.from({ length: 8 - before.length - after.length }, () => '0');
-  // Beside `::` there may be nothing, which counts as a group of zero.
-  return readGroups(
-    [...before, ...zeros, ...after].map((group) => group || '0'),
-    16,
-    16n,
-  );
-}
-
-function readGroups(groups: readonly string[], base: number, bits: bigint): bigint {
-  return groups.reduce((sum, group) => (sum << bits) + BigInt(Number.parseInt(group, base)), 0n);
+function joinGroups(groups: readonly number[], bits: bigint): bigint {
+  return groups.reduce((sum, group) => (sum << bits) + BigInt(group), 0n);
 }
 
 function larger(a: bigint, b: bigint): bigint {

@@ -38,10 +38,10 @@ export function listBrokenRules(
 function blame(rule: Rule, spec: unknown): readonly BrokenRule[] {
   const { message, path, wantsOne } = rule;
   const place = path.split('.');
-  const found =
+  const culprits =
     wantsOne === true ? [] : findCulprits(spec, ['spec'], { place, judge: (value) => tryOut(rule, value) });
-  const deepest = found.filter(({ keys }) => keys.length > 1);
-  return (deepest.length > 0 ? deepest : [{ keys: place, value: undefined }]).map((one) => ({
+  const found = culprits.filter(({ keys }) => keys.length > 1);
+  return (found.length > 0 ? found : [{ keys: place, value: undefined }]).map((one) => ({
     ...one,
     message,
   }));

@@ -35,9 +35,9 @@ function cleaned(schema: Schema): Schema {
 
 function mapValues(
   record: Record<string, Schema>,
-  change: (schema: Schema) => Schema,
+  change: (schema: Schema, key: string) => Schema,
 ): Record<string, Schema> {
-  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, change(value)]));
+  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, change(value, key)]));
 }
 
 function toValidation({ cel, message }: { readonly cel: string; readonly message: string }) {
@@ -50,11 +50,7 @@ function withFieldRules(schema: Schema, name?: string): Schema {
   const { properties, items } = schema;
   return {
     ...schema,
-    ...(properties && {
-      properties: Object.fromEntries(
-        Object.entries(properties).map(([key, inner]) => [key, withFieldRules(inner, key)]),
-      ),
-    }),
+    ...(properties && { properties: mapValues(properties, withFieldRules) }),
     ...(items && { items: withFieldRules(items) }),
     ...(rules.length > 0 ? { 'x-kubernetes-validations': rules.map(toValidation) } : {}),
   };

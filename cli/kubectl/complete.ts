@@ -17,9 +17,8 @@ interface Offer {
 const FILES = ':0';
 const NO_FILES = ':4';
 
-/** `pods` is the command as it runs in a pod. */
-export function printCompletion(argv: readonly string[], pods: Verb): void {
-  const offer = findOffer(readTree(buildPlugin({})), readTree(pods), argv);
+export async function printCompletion(argv: readonly string[], pods: Verb): Promise<void> {
+  const offer = findOffer(await readTree(buildPlugin({})), await readTree(pods), argv);
   process.stdout.write([...offer.words, offer.hasFiles ? FILES : NO_FILES, ''].join('\n'));
 }
 
@@ -27,8 +26,7 @@ export function printCompletion(argv: readonly string[], pods: Verb): void {
 function findOffer(plugin: VerbFacts, pods: VerbFacts, argv: readonly string[]): Offer {
   const begun = argv.at(-1) ?? '';
   const before = argv.slice(0, -1);
-  const [path, given] = findVerb(plugin, before);
-  const verb = descend(plugin, path) ?? plugin;
+  const { verb, path, given } = findVerb(plugin, before);
   const inPod = descend(pods, path);
   const options = [...verb.options, ...(inPod && path.length > 0 ? inPod.options : [])];
   const [, flag, part] = /^(--[a-z-]+)=(.*)$/.exec(begun) ?? [];
@@ -47,8 +45,11 @@ function findOffer(plugin: VerbFacts, pods: VerbFacts, argv: readonly string[]):
   return given === 0 ? { words: [], hasFiles: false } : keep(begun, offerValue(inPod?.arguments[0]?.value));
 }
 
-/** The names of the verb, and how many arguments follow it. */
-function findVerb(plugin: VerbFacts, words: readonly string[]): [path: string[], given: number] {
+/** The verb, its names, and how many arguments follow it. */
+function findVerb(
+  plugin: VerbFacts,
+  words: readonly string[],
+): { readonly verb: VerbFacts; readonly path: readonly string[]; readonly given: number } {
   const path: string[] = [];
   let [verb, given] = [plugin, 0];
   for (const [index, word] of words.entries()) {
@@ -60,7 +61,7 @@ function findVerb(plugin: VerbFacts, words: readonly string[]): [path: string[],
       verb = next;
     } else given += 1;
   }
-  return [path, given];
+  return { verb, path, given };
 }
 
 function descend(program: VerbFacts, path: readonly string[]): VerbFacts | undefined {

@@ -1,6 +1,4 @@
 /** The verb `explain`. */
-
-import { listWords } from '../explainword.ts';
 import { parsePort } from '../usage.ts';
 import { outputOption, Suggested, stateOption, Verb } from '../verb.ts';
 
@@ -11,7 +9,11 @@ export const verb = new Verb('explain')
 An IP address: shows the STARTTLS policy and the oldest TLS version of this client on each listener, which part of the spec decides them, and whether its network may relay.
 
 A word: shows cause and cure of a condition reason, such as CertificateMissing, of the rule that refused a client, such as relaying_denied, of an alert, of an event, of a reply to a client, such as 530 5.7.0, or of the code of a provider that refuses our login, such as 5.7.139.`)
-  .addArgument(new Suggested('<what...>', 'a mail address, an IP address of a client, or a word', listWords))
+  .addArgument(
+    new Suggested('<what...>', 'a mail address, an IP address of a client, or a word', async () =>
+      (await import('../explainword.ts')).listWords(),
+    ),
+  )
   .option('-f, --file <path>', 'file or folder of YAML documents (default: the policy of the pod)')
   .option(
     '--connect',

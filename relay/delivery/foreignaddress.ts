@@ -4,7 +4,7 @@
  * because an administrator wrote them on purpose. Pure.
  */
 import { BlockList, isIP } from 'node:net';
-import { expandIpv6 } from './ipv6groups.ts';
+import { expandIpv6 } from '#crds/ipv6groups.ts';
 
 const NEVER = new BlockList();
 for (const [network, prefix] of [

@@ -5,8 +5,8 @@
  * which pod sends. Pure.
  */
 import { isIPv4 } from 'node:net';
+import { expandIpv6 } from '#crds/ipv6groups.ts';
 import type { Hop } from '#crds/policyfile.ts';
-import { expandIpv6 } from './ipv6groups.ts';
 
 export type ProxyVersion = NonNullable<Hop['proxyProtocol']>;
 

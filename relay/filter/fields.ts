@@ -2,6 +2,7 @@
  * The header step that does what a filter wants: it removes fields, and puts fields before the message. So it works with
  * any header, also one that is out of order. What the filter wrote becomes proper fields: folded, in ASCII. Pure.
  */
+import { encodedWords } from '#crds/encodedwords.ts';
 import type { HeaderStep } from '../headers/header.ts';
 
 export const MOST_FIELDS = 100;
@@ -61,11 +62,5 @@ function renderValue(value: string): string {
 /** RFC 2047, if the text needs it. */
 function encodeWords(line: string): string {
   if (/^[\t -~]*$/.test(line)) return line;
-  const words: string[] = [''];
-  for (const character of line.toWellFormed()) {
-    const word = `${words.at(-1)}${character}`;
-    if (Buffer.byteLength(word) <= WORD_BYTES) words[words.length - 1] = word;
-    else words.push(character);
-  }
-  return words.map((word) => `=?UTF-8?B?${Buffer.from(word).toString('base64')}?=`).join(' ');
+  return encodedWords(line, WORD_BYTES).join(' ');
 }

@@ -111,7 +111,9 @@ function listFaults(value: object): string[] {
   return result.kind === 'valid' ? [] : result.faults.map(({ path, message }) => `${path} ${message}`);
 }
 
-const VERBS = [buildPlugin({}), await buildProgram()].flatMap((program) => listAll(readTree(program)));
+const VERBS = (
+  await Promise.all([buildPlugin({}), await buildProgram()].map((one) => readTree(one)))
+).flatMap(listAll);
 
 /** All that a person may type: lines of a shell, and code in the text. */
 function listTyped(page: Page): string[] {
