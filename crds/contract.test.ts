@@ -251,6 +251,11 @@ test('reports of others need a listener that strangers may use', () => {
     assert.match(second ?? '', /^inbound\.feedbackReports: no report can arrive.*: add a/);
     assert.deepEqual(more, []);
   }
+  const none = makePolicy({
+    tls: { secretName: 'tls' },
+    inbound: { listeners: [submission], clients: { credentialsSecretName: 'users' } },
+  });
+  assert.deepEqual(fieldsNotInForce(none), [], 'no address, no gap');
 });
 
 test('a sidecar is asked at its address and trusted, without another field', () => {

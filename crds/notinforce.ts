@@ -26,7 +26,7 @@ const GAPS: readonly Gap[] = [
   },
   ({ inbound }) =>
     inbound.listeners.every(({ auth }) => auth === 'Required')
-      ? REPORT_FIELDS.filter((field) => inbound[field] !== null).map(
+      ? REPORT_FIELDS.filter((field) => inbound[field]).map(
           (field) =>
             `inbound.${field}: no report can arrive, because no listener takes mail without a login: add a listener without auth: Required`,
         )
