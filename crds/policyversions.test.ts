@@ -40,8 +40,7 @@ const unknown = (text: string) => [...new Set(listKeys(JSON.parse(text)))].filte
 for (const name of NAMES) {
   test(`this relay reads the ${name} policy of the first operator of the format, and gives it the same hash`, () => {
     const parsed = parsePolicy(readFirst(name));
-    assert.equal(parsed.kind, 'policy', JSON.stringify(parsed).slice(0, 300));
-    assert.ok(parsed.kind === 'policy');
+    assert.ok(parsed.kind === 'policy', JSON.stringify(parsed).slice(0, 300));
     assert.equal(hashContent(parsed.policy), hashContent(JSON.parse(readFirst(name))));
   });
 

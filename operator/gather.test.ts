@@ -1,12 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { PodIdentity, PodStatus } from '#crds/podstatus.ts';
+import { gathered } from '#test/fixtures/gathered.ts';
 import { liveObjects, podReport, relayObject } from '#test/fixtures/world.ts';
-import { gatherWorld } from './gather.ts';
 import { reduceToKept } from './kept.ts';
 import type { KubeObject } from './kube/client.ts';
-
-const ALL_LISTED = { knows: () => true, listUnlisted: () => [] };
 
 const podNamed = (name: string): KubeObject => ({
   kind: 'Pod',
@@ -17,13 +15,10 @@ test('a pod of another name does not speak for the one of its number, whatever i
   const relay = relayObject();
   const names = ['relay-0', 'relay-2', 'relay-debug-0', 'relay-copy-2', 'relay-02'];
   const objects = names.map((name): [string, KubeObject] => [`Pod/${name}`, podNamed(name)]);
-  const world = gatherWorld('mail/relay', {
-    caches: { relay: () => relay, relaysIn: () => [], objectsOf: () => new Map(objects), ...ALL_LISTED },
-    reportOf: () => podReport(relay, { evacuation: { state: 'Emptied', message: null } }),
-    asked: () => true,
-    dnsOf: () => undefined,
-    now: () => 0,
-  });
+  const world = gathered(
+    { objectsOf: () => new Map(objects) },
+    { reportOf: () => podReport(relay, { evacuation: { state: 'Emptied', message: null } }) },
+  );
   assert.deepEqual(
     [world?.pods, world?.leaving].map((pods) => pods?.map(({ name }) => name)),
     [['relay-0'], ['relay-2']],
@@ -38,16 +33,10 @@ function viewWith(
   set: KubeObject | undefined,
   changes: Partial<PodStatus> = {},
 ) {
-  const relay = relayObject();
   const objects = new Map([['Pod/relay-0', podNamed('relay-0')]]);
   if (set) objects.set('StatefulSet/relay', set);
-  return gatherWorld('mail/relay', {
-    caches: { relay: () => relay, relaysIn: () => [], objectsOf: () => objects, ...ALL_LISTED },
-    reportOf: () => podReport(relay, { identity, ...changes }),
-    asked: () => true,
-    dnsOf: () => undefined,
-    now: () => 0,
-  })?.pods[0];
+  const reportOf = () => podReport(relayObject(), { identity, ...changes });
+  return gathered({ objectsOf: () => objects }, { reportOf })?.pods[0];
 }
 
 const liveSet = liveObjects(relayObject()).get('StatefulSet/relay') as KubeObject;
@@ -107,14 +96,8 @@ test('under a StatefulSet that was made anew around its pods an older relay is b
       ['Pod/relay-0', reduceToKept({ ...pod, metadata: { ...pod.metadata, labels } }, () => undefined)],
       ['StatefulSet/relay', anew],
     ]);
-    const relay = relayObject();
-    return gatherWorld('mail/relay', {
-      caches: { relay: () => relay, relaysIn: () => [], objectsOf: () => objects, ...ALL_LISTED },
-      reportOf: () => podReport(relay, { internalAuthority: 'EVIL' }),
-      asked: () => true,
-      dnsOf: () => undefined,
-      now: () => 0,
-    })?.pods[0];
+    const reportOf = () => podReport(relayObject(), { internalAuthority: 'EVIL' });
+    return gathered({ objectsOf: () => objects }, { reportOf })?.pods[0];
   };
   assert.equal(viewOf('former')?.report?.ready, true);
   assert.equal(viewOf('former')?.report?.internalAuthority, null);
@@ -123,14 +106,7 @@ test('under a StatefulSet that was made anew around its pods an older relay is b
 
 test('a stored object that breaks a tolerated rule works on, and one that breaks another rule does not', () => {
   const faultsOf = (issuerRef: object) => {
-    const relay = relayObject({ tls: { issuerRef } });
-    const world = gatherWorld('mail/relay', {
-      caches: { relay: () => relay, relaysIn: () => [], objectsOf: () => new Map(), ...ALL_LISTED },
-      reportOf: () => undefined,
-      asked: () => true,
-      dnsOf: () => undefined,
-      now: () => 0,
-    });
+    const world = gathered({ relay: () => relayObject({ tls: { issuerRef } }) });
     return [world?.faults.length, world?.policy !== undefined];
   };
   assert.deepEqual(faultsOf({ name: 'ca', group: 'certmanager.step.sm' }), [0, true]);
@@ -138,7 +114,6 @@ test('a stored object that breaks a tolerated rule works on, and one that breaks
 });
 
 test('a pod that should have ended says on which node it hangs, and since when a pod starts is known', () => {
-  const relay = relayObject();
   const at = (second: number) => `2026-01-01T00:00:0${second}Z`;
   const ready = { type: 'Ready', status: 'False', lastTransitionTime: at(1) };
   const pod = {
@@ -147,32 +122,17 @@ test('a pod that should have ended says on which node it hangs, and since when a
     spec: { nodeName: 'worker-1' },
     status: { conditions: [ready] },
   };
-  const view = gatherWorld('mail/relay', {
-    caches: {
-      relay: () => relay,
-      relaysIn: () => [],
-      objectsOf: () => new Map([['Pod/relay-0', pod]]),
-      ...ALL_LISTED,
-    },
-    reportOf: () => undefined,
-    asked: () => true,
-    dnsOf: () => undefined,
-    now: () => Date.parse('2026-01-01T00:01:00Z'),
-  })?.pods[0];
+  const view = gathered(
+    { objectsOf: () => new Map([['Pod/relay-0', pod]]) },
+    { now: () => Date.parse('2026-01-01T00:01:00Z') },
+  )?.pods[0];
   assert.match(view?.trouble?.message ?? '', /^Terminating: it should have ended at .*its node worker-1 is/);
   assert.equal(view?.notReadySince, Date.parse(at(1)));
 });
 
 test('the policy of a spec that stays the same is made once', () => {
   const relay = relayObject();
-  const policyOf = (changed: typeof relay) =>
-    gatherWorld('mail/relay', {
-      caches: { relay: () => changed, relaysIn: () => [], objectsOf: () => new Map(), ...ALL_LISTED },
-      reportOf: () => undefined,
-      asked: () => true,
-      dnsOf: () => undefined,
-      now: () => 0,
-    })?.policy;
+  const policyOf = (changed: typeof relay) => gathered({ relay: () => changed })?.policy;
   const before = policyOf(relay);
   assert.equal(policyOf({ ...relay, status: { ready: '0/2' } }), before);
   const edited = policyOf({ ...relay, spec: { ...relay.spec, hostname: 'other.example.com' } });
@@ -188,17 +148,9 @@ test('of the Secrets of other relays, those that a relay fills itself are known'
     return { ...relay, metadata: { ...relay.metadata, name, uid: `uid-of-${name}` } };
   };
   const [relay, ...others] = [named('relay', 'shared'), named('second', 'shared'), named('third', 'alone')];
-  const world = gatherWorld('mail/relay', {
-    caches: {
-      relay: () => relay,
-      relaysIn: () => [relay as NonNullable<typeof relay>, ...others],
-      objectsOf: () => new Map(),
-      ...ALL_LISTED,
-    },
-    reportOf: () => undefined,
-    asked: () => true,
-    dnsOf: () => undefined,
-    now: () => 0,
+  const world = gathered({
+    relay: () => relay,
+    relaysIn: () => [relay as NonNullable<typeof relay>, ...others],
   });
   assert.deepEqual(
     world?.filled?.map(({ secret, relay: by }) => [secret, by.metadata.name]),
@@ -208,19 +160,7 @@ test('of the Secrets of other relays, those that a relay fills itself are known'
 
 test('a kind that cannot be listed is not taken for one that the cluster lacks', () => {
   const unlisted = [{ kind: 'Certificate', message: 'no' }];
-  const world = gatherWorld('mail/relay', {
-    caches: {
-      relay: () => relayObject(),
-      relaysIn: () => [],
-      objectsOf: () => new Map(),
-      knows: ({ kind }) => kind === 'PodMonitor',
-      listUnlisted: () => unlisted,
-    },
-    reportOf: () => undefined,
-    asked: () => true,
-    dnsOf: () => undefined,
-    now: () => 0,
-  });
+  const world = gathered({ knows: ({ kind }) => kind === 'PodMonitor', listUnlisted: () => unlisted });
   assert.deepEqual(world?.unlisted, unlisted);
   assert.deepEqual(world?.absentKinds, ['CertificateRequest', 'DNSEndpoint']);
 });

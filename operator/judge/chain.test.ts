@@ -184,7 +184,7 @@ const NOT_OPEN = [
   reached(['0.0.0.0/0'], FEW),
   reached(['10.0.0.0/8'], FEW, behind('0.0.0.0/0')),
   reached(['10.0.0.0/8'], {}, behind('192.0.2.0/24')),
-  reached([], {}, { ...heldTo({ recipientDomains: ['example.com'] }) }),
+  reached([], {}, heldTo({ recipientDomains: ['example.com'] })),
   reached(['0.0.0.0/0'], {}, LOGIN),
 ];
 const closed = (enabled = true) =>

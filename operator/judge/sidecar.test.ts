@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { effectivePolicy } from '#crds/effective.ts';
 import { hashContent } from '#crds/policyfile.ts';
+import { gathered } from '#test/fixtures/gathered.ts';
 import { liveObjects, podReport, podView, relayObject, settledWorld } from '#test/fixtures/world.ts';
-import { gatherWorld } from '../gather.ts';
 import type { KubeObject } from '../kube/client.ts';
 import { judge } from './chain.ts';
 
@@ -15,7 +15,7 @@ const policyOf = (changes: object) => {
 };
 
 /** The pods `with` have the sidecar, those `without` have none; the objects are as an operator left them. */
-function gathered(
+function gatheredWith(
   wanted: object,
   live: object,
   {
@@ -38,26 +38,14 @@ function gathered(
       status: { initContainerStatuses },
     });
   }
-  return gatherWorld('mail/relay', {
-    caches: {
-      relay: () => relay,
-      relaysIn: () => [],
-      objectsOf: () => objects,
-      knows: () => true,
-      listUnlisted: () => [],
-    },
-    reportOf: () => undefined,
-    asked: () => true,
-    dnsOf: () => undefined,
-    now: () => 0,
-  });
+  return gathered({ relay: () => relay, objectsOf: () => objects });
 }
 
 test('a policy names the sidecar when the template and each pod have it, and not before', () => {
   const former = { outbound: { resolver: { addresses: ['10.0.0.53'] } } };
   const [before, after] = [policyOf(former).outbound, policyOf(SIDECAR).outbound];
-  const asked = (live: object, pods: Parameters<typeof gathered>[2]) => {
-    const outbound = gathered(SIDECAR, live, pods)?.policy?.outbound;
+  const asked = (live: object, pods: Parameters<typeof gatheredWith>[2]) => {
+    const outbound = gatheredWith(SIDECAR, live, pods)?.policy?.outbound;
     return [outbound?.resolver, outbound?.discover];
   };
   const [old, fresh] = [
@@ -82,12 +70,12 @@ test('a policy that needs DNSSEC names the sidecar at once: a relay takes it wit
   for (const level of levels) {
     const wanted = { outbound: { ...SIDECAR.outbound, ...level } };
     assert.deepEqual(
-      gathered(wanted, {}, { without: [0] })?.policy?.outbound.resolver,
+      gatheredWith(wanted, {}, { without: [0] })?.policy?.outbound.resolver,
       policyOf(SIDECAR).outbound.resolver,
     );
     const proven = { outbound: { resolver: { addresses: ['127.0.0.1:5353'], trustAD: true } } };
     assert.deepEqual(
-      gathered(wanted, proven, { without: [0] })?.policy?.outbound.resolver,
+      gatheredWith(wanted, proven, { without: [0] })?.policy?.outbound.resolver,
       policyOf(proven).outbound.resolver,
     );
   }
@@ -95,26 +83,13 @@ test('a policy that needs DNSSEC names the sidecar at once: a relay takes it wit
 
 test('another change of the spec does not wait for the sidecar, and neither does a new relay', () => {
   const both = { ...SIDECAR, hostname: 'other.example.com' };
-  assert.equal(gathered(both, {}, { without: [0] })?.policy?.hostname, 'other.example.com');
-  const relay = relayObject(SIDECAR);
-  const world = gatherWorld('mail/relay', {
-    caches: {
-      relay: () => relay,
-      relaysIn: () => [],
-      objectsOf: () => new Map(),
-      knows: () => true,
-      listUnlisted: () => [],
-    },
-    reportOf: () => undefined,
-    asked: () => true,
-    dnsOf: () => undefined,
-    now: () => 0,
-  });
+  assert.equal(gatheredWith(both, {}, { without: [0] })?.policy?.hostname, 'other.example.com');
+  const world = gathered({ relay: () => relayObject(SIDECAR) });
   assert.equal(hashContent(world?.policy), hashContent(policyOf(SIDECAR)));
 });
 
 test('while the sidecar is awaited the status says so, although every pod has the policy', () => {
-  const world = gathered(SIDECAR, {}, { withIt: [1], without: [0] });
+  const world = gatheredWith(SIDECAR, {}, { withIt: [1], without: [0] });
   assert.ok(world?.policy);
   const policy = { hash: hashContent(world.policy), refused: null };
   const pods = [0, 1].map((n) => podView(`relay-${n}`, podReport(world.relay, { policy })));

@@ -1,19 +1,19 @@
 /** What TLSA records prove, on real handshakes: the chains of a host, judged as the program openssl judges them. */
 import assert from 'node:assert/strict';
-import { createHash, X509Certificate } from 'node:crypto';
+import { X509Certificate } from 'node:crypto';
 import { after, test } from 'node:test';
 import type { TLSSocket } from 'node:tls';
 import { makeAuthority, makePair, type Pair } from '#test/kit/ca.ts';
 import { Hop } from '#test/kit/hop.ts';
-import { wayTo } from '#test/kit/hopway.ts';
+import { clientWith, wayTo } from '#test/kit/hopway.ts';
 import { CA, OpensslAuthority } from '#test/kit/opensslca.ts';
 import { freePort } from '#test/kit/ports.ts';
-import { hopTo, makeParcel, policyOf } from '#test/kit/relayrig.ts';
-import { NO_MATERIALS } from '../task/materials.ts';
+import { hopTo, makeParcel } from '#test/kit/relayrig.ts';
+import { tlsaRecord } from '#test/kit/tlsarecord.ts';
 import { AttemptBudget } from './budget.ts';
 import type { NextHop } from './courier.ts';
 import { judgeTlsa } from './danechain.ts';
-import { SmtpClient } from './smtpclient.ts';
+import type { SmtpClient } from './smtpclient.ts';
 import { usableRecords } from './tlsa.ts';
 import { NO_FINDINGS } from './tlsfindings.ts';
 
@@ -24,7 +24,7 @@ after(() => openssl.remove());
 
 /** It knows no anchor yet. */
 function newClient(): SmtpClient {
-  const made = new SmtpClient(policyOf(), NO_MATERIALS, { session: () => undefined, follows: () => false });
+  const made = clientWith();
   after(() => made.close());
   return made;
 }
@@ -32,14 +32,7 @@ function newClient(): SmtpClient {
 type Raw = Parameters<typeof usableRecords>[0][number];
 type Kind = readonly [usage: number, selector: number, matching: number];
 
-function raw({ cert }: Pick<Pair, 'cert'>, [usage, selector, matching]: Kind): Raw {
-  const certificate = new X509Certificate(cert);
-  const content =
-    selector === 0 ? certificate.raw : certificate.publicKey.export({ type: 'spki', format: 'der' });
-  const digest = (name: string) => createHash(name).update(content).digest();
-  const data = matching === 0 ? content : digest(matching === 1 ? 'sha256' : 'sha512');
-  return { usage, selector, matching, data: data.toString('hex') };
-}
+const raw = ({ cert }: Pick<Pair, 'cert'>, kind: Kind): Raw => tlsaRecord(cert, ...kind);
 
 interface Delivered {
   /** "proven", or the cause. */

@@ -3,19 +3,17 @@
  * a time.
  */
 import assert from 'node:assert/strict';
-import { createHash, X509Certificate } from 'node:crypto';
 import net from 'node:net';
 import { after, test } from 'node:test';
 import type { Pair } from '#test/kit/ca.ts';
 import { Hop } from '#test/kit/hop.ts';
-import { wayTo } from '#test/kit/hopway.ts';
+import { clientWith, wayTo } from '#test/kit/hopway.ts';
 import { CA, OpensslAuthority } from '#test/kit/opensslca.ts';
 import { freePort } from '#test/kit/ports.ts';
-import { hopTo, makeParcel, policyOf } from '#test/kit/relayrig.ts';
+import { hopTo, makeParcel } from '#test/kit/relayrig.ts';
+import { tlsaRecord } from '#test/kit/tlsarecord.ts';
 import { until } from '#test/kit/wait.ts';
-import { NO_MATERIALS } from '../task/materials.ts';
 import { AttemptBudget } from './budget.ts';
-import { SmtpClient } from './smtpclient.ts';
 import { usableRecords } from './tlsa.ts';
 import { NO_FINDINGS } from './tlsfindings.ts';
 
@@ -24,12 +22,6 @@ const openssl = new OpensslAuthority();
 after(() => openssl.remove());
 const root = openssl.issue('root', CA);
 const [first, second] = ['first', 'second'].map((name) => openssl.issue(name, CA, root)) as [Pair, Pair];
-
-/** Of an intermediate authority, as many hosts publish it. */
-function recordOf({ cert }: Pair) {
-  const key = new X509Certificate(cert).publicKey.export({ type: 'spki', format: 'der' });
-  return { usage: 2, selector: 1, matching: 1, data: createHash('sha256').update(key).digest('hex') };
-}
 
 async function startMachine(by: Pair): Promise<{ port: number; hop: Hop }> {
   const leaf = openssl.issue('leaf', ['basicConstraints=CA:false', `subjectAltName=DNS:${HOST}`], by);
@@ -72,12 +64,13 @@ async function startFront(choose: (made: number, open: number) => number | undef
 
 /** What came of so many attempts, one after the other. */
 async function attempt({ port, open }: Front, times: number): Promise<string[]> {
-  const client = new SmtpClient(policyOf(), NO_MATERIALS, { session: () => undefined, follows: () => false });
+  const client = clientWith();
   after(() => client.close());
   const dane = {
     kind: 'records',
     base: HOST,
-    records: usableRecords([first, second].map(recordOf)),
+    // Of intermediate authorities, as many hosts publish them.
+    records: usableRecords([first, second].map(({ cert }) => tlsaRecord(cert, 2, 1, 1))),
   } as const;
   const hop = { ...hopTo(port, { host: HOST }), mxOf: 'example.net', isMxSigned: true };
   const came: string[] = [];

@@ -6,14 +6,12 @@ import assert from 'node:assert/strict';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { after, test } from 'node:test';
 import type { Hop } from '#crds/policyfile.ts';
-import { wayTo } from '#test/kit/hopway.ts';
-import { hopTo, makeParcel, policyOf } from '#test/kit/relayrig.ts';
+import { clientWith, wayTo } from '#test/kit/hopway.ts';
+import { hopTo, makeParcel } from '#test/kit/relayrig.ts';
 import { until } from '#test/kit/wait.ts';
-import { NO_MATERIALS } from '../task/materials.ts';
 import type { HopResult } from './attempt.ts';
 import { AttemptBudget } from './budget.ts';
 import { HopConnection } from './hopconnection.ts';
-import { SmtpClient } from './smtpclient.ts';
 
 const ends: (() => void)[] = [];
 after(() => {
@@ -45,7 +43,7 @@ function hopWith(offers: readonly string[], heard: (text: string, socket: Socket
 
 /** Fails if the delivery does not end. */
 async function deliver(port: number, recipients: number, changes: Partial<Hop> = {}): Promise<HopResult> {
-  const client = new SmtpClient(policyOf(), NO_MATERIALS, { session: () => undefined, follows: () => false });
+  const client = clientWith();
   const budget = new AttemptBudget();
   ends.push(
     () => client.close(),

@@ -3,15 +3,13 @@ import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { type Authority, makeAuthority } from '#test/kit/ca.ts';
 import { type Answer, Hop, type HopOptions, type Said } from '#test/kit/hop.ts';
-import { wayTo } from '#test/kit/hopway.ts';
+import { clientWith, wayTo } from '#test/kit/hopway.ts';
 import { freePort } from '#test/kit/ports.ts';
 import fc from '#test/kit/property.ts';
-import { HOSTNAME, hopTo, makeParcel, policyOf } from '#test/kit/relayrig.ts';
-import { NO_MATERIALS } from '../task/materials.ts';
+import { HOSTNAME, hopTo, makeParcel } from '#test/kit/relayrig.ts';
 import type { HopResult } from './attempt.ts';
 import { AttemptBudget } from './budget.ts';
 import type { NextHop, Parcel } from './courier.ts';
-import { SmtpClient } from './smtpclient.ts';
 
 const TEXT = 'Subject: x\r\n\r\n.dot\r\nend\r\n';
 const ends: (() => unknown)[] = [];
@@ -31,7 +29,7 @@ async function store(options: Omit<HopOptions, 'port' | 'lmtp'> = {}): Promise<{
 }
 
 function sender() {
-  const client = new SmtpClient(policyOf(), NO_MATERIALS, { session: () => undefined, follows: () => false });
+  const client = clientWith();
   ends.push(() => client.close());
   return async (hop: NextHop, parcel: Parcel): Promise<HopResult> => {
     const budget = new AttemptBudget();

@@ -3,13 +3,12 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import type { Provider } from '#crds/policyfile.ts';
 import { Hop } from '#test/kit/hop.ts';
-import { wayTo } from '#test/kit/hopway.ts';
+import { clientWith, wayTo } from '#test/kit/hopway.ts';
 import { freePort } from '#test/kit/ports.ts';
 import { hopTo, makeParcel, policyOf } from '#test/kit/relayrig.ts';
 import { eventually } from '#test/kit/wait.ts';
 import { NO_MATERIALS } from '../task/materials.ts';
 import { AttemptBudget } from './budget.ts';
-import { SmtpClient } from './smtpclient.ts';
 
 const PARCEL = makeParcel('Subject: x\r\n\r\n', { from: 'me@client.example' });
 
@@ -25,10 +24,7 @@ async function rig(t: TestContext, limits: Partial<Provider['limits']>) {
     warmUp: null,
     retry: null,
   };
-  const client = new SmtpClient(policyOf({}, { providers: [provider] }), NO_MATERIALS, {
-    session: () => undefined,
-    follows: () => false,
-  });
+  const client = clientWith(NO_MATERIALS, policyOf({}, { providers: [provider] }));
   t.after(async () => {
     client.close();
     await hop.down();

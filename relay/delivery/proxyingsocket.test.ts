@@ -4,21 +4,19 @@ import { type TestContext, test } from 'node:test';
 import type { Hop as HopOfPolicy } from '#crds/policyfile.ts';
 import { makeAuthority } from '#test/kit/ca.ts';
 import { Hop, type HopOptions } from '#test/kit/hop.ts';
-import { wayTo } from '#test/kit/hopway.ts';
+import { clientWith, wayTo } from '#test/kit/hopway.ts';
 import { freePort } from '#test/kit/ports.ts';
 import { ProxyFront } from '#test/kit/proxyfront.ts';
-import { HOSTNAME, hopTo, makeParcel, policyOf } from '#test/kit/relayrig.ts';
-import { NO_MATERIALS } from '../task/materials.ts';
+import { HOSTNAME, hopTo, makeParcel } from '#test/kit/relayrig.ts';
 import type { HopResult } from './attempt.ts';
 import { AttemptBudget } from './budget.ts';
-import { SmtpClient } from './smtpclient.ts';
 
 const PARCEL = makeParcel('Subject: x\r\n\r\nx\r\n', { from: `me@${HOSTNAME}` });
 const VERSIONS = ['V1', 'V2'] as const;
 
 /** Sends the message so many times over one client. */
 async function send(hop: HopOfPolicy, times = 1): Promise<HopResult[]> {
-  const client = new SmtpClient(policyOf(), NO_MATERIALS, { session: () => undefined, follows: () => false });
+  const client = clientWith();
   const budget = new AttemptBudget();
   const results: HopResult[] = [];
   try {

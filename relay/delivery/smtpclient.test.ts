@@ -7,13 +7,12 @@ import { after, type TestContext, test } from 'node:test';
 import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
 import { TLS_LEVELS, type TlsLevel } from '#crds/tlslevel.ts';
 import { makePair } from '#test/kit/ca.ts';
-import { wayTo } from '#test/kit/hopway.ts';
-import { hopTo, makeParcel, policyOf, trusting } from '#test/kit/relayrig.ts';
+import { clientWith, wayTo } from '#test/kit/hopway.ts';
+import { hopTo, makeParcel, trusting } from '#test/kit/relayrig.ts';
 import { type Materials, NO_MATERIALS } from '../task/materials.ts';
 import type { HopResult } from './attempt.ts';
 import { AttemptBudget } from './budget.ts';
 import type { NextHop, Parcel } from './courier.ts';
-import { SmtpClient } from './smtpclient.ts';
 import type { Verdict } from './verdict.ts';
 
 const LEVELS = TLS_LEVELS.filter((level) => level !== 'Dane');
@@ -35,7 +34,7 @@ const TRUST = 'roots';
 
 /** A client that sends to hops on this machine, whatever their names are. */
 function courier(materials = NO_MATERIALS) {
-  const client = new SmtpClient(policyOf(), materials, { session: () => undefined, follows: () => false });
+  const client = clientWith(materials);
   ends.push(() => client.close());
   return {
     deliver: async (hop: NextHop, what: Parcel): Promise<HopResult> => {
@@ -651,7 +650,7 @@ test('a body that cannot be opened closes the connection and ends the attempt', 
     throw new Error('the body is gone');
   };
   const budget = new AttemptBudget();
-  const client = new SmtpClient(policyOf(), NO_MATERIALS, { session: () => undefined, follows: () => false });
+  const client = clientWith();
   ends.push(() => client.close());
   const way = wayTo(hopTo(port, { tlsLevel: 'None' }));
   await assert.rejects(client.deliver(way, '127.0.0.1', parcel({ body }), budget), /the body is gone/);

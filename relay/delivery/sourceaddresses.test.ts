@@ -2,21 +2,19 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Hop } from '#test/kit/hop.ts';
-import { wayTo } from '#test/kit/hopway.ts';
+import { clientWith, wayTo } from '#test/kit/hopway.ts';
 import { freePort } from '#test/kit/ports.ts';
-import { HOSTNAME, hopTo, makeParcel, policyOf } from '#test/kit/relayrig.ts';
-import { NO_MATERIALS } from '../task/materials.ts';
+import { HOSTNAME, hopTo, makeParcel } from '#test/kit/relayrig.ts';
 import type { HopResult } from './attempt.ts';
 import { AttemptBudget } from './budget.ts';
 import { SYSTEM_NAMES } from './names.ts';
 import { findAddresses } from './resolver.ts';
-import { SmtpClient } from './smtpclient.ts';
 
 const PARCEL = makeParcel('Subject: x\r\n\r\nx\r\n', { from: `me@${HOSTNAME}` });
 
 /** Sends to this address of a hop on this machine. */
 async function sendFrom(sourceAddresses: string[], port: number, address = '127.0.0.1'): Promise<HopResult> {
-  const client = new SmtpClient(policyOf(), NO_MATERIALS, { session: () => undefined, follows: () => false });
+  const client = clientWith();
   const budget = new AttemptBudget();
   try {
     const hop = hopTo(port, { host: address, sourceAddresses });

@@ -6,13 +6,12 @@ import type { TLSSocket } from 'node:tls';
 import { makeFailure } from '#crds/failure.ts';
 import { makeAuthority, type Pair } from '#test/kit/ca.ts';
 import { Hop } from '#test/kit/hop.ts';
-import { wayTo } from '#test/kit/hopway.ts';
+import { clientWith, wayTo } from '#test/kit/hopway.ts';
 import { OpensslAuthority } from '#test/kit/opensslca.ts';
 import { freePort } from '#test/kit/ports.ts';
-import { hopTo, makeParcel, policyOf, trusting } from '#test/kit/relayrig.ts';
+import { hopTo, makeParcel, trusting } from '#test/kit/relayrig.ts';
 import { AttemptBudget } from './budget.ts';
 import type { NextHop } from './courier.ts';
-import { SmtpClient } from './smtpclient.ts';
 import { checkNames, judgeStricter, judgeTesting } from './stricterlevels.ts';
 import { NO_FINDINGS, type TlsFindings } from './tlsfindings.ts';
 import { fallBack } from './tlspolicy.ts';
@@ -96,10 +95,7 @@ test('the names of a certificate: a wildcard is a whole label, the common name c
 
 test('a handshake: an enforced MTA-STS policy wants the subjectAltName and no partial wildcard, Verify takes a common name', async () => {
   const alone = openssl.issue(HOST, []);
-  const client = new SmtpClient(policyOf(), trusting('roots', authority.cert + alone.cert), {
-    session: () => undefined,
-    follows: () => false,
-  });
+  const client = clientWith(trusting('roots', authority.cert + alone.cert));
   after(() => client.close());
   const enforced: TlsFindings = {
     ...NO_FINDINGS,

@@ -1,15 +1,10 @@
 /** TLSA records against real certificates. What a handshake then proves: danechain.test.ts. */
 import assert from 'node:assert/strict';
-import {
-  createHash,
-  createPublicKey,
-  generateKeyPairSync,
-  type KeyObject,
-  X509Certificate,
-} from 'node:crypto';
+import { createPublicKey, generateKeyPairSync, type KeyObject, X509Certificate } from 'node:crypto';
 import { mock, test } from 'node:test';
 import { makeAuthority, makePair } from '#test/kit/ca.ts';
 import fc from '#test/kit/property.ts';
+import { tlsaRecord } from '#test/kit/tlsarecord.ts';
 import { matchChain, usableRecords } from './tlsa.ts';
 
 const authority = await makeAuthority();
@@ -19,14 +14,6 @@ const own = new X509Certificate((await makePair('x.example', -5)).cert);
 const stranger = new X509Certificate((await makeAuthority()).cert);
 
 type Raw = Parameters<typeof usableRecords>[0][number];
-
-function raw(certificate: X509Certificate, usage: number, selector: number, matching: number): Raw {
-  const content =
-    selector === 0 ? certificate.raw : certificate.publicKey.export({ type: 'spki', format: 'der' });
-  const digest = (name: string) => createHash(name).update(content).digest();
-  const data = matching === 0 ? content : digest(matching === 1 ? 'sha256' : 'sha512');
-  return { usage, selector, matching, data: data.toString('hex') };
-}
 
 /** "anchor" where OpenSSL has to verify the chain. */
 function judge(chain: readonly X509Certificate[], ...records: Raw[]): string {
@@ -39,10 +26,10 @@ for (const selector of [0, 1]) {
   for (const matching of [0, 1, 2]) {
     test(`3 ${selector} ${matching} matches the certificate alone, 2 ${selector} ${matching} its issuers alone`, () => {
       for (const certificate of [leaf, own])
-        assert.equal(judge([certificate, anchor], raw(certificate, 3, selector, matching)), 'proven');
-      assert.equal(judge([leaf, anchor], raw(stranger, 3, selector, matching)), 'tlsa-invalid');
-      assert.equal(judge([leaf, anchor], raw(anchor, 3, selector, matching)), 'tlsa-invalid');
-      const record = raw(anchor, 2, selector, matching);
+        assert.equal(judge([certificate, anchor], tlsaRecord(certificate, 3, selector, matching)), 'proven');
+      assert.equal(judge([leaf, anchor], tlsaRecord(stranger, 3, selector, matching)), 'tlsa-invalid');
+      assert.equal(judge([leaf, anchor], tlsaRecord(anchor, 3, selector, matching)), 'tlsa-invalid');
+      const record = tlsaRecord(anchor, 2, selector, matching);
       assert.equal(judge([leaf, anchor], record), 'anchor');
       assert.equal(judge([leaf, stranger, anchor], record), 'anchor');
       // The record may have the anchor whole.
@@ -50,7 +37,7 @@ for (const selector of [0, 1]) {
       // A trust anchor is no end entity.
       for (const certificate of [leaf, own])
         assert.equal(
-          judge([certificate, certificate], raw(certificate, 2, selector, matching)),
+          judge([certificate, certificate], tlsaRecord(certificate, 2, selector, matching)),
           'tlsa-invalid',
         );
     });
@@ -58,20 +45,20 @@ for (const selector of [0, 1]) {
 }
 
 test('one of many records is enough, as in a roll-over, and no certificate proves nothing', () => {
-  assert.equal(judge([leaf], raw(own, 3, 1, 1), raw(leaf, 3, 1, 1)), 'proven');
-  assert.equal(judge([leaf, anchor], raw(own, 3, 1, 1), raw(anchor, 2, 0, 1)), 'anchor');
-  assert.equal(judge([], raw(leaf, 3, 1, 1)), 'tlsa-invalid');
+  assert.equal(judge([leaf], tlsaRecord(own, 3, 1, 1), tlsaRecord(leaf, 3, 1, 1)), 'proven');
+  assert.equal(judge([leaf, anchor], tlsaRecord(own, 3, 1, 1), tlsaRecord(anchor, 2, 0, 1)), 'anchor');
+  assert.equal(judge([], tlsaRecord(leaf, 3, 1, 1)), 'tlsa-invalid');
 });
 
 test('of two digests the stronger one counts, for each usage and selector', () => {
-  const wrong = { ...raw(own, 3, 1, 2) };
-  assert.equal(judge([leaf], raw(leaf, 3, 1, 1), wrong), 'tlsa-invalid');
-  assert.equal(judge([leaf], raw(leaf, 3, 0, 1), wrong), 'proven');
-  assert.equal(judge([leaf], raw(leaf, 3, 1, 0), wrong), 'proven');
+  const wrong = { ...tlsaRecord(own, 3, 1, 2) };
+  assert.equal(judge([leaf], tlsaRecord(leaf, 3, 1, 1), wrong), 'tlsa-invalid');
+  assert.equal(judge([leaf], tlsaRecord(leaf, 3, 0, 1), wrong), 'proven');
+  assert.equal(judge([leaf], tlsaRecord(leaf, 3, 1, 0), wrong), 'proven');
 });
 
 test('records that no client can use', () => {
-  const good = raw(leaf, 3, 1, 1);
+  const good = tlsaRecord(leaf, 3, 1, 1);
   const unusable: Raw[] = [
     { ...good, usage: 0 },
     { ...good, usage: 1 },
@@ -83,10 +70,10 @@ test('records that no client can use', () => {
     { ...good, data: good.data.slice(2) },
     { ...good, data: '' },
     { ...good, matching: 0 },
-    { ...raw(leaf, 3, 0, 0), selector: 1 },
-    { ...raw(leaf, 3, 1, 0), selector: 0 },
-    { ...raw(leaf, 3, 0, 0), data: `${leaf.raw.toString('hex')}00` },
-    { ...raw(leaf, 3, 0, 0), data: Buffer.from(leaf.toString()).toString('hex') },
+    { ...tlsaRecord(leaf, 3, 0, 0), selector: 1 },
+    { ...tlsaRecord(leaf, 3, 1, 0), selector: 0 },
+    { ...tlsaRecord(leaf, 3, 0, 0), data: `${leaf.raw.toString('hex')}00` },
+    { ...tlsaRecord(leaf, 3, 0, 0), data: Buffer.from(leaf.toString()).toString('hex') },
   ];
   for (const record of unusable) assert.deepEqual(usableRecords([record]), [], JSON.stringify(record));
   assert.equal(usableRecords([...unusable, good]).length, 1);
@@ -149,7 +136,7 @@ test('a key that costs much time to use is never used, and the reason tells it',
 
 test('each certificate of a chain is read once, however many records there are', () => {
   const records = Array.from({ length: 1_000 }, (_, n) => ({
-    ...raw(stranger, 2 + (n % 2), 1, 1),
+    ...tlsaRecord(stranger, 2 + (n % 2), 1, 1),
     data: n.toString(16).padStart(64, '0'),
   }));
   assert.equal(count([leaf, anchor], records).exports, 2);

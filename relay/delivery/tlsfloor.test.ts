@@ -8,12 +8,11 @@ import type { Hop } from '#crds/policyfile.ts';
 import { TLS_LEVELS, TLS_VERSIONS, type TlsVersion } from '#crds/tlslevel.ts';
 import { makePair } from '#test/kit/ca.ts';
 import { type Answer, Hop as HopOfTest, type Step } from '#test/kit/hop.ts';
-import { wayTo } from '#test/kit/hopway.ts';
+import { clientWith, wayTo } from '#test/kit/hopway.ts';
 import { freePort } from '#test/kit/ports.ts';
-import { hopTo, makeParcel, policyOf, trusting } from '#test/kit/relayrig.ts';
+import { hopTo, makeParcel, trusting } from '#test/kit/relayrig.ts';
 import type { HopResult } from './attempt.ts';
 import { AttemptBudget } from './budget.ts';
-import { SmtpClient } from './smtpclient.ts';
 
 const pair = { ...(await makePair('localhost')), serial: '' };
 const ends: (() => void)[] = [];
@@ -42,8 +41,7 @@ const only = (version: TlsVersion, ciphers = 'DEFAULT:@SECLEVEL=0') =>
   peer({ minVersion: version, maxVersion: version, ciphers });
 
 async function deliver(port: number, changes: Partial<Hop>): Promise<HopResult> {
-  const materials = trusting('roots', pair.cert);
-  const client = new SmtpClient(policyOf(), materials, { session: () => undefined, follows: () => false });
+  const client = clientWith(trusting('roots', pair.cert));
   const budget = new AttemptBudget();
   const hop = hopTo(port, { host: 'localhost', trustConfigMap: 'roots', ...changes });
   const parcel = makeParcel('Subject: x\r\n\r\nx\r\n');

@@ -4,11 +4,10 @@ import { after, test } from 'node:test';
 import { describeFailure, type Failure } from '#crds/failure.ts';
 import { makePair, type Pair } from '#test/kit/ca.ts';
 import { type Answer, Hop, type Step } from '#test/kit/hop.ts';
-import { wayTo } from '#test/kit/hopway.ts';
+import { clientWith, wayTo } from '#test/kit/hopway.ts';
 import { freePort } from '#test/kit/ports.ts';
 import { hopTo, policyOf } from '#test/kit/relayrig.ts';
 import { NO_MATERIALS } from '../task/materials.ts';
-import { SmtpClient } from './smtpclient.ts';
 
 const pair = (await makePair('hop.example')) as Pair;
 const port = await freePort();
@@ -31,10 +30,7 @@ const materialsWith = (password: string) => ({
 async function change(said: Partial<Record<Step, Answer>>, addresses = ['127.0.0.1']): Promise<string> {
   answers = said;
   const policy = policyOf({}, { smartHosts: [hop] });
-  const client = new SmtpClient(policy, materialsWith('old'), {
-    session: () => undefined,
-    follows: () => false,
-  });
+  const client = clientWith(materialsWith('old'), policy);
   const { promise, resolve } = Promise.withResolvers<string>();
   client.beginTrials({
     findWay: async () => ({ way: wayTo(hop), addresses }),

@@ -7,6 +7,9 @@ import { encodeArrival, encodeEvents } from './encode.ts';
 
 const ID = '06fjg1n2k4a8w2bc';
 
+/** What the hop has said. */
+const NOTHING = { hop: null, cause: null, status: null, text: '' };
+
 const recordOf = (changes: Partial<QueueRecord>): QueueRecord => ({
   from: 'a@x.example',
   recipients: [],
@@ -47,8 +50,7 @@ test('the addresses that the client gave are told where the relay has changed th
     recipientCount: 3,
     bytes: 9,
   });
-  const nothing = { hop: null, cause: null, status: null, text: '' };
-  const delivered: MailEvent = { kind: 'delivered', id: ID, at: 1_000, to: 'ann@y.example', ...nothing };
+  const delivered: MailEvent = { kind: 'delivered', id: ID, at: 1_000, to: 'ann@y.example', ...NOTHING };
   const [event] = read(encodeEvents(record, [{ ...delivered, given: ['sales@y.example'] }]));
   assert.deepEqual(
     [event?.['originalFrom'], event?.['originalTo']],
@@ -111,14 +113,13 @@ test('an event is small, and a message has few, whatever aliases made of its rec
     read(told).map((data) => (data['originalTo'] ?? data['originalRecipients']) as string[]),
     told.map(() => many.slice(0, 100)),
   );
-  const nothing = { hop: null, cause: null, status: null, text: '' };
   const deferred: MailEvent = {
     kind: 'deferred',
     id: ID,
     at: 1_000,
     to: 'a@y.example',
     given: many,
-    ...nothing,
+    ...NOTHING,
   };
   assert.deepEqual(read(encodeEvents(record, [deferred]))[0]?.['originalTo'], many.slice(0, 100));
 });

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, test } from 'node:test';
 import { type PodDirs, podDirs } from '#test/kit/relayrig.ts';
+import { inFile } from '#test/kit/storefile.ts';
 import { eventually } from '#test/kit/wait.ts';
 import { newQueueId } from '../spool/record.ts';
 import { Spool } from '../spool/spool.ts';
@@ -269,9 +269,9 @@ test('an event that is damaged in the store is dropped, counted and told; the ot
   await accept(3);
   const [, { key } = assert.fail()] = spool.outbox.list(3);
   await spool.close();
-  const database = new DatabaseSync(join(dirs.stateDir, 'queue.db'));
-  database.prepare('UPDATE events SET value = zeroblob(200) WHERE key = ?').run(key);
-  database.close();
+  inFile(join(dirs.stateDir, 'queue.db'), (database) =>
+    database.prepare('UPDATE events SET value = zeroblob(200) WHERE key = ?').run(key),
+  );
   spool = new Spool(dirs.stateDir);
   await begin().look();
   assert.deepEqual([counts['sent'], counts['dropped'], spool.outbox.size], [2, 1, 0]);

@@ -5,7 +5,7 @@ import { makeAuthority } from '#test/kit/ca.ts';
 import { FilterServer } from '#test/kit/filterserver.ts';
 import { HOSTNAME, traceOf, trusting } from '#test/kit/relayrig.ts';
 import { Counters } from '../task/counts.ts';
-import { NO_MATERIALS } from '../task/materials.ts';
+import { type Materials, NO_MATERIALS } from '../task/materials.ts';
 import { ContentFilter, type Decision, type FilteredMail } from './filter.ts';
 
 const MESSAGE = 'Subject: hello\r\n\r\nbody\r\n';
@@ -34,8 +34,12 @@ interface Wish {
   readonly trustConfigMap?: string | null;
 }
 
-function open({ url = `${server.url}/checkv2`, secret = null, trustConfigMap = null }: Wish = {}) {
-  const materials = { ...NO_MATERIALS, secrets: { rspamd: { password: 'secret\n' } } };
+const WITH_PASSWORD = { ...NO_MATERIALS, secrets: { rspamd: { password: 'secret\n' } } };
+
+function open(
+  { url = `${server.url}/checkv2`, secret = null, trustConfigMap = null }: Wish = {},
+  materials: Materials = WITH_PASSWORD,
+) {
   return new ContentFilter({ url, secret, trustConfigMap }, materials, {
     log: (event, facts) => logged.push([event, facts]),
     counters,
@@ -140,11 +144,8 @@ test('over TLS the filter is asked if an authority of trustConfigMap vouches for
   const asked = async (name: string, trusted: string, use?: string) => {
     const secure = await FilterServer.start(await ours.issue([name]));
     try {
-      const filter = new ContentFilter(
-        { url: `${secure.url}/checkv2`, secret: null, trustConfigMap: 'ca' },
-        trusting('ca', trusted),
-        { log: (event, facts) => logged.push([event, facts]), counters, clock: () => now },
-      );
+      const url = `${secure.url}/checkv2`;
+      const filter = open({ url, trustConfigMap: 'ca' }, trusting('ca', trusted));
       if (use !== undefined) filter.use(trusting('ca', use));
       const { kind } = await decide(filter, 'Tempfail');
       return [kind, secure.questions.map(({ body }) => body)];

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, test } from 'node:test';
 import { type PodDirs, podDirs } from '#test/kit/relayrig.ts';
+import { inFile } from '#test/kit/storefile.ts';
 import type { MailEvent, MailEventKind } from '../queue/mailevent.ts';
 import { newQueueId, type QueueRecord } from '../spool/record.ts';
 import { type HistoryQuery, parseQuery, printQuery } from './entry.ts';
@@ -227,22 +228,18 @@ test('beside an id, only the messages with the id are looked through, however ma
   );
   prepare.mock.restore();
   assert.equal(queries.length, 6);
-  const file = new DatabaseSync(path);
   for (const sql of queries) {
     const values = [...sql.matchAll(/\?/g)].map(() => 1);
-    const plan = file.prepare(`EXPLAIN QUERY PLAN ${sql}`).all(...values);
+    const plan = inFile(path, (file) => file.prepare(`EXPLAIN QUERY PLAN ${sql}`).all(...values));
     const steps = plan.map(({ detail }) => `${detail}`).filter((detail) => /^(SEARCH|SCAN) /.test(detail));
     for (const step of steps) assert.match(step, /^SEARCH .*\((?:message_)?id=\?/, sql);
   }
-  file.close();
 });
 
 test('a file of before has no original addresses, and gets them from then on', () => {
   accept(open(), 'app@x.example', ['ann@y.example']);
   opened[0]?.close();
-  const old = new DatabaseSync(path);
-  old.exec('DROP TABLE originals');
-  old.close();
+  inFile(path, (file) => file.exec('DROP TABLE originals'));
   const history = open();
   const id = accept(history, 'b@x.example', ['bob@y.example']);
   assert.deepEqual(idsFor(history, { recipient: 'bob@y.example' }), [id]);
@@ -300,18 +297,9 @@ test('it forgets the oldest when it takes more than its share of the volume', as
   assert.deepEqual(left.slice(0, 1), newest);
 });
 
-/** Asks the file itself: what belongs to no message is found by no query. */
-function inFile<Value>(ask: (file: DatabaseSync) => Value): Value {
-  const file = new DatabaseSync(path);
-  try {
-    return ask(file);
-  } finally {
-    file.close();
-  }
-}
-
+/** Of the file itself: what belongs to no message is found by no query. */
 const countAnswers = () =>
-  inFile((file) => file.prepare('SELECT count(*) AS count FROM answers').get()?.['count']);
+  inFile(path, (file) => file.prepare('SELECT count(*) AS count FROM answers').get()?.['count']);
 
 test('answers of a message that is forgotten already are not kept', async () => {
   const history = open();
@@ -329,7 +317,7 @@ test('answers of a message that is forgotten already are not kept', async () => 
 test('forgetting ends where nothing is left to forget, however large the file is', async () => {
   const history = open(1);
   await history.forget();
-  inFile((file) => {
+  inFile(path, (file) => {
     const put = file.prepare("INSERT INTO answers VALUES (?, 0, 'r@partner.example', 'deferred', NULL, '')");
     file.exec('BEGIN');
     for (let count = 0; count < 500; count++) put.run(newQueueId(now - DAY_MS));

@@ -3,6 +3,7 @@ import { Readable } from 'node:stream';
 import { afterEach, beforeEach, test } from 'node:test';
 import type { SMTPServerDataStream, SMTPServerSession } from 'smtp-server';
 import type { Policy } from '#crds/policyfile.ts';
+import { SILENT } from '#test/kit/hopway.ts';
 import { type PodDirs, podDirs, policyOf } from '#test/kit/relayrig.ts';
 import { joinSteps } from '../headers/header.ts';
 import { Spool } from '../spool/spool.ts';
@@ -31,7 +32,7 @@ async function take(to: readonly string[], gone: readonly string[], events: Poli
   const nowhere: MailForNobody[] = [];
   const intake = openIntake(policy, NO_MATERIALS, dirs.stateDir, {
     log: () => undefined,
-    tracer: { session: () => undefined, follows: () => false },
+    tracer: SILENT,
     counters: new Counters(),
     onEntered: (id) => entered.push(id),
     onNowhere: (mail) => nowhere.push(mail),

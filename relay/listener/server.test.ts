@@ -6,6 +6,7 @@ import { SMTPServer } from 'smtp-server';
 import { SMTPConnection } from 'smtp-server/lib/smtp-connection.js';
 import type { Policy } from '#crds/policyfile.ts';
 import { makePair } from '#test/kit/ca.ts';
+import { SILENT } from '#test/kit/hopway.ts';
 import { clientsOf, listenerAt, type PodDirs, podDirs, policyOf } from '#test/kit/relayrig.ts';
 import { SmtpClient } from '#test/kit/smtpclient.ts';
 import { eventually } from '#test/kit/wait.ts';
@@ -85,10 +86,9 @@ async function serve(
   const log = () => undefined;
   const onEntered = (id: string) => entered.push(id);
   const counters = new Counters();
-  const tracer = { session: () => undefined, follows: () => false };
   const intake = openIntake(policy, NO_MATERIALS, dirs.stateDir, {
     log,
-    tracer,
+    tracer: SILENT,
     counters,
     onEntered,
     onNowhere: () => undefined,
@@ -104,7 +104,7 @@ async function serve(
     refusalOfMore: (bytes) => intake.refusalOfMore(bytes),
     // No minute turns between the commands of a test.
     countMessage: async (of, who) => rates[of].count(who, 0),
-    tracer,
+    tracer: SILENT,
     counters,
     log: () => undefined,
     clocks: CLOCKS,

@@ -265,7 +265,8 @@ test('policies of a sibling count before the first look-up, the newer of two, an
   // A reader takes them in too, and changes no file.
   await keepForRouter(stateDir, held('last.example', now, 'last'));
   const before = readdirSync(stateDir);
-  assert.match(readForSibling(stateDir, now, assert.fail) ?? '', /last\.example.*|late\.example/);
+  const given = readForSibling(stateDir, now, assert.fail) ?? '';
+  for (const domain of ['late.example', 'last.example']) assert.ok(given.includes(`"${domain}"`), given);
   assert.deepEqual(readdirSync(stateDir), before);
   assert.equal(readForSibling(stateDir, now + 8 * DAY_MS, assert.fail), null);
   assert.equal(readForSibling(join(stateDir, 'gone'), now, assert.fail), null);

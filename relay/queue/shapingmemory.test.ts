@@ -262,9 +262,10 @@ test('a write that fails late puts nothing old over what changed meanwhile', asy
   memory.note('begun a.example', NO_ROW);
   memory.note('begun b.example', () => row);
   const first = memory.write();
+  await new Promise(setImmediate); // The first one has begun.
   memory.note('begun a.example', () => row);
   const second = memory.write();
-  setTimeout(late.resolve, 50);
+  late.resolve();
   await Promise.all([first, second]);
   await memory.write();
   assert.deepEqual(keys(), ['begun a.example', 'begun b.example']);

@@ -3,8 +3,8 @@ import fs, { mkdtempSync, readdirSync, rmSync, truncateSync, utimesSync, writeFi
 import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { after, type TestContext, test } from 'node:test';
+import { inFile } from '#test/kit/storefile.ts';
 import { type Envelope, newQueueId } from './record.ts';
 import { type Recovered, recover } from './recovery.ts';
 import { Spool } from './spool.ts';
@@ -102,10 +102,10 @@ test('a damaged store of an earlier version is looked at before a table is added
 
 /** The free list names a page of records, and a table is missing: what is written next lies on that page. Returns all ids. */
 function shortenFreeList(path: string): string[] {
-  const database = new DatabaseSync(path);
-  database.exec('DROP TABLE shaping');
-  const ids = database.prepare('SELECT key FROM records ORDER BY key').all();
-  database.close();
+  const ids = inFile(path, (database) => {
+    database.exec('DROP TABLE shaping');
+    return database.prepare('SELECT key FROM records ORDER BY key').all();
+  });
   const bytes = fs.readFileSync(path);
   const trunk = (bytes.readUInt32BE(32) - 1) * PAGE_BYTES;
   const leaves = bytes.readUInt32BE(trunk + 4);
@@ -124,7 +124,7 @@ test('a store that is damaged is rebuilt when that is told for the first time, h
   const path = await makeStore();
   // The root of the records.
   const file = fs.openSync(path, 'r+');
-  fs.writeSync(file, Buffer.alloc(4_096, 7), 0, 4_096, 4_096);
+  fs.writeSync(file, Buffer.alloc(PAGE_BYTES, 7), 0, PAGE_BYTES, PAGE_BYTES);
   fs.closeSync(file);
   truncateSync(path, 65 * 2 ** 20);
   // A large store is not looked through at a start.
@@ -140,7 +140,7 @@ for (const [name, notice] of [
 ] as const)
   test(`after ${name}, a disk that stays unreadable is waited for once before the rebuild`, async (t) => {
     const path = await makeStore();
-    const waits = readBadly(t, 5 * 4_096, 6 * 4_096);
+    const waits = readBadly(t, 5 * PAGE_BYTES, 6 * PAGE_BYTES);
     try {
       assert.equal(recover(path, notice)?.kind, 'rebuilt');
       assert.equal(waits(), 5);

@@ -11,9 +11,9 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { after, test } from 'node:test';
 import { crc32 } from 'node:zlib';
+import { inFile } from '#test/kit/storefile.ts';
 import { type Envelope, encodeRecord, newQueueId } from './record.ts';
 import type { Recovered } from './recovery.ts';
 import { salvage } from './salvage.ts';
@@ -191,9 +191,7 @@ test('the first page of a store that an earlier version made costs nothing, what
   // An address whose local part has a space.
   await earlier.suppressions.change('slow x@example.net', () => bounced);
   await earlier.close();
-  const database = new DatabaseSync(join(dir, 'queue.db'));
-  database.exec('DROP TABLE shaping; VACUUM');
-  database.close();
+  inFile(join(dir, 'queue.db'), (database) => database.exec('DROP TABLE shaping; VACUUM'));
   const upgraded = new Spool(dir, undefined, 'late', { isStart: true });
   for (let index = 0; index < 60; index++) {
     const begun = Buffer.from(JSON.stringify({ kind: 'begun', name: 'n'.repeat(200), index }));
@@ -211,20 +209,20 @@ test('the first page of a store that an earlier version made costs nothing, what
 test('a first block that is lost costs no message of a store that an earlier version began', () => {
   const tables = ['records', 'bodies', 'damaged', 'events', 'suppressed', 'shaping'];
   const file = join(folder, 'earlier.db');
-  const database = new DatabaseSync(file);
-  const create = (name: string) =>
-    database.exec(`CREATE TABLE ${name} (key TEXT PRIMARY KEY, value BLOB NOT NULL)`);
-  for (const name of tables.slice(0, -1)) create(name);
   const body = randomBytes(30);
-  for (let index = 0; index < 60; index++) {
-    const id = newQueueId(1_700_000_000_000 + index);
-    const record = encodeRecord({ ...envelope, bytes: body.length, crc: crc32(body), body: 'store' });
-    database.prepare('INSERT INTO records VALUES (?, ?)').run(id, record);
-    database.prepare('INSERT INTO bodies VALUES (?, ?)').run(id, body);
-  }
-  // Its pages come behind those of the messages.
-  create('shaping');
-  database.close();
+  inFile(file, (database) => {
+    const create = (name: string) =>
+      database.exec(`CREATE TABLE ${name} (key TEXT PRIMARY KEY, value BLOB NOT NULL)`);
+    for (const name of tables.slice(0, -1)) create(name);
+    for (let index = 0; index < 60; index++) {
+      const id = newQueueId(1_700_000_000_000 + index);
+      const record = encodeRecord({ ...envelope, bytes: body.length, crc: crc32(body), body: 'store' });
+      database.prepare('INSERT INTO records VALUES (?, ?)').run(id, record);
+      database.prepare('INSERT INTO bodies VALUES (?, ?)').run(id, body);
+    }
+    // Its pages come behind those of the messages.
+    create('shaping');
+  });
   const bytes = readFileSync(file);
   writeFileSync(file, bytes.fill(0, 0, 2 * PAGE_BYTES));
   const { messages, lost } = salvage(file, join(folder, 'earlier-new.db'));
@@ -249,9 +247,7 @@ test('what is left of a damaged record is kept, and no other', async () => {
   assert.deepEqual(told[0]?.kind === 'rebuilt' && told[0].lost, [hurt]);
   assert.equal((await takeUp(spool)).size, bodies.size - 1);
   await spool.close();
-  const database = new DatabaseSync(file);
-  const rows = database.prepare('SELECT key, value FROM damaged').all();
-  database.close();
+  const rows = inFile(file, (database) => database.prepare('SELECT key, value FROM damaged').all());
   assert.deepEqual(
     rows.map(({ key }) => key),
     [hurt],

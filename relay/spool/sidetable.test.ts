@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, test } from 'node:test';
 import { type PodDirs, podDirs } from '#test/kit/relayrig.ts';
+import { inFile } from '#test/kit/storefile.ts';
 import { Spool } from './spool.ts';
 
 let dirs: PodDirs;
@@ -23,9 +23,7 @@ const put = (address: string, bounces: number) => spool.suppressions.change(addr
 /** Does this to the store while nobody has it open. */
 async function meddle(sql: string): Promise<void> {
   await spool.close();
-  const database = new DatabaseSync(join(dirs.stateDir, 'queue.db'));
-  database.exec(sql);
-  database.close();
+  inFile(join(dirs.stateDir, 'queue.db'), (database) => database.exec(sql));
   spool = new Spool(dirs.stateDir);
 }
 

@@ -16,12 +16,12 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import type { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { after, test } from 'node:test';
 import { crc32 } from 'node:zlib';
+import { inFile } from '#test/kit/storefile.ts';
 import { until } from '#test/kit/wait.ts';
 import { refuseOldSqlite } from './openstore.ts';
 import { type Envelope, newQueueId } from './record.ts';
@@ -189,9 +189,9 @@ test('an inline body that was altered is damage', async () => {
   const spool = new Spool(stateDir);
   const id = await enter(spool, Buffer.from('the body'));
   await spool.close();
-  const raw = new DatabaseSync(join(stateDir, 'queue.db'));
-  raw.prepare('UPDATE bodies SET value = ? WHERE key = ?').run(Buffer.from('thebody '), id);
-  raw.close();
+  inFile(join(stateDir, 'queue.db'), (database) =>
+    database.prepare('UPDATE bodies SET value = ? WHERE key = ?').run(Buffer.from('thebody '), id),
+  );
   const again = new Spool(stateDir);
   assert.equal(again.load(id).kind, 'damaged');
   await again.close();

@@ -6,9 +6,9 @@
 import assert from 'node:assert/strict';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, test } from 'node:test';
 import { type PodDirs, podDirs } from '#test/kit/relayrig.ts';
+import { inFile } from '#test/kit/storefile.ts';
 import { newQueueId } from './record.ts';
 import { Spool } from './spool.ts';
 
@@ -44,17 +44,8 @@ afterEach(async () => {
   dirs.remove();
 });
 
-function inFile<Result>(work: (database: DatabaseSync) => Result): Result {
-  const database = new DatabaseSync(path);
-  try {
-    return work(database);
-  } finally {
-    database.close();
-  }
-}
-
 function makeOldStore(): void {
-  inFile((database) => {
+  inFile(path, (database) => {
     database.exec('PRAGMA journal_mode = WAL');
     for (const name of ['records', 'bodies', 'damaged', 'events', 'suppressed'])
       database.exec(`CREATE TABLE ${name} (key TEXT PRIMARY KEY, value BLOB NOT NULL)`);
@@ -104,7 +95,7 @@ test('what is written today is the same JSON object with one member more, at the
   assert.deepEqual(text(now.shaping.list()), [['begun y.example', '{}']]);
   await now.close();
   spool = undefined;
-  const rows = inFile((database) =>
+  const rows = inFile(path, (database) =>
     ['events', 'suppressed', 'shaping'].flatMap((table) =>
       (database.prepare(`SELECT value FROM ${table} ORDER BY key`).all() as { value: Uint8Array }[]).map(
         ({ value }) => Buffer.from(value).toString(),

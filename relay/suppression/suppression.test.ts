@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, test } from 'node:test';
 import { type PodDirs, podDirs } from '#test/kit/relayrig.ts';
+import { inFile } from '#test/kit/storefile.ts';
 import { eventually } from '#test/kit/wait.ts';
 import { keyOf } from '../addresses/addressmap.ts';
 import type { MailEvent } from '../queue/mailevent.ts';
@@ -194,9 +194,9 @@ test('a damaged entry suppresses nobody, ends no list, and is removed and told',
   await eventually(() => spool.suppressions.size === 3);
   list.close();
   await spool.close();
-  const database = new DatabaseSync(join(dirs.stateDir, 'queue.db'));
-  database.exec("UPDATE suppressed SET value = zeroblob(99) WHERE key = 'b@x.example'");
-  database.close();
+  inFile(join(dirs.stateDir, 'queue.db'), (database) =>
+    database.exec("UPDATE suppressed SET value = zeroblob(99) WHERE key = 'b@x.example'"),
+  );
   spool = new Spool(dirs.stateDir);
   const again = open({ terms: { ...TERMS, bounces: 1 } });
   const addresses = () => [...again.list()].map(({ address }) => address);

@@ -166,9 +166,9 @@ test('values are counted before they are made, and a list is read up to its firs
   const first = reasonOf(Buffer.from(JSON.stringify({ ...REPORT, policies })));
   assert.match(first, /^policies\.0\.failure-details\.0\.result-type is required: add it$/);
   const strings = withField(['policies', 0, 'policy', 'mx-host'], Array(2_001).fill('a'));
-  assert.match(
+  assert.equal(
     reasonOf(Buffer.from(JSON.stringify(strings))),
-    /^policies\.0\.policy\.mx-host must have at most 2000 entries$|^policies\.0\.policy\.mx-host must be a text, or a list of texts$/,
+    'policies.0.policy.mx-host must be a text, or a list of texts',
   );
 });
 

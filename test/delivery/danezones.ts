@@ -1,7 +1,7 @@
 /** What the destinations of dane.story.ts are made of: hops, TLSA records, zones. */
-import { createHash, X509Certificate } from 'node:crypto';
 import type { Pair } from '#test/kit/ca.ts';
 import type { Zone } from '#test/kit/dnstree.ts';
+import { tlsaRecord } from '#test/kit/tlsarecord.ts';
 
 /** `lower` to `clients` have an issuer between their certificate and the root. */
 type Lower = 'lower' | 'tooLow' | 'excluded' | 'clients';
@@ -49,11 +49,8 @@ export function makeTlsa({ pairs, ...authorities }: Certificates) {
     whose: HopName | keyof typeof authorities = 'right',
   ) => {
     const isAuthority = whose === 'authority' || whose === 'root';
-    const certificate = new X509Certificate(isAuthority ? authorities[whose] : (pairs[whose]?.cert ?? ''));
-    const content =
-      selector === 0 ? certificate.raw : certificate.publicKey.export({ type: 'spki', format: 'der' });
-    const digest = (name: string) => createHash(name).update(content).digest('hex');
-    const data = matching === 0 ? content.toString('hex') : digest(matching === 1 ? 'sha256' : 'sha512');
+    const certificate = isAuthority ? authorities[whose] : (pairs[whose]?.cert ?? '');
+    const { data } = tlsaRecord(certificate, usage, selector, matching);
     return `${usage} ${selector} ${matching} ${data}`;
   };
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,7 +10,9 @@ import { after, before, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
+import { endWithFile } from '#test/kit/child.ts';
 import { mailrelay } from '#test/kit/relay.ts';
+import { until } from '#test/kit/wait.ts';
 
 const MAIN = fileURLToPath(new URL('../../cli/main.ts', import.meta.url));
 
@@ -243,11 +245,14 @@ test('a pipe is read, and one without a writer keeps no signal away', async () =
     ['trace', '-f', pipe],
     ['tlsrpt', pipe],
   ]) {
-    const child = spawn(process.execPath, [MAIN, ...args], { stdio: 'ignore' });
+    const child = endWithFile(spawn(process.execPath, [MAIN, ...args], { stdio: 'ignore' }));
+    const files = `/proc/${child.pid}/fd`;
     const ended = once(child, 'exit');
-    await setTimeout(1_500);
+    await until('the open pipe', () =>
+      readdirSync(files).some((file) => readlinkSync(join(files, file)) === pipe),
+    );
     child.kill('SIGTERM');
-    const late = setTimeout(5_000, ['late']);
+    const late = setTimeout(5_000, ['late'], { ref: false });
     assert.deepEqual((await Promise.race([ended, late]))[0], 143, args.join(' '));
   }
 });

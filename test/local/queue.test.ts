@@ -3,7 +3,6 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { after, before, describe, test } from 'node:test';
 import { QueueClient } from '#cli/queueclient.ts';
 import type { Done, QueueEntry } from '#relay/queue/tools.ts';
@@ -13,6 +12,7 @@ import { listQueue } from '#test/kit/queuetools.ts';
 import { mailrelay, TestRelay } from '#test/kit/relay.ts';
 import { Sink } from '#test/kit/sink.ts';
 import { messageText, SmtpClient } from '#test/kit/smtpclient.ts';
+import { inFile } from '#test/kit/storefile.ts';
 import { until } from '#test/kit/wait.ts';
 
 const LAUNCHER = new URL('../../bin/mailrelay', import.meta.url).pathname;
@@ -216,9 +216,7 @@ describe('mailrelay queue', { concurrency: false }, () => {
     await client.send('a@client.example', ['b@example.com'], messageText('damaged'));
     await client.quit();
     await relay.stop();
-    const database = new DatabaseSync(join(relay.stateDir, 'queue.db'));
-    database.exec("UPDATE records SET value = x'00'");
-    database.close();
+    inFile(join(relay.stateDir, 'queue.db'), (database) => database.exec("UPDATE records SET value = x'00'"));
     await relay.up();
     const [entry] = await listed('--held');
     assert.equal(entry?.state, 'damaged');

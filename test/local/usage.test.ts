@@ -85,8 +85,14 @@ test('a value that cannot be is told in our words, with the cure', async () => {
     ['completion', 'tcsh'],
     'Argument "shell" cannot be "tcsh": choose one of bash, zsh, fish',
   );
-  await assertUsage(['status', '-o', 'table'], 'Option "--output" cannot be "table": choose one of text,');
-  await assertUsage(['relay', '--processes', 'x'], 'Option "--processes" cannot be "x": it must be a whole');
+  await assertUsage(
+    ['status', '-o', 'table'],
+    'Option "--output" cannot be "table": choose one of text, json,',
+  );
+  await assertUsage(
+    ['relay', '--processes', 'x'],
+    'Option "--processes" cannot be "x": it must be a whole number',
+  );
 });
 
 test('the variables of colours count as no-color.org has it, and Node says nothing of them', () => {
@@ -120,11 +126,9 @@ test('values that an option cannot have', async () => {
   await assertUsage([...send, 'relay:0'], '"relay:0"', '65535');
   await assertUsage([...send, 'relay:25', '--tls', 'maybe'], '"maybe"', 'starttls');
   await assertUsage(['send', '--server', 'relay:25', '--from', 'a@example.com'], '--to');
-  await assertUsage(['relay', '--processes', 'many'], '"many"', 'whole number');
   await assertUsage(['relay', '--grace', '-1'], '--grace', '"-1"');
   await assertUsage(['operator', '--relay-image', 'x', '--workers', '101'], '"101"', '100');
   await assertUsage(['operator', '--relay-image', 'x', '--user-ids', 'Mine'], '"Mine"', 'Fixed', 'Assigned');
-  await assertUsage(['status', '-o', 'table'], '"table"', 'json');
   await assertUsage(['run', 'a.yaml', '-f', 'b.yaml'], 'one manifest');
   for (const verb of ['run', 'relay', 'sink'])
     for (const no of ['foo', 'relay.example', '300.1.1.1', '127.0.0.1:25', ''])
