@@ -4,11 +4,13 @@ import { test } from 'node:test';
 import fc from '#test/kit/property.ts';
 import { saysTlsNotRequired } from './tlsrequired.ts';
 
-function says(text: string, size = 1_000): Promise<boolean> {
+async function says(text: string, size = 1_000): Promise<boolean> {
   const bytes = Buffer.from(text, 'latin1');
   const chunks: Buffer[] = [];
   for (let at = 0; at < bytes.length; at += size) chunks.push(bytes.subarray(at, at + size));
-  return saysTlsNotRequired(Readable.from(chunks, { objectMode: false }));
+  const inPieces = await saysTlsNotRequired(Readable.from(chunks, { objectMode: false }));
+  assert.equal(await saysTlsNotRequired(bytes), inPieces);
+  return inPieces;
 }
 
 const AROUND = 'From: a@example.com\r\nSubject: hi\r\n';

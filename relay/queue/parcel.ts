@@ -50,7 +50,7 @@ export async function packParcel(
     eightBit,
     smtpUtf8,
     requireTls,
-    saysTlsNotRequired: () => saysTlsNotRequired(message.open()),
+    saysTlsNotRequired: () => saysTlsNotRequired(message.pieces()),
     dsn: { ret, envid, recipients: batch.map(readWish) },
     isTlsReport: record.tlsReport ?? false,
     beyondAscii: () => beyondAscii(message.open()),

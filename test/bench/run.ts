@@ -14,6 +14,7 @@ import { groupCommitCurve, straightIntoSink } from './calibrate.ts';
 import { growth } from './growth.ts';
 import { measure, type Result } from './measure.ts';
 import type { Peer } from './peer.ts';
+import { discover } from './peers/discover.ts';
 import { exim } from './peers/exim.ts';
 import { features } from './peers/features.ts';
 import { haraka } from './peers/haraka.ts';
@@ -25,14 +26,15 @@ import { atRest, changesUnderLoad, type Figures, longQueue, nextHopAway } from '
 import { syncsOf } from './syncs.ts';
 import { ratiosOf, tableOf } from './table.ts';
 
-const USAGE = `usage: make bench BENCH="[--scenarios ABCDEFPGHIRKSL] [--peers mailrelay,before,features,process-per-core,postfix,haraka,exim]
-                          [--rounds 5] [--length 1] [--out FOLDER] [--down 60] [--before CHECKOUT]"
+const USAGE = `usage: make bench BENCH="[--scenarios ABCDEFPGHIRKSL] [--rounds 5]
+                          [--peers mailrelay,before,discover,features,process-per-core,postfix,haraka,exim]
+                          [--length 1] [--out FOLDER] [--down 60] [--before CHECKOUT]"
 
   --scenarios  A to F and P load with different messages (test/bench/scenarios.ts), G the next hop away, H changes under load,
                I a long queue, R at rest, K calibrations, S syncs as strace sees them,
                L more of a core and more pods
   --peers      process-per-core is our relay with a listener process for each core, features our relay with a map of
-               100,000 recipients, a history and a webhook
+               100,000 recipients, a history and a webhook, discover our relay with DANE and MTA-STS
   --rounds     of A to F and P; the peers take turns in each
   --length     share of the messages of a full run, such as 0.1
   --down       seconds that the next hop is away in G
@@ -58,7 +60,7 @@ if (values.help) {
 }
 const earlier = values.before === undefined ? [] : [relayOf('before', { checkout: values.before })];
 const perCore = relayOf('process-per-core', { processes: availableParallelism() });
-const peers = [relay, features, perCore, ...earlier, postfix, haraka, exim].filter(({ name }) =>
+const peers = [relay, discover, features, perCore, ...earlier, postfix, haraka, exim].filter(({ name }) =>
   values.peers.split(',').includes(name),
 );
 const isWanted = (letter: string) => values.scenarios.includes(letter);
@@ -73,7 +75,7 @@ function tell(text: string): void {
 async function compare(scenario: Scenario, results: Result[]): Promise<void> {
   // Only we know cut-through, and it keeps no history.
   const able: readonly Peer[] = scenario.cutThrough
-    ? peers.filter((peer) => ![postfix, haraka, exim, features].includes(peer))
+    ? peers.filter((peer) => ![postfix, haraka, exim, discover, features].includes(peer))
     : peers;
   for (let round = 0; round < Number(values.rounds); round++) {
     for (const peer of able) {

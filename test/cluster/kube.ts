@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { globSync, readFileSync } from 'node:fs';
+import type { DnsRecord } from '#crds/dnsrecords.ts';
 import { type PodStatus, parsePodStatus } from '#crds/podstatus.ts';
 import { ADMIN_PORT } from '#crds/wellknown.ts';
 import { Client } from '#operator/kube/client.ts';
@@ -161,6 +162,7 @@ export interface RelayObject {
     readonly notInForce?: string[];
     readonly clientPolicies?: string[];
     readonly plaintextClients?: number;
+    readonly dnsRecords?: readonly DnsRecord[];
   };
 }
 

@@ -20,6 +20,8 @@ export interface Names {
     /** Records 3 1 1, each with this digest. */
     readonly TLSA?: readonly Buffer[];
     readonly isSigned?: true;
+    /** In seconds, also of what is not there. Default: 1, and nothing says how long something is not there. */
+    readonly ttl?: number;
     /** The server answers SERVFAIL to all questions, or to questions of these types. */
     readonly broken?: true | readonly ('A' | 'AAAA')[];
   };
@@ -79,17 +81,21 @@ export class NameServer {
     const isBroken = broken === true || broken?.some((type) => type === question?.type) === true;
     const code = isBroken ? 2 : known ? 0 : 3;
     const proof = known?.isSigned ? packet.AUTHENTIC_DATA : 0;
+    const answers = known && !isBroken && question ? this.#records(question, known) : [];
+    const isAbsent = answers.length === 0 && known?.ttl !== undefined;
     return {
       type: 'response',
       ...(id === undefined ? {} : { id }),
       flags: packet.RECURSION_DESIRED | packet.RECURSION_AVAILABLE | proof | code,
       questions: questions ?? [],
-      answers: known && !isBroken && question ? this.#records(question, known) : [],
+      answers,
+      // RFC 2308 section 3.
+      authorities: isAbsent ? [makeSoa(name, known.ttl)] : [],
     };
   }
 
   #records({ name, type }: packet.Question, known: Names[string]): packet.Answer[] {
-    const ttl = 1;
+    const { ttl = 1 } = known;
     if (type === 'MX')
       return (known.MX ?? []).map(([preference, exchange]) => ({
         name,
@@ -111,6 +117,11 @@ export class NameServer {
       return (known[type] ?? []).map((data) => ({ name, type, ttl, data }));
     return [];
   }
+}
+
+function makeSoa(name: string, ttl = 1): packet.Answer {
+  const times = { serial: 1, refresh: ttl, retry: ttl, expire: ttl, minimum: ttl };
+  return { type: 'SOA', name, ttl, data: { mname: 'ns.example', rname: 'dns.example', ...times } };
 }
 
 function cut({ flags = 0, ...rest }: packet.Packet): packet.Packet {

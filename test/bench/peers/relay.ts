@@ -36,6 +36,8 @@ interface How {
   readonly policy?: Policy;
   /** What is switched on besides. */
   readonly extend?: (spec: MailRelaySpec) => MailRelaySpec;
+  /** The command that becomes the relay's. */
+  readonly through?: readonly string[];
 }
 
 export class RunningRelay implements Running {
@@ -50,7 +52,13 @@ export class RunningRelay implements Running {
   }
 
   static async start(setting: Setting, how: How = {}): Promise<RunningRelay> {
-    const { checkout = ROOT, processes = listenerProcesses(), policy, extend = (spec) => spec } = how;
+    const {
+      checkout = ROOT,
+      processes = listenerProcesses(),
+      policy,
+      extend = (spec) => spec,
+      through = [],
+    } = how;
     const { dir, pair } = setting;
     const adminPort = await freePort();
     const log = openSync(join(dir, 'relay.log'), 'a');
@@ -65,10 +73,8 @@ export class RunningRelay implements Running {
       ...['--listen', '127.0.0.1', '--admin-port', String(adminPort), '--grace', '0'],
       ...['--processes', String(processes)],
     ];
-    const child = spawn(join(checkout, 'bin', 'mailrelay'), ['relay', ...flags], {
-      cwd: dir,
-      stdio: ['ignore', log, log],
-    });
+    const [command = '', ...args] = [...through, join(checkout, 'bin', 'mailrelay'), 'relay', ...flags];
+    const child = spawn(command, args, { cwd: dir, stdio: ['ignore', log, log] });
     const relay = new RunningRelay(dir, adminPort, child);
     await until('the relay to be ready', async () => (await relay.#get('/readyz')).ok);
     return relay;
