@@ -77,7 +77,7 @@ export class HopConnection extends Library {
   /** Ends the connection for this reason. A message that is being sent fails too. */
   cut(reason: string, because: 'hop' | 'relay' = 'hop'): void {
     this.wasCut = because;
-    this.#replyTimer.stop();
+    this.#replyTimer.close();
     const error = new Error(reason);
     if (!this._socket) this.close();
     else if (!this.#socket.destroyed) this.#socket.destroy(error);
@@ -86,7 +86,7 @@ export class HopConnection extends Library {
   }
 
   override _destroy(): void {
-    this.#replyTimer.stop();
+    this.#replyTimer.close();
     super._destroy();
   }
 
@@ -187,8 +187,7 @@ export class HopConnection extends Library {
   }
 
   #await(ms: number, reason: string): void {
-    if (this.destroyed) this.#replyTimer.stop();
-    else this.#replyTimer.start(ms, reason);
+    if (!this.destroyed) this.#replyTimer.start(ms, reason);
   }
 
   #readName(reply: string): void {

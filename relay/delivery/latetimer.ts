@@ -1,7 +1,8 @@
 /**
  * The timer of one connection: it ends what is awaited and does not come in time. There are several replies to each
- * message, so a timer that waits for the same already is only set back, which costs less than a new one.
+ * message, so each wait only notes its deadline. A timer that fires before the deadline is armed again for the rest.
  */
+import { monotonic } from '../task/clock.ts';
 
 /**
  * Limits for an unanswered SYN, for one whole reply (RFC 5321 section 4.5.3.2), and for the reply to the final dot
@@ -16,28 +17,49 @@ export const QUIT_REPLY_MS = 10_000;
 
 export class LateTimer {
   readonly #onLate: (reason: string) => void;
+  readonly #clock: () => number;
   #timer: NodeJS.Timeout | undefined;
-  #ms = 0;
+  #firesAt = 0;
+  /** Infinity: nothing is awaited. */
+  #deadline = Number.POSITIVE_INFINITY;
   #reason = '';
 
-  constructor(onLate: (reason: string) => void) {
+  constructor(onLate: (reason: string) => void, clock = monotonic) {
     this.#onLate = onLate;
+    this.#clock = clock;
   }
 
   /** Starts anew. `reason` says what did not come. */
   start(ms: number, reason: string): void {
-    if (this.#timer && this.#ms === ms && this.#reason === reason) {
-      this.#timer.refresh();
-      return;
-    }
-    this.stop();
-    this.#ms = ms;
+    this.#deadline = this.#clock() + ms;
     this.#reason = reason;
-    this.#timer = setTimeout(() => this.#onLate(reason), ms);
+    if (!this.#timer || this.#firesAt > this.#deadline) this.#arm(ms);
   }
 
+  /** Nothing is awaited now. The next wait uses the same timer. */
   stop(): void {
+    this.#deadline = Number.POSITIVE_INFINITY;
+  }
+
+  /** The connection has ended. */
+  close(): void {
+    this.stop();
     clearTimeout(this.#timer);
     this.#timer = undefined;
+  }
+
+  /** An open socket keeps the process alive, so the timer need not. */
+  #arm(ms: number): void {
+    clearTimeout(this.#timer);
+    this.#firesAt = this.#clock() + ms;
+    this.#timer = setTimeout(() => this.#fire(), ms).unref();
+  }
+
+  #fire(): void {
+    this.#timer = undefined;
+    // Timers know no fractions of a millisecond.
+    const left = Math.trunc(this.#deadline - this.#clock());
+    if (left <= 0) this.#onLate(this.#reason);
+    else if (left < Number.POSITIVE_INFINITY) this.#arm(left);
   }
 }

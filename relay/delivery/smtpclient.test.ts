@@ -416,22 +416,32 @@ test('closing ends a connection that is still being made', async () => {
   assert.equal((await result).kind, 'unreachable');
 });
 
-/** The test moves the clock. Network waits still use real time. */
+/** The test moves the clock by the returned function. Network waits still use real time. */
+function holdTime(context: TestContext): (ms: number) => void {
+  context.mock.timers.enable({ apis: ['setTimeout'] });
+  let now = performance.now();
+  context.mock.method(performance, 'now', () => now);
+  return (ms) => {
+    now += ms;
+    context.mock.timers.tick(ms);
+  };
+}
+
 async function passing(
   ms: number,
-  context: TestContext,
+  pass: (ms: number) => void,
   begun: Promise<unknown>,
   result: Promise<HopResult>,
 ) {
   await begun;
   // The client sees the connection in a later turn of the event loop.
   await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
-  context.mock.timers.tick(ms);
+  pass(ms);
   return result;
 }
 
 test('a next hop that accepts and says nothing is given up after five minutes', async (context) => {
-  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const pass = holdTime(context);
   const connected = Promise.withResolvers<void>();
   const server = createServer((socket) => {
     socket.on('error', () => undefined);
@@ -441,7 +451,7 @@ test('a next hop that accepts and says nothing is given up after five minutes', 
   ends.push(() => server.close());
   const { port } = server.address() as AddressInfo;
   const delivery = courier().deliver(hopTo(port, { tlsLevel: 'None' }), parcel());
-  const result = await passing(5 * 60_000, context, connected.promise, delivery);
+  const result = await passing(5 * 60_000, pass, connected.promise, delivery);
   assert.ok(result.kind === 'unreachable' && !result.hadSession);
   assert.equal(result.failure.status, '4.4.1');
   assert.equal(result.failure.cause, 'greeting');
@@ -449,7 +459,7 @@ test('a next hop that accepts and says nothing is given up after five minutes', 
 });
 
 test('a next hop that answers a byte now and then is given up after five minutes', async (context) => {
-  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const pass = holdTime(context);
   const asked = Promise.withResolvers<void>();
   const slow = await peer((line, socket) => {
     if (!line.startsWith('MAIL')) return line.startsWith('EHLO') ? '250 peer' : undefined;
@@ -458,7 +468,7 @@ test('a next hop that answers a byte now and then is given up after five minutes
     return undefined;
   });
   const delivery = courier().deliver(hopTo(slow.port, { tlsLevel: 'None' }), parcel());
-  const result = await passing(5 * 60_000, context, asked.promise, delivery);
+  const result = await passing(5 * 60_000, pass, asked.promise, delivery);
   assert.ok(result.kind === 'unreachable' && result.hadSession);
   assert.match(result.failure.text, /no whole reply within five minutes/);
 });
@@ -484,7 +494,7 @@ for (const [how, body] of [
   ],
 ] as const) {
   test(`the reply to the final dot has ten minutes, whatever empty lines come: a message ${how}`, async (context) => {
-    context.mock.timers.enable({ apis: ['setTimeout'] });
+    const pass = holdTime(context);
     const dot = Promise.withResolvers<Socket>();
     const slow = await peer((line, socket) => {
       if (line !== '.') return usual(line);
@@ -502,18 +512,18 @@ for (const [how, body] of [
     });
     const socket = await dot.promise;
     for (let minute = 0; minute < 9; minute += 1) {
-      context.mock.timers.tick(60_000);
+      pass(60_000);
       socket.write('\r\n');
       await turns();
       assert.equal(isDone, false);
     }
-    context.mock.timers.tick(60_000);
+    pass(60_000);
     assert.equal(summary(await delivery), 'deferred plain');
   });
 }
 
 test('empty lines are no reply: before DATA the five minutes go on', async (context) => {
-  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const pass = holdTime(context);
   const asked = Promise.withResolvers<Socket>();
   const slow = await peer((line, socket) => {
     if (!line.startsWith('RCPT')) return usual(line);
@@ -526,7 +536,7 @@ test('empty lines are no reply: before DATA the five minutes go on', async (cont
     await turns();
     socket.write('\r\n');
     await turns();
-    context.mock.timers.tick(60_000);
+    pass(60_000);
   }
   const result = await delivery;
   assert.ok(result.kind === 'unreachable');
@@ -534,7 +544,7 @@ test('empty lines are no reply: before DATA the five minutes go on', async (cont
 });
 
 test('a handshake that stands still is given up after five minutes, and nothing follows in plain text', async (context) => {
-  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const pass = holdTime(context);
   const hello = Promise.withResolvers<void>();
   const slow = await peer((line) => {
     if (line.startsWith('EHLO')) return '250-peer\r\n250 STARTTLS';
@@ -545,7 +555,7 @@ test('a handshake that stands still is given up after five minutes, and nothing 
   const delivery = courier().deliver(hopTo(slow.port), parcel());
   await hello.promise;
   await turns(50);
-  context.mock.timers.tick(5 * 60_000);
+  pass(5 * 60_000);
   const result = await delivery;
   assert.ok(result.kind === 'unreachable');
   assert.deepEqual([result.failure.cause, result.failure.status], ['handshake', '4.4.1']);
@@ -553,7 +563,7 @@ test('a handshake that stands still is given up after five minutes, and nothing 
 });
 
 test('a hop that does not answer QUIT keeps no connection', async (context) => {
-  context.mock.timers.enable({ apis: ['setTimeout'] });
+  const pass = holdTime(context);
   const quit = Promise.withResolvers<Socket>();
   const { port } = await peer((line, socket) => {
     if (line !== 'QUIT') return usual(line);
@@ -565,7 +575,7 @@ test('a hop that does not answer QUIT keeps no connection', async (context) => {
   one.close();
   const socket = await quit.promise;
   const closed = once(socket, 'close');
-  context.mock.timers.tick(10_000);
+  pass(10_000);
   await closed;
 });
 
