@@ -2,18 +2,18 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from '#test/kit/property.ts';
 import { makeAddressMap, makeTable } from './addressmap.ts';
-import { type Rewritten, rewriteAddress } from './rewrite.ts';
+import { type AddressedAs, type Rewritten, rewriteAddress } from './rewrite.ts';
 
 type Rows = Readonly<Record<string, string | readonly string[]>>;
 
 /** A list is an alias, and a text is a refusal. */
-function rewrite(address: string, rows: Rows): Rewritten {
+function rewrite(address: string, rows: Rows, as: AddressedAs = 'recipient'): Rewritten {
   const entries = Object.entries(rows).map(([from, to]) =>
     typeof to === 'string' ? { address: from, to: [], refuse: to } : { address: from, to, refuse: null },
   );
   const map = makeAddressMap([makeTable(entries)], 'origin.example');
   assert.ok(map);
-  return rewriteAddress(map, address);
+  return rewriteAddress(map, address, as);
 }
 function becomes(address: string, rows: Rows, ...to: string[]) {
   assert.deepEqual(rewrite(address, rows), { kind: 'addresses', to });
@@ -94,6 +94,49 @@ test('a refusal has its text, and a refused member of an alias gets nothing', ()
 test('an alias of nothing that can be relayed is refused', () => {
   for (const target of ['a%b@x.example', 'a@1.2.3.4', '@b@c'])
     isRefused('all@x.example', { 'all@x.example': [target] }, 'nothing');
+});
+
+/** Legal in a local part, and signs of a way to somewhere else in a recipient. */
+const ROUTED = [
+  'a%z.example',
+  'z.example!a',
+  'a:b',
+  '"a@z.example"',
+  '"a b%c"',
+  '"a,b;c"',
+  '"a\\\\b"',
+  'bounce+u=z.example%1',
+];
+
+test('a sender keeps its local part, whatever a recipient may not have', () => {
+  for (const local of ROUTED) {
+    // Characters that need quotes get them.
+    const kept = /^["\w%!+=.]+$/.test(local) || local.startsWith('"') ? local : `"${local}"`;
+    for (const [rows, to] of [
+      [{ '@old.example': ['@new.example'] }, `${kept}@new.example`],
+      [{ '@old.example': ['@old.example'] }, `${kept}@old.example`],
+      [{ '@old.example': ['@mid.example'], '@mid.example': ['@new.example'] }, `${kept}@new.example`],
+      [{ '*': ['relay@new.example'] }, 'relay@new.example'],
+      [{ '*': [`${local}@new.example`] }, `${kept}@new.example`],
+    ] as const)
+      assert.deepEqual(rewrite(`${local}@old.example`, rows, 'sender'), { kind: 'addresses', to: [to] });
+  }
+});
+
+test('what is no address is none for a sender either', () => {
+  for (const target of ['a@1.2.3.4', '@b@c', 'a b@x.example']) {
+    const done = rewrite('a%b@old.example', { '*': [target] }, 'sender');
+    assert.equal(done.kind === 'refused' && done.refusal.cause, 'nothing', target);
+  }
+});
+
+test('no recipient leads to somewhere else, by its local part or by a target', () => {
+  for (const local of ROUTED) {
+    isRefused(`${local}@old.example`, { '@old.example': ['@new.example'] }, 'nothing');
+    isRefused(`${local}@old.example`, { '@old.example': ['@old.example'] }, 'nothing');
+    isRefused('a@old.example', { '@old.example': [`${local}@new.example`] }, 'nothing');
+    becomes('a@old.example', { '@old.example': [`${local}@new.example`, 'b@new.example'] }, 'b@new.example');
+  }
 });
 
 test('any map comes to an end, with bounded work', () => {

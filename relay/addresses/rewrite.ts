@@ -27,11 +27,14 @@ export type Rewritten =
   | { readonly kind: 'addresses'; readonly to: readonly string[] }
   | { readonly kind: 'refused'; readonly refusal: MapRefusal };
 
+/** Who the map is for. Mail goes to recipients, so a host could be led astray by one of these, and never by a sender. */
+export type AddressedAs = 'sender' | 'recipient';
+
 /** The addresses in place of this one, each once. An address without an entry stays as it is written. */
-export function rewriteAddress(map: AddressMap, address: string): Rewritten {
+export function rewriteAddress(map: AddressMap, address: string, as: AddressedAs): Rewritten {
   const mailbox = readMailbox(address);
   if (!mailbox || !map(mailbox)) return { kind: 'addresses', to: [address] };
-  const expansion = new Expansion(map);
+  const expansion = new Expansion(map, as);
   expansion.visit(mailbox, []);
   if (expansion.fault) return refuse({ cause: expansion.fault });
   const to = [...expansion.result.values()];
@@ -42,6 +45,7 @@ export function rewriteAddress(map: AddressMap, address: string): Rewritten {
 
 class Expansion {
   readonly #map: AddressMap;
+  readonly #as: AddressedAs;
   readonly #visited = new Set<string>();
   /** By key, so that each address is there once. */
   readonly result = new Map<string, string>();
@@ -49,8 +53,9 @@ class Expansion {
   /** The first refusal of a member. */
   refusal: string | undefined;
 
-  constructor(map: AddressMap) {
+  constructor(map: AddressMap, as: AddressedAs) {
     this.#map = map;
+    this.#as = as;
   }
 
   /** `path`: the keys that led here. */
@@ -81,7 +86,8 @@ class Expansion {
   }
 
   #add(mailbox: Mailbox, key: string): void {
-    if (mailbox.domain === '' || isRouting(mailbox) || this.result.has(key)) return;
+    const isUnsafe = this.#as === 'recipient' && isRouting(mailbox);
+    if (mailbox.domain === '' || isUnsafe || this.result.has(key)) return;
     this.result.set(key, printMailbox(mailbox));
     if (this.result.size > MOST_ADDRESSES) this.fault = 'loop';
   }

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { addressesOf, compiledOf, policyOf } from '#test/kit/relayrig.ts';
+import { makeAddressMap, makeTable } from '../addresses/addressmap.ts';
 import type { Addressee } from './envelope.ts';
+import { mapField } from './mapsteps.ts';
 
 const NOW = { sender: 'a@x.example', at: 0 };
 
@@ -39,4 +41,32 @@ test('recipients that become one are one, which has all addresses that the clien
       ['bob@y.example', ['info@y.example']],
     ],
   );
+});
+
+const ENTRY = { address: '@old.example', to: ['@new.example'], refuse: null };
+
+test('a sender whose local part is read as routing in recipients is rewritten, in the envelope and in From alike', () => {
+  const { sender } = addressesOf();
+  const map = { entries: [ENTRY], tables: [] };
+  const policy = policyOf({}, {}, { addresses: addressesOf({ sender: { ...sender, map } }) });
+  const { changeSender } = compiledOf(policy, true);
+  const field = mapField(['From'], makeAddressMap([makeTable([ENTRY])], 'relay.example'), 'sender');
+  for (const local of ['a%b', 'b!a', '"a:b"', '"a@b"', 'a']) {
+    assert.deepEqual(changeSender(`${local}@old.example`), {
+      kind: 'changed',
+      to: `${local}@new.example`,
+    });
+    const text = `From: Ann <${local}@old.example>\r\n`;
+    assert.equal(field?.edits?.({ name: 'from', text }), `From: Ann <${local}@new.example>\r\n`);
+  }
+});
+
+test('a recipient with routing is not led to another domain, in the envelope and in To alike', () => {
+  const { changeRecipient } = stepsWith({ '@old.example': ['@new.example'] });
+  const field = mapField(['To'], makeAddressMap([makeTable([ENTRY])], 'relay.example'), 'recipient');
+  for (const local of ['a%b', 'b!a', '"a:b"', '"a@b"']) {
+    assert.equal(changeRecipient({ address: `${local}@old.example` }, NOW).kind, 'refused', local);
+    const text = `To: ${local}@old.example\r\n`;
+    assert.equal(field?.edits?.({ name: 'to', text }), text);
+  }
 });

@@ -2,7 +2,7 @@
 import type { Policy } from '#crds/policyfile.ts';
 import { needsSmtpUtf8 } from '../addresses/address.ts';
 import type { AddressMap } from '../addresses/addressmap.ts';
-import { rewriteAddress } from '../addresses/rewrite.ts';
+import { type AddressedAs, rewriteAddress } from '../addresses/rewrite.ts';
 import { listFields, type Part } from './addressparts.ts';
 import { editAddresses } from './editaddresses.ts';
 import type { Addressee, EnvelopeStep } from './envelope.ts';
@@ -17,7 +17,7 @@ export function mapSender(
   if (!map || !sender.parts.includes('Envelope') || (!isSubmitted && sender.mail !== 'All')) return undefined;
   return {
     sender: (address) => {
-      const done = rewriteAddress(map, address);
+      const done = rewriteAddress(map, address, 'sender');
       // As in Postfix, a sender is the first address of an entry.
       return done.kind === 'refused' ? done : { kind: 'changed', to: done.to[0] ?? address };
     },
@@ -31,7 +31,7 @@ export function mapRecipient(
   if (!map || !recipient.parts.includes('Envelope')) return undefined;
   return {
     recipient: (one) => {
-      const done = rewriteAddress(map, one.address);
+      const done = rewriteAddress(map, one.address, 'recipient');
       return done.kind === 'refused'
         ? done
         : { kind: 'changed', to: done.to.map((address) => readdress(one, address)) };
@@ -40,13 +40,17 @@ export function mapRecipient(
 }
 
 /** Replaces an address in a header field where one address stands for one. */
-export function mapField(parts: readonly Part[], map: AddressMap | undefined): HeaderStep | undefined {
+export function mapField(
+  parts: readonly Part[],
+  map: AddressMap | undefined,
+  as: AddressedAs,
+): HeaderStep | undefined {
   const names = listFields(parts);
   if (!map || names.size === 0) return undefined;
   return {
     edits: (field) =>
       editAddresses(field, names, (address) => {
-        const done = rewriteAddress(map, address);
+        const done = rewriteAddress(map, address, as);
         return done.kind === 'addresses' && done.to.length === 1 && done.to[0] !== address
           ? done.to[0]
           : undefined;

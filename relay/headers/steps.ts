@@ -77,7 +77,7 @@ export const STEPS: readonly Step[] = [
     envelope: ({ policy, maps, isSubmitted }) => mapSender(policy.addresses, maps, isSubmitted),
     header: ({ policy, maps, isSubmitted }) => {
       const { parts, mail } = policy.addresses.sender;
-      return isSubmitted || mail === 'All' ? mapField(parts, maps.sender) : undefined;
+      return isSubmitted || mail === 'All' ? mapField(parts, maps.sender, 'sender') : undefined;
     },
   },
   {
@@ -102,7 +102,7 @@ export const STEPS: readonly Step[] = [
     envelope: ({ policy, maps }) => mapRecipient(policy.addresses, maps),
     header: ({ policy, maps, isSubmitted }) => {
       const { parts, headersOf } = policy.addresses.recipient;
-      return isSubmitted || headersOf === 'All' ? mapField(parts, maps.recipient) : undefined;
+      return isSubmitted || headersOf === 'All' ? mapField(parts, maps.recipient, 'recipient') : undefined;
     },
   },
   {
