@@ -111,10 +111,10 @@ export function connect(hop: NextHop, terms: ConnectTerms): Connecting {
     session.broken = true;
     forget();
     trace?.ended(oneLine(error.message));
-    // The state is read before close() changes it. After the session was given out, this only marks it as broken.
+    // The state is read before its end changes it. After the session was given out, this only marks it as broken.
     const failed = describeFailed(error, hop, { connection, terms, loginRefused });
-    connection.close();
-    resolve({ ...failed, ...more });
+    // A hop may allow one connection at a time, so no other one begins before.
+    void connection.leave().then(() => resolve({ ...failed, ...more }));
   };
   const opened = () => {
     forget();

@@ -110,10 +110,23 @@ export class HopConnection extends Library {
 
   /** Calls `closed` when the socket is closed. The library reads no more after its end, and would see that late. */
   whenClosed(closed: () => void): void {
-    const socket = this.#socket;
-    if (this.destroyed || socket.closed) closed();
-    else socket.once('close', closed);
-    this.once('end', () => socket.resume());
+    const socket = this._socket as Socket | false;
+    if (!socket || socket.closed) {
+      closed();
+      return;
+    }
+    socket.once('close', closed);
+    if (this.destroyed) socket.resume();
+    else this.once('end', () => socket.resume());
+  }
+
+  /**
+   * Ends the connection, and resolves when its socket is closed, because the hop may count it until then. The library cuts
+   * the connection if the hop keeps its side open for five seconds.
+   */
+  leave(): Promise<void> {
+    this.close();
+    return new Promise((resolve) => this.whenClosed(resolve));
   }
 
   override quit(): void {

@@ -253,7 +253,7 @@ export class SmtpClient {
     );
     session.trace?.body(parcel.bytes);
     if (sent.kind === 'unsent') {
-      session.connection.close();
+      await session.connection.leave();
       return { kind: 'unreachable', failure: sent.failure, hadSession: true };
     }
     if (sent.reusable && !session.broken) this.#keep(way, session);
