@@ -56,7 +56,7 @@ export type Opened =
   | { kind: 'session'; session: Session }
   /**
    * `refusesUs`: the hop said itself that it refuses our login or our certificate. `anchors`: TLSA records vouch for these
-   * certificates, so a connection that trusts them may prove the hop.
+   * certificates, so a connection that trusts them may prove the hop. `offersRequireTls`: as it said, proven or not.
    */
   | {
       kind: 'failed';
@@ -64,6 +64,7 @@ export type Opened =
       brokenHandshake: boolean;
       refusesUs: boolean;
       anchors?: Unproven['anchors'];
+      offersRequireTls?: boolean;
     };
 
 export interface Connecting {
@@ -150,7 +151,14 @@ function describeFailed(
     ? loginFailure(error, hop, terms.login?.kind)
     : connectFailure(error, hop, connection, terms);
   const brokenHandshake = isHandshakeBroken(error, connection);
-  return { kind: 'failed', failure, brokenHandshake, refusesUs: isOurRefusal(error, hop, loginRefused) };
+  const refusesUs = isOurRefusal(error, hop, loginRefused);
+  return {
+    kind: 'failed',
+    failure,
+    brokenHandshake,
+    refusesUs,
+    offersRequireTls: connection.offers('REQUIRETLS'),
+  };
 }
 
 function makeConnection(hop: NextHop, terms: ConnectTerms): HopConnection {

@@ -23,13 +23,14 @@ after(() => openssl.remove());
 const root = openssl.issue('root', CA);
 const [first, second] = ['first', 'second'].map((name) => openssl.issue(name, CA, root)) as [Pair, Pair];
 
-async function startMachine(by: Pair): Promise<{ port: number; hop: Hop }> {
+async function startMachine(by: Pair, offers: readonly string[] = []): Promise<{ port: number; hop: Hop }> {
   const leaf = openssl.issue('leaf', ['basicConstraints=CA:false', `subjectAltName=DNS:${HOST}`], by);
   const port = await freePort();
   const hop = await Hop.start({
     port,
     pair: { cert: `${leaf.cert}\n${by.cert}`, key: leaf.key, serial: '' },
     tls: {},
+    offers,
   });
   after(() => hop.down());
   return { port, hop };
@@ -37,6 +38,7 @@ async function startMachine(by: Pair): Promise<{ port: number; hop: Hop }> {
 
 interface Front {
   readonly port: number;
+  readonly made: () => number;
   readonly open: () => number;
 }
 
@@ -59,11 +61,11 @@ async function startFront(choose: (made: number, open: number) => number | undef
   const port = await freePort();
   await new Promise<void>((resolve) => front.listen(port, '127.0.0.1', resolve));
   after(() => front.close());
-  return { port, open: () => open };
+  return { port, open: () => open, made: () => made };
 }
 
 /** What came of so many attempts, one after the other. */
-async function attempt({ port, open }: Front, times: number): Promise<string[]> {
+async function attempt({ port, open }: Front, times: number, requireTls = false): Promise<string[]> {
   const client = clientWith();
   after(() => client.close());
   const dane = {
@@ -77,7 +79,8 @@ async function attempt({ port, open }: Front, times: number): Promise<string[]> 
   for (let index = 0; index < times; index++) {
     const budget = new AttemptBudget();
     const way = wayTo(hop, { ...NO_FINDINGS, dane });
-    const result = await client.deliver(way, '127.0.0.1', makeParcel('Subject: x\r\n\r\nx\r\n'), budget);
+    const parcel = makeParcel('Subject: x\r\n\r\nx\r\n', { requireTls });
+    const result = await client.deliver(way, '127.0.0.1', parcel, budget);
     budget.close();
     // The next attempt is minutes later: nothing of this one is open then.
     if (result.kind !== 'answered') await until('the end of its connections', () => open() === 0);
@@ -98,3 +101,13 @@ test('a host that takes one connection at a time gets its mail', async () => {
   const front = await startFront((_made, open) => (open === 0 ? machine : undefined));
   assert.deepEqual(await attempt(front, 1), ['delivered']);
 });
+
+for (const [offers, came, made] of [
+  [[], 'requiretls', 1],
+  [['REQUIRETLS'], 'delivered', 2],
+] as const)
+  test(`mail that requires TLS, a new anchor and a host that ${came === 'delivered' ? 'offers' : 'lacks'} REQUIRETLS: connections ${made}`, async () => {
+    const { port: machine } = await startMachine(first, offers);
+    const front = await startFront(() => machine);
+    assert.deepEqual([await attempt(front, 1, true), front.made()], [[came], made]);
+  });

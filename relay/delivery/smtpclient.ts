@@ -27,7 +27,11 @@ import { sendOver } from './transaction.ts';
 import { tryOut, type WayFinder } from './trial.ts';
 import { TrustAnchors } from './trustanchors.ts';
 
-type Terms = Pick<ConnectTerms, 'address' | 'policy' | 'budget'>;
+/** For a message: its traced domain, and whether it requires TLS. */
+type Terms = Pick<ConnectTerms, 'address' | 'policy' | 'budget'> & {
+  readonly domain?: string | undefined;
+  readonly requireTls?: boolean;
+};
 
 export interface TrialTerms {
   readonly findWay: WayFinder;
@@ -86,7 +90,7 @@ export class SmtpClient {
   /** From now on changed Secrets of configured hops are tried before they are used. */
   beginTrials({ findWay, onTaken, ...told }: TrialTerms): void {
     this.#secrets.begin({
-      tryOut: (hop) => tryOut(hop, findWay, (terms) => this.#connect(hop, terms, '', this.#secrets.mounted)),
+      tryOut: (hop) => tryOut(hop, findWay, (terms) => this.#connect(hop, terms, this.#secrets.mounted)),
       onTaken: (hop) => {
         const isTaken = (one: NextHop) => isSameHop(one, hop);
         this.#endChanged(isTaken);
@@ -115,7 +119,8 @@ export class SmtpClient {
   }
 
   async deliver(way: HopWay, address: string, parcel: Parcel, budget: AttemptBudget): Promise<HopResult> {
-    const opened = await this.#open(way, address, budget, this.#tracedDomain(parcel) ?? '');
+    const { requireTls } = parcel;
+    const opened = await this.#open(way, { address, budget, domain: this.#tracedDomain(parcel), requireTls });
     return opened.kind === 'session'
       ? this.#send(way, opened.session, parcel, budget)
       : { kind: 'unreachable', failure: opened.failure, hadSession: false };
@@ -123,17 +128,17 @@ export class SmtpClient {
 
   /** Makes a connection as for a delivery, and ends it without sending. */
   async probe(way: HopWay, address: string, budget: AttemptBudget): Promise<Probed> {
-    const opened = await this.#open(way, address, budget, '');
+    const opened = await this.#open(way, { address, budget });
     if (opened.kind === 'failed') return { kind: 'failed', address, failure: opened.failure };
     const { tls, policy, judgement, connection } = opened.session;
     connection.quit();
     return { kind: 'session', address, tls, policy, judgement };
   }
 
-  #open(way: HopWay, address: string, budget: AttemptBudget, domain: string): Promise<Opened> {
-    const provider = this.#providers?.findFor(way.hop);
-    const open = () => this.#openOrFallBack(way, address, budget, domain);
-    return provider ? this.#openCounted(provider, way.hop, budget, open) : open();
+  #open({ hop, policy }: HopWay, rest: Omit<Terms, 'policy'>): Promise<Opened> {
+    const provider = this.#providers?.findFor(hop);
+    const open = () => this.#openOrFallBack(hop, { ...rest, policy });
+    return provider ? this.#openCounted(provider, hop, rest.budget, open) : open();
   }
 
   async #openCounted(
@@ -153,18 +158,12 @@ export class SmtpClient {
   }
 
   /** Only level Opportunistic makes a second connection, in plain text, after a broken handshake. */
-  async #openOrFallBack(
-    { hop, policy }: HopWay,
-    address: string,
-    budget: AttemptBudget,
-    domain: string,
-  ): Promise<Opened> {
-    const first = await this.#connectAs(hop, { address, policy, budget }, domain);
-    const fallsBack =
-      first.kind === 'failed' && first.brokenHandshake && policy.mayFallBack && !budget.isOver;
-    return fallsBack
-      ? this.#connect(hop, { address, policy: fallBack(policy, first.failure), budget }, domain)
-      : first;
+  async #openOrFallBack(hop: NextHop, terms: Terms): Promise<Opened> {
+    const { policy, budget } = terms;
+    const first = await this.#connectAs(hop, terms);
+    const isBroken = first.kind === 'failed' && first.brokenHandshake;
+    if (!isBroken || !policy.mayFallBack || budget.isOver) return first;
+    return this.#connect(hop, { ...terms, policy: fallBack(policy, first.failure) });
   }
 
   close(): void {
@@ -179,30 +178,30 @@ export class SmtpClient {
   }
 
   /** A hop that refuses the old contents of a Secret is asked at once with the new ones. */
-  async #connectAs(hop: NextHop, terms: Terms, domain: string): Promise<Opened> {
+  async #connectAs(hop: NextHop, terms: Terms): Promise<Opened> {
     const identity = this.#secrets.identityFor(hop);
-    const opened = await this.#connect(hop, terms, domain, identity);
+    const opened = await this.#connect(hop, terms, identity);
     if (opened.kind === 'session') this.#secrets.accepted(hop);
-    else if (opened.refusesUs && this.#secrets.refused(hop, identity))
-      return this.#connect(hop, terms, domain);
+    else if (opened.refusesUs && this.#secrets.refused(hop, identity)) return this.#connect(hop, terms);
     return opened;
   }
 
   /**
-   * The trust anchors that only this chain shows are trusted by a second connection, and no others. If that one does not
-   * judge them, the next attempt knows what both have shown: it may have met another machine, or a limit of connections.
+   * The trust anchors that only this chain shows are trusted by a second connection, and no others. A hop that is unfit for
+   * the message gets none: its proof would change nothing. If the second one does not judge the anchors, the next attempt
+   * knows what both have shown: it may have met another machine, or a limit of connections.
    */
   async #connect(
     hop: NextHop,
     terms: Terms,
-    domain: string,
     identity: Identity = this.#secrets.identityFor(hop),
   ): Promise<Opened> {
     const known = this.#anchors.for(terms.policy);
-    const first = await this.#connectOnce(hop, { ...terms, anchors: known }, domain, identity);
+    const first = await this.#connectOnce(hop, { ...terms, anchors: known }, identity);
     if (first.kind === 'session' || first.anchors === undefined || terms.budget.isOver) return first;
+    if (terms.requireTls && !first.offersRequireTls) return { ...first, failure: notOffered(hop) };
     const { anchors } = first;
-    const second = await this.#connectOnce(hop, { ...terms, anchors }, domain, identity);
+    const second = await this.#connectOnce(hop, { ...terms, anchors }, identity);
     if (second.kind === 'session') this.#anchors.keep(terms.policy, anchors);
     else if (!isUnproven(second.failure.cause))
       this.#anchors.keep(terms.policy, [...new Set([...anchors, ...(second.anchors ?? [])])]);
@@ -212,7 +211,6 @@ export class SmtpClient {
   async #connectOnce(
     hop: NextHop,
     terms: Terms & Pick<ConnectTerms, 'anchors'>,
-    domain: string,
     { contexts, logins }: Identity,
   ): Promise<Opened> {
     if (this.#closed) return unusable(hop, 'the relay is stopping');
@@ -228,6 +226,7 @@ export class SmtpClient {
     if (tunnel.kind === 'unusable') return unusable(hop, tunnel.reason);
     const { context } = made;
     const id = `out-${process.pid}-${++this.#sessions}`;
+    const { domain = '' } = terms;
     const trace = this.#tracer.session('outbound', { id, hop: `${hop.host}:${hop.port}`, domain });
     const all = { ...terms, source, hostname: this.#hostname, context, login, trace };
     const connecting =
