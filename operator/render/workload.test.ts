@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { effectivePolicy } from '#crds/effective.ts';
 import { OWN_LABELS, SERVING_LABEL } from '#crds/wellknown.ts';
+import { SPECS } from '#test/fixtures/fullspec.ts';
 import { relayObject, SETTINGS } from '#test/fixtures/world.ts';
 import { isUpToDate, stamped } from '../compare.ts';
 import { type Rendered, renderAll } from './index.ts';
@@ -73,6 +74,17 @@ test('users and groups: 65532, or none where the cluster assigns them; the relay
   assert.deepEqual(ids(renderPod({}, { userIDs: 'Assigned' })), none);
   assert.deepEqual(ids(renderPod({ pod: { userIDs: 'Assigned' } })), none);
   assert.deepEqual(ids(renderPod({ pod: { userIDs: 'Fixed' } }, { userIDs: 'Assigned' })), fixed);
+  // Neither has any container of any pod, with all that a spec can ask for.
+  for (const [userIDs, is] of [
+    ['Assigned', false],
+    ['Fixed', true],
+  ] as const) {
+    const text = JSON.stringify(
+      Object.values(SPECS).map((spec) => [...renderObjects({ ...spec, pod: { userIDs } }).values()]),
+    );
+    assert.match(text, /"initContainers":\[/);
+    assert.equal(/"(runAsUser|runAsGroup|fsGroup|supplementalGroups)"/.test(text), is, userIDs);
+  }
   const { runAsNonRoot, seccompProfile } = renderPod({ pod: { userIDs: 'Assigned' } }).spec.securityContext;
   assert.deepEqual([runAsNonRoot, seccompProfile], [true, { type: 'RuntimeDefault' }]);
 });

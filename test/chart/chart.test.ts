@@ -191,6 +191,7 @@ describe('the pods', { skip: problem }, () => {
       assert.ok(operator.containers[0].args.includes('--image-pull-secrets=a,b'));
     });
 
+  const IDS = /"(runAsUser|runAsGroup|fsGroup|supplementalGroups)"/;
   const CONTEXTS: readonly [Values | null, object][] = [
     [
       { runAsUser: 5, runAsGroup: 6, fsGroup: 7, supplementalGroups: [8], runAsNonRoot: true },
@@ -200,11 +201,18 @@ describe('the pods', { skip: problem }, () => {
   ];
   for (const [podSecurityContext, expected] of CONTEXTS)
     test(`on OpenShift no pod names a user or a group: ${JSON.stringify(podSecurityContext)}`, () => {
-      const { operator, tester } = pods({ openshift: true, podSecurityContext });
-      assert.partialDeepStrictEqual([operator.securityContext, tester.securityContext], [expected, expected]);
-      for (const { securityContext } of [operator, tester])
-        for (const field of ['runAsUser', 'runAsGroup', 'fsGroup', 'supplementalGroups'])
-          assert.equal(securityContext[field], undefined, field);
+      // The same values for the containers: what is no field of a container would be dropped.
+      const values = { openshift: true, podSecurityContext, securityContext: podSecurityContext };
+      const { operator, tester } = pods(values);
+      for (const pod of [operator, tester])
+        for (const { securityContext } of [pod, ...pod.containers])
+          assert.partialDeepStrictEqual(securityContext, expected);
+      // Whatever else the chart renders, hooks too: its relays have no ids, and so have their pods.
+      const objects = rendered({ ...EVERYTHING, ...values });
+      assert.doesNotMatch(JSON.stringify(objects), IDS);
+      const fixed = JSON.stringify(rendered({ ...EVERYTHING, ...values, openshift: false }));
+      if (podSecurityContext) assert.match(fixed, IDS, 'it is openshift that takes them away');
+      assert.ok(argumentsOf(objects).includes('--user-ids=Assigned'));
     });
 });
 

@@ -93,15 +93,6 @@ describe('pods of the operator', { skip: problem }, () => {
     assert.deepEqual(podOf(rendered({ replicas: 2, affinity })).spec.affinity, affinity);
   });
 
-  test('on OpenShift ask for no user and no group, and neither do the relays', () => {
-    const objects = rendered({ openshift: true });
-    for (const { spec } of [podOf(objects), only(objects, 'Pod')]) {
-      assert.deepEqual(Object.keys(spec.securityContext).toSorted(), ['runAsNonRoot', 'seccompProfile']);
-      assert.equal(spec.containers[0].securityContext.runAsUser, undefined);
-    }
-    assert.ok(argumentsOf(objects).includes('--user-ids=Assigned'));
-  });
-
   test('take their arguments, whatever the values, and serve where Service, probes and policy look', () => {
     for (const values of [{}, EVERYTHING, { watchNamespaces: ['a', 'b'], healthPort: 9999 }]) {
       const objects = rendered(values);

@@ -82,10 +82,10 @@ imagePullSecrets:
 {{- end }}
 {{- end }}
 
-{{/* What a security context of pods says, without what a cluster assigns itself. */}}
-{{- define "mailrelay.podSecurityContext" -}}
-{{- $context := .Values.podSecurityContext | default dict -}}
-{{- if .Values.openshift }}{{ $context = omit $context "runAsUser" "runAsGroup" "fsGroup" "supplementalGroups" }}{{ end -}}
+{{/* Takes a list of a security context, of a pod or a container, and of the chart's context. Without what a cluster assigns itself. */}}
+{{- define "mailrelay.securityContext" -}}
+{{- $context := index . 0 | default dict }}{{ $chart := index . 1 -}}
+{{- if $chart.Values.openshift }}{{ $context = omit $context "runAsUser" "runAsGroup" "fsGroup" "supplementalGroups" }}{{ end -}}
 {{ toYaml $context }}
 {{- end }}
 
