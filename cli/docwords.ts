@@ -48,6 +48,11 @@ export const ALERTS: Readonly<Record<string, Required<Word>>> = {
     meaning: 'the handshake with a next hop fails, so level Opportunistic sent in plain text',
     cure: 'see "fellBackReason" in the log; mend the next hop, or set level Encrypt, and the mail waits',
   },
+  MailRelayPolicyLapsed: {
+    meaning:
+      'an MTA-STS policy could not be fetched again before its time ended, so mail for its domain is protected less',
+    cure: 'see sts_policy_failed in the log, and let the relay reach port 443 of the policy host',
+  },
   MailRelayNotSigned: {
     meaning: 'messages of a domain with a DKIM key went out without a signature',
     cure: 'see "reason" in the lines "not_signed" of the log, and correct the Secret of the key',
