@@ -5,7 +5,15 @@
  */
 import { effectiveDns } from '#crds/effectivedns.ts';
 import type { MailRelay } from '#crds/mailrelay.ts';
-import { findMaker, isContentKept, isPartial, listRelayKeys, reduceToKept, withKnownSpec } from './kept.ts';
+import {
+  findMaker,
+  isContentKept,
+  isPartial,
+  type KnownRelay,
+  listRelayKeys,
+  reduceToKept,
+  withKnownSpec,
+} from './kept.ts';
 import type { Client, KubeObject } from './kube/client.ts';
 import {
   apiPath,
@@ -22,6 +30,7 @@ import {
 import { ListWatch } from './kube/listwatch.ts';
 import { readNamespace } from './kube/waitingkeys.ts';
 import { OwnStatuses } from './ownstatus.ts';
+import { findServedSecret } from './records/servedsecret.ts';
 import type { UnlistedKind } from './world.ts';
 
 export interface WatchFigures {
@@ -149,8 +158,7 @@ export class Caches {
     return [...this.objectsOf(key).values()].flatMap((object) => {
       const { name, namespace } = object.metadata;
       const kind = [...OWNED, CLAIM].find((known) => known.kind === object.kind);
-      const isIts =
-        isPartial(object) && `${namespace}/${findMaker(object, (one) => this.#relays.get(one))}` === key;
+      const isIts = isPartial(object) && `${namespace}/${findMaker(object, this.#known)}` === key;
       return kind && isIts ? [apiPath(kind, namespace, name)] : [];
     });
   }
@@ -191,6 +199,11 @@ export class Caches {
     return this.#objects.get(key) ?? new Map();
   }
 
+  readonly #known = (key: string): KnownRelay | undefined => {
+    const relay = this.#relays.get(key);
+    return relay && { spec: relay.spec, served: findServedSecret({ relay, objects: this.objectsOf(key) }) };
+  };
+
   #relayWatch(namespace: string | undefined): ListWatch {
     return new ListWatch({
       ...this.#common(MAIL_RELAY, namespace),
@@ -221,13 +234,9 @@ export class Caches {
     const { client, random } = this.#options;
     return {
       ...{ client, kind, namespace, random },
-      needsContent: ({ metadata }: KubeObject) =>
-        isContentKept({ kind: kind.kind, metadata }, (key) => this.#relays.get(key)),
+      needsContent: ({ metadata }: KubeObject) => isContentKept({ kind: kind.kind, metadata }, this.#known),
       keep: (object: KubeObject, before: KubeObject | undefined) =>
-        withKnownSpec(
-          reduceToKept(object, (key) => this.#relays.get(key)),
-          before,
-        ),
+        withKnownSpec(reduceToKept(object, this.#known), before),
       onTrouble: (_: Kind, message: string) => this.#onTrouble(kind, namespace, message),
       onRecovered: () => this.#recovered(namespace),
       onSynced: () => this.#tellComplete(namespace),

@@ -4,6 +4,7 @@ import { listSniCertificates } from '#crds/effective.ts';
 import { relayObject } from '#test/fixtures/world.ts';
 import { findMaker, isPartial, listRelayKeys, reduceToKept, withKnownSpec } from './kept.ts';
 import type { KubeObject } from './kube/client.ts';
+import { objectNames } from './render/metadata.ts';
 
 const LARGE = {
   data: { large: 'x'.repeat(1_000) },
@@ -141,4 +142,28 @@ test('of a Certificate for another host name the content is kept while the spec 
   assert.deepEqual(fieldsOf(reduceToKept(whole, () => relay)), Object.keys(LARGE));
   assert.ok(isPartial(reduceToKept(whole, findRelay)), 'the entry is gone');
   assert.ok(isPartial(reduceToKept({ ...whole, kind: 'ConfigMap' }, () => relay)), 'nobody makes it');
+});
+
+test('of a Certificate of a key that rolls over the content is kept, and of one that no spec names its Secret', () => {
+  const relay = relayObject({ tls: { secretName: 'next', issuerRef: { name: 'ca' } } });
+  const find = () => ({ spec: relay.spec, served: 'served' });
+  const second = (secretName: string, name = objectNames.secondCertificate('relay', secretName)) => ({
+    ...object('Certificate', { ownerReferences: by('MailRelay'), name }),
+    spec: { secretName, privateKey: { algorithm: 'RSA', size: 4096, large: 'x' }, large: 'x'.repeat(1_000) },
+  });
+  for (const secret of ['next', 'served'])
+    assert.deepEqual(reduceToKept(second(secret), find), second(secret), secret);
+  const left = reduceToKept(second('former'), find);
+  assert.deepEqual(
+    [left['spec'], isPartial(left)],
+    [{ secretName: 'former', privateKey: { algorithm: 'RSA', size: 4096 } }, true],
+  );
+  const foreign = [
+    second('former', 'relay-other'),
+    second('x'.repeat(1_000)),
+    { ...second('former'), spec: {} },
+  ];
+  for (const other of [...foreign, object('Certificate', { name: second('former').metadata.name })])
+    assert.deepEqual(fieldsOf(reduceToKept(other, find)), []);
+  assert.equal(findMaker(second('former'), find), undefined, 'it is not read again at each look');
 });

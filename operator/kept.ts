@@ -5,7 +5,7 @@
  * can fill its memory with large objects. Pure.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { listSniCertificates } from '#crds/effective.ts';
+import { certificateSecretName, listSniCertificates } from '#crds/effective.ts';
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { isNumbered } from '#crds/scalefile.ts';
 import { ANNOTATIONS, OWN_LABELS, SERVING_LABEL } from '#crds/wellknown.ts';
@@ -35,8 +35,13 @@ export function listRelayKeys(object: KubeObject | undefined): Set<string> {
   return new Set(names.map((name) => `${namespace}/${name}`));
 }
 
-/** Finds the MailRelay with this key, if it exists. */
-type FindRelay = (key: string) => Pick<MailRelay, 'spec'> | undefined;
+/** What is known of a MailRelay that exists. `served`: the Secret that its StatefulSet has its pods serve. */
+export interface KnownRelay extends Pick<MailRelay, 'spec'> {
+  readonly served?: string | undefined;
+}
+
+/** Finds the MailRelay with this key. */
+type FindRelay = (key: string) => KnownRelay | undefined;
 
 export function reduceToKept(object: KubeObject, findRelay: FindRelay): KubeObject {
   const { apiVersion = '', kind = '', metadata, status } = object;
@@ -53,8 +58,34 @@ export function reduceToKept(object: KubeObject, findRelay: FindRelay): KubeObje
   if (kind === POD.kind) return { ...bare, ...nodeOf(object), status };
   if (kind === CERTIFICATE_REQUEST.kind)
     return { ...bare, status: { conditions: (status as { conditions?: unknown } | undefined)?.conditions } };
-  return isContentKept(object, findRelay) ? { ...object, metadata: own } : { ...bare, isPartial: true };
+  if (isContentKept(object, findRelay)) return { ...object, metadata: own };
+  return { ...bare, ...(kind === CERTIFICATE.kind ? secretOf(object) : {}), isPartial: true };
 }
+
+/**
+ * Of a Certificate that a roll-over left: its Secret and its key. Pods may still serve it when no spec names it any more,
+ * and by these it stays until they do not.
+ */
+function secretOf({ metadata, spec }: KubeObject): object {
+  const { secretName = '', privateKey = {} } = (spec ?? {}) as LeftCertificate;
+  const { algorithm, size } = privateKey;
+  const isSecond = secretName !== '' && isShort(secretName) && isSecondOf(metadata, secretName);
+  const key = { ...(isShort(algorithm) ? { algorithm } : {}), ...(isShort(size) ? { size } : {}) };
+  return isSecond ? { spec: { secretName, privateKey: key } } : {};
+}
+
+interface LeftCertificate {
+  readonly secretName?: string;
+  readonly privateKey?: { readonly algorithm?: unknown; readonly size?: unknown };
+}
+
+function isSecondOf(metadata: KubeObject['metadata'], secret: string): boolean {
+  const owner = findOwner({ kind: CERTIFICATE.kind, metadata });
+  return owner !== undefined && metadata.name === objectNames.secondCertificate(owner, secret);
+}
+
+const isShort = (value: unknown) =>
+  typeof value === 'number' || (typeof value === 'string' && value.length <= VALUE_LENGTH);
 
 /** Where a pod runs, for the message about a node that is away. */
 function nodeOf(pod: KubeObject): { spec?: { nodeName: string } } {
@@ -111,13 +142,21 @@ export function findMaker(object: KubeObject, findRelay: FindRelay): string | un
   const isControlled = ownerReferences.some(({ controller }) => controller === true);
   const owner = isControlled ? findOwner(object) : annotations?.[APPLIED_ANNOTATION] && label;
   if (owner === undefined) return undefined;
-  const spec = object.kind === CERTIFICATE.kind ? findRelay(`${namespace}/${owner}`)?.spec : undefined;
-  return [...listNames(owner), ...listSniNames(owner, spec)].includes(name) ? owner : undefined;
+  const known = object.kind === CERTIFICATE.kind ? findRelay(`${namespace}/${owner}`) : undefined;
+  return [...listNames(owner), ...listFurtherCertificates(owner, known)].includes(name) ? owner : undefined;
 }
 
-/** Those of the present spec, so that nobody can have any number of them kept. */
-function listSniNames(relay: string, spec: MailRelay['spec'] | undefined): string[] {
-  return spec ? listSniCertificates(relay, spec).map(({ secret }) => secret) : [];
+/**
+ * Those for other host names, and those of a key that rolls over: of the present spec and of the Secret in service, so
+ * that nobody can have any number of them kept.
+ */
+function listFurtherCertificates(relay: string, known: KnownRelay | undefined): string[] {
+  if (!known) return [];
+  const secrets = [certificateSecretName(relay, known.spec), known.served].filter((one) => one !== undefined);
+  return [
+    ...listSniCertificates(relay, known.spec).map(({ secret }) => secret),
+    ...secrets.map((secret) => objectNames.secondCertificate(relay, secret)),
+  ];
 }
 
 function listNames(relay: string): string[] {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { PodStatus } from '#crds/podstatus.ts';
 import { podReport, podView, relayObject, settledWorld } from '#test/fixtures/world.ts';
+import { objectNames } from '../render/metadata.ts';
 import { Refresher } from './refresh.ts';
 
 const relay = relayObject();
@@ -44,4 +45,24 @@ test('a pod whose next certificate waits is touched until it knows that the auth
   assert.deepEqual(whoIsTouched(null), ['relay-0']);
   assert.deepEqual(whoIsTouched({ ...issued, authority: 'pem', follows: null }), ['relay-0']);
   assert.deepEqual(whoIsTouched({ ...issued, authority: 'pem', follows: '2026-01-01T00:02:00Z' }), []);
+});
+
+test('a pod that serves the second Certificate of a roll-over is touched when that is renewed, and for no other', () => {
+  const tls = { secretName: 'two', issuerRef: { name: 'ca' } };
+  const rolled = relayObject({ tls, dns: { tlsa: true } });
+  const { certificate } = podReport(rolled);
+  const issue = (name: string, secretName: string, notAfter: string | undefined) => ({
+    kind: 'Certificate',
+    metadata: { name },
+    spec: { secretName },
+    status: { notAfter, revision: 2 },
+  });
+  const second = objectNames.secondCertificate('relay', 'two');
+  const whoIsTouched = (renewed: string | undefined) => {
+    const live = [issue(second, 'two', renewed), issue('relay', 'three', '2031-01-01T00:00:00Z')];
+    const objects = new Map(live.map((one) => [`Certificate/${one.metadata.name}`, one]));
+    return touched({ relay: rolled, objects, pods: [podView('relay-0', podReport(rolled))] });
+  };
+  assert.deepEqual(whoIsTouched(certificate?.notAfter), []);
+  assert.deepEqual(whoIsTouched('2030-01-01T00:00:00Z'), ['relay-0']);
 });

@@ -4,10 +4,12 @@
  * certificate, or that lacks a Secret or ConfigMap of the spec. It repeats this with growing pauses for a minute. The
  * value of the annotation names the reason. Pure except for what it remembers.
  */
+import { certificateSecretName } from '#crds/effective.ts';
 import type { PodStatus } from '#crds/podstatus.ts';
 import { hashContent } from '#crds/policyfile.ts';
 import { isBeyond, scaleOrder } from '#crds/scalefile.ts';
 import { readIssue } from '../judge/issue.ts';
+import { findCertificateName } from '../records/certificates.ts';
 import { objectNames } from '../render/metadata.ts';
 import type { PodView, World } from '../world.ts';
 
@@ -108,9 +110,10 @@ function lacksObjects(report: PodStatus): boolean {
  */
 function unservedIssues(world: World, report: PodStatus): string[] {
   const { name } = world.relay.metadata;
+  const served = certificateSecretName(name, world.relay.spec);
   const { sniCertificates = [] } = report;
   const pairs = [
-    [readIssue(world, name), report.certificate],
+    [readIssue(world, findCertificateName(world, served)), report.certificate],
     [
       readIssue(world, objectNames.internalCertificate(name)),
       report.nextInternalCertificate ?? report.internalCertificate,

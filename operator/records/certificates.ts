@@ -3,7 +3,6 @@
  * rolls over there are two, and the second one keeps its own name. Pure.
  */
 import { effectiveDns } from '#crds/effectivedns.ts';
-import { hashContent } from '#crds/policyfile.ts';
 import { objectNames } from '../render/metadata.ts';
 import type { World } from '../world.ts';
 
@@ -38,5 +37,5 @@ export function findCertificateName(world: Observed, secret: string | undefined)
   const live = listHostCertificates(world);
   const own = live.find((one) => one.secret === secret);
   if (own) return own.name;
-  return live.some((one) => one.name === name) ? `${name}-${hashContent(secret).slice(0, 5)}` : name;
+  return live.some((one) => one.name === name) ? objectNames.secondCertificate(name, secret) : name;
 }

@@ -3,6 +3,7 @@
  * of the MailRelay are not copied, because tools such as Argo CD read ownership from them. Pure.
  */
 import type { MailRelay } from '#crds/mailrelay.ts';
+import { hashContent } from '#crds/policyfile.ts';
 import { API_VERSION, FIELD_MANAGER, KIND, selectorLabels } from '#crds/wellknown.ts';
 import type { Rendered } from './rendered.ts';
 
@@ -43,6 +44,8 @@ export const objectNames = {
   /** The Certificate has the name of its Secret. */
   isSniCertificate: (relay: string, name: string) =>
     name.startsWith(`${relay}-tls-`) && /^[0-9a-f]{8}$/.test(name.slice(`${relay}-tls-`.length)),
+  /** The Certificate for another Secret, while a key that DNS publishes rolls over. It keeps its name. */
+  secondCertificate: (relay: string, secret: string) => `${relay}-${hashContent(secret).slice(0, 5)}`,
   policyHostCertificate: (relay: string) => `${relay}-mta-sts`,
   authority: (relay: string) => `${relay}-ca`,
   /** The common part of the names of all claims, before the ordinal. */
