@@ -167,3 +167,16 @@ test('of a Certificate of a key that rolls over the content is kept, and of one 
     assert.deepEqual(fieldsOf(reduceToKept(other, find)), []);
   assert.equal(findMaker(second('former'), find), undefined, 'it is not read again at each look');
 });
+
+test('a pod that its StatefulSet released concerns the relay of its name, whatever its labels', () => {
+  const keysOf = (name: string, metadata: Partial<KubeObject['metadata']>) => [
+    ...listRelayKeys(object('Pod', { name, ...metadata })),
+  ];
+  assert.deepEqual(keysOf('relay-0', {}), ['mail/relay']);
+  assert.deepEqual(keysOf('relay-0', { labels: { 'app.kubernetes.io/instance': 'other' } }), [
+    'mail/other',
+    'mail/relay',
+  ]);
+  assert.deepEqual(keysOf('relay-0', { ownerReferences: by('ReplicaSet') }), []);
+  assert.deepEqual(keysOf('relay', {}), []);
+});

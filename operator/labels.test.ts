@@ -1,6 +1,7 @@
 /** Labels of pods and claims that somebody took away come back, by the StatefulSet that owns the pod. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { MailRelay } from '#crds/mailrelay.ts';
 import { parseScale, SCALE_FILE_NAME } from '#crds/scalefile.ts';
 import { notFound, recordingDeps } from '#test/fixtures/deps.ts';
 import { liveObjects, podReport, podView, relayObject, settledWorld } from '#test/fixtures/world.ts';
@@ -99,6 +100,63 @@ test('a pod of somebody else, and one that goes, stay as they are', async () => 
     const { written, reads } = await patches([pod(0), other as KubeObject, claim(0), claim(1)]);
     assert.deepEqual(written, []);
     assert.equal(reads, 1);
+  }
+});
+
+/** As the StatefulSet controller leaves it: without a controller, and not counted. */
+function released(labels: object, changes: Record<string, unknown> = {}): KubeObject {
+  const { spec, ...rest } = pod(1, { ...labels, 'controller-revision-hash': 'relay-2' }, []);
+  const volumes = [{ name: 'spool', persistentVolumeClaim: { claimName: 'spool-relay-1' } }];
+  return { ...rest, spec: { serviceAccountName: 'relay', volumes, ...changes } };
+}
+
+/** The StatefulSet wants another pod of the name. */
+function releasing(server: readonly KubeObject[]): World {
+  const seen = world(server);
+  const objects = new Map(seen.objects);
+  const set = objects.get('StatefulSet/relay') as KubeObject;
+  const revisions = { currentRevision: 'relay-1', updateRevision: 'relay-2' };
+  objects.set('StatefulSet/relay', {
+    ...set,
+    status: { ...(set['status'] as object), replicas: 1, ...revisions },
+  });
+  return { ...seen, objects };
+}
+
+/** What is written to the pod, and what the status says. */
+async function lookAt(second: KubeObject) {
+  const server = [pod(0), second, claim(0), claim(1)];
+  const deps = answering(server);
+  await reconcile(releasing(server), deps);
+  const status = deps.requests.find(({ path }) => path.endsWith('/status'))?.body as MailRelay | undefined;
+  const stalled = status?.status?.conditions?.find(({ type }) => type === 'Stalled');
+  const written = deps.requests.filter(({ method, path }) => method !== 'GET' && path.endsWith('/relay-1'));
+  return { written: written.map(({ method, body }) => [method, body]), stalled: stalled?.message };
+}
+
+test('a pod that its StatefulSet released for want of a label gets it back, so that it is taken again', async () => {
+  const patch = ['PATCH', { metadata: { uid: 'uid-of-relay-1', labels: LABELS } }];
+  for (const label of [...Object.keys(LABELS), undefined]) {
+    const left = Object.entries(LABELS).filter(([name]) => label !== undefined && name !== label);
+    const { written, stalled } = await lookAt(released(Object.fromEntries(left)));
+    assert.deepEqual([written, stalled], [[patch], undefined], String(label));
+  }
+});
+
+test('a pod of our name that proves nothing is let alone, and told', async () => {
+  const ours = released({});
+  const cases = [
+    pod(1, UNMANAGED, []),
+    pod(1, { ...UNMANAGED, 'controller-revision-hash': 'relay-2' }, [{ ...owner, uid: 'another' }]),
+    { ...ours, metadata: { ...ours.metadata, labels: { 'controller-revision-hash': 'relay-0' } } },
+    released({}, { serviceAccountName: 'default' }),
+    released({}, { volumes: [{ name: 'spool', persistentVolumeClaim: { claimName: 'spool-relay-0' } }] }),
+    released({}, { volumes: [] }),
+  ];
+  for (const other of cases) {
+    const { written, stalled } = await lookAt(other);
+    assert.deepEqual(written, []);
+    assert.match(String(stalled), /^Pod\/relay-1 belongs to someone else: rename or remove it/);
   }
 });
 

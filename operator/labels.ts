@@ -1,13 +1,17 @@
 /**
- * Gives pods and claims of a relay their labels back, without which the caches do not have them. The StatefulSet still
- * counts such a pod, and nobody else repairs it. What proves the owner is the StatefulSet: its uid at the pod, and for a
- * claim such a pod, which uses the claim of its number. Nothing is read while the caches have all that the StatefulSet
- * counts, and a few objects at most in one look. What takes the labels away again, or refuses them, is told; it holds up
- * only what depends on these objects (see judge/holdback.ts).
+ * Gives pods and claims of a relay their labels back. Without that of the manager the caches do not have them. A pod without
+ * one of the selector is released by the StatefulSet, which then wants another pod of the same name, and cannot make it;
+ * with its labels it is taken back. What proves the owner is the StatefulSet: its uid at the pod, or, of a released pod, its
+ * revision and the claim of the number; and for a claim such a pod. A pod that proves nothing has our name, and is told.
+ * Nothing is read while the caches have all pods of the StatefulSet with their labels, and a few objects at most in one
+ * look. What takes the labels away again, or refuses them, is told; it holds up only what depends on these objects (see
+ * judge/holdback.ts).
  */
 import { parseOrdinal } from '#crds/scalefile.ts';
 import { attempt, mergePatch, type OnWrite, read, type Writer } from './apply.ts';
-import { covers } from './compare.ts';
+import { covers, hasController } from './compare.ts';
+import { REVISION_LABEL } from './judge/refusals.ts';
+import type { StatefulSetSpec } from './judge/storage.ts';
 import { isPartial } from './kept.ts';
 import type { KubeObject } from './kube/client.ts';
 import { KubeError } from './kube/errors.ts';
@@ -50,21 +54,44 @@ export async function restoreLabels(world: World, writer: Writer, onWrite: OnWri
       obstacles.push(...(await attempt(`${LABELS}${kind.kind}/${name}`, restored)));
     }
   };
-  await attemptAll(POD, listHiddenPods(world, set), (name) => readPod(writer, world, name, set));
+  await attemptAll(POD, listHiddenPods(world, set), async (name) => {
+    const pod = await readPod(writer, world, name);
+    if (!pod || isOf(pod, set) || isReleasedBy(pod, set)) return pod;
+    const isInTheWay = !isLabelled(pod, world) && parseOrdinal(name) < placesOf(set);
+    if (isInTheWay) obstacles.push({ kind: 'nameTaken', object: `${POD.kind}/${name}` });
+    return undefined;
+  });
   await attemptAll(CLAIM, listHiddenClaims(world, set), (name) =>
     read(writer, apiPath(CLAIM, world.relay.metadata.namespace, name)),
   );
   return { obstacles, isHidden: isHidden || obstacles.length > 0 };
 }
 
-/** Pods that the StatefulSet counts, and the caches lack. */
-function listHiddenPods({ pods, leaving, ...world }: World, set: KubeObject): string[] {
-  const { replicas: counted = 0 } = (set['status'] ?? {}) as { replicas?: number };
-  const { replicas: places = 0 } = (set['spec'] ?? {}) as { replicas?: number };
-  const seen = new Set([...pods, ...leaving].map(({ name }) => name));
-  if (seen.size >= counted) return [];
+/** Pods that the StatefulSet counts or should have, and that the caches lack, or know without a label. */
+function listHiddenPods({ pods, leaving, objects, ...world }: World, set: KubeObject): string[] {
+  const { replicas: counted = 0, observedGeneration } = (set['status'] ?? {}) as SetStatus;
+  const places = placesOf(set);
+  const seen = [...pods, ...leaving].map(({ name }) => name);
+  const stripped = seen.filter((name) => {
+    const pod = objects.get(`${POD.kind}/${name}`);
+    return pod !== undefined && !isLabelled(pod, world);
+  });
+  // Before that the controller has not tried to create them.
+  const wanted = observedGeneration === set.metadata.generation ? Math.max(places, counted) : counted;
+  if (seen.length >= wanted) return stripped;
   const names = Array.from({ length: Math.max(places, counted) }, (_, n) => `${nameOf(world)}-${n}`);
-  return names.filter((name) => !seen.has(name));
+  return [...stripped, ...names.filter((name) => !seen.includes(name))];
+}
+
+function placesOf(set: KubeObject): number {
+  return ((set['spec'] ?? {}) as Partial<StatefulSetSpec>).replicas ?? 0;
+}
+
+interface SetStatus {
+  readonly replicas?: number;
+  readonly observedGeneration?: number;
+  readonly currentRevision?: string;
+  readonly updateRevision?: string;
 }
 
 /** Claims of pods of the StatefulSet that the caches lack. */
@@ -78,19 +105,14 @@ function listHiddenClaims(world: Pick<World, 'relay' | 'objects'>, set: KubeObje
 }
 
 /** By a list, because the operator may not read single pods. */
-async function readPod(
-  writer: Writer,
-  { relay }: World,
-  name: string,
-  set: KubeObject,
-): Promise<KubeObject | undefined> {
+async function readPod(writer: Writer, { relay }: World, name: string): Promise<KubeObject | undefined> {
   const { items = [] } = await writer.request<{ items?: KubeObject[] }>({
     method: 'GET',
     path: apiPath(POD, relay.metadata.namespace),
     query: { fieldSelector: `metadata.name=${name}` },
     mostBytes: READ_BYTES,
   });
-  return items.find((pod) => pod.metadata.name === name && isOf(pod, set));
+  return items.find((pod) => pod.metadata.name === name);
 }
 
 function isOf({ metadata }: KubeObject, set: KubeObject): boolean {
@@ -98,8 +120,29 @@ function isOf({ metadata }: KubeObject, set: KubeObject): boolean {
   return owner !== undefined && owner.uid === set.metadata.uid;
 }
 
+/** True if the pod has no controller, and was made of the template of this StatefulSet for the claim of its number. */
+function isReleasedBy({ metadata, spec }: KubeObject, set: KubeObject): boolean {
+  const { currentRevision, updateRevision } = (set['status'] ?? {}) as SetStatus;
+  const { volumeClaimTemplates = [] } = (set['spec'] ?? {}) as Partial<StatefulSetSpec>;
+  const { volumes = [], serviceAccountName } = (spec ?? {}) as PodSpec;
+  const claims = volumes.map(({ persistentVolumeClaim }) => persistentVolumeClaim?.claimName);
+  const revision = metadata.labels?.[REVISION_LABEL];
+  return (
+    !hasController({ metadata }) &&
+    revision !== undefined &&
+    (revision === currentRevision || revision === updateRevision) &&
+    serviceAccountName === set.metadata.name &&
+    volumeClaimTemplates.every((template) => claims.includes(`${template.metadata.name}-${metadata.name}`))
+  );
+}
+
+interface PodSpec {
+  readonly serviceAccountName?: string;
+  readonly volumes?: readonly { readonly persistentVolumeClaim?: { readonly claimName?: string } }[];
+}
+
 /** An object that goes needs no labels. */
-function isLabelled({ metadata }: KubeObject, world: World): boolean {
+function isLabelled({ metadata }: KubeObject, world: Pick<World, 'relay'>): boolean {
   return metadata.deletionTimestamp !== undefined || covers(metadata.labels, managedLabels(nameOf(world)));
 }
 
