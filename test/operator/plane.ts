@@ -157,6 +157,19 @@ export class Plane {
     });
   }
 
+  /**
+   * A real StatefulSet controller beside the others, while `work` goes on. It acts on all StatefulSets that it finds, so
+   * pods.ts must not run.
+   */
+  async withStatefulSets(work: () => Promise<void>): Promise<void> {
+    const restart = async (...controllers: readonly string[]) => {
+      await this.#starting.processes.end('kube-controller-manager');
+      startControllerManager(this.#starting, controllers.join(','));
+    };
+    await restart(...CONTROLLERS, 'statefulset-controller');
+    await work().finally(() => restart(...CONTROLLERS));
+  }
+
   async takeAway(...names: readonly ('kube-apiserver' | 'etcd')[]): Promise<void> {
     for (const name of names) await this.#starting.processes.end(name);
   }
