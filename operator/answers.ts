@@ -74,8 +74,10 @@ function remainingMs({ at, standsMs }: Answer, now: number): number {
   return Math.min(at + standsMs - now, standsMs);
 }
 
-/** The hash leaves out fields that the server counts up, and the status that others report. */
-function hashSpec({ status: _, metadata, ...content }: KubeObject): string {
-  const { labels = {}, annotations = {}, ownerReferences = [] } = metadata;
-  return hashContent({ ...content, labels, annotations, ownerReferences });
+const hashSpec = (object: KubeObject) => hashContent(contentOf(object));
+
+/** Without fields that the server counts up, and the status that others report. */
+export function contentOf({ status: _, metadata, ...content }: KubeObject): object {
+  const { uid, labels = {}, annotations = {}, ownerReferences = [] } = metadata;
+  return { ...content, uid, labels, annotations, ownerReferences };
 }

@@ -6,17 +6,21 @@
  */
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { ANNOTATIONS, FIELD_MANAGER } from '#crds/wellknown.ts';
-import type { Answers } from './answers.ts';
+import { type Answers, contentOf } from './answers.ts';
 import { hasController, isGoing, isLabelledFor, isOwnedBy, stamped } from './compare.ts';
 import { keepClaims, planStorage, type StatefulSetSpec, type StoragePlan } from './judge/storage.ts';
 import { isPartial } from './kept.ts';
 import type { Client, KubeObject } from './kube/client.ts';
 import { isKubeError } from './kube/errors.ts';
 import { apiPath, CLAIM, type Kind, MAIL_RELAY, OWNED, STATEFUL_SET } from './kube/kinds.ts';
+import type { Paces } from './paces.ts';
 import type { Rendered } from './render/index.ts';
 import type { Obstacle, World } from './world.ts';
 
-export type Writer = Pick<Client, 'request'>;
+export interface Writer extends Pick<Client, 'request'> {
+  /** Without this field a refused write is sent again at each look. */
+  readonly paces?: Paces | undefined;
+}
 
 /** Is called for each write, with the line for the log. */
 export type OnWrite = (verb: 'applied' | 'deleted' | 'patched', object: string) => void;
@@ -31,20 +35,44 @@ export async function applyAll(
   const obstacles: Obstacle[] = [];
   for (const object of wanted) {
     if (world.absentKinds.includes(object.kind)) continue;
-    const obstacle = await applyOne(writer, answers, world, object, onWrite);
-    if (obstacle) obstacles.push(obstacle);
+    const name = `${object.kind}/${object.metadata.name}`;
+    const cached = world.objects.get(name);
+    const basis = [object, cached && contentOf(cached)];
+    const apply = async () => {
+      const obstacle = await applyOne(writer, answers, world, object, onWrite);
+      if (obstacle) obstacles.push(obstacle);
+    };
+    obstacles.push(...(await attempt(writer, name, basis, apply)));
   }
   return [...obstacles, ...(await prune(writer, world, wanted, onWrite))];
 }
 
-/** Makes one of several writes that do not depend on each other. */
-export async function attempt(object: string, write: () => Promise<void>): Promise<Obstacle[]> {
+/**
+ * Makes one of several writes that do not depend on each other. One that was refused is sent again after a pause, or with
+ * another `basis`: what is written, and what it is written to.
+ */
+export async function attempt(
+  writer: Writer,
+  object: string,
+  basis: unknown,
+  write: () => Promise<void>,
+): Promise<Obstacle[]> {
   try {
-    await write();
+    await paced(writer, object, basis, write);
     return [];
   } catch (error) {
     return [toObstacle(object, error)];
   }
+}
+
+/** The same for a write on which all others depend: throws its refusal. */
+export function paced<T>(
+  { paces }: Writer,
+  what: string,
+  basis: unknown,
+  write: () => Promise<T>,
+): Promise<T> {
+  return paces ? paces.pace(what, basis, write) : write();
 }
 
 /** The obstacle that a failed write means for the relay. Throws an error that does not concern this object alone. */
@@ -65,34 +93,30 @@ async function applyOne(
   const name = `${wanted.kind}/${wanted.metadata.name}`;
   const path = apiPath(kind, wanted.metadata.namespace, wanted.metadata.name);
   const cached = world.objects.get(name);
-  try {
-    // The caches hold only objects with our label. An object that they lack may exist and belong to somebody else.
-    const live = cached && !isPartial(cached) ? cached : await read(writer, path);
-    // The watch reports the end of this object, and then the next look creates a new one.
-    if (live && isGoing(live, world.relay)) return { kind: 'going', object: name };
-    const stamp = live?.metadata.annotations?.[ANNOTATIONS.installation];
-    if (live && !hasController(live) && stamp !== undefined && stamp !== world.relay.status?.installation)
-      return { kind: 'otherInstallation', object: name, installation: stamp };
-    if (live && !isOwnedBy(live, world.relay)) return { kind: 'nameTaken', object: name };
-    if (live && answers.stands(live, wanted, world.now)) return undefined;
-    if (live && !hasController(live) && !(await isThere(writer, world.relay)))
-      return { kind: 'going', object: `${MAIL_RELAY.kind}/${world.relay.metadata.name}` };
-    const claim = kind === STATEFUL_SET ? await foreignClaim(writer, world, wanted) : undefined;
-    if (claim !== undefined) return { kind: 'nameTaken', object: claim };
-    const storage = live && kind === STATEFUL_SET ? planStorage(world, live, wanted) : undefined;
-    // First the other fields: nothing is deleted for a StatefulSet that the API server would then refuse.
-    const target = live && storage ? keepClaims(live, wanted) : wanted;
-    if (storage?.kind !== 'shrinks' || !live || !answers.stands(live, target, world.now)) {
-      answers.note(target, await send(writer, path, target, live), world.now);
-      onWrite('applied', name);
-    }
-    if (storage?.kind === 'shrinks') return storage;
-    if (!live || !storage) return undefined;
-    await changeStorage(writer, live, storage, onWrite);
-    return { kind: 'going', object: name };
-  } catch (error) {
-    return toObstacle(name, error);
+  // The caches hold only objects with our label. An object that they lack may exist and belong to somebody else.
+  const live = cached && !isPartial(cached) ? cached : await read(writer, path);
+  // The watch reports the end of this object, and then the next look creates a new one.
+  if (live && isGoing(live, world.relay)) return { kind: 'going', object: name };
+  const stamp = live?.metadata.annotations?.[ANNOTATIONS.installation];
+  if (live && !hasController(live) && stamp !== undefined && stamp !== world.relay.status?.installation)
+    return { kind: 'otherInstallation', object: name, installation: stamp };
+  if (live && !isOwnedBy(live, world.relay)) return { kind: 'nameTaken', object: name };
+  if (live && answers.stands(live, wanted, world.now)) return undefined;
+  if (live && !hasController(live) && !(await isThere(writer, world.relay)))
+    return { kind: 'going', object: `${MAIL_RELAY.kind}/${world.relay.metadata.name}` };
+  const claim = kind === STATEFUL_SET ? await foreignClaim(writer, world, wanted) : undefined;
+  if (claim !== undefined) return { kind: 'nameTaken', object: claim };
+  const storage = live && kind === STATEFUL_SET ? planStorage(world, live, wanted) : undefined;
+  // First the other fields: nothing is deleted for a StatefulSet that the API server would then refuse.
+  const target = live && storage ? keepClaims(live, wanted) : wanted;
+  if (storage?.kind !== 'shrinks' || !live || !answers.stands(live, target, world.now)) {
+    answers.note(target, await send(writer, path, target, live), world.now);
+    onWrite('applied', name);
   }
+  if (storage?.kind === 'shrinks') return storage;
+  if (!live || !storage) return undefined;
+  await changeStorage(writer, live, storage, onWrite);
+  return { kind: 'going', object: name };
 }
 
 /**
@@ -170,7 +194,11 @@ async function prune(
     const kind = OWNED.find((known) => known.kind === object.kind);
     if (!kind || names.has(name) || object.metadata.deletionTimestamp) continue;
     if (!isOwnedBy(object, world.relay)) continue;
-    obstacles.push(...(await attempt(name, () => remove(writer, kind, object, 'Background', onWrite))));
+    obstacles.push(
+      ...(await attempt(writer, name, object.metadata.uid, () =>
+        remove(writer, kind, object, 'Background', onWrite),
+      )),
+    );
   }
   return obstacles;
 }

@@ -32,7 +32,11 @@ export async function settleClaims(
   for (const { claim, proof } of marked) obstacles.push(...(await mark(writer, claim, proof, onWrite)));
   for (const claim of removed) {
     const object = `${CLAIM.kind}/${claim.metadata.name}`;
-    obstacles.push(...(await attempt(object, () => remove(writer, CLAIM, claim, 'Background', onWrite))));
+    obstacles.push(
+      ...(await attempt(writer, object, claim.metadata.resourceVersion, () =>
+        remove(writer, CLAIM, claim, 'Background', onWrite),
+      )),
+    );
   }
   return obstacles;
 }
@@ -46,7 +50,7 @@ function mark(
   const { resourceVersion } = claim.metadata;
   const annotations = { [ANNOTATIONS.emptied]: proof };
   const object = `${CLAIM.kind}/${claim.metadata.name}`;
-  return attempt(object, async () => {
+  return attempt(writer, object, { proof, resourceVersion }, async () => {
     await mergePatch(writer, CLAIM, claim, { metadata: { resourceVersion, annotations } });
     onWrite('patched', object);
   });

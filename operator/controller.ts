@@ -21,6 +21,7 @@ import { POD, STATEFUL_SET } from './kube/kinds.ts';
 import { WorkQueue } from './kube/workqueue.ts';
 import type { Log } from './log.ts';
 import type { OperatorMetrics } from './metrics.ts';
+import { AllPaces } from './paces.ts';
 import { PodPoller, type PollTarget } from './pods/poller.ts';
 import { Refresher } from './pods/refresh.ts';
 import { isPaused, reconcile, stampRelay } from './reconcile.ts';
@@ -59,6 +60,7 @@ export class Controller {
   readonly #forbidden = new ForbiddenWrites();
   readonly #answers = new Answers();
   readonly #causes = new ToldCauses();
+  readonly #paces = new AllPaces(() => performance.now());
   readonly #rollouts: Rollouts;
   readonly #failing = new Map<string, string>();
   /** Relays of other installations for which the event was written, by uid. */
@@ -132,6 +134,7 @@ export class Controller {
   /** Renews the watches after the API server was away, and tries failed keys again. */
   apiServerBack(): void {
     this.#caches.renew();
+    this.#paces.clear();
     this.#queue.retryNow();
   }
 
@@ -155,7 +158,7 @@ export class Controller {
       const isOurs = await this.#claim(key);
       if (isOurs) await this.#readPartial(key);
       this.#poller.follow(key, isOurs ? this.#listTargets(key) : new Map());
-      const writer = this.#writer();
+      const writer = this.#writer(key);
       const world = isOurs ? this.#gather(key) : undefined;
       this.#lookups.follow(key, world && !isPaused(world.relay) ? listAwaited(world) : []);
       if (world) {
@@ -164,6 +167,7 @@ export class Controller {
       } else {
         this.#refresher.forget(key);
         this.#causes.forget(key);
+        this.#paces.forget(key);
         this.#rollouts.forget(key, Date.now());
       }
       this.#failing.delete(key);
@@ -183,16 +187,16 @@ export class Controller {
     if (claim.kind === 'taken' && this.#told.get(relay.metadata.uid) !== claim.by) {
       this.#told.set(relay.metadata.uid, claim.by);
       log('left_alone', { relay: key, installation: claim.by });
-      await this.#tell(this.#writer(), relay, takenEvent(relay, claim.by, installation));
+      await this.#tell(this.#writer(key), relay, takenEvent(relay, claim.by, installation));
     }
-    if (claim.kind === 'free' && !isPaused(relay)) await stampRelay(this.#writer(), relay, installation);
+    if (claim.kind === 'free' && !isPaused(relay)) await stampRelay(this.#writer(key), relay, installation);
     return claim.kind === 'ours' || claim.kind === 'free';
   }
 
   /** Reads the objects whose content is not kept, because they were there before the MailRelay. */
   async #readPartial(key: string): Promise<void> {
     for (const path of this.#caches.listPartial(key)) {
-      const live = await read(this.#writer(), path);
+      const live = await read(this.#writer(key), path);
       if (live) this.#caches.complete(live);
     }
   }
@@ -209,7 +213,7 @@ export class Controller {
 
   async #reconcile(key: string, world: World, writer: ReconcileWriter, heardAt: number): Promise<void> {
     const { settings, log } = this.#options;
-    const { lookAgainMs } = await reconcile(world, {
+    const { lookAgainMs, failure } = await reconcile(world, {
       writer,
       settings,
       refresher: this.#refresher,
@@ -220,6 +224,7 @@ export class Controller {
       tell: (relay, event) => this.#tell(writer, relay, event),
     }).finally(() => this.#queue.charge(key, writer.busyMs));
     if (lookAgainMs !== undefined) this.#queue.addAfter(key, lookAgainMs);
+    if (failure) throw failure;
     if (writer.writes === 0) return;
     const ownMs = performance.now() - heardAt - writer.waitedMs;
     log('reconciled', {
@@ -229,12 +234,13 @@ export class Controller {
     });
   }
 
-  #writer(): ReconcileWriter {
+  #writer(key: string): ReconcileWriter {
     const { client, metrics, mayWrite } = this.#options;
     return new ReconcileWriter({
       client,
       caches: this.#caches,
       forbidden: this.#forbidden,
+      paces: this.#paces.of(key, this.#caches.relay(key)?.metadata.generation),
       mayWrite: () => this.#leading && mayWrite(),
       onAnswer: (method, ms) => metrics.answered(method, ms),
     });

@@ -9,7 +9,15 @@ import { notFound, recordingDeps } from '#test/fixtures/deps.ts';
 import { liveObjects, podReport, podView, relayObject, settledWorld } from '#test/fixtures/world.ts';
 import type { KubeObject, Request } from './kube/client.ts';
 import { KubeError } from './kube/errors.ts';
-import { reconcile } from './reconcile.ts';
+import { AllPaces } from './paces.ts';
+import { reconcile as look } from './reconcile.ts';
+import type { PodView, World } from './world.ts';
+
+/** As the controller does it: the failure goes to the queue. */
+async function reconcile(...given: Parameters<typeof look>): Promise<void> {
+  const { failure } = await look(...given);
+  if (failure) throw failure;
+}
 
 const WORDS = 'Internal error occurred: failed calling webhook "policy.example"';
 
@@ -137,4 +145,110 @@ describe('a write that fails', () => {
       assert.ok(deps.events.includes('Denied'));
     });
   }
+});
+
+describe('a relay that is looked at twice a second, while the API server refuses one object', () => {
+  const LOOKS = 120;
+  const MINUTE = 60_000;
+
+  /** The calls of one minute about what is refused, and about all else; `at` changes the world before some looks. */
+  async function minute(error: KubeError, isIt: (request: Request) => boolean, world: World, at = noChange) {
+    let now = 0;
+    const all = new AllPaces(() => now);
+    const deps = recordingDeps((request) => {
+      if (request.method !== 'GET' && isIt(request)) throw error;
+      return notFound(request);
+    });
+    for (let nth = 0; nth < LOOKS; nth++, now += MINUTE / LOOKS) {
+      const seen = at(world, nth);
+      const paces = all.of('mail/relay', seen.relay.metadata.generation);
+      await look(seen, { ...deps, writer: { ...deps.writer, paces } }).catch((thrown) =>
+        assert.equal(thrown.message, error.message),
+      );
+    }
+    return deps.requests.filter(isIt);
+  }
+  const noChange = (world: World, _nth: number) => world;
+  const withAll = () => {
+    const objects = liveObjects(relayObject());
+    const pods = [0, 1].map((n) => podView(`relay-${n}`, podReport(relayObject())));
+    return settledWorld({ objects, pods });
+  };
+  const without = (name: string) => {
+    const world = withAll();
+    const objects = new Map(world.objects);
+    objects.delete(name);
+    return { ...world, objects };
+  };
+  const isOf = (plural: string) => (request: Request) => request.path.includes(`/${plural}/`);
+  const ERRORS = [
+    new KubeError('forbidden', 'admission webhook "policy.example" denied the request', 403),
+    new KubeError('invalid', 'no', 422),
+    new KubeError('failed', WORDS, 500),
+  ];
+
+  for (const error of ERRORS) {
+    test(`(${error.kind}) it is sent a few times, with growing pauses, and nothing else is sent`, async () => {
+      const calls = await minute(error, isOf('poddisruptionbudgets'), without('PodDisruptionBudget/relay'));
+      const writes = calls.filter(({ method }) => method !== 'GET');
+      assert.ok(writes.length >= 5 && writes.length <= 8, `${writes.length} writes`);
+      assert.equal(calls.length, 2 * writes.length, 'it is read for each write, and not between');
+    });
+
+    test(`(${error.kind}) so is a label, a status, and what is to be deleted`, async () => {
+      const world = withAll();
+      const [first, second] = world.pods as [PodView, PodView];
+      const unlabelled = { ...world, pods: [{ ...first, serving: 'false' }, second] };
+      const certificate = liveObjects(relayObject({ tls: { issuerRef: { name: 'ca' } } })).get(
+        'Certificate/relay',
+      );
+      const objects = new Map([...world.objects, ['Certificate/relay', certificate as KubeObject]]);
+      for (const [isIt, seen] of [
+        [isOf('pods'), unlabelled],
+        [isStatus, world],
+        [isOf('certificates'), { ...world, objects }],
+      ] as const) {
+        const calls = await minute(error, isIt, seen);
+        assert.ok(calls.length >= 5 && calls.length <= 8, `${calls.length} calls`);
+      }
+    });
+  }
+
+  test('a change of the spec, or of the object by hand, is tried at once', async () => {
+    const [error] = ERRORS as [KubeError];
+    const isIt = isOf('services');
+    const plain = await minute(error, isIt, without('Service/relay'));
+    const changes: Record<string, (world: World) => World> = {
+      'another spec': (world) => {
+        const { metadata, ...relay } = relayObject({ service: { type: 'NodePort' } });
+        return { ...world, relay: { ...relay, metadata: { ...metadata, generation: 4 } } };
+      },
+      'an object by hand': (world) => {
+        const objects = new Map(world.objects);
+        const service = liveObjects(relayObject()).get('Service/relay') as KubeObject;
+        const metadata = { ...service.metadata, labels: {} };
+        return { ...world, objects: objects.set('Service/relay', { ...service, metadata }) };
+      },
+    };
+    for (const [what, change] of Object.entries(changes)) {
+      const last = LOOKS - 1;
+      const calls = await minute(error, isIt, without('Service/relay'), (world, nth) =>
+        nth === last ? change(world) : world,
+      );
+      assert.ok(calls.length > plain.length, what);
+    }
+  });
+
+  test('it asks the queue to wait as long, and names the time of the next look that others need', async () => {
+    const [, , error] = ERRORS as [KubeError, KubeError, KubeError];
+    const paces = new AllPaces(() => 0).of('mail/relay', 3);
+    const deps = recordingDeps(failingAt(isOf('services')));
+    const world = without('Service/relay');
+    const writer = { ...deps.writer, paces };
+    const first = await look(world, { ...deps, writer });
+    assert.equal(first.failure?.message, error.message);
+    const held = await look(world, { ...deps, writer });
+    assert.equal(held.failure?.retryAfter, 0.5);
+    assert.ok(held.lookAgainMs !== undefined);
+  });
 });

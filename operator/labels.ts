@@ -51,7 +51,7 @@ export async function restoreLabels(world: World, writer: Writer, onWrite: OnWri
   ) => {
     for (const name of names.slice(0, MOST_READS)) {
       const restored = async () => restore(kind, await find(name));
-      obstacles.push(...(await attempt(`${LABELS}${kind.kind}/${name}`, restored)));
+      obstacles.push(...(await attempt(writer, `${LABELS}${kind.kind}/${name}`, '', restored)));
     }
   };
   await attemptAll(POD, listHiddenPods(world, set), async (name) => {
@@ -77,7 +77,8 @@ function listHiddenPods({ pods, leaving, objects, ...world }: World, set: KubeOb
     return pod !== undefined && !isLabelled(pod, world);
   });
   // Before that the controller has not tried to create them.
-  const wanted = observedGeneration === set.metadata.generation ? Math.max(places, counted) : counted;
+  const hasTried = observedGeneration !== undefined && observedGeneration === set.metadata.generation;
+  const wanted = hasTried ? Math.max(places, counted) : counted;
   if (seen.length >= wanted) return stripped;
   const names = Array.from({ length: Math.max(places, counted) }, (_, n) => `${nameOf(world)}-${n}`);
   return [...stripped, ...names.filter((name) => !seen.includes(name))];

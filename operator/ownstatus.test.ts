@@ -7,6 +7,7 @@ import { Caches } from './caches.ts';
 import { ForbiddenWrites } from './forbidden.ts';
 import type { KubeObject, Request } from './kube/client.ts';
 import { KubeError } from './kube/errors.ts';
+import { AllPaces } from './paces.ts';
 import { ReconcileWriter } from './reconcilewriter.ts';
 
 const condition = (message: string) => ({ type: 'Stalled', status: 'True', reason: 'Denied', message });
@@ -42,7 +43,15 @@ async function start(answers: KubeObject[]) {
   await until('the caches', () => caches.synced);
   news.length = 0;
   const forbidden = new ForbiddenWrites();
-  const writer = new ReconcileWriter({ client, caches, forbidden, mayWrite: () => true, onAnswer: silent });
+  const paces = new AllPaces(() => 0).of('mail/relay', 1);
+  const writer = new ReconcileWriter({
+    client,
+    caches,
+    forbidden,
+    paces,
+    mayWrite: () => true,
+    onAnswer: silent,
+  });
   const write = (status: object) =>
     writer.request({ method: 'PATCH', path: '/x/status', body: { metadata: { uid: 'u' }, status } });
   return { caches, news, write };

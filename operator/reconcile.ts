@@ -8,7 +8,7 @@ import { hashContent, type Policy } from '#crds/policyfile.ts';
 import { fitStatus, type MailRelayStatus } from '#crds/status.ts';
 import { ANNOTATIONS, FIELD_MANAGER, SERVING_LABEL } from '#crds/wellknown.ts';
 import { Answers } from './answers.ts';
-import { applyAll, attempt, mergePatch, type OnWrite, type Writer } from './apply.ts';
+import { applyAll, attempt, mergePatch, type OnWrite, paced, type Writer } from './apply.ts';
 import { settleClaims, unmarkClaims } from './claims.ts';
 import { readComplaints } from './complaints.ts';
 import { type Installation, stampFor, withStamp } from './installation.ts';
@@ -18,7 +18,7 @@ import { isReplacing } from './judge/pods.ts';
 import { planScaling, type Scaling } from './judge/scaling.ts';
 import { withoutTaken } from './judge/secrets.ts';
 import { relabelled } from './judge/serving.ts';
-import { isKubeError } from './kube/errors.ts';
+import { isKubeError, type KubeError } from './kube/errors.ts';
 import type { RelayEvent } from './kube/events.ts';
 import { apiPath, MAIL_RELAY, POD, STATEFUL_SET } from './kube/kinds.ts';
 import { restoreLabels } from './labels.ts';
@@ -60,20 +60,18 @@ export interface Deps {
 /** The work that is left for later. */
 export interface Reconciled {
   readonly lookAgainMs: number | undefined;
+  /** Of a write that a retry may mend. Nothing else waits for it. */
+  readonly failure: KubeError | undefined;
 }
 
 export async function reconcile(world: World, deps: Deps): Promise<Reconciled> {
-  if (isPaused(world.relay)) return { lookAgainMs: undefined };
+  if (isPaused(world.relay)) return { lookAgainMs: undefined, failure: undefined };
   const applied = world.policy ? await apply(world, deps) : [];
-  if (!world.asked) {
-    throwFailed(applied);
-    return { lookAgainMs: undefined };
-  }
+  if (!world.asked) return { lookAgainMs: undefined, failure: findFailure(applied) };
   const { obstacles: untouched, lookAgainMs } = await refresh(world, deps);
   const obstacles = [...applied, ...untouched];
   const { complaints, isOpen } = await readComplaints(deps.writer, world);
   await report({ ...world, complaints }, obstacles, deps);
-  throwFailed(obstacles);
   const pauses = [
     lookAgainMs,
     blockedFor(world, obstacles),
@@ -81,12 +79,15 @@ export async function reconcile(world: World, deps: Deps): Promise<Reconciled> {
     world.keys && nextLookMs(world.keys, world.now),
     deps.answers?.lookAgainMs(world.objects.values(), world.now),
   ].filter((ms) => ms !== undefined);
-  return { lookAgainMs: pauses.length > 0 ? Math.min(...pauses) : undefined };
+  return {
+    lookAgainMs: pauses.length > 0 ? Math.min(...pauses) : undefined,
+    failure: findFailure(obstacles),
+  };
 }
 
-/** Throws, so that the queue tries again with growing pauses. */
-function throwFailed(obstacles: readonly Obstacle[]): void {
-  for (const obstacle of obstacles) if (obstacle.kind === 'failed') throw obstacle.error;
+/** The first one: the queue tries again with growing pauses. */
+function findFailure(obstacles: readonly Obstacle[]): KubeError | undefined {
+  return obstacles.find((obstacle) => obstacle.kind === 'failed')?.error;
 }
 
 /** The pause while a quota, a foreign object or a missing CRD is in the way: no watch of ours reports when it goes. */
@@ -180,7 +181,7 @@ function patchPod(
   { relay }: World,
   { writer, onWrite }: Deps,
 ): Promise<Obstacle[]> {
-  return attempt(object, async () => {
+  return attempt(writer, object, { uid, changes }, async () => {
     try {
       const { namespace } = relay.metadata;
       await mergePatch(writer, POD, { metadata: { name, namespace } }, { metadata: { uid, ...changes } });
@@ -202,7 +203,7 @@ async function report(
   const stamp = { ...(installation ? { installation } : {}), ...(className ? { className } : {}) };
   const status = fitStatus({ ...renderStatus({ ...world, obstacles }), ...stamp });
   if (hashContent(status) === hashContent(relay.status ?? {})) return;
-  await writeStatus(writer, relay, status);
+  await paced(writer, 'status', status, () => writeStatus(writer, relay, status));
   onWrite('patched', `MailRelay/${relay.metadata.name} status`);
   const events = listEvents(relay.status, status, isReplacing(world));
   const key = `${relay.metadata.namespace}/${relay.metadata.name}`;
@@ -212,19 +213,18 @@ async function report(
 /**
  * Stamps the MailRelay before any other write, and only the version that was read: of two operators only one succeeds.
  */
-export async function stampRelay(
-  writer: Writer,
-  relay: MailRelay,
-  installation: Installation,
-): Promise<void> {
+export function stampRelay(writer: Writer, relay: MailRelay, installation: Installation): Promise<unknown> {
   const { name, namespace, uid, resourceVersion } = relay.metadata;
-  await writer.request({
-    method: 'PATCH',
-    path: `${apiPath(MAIL_RELAY, namespace, name)}/status`,
-    query: { fieldManager: FIELD_MANAGER },
-    contentType: 'application/merge-patch+json',
-    body: { metadata: { uid, resourceVersion }, status: stampFor(relay, installation) },
-  });
+  const status = stampFor(relay, installation);
+  return paced(writer, 'stamp', { uid, status }, () =>
+    writer.request({
+      method: 'PATCH',
+      path: `${apiPath(MAIL_RELAY, namespace, name)}/status`,
+      query: { fieldManager: FIELD_MANAGER },
+      contentType: 'application/merge-patch+json',
+      body: { metadata: { uid, resourceVersion }, status },
+    }),
+  );
 }
 
 async function writeStatus(writer: Writer, relay: MailRelay, status: MailRelayStatus): Promise<void> {

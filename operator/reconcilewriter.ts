@@ -8,12 +8,14 @@ import type { Caches } from './caches.ts';
 import type { ForbiddenWrites } from './forbidden.ts';
 import type { Client, KubeObject, Request } from './kube/client.ts';
 import { KubeError } from './kube/errors.ts';
+import type { Paces } from './paces.ts';
 
 export interface ReconcileWriterOptions {
   readonly client: Pick<Client, 'request'>;
   readonly caches: Pick<Caches, 'learn' | 'expectStatus'>;
   readonly forbidden: ForbiddenWrites;
   readonly mayWrite: () => boolean;
+  readonly paces: Paces;
   readonly onAnswer: (method: Request['method'], ms: number) => void;
 }
 
@@ -25,6 +27,10 @@ export class ReconcileWriter implements Writer {
   readonly #begunCpuMs = readCpuMs();
   /** CPU time of other work while the reconcile waited. */
   #othersCpuMs = 0;
+
+  get paces(): Paces {
+    return this.#options.paces;
+  }
 
   constructor(options: ReconcileWriterOptions) {
     this.#options = options;

@@ -1,0 +1,96 @@
+/**
+ * Paces the writes that the API server refuses or fails at, each object by itself: the pause after a refusal grows, and
+ * until it is over the same write is not sent again, however often the relay is looked at. Another content, another live
+ * object or another generation of the MailRelay is tried at once. So an object that a webhook refuses costs a call a
+ * minute, and delays nothing else of its relay.
+ */
+import { hashContent } from '#crds/policyfile.ts';
+import { isKubeError, KubeError } from './kube/errors.ts';
+
+const FIRST_MS = 250;
+const LAST_MS = 60_000;
+
+interface Refusal {
+  /** The hash of what the write was about. */
+  readonly basis: string;
+  readonly count: number;
+  /** On the monotonic clock. */
+  readonly until: number;
+  readonly error: KubeError;
+}
+
+interface Refusals {
+  readonly generation: number | undefined;
+  /** By what the write is, such as an object. */
+  readonly known: Map<string, Refusal>;
+}
+
+/** The refused writes of one relay. */
+export class Paces {
+  readonly #known: Map<string, Refusal>;
+  readonly #monotonic: () => number;
+
+  constructor(known: Map<string, Refusal>, monotonic: () => number) {
+    this.#known = known;
+    this.#monotonic = monotonic;
+  }
+
+  /** Makes the write. Throws the last refusal of the same write while its pause goes on. */
+  async pace<T>(what: string, basis: unknown, write: () => Promise<T>): Promise<T> {
+    const held = this.#held(what, basis);
+    if (held) throw held;
+    try {
+      const answer = await write();
+      this.#known.delete(what);
+      return answer;
+    } catch (error) {
+      if (isKubeError(error, 'forbidden', 'invalid', 'failed'))
+        this.#refused(what, hashContent(basis), error);
+      throw error;
+    }
+  }
+
+  /** The refusal, which asks for the rest of the pause. */
+  #held(what: string, basis: unknown): KubeError | undefined {
+    const refusal = this.#known.get(what);
+    const pauseMs = (refusal?.until ?? 0) - this.#monotonic();
+    if (!refusal || pauseMs <= 0 || refusal.basis !== hashContent(basis)) return undefined;
+    const { kind, message, status } = refusal.error;
+    return new KubeError(kind, message, status, pauseMs / 1_000, refusal.error);
+  }
+
+  #refused(what: string, basis: string, error: KubeError): void {
+    const before = this.#known.get(what);
+    const count = before?.basis === basis ? before.count + 1 : 1;
+    const pauseMs = Math.max(Math.min(FIRST_MS * 2 ** count, LAST_MS), (error.retryAfter ?? 0) * 1_000);
+    this.#known.set(what, { basis, count, until: this.#monotonic() + pauseMs, error });
+  }
+}
+
+/** The refused writes of all relays. */
+export class AllPaces {
+  readonly #monotonic: () => number;
+  readonly #relays = new Map<string, Refusals>();
+
+  constructor(monotonic: () => number) {
+    this.#monotonic = monotonic;
+  }
+
+  /** Those of the relay with this key. What was refused of another generation is forgotten. */
+  of(key: string, generation: number | undefined): Paces {
+    const before = this.#relays.get(key);
+    const isSame = before !== undefined && before.generation === generation;
+    const refusals: Refusals = isSame ? before : { generation, known: new Map() };
+    this.#relays.set(key, refusals);
+    return new Paces(refusals.known, this.#monotonic);
+  }
+
+  forget(key: string): void {
+    this.#relays.delete(key);
+  }
+
+  /** The cause of all refusals may be over. */
+  clear(): void {
+    this.#relays.clear();
+  }
+}
