@@ -5,7 +5,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { effectivePolicy } from '#crds/effective.ts';
 import { relayObject, SETTINGS } from '#test/fixtures/world.ts';
-import { isUpToDate, stamped } from './compare.ts';
+import { covers, isUpToDate, stamped } from './compare.ts';
 import type { KubeObject } from './kube/client.ts';
 import { renderAll } from './render/index.ts';
 
@@ -70,4 +70,12 @@ describe('an entry beside ours', () => {
     test(`in ${list} of ${object} is a difference: the API server takes the list as one`, () => {
       assert.ok(!isUpToDateWith(object, list, entry));
     });
+});
+
+test('a false that the API server does not store is no difference, and a true in its place is one', () => {
+  const wanted = { publishNotReadyAddresses: false };
+  assert.ok(covers({}, wanted));
+  assert.ok(!covers({ publishNotReadyAddresses: true }, wanted));
+  assert.ok(!covers({}, { publishNotReadyAddresses: true }));
+  assert.ok(!covers({}, { automountServiceAccountToken: false }), 'without a value it is true');
 });

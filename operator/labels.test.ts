@@ -86,8 +86,11 @@ test('a pod that the StatefulSet counts gets its labels back', async () => {
 });
 
 test('a claim of a pod of the StatefulSet gets its labels back', async () => {
-  const { written } = await patches([pod(0), pod(1), claim(0), claim(1, UNMANAGED)]);
-  assert.deepEqual(written, [['spool-relay-1', { metadata: { uid: 'uid-of-claim-1', labels: LABELS } }]]);
+  const { 'app.kubernetes.io/name': _name, ...unnamed } = LABELS;
+  for (const labels of [UNMANAGED, unnamed]) {
+    const { written } = await patches([pod(0), pod(1), claim(0), claim(1, labels)]);
+    assert.deepEqual(written, [['spool-relay-1', { metadata: { uid: 'uid-of-claim-1', labels: LABELS } }]]);
+  }
 });
 
 test('a pod of somebody else, and one that goes, stay as they are', async () => {

@@ -95,14 +95,17 @@ interface SetStatus {
   readonly updateRevision?: string;
 }
 
-/** Claims of pods of the StatefulSet that the caches lack. */
+/** Claims of pods of the StatefulSet that the caches lack, or know without a label. */
 function listHiddenClaims(world: Pick<World, 'relay' | 'objects'>, set: KubeObject): string[] {
   const { volumeClaimTemplates = [] } = (set['spec'] ?? {}) as { volumeClaimTemplates?: readonly unknown[] };
   if (volumeClaimTemplates.length === 0) return [];
   return [...world.objects.values()]
     .filter((pod) => pod.kind === POD.kind && isOf(pod, set))
     .map(({ metadata }) => `${objectNames.claim(nameOf(world))}-${parseOrdinal(metadata.name)}`)
-    .filter((name) => !world.objects.has(`${CLAIM.kind}/${name}`));
+    .filter((name) => {
+      const claim = world.objects.get(`${CLAIM.kind}/${name}`);
+      return !claim || !isLabelled(claim, world);
+    });
 }
 
 /** By a list, because the operator may not read single pods. */

@@ -13,6 +13,7 @@ const KUBE_CURES: readonly (readonly [words: RegExp, cure: string])[] = [
     /persistentvolumeclaim.*resize/i,
     'set queue.storage.size back, or allowVolumeExpansion: true in the StorageClass',
   ],
+  [/immutable when `immutable` is set/i, 'delete it, and the operator makes it again'],
   [/exceeded quota/i, 'raise the quota of the namespace'],
   [
     /storageclass[^ ]* .*not found/i,

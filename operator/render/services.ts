@@ -41,6 +41,8 @@ export function renderClientService(relay: MailRelay, policy: Policy): Rendered 
       ...given(service, ['loadBalancerClass', 'loadBalancerSourceRanges']),
       // The default is set explicitly, so that it is restored when the spec no longer sets the field.
       ipFamilyPolicy: service?.ipFamilyPolicy ?? 'SingleStack',
+      // No client is sent to a pod that takes no mail.
+      publishNotReadyAddresses: false,
       selector: servingLabels(relay.metadata.name),
       ports: [
         ...listeners.map(({ name, port }) => ({

@@ -49,7 +49,9 @@ export function renderStatefulSet(
       serviceName: objectNames.pods(name),
       // With the other policy, a first pod that is not ready would hold back the other pods and a corrected template.
       podManagementPolicy: 'Parallel',
-      updateStrategy: { type: 'RollingUpdate' },
+      // With their defaults, so that what a person sets by hand does not keep pods old, or give them other numbers.
+      updateStrategy: { type: 'RollingUpdate', rollingUpdate: { partition: 0 } },
+      ordinals: { start: 0 },
       persistentVolumeClaimRetentionPolicy: { whenDeleted: 'Retain', whenScaled: 'Retain' },
       selector: { matchLabels: selectorLabels(name) },
       template: {
