@@ -4,13 +4,13 @@
  * CutThrough there is no file.
  */
 import { join } from 'node:path';
-import { createSecureContext, type SecureContext } from 'node:tls';
+import type { SecureContext } from 'node:tls';
 import { isDeepStrictEqual } from 'node:util';
 import { makeFailure } from '#crds/failure.ts';
 import type { Policy } from '#crds/policyfile.ts';
 import { DnsResolver } from '../dns/resolver.ts';
 import { PolicyCache } from '../mtasts/cache.ts';
-import { type Fetched, fetchPolicy } from '../mtasts/fetch.ts';
+import { type Fetched, fetchPolicy, makeFetchContext } from '../mtasts/fetch.ts';
 import { CACHE_FILE } from '../mtasts/handover.ts';
 import { StsPolicies } from '../mtasts/policies.ts';
 import type { Log } from '../observe/log.ts';
@@ -94,7 +94,7 @@ export class Discovery implements TlsDiscovery {
 
   async #fetch(domain: string, signal: AbortSignal): Promise<Fetched> {
     try {
-      this.#context ??= createSecureContext(
+      this.#context ??= makeFetchContext(
         makeCa(trustFrom(this.#materials, this.#outbound.trustConfigMap)),
       );
       return await fetchPolicy(domain, {
