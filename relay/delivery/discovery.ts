@@ -94,9 +94,7 @@ export class Discovery implements TlsDiscovery {
 
   async #fetch(domain: string, signal: AbortSignal): Promise<Fetched> {
     try {
-      this.#context ??= makeFetchContext(
-        makeCa(trustFrom(this.#materials, this.#outbound.trustConfigMap)),
-      );
+      this.#context ??= makeFetchContext(makeCa(trustFrom(this.#materials, this.#outbound.trustConfigMap)));
       return await fetchPolicy(domain, {
         lookUp: (host) => this.#findAddresses(host),
         context: this.#context,

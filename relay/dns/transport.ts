@@ -2,7 +2,7 @@
  * Sends one question to one DNS server: over UDP from a port of its own, and over TCP where the answer is too long
  * (RFC 7766). The kernel drops datagrams of other senders. Every exchange has a time limit.
  */
-import { createSocket } from 'node:dgram';
+import { createSocket, type SocketOptions } from 'node:dgram';
 import { createConnection, isIPv6 } from 'node:net';
 
 const UDP_MS = 3_000;
@@ -16,10 +16,13 @@ export interface Server {
 /** What the reader of answers says of a message: `undefined` waits for the next one. */
 export type Reader<T> = (message: Buffer) => T | undefined;
 
+/** Servers are addresses. Node would look each of them up as if it were a name, which takes a tenth of the time. */
+const lookup: SocketOptions['lookup'] = (address, _, done) => done(null, address, isIPv6(address) ? 6 : 4);
+
 /** Undefined: no answer in time. Rejects with the error of the system. */
 export function askOverUdp<T>(server: Server, question: Buffer, read: Reader<T>): Promise<T | undefined> {
   const { promise, resolve, reject } = Promise.withResolvers<T | undefined>();
-  const socket = createSocket(isIPv6(server.address) ? 'udp6' : 'udp4');
+  const socket = createSocket({ type: isIPv6(server.address) ? 'udp6' : 'udp4', lookup });
   const timer = setTimeout(() => resolve(undefined), UDP_MS);
   socket.on('error', reject);
   socket.on('message', (message) => {

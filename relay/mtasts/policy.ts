@@ -28,6 +28,7 @@ function loadParser(): NonNullable<typeof parser> {
 
 /** The id of the policy, or null if the records of `_mta-sts.<domain>` announce none. */
 export async function readPolicyId(domain: string, records: readonly string[][]): Promise<string | null> {
+  if (records.length === 0) return null;
   const joined = records.map((strings) => [shortenSpaces(strings.join(''))]);
   const { resolvePolicy } = await loadParser();
   try {
