@@ -41,6 +41,12 @@ export class Batches {
     return BATCH.events + this.#suspects.size;
   }
 
+  /** True if this batch has all that waits for a first try: what comes next may come together. */
+  isRest(batch: readonly SpoolEvent[], events: readonly SpoolEvent[]): boolean {
+    if (batch.length >= BATCH.events || this.isSuspect(batch)) return false;
+    return batch.length === events.filter((event) => !this.isSuspect([event])).length;
+  }
+
   isSuspect([first]: readonly SpoolEvent[]): boolean {
     return first !== undefined && this.#suspects.has(first.key);
   }

@@ -29,18 +29,25 @@ export function openEvents({ policy, spool, log, counters, materials }: EventsDe
   const { events, name, namespace } = policy;
   if (events === null) return undefined;
   const { url, secret, trustConfigMap } = events;
+  const makeContext = remember((now: Materials) => createSecureContext(makeCa(trustFrom(now, trustConfigMap))));
   return new EventSender({
     relay: { name, namespace },
     outbox: spool.outbox,
     readKeys: () => readKeys(materials().secrets[secret]?.['secret']),
-    post: (body, headers, signal) => {
-      const context = createSecureContext(makeCa(trustFrom(materials(), trustConfigMap)));
-      return post(url, body, { headers, context, signal });
-    },
+    post: (body, headers, signal) => post(url, body, { headers, context: makeContext(materials()), signal }),
     log,
     count: (result, count) => counters.add('events', result, count),
     clock: monotonic,
     wall,
     random: Math.random,
   });
+}
+
+/** Makes a value anew only from something else: reading a hundred authorities takes longer than a request. */
+function remember<From extends object, Value>(make: (from: From) => Value): (from: From) => Value {
+  let last: { readonly from: From; readonly value: Value } | undefined;
+  return (from) => {
+    if (last?.from !== from) last = { from, value: make(from) };
+    return last.value;
+  };
 }

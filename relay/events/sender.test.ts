@@ -98,6 +98,24 @@ test('what waits is sent in batches, the oldest first, and forgotten when it is 
   assert.equal(eventsIn(posts[0] ?? assert.fail())[0]?.type, 'mail.accepted');
 });
 
+test('what comes during the last request waits for the next look, so that it goes together', async () => {
+  await accept(450);
+  answer = async () => {
+    now += 10;
+    await accept(1);
+    return TAKEN;
+  };
+  const sender = begin();
+  await sender.look();
+  assert.deepEqual(
+    posts.map((one) => eventsIn(one).length),
+    [200, 200, 52],
+  );
+  answer = () => TAKEN;
+  await sender.look();
+  assert.deepEqual([posts.length, spool.outbox.size], [4, 0]);
+});
+
 test('a batch that is not taken is sent again under the same id, and nothing is forgotten', async () => {
   await accept(3);
   answer = () => REFUSED;

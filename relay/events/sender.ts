@@ -125,26 +125,29 @@ export class EventSender {
 
   async #sendAll(): Promise<void> {
     while (!this.#closing.signal.aborted && this.#deps.clock() >= this.#notBefore) {
-      const batch = await this.#nextBatch();
+      const { batch, isRest } = await this.#nextBatch();
       if (batch.length === 0) return;
       const posted = await this.#send(batch);
       if (this.#closing.signal.aborted && posted.kind !== 'taken') return;
       if (posted.kind === 'taken') await this.#taken(batch);
       else if (this.#isAboutEvents(batch, posted)) await this.#refused(batch, posted.reason);
       else this.#failed(posted.reason);
+      // A request costs as much as many events. What came meanwhile waits for more.
+      if (isRest) return;
     }
   }
 
-  async #nextBatch(): Promise<readonly SpoolEvent[]> {
+  async #nextBatch(): Promise<{ readonly batch: readonly SpoolEvent[]; readonly isRest: boolean }> {
     const { outbox, clock } = this.#deps;
     try {
       const events = outbox.list(this.#batches.choice);
       const damaged = await outbox.dropDamaged();
       if (damaged > 0) this.#dropped(damaged, 'damaged in the store');
-      return this.#batches.pick(events, clock());
+      const batch = this.#batches.pick(events, clock());
+      return { batch, isRest: this.#batches.isRest(batch, events) };
     } catch {
       // The store is being recovered.
-      return [];
+      return { batch: [], isRest: true };
     }
   }
 
