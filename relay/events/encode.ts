@@ -8,6 +8,7 @@ import type { SpoolEvent } from '../spool/spool.ts';
 
 /** An event names no more addresses, and so many recipients of a message that go nowhere are told. */
 const MOST = 100;
+const [COMMA, LIST_END] = [Buffer.from(','), Buffer.from(']}}')];
 
 /** The relay took a message and answered 250. For some of its recipients it may go nowhere. */
 export function encodeArrival(
@@ -70,8 +71,8 @@ export function printBatch(
     timestamp: instant(sentAt),
     relay: { name, namespace },
   });
-  const list = events.map(({ value }) => value.toString()).join(',');
-  return Buffer.from(`${head.slice(0, -1)},"data":{"events":[${list}]}}`);
+  const list = events.flatMap(({ value }, index) => (index === 0 ? [value] : [COMMA, value]));
+  return Buffer.concat([Buffer.from(`${head.slice(0, -1)},"data":{"events":[`), ...list, LIST_END]);
 }
 
 /** They are sent in the order of their keys, and facts of one millisecond in the order of this list. */

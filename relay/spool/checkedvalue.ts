@@ -9,29 +9,36 @@ const DIGITS = 8;
 const MEMBER = '"crc":"';
 /** The member with its digits, and the end of the object. */
 const TAIL_BYTES = MEMBER.length + DIGITS + '"}'.length;
-const [BEGIN, COMMA, END] = [Buffer.from('{'), Buffer.from(','), Buffer.from('}')];
+const END = '}';
+const [BEGIN_BYTE, END_BYTE, COMMA_BYTE] = [0x7b, 0x7d, 0x2c];
 
 /** `value` is a JSON object as JSON.stringify prints it. */
 export function encodeValue(key: string, value: Buffer): Buffer {
-  if (!value.subarray(0, 1).equals(BEGIN) || !value.subarray(-1).equals(END))
+  if (value[0] !== BEGIN_BYTE || value.at(-1) !== END_BYTE)
     throw new Error(`the value of "${key}" is no JSON object`);
-  const inside = value.subarray(1, -1);
-  const sum = crc32(value, crc32(key)).toString(16).padStart(DIGITS, '0');
-  return Buffer.concat([
-    BEGIN,
-    inside,
-    ...(inside.length > 0 ? [COMMA] : []),
-    Buffer.from(`${MEMBER}${sum}"}`),
-  ]);
+  const head = value.subarray(0, -1);
+  const tail = printTail(key, head, head.length > 1);
+  const stored = Buffer.allocUnsafe(head.length + tail.length);
+  head.copy(stored);
+  stored.latin1Write(tail, head.length);
+  return stored;
 }
 
 /** The value without its checksum. Undefined if there is none, or if it is damaged. */
 export function decodeValue(key: string, stored: Buffer | undefined): Buffer | undefined {
   if (!stored || stored.length === 0) return undefined;
-  const head = stored.subarray(0, -TAIL_BYTES);
-  const value = Buffer.concat([head.subarray(-1).equals(COMMA) ? head.subarray(0, -1) : head, END]);
-  if (value.subarray(0, 1).equals(BEGIN) && stored.equals(encodeValue(key, value))) return value;
+  const end = stored.length - TAIL_BYTES;
+  const hasComma = stored[end - 1] === COMMA_BYTE;
+  const head = stored.subarray(0, Math.max(0, hasComma ? end - 1 : end));
+  if (head[0] === BEGIN_BYTE && stored.latin1Slice(head.length) === printTail(key, head, hasComma))
+    return Buffer.concat([head, Buffer.from(END)]);
   return isOld(stored) ? stored : undefined;
+}
+
+/** What follows the value without its end. */
+function printTail(key: string, head: Buffer, hasComma: boolean): string {
+  const sum = crc32(END, crc32(head, crc32(key)));
+  return `${hasComma ? ',' : ''}${MEMBER}${sum.toString(16).padStart(DIGITS, '0')}"}`;
 }
 
 function isOld(stored: Buffer): boolean {

@@ -37,16 +37,12 @@ export class Outbox {
 
   /** A power loss may bring them back. */
   forget(keys: readonly string[]): Promise<void> {
-    return this.#values.note(({ events }) => {
-      for (const key of keys) events.remove(key);
-    });
+    return this.#values.note(({ events }) => events.removeAll(keys));
   }
 
   /** Drops the oldest ones. */
   async drop(count: number): Promise<void> {
-    await this.#values.note(({ events }) => {
-      for (const key of events.keys('', count)) events.remove(key);
-    });
+    await this.#values.note(({ events }) => events.removeAll(events.keys('', count)));
   }
 
   /** Drops those that `list` could not read, and returns how many there were. */
@@ -62,5 +58,5 @@ export function putEvents({ events }: Tables, news: readonly SpoolEvent[]): void
 
 /** The same. */
 export function removeEvents({ events }: Tables, news: readonly SpoolEvent[]): void {
-  for (const { key } of news) events.remove(key);
+  events.removeAll(news.map(({ key }) => key));
 }

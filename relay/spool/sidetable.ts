@@ -30,16 +30,15 @@ export class SideTable {
   list(after?: string, atMost?: number): KeyedValue[] {
     return this.#store.read(({ [this.#name]: table }) => {
       for (let from = after; ; ) {
-        const keys = table.keys(from, atMost);
-        const values = keys.flatMap((key) => {
-          const stored = table.get(key);
+        const rows = table.rows(from, atMost);
+        const values = rows.flatMap(({ key, value: stored }) => {
           const value = decodeValue(key, stored);
-          if (stored && !value) this.#damaged.add(key);
+          if (!value) this.#damaged.add(key);
           return value ? [{ key, value }] : [];
         });
-        const last = keys.at(-1);
-        if (values.length > 0 || last === undefined) return values;
-        from = last;
+        const last = rows.at(-1);
+        if (values.length > 0 || !last) return values;
+        from = last.key;
       }
     });
   }
@@ -91,7 +90,7 @@ export class SideTable {
         const stored = table.get(key);
         return stored && !decodeValue(key, stored);
       });
-      for (const key of damaged) table.remove(key);
+      table.removeAll(damaged);
       removed = damaged.length;
     });
     this.#damaged.clear();

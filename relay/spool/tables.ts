@@ -19,12 +19,16 @@ class Table {
   readonly #put: StatementSync;
   readonly #remove: StatementSync;
   readonly #keys: StatementSync;
+  readonly #rows: StatementSync;
+  readonly #removeAll: StatementSync;
   readonly #count: StatementSync;
 
   constructor(database: DatabaseSync, name: TableName) {
     this.#get = database.prepare(`SELECT value FROM ${name} WHERE key = ?`);
     this.#put = database.prepare(`INSERT OR REPLACE INTO ${name} (key, value) VALUES (?, ?)`);
     this.#remove = database.prepare(`DELETE FROM ${name} WHERE key = ?`);
+    this.#removeAll = database.prepare(`DELETE FROM ${name} WHERE key IN (SELECT value FROM json_each(?))`);
+    this.#rows = database.prepare(`SELECT key, value FROM ${name} WHERE key > ? ORDER BY key LIMIT ?`);
     this.#keys = database.prepare(`SELECT key FROM ${name} WHERE key > ? ORDER BY key LIMIT ?`);
     this.#count = database.prepare(`SELECT count(*) AS count FROM ${name}`);
   }
@@ -34,13 +38,24 @@ class Table {
     return row && viewBuffer(row.value);
   }
 
-  /** Call this only inside a transaction, as `remove`. */
+  /** Call this only inside a transaction, as those that remove. */
   put(key: string, value: Buffer): void {
     this.#put.run(key, value);
   }
 
   remove(key: string): void {
     this.#remove.run(key);
+  }
+
+  /** The same for many keys, by one statement. */
+  removeAll(keys: readonly string[]): void {
+    this.#removeAll.run(JSON.stringify(keys));
+  }
+
+  /** Rows in the order of their keys, after the key `after`. */
+  rows(after = '', atMost = ALL): { readonly key: string; readonly value: Buffer }[] {
+    const rows = this.#rows.all(after, atMost) as { key: string; value: Uint8Array }[];
+    return rows.map(({ key, value }) => ({ key, value: viewBuffer(value) }));
   }
 
   /** Keys in order, after the key `after`. */
