@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createSecureContext } from 'node:tls';
 import { makeAuthority } from '#test/kit/ca.ts';
 import { until } from '#test/kit/wait.ts';
 import { Webhook } from '#test/kit/webhook.ts';
-import { post } from './post.ts';
+import { makeAgent, post } from './post.ts';
 import { readKeys, signRequest } from './signature.ts';
 
 const SECRET = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw';
@@ -23,11 +24,16 @@ beforeEach(() => {
   hook.manner = 'take';
 });
 
-function send(host = 'localhost', ca: string | undefined = trusted, signal = new AbortController().signal) {
+function send(
+  host = 'localhost',
+  ca: string | undefined = trusted,
+  signal = new AbortController().signal,
+  agent = makeAgent(createSecureContext(ca === undefined ? {} : { ca })),
+) {
   const keys = readKeys(SECRET) ?? [];
   return post(`https://${host}:${hook.port}/hook?a=b`, BODY, {
     headers: signRequest(keys, { id: 'msg_1', sentAt: Date.now(), body: BODY }),
-    context: createSecureContext(ca === undefined ? {} : { ca }),
+    agent,
     signal,
   });
 }
@@ -35,6 +41,24 @@ function send(host = 'localhost', ca: string | undefined = trusted, signal = new
 test('a 2xx takes the events; the receiver finds the signature right', async () => {
   assert.deepEqual(await send(), { kind: 'taken' });
   assert.equal(hook.unsigned, 0);
+});
+
+test('requests that follow each other share a connection, and one after a pause has its own', async () => {
+  const agent = makeAgent(createSecureContext({ ca: trusted }));
+  const before = hook.connections;
+  for (let count = 0; count < 5; count++) {
+    assert.deepEqual(await send('localhost', trusted, undefined, agent), { kind: 'taken' });
+    await sleep(20);
+  }
+  assert.equal(hook.connections, before + 1);
+  await sleep(1_000);
+  assert.deepEqual(await send('localhost', trusted, undefined, agent), { kind: 'taken' });
+  assert.equal(hook.connections, before + 2);
+});
+
+test('a receiver may take its time', async () => {
+  hook.manner = 'late';
+  assert.deepEqual(await send(), { kind: 'taken' });
 });
 
 test('an answer without an end is not read', async () => {

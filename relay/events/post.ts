@@ -1,8 +1,8 @@
 /**
  * One request to the receiver of events: HTTPS with a verified certificate, one time limit for everything, no redirect,
- * and nothing of the answer is read but its status. Never rejects.
+ * and nothing of the answer counts but its status. Never rejects.
  */
-import { type RequestOptions, request } from 'node:https';
+import { Agent, request } from 'node:https';
 import type { SecureContext } from 'node:tls';
 
 export type Posted =
@@ -12,32 +12,43 @@ export type Posted =
 
 interface PostTerms {
   readonly headers: Readonly<Record<string, string>>;
-  readonly context: SecureContext;
+  readonly agent: Agent;
   readonly signal: AbortSignal;
 }
 
 const WITHIN_MS = 15_000;
 const MOST_HEADER_BYTES = 16 * 1024;
+/** A connection is used again after an answer with no more than this. */
+const MOST_ANSWER_BYTES = 16 * 1024;
+/** Servers keep a connection for longer, so none is ended while a request is on its way. */
+const KEPT_MS = 500;
 /** Of the answers 4xx, these ask for another try (RFC 9110, 8470, 6585). */
 const ASK_AGAIN: ReadonlySet<number> = new Set([408, 421, 425, 429]);
 
-export function post(url: string, body: Buffer, { headers, context, signal }: PostTerms): Promise<Posted> {
+/** Whoever trusts others takes another one: a connection that it keeps was verified once. */
+export function makeAgent(secureContext: SecureContext): Agent {
+  return new Agent({ keepAlive: true, maxFreeSockets: 1, timeout: KEPT_MS, secureContext });
+}
+
+export function post(url: string, body: Buffer, { headers, agent, signal }: PostTerms): Promise<Posted> {
   const { promise, resolve } = Promise.withResolvers<Posted>();
   const late = AbortSignal.timeout(WITHIN_MS);
-  // Node passes the context on to tls.connect, which the types do not know.
-  const options: RequestOptions & { secureContext: SecureContext } = {
+  const made = request(url, {
     method: 'POST',
     headers: { ...headers, 'content-type': 'application/json', 'content-length': body.length },
-    agent: false,
+    agent,
     maxHeaderSize: MOST_HEADER_BYTES,
-    secureContext: context,
     rejectUnauthorized: true,
     signal: AbortSignal.any([signal, late]),
-  };
-  const made = request(url, options);
-  made.on('response', ({ statusCode = 0 }) => {
-    resolve(judge(statusCode));
-    made.destroy();
+  });
+  made.on('response', (answer) => {
+    resolve(judge(answer.statusCode ?? 0));
+    let bytes = 0;
+    answer.on('data', ({ length }: Buffer) => {
+      bytes += length;
+      if (bytes > MOST_ANSWER_BYTES) made.destroy();
+    });
+    answer.on('error', () => undefined);
   });
   made.on('error', ({ message }) => resolve(failed(late.aborted ? 'no answer within 15 s' : message)));
   made.end(body);

@@ -20,7 +20,7 @@ export function encodeValue(key: string, value: Buffer): Buffer {
   const tail = printTail(key, head, head.length > 1);
   const stored = Buffer.allocUnsafe(head.length + tail.length);
   head.copy(stored);
-  stored.latin1Write(tail, head.length);
+  stored.write(tail, head.length, 'latin1');
   return stored;
 }
 
@@ -30,7 +30,7 @@ export function decodeValue(key: string, stored: Buffer | undefined): Buffer | u
   const end = stored.length - TAIL_BYTES;
   const hasComma = stored[end - 1] === COMMA_BYTE;
   const head = stored.subarray(0, Math.max(0, hasComma ? end - 1 : end));
-  if (head[0] === BEGIN_BYTE && stored.latin1Slice(head.length) === printTail(key, head, hasComma))
+  if (head[0] === BEGIN_BYTE && stored.toString('latin1', head.length) === printTail(key, head, hasComma))
     return Buffer.concat([head, Buffer.from(END)]);
   return isOld(stored) ? stored : undefined;
 }

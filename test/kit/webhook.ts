@@ -3,6 +3,7 @@ import { createHmac } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import { buffer } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Pair } from './ca.ts';
 
 interface ToldEvent {
@@ -19,6 +20,8 @@ export type Manner =
   | 'refuse'
   /** An answer without an end. */
   | 'flood'
+  /** Takes the events after a second. */
+  | 'late'
   /** This status. */
   | number;
 
@@ -29,6 +32,7 @@ export class Webhook {
   manner: Manner = 'take';
   /** Requests, whatever their answer. */
   requests = 0;
+  connections = 0;
   /** Requests whose signature was wrong. */
   unsigned = 0;
   readonly events: ToldEvent[] = [];
@@ -37,6 +41,9 @@ export class Webhook {
     this.#server = server;
     this.#secret = secret;
     this.port = port;
+    server.on('secureConnection', () => {
+      this.connections += 1;
+    });
     server.on('request', (request: IncomingMessage, response: ServerResponse) => {
       this.#answer(request, response).catch(() => response.destroy());
     });
@@ -81,6 +88,7 @@ export class Webhook {
       response.writeHead(this.manner).end();
       return;
     }
+    if (this.manner === 'late') await sleep(1_000);
     this.events.push(...(JSON.parse(body.toString()).data.events as ToldEvent[]));
     response.writeHead(200);
     if (this.manner === 'flood') pour(response);
