@@ -3,6 +3,7 @@
  * (`@example.com`), then the domains above (`@*.example.com`, the closest first), then `*`. Local parts are compared
  * without regard to case, as in Postfix. Domains are in lower case and in the form of DNS, so an IDN has one form. Pure.
  */
+import { crc32 } from 'node:zlib';
 import { type Mailbox, readDomain, readMailbox } from './address.ts';
 
 export type Entry =
@@ -12,7 +13,25 @@ export type Entry =
   | { readonly kind: 'unreadable' };
 
 /** Finds the entry of a key. */
-export type Table = (key: string) => Entry | undefined;
+export type Table = (key: Key) => Entry | undefined;
+
+/** Its bytes and their hash are made once, however many tables are asked. */
+export class Key {
+  readonly text: string;
+  #hashed: { readonly bytes: Buffer; readonly hash: number } | undefined;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+
+  get hashed(): { readonly bytes: Buffer; readonly hash: number } {
+    if (!this.#hashed) {
+      const bytes = Buffer.from(this.text);
+      this.#hashed = { bytes, hash: crc32(bytes) };
+    }
+    return this.#hashed;
+  }
+}
 
 /** `isResult`: the address is a result of the map, so `*` is not for it. Else no alias could lead past a `*`. */
 export type AddressMap = (mailbox: Mailbox, isResult?: boolean) => Entry | undefined;
@@ -21,11 +40,13 @@ export type AddressMap = (mailbox: Mailbox, isResult?: boolean) => Entry | undef
 export function makeAddressMap(tables: readonly Table[], origin: string): AddressMap | undefined {
   if (tables.length === 0) return undefined;
   return (mailbox, isResult = false) => {
-    for (const key of listKeys(mailbox, isResult))
+    for (const text of listKeys(mailbox, isResult)) {
+      const key = new Key(text);
       for (const table of tables) {
         const entry = table(key);
         if (entry) return withOrigin(entry, origin);
       }
+    }
     return undefined;
   };
 }
@@ -52,7 +73,7 @@ export function makeTable(
     if (key === undefined || found.has(key)) continue;
     found.set(key, refuse === null ? { kind: 'addresses', to } : { kind: 'refused', text: refuse });
   }
-  return (key) => found.get(key);
+  return ({ text }) => found.get(text);
 }
 
 /** The key of the left side of an entry: an address, `@domain`, `@*.domain` or `*`. Undefined if it is none of these. */

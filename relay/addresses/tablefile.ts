@@ -60,11 +60,10 @@ export function openTable(bytes: Buffer): Table | undefined {
   if (bytes.length < HEAD_BYTES || bytes.readUInt32LE(0) !== MAGIC || bytes.readUInt32LE(4) !== bytes.length)
     return undefined;
   const slots = bytes.readUInt32LE(8);
-  return (key) => {
-    const wanted = Buffer.from(key);
-    const at = findSlot(bytes, slots, wanted, crc32(wanted));
+  return ({ hashed }) => {
+    const at = findSlot(bytes, slots, hashed.bytes, hashed.hash);
     const offset = bytes.readUInt32LE(at);
-    return offset === 0 ? undefined : decodeEntry(bytes, offset, wanted.length);
+    return offset === 0 ? undefined : decodeEntry(bytes, offset, hashed.bytes.length);
   };
 }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from '#test/kit/property.ts';
+import { Key } from './addressmap.ts';
 import { openTable, TableBuilder } from './tablefile.ts';
 import { readTable } from './tabletext.ts';
 
@@ -20,7 +21,7 @@ function open(text: string) {
   assert.equal(built.kind, 'table', JSON.stringify(built));
   const table = built.kind === 'table' ? openTable(built.bytes) : undefined;
   assert.ok(table && built.kind === 'table');
-  return { table, entries: built.entries, leftOut: built.leftOut };
+  return { table: (key: string) => table(new Key(key)), entries: built.entries, leftOut: built.leftOut };
 }
 const to = (...addresses: string[]) => ({ kind: 'addresses', to: addresses });
 
@@ -124,7 +125,7 @@ test('100,000 entries take less than 12 MB', () => {
   assert.equal(built.entries, 100_000);
   assert.ok(built.bytes.length < 12e6, `${built.bytes.length}`);
   assert.deepEqual(
-    openTable(built.bytes)?.('person.number.99999@department99.example.com'),
+    openTable(built.bytes)?.(new Key('person.number.99999@department99.example.com')),
     to('mailbox-99999@store.example.com'),
   );
 });

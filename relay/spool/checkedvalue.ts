@@ -9,18 +9,18 @@ const DIGITS = 8;
 const MEMBER = '"crc":"';
 /** The member with its digits, and the end of the object. */
 const TAIL_BYTES = MEMBER.length + DIGITS + '"}'.length;
-const END = '}';
+const EMPTY_BYTES = '{}'.length;
+const END = Buffer.from('}');
 const [BEGIN_BYTE, END_BYTE, COMMA_BYTE] = [0x7b, 0x7d, 0x2c];
 
 /** `value` is a JSON object as JSON.stringify prints it. */
 export function encodeValue(key: string, value: Buffer): Buffer {
   if (value[0] !== BEGIN_BYTE || value.at(-1) !== END_BYTE)
     throw new Error(`the value of "${key}" is no JSON object`);
-  const head = value.subarray(0, -1);
-  const tail = printTail(key, head, head.length > 1);
-  const stored = Buffer.allocUnsafe(head.length + tail.length);
-  head.copy(stored);
-  stored.write(tail, head.length, 'latin1');
+  const tail = printTail(key, value);
+  const stored = Buffer.allocUnsafe(value.length - 1 + tail.length);
+  value.copy(stored);
+  stored.write(tail, value.length - 1, 'latin1');
   return stored;
 }
 
@@ -28,17 +28,17 @@ export function encodeValue(key: string, value: Buffer): Buffer {
 export function decodeValue(key: string, stored: Buffer | undefined): Buffer | undefined {
   if (!stored || stored.length === 0) return undefined;
   const end = stored.length - TAIL_BYTES;
-  const hasComma = stored[end - 1] === COMMA_BYTE;
-  const head = stored.subarray(0, Math.max(0, hasComma ? end - 1 : end));
-  if (head[0] === BEGIN_BYTE && stored.toString('latin1', head.length) === printTail(key, head, hasComma))
-    return Buffer.concat([head, Buffer.from(END)]);
+  const head = stored.subarray(0, Math.max(0, stored[end - 1] === COMMA_BYTE ? end - 1 : end));
+  const value = Buffer.concat([head, END]);
+  if (value[0] === BEGIN_BYTE && stored.toString('latin1', head.length) === printTail(key, value))
+    return value;
   return isOld(stored) ? stored : undefined;
 }
 
-/** What follows the value without its end. */
-function printTail(key: string, head: Buffer, hasComma: boolean): string {
-  const sum = crc32(END, crc32(head, crc32(key)));
-  return `${hasComma ? ',' : ''}${MEMBER}${sum.toString(16).padStart(DIGITS, '0')}"}`;
+/** What is stored in the place of the end of the value. */
+function printTail(key: string, value: Buffer): string {
+  const sum = crc32(value, crc32(key)).toString(16).padStart(DIGITS, '0');
+  return `${value.length > EMPTY_BYTES ? ',' : ''}${MEMBER}${sum}"}`;
 }
 
 function isOld(stored: Buffer): boolean {

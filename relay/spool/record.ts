@@ -114,12 +114,14 @@ export function isWholeRecord(bytes: Buffer): boolean {
 /** A queue id: 16 printable characters, unique, and sorted by time of arrival. */
 export function newQueueId(nowMs: number): string {
   const time = oldestQueueId(nowMs);
-  // randomUUID takes its random bytes from a cache. A call for five bytes would not.
-  const random = BigInt(`0x${randomUUID().slice(-10)}`)
-    .toString(32)
-    .padStart(8, '0')
-    .slice(-7);
-  return `${time}${random}`;
+  // randomUUID takes its random bytes from a cache. A call for five bytes would not. Small numbers need no memory.
+  const random = randomUUID();
+  return `${time}${digits(random.slice(-5), 4)}${digits(random.slice(-9, -5), 3)}`;
+}
+
+/** Of a random number in hexadecimal digits, the last ones of base 32. */
+function digits(hex: string, count: number): string {
+  return Number.parseInt(hex, 16).toString(32).padStart(count, '0').slice(-count);
 }
 
 export function isQueueId(text: string): boolean {

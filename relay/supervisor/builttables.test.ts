@@ -5,6 +5,7 @@ import { after, beforeEach, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { POLICY_FILE_NAME, type Policy, printPolicy } from '#crds/policyfile.ts';
 import { addressesOf, mount, type PodDirs, podDirs, policyOf } from '#test/kit/relayrig.ts';
+import { Key } from '../addresses/addressmap.ts';
 import { openTable } from '../addresses/tablefile.ts';
 import type { Log } from '../observe/log.ts';
 import { BuiltTables } from './builttables.ts';
@@ -52,7 +53,7 @@ const put = (text: string) => mount(join(dirs.configMapsDir, 'aliases'), { virtu
 async function look() {
   const { materials } = await tables.addTo(readInputs(dirs));
   const state = materials.tables?.[NAME];
-  const entry = state?.path ? openTable(readFileSync(state.path))?.('a@b.example') : undefined;
+  const entry = state?.path ? openTable(readFileSync(state.path))?.(new Key('a@b.example')) : undefined;
   const to = entry?.kind === 'addresses' ? entry.to[0] : undefined;
   return { to, fault: state?.fault, missing: listMissing(policy, materials) };
 }
