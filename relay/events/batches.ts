@@ -47,6 +47,11 @@ export class Batches {
     return batch.length === events.filter((event) => !this.isSuspect([event])).length;
   }
 
+  /** Something was refused, and full batches are not yet taken again. */
+  get isSearching(): boolean {
+    return this.#most < BATCH.events;
+  }
+
   isSuspect([first]: readonly SpoolEvent[]): boolean {
     return first !== undefined && this.#suspects.has(first.key);
   }

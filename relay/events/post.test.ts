@@ -66,9 +66,9 @@ test('an answer without an end is not read', async () => {
   assert.deepEqual(await send(), { kind: 'taken' });
 });
 
-test('a 500 fails, and a redirect is not followed', async () => {
+test('a 500 may be about the events, and a redirect is not followed', async () => {
   hook.manner = 'refuse';
-  assert.deepEqual(await send(), { kind: 'failed', reason: 'HTTP status 500' });
+  assert.deepEqual(await send(), { kind: 'erred', reason: 'HTTP status 500' });
   hook.manner = 'redirect';
   const before = hook.requests;
   assert.deepEqual(await send(), {
@@ -85,7 +85,7 @@ test('an answer that would be the same again is a refusal', async () => {
     [422, 'refused'],
     [408, 'failed'],
     [429, 'failed'],
-    [503, 'failed'],
+    [503, 'erred'],
   ] as const) {
     hook.manner = status;
     assert.deepEqual(await send(), { kind, reason: `HTTP status ${status}` });

@@ -7,8 +7,11 @@ import type { SecureContext } from 'node:tls';
 
 export type Posted =
   | { readonly kind: 'taken' }
-  /** refused: sent again, the same request gets the same answer. */
-  | { readonly kind: 'failed' | 'refused'; readonly reason: string };
+  /**
+   * refused: sent again, the same request gets the same answer. erred: the receiver got all of it and broke, perhaps at one of
+   * the events. failed: the events cannot be the reason.
+   */
+  | { readonly kind: 'failed' | 'erred' | 'refused'; readonly reason: string };
 
 interface PostTerms {
   readonly headers: Readonly<Record<string, string>>;
@@ -50,7 +53,11 @@ export function post(url: string, body: Buffer, { headers, agent, signal }: Post
     });
     answer.on('error', () => undefined);
   });
-  made.on('error', ({ message }) => resolve(failed(late.aborted ? 'no answer within 15 s' : message)));
+  made.on('error', ({ message }) => {
+    const hasGotAll = made.writableFinished && !signal.aborted;
+    const reason = late.aborted ? 'no answer within 15 s' : message;
+    resolve({ kind: hasGotAll ? 'erred' : 'failed', reason });
+  });
   made.end(body);
   return promise;
 }
@@ -59,10 +66,8 @@ function judge(status: number): Posted {
   if (status >= 200 && status < 300) return { kind: 'taken' };
   if (status >= 400 && status < 500 && !ASK_AGAIN.has(status))
     return { kind: 'refused', reason: `HTTP status ${status}` };
+  if (status >= 500) return { kind: 'erred', reason: `HTTP status ${status}` };
   const isRedirect = status >= 300 && status < 400;
-  return failed(`HTTP status ${status}${isRedirect ? ', and redirects are not followed' : ''}`);
-}
-
-function failed(reason: string): Posted {
+  const reason = `HTTP status ${status}${isRedirect ? ', and redirects are not followed' : ''}`;
   return { kind: 'failed', reason };
 }

@@ -22,7 +22,8 @@ let keys: readonly Buffer[] | undefined;
 let senders: EventSender[];
 
 const TAKEN: Posted = { kind: 'taken' };
-const REFUSED: Posted = { kind: 'failed', reason: 'HTTP status 500' };
+const REFUSED: Posted = { kind: 'failed', reason: 'HTTP status 429' };
+const ERRED: Posted = { kind: 'erred', reason: 'HTTP status 500' };
 
 beforeEach(() => {
   dirs = podDirs();
@@ -209,7 +210,7 @@ test('a failure is told after a minute', async () => {
   await sender.look();
   assert.equal(sender.figures.failure, null);
   now += 60_000;
-  assert.equal(sender.figures.failure, 'HTTP status 500');
+  assert.equal(sender.figures.failure, 'HTTP status 429');
 });
 
 test('an error before the request is a failure like any other', async () => {
@@ -272,7 +273,7 @@ for (const [what, hours, left] of [
   ['waits for a day', 23, 101],
   ['is passed over after it', 26, 1],
 ] as const)
-  test(`an event at which the receiver breaks ${what}`, async () => {
+  test(`an event that is never taken, for a reason that is hardly its own, ${what}`, async () => {
     await accept(1, '9@b.example');
     now += 1;
     await accept(100);
@@ -282,6 +283,52 @@ for (const [what, hours, left] of [
     for (const end = now + hours * 3_600_000; now < end; now += 60_000) await sender.look();
     assert.equal(spool.outbox.size, left);
   });
+
+test('an event that always gets a 5xx is found within a minute, and dropped within an hour of others; none of these is lost', async () => {
+  await accept(150);
+  now += 1_000;
+  const bad = '9@b.example';
+  await accept(1, bad);
+  now += 1_000;
+  await accept(150);
+  const breaks = () => eventsIn(posts.at(-1) ?? assert.fail()).some(({ data }) => data.from === bad);
+  answer = () => (breaks() ? ERRED : TAKEN);
+  const sender = begin();
+  for (let seconds = 0; seconds < 60; seconds++) {
+    await sender.look();
+    now += 1_000;
+  }
+  assert.deepEqual([spool.outbox.size, counts['sent'], counts['dropped']], [1, 300, undefined]);
+  let others = 0;
+  for (let seconds = 0; seconds < 3_600 && spool.outbox.size > 0; seconds++) {
+    if (seconds % 30 === 0) {
+      await accept(1);
+      others += 1;
+    }
+    await sender.look();
+    now += 1_000;
+  }
+  assert.deepEqual([spool.outbox.size, counts['dropped'], logged.at(-1)], [0, 1, 'events_dropped']);
+  assert.equal(counts['sent'], 300 + others);
+});
+
+test('a receiver that answers 5xx to everything for hours is asked now and then, and gets all in the end', async () => {
+  await accept(300);
+  answer = () => ERRED;
+  const sender = begin();
+  for (let seconds = 0; seconds < 7_200; seconds += 2) {
+    await sender.look();
+    now += 2_000;
+  }
+  assert.ok(posts.length < 60, `${posts.length} requests`);
+  assert.equal(sender.figures.failure, 'HTTP status 500');
+  answer = () => TAKEN;
+  for (let seconds = 0; seconds < 600; seconds += 2) {
+    await sender.look();
+    now += 2_000;
+  }
+  assert.deepEqual([spool.outbox.size, counts['sent'], counts['dropped']], [0, 300, undefined]);
+});
 
 test('an event that is damaged in the store is dropped, counted and told; the others go', async () => {
   await accept(3);

@@ -17,8 +17,13 @@ const LOOK_MS = 1_000;
 const BOUND_MS = 5_000;
 /** A fault that is over sooner is not told. */
 const FAILING_MS = 60_000;
-/** An answer that may pass, such as 500, is believed to be about the events after this time. */
+/** A failure that events hardly cause is believed to be about them after this time. */
 const REFUSING_MS = 86_400_000;
+/**
+ * A receiver that breaks again and again is believed to break at one of the events after so many times: some seconds, so
+ * that a restart of the receiver is over.
+ */
+const ERRED_TIMES = 3;
 /** How long a drop is told. */
 const DROPPED_MS = 3_600_000;
 const MOST_WAITING = 100_000;
@@ -179,7 +184,9 @@ export class EventSender {
 
   #isAboutEvents(batch: readonly SpoolEvent[], { kind }: Posted): boolean {
     if (kind === 'refused' || this.#batches.isSuspect(batch)) return true;
-    return this.#failure !== undefined && this.#deps.clock() - this.#failure.since >= REFUSING_MS;
+    const { since = this.#deps.clock(), times = 0 } = this.#failure ?? {};
+    if (kind === 'erred' && (times >= ERRED_TIMES || this.#batches.isSearching)) return true;
+    return this.#deps.clock() - since >= REFUSING_MS;
   }
 
   #dropped(events: number, reason: string): void {
