@@ -7,7 +7,7 @@ import { closeSync, openSync, statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import type { StoreSpace } from './room.ts';
-import { openTables, type Tables } from './tables.ts';
+import { openTables, TABLE_NAMES, type Tables } from './tables.ts';
 
 /** Another process commits within milliseconds. A wait this long means that the disk hangs. */
 const BUSY_MS = 10_000;
@@ -29,8 +29,13 @@ const SHRINK = { pages: 1_000, usedPages: 2_000, freeShare: 0.75 };
 const PATIENCE = { early: 1, late: 2 };
 export type Checkpoints = keyof typeof PATIENCE;
 
-/** The second one also compares the rows of each table with its keys. */
-export type Check = 'quick_check' | 'integrity_check';
+/**
+ * The second one also compares the rows of each table with its keys. The third one reads the free list alone, which takes
+ * one page for a thousand free ones.
+ */
+export type Check = 'quick_check' | 'integrity_check' | 'free_list';
+/** A store with fewer is looked through before a table is added to it, which happens once, after an upgrade. */
+const LOOKED_THROUGH_PAGES = 2 ** 30 / PAGE_BYTES;
 
 /** With several writers, an older version may corrupt a store when the log starts again. */
 const OLDEST_SQLITE = '3.51.3';
@@ -160,20 +165,28 @@ export class OpenStore {
 
 /**
  * Opens a store without writing: what is written into a damaged store, as a table that an earlier version did not have,
- * may lie on the pages of other rows. Returns the first problem that the check finds. Without a check the store is only
- * opened.
+ * may lie on the pages of other rows. Returns the first problem that the check finds.
  */
-export function findProblem(path: string, check: Check | undefined): string | undefined {
+export function findProblem(path: string, wanted: Check): string | undefined {
   const database = new DatabaseSync(path, { timeout: BUSY_MS, readOnly: true });
   try {
     database.exec('PRAGMA cell_size_check = ON');
-    database.prepare('SELECT count(*) FROM sqlite_schema').get();
-    if (!check) return undefined;
-    const [first] = database.prepare(`PRAGMA ${check}(1)`).all() as { [Name in Check]?: string }[];
-    return first?.[check] === 'ok' ? undefined : (first?.[check] ?? 'it cannot be checked');
+    const check = wanted === 'free_list' && willGetTable(database) ? 'quick_check' : wanted;
+    const pragma = check === 'free_list' ? "quick_check('sqlite_schema')" : `${check}(1)`;
+    const [first] = database.prepare(`PRAGMA ${pragma}`).all();
+    const [told] = Object.values(first ?? {});
+    return told === 'ok' ? undefined : String(told ?? 'it cannot be checked');
   } finally {
     database.close();
   }
+}
+
+/** A page that is free by mistake could be that of rows. */
+function willGetTable(database: DatabaseSync): boolean {
+  const { page_count: pages = 0 } = database.prepare('PRAGMA page_count').get() as { page_count?: number };
+  const names = database.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").all();
+  const isWhole = TABLE_NAMES.every((table) => names.some(({ name }) => name === table));
+  return !isWhole && pages <= LOOKED_THROUGH_PAGES;
 }
 
 function logPagesFor(path: string): number {

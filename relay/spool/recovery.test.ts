@@ -86,24 +86,41 @@ test('an alarm that was false long ago says nothing about one of today, and two 
   assert.equal(recover(path, DAMAGE)?.kind, 'rebuilt');
 });
 
-test('a damaged store of an earlier version is looked at before a table is added to it', async () => {
+for (const [name, bytes] of [
+  ['', 0],
+  [' that is large', 65 * 2 ** 20],
+] as const)
+  test(`a damaged store of an earlier version${name} is looked at before a table is added to it`, async () => {
+    const path = await makeStore();
+    const ids = shortenFreeList(path, 'DROP TABLE shaping');
+    if (bytes > 0) truncateSync(path, bytes);
+    const told: Recovered[] = [];
+    const onRecovered = (recovered: Recovered) => told.push(recovered);
+    const spool = new Spool(join(path, '..'), undefined, 'late', { isStart: true, onRecovered });
+    assert.deepEqual(told[0]?.kind === 'rebuilt' && told[0].lost, []);
+    assert.deepEqual(
+      ids.filter((id) => spool.load(id).kind !== 'message'),
+      [],
+    );
+    await spool.close();
+  });
+
+test('a free list that names a page twice is found in a store of any size, though no table is missing', async () => {
   const path = await makeStore();
-  const ids = shortenFreeList(path);
-  const told: Recovered[] = [];
-  const onRecovered = (recovered: Recovered) => told.push(recovered);
-  const spool = new Spool(join(path, '..'), undefined, 'late', { isStart: true, onRecovered });
-  assert.deepEqual(told[0]?.kind === 'rebuilt' && told[0].lost, []);
-  assert.deepEqual(
-    ids.filter((id) => spool.load(id).kind !== 'message'),
-    [],
+  const ids = shortenFreeList(
+    path,
+    'CREATE TABLE other (value BLOB); INSERT INTO other VALUES (zeroblob(30000)); DROP TABLE other',
   );
-  await spool.close();
+  truncateSync(path, 65 * 2 ** 20);
+  const recovered = recover(path, '');
+  assert.ok(recovered?.kind === 'rebuilt');
+  assert.deepEqual([recovered.messages, recovered.lost], [ids.length, []]);
 });
 
-/** The free list names a page of records, and a table is missing: what is written next lies on that page. Returns all ids. */
-function shortenFreeList(path: string): string[] {
+/** The free list that the SQL makes names a page of records: what is written next lies on that page. Returns all ids. */
+function shortenFreeList(path: string, sql: string): string[] {
   const ids = inFile(path, (database) => {
-    database.exec('DROP TABLE shaping');
+    database.exec(sql);
     return database.prepare('SELECT key FROM records ORDER BY key').all();
   });
   const bytes = fs.readFileSync(path);

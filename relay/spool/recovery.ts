@@ -31,8 +31,8 @@ export type Recovered =
   | ({ kind: 'rebuilt'; reason: string; setAside: string } & Salvaged);
 
 /**
- * At a start, a store up to this size is checked completely, which takes a second. A larger store shows its damage when
- * it is read.
+ * At a start, a store up to this size is checked completely, which takes a second. Of a larger store only the free list is
+ * checked, because what is written next lies on its pages. The rest shows its damage when it is read.
  */
 const LOOKED_THROUGH_BYTES = 64 * 2 ** 20;
 
@@ -85,7 +85,7 @@ function findDamage(path: string, notice: string): string | undefined {
   const unreadable = isTold || tellsOfUnreadable(notice) ? findUnreadable(path) : undefined;
   if (unreadable !== undefined) return unreadable;
   if (isTold) return lookAgain(path, notice);
-  const seen = look(path, statSync(path).size > LOOKED_THROUGH_BYTES ? undefined : 'quick_check');
+  const seen = look(path, statSync(path).size > LOOKED_THROUGH_BYTES ? 'free_list' : 'quick_check');
   if (seen) return findUnreadable(path) ?? (seen.kind === 'damage' ? lookAgain(path, seen.what) : undefined);
   rmSync(markOf(path), { force: true });
   return undefined;
@@ -118,7 +118,7 @@ interface Seen {
 }
 
 /** Writes nothing. Undefined: nothing is wrong. */
-function look(path: string, check: Check | undefined): Seen | undefined {
+function look(path: string, check: Check): Seen | undefined {
   try {
     const what = findProblem(path, check);
     return what === undefined ? undefined : { kind: isReadError(what) ? 'unreadable' : 'damage', what };
