@@ -1,5 +1,4 @@
-/** Words of the docs that no other table has: alerts, events for a webhook, and the lines of the log. Pure data. */
-import type { LogEvent } from '#relay/observe/levels.ts';
+/** Words of the docs that no other table has: alerts, and events for a webhook. Pure data. */
 
 interface Word {
   readonly meaning: string;
@@ -108,90 +107,4 @@ export const MAIL_EVENTS: Readonly<Record<string, Word>> = {
     cure: 'mend the way by "explain ADDRESS --connect", and let the sender send again',
   },
   'mail.removed': { meaning: 'a person removed the message by "mailrelay queue remove"' },
-};
-
-export const LOG_WORDS: Readonly<Partial<Record<LogEvent, Word>>> = {
-  accepted: { meaning: 'the relay answered 250, and the message is on disk' },
-  delivered: {
-    meaning: 'a next hop took the mail for recipients; "fellBack" says that it went in plain text',
-  },
-  refused: {
-    meaning: 'a client was refused; "rule" names what decided, and "cure" what would have let it in',
-    cure: 'see "cure" in the line, or explain the word of "rule"',
-  },
-  login_failed: {
-    meaning: 'a client gave a login that is not right, or that could not be judged',
-    cure: 'see "reason" in the line: the client hears only 535 or 454',
-  },
-  deferred: {
-    meaning: 'a delivery failed for now, and recipients wait for another attempt',
-    cure: 'see "reason" in the line, and try the way by "explain ADDRESS --connect"',
-  },
-  bounced: {
-    meaning: 'recipients were refused for good; their sender gets a report',
-    cure: 'see "reason" in the line: the answer of the next hop',
-  },
-  expired: {
-    meaning:
-      'recipients waited for longer than queue.expireAfter, or retry.expireAfter of their route or provider',
-    cure: 'see the lines "deferred" of the same id, mend the way, and let the sender send again',
-  },
-  returned: { meaning: 'the sender gets a report about recipients that the mail did not reach' },
-  not_signed: {
-    meaning: 'a message of a domain with a DKIM key went out without a signature',
-    cure: 'see "reason" in the line, and correct the Secret of the key',
-  },
-  suppressed: {
-    meaning:
-      'a client named a recipient that gets no mail for some time, because next hops refused it for good',
-    cure: 'see "queue suppressed"; "queue lift ADDRESS" lets it get mail again',
-  },
-  slowed_down: {
-    meaning: 'a receiver asked for fewer messages, and the relay sends more slowly to it',
-    cure: 'none is needed; where it stays, set limits for its route or provider',
-  },
-  secret_held_back: {
-    meaning: 'a next hop refused the new contents of a Secret, so the old contents stay in use',
-    cure: 'see "reason" in the line, and correct the Secret',
-  },
-  events_dropped: {
-    meaning: 'more than 100,000 events waited for the webhook, and the oldest were dropped',
-    cure: 'let the receiver answer 2xx: "events_not_taken" has its answer',
-  },
-  events_not_taken: {
-    meaning: 'the receiver of events does not take them, and is asked again',
-    cure: 'see "reason" in the line; the receiver must answer 2xx within 15 seconds',
-  },
-  filter_failed: {
-    meaning: 'the content filter did not judge a message; inbound.filter.onFailure decided',
-    cure: 'see "message" in the line, and the log of the filter',
-  },
-  proxy_header_missing: {
-    meaning: 'a connection from a proxy of proxyProtocol has no PROXY header, and was closed',
-    cure: 'let the proxy send the header, or remove its address from proxyProtocol.networks',
-  },
-  policy_refused: {
-    meaning: 'the relay did not take a new policy, and goes on with the one before',
-    cure: 'see "message" in the line, and MESSAGE in "kubectl get mr -o wide"',
-  },
-  certificate_not_taken: {
-    meaning: 'the relay did not take a new key pair, and goes on with the one before',
-    cure: 'see "message" in the line; "mailrelay cert" judges a pair before it is used',
-  },
-  users_not_taken: {
-    meaning: 'the Secret of users cannot be used as it is',
-    cure: 'see the reason in the line, and correct the Secret; "mailrelay hash" makes its entries',
-  },
-  table_unreadable: {
-    meaning: 'a table of addresses cannot be read, and addresses that need it are deferred',
-    cure: 'see "reason" in the line, and correct the ConfigMap or the Secret of the table',
-  },
-  set_aside: {
-    meaning: 'a message in the queue is damaged, and waits for a person',
-    cure: 'see "queue list --held"; export or remove it',
-  },
-  task_died: {
-    meaning: 'a task process of the relay ended by itself, and is started again',
-    cure: 'see the lines before it, and the memory of the pod; else report it',
-  },
 };

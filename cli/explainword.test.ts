@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { findLevel, LOG_EVENTS } from '#relay/observe/levels.ts';
 import { explainWord, isWord, listWords } from './explainword.ts';
+import { OPERATOR_WORDS } from './operatorwords.ts';
 import { UsageError } from './usage.ts';
 
 const page = (name: string) => readFileSync(new URL(`../docs/${name}`, import.meta.url), 'utf8');
@@ -28,13 +30,32 @@ test('the codes of the page about symptoms are words', () => {
   assert.match(explainWord('5.7.3').text, /refusal of our login/);
 });
 
-test('the events of the log that its page names have a cause and a cure of their own', () => {
-  const [, warn = ''] = /\| `warn` \|(.*)\|/.exec(page('logging.md')) ?? [];
-  const events = find(warn, /`(\w+)`/g);
-  assertExplained(events, 7);
-  const texts = events.map((event) => explainWord(event).text.replace(event, ''));
-  assert.equal(new Set(texts).size, events.length);
-  for (const text of texts) assert.match(text, /\n {2}cause: /);
+const isOf = (kind: string) => (line: string) => line.includes(`(event of the log${kind}`);
+const tellEvent = (event: string, kind: string) =>
+  explainWord(event)
+    .text.split(/^(?=\S)/m)
+    .find(isOf(kind)) ?? '';
+
+test('every event of the log says what it means, and a trouble has its cause and its cure too', () => {
+  assert.ok(LOG_EVENTS.length > 70);
+  for (const event of LOG_EVENTS) {
+    const text = tellEvent(event, ', level ');
+    const isTrouble = ['error', 'warn'].includes(findLevel(event));
+    assert.match(
+      text,
+      isTrouble ? /\n {2}means: .+\n {2}cause: .+\n {2}cure: {2}./ : /\n {2}means: ./,
+      event,
+    );
+  }
+  const meanings = LOG_EVENTS.map((event) => tellEvent(event, ', level ').split('\n')[1]);
+  assert.equal(new Set(meanings).size, LOG_EVENTS.length, 'two events have one meaning');
+});
+
+test('every event of the log of the operator, as its page lists them, says what it means', () => {
+  const events = find(page('operator-metrics.md').split('## The log')[1] ?? '', /^\| `(\w+)` \|/gm);
+  assert.ok(events.length > 15);
+  for (const event of events) assert.match(tellEvent(event, ' of the operator'), /\n {2}means: ./, event);
+  assert.deepEqual(new Set(Object.keys(OPERATOR_WORDS)), new Set(events));
 });
 
 test('an unknown word is answered in a line that can be read, and a domain is no word', () => {

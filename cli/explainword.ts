@@ -3,23 +3,18 @@
  * rule that refused a client, an event of the log or for a webhook, an alert, the cause of a failure, the code of a reply
  * or of a provider that refuses our login. Pure.
  */
-import { CONDITION_MEANING, CONDITION_TYPES, type ConditionType, REASONS } from '#crds/conditions.ts';
+import { CONDITION_MEANING, CONDITION_TYPES, REASONS } from '#crds/conditions.ts';
 import { CHANGE_EVENTS } from '#crds/events.ts';
 import { HOP_CURES } from '#crds/hopcures.ts';
 import { LOGIN_PROBLEMS } from '#crds/loginproblems.ts';
 import { findNearest } from '#crds/nearest.ts';
 import { findCure, RULES_OF_REFUSAL } from '#relay/listener/cures.ts';
 import { REPLIES } from '#relay/listener/reply.ts';
-import { findLevel, type Level, LOG_EVENTS, type LogEvent } from '#relay/observe/levels.ts';
-import { ALERTS, LOG_WORDS, MAIL_EVENTS } from './docwords.ts';
+import { findLevel, LOG_EVENTS } from '#relay/observe/levels.ts';
+import { ALERTS, MAIL_EVENTS } from './docwords.ts';
+import { LOG_WORDS } from './logwords.ts';
+import { OPERATOR_WORDS } from './operatorwords.ts';
 import { UsageError } from './usage.ts';
-
-const LEVEL_MEANING: Readonly<Record<Level, string>> = {
-  error: 'a person must act',
-  warn: 'mail or a client did not get through, or something is wrong that ends by itself',
-  info: 'mail and transitions',
-  debug: 'a step of these',
-};
 
 /** One meaning of a word. Another kind may use the same word. */
 interface Meaning {
@@ -72,51 +67,34 @@ function findReplies(code: string): Meaning[] {
 
 function listMeanings(): Meaning[] {
   return [
-    ...CONDITION_TYPES.map((type) => ({
-      word: type,
-      kind: 'condition',
-      meaning: CONDITION_MEANING[type],
-    })),
-    ...Object.entries(REASONS).map(([reason, { type, cause, cure }]) => ({
-      word: reason,
-      kind: describeReason(type),
+    ...CONDITION_TYPES.map((type) => ({ word: type, kind: 'condition', meaning: CONDITION_MEANING[type] })),
+    ...Object.entries(REASONS).map(([word, { type, cause, cure }]) => ({
+      word,
+      kind: `${type}: ${CONDITION_MEANING[type]}`,
       cause,
       cure,
     })),
-    ...Object.entries(CHANGE_EVENTS).map(([event, meaning]) => ({
-      word: event,
+    ...Object.entries(CHANGE_EVENTS).map(([word, meaning]) => ({
+      word,
       kind: 'event of the MailRelay',
       meaning,
     })),
-    ...RULES_OF_REFUSAL.map((rule) => ({
-      word: rule,
-      kind: 'refusal of a client',
-      cure: findCure(rule) ?? '',
+    ...RULES_OF_REFUSAL.map((word) => ({ word, kind: 'refusal of a client', cure: findCure(word) ?? '' })),
+    ...LOG_EVENTS.map((word) => ({
+      word,
+      kind: `event of the log, level ${findLevel(word)}`,
+      ...LOG_WORDS[word],
     })),
-    ...LOG_EVENTS.map((event) => ({
-      word: event,
-      kind: 'event of the log',
-      meaning: `level ${findLevel(event)}: ${LEVEL_MEANING[findLevel(event)]}`,
-      ...describeEvent(event),
-    })),
-    ...Object.entries(ALERTS).map(([word, one]) => ({ word, kind: 'alert', ...one })),
-    ...Object.entries(MAIL_EVENTS).map(([word, one]) => ({ word, kind: 'event for a webhook', ...one })),
-    ...Object.entries(HOP_CURES).map(([cause, cure]) => ({
-      word: cause,
-      kind: 'cause of a failed delivery',
-      cure,
-    })),
+    ...name('event of the log of the operator', OPERATOR_WORDS),
+    ...name('alert', ALERTS),
+    ...name('event for a webhook', MAIL_EVENTS),
+    ...Object.entries(HOP_CURES).map(([word, cure]) => ({ word, kind: 'cause of a failed delivery', cure })),
     ...LOGIN_PROBLEMS.map(({ code, cure }) => ({ word: code, kind: 'refusal of our login', cure })),
   ];
 }
 
-function describeEvent(event: LogEvent): { cause?: string; cure?: string } {
-  const { meaning, cure } = LOG_WORDS[event] ?? {};
-  return { ...(meaning === undefined ? {} : { cause: meaning }), ...(cure === undefined ? {} : { cure }) };
-}
-
-function describeReason(type: ConditionType): string {
-  return `${type}: ${CONDITION_MEANING[type]}`;
+function name(kind: string, words: Readonly<Record<string, Omit<Meaning, 'word' | 'kind'>>>): Meaning[] {
+  return Object.entries(words).map(([word, one]) => ({ word, kind, ...one }));
 }
 
 function describe({ word, kind, meaning, cause, cure }: Meaning): string {
