@@ -100,7 +100,7 @@ async function explainAddress(
   // Where nothing waits nothing is tried again.
   const waits = destination.kind !== 'local' && policy.queue.mode !== 'CutThrough';
   const schedule = waits ? findSchedule(policy, destination, ladder.provider) : null;
-  const status = waits || connect ? await askRunning(relay) : null;
+  const status = waits || connect ? await askRunning({ ...relay, state }) : null;
   const place = ladder.provider?.name ?? destination.name;
   const slowed = (waits && status?.queue.slowed?.find((one) => one.destination === place)) || null;
   const identity = describeIdentity(policy, ladder, status);

@@ -9,7 +9,10 @@ import { type Ladder, MX_HOSTS } from '#relay/delivery/ladder.ts';
 import { askStatus, findEndpoint, type NamedEndpoint } from './relaystatus.ts';
 import { stateFolder } from './statefolder.ts';
 
-/** null: none runs here. Most manifests are explained where no relay runs. */
+/**
+ * null: none runs here. Most manifests are explained where no relay runs, and a state folder says what it has also when
+ * its relay is stopped.
+ */
 export async function askRunning(named: NamedEndpoint): Promise<PodStatus | null> {
   try {
     return await askStatus(findEndpoint(named));

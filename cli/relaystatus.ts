@@ -1,9 +1,8 @@
 /** Asks a running relay for its status, over HTTP. Every failure is one sentence that names the cure. */
-import { existsSync } from 'node:fs';
 import { type PodStatus, parsePodStatus } from '#crds/podstatus.ts';
 import { ADMIN_PORT, POD_PATHS } from '#crds/wellknown.ts';
 import { readRunNote } from './runnote.ts';
-import { findStateFolder } from './statefolder.ts';
+import { findStateFolder, stateFolder } from './statefolder.ts';
 import { showEndpoint } from './terminal.ts';
 
 /** Where a relay serves health and status. */
@@ -27,9 +26,7 @@ const WAIT_MS = 10_000;
 export function findEndpoint({ address, adminPort, state }: NamedEndpoint): AdminEndpoint {
   const usual = { address: address ?? '127.0.0.1', adminPort: adminPort ?? ADMIN_PORT };
   if (address !== undefined || adminPort !== undefined) return usual;
-  if (state !== undefined && !existsSync(state))
-    throw new Error(`There is no state folder "${state}": name that of the relay by --state DIR`);
-  const folder = state ?? findStateFolder();
+  const folder = state === undefined ? findStateFolder() : stateFolder(state);
   if (folder === undefined || folder === POD_PATHS.state) return usual;
   const { hostname, port } = new URL(readRunNote(folder).adminUrl);
   return { address: hostname.replace(/^\[|\]$/g, ''), adminPort: Number(port || HTTP_PORT) };

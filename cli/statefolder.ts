@@ -7,6 +7,8 @@ import { dirname, join, resolve } from 'node:path';
 import { CONTROL_SOCKET, POD_PATHS } from '#crds/wellknown.ts';
 
 export function stateFolder(named: string | undefined): string {
+  if (named !== undefined && !existsSync(named))
+    throw new Error(`There is no state folder "${named}": name that of the relay by --state DIR`);
   const found = named === undefined ? findStateFolder() : resolve(named);
   if (found === undefined)
     throw new Error(

@@ -92,11 +92,12 @@ test('no relay to speak to', async () => {
   assertOneSentence(
     await mailrelay(['queue', 'list', '--state', join(dir, 'none')]),
     1,
-    'No relay',
+    'no state folder',
     '--state',
   );
   assertOneSentence(await mailrelay(['queue', 'list', '--state', dir]), 1, 'No relay', '--state');
   const long = join(dir, 'x'.repeat(120));
+  mkdirSync(long);
   assertOneSentence(await mailrelay(['queue', 'list', '--state', long]), 1, 'too long', 'state folder');
   assertOneSentence(await mailrelay(['queue', 'remove', '--state', dir]), 2, 'which messages to remove');
 });

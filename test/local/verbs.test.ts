@@ -308,7 +308,11 @@ printers      STARTTLS Disabled, TLSv1.2 or later, by inbound.clientPolicies[0];
         'OtherInstallation',
         /^OtherInstallation \(Stalled: (.*\n)+OtherInstallation \(event of the MailRelay\)/,
       ],
-      ['spool_recovered', /^spool_recovered \(event of the log\)\n +means: level warn/],
+      [
+        'spool_recovered',
+        /^spool_recovered \(event of the log, level warn\)\n +means: .*\n +cause: .*\n +cure: /,
+      ],
+      ['lease_lost', /^lease_lost \(event of the log of the operator\)\n +means: /],
       ['relaying_denied', /^relaying_denied \(refusal of a client\)\n +cure: /],
       ['5.7.139', /^5\.7\.139 \(refusal of our login\)\n +cure: /],
       ['AADSTS7000215', /^AADSTS7000215 \(refusal of our login\)\n +cure: /],
