@@ -3,7 +3,10 @@ import type { HistoryEntry } from '#relay/history/entry.ts';
 import { visible } from './terminal.ts';
 
 export const WIDE_FOUND_HEAD =
-  'ID  RECEIVED  BYTES  MESSAGE-ID  SENDER  RECIPIENT  STATE  TIME  HOP  ANSWER\n'.replaceAll('  ', '\t');
+  'ID  RECEIVED  BYTES  MESSAGE-ID  SENDER  ORIGINAL-SENDER  RECIPIENT  ORIGINAL-RECIPIENT  STATE  TIME  HOP  ANSWER\n'.replaceAll(
+    '  ',
+    '\t',
+  );
 
 type Recipient = HistoryEntry['recipients'][number];
 
@@ -33,16 +36,21 @@ function describeOriginals(originals: readonly string[] = []): string {
 
 /** A line with tabs for each recipient, with its last answer. */
 export function describeFoundWide(entry: HistoryEntry): string {
-  const { id, received, bytes, from, messageId = '-' } = entry;
+  const { id, received, bytes, from, originalFrom = [], messageId = '-' } = entry;
+  const senders = listOriginals(originalFrom.map((one) => `<${one}>`));
   return entry.recipients
     .map((one) => {
-      const sent = [id, received, bytes, visible(messageId), `<${visible(from)}>`];
+      const sent = [id, received, bytes, visible(messageId), `<${visible(from)}>`, senders];
       return `${[...sent, ...describeEnd(one)].join('\t')}\n`;
     })
     .join('');
 }
 
-function describeEnd({ address, state, answers }: Recipient): string[] {
+function listOriginals(originals: readonly string[] = []): string {
+  return originals.length === 0 ? '-' : originals.map(visible).join(',');
+}
+
+function describeEnd({ address, originalTo, state, answers }: Recipient): string[] {
   const { time, hop = '-', text } = answers.at(-1) ?? { time: '-', text: '-' };
-  return [address, state, time, hop, text].map(visible);
+  return [address, listOriginals(originalTo), state, time, hop, text].map(visible);
 }

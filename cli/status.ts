@@ -5,6 +5,7 @@
 import { print } from './output.ts';
 import { askRelay, askStatus, findEndpoint } from './relaystatus.ts';
 import { describeStatus } from './statustext.ts';
+import { describeWideTables } from './statuswide.ts';
 import { paintNames } from './styles.ts';
 import type { Format } from './verb.ts';
 
@@ -23,6 +24,7 @@ export async function status({ output, metrics, ...named }: StatusOptions): Prom
     return 0;
   }
   const found = await askStatus(endpoint);
-  await print(output, found, () => paintNames(describeStatus(found, Date.now())));
+  const tables = output === 'wide' ? describeWideTables(found) : '';
+  await print(output, found, () => `${paintNames(describeStatus(found, Date.now()))}${tables}`);
   return found.ready ? 0 : 1;
 }

@@ -6,7 +6,7 @@ import { outputOption, stateOption, Verb } from '../verb.ts';
 export const verb = new Verb('status')
   .summary('what a running relay serves, and whom Required would refuse')
   .description(
-    'Shows which policy and which certificate a relay really serves, its queue, its sessions, whom starttls: Required would refuse, how deliveries were protected, and which destinations a stricter level would make wait. Exit status 1 when the relay is not ready.',
+    'Shows which policy and which certificate a relay really serves, its queue, its sessions, whom starttls: Required would refuse, how deliveries were protected, and which destinations a stricter level would make wait. With -o wide, tables of the listeners, client policies, certificates, DKIM keys and destinations follow. Exit status 1 when the relay is not ready.',
   )
   .option('--address <host>', 'where the relay serves health and status (default: as its state folder says)')
   .option(
@@ -15,7 +15,7 @@ export const verb = new Verb('status')
     parsePort,
   )
   .addOption(stateOption())
-  .addOption(outputOption('text', 'json', 'yaml'))
+  .addOption(outputOption('text', 'wide', 'json', 'yaml'))
   .option('--metrics', 'print its metrics instead, as Prometheus reads them')
   .example('status', 'The relay of "mailrelay run", or of this pod')
   .does(async () => (await import('../status.ts')).status);

@@ -66,9 +66,9 @@ describe('mailrelay find', { concurrency: false }, () => {
       /\n {6}to joe@example\.com: delivered\n {9}\S+Z {2}delivered by 127\.0\.0\.1:\d+: 250/,
     );
     const wide = (await find('app@client.example', '-o', 'wide')).stdout.split('\n');
-    assert.equal(wide[0]?.split('\t').length, 10);
+    assert.equal(wide[0]?.split('\t').length, 12);
     assert.ok(
-      wide.slice(1, -1).every((line) => line.split('\t').length === 10),
+      wide.slice(1, -1).every((line) => line.split('\t').length === 12),
       wide.join('\n'),
     );
   });
