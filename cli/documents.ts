@@ -4,6 +4,7 @@
  */
 import { gunzipSync } from 'node:zlib';
 import { type Fault, type ValidManifest, validateMailRelay } from '#crds/validate.ts';
+import type { Warning } from '#crds/warnings.ts';
 import { KIND } from '#crds/wellknown.ts';
 import { listYamlFiles, type Place, readYamlFile, type YamlDocument, type YamlFile } from './yamlfiles.ts';
 
@@ -75,7 +76,10 @@ export function printPlace({ file, line, column }: Place): string {
 }
 
 /** In the order of the text. A field that should not be there is found by its name, all others by their value. */
-export function placeFaults({ locate }: YamlDocument, faults: readonly Fault[]): (Fault & Place)[] {
+export function placeFaults<Found extends Fault | Warning>(
+  { locate }: YamlDocument,
+  faults: readonly Found[],
+): (Found & Place)[] {
   return faults
     .map((fault) => ({ ...fault, ...locate(fault.keys, fault.kind === 'field' ? 'name' : 'value') }))
     .toSorted((a, b) => a.line - b.line || a.column - b.column);

@@ -3,7 +3,7 @@
  * Every fault has its file, line, column and field, and says the cure.
  */
 import { printPlace } from './documents.ts';
-import { type LintResult, lintPath } from './lintfaults.ts';
+import { isWarning, type LintResult, lintPath } from './lintfaults.ts';
 import { print } from './output.ts';
 import { makeSarif } from './sarif.ts';
 import { paint } from './styles.ts';
@@ -22,15 +22,20 @@ export async function lint(named: readonly string[], { file = [], output }: Lint
   for (const path of paths) results.push(...(await lintPath(path)));
   const value = output === 'sarif' ? await makeSarif(results) : results;
   await print(output === 'sarif' ? 'json' : output, value, () => results.map(describeResult).join(''));
-  return results.some(({ faults }) => faults.length > 0) ? 1 : 0;
+  return results.every(isGood) ? 0 : 1;
 }
 
-function describeResult({ file, name, faults }: LintResult): string {
-  if (faults.length === 0) return `${file}: MailRelay ${name}: ${paint('green', 'ok')}\n`;
-  return faults
-    .map((fault) => {
-      const field = fault.field === null ? '' : `${fault.field}: `;
-      return `${paint('bold', `${printPlace(fault)}:`)} ${field}${fault.message}\n`;
-    })
-    .join('');
+function isGood({ faults }: LintResult): boolean {
+  return faults.every(isWarning);
+}
+
+function describeResult(result: LintResult): string {
+  const { file, name, faults } = result;
+  const lines = faults.map((fault) => {
+    const what = isWarning(fault) ? 'warning: ' : '';
+    const field = fault.field === null ? '' : `${fault.field}: `;
+    return `${paint('bold', `${printPlace(fault)}:`)} ${what}${field}${fault.message}\n`;
+  });
+  const end = isGood(result) ? `${file}: MailRelay ${name}: ${paint('green', 'ok')}\n` : '';
+  return `${lines.join('')}${end}`;
 }

@@ -1,15 +1,16 @@
 /** The faults of manifests as values, each with its place. */
 import { describeSystemError } from '#crds/systemwords.ts';
 import { type Fault, validateMailRelay } from '#crds/validate.ts';
+import { listWarnings, type Warning } from '#crds/warnings.ts';
 import { isMailRelay, listObjects, placeFaults } from './documents.ts';
 import { listYamlFiles, type Place, readYamlFile, type YamlDocument } from './yamlfiles.ts';
 
 export interface LintFault extends Place {
   /**
-   * file: the file cannot be read. yaml: its text cannot be read. missing: there is no MailRelay. The others are those of
-   * validate.ts.
+   * file: the file cannot be read. yaml: its text cannot be read. missing: there is no MailRelay. warning: the API server
+   * and the relay take it. The others are those of validate.ts.
    */
-  readonly kind: Fault['kind'] | 'file' | 'yaml' | 'missing';
+  readonly kind: Fault['kind'] | 'file' | 'yaml' | 'missing' | 'warning';
   /** null: the fault is not that of a field. */
   readonly field: string | null;
   readonly message: string;
@@ -48,7 +49,10 @@ function lintDocument(document: YamlDocument): LintResult {
   const { file, value } = document;
   const judged = validateMailRelay(value);
   const { name } = (value as { metadata?: { name?: unknown } | null }).metadata ?? {};
-  const faults = placeFaults(document, judged.kind === 'valid' ? [] : judged.faults);
+  const faults = placeFaults<Fault | Warning>(
+    document,
+    judged.kind === 'valid' ? listWarnings(judged.manifest.spec) : judged.faults,
+  );
   return {
     file,
     name: typeof name === 'string' ? name : '',
@@ -64,6 +68,8 @@ function lintDocument(document: YamlDocument): LintResult {
     ),
   };
 }
+
+export const isWarning = ({ kind }: LintFault) => kind === 'warning';
 
 const unreadable = (file: string) => (error: Error) => [
   faultyFile(file, 'file', `cannot be read: ${describeSystemError(error.cause ?? error)}`),

@@ -43,7 +43,7 @@ const run = z.strictObject({
 /** 3.13 */
 const sarifLog = z.strictObject({ $schema: z.url(), version: z.literal('2.1.0'), runs: z.array(run).min(1) });
 
-const KINDS: readonly LintFault['kind'][] = ['yaml', 'missing', 'value', 'field', 'rule'];
+const KINDS: readonly LintFault['kind'][] = ['yaml', 'missing', 'value', 'field', 'rule', 'warning'];
 const fault = fc.record({
   file: fc.string({ unit: 'grapheme', minLength: 1, maxLength: 30 }).map((name) => name.replaceAll('\0', '')),
   line: fc.integer({ min: 1 }),
@@ -65,6 +65,10 @@ test('every log is as the standard wants it, and its results have rules', async 
       assert.deepEqual(
         results.map(({ ruleId }) => ids.includes(ruleId)),
         faults.map(() => true),
+      );
+      assert.deepEqual(
+        results.map(({ level }) => level),
+        faults.map(({ kind }) => (kind === 'warning' ? 'warning' : 'error')),
       );
     }),
   );

@@ -11,6 +11,7 @@ const RULES: Readonly<Record<LintFault['kind'], string>> = {
   value: 'A field must have a value that the schema allows.',
   field: 'A field must be one of the schema.',
   rule: 'Fields must fit each other.',
+  warning: 'A value should mean what a person reads.',
 };
 
 export async function makeSarif(results: readonly LintResult[]) {
@@ -36,7 +37,7 @@ export async function makeSarif(results: readonly LintResult[]) {
 function makeResult({ file, line, column, kind, field, message }: LintFault) {
   return {
     ruleId: kind,
-    level: 'error',
+    level: kind === 'warning' ? 'warning' : 'error',
     message: { text: field === null ? message : `${field}: ${message}` },
     locations: [
       {

@@ -116,7 +116,7 @@ function makeFault(kind: Fault['kind'], keys: readonly Key[], message: string): 
   return { kind, keys, path: printPath(keys), message };
 }
 
-function printPath(keys: readonly Key[]): string {
+export function printPath(keys: readonly Key[]): string {
   const path = keys.map((key) => (typeof key === 'number' ? `[${key}]` : `.${key}`)).join('');
   return path.slice(1) || 'the document';
 }

@@ -256,3 +256,22 @@ test('a pipe is read, and one without a writer keeps no signal away', async () =
     assert.deepEqual((await Promise.race([ended, late]))[0], 143, args.join(' '));
   }
 });
+
+test('what the API server takes, and a person may not have meant, is a warning, and no failure', async () => {
+  const loose = `${GOOD.replace('hostname: relay', 'hostname: my_relay')}    clients: {networks: [10.0.0.1/8]}\n`;
+  const { status, stdout } = await lint(write('loose.yaml', loose));
+  assert.match(
+    stdout,
+    /^loose\.yaml:5:13: warning: spec\.hostname: has an underscore: .*\nloose\.yaml:9:26: warning: spec\.inbound\.clients\.networks\[0\]: stands for all of 10\.0\.0\.0\/8: .*\nloose\.yaml: MailRelay relay: ok\n$/,
+  );
+  assert.equal(status, 0);
+  assert.deepEqual(
+    (await faultsOf(loose)).map(({ kind }) => kind),
+    ['warning', 'warning'],
+  );
+  const { stdout: log } = await lint('-o', 'sarif', 'loose.yaml');
+  assert.deepEqual(
+    [...log.matchAll(/"level": "(\w+)"/g)].map(([, level]) => level),
+    ['warning', 'warning'],
+  );
+});
