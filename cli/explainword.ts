@@ -28,6 +28,11 @@ interface Meaning {
 /** A code of a reply (550), an enhanced status code (5.7.1), or both. */
 const CODE = /^[245]\d\d$|^(?:[245]\d\d )?[245]\.\d{1,3}\.\d{1,3}$/;
 
+const NO_CODE =
+  'the relay has no reply with this code, so that it comes from another host, whose own words say more';
+const NO_WORD =
+  'write a condition or its reason (KeyMismatch), the rule of a refusal (relaying_denied), an event (deferred), an alert (MailRelayNotReady) or a code (5.7.1)';
+
 /** A word with a full stop could be a domain too, so only a known one is a word. */
 export function isWord(text: string): boolean {
   return CODE.test(text) || !/[@.:/]/.test(text) || findMeanings(text).length > 0;
@@ -51,18 +56,15 @@ function findMeanings(word: string): Meaning[] {
 
 /** What the relay answers with this code, and what a refusal of our login with it means. */
 function findReplies(code: string): Meaning[] {
-  const replies = Object.values(REPLIES).filter(({ code: number, text }) =>
-    [`${number}`, text.split(' ')[0], `${number} ${text.split(' ')[0]}`].includes(code),
-  );
-  const told = new Map(replies.map((reply) => [`${reply.code} ${reply.text}`, reply]));
-  return [
-    ...[...told].map(([word, { reason }]) => ({
-      word,
-      kind: `reply to a client, rule ${reason}`,
-      cure: findCure(reason) ?? '',
-    })),
-    ...findMeanings(code.split(' ').at(-1) ?? ''),
-  ];
+  const told = new Map<string, Meaning>();
+  for (const { code: number, text, reason } of Object.values(REPLIES)) {
+    const [status = ''] = text.split(' ');
+    const word = `${number} ${text}`;
+    const kind = `reply to a client, rule ${reason}`;
+    if ([`${number}`, status, `${number} ${status}`].includes(code))
+      told.set(word, { word, kind, cure: findCure(reason) ?? '' });
+  }
+  return [...told.values(), ...findMeanings(code.split(' ').at(-1) ?? '')];
 }
 
 function listMeanings(): Meaning[] {
@@ -108,10 +110,10 @@ function describe({ word, kind, meaning, cause, cure }: Meaning): string {
 }
 
 function unknown(word: string): UsageError {
-  const meant = CODE.test(word) ? undefined : findNearest(word, listWords());
-  if (meant !== undefined) return new UsageError(`There is no word "${word}": did you mean ${meant}?`);
-  const known = CODE.test(word)
-    ? 'the relay has no reply with this code, so that it comes from another host, whose own words say more'
-    : 'write a condition or its reason (KeyMismatch), the rule of a refusal (relaying_denied), an event (deferred), an alert (MailRelayNotReady) or a code (5.7.1)';
-  return new UsageError(`There is no word "${word}": ${known}`);
+  return new UsageError(`There is no word "${word}": ${CODE.test(word) ? NO_CODE : suggest(word)}`);
+}
+
+function suggest(word: string): string {
+  const meant = findNearest(word, listWords());
+  return meant === undefined ? NO_WORD : `did you mean ${meant}?`;
 }

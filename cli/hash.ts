@@ -5,8 +5,7 @@
 import { stringify } from 'yaml';
 import { hashPassword } from '#crds/passwordhash.ts';
 import { namespaceName, objectName } from '#crds/shapes.ts';
-import { compileSenders } from '#relay/addresses/senders.ts';
-import { refuseMisshapen } from './misshapen.ts';
+import { readSenders, refuseMisshapen } from './misshapen.ts';
 import { readPassword } from './password.ts';
 import { UsageError } from './usage.ts';
 
@@ -30,11 +29,14 @@ export async function hash(
     throw new UsageError(`--user must be a name without blanks and colons, not "${user}"`);
   if (secret !== undefined) refuseMisshapen('--secret', objectName(), secret);
   if (namespace !== undefined) refuseMisshapen('--namespace', namespaceName(), namespace);
-  const bad = sender.find((one) => /[\s,]/.test(one) || !compileSenders([one]));
-  if (bad !== undefined)
-    throw new UsageError(
-      `--sender must be an address or a domain, such as joe@example.com or *.example.com, not "${bad}"`,
-    );
+  for (const one of sender) {
+    // It would end in the line of the Secret.
+    if (/[\s,]/.test(one))
+      throw new UsageError(
+        `Option --sender "${one}" has a blank or a comma: repeat the option for each sender`,
+      );
+    readSenders('--sender', one);
+  }
   const line = [await hashPassword(await readPassword('new')), ...sender].join(' ');
   process.stdout.write(user === undefined ? `${line}\n` : formatSecret(user, line, secret, namespace));
   return 0;

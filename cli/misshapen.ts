@@ -1,6 +1,6 @@
-/** Refuses the values of options that are wrong in themselves, in the words of the fields of a MailRelay. Pure. */
+/** Reads the values of options that have the form of a field of a MailRelay, and refuses others in the words of the fields. Pure. */
 import type { host } from '#crds/shapes.ts';
-import { readDomain, readMailbox } from '#relay/addresses/address.ts';
+import { compileSenders, type SenderMatcher } from '#relay/addresses/senders.ts';
 import { UsageError } from './usage.ts';
 
 /** By the shape of a field. */
@@ -12,22 +12,18 @@ export function refuseMisshapen(option: string, shape: ReturnType<typeof host>, 
   throw new UsageError(`Option ${option} "${value}" ${fault}`);
 }
 
-/** A domain, or *.example.com for those below it. */
-export function refuseNoDomain(option: string, value: string): void {
-  if (!isDomain(value))
-    throw new UsageError(
-      `Option ${option} "${value}" is no domain: write it as example.com or *.example.com`,
-    );
+/** A sender, or a domain of senders, as a manifest has them. `orElse`: what the option takes besides. */
+export function readSenders(option: string, value: string, orElse = ''): SenderMatcher {
+  const matches = compileSenders([value]);
+  if (matches) return matches;
+  throw new UsageError(
+    `Option ${option} "${value}" is no sender: write it as joe@example.com, example.com or *.example.com${orElse}`,
+  );
 }
 
-/** A sender, or a domain of senders. */
-export function refuseNoSender(option: string, value: string): void {
-  if (value !== '<>' && !isDomain(value) && !readMailbox(value)?.domain)
-    throw new UsageError(
-      `Option ${option} "${value}" is no sender: write it as joe@example.com, example.com, *.example.com or <>`,
-    );
-}
-
-function isDomain(value: string): boolean {
-  return readDomain(value.replace(/^\*\./, '')) !== undefined;
+/** The addresses in a domain, or for *.example.com those in the domains below it. */
+export function readDomains(option: string, value: string): SenderMatcher {
+  const matches = value.includes('@') ? undefined : compileSenders([value]);
+  if (matches) return matches;
+  throw new UsageError(`Option ${option} "${value}" is no domain: write it as example.com or *.example.com`);
 }

@@ -1,7 +1,6 @@
 /** Selects the messages of a queue that a verb acts on: named ids, or all messages that match a filter. Pure. */
-import { compilePatterns } from '#crds/patterns.ts';
 import type { QueueEntry } from '#relay/queue/tools.ts';
-import { refuseNoDomain, refuseNoSender } from './misshapen.ts';
+import { readDomains, readSenders } from './misshapen.ts';
 import { UsageError } from './usage.ts';
 
 /** The options that select messages. `all` is a filter that matches every message. */
@@ -38,13 +37,9 @@ function buildFilters({
 }: Wish): ((entry: QueueEntry, now: number) => boolean)[] {
   const filters: ((entry: QueueEntry, now: number) => boolean)[] = [];
   if (held) filters.push(({ state }) => state !== 'queued');
-  if (sender !== undefined) {
-    refuseNoSender('--sender', sender);
-    filters.push(senderFilter(sender));
-  }
+  if (sender !== undefined) filters.push(senderFilter(sender));
   if (domain !== undefined) {
-    refuseNoDomain('--domain', domain);
-    const isIt = compilePatterns([domain]);
+    const isIt = readDomains('--domain', domain);
     filters.push(({ recipients }) => recipients.some(({ address }) => isIt(address)));
   }
   if (older !== undefined) filters.push(({ received }, now) => now - Date.parse(received) > older * 1000);
@@ -54,6 +49,6 @@ function buildFilters({
 /** `<>` is the null sender of bounces. The sender of a damaged entry is unknown, so it matches no sender. */
 function senderFilter(sender: string): (entry: QueueEntry) => boolean {
   if (sender === '<>') return ({ from, state }) => from === '' && state !== 'damaged';
-  const isIt = compilePatterns([sender]);
+  const isIt = readSenders('--sender', sender, ', or as <> for bounces');
   return ({ from }) => from !== '' && isIt(from);
 }

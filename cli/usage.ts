@@ -16,6 +16,19 @@ export function parseListenAddress(text: string): string {
   return text;
 }
 
+/** Of a trace, which has addresses also where a peer is a next hop. */
+export function parsePeer(text: string): string {
+  if (isIP(text) === 0)
+    throw new InvalidArgumentError('It must be an IP address, such as 192.0.2.7 or 2001:db8::7');
+  return text;
+}
+
+export function parseSession(text: string): string {
+  if (!/^[^\]\s]+$/.test(text))
+    throw new InvalidArgumentError('It must be an id, which stands in brackets in a trace');
+  return text;
+}
+
 /** A reader of whole numbers from `least` on. */
 export function parseNumber(least: number, most = Number.MAX_SAFE_INTEGER): (text: string) => number {
   const bounds = most === Number.MAX_SAFE_INTEGER ? `${least} or more` : `from ${least} to ${most}`;

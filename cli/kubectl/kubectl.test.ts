@@ -4,9 +4,11 @@ import { mailRelaySpec } from '#crds/mailrelay.ts';
 import { changed } from '#test/fixtures/manifests.ts';
 import fc from '#test/kit/property.ts';
 import { describeTable } from '../terminal.ts';
+import { UsageError } from '../usage.ts';
 import { describeEffect, listChanges } from './diff.ts';
 import { concerns } from './events.ts';
 import { inNamespace, takeGlobals } from './globals.ts';
+import { buildPlugin } from './program.ts';
 import { splitWords, takesIds } from './queue.ts';
 import { makeRedaction } from './report.ts';
 import { findObstacle, listSendWords } from './test.ts';
@@ -35,6 +37,17 @@ test('the options of kubectl stand anywhere in the line, and all other words go 
   ]);
   assert.throws(() => takeGlobals(['status', 'relay', '-n']), /Option -n has no value/);
   assert.throws(() => takeGlobals(['status', 'relay', '-o', 'xml']), /choose text, json, yaml/);
+});
+
+test('a trace of what no line can have is refused before any pod is asked', async () => {
+  for (const words of [
+    ['--peer', 'foo'],
+    ['--session', 'a]b'],
+  ])
+    await assert.rejects(
+      buildPlugin({}).parseAsync(['trace', 'relay', ...words], { from: 'user' }),
+      UsageError,
+    );
 });
 
 test('words of the queue tools are told apart: ids from options and their values', () => {

@@ -3,7 +3,7 @@
  * cluster. It acts by the rights of the person: exec into relay pods, as kubectl exec does.
  */
 import { untilStopSignal } from '../signals.ts';
-import { checkAddress, parsePort, parseSender, parseTime } from '../usage.ts';
+import { checkAddress, parsePeer, parsePort, parseSender, parseSession, parseTime } from '../usage.ts';
 import { Verb } from '../verb.ts';
 import { verb as podQueue } from '../verbs/queue.ts';
 import type { Cluster } from './cluster.ts';
@@ -164,8 +164,8 @@ function trace({ connect, pod }: Given): Verb {
   return ofRelay('trace', 'the SMTP trace in the logs of all pods')
     .option('--since <time>', 'begin with the lines of the last 10m, 2h or 1d', parseTime)
     .option('--no-follow', 'end with the last line of now')
-    .option('--session <id>', 'only the session of this id')
-    .option('--peer <address>', 'only sessions with this client, or next hop')
+    .option('--session <id>', 'only the session of this id', parseSession)
+    .option('--peer <address>', 'only sessions with this client, or next hop', parsePeer)
     .does(async () => {
       const { followTrace } = await import('./trace.ts');
       return async (relay: string, { since, ...options }: TraceOptions) =>

@@ -137,8 +137,10 @@ test('values that an option cannot have', async () => {
     await assertUsage(['queue', 'list', '--domain', no], `--domain "${no}" is no domain`);
   for (const no of ['', 'foo bar', 'joe@', '*'])
     await assertUsage(['queue', 'hold', '--sender', no], `--sender "${no}" is no sender`);
-  await assertUsage(['trace', '--peer', 'foo'], '--peer "foo"', '192.0.2.7');
-  await assertUsage(['trace', '--session', ''], '--session ""');
+  await assertUsage(['trace', '--peer', 'foo'], '"--peer"', '"foo"', '192.0.2.7');
+  await assertUsage(['trace', '--session', ''], '"--session"', '""');
+  await assertUsage(['hash', '--sender', 'a@example.com b@example.com'], 'blank', 'repeat the option');
+  await assertUsage(['hash', '--sender', '*@example.com'], '--sender "*@example.com" is no sender');
   for (const no of ['a b', '', '*.example.com', 'a.example.'])
     await assertUsage(['cert', '--tlsa', '--cert', 'none', '--hostname', no], `--hostname "${no}"`);
   await assertUsage(['cert', '--cert', 'none', '--key', 'none', '--hostname', '*.b c'], '--hostname');
