@@ -2,12 +2,12 @@
  * Finds the state folder of the relay on this machine: the folder that the user names, else that of a pod, else the one
  * that `mailrelay run` made below the working folder. If there is none or more than one, the error says what to do.
  */
-import { existsSync, globSync } from 'node:fs';
+import { existsSync, globSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { CONTROL_SOCKET, POD_PATHS } from '#crds/wellknown.ts';
 
 export function stateFolder(named: string | undefined): string {
-  if (named !== undefined && !existsSync(named))
+  if (named !== undefined && !statSync(named, { throwIfNoEntry: false })?.isDirectory())
     throw new Error(`There is no state folder "${named}": name that of the relay by --state DIR`);
   const found = named === undefined ? findStateFolder() : resolve(named);
   if (found === undefined)

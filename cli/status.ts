@@ -7,6 +7,7 @@ import { askRelay, askStatus, findEndpoint } from './relaystatus.ts';
 import { describeStatus } from './statustext.ts';
 import { describeWideTables } from './statuswide.ts';
 import { paintNames } from './styles.ts';
+import { UsageError } from './usage.ts';
 import type { Format } from './verb.ts';
 
 interface StatusOptions {
@@ -18,6 +19,8 @@ interface StatusOptions {
 }
 
 export async function status({ output, metrics, ...named }: StatusOptions): Promise<number> {
+  if (metrics && output !== 'text')
+    throw new UsageError('Metrics have a form of their own: leave out --metrics, or -o');
   const endpoint = findEndpoint(named);
   if (metrics) {
     process.stdout.write(await askRelay(endpoint, '/metrics'));

@@ -16,6 +16,13 @@ export function parseListenAddress(text: string): string {
   return text;
 }
 
+/** Of another machine, or of this one. */
+export function parseHost(text: string): string {
+  if (isIP(text) === 0 && !/^[\w-]+(\.[\w-]+)*\.?$/.test(text))
+    throw new InvalidArgumentError('It must be a host name or an IP address, such as 127.0.0.1');
+  return text;
+}
+
 /** Of a trace, which has addresses also where a peer is a next hop. */
 export function parsePeer(text: string): string {
   if (isIP(text) === 0)

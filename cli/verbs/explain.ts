@@ -1,5 +1,5 @@
 /** The verb `explain`. */
-import { parsePort } from '../usage.ts';
+import { parseHost, parsePort } from '../usage.ts';
 import { outputOption, Suggested, stateOption, Verb } from '../verb.ts';
 
 export const verb = new Verb('explain')
@@ -20,7 +20,11 @@ A word: shows cause and cure of a condition reason, such as CertificateMissing, 
     'connect to each next hop, make the TLS handshake and verify it; no login, no message. Exit status 1 when none gives a session',
   )
   .option('--from <address>', 'the sender, where there are routes by sender (default: the null sender)', '')
-  .option('--address <host>', 'where a running relay serves its status (default: this machine or pod)')
+  .option(
+    '--address <host>',
+    'where a running relay serves its status (default: this machine or pod)',
+    parseHost,
+  )
   .option('--admin-port <port>', 'its port', parsePort)
   .addOption(stateOption())
   .addOption(outputOption('text', 'json', 'yaml'))

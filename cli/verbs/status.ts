@@ -1,6 +1,6 @@
 /** The verb `status`. */
 import { ADMIN_PORT } from '#crds/wellknown.ts';
-import { parsePort } from '../usage.ts';
+import { parseHost, parsePort } from '../usage.ts';
 import { outputOption, stateOption, Verb } from '../verb.ts';
 
 export const verb = new Verb('status')
@@ -8,7 +8,11 @@ export const verb = new Verb('status')
   .description(
     'Shows which policy and which certificate a relay really serves, its queue, its sessions, whom starttls: Required would refuse, how deliveries were protected, and which destinations a stricter level would make wait. With -o wide, tables of the listeners, client policies, certificates, DKIM keys and destinations follow. Exit status 1 when the relay is not ready.',
   )
-  .option('--address <host>', 'where the relay serves health and status (default: as its state folder says)')
+  .option(
+    '--address <host>',
+    'where the relay serves health and status (default: as its state folder says)',
+    parseHost,
+  )
   .option(
     '--admin-port <port>',
     `its port (default: as its state folder says; in a pod ${ADMIN_PORT})`,

@@ -4,6 +4,7 @@
  * or there is neither a policy nor a last good one. After the start nothing throws, and the status shows every problem.
  */
 import { accessSync, constants, mkdirSync } from 'node:fs';
+import { describeSystemError } from '#crds/systemwords.ts';
 import { Spool } from '../spool/spool.ts';
 import { takeOwnership } from '../task/owner.ts';
 import type { Relay, RelayOptions } from './options.ts';
@@ -33,9 +34,8 @@ function prepareStateDir(stateDir: string): void {
     mkdirSync(stateDir, { recursive: true, mode: 0o700 });
     accessSync(stateDir, constants.W_OK | constants.X_OK);
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
     throw new Error(
-      `Cannot write to the state folder "${stateDir}" (${code}): make it writable, or choose another`,
+      `Cannot write to the state folder "${stateDir}": ${describeSystemError(error)}; make it writable, or choose another`,
     );
   }
 }

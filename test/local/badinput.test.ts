@@ -96,6 +96,11 @@ test('no relay to speak to', async () => {
     '--state',
   );
   assertOneSentence(await mailrelay(['queue', 'list', '--state', dir]), 1, 'No relay', '--state');
+  const file = fileOf('file', '');
+  for (const verb of [['queue', 'list'], ['find', 'joe'], ['status'], ['console']])
+    assertOneSentence(await mailrelay([...verb, '--state', file]), 1, 'no state folder', '--state');
+  const relay = await mailrelay(['relay', '--state', join(file, 'state')]);
+  assertOneSentence(relay, 1, 'Cannot write', 'a part of its path is no folder');
   const long = join(dir, 'x'.repeat(120));
   mkdirSync(long);
   assertOneSentence(await mailrelay(['queue', 'list', '--state', long]), 1, 'too long', 'state folder');

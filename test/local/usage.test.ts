@@ -137,6 +137,9 @@ test('values that an option cannot have', async () => {
     await assertUsage(['queue', 'list', '--domain', no], `--domain "${no}" is no domain`);
   for (const no of ['', 'foo bar', 'joe@', '*'])
     await assertUsage(['queue', 'hold', '--sender', no], `--sender "${no}" is no sender`);
+  for (const no of ['', 'a b', 'a/b', '[::1]'])
+    await assertUsage(['status', '--address', no], '"--address"', `"${no}"`, 'host name or an IP address');
+  await assertUsage(['status', '--metrics', '-o', 'json'], '--metrics', '-o');
   await assertUsage(['trace', '--peer', 'foo'], '"--peer"', '"foo"', '192.0.2.7');
   await assertUsage(['trace', '--session', ''], '"--session"', '""');
   await assertUsage(['hash', '--sender', 'a@example.com b@example.com'], 'blank', 'repeat the option');
