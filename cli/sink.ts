@@ -53,7 +53,7 @@ export async function openSink(options: SinkOptions): Promise<Sink> {
     if ((error as NodeJS.ErrnoException).syscall !== 'listen')
       throw describeFileError('write', folder, error);
     throw new Error(
-      `The sink cannot listen at ${address} port ${port}: ${describeSystemError(error)}; choose another by --port`,
+      `The sink cannot listen at ${address} port ${port}: ${describeSystemError(error)}; choose another by --listen or --port`,
     );
   }
 }

@@ -6,6 +6,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
+import { describeSystemError } from '#crds/systemwords.ts';
 import { isKubeError } from '#operator/kube/errors.ts';
 import { CLAIM, type Kind, MAIL_RELAY, OWNED, POD } from '#operator/kube/kinds.ts';
 import type { Cluster } from './cluster.ts';
@@ -16,7 +17,7 @@ const LOG_MS = 20_000;
 
 export async function writeReport(cluster: Cluster, relay: string, folder: string): Promise<number> {
   const redact = makeRedaction();
-  mkdirSync(folder, { mode: 0o700 });
+  makeNew(folder);
   const keep = (name: string, text: string) => {
     writeFileSync(join(folder, name), redact(text), { mode: 0o600 });
     process.stdout.write(`${join(folder, name)}\n`);
@@ -34,6 +35,14 @@ export async function writeReport(cluster: Cluster, relay: string, folder: strin
     'Addresses are replaced; host names, networks and TLS names are not. Look before you send it.\n',
   );
   return 0;
+}
+
+function makeNew(folder: string): void {
+  try {
+    mkdirSync(folder, { mode: 0o700 });
+  } catch (error) {
+    throw new Error(`Cannot make "${folder}": ${describeSystemError(error)}; name another folder by --to`);
+  }
 }
 
 async function gatherObjects(cluster: Cluster, relay: string): Promise<string> {

@@ -23,8 +23,14 @@ function write(cluster: object, user: object = { token: 'secret' }, context = 'h
 }
 
 const FAULTS: readonly [string, string, RegExp][] = [
-  ['is empty', '', /the input is empty/],
-  ['is no YAML', 'token: [secret', /cannot be used: .+/],
+  ['is empty', '', /: it is empty: /],
+  ['is no YAML', 'token: [secret', /cannot be used: it is no YAML, at line 1, column \d+: /],
+  ['is no text', 'token: \0', /cannot be used: it is no YAML, at line 1, column 8: /],
+  [
+    'has a server without TLS',
+    write({ server: 'http://127.0.0.1:1' }),
+    /an API server without TLS, by http: /,
+  ],
   ['is a list', '- secret', /no address of an API server/],
   ['is a word', 'secret', /no address of an API server/],
   ['has a context that leads nowhere', write({ server: SERVER }, {}, 'there'), /no address of an API server/],

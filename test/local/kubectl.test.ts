@@ -1,14 +1,20 @@
 /** `kubectl mailrelay` without a cluster: its help, wrong usage, and what it renders. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { parseAllDocuments } from 'yaml';
 
 const TOP = new URL('../../', import.meta.url).pathname;
 
-function plugin(args: readonly string[]): Promise<{ status: number; stdout: string; stderr: string }> {
+function plugin(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<{ status: number; stdout: string; stderr: string }> {
   return new Promise((resolve) => {
-    execFile(`${TOP}bin/kubectl-mailrelay`, [...args], (error, stdout, stderr) => {
+    execFile(`${TOP}bin/kubectl-mailrelay`, [...args], { env }, (error, stdout, stderr) => {
       resolve({ status: error ? Number(error.code) : 0, stdout, stderr });
     });
   });
@@ -58,6 +64,27 @@ test('a kubeconfig that cannot be used is told with status 1', async () => {
     [status, stderr.startsWith('kubectl mailrelay: --kubeconfig "/nowhere" cannot be used')],
     [1, true],
   );
+});
+
+test('without any kubeconfig the plugin says how to name one', async () => {
+  const home = mkdtempSync(join(tmpdir(), 'mailrelay-home-'));
+  const { status, stderr } = await plugin(['status', 'relay'], { PATH: process.env['PATH'], HOME: home });
+  const says = 'There is no kubeconfig: name one by --kubeconfig FILE, or by the variable KUBECONFIG';
+  assert.deepEqual([status, stderr], [1, `kubectl mailrelay: ${says}\n`]);
+  const config = join(home, 'config');
+  writeFileSync(
+    config,
+    JSON.stringify({
+      clusters: [{ name: 'one', cluster: { server: 'https://127.0.0.1:1' } }],
+      contexts: [{ name: 'here', context: { cluster: 'one', user: 'me' } }],
+      users: [{ name: 'me', user: {} }],
+      'current-context': 'here',
+    }),
+  );
+  const report = await plugin(['report', 'relay', '--to', home, '--kubeconfig', config]);
+  assert.equal(report.status, 1);
+  assert.match(report.stderr, /Cannot make ".*": there is one already; name another folder by --to\n$/);
+  rmSync(home, { recursive: true });
 });
 
 test('render prints the objects of a manifest', async () => {
