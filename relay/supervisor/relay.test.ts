@@ -445,7 +445,10 @@ test('a state folder that cannot be used is one sentence', async () => {
   mountPolicy(policyWith('Disabled'));
   const stateDir = join(dirs.root, 'file');
   writeFileSync(stateDir, '');
-  await assert.rejects(start({ stateDir }), /^Error: Cannot write to the state folder ".*file" \(EEXIST\)/);
+  await assert.rejects(
+    start({ stateDir }),
+    /^Error: Cannot write to the state folder ".*file": it is a file; /,
+  );
 });
 
 test('a queue that is no store at all is set aside, and the relay starts with a new one', async () => {
