@@ -87,7 +87,7 @@ test('a value that cannot be is told in our words, with the cure', async () => {
   );
   await assertUsage(
     ['status', '-o', 'table'],
-    'Option "--output" cannot be "table": choose one of text, json,',
+    'Option "--output" cannot be "table": choose one of text, wide, json, yaml',
   );
   await assertUsage(
     ['relay', '--processes', 'x'],
