@@ -33,10 +33,8 @@ test: programs ## every test there is: units, stories against real processes, th
 	@echo "== stories: real relay processes and real peers, some take half a minute"
 	$(TEST) --test-concurrency=4 $(STORIES)
 	$(TEST) --test-concurrency=1 $(ALONE)
-	@echo "== operator: a real API server"
-	$(NODE) test/operator/run.ts test
-	@echo "== cluster: a real Kubernetes"
-	$(NODE) test/cluster/run.ts test
+	@echo "== a real Kubernetes, and the operator beside a real API server; the operator tells at the end"
+	$(NODE) test/sidebyside.ts
 
 programs: setup ## build what the tests stand on: Kubernetes, Helm, cert-manager (once a machine, a quarter of an hour)
 	$(NODE) test/cluster/run.ts build
