@@ -84,8 +84,7 @@ export async function attempt(
     const sts = findSts(destination, deps.discovery);
     const resolved = await budget.within(findHops(destination, deps));
     if (resolved?.kind === 'hops') {
-      const ordered = deps.failedHops.order(orderHops(resolved.hops, deps.random));
-      const hops = parcel.requireTls ? deps.failedHops.unfit.putLast(ordered) : ordered;
+      const hops = deps.failedHops.order(orderHops(resolved.hops, deps.random));
       return await new Attempt(parcel, deps, { budget, sts }).tryHops(hops);
     }
     const late = makeFailure({
@@ -131,7 +130,7 @@ class Attempt {
     for (const [index, hop] of hops.entries()) {
       if (this.#tries.isBehindUs(hop)) continue;
       if (this.#left === 0 || this.#unknownLeft === 0 || this.#budget.isOver) {
-        this.#leave(hops.slice(index));
+        this.#tries.leave(...hops.slice(index));
         break;
       }
       const answer = await this.#tryHop(hop, index === hops.length - 1);
@@ -142,15 +141,6 @@ class Attempt {
     if (final) return answerForAll(hops[0]?.host ?? '', this.#parcel, final);
     const failures = [...this.#tries.failures, ...(this.#budget.isOver ? [outOfTime()] : [])];
     return { kind: 'unreachable', failure: joinFailures(failures), hadSession: this.#hadSession };
-  }
-
-  /** A host that was unfit for such mail a moment ago counts as asked, so that mail comes back although hosts are many. */
-  #leave(hops: readonly NextHop[]): void {
-    for (const hop of hops) {
-      const known = this.#parcel.requireTls ? this.#deps.failedHops.unfit.find(hop) : undefined;
-      if (known) this.#tries.fail(hop, known);
-      else this.#tries.leave(hop);
-    }
   }
 
   #findTls(hop: NextHop): TlsFindings | Promise<TlsFindings> {
@@ -194,8 +184,11 @@ class Attempt {
       const answer = this.#answered(hop, result, asked);
       if (answer || result.kind === 'answered') return answer;
       const { cause } = judgeFor(this.#parcel, result.failure);
-      // The other addresses of the host lack the same.
-      if (cause === 'requiretls') return undefined;
+      // The other addresses of the host lack the same. The next host shall have its turn in this attempt.
+      if (cause === 'requiretls') {
+        this.#left += asked.length;
+        return undefined;
+      }
       // All addresses of this relay are this relay.
       if (isLoop(result.failure)) return undefined;
       // A second try with a refused login may lock the account.
@@ -216,7 +209,6 @@ class Attempt {
       return this.#fail(hop, result.failure, asked);
     }
     failedHops.answered(hop);
-    if (this.#parcel.requireTls) failedHops.unfit.forget((one) => one === hop);
     const { mayTryAnother, ...rest } = result;
     const answer = { ...rest, hop: `${hop.host}:${hop.port}`, passedOver: this.#tries.failures };
     if (!mayTryAnother) return answer;
@@ -237,7 +229,6 @@ class Attempt {
   #fail(hop: NextHop, failure: Failure, asked: readonly string[]): undefined {
     const judged = judgeFor(this.#parcel, failure);
     this.#tries.fail(hop, judged);
-    if (isUnfit(judged)) this.#deps.failedHops.unfit.note(hop, judged);
     const staysInPlace = isUnfit(judged) || (isLoop(judged) && hop.mxOf !== undefined);
     if (!staysInPlace) this.#deps.failedHops.failed(hop, judged, asked);
   }

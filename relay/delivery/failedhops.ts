@@ -10,7 +10,6 @@ import type { HopNotes } from '../task/messages.ts';
 import { dropOldest } from '../task/oldest.ts';
 import type { NextHop, Refusal } from './courier.ts';
 import { isOfPolicy } from './tlscauses.ts';
-import { UnfitHops } from './unfithops.ts';
 
 const TRIED_LAST_MS = 60_000;
 /** MX records can name very many hosts. Above this number the oldest entries are dropped. */
@@ -36,13 +35,11 @@ export class FailedHops {
   readonly #failed = new Map<string, Failed>();
   /** The time of each hop's last answer, oldest first. */
   readonly #answered = new Map<string, number>();
-  readonly unfit: UnfitHops;
 
   /** `onRefusals`: another hop refuses our login now, or again, or one does so no more. */
   constructor(clock: () => number, onRefusals: () => void = () => undefined) {
     this.#clock = clock;
     this.#onRefusals = onRefusals;
-    this.unfit = new UnfitHops(clock, makePolicyKey);
   }
 
   /** A fault of this relay says nothing about the hop. */
@@ -72,7 +69,6 @@ export class FailedHops {
 
   /** The reason for the failure may be gone, so these hops return to their normal place. */
   forgive(which: (hop: NextHop) => boolean): void {
-    this.unfit.forget(which);
     const forgiven = [...this.#failed].filter(([, { hop }]) => which(hop));
     for (const [key] of forgiven) this.#failed.delete(key);
     if (forgiven.some(([, failed]) => isRefused(failed))) this.#onRefusals();

@@ -101,3 +101,22 @@ test('a hop that keeps its side open is cut, and holds up nothing for long', asy
   assert.equal(result.kind, 'unreachable');
   assert.equal(count.made, 1);
 });
+
+test('a relay that stops waits for no hop that keeps its side open', async (context) => {
+  const { port } = await slowToClose((line) => {
+    if (line === '') return '220 mx\r\n';
+    return line.startsWith('MAIL') ? '421 busy\r\n' : '250 ok\r\n';
+  }, null);
+  const leaving = Promise.withResolvers<void>();
+  const { setTimeout: real } = globalThis;
+  context.mock.method(globalThis, 'setTimeout', (act: () => void, ms: number) => {
+    // The library would cut the hop then, and shall not in this test.
+    if (ms === 5_000) leaving.resolve();
+    return real(act, ms === 5_000 ? 600_000 : ms).unref();
+  });
+  const client = makeClient(null);
+  const delivered = deliver(client, port);
+  await leaving.promise;
+  client.close();
+  assert.equal((await delivered).kind, 'unreachable');
+});

@@ -251,10 +251,7 @@ export class SmtpClient {
       this.#sending.delete(session),
     );
     session.trace?.body(parcel.bytes);
-    if (sent.kind === 'unsent') {
-      await session.connection.leave();
-      return { kind: 'unreachable', failure: sent.failure, hadSession: true };
-    }
+    if (sent.kind === 'unsent') return { kind: 'unreachable', failure: sent.failure, hadSession: true };
     if (sent.reusable && !session.broken) this.#keep(way, session);
     else if (sent.inOrder && !session.broken) session.connection.quit();
     else session.connection.close();

@@ -20,6 +20,7 @@ const BYTES_PER_MS = 10;
 const STREAMED_MS = 60 * 60_000;
 
 export type Sent =
+  /** Its connection is closed. */
   | { kind: 'unsent'; failure: Failure }
   | {
       kind: 'answered';
@@ -59,7 +60,10 @@ export async function sendOver(
     const refusal = await judgeContent(parcel, offers);
     if (refusal) return answered(parcel, () => ({ kind: 'failed', failure: refusal }), true);
     connection.say(makeParameters(parcel, offers));
-    return await send(connection, hop, parcel, budget);
+    const sent = await send(connection, hop, parcel, budget);
+    // A hop may allow one connection at a time, so no other one begins before this one is closed.
+    if (sent.kind === 'unsent') await connection.leave();
+    return sent;
   } catch (error) {
     connection.close();
     throw error;
