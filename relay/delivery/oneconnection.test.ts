@@ -117,6 +117,8 @@ test('a relay that stops waits for no hop that keeps its side open', async (cont
   const client = makeClient(null);
   const delivered = deliver(client, port);
   await leaving.promise;
+  // The answer has been judged, and only the end of the connection is awaited.
+  await pause(50);
   client.close();
   assert.equal((await delivered).kind, 'unreachable');
 });
