@@ -168,15 +168,12 @@ test('of a Certificate of a key that rolls over the content is kept, and of one 
   assert.equal(findMaker(second('former'), find), undefined, 'it is not read again at each look');
 });
 
-test('a pod that its StatefulSet released concerns the relay of its name, whatever its labels', () => {
-  const keysOf = (name: string, metadata: Partial<KubeObject['metadata']>) => [
-    ...listRelayKeys(object('Pod', { name, ...metadata })),
+test('the name of a pod alone makes it concern no relay', () => {
+  const keysOf = (metadata: Partial<KubeObject['metadata']>) => [
+    ...listRelayKeys(object('Pod', { name: 'relay-0', ...metadata })),
   ];
-  assert.deepEqual(keysOf('relay-0', {}), ['mail/relay']);
-  assert.deepEqual(keysOf('relay-0', { labels: { 'app.kubernetes.io/instance': 'other' } }), [
-    'mail/other',
-    'mail/relay',
-  ]);
-  assert.deepEqual(keysOf('relay-0', { ownerReferences: by('ReplicaSet') }), []);
-  assert.deepEqual(keysOf('relay', {}), []);
+  assert.deepEqual(keysOf({}), []);
+  assert.deepEqual(keysOf({ labels: { 'controller-revision-hash': 'relay-2' } }), []);
+  assert.deepEqual(keysOf({ labels: { 'app.kubernetes.io/instance': 'other' } }), ['mail/other']);
+  assert.deepEqual(keysOf({ ownerReferences: by('ReplicaSet') }), []);
 });

@@ -9,15 +9,13 @@ import { certificateSecretName, listSniCertificates } from '#crds/effective.ts';
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { isNumbered } from '#crds/scalefile.ts';
 import { ANNOTATIONS, OWN_LABELS, SERVING_LABEL } from '#crds/wellknown.ts';
-import { APPLIED_ANNOTATION, hasController } from './compare.ts';
+import { APPLIED_ANNOTATION } from './compare.ts';
 import { CERTIFICATE_NAME, CERTIFICATE_REVISION } from './judge/issue.ts';
 import { REVISION_LABEL } from './judge/refusals.ts';
 import type { KubeObject } from './kube/client.ts';
 import { CERTIFICATE, CERTIFICATE_REQUEST, CLAIM, MAIL_RELAY, POD, STATEFUL_SET } from './kube/kinds.ts';
 import { objectNames } from './render/metadata.ts';
 
-/** A pod of a StatefulSet: the name of that, and a number. */
-const NUMBERED = /^(.+)-\d+$/;
 const INSTANCE = 'app.kubernetes.io/instance';
 const READ_LABELS = new Set([...OWN_LABELS, SERVING_LABEL, REVISION_LABEL]);
 const READ_ANNOTATIONS = new Set<string>([
@@ -28,15 +26,13 @@ const READ_ANNOTATIONS = new Set<string>([
 const VALUE_LENGTH = 512;
 
 /**
- * The relays by the label and by the controller of the object, so that a changed label does not hide it from its owner. A
- * pod without a controller may be one that its StatefulSet released: it concerns the relay of its name.
+ * The relays by the label and by the controller of the object, so that a changed label does not hide it from its owner.
+ * The name of a pod proves nothing: one that its StatefulSet released is looked for by labels.ts.
  */
 export function listRelayKeys(object: KubeObject | undefined): Set<string> {
   if (!object) return new Set();
   const { namespace, labels } = object.metadata;
-  const isReleased = object.kind === POD.kind && !hasController(object);
-  const released = isReleased ? NUMBERED.exec(object.metadata.name)?.[1] : undefined;
-  const names = [labels?.[INSTANCE], findOwner(object), released].filter((name) => name !== undefined);
+  const names = [labels?.[INSTANCE], findOwner(object)].filter((name) => name !== undefined);
   return new Set(names.map((name) => `${namespace}/${name}`));
 }
 

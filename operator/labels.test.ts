@@ -4,8 +4,10 @@ import { test } from 'node:test';
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { parseScale, SCALE_FILE_NAME } from '#crds/scalefile.ts';
 import { notFound, recordingDeps } from '#test/fixtures/deps.ts';
+import { gathered } from '#test/fixtures/gathered.ts';
 import { liveObjects, podReport, podView, relayObject, settledWorld } from '#test/fixtures/world.ts';
 import type { StatefulSetSpec } from './judge/storage.ts';
+import { listRelayKeys, reduceToKept } from './kept.ts';
 import type { KubeObject, Request } from './kube/client.ts';
 import { KubeError } from './kube/errors.ts';
 import { reconcile } from './reconcile.ts';
@@ -15,6 +17,7 @@ import type { World } from './world.ts';
 const relay = relayObject();
 const LABELS = managedLabels('relay');
 const { 'app.kubernetes.io/managed-by': _, ...UNMANAGED } = LABELS;
+const SERVING = { ...LABELS, 'mailrelay.dev/serving': 'true' };
 const owner = { kind: 'StatefulSet', name: 'relay', uid: 'uid-of-StatefulSet', controller: true };
 
 const pod = (n: number, labels: object = LABELS, ownerReferences: readonly object[] = [owner]) =>
@@ -107,59 +110,86 @@ test('a pod of somebody else, and one that goes, stay as they are', async () => 
 });
 
 /** As the StatefulSet controller leaves it: without a controller, and not counted. */
-function released(labels: object, changes: Record<string, unknown> = {}): KubeObject {
-  const { spec, ...rest } = pod(1, { ...labels, 'controller-revision-hash': 'relay-2' }, []);
+function released(
+  labels: object,
+  changes: Record<string, unknown> = {},
+  revision: string = 'relay-2',
+): KubeObject {
+  const { spec, ...rest } = pod(1, { ...labels, 'controller-revision-hash': revision }, []);
   const volumes = [{ name: 'spool', persistentVolumeClaim: { claimName: 'spool-relay-1' } }];
   return { ...rest, spec: { serviceAccountName: 'relay', volumes, ...changes } };
 }
 
-/** The StatefulSet wants another pod of the name. */
+/** As the caches and the pods tell it. The StatefulSet wants another pod of the name. */
 function releasing(server: readonly KubeObject[]): World {
-  const seen = world(server);
-  const objects = new Map(seen.objects);
+  const objects = liveObjects(relay);
+  for (const object of server) {
+    const isListed = 'app.kubernetes.io/managed-by' in (object.metadata.labels ?? {});
+    if (!isListed || !listRelayKeys(object).has('mail/relay')) continue;
+    const kept = reduceToKept(object, () => relay);
+    objects.set(`${object.kind}/${object.metadata.name}`, kept);
+  }
   const set = objects.get('StatefulSet/relay') as KubeObject;
   const revisions = { currentRevision: 'relay-1', updateRevision: 'relay-2' };
+  const counted = server.filter(({ kind, metadata }) => kind === 'Pod' && metadata.ownerReferences?.length);
   objects.set('StatefulSet/relay', {
     ...set,
-    status: { ...(set['status'] as object), replicas: 1, ...revisions },
+    status: { ...(set['status'] as object), replicas: counted.length, ...revisions },
   });
-  return { ...seen, objects };
+  const reportOf = (namespace: string, name: string, uid: string) =>
+    podReport(relay, { identity: { pod: name, uid, namespace, relay: 'relay' } });
+  return gathered({ relay: () => relay, objectsOf: () => objects }, { reportOf }) as World;
 }
 
-/** What is written to the pod, and what the status says. */
+/** What is written to the pod and to the StatefulSet, and what the status says. */
 async function lookAt(second: KubeObject) {
-  const server = [pod(0), second, claim(0), claim(1)];
+  const server = [pod(0, SERVING), second, claim(0), claim(1)];
   const deps = answering(server);
-  await reconcile(releasing(server), deps);
+  const seen = releasing(server);
+  await reconcile(seen, deps);
   const status = deps.requests.find(({ path }) => path.endsWith('/status'))?.body as MailRelay | undefined;
   const stalled = status?.status?.conditions?.find(({ type }) => type === 'Stalled');
-  const written = deps.requests.filter(({ method, path }) => method !== 'GET' && path.endsWith('/relay-1'));
-  return { written: written.map(({ method, body }) => [method, body]), stalled: stalled?.message };
+  const { name } = second.metadata;
+  const isIts = (path: string) => path.endsWith(`/pods/${name}`) || path.includes('/statefulsets/');
+  const written = deps.requests.filter(({ method, path }) => method !== 'GET' && isIts(path));
+  const views = [...seen.pods, ...seen.leaving].map((view) => view.name);
+  return { written: written.map(({ method, body }) => [method, body]), stalled: stalled?.message, views };
 }
 
 test('a pod that its StatefulSet released for want of a label gets it back, so that it is taken again', async () => {
   const patch = ['PATCH', { metadata: { uid: 'uid-of-relay-1', labels: LABELS } }];
   for (const label of [...Object.keys(LABELS), undefined]) {
     const left = Object.entries(LABELS).filter(([name]) => label !== undefined && name !== label);
-    const { written, stalled } = await lookAt(released(Object.fromEntries(left)));
+    const labels = { ...Object.fromEntries(left), 'mailrelay.dev/serving': 'true' };
+    const { written, stalled } = await lookAt(released(labels));
     assert.deepEqual([written, stalled], [[patch], undefined], String(label));
   }
 });
 
+/** The caches have those with the label. Each lacks at least one of the marks of a released pod. */
+const MANAGED = { 'app.kubernetes.io/managed-by': 'mailrelay-operator' };
+const REPLICA_SET = { kind: 'ReplicaSet', name: 'relay', uid: 'another', controller: true };
+const STRANGERS = [{}, MANAGED].flatMap((labels) => [
+  pod(1, labels, []),
+  { ...released(labels), metadata: { ...released(labels).metadata, ownerReferences: [REPLICA_SET] } },
+  released(labels, {}, 'relay-0'),
+  released(labels, { serviceAccountName: 'default' }),
+  released(labels, { volumes: [{ name: 'spool', persistentVolumeClaim: { claimName: 'spool-relay-0' } }] }),
+  released(labels, { volumes: [] }),
+]);
+
 test('a pod of our name that proves nothing is let alone, and told', async () => {
-  const ours = released({});
-  const cases = [
-    pod(1, UNMANAGED, []),
-    pod(1, { ...UNMANAGED, 'controller-revision-hash': 'relay-2' }, [{ ...owner, uid: 'another' }]),
-    { ...ours, metadata: { ...ours.metadata, labels: { 'controller-revision-hash': 'relay-0' } } },
-    released({}, { serviceAccountName: 'default' }),
-    released({}, { volumes: [{ name: 'spool', persistentVolumeClaim: { claimName: 'spool-relay-0' } }] }),
-    released({}, { volumes: [] }),
-  ];
-  for (const other of cases) {
-    const { written, stalled } = await lookAt(other);
-    assert.deepEqual(written, []);
+  for (const other of STRANGERS) {
+    const { written, stalled, views } = await lookAt(other);
+    assert.deepEqual([written, views], [[], ['relay-0']]);
     assert.match(String(stalled), /^Pod\/relay-1 belongs to someone else: rename or remove it/);
+  }
+});
+
+test('one of a name that the relay does not need is let alone, and the relay does not grow for it', async () => {
+  for (const { metadata, ...other } of STRANGERS) {
+    const { written, views } = await lookAt({ ...other, metadata: { ...metadata, name: 'relay-7' } });
+    assert.deepEqual([written, views], [[], ['relay-0']]);
   }
 });
 
