@@ -546,6 +546,18 @@ test('without external-dns DNS itself proves the next key, and the note of it is
   assert.equal(later(999_999, [BOTH[0] as string]).next?.step.kind, 'publishing', 'it is listed no more');
 });
 
+test('until when copies of longer-lived records may be about stays for a minute, and is never too early', () => {
+  const noteAt = (now: number) => {
+    const world = worldByHand({ now });
+    const dnsRecords = world.relay.status.dnsRecords.map((one) => ({ ...one, ttl: 3_600 }));
+    const long = { ...world, relay: { ...world.relay, status: { dnsRecords } } };
+    return Date.parse(describeMarks(long, planKeys(long)).endpoint[ANNOTATIONS.copiesUntil] ?? '');
+  };
+  const began = Date.parse('2026-01-01T00:00:00Z');
+  for (const ms of [1, 500, 30_000, 60_000]) assert.equal(noteAt(began + ms), began + 60_000 + 7_200_000);
+  assert.equal(noteAt(began + 60_001), began + 120_000 + 7_200_000);
+});
+
 test('every name has to have both records; all else is no proof, and is looked at again after a pause', () => {
   const proofOf = (dns?: DnsView, listed = BOTH) => {
     const plan = byHand({ ...(dns ? { dns } : {}), listed });

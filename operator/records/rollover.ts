@@ -50,7 +50,7 @@ function planServing(world: Observed): Omit<KeyPlan, 'former'> {
   if (step.kind !== 'waiting') {
     const next = { secret: wanted, step };
     const isProven = step.kind === 'publishing' && step.proof.kind === 'proven';
-    const since = Math.ceil(world.now / STEADY_MS) * STEADY_MS;
+    const since = nextMinute(world);
     return { inService: served, next, ...(isProven ? { published: { digest: step.digest, since } } : {}) };
   }
   const published = { digest: step.digest, since: step.since };
@@ -59,6 +59,8 @@ function planServing(world: Observed): Omit<KeyPlan, 'former'> {
     ? { inService: wanted, published }
     : { inService: served, next: { secret: wanted, step }, published };
 }
+
+const nextMinute = ({ now }: Observed) => Math.ceil(now / STEADY_MS) * STEADY_MS;
 
 /** The relay as it is in service: with the Secret that its pods serve. */
 export function withServedSecret(relay: MailRelay, { inService, next }: KeyPlan): MailRelay {
@@ -130,7 +132,7 @@ function longerCopiesUntil(world: Observed): number {
   const { ttlSeconds } = effectiveDns(world.relay.spec);
   const mark = Date.parse(findEndpoint(world)?.metadata.annotations?.[ANNOTATIONS.copiesUntil] ?? '');
   const live = liveTtlSeconds(world);
-  const shortened = live > ttlSeconds ? world.now + 2 * live * 1_000 : 0;
+  const shortened = live > ttlSeconds ? nextMinute(world) + 2 * live * 1_000 : 0;
   return Math.max(mark > world.now ? mark : 0, shortened);
 }
 
