@@ -160,7 +160,7 @@ describe('a relay that is looked at twice a second, while the API server refuses
       return notFound(request);
     });
     for (let nth = 0; nth < LOOKS; nth++, now += MINUTE / LOOKS) {
-      const seen = at(world, nth);
+      const seen = at({ ...world, now: world.now + now }, nth);
       const paces = all.of('mail/relay', seen.relay.metadata.generation);
       await look(seen, { ...deps, writer: { ...deps.writer, paces } }).catch((thrown) =>
         assert.equal(thrown.message, error.message),
@@ -213,6 +213,27 @@ describe('a relay that is looked at twice a second, while the API server refuses
       }
     });
   }
+
+  test('so are records that live shorter than before, though their note names the present time', async () => {
+    const [error] = ERRORS as [KubeError];
+    const relay = relayObject({
+      tls: { secretName: 's' },
+      dns: { tlsa: true, ttl: '5m', publish: 'DNSEndpoint' },
+    });
+    const objects = new Map([...liveObjects(relay)].filter(([name]) => name !== 'DNSEndpoint/relay'));
+    const dnsName = '_25._tcp.relay.example.com';
+    const endpoints = [
+      { dnsName, recordType: 'TLSA', recordTTL: 3_600, targets: [`3 1 1 ${'a'.repeat(64)}`] },
+    ];
+    const ownerReferences = [{ kind: 'MailRelay', name: 'relay', uid: 'uid-of-relay', controller: true }];
+    const metadata = { name: 'relay', namespace: 'mail', uid: 'uid-of-endpoint', ownerReferences };
+    objects.set('DNSEndpoint/relay', { kind: 'DNSEndpoint', metadata, spec: { endpoints } });
+    const keys = { inService: 's', former: [] };
+    const calls = await minute(error, isOf('dnsendpoints'), settledWorld({ relay, objects, keys }));
+    const sent = calls[0]?.body as KubeObject | undefined;
+    assert.match(sent?.metadata.annotations?.[ANNOTATIONS.copiesUntil] ?? '', /^2026-01-01T02:0/);
+    assert.ok(calls.length >= 5 && calls.length <= 8, `${calls.length} calls`);
+  });
 
   test('a change of the spec, or of the object by hand, is tried at once', async () => {
     const [error] = ERRORS as [KubeError];

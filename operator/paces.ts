@@ -1,14 +1,16 @@
 /**
  * Paces the writes that the API server refuses or fails at, each object by itself: the pause after a refusal grows, and
  * until it is over the same write is not sent again, however often the relay is looked at. Another content, another live
- * object or another generation of the MailRelay is tried at once. So an object that a webhook refuses costs a call a
- * minute, and delays nothing else of its relay.
+ * object that the caches know, or another generation of the MailRelay is tried at once. A time is no content: what notes
+ * the present time is the same write at each look. So an object that a webhook refuses costs a call a minute, and delays
+ * nothing else of its relay.
  */
 import { hashContent } from '#crds/policyfile.ts';
 import { isKubeError, KubeError } from './kube/errors.ts';
 
 const FIRST_MS = 250;
 const LAST_MS = 60_000;
+const TIMES = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g;
 
 interface Refusal {
   /** The hash of what the write was about. */
@@ -44,8 +46,7 @@ export class Paces {
       this.#known.delete(what);
       return answer;
     } catch (error) {
-      if (isKubeError(error, 'forbidden', 'invalid', 'failed'))
-        this.#refused(what, hashContent(basis), error);
+      if (isKubeError(error, 'forbidden', 'invalid', 'failed')) this.#refused(what, hashBasis(basis), error);
       throw error;
     }
   }
@@ -54,7 +55,7 @@ export class Paces {
   #held(what: string, basis: unknown): KubeError | undefined {
     const refusal = this.#known.get(what);
     const pauseMs = (refusal?.until ?? 0) - this.#monotonic();
-    if (!refusal || pauseMs <= 0 || refusal.basis !== hashContent(basis)) return undefined;
+    if (!refusal || pauseMs <= 0 || refusal.basis !== hashBasis(basis)) return undefined;
     const { kind, message, status } = refusal.error;
     return new KubeError(kind, message, status, pauseMs / 1_000, refusal.error);
   }
@@ -66,6 +67,8 @@ export class Paces {
     this.#known.set(what, { basis, count, until: this.#monotonic() + pauseMs, error });
   }
 }
+
+const hashBasis = (basis: unknown) => hashContent(JSON.parse(JSON.stringify([basis]).replaceAll(TIMES, '')));
 
 /** The refused writes of all relays. */
 export class AllPaces {
