@@ -10,6 +10,7 @@ import type { StatefulSetSpec } from './judge/storage.ts';
 import { listRelayKeys, reduceToKept } from './kept.ts';
 import type { KubeObject, Request } from './kube/client.ts';
 import { KubeError } from './kube/errors.ts';
+import { AllPaces } from './paces.ts';
 import { reconcile } from './reconcile.ts';
 import { managedLabels } from './render/metadata.ts';
 import type { World } from './world.ts';
@@ -204,6 +205,64 @@ test('nothing is read while the caches have everything, and a few objects at mos
   await reconcile(settledWorld({ relay: relayObject({ replicas: 40 }), objects, pods: [] }), deps);
   const listed = deps.requests.filter(({ path }) => path.endsWith('/pods'));
   assert.equal(listed.length, 4);
+});
+
+/** The pods that are patched in some looks, of which each changes the world; the server refuses the patches of some. */
+async function patchedIn(
+  state: World,
+  server: readonly KubeObject[],
+  looks: readonly ((state: World) => World)[],
+  refused: readonly string[] = [],
+) {
+  const paces = new AllPaces(() => 0).of('mail/relay', 3);
+  const answers = answering(server).writer;
+  const deps = recordingDeps();
+  const request = async <T>(sent: Request): Promise<T> => {
+    deps.requests.push(sent);
+    const isRefused = refused.some((name) => sent.path.endsWith(`/pods/${name}`));
+    if (sent.method === 'PATCH' && isRefused) throw new KubeError('forbidden', 'the backup owns it', 403);
+    return answers.request(sent);
+  };
+  for (const change of looks) await reconcile(change(state), { ...deps, writer: { request, paces } });
+  const written = deps.requests.filter(({ method, path }) => method !== 'GET' && path.includes('/pods/'));
+  return written.map(({ path }) => path.split('/').at(-1));
+}
+
+/** A relay with six places, of whose pods the caches have one. */
+function large(): World {
+  const wanted = relayObject({ replicas: 6 });
+  const objects = liveObjects(wanted).set('Pod/relay-4', pod(4));
+  return settledWorld({ relay: wanted, objects, pods: [podView('relay-4', podReport(wanted))] });
+}
+
+test('pods that are not there hide none behind them', async () => {
+  const later = [0, 1, 2].map((n) => (state: World) => ({ ...state, now: state.now + n * 30_000 }));
+  for (const hidden of [0, 1, 2, 3, 5]) {
+    const patched = await patchedIn(large(), [pod(hidden, UNMANAGED)], later);
+    assert.ok(patched.includes(`relay-${hidden}`), `relay-${hidden}`);
+  }
+});
+
+test('nor do those whose labels are refused', async () => {
+  const names = [0, 1, 2, 3, 5].map((n) => `relay-${n}`);
+  const server = [0, 1, 2, 3, 5].map((n) => pod(n, UNMANAGED));
+  const same = (state: World) => state;
+  const patched = await patchedIn(large(), server, [same, same, same], names);
+  assert.deepEqual(patched.toSorted(), names, 'each once');
+});
+
+test('another pod that the caches know gets its labels at once, though those of the former were refused', async () => {
+  const { 'app.kubernetes.io/name': _name, ...unnamed } = LABELS;
+  const second = pod(1, unnamed);
+  const another = { ...second, metadata: { ...second.metadata, uid: 'another' } };
+  const same = (state: World) => state;
+  const replaced = (state: World) => ({
+    ...state,
+    objects: new Map(state.objects).set('Pod/relay-1', another),
+  });
+  const server = [pod(0), second, claim(0), claim(1)];
+  const patched = await patchedIn(world(server), server, [same, same, replaced], ['relay-1']);
+  assert.deepEqual(patched, ['relay-1', 'relay-1']);
 });
 
 const STRIPS = 'strips';

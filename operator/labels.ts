@@ -20,6 +20,8 @@ import { managedLabels, objectNames } from './render/metadata.ts';
 import { LABELS, type Obstacle, type World } from './world.ts';
 
 const MOST_READS = 4;
+/** A relay that lacks pods is looked at this often. */
+const TURN_MS = 30_000;
 /** A pod can have a megabyte of annotations. */
 const READ_BYTES = 4 * 1024 * 1024;
 const STRIPPED = 'the answer to their patch lacks them, so something takes them away';
@@ -43,28 +45,47 @@ export async function restoreLabels(world: World, writer: Writer, onWrite: OnWri
     if (!covers(answer?.metadata?.labels, labels)) throw new KubeError('invalid', STRIPPED, 422);
     onWrite('patched', `${kind.kind}/${name}`);
   };
-  const obstacles: Obstacle[] = [];
-  const attemptAll = async (
-    kind: Kind,
-    names: readonly string[],
-    find: (name: string) => Promise<KubeObject | undefined>,
-  ) => {
-    for (const name of names.slice(0, MOST_READS)) {
-      const restored = async () => restore(kind, await find(name));
-      obstacles.push(...(await attempt(writer, `${LABELS}${kind.kind}/${name}`, '', restored)));
-    }
-  };
-  await attemptAll(POD, listHiddenPods(world, set), async (name) => {
+  const taken: Obstacle[] = [];
+  const pods = await attemptAll(world, writer, POD, listHiddenPods(world, set), async (name) => {
     const pod = await readPod(writer, world, name);
-    if (!pod || isOf(pod, set) || isReleasedBy(pod, set)) return pod;
+    if (!pod || isOf(pod, set) || isReleasedBy(pod, set)) return restore(POD, pod);
     const isInTheWay = !isLabelled(pod, world) && parseOrdinal(name) < placesOf(set);
-    if (isInTheWay) obstacles.push({ kind: 'nameTaken', object: `${POD.kind}/${name}` });
-    return undefined;
+    if (isInTheWay) taken.push({ kind: 'nameTaken', object: `${POD.kind}/${name}` });
   });
-  await attemptAll(CLAIM, listHiddenClaims(world, set), (name) =>
-    read(writer, apiPath(CLAIM, world.relay.metadata.namespace, name)),
+  const claims = await attemptAll(world, writer, CLAIM, listHiddenClaims(world, set), async (name) =>
+    restore(CLAIM, await read(writer, apiPath(CLAIM, world.relay.metadata.namespace, name))),
   );
+  const obstacles = [...taken, ...pods, ...claims];
   return { obstacles, isHidden: isHidden || obstacles.length > 0 };
+}
+
+/** A few reads at most. One that waits for its pause is not read. */
+async function attemptAll(
+  { objects, now }: World,
+  writer: Writer,
+  kind: Kind,
+  names: readonly string[],
+  restore: (name: string) => Promise<void>,
+): Promise<Obstacle[]> {
+  const obstacles: Obstacle[] = [];
+  let reads = 0;
+  for (const name of inTurn(names, now)) {
+    if (reads === MOST_READS) break;
+    const object = `${kind.kind}/${name}`;
+    const known = objects.get(object)?.metadata;
+    const restored = async () => {
+      reads++;
+      await restore(name);
+    };
+    obstacles.push(...(await attempt(writer, `${LABELS}${object}`, [known?.uid, known?.labels], restored)));
+  }
+  return obstacles;
+}
+
+/** Begins with others after a while, so that objects which are not there hide none behind them. */
+function inTurn(names: readonly string[], now: number): string[] {
+  const first = (Math.floor(now / TURN_MS) * MOST_READS) % Math.max(names.length, 1);
+  return [...names.slice(first), ...names.slice(0, first)];
 }
 
 /** Pods that the StatefulSet counts or should have, and that the caches lack, or know without a label. */
