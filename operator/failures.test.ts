@@ -195,16 +195,19 @@ describe('a relay that is looked at twice a second, while the API server refuses
       assert.equal(calls.length, 2 * writes.length, 'it is read for each write, and not between');
     });
 
-    test(`(${error.kind}) so is a label, a status, and what is to be deleted`, async () => {
+    test(`(${error.kind}) so is a label, a refresh, a status, and what is to be deleted`, async () => {
       const world = withAll();
       const [first, second] = world.pods as [PodView, PodView];
       const unlabelled = { ...world, pods: [{ ...first, serving: 'false' }, second] };
+      const old = podReport(relayObject(), { policy: { hash: 'old', refused: null } });
+      const outdated = { ...world, pods: [podView('relay-0', old), second] };
       const certificate = liveObjects(relayObject({ tls: { issuerRef: { name: 'ca' } } })).get(
         'Certificate/relay',
       );
       const objects = new Map([...world.objects, ['Certificate/relay', certificate as KubeObject]]);
       for (const [isIt, seen] of [
         [isOf('pods'), unlabelled],
+        [isOf('pods'), outdated],
         [isStatus, world],
         [isOf('certificates'), { ...world, objects }],
       ] as const) {

@@ -118,10 +118,10 @@ async function apply(world: World, deps: Deps): Promise<Obstacle[]> {
   if (marked.length > 0) return [...unlabelled, ...marked];
   // The labels come before the Services, which select by them, and before the scale file, which tells a pod to leave.
   const labelled: Obstacle[] = [];
-  for (const { pod, serving } of relabelled(world))
-    labelled.push(
-      ...(await patchPod(podName(pod), pod, { labels: { [SERVING_LABEL]: serving } }, world, deps)),
-    );
+  for (const { pod, serving } of relabelled(world)) {
+    const label = () => patchPod(podName(pod), pod, { labels: { [SERVING_LABEL]: serving } }, world, deps);
+    labelled.push(...(await attempt(writer, podName(pod), [pod.uid, serving], label)));
+  }
   if (labelled.length > 0) return [...unlabelled, ...labelled];
   const { wanted, obstacles: held } = plan(world, policy, scaling, isHidden, deps);
   const obstacles = await applyAll(writer, answers, world, wanted, onWrite);
@@ -165,32 +165,33 @@ async function refresh(
 ): Promise<{ obstacles: Obstacle[]; lookAgainMs: number | undefined }> {
   const { touches, lookAgainMs } = deps.refresher.plan(world);
   const obstacles: Obstacle[] = [];
-  for (const { pod, value } of touches) {
+  for (const { pod, wanted, value } of touches) {
     const changes = { annotations: { [ANNOTATIONS.refresh]: value } };
-    obstacles.push(...(await patchPod(`${REFRESH}${podName(pod)}`, pod, changes, world, deps)));
+    const object = `${REFRESH}${podName(pod)}`;
+    const touch = () => patchPod(object, pod, changes, world, deps);
+    // A later attempt at the same is no other write.
+    obstacles.push(...(await attempt(deps.writer, object, [pod.uid, wanted], touch)));
   }
   return { obstacles, lookAgainMs };
 }
 
 const podName = ({ name }: PodView) => `${POD.kind}/${name}`;
 
-function patchPod(
+async function patchPod(
   object: string,
   { name, uid }: PodView,
   changes: object,
   { relay }: World,
   { writer, onWrite }: Deps,
-): Promise<Obstacle[]> {
-  return attempt(writer, object, { uid, changes }, async () => {
-    try {
-      const { namespace } = relay.metadata;
-      await mergePatch(writer, POD, { metadata: { name, namespace } }, { metadata: { uid, ...changes } });
-      onWrite('patched', object);
-    } catch (error) {
-      // The MailRelay was deleted or changed meanwhile. The newer one is reconciled by itself.
-      if (!isKubeError(error, 'notFound', 'conflict')) throw error;
-    }
-  });
+): Promise<void> {
+  try {
+    const { namespace } = relay.metadata;
+    await mergePatch(writer, POD, { metadata: { name, namespace } }, { metadata: { uid, ...changes } });
+    onWrite('patched', object);
+  } catch (error) {
+    // The MailRelay was deleted or changed meanwhile. The newer one is reconciled by itself.
+    if (!isKubeError(error, 'notFound', 'conflict')) throw error;
+  }
 }
 
 async function report(

@@ -18,6 +18,8 @@ const ATTEMPTS_MS = [0, 1_500, 3_000, 6_000, 12_000, 30_000, 60_000];
 
 interface Touch {
   readonly pod: PodView;
+  /** The value of the annotation without the number of the attempt. */
+  readonly wanted: string;
   readonly value: string;
 }
 
@@ -47,7 +49,7 @@ export class Refresher {
       this.#since.set(key, since);
       const attempt = ATTEMPTS_MS.findLastIndex((after) => world.now - since >= after);
       const value = `${wanted}.${attempt}`;
-      if (pod.refresh !== value) touches.push({ pod, value });
+      if (pod.refresh !== value) touches.push({ pod, wanted, value });
       const next = ATTEMPTS_MS[attempt + 1];
       if (next !== undefined)
         lookAgainMs = Math.min(lookAgainMs ?? Number.POSITIVE_INFINITY, since + next - world.now);
