@@ -77,16 +77,21 @@ export class QueueClient {
     return done.map((one) => ({ ...byId.get(one.id), ...one }));
   }
 
-  /** Asks again for messages that are being delivered at this moment, because most attempts end soon. */
+  /**
+   * Asks again for messages that are being delivered at this moment, because most attempts end soon. A retry of one whose
+   * attempt goes on has come true.
+   */
   async do(action: QueueAction, ids: readonly string[]): Promise<Done[]> {
     const done = new Map<string, Done>();
     let left = ids;
     for (let waited = 0; ; waited += AGAIN_MS) {
       for (const one of (await this.#post(action, left)) as Done[]) done.set(one.id, one);
       left = left.filter((id) => done.get(id)?.result === 'delivering');
-      if (left.length === 0 || waited >= DELIVERY_MS) return [...done.values()];
+      if (left.length === 0 || waited >= DELIVERY_MS) break;
       await sleep(AGAIN_MS);
     }
+    const isTried = ({ result }: Done) => action === 'retry' && result === 'delivering';
+    return [...done.values()].map((one) => (isTried(one) ? { ...one, result: 'done' } : one));
   }
 
   /** Returns the results of a retry of these messages. Waits for attempts under way, but not for ever. */

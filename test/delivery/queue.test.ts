@@ -6,7 +6,7 @@ import type { QueueAction } from '#relay/queue/tools.ts';
 import { Hop } from '#test/kit/hop.ts';
 import { freePort } from '#test/kit/ports.ts';
 import { askQueue, doToQueue, listQueue } from '#test/kit/queuetools.ts';
-import type { TestRelay } from '#test/kit/relay.ts';
+import { mailrelay, type TestRelay } from '#test/kit/relay.ts';
 import { until } from '#test/kit/wait.ts';
 import { accepted, manifestOf, type Sections, startRelay, submit } from './story.ts';
 
@@ -155,6 +155,9 @@ test('what is being delivered is left alone, and what was removed never arrives'
   await until('the message on its way', () => hop.lines('message').some((text) => text.includes('busy')));
   for (const deed of ['hold', 'remove', 'release'] as const)
     assert.deepEqual(await doToQueue(relay, deed, busy), [{ id: busy, result: 'delivering' }]);
+  // A retry wants just that.
+  const { status, stdout } = await mailrelay(['queue', 'retry', busy, '--state', relay.stateDir]);
+  assert.deepEqual([status, stdout], [0, `${busy} is still being tried\n`]);
   gate.resolve();
   await until('its arrival', () => hop.ids().includes('busy'));
   // The depth in the status may still be that of a moment ago.
