@@ -10,7 +10,7 @@ import { monotonic, wall } from '../task/clock.ts';
 import type { Counters } from '../task/counts.ts';
 import type { Materials } from '../task/materials.ts';
 import { makeCa, trustFrom } from '../task/trust.ts';
-import { makeAgent, post } from './post.ts';
+import { post } from './post.ts';
 import { EventSender } from './sender.ts';
 import { readKeys } from './signature.ts';
 
@@ -29,14 +29,14 @@ export function openEvents({ policy, spool, log, counters, materials }: EventsDe
   const { events, name, namespace } = policy;
   if (events === null) return undefined;
   const { url, secret, trustConfigMap } = events;
-  const agentFor = remember((now: Materials) =>
-    makeAgent(createSecureContext(makeCa(trustFrom(now, trustConfigMap)))),
+  const contextFor = remember((now: Materials) =>
+    createSecureContext(makeCa(trustFrom(now, trustConfigMap))),
   );
   return new EventSender({
     relay: { name, namespace },
     outbox: spool.outbox,
     readKeys: () => readKeys(materials().secrets[secret]?.['secret']),
-    post: (body, headers, signal) => post(url, body, { headers, agent: agentFor(materials()), signal }),
+    post: (body, headers, signal) => post(url, body, { headers, context: contextFor(materials()), signal }),
     log,
     count: (result, count) => counters.add('events', result, count),
     clock: monotonic,

@@ -1,59 +1,64 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import type { AddressInfo } from 'node:net';
 import { after, before, beforeEach, test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { createSecureContext } from 'node:tls';
-import { makeAuthority } from '#test/kit/ca.ts';
+import { createSecureContext, createServer, type TLSSocket, type TlsOptions } from 'node:tls';
+import { type Authority, makeAuthority, type Pair } from '#test/kit/ca.ts';
 import { until } from '#test/kit/wait.ts';
 import { Webhook } from '#test/kit/webhook.ts';
-import { makeAgent, post } from './post.ts';
+import { post } from './post.ts';
 import { readKeys, signRequest } from './signature.ts';
 
 const SECRET = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw';
 const BODY = Buffer.from('{"data":{"events":[]}}');
 
 let hook: Webhook;
+let authority: Authority;
+let pair: Pair;
 let trusted: string;
 
 before(async () => {
-  const authority = await makeAuthority();
+  authority = await makeAuthority();
   trusted = authority.cert;
-  hook = await Webhook.start(await authority.issue(['localhost']), SECRET);
+  pair = await authority.issue(['localhost']);
+  hook = await Webhook.start(pair, SECRET);
 });
 after(() => hook.stop());
 beforeEach(() => {
   hook.manner = 'take';
 });
 
-function send(
-  host = 'localhost',
-  ca: string | undefined = trusted,
-  signal = new AbortController().signal,
-  agent = makeAgent(createSecureContext(ca === undefined ? {} : { ca })),
-) {
+function send(host = 'localhost', ca: string | undefined = trusted, signal = new AbortController().signal) {
   const keys = readKeys(SECRET) ?? [];
   return post(`https://${host}:${hook.port}/hook?a=b`, BODY, {
     headers: signRequest(keys, { id: 'msg_1', sentAt: Date.now(), body: BODY }),
-    agent,
+    context: createSecureContext(ca === undefined ? {} : { ca }),
     signal,
   });
+}
+
+const ANSWER = 'HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n';
+
+/** A receiver that does this with each connection. `ask` sends requests as one sender does. */
+async function serve(manner: (socket: TLSSocket) => void, options: TlsOptions = {}) {
+  const server = createServer({ cert: pair.cert, key: pair.key, ...options }, (socket) => {
+    socket.on('error', () => undefined);
+    manner(socket);
+  });
+  server.on('tlsClientError', () => undefined);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  const context = createSecureContext({ ca: trusted });
+  const { signal } = new AbortController();
+  return {
+    server,
+    ask: (body = BODY) => post(`https://localhost:${port}/`, body, { headers: {}, context, signal }),
+  };
 }
 
 test('a 2xx takes the events; the receiver finds the signature right', async () => {
   assert.deepEqual(await send(), { kind: 'taken' });
   assert.equal(hook.unsigned, 0);
-});
-
-test('requests that follow each other share a connection, and one after a pause has its own', async () => {
-  const agent = makeAgent(createSecureContext({ ca: trusted }));
-  const before = hook.connections;
-  for (let count = 0; count < 5; count++) {
-    assert.deepEqual(await send('localhost', trusted, undefined, agent), { kind: 'taken' });
-    await sleep(20);
-  }
-  assert.equal(hook.connections, before + 1);
-  await sleep(1_000);
-  assert.deepEqual(await send('localhost', trusted, undefined, agent), { kind: 'taken' });
-  assert.equal(hook.connections, before + 2);
 });
 
 test('a receiver may take its time', async () => {
@@ -85,7 +90,11 @@ test('an answer that would be the same again is a refusal', async () => {
     [422, 'refused'],
     [408, 'failed'],
     [429, 'failed'],
-    [503, 'erred'],
+    [500, 'erred'],
+    [502, 'failed'],
+    [503, 'failed'],
+    [504, 'failed'],
+    [507, 'failed'],
   ] as const) {
     hook.manner = status;
     assert.deepEqual(await send(), { kind, reason: `HTTP status ${status}` });
@@ -108,3 +117,52 @@ test('a receiver that hangs is left when the process ends', async () => {
   closing.abort();
   assert.equal((await sent).kind, 'failed');
 });
+
+test('a certificate that is exchanged is verified at the next request, whatever session the receiver would resume', async () => {
+  const ticketKeys = randomBytes(48);
+  const { server, ask } = await serve((socket) => socket.once('data', () => socket.end(ANSWER)), {
+    ticketKeys,
+  });
+  assert.deepEqual([await ask(), await ask()], [{ kind: 'taken' }, { kind: 'taken' }]);
+  const other = await (await makeAuthority()).issue(['localhost']);
+  server.setSecureContext({ cert: other.cert, key: other.key, ticketKeys });
+  assert.equal((await ask()).kind, 'failed');
+  server.close();
+});
+
+test('a receiver that ends its connections soon after its answers takes every request', async () => {
+  const { server, ask } = await serve((socket) =>
+    socket.on('data', () => {
+      socket.write(ANSWER);
+      setTimeout(() => socket.end(), 2);
+    }),
+  );
+  for (let count = 0; count < 30; count++) assert.deepEqual(await ask(), { kind: 'taken' });
+  server.close();
+});
+
+test('an answer that never ends keeps no connection', async () => {
+  let open = 0;
+  const { server, ask } = await serve((socket) => {
+    open += 1;
+    socket
+      .once('data', () => socket.write(ANSWER.replace('length: 0', 'length: 9')))
+      .once('close', () => (open -= 1));
+  });
+  for (let count = 0; count < 10; count++) assert.deepEqual(await ask(), { kind: 'taken' });
+  await until('the end of the connections', () => open === 0);
+  server.close();
+});
+
+for (const [what, manner, options] of [
+  ['ends each connection', (socket) => socket.destroy()],
+  ['resets each connection', (socket) => socket.once('data', () => socket.resetAndDestroy())],
+  ['ends the connection without an answer', (socket) => socket.once('data', () => socket.end())],
+  ['speaks no HTTP', (socket) => socket.once('data', () => socket.end('hello\r\n'))],
+  ['wants a client certificate', () => undefined, { requestCert: true, rejectUnauthorized: true }],
+] as readonly (readonly [string, (socket: TLSSocket) => void, TlsOptions?])[])
+  test(`a receiver that ${what} says nothing about the events`, async () => {
+    const { server, ask } = await serve(manner, options);
+    assert.equal((await ask()).kind, 'failed');
+    server.close();
+  });

@@ -32,7 +32,6 @@ export class Webhook {
   manner: Manner = 'take';
   /** Requests, whatever their answer. */
   requests = 0;
-  connections = 0;
   /** Requests whose signature was wrong. */
   unsigned = 0;
   readonly events: ToldEvent[] = [];
@@ -41,9 +40,6 @@ export class Webhook {
     this.#server = server;
     this.#secret = secret;
     this.port = port;
-    server.on('secureConnection', () => {
-      this.connections += 1;
-    });
     server.on('request', (request: IncomingMessage, response: ServerResponse) => {
       this.#answer(request, response).catch(() => response.destroy());
     });
