@@ -22,7 +22,7 @@ function receive(count: number, refuses: (key: string) => boolean) {
       waiting = waiting.filter(({ key }) => !keys.includes(key));
       return;
     }
-    const lesson = batches.refused(batch, now);
+    const lesson = batches.failed(batch, { kind: 'refused', isLasting: false }, now);
     if (lesson.kind !== 'giveUp') return;
     given.push(lesson.key);
     waiting = waiting.filter(({ key }) => key !== lesson.key);
@@ -88,4 +88,46 @@ test('several events that are refused do not hide those behind them', () => {
   const hook = receive(1_000, (key) => Number(key) < 300);
   hook.steps(1_000);
   assert.ok(hook.waiting.every((key) => Number(key) < 300));
+});
+
+test('an event is not given up while others fail as it does, and given up when they do no more', () => {
+  const batches = new Batches();
+  const [bad, good] = [makeEvent(1), makeEvent(2)];
+  const broke = { kind: 'erred', isLasting: false } as const;
+  let now = 0;
+  const lessons = (tries: number, doOthersFail: boolean) =>
+    Array.from({ length: tries }, () => {
+      now += 300_000;
+      const { kind } = batches.failed([bad], broke, now);
+      if (doOthersFail) batches.failed([good], { ...broke, kind: 'failed' }, now);
+      batches.taken([good]);
+      return kind;
+    });
+  assert.deepEqual(lessons(4, false), ['wait', 'wait', 'wait', 'wait']);
+  assert.equal(batches.isSuspect([bad]), false, 'others were taken, so it was not four times in a row');
+  for (let times = 0; times < 4; times++) batches.failed([bad], broke, now);
+  assert.equal(batches.isSuspect([bad]), true);
+  assert.ok(lessons(100, true).every((kind) => kind !== 'giveUp'));
+  assert.equal(lessons(12, false).at(-1), 'giveUp');
+});
+
+test('a batch is halved when the receiver broke at it four times in a row, and at no other failure', () => {
+  const batches = new Batches();
+  const events = Array.from({ length: 200 }, (_, index) => makeEvent(index));
+  const lessons = (kind: 'erred' | 'failed', times: number) =>
+    Array.from({ length: times }, () => {
+      const batch = batches.pick(events, 0);
+      return [batch.length, batches.failed(batch, { kind, isLasting: false }, 0).kind];
+    });
+  assert.ok(lessons('failed', 20).every(([size, kind]) => size === 200 && kind === 'wait'));
+  assert.deepEqual(lessons('erred', 5), [
+    [200, 'wait'],
+    [200, 'wait'],
+    [200, 'wait'],
+    [200, 'split'],
+    [100, 'wait'],
+  ]);
+  // What is taken after all has nothing in it that must be found.
+  batches.taken(batches.pick(events, 0));
+  assert.equal(batches.pick(events, 0).length, 200);
 });

@@ -1,11 +1,14 @@
 /**
- * Chooses the events of the next request, and learns from refusals which event the receiver cannot take. A batch that is
+ * Chooses the events of the next request, and learns from failures which event the receiver cannot take. A batch that is
  * refused is halved until one event is left. That one is passed over, so others have their turn, and is tried again by
  * itself. It is given up only when it was refused again and again while others were taken: a receiver that refuses
- * everything is wrong as a whole, and gives up nothing. The caller passes the time in.
+ * everything is wrong as a whole, and gives up nothing. If the receiver does not say that it refuses the events, each of
+ * these refusals counts only if the next request with others is taken at once. So failures at random, of any share, give
+ * up nothing: at best every fourth pair of requests looks like this. The caller passes the time in.
  */
 import type { SpoolEvent } from '../spool/spool.ts';
 import { dropOldest } from '../task/oldest.ts';
+import type { Posted } from './post.ts';
 
 const BATCH = { events: 200, bytes: 256 * 1024 };
 const PAUSE_MS = { first: 1_000, last: 5 * 60_000 };
@@ -14,15 +17,31 @@ const PAUSE_MS = { first: 1_000, last: 5 * 60_000 };
  * rollout.
  */
 const TRIES = 12;
+/**
+ * A batch at which the receiver broke so many times in a row is believed to have the reason in it. They take some
+ * seconds, so that a restart of the receiver is over.
+ */
+const ERRED_TIMES = 4;
 const REMEMBERED = 1_000;
 
 /** An event that was refused alone. */
 interface Suspect {
-  /** Each of them was followed by an event that was taken. */
+  /** Those after which others were taken. */
   readonly refusals: number;
-  /** Another event was taken since the last refusal. */
+  /** The receiver said at the last try that it refuses the event. */
+  readonly isExplicit: boolean;
+  /** After the last refusal, others failed before one was taken. */
+  readonly isDoubted: boolean;
+  /** Others were taken since the last refusal. */
   readonly isProven: boolean;
   readonly notBefore: number;
+}
+
+/** What the receiver did with a batch that it did not take. */
+interface Failure {
+  readonly kind: Exclude<Posted['kind'], 'taken'>;
+  /** Nothing was taken for so long that the events may be the reason. */
+  readonly isLasting: boolean;
 }
 
 /** split: the same events go in smaller requests. wait: the receiver itself may be wrong. pass: others come first. */
@@ -35,6 +54,8 @@ export class Batches {
   #most = BATCH.events;
   /** After each try of a suspect, others come first. */
   #isTurnOfOthers = false;
+  /** The batch, by its first event, at which the receiver broke the last times. */
+  #erred = { first: '', times: 0 };
 
   /** How many of the oldest events `pick` needs. */
   get choice(): number {
@@ -45,11 +66,6 @@ export class Batches {
   isRest(batch: readonly SpoolEvent[], events: readonly SpoolEvent[]): boolean {
     if (batch.length >= BATCH.events || this.isSuspect(batch)) return false;
     return batch.length === events.filter((event) => !this.isSuspect([event])).length;
-  }
-
-  /** Something was refused, and full batches are not yet taken again. */
-  get isSearching(): boolean {
-    return this.#most < BATCH.events;
   }
 
   isSuspect([first]: readonly SpoolEvent[]): boolean {
@@ -84,26 +100,59 @@ export class Batches {
   }
 
   taken(batch: readonly SpoolEvent[]): void {
+    const [first] = batch;
+    // What is taken after all was not the reason, so nothing is to be found in it.
+    const isInnocent = first?.key === this.#erred.first;
+    this.#most = isInnocent ? BATCH.events : Math.min(this.#most * 2, BATCH.events);
     this.#isTurnOfOthers = this.isSuspect(batch);
-    this.#most = Math.min(this.#most * 2, BATCH.events);
-    for (const { key } of batch) this.#suspects.delete(key);
-    for (const [key, suspect] of this.#suspects) this.#suspects.set(key, { ...suspect, isProven: true });
+    if (first && this.#isTurnOfOthers) {
+      this.#suspects.delete(first.key);
+      return;
+    }
+    this.#erred = { first: '', times: 0 };
+    for (const [key, suspect] of this.#suspects) {
+      const refusals = suspect.refusals + (suspect.isProven || suspect.isDoubted ? 0 : 1);
+      this.#suspects.set(key, { ...suspect, refusals, isProven: true });
+    }
   }
 
-  /** The receiver does not want these events. */
-  refused(batch: readonly SpoolEvent[], now: number): Lesson {
-    const [first] = batch;
-    if (!first || batch.length > 1) {
-      this.#most = Math.ceil(batch.length / 2);
-      return { kind: 'split' };
+  failed(batch: readonly SpoolEvent[], { kind, isLasting }: Failure, now: number): Lesson {
+    const isExplicit = kind === 'refused';
+    if (this.isSuspect(batch)) return this.#refusedAlone(batch[0], isExplicit, now);
+    if (!isExplicit) this.#doubt();
+    const isTheirs = isExplicit || isLasting || (kind === 'erred' && this.#hasErredOften(batch));
+    if (!isTheirs) return { kind: 'wait' };
+    this.#erred = { first: '', times: 0 };
+    if (batch.length === 1) return this.#refusedAlone(batch[0], isExplicit, now);
+    this.#most = Math.ceil(batch.length / 2);
+    return { kind: 'split' };
+  }
+
+  /** A batch that grew meanwhile is the same. */
+  #hasErredOften([first]: readonly SpoolEvent[]): boolean {
+    const before = this.#erred.first === first?.key ? this.#erred.times : 0;
+    this.#erred = { first: first?.key ?? '', times: before + 1 };
+    return this.#erred.times >= ERRED_TIMES;
+  }
+
+  /** Others fail as well. */
+  #doubt(): void {
+    for (const [key, suspect] of this.#suspects) {
+      if (suspect.isExplicit || suspect.isProven || suspect.isDoubted) continue;
+      this.#suspects.set(key, { ...suspect, refusals: Math.max(0, suspect.refusals - 1), isDoubted: true });
     }
-    const { key } = first;
+  }
+
+  #refusedAlone(event: SpoolEvent | undefined, isExplicit: boolean, now: number): Lesson {
+    if (!event) return { kind: 'wait' };
+    const { key } = event;
     const before = this.#suspects.get(key);
+    const refusals = before?.refusals ?? 0;
     this.#isTurnOfOthers = true;
-    const refusals = (before?.refusals ?? 0) + (before?.isProven === false ? 0 : 1);
     this.#suspects.delete(key);
-    if (refusals >= TRIES) return { kind: 'giveUp', key };
-    this.#suspects.set(key, { refusals, isProven: false, notBefore: now + pauseMs(refusals - 1) });
+    if (before?.isProven && refusals + 1 >= TRIES) return { kind: 'giveUp', key };
+    const notBefore = now + pauseMs(refusals);
+    this.#suspects.set(key, { refusals, isExplicit, isDoubted: false, isProven: false, notBefore });
     dropOldest(this.#suspects, REMEMBERED);
     return { kind: before?.isProven ? 'pass' : 'wait' };
   }

@@ -143,20 +143,19 @@ test('a receiver that ends its connections soon after its answers takes every re
 
 test('an answer that never ends keeps no connection', async () => {
   let open = 0;
+  let most = 0;
   const { server, ask } = await serve((socket) => {
-    open += 1;
-    socket
-      .once('data', () => socket.write(ANSWER.replace('length: 0', 'length: 9')))
-      .once('close', () => (open -= 1));
+    most = Math.max(most, ++open);
+    socket.once('data', () => socket.write(ANSWER.replace('length: 0', 'length: 9')));
+    socket.once('close', () => --open);
   });
   for (let count = 0; count < 10; count++) assert.deepEqual(await ask(), { kind: 'taken' });
-  await until('the end of the connections', () => open === 0);
+  assert.ok(most <= 2, `${most} connections`);
   server.close();
 });
 
 for (const [what, manner, options] of [
   ['ends each connection', (socket) => socket.destroy()],
-  ['resets each connection', (socket) => socket.once('data', () => socket.resetAndDestroy())],
   ['ends the connection without an answer', (socket) => socket.once('data', () => socket.end())],
   ['speaks no HTTP', (socket) => socket.once('data', () => socket.end('hello\r\n'))],
   ['wants a client certificate', () => undefined, { requestCert: true, rejectUnauthorized: true }],

@@ -19,11 +19,6 @@ const BOUND_MS = 5_000;
 const FAILING_MS = 60_000;
 /** A failure that events hardly cause is believed to be about them after this time. */
 const REFUSING_MS = 86_400_000;
-/**
- * A receiver that breaks again and again is believed to break at one of the events after so many times: some seconds, so
- * that a restart of the receiver is over.
- */
-const ERRED_TIMES = 3;
 /** How long a drop is told. */
 const DROPPED_MS = 3_600_000;
 const MOST_WAITING = 100_000;
@@ -51,6 +46,8 @@ interface EventSenderDeps {
   readonly wall: () => number;
   readonly random: () => number;
 }
+
+type NotTaken = Exclude<Posted, { kind: 'taken' }>;
 
 interface Failure {
   readonly reason: string;
@@ -135,8 +132,7 @@ export class EventSender {
       const posted = await this.#send(batch);
       if (this.#closing.signal.aborted && posted.kind !== 'taken') return;
       if (posted.kind === 'taken') await this.#taken(batch);
-      else if (this.#isAboutEvents(batch, posted)) await this.#refused(batch, posted.reason);
-      else this.#failed(posted.reason);
+      else await this.#notTaken(batch, posted);
       // A request costs as much as many events. What came meanwhile waits for more.
       if (isRest) return;
     }
@@ -165,13 +161,15 @@ export class EventSender {
     await this.#deps.outbox.forget(batch.map(({ key }) => key)).catch(() => undefined);
   }
 
-  async #refused(batch: readonly SpoolEvent[], reason: string): Promise<void> {
+  async #notTaken(batch: readonly SpoolEvent[], { kind, reason }: NotTaken): Promise<void> {
     const { outbox, count, clock } = this.#deps;
-    const lesson = this.#batches.refused(batch, clock());
+    const isLasting = clock() - (this.#failure?.since ?? clock()) >= REFUSING_MS;
+    const lesson = this.#batches.failed(batch, { kind, isLasting }, clock());
     if (lesson.kind === 'wait') return this.#failed(reason);
     count('failed', 1);
-    // What comes next is no repetition, so the pause does not grow.
+    // What comes next is no repetition, so the pauses begin anew.
     this.#notBefore = clock() + pauseMs(0);
+    if (this.#failure && lesson.kind === 'split') this.#failure = { ...this.#failure, times: 0 };
     if (lesson.kind !== 'giveUp') return;
     try {
       await outbox.forget([lesson.key]);
@@ -180,13 +178,6 @@ export class EventSender {
     } catch {
       // The store is being recovered: it is tried again.
     }
-  }
-
-  #isAboutEvents(batch: readonly SpoolEvent[], { kind }: Posted): boolean {
-    if (kind === 'refused' || this.#batches.isSuspect(batch)) return true;
-    const { since = this.#deps.clock(), times = 0 } = this.#failure ?? {};
-    if (kind === 'erred' && (times >= ERRED_TIMES || this.#batches.isSearching)) return true;
-    return this.#deps.clock() - since >= REFUSING_MS;
   }
 
   #dropped(events: number, reason: string): void {
