@@ -42,7 +42,7 @@ export class Outbox {
 
   /** Drops the oldest ones. */
   async drop(count: number): Promise<void> {
-    await this.#values.note(({ events }) => events.removeAll(events.keys('', count)));
+    await this.#values.note(({ events }) => events.removeFirst(count));
   }
 
   /** Drops those that `list` could not read, and returns how many there were. */

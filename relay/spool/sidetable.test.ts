@@ -81,3 +81,41 @@ test('damaged values never end a list, however many there are', async () => {
   assert.equal(listed().length, 5);
   assert.equal(await spool.suppressions.removeDamaged(), 25);
 });
+
+for (const [what, key] of [
+  ['that is no text', 'CAST(key AS BLOB)'],
+  ['with another letter', "'B@x.example'"],
+  ['without a letter', "''"],
+  ['that is no UTF-8', "CAST(x'62f87840' AS TEXT)"],
+  ['that is other than UTF-8', "CAST(x'62c07840' AS TEXT)"],
+] as const)
+  test(`a row with a key ${what} is removed once; the others stay`, async () => {
+    for (const letter of 'abc') await spool.outbox.add([{ key: `${letter}@x.example`, value: json(1) }]);
+    await meddle(`UPDATE events SET key = ${key} WHERE key = 'b@x.example'`);
+    for (const atMost of [1, 10])
+      assert.equal(spool.outbox.list(atMost)[0]?.key, 'a@x.example', `${atMost} at most`);
+    await spool.outbox.forget(['a@x.example', 'c@x.example']);
+    assert.deepEqual(spool.outbox.list(1), []);
+    assert.deepEqual([await spool.outbox.dropDamaged(), spool.outbox.size], [1, 0]);
+    assert.equal(await spool.outbox.dropDamaged(), 0);
+  });
+
+test('a row of an earlier version whose key is damaged is removed, and a letter that only looks damaged stays', async () => {
+  await meddle(`INSERT INTO suppressed VALUES
+    (CAST(x'62c07840' AS TEXT), CAST('${json(1)}' AS BLOB)), ('\ufffd@x.example', CAST('${json(2)}' AS BLOB))`);
+  assert.deepEqual(listed(), [['\ufffd@x.example', `${json(2)}`]]);
+  assert.deepEqual([await spool.suppressions.removeDamaged(), spool.suppressions.size], [1, 1]);
+});
+
+test('a list goes on after the key that it is given, and the oldest events are dropped with their damage', async () => {
+  for (const letter of 'abc') await put(`${letter}@x.example`, 1);
+  const after = spool.suppressions.list('a@x.example', 1);
+  assert.deepEqual(
+    after.map(({ key }) => key),
+    ['b@x.example'],
+  );
+  for (const key of 'abc') await spool.outbox.add([{ key, value: json(1) }]);
+  await meddle("UPDATE events SET key = CAST(key AS BLOB) WHERE key < 'c'");
+  await spool.outbox.drop(3);
+  assert.equal(spool.outbox.size, 0);
+});

@@ -5,7 +5,7 @@
  */
 import { decodeValue, encodeValue } from './checkedvalue.ts';
 import type { Store } from './store.ts';
-import type { Change, SideName, Tables } from './tables.ts';
+import type { Change, Row, SideName, Tables } from './tables.ts';
 
 export interface KeyedValue {
   readonly key: string;
@@ -15,7 +15,8 @@ export interface KeyedValue {
 export class SideTable {
   readonly #store: Store;
   readonly #name: SideName;
-  readonly #damaged = new Set<string>();
+  /** Row ids. */
+  readonly #damaged = new Set<number>();
 
   constructor(store: Store, name: SideName) {
     this.#store = store;
@@ -29,16 +30,15 @@ export class SideTable {
   /** In order of the keys, after the key `after`. An empty list is the end. */
   list(after?: string, atMost?: number): KeyedValue[] {
     return this.#store.read(({ [this.#name]: table }) => {
-      for (let from = after; ; ) {
-        const rows = table.rows(from, atMost);
-        const values = rows.flatMap(({ key, value: stored }) => {
-          const value = decodeValue(key, stored);
-          if (!value) this.#damaged.add(key);
-          return value ? [{ key, value }] : [];
+      for (let skipped = 0; ; ) {
+        const rows = table.rows(after, atMost, skipped);
+        const values = rows.flatMap((row) => {
+          const value = decodeRow(row);
+          if (!value) this.#damaged.add(row.rowId);
+          return value ?? [];
         });
-        const last = rows.at(-1);
-        if (values.length > 0 || !last) return values;
-        from = last.key;
+        if (values.length > 0 || rows.length === 0) return values;
+        skipped += rows.length;
       }
     });
   }
@@ -81,21 +81,27 @@ export class SideTable {
 
   /** Removes what `list` found damaged, and returns how many there were. */
   async removeDamaged(): Promise<number> {
-    const keys = [...this.#damaged];
-    if (keys.length === 0) return 0;
+    if (this.#damaged.size === 0) return 0;
+    const rowIds = [...this.#damaged];
     let removed = 0;
     await this.#store.note(({ [this.#name]: table }) => {
-      // Somebody may have written a new value since.
-      const damaged = keys.filter((key) => {
-        const stored = table.get(key);
-        return stored && !decodeValue(key, stored);
+      // Somebody may have written a new value since, or given the row id to another one.
+      const damaged = rowIds.filter((rowId) => {
+        const row = table.row(rowId);
+        return row && !decodeRow(row);
       });
-      table.removeAll(damaged);
+      for (const rowId of damaged) table.removeRow(rowId);
       removed = damaged.length;
     });
     this.#damaged.clear();
     return removed;
   }
+}
+
+/** Undefined if the row is damaged. */
+function decodeRow({ key, value: stored }: Row): KeyedValue | undefined {
+  const value = key === undefined ? undefined : decodeValue(key, stored);
+  return key !== undefined && value ? { key, value } : undefined;
 }
 
 /** Call this only inside a write. */

@@ -14,13 +14,30 @@ export type Tables = { readonly [Name in TableName]: Table } & { readonly messag
 /** No limit, in SQL. */
 const ALL = -1;
 
+export interface Row {
+  /** Valid inside one transaction. */
+  readonly rowId: number;
+  /** Undefined if damage has made it something else than a text. */
+  readonly key: string | undefined;
+  readonly value: Buffer;
+}
+
+interface StoredRow {
+  readonly rowid: number;
+  readonly key: unknown;
+  readonly value: Uint8Array;
+}
+
 class Table {
   readonly #get: StatementSync;
   readonly #put: StatementSync;
   readonly #remove: StatementSync;
   readonly #keys: StatementSync;
   readonly #rows: StatementSync;
+  readonly #row: StatementSync;
+  readonly #removeRow: StatementSync;
   readonly #removeAll: StatementSync;
+  readonly #removeFirst: StatementSync;
   readonly #count: StatementSync;
 
   constructor(database: DatabaseSync, name: TableName) {
@@ -28,7 +45,13 @@ class Table {
     this.#put = database.prepare(`INSERT OR REPLACE INTO ${name} (key, value) VALUES (?, ?)`);
     this.#remove = database.prepare(`DELETE FROM ${name} WHERE key = ?`);
     this.#removeAll = database.prepare(`DELETE FROM ${name} WHERE key IN (SELECT value FROM json_each(?))`);
-    this.#rows = database.prepare(`SELECT key, value FROM ${name} WHERE key > ? ORDER BY key LIMIT ?`);
+    this.#removeFirst = database.prepare(
+      `DELETE FROM ${name} WHERE rowid IN (SELECT rowid FROM ${name} ORDER BY key LIMIT ?)`,
+    );
+    this.#removeRow = database.prepare(`DELETE FROM ${name} WHERE rowid = ?`);
+    const row = `SELECT rowid, key, value FROM ${name}`;
+    this.#row = database.prepare(`${row} WHERE rowid = ?`);
+    this.#rows = database.prepare(`${row} WHERE key >= ? ORDER BY key LIMIT ? OFFSET ?`);
     this.#keys = database.prepare(`SELECT key FROM ${name} WHERE key > ? ORDER BY key LIMIT ?`);
     this.#count = database.prepare(`SELECT count(*) AS count FROM ${name}`);
   }
@@ -52,10 +75,32 @@ class Table {
     this.#removeAll.run(JSON.stringify(keys));
   }
 
-  /** Rows in the order of their keys, after the key `after`. */
-  rows(after = '', atMost = ALL): { readonly key: string; readonly value: Buffer }[] {
-    const rows = this.#rows.all(after, atMost) as { key: string; value: Uint8Array }[];
-    return rows.map(({ key, value }) => ({ key, value: viewBuffer(value) }));
+  /** The first ones in the order of their keys, damaged ones too. */
+  removeFirst(count: number): void {
+    this.#removeFirst.run(count);
+  }
+
+  /** A damaged key finds no row. */
+  removeRow(rowId: number): void {
+    this.#removeRow.run(rowId);
+  }
+
+  /** Rows in the order of their keys, after the key `after` and `skipped` others. */
+  rows(after: string | undefined, atMost = ALL, skipped = 0): Row[] {
+    // A damaged key may be empty.
+    const from = after === undefined ? '' : `${after}\0`;
+    return this.#rows.all(from, atMost, skipped).map((row) => this.#view(row as unknown as StoredRow));
+  }
+
+  row(rowId: number): Row | undefined {
+    const row = this.#row.get(rowId) as StoredRow | undefined;
+    return row && this.#view(row);
+  }
+
+  /** A key that is no UTF-8 is read as another one, which has no row. */
+  #view({ rowid: rowId, key, value }: StoredRow): Row {
+    const isSound = typeof key === 'string' && (!key.includes('\ufffd') || this.#get.get(key) !== undefined);
+    return { rowId, key: isSound ? key : undefined, value: viewBuffer(value) };
   }
 
   /** Keys in order, after the key `after`. */
