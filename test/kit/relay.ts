@@ -2,7 +2,7 @@
  * A real relay for the tests: `bin/mailrelay run` in its own folder, on free ports. A test does to it only what a user
  * can do: edit the manifest, read the status, signal the process.
  */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -191,8 +191,9 @@ export class TestRelay {
 
   /** All processes of the relay: the supervisor and its tasks. */
   tree(): number[] {
-    const children = execFileSync('ps', ['-o', 'pid=', '--ppid', String(this.pid)], { encoding: 'utf8' });
-    return [this.pid, ...children.trim().split(/\s+/).filter(Boolean).map(Number)];
+    // The status of ps is 1 where there is none.
+    const { stdout } = spawnSync('ps', ['-o', 'pid=', '--ppid', String(this.pid)], { encoding: 'utf8' });
+    return [this.pid, ...stdout.trim().split(/\s+/).filter(Boolean).map(Number)];
   }
 
   /** The pid of the task process with this script. */
@@ -204,6 +205,7 @@ export class TestRelay {
 
   /** Kills the whole relay at once, as a power cut would. */
   async kill9(): Promise<void> {
+    if (!this.isRunning) return;
     const pids = this.tree();
     const ended = this.#ended();
     for (const pid of pids) {
