@@ -65,20 +65,25 @@ export async function run(path: string | undefined, options: RunOptions): Promis
   const isLive = options.log !== true && canShowView();
   const output = isLive ? new LiveView(target.stateDir) : PLAIN_OUTPUT;
   const relay = await startLocally(target, options, output);
-  const sink = await startSinkBeside(options.sink, target, output);
-  writeRunNote(target.stateDir, {
-    name: `${manifests.relay.namespace}/${manifests.relay.name}`,
-    adminUrl: `http://${showEndpoint(address, adminPort)}`,
-  });
-  const command = ownCommand();
-  output.start(() => ({ ...published, address, adminPort, status: relay.status(), command, sink }));
-  const unwatch = follow(file, target, relay, output, (changed) => {
-    published = changed;
-  });
-  await untilStopSignal();
-  await relay.stop();
-  unwatch();
-  sink?.stop();
+  const ends: (() => void)[] = [];
+  try {
+    const sink = await startSinkBeside(options.sink, target, output);
+    if (sink) ends.push(sink.stop);
+    const problem = writeRunNote(target.stateDir, {
+      name: `${manifests.relay.namespace}/${manifests.relay.name}`,
+      adminUrl: `http://${showEndpoint(address, adminPort)}`,
+    });
+    if (problem) output.tell(problem);
+    const command = ownCommand();
+    output.start(() => ({ ...published, address, adminPort, status: relay.status(), command, sink }));
+    const changed = (now: Published) => (published = now);
+    ends.push(follow(file, target, relay, output, changed));
+    await untilStopSignal();
+  } finally {
+    // After an error too: task processes that go on would keep this one.
+    await relay.stop();
+    for (const end of ends) end();
+  }
   output.end();
   return 0;
 }

@@ -1,6 +1,7 @@
 /** A file in the state folder of `mailrelay run`, by which other commands find its health port. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { describeSystemError } from '#crds/systemwords.ts';
 import { ADMIN_PORT } from '#crds/wellknown.ts';
 
 const NOTE = 'run.json';
@@ -13,8 +14,17 @@ export interface RunNote {
   readonly adminUrl: string;
 }
 
-export function writeRunNote(stateDir: string, note: RunNote): void {
-  writeFileSync(join(stateDir, NOTE), `${JSON.stringify(note)}\n`, { mode: 0o600 });
+/** Returns why it cannot be written, with what to do then: mail does not need the note. */
+export function writeRunNote(stateDir: string, note: RunNote): string | undefined {
+  const path = join(stateDir, NOTE);
+  try {
+    writeFileSync(path, `${JSON.stringify(note)}\n`, { mode: 0o600 });
+    return undefined;
+  } catch (error) {
+    const { hostname, port } = new URL(note.adminUrl);
+    const way = `--address ${hostname} --admin-port ${port}`;
+    return `Cannot write "${path}": ${describeSystemError(error)}; "mailrelay status" finds this relay by ${way}`;
+  }
 }
 
 /** Without a readable note, the health port is the usual one. */

@@ -1,7 +1,9 @@
 /** `mailrelay run` as a newcomer lives with it: the first message, edits of the manifest, renewed certificates. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { mkdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { makeAuthority } from '#test/kit/ca.ts';
 import { storyManifest, type Wish } from '#test/kit/manifest.ts';
@@ -218,5 +220,17 @@ describe('mailrelay run', { concurrency: false }, () => {
     assert.match(await client.command(`${messageText('at-the-end')}\r\n.`), /^250/);
     await client.quit();
     assert.equal(await stopped, 0);
+  });
+
+  test('a note for other commands that cannot be written is told, and the relay serves all the same', async () => {
+    const note = join(relay.stateDir, 'run.json');
+    rmSync(note);
+    mkdirSync(note);
+    await relay.up();
+    assert.match(relay.stdout, /^Cannot write ".*run\.json": .*--address 127\.0\.0\.1 --admin-port \d+$/m);
+    const client = await SmtpClient.connect(port);
+    assert.match(await client.hello(), /^250/);
+    await client.quit();
+    assert.equal(await relay.stop(), 0);
   });
 });
