@@ -233,6 +233,22 @@ export function nameCertificateCause(code: string): FailureCause {
   return CERTIFICATE_CAUSES[code] ?? 'certificate-untrusted';
 }
 
+const CERTIFICATE_WORDS: Readonly<Record<string, string>> = {
+  CERT_HAS_EXPIRED: 'its certificate has expired',
+  CERT_NOT_YET_VALID: 'its certificate is not valid yet',
+  CERT_REVOKED: 'its certificate is revoked',
+  CERT_SIGNATURE_FAILURE: 'a signature in its certificate chain is wrong',
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'its certificate is signed by itself',
+  INVALID_PURPOSE: 'its certificate is not one of a server',
+};
+
+/** What an error code of OpenSSL says about the certificate of a hop. */
+export function describeCertificateError(code: string): string {
+  const words = CERTIFICATE_WORDS[code];
+  if (words !== undefined) return words;
+  return CERTIFICATE_CAUSES[code] ? 'its certificate is of no trusted authority' : `its certificate: ${code}`;
+}
+
 function nameTlsCause(error: SmtpError): FailureCause {
   if (error instanceof TlsaError) return error.problem.cause;
   const { code, originalCode, responseCode, message } = error;

@@ -9,7 +9,7 @@ import { type Failure, type FailureCause, makeFailure } from '#crds/failure.ts';
 import { requiresTls, type TlsVersion, verifiesPeer } from '#crds/tlslevel.ts';
 import { coversMx } from '../mtasts/policy.ts';
 import { hasName, type NameSource } from '../task/certificatename.ts';
-import { nameCertificateCause } from './connectfailure.ts';
+import { describeCertificateError, nameCertificateCause } from './connectfailure.ts';
 import type { Judgement, NextHop } from './courier.ts';
 import { plainName } from './hostname.ts';
 import type { TlsPolicy } from './tlspolicy.ts';
@@ -59,7 +59,8 @@ function judgeCertificate(
 ): Failure | null {
   // Node has the code of OpenSSL here, although its type is an Error.
   const code = socket.authorizationError as unknown as string | null;
-  if (!socket.authorized && code) return failure(hop, nameCertificateCause(code), `its certificate: ${code}`);
+  if (!socket.authorized && code)
+    return failure(hop, nameCertificateCause(code), describeCertificateError(code));
   const misnamed = checkNames(names, source, socket.getPeerX509Certificate());
   return misnamed ? failure(hop, 'certificate-host-mismatch', misnamed.message) : null;
 }

@@ -92,6 +92,10 @@ test('each stricter level names the destinations that it would make wait, and th
     misnamed: 'certificate-host-mismatch',
     expired: 'certificate-expired',
   });
+  const told = JSON.stringify(found.wouldWait);
+  assert.match(told, /its certificate is (of no trusted authority|signed by itself)/);
+  assert.match(told, /its certificate has expired/);
+  assert.doesNotMatch(told, /[A-Z]+_[A-Z]+/, 'a code of OpenSSL');
 });
 
 test('the shares tell what was reached and what proved it', async () => {
