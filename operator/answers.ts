@@ -74,10 +74,10 @@ function remainingMs({ at, standsMs }: Answer, now: number): number {
   return Math.min(at + standsMs - now, standsMs);
 }
 
-const hashSpec = (object: KubeObject) => hashContent(contentOf(object));
+const hashSpec = (object: KubeObject) => hashContent(pickContent(object));
 
 /** Without fields that the server counts up, and the status that others report. */
-export function contentOf({ status: _, metadata, ...content }: KubeObject): object {
+export function pickContent({ status: _, metadata, ...content }: KubeObject): object {
   const { uid, labels = {}, annotations = {}, ownerReferences = [] } = metadata;
   return { ...content, uid, labels, annotations, ownerReferences };
 }

@@ -6,7 +6,7 @@
  */
 import type { MailRelay } from '#crds/mailrelay.ts';
 import { ANNOTATIONS, FIELD_MANAGER } from '#crds/wellknown.ts';
-import { type Answers, contentOf } from './answers.ts';
+import { type Answers, pickContent } from './answers.ts';
 import { hasController, isGoing, isLabelledFor, isOwnedBy, stamped } from './compare.ts';
 import { keepClaims, planStorage, type StatefulSetSpec, type StoragePlan } from './judge/storage.ts';
 import { isPartial } from './kept.ts';
@@ -37,7 +37,7 @@ export async function applyAll(
     if (world.absentKinds.includes(object.kind)) continue;
     const name = `${object.kind}/${object.metadata.name}`;
     const cached = world.objects.get(name);
-    const basis = [object, cached && contentOf(cached)];
+    const basis = [object, cached && pickContent(cached)];
     const apply = async () => {
       const obstacle = await applyOne(writer, answers, world, object, onWrite);
       if (obstacle) obstacles.push(obstacle);

@@ -60,17 +60,17 @@ export function reduceToKept(object: KubeObject, findRelay: FindRelay): KubeObje
   if (kind === CERTIFICATE_REQUEST.kind)
     return { ...bare, status: { conditions: (status as { conditions?: unknown } | undefined)?.conditions } };
   if (isContentKept(object, findRelay)) return { ...object, metadata: own };
-  return { ...bare, ...(kind === CERTIFICATE.kind ? secretOf(object) : {}), isPartial: true };
+  return { ...bare, ...(kind === CERTIFICATE.kind ? keepSecret(object) : {}), isPartial: true };
 }
 
 /**
  * Of a Certificate that a roll-over left: its Secret and its key. Pods may still serve it when no spec names it any more,
  * and by these it stays until they do not.
  */
-function secretOf({ metadata, spec }: KubeObject): object {
+function keepSecret({ metadata, spec }: KubeObject): object {
   const { secretName = '', privateKey = {} } = (spec ?? {}) as LeftCertificate;
   const { algorithm, size } = privateKey;
-  const isSecond = secretName !== '' && isShort(secretName) && isSecondOf(metadata, secretName);
+  const isSecond = secretName !== '' && isShort(secretName) && isSecondCertificate(metadata, secretName);
   const key = { ...(isShort(algorithm) ? { algorithm } : {}), ...(isShort(size) ? { size } : {}) };
   return isSecond ? { spec: { secretName, privateKey: key } } : {};
 }
@@ -80,7 +80,7 @@ interface LeftCertificate {
   readonly privateKey?: { readonly algorithm?: unknown; readonly size?: unknown };
 }
 
-function isSecondOf(metadata: KubeObject['metadata'], secret: string): boolean {
+function isSecondCertificate(metadata: KubeObject['metadata'], secret: string): boolean {
   const owner = findOwner({ kind: CERTIFICATE.kind, metadata });
   return owner !== undefined && metadata.name === objectNames.secondCertificate(owner, secret);
 }

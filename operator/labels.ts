@@ -48,8 +48,8 @@ export async function restoreLabels(world: World, writer: Writer, onWrite: OnWri
   const taken: Obstacle[] = [];
   const pods = await attemptAll(world, writer, POD, listHiddenPods(world, set), async (name) => {
     const pod = await readPod(writer, world, name);
-    if (!pod || isOf(pod, set) || isReleasedBy(pod, set)) return restore(POD, pod);
-    const isInTheWay = !isLabelled(pod, world) && parseOrdinal(name) < placesOf(set);
+    if (!pod || isControlledBy(pod, set) || isReleasedBy(pod, set)) return restore(POD, pod);
+    const isInTheWay = !isLabelled(pod, world) && parseOrdinal(name) < countPlaces(set);
     if (isInTheWay) taken.push({ kind: 'nameTaken', object: `${POD.kind}/${name}` });
   });
   const claims = await attemptAll(world, writer, CLAIM, listHiddenClaims(world, set), async (name) =>
@@ -91,7 +91,7 @@ function inTurn(names: readonly string[], now: number): string[] {
 /** Pods that the StatefulSet counts or should have, and that the caches lack, or know without a label. */
 function listHiddenPods({ pods, leaving, objects, ...world }: World, set: KubeObject): string[] {
   const { replicas: counted = 0, observedGeneration } = (set['status'] ?? {}) as SetStatus;
-  const places = placesOf(set);
+  const places = countPlaces(set);
   const seen = [...pods, ...leaving].map(({ name }) => name);
   const stripped = seen.filter((name) => {
     const pod = objects.get(`${POD.kind}/${name}`);
@@ -105,7 +105,7 @@ function listHiddenPods({ pods, leaving, objects, ...world }: World, set: KubeOb
   return [...stripped, ...names.filter((name) => !seen.includes(name))];
 }
 
-function placesOf(set: KubeObject): number {
+function countPlaces(set: KubeObject): number {
   return ((set['spec'] ?? {}) as Partial<StatefulSetSpec>).replicas ?? 0;
 }
 
@@ -121,7 +121,7 @@ function listHiddenClaims(world: Pick<World, 'relay' | 'objects'>, set: KubeObje
   const { volumeClaimTemplates = [] } = (set['spec'] ?? {}) as { volumeClaimTemplates?: readonly unknown[] };
   if (volumeClaimTemplates.length === 0) return [];
   return [...world.objects.values()]
-    .filter((pod) => pod.kind === POD.kind && isOf(pod, set))
+    .filter((pod) => pod.kind === POD.kind && isControlledBy(pod, set))
     .map(({ metadata }) => `${objectNames.claim(nameOf(world))}-${parseOrdinal(metadata.name)}`)
     .filter((name) => {
       const claim = world.objects.get(`${CLAIM.kind}/${name}`);
@@ -140,7 +140,7 @@ async function readPod(writer: Writer, { relay }: World, name: string): Promise<
   return items.find((pod) => pod.metadata.name === name);
 }
 
-function isOf({ metadata }: KubeObject, set: KubeObject): boolean {
+function isControlledBy({ metadata }: KubeObject, set: KubeObject): boolean {
   const owner = metadata.ownerReferences?.find(({ controller }) => controller === true);
   return owner !== undefined && owner.uid === set.metadata.uid;
 }

@@ -211,48 +211,46 @@ function nameConnectCause({ responseCode }: SmtpError, connection: HopConnection
   return responseCode !== undefined || connection.isConnected ? 'greeting' : 'connect';
 }
 
-/** RFC 8460 section 4.3.1 has separate result types for these errors. */
-const CERTIFICATE_CAUSES: Readonly<Record<string, FailureCause>> = {
-  ERR_TLS_CERT_ALTNAME_INVALID: 'certificate-host-mismatch',
-  CERT_HAS_EXPIRED: 'certificate-expired',
-  CERT_NOT_YET_VALID: 'certificate-expired',
-  DEPTH_ZERO_SELF_SIGNED_CERT: 'certificate-untrusted',
-  SELF_SIGNED_CERT_IN_CHAIN: 'certificate-untrusted',
-  UNABLE_TO_GET_ISSUER_CERT: 'certificate-untrusted',
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'certificate-untrusted',
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'certificate-untrusted',
-  CERT_SIGNATURE_FAILURE: 'certificate-untrusted',
-  CERT_UNTRUSTED: 'certificate-untrusted',
-  CERT_REVOKED: 'certificate-untrusted',
-  INVALID_CA: 'certificate-untrusted',
-  INVALID_PURPOSE: 'certificate-untrusted',
-};
-
-/** The cause for an error code of OpenSSL about a certificate. */
-export function nameCertificateCause(code: string): FailureCause {
-  return CERTIFICATE_CAUSES[code] ?? 'certificate-untrusted';
+interface CertificateError {
+  /** RFC 8460 section 4.3.1 has separate result types for these errors. */
+  readonly cause: FailureCause;
+  readonly words: string;
 }
 
-const CERTIFICATE_WORDS: Readonly<Record<string, string>> = {
-  CERT_HAS_EXPIRED: 'its certificate has expired',
-  CERT_NOT_YET_VALID: 'its certificate is not valid yet',
-  CERT_REVOKED: 'its certificate is revoked',
-  CERT_SIGNATURE_FAILURE: 'a signature in its certificate chain is wrong',
-  DEPTH_ZERO_SELF_SIGNED_CERT: 'its certificate is signed by itself',
-  INVALID_PURPOSE: 'its certificate is not one of a server',
+const untrusted = (words = 'its certificate is of no trusted authority'): CertificateError => ({
+  cause: 'certificate-untrusted',
+  words,
+});
+
+/** By the code of OpenSSL, or of Node for the name. */
+const CERTIFICATE_ERRORS: Readonly<Record<string, CertificateError>> = {
+  ERR_TLS_CERT_ALTNAME_INVALID: {
+    cause: 'certificate-host-mismatch',
+    words: 'its certificate has another name',
+  },
+  CERT_HAS_EXPIRED: { cause: 'certificate-expired', words: 'its certificate has expired' },
+  CERT_NOT_YET_VALID: { cause: 'certificate-expired', words: 'its certificate is not valid yet' },
+  DEPTH_ZERO_SELF_SIGNED_CERT: untrusted('its certificate is signed by itself'),
+  SELF_SIGNED_CERT_IN_CHAIN: untrusted(),
+  UNABLE_TO_GET_ISSUER_CERT: untrusted(),
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: untrusted(),
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: untrusted(),
+  CERT_SIGNATURE_FAILURE: untrusted('a signature in its certificate chain is wrong'),
+  CERT_UNTRUSTED: untrusted(),
+  CERT_REVOKED: untrusted('its certificate is revoked'),
+  INVALID_CA: untrusted(),
+  INVALID_PURPOSE: untrusted('its certificate is not one of a server'),
 };
 
 /** What an error code of OpenSSL says about the certificate of a hop. */
-export function describeCertificateError(code: string): string {
-  const words = CERTIFICATE_WORDS[code];
-  if (words !== undefined) return words;
-  return CERTIFICATE_CAUSES[code] ? 'its certificate is of no trusted authority' : `its certificate: ${code}`;
+export function judgeCertificateError(code: string): CertificateError {
+  return CERTIFICATE_ERRORS[code] ?? untrusted(`its certificate: ${code}`);
 }
 
 function nameTlsCause(error: SmtpError): FailureCause {
   if (error instanceof TlsaError) return error.problem.cause;
   const { code, originalCode, responseCode, message } = error;
-  const certificate = CERTIFICATE_CAUSES[originalCode ?? ''] ?? CERTIFICATE_CAUSES[code ?? ''];
-  if (certificate) return certificate;
+  const certificate = CERTIFICATE_ERRORS[originalCode ?? ''] ?? CERTIFICATE_ERRORS[code ?? ''];
+  if (certificate) return certificate.cause;
   return responseCode !== undefined || /STARTTLS/.test(message) ? 'starttls-missing' : 'handshake';
 }

@@ -5,7 +5,7 @@
 import type { X509Certificate } from 'node:crypto';
 import type { TLSSocket } from 'node:tls';
 import { isDeepStrictEqual } from 'node:util';
-import { nameCertificateCause } from './connectfailure.ts';
+import { judgeCertificateError } from './connectfailure.ts';
 import { LONGEST_CHAIN, matchChain, type TlsaProblem } from './tlsa.ts';
 import type { TlsPolicy } from './tlspolicy.ts';
 
@@ -56,7 +56,7 @@ function listChain(socket: TLSSocket): X509Certificate[] {
 }
 
 function explainChain(code: string, names: readonly string[]): TlsaProblem {
-  const cause = nameCertificateCause(code);
+  const { cause } = judgeCertificateError(code);
   if (cause === 'certificate-host-mismatch')
     return { cause, text: `its certificate does not name ${names.join(' or ')}` };
   if (cause === 'certificate-expired')

@@ -9,7 +9,7 @@ import { type Failure, type FailureCause, makeFailure } from '#crds/failure.ts';
 import { requiresTls, type TlsVersion, verifiesPeer } from '#crds/tlslevel.ts';
 import { coversMx } from '../mtasts/policy.ts';
 import { hasName, type NameSource } from '../task/certificatename.ts';
-import { describeCertificateError, nameCertificateCause } from './connectfailure.ts';
+import { judgeCertificateError } from './connectfailure.ts';
 import type { Judgement, NextHop } from './courier.ts';
 import { plainName } from './hostname.ts';
 import type { TlsPolicy } from './tlspolicy.ts';
@@ -59,8 +59,10 @@ function judgeCertificate(
 ): Failure | null {
   // Node has the code of OpenSSL here, although its type is an Error.
   const code = socket.authorizationError as unknown as string | null;
-  if (!socket.authorized && code)
-    return failure(hop, nameCertificateCause(code), describeCertificateError(code));
+  if (!socket.authorized && code) {
+    const { cause, words } = judgeCertificateError(code);
+    return failure(hop, cause, words);
+  }
   const misnamed = checkNames(names, source, socket.getPeerX509Certificate());
   return misnamed ? failure(hop, 'certificate-host-mismatch', misnamed.message) : null;
 }

@@ -2,14 +2,13 @@
  * Connects the events with the process that has the queue: the spool, the Secret, and the trusted authorities. Also the
  * giver sends, while a pod leaves.
  */
-import { createSecureContext } from 'node:tls';
 import type { Policy } from '#crds/policyfile.ts';
 import type { Log } from '../observe/log.ts';
 import type { Spool } from '../spool/spool.ts';
 import { monotonic, wall } from '../task/clock.ts';
 import type { Counters } from '../task/counts.ts';
 import type { Materials } from '../task/materials.ts';
-import { makeCa, trustFrom } from '../task/trust.ts';
+import { rememberContext } from '../task/trustcontext.ts';
 import { post } from './post.ts';
 import { EventSender } from './sender.ts';
 import { readKeys } from './signature.ts';
@@ -29,9 +28,7 @@ export function openEvents({ policy, spool, log, counters, materials }: EventsDe
   const { events, name, namespace } = policy;
   if (events === null) return undefined;
   const { url, secret, trustConfigMap } = events;
-  const contextFor = remember((now: Materials) =>
-    createSecureContext(makeCa(trustFrom(now, trustConfigMap))),
-  );
+  const contextFor = rememberContext(trustConfigMap);
   return new EventSender({
     relay: { name, namespace },
     outbox: spool.outbox,
@@ -43,13 +40,4 @@ export function openEvents({ policy, spool, log, counters, materials }: EventsDe
     wall,
     random: Math.random,
   });
-}
-
-/** Makes a value anew only from something else: reading a hundred authorities takes longer than a request. */
-function remember<From extends object, Value>(make: (from: From) => Value): (from: From) => Value {
-  let last: { readonly from: From; readonly value: Value } | undefined;
-  return (from) => {
-    if (last?.from !== from) last = { from, value: make(from) };
-    return last.value;
-  };
 }

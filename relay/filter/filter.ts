@@ -3,14 +3,14 @@
  * fails, the policy of the listener decides; nothing passes unfiltered but by that. A failure is logged, counted, and
  * told by the status while no message is judged.
  */
-import { createSecureContext, type SecureContext } from 'node:tls';
+import type { SecureContext } from 'node:tls';
 import type { Policy } from '#crds/policyfile.ts';
 import type { FilterTerms } from '#crds/policyfilter.ts';
 import type { HeaderStep } from '../headers/header.ts';
 import type { Log } from '../observe/log.ts';
 import type { Counters } from '../task/counts.ts';
 import type { Materials } from '../task/materials.ts';
-import { makeCa, trustFrom } from '../task/trust.ts';
+import { rememberContext } from '../task/trustcontext.ts';
 import { readAnswer, type Verdict } from './answer.ts';
 import { type FilteredMail, renderFacts } from './facts.ts';
 import { UNFILTERED } from './fields.ts';
@@ -45,19 +45,19 @@ const FAILING_MS = 10_000;
 export class ContentFilter {
   readonly #filter: NonNullable<Policy['inbound']['filter']>;
   readonly #deps: FilterDeps;
+  readonly #contextFor: (materials: Materials) => SecureContext;
   #materials: Materials;
-  #context: SecureContext | undefined;
   #failing: { readonly since: number; readonly reason: string } | undefined;
 
   constructor(filter: NonNullable<Policy['inbound']['filter']>, materials: Materials, deps: FilterDeps) {
     this.#filter = filter;
     this.#materials = materials;
     this.#deps = deps;
+    this.#contextFor = rememberContext(filter.trustConfigMap);
   }
 
   use(materials: Materials): void {
     this.#materials = materials;
-    this.#context = undefined;
   }
 
   /** Why the filter has judged no message for ten seconds. null: it has, or was not asked. */
@@ -98,10 +98,7 @@ export class ContentFilter {
   }
 
   #makeContext(): SecureContext | undefined {
-    const { url, trustConfigMap } = this.#filter;
-    if (!url.startsWith('https:')) return undefined;
-    this.#context ??= createSecureContext(makeCa(trustFrom(this.#materials, trustConfigMap)));
-    return this.#context;
+    return this.#filter.url.startsWith('https:') ? this.#contextFor(this.#materials) : undefined;
   }
 
   #note(verdict: Verdict): void {

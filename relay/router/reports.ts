@@ -3,7 +3,6 @@
  * authorities, the history and the queue.
  */
 import { join } from 'node:path';
-import { createSecureContext } from 'node:tls';
 import type { Policy } from '#crds/policyfile.ts';
 import type { ReportField } from '#crds/reportaddresses.ts';
 import type { AttemptResult, Parcel } from '../delivery/courier.ts';
@@ -15,7 +14,7 @@ import type { QueueManager } from '../queue/manager.ts';
 import type { Spool } from '../spool/spool.ts';
 import { wall } from '../task/clock.ts';
 import type { Materials } from '../task/materials.ts';
-import { makeCa, trustFrom } from '../task/trust.ts';
+import { rememberContext } from '../task/trustcontext.ts';
 import { ReportInbox } from '../tlsrpt/inbox.ts';
 import { RECEIVED_FILE } from '../tlsrpt/received.ts';
 import { TlsReports } from '../tlsrpt/tlsreports.ts';
@@ -39,6 +38,7 @@ export function openReports({ policy, stateDir, log, ...rest }: ReportsDeps): Tl
   const { tlsReports: terms, trustConfigMap } = policy.outbound;
   if (terms === null) return undefined;
   const { materials, manager, spool, names } = rest;
+  const contextFor = rememberContext(trustConfigMap);
   return new TlsReports({
     policy,
     terms,
@@ -49,7 +49,7 @@ export function openReports({ policy, stateDir, log, ...rest }: ReportsDeps): Tl
     lookUpTxt: (name) => lookUpTxt(names, name),
     lookUp: (host) => lookUp(names, host),
     count: (result, by) => manager.counters.add('tls_reports', `${result},${by}`),
-    context: () => createSecureContext(makeCa(trustFrom(materials(), trustConfigMap))),
+    context: () => contextFor(materials()),
     enter: async ({ id, envelope, body }) => {
       await spool.enter(id, envelope, body);
       manager.add(id);

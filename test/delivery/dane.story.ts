@@ -24,7 +24,7 @@ import {
   makeZones,
   type Outcome,
 } from './danezones.ts';
-import { accepted, startRelay } from './story.ts';
+import { accepted, findEnd, startRelay } from './story.ts';
 
 const DNS = '192.0.2.9';
 const JUDGE = { address: '192.0.2.8', port: 2525 };
@@ -128,17 +128,7 @@ after(async () => {
   await tree?.stop();
 });
 
-/** The event of the log about this recipient or destination. */
-function findLine(domain: string): Record<string, unknown> | undefined {
-  const lines = relay.stderr.split('\n').filter((line) => line.startsWith('{') && line.includes(domain));
-  return lines
-    .map((line) => JSON.parse(line) as Record<string, unknown>)
-    .find(
-      ({ event, to, destination }) =>
-        ['delivered', 'bounced', 'deferred'].includes(String(event)) &&
-        [to, destination].some((name) => name === domain || name === `a@${domain}`),
-    );
-}
+const findLine = (domain: string) => findEnd(relay, domain);
 
 function relayOutcome(domain: string): Outcome | undefined {
   const line = findLine(domain);

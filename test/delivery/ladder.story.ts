@@ -13,7 +13,7 @@ import { type PolicyAnswer, PolicyHost, policyText } from '#test/kit/policyhost.
 import { mailrelay, type TestRelay } from '#test/kit/relay.ts';
 import { tlsaRecord } from '#test/kit/tlsarecord.ts';
 import { until } from '#test/kit/wait.ts';
-import { accepted, objectOf, startRelay } from './story.ts';
+import { accepted, findEnd, objectOf, startRelay } from './story.ts';
 
 const [ISSUED, SELF_SIGNED, POLICIES, DNS] = ['192.0.2.1', '192.0.2.2', '192.0.2.3', '192.0.2.9'];
 
@@ -107,19 +107,10 @@ after(async () => {
   await tree?.stop();
 });
 
-/** The first event of the log about this destination that ends an attempt. */
-function findEnd(domain: string) {
-  return relay.stderr
-    .split('\n')
-    .filter((line) => line.startsWith('{') && line.includes(domain))
-    .map((line) => JSON.parse(line) as Record<string, unknown>)
-    .find(({ event }) => ['delivered', 'bounced', 'deferred'].includes(String(event)));
-}
-
 test('each destination is delivered by the rule that decides, or waits for its reason', async () => {
   for (const domain of DOMAINS) await accepted(relay, { id: domain, to: [`a@${domain}`] });
   for (const [name, { ends }] of Object.entries(DESTINATIONS)) {
-    const end = await until(`the end of ${name}`, () => findEnd(domainOf(name)), 60_000);
+    const end = await until(`the end of ${name}`, () => findEnd(relay, domainOf(name)), 60_000);
     const told = `${name}: ${JSON.stringify(end)}`;
     if ('by' in ends) {
       assert.deepEqual([end['event'], end['verified']], ['delivered', true], told);

@@ -115,3 +115,16 @@ export async function accepted(relay: TestRelay, mail: Mail): Promise<string> {
   assert.match(reply, /^250 2\.0\.0 Ok/);
   return /queued as (\w+)/.exec(reply)?.[1] ?? '';
 }
+
+/** The first line of the log that ends an attempt at this destination, or at its recipient `a`. */
+export function findEnd({ stderr }: TestRelay, domain: string): Record<string, unknown> | undefined {
+  return stderr
+    .split('\n')
+    .filter((line) => line.startsWith('{') && line.includes(domain))
+    .map((line) => JSON.parse(line) as Record<string, unknown>)
+    .find(
+      ({ event, to, destination }) =>
+        ['delivered', 'bounced', 'deferred'].includes(String(event)) &&
+        [to, destination].some((name) => name === domain || name === `a@${domain}`),
+    );
+}

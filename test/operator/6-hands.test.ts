@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { POLICY_FILE_NAME } from '#crds/policyfile.ts';
 import type { MailRelayStatus } from '#crds/status.ts';
-import { contentOf } from '#operator/answers.ts';
+import { pickContent } from '#operator/answers.ts';
 import type { KubeObject } from '#operator/kube/client.ts';
 import { apiPath, CLAIM, MAIL_RELAY, OWNED, POD } from '#operator/kube/kinds.ts';
 import { until } from '#test/kit/wait.ts';
@@ -100,27 +100,27 @@ describe('changes by hand', { concurrency: false }, () => {
     for (const name of NAMES[kind.kind] ?? [])
       for (const [what, body] of Object.entries({ ...OF_ALL, ...OF_KIND[kind.kind] }))
         test(`${what} of ${kind.kind}/${name} comes back`, async () => {
-          const before = contentOf(await get(kind, name));
+          const before = pickContent(await get(kind, name));
           await change(kind, name, body);
-          const isBack = async () => assert.deepEqual(contentOf(await get(kind, name)), before) ?? true;
+          const isBack = async () => assert.deepEqual(pickContent(await get(kind, name)), before) ?? true;
           await until('it to be as before', isBack, 30_000);
           await whenSettled(api, NAMESPACE, 'relay', 60_000);
         });
 
   test('the word on a pod that it takes no clients, its owner, and the labels of its claim come back', async () => {
-    const wanted = contentOf(await get(POD, 'relay-0'));
-    const claim = contentOf(await get(CLAIM, 'spool-relay-0'));
+    const wanted = pickContent(await get(POD, 'relay-0'));
+    const claim = pickContent(await get(CLAIM, 'spool-relay-0'));
     for (const value of ['false', null]) {
       await change(POD, 'relay-0', { metadata: { labels: { 'mailrelay.dev/serving': value } } });
       await until(
         'the pod',
-        async () => assert.deepEqual(contentOf(await get(POD, 'relay-0')), wanted) ?? true,
+        async () => assert.deepEqual(pickContent(await get(POD, 'relay-0')), wanted) ?? true,
       );
     }
     await change(CLAIM, 'spool-relay-0', { metadata: { labels: { 'app.kubernetes.io/name': null } } });
     await until(
       'the claim',
-      async () => assert.deepEqual(contentOf(await get(CLAIM, 'spool-relay-0')), claim) ?? true,
+      async () => assert.deepEqual(pickContent(await get(CLAIM, 'spool-relay-0')), claim) ?? true,
     );
   });
 

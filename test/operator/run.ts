@@ -3,7 +3,6 @@
  * the stories of the operator in two lanes, `bench` its benchmark. Without root or Go they are skipped with a message; with CI set a
  * skip is a failure.
  */
-import { spawn } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { basename } from 'node:path';
 import { clusterAvailability } from '#test/cluster/cluster.ts';
@@ -12,6 +11,7 @@ import { makeNetwork } from '#test/cluster/isolation.ts';
 import { installPackages } from '#test/cluster/packages.ts';
 import { clear, clearStale, placeOf, take } from '#test/cluster/place.ts';
 import { programs } from '#test/cluster/programs.ts';
+import { runToEnd, type Told } from '#test/kit/runtoend.ts';
 import type { Given } from './plane.ts';
 
 const USAGE = 'usage: node test/operator/run.ts test [FILES] | bench [OPTIONS]\n';
@@ -49,35 +49,20 @@ async function runAll(processes: readonly (readonly string[])[]): Promise<number
   return Math.max(...ended.map(({ status }) => status));
 }
 
-interface Ended {
-  readonly status: number;
-  /** Empty where it was shown as it came. */
-  readonly output: string;
-}
-
 async function inNamespace(
   name: string,
   built: Given['programs'],
   args: readonly string[],
   isShown: boolean,
-): Promise<Ended> {
+): Promise<Told> {
   const place = placeOf(name);
   await take(place);
   try {
     makeNetwork(place.netns, NODE_ADDRESS);
     const given: Given = { name, programs: built };
-    const child = spawn('nsenter', [`--net=/run/netns/${place.netns}`, process.execPath, ...args], {
-      stdio: isShown ? 'inherit' : ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, MAILRELAY_PLANE: JSON.stringify(given) },
-    });
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => child.kill(signal));
-    let output = '';
-    for (const stream of [child.stdout, child.stderr])
-      stream?.on('data', (chunk) => {
-        output += chunk;
-      });
-    const status = await new Promise<number>((resolve) => child.once('close', (code) => resolve(code ?? 1)));
-    return { status, output };
+    const env = { ...process.env, MAILRELAY_PLANE: JSON.stringify(given) };
+    const command = ['nsenter', `--net=/run/netns/${place.netns}`, process.execPath, ...args];
+    return await runToEnd(command, { isShown, env });
   } finally {
     await clear(place);
   }
