@@ -86,7 +86,7 @@ generated: setup ## fail when a generated file is stale
 golden: setup ## refresh the golden files
 	UPDATE_GOLDEN=1 $(TEST) 'test/golden/*.test.ts'
 
-image: setup ## the image, as a docker-archive (NODE_IMAGE=... BASE=... REVISION=..., needs buildah)
+image: setup ## the image, as a docker-archive (PLATFORM=linux/arm64 NODE_IMAGE=... BASE=... REVISION=..., needs buildah)
 	$(NODE) test/cluster/run.ts image
 
 plugin: setup ## kubectl mailrelay for this platform, with its manifest for krew: .state/krew (RELEASES=...)

@@ -16,6 +16,7 @@ const STORIES = [
   'test/crash/powerloss.test.ts',
   'test/delivery/retry.soak.ts',
   'test/delivery/stranger.test.ts',
+  'test/interop/arm64.soak.ts',
   'test/interop/testssl.test.ts',
   'test/load/domains.soak.ts',
   'test/load/idle.test.ts',

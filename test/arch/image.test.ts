@@ -17,6 +17,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { processorOf } from '#test/cluster/processors.ts';
 import { parseIgnoreFile } from '#test/kit/ignorefile.ts';
 
 const ROOT = new URL('../../', import.meta.url).pathname;
@@ -97,6 +98,12 @@ describe('the files of the image', () => {
     const printed = execFileSync(process.execPath, ['everything.mjs'], options);
     assert.ok(printed.includes(version), printed);
   });
+});
+
+test('the image is built for the two processors that it is for, and for no other', () => {
+  assert.deepEqual(['linux/amd64', 'linux/arm64'].map(processorOf), ['amd64', 'arm64']);
+  for (const platform of ['arm64', 'linux/s390x', 'windows/amd64', 'linux/arm64/v8', ''])
+    assert.throws(() => processorOf(platform), /may be linux\/amd64 or linux\/arm64$/, platform);
 });
 
 test('the image, the chart and the package have one version, and the Node is that of the package', () => {

@@ -1,6 +1,6 @@
 /**
  * The rules for packages of others: exact versions with a hash, from the registry alone, under permissive licences, and
- * without install scripts. SECURITY.md promises them.
+ * without install scripts. What the programs use is for every processor. SECURITY.md promises them.
  */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -13,6 +13,11 @@ interface LockedPackage {
   readonly license?: string;
   readonly link?: boolean;
   readonly hasInstallScript?: boolean;
+  readonly dev?: boolean;
+  /** Where it is for some machines only. */
+  readonly os?: readonly string[];
+  readonly cpu?: readonly string[];
+  readonly libc?: readonly string[];
 }
 
 interface Manifest {
@@ -76,11 +81,15 @@ function listBreaches(
 
 function checkLocked(
   path: string,
-  { version, integrity, resolved, license, link }: LockedPackage,
+  { version, integrity, resolved, license, link, dev, os, cpu, libc }: LockedPackage,
   licenses: ReadonlySet<string>,
 ): string[] {
   const isForeign = link === true || !/^(https:\/\/registry\.npmjs\.org\/|$)/.test(resolved ?? '');
+  const machines = dev === true ? [] : [os ?? [], cpu ?? [], libc ?? []].flat();
   return [
+    ...(machines.length > 0
+      ? [`${path} is for ${machines.join(', ')} alone: the image has one for all`]
+      : []),
     ...(isForeign ? [`${path} comes from ${resolved ?? 'a folder'}: take it from the registry`] : []),
     ...(EXACT.test(version) ? [] : [`${path} has the version "${version}"`]),
     ...(/^sha512-/.test(integrity ?? '') ? [] : [`${path} has no SHA-512 in package-lock.json`]),
@@ -130,6 +139,11 @@ describe('a breach is found', () => {
     ['two licences, one of which binds', { license: '(MIT AND AGPL-3.0-or-later)' }],
     ['no known licence', { license: 'SEE LICENSE IN LICENSE.txt' }],
     ['no licence', { license: '' }],
+    ['one processor', { cpu: ['arm64'] }],
+    [
+      'one processor, also where npm may leave it out',
+      { cpu: ['x64'], os: ['linux'], libc: ['glibc'], dev: false },
+    ],
   ];
   for (const [name, change] of changes)
     test(name, () => assert.equal(listBreaches(manifest, lockOf(change)).length, 1));
@@ -137,6 +151,10 @@ describe('a breach is found', () => {
   test('an install script that is allowed', () => {
     assert.equal(listBreaches({ ...manifest, allowScripts: { a: true } }, lockOf({})).length, 1);
     assert.deepEqual(listBreaches({ ...manifest, allowScripts: { a: false, node: true } }, lockOf({})), []);
+  });
+
+  test('and a tool of the tests for one processor is none', () => {
+    assert.deepEqual(listBreaches(manifest, lockOf({ cpu: ['arm64'], os: ['linux'], dev: true })), []);
   });
 
   test('and a choice of licences is none', () => {

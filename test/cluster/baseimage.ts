@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto';
 import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { type BaseFiles, BUSYBOX, baseFiles, type Processor } from './processors.ts';
 import type { Say } from './programs.ts';
 import { command } from './supervise.ts';
 
@@ -16,19 +17,28 @@ export interface BaseImages {
   readonly BASE: string;
 }
 
-/** Their references in the local store of images. */
-export function baseImages(say: Say, node: string): BaseImages {
+/** Their references in the local store of images. `node` is this machine's. */
+export function baseImages(say: Say, processor: Processor, node: string): BaseImages {
   const version = command(node, ['--version']).trim().slice(1);
-  return {
-    NODE_IMAGE: findOrBuild(say, 'node', version, (root) => putNode(root, node)),
-    BASE: findOrBuild(say, 'base', version, (root) => putBase(root, node)),
-  };
+  const make = (name: string, put: (root: string, files: BaseFiles) => void) =>
+    findOrBuild(say, { name, version, processor }, (root) => put(root, baseFiles(say, processor, node)));
+  return { NODE_IMAGE: make('node', putNode), BASE: make('base', putBase) };
 }
 
-function findOrBuild(say: Say, name: string, version: string, assemble: (root: string) => void): string {
-  const texts = `${putNode}${putBase}${putLibraries}${putShell}${ACCOUNTS.passwd}${ACCOUNTS.group}`;
+interface Wanted {
+  readonly name: string;
+  readonly version: string;
+  readonly processor: Processor;
+}
+
+function findOrBuild(
+  say: Say,
+  { name, version, processor }: Wanted,
+  assemble: (root: string) => void,
+): string {
+  const texts = `${baseFiles}${putNode}${putBase}${putLibraries}${putShell}${ACCOUNTS.passwd}${ACCOUNTS.group}`;
   const recipe = createHash('sha256').update(texts).digest('hex').slice(0, 8);
-  const reference = `mailrelay.test/${name}:${version}-${recipe}`;
+  const reference = `mailrelay.test/${name}:${version}-${processor}-${recipe}`;
   const found = command('buildah', ['images', '--quiet', '--filter', `reference=${reference}`]);
   if (found.trim() !== '') return reference;
   say(`building ${reference}`);
@@ -36,29 +46,29 @@ function findOrBuild(say: Say, name: string, version: string, assemble: (root: s
   try {
     assemble(root);
     command('chmod', ['-R', 'a+rX', root]);
-    commit(root, reference);
+    commit(root, processor, reference);
   } finally {
     rmSync(root, { recursive: true });
   }
   return reference;
 }
 
-function putNode(root: string, node: string): void {
-  putFile(root, node, '/usr/local/bin/node');
-  putLibraries(root, node);
+function putNode(root: string, files: BaseFiles): void {
+  putFile(root, files.node, '/usr/local/bin/node');
+  putLibraries(root, files);
 }
 
-function putBase(root: string, node: string): void {
-  putLibraries(root, node);
-  putShell(root);
+function putBase(root: string, files: BaseFiles): void {
+  putLibraries(root, files);
+  putShell(root, files.busybox);
   mkdirSync(join(root, 'etc'));
   mkdirSync(join(root, 'tmp'));
   chmodSync(join(root, 'tmp'), 0o1777);
   for (const [name, text] of Object.entries(ACCOUNTS)) writeFileSync(join(root, 'etc', name), text);
 }
 
-function putLibraries(root: string, program: string): void {
-  for (const library of librariesOf(program)) putFile(root, library, library);
+function putLibraries(root: string, { libraries }: BaseFiles): void {
+  for (const [place, library] of libraries) putFile(root, library, place);
 }
 
 export function putFile(root: string, from: string, to: string): void {
@@ -67,8 +77,8 @@ export function putFile(root: string, from: string, to: string): void {
 }
 
 /** A shell, and the tools under their names. */
-export function putShell(root: string, ...tools: readonly string[]): void {
-  putFile(root, '/bin/busybox', '/bin/busybox');
+export function putShell(root: string, busybox: string, ...tools: readonly string[]): void {
+  putFile(root, busybox, BUSYBOX);
   for (const tool of ['sh', ...tools]) symlinkSync('busybox', join(root, 'bin', tool));
 }
 
@@ -77,16 +87,9 @@ const ACCOUNTS = {
   group: 'root:x:0:\nmailrelay:x:65532:\n',
 };
 
-function commit(root: string, reference: string): void {
+function commit(root: string, processor: Processor, reference: string): void {
   const container = command('buildah', ['from', 'scratch']).trim();
   command('buildah', ['copy', '--quiet', container, root, '/']);
-  command('buildah', ['config', '--env', 'PATH=/usr/local/bin:/bin', container]);
+  command('buildah', ['config', '--arch', processor, '--env', 'PATH=/usr/local/bin:/bin', container]);
   command('buildah', ['commit', '--quiet', '--rm', container, reference]);
-}
-
-/** Absolute paths of the shared libraries and the loader that a program names. `folder`: where some of them are. */
-export function librariesOf(program: string, folder = ''): string[] {
-  return [...command('env', [`LD_LIBRARY_PATH=${folder}`, 'ldd', program]).matchAll(/(\/\S+) \(0x/g)].map(
-    ([, path]) => path ?? '',
-  );
 }

@@ -17,6 +17,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { type BaseImages, baseImages } from './baseimage.ts';
+import { ownProcessor, processorOf } from './processors.ts';
 import { cacheDir, type Say } from './programs.ts';
 import { command } from './supervise.ts';
 
@@ -25,11 +26,13 @@ const NODE = join(ROOT, 'node_modules', 'node', 'bin', 'node');
 const DOCKERFILE = join(ROOT, 'Dockerfile');
 const IGNORE = join(ROOT, '.dockerignore');
 const LICENSE = join(ROOT, 'LICENSE');
-const BASE_RECIPE = join(ROOT, 'test', 'cluster', 'baseimage.ts');
+const BASE_RECIPES = ['baseimage.ts', 'processors.ts'].map((name) => join(ROOT, 'test', 'cluster', name));
 export const SOURCES = ['crds', 'relay', 'operator', 'cli'];
 const MANIFESTS = ['package.json', 'package-lock.json'];
 const REPOSITORY = 'mailrelay.test/mailrelay';
 const KEPT_ARCHIVES = 4;
+const NOT_EMULATED =
+  'This machine runs no programs for that processor: install QEMU (on Debian: apt-get install qemu-user-static binfmt-support), or build on a machine that has it';
 
 export interface Image {
   readonly repository: string;
@@ -44,15 +47,25 @@ export interface ImageOptions {
   readonly images?: Partial<BaseImages>;
   /** The commit that the image is made of, for its labels. */
   readonly revision?: string;
+  /** As buildah names it: linux/arm64. Default: that of this machine. */
+  readonly platform?: string;
 }
 
 /** Builds the image of the checkout, or of the folder `sources`. */
-export function buildImage(say: Say, sources = ROOT, { images = {}, revision }: ImageOptions = {}): Image {
+export function buildImage(say: Say, sources = ROOT, options: ImageOptions = {}): Image {
+  const { images = {}, revision, platform } = options;
+  const processor = platform === undefined ? ownProcessor() : processorOf(platform);
   const parts = [...SOURCES, ...MANIFESTS].map((name) => join(sources, name));
-  const tag = digestOf([...parts, DOCKERFILE, IGNORE, BASE_RECIPE], JSON.stringify([images, revision]));
+  const tag = digestOf(
+    [...parts, DOCKERFILE, IGNORE, ...BASE_RECIPES],
+    JSON.stringify([images, revision, processor]),
+  );
   const archive = join(imagesDir(), `mailrelay-${tag}.tar`);
   if (!existsSync(archive)) {
-    const begin = { ...(images.NODE_IMAGE && images.BASE ? {} : baseImages(say, NODE)), ...images };
+    const begin = {
+      ...(images.NODE_IMAGE && images.BASE ? {} : baseImages(say, processor, NODE)),
+      ...images,
+    };
     const modules = productionModules(say, sources);
     say('building the image');
     const context = makeContext(sources, modules);
@@ -60,6 +73,7 @@ export function buildImage(say: Say, sources = ROOT, { images = {}, revision }: 
       build(context, `${REPOSITORY}:${tag}`, archive, [
         ...Object.entries(begin).map(([name, reference]) => `--build-arg=${name}=${reference}`),
         ...(revision ? [`--label=org.opencontainers.image.revision=${revision}`] : []),
+        `--platform=linux/${processor}`,
         // An image of this machine is in no registry; another one is fetched where it is missing.
         '--pull=missing',
       ]);
@@ -78,11 +92,15 @@ function imagesDir(): string {
 }
 
 function build(context: string, reference: string, archive: string, options: readonly string[]): void {
-  // With layers, what did not change is neither made nor unpacked again.
-  command('buildah', [
-    ...['bud', '--isolation', 'chroot', '--layers', '--quiet', '--tag', reference],
-    ...['--file', DOCKERFILE, '--ignorefile', IGNORE, ...options, context],
-  ]);
+  try {
+    // With layers, what did not change is neither made nor unpacked again.
+    command('buildah', [
+      ...['bud', '--isolation', 'chroot', '--layers', '--quiet', '--tag', reference],
+      ...['--file', DOCKERFILE, '--ignorefile', IGNORE, ...options, context],
+    ]);
+  } catch (error) {
+    throw /exec format error/i.test((error as Error).message) ? new Error(NOT_EMULATED) : error;
+  }
   const scratch = join(context, 'archive');
   command('buildah', ['push', '--quiet', reference, `docker-archive:${scratch}:${reference}`]);
   renameSync(scratch, archive);

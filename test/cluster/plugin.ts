@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { parseIgnoreFile } from '#test/kit/ignorefile.ts';
 import { productionModules, SOURCES } from './image.ts';
+import { ownProcessor } from './processors.ts';
 import type { Say } from './programs.ts';
 import { command } from './supervise.ts';
 
@@ -32,7 +33,7 @@ export interface Release extends Platform {
 
 /** Builds both and returns the path of the manifest; the archive lies beside it. `releases`: where archives are published. */
 export function buildPlugin(say: Say, releases: string): string {
-  const platform = { os: process.platform, arch: process.arch === 'x64' ? 'amd64' : process.arch };
+  const platform = { os: process.platform, arch: ownProcessor() };
   const name = `kubectl-mailrelay-${platform.os}-${platform.arch}.tar.gz`;
   mkdirSync(OUTPUT, { recursive: true });
   const folder = mkdtempSync(join(OUTPUT, 'building-'));

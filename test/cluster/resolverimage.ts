@@ -7,8 +7,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { packageFolder } from '#test/kit/dnstree.ts';
-import { librariesOf, putFile, putShell } from './baseimage.ts';
+import { putFile, putShell } from './baseimage.ts';
 import { importImage } from './containerd.ts';
+import { BUSYBOX, librariesOf } from './processors.ts';
 import { command } from './supervise.ts';
 
 const PROGRAMS = ['unbound', 'unbound-control'];
@@ -41,7 +42,7 @@ function assemble(root: string, anchor: string): void {
     for (const library of librariesOf(program, join(folder, LIBRARIES)))
       putFile(root, library, isLoader(library) ? library : join(LIBRARIES, basename(library)));
   }
-  putShell(root, 'cp', 'mv');
+  putShell(root, BUSYBOX, 'cp', 'mv');
   mkdirSync(join(root, 'usr', 'share', 'dns'), { recursive: true });
   writeFileSync(join(root, 'usr', 'share', 'dns', 'root.key'), anchor);
   command('chmod', ['-R', 'a+rX', root]);

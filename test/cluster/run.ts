@@ -34,7 +34,8 @@ const USAGE = `usage: node test/cluster/run.ts VERB
   env           how a shell uses it: eval "$(node test/cluster/run.ts env)"
   load          build the image and import it there
   down          end it
-  image         build the image only (NODE_IMAGE=... and BASE=... name other images to begin with, REVISION=... the commit)
+  image         build the image only (NODE_IMAGE=... and BASE=... name other images to begin with, REVISION=... the commit,
+                PLATFORM=linux/arm64 another processor)
   plugin        build kubectl mailrelay as an archive, with its manifest for krew (RELEASES=...: where archives are published)
   test [FILES]  run the cluster tests (MAILRELAY_CLUSTER=reuse: on the cluster that is up)
 `;
@@ -187,10 +188,11 @@ function environment({ outsideKubeconfig, bin, enter }: Cluster): string {
 }
 
 function imageOptions(): ImageOptions {
-  const { NODE_IMAGE, BASE, REVISION } = process.env;
+  const { NODE_IMAGE, BASE, REVISION, PLATFORM } = process.env;
   return {
     images: { ...(NODE_IMAGE ? { NODE_IMAGE } : {}), ...(BASE ? { BASE } : {}) },
     ...(REVISION ? { revision: REVISION } : {}),
+    ...(PLATFORM ? { platform: PLATFORM } : {}),
   };
 }
 

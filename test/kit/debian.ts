@@ -33,15 +33,25 @@ export function installProblem(works: () => boolean, ...packages: readonly strin
 
 /**
  * The folder with the files of the package and its dependencies: `needs`, else those that an installation would add.
+ * `processor`: as Debian names another one than that of this machine.
  */
-export function unpacked(name: string, needs?: readonly string[]): string {
-  const folder = join(CACHE, `${name}_${versionOf(name)}`);
+export function unpacked(name: string, needs?: readonly string[], processor?: string): string {
+  const lists = processor === undefined ? [] : ownLists(processor);
+  const folder = join(CACHE, [name, versionOf(name, lists), ...(processor ? [processor] : [])].join('_'));
   if (existsSync(folder)) return folder;
   process.stderr.write(`downloading ${name}\n`);
   mkdirSync(CACHE, { recursive: true });
   const work = mkdtempSync(join(CACHE, 'unpacking-'));
   try {
-    run(['apt-get', 'download', '-qq', name, ...(needs ?? missingFor(name))], work);
+    const download = () =>
+      run(['apt-get', 'download', '-qq', ...lists, name, ...(needs ?? missingFor(name))], work);
+    try {
+      download();
+    } catch {
+      // The lists may be old, and name files that are gone.
+      updateLists(lists);
+      download();
+    }
     const root = join(work, 'root');
     mkdirSync(root);
     for (const file of readdirSync(work).filter((entry) => entry.endsWith('.deb')))
@@ -54,17 +64,35 @@ export function unpacked(name: string, needs?: readonly string[]): string {
 }
 
 /** The version of the package that the machine would install. */
-export function versionOf(name: string): string {
-  const show = () => run(['apt-cache', 'show', '--no-all-versions', name]);
+export function versionOf(name: string, lists: readonly string[] = []): string {
+  const show = () => run(['apt-cache', 'show', '--no-all-versions', ...lists, name]);
   let text: string;
   try {
     text = show();
   } catch {
     // A new machine has no package lists.
-    run(['apt-get', 'update', '-qq', ...WAIT_FOR_LOCK]);
+    updateLists(lists);
     text = show();
   }
   return (/^Version: (\S+)$/m.exec(text)?.[1] ?? '').replaceAll(':', '_');
+}
+
+function updateLists(lists: readonly string[]): void {
+  run(['apt-get', 'update', '-qq', ...WAIT_FOR_LOCK, ...lists]);
+}
+
+/** Options for package lists of another processor in a folder of their own: the machine's own apt and dpkg know of none. */
+function ownLists(processor: string): string[] {
+  const folder = join(CACHE, `lists-${processor}`);
+  for (const part of ['state/lists/partial', 'cache/archives/partial'])
+    mkdirSync(join(folder, part), { recursive: true });
+  return [
+    `APT::Architecture=${processor}`,
+    `APT::Architectures::=${processor}`,
+    `Dir::State=${folder}/state`,
+    `Dir::Cache=${folder}/cache`,
+    'Dir::State::status=/dev/null',
+  ].flatMap((option) => ['-o', option]);
 }
 
 function missingFor(name: string): string[] {

@@ -40,6 +40,9 @@ export interface TestRelayOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** A command that runs the command after it in the same process. */
   readonly through?: readonly string[];
+  /** Of the command, where `through` leads to another one than that of the checkout. */
+  readonly launcher?: string;
+  readonly upWithinMs?: number;
 }
 
 export class TestRelay {
@@ -49,6 +52,8 @@ export class TestRelay {
   readonly #manifest: string;
   readonly #env: Readonly<Record<string, string>>;
   readonly #through: readonly string[];
+  readonly #launcher: string;
+  readonly #upWithinMs: number;
   #child: ChildProcess | undefined;
   #output: () => { stdout: string; stderr: string } = () => ({ stdout: '', stderr: '' });
 
@@ -56,7 +61,7 @@ export class TestRelay {
     dir: string,
     ports: readonly number[],
     adminPort: number,
-    { env = {}, through = [] }: TestRelayOptions,
+    { env = {}, through = [], launcher = LAUNCHER, upWithinMs = 90_000 }: TestRelayOptions,
   ) {
     this.dir = dir;
     this.ports = ports;
@@ -64,6 +69,8 @@ export class TestRelay {
     this.#manifest = join(dir, 'relay.yaml');
     this.#env = env;
     this.#through = through;
+    this.#launcher = launcher;
+    this.#upWithinMs = upWithinMs;
   }
 
   static async start(options: TestRelayOptions): Promise<TestRelay> {
@@ -112,7 +119,7 @@ export class TestRelay {
   async up(): Promise<void> {
     const [program = '', ...args] = [
       ...this.#through,
-      LAUNCHER,
+      this.#launcher,
       'run',
       '-f',
       this.#manifest,
@@ -135,7 +142,7 @@ export class TestRelay {
         if (!this.isRunning) return true;
         return (await this.status()).policy.hash !== null && this.stdout.includes('MailRelay');
       },
-      90_000,
+      this.#upWithinMs,
     ).catch((error) => {
       // A test that waits for this process would wait for the child too.
       child.kill('SIGKILL');
