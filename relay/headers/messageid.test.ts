@@ -35,6 +35,19 @@ test('it is found wherever the chunks are cut', () => {
   );
 });
 
+test('nothing of the body is decoded', ({ mock }) => {
+  const header = 'Subject: s\r\nMessage-ID: <a@b.example>\r\n\r\n';
+  const chunk = Buffer.from(`${header}${'x'.repeat(10_000)}`);
+  const decode = mock.method(chunk, 'toString');
+  const finder = new MessageIdFinder();
+  finder.push(chunk);
+  assert.equal(finder.found, 'a@b.example');
+  assert.deepEqual(
+    decode.mock.calls.map(({ result }) => result),
+    [header],
+  );
+});
+
 test('a header without an end is not kept in memory', () => {
   const finder = new MessageIdFinder();
   for (let sent = 0; sent < 100; sent++) finder.push(Buffer.from(`X-Long: ${'x'.repeat(4_000)}\r\n`));

@@ -5,6 +5,7 @@
 
 /** A longer header is not searched to its end. */
 const MOST_BYTES = 64 * 1024;
+const END = '\r\n\r\n';
 /** The field may be folded (RFC 5322 section 2.2.3). */
 const FIELD = /(?:^|\r\n)message-id[ \t]*:(?:[ \t]|\r\n[ \t])*<?([^\s<>]{1,250})/i;
 
@@ -14,8 +15,15 @@ export class MessageIdFinder {
 
   push(chunk: Buffer): void {
     if (this.#isWhole) return;
-    this.#header += chunk.toString('latin1', 0, MOST_BYTES - this.#header.length);
-    const end = this.#header.indexOf('\r\n\r\n');
+    // What follows the header is not decoded.
+    const bodyAt = chunk.indexOf(END);
+    const bytes = Math.min(
+      bodyAt === -1 ? chunk.length : bodyAt + END.length,
+      MOST_BYTES - this.#header.length,
+    );
+    this.#header += chunk.toString('latin1', 0, bytes);
+    // It may begin in the chunk before.
+    const end = this.#header.indexOf(END);
     if (end !== -1) this.#header = this.#header.slice(0, end);
     this.#isWhole = end !== -1 || this.#header.length >= MOST_BYTES;
   }
