@@ -24,6 +24,11 @@ export class Key {
     this.text = text;
   }
 
+  /** It stands for many addresses. */
+  get isPattern(): boolean {
+    return this.text === '*' || this.text.startsWith('@');
+  }
+
   get hashed(): { readonly bytes: Buffer; readonly hash: number } {
     if (!this.#hashed) {
       const bytes = Buffer.from(this.text);

@@ -1,14 +1,14 @@
 /**
  * A table as one buffer: a hash of slots, then the entries. 100,000 entries take about 8 MB, and no object for each. The
  * supervisor builds it once, and every listener process opens it. Of two entries with one key the first counts, as with
- * Postfix. Pure.
+ * Postfix. A table of addresses alone is searched for no pattern: most keys of a look-up are patterns. Pure.
  */
 import { crc32 } from 'node:zlib';
-import type { Entry, Table } from './addressmap.ts';
+import { type Entry, Key, type Table } from './addressmap.ts';
 
-/** Magic, length of the file, and number of slots, which is a power of two. */
-const MAGIC = 0x6d72_7431;
-const HEAD_BYTES = 12;
+/** Magic, length of the file, number of slots, which is a power of two, and whether a key is a pattern. */
+const MAGIC = 0x6d72_7432;
+const HEAD_BYTES = 16;
 const SLOT_BYTES = 4;
 /** Hash of the key, length of the key, length of the value. */
 const ENTRY_HEAD_BYTES = 12;
@@ -19,8 +19,10 @@ export class TableBuilder {
   #bytes = Buffer.alloc(64 * 1024);
   #length = 0;
   readonly #offsets: number[] = [];
+  #hasPatterns = false;
 
   add(key: string, entry: Exclude<Entry, { kind: 'unreadable' }>): void {
+    this.#hasPatterns ||= new Key(key).isPattern;
     const value = entry.kind === 'addresses' ? ADDRESSES + entry.to.join('\n') : REFUSED + entry.text;
     const most = ENTRY_HEAD_BYTES + 3 * (key.length + value.length);
     while (this.#length + most > this.#bytes.length)
@@ -43,6 +45,7 @@ export class TableBuilder {
     bytes.writeUInt32LE(MAGIC, 0);
     bytes.writeUInt32LE(bytes.length, 4);
     bytes.writeUInt32LE(slots, 8);
+    bytes.writeUInt32LE(Number(this.#hasPatterns), 12);
     let entries = 0;
     for (const offset of this.#offsets) {
       const entry = first + offset;
@@ -60,7 +63,10 @@ export function openTable(bytes: Buffer): Table | undefined {
   if (bytes.length < HEAD_BYTES || bytes.readUInt32LE(0) !== MAGIC || bytes.readUInt32LE(4) !== bytes.length)
     return undefined;
   const slots = bytes.readUInt32LE(8);
-  return ({ hashed }) => {
+  const hasPatterns = bytes.readUInt32LE(12) !== 0;
+  return (key) => {
+    if (key.isPattern && !hasPatterns) return undefined;
+    const { hashed } = key;
     const at = findSlot(bytes, slots, hashed.bytes, hashed.hash);
     const offset = bytes.readUInt32LE(at);
     return offset === 0 ? undefined : decodeEntry(bytes, offset, hashed.bytes.length);

@@ -38,6 +38,17 @@ test('comments, empty lines, folded lines, commas and carriage returns, as with 
   assert.equal(table('nobody@example.com'), undefined);
 });
 
+test('a table of addresses alone is searched for no pattern', ({ mock }) => {
+  const hashed = mock.getter(Key.prototype, 'hashed');
+  const patterns = ['@b.example', '@*.example', '*'];
+  const { table } = open('a@b.example c@d.example\n');
+  for (const pattern of patterns) assert.equal(table(pattern), undefined);
+  assert.equal(hashed.mock.callCount(), 0);
+  const { table: mixed } = open('a@b.example c@d.example\n* c@d.example\n');
+  for (const pattern of patterns) mixed(pattern);
+  assert.equal(hashed.mock.callCount(), patterns.length);
+});
+
 test('local users and virtual domains are left out and counted', () => {
   const { entries, leftOut } = open('root ann@example.com\nexample.com anything\na@b.example c@d.example\n');
   assert.deepEqual([entries, leftOut], [1, 2]);

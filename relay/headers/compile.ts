@@ -83,6 +83,7 @@ function chainMany(
  * client gave for it.
  */
 export function listOnce(to: readonly Addressee[]): readonly Addressee[] {
+  if (to.length < 2) return to;
   const equal = Map.groupBy(to, ({ address }) => address.toLowerCase());
   return [...equal.values()].flatMap((all) => {
     const [first] = all;
