@@ -4,13 +4,19 @@
  * itself. It is given up only when it was refused again and again while others were taken: a receiver that refuses
  * everything is wrong as a whole, and gives up nothing. If the receiver does not say that it refuses the events, each of
  * these refusals counts only if the next request with others is taken at once. So failures at random, of any share, give
- * up nothing: at best every fourth pair of requests looks like this. The caller passes the time in.
+ * up nothing: at best every fourth pair of requests looks like this. A receiver for which a batch was too large, or that
+ * did not answer in time, gets smaller ones for some time. The caller passes the time in.
  */
 import type { SpoolEvent } from '../spool/spool.ts';
 import { dropOldest } from '../task/oldest.ts';
 import type { Posted } from './post.ts';
 
-const BATCH = { events: 200, bytes: 256 * 1024 };
+/** A request costs as much as a hundred events. */
+const BATCH = { events: 500, bytes: 256 * 1024 };
+/** So few events are never too many. */
+const FEW = 50;
+/** After so many full batches that were taken, twice as many events are tried. */
+const TAKEN_TIMES = 100;
 const PAUSE_MS = { first: 1_000, last: 5 * 60_000 };
 /**
  * With their pauses, these take 18 minutes at least: longer than a bad version of the receiver beside a good one during a
@@ -52,6 +58,8 @@ type Lesson =
 export class Batches {
   readonly #suspects = new Map<string, Suspect>();
   #most = BATCH.events;
+  /** How many events the receiver can take at once, and how many such batches it has taken. */
+  #bound = { events: BATCH.events, taken: 0 };
   /** After each try of a suspect, others come first. */
   #isTurnOfOthers = false;
   /** The batch, by its first event, at which the receiver broke the last times. */
@@ -103,7 +111,8 @@ export class Batches {
     const [first] = batch;
     // What is taken after all was not the reason, so nothing is to be found in it.
     const isInnocent = first?.key === this.#erred.first;
-    this.#most = isInnocent ? BATCH.events : Math.min(this.#most * 2, BATCH.events);
+    this.#widen(batch);
+    this.#most = Math.min(isInnocent ? BATCH.events : this.#most * 2, this.#bound.events);
     this.#isTurnOfOthers = this.isSuspect(batch);
     if (first && this.#isTurnOfOthers) {
       this.#suspects.delete(first.key);
@@ -117,15 +126,33 @@ export class Batches {
   }
 
   failed(batch: readonly SpoolEvent[], { kind, isLasting }: Failure, now: number): Lesson {
-    const isExplicit = kind === 'refused';
+    const isExplicit = kind === 'refused' || kind === 'too large';
     if (this.isSuspect(batch)) return this.#refusedAlone(batch[0], isExplicit, now);
     if (!isExplicit) this.#doubt();
+    if (kind === 'late' || kind === 'too large') this.#narrow(batch);
+    if (kind === 'too large' && batch.length > this.#bound.events) return { kind: 'split' };
     const isTheirs = isExplicit || isLasting || (kind === 'erred' && this.#hasErredOften(batch));
     if (!isTheirs) return { kind: 'wait' };
     this.#erred = { first: '', times: 0 };
     if (batch.length === 1) return this.#refusedAlone(batch[0], isExplicit, now);
     this.#most = Math.ceil(batch.length / 2);
     return { kind: 'split' };
+  }
+
+  #narrow({ length }: readonly SpoolEvent[]): void {
+    if (length <= FEW) return;
+    const events = Math.max(FEW, Math.ceil(length / 2));
+    this.#bound = { events, taken: 0 };
+    this.#most = Math.min(this.#most, events);
+  }
+
+  #widen({ length }: readonly SpoolEvent[]): void {
+    const { events, taken } = this.#bound;
+    if (length < events) return;
+    const isTime = taken + 1 === TAKEN_TIMES;
+    this.#bound = isTime
+      ? { events: Math.min(events * 2, BATCH.events), taken: 0 }
+      : { events, taken: taken + 1 };
   }
 
   /** A batch that grew meanwhile is the same. */

@@ -86,7 +86,7 @@ test('a 500 may be about the events, and a redirect is not followed', async () =
 test('an answer that would be the same again is a refusal', async () => {
   for (const [status, kind] of [
     [400, 'refused'],
-    [413, 'refused'],
+    [413, 'too large'],
     [422, 'refused'],
     [408, 'failed'],
     [429, 'failed'],
@@ -116,6 +116,21 @@ test('a receiver that hangs is left when the process ends', async () => {
   await until('the request', () => hook.requests > before);
   closing.abort();
   assert.equal((await sent).kind, 'failed');
+});
+
+test('a receiver that hangs for too long is late', async ({ mock }) => {
+  const timeout = AbortSignal.timeout.bind(AbortSignal);
+  mock.method(AbortSignal, 'timeout', () => timeout(100));
+  hook.manner = 'hang';
+  assert.deepEqual(await send(), { kind: 'late', reason: 'no answer within 15 s' });
+});
+
+test('a receiver may say that a request is too large before it has read it', async () => {
+  const { server, ask } = await serve((socket) =>
+    socket.once('data', () => socket.end(ANSWER.replace('200 OK', '413 Content Too Large'))),
+  );
+  assert.equal((await ask(Buffer.alloc(256 * 1024))).kind, 'too large');
+  server.close();
 });
 
 test('a certificate that is exchanged is verified at the next request, whatever session the receiver would resume', async () => {

@@ -9,10 +9,11 @@ import type { SecureContext } from 'node:tls';
 export type Posted =
   | { readonly kind: 'taken' }
   /**
-   * refused: sent again, the same request gets the same answer. erred: the receiver broke while it worked on the request,
-   * perhaps at one of the events. failed: nobody says that the events are the reason.
+   * refused: sent again, the same request gets the same answer. too large: the same, because of its size. erred: the
+   * receiver broke while it worked on the request, perhaps at one of the events. late: it did not answer in time, perhaps
+   * because there were so many. failed: nobody says that the events are the reason.
    */
-  | { readonly kind: 'failed' | 'erred' | 'refused'; readonly reason: string };
+  | { readonly kind: 'failed' | 'late' | 'erred' | 'refused' | 'too large'; readonly reason: string };
 
 interface PostTerms {
   readonly headers: Readonly<Record<string, string>>;
@@ -24,6 +25,7 @@ const WITHIN_MS = 15_000;
 const MOST_HEADER_BYTES = 16 * 1024;
 /** Of the answers 4xx, these ask for another try (RFC 9110, 8470, 6585). */
 const ASK_AGAIN: ReadonlySet<number> = new Set([408, 421, 425, 429]);
+const TOO_LARGE = 413;
 /** The other answers 5xx tell of the state of a receiver or of a proxy. So does a connection that ends without an answer. */
 const BROKE = 500;
 
@@ -46,7 +48,8 @@ export function post(url: string, body: Buffer, { headers, context, signal }: Po
     made.destroy();
   });
   made.on('error', ({ message }) => {
-    resolve({ kind: 'failed', reason: late.aborted ? 'no answer within 15 s' : message });
+    if (late.aborted) resolve({ kind: 'late', reason: 'no answer within 15 s' });
+    else resolve({ kind: 'failed', reason: message });
   });
   made.end(body);
   return promise;
@@ -55,7 +58,8 @@ export function post(url: string, body: Buffer, { headers, context, signal }: Po
 function judge(status: number): Posted {
   if (status >= 200 && status < 300) return { kind: 'taken' };
   const isRefused = status >= 400 && status < 500 && !ASK_AGAIN.has(status);
-  const kind = isRefused ? 'refused' : status === BROKE ? 'erred' : 'failed';
+  const kind =
+    status === TOO_LARGE ? 'too large' : isRefused ? 'refused' : status === BROKE ? 'erred' : 'failed';
   const isRedirect = status >= 300 && status < 400;
   return { kind, reason: `HTTP status ${status}${isRedirect ? ', and redirects are not followed' : ''}` };
 }

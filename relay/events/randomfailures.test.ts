@@ -66,7 +66,7 @@ function makeRandom(seed: number): () => number {
 
 const HOUR = 3_600;
 
-for (const kind of ['erred', 'failed'] as const)
+for (const kind of ['erred', 'failed', 'late'] as const)
   for (const share of [0.3, 0.5, 0.7, 0.9, 0.99])
     test(`a receiver that ${kind} at ${share * 100} % of the requests at random loses no event`, async () => {
       const hook = receive((_body, random) => (random() < share ? kind : undefined));

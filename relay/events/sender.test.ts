@@ -83,24 +83,24 @@ const eventsIn = ({ body }: { body: string }): { id: string; type: string; data:
   JSON.parse(body).data.events;
 
 test('what waits is sent in batches, the oldest first, and forgotten when it is taken', async () => {
-  await accept(450);
+  await accept(1_050);
   await begin().look();
   assert.deepEqual(
     posts.map((one) => eventsIn(one).length),
-    [200, 200, 50],
+    [500, 500, 50],
   );
   const ids = posts.flatMap(eventsIn).map(({ id }) => id);
   assert.deepEqual(ids, ids.toSorted());
-  assert.equal(new Set(ids).size, 450);
+  assert.equal(new Set(ids).size, 1_050);
   assert.equal(spool.outbox.size, 0);
-  assert.equal(counts['sent'], 450);
+  assert.equal(counts['sent'], 1_050);
   const { type, relay } = JSON.parse(posts[0]?.body ?? '');
   assert.deepEqual([type, relay], ['mail.events', { name: 'relay', namespace: 'mail' }]);
   assert.equal(eventsIn(posts[0] ?? assert.fail())[0]?.type, 'mail.accepted');
 });
 
 test('what comes during the last request waits for the next look, so that it goes together', async () => {
-  await accept(450);
+  await accept(1_050);
   answer = async () => {
     now += 10;
     await accept(1);
@@ -110,7 +110,7 @@ test('what comes during the last request waits for the next look, so that it goe
   await sender.look();
   assert.deepEqual(
     posts.map((one) => eventsIn(one).length),
-    [200, 200, 52],
+    [500, 500, 52],
   );
   answer = () => TAKEN;
   await sender.look();
