@@ -5,6 +5,7 @@
 import { listDiscarded, type MailEvent } from '../queue/mailevent.ts';
 import { newQueueId, type QueueRecord } from '../spool/record.ts';
 import type { SpoolEvent } from '../spool/spool.ts';
+import { timestamp } from '../task/timestamp.ts';
 
 /** An event names no more addresses, and so many recipients of a message that go nowhere are told. */
 const MOST = 100;
@@ -68,7 +69,7 @@ export function printBatch(
   const { name, namespace } = relay;
   const head = JSON.stringify({
     type: 'mail.events',
-    timestamp: instant(sentAt),
+    timestamp: timestamp(sentAt),
     relay: { name, namespace },
   });
   const list = events.flatMap(({ value }, index) => (index === 0 ? [value] : [COMMA, value]));
@@ -80,11 +81,7 @@ function encode(facts: readonly Fact[]): readonly SpoolEvent[] {
   const keys = facts.map(({ at }) => newQueueId(at)).toSorted();
   return facts.map(({ kind, at, data }, index) => {
     const key = keys[index] ?? newQueueId(at);
-    const event = { id: key, type: `mail.${kind}`, timestamp: instant(at), data };
+    const event = { id: key, type: `mail.${kind}`, timestamp: timestamp(at), data };
     return { key, value: Buffer.from(JSON.stringify(event)) };
   });
-}
-
-function instant(ms: number): string {
-  return new Date(ms).toISOString();
 }

@@ -6,6 +6,7 @@
 import { createHmac } from 'node:crypto';
 import { writeSync } from 'node:fs';
 import type { Policy } from '#crds/policyfile.ts';
+import { timestamp } from '../task/timestamp.ts';
 import { type Fields, hideAddresses } from './addresses.ts';
 import { findLevel, isLogged, type LogEvent } from './levels.ts';
 import { readLogKey } from './logkey.ts';
@@ -32,7 +33,7 @@ export function jsonLog(task: string, fd: number, clock: () => number): ProcessL
   let hash = (_address: string) => '';
   const log: Log = (event, fields = {}) => {
     if (!isLogged(event, least)) return;
-    const time = new Date(clock()).toISOString();
+    const time = timestamp(clock());
     const shown = hideAddresses(fields, addresses, hash);
     write(JSON.stringify({ time, level: findLevel(event), task, event, ...shown }));
   };
