@@ -73,7 +73,7 @@ export class Batches {
   /** True if this batch has all that waits for a first try: what comes next may come together. */
   isRest(batch: readonly SpoolEvent[], events: readonly SpoolEvent[]): boolean {
     if (batch.length >= BATCH.events || this.isSuspect(batch)) return false;
-    return batch.length === events.filter((event) => !this.isSuspect([event])).length;
+    return batch.length === events.filter(({ key }) => !this.#suspects.has(key)).length;
   }
 
   isSuspect([first]: readonly SpoolEvent[]): boolean {
@@ -86,7 +86,7 @@ export class Batches {
       const suspect = this.#suspects.get(key);
       return suspect?.isProven && suspect.notBefore <= now;
     });
-    const from = events.findIndex((event) => !this.isSuspect([event]));
+    const from = events.findIndex(({ key }) => !this.#suspects.has(key));
     if (from !== -1 && (this.#isTurnOfOthers || !due)) return this.#fill(events.slice(from));
     if (due) return [due];
     // The receiver has taken nothing since: they take turns.
@@ -99,10 +99,10 @@ export class Batches {
 
   #fill(events: readonly SpoolEvent[]): readonly SpoolEvent[] {
     let bytes = 0;
-    const end = events.findIndex((event, index) => {
-      bytes += event.value.length;
+    const end = events.findIndex(({ key, value }, index) => {
+      bytes += value.length;
       const isFull = index === this.#most || bytes > BATCH.bytes;
-      return index > 0 && (isFull || this.isSuspect([event]));
+      return index > 0 && (isFull || this.#suspects.has(key));
     });
     return end === -1 ? events : events.slice(0, end);
   }
