@@ -26,7 +26,7 @@ export class TableBuilder {
     const value = entry.kind === 'addresses' ? ADDRESSES + entry.to.join('\n') : REFUSED + entry.text;
     const most = ENTRY_HEAD_BYTES + 3 * (key.length + value.length);
     while (this.#length + most > this.#bytes.length)
-      this.#bytes = Buffer.concat([this.#bytes, Buffer.alloc(this.#bytes.length)]);
+      this.#bytes = Buffer.from(this.#bytes.buffer.transfer(this.#bytes.length * 2));
     const begin = this.#length + ENTRY_HEAD_BYTES;
     const keyBytes = this.#bytes.write(key, begin);
     const valueBytes = this.#bytes.write(value, begin + keyBytes);
